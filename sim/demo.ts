@@ -120,7 +120,7 @@ async function tour(root: string, nodes: NodeProcess[]): Promise<NodeProcess> {
   await callFromClients(carol, path);
 
   step('7. they share a board');
-  await command(alice, 'board', 'set', 'team', 'greeting', 'hello from alice');
+  await command(alice, 'board', 'set', 'team', 'greeting', 'hello from alice', '--create');
   await boardHas(carol, 'team', 'greeting');
   await command(carol, 'board', 'get', 'team', 'greeting');
   return carol;

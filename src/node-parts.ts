@@ -11,6 +11,7 @@ import type { Blackboard } from './blackboard/index.ts';
 import {
   OPEN_RESOURCES,
   auditTools,
+  boardCareTools,
   boardTools,
   clientTools,
   peerSummary,
@@ -243,6 +244,7 @@ function createNodeBlackboard(
   return createBlackboard({
     network,
     table: store.table('boards'),
+    history: store.table('board-history'),
     self: identity.did,
     clock,
     random,
@@ -406,6 +408,7 @@ function createNodeTools(
     }),
     ...knockTools({ knocks: rooms.knocks, createTicket }),
     ...boardTools({ blackboard, clock }),
+    ...boardCareTools({ blackboard }),
     ...keyTools({ clock, keys }),
     ...clientTools({ clients, token }),
     ...loginTools({ logins }),

@@ -22,5 +22,8 @@ export type {
 export { issueGrant, issueRevocation } from './grants/index.ts';
 export { didFromPeerId } from './identity/index.ts';
 export type { Signer as GrantSigner } from './identity/index.ts';
+// A replica of a board, without disk and network.
+export { createBoardDocument } from './blackboard/index.ts';
+export type { BoardDocument } from './blackboard/index.ts';
 export { joinMesh } from './mesh/index.ts';
 export { closeState, meshOf, openState } from './open-state.ts';

@@ -118,7 +118,8 @@ function ratio(
   return ratios.length === 0 ? Number.NaN : percentile(ratios, 0.5);
 }
 
-function atLeast(title: string, limit: number, measured: number): Bar {
+/** A bar from below. */
+export function atLeast(title: string, limit: number, measured: number): Bar {
   return { title, limit, kind: 'at least', measured, pass: measured >= limit };
 }
 

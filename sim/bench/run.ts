@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- mesh|gateway|guard|hostile|scale] [--quick] [--json] [--check] [--record]`: without a part, all of
+ * `npm run bench [-- mesh|gateway|guard|hostile|scale|board] [--quick] [--json] [--check] [--record]`: without a part, all of
  * them. Tables for people, or one JSON object; with `--check` the exit code is 1 when a bar is not
  * cleared; `--record` writes the tables to `sim/RESULTS.md`, `hostile` to a section of its own; `--quick` runs
  * everything of ours once and shortly, without bars. `--only <attack>` has `hostile` run that attack alone;
@@ -7,6 +7,7 @@
  */
 import { parseArgs } from 'node:util';
 import { recordResult } from '../results.ts';
+import { benchBoard } from './board.ts';
 import { benchGateway } from './gateway.ts';
 import { benchGuard } from './guard.ts';
 import { benchHostile } from './hostile.ts';
@@ -15,7 +16,7 @@ import { benchScale } from './scale.ts';
 import { FULL, QUICK } from './size.ts';
 import type { ScaleSize } from './size.ts';
 
-const PARTS: readonly string[] = ['mesh', 'gateway', 'guard', 'hostile', 'scale'];
+const PARTS: readonly string[] = ['mesh', 'gateway', 'guard', 'hostile', 'scale', 'board'];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -65,9 +66,10 @@ async function run(parts: readonly string[]): Promise<void> {
   const scale = parts.includes('scale')
     ? await benchScale(withNodes(size.scale), print)
     : undefined;
-  const figures = { mesh, gateway, guard, hostile, scale };
+  const board = parts.includes('board') ? await benchBoard(size.board, print) : undefined;
+  const figures = { mesh, gateway, guard, hostile, scale, board };
   if (values.json) process.stdout.write(`${JSON.stringify(figures)}\n`);
-  const bars = [gateway, guard, hostile, scale].flatMap((part) => part?.bars ?? []);
+  const bars = [gateway, guard, hostile, scale, board].flatMap((part) => part?.bars ?? []);
   if (values.check && !values.quick && bars.some((bar) => !bar.pass)) process.exitCode = 1;
   if (!values.record) return;
   for (const [name, texts] of Object.entries(printed)) {

@@ -58,6 +58,19 @@ export interface ScaleSize {
   readonly rivals: boolean;
 }
 
+/** How boards are measured. */
+export interface BoardSize {
+  /** Numbers of peers besides the writer. */
+  readonly peers: readonly number[];
+  /** Writes one after the other. */
+  readonly writes: number;
+  /** Writes at once. */
+  readonly burst: number;
+  /** What a newcomer finds. */
+  readonly entries: number;
+  readonly overwrites: number;
+}
+
 /** The whole benchmark. */
 export interface BenchSize {
   readonly mesh: MeshSize;
@@ -65,6 +78,7 @@ export interface BenchSize {
   readonly guard: GuardSize;
   readonly hostile: HostileSize;
   readonly scale: ScaleSize;
+  readonly board: BoardSize;
 }
 
 /** What `npm run bench` does. */
@@ -82,6 +96,7 @@ export const FULL: BenchSize = {
     rivals: true,
   },
   guard: { rounds: 5, samples: 60 },
+  board: { peers: [1, 5, 10], writes: 100, burst: 2000, entries: 100_000, overwrites: 3_000_000 },
   hostile: { rounds: 3, roundMs: 1500, warmUpMs: 4000, attacks: [] },
   scale: {
     oneProcess: [3, 10, 25, 50],
@@ -108,5 +123,6 @@ export const QUICK: BenchSize = {
   },
   guard: { rounds: 1, samples: 3 },
   scale: { oneProcess: [3], processes: [], patienceMs: 60_000, idleMs: 100, rivals: false },
+  board: { peers: [1], writes: 3, burst: 50, entries: 200, overwrites: 6400 },
   hostile: { rounds: 1, roundMs: 100, warmUpMs: 0, attacks: ['ping-streams'] },
 };

@@ -164,15 +164,19 @@ const forged = gossip(
 const boardUpdates = gossip('board-updates', 'updates of a board', FLOODS, () => {
   const doc = new Doc();
   let last: Uint8Array = new Uint8Array(0);
-  doc.on('updateV2', (update: Uint8Array) => {
-    last = update;
+  doc.on('updateV2', (made: Uint8Array) => {
+    last = made;
   });
   let count = 0;
   return () => {
     count += 1;
-    const value = { v: `value ${count}`, by: 'did:key:mallory', at: Date.now() };
-    doc.getMap('entries').set(`key${count % 1000}`, value);
-    return { topic: 'board', data: encode({ board: 'notes', update: last }) };
+    doc.transact(() => {
+      if (count === 1) doc.getMap('lane').set('head', { b: 1, r: [], a: [] });
+      const entry = { v: `value ${count}`, m: Date.now(), i: count };
+      doc.getMap('e').set(`key${count % 1000}`, entry);
+    });
+    const update = encode([2, [[null, doc.clientID, 1, last]]]);
+    return { topic: 'board2', data: encode({ board: 'notes', update }) };
   };
 });
 
@@ -182,7 +186,7 @@ const junk = gossip('junk-gossip', 'random gossip of 60 kB', 'breaks the protoco
   return () => {
     count += 1;
     bytes.writeUInt32BE(count, 0);
-    return { topic: 'board', data: bytes.subarray(0, 60_000) };
+    return { topic: 'board2', data: bytes.subarray(0, 60_000) };
   };
 });
 
@@ -224,7 +228,7 @@ const control: Attack = {
     let count = 0;
     const next = (): Uint8Array => {
       act();
-      const topics = ['heartbeat', 'board', 'event', `made${(count += 1)}`].map(
+      const topics = ['heartbeat', 'board2', 'event', `made${(count += 1)}`].map(
         (name) => `/starling/${member.meshId}/${name}`,
       );
       return controlRpc({ topics, ids: Array.from({ length: 200 }, () => randomBytes(40)) });

@@ -16,7 +16,7 @@ const PROTOCOLS = [
   MCP,
   '/starling/heartbeat/1',
   '/starling/records/1',
-  '/starling/board/1',
+  '/starling/board/2',
   '/starling/audit/1',
   '/starling/probe/1',
 ];

@@ -4,33 +4,28 @@
  * board that anybody has written to.
  */
 import { StarlingError, backoffMs, createBuckets, createScope, messageOf } from '../core/index.ts';
-import type {
-  Buckets,
-  Clock,
-  Did,
-  Health,
-  Json,
-  Logger,
-  PeerId,
-  Random,
-  Scope,
-} from '../core/index.ts';
+import type { Buckets, Clock, Did, Health, Logger, PeerId, Random, Scope } from '../core/index.ts';
+import { didFromPeerId } from '../identity/index.ts';
 import type { Network, Topic } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
 import { createAntiEntropy } from './anti-entropy.ts';
 import type { AntiEntropy } from './anti-entropy.ts';
+import { createBoardHandle, exists } from './board-handle.ts';
 import { createOpenBoard } from './board.ts';
 import type { OpenBoard } from './board.ts';
 import { decodeGossip, decodeMessage, digestsOf, encodeMessage } from './codec.ts';
 import type { Digests } from './codec.ts';
-import type { ApplyResult } from './document.ts';
+import { HIDDEN } from './document.ts';
+import type { ApplyResult } from './document-types.ts';
+import { createBoardHistory } from './history.ts';
+import type { BoardHistory } from './history.ts';
 import { LIMITS, PEER_SLACK, checkName, invalid, isBoardName } from './limits.ts';
 import type { BoardLimits } from './limits.ts';
 import { readBoards } from './persistence.ts';
 import type { BoardRow } from './persistence.ts';
 import { BOARD_PROTOCOL, createBoardSync } from './sync.ts';
 import type { BoardSync } from './sync.ts';
-import type { Blackboard, Board, BoardChange, BoardEntry } from './types.ts';
+import type { Blackboard, Board, BoardChange, HistoryBounds } from './types.ts';
 import { UPDATE_ALLOWANCE, createUpdateGossip } from './update-gossip.ts';
 import type { UpdateGossip } from './update-gossip.ts';
 
@@ -44,15 +39,23 @@ export interface BlackboardComponents {
   readonly logger: Logger;
   /** Hears of boards that are full; without it a full board is only logged. */
   readonly health?: Pick<Health, 'raise' | 'clear'>;
+  /** The did of a peer's key; default: as its PeerId says. */
+  readonly didOf?: (peer: PeerId) => Did;
+  /** Where the history of all boards is kept; without it none is. */
+  readonly history?: Table;
 }
 
 /** Settings of the blackboard. */
 export interface BlackboardInit {
   /** Bounds other than this version's own. All nodes of a mesh should have the same. */
   readonly limits?: Partial<BoardLimits>;
+  /** How long the history of a board is kept, and how large. */
+  readonly history?: HistoryBounds;
 }
 
-const TOPIC = 'board';
+/** How long the history of a board is kept. More: undo and replay reach further back, and more of the disk is used. */
+const HISTORY: HistoryBounds = { days: 30, bytes: 8 * 1024 * 1024 };
+const TOPIC = 'board2';
 /** What a sync may carry besides a board of the largest size. */
 const SYNC_BYTES_EXTRA = 1024 * 1024;
 /** Changes that a watcher hears at once, at most. */
@@ -75,7 +78,7 @@ export function createBlackboard(
   components: BlackboardComponents,
   init: BlackboardInit = {},
 ): Blackboard {
-  return new AllBoards(components, { ...LIMITS, ...init.limits });
+  return new AllBoards(components, { ...LIMITS, ...init.limits }, init.history ?? HISTORY);
 }
 
 /** What exists between start and stop. */
@@ -90,6 +93,8 @@ class AllBoards implements Blackboard {
   readonly #components: BlackboardComponents;
   readonly #limits: BoardLimits;
   readonly #topic: Topic;
+  readonly #bounds: HistoryBounds;
+  readonly #histories = new Map<string, BoardHistory>();
   readonly #boards = new Map<string, OpenBoard>();
   readonly #watchers = new Map<string, Set<Watcher>>();
   /** Boards whose overflow was told of, and whose updates were dropped; `''` stands for the number of boards. */
@@ -99,7 +104,8 @@ class AllBoards implements Blackboard {
   #running: Running | undefined;
   readonly #greetings: Buckets;
 
-  constructor(components: BlackboardComponents, limits: BoardLimits) {
+  constructor(components: BlackboardComponents, limits: BoardLimits, bounds: HistoryBounds) {
+    this.#bounds = bounds;
     this.#components = components;
     this.#limits = limits;
     this.#topic = components.network.topic(TOPIC, UPDATE_ALLOWANCE);
@@ -120,11 +126,11 @@ class AllBoards implements Blackboard {
         boards: {
           digests: () => this.#digests(),
           find: (name) => this.#boards.get(name),
-          take: (name, update, peer) => this.#take(name, update, peer),
+          take: (name, update, peer) => this.#take(name, update, { peer }),
         },
         served: (peer, name) => repair.served(peer, name),
       },
-      { updateBytesMax: this.#limits.boardBytes * PEER_SLACK + SYNC_BYTES_EXTRA },
+      { updateBytesMax: this.#limits.boardBytes * PEER_SLACK * 3 + SYNC_BYTES_EXTRA },
     );
     const repair: AntiEntropy = createAntiEntropy({
       digests: () => this.#digests(),
@@ -134,9 +140,12 @@ class AllBoards implements Blackboard {
       random,
       logger,
     });
-    const gossip = createUpdateGossip({ topic: this.#topic, scope, clock, logger }, (name) => {
-      for (const peer of network.connected()) repair.syncNow(peer, name);
-    });
+    const gossip = createUpdateGossip(
+      { topic: this.#topic, self: this.#components.self, scope, clock, logger },
+      (name) => {
+        for (const peer of network.connected()) repair.syncNow(peer, name);
+      },
+    );
     const running: Running = { scope, sync, repair, gossip };
     this.#running = running;
     try {
@@ -167,23 +176,24 @@ class AllBoards implements Blackboard {
   async board(name: string): Promise<Board> {
     checkName(name);
     this.#checkRunning();
-    const find = (): OpenBoard | undefined => this.#boards.get(name);
-    return {
-      name,
-      get: (key): BoardEntry | undefined => find()?.document.get(key),
-      set: (key, value): Promise<BoardEntry> => this.#set(name, key, value),
-      delete: async (key): Promise<boolean> => {
-        this.#checkRunning();
-        return (await find()?.delete(key)) ?? false;
+    const { clock, self } = this.#components;
+    return createBoardHandle(
+      {
+        clock,
+        self,
+        checkRunning: () => this.#checkRunning(),
+        find: () => this.#boards.get(name),
+        write: (work) => this.#write(name, work),
+        watch: (listener) => this.#watch(name, listener),
+        history: () => this.#historyOf(name),
       },
-      entries: (prefix = ''): readonly BoardEntry[] => find()?.document.entries(prefix) ?? [],
-      digest: (): string => find()?.document.digest() ?? '',
-      watch: (listener): (() => void) => this.#watch(name, listener),
-    };
+      name,
+    );
   }
 
   names(): readonly string[] {
-    return [...this.#digests().keys()].toSorted();
+    const found = [...this.#boards].filter(([, board]) => exists(board));
+    return found.map(([name]) => name).toSorted();
   }
 
   digests(): Readonly<Record<string, string>> {
@@ -205,13 +215,23 @@ class AllBoards implements Blackboard {
     );
   }
 
-  async #set(name: string, key: string, value: Json): Promise<BoardEntry> {
+  async #write<T>(name: string, work: (board: OpenBoard) => Promise<T>): Promise<T> {
     const board = this.#openToWrite(name);
     try {
-      return await board.set(key, value);
+      return await work(board);
     } finally {
       this.#forgetBlank(board);
     }
+  }
+
+  #historyOf(name: string): BoardHistory {
+    const known = this.#histories.get(name);
+    if (known !== undefined) return known;
+    const { table, clock, history: kept } = this.#components;
+    const bounds = kept === undefined ? { days: 0, bytes: 0 } : this.#bounds;
+    const history = createBoardHistory({ table: kept ?? table, clock }, { board: name, bounds });
+    this.#histories.set(name, history);
+    return history;
   }
 
   #listen({ scope, sync, repair }: Running): void {
@@ -306,7 +326,14 @@ class AllBoards implements Blackboard {
       return;
     }
     const { board, update } = message;
-    if (this.#take(board, update, from) === 'malformed') {
+    const didOf = this.#components.didOf ?? didFromPeerId;
+    const result = this.#take(board, update, { peer: from, author: didOf(from) });
+    if (result === 'early') {
+      logger.debug({ peer: from, board }, 'update from the future left out for now');
+      this.#components.network.report(from, 'malformed');
+      return;
+    }
+    if (result === 'malformed') {
       logger.debug({ peer: from, board }, 'malformed update of a board dropped');
       this.#components.network.report(from, 'malformed');
       return;
@@ -327,13 +354,17 @@ class AllBoards implements Blackboard {
   }
 
   /** Applies a peer's update, to a board that may be new here. */
-  #take(name: string, update: Uint8Array, peer: PeerId): ApplyResult {
+  #take(
+    name: string,
+    update: Uint8Array,
+    { peer, author }: { readonly peer: PeerId; readonly author?: Did },
+  ): ApplyResult {
     if (this.#running === undefined || !this.#hasRoomFor(name)) {
       this.#overflowed('', peer);
       return 'full';
     }
     const board = this.#boards.get(name) ?? this.#open(name, []);
-    const result = board.take(update);
+    const result = board.take(update, author);
     if (result === 'full') this.#overflowed(name, peer);
     this.#forgetBlank(board);
     return result;
@@ -365,7 +396,19 @@ class AllBoards implements Blackboard {
     };
   }
 
-  #changed(name: string, changes: readonly BoardChange[]): void {
+  #changed(name: string, all: readonly BoardChange[]): void {
+    const changes = all.filter(({ key }) => !key.startsWith(HIDDEN));
+    if (changes.length === 0) return;
+    if (this.#components.history !== undefined) {
+      this.#historyOf(name)
+        .note(changes)
+        .catch((error: unknown) =>
+          this.#components.logger.warn(
+            { board: name, error: messageOf(error) },
+            'history not kept',
+          ),
+        );
+    }
     const watchers = this.#watchers.get(name);
     if (watchers === undefined) return;
     for (let start = 0; start < changes.length; start += CHANGES_MAX) {
@@ -419,7 +462,7 @@ class AllBoards implements Blackboard {
         self,
         clock,
         logger,
-        publish: (update) => this.#running?.gossip.send(name, update),
+        publish: (part) => this.#running?.gossip.send(name, part),
         changed: (changes) => this.#changed(name, changes),
       },
       { name, rows, limits: this.#limits },

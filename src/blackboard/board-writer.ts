@@ -6,8 +6,9 @@
  */
 import { StarlingError, backoffMs, messageOf } from '../core/index.ts';
 import type { Clock, Logger } from '../core/index.ts';
-import type { BoardDocument } from './document.ts';
+import type { BoardDocument, Draft, EntryChange } from './document-types.ts';
 import type { BoardLog } from './persistence.ts';
+import { createSlices } from './slices.ts';
 import type { BoardEntry } from './types.ts';
 
 /** Changes that are written together, and how many bytes of them: as much as one gossip message takes. */
@@ -21,11 +22,17 @@ const CHANGE_BYTES = 128;
 const UNSAVED_BYTES_MAX = 1024 * 1024;
 const RETRY = { baseMs: 1000, capMs: 30_000 } as const;
 
-/** A change that somebody of this node wants; without `entry` the key is deleted. */
-export interface WantedChange {
-  readonly key: string;
-  readonly entry?: BoardEntry;
+/** A change that somebody of this node wants. */
+export interface WantedChange extends EntryChange {
   readonly sizeBytes: number;
+}
+
+/** What became of a change, once it is on disk. */
+export interface ChangeResult {
+  /** There was something before. */
+  readonly existed: boolean;
+  /** The entry as it was written; absent of a deletion, and of what another change replaced at once. */
+  readonly entry?: BoardEntry;
 }
 
 /** What the writer works with. */
@@ -35,7 +42,7 @@ export interface BoardWriterComponents {
   readonly clock: Clock;
   readonly logger: Logger;
   /** Hears own updates, once they are on disk and in the document. */
-  written(update: Uint8Array): void;
+  written(own: Draft): void;
 }
 
 /** Writes one board. */
@@ -45,21 +52,21 @@ export interface BoardWriter {
   /** What is not on disk yet. */
   readonly waitingBytes: number;
   /**
-   * Resolves once the change is on disk and in the document: with false when a deletion found nothing.
+   * Resolves once the change is on disk and in the document.
    * @throws STARLING_STATE_UNUSABLE, STARLING_LIMIT_EXCEEDED: then nothing has changed
    */
-  change(wanted: WantedChange): Promise<boolean>;
+  change(wanted: WantedChange): Promise<ChangeResult>;
   /** A peer's update is in the document. */
   merged(update: Uint8Array): void;
-  /** The next write replaces all rows by the whole board, whose size this gives. */
-  fold(): number;
+  /** The next write replaces all rows by the whole board. */
+  fold(): void;
   /** Resolves once everything so far is on disk. @throws why that could not be */
   flushed(): Promise<void>;
   close(): void;
 }
 
 interface Waiting extends WantedChange {
-  resolve(existed: boolean): void;
+  resolve(result: ChangeResult): void;
   reject(error: unknown): void;
 }
 
@@ -83,8 +90,6 @@ class SerialWriter implements BoardWriter {
   /** The disk lacks what only the whole board brings. */
   #lacks = false;
   #wantsFold = false;
-  /** The whole board, until it changes. */
-  #snapshot: Uint8Array | undefined;
   #writing: Promise<void> | undefined;
   #failure: unknown;
   #failures = 0;
@@ -104,7 +109,7 @@ class SerialWriter implements BoardWriter {
     return this.#changeBytes + this.#unsavedBytes;
   }
 
-  change(wanted: WantedChange): Promise<boolean> {
+  change(wanted: WantedChange): Promise<ChangeResult> {
     const sizeBytes = wanted.sizeBytes + CHANGE_BYTES;
     if (this.#changeBytes + sizeBytes > WAITING_BYTES_MAX) {
       throw new StarlingError(
@@ -121,7 +126,6 @@ class SerialWriter implements BoardWriter {
   }
 
   merged(update: Uint8Array): void {
-    this.#snapshot = undefined;
     this.#unsaved.push(update);
     this.#unsavedBytes += update.length;
     if (this.#unsavedBytes > UNSAVED_BYTES_MAX) {
@@ -132,10 +136,9 @@ class SerialWriter implements BoardWriter {
     this.#kick();
   }
 
-  fold(): number {
+  fold(): void {
     this.#wantsFold = true;
     this.#kick();
-    return this.#whole().length;
   }
 
   async flushed(): Promise<void> {
@@ -163,8 +166,8 @@ class SerialWriter implements BoardWriter {
 
   /** Never rejects: whoever waits hears of a failure. */
   async #writeAll(): Promise<void> {
-    // What is asked for in the same turn is written together.
-    await Promise.resolve();
+    // A tick: what is asked for until then is one change of the document, one row, and one message.
+    await new Promise((resolve) => setImmediate(resolve));
     let goesOn = true;
     while (goesOn && this.#hasWork()) goesOn = await this.#writeSome();
     // In the same turn as the last look: what comes from now on begins anew.
@@ -177,10 +180,16 @@ class SerialWriter implements BoardWriter {
     const changes = this.#takeSome();
     try {
       await this.#write(changes);
-      this.#failures = 0;
-      return true;
     } catch (error) {
       this.#failed(error, changes);
+      return this.#queue.length > 0;
+    }
+    this.#failures = 0;
+    try {
+      await this.#renew();
+      return true;
+    } catch (error) {
+      this.#failed(error, []);
       return this.#queue.length > 0;
     }
   }
@@ -188,6 +197,15 @@ class SerialWriter implements BoardWriter {
   #hasWork(): boolean {
     if (this.#isClosed) return false;
     return this.#queue.length > 0 || this.#isBehind || this.#mustFold;
+  }
+
+  /** Begins own lanes anew when that pays: a write like any other. */
+  async #renew(): Promise<void> {
+    const own = this.#components.document.draftRenewal();
+    if (own === undefined) return;
+    await this.#save([own.bytes]);
+    this.#components.document.commit(own);
+    this.#components.written(own);
   }
 
   /** The document has what the disk has not. */
@@ -216,24 +234,22 @@ class SerialWriter implements BoardWriter {
     const { document } = this.#components;
     const { newest, existed } = inOrder(changes, document);
     const own = document.draft(newest);
-    await this.#save(own === undefined ? [] : [own]);
-    if (own !== undefined) {
-      this.#snapshot = undefined;
-      document.commit(own);
-    }
+    await this.#save(own === undefined ? [] : [own.bytes]);
+    if (own !== undefined) document.commit(own);
     this.#settle(changes);
-    for (const [index, one] of changes.entries()) one.resolve(existed[index] ?? false);
+    const written = new Map(newest.map((change) => [change, document.get(change.key)]));
+    for (const [index, one] of changes.entries()) {
+      const entry = one.value === undefined ? undefined : written.get(one);
+      one.resolve({ existed: existed[index] ?? false, ...(entry === undefined ? {} : { entry }) });
+    }
     if (own !== undefined) this.#components.written(own);
   }
 
   /** Writes what the disk lacks and then `own`, all or nothing. */
   async #save(own: readonly Uint8Array[]): Promise<void> {
-    const { log } = this.#components;
     const before = { unsaved: this.#unsaved, bytes: this.#unsavedBytes, lacks: this.#lacks };
     const mustFold = this.#mustFold;
-    const writing = mustFold
-      ? log.fold(this.#whole(), own)
-      : this.#append([...before.unsaved, ...own]);
+    const writing = mustFold ? this.#fold(own) : this.#append([...before.unsaved, ...own]);
     // What comes from now on is not in this write.
     this.#unsaved = [];
     this.#lacks = false;
@@ -244,6 +260,28 @@ class SerialWriter implements BoardWriter {
     } catch (error) {
       this.#lacks ||= before.lacks;
       this.#unsaved = [...before.unsaved, ...this.#unsaved];
+      throw error;
+    }
+  }
+
+  /** In slices: what is applied meanwhile is in the pieces or in the next write, or in both. */
+  async #fold(own: readonly Uint8Array[]): Promise<void> {
+    const { document, log } = this.#components;
+    const slices = createSlices();
+    const pieces: Uint8Array[] = [];
+    for (const piece of document.snapshot()) {
+      pieces.push(piece);
+      await slices.next();
+    }
+    // What came meanwhile may have replaced what a piece lacks for that: both are written, or none.
+    const late = this.#unsaved;
+    this.#unsaved = [];
+    try {
+      await log.fold(pieces, [...late, ...own]);
+      const lateBytes = late.reduce((sum, { length }) => sum + length, 0);
+      this.#unsavedBytes = Math.max(0, this.#unsavedBytes - lateBytes);
+    } catch (error) {
+      this.#unsaved = [...late, ...this.#unsaved];
       throw error;
     }
   }
@@ -260,8 +298,8 @@ class SerialWriter implements BoardWriter {
     this.#failure = error;
     this.#failures += 1;
     this.#settle(changes);
-    // Should the disk have the change after all, nothing else may ever be under its number.
-    if (changes.length > 0) document.renewWriter();
+    // Should the disk have the change after all, nothing else may ever be under its clock.
+    document.giveUp();
     for (const one of changes) one.reject(error);
   }
 
@@ -276,11 +314,6 @@ class SerialWriter implements BoardWriter {
     const delayMs = backoffMs(Math.min(this.#failures - 1, 10), RETRY, () => 1);
     this.#cancelRetry = this.#components.clock.schedule(delayMs, () => this.#kick());
   }
-
-  #whole(): Uint8Array {
-    this.#snapshot ??= this.#components.document.snapshot();
-    return this.#snapshot;
-  }
 }
 
 /** The last change of each key, and for each change whether there was something before it. */
@@ -292,7 +325,7 @@ function inOrder(
   const existed = changes.map((change) => {
     const before = newest.get(change.key);
     newest.set(change.key, change);
-    return before === undefined ? document.has(change.key) : before.entry !== undefined;
+    return before === undefined ? document.has(change.key) : before.value !== undefined;
   });
   return { newest: [...newest.values()], existed };
 }

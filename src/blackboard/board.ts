@@ -2,17 +2,19 @@
  * One open board: its document, its log, its bounds. An own change is on disk first, and in the document
  * then; a peer's is in the document first. Knows no network.
  */
-import type { Clock, Did, Logger } from '../core/index.ts';
+import type { Clock, Did, Json, Logger } from '../core/index.ts';
 import type { Table } from '../store/index.ts';
 import { createBoardWriter } from './board-writer.ts';
 import type { BoardWriter } from './board-writer.ts';
 import { createDocument } from './document.ts';
-import type { ApplyResult, BoardDocument } from './document.ts';
-import { PEER_SLACK, checkKey, checkedValue, invalid } from './limits.ts';
+import type { ApplyResult, BoardDocument } from './document-types.ts';
+import { isLegacy, readLegacyBoard } from './legacy-board.ts';
+import { checkKey, checkedValue, invalid } from './limits.ts';
 import type { BoardLimits } from './limits.ts';
 import { createBoardLog } from './persistence.ts';
 import type { BoardLog, BoardRow } from './persistence.ts';
-import type { BoardChange, BoardEntry } from './types.ts';
+import type { BoardChange, BoardEntry, SetOptions } from './types.ts';
+import type { LanePart } from './update.ts';
 
 /** A board that is open. Reading goes by its document. */
 export interface OpenBoard {
@@ -24,11 +26,15 @@ export interface OpenBoard {
    * Resolves once the entry is durable, and only then can be read.
    * @throws STARLING_BOARD_INVALID, STARLING_STATE_UNUSABLE, STARLING_LIMIT_EXCEEDED: nothing has changed
    */
-  set(key: string, value: unknown): Promise<BoardEntry>;
+  set(key: string, value: unknown, options?: SetOptions): Promise<BoardEntry>;
   /** Resolves to false when there was nothing to delete. */
   delete(key: string): Promise<boolean>;
-  /** Applies an update from a peer, and has it written. Never throws. */
-  take(update: Uint8Array): ApplyResult;
+  /** As `set`, of a key that is the board's own. */
+  setOwn(key: string, value: Json): Promise<void>;
+  /** As `delete`, of a key that is the board's own. */
+  deleteOwn(key: string): Promise<void>;
+  /** Applies an update from a peer, as `BoardDocument.apply` does, and has it written. Never throws. */
+  take(update: Uint8Array, author?: Did): ApplyResult;
   /** Resolves once everything so far is durable; rejects when that could not be written. */
   flushed(): Promise<void>;
   close(): void;
@@ -42,7 +48,7 @@ export interface OpenBoardComponents {
   readonly clock: Clock;
   readonly logger: Logger;
   /** Hears our own updates once they are durable: the others are to be told. */
-  publish(update: Uint8Array): void;
+  publish(part: LanePart): void;
   /** Hears what changed, at once. */
   changed(changes: readonly BoardChange[]): void;
 }
@@ -54,10 +60,11 @@ export interface OpenBoardInit {
   readonly limits: BoardLimits;
 }
 
-/** Below this much news, and without a deletion, to encode a board anew for its size does not pay. */
-const FOLD_TO_FIT_BYTES = 256 * 1024;
-/** Of the bound of structs: from here on the log warns. */
-const WORN = 0.5;
+/** How often ends of entries are looked at, at the most. */
+const END_PACE_MS = 1000;
+/** Timers take no longer waits; then it is looked at again. */
+const END_WAIT_MAX_MS = 3_600_000;
+const TTL_MAX_MS = 10 * 365 * 24 * 3_600_000;
 
 /** Opens a board from its rows. */
 export function createOpenBoard(components: OpenBoardComponents, init: OpenBoardInit): OpenBoard {
@@ -71,61 +78,75 @@ class DurableBoard implements OpenBoard {
   readonly #limits: BoardLimits;
   readonly #log: BoardLog;
   readonly #writer: BoardWriter;
-  #hasWarned = false;
-  /** Something was deleted since a fold showed the true size. */
-  #mayHaveShrunk = false;
+  #cancelEnd: () => void = () => undefined;
+  #isClosed = false;
+  #endedAt = Number.NEGATIVE_INFINITY;
 
   constructor(components: OpenBoardComponents, init: OpenBoardInit) {
-    const { clock, logger, table } = components;
-    this.name = init.name;
-    this.#limits = init.limits;
+    const { clock, logger, table, self } = components;
+    const { name, rows, limits } = init;
+    this.name = name;
+    this.#limits = limits;
     this.#components = components;
-    this.document = createDocument(
-      { limits: init.limits },
-      init.rows.map((row) => row.value),
+    const newRows = rows.filter((row) => !isLegacy(row));
+    const document = createDocument(
+      { limits, self, now: () => clock.now() },
+      newRows.map((row) => row.value),
     );
-    if (this.document.unreadable > 0) {
-      const fields = { board: init.name, rows: this.document.unreadable };
-      logger.error(fields, 'rows of a board are damaged; peers will send what they held');
-    }
-    // Rows that refer to a damaged one can't be read either, and never will be.
-    this.document.dropWaiting();
-    this.#log = createBoardLog(table, { board: init.name, rows: init.rows });
+    this.document = document;
+    this.#log = createBoardLog(table, { board: name, rows });
     this.#writer = createBoardWriter(
       {
-        document: this.document,
+        document,
         log: this.#log,
         clock,
         logger,
-        written: (update) => components.publish(update),
+        written: ({ part }) => components.publish(part),
       },
-      { board: init.name },
+      { board: name },
     );
-    this.document.onUpdate((update, origin, changes) => this.#updated(update, origin, changes));
+    const unreadable = document.unreadable + this.#takeOver(rows.filter(isLegacy));
+    if (unreadable > 0) {
+      const fields = { board: name, rows: unreadable };
+      logger.error(fields, 'rows of a board are damaged; peers will send what they held');
+    }
+    document.onUpdate((update, origin, changes) => this.#updated(update, origin, changes));
+    this.#watchEnds();
   }
 
   get isIdle(): boolean {
     return this.#writer.waiting.length === 0;
   }
 
-  async set(key: string, value: unknown): Promise<BoardEntry> {
+  async set(key: string, value: unknown, options: SetOptions = {}): Promise<BoardEntry> {
     checkKey(key, this.#limits);
     const { value: checked, sizeBytes } = checkedValue(value, this.#limits);
     this.#checkRoom(key, sizeBytes);
     const { self, clock } = this.#components;
-    const entry = { key, value: checked, by: self, at: clock.now() };
-    await this.#writer.change({ key, entry, sizeBytes });
-    return entry;
+    const at = clock.now();
+    const until = options.ttlMs === undefined ? 0 : at + checkedTtl(options.ttlMs);
+    const change = { key, value: checked, valueBytes: sizeBytes, sizeBytes, until };
+    const { entry } = await this.#writer.change(change);
+    // Another write of the same moment came after this one: nobody will ever read what this one wrote.
+    return entry ?? { key, value: checked, by: self, at, clock: {} };
   }
 
   async delete(key: string): Promise<boolean> {
     checkKey(key, this.#limits);
-    return this.#writer.change({ key, sizeBytes: 0 });
+    return (await this.#writer.change({ key, sizeBytes: 0 })).existed;
   }
 
-  take(update: Uint8Array): ApplyResult {
-    const bytesMax = this.#limits.boardBytes * PEER_SLACK;
-    return this.#fits(update.length, bytesMax) ? this.document.apply(update) : 'full';
+  async setOwn(key: string, value: Json): Promise<void> {
+    const valueBytes = JSON.stringify(value).length;
+    await this.#writer.change({ key, value, valueBytes, sizeBytes: valueBytes });
+  }
+
+  async deleteOwn(key: string): Promise<void> {
+    await this.#writer.change({ key, sizeBytes: 0 });
+  }
+
+  take(update: Uint8Array, author?: Did): ApplyResult {
+    return this.document.apply(update, author);
   }
 
   flushed(): Promise<void> {
@@ -133,38 +154,59 @@ class DurableBoard implements OpenBoard {
   }
 
   close(): void {
+    this.#isClosed = true;
+    this.#cancelEnd();
     this.#writer.close();
-    this.document.destroy();
+  }
+
+  /** Brings in what an earlier version wrote, and gives how many of its rows are damaged. */
+  #takeOver(rows: readonly BoardRow[]): number {
+    if (rows.length === 0) return 0;
+    const { entries, unreadable } = readLegacyBoard(rows, this.#limits);
+    const own = this.document.draft(entries);
+    if (own !== undefined) this.document.commit(own);
+    // In one batch with the end of the old rows: a crash before that begins anew.
+    this.#writer.fold();
+    this.#components.logger.info(
+      { board: this.name, entries: entries.length },
+      'a board of an earlier version is taken over',
+    );
+    return unreadable;
   }
 
   #updated(update: Uint8Array, origin: 'local' | 'remote', changes: readonly BoardChange[]): void {
     if (origin === 'remote') this.#writer.merged(update);
-    if (changes.some((change) => change.entry === undefined)) this.#mayHaveShrunk = true;
-    if (changes.length > 0) this.#components.changed(changes);
+    if (changes.length === 0) return;
+    if (changes.some(({ entry }) => entry?.until !== undefined)) this.#watchEnds();
+    this.#components.changed(changes);
+  }
+
+  /** Ends entries when their time is over. */
+  #watchEnds(): void {
+    this.#cancelEnd();
+    const next = this.document.nextEnd();
+    if (next === undefined || this.#isClosed) return;
+    const { clock } = this.#components;
+    const delayMs = Math.min(Math.max(next - clock.now(), 0) + 1, END_WAIT_MAX_MS);
+    this.#cancelEnd = clock.schedule(
+      Math.max(delayMs, this.#endedAt + END_PACE_MS - clock.now()),
+      () => {
+        this.#endedAt = clock.now();
+        const changes = this.document.endOver();
+        if (changes.length > 0) this.#components.changed(changes);
+        this.#watchEnds();
+      },
+    );
   }
 
   #checkRoom(key: string, sizeBytes: number): void {
-    const { keys, structs, boardBytes } = this.#limits;
+    const { keys, boardBytes } = this.#limits;
     const board = `board '${this.name}'`;
     const { waiting } = this.#writer;
     if (this.document.size + waiting.length >= keys && this.#keysWith(key) > keys) {
       throw invalid(`${board} holds ${keys} keys, which is the limit`, 'delete some first');
     }
-    const used = this.document.structs + waiting.length;
-    if (used >= structs) {
-      throw invalid(
-        `${board} has been written ${structs} times, which is the limit`,
-        'go on with a board of another name',
-      );
-    }
-    if (used > structs * WORN && !this.#hasWarned) {
-      this.#hasWarned = true;
-      this.#components.logger.warn(
-        { board: this.name, writes: used, limit: structs },
-        'a board nears the number of writes that it can hold',
-      );
-    }
-    if (!this.#fits(sizeBytes, boardBytes)) {
+    if (this.document.sizeBytes + this.#writer.waitingBytes + sizeBytes > boardBytes) {
       throw invalid(`${board} holds ${boardBytes} bytes, which is the limit`, 'delete some first');
     }
   }
@@ -172,17 +214,15 @@ class DurableBoard implements OpenBoard {
   /** How many keys there would be with `key`, and with those that are on their way to the disk. */
   #keysWith(key: string): number {
     const added = new Set([key]);
-    for (const { key: other, entry } of this.#writer.waiting) {
-      if (entry !== undefined) added.add(other);
+    for (const { key: other, value } of this.#writer.waiting) {
+      if (value !== undefined) added.add(other);
     }
     return [...added].filter((one) => !this.document.has(one)).length + this.document.size;
   }
+}
 
-  #fits(sizeBytes: number, bytesMax: number): boolean {
-    const waitingBytes = this.#writer.waitingBytes + sizeBytes;
-    if (this.#log.sizeBytes + waitingBytes <= bytesMax) return true;
-    if (this.#log.unfoldedBytes < FOLD_TO_FIT_BYTES && !this.#mayHaveShrunk) return false;
-    this.#mayHaveShrunk = false;
-    return this.#writer.fold() + waitingBytes <= bytesMax;
-  }
+/** @throws STARLING_BOARD_INVALID */
+function checkedTtl(ttlMs: number): number {
+  if (Number.isSafeInteger(ttlMs) && ttlMs > 0 && ttlMs <= TTL_MAX_MS) return ttlMs;
+  throw invalid('this time to live is none', 'it is over 0 and at most ten years');
 }

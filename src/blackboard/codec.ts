@@ -6,16 +6,14 @@ import { DIGEST_CHARS_MAX, LIMITS, PEER_SLACK, isBoardName } from './limits.ts';
 /** Digest by board name. */
 export type Digests = ReadonlyMap<string, string>;
 
-/** One message of `/starling/board/1`. */
+/** One message of `/starling/board/2`. */
 export type BoardMessage =
   /** Which boards the sender holds. */
   | { readonly t: 'digests'; readonly digests: Digests }
   /** What the sender has of a board: step 1 of a sync. */
   | StateMessage
-  /** A part of the update that follows, when that is long. */
-  | { readonly t: 'part'; readonly bytes: Uint8Array }
-  /** What the receiver lacks (Yjs, V2), or its last part; no bytes: nothing. Step 2 of a sync. */
-  | { readonly t: 'update'; readonly update: Uint8Array }
+  /** A piece of what the receiver lacks; no bytes: nothing. Step 2 of a sync ends with the last piece. */
+  | UpdateMessage
   /** The sender has all it was sent, on disk; this is its digest now. Ends a sync. */
   | { readonly t: 'done'; readonly digest: string };
 
@@ -25,6 +23,14 @@ export interface StateMessage {
   readonly board: string;
   readonly vector: Uint8Array;
   readonly digest: string;
+}
+
+/** A piece of what the receiver lacks, as `update.ts` writes it. */
+export interface UpdateMessage {
+  readonly t: 'update';
+  readonly update: Uint8Array;
+  /** Another piece follows. */
+  readonly more: boolean;
 }
 
 /** One update by gossip. */
@@ -59,10 +65,9 @@ export function decodeMessage(bytes: Uint8Array): BoardMessage | undefined {
       if (!isDigest(fields['digest']) || !(vector instanceof Uint8Array)) return undefined;
       if (typeof board !== 'string' || !isBoardName(board)) return undefined;
       return { t, board, vector, digest: fields['digest'] };
-    case 'part':
-      return fields['bytes'] instanceof Uint8Array ? { t, bytes: fields['bytes'] } : undefined;
     case 'update':
-      return update instanceof Uint8Array ? { t, update } : undefined;
+      if (!(update instanceof Uint8Array)) return undefined;
+      return { t, update, more: fields['more'] === true };
     case 'done':
       return isDigest(fields['digest']) ? { t, digest: fields['digest'] } : undefined;
     default:

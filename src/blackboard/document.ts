@@ -1,325 +1,492 @@
 /**
- * One board's Yjs document: a Y.Map of entries, V2 encoding everywhere. Knows no disk and no network:
- * updates come in and go out as bytes. Updates from peers pass `inspect-update.ts` first, and still every
- * entry is checked again when it is read.
+ * One replica of a board: the lanes of its writers, each a Yjs document that its owner alone writes, and of each key
+ * the newest write in any of them. Which one that is the board decides by stamp and writer, not Yjs by a client id
+ * that a writer may choose. Knows no disk and no network: updates come in and go out as bytes. Updates from peers
+ * pass `inspect-update.ts` first.
  */
-import { createHash, randomInt } from 'node:crypto';
 import * as Y from 'yjs';
-import type { Did, Json } from '../core/index.ts';
-import { createDrafter } from './draft.ts';
-import type { Drafter } from './draft.ts';
-import { MAP_NAME, inspectUpdate } from './inspect-update.ts';
-import { PEER_SLACK, isKey } from './limits.ts';
-import type { BoardLimits } from './limits.ts';
-import type { BoardChange, BoardEntry } from './types.ts';
+import type { Did } from '../core/index.ts';
+import type {
+  ApplyResult,
+  BoardDocument,
+  DocumentInit,
+  Draft,
+  EntryChange,
+  UpdateListener,
+} from './document-types.ts';
+import { inspectUpdate, newestWrites } from './inspect-update.ts';
+import type { NewestWrites, UpdateFacts } from './inspect-update.ts';
+import type { Place } from './lane-format.ts';
+import { LaneForks } from './lane-forks.ts';
+import { hasSources, makeLane } from './lane-renewal.ts';
+import { LaneSet } from './lane-set.ts';
+import {
+  clockOf,
+  createLane,
+  laneName,
+  piecesOf,
+  placeOf,
+  wholeOf,
+  writeIn,
+  writesOf,
+} from './lane.ts';
+import type { Lane, LaneId } from './lane.ts';
+import { LIMITS, PEER_SLACK } from './limits.ts';
+import { OwnLanes } from './own-lanes.ts';
+import { createParking } from './parking.ts';
+import type { Parked } from './parking.ts';
+import { AHEAD_MS } from './stamp.ts';
+import { LANES_MAX, decodeUpdate, decodeVector, encodeUpdate, encodeVector } from './update.ts';
+import type { LanePart, Update } from './update.ts';
+import type { BoardChange, BoardEntry, Tombstone } from './types.ts';
+import { WinnerIndex } from './winner-index.ts';
+import { createWinner, sizeOf } from './winner.ts';
+import type { Winner } from './winner.ts';
 
-/**
- * What became of an update from a peer. `full`: it would bring the document over a bound, and was
- * dropped.
- */
-export type ApplyResult = 'applied' | 'malformed' | 'full';
+/** Items that one update may hold. */
+const UPDATE_STRUCTS_MAX = 250_000;
+/** Lanes of one writer: each run begins one, and soon makes one of all. */
+const LANES_PER_WRITER_MAX = 64;
 
-/** Hears an update that changed the document, and what it changed. */
-export type UpdateListener = (
-  update: Uint8Array,
-  origin: 'local' | 'remote',
-  changes: readonly BoardChange[],
-) => void;
+/** Keys that begin with this are the board's own: no entries. */
+export const HIDDEN = '\u0000';
 
-/** A change of one key; without `entry` the key is deleted. */
-export interface EntryChange {
-  readonly key: string;
-  readonly entry?: BoardEntry;
-}
-
-/** A board's document. */
-export interface BoardDocument {
-  get(key: string): BoardEntry | undefined;
-  /** Entries whose key starts with `prefix`, by key. */
-  entries(prefix: string): readonly BoardEntry[];
-  has(key: string): boolean;
-  /** Keys that are set. */
-  readonly size: number;
-  /** Pieces of history, see {@link BoardLimits.structs}. */
-  readonly structs: number;
-  /** Nothing was ever written. */
-  readonly isBlank: boolean;
-  /** Updates given at the start that could not be read. */
-  readonly unreadable: number;
-  /**
-   * Changes of this node's own as an update, which is not applied: {@link commit} does that once the update
-   * is on disk. One at a time. Undefined when nothing would change.
-   */
-  draft(changes: readonly EntryChange[]): Uint8Array | undefined;
-  /** Applies what {@link draft} gave. */
-  commit(update: Uint8Array): void;
-  /** The last draft was given up: the next one is written under another client id. */
-  renewWriter(): void;
-  /** Applies an update from a peer. Never throws. */
-  apply(update: Uint8Array): ApplyResult;
-  /** An update refers to others that we have not seen. */
-  readonly isWaiting: boolean;
-  /** Forgets the updates that wait for others. */
-  dropWaiting(): void;
-  vector(): Uint8Array;
-  /** What is missing at whoever has `vector`; undefined when the vector is malformed. */
-  diff(vector: Uint8Array): Uint8Array | undefined;
-  /** The whole document, without what waits. */
-  snapshot(): Uint8Array;
-  /** Hash of state vector and delete set. */
-  digest(): string;
-  onUpdate(listener: UpdateListener): void;
-  destroy(): void;
-}
-
-interface Value {
-  readonly v: Json;
-  readonly by: string;
-  readonly at: number;
-}
-
-const DIGEST_DIGITS = 32;
-const OWN = Symbol('own');
-/** Client ids of Yjs have 32 bits. */
-const CLIENT_IDS = 2 ** 32;
-/** Bounds of what waits for updates that may never come. */
-const WAITING_BYTES_MAX = 1024 * 1024;
-const WAITING_STRUCTS_MAX = 100_000;
-
-/** Makes a document from the updates of an earlier one. */
+/** Makes a document from pieces of an earlier one; gives how many could not be read. */
 export function createDocument(
-  init: { readonly limits: BoardLimits },
+  init: DocumentInit,
+  updates: readonly Uint8Array[] = [],
+): BoardDocument & { readonly unreadable: number } {
+  const document = new LaneDocument(init);
+  const unreadable = document.load(updates);
+  return Object.assign(document, { unreadable });
+}
+
+/** A document with the bounds of this version. */
+export function createBoardDocument(
+  init: { readonly self: string; now(): number },
   updates: readonly Uint8Array[] = [],
 ): BoardDocument {
-  return new YjsDocument(init.limits, updates);
+  const now = (): number => init.now();
+  return createDocument({ limits: LIMITS, self: init.self as Did, now }, updates);
 }
 
-/** Updates of one document as one. */
-export function mergeUpdates(updates: readonly Uint8Array[]): Uint8Array {
-  const [first, ...others] = updates;
-  return first !== undefined && others.length === 0 ? first : Y.mergeUpdatesV2([...updates]);
+/** A part of an update, read and found fit by itself. */
+interface Checked {
+  readonly part: LanePart;
+  /** Of an update of Yjs. */
+  readonly facts: UpdateFacts | undefined;
 }
 
-class YjsDocument implements BoardDocument {
-  readonly unreadable: number;
-  readonly #limits: BoardLimits;
-  readonly #doc = new Y.Doc();
-  readonly #map = this.#doc.getMap<Value>(MAP_NAME);
+interface Merged {
+  /** Keys that changed. */
+  readonly keys: Set<string>;
+  /** What brought something new. */
+  readonly applied: LanePart[];
+  isEarly: boolean;
+  isMalformed: boolean;
+  /** All of the update, and nothing else, was applied. */
+  isAsSent: boolean;
+  /** It is of the pieces of a whole replica. */
+  readonly isWhole: boolean;
+}
+
+class LaneDocument implements BoardDocument {
+  readonly #init: DocumentInit;
+  readonly #lanes = new LaneSet();
+  readonly #winners: WinnerIndex;
   readonly #listeners: UpdateListener[] = [];
-  #changes: BoardChange[] = [];
-  #digest: string | undefined;
-  #waitingStructs = 0;
-  /** Counted along, because Y.Map counts its keys anew each time. */
-  #size: number;
-  /** The client id that own changes are written under. The document's own id writes nothing. */
-  #writer: number;
-  #drafter: Drafter<Value> | undefined;
+  readonly #parking = createParking();
+  readonly #forks = new LaneForks();
+  readonly #own: OwnLanes;
 
-  constructor(limits: BoardLimits, updates: readonly Uint8Array[]) {
-    this.#limits = limits;
-    this.unreadable = this.#load(updates);
-    this.#writer = this.#freshClientId();
-    this.#doc.clientID = this.#freshClientId();
-    this.#size = this.#map.size;
-    this.#map.observe((event) => this.#observe(event));
-    this.#doc.on('updateV2', (update: Uint8Array, origin: unknown) => {
-      this.#digest = undefined;
-      const changes = this.#changes;
-      this.#changes = [];
-      const from = origin === OWN ? 'local' : 'remote';
-      for (const listener of this.#listeners) listener(update, from, changes);
+  constructor(init: DocumentInit) {
+    this.#init = init;
+    this.#winners = new WinnerIndex({
+      self: init.self,
+      now: () => init.now(),
+      lanes: () => this.#lanes.all(),
     });
+    this.#own = new OwnLanes(init, this.#lanes, this.#winners);
+  }
+
+  /** Reads the pieces of an earlier document, and gives how many are damaged. */
+  load(updates: readonly Uint8Array[]): number {
+    let unreadable = 0;
+    for (const bytes of updates) {
+      const update = decodeUpdate(bytes);
+      const checked = this.#check(update);
+      const merged =
+        checked && this.#mergeAll(checked, Number.POSITIVE_INFINITY, update?.isWhole === true);
+      if (merged === undefined || merged.isMalformed) unreadable += 1;
+    }
+    // What refers to a damaged piece can't be read either, and never will be.
+    this.dropWaiting();
+    this.#own.begin();
+    this.endOver();
+    return unreadable;
   }
 
   get size(): number {
-    return this.#size;
+    return this.#winners.size;
+  }
+
+  get sizeBytes(): number {
+    return this.#winners.sizeBytes;
+  }
+
+  get tombstones(): number {
+    return this.#winners.gone;
   }
 
   get structs(): number {
-    let count = 0;
-    for (const structs of this.#doc.store.clients.values()) count += structs.length;
-    return count;
+    return this.#lanes.structs;
   }
 
   get isBlank(): boolean {
-    return this.#doc.store.clients.size === 0;
+    return this.#lanes.size === 0;
   }
 
   get isWaiting(): boolean {
-    const { pendingStructs, pendingDs } = this.#doc.store;
-    return pendingStructs !== null || pendingDs !== null;
+    return !this.#parking.isEmpty;
   }
 
   dropWaiting(): void {
-    this.#doc.store.pendingStructs = null;
-    this.#doc.store.pendingDs = null;
-    this.#waitingStructs = 0;
+    this.#parking.clear();
   }
 
   has(key: string): boolean {
-    return this.#map.has(key);
+    return this.#winners.entry(key) !== undefined;
   }
 
   get(key: string): BoardEntry | undefined {
-    return this.#read(key, this.#map.get(key));
+    const winner = this.#winners.entry(key);
+    return winner === undefined ? undefined : this.#winners.shown(winner);
   }
 
   entries(prefix: string): readonly BoardEntry[] {
-    const found: BoardEntry[] = [];
-    for (const [key, value] of this.#map.entries()) {
-      const entry = key.startsWith(prefix) ? this.#read(key, value) : undefined;
-      if (entry !== undefined) found.push(entry);
+    const found: Winner[] = [];
+    for (const key of this.#winners.byKey.keys()) {
+      if (!key.startsWith(prefix) || key.startsWith(HIDDEN)) continue;
+      const winner = this.#winners.entry(key);
+      if (winner !== undefined) found.push(winner);
     }
-    return found.sort((a, b) => (a.key < b.key ? -1 : 1));
+    found.sort((a, b) => (a.key < b.key ? -1 : 1));
+    return found.map((winner) => this.#winners.shown(winner));
   }
 
-  draft(changes: readonly EntryChange[]): Uint8Array | undefined {
-    const real = changes.filter(({ key, entry }) => entry !== undefined || this.#map.has(key));
-    if (real.length === 0) return undefined;
-    const wanted = real.map(({ key, entry }) =>
-      entry === undefined ? { key } : { key, value: valueOf(entry) },
-    );
-    this.#drafter ??= createDrafter<Value>(this.#doc, MAP_NAME);
-    return this.#drafter.draft(this.#writer, wanted);
+  tombstone(key: string): Tombstone | undefined {
+    const winner = this.#winners.byKey.get(key);
+    if (winner === undefined || winner.value !== undefined) return undefined;
+    const { by, at, clock, via } = this.#winners.shown(winner);
+    return { key, by, at, clock, ...(via === undefined ? {} : { via }) };
   }
 
-  commit(update: Uint8Array): void {
-    Y.applyUpdateV2(this.#doc, update, OWN);
+  clock(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.#winners.counts);
   }
 
-  renewWriter(): void {
-    this.#writer = this.#freshClientId();
+  seen(): readonly Place[] {
+    return [...this.#lanes.all()].map(placeOf);
   }
 
-  apply(update: Uint8Array): ApplyResult {
-    const structsMax = this.#limits.structs * PEER_SLACK;
-    const facts = inspectUpdate(update, this.#limits, structsMax);
-    if (facts === undefined || this.#isInOurName(facts.clocks)) return 'malformed';
-    let newKeys = 0;
-    for (const key of facts.keys) if (!this.#map.has(key)) newKeys += 1;
-    if (newKeys > 0 && this.size + newKeys > this.#limits.keys * PEER_SLACK) return 'full';
-    if (facts.structs > 0 && this.structs + facts.structs > structsMax) return 'full';
-    try {
-      // A copy for the same reason as in `inspect-update.ts`.
-      Y.applyUpdateV2(this.#doc, new Uint8Array(update));
-    } catch {
-      // Not expected after the inspection: Yjs refuses what the inspection has let through.
+  covers(places: readonly Place[]): boolean {
+    return this.#lanes.covers(places);
+  }
+
+  draft(changes: readonly EntryChange[]): Draft | undefined {
+    return this.#own.draft(changes);
+  }
+
+  draftRenewal(): Draft | undefined {
+    return this.#own.draftRenewal();
+  }
+
+  commit({ bytes, part }: Draft): void {
+    const checked = this.#check({ isWhole: false, parts: [part] });
+    const merged = checked && this.#mergeAll(checked, Number.POSITIVE_INFINITY);
+    if (merged === undefined || merged.isMalformed) throw new Error('an own draft does not fit');
+    this.#own.committed(part);
+    this.#tell(bytes, 'local', merged.keys);
+  }
+
+  giveUp(): void {
+    this.#own.giveUp();
+  }
+
+  apply(bytes: Uint8Array, author?: Did): ApplyResult {
+    const update = decodeUpdate(bytes, author);
+    if (author !== undefined && update?.parts.some(({ did }) => did !== author) === true) {
       return 'malformed';
     }
-    this.#boundWaiting(facts.structs);
-    return 'applied';
+    const checked = this.#check(update);
+    if (checked === undefined) return 'malformed';
+    if (!this.#hasRoomFor(checked)) return 'full';
+    const isWhole = update?.isWhole === true;
+    const merged = this.#mergeAll(checked, this.#init.now() + AHEAD_MS, isWhole);
+    if (merged.applied.length > 0) {
+      const { applied, isAsSent, keys } = merged;
+      const isOnItsOwn = isAsSent && author === undefined;
+      this.#tell(isOnItsOwn ? bytes : encodeUpdate({ isWhole, parts: applied }), 'remote', keys);
+    }
+    if (merged.isMalformed) return 'malformed';
+    return merged.isEarly ? 'early' : 'applied';
   }
 
   vector(): Uint8Array {
-    return Y.encodeStateVector(this.#doc);
+    return encodeVector(
+      [...this.#lanes.all()].map((lane) => {
+        const { did, client, gen } = lane;
+        return { did, client, gen, clock: clockOf(lane) };
+      }),
+    );
   }
 
-  diff(vector: Uint8Array): Uint8Array | undefined {
-    try {
-      return this.#encode(vector);
-    } catch {
-      // A malformed vector, from a peer.
-      return undefined;
-    }
+  diff(vector: Uint8Array): Iterable<Uint8Array> | undefined {
+    const theirs = decodeVector(vector);
+    if (theirs === undefined) return undefined;
+    return this.#piecesAfter(new Map(theirs.map((lane) => [laneName(lane), lane.clock])));
   }
 
-  snapshot(): Uint8Array {
-    return this.#encode();
+  snapshot(): Iterable<Uint8Array> {
+    return this.#pieces([...this.#lanes.all()], () => 0, true);
   }
 
   digest(): string {
-    this.#digest ??= createHash('sha256')
-      .update(Y.encodeSnapshotV2(Y.snapshot(this.#doc)))
-      .digest('hex')
-      .slice(0, DIGEST_DIGITS);
-    return this.#digest;
+    return this.#winners.digest();
+  }
+
+  nextEnd(): number | undefined {
+    return this.#winners.nextEnd();
+  }
+
+  endOver(): readonly BoardChange[] {
+    return this.#winners.endOver();
   }
 
   onUpdate(listener: UpdateListener): void {
     this.#listeners.push(listener);
   }
 
-  destroy(): void {
-    this.#doc.destroy();
+  #tell(bytes: Uint8Array, origin: 'local' | 'remote', keys: ReadonlySet<string>): void {
+    const changes = [...keys].map((key): BoardChange => {
+      const entry = this.get(key);
+      if (entry !== undefined) return { key, entry };
+      const gone = this.tombstone(key);
+      return gone === undefined ? { key } : { key, gone };
+    });
+    for (const listener of this.#listeners) listener(bytes, origin, changes);
   }
 
-  /** Nobody else may write in our name; Yjs would change its client id and say so on the console. */
-  #isInOurName(clocks: ReadonlyMap<number, number>): boolean {
-    return [this.#writer, this.#doc.clientID].some(
-      (own) => (clocks.get(own) ?? 0) > Y.getState(this.#doc.store, own),
+  /** Reads the updates of Yjs in an update; undefined when one holds what no lane does. */
+  #check(update: Update | undefined): readonly Checked[] | undefined {
+    const checked: Checked[] = [];
+    for (const part of update?.parts ?? []) {
+      if (part.update === undefined) {
+        checked.push({ part, facts: undefined });
+        continue;
+      }
+      const facts = inspectUpdate(part.update, this.#init.limits, UPDATE_STRUCTS_MAX);
+      if (facts === undefined) return undefined;
+      if (facts.client === undefined) continue;
+      if (facts.client !== part.client) return undefined;
+      checked.push({ part, facts });
+    }
+    return update === undefined ? undefined : checked;
+  }
+
+  #hasRoomFor(checked: readonly Checked[]): boolean {
+    const { keys, boardBytes, structs } = this.#init.limits;
+    const lanes = new Map<string, LaneId>();
+    const added = new Set<string>();
+    let addedBytes = 0;
+    let addedStructs = 0;
+    for (const { part, facts } of checked) {
+      const lane = this.#lanes.get(laneName(part));
+      if (lane === undefined) lanes.set(laneName(part), part);
+      if (facts === undefined || (lane !== undefined && facts.to <= clockOf(lane))) continue;
+      addedStructs += facts.items.length;
+      for (const { key, write } of facts.items) {
+        if (key === undefined || write === undefined) continue;
+        addedBytes += sizeOf(key, write.sizeBytes) - (this.#winners.byKey.get(key)?.sizeBytes ?? 0);
+        if (!write.isGone && !this.has(key)) added.add(key);
+      }
+      for (const { key, write } of facts.items) {
+        if (key === undefined && write !== undefined) addedBytes += write.sizeBytes;
+      }
+    }
+    if (!this.#hasRoomForLanes(lanes)) return false;
+    if (addedStructs > 0 && this.structs + addedStructs > structs * PEER_SLACK) return false;
+    if (added.size > 0 && this.size + added.size > keys * PEER_SLACK) return false;
+    return addedBytes <= 0 || this.sizeBytes + addedBytes <= boardBytes * PEER_SLACK;
+  }
+
+  #hasRoomForLanes(added: ReadonlyMap<string, LaneId>): boolean {
+    if (added.size === 0) return true;
+    if (this.#lanes.size + added.size > LANES_MAX) return false;
+    const counts = new Map<Did, number>();
+    for (const { did } of added.values()) counts.set(did, (counts.get(did) ?? 0) + 1);
+    return [...counts].every(
+      ([did, count]) => this.#lanes.of(did).length + count <= LANES_PER_WRITER_MAX,
     );
   }
 
-  /** Two writers with one client id corrupt a document: never one that was used before. */
-  #freshClientId(): number {
-    let id = randomInt(CLIENT_IDS);
-    while (this.#doc.store.clients.has(id) || id === this.#writer) id = randomInt(CLIENT_IDS);
-    return id;
+  /** Merges parts and what was waiting for them. */
+  #mergeAll(checked: readonly Checked[], latestMs: number, isWhole = false): Merged {
+    const merged: Merged = {
+      keys: new Set(),
+      applied: [],
+      isEarly: false,
+      isMalformed: false,
+      isAsSent: true,
+      isWhole,
+    };
+    this.#mergeInto(checked, latestMs, merged);
+    while (!merged.isMalformed && !this.#parking.isEmpty) {
+      const parts = this.#parking.take((parked) => this.#isDue(parked));
+      if (parts.length === 0) break;
+      merged.isAsSent = false;
+      this.#mergeInto(this.#check({ isWhole: false, parts }) ?? [], latestMs, merged);
+    }
+    return merged;
   }
 
-  #observe(event: Y.YMapEvent<Value>): void {
-    this.#changes = [];
-    for (const [key, { action }] of event.changes.keys) {
-      if (action === 'add') this.#size += 1;
-      else if (action === 'delete') this.#size -= 1;
-      const entry = this.get(key);
-      this.#changes.push(entry === undefined ? { key } : { key, entry });
+  /** Whether nothing is missing of what a part follows on, or the part is not needed any more. */
+  #isDue({ part, from, to }: Parked): boolean {
+    const lane = this.#lanes.get(laneName(part));
+    if (this.#lanes.isReplaced(part, to)) return true;
+    if (part.making === undefined) return lane !== undefined && from <= clockOf(lane);
+    const isHere = lane !== undefined && clockOf(lane) >= part.making.head.base;
+    return isHere || hasSources(this.#lanes.byName, part.did, part.making);
+  }
+
+  #mergeInto(checked: readonly Checked[], latestMs: number, merged: Merged): void {
+    for (const { part, facts } of checked) {
+      const isNew =
+        facts === undefined
+          ? this.#make(part, merged)
+          : this.#extend(part, facts, latestMs, merged);
+      if (merged.isMalformed) break;
+      if (!isNew) merged.isAsSent = false;
+    }
+    if (merged.applied.length === 0) return;
+    this.#winners.seenMore();
+    for (const lane of this.#lanes.settle()) {
+      this.#winners.dropped(lane, merged.keys);
+      this.#own.dropped(lane);
     }
   }
 
-  /** One transaction for all: merging thousands of small updates first is quadratic. */
-  #load(updates: readonly Uint8Array[]): number {
-    let unreadable = 0;
-    this.#doc.transact(() => {
-      for (const update of updates) {
-        try {
-          Y.applyUpdateV2(this.#doc, update);
-        } catch {
-          // A damaged row: the board stays readable without it, and peers send what it held.
-          unreadable += 1;
-        }
+  /** Applies an update of a lane; false when that brought nothing new, or not just what was sent. */
+  #extend(part: LanePart, sent: UpdateFacts, latestMs: number, merged: Merged): boolean {
+    const name = laneName(part);
+    const known = this.#lanes.get(name);
+    const clock = known === undefined ? 0 : clockOf(known);
+    if (this.#lanes.isReplaced(part, sent.to)) return false;
+    if (merged.isWhole && known !== undefined && this.#contest(known, sent, merged)) return false;
+    if (sent.to <= clock) return false;
+    if (sent.from > clock) {
+      this.#parking.put({ part, from: sent.from, to: sent.to });
+      return false;
+    }
+    if (sent.items.some(({ write }) => write !== undefined && write.ms > latestMs)) {
+      merged.isEarly = true;
+      return false;
+    }
+    if (latestMs !== Number.POSITIVE_INFINITY && !this.#own.letsOthersExtend(part)) return false;
+    const facts = sent.from === clock ? sent : this.#after(sent, part.client, clock);
+    const lane = known ?? createLane(part);
+    const newest = facts && newestWrites(lane, facts);
+    if (facts === undefined || newest === undefined) {
+      merged.isMalformed = true;
+      return false;
+    }
+    Y.applyUpdateV2(lane.doc, facts.update);
+    this.#lanes.add(lane);
+    this.#winners.know(lane);
+    this.#putAll(lane, newest, merged.keys);
+    const { did, client, gen } = part;
+    merged.applied.push({ did, client, gen, update: facts.update });
+    return facts === sent;
+  }
+
+  /** Compares a piece of a whole lane with the lane that is here; true when that one is replaced. */
+  #contest(known: Lane, sent: UpdateFacts, merged: Merged): boolean {
+    const lane = this.#forks.offer(known, sent);
+    if (lane === undefined) return false;
+    if (known.did === this.#init.self) {
+      this.#own.contested();
+      return false;
+    }
+    this.#lanes.add(lane);
+    for (const { write } of writesOf(known)) this.#winners.reconsider(write.key, merged.keys);
+    for (const { write } of writesOf(lane)) this.#winners.reconsider(write.key, merged.keys);
+    const { did, client, gen } = lane;
+    merged.applied.push({ did, client, gen, update: wholeOf(lane) });
+    return true;
+  }
+
+  /** What of `sent` comes after `clock`. */
+  #after(sent: UpdateFacts, client: number, clock: number): UpdateFacts | undefined {
+    const vector = Y.encodeStateVector(new Map([[client, clock]]));
+    const rest = Y.diffUpdateV2(sent.update, vector);
+    const facts = inspectUpdate(rest, this.#init.limits, UPDATE_STRUCTS_MAX);
+    return facts?.from === clock ? facts : undefined;
+  }
+
+  /** Makes a lane from others; false when that brought nothing new. */
+  #make(part: LanePart, merged: Merged): boolean {
+    const { making, did, client, gen } = part;
+    if (making === undefined) return false;
+    const known = this.#lanes.get(laneName(part));
+    const isHere = known !== undefined && clockOf(known) >= making.head.base;
+    if (isHere || this.#lanes.isReplaced(part, making.head.base)) return false;
+    if (!hasSources(this.#lanes.byName, did, making)) {
+      this.#parking.put({ part, from: 0, to: making.head.base });
+      return false;
+    }
+    const lane = makeLane(this.#lanes.byName, { did, client, gen }, making);
+    if (lane === undefined) {
+      merged.isMalformed = true;
+      return false;
+    }
+    this.#lanes.add(lane);
+    this.#winners.know(lane);
+    for (const found of writesOf(lane)) {
+      const sizeBytes = this.#winners.byKey.get(found.write.key)?.sizeBytes ?? 0;
+      this.#winners.put(createWinner(lane, found, sizeBytes), merged.keys);
+    }
+    merged.applied.push(part);
+    return true;
+  }
+
+  #putAll(lane: Lane, newest: NewestWrites, keys: Set<string>): void {
+    for (const [key, facts] of newest) {
+      const found = writeIn(lane, key);
+      // What was replaced already: the write that replaced it follows.
+      if (facts === undefined || found === undefined) continue;
+      this.#winners.put(createWinner(lane, found, sizeOf(key, facts.sizeBytes)), keys);
+    }
+  }
+
+  #piecesAfter(known: ReadonlyMap<string, number>): Iterable<Uint8Array> {
+    const lanes = [...this.#lanes.all()];
+    const isEqual =
+      known.size === lanes.length && lanes.every((lane) => known.get(lane.name) === clockOf(lane));
+    if (isEqual) return this.snapshot();
+    const later = lanes.filter((lane) => clockOf(lane) > (known.get(lane.name) ?? 0));
+    return this.#pieces(later, ({ name }) => known.get(name) ?? 0, false);
+  }
+
+  *#pieces(
+    lanes: readonly Lane[],
+    from: (lane: Lane) => number,
+    isWhole: boolean,
+  ): Iterable<Uint8Array> {
+    for (const lane of lanes) {
+      const { did, client, gen } = lane;
+      for (const update of piecesOf(lane, from(lane))) {
+        yield encodeUpdate({ isWhole, parts: [{ did, client, gen, update }] });
       }
-    });
-    return unreadable;
-  }
-
-  /** What waits stays out: it is passed on when it is complete, not before. */
-  #encode(vector?: Uint8Array): Uint8Array {
-    const { store } = this.#doc;
-    const { pendingStructs, pendingDs } = store;
-    store.pendingStructs = null;
-    store.pendingDs = null;
-    try {
-      return Y.encodeStateAsUpdateV2(this.#doc, vector);
-    } finally {
-      store.pendingStructs = pendingStructs;
-      store.pendingDs = pendingDs;
     }
   }
-
-  #boundWaiting(structs: number): void {
-    if (!this.isWaiting) {
-      this.#waitingStructs = 0;
-      return;
-    }
-    const { pendingStructs, pendingDs } = this.#doc.store;
-    this.#waitingStructs += structs;
-    const sizeBytes = (pendingStructs?.update.length ?? 0) + (pendingDs?.length ?? 0);
-    if (sizeBytes > WAITING_BYTES_MAX || this.#waitingStructs > WAITING_STRUCTS_MAX) {
-      this.dropWaiting();
-    }
-  }
-
-  /** A well-formed entry, or nothing. */
-  #read(key: string, value: unknown): BoardEntry | undefined {
-    if (!isKey(key, this.#limits)) return undefined;
-    if (typeof value !== 'object' || value === null) return undefined;
-    const { v, by, at } = value as Partial<Record<keyof Value, unknown>>;
-    if (v === undefined || typeof by !== 'string' || typeof at !== 'number') return undefined;
-    return { key, value: v as Json, by: by as Did, at };
-  }
-}
-
-function valueOf({ value, by, at }: BoardEntry): Value {
-  return { v: value, by, at };
 }

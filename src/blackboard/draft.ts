@@ -4,6 +4,7 @@
  * each key in question, in its place; what lies between is filled up with garbage, as Yjs does itself.
  */
 import * as Y from 'yjs';
+import { deletionBytes, withoutDeletions } from './yjs-deletions.ts';
 
 /** One key's change; without `value` the key is deleted. */
 export interface DraftChange<Value> {
@@ -14,7 +15,7 @@ export interface DraftChange<Value> {
 /** Drafts the changes of one document. */
 export interface Drafter<Value> {
   /**
-   * What `changes` are as one update, written by the client `writer`, which must not be the document's own.
+   * What `changes` are as one update without a set of deletions, written by the client `writer`, which must not be the document's own.
    * Each key may come once. Undefined when nothing would change.
    */
   draft(writer: number, changes: readonly DraftChange<Value>[]): Uint8Array | undefined;
@@ -27,8 +28,8 @@ export function createDrafter<Value>(doc: Y.Doc, name: string): Drafter<Value> {
   const scratch = new Y.Doc();
   const target = scratch.getMap<Value>(name);
   let update: Uint8Array | undefined;
-  scratch.on('updateV2', (made: Uint8Array) => {
-    update = made;
+  scratch.on('updateV2', (made: Uint8Array, _origin, _doc, { deleteSet }: Y.Transaction) => {
+    update = withoutDeletions(made, deletionBytes(deleteSet));
   });
   return {
     draft(writer, changes) {

@@ -1,4 +1,17 @@
 /** Shared boards: small key-value documents that every member holds and that merge by themselves. */
 export { createBlackboard } from './blackboard.ts';
 export type { BlackboardComponents, BlackboardInit } from './blackboard.ts';
-export type { Blackboard, Board, BoardChange, BoardEntry } from './types.ts';
+export type {
+  Blackboard,
+  Board,
+  BoardChange,
+  BoardEntry,
+  BoardInfo,
+  HistoryLine,
+  HistoryPage,
+  HistoryQuery,
+  SetOptions,
+  Tombstone,
+} from './types.ts';
+export { createBoardDocument } from './document.ts';
+export type { BoardDocument } from './document-types.ts';

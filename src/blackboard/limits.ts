@@ -19,22 +19,25 @@ export interface BoardLimits {
   readonly keys: number;
   /** Encoded size of one board. */
   readonly boardBytes: number;
-  /**
-   * Pieces of history of one board. Each overwrite or deletion leaves one behind that nothing
-   * removes, unless the same node writes the same key again and again: about 200 bytes of memory each.
-   */
+  /** Pieces of Yjs' memory of all lanes of a board, replaced ones included: what peers may bring it to, twice. */
   readonly structs: number;
+  /** Dead pieces of a writer's lanes that are left alone; more, and more than live ones: the lanes are begun anew. */
+  readonly dead: number;
+  /** Deletions that are remembered; beyond, the oldest are forgotten. More: a node may be away longer. */
+  readonly tombstones: number;
 }
 
 /** The bounds of this version. */
 export const LIMITS: BoardLimits = {
   boards: 64,
   keyBytes: 512,
-  valueBytes: 48 * 1024,
+  valueBytes: 256 * 1024,
   valueDepth: 64,
   keys: 100_000,
   boardBytes: 16 * 1024 * 1024,
   structs: 1_000_000,
+  dead: 256,
+  tombstones: 100_000,
 };
 
 /** How much larger than a writer's bound a board may get by what peers wrote elsewhere meanwhile. */
@@ -45,6 +48,8 @@ export const DIGEST_CHARS_MAX = 128;
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const SHOWN_CHARS = 80;
+/** Bytes of UTF-8 that one unit of UTF-16 takes, at the most. */
+const UTF8_MAX = 3;
 
 /** Whether a text may be the name of a board. */
 export function isBoardName(name: string): boolean {
@@ -54,8 +59,9 @@ export function isBoardName(name: string): boolean {
 /** Whether a text may be a key: not empty, not too long, and text that UTF-8 can carry. */
 export function isKey(key: string, limits: BoardLimits): boolean {
   // The first test spares the second one a key of megabytes.
-  if (key.length === 0 || key.length > limits.keyBytes) return false;
-  return Buffer.byteLength(key) <= limits.keyBytes && isWellFormed(key);
+  const { length } = key;
+  if (length === 0 || length > limits.keyBytes || !isWellFormed(key)) return false;
+  return length * UTF8_MAX <= limits.keyBytes || Buffer.byteLength(key) <= limits.keyBytes;
 }
 
 /** @throws STARLING_BOARD_INVALID when `name` is no name for a board */
@@ -69,7 +75,7 @@ export function checkName(name: string): void {
 
 /** @throws STARLING_BOARD_INVALID when `key` is no key */
 export function checkKey(key: string, limits: BoardLimits): void {
-  if (isKey(key, limits)) return;
+  if (isKey(key, limits) && !key.startsWith('\u0000')) return;
   throw invalid(
     `the key '${key.slice(0, SHOWN_CHARS)}' is empty, malformed or too long`,
     `a key is 1 to ${limits.keyBytes} bytes of text`,
@@ -119,11 +125,12 @@ function jsonOf(value: unknown): string {
   return text;
 }
 
-/** What of a JSON value would not come out of Yjs as it went in. */
-function problemOf(value: Json, depth: number): string | undefined {
+/** What of a JSON value would not be read by every peer as it was written. */
+export function problemOf(value: Json, depth: number): string | undefined {
   if (typeof value === 'string') {
     return isWellFormed(value) ? undefined : 'has text with half a surrogate pair';
   }
+  if (typeof value === 'number' && !Number.isFinite(value)) return 'has a number that is too large';
   if (typeof value !== 'object' || value === null) return undefined;
   if (depth === 0) return 'is nested too deep';
   for (const [key, inner] of Object.entries(value)) {
@@ -137,5 +144,6 @@ function problemOf(value: Json, depth: number): string | undefined {
 }
 
 function isWellFormed(text: string): boolean {
-  return !/\p{Surrogate}/u.test(text);
+  // Of ES2024, which Node 20 has.
+  return (text as string & { isWellFormed(): boolean }).isWellFormed();
 }

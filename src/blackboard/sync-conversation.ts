@@ -1,6 +1,6 @@
 /**
- * A conversation of {@link BoardMessage}s with one peer: one message at a time is awaited, long
- * updates travel in parts, and every wait ends. Knows no boards.
+ * A conversation of {@link BoardMessage}s with one peer: one message at a time is awaited, what comes faster than
+ * it is read is held up at the sender, and every wait ends. Knows no boards.
  */
 import { StarlingError } from '../core/index.ts';
 import type { Clock, PeerId } from '../core/index.ts';
@@ -28,16 +28,16 @@ export interface SyncConversation {
 export interface SyncConversationInit {
   /** Longest wait for a message or for the peer to read ours. */
   readonly idleTimeoutMs: number;
-  /** Longest update, in all its parts. */
+  /** Bytes of all updates that the peer may send. */
   readonly updateBytesMax: number;
 }
 
-/** Size of a part; what is longer is cut. */
-const PART_BYTES = 256 * 1024;
 /** A state vector takes about ten bytes for each process that ever wrote. */
 const MESSAGE_BYTES_MAX = 1024 * 1024;
-/** Whole messages that may wait to be asked for: the protocol needs two. */
-const WAITING_MAX = 4;
+/** From so many messages that wait to be asked for the stream is not read. */
+const WAITING_PAUSE = 4;
+/** What has come at once may hold more, as small as messages may be. */
+const WAITING_MAX = 1024;
 
 /** Begins a conversation on `stream`, which nobody else may read. */
 export function createSyncConversation(
@@ -45,11 +45,7 @@ export function createSyncConversation(
   clock: Clock,
   init: SyncConversationInit,
 ): SyncConversation {
-  return new StreamConversation(
-    createMessageStream(stream, { maxBytes: MESSAGE_BYTES_MAX }),
-    clock,
-    init,
-  );
+  return new StreamConversation(stream, clock, init);
 }
 
 interface Waiter {
@@ -62,14 +58,17 @@ class StreamConversation implements SyncConversation {
   readonly #stream: MessageStream;
   readonly #clock: Clock;
   readonly #init: SyncConversationInit;
+  readonly #peerStream: PeerStream;
   readonly #waiting: BoardMessage[] = [];
-  #parts: Uint8Array[] = [];
-  #partBytes = 0;
+  #updateBytes = 0;
+  #isPaused = false;
   #waiter: Waiter | undefined;
   #ended: Error | undefined;
 
-  constructor(stream: MessageStream, clock: Clock, init: SyncConversationInit) {
+  constructor(peerStream: PeerStream, clock: Clock, init: SyncConversationInit) {
+    const stream = createMessageStream(peerStream, { maxBytes: MESSAGE_BYTES_MAX });
     this.peer = stream.peer;
+    this.#peerStream = peerStream;
     this.#stream = stream;
     this.#clock = clock;
     this.#init = init;
@@ -82,20 +81,10 @@ class StreamConversation implements SyncConversation {
     stream.onMessage((bytes) => this.#receive(bytes));
   }
 
-  async send(message: BoardMessage): Promise<void> {
-    if (message.t !== 'update') return this.#sendOne(message);
-    let { update } = message;
-    while (update.length > PART_BYTES) {
-      await this.#sendOne({ t: 'part', bytes: update.subarray(0, PART_BYTES) });
-      update = update.subarray(PART_BYTES);
-    }
-    return this.#sendOne({ t: 'update', update });
-  }
-
   async next<T extends BoardMessage['t']>(
     ...kinds: readonly T[]
   ): Promise<BoardMessage & { t: T }> {
-    const message = this.#waiting.shift() ?? (await this.#arrival());
+    const message = this.#shift() ?? (await this.#arrival());
     if (isOneOf(message, kinds)) return message;
     const error = violation(`${this.peer} sent '${message.t}' where ${kinds.join(' or ')} belongs`);
     this.abort(error);
@@ -111,7 +100,7 @@ class StreamConversation implements SyncConversation {
     this.#stream.abort(error);
   }
 
-  async #sendOne(message: BoardMessage): Promise<void> {
+  async send(message: BoardMessage): Promise<void> {
     if (this.#ended !== undefined) throw this.#ended;
     if (this.#stream.send(encodeMessage(message))) return;
     const cancel = this.#timeout(`${this.peer} does not read what it asked for`);
@@ -141,28 +130,25 @@ class StreamConversation implements SyncConversation {
     const message = decodeMessage(bytes);
     if (message === undefined) {
       this.abort(violation(`${this.peer} sent what is no message about a board`));
-    } else if (message.t === 'part') this.#addPart(message.bytes);
-    else if (message.t === 'update') this.#finish(message.update);
-    else this.#deliver(message);
-  }
-
-  #addPart(bytes: Uint8Array): void {
-    this.#partBytes += bytes.length;
-    if (this.#partBytes > this.#init.updateBytesMax || bytes.length === 0) {
+    } else if (message.t === 'update' && this.#isTooMuch(message.update.length)) {
       this.abort(
         new StarlingError('STARLING_LIMIT_EXCEEDED', `an update of ${this.peer} is too long`),
       );
-      return;
-    }
-    this.#parts.push(bytes);
+    } else this.#deliver(message);
   }
 
-  #finish(last: Uint8Array): void {
-    const parts = this.#parts;
-    this.#parts = [];
-    this.#partBytes = 0;
-    const update = parts.length === 0 ? last : Buffer.concat([...parts, last]);
-    this.#deliver({ t: 'update', update });
+  #isTooMuch(bytes: number): boolean {
+    this.#updateBytes += bytes;
+    return this.#updateBytes > this.#init.updateBytesMax;
+  }
+
+  #shift(): BoardMessage | undefined {
+    const message = this.#waiting.shift();
+    if (this.#isPaused && this.#waiting.length < WAITING_PAUSE) {
+      this.#isPaused = false;
+      this.#peerStream.resume();
+    }
+    return message;
   }
 
   #deliver(message: BoardMessage): void {
@@ -170,14 +156,17 @@ class StreamConversation implements SyncConversation {
     if (waiter !== undefined) {
       this.#waiter = undefined;
       waiter.resolve(message);
-    } else if (this.#waiting.length < WAITING_MAX) this.#waiting.push(message);
-    else this.abort(violation(`${this.peer} sends more than it was asked for`));
+    } else if (this.#waiting.length < WAITING_MAX) {
+      this.#waiting.push(message);
+      if (this.#waiting.length < WAITING_PAUSE || this.#isPaused) return;
+      this.#isPaused = true;
+      this.#peerStream.pause();
+    } else this.abort(violation(`${this.peer} sends more than it was asked for`));
   }
 
   #end(error: Error): void {
     if (this.#ended !== undefined) return;
     this.#ended = error;
-    this.#parts = [];
     const waiter = this.#waiter;
     this.#waiter = undefined;
     waiter?.reject(error);

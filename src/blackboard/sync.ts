@@ -1,25 +1,27 @@
 /**
- * Makes a board equal at two peers over a stream of `/starling/board/1`. Whoever opens it asks:
+ * Makes a board equal at two peers over a stream of `/starling/board/2`. Whoever opens it asks:
  *
  *   digests(ours)                        -> digests(theirs)            which boards differ?
  *   state(board, vector, digest)         -> done(digest)               equal already
- *   state(board, vector, digest)         -> update, state              what we lack, what they have
- *     update                             -> done(digest)               what they lack; the end
+ *   state(board, vector, digest)         -> update*, state             what we lack, what they have
+ *     update*                            -> done(digest)               what they lack; the end
  *
- * An update is applied and on disk before `done` is said. The stream ends with the sync: an idle stream
+ * Updates come in pieces, and what has come can be read. All is applied and on disk before `done` is said. The stream ends with the sync: an idle stream
  * for each peer and board would cost more than opening one when digests differ.
  */
 import { StarlingError, createBuckets, messageOf } from '../core/index.ts';
 import type { Buckets, Clock, Logger, PeerId } from '../core/index.ts';
 import type { Network, PeerStream } from '../network/index.ts';
 import type { OpenBoard } from './board.ts';
-import type { BoardMessage, Digests } from './codec.ts';
-import type { ApplyResult } from './document.ts';
+import type { Digests, StateMessage, UpdateMessage } from './codec.ts';
+import type { ApplyResult } from './document-types.ts';
+import { createSlices } from './slices.ts';
 import { createSyncConversation } from './sync-conversation.ts';
 import type { SyncConversation } from './sync-conversation.ts';
+import { encodeVector } from './update.ts';
 
 /** The protocol of one board's sync. */
-export const BOARD_PROTOCOL = '/starling/board/1';
+export const BOARD_PROTOCOL = '/starling/board/2';
 
 /** Our boards, as a sync sees them. */
 export interface SyncedBoards {
@@ -67,7 +69,9 @@ const QUEUED_MAX = 256;
 const QUEUED_PER_PEER_MAX = 16;
 /** Syncs that one peer may ask for: one for each board when two meet, and repairs. */
 const ASKED = { burst: 200, everyMs: 250 } as const;
-const BLANK_VECTOR = new Uint8Array([0]);
+const BLANK_VECTOR = encodeVector([]);
+/** So much of what came is written before more is read. */
+const UNWRITTEN_BYTES_MAX = 512 * 1024;
 const NOTHING = new Uint8Array(0);
 
 /** Makes the sync of this node. `updateBytesMax` bounds what one sync may bring. */
@@ -107,9 +111,9 @@ class StreamSync implements BoardSync {
       await conversation.send(this.#state(board));
       const answer = await conversation.next('update', 'done');
       if (answer.t === 'done') return true;
-      this.#take(conversation, board, answer.update);
+      await this.#takeAll(conversation, board, answer);
       const theirs = await conversation.next('state');
-      await conversation.send({ t: 'update', update: this.#diff(board, theirs.vector) });
+      await this.#sendAll(conversation, theirs);
       await this.#components.boards.find(board)?.flushed();
       const { digest } = await conversation.next('done');
       const after = this.#digest(board);
@@ -232,12 +236,29 @@ class StreamSync implements BoardSync {
       this.#components.served(conversation.peer, board);
       return;
     }
-    await conversation.send({ t: 'update', update: this.#diff(board, asked.vector) });
+    await this.#sendAll(conversation, asked);
     await conversation.send(this.#state(board));
-    this.#take(conversation, board, (await conversation.next('update')).update);
+    await this.#takeAll(conversation, board, await conversation.next('update'));
     await boards.find(board)?.flushed();
     await conversation.send({ t: 'done', digest: this.#digest(board) });
     this.#components.served(conversation.peer, board);
+  }
+
+  /** Applies `first` and what follows it. */
+  async #takeAll(
+    conversation: SyncConversation,
+    board: string,
+    first: UpdateMessage,
+  ): Promise<void> {
+    let unwritten = 0;
+    for (let message = first; ; message = await conversation.next('update')) {
+      this.#take(conversation, board, message.update);
+      unwritten += message.update.length;
+      if (!message.more) return;
+      if (unwritten < UNWRITTEN_BYTES_MAX) continue;
+      await this.#components.boards.find(board)?.flushed();
+      unwritten = 0;
+    }
   }
 
   #take(conversation: SyncConversation, board: string, update: Uint8Array): void {
@@ -249,16 +270,27 @@ class StreamSync implements BoardSync {
     );
   }
 
-  /** What `vector` lacks of our board. */
-  #diff(board: string, vector: Uint8Array): Uint8Array {
+  /** Sends what they lack, in pieces. */
+  async #sendAll(conversation: SyncConversation, theirs: StateMessage): Promise<void> {
+    const slices = createSlices();
+    let last: Uint8Array = NOTHING;
+    for (const piece of this.#diff(theirs)) {
+      if (last.length > 0) await conversation.send({ t: 'update', update: last, more: true });
+      last = piece;
+      await slices.next();
+    }
+    await conversation.send({ t: 'update', update: last, more: false });
+  }
+
+  #diff({ board, vector, digest }: StateMessage): Iterable<Uint8Array> {
     const ours = this.#components.boards.find(board);
-    if (ours === undefined) return NOTHING;
-    const update = ours.document.diff(vector);
-    if (update !== undefined) return update;
+    if (ours === undefined || digest === this.#digest(board)) return [];
+    const pieces = ours.document.diff(vector);
+    if (pieces !== undefined) return pieces;
     throw new StarlingError('STARLING_PROTOCOL_VIOLATION', 'this is no state vector');
   }
 
-  #state(board: string): BoardMessage {
+  #state(board: string): StateMessage {
     const ours = this.#components.boards.find(board);
     const vector = ours?.document.vector() ?? BLANK_VECTOR;
     return { t: 'state', board, vector, digest: this.#digest(board) };

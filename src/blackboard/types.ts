@@ -9,16 +9,91 @@ export interface BoardEntry {
   readonly by: Did;
   /** When it was written, ms since the epoch by the writer's clock. */
   readonly at: number;
+  /**
+   * How many writes of each writer, by did, its writer had seen, this one included: an entry whose counts
+   * are all at least those of another was written with that other one known.
+   */
+  readonly clock: Readonly<Record<string, number>>;
+  /** When it ends, ms since the epoch. Clocks of nodes may differ by a minute. */
+  readonly until?: number;
+  /** Who carried it into this board, where that is not who wrote it. */
+  readonly via?: Did;
 }
+
+/** What a write may say besides its value. */
+export interface SetOptions {
+  /** After how many ms the entry ends by itself. */
+  readonly ttlMs?: number;
+}
+
+/** A deletion that is remembered. */
+export interface Tombstone extends Pick<BoardEntry, 'key' | 'by' | 'at' | 'clock' | 'via'> {}
 
 /** One change that a watcher hears. */
 export interface BoardChange {
   readonly key: string;
-  /** The new entry; absent when the key was deleted. */
+  /** The new entry; absent when the key was deleted, or its entry has ended. */
   readonly entry?: BoardEntry;
+  /** Who deleted it when; absent of an entry that ended by itself. */
+  readonly gone?: Tombstone;
 }
 
-/** One board. Names are 1 to 64 of `[A-Za-z0-9._-]`, keys 1 to 512 bytes, values up to 48 KiB of JSON. */
+/** How long the history of a board is kept, and how large. */
+export interface HistoryBounds {
+  readonly days: number;
+  /** 0: no history. */
+  readonly bytes: number;
+}
+
+/** One change of the past; without `value` the key was deleted. */
+export interface HistoryLine {
+  readonly key: string;
+  readonly value?: Json;
+  readonly by: Did;
+  readonly at: number;
+  readonly until?: number;
+  readonly via?: Did;
+  /** Where it stands in this node's history. */
+  readonly position: string;
+}
+
+/** What of a history is asked for. */
+export interface HistoryQuery {
+  /** Only what came after this position; '' or absent: from the beginning. */
+  readonly from?: string;
+  readonly key?: string;
+  readonly prefix?: string;
+  /** Lines, about. */
+  readonly limit?: number;
+}
+
+/** A part of a history, in the order in which changes came to this node. */
+export interface HistoryPage {
+  readonly lines: readonly HistoryLine[];
+  /** The position to go on from. */
+  readonly next: string;
+  /** Something after the position that was asked for is kept no more. */
+  readonly isCut: boolean;
+  /** There is more. */
+  readonly more: boolean;
+}
+
+/** What one sees of a board at a glance. */
+export interface BoardInfo {
+  readonly name: string;
+  readonly exists: boolean;
+  /** Who created it when; absent of a board that began with its first entry. */
+  readonly createdBy?: Did;
+  readonly createdAt?: number;
+  readonly keys: number;
+  readonly bytes: number;
+  readonly tombstones: number;
+  /** How many writes of each writer were seen. */
+  readonly clock: Readonly<Record<string, number>>;
+  readonly digest: string;
+}
+
+/** One board. Names are 1 to 64 of `[A-Za-z0-9._-]`, keys 1 to 512 bytes, values up to 256 KiB of JSON. */
 export interface Board {
   readonly name: string;
   get(key: string): BoardEntry | undefined;
@@ -28,14 +103,39 @@ export interface Board {
    * @throws STARLING_BOARD_INVALID for what is over a bound; STARLING_STATE_UNUSABLE when the disk
    * refuses the write, STARLING_LIMIT_EXCEEDED when too much waits for the disk: then nothing has changed
    */
-  set(key: string, value: Json): Promise<BoardEntry>;
+  set(key: string, value: Json, options?: SetOptions): Promise<BoardEntry>;
   /** Resolves to false when there was nothing to delete. */
   delete(key: string): Promise<boolean>;
   /** Entries whose key starts with `prefix`, by key. */
   entries(prefix?: string): readonly BoardEntry[];
+  /** The deletion of a key that is not set, as long as that is remembered. */
+  tombstone(key: string): Tombstone | undefined;
+  info(): BoardInfo;
   /**
-   * Hash of state vector and delete set: equal digests mean equal boards. Empty for a board that
-   * nobody has written to.
+   * Makes a board that lasts without entries. Resolves to false when there was one.
+   * @throws as `set`
+   */
+  create(): Promise<boolean>;
+  /** Deletes all entries, everywhere, and the board with them. Resolves to how many entries there were. */
+  drop(): Promise<number>;
+  history(query?: HistoryQuery): Promise<HistoryPage>;
+  /**
+   * Writes again what was there before this node's last write of the key, or deletes the key when there was nothing;
+   * also after a restart.
+   * @throws STARLING_BOARD_CONFLICT when somebody wrote since, or nothing is known of before
+   */
+  undo(key: string): Promise<BoardEntry | undefined>;
+  /** What this node has seen of the board, as a text for {@link Board.reach}. */
+  token(): string;
+  /**
+   * Resolves once this node has seen all that `token` says (of whatever node it is): what is read then is at
+   * least as new, and what is written wins over it.
+   * @throws STARLING_BOARD_BEHIND when that takes too long, STARLING_USAGE when it is no token
+   */
+  reach(token: string): Promise<void>;
+  /**
+   * Hash of what was seen of each writer and of what is set: equal digests mean equal boards. Empty for a
+   * board that nobody has written to.
    */
   digest(): string;
   /**
@@ -52,7 +152,7 @@ export interface Blackboard extends Startable {
    * no trace. @throws STARLING_BOARD_INVALID, STARLING_STOPPED
    */
   board(name: string): Promise<Board>;
-  /** Names of the boards that somebody has written to, sorted. */
+  /** Names of the boards that exist, sorted: that were created, or hold an entry. */
   names(): readonly string[];
   /** Digest of each board, for the heartbeat. */
   digests(): Readonly<Record<string, string>>;

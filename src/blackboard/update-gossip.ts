@@ -3,10 +3,11 @@
  * merged and goes as one. What is too long for gossip is left to a sync.
  */
 import { createBuckets, messageOf } from '../core/index.ts';
-import type { Clock, Logger, Scope } from '../core/index.ts';
+import type { Clock, Did, Logger, Scope } from '../core/index.ts';
 import type { Topic } from '../network/index.ts';
 import { encodeGossip } from './codec.ts';
-import { mergeUpdates } from './document.ts';
+import { encodeUpdate, joinParts } from './update.ts';
+import type { LanePart } from './update.ts';
 
 /** How many updates others take of a node: each costs every member about 5 ms. */
 export const UPDATE_ALLOWANCE = { burst: 40, everyMs: 50 } as const;
@@ -17,14 +18,16 @@ const GOSSIP_BYTES_MAX = 48 * 1024;
 
 /** Gossip of updates. */
 export interface UpdateGossip {
-  /** Sends an update, now or with those that follow. */
-  send(board: string, update: Uint8Array): void;
+  /** Sends what was written, now or with what follows. */
+  send(board: string, part: LanePart): void;
 }
 
 /** Makes it; `tooLong` hears of boards whose updates must go by sync. */
 export function createUpdateGossip(
   components: {
     readonly topic: Topic;
+    /** Who writes here. */
+    readonly self: Did;
     readonly scope: Scope;
     readonly clock: Clock;
     readonly logger: Logger;
@@ -35,7 +38,7 @@ export function createUpdateGossip(
 }
 
 interface Pending {
-  readonly updates: Uint8Array[];
+  readonly parts: LanePart[];
   sizeBytes: number;
 }
 
@@ -54,17 +57,17 @@ class PacedGossip implements UpdateGossip {
     this.#pace = createBuckets(components.clock, OWN_PACE);
   }
 
-  send(board: string, update: Uint8Array): void {
+  send(board: string, part: LanePart): void {
     if (this.#pending.size === 0 && this.#pace.take('own')) {
-      this.#publish(board, update);
+      this.#publish(board, [part]);
       return;
     }
-    const pending = this.#pending.get(board) ?? { updates: [], sizeBytes: 0 };
+    const pending = this.#pending.get(board) ?? { parts: [], sizeBytes: 0 };
     // Over the bound the board is synced, whatever is in it.
-    if (pending.sizeBytes <= GOSSIP_BYTES_MAX) pending.updates.push(update);
-    pending.sizeBytes += update.length;
+    if (pending.sizeBytes <= GOSSIP_BYTES_MAX) pending.parts.push(part);
+    pending.sizeBytes += part.update?.length ?? 0;
     this.#pending.set(board, pending);
-    if (this.#pending.size === 1 && pending.updates.length === 1) this.#flushLater();
+    if (this.#pending.size === 1 && pending.parts.length === 1) this.#flushLater();
   }
 
   #flushLater(): void {
@@ -73,17 +76,18 @@ class PacedGossip implements UpdateGossip {
   }
 
   #flush(): void {
-    for (const [board, { updates, sizeBytes }] of this.#pending) {
+    for (const [board, { parts, sizeBytes }] of this.#pending) {
       if (!this.#pace.take('own')) break;
       this.#pending.delete(board);
       if (sizeBytes > GOSSIP_BYTES_MAX) this.#tooLong(board);
-      else this.#publish(board, mergeUpdates(updates));
+      else this.#publish(board, joinParts(parts));
     }
     if (this.#pending.size > 0) this.#flushLater();
   }
 
-  #publish(board: string, update: Uint8Array): void {
-    const { topic, logger } = this.#components;
+  #publish(board: string, parts: readonly LanePart[]): void {
+    const { topic, logger, self } = this.#components;
+    const update = encodeUpdate({ isWhole: false, parts }, self);
     const message = encodeGossip({ board, update });
     if (message.length > GOSSIP_BYTES_MAX) {
       this.#tooLong(board);

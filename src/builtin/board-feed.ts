@@ -6,6 +6,7 @@
 import type { Board, Blackboard, BoardChange } from '../blackboard/index.ts';
 import { StarlingError, printable } from '../core/index.ts';
 import type { Clock } from '../core/index.ts';
+import { shownChange } from './board-views.ts';
 import type { BoardWatchResult } from './results.ts';
 
 /** Changes kept per board. */
@@ -183,7 +184,7 @@ class Feed {
     if (from === undefined) {
       const entries = this.#board.entries(prefix);
       return {
-        changes: entries.map((entry) => ({ key: entry.key, entry })),
+        changes: entries.map((entry) => shownChange({ key: entry.key, entry })),
         cursor: this.#cursor(),
       };
     }
@@ -193,7 +194,7 @@ class Feed {
       const found = this.#since(from, prefix);
       const leftMs = deadline - clock.now();
       if (found.length > 0 || leftMs <= 0 || signal.aborted || this.#isClosed) {
-        return { changes: found, cursor: this.#cursor() };
+        return { changes: found.map(shownChange), cursor: this.#cursor() };
       }
       from = this.#end;
       await this.#nextChange(leftMs, signal);

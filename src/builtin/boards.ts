@@ -1,9 +1,11 @@
 /** The tools that read and write the shared boards. */
 import { z } from 'zod';
-import type { Blackboard } from '../blackboard/index.ts';
+import type { Blackboard, Board } from '../blackboard/index.ts';
 import type { Clock, Json } from '../core/index.ts';
 import type { BuiltinTool } from '../gateway/index.ts';
+import { ttlOf, unknownBoard } from './board-care.ts';
 import { createBoardFeeds } from './board-feed.ts';
+import { shownEntry, shownTombstone } from './board-views.ts';
 import type {
   BoardDeleteResult,
   BoardGetResult,
@@ -24,48 +26,99 @@ export interface BoardComponents {
 
 const board = z.string().describe('Name of the board.');
 const key = z.string().describe('Key of the entry.');
+const token = z
+  .string()
+  .optional()
+  .describe(
+    'The `token` of an earlier answer, of any node: this one waits until it has seen as much.',
+  );
 
 /** `board_get`, `board_set`, `board_delete`, `board_list` and `board_watch`. */
 export function boardTools(components: BoardComponents): readonly BuiltinTool[] {
   const { blackboard } = components;
   return [
-    defineTool({
-      name: 'board_get',
-      title: 'Read a board entry',
-      description: 'One entry of a shared board, or null when there is none.',
-      input: z.object({ board, key }),
-      hints: { readOnlyHint: true },
-      clients: 'yes',
-      run: async (input): Promise<BoardGetResult> => ({
-        entry: (await blackboard.board(input.board)).get(input.key) ?? null,
-      }),
-    }),
-    defineTool({
-      name: 'board_set',
-      title: 'Write a board entry',
-      description:
-        'Writes one entry of a shared board. Every peer of the mesh gets it; of concurrent writes one wins everywhere.',
-      input: z.object({ board, key, value: z.json().describe('Any JSON value.') }),
-      hints: { destructiveHint: true, idempotentHint: true },
-      clients: 'yes',
-      run: async (input): Promise<BoardSetResult> => ({
-        entry: await (await blackboard.board(input.board)).set(input.key, input.value as Json),
-      }),
-    }),
-    defineTool({
-      name: 'board_delete',
-      title: 'Delete a board entry',
-      description: 'Deletes one entry of a shared board, everywhere.',
-      input: z.object({ board, key }),
-      hints: { destructiveHint: true, idempotentHint: true },
-      clients: 'yes',
-      run: async (input): Promise<BoardDeleteResult> => ({
-        deleted: await (await blackboard.board(input.board)).delete(input.key),
-      }),
-    }),
+    getTool(blackboard),
+    setTool(blackboard),
+    deleteTool(blackboard),
     listTool(blackboard),
     watchTool(components),
   ];
+}
+
+/** A board that has seen what `token` says. @throws STARLING_BOARD_BEHIND */
+async function reached(
+  blackboard: Blackboard,
+  input: { readonly board: string; readonly token?: string | undefined },
+): Promise<Board> {
+  const found = await blackboard.board(input.board);
+  if (input.token !== undefined) await found.reach(input.token);
+  return found;
+}
+
+function getTool(blackboard: Blackboard): BuiltinTool {
+  return defineTool({
+    name: 'board_get',
+    title: 'Read a board entry',
+    description: 'One entry of a shared board, or null when there is none.',
+    input: z.object({ board, key, token }),
+    hints: { readOnlyHint: true },
+    clients: 'yes',
+    async run(input): Promise<BoardGetResult> {
+      const found = await reached(blackboard, input);
+      const entry = found.get(input.key);
+      const gone = found.tombstone(input.key);
+      return {
+        entry: entry === undefined ? null : shownEntry(entry),
+        ...(gone === undefined ? {} : { deleted: shownTombstone(gone) }),
+        token: found.token(),
+      };
+    },
+  });
+}
+
+function setTool(blackboard: Blackboard): BuiltinTool {
+  return defineTool({
+    name: 'board_set',
+    title: 'Write a board entry',
+    description:
+      'Writes one entry of a shared board. Every peer of the mesh gets it; of two writes the later one wins everywhere.',
+    input: z.object({
+      board,
+      key,
+      value: z.json().describe('Any JSON value, up to 256 KiB.'),
+      ttl: z
+        .number()
+        .positive()
+        .optional()
+        .describe('After how many seconds the entry ends by itself.'),
+      create: z.boolean().optional().describe('Makes the board where there is none of this name.'),
+      token,
+    }),
+    hints: { destructiveHint: true, idempotentHint: true },
+    clients: 'yes',
+    async run(input): Promise<BoardSetResult> {
+      const found = await reached(blackboard, input);
+      if (input.create !== true && !found.info().exists) throw unknownBoard(input.board);
+      const entry = await found.set(input.key, input.value as Json, ttlOf(input.ttl));
+      return { entry: shownEntry(entry), token: found.token() };
+    },
+  });
+}
+
+function deleteTool(blackboard: Blackboard): BuiltinTool {
+  return defineTool({
+    name: 'board_delete',
+    title: 'Delete a board entry',
+    description: 'Deletes one entry of a shared board, everywhere.',
+    input: z.object({ board, key, token }),
+    hints: { destructiveHint: true, idempotentHint: true },
+    clients: 'yes',
+    async run(input): Promise<BoardDeleteResult> {
+      const found = await reached(blackboard, input);
+      const deleted = await found.delete(input.key);
+      return { deleted, token: found.token() };
+    },
+  });
 }
 
 function listTool(blackboard: Blackboard): BuiltinTool {
@@ -82,7 +135,7 @@ function listTool(blackboard: Blackboard): BuiltinTool {
     async run(input): Promise<BoardListResult> {
       if (input.board === undefined) return { boards: blackboard.names() };
       const opened = await blackboard.board(input.board);
-      return { entries: opened.entries(input.prefix), digest: opened.digest() };
+      return { entries: opened.entries(input.prefix).map(shownEntry), digest: opened.digest() };
     },
   });
 }

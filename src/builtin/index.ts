@@ -1,6 +1,7 @@
 /** The tools of the built-in MCP server `starling`: what the shell can do, an agent can do. */
 export { auditResource, auditTools } from './audit.ts';
 export type { AuditToolComponents } from './audit.ts';
+export { boardCareTools } from './board-care.ts';
 export { boardTools } from './boards.ts';
 export type { BoardComponents } from './boards.ts';
 export { clientTools } from './clients.ts';

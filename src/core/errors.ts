@@ -28,6 +28,8 @@ const row = (rpc: number, http: number, exit: ErrorRow['exit'], retryable = fals
 export const ERRORS = {
   /** Wrong arguments on the command line or to a tool. */
   STARLING_USAGE: row(-32602, 400, 2),
+  /** The service manager of this system is not there, does not answer, or refuses. */
+  STARLING_SERVICE_UNAVAILABLE: row(-32603, 500, 1),
   /** The person at the terminal left by Ctrl-C. */
   STARLING_INTERRUPTED: row(-32603, 500, 130),
   /** The configuration does not parse or does not fit the schema. */
@@ -106,6 +108,12 @@ export const ERRORS = {
   STARLING_UPSTREAM_INVALID: row(-32003, 502, 1),
   /** A board's name, key or value is outside its bounds. */
   STARLING_BOARD_INVALID: row(-32602, 400, 1),
+  /** There is no board of this name. */
+  STARLING_BOARD_UNKNOWN: row(-32602, 404, 1),
+  /** Somebody wrote the entry since, or what it was before is not known. */
+  STARLING_BOARD_CONFLICT: row(-32602, 409, 1),
+  /** This node has not seen of a board what the caller has seen elsewhere. */
+  STARLING_BOARD_BEHIND: row(-32003, 503, 1, true),
   /** The audit log can't be written, so nothing that must be audited may happen. */
   STARLING_AUDIT_UNAVAILABLE: row(-32003, 503, 1, true),
   /** The HTTP caller has no valid token, or its Origin or Host is not allowed. */

@@ -176,6 +176,7 @@ class LiveView implements Membership {
       throw unknownPeer(
         reference,
         this.peers().map((view) => view.alias),
+        this.#components.presence().name,
       );
     }
     if (others.length > 0) throw ambiguous(reference, [found, ...others]);

@@ -20,8 +20,11 @@ const AT_ONCE = 128;
 const OF_PEER_AT_ONCE = 32;
 /** The longest rest of a lane between two of these, in times of the work. */
 const REST = { times: 1, leastMs: 0, maxMs: 50 } as const;
-/** The same where the lane is in no hurry: about a tenth of a core is left to it. */
-const LONG_REST = { times: 9, leastMs: 5, maxMs: 500 } as const;
+/**
+ * The same where the lane is in no hurry: a seventh of a core is left to it. More rest = calls go on as before beside a
+ * flood; less = whoever has signed thousands is in step before somebody who waits for that gives up (15 s).
+ */
+const LONG_REST = { times: 6, leastMs: 5, maxMs: 200 } as const;
 
 /** What became of a text: `waits` may hold with others that are not here, `later` is to be offered again. */
 export type Outcome = 'new' | 'known' | 'refused' | 'waits' | 'later';

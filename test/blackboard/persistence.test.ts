@@ -3,11 +3,17 @@
  * is always readable. Method: the table keeps every state that the disk was in, and each is opened.
  */
 import { describe, expect, it } from 'vitest';
+import * as Y from 'yjs';
+import { encodeUpdate } from '../../src/blackboard/update.ts';
+import type { LanePart } from '../../src/blackboard/update.ts';
+import type { Did, Json } from '../../src/core/index.ts';
 import { StarlingError } from '../../src/core/index.ts';
 import { journalTable } from './journal-table.ts';
-import { contentOf, keepingLogger, makeDocument, openBoard, ANN } from './support.ts';
+import { ANN, contentOf, keepingLogger, makeDocument, openBoard } from './support.ts';
 import { createTestClock } from '../core/test-clock.ts';
 import { calm } from './hub.ts';
+
+const BOB = 'did:key:z6MkBob' as Did;
 
 describe('a board on disk', () => {
   it(
@@ -16,7 +22,7 @@ describe('a board on disk', () => {
     async () => {
       const table = journalTable();
       const board = await openBoard(table);
-      const peer = makeDocument();
+      const peer = makeDocument([], {}, { self: BOB });
       const fromPeer: Uint8Array[] = [];
       peer.onUpdate((update) => fromPeer.push(update));
       /** What was acknowledged, and how many writes were durable then. */
@@ -24,7 +30,7 @@ describe('a board on disk', () => {
       for (let i = 0; i < 700; i++) {
         if (i % 5 === 3) await board.delete(`k${(i * 7) % 23}`);
         else if (i % 5 === 4) {
-          peer.set({ key: `p${i % 11}`, value: i, by: ANN, at: i });
+          peer.set({ key: `p${i % 11}`, value: i });
           for (const update of fromPeer.splice(0)) board.take(update);
           await board.flushed();
         } else await board.set(`k${i % 23}`, { i, text: 'x'.repeat(i % 40) });
@@ -89,7 +95,7 @@ describe('a board on disk', () => {
     const logger = keepingLogger();
     const table = journalTable();
     const heard: unknown[] = [];
-    const published: Uint8Array[] = [];
+    const published: LanePart[] = [];
     const board = await openBoard(table, { logger, heard, published });
     await board.set('a', 1);
     const before = board.document.digest();
@@ -104,18 +110,20 @@ describe('a board on disk', () => {
     expect(contentOf((await openBoard(table)).document)).toEqual({ a: 1, d: 4 });
     expect(heard).toHaveLength(2);
     expect(published).toHaveLength(2);
-    expect(contentOf(makeDocument(published))).toEqual({ a: 1, d: 4 });
+    const told = encodeUpdate({ isWhole: false, parts: published });
+    expect(contentOf(makeDocument([told]))).toEqual({ a: 1, d: 4 });
     expect(logger.lines).toEqual(['board not written to disk']);
   });
 
   it('writes what peers sent in or before what is built on that', async () => {
     const table = journalTable();
     const board = await openBoard(table);
-    const peer = makeDocument();
+    const peer = makeDocument([], {}, { self: BOB });
     const send = (key: string, value: number): void => {
       const vector = peer.vector();
-      peer.set({ key, value, by: ANN, at: 1 });
-      expect(board.take(peer.diff(vector) ?? new Uint8Array())).toBe('applied');
+      peer.set({ key, value });
+      const results = [...(peer.diff(vector) ?? [])].map((piece) => board.take(piece));
+      expect(results).toEqual(['applied']);
     };
     table.failures = 1;
     send('a', 1);
@@ -136,10 +144,10 @@ describe('a board on disk', () => {
     const table = journalTable();
     const clock = createTestClock();
     const board = await openBoard(table, { clock });
-    const peer = makeDocument();
-    peer.set({ key: 'a', value: 1, by: ANN, at: 1 });
+    const peer = makeDocument([], {}, { self: BOB });
+    peer.set({ key: 'a', value: 1 });
     table.failures = 3;
-    board.take(peer.snapshot());
+    for (const piece of peer.whole()) board.take(piece);
     for (let turn = 0; turn < 20; turn++) {
       await calm(5);
       clock.advance(1000);
@@ -171,12 +179,12 @@ describe('a board on disk', () => {
     const logger = keepingLogger();
     const table = journalTable();
     const board = await openBoard(table);
-    const other = makeDocument();
+    const other = makeDocument([], {}, { self: BOB });
     await board.set('a', 1);
     // This one can't be read without the one before.
     await board.set('b', 1);
-    other.set({ key: 'o', value: 1, by: ANN, at: 1 });
-    board.take(other.snapshot());
+    other.set({ key: 'o', value: 1 });
+    for (const piece of other.whole()) board.take(piece);
     await board.flushed();
     const [first = ''] = [...table.rows.keys()];
     table.rows.set(first, Uint8Array.from([255, 255, 255]));
@@ -188,12 +196,92 @@ describe('a board on disk', () => {
     expect(contentOf((await openBoard(table)).document)).toEqual({ o: 1, a: 2 });
   });
 
-  it('is written under a new client id after each start', async () => {
+  it('is written in a lane of its own after each start, and few lanes are left of many starts', async () => {
     const table = journalTable();
-    for (let i = 0; i < 5; i++) await (await openBoard(table)).set('k', i);
+    const lanes: number[] = [];
+    for (let i = 0; i < 12; i++) {
+      const board = await openBoard(table);
+      await board.set('k', i);
+      await board.flushed();
+      lanes.push(board.document.seen().length);
+    }
+    expect([lanes.slice(0, 4), Math.max(...lanes)]).toEqual([[1, 2, 3, 4], 4]);
     const reopened = await openBoard(table);
-    expect(reopened.document.get('k')?.value).toBe(4);
-    expect(reopened.document.structs).toBe(5);
+    expect(reopened.document.get('k')).toMatchObject({ value: 11, clock: { [ANN]: 12 } });
+  });
+
+  it('ends entries when their time is over, tells watchers, and forgets nothing else', async () => {
+    const table = journalTable();
+    const clock = createTestClock();
+    const heard: unknown[] = [];
+    const board = await openBoard(table, { clock, heard });
+    await board.set('short', 1, { ttlMs: 5000 });
+    await board.set('long', 2, { ttlMs: 60_000 });
+    await board.set('ever', 3);
+    const digest = board.document.digest();
+    clock.advance(5001);
+    expect(contentOf(board.document)).toEqual({ long: 2, ever: 3 });
+    expect(heard.at(-1)).toEqual([{ key: 'short' }]);
+    expect(board.document.digest()).toBe(digest);
+    expect(contentOf((await openBoard(table, { clock })).document)).toEqual({ long: 2, ever: 3 });
+    await expect(board.set('k', 1, { ttlMs: -1 })).rejects.toThrow('time to live');
+    board.close();
+    expect(clock.waiting()).toBe(1);
+  });
+});
+
+describe('a board of a version before lanes', () => {
+  /** Rows as commit 6fb304d wrote them: one for each write, or one for all. */
+  function oldRows(isFolded: boolean): readonly Uint8Array[] {
+    const doc = new Y.Doc();
+    const rows: Uint8Array[] = [];
+    doc.on('updateV2', (update: Uint8Array) => rows.push(update));
+    const map = doc.getMap('entries');
+    for (let i = 0; i < 300; i++) {
+      map.set(`k${i % 20}`, { v: { i, text: 'é' }, by: 'did:key:z6MkBob', at: 1000 + i });
+      if (i % 7 === 0) map.delete(`k${(i * 3) % 20}`);
+    }
+    return isFolded ? [Y.encodeStateAsUpdateV2(doc)] : rows;
+  }
+
+  it.each([true, false])(
+    'is taken over with all its live entries (folded: %s)',
+    async (isFolded) => {
+      const values = oldRows(isFolded);
+      const doc = new Y.Doc();
+      for (const value of values) Y.applyUpdateV2(doc, value);
+      const old = Object.entries(doc.getMap('entries').toJSON()) as [string, { v: Json }][];
+      const table = journalTable();
+      await table.batch(
+        values.map((value, i) => ({ key: `b/${String(i).padStart(12, '0')}`, value })),
+      );
+      const board = await openBoard(table);
+      const wanted = Object.fromEntries(old.map(([key, { v }]) => [key, v]));
+      expect(Object.keys(wanted).length).toBeGreaterThan(10);
+      expect(contentOf(board.document)).toEqual(wanted);
+      const [entry] = board.document.entries('');
+      expect(entry).toMatchObject({ by: 'did:key:z6MkBob', via: ANN });
+      expect(entry?.at).toBeLessThan(1300);
+      await board.set('new', 1);
+      await board.flushed();
+      // Nothing of the old form is left, and a second start has the same.
+      expect([...table.rows.values()].filter((value) => value[0] === 0)).toEqual([]);
+      expect(contentOf((await openBoard(table)).document)).toEqual({ ...wanted, new: 1 });
+    },
+  );
+
+  it('is as it was when the node dies before that is on disk, and equal at all who take it over', async () => {
+    const table = journalTable();
+    await table.batch(oldRows(true).map((value) => ({ key: 'b/000000000000', value })));
+    table.failures = 1000;
+    const [one, two] = [await openBoard(table), await openBoard(table)];
+    await calm(5);
+    expect([...table.rows.values()].map((value) => value[0])).toEqual([0]);
+    for (const piece of two.document.diff(one.document.vector()) ?? []) one.take(piece);
+    for (const piece of one.document.diff(two.document.vector()) ?? []) two.take(piece);
+    expect(one.document.digest()).toBe(two.document.digest());
+    one.close();
+    two.close();
   });
 });
 
@@ -231,13 +319,13 @@ describe('a board refuses', () => {
       evil,
       '\udc00',
       { '\ud83d': 1 },
-      'x'.repeat(49_152),
+      'x'.repeat(262_144),
     ];
     for (const value of values) {
       expect(await refused(() => board.set('k', value))).toContain('STARLING_BOARD_INVALID');
     }
     expect(board.document.isBlank).toBe(true);
-    await board.set('k', 'x'.repeat(49_150));
+    await board.set('k', 'x'.repeat(262_142));
   });
 
   it('keeps its own copy of a value', async () => {
@@ -269,22 +357,12 @@ describe('a board refuses', () => {
     expect(board.document.size).toBe(1);
   });
 
-  it('more writes than it can hold, with a warning half-way', async () => {
-    const logger = keepingLogger();
-    const board = await openBoard(journalTable(), { limits: { structs: 10 }, logger });
-    for (let i = 0; i < 10; i++) await board.set(`k${i % 2}`, i);
-    expect(await refused(() => board.set('k0', 10))).toContain('has been written 10 times');
-    expect(logger.lines).toHaveLength(1);
-    expect(await board.delete('k0')).toBe(true);
-  });
-
   it('what peers send beyond twice its size', async () => {
     const board = await openBoard(journalTable(), { limits: { boardBytes: 100_000 } });
-    const other = makeDocument();
+    const other = makeDocument([], {}, { self: BOB });
     const updates: Uint8Array[] = [];
     other.onUpdate((update) => updates.push(update));
-    for (let i = 0; i < 6; i++)
-      other.set({ key: `k${i}`, value: 'x'.repeat(40_000), by: ANN, at: 1 });
+    for (let i = 0; i < 6; i++) other.set({ key: `k${i}`, value: 'x'.repeat(40_000) });
     expect(updates.map((update) => board.take(update))).toEqual([
       ...Array.from({ length: 4 }, () => 'applied'),
       'full',

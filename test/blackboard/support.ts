@@ -4,13 +4,17 @@ import type { Blackboard, BlackboardInit } from '../../src/blackboard/index.ts';
 import { createOpenBoard } from '../../src/blackboard/board.ts';
 import type { OpenBoard } from '../../src/blackboard/board.ts';
 import { createDocument } from '../../src/blackboard/document.ts';
-import type { BoardDocument, EntryChange } from '../../src/blackboard/document.ts';
-import type { BoardEntry } from '../../src/blackboard/types.ts';
+import type {
+  ApplyResult,
+  BoardDocument,
+  EntryChange,
+} from '../../src/blackboard/document-types.ts';
 import { LIMITS } from '../../src/blackboard/limits.ts';
 import type { BoardLimits } from '../../src/blackboard/limits.ts';
+import type { LanePart } from '../../src/blackboard/update.ts';
 import { readBoards } from '../../src/blackboard/persistence.ts';
 import { createHealth, silentLogger } from '../../src/core/index.ts';
-import type { Clock, Did, Health, LogFields, Logger, PeerId } from '../../src/core/index.ts';
+import type { Clock, Did, Health, Json, LogFields, Logger, PeerId } from '../../src/core/index.ts';
 import type { Network } from '../../src/network/types.ts';
 import { createTestClock } from '../core/test-clock.ts';
 import type { TestClock } from '../core/test-clock.ts';
@@ -23,24 +27,47 @@ export const ANN = 'did:key:z6MkAnn' as Did;
 
 /** A document that is written without a disk. */
 export type LooseDocument = BoardDocument & {
-  set(entry: BoardEntry): void;
+  set(entry: {
+    readonly key: string;
+    readonly value: Json;
+    readonly by?: Did;
+    readonly at?: number;
+    readonly until?: number;
+  }): void;
   delete(key: string): boolean;
+  /** Begins own lanes anew, if that pays. */
+  renew(): boolean;
+  /** The whole of it, in pieces. */
+  whole(): readonly Uint8Array[];
+  /** Applies pieces, and gives what became of each. */
+  take(pieces: Iterable<Uint8Array> | undefined): readonly ApplyResult[];
 };
 
 /** A document with one peer's bounds. */
 export function makeDocument(
   updates: readonly Uint8Array[] = [],
   limits: Partial<BoardLimits> = {},
+  parts: { readonly self?: Did; readonly now?: () => number } = {},
 ): LooseDocument {
-  const document = createDocument({ limits: { ...LIMITS, ...limits } }, updates);
+  const { self = ANN, now = () => 1_000_000 } = parts;
+  const document = createDocument({ limits: { ...LIMITS, ...limits }, self, now }, updates);
   const write = (change: EntryChange): boolean => {
-    const update = document.draft([change]);
-    if (update !== undefined) document.commit(update);
-    return update !== undefined;
+    const draft = document.draft([change]);
+    if (draft !== undefined) document.commit(draft);
+    return draft !== undefined;
   };
   return Object.assign(document, {
-    set: (entry: BoardEntry) => void write({ key: entry.key, entry }),
+    set: ({ key, value, until = 0 }: { key: string; value: Json; until?: number }) =>
+      void write({ key, value, until, valueBytes: JSON.stringify(value).length }),
     delete: (key: string) => write({ key }),
+    renew: () => {
+      const draft = document.draftRenewal();
+      if (draft !== undefined) document.commit(draft);
+      return draft !== undefined;
+    },
+    whole: () => [...document.snapshot()],
+    take: (pieces: Iterable<Uint8Array> | undefined) =>
+      [...(pieces ?? [])].map((piece) => document.apply(piece)),
   });
 }
 
@@ -59,7 +86,7 @@ export async function openBoard(
     /** Gets what watchers hear. */
     readonly heard?: unknown[];
     /** Gets what the others are told. */
-    readonly published?: Uint8Array[];
+    readonly published?: LanePart[];
   } = {},
 ): Promise<OpenBoard> {
   return createOpenBoard(
@@ -68,7 +95,7 @@ export async function openBoard(
       self: ANN,
       clock: parts.clock ?? createTestClock(),
       logger: parts.logger ?? silentLogger,
-      publish: (update) => void parts.published?.push(update),
+      publish: (part) => void parts.published?.push(part),
       changed: (changes) => void parts.heard?.push(changes),
     },
     {
@@ -92,6 +119,7 @@ export interface Member {
   readonly id: PeerId;
   readonly network: Network;
   readonly table: JournalTable;
+  readonly history: JournalTable;
   readonly blackboard: Blackboard;
   readonly logger: Logger & { readonly lines: string[] };
   readonly health: Health;
@@ -104,12 +132,14 @@ export function makeMember(
   parts: {
     readonly clock: Clock;
     readonly table?: JournalTable;
+    readonly history?: JournalTable;
     readonly init?: BlackboardInit;
   },
 ): Member {
   const id = name as PeerId;
   const network = hub.network(id);
   const table = parts.table ?? journalTable();
+  const history = parts.history ?? journalTable();
   const logger = keepingLogger();
   const health = createHealth();
   const blackboard = createBlackboard(
@@ -121,10 +151,12 @@ export function makeMember(
       random: () => 0.5,
       logger,
       health,
+      history,
+      didOf: (peer) => `did:key:${peer}` as Did,
     },
     parts.init,
   );
-  return { id, network, table, blackboard, logger, health };
+  return { id, network, table, history, blackboard, logger, health };
 }
 
 /** Several nodes that can be connected. */

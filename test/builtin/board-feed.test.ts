@@ -10,7 +10,13 @@ import { createTestClock } from '../core/test-clock.ts';
 import type { TestClock } from '../core/test-clock.ts';
 
 const MINUTE_MS = 60_000;
-const entryOf = (key: string): BoardEntry => ({ key, value: 1, by: 'did:key:z' as Did, at: 0 });
+const entryOf = (key: string): BoardEntry => ({
+  key,
+  value: 1,
+  by: 'did:key:z' as Did,
+  at: 0,
+  clock: {},
+});
 
 interface Bench {
   readonly feeds: BoardFeeds;
@@ -29,11 +35,27 @@ interface WatchInit {
   readonly signal: AbortSignal;
 }
 
+const nobody = (): never => {
+  throw new Error('nobody asks for this');
+};
+/** What a feed asks of no board. */
+const UNUSED = {
+  tombstone: nobody,
+  info: nobody,
+  create: nobody,
+  drop: nobody,
+  history: nobody,
+  undo: nobody,
+  token: nobody,
+  reach: nobody,
+};
+
 function benchOf(): Bench {
   const clock = createTestClock();
   const watchers: Bench['watchers'] = new Map();
   const entries: BoardEntry[] = [];
   const board = async (name: string): Promise<Board> => ({
+    ...UNUSED,
     name,
     get: () => undefined,
     set: () => Promise.reject(new Error('nobody writes here')),

@@ -496,6 +496,29 @@ describe('starling board', () => {
     expect(argumentsOf(fake, 'board_set')).toEqual({ board: 'plan', key: 'owner', value });
   });
 
+  it('reads a file of JSON Lines, says what it would write, and writes nothing when a line is none', async () => {
+    const fake = await node({
+      board_list: { entries: [ENTRY, { ...ENTRY, key: 'same', value: 1 }] },
+      board_set: { entry: ENTRY },
+    });
+    const file = join(await temporaryFolder(), 'plan.jsonl');
+    const line = (key: string, value: unknown, more = {}): string =>
+      JSON.stringify({ key, value, ...more });
+    const lines = ['', line('same', 1), line('new', [1]), line('over', 1, { expires: 1 })];
+    await writeFile(file, [line('owner', 'bob'), ...lines].join('\n'));
+    const args = ['board', 'import', 'plan', file, '--state', fake.stateDir];
+    const dry = await run(...args, '--dry-run');
+    expect(dry.stdout).toBe(
+      "would write 2 entries of board 'plan': 1 new, 1 changed, 1 as they were, 1 left out, as their time is over\n",
+    );
+    expect(argumentsOf(fake, 'board_set')).toBeUndefined();
+    expect((await run(...args, '--create')).stdout).toContain('wrote 2 entries');
+    expect(argumentsOf(fake, 'board_set')).toMatchObject({ key: 'owner', create: true });
+    await writeFile(file, `${line('a', 1)}\n{"key": 5}`);
+    const { code, stderr } = await run(...args);
+    expect([code, stderr.includes('line 2 of')]).toEqual([2, true]);
+  });
+
   it('deletes, and ends with 1 when there was nothing', async () => {
     const { stateDir } = await node({ board_delete: { deleted: false } });
     expect((await run('board', 'delete', 'plan', 'x', '--state', stateDir)).code).toBe(1);
@@ -555,11 +578,10 @@ describe('every command that needs a node', () => {
     ['grant', 'list'],
     ['grant', 'revoke', 'abc'],
     ['invite'],
-    ['board', 'get', 'a', 'b'],
+    ...['get', 'delete', 'undo'].map((name) => ['board', name, 'a', 'b']),
+    ...['create', 'history', 'export', 'watch'].map((name) => ['board', name, 'a']),
     ['board', 'set', 'a', 'b', 'c'],
-    ['board', 'delete', 'a', 'b'],
     ['board', 'list'],
-    ['board', 'watch', 'a'],
     ['mcp'],
   ])('starling %s %s %s %s: says so where none runs', async (...args) => {
     const stateDir = await temporaryFolder();

@@ -141,10 +141,22 @@ async function withNodes(alice: StarlingNode, bob: StarlingNode): Promise<void> 
   await keep('call', 'plain__pid', ...at);
   await keep('invite', ...at);
   const board = ['plan', 'owner'];
+  await keep('board create', 'plan', ...at);
   await keep('board set', ...board, 'alice', ...at);
+  await keep('board set', ...board, 'bob', ...at);
+  await keep('board history', 'plan', ...at);
+  await keep('board undo', ...board, ...at);
+  await keep('board info', 'plan', ...at);
+  await keep('board export', 'plan', ...at);
+  const file = join(alice.status().stateDir, 'plan.jsonl');
+  await writeFile(file, '{"key":"imported","value":1}\n');
+  await keep('board import', 'plan', file, ...at);
+  await run('board', 'delete', 'plan', 'imported', ...at);
   await keep('board get', ...board, ...at);
   await keep('board list', 'plan', ...at);
   await keep('board delete', ...board, ...at);
+  await run('board', 'create', 'other', ...at);
+  await keep('board drop', 'other', ...at);
   const conditions = ['--uses', '5', '--rate', '5/s', '--arg', 'a=b', '--max-depth', '1'];
   const { grant } = await keep<Granted>(
     'grant create',
@@ -313,7 +325,7 @@ async function thatGoOn(root: string, alice: StarlingNode): Promise<void> {
   const writes: Promise<unknown>[] = [];
   const written = setInterval(() => {
     const value = Math.random();
-    writes.push(client.builtin('board_set', { board: 'plan', key: 'owner', value }));
+    writes.push(client.builtin('board_set', { board: 'plan', key: 'owner', value, create: true }));
   }, 100);
   const third = join(root, 'third');
   const quiet = ['--no-http', '--no-mdns', '--listen', '/ip4/127.0.0.1/tcp/0'];

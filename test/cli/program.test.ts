@@ -44,7 +44,6 @@ describe('wrong use', () => {
     ['request files/*', /starling request <resource> --because <text> \(see/],
     ['grant create bob files', /starling grant create <peer> --tool '<server>\/\*'/],
     ['peers bob', /starling peers show <peer>/],
-    ['board create plan', /starling board set <board> <key> <value>/],
   ])('starling %s: exit code 2, with what to do', async (words, says) => {
     const ran = await run(...words.split(' '));
     expect(ran).toMatchObject({ code: 2, stdout: '' });

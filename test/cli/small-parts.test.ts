@@ -106,7 +106,7 @@ describe('board values', () => {
   });
 
   it('are shown as one line a change', () => {
-    const entry = { key: 'k', value: { a: 1 }, by: 'did:key:z' as Did, at: 0 };
+    const entry = { key: 'k', value: { a: 1 }, by: 'did:key:z' as Did, at: 0, clock: {} };
     expect(showChange({ key: 'k', entry })).toBe('+ k = {"a":1}');
     expect(showChange({ key: 'k' })).toBe('- k');
   });

@@ -80,6 +80,17 @@ describe('the line decoder', () => {
     ]);
   });
 
+  it('says how much has come of a line also when that is over the limit and no longer kept', () => {
+    const decoder = createLineDecoder(10, { line: () => undefined, oversize: () => undefined });
+    const held = (text: string): number => {
+      decoder.push(Buffer.from(text));
+      return decoder.heldBytes;
+    };
+    expect([held('12345'), held('1234567890'), held('x'.repeat(100)), held('\nab')]).toEqual([
+      5, 15, 115, 2,
+    ]);
+  });
+
   it('goes on with the next line after an oversize one', () => {
     const big = Buffer.alloc(3_000_000, 'x');
     const found = decode([Buffer.from('before\n{"id":7,'), big, Buffer.from('"}\nafter\n')], 1024);

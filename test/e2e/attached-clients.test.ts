@@ -137,7 +137,7 @@ describe('a client of `starling mcp --as cursor`', () => {
     expect(JSON.stringify(structuredContent)).not.toContain(stateDir);
     await client.callTool({
       name: 'starling__board_set',
-      arguments: { board: 'plan', key: 'a', value: 1 },
+      arguments: { board: 'plan', key: 'a', value: 1, create: true },
     });
     await expect(
       client.callTool({ name: 'starling__grant_create', arguments: { peer: 'x', tools: ['*'] } }),

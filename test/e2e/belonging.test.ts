@@ -81,7 +81,7 @@ it('a node that founded a mesh of its own by mistake goes over to another, keeps
   expect(bob.up.mesh).toEqual(alice.up.mesh);
   expect(bob.up.ticket).toBeUndefined();
   await ok(bob, 'grant', 'create', 'alice', '--tool', 'files/*');
-  await ok(bob, 'board', 'set', 'plan', 'owner', 'bob');
+  await ok(bob, 'board', 'set', 'plan', 'owner', 'bob', '--create');
   const { members } = await json<MembersResult>(bob, 'members');
   expect(members.map(({ name, state, by }) => [name, state, by])).toEqual([
     ['alice', 'member', undefined],

@@ -34,7 +34,7 @@ async function ask<T>(node: NodeProcess, tool: string, args: JsonObject = {}): P
 
 /** Writes until that is refused: the last pages of files may have room. */
 async function untilRefused(node: NodeProcess, code: string): Promise<void> {
-  const args = { board: 'plans', key: 'refused', value: 'x'.repeat(8000) };
+  const args = { board: 'plans', key: 'refused', value: 'x'.repeat(8000), create: true };
   const write = (): Promise<string> =>
     ask(node, 'board_set', args).then(
       () => 'fine',
@@ -67,7 +67,7 @@ describe.skipIf(missing !== undefined)('a node on a disk that is full', () => {
     const init = { root: disk.path, config: { audit: { enabled: false } } };
     const node = await world.start('alice', init);
     const entry = { board: 'plans', key: 'kept', value: 1 };
-    await ask(node, 'board_set', entry);
+    await ask(node, 'board_set', { ...entry, create: true });
     const wanted = { peer: GUEST, tools: ['files/*'] };
     const { id } = (await ask<GrantCreateResult>(node, 'grant_create', wanted)).grant;
 
@@ -115,7 +115,7 @@ describe.skipIf(missing !== undefined)('a node on a disk that is full', () => {
     const disk = await createSmallDisk(64 * 1024 * 1024);
     world.defer(() => disk.remove());
     const node = await world.start('alice', { root: disk.path });
-    await ok(node, 'board', 'set', 'plans', 'kept', '1');
+    await ok(node, 'board', 'set', 'plans', 'kept', '1', '--create');
     await disk.fill();
     await untilRefused(node, 'STARLING_AUDIT_UNAVAILABLE');
     for (const args of [

@@ -6,17 +6,8 @@
 import { encode } from 'cborg';
 import { inflateRawSync } from 'node:zlib';
 import { base32 } from 'multiformats/bases/base32';
-import * as Y from 'yjs';
 import { sealLine } from '../../src/audit/checkpoint.ts';
 import type { Checkpoint } from '../../src/audit/index.ts';
-import {
-  decodeGossip,
-  decodeMessage,
-  encodeGossip,
-  encodeMessage,
-} from '../../src/blackboard/codec.ts';
-import { createDocument } from '../../src/blackboard/document.ts';
-import { LIMITS } from '../../src/blackboard/limits.ts';
 import { Secret, silentLogger } from '../../src/core/index.ts';
 import type { PeerId } from '../../src/core/index.ts';
 import { createCertifier, readOnBehalfOf } from '../../src/gateway/clearance/on-behalf-of.ts';
@@ -49,6 +40,7 @@ import { HEARTBEAT_CASES } from './heartbeat-cases.ts';
 import { KNOCK_CASES } from './knock-cases.ts';
 import { encodeLongTicket } from './long-ticket.ts';
 import { MCP_CASES } from './mcp-cases.ts';
+import { BOARD_CASES } from './board-cases.ts';
 import { RECORD_CASES } from './record-cases.ts';
 import {
   mesh,
@@ -283,96 +275,6 @@ async function answering(connected: boolean): Promise<Buffer> {
   return testify(stream.written(), connected ? [newcomer.peerId] : []);
 }
 
-// ---------------------------------------------------------------- boards
-
-const BOARD_NOTES: Notes = {
-  t: 'kind of the message',
-  digests: 'digest of each board that the sender holds, by name',
-  board: 'name of the board',
-  vector: "the sender's state vector (Yjs): what it has of each client",
-  digest: "the sender's digest of the board; empty when it has none",
-  bytes: 'a part of an update that is longer than 256 KiB; the last part is an `update`',
-  update: 'what the receiver lacks (Yjs update, V2 encoding); no bytes: nothing',
-};
-const BOARD_MESSAGES = [
-  {
-    title: 'which boards the sender holds',
-    message: {
-      t: 'digests',
-      digests: new Map([
-        ['plans', 'beef01'],
-        ['team.notes', 'beef02'],
-      ]),
-    },
-  },
-  {
-    title: 'what the sender has of a board',
-    message: {
-      t: 'state',
-      board: 'plans',
-      vector: Uint8Array.of(1, 0x85, 0x1e, 3),
-      digest: 'beef01',
-    },
-  },
-  { title: 'a part of a long update', message: { t: 'part', bytes: Uint8Array.of(1, 2, 3) } },
-  { title: 'the last part of an update', message: { t: 'update', update: Uint8Array.of(4, 5) } },
-  { title: 'nothing is missing', message: { t: 'update', update: new Uint8Array() } },
-  { title: 'all is on disk', message: { t: 'done', digest: 'beef03' } },
-] as const;
-
-const boards: readonly WireCase[] = [
-  ...BOARD_MESSAGES.map(({ title, message }): WireCase => ({
-    file: 'board',
-    title,
-    kind: 'cbor',
-    notes: BOARD_NOTES,
-    write: () => encodeMessage(message),
-    read: decodeMessage,
-    value: message,
-  })),
-  {
-    file: 'board',
-    title: 'an update, by gossip',
-    kind: 'cbor',
-    notes: BOARD_NOTES,
-    write: () => encodeGossip({ board: 'plans', update: Uint8Array.of(6, 7) }),
-    read: decodeGossip,
-    value: { board: 'plans', update: Uint8Array.of(6, 7) },
-  },
-];
-
-/** What one board's document becomes by `update`. */
-function entriesAfter(update: Uint8Array): unknown {
-  const document = createDocument({ limits: LIMITS });
-  document.apply(update);
-  const entries = document.entries('');
-  document.destroy();
-  return entries;
-}
-
-/** An update by a writer of a fixed client id: what Yjs writes for it is Yjs's own affair. */
-function realUpdate(): Uint8Array {
-  const doc = new Y.Doc();
-  doc.clientID = 3461;
-  doc.transact(() => {
-    const map = doc.getMap('entries');
-    map.set('goal', { v: { ship: true }, by: member.did, at: NOW_MS });
-    map.set('gone', { v: 1, by: member.did, at: NOW_MS });
-    map.delete('gone');
-  });
-  return Y.encodeStateAsUpdateV2(doc);
-}
-
-const updates: readonly WireCase[] = [
-  {
-    file: 'board',
-    title: 'a Yjs update with one entry set and one deleted',
-    kind: 'hex',
-    read: entriesAfter,
-    value: [{ key: 'goal', value: { ship: true }, by: member.did, at: NOW_MS }],
-  },
-];
-
 // ---------------------------------------------------------------- audit
 
 const CHECKPOINT: Checkpoint = sealLine(member, 'checkpoint', {
@@ -568,8 +470,7 @@ export const CASES: readonly WireCase[] = [
   ...HEARTBEAT_CASES,
   ...RECORD_CASES,
   ...probes,
-  ...boards,
-  ...updates,
+  ...BOARD_CASES,
   ...audits,
   ...tickets,
   ...shortTickets,
@@ -581,7 +482,6 @@ export const CASES: readonly WireCase[] = [
 
 /** Bytes for fixtures that no code writes twice the same; for `print.ts`. */
 export const ONCE: ReadonlyMap<string, () => Uint8Array> = new Map([
-  ['board: a Yjs update with one entry set and one deleted', realUpdate],
   [
     'hello: the hello of a node of version 1 (commit 6fb304d)',
     () => encode({ version: 1, name: 'laptop', time: NOW_MS, membership: [] }),

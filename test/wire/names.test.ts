@@ -17,7 +17,7 @@ const PINNED = [
   '/starling/hello/1',
   '/starling/link/1',
   '/starling/mcp/1',
-  '/starling/board/1',
+  '/starling/board/2',
   '/starling/records/1',
   '/starling/audit/1',
   '/starling/probe/1',
@@ -74,7 +74,7 @@ const INSIDE = [
   "starling/… is for this node's operator only",
 ];
 
-const TOPICS = ['board', 'event', 'heartbeat'];
+const TOPICS = ['board2', 'event', 'heartbeat'];
 
 function textsOf(path: string): string[] {
   const texts: string[] = [];

@@ -1,30 +1,110 @@
 /** What the tools of boards return; see `results.ts`. */
-import type { BoardChange, BoardEntry } from '../../blackboard/types.ts';
+import type { BoardEntry, BoardInfo, HistoryLine, Tombstone } from '../../blackboard/types.ts';
+import type { Json } from '../../core/index.ts';
+
+/** An entry of a board, as tools give it. */
+export interface ShownEntry extends Omit<BoardEntry, 'clock' | 'until'> {
+  /** How many writes of each writer, by did, its writer had seen, this one included. */
+  readonly vector_clock: Readonly<Record<string, number>>;
+  readonly tombstone: false;
+  /** When it ends by itself, ms since the epoch. */
+  readonly expires?: number;
+}
+
+/** A deletion that is remembered, as tools give it. */
+export interface ShownTombstone extends Omit<Tombstone, 'clock'> {
+  readonly vector_clock: Readonly<Record<string, number>>;
+  readonly tombstone: true;
+}
+
+/** A change of a board, as tools give it. */
+export interface ShownChange {
+  readonly key: string;
+  readonly entry?: ShownEntry;
+  readonly deleted?: ShownTombstone;
+}
+
+/** For whoever goes on at another node: give it as `token` there. */
+interface WithToken {
+  readonly token: string;
+}
 
 /** Result of `board_get`. */
-export interface BoardGetResult {
-  readonly entry: BoardEntry | null;
+export interface BoardGetResult extends WithToken {
+  readonly entry: ShownEntry | null;
+  /** Who deleted it, where that is remembered. */
+  readonly deleted?: ShownTombstone;
 }
 
 /** Result of `board_set`. */
-export interface BoardSetResult {
-  readonly entry: BoardEntry;
+export interface BoardSetResult extends WithToken {
+  readonly entry: ShownEntry;
 }
 
 /** Result of `board_delete`. */
-export interface BoardDeleteResult {
+export interface BoardDeleteResult extends WithToken {
   readonly deleted: boolean;
 }
 
 /** Result of `board_list`: names of boards, or entries of one. */
 export interface BoardListResult {
   readonly boards?: readonly string[];
-  readonly entries?: readonly BoardEntry[];
+  readonly entries?: readonly ShownEntry[];
   readonly digest?: string;
 }
 
 /** Result of `board_watch`: what changed after `cursor`, and the cursor to go on from. */
 export interface BoardWatchResult {
-  readonly changes: readonly BoardChange[];
+  readonly changes: readonly ShownChange[];
   readonly cursor: string;
+}
+
+/** Result of `board_create`. */
+export interface BoardCreateResult {
+  readonly board: string;
+  /** False when there was one. */
+  readonly created: boolean;
+}
+
+/** Result of `board_info`. */
+export interface BoardInfoResult extends Omit<BoardInfo, 'clock'> {
+  readonly vector_clock: Readonly<Record<string, number>>;
+}
+
+/** Result of `board_drop`. */
+export interface BoardDropResult {
+  readonly board: string;
+  /** How many entries there were. */
+  readonly deleted: number;
+}
+
+/** Result of `board_history`. */
+export interface BoardHistoryResult {
+  readonly changes: readonly HistoryLine[];
+  /** The position to go on from. */
+  readonly next: string;
+  /** Older changes than these are kept no more. */
+  readonly gap: boolean;
+  readonly more: boolean;
+}
+
+/** Result of `board_undo`: the entry as it is again; null when there was none before. */
+export interface BoardUndoResult {
+  readonly entry: ShownEntry | null;
+}
+
+/** Result of `memory_store`. */
+export interface MemoryStoreResult {
+  readonly stored: boolean;
+  readonly key: string;
+  readonly swarmId: string;
+  readonly expires?: number;
+}
+
+/** Result of `memory_retrieve`. */
+export interface MemoryRetrieveResult {
+  readonly found: boolean;
+  readonly key: string;
+  readonly swarmId: string;
+  readonly value: Json;
 }

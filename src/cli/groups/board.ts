@@ -2,6 +2,10 @@
 import type { Command } from 'commander';
 import { action, examples, ofNode, withJson } from './define-command.ts';
 import type { Outcome } from './define-command.ts';
+import { parseDuration } from '../options/parsers.ts';
+
+const SEEN =
+  'the token of an earlier answer (--json) of any node: this one waits until it has seen as much';
 
 /** Adds `starling board` and its commands. */
 export function addBoard(program: Command, outcome: Outcome): void {
@@ -23,7 +27,11 @@ export function addBoard(program: Command, outcome: Outcome): void {
     }
     return withJson(ofNode(made));
   };
+  command('create', 'Makes a board, which every peer gets.', '<board>')
+    .addHelpText('after', examples('starling board create plan'))
+    .action(action(outcome, () => import('../commands/board/create.ts')));
   command('get', 'Prints one entry; exit code 1 when there is none.', '<board>', '<key>')
+    .option('--seen <token>', SEEN)
     .addHelpText('after', examples('starling board get plan owner'))
     .action(action(outcome, () => import('../commands/board/get.ts')));
   command(
@@ -34,10 +42,13 @@ export function addBoard(program: Command, outcome: Outcome): void {
     '<value>',
   )
     .option('--string', 'take the value as text, whatever it looks like')
+    .option('--create', 'make the board where there is none of this name')
+    .option('--ttl <duration>', 'after how long the entry ends by itself', parseDuration)
+    .option('--seen <token>', SEEN)
     .addHelpText(
       'after',
       examples(
-        'starling board set plan owner alice',
+        'starling board set plan owner alice --create',
         `starling board set plan limits '{"cpu": 4}'`,
       ),
     )
@@ -48,7 +59,49 @@ export function addBoard(program: Command, outcome: Outcome): void {
   command('list', 'Lists the boards, or the entries of one.', '[board]', '[prefix]')
     .addHelpText('after', examples('starling board list', 'starling board list plan task/'))
     .action(action(outcome, () => import('../commands/board/list.ts')));
+  command('info', 'Shows what a board holds, and who wrote how often.', '<board>')
+    .addHelpText('after', examples('starling board info plan'))
+    .action(action(outcome, () => import('../commands/board/info.ts')));
+  addPast(command, outcome);
+  command('drop', 'Deletes all entries of a board, everywhere, and the board with them.', '<board>')
+    .addHelpText('after', examples('starling board drop plan'))
+    .action(action(outcome, () => import('../commands/board/drop.ts')));
   command('watch', 'Prints each change as it happens, until Ctrl-C.', '<board>', '[prefix]')
     .addHelpText('after', examples('starling board watch plan', 'starling board watch plan task/'))
     .action(action(outcome, () => import('../commands/board/watch.ts')));
+}
+
+/** The commands about what was, and what is kept elsewhere. */
+function addPast(
+  command: (name: string, about: string, ...args: string[]) => Command,
+  outcome: Outcome,
+): void {
+  command('history', 'Prints who changed what when, the oldest first.', '<board>', '[key]')
+    .option('--from <position>', 'only what came after this position, of --json')
+    .addHelpText(
+      'after',
+      examples('starling board history plan', 'starling board history plan owner'),
+    )
+    .action(action(outcome, () => import('../commands/board/history.ts')));
+  command(
+    'undo',
+    "Writes again what was there before this node's last write of the key; refused when somebody wrote since.",
+    '<board>',
+    '<key>',
+  )
+    .addHelpText('after', examples('starling board undo plan owner'))
+    .action(action(outcome, () => import('../commands/board/undo.ts')));
+  command('export', 'Prints the entries as JSON Lines.', '<board>', '[prefix]')
+    .addHelpText('after', examples('starling board export plan > plan.jsonl'))
+    .action(action(outcome, () => import('../commands/board/export.ts')));
+  command(
+    'import',
+    'Writes the entries of a file of JSON Lines, as `board export` prints them; - reads from the standard input.',
+    '<board>',
+    '<file>',
+  )
+    .option('--dry-run', 'only say what would be written')
+    .option('--create', 'make the board where there is none of this name')
+    .addHelpText('after', examples('starling board import plan plan.jsonl --dry-run'))
+    .action(action(outcome, () => import('../commands/board/import.ts')));
 }

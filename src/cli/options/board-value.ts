@@ -1,5 +1,4 @@
 /** Board values on the command line. */
-import type { BoardChange } from '../../blackboard/types.ts';
 import type { Json } from '../../core/json/json.ts';
 import { safe, safeLine } from '../terminal/output.ts';
 
@@ -19,7 +18,10 @@ export function showValue(value: Json): string {
 }
 
 /** A change as one line. */
-export function showChange(change: BoardChange): string {
+export function showChange(change: {
+  readonly key: string;
+  readonly entry?: { readonly value: Json };
+}): string {
   const { key, entry } = change;
   const name = safeLine(key);
   return entry === undefined ? `- ${name}` : `+ ${name} = ${safeLine(showValue(entry.value))}`;

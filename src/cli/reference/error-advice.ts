@@ -11,6 +11,10 @@ const advice = (meaning: string, next: string): Advice => ({ meaning, next });
 
 /** One row a code. The message of an error says to what it happened, its hint the command that helps. */
 export const ADVICE: Readonly<Record<ErrorCode, Advice>> = {
+  STARLING_SERVICE_UNAVAILABLE: advice(
+    'The service manager of this system is not there, does not answer, or refuses.',
+    'Do what the hint says; `starling service install --print` shows what would be written.',
+  ),
   STARLING_USAGE: advice(
     'Wrong arguments on the command line, or to a tool.',
     'See the `--help` of the command, or the schema of the tool.',
@@ -125,7 +129,7 @@ export const ADVICE: Readonly<Record<ErrorCode, Advice>> = {
   ),
   STARLING_TIMEOUT: advice(
     'No answer came in time.',
-    'Try again, or allow more: `starling call --timeout`, `timeout` of the server, `limits.callTimeoutMs`.',
+    'Try again, or allow more: `timeout` of the server where that runs, and `limits.callTimeoutMs` of each node on the way. `starling call --timeout` only shortens the wait.',
   ),
   STARLING_GRANT_MALFORMED: advice(
     'A grant does not parse, or breaks the format.',
@@ -163,7 +167,19 @@ export const ADVICE: Readonly<Record<ErrorCode, Advice>> = {
   ),
   STARLING_BOARD_INVALID: advice(
     "A board's name, key or value is out of bounds, or there is no such entry.",
-    'See `starling board list`; values are JSON of at most 48 KiB.',
+    'See `starling board list`; values are JSON of at most 256 KiB.',
+  ),
+  STARLING_BOARD_UNKNOWN: advice(
+    'There is no board of this name: nobody created it, and it holds no entry.',
+    'See `starling board list`, or make it: `starling board create <board>`, or `board set --create`.',
+  ),
+  STARLING_BOARD_CONFLICT: advice(
+    'An entry can not be undone: somebody wrote it since, or what it was before is not known.',
+    'See `starling board history <board> <key>`, and write what you want.',
+  ),
+  STARLING_BOARD_BEHIND: advice(
+    'This node has not seen of a board what you have seen at another, and did not within two seconds.',
+    'Try again, ask the other node, or leave the token out.',
   ),
   STARLING_AUDIT_UNAVAILABLE: advice(
     "The audit log can't be written, so calls are refused.",

@@ -1,5 +1,6 @@
 /** What a peer has begun to send and not ended: bounded over all its streams, and of all peers together. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createLineDecoder } from '../../../src/core/index.ts';
 import type { BucketSize, PeerId } from '../../../src/core/index.ts';
 import { createMessageStream } from '../../../src/network/index.ts';
 import { createHeldBytes } from '../../../src/network/streams/held-bytes.ts';
@@ -77,6 +78,20 @@ describe('what is held', () => {
     held.hold(reading(), 80);
     expect(() => held.hold(reading(), 1)).toThrow('more than 200 bytes');
     expect(held.hold(reading(BOB), 70)).toBe(true);
+  });
+
+  it('refuses a line that has no end, which is not kept beyond the limit of a message', () => {
+    const decoder = createLineDecoder(50, {
+      line: () => expect.unreachable(),
+      oversize: () => expect.unreachable(),
+    });
+    const endless = reading();
+    const push = (): boolean => {
+      decoder.push(new Uint8Array(40));
+      return held.hold(endless, decoder.heldBytes);
+    };
+    for (let count = 0; count < 5; count += 1) expect(push()).toBe(true);
+    expect(push).toThrow('more than 200 bytes');
   });
 
   it('lets so many messages of a peer wait, and counts one more against it', () => {

@@ -7,9 +7,17 @@ import type { CommonOptions } from '../../options/common-options.ts';
 import { showValue } from '../../options/board-value.ts';
 
 /** Prints the entry's value; @throws STARLING_BOARD_INVALID when there is none. */
-export async function run(board: string, key: string, options: CommonOptions): Promise<void> {
+export async function run(
+  board: string,
+  key: string,
+  options: CommonOptions & { readonly seen?: string },
+): Promise<void> {
   const { entry } = await withNode(options, (node) =>
-    node.builtin<BoardGetResult>('board_get', { board, key }),
+    node.builtin<BoardGetResult>('board_get', {
+      board,
+      key,
+      ...(options.seen === undefined ? {} : { token: options.seen }),
+    }),
   );
   if (entry === null) {
     throw new StarlingError('STARLING_BOARD_INVALID', `board '${board}' has no entry '${key}'`, {

@@ -5,18 +5,32 @@ import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 import { readValue, showChange } from '../../options/board-value.ts';
 
+const SECOND_MS = 1000;
+
+/** Options of the command. */
+interface SetOptions extends CommonOptions {
+  readonly string?: boolean;
+  /** Milliseconds. */
+  readonly ttl?: number;
+  readonly create?: boolean;
+  readonly seen?: string;
+}
+
 /** Writes the entry and shows it. */
 export async function run(
   board: string,
   key: string,
   value: string,
-  options: CommonOptions & { readonly string?: boolean },
+  options: SetOptions,
 ): Promise<void> {
   const result = await withNode(options, (node) =>
     node.builtin<BoardSetResult>('board_set', {
       board,
       key,
       value: options.string === true ? value : readValue(value),
+      ...(options.ttl === undefined ? {} : { ttl: options.ttl / SECOND_MS }),
+      ...(options.create === true ? { create: true } : {}),
+      ...(options.seen === undefined ? {} : { token: options.seen }),
     }),
   );
   printData(result, options.json === true, () => showChange({ key, entry: result.entry }));
