@@ -11,6 +11,7 @@ import type { Table } from '../store/index.ts';
 import { chooseAlias, fitAlias, isAlias } from './aliases.ts';
 import { createDetector } from './phi-accrual.ts';
 import type { Detector, DetectorInit } from './phi-accrual.ts';
+import type { Heartbeat } from './heartbeat-format.ts';
 import { createPeerIndex } from './peer-index.ts';
 import { RENAME_SHOWN_MS, claimantsOf } from './peer-names.ts';
 import { movePeer, readPeers, savePeer } from './saved-peers.ts';
@@ -36,7 +37,9 @@ export interface Peer {
   /** When its process started, and the number of its last heartbeat: older ones are not taken. */
   incarnation: number;
   sequence: number;
-  /** Its last heartbeat; `isChecked` when the bytes are those with its signature alone. */
+  /** What it said last, but for pulses; undefined before. */
+  said: Heartbeat | undefined;
+  /** Its last heartbeat with a signature of its own; `isChecked` when the bytes are those with its signature alone. */
   last: { readonly bytes: Uint8Array; readonly isChecked: boolean } | undefined;
   /** How far its clock was from ours, by its last heartbeats, ms. */
   clockSamples: readonly number[];
@@ -398,6 +401,7 @@ class Peers implements PeerTable {
       isProbed: false,
       incarnation: 0,
       sequence: 0,
+      said: undefined,
       last: undefined,
       clockSamples: [],
       correctedAtMs: -Infinity,
