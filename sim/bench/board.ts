@@ -45,6 +45,8 @@ interface NewcomerRow {
 interface OverwriteRow {
   readonly writes: number;
   readonly cpuUsPerWrite: number;
+  /** Pieces of Yjs' memory. */
+  readonly structs: number;
   readonly heapMb: number;
   readonly freshHeapMb: number;
   readonly loadMs: number;
@@ -163,7 +165,7 @@ async function arrival(
   return { title, entries, firstMs, allMs: performance.now() - from, stallMs: stall() };
 }
 
-/** Four replicas that overwrite the same keys, and one that hears of it all; no disk and no network. */
+/** Four replicas that overwrite the same keys and hear each other, and one that hears of it all; no disk and no network. */
 function measureOverwrites(writes: number): OverwriteRow {
   let now = Date.now();
   const before = heapMb();
@@ -173,7 +175,8 @@ function measureOverwrites(writes: number): OverwriteRow {
   const reader = open('reader');
   for (const writer of writers) {
     writer.onUpdate((update, origin) => {
-      if (origin === 'local') reader.apply(update);
+      if (origin !== 'local') return;
+      for (const other of [reader, ...writers]) if (other !== writer) other.apply(update);
     });
   }
   const cpu = process.cpuUsage();
@@ -182,24 +185,39 @@ function measureOverwrites(writes: number): OverwriteRow {
       const changes = Array.from({ length: TICK }, (_, i) => {
         return { key: `k${((done + i) * 7919) % KEYS}`, value: done + i, valueBytes: 7 };
       });
-      const draft = writer.draft(changes);
-      if (draft !== undefined) writer.commit(draft);
+      commit(writer, writer.draft(changes));
+      commit(writer, writer.draftRenewal());
       done += TICK;
     }
   }
   const cpuUsPerWrite = cpuUs(cpu) / writes;
-  reader.digest();
-  const pieces = [...reader.snapshot()];
   writers = [];
-  const alone = heapMb();
+  reader.digest();
+  const heap = heapMb() - before;
+  const pieces = [...reader.snapshot()];
   const from = performance.now();
-  const fresh = open('reader', pieces);
-  fresh.digest();
+  let loaded: BoardDocument | undefined = open('reader', pieces);
+  loaded.digest();
   const loadMs = performance.now() - from;
+  if (loaded.size !== reader.size) throw new Error('the copy is not whole');
+  loaded = undefined;
+  const alone = heapMb();
+  const fresh = freshCopy(open('copy'), reader);
   const freshHeapMb = Math.max(heapMb() - alone, 0.01);
-  const heap = alone - before;
   if (fresh.size !== reader.size) throw new Error('the copy is not whole');
-  return { writes, cpuUsPerWrite, heapMb: heap, freshHeapMb, loadMs };
+  return { writes, cpuUsPerWrite, structs: reader.structs, heapMb: heap, freshHeapMb, loadMs };
+}
+
+function commit(document: BoardDocument, draft: ReturnType<BoardDocument['draft']>): void {
+  if (draft !== undefined) document.commit(draft);
+}
+
+/** The same entries, written once. */
+function freshCopy(copy: BoardDocument, of: BoardDocument): BoardDocument {
+  const changes = of.entries('').map(({ key, value }) => ({ key, value, valueBytes: 7 }));
+  commit(copy, copy.draft(changes));
+  copy.digest();
+  return copy;
 }
 
 function judge(figures: Omit<BoardFigures, 'bars'>): readonly Bar[] {
@@ -235,7 +253,7 @@ function judge(figures: Omit<BoardFigures, 'bars'>): readonly Bar[] {
 }
 
 function render({ peers, newcomers, overwrites, bars }: BoardFigures): string {
-  const { writes, cpuUsPerWrite, heapMb: heap, freshHeapMb, loadMs } = overwrites;
+  const { writes, cpuUsPerWrite, structs, heapMb: heap, freshHeapMb, loadMs } = overwrites;
   return [
     table(
       ['a board', 'peers', 'visible p50 ms', 'p99 ms', 'burst writes/s', 'CPU µs/write, all'],
@@ -259,11 +277,19 @@ function render({ peers, newcomers, overwrites, bars }: BoardFigures): string {
       ]),
     ),
     table(
-      ['overwrites of 1,000 keys by 4', 'CPU µs/write', 'heap MB', 'fresh copy MB', 'load ms'],
+      [
+        'overwrites of 1,000 keys by 4',
+        'CPU µs/write',
+        'structs',
+        'heap MB',
+        'fresh copy MB',
+        'load ms',
+      ],
       [
         [
           String(writes),
           cpuUsPerWrite.toFixed(1),
+          String(structs),
           heap.toFixed(2),
           freshHeapMb.toFixed(2),
           loadMs.toFixed(0),
