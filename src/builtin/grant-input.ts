@@ -156,10 +156,11 @@ function resourceOf(kind: 'tool' | 'prompt' | 'resource', pattern: string): stri
   const at = pattern.indexOf('/');
   if (at <= 0) {
     const [server, name] = pattern.split('__').slice(-2);
+    const sample = pattern.includes('*') ? 'files' : pattern;
     throw new StarlingError('STARLING_USAGE', `'${pattern}' is no ${kind} pattern`, {
       hint:
         name === undefined
-          ? `a ${kind} is <server>/<${kind === 'resource' ? 'uri' : kind}>, for example '${pattern}/*' for all of the server ${pattern}`
+          ? `a ${kind} is <server>/<${kind === 'resource' ? 'uri' : kind}>, for example '${sample}/*' for all of the server ${sample}`
           : `did you mean ${server}/${name}?`,
     });
   }

@@ -30,8 +30,9 @@ const PLAIN = /^[\w.*/-]+$/;
  */
 export function asGrantsWrite<Some extends Granted>(granted: Some, here: NamesHere): Some {
   return inAll(granted, (one, kind) => {
-    const isListed = kind === 'tool' || kind === 'prompt';
-    return withoutNode(isListed ? fromList(one, here, kind) : one, here, kind);
+    if (kind === 'resource' || kind === 'server') return withoutNode(one, here, kind);
+    requireServer(one, here, kind);
+    return withoutNode(fromList(one, here, kind), here, kind);
   });
 }
 
@@ -73,14 +74,34 @@ function fromList(one: string, here: NamesHere, kind: 'tool' | 'prompt'): string
   if (!servers.includes(first) && here.isPeer(first)) {
     throw ofPeer(one, first, rest.replace(LISTED, GRANTED), kind);
   }
-  const known = here.offers
-    .all()
-    .flatMap(({ server, catalog }) => catalog()[`${kind}s`].map(({ name }) => ({ server, name })));
-  const found = known.find(({ server, name }) => {
+  const found = offered(here, kind).find(({ server, name }) => {
     const listed = server + LISTED + name;
     return one === listed || here.selves.some((self) => one === self + LISTED + listed);
   });
   return found === undefined ? one : `${found.server}${GRANTED}${found.name}`;
+}
+
+/** The tools or prompts of the servers here. */
+function offered(
+  { offers }: NamesHere,
+  kind: 'tool' | 'prompt',
+): readonly { readonly server: string; readonly name: string }[] {
+  return offers
+    .all()
+    .flatMap((upstream) =>
+      upstream.catalog()[`${kind}s`].map(({ name }) => ({ server: upstream.server, name })),
+    );
+}
+
+/** A name alone may be at several servers: who means one says at which. @throws STARLING_USAGE */
+function requireServer(one: string, here: NamesHere, kind: 'tool' | 'prompt'): void {
+  if (one.includes(GRANTED) || one.includes(LISTED) || serversOf(here).includes(one)) return;
+  const found = offered(here, kind).filter(({ name }) => name === one);
+  if (found.length === 0) return;
+  const meant = found.map(({ server, name }) => server + GRANTED + name);
+  throw new StarlingError('STARLING_USAGE', `'${printable(one)}' does not say at which server`, {
+    hint: `did you mean ${meant.join(' or ')}?`,
+  });
 }
 
 /** `files/read` for `workstation/files/read`. */

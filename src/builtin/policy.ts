@@ -95,12 +95,17 @@ export function policyTools(components: PolicyComponents): readonly BuiltinTool[
 
 /**
  * `tool:files/read` for a tool as lists and messages show it: `files__read`, `workstation/files/read`; of a peer
- * `tool:@laptop/files/read`.
+ * `tool:@laptop/files/read`. @throws STARLING_USAGE for a name without a server
  */
 function resourceOf(components: PolicyComponents, on: string): string {
   const isKnown = (tool: string): boolean => components.facts(`tool:${tool}`) !== undefined;
   if (/^[a-z]+:/.test(on)) return on;
   const path = on.includes('/') ? on : on.replaceAll('__', '/');
+  if (!path.includes('/')) {
+    throw new StarlingError('STARLING_USAGE', `'${printable(on)}' does not say at which server`, {
+      hint: 'a tool is <server>/<tool>: starling tools; other things begin with what they are, like board:plan',
+    });
+  }
   const [first = '', ...rest] = path.split('/');
   const isWhole = rest.length < 2 || first.startsWith('@') || isKnown(path);
   if (isWhole) return `tool:${path}`;

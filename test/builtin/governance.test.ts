@@ -341,6 +341,13 @@ describe('approval_answer without an answer', () => {
 });
 
 describe('policy_explain', () => {
+  it('of a tool without its server is no question that has an answer', async () => {
+    const bench = await benchOf();
+    await expect(
+      bench.use('policy_explain', { as: 'laptop', on: 'foo' }, OPERATOR),
+    ).rejects.toThrow("'foo' does not say at which server");
+  });
+
   const explain = (bench: Bench, as: string, on: string, more = {}): Promise<PolicyExplainResult> =>
     bench.use('policy_explain', { as, on, ...more }, OPERATOR);
 

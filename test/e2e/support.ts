@@ -4,13 +4,15 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
-import { afterAll, afterEach, expect } from 'vitest';
+import { afterAll, afterEach, expect, vi } from 'vitest';
 import { connectHttp, connectStdio } from '../../sim/client.ts';
 import { runCli, startProcess } from '../../sim/process.ts';
 import type { NodeProcess, ProcessInit, RunOptions, RunResult } from '../../sim/process.ts';
 import { attach } from '../../src/cli/node/client.ts';
 import type { NodeClient, ToolInfo } from '../../src/cli/node/client.ts';
 import type { JsonObject } from '../../src/core/json/json.ts';
+import { run } from '../cli/support.ts';
+import type { Ran } from '../cli/support.ts';
 import type {
   GrantCreateResult,
   GrantListResult,
@@ -113,9 +115,30 @@ export function createWorld(): { readonly world: World; readonly end: () => Prom
   return { world, end };
 }
 
+let last: Promise<unknown> = Promise.resolve();
+
+/**
+ * Runs a command in this process, as a shell of the node's owner would: a process for each costs more than the
+ * command. One after the other, because a command writes to the one standard output. `node.run` starts a process.
+ */
+function runHere(node: NodeProcess, args: readonly string[]): Promise<Ran> {
+  const turn = last.then(async () => {
+    const others = Object.keys(process.env).filter((name) => /^(?:STARLING|XDG)_/.test(name));
+    for (const name of others) vi.stubEnv(name, undefined);
+    vi.stubEnv('HOME', join(node.stateDir, '..'));
+    try {
+      return await run(...args, '--state', node.stateDir);
+    } finally {
+      vi.unstubAllEnvs();
+    }
+  });
+  last = turn.catch(() => undefined);
+  return turn;
+}
+
 /** Runs a command that must succeed. */
 export async function ok(node: NodeProcess, ...args: string[]): Promise<string> {
-  const result = await node.run(args);
+  const result = await runHere(node, args);
   expect(result.code, `starling ${args.join(' ')}: ${result.stderr}${result.stdout}`).toBe(0);
   return result.stdout;
 }

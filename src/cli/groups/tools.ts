@@ -44,7 +44,7 @@ export function addCall(program: Command, outcome: Outcome): void {
         .option('--args <json>', 'all arguments as one JSON object; - reads it from standard input')
         .option(
           '--timeout <duration>',
-          "how long to wait, like 30s or 5m (default: the node's own limits)",
+          'stop waiting after this, like 30s; longer than the limits of the nodes on the way never holds',
           parseTimeout,
         )
         .option('--raw', 'print text exactly as it came; not for a terminal'),

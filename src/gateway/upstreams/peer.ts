@@ -251,7 +251,7 @@ function channelOver(
       clock: components.clock,
       logger: components.logger,
     },
-    { ...init, title: `peer ${peer.alias}` },
+    { ...init, title: `peer ${peer.alias}`, kind: 'peer' },
   );
   let unasked = 0;
   const decoder = createLineDecoder(init.messageBytes, {

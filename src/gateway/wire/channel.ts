@@ -47,6 +47,8 @@ export interface ChannelComponents {
 export interface ChannelInit {
   /** What is at the other end, for messages: `server 'files'`, `peer alice`. */
   readonly title: string;
+  /** What the other end is: whose limit it is that a call meets here, and where that is raised. */
+  readonly kind: 'server' | 'peer';
   /** Longest time without progress. */
   readonly callTimeoutMs: number;
   /** Longest time in all. */
@@ -68,6 +70,17 @@ export interface ChannelCore extends Channel {
   /** Ends the channel and every request on it. */
   end(error: StarlingError): void;
 }
+
+/** How a call is given more time without progress, and more in all. */
+const MORE_TIME = {
+  server:
+    'if it needs longer, raise `timeout` of the server where that runs: starling mcp add --force --timeout <duration> …',
+  peer: 'if it needs longer, raise limits.callTimeoutMs of the node that asks, and `timeout` of the server there',
+} as const;
+const MORE_IN_ALL = {
+  server: 'if it needs longer, raise limits.callTotalMs of the node that has the server',
+  peer: 'if it needs longer, raise limits.callTotalMs of both nodes',
+} as const;
 
 interface Pending {
   readonly method: string;
@@ -433,9 +446,7 @@ class MappedChannel implements ChannelCore {
       'STARLING_TIMEOUT',
       `${this.#init.title} did not answer ${pending.what} within ${limit / 1000} s`,
       {
-        hint: quiet
-          ? 'raise limits.callTimeoutMs, or `timeout` of the server, if it needs longer'
-          : 'raise limits.callTotalMs if it needs longer',
+        hint: quiet ? MORE_TIME[this.#init.kind] : MORE_IN_ALL[this.#init.kind],
         data: { timeoutMs: limit },
       },
     );

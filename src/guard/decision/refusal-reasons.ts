@@ -194,9 +194,10 @@ function hintOf(
   }
   const canAsk = canRequest && target.segments[0] !== BUILTIN_SERVER;
   // A stranger chose the name, and a person may paste the line.
-  const asked = `'${ALIAS.test(where) ? where : '<peer>'}/${target.scheme === 'tool' ? '' : `${target.scheme}:`}${path}'`;
+  const peer = ALIAS.test(where) ? where : '<peer>';
+  const asked = `'${peer}/${target.scheme === 'tool' ? '' : `${target.scheme}:`}${path}'`;
   const ask = canAsk
-    ? `; or ask for it: starling request ${asked} --because '<why>' (an agent: starling__request_permission there)`
+    ? `; or ask for it: starling request ${asked} --because '<why>' (an agent: the tool ${peer}__${BUILTIN_SERVER}__request_permission)`
     : '';
   if (target.scheme !== 'tool') return `ask the operator of ${where}${ask}`;
   return `starling grant create ${referenceOf(caller)} --tool '${path}'${ask}`;

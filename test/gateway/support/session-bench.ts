@@ -67,7 +67,13 @@ export function deskOf(): Desk {
       clock,
       logger: silentLogger,
     },
-    { title: "server 'x'", callTimeoutMs: 60_000, callTotalMs: 3_600_000, callsMax: 100 },
+    {
+      title: "server 'x'",
+      kind: 'server',
+      callTimeoutMs: 60_000,
+      callTotalMs: 3_600_000,
+      callsMax: 100,
+    },
   );
   const serverLink: ServerChannel = {
     relay: (relayed) => channel.relay(relayed),

@@ -18,7 +18,7 @@ interface Sent {
 /** A channel whose other end is the test, on a clock that the test moves. */
 function testChannel(
   callsMax = 10,
-  init: { readonly isFull?: () => boolean } = {},
+  init: { readonly isFull?: () => boolean; readonly kind?: 'server' | 'peer' } = {},
 ): {
   channel: ChannelCore;
   sent: Sent[];
@@ -58,7 +58,13 @@ function testChannel(
       clock,
       logger: silentLogger,
     },
-    { title: "server 'test'", callTimeoutMs: 1000, callTotalMs: 5000, callsMax },
+    {
+      title: "server 'test'",
+      kind: init.kind ?? 'server',
+      callTimeoutMs: 1000,
+      callTotalMs: 5000,
+      callsMax,
+    },
   );
   return {
     channel,
@@ -216,7 +222,7 @@ describe('a channel', () => {
         clock: createTestClock(),
         logger: silentLogger,
       },
-      { title: 'peer alice', callTimeoutMs: 1000, callTotalMs: 3000, callsMax: 1 },
+      { title: 'peer alice', kind: 'peer', callTimeoutMs: 1000, callTotalMs: 3000, callsMax: 1 },
     );
     expect(channel.notify('notifications/x', {})).toBe(true);
     isFull = true;
@@ -224,6 +230,16 @@ describe('a channel', () => {
     isFull = false;
     channel.end(new StarlingError('STARLING_PEER_UNREACHABLE', 'gone'));
     expect(channel.notify('notifications/x', {})).toBe(false);
+  });
+
+  it.each([
+    ['server', /`timeout` of the server where that runs/],
+    ['peer', /limits\.callTimeoutMs of the node that asks, and `timeout` of the server there/],
+  ] as const)('that is of a %s says whose limit a late call met', async (kind, hint) => {
+    const { channel, pass } = testChannel(10, { kind });
+    const late = channel.request('tools/call', {}, { timeoutMs: 1000 });
+    pass(1100);
+    await expect(late).rejects.toMatchObject({ hint: expect.stringMatching(hint) as unknown });
   });
 
   it('answers a ping of the other end, and hands on what it asks: one answer to each', () => {

@@ -81,6 +81,7 @@ class Connection implements UrlConnection {
       },
       {
         title: `server '${init.name}'`,
+        kind: 'server',
         callTimeoutMs: init.server.timeoutMs,
         callTotalMs: init.callTotalMs,
         callsMax: init.callsMax,
