@@ -54,6 +54,8 @@ export interface ScaleSize {
   /** How long all may take to know all. */
   readonly patienceMs: number;
   readonly idleMs: number;
+  /** Before it, of nodes in one process: what is idle has closed the links that only joining needed. */
+  readonly restMs: number;
   /** Whether Serf is measured beside ours. */
   readonly rivals: boolean;
 }
@@ -96,13 +98,14 @@ export const FULL: BenchSize = {
     rivals: true,
   },
   guard: { rounds: 5, samples: 60 },
-  board: { peers: [1, 5, 10], writes: 100, burst: 2000, entries: 100_000, overwrites: 3_000_000 },
+  board: { peers: [1, 5, 10], writes: 100, burst: 2000, entries: 100_000, overwrites: 1_000_000 },
   hostile: { rounds: 3, roundMs: 1500, warmUpMs: 4000, attacks: [] },
   scale: {
     oneProcess: [3, 10, 25, 50],
     processes: [3, 10, 25],
     patienceMs: 180_000,
     idleMs: 15_000,
+    restMs: 40_000,
     rivals: true,
   },
 };
@@ -122,7 +125,14 @@ export const QUICK: BenchSize = {
     rivals: false,
   },
   guard: { rounds: 1, samples: 3 },
-  scale: { oneProcess: [3], processes: [], patienceMs: 60_000, idleMs: 100, rivals: false },
+  scale: {
+    oneProcess: [3],
+    processes: [],
+    patienceMs: 60_000,
+    idleMs: 100,
+    restMs: 0,
+    rivals: false,
+  },
   board: { peers: [1], writes: 3, burst: 50, entries: 200, overwrites: 6400 },
   hostile: { rounds: 1, roundMs: 100, warmUpMs: 0, attacks: ['ping-streams'] },
 };
