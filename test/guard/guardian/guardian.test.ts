@@ -471,5 +471,7 @@ it('a grant that was made by hand answers its holder, and nobody for whom it was
   const node = await governedNode();
   await grant(node, 'tool:files/*', 'tool/call', bob);
   expect((await ask(node)).granted).toBe(false);
-  expect((await ask(node, { agentId: 'phone' }, peer(bob, 'phone'))).reason).toBe('it was granted already');
+  expect((await ask(node, { agentId: 'phone' }, peer(bob, 'phone'))).reason).toBe(
+    'it was granted already',
+  );
 });
