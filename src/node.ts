@@ -164,6 +164,7 @@ class Node implements StarlingNode {
       ...(config.file === undefined ? {} : { configFile: config.file }),
       startedAt: this.#startedAt,
       mesh: meshOf(this.#state),
+      ...(mayInvite(ownMesh) ? {} : { mayInvite: false as const }),
       addresses: network.addresses(),
       endpoints: gateway.endpoints(),
       peers,
@@ -376,6 +377,17 @@ class Node implements StarlingNode {
     const { ticket, expiresAt } = await this.#state.admission.invite({ ...init, addresses });
     const mesh = meshOf(this.#state);
     return { ticket: ticket.reveal(), mesh: mesh.name, fingerprint: mesh.fingerprint, expiresAt };
+  }
+}
+
+/** An open mesh lets everybody in, and who is no member yet is told of it otherwise. */
+function mayInvite(ownMesh: OpenState['ownMesh']): boolean {
+  if (ownMesh.mesh()?.open !== false || !ownMesh.isMember()) return true;
+  try {
+    ownMesh.requireInviter();
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -1,6 +1,7 @@
 /** What a person should know of a grant that was just made: that it may mean nothing, or limit nothing. */
+import { isDeepStrictEqual } from 'node:util';
 import { nearest } from '../config/index.ts';
-import { printable, rightText } from '../core/index.ts';
+import { isObject, printable, rightText } from '../core/index.ts';
 import type { Upstream } from '../gateway/index.ts';
 import { matchResource, toolResource, withoutLimitOf } from '../grants/index.ts';
 import type { Grant, GrantBook } from '../grants/index.ts';
@@ -51,6 +52,52 @@ function absentTool(
 function meant(word: string, known: readonly string[]): string {
   const found = nearest(word, known);
   return found === undefined ? '' : ` (did you mean '${printable(found)}'?)`;
+}
+
+/** Sentences about arguments that `granted` binds and that a tool which it names does not take. */
+export function absentArguments(
+  { tools = [], args = {} }: Granted & { readonly args?: object | undefined },
+  offers: OfferView,
+): readonly string[] {
+  return tools.flatMap((pattern) => {
+    const [server = '', ...rest] = pattern.split('/');
+    const upstream = offers.all().find((one) => one.server === server);
+    const tool = upstream?.catalog().tools.find(({ name }) => name === rest.join('/'));
+    const schema = tool?.['inputSchema'];
+    const properties = isObject(schema) ? schema['properties'] : undefined;
+    // A tool that says nothing of its arguments may take any.
+    if (!isObject(properties) || Object.keys(properties).length === 0) return [];
+    const known = Object.keys(properties);
+    return Object.keys(args)
+      .filter((name) => !known.includes(name))
+      .map(
+        (name) =>
+          `${rest.join('/')} of ${server} has no argument '${printable(name)}'${meant(name, known)}: no call of it fits the grant`,
+      );
+  });
+}
+
+/** A sentence where the holder of `grant` has just the same by another one, until that ends as well. */
+export function sameAs(
+  grant: Grant,
+  grants: Pick<GrantBook, 'issued' | 'renewable' | 'state'>,
+): readonly string[] {
+  const renewed = new Set(grants.renewable().map(({ grant: { hash } }) => hash));
+  const same = grants
+    .issued()
+    .filter(
+      (one) =>
+        one.hash !== grant.hash &&
+        one.claims.aud === grant.claims.aud &&
+        isDeepStrictEqual(one.claims.cap, grant.claims.cap) &&
+        renewed.has(one.hash) &&
+        renewed.has(grant.hash) &&
+        grants.state(one) === 'valid',
+    );
+  return same.map(
+    ({ claims }) =>
+      `the holder has the same already by grant ${claims.jti.slice(0, 8)}: what it may ends only with both`,
+  );
 }
 
 /** Sentences about grants by which the holder of `grant` may do the same without its limits. */

@@ -16,7 +16,7 @@ import {
 } from './grant-input.ts';
 import { asGrantsWrite } from './grant-names.ts';
 import type { NamesHere } from './grant-names.ts';
-import { absentIn, unlimitedBy } from './grant-remarks.ts';
+import { absentArguments, absentIn, sameAs, unlimitedBy } from './grant-remarks.ts';
 import { renewableIn, summarise } from './grant-summary.ts';
 import { chainTools } from './grant-chain.ts';
 import type { ChainComponents } from './grant-chain.ts';
@@ -112,6 +112,8 @@ function createTool(components: GrantComponents): BuiltinTool {
       });
       const remarks = [
         ...absentIn(input, components.offers),
+        ...absentArguments(input, components.offers),
+        ...sameAs(grant, components.grants),
         ...unlimitedBy(grant, components.grants),
       ].slice(0, REMARKS_MAX);
       return {

@@ -81,11 +81,10 @@ export function permissionTools(components: PermissionComponents): readonly Buil
           .max(2000)
           .describe('What you need it for, and which thing exactly.'),
         scope: z
-          .string()
-          .max(4096)
+          .union([z.string().max(4096), z.array(z.string().max(512)).max(64)])
           .optional()
           .describe(
-            'What you need: patterns like `files/read_*` or `resource:files/**`, with commas between them. Without it, everything of the type, which is riskier.',
+            'What you need: patterns like `files/read_*` or `resource:files/**`, as a list or with commas between them. Without it, everything of the type, which is riskier.',
           ),
       }),
       hints: { destructiveHint: false },
@@ -96,7 +95,7 @@ export function permissionTools(components: PermissionComponents): readonly Buil
           agentId: input.agent_id,
           resourceType: input.resource_type,
           justification: input.justification,
-          scope: input.scope ?? '',
+          scope: [input.scope ?? ''].flat().join(', '),
         }),
     }),
     validateTool(components, looks),

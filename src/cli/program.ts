@@ -203,6 +203,7 @@ function suggestionIn(message: string, said: string): string {
 /** What was meant by a word more than the command takes. */
 const TOO_MANY: Readonly<Record<string, string>> = {
   up: 'a ticket follows --join: starling up --join <ticket>',
+  'secret set': 'its value is asked for, or read from standard input: starling secret set <name>',
   peers: 'all that is known of one peer: starling peers show <peer>',
   'grant create':
     "what is granted follows an option: starling grant create <peer> --tool '<server>/*'",

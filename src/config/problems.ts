@@ -61,7 +61,7 @@ export function suggestion(word: string, known: readonly string[]): string {
 export function invalidConfig(
   where: string,
   problems: readonly Problem[],
-  hint = 'every key and its form: config/starling.schema.json',
+  hint = 'every key and its form stands in docs/reference/configuration.md of Starling',
 ): StarlingError {
   const lines = problems.map(({ key, text }) => (key === '' ? text : `${key}: ${text}`));
   const count = lines.length === 1 ? 'a problem' : `${lines.length} problems`;

@@ -28,6 +28,8 @@ const row = (rpc: number, http: number, exit: ErrorRow['exit'], retryable = fals
 export const ERRORS = {
   /** Wrong arguments on the command line or to a tool. */
   STARLING_USAGE: row(-32602, 400, 2),
+  /** The service manager of this system is not there, does not answer, or refuses. */
+  STARLING_SERVICE_UNAVAILABLE: row(-32603, 500, 1),
   /** The person at the terminal left by Ctrl-C. */
   STARLING_INTERRUPTED: row(-32603, 500, 130),
   /** The configuration does not parse or does not fit the schema. */

@@ -42,7 +42,7 @@ export type { ExactNames } from './json/exact-names.ts';
 export { Secret, missingSecret } from './secret.ts';
 export type { SecretLookup, SecretPiece } from './secret.ts';
 export { argumentWords } from './words/argument-words.ts';
-export { ID_PART_WORDS, meantById, noSuchId } from './id-parts.ts';
+export { ID_PART_WORDS, meantById, noSuchId } from './words/id-parts.ts';
 export { shellWord } from './words/shell-word.ts';
 export { limitName, limitText, limitsText } from './words/limit-words.ts';
 export { plainResource, rightText } from './words/right-words.ts';

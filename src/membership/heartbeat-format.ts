@@ -1,6 +1,7 @@
 /** The heartbeat on the wire: deterministic CBOR, bounded, and every field checked on the way in. */
 import { encode } from 'cborg';
 import { isCount, isText } from '../core/index.ts';
+import type { Fields } from '../core/index.ts';
 import type { Signer } from '../identity/index.ts';
 import { isAlias } from './aliases.ts';
 import { messageFields } from '../network/index.ts';
@@ -30,7 +31,19 @@ export interface Heartbeat {
   readonly called?: string;
 }
 
+/**
+ * Says that its author lives, and that all else is as its last heartbeat said. It goes to all by gossip, which signs it.
+ */
+export interface Pulse {
+  readonly incarnation: number;
+  readonly sequence: number;
+  /** The author's clock, ms since the epoch. */
+  readonly time: number;
+}
+
 const VERSION = 1;
+/** Of pulses: {@link VERSION} of a heartbeat is another. */
+const PULSE_VERSION = 2;
 const ADDRESSES_MAX = 6;
 const BOARDS_MAX = 64;
 const SUSPECTS_MAX = 64;
@@ -62,9 +75,31 @@ export function encodeHeartbeat(heartbeat: Heartbeat, signer?: Pick<Signer, 'sig
   );
 }
 
+/** Encodes a pulse. */
+export function encodePulse({ incarnation, sequence, time }: Pulse): Uint8Array {
+  return encode({ v: PULSE_VERSION, inc: incarnation, seq: sequence, time });
+}
+
+/** Decodes what comes by gossip: a heartbeat or a pulse; undefined when it is neither. Never throws. */
+export function decodeGossip(
+  bytes: Uint8Array,
+): { readonly heartbeat: Heartbeat } | { readonly pulse: Pulse } | undefined {
+  const fields = messageFields(bytes);
+  const { v, inc, seq, time } = fields;
+  if (v === PULSE_VERSION) {
+    if (!isCount(inc) || !isCount(seq) || !isCount(time)) return undefined;
+    return { pulse: { incarnation: inc, sequence: seq, time } };
+  }
+  const heartbeat = heartbeatOf(fields);
+  return heartbeat === undefined ? undefined : { heartbeat };
+}
+
 /** Decodes a heartbeat; undefined when it is none. Never throws. */
 export function decodeHeartbeat(bytes: Uint8Array): Heartbeat | undefined {
-  const fields = messageFields(bytes);
+  return heartbeatOf(messageFields(bytes));
+}
+
+function heartbeatOf(fields: Fields): Heartbeat | undefined {
   if (fields['v'] !== VERSION) return undefined;
   const { inc, seq, status, records, name, version, addrs, load, catalog, boards } = fields;
   if (!isCount(inc) || !isCount(seq) || !isCount(load)) return undefined;

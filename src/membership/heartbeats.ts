@@ -15,8 +15,8 @@ import { createMessageStream } from '../network/index.ts';
 import type { Signer } from '../identity/index.ts';
 import type { Network, PeerStream, Topic, TopicOptions } from '../network/index.ts';
 import type { Accusation } from './accusations.ts';
-import { decodeHeartbeat, encodeHeartbeat } from './heartbeat-format.ts';
-import type { Heartbeat } from './heartbeat-format.ts';
+import { decodeGossip, decodeHeartbeat, encodeHeartbeat, encodePulse } from './heartbeat-format.ts';
+import type { Heartbeat, Pulse } from './heartbeat-format.ts';
 import type { Presence } from './types.ts';
 
 const TOPIC = 'heartbeat';
@@ -49,10 +49,12 @@ const SECOND_WAY_AFTER_MS = 100;
 const AGAIN_MS = 500;
 
 /**
- * A heartbeat of the rhythm that says the same as the last signed one needs no signature of its own: gossip signs it,
- * and whoever passes this node on has that one. After so long it is signed all the same, so that what is passed on is
- * no older. Less = fresher; more = fewer signatures.
+ * In the rhythm a whole heartbeat goes out when it says something new and so often after that, for those who have
+ * missed one; then pulses, which say that nothing has changed in a tenth of the bytes and without a signature of
+ * ours. More = what a node has missed comes sooner; less = fewer bytes.
  */
+const WHOLE_AGAIN = 1;
+/** After so long it is a whole one again, signed, so that what is passed on by hand is no older. Less = fresher. */
 const UNSIGNED_MS = 60_000;
 
 /** What heartbeats are sent with. */
@@ -70,25 +72,24 @@ export interface HeartbeatsComponents {
   readonly logger: Logger;
 }
 
-/** Hears a heartbeat: what it says, its bytes, and whether it came by gossip or from its author alone. */
-export type HeartbeatListener = (
-  heartbeat: Heartbeat,
-  from: PeerId,
-  bytes: Uint8Array,
-  road: 'gossip' | 'told',
-) => void;
+/** Hears what others say of themselves. */
+export interface HeartbeatListener {
+  /** A heartbeat: what it says, its bytes, and whether it came by gossip or from its author alone. */
+  heard(heartbeat: Heartbeat, from: PeerId, bytes: Uint8Array, road: 'gossip' | 'told'): void;
+  pulsed(pulse: Pulse, from: PeerId): void;
+}
 
 /** Heartbeats out and in. */
 export interface Heartbeats {
   /** From now on heartbeats are of this incarnation. */
   begin(incarnation: number): void;
-  /** Hears from now on; `heard` gets whatever decodes, and whoever sent it. Returns a function that ends it. */
-  listen(heard: HeartbeatListener): () => void;
+  /** Hears from now on whatever decodes, and whoever sent it. Returns a function that ends it. */
+  listen(listener: HeartbeatListener): () => void;
   /** The incarnation that heartbeats are of. */
   readonly incarnation: number;
   /** The next heartbeat, encoded; `toOne` is for the one peer whom it is told. Each call makes a new one. */
   next(status: Heartbeat['status'], toOne?: Pick<Heartbeat, 'called' | 'seen'>): Uint8Array;
-  /** The same for all, unsigned when it says nothing new: see {@link UNSIGNED_MS}. */
+  /** What the rhythm says to all: a heartbeat, or a pulse when there is nothing new. */
   beat(status: Heartbeat['status']): Uint8Array;
   /** Milliseconds until the next change may be told; telling it is counted. */
   paceMs(): number;
@@ -153,17 +154,24 @@ class HeartbeatRoads implements Heartbeats {
     return this.#incarnation;
   }
 
-  listen(heard: HeartbeatListener): () => void {
+  listen(listener: HeartbeatListener): () => void {
     const { clock, logger, network } = this.#components;
-    const takeBy = (road: 'gossip' | 'told', bytes: Uint8Array, from: PeerId): void => {
-      const heartbeat = decodeHeartbeat(bytes);
-      if (heartbeat !== undefined) return heard(heartbeat, from, bytes, road);
-      logger.debug({ peer: from }, 'not a heartbeat');
-      network.report(from, 'malformed');
+    const malformed = (peer: PeerId): void => {
+      logger.debug({ peer }, 'not a heartbeat');
+      network.report(peer, 'malformed');
     };
-    const take = (bytes: Uint8Array, from: PeerId): void => takeBy('told', bytes, from);
+    const take = (bytes: Uint8Array, from: PeerId): void => {
+      const heartbeat = decodeHeartbeat(bytes);
+      if (heartbeat === undefined) malformed(from);
+      else listener.heard(heartbeat, from, bytes, 'told');
+    };
     const stops = [
-      this.#topic.subscribe((bytes, from) => takeBy('gossip', bytes, from)),
+      this.#topic.subscribe((bytes, from) => {
+        const said = decodeGossip(bytes);
+        if (said === undefined) malformed(from);
+        else if ('pulse' in said) listener.pulsed(said.pulse, from);
+        else listener.heard(said.heartbeat, from, bytes, 'gossip');
+      }),
       network.onFrame(KIND, (bytes, from) => {
         if (this.#told.take(from)) take(bytes, from);
         else network.report(from, 'heartbeats');
@@ -192,7 +200,11 @@ class HeartbeatRoads implements Heartbeats {
     const said = this.#said(status);
     if (!this.#isSignedWithin(UNSIGNED_MS, said)) return this.#signed(said);
     this.#sequence += 1;
-    return encodeHeartbeat({ ...said, sequence: this.#sequence, time: this.#nowMs() });
+    const { sequence = 0 } = this.#last ?? {};
+    const now = { sequence: this.#sequence, time: this.#nowMs() };
+    const isWhole = status === 'leaving' || this.#sequence - sequence <= WHOLE_AGAIN;
+    if (isWhole) return encodeHeartbeat({ ...said, ...now });
+    return encodePulse({ incarnation: this.#incarnation, ...now });
   }
 
   #nowMs(): number {

@@ -10,7 +10,7 @@ import type { Signer } from '../identity/index.ts';
 import type { OwnMesh, RecordSync } from '../mesh/index.ts';
 import type { Network } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
-import type { Heartbeat } from './heartbeat-format.ts';
+import type { Heartbeat, Pulse } from './heartbeat-format.ts';
 import { ambiguous, unknownPeer } from './peer-names.ts';
 import { createHeartbeats } from './heartbeats.ts';
 import type { Heartbeats } from './heartbeats.ts';
@@ -176,6 +176,7 @@ class LiveView implements Membership {
       throw unknownPeer(
         reference,
         this.peers().map((view) => view.alias),
+        this.#components.presence().name,
       );
     }
     if (others.length > 0) throw ambiguous(reference, [found, ...others]);
@@ -265,9 +266,11 @@ class LiveView implements Membership {
     scope.add(() => network.events.off('peer:connect', connected));
     scope.add(() => network.events.off('peer:disconnect', disconnected));
     scope.add(
-      this.#heartbeats.listen((heartbeat, from, bytes, road) =>
-        this.#take(heartbeat, from, bytes, road === 'told' ? from : undefined),
-      ),
+      this.#heartbeats.listen({
+        heard: (heartbeat, from, bytes, road) =>
+          this.#take(heartbeat, from, bytes, road === 'told' ? from : undefined),
+        pulsed: (pulse, from) => this.#pulsed(pulse, from),
+      }),
     );
     this.#roster.start(scope);
     scope.add(ownMesh.records().onAdded(() => this.#roster.joined()));
@@ -329,6 +332,7 @@ class LiveView implements Membership {
     }
     peer.incarnation = incarnation;
     peer.sequence = sequence;
+    peer.said = heartbeat;
     // One without its author's signature can't be passed on, and says the same as the last that can.
     const isSigned = heartbeat.isSigned === true;
     if (isSigned || isNew) peer.last = isSigned ? { bytes, isChecked: isPassed } : undefined;
@@ -340,6 +344,18 @@ class LiveView implements Membership {
     if (isNew && this.#components.network.isConnected(from)) {
       void this.#heartbeats.tell(from, this.#nextFor(peer.view));
     }
+  }
+
+  /** All is as the peer said last. Of a run of it that nothing is known of a pulse says nothing. */
+  #pulsed({ incarnation, sequence, time }: Pulse, from: PeerId): void {
+    const peer = this.#peers.get(from);
+    if (peer?.said === undefined || !this.#isMember(from)) return;
+    if (incarnation < peer.incarnation) this.#correct(peer);
+    if (incarnation !== peer.incarnation || sequence <= peer.sequence) return;
+    const { seen: _, called: __, ...said } = peer.said;
+    if (said.status === 'leaving') return;
+    peer.sequence = sequence;
+    this.#heard(peer, { ...said, sequence, time }, undefined);
   }
 
   #heard(peer: Peer, heartbeat: Heartbeat, by: PeerId | undefined): void {

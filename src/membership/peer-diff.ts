@@ -38,7 +38,7 @@ export function changesOf(now: PeerView, before: PeerView | undefined): Readonly
 
 /** `next`, or `before` itself when that says the same, so that listeners may compare by identity. */
 export function sameOrNext(next: Presence, before: Presence | undefined): Presence {
-  if (before === undefined) return next;
+  if (before === undefined || next === before) return next;
   return PARTS.some((part) => differs(part, next, before)) ? next : before;
 }
 

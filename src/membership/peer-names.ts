@@ -56,8 +56,18 @@ export function ambiguous(reference: string, peers: readonly PeerView[]): Starli
 }
 
 /** The error of a name by which nobody goes. */
-export function unknownPeer(reference: string, aliases: readonly string[]): StarlingError {
+export function unknownPeer(
+  reference: string,
+  aliases: readonly string[],
+  self?: string,
+): StarlingError {
   const known = aliases.join(', ');
+  if (reference === self) {
+    const peers = known === '' ? '' : `; peers are ${known}`;
+    return new StarlingError('STARLING_PEER_UNKNOWN', `${self} is this node itself, and no peer`, {
+      hint: `its own name is changed by: starling up --name <name>${peers}`,
+    });
+  }
   return new StarlingError(
     'STARLING_PEER_UNKNOWN',
     `no peer is called '${reference.slice(0, REFERENCE_MAX)}'`,

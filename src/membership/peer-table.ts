@@ -11,6 +11,7 @@ import type { Table } from '../store/index.ts';
 import { chooseAlias, fitAlias, isAlias } from './aliases.ts';
 import { createDetector } from './phi-accrual.ts';
 import type { Detector, DetectorInit } from './phi-accrual.ts';
+import type { Heartbeat } from './heartbeat-format.ts';
 import { createPeerIndex } from './peer-index.ts';
 import { RENAME_SHOWN_MS, claimantsOf } from './peer-names.ts';
 import { movePeer, readPeers, savePeer } from './saved-peers.ts';
@@ -36,7 +37,9 @@ export interface Peer {
   /** When its process started, and the number of its last heartbeat: older ones are not taken. */
   incarnation: number;
   sequence: number;
-  /** Its last heartbeat; `isChecked` when the bytes are those with its signature alone. */
+  /** What it said last, but for pulses; undefined before. */
+  said: Heartbeat | undefined;
+  /** Its last heartbeat with a signature of its own; `isChecked` when the bytes are those with its signature alone. */
   last: { readonly bytes: Uint8Array; readonly isChecked: boolean } | undefined;
   /** How far its clock was from ours, by its last heartbeats, ms. */
   clockSamples: readonly number[];
@@ -131,7 +134,7 @@ class Peers implements PeerTable {
   readonly #peers = createPeerIndex<Entry>();
   #sorted: readonly PeerView[] | undefined;
   /** Aliases of those that were put out, or had another key: lists still speak of them. */
-  readonly #formerNames = new Map<PeerId, string>();
+  readonly #formerNames = new Map<PeerId, { readonly alias: string; readonly isChosen: boolean }>();
 
   constructor(components: PeerTableComponents, detector: DetectorInit) {
     this.#components = components;
@@ -175,7 +178,7 @@ class Peers implements PeerTable {
   nameOf(peerId: PeerId): string | undefined {
     const { successions } = this.#components;
     const current = peerIdFromDid(successions.current(didFromPeerId(peerId)));
-    return this.#peers.get(current)?.view.alias ?? this.#formerNames.get(peerId);
+    return this.#peers.get(current)?.view.alias ?? this.#formerNames.get(peerId)?.alias;
   }
 
   heardNames(peer: Peer, name: string, called: string | undefined): void {
@@ -222,13 +225,16 @@ class Peers implements PeerTable {
     if (this.#peers.size >= PEERS_MAX) return undefined;
     const isTaken = (alias: string): boolean =>
       alias === this.#components.self() || this.#peers.byAlias(alias) !== undefined;
+    // Who was put out and is let in again goes by the name that the operator has chosen.
+    const former = this.#formerNames.get(peerId);
+    const isChosen = former?.isChosen === true && !isTaken(former.alias);
     const peer = this.#newEntry({
       ...this.#identityOf(didFromPeerId(peerId)),
-      alias: chooseAlias(name, peerId, isTaken),
+      alias: isChosen ? former.alias : chooseAlias(name, peerId, isTaken),
       state: 'alive',
       lastHeartbeatAt: this.#components.clock.now(),
     });
-    this.#put(peerId, { ...peer, name, isUntold: true });
+    this.#put(peerId, { ...peer, name, isChosen, isUntold: true });
     return this.#peers.get(peerId);
   }
 
@@ -289,8 +295,8 @@ class Peers implements PeerTable {
     this.#tell(entry.view, was);
   }
 
-  remove({ view }: Peer, reason: string, ended?: PeerView['ended']): void {
-    this.#formerNames.set(view.peerId, view.alias);
+  remove({ view, isChosen }: Peer, reason: string, ended?: PeerView['ended']): void {
+    this.#formerNames.set(view.peerId, { alias: view.alias, isChosen });
     if (this.#formerNames.size > PEERS_MAX) {
       for (const [oldest] of this.#formerNames) {
         this.#formerNames.delete(oldest);
@@ -310,7 +316,8 @@ class Peers implements PeerTable {
     const current = successions.current(did);
     if (peerIdFromDid(current) === network.self) return;
     if (!isMember(peerIdFromDid(current))) {
-      this.#formerNames.set(saved.peerId, saved.alias);
+      const { alias, isChosen = false } = saved;
+      this.#formerNames.set(saved.peerId, { alias, isChosen });
       return;
     }
     const { alias, addresses, lastHeartbeatAt, name, renamedAt, isChosen = false } = saved;
@@ -394,6 +401,7 @@ class Peers implements PeerTable {
       isProbed: false,
       incarnation: 0,
       sequence: 0,
+      said: undefined,
       last: undefined,
       clockSamples: [],
       correctedAtMs: -Infinity,

@@ -93,6 +93,9 @@ async function enterByKnock(
   const { admission, clock, config, identity, mayMove, ownMesh, progress, transports } = components;
   const own = ownMesh.isMember() ? ownMesh.mesh() : undefined;
   if (own !== undefined && (own.name === mesh || own.fingerprint === mesh.replaceAll('-', ' '))) {
+    progress(
+      `this node is in ${own.name} (${own.fingerprint}), and asks nobody; another mesh of that name goes by its four words: --knock '<words>'`,
+    );
     return [];
   }
   const { mdns, name } = config;

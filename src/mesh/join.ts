@@ -17,6 +17,8 @@ import type { OwnMesh } from './mesh.ts';
 const JOIN_TIMEOUT_MS = 45_000;
 const DIAL_TIMEOUT_MS = 10_000;
 const PAUSE_MS = 1000;
+/** A ticket names these for a second node of the inviter's machine. */
+const LOOPBACK = /^\/(?:ip4\/127\.|ip6\/::1\/)/;
 /** Places that one message names. */
 const PLACES_SHOWN = 2;
 
@@ -76,7 +78,8 @@ async function tryAddress(
   address: string,
   stop: AbortSignal | undefined,
 ): Promise<unknown> {
-  progress(`joining ${ownMesh.mesh()?.name ?? 'the mesh'} at ${placeOf(address)}`);
+  const where = LOOPBACK.test(address) ? 'on this machine' : `at ${placeOf(address)}`;
+  progress(`joining ${ownMesh.mesh()?.name ?? 'the mesh'} ${where}`);
   const dialled = (signal: AbortSignal): Promise<unknown> => network.dial(address, { signal });
   try {
     await withDeadline(clock, DIAL_TIMEOUT_MS, dialled, stop);

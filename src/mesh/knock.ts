@@ -241,7 +241,9 @@ async function waitFor(
     if (answer?.t === 'busy') progress(`too many ask ${member} to join; asking again`);
     if (answer?.t === 'wait') {
       // The words come first: a narrow terminal cuts the end, and they are what two people compare.
-      progress(`${own}: waits until ${member} says: starling members admit ${name}`);
+      progress(
+        `${own}, words to compare at ${member}: waits until it says: starling members admit ${name}`,
+      );
     }
     const isTold = answer?.t === 'busy' || answer?.t === 'wait';
     await sleep(scope, isTold ? Math.max(PAUSE_MIN_MS, answer.everyMs) : PAUSE_MS);

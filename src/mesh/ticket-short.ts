@@ -92,6 +92,8 @@ function checkOf(body: Uint8Array): Uint8Array {
  */
 export function parseTicket(text: Secret): Ticket {
   const plain = text.reveal().replaceAll(/\s+/g, '').toLowerCase();
+  if (plain.lastIndexOf('starling') > 0) throw notATicket('it stands there twice: give it once');
+  if (/…|\.\.\./.test(plain)) throw notATicket('it is an example, of which the end is left out');
   if (plain.length > TEXT_MAX) throw notATicket('it is too long');
   if (plain.startsWith(LONG_PREFIX)) return parseLongTicket(plain.slice(LONG_PREFIX.length));
   if (plain.startsWith(PREFIX)) return parseShort(plain.slice(PREFIX.length));

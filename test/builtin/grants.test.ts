@@ -38,14 +38,26 @@ interface Desk {
 }
 
 /** The one server of the desk, as far as grants look at it. */
-const files = {
-  server: 'files',
-  status: () => ({ state: 'ready' }),
-  catalog: () => ({
-    tools: [{ name: 'read_file' }, { name: 'write_file' }],
+class FilesServer {
+  readonly server = 'files';
+  readonly #catalog = {
+    tools: [
+      { name: 'read_file', inputSchema: { properties: { path: {}, head: {} } } },
+      { name: 'write_file', inputSchema: { type: 'object' } },
+    ],
     prompts: [{ name: 'sum' }],
-  }),
-} as unknown as Upstream;
+  };
+  readonly #status = { state: 'ready' };
+
+  status(): unknown {
+    return this.#status;
+  }
+
+  catalog(): unknown {
+    return this.#catalog;
+  }
+}
+const files = new FilesServer() as unknown as Upstream;
 
 const operator: Principal = { kind: 'operator' };
 
@@ -198,6 +210,20 @@ describe('grant_create', () => {
     expect(book.issued()).toEqual([]);
   });
 
+  it.each([
+    ['read_file', 'did you mean files/read_file?'],
+    ['files__*', 'did you mean files/*?'],
+    ['*', "for example 'files/*' for all of the server files"],
+    ['nothing', "for example 'nothing/*' for all of the server nothing"],
+  ])('says how a tool is written that is given as %s', async (tool, says) => {
+    const { call } = await deskOf(owner);
+    const args = { peer: toAlice['peer'], tools: [tool] };
+    await expect(call('grant_create', args)).rejects.toMatchObject({
+      code: 'STARLING_USAGE',
+      hint: expect.stringContaining(says) as string,
+    });
+  });
+
   it('says what is meant by a tool that no server here lists, written as lists show it', async () => {
     const { call } = await deskOf(owner);
     const args = { peer: toAlice['peer'], tools: ['desk__files__nothing'] };
@@ -268,6 +294,19 @@ describe('grant_create says', () => {
   ])('of %j what is not there, with the nearest', async (args, says) => {
     const { remarks = [] } = await create(await deskOf(owner), args);
     expect(remarks).toEqual(says);
+  });
+
+  it('that no tool has an argument that is bound, and that the holder has the same already', async () => {
+    const desk = await deskOf(owner);
+    const typo = await create(desk, { tools: ['files/read_file'], args: { pth: { const: 'a' } } });
+    expect(typo.remarks).toEqual([
+      "read_file of files has no argument 'pth' (did you mean 'path'?): no call of it fits the grant",
+    ]);
+    const first = await create(desk, { tools: ['files/write_file'] });
+    const id = first.grant.id.slice(0, 8);
+    expect((await create(desk, { tools: ['files/write_file'] })).remarks).toEqual([
+      `the holder has the same already by grant ${id}: what it may ends only with both`,
+    ]);
   });
 
   it.each<[string, JsonObject, JsonObject]>([

@@ -202,7 +202,7 @@ describe('nothing is changed', () => {
   it.each<[string, string[], string[], number]>([
     ['by --dry-run', ['--dry-run'], [], 0],
     ['where nobody can be asked', [], [], 2],
-    ['when the person says no', [], ['no'], 2],
+    ['when the person says no', [], ['no'], 1],
   ])('%s, but it is shown', async (_, args, said, exit) => {
     answers.push(...said);
     const { code, stderr } = await run('connect', 'cursor', ...args);

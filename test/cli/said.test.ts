@@ -223,6 +223,7 @@ const SET_UP: readonly (readonly string[])[] = [
     'plan',
     'owner',
     'a value of many words that says who owns what, and since when',
+    '--create',
   ],
 ];
 

@@ -259,7 +259,7 @@ describe('starling service install', () => {
     const isActive = (words: string): boolean => words.includes('is-active');
     const idle = systemOf((words) => ({ code: isActive(words) ? 3 : 0, stderr: '' }));
     await expect(install({ config, state: stateDir }, idle)).rejects.toMatchObject({
-      code: 'STARLING_USAGE',
+      code: 'STARLING_STATE_LOCKED',
       message: expect.stringMatching(/^the node lab runs already \(pid 77\)/) as string,
     });
     await expect(access(join(home, '.config'))).rejects.toThrow();
@@ -268,7 +268,7 @@ describe('starling service install', () => {
 
   it('on a system of which nothing is known says what to have started', async () => {
     await expect(install({ config }, systemOf(fine, 'win32'))).rejects.toMatchObject({
-      code: 'STARLING_USAGE',
+      code: 'STARLING_SERVICE_UNAVAILABLE',
       hint: expect.stringContaining('starling up') as string,
     });
   });

@@ -353,7 +353,7 @@ describe('a wrong value', () => {
   it('is refused with the file named, and where all keys are explained', async () => {
     await expect(load({ nam: 'x' })).rejects.toMatchObject({
       message: expect.stringContaining(file),
-      hint: expect.stringContaining('starling.schema.json'),
+      hint: expect.stringContaining('docs/reference/configuration.md'),
     });
   });
 

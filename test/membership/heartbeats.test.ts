@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { silentLogger } from '../../src/core/index.ts';
 import { createIdentity } from '../../src/identity/index.ts';
-import { decodeHeartbeat } from '../../src/membership/heartbeat-format.ts';
+import { decodeGossip, decodeHeartbeat } from '../../src/membership/heartbeat-format.ts';
 import { signedHeartbeat } from '../../src/membership/heartbeat-signature.ts';
 import { createHeartbeats } from '../../src/membership/heartbeats.ts';
 import { createHub } from '../blackboard/hub.ts';
@@ -65,18 +65,30 @@ it('is a new one when something has changed or time has passed, and for all who 
   expect(made.signatures).toBe(6);
 });
 
-it('of the rhythm is signed when it says something new, and once a minute', () => {
+it('of the rhythm is whole when it says something new, once more and once a minute, and else a pulse', () => {
   const { beats, clock, made } = rig();
-  for (let beat = 0; beat < 12; beat += 1) {
-    beats.beat('up');
+  const beat = (): string => {
+    const said = decodeGossip(beats.beat('up'));
     clock.advance(5000);
-  }
-  expect(made.signatures).toBe(1);
+    if (said === undefined) return 'nothing';
+    if ('pulse' in said) return `pulse ${said.pulse.sequence} of ${said.pulse.incarnation}`;
+    const { isSigned, presence, sequence } = said.heartbeat;
+    return `${isSigned === true ? 'signed' : 'whole'} ${sequence}, load ${presence.load}`;
+  };
+  expect([beat(), beat(), beat(), beat()]).toEqual([
+    'signed 1, load 0',
+    'whole 2, load 0',
+    'pulse 3 of 7',
+    'pulse 4 of 7',
+  ]);
   made.load = 1;
-  expect(decodeHeartbeat(beats.beat('up'))).toMatchObject({ sequence: 13, isSigned: true });
-  const again = decodeHeartbeat(beats.beat('up'));
-  expect([again?.sequence, again?.isSigned, again?.presence.load]).toEqual([14, undefined, 1]);
-  clock.advance(60_001);
-  beats.beat('up');
+  expect([beat(), beat(), beat(), beat()]).toEqual([
+    'signed 5, load 1',
+    'whole 6, load 1',
+    'pulse 7 of 7',
+    'pulse 8 of 7',
+  ]);
+  for (let more = 0; more < 9; more += 1) expect(beat()).toMatch(/^pulse/);
+  expect(beat()).toBe('signed 18, load 1');
   expect(made.signatures).toBe(3);
 });

@@ -6,7 +6,7 @@ import type { Health, PeerId } from '../../src/core/index.ts';
 import type { Successions } from '../../src/grants/index.ts';
 import { createIdentity, didFromPeerId } from '../../src/identity/index.ts';
 import { createIncarnations } from '../../src/membership/incarnation.ts';
-import { encodeHeartbeat } from '../../src/membership/heartbeat-format.ts';
+import { encodeHeartbeat, encodePulse } from '../../src/membership/heartbeat-format.ts';
 import type { Heartbeat } from '../../src/membership/heartbeat-format.ts';
 import { createMembership } from '../../src/membership/index.ts';
 import type { Membership, PeerAspect, Presence } from '../../src/membership/index.ts';
@@ -194,6 +194,31 @@ describe('a heartbeat', () => {
     expect(alice.view.peers()).toMatchObject([{ alias: 'bob', callsUs: 'al' }]);
     await say({ sequence: 4, called: 'older' });
     expect(alice.view.peers()).toMatchObject([{ callsUs: 'al' }]);
+  });
+
+  it('is stood for by a pulse, which says that all is as it was, and nothing of a run that is not known', async () => {
+    const clock = createTestClock();
+    const { alice, hub, say } = await aliceHears({ clock });
+    const pulse = async (incarnation: number, sequence: number): Promise<void> => {
+      const bytes = encodePulse({ incarnation, sequence, time: 5 });
+      await hub.network(BOB).topic('heartbeat').publish(bytes);
+      await calm(4);
+    };
+    clock.advance(9000);
+    await pulse(1, 5);
+    expect(alice.view.peers()).toMatchObject([
+      { state: 'alive', lastHeartbeatAt: clock.now(), presence: { name: 'bob' } },
+    ]);
+    const at = clock.now();
+    clock.advance(1000);
+    // Older ones, and those of another run.
+    await pulse(1, 5);
+    await pulse(2, 6);
+    expect(alice.view.peers()).toMatchObject([{ lastHeartbeatAt: at, startedAt: 1 }]);
+    await say({ sequence: 7, status: 'leaving' });
+    await pulse(1, 8);
+    expect(alice.view.peers()).toMatchObject([{ state: 'left' }]);
+    expect(hub.reported).toEqual([]);
   });
 
   it('that changes nothing wakes nobody, a hundred times', async () => {

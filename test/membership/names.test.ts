@@ -88,6 +88,17 @@ it('a word that two claim means neither, and each is meant by its id', async () 
   );
 });
 
+it('by the name of this node itself nobody is meant, and that is said', async () => {
+  const { alice } = await twoLaptops();
+  expect(() => alice.view.resolve('alice')).toThrow(
+    expect.objectContaining({
+      code: 'STARLING_PEER_UNKNOWN',
+      message: 'alice is this node itself, and no peer',
+      hint: expect.stringContaining('starling up --name <name>; peers are laptop') as string,
+    }),
+  );
+});
+
 it('a name that the operator gives settles who is meant', async () => {
   const { alice, taken } = await twoLaptops();
   const { view } = alice;

@@ -322,6 +322,18 @@ describe('a revocation of our own', () => {
   });
 });
 
+it('two that have taken the same records in whatever order say the same of them', async () => {
+  const [one, other] = [await world(), await world()];
+  const texts = Array.from({ length: 40 }, () => revoked(founder).jws);
+  for (const jws of texts) {
+    await one.records.add(jws);
+    one.records.digest();
+  }
+  await other.records.addAll(texts.toReversed());
+  expect(one.records.digest()).toBe(other.records.digest());
+  expect(one.records.digest()).toBe((await one.again()).digest());
+});
+
 describe('records that are over', () => {
   it('are taken and told as long as their grant may count anywhere, and then no more', async () => {
     const { records } = await world();

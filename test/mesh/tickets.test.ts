@@ -47,6 +47,15 @@ describe('a ticket', () => {
     expect(parseTicket(ticket).addresses).toEqual([...addresses, more]);
   });
 
+  it.each<[string, (text: string) => string, string]>([
+    ['stands there twice', (text) => text + text, 'it stands there twice: give it once'],
+    ['is cut', (text) => text.slice(0, -9), 'it is damaged, perhaps cut when it was copied'],
+    ['is that of the README', () => 'starling2…', 'it is an example, of which the end is left out'],
+  ])('that %s is told as that', async (_, made, says) => {
+    const ticket = await ticketOf(await founded());
+    expect(() => parseTicket(new Secret(made(ticket.reveal())))).toThrow(says);
+  });
+
   it('that is shown to two members at once lets one in, because they ask who made it', async () => {
     const { clock, alice, bob, dave } = await three();
     const ticket = await ticketOf(alice);

@@ -1,6 +1,11 @@
 /** Heartbeats: a case for each kind. */
-import { decodeHeartbeat, encodeHeartbeat } from '../../src/membership/heartbeat-format.ts';
-import type { Heartbeat } from '../../src/membership/heartbeat-format.ts';
+import {
+  decodeGossip,
+  decodeHeartbeat,
+  encodeHeartbeat,
+  encodePulse,
+} from '../../src/membership/heartbeat-format.ts';
+import type { Heartbeat, Pulse } from '../../src/membership/heartbeat-format.ts';
 import type { Notes } from './fixture.ts';
 import { NOW_MS, founder, member } from './world.ts';
 import type { WireCase } from './world.ts';
@@ -55,19 +60,36 @@ const HEARTBEAT_NOTES: Notes = {
   audit: 'where the audit log stands, a checkpoint without its did; absent when it is off',
 };
 
+const PULSE: Pulse = { incarnation: 1_699_999_000_000, sequence: 301, time: NOW_MS };
+
 export const HEARTBEAT_CASES: readonly WireCase[] = [
-  { title: 'a heartbeat with all its fields', beat: HEARTBEAT },
-  { title: 'the last heartbeat of a node that leaves', beat: LEAVING },
-  { title: 'a heartbeat told to one that says an older incarnation', beat: CORRECTING },
-  { title: 'a heartbeat told to one whose name is taken', beat: NAMING },
-  { title: 'a heartbeat that accuses', beat: ACCUSING },
-  { title: 'a heartbeat that anybody can pass on', beat: LEAVING, signer: founder },
-].map(({ title, beat, signer }) => ({
-  file: 'heartbeat',
-  title,
-  kind: 'cbor',
-  notes: HEARTBEAT_NOTES,
-  write: () => encodeHeartbeat(beat, signer),
-  read: decodeHeartbeat,
-  value: signer === undefined ? beat : { ...beat, isSigned: true as const },
-}));
+  {
+    file: 'heartbeat',
+    title: 'a pulse',
+    kind: 'cbor',
+    notes: { ...HEARTBEAT_NOTES, v: '2 of a pulse' },
+    write: () => encodePulse(PULSE),
+    read: decodeGossip,
+    value: { pulse: PULSE },
+  },
+  ...heartbeatCases(),
+];
+
+function heartbeatCases(): readonly WireCase[] {
+  return [
+    { title: 'a heartbeat with all its fields', beat: HEARTBEAT },
+    { title: 'the last heartbeat of a node that leaves', beat: LEAVING },
+    { title: 'a heartbeat told to one that says an older incarnation', beat: CORRECTING },
+    { title: 'a heartbeat told to one whose name is taken', beat: NAMING },
+    { title: 'a heartbeat that accuses', beat: ACCUSING },
+    { title: 'a heartbeat that anybody can pass on', beat: LEAVING, signer: founder },
+  ].map(({ title, beat, signer }) => ({
+    file: 'heartbeat',
+    title,
+    kind: 'cbor',
+    notes: HEARTBEAT_NOTES,
+    write: () => encodeHeartbeat(beat, signer),
+    read: decodeHeartbeat,
+    value: signer === undefined ? beat : { ...beat, isSigned: true as const },
+  }));
+}

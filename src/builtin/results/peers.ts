@@ -21,6 +21,8 @@ export interface StatusResult {
   readonly mesh: Mesh;
   readonly addresses: readonly string[];
   readonly endpoints: GatewayEndpoints;
+  /** Absent where this node may let others in. */
+  readonly mayInvite?: false;
   readonly peers: Readonly<Record<'alive' | 'suspect' | 'dead' | 'left', number>>;
   readonly upstreams: readonly UpstreamStatus[];
   readonly sessions: Readonly<Record<SessionDoor, number>>;

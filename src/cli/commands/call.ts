@@ -1,4 +1,5 @@
 /** `starling call` */
+import type { PeersResult } from '../../builtin/results.ts';
 import { systemClock } from '../../core/time/clock.ts';
 import { StarlingError } from '../../core/errors.ts';
 import type { Json, JsonObject } from '../../core/json/json.ts';
@@ -70,7 +71,13 @@ async function callTool(
     const explained = async (said: string): Promise<StarlingError | undefined> =>
       signal.aborted
         ? undefined
-        : explainFailure({ tool, args: given, said, offered: await offeredBy(node) });
+        : explainFailure({
+            tool,
+            args: given,
+            said,
+            offered: await offeredBy(node),
+            peers: await peersOf(node),
+          });
     try {
       const result = await node.call(tool, given, init);
       // Who reads JSON gets the tool's own answer.
@@ -104,6 +111,16 @@ async function withMeant(
   if (meant === undefined) return error;
   const hint = `did you mean ${meant}, which you may call? Else ${error.hint ?? 'ask for it'}`;
   return new StarlingError(error.code, error.message, { hint, data: error.data, cause: error });
+}
+
+/** The names of the peers; none where the caller may not see them. */
+async function peersOf(node: NodeClient): Promise<readonly string[]> {
+  try {
+    const { peers = [] } = await node.builtin<Partial<PeersResult>>('peers');
+    return peers.map(({ alias }) => alias);
+  } catch {
+    return [];
+  }
 }
 
 /** What can be called; a node that does not say leaves the failure as it was told. */

@@ -50,7 +50,7 @@ const OPERATOR_MEANS =
   '--operator: the client can grant, make keys, set secrets, approve and change the policy, as you can, and so can whatever talks its model into it';
 
 /** Shows what would change in the client's file, asks, and changes it after a backup. */
-export async function run(id: string, options: ConnectOptions): Promise<void> {
+export async function run(id: string, options: ConnectOptions): Promise<number | void> {
   const client = knownClient(id);
   checkOptions(client, options);
   const isProject = options.project === true;
@@ -81,7 +81,10 @@ export async function run(id: string, options: ConnectOptions): Promise<void> {
   if (options.dryRun === true) {
     return printData(facts, options.json === true, () => 'nothing was changed (--dry-run)');
   }
-  await agree(client, options.yes === true);
+  if (!(await isAgreed(client, options.yes === true))) {
+    tell('nothing was changed');
+    return 1;
+  }
   const key = await naming(client, options);
   const after = key === undefined ? shown : textWith(await wayOf(options, client, key));
   const backup = file.exists ? await backUp(file.path, new Date()) : undefined;
@@ -215,12 +218,11 @@ function differences(file: JsonFile, after: string, path: readonly string[]): re
   }));
 }
 
-/** Asks the person, unless `--yes` was given. @throws STARLING_USAGE when the person does not agree */
-async function agree(client: McpClient, yes: boolean): Promise<void> {
-  if (yes) return;
+/** Asks the person, unless `--yes` was given. @throws STARLING_USAGE where nobody can be asked */
+async function isAgreed(client: McpClient, yes: boolean): Promise<boolean> {
+  if (yes) return true;
   if (!canAsk()) throw nobodyAgreed(`the file of ${client.title} would be changed`);
-  if ((await ask('change it so?', ['no', 'yes'])) === 'yes') return;
-  throw new StarlingError('STARLING_USAGE', 'nothing was changed, because you did not agree');
+  return (await ask('change it so?', ['no', 'yes'])) === 'yes';
 }
 
 function read(text: string, path: string): unknown {

@@ -25,7 +25,10 @@ export async function run(options: LeaveOptions): Promise<number | void> {
     const { left, isTold } = await (node === undefined
       ? withoutNode(stateDir, options)
       : withRunning(node, options));
-    if (left === undefined) return 1;
+    if (left === undefined) {
+      tell('nothing was changed');
+      return 1;
+    }
     printData(left, options.json === true, () => safeLine(describe(left, isTold)));
   } finally {
     node?.close();

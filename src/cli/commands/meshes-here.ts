@@ -31,9 +31,12 @@ export async function listMeshes(
 export function listText(meshes: readonly NeighbourMesh[], own: NodeAbout | undefined): string {
   const isOwn = ({ fingerprint }: NeighbourMesh): boolean => fingerprint === own?.fingerprint;
   const others = meshes.filter((one) => !isOwn(one));
-  const lines = others.map(
-    (one) => `${one.meshName} (${one.fingerprint}), ${one.name} at ${one.host} → ${askToJoin(one)}`,
-  );
+  const lines = others.map((one) => {
+    const isShared =
+      own?.mesh === one.meshName || meshes.some((it) => it !== one && it.meshName === one.meshName);
+    const how = askToJoin(one, undefined, isShared);
+    return `${one.meshName} (${one.fingerprint}), ${one.name} at ${one.host} → ${how}`;
+  });
   const leave =
     others.length === 0
       ? ''

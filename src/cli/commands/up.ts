@@ -129,7 +129,13 @@ async function live(life: Life): Promise<number> {
     return end(node);
   }
   const lines = options.json === true ? tellAsJson(node, progress) : tellAsText(node, life, before);
-  tellOfStrangers(node.events, options.json === true, lines.say, stateWords(config.stateDir));
+  tellOfStrangers(
+    node.events,
+    options.json === true,
+    lines.say,
+    stateWords(config.stateDir),
+    () => node.status().mesh.name,
+  );
   let stopWatching = (): void => undefined;
   // Not only once each server is there: one that can't be started may be what the change is about.
   node.events.once('serving', () => {
@@ -266,12 +272,14 @@ function nextMachine(
   { ticket, reason }: Invitation,
   words: string,
 ): readonly string[] {
-  const { addresses, mesh } = node.status();
+  const { addresses, mayInvite, mesh } = node.status();
   if (reason !== undefined) return [`This node can invite nobody: ${safeLine(reason)}`];
   if (mesh.open) {
     const address = addresses[0] ?? '<address>';
     return ['On the next machine:', paint.bold(`  starling up --bootstrap ${address}`)];
   }
+  if (ticket === undefined && mayInvite === false)
+    return ['It was let in without the right to let others in.'];
   if (ticket === undefined) return [`Let another node in: starling invite${words}`];
   if (addresses.every((address) => LOOPBACK.test(address))) {
     return [

@@ -12,7 +12,9 @@ import { readJsonFile, writeJsonFile } from '../client-files/json-file.ts';
 import type { JsonFile } from '../client-files/json-file.ts';
 import { parseJsonc, valueOf } from '../client-files/jsonc.ts';
 import { setProperty } from '../client-files/jsonc-edit.ts';
-import { configFileInUse, stateDirOf } from './locate-node.ts';
+import { configFileInUse, otherConfigFile, stateDirOf } from './locate-node.ts';
+import { shellWord } from '../../core/words/shell-word.ts';
+import { paintTalk, safeLine, tell } from '../terminal/output.ts';
 import type { CommonOptions } from '../options/common-options.ts';
 
 /** The file, and the servers in it as they are written there. */
@@ -28,6 +30,8 @@ const LEVELS_MAX = 5;
 /** Reads the file that the running node reads, or that `starling up` would read. @throws STARLING_CONFIG_INVALID */
 export async function readOwnConfig(options: CommonOptions): Promise<OwnConfig> {
   const path = await configFileInUse(options);
+  const other = await otherConfigFile(options, path);
+  if (other !== undefined) tell(otherText(other));
   const file = await readJsonFile(path);
   const fault = findJsonFault(file.text, 'jsonc');
   if (fault !== undefined) {
@@ -41,6 +45,11 @@ export async function readOwnConfig(options: CommonOptions): Promise<OwnConfig> 
   const servers = isObject(tree) ? tree['mcpServers'] : undefined;
   const entries = isObject(servers) ? Object.entries(servers) : [];
   return { file, servers: new Map(entries.map(([name, entry]) => [name, entry ?? null])) };
+}
+
+/** The person may think of the file that the node had, and this is another. */
+function otherText(other: string): string {
+  return `${paintTalk.yellow('!')} ${safeLine(`last time the node read ${other}; to mean that one: --config ${shellWord(other)}`)}`;
 }
 
 /** Writes `text` to the file; a new one is private. @throws as {@link writeJsonFile} */

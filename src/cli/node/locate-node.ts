@@ -1,4 +1,5 @@
 /** Which node a command means, and how it gets a client of it. */
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { StatusResult } from '../../builtin/results.ts';
@@ -65,6 +66,20 @@ export async function configFileInUse(
     (await fileOfRunning(stateDir)) ??
     (isNamed ? (await readAbout(stateDir))?.configFile : undefined);
   return resolve(found ?? defaultConfigFile(env));
+}
+
+/**
+ * The file that a stopped node read when it ran last, where that is another than `path`, which a command would mean;
+ * undefined where a file is named, or nothing else was read.
+ */
+export async function otherConfigFile(
+  options: CommonOptions,
+  path: string,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<string | undefined> {
+  if (options.config !== undefined || given(env['STARLING_CONFIG']) !== undefined) return undefined;
+  const before = (await readAbout(await stateDirOf(options, env)))?.configFile;
+  return before === undefined || before === path || !existsSync(before) ? undefined : before;
 }
 
 /** The config file of the node that runs; undefined when none runs, or it does not say. */

@@ -27,18 +27,22 @@ const BUS: readonly string[] = [
 ];
 const NOT_FOUND = 127;
 
-/** Which manager this system has. @throws STARLING_USAGE when it is none that is known */
+/** Which manager this system has. @throws STARLING_SERVICE_UNAVAILABLE when it is none that is known */
 export function serviceKind(platform: NodeJS.Platform): ServiceKind {
   if (platform === 'linux') return 'systemd';
   if (platform === 'darwin') return 'launchd';
-  throw new StarlingError('STARLING_USAGE', `services of ${platform} are not known here`, {
-    hint: 'have your system start this at login: starling up',
-  });
+  throw new StarlingError(
+    'STARLING_SERVICE_UNAVAILABLE',
+    `services of ${platform} are not known here`,
+    {
+      hint: 'have your system start this at login: starling up',
+    },
+  );
 }
 
 /**
  * That the manager is there and answers, before anything is written. `line` is the command that the service would
- * run, for whoever has another one start it. @throws STARLING_USAGE
+ * run, for whoever has another one start it. @throws STARLING_SERVICE_UNAVAILABLE
  */
 export async function requireManager(system: ServiceSystem, line: string): Promise<void> {
   const kind = serviceKind(system.platform);
@@ -50,7 +54,7 @@ export async function requireManager(system: ServiceSystem, line: string): Promi
   const what = isAbsent
     ? `${program} is not there, so that this machine has no ${kind}`
     : `the ${kind} of this user does not answer: ${lastLine(stderr)}`;
-  throw new StarlingError('STARLING_USAGE', `${what}; nothing was written`, {
+  throw new StarlingError('STARLING_SERVICE_UNAVAILABLE', `${what}; nothing was written`, {
     hint: isAbsent ? otherwise(line) : withoutBus(system, line),
   });
 }
@@ -86,7 +90,7 @@ export async function isServiceActive(
   return (await call(system, program ?? '', args)).code === 0;
 }
 
-/** Starts the service now and at each login. @throws STARLING_USAGE with what the manager says */
+/** Starts the service now and at each login. @throws STARLING_SERVICE_UNAVAILABLE with what the manager says */
 export async function startService(
   system: ServiceSystem,
   { id, path }: ServiceFile,
@@ -125,7 +129,7 @@ async function must(
   const { code, stderr } = await call(system, program, args);
   if (code === 0) return;
   throw new StarlingError(
-    'STARLING_USAGE',
+    'STARLING_SERVICE_UNAVAILABLE',
     `${[program, ...args].join(' ')} failed: ${lastLine(stderr) || `exit code ${code}`}`,
     {
       hint:

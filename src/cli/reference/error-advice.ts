@@ -11,6 +11,10 @@ const advice = (meaning: string, next: string): Advice => ({ meaning, next });
 
 /** One row a code. The message of an error says to what it happened, its hint the command that helps. */
 export const ADVICE: Readonly<Record<ErrorCode, Advice>> = {
+  STARLING_SERVICE_UNAVAILABLE: advice(
+    'The service manager of this system is not there, does not answer, or refuses.',
+    'Do what the hint says; `starling service install --print` shows what would be written.',
+  ),
   STARLING_USAGE: advice(
     'Wrong arguments on the command line, or to a tool.',
     'See the `--help` of the command, or the schema of the tool.',

@@ -56,6 +56,11 @@ export interface LastConfig {
   readonly words: string;
 }
 
+/** The file is another than last time, and what stood in that one is gone. */
+export function otherConfig({ file, words }: LastConfig): string {
+  return `${paint.yellow('!')} ${safeLine(`last time this node read ${file}: starling up${words} --config ${shellWord(file)}`)}`;
+}
+
 /** Where there are no servers, how to have some. */
 export function noServers(last?: LastConfig): string {
   if (last !== undefined) {

@@ -66,9 +66,9 @@ export function tellOfPeers(
   });
   node.events.on('newcomer', (peer, invitedAt, hasKnocked, by) => {
     newcomer = peer.peerId;
-    const ticket = `with the ticket of ${timeOf(invitedAt)}`;
-    const admitted = `admitted by ${by ?? node.status().name}`;
-    const how = by !== undefined ? `${admitted}, ${ticket}` : hasKnocked ? admitted : ticket;
+    const at = timeOf(invitedAt);
+    const own = hasKnocked ? `admitted by ${node.status().name}` : `with the ticket of ${at}`;
+    const how = by === undefined ? own : `admitted by ${by} at ${at}`;
     say(timed(newcomerText(peer, how, node)));
   });
   node.events.on('peer', (peer, before) => {

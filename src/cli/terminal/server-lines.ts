@@ -54,5 +54,5 @@ export function slowText(server: string, config: Config['mcpServers'][string] | 
   const name = command.split(/[\\/]/).at(-1) ?? '';
   const fetched = FETCHES.find(([form]) => form.test(name))?.[1];
   if (fetched !== undefined) return `${server}: ${name} may be downloading ${fetched}`;
-  return `${server}: ${name === '' ? 'it' : name} has not answered yet`;
+  return `${server}: ${name === '' ? 'it' : `its program ${name}`} has not answered yet`;
 }

@@ -6,12 +6,13 @@ import { paintTalk, print, safeLine, tell } from './output.ts';
 /** What a shell takes as one word, and no option. */
 const PLAIN = /^[\w.][\w.-]*$/;
 
-/** Tells of each by `say` as it comes; `words` are those by which commands find this node, with a space before. Nothing is to be undone: the events end with the node. */
+/** Tells of each by `say` as it comes; `words` are those by which commands find this node, with a space before; `own` is the name of its mesh. Nothing is to be undone: the events end with the node. */
 export function tellOfStrangers(
   events: StarlingNode['events'],
   json: boolean,
   say: (text: string) => void = tell,
   words = '',
+  own: () => string | undefined = () => undefined,
 ): void {
   events.on('neighbour', ({ mesh, meshName, fingerprint, open, name, host, address }, mayGo) => {
     if (json) {
@@ -25,6 +26,7 @@ export function tellOfStrangers(
       mayGo
         ? `stop this node, then starling up${words}`
         : `starling leave${words}, then starling up${words}`,
+      meshName === own(),
     );
     say(
       safeLine(`another mesh is here: ${meshName} (${fingerprint}), ${name} at ${host} → ${how}`),
@@ -46,7 +48,7 @@ export function tellOfStrangers(
   });
 }
 
-/** How to get into a mesh of this network. A stranger chose its name, and a person may paste the line. */
+/** How to get into a mesh of this network, by its four words where another has its name as well. A stranger chose its name, and a person may paste the line. */
 export function askToJoin(
   {
     meshName,
@@ -55,11 +57,12 @@ export function askToJoin(
     address,
   }: Pick<NeighbourMesh, 'meshName' | 'fingerprint' | 'open' | 'address'>,
   up = 'starling up',
+  isAmbiguous = false,
 ): string {
   if (open && PLAIN.test(meshName)) {
     return `join it: ${up} --open ${meshName} --bootstrap '${address}'`;
   }
-  return `ask to join: ${up} --knock ${PLAIN.test(meshName) ? meshName : `'${fingerprint}'`}`;
+  return `ask to join: ${up} --knock ${PLAIN.test(meshName) && !isAmbiguous ? meshName : `'${fingerprint}'`}`;
 }
 
 /** How a command names the node: by its name, or by its key where a shell would take the name apart. */

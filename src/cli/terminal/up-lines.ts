@@ -7,7 +7,13 @@ import { systemClock } from '../../core/time/clock.ts';
 import type { PolicyChange } from '../../guard/index.ts';
 import type { StarlingNode } from '../../node.ts';
 import type { ConfigChanges } from '../../node-wiring.ts';
-import { describeStart, describeWarning, describeWarnings, noServers } from './node-status.ts';
+import {
+  describeStart,
+  describeWarning,
+  describeWarnings,
+  noServers,
+  otherConfig,
+} from './node-status.ts';
 import type { LastConfig } from './node-status.ts';
 import { paintTalk, print, safeLine } from './output.ts';
 import { tellOfPeers } from './peer-lines.ts';
@@ -53,6 +59,7 @@ export function tellOfNode(
       if (text !== '') show(`\n${text}\n`);
       for (const line of describeWarnings(node.status())) show(line);
       if (Object.keys(config.mcpServers).length === 0) show(noServers(last));
+      else if (last !== undefined) show(otherConfig(last));
       tellOfServers(node, config.mcpServers, { show, say });
       tellOfTroubles(node, say);
       for (const line of untold ?? []) say(line);

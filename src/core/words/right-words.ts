@@ -7,6 +7,11 @@ const VERBS: Readonly<Record<string, string>> = {
   'resource/subscribe': 'follow',
   'prompt/get': 'get the prompt',
 };
+/** What a membership or a ticket gives; which mesh is meant goes without saying. */
+const OF_MESH: Readonly<Record<string, string>> = {
+  'mesh/join': 'join the mesh',
+  'mesh/invite': 'let others into the mesh',
+};
 const KIND = /^(?:tool|resource|prompt|server):/;
 
 /**
@@ -14,7 +19,7 @@ const KIND = /^(?:tool|resource|prompt|server):/;
  * approvals and the terminal's form of the audit log: JSON and the log's files keep ability and resource.
  */
 export function rightText(ability: string, resource: string): string {
-  if (resource.startsWith('mesh:')) return ability;
+  if (resource.startsWith('mesh:')) return OF_MESH[ability] ?? ability;
   const verb = VERBS[ability];
   return verb === undefined ? `${ability} ${resource}` : `${verb} ${plainResource(resource)}`;
 }

@@ -10,8 +10,8 @@ import type { Network } from '../../network/index.ts';
 
 /** Sessions of one peer that are read at a time while nothing whole has come in them. */
 const READ_AT_ONCE = 16;
-/** A first message of which so much has come is a long one. */
-const LONG_BYTES = 256 * 1024;
+/** A first message of which so much has come is a long one: more than all grants of a peer with what they stand on. */
+const LONG_BYTES = 512 * 1024;
 /** More than the grants that a first message may carry. */
 const FIRST_BYTES_MAX = 5 * 1024 * 1024;
 /** What such a message counts, as if so many MiB had been sent in vain: nobody good sends one, and who does is kept out. */
@@ -26,7 +26,7 @@ const SILENT = { burst: 64, everyMs: 250 } as const;
 /** What one more counts, in times of a stream too many. */
 const SILENT_COUNT = 5;
 /** How many may wait of a peer whose long first messages wait for each other, or that owes turns. */
-const WAITING_MAX = 16;
+const WAITING_MAX = 32;
 /** What one more counts: it brings a whole window of bytes, which the node has to take. */
 const TOO_MANY = 8;
 

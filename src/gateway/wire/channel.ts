@@ -74,7 +74,7 @@ export interface ChannelCore extends Channel {
 /** How a call is given more time without progress, and more in all. */
 const MORE_TIME = {
   server:
-    'if it needs longer, raise `timeout` of the server where that runs: starling mcp add --force --timeout',
+    'if it needs longer, raise `timeout` of the server where that runs: starling mcp add --force --timeout <duration> …',
   peer: 'if it needs longer, raise limits.callTimeoutMs of the node that asks, and `timeout` of the server there',
 } as const;
 const MORE_IN_ALL = {

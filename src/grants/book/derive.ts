@@ -5,6 +5,7 @@
  */
 import { StarlingError } from '../../core/index.ts';
 import type { Clock, Did } from '../../core/index.ts';
+import { shortId } from '../../identity/index.ts';
 import { describeRefusal, ruleOf } from '../chain/verify.ts';
 import type { Grant, GrantDelegateInit, SuccessionView } from '../types.ts';
 import type { ChainChecks } from './chain-checks.ts';
@@ -65,12 +66,19 @@ export function createDerivation(components: DerivationComponents): Derivation {
           data: { rule: 'issuer' },
         });
       }
+      const { iss, max_depth: hands } = parent.claims;
+      if (hands === 0) {
+        throw new StarlingError('STARLING_GRANT_INVALID', `grant ${id} may not be handed on`, {
+          hint: `ask ${shortId(iss)}, which gave it, for one that may: starling grant create <peer> --tool <server>/<tool> --max-depth 1`,
+          data: { rule: 'depth' },
+        });
+      }
       const grant = signing.sign(delegationOf(parent, init));
       const verdict = checks.verify(grant);
       if (verdict.ok) return grant;
       throw new StarlingError(
         'STARLING_GRANT_INVALID',
-        `grant ${id} can't be handed on like this: ${describeRefusal(verdict.refusal)}`,
+        `grant ${id} can't be handed on like this: ${describeRefusal(verdict.refusal).replaceAll(`grant ${grant.claims.jti.slice(0, 8)}`, 'the new grant')}`,
         { hint: `starling grant show ${id}`, data: { rule: ruleOf(verdict.refusal) } },
       );
     },

@@ -164,7 +164,9 @@ class PolicyInForce implements CurrentPolicy {
       health.raise({
         code: WARNING,
         text: `the policy file ${this.file} can't be used (${problems.join('; ')}); the last good one holds`,
-        hint: 'correct it, and see: starling policy check',
+        hint: problems.some((problem) => problem.includes('no such file'))
+          ? 'an empty file brings back the policy that Starling comes with; see: starling policy check'
+          : 'correct it, and see: starling policy check',
       });
       return { ok: false, problems };
     }

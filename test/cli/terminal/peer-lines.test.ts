@@ -162,7 +162,7 @@ it('who came in at this node by the ticket of another member is told as admitted
   at.setHours(5, 29);
   events.emit('newcomer', view('alive', 'laptop'), at.getTime(), false, 'desk');
   expect(lines).toEqual([
-    "laptop joined, admitted by desk, with the ticket of 05:29; it may use nothing yet: starling grant create laptop --tool 'files/*'",
+    "laptop joined, admitted by desk at 05:29; it may use nothing yet: starling grant create laptop --tool 'files/*'",
   ]);
 });
 

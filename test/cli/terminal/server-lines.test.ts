@@ -55,7 +55,7 @@ it('is a line for each as it comes, and one for what takes long', () => {
 
 it.each([
   [stdio('docker'), 's: docker may be downloading its image'],
-  [stdio('/opt/thing'), 's: thing has not answered yet'],
+  [stdio('/opt/thing'), 's: its program thing has not answered yet'],
   [
     { type: 'http', url: 'https://tools.example:8443/mcp?key=1' } as never,
     's: no answer from tools.example:8443 yet',

@@ -28,7 +28,7 @@ const KNOCK = {
 afterEach(() => vi.restoreAllMocks());
 
 /** What is written when the events come, to both streams. */
-function said(json: boolean, emit: (events: Events) => void): string {
+function said(json: boolean, emit: (events: Events) => void, own?: string): string {
   let text = '';
   for (const stream of [process.stdout, process.stderr]) {
     vi.spyOn(stream, 'write').mockImplementation((chunk) => {
@@ -37,7 +37,7 @@ function said(json: boolean, emit: (events: Events) => void): string {
     });
   }
   const events = new EventEmitter() as Events;
-  tellOfStrangers(events, json);
+  tellOfStrangers(events, json, undefined, '', () => own);
   emit(events);
   return text;
 }
@@ -52,6 +52,17 @@ it('a node that is in a mesh with others leaves that before it can ask', () => {
   expect(said(false, (events) => events.emit('neighbour', NEIGHBOUR, false))).toContain(
     ' → ask to join: starling leave, then starling up --knock lab\n',
   );
+});
+
+it("a mesh that is called as this node's own is named by its four words in the command", () => {
+  const text = said(false, (events) => events.emit('neighbour', NEIGHBOUR, true), 'lab');
+  expect(text).toContain("starling up --knock 'bada dodo fifa gugu'\n");
+  const own = { name: 'desk', mesh: 'lab', fingerprint: 'baba x y z' };
+  expect(listText([NEIGHBOUR], own)).toContain("starling up --knock 'bada dodo fifa gugu'");
+  const other = Object.assign({}, NEIGHBOUR, { fingerprint: 'gaga x y z' });
+  const both = listText([NEIGHBOUR, other], undefined);
+  expect(both).toContain("--knock 'bada dodo fifa gugu'");
+  expect(both).toContain("--knock 'gaga x y z'");
 });
 
 it('of the meshes that are heard the one in which this node is can not be asked', () => {

@@ -98,10 +98,17 @@ describe('the sessions that a peer opens', () => {
 
   it('have their long first messages one after the other', () => {
     const [first, second] = [open(), open()];
-    expect([first.turn.holds(257 * KIB), second.turn.holds(257 * KIB)]).toEqual([true, false]);
+    expect([first.turn.holds(513 * KIB), second.turn.holds(513 * KIB)]).toEqual([true, false]);
     expect(second.turn.holds(10), 'a short one does not wait').toBe(true);
     first.turn.proven();
     expect(second.state).toBe('read on');
+  });
+
+  it('of sixty agents that show all grants of a node at once are none too many', () => {
+    const all = many(60, () => open(ALICE, (turn) => void turn.holds(400 * KIB)));
+    for (const { turn } of all) turn.proven();
+    expect(begun(all)).toBe(60);
+    expect(reported).toEqual([]);
   });
 
   it('have a bound for the first message, which counts against the peer', () => {
@@ -109,11 +116,11 @@ describe('the sessions that a peer opens', () => {
     expect(reported).toEqual([[ALICE, 'unfinished', 200]]);
   });
 
-  it('wait no more than 16 beside long first messages that are not ended, and each more counts', () => {
-    for (const { turn } of many(2)) turn.holds(300 * KIB);
-    expect(begun(many(30))).toBe(14);
-    expect(() => open()).toThrow('16 sessions of this peer wait');
-    expect(() => open()).toThrow('16 sessions of this peer wait');
+  it('wait no more than 32 beside long first messages that are not ended, and each more counts', () => {
+    for (const { turn } of many(2)) turn.holds(600 * KIB);
+    expect(begun(many(46))).toBe(14);
+    expect(() => open()).toThrow('32 sessions of this peer wait');
+    expect(() => open()).toThrow('32 sessions of this peer wait');
     expect(reported).toEqual([
       [ALICE, 'unfinished', 8],
       [ALICE, 'unfinished', 8],

@@ -149,6 +149,10 @@ describe('handing on', () => {
     const mesh = await meshOf();
     const last = await mesh.give({ maxDepth: 0 });
     expect(await ruleOfRefusal(() => mesh.alice.delegate(toBob(last)))).toBe('depth');
+    await expect(mesh.alice.delegate(toBob(last))).rejects.toMatchObject({
+      message: `grant ${last.claims.jti.slice(0, 8)} may not be handed on`,
+      hint: expect.stringMatching(/^ask ….{8}, which gave it, .* --max-depth 1$/) as string,
+    });
     expect(await ruleOfRefusal(() => mesh.owner.delegate(toBob(last)))).toBe('issuer');
   });
 

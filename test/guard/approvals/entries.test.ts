@@ -46,7 +46,7 @@ describe('an id', () => {
 
   it('names its approval by the first four characters and more, and not by the last', () => {
     expect(idOf('wxyz')).toBe('wxyz9');
-    expect(() => idOf('wxy')).toThrow("'wxy' is no approval of this node");
+    expect(() => idOf('wxy')).toThrow("'wxy' is too short for an approval: at least 4");
     expect(() => idOf('xyz9')).toThrow("'xyz9' is no approval of this node");
   });
 

@@ -1,7 +1,8 @@
 /** `starling board list` */
 import type { BoardListResult } from '../../../builtin/results.ts';
+import { nearest } from '../../../config/nearest.ts';
 import { shortId } from '../../../identity/short-id.ts';
-import { ago, cut, printData, safe, table } from '../../terminal/output.ts';
+import { ago, cut, printData, safe, safeLine, table } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 import { showValue } from '../../options/board-value.ts';
@@ -17,17 +18,23 @@ export async function run(
   prefix: string | undefined,
   options: CommonOptions,
 ): Promise<void> {
-  const { result, names } = await withNode(options, async (node) => {
+  const { result, boards, names } = await withNode(options, async (node) => {
     const listed = await node.builtin<BoardListResult>('board_list', {
       ...(board === undefined ? {} : { board }),
       ...(prefix === undefined ? {} : { prefix }),
     });
     const isForPeople = options.json !== true && listed.entries !== undefined;
-    return { result: listed, names: isForPeople ? await namesOf(node) : new Map<string, string>() };
+    const isEmpty = isForPeople && listed.entries?.length === 0 && prefix === undefined;
+    const { boards = [] } = isEmpty ? await node.builtin<BoardListResult>('board_list', {}) : {};
+    return {
+      result: listed,
+      boards,
+      names: isForPeople ? await namesOf(node) : new Map<string, string>(),
+    };
   });
   printData(result, options.json === true, () => {
     if (result.entries === undefined) return safe((result.boards ?? []).join('\n')) || NONE_YET;
-    if (result.entries.length === 0) return 'no entries';
+    if (result.entries.length === 0) return noneIn(board ?? '', boards);
     const rows = result.entries.map((entry) => [
       entry.key,
       cut(showValue(entry.value), VALUE_MAX),
@@ -36,4 +43,12 @@ export async function run(
     ]);
     return table(['KEY', 'VALUE', 'WRITTEN', 'BY'], rows, { flexible: 1, wrap: true });
   });
+}
+
+/** Of a board without entries: which one was meant, where there is none of that name. */
+function noneIn(board: string, boards: readonly string[]): string {
+  if (boards.length === 0 || boards.includes(board)) return 'no entries';
+  const meant = nearest(board, boards);
+  const advice = meant === undefined ? `there are: ${boards.join(', ')}` : `did you mean ${meant}?`;
+  return safeLine(`no entries: there is no board '${board}'; ${advice}`);
 }

@@ -17,7 +17,7 @@ export async function run(id: string, peer: string, options: GrantOptions): Prom
   const end = grant.renewed ? `${left}, and as long as what it stands on is renewed` : left;
   printData(result, options.json === true, () =>
     safeLine(
-      `${grant.with} may now ${rightsText(grant.capabilities)} for ${end}; see it with: starling grant show ${grant.id.slice(0, 8)}`,
+      `${grant.with} may now ${rightsText(grant.capabilities)} for ${end}; see it with: starling grant show ${grant.id.slice(0, 8)}; end it with: starling grant revoke ${grant.id.slice(0, 8)}`,
     ),
   );
 }

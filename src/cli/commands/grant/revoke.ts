@@ -20,9 +20,11 @@ export async function run(
   printData(result, options.json === true, () =>
     result.revoked
       .map((grant) =>
-        safeLine(
-          `${result.since === undefined ? 'revoked' : 'was revoked already:'} ${grant.id.slice(0, 8)} of ${grant.with}: ${rightsText(grant.capabilities)}${result.since === undefined ? '' : `, since ${localTime(result.since)}`}`,
-        ),
+        grant.ticket !== undefined
+          ? `the ticket ${grant.id.slice(0, 8)} lets nobody in any more`
+          : safeLine(
+              `${result.since === undefined ? 'revoked' : 'was revoked already:'} ${grant.id.slice(0, 8)} of ${grant.with}: ${rightsText(grant.capabilities)}${result.since === undefined ? '' : `, since ${localTime(result.since)}`}`,
+            ),
       )
       .join('\n'),
   );

@@ -3,7 +3,7 @@ import type { StatusResult } from '../../../builtin/results.ts';
 import { serverName } from '../../../config/mcp-servers.ts';
 import { StarlingError } from '../../../core/errors.ts';
 import { readOwnConfig } from '../../node/config-file.ts';
-import { printData, safeLine, table } from '../../terminal/output.ts';
+import { paint, printData, safeLine, sentence, table } from '../../terminal/output.ts';
 import { factsOf, lineOf } from '../../client-files/server-entry.ts';
 import type { EntryFacts } from '../../client-files/server-entry.ts';
 import { stateDirOf, withNode } from '../../node/locate-node.ts';
@@ -26,7 +26,11 @@ export async function run(options: CommonOptions): Promise<void> {
     .map(({ server }) => server);
   printData({ file: file.path, servers: rows, others }, options.json === true, () => {
     const about =
-      rows.length === 0 ? none(file.path) : `${tableOf(rows)}\nconfig file: ${safeLine(file.path)}`;
+      rows.length === 0
+        ? none(file.path)
+        : [tableOf(rows), ...rows.flatMap(troubleOf), `config file: ${safeLine(file.path)}`].join(
+            '\n',
+          );
     return others.length === 0 ? about : `${about}\n${elsewhere(others)}`;
   });
 }
@@ -35,6 +39,14 @@ interface Row extends EntryFacts {
   readonly name: string;
   readonly state: Upstreams[number]['state'] | undefined;
   readonly tools: number | undefined;
+  readonly error: string | undefined;
+}
+
+/** Why a server does not run, and where there is more of it. */
+function troubleOf({ name, error, state }: Row): readonly string[] {
+  return state === 'failed' && error !== undefined
+    ? [sentence(`${paint.red('✗')} `, safeLine(`${name}: ${error} (more: starling status)`))]
+    : [];
 }
 
 function tableOf(rows: readonly Row[]): string {

@@ -1,7 +1,7 @@
 /** `starling peers remove` */
 import type { MemberSummary, MembersResult, PeerRemoveResult } from '../../../builtin/results.ts';
 import { localTime } from '../../../core/time/local-time.ts';
-import { shortId } from '../../../identity/short-id.ts';
+import { isShortIdOf, shortId } from '../../../identity/short-id.ts';
 import { ask, canAsk, nobodyAgreed } from '../../terminal/ask.ts';
 import { printData, safeLine, tell } from '../../terminal/output.ts';
 import type { NodeClient } from '../../node/client.ts';
@@ -23,7 +23,10 @@ export async function run(peer: string, options: RemoveOptions): Promise<number 
       ...(reason === undefined ? {} : { reason }),
     });
   });
-  if (result === undefined) return 1;
+  if (result === undefined) {
+    tell('nothing was changed');
+    return 1;
+  }
   printData(result, options.json === true, () => describeRemoval(result));
 }
 
@@ -50,8 +53,8 @@ export function removalQuestion(
   members: readonly MemberSummary[],
 ): string | undefined {
   const known = members.filter(({ state }) => state === 'member');
-  const found = known.find(({ name, peerId, did }) =>
-    [name, peerId, did, shortId(peerId)].includes(peer),
+  const found = known.find(
+    ({ name, peerId, did }) => [name, peerId, did].includes(peer) || isShortIdOf(peer, peerId),
   );
   if (found === undefined) return undefined;
   const out = new Set([found.name]);

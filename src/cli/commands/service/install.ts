@@ -72,14 +72,14 @@ async function refuseOther({ file, stateDir }: ServicePlan): Promise<void> {
 
 /**
  * A node that runs in a terminal holds the state folder, so that its service would only fail again and again.
- * @throws STARLING_USAGE
+ * @throws STARLING_STATE_LOCKED
  */
 async function refuseSecond({ file, stateDir }: ServicePlan, system: ServiceSystem): Promise<void> {
   const running = await statusOf(stateDir);
   if (running === undefined || (await isServiceActive(system, file))) return;
   const { name, pid } = running;
   throw new StarlingError(
-    'STARLING_USAGE',
+    'STARLING_STATE_LOCKED',
     `the node ${name} runs already (pid ${pid}), and not as a service; nothing was written`,
     { hint: 'end it where it runs (Ctrl-C), then: starling service install' },
   );

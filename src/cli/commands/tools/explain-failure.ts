@@ -22,6 +22,8 @@ export interface FailedCall {
   readonly said: string;
   /** All tools that the caller may see. */
   readonly offered: readonly ToolInfo[];
+  /** The names of the peers, as far as the caller may see them. */
+  readonly peers?: readonly string[];
 }
 
 /** The failure in words of ours, where the name or the arguments explain it; else undefined. */
@@ -67,7 +69,15 @@ export function meantTool(tool: string, offered: readonly ToolInfo[]): string | 
   if (names.includes(wanted)) return wanted;
   const ending = names.filter((name) => name.endsWith(SEPARATOR + wanted));
   if (ending.length === 1) return ending[0];
-  return nearest(wanted, names.slice(0, COMPARED_MAX));
+  return nearestTool(wanted, names.slice(0, COMPARED_MAX));
+}
+
+/** The nearest by both: a long common beginning must not hide that what follows is another word. */
+function nearestTool(wanted: string, names: readonly string[]): string | undefined {
+  const found = nearest(wanted, names);
+  if (found === undefined) return undefined;
+  const last = (name: string): string => name.split(SEPARATOR).at(-1) ?? name;
+  return nearest(last(wanted), [last(found)]) === undefined ? undefined : found;
 }
 
 /** Whose tool that is: `ecko of files at workstation`. */
@@ -80,7 +90,17 @@ function titleOf(tool: string): string {
     : `the tool ${second} of ${first}`;
 }
 
-function unknown({ tool, offered, said }: FailedCall): StarlingError {
+function unknown({ tool, offered, said, peers = [] }: FailedCall): StarlingError {
+  const [peer = '', server, name] = tool.split(SEPARATOR);
+  // Without a list of peers nobody can tell; a server of this node may have a tool with such a name.
+  const isOwn = offered.some((one) => one.name.startsWith(peer + SEPARATOR));
+  if (name !== undefined && peers.length > 0 && !peers.includes(peer) && !isOwn) {
+    const near = nearest(peer, peers) ?? peers.find((one) => one.startsWith(peer));
+    const advice = near === undefined ? `known are ${peers.join(', ')}` : `did you mean ${near}?`;
+    return new StarlingError('STARLING_PEER_UNKNOWN', `no peer is called '${peer}' (${tool})`, {
+      hint: `${advice} Which tools of ${server ?? 'it'} you may call: starling tools`,
+    });
+  }
   const meant = meantTool(tool, offered);
   const advice =
     meant === undefined

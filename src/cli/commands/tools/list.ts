@@ -3,7 +3,9 @@ import type { PeersResult } from '../../../builtin/results.ts';
 import { StarlingError } from '../../../core/errors.ts';
 import type { PeerView } from '../../../membership/types.ts';
 import type { NodeClient } from '../../node/client.ts';
+import type { UpstreamStatus } from '../../../gateway/types.ts';
 import { heldBack, heldLine } from './held-back.ts';
+import { silentServers } from './silent-servers.ts';
 import { toolHelp } from './tool-help.ts';
 import { cut, print, printData, safeLine, table, tell } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
@@ -15,8 +17,10 @@ const ASK =
   "  → ask a peer for some: starling request '<peer>/<server>/*' --because '<why>'; servers of this node: starling status";
 
 /** Prints the tools whose names contain `filter`, or all about the one tool that is called so. */
-export async function run(filter: string | undefined, options: CommonOptions): Promise<void> {
-  const { all, held, peer } = await withNode(options, async (node) => {
+export async function run(typed: string | undefined, options: CommonOptions): Promise<void> {
+  // As grants write it: files/*, files/read.
+  const filter = typed?.replaceAll('/', '__').replace(/\*+$/, '');
+  const { all, held, peer, server } = await withNode(options, async (node) => {
     const listed = await node.tools();
     const isAny = listed.some(({ name }) => name.includes(filter ?? ''));
     const isTalk = options.json !== true;
@@ -24,6 +28,7 @@ export async function run(filter: string | undefined, options: CommonOptions): P
       all: listed,
       held: isTalk ? await heldBack(node) : [],
       peer: isAny || !isTalk || filter === undefined ? undefined : await peerOf(node, filter),
+      server: isAny || !isTalk || filter === undefined ? undefined : await serverOf(node, filter),
     };
   });
   const named = all.find((tool) => tool.name === filter);
@@ -37,6 +42,7 @@ export async function run(filter: string | undefined, options: CommonOptions): P
     .toSorted((a, b) => Number(a.name.startsWith(OWN)) - Number(b.name.startsWith(OWN)));
   const lines = held.filter(({ name }) => name.includes(filter ?? '')).map(heldLine);
   printData({ tools }, options.json === true, () => {
+    if (tools.length === 0 && lines.length === 0 && server !== undefined) return silentText(server);
     if (tools.length === 0) return lines.length > 0 ? lines.join('\n') : noneText(filter, peer);
     return table(
       ['TOOL', 'WHAT IT DOES'],
@@ -63,6 +69,18 @@ function noneText(filter = '', peer?: PeerView): string {
       : safeLine(`${alias} is away: what it lets this node use shows once it is back`);
   }
   return `no tool that you may call has '${safeLine(filter)}' in its name\n${ASK}`;
+}
+
+/** What a server lists shows once it is ready. */
+function silentText({ server, state, error }: UpstreamStatus): string {
+  const how = state === 'failed' ? `has failed: ${error ?? 'it says nothing'}` : `is ${state}`;
+  return safeLine(`${server} ${how}; its tools show once it is ready: starling status`);
+}
+
+/** A server of this node by that name that lists nothing yet, where the caller may see that. */
+async function serverOf(node: NodeClient, filter: string): Promise<UpstreamStatus | undefined> {
+  const [name] = filter.split('__');
+  return (await silentServers(node)).find(({ server }) => server === name);
 }
 
 /** The peer of that name, where the caller may see peers. */

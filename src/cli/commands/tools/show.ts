@@ -5,6 +5,7 @@ import type { CommonOptions } from '../../options/common-options.ts';
 import { printData } from '../../terminal/output.ts';
 import { meantTool, wholeName } from './explain-failure.ts';
 import { heldBack, heldError } from './held-back.ts';
+import { silentServers } from './silent-servers.ts';
 import { toolHelp } from './tool-help.ts';
 
 /**
@@ -12,11 +13,16 @@ import { toolHelp } from './tool-help.ts';
  * @throws STARLING_TOOL_UNKNOWN, STARLING_TOOL_QUARANTINED
  */
 export async function run(typed: string, options: CommonOptions): Promise<void> {
-  const { name, tools, held } = await withNode(options, async (node) => {
+  const { name, tools, held, silent } = await withNode(options, async (node) => {
     const offered = await node.tools();
     const whole = wholeName(typed, offered);
     const isOffered = offered.some((one) => one.name === whole);
-    return { name: whole, tools: offered, held: isOffered ? [] : await heldBack(node) };
+    return {
+      name: whole,
+      tools: offered,
+      held: isOffered ? [] : await heldBack(node),
+      silent: isOffered ? [] : await silentServers(node),
+    };
   });
   const tool = tools.find((one) => one.name === name);
   const waiting = held.find((one) => one.name === name.replaceAll('/', '__'));
@@ -28,9 +34,17 @@ export async function run(typed: string, options: CommonOptions): Promise<void> 
     throw new StarlingError('STARLING_TOOL_UNKNOWN', `no tool is called ${name} here`, {
       hint:
         near.length === 0
-          ? 'see which there are: starling tools'
+          ? `${silentText(silent)}see which there are: starling tools`
           : `did you mean ${near.slice(0, 3).join(', ')}?`,
     });
   }
   printData({ tool }, options.json === true, () => toolHelp(tool));
+}
+
+/** The tool may be one of a server that has not come yet. */
+function silentText(
+  silent: readonly { readonly server: string; readonly state: string }[],
+): string {
+  const names = silent.map(({ server, state }) => `${server} (${state})`);
+  return names.length === 0 ? '' : `not ready yet: ${names.join(', ')}; `;
 }

@@ -252,7 +252,7 @@ class StdioConnection implements UpstreamConnection {
       'STARLING_UPSTREAM_UNAVAILABLE',
       `server '${this.#init.name}' ${how}${last === undefined || this.#closing ? '' : `; it last wrote: ${last}`}`,
       {
-        hint: `run its command by hand to see why: ${this.#init.server.command}`,
+        hint: 'its owner sees why by running its command by hand (starling mcp list)',
         data: { server: this.#init.name },
       },
     );

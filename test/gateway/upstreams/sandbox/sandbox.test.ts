@@ -251,7 +251,7 @@ describe.skipIf(missing !== undefined)('the end of a process in its sandbox', ()
     const hidden = await endOf(`fs.readFileSync('${root}/state/token')`);
     expect(hidden.hint).toContain(`hides ${root}/state`);
     const anyway = await endOf('console.error("no such table"); process.exit(1)');
-    expect(anyway.hint).toMatch(/run its command by hand/);
+    expect(anyway.hint).toMatch(/running its command by hand/);
     expect(anyway.data['reason']).toBeUndefined();
   });
 

@@ -2,7 +2,7 @@
  * Which of several things a person means by a part of an id: the one rule for ids of grants, approvals and keys. A
  * node goes by the end of its PeerId instead (`identity/short-id.ts`): all PeerIds begin alike. Pure.
  */
-import { printable } from './words/text.ts';
+import { printable } from './text.ts';
 
 /** Fewest characters of its beginning by which an id is named. */
 const ID_PART_MIN = 4;

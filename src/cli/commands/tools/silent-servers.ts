@@ -1,0 +1,18 @@
+/** Servers of a node that list nothing yet: what a person who looks for their tools is told. */
+import type { StatusResult } from '../../../builtin/results.ts';
+import { StarlingError } from '../../../core/errors.ts';
+import type { UpstreamStatus } from '../../../gateway/types.ts';
+import type { NodeClient } from '../../node/client.ts';
+
+/** Those that start or have failed, and have never listed a tool; none where the caller may not see them. */
+export async function silentServers(node: NodeClient): Promise<readonly UpstreamStatus[]> {
+  try {
+    const { upstreams = [] } = await node.builtin<Partial<StatusResult>>('status');
+    return upstreams.filter(
+      ({ state, tools }) => tools === 0 && (state === 'starting' || state === 'failed'),
+    );
+  } catch (error) {
+    if (error instanceof StarlingError) return [];
+    throw error;
+  }
+}
