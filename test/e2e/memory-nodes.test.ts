@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
+import type { InviteResult } from '../../src/builtin/index.ts';
 import { attach } from '../../src/cli/node/client.ts';
 import { createNode, loadConfig } from '../../src/index.ts';
 import type { StarlingNode } from '../../src/index.ts';
@@ -108,9 +109,13 @@ it('says goodbye before its servers have ended, so that peers know of it though 
   const memory = new MemoryNetwork();
   const stubborn = { command: process.execPath, args: [resolve(SERVERS, 'stubborn.mjs')] };
   const alice = await startNode(memory, '10.78.0.5', { name: 'alice', mcpServers: { stubborn } });
-  const { ticket } = await alice.createTicket();
+  const operator = await attach(alice.status().stateDir);
+  const { ticket } = await operator.builtin<InviteResult>('invite_create', { can_invite: false });
+  operator.close();
   const bob = await startNode(memory, '10.78.0.6', { name: 'bob', join: ticket });
   await Promise.all([seesAlive(alice, bob), seesAlive(bob, alice)]);
+  // Whoever was let in without the right to invite is not told to.
+  expect([alice.status().mayInvite, bob.status().mayInvite]).toEqual([undefined, false]);
   await alice.grant({ peer: bob.peerId, tools: ['stubborn/*'] });
   const client = await attach(bob.status().stateDir);
   cleanups.push(() => client.close());
