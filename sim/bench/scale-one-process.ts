@@ -11,8 +11,6 @@ import { MemoryNetwork } from '../memory-transport.ts';
 const POLL_MS = 10;
 /** Catalogs, records and boards go on for a while after all know all: that is part of joining. */
 const SETTLE_MS = 2000;
-/** Between joining and idling. */
-const REST_MS = 1000;
 
 /** What a mesh of so many nodes cost. */
 export interface OneProcessRow {
@@ -43,6 +41,8 @@ export interface OneProcessInit {
   readonly nodes: number;
   readonly patienceMs: number;
   readonly idleMs: number;
+  /** Between joining and idling: links that joining has left close after half a minute. */
+  readonly restMs: number;
   /** Default: the usual one. */
   readonly heartbeatMs?: number;
 }
@@ -69,7 +69,7 @@ async function measure(mesh: CountedMesh, init: OneProcessInit): Promise<OneProc
   const joinCpuMs = cpuMs(cpu) / init.nodes;
   const joined = mesh.counts();
   const protocols = mesh.protocols();
-  await sleep(REST_MS);
+  await sleep(init.restMs);
   const before = { ...mesh.counts(), cpu: process.cpuUsage(), at: performance.now() };
   await sleep(init.idleMs);
   const after = mesh.counts();

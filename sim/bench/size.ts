@@ -54,6 +54,8 @@ export interface ScaleSize {
   /** How long all may take to know all. */
   readonly patienceMs: number;
   readonly idleMs: number;
+  /** Before it, of nodes in one process: what is idle has closed the links that only joining needed. */
+  readonly restMs: number;
   /** Whether Serf is measured beside ours. */
   readonly rivals: boolean;
 }
@@ -103,6 +105,7 @@ export const FULL: BenchSize = {
     processes: [3, 10, 25],
     patienceMs: 180_000,
     idleMs: 15_000,
+    restMs: 40_000,
     rivals: true,
   },
 };
@@ -122,7 +125,14 @@ export const QUICK: BenchSize = {
     rivals: false,
   },
   guard: { rounds: 1, samples: 3 },
-  scale: { oneProcess: [3], processes: [], patienceMs: 60_000, idleMs: 100, rivals: false },
+  scale: {
+    oneProcess: [3],
+    processes: [],
+    patienceMs: 60_000,
+    idleMs: 100,
+    restMs: 0,
+    rivals: false,
+  },
   board: { peers: [1], writes: 3, burst: 50, entries: 200, overwrites: 6400 },
   hostile: { rounds: 1, roundMs: 100, warmUpMs: 0, attacks: ['ping-streams'] },
 };

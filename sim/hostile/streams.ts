@@ -18,7 +18,6 @@ const PROTOCOLS = [
   '/starling/records/1',
   '/starling/board/2',
   '/starling/audit/1',
-  '/starling/probe/1',
 ];
 
 /** Something that a member does, and what `status` says of it. */

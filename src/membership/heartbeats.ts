@@ -53,7 +53,7 @@ const AGAIN_MS = 500;
  * missed one; then pulses, which say that nothing has changed in a tenth of the bytes and without a signature of
  * ours. More = what a node has missed comes sooner; less = fewer bytes.
  */
-const WHOLE_AGAIN = 2;
+const WHOLE_AGAIN = 1;
 /** After so long it is a whole one again, signed, so that what is passed on by hand is no older. Less = fresher. */
 const UNSIGNED_MS = 60_000;
 

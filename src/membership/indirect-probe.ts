@@ -1,28 +1,16 @@
 /**
  * Asking others about a peer that we have lost, in the manner of SWIM's indirect probe (Das et al., "SWIM", DSN 2002,
- * §4.1). One question, one answer, both CBOR, as frames of the control stream; peers without one are asked on a
- * stream of `/starling/probe/1`.
+ * §4.1). One question, one answer, both CBOR, as frames of the control stream.
  */
 import { encode } from 'cborg';
-import {
-  StarlingError,
-  createBuckets,
-  isCount,
-  messageOf,
-  settledWithin,
-  withDeadline,
-} from '../core/index.ts';
+import { createBuckets, isCount, messageOf, settledWithin, withDeadline } from '../core/index.ts';
 import type { Buckets, Clock, Logger, PeerId } from '../core/index.ts';
-import { createMessageStream, messageFields } from '../network/index.ts';
-import type { Network, PeerStream } from '../network/index.ts';
+import { messageFields } from '../network/index.ts';
+import type { Network } from '../network/index.ts';
 
-const PROTOCOL = '/starling/probe/1';
 /** Kinds of the frames with a question and its answer. */
 const QUESTION = 'probe';
 const ANSWER = 'probed';
-/** How long the question of who has opened a stream may take. */
-const QUESTION_TIMEOUT_MS = 10_000;
-const MESSAGE_BYTES_MAX = 1024;
 /** How long the ping of a witness may take: less than who asks waits for the answer. */
 const PING_TIMEOUT_MS = 1500;
 /** Questions of one peer that are answered: each may cost a ping. A mesh that falls apart asks for many. */
@@ -30,10 +18,7 @@ const ASKED = { burst: 64, everyMs: 100 } as const;
 
 /** What witnesses are asked with. */
 export interface IndirectProbeComponents {
-  readonly network: Pick<
-    Network,
-    'connected' | 'handle' | 'onFrame' | 'open' | 'ping' | 'sendFrame'
-  >;
+  readonly network: Pick<Network, 'connected' | 'onFrame' | 'ping' | 'sendFrame'>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -70,8 +55,7 @@ class Witnesses implements IndirectProbe {
     if (this.#stops.length > 0) return;
     const { network } = this.#components;
     this.#stops = [
-      network.handle(PROTOCOL, (stream) => this.#answer(stream)),
-      network.onFrame(QUESTION, (bytes, from) => this.#answerFrame(bytes, from)),
+      network.onFrame(QUESTION, (bytes, from) => this.#answer(bytes, from)),
       network.onFrame(ANSWER, (bytes, from) => {
         const { id, connected } = messageFields(bytes);
         this.#questions.get(`${from} ${String(id)}`)?.(connected === true);
@@ -98,35 +82,13 @@ class Witnesses implements IndirectProbe {
   }
 
   /** What is asked over the allowance has no answer. */
-  #answerFrame(bytes: Uint8Array, from: PeerId): void {
+  #answer(bytes: Uint8Array, from: PeerId): void {
     const { logger, network } = this.#components;
     const { id, peer } = messageFields(bytes);
     if (!isCount(id) || typeof peer !== 'string' || !this.#asked.take(from)) return;
     this.#reaches(peer)
       .then((connected) => network.sendFrame(from, ANSWER, encode({ id, connected })))
       .catch((error: unknown) => logger.debug({ error: messageOf(error) }, 'not testified'));
-  }
-
-  #answer(stream: PeerStream): void {
-    const { clock, logger } = this.#components;
-    const channel = createMessageStream(stream, { maxBytes: MESSAGE_BYTES_MAX });
-    if (!this.#asked.take(stream.peer)) {
-      channel.abort(new StarlingError('STARLING_RATE_LIMITED', 'too many questions'));
-      return;
-    }
-    const cancel = clock.schedule(QUESTION_TIMEOUT_MS, () =>
-      channel.abort(new StarlingError('STARLING_TIMEOUT', 'no question came')),
-    );
-    channel.onEnd(cancel);
-    channel.onMessage((bytes) => {
-      const peer = textOf(bytes, 'peer');
-      this.#reaches(peer)
-        .then((connected) => {
-          channel.send(encode({ connected }));
-          return channel.close();
-        })
-        .catch((error: unknown) => logger.debug({ error: messageOf(error) }, 'not testified'));
-    });
   }
 
   /** Whether `peer` answers a ping now: a connection that nobody has used for a while says nothing. */
@@ -152,39 +114,13 @@ class Witnesses implements IndirectProbe {
     const id = this.#number;
     const key = `${witness} ${id}`;
     const answered = new Promise<boolean>((resolve) => this.#questions.set(key, resolve));
+    const asked = async (): Promise<boolean> =>
+      (await network.sendFrame(witness, QUESTION, encode({ id, peer }))) && (await answered);
+    const answer = asked();
     try {
-      if (await network.sendFrame(witness, QUESTION, encode({ id, peer }))) {
-        return (await settledWithin(timeoutMs, answered, clock)) && (await answered);
-      }
+      return (await settledWithin(timeoutMs, answer, clock)) && (await answer);
     } finally {
       this.#questions.delete(key);
     }
-    return this.#askByStream(peer, witness, timeoutMs);
   }
-
-  async #askByStream(peer: PeerId, witness: PeerId, timeoutMs: number): Promise<boolean> {
-    const { clock, network } = this.#components;
-    const stream = await withDeadline(clock, timeoutMs, (signal) =>
-      network.open(witness, PROTOCOL, { signal }),
-    );
-    const channel = createMessageStream(stream, { maxBytes: MESSAGE_BYTES_MAX });
-    return new Promise((resolve) => {
-      const cancel = clock.schedule(timeoutMs, () => channel.abort(new Error('no answer')));
-      channel.onEnd(() => {
-        cancel();
-        resolve(false);
-      });
-      channel.onMessage((bytes) => resolve(isConnected(bytes)));
-      channel.send(encode({ peer }));
-    });
-  }
-}
-
-function textOf(bytes: Uint8Array, name: string): string {
-  const value = messageFields(bytes)[name];
-  return typeof value === 'string' ? value : '';
-}
-
-function isConnected(bytes: Uint8Array): boolean {
-  return messageFields(bytes)['connected'] === true;
 }

@@ -65,7 +65,7 @@ it('is a new one when something has changed or time has passed, and for all who 
   expect(made.signatures).toBe(6);
 });
 
-it('of the rhythm is whole when it says something new, twice more and once a minute, and else a pulse', () => {
+it('of the rhythm is whole when it says something new, once more and once a minute, and else a pulse', () => {
   const { beats, clock, made } = rig();
   const beat = (): string => {
     const said = decodeGossip(beats.beat('up'));
@@ -78,14 +78,14 @@ it('of the rhythm is whole when it says something new, twice more and once a min
   expect([beat(), beat(), beat(), beat()]).toEqual([
     'signed 1, load 0',
     'whole 2, load 0',
-    'whole 3, load 0',
+    'pulse 3 of 7',
     'pulse 4 of 7',
   ]);
   made.load = 1;
   expect([beat(), beat(), beat(), beat()]).toEqual([
     'signed 5, load 1',
     'whole 6, load 1',
-    'whole 7, load 1',
+    'pulse 7 of 7',
     'pulse 8 of 7',
   ]);
   for (let more = 0; more < 9; more += 1) expect(beat()).toMatch(/^pulse/);

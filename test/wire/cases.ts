@@ -33,8 +33,9 @@ import {
 } from '../../src/network/admission/hello-codec.ts';
 import { OWN_VERSION, versionIn, versionRefusal } from '../../src/network/admission/versions.ts';
 import type { Hello, HelloAnswer } from '../../src/network/index.ts';
+import type { FrameListener } from '../../src/network/types.ts';
 import { createTestClock } from '../core/test-clock.ts';
-import { fakeNetwork, fakeStream } from './fake-stream.ts';
+import { fakeNetwork } from './fake-stream.ts';
 import type { Notes } from './fixture.ts';
 import { HEARTBEAT_CASES } from './heartbeat-cases.ts';
 import { KNOCK_CASES } from './knock-cases.ts';
@@ -55,7 +56,6 @@ import {
   text,
   ROOT,
   INVITE,
-  whole,
 } from './world.ts';
 import type { WireCase } from './world.ts';
 
@@ -211,44 +211,59 @@ const hellos: readonly WireCase[] = [
 
 // ---------------------------------------------------------------- probe
 
-const PROBE_PROTOCOL = '/starling/probe/1';
 const PROBE_NOTES: Notes = {
+  id: 'number of the question, which its answer repeats',
   peer: 'PeerId of the peer that was lost',
   connected: 'whether that peer has answered a ping of the one who answers just now',
 };
 
-async function question(): Promise<{
-  readonly stream: ReturnType<typeof fakeStream>;
-  readonly answer: Promise<boolean>;
-}> {
-  const network = fakeNetwork(founder.peerId);
+/** A node's witnesses, what they send as frames, and how they are sent frames. */
+function witnessesOf(self: PeerId, peers: readonly PeerId[]) {
+  const sent: Uint8Array[] = [];
+  const listeners = new Map<string, FrameListener>();
+  const network = Object.assign(fakeNetwork(self, peers), {
+    ping: async () => 1,
+    onFrame: (kind: string, listener: FrameListener) => {
+      listeners.set(kind, listener);
+      return () => undefined;
+    },
+    sendFrame: async (_: PeerId, __: string, payload: Uint8Array) => sent.push(payload) > 0,
+  });
   const witnesses = createIndirectProbe({ network, clock, logger: silentLogger });
+  witnesses.start();
+  const hear = async (kind: string, bytes: Uint8Array, from: PeerId): Promise<void> => {
+    listeners.get(kind)?.(bytes, from);
+    for (let turn = 0; turn < 4; turn += 1) await new Promise((next) => setImmediate(next));
+  };
+  return { witnesses, sent, hear };
+}
+
+/** Asks, and gives the bytes of the question and what becomes of it once it is answered. */
+function question() {
+  const { hear, sent, witnesses } = witnessesOf(founder.peerId, []);
   const asked = witnesses.ask(newcomer.peerId, [member.peerId], 1000);
-  // First it is tried as a frame.
-  await new Promise((resolve) => setImmediate(resolve));
-  const stream = network.opened.find(({ protocol }) => protocol === PROBE_PROTOCOL)?.stream;
-  if (stream === undefined) throw new Error('no stream was opened');
-  await whole(stream);
-  return { stream, answer: asked.then((vouching) => vouching === 1) };
+  const bytes = Buffer.from(sent[0] ?? []);
+  const answered = async (answer: Uint8Array): Promise<boolean> => {
+    await hear('probed', answer, member.peerId);
+    return (await asked) === 1;
+  };
+  return { bytes, answered };
 }
 
 /** What a node that is connected to `peers` says to the question `bytes`. */
-function testify(bytes: Uint8Array, peers: readonly PeerId[]): Promise<Buffer> {
-  const network = Object.assign(fakeNetwork(member.peerId, peers), { ping: async () => 1 });
-  createIndirectProbe({ network, clock, logger: silentLogger }).start();
-  const stream = fakeStream(founder.peerId);
-  network.handlers.get(PROBE_PROTOCOL)?.(stream);
-  stream.push(bytes);
-  return whole(stream);
+async function testify(bytes: Uint8Array, peers: readonly PeerId[]): Promise<Buffer> {
+  const { hear, sent } = witnessesOf(member.peerId, peers);
+  await hear('probe', bytes, founder.peerId);
+  return Buffer.from(sent[0] ?? []);
 }
 
 const probes: readonly WireCase[] = [
   {
     file: 'probe',
     title: 'do you see this peer?',
-    kind: 'framed',
+    kind: 'cbor',
     notes: PROBE_NOTES,
-    write: async () => (await question()).stream.written(),
+    write: () => question().bytes,
     read: async (bytes) => ({
       seen: utf8(await testify(bytes, [newcomer.peerId])) === utf8(await answering(true)),
       unseen: utf8(await testify(bytes, [founder.peerId])) === utf8(await answering(false)),
@@ -258,21 +273,16 @@ const probes: readonly WireCase[] = [
   ...[true, false].map((connected): WireCase => ({
     file: 'probe',
     title: connected ? 'yes, I do' : 'no, I do not',
-    kind: 'framed',
+    kind: 'cbor',
     notes: PROBE_NOTES,
     write: () => answering(connected),
-    async read(bytes) {
-      const { stream, answer } = await question();
-      stream.push(bytes);
-      return answer;
-    },
+    read: (bytes) => question().answered(bytes),
     value: connected,
   })),
 ];
 
-async function answering(connected: boolean): Promise<Buffer> {
-  const { stream } = await question();
-  return testify(stream.written(), connected ? [newcomer.peerId] : []);
+function answering(connected: boolean): Promise<Buffer> {
+  return testify(question().bytes, connected ? [newcomer.peerId] : []);
 }
 
 // ---------------------------------------------------------------- audit

@@ -20,7 +20,6 @@ const PINNED = [
   '/starling/board/2',
   '/starling/records/1',
   '/starling/audit/1',
-  '/starling/probe/1',
   '/starling/heartbeat/1',
   '/starling/invite/1',
   '/starling/knock/1',

@@ -29,6 +29,8 @@ const MEASURED_AT = [
 const OFF_MAX = 0.2;
 /** How long nodes may take to know one another. */
 const PATIENCE_MS = 120_000;
+/** What is idle has closed the links that only joining needed, and says by pulses that nothing has changed. */
+const REST_MS = 40_000;
 /** Runs of each size whose detection is compared: the mean of several is what a model tells. */
 const RUNS = 3;
 
@@ -53,7 +55,9 @@ export async function checkModel(init: CheckInit): Promise<boolean> {
   const { nodes, idleMs, isRecorded, print } = init;
   const known: OneProcessRow[] = [];
   for (const mesh of MEASURED_AT) {
-    known.push(await measureOneProcess({ ...mesh, patienceMs: PATIENCE_MS, idleMs }));
+    known.push(
+      await measureOneProcess({ ...mesh, patienceMs: PATIENCE_MS, idleMs, restMs: REST_MS }),
+    );
   }
   const costs = fit(known);
   print(
@@ -67,7 +71,8 @@ export async function checkModel(init: CheckInit): Promise<boolean> {
   const protocol = { ...PROTOCOL, gossipDegree };
   const rows: Compared[] = [];
   for (const count of nodes) {
-    const real = await measureOneProcess({ nodes: count, patienceMs: PATIENCE_MS, idleMs });
+    const timing = { patienceMs: PATIENCE_MS, idleMs, restMs: REST_MS };
+    const real = await measureOneProcess({ nodes: count, ...timing });
     const model = predict(count, costs, protocol);
     const deaths = await detect(count);
     rows.push(
