@@ -135,11 +135,11 @@ it('the entry statically imports commander, what shuts the debugger and single f
     'cli/main.ts',
     'cli/options/parsers.ts',
     'cli/program.ts',
-    'core/debugger.ts',
-    'core/duration.ts',
     'core/errors.ts',
-    'core/system-words.ts',
+    'core/system/debugger.ts',
+    'core/time/duration.ts',
     'core/version.ts',
+    'core/words/system-words.ts',
   ]);
 });
 
