@@ -45,6 +45,8 @@ const TICKET_MS = 86_400_000;
 
 /** Code of the warning of a config file that waits for the operator's word. */
 const CONFIG_HELD = 'config-held';
+/** Health warning while the config file can't be used. */
+const CONFIG_UNUSABLE = 'config-unusable';
 /** Keys of the configuration that a running node takes on. */
 const RELOADED: readonly string[] = ['mcpServers', 'list', 'views'];
 
@@ -80,6 +82,8 @@ export interface StarlingNode extends Startable {
   reload(config: Config, init?: ReloadInit): Promise<readonly string[]>;
   /** True when a server could have written the config file, which must not be taken up then; raises a warning. */
   holdsBackConfig(): boolean;
+  /** The changed configuration can't be taken up, because of `problem`: a lasting trouble until one is. */
+  refuseConfig(problem: string): void;
   /** Makes a ticket; default for one node and 24 hours. */
   createTicket(init?: TicketOptions): Promise<InviteResult>;
 }
@@ -215,7 +219,14 @@ class Node implements StarlingNode {
     return this.#createTicket({ expiresInMs, uses, canInvite: true });
   }
 
+  refuseConfig(problem: string): void {
+    const hint = 'correct the file: the node takes it up by itself; see: starling doctor';
+    const text = `the config file can't be used, and the node goes on with what it had: ${problem}`;
+    this.#base.health.raise({ code: CONFIG_UNUSABLE, text, hint });
+  }
+
   async reload(config: Config, { asked = true }: ReloadInit = {}): Promise<readonly string[]> {
+    this.#base.health.clear(CONFIG_UNUSABLE);
     const { gateway, governance } = this.#parts;
     this.#base.health.clear(CONFIG_HELD);
     this.#servers = this.#bound(config);

@@ -45,6 +45,8 @@ interface NewcomerRow {
 interface OverwriteRow {
   readonly writes: number;
   readonly cpuUsPerWrite: number;
+  /** Pieces of Yjs' memory. */
+  readonly structs: number;
   readonly heapMb: number;
   readonly freshHeapMb: number;
   readonly loadMs: number;
@@ -71,7 +73,7 @@ export async function benchBoard(
   size: BoardSize,
   print: (text: string) => void,
 ): Promise<BoardFigures> {
-  const overwrites = measureOverwrites(size.overwrites);
+  const overwrites = await measureOverwrites(size.overwrites);
   const peers: PeersRow[] = [];
   for (const count of size.peers) {
     peers.push(await withNodes(count + 1, (boards) => measurePeers('starling', boards, size)));
@@ -163,43 +165,78 @@ async function arrival(
   return { title, entries, firstMs, allMs: performance.now() - from, stallMs: stall() };
 }
 
-/** Four replicas that overwrite the same keys, and one that hears of it all; no disk and no network. */
-function measureOverwrites(writes: number): OverwriteRow {
+/** Four replicas that overwrite the same keys and hear each other, and one that hears of it all; no disk and no network. */
+async function measureOverwrites(writes: number): Promise<OverwriteRow> {
   let now = Date.now();
-  const before = heapMb();
   const open = (name: string, pieces: readonly Uint8Array[] = []): BoardDocument =>
     createBoardDocument({ self: `did:key:${name}`, now: () => now }, pieces);
-  let writers = Array.from({ length: WRITERS }, (_, i) => open(`writer${i}`));
+  const tick = (): void => {
+    now += 1;
+  };
+  // Once before, so that what code takes is not counted.
+  overwrite(open('reader'), { writes: 2000, open, tick });
+  const before = await quietHeapMb();
   const reader = open('reader');
+  const cpuUsPerWrite = overwrite(reader, { writes, open, tick });
+  reader.digest();
+  const heap = (await quietHeapMb()) - before;
+  const pieces = [...reader.snapshot()];
+  const from = performance.now();
+  const size = loadedSize(open('reader', pieces));
+  const loadMs = performance.now() - from;
+  if (size !== reader.size) throw new Error('the copy is not whole');
+  const alone = await quietHeapMb();
+  const fresh = freshCopy(open('copy'), reader);
+  const freshHeapMb = Math.max((await quietHeapMb()) - alone, 0.01);
+  if (fresh.size !== reader.size) throw new Error('the copy is not whole');
+  return { writes, cpuUsPerWrite, structs: reader.structs, heapMb: heap, freshHeapMb, loadMs };
+}
+
+/** Gives the CPU that a write took, at all replicas together. */
+function overwrite(
+  reader: BoardDocument,
+  init: {
+    readonly writes: number;
+    readonly open: (name: string) => BoardDocument;
+    readonly tick: () => void;
+  },
+): number {
+  const writers = Array.from({ length: WRITERS }, (_, i) => init.open(`writer${i}`));
   for (const writer of writers) {
     writer.onUpdate((update, origin) => {
-      if (origin === 'local') reader.apply(update);
+      if (origin !== 'local') return;
+      for (const other of [reader, ...writers]) if (other !== writer) other.apply(update);
     });
   }
   const cpu = process.cpuUsage();
-  for (let done = 0; done < writes; now += 1) {
+  for (let done = 0; done < init.writes; init.tick()) {
     for (const writer of writers) {
       const changes = Array.from({ length: TICK }, (_, i) => {
         return { key: `k${((done + i) * 7919) % KEYS}`, value: done + i, valueBytes: 7 };
       });
-      const draft = writer.draft(changes);
-      if (draft !== undefined) writer.commit(draft);
+      commit(writer, writer.draft(changes));
+      commit(writer, writer.draftRenewal());
       done += TICK;
     }
   }
-  const cpuUsPerWrite = cpuUs(cpu) / writes;
-  reader.digest();
-  const pieces = [...reader.snapshot()];
-  writers = [];
-  const alone = heapMb();
-  const from = performance.now();
-  const fresh = open('reader', pieces);
-  fresh.digest();
-  const loadMs = performance.now() - from;
-  const freshHeapMb = Math.max(heapMb() - alone, 0.01);
-  const heap = alone - before;
-  if (fresh.size !== reader.size) throw new Error('the copy is not whole');
-  return { writes, cpuUsPerWrite, heapMb: heap, freshHeapMb, loadMs };
+  return cpuUs(cpu) / init.writes;
+}
+
+function loadedSize(loaded: BoardDocument): number {
+  loaded.digest();
+  return loaded.size;
+}
+
+function commit(document: BoardDocument, draft: ReturnType<BoardDocument['draft']>): void {
+  if (draft !== undefined) document.commit(draft);
+}
+
+/** The same entries, written once. */
+function freshCopy(copy: BoardDocument, of: BoardDocument): BoardDocument {
+  const changes = of.entries('').map(({ key, value }) => ({ key, value, valueBytes: 7 }));
+  commit(copy, copy.draft(changes));
+  copy.digest();
+  return copy;
 }
 
 function judge(figures: Omit<BoardFigures, 'bars'>): readonly Bar[] {
@@ -235,7 +272,7 @@ function judge(figures: Omit<BoardFigures, 'bars'>): readonly Bar[] {
 }
 
 function render({ peers, newcomers, overwrites, bars }: BoardFigures): string {
-  const { writes, cpuUsPerWrite, heapMb: heap, freshHeapMb, loadMs } = overwrites;
+  const { writes, cpuUsPerWrite, structs, heapMb: heap, freshHeapMb, loadMs } = overwrites;
   return [
     table(
       ['a board', 'peers', 'visible p50 ms', 'p99 ms', 'burst writes/s', 'CPU µs/write, all'],
@@ -259,11 +296,19 @@ function render({ peers, newcomers, overwrites, bars }: BoardFigures): string {
       ]),
     ),
     table(
-      ['overwrites of 1,000 keys by 4', 'CPU µs/write', 'heap MB', 'fresh copy MB', 'load ms'],
+      [
+        'overwrites of 1,000 keys by 4',
+        'CPU µs/write',
+        'structs',
+        'heap MB',
+        'fresh copy MB',
+        'load ms',
+      ],
       [
         [
           String(writes),
           cpuUsPerWrite.toFixed(1),
+          String(structs),
           heap.toFixed(2),
           freshHeapMb.toFixed(2),
           loadMs.toFixed(0),
@@ -351,6 +396,12 @@ async function until(isSo: () => boolean): Promise<void> {
 }
 
 const collect = collector();
+
+/** In another turn: what a function has left on the stack is gone by then. */
+async function quietHeapMb(): Promise<number> {
+  await new Promise((resolve) => setImmediate(resolve));
+  return heapMb();
+}
 
 function heapMb(): number {
   for (let i = 0; i < 3; i += 1) collect();

@@ -98,7 +98,7 @@ export const FULL: BenchSize = {
     rivals: true,
   },
   guard: { rounds: 5, samples: 60 },
-  board: { peers: [1, 5, 10], writes: 100, burst: 2000, entries: 100_000, overwrites: 3_000_000 },
+  board: { peers: [1, 5, 10], writes: 100, burst: 2000, entries: 100_000, overwrites: 1_000_000 },
   hostile: { rounds: 3, roundMs: 1500, warmUpMs: 4000, attacks: [] },
   scale: {
     oneProcess: [3, 10, 25, 50],

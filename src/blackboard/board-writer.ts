@@ -208,9 +208,9 @@ class SerialWriter implements BoardWriter {
     this.#components.written(own);
   }
 
-  /** The document has what the disk has not. */
+  /** The document has what the disk has not, or the disk what was refused. */
   get #isBehind(): boolean {
-    return this.#lacks || this.#unsaved.length > 0;
+    return this.#lacks || this.#unsaved.length > 0 || this.#components.log.isDoubtful;
   }
 
   get #mustFold(): boolean {
@@ -287,7 +287,8 @@ class SerialWriter implements BoardWriter {
   }
 
   async #append(updates: readonly Uint8Array[]): Promise<void> {
-    if (updates.length > 0) await this.#components.log.append(updates);
+    const { log } = this.#components;
+    if (updates.length > 0 || log.isDoubtful) await log.append(updates);
   }
 
   #failed(error: unknown, changes: readonly Waiting[]): void {

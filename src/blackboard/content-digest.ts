@@ -22,7 +22,7 @@ export interface ContentDigest {
 
 const WORDS = 4;
 /** Higher: a burst of overwrites costs fewer hashes; lower: whoever asks for the digest waits less. */
-const UNCOUNTED_MAX = 512;
+const UNCOUNTED_MAX = 4096;
 const DIGITS = 32;
 
 /** Makes the digest of an empty replica. */

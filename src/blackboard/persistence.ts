@@ -25,6 +25,8 @@ export interface BoardRow {
 export interface BoardLog {
   /** It has grown so much that it should be folded. */
   readonly isLong: boolean;
+  /** The disk may hold rows of a write that failed: the next write takes them out. */
+  readonly isDoubtful: boolean;
   /** Resolves once the updates are durable, all or none of them. */
   append(updates: readonly Uint8Array[]): Promise<void>;
   /** Replaces all rows by `pieces`, the whole board, and appends `updates` to them: all or nothing. */
@@ -73,6 +75,10 @@ class TableLog implements BoardLog {
     this.#addedBytes = bytesOf(values.slice(this.#foldedRows));
     const last = Number(rows.at(-1)?.key.slice(this.#prefix.length) ?? -1);
     this.#next = Number.isSafeInteger(last) ? last + 1 : rows.length;
+  }
+
+  get isDoubtful(): boolean {
+    return this.#doubtful.length > 0;
   }
 
   get isLong(): boolean {

@@ -14,7 +14,6 @@ export type { NodeAbout } from './known-nodes.ts';
 export { heldBack } from './held-file.ts';
 export { loadConfig } from './load.ts';
 export type { ConfigSources } from './load.ts';
-export { nearest } from './nearest.ts';
 export {
   defaultConfigFile,
   defaultStateDir,

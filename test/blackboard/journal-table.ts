@@ -11,6 +11,8 @@ export interface JournalTable extends Table {
   readonly journal: (readonly Write[])[];
   /** How many of the next writes are rejected. */
   failures: number;
+  /** A write that is rejected is on the disk all the same. */
+  keepsFailed: boolean;
   /** Holds writes back until it is called off. */
   hold(): () => void;
   /** The table as it was after `count` batches. */
@@ -37,6 +39,7 @@ export function journalTable(from: Iterable<readonly Write[]> = []): JournalTabl
     await gate;
     if (table.failures > 0) {
       table.failures -= 1;
+      if (table.keepsFailed) apply(own);
       throw new Error('no space left on device');
     }
     apply(own);
@@ -45,6 +48,7 @@ export function journalTable(from: Iterable<readonly Write[]> = []): JournalTabl
     rows,
     journal,
     failures: 0,
+    keepsFailed: false,
     hold() {
       let release = (): void => undefined;
       gate = new Promise((resolve) => {

@@ -83,6 +83,7 @@ export async function openBoard(
     readonly limits?: Partial<BoardLimits>;
     readonly logger?: Logger;
     readonly clock?: Clock;
+    readonly self?: Did;
     /** Gets what watchers hear. */
     readonly heard?: unknown[];
     /** Gets what the others are told. */
@@ -92,7 +93,7 @@ export async function openBoard(
   return createOpenBoard(
     {
       table,
-      self: ANN,
+      self: parts.self ?? ANN,
       clock: parts.clock ?? createTestClock(),
       logger: parts.logger ?? silentLogger,
       publish: (part) => void parts.published?.push(part),

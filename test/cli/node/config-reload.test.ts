@@ -13,7 +13,13 @@ type Node = Parameters<typeof reloadOnChange>[0];
 function nodeOf(reload: Node['reload'], isHeld: () => boolean = () => false): Node {
   const warnings = [{ code: 'config-held', text: 'held' }];
   const status = (): ReturnType<Node['status']> => ({ warnings }) as never;
-  return { reload, events: new EventEmitter(), holdsBackConfig: isHeld, status };
+  return {
+    reload,
+    refuseConfig: () => undefined,
+    events: new EventEmitter(),
+    holdsBackConfig: isHeld,
+    status,
+  };
 }
 
 it('takes up a file that comes later, and nothing as long as there is none', async () => {
@@ -27,7 +33,13 @@ it('takes up a file that comes later, and nothing as long as there is none', asy
   };
   const next = (): Promise<void> => new Promise((resolve) => (seen = resolve));
   const sources = { env: { XDG_CONFIG_HOME: folder }, flags: {} };
-  onTestFinished(reloadOnChange(nodeOf(reload), sources, true));
+  const refused: string[] = [];
+  const refuseConfig = (problem: string): void => {
+    refused.push(problem);
+    seen();
+  };
+  const node = { ...nodeOf(reload), refuseConfig };
+  onTestFinished(reloadOnChange(node, sources, true));
 
   // Node tells once of a file that is not there; of this one it tells after it told of that.
   const absent = join(folder, 'absent');
@@ -42,6 +54,11 @@ it('takes up a file that comes later, and nothing as long as there is none', asy
   await appendFile(join(folder, 'starling', 'starling.json'), '\n');
   await changed;
   expect(names).toEqual(['one', 'one']);
+  // The node hears of a file that can't be used, so that its status says it.
+  const broken = next();
+  await appendFile(join(folder, 'starling', 'starling.json'), '{');
+  await broken;
+  expect(refused).toEqual([expect.stringContaining('starling.json')]);
 });
 
 it('leaves a file that a server could have written until the operator asks by SIGHUP', async () => {
