@@ -43,6 +43,8 @@ const ELSEWHERE_MS = 5000;
 /** How long a ticket holds when the library is not told. */
 const TICKET_MS = 86_400_000;
 
+/** Health warning while the config file can't be used. */
+const CONFIG_UNUSABLE = 'config-unusable';
 /** Keys of the configuration that a running node takes on. */
 const RELOADED: readonly string[] = ['mcpServers', 'list', 'views'];
 
@@ -75,6 +77,8 @@ export interface StarlingNode extends Startable {
    * stay. Resolves with the keys that differ and need a restart.
    */
   reload(config: Config): Promise<readonly string[]>;
+  /** The changed configuration can't be taken up, because of `problem`: a lasting trouble until one is. */
+  refuseConfig(problem: string): void;
   /** Makes a ticket; default for one node and 24 hours. */
   createTicket(init?: TicketOptions): Promise<InviteResult>;
 }
@@ -204,7 +208,14 @@ class Node implements StarlingNode {
     return this.#createTicket({ expiresInMs, uses, canInvite: true });
   }
 
+  refuseConfig(problem: string): void {
+    const hint = 'correct the file: the node takes it up by itself; see: starling doctor';
+    const text = `the config file can't be used, and the node goes on with what it had: ${problem}`;
+    this.#base.health.raise({ code: CONFIG_UNUSABLE, text, hint });
+  }
+
   async reload(config: Config): Promise<readonly string[]> {
+    this.#base.health.clear(CONFIG_UNUSABLE);
     const { gateway, governance } = this.#parts;
     this.#servers = this.#bound(config);
     const servers = await gateway.configure({ ...config, mcpServers: this.#servers });

@@ -42,6 +42,14 @@ const MAY_TIME: ReadonlyMap<string, string> = new Map([
     'test/e2e/debugger.test.ts',
     'signals a process in the first moments of its start, of which nothing tells',
   ],
+  ['test/e2e/bad-input.test.ts', 'a ticket of another process has expired when its time is over'],
+  ['test/cli/json-shapes.test.ts', 'writes again and again until a command has shown one'],
+  ['test/membership/goodbye.test.ts', 'publishes again and again until gossip has its stream'],
+  ['test/network/lifecycle.test.ts', 'publishes again and again until gossip reaches all'],
+  [
+    'test/membership/audit/checkpoint-exchange.test.ts',
+    'asks again in each turn until something holds; an end to waiting',
+  ],
   ['test/e2e/namespaces.ts', 'the time makes a name that no other run has'],
   ['test/gateway/session/limits.test.ts', 'nothing tells that the buffers of the system are full'],
   ['test/gateway/support/jump-clock.ts', 'a clock'],
@@ -62,7 +70,9 @@ const MAY_TIME: ReadonlyMap<string, string> = new Map([
   ['test/conformance/client-leg.ts', 'tells how long it took'],
   ['test/conformance/run.ts', 'tells how long it took'],
 ]);
-const TIMING = /\bsetTimeout\(|\bsetTimeout as\b|\bperformance\.now\(/;
+/** A timer, or a look at the time that goes on until so much of it has passed. */
+const TIMING =
+  /\bsetTimeout\(|\bsetTimeout as\b|= setInterval\(|\bperformance\.now\(|\bDate\.now\(\) *[<>]|(?<!=)[<>]=? *Date\.now\(\)|=> Date\.now\(\),?$|\bAtomics\.wait\(/m;
 
 describe('the tests', () => {
   const own = resolve(import.meta.filename);
@@ -79,6 +89,16 @@ describe('the tests', () => {
     const shared = files('test', /\.ts$/).filter((path) => !path.endsWith('.test.ts'));
     const hook = /^(?:before|after|around)(?:Each|All)\(/;
     expect(findings(shared, (line) => hook.test(line))).toEqual([]);
+  });
+
+  it.each([
+    'const until = Date.now() + 100; await expect.poll(() => Date.now() >= until).toBe(true);',
+    'while (startedAt + 100 > Date.now()) await turn();',
+    'async () => Date.now(),',
+    'await new Promise((wake) => setTimeout(wake, 100));',
+    'const timer = setInterval(look, 100);',
+  ])('wait for a fixed time also where they write %j', (text) => {
+    expect(TIMING.test(text)).toBe(true);
   });
 
   it('have no leave to use timers that they do not need', () => {
@@ -154,6 +174,22 @@ describe('the code', () => {
         .map(([, name = '']) => name)
         .filter((name) => !known.some((file) => file.endsWith(`/${name.replace(/^\.\//, '')}`)))
         .map((name) => `${relative(ROOT, path)}: ${name}`),
+    );
+    expect(dead).toEqual([]);
+  });
+
+  it('is named by the lists of the tests and of the simulation only where it is', () => {
+    // The planted violations of the architecture are of files that are not there.
+    const lists = everything.filter(
+      (path) => !relative(ROOT, path).startsWith('test/architecture'),
+    );
+    const rooms = readdirSync(join(ROOT, 'src')).filter((name) => !name.includes('.'));
+    const name = new RegExp(`'((?:src|sim|test|${rooms.join('|')})/[a-z0-9/.-]+\\.ts)'`, 'g');
+    const dead = lists.flatMap((path) =>
+      [...readFileSync(path, 'utf8').matchAll(name)]
+        .map(([, file = '']) => file)
+        .filter((file) => !['', 'src'].some((root) => existsSync(join(ROOT, root, file))))
+        .map((file) => `${relative(ROOT, path)}: ${file}`),
     );
     expect(dead).toEqual([]);
   });

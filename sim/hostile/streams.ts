@@ -12,13 +12,7 @@ import { MCP, initialize, line, serveRecords } from './sessions.ts';
 const STREAMS = 800;
 const AT_ONCE = 32;
 const SLOW = 450;
-const PROTOCOLS = [
-  MCP,
-  '/starling/heartbeat/1',
-  '/starling/records/1',
-  '/starling/board/2',
-  '/starling/audit/1',
-];
+const PROTOCOLS = [MCP, '/starling/heartbeat/1', '/starling/records/1', '/starling/board/2'];
 
 /** Something that a member does, and what `status` says of it. */
 export function attack(

@@ -1,7 +1,6 @@
 /** What a person should know of a grant that was just made: that it may mean nothing, or limit nothing. */
 import { isDeepStrictEqual } from 'node:util';
-import { nearest } from '../config/index.ts';
-import { isObject, printable, rightText } from '../core/index.ts';
+import { isObject, nearest, printable, rightText } from '../core/index.ts';
 import type { Upstream } from '../gateway/index.ts';
 import { matchResource, toolResource, withoutLimitOf } from '../grants/index.ts';
 import type { Grant, GrantBook } from '../grants/index.ts';

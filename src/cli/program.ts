@@ -25,7 +25,8 @@ import { addCall, addRequest, addTools } from './groups/tools.ts';
 import { examples, nodeOption } from './groups/define-command.ts';
 import { meantBy } from './groups/meant-commands.ts';
 import { meantOption } from './groups/meant-options.ts';
-import { slipsOf } from './groups/slips.ts';
+import { isOwnWord } from './groups/own-words.ts';
+import { slipsOf } from '../core/words/slips.ts';
 import type { Outcome } from './groups/define-command.ts';
 import type { Option } from 'commander';
 
@@ -195,6 +196,7 @@ function unknownOptionIn(
 /** What commander suggests for the word that it does not know, as far as that word is a slip of it. */
 function suggestionIn(message: string, said: string): string {
   const [, word = ''] = /'([^']+)'$/.exec(message) ?? [];
+  if (isOwnWord(word)) return '';
   const [, list = ''] = /Did you mean (?:one of )?([^?]+)\?/.exec(said) ?? [];
   const meant = slipsOf(word, list === '' ? [] : list.split(', '));
   return meant.length === 0 ? '' : `Did you mean ${meant.join(' or ')}?`;

@@ -13,7 +13,6 @@ export { noteMeshLeft, noteNode, notedIn, readAbout, writeAbout } from './known-
 export type { NodeAbout } from './known-nodes.ts';
 export { loadConfig } from './load.ts';
 export type { ConfigSources } from './load.ts';
-export { nearest } from './nearest.ts';
 export { defaultStateDir, nodesFolder, socketPath, tokenFile } from './paths.ts';
 export { explain, invalidConfig, suggestion } from './problems.ts';
 export type { Problem } from './problems.ts';

@@ -3,10 +3,9 @@
  * can't be secret, and the allowed form. Never a value of `join` or `mcpServers`.
  */
 import type { z } from 'zod';
-import { StarlingError } from '../core/index.ts';
+import { StarlingError, nearest } from '../core/index.ts';
 import type { JsonObject } from '../core/index.ts';
 import { configJsonSchema } from './json-schema.ts';
-import { nearest } from './nearest.ts';
 
 /** One thing that is wrong. */
 export interface Problem {

@@ -47,6 +47,7 @@ export { shellWord } from './words/shell-word.ts';
 export { limitName, limitText, limitsText } from './words/limit-words.ts';
 export { plainResource, rightText } from './words/right-words.ts';
 export { shownName } from './words/shown-name.ts';
+export { nearest, slipsOf } from './words/slips.ts';
 export { createLoopTurns } from './time/loop-turns.ts';
 export type { LoopTurns } from './time/loop-turns.ts';
 export { createSemaphore } from './semaphore.ts';

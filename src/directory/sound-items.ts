@@ -269,7 +269,12 @@ function withoutNulls(item: JsonObject): JsonObject {
 
 function nameOf(value: unknown, key: string): string {
   const name = isRecord(value) ? value[key] : undefined;
-  return typeof name === 'string' ? printable(name, NAME_SHOWN) : '';
+  return typeof name === 'string' ? remarkedName(name) : '';
+}
+
+/** A name as the remarks on its item write it: printable, and cut. */
+export function remarkedName(name: string): string {
+  return printable(name, NAME_SHOWN);
 }
 
 function isRecord(value: unknown): value is JsonObject {

@@ -88,7 +88,6 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   'classic-level': ['store/'],
   commander: ['cli/'],
   diff: ['cli/terminal/', 'gateway/pins/'],
-  'fastest-levenshtein': ['config/'],
   jose: ['gateway/door/'],
   'jsonc-parser': ['cli/client-files/', 'config/'],
   libp2p: ['network/'],

@@ -3,7 +3,10 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
+import { MEANT_OPTIONS, meantOption } from '../../src/cli/groups/meant-options.ts';
+import { isOwnWord } from '../../src/cli/groups/own-words.ts';
 import { buildProgram } from '../../src/cli/program.ts';
+import { slipsOf } from '../../src/core/words/slips.ts';
 import { fakeNode, run, start } from './support.ts';
 
 const SRC = resolve(import.meta.dirname, '../../src');
@@ -73,6 +76,59 @@ describe('wrong use', () => {
   );
 });
 
+describe('did you mean', () => {
+  /** Options that people try. */
+  const TRIED =
+    'wide name role date long all force dry-run quiet silent verbose debug trace output format file path host ' +
+    'port user group tag label key token secret value type kind id mode level size sort order filter limit page ' +
+    'from to since until time days hours rate retry tool server peer mesh board scope reason note text raw table ' +
+    'csv yaml color config home root dir node nodes state status now new old only not any each max min count uses ' +
+    'use yes no watch follow tail head lines line link list show open close join leave invite local global ' +
+    'project remote url uri http https tls tcp ssl ca cert confirm ask call caller args seed end env why';
+  /** Nobody means one of these who types the other, beyond these slips. */
+  const SLIPS = [
+    ['--args', '--arg'],
+    ['--nodes', '--node'],
+    ['--use', '--uses'],
+  ];
+  const tried = new Set([
+    ...TRIED.split(' ').map((word) => `--${word}`),
+    ...Object.values(MEANT_OPTIONS).flatMap((meant) => Object.keys(meant)),
+  ]);
+
+  it('never offers an option that is farther in meaning than in letters', () => {
+    const program = buildProgram({ exitCode: 0 });
+    const offered = new Set<string>();
+    const look = (command: Command, path: readonly string[]): void => {
+      const known = [command, program].flatMap((one) => one.options.map(({ long }) => long ?? ''));
+      for (const word of tried) {
+        if (known.includes(word) || isOwnWord(word)) continue;
+        if (meantOption(path.join(' '), word, known) !== undefined) continue;
+        for (const option of slipsOf(word, known)) offered.add(`${word} ${option}`);
+      }
+      for (const below of command.commands) look(below, [...path, below.name()]);
+    };
+    look(program, []);
+    expect([...offered].toSorted()).toEqual(SLIPS.map((pair) => pair.join(' ')));
+  });
+
+  it.each([
+    ['members --wide', /all fields: starling members --json/],
+    ['approvals --wide', /all fields: starling approvals --json/],
+    ['audit query --wide', /all fields: --json/],
+    ['audit tail --wide', /all fields: --json/],
+    ['audit query --date 2026-01-01', /did you mean --since <when>/],
+    ['invite --name bob', /starling up --join <ticket> --name <name>/],
+    ['key create ci --role admin', /did you mean --scope <pattern>/],
+    ['invoke files__read', /starling call <tool>/],
+    ['audit import x', /error: [^\n]*\n[^\n]*see: starling audit --help/],
+  ])('starling %s is told what is meant, and no other word', async (words, says) => {
+    const { stderr } = await run(...words.split(' '));
+    expect(stderr).toMatch(says);
+    expect(stderr).not.toMatch(/Did you mean/);
+  });
+});
+
 describe('help', () => {
   it.each(COMMANDS)('of %s says what for, and shows how', async (words) => {
     const { code, stdout } = await run(...words.split(' '), '--help');
@@ -125,21 +181,22 @@ it('the entry statically imports commander, what shuts the debugger and single f
     'cli/groups/members.ts',
     'cli/groups/mesh.ts',
     'cli/groups/node.ts',
+    'cli/groups/own-words.ts',
     'cli/groups/pin.ts',
     'cli/groups/policy.ts',
     'cli/groups/secret.ts',
     'cli/groups/service.ts',
     'cli/groups/sim.ts',
-    'cli/groups/slips.ts',
     'cli/groups/tools.ts',
     'cli/main.ts',
     'cli/options/parsers.ts',
     'cli/program.ts',
-    'core/debugger.ts',
-    'core/duration.ts',
     'core/errors.ts',
-    'core/system-words.ts',
+    'core/system/debugger.ts',
+    'core/time/duration.ts',
     'core/version.ts',
+    'core/words/slips.ts',
+    'core/words/system-words.ts',
   ]);
 });
 

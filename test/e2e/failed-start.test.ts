@@ -83,3 +83,21 @@ it('tells why it did not start, though a part of it does not stop either', async
   await again.start();
   await again.stop();
 });
+
+it('founds nothing where its bootstrap address leads to another mesh, and may join that one afterwards', async () => {
+  const other = await createNode(await configOf({ enabled: false }));
+  cleanups.push(() => other.stop());
+  await other.start();
+  const config = await configOf({ enabled: false });
+  const lost = await createNode({
+    ...config,
+    open: 'lab',
+    bootstrap: [...other.status().addresses],
+  });
+  expect(lost.hasFounded).toBe(true);
+  await expect(lost.start()).rejects.toMatchObject({ code: 'STARLING_MESH_MISMATCH' });
+  const again = await createNode(config);
+  // What it would have entered is not on disk: it is as new as before.
+  expect([again.hasFounded, again.status().mesh.open]).toEqual([true, false]);
+  await again.stop();
+});

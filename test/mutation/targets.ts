@@ -85,7 +85,7 @@ export const TARGETS: readonly Target[] = [
     'src/guard/policy/caller-rules.ts',
   ),
   ...of(['test/guard/approvals/entries.test.ts'], 'src/guard/approvals/entries.ts'),
-  ...of(['test/core/time/duration.test.ts'], 'src/core/duration.ts'),
+  ...of(['test/core/time/duration.test.ts'], 'src/core/time/duration.ts'),
   ...of(
     ['test/guard/guardian/guardian.test.ts', 'test/guard/guardian/permission-scope.test.ts'],
     'src/guard/guardian/score.ts',

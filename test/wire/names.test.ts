@@ -19,7 +19,6 @@ const PINNED = [
   '/starling/mcp/1',
   '/starling/board/2',
   '/starling/records/1',
-  '/starling/audit/1',
   '/starling/heartbeat/1',
   '/starling/invite/1',
   '/starling/knock/1',

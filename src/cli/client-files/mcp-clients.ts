@@ -4,7 +4,7 @@
  */
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { nearest } from '../../config/nearest.ts';
+import { nearest } from '../../core/words/slips.ts';
 import { StarlingError } from '../../core/errors.ts';
 
 /** What names a client on the command line. */

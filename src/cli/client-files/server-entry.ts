@@ -1,6 +1,7 @@
 /** An entry of `mcpServers` as people see it: what it runs or where it connects, and no secret. */
 import type { Json, JsonObject } from '../../core/json/json.ts';
 import { shellWord } from '../../core/words/shell-word.ts';
+import { isObject } from '../../core/json/value-checks.ts';
 import { safeLine } from '../terminal/output.ts';
 
 /** What may be shown of an entry. */
@@ -78,4 +79,28 @@ function namesOf(value: Json | undefined): readonly string[] {
 /** Keys of services are often in the query. */
 function withoutQuery(url: string): string {
   return url.replace(/^([^?#]*)\?[^#]*/, '$1?…').replace(/\/\/[^/@]*@/, '//…@');
+}
+
+/** Names that secrets have. */
+const SECRET = /TOKEN|SECRET|PASSW|CREDENTIAL|API_?KEY|^AUTHORIZATION$/i;
+
+/** Variables and headers of an entry that look like secrets and stand there in clear. */
+export function plainSecretsIn(entry: Json): readonly string[] {
+  const fields = isObject(entry) ? entry : {};
+  return [fields['env'], fields['headers']].flatMap((some) =>
+    Object.entries(isObject(some) ? some : {})
+      .filter(([name, value]) => SECRET.test(name) && typeof value === 'string' && value !== '')
+      .filter(([, value]) => !String(value).includes('${'))
+      .map(([name]) => name),
+  );
+}
+
+/** What a person is told of them, a line each. */
+export function secretLines(server: string, names: readonly string[]): readonly string[] {
+  return names.map((name) => {
+    const kept = name.toUpperCase().replaceAll(/[^A-Z0-9]+/g, '_');
+    return safeLine(
+      `${name} of ${server} stands there in clear: keep it with starling secret set ${kept}, and write \${secret:${kept}} in its place`,
+    );
+  });
 }

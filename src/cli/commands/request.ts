@@ -1,6 +1,6 @@
 /** `starling request`: asks a peer for a right, from the shell, and waits for what a person there says. */
 import type { PeersResult, StatusResult } from '../../builtin/results.ts';
-import { nearest } from '../../config/nearest.ts';
+import { nearest } from '../../core/words/slips.ts';
 import { StarlingError } from '../../core/errors.ts';
 import { isObject } from '../../core/json/value-checks.ts';
 import { systemClock } from '../../core/time/clock.ts';

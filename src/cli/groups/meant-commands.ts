@@ -56,6 +56,7 @@ const MEANT: Readonly<Record<string, string>> = {
   'identity rm': "change the node's key with: starling identity rotate",
   import:
     'take over servers of your MCP clients with: starling mcp import; a grant with: starling grant import <text>',
+  invoke: 'call a tool with: starling call <tool>',
   info: 'see the node with: starling status',
   init: 'start a node, which makes what it needs, with: starling up',
   install:
@@ -90,6 +91,7 @@ const MEANT: Readonly<Record<string, string>> = {
   'peers invite': 'let somebody in with: starling invite',
   'peers ping': 'see how far away a peer is with: starling ping <peer>',
   permissions: 'see who may do what with: starling grant list',
+  pins: 'see what is pinned with: starling pin list',
   'pin reject':
     'what is quarantined stays so until you approve it; end the server with: starling mcp remove <name>',
   'policy show':

@@ -29,7 +29,8 @@ const GRANT: Meant = {
 
 const AUDIT: Meant = {
   ...all('--grep --filter --tool --search', '--what <text>'),
-  ...all('--peer --user --by --caller', '--who <who>'),
+  ...all('--peer --user --by --caller --name', '--who <who>'),
+  ...all('--wide --long -l --verbose -v', 'all fields: --json'),
 };
 
 const TIMES: Meant = all(
@@ -77,16 +78,26 @@ const OF_A_COMMAND: Readonly<Record<string, Meant>> = {
   'grant revoke': all('--because --why --message -m', '--reason <text>'),
   'grant list': all('--long -l --verbose -v --raw', '--wide'),
   'peers remove': all('--because --why --message -m', '--reason <text>'),
+  members: all('--wide --long -l --verbose --all -a', 'all fields: starling members --json'),
+  approvals: all('--wide --long -l --verbose', 'all fields: starling approvals --json'),
+  'key create': {
+    ...all('--role --allow --grant --permission --permissions --tool --only', '--scope <pattern>'),
+    ...TIMES,
+  },
   'approvals deny': all('--because --why --message -m', '--reason <text>'),
   invite: {
     ...all('--count --max --nodes --limit -n', '--uses <n>'),
+    ...all(
+      '--name --alias --for',
+      'who joins brings a name: starling up --join <ticket> --name <name>',
+    ),
     ...TIMES,
   },
   peers: all('--long -l --verbose --all -a', '--wide'),
   status: all('--long -l --verbose --all -a', '--wide'),
   'audit query': {
     ...AUDIT,
-    ...all('--from --after --start', '--since <when>'),
+    ...all('--from --after --start --date --day', '--since <when>'),
     ...all('--to --before --end', '--until <when>'),
     ...all('-f --follow --watch', 'follow the record with: starling audit tail'),
     ...all('-n --count --tail --lines --max', '--limit <n>'),

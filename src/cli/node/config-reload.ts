@@ -8,6 +8,7 @@ import { loadConfig } from '../../config/index.ts';
 import type { ConfigSources } from '../../config/index.ts';
 import type { StarlingNode } from '../../node.ts';
 import type { ConfigChanges } from '../../node-wiring.ts';
+import { messageOf } from '../../core/errors.ts';
 import { print, printError, safeLine, tell } from '../terminal/output.ts';
 import { reloadText } from '../terminal/up-lines.ts';
 import { configFileOf } from './locate-node.ts';
@@ -16,7 +17,7 @@ import { configFileOf } from './locate-node.ts';
 const LOOK_MS = 1000;
 
 /** A node that takes up configurations. */
-export type Reloading = Pick<StarlingNode, 'reload' | 'events'>;
+export type Reloading = Pick<StarlingNode, 'events' | 'refuseConfig' | 'reload'>;
 
 /** Watches until the returned function is called. */
 export function reloadOnChange(node: Reloading, sources: ConfigSources, json: boolean): () => void {
@@ -52,6 +53,7 @@ async function takeUp(node: Reloading, sources: ConfigSources, json: boolean): P
     if (json) print(JSON.stringify({ event: 'reloaded', ...changes, restart }));
     else for (const line of takenUpLines(changes, restart)) tell(safeLine(line));
   } catch (error) {
+    node.refuseConfig(messageOf(error));
     printError(error, json);
     if (!json) tell('  the node goes on with what it had');
   } finally {

@@ -1,7 +1,7 @@
 /** The nodes of this user on this machine, as `starling nodes` shows them and `--node` picks one. */
 import { knownNodes } from '../../config/known-nodes.ts';
 import type { KnownNode } from '../../config/known-nodes.ts';
-import { nearest } from '../../config/nearest.ts';
+import { nearest } from '../../core/words/slips.ts';
 import { StarlingError } from '../../core/errors.ts';
 
 /** The node that is called `name`. @throws STARLING_USAGE when none or more than one is */

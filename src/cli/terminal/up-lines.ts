@@ -83,8 +83,8 @@ export function tellOfNode(
   };
 }
 
-/** Troubles that are told in lines of their own: of servers, of who asks to join, of the end of the membership. */
-const TOLD_ELSEWHERE = /^(?:upstream-down:|knock:|membership-ended$)/;
+/** Troubles that are told in lines of their own: of servers, who asks to join, the end of the membership, the config file. */
+const TOLD_ELSEWHERE = /^(?:upstream-down:|knock:|membership-ended$|config-unusable$)/;
 
 function tellOfTroubles(node: StarlingNode, say: Say): void {
   node.events.on('trouble', (warning) => {

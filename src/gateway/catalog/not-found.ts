@@ -1,6 +1,5 @@
 /** What a caller is told whose name leads nowhere: to nothing that exists, or to a peer that is away. */
-import { nearest } from '../../config/index.ts';
-import { StarlingError, printable } from '../../core/index.ts';
+import { StarlingError, nearest, printable } from '../../core/index.ts';
 import type { ItemKind } from '../../directory/index.ts';
 import type { PeerView } from '../../membership/index.ts';
 import type { UpstreamStatus } from '../types.ts';
@@ -24,7 +23,7 @@ export function unknownTool(name: string, known: readonly string[]): StarlingErr
     .filter((candidate) => candidate.startsWith(`${prefix}${SEPARATOR}`))
     .slice(0, COMPARED_MAX);
   const holding = known.filter((candidate) => wanted !== '' && candidate.includes(wanted));
-  const slip = nearest(name, near.length === 0 ? known.slice(0, COMPARED_MAX) : near);
+  const slip = nearest(name, near.length === 0 ? known.slice(0, COMPARED_MAX) : near, SEPARATOR);
   const close = [...new Set([...(slip === undefined ? [] : [slip]), ...holding])];
   const text = `no tool is called '${printable(name.slice(0, 128))}'`;
   return new StarlingError('STARLING_TOOL_UNKNOWN', text, {

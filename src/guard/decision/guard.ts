@@ -33,7 +33,8 @@ import type {
 import { behalfOf, nameOf } from '../principal-names.ts';
 
 /** What the guard asks. With `issued` and `state` it can say why an old grant no longer helps. */
-type GuardGrants = Pick<GrantBook, 'held'> & Partial<Pick<GrantBook, 'issued' | 'state'>>;
+type GuardGrants = Pick<GrantBook, 'held'> &
+  Partial<Pick<GrantBook, 'issued' | 'revocations' | 'state'>>;
 
 /** A limit is nearly, or more than, used up. */
 export interface LimitAlert {

@@ -24,7 +24,8 @@ type Bounded = Exclude<Principal, { kind: 'operator' }>;
 /** What refusals are made of. */
 export interface RefusalComponents {
   /** With `issued` and `state` a refusal can say why an old grant no longer helps. */
-  readonly grants: Pick<GrantBook, 'held'> & Partial<Pick<GrantBook, 'issued' | 'state'>>;
+  readonly grants: Pick<GrantBook, 'held'> &
+    Partial<Pick<GrantBook, 'issued' | 'revocations' | 'state'>>;
   /** This node, as refusals name it. */
   readonly self: { readonly name: string; readonly did: Did };
   /** True when callers can ask for grants by `request_permission`. */
@@ -148,7 +149,10 @@ function reasonOf(
   const past = given.filter(isAbout).sort((a, b) => b.claims.exp - a.claims.exp);
   const revoked = past.find((grant) => grants.state?.(grant) === 'revoked');
   if (revoked !== undefined) {
-    return { rule: 'revoked', text: `the grant for it (${idOf(revoked)}) is revoked` };
+    const { jti } = revoked.claims;
+    const told = grants.revocations?.().find(({ claims }) => claims.jti === jti)?.claims.reason;
+    const why = told === undefined ? '' : `: ${printable(told)}`;
+    return { rule: 'revoked', text: `the grant for it (${idOf(revoked)}) is revoked${why}` };
   }
   const expired = past.find((grant) => grants.state?.(grant) === 'expired');
   if (expired !== undefined) {

@@ -4,6 +4,7 @@
  */
 import { printable } from '../../core/index.ts';
 import type { Clock, Did } from '../../core/index.ts';
+import { patternCovers } from '../../grants/index.ts';
 import type { Capability, Grant, GrantBook } from '../../grants/index.ts';
 import type { Approval, Approvals } from '../approvals/types.ts';
 import { meets, restrictionsOf } from './permission-plan.ts';
@@ -26,6 +27,8 @@ export interface EarlierAnswers {
    * minutes where the reason was another than `justification`.
    */
   to(subject: string, justification: string): PermissionAnswer | undefined;
+  /** A grant by which `holder` may use all of `patterns` already, without a condition, and at least until `untilMs`. */
+  covering(holder: Did, patterns: readonly string[], untilMs: number): PermissionAnswer | undefined;
   /** From now on `grant` answers `subject`, as long as the grant is valid. */
   remember(subject: string, grant: Grant): void;
   /**
@@ -82,6 +85,22 @@ export function createEarlierAnswers(components: EarlierAnswersComponents): Earl
         return waiting(asked, 'a person has been asked');
       }
       return asked?.state === 'denied' ? refused(asked, justification, clock.now()) : undefined;
+    },
+    covering(holder, patterns, untilMs) {
+      const dids = grants.successions.lineage(holder);
+      const isFree = ({ caveats }: Capability): boolean => Object.keys(caveats ?? {}).length === 0;
+      const found = grants
+        .issued()
+        .find(
+          (grant) =>
+            dids.includes(grant.claims.aud) &&
+            grant.claims.exp * 1000 >= untilMs &&
+            grants.state(grant) === 'valid' &&
+            patterns.every((pattern) =>
+              grant.claims.cap.some((one) => isFree(one) && patternCovers(one.resource, pattern)),
+            ),
+        );
+      return found === undefined ? undefined : granted(found, 'it was granted already');
     },
     remember(subject, grant) {
       given.delete(subject);

@@ -91,7 +91,12 @@ class Weigher implements Guardian {
       return answer(false, `${reason}: a person changes that, not the guardian`);
     }
     const one = this.#read(principal, request, policy);
-    return this.#earlier.to(one.subject, request.justification) ?? this.#weigh(one);
+    const untilMs = this.#components.clock.now() + lifetimeOf(one);
+    return (
+      this.#earlier.covering(principal.did, one.scope.patterns, untilMs) ??
+      this.#earlier.to(one.subject, request.justification) ??
+      this.#weigh(one)
+    );
   }
 
   #read(principal: Case['principal'], request: PermissionRequest, policy: Policy): Case {

@@ -5,13 +5,7 @@
  * histories goes on to newcomers. A peer can only accuse itself: nothing else is believed unsigned.
  */
 import type { Audit, Checkpoint, CheckpointStore } from '../../audit/index.ts';
-import {
-  StarlingError,
-  createBuckets,
-  createScope,
-  messageOf,
-  withDeadline,
-} from '../../core/index.ts';
+import { StarlingError, createBuckets, createScope, messageOf } from '../../core/index.ts';
 import type {
   Buckets,
   Clock,
@@ -22,9 +16,8 @@ import type {
   Scope,
   Startable,
 } from '../../core/index.ts';
-import type { Network, PeerStream } from '../../network/index.ts';
+import type { Network } from '../../network/index.ts';
 import type { Membership, PeerView, Presence } from '../types.ts';
-import { converse } from './checkpoint-conversation.ts';
 import { createCheckpointFrames } from './checkpoint-frames.ts';
 import type { CheckpointFrames } from './checkpoint-frames.ts';
 import { createCheckpointReview } from './checkpoint-review.ts';
@@ -32,13 +25,9 @@ import type { CheckpointReview } from './checkpoint-review.ts';
 import { createRewriteWarnings } from './rewrite-warnings.ts';
 import type { RewriteWarnings } from './rewrite-warnings.ts';
 
-const PROTOCOL = '/starling/audit/1';
-const TIMEOUT_MS = 20_000;
 /** Peers that are asked at the same time, and in all, for one verification. */
 const ASKED_AT_ONCE = 16;
 const ASKED_MAX = 256;
-/** Exchanges that peers may have this node take part in at the same time. */
-const SERVED_MAX = 16;
 /** An exchange with one peer is due again after it, ms. */
 const AGAIN_MS = 3_600_000;
 /** The next try after one that failed, ms, and how often it is looked at what is due. */
@@ -49,7 +38,7 @@ const HOUR_MS = 3_600_000;
 export interface CheckpointExchangeComponents {
   readonly network: Pick<
     Network,
-    'self' | 'connected' | 'handle' | 'isConnected' | 'onFrame' | 'open' | 'report' | 'sendFrame'
+    'self' | 'connected' | 'isConnected' | 'onFrame' | 'report' | 'sendFrame'
   >;
   readonly membership: Pick<Membership, 'events' | 'peer' | 'peers'>;
   readonly audit: Pick<Audit, 'checkpoint' | 'compareWith' | 'events' | 'isOn' | 'note'>;
@@ -107,9 +96,7 @@ class Exchange implements CheckpointExchange {
   readonly #frames: CheckpointFrames;
   readonly #dealings = new Map<PeerId, Dealings>();
   readonly #heardRate: Buckets;
-  readonly #servedRate: Buckets;
   readonly #othersRate: Buckets;
-  #served = 0;
   #scope: Scope | undefined;
 
   constructor(components: CheckpointExchangeComponents) {
@@ -118,7 +105,6 @@ class Exchange implements CheckpointExchange {
     this.#review = createCheckpointReview({ ...components, warnings: this.#warnings });
     const { clock } = components;
     this.#heardRate = createBuckets(clock, { burst: 8, everyMs: 5000 });
-    this.#servedRate = createBuckets(clock, { burst: 8, everyMs: 10_000 });
     this.#othersRate = createBuckets(clock, { burst: 3, everyMs: 600_000 });
     this.#frames = createCheckpointFrames({
       ...components,
@@ -144,7 +130,7 @@ class Exchange implements CheckpointExchange {
 
   async start(): Promise<void> {
     if (this.#scope !== undefined) return;
-    const { audit, checkpoints, clock, logger, membership, network } = this.#components;
+    const { audit, checkpoints, clock, logger, membership } = this.#components;
     const scope = createScope(clock, (error) =>
       logger.error({ error: messageOf(error) }, 'checkpoints of audit logs were not looked at'),
     );
@@ -160,7 +146,6 @@ class Exchange implements CheckpointExchange {
     membership.events.on('change', changed);
     scope.add(() => audit.events.off('checkpoint', own));
     scope.add(() => membership.events.off('change', changed));
-    scope.add(network.handle(PROTOCOL, (stream) => this.#serve(stream)));
     scope.add(this.#frames.listen());
     scope.every(HOUR_MS, () => this.#warnings.clearForgotten());
     scope.every(RETRY_MS, () => this.#lookAtAll());
@@ -255,47 +240,9 @@ class Exchange implements CheckpointExchange {
   }
 
   async #exchangeWith({ peerId, did }: PeerView): Promise<readonly Checkpoint[]> {
-    const { clock, network } = this.#components;
     const seen = await this.#frames.exchange(peerId, did);
-    if (seen === undefined) {
-      throw new StarlingError('STARLING_TIMEOUT', 'the exchange of checkpoints took too long');
-    }
-    if (seen !== 'no-frames') return seen;
-    const stream = await withDeadline(clock, TIMEOUT_MS, (signal) =>
-      network.open(peerId, PROTOCOL, { signal }),
-    );
-    return this.#converse(stream, did);
-  }
-
-  #serve(stream: PeerStream): void {
-    const { logger, membership } = this.#components;
-    const peer = membership.peer(stream.peer);
-    if (peer === undefined || this.#served >= SERVED_MAX || !this.#servedRate.take(stream.peer)) {
-      stream.abort(new StarlingError('STARLING_RATE_LIMITED', 'not again so soon'));
-      return;
-    }
-    this.#served += 1;
-    this.#converse(stream, peer.did)
-      .catch((error: unknown) =>
-        logger.debug({ peer: stream.peer, error: messageOf(error) }, 'checkpoints not exchanged'),
-      )
-      .finally(() => {
-        this.#served -= 1;
-      });
-  }
-
-  #converse(stream: PeerStream, did: Did): Promise<readonly Checkpoint[]> {
-    const { clock } = this.#components;
-    return converse({
-      stream,
-      did,
-      shown: this.seenOf(did),
-      wantsOthers: this.#othersRate.take(''),
-      review: this.#review,
-      clock,
-      timeoutMs: TIMEOUT_MS,
-      finished: () => this.#finished(stream.peer),
-    });
+    if (seen !== undefined) return seen;
+    throw new StarlingError('STARLING_TIMEOUT', 'what the peer has seen has not come in time');
   }
 
   #finished(peer: PeerId): void {

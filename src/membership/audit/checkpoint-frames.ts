@@ -48,10 +48,10 @@ export interface CheckpointFrames {
   /** Answers from now on; returns what ends that. */
   listen(): () => void;
   /**
-   * Exchanges with `peer`: gives what it has seen of this node and this node signed; `no-frames` when it has no
-   * control stream, undefined when it has not answered in time.
+   * Exchanges with `peer`: gives what it has seen of this node and this node signed; undefined when it could not be
+   * asked, or has not answered in time.
    */
-  exchange(peer: PeerId, did: Did): Promise<readonly Checkpoint[] | 'no-frames' | undefined>;
+  exchange(peer: PeerId, did: Did): Promise<readonly Checkpoint[] | undefined>;
 }
 
 /** Makes it. */
@@ -70,6 +70,8 @@ class Frames implements CheckpointFrames {
   readonly #served: Buckets;
   readonly #said = new Map<PeerId, Said>();
   readonly #waiting = new Map<PeerId, (own: readonly Checkpoint[]) => void>();
+  /** What peers say of where they stand, worked through in order. */
+  #working: Promise<void> = Promise.resolve();
   /** Exchanges under way: who asks meanwhile gets the same. */
   readonly #underWay = new Map<PeerId, ReturnType<CheckpointFrames['exchange']>>();
 
@@ -105,16 +107,13 @@ class Frames implements CheckpointFrames {
     return exchange;
   }
 
-  async #exchange(
-    peer: PeerId,
-    did: Did,
-  ): Promise<readonly Checkpoint[] | 'no-frames' | undefined> {
+  async #exchange(peer: PeerId, did: Did): Promise<readonly Checkpoint[] | undefined> {
     const { clock } = this.#components;
     const answered = new Promise<readonly Checkpoint[]>((resolve) =>
       this.#waiting.set(peer, resolve),
     );
     try {
-      if (!(await this.#say(peer, did, false))) return 'no-frames';
+      if (!(await this.#say(peer, did, false))) return undefined;
       return (await settledWithin(ANSWER_MS, answered, clock)) ? await answered : undefined;
     } finally {
       this.#waiting.delete(peer);
@@ -165,8 +164,13 @@ class Frames implements CheckpointFrames {
       return;
     }
     said.partsLeft -= 1;
-    await review.confessed(differ, said.shown);
-    await review.takeOfOthers(book, did);
+    // One after the other: each may cost a hundred signatures.
+    const work = async (): Promise<void> => {
+      await review.confessed(differ, said.shown);
+      await review.takeOfOthers(book, did);
+    };
+    this.#working = this.#working.then(work, work);
+    await this.#working;
   }
 
   async #answer(

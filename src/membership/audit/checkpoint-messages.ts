@@ -1,22 +1,19 @@
 /**
- * What two nodes say to each other of their audit logs, as frames of the control stream or on `/starling/audit/1`:
- * deterministic CBOR, bounded, and every field checked on the way in. Signatures are checked by the store that keeps
- * them.
+ * What two nodes say to each other of their audit logs, as frames of the control stream: deterministic CBOR, bounded,
+ * and every field checked on the way in. Signatures are checked by the store that keeps them.
  */
 import { encode } from 'cborg';
 import { isCount, isText } from '../../core/index.ts';
 import type { Checkpoint } from '../../audit/index.ts';
 import { messageFields } from '../../network/index.ts';
 
-/** Longest message. */
-export const CHECKPOINT_MESSAGE_BYTES_MAX = 512 * 1024;
 /** Checkpoints of the other side in one message. */
 const SEEN_MAX = 32;
 /** Checkpoints of third nodes in one message. */
 const BOOK_MAX = 1024;
 const TEXT_MAX = 256;
 
-/** One message. On a stream each side says both once. */
+/** One message. */
 export type CheckpointMessage =
   /**
    * What the sender has seen of the receiver; with `book`, it asks what that has seen of others. `re`: as a frame,

@@ -20,7 +20,13 @@ it('takes up a file that comes later, and nothing as long as there is none', asy
   };
   const next = (): Promise<void> => new Promise((resolve) => (seen = resolve));
   const sources = { env: { XDG_CONFIG_HOME: folder }, flags: {} };
-  onTestFinished(reloadOnChange({ reload, events: new EventEmitter() }, sources, true));
+  const refused: string[] = [];
+  const refuseConfig = (problem: string): void => {
+    refused.push(problem);
+    seen();
+  };
+  const node = { reload, refuseConfig, events: new EventEmitter() } as Node;
+  onTestFinished(reloadOnChange(node, sources, true));
 
   // Node tells once of a file that is not there; of this one it tells after it told of that.
   const absent = join(folder, 'absent');
@@ -35,4 +41,9 @@ it('takes up a file that comes later, and nothing as long as there is none', asy
   await appendFile(join(folder, 'starling', 'starling.json'), '\n');
   await changed;
   expect(names).toEqual(['one', 'one']);
+  // The node hears of a file that can't be used, so that its status says it.
+  const broken = next();
+  await appendFile(join(folder, 'starling', 'starling.json'), '{');
+  await broken;
+  expect(refused).toEqual([expect.stringContaining('starling.json')]);
 });

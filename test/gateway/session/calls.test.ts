@@ -177,45 +177,6 @@ describe('a call that is cancelled while it is cleared', () => {
   });
 });
 
-describe('a tool that several peers have', () => {
-  const mergedDesk = (): Desk => {
-    const desk = openDesk();
-    desk.servers = ['a', 'b'];
-    return desk;
-  };
-  const answered = (desk: Desk, error: object): Message[] => {
-    const heard = desk.ask(call(1));
-    desk.answer({ id: lastId(desk), error });
-    return heard;
-  };
-
-  it.each([
-    ['a refusal', { code: -32_001, message: 'no', data: { code: 'STARLING_CALL_REFUSED' } }],
-    ['arguments that do not fit', { code: -32_602, message: 'bad arguments' }],
-    ['a fault of the tool', { code: -32_603, message: 'it broke' }],
-    ['trouble that stays', { code: -32_003, message: 'no', data: { retryable: false } }],
-  ])('is not tried at the next one after %s', (_, error) => {
-    const desk = mergedDesk();
-    const heard = answered(desk, error);
-    expect(heard).toMatchObject([{ id: 1, error: { code: error.code } }]);
-    expect(desk.sent.filter(({ method }) => method === 'tools/call')).toHaveLength(1);
-  });
-
-  it.each([
-    ['is away', { code: -32_003, message: 'away', data: { retryable: true } }],
-    [
-      'has no such tool any more',
-      { code: -32_602, message: 'x', data: { code: 'STARLING_TOOL_UNKNOWN' } },
-    ],
-  ])('is tried at the next one where the server %s', (_, error) => {
-    const desk = mergedDesk();
-    const heard = answered(desk, error);
-    expect(heard).toEqual([]);
-    desk.answer({ id: lastId(desk), result: { ok: true } });
-    expect(heard).toMatchObject([{ id: 1, result: { ok: true } }]);
-  });
-});
-
 describe('a caller that shows other rights during its session', () => {
   const wide = { kind: 'client', name: 'ann', scopes: ['*'] } as const;
   const narrow = { kind: 'client', name: 'ann', scopes: ['tool:files/read'] } as const;

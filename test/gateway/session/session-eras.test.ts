@@ -1,7 +1,6 @@
 /** A session in the stateless era, in search mode, and between a server and its client. */
 import { describe, expect, it } from 'vitest';
 import { StarlingError } from '../../../src/core/index.ts';
-import type { ServerChannel } from '../../../src/gateway/types.ts';
 import { call, deskOf, openDesk, start } from '../support/session-bench.ts';
 import type { Desk, Message } from '../support/session-bench.ts';
 
@@ -343,96 +342,6 @@ describe('a list of search mode', () => {
     desk.tools = [{ name: 'call_tool', inputSchema: schema }];
     desk.ask(call(1, 'call_tool', { arguments: { name: 'x' } }));
     expect(desk.sent).toMatchObject([{ params: { name: 'far_call_tool' } }]);
-  });
-});
-
-describe('a call that several servers can answer', () => {
-  const away = new StarlingError('STARLING_PEER_UNREACHABLE', 'gone');
-
-  it('goes to the next when one can not be reached, and is answered once', async () => {
-    const desk = openDesk();
-    desk.servers = ['a', 'b', 'c'];
-    const opened: string[] = [];
-    desk.open = (channel, server) => {
-      opened.push(server);
-      if (server === 'a') throw away;
-      return server === 'b' ? Promise.reject(away) : channel;
-    };
-    const heard = desk.ask(call(1));
-    await turn();
-    expect(opened).toEqual(['a', 'b', 'c']);
-    desk.answer({ id: idOf(desk, 0), result: { by: 'c' } });
-    expect(heard).toMatchObject([{ id: 1, result: { by: 'c' } }]);
-  });
-
-  it('goes on when the server dies under it', async () => {
-    const desk = openDesk();
-    desk.servers = ['a', 'b'];
-    const dying: ServerChannel['relay'] = (relayed) => {
-      queueMicrotask(() => relayed.failed(away));
-      return { cancel: () => undefined };
-    };
-    desk.open = (channel, server) => (server === 'a' ? { ...channel, relay: dying } : channel);
-    const heard = desk.ask(call(1));
-    await desk.clock.advance(1);
-    expect(heard).toEqual([]);
-    desk.answer({ id: idOf(desk, 0), result: {} });
-    expect(heard).toHaveLength(1);
-  });
-
-  it('is recorded once for each, when the next refuses it', async () => {
-    const desk = openDesk();
-    desk.servers = ['a', 'b'];
-    const ends: string[] = [];
-    let cleared = 0;
-    desk.clear = () => {
-      cleared += 1;
-      if (cleared === 2) throw new StarlingError('STARLING_CALL_REFUSED', 'not b');
-      return { over: (outcome) => void ends.push(outcome) };
-    };
-    desk.open = () => Promise.reject(away);
-    const heard = desk.ask(call(1));
-    await turn();
-    expect(errorOf(heard)).toMatchObject({ data: { code: 'STARLING_CALL_REFUSED' } });
-    expect(ends).toEqual(['failed']);
-  });
-
-  it('fails with the last error when none is left, and at once for what may not be repeated', async () => {
-    const desk = openDesk();
-    desk.servers = ['a', 'b'];
-    desk.open = () => Promise.reject(away);
-    const heard = desk.ask(call(1));
-    await turn();
-    expect(errorOf(heard)).toMatchObject({ data: { code: 'STARLING_PEER_UNREACHABLE' } });
-    desk.servers = ['a'];
-    expect(desk.session.inFlight).toBe(0);
-  });
-
-  it('that is cancelled between two servers is sent to no other', async () => {
-    const desk = openDesk();
-    desk.servers = ['a', 'b'];
-    let fail: (error: Error) => void = () => undefined;
-    const opened: string[] = [];
-    desk.open = (channel, server) => {
-      opened.push(server);
-      return server === 'a' ? new Promise((_, reject) => (fail = reject)) : channel;
-    };
-    const heard = desk.ask(call(1));
-    desk.ask({ method: 'notifications/cancelled', params: { requestId: 1 } });
-    fail(away);
-    await desk.clock.advance(1);
-    expect(opened).toEqual(['a']);
-    expect(heard).toEqual([{ dropped: true }]);
-  });
-
-  it('of a resource goes on only while nobody knows it', () => {
-    const desk = openDesk();
-    desk.servers = ['a', 'b', 'c'];
-    const heard = desk.ask({ id: 1, method: 'resources/read', params: { uri: 'x:y' } });
-    desk.answer({ id: idOf(desk, 0), error: { code: -32002, message: 'not found' } });
-    desk.answer({ id: idOf(desk, 1), error: { code: -32603, message: 'broken' } });
-    expect(errorOf(heard)).toMatchObject({ code: -32603, message: 'broken' });
-    expect(desk.sent).toHaveLength(2);
   });
 });
 

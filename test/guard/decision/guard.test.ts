@@ -139,8 +139,9 @@ describe('a refusal', () => {
       rule: 'not-covered',
       why: expect.stringMatching(/\n {2}what workstation has granted it covers other/) as string,
     });
-    await book.revoke(first);
+    await book.revoke(first, 'the laptop is lost');
     const revoked = refusalOf(ask('tool:files/x'));
+    expect(revoked.why).toMatch(/ is revoked: the laptop is lost$/);
     expect(revoked.rule).toBe('revoked');
     expect(revoked.why).toContain(first.slice(0, 8));
     await clock.advance(HOUR_MS);

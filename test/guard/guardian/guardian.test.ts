@@ -229,6 +229,17 @@ callers: { peer:phone: { read_only: true } }
     expect(node.approvals.list('pending')).toHaveLength(1);
   });
 
+  it('asks nobody for what the caller may do already', async () => {
+    const node = await governedNode();
+    const id = await grant(node, 'tool:mail/*');
+    expect(await ask(node, { scope: 'mail/send' })).toMatchObject({
+      granted: true,
+      reason: 'it was granted already',
+    });
+    await node.book.revoke(id);
+    expect((await ask(node, { scope: 'mail/send' })).pending).toBeDefined();
+  });
+
   it('passes on another reason after five minutes, so that a no is no deafness and nobody is nagged', async () => {
     const node = await governedNode();
     const { pending = '' } = await ask(node);
@@ -456,8 +467,11 @@ resource_types:
   });
 });
 
-it('a grant that was made by hand is none of the guardian’s business', async () => {
+it('a grant that was made by hand answers its holder, and nobody for whom it was not made', async () => {
   const node = await governedNode();
-  await grant(node, 'tool:files/*');
+  await grant(node, 'tool:files/*', 'tool/call', bob);
   expect((await ask(node)).granted).toBe(false);
+  expect((await ask(node, { agentId: 'phone' }, peer(bob, 'phone'))).reason).toBe(
+    'it was granted already',
+  );
 });

@@ -1,6 +1,6 @@
 /** `starling board list` */
 import type { BoardListResult } from '../../../builtin/results.ts';
-import { nearest } from '../../../config/nearest.ts';
+import { nearest } from '../../../core/words/slips.ts';
 import { shortId } from '../../../identity/short-id.ts';
 import { ago, cut, printData, safe, safeLine, table } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';

@@ -12,7 +12,12 @@ import {
 } from '../../node/config-file.ts';
 import type { OwnConfig } from '../../node/config-file.ts';
 import { paint, printData, safeLine } from '../../terminal/output.ts';
-import { describeEntry, factsOf } from '../../client-files/server-entry.ts';
+import {
+  describeEntry,
+  factsOf,
+  plainSecretsIn,
+  secretLines,
+} from '../../client-files/server-entry.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 
 interface AddOptions extends CommonOptions {
@@ -67,6 +72,7 @@ export async function run(
       [
         `${replaced ? 'replaced' : 'added'} ${paint.bold(name)} in ${safeLine(path)}`,
         ...describeEntry(facts).map((line) => `  ${line}`),
+        ...secretLines(name, plainSecretsIn(entry)).map((line) => `${paint.yellow('!')} ${line}`),
         ...unset.map(
           (variable) => `${paint.yellow('!')} ${variable} is not set here: the node needs it`,
         ),

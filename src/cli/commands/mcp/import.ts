@@ -17,7 +17,12 @@ import {
 } from '../../node/config-file.ts';
 import type { OwnConfig } from '../../node/config-file.ts';
 import { paint, paintTalk, print, safeLine, tell } from '../../terminal/output.ts';
-import { describeEntry, factsOf } from '../../client-files/server-entry.ts';
+import {
+  describeEntry,
+  factsOf,
+  plainSecretsIn,
+  secretLines,
+} from '../../client-files/server-entry.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 
 interface ImportOptions extends CommonOptions {
@@ -56,6 +61,9 @@ export async function run(from: string | undefined, options: ImportOptions): Pro
   else if (next === undefined) print('nothing imported');
   else {
     print(`imported ${paint.bold([...servers.keys()].join(', '))} into ${safeLine(path)}`);
+    for (const [name, entry] of servers)
+      for (const line of secretLines(name, plainSecretsIn(entry)))
+        print(`${paint.yellow('!')} ${line}`);
     print(next.text);
   }
 }

@@ -1,5 +1,5 @@
 /** `starling mcp remove` */
-import { nearest } from '../../../config/nearest.ts';
+import { nearest } from '../../../core/words/slips.ts';
 import { StarlingError } from '../../../core/errors.ts';
 import { removeProperty } from '../../client-files/jsonc-edit.ts';
 import { nextStep, readOwnConfig, writeOwnConfig } from '../../node/config-file.ts';

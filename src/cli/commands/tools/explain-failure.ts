@@ -1,5 +1,5 @@
 /** What a person did wrong in a call that failed: a tool of another name, an argument left out or misspelt. */
-import { nearest } from '../../../config/nearest.ts';
+import { nearest } from '../../../core/words/slips.ts';
 import { StarlingError } from '../../../core/errors.ts';
 import type { Json, JsonObject } from '../../../core/json/json.ts';
 import { isObject } from '../../../core/json/value-checks.ts';
@@ -69,15 +69,7 @@ export function meantTool(tool: string, offered: readonly ToolInfo[]): string | 
   if (names.includes(wanted)) return wanted;
   const ending = names.filter((name) => name.endsWith(SEPARATOR + wanted));
   if (ending.length === 1) return ending[0];
-  return nearestTool(wanted, names.slice(0, COMPARED_MAX));
-}
-
-/** The nearest by both: a long common beginning must not hide that what follows is another word. */
-function nearestTool(wanted: string, names: readonly string[]): string | undefined {
-  const found = nearest(wanted, names);
-  if (found === undefined) return undefined;
-  const last = (name: string): string => name.split(SEPARATOR).at(-1) ?? name;
-  return nearest(last(wanted), [last(found)]) === undefined ? undefined : found;
+  return nearest(wanted, names.slice(0, COMPARED_MAX), SEPARATOR);
 }
 
 /** Whose tool that is: `ecko of files at workstation`. */
