@@ -50,7 +50,7 @@ const CONFIG_UNUSABLE = 'config-unusable';
 /** Keys of the configuration that a running node takes on. */
 const RELOADED: readonly string[] = ['mcpServers', 'list', 'views'];
 
-/** What to grant. */
+/** To whom, which tools, and for how long. */
 export interface GrantInit {
   /** Alias, PeerId or did:key. */
   readonly peer: string;
@@ -94,7 +94,7 @@ export interface ReloadInit {
   readonly asked?: boolean;
 }
 
-/** What a ticket is for. */
+/** For how many nodes, and how long. */
 export interface TicketOptions {
   /** Default: 24 hours. */
   readonly expiresInMs?: number;

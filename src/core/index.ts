@@ -57,7 +57,7 @@ export { isCount, isNumber, isObject, isText } from './json/value-checks.ts';
 export type { Fields } from './json/value-checks.ts';
 export { checkStrictJson, parseStrictJson } from './json/strict-json.ts';
 export { FORBIDDEN, printable } from './words/text.ts';
-export { placeOf, placesOf, someOf } from './words/places.ts';
+export { addressText, addressTexts, someOf } from './words/address-text.ts';
 export { VERSION } from './version.ts';
 export { deadline, pause, settledWithin, sleep, within, withDeadline } from './wait.ts';
 export type { Deadline } from './wait.ts';

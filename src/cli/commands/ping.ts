@@ -3,7 +3,7 @@ import type { PeerPingResult } from '../../builtin/results.ts';
 import { systemClock } from '../../core/time/clock.ts';
 import { StarlingError } from '../../core/errors.ts';
 import { createScope } from '../../core/lifecycle.ts';
-import { placeOf } from '../../core/words/places.ts';
+import { addressText } from '../../core/words/address-text.ts';
 import { sleep } from '../../core/wait.ts';
 import type { NodeClient } from '../node/client.ts';
 import { withNode } from '../node/locate-node.ts';
@@ -72,6 +72,6 @@ function isSilence(error: unknown): error is StarlingError {
 }
 
 function pong({ peer, rttMs, route, relay, address }: PeerPingResult): string {
-  const way = route === 'direct' ? `direct, ${placeOf(address)}` : `through ${relay ?? 'a relay'}`;
+  const way = route === 'direct' ? `direct, ${addressText(address)}` : `through ${relay ?? 'a relay'}`;
   return `pong from ${peer} in ${rttMs.toFixed(1)} ms, ${way}`;
 }

@@ -5,7 +5,7 @@ import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { occupyPlaces, protectedParts } from './obeyed-files.ts';
 import { filesObeyedBy, nodeFolders } from './other-nodes.ts';
-import { otherPlaces, parseMounts } from './mount-aliases.ts';
+import { otherPaths, parseMounts } from './mount-aliases.ts';
 import { isInside, outermost, realPaths } from './paths.ts';
 
 /** Where a node has its secrets. */
@@ -44,7 +44,7 @@ export async function withheldOf(
   const mounts = parseMounts(await readFile('/proc/self/mountinfo', 'utf8').catch(() => ''));
   const everywhere = (paths: readonly string[]): readonly string[] => {
     const real = realPaths(paths);
-    return realPaths([...real, ...real.flatMap((path) => otherPlaces(path, mounts))]);
+    return realPaths([...real, ...real.flatMap((path) => otherPaths(path, mounts))]);
   };
   const others = await nodeFolders(env);
   const folders = outermost(

@@ -46,7 +46,7 @@ export interface UrlInit {
   readonly callsMax: number;
 }
 
-/** One request. */
+/** What is sent to a server's URL, and how long its answer may take. */
 export interface UrlRequest {
   readonly method: 'GET' | 'POST' | 'DELETE';
   readonly url?: URL;
