@@ -35,7 +35,7 @@ export interface NeighbourMesh {
   readonly address: string;
 }
 
-/** Heard by the node, which says so at its start. */
+/** Heard by the node, which tells whoever watches it. */
 export interface NeighbourEvents {
   /** A mesh is noticed for the first time. */
   mesh: [found: NeighbourMesh];

@@ -86,7 +86,7 @@ export interface NetworkRunEvents {
   readonly isDenied: (peer: PeerId) => boolean;
 }
 
-/** In the order in which they start; a stop goes the other way. */
+/** What is made anew for each run, and gone with it. */
 export interface RunParts {
   readonly host: Host;
   readonly gate: AdmissionStates;

@@ -66,7 +66,7 @@ export interface Host {
   findPeer(peer: string, options: { readonly signal: AbortSignal }): Promise<readonly Multiaddr[]>;
 }
 
-/** Its key, where it listens, and which ways to other nodes it takes part in. */
+/** Its key, what it tells of itself, and which ways to other nodes it takes part in. */
 export interface HostInit {
   readonly identity: Identity;
   readonly meshId: MeshId;
