@@ -148,7 +148,8 @@ export async function* readLinesBackward(path: string): AsyncGenerator<readonly 
       let end = read.length;
       for (let at = read.lastIndexOf(NEWLINE); at !== -1; at = lastBefore(read, at)) {
         const part = read.subarray(at + 1, end);
-        if (begun !== undefined) lines.push(begun.length === 0 ? part : Buffer.concat([part, begun]));
+        if (begun !== undefined)
+          lines.push(begun.length === 0 ? part : Buffer.concat([part, begun]));
         begun = Buffer.alloc(0);
         end = at;
       }

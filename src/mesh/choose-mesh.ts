@@ -1,6 +1,13 @@
 /** Which mesh a node is in when it starts: that of a ticket, an open one, its own, or a new one. */
 import type { Config } from '../config/index.ts';
-import { StarlingError, VERSION, addressText, addressTexts, someOf, withDeadline } from '../core/index.ts';
+import {
+  StarlingError,
+  VERSION,
+  addressText,
+  addressTexts,
+  someOf,
+  withDeadline,
+} from '../core/index.ts';
 import type { Clock, Did } from '../core/index.ts';
 import type { Identity } from '../identity/index.ts';
 import { HELLO_VERSION, askMesh } from '../network/index.ts';

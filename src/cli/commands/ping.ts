@@ -72,6 +72,7 @@ function isSilence(error: unknown): error is StarlingError {
 }
 
 function pong({ peer, rttMs, route, relay, address }: PeerPingResult): string {
-  const way = route === 'direct' ? `direct, ${addressText(address)}` : `through ${relay ?? 'a relay'}`;
+  const way =
+    route === 'direct' ? `direct, ${addressText(address)}` : `through ${relay ?? 'a relay'}`;
   return `pong from ${peer} in ${rttMs.toFixed(1)} ms, ${way}`;
 }

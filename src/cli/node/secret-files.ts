@@ -19,5 +19,8 @@ export async function secretFilesOf(
   const token = (await readFile(tokenFile(stateDir), 'utf8').catch(() => '')).trim();
   const credentials = token === '' ? [API_KEY] : [API_KEY, token];
   const found = await filesWith(credentials, surroundings());
-  return [...found, ...(passphrase === undefined || passphrase === '' ? [] : [resolve(passphrase)])];
+  return [
+    ...found,
+    ...(passphrase === undefined || passphrase === '' ? [] : [resolve(passphrase)]),
+  ];
 }

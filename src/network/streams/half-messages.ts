@@ -65,7 +65,10 @@ const MIB = 1024 * 1024;
 const TOO_MANY = 5;
 
 /** Makes the sums, all 0. */
-export function createHalfMessages(components: HalfMessagesComponents, init: HalfMessagesInit): HalfMessages {
+export function createHalfMessages(
+  components: HalfMessagesComponents,
+  init: HalfMessagesInit,
+): HalfMessages {
   return new PeerSums(components, init);
 }
 

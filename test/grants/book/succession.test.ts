@@ -100,11 +100,19 @@ describe('a succession', () => {
     ['with the typ of a grant', () => forge(alice, claims()), 'typ'],
     ['without a proof', () => forged(alice, { ...claims(), proof: undefined }), 'claims'],
     ['with a keep that is no list', () => forged(alice, { ...claims(), keep: 'all' }), 'claims'],
-    ['with a keep of something else', () => forged(alice, { ...claims(), keep: ['abc'] }), 'claims'],
+    [
+      'with a keep of something else',
+      () => forged(alice, { ...claims(), keep: ['abc'] }),
+      'claims',
+    ],
     ['with a time that is none', () => forged(alice, { ...claims(), iat: 1.5 }), 'claims'],
     ['with a time before all', () => forged(alice, { ...claims(), iat: -1 }), 'claims'],
     ['with a time after all', () => forged(alice, { ...claims(), iat: YEAR_9999_S + 1 }), 'claims'],
-    ['with an id that is short', () => forged(alice, { ...claims(), jti: 'A'.repeat(20) }), 'claims'],
+    [
+      'with an id that is short',
+      () => forged(alice, { ...claims(), jti: 'A'.repeat(20) }),
+      'claims',
+    ],
     ['with an id that is no text', () => forged(alice, { ...claims(), jti: 7 }), 'claims'],
     ['with a number for a key', () => forged(alice, { ...claims(), sub: 7 }), 'claims'],
     // Each is a time; only the new key has not agreed to it.
