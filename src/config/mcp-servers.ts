@@ -78,7 +78,8 @@ export function readMcpServers(
       name === written ? [] : [`it is called '${name}' here; in the file '${printable(written)}'`];
     const remarks = [...renamed, ...read.remarks];
     const texts = read.problems.map(({ key, text }) => `${key}: ${text}`);
-    if (isStarlingItself(value)) texts.unshift(ITSELF);
+    // By another name a person may well mean another node of theirs.
+    if (isBuiltin(written) && isStarlingItself(value)) texts.unshift(ITSELF);
     const server =
       texts.length === 0 && read.server !== undefined ? read.server : unusable(texts, init);
     servers[name] = remarks.length === 0 ? server : { ...server, remarks };
