@@ -107,7 +107,9 @@ describe('a policy file', () => {
       const text = await readFile(config, 'utf8');
       await writeFile(join(folder, 'new.json'), text.replaceAll('"talks"', '"spoken"'));
       await rename(join(folder, 'new.json'), config);
-      await eventually('status tells of that, too', warnings, (told) => told.includes('config-held'));
+      await eventually('status tells of that, too', warnings, (told) =>
+        told.includes('config-held'),
+      );
       process.kill(owner.up.pid, 'SIGHUP');
       const servers = async (): Promise<string> => JSON.stringify((await status(owner)).upstreams);
       await eventually('it is taken up', servers, (told) => told.includes('spoken'));

@@ -81,7 +81,7 @@ export async function mustHoldServers(source: Source): Promise<void> {
 /** Where VS Code had servers in its `settings.json` before they had a file of their own. */
 function inSettings(top: JsonObject): Json | undefined {
   const { mcp } = top;
-  return isObject(mcp) ? (mcp as JsonObject)['servers'] : undefined;
+  return isObject(mcp) ? mcp['servers'] : undefined;
 }
 
 function found(source: Source, writtenName: string, written: Json): Found {

@@ -1,7 +1,7 @@
 /** All upstream servers of this node, as the configuration names them, and the built-in one. */
 import { EventEmitter } from 'node:events';
 import type { McpServer, Retry } from '../../config/index.ts';
-import { BUILTIN_SERVER } from '../../core/index.ts';
+import { BUILTIN_SERVER, messageOf } from '../../core/index.ts';
 import type { Clock, Health, Logger, Random } from '../../core/index.ts';
 import type { CatalogLimits } from '../../directory/index.ts';
 import type {
@@ -151,7 +151,9 @@ class AllUpstreams implements Upstreams {
     this.#cancelLook();
     this.#cancelLook = clock.schedule(NEWER_NODES_MS, () => {
       tellOfNewerNodes(sandbox, health)
-        .catch((error: unknown) => logger.debug({ error: messageOf(error) }, 'no look at other nodes'))
+        .catch((error: unknown) =>
+          logger.debug({ error: messageOf(error) }, 'no look at other nodes'),
+        )
         .finally(() => this.#lookForNewerNodes());
     });
   }

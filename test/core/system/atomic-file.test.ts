@@ -12,7 +12,12 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { StarlingError, diskText, ensurePrivateFolder, writeFileAtomic } from '../../../src/core/index.ts';
+import {
+  StarlingError,
+  diskText,
+  ensurePrivateFolder,
+  writeFileAtomic,
+} from '../../../src/core/index.ts';
 import { writeFileInPlace } from '../../../src/core/system/atomic-file.ts';
 
 let root: string;

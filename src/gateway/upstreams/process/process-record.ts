@@ -46,22 +46,10 @@ export function createChildren(
       logger.debug({ pid, error: messageOf(error) }, 'a process was not struck off');
     }
   };
-  const leads = ({ pid, startedAt }: Noted): boolean => startTimeOf(pid) === startedAt;
-  const lives = (noted: Noted): boolean =>
-    leads(noted) || (noted.mark !== undefined && isMarkAlive(noted.mark));
-  const tell = (noted: Noted, signal: NodeJS.Signals): void => {
-    if (noted.mark !== undefined) signalMarked(noted.mark, signal);
-    if (!leads(noted)) return;
-    try {
-      signalGroup(noted.pid, signal);
-    } catch (error) {
-      logger.debug({ pid: noted.pid, error: messageOf(error) }, 'a left process is gone');
-    }
-  };
   const running = new Map<number, Noted>();
   /** The last moment of this process: nothing but synchronous work is done any more. */
   const endAll = (): void => {
-    for (const one of running.values()) tell(one, 'SIGKILL');
+    for (const one of running.values()) tell(one, 'SIGKILL', logger);
   };
   const follow = (noted: Noted): void => {
     if (running.size === 0) process.on('exit', endAll);
@@ -101,9 +89,9 @@ export function createChildren(
           { pids: left.map(({ pid }) => pid) },
           'ending processes of a node that was killed',
         );
-        for (const one of left) tell(one, 'SIGTERM');
+        for (const one of left) tell(one, 'SIGTERM', logger);
         await gone(left);
-        for (const one of left) tell(one, 'SIGKILL');
+        for (const one of left) tell(one, 'SIGKILL', logger);
       }
       for (const { pid } of noted) forget(pid);
     },
@@ -115,6 +103,25 @@ interface Noted {
   readonly startedAt: string;
   /** Absent for a process in its sandbox, and in notes of older nodes. */
   readonly mark: string | undefined;
+}
+
+function leads({ pid, startedAt }: Noted): boolean {
+  return startTimeOf(pid) === startedAt;
+}
+
+function lives(noted: Noted): boolean {
+  return leads(noted) || (noted.mark !== undefined && isMarkAlive(noted.mark));
+}
+
+/** Signals a process with its group, and all that it started. Never throws. */
+function tell(noted: Noted, signal: NodeJS.Signals, logger: Logger): void {
+  if (noted.mark !== undefined) signalMarked(noted.mark, signal);
+  if (!leads(noted)) return;
+  try {
+    signalGroup(noted.pid, signal);
+  } catch (error) {
+    logger.debug({ pid: noted.pid, error: messageOf(error) }, 'a left process is gone');
+  }
 }
 
 function notedIn(folder: string): readonly Noted[] {

@@ -121,11 +121,7 @@ class StdioConnection implements UpstreamConnection {
   #closing = false;
   #isReady = false;
 
-  constructor(
-    components: StdioComponents,
-    init: StdioInit,
-    { child, launch, mark }: Started,
-  ) {
+  constructor(components: StdioComponents, init: StdioInit, { child, launch, mark }: Started) {
     this.#components = components;
     this.#init = init;
     this.#child = child;

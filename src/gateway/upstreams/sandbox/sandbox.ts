@@ -85,7 +85,9 @@ class NodeSandbox implements Sandbox {
   async reachable(): Promise<ReadonlyMap<string, readonly string[]>> {
     if (this.#running.size === 0) return new Map();
     const keys = (await nodeFolders(this.#components.env)).map((folder) => join(folder, 'key'));
-    const folders = realPaths(keys).filter(canRead).map((key) => dirname(key));
+    const folders = realPaths(keys)
+      .filter(canRead)
+      .map((key) => dirname(key));
     const found = new Map<string, readonly string[]>();
     for (const { name, plan } of this.#running) {
       const open = folders.filter(
