@@ -11,7 +11,7 @@ export type { ClockOffset } from './words/clock-offset.ts';
 export { systemClock } from './time/clock.ts';
 export type { Clock, Random } from './time/clock.ts';
 export { keepDebuggerShut } from './system/debugger.ts';
-export { diskTroubleOf } from './system/disk-trouble.ts';
+export { diskText, diskTroubleOf } from './system/disk-trouble.ts';
 export type { DiskTrouble } from './system/disk-trouble.ts';
 export { ERRORS, StarlingError, messageOf, toStarlingError } from './errors.ts';
 export type { ErrorCode, ErrorRow, StarlingErrorOptions } from './errors.ts';

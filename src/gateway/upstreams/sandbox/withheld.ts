@@ -75,11 +75,20 @@ export async function withheldOf(
 
 /** True when the user of this process may rename and remove in `folder`. */
 export function canChange(folder: string): boolean {
+  return may(folder, constants.W_OK);
+}
+
+/** True when the user of this process may read the file. */
+export function canRead(file: string): boolean {
+  return may(file, constants.R_OK);
+}
+
+function may(path: string, mode: number): boolean {
   try {
-    accessSync(folder, constants.W_OK);
+    accessSync(path, mode);
     return true;
   } catch {
-    // Whatever the reason, nothing can be renamed there.
+    // Whatever the reason, nothing of the kind can be done there.
     return false;
   }
 }
