@@ -188,7 +188,7 @@ export interface Config {
     readonly host: string;
     /** Default 9500; 0 picks a free one. */
     readonly port: number;
-    /** Default true; false only on loopback: whoever connects is the operator. */
+    /** Default true; false only on loopback: whoever connects is `client:tcp`. */
     readonly requireToken: boolean;
   };
   readonly mcpServers: Readonly<Record<string, McpServer>>;
