@@ -3,13 +3,8 @@
  * behind nodes. Tools: `echo`, `add`, `wait` (with progress), `bytes`. It speaks stdio, or with
  * `--http` Streamable HTTP on a free loopback port, which it prints.
  */
-import { randomUUID } from 'node:crypto';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js';
-import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
-import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { z } from 'zod';
 import { sendInTurn } from './send-in-turn.ts';
 
@@ -78,29 +73,7 @@ function toolbox(): McpServer {
   return server;
 }
 
-/** One session for each client, as the SDK's examples do it. */
-function serveHttp(): void {
-  const sessions = new Map<string, StreamableHTTPServerTransport>();
-  const http = createServer((request, response) => {
-    const id = request.headers['mcp-session-id'];
-    const known = typeof id === 'string' ? sessions.get(id) : undefined;
-    if (known !== undefined) {
-      void known.handleRequest(request, response);
-      return;
-    }
-    const transport = new StreamableHTTPServerTransport({
-      sessionIdGenerator: () => randomUUID(),
-      onsessioninitialized: (session) => void sessions.set(session, transport),
-    });
-    void toolbox()
-      .connect(transport as Transport)
-      .then(() => transport.handleRequest(request, response));
-  });
-  http.listen(0, '127.0.0.1', () => {
-    const { port } = http.address() as AddressInfo;
-    process.stdout.write(`http://127.0.0.1:${port}/mcp\n`);
-  });
-}
-
-if (process.argv.includes('--http')) serveHttp();
-else await toolbox().connect(sendInTurn(new StdioServerTransport()));
+if (process.argv.includes('--http')) {
+  const { serveHttp } = await import('./server-http.ts');
+  serveHttp(toolbox);
+} else await toolbox().connect(sendInTurn(new StdioServerTransport()));

@@ -105,6 +105,7 @@ export interface Parts {
   readonly logins: Logins;
   readonly pins: Pins;
   readonly governance: Governance;
+  readonly sandbox: Sandbox;
   readonly tools: readonly BuiltinTool[];
   readonly upstreams: Upstreams;
   readonly renewalTimer: RenewalTimer;
@@ -143,8 +144,10 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     lineage: (did) => state.successions.lineage(did),
   });
   const stores = createNodeStores(base, state, init);
+  const sandbox = createNodeSandbox(base);
   const governance = createNodeGovernance(base, state, {
     membership,
+    isExposed: (file) => sandbox.isExposed(file),
     tools: () => offeredTools(upstreams, stores.pins),
     clientAccess: (name) => accessTo(tools, name),
   });
@@ -165,7 +168,7 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     secretsChanged: () => upstreams.secretsChanged(),
     offers: { all: () => upstreams.all() },
   });
-  const upstreams = createNodeUpstreams(base, state, { ...made, ...init, tools });
+  const upstreams = createNodeUpstreams(base, state, { ...made, ...init, tools, sandbox });
   const renewalTimer = createRenewalTimer({
     grants: state.grants,
     self: state.identity.did,
@@ -176,7 +179,7 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
   });
   const gateway = createNodeGateway(base, state, { ...made, governance, upstreams });
   const conductTeller = createConductTeller({ ...base, network, membership, audit });
-  return { ...made, conductTeller, governance, tools, upstreams, renewalTimer, gateway };
+  return { ...made, conductTeller, governance, sandbox, tools, upstreams, renewalTimer, gateway };
 }
 
 function createNodeAudit({ config, clock, logger, health }: Base, state: OpenState): Audit {
@@ -333,7 +336,8 @@ function createNodeStores(
 function createNodeGovernance(
   base: Base,
   state: OpenState,
-  rooms: Pick<Parts, 'membership'> & Pick<GovernanceComponents, 'tools' | 'clientAccess'>,
+  rooms: Pick<Parts, 'membership'> &
+    Pick<GovernanceComponents, 'tools' | 'clientAccess' | 'isExposed'>,
 ): Governance {
   const { grants, counters, store, identity } = state;
   const { name, policy } = base.config;
@@ -427,7 +431,13 @@ function createNodeTools(
 function createNodeUpstreams(
   base: Base,
   { grants }: OpenState,
-  { audit, logins, servers, tools }: Pick<Parts, 'audit' | 'logins' | 'tools'> & PartsInit,
+  {
+    audit,
+    logins,
+    sandbox,
+    servers,
+    tools,
+  }: Pick<Parts, 'audit' | 'logins' | 'sandbox' | 'tools'> & PartsInit,
 ): Upstreams {
   const { config, clock, random, logger, health } = base;
   const { limits } = config;
@@ -441,7 +451,7 @@ function createNodeUpstreams(
       random,
       logger: logger.child('upstream'),
       health,
-      sandbox: createNodeSandbox(base),
+      sandbox,
       children: createChildren(
         { clock, logger: logger.child('upstream') },
         { folder: join(config.stateDir, 'children') },
@@ -460,12 +470,15 @@ function createNodeUpstreams(
 
 function createNodeSandbox({ config, secretFiles }: Base): Sandbox {
   const { stateDir, file, policy, http } = config;
-  const own = http.tls === undefined ? [] : [http.tls.key];
+  const { key, cert, ca } = http.tls ?? {};
+  const own = key === undefined ? [] : [key];
   return createSandbox({
     secrets: {
       stateDir,
       socketPath: socketPath(stateDir),
-      obeyed: [...(file === undefined ? [] : [file]), policy.file],
+      // Who signs certificates of clients says who may come in.
+      obeyed: [file, cert, ca].filter((path) => path !== undefined),
+      policy: policy.file,
       files: async () => [...own, ...(await secretFiles())],
     },
     run: runBriefly,
@@ -486,6 +499,7 @@ function createNodeGateway(
     | 'logins'
     | 'neighbours'
     | 'renewalTimer'
+    | 'sandbox'
     | 'tools'
   >,
 ): Gateway {

@@ -7,7 +7,7 @@ import { EventEmitter } from 'node:events';
 import { existsSync } from 'node:fs';
 import type { Board } from './blackboard/index.ts';
 import type { GrantSummary, InviteResult, StatusResult } from './builtin/index.ts';
-import { noteNode, readAbout, writeAbout } from './config/index.ts';
+import { heldBack, noteNode, readAbout, writeAbout } from './config/index.ts';
 import type { Config } from './config/index.ts';
 import {
   StarlingError,
@@ -43,6 +43,8 @@ const ELSEWHERE_MS = 5000;
 /** How long a ticket holds when the library is not told. */
 const TICKET_MS = 86_400_000;
 
+/** Code of the warning of a config file that waits for the operator's word. */
+const CONFIG_HELD = 'config-held';
 /** Health warning while the config file can't be used. */
 const CONFIG_UNUSABLE = 'config-unusable';
 /** Keys of the configuration that a running node takes on. */
@@ -74,13 +76,22 @@ export interface StarlingNode extends Startable {
   grant(init: GrantInit): Promise<GrantSummary>;
   /**
    * Takes on what of a new configuration a running node can: its servers, lists and views. Sessions
-   * stay. Resolves with the keys that differ and need a restart.
+   * stay. Resolves with the keys that differ and need a restart. `asked: false`: a file has changed, and
+   * nobody said so; then a policy that a server could have written is not taken on.
    */
-  reload(config: Config): Promise<readonly string[]>;
+  reload(config: Config, init?: ReloadInit): Promise<readonly string[]>;
+  /** True when a server could have written the config file, which must not be taken up then; raises a warning. */
+  holdsBackConfig(): boolean;
   /** The changed configuration can't be taken up, because of `problem`: a lasting trouble until one is. */
   refuseConfig(problem: string): void;
   /** Makes a ticket; default for one node and 24 hours. */
   createTicket(init?: TicketOptions): Promise<InviteResult>;
+}
+
+/** Why a configuration is taken on. */
+export interface ReloadInit {
+  /** Default true: the operator wants it. */
+  readonly asked?: boolean;
 }
 
 /** What a ticket is for. */
@@ -214,16 +225,17 @@ class Node implements StarlingNode {
     this.#base.health.raise({ code: CONFIG_UNUSABLE, text, hint });
   }
 
-  async reload(config: Config): Promise<readonly string[]> {
+  async reload(config: Config, { asked = true }: ReloadInit = {}): Promise<readonly string[]> {
     this.#base.health.clear(CONFIG_UNUSABLE);
     const { gateway, governance } = this.#parts;
+    this.#base.health.clear(CONFIG_HELD);
     this.#servers = this.#bound(config);
     const servers = await gateway.configure({ ...config, mcpServers: this.#servers });
     const keys = (['list', 'views'] as const).filter((key) => differ(config, this.#taken, key));
     this.#taken = config;
     const changes: ConfigChanges = { ...servers, keys };
     this.events.emit('reloaded', changes);
-    await governance.policy.reload();
+    await (asked ? governance.policy.reload() : governance.policy.changed());
     return (Object.keys(config) as (keyof Config)[]).filter(
       (key) =>
         !RELOADED.includes(key) &&
@@ -231,6 +243,13 @@ class Node implements StarlingNode {
         key !== 'isNameGiven' &&
         differ(config, this.#base.config, key),
     );
+  }
+
+  holdsBackConfig(): boolean {
+    const { file } = this.#base.config;
+    if (file === undefined || !this.#parts.sandbox.isExposed(file)) return false;
+    this.#base.health.raise(heldBack(CONFIG_HELD, file));
+    return true;
   }
 
   async start(): Promise<void> {
@@ -353,7 +372,7 @@ class Node implements StarlingNode {
 
   /** So that other nodes of this user hide the folder from their servers, and commands find it by its name. */
   async #noteFolder(): Promise<void> {
-    const { name, file, stateDir } = this.#base.config;
+    const { name, file, policy, stateDir } = this.#base.config;
     const { name: mesh, fingerprint } = meshOf(this.#state);
     try {
       // A start without a config file does not forget the one that was read before.
@@ -364,6 +383,7 @@ class Node implements StarlingNode {
         mesh,
         fingerprint,
         ...(configFile === undefined ? {} : { configFile }),
+        policyFile: policy.file,
       };
       await noteNode(stateDir, process.env);
       await writeAbout(stateDir, about);

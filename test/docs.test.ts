@@ -70,14 +70,13 @@ describe('the papers', () => {
 
   it('name in the mission each row of it, and no test that is not there', () => {
     const text = read('docs/mission.md');
-    const rows = { A: 14, B: 16, C: 14, D: 10, E: 4, G: 5 };
+    const rows = { A: 14, B: 16, C: 14, D: 10, E: 4, F: 8, G: 5 };
     const missing = Object.entries(rows).flatMap(([letter, count]) =>
       Array.from({ length: count }, (_, index) => `${letter}${index + 1}`).filter(
         (row) => !text.includes(`| ${row} |`),
       ),
     );
     expect(missing).toEqual([]);
-    expect(text).toContain('F1–F8');
     const tests = [...text.matchAll(/`(test\/[^`]+)`/g)].map(([, path = '']) => path);
     expect(tests.length).toBeGreaterThan(50);
     expect(tests.flatMap((path) => named(path))).toEqual([]);

@@ -194,6 +194,23 @@ describe('the code', () => {
     expect(dead).toEqual([]);
   });
 
+  it('asks what a value is, and waits, by the pieces that core has for that', () => {
+    const own = ['src/core/wait.ts', 'src/core/json/value-checks.ts'].map((path) =>
+      join(ROOT, path),
+    );
+    const again = [
+      /=== 'object' && \w+ !== null && !Array\.isArray\(/,
+      /new Promise[^;]*\.schedule\([^;]*, (?:\(\) => )?(?:resolve|wake|done)\b/,
+    ];
+    const wrong = files('src', /\.ts$/)
+      .filter((path) => !own.includes(path))
+      .flatMap((path) => {
+        const text = readFileSync(path, 'utf8');
+        return again.some((form) => form.test(text)) ? [relative(ROOT, path)] : [];
+      });
+    expect(wrong).toEqual([]);
+  });
+
   it('has no unfinished marks, silenced checks or skipped tests', () => {
     const marks =
       /\b(FIXME|XXX|HACK|TODO)\b|@ts-(ignore|nocheck|expect-error)|\bas any[;,)\]}]|\b(it|test|describe)\.(skip|only|todo)\(/;

@@ -2,8 +2,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { PeerStream } from '../../src/testing.ts';
 import { pause } from './attack.ts';
-import type { Attack } from './attack.ts';
+import type { Attack, AttackTools } from './attack.ts';
 import { openTo, pour } from './floods.ts';
+import type { Member } from './member.ts';
 import { dhtMessage } from './pubsub.ts';
 import { MCP, initialize, line, serveRecords } from './sessions.ts';
 import { attack } from './streams.ts';
@@ -12,35 +13,46 @@ const AT_ONCE = 16;
 const QUESTIONS = 500;
 const SESSIONS = 500;
 
+/** Opens streams without end, several at a time; each does its harm, and the newest `most` of them stay open. */
+async function hoard(
+  { target, signal }: AttackTools,
+  member: Member,
+  most: number,
+  harm: (stream: PeerStream) => Promise<void> | void,
+): Promise<void> {
+  const one = async (): Promise<void> => {
+    const open: PeerStream[] = [];
+    while (!signal.aborted) {
+      const stream = await openTo(member, target, MCP, signal);
+      if (stream === undefined) continue;
+      stream.onEnd(() => undefined);
+      await harm(stream);
+      open.push(stream);
+      if (open.length > most / AT_ONCE) open.shift()?.abort(new Error('enough'));
+    }
+    for (const stream of open) stream.abort(new Error('enough'));
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, one));
+}
+
 const unread = attack(
   'unread-answers',
   `${SESSIONS} sessions that ask and never read the answers`,
   'opens streams without end|asks for more than it reads|asks for lists without end',
   async (tools, member) => {
-    const { target, signal, act } = tools;
     serveRecords(member);
     const questions = Buffer.concat(
       Array.from({ length: QUESTIONS }, (_, at) =>
         line({ id: at + 2, method: 'starling/catalog' }),
       ),
     );
-    const one = async (): Promise<void> => {
-      const open: PeerStream[] = [];
-      while (!signal.aborted) {
-        const stream = await openTo(member, target, MCP, signal);
-        if (stream === undefined) continue;
-        stream.onEnd(() => undefined);
-        stream.pause();
-        stream.write(line({ id: 1, method: 'initialize', params: initialize() }));
-        stream.write(line({ method: 'notifications/initialized' }));
-        stream.write(questions);
-        act();
-        open.push(stream);
-        if (open.length > SESSIONS / AT_ONCE) open.shift()?.abort(new Error('enough'));
-      }
-      for (const stream of open) stream.abort(new Error('enough'));
-    };
-    await Promise.all(Array.from({ length: AT_ONCE }, one));
+    await hoard(tools, member, SESSIONS, (stream) => {
+      stream.pause();
+      stream.write(line({ id: 1, method: 'initialize', params: initialize() }));
+      stream.write(line({ method: 'notifications/initialized' }));
+      stream.write(questions);
+      tools.act();
+    });
   },
 );
 
@@ -57,28 +69,17 @@ function halvesAfter(name: string, title: string, prelude: readonly Uint8Array[]
     `${HALVES} sessions with half a message of 10 MiB in each${title}`,
     'breaks the protocols|begins messages that',
     async (tools, member) => {
-      const { target, signal, act } = tools;
+      const { signal, act } = tools;
       serveRecords(member);
       const chunk = Buffer.alloc(64 * 1024, 'x');
-      const one = async (): Promise<void> => {
-        const open: PeerStream[] = [];
-        while (!signal.aborted) {
-          const stream = await openTo(member, target, MCP, signal);
-          if (stream === undefined) continue;
-          stream.onEnd(() => undefined);
-          stream.onData(() => undefined);
-          for (const message of prelude) stream.write(message);
-          for (let sent = 0; sent < HALF_BYTES && !signal.aborted; sent += chunk.length) {
-            act();
-            const isOver = await drainedAfter(stream, chunk, signal);
-            if (isOver) break;
-          }
-          open.push(stream);
-          if (open.length > HALVES / AT_ONCE) open.shift()?.abort(new Error('enough'));
+      await hoard(tools, member, HALVES, async (stream) => {
+        stream.onData(() => undefined);
+        for (const message of prelude) stream.write(message);
+        for (let sent = 0; sent < HALF_BYTES && !signal.aborted; sent += chunk.length) {
+          act();
+          if (await drainedAfter(stream, chunk, signal)) break;
         }
-        for (const stream of open) stream.abort(new Error('enough'));
-      };
-      await Promise.all(Array.from({ length: AT_ONCE }, one));
+      });
     },
   );
 }

@@ -2,7 +2,7 @@
  * A board as its users have it: by name, whether it is open here or not. It comes into being with its first
  * entry or by `create`, and ends with its last one or by `drop`.
  */
-import { StarlingError } from '../core/index.ts';
+import { StarlingError, pause } from '../core/index.ts';
 import type { Clock, Did, Json } from '../core/index.ts';
 import type { OpenBoard } from './board.ts';
 import { HIDDEN } from './document.ts';
@@ -158,7 +158,7 @@ class Handle implements Board {
           { hint: 'try again, ask the node that you used before, or leave the token out' },
         );
       }
-      await new Promise<void>((resolve) => void clock.schedule(LOOK_AGAIN_MS, resolve));
+      await pause(clock, LOOK_AGAIN_MS);
     }
   }
 

@@ -3,7 +3,7 @@
  * clients document: Claude Desktop and Code, Cursor, VS Code, Windsurf, Cline and Roo, Gemini CLI, Copilot,
  * Zed and LM Studio.
  */
-import { nearest } from '../core/index.ts';
+import { isObject, nearest } from '../core/index.ts';
 import type { Json, JsonObject } from '../core/index.ts';
 
 /** An entry in our words. */
@@ -81,11 +81,11 @@ export function plainEntry(written: JsonObject, known: readonly string[]): Plain
 function flattened(written: JsonObject): JsonObject {
   const { command, auth, oauthClientId, ...rest } = written;
   const flat: Record<string, Json> = { ...(rest as Record<string, Json>) };
-  if (isRecord(command)) {
+  if (isObject(command)) {
     const { path, args, env } = command;
     Object.assign(flat, { command: path ?? null, args: args ?? null, env: env ?? null });
   } else if (command !== undefined) flat['command'] = command;
-  if (isRecord(auth)) {
+  if (isObject(auth)) {
     const { CLIENT_ID: clientId = null, CLIENT_SECRET: clientSecret = null, ...others } = auth;
     flat['oauth'] ??= { clientId, clientSecret, ...(others as Record<string, Json>) };
   } else if (auth !== undefined) flat['auth'] = auth;
@@ -99,7 +99,7 @@ function plainValue(key: string, value: Json): Json {
       return Array.isArray(value) ? (value as readonly Json[]).flatMap(textOf) : value;
     case 'env':
     case 'headers':
-      return isRecord(value)
+      return isObject(value)
         ? Object.fromEntries(
             Object.entries(value).flatMap(([name, one]) =>
               textOf(one ?? null).map((text) => [name, text] as const),
@@ -128,7 +128,7 @@ function withOauth(entry: Readonly<Record<string, Json>>, remarks: string[]): Js
   const { oauth, ...rest } = entry;
   if (oauth === undefined || oauth === false) return rest;
   if (oauth === true) return { ...rest, oauth: {} };
-  if (!isRecord(oauth)) return entry;
+  if (!isObject(oauth)) return entry;
   if (oauth['enabled'] === false) return rest;
   const plain: Record<string, Json> = {};
   for (const [key, value] of Object.entries(oauth)) {
@@ -157,8 +157,4 @@ function unknownKey(key: string, value: Json, known: readonly string[]): string 
   if (instead !== undefined) return `${shown} is not heeded here; ${instead}`;
   const meant = nearest(key, known);
   return `unknown key ${shown}${meant === undefined ? '; it is left out' : `; did you mean '${meant}'?`}`;
-}
-
-function isRecord(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -11,9 +11,17 @@ export {
 } from './client-names.ts';
 export { noteMeshLeft, noteNode, notedIn, readAbout, writeAbout } from './known-nodes.ts';
 export type { NodeAbout } from './known-nodes.ts';
+export { heldBack } from './held-file.ts';
 export { loadConfig } from './load.ts';
 export type { ConfigSources } from './load.ts';
-export { defaultStateDir, nodesFolder, socketPath, tokenFile } from './paths.ts';
+export {
+  defaultConfigFile,
+  defaultStateDir,
+  nodesFolder,
+  policyFile,
+  socketPath,
+  tokenFile,
+} from './paths.ts';
 export { explain, invalidConfig, suggestion } from './problems.ts';
 export type { Problem } from './problems.ts';
 export { SECRET_NAME_FORM, isSecretName } from './secret-name.ts';

@@ -28,6 +28,8 @@ export interface NodeAbout {
   readonly fingerprint?: string;
   /** The config file that it reads, or would read if there were one. */
   readonly configFile?: string;
+  /** Where the node looks for its policy; absent in notes of older nodes. */
+  readonly policyFile?: string;
 }
 
 /** A node of this user. */
@@ -57,13 +59,14 @@ export async function readAbout(stateDir: string): Promise<NodeAbout | undefined
   try {
     const value: unknown = JSON.parse(text);
     if (!isObject(value)) return undefined;
-    const { name, mesh, fingerprint, configFile } = value;
+    const { name, mesh, fingerprint, configFile, policyFile } = value;
     if (!isText(name, TEXT_MAX)) return undefined;
     const isInMesh = isText(mesh, TEXT_MAX) && isText(fingerprint, TEXT_MAX);
     return {
       name,
       ...(isInMesh ? { mesh, fingerprint } : {}),
       ...(isText(configFile, TEXT_MAX) ? { configFile } : {}),
+      ...(isText(policyFile, TEXT_MAX) ? { policyFile } : {}),
     };
   } catch {
     // A damaged file says nothing; the next start of the node writes it anew.

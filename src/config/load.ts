@@ -2,7 +2,14 @@
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
-import { BUILTIN_SERVER, Secret, StarlingError, durationMs, messageOf } from '../core/index.ts';
+import {
+  BUILTIN_SERVER,
+  Secret,
+  StarlingError,
+  durationMs,
+  isObject,
+  messageOf,
+} from '../core/index.ts';
 import { checkAddresses } from './addresses.ts';
 import { ENVIRONMENT, readEnvironment } from './env.ts';
 import { findJsonFault, readJsonc } from './json-syntax.ts';
@@ -312,7 +319,7 @@ function merge(tree: Tree, over: object): void {
 }
 
 function isTree(value: unknown): value is Tree {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return isObject(value);
 }
 
 function deepFreeze<T>(value: T): T {

@@ -137,7 +137,7 @@ export const fileSchema = z.strictObject({
       port: z.int().min(0).max(65_535).default(9500).describe('Port; 0 picks a free one.'),
       requireToken: flag
         .default(true)
-        .describe('Ask for a token. Without it, on loopback only, whoever connects may do all.'),
+        .describe('Ask for a token. Without it, on loopback only, whoever connects is client:tcp.'),
     })
     .prefault({})
     .describe('The TCP endpoint.'),

@@ -59,5 +59,5 @@ export { checkStrictJson, parseStrictJson } from './json/strict-json.ts';
 export { FORBIDDEN, printable } from './words/text.ts';
 export { placeOf, placesOf, someOf } from './words/places.ts';
 export { VERSION } from './version.ts';
-export { deadline, settledWithin, sleep, within, withDeadline } from './wait.ts';
+export { deadline, pause, settledWithin, sleep, within, withDeadline } from './wait.ts';
 export type { Deadline } from './wait.ts';

@@ -29,6 +29,11 @@ export function sleep(scope: Scope, ms: number): Promise<boolean> {
   });
 }
 
+/** Waits `ms` milliseconds, whatever happens: for short looks again in a loop that has an end of its own. */
+export function pause(clock: Clock, ms: number): Promise<void> {
+  return new Promise((resolve) => void clock.schedule(ms, resolve));
+}
+
 /**
  * Gives what `promise` gives, if that comes within `ms` milliseconds. What `promise` does later is
  * not heard any more; for work that can be given up, take {@link withDeadline}.

@@ -1,6 +1,6 @@
 /** Who offers what. */
 export { createDirectory, soundCatalogs } from './peer-offers.ts';
-export { soundItems } from './sound-items.ts';
+export { remarkedName, soundItems } from './sound-items.ts';
 export type { CatalogLimits, ItemRemark } from './sound-items.ts';
 export type {
   Directory,

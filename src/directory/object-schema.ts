@@ -3,6 +3,7 @@
  * takes it: MCP has an object at the top (`"type": "object"`), and the official SDK refuses a whole list
  * for one property that is a boolean schema (JSON Schema 2020-12 §4.3.2), which others take.
  */
+import { isObject } from '../core/index.ts';
 import type { Json, JsonObject } from '../core/index.ts';
 
 /** A schema that clients take, or why there is none: a text that goes on from the schema's name. */
@@ -18,7 +19,7 @@ const NAME_SHOWN = 64;
 export function objectSchema(written: Json | undefined): ObjectSchema {
   const isAnything = written === undefined || written === null || written === true;
   if (isAnything || isEmptyList(written)) return { schema: ANYTHING };
-  if (!isRecord(written)) return { wrong: `is ${nounOf(written)}, no object` };
+  if (!isObject(written)) return { wrong: `is ${nounOf(written)}, no object` };
   const { type, properties, required } = written;
   const mended: Record<string, Json> = {};
   if (type !== 'object') {
@@ -44,7 +45,7 @@ export function objectSchema(written: Json | undefined): ObjectSchema {
 /** Undefined when there are none; a text when they can't be used. */
 function propertySchemas(properties: Json): JsonObject | string | undefined {
   if (properties === null || isEmptyList(properties)) return undefined;
-  if (!isRecord(properties)) return `has properties that are ${nounOf(properties)}, no object`;
+  if (!isObject(properties)) return `has properties that are ${nounOf(properties)}, no object`;
   const entries = Object.entries(properties);
   if (entries.every(([, value]) => typeof value === 'object' && value !== null)) return properties;
   const mended: [string, Json][] = [];
@@ -71,10 +72,6 @@ function isEmptyList(value: Json): boolean {
 
 function isTexts(value: Json): boolean {
   return Array.isArray(value) && value.every((one: Json) => typeof one === 'string');
-}
-
-function isRecord(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function nounOf(value: Json | undefined): string {

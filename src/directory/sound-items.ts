@@ -4,7 +4,7 @@
  * out, and both are told.
  */
 import type { ZodObject } from 'zod';
-import { createExactNames, printable } from '../core/index.ts';
+import { createExactNames, isObject, printable } from '../core/index.ts';
 import type { ExactNames, Json, JsonObject } from '../core/index.ts';
 import { objectSchema } from './object-schema.ts';
 import { NAME_FORM, promptShape, resourceShape, templateShape, toolShape } from './item-schemas.ts';
@@ -142,7 +142,7 @@ function soundOf(
       break;
     }
     const name = nameOf(one, key);
-    const found = soundItem(facts, one);
+    const found = soundItem(facts, one as Json);
     const id = found.item?.[key];
     // Grants speak of names in this form, so that two names which are equal in it are one.
     const unique = typeof id === 'string' && key === 'name' ? id.normalize('NFC') : id;
@@ -169,8 +169,8 @@ type Sound =
   | { readonly item: JsonObject; readonly without: readonly string[] }
   | { readonly item?: undefined; readonly wrong: string };
 
-function soundItem(facts: KindFacts, given: unknown): Sound {
-  if (!isRecord(given)) return { wrong: 'it is no object' };
+function soundItem(facts: KindFacts, given: Json): Sound {
+  if (!isObject(given)) return { wrong: 'it is no object' };
   const { item: value, twins } = withoutTwins(facts, given);
   if (twins.length === 0) return itemInForm(facts, value);
   const found = itemInForm(facts, value);
@@ -230,7 +230,7 @@ function withoutWrongParts(
       return { wrong: part === key ? `its ${key} is not ${formOf(key)}` : wrongPart(part) };
     }
     const holder = item[part];
-    if (MEMBERWISE.has(part) && member !== undefined && isRecord(holder)) {
+    if (MEMBERWISE.has(part) && member !== undefined && isObject(holder)) {
       const { [member]: _, ...others } = holder;
       item = { ...item, [part]: others };
       without.push(`${part}.${printable(member, NAME_SHOWN)}`);
@@ -260,20 +260,21 @@ function withoutNulls(item: JsonObject): JsonObject {
     if (key === 'inputSchema' || key === 'outputSchema' || key === '_meta') return [[key, value]];
     if (Array.isArray(value)) {
       const list = value as readonly Json[];
-      return [[key, list.map((one) => (isRecord(one) ? withoutNulls(one) : one))]];
+      return [[key, list.map((one) => (isObject(one) ? withoutNulls(one) : one))]];
     }
-    return [[key, isRecord(value) ? withoutNulls(value) : value]];
+    return [[key, isObject(value) ? withoutNulls(value) : value]];
   });
   return Object.fromEntries(entries);
 }
 
 function nameOf(value: unknown, key: string): string {
-  const name = isRecord(value) ? value[key] : undefined;
-  return typeof name === 'string' ? printable(name, NAME_SHOWN) : '';
+  const name = isObject(value) ? value[key] : undefined;
+  return typeof name === 'string' ? remarkedName(name) : '';
 }
 
-function isRecord(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+/** A name as the remarks on its item write it: printable, and cut. */
+export function remarkedName(name: string): string {
+  return printable(name, NAME_SHOWN);
 }
 
 function isShallow(value: unknown, depth: number): boolean {

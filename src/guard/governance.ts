@@ -44,6 +44,8 @@ export interface GovernanceComponents {
   tools(): readonly OfferedTool[];
   /** What clients may do with a tool of the built-in server. */
   clientAccess(tool: string): ClientAccess;
+  /** True when a server of this node could have written the policy file. */
+  readonly isExposed?: (file: string) => boolean;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly health: Health;
@@ -71,7 +73,12 @@ export function createGovernance(
   const logger = components.logger.child('guard');
   const alerts = createAlerts(components);
   const policy = createCurrentPolicy(
-    { clock, logger, health },
+    {
+      clock,
+      logger,
+      health,
+      ...(components.isExposed === undefined ? {} : { isExposed: components.isExposed }),
+    },
     { file: init.policy.file, mustExist: init.policy.named },
   );
   const callerRules = createCallerRules({ policy, mesh: meshOf(components) });

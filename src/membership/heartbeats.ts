@@ -1,7 +1,7 @@
 /**
  * Sends and hears heartbeats: by gossip to all, and on the control stream of a link to one peer, because
- * gossip may have no way to whom we have just met, or when we leave. Nodes of before have no control stream:
- * they are told over a stream of `/starling/heartbeat/1`, and tell so.
+ * gossip may have no way to whom we have just met, or when we leave. A goodbye has a second way, a stream of
+ * `/starling/heartbeat/1`, where the control stream of a young link is not open yet.
  */
 import {
   StarlingError,
@@ -266,8 +266,8 @@ class HeartbeatRoads implements Heartbeats {
   }
 
   async tell(peer: PeerId, bytes: Uint8Array): Promise<void> {
-    if (await this.#components.network.sendFrame(peer, KIND, bytes)) return;
-    await this.#tellByStream(peer, bytes);
+    const { logger, network } = this.#components;
+    if (!(await network.sendFrame(peer, KIND, bytes))) logger.debug({ peer }, 'heartbeat not told');
   }
 
   async sayGoodbye(peers: readonly PeerId[], bytes: Uint8Array, withinMs: number): Promise<void> {

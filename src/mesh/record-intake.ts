@@ -4,7 +4,7 @@
  * streams bring them, and after what came to nothing, or was of somebody who signs many, the lane rests for long. So who
  * sends records without end has a small share of a core, and holds up nobody else's records.
  */
-import { StarlingError, messageOf } from '../core/index.ts';
+import { StarlingError, messageOf, pause } from '../core/index.ts';
 import type { Clock, Logger, PeerId } from '../core/index.ts';
 import { GRANT_TYPE, MEMBERSHIP_LINKS_MAX, SUCCESSION_TYPE } from '../grants/index.ts';
 import type { Revocation } from '../grants/index.ts';
@@ -165,10 +165,8 @@ class Intake implements RecordIntake {
       await Promise.all(part.map((arrival) => this.#try(arrival)));
       const { times, leastMs, maxMs } = part.some(isInNoHurry) ? LONG_REST : REST;
       const restMs = Math.min(maxMs, Math.max(leastMs, times * (clock.now() - beganMs)));
-      await new Promise<void>((resolve) => {
-        if (rests && restMs > 0) clock.schedule(restMs, resolve);
-        else setImmediate(resolve);
-      });
+      if (rests && restMs > 0) await pause(clock, restMs);
+      else await new Promise((resolve) => setImmediate(resolve));
     }
   }
 

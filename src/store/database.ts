@@ -8,6 +8,7 @@ import {
   StarlingError,
   createScope,
   messageOf,
+  pause,
   settledWithin,
   systemClock,
 } from '../core/index.ts';
@@ -287,7 +288,7 @@ class LevelStore implements Store {
         return await open(this.#dir);
       } catch (error) {
         if (retries === 0 || !isLocked(error) || !(await isOwnerGone(this.#dir))) throw error;
-        await new Promise<void>((resolve) => void this.#clock.schedule(LOCK_RETRY_MS, resolve));
+        await pause(this.#clock, LOCK_RETRY_MS);
       }
     }
   }

@@ -1,6 +1,7 @@
 /** Replicas of one board, whatever happens to the updates between them, to their clocks and to their disks. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { encodeUpdate } from '../../src/blackboard/update.ts';
 import type { Did } from '../../src/core/index.ts';
 import { contentOf, makeDocument } from './support.ts';
 import type { LooseDocument } from './support.ts';
@@ -191,6 +192,55 @@ describe('replicas of a board', () => {
     expect(contentOf(ann)).toEqual(contentOf(bob));
   });
 
+  it('hold what a writer wrote, not what somebody made of that on the way, once the writer has heard of it', () => {
+    let now = 1_000_000;
+    const ann = makeDocument([], {}, { self: 'did:key:ann' as Did, now: () => now });
+    ann.set({ key: 'k', value: 'to ann' });
+    ann.set({ key: 'l', value: 1 });
+    const words = Array.from({ length: 30 }, (_, i) => `to ${100 + i}`);
+    /** Of copies that somebody changed: where the hash of one is lower, the copy gives way by itself. */
+    const changed = (): LooseDocument[] =>
+      words.map((word) => {
+        const pieces = ann.whole().map((piece) => rewritten(piece, word));
+        return makeDocument(pieces, {}, { self: 'did:key:bob' as Did, now: () => now });
+      });
+    const contest = (): LooseDocument | undefined =>
+      changed().find((copy) => {
+        expect(copy.vector()).toEqual(ann.vector());
+        ann.take(copy.diff(ann.vector()));
+        expect(ann.get('k')?.value).toBe('to ann');
+        return ann.renew();
+      });
+    const bob = contest();
+    if (bob === undefined) throw new Error('no copy was contested');
+    sync(ann, bob);
+    expect([bob.get('k')?.value, bob.seen().length]).toEqual(['to ann', 1]);
+    expect(bob.digest()).toBe(ann.digest());
+    // Not as often as somebody says so.
+    expect(contest()).toBeUndefined();
+    now += 600_000;
+    expect(contest()).toBeDefined();
+  });
+
+  it('take no lane that is made of others in another way than its owner says', () => {
+    const ann = makeDocument([], { dead: 1 }, { self: 'did:key:ann' as Did });
+    for (let i = 0; i < 9; i++) ann.set({ key: i % 2 === 0 ? 'k' : 'l', value: i });
+    const bob = makeDocument(ann.whole());
+    const digest = bob.digest();
+    const draft = ann.draftRenewal();
+    const making = draft?.part.making;
+    if (draft === undefined || making === undefined) throw new Error('nothing is begun anew');
+    const wrong = { ...making, head: { ...making.head, base: making.head.base + 1 } };
+    const update = (of: typeof making): Uint8Array =>
+      encodeUpdate({ isWhole: false, parts: [{ ...draft.part, making: of }] });
+    expect(bob.apply(update(wrong))).toBe('malformed');
+    expect(bob.digest()).toBe(digest);
+    expect(bob.apply(update(making))).toBe('applied');
+    expect([contentOf(bob), bob.structs]).toEqual([{ k: 8, l: 7 }, 3]);
+    ann.commit(draft);
+    expect(bob.digest()).toBe(ann.digest());
+  });
+
   it('let the later write win, then the writer with the higher did, whoever hears of it first', () => {
     let now = 5000;
     const [ann, bob] = ['did:key:a', 'did:key:b'].map((self) =>
@@ -276,7 +326,7 @@ describe('replicas of a board', () => {
 });
 
 /** The same piece with other words in it. */
-function rewritten(piece: Uint8Array): Uint8Array {
+function rewritten(piece: Uint8Array, words = 'to bob'): Uint8Array {
   const text = Buffer.from(piece).toString('latin1');
-  return Buffer.from(text.replace('to ann', 'to bob'), 'latin1');
+  return Buffer.from(text.replace('to ann', words), 'latin1');
 }

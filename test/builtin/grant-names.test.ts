@@ -61,8 +61,6 @@ it.each([
 it('a tool without its server is asked back for, with where there is one', () => {
   const refused = (hint: string): unknown =>
     expect.objectContaining({ code: 'STARLING_USAGE', hint });
-  expect(() => written('read_graph')).toThrow(refused('did you mean mem/read_graph?') as Error);
-  expect(() => written('search')).toThrow(
-    refused('did you mean mem/search or web/search?') as Error,
-  );
+  expect(() => written('read_graph')).toThrow(refused('did you mean mem/read_graph?'));
+  expect(() => written('search')).toThrow(refused('did you mean mem/search or web/search?'));
 });

@@ -23,6 +23,8 @@ it.each([
   [['board', 'watch', 'plan'], 'tools/call', ''],
   [['audit', 'tail'], 'tools/call', ''],
   [['mcp', 'login', 'tickets'], 'tools/call', ''],
+  [['ping', 'laptop'], 'tools/call', ''],
+  [['peers', '--watch'], 'tools/call', ''],
 ])('starling %s: ends while the node has not answered %s', async (words, method, stderr) => {
   expect(await interrupted(words, method)).toEqual({ code: 130, stderr });
 });

@@ -2,6 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
+import { plainSecretsIn, secretLines } from '../../src/cli/client-files/server-entry.ts';
 import { meantTool } from '../../src/cli/commands/tools/explain-failure.ts';
 import { otherConfig } from '../../src/cli/terminal/node-status.ts';
 import { writeAbout } from '../../src/config/known-nodes.ts';
@@ -88,6 +89,21 @@ it('starling key create says that no server is called as a scope has it', async 
   expect(stderr.match(/^!.*$/gm)).toEqual([
     "! no server here is called 'files': that scope counts once there is one; of a peer it is like tool:@<peer>/files/*",
   ]);
+});
+
+it('what looks like a secret and stands in an entry in clear is told, by its name alone', () => {
+  const entry = {
+    command: 'x',
+    env: { GITHUB_TOKEN: 'ghp_hunter2', API_KEY: '${secret:API_KEY}', LEVEL: 'debug' },
+    headers: { Authorization: 'Bearer hunter2' },
+  };
+  const names = plainSecretsIn(entry);
+  expect(names).toEqual(['GITHUB_TOKEN', 'Authorization']);
+  const lines = secretLines('hub', names);
+  expect(lines[0]).toBe(
+    'GITHUB_TOKEN of hub stands there in clear: keep it with starling secret set GITHUB_TOKEN, and write ${secret:GITHUB_TOKEN} in its place',
+  );
+  expect(lines.join()).not.toContain('hunter2');
 });
 
 it('starling grant revoke says of a ticket that it is one', async () => {

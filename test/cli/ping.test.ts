@@ -32,11 +32,11 @@ async function ping(answers: readonly JsonObject[], ...args: readonly string[]):
     },
   });
   const running = run('ping', 'laptop', ...args, '--state', stateDir);
-  let isDone = false;
+  const state = { isDone: false };
   void running.finally(() => {
-    isDone = true;
+    state.isDone = true;
   });
-  for (let turn = 1; !isDone; turn += 1) {
+  for (let turn = 1; !state.isDone; turn += 1) {
     await new Promise((resolve) => setImmediate(resolve));
     if (turn % TURNS_A_SECOND === 0) vi.advanceTimersByTime(1000);
   }

@@ -1,12 +1,15 @@
 /**
- * `npm run compat`: builds the node of commit 6fb304d (version 1 of the protocols) and shows that it and a node of
+ * `npm run compat [-- --record]`: builds the node of commit 6fb304d (version 1 of the protocols) and shows that it and a node of
  * today refuse one another with both versions named, at either end, and that today's node takes over its state folder.
- * Needs the repository's history, and nothing from the network. Exit code 1 when something did not hold.
+ * Needs the repository's history, and nothing from the network. Exit code 1 when something did not hold. `--record`
+ * writes what held to `sim/RESULTS.md`.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
 import { startProcess } from '../../sim/process.ts';
+import { recordResult } from '../../sim/results.ts';
 import type { NodeProcess, RunResult } from '../../sim/process.ts';
 import { buildOld } from './build-old.ts';
 
@@ -18,10 +21,15 @@ const BOTH = /version 1\b[^]*version 2\b|version 2\b[^]*version 1\b/;
 const WAIT_MS = 60_000;
 const LOOK_MS = 200;
 
+const { values } = parseArgs({ options: { record: { type: 'boolean', default: false } } });
 const failures: string[] = [];
+/** What was looked at, a line each. */
+const seen: string[] = [];
 
 function check(what: string, holds: boolean, shown: string): void {
-  process.stdout.write(`${holds ? '✓' : '✗'} ${what}\n`);
+  const line = `${holds ? '✓' : '✗'} ${what}`;
+  seen.push(line);
+  process.stdout.write(`${line}\n`);
   for (const line of shown.trim().split('\n')) process.stdout.write(`    ${line}\n`);
   if (!holds) failures.push(what);
 }
@@ -92,8 +100,8 @@ async function main(root: string, running: Set<NodeProcess>): Promise<void> {
   const grants = textOf(await updated.run(['grant', 'list']));
   check('… its grants', granted.code === 0 && /files\/\*/.test(grants), grants);
 
-  const seen = await eventually(async () => textOf(await updated.run(['peers'])), BOTH);
-  check('`peers` of the node of today names both versions', BOTH.test(seen), seen);
+  const peers = await eventually(async () => textOf(await updated.run(['peers'])), BOTH);
+  check('`peers` of the node of today names both versions', BOTH.test(peers), peers);
   const status = textOf(await updated.run(['status']));
   check('… and so does `status`', BOTH.test(status), status);
   const log = await eventually(async () => updated.log(), BOTH);
@@ -164,7 +172,10 @@ try {
   await Promise.all([...running].map((node) => node.stop()));
   await rm(root, { recursive: true, force: true, maxRetries: 5 });
 }
-process.stdout.write(
-  failures.length === 0 ? 'all of it holds\n' : `${failures.length} did not hold\n`,
-);
+const verdict = failures.length === 0 ? 'all of it holds' : `${failures.length} did not hold`;
+process.stdout.write(`${verdict}\n`);
+if (values.record) {
+  const text = [`a node of ${OLD_COMMIT} and one of today`, ...seen, verdict].join('\n');
+  recordResult({ name: 'compat', command: 'npm run compat -- --record', text });
+}
 process.exitCode = failures.length === 0 ? 0 : 1;

@@ -34,6 +34,8 @@ interface Step {
   readonly before?: () => unknown;
   readonly env?: () => Readonly<Record<string, string>>;
   readonly stdin?: string;
+  /** What a command that ends has printed. */
+  readonly printed?: RegExp;
   /** What a command that runs on prints first; Ctrl-C ends it then, unless `keep` names it for later. */
   readonly says?: RegExp;
   readonly keep?: string;
@@ -349,7 +351,12 @@ const STEPS: Readonly<Record<string, Step>> = {
   'starling board import plan plan.jsonl --dry-run': { at: 'alice' },
   'starling board delete plan owner': { at: 'alice' },
   'starling board drop plan': { at: 'alice' },
-  'starling sim --nodes 25': { at: 'spare', put: { 25: '2' }, stdin: '' },
+  'starling sim --nodes 25': {
+    at: 'spare',
+    put: { 25: '2' },
+    stdin: '',
+    printed: /full membership +\d[^]*failures +0/,
+  },
   'starling sim partition-heal': { at: 'spare', says: /./ },
   'starling sim churn --nodes 5,10,20 --seeds 3': { at: 'spare', says: /./ },
   'starling service install --print': { at: 'alice' },
@@ -517,6 +524,7 @@ it.each(Object.entries(STEPS))('$ %s', async (line, step) => {
         ? await startShell(at, command, step.env?.(), step.stdin).ended
         : await runHere(at, wordsOf(command).slice(1), step.env?.());
     expect(ran, `${command}: ${ran.stdout}${ran.stderr}`).toMatchObject({ code: 0 });
+    if (step.printed !== undefined) expect(ran.stdout).toMatch(step.printed);
   }
   await step.after?.();
 });

@@ -96,7 +96,8 @@ async function scene(uid: number): Promise<Scene> {
   const state = ['token', 'key', 'db/CURRENT'].map((name) => join(stateDir, name));
   const secrets = [...state, ...others, passphrase, client];
   for (const path of secrets) expect((await readFile(path, 'utf8')).length).toBeGreaterThan(0);
-  const obeyed = [join(home, 'starling.json')];
+  // The policy was not there before the start.
+  const obeyed = [join(home, 'starling.json'), join(home, 'policy.yaml')];
   return { node, targets: { pid: node.up.pid, stateDir, secrets, obeyed } };
 }
 

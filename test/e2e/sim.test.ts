@@ -17,13 +17,6 @@ it('runs three real nodes, and every node calls a tool of another and writes to 
   expect(report.p99Ms).toBeGreaterThanOrEqual(report.p50Ms);
 });
 
-it('prints a table for people', async () => {
-  const result = await world.cli(['sim', '--nodes', '2', '--calls', '1']);
-  expect(result.code, result.stderr).toBe(0);
-  expect(result.stdout).toMatch(/full membership +\d/);
-  expect(result.stdout).toMatch(/failures +0/);
-});
-
 it('refuses a number of nodes that it can not run', async () => {
   const result = await world.cli(['sim', '--nodes', '1']);
   expect(result.code).toBe(2);

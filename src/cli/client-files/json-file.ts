@@ -5,7 +5,7 @@
 import { constants } from 'node:fs';
 import { copyFile, mkdir, readFile, realpath, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { writeFileAtomic } from '../../core/system/atomic-file.ts';
+import { writeFileAtomic, writeFileInPlace } from '../../core/system/atomic-file.ts';
 import { StarlingError, messageOf } from '../../core/errors.ts';
 
 /** A file as it was when it was read. */
@@ -14,6 +14,16 @@ export interface JsonFile {
   /** Without a byte order mark; `{}` when the file is missing or empty. */
   readonly text: string;
   readonly exists: boolean;
+}
+
+/** How a file is written. */
+export interface WriteInit {
+  /** Of a new file. */
+  readonly mode: number;
+  /** Default: false. */
+  readonly isSecret?: boolean;
+  /** True: what is there stays the same file, with its mode. Default: false. */
+  readonly inPlace?: boolean;
 }
 
 /** Claude Code keeps its history in the file with its servers, so it may be large. */
@@ -53,7 +63,7 @@ export async function readJsonFile(path: string): Promise<JsonFile> {
 export async function writeJsonFile(
   before: JsonFile,
   text: string,
-  { mode: newMode, isSecret = false }: { readonly mode: number; readonly isSecret?: boolean },
+  { mode: newMode, isSecret = false, inPlace = false }: WriteInit,
 ): Promise<void> {
   const { path } = before;
   const now = await readJsonFile(path);
@@ -64,6 +74,7 @@ export async function writeJsonFile(
   }
   if (before.exists) {
     const target = await realpath(path);
+    if (inPlace) return writeFileInPlace(target, text, await readFile(target, 'utf8'));
     const mode = (await stat(target)).mode & MODE_BITS;
     return writeFileAtomic(target, text, isSecret ? mode & OWN_BITS : mode);
   }

@@ -22,10 +22,7 @@ export interface EntryFacts {
 
 /** The facts of an entry, whatever it is. */
 export function factsOf(entry: Json): EntryFacts {
-  const fields: JsonObject =
-    typeof entry === 'object' && entry !== null && !Array.isArray(entry)
-      ? (entry as JsonObject)
-      : {};
+  const fields: JsonObject = isObject(entry) ? entry : {};
   const { args } = fields;
   const command = textOf(fields['command']);
   const url = textOf(fields['url'] ?? fields['serverUrl'] ?? fields['httpUrl']);
@@ -71,9 +68,7 @@ function textOf(value: Json | undefined): string | undefined {
 }
 
 function namesOf(value: Json | undefined): readonly string[] {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? Object.keys(value)
-    : [];
+  return isObject(value) ? Object.keys(value) : [];
 }
 
 /** Keys of services are often in the query. */

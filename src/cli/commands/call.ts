@@ -3,6 +3,7 @@ import type { PeersResult } from '../../builtin/results.ts';
 import { systemClock } from '../../core/time/clock.ts';
 import { StarlingError } from '../../core/errors.ts';
 import type { Json, JsonObject } from '../../core/json/json.ts';
+import { isObject } from '../../core/json/value-checks.ts';
 import { readArguments } from '../options/tool-arguments.ts';
 import { contentOf } from '../terminal/tool-content.ts';
 import { untilInterrupted } from '../terminal/interrupted.ts';
@@ -139,8 +140,7 @@ async function textOf(args: string): Promise<string> {
 function parseWhole(text: string): JsonObject {
   try {
     const value = JSON.parse(text) as Json;
-    if (typeof value === 'object' && value !== null && !Array.isArray(value))
-      return value as JsonObject;
+    if (isObject(value)) return value;
   } catch (error) {
     throw new StarlingError('STARLING_USAGE', '--args is not JSON', { cause: error });
   }

@@ -26,7 +26,7 @@ export interface PingOptions extends CommonOptions {
 /** Pings until the route is direct, or as often as was asked; fails where nothing was answered. */
 export function run(peer: string, options: PingOptions): Promise<number> {
   return untilInterrupted((signal) =>
-    withNode(options, (node) => pingAll(node, peer, options, signal)),
+    withNode(options, (node) => pingAll(node, peer, options, signal), signal),
   );
 }
 
@@ -44,11 +44,7 @@ async function pingAll(
   for (let sent = 0; sent < most; sent += 1) {
     if (sent > 0 && !(await sleep(scope, EVERY_MS))) break;
     try {
-      last = await node.builtin<PeerPingResult>(
-        'peer_ping',
-        { peer },
-        { signal, timeoutMs: TIMEOUT_MS },
-      );
+      last = await node.builtin<PeerPingResult>('peer_ping', { peer }, { timeoutMs: TIMEOUT_MS });
       print(json === true ? JSON.stringify(last) : safeLine(pong(last)));
     } catch (error) {
       failure = error;

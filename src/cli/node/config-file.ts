@@ -1,6 +1,6 @@
 /** The config file of this node, as `starling mcp add|remove|list|import` read and write it. */
 import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { findJsonFault } from '../../config/json-syntax.ts';
 import { serverName } from '../../config/mcp-servers.ts';
@@ -24,6 +24,8 @@ export interface OwnConfig {
 }
 
 const FILE_MODE = 0o600;
+/** The whole folder is shut to servers. */
+const OWN_FOLDER = 'starling';
 const SCHEMA = join('config', 'starling.schema.json');
 const LEVELS_MAX = 5;
 
@@ -54,7 +56,10 @@ function otherText(other: string): string {
 
 /** Writes `text` to the file; a new one is private. @throws as {@link writeJsonFile} */
 export function writeOwnConfig(config: OwnConfig, text: string): Promise<void> {
-  return writeJsonFile(config.file, config.file.exists ? text : `${text}\n`, { mode: FILE_MODE });
+  const { path, exists } = config.file;
+  // Sandboxes of a running node shut servers out of this very file, not of one that takes its place.
+  const inPlace = basename(dirname(path)) !== OWN_FOLDER;
+  return writeJsonFile(config.file, exists ? text : `${text}\n`, { mode: FILE_MODE, inPlace });
 }
 
 /** The file's text with these servers added or replaced; a new file names its schema as well. */

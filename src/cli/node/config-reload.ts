@@ -1,6 +1,7 @@
 /**
  * Takes up a changed config file while the node runs: when the file changes, and on SIGHUP. A file that
- * can't be used changes nothing, and is told.
+ * can't be used changes nothing, and is told. One that a server could have written waits for SIGHUP, which
+ * no process in a sandbox can send.
  */
 import { unwatchFile, watchFile } from 'node:fs';
 import type { Stats } from 'node:fs';
@@ -17,7 +18,10 @@ import { configFileOf } from './locate-node.ts';
 const LOOK_MS = 1000;
 
 /** A node that takes up configurations. */
-export type Reloading = Pick<StarlingNode, 'events' | 'refuseConfig' | 'reload'>;
+export type Reloading = Pick<
+  StarlingNode,
+  'events' | 'holdsBackConfig' | 'refuseConfig' | 'reload' | 'status'
+>;
 
 /** Watches until the returned function is called. */
 export function reloadOnChange(node: Reloading, sources: ConfigSources, json: boolean): () => void {
@@ -26,30 +30,44 @@ export function reloadOnChange(node: Reloading, sources: ConfigSources, json: bo
     sources.env,
   );
   let last = Promise.resolve();
-  const reload = (): void => {
+  const reload = (asked: boolean): void => {
     // Reloads run one after the other: each takes up the file as the file is then.
-    last = last.then(() => takeUp(node, sources, json));
+    last = last.then(() => {
+      if (!asked && node.holdsBackConfig()) return tellHeldBack(node, json);
+      return takeUp(node, { sources, asked }, json);
+    });
   };
+  const onSignal = (): void => reload(true);
   const looked = (now: Stats, before: Stats): void => {
     // Node tells at once of a file that does not exist, though nothing has changed.
-    if (now.mtimeMs !== 0 || before.mtimeMs !== 0) reload();
+    if (now.mtimeMs !== 0 || before.mtimeMs !== 0) reload(false);
   };
   watchFile(file, { interval: LOOK_MS, persistent: false }, looked);
-  process.on('SIGHUP', reload);
+  process.on('SIGHUP', onSignal);
   return () => {
     unwatchFile(file, looked);
-    process.off('SIGHUP', reload);
+    process.off('SIGHUP', onSignal);
   };
 }
 
-async function takeUp(node: Reloading, sources: ConfigSources, json: boolean): Promise<void> {
+function tellHeldBack(node: Reloading, json: boolean): void {
+  const held = node.status().warnings.find(({ code }) => code === 'config-held');
+  if (json) print(JSON.stringify({ event: 'warning', ...held }));
+  else if (held !== undefined) tell(safeLine(`${held.text}; ${held.hint}`));
+}
+
+async function takeUp(
+  node: Reloading,
+  { sources, asked }: { readonly sources: ConfigSources; readonly asked: boolean },
+  json: boolean,
+): Promise<void> {
   let changes: ConfigChanges | undefined;
   const heard = (told: ConfigChanges): void => {
     changes = told;
   };
   node.events.once('reloaded', heard);
   try {
-    const restart = await node.reload(await loadConfig(sources));
+    const restart = await node.reload(await loadConfig(sources), { asked });
     if (json) print(JSON.stringify({ event: 'reloaded', ...changes, restart }));
     else for (const line of takenUpLines(changes, restart)) tell(safeLine(line));
   } catch (error) {

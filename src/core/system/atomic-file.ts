@@ -34,16 +34,49 @@ export async function writeFileAtomic(
   } catch (error) {
     // On a disk that is read-only by now this fails as well, and would hide why.
     await rm(temporary, { force: true }).catch(() => undefined);
-    const trouble = diskTroubleOf(error);
-    throw new StarlingError(
-      'STARLING_STATE_UNUSABLE',
-      `${path} can't be written: ${trouble?.text ?? messageOf(error)}`,
-      {
-        hint: trouble?.hint ?? `check the permissions and the free space of ${folder}`,
-        cause: error,
-      },
-    );
+    throw unwritable(path, error);
   }
+}
+
+/**
+ * Writes `data` over a file that stays the same file, for those who hold on to the file and not to its name:
+ * a mount in a sandbox, which goes with the file. When that fails, `before` is put back.
+ * @throws STARLING_STATE_UNUSABLE
+ */
+export async function writeFileInPlace(path: string, data: string, before: string): Promise<void> {
+  try {
+    const file = await open(path, 'r+');
+    const put = async (text: string): Promise<void> => {
+      const bytes = Buffer.from(text);
+      for (let at = 0; at < bytes.length;) {
+        at += (await file.write(bytes, at, bytes.length - at, at)).bytesWritten;
+      }
+      await file.truncate(bytes.length);
+      await file.sync();
+    };
+    try {
+      await put(data).catch(async (error: unknown) => {
+        await put(before);
+        throw error;
+      });
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    throw unwritable(path, error);
+  }
+}
+
+function unwritable(path: string, error: unknown): StarlingError {
+  const trouble = diskTroubleOf(error);
+  return new StarlingError(
+    'STARLING_STATE_UNUSABLE',
+    `${path} can't be written: ${trouble?.text ?? messageOf(error)}`,
+    {
+      hint: trouble?.hint ?? `check the permissions and the free space of ${dirname(path)}`,
+      cause: error,
+    },
+  );
 }
 
 /**

@@ -73,7 +73,7 @@ export function strictArgumentsOf(request: RequestFrame, depthMax?: number): Jso
 }
 
 function parsedOf(value: Json | undefined): JsonObject | undefined {
-  return isObject(value) ? (value as JsonObject) : undefined;
+  return isObject(value) ? value : undefined;
 }
 
 /** Two names of one object, at any depth, that are one to a careless reader. */

@@ -1,4 +1,5 @@
 /** The lists of MCP as a session answers them: page by page, from what is serialised already. */
+import { idText } from '../wire/frame-id.ts';
 import { CACHING, protocolError } from '../wire/era.ts';
 import type { Era } from '../wire/era.ts';
 import { RPC } from '../wire/frame.ts';
@@ -32,6 +33,6 @@ export function listPage(frame: RequestFrame, era: Era, listing: Listing): Buffe
     era === 'modern'
       ? `${JSON.stringify({ resultType: 'complete', ...CACHING }).slice(1, -1)},`
       : '';
-  const head = `{"jsonrpc":"2.0","id":${JSON.stringify(frame.id)},"result":{${extra}`;
+  const head = `{"jsonrpc":"2.0","id":${idText(frame.id)},"result":{${extra}`;
   return Buffer.concat([Buffer.from(head), page, RESULT_END]);
 }

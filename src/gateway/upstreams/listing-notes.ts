@@ -1,5 +1,6 @@
 /** What of one server's lists is not offered as it was listed: for `status`, for the log, and for who calls it. */
 import type { Logger } from '../../core/index.ts';
+import { remarkedName } from '../../directory/index.ts';
 import type { ItemKind, ItemRemark } from '../../directory/index.ts';
 import { RPC } from '../wire/frame.ts';
 import type { FailedPart } from '../wire/client-handshake.ts';
@@ -25,7 +26,7 @@ export function createListingNotes({ logger }: { readonly logger: Logger }): Lis
     get all() {
       return all;
     },
-    leftOut: (kind, name) => reasons.get(`${kind} ${name}`),
+    leftOut: (kind, name) => reasons.get(`${kind} ${remarkedName(name)}`),
     set(remarks, failed) {
       const before = all;
       const leftOut = remarks.filter(({ isLeftOut }) => isLeftOut);

@@ -140,7 +140,8 @@ function parseMember(bytes: Buffer): Frame | InvalidFrame {
     return parseFrame(bytes);
   } catch (error) {
     // A member that is not JSON makes the whole no JSON; JSON that is no message is answered by itself.
-    if (!(error instanceof StarlingError) || error.data['rpc'] === RPC.parse) throw error;
+    if (!(error instanceof StarlingError)) throw error;
+    if (error.data['rpc'] === RPC.parse) throw violation(RPC.parse, error.message);
     const { id } = error.data;
     return { kind: 'invalid', answer: errorBytes(isFrameId(id) ? id : null, errorOf(error)) };
   }

@@ -49,6 +49,8 @@ export interface ChannelInit {
   readonly title: string;
   /** What the other end is: whose limit it is that a call meets here, and where that is raised. */
   readonly kind: 'server' | 'peer';
+  /** What was odd about what came so far, for whom an answer was late. */
+  readonly oddity?: () => string | undefined;
   /** Longest time without progress. */
   readonly callTimeoutMs: number;
   /** Longest time in all. */
@@ -442,9 +444,11 @@ class MappedChannel implements ChannelCore {
 
   #late(pending: Pending, quiet: boolean): StarlingError {
     const limit = quiet ? pending.timeoutMs : this.#init.callTotalMs;
+    const oddity = this.#init.oddity?.();
+    const odd = oddity === undefined ? '' : `; ${oddity}`;
     return new StarlingError(
       'STARLING_TIMEOUT',
-      `${this.#init.title} did not answer ${pending.what} within ${limit / 1000} s`,
+      `${this.#init.title} did not answer ${pending.what} within ${limit / 1000} s${odd}`,
       {
         hint: quiet ? MORE_TIME[this.#init.kind] : MORE_IN_ALL[this.#init.kind],
         data: { timeoutMs: limit },

@@ -3,7 +3,7 @@
  * stateless one (2026-07-28, "modern"), told apart by what a request carries in `_meta`.
  */
 import canonicalize from 'canonicalize';
-import { StarlingError } from '../../core/index.ts';
+import { StarlingError, isObject } from '../../core/index.ts';
 import type { Json, JsonObject } from '../../core/index.ts';
 import { RPC } from './frame.ts';
 import type { ClientFacts, RequestFrame } from '../types.ts';
@@ -53,9 +53,7 @@ export function metaOf(params: JsonObject): JsonObject {
 
 /** `value` when it is an object, else an empty one. */
 export function objectOf(value: Json | undefined): JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as JsonObject)
-    : {};
+  return isObject(value) ? value : {};
 }
 
 /** The era of a request: the modern one names its version in `_meta`. */

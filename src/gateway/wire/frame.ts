@@ -8,6 +8,7 @@ import { ERRORS, StarlingError, isObject } from '../../core/index.ts';
 import type { Json, JsonObject } from '../../core/index.ts';
 import { readAnswer } from './answer-frame.ts';
 import { twinInCall } from './envelope.ts';
+import { idAtEdge } from './edge-id.ts';
 import { idText, isFrameId, keyOfId, numberId } from './frame-id.ts';
 import { scanSpans } from './json-scan.ts';
 import type {
@@ -307,7 +308,8 @@ function parseJson(bytes: Buffer): Json {
   try {
     return JSON.parse(bytes.toString('utf8')) as Json;
   } catch (error) {
-    throw violation(RPC.parse, 'the message is not JSON', undefined, error);
+    // Who waits for that id would wait for ever.
+    throw violation(RPC.parse, 'the message is not JSON', idAtEdge(bytes, bytes), error);
   }
 }
 

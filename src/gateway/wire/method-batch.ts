@@ -6,6 +6,7 @@
 import { StarlingError, isObject } from '../../core/index.ts';
 import type { Json } from '../../core/index.ts';
 import { ALONE, splitBatch } from './batch.ts';
+import { twinInCall } from './envelope.ts';
 import { idText, keyOfId } from './frame-id.ts';
 import { RPC, cancelledBy, errorBytes, errorOf, parseFrame, spliced } from './frame.ts';
 import { scanSpans } from './json-scan.ts';
@@ -27,26 +28,45 @@ export interface MethodBatch {
 }
 
 /**
- * Reads a `batch` request whose `params` are a list that is not empty; undefined for every other message.
- * @throws STARLING_PROTOCOL_VIOLATION as `parseFrame` does, and for over 100 calls
+ * Reads a `batch` request whose `params` are a list; undefined for every other message.
+ * @throws STARLING_PROTOCOL_VIOLATION as `parseFrame` does, and for over 100 calls with the `data.id` of the request
  */
 export function readMethodBatch(bytes: Buffer): MethodBatch | undefined {
   if (!bytes.includes(NAME)) return undefined;
   const value = tryParse(bytes);
   if (!isObject(value) || value['method'] !== METHOD) return undefined;
   const { params } = value;
-  if (!Array.isArray(params) || params.length === 0) return undefined;
+  if (!Array.isArray(params)) {
+    const frame = parseFrame(bytes);
+    const own = frame.kind === 'request' ? { id: frame.id } : {};
+    throw new StarlingError(
+      'STARLING_PROTOCOL_VIOLATION',
+      `"params" of ${METHOD} must be a list of calls`,
+      {
+        data: { rpc: RPC.invalidParams, ...own },
+      },
+    );
+  }
   const { oddParams } = scanSpans(bytes);
   if (oddParams === undefined) return undefined;
   // The request with its calls taken out: what is wrong with it is wrong with any request.
   const frame = parseFrame(spliced(bytes, [{ ...oddParams, text: '{}' }]));
   if (frame.kind !== 'request') return undefined;
-  const members = splitBatch(bytes.subarray(oddParams.start, oddParams.end));
-  return {
-    kind: 'methodBatch',
-    id: frame.id,
-    calls: members.map((member, at) => callOf(member, at)),
-  };
+  const { id } = frame;
+  const list = bytes.subarray(oddParams.start, oddParams.end);
+  const members = params.length === 0 ? [] : asAnswerTo(id, () => splitBatch(list));
+  return { kind: 'methodBatch', id, calls: members.map((member, at) => callOf(member, at)) };
+}
+
+/** What `read` gives; what is wrong with it is the answer to the request `id`. */
+function asAnswerTo<T>(id: FrameId, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof StarlingError)) throw error;
+    const { code, message, data } = error;
+    throw new StarlingError(code, message, { data: { ...data, id }, cause: error });
+  }
 }
 
 /** The batches of one connection that are under way. */
@@ -103,6 +123,7 @@ export function createMethodBatches(): MethodBatches {
 export function receiveMethodBatch(receiver: Receiver, batch: MethodBatch, reply: Reply): void {
   const answers: Buffer[] = [];
   let waiting = batch.calls.length;
+  if (waiting === 0) return reply.final(joined(batch.id, answers));
   let sizeBytes = 0;
   const settle = (at: number, answer: Buffer): void => {
     if (answers[at] !== undefined) return;
@@ -133,8 +154,11 @@ function callOf(member: Buffer, at: number): RequestFrame | StarlingError {
     const { method } = value;
     if (typeof method !== 'string') throw violation('"method" of a call must be a string');
     if (ALONE.has(method)) throw violation(`${method} must not be part of a batch`);
-    const { params, oddParams, repeated } = scanSpans(member);
+    const spans = scanSpans(member);
+    const { params, oddParams, repeated } = spans;
     if (repeated !== undefined) throw violation(`the call repeats the key "${repeated}"`);
+    const twin = twinInCall(method, spans);
+    if (twin !== undefined) throw violation(twin);
     const span = params ?? oddParams;
     const text = span === undefined ? '{}' : member.toString('utf8', span.start, span.end);
     const frame = parseFrame(

@@ -5,6 +5,7 @@
 import { EventEmitter } from 'node:events';
 import { unwatchFile, watchFile } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
+import { heldBack } from '../../config/index.ts';
 import { StarlingError, createScope, messageOf } from '../../core/index.ts';
 import type { Clock, Health, Logger, Scope, Startable } from '../../core/index.ts';
 import { defaultPolicy, parsePolicy, policyChanges } from './policy.ts';
@@ -35,8 +36,13 @@ export interface CurrentPolicy extends Startable {
   readonly file: string;
   /** The same object until another policy is in force: ask once for each decision. */
   current(): Policy;
-  /** Takes up the file as it is now. Never throws: what is wrong is the answer, and a warning. */
+  /**
+   * Takes up the file as it is now, because the operator says so. Never throws: what is wrong is the answer,
+   * and a warning.
+   */
   reload(): Promise<PolicyCheck>;
+  /** Takes up a file that has changed, unless a server could have written it: then a warning says so. */
+  changed(): Promise<void>;
   /** Looks at the file, or at `text` in its place, and changes nothing. */
   check(text?: string): Promise<PolicyCheck>;
 }
@@ -46,6 +52,8 @@ export interface CurrentPolicyComponents {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly health: Health;
+  /** True when somebody else than the operator could have written the file; default: never. */
+  readonly isExposed?: (file: string) => boolean;
 }
 
 /** Where the policy comes from. */
@@ -59,6 +67,8 @@ export interface CurrentPolicyInit {
 
 /** Code of the warning of a policy file that can't be used. */
 const WARNING = 'policy-unusable';
+/** Code of the warning of a policy file that waits for the operator's word. */
+const HELD = 'policy-held';
 /** Code of the warning of a policy file that holds, and has words in it that are to be changed. */
 const OLD_WORDS = 'policy-outdated';
 const FILE_BYTES_MAX = 1024 * 1024;
@@ -107,7 +117,7 @@ class PolicyInForce implements CurrentPolicy {
     let cancel: () => void = () => undefined;
     const looked = (): void => {
       cancel();
-      cancel = scope.after(SETTLE_MS, () => void this.reload());
+      cancel = scope.after(SETTLE_MS, () => void this.changed());
     };
     // By name, so that editors may replace the file, and it may come later.
     const interval = this.#init.lookMs ?? 1000;
@@ -134,6 +144,16 @@ class PolicyInForce implements CurrentPolicy {
     return next;
   }
 
+  async changed(): Promise<void> {
+    const { health, isExposed, logger } = this.#components;
+    if (isExposed?.(this.file) !== true) return void (await this.reload());
+    await this.#last;
+    const text = await readPolicyFile(this.file, false).catch(() => undefined);
+    if (text === this.#text) return;
+    logger.warn({ file: this.file }, 'policy file held back');
+    health.raise(heldBack(HELD, this.file));
+  }
+
   async check(text?: string): Promise<PolicyCheck> {
     try {
       const read =
@@ -153,6 +173,7 @@ class PolicyInForce implements CurrentPolicy {
       const { policy, text } = await this.#read();
       const changes = policyChanges(this.#policy, policy);
       health.clear(WARNING);
+      health.clear(HELD);
       if (text === this.#text) return foundOf({ policy, text }, []);
       this.#take(policy, text);
       logger.info({ changes: changes.length }, 'policy file taken up');

@@ -2,6 +2,7 @@
  * Reads a policy: from YAML text to one frozen object that fits the schema, or an error that lists
  * what is wrong with it. Also says how two policies differ. Knows no files.
  */
+import { isObject } from '../../core/index.ts';
 import { parseDocument } from 'yaml';
 import { explain, invalidConfig } from '../../config/index.ts';
 import type { Problem } from '../../config/index.ts';
@@ -143,7 +144,7 @@ function checkApprovals(section: string, limits: PolicyLimits, problems: Problem
 function leavesOf(policy: Policy): ReadonlyMap<string, string> {
   const leaves = new Map<string, string>();
   const walk = (key: string, value: unknown): void => {
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    if (isObject(value)) {
       for (const [name, below] of Object.entries(value)) {
         walk(key === '' ? name : `${key}.${name}`, below);
       }

@@ -9,6 +9,19 @@ import { temporaryFolder } from '../support.ts';
 
 type Node = Parameters<typeof reloadOnChange>[0];
 
+/** A node that takes up what it is given; `isHeld` says whether a server could have written the file. */
+function nodeOf(reload: Node['reload'], isHeld: () => boolean = () => false): Node {
+  const warnings = [{ code: 'config-held', text: 'held' }];
+  const status = (): ReturnType<Node['status']> => ({ warnings }) as never;
+  return {
+    reload,
+    refuseConfig: () => undefined,
+    events: new EventEmitter(),
+    holdsBackConfig: isHeld,
+    status,
+  };
+}
+
 it('takes up a file that comes later, and nothing as long as there is none', async () => {
   const folder = await temporaryFolder();
   const names: (string | undefined)[] = [];
@@ -25,7 +38,7 @@ it('takes up a file that comes later, and nothing as long as there is none', asy
     refused.push(problem);
     seen();
   };
-  const node = { reload, refuseConfig, events: new EventEmitter() } as Node;
+  const node = { ...nodeOf(reload), refuseConfig };
   onTestFinished(reloadOnChange(node, sources, true));
 
   // Node tells once of a file that is not there; of this one it tells after it told of that.
@@ -46,4 +59,31 @@ it('takes up a file that comes later, and nothing as long as there is none', asy
   await appendFile(join(folder, 'starling', 'starling.json'), '{');
   await broken;
   expect(refused).toEqual([expect.stringContaining('starling.json')]);
+});
+
+it('leaves a file that a server could have written until the operator asks by SIGHUP', async () => {
+  const folder = await temporaryFolder();
+  const file = join(folder, 'starling.json');
+  await writeFile(file, '{"name":"one"}');
+  const taken: unknown[] = [];
+  let seen = (): void => undefined;
+  const next = (): Promise<void> => new Promise((resolve) => (seen = resolve));
+  const reload: Node['reload'] = (config, init) => {
+    taken.push([config.name, init]);
+    seen();
+    return Promise.resolve([]);
+  };
+  const isHeld = (): boolean => {
+    seen();
+    return true;
+  };
+  onTestFinished(reloadOnChange(nodeOf(reload, isHeld), { file, env: {}, flags: {} }, true));
+  const looked = next();
+  await writeFile(file, '{"name":"two"}');
+  await looked;
+  expect(taken).toEqual([]);
+  const asked = next();
+  process.emit('SIGHUP');
+  await asked;
+  expect(taken).toEqual([['two', { asked: true }]]);
 });

@@ -372,7 +372,7 @@ describe('a hostile peer', () => {
     const peers = Array.from({ length: 511 }, () => rawPeer(alice, bob, handlers));
     // Each is a session from its first message on.
     expect(alice.gateway.sessions().peer).toBe(1);
-    for (const { send } of peers) send(INITIALIZE);
+    for (const peer of peers) peer.send(INITIALIZE);
     await until(() => alice.gateway.sessions().peer === 512);
     const refused = rawPeer(alice, bob, handlers);
     refused.send(INITIALIZE);

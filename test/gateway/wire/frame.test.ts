@@ -59,6 +59,19 @@ describe('a message', () => {
     expect(violationOf(text).data['rpc']).toBe(rpc);
   });
 
+  it.each([
+    ['{"jsonrpc":"2.0","id":"mine","method":"ping",}', 'mine'],
+    ['{"id":7,"jsonrpc":"2.0","method":ping}', 7],
+    ['{"jsonrpc":"2.0","method":ping,"id":8}', 8],
+    ['{"method":"ping","params":{"id":9},}', undefined],
+  ])('%s is none, and whoever waits for its id is told', (text, id) => {
+    expect(violationOf(text).data).toMatchObject({
+      rpc: -32700,
+      ...(id === undefined ? {} : { id }),
+    });
+    expect(violationOf(text).data['id']).toBe(id);
+  });
+
   it('that is not UTF-8 is none, and not read as if it were', () => {
     const text = Buffer.from('{"jsonrpc":"2.0","id":1,"method":"x?"}');
     text[text.indexOf('?')] = 0xff;

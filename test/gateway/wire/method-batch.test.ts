@@ -60,22 +60,36 @@ describe('the method batch of VisionFlow', () => {
       '{"method":7}',
       '7',
       '{"method":"ok","Params":{"name":"b"}}',
+      '{"method":"tools/call","Method":"x","params":{"name":"b"}}',
+      '{"method":"ok","extra":{"name":"b"}}',
     ];
     const text = `{"jsonrpc":"2.0","id":1e3,"method":"batch","params":[${calls.join(',')}]}`;
     const { result } = answerTo(text) as { result: Record<string, unknown>[] };
     expect(result.map((one) => Object.keys(one))).toEqual([
-      ...Array.from({ length: 5 }, () => ['error']),
+      ...Array.from({ length: 7 }, () => ['error']),
       ['result'],
     ]);
     expect(result.at(-1)).toEqual({ result: { got: {} } });
   });
 
-  it('is no batch with other params, or in another message', () => {
-    for (const params of ['{}', '[]', 'null', '"batch"']) {
-      expect(answerTo(`{"jsonrpc":"2.0","id":1,"method":"batch","params":${params}}`)).toBe(
-        undefined,
-      );
-    }
+  it('of no calls has no answers', () => {
+    const text = '{"jsonrpc":"2.0","id":3,"method":"batch","params":[]}';
+    expect(answerTo(text)).toEqual({ jsonrpc: '2.0', id: 3, result: [] });
+  });
+
+  it.each([
+    ['{}', -32_602],
+    ['null', -32_602],
+    ['"batch"', -32_600],
+    [`[${'{"method":"ping"},'.repeat(100)}{"method":"ping"}]`, -32_600],
+  ])('with other params is refused under its id', (params, rpc) => {
+    const text = `{"jsonrpc":"2.0","id":"mine","method":"batch","params":${params}}`;
+    expect(() => answerTo(text)).toThrowError(
+      expect.objectContaining({ data: expect.objectContaining({ rpc, id: 'mine' }) as unknown }),
+    );
+  });
+
+  it('is no batch in another message', () => {
     expect(answerTo('{"jsonrpc":"2.0","id":1,"method":"x","params":["batch"]}')).toBe(undefined);
     expect(answerTo('{"batch"')).toBe(undefined);
   });

@@ -94,6 +94,32 @@ describe('the policy in force', () => {
     expect(health.warnings()).toHaveLength(1);
   });
 
+  it('is not that of a file that a server could have written, until the operator asks for it', async () => {
+    await writeFile(file, TRUST(0.5));
+    const isExposed = (path: string): boolean => path === file;
+    const book = createCurrentPolicy(
+      { clock: systemClock, logger: silentLogger, health, isExposed },
+      { file, lookMs: 60_000 },
+    );
+    books.push(book);
+    await book.start();
+    await book.changed();
+    expect(health.warnings()).toEqual([]);
+    await rm(file);
+    await writeFile(file, TRUST(1));
+    await book.changed();
+    expect(trustOf(book)).toBe(0.5);
+    expect(health.warnings()).toMatchObject([
+      {
+        code: 'policy-held',
+        text: expect.stringContaining(file) as string,
+        hint: expect.stringContaining(`kill -HUP ${process.pid}`) as string,
+      },
+    ]);
+    await book.reload();
+    expect([trustOf(book), health.warnings()]).toEqual([1, []]);
+  });
+
   it('is looked at, and not changed, by a check', async () => {
     const book = await bookOf(TRUST(0.5));
     expect(await book.check(TRUST(0.4))).toEqual({

@@ -18,15 +18,15 @@ const TO_THE_TOP = '\u001b[H\u001b[J';
  */
 export function watchPeers(
   options: CommonOptions,
-  { show, key }: { show(result: PeersResult): string; key(result: PeersResult): string },
+  { show, key }: Readonly<Record<'show' | 'key', (result: PeersResult) => string>>,
 ): Promise<number> {
-  const isLive = options.json !== true && process.stdout.isTTY === true;
+  const isLive = options.json !== true && process.stdout.isTTY;
   const watch = async (node: NodeClient, signal: AbortSignal): Promise<number> => {
     const scope = createScope(systemClock);
     signal.addEventListener('abort', () => scope.close(), { once: true });
     let shown: string | undefined;
     do {
-      const result = await node.builtin<PeersResult>('peers', {}, { signal });
+      const result = await node.builtin<PeersResult>('peers');
       const now = key(result);
       if (isLive) print(`${TO_THE_TOP}${show(result)}\n\nCtrl-C ends this`);
       else if (now !== shown) print(options.json === true ? JSON.stringify(result) : show(result));
@@ -34,5 +34,5 @@ export function watchPeers(
     } while (await sleep(scope, EVERY_MS));
     return 0;
   };
-  return untilInterrupted((signal) => withNode(options, (node) => watch(node, signal)));
+  return untilInterrupted((signal) => withNode(options, (node) => watch(node, signal), signal));
 }

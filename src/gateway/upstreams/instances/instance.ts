@@ -332,7 +332,8 @@ function answerOfNobody(frame: RequestFrame): Buffer {
 
 function explained(error: unknown, server: string, oddity?: string): StarlingError {
   if (error instanceof StarlingError && error.code === 'STARLING_TIMEOUT') {
-    const odd = oddity === undefined ? '' : `; ${oddity}`;
+    const isSaid = oddity === undefined || error.message.includes(oddity);
+    const odd = isSaid ? '' : `; ${oddity}`;
     return new StarlingError(
       'STARLING_UPSTREAM_UNAVAILABLE',
       `${error.message}, though it has started${odd}`,

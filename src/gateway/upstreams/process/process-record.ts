@@ -5,7 +5,7 @@
  */
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { messageOf } from '../../../core/index.ts';
+import { messageOf, pause } from '../../../core/index.ts';
 import type { Clock, Logger } from '../../../core/index.ts';
 import { signalGroup } from './process-group.ts';
 import { startTimeOf } from './start-process.ts';
@@ -69,7 +69,7 @@ export function createChildren(
   const gone = async (left: readonly Noted[]): Promise<void> => {
     const end = clock.now() + GRACE_MS;
     while (left.some(lives) && clock.now() < end) {
-      await new Promise<void>((wake) => clock.schedule(LOOK_MS, wake));
+      await pause(clock, LOOK_MS);
     }
   };
   return {

@@ -136,6 +136,7 @@ class StdioConnection implements UpstreamConnection {
       {
         title: `server '${init.name}'`,
         kind: 'server',
+        oddity: () => this.oddity(),
         callTimeoutMs: init.server.timeoutMs,
         callTotalMs: init.callTotalMs,
         callsMax: init.callsMax,

@@ -2,9 +2,16 @@
  * The state folders of all nodes on this machine that a process of this user could enter: those of the
  * default place, those that their nodes have noted, and those whose sockets are open now.
  */
-import { access, readFile } from 'node:fs/promises';
+import { access, readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { defaultStateDir, nodesFolder, notedIn } from '../../../config/index.ts';
+import {
+  defaultConfigFile,
+  defaultStateDir,
+  nodesFolder,
+  notedIn,
+  policyFile,
+  readAbout,
+} from '../../../config/index.ts';
 
 /** Open sockets of nodes that are looked at: bwrap takes 9,000 arguments, and a folder is five. */
 const SOCKETS_MAX = 500;
@@ -19,6 +26,30 @@ export async function nodeFolders(env: NodeJS.ProcessEnv): Promise<readonly stri
   const notes = [nodesFolder(env), ...(await existing(theirs.map(nodesFolder)))];
   const noted = await Promise.all(notes.map(notedIn));
   return [...new Set([...usual, ...notes, ...noted.flat(), ...(await openNow())])];
+}
+
+/**
+ * What the nodes of these state folders obey, and a node of this user that starts without a word: a server
+ * that could write the config file of another node would be started by that one, without a sandbox.
+ */
+export async function filesObeyedBy(
+  stateDirs: readonly string[],
+  env: NodeJS.ProcessEnv,
+): Promise<{ readonly configs: readonly string[]; readonly policies: readonly string[] }> {
+  // What others note must not have root make or mount anything.
+  const own = await Promise.all(stateDirs.map(isOwn));
+  const known = await Promise.all(stateDirs.filter((_, index) => own[index]).map(readAbout));
+  const usual = defaultConfigFile(env);
+  const noted = known.flatMap((about) => {
+    if (about?.configFile === undefined) return [];
+    const { configFile, policyFile: policy = policyFile(configFile) } = about;
+    return [{ config: configFile, policy }];
+  });
+  const all = [{ config: usual, policy: policyFile(usual) }, ...noted];
+  return {
+    configs: [...new Set(all.map(({ config }) => config))],
+    policies: [...new Set(all.map(({ policy }) => policy))],
+  };
 }
 
 /** Those that are there. Homes of others may be far away, so that nothing waits for them but this. */
@@ -41,6 +72,13 @@ async function homesOfAll(): Promise<readonly string[]> {
     const home = line.split(':')[5];
     return home?.startsWith('/') === true && home !== '/' ? [home] : [];
   });
+}
+
+async function isOwn(folder: string): Promise<boolean> {
+  return stat(folder).then(
+    ({ uid }) => uid === process.getuid?.(),
+    () => false,
+  );
 }
 
 async function isThere(path: string): Promise<boolean> {

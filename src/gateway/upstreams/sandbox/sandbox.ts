@@ -12,6 +12,7 @@ import type { SandboxPlan } from './bwrap.ts';
 import { findMeans } from './sandbox-means.ts';
 import type { Means, RunBriefly } from './sandbox-means.ts';
 import { isInside, realPathOf, realPaths } from './paths.ts';
+import { ObeyedFiles } from './obeyed-files.ts';
 import { programOf } from './find-program.ts';
 import { sandboxProfile } from './sandbox-exec.ts';
 import { canChange, withheldOf } from './withheld.ts';
@@ -34,6 +35,8 @@ export interface Sandbox {
   means(): Promise<Means>;
   /** How the process of a server is to be started. @throws STARLING_UPSTREAM_UNAVAILABLE */
   launch(name: string, server: StdioServer, env: NodeJS.ProcessEnv): Promise<Launch>;
+  /** True when a process that was started could have written `file`, which the node obeys. */
+  isExposed(file: string): boolean;
 }
 
 /** What a sandbox works with. */
@@ -58,10 +61,17 @@ export function bareLaunch({ command, args }: StdioServer): Launch {
 
 class NodeSandbox implements Sandbox {
   readonly #components: SandboxComponents;
+  readonly #obeyed: ObeyedFiles;
   #means: Promise<Means> | undefined;
 
   constructor(components: SandboxComponents) {
     this.#components = components;
+    const { obeyed, policy } = components.secrets;
+    this.#obeyed = new ObeyedFiles([...obeyed, policy]);
+  }
+
+  isExposed(file: string): boolean {
+    return this.#obeyed.isExposed(file);
   }
 
   means(): Promise<Means> {
@@ -84,6 +94,8 @@ class NodeSandbox implements Sandbox {
       const args = ['-p', sandboxProfile(plan), ...command];
       return { command: means.program, args, hidden, kind: means.kind };
     }
+    // A profile of macOS names paths, whatever lies there; a mount lies on the file that is there now.
+    this.#obeyed.launching();
     const devices = devicesAmong(await readdir('/dev').catch(() => []));
     // Paths of secrets are told by a pipe: everybody can read lists of arguments.
     const input = Buffer.from(`${bwrapArguments(plan, devices).join('\0')}\0`);
@@ -100,10 +112,9 @@ class NodeSandbox implements Sandbox {
     const { env, secrets } = this.#components;
     const rules = server.sandbox === undefined || server.sandbox === false ? FULL : server.sandbox;
     const { command } = server;
-    const [withheld, only] = await Promise.all([
-      withheldOf(secrets, env, { command, reach: rules.reach }),
-      this.#only(name, server, rules, program),
-    ]);
+    // First what may fail: a launch that fails has touched nothing, and touches nothing later.
+    const only = await this.#only(name, server, rules, program);
+    const withheld = await withheldOf(secrets, env, { command, reach: rules.reach });
     return {
       isRoot: process.getuid?.() === ROOT_UID,
       network: rules.network,

@@ -3,7 +3,8 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { nodeFolders } from './other-nodes.ts';
+import { occupyPlaces, protectedParts } from './obeyed-files.ts';
+import { filesObeyedBy, nodeFolders } from './other-nodes.ts';
 import { otherPlaces, parseMounts } from './mount-aliases.ts';
 import { isInside, outermost, realPaths } from './paths.ts';
 
@@ -11,8 +12,10 @@ import { isInside, outermost, realPaths } from './paths.ts';
 export interface NodeSecrets {
   readonly stateDir: string;
   readonly socketPath: string;
-  /** Files that the node obeys when it reads them: its configuration and its policy. */
+  /** The config file, if the node has one, and files that are read with it. */
   readonly obeyed: readonly string[];
+  /** The policy file, which may not be there. */
+  readonly policy: string;
   /** More files with secrets, as they are now: of the passphrase, of a TLS key, of clients with a token. */
   files(this: void): Promise<readonly string[]>;
 }
@@ -43,10 +46,11 @@ export async function withheldOf(
     const real = realPaths(paths);
     return realPaths([...real, ...real.flatMap((path) => otherPlaces(path, mounts))]);
   };
+  const others = await nodeFolders(env);
   const folders = outermost(
     everywhere([
       secrets.stateDir,
-      ...(await nodeFolders(env)),
+      ...others,
       ...(isInside(secrets.socketPath, secrets.stateDir) ? [] : [dirname(secrets.socketPath)]),
     ]),
   );
@@ -54,7 +58,13 @@ export async function withheldOf(
   const doors = realPaths(doorsOf(env, command)).filter((path) => !open.has(path));
   const inFolder = (path: string): boolean => folders.some((folder) => isInside(path, folder));
   const files = everywhere(await secrets.files()).filter((path) => !inFolder(path));
-  const obeyed = everywhere(secrets.obeyed.map(protectedPart));
+  const theirs = await filesObeyedBy(others, env);
+  occupyPlaces([secrets.policy, ...theirs.policies]);
+  const obeyed = everywhere(
+    [...secrets.obeyed, secrets.policy, ...theirs.configs, ...theirs.policies].flatMap(
+      protectedParts,
+    ),
+  );
   const { folders: doorFolders, files: doorFiles } = byKind(doors);
   return {
     folders: outermost([...folders, ...doorFolders]),
@@ -72,12 +82,6 @@ export function canChange(folder: string): boolean {
     // Whatever the reason, nothing can be renamed there.
     return false;
   }
-}
-
-/** A folder that is Starling's own is protected whole, so that no file can be added; any other one is a person's. */
-function protectedPart(file: string): string {
-  const folder = dirname(file);
-  return basename(folder) === 'starling' ? folder : file;
 }
 
 /**

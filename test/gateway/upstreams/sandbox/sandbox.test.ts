@@ -8,15 +8,21 @@ import {
   readFile,
   readdir,
   realpath,
+  rename,
   rm,
+  stat,
+  symlink,
   writeFile,
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { noteNode, writeAbout } from '../../../../src/config/index.ts';
 import type { SandboxRules, StdioServer } from '../../../../src/config/index.ts';
+import { defaultPolicy, parsePolicy } from '../../../../src/guard/index.ts';
 import { Secret, silentLogger, systemClock } from '../../../../src/core/index.ts';
 import type { StarlingError } from '../../../../src/core/index.ts';
+import type { Sandbox } from '../../../../src/gateway/index.ts';
 import { createSandbox, runBriefly } from '../../../../src/gateway/index.ts';
 import type { UpstreamConnection } from '../../../../src/gateway/upstreams/connection-types.ts';
 import { connectStdio } from '../../../../src/gateway/upstreams/process/stdio.ts';
@@ -27,9 +33,13 @@ const missing = await sandboxMissing();
 if (missing !== undefined) process.stderr.write(`skipped: ${missing}\n`);
 
 let root = '';
+/** Where the config file lies. */
+let place = 'home/starling';
+let sandbox: Sandbox | undefined;
 const running: UpstreamConnection[] = [];
 
 afterEach(async () => {
+  place = 'home/starling';
   for (const connection of running.splice(0)) await connection.close();
   await rm(root, { recursive: true, force: true });
 });
@@ -51,11 +61,12 @@ async function start(
   const secrets = {
     stateDir: join(root, 'state'),
     socketPath: join(root, 'state/node.sock'),
-    obeyed: [join(root, 'home/starling/starling.json'), join(root, 'home/starling/policy.yaml')],
+    obeyed: [join(root, place, 'starling.json')],
+    policy: join(root, place, 'policy.yaml'),
     files: async () => [join(root, 'home/secret')],
   };
-  const env = { ...process.env, HOME: join(root, 'home') };
-  const sandbox = createSandbox({ secrets, run: runBriefly, env });
+  const env = { ...process.env, HOME: join(root, 'home'), XDG_STATE_HOME: '', XDG_CONFIG_HOME: '' };
+  sandbox = createSandbox({ secrets, run: runBriefly, env });
   const connection = await connectStdio(
     {
       clock: systemClock,
@@ -135,6 +146,63 @@ describe.skipIf(missing !== undefined)('a process in its sandbox', () => {
       names: [],
       processes: 2,
     });
+  });
+
+  it('can make no policy beside a config file that lies among files of its user', async () => {
+    await world();
+    place = 'home';
+    await writeFile(join(root, 'home/starling.json'), '{}');
+    const [config, policy] = [`${root}/home/starling.json`, `${root}/home/policy.yaml`];
+    const got = await answers([
+      `fs.writeFileSync('${policy}', 'zones: {}')`,
+      `fs.rmSync('${policy}')`,
+      `fs.linkSync('${policy}', '${root}/home/link')`,
+      `fs.writeFileSync('${root}/home/new', '')`,
+      `fs.renameSync('${root}/home/new', '${policy}')`,
+      `fs.renameSync('${root}/home/new', '${config}')`,
+      `fs.writeFileSync('${config}', '')`,
+    ]);
+    expect(got).toEqual(['EROFS', 'EBUSY', 'EXDEV', null, 'EBUSY', 'EBUSY', 'EROFS']);
+    expect((await stat(policy)).mode & 0o777).toBe(0o600);
+    expect(parsePolicy(await readFile(policy, 'utf8'), 'it').file).toEqual(defaultPolicy().file);
+  });
+
+  it('is known to be able to write a file that was replaced, removed or made while it ran', async () => {
+    await world();
+    place = 'home';
+    const [config, policy] = [join(root, 'home/starling.json'), join(root, 'home/policy.yaml')];
+    await writeFile(config, '{}');
+    const exposed = (): unknown => [sandbox?.isExposed(config), sandbox?.isExposed(policy)];
+    await start('setInterval(() => undefined, 1000)');
+    await writeFile(config, '{"name": "a"}');
+    await writeFile(policy, 'zones: {}');
+    expect(exposed()).toEqual([false, false]);
+    await writeFile(join(root, 'home/new'), '{}');
+    await rename(join(root, 'home/new'), config);
+    expect(exposed()).toEqual([true, false]);
+    await rm(policy);
+    expect(exposed()).toEqual([true, true]);
+    await writeFile(policy, '');
+    expect(exposed()).toEqual([true, true]);
+  });
+
+  it('can make no place of the default one, and change neither what other nodes obey nor the target of a link', async () => {
+    await world();
+    const other = join(root, 'other');
+    for (const folder of ['other', 'dotfiles', 'home/.config']) await mkdir(join(root, folder));
+    await writeFile(join(root, 'dotfiles/policy.yaml'), '');
+    await symlink(join(root, 'dotfiles/policy.yaml'), join(root, 'home/starling/policy.yaml'));
+    await writeFile(join(root, 'home/theirs.json'), '{}');
+    const env = { HOME: join(root, 'home') };
+    await noteNode(other, env);
+    await writeAbout(other, { name: 'other', configFile: join(root, 'home/theirs.json') });
+    const got = await answers([
+      `fs.writeFileSync('${root}/home/.config/starling/starling.json', '{}')`,
+      `fs.writeFileSync('${root}/home/theirs.json', '')`,
+      `fs.writeFileSync('${root}/home/policy.yaml', '')`,
+      `fs.writeFileSync('${root}/dotfiles/policy.yaml', '')`,
+    ]);
+    expect(got).toEqual(['EROFS', 'EROFS', 'EROFS', 'EROFS']);
   });
 
   it('can read what the node obeys and neither change nor replace it', async () => {

@@ -1,0 +1,90 @@
+/**
+ * Files that a node obeys: its configuration and its policy. A sandbox shows them to be read only, by a
+ * mount on the file. The mount goes when somebody outside replaces or removes the file, as editors do: from
+ * then on the processes that run could write what the node reads next.
+ */
+import { existsSync, lstatSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
+import { isInside, realPathOf } from './paths.ts';
+
+/** Starling's own folders are called so. */
+const OWN_FOLDER = 'starling';
+/** Holds as an empty file does: the shipped policy is in force. */
+const PLACEHOLDER = `# No policy of your own yet: the one that Starling comes with is in force.
+# Starling made this file so that none of its servers can. What you write here is taken up at once.
+`;
+
+/**
+ * What is protected of a file: the whole folder where that is Starling's own, so that no file can be added;
+ * any other folder is a person's. A link's target is protected by itself.
+ */
+export function protectedParts(file: string): readonly string[] {
+  const folder = dirname(file);
+  if (basename(folder) !== OWN_FOLDER) return [file];
+  const [realFolder, target] = [realPathOf(folder), realPathOf(file)];
+  if (realFolder === undefined || target === undefined || isInside(target, realFolder)) {
+    return [folder];
+  }
+  return [folder, target];
+}
+
+/** Makes what a process could make otherwise: policy files that are not there, and Starling's own folders. Never throws. */
+export function occupyPlaces(policies: readonly string[]): void {
+  for (const file of policies) {
+    try {
+      if (basename(dirname(file)) === OWN_FOLDER) {
+        // Not recursive: nobody's home is made anew.
+        for (const folder of [dirname(dirname(file)), dirname(file)]) {
+          if (!existsSync(folder)) mkdirSync(folder, { mode: 0o700 });
+        }
+      } else if (lstatSync(file, { throwIfNoEntry: false }) === undefined) {
+        writeFileSync(file, PLACEHOLDER, { mode: 0o600, flag: 'wx' });
+      }
+    } catch {
+      // Where the node can't write, or there is no such folder; what comes there later is held back.
+      continue;
+    }
+  }
+}
+
+/** Which files the processes of a node might have written by now. */
+export class ObeyedFiles {
+  readonly #files: readonly string[];
+  readonly #seen = new Map<string, Set<string>>();
+
+  constructor(files: readonly string[]) {
+    this.#files = files;
+  }
+
+  /** A process is about to start, behind mounts on the files as they are now. */
+  launching(): void {
+    for (const file of this.#files) {
+      const marks = this.#seen.get(file) ?? new Set<string>();
+      marks.add(markOf(file));
+      this.#seen.set(file, marks);
+    }
+  }
+
+  /** True when the file is another one than it was at the start of some process. */
+  isExposed(file: string): boolean {
+    const marks = this.#seen.get(file);
+    if (marks === undefined) return false;
+    const now = markOf(file);
+    return [...marks].some((mark) => mark !== now);
+  }
+}
+
+/** Tells what is mounted on from what comes after it. A number of a file is used again, so that its birth counts, too. */
+function markOf(file: string): string {
+  return protectedParts(file)
+    .map((part) => {
+      try {
+        const { dev, ino, birthtimeNs } = statSync(part, { bigint: true });
+        return `${dev}:${ino}:${birthtimeNs}`;
+      } catch {
+        // Not there, or out of reach: whatever comes there is another file.
+        return 'none';
+      }
+    })
+    .join(' ');
+}

@@ -1,0 +1,94 @@
+/**
+ * The walk of a tool call in docs/architecture.md against what really runs: V8 tells which functions of which
+ * files one call enters, from a client's POST at one node to the process of a server at another.
+ */
+import { readFileSync } from 'node:fs';
+import { Session } from 'node:inspector/promises';
+import { join, resolve } from 'node:path';
+import { expect, it } from 'vitest';
+import { startAudit } from '../audit/arrange.ts';
+import { http, startPair, useCleanup } from './support/gateways.ts';
+import type { TestNode } from './support/gateways.ts';
+
+useCleanup();
+
+const ROOT = resolve(import.meta.dirname, '../..');
+const VERSION = '2025-11-25';
+
+/** Asks the node's HTTP endpoint as a client with a session does. */
+async function clientOf(
+  node: TestNode,
+): Promise<(method: string, params: object) => Promise<string>> {
+  let count = 0;
+  let headers = {};
+  const post = async (method: string, params: object): ReturnType<typeof http> => {
+    count += 1;
+    const body = JSON.stringify({ jsonrpc: '2.0', id: count, method, params });
+    return http(node, { method: 'POST', path: '/mcp', headers, body });
+  };
+  const begun = await post('initialize', {
+    protocolVersion: VERSION,
+    capabilities: {},
+    clientInfo: { name: 'walker', version: '1' },
+  });
+  headers = {
+    'mcp-session-id': String(begun.headers['mcp-session-id']),
+    'mcp-protocol-version': VERSION,
+  };
+  return async (method, params) => (await post(method, params)).body;
+}
+
+/** Files below `src` of which a function runs while `work` does. */
+async function filesRun(work: () => Promise<unknown>): Promise<readonly string[]> {
+  const session = new Session();
+  session.connect();
+  try {
+    await session.post('Profiler.enable');
+    await session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: false });
+    await work();
+    const { result } = await session.post('Profiler.takePreciseCoverage');
+    const root = `${join(ROOT, 'src')}/`;
+    return result
+      .filter(({ functions }) =>
+        functions.some(
+          ({ functionName, ranges: [range] }) => functionName !== '' && (range?.count ?? 0) > 0,
+        ),
+      )
+      .map(({ url }) => url.replace('file://', ''))
+      .filter((path) => path.startsWith(root))
+      .map((path) => path.slice(root.length, -'.ts'.length));
+  } finally {
+    session.disconnect();
+  }
+}
+
+/** What the walk names: the steps, and with them the files that are asked on the way. */
+function walk(): { readonly steps: readonly string[]; readonly named: readonly string[] } {
+  const text = readFileSync(join(ROOT, 'docs/architecture.md'), 'utf8');
+  const from = text.indexOf('### A tool call');
+  const part = text.slice(from, text.indexOf('### A board write'));
+  const steps = [...part.matchAll(/^\d+\. `([^`]+)\.ts`/gm)].map(([, file = '']) => file);
+  const named = [...part.matchAll(/`([a-z0-9/-]+)(?:\.ts)?`/g)].map(([, file = '']) => file);
+  return { steps, named };
+}
+
+it('names every file of the rooms that a call runs through, and as a step none that it does not', async () => {
+  const { audit } = await startAudit();
+  const { alice, bob } = await startPair({ audit });
+  await alice.grant(bob, 'files/*');
+  const ask = await clientOf(bob);
+  const call = (): Promise<string> =>
+    ask('tools/call', { name: 'alice__files__echo', arguments: { text: 'hello' } });
+  await expect.poll(call, { timeout: 60_000 }).toContain('"result"');
+  // What one call meets by chance, as a timer that is due, the others do not meet.
+  const runs = [await filesRun(call), await filesRun(call), await filesRun(call)];
+  const run = (runs[0] ?? []).filter((file) => runs.every((files) => files.includes(file)));
+  const { steps, named } = walk();
+  // The test asks for the endpoints itself, and so for that of the line transport.
+  const stations = run.filter((file) => !/^core\/|\/transports\/tcp$/.test(file));
+  expect(stations.length).toBeGreaterThan(40);
+  expect(steps.filter((file) => !stations.includes(file))).toEqual([]);
+  expect(stations.filter((file) => !named.some((name) => `/${file}`.endsWith(`/${name}`)))).toEqual(
+    [],
+  );
+});
