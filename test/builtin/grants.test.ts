@@ -305,9 +305,9 @@ describe('grant_create says', () => {
     ]);
     const path = { path: { paths: ['/srv/**'] } };
     const some = await create(desk, { tools: ['files/read_*'], args: path, expires_s: 60 });
-    expect(some.remarks).toEqual([
+    expect(some.remarks?.[0]).toBe(
       "read_many of files has no argument 'path' (did you mean 'paths'?): no call of it fits the grant",
-    ]);
+    );
     const all = await create(desk, { servers: ['files'], args: { depth: { maximum: 3 } } });
     expect(all.remarks?.[0]).toBe(
       "read_file, read_many of files have no argument 'depth': no call of them fits the grant",

@@ -219,7 +219,9 @@ const link = (more: JsonObject): JsonObject => ({
 const ANSWERS: Readonly<Record<string, JsonObject>> = {
   grant_create: {
     grant: grant('3f9c2a7e00000000', { with: 'laptop' }),
-    remarks: ["no server here is called 'fils' (did you mean 'files'?): that part of the grant counts once there is one"],
+    remarks: [
+      "no server here is called 'fils' (did you mean 'files'?): that part of the grant counts once there is one",
+    ],
   },
   grant_show: {
     valid: true,
@@ -279,8 +281,6 @@ const ANSWERS: Readonly<Record<string, JsonObject>> = {
     hint: "starling grant create laptop --tool 'files/write_file'",
     there: "starling request 'chief/files/write_file' --because '<why>'",
   },
-  peers: { peers: [peer('laptop', { newName: 'anna', rttMs: 1.25, route: 'direct' })] },
-  status: { upstreams: [], warnings: [] },
 };
 const REFUSED = {
   code: -32003,
@@ -311,21 +311,17 @@ it('answers fit 80 columns, and show both names of a peer that took another', as
     'grant show 3f9c2a7e',
     'ping laptop --count 1',
     'policy explain --as laptop --on files/write_file',
-    'doctor',
   ]) {
     const args = [...words.split(' '), '--state', stateDir];
     for (const columns of [60, 80, 120]) {
       for (const line of (await printed(columns, args)).split('\n')) {
         // What is there to be pasted is not broken.
-        if (/^ *(?:\$|→)/.test(line) || words === 'doctor' || words.startsWith('policy')) continue;
-        if (columns < 80 && words.startsWith('grant show')) continue;
+        if (/^ *(?:\$|→)/.test(line) || words.startsWith('policy')) continue;
+        if (columns < 80 && /^(?:grant show|ping)/.test(words)) continue;
         expect(stringWidth(line), `${words} at ${columns}: ${line}`).toBeLessThanOrEqual(columns);
       }
     }
-    const lines = (await printed(80, args)).split('\n');
-    // The rest of the doctor's findings are about the machine.
-    const told = words === 'doctor' ? lines.filter((line) => /^. peer /.test(line)) : lines;
-    shown.push(`$ starling ${words}\n${told.join('\n')}`);
+    shown.push(`$ starling ${words}\n${await printed(80, args)}`);
   }
   for (const words of [
     ['call', 'files/read_text_file', 'path=/srv/../etc/passwd'],

@@ -70,14 +70,26 @@ const TYPES: Readonly<Record<string, Phrase>> = {
     (patterns) => `may be granted by the guardian itself for ${patterns}`,
     'is granted by a person only',
   ),
-  'restrictions.read_only': holds('is granted for reading only', 'is granted for more than reading'),
-  'restrictions.uses': told((count) => `is granted for ${count} calls`, 'is granted for any number of calls'),
+  'restrictions.read_only': holds(
+    'is granted for reading only',
+    'is granted for more than reading',
+  ),
+  'restrictions.uses': told(
+    (count) => `is granted for ${count} calls`,
+    'is granted for any number of calls',
+  ),
   'restrictions.rate.per_s': told(
     (count) => `is granted for ${count} calls a second`,
     'is granted at any rate',
   ),
-  'restrictions.rate.burst': told((count) => `is granted for ${count} calls at once`, 'is granted at any burst'),
-  'restrictions.approval': holds('needs an approval for each call', 'needs no approval for each call'),
+  'restrictions.rate.burst': told(
+    (count) => `is granted for ${count} calls at once`,
+    'is granted at any burst',
+  ),
+  'restrictions.approval': holds(
+    'needs an approval for each call',
+    'needs no approval for each call',
+  ),
   restrictions: () => 'is granted without restrictions',
   lifetime: told((time) => `is granted for ${time}`, 'is granted for as long as others are'),
 };

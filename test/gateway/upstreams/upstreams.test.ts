@@ -232,7 +232,10 @@ describe('an upstream server', () => {
     };
     const upstreams = make(servers, 10_000_000, (pid) => void pids.push(pid), switched);
     await upstreams.start();
-    await Promise.all([becomes(upstreams, 'stubborn', 'ready'), becomes(upstreams, 'far', 'ready')]);
+    await Promise.all([
+      becomes(upstreams, 'stubborn', 'ready'),
+      becomes(upstreams, 'far', 'ready'),
+    ]);
     expect([of(upstreams, 'silent').status().state, pids.length]).toEqual(['starting', 2]);
 
     const still = createTestClock(Date.now());
