@@ -5,7 +5,6 @@ import { beforeAll, expect, it } from 'vitest';
 import { StartFailedError } from '../../sim/process.ts';
 import type { NodeProcess } from '../../sim/process.ts';
 import type {
-  ApprovalListResult,
   KnockListResult,
   MembersResult,
   PeerRemoveResult,
@@ -267,18 +266,4 @@ it('a newcomer with the ticket of one that was put out is told so by the first r
   const refusal = await alice.run(['call', 'guest__files__read', 'path=/x']);
   const [, request = ''] = /(starling request '.*?') --because/.exec(refusal.stderr) ?? [];
   expect(request).toBe("starling request 'guest/files/read'");
-  const pasting = alice.run(['request', 'guest/files/read', '--because', '<why>']);
-  const { approvals } = await eventually(
-    'the guest is asked',
-    () => builtin<ApprovalListResult>(real, 'approval_list'),
-    (list) => list.approvals.length > 0,
-  );
-  await ok(real, 'approvals', 'deny', approvals[0]?.id ?? '');
-  const pasted = await pasting;
-  expect(pasted.stdout + pasted.stderr).toContain('guest');
-  expect(pasted.stderr).not.toContain('STARLING_PEER_UNKNOWN');
-  const explained = await ok(real, 'policy', 'explain', '--as', 'alice', '--on', 'files/read');
-  expect(explained).toMatch(
-    /→ starling grant create alice --tool 'files\/read'\n→ there: starling request 'guest\/files\/read'/,
-  );
 });
