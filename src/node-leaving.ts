@@ -14,13 +14,13 @@ const GOODBYE_MS = 2000;
 /** How long the answer to the command has to get out before the node is told to end. */
 const ANSWER_MS = 250;
 
-/** Leaves. */
+/** The node's way out of its mesh, with a goodbye to whoever is connected. */
 export interface Leaving {
   /** Leaves the mesh; `events` tell it, and whoever hears that stops the node. */
   leave(events: EventEmitter<NodeEvents>): Promise<LeaveResult>;
 }
 
-/** Makes it. */
+/** Nothing happens before `leave`. */
 export function createLeaving(
   { clock, config, logger }: Base,
   state: OpenState,

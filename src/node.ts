@@ -7,7 +7,7 @@ import { EventEmitter } from 'node:events';
 import { existsSync } from 'node:fs';
 import type { Board } from './blackboard/index.ts';
 import type { GrantSummary, InviteResult, StatusResult } from './builtin/index.ts';
-import { heldBack, noteNode, readAbout, writeAbout } from './config/index.ts';
+import { heldBack, readAbout, writeAbout } from './config/index.ts';
 import type { Config } from './config/index.ts';
 import {
   StarlingError,
@@ -50,7 +50,7 @@ const CONFIG_UNUSABLE = 'config-unusable';
 /** Keys of the configuration that a running node takes on. */
 const RELOADED: readonly string[] = ['mcpServers', 'list', 'views'];
 
-/** What to grant. */
+/** To whom, which tools, and for how long. */
 export interface GrantInit {
   /** Alias, PeerId or did:key. */
   readonly peer: string;
@@ -94,7 +94,7 @@ export interface ReloadInit {
   readonly asked?: boolean;
 }
 
-/** What a ticket is for. */
+/** For how many nodes, and how long. */
 export interface TicketOptions {
   /** Default: 24 hours. */
   readonly expiresInMs?: number;
@@ -370,7 +370,7 @@ class Node implements StarlingNode {
     );
   }
 
-  /** So that other nodes of this user hide the folder from their servers, and commands find it by its name. */
+  /** So that other nodes of this user keep their servers from its files, and commands find it by its name. */
   async #noteFolder(): Promise<void> {
     const { name, file, policy, stateDir } = this.#base.config;
     const { name: mesh, fingerprint } = meshOf(this.#state);
@@ -385,7 +385,6 @@ class Node implements StarlingNode {
         ...(configFile === undefined ? {} : { configFile }),
         policyFile: policy.file,
       };
-      await noteNode(stateDir, process.env);
       await writeAbout(stateDir, about);
     } catch (error) {
       // They find the folder by its socket, too, while this node runs.

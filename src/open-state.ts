@@ -3,6 +3,7 @@
  * and what the node knows of grants and of its mesh.
  */
 import { join } from 'node:path';
+import { noteNode } from './config/index.ts';
 import type { Config } from './config/index.ts';
 import {
   StarlingError,
@@ -87,6 +88,10 @@ export async function openState(
   const { clock, health, logger } = started;
   const { stateDir } = config;
   await ensurePrivateFolder(stateDir);
+  // Before the key is there: also a node that fails to start has one, which servers of others must not see.
+  await noteNode(stateDir, process.env).catch((error: unknown) =>
+    logger.warn({ error: messageOf(error) }, 'the state folder could not be noted'),
+  );
   const store = createStore({ logger, clock, health }, { dir: join(stateDir, 'db') });
   const open = createPartStack((error) => tellUnclosed(started, error));
   try {

@@ -114,6 +114,30 @@ describe('the tests', () => {
   });
 });
 
+/** Words that say nothing by themselves. */
+const EMPTY = new Set(
+  'a all an and are as at be by each every has how in is it its made make makes of on one or that the them this to was what when which who with'.split(
+    ' ',
+  ),
+);
+
+/** The word without its ending, roughly: `signs` and `signing` are one. */
+function stem(word: string): string {
+  const end = ['ings', 'ing', 'ions', 'ion', 'ies', 'ed', 'es', 'er', 'or', 's', 'e', 'y'].find(
+    (one) => word.endsWith(one) && word.length - one.length >= 3,
+  );
+  return end === undefined ? word : word.slice(0, -end.length);
+}
+
+/** True when each word of a docstring is in the name that it stands on. A result's docstring names its tool. */
+function saysAgain(said: string, name: string): boolean {
+  if (/@|\{|^ Result of `/.test(said)) return false;
+  const parts = name.match(/[A-Z]+(?![a-z])|[A-Z]?[a-z]+/g) ?? [];
+  const known = new Set(parts.map((part) => stem(part.toLowerCase())));
+  const words = (said.toLowerCase().match(/[a-z0-9]+/g) ?? []).filter((word) => !EMPTY.has(word));
+  return words.every((word) => known.has(stem(word)));
+}
+
 /** Folders of `test` that are no rooms of `src`, and folders in them that mirror none. */
 const OWN_FOLDERS =
   'architecture build compat compliance conformance e2e fixtures golden mutation sim wire'.split(
@@ -147,6 +171,28 @@ describe('the code', () => {
   it('has a docstring on top of every file of src and sim', () => {
     const bare = source.filter((path) => !/^(#!.*\n)?\/\*\*/.test(readFileSync(path, 'utf8')));
     expect(bare.map((path) => relative(ROOT, path))).toEqual([]);
+  });
+
+  it('has no docstring that only says again what the name says', () => {
+    const doc =
+      /\/\*\*((?:[^*]|\*(?!\/))*)\*\/\n *(?:(?:export|async|static|readonly|get|override|function|class|interface|type|const|let) )*#?(\w+)/g;
+    const repeats = source.flatMap((path) =>
+      [...readFileSync(path, 'utf8').matchAll(doc)]
+        .filter(([, said = '', name = '']) => saysAgain(said, name))
+        .map(([, said = '', name = '']) => `${relative(ROOT, path)}: ${name}:${said}`),
+    );
+    expect(repeats).toEqual([]);
+  });
+
+  it.each([
+    [' Signs. ', 'Signing', true],
+    [' The set. ', 'RecordSet', true],
+    [' Makes it. ', 'createLeaving', true],
+    [' Result of `board_get`. ', 'BoardGetResult', false],
+    [' 0 to 1. ', 'trust', false],
+    [' Leaves the mesh, with a goodbye. ', 'Leaving', false],
+  ])('knows of %j on %s whether it only says the name again: %s', (said, name, isAgain) => {
+    expect(saysAgain(said, name)).toBe(isAgain);
   });
 
   it('has a docstring on every exported function, interface and class', () => {
@@ -209,6 +255,11 @@ describe('the code', () => {
         return again.some((form) => form.test(text)) ? [relative(ROOT, path)] : [];
       });
     expect(wrong).toEqual([]);
+  });
+
+  it('has no names that the glossary has given up', () => {
+    const given = /(?<![\w'])#?(?:judge|desk)\w*\(|\b(?:Held(?:Bytes|Posts?)|heldBytes)\b/i;
+    expect(findings(files('src', /\.ts$/), (line) => given.test(line))).toEqual([]);
   });
 
   it('has no unfinished marks, silenced checks or skipped tests', () => {

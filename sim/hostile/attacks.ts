@@ -7,7 +7,7 @@ import { signedAttacks } from './signed.ts';
 import { streamAttacks } from './streams.ts';
 import type { Attack } from './attack.ts';
 
-/** All of them. */
+/** In the order in which `bench hostile` runs them. */
 export const ATTACKS: readonly Attack[] = [
   ...knocks,
   ...floods,

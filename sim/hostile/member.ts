@@ -31,7 +31,7 @@ export interface Member {
   stop(): Promise<void>;
 }
 
-/** How a member is made. */
+/** A node of harm with a folder, a ticket and an address of its own. */
 export interface MemberInit {
   readonly stateDir: string;
   readonly ticket: string;

@@ -18,7 +18,7 @@ const PEER_ID_PREFIX = Buffer.from('002408011220', 'hex');
 
 export const MESHSUB = '/meshsub/1.2.0';
 
-/** One message, as it is to be. */
+/** What is signed and published, true or not. */
 export interface MessageInit {
   /** The public key of who is said to have written it. */
   readonly author: Uint8Array;

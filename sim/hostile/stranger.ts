@@ -5,7 +5,7 @@ import type { BareConnection, BareHost } from '../../src/testing.ts';
 const DIAL_TIMEOUT_MS = 5000;
 const CONNECTIONS_PER_KEY = 50;
 
-/** A stranger. */
+/** Somebody without a ticket, who only connects. */
 export interface Stranger {
   /** A new connection to the node, without a hello. */
   connect(address: string): Promise<BareConnection>;

@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 
 const OPEN_TIMEOUT_MS = 30_000;
 
-/** How a call ended. */
+/** What the caller of a tool has in hand at last. */
 export type CallEnd =
   | { readonly kind: 'answer'; readonly text: string; readonly structured: unknown }
   /** The node or the server has refused, or told of a failure. */

@@ -189,7 +189,7 @@ export const EVENTS = {
 export type ScenarioEvent = {
   [Verb in keyof typeof EVENTS]: z.output<(typeof EVENTS)[Verb]>;
 }[keyof typeof EVENTS];
-/** The verbs. */
+/** The word by which an event of a scenario begins. */
 export type Verb = keyof typeof EVENTS;
 
 /** What must hold all the time. */

@@ -19,7 +19,7 @@ export interface Usage {
   readonly rssMiB: number;
 }
 
-/** How a world is made. */
+/** The members of a scenario before anything happens, and the chance that they share. */
 export interface WorldInit {
   /** Folder for all that is written. */
   readonly root: string;

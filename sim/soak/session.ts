@@ -18,7 +18,7 @@ export interface Outcome {
   readonly error: string | undefined;
 }
 
-/** One session. */
+/** A client's session at a node of the soak, with the calls that it has under way. */
 export interface SoakSession {
   readonly id: string;
   /** Calls a tool. @throws when the answer is not the one answer to this call */

@@ -61,7 +61,7 @@ export const QUICK: SoakSize = {
   settles: false,
 };
 
-/** One phase. */
+/** How many calls a phase asked, how many were rightly answered, and in what time. */
 export interface PhaseResult {
   readonly title: string;
   readonly count: number;

@@ -19,7 +19,7 @@ const RELOAD_TIMEOUT_MS = 30_000;
 const SETTLE_TIMEOUT_MS = 60_000;
 const LOOK_MS = 100;
 
-/** Sizes of a soak. */
+/** How much of everything is done, by count. */
 export interface SoakSize {
   readonly sessions: number;
   readonly crashes: number;

@@ -41,7 +41,7 @@ export interface Batch {
   readonly fills: boolean;
 }
 
-/** How batches are made. */
+/** When a batch ends, and when one of its entries is followed by a checkpoint. */
 export interface BatchInit {
   readonly signer: Signer;
   readonly now: () => number;

@@ -98,13 +98,13 @@ export async function* readLines(path: string): AsyncGenerator<readonly RawLine[
   });
   try {
     let offset = 0;
-    let held = Buffer.alloc(0);
+    let begun = Buffer.alloc(0);
     /** Bytes of an endless line that are not kept. */
     let dropped = 0;
     for (;;) {
       const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(PIECE_BYTES), 0);
       if (bytesRead === 0) break;
-      const bytes = Buffer.concat([held, buffer.subarray(0, bytesRead)]);
+      const bytes = Buffer.concat([begun, buffer.subarray(0, bytesRead)]);
       const lines: RawLine[] = [];
       let start = 0;
       for (let end = bytes.indexOf(NEWLINE); end !== -1; end = bytes.indexOf(NEWLINE, start)) {
@@ -113,15 +113,15 @@ export async function* readLines(path: string): AsyncGenerator<readonly RawLine[
         dropped = 0;
         start = end + 1;
       }
-      held = bytes.subarray(start);
-      const surplus = held.length - (LINE_BYTES_MAX + 1);
+      begun = bytes.subarray(start);
+      const surplus = begun.length - (LINE_BYTES_MAX + 1);
       if (surplus > 0) {
         dropped += surplus;
-        held = held.subarray(0, LINE_BYTES_MAX + 1);
+        begun = begun.subarray(0, LINE_BYTES_MAX + 1);
       }
       yield lines;
     }
-    if (held.length > 0) yield [{ bytes: held, offset, whole: false }];
+    if (begun.length > 0) yield [{ bytes: begun, offset, whole: false }];
   } catch (error) {
     throw unreadable(path, error);
   } finally {
@@ -137,7 +137,7 @@ export async function* readLinesBackward(path: string): AsyncGenerator<readonly 
   try {
     let position = (await file.stat()).size;
     /** What stands before the first line feed of the piece after; unfinished at the file's end. */
-    let held: Buffer | undefined;
+    let begun: Buffer | undefined;
     while (position > 0) {
       const length = Math.min(PIECE_BYTES, position);
       position -= length;
@@ -148,17 +148,18 @@ export async function* readLinesBackward(path: string): AsyncGenerator<readonly 
       let end = read.length;
       for (let at = read.lastIndexOf(NEWLINE); at !== -1; at = lastBefore(read, at)) {
         const part = read.subarray(at + 1, end);
-        if (held !== undefined) lines.push(held.length === 0 ? part : Buffer.concat([part, held]));
-        held = Buffer.alloc(0);
+        if (begun !== undefined)
+          lines.push(begun.length === 0 ? part : Buffer.concat([part, begun]));
+        begun = Buffer.alloc(0);
         end = at;
       }
       // Before the last line feed of the file nothing is a whole line.
-      if (held !== undefined) {
-        held = Buffer.concat([read.subarray(0, end), held]).subarray(0, LINE_BYTES_MAX + 1);
+      if (begun !== undefined) {
+        begun = Buffer.concat([read.subarray(0, end), begun]).subarray(0, LINE_BYTES_MAX + 1);
       }
       yield lines;
     }
-    if (held !== undefined) yield [held];
+    if (begun !== undefined) yield [begun];
   } catch (error) {
     throw unreadable(path, error);
   } finally {

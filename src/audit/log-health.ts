@@ -2,7 +2,7 @@
  * What is wrong with the log, as the node tells it: the disk that fails, checkpoints that are not
  * saved, entries that are lost, damage that was found. Keeps the words; `log.ts` decides.
  */
-import { StarlingError, diskTroubleOf, messageOf } from '../core/index.ts';
+import { StarlingError, diskText, diskTroubleOf, messageOf } from '../core/index.ts';
 import type { Clock, Health, Logger } from '../core/index.ts';
 import type { RecoveryNote } from './recover.ts';
 
@@ -61,11 +61,10 @@ class Troubles implements LogHealth {
   failed(error: unknown): StarlingError {
     const { clock, folder, health, logger } = this.#components;
     const trouble = diskTroubleOf(error);
-    const why = trouble === undefined ? messageOf(error) : `${trouble.text} (${messageOf(error)})`;
     const hint = trouble?.hint ?? 'free space on its disk, or check its permissions';
     const refusal = new StarlingError(
       'STARLING_AUDIT_UNAVAILABLE',
-      `the audit log in ${folder} can't be written: ${why}`,
+      `the audit log in ${folder} can't be written: ${diskText(error)}`,
       { hint, cause: error },
     );
     if (this.#failure === undefined) logger.error({ error: messageOf(error) }, 'audit log fails');

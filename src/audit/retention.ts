@@ -8,7 +8,7 @@ import { readEntry } from './format.ts';
 import type { HeadKeeper } from './head-keeper.ts';
 import type { AuditEntry } from './types.ts';
 
-/** What was removed. */
+/** Whole segments, oldest first, and up to which entry. */
 export interface Removed {
   readonly segments: number;
   /** `seq` of the last entry that is gone. */

@@ -45,7 +45,7 @@ export interface BoardWriterComponents {
   written(own: Draft): void;
 }
 
-/** Writes one board. */
+/** The one way by which this node writes to a board. */
 export interface BoardWriter {
   /** Changes that wait for the disk, or are on their way. */
   readonly waiting: readonly WantedChange[];
@@ -70,7 +70,7 @@ interface Waiting extends WantedChange {
   reject(error: unknown): void;
 }
 
-/** Makes the writer. */
+/** Nothing is drafted before the first request; what one tick asks for becomes one change. */
 export function createBoardWriter(
   components: BoardWriterComponents,
   init: { readonly board: string },

@@ -33,7 +33,7 @@ export interface UpdateMessage {
   readonly more: boolean;
 }
 
-/** One update by gossip. */
+/** What the topic of boards carries: an update with the board that it changes. */
 export interface GossipUpdate {
   readonly board: string;
   readonly update: Uint8Array;
@@ -41,7 +41,7 @@ export interface GossipUpdate {
 
 const DIGESTS_MAX = LIMITS.boards * PEER_SLACK;
 
-/** Encodes a message. */
+/** CBOR, of whatever length: its sender cuts before. */
 export function encodeMessage(message: BoardMessage): Uint8Array {
   if (message.t !== 'digests') return encode({ ...message });
   return encode({ t: message.t, digests: Object.fromEntries(message.digests) });

@@ -38,7 +38,7 @@ export interface Draft {
   readonly part: LanePart;
 }
 
-/** A board's document. */
+/** All lanes of a board as one map of keys, with the winner of each. */
 export interface BoardDocument {
   get(key: string): BoardEntry | undefined;
   /** Entries whose key starts with `prefix`, by key. */
@@ -96,7 +96,7 @@ export interface BoardDocument {
   onUpdate(listener: UpdateListener): void;
 }
 
-/** What a document is made with. */
+/** Bounds, the writer's own key, and the time that stamps go by. */
 export interface DocumentInit {
   readonly limits: BoardLimits;
   /** Whose own changes are drafted. */

@@ -13,7 +13,7 @@ import type {
   HistoryQuery,
 } from './types.ts';
 
-/** The history of one board. */
+/** What was written to a key, and by whom, as far as rows on disk tell. */
 export interface BoardHistory {
   /** Writes down what changed. Resolves once that is on disk. */
   note(changes: readonly BoardChange[]): Promise<void>;

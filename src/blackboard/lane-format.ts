@@ -15,7 +15,7 @@ export const HEAD = 'head';
 /** How much a writer had seen of others: mark of the other writer and how many writes of that one, in turn. */
 export type Seen = readonly number[];
 
-/** One write. */
+/** What a writer put under a key, or that it deleted the key. */
 export interface Write {
   readonly key: string;
   readonly ms: number;

@@ -1,7 +1,7 @@
 /** Boards: small shared key-value documents that every member holds and that merge by themselves. */
 import type { Did, Json, PeerId, Startable } from '../core/index.ts';
 
-/** One entry of a board. */
+/** A key's value, who wrote it and when. */
 export interface BoardEntry {
   readonly key: string;
   readonly value: Json;
@@ -74,7 +74,6 @@ export interface HistoryPage {
   readonly next: string;
   /** Something after the position that was asked for is kept no more. */
   readonly isCut: boolean;
-  /** There is more. */
   readonly more: boolean;
 }
 

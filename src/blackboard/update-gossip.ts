@@ -16,7 +16,7 @@ const OWN_PACE = { burst: 25, everyMs: 60 } as const;
 /** A longer update goes by sync only: a gossip message carries 64 KiB, its envelope included. */
 const GOSSIP_BYTES_MAX = 48 * 1024;
 
-/** Gossip of updates. */
+/** Tells all members of a write at once, as far as a message of gossip carries it. */
 export interface UpdateGossip {
   /** Sends what was written, now or with what follows. */
   send(board: string, part: LanePart): void;

@@ -47,7 +47,7 @@ export interface BoardFeeds {
   stop(): void;
 }
 
-/** What feeds are made with. */
+/** Boards, and the clock by which a feed waits. */
 export interface BoardFeedComponents {
   readonly blackboard: Pick<Blackboard, 'board'>;
   readonly clock: Clock;

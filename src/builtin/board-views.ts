@@ -17,7 +17,7 @@ export function shownTombstone({ clock, ...deletion }: Tombstone): ShownTombston
   return { ...deletion, vector_clock: clock, tombstone: true };
 }
 
-/** A change. */
+/** As `board_watch` tells it: the entry that is there now, or what became of it. */
 export function shownChange({ key, entry, gone }: BoardChange): ShownChange {
   return {
     key,

@@ -11,7 +11,7 @@ import type { Membership } from '../membership/index.ts';
 const EXPIRES_MAX_S = 3650 * 86_400;
 /** Who may read a resource may also hear that it changed. */
 const RESOURCE_ABILITIES = ['resource/read', 'resource/subscribe'] as const;
-/** What has arguments. */
+/** Abilities that the caveat `args` can speak of. */
 const WITH_ARGUMENTS: readonly string[] = ['tool/call', 'prompt/get'];
 
 /** A lifetime in seconds. */

@@ -5,7 +5,7 @@ import type { Membership } from '../membership/index.ts';
 import type { MeshAdmission } from '../mesh/index.ts';
 import type { GrantSummary } from './results.ts';
 
-/** What a summary is made from. */
+/** Who knows of a grant whether it counts, is used up, or came of a ticket. */
 export interface SummaryComponents {
   readonly grants: Pick<GrantBook, 'state' | 'renewable'>;
   readonly membership: Pick<Membership, 'peer'>;

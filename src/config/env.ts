@@ -5,7 +5,7 @@ import type { Problem } from './problems.ts';
 /** How a variable's text becomes a value. */
 type Kind = 'text' | 'list' | 'flag' | 'number' | 'name-or-flag';
 
-/** One environment variable. */
+/** Its name, and the key of the config file that it stands for. */
 export interface EnvironmentVariable {
   readonly name: string;
   /** Dotted key of the config file that it sets; absent where none does. */

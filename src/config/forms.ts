@@ -54,7 +54,7 @@ export const authority = text(
 export const ipBlock = z
   .string({ error: IP_BLOCK_FORM })
   .refine((value) => isIpBlock(value), `not an address; allowed: ${IP_BLOCK_FORM}`);
-/** Tools by patterns. */
+/** At most 256 patterns, each of a server's or a peer's tools. */
 export const toolPatterns = z
   .array(text(TOOL_PATTERN, 'tools as <server>/<tool> or <peer>/<server>/<tool>, with * in a part'))
   .max(256);

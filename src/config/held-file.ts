@@ -6,6 +6,6 @@ export function heldBack(code: string, file: string): Warning {
   return {
     code,
     text: `${file} was put there, replaced or removed while servers run that could write the new one: it is not taken up by itself`,
-    hint: `look at it, then have it taken up: kill -HUP ${process.pid}; a restart takes it up, too, and shuts servers out again (a folder with the name starling: always shut to them)`,
+    hint: `look at it, then have it taken up: kill -HUP ${process.pid}; a restart takes it up, too, and shuts servers out again (a folder that has the name of the program is shut to them always)`,
   };
 }

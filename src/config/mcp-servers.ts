@@ -6,6 +6,7 @@ import type { z } from 'zod';
 import { BUILTIN_SERVER, Secret, messageOf, printable } from '../core/index.ts';
 import type { JsonObject, SecretPiece } from '../core/index.ts';
 import { plainEntry } from './client-entries.ts';
+import { ITSELF, isStarlingItself } from './own-entry.ts';
 import { explain } from './problems.ts';
 import type { Problem } from './problems.ts';
 import { mcpServerSchema } from './server-schema.ts';
@@ -77,7 +78,8 @@ export function readMcpServers(
       name === written ? [] : [`it is called '${name}' here; in the file '${printable(written)}'`];
     const remarks = [...renamed, ...read.remarks];
     const texts = read.problems.map(({ key, text }) => `${key}: ${text}`);
-    if (isBuiltin(written)) texts.unshift(RESERVED);
+    // By another name a person may well mean another node of theirs.
+    if (isBuiltin(written) && isStarlingItself(value)) texts.unshift(ITSELF);
     const server =
       texts.length === 0 && read.server !== undefined ? read.server : unusable(texts, init);
     servers[name] = remarks.length === 0 ? server : { ...server, remarks };
@@ -111,6 +113,12 @@ export function readEntry(written: string, value: unknown, init: ReadServersInit
 
 /** What a server is called here whose name in a file is `written`, unless another one has that name. */
 export function serverName(written: string): string {
+  const name = fitName(written);
+  // The name of the built-in server stays that one's.
+  return name.toLowerCase() === BUILTIN_SERVER ? `${name}-2` : name;
+}
+
+function fitName(written: string): string {
   const fit = written
     .replaceAll(/[^A-Za-z0-9_-]+/g, '-')
     .replaceAll(/_{2,}/g, '_')
@@ -133,7 +141,7 @@ export function wrongName(written: string): string | undefined {
 const RESERVED = `'${BUILTIN_SERVER}' is the built-in server; choose another name`;
 
 function isBuiltin(written: string): boolean {
-  return serverName(written).toLowerCase() === BUILTIN_SERVER;
+  return fitName(written).toLowerCase() === BUILTIN_SERVER;
 }
 
 /** The names of all: those that can be used as they are come first, and none hides another. */
@@ -143,7 +151,7 @@ function namesOf(all: readonly string[]): ReadonlyMap<string, string> {
   const isOurs = (written: string): boolean =>
     serverName(written) === written && !isBuiltin(written);
   for (const written of [...all.filter(isOurs), ...all.filter((one) => !isOurs(one))]) {
-    const wanted = serverName(written);
+    const wanted = fitName(written);
     let name = wanted;
     for (let count = 2; used.has(name.toLowerCase()); count += 1) {
       const end = `-${count}`;
@@ -222,10 +230,10 @@ class EntryReader {
     Object.assign(env, this.#secrets('env', entry.env ?? {}));
     return {
       type: 'stdio',
-      command: this.#expand('command', entry.command),
+      command: this.#fromHome('command', entry.command),
       args: (entry.args ?? []).map((arg, index) => this.#expand(`args[${index}]`, arg)),
       env,
-      ...(entry.cwd === undefined ? {} : { cwd: this.#expand('cwd', entry.cwd) }),
+      ...(entry.cwd === undefined ? {} : { cwd: this.#fromHome('cwd', entry.cwd) }),
       ...this.#sandbox(entry.sandbox),
       ...base,
     };
@@ -247,9 +255,14 @@ class EntryReader {
     };
   }
 
+  /** A path as a shell has it, which no program does: `~` at its beginning is the home folder. */
+  #fromHome(part: string, written: string): string {
+    return this.#expand(part, written).replace(/^~(?=\/|$)/, homedir());
+  }
+
   /** A path from the root or, with `~/`, from the home folder. */
   #path(part: string, written: string): string {
-    const path = this.#expand(part, written).replace(/^~(?=\/|$)/, homedir());
+    const path = this.#fromHome(part, written);
     if (isAbsolute(path)) return resolve(path);
     this.#wrong(part, 'this path depends on a folder; begin it with / or ~/');
     return path;
@@ -363,7 +376,7 @@ class EntryReader {
 
   #envFile(path: string): Record<string, Secret> {
     try {
-      const text = readFileSync(this.#expand('envFile', path), 'utf8');
+      const text = readFileSync(this.#fromHome('envFile', path), 'utf8');
       if (text.length > ENV_FILE_BYTES_MAX) throw new Error('it is over 1 MiB');
       return this.#envLines(text);
     } catch (error) {

@@ -50,7 +50,7 @@ const DEBT_BURSTS_MAX = 100;
 /** What sums of fractions may be off: a token that is missing no more than this is there. */
 const TOLERANCE = 1e-9;
 
-/** A full bucket. */
+/** The level of whoever has taken nothing yet. */
 export function fullBucket({ burst }: BucketSize, nowMs: number): BucketLevel {
   return { tokens: burst, atMs: nowMs, latestMs: nowMs };
 }

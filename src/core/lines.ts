@@ -30,7 +30,7 @@ export interface LineDecoder {
   /** Takes the stream's next bytes. They are not copied: nobody may write to them afterwards. */
   push(chunk: Uint8Array): void;
   /** What has come of a line that has begun, bytes: of one that is over the limit these are not kept, and count here all the same. */
-  readonly heldBytes: number;
+  readonly keptBytes: number;
 }
 
 /** Makes a decoder that holds at most `maxBytes` of an unfinished line. */
@@ -41,7 +41,7 @@ export function createLineDecoder(maxBytes: number, sink: LineSink): LineDecoder
 class BoundedLineDecoder implements LineDecoder {
   readonly #maxBytes: number;
   readonly #sink: LineSink;
-  #held: Buffer[] = [];
+  #kept: Buffer[] = [];
   #sizeBytes = 0;
   /** Set while the line at hand is over the limit. */
   #dropping: { head: Buffer; tail: Buffer } | undefined;
@@ -51,7 +51,7 @@ class BoundedLineDecoder implements LineDecoder {
     this.#sink = sink;
   }
 
-  get heldBytes(): number {
+  get keptBytes(): number {
     return this.#sizeBytes;
   }
 
@@ -76,9 +76,9 @@ class BoundedLineDecoder implements LineDecoder {
     if (part.length === 0) return;
     this.#sizeBytes += part.length;
     if (this.#dropping === undefined) {
-      this.#held.push(part);
+      this.#kept.push(part);
       if (this.#sizeBytes <= this.#maxBytes) this.#merge();
-      else this.#drop(this.#held.splice(0));
+      else this.#drop(this.#kept.splice(0));
     } else this.#drop([part]);
   }
 
@@ -88,10 +88,10 @@ class BoundedLineDecoder implements LineDecoder {
    */
   #merge(): void {
     for (;;) {
-      const [before, last] = this.#held.slice(-2);
+      const [before, last] = this.#kept.slice(-2);
       if (before === undefined || last === undefined || before.length > last.length) return;
       if (before.length + last.length > MERGED_BYTES_MAX) return;
-      this.#held.splice(-2, 2, Buffer.concat([before, last]));
+      this.#kept.splice(-2, 2, Buffer.concat([before, last]));
     }
   }
 
@@ -108,17 +108,17 @@ class BoundedLineDecoder implements LineDecoder {
 
   #finish(): void {
     const dropped = this.#dropping;
-    const held = this.#held;
+    const kept = this.#kept;
     const sizeBytes = this.#sizeBytes;
     this.#dropping = undefined;
-    this.#held = [];
+    this.#kept = [];
     this.#sizeBytes = 0;
     if (dropped !== undefined) {
       this.#sink.oversize(sizeBytes, dropped.head, dropped.tail);
       return;
     }
-    const [only] = held;
-    this.#emit(held.length === 1 && only !== undefined ? only : Buffer.concat(held, sizeBytes));
+    const [only] = kept;
+    this.#emit(kept.length === 1 && only !== undefined ? only : Buffer.concat(kept, sizeBytes));
   }
 
   #emit(bytes: Buffer): void {

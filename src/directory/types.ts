@@ -46,7 +46,7 @@ export interface ServerCatalog extends ServerFacts, ServerItems {
   readonly server: string;
 }
 
-/** Events of the directory. */
+/** Heard by the views, which are made anew then. */
 export interface DirectoryEvents {
   /** What `peer` offers changed, appeared or went. */
   change: [peer: PeerId];

@@ -77,7 +77,7 @@ export interface FrameError {
 /** One JSON-RPC message, parsed once. `bytes` is the message as it came, without line end. */
 export type Frame = RequestFrame | NotificationFrame | ResponseFrame;
 
-/** A request. */
+/** Has an id, and is answered once. */
 export interface RequestFrame {
   readonly kind: 'request';
   readonly bytes: Buffer;
@@ -88,7 +88,7 @@ export interface RequestFrame {
   readonly params: JsonObject;
 }
 
-/** A notification. */
+/** Has no id, and is never answered. */
 export interface NotificationFrame {
   readonly kind: 'notification';
   readonly bytes: Buffer;

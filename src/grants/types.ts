@@ -46,7 +46,7 @@ export interface Grant {
   readonly claims: GrantClaims;
 }
 
-/** The claims of a revocation. */
+/** The payload of its JWS. */
 export interface RevocationClaims {
   /** Issuer of the revoked grant, or of an ancestor of it. */
   readonly iss: Did;
@@ -64,7 +64,7 @@ export interface Revocation {
   readonly claims: RevocationClaims;
 }
 
-/** The claims of a succession. */
+/** The payload of its JWS, which the old key signs. */
 export interface SuccessionClaims {
   /** The key that retires. */
   readonly iss: Did;
@@ -252,7 +252,7 @@ export interface GrantBook extends Startable {
 /** How a grant came into the book; `delegated` and `renewed` are ours as well. */
 export type GrantOrigin = 'issued' | 'delegated' | 'renewed' | 'received';
 
-/** Events of the grant book. */
+/** Heard by the gateway, the mesh's records and the audit log. */
 export interface GrantBookEvents {
   /** What `holder` may use here has changed; our own did: what we received has. */
   change: [holder: Did];

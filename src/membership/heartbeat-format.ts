@@ -10,7 +10,7 @@ import type { Accusation } from './accusations.ts';
 import { signedPart } from './heartbeat-signature.ts';
 import type { Presence } from './types.ts';
 
-/** One heartbeat. */
+/** What a node says of itself to everybody, signed. */
 export interface Heartbeat {
   /** Which run of the sender this is, about when it began, ms since the epoch: a later one refutes all before. */
   readonly incarnation: number;
@@ -75,7 +75,7 @@ export function encodeHeartbeat(heartbeat: Heartbeat, signer?: Pick<Signer, 'sig
   );
 }
 
-/** Encodes a pulse. */
+/** Without a signature: it says only that nothing has changed since the last whole heartbeat. */
 export function encodePulse({ incarnation, sequence, time }: Pulse): Uint8Array {
   return encode({ v: PULSE_VERSION, inc: incarnation, seq: sequence, time });
 }

@@ -50,7 +50,7 @@ export interface NeighbourKeeper {
   of(node: PeerId): ReadonlySet<PeerId>;
 }
 
-/** Makes the keeper. */
+/** The network is told of nobody before `start`. */
 export function createNeighbourKeeper(components: NeighbourKeeperComponents): NeighbourKeeper {
   return new Keeper(components);
 }

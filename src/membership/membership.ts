@@ -19,8 +19,8 @@ import { createIncarnations } from './incarnation.ts';
 import type { Incarnations } from './incarnation.ts';
 import { createNeighbourKeeper } from './keep-neighbours.ts';
 import type { NeighbourKeeper } from './keep-neighbours.ts';
-import { createLiveness } from './liveness.ts';
-import type { Liveness } from './liveness.ts';
+import { createPeerEvidence } from './peer-evidence.ts';
+import type { PeerEvidence } from './peer-evidence.ts';
 import { createRoster } from './roster.ts';
 import type { Roster } from './roster.ts';
 import { followRevocations } from './follow-revocations.ts';
@@ -87,7 +87,7 @@ class LiveView implements Membership {
   readonly #roster: Roster;
   readonly #sync: RecordSync;
   readonly #indirectProbe: IndirectProbe;
-  readonly #liveness: Liveness;
+  readonly #evidence: PeerEvidence;
   readonly #incarnations: Incarnations;
   #ownName: string | undefined;
   #scope: Scope | undefined;
@@ -120,7 +120,7 @@ class LiveView implements Membership {
         ...components,
         presence: () => ({ ...presence(), boards: boards() }),
         records: () => ownMesh.records().digest(),
-        suspects: () => this.#liveness.suspects(),
+        suspects: () => this.#evidence.suspects(),
       },
       init,
     );
@@ -134,7 +134,7 @@ class LiveView implements Membership {
     });
     this.#sync = createRecordSync({ ...components, records: ownMesh.records() });
     this.#indirectProbe = createIndirectProbe(components);
-    this.#liveness = createLiveness(
+    this.#evidence = createPeerEvidence(
       {
         ...components,
         peers: this.#peers,
@@ -261,8 +261,8 @@ class LiveView implements Membership {
     const { network, ownMesh } = this.#components;
     const connected = (peer: PeerId): void => this.#connected(peer);
     const disconnected = (peer: PeerId, isMeant = false): void =>
-      this.#liveness.disconnected(peer, isMeant);
-    const sign = (peer: PeerId): void => this.#liveness.sign(peer);
+      this.#evidence.disconnected(peer, isMeant);
+    const sign = (peer: PeerId): void => this.#evidence.sign(peer);
     network.events.on('peer:sign', sign);
     scope.add(() => network.events.off('peer:sign', sign));
     network.events.on('peer:connect', connected);
@@ -296,13 +296,13 @@ class LiveView implements Membership {
     const { random } = this.#components;
     this.#beat(scope);
     this.#neighbours.start(scope);
-    this.#liveness.start(scope);
+    this.#evidence.start(scope);
     scope.every(intervalMs * (PING_INTERVALS + random()), () => this.#pingAll());
   }
 
   /** Sends a heartbeat in each interval, which is longer the more members there are. */
   #beat(scope: Scope): void {
-    scope.after(this.#init.intervalMs * this.#liveness.stretch(), () => {
+    scope.after(this.#init.intervalMs * this.#evidence.stretch(), () => {
       this.#heartbeats.publish(this.#heartbeats.beat(this.#status));
       this.#beat(scope);
     });
@@ -341,7 +341,7 @@ class LiveView implements Membership {
     const isSigned = heartbeat.isSigned === true;
     if (isSigned || isNew) peer.last = isSigned ? { bytes, isChecked: isPassed } : undefined;
     this.#heard(peer, heartbeat, by);
-    this.#liveness.accused(from, status === 'up' ? (heartbeat.suspects ?? []) : []);
+    this.#evidence.accused(from, status === 'up' ? (heartbeat.suspects ?? []) : []);
     if (by !== undefined && (isNew || status === 'leaving')) this.#roster.pass(from, by);
     if (status === 'leaving') return;
     // Whoever has just started has heard nobody yet. Who is not connected hears by gossip, or when it is.
@@ -369,7 +369,7 @@ class LiveView implements Membership {
     const said = sameOrNext(heartbeat.presence, before);
     const at = { lastHeartbeatAt: clock.now(), startedAt: incarnation };
     this.#peers.heardNames(peer, said.name, heartbeat.called);
-    this.#liveness.heard(peer, status, {
+    this.#evidence.heard(peer, status, {
       ...at,
       // What was passed on has been under way for longer.
       ...(by === undefined || by === peer.view.peerId ? this.#clockOf(peer, heartbeat) : {}),
@@ -435,7 +435,7 @@ class LiveView implements Membership {
 
   #connected(peerId: PeerId): void {
     void this.#heartbeats.tell(peerId, this.#nextFor(this.#peers.get(peerId)?.view));
-    this.#liveness.connected(peerId);
+    this.#evidence.connected(peerId);
   }
 
   /** A heartbeat for one peer, which says what that peer is called here. */

@@ -24,7 +24,7 @@ export interface PassedHeartbeat {
   readonly bytes: Uint8Array;
 }
 
-/** One message. */
+/** Heartbeats that are passed on, digests of whom one knows, or questions after them. */
 export type RosterMessage =
   /** The digest of all entries. */
   | { readonly t: 'have'; readonly digest: string }
@@ -37,7 +37,7 @@ export type RosterMessage =
     }
   | { readonly t: 'news'; readonly heartbeats: readonly PassedHeartbeat[] };
 
-/** Encodes one message. */
+/** CBOR; its sender keeps to the bounds of a frame. */
 export function encodeRosterMessage(message: RosterMessage): Uint8Array {
   if (message.t === 'list') {
     const { t, after, to, entries } = message;

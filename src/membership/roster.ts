@@ -77,7 +77,7 @@ export interface Roster {
   joined(): void;
 }
 
-/** Makes the roster. */
+/** Nobody is known, and nobody asked, before `start`. */
 export function createRoster(components: RosterComponents): Roster {
   return new RosterExchange(components);
 }

@@ -5,7 +5,7 @@ import type { Logger, PeerId } from '../core/index.ts';
 import { parsePeerId } from '../identity/index.ts';
 import type { Table } from '../store/index.ts';
 
-/** One saved peer. */
+/** What of a peer outlives a restart. */
 export interface SavedPeer {
   readonly peerId: PeerId;
   readonly alias: string;
@@ -48,7 +48,7 @@ export function movePeer(table: Table, old: PeerId, peer: SavedPeer): Promise<vo
   return table.batch([{ key: peer.peerId, value: rowOf(peer) }, { key: old }]);
 }
 
-/** Saves a peer. */
+/** In place of what was kept of the same peer. */
 export function savePeer(table: Table, peer: SavedPeer): Promise<void> {
   return table.put(peer.peerId, rowOf(peer));
 }

@@ -1,7 +1,7 @@
 /**
  * What happens when a peer's heartbeat is late: when the peer is suspect, dead, or alive again. Pure: a
  * state and evidence in, the next state out. The evidence comes from `phi-accrual.ts` (how unlikely the
- * silence is) and `reach-suspect.ts` (whether anybody reaches the peer); `liveness.ts` has the clock and
+ * silence is) and `reach-suspect.ts` (whether anybody reaches the peer); `peer-evidence.ts` has the clock and
  * keeps the states.
  *
  * ```

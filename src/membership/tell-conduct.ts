@@ -29,7 +29,7 @@ export interface TellConductComponents {
 /** The telling, between start and stop. */
 export type ConductTeller = Startable;
 
-/** Makes it. */
+/** Nothing was told of anybody yet. */
 export function createConductTeller(components: TellConductComponents): ConductTeller {
   return new Teller(components);
 }

@@ -59,7 +59,7 @@ export interface Invitation {
 /** Whether a node may leave `from`, a mesh that only it was ever in, for `to`: asks a person, where one is. */
 export type MayMove = (from: Mesh, to: Pick<Mesh, 'name' | 'fingerprint'>) => Promise<boolean>;
 
-/** Events of admission. */
+/** Heard by the node, which tells its operator. */
 export interface MeshAdmissionEvents {
   /** A peer has shown that this node's key was replaced: it is an older copy of another node. */
   retired: [succession: Succession];

@@ -1,6 +1,13 @@
 /** Which mesh a node is in when it starts: that of a ticket, an open one, its own, or a new one. */
 import type { Config } from '../config/index.ts';
-import { StarlingError, VERSION, placeOf, placesOf, someOf, withDeadline } from '../core/index.ts';
+import {
+  StarlingError,
+  VERSION,
+  addressText,
+  addressTexts,
+  someOf,
+  withDeadline,
+} from '../core/index.ts';
 import type { Clock, Did } from '../core/index.ts';
 import type { Identity } from '../identity/index.ts';
 import { HELLO_VERSION, askMesh } from '../network/index.ts';
@@ -132,7 +139,7 @@ function staysIn(from: Mesh, name: string, mesh: string): StarlingError {
 /** Asks the peers at the bootstrap addresses which mesh theirs is; an open one is entered. */
 async function enterByAddress(components: ChooseMeshComponents): Promise<void> {
   const { config, clock, ownMesh, progress, transports } = components;
-  progress(`asking ${someOf(placesOf(config.bootstrap), 1)} which mesh is there`);
+  progress(`asking ${someOf(addressTexts(config.bootstrap), 1)} which mesh is there`);
   const own = { version: HELLO_VERSION, release: VERSION, name: config.name } as const;
   const hello = { ...own, time: clock.now(), membership: [] };
   const answer = await withDeadline(clock, PROBE_TIMEOUT_MS, (signal) =>
@@ -145,7 +152,7 @@ async function enterByAddress(components: ChooseMeshComponents): Promise<void> {
   const name = !answer.ok && answer.meshName !== undefined ? ` '${answer.meshName}'` : '';
   throw new StarlingError(
     'STARLING_JOIN_REFUSED',
-    `the mesh${name} at ${placeOf(config.bootstrap[0] ?? '')} is private`,
+    `the mesh${name} at ${addressText(config.bootstrap[0] ?? '')} is private`,
     {
       hint: 'ask a member for a ticket (starling invite), and start with: starling up --join <ticket>',
     },

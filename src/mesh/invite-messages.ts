@@ -27,7 +27,7 @@ export type InviteAnswer =
     }
   | { readonly ok: false; readonly code: string; readonly reason: string };
 
-/** Encodes a question. */
+/** From who was shown a ticket to the member that made it. */
 export function encodeInviteQuestion({ key, newcomer }: InviteQuestion): Uint8Array {
   return encode({ key, newcomer });
 }
@@ -43,7 +43,7 @@ export function decodeInviteQuestion(bytes: Uint8Array): InviteQuestion | undefi
   }
 }
 
-/** Encodes an answer. */
+/** A reason is cut to a sentence's length. */
 export function encodeInviteAnswer(answer: InviteAnswer): Uint8Array {
   if (answer.ok) return encode({ ok: true, spent: answer.spent, invite: answer.invite });
   const { code, reason } = answer;

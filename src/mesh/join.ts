@@ -3,8 +3,8 @@ import {
   StarlingError,
   createScope,
   messageOf,
-  placeOf,
-  placesOf,
+  addressText,
+  addressTexts,
   sleep,
   someOf,
   withDeadline,
@@ -20,7 +20,7 @@ const PAUSE_MS = 1000;
 /** A ticket names these for a second node of the inviter's machine. */
 const LOOPBACK = /^\/(?:ip4\/127\.|ip6\/::1\/)/;
 /** Places that one message names. */
-const PLACES_SHOWN = 2;
+const ADDRESSES_SHOWN = 2;
 
 /** What joining works with. */
 export interface JoinComponents {
@@ -59,7 +59,7 @@ export async function joinMesh(
     signal?.removeEventListener('abort', stopped);
     scope.close();
   }
-  const where = someOf(placesOf(dial), PLACES_SHOWN);
+  const where = someOf(addressTexts(dial), ADDRESSES_SHOWN);
   throw new StarlingError(
     'STARLING_PEER_UNREACHABLE',
     `nobody at the ticket's addresses (${where}) let us in within ${JOIN_TIMEOUT_MS / 1000} s: ${reasonOf(last)}`,
@@ -78,7 +78,7 @@ async function tryAddress(
   address: string,
   stop: AbortSignal | undefined,
 ): Promise<unknown> {
-  const where = LOOPBACK.test(address) ? 'on this machine' : `at ${placeOf(address)}`;
+  const where = LOOPBACK.test(address) ? 'on this machine' : `at ${addressText(address)}`;
   progress(`joining ${ownMesh.mesh()?.name ?? 'the mesh'} ${where}`);
   const dialled = (signal: AbortSignal): Promise<unknown> => network.dial(address, { signal });
   try {

@@ -5,7 +5,7 @@ import type { MeshId } from '../core/index.ts';
 import { parseDid } from '../identity/index.ts';
 import { messageFields } from '../network/index.ts';
 
-/** The protocol. */
+/** Spoken by a node that does not belong to the mesh of the one that answers. */
 export const KNOCK_PROTOCOL = '/starling/knock/1';
 /** Longest message: a ticket is below 250 characters, a reason one sentence. */
 export const KNOCK_BYTES_MAX = 4096;
@@ -51,7 +51,7 @@ export function decodeKnock(bytes: Uint8Array): KnockQuestion | undefined {
   return t === 'knock' && isText(name, NAME_MAX) ? { t, name: printable(name) } : undefined;
 }
 
-/** Encodes an answer. */
+/** Names and reasons are cut to their bounds. */
 export function encodeKnockAnswer(answer: KnockAnswer): Uint8Array {
   switch (answer.t) {
     case 'here': {

@@ -73,7 +73,6 @@ interface Entry {
   readonly knock: Knock;
   lastMs: number;
   verdict: 'waiting' | 'admitted' | 'refused';
-  /** When it was answered. */
   answeredMs: number;
   ticket: string | undefined;
 }

@@ -20,7 +20,7 @@ export interface MembersComponents {
   readonly clock: Clock;
 }
 
-/** One that is or was a member. */
+/** A node that a membership was issued to, ended or not. */
 export interface Member {
   /** Its key in use. */
   readonly did: Did;
@@ -38,7 +38,6 @@ export interface Member {
 export interface OpenTicket {
   /** The id of its invite. */
   readonly id: string;
-  /** Who made it. */
   readonly by: Did;
   /** ms since the epoch */
   readonly since: number;

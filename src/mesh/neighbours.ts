@@ -35,7 +35,7 @@ export interface NeighbourMesh {
   readonly address: string;
 }
 
-/** Events of {@link Neighbours}. */
+/** Heard by the node, which tells whoever watches it. */
 export interface NeighbourEvents {
   /** A mesh is noticed for the first time. */
   mesh: [found: NeighbourMesh];

@@ -65,7 +65,7 @@ export interface RecordIntake {
   known(revocation: Revocation): void;
 }
 
-/** Makes the intake. */
+/** Nothing waits to be checked yet. */
 export function createRecordIntake(components: RecordIntakeComponents): RecordIntake {
   return new Intake(components);
 }

@@ -48,7 +48,7 @@ export interface Coming {
   readonly isOnDisk: boolean;
 }
 
-/** The kinds of records. */
+/** How each kind is read, verified and taken. */
 export interface RecordKinds {
   /**
    * Verifies a record, writes it, and only then lets it count. Gives whether its signer signs so many that the next ones

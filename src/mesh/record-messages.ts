@@ -4,7 +4,7 @@ import { messageFields } from '../network/index.ts';
 
 /** Names of records in one message: more than any member keeps. */
 const HASHES_MAX = 200_000;
-/** Records in one message. */
+/** At most that many texts or hashes; the rest goes in further ones. */
 export const RECORDS_PER_MESSAGE_MAX = 1024;
 
 /** One message: the hashes of all records that the sender has, or records that the receiver lacks. */
@@ -12,7 +12,7 @@ export type RecordMessage =
   | { readonly t: 'have'; readonly hashes: readonly string[] }
   | { readonly t: 'records'; readonly jws: readonly string[] };
 
-/** Encodes a message. */
+/** CBOR; its sender keeps to {@link RECORDS_PER_MESSAGE_MAX}. */
 export function encodeRecordMessage(message: RecordMessage): Uint8Array {
   return encode(message);
 }

@@ -38,7 +38,7 @@ export interface RecordInit {
   readonly undo?: () => void;
 }
 
-/** The set. */
+/** All records that count, by hash, with the digest that heartbeats carry. */
 export interface RecordSet {
   has(hash: string): boolean;
   /** That there is room for a text of this length. @throws STARLING_LIMIT_EXCEEDED, and warns of it */

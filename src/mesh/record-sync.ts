@@ -96,7 +96,7 @@ interface Waiter {
   readonly reject: (error: StarlingError) => void;
 }
 
-/** Makes the sync. */
+/** Neither topic nor protocol is heard before `start`. */
 export function createRecordSync(components: RecordSyncComponents): RecordSync {
   return new RecordCarrier(components);
 }

@@ -13,7 +13,7 @@ import { versionIn } from './admission/versions.ts';
 import { reasonText } from './failure-words.ts';
 import type { Hello, HelloAnswer, Transport } from './types.ts';
 
-/** How a mesh is asked. */
+/** What an asker says of itself, and how long it waits. */
 export interface AskMeshInit {
   readonly hello: Hello;
   readonly clock: Clock;

@@ -38,7 +38,7 @@ export interface BareHost {
   stop(): Promise<void>;
 }
 
-/** Makes one. */
+/** Listens on nothing, and speaks no protocol but those of its caller. */
 export async function createBareHost(init: {
   readonly clock: Clock;
   /** What carries the connections, in place of TCP and WebSocket. */

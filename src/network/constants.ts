@@ -87,7 +87,7 @@ export const STREAM_LOW_WATER_BYTES = 256 * KIB;
 /** Over this many queued bytes a stream is aborted: the longest message and some slack. */
 export const STREAM_HARD_BOUND_BYTES = 17 * MIB;
 /**
- * What may be kept of messages that have begun and are not whole: see `streams/held-bytes.ts`. A peer has three of the
+ * What may be kept of messages that have begun and are not whole: see `streams/half-messages.ts`. A peer has three of the
  * longest that a configuration allows by default at once, and more of them in turn; lower bounds memory, higher lets
  * a peer send more at once.
  */

@@ -24,7 +24,7 @@ import {
 import { createConduct } from './limits/conduct.ts';
 import type { Conduct } from './limits/conduct.ts';
 import { ping } from './links/ping.ts';
-import { createHeldBytes } from './streams/held-bytes.ts';
+import { createHalfMessages } from './streams/half-messages.ts';
 import { createUnreadBytes } from './streams/unread-bytes.ts';
 import { createProtocols } from './protocols.ts';
 import type { Protocols } from './protocols.ts';
@@ -84,7 +84,7 @@ class MeshNetwork implements Network {
       clock: components.clock,
       logger: this.#logger,
       violated: (peer) => this.#conduct.report(peer, 'malformed'),
-      held: createHeldBytes(
+      kept: createHalfMessages(
         {
           clock: components.clock,
           unfinished: (peer, times) => this.#conduct.report(peer, 'unfinished', times),

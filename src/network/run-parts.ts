@@ -18,7 +18,7 @@ import type { Redialer } from './dialing/redialer.ts';
 import type { NetworkTally } from './host/tally.ts';
 import type { Admission, LanNode, PeerStream, SpokenVersion, Transport } from './types.ts';
 
-/** What a network is made from. */
+/** What stays the same from one run to the next. */
 export interface NetworkComponents {
   readonly identity: Identity;
   readonly admission: Admission;
@@ -86,7 +86,7 @@ export interface NetworkRunEvents {
   readonly isDenied: (peer: PeerId) => boolean;
 }
 
-/** The parts of a run. */
+/** What is made anew for each run, and gone with it. */
 export interface RunParts {
   readonly host: Host;
   readonly gate: AdmissionStates;

@@ -123,7 +123,7 @@ export interface SpokenVersion {
   readonly release?: string;
 }
 
-/** The answer to a hello. */
+/** The welcome of {@link Hello}'s listener, or why there is none. */
 export type HelloAnswer =
   | {
       readonly ok: true;
@@ -238,7 +238,7 @@ export interface TopicOptions {
 /** Hears frames of one kind. */
 export type FrameListener = (payload: Uint8Array, from: PeerId) => void;
 
-/** Events of the network. */
+/** Links that come and go, and what is known of who is at their other end. */
 export interface NetworkEvents {
   /** The first connection to a peer is admitted. */
   'peer:connect': [peer: PeerId];

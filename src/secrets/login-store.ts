@@ -52,7 +52,7 @@ export interface LoginStore {
   delete(server: string): Promise<boolean>;
 }
 
-/** Makes the store. */
+/** What cannot be opened by `sealer` is logged and left out. */
 export function createLoginStore(components: {
   readonly table: Table;
   readonly sealer: Sealer;

@@ -1,6 +1,6 @@
 /** Opens LevelDB, and says in words why the database can't be opened, read or written. */
 import { ClassicLevel } from 'classic-level';
-import { StarlingError, diskTroubleOf, messageOf } from '../core/index.ts';
+import { StarlingError, diskText, diskTroubleOf } from '../core/index.ts';
 
 /** One write of the database, as LevelDB takes it. */
 export type LevelWrite =
@@ -76,10 +76,9 @@ function unusable(
   hint: string,
 ): StarlingError {
   const trouble = diskTroubleOf(error);
-  const why = trouble === undefined ? messageOf(error) : `${trouble.text} (${messageOf(error)})`;
   return new StarlingError(
     'STARLING_STATE_UNUSABLE',
-    `the database in ${dir} can't be ${what}: ${why}`,
+    `the database in ${dir} can't be ${what}: ${diskText(error)}`,
     { hint: trouble?.hint ?? hint, cause: error },
   );
 }

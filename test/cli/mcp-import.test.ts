@@ -182,6 +182,17 @@ it('reads a file of VS Code with comments, and says what it can not take', async
   });
 });
 
+it('takes servers of the settings file of an older VS Code, and maps the name of the built-in server', async () => {
+  const path = await write('settings.json', {
+    'editor.fontSize': 12,
+    mcp: { inputs: [], servers: { files: { command: 'x' }, starling: { command: 'y' } } },
+  });
+  const { code, stderr } = await take(path, '--yes');
+  expect(code).toBe(0);
+  expect(stderr).toContain("starling-2 ('starling' there)");
+  expect(await servers()).toEqual({ files: { command: 'x' }, 'starling-2': { command: 'y' } });
+});
+
 describe('a server that is not taken', () => {
   it.each<[string, JsonObject, RegExp]>([
     ['starling', { command: '/opt/n/bin/starling', args: ['mcp'] }, /it is Starling itself/],
@@ -190,7 +201,6 @@ describe('a server that is not taken', () => {
       { command: 'node', args: ['/usr/bin/starling', 'mcp', '--state', '/s'] },
       /Starling itself/,
     ],
-    ['starling', { command: 'x' }, /built-in server/],
     ['bad', { command: 7 }, /command: this value can't be used/],
     ['none', {}, /give it a `command`, or a `url`/],
     ['evil\u001B[2J', { command: 'x\u001B[2J', args: ['${input:\u0007}'] }, /asks for/],

@@ -6,6 +6,7 @@ import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { askHidden } from '../../src/cli/terminal/ask-hidden.ts';
 import { newPassphrase, passphraseOf } from '../../src/cli/terminal/passphrase.ts';
+import { nodesFolder, notedIn } from '../../src/config/index.ts';
 import { loadIdentity, readKeyFacts } from '../../src/identity/index.ts';
 import { run, start, temporaryFolder } from './support.ts';
 import type { Ran } from './support.ts';
@@ -78,13 +79,14 @@ describe('starling secret', () => {
     expect(await holds(state, VALUE)).toBe(false);
   });
 
-  it('keeps one for the next start where no node runs', async () => {
-    const { root, config } = await folder();
+  it('keeps one for the next start where no node runs, in a folder that nodes hide from now on', async () => {
+    const { root, state, config } = await folder();
     await writeFile(join(root, 'value'), `${VALUE}\r\n`);
     const options = ['--config', config];
     const file = join(root, 'value');
     const set = await run('secret', 'set', 'API_KEY', '--file', file, ...options);
     expect(set).toMatchObject({ code: 0, stdout: 'set API_KEY\nused by s\n' });
+    expect(await notedIn(nodesFolder(process.env))).toContain(state);
     await run('secret', 'set', 'OTHER', '--file', file, ...options);
     const list = await run('secret', 'list', '--json', ...options);
     expect(JSON.parse(list.stdout)).toEqual({

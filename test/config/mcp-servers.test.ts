@@ -403,11 +403,37 @@ describe('the names of servers', () => {
     ]);
   });
 
-  it.each(['starling', 'Starling'])('may not be %j, and the rest runs', (name) => {
-    const { servers, problems } = read({ [name]: { command: 'x' }, files: { command: 'y' } });
-    expect(problems).toEqual([expect.stringContaining('built-in server')]);
-    expect(servers['files']?.type).toBe('stdio');
-    expect(Object.keys(servers)).not.toContain('starling');
+  it.each(['starling', 'Starling'])(
+    'are mapped where they are that of the built-in server: %j',
+    (name) => {
+      const { servers, problems } = read({
+        [name]: { command: 'x' },
+        'starling-2': { url: 'http://a' },
+      });
+      expect(problems).toEqual([]);
+      const mapped = Object.keys(servers).find((one) => one !== 'starling-2');
+      expect(mapped?.toLowerCase()).toBe('starling-3');
+      expect(servers[mapped ?? '']).toMatchObject({
+        type: 'stdio',
+        remarks: [`it is called '${mapped}' here; in the file '${name}'`],
+      });
+    },
+  );
+
+  it('do not make a node serve itself, as the entry would that a client reaches the node by', () => {
+    const { problems } = read({
+      starling: { command: 'starling', args: ['mcp', '--as', 'cursor'] },
+    });
+    expect(problems).toEqual(['it is Starling itself, which is here already']);
+  });
+
+  it('of programs and folders begin with ~ where that is the home folder', () => {
+    const { servers } = read({ a: { command: '~/bin/a', args: ['~/b'], cwd: '~/' } });
+    expect(servers['a']).toMatchObject({
+      command: `${homedir()}/bin/a`,
+      args: ['~/b'],
+      cwd: `${homedir()}/`,
+    });
   });
 
   it('stay different: what is mapped never takes the name of another', () => {

@@ -84,7 +84,7 @@ describe('the line decoder', () => {
     const decoder = createLineDecoder(10, { line: () => undefined, oversize: () => undefined });
     const held = (text: string): number => {
       decoder.push(Buffer.from(text));
-      return decoder.heldBytes;
+      return decoder.keptBytes;
     };
     expect([held('12345'), held('1234567890'), held('x'.repeat(100)), held('\nab')]).toEqual([
       5, 15, 115, 2,

@@ -39,6 +39,13 @@ describe('a node keeps running', () => {
   it('when an upstream answers with 50 MB: the call fails by name of the limit', async () => {
     const bob = await world.start('bob', { args: ['--join', alice.up.ticket ?? ''] });
     await ok(alice, 'grant', 'create', bob.up.peerId, '--tool', 'huge/*');
+    // A person who grants more servers at once than fit is told how many do.
+    const servers = Array.from({ length: 17 }, (_, index) => ['--server', `s${index}`]);
+    const many = ['grant', 'create', bob.up.peerId, ...servers.flat()];
+    const refused = await alice.run(many);
+    expect(refused.code).not.toBe(0);
+    expect(refused.stderr).toContain('grant at most 16 servers at a time');
+    expect((await alice.run(many.slice(0, -2))).code).toBe(0);
     await sees(bob, [alice]);
     for (const [node, tool] of [
       [alice, 'huge__huge'],

@@ -1,11 +1,11 @@
 /** A node that could not be made, started or stopped leaves nothing behind: no timer, no locked folder. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { access, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
-import { readAbout } from '../../src/config/index.ts';
+import { nodesFolder, notedIn, readAbout } from '../../src/config/index.ts';
 import { Secret, systemClock } from '../../src/core/index.ts';
 import type { Clock } from '../../src/core/index.ts';
 import { createNode, loadConfig } from '../../src/index.ts';
@@ -49,6 +49,9 @@ it('leaves no timer when its ticket is no good, and can be made with the same fo
     code: 'STARLING_TICKET_INVALID',
   });
   expect(clock.waiting()).toBe(0);
+  // The folder has a key by now, and other nodes know of the folder, so that they hide it.
+  await access(join(stateDir, 'key'));
+  expect(await notedIn(nodesFolder(process.env))).toContain(stateDir);
   const node = await createNode(config, { clock });
   await node.stop();
   expect(clock.waiting()).toBe(0);

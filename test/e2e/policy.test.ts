@@ -1,13 +1,16 @@
 /** The policy file, written while calls run and while it is broken: two processes. */
-import { writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { NodeProcess } from '../../sim/process.ts';
 import { attach } from './callers.ts';
 import type { Caller } from './callers.ts';
+import { sandboxMissing } from './sandbox-missing.ts';
 import { SERVERS, eventually, ok, startPair, status, useWorld } from './support.ts';
 
 const world = useWorld('file');
+const missing = await sandboxMissing();
+if (missing !== undefined) process.stderr.write(`skipped: ${missing}\n`);
 /** The file is looked at once a second. */
 const READ_ONLY = 'zones: { trusted: { read_only: true } }\n';
 const NOTE = { name: 'owner__talks__note' };
@@ -87,4 +90,29 @@ describe('a policy file', () => {
     expect(await warnings()).not.toContain('policy-unusable');
     expect(await ok(owner, 'audit', 'query', '--kind', 'policy')).toContain('policy');
   });
+
+  it.skipIf(missing !== undefined)(
+    'that takes the place of the one which servers were shut out of waits for the operator’s word',
+    async () => {
+      const folder = join(await world.root(), 'owner');
+      await writeFile(join(folder, 'new.yaml'), READ_ONLY);
+      await rename(join(folder, 'new.yaml'), join(folder, 'policy.yaml'));
+      await eventually('status tells of it', warnings, (text) => text.includes('policy-held'));
+      expect(await note()).toBe('yes');
+      process.kill(owner.up.pid, 'SIGHUP');
+      await eventually('it is refused', note, (answer) => answer !== 'yes');
+      expect(await warnings()).not.toContain('policy-held');
+
+      const config = join(folder, 'starling.json');
+      const text = await readFile(config, 'utf8');
+      await writeFile(join(folder, 'new.json'), text.replaceAll('"talks"', '"spoken"'));
+      await rename(join(folder, 'new.json'), config);
+      await eventually('status tells of that, too', warnings, (told) =>
+        told.includes('config-held'),
+      );
+      process.kill(owner.up.pid, 'SIGHUP');
+      const servers = async (): Promise<string> => JSON.stringify((await status(owner)).upstreams);
+      await eventually('it is taken up', servers, (told) => told.includes('spoken'));
+    },
+  );
 });

@@ -80,15 +80,23 @@ it('names every file of the rooms that a call runs through, and as a step none t
   const call = (): Promise<string> =>
     ask('tools/call', { name: 'alice__files__echo', arguments: { text: 'hello' } });
   await expect.poll(call, { timeout: 60_000 }).toContain('"result"');
-  // What one call meets by chance, as a timer that is due, the others do not meet.
-  const runs = [await filesRun(call), await filesRun(call), await filesRun(call)];
-  const run = (runs[0] ?? []).filter((file) => runs.every((files) => files.includes(file)));
   const { steps, named } = walk();
-  // The test asks for the endpoints itself, and so for that of the line transport.
-  const stations = run.filter((file) => !/^core\/|\/transports\/tcp$/.test(file));
-  expect(stations.length).toBeGreaterThan(40);
-  expect(steps.filter((file) => !stations.includes(file))).toEqual([]);
-  expect(stations.filter((file) => !named.some((name) => `/${file}`.endsWith(`/${name}`)))).toEqual(
-    [],
-  );
+  // What one call meets by chance, as a list that is fetched meanwhile, others do not meet.
+  await expect
+    .poll(
+      async () => {
+        const run = await filesRun(call);
+        // The test asks for the endpoints itself, and so for that of the line transport.
+        const stations = run.filter((file) => !/^core\/|\/transports\/tcp$/.test(file));
+        return {
+          isWhole: stations.length > 40,
+          notRun: steps.filter((file) => !stations.includes(file)),
+          notNamed: stations.filter(
+            (file) => !named.some((name) => `/${file}`.endsWith(`/${name}`)),
+          ),
+        };
+      },
+      { timeout: 60_000 },
+    )
+    .toEqual({ isWhole: true, notRun: [], notNamed: [] });
 });

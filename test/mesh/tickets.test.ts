@@ -47,6 +47,17 @@ describe('a ticket', () => {
     expect(parseTicket(ticket).addresses).toEqual([...addresses, more]);
   });
 
+  it('has the first of many long addresses, and of the others what keeps it under 250 characters', async () => {
+    const alice = await founded();
+    const named = ['tcp/4040', 'tcp/4041/ws'].map(
+      (rest) => `/dns4/workstation.office.example.com/${rest}/p2p/${alice.identity.peerId}`,
+    );
+    const init = { addresses: named, expiresInMs: DAY_MS, canInvite: true };
+    const { ticket } = await alice.admission.invite(init);
+    expect(ticket.reveal().length).toBeLessThan(250);
+    expect(parseTicket(ticket).addresses).toEqual(named.slice(0, 1));
+  });
+
   it.each<[string, (text: string) => string, string]>([
     ['stands there twice', (text) => text + text, 'it stands there twice: give it once'],
     ['is cut', (text) => text.slice(0, -9), 'it is damaged, perhaps cut when it was copied'],

@@ -95,6 +95,8 @@ export const TARGETS: readonly Target[] = [
   ...of(
     [
       'test/gateway/wire/frame.test.ts',
+      'test/gateway/wire/frame-id.test.ts',
+      'test/gateway/wire/envelope.test.ts',
       'test/gateway/wire/batch.test.ts',
       'test/gateway/wire/channel.test.ts',
     ],

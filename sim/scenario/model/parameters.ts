@@ -17,7 +17,7 @@ export interface Protocol {
   /** Heartbeats: `heartbeat.intervalMs`, and the most that the whole mesh sends in a second (`Infinity`: as many as there are). */
   readonly heartbeatMs: number;
   readonly heartbeatsPerSecond: number;
-  /** φ of 8 is so many ticks of silence (`src/membership/phi-accrual.ts`), looked at each `LOOK_MS` of `src/membership/liveness.ts`. */
+  /** φ of 8 is so many ticks of silence (`src/membership/phi-accrual.ts`), looked at each `LOOK_MS` of `src/membership/peer-evidence.ts`. */
   readonly phiIntervals: number;
   readonly lookMs: number;
   /** `PROBES`, `PROBE_TIMEOUT_MS`, `PROBE_PAUSE_MS` of `src/membership/reach-suspect.ts`. */

@@ -20,13 +20,13 @@ export interface CheckContext {
   readonly peers?: PeersResult;
 }
 
-/** One check. */
+/** A question that `starling doctor` asks of this machine or its node. */
 export interface Check {
   readonly name: string;
   run(context: CheckContext): Promise<readonly Finding[]>;
 }
 
-/** Makes a finding. */
+/** A finding without an empty hint. */
 export function finding(
   check: string,
   result: Finding['result'],

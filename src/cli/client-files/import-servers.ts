@@ -3,10 +3,11 @@
  * command of a file is only text until its owner has seen it and agreed.
  */
 import { homedir } from 'node:os';
-import { basename, dirname, sep } from 'node:path';
+import { basename, sep } from 'node:path';
 import { checkMcpServer } from '../../config/check-server.ts';
 import { plainEntry } from '../../config/client-entries.ts';
 import { serverName, wrongName } from '../../config/mcp-servers.ts';
+import { ITSELF, isStarlingItself } from '../../config/own-entry.ts';
 import { mcpServerSchema } from '../../config/server-schema.ts';
 import { StarlingError } from '../../core/errors.ts';
 import type { Json, JsonObject } from '../../core/json/json.ts';
@@ -52,7 +53,11 @@ export async function serversIn(source: Source): Promise<readonly Found[]> {
   const top = isObject(tree) ? tree : {};
   const projects = isObject(top['projects']) ? top['projects'] : {};
   const own = source.project === undefined ? undefined : projects[source.project];
-  const groups = [...KEYS.map((key) => top[key]), isObject(own) ? own['mcpServers'] : undefined];
+  const groups = [
+    ...KEYS.map((key) => top[key]),
+    inSettings(top),
+    isObject(own) ? own['mcpServers'] : undefined,
+  ];
   return groups
     .filter((each) => isObject(each))
     .flatMap((group) => Object.entries(group))
@@ -63,14 +68,20 @@ export async function serversIn(source: Source): Promise<readonly Found[]> {
 export async function mustHoldServers(source: Source): Promise<void> {
   const file = await readJsonFile(source.path);
   const tree = file.exists ? valueOf(parseJsonc(file.text, source.path)) : undefined;
-  if (isObject(tree) && KEYS.some((key) => isObject(tree[key]))) return;
+  if (isObject(tree) && [...KEYS.map((key) => tree[key]), inSettings(tree)].some(isObject)) return;
   throw new StarlingError(
     'STARLING_USAGE',
     file.exists ? `${source.path} holds no MCP servers` : `there is no file ${source.path}`,
     {
-      hint: 'name a file with `mcpServers`, `servers` or `context_servers`, or a client: starling mcp import --help',
+      hint: "name a file with `mcpServers`, `servers`, `context_servers` or VS Code's `mcp`, or a client: starling mcp import --help",
     },
   );
+}
+
+/** Where VS Code had servers in its `settings.json` before they had a file of their own. */
+function inSettings(top: JsonObject): Json | undefined {
+  const { mcp } = top;
+  return isObject(mcp) ? mcp['servers'] : undefined;
 }
 
 function found(source: Source, writtenName: string, written: Json): Found {
@@ -94,7 +105,7 @@ function found(source: Source, writtenName: string, written: Json): Found {
 }
 
 function whyNot(name: string, entry: JsonObject, problems: readonly string[]): string | undefined {
-  if (isStarling(entry)) return 'it is Starling itself, which is here already';
+  if (isStarlingItself(entry)) return ITSELF;
   return wrongName(name) ?? ([...new Set(problems)].join('; ') || undefined);
 }
 
@@ -125,18 +136,5 @@ function expand(value: Json, source: Source, problems: string[]): Json {
   if (!isObject(value)) return value;
   return Object.fromEntries(
     Object.entries(value).map(([key, below]) => [key, expand(below ?? null, source, problems)]),
-  );
-}
-
-function isStarling(entry: JsonObject): boolean {
-  const { command, args } = entry;
-  if (typeof command !== 'string' || !Array.isArray(args) || !args.includes('mcp')) return false;
-  if (/^starling(\.cmd|\.exe)?$/.test(basename(command))) return true;
-  const script = args[args.indexOf('mcp') - 1];
-  return (
-    typeof script === 'string' &&
-    (script === process.argv[1] ||
-      basename(script) === 'starling' ||
-      basename(dirname(dirname(script))) === 'starling')
   );
 }

@@ -28,7 +28,7 @@ export interface Surroundings {
   readonly folder: string;
 }
 
-/** One MCP client. */
+/** A program whose config file Starling can read and write. */
 export interface McpClient {
   readonly id: ClientId;
   readonly title: string;
@@ -44,7 +44,6 @@ export interface McpClient {
   };
   /** What the person does so that the client sees a change of the file. */
   readonly afterwards: string;
-  /** The file of this user. */
   userFile(around: Surroundings): string;
   /** The file of a project, inside its folder; absent where the client has none. */
   readonly projectFile?: string;

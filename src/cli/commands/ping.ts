@@ -3,7 +3,7 @@ import type { PeerPingResult } from '../../builtin/results.ts';
 import { systemClock } from '../../core/time/clock.ts';
 import { StarlingError } from '../../core/errors.ts';
 import { createScope } from '../../core/lifecycle.ts';
-import { placeOf } from '../../core/words/places.ts';
+import { addressText } from '../../core/words/address-text.ts';
 import { shownName } from '../../core/words/shown-name.ts';
 import { sleep } from '../../core/wait.ts';
 import type { NodeClient } from '../node/client.ts';
@@ -78,6 +78,7 @@ function isSilence(error: unknown): error is StarlingError {
 
 function pong(result: PeerPingResult): string {
   const { rttMs, route, relay, address } = result;
-  const way = route === 'direct' ? `direct, ${placeOf(address)}` : `through ${relay ?? 'a relay'}`;
+  const way =
+    route === 'direct' ? `direct, ${addressText(address)}` : `through ${relay ?? 'a relay'}`;
   return `pong from ${nameOf(result)} in ${rttMs.toFixed(1)} ms, ${way}`;
 }

@@ -72,11 +72,11 @@ export async function run(options: UpOptions): Promise<number> {
   // The passphrase is taken first, so that no other code and no child process sees it.
   const passphrase = passphraseOf(process.env);
   if (options.knock === true) return listMeshes(options);
-  const place = await placeOf(options);
+  const named = await stateAndFile(options);
   const sources: ConfigSources = {
-    ...(place.file === undefined ? {} : { file: place.file }),
+    ...(named.file === undefined ? {} : { file: named.file }),
     env: process.env,
-    flags: { ...(await flagsOf(options)), ...place.flags },
+    flags: { ...(await flagsOf(options)), ...named.flags },
   };
   const config = await loadConfig(sources);
   refuseDebugger();
@@ -178,7 +178,7 @@ function untilOver(node: StarlingNode, json: boolean, say: Say): Promise<number>
 }
 
 /** The state folder and the config file that `--state`, `--node` or `--config` name. */
-async function placeOf(
+async function stateAndFile(
   options: UpOptions,
 ): Promise<{ readonly file?: string; readonly flags: ConfigSources['flags'] }> {
   const { config, node = process.env['STARLING_NODE'] } = options;

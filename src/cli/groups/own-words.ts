@@ -1,6 +1,6 @@
 /**
  * Words that other programs have for something else: whoever types one has not slipped from a command or an
- * option of ours that is spelt nearly so (`--confirm`: `--config`, `--remote`: `--remove`).
+ * option of ours that is spelt nearly so (`confirm` beside `config`, `remote` beside `remove`).
  */
 const OWN_WORDS = new Set(
   [

@@ -20,7 +20,7 @@ const LOOK_MS = 1000;
 /** A node that takes up configurations. */
 export type Reloading = Pick<
   StarlingNode,
-  'events' | 'holdsBackConfig' | 'refuseConfig' | 'reload' | 'status'
+  'events' | 'holdsBackConfig' | 'refuseConfig' | 'reload'
 >;
 
 /** Watches until the returned function is called. */
@@ -33,7 +33,8 @@ export function reloadOnChange(node: Reloading, sources: ConfigSources, json: bo
   const reload = (asked: boolean): void => {
     // Reloads run one after the other: each takes up the file as the file is then.
     last = last.then(() => {
-      if (!asked && node.holdsBackConfig()) return tellHeldBack(node, json);
+      // The warning is told as each of the node's is.
+      if (!asked && node.holdsBackConfig()) return undefined;
       return takeUp(node, { sources, asked }, json);
     });
   };
@@ -48,12 +49,6 @@ export function reloadOnChange(node: Reloading, sources: ConfigSources, json: bo
     unwatchFile(file, looked);
     process.off('SIGHUP', onSignal);
   };
-}
-
-function tellHeldBack(node: Reloading, json: boolean): void {
-  const held = node.status().warnings.find(({ code }) => code === 'config-held');
-  if (json) print(JSON.stringify({ event: 'warning', ...held }));
-  else if (held !== undefined) tell(safeLine(`${held.text}; ${held.hint}`));
 }
 
 async function takeUp(

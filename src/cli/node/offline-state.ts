@@ -1,5 +1,6 @@
 /** The state folder of a node that does not run, as commands change it: under the node's own lock. */
 import { join } from 'node:path';
+import { noteNode } from '../../config/known-nodes.ts';
 import { StarlingError, ensurePrivateFolder, silentLogger, systemClock } from '../../core/index.ts';
 import { loadIdentity, openKeyFile, readKeyFacts, sealerOf } from '../../identity/index.ts';
 import type { OpenedKey, PassphraseSource } from '../../identity/index.ts';
@@ -71,6 +72,8 @@ export function noKey(path: string): StarlingError {
 
 async function withStore<T>(stateDir: string, work: (store: Store) => Promise<T>): Promise<T> {
   await ensurePrivateFolder(stateDir);
+  // Before a key or a secret is there, so that nodes hide the folder from their servers; where notes can't be written, the first start says so.
+  await noteNode(stateDir, process.env).catch(() => undefined);
   const store = createStore({ logger: silentLogger }, { dir: join(stateDir, 'db') });
   try {
     await store.start();

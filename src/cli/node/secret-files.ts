@@ -18,6 +18,9 @@ export async function secretFilesOf(
   const passphrase = env[PASSPHRASE_FILE];
   const token = (await readFile(tokenFile(stateDir), 'utf8').catch(() => '')).trim();
   const credentials = token === '' ? [API_KEY] : [API_KEY, token];
-  const held = await filesWith(credentials, surroundings());
-  return [...held, ...(passphrase === undefined || passphrase === '' ? [] : [resolve(passphrase)])];
+  const found = await filesWith(credentials, surroundings());
+  return [
+    ...found,
+    ...(passphrase === undefined || passphrase === '' ? [] : [resolve(passphrase)]),
+  ];
 }

@@ -46,7 +46,7 @@ export function serviceName(node: string | undefined): string {
   return slug === '' ? 'starling' : `starling-${slug}`;
 }
 
-/** The file of the service `service`. @throws STARLING_USAGE when a path can't be written into one */
+/** Where the manager looks for the file, and its text. @throws STARLING_USAGE when a path can't be written into one */
 export function serviceFile(
   kind: ServiceKind,
   service: string,

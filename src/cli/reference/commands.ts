@@ -6,7 +6,7 @@ import { code, page, sentence, table } from './markdown.ts';
 const COLUMNS = 100;
 const COMMON = ['--state <folder>', '--config <file>', '--json'];
 
-/** The page. */
+/** `docs/reference/commands.md`, from the help of every command. */
 export function commandsPage(): string {
   const program = buildProgram({ exitCode: 0 });
   const all = program.commands.flatMap((command) => withBelow(command, ['starling']));

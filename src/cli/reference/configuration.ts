@@ -35,7 +35,7 @@ export function configKeys(): readonly ConfigKey[] {
   return keysOf(configJsonSchema(), '');
 }
 
-/** The page. */
+/** `docs/reference/configuration.md`, from the schema of the config file. */
 export function configurationPage(): string {
   const all = configKeys().filter(({ key }) => key !== '$schema');
   const rows = (keys: readonly ConfigKey[]): string =>

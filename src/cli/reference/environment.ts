@@ -12,7 +12,7 @@ export interface DocumentName {
   readonly text?: string;
 }
 
-/** All of them. */
+/** Variables that the documents name, with ours or the reason why there is none. */
 export const DOCUMENT_NAMES: readonly DocumentName[] = [
   { name: 'AGENT_ID', ours: 'STARLING_NAME' },
   { name: 'HEARTBEAT_INTERVAL', ours: 'STARLING_HEARTBEAT_MS' },
@@ -90,7 +90,7 @@ const OTHERS: readonly (readonly [name: string, text: string])[] = [
   ['NO_COLOR', 'No colours, whatever its value (no-color.org); nor with `TERM=dumb`.'],
 ];
 
-/** The page. */
+/** `docs/reference/environment.md`, from the variables that the config reads. */
 export function environmentPage(): string {
   const defaults = new Map(configKeys().map((one) => [one.key, one.default]));
   return page(

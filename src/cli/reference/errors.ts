@@ -4,7 +4,7 @@ import type { ErrorCode } from '../../core/errors.ts';
 import { ADVICE } from './error-advice.ts';
 import { code, page, table } from './markdown.ts';
 
-/** The page. */
+/** `docs/reference/errors.md`, from the table of codes and the advice to each. */
 export function errorsPage(): string {
   const codes = Object.keys(ERRORS) as ErrorCode[];
   return page(

@@ -2,7 +2,7 @@
 import type { StatusResult } from '../../builtin/results.ts';
 import type { Warning } from '../../core/health.ts';
 import type { UpstreamStatus } from '../../gateway/types.ts';
-import { placesOf, someOf } from '../../core/words/places.ts';
+import { addressTexts, someOf } from '../../core/words/address-text.ts';
 import { ago, duration, facts, paint, safe, safeLine, sentence } from './output.ts';
 import { shellWord } from '../../core/words/shell-word.ts';
 import { withShortIds } from '../../identity/short-id.ts';
@@ -10,7 +10,7 @@ import { withShortIds } from '../../identity/short-id.ts';
 /** Notes on one server that a person is shown. */
 const NOTES_SHOWN = 10;
 /** Places on one line. */
-const PLACES_SHOWN = 2;
+const ADDRESSES_SHOWN = 2;
 
 /** How much of the status is shown. */
 export interface StatusInit {
@@ -80,7 +80,7 @@ function identityOf(status: StatusResult): Facts {
 }
 
 function meshFacts({ addresses, mesh }: StatusResult, wide: boolean): Facts {
-  const places = wide ? addresses : [someOf(placesOf(addresses), PLACES_SHOWN)];
+  const places = wide ? addresses : [someOf(addressTexts(addresses), ADDRESSES_SHOWN)];
   return [
     ['mesh', `${mesh.name} (${mesh.open ? 'open: anyone may join' : 'private'})`],
     ['fingerprint', mesh.fingerprint],

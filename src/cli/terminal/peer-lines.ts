@@ -1,5 +1,5 @@
 /** What `starling up` says of other nodes: one line for each change of one, under the name it has here. */
-import { placeOf } from '../../core/words/places.ts';
+import { addressText } from '../../core/words/address-text.ts';
 import { StarlingError } from '../../core/errors.ts';
 import { shortId, withShortIds } from '../../identity/short-id.ts';
 import type { PeerView } from '../../membership/types.ts';
@@ -217,7 +217,7 @@ function peerOf(address: string, error: Error): string {
 
 /** Of somebody without a name here: the place, or the end of its PeerId. */
 function whereOf(address: string): string {
-  if (address.startsWith('/')) return placeOf(address);
+  if (address.startsWith('/')) return addressText(address);
   return `a member (${shortId(address)})`;
 }
 

@@ -13,12 +13,12 @@ const DIGITS_MAX = 17;
 export function withNumbersWritten(text: string): string {
   if (!SUSPECT.test(text)) return text;
   return text.replaceAll(TOKEN, (token) =>
-    token.startsWith('"') || isHeld(token) ? token : `{"$number":"${token}"}`,
+    token.startsWith('"') || isExact(token) ? token : `{"$number":"${token}"}`,
   );
 }
 
 /** True for a number that JSON.parse gives as it is written. */
-function isHeld(token: string): boolean {
+function isExact(token: string): boolean {
   const value = Number(token);
   if (!Number.isFinite(value)) return false;
   if (/^-?\d+$/.test(token)) {

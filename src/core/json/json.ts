@@ -1,7 +1,7 @@
 /** The type of JSON values. */
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
 
-/** A JSON object. */
+/** Members are undefined where they are not there. */
 export interface JsonObject {
   readonly [key: string]: Json | undefined;
 }

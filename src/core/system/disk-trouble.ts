@@ -74,3 +74,11 @@ export function diskTroubleOf(error: unknown): DiskTrouble | undefined {
   }
   return undefined;
 }
+
+/** What the disk refuses, as a part of a sentence: the trouble's own words, and the system's where they say more. */
+export function diskText(error: unknown): string {
+  const said = messageOf(error);
+  const trouble = diskTroubleOf(error)?.text;
+  if (trouble === undefined || said.includes(trouble)) return said;
+  return `${trouble} (${said})`;
+}

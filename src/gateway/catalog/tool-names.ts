@@ -34,7 +34,7 @@ export interface Named<T> {
  */
 export type PrefixMode = 'always' | 'auto' | 'never';
 
-/** How names are made. */
+/** Whether servers and peers stand before a tool's name, and how long it may get. */
 export interface NameStyle {
   /** Default `always`. */
   readonly prefix?: PrefixMode;

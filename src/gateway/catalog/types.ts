@@ -75,7 +75,7 @@ export interface SearchMode {
   answer(view: View, frame: RequestFrame): Promise<JsonObject> | undefined;
 }
 
-/** Events of the views. */
+/** Heard by sessions, which tell their clients of changed lists. */
 export interface ViewsEvents {
   /** What some principal sees may have changed. */
   change: [];

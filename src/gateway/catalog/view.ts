@@ -33,7 +33,7 @@ import {
 import { wantedOf } from './guard-resource.ts';
 import type { Scheme } from './guard-resource.ts';
 
-/** What views are made of. */
+/** All that one principal's view is computed from, apart from the principal. */
 export interface ViewComponents extends SourcesComponents {
   /** This node's name, for messages. */
   readonly self: string;

@@ -13,7 +13,7 @@ import { createView } from './view.ts';
 import type { ViewComponents } from './view.ts';
 import { createViewCache } from './view-cache.ts';
 
-/** What views are made with. */
+/** The rooms whose changes make a view out of date. */
 export interface ViewsComponents extends ViewComponents {
   readonly upstreams: Pick<Upstreams, 'all' | 'get' | 'events'>;
   readonly directory: Pick<Directory, 'servers' | 'peers' | 'events'>;

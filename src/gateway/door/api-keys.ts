@@ -54,7 +54,7 @@ export interface ApiKeyInit {
   readonly program?: string;
 }
 
-/** Events of the keys. */
+/** Heard by the gateway, which ends what a key has open, and by the audit log. */
 export interface ApiKeysEvents {
   /** A key was revoked: whatever its holder has open must end. Carries the credential's id. */
   revoked: [credential: string];

@@ -54,7 +54,7 @@ export interface DoorInit extends OriginCheckInit {
 export const OPERATOR_ID = 'operator';
 const OPERATOR_CREDENTIAL: Credential = { id: OPERATOR_ID, principal: OPERATOR };
 
-/** Makes a door. @throws STARLING_CONFIG_INVALID */
+/** Keys of issuers are fetched when the first token of theirs comes. @throws STARLING_CONFIG_INVALID */
 export function createDoor(components: DoorComponents, init: DoorInit): Door {
   return new HttpDoor(components, init);
 }

@@ -6,7 +6,6 @@ const EXCESS_BYTES_MAX = 64 * 1024 * 1024;
 
 /** What a body turns out to be. */
 export interface BodyReader {
-  /** All of it is there. */
   whole(body: Buffer): void;
   /** More than the limit has come; called once, as soon as that shows. `head` is what came first. */
   tooLarge(head: Buffer): void;

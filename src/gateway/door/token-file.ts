@@ -8,7 +8,7 @@ import { digestOf } from './bearer.ts';
 const TOKEN_BYTES = 32;
 const TOKEN = /^[\w-]{20,256}$/;
 
-/** Events of the token. */
+/** Heard by the gateway, which ends what the old token has open. */
 export interface NodeTokenEvents {
   /** There is a new token: whoever came in by the one before must go. */
   rotated: [];

@@ -35,7 +35,7 @@ export interface PinRow {
   readonly listed: boolean;
 }
 
-/** The table of pins. */
+/** What of pins is on disk: definitions by their hash, each text once. */
 export interface PinTable {
   /** Reads all rows; damaged ones are logged and left out. */
   load(): Promise<readonly PinRow[]>;

@@ -37,7 +37,7 @@ export interface QuarantineEntry extends Quarantined {
   difference(): Promise<readonly string[]>;
 }
 
-/** Events of the pins. */
+/** Heard by the views, which offer a tool only while its pin fits. */
 export interface PinsEvents {
   /** Something of this server was approved, or its pins are on disk now or were refused: review it again. */
   change: [owner: PinOwner, server: string];
@@ -120,7 +120,7 @@ const WARNING = 'pins-quarantined';
 /** Code of the warning that pins are not on disk, so that what they are of is not offered. */
 const UNKEPT_WARNING = 'pins-unkept';
 
-/** Makes the pins. */
+/** Nothing is read from disk before `start`. */
 export function createPins(components: PinsComponents, init: PinsInit): Pins {
   return new NodePins(components, init);
 }

@@ -28,7 +28,6 @@ export interface OpenSessions {
   /** Calls under way. */
   load(): number;
   counts(): Readonly<Record<SessionDoor, number>>;
-  /** Ends all of them. */
   end(): void;
 }
 

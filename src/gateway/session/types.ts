@@ -60,7 +60,7 @@ export interface SessionInit {
   readonly self: string;
 }
 
-/** One session. */
+/** What one caller does here, from `initialize` (or its first request) to its end. */
 export interface Session extends Receiver {
   /** By whose rights the guard decides about the next request. */
   readonly principal: Principal;

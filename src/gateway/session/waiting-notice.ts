@@ -14,7 +14,7 @@ import type { FrameId } from '../types.ts';
 /** Below any time after which somebody could take a call for lost. */
 const TELL_MS = 1000;
 
-/** The call that waits. */
+/** As much of a call as is needed to tell its client that a person is asked. */
 export interface WaitingCall {
   readonly request: { readonly id: FrameId };
   /** The caller's progress token. */

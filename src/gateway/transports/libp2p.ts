@@ -74,7 +74,7 @@ export interface PeerTransport {
   stop(): void;
 }
 
-/** Makes the transport. */
+/** No stream is taken before `start`. */
 export function createPeerTransport(
   components: PeerTransportComponents,
   init: { readonly messageBytes: number },
@@ -258,11 +258,11 @@ class PeerCaller {
       count = 0;
       unasked = 0;
       decoder.push(chunk);
-      if (this.#session === undefined && !this.#turn.holds(decoder.heldBytes)) {
+      if (this.#session === undefined && !this.#turn.holds(decoder.keptBytes)) {
         this.#waitsForTurn = true;
         this.#readOrWait();
       }
-      this.#stream.holds(decoder.heldBytes);
+      this.#stream.holds(decoder.keptBytes);
       const waitMs = this.#components.allowances.unasked(peer, unasked);
       const refusedMs = Math.min(REFUSED_WAIT_MAX_MS, this.#refusedForMs);
       this.#refusedForMs = 0;
@@ -324,8 +324,8 @@ class PeerCaller {
   }
 
   #readOrWait(): void {
-    const isHeld = this.#cancelHold !== undefined || this.#waitsForTurn;
-    if (this.#isBlocked || isHeld) this.#stream.pause();
+    const isHeldBack = this.#cancelHold !== undefined || this.#waitsForTurn;
+    if (this.#isBlocked || isHeldBack) this.#stream.pause();
     else this.#stream.resume();
   }
 

@@ -15,8 +15,8 @@ import { toLine } from '../wire/frame.ts';
 import type { Credential } from '../door/types.ts';
 import type { Session } from '../session/types.ts';
 import type { Frame } from '../types.ts';
-import { createHeldPosts } from './held-posts.ts';
-import type { HeldPosts } from './held-posts.ts';
+import { createWaitingPosts } from './waiting-posts.ts';
+import type { WaitingPosts } from './waiting-posts.ts';
 import { readPostedBody, refusePosted, takesEvents } from './http-body.ts';
 import { refuse, startEvents, usage, writeComment, writeEvent } from './http-reply.ts';
 import { receiveIncoming } from './message-session.ts';
@@ -71,7 +71,7 @@ export interface SseTransport {
   stop(): void;
 }
 
-/** Makes the transport. */
+/** HTTP+SSE of MCP 2024-11-05: a stream of events down, POSTs up. */
 export function createSseTransport(components: SseComponents, init: SseInit): SseTransport {
   return new LegacyEdge(components, init);
 }
@@ -173,7 +173,7 @@ type StreamInit = SseSessionInit & Pick<SseInit, 'keepAliveMs'>;
 /** One client's event stream. */
 class Stream implements LineOutput {
   /** What the client has said while it was behind. */
-  readonly posts: HeldPosts;
+  readonly posts: WaitingPosts;
   readonly #response: ServerResponse;
   readonly #components: SseComponents;
   readonly #init: StreamInit;
@@ -191,7 +191,7 @@ class Stream implements LineOutput {
     this.#init = init;
     this.#credential = init.credential;
     this.#scope = createScope(components.clock);
-    this.posts = createHeldPosts(components.clock);
+    this.posts = createWaitingPosts(components.clock);
   }
 
   /** Undefined once the stream is over. */

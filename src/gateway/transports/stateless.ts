@@ -59,7 +59,7 @@ export function isModern(request: IncomingMessage): boolean {
   return version !== undefined && !LEGACY_VERSIONS.some((known) => known === version);
 }
 
-/** Makes the transport. */
+/** Streamable HTTP of MCP 2026-07-28: each POST for itself. */
 export function createStatelessTransport(
   components: StreamableComponents,
   init: StreamableInit,

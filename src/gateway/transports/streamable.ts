@@ -48,7 +48,7 @@ export interface StreamableTransport {
   delete(request: IncomingMessage, response: ServerResponse, caller: HttpCaller): void;
 }
 
-/** Makes the transport. */
+/** Streamable HTTP of MCP 2025-03-26 to 2025-11-25: POSTs of a session, with its id in a header. */
 export function createStreamableTransport(
   components: StreamableComponents,
   init: StreamableInit,

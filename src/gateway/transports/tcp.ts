@@ -58,7 +58,7 @@ export interface TcpInit {
   readonly keepAliveMs: number;
 }
 
-/** The TCP transport. */
+/** MCP over TCP, a line a message; listens on one address. */
 export interface TcpTransport extends Startable {
   /** `127.0.0.1:9500`; undefined until started. */
   address(): string | undefined;

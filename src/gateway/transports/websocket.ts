@@ -64,7 +64,7 @@ export interface WebSocketInit {
   readonly keepAliveMs: number;
 }
 
-/** Makes the transport. */
+/** It upgrades what the HTTP server hands to it, and listens on nothing itself. */
 export function createWebSocketTransport(
   components: WebSocketComponents,
   init: WebSocketInit,

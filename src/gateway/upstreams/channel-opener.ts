@@ -11,7 +11,7 @@ import type { PeerAllowances } from '../wire/peer-allowances.ts';
 import { openPeerChannel } from './peer.ts';
 import type { PeerChannelComponents, PeerChannelInit, PeerChannelNeeds } from './peer.ts';
 
-/** What channels are opened with. */
+/** What leads to servers of this node and, by streams, to peers. */
 export interface ChannelOpenerComponents {
   readonly upstreams: Pick<Upstreams, 'get'>;
   readonly network: Pick<Network, 'open' | 'report'>;
@@ -23,7 +23,7 @@ export interface ChannelOpenerComponents {
   readonly logger: Logger;
 }
 
-/** Opens channels. */
+/** The one place that knows whether a server is this node's or a peer's. */
 export interface ChannelOpener {
   /** For a session. @throws STARLING_UPSTREAM_UNAVAILABLE when this node has no such server */
   open(target: ServerTarget, needs: ServerChannelInit): ServerChannel | Promise<ServerChannel>;

@@ -35,7 +35,7 @@ const OPEN_TIMEOUT_MS = 10_000;
 /** A session is left unread for no longer than this at once. */
 const HOLD_MAX_MS = 10_000;
 
-/** What channels to peers are made with. */
+/** Where streams, allowances and grants of this node come from. */
 export interface PeerChannelComponents {
   readonly network: Pick<Network, 'open' | 'report'>;
   readonly allowances: PeerAllowances;
@@ -274,7 +274,7 @@ function channelOver(
   stream.onData((chunk) => {
     unasked = 0;
     decoder.push(chunk);
-    stream.holds(decoder.heldBytes);
+    stream.holds(decoder.keptBytes);
     hold(components.allowances.unasked(peer.peerId, unasked));
   });
   return channel;

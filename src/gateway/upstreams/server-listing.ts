@@ -58,7 +58,7 @@ export interface ServerListingInit {
   readonly catalog: CatalogLimits;
 }
 
-/** What one server lists. */
+/** The sound part of a server's lists, kept until the server says that they have changed. */
 export interface ServerListing {
   /** The same object until it changes. */
   readonly catalog: ServerCatalog;

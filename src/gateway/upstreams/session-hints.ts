@@ -41,7 +41,7 @@ export interface SessionHints {
   taken(peer: PeerId): void;
 }
 
-/** Makes them. */
+/** No peer has been asked yet. */
 export function createSessionHints(components: SessionHintsComponents): SessionHints {
   return new Hints(components);
 }

@@ -1,7 +1,7 @@
 /** All upstream servers of this node, as the configuration names them, and the built-in one. */
 import { EventEmitter } from 'node:events';
 import type { McpServer, Retry } from '../../config/index.ts';
-import { BUILTIN_SERVER } from '../../core/index.ts';
+import { BUILTIN_SERVER, messageOf } from '../../core/index.ts';
 import type { Clock, Health, Logger, Random } from '../../core/index.ts';
 import type { CatalogLimits } from '../../directory/index.ts';
 import type {
@@ -19,7 +19,7 @@ import type { Logins } from './oauth/logins.ts';
 import type { ConfiguredUpstream, ManagedUpstreamInit } from './managed-upstream.ts';
 import type { Children } from './process/process-record.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
-import { tellOfSandbox } from './sandbox/sandbox-health.ts';
+import { tellOfNewerNodes, tellOfSandbox } from './sandbox/sandbox-health.ts';
 import { isAboutSecret, sameServer } from './server-secrets.ts';
 
 /** What the upstreams work with. */
@@ -53,6 +53,8 @@ export interface UpstreamsInit {
 }
 
 const START_TIMEOUT_MS = 30_000;
+/** How often is looked for nodes that began after servers which run. Longer tells of them later, shorter costs an idle node more. */
+const NEWER_NODES_MS = 60_000;
 
 /** Makes the upstreams; `start` starts them all and waits for none. */
 export function createUpstreams(components: UpstreamsComponents, init: UpstreamsInit): Upstreams {
@@ -66,6 +68,7 @@ class AllUpstreams implements Upstreams {
   readonly #builtin: ReturnType<typeof createBuiltinServer>;
   #managed: ReadonlyMap<string, ConfiguredUpstream>;
   #isStarted = false;
+  #cancelLook: () => void = () => undefined;
 
   constructor(components: UpstreamsComponents, init: UpstreamsInit) {
     this.#components = components;
@@ -131,13 +134,28 @@ class AllUpstreams implements Upstreams {
     await this.#components.children?.endLeftovers();
     await this.#tellOfSandbox();
     for (const upstream of this.#managed.values()) upstream.start();
+    this.#lookForNewerNodes();
   }
 
   async stop(): Promise<void> {
     this.#isStarted = false;
+    this.#cancelLook();
     this.#components.logins.events.off('change', this.#loggedIn);
     this.#builtin.stop();
     await Promise.all([...this.#managed.values()].map((upstream) => upstream.stop()));
+  }
+
+  #lookForNewerNodes(): void {
+    const { clock, health, logger, sandbox } = this.#components;
+    if (sandbox === undefined || !this.#isStarted) return;
+    this.#cancelLook();
+    this.#cancelLook = clock.schedule(NEWER_NODES_MS, () => {
+      tellOfNewerNodes(sandbox, health)
+        .catch((error: unknown) =>
+          logger.debug({ error: messageOf(error) }, 'no look at other nodes'),
+        )
+        .finally(() => this.#lookForNewerNodes());
+    });
   }
 
   #tellOfSandbox(): Promise<void> {

@@ -110,7 +110,7 @@ const EMPTY_RESULTS: ReadonlySet<string> = new Set([
   'tasks/cancel',
 ]);
 
-/** Makes a channel. */
+/** Its first request has the id 1; a timer runs only while something is under way. */
 export function createChannel(components: ChannelComponents, init: ChannelInit): ChannelCore {
   return new MappedChannel(components, init);
 }

@@ -21,7 +21,7 @@ export interface Handshake extends ServerFacts {
   readonly meta: JsonObject;
 }
 
-/** Bounds of a list. */
+/** What one server may list, over all pages. */
 export interface ListBounds {
   readonly timeoutMs: number;
   /** Items of each kind. */

@@ -8,7 +8,10 @@ const WORDS: readonly (readonly [theirs: RegExp, ours: string])[] = [
   [/(?:ENOTFOUND|EAI_AGAIN) (\S+)/, 'the name $1 is not known here'],
   [/EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL/, 'this machine has no way there'],
   [/ETIMEDOUT/, 'no answer in time'],
-  [/ECONNRESET|EPIPE|socket hang up/, 'whoever is there ended the connection'],
+  [
+    /ECONNRESET|EPIPE|socket hang up|^aborted$|premature close|^terminated$/i,
+    'whoever is there ended the connection',
+  ],
   [
     /EPROTO|wrong version number|Parse Error/,
     'what is there does not speak the protocol of the URL',

@@ -22,6 +22,7 @@ import type {
   Spans,
 } from '../types.ts';
 
+const METHOD_KEY = Buffer.from('"method"');
 const NEWLINE = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 const SPACE = 0x20;
@@ -308,8 +309,9 @@ function parseJson(bytes: Buffer): Json {
   try {
     return JSON.parse(bytes.toString('utf8')) as Json;
   } catch (error) {
-    // Who waits for that id would wait for ever.
-    throw violation(RPC.parse, 'the message is not JSON', idAtEdge(bytes, bytes), error);
+    // Whoever waits for an answer to a request would wait for ever. An answer has the id of somebody else's request.
+    const id = bytes.includes(METHOD_KEY) ? idAtEdge(bytes, bytes) : undefined;
+    throw violation(RPC.parse, 'the message is not JSON', id, error);
   }
 }
 

@@ -45,7 +45,7 @@ export interface ShownCost {
   readonly refused: number;
 }
 
-/** The allowances of all peers. */
+/** How much work a peer may ask for by what it shows, lists and lets wait, over all its streams. */
 export interface PeerAllowances {
   /** Whether the grants and revocations that `peer` shows are looked at; `count` is how many. */
   mayShow(peer: PeerId, count: number): boolean;

@@ -3,7 +3,7 @@ import type { JsonObject } from '../../core/index.ts';
 import { notificationBytes, parseFrame, requestBytes } from './frame.ts';
 import type { Answer, NotificationFrame, RequestFrame } from '../types.ts';
 
-/** One question. */
+/** What this node itself asks a client, and when nobody waits for the answer any more. */
 export interface OwnQuestion {
   /** Unique among those that are asked by the same way. */
   readonly id: number;

@@ -148,7 +148,7 @@ class ReceivedSet implements Received {
     const refusals: Refusal[] = [];
     const added: Grant[] = [];
     for (const leaf of leaves) {
-      const verdict = this.#judge(leaf, batch);
+      const verdict = this.#accepted(leaf, batch);
       if (verdict === undefined) continue;
       if ('rule' in verdict) refusals.push(verdict);
       else {
@@ -160,7 +160,7 @@ class ReceivedSet implements Received {
   }
 
   /** What is to be kept, the leaf first; undefined when there is nothing new. */
-  #judge(leaf: Grant, batch: ReadonlyMap<string, Grant>): Accepted | Refusal | undefined {
+  #accepted(leaf: Grant, batch: ReadonlyMap<string, Grant>): Accepted | Refusal | undefined {
     if (this.#leaves.has(leaf.hash)) return undefined;
     const before = this.newest(leaf);
     // The leaf came late: what we have is its renewal.

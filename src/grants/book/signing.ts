@@ -7,7 +7,7 @@ import { issueGrant } from '../format/issue.ts';
 import type { GrantInit } from '../format/issue.ts';
 import type { Grant } from '../types.ts';
 
-/** Signs. */
+/** The node's key for grants, one signature a turn of the event loop. */
 export interface Signing {
   /** Resolves when this turn of the event loop is the caller's, for one signature. */
   turn(): Promise<void>;

@@ -7,7 +7,7 @@ import { describeRefusal, ruleOf, verifyChain } from './verify.ts';
 import type { ChainContext } from './verify.ts';
 import { limitText, limitsText, plainResource, printable, rightText } from '../../core/index.ts';
 
-/** One link. */
+/** A grant of a chain as people read it. */
 export interface ShownLink {
   /** The grant's `jti`. */
   readonly id: string;

@@ -52,7 +52,7 @@ export interface Voter {
   readonly at?: string;
 }
 
-/** An answer to one approval. */
+/** Yes or no, by whom and why. */
 export interface ApprovalAnswer {
   readonly approve: boolean;
   readonly by: Voter;
@@ -68,7 +68,7 @@ export type Answerer = (
   signal: AbortSignal,
 ) => Promise<ApprovalAnswer | undefined>;
 
-/** Events of the approvals. */
+/** Heard by whoever shows approvals to a person, and by the audit log. */
 export interface ApprovalEvents {
   /** An approval waits for an answer. */
   pending: [approval: Approval];

@@ -21,7 +21,7 @@ import { ATTACHED_SCOPES } from './client-scopes.ts';
 type Refused = Extract<Decision, { allow: false }>;
 type Bounded = Exclude<Principal, { kind: 'operator' }>;
 
-/** What refusals are made of. */
+/** Where the reason of a no is looked for, once it is one. */
 export interface RefusalComponents {
   /** With `issued` and `state` a refusal can say why an old grant no longer helps. */
   readonly grants: Pick<GrantBook, 'held'> &

@@ -6,7 +6,7 @@
  */
 import type { PolicyFile } from '../policy/schema.ts';
 
-/** What is weighed. */
+/** The facts of a request that its score depends on, and nothing else. */
 export interface Weighed {
   readonly justification: string;
   /** Names in the scope: servers, tools, files. A justification that has one is specific. */

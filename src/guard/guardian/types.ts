@@ -30,7 +30,7 @@ export interface PermissionAnswer {
   readonly score?: Score;
 }
 
-/** How a request was weighed. */
+/** A request with its verdict, for the audit log. */
 export interface WeighedRequest {
   readonly principal: Principal;
   readonly request: PermissionRequest;
@@ -41,7 +41,7 @@ export interface WeighedRequest {
   readonly grant?: string;
 }
 
-/** Events of the guardian. */
+/** Heard by the audit log. */
 export interface GuardianEvents {
   /** A request was weighed: not one that was answered before. */
   weighed: [weighed: WeighedRequest];

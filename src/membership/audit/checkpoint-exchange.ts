@@ -71,7 +71,7 @@ export interface CheckpointExchange extends Startable {
   seenOf(did: Did): readonly Checkpoint[];
 }
 
-/** Makes the exchange. */
+/** Nothing is sent before `start`. */
 export function createCheckpointExchange(
   components: CheckpointExchangeComponents,
 ): CheckpointExchange {

@@ -54,7 +54,7 @@ export interface CheckpointFrames {
   exchange(peer: PeerId, did: Did): Promise<readonly Checkpoint[] | undefined>;
 }
 
-/** Makes it. */
+/** The exchange by frames of the control stream; nobody has said anything yet. */
 export function createCheckpointFrames(components: CheckpointFramesComponents): CheckpointFrames {
   return new Frames(components);
 }

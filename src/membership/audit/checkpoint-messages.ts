@@ -13,7 +13,7 @@ const SEEN_MAX = 32;
 const BOOK_MAX = 1024;
 const TEXT_MAX = 256;
 
-/** One message. */
+/** A frame of the exchange, as it is encoded. */
 export type CheckpointMessage =
   /**
    * What the sender has seen of the receiver; with `book`, it asks what that has seen of others. `re`: as a frame,

@@ -26,7 +26,7 @@ export interface CheckpointReviewComponents {
   readonly logger: Logger;
 }
 
-/** Reviews checkpoints. */
+/** Holds what peers say that they saw against this node's own log. */
 export interface CheckpointReview {
   /** Keeps a checkpoint that a peer says is its own, or that is this node's. A failure is logged. */
   take(checkpoint: Checkpoint): void;
@@ -48,7 +48,7 @@ export interface CheckpointReview {
   idle(): Promise<void>;
 }
 
-/** Makes the review. */
+/** It has looked at nothing yet: the log is read when a peer shows what it saw. */
 export function createCheckpointReview(components: CheckpointReviewComponents): CheckpointReview {
   return new Review(components);
 }

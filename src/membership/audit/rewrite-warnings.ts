@@ -3,7 +3,7 @@ import type { Audit, CheckpointStore, Rewrite } from '../../audit/index.ts';
 import type { Did, Health, Logger } from '../../core/index.ts';
 import type { Membership } from '../types.ts';
 
-/** What the warnings are made with. */
+/** What is known of rewritten logs, and where warnings of them are raised. */
 export interface RewriteWarningsComponents {
   readonly membership: Pick<Membership, 'peers'>;
   readonly audit: Pick<Audit, 'note'>;
@@ -24,7 +24,7 @@ export interface RewriteWarnings {
   clearForgotten(): void;
 }
 
-/** Makes the warnings. */
+/** None is raised before `warn` or `found`, not even of rewrites that are known. */
 export function createRewriteWarnings(components: RewriteWarningsComponents): RewriteWarnings {
   const { audit, checkpoints, health, logger, self } = components;
   const warn = (rewrite: Rewrite): string => {

@@ -8,14 +8,14 @@ import { isRelayed } from './addresses.ts';
  * address.
  */
 export function isOwnListener(address: Multiaddr, listeners: readonly Multiaddr[]): boolean {
-  const place = placeOf(address);
-  if (place === undefined) return false;
+  const end = hostAndPort(address);
+  if (end === undefined) return false;
   // Where this node is reached by way of a relay, the relay listens.
-  return listeners.some((one) => !isRelayed(one) && placeOf(one) === place);
+  return listeners.some((one) => !isRelayed(one) && hostAndPort(one) === end);
 }
 
 /** Host and port of the first hop; undefined where it has no TCP port. */
-function placeOf(address: Multiaddr): string | undefined {
+function hostAndPort(address: Multiaddr): string | undefined {
   const [host, port] = address.getComponents();
   if (host?.value === undefined || port?.name !== 'tcp') return undefined;
   return `${hereOf(host.value)} ${port.value}`;

@@ -65,7 +65,7 @@ export interface HelloExchangeInit {
   readonly onOtherVersion: (peer: PeerId, theirs: SpokenVersion) => void;
 }
 
-/** Makes the exchange. */
+/** No connection has said hello yet. */
 export function createHelloExchange(
   components: HelloExchangeComponents,
   init: HelloExchangeInit,

@@ -69,7 +69,7 @@ export interface DialOptions {
   readonly upgrade?: boolean;
 }
 
-/** Dials. */
+/** Connects to a peer by whatever ways are known, until it is admitted. */
 export interface Dialer {
   /**
    * Resolves once admitted.
@@ -82,7 +82,7 @@ export interface Dialer {
   hasDirectAddress(peer: PeerId): boolean;
 }
 
-/** Makes the dialer. */
+/** Two dials of one peer at once become one. */
 export function createDialer(components: DialerComponents, init: DialerInit): Dialer {
   return new LinkDialer(components, init);
 }

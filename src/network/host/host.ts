@@ -48,7 +48,6 @@ import type { StreamPace } from '../limits/service-pace.ts';
 import type { ConnectionMeters } from '../limits/connection-meter.ts';
 import type { Transport } from '../types.ts';
 
-/** The services of a host. */
 interface HostServices extends Record<string, unknown> {
   readonly identify: Identify;
   readonly ping: Ping;
@@ -67,7 +66,7 @@ export interface Host {
   findPeer(peer: string, options: { readonly signal: AbortSignal }): Promise<readonly Multiaddr[]>;
 }
 
-/** What a host is made of. */
+/** Its key, what it tells of itself, and which ways to other nodes it takes part in. */
 export interface HostInit {
   readonly identity: Identity;
   readonly meshId: MeshId;

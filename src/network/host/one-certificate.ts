@@ -44,7 +44,7 @@ export function tlsOfOneCertificate(): (components: CertificateComponents) => Co
   return (components) => new HostTls(components);
 }
 
-interface Held {
+interface Kept {
   readonly context: Promise<SecureContext>;
   readonly atMs: number;
 }
@@ -54,7 +54,7 @@ class HostTls implements ConnectionEncrypter {
   readonly [Symbol.toStringTag] = 'starling-tls';
   readonly [serviceCapabilities] = ['@libp2p/connection-encryption'];
   readonly #components: CertificateComponents;
-  #held: Held | undefined;
+  #kept: Kept | undefined;
 
   constructor(components: CertificateComponents) {
     this.#components = components;
@@ -118,13 +118,13 @@ class HostTls implements ConnectionEncrypter {
   /** A clock that was set back may be before the time from which the certificate holds. */
   #context(): Promise<SecureContext> {
     const now = Date.now();
-    const held = this.#held;
-    if (held !== undefined && now >= held.atMs && now - held.atMs < CERTIFICATE_MS) {
-      return held.context;
+    const kept = this.#kept;
+    if (kept !== undefined && now >= kept.atMs && now - kept.atMs < CERTIFICATE_MS) {
+      return kept.context;
     }
     const context = makeContext(this.#components.privateKey);
-    this.#held = { context, atMs: now };
-    context.catch(() => (this.#held = undefined));
+    this.#kept = { context, atMs: now };
+    context.catch(() => (this.#kept = undefined));
     return context;
   }
 }

@@ -17,7 +17,7 @@ export interface AcceptBrakeInit {
   readonly calmSlices: number;
 }
 
-/** The brake. */
+/** Shortens the queue of sockets that wait to be accepted while strangers flood the listener. */
 export interface AcceptBrake {
   /** A socket was refused. */
   refused(): void;

@@ -29,7 +29,7 @@ export interface ConnectionMetersInit {
   readonly controlFrames: BucketSize;
 }
 
-/** The meter of one connection. */
+/** Counts what comes on a connection, and slows down whoever is over a bound. */
 export interface ConnectionMeter {
   /** A frame came. @throws STARLING_LIMIT_EXCEEDED when the connection is to be cut off */
   frame(sizeBytes: number): void;
@@ -44,12 +44,12 @@ export interface ConnectionMeter {
   ended(): void;
 }
 
-/** The meters of all connections. */
+/** One for each connection, with sums that connections of a peer share. */
 export interface ConnectionMeters {
   meter(direction: 'inbound' | 'outbound'): ConnectionMeter;
 }
 
-/** Makes the meters. */
+/** Whoever is over a bound is reported to `conduct`. */
 export function createConnectionMeters(
   components: { readonly clock: Clock; readonly conduct: Conduct },
   init: ConnectionMetersInit,

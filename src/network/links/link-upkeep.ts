@@ -65,7 +65,7 @@ export interface LinkUpkeep {
   tidy(isInUse: (stream: Stream) => boolean, gossip: Pick<Gossip, 'peers'>, self: PeerId): void;
 }
 
-/** Makes the upkeep. */
+/** No connection has been admitted yet. */
 export function createLinkUpkeep(components: LinkUpkeepComponents): LinkUpkeep {
   return new Upkeep(components);
 }

@@ -54,7 +54,7 @@ export interface Parting {
   closed(connection: Connection): void;
 }
 
-/** Makes it. */
+/** No link is in question yet. */
 export function createParting(components: PartingComponents): Parting {
   return new LinkParting(components);
 }

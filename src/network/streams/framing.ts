@@ -29,7 +29,7 @@ export interface FrameDecoder {
    */
   push(chunk: Uint8Array): void;
   /** Memory that is kept for a message which has begun, bytes. */
-  readonly heldBytes: number;
+  readonly keptBytes: number;
   /** Between messages, where the stream may end. */
   readonly atBoundary: boolean;
 }
@@ -55,7 +55,7 @@ class VarintDecoder implements FrameDecoder {
     this.#sink = sink;
   }
 
-  get heldBytes(): number {
+  get keptBytes(): number {
     return this.#body?.length ?? 0;
   }
 

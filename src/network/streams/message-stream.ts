@@ -42,7 +42,7 @@ export function createMessageStream(
       reader = listener;
       stream.onData((chunk) => {
         decoder.push(chunk);
-        stream.holds(decoder.heldBytes);
+        stream.holds(decoder.keptBytes);
       });
     },
     onEnd(listener) {

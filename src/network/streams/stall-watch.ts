@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../../core/index.ts';
 
-/** What is watched, and how. */
+/** The limit, how one is seen to come further, and what happens to one that does not. */
 export interface StallWatchInit<Watched> {
   readonly clock: Clock;
   /** How long one may stay where it is, ms; found out up to a quarter later. */
@@ -20,7 +20,7 @@ export interface StallWatchInit<Watched> {
   readonly stalled: (watched: Watched, isOverdue: boolean) => void;
 }
 
-/** The watch. */
+/** What is looked at now and then, whether it has come any further. */
 export interface StallWatch<Watched> {
   /** Watches, until it is done or has stalled. Again changes nothing. */
   add(watched: Watched): void;

@@ -16,7 +16,7 @@ import {
   UNREAD_BYTES,
 } from '../constants.ts';
 import type { PeerStream } from '../types.ts';
-import type { HeldBytes, Reading } from './held-bytes.ts';
+import type { HalfMessages, Reading } from './half-messages.ts';
 import { sendTurnsOf } from './send-turns.ts';
 import type { SendTurns, Sender } from './send-turns.ts';
 import type { UnreadBytes, Writing } from './unread-bytes.ts';
@@ -27,8 +27,8 @@ export interface PeerStreamComponents {
   readonly logger: Logger;
   /** Hears that a peer has sent what its protocol forbids, by which its stream was aborted. */
   readonly violated?: (peer: PeerId) => void;
-  /** What is held of unfinished messages. */
-  readonly held?: HeldBytes;
+  /** What is kept of unfinished messages. */
+  readonly kept?: HalfMessages;
   /** What waits to be read by peers. */
   readonly unread?: UnreadBytes;
 }
@@ -54,8 +54,8 @@ class LibP2PPeerStream implements PeerStream, Reading, Writing {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #violated: ((peer: PeerId) => void) | undefined;
-  readonly #held: HeldBytes | undefined;
-  /** What is held of the peer's messages leaves no room for more of this one now. */
+  readonly #kept: HalfMessages | undefined;
+  /** What is kept of the peer's messages leaves no room for more of this one now. */
   #isHeldBack = false;
   readonly #unread: UnreadBytes | undefined;
   readonly #stream: Stream;
@@ -91,7 +91,7 @@ class LibP2PPeerStream implements PeerStream, Reading, Writing {
     this.#clock = components.clock;
     this.#logger = components.logger;
     this.#violated = components.violated;
-    this.#held = components.held;
+    this.#kept = components.kept;
     this.#unread = components.unread;
     this.#stream = stream;
     this.peer = peer;
@@ -199,7 +199,7 @@ class LibP2PPeerStream implements PeerStream, Reading, Writing {
   }
 
   holds(sizeBytes: number): void {
-    if (this.#ended || this.#held?.hold(this, sizeBytes) !== false) return;
+    if (this.#ended || this.#kept?.hold(this, sizeBytes) !== false) return;
     this.#isHeldBack = true;
     this.#guard(() => this.#stream.pause());
   }
@@ -357,7 +357,7 @@ class LibP2PPeerStream implements PeerStream, Reading, Writing {
     if (this.#ended) return;
     this.#ended = true;
     this.#endError = error;
-    this.#held?.drop(this);
+    this.#kept?.drop(this);
     this.#unread?.left(this.peer, this.#unreadBytes);
     this.#unread?.ended(this);
     this.#cancelCloseTimer?.();

@@ -11,14 +11,11 @@ type Node = Parameters<typeof reloadOnChange>[0];
 
 /** A node that takes up what it is given; `isHeld` says whether a server could have written the file. */
 function nodeOf(reload: Node['reload'], isHeld: () => boolean = () => false): Node {
-  const warnings = [{ code: 'config-held', text: 'held' }];
-  const status = (): ReturnType<Node['status']> => ({ warnings }) as never;
   return {
     reload,
     refuseConfig: () => undefined,
     events: new EventEmitter(),
     holdsBackConfig: isHeld,
-    status,
   };
 }
 

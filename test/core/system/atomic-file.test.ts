@@ -12,7 +12,13 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ensurePrivateFolder, writeFileAtomic } from '../../../src/core/index.ts';
+import {
+  StarlingError,
+  diskText,
+  ensurePrivateFolder,
+  writeFileAtomic,
+} from '../../../src/core/index.ts';
+import { writeFileInPlace } from '../../../src/core/system/atomic-file.ts';
 
 let root: string;
 beforeEach(async () => {
@@ -117,4 +123,27 @@ describe.runIf(process.platform !== 'win32')('a private folder', () => {
       });
     }
   });
+});
+
+it.each([
+  [Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })],
+  [new StarlingError('STARLING_STATE_UNUSABLE', 'it is broken: the disk is full')],
+])('says of a full disk once that it is full', (error) => {
+  expect(diskText(error).match(/the disk is full/g)).toHaveLength(1);
+});
+
+it('writes over a file that stays the same file, longer and shorter', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'starling-in-place-'));
+  const path = join(folder, 'file');
+  try {
+    await writeFile(path, 'before', { mode: 0o640 });
+    const { ino } = await stat(path);
+    for (const text of ['longer than before', 'short', '']) {
+      await writeFileInPlace(path, text, 'before');
+      expect(await readFile(path, 'utf8')).toBe(text);
+    }
+    expect(await stat(path)).toMatchObject({ ino, mode: 0o100640 });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });

@@ -214,6 +214,7 @@ export function owedFor(messages: readonly Buffer[]): Owed {
       const given = parse(bytes);
       const entry = isObject(given) ? entryOf(owed, given['id']) : undefined;
       if (entry !== undefined) entry.most += 1;
+      if (given === undefined) for (const one of entriesIn(owed, bytes)) one.most += 1;
     } else if (Array.isArray(parsed)) {
       // Over a hundred in one batch are refused together.
       owed.nulls += 1;
@@ -222,6 +223,17 @@ export function owedFor(messages: readonly Buffer[]): Owed {
     } else owe(owed, parsed, true);
   }
   return owed;
+}
+
+/** What is no JSON is refused with its id where its ends show one: any that is written there may be the one. */
+function entriesIn(owed: Owed, bytes: Buffer): readonly { most: number }[] {
+  const text = bytes.toString('utf8');
+  if (!text.includes('"method"')) return [];
+  const written = text.matchAll(/"id"\s*:\s*("[^"\\]*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)/g);
+  return [...written].flatMap(([, id = '']) => {
+    const entry = entryOf(owed, parse(Buffer.from(id)));
+    return entry === undefined ? [] : [entry];
+  });
 }
 
 function owe(owed: Owed, given: unknown, isRun: boolean): void {

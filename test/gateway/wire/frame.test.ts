@@ -64,6 +64,7 @@ describe('a message', () => {
     ['{"id":7,"jsonrpc":"2.0","method":ping}', 7],
     ['{"jsonrpc":"2.0","method":ping,"id":8}', 8],
     ['{"method":"ping","params":{"id":9},}', undefined],
+    ['{"jsonrpc":"2.0","id":5,"result":{broken', undefined],
   ])('%s is none, and whoever waits for its id is told', (text, id) => {
     expect(violationOf(text).data).toMatchObject({
       rpc: -32700,

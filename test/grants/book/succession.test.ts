@@ -14,6 +14,7 @@ import {
   ruleOf,
 } from '../../../src/grants/index.ts';
 import type { Grant, GrantBook, Succession, Successions } from '../../../src/grants/index.ts';
+import { NO_SUCCESSIONS } from '../../../src/grants/format/succession.ts';
 import type { Signer } from '../../../src/identity/index.ts';
 import {
   ALL_FILES,
@@ -35,6 +36,8 @@ import {
 import { memoryTable } from '../memory-table.ts';
 
 const MESH = signerOf(20).did;
+/** The last second of the year 9999. */
+const YEAR_9999_S = 253_402_300_799;
 const ruleIn = (action: () => unknown): unknown => {
   try {
     return action();
@@ -65,6 +68,15 @@ describe('a succession', () => {
     expect(read.keeps(grantOf(owner, bob))).toBe(false);
   });
 
+  it('says the second in which it was made', () => {
+    expect(succeed(alice, bob, [], NOW_MS + 999).claims.iat).toBe(NOW_S);
+  });
+
+  it('was made by nobody who never changed a key', () => {
+    expect(NO_SUCCESSIONS.follows(alice.did, alice.did)).toBe(true);
+    expect(NO_SUCCESSIONS.follows(alice.did, bob.did)).toBe(false);
+  });
+
   it('lists as many grants as fit', () => {
     const many = Array.from({ length: KEEP_MAX + 9 }, (_, index) => ({
       ...grantOf(owner, alice),
@@ -88,7 +100,24 @@ describe('a succession', () => {
     ['with the typ of a grant', () => forge(alice, claims()), 'typ'],
     ['without a proof', () => forged(alice, { ...claims(), proof: undefined }), 'claims'],
     ['with a keep that is no list', () => forged(alice, { ...claims(), keep: 'all' }), 'claims'],
+    [
+      'with a keep of something else',
+      () => forged(alice, { ...claims(), keep: ['abc'] }),
+      'claims',
+    ],
     ['with a time that is none', () => forged(alice, { ...claims(), iat: 1.5 }), 'claims'],
+    ['with a time before all', () => forged(alice, { ...claims(), iat: -1 }), 'claims'],
+    ['with a time after all', () => forged(alice, { ...claims(), iat: YEAR_9999_S + 1 }), 'claims'],
+    [
+      'with an id that is short',
+      () => forged(alice, { ...claims(), jti: 'A'.repeat(20) }),
+      'claims',
+    ],
+    ['with an id that is no text', () => forged(alice, { ...claims(), jti: 7 }), 'claims'],
+    ['with a number for a key', () => forged(alice, { ...claims(), sub: 7 }), 'claims'],
+    // Each is a time; only the new key has not agreed to it.
+    ['with the first of all times', () => forged(alice, { ...claims(), iat: 0 }), 'proof'],
+    ['with the last of all times', () => forged(alice, { ...claims(), iat: YEAR_9999_S }), 'proof'],
     [
       'for something that is no did',
       () => forged(alice, { ...claims(), sub: 'did:web:x' }),

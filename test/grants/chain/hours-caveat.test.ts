@@ -49,6 +49,7 @@ describe('hours', () => {
     { from: '08:00', to: '08:00' },
     { from: '24:00', to: '08:00' },
     { from: 800, to: '09:00' },
+    { from: ['08:00'], to: '09:00' },
     { from: '08:00', to: '25:00' },
     { from: '08:60', to: '09:00' },
     { from: '08:00', to: '09:00', days: [] },
@@ -70,6 +71,7 @@ describe('hours', () => {
     const seen = [at(0, 7, 59), at(0, 8), at(0, 8, 59), at(0, 9), at(1, 8), at(7, 8)];
     expect(seen.map((ms) => isWithin(day, ms))).toEqual([false, true, true, false, false, true]);
     expect(isWithin(day, at(0, 8) - 1)).toBe(false);
+    expect(isWithin(day, at(0, 8))).toBe(true);
     expect(isWithin(day, at(0, 9) - 1)).toBe(true);
     // The same minute once more, and the clock set back: what was seen last must not answer.
     expect(isWithin(day, at(0, 9) - 1)).toBe(true);
@@ -103,6 +105,10 @@ describe('hours', () => {
       expect(all.every((it) => isWithin(it, at(0, 12)))).toBe(true);
       expect(none.some((it) => isWithin(it, at(5, 12)))).toBe(false);
     }
+  });
+
+  it('of a zone that this machine does not know any more are never', () => {
+    expect(isWithin({ zone: 'Nowhere/Town', spans: [[0, 10_080]] }, at(0, 12))).toBe(false);
   });
 
   it('cover what lies within one of their spans, and only in the same zone', () => {

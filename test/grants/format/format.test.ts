@@ -11,6 +11,7 @@ import {
   parseRevocation,
   parseSuccession,
 } from '../../../src/grants/index.ts';
+import { refusalOf } from '../../../src/grants/format/grant.ts';
 import {
   ALL_FILES,
   NOW_MS,
@@ -35,6 +36,19 @@ function codeOf(run: () => unknown): string {
   }
   return 'accepted';
 }
+
+describe('why a text is refused', () => {
+  it('has a rule, and is malformed where the error names none', () => {
+    const of = (data: Record<string, unknown>): string =>
+      refusalOf(new StarlingError('STARLING_GRANT_INVALID', 'no', { data })).rule;
+    expect(of({ rule: 'signature' })).toBe('signature');
+    expect([of({}), of({ rule: 7 })]).toEqual(['malformed', 'malformed']);
+  });
+
+  it('is nothing that we did wrong ourselves: that stays an error', () => {
+    expect(() => refusalOf(new RangeError('a slip'))).toThrow(RangeError);
+  });
+});
 
 const MALFORMED = 'STARLING_GRANT_MALFORMED';
 const INVALID = 'STARLING_GRANT_INVALID';

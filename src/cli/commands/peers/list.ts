@@ -1,6 +1,6 @@
 /** `starling peers` */
 import { shownName } from '../../../core/words/shown-name.ts';
-import { placeOf } from '../../../core/words/places.ts';
+import { addressText } from '../../../core/words/address-text.ts';
 import { clockText, isClockApart } from '../../../core/words/clock-offset.ts';
 import type { PeerSummary, PeersResult } from '../../../builtin/results.ts';
 import type { PeerView } from '../../../membership/types.ts';
@@ -52,7 +52,7 @@ function shownPeers(result: PeersResult, isWide: boolean): string {
 const HEAD = ['NAME', 'STATE', 'HEARTBEAT', 'RTT', 'ROUTE'];
 
 function shortTable(peers: readonly PeerView[]): string {
-  const rows = peers.map((peer) => [...row(peer), placeOf(peer.address ?? '–')]);
+  const rows = peers.map((peer) => [...row(peer), addressText(peer.address ?? '–')]);
   return table([...HEAD, 'AT'], rows, { wrap: true });
 }
 

@@ -14,7 +14,7 @@ const SAID_MAX = 300;
 const PREFIX = /^MCP error -?\d+: /;
 const SEPARATOR = '__';
 
-/** A call that failed. */
+/** All that is known at the terminal when a tool has answered with an error. */
 export interface FailedCall {
   readonly tool: string;
   readonly args: JsonObject;

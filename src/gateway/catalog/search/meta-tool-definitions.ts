@@ -4,7 +4,7 @@
  */
 import type { ListedTool } from '../../../directory/index.ts';
 
-/** The meta tools' names. */
+/** What a caller in search mode is listed in place of all tools. */
 export type MetaToolName = 'search_tools' | 'describe_tools' | 'call_tool';
 
 /** Hits of a search where the caller does not say how many. */

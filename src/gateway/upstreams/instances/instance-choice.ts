@@ -81,7 +81,6 @@ export function isInteractive(client: ClientFacts): boolean {
   return INTERACTIVE.some((name) => client.capabilities[name] !== undefined);
 }
 
-/** Who a principal is, as a key. */
 function principalKey(principal: Principal): string {
   switch (principal.kind) {
     case 'operator':

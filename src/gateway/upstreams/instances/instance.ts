@@ -102,7 +102,7 @@ const PROBE_TIMEOUT_MS = 5000;
 const UPDATED = 'notifications/resources/updated';
 const LIST_CHANGED = /^notifications\/(tools|resources|prompts)\/list_changed$/;
 
-/** Starts an instance. @throws STARLING_UPSTREAM_UNAVAILABLE, STARLING_UPSTREAM_INVALID */
+/** Resolves when the server has shaken hands. @throws STARLING_UPSTREAM_UNAVAILABLE, STARLING_UPSTREAM_INVALID */
 export async function startInstance(
   components: InstanceComponents,
   init: InstanceInit,

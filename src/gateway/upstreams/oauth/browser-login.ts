@@ -30,7 +30,7 @@ export interface StartedLogin {
   cancel(why: StarlingError): void;
 }
 
-/** Starts a login. @throws STARLING_UPSTREAM_UNAVAILABLE, STARLING_UPSTREAM_INVALID, STARLING_LISTEN_FAILED */
+/** Listens for the browser's return, and gives the URL that a person is to open. @throws STARLING_UPSTREAM_UNAVAILABLE, STARLING_UPSTREAM_INVALID, STARLING_LISTEN_FAILED */
 export async function startBrowserLogin(parts: LoginParts): Promise<StartedLogin> {
   const { record, settings } = parts;
   const authServer = await discover(parts);

@@ -27,13 +27,13 @@ export interface LoginView {
   readonly expiresAt: number;
 }
 
-/** Events of the logins. */
+/** Heard by the upstreams, which connect anew. */
 export interface LoginsEvents {
   /** Somebody logged in at or out of this server: it is worth connecting anew. */
   change: [server: string];
 }
 
-/** All logins. */
+/** One login a server at a URL, started by a person and renewed by the node. */
 export interface Logins {
   readonly events: EventEmitter<LoginsEvents>;
   /** Undefined for a server that needs none: no URL, or its `Authorization` header is configured. */
@@ -63,7 +63,7 @@ export interface LoginsComponents {
   readonly logger: Logger;
 }
 
-/** Makes the logins. */
+/** Nobody is asked for anything before a server wants a token. */
 export function createLogins(components: LoginsComponents): Logins {
   return new AllLogins(components);
 }

@@ -19,7 +19,7 @@ export interface TokenRenewal {
   renew(): Promise<void>;
 }
 
-/** Makes the renewal. */
+/** However many ask at once, one request goes out, and all have its outcome. */
 export function createTokenRenewal(parts: LoginParts): TokenRenewal {
   let running: Promise<void> | undefined;
   return {

@@ -1,4 +1,7 @@
-/** The processes that a server consists of: one group, with a sandbox around where there is one. */
+/**
+ * The processes that a server consists of: one group, with a sandbox around where there is one. Outside of a
+ * sandbox what a server starts may leave the group (`setsid(2)`), so that all carry a mark in their environment.
+ */
 import { readFileSync, readdirSync } from 'node:fs';
 
 /** Signals all processes of the group `leader`. @throws ESRCH when there is none */
@@ -20,6 +23,42 @@ export function signalWithin(leader: number, signal: NodeJS.Signals): void {
       continue;
     }
   }
+}
+
+/** The variable by which the processes of a server are known. Not ours by its prefix: a server may be a node. */
+export const MARK_VARIABLE = '_STARLING_SERVER';
+
+/** Signals all processes that were started with `mark`, in whatever group and session; none on a system without `/proc`. */
+export function signalMarked(mark: string, signal: NodeJS.Signals): void {
+  for (const pid of markedBy(mark)) {
+    try {
+      process.kill(pid, signal);
+    } catch {
+      // The process has ended since, as it was going to be told.
+      continue;
+    }
+  }
+}
+
+/** True while a process with `mark` is there. */
+export function isMarkAlive(mark: string): boolean {
+  return markedBy(mark).length > 0;
+}
+
+/** Environments of other users can't be read, and zombies have none. */
+function markedBy(mark: string): readonly number[] {
+  if (process.platform !== 'linux') return [];
+  const entry = `${MARK_VARIABLE}=${mark}`;
+  return readdirSync('/proc').flatMap((name) => {
+    const pid = Number(name);
+    if (!Number.isInteger(pid) || pid === process.pid) return [];
+    try {
+      return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(entry) ? [pid] : [];
+    } catch {
+      // Another user's process, or one that has ended.
+      return [];
+    }
+  });
 }
 
 /** The processes of a group (Linux). */

@@ -1,13 +1,13 @@
 /**
  * Processes of this node, on record in its state folder: a node that is killed can't end them, so the next
  * start does. One that ends in a hurry, as by a second Ctrl-C, ends them itself. A number is used again, so
- * that each is noted with the time of its start.
+ * that each is noted with the time of its start, and with the mark that all carry whom it has started.
  */
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf, pause } from '../../../core/index.ts';
 import type { Clock, Logger } from '../../../core/index.ts';
-import { signalGroup } from './process-group.ts';
+import { isMarkAlive, signalGroup, signalMarked } from './process-group.ts';
 import { startTimeOf } from './start-process.ts';
 
 /** What it works with. */
@@ -18,9 +18,12 @@ export interface ChildrenComponents {
 
 /** The record. */
 export interface Children {
-  /** Notes a process that has just been started; returns how to strike it off. Never throws. */
-  note(this: void, pid: number): () => void;
-  /** Ends the groups of processes that an earlier node has left. Never throws. */
+  /**
+   * Notes a process that has just been started, and the mark of all that it starts; returns how to strike it
+   * off. Never throws.
+   */
+  note(this: void, pid: number, mark?: string): () => void;
+  /** Ends the processes that an earlier node has left, with all that they started. Never throws. */
   endLeftovers(): Promise<void>;
 }
 
@@ -43,19 +46,10 @@ export function createChildren(
       logger.debug({ pid, error: messageOf(error) }, 'a process was not struck off');
     }
   };
-  const lives = ({ pid, startedAt }: Noted): boolean => startTimeOf(pid) === startedAt;
-  const tell = (noted: Noted, signal: NodeJS.Signals): void => {
-    if (!lives(noted)) return;
-    try {
-      signalGroup(noted.pid, signal);
-    } catch (error) {
-      logger.debug({ pid: noted.pid, error: messageOf(error) }, 'a left process is gone');
-    }
-  };
   const running = new Map<number, Noted>();
   /** The last moment of this process: nothing but synchronous work is done any more. */
   const endAll = (): void => {
-    for (const one of running.values()) tell(one, 'SIGKILL');
+    for (const one of running.values()) tell(one, 'SIGKILL', logger);
   };
   const follow = (noted: Noted): void => {
     if (running.size === 0) process.on('exit', endAll);
@@ -73,14 +67,15 @@ export function createChildren(
     }
   };
   return {
-    note(pid) {
+    note(pid, mark) {
       try {
         const startedAt = startTimeOf(pid);
         if (startedAt === undefined) return () => undefined;
-        follow({ pid, startedAt });
+        follow({ pid, startedAt, mark });
         mkdirSync(folder, { recursive: true, mode: 0o700 });
         // Synchronous: a node that is killed a moment later has noted the process.
-        writeFileSync(join(folder, String(pid)), startedAt, { mode: 0o600 });
+        const lines = mark === undefined ? startedAt : `${startedAt}\n${mark}`;
+        writeFileSync(join(folder, String(pid)), lines, { mode: 0o600 });
       } catch (error) {
         logger.warn({ pid, error: messageOf(error) }, 'a process could not be noted');
       }
@@ -94,9 +89,9 @@ export function createChildren(
           { pids: left.map(({ pid }) => pid) },
           'ending processes of a node that was killed',
         );
-        for (const one of left) tell(one, 'SIGTERM');
+        for (const one of left) tell(one, 'SIGTERM', logger);
         await gone(left);
-        for (const one of left) tell(one, 'SIGKILL');
+        for (const one of left) tell(one, 'SIGKILL', logger);
       }
       for (const { pid } of noted) forget(pid);
     },
@@ -106,15 +101,44 @@ export function createChildren(
 interface Noted {
   readonly pid: number;
   readonly startedAt: string;
+  /** Absent for a process in its sandbox, and in notes of older nodes. */
+  readonly mark: string | undefined;
+}
+
+function leads({ pid, startedAt }: Noted): boolean {
+  return startTimeOf(pid) === startedAt;
+}
+
+function lives(noted: Noted): boolean {
+  return leads(noted) || (noted.mark !== undefined && isMarkAlive(noted.mark));
+}
+
+/** Signals a process with its group, and all that it started. Never throws. */
+function tell(noted: Noted, signal: NodeJS.Signals, logger: Logger): void {
+  if (noted.mark !== undefined) signalMarked(noted.mark, signal);
+  if (!leads(noted)) return;
+  try {
+    signalGroup(noted.pid, signal);
+  } catch (error) {
+    logger.debug({ pid: noted.pid, error: messageOf(error) }, 'a left process is gone');
+  }
 }
 
 function notedIn(folder: string): readonly Noted[] {
   try {
     return readdirSync(folder)
       .filter((name) => NUMBER.test(name))
-      .map((name) => ({ pid: Number(name), startedAt: readFileSync(join(folder, name), 'utf8') }));
+      .map((name) => {
+        const [startedAt = '', mark] = readFileSync(join(folder, name), 'utf8').split('\n');
+        return { pid: Number(name), startedAt, mark: isMark(mark) ? mark : undefined };
+      });
   } catch {
     // No server was ever started here, or what is noted can't be read.
     return [];
   }
+}
+
+/** What is long and random enough that no other process has it by chance. */
+function isMark(text: string | undefined): text is string {
+  return text !== undefined && /^[0-9a-f-]{36}$/.test(text);
 }

@@ -3,6 +3,7 @@
  * streams (MCP `transports`, stdio). Never a shell; a process group of its own, so that what it
  * starts ends with it; in a sandbox, so that it can't take the node's secrets.
  */
+import { randomUUID } from 'node:crypto';
 import { constants } from 'node:os';
 import type { StdioServer } from '../../../config/index.ts';
 import { StarlingError, createLineDecoder, messageOf, settledWithin } from '../../../core/index.ts';
@@ -14,7 +15,7 @@ import type { ChannelCore } from '../../wire/channel.ts';
 import type { ChannelListener } from '../../types.ts';
 import type { UpstreamConnection } from '../connection-types.ts';
 import type { Children } from './process-record.ts';
-import { signalGroup, signalWithin } from './process-group.ts';
+import { MARK_VARIABLE, signalGroup, signalMarked, signalWithin } from './process-group.ts';
 import { remedyInside } from '../sandbox/failed-inside.ts';
 import { bareLaunch, notFound } from '../sandbox/sandbox.ts';
 import type { Launch, Sandbox } from '../sandbox/sandbox.ts';
@@ -84,11 +85,25 @@ export async function connectStdio(
   const { server } = init;
   const env = environmentOf(server);
   const launch = (await components.sandbox?.launch(init.name, server, env)) ?? bareLaunch(server);
-  const child = startProcess({ ...launch, cwd: server.cwd, env });
-  const forget = child.pid === undefined ? undefined : components.children?.note(child.pid);
-  if (forget !== undefined) child.once('close', forget);
+  // A sandbox ends with all that is in it; elsewhere processes are found by their mark.
+  const mark = launch.kind === 'none' ? randomUUID() : undefined;
+  const marked = mark === undefined ? env : { ...env, [MARK_VARIABLE]: mark };
+  const child = startProcess({ ...launch, cwd: server.cwd, env: marked });
+  const forget = child.pid === undefined ? undefined : components.children?.note(child.pid, mark);
+  child.once('close', () => {
+    forget?.();
+    launch.ended?.();
+  });
   await started(child, init);
-  return new StdioConnection(components, init, { child, launch });
+  return new StdioConnection(components, init, { child, launch, mark });
+}
+
+/** A process, and how it is known. */
+interface Started {
+  readonly child: PipedProcess;
+  readonly launch: Launch;
+  /** What all carry that the process starts; absent in a sandbox. */
+  readonly mark: string | undefined;
 }
 
 class StdioConnection implements UpstreamConnection {
@@ -99,21 +114,19 @@ class StdioConnection implements UpstreamConnection {
   readonly #init: StdioInit;
   readonly #child: PipedProcess;
   readonly #launch: Launch;
+  readonly #mark: string | undefined;
   readonly #secrets: readonly string[];
   readonly #stderr: string[] = [];
   #garbage = 0;
   #closing = false;
   #isReady = false;
 
-  constructor(
-    components: StdioComponents,
-    init: StdioInit,
-    { child, launch }: { readonly child: PipedProcess; readonly launch: Launch },
-  ) {
+  constructor(components: StdioComponents, init: StdioInit, { child, launch, mark }: Started) {
     this.#components = components;
     this.#init = init;
     this.#child = child;
     this.#launch = launch;
+    this.#mark = mark;
     this.pid = child.pid ?? 0;
     this.#secrets = Object.values(init.server.env)
       .map((secret) => secret.reveal())
@@ -281,8 +294,9 @@ class StdioConnection implements UpstreamConnection {
     return names.find(([, number]) => number === code - SIGNALLED)?.[0] ?? null;
   }
 
-  /** Signals the whole group; a group that is gone already is what we want. */
+  /** Signals the whole group, and what has left the group; a group that is gone already is what we want. */
   #signal(signal: NodeJS.Signals): void {
+    if (this.#mark !== undefined) signalMarked(this.#mark, signal);
     try {
       if (process.platform === 'win32') this.#child.kill(signal);
       else if (this.#launch.kind === 'bwrap' && signal !== 'SIGKILL')

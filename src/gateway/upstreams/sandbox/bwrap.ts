@@ -142,7 +142,8 @@ function hiddenOf(plan: SandboxPlan): readonly Step[] {
   ];
 }
 
-function isShown({ only }: SandboxPlan, path: string): boolean {
+/** True for a path that the plan would show if nothing were hidden. */
+export function isShown({ only }: Pick<SandboxPlan, 'only'>, path: string): boolean {
   if (only === undefined) return true;
   return [...only.read, ...only.write, ...SYSTEM_PATHS].some((shown) => isInside(path, shown));
 }

@@ -24,7 +24,7 @@ export function parseMounts(text: string): readonly Mount[] {
  * The other places of `path`, which is a real path: where the file system that holds it is mounted once
  * more, and mounts of what lies below it.
  */
-export function otherPlaces(path: string, mounts: readonly Mount[]): readonly string[] {
+export function otherPaths(path: string, mounts: readonly Mount[]): readonly string[] {
   const holder = holderOf(path, mounts);
   if (holder === undefined) return [];
   const inner = join(holder.root, path.slice(holder.point === '/' ? 0 : holder.point.length));

@@ -17,7 +17,7 @@ const SYSTEM_PATHS = [
 ];
 const WRITABLE = ['/dev', '/private/tmp', '/private/var/folders'];
 
-/** The profile. */
+/** In the language of macOS's `sandbox-exec`: everything is allowed but what the plan withholds. */
 export function sandboxProfile(plan: Omit<SandboxPlan, 'canChange' | 'isRoot'>): string {
   const hidden = [
     ...plan.hiddenFolders.map((path) => `(subpath ${quoted(path)})`),

@@ -6,6 +6,7 @@ import type { Sandbox } from './sandbox.ts';
 
 const MISSING = 'sandbox-missing';
 const OFF = 'sandbox-off';
+const OLDER = 'sandbox-older';
 
 /** Raises or clears what is to be said of `servers`. */
 export async function tellOfSandbox(
@@ -19,6 +20,20 @@ export async function tellOfSandbox(
   );
   const means = wanting ? await sandbox?.means() : undefined;
   for (const warning of sandboxWarnings(means, servers)) health.raise(warning);
+}
+
+/** Raises or clears what is to be said of nodes that began after servers which run. */
+export async function tellOfNewerNodes(sandbox: Sandbox, health: Health): Promise<void> {
+  const found = await sandbox.reachable();
+  const folders = [...new Set([...found.values()].flat())];
+  const [first] = folders;
+  if (first === undefined) return health.clear(OLDER);
+  const others = folders.length > 1 ? ` (and ${folders.length - 1} more)` : '';
+  health.raise({
+    code: OLDER,
+    text: `${listed([...found.keys()])} began before the node in ${first}${others} and can read its key`,
+    hint: 'start this node again: a server that starts is shut out of the folders of all nodes that are there',
+  });
 }
 
 /** What is to be said of servers where the system has these means. */

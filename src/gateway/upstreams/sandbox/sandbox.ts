@@ -4,10 +4,10 @@
  */
 import { readdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { basename, dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { SandboxRules, StdioServer } from '../../../config/index.ts';
 import { StarlingError } from '../../../core/index.ts';
-import { SYSTEM_PATHS, bwrapArguments, devicesAmong } from './bwrap.ts';
+import { SYSTEM_PATHS, bwrapArguments, devicesAmong, isShown } from './bwrap.ts';
 import type { SandboxPlan } from './bwrap.ts';
 import { findMeans } from './sandbox-means.ts';
 import type { Means, RunBriefly } from './sandbox-means.ts';
@@ -15,7 +15,8 @@ import { isInside, realPathOf, realPaths } from './paths.ts';
 import { ObeyedFiles } from './obeyed-files.ts';
 import { programOf } from './find-program.ts';
 import { sandboxProfile } from './sandbox-exec.ts';
-import { canChange, withheldOf } from './withheld.ts';
+import { nodeFolders } from './other-nodes.ts';
+import { canChange, canRead, withheldOf } from './withheld.ts';
 import type { NodeSecrets } from './withheld.ts';
 
 /** How a process is started, and what stands around it. */
@@ -27,6 +28,8 @@ export interface Launch {
   /** What the process can't see; none where it runs outside of a sandbox. */
   readonly hidden: readonly string[];
   readonly kind: Means['kind'];
+  /** To be called when the process has ended. */
+  readonly ended?: () => void;
 }
 
 /** Starts of processes, from the outside. */
@@ -35,6 +38,8 @@ export interface Sandbox {
   means(): Promise<Means>;
   /** How the process of a server is to be started. @throws STARLING_UPSTREAM_UNAVAILABLE */
   launch(name: string, server: StdioServer, env: NodeJS.ProcessEnv): Promise<Launch>;
+  /** State folders that processes which run could enter, because their nodes are newer: by server. */
+  reachable(): Promise<ReadonlyMap<string, readonly string[]>>;
   /** True when a process that was started could have written `file`, which the node obeys. */
   isExposed(file: string): boolean;
 }
@@ -44,6 +49,12 @@ export interface SandboxComponents {
   readonly secrets: NodeSecrets;
   readonly run: RunBriefly;
   readonly env: NodeJS.ProcessEnv;
+}
+
+/** A process behind its walls. */
+interface Confined {
+  readonly name: string;
+  readonly plan: SandboxPlan;
 }
 
 const ROOT_UID = 0;
@@ -62,12 +73,30 @@ export function bareLaunch({ command, args }: StdioServer): Launch {
 class NodeSandbox implements Sandbox {
   readonly #components: SandboxComponents;
   readonly #obeyed: ObeyedFiles;
+  readonly #running = new Set<Confined>();
   #means: Promise<Means> | undefined;
 
   constructor(components: SandboxComponents) {
     this.#components = components;
     const { obeyed, policy } = components.secrets;
     this.#obeyed = new ObeyedFiles([...obeyed, policy]);
+  }
+
+  async reachable(): Promise<ReadonlyMap<string, readonly string[]>> {
+    if (this.#running.size === 0) return new Map();
+    const keys = (await nodeFolders(this.#components.env)).map((folder) => join(folder, 'key'));
+    const folders = realPaths(keys)
+      .filter(canRead)
+      .map((key) => dirname(key));
+    const found = new Map<string, readonly string[]>();
+    for (const { name, plan } of this.#running) {
+      const open = folders.filter(
+        (folder) =>
+          isShown(plan, folder) && !plan.hiddenFolders.some((hidden) => isInside(folder, hidden)),
+      );
+      if (open.length > 0) found.set(name, open);
+    }
+    return found;
   }
 
   isExposed(file: string): boolean {
@@ -89,10 +118,13 @@ class NodeSandbox implements Sandbox {
     if (program === undefined) throw notFound(name, server);
     const plan = await this.#plan(name, server, program);
     const hidden = [...plan.hiddenFolders, ...plan.hiddenFiles];
+    const confined = { name, plan };
+    this.#running.add(confined);
+    const ended = (): void => void this.#running.delete(confined);
     const command = [server.command, ...server.args];
     if (means.kind === 'sandbox-exec') {
       const args = ['-p', sandboxProfile(plan), ...command];
-      return { command: means.program, args, hidden, kind: means.kind };
+      return { command: means.program, args, hidden, kind: means.kind, ended };
     }
     // A profile of macOS names paths, whatever lies there; a mount lies on the file that is there now.
     this.#obeyed.launching();
@@ -105,6 +137,7 @@ class NodeSandbox implements Sandbox {
       input,
       hidden,
       kind: means.kind,
+      ended,
     };
   }
 

@@ -5,7 +5,7 @@ import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { occupyPlaces, protectedParts } from './obeyed-files.ts';
 import { filesObeyedBy, nodeFolders } from './other-nodes.ts';
-import { otherPlaces, parseMounts } from './mount-aliases.ts';
+import { otherPaths, parseMounts } from './mount-aliases.ts';
 import { isInside, outermost, realPaths } from './paths.ts';
 
 /** Where a node has its secrets. */
@@ -44,7 +44,7 @@ export async function withheldOf(
   const mounts = parseMounts(await readFile('/proc/self/mountinfo', 'utf8').catch(() => ''));
   const everywhere = (paths: readonly string[]): readonly string[] => {
     const real = realPaths(paths);
-    return realPaths([...real, ...real.flatMap((path) => otherPlaces(path, mounts))]);
+    return realPaths([...real, ...real.flatMap((path) => otherPaths(path, mounts))]);
   };
   const others = await nodeFolders(env);
   const folders = outermost(
@@ -75,11 +75,20 @@ export async function withheldOf(
 
 /** True when the user of this process may rename and remove in `folder`. */
 export function canChange(folder: string): boolean {
+  return may(folder, constants.W_OK);
+}
+
+/** True when the user of this process may read the file. */
+export function canRead(file: string): boolean {
+  return may(file, constants.R_OK);
+}
+
+function may(path: string, mode: number): boolean {
   try {
-    accessSync(folder, constants.W_OK);
+    accessSync(path, mode);
     return true;
   } catch {
-    // Whatever the reason, nothing can be renamed there.
+    // Whatever the reason, nothing of the kind can be done there.
     return false;
   }
 }

@@ -4,14 +4,14 @@
  */
 import { createLineDecoder } from '../../../core/index.ts';
 
-/** One event of a stream. */
+/** What stands between two empty lines of a stream. */
 export interface StreamEvent {
   /** `message` unless the stream says otherwise. */
   readonly type: string;
   readonly data: Buffer;
 }
 
-/** Decodes an event stream. */
+/** Takes bytes as they come and gives whole events (HTML, section 9.2). */
 export interface EventStreamDecoder {
   /** False when an event is over the limit: then the stream must be given up. */
   push(chunk: Uint8Array): boolean;

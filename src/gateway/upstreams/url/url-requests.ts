@@ -46,7 +46,7 @@ export interface UrlInit {
   readonly callsMax: number;
 }
 
-/** One request. */
+/** What is sent to a server's URL, and how long its answer may take. */
 export interface UrlRequest {
   readonly method: 'GET' | 'POST' | 'DELETE';
   readonly url?: URL;
@@ -195,16 +195,20 @@ class Requests implements UrlRequests {
       return await readBody(reply, this.#init.messageBytes);
     } catch (error) {
       const over = error instanceof StarlingError && error.code === 'STARLING_LIMIT_EXCEEDED';
-      throw over ? this.oversize() : error;
+      throw over ? this.oversize() : this.#cutShort(error);
     }
   }
 
   async readEvents(reply: Reply, decoder: EventStreamDecoder): Promise<void> {
-    for await (const chunk of reply.body as AsyncIterable<Buffer>) {
-      if (!decoder.push(chunk)) {
-        reply.body.destroy();
-        throw this.oversize();
+    try {
+      for await (const chunk of reply.body as AsyncIterable<Buffer>) {
+        if (!decoder.push(chunk)) {
+          reply.body.destroy();
+          throw this.oversize();
+        }
       }
+    } catch (error) {
+      throw this.#cutShort(error);
     }
   }
 
@@ -215,13 +219,22 @@ class Requests implements UrlRequests {
       if (error instanceof StarlingError && error.code === 'STARLING_LIMIT_EXCEEDED') {
         return Buffer.alloc(0);
       }
-      throw error;
+      throw this.#cutShort(error);
     }
   }
 
   failure(error: unknown): StarlingError {
     if (error instanceof StarlingError) return error;
     return this.unavailable(`can't be reached: ${failureText(error)}`);
+  }
+
+  /** The server was reached, so that nothing is wrong with its URL. */
+  #cutShort(error: unknown): StarlingError {
+    if (error instanceof StarlingError) return error;
+    return this.unavailable(
+      `cut its answer short: ${failureText(error)}`,
+      'ask again; where that does not help, its owner sees why in its log',
+    );
   }
 
   async #sendWithToken(request: UrlRequest, sending: Sending): Promise<Reply> {

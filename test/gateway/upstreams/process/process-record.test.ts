@@ -1,6 +1,7 @@
 /** Processes that a killed node has left. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -50,6 +51,25 @@ describe.skipIf(process.platform === 'win32')('a process on record', () => {
     before.note(deaf.pid);
     await record().endLeftovers();
     expect(await Promise.all([ended(polite), ended(deaf)])).toEqual(['SIGTERM', 'SIGKILL']);
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('is ended with what it started in sessions of their own, also when it is gone itself', async () => {
+    const mark = randomUUID();
+    const script = 'setInterval(() => {}, 1000); console.log("runs")';
+    const grandchild = spawn(process.execPath, ['-e', script], {
+      detached: true,
+      stdio: ['ignore', 'pipe', 'ignore'],
+      env: { _STARLING_SERVER: mark },
+    });
+    started.push(grandchild);
+    await once(grandchild.stdout, 'data');
+    const server = await start();
+    record().note(server.pid, mark);
+    server.kill('SIGKILL');
+    await ended(server);
+    await record().endLeftovers();
+    expect(await ended(grandchild)).toBe('SIGTERM');
     expect(await readdir(folder)).toEqual([]);
   });
 

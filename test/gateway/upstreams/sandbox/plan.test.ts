@@ -4,7 +4,7 @@ import { bwrapArguments, devicesAmong } from '../../../../src/gateway/upstreams/
 import type { SandboxPlan } from '../../../../src/gateway/upstreams/sandbox/bwrap.ts';
 import { findMeans } from '../../../../src/gateway/upstreams/sandbox/sandbox-means.ts';
 import {
-  otherPlaces,
+  otherPaths,
   parseMounts,
 } from '../../../../src/gateway/upstreams/sandbox/mount-aliases.ts';
 import { sandboxProfile } from '../../../../src/gateway/upstreams/sandbox/sandbox-exec.ts';
@@ -107,8 +107,8 @@ describe('a folder that is seen at several places', () => {
   );
 
   it('is known by all of them, and by those of its parts', () => {
-    expect(otherPlaces('/home/me/state', mounts)).toEqual(['/mnt/my copy/state', '/srv/db']);
-    expect(otherPlaces('/etc/starling', mounts)).toEqual([]);
+    expect(otherPaths('/home/me/state', mounts)).toEqual(['/mnt/my copy/state', '/srv/db']);
+    expect(otherPaths('/etc/starling', mounts)).toEqual([]);
   });
 });
 

@@ -205,6 +205,24 @@ describe.skipIf(missing !== undefined)('a process in its sandbox', () => {
     expect(got).toEqual(['EROFS', 'EROFS', 'EROFS', 'EROFS']);
   });
 
+  it('is told to reach the key of a node that began later, until one starts anew', async () => {
+    await world();
+    const env = { HOME: join(root, 'home') };
+    const forever = 'setInterval(() => undefined, 1000)';
+    const older = await start(forever);
+    const newer = join(root, 'newer');
+    await mkdir(newer);
+    await noteNode(newer, env);
+    const reached = async (): Promise<unknown> => [...((await sandbox?.reachable()) ?? [])];
+    expect(await reached()).toEqual([]);
+    await writeFile(join(newer, 'key'), '{}');
+    expect(await reached()).toEqual([['tool', [newer]]]);
+    await older.close();
+    expect(await reached()).toEqual([]);
+    await start(forever);
+    expect(await reached()).toEqual([]);
+  });
+
   it('can read what the node obeys and neither change nor replace it', async () => {
     await world();
     const folder = `${root}/home/starling`;
@@ -302,6 +320,23 @@ describe.skipIf(missing !== undefined)('the end of a process in its sandbox', ()
          .once('spawn', () => process.exit(0))`,
     );
     await until(async () => !(await commandLines()).some((line) => line.includes(mark)));
+  });
+
+  it('is, outside of a sandbox too, the end of what has a session of its own', async () => {
+    await world();
+    const mark = `left-${randomUUID()}`;
+    const connection = await start(
+      `require('child_process')
+         .spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)', '${mark}'], { detached: true, stdio: 'ignore' })
+         .once('spawn', () => fs.writeFileSync(out, 'ready'));
+       setInterval(() => undefined, 1000)`,
+      { sandbox: false },
+    );
+    const runs = async (): Promise<boolean> =>
+      (await commandLines()).some((line) => line.includes(mark) && !line.includes('spawn'));
+    await until(async () => (await out()) === 'ready' && (await runs()));
+    await connection.close();
+    await until(async () => !(await runs()));
   });
 
   it('names the remedy where the sandbox is the reason, and else says nothing of it', async () => {

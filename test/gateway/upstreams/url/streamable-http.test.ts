@@ -268,6 +268,25 @@ describe('a stream that ends before its answer', () => {
   });
 });
 
+describe('an answer that is cut in the middle', () => {
+  it.each<[string, Record<string, string>]>([
+    ['a stream', { 'content-type': 'text/event-stream' }],
+    ['a body', { 'content-type': 'application/json', 'content-length': '1000' }],
+  ])(
+    'of %s is told as that, in our words, and not as a server that is out of reach',
+    async (_, headers) => {
+      const { connection } = await connect((__, response) => {
+        response.writeHead(200, headers).write('{"jsonrpc":');
+        setImmediate(() => response.destroy());
+      });
+      await expect(call(connection).answer).rejects.toMatchObject({
+        message: "server 'far' cut its answer short: whoever is there ended the connection",
+        hint: 'ask again; where that does not help, its owner sees why in its log',
+      });
+    },
+  );
+});
+
 describe('a session', () => {
   it('that the server forgot ends the connection with an error that says to try again', async () => {
     const { connection } = await connect(

@@ -22,8 +22,8 @@ export interface Reading {
   abort(error: Error): void;
 }
 
-/** Bounds of {@link createHeldBytes}. */
-export interface HeldBytesInit {
+/** Bounds of {@link createHalfMessages}. */
+export interface HalfMessagesInit {
   /** From here on a peer's long messages come one after the other. */
   readonly perPeerAtOnce: number;
   /** The same of all peers together; each has an equal share of that. */
@@ -43,7 +43,7 @@ export interface HeldBytesInit {
 }
 
 /** The sums of all peers. */
-export interface HeldBytes {
+export interface HalfMessages {
   /**
    * More of `reading` has come, and so much is kept of it now. Gives whether it may be read on; else that is told later.
    * @throws STARLING_LIMIT_EXCEEDED when the peer has begun too much, or too many
@@ -54,7 +54,7 @@ export interface HeldBytes {
 }
 
 /** What the sums work with. */
-export interface HeldBytesComponents {
+export interface HalfMessagesComponents {
   readonly clock: Clock;
   /** Hears that a peer has begun messages and not ended them, `times` MiB of them. */
   readonly unfinished: (peer: PeerId, times: number) => void;
@@ -65,11 +65,14 @@ const MIB = 1024 * 1024;
 const TOO_MANY = 5;
 
 /** Makes the sums, all 0. */
-export function createHeldBytes(components: HeldBytesComponents, init: HeldBytesInit): HeldBytes {
+export function createHalfMessages(
+  components: HalfMessagesComponents,
+  init: HalfMessagesInit,
+): HalfMessages {
   return new PeerSums(components, init);
 }
 
-interface Held {
+interface Kept {
   sizeBytes: number;
   /** Changes with each chunk. */
   steps: number;
@@ -87,16 +90,16 @@ interface OfPeer {
   cancelTimer: (() => void) | undefined;
 }
 
-class PeerSums implements HeldBytes {
-  readonly #components: HeldBytesComponents;
-  readonly #init: HeldBytesInit;
-  readonly #held = new Map<Reading, Held>();
+class PeerSums implements HalfMessages {
+  readonly #components: HalfMessagesComponents;
+  readonly #init: HalfMessagesInit;
+  readonly #kept = new Map<Reading, Kept>();
   readonly #peers = new Map<PeerId, OfPeer>();
   readonly #wasted;
   readonly #watch;
   #sumBytes = 0;
 
-  constructor(components: HeldBytesComponents, init: HeldBytesInit) {
+  constructor(components: HalfMessagesComponents, init: HalfMessagesInit) {
     this.#components = components;
     this.#init = init;
     this.#wasted = createBuckets(components.clock, init.wasted);
@@ -104,19 +107,19 @@ class PeerSums implements HeldBytes {
       clock: components.clock,
       limitMs: init.stalledMs,
       mark: (reading) => this.#mark(reading),
-      isDone: (reading) => !this.#held.has(reading),
+      isDone: (reading) => !this.#kept.has(reading),
       isOverdue: (reading) => this.#isOverdue(reading),
       stalled: (reading, isOverdue) => this.#stalled(reading, isOverdue),
     });
   }
 
   hold(reading: Reading, sizeBytes: number): boolean {
-    const known = this.#held.get(reading);
+    const known = this.#kept.get(reading);
     if (known === undefined && sizeBytes === 0) return true;
     const lookedAtMs = this.#components.clock.now();
-    const held = known ?? { sizeBytes: 0, steps: 0, readMs: 0, lookedAtMs };
+    const kept = known ?? { sizeBytes: 0, steps: 0, readMs: 0, lookedAtMs };
     const peer = this.#ofPeer(reading.peer);
-    const byBytes = sizeBytes - held.sizeBytes;
+    const byBytes = sizeBytes - kept.sizeBytes;
     if (byBytes > 0 && peer.sumBytes + byBytes > this.#init.perPeerMax) {
       throw new StarlingError(
         'STARLING_LIMIT_EXCEEDED',
@@ -124,17 +127,17 @@ class PeerSums implements HeldBytes {
         { data: { peer: reading.peer } },
       );
     }
-    held.steps += 1;
+    kept.steps += 1;
     // One message has ended, and the next has begun.
-    if (byBytes < 0) held.readMs = 0;
-    this.#count(peer, held, byBytes);
+    if (byBytes < 0) kept.readMs = 0;
+    this.#count(peer, kept, byBytes);
     // What is whole is given back.
     this.#wasted.charge(reading.peer, byBytes);
     if (sizeBytes === 0) {
       this.#forget(reading, peer);
       return true;
     }
-    if (known === undefined) this.#held.set(reading, held);
+    if (known === undefined) this.#kept.set(reading, kept);
     this.#watch.add(reading);
     if (sizeBytes > this.#init.longBytes) peer.long.add(reading);
     else peer.long.delete(reading);
@@ -153,11 +156,11 @@ class PeerSums implements HeldBytes {
   }
 
   drop(reading: Reading): void {
-    const held = this.#held.get(reading);
+    const kept = this.#kept.get(reading);
     const peer = this.#peers.get(reading.peer);
-    if (held === undefined || peer === undefined) return;
-    const { sizeBytes } = held;
-    this.#count(peer, held, -sizeBytes);
+    if (kept === undefined || peer === undefined) return;
+    const { sizeBytes } = kept;
+    this.#count(peer, kept, -sizeBytes);
     this.#forget(reading, peer);
     const { unreadBytes } = reading;
     if (this.#wasted.charge(reading.peer, unreadBytes) > 0) {
@@ -167,22 +170,22 @@ class PeerSums implements HeldBytes {
 
   /** How far the message has come; undefined while the peer waits for us. */
   #mark(reading: Reading): number | undefined {
-    const held = this.#held.get(reading);
-    if (held === undefined) return undefined;
+    const kept = this.#kept.get(reading);
+    if (kept === undefined) return undefined;
     const nowMs = this.#components.clock.now();
-    if (reading.isRead) held.readMs += Math.max(0, nowMs - held.lookedAtMs);
-    held.lookedAtMs = nowMs;
-    return reading.isRead ? held.steps : undefined;
+    if (reading.isRead) kept.readMs += Math.max(0, nowMs - kept.lookedAtMs);
+    kept.lookedAtMs = nowMs;
+    return reading.isRead ? kept.steps : undefined;
   }
 
   #isOverdue(reading: Reading): boolean {
     const { graceMs, bytesPerSecond } = this.#init.slow;
-    const { readMs = 0, sizeBytes = 0 } = this.#held.get(reading) ?? {};
+    const { readMs = 0, sizeBytes = 0 } = this.#kept.get(reading) ?? {};
     return readMs > graceMs + (sizeBytes / bytesPerSecond) * 1000;
   }
 
   #stalled(reading: Reading, isOverdue: boolean): void {
-    const { sizeBytes = 0, readMs = 0 } = this.#held.get(reading) ?? {};
+    const { sizeBytes = 0, readMs = 0 } = this.#kept.get(reading) ?? {};
     this.#components.unfinished(reading.peer, 1);
     const how = isOverdue
       ? `${sizeBytes} bytes of it in ${Math.round(readMs / 1000)} s`
@@ -194,8 +197,8 @@ class PeerSums implements HeldBytes {
     );
   }
 
-  #count(peer: OfPeer, held: Held, byBytes: number): void {
-    held.sizeBytes += byBytes;
+  #count(peer: OfPeer, kept: Kept, byBytes: number): void {
+    kept.sizeBytes += byBytes;
     peer.sumBytes += byBytes;
     this.#sumBytes += byBytes;
   }
@@ -228,7 +231,7 @@ class PeerSums implements HeldBytes {
   }
 
   #forget(reading: Reading, peer: OfPeer): void {
-    this.#held.delete(reading);
+    this.#kept.delete(reading);
     this.#watch.remove(reading);
     peer.long.delete(reading);
     peer.waiting.delete(reading);

@@ -6,12 +6,12 @@ import type { ServerResponse } from 'node:http';
 import type { Clock } from '../../core/index.ts';
 
 /** POSTs of one client that may wait: as many as it may have calls under way by default. */
-const HELD_MAX = 100;
+const WAITING_MAX = 100;
 /** How long each may wait, ms: under the time after which HTTP clients give up. */
-const HELD_MS = 20_000;
+const WAITING_MS = 20_000;
 
 /** What becomes of a POST that waits. */
-export interface HeldPost {
+export interface WaitingPost {
   /** Its turn has come, or nothing more is to wait for. */
   go(): void;
   /** It has waited too long. */
@@ -19,42 +19,42 @@ export interface HeldPost {
 }
 
 /** The POSTs of one client that wait. */
-export interface HeldPosts {
+export interface WaitingPosts {
   readonly isEmpty: boolean;
   /** Lets the POST that `response` answers wait; false when too many do already. */
-  hold(response: ServerResponse, post: HeldPost): boolean;
+  hold(response: ServerResponse, post: WaitingPost): boolean;
   /** Lets them go on, the oldest first, while `mayGo` says so. */
   release(mayGo: () => boolean): void;
 }
 
 /** Makes an empty queue. */
-export function createHeldPosts(clock: Clock): HeldPosts {
-  const held = new Set<() => void>();
+export function createWaitingPosts(clock: Clock): WaitingPosts {
+  const waiting = new Set<() => void>();
   return {
     get isEmpty() {
-      return held.size === 0;
+      return waiting.size === 0;
     },
     hold(response, post) {
-      if (held.size >= HELD_MAX) return false;
+      if (waiting.size >= WAITING_MAX) return false;
       const leave = (): void => {
         cancel();
         response.off('close', leave);
-        held.delete(go);
+        waiting.delete(go);
       };
       const go = (): void => {
         leave();
         post.go();
       };
-      const cancel = clock.schedule(HELD_MS, () => {
+      const cancel = clock.schedule(WAITING_MS, () => {
         leave();
         post.tooLong();
       });
       response.once('close', leave);
-      held.add(go);
+      waiting.add(go);
       return true;
     },
     release(mayGo) {
-      for (const go of held) {
+      for (const go of waiting) {
         if (!mayGo()) return;
         go();
       }

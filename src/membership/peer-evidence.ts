@@ -31,8 +31,8 @@ const TICK_MS = 1000;
 /** Whom this node has found dead stands in its heartbeats for so long, ms, until others are sure as well. */
 const TELL_DEAD_MS = 20_000;
 
-/** What liveness is kept with. */
-export interface LivenessComponents {
+/** What evidence of peers comes by, and who is told of their states. */
+export interface PeerEvidenceComponents {
   readonly network: Pick<Network, 'connected' | 'dial' | 'isConnected' | 'ping' | 'self'>;
   readonly peers: PeerTable;
   readonly neighbours: Pick<NeighbourKeeper, 'of'>;
@@ -45,7 +45,7 @@ export interface LivenessComponents {
 }
 
 /** Keeps the states of peers. */
-export interface Liveness {
+export interface PeerEvidence {
   /** Looks at silences until `scope` closes, which ends probes too. */
   start(scope: Scope): void;
   /** A heartbeat of `peer` came; `changes` are what else it says. */
@@ -65,15 +65,15 @@ export interface Liveness {
 }
 
 /** Makes the keeper; see {@link SuspicionLimits} for the limits. */
-export function createLiveness(
-  components: LivenessComponents,
+export function createPeerEvidence(
+  components: PeerEvidenceComponents,
   init: { readonly intervalMs: number } & Omit<SuspicionLimits, 'probes'>,
-): Liveness {
-  return new LivenessKeeper(components, init.intervalMs, { ...init, probes: PROBES });
+): PeerEvidence {
+  return new EvidenceKeeper(components, init.intervalMs, { ...init, probes: PROBES });
 }
 
-class LivenessKeeper implements Liveness {
-  readonly #components: LivenessComponents;
+class EvidenceKeeper implements PeerEvidence {
+  readonly #components: PeerEvidenceComponents;
   readonly #intervalMs: number;
   readonly #lookMs: number;
   readonly #limits: SuspicionLimits;
@@ -82,7 +82,7 @@ class LivenessKeeper implements Liveness {
   #scope: Scope | undefined;
   #lastLookMs = 0;
 
-  constructor(components: LivenessComponents, intervalMs: number, limits: SuspicionLimits) {
+  constructor(components: PeerEvidenceComponents, intervalMs: number, limits: SuspicionLimits) {
     this.#components = components;
     this.#intervalMs = intervalMs;
     this.#lookMs = Math.min(LOOK_MS, intervalMs / LOOKS_PER_INTERVAL);
@@ -110,7 +110,7 @@ class LivenessKeeper implements Liveness {
     const { clock, neighbours, network, peers, speak } = this.#components;
     for (const peerId of this.#accusations.heard(author, accusations)) {
       const peer = peers.get(peerId);
-      if (peer !== undefined) this.#judge(peer);
+      if (peer !== undefined) this.#believe(peer);
       if (peerId !== network.self) continue;
       const { sinceMs } = this.#accusations.of(peerId, neighbours.of(peerId), clock.now());
       if (sinceMs !== undefined) this.#health.wasWrong();
@@ -188,7 +188,7 @@ class LivenessKeeper implements Liveness {
     for (const peerId of this.#accusations.peers()) {
       const peer = peers.get(peerId);
       if (peer === undefined) this.#accusations.forget(peerId);
-      else this.#judge(peer);
+      else this.#believe(peer);
     }
   }
 
@@ -197,7 +197,7 @@ class LivenessKeeper implements Liveness {
    * peer that this node suspects itself, on a link that has fallen silent too, they only say the latter, sooner than
    * its own probes may.
    */
-  #judge(peer: Peer): void {
+  #believe(peer: Peer): void {
     const { clock, neighbours, network, peers } = this.#components;
     const { peerId, state } = peer.view;
     if (state !== 'alive' && state !== 'suspect') return;

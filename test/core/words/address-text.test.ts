@@ -1,6 +1,6 @@
 /** Places as people read them. */
 import { expect, it } from 'vitest';
-import { placeOf, placesOf, someOf } from '../../../src/core/index.ts';
+import { addressText, addressTexts, someOf } from '../../../src/core/index.ts';
 
 it.each([
   ['/ip4/192.0.2.7/tcp/4040/p2p/12D3Koo', '192.0.2.7:4040'],
@@ -11,14 +11,14 @@ it.each([
   ['/memory/one', '/memory/one'],
   ['–', '–'],
 ])('%s is %s', (multiaddr, place) => {
-  expect(placeOf(multiaddr)).toBe(place);
+  expect(addressText(multiaddr)).toBe(place);
 });
 
 it('several are named once each, and this machine only where there is nothing else', () => {
   const here = '/ip4/127.0.0.1/tcp/4040';
   const there = '/ip4/192.0.2.7/tcp/4040';
-  expect(placesOf([here, there, there])).toEqual(['192.0.2.7:4040']);
-  expect(placesOf([here, '/ip6/::1/tcp/4040'])).toEqual(['127.0.0.1:4040', '[::1]:4040']);
+  expect(addressTexts([here, there, there])).toEqual(['192.0.2.7:4040']);
+  expect(addressTexts([here, '/ip6/::1/tcp/4040'])).toEqual(['127.0.0.1:4040', '[::1]:4040']);
 });
 
 it('many are some, and a number', () => {

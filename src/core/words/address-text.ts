@@ -7,7 +7,7 @@ const RELAYED = 'through a relay';
  * The place of a multiaddr as people write places: `192.0.2.7:4040`, `[2001:db8::7]:4040`,
  * `192.0.2.7:4041 (ws)`, `through a relay`. Text that is no such multiaddr stays as it is.
  */
-export function placeOf(multiaddr: string): string {
+export function addressText(multiaddr: string): string {
   if (multiaddr.includes('/p2p-circuit')) return RELAYED;
   const [, kind, host, transport, port, ...rest] = multiaddr.split('/');
   if (kind === undefined || host === undefined || port === undefined) return multiaddr;
@@ -21,8 +21,8 @@ export function placeOf(multiaddr: string): string {
  * The places of several multiaddrs, each once, relays last; those of this machine alone only where there is
  * no other.
  */
-export function placesOf(multiaddrs: readonly string[]): readonly string[] {
-  const places = [...new Set(multiaddrs.map(placeOf))];
+export function addressTexts(multiaddrs: readonly string[]): readonly string[] {
+  const places = [...new Set(multiaddrs.map(addressText))];
   const far = places.filter((place) => !LOOPBACK.test(place));
   const named = far.some((place) => place !== RELAYED) ? far : places;
   // A relay is the last resort, and says nothing to copy.
