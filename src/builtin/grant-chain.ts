@@ -1,6 +1,6 @@
 /** The tools that show chains of grants, check them, hand them on, and carry them by hand. */
 import { z } from 'zod';
-import { ID_PART_WORDS, StarlingError } from '../core/index.ts';
+import { ID_PART_WORDS, StarlingError, shownName } from '../core/index.ts';
 import type { Clock, Did } from '../core/index.ts';
 import { RENEWED_LIFETIME_MS, explainChain, inspectGrants } from '../grants/index.ts';
 import type { Grant, GrantBook, InspectionContext } from '../grants/index.ts';
@@ -87,8 +87,8 @@ function showTool(components: ChainComponents): BuiltinTool {
       const chain = explainChain(grant, contextOf(components, grant));
       const dids = new Set<Did>(chain.links.flatMap((link) => [link.issuer, link.audience]));
       const names = [...dids].flatMap((did) => {
-        const alias = membership.peer(peerIdFromDid(did))?.alias;
-        return alias === undefined ? [] : [[did, alias] as const];
+        const peer = membership.peer(peerIdFromDid(did));
+        return peer === undefined ? [] : [[did, shownName(peer)] as const];
       });
       return {
         ...chain,

@@ -1,6 +1,7 @@
 /** What a person should know of a grant that was just made: that it may mean nothing, or limit nothing. */
 import { isDeepStrictEqual } from 'node:util';
 import { isObject, nearest, printable, rightText } from '../core/index.ts';
+import type { ListedTool } from '../directory/index.ts';
 import type { Upstream } from '../gateway/index.ts';
 import { matchResource, toolResource, withoutLimitOf } from '../grants/index.ts';
 import type { Grant, GrantBook } from '../grants/index.ts';
@@ -11,6 +12,8 @@ export interface OfferView {
   readonly all: () => readonly Pick<Upstream, 'server' | 'status' | 'catalog'>[];
 }
 
+/** Tools that one sentence names. */
+const NAMED_MAX = 4;
 /** Servers whose list of tools is known. */
 const LISTED: readonly string[] = ['ready', 'idle'];
 
@@ -53,27 +56,49 @@ function meant(word: string, known: readonly string[]): string {
   return found === undefined ? '' : ` (did you mean '${printable(found)}'?)`;
 }
 
-/** Sentences about arguments that `granted` binds and that a tool which it names does not take. */
+/** Sentences about arguments that `granted` binds and that tools which it covers do not take. */
 export function absentArguments(
-  { tools = [], args = {} }: Granted & { readonly args?: object | undefined },
+  { tools = [], servers = [], args = {} }: Granted & { readonly args?: object | undefined },
   offers: OfferView,
 ): readonly string[] {
-  return tools.flatMap((pattern) => {
-    const [server = '', ...rest] = pattern.split('/');
+  const patterns = [...tools, ...servers.map((server) => `${server}/*`)];
+  const sentences = patterns.flatMap((pattern) => {
+    const [server = ''] = pattern.split('/', 1);
     const upstream = offers.all().find((one) => one.server === server);
-    const tool = upstream?.catalog().tools.find(({ name }) => name === rest.join('/'));
-    const schema = tool?.['inputSchema'];
-    const properties = isObject(schema) ? schema['properties'] : undefined;
-    // A tool that says nothing of its arguments may take any.
-    if (!isObject(properties) || Object.keys(properties).length === 0) return [];
-    const known = Object.keys(properties);
-    return Object.keys(args)
-      .filter((name) => !known.includes(name))
-      .map(
-        (name) =>
-          `${rest.join('/')} of ${server} has no argument '${printable(name)}'${meant(name, known)}: no call of it fits the grant`,
-      );
+    const covered = (upstream?.catalog().tools ?? []).filter(({ name }) =>
+      matchResource(`tool:${pattern}`, toolResource(server, name)),
+    );
+    return Object.keys(args).flatMap((name) => lackOf(name, server, covered));
   });
+  return [...new Set(sentences)];
+}
+
+/** A sentence about those of `tools` that do not take the argument `name`. */
+function lackOf(name: string, server: string, tools: readonly ListedTool[]): readonly string[] {
+  const lacking = tools.filter((tool) => {
+    const known = argumentsOf(tool);
+    // A tool that says nothing of its arguments may take any.
+    return known.length > 0 && !known.includes(name);
+  });
+  const [first, ...others] = lacking;
+  if (first === undefined) return [];
+  const shown = `argument '${printable(name)}'`;
+  if (others.length === 0) {
+    const near = meant(name, argumentsOf(first));
+    return [
+      `${printable(first.name)} of ${server} has no ${shown}${near}: no call of it fits the grant`,
+    ];
+  }
+  const names = lacking.slice(0, NAMED_MAX).map((tool) => printable(tool.name));
+  const more = lacking.length - names.length;
+  const which = more > 0 ? `${names.join(', ')} and ${more} more` : names.join(', ');
+  return [`${which} of ${server} have no ${shown}: no call of them fits the grant`];
+}
+
+function argumentsOf(tool: ListedTool): readonly string[] {
+  const schema = tool['inputSchema'];
+  const properties = isObject(schema) ? schema['properties'] : undefined;
+  return isObject(properties) ? Object.keys(properties) : [];
 }
 
 /** A sentence where the holder of `grant` has just the same by another one, until that ends as well. */

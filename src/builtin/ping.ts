@@ -26,13 +26,14 @@ export function pingTool({ membership, network }: PingComponents): BuiltinTool {
     hints: { readOnlyHint: true },
     clients: 'no',
     async run({ peer }, { signal }): Promise<PeerPingResult> {
-      const { alias, peerId } = membership.resolve(peer);
+      const { alias, newName, peerId } = membership.resolve(peer);
       if (!network.isConnected(peerId)) await network.dial(peerId, { signal });
       const rttMs = await network.ping(peerId, { signal });
       const { kind = 'direct', address = '' } = network.route(peerId) ?? {};
       const relay = relayIn(address);
       const via = relay === undefined ? {} : { relay: membership.nameOf(relay) ?? relay };
-      return { peer: alias, peerId, rttMs, route: kind, address, ...via };
+      const named = { peer: alias, ...(newName === undefined ? {} : { newName }) };
+      return { ...named, peerId, rttMs, route: kind, address, ...via };
     },
   });
 }

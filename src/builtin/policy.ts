@@ -126,8 +126,9 @@ function explain(
     const { grant } = decision;
     return { ...base, answer: 'yes', ...(grant === undefined ? {} : { grant: grant.claims.jti }) };
   }
-  const { refusal, hint, ask } = decision;
-  const said = { reason: describeRefusal(refusal), hint };
+  const { refusal, hint, asking, ask } = decision;
+  const there = asking === undefined ? {} : { there: asking };
+  const said = { reason: describeRefusal(refusal), hint, ...there };
   if (ask === undefined) return { ...base, answer: 'no', ...said };
   return {
     ...base,
@@ -168,8 +169,8 @@ function principalOf({ membership, keys }: PolicyComponents, name: string): Prin
       ? (membership.byAlias(reference) ?? membership.peer(reference as PeerId))
       : membership.peer(peerIdFromDid(did));
   if (peer !== undefined) {
-    const { peerId, alias } = peer;
-    return { kind: 'peer', peerId, did: peer.did, alias };
+    const { peerId, did: key, alias, newName } = peer;
+    return { kind: 'peer', peerId, did: key, alias, ...(newName === undefined ? {} : { newName }) };
   }
   if (did !== undefined) return { kind: 'agent', did, name: 'agent' };
   throw new StarlingError('STARLING_PEER_UNKNOWN', `no peer is called '${printable(reference)}'`, {

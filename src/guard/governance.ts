@@ -95,6 +95,7 @@ export function createGovernance(
     grants,
     ...(counters === undefined ? {} : { counters }),
     self: init.self,
+    calledBy: (peer) => components.membership.peer(peer)?.callsUs,
     clock,
     policy: { callerRules, current: () => policy.current() },
     approvals,

@@ -1,5 +1,5 @@
 /** Who a caller is: how it came, by which names a policy knows it, and how messages call it. Pure. */
-import { printable } from '../core/index.ts';
+import { printable, shownName } from '../core/index.ts';
 import type { Did } from '../core/index.ts';
 import { peerIdFromDid, shortId } from '../identity/index.ts';
 import type { OnBehalfOf, Principal } from './types.ts';
@@ -105,7 +105,7 @@ export function nameOf(principal: Principal): string {
     case 'client':
       return `the client ${printable(principal.name)}`;
     case 'peer':
-      return `${printable(principal.alias)} (${shortId(principal.peerId)})${wordsFor(principal.onBehalfOf)}`;
+      return `${printable(shownName(principal))} (${shortId(principal.peerId)})${wordsFor(principal.onBehalfOf)}`;
     default:
       return `${printable(principal.name)} (${shortId(principal.did)})`;
   }

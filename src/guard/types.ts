@@ -22,6 +22,8 @@ export type Principal =
       readonly peerId: PeerId;
       readonly did: Did;
       readonly alias: string;
+      /** What it calls itself since not long ago; absent where that is no other name. */
+      readonly newName?: string | undefined;
       /** Absent where the peer calls for itself. */
       readonly onBehalfOf?: OnBehalfOf | undefined;
     }
@@ -116,8 +118,10 @@ export type Decision =
   | {
       readonly allow: false;
       readonly refusal: Refusal;
-      /** The command that would grant the call. */
+      /** The command that would grant the call, here. */
       readonly hint: string;
+      /** The command by which the caller can ask for it, there. */
+      readonly asking?: string | undefined;
       /** The answer is yes once a person approves: hand this to the approvals, and decide again. */
       readonly ask?: ApprovalRequest;
     };

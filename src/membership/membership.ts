@@ -191,6 +191,10 @@ class LiveView implements Membership {
     const peer = this.#peers.get(peerId);
     if (peer === undefined) throw unknownPeer(peerId, []);
     this.#peers.rename(peer, alias);
+    // One that is away hears it when it connects.
+    if (this.#components.network.connected().includes(peerId)) {
+      void this.#heartbeats.tell(peerId, this.#nextFor(peer.view));
+    }
     return peer.view;
   }
 

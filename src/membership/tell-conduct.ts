@@ -77,7 +77,7 @@ class Teller implements ConductTeller {
       health.raise({
         code,
         text: `peer ${name} ${deeds}; it is kept out until ${until}Z`,
-        hint: `let it in before: starling peers forgive ${name}; put it out for good: revoke its membership`,
+        hint: `let it in before: starling peers forgive ${name}; put it out for good: starling peers remove ${name}`,
       });
     } else if (deeds !== '') {
       health.raise({

@@ -43,6 +43,7 @@ class FilesServer {
   readonly #catalog = {
     tools: [
       { name: 'read_file', inputSchema: { properties: { path: {}, head: {} } } },
+      { name: 'read_many', inputSchema: { properties: { paths: {} } } },
       { name: 'write_file', inputSchema: { type: 'object' } },
     ],
     prompts: [{ name: 'sum' }],
@@ -305,6 +306,15 @@ describe('grant_create says', () => {
     expect(typo.remarks).toEqual([
       "read_file of files has no argument 'pth' (did you mean 'path'?): no call of it fits the grant",
     ]);
+    const path = { path: { paths: ['/srv/**'] } };
+    const some = await create(desk, { tools: ['files/read_*'], args: path, expires_s: 60 });
+    expect(some.remarks?.[0]).toBe(
+      "read_many of files has no argument 'path' (did you mean 'paths'?): no call of it fits the grant",
+    );
+    const all = await create(desk, { servers: ['files'], args: { depth: { maximum: 3 } } });
+    expect(all.remarks?.[0]).toBe(
+      "read_file, read_many of files have no argument 'depth': no call of them fits the grant",
+    );
     const first = await create(desk, { tools: ['files/write_file'] });
     const id = first.grant.id.slice(0, 8);
     expect((await create(desk, { tools: ['files/write_file'] })).remarks).toEqual([

@@ -139,6 +139,7 @@ describe('starling policy explain', () => {
         ],
         reason: 'bob may not\n  not read-only',
         hint: 'ask the operator',
+        there: "starling request 'chief/files/write' --because '<why>'",
       },
     });
     const words = [
@@ -160,6 +161,7 @@ describe('starling policy explain', () => {
       'bob may not',
       '  not read-only',
       '→ ask the operator',
+      "→ there: starling request 'chief/files/write' --because '<why>'",
       '',
     ]);
     expect(argumentsOf(fake)).toEqual({

@@ -192,6 +192,147 @@ it('the record, pins, boards and servers fit 80 columns and call peers by their 
   await expect(shown.join('\n')).toMatchFileSnapshot(join(GOLDEN, 'record-and-servers.txt'));
 });
 
+const TOOL: JsonObject = {
+  name: 'workstation__files__read_text_file',
+  description:
+    'Read the complete contents of a file from the file system as text. Handles various text encodings and provides detailed error messages if the file cannot be read.\n\n  - Only works within allowed directories, which the tool list_allowed_directories of the same server names.',
+  inputSchema: {
+    type: 'object',
+    properties: {
+      path: { type: 'string', description: 'Where the file is.' },
+      head: { type: 'number', description: 'If provided, returns only the first N lines.' },
+    },
+    required: ['path'],
+  },
+};
+const FOUR_HOURS_LATER = NOW + 4 * HOURS + 5000;
+const link = (more: JsonObject): JsonObject => ({
+  issuer: DID,
+  audience: 'did:key:z6Mkbob',
+  allows: ['tool/call tool:files/* (path in /srv/docs/**, 100 uses)'],
+  narrows: [],
+  endsAt: FOUR_HOURS_LATER,
+  handsMax: 0,
+  parents: [],
+  ...more,
+});
+const ANSWERS: Readonly<Record<string, JsonObject>> = {
+  grant_create: {
+    grant: grant('3f9c2a7e00000000', { with: 'laptop' }),
+    remarks: [
+      "no server here is called 'fils' (did you mean 'files'?): that part of the grant counts once there is one",
+    ],
+  },
+  grant_show: {
+    valid: true,
+    owner: DID,
+    grant: grant('3f9c2a7e00000000', {}),
+    names: { [DID]: 'laptop (now anna)' },
+    links: [
+      link({ id: '3f9c2a7e00000000', hash: 'a', parents: ['b'], narrows: ['ends earlier'] }),
+      link({ id: '4ab1000000000000', hash: 'b', audience: DID, handsMax: 2 }),
+    ],
+  },
+  approval_list: {
+    approvals: [
+      {
+        id: '8fK2000000000000',
+        kind: 'call',
+        who: 'laptop (now anna) (…mz5T1Mjs) for its client cursor',
+        resource: 'tool:files/write_file',
+        ability: 'tool/call',
+        args: '{"path":"/srv/docs/team/todo.txt","content":"ship it today, and tell everybody"}',
+        rule: 'callers.peer:laptop.approval_required',
+        justification: 'the list of what is to be done is kept there, and has to be up to date',
+        state: 'pending',
+        askedAt: NOW,
+        expiresAt: NOW + 600_000,
+      },
+    ],
+  },
+  audit_verify: {
+    ok: true,
+    entries: 4711,
+    segments: 2,
+    unsigned: 12,
+    checkpoint: { seq: 4699, at: NOW },
+    removedThrough: 1200,
+    findings: [],
+    witnesses: [
+      { peer: 'laptop', peerId: ID, answered: true, seen: 3, upTo: 4699, differs: [] },
+      { peer: 'phone', peerId: ID, answered: false, seen: 0, upTo: 0, differs: [] },
+    ],
+  },
+  peer_ping: {
+    peer: 'laptop',
+    newName: 'anna',
+    peerId: ID,
+    rttMs: 1.25,
+    route: 'direct',
+    address: '/ip4/192.168.77.12/tcp/4040',
+  },
+  policy_explain: {
+    answer: 'no',
+    who: 'laptop (now anna) (…mz5T1Mjs)',
+    resource: 'tool:files/write_file',
+    ability: 'tool/call',
+    steps: [{ rule: 'zone', outcome: 'note', text: 'zone trusted, trust 0.7, no role' }],
+    reason: 'laptop (now anna) (…mz5T1Mjs) may not call files/write_file at workstation',
+    hint: "starling grant create laptop --tool 'files/write_file'",
+    there: "starling request 'chief/files/write_file' --because '<why>'",
+  },
+};
+const REFUSED = {
+  code: -32003,
+  message: 'refused',
+  data: {
+    code: 'STARLING_CALL_REFUSED',
+    reason:
+      'laptop (…mz5T1Mjs) may call files/read_text_file at workstation only as it was granted: the argument path is outside of what is granted (granted: path in /srv/docs/**)',
+    hint: 'call it again with what the grant names, within that; a tool that takes no such argument is not covered by the grant; your grants: starling grant list',
+  },
+};
+
+it('answers fit 80 columns, and show both names of a peer that took another', async () => {
+  vi.useFakeTimers({ toFake: ['Date'], now: NOW + 2000 });
+  onTestFinished(() => void vi.useRealTimers());
+  const { stateDir } = await fakeNode({
+    answer(message, connection) {
+      if (message.method === 'tools/list') return { tools: [TOOL] };
+      if (message.params?.['name'] === TOOL['name']) return connection.fail(message['id'], REFUSED);
+      return serving(ANSWERS)(message, connection);
+    },
+  });
+  const shown: string[] = [];
+  for (const words of [
+    'tools show files/read_text_file',
+    'approvals',
+    'audit verify',
+    'grant show 3f9c2a7e',
+    'ping laptop --count 1',
+    'policy explain --as laptop --on files/write_file',
+  ]) {
+    const args = [...words.split(' '), '--state', stateDir];
+    for (const columns of [60, 80, 120]) {
+      for (const line of (await printed(columns, args)).split('\n')) {
+        // What is there to be pasted is not broken.
+        if (/^ *(?:\$|→)/.test(line) || words.startsWith('policy')) continue;
+        if (columns < 80 && /^(?:grant show|ping)/.test(words)) continue;
+        expect(stringWidth(line), `${words} at ${columns}: ${line}`).toBeLessThanOrEqual(columns);
+      }
+    }
+    shown.push(`$ starling ${words}\n${await printed(80, args)}`);
+  }
+  for (const words of [
+    ['call', 'files/read_text_file', 'path=/srv/../etc/passwd'],
+    ['grant', 'create', 'laptop', '--tool', 'fils/*', '--expires', '8h'],
+  ]) {
+    const { stdout, stderr } = await run(...words, '--state', stateDir);
+    shown.push(`$ starling ${words.join(' ')}\n${stdout}${stderr}`);
+  }
+  await expect(shown.join('\n')).toMatchFileSnapshot(join(GOLDEN, 'answers.txt'));
+});
+
 it('in a pipe no line is broken', async () => {
   const { stateDir } = await fakeNode({ answer: serving(RESULTS) });
   const { stdout } = await run('grant', 'list', '--state', stateDir);

@@ -233,6 +233,7 @@ const LISTS: readonly (readonly string[])[] = [
   ['peers', 'show', 'laptop'],
   ['members'],
   ['tools', 'files'],
+  ['tools', 'show', 'files__add'],
   ['grant', 'list'],
   ['key', 'list'],
   ['pin', 'list'],
@@ -241,11 +242,13 @@ const LISTS: readonly (readonly string[])[] = [
   ['board', 'list'],
   ['board', 'list', 'plan'],
   ['audit', 'query', '--limit', '5'],
+  ['audit', 'verify'],
+  ['ping', 'laptop', '--count', '1'],
   ['mcp', 'list'],
 ];
 
 /** Lists with ids, times and paths in each line, or in an order that the clock decides. */
-const OF_THE_RUN = new Set(['audit', 'board', 'grant', 'mcp', 'members', 'peers', 'pin']);
+const OF_THE_RUN = new Set(['audit', 'board', 'grant', 'mcp', 'members', 'peers', 'pin', 'ping']);
 
 /** Every list of a running node, at 80 columns. */
 async function listsOf(a: Home): Promise<void> {

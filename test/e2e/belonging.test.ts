@@ -41,8 +41,12 @@ function onTerminal(args: readonly string[]): OnTerminal {
   return terminal;
 }
 
-async function refused(name: string, args: readonly string[]): Promise<StartFailedError> {
-  const failed = await world.start(name, { args }).then(
+async function refused(
+  name: string,
+  args: readonly string[],
+  config: Readonly<Record<string, unknown>> = {},
+): Promise<StartFailedError> {
+  const failed = await world.start(name, { args, config }).then(
     () => undefined,
     (error: unknown) => error,
   );
@@ -121,7 +125,11 @@ it('a node that is alone in a mesh of its own moves over to the mesh that admits
   const before = await world.start('carl', { ...NAMELESS, args: ['--name', 'carl'] });
   const { peerId } = before.up;
   await before.stop();
-  // Knocks are heard where multicast DNS is on.
+  // With --no-mdns a node neither looks for others, whatever its config file says, nor is it to be knocked at.
+  const unseeing = await refused('carl', ['--no-mdns', '--knock', 'lab'], { mdns: true });
+  expect(unseeing.output).toMatch(/by multicast DNS, which is off.*leave --no-mdns out/s);
+  const unheard = await refused('carl', ['--knock', alice.up.addresses[0] ?? '']);
+  expect(unheard.output).toContain('hears no knocks');
   const lab = await world.start('workstation', { config: { mdns: true } });
   const knocking = ['--knock', lab.up.addresses[0] ?? ''];
   const asked = await refused('carl', knocking);
@@ -206,6 +214,8 @@ it('a newcomer with the ticket of one that was put out is told so by the first r
   // So that it knows by what name the ghost goes.
   await sees(guest, [haunting]);
   await guest.stop();
+  // Nothing in a chain of memberships tells that it was cut elsewhere: before a member that has heard of that is met,
+  // nobody can know.
   alice = await world.start('alice');
   const [address = ''] = alice.up.addresses;
   const told = await world
@@ -246,4 +256,14 @@ it('a newcomer with the ticket of one that was put out is told so by the first r
   );
   await ok(alice, 'peers', 'rename', peer.callsUs ?? '', 'guest');
   expect((await peers(alice)).peers.map(({ alias }) => alias)).toContain('guest');
+
+  // What the guest advises bears the name that it goes by at alice, so that it can be pasted there.
+  await eventually(
+    'the guest hears by what name it goes now',
+    () => json<PeerShowResult>(real, 'peers', 'show', 'alice'),
+    (shown) => shown.peer.callsUs === 'guest',
+  );
+  const refusal = await alice.run(['call', 'guest__files__read', 'path=/x']);
+  const [, request = ''] = /(starling request '.*?') --because/.exec(refusal.stderr) ?? [];
+  expect(request).toBe("starling request 'guest/files/read'");
 });

@@ -99,6 +99,17 @@ it('by the name of this node itself nobody is meant, and that is said', async ()
   );
 });
 
+it('a peer is told at once by what other name it goes from now on', async () => {
+  const { alice, bob, carol, taken } = await twoLaptops();
+  alice.view.rename(BOB, 'chief');
+  alice.view.rename(CAROL, 'laptop');
+  await calm();
+  expect([only(bob)?.callsUs, only(carol)?.callsUs]).toEqual(['chief', undefined]);
+  alice.view.rename(CAROL, taken);
+  await calm();
+  expect(only(carol)?.callsUs).toBe(taken);
+});
+
 it('a name that the operator gives settles who is meant', async () => {
   const { alice, taken } = await twoLaptops();
   const { view } = alice;

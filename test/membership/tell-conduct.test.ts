@@ -77,7 +77,9 @@ it('says until when a peer is kept out, and how it is let in before', () => {
   expect(warning?.text).toBe(
     'peer mallory forges gossip (200 times); it is kept out until 2026-11-28T10:01:00Z',
   );
-  expect(warning?.hint).toContain('starling peers forgive mallory');
+  expect(warning?.hint).toBe(
+    'let it in before: starling peers forgive mallory; put it out for good: starling peers remove mallory',
+  );
   behaves({ state: 'watched', counts: {} });
   expect(health.warnings()).toEqual([]);
   behaves(undefined);

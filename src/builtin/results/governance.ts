@@ -61,6 +61,9 @@ export interface PolicyExplainResult {
   /** How it came about, in order. */
   readonly steps: readonly ExplainedStep[];
   readonly reason?: string;
+  /** What would allow it, on this node. */
   readonly hint?: string;
+  /** How it can be asked for, where the caller is, with the name that this node goes by there. */
+  readonly there?: string;
   readonly grant?: string;
 }

@@ -62,6 +62,8 @@ export interface PeersResult {
 export interface PeerPingResult {
   /** Its name here. */
   readonly peer: string;
+  /** What it calls itself since not long ago; absent where that is no other name. */
+  readonly newName?: string;
   readonly peerId: PeerId;
   readonly rttMs: number;
   readonly route: 'direct' | 'relayed';

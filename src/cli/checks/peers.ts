@@ -1,4 +1,5 @@
 /** Whether each known peer is alive. */
+import { shownName } from '../../core/words/shown-name.ts';
 import { ago } from '../terminal/output.ts';
 import { finding } from './check.ts';
 import type { Check } from './check.ts';
@@ -42,14 +43,14 @@ export const peers: Check = {
         return finding(
           'peer',
           'ok',
-          `${peer.alias} is alive (${peer.route ?? 'over others'}${rtt})`,
+          `${shownName(peer)} is alive (${peer.route ?? 'over others'}${rtt})`,
         );
       }
-      if (peer.state === 'left') return finding('peer', 'ok', `${peer.alias} said goodbye`);
+      if (peer.state === 'left') return finding('peer', 'ok', `${shownName(peer)} said goodbye`);
       return finding(
         'peer',
         'warn',
-        `${peer.alias} is ${peer.state}, last heard ${ago(peer.lastHeartbeatAt)}`,
+        `${shownName(peer)} is ${peer.state}, last heard ${ago(peer.lastHeartbeatAt)}`,
         `see that it runs, and that ${peer.address ?? 'its port'} is open to this machine`,
       );
     });

@@ -4,6 +4,7 @@ import { systemClock } from '../../core/time/clock.ts';
 import { StarlingError } from '../../core/errors.ts';
 import { createScope } from '../../core/lifecycle.ts';
 import { addressText } from '../../core/words/address-text.ts';
+import { shownName } from '../../core/words/shown-name.ts';
 import { sleep } from '../../core/wait.ts';
 import type { NodeClient } from '../node/client.ts';
 import { withNode } from '../node/locate-node.ts';
@@ -60,9 +61,13 @@ async function pingAll(
   if (last === undefined) throw failure;
   if (json !== true && count === undefined && last.route === 'relayed') {
     const way = `goes through ${last.relay ?? 'a relay'}`;
-    print(safeLine(`no direct way in ${most} pings: what is sent to ${last.peer} ${way}`));
+    print(safeLine(`no direct way in ${most} pings: what is sent to ${nameOf(last)} ${way}`));
   }
   return 0;
+}
+
+function nameOf({ peer, newName }: PeerPingResult): string {
+  return shownName({ alias: peer, newName });
 }
 
 /** Whether the next ping may be answered. */
@@ -71,8 +76,9 @@ function isSilence(error: unknown): error is StarlingError {
   return error instanceof StarlingError && codes.includes(error.code);
 }
 
-function pong({ peer, rttMs, route, relay, address }: PeerPingResult): string {
+function pong(result: PeerPingResult): string {
+  const { rttMs, route, relay, address } = result;
   const way =
     route === 'direct' ? `direct, ${addressText(address)}` : `through ${relay ?? 'a relay'}`;
-  return `pong from ${peer} in ${rttMs.toFixed(1)} ms, ${way}`;
+  return `pong from ${nameOf(result)} in ${rttMs.toFixed(1)} ms, ${way}`;
 }

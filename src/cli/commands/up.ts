@@ -378,7 +378,13 @@ function untilTold(): Promise<number> {
 
 async function stop(node: StarlingNode, lines: UpLines, code: number): Promise<never> {
   const stopped = node.stop();
-  if (!(await settledWithin(STOP_TIMEOUT_MS, lines.goodbye(stopped), systemClock))) {
+  if (
+    !(await settledWithin(
+      STOP_TIMEOUT_MS,
+      lines.goodbye(stopped, code === INTERRUPTED),
+      systemClock,
+    ))
+  ) {
     tell('the node did not stop in time');
     process.exit(1);
   }

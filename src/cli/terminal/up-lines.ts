@@ -16,6 +16,7 @@ import {
 } from './node-status.ts';
 import type { LastConfig } from './node-status.ts';
 import { paintTalk, print, safeLine } from './output.ts';
+import { policyWords } from './policy-words.ts';
 import { tellOfPeers } from './peer-lines.ts';
 import type { Say } from './peer-lines.ts';
 import type { Progress } from './progress.ts';
@@ -30,8 +31,11 @@ const CHANGES_SHOWN = 10;
 export interface UpLines {
   /** Prints a line that stays, unless the goodbye is said. */
   readonly say: Say;
-  /** The node is being stopped: nothing but this is told from now on. Ends with the goodbye. */
-  goodbye(stopped: Promise<unknown>): Promise<void>;
+  /**
+   * The node is being stopped: nothing but this is told from now on. Ends with the goodbye. `isByHand`: somebody
+   * has pressed Ctrl-C, and may do so again.
+   */
+  goodbye(stopped: Promise<unknown>, isByHand: boolean): Promise<void>;
 }
 
 /** Tells what happens to `node`, from before its start on; `invitation` is what follows its identity. */
@@ -69,13 +73,15 @@ export function tellOfNode(
   node.events.on('policy', (changes) => sayBelow(policyText(changes)));
   return {
     say: sayBelow,
-    async goodbye(stopped) {
+    async goodbye(stopped, isByHand) {
       isOver = true;
       const { name } = node.status();
       progress.done();
       // The terminal has shown `^C` there.
       if (process.stderr.isTTY) process.stderr.write('\r\u001B[2K');
-      const cancel = systemClock.schedule(SLOW_STOP_MS, () => progress.say(waitingText(node)));
+      const cancel = systemClock.schedule(SLOW_STOP_MS, () =>
+        progress.say(waitingText(node, isByHand)),
+      );
       await stopped.finally(cancel);
       // Not `config.name`, which knows nothing of the name that the state folder keeps.
       progress.say(`${safeLine(name)} has stopped`);
@@ -92,13 +98,14 @@ function tellOfTroubles(node: StarlingNode, say: Say): void {
   });
 }
 
-function waitingText(node: StarlingNode): string {
+function waitingText(node: StarlingNode, isByHand: boolean): string {
   const servers = node
     .status()
     .upstreams.filter(({ kind, state }) => kind !== 'builtin' && state !== 'stopped')
     .map(({ server }) => server);
   const what = servers.length === 0 ? 'the connections to peers' : servers.join(', ');
-  return safeLine(`stopping: waits for ${what} to end; Ctrl-C again ends at once`);
+  const again = isByHand ? '; Ctrl-C again ends at once' : '';
+  return safeLine(`stopping: waits for ${what} to end${again}`);
 }
 
 /** What a changed config file has done, in words: `files was added, git was restarted`. */
@@ -114,10 +121,7 @@ export function reloadText({ added, removed, restarted, keys }: ConfigChanges): 
 
 function policyText(all: readonly PolicyChange[]): string {
   const changes = all.filter(({ from, to }) => !isEmpty(from) || !isEmpty(to));
-  const lines = changes.slice(0, CHANGES_SHOWN).map(({ key, from, to }) => {
-    if (to === undefined) return `  ${key} is gone (was ${from ?? ''})`;
-    return from === undefined ? `  ${key} is ${to}` : `  ${key} is ${to} (was ${from})`;
-  });
+  const lines = changes.slice(0, CHANGES_SHOWN).map((change) => `  ${policyWords(change)}`);
   const rest = changes.length - lines.length;
   const more = rest > 0 ? [`  and ${rest} more: starling policy check`] : [];
   const head = `${paintTalk.green('✓')} the policy file was taken up:`;

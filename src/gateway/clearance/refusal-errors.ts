@@ -13,9 +13,11 @@ export function refusalOf(
 ): StarlingError {
   const causes = (decision.refusal.causes ?? []).map(wordsOf).join('; ');
   const text = causes === '' ? decision.refusal.text : `${decision.refusal.text}: ${causes}`;
-  const hint = decision.hint.startsWith('starling ')
+  const here = decision.hint.startsWith('starling ')
     ? `to allow it, run on ${self}: ${decision.hint}`
     : decision.hint;
+  const { asking } = decision;
+  const hint = asking === undefined ? here : `${here}; or ask for it: ${asking}`;
   const peer = principal.kind === 'peer' ? { peer: principal.peerId } : {};
   return new StarlingError('STARLING_CALL_REFUSED', text, { hint, data: { node: self, ...peer } });
 }

@@ -93,8 +93,8 @@ class StreamTransport implements PeerTransport {
     for (const caller of this.#byHolder.get(holder) ?? []) caller.grantsChanged();
   };
   readonly #peerChanged = (peer: PeerView, before: PeerView | undefined): void => {
-    if (peer.alias === before?.alias) return;
-    for (const caller of this.#byHolder.get(peer.did) ?? []) caller.rename(peer.alias);
+    if (peer.alias === before?.alias && peer.newName === before.newName) return;
+    for (const caller of this.#byHolder.get(peer.did) ?? []) caller.rename(peer);
   };
 
   constructor(components: PeerTransportComponents, messageBytes: number) {
@@ -348,11 +348,12 @@ class PeerCaller {
   }
 
   /** The policy's entries for `peer:<alias>` go by the name that the peer has now. */
-  rename(alias: string): void {
+  rename({ alias, newName }: Pick<PeerView, 'alias' | 'newName'>): void {
     if (this.#session === undefined) return;
     const { principal } = this.#session;
-    if (principal.kind !== 'peer' || principal.alias === alias) return;
-    this.#session.rename({ ...principal, alias });
+    if (principal.kind !== 'peer') return;
+    if (principal.alias === alias && principal.newName === newName) return;
+    this.#session.rename({ ...principal, alias, newName });
   }
 
   close(): void {
@@ -371,8 +372,8 @@ class PeerCaller {
   #principal(onBehalfOf: OnBehalfOf | undefined): Principal {
     const { peer } = this.#stream;
     // Before its first heartbeat nobody knows what the peer is called.
-    const alias = this.#components.membership.peer(peer)?.alias ?? peer;
-    return { kind: 'peer', peerId: peer, did: this.#holder, alias, onBehalfOf };
+    const { alias = peer, newName } = this.#components.membership.peer(peer) ?? {};
+    return { kind: 'peer', peerId: peer, did: this.#holder, alias, newName, onBehalfOf };
   }
 
   #initializing(meta: JsonObject): Initializing {

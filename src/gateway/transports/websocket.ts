@@ -25,7 +25,7 @@ const BLOCKED_PINGS_MAX = 4;
 const HIGH_WATER_BYTES = 1024 * 1024;
 /** Output that may wait for a client that does not read at all. */
 const QUEUE_BYTES_MAX = 64 * 1024 * 1024;
-const CLOSE_TIMEOUT_MS = 1000;
+const CLOSE_TIMEOUT_MS = 300;
 
 /** Close codes (RFC 6455 §7.4.1). */
 const GOING_AWAY = 1001;

@@ -4,7 +4,7 @@
  * The guard asks for the policy once a decision: a policy that is swapped counts from the next decision on.
  */
 import { BUILTIN_SERVER, systemClock, durationMs } from '../../core/index.ts';
-import type { Clock, Did } from '../../core/index.ts';
+import type { Clock, Did, PeerId } from '../../core/index.ts';
 import { allows, evaluateCall, targetOf } from '../../grants/index.ts';
 import type {
   Capability,
@@ -51,6 +51,8 @@ export interface GuardComponents {
   readonly grants: GuardGrants;
   /** This node, as refusals name it. */
   readonly self: { readonly name: string; readonly did: Did };
+  /** What a peer calls this node, where that is known to be another name than its own. */
+  readonly calledBy?: (peer: PeerId) => string | undefined;
   /** What grants have used up; without counters, grants with conditions allow nothing. */
   readonly counters?: Counters;
   /** For the hours of grants; default the system's. */
@@ -140,8 +142,8 @@ class Evaluation {
 
   constructor(components: GuardComponents) {
     this.#components = components;
-    const { grants, self, open } = components;
-    this.#words = { grants, self, canRequest: open !== undefined };
+    const { grants, self, open, calledBy } = components;
+    this.#words = { grants, self, canRequest: open !== undefined, calledBy };
   }
 
   decide(principal: Principal, wanted: GuardWanted, step: Step | undefined): Decision {

@@ -5,7 +5,7 @@
  * (`gateway/clearance/refusal-errors.ts`).
  */
 import { BUILTIN_SERVER, printable, rightText } from '../../core/index.ts';
-import type { Did } from '../../core/index.ts';
+import type { Did, PeerId } from '../../core/index.ts';
 import { allows, encodeSegment } from '../../grants/index.ts';
 import type {
   Grant,
@@ -30,14 +30,16 @@ export interface RefusalComponents {
   readonly self: { readonly name: string; readonly did: Did };
   /** True when callers can ask for grants by `request_permission`. */
   readonly canRequest: boolean;
+  /** What a peer calls this node, where that is known to be another name than its own. */
+  readonly calledBy?: ((peer: PeerId) => string | undefined) | undefined;
 }
 
 /**
  * Whoever narrowed a grant by arguments did not mean to give more, so that a wrong argument is no reason to
- * ask for more rights.
+ * ask for more rights. The guard knows no tool, so that the hint holds for one that can't have the argument, too.
  */
 const ARGUMENTS_HINT =
-  'call it again with arguments within what is granted; your grants: starling grant list';
+  'call it again with what the grant names, within that; a tool that takes no such argument is not covered by the grant; your grants: starling grant list';
 
 /** What may stand unquoted in a command. */
 const ALIAS = /^[a-z0-9][a-z0-9-]{0,31}$/;
@@ -46,9 +48,9 @@ const ALIAS = /^[a-z0-9][a-z0-9-]{0,31}$/;
 class LazyRefused {
   readonly allow = false;
   readonly ask?: ApprovalRequest;
-  readonly #words: { refusal(): Refusal; hint(): string };
+  readonly #words: Words;
 
-  constructor(words: { refusal(): Refusal; hint(): string; readonly ask?: ApprovalRequest }) {
+  constructor(words: Words & { readonly ask?: ApprovalRequest }) {
     this.#words = words;
     if (words.ask !== undefined) this.ask = words.ask;
   }
@@ -60,6 +62,16 @@ class LazyRefused {
   get hint(): string {
     return this.#words.hint();
   }
+
+  get asking(): string | undefined {
+    return this.#words.asking?.();
+  }
+}
+
+interface Words {
+  refusal(): Refusal;
+  hint(): string;
+  asking?(): string | undefined;
 }
 
 /** No scope or grant allows it; `cause` is what evaluating the grants says, where some were evaluated. */
@@ -78,6 +90,7 @@ export function notGranted(
     },
     hint: () =>
       cause?.rule === 'args' ? ARGUMENTS_HINT : hintOf(components, caller, target, cause?.rule),
+    asking: () => (cause?.rule === 'args' ? undefined : askingOf(components, caller, target)),
   });
 }
 
@@ -176,14 +189,14 @@ function isOnMesh({ resource }: { readonly resource: string }): boolean {
 
 /** The command that grants it. Wildcards and quotes in a caller's words are percent-encoded. */
 function hintOf(
-  { self, canRequest }: RefusalComponents,
+  { self }: RefusalComponents,
   caller: Bounded,
   target: ResourceTarget | undefined,
   rule: string | undefined,
 ): string {
   const where = printable(self.name);
   if (target === undefined) return `on ${where}: starling tools`;
-  const path = target.segments.map(encodeSegment).join('/').replace(/^%40/, '@');
+  const path = pathOf(target);
   if (caller.kind === 'client' && rule === 'clients') {
     return `the person who owns ${where} can do it in a terminal: starling --help`;
   }
@@ -196,15 +209,27 @@ function hintOf(
       ? `starling key create ${caller.name}-2 --scope ${scope}`
       : `ask the operator of ${where} for the scope ${scope}`;
   }
-  const canAsk = canRequest && target.segments[0] !== BUILTIN_SERVER;
+  if (target.scheme !== 'tool') return `ask the operator of ${where}`;
+  return `starling grant create ${referenceOf(caller)} --tool '${path}'`;
+}
+
+/** The command by which the caller can ask for it, with the name that this node goes by where that is typed. */
+function askingOf(
+  { self, canRequest, calledBy }: RefusalComponents,
+  caller: Bounded,
+  target: ResourceTarget | undefined,
+): string | undefined {
+  if (target === undefined || caller.kind === 'client') return undefined;
+  if (!canRequest || target.segments[0] === BUILTIN_SERVER) return undefined;
+  const called = (caller.kind === 'peer' ? calledBy?.(caller.peerId) : undefined) ?? self.name;
   // A stranger chose the name, and a person may paste the line.
-  const peer = ALIAS.test(where) ? where : '<peer>';
-  const asked = `'${peer}/${target.scheme === 'tool' ? '' : `${target.scheme}:`}${path}'`;
-  const ask = canAsk
-    ? `; or ask for it: starling request ${asked} --because '<why>' (an agent: the tool ${peer}__${BUILTIN_SERVER}__request_permission)`
-    : '';
-  if (target.scheme !== 'tool') return `ask the operator of ${where}${ask}`;
-  return `starling grant create ${referenceOf(caller)} --tool '${path}'${ask}`;
+  const peer = ALIAS.test(called) ? called : '<peer>';
+  const what = `'${peer}/${target.scheme === 'tool' ? '' : `${target.scheme}:`}${pathOf(target)}'`;
+  return `starling request ${what} --because '<why>' (an agent: the tool ${peer}__${BUILTIN_SERVER}__request_permission)`;
+}
+
+function pathOf({ segments }: ResourceTarget): string {
+  return segments.map(encodeSegment).join('/').replace(/^%40/, '@');
 }
 
 /** How commands name the caller. */

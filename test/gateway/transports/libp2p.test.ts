@@ -65,6 +65,14 @@ describe('a peer that is renamed during its session', () => {
     alice.membership.set('bob', bob.peerId);
     expect(textOf(await echo(client))).toContain('hi');
   });
+
+  it('is refused by both its names once it calls itself otherwise', async () => {
+    const { alice, bob, client } = await strangers();
+    alice.membership.set('mallory', bob.peerId);
+    await expect(echo(client)).rejects.toThrow(/mallory \(…/);
+    alice.membership.set('mallory', bob.peerId, { newName: 'anna' });
+    await expect(echo(client)).rejects.toThrow(/mallory \(now anna\) \(/);
+  });
 });
 const MALLORY = createIdentity(Buffer.alloc(32, 9)).peerId;
 

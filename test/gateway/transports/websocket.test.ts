@@ -200,6 +200,18 @@ describe('a WebSocket client', () => {
   });
 });
 
+it('a client that says no goodbye keeps the stop for three tenths of a second', async () => {
+  const clock = createTestClock();
+  const served = await serve({ clock });
+  const client = new WebSocket(served.url, ['mcp', BEARER]);
+  await once(client, 'open');
+  client.pause();
+  const stopped = served.transport.stop();
+  clock.advance(300);
+  await stopped;
+  client.terminate();
+});
+
 describe('the token of an upgrade', () => {
   const requestWith = (headers: Record<string, string>): IncomingMessage =>
     ({ headers }) as unknown as IncomingMessage;

@@ -2,16 +2,21 @@
 import { EventEmitter } from 'node:events';
 import { resolve } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { McpServer, StdioServer } from '../../../src/config/index.ts';
+import type { HttpServer, McpServer, StdioServer } from '../../../src/config/index.ts';
 import { Secret, createHealth, silentLogger, systemClock } from '../../../src/core/index.ts';
+import type { Clock } from '../../../src/core/index.ts';
 import { createUpstreams } from '../../../src/gateway/index.ts';
 import type { Upstream, UpstreamStatus, Upstreams } from '../../../src/gateway/index.ts';
 import { parseFrame } from '../../../src/gateway/wire/frame.ts';
+import { createTestClock } from '../../core/test-clock.ts';
+import { useCleanup } from '../support/gateways.ts';
+import { urlServer } from '../support/url-server.ts';
 import type { RequestFrame } from '../../../src/gateway/types.ts';
 
 const FIXTURES = resolve(import.meta.dirname, '../../fixtures/servers');
 let running: Upstreams | undefined;
 
+useCleanup();
 afterEach(async () => {
   await running?.stop();
   running = undefined;
@@ -44,6 +49,7 @@ function make(
   servers: Readonly<Record<string, McpServer>>,
   startTimeoutMs: number,
   noted: (pid: number) => void = () => undefined,
+  clock: Clock = systemClock,
 ): Upstreams {
   running = createUpstreams(
     {
@@ -51,7 +57,7 @@ function make(
       builtin: [],
       builtinResources: [],
       logins: { credentials: () => undefined, events: new EventEmitter() },
-      clock: systemClock,
+      clock,
       random: () => 0,
       logger: silentLogger,
       health: createHealth(),
@@ -73,6 +79,29 @@ function make(
     },
   );
   return running;
+}
+
+/** A server at a URL that answers all but the goodbye of a session. */
+async function clinging(): Promise<HttpServer> {
+  const { timeoutMs, shared, peerRoots, idleMs } = fixture('plain.mjs');
+  const { url } = await urlServer(({ method, body }, response) => {
+    if (method === 'DELETE') return;
+    if (method !== 'POST') return void response.writeHead(405).end();
+    if (body['id'] === undefined) return void response.writeHead(202).end();
+    const results: Readonly<Record<string, object>> = {
+      initialize: {
+        protocolVersion: '2025-06-18',
+        capabilities: { tools: {} },
+        serverInfo: { name: 'far', version: '1' },
+      },
+      'tools/list': { tools: [] },
+    };
+    const result = results[String(body['method'])];
+    const answer = result === undefined ? { error: { code: -32601, message: 'no' } } : { result };
+    response.writeHead(200, { 'content-type': 'application/json', 'mcp-session-id': 'one' });
+    response.end(JSON.stringify({ jsonrpc: '2.0', id: body['id'], ...answer }));
+  });
+  return { type: 'http', url, headers: {}, timeoutMs, shared, peerRoots, idleMs };
 }
 
 function of(upstreams: Upstreams, server: string): Upstream {
@@ -187,6 +216,38 @@ describe('an upstream server', () => {
     expect(silent.status().state).toBe('stopped');
     expect(() => process.kill(pid, 0)).toThrow('ESRCH');
     await upstreams.settled();
+  });
+
+  it('keeps a stop for less than two seconds, whether it is stubborn, silent, or far away and says nothing', async () => {
+    let clock: Clock = systemClock;
+    const switched: Clock = {
+      now: () => clock.now(),
+      schedule: (delayMs, task) => clock.schedule(delayMs, task),
+    };
+    const pids: number[] = [];
+    const servers = {
+      stubborn: fixture('stubborn.mjs'),
+      silent: fixture('silent.mjs'),
+      far: await clinging(),
+    };
+    const upstreams = make(servers, 10_000_000, (pid) => void pids.push(pid), switched);
+    await upstreams.start();
+    await Promise.all([
+      becomes(upstreams, 'stubborn', 'ready'),
+      becomes(upstreams, 'far', 'ready'),
+    ]);
+    expect([of(upstreams, 'silent').status().state, pids.length]).toEqual(['starting', 2]);
+
+    const still = createTestClock(Date.now());
+    clock = still;
+    const stopped = upstreams.stop();
+    // What stops before has the rest of the two seconds. Nobody moves the clock any farther.
+    for (let ms = 0; ms < 1700; ms += 100) {
+      still.advance(100);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await stopped;
+    for (const pid of pids) expect(() => process.kill(pid, 0)).toThrow('ESRCH');
   });
 
   it('whose command is not there is failed, and names the key to correct', async () => {

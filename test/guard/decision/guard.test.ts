@@ -188,6 +188,26 @@ describe('a refusal', () => {
     );
   });
 
+  it.each([
+    ['its own name', () => undefined, 'workstation'],
+    ['the name that the caller has for it', () => 'chief', 'chief'],
+    ['a hole where that could not be pasted', () => '$(reboot)', '<peer>'],
+  ])('says how to ask for it, with %s', (_, calledBy, name) => {
+    const guard = createGuard({
+      grants: { held: () => [] },
+      self: { name: 'workstation', did: owner.did },
+      open: new Set(['tool:starling/request_permission']),
+      calledBy,
+    });
+    const wanted = { resource: 'tool:files/read', ability: 'tool/call' };
+    const decision = guard.decide(peerOf(alice, 'laptop'), wanted);
+    expect(decision).toMatchObject({
+      allow: false,
+      hint: "starling grant create laptop --tool 'files/read'",
+      asking: `starling request '${name}/files/read' --because '<why>' (an agent: the tool ${name}__starling__request_permission)`,
+    });
+  });
+
   it('is given, never thrown, for any wish', async () => {
     const { ask } = await doorOf();
     fc.assert(

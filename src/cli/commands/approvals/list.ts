@@ -2,7 +2,7 @@
 import { limitsText } from '../../../core/words/limit-words.ts';
 import { rightText } from '../../../core/words/right-words.ts';
 import type { ApprovalListResult, ApprovalSummary } from '../../../builtin/results.ts';
-import { ago, duration, paint, printData, safeLine } from '../../terminal/output.ts';
+import { ago, duration, paint, printData, safeLine, sentence } from '../../terminal/output.ts';
 import { askText } from '../../terminal/rights.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
@@ -37,8 +37,9 @@ function describe(one: ApprovalSummary): string {
     ...(one.justification === undefined ? [] : [`they say: ${one.justification}`]),
     stateOf(one),
   ];
-  const head = `${one.id.slice(0, 8)}  ${one.who} ${askText(one.kind, one.ability, one.resource)}`;
-  return [paint.bold(safeLine(head)), ...lines.map((line) => `  ${safeLine(line)}`)].join('\n');
+  const what = `${one.who} ${askText(one.kind, one.ability, one.resource)}`;
+  const head = sentence(`${safeLine(one.id.slice(0, 8))}  `, safeLine(what));
+  return [paint.bold(head), ...lines.map((line) => sentence('  ', safeLine(line)))].join('\n');
 }
 
 /** Reasons of the guardian that name a number. */

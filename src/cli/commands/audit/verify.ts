@@ -6,7 +6,7 @@ import { StarlingError } from '../../../core/errors.ts';
 import { auditDidsOf, auditFolderOf } from '../../node/audit-folder.ts';
 import type { FolderOptions } from '../../node/audit-folder.ts';
 import { checkpointsSeen } from '../../node/checkpoints-seen.ts';
-import { ago, paint, printData, safeLine } from '../../terminal/output.ts';
+import { ago, paint, printData, safeLine, sentence } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 
 const TIMEOUT_MS = 600_000;
@@ -64,12 +64,14 @@ function show(verdict: AuditVerdict & Compared): string {
   const old = removedThrough > 0 ? `; up to entry ${removedThrough} removed for its age` : '';
   const what = `${entries} ${entries === 1 ? 'entry' : 'entries'} in ${segments} ${segments === 1 ? 'file' : 'files'}: ${signed}${old}`;
   const compared = showCompared(verdict);
-  if (ok) return [`${paint.green('the record holds')}: ${what}`, ...compared].join('\n');
+  const told = (lines: readonly string[]): string =>
+    lines.map((line) => sentence('', line)).join('\n');
+  if (ok) return told([`${paint.green('the record holds')}: ${what}`, ...compared]);
   const lines = findings.map(({ segment, line, rule, text }) => {
     const place = [segment || 'the record', ...(line > 0 ? [`line ${line}`] : [])].join(', ');
     return safeLine(`${place}: ${rule}: ${text}`);
   });
-  return [`${paint.red('the record was changed')} (${what})`, ...lines, ...compared].join('\n');
+  return told([`${paint.red('the record was changed')} (${what})`, ...lines, ...compared]);
 }
 
 function showCompared({ witnesses = [], seenHere = 0, bookProblem }: Compared): readonly string[] {

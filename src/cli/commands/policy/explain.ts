@@ -34,7 +34,7 @@ export async function run(options: ExplainOptions): Promise<void> {
     }),
   );
   printData(result, options.json === true, () => {
-    const { answer, who, ability, resource, steps, reason, hint } = result;
+    const { answer, who, ability, resource, steps, reason, hint, there } = result;
     const head = { yes: 'yes', no: 'no', ask: 'only once a person has approved it' }[answer];
     return [
       paint.bold(safeLine(`${head}: ${who}, ${rightText(ability, resource)}`)),
@@ -43,6 +43,7 @@ export async function run(options: ExplainOptions): Promise<void> {
       ),
       ...(reason === undefined ? [] : reason.split('\n').map((line) => safeLine(line))),
       ...(hint === undefined ? [] : [safeLine(`→ ${hint}`)]),
+      ...(there === undefined ? [] : [safeLine(`→ there: ${there}`)]),
     ].join('\n');
   });
 }

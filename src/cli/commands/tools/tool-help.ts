@@ -4,7 +4,7 @@ import { shellWord } from '../../../core/words/shell-word.ts';
 import { isObject } from '../../../core/json/value-checks.ts';
 import type { ToolInfo } from '../../node/client.ts';
 import { typesIn } from '../../options/tool-arguments.ts';
-import { paint, safe, safeLine, table } from '../../terminal/output.ts';
+import { paint, safe, safeLine, sentence, table } from '../../terminal/output.ts';
 
 /** The whole description, one line an argument (type, whether the tool needs it), and an example. */
 export function toolHelp(tool: ToolInfo): string {
@@ -88,6 +88,9 @@ const VALUES: Readonly<Record<string, string>> = {
 function indented(text: string): string {
   return text
     .split('\n')
-    .map((line) => `  ${line}`.trimEnd())
+    .map((line) => {
+      const [lead = ''] = /^\s*/.exec(line) ?? [];
+      return sentence(`  ${lead}`, line.slice(lead.length)).trimEnd();
+    })
     .join('\n');
 }

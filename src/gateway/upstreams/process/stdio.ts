@@ -46,10 +46,10 @@ const STDERR_LINE_BYTES = 2000;
 const QUEUE_BYTES_MAX = 64 * 1024 * 1024;
 /**
  * How long a server has to end by itself after its input ended, and once more after SIGTERM; then it is
- * killed. Longer keeps whoever stops a node waiting for more than two seconds, shorter kills servers that
- * would have saved their work.
+ * killed. Longer keeps whoever stops a node waiting for more than two seconds, the doors included that stop
+ * before; shorter kills servers that would have saved their work.
  */
-const GRACE_MS = 900;
+const GRACE_MS = 800;
 /** How long a server that has not answered yet has to end after SIGTERM: there is no work of its to be saved. */
 const START_GRACE_MS = 500;
 /** How long the output of a server that has ended may go on, where somebody else holds it. */
@@ -225,10 +225,13 @@ class StdioConnection implements UpstreamConnection {
       this.#child.once('exit', () => {
         // What the server started and left behind ends with the server, and lets go of its output.
         this.#signal('SIGKILL');
-        cancelDrain = this.#components.clock.schedule(DRAIN_MS, () => {
+        const drained = (): void => {
           this.#child.stdout.destroy();
           this.#child.stderr.destroy();
-        });
+        };
+        // What a server says that is being closed is read by nobody.
+        if (this.#closing) drained();
+        else cancelDrain = this.#components.clock.schedule(DRAIN_MS, drained);
       });
       this.#child.once('close', (code, signal) => {
         cancelDrain();

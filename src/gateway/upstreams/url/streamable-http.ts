@@ -28,7 +28,7 @@ import type { UrlComponents, UrlInit, UrlRequests } from './url-requests.ts';
 
 const SESSION = 'mcp-session-id';
 const VERSION = 'mcp-protocol-version';
-const CLOSE_TIMEOUT_MS = 2000;
+const CLOSE_TIMEOUT_MS = 1000;
 /** How long calls wait for the headers of the notification stream. */
 const STREAM_WAIT_MS = 500;
 /** By this the notification stream is ended; ids of requests are above 0. */
