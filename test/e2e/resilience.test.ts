@@ -130,7 +130,6 @@ describe('the process of a server is killed', () => {
       const pid = Number(await call(caller, 'owner__legacy__pid'));
       const args = { stdio: 'inherit', detached };
       const child = Number(await call(caller, 'owner__legacy__child', args));
-      if (detached) world.defer(() => process.kill(child, 'SIGKILL'));
       process.kill(pid, 'SIGKILL');
       const next = await eventually(
         'a new process answers',
@@ -138,7 +137,7 @@ describe('the process of a server is killed', () => {
         (answer) => answer !== pid,
       );
       expect(isAlive(next)).toBe(true);
-      if (!detached) await gone('what it started', child);
+      await gone('what it started', child);
     },
   );
 
