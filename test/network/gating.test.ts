@@ -137,7 +137,13 @@ describe('a connection without a hello', () => {
     if (bytes.length > 0) stream.send(bytes);
     await stream.close();
     await until(() => connection.status !== 'open', 'the end of the connection');
-    await b.network.dial(a.address(), soon());
+    // Ten seconds last half a second here, and the stranger's address has one turn at a time.
+    const isIn = (): Promise<boolean> =>
+      b.network.dial(a.address(), soon()).then(
+        () => true,
+        () => false,
+      );
+    await expect.poll(isIn, { timeout: 60_000 }).toBe(true);
     expect(a.network.connected()).toEqual([b.id]);
   });
 });
