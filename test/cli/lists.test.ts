@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import stringWidth from 'string-width';
 import { expect, it, onTestFinished, vi } from 'vitest';
+import { noteNode, writeAbout } from '../../src/config/known-nodes.ts';
 import type { JsonObject } from '../../src/core/index.ts';
 // Whether there are colours is settled when this is loaded: before standard output passes for a terminal here.
 import '../../src/cli/terminal/output.ts';
@@ -337,4 +338,84 @@ it('in a pipe no line is broken', async () => {
   const { stateDir } = await fakeNode({ answer: serving(RESULTS) });
   const { stdout } = await run('grant', 'list', '--state', stateDir);
   expect(stdout.trimEnd().split('\n')).toHaveLength(3);
+});
+
+const KNOCK = {
+  name: 'tablet',
+  peerId: ID,
+  fingerprint: 'bada dodo fifa gugu',
+  address: '192.168.77.12',
+  at: NOW,
+};
+const MEMBER = {
+  name: 'workstation',
+  isSelf: true,
+  peerId: ID,
+  did: 'did:key:z6Mkown',
+  state: 'member',
+  isFounder: true,
+  since: NOW,
+  canInvite: true,
+};
+const COMING_AND_GOING: Readonly<Record<string, JsonObject>> = {
+  status: {
+    name: 'workstation',
+    pid: 4711,
+    mesh: { name: 'lab', fingerprint: 'one two three four' },
+    upstreams: [],
+  },
+  members: {
+    members: [
+      MEMBER,
+      { ...MEMBER, name: 'laptop', isSelf: false, isFounder: false, by: 'workstation' },
+    ],
+    tickets: [],
+  },
+  mesh_leave: { mesh: 'lab', fingerprint: 'one two three four', grants: 3, told: 1 },
+  knock_list: { knocks: [KNOCK] },
+  knock_answer: { ...KNOCK, admitted: true },
+  invite_create: {
+    ticket: 'starling2abc',
+    mesh: 'lab',
+    fingerprint: 'one two three four',
+    expiresAt: NOW + 24 * HOURS + 5000,
+  },
+};
+
+it('who comes and who goes, the nodes of this machine and what checks it fit 80 columns', async () => {
+  vi.useFakeTimers({ toFake: ['Date'], now: NOW + 2000 });
+  onTestFinished(() => void vi.useRealTimers());
+  const home = await temporaryFolder();
+  for (const name of ['XDG_STATE_HOME', 'XDG_CONFIG_HOME']) vi.stubEnv(name, '');
+  vi.stubEnv('HOME', home);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const { stateDir } = await fakeNode({ answer: serving(COMING_AND_GOING) });
+  await noteNode(stateDir, process.env);
+  await writeAbout(stateDir, { name: 'lab', mesh: 'lab', fingerprint: 'one two three four' });
+  const shown: string[] = [];
+  for (const words of ['members', 'invite', 'members admit tablet', 'leave --yes']) {
+    const args = [...words.split(' '), '--state', stateDir];
+    const { stdout, stderr } = await run(...args);
+    const text = await printed(80, args);
+    expect(stripVTControlCharacters(stdout).split('\n')).toHaveLength(text.split('\n').length);
+    // What is there to be pasted is not broken.
+    const talk = text.split('\n').filter((line) => !line.includes('starling '));
+    for (const line of talk) expect(stringWidth(line), line).toBeLessThanOrEqual(80);
+    shown.push(`$ starling ${words}\n${stderr}${text}`);
+  }
+  shown.push(`$ starling nodes\n${await printed(80, ['nodes'])}`);
+  vi.useRealTimers();
+  const fresh = join(home, 'fresh');
+  const doctor = await run('doctor', '--state', fresh);
+  const sure = doctor.stdout
+    .split('\n')
+    .filter((line) => /^(?:✓|!|✗) (?:node|config|state|key|peer)/.test(line));
+  expect(sure.length).toBeGreaterThan(2);
+  shown.push(`$ starling doctor\n${sure.join('\n')}`);
+  const stable = shown
+    .join('\n')
+    .replaceAll(process.version, 'v20.20.0')
+    .replaceAll(stateDir, '/home/me/state')
+    .replaceAll(home, '/home/me');
+  await expect(stable).toMatchFileSnapshot(join(GOLDEN, 'coming-and-going.txt'));
 });
