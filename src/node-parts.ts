@@ -33,7 +33,8 @@ import { socketPath, tokenFile } from './config/index.ts';
 import type { Config } from './config/index.ts';
 import { VERSION } from './core/index.ts';
 import type { PeerId } from './core/index.ts';
-import { createDirectory } from './directory/index.ts';
+import { createDirectory, createProviders } from './directory/index.ts';
+import type { Providers } from './directory/index.ts';
 import {
   createApiKeys,
   createAttachedClients,
@@ -96,6 +97,7 @@ export interface Parts {
   readonly knocks: Knocks;
   readonly neighbours: Neighbours;
   readonly membership: Membership;
+  readonly providers: Providers;
   readonly checkpoints: CheckpointExchange;
   readonly conductTeller: ConductTeller;
   readonly blackboard: Blackboard;
@@ -134,6 +136,15 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     catalog: () => gateway.catalogDigest(),
     audit: () => checkpoints.presence(),
   });
+  const providers = createProviders({
+    ...base,
+    network,
+    membership,
+    identity: state.identity,
+    isMember: (peer) => state.admission.isMember(peer),
+    offers: () => base.config.offers,
+    logger: base.logger.child('directory'),
+  });
   const checkpoints = createCheckpointExchange({
     ...base,
     network,
@@ -157,6 +168,7 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     knocks,
     neighbours,
     membership,
+    providers,
     checkpoints,
     blackboard,
     ...stores,
@@ -283,6 +295,7 @@ function createNodeMembership(
         load: load(),
         catalog: catalog(),
         ...audit(),
+        ...(config.offers.length === 0 ? {} : { offers: config.offers }),
       }),
       boards,
       clock,
@@ -372,6 +385,7 @@ type ToolRooms = Pick<
   | 'membership'
   | 'network'
   | 'pins'
+  | 'providers'
   | 'token'
 > &
   PartsInit & {
@@ -387,7 +401,7 @@ function createNodeTools(
   const { audit, blackboard, checkpoints, clients, governance, keys, logins, membership } = rooms;
   const { network, offers, pins, servers, status, token, createTicket } = rooms;
   return [
-    ...statusTools({ membership, network, status }),
+    ...statusTools({ membership, network, providers: rooms.providers, status }),
     pingTool({ membership, network }),
     ...memberTools({
       grants,

@@ -139,6 +139,7 @@ async function withNodes(alice: StarlingNode, bob: StarlingNode): Promise<void> 
   await keep('tools', 'board_get', ...at);
   await keep('tools show', 'starling__board_get', ...at);
   await keep('call', 'plain__pid', ...at);
+  await keep('trace', 'plain__pid', ...at);
   await keep('invite', ...at);
   const board = ['plan', 'owner'];
   await keep('board create', 'plan', ...at);
