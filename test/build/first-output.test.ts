@@ -26,14 +26,17 @@ async function scriptsAlone(): Promise<string> {
   return folder;
 }
 
-it.each(['build', 'prepare', 'demo'])('npm run %s shows none of the chunks that it writes', async (script) => {
-  const { stdout, stderr } = await exec('npm', ['run', script], { cwd: await scriptsAlone() });
-  const lines = `${stdout}${stderr}`.split('\n').filter((line) => line.trim() !== '');
-  // npm names each script and its command; what goes wrong is shown.
-  expect(lines.length).toBeLessThan(12);
-  expect(stderr).toContain('a warning');
-  expect(stdout).toContain(script === 'demo' ? 'the mesh' : 'rolldown -c');
-});
+it.each(['build', 'prepare', 'demo'])(
+  'npm run %s shows none of the chunks that it writes',
+  async (script) => {
+    const { stdout, stderr } = await exec('npm', ['run', script], { cwd: await scriptsAlone() });
+    const lines = `${stdout}${stderr}`.split('\n').filter((line) => line.trim() !== '');
+    // npm names each script and its command; what goes wrong is shown.
+    expect(lines.length).toBeLessThan(12);
+    expect(stderr).toContain('a warning');
+    expect(stdout).toContain(script === 'demo' ? 'the mesh' : 'rolldown -c');
+  },
+);
 
 it('the demo runs to its end, on one screen or two', async () => {
   const demo = join(ROOT, 'dist/demo.js');

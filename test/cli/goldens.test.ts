@@ -6,8 +6,8 @@ import { expect, it } from 'vitest';
 
 const GOLDEN = resolve(import.meta.dirname, '../golden/terminal');
 const COLUMNS = 80;
-/** What a person pastes stays on one line, however wide: a command of ours, or one word. */
-const TO_COPY = /^ *(?:[→$] )?(?:starling .*|\S+)$/;
+/** What a person pastes stays on one line, however wide: a command of ours, a line for cron, or one word. */
+const TO_COPY = /^ *(?:[→$] )?(?:(?:starling|@reboot) .*|\S+)$/;
 
 it.each(readdirSync(GOLDEN))('%s fits 80 columns, but for what is there to be pasted', (name) => {
   const lines = readFileSync(join(GOLDEN, name), 'utf8').split('\n');

@@ -1,5 +1,5 @@
 /** Lists that a double of the node fills, at 80 columns by a golden file and narrower by their width. */
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import stringWidth from 'string-width';
 import { expect, it, onTestFinished, vi } from 'vitest';
@@ -8,7 +8,7 @@ import type { JsonObject } from '../../src/core/index.ts';
 // Whether there are colours is settled when this is loaded: before standard output passes for a terminal here.
 import '../../src/cli/terminal/output.ts';
 import { serving } from './fake-node.ts';
-import { fakeNode, run, runAt, temporaryFolder } from './support.ts';
+import { fakeNode, run, runAt, shortFolder, temporaryFolder, withHome } from './support.ts';
 
 const GOLDEN = resolve(import.meta.dirname, '../golden/terminal');
 const NOW = Date.now();
@@ -378,11 +378,11 @@ const ABOUT = { mesh: 'lab', fingerprint: 'one two three four' };
 it('who comes and who goes, and the nodes of this machine, fit 80 columns', async () => {
   vi.useFakeTimers({ toFake: ['Date'], now: NOW + 2000 });
   onTestFinished(() => void vi.useRealTimers());
-  const home = await temporaryFolder();
+  const home = await shortFolder();
   for (const name of ['XDG_STATE_HOME', 'XDG_CONFIG_HOME']) vi.stubEnv(name, '');
   vi.stubEnv('HOME', home);
   onTestFinished(() => void vi.unstubAllEnvs());
-  const { stateDir } = await fakeNode({ answer: serving(COMING_AND_GOING) });
+  const { stateDir } = await fakeNode({ answer: serving(COMING_AND_GOING), parent: home });
   await noteNode(stateDir, process.env);
   await writeAbout(stateDir, { ...ABOUT, name: 'workstation' });
   const shown: string[] = [];
@@ -390,14 +390,13 @@ it('who comes and who goes, and the nodes of this machine, fit 80 columns', asyn
     const { stdout, stderr } = await runAt(80, ...words.split(' '), '--state', stateDir);
     shown.push(`$ starling ${words}\n${stderr}${stdout}`);
   }
+  await mkdir(join(home, 'tablet'));
   await noteNode(join(home, 'tablet'), process.env);
   await writeAbout(join(home, 'tablet'), { ...ABOUT, name: 'tablet' });
   vi.useRealTimers();
   const nodes = await runAt(80, 'nodes');
   shown.push(`$ starling nodes\n${nodes.stdout}${nodes.stderr}`);
-  const stable = shown
-    .join('\n')
-    .replaceAll(stateDir, '/home/me/state')
-    .replaceAll(home, '/home/me');
-  await expect(stable).toMatchFileSnapshot(join(GOLDEN, 'coming-and-going.txt'));
+  await expect(withHome(shown.join('\n'), home)).toMatchFileSnapshot(
+    join(GOLDEN, 'coming-and-going.txt'),
+  );
 });

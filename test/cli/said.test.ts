@@ -103,7 +103,8 @@ function stable(text: string, { folder }: Home): string {
     .replaceAll(/\d{4}-\d\d-\d\d(?= \d\d:)/g, '2026-05-01')
     .replaceAll(/\d\d:\d\d:\d\d/g, '05:29:07')
     .replaceAll(/\(…\w{8}\)/g, '(…mz5T1Mjs)')
-    .replaceAll(/(?<=grant (?:revoke )?)(?=\w*\d)\w{8}\b/g, '3f9c2a7e')
+    .replaceAll(/(?<=grant revoke )[\w-]{8}$/gm, '3f9c2a7e')
+    .replaceAll(/(?<=by grant )[\w-]{8}(?=;)/g, '3f9c2a7e')
     .replaceAll(/(ticket of|by laptop at) \d\d:\d\d/g, '$1 05:29')
     .replaceAll(/127\.0\.0\.1:\d{4,5}/g, '127.0.0.1:40404')
     .replaceAll(/tcp\/\d{4,5}/g, 'tcp/40404')
@@ -114,10 +115,15 @@ function stable(text: string, { folder }: Home): string {
     .replaceAll(/^ci {4}\S{12}/gm, 'ci    a1b2c3d4e5f6')
     .replaceAll(/…\w{6}$/gm, '…a1b2c3')
     .replaceAll(/\d+s ago/g, '2s ago')
-    .replaceAll(/[a-z]+ [a-z]+ [a-z]+ [a-z]+(?=[),]|$)/gm, (words) =>
-      WORDS.includes(words) ? 'bada dodo fifa gugu' : words,
-    );
+    .replaceAll(fingerprints(), (words) => {
+      const names = ['bada', 'dodo', 'fifa', 'gugu'];
+      return words.replaceAll(/[a-z]+/g, () => names.shift() ?? '');
+    });
 }
+
+/** Each of {@link WORDS}, also where a line ends between two of the four. */
+const fingerprints = (): RegExp =>
+  new RegExp(['no fingerprint', ...WORDS].join('|').replaceAll(' ', String.raw`\s+`), 'g');
 
 /** Fingerprints of this test's meshes. */
 const WORDS: string[] = [];
@@ -172,7 +178,7 @@ it('the first hour of two machines, as their terminals tell it', async () => {
     a.config,
     JSON.stringify(configOf('workstation', a.stateDir, { files: servers.files, more: toolbox })),
   );
-  await workstation.shows(/taken up: more was added, broken was removed, slow\s+was removed/);
+  await workstation.shows(/taken up: more was added, broken was removed, slow\s+was\s+removed/);
   await workstation.shows('✓ more');
   await writeFile(
     join(a.folder, 'policy.yaml'),
@@ -190,7 +196,9 @@ it('the first hour of two machines, as their terminals tell it', async () => {
   const ticket = JSON.parse((await run('invite', '--json', '--config', b.config)).stdout) as {
     readonly ticket: string;
   };
-  const { addresses } = JSON.parse((await run('status', '--json', '--config', a.config)).stdout) as {
+  const { addresses } = JSON.parse(
+    (await run('status', '--json', '--config', a.config)).stdout,
+  ) as {
     readonly addresses: readonly string[];
   };
   laptop.type(CTRL_C);
@@ -211,6 +219,8 @@ it('the first hour of two machines, as their terminals tell it', async () => {
     // When that is said depends on how long the rest has taken.
     .filter((line) => !line.includes('may be downloading'))
     .join('\n')
+    // Nor is it sure that the server without a word is removed before it is given up.
+    .replaceAll(/^✗ slow .*\n(?: {4,}\S.*\n)*/gm, '')
     .split(/^(?=.*laptop joined)/m)[1];
   await expect(stable(said ?? '', a)).toMatchFileSnapshot(join(GOLDEN, 'up-later.txt'));
   workstation.type(CTRL_C);
@@ -329,7 +339,9 @@ it('who asks to be let in, is admitted, and is put out again, as both terminals 
   const asked = workstation.screen().split(/^(?=.*tablet \()/m)[1] ?? '';
   const heard = asked.split('\n').filter((line) => !line.includes('another mesh is here'));
   shown.push(`(meanwhile at workstation)\n${heard.join('\n')}`);
-  await expect(stable(shown.join('\n'), b)).toMatchFileSnapshot(join(GOLDEN, 'knock-and-put-out.txt'));
+  await expect(stable(shown.join('\n'), b)).toMatchFileSnapshot(
+    join(GOLDEN, 'knock-and-put-out.txt'),
+  );
 });
 
 it('Ctrl-C says what it waits for, and once more ends all at once', async () => {

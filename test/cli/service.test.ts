@@ -10,7 +10,7 @@ import { serviceFile, serviceName } from '../../src/cli/node/service-file.ts';
 import type { ServiceInit } from '../../src/cli/node/service-file.ts';
 import { noteNode, writeAbout } from '../../src/config/known-nodes.ts';
 import { printError } from '../../src/cli/terminal/output.ts';
-import { atColumns, fakeNode, run, temporaryFolder } from './support.ts';
+import { atColumns, fakeNode, run, shortFolder, temporaryFolder, withHome } from './support.ts';
 
 const INIT: ServiceInit = {
   name: 'lab 100%',
@@ -284,6 +284,12 @@ describe('starling service install', () => {
 });
 
 it('what is said of a service, at 80 columns', async () => {
+  const folder = await shortFolder();
+  vi.stubEnv('HOME', folder);
+  vi.stubEnv('PATH', '/usr/bin:/bin');
+  const [own, named] = [join(folder, 'starling.json'), 'K: ${MY_TOKEN}'];
+  await writeFile(own, JSON.stringify({ mcpServers: { a: { command: 'x', env: { K: named } } } }));
+  const config = own;
   const system = systemOf(fine);
   const shown: string[] = [];
   const show = async (words: string, work: () => Promise<unknown>): Promise<void> => {
@@ -304,9 +310,8 @@ it('what is said of a service, at 80 columns', async () => {
   }
   const stable = shown
     .join('\n')
-    .replaceAll(/(?<=@reboot ).*/g, '…')
-    .replaceAll(home, '/home/anna');
-  await expect(stable).toMatchFileSnapshot(
+    .replaceAll(/(?<=@reboot ).*/g, 'PATH=/usr/bin:/bin node … up --state …');
+  await expect(withHome(stable, folder)).toMatchFileSnapshot(
     resolve(import.meta.dirname, '../golden/terminal/service.txt'),
   );
 });

@@ -31,6 +31,20 @@ export async function temporaryFolder(): Promise<string> {
   return folder;
 }
 
+/** A folder whose path is as long on every machine, so that lines with it break at the same words everywhere. */
+export async function shortFolder(): Promise<string> {
+  const folder = await mkdtemp('/tmp/st-');
+  onTestFinished(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
+  return folder;
+}
+
+/** The text with such a folder, and with that of a double in it, under a name of the same width. */
+export function withHome(text: string, folder: string): string {
+  return text
+    .replaceAll(folder, '/home/somebody')
+    .replaceAll(/starling-fake-\w{6}/g, 'state-of-this-node-0');
+}
+
 /** Runs a command in this process, and gives what it printed. */
 export async function run(...args: string[]): Promise<Ran> {
   const out: string[] = [];

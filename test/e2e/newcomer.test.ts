@@ -75,7 +75,9 @@ it('a newcomer comes from a refusal to one folder for an hour, and to writing wh
 
   // The other line of the hint, pasted with a reason: the owner says yes, and the call is good until that is taken back.
   const [line = ''] = /starling request .*'<why>'/.exec(refused.stderr) ?? [];
-  const [, ...request] = wordsOf(line.replace('<why>', 'to read the plan for the launch on Friday'));
+  const [, ...request] = wordsOf(
+    line.replace('<why>', 'to read the plan for the launch on Friday'),
+  );
   const asking = guest.run(request);
   const [asked] = (await pending(owner)).approvals;
   await ok(owner, 'approvals', 'approve', asked?.id ?? '');

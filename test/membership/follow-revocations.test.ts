@@ -57,7 +57,12 @@ it('a node that is put out keeps the links to those who are out with it for a se
   const components = {
     network: { self: SELF.peerId },
     ownMesh: {
-      successions: { events: new EventEmitter(), heirs: () => [], current: (did: Did) => did, of: () => undefined },
+      successions: {
+        events: new EventEmitter(),
+        heirs: () => [],
+        current: (did: Did) => did,
+        of: () => undefined,
+      },
       isMember: () => false,
       hasMember: () => false,
       ended: () => end,

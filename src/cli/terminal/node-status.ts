@@ -124,7 +124,8 @@ export function describeServer(server: UpstreamStatus): string[] {
     const mark = server.notes === undefined ? paint.green('✓') : paint.yellow('✓');
     return [sentence(`${mark} ${name}  `, `${tools}${odd}`), ...describeNotes(server)];
   }
-  const hint = server.hint === undefined ? [] : [forTerminal(`    → ${safe(server.hint)}`, process.stdout)];
+  const hint =
+    server.hint === undefined ? [] : [forTerminal(`    → ${safe(server.hint)}`, process.stdout)];
   const mark = server.state === 'starting' ? paint.yellow('…') : paint.red('✗');
   const why = `${server.state}: ${safe(server.error ?? 'it has not answered yet')}`;
   return [sentence(`${mark} ${name}  `, why), ...hint];

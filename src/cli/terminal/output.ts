@@ -198,8 +198,9 @@ export function asSentence(text: string): string {
 }
 
 /** What stands before a sentence: its indent, and a mark or a time of day. */
-const HEAD =
-  /^ *(?:(?:\u001B\[\d+m)*(?:[→!✓✗…▸]|\d\d:\d\d:\d\d)(?:\u001B\[\d+m)* +)?/;
+const HEAD = /^ *(?:(?:\u001B\[\d+m)*(?:[→!✓✗…▸]|\d\d:\d\d:\d\d)(?:\u001B\[\d+m)* +)?/;
+/** What stands on a line of its own, set in, is there to be copied as it is. */
+const ALONE = /^ {4,}[^→!✓✗…▸ ]/;
 /** How far a line goes in that goes on with a sentence without one. */
 const GOES_ON = '  ';
 
@@ -212,7 +213,7 @@ export function fitted(text: string, columns: number): string {
   return text
     .split('\n')
     .flatMap((line) => {
-      if (stringWidth(line) <= columns) return [line];
+      if (stringWidth(line) <= columns || ALONE.test(line)) return [line];
       const [head = ''] = HEAD.exec(line) ?? [];
       const below = head === '' ? GOES_ON : ' '.repeat(stringWidth(head));
       const room = Math.max(COLUMN_MIN, columns - below.length);

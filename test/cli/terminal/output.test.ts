@@ -255,7 +255,10 @@ describe('a sentence on a terminal', () => {
   });
 
   it('loses no word, and has no line that is too wide but for a whole word or command', () => {
-    const words = fc.array(fc.stringMatching(/^[a-z→!/.-]{1,12}$/), { minLength: 1, maxLength: 30 });
+    const words = fc.array(fc.stringMatching(/^[a-z→!/.-]{1,12}$/), {
+      minLength: 1,
+      maxLength: 30,
+    });
     fc.assert(
       fc.property(words, fc.integer({ min: 20, max: 100 }), (some, columns) => {
         const text = some.join(' ');

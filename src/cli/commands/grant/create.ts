@@ -4,7 +4,14 @@ import { StarlingError } from '../../../core/errors.ts';
 import { plainResource } from '../../../core/words/right-words.ts';
 import { grantConditions } from '../../options/grant-conditions.ts';
 import type { GrantOptions } from '../../options/grant-conditions.ts';
-import { asSentence, duration, paintTalk, printData, safeLine, tell } from '../../terminal/output.ts';
+import {
+  asSentence,
+  duration,
+  paintTalk,
+  printData,
+  safeLine,
+  tell,
+} from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 
 /** Creates the grant and prints it. */
