@@ -8,7 +8,7 @@ type Watcher = (changes: readonly BoardChange[]) => void;
 /** Changes that a watcher hears at once, at most. */
 const CHANGES_MAX = 1000;
 
-/** The watchers of all boards. */
+/** Tells each of them what changed on the boards that are meant by the name that was asked for. */
 export class BoardWatchers {
   readonly #logger: Logger;
   readonly #watchers = new Map<string, Set<Watcher>>();
