@@ -1,6 +1,6 @@
 /** `starling board create` */
 import type { BoardCreateResult } from '../../../builtin/results.ts';
-import { printData, safeLine } from '../../terminal/output.ts';
+import { asSentence, printData } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 
@@ -20,7 +20,7 @@ export async function run(board: string, options: CreateOptions): Promise<void> 
     }),
   );
   printData(result, options.json === true, () =>
-    safeLine(result.created ? madeText(result) : `there is a board '${board}' already`),
+    asSentence(result.created ? madeText(result) : `there is a board '${board}' already`),
   );
 }
 

@@ -1,7 +1,7 @@
 /** `starling board grant` */
 import type { BoardGrantResult } from '../../../builtin/results.ts';
 import { StarlingError } from '../../../core/errors.ts';
-import { printData, safeLine } from '../../terminal/output.ts';
+import { asSentence, printData } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 
@@ -36,7 +36,7 @@ export async function run(
     const { prefix } = result;
     const what = ability === 'admin' ? 'administer' : ability;
     const keys = prefix === '' ? '' : ` keys that start with ${prefix}`;
-    return safeLine(
+    return asSentence(
       `${to} may now ${what}${keys === '' ? '' : keys + ' of'} board ${board}; end it with: starling board revoke ${board} ${to}`,
     );
   });

@@ -1,6 +1,6 @@
 /** `starling board revoke` */
 import type { BoardRevokeResult } from '../../../builtin/results.ts';
-import { printData, safeLine } from '../../terminal/output.ts';
+import { asSentence, printData } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 
@@ -10,7 +10,7 @@ export async function run(board: string, from: string, options: CommonOptions): 
     node.builtin<BoardRevokeResult>('board_revoke', { board, from }),
   );
   printData(result, options.json === true, () =>
-    safeLine(
+    asSentence(
       result.revoked === 0
         ? `${from} had no right on board ${board}`
         : `${from} has no right on board ${board} any more; what was seen of its entries stays`,
