@@ -75,6 +75,11 @@ export const GOSSIP_ALLOWANCES = {
 
 /** One batch handed to libp2p at once: what a small message may have to wait behind. */
 export const SEND_BATCH_BYTES = 64 * KIB;
+/**
+ * What one connection reads in one turn of the event loop, about 2 ms of work. Lower keeps calls fast beside who sends
+ * much, higher moves bulk a little faster.
+ */
+export const READ_TURN_BYTES = 128 * KIB;
 /** What one stream sends in one turn of the event loop. */
 export const SEND_TURN_BYTES = 64 * KIB;
 /**
@@ -100,8 +105,8 @@ export const HELD_BYTES = {
   stalledMs: 30 * SECOND_MS,
   // Twenty messages at once over the slowest link that people use (10 kB/s) come as fast as this.
   slow: { graceMs: 120 * SECOND_MS, bytesPerSecond: 512 },
-  // Twice what comes at once: what a connection that breaks takes with it, too.
-  wasted: { burst: 64 * MIB, everyMs: SECOND_MS / (4 * MIB) },
+  // Half more than what comes at once: what a connection that breaks takes with it, too.
+  wasted: { burst: 48 * MIB, everyMs: SECOND_MS / (4 * MIB) },
 } as const;
 /**
  * What may wait in our streams for peers that do not read it: see `streams/unread-bytes.ts`. A dozen streams of a
@@ -257,7 +262,7 @@ export const CONNECTION_METERS = {
 } as const;
 
 /** What a peer may send to libp2p's own services: see `limits/service-pace.ts`. */
-export const SERVICE_BYTES = { burst: 512 * KIB, everyMs: SECOND_MS / (128 * KIB) } as const;
+export const SERVICE_BYTES = { burst: 192 * KIB, everyMs: SECOND_MS / (64 * KIB) } as const;
 
 /** How often one peer may connect: again at once after a restart, not again and again. */
 export const CONNECTIONS_PER_PEER = { burst: 12, everyMs: 2 * SECOND_MS } as const;
