@@ -179,6 +179,7 @@ export type Misconduct =
   | 'records'
   | 'catalogs'
   | 'boards'
+  | 'unpermitted'
   | 'messages'
   | 'control'
   | 'services'
