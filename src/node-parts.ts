@@ -4,6 +4,8 @@
  * their events.
  */
 import { join } from 'node:path';
+import { OPEN_AGENT_TOOLS, agentTools, createAgents } from './agents/index.ts';
+import type { Agents } from './agents/index.ts';
 import { createAuditFromConfig, createCheckpointStore } from './audit/index.ts';
 import type { Audit } from './audit/index.ts';
 import { createBlackboard } from './blackboard/index.ts';
@@ -99,6 +101,7 @@ export interface Parts {
   readonly checkpoints: CheckpointExchange;
   readonly conductTeller: ConductTeller;
   readonly blackboard: Blackboard;
+  readonly agents: Agents;
   readonly keys: ApiKeys;
   readonly clients: AttachedClients;
   readonly token: NodeToken;
@@ -133,16 +136,9 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     load: () => gateway.load(),
     catalog: () => gateway.catalogDigest(),
     audit: () => checkpoints.presence(),
+    agents: () => agents.presence(),
   });
-  const checkpoints = createCheckpointExchange({
-    ...base,
-    network,
-    membership,
-    audit,
-    checkpoints: createCheckpointStore({ ...base, table: state.store.table('checkpoints') }),
-    self: state.identity.did,
-    lineage: (did) => state.successions.lineage(did),
-  });
+  const checkpoints = createNodeCheckpoints(base, state, { network, membership, audit });
   const stores = createNodeStores(base, state, init);
   const sandbox = createNodeSandbox(base);
   const governance = createNodeGovernance(base, state, {
@@ -161,9 +157,15 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     blackboard,
     ...stores,
   };
+  const agents = createNodeAgents(base, state, {
+    membership,
+    guard: () => governance.guard,
+    callPeer: (...call) => gateway.callPeer(...call),
+  });
   const tools = createNodeTools(base, state, {
     ...made,
     ...init,
+    agents,
     governance,
     secretsChanged: () => upstreams.secretsChanged(),
     offers: { all: () => upstreams.all() },
@@ -179,7 +181,31 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
   });
   const gateway = createNodeGateway(base, state, { ...made, governance, upstreams });
   const conductTeller = createConductTeller({ ...base, network, membership, audit });
-  return { ...made, conductTeller, governance, sandbox, tools, upstreams, renewalTimer, gateway };
+  return {
+    ...made,
+    agents,
+    conductTeller,
+    governance,
+    sandbox,
+    tools,
+    upstreams,
+    renewalTimer,
+    gateway,
+  };
+}
+
+function createNodeCheckpoints(
+  base: Base,
+  { store, identity, successions }: OpenState,
+  rooms: Pick<Parts, 'audit' | 'membership' | 'network'>,
+): CheckpointExchange {
+  return createCheckpointExchange({
+    ...base,
+    ...rooms,
+    checkpoints: createCheckpointStore({ ...base, table: store.table('checkpoints') }),
+    self: identity.did,
+    lineage: (did) => successions.lineage(did),
+  });
 }
 
 function createNodeAudit({ config, clock, logger, health }: Base, state: OpenState): Audit {
@@ -265,9 +291,10 @@ function createNodeMembership(
     readonly load: () => number;
     readonly catalog: () => string;
     readonly audit: CheckpointExchange['presence'];
+    readonly agents: Agents['presence'];
   },
 ): Membership {
-  const { network, boards, load, catalog, audit } = rooms;
+  const { network, boards, load, catalog, audit, agents } = rooms;
   return createMembership(
     {
       network,
@@ -283,6 +310,7 @@ function createNodeMembership(
         load: load(),
         catalog: catalog(),
         ...audit(),
+        ...agents(),
       }),
       boards,
       clock,
@@ -291,6 +319,22 @@ function createNodeMembership(
     },
     config.heartbeat,
   );
+}
+
+function createNodeAgents(
+  { config, clock, random, logger }: Base,
+  { store, identity }: OpenState,
+  rooms: Pick<Parameters<typeof createAgents>[0], 'callPeer' | 'guard' | 'membership'>,
+): Agents {
+  const { did, peerId } = identity;
+  return createAgents({
+    ...rooms,
+    table: store.table('agents'),
+    self: { name: config.name, did, peerId },
+    clock,
+    random,
+    logger: logger.child('agents'),
+  });
 }
 
 function createNodeStores(
@@ -350,7 +394,11 @@ function createNodeGovernance(
       table: store.table('approvals'),
       isOpen: () => meshOf(state).open,
     },
-    { self: { name, did: identity.did }, policy, open: OPEN_RESOURCES },
+    {
+      self: { name, did: identity.did },
+      policy,
+      open: new Set([...OPEN_RESOURCES, ...OPEN_AGENT_TOOLS]),
+    },
   );
 }
 
@@ -361,6 +409,7 @@ function accessTo(tools: readonly BuiltinTool[], name: string): ClientAccess {
 
 type ToolRooms = Pick<
   Parts,
+  | 'agents'
   | 'audit'
   | 'blackboard'
   | 'checkpoints'
@@ -411,6 +460,7 @@ function createNodeTools(
       createTicket,
     }),
     ...knockTools({ knocks: rooms.knocks, createTicket }),
+    ...agentTools({ agents: rooms.agents }),
     ...boardTools({ blackboard, clock }),
     ...boardCareTools({ blackboard }),
     ...keyTools({ clock, keys }),
@@ -491,6 +541,7 @@ function createNodeGateway(
   { identity, grants, store }: OpenState,
   rooms: Omit<
     Parts,
+    | 'agents'
     | 'blackboard'
     | 'checkpoints'
     | 'conductTeller'

@@ -69,6 +69,7 @@ export function encodeHeartbeat(heartbeat: Heartbeat, signer?: Pick<Signer, 'sig
     ...(heartbeat.seen === undefined ? {} : { seen: heartbeat.seen }),
     ...(heartbeat.called === undefined ? {} : { called: heartbeat.called }),
     ...(presence.audit === undefined ? {} : { audit: presence.audit }),
+    ...(presence.agents === undefined ? {} : { agents: presence.agents }),
   };
   return encode(
     signer === undefined ? fields : { ...fields, sig: signer.sign(signedPart(fields)) },
@@ -111,7 +112,7 @@ function heartbeatOf(fields: Fields): Heartbeat | undefined {
   if (digests === undefined) return undefined;
   const standing = readStanding(fields['audit']);
   const suspects = readSuspects(fields['suspects']);
-  const { time, seen, called } = fields;
+  const { time, seen, called, agents } = fields;
   return {
     ...(suspects.length === 0 ? {} : { suspects }),
     ...(isCount(time) ? { time } : {}),
@@ -130,6 +131,7 @@ function heartbeatOf(fields: Fields): Heartbeat | undefined {
       catalog: String(catalog),
       boards: digests,
       ...(standing === undefined ? {} : { audit: standing }),
+      ...(isShort(agents) ? { agents } : {}),
     },
   };
 }
