@@ -31,7 +31,7 @@ import {
   statusTools,
 } from './builtin/index.ts';
 import type { InviteResult, LeaveResult, StatusResult } from './builtin/index.ts';
-import { socketPath, tokenFile } from './config/index.ts';
+import { defaultConfigFile, socketPath, tokenFile } from './config/index.ts';
 import type { Config } from './config/index.ts';
 import { VERSION } from './core/index.ts';
 import type { PeerId } from './core/index.ts';
@@ -527,7 +527,9 @@ function createNodeSandbox({ config, secretFiles }: Base): Sandbox {
       stateDir,
       socketPath: socketPath(stateDir),
       // Who signs certificates of clients says who may come in.
-      obeyed: [file, cert, ca].filter((path) => path !== undefined),
+      obeyed: [file ?? defaultConfigFile(process.env), cert, ca].filter(
+        (path) => path !== undefined,
+      ),
       policy: policy.file,
       files: async () => [...own, ...(await secretFiles())],
     },

@@ -9,7 +9,7 @@ import { AgentClient, createNodeAgent } from './agents/index.ts';
 import type { AgentCall, NodeAgent, NodeAgentInit, RequestOptions } from './agents/index.ts';
 import type { Board } from './blackboard/index.ts';
 import type { GrantSummary, InviteResult, StatusResult } from './builtin/index.ts';
-import { heldBack, readAbout, writeAbout } from './config/index.ts';
+import { defaultConfigFile, heldBack, readAbout, writeAbout } from './config/index.ts';
 import type { Config } from './config/index.ts';
 import {
   StarlingError,
@@ -280,8 +280,9 @@ class Node implements StarlingNode {
   }
 
   holdsBackConfig(): boolean {
-    const { file } = this.#base.config;
-    if (file === undefined || !this.#parts.sandbox.isExposed(file)) return false;
+    // Where there was none, what comes to the default place is taken up.
+    const { file = defaultConfigFile(process.env) } = this.#base.config;
+    if (!this.#parts.sandbox.isExposed(file)) return false;
     this.#base.health.raise(heldBack(CONFIG_HELD, file));
     return true;
   }

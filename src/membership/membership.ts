@@ -252,6 +252,8 @@ class LiveView implements Membership {
   async #leave(): Promise<void> {
     // Whatever is said from now on is the goodbye: the last word is what the others believe.
     this.#status = 'leaving';
+    // Why this node goes may be among the records, and concern others as well.
+    this.#sync.tellNow();
     const goodbye = this.#heartbeats.next(this.#status);
     const peers = this.#components.network.connected();
     await this.#heartbeats.sayGoodbye(peers, goodbye, GOODBYE_MS);
@@ -283,6 +285,7 @@ class LiveView implements Membership {
         ...this.#components,
         peers: this.#peers,
         evicted: (reason, hint) => this.events.emit('evicted', reason, hint),
+        after: (delayMs, work) => void scope.after(delayMs, work),
       }),
     );
     this.#sync.start();

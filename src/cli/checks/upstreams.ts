@@ -25,7 +25,7 @@ function findingOf(one: UpstreamStatus): Finding {
     return finding('upstream', 'fail', `${server}: ${error ?? `${state}, no answer yet`}`, hint);
   }
   const odd = [...(error === undefined ? [] : [error]), ...notes];
-  const text = `${server}: ${tools} tools${odd.map((note) => `; ${note}`).join('')}`;
+  const text = `${server}: ${tools} ${tools === 1 ? 'tool' : 'tools'}${odd.map((note) => `; ${note}`).join('')}`;
   return finding('upstream', odd.length === 0 ? 'ok' : 'warn', text);
 }
 

@@ -1,6 +1,6 @@
 /** `starling board create` */
 import type { BoardCreateResult } from '../../../builtin/results.ts';
-import { printData, safeLine } from '../../terminal/output.ts';
+import { asSentence, printData } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 
@@ -10,6 +10,6 @@ export async function run(board: string, options: CommonOptions): Promise<void> 
     node.builtin<BoardCreateResult>('board_create', { board }),
   );
   printData(result, options.json === true, () =>
-    safeLine(result.created ? `created ${board}` : `there is a board '${board}' already`),
+    asSentence(result.created ? `created ${board}` : `there is a board '${board}' already`),
   );
 }

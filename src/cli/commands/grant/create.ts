@@ -4,7 +4,14 @@ import { StarlingError } from '../../../core/errors.ts';
 import { plainResource } from '../../../core/words/right-words.ts';
 import { grantConditions } from '../../options/grant-conditions.ts';
 import type { GrantOptions } from '../../options/grant-conditions.ts';
-import { duration, paintTalk, printData, safeLine, tell } from '../../terminal/output.ts';
+import {
+  asSentence,
+  duration,
+  paintTalk,
+  printData,
+  safeLine,
+  tell,
+} from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 
 /** Creates the grant and prints it. */
@@ -37,7 +44,7 @@ export async function run(peer: string, options: GrantOptions): Promise<void> {
   const where = arg.length === 0 ? '' : ` where ${arg.join(', ')}`;
   const asked = needsApproval ? ', each time you approve it (starling approvals)' : '';
   printData(result, options.json === true, () =>
-    safeLine(
+    asSentence(
       `${grant.with} may now ${things.join(' and ')}${where} ${end}${bounds}${asked}; end it with: starling grant revoke ${grant.id.slice(0, 8)}`,
     ),
   );
