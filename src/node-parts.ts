@@ -326,11 +326,10 @@ function createNodeAgents(
   { store, identity }: OpenState,
   rooms: Pick<Parameters<typeof createAgents>[0], 'callPeer' | 'guard' | 'membership'>,
 ): Agents {
-  const { did, peerId } = identity;
   return createAgents({
     ...rooms,
     table: store.table('agents'),
-    self: { name: config.name, did, peerId },
+    self: { name: config.name, did: identity.did, peerId: identity.peerId },
     clock,
     random,
     logger: logger.child('agents'),

@@ -2,11 +2,12 @@
  * Calls of the node itself to tools of a peer's built-in server: by one session for each peer and for each one on
  * whose behalf it is, which stays open between calls and is closed when nobody has used it for a while.
  */
-import { BUILTIN_SERVER, StarlingError, VERSION, isObject } from '../../core/index.ts';
+import { BUILTIN_SERVER, StarlingError, isObject } from '../../core/index.ts';
 import type { Clock, JsonObject } from '../../core/index.ts';
 import { keyOf } from '../../guard/index.ts';
 import type { PeerView } from '../../membership/index.ts';
 import { objectOf } from '../wire/era.ts';
+import { OWN_CLIENT_INFO } from '../wire/client-handshake.ts';
 import { RPC, errorBytes, errorFrom } from '../wire/frame.ts';
 import type { ChannelListener, PeerToolCall, ResponseFrame, ServerChannel } from '../types.ts';
 import type { ChannelOpener } from './channel-opener.ts';
@@ -94,7 +95,7 @@ class NodePeerTools implements PeerTools {
       { peer, server: BUILTIN_SERVER },
       {
         principal,
-        client: { capabilities: {}, clientInfo: { name: 'starling-node', version: VERSION } },
+        client: { capabilities: {}, clientInfo: OWN_CLIENT_INFO },
         listener: NOBODY,
       },
     );
