@@ -1,12 +1,12 @@
 /**
- * Makes the rooms of one node, in the order in which they need one another. Only this file calls the
- * rooms' constructors. Nothing runs yet: `node.ts` starts and stops the parts, `node-wiring.ts` joins
+ * Makes the rooms of one node, in the order in which they need one another. Only this file and
+ * `node-peer-parts.ts` call the rooms' constructors. Nothing runs yet: `node.ts` starts and stops the parts, `node-wiring.ts` joins
  * their events.
  */
 import { join } from 'node:path';
-import { OPEN_AGENT_TOOLS, agentTools, createAgents } from './agents/index.ts';
+import { OPEN_AGENT_TOOLS, agentTools } from './agents/index.ts';
 import type { Agents } from './agents/index.ts';
-import { createAuditFromConfig, createCheckpointStore } from './audit/index.ts';
+import { createAuditFromConfig } from './audit/index.ts';
 import type { Audit } from './audit/index.ts';
 import { createBlackboard } from './blackboard/index.ts';
 import type { Blackboard } from './blackboard/index.ts';
@@ -14,7 +14,9 @@ import {
   OPEN_RESOURCES,
   auditTools,
   boardCareTools,
+  boardRightTools,
   boardTools,
+  createClientBoards,
   clientTools,
   peerSummary,
   governanceTools,
@@ -34,8 +36,9 @@ import type { InviteResult, LeaveResult, StatusResult } from './builtin/index.ts
 import { defaultConfigFile, socketPath, tokenFile } from './config/index.ts';
 import type { Config } from './config/index.ts';
 import { VERSION } from './core/index.ts';
-import type { PeerId } from './core/index.ts';
+import type { Did, PeerId } from './core/index.ts';
 import { createDirectory } from './directory/index.ts';
+import type { Providers } from './directory/index.ts';
 import {
   createApiKeys,
   createAttachedClients,
@@ -66,11 +69,7 @@ import { meshOf } from './open-state.ts';
 import { createGovernance } from './guard/index.ts';
 import type { ClientAccess, Governance, GovernanceComponents } from './guard/index.ts';
 import { peerIdFromDid, sealerOf } from './identity/index.ts';
-import {
-  createCheckpointExchange,
-  createConductTeller,
-  createMembership,
-} from './membership/index.ts';
+import { createConductTeller, createMembership } from './membership/index.ts';
 import type { CheckpointExchange, ConductTeller, Membership } from './membership/index.ts';
 import {
   askWho,
@@ -83,6 +82,7 @@ import {
 import type { InvitationInit, Knocks, Neighbours } from './mesh/index.ts';
 import { createNetwork } from './network/index.ts';
 import type { Network } from './network/index.ts';
+import { createNodeAgents, createNodeCheckpoints, createNodeProviders } from './node-peer-parts.ts';
 import { createLoginStore } from './secrets/index.ts';
 
 /** Bytes of the catalog of one peer or server. */
@@ -98,6 +98,7 @@ export interface Parts {
   readonly knocks: Knocks;
   readonly neighbours: Neighbours;
   readonly membership: Membership;
+  readonly providers: Providers;
   readonly checkpoints: CheckpointExchange;
   readonly conductTeller: ConductTeller;
   readonly blackboard: Blackboard;
@@ -129,7 +130,12 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
   const audit = createNodeAudit(base, state);
   const network = createNodeNetwork(base, state, audit);
   const { knocks, neighbours } = createNodeKnocks(base, state, network);
-  const blackboard = createNodeBlackboard(base, state, network);
+  const blackboard = createNodeBlackboard(
+    base,
+    state,
+    network,
+    (did) => membership.peers().find((peer) => peer.did === did)?.alias,
+  );
   const membership = createNodeMembership(base, state, {
     network,
     boards: () => blackboard.digests(),
@@ -138,6 +144,7 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     audit: () => checkpoints.presence(),
     agents: () => agents.presence(),
   });
+  const providers = createNodeProviders(base, state, { audit, network, membership });
   const checkpoints = createNodeCheckpoints(base, state, { network, membership, audit });
   const stores = createNodeStores(base, state, init);
   const sandbox = createNodeSandbox(base);
@@ -153,6 +160,7 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     knocks,
     neighbours,
     membership,
+    providers,
     checkpoints,
     blackboard,
     ...stores,
@@ -171,14 +179,9 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     offers: { all: () => upstreams.all() },
   });
   const upstreams = createNodeUpstreams(base, state, { ...made, ...init, tools, sandbox });
-  const renewalTimer = createRenewalTimer({
-    grants: state.grants,
-    self: state.identity.did,
-    clock: base.clock,
-    logger: base.logger.child('grants'),
-    isLive: (holder) =>
-      gateway.serves(holder) || membership.peer(peerIdFromDid(holder))?.state === 'alive',
-  });
+  const isAlive = (did: Did): boolean => membership.peer(peerIdFromDid(did))?.state === 'alive';
+  const isLive = (holder: Did): boolean => gateway.serves(holder) || isAlive(holder);
+  const renewalTimer = createNodeRenewalTimer(base, state, isLive);
   const gateway = createNodeGateway(base, state, { ...made, governance, upstreams });
   const conductTeller = createConductTeller({ ...base, network, membership, audit });
   return {
@@ -194,18 +197,13 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
   };
 }
 
-function createNodeCheckpoints(
-  base: Base,
-  { store, identity, successions }: OpenState,
-  rooms: Pick<Parts, 'audit' | 'membership' | 'network'>,
-): CheckpointExchange {
-  return createCheckpointExchange({
-    ...base,
-    ...rooms,
-    checkpoints: createCheckpointStore({ ...base, table: store.table('checkpoints') }),
-    self: identity.did,
-    lineage: (did) => successions.lineage(did),
-  });
+function createNodeRenewalTimer(
+  { clock, logger }: Base,
+  { grants, identity }: OpenState,
+  isLive: (holder: Did) => boolean,
+): RenewalTimer {
+  const own = { grants, self: identity.did, clock, logger: logger.child('grants') };
+  return createRenewalTimer({ ...own, isLive });
 }
 
 function createNodeAudit({ config, clock, logger, health }: Base, state: OpenState): Audit {
@@ -267,14 +265,20 @@ function createNodeKnocks(
 
 function createNodeBlackboard(
   { clock, random, logger, health }: Base,
-  { store, identity }: OpenState,
+  state: OpenState,
   network: Network,
+  nameOf: (did: Did) => string | undefined,
 ): Blackboard {
+  const { store, identity, successions } = state;
   return createBlackboard({
     network,
     table: store.table('boards'),
     history: store.table('board-history'),
     self: identity.did,
+    signer: identity,
+    successions,
+    isOpenMesh: () => meshOf(state).open,
+    nameOf,
     clock,
     random,
     logger: logger.child('blackboard'),
@@ -311,6 +315,7 @@ function createNodeMembership(
         catalog: catalog(),
         ...audit(),
         ...agents(),
+        ...(config.offers.length === 0 ? {} : { offers: config.offers }),
       }),
       boards,
       clock,
@@ -319,21 +324,6 @@ function createNodeMembership(
     },
     config.heartbeat,
   );
-}
-
-function createNodeAgents(
-  { config, clock, random, logger }: Base,
-  { store, identity }: OpenState,
-  rooms: Pick<Parameters<typeof createAgents>[0], 'callPeer' | 'guard' | 'membership'>,
-): Agents {
-  return createAgents({
-    ...rooms,
-    table: store.table('agents'),
-    self: { name: config.name, did: identity.did, peerId: identity.peerId },
-    clock,
-    random,
-    logger: logger.child('agents'),
-  });
 }
 
 function createNodeStores(
@@ -420,6 +410,7 @@ type ToolRooms = Pick<
   | 'membership'
   | 'network'
   | 'pins'
+  | 'providers'
   | 'token'
 > &
   PartsInit & {
@@ -429,13 +420,14 @@ type ToolRooms = Pick<
 
 function createNodeTools(
   { clock, config }: Base,
-  { admission, grants, counters, members, secrets, identity }: OpenState,
+  { admission, grants, counters, members, secrets, identity, store }: OpenState,
   rooms: ToolRooms,
 ): readonly BuiltinTool[] {
   const { audit, blackboard, checkpoints, clients, governance, keys, logins, membership } = rooms;
   const { network, offers, pins, servers, status, token, createTicket } = rooms;
+  const boardRights = createClientBoards({ table: store.table('client-boards') });
   return [
-    ...statusTools({ membership, network, status }),
+    ...statusTools({ membership, network, providers: rooms.providers, status }),
     pingTool({ membership, network }),
     ...memberTools({
       grants,
@@ -460,8 +452,9 @@ function createNodeTools(
     }),
     ...knockTools({ knocks: rooms.knocks, createTicket }),
     ...agentTools({ agents: rooms.agents }),
-    ...boardTools({ blackboard, clock }),
-    ...boardCareTools({ blackboard }),
+    ...boardTools({ blackboard, clock, rights: boardRights }),
+    ...boardCareTools({ blackboard, rights: boardRights }),
+    ...boardRightTools({ blackboard, membership, rights: boardRights }),
     ...keyTools({ clock, keys }),
     ...clientTools({ clients, token }),
     ...loginTools({ logins }),

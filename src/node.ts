@@ -333,7 +333,8 @@ class Node implements StarlingNode {
   async #startParts(signal: AbortSignal): Promise<void> {
     const { ownMesh, dial, counters } = this.#state;
     const { audit, governance, network, membership, checkpoints, blackboard } = this.#parts;
-    const { agents, conductTeller, neighbours, pins, gateway, renewalTimer } = this.#parts;
+    const { agents, providers, conductTeller, neighbours, pins, gateway, renewalTimer } =
+      this.#parts;
     const start = (part: Startable): Promise<void> => {
       signal.throwIfAborted();
       return this.#running.start(part);
@@ -344,6 +345,7 @@ class Node implements StarlingNode {
     for (const part of [
       conductTeller,
       membership,
+      providers,
       checkpoints,
       blackboard,
       pins,
