@@ -17,7 +17,7 @@ export interface PeerRooms {
   readonly membership: Membership;
 }
 
-/** Makes the agents of the node. */
+/** Makes who is an agent here, and the road to those elsewhere. */
 export function createNodeAgents(
   { config, clock, random, logger }: Base,
   { store, identity }: OpenState,
