@@ -12,7 +12,9 @@ import {
   OPEN_RESOURCES,
   auditTools,
   boardCareTools,
+  boardRightTools,
   boardTools,
+  createClientBoards,
   clientTools,
   peerSummary,
   governanceTools,
@@ -32,8 +34,9 @@ import type { InviteResult, LeaveResult, StatusResult } from './builtin/index.ts
 import { defaultConfigFile, socketPath, tokenFile } from './config/index.ts';
 import type { Config } from './config/index.ts';
 import { VERSION } from './core/index.ts';
-import type { PeerId } from './core/index.ts';
-import { createDirectory } from './directory/index.ts';
+import type { Did, PeerId } from './core/index.ts';
+import { createDirectory, createProviders } from './directory/index.ts';
+import type { Providers } from './directory/index.ts';
 import {
   createApiKeys,
   createAttachedClients,
@@ -96,6 +99,7 @@ export interface Parts {
   readonly knocks: Knocks;
   readonly neighbours: Neighbours;
   readonly membership: Membership;
+  readonly providers: Providers;
   readonly checkpoints: CheckpointExchange;
   readonly conductTeller: ConductTeller;
   readonly blackboard: Blackboard;
@@ -126,13 +130,27 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
   const audit = createNodeAudit(base, state);
   const network = createNodeNetwork(base, state, audit);
   const { knocks, neighbours } = createNodeKnocks(base, state, network);
-  const blackboard = createNodeBlackboard(base, state, network);
+  const blackboard = createNodeBlackboard(
+    base,
+    state,
+    network,
+    (did) => membership.peers().find((peer) => peer.did === did)?.alias,
+  );
   const membership = createNodeMembership(base, state, {
     network,
     boards: () => blackboard.digests(),
     load: () => gateway.load(),
     catalog: () => gateway.catalogDigest(),
     audit: () => checkpoints.presence(),
+  });
+  const providers = createProviders({
+    ...base,
+    network,
+    membership,
+    identity: state.identity,
+    isMember: (peer) => state.admission.isMember(peer),
+    offers: () => base.config.offers,
+    logger: base.logger.child('directory'),
   });
   const checkpoints = createCheckpointExchange({
     ...base,
@@ -157,6 +175,7 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     knocks,
     neighbours,
     membership,
+    providers,
     checkpoints,
     blackboard,
     ...stores,
@@ -241,14 +260,20 @@ function createNodeKnocks(
 
 function createNodeBlackboard(
   { clock, random, logger, health }: Base,
-  { store, identity }: OpenState,
+  state: OpenState,
   network: Network,
+  nameOf: (did: Did) => string | undefined,
 ): Blackboard {
+  const { store, identity, successions } = state;
   return createBlackboard({
     network,
     table: store.table('boards'),
     history: store.table('board-history'),
     self: identity.did,
+    signer: identity,
+    successions,
+    isOpenMesh: () => meshOf(state).open,
+    nameOf,
     clock,
     random,
     logger: logger.child('blackboard'),
@@ -283,6 +308,7 @@ function createNodeMembership(
         load: load(),
         catalog: catalog(),
         ...audit(),
+        ...(config.offers.length === 0 ? {} : { offers: config.offers }),
       }),
       boards,
       clock,
@@ -372,6 +398,7 @@ type ToolRooms = Pick<
   | 'membership'
   | 'network'
   | 'pins'
+  | 'providers'
   | 'token'
 > &
   PartsInit & {
@@ -381,13 +408,14 @@ type ToolRooms = Pick<
 
 function createNodeTools(
   { clock, config }: Base,
-  { admission, grants, counters, members, secrets, identity }: OpenState,
+  { admission, grants, counters, members, secrets, identity, store }: OpenState,
   rooms: ToolRooms,
 ): readonly BuiltinTool[] {
   const { audit, blackboard, checkpoints, clients, governance, keys, logins, membership } = rooms;
   const { network, offers, pins, servers, status, token, createTicket } = rooms;
+  const boardRights = createClientBoards({ table: store.table('client-boards') });
   return [
-    ...statusTools({ membership, network, status }),
+    ...statusTools({ membership, network, providers: rooms.providers, status }),
     pingTool({ membership, network }),
     ...memberTools({
       grants,
@@ -411,8 +439,9 @@ function createNodeTools(
       createTicket,
     }),
     ...knockTools({ knocks: rooms.knocks, createTicket }),
-    ...boardTools({ blackboard, clock }),
-    ...boardCareTools({ blackboard }),
+    ...boardTools({ blackboard, clock, rights: boardRights }),
+    ...boardCareTools({ blackboard, rights: boardRights }),
+    ...boardRightTools({ blackboard, membership, rights: boardRights }),
     ...keyTools({ clock, keys }),
     ...clientTools({ clients, token }),
     ...loginTools({ logins }),

@@ -299,7 +299,7 @@ class Node implements StarlingNode {
   async #startParts(signal: AbortSignal): Promise<void> {
     const { ownMesh, dial, counters } = this.#state;
     const { audit, governance, network, membership, checkpoints, blackboard } = this.#parts;
-    const { conductTeller, neighbours, pins, gateway, renewalTimer } = this.#parts;
+    const { providers, conductTeller, neighbours, pins, gateway, renewalTimer } = this.#parts;
     const start = (part: Startable): Promise<void> => {
       signal.throwIfAborted();
       return this.#running.start(part);
@@ -310,6 +310,7 @@ class Node implements StarlingNode {
     for (const part of [
       conductTeller,
       membership,
+      providers,
       checkpoints,
       blackboard,
       pins,

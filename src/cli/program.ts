@@ -20,7 +20,7 @@ import { addPolicy } from './groups/policy.ts';
 import { addService } from './groups/service.ts';
 import { addSecret } from './groups/secret.ts';
 import { addSim } from './groups/sim.ts';
-import { addCall, addRequest, addTools } from './groups/tools.ts';
+import { addCall, addRequest, addTools, addTrace } from './groups/tools.ts';
 import { examples, nodeOption } from './groups/define-command.ts';
 import { helpColumns, onlyAbove, refuseHelpOnNothing } from './groups/help.ts';
 import { plainWords, withoutNode } from './groups/typed-words.ts';
@@ -37,6 +37,7 @@ const IN_ORDER = [
   addMembers,
   addTools,
   addCall,
+  addTrace,
   addRequest,
   addGrant,
   addApprovals,

@@ -110,6 +110,8 @@ export const ERRORS = {
   STARLING_BOARD_INVALID: row(-32602, 400, 1),
   /** There is no board of this name. */
   STARLING_BOARD_UNKNOWN: row(-32602, 404, 1),
+  /** The board is not open, and the caller has no right on it for that. */
+  STARLING_BOARD_REFUSED: row(-32003, 403, 1),
   /** Somebody wrote the entry since, or what it was before is not known. */
   STARLING_BOARD_CONFLICT: row(-32602, 409, 1),
   /** This node has not seen of a board what the caller has seen elsewhere. */

@@ -84,7 +84,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   // The pure reader of addresses: `config` checks what a person wrote.
   '@multiformats/multiaddr': ['network/', 'config/addresses.ts'],
   canonicalize: ['audit/', 'gateway/pins/', 'gateway/wire/'],
-  cborg: ['network/', 'mesh/', 'membership/', 'blackboard/', 'store/'],
+  cborg: ['network/', 'mesh/', 'membership/', 'blackboard/', 'store/', 'directory/'],
   'classic-level': ['store/'],
   commander: ['cli/'],
   diff: ['cli/terminal/', 'gateway/pins/'],
@@ -92,7 +92,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   'jsonc-parser': ['cli/client-files/', 'config/'],
   libp2p: ['network/'],
   minisearch: ['gateway/catalog/'],
-  multiformats: ['identity/', 'mesh/'],
+  multiformats: ['identity/', 'mesh/', 'network/host/dht-searches.ts'],
   picocolors: ['cli/terminal/'],
   pino: ['core/logger.ts'],
   'string-width': ['cli/terminal/'],

@@ -139,6 +139,7 @@ async function withNodes(alice: StarlingNode, bob: StarlingNode): Promise<void> 
   await keep('tools', 'board_get', ...at);
   await keep('tools show', 'starling__board_get', ...at);
   await keep('call', 'plain__pid', ...at);
+  await keep('trace', 'plain__pid', ...at);
   await keep('invite', ...at);
   const board = ['plan', 'owner'];
   await keep('board create', 'plan', ...at);
@@ -146,7 +147,9 @@ async function withNodes(alice: StarlingNode, bob: StarlingNode): Promise<void> 
   await keep('board set', ...board, 'bob', ...at);
   await keep('board history', 'plan', ...at);
   await keep('board undo', ...board, ...at);
+  await keep('board grant', 'plan', 'client:cursor', 'write', ...at);
   await keep('board info', 'plan', ...at);
+  await keep('board revoke', 'plan', 'client:cursor', ...at);
   await keep('board export', 'plan', ...at);
   const file = join(alice.status().stateDir, 'plan.jsonl');
   await writeFile(file, '{"key":"imported","value":1}\n');

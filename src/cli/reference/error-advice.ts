@@ -173,6 +173,10 @@ export const ADVICE: Readonly<Record<ErrorCode, Advice>> = {
     'There is no board of this name: nobody created it, and it holds no entry.',
     'See `starling board list`, or make it: `starling board create <board>`, or `board set --create`.',
   ),
+  STARLING_BOARD_REFUSED: advice(
+    'The board is not open, and the node or the client has no right on it for that.',
+    'Ask its creator, whom `starling board info <board>` names, or for a client the operator: `starling board grant`.',
+  ),
   STARLING_BOARD_CONFLICT: advice(
     'An entry can not be undone: somebody wrote it since, or what it was before is not known.',
     'See `starling board history <board> <key>`, and write what you want.',

@@ -20,6 +20,8 @@ import {
   rewriteFrame,
 } from '../wire/frame.ts';
 import type { Reply } from '../wire/reply.ts';
+import { traceOf } from './call-trace.ts';
+import type { CallTrace } from './call-trace.ts';
 import type { ChannelTable } from './channel-table.ts';
 import type { McpTasks } from './mcp-tasks.ts';
 import { editsOf } from './request-target.ts';
@@ -110,6 +112,8 @@ class Call {
   #onChannel: ChannelCall | undefined;
   #attempt: SubscriptionAttempt | undefined;
   #listener: Listener | undefined;
+  /** Of a call whose caller wants to know what it takes where. */
+  readonly #trace: CallTrace | undefined;
 
   constructor(components: CallComponents, init: CallInit, what: CallRequest, ended: CallEnd) {
     this.#components = components;
@@ -120,6 +124,7 @@ class Call {
     this.#principal = what.principal;
     this.token = progressTokenOf(what.request);
     this.#ended = ended;
+    this.#trace = traceOf(this, init.self);
   }
 
   /** The server that the call is made to, by the name of its channel; undefined before that is known. */
@@ -210,6 +215,7 @@ class Call {
     this.#end();
     this.#closeListener();
     reportFailure(this.#components.logger, error);
+    this.#trace?.over();
     this.reply.final(errorBytes(this.request.id, errorOf(error)));
   }
 
@@ -280,6 +286,7 @@ class Call {
       return;
     }
     this.#cleared = cleared;
+    this.#trace?.cleared(route.target);
     const failed = (error: unknown): void => this.#failed(error, others);
     try {
       this.#subscribing(route);
@@ -305,6 +312,7 @@ class Call {
       notification: (frame) => this.reply.interim(frame.bytes),
       failed: (error) => this.#failed(error, others),
     };
+    this.#trace?.sent();
     try {
       this.#onChannel = channel.relay(relayed);
     } catch (error) {
@@ -324,6 +332,7 @@ class Call {
     this.#end();
     this.#cleared?.over(error === undefined ? 'ok' : 'failed', failureOf(frame));
     this.#components.tasks.note(route, frame);
+    this.#trace?.over();
     this.reply.final(rewriteOrError(frame, this.request.id));
   }
 
