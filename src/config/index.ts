@@ -20,6 +20,7 @@ export {
   nodesFolder,
   policyFile,
   socketPath,
+  socketsFolder,
   tokenFile,
 } from './paths.ts';
 export { explain, invalidConfig, suggestion } from './problems.ts';

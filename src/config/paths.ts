@@ -44,7 +44,12 @@ export function socketPath(stateDir: string): string {
   if (process.platform === 'win32') return `\\\\.\\pipe\\${APP}-${hash}`;
   const inside = join(folder, 'node.sock');
   if (Buffer.byteLength(inside) <= SOCKET_PATH_MAX) return inside;
-  return join(tmpdir(), `${APP}-${process.getuid?.() ?? 0}`, `${hash}.sock`);
+  return join(socketsFolder(), `${hash}.sock`);
+}
+
+/** Where the nodes of this user whose state folders have long paths have their sockets; not on Windows. */
+export function socketsFolder(): string {
+  return join(tmpdir(), `${APP}-${process.getuid?.() ?? 0}`);
 }
 
 /**

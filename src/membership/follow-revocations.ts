@@ -13,6 +13,12 @@ import type { Network } from '../network/index.ts';
 import type { PeerTable } from './peer-table.ts';
 import type { PeerView } from './types.ts';
 
+/**
+ * How long a node that is put out keeps the links to those who are out with it: by these they are told, and nobody
+ * else may be there to tell them.
+ */
+const PASS_ON_MS = 1000;
+
 /** What changes of membership are followed with. */
 export interface FollowRevocationsComponents {
   readonly network: Pick<Network, 'self'>;
@@ -20,6 +26,8 @@ export interface FollowRevocationsComponents {
   readonly peers: PeerTable;
   /** Hears once, and again after this node was a member in between, why it is none any more. */
   readonly evicted: (reason: string, hint: string) => void;
+  /** Runs `work` once, so much later, unless the node is stopped before. */
+  readonly after: (delayMs: number, work: () => void) => void;
   readonly health: Pick<Health, 'raise' | 'clear'>;
   readonly logger: Logger;
 }
@@ -31,7 +39,7 @@ const ENDED = 'membership-ended';
 
 /** Follows successions and revocations from now on. Returns a function that stops it. */
 export function followRevocations(components: FollowRevocationsComponents): () => void {
-  const { ownMesh, peers, logger } = components;
+  const { after, ownMesh, peers, logger } = components;
   const { successions } = ownMesh;
   const succeeded = ({ claims }: Succession): void => {
     peers.move(claims.iss, successions.current(claims.iss));
@@ -41,6 +49,12 @@ export function followRevocations(components: FollowRevocationsComponents): () =
         logger.error({ error: messageOf(error) }, 'memberships not issued anew for a new key'),
       );
   };
+  const removeOthers = (): void => {
+    for (const peer of peers.all()) {
+      if (ownMesh.hasMember(peer.view.peerId)) continue;
+      peers.remove(peer, 'membership revoked', endedOf(peer.view.did, components));
+    }
+  };
   let wasEvicted = false;
   const enforce = (): void => {
     const isEvicted = !ownMesh.isMember();
@@ -48,10 +62,8 @@ export function followRevocations(components: FollowRevocationsComponents): () =
     if (isEvicted && !wasEvicted) tellEviction(components);
     if (!isEvicted && wasEvicted) components.health.clear(ENDED);
     wasEvicted = isEvicted;
-    for (const peer of peers.all()) {
-      if (ownMesh.hasMember(peer.view.peerId)) continue;
-      peers.remove(peer, 'membership revoked', endedOf(peer.view.did, components));
-    }
+    if (isEvicted) after(PASS_ON_MS, removeOthers);
+    else removeOthers();
   };
   successions.events.on('added', succeeded);
   const stopHearing = ownMesh.records().onAdded(enforce);

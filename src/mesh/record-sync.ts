@@ -77,6 +77,8 @@ export interface RecordSyncComponents {
 export interface RecordSync {
   start(): void;
   stop(): void;
+  /** Tells at once which records are new, as far as one message holds them: the node is about to stop. */
+  tellNow(): void;
   /** Syncs with `peer` now, unless that is going on. */
   sync(peer: PeerId): void;
   /** A heartbeat of `peer` shows this digest. */
@@ -188,6 +190,10 @@ class RecordCarrier implements RecordSync {
     this.#untold = [];
     for (const waiters of this.#waiters.values())
       for (const { reject } of waiters) reject(stopped());
+  }
+
+  tellNow(): void {
+    if (this.#untold.length > 0) this.#tellSome();
   }
 
   inStep(peer: PeerId): Promise<void> | undefined {
@@ -437,7 +443,8 @@ class RecordCarrier implements RecordSync {
 
   #tellLater(): void {
     const pauseMs = Math.max(TELL_PAUSE_MS, this.#own.waitMs('own'));
-    this.#scope?.after(pauseMs, () => this.#tellSome());
+    // They may have been told before.
+    this.#scope?.after(pauseMs, () => this.tellNow());
   }
 
   #tellSome(): void {

@@ -3,6 +3,9 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { clients } from '../../src/cli/checks/clients.ts';
+import { backUp } from '../../src/cli/client-files/json-file.ts';
+import { surroundings } from '../../src/cli/client-files/mcp-clients.ts';
+import { filesWith } from '../../src/cli/client-files/token-files.ts';
 import { temporaryFolder } from './support.ts';
 
 const TOKEN = 'the-token-of-this-node-0123456789';
@@ -44,6 +47,21 @@ it('a file that holds the node’s token is found, with what to do, and the toke
     },
   ]);
   expect(JSON.stringify(found)).not.toContain(TOKEN);
+});
+
+it('a copy that was made of such a file is found, and hidden from servers', async () => {
+  const text = JSON.stringify({ mcpServers: { mesh: { headers: { a: `Bearer ${TOKEN}` } } } });
+  const file = await write('.cursor/mcp.json', text);
+  const copy = await backUp(file, new Date(0));
+  await writeFile(file, '{}');
+  expect(await clients.run({ stateDir })).toMatchObject([
+    {
+      result: 'warn',
+      text: expect.stringContaining(`${copy} holds the node's own token`) as string,
+      hint: 'starling key rotate-token; then remove the copy',
+    },
+  ]);
+  expect(await filesWith([TOKEN], surroundings())).toEqual([copy]);
 });
 
 it.each([

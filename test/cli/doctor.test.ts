@@ -3,12 +3,12 @@ import { chmod, mkdir, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { stateDirOf } from '../../src/cli/node/locate-node.ts';
 import type { Finding } from '../../src/cli/checks/check.ts';
 import { loadIdentity } from '../../src/identity/index.ts';
 import { serving } from './fake-node.ts';
-import { fakeNode, run, temporaryFolder } from './support.ts';
+import { fakeNode, run, runAt, shortFolder, temporaryFolder, withHome } from './support.ts';
 
 interface Setting {
   readonly folder: string;
@@ -19,8 +19,8 @@ interface Setting {
   }>;
 }
 
-async function setting(config: object = {}): Promise<Setting> {
-  const folder = await temporaryFolder();
+async function setting(config: object = {}, parent?: string): Promise<Setting> {
+  const folder = parent ?? (await temporaryFolder());
   const stateDir = join(folder, 'state');
   const file = join(folder, 'starling.json');
   const quiet = { listen: [], http: { enabled: false }, mdns: false, stateDir };
@@ -139,6 +139,7 @@ describe('starling doctor', () => {
       upstreams: [
         { server: 'files', kind: 'stdio', state: 'ready', tools: 3 },
         { server: 'git', kind: 'stdio', state: 'failed', tools: 0, error: 'gone', hint: 'fix it' },
+        { server: 'slow', kind: 'stdio', state: 'starting', tools: 0 },
       ],
       warnings: [{ code: 'w', text: 'a board is full', hint: 'empty it' }],
     };
@@ -147,7 +148,7 @@ describe('starling doctor', () => {
       peers: [
         { ...peer, alias: 'bob', state: 'alive', rttMs: 1, route: 'direct' },
         { ...peer, alias: 'eve', state: 'dead', address: '/ip4/192.0.2.9/tcp/4040' },
-        { ...peer, alias: 'zoe', state: 'alive', clockOffsetMs: 600_000 },
+        { ...peer, alias: 'zoe', newName: 'amy', state: 'alive', clockOffsetMs: 600_000 },
       ],
     };
     const { stateDir } = await fakeNode({ answer: serving({ status, peers }) });
@@ -158,13 +159,80 @@ describe('starling doctor', () => {
       expect.arrayContaining([
         { check: 'upstream', result: 'ok', text: 'files: 3 tools' },
         { check: 'upstream', result: 'fail', text: 'git: gone', hint: 'fix it' },
+        // One that has not had its time is no fault yet.
+        expect.objectContaining({ result: 'warn', text: 'slow: starting, no answer yet' }),
         { check: 'node', result: 'warn', text: 'a board is full', hint: 'empty it' },
         { check: 'peer', result: 'ok', text: 'bob is alive (direct, 1.0 ms away)' },
+        // A peer that has renamed itself is called by both names.
+        { check: 'peer', result: 'ok', text: 'zoe (now amy) is alive (over others)' },
         { check: 'ports', result: 'ok', text: 'the running node holds its ports' },
       ]),
     );
     const warned = findings.filter(({ result }) => result === 'warn').map(({ text }) => text);
-    expect(warned.join()).toMatch(/clock of zoe.*eve is dead/s);
+    expect(warned.join()).toMatch(/clock of zoe \(now amy\).*eve is dead/s);
+  });
+
+  it('prints at 80 columns what is well and what is not, and what to do', async () => {
+    const home = await shortFolder();
+    for (const name of ['XDG_STATE_HOME', 'XDG_CONFIG_HOME']) vi.stubEnv(name, '');
+    vi.stubEnv('HOME', home);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const seen = { peerId: 'p', did: 'd', lastHeartbeatAt: Date.now() - 3_600_000 };
+    const laptop = { ...seen, alias: 'laptop', newName: 'anna', state: 'alive', rttMs: 1.25 };
+    const files = { server: 'files', kind: 'stdio', state: 'ready', tools: 1 };
+    const well = {
+      status: { upstreams: [files], warnings: [] },
+      peers: { peers: [{ ...laptop, route: 'direct' }] },
+    };
+    const git = { server: 'git', kind: 'stdio', state: 'failed', tools: 0 };
+    const error = "server 'git' exited with code 3; it last wrote: no repository in /srv/work";
+    const ill = {
+      status: {
+        upstreams: [files, { ...git, error, hint: 'run its command by hand: starling mcp list' }],
+        warnings: [
+          {
+            code: 'record-room',
+            text: 'the records of the mesh have nearly no room left: 19000 of 20000 are there',
+            hint: 'see whose they are: starling members; put out whoever signs too many: starling peers remove <peer>',
+          },
+        ],
+      },
+      peers: {
+        peers: [
+          { ...laptop, clockOffsetMs: 600_000 },
+          { ...laptop, newName: 'bert', state: 'dead', address: '/ip4/192.0.2.9/tcp/4040' },
+          { ...seen, alias: 'phone', state: 'left' },
+        ],
+      },
+    };
+    const shown: string[] = [];
+    const show = async (what: string): Promise<void> => {
+      const { code, stdout } = await runAt(80, 'doctor', '--config', join(home, 'starling.json'));
+      const stable = stdout
+        .split(/^(?=[✓!✗] )/m)
+        // Whether multicast works depends on the machine, where the config does not say that it is off.
+        .filter((finding) => !/^. multicast (?!mDNS is off)/.test(finding))
+        .join('')
+        .replaceAll(process.version, 'v20.20.0')
+        .replaceAll(/\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+Z)?/g, '2026-05-01 08:00:00')
+        .replaceAll(/12D3KooW\w{44}/g, `12D3KooW${'x'.repeat(44)}`);
+      shown.push(`$ starling doctor    (${what})\n${stable}(ended with ${code})\n`);
+    };
+    for (const [what, results] of [
+      ['all is well', well],
+      ['much is wrong', ill],
+    ] as const) {
+      const { stateDir } = await fakeNode({ answer: serving(results), parent: home });
+      await loadIdentity(join(stateDir, 'key'));
+      if (results === ill) await chmod(stateDir, 0o755);
+      await setting({ stateDir }, home);
+      await show(what);
+    }
+    await setting({ mcpServer: {} }, home);
+    await show('no node runs, and the config is wrong');
+    await expect(withHome(shown.join('\n'), home)).toMatchFileSnapshot(
+      resolve(import.meta.dirname, '../golden/terminal/doctor.txt'),
+    );
   });
 
   it('finds a node that runs but answers nonsense', async () => {

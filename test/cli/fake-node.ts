@@ -37,12 +37,14 @@ export interface FakeNode {
 
 export interface FakeInit {
   readonly answer?: Answer;
+  /** Where the state folder is made; default: among the temporary files. */
+  readonly parent?: string;
   /** Takes the place of the usual answer to `initialize`. */
   readonly initialize?: Answer;
 }
 
 export async function startFakeNode(init: FakeInit = {}): Promise<FakeNode> {
-  const stateDir = await mkdtemp(join(tmpdir(), 'starling-fake-'));
+  const stateDir = await mkdtemp(join(init.parent ?? tmpdir(), 'starling-fake-'));
   const heard: Heard[] = [];
   const sockets = new Set<Socket>();
   const waiting = new Set<() => void>();

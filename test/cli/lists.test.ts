@@ -1,7 +1,6 @@
 /** Lists that a double of the node fills, at 80 columns by a golden file and narrower by their width. */
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { stripVTControlCharacters } from 'node:util';
 import stringWidth from 'string-width';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { noteNode, writeAbout } from '../../src/config/known-nodes.ts';
@@ -9,7 +8,7 @@ import type { JsonObject } from '../../src/core/index.ts';
 // Whether there are colours is settled when this is loaded: before standard output passes for a terminal here.
 import '../../src/cli/terminal/output.ts';
 import { serving } from './fake-node.ts';
-import { fakeNode, run, temporaryFolder } from './support.ts';
+import { fakeNode, run, runAt, shortFolder, temporaryFolder, withHome } from './support.ts';
 
 const GOLDEN = resolve(import.meta.dirname, '../golden/terminal');
 const NOW = Date.now();
@@ -66,16 +65,8 @@ const RESULTS: Readonly<Record<string, JsonObject>> = {
   },
 };
 
-async function printed(columns: number, args: readonly string[]): Promise<string> {
-  const { stdout } = process;
-  const before = { isTTY: stdout.isTTY, columns: stdout.columns };
-  Object.assign(stdout, { isTTY: true, columns });
-  try {
-    return stripVTControlCharacters((await run(...args)).stdout);
-  } finally {
-    Object.assign(stdout, before);
-  }
-}
+const printed = async (columns: number, args: readonly string[]): Promise<string> =>
+  (await runAt(columns, ...args)).stdout;
 
 it('peers, grants and keys go on below in their columns', async () => {
   vi.useFakeTimers({ toFake: ['Date'], now: NOW + 2000 });
@@ -328,7 +319,7 @@ it('answers fit 80 columns, and show both names of a peer that took another', as
     ['call', 'files/read_text_file', 'path=/srv/../etc/passwd'],
     ['grant', 'create', 'laptop', '--tool', 'fils/*', '--expires', '8h'],
   ]) {
-    const { stdout, stderr } = await run(...words, '--state', stateDir);
+    const { stdout, stderr } = await runAt(80, ...words, '--state', stateDir);
     shown.push(`$ starling ${words.join(' ')}\n${stdout}${stderr}`);
   }
   await expect(shown.join('\n')).toMatchFileSnapshot(join(GOLDEN, 'answers.txt'));
@@ -382,40 +373,30 @@ const COMING_AND_GOING: Readonly<Record<string, JsonObject>> = {
   },
 };
 
-it('who comes and who goes, the nodes of this machine and what checks it fit 80 columns', async () => {
+const ABOUT = { mesh: 'lab', fingerprint: 'one two three four' };
+
+it('who comes and who goes, and the nodes of this machine, fit 80 columns', async () => {
   vi.useFakeTimers({ toFake: ['Date'], now: NOW + 2000 });
   onTestFinished(() => void vi.useRealTimers());
-  const home = await temporaryFolder();
+  const home = await shortFolder();
   for (const name of ['XDG_STATE_HOME', 'XDG_CONFIG_HOME']) vi.stubEnv(name, '');
   vi.stubEnv('HOME', home);
   onTestFinished(() => void vi.unstubAllEnvs());
-  const { stateDir } = await fakeNode({ answer: serving(COMING_AND_GOING) });
+  const { stateDir } = await fakeNode({ answer: serving(COMING_AND_GOING), parent: home });
   await noteNode(stateDir, process.env);
-  await writeAbout(stateDir, { name: 'lab', mesh: 'lab', fingerprint: 'one two three four' });
+  await writeAbout(stateDir, { ...ABOUT, name: 'workstation' });
   const shown: string[] = [];
   for (const words of ['members', 'invite', 'members admit tablet', 'leave --yes']) {
-    const args = [...words.split(' '), '--state', stateDir];
-    const { stdout, stderr } = await run(...args);
-    const text = await printed(80, args);
-    expect(stripVTControlCharacters(stdout).split('\n')).toHaveLength(text.split('\n').length);
-    // What is there to be pasted is not broken.
-    const talk = text.split('\n').filter((line) => !line.includes('starling '));
-    for (const line of talk) expect(stringWidth(line), line).toBeLessThanOrEqual(80);
-    shown.push(`$ starling ${words}\n${stderr}${text}`);
+    const { stdout, stderr } = await runAt(80, ...words.split(' '), '--state', stateDir);
+    shown.push(`$ starling ${words}\n${stderr}${stdout}`);
   }
-  shown.push(`$ starling nodes\n${await printed(80, ['nodes'])}`);
+  await mkdir(join(home, 'tablet'));
+  await noteNode(join(home, 'tablet'), process.env);
+  await writeAbout(join(home, 'tablet'), { ...ABOUT, name: 'tablet' });
   vi.useRealTimers();
-  const fresh = join(home, 'fresh');
-  const doctor = await run('doctor', '--state', fresh);
-  const sure = doctor.stdout
-    .split('\n')
-    .filter((line) => /^(?:✓|!|✗) (?:node|config|state|key|peer)/.test(line));
-  expect(sure.length).toBeGreaterThan(2);
-  shown.push(`$ starling doctor\n${sure.join('\n')}`);
-  const stable = shown
-    .join('\n')
-    .replaceAll(process.version, 'v20.20.0')
-    .replaceAll(stateDir, '/home/me/state')
-    .replaceAll(home, '/home/me');
-  await expect(stable).toMatchFileSnapshot(join(GOLDEN, 'coming-and-going.txt'));
+  const nodes = await runAt(80, 'nodes');
+  shown.push(`$ starling nodes\n${nodes.stdout}${nodes.stderr}`);
+  await expect(withHome(shown.join('\n'), home)).toMatchFileSnapshot(
+    join(GOLDEN, 'coming-and-going.txt'),
+  );
 });

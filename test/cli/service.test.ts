@@ -1,7 +1,7 @@
 /** `starling service`: what gets into the file, what never does, and what is said where there is no manager. */
 import { spawnSync } from 'node:child_process';
 import { access, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { run as install } from '../../src/cli/commands/service/install.ts';
 import { run as uninstall } from '../../src/cli/commands/service/uninstall.ts';
@@ -9,7 +9,8 @@ import type { ServiceSystem } from '../../src/cli/node/service-manager.ts';
 import { serviceFile, serviceName } from '../../src/cli/node/service-file.ts';
 import type { ServiceInit } from '../../src/cli/node/service-file.ts';
 import { noteNode, writeAbout } from '../../src/config/known-nodes.ts';
-import { fakeNode, run, temporaryFolder } from './support.ts';
+import { printError } from '../../src/cli/terminal/output.ts';
+import { atColumns, fakeNode, run, shortFolder, temporaryFolder, withHome } from './support.ts';
 
 const INIT: ServiceInit = {
   name: 'lab 100%',
@@ -280,6 +281,39 @@ describe('starling service install', () => {
       `launchctl bootstrap gui/1000 ${join(home, 'Library/LaunchAgents/dev.starling.lab.plist')}`,
     );
   });
+});
+
+it('what is said of a service, at 80 columns', async () => {
+  const folder = await shortFolder();
+  vi.stubEnv('HOME', folder);
+  vi.stubEnv('PATH', '/usr/bin:/bin');
+  const [own, named] = [join(folder, 'starling.json'), 'K: ${MY_TOKEN}'];
+  await writeFile(own, JSON.stringify({ mcpServers: { a: { command: 'x', env: { K: named } } } }));
+  const config = own;
+  const system = systemOf(fine);
+  const shown: string[] = [];
+  const show = async (words: string, work: () => Promise<unknown>): Promise<void> => {
+    shown.push(`$ starling service ${words}\n${await atColumns(80, () => said(work))}`);
+  };
+  await show('install', () => install({ config }, system));
+  await show('uninstall --print', () => uninstall({ config, print: true }, system));
+  await show('uninstall', () => uninstall({ config }, system));
+  await show('uninstall', () => uninstall({ config }, system));
+  for (const answer of [
+    { code: 127, stderr: 'ENOENT' },
+    { code: 1, stderr: 'Failed to connect to bus: No medium found\n' },
+  ]) {
+    const none = systemOf(() => answer);
+    await show('install', async () =>
+      printError(await install({ config }, none).catch((error: unknown) => error), false),
+    );
+  }
+  const stable = shown
+    .join('\n')
+    .replaceAll(/(?<=@reboot ).*/g, 'PATH=/usr/bin:/bin node … up --state …');
+  await expect(withHome(stable, folder)).toMatchFileSnapshot(
+    resolve(import.meta.dirname, '../golden/terminal/service.txt'),
+  );
 });
 
 describe('starling service uninstall', () => {

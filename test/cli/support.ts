@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { onTestFinished, vi } from 'vitest';
 import { runProgram } from '../../src/cli/program.ts';
 import { startFakeNode } from './fake-node.ts';
@@ -30,6 +31,20 @@ export async function temporaryFolder(): Promise<string> {
   return folder;
 }
 
+/** A folder whose path is as long on every machine, so that lines with it break at the same words everywhere. */
+export async function shortFolder(): Promise<string> {
+  const folder = await mkdtemp('/tmp/st-');
+  onTestFinished(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
+  return folder;
+}
+
+/** The text with such a folder, and with that of a double in it, under a name of the same width. */
+export function withHome(text: string, folder: string): string {
+  return text
+    .replaceAll(folder, '/home/somebody')
+    .replaceAll(/starling-fake-\w{6}/g, 'state-of-this-node-0');
+}
+
 /** Runs a command in this process, and gives what it printed. */
 export async function run(...args: string[]): Promise<Ran> {
   const out: string[] = [];
@@ -52,6 +67,25 @@ export async function run(...args: string[]): Promise<Ran> {
   } finally {
     for (const spy of spies) spy.mockRestore();
   }
+}
+
+/** Does `work` while both streams of this process pass for a terminal of this width. */
+export async function atColumns<T>(columns: number, work: () => Promise<T>): Promise<T> {
+  const streams = [process.stdout, process.stderr];
+  const before = streams.map(({ isTTY, columns: width }) => ({ isTTY, columns: width }));
+  for (const stream of streams) Object.assign(stream, { isTTY: true, columns });
+  try {
+    return await work();
+  } finally {
+    for (const [at, stream] of streams.entries()) Object.assign(stream, before[at]);
+  }
+}
+
+/** Runs a command in this process on a terminal of this width, and gives what it printed, colours left off. */
+export async function runAt(columns: number, ...args: string[]): Promise<Ran> {
+  const { code, stdout, stderr } = await atColumns(columns, () => run(...args));
+  const plain = stripVTControlCharacters;
+  return { code, stdout: plain(stdout), stderr: plain(stderr) };
 }
 
 export interface Started {

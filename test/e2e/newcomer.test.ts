@@ -6,7 +6,18 @@ import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js'
 import { ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import { expect, it } from 'vitest';
 import type { NodeProcess } from '../../sim/process.ts';
-import { CLI, SERVERS, builtin, eventually, ok, sees, useWorld } from './support.ts';
+import { wordsOf } from './examples/place.ts';
+import {
+  CLI,
+  SERVERS,
+  builtin,
+  eventually,
+  grantList,
+  ok,
+  revoke,
+  sees,
+  useWorld,
+} from './support.ts';
 
 const world = useWorld();
 
@@ -61,6 +72,21 @@ it('a newcomer comes from a refusal to one folder for an hour, and to writing wh
   expect(refused.stderr).toContain(
     "starling grant create laptop --tool 'files/list_directory'; or ask for it",
   );
+
+  // The other line of the hint, pasted with a reason: the owner says yes, and the call is good until that is taken back.
+  const [line = ''] = /starling request .*'<why>'/.exec(refused.stderr) ?? [];
+  const [, ...request] = wordsOf(
+    line.replace('<why>', 'to read the plan for the launch on Friday'),
+  );
+  const asking = guest.run(request);
+  const [asked] = (await pending(owner)).approvals;
+  await ok(owner, 'approvals', 'approve', asked?.id ?? '');
+  const answered = await asking;
+  expect(answered.code, answered.stderr).toBe(0);
+  expect(answered.stdout).toContain('workstation grants files/list_directory');
+  expect(await call('list_directory', team)).toMatchObject({ stdout: '[FILE] plan.txt\n' });
+  const [given] = (await grantList(owner)).grants;
+  await revoke(owner, given?.id ?? '');
 
   const folder = ['--arg', `path=${team}`, '--arg', `path=${team}/**`, '--expires', '1h'];
   const reading = ['--tool', 'files/list_directory', '--tool', 'files/read_text_file'];

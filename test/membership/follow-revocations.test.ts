@@ -47,3 +47,42 @@ it('names nobody where the member left; who came in by one that left did not', (
   expect(toldOfBob(bob)).toEqual({});
   expect(toldOfBob(alice, true)).toEqual({ by: 'alice' });
 });
+
+it('a node that is put out keeps the links to those who are out with it for a second, to tell them', () => {
+  if (SELF === undefined || ALICE === undefined || BOB === undefined) throw new Error('three');
+  const waiting: { delayMs: number; work: () => void }[] = [];
+  const removed: unknown[] = [];
+  const told: string[] = [];
+  const end = { by: ALICE.did, of: SELF.did, isAbove: false, at: 0, jws: '' };
+  const components = {
+    network: { self: SELF.peerId },
+    ownMesh: {
+      successions: {
+        events: new EventEmitter(),
+        heirs: () => [],
+        current: (did: Did) => did,
+        of: () => undefined,
+      },
+      isMember: () => false,
+      hasMember: () => false,
+      ended: () => end,
+      require: () => ({ name: 'lab', fingerprint: 'one two three four' }),
+      noteEnd: async () => undefined,
+      records: () => ({ onAdded: () => () => undefined, endOf: () => ({ ...end, isAbove: true }) }),
+    },
+    peers: {
+      all: () => [{ view: { peerId: BOB.peerId, did: BOB.did } }],
+      nameOf: () => undefined,
+      remove: (peer: unknown) => void removed.push(peer),
+    },
+    evicted: (reason: string) => void told.push(reason),
+    after: (delayMs: number, work: () => void) => void waiting.push({ delayMs, work }),
+    health: createHealth(),
+    logger: silentLogger,
+  };
+  followRevocations(components as unknown as FollowRevocationsComponents)();
+  expect(told[0]).toMatch(/this node was put out of the mesh 'lab'/);
+  expect([removed.length, waiting.map(({ delayMs }) => delayMs)]).toEqual([0, [1000]]);
+  for (const { work } of waiting) work();
+  expect(removed).toHaveLength(1);
+});

@@ -1,7 +1,13 @@
 /** Which heartbeats are taken: every field within its bound, and nothing else. */
 import { encode } from 'cborg';
 import { describe, expect, it } from 'vitest';
-import { decodeHeartbeat, encodeHeartbeat } from '../../src/membership/heartbeat-format.ts';
+import {
+  decodeGossip,
+  decodeHeartbeat,
+  encodeHeartbeat,
+  encodePulse,
+} from '../../src/membership/heartbeat-format.ts';
+import { parsePeerId } from '../../src/identity/index.ts';
 import type { Heartbeat } from '../../src/membership/heartbeat-format.ts';
 
 const fields = {
@@ -90,5 +96,86 @@ describe('a heartbeat', () => {
     expect(Object.keys(presence.boards)).toHaveLength(64);
     expect('audit' in presence).toBe(false);
     expect(Buffer.from(encodeHeartbeat(beat)).includes('audit')).toBe(false);
+  });
+});
+
+const PEER = parsePeerId('12D3KooWLJAVttprBB3pXonoTvtDQ4gcCmYfs54S7Q5ducgmYvj8');
+
+describe('what a heartbeat may say besides', () => {
+  it('comes back as it was written, and nothing of it where nothing was said', () => {
+    const beat = read({}) as Heartbeat;
+    const said: Heartbeat = {
+      ...beat,
+      time: 1_700_000_000_000,
+      seen: 4,
+      called: 'bob',
+      suspects: [{ peer: PEER, incarnation: 5, sequence: 6 }],
+    };
+    expect(decodeHeartbeat(encodeHeartbeat(said))).toEqual(said);
+    expect(Object.keys(beat).toSorted()).toEqual(
+      ['incarnation', 'presence', 'records', 'sequence', 'status'].toSorted(),
+    );
+    const bytes = Buffer.from(encodeHeartbeat({ ...beat, suspects: [] }));
+    for (const field of ['time', 'seen', 'called', 'suspects', 'sig']) {
+      expect(bytes.includes(field), field).toBe(false);
+    }
+  });
+
+  it('is signed by whom it is given', () => {
+    const beat = read({}) as Heartbeat;
+    const signed = encodeHeartbeat(beat, { sign: () => new Uint8Array([7]) });
+    expect(decodeHeartbeat(signed)).toEqual({ ...beat, isSigned: true });
+    expect(read({ sig: 'text' })).toEqual(beat);
+  });
+
+  it.each([
+    ['a clock below 0', { time: -1 }],
+    ['a clock that is text', { time: '7' }],
+    ['a known incarnation that is no whole number', { seen: 1.5 }],
+    ['a name that is no alias', { called: 'no alias!' }],
+    ['a name that is a number', { called: 7 }],
+    ['suspects that are no list', { suspects: { length: 1 } }],
+  ])('is left out where it is %s', (_what, change) => {
+    expect(read(change)).toEqual(read({}));
+  });
+
+  it('leaves out suspects that are malformed, and those over the bound', () => {
+    const good = [PEER, 1, 2];
+    const suspects = [
+      good,
+      'text',
+      [PEER, -1, 2],
+      [PEER, 1, 1.5],
+      [7, 1, 2],
+      ['nobody', 1, 2],
+      [long, 1, 2],
+    ];
+    expect(read({ suspects })?.suspects).toEqual([{ peer: PEER, incarnation: 1, sequence: 2 }]);
+    expect(read({ suspects: Array.from({ length: 70 }, () => good) })?.suspects).toHaveLength(64);
+    const beat = read({}) as Heartbeat;
+    const many = Array.from({ length: 70 }, () => ({ peer: PEER, incarnation: 1, sequence: 2 }));
+    const bytes = Buffer.from(encodeHeartbeat({ ...beat, suspects: many }));
+    expect(bytes.toString('latin1').split(PEER)).toHaveLength(65);
+  });
+});
+
+describe('what comes by gossip', () => {
+  it('is a heartbeat or a pulse', () => {
+    expect(decodeGossip(encode(fields))).toEqual({ heartbeat: read({}) });
+    const pulse = { incarnation: 0, sequence: 0, time: 0 };
+    expect(decodeGossip(encodePulse(pulse))).toEqual({ pulse });
+    expect(decodeGossip(encodePulse({ incarnation: 1, sequence: 2, time: 3 }))).toEqual({
+      pulse: { incarnation: 1, sequence: 2, time: 3 },
+    });
+  });
+
+  it.each([
+    ['a pulse without an incarnation', { v: 2, seq: 1, time: 1 }],
+    ['a pulse without a sequence', { v: 2, inc: 1, time: 1 }],
+    ['a pulse without a time', { v: 2, inc: 1, seq: 1 }],
+    ['a pulse of a third version', { v: 3, inc: 1, seq: 1, time: 1 }],
+    ['a heartbeat without a name', { ...fields, name: 7 }],
+  ])('is neither when it is %s', (_what, value) => {
+    expect(decodeGossip(encode(value))).toBeUndefined();
   });
 });

@@ -29,6 +29,29 @@ describe('a peer that is alive', () => {
   });
 });
 
+describe('a peer that its neighbours accuse', () => {
+  const accused = (isEnough: boolean, isOver: boolean): Evidence => ({
+    kind: 'accused',
+    isEnough,
+    isOver,
+  });
+
+  it('is suspect once enough of them do, and dead when that has lasted', () => {
+    expect(after(ALIVE, accused(false, false))).toBe(ALIVE);
+    expect(after(ALIVE, accused(true, true))).toEqual({ state: 'suspect', suspectAtMs: 2000 });
+    expect(after(SUSPECT, accused(true, false))).toBe(SUSPECT);
+    expect(after(SUSPECT, accused(true, true))).toEqual(DEAD);
+  });
+
+  it('is alive again when they do no more, and what is over stays so', () => {
+    expect(after(SUSPECT, accused(false, false))).toEqual(ALIVE);
+    for (const over of [DEAD, LEFT]) {
+      expect(after(over, accused(false, false))).toBe(over);
+      expect(after(over, accused(true, true))).toBe(over);
+    }
+  });
+});
+
 describe('a suspect', () => {
   it.each<[string, Evidence]>([
     ['is heard', { kind: 'heartbeat', status: 'up' }],

@@ -1,8 +1,9 @@
 /** yamux as it is used here: how many frames it takes to carry what is said. */
 import '../../src/core/system/node20.ts';
-import { multiaddrConnectionPair } from '@libp2p/utils';
-import type { Stream, StreamMuxer } from '@libp2p/interface';
+import { AbstractMessageStream, multiaddrConnectionPair } from '@libp2p/utils';
+import type { MessageStream, Stream, StreamMuxer } from '@libp2p/interface';
 import { describe, expect, it } from 'vitest';
+import { READ_TURN_BYTES } from '../../src/network/constants.ts';
 import { steadyYamux } from '../../src/network/host/muxer.ts';
 import type { ConnectionMeters } from '../../src/network/limits/connection-meter.ts';
 
@@ -61,3 +62,42 @@ describe('a stream', () => {
     expect(answers()).toBeLessThan(40);
   });
 });
+
+describe('a connection', () => {
+  it('reads so much in one turn of the event loop, the rest in the next ones, and loses nothing', async () => {
+    const [out, into] = multiaddrConnectionPair();
+    const factory = steadyYamux({ enableKeepAlive: false })();
+    let readBytes = 0;
+    factory.createStreamMuxer(into).addEventListener('stream', ({ detail }) => {
+      detail.addEventListener('message', ({ data }) => (readBytes += data.byteLength));
+    });
+    const sent: Uint8Array[] = [];
+    out.send = (data) => {
+      sent.push(data.subarray());
+      return true;
+    };
+    const stream = await factory.createStreamMuxer(out).createStream();
+    const chunk = new Uint8Array(32 * 1024);
+    for (let count = 0; count < 7; count += 1) stream.send(chunk);
+    await expect
+      .poll(() => sent.reduce((sum, { length }) => sum + length, 0))
+      .toBeGreaterThan(7 * chunk.length);
+
+    // All of it comes at once, as from a socket whose other end has sent much.
+    for (const data of sent) deliver(into, data);
+    expect(readBytes).toBeLessThanOrEqual(READ_TURN_BYTES + chunk.length);
+    await expect.poll(() => readBytes).toBe(7 * chunk.length);
+    // What comes afterwards is read as ever.
+    sent.length = 0;
+    stream.send(new Uint8Array(10));
+    await expect.poll(() => sent.length).toBeGreaterThan(0);
+    for (const data of sent) deliver(into, data);
+    await expect.poll(() => readBytes).toBe(7 * chunk.length + 10);
+  });
+});
+
+/** Gives `connection` what its socket would give it. */
+function deliver(connection: MessageStream, data: Uint8Array): void {
+  if (!(connection instanceof AbstractMessageStream)) throw new Error('not a stream of libp2p');
+  connection.onData(data);
+}

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { tokenFile } from '../../config/paths.ts';
 import { messageOf } from '../../core/errors.ts';
 import { isObject } from '../../core/json/value-checks.ts';
-import { readJsonFile } from '../client-files/json-file.ts';
+import { backupsOf, readJsonFile } from '../client-files/json-file.ts';
 import { parseJsonc, valueOf } from '../client-files/jsonc.ts';
 import { CLIENT_IDS, knownClient, surroundings } from '../client-files/mcp-clients.ts';
 import type { McpClient } from '../client-files/mcp-clients.ts';
@@ -43,6 +43,31 @@ export const clients: Check = {
 };
 
 async function inFile(
+  client: McpClient,
+  path: string,
+  token: string | undefined,
+): Promise<readonly Finding[]> {
+  return [...(await inItself(client, path, token)), ...(await inCopies(path, token))];
+}
+
+/** Copies that `starling connect` has made of a file which held the token. */
+async function inCopies(path: string, token: string | undefined): Promise<readonly Finding[]> {
+  if (token === undefined) return [];
+  const copies = await backupsOf(path);
+  const texts = await Promise.all(copies.map((copy) => readFile(copy, 'utf8').catch(() => '')));
+  return copies
+    .filter((_, index) => texts[index]?.includes(token))
+    .map((copy) =>
+      finding(
+        'client',
+        'warn',
+        `${copy} holds the node's own token: whatever reads it is the operator`,
+        'starling key rotate-token; then remove the copy',
+      ),
+    );
+}
+
+async function inItself(
   client: McpClient,
   path: string,
   token: string | undefined,

@@ -1,4 +1,5 @@
 /** Whether each known peer is alive. */
+import { addressText } from '../../core/words/address-text.ts';
 import { shownName } from '../../core/words/shown-name.ts';
 import { ago } from '../terminal/output.ts';
 import { finding } from './check.ts';
@@ -51,7 +52,7 @@ export const peers: Check = {
         'peer',
         'warn',
         `${shownName(peer)} is ${peer.state}, last heard ${ago(peer.lastHeartbeatAt)}`,
-        `see that it runs, and that ${peer.address ?? 'its port'} is open to this machine`,
+        `see that it runs, and that ${peer.address === undefined ? 'its port' : addressText(peer.address)} is open to this machine`,
       );
     });
     return [...warnings, ...found];

@@ -21,11 +21,15 @@ export const upstreams: Check = {
 
 function findingOf(one: UpstreamStatus): Finding {
   const { server, state, tools, error, hint, notes = [] } = one;
+  if (state === 'starting') {
+    const text = `${server}: ${error ?? 'starting, no answer yet'}`;
+    return finding('upstream', 'warn', text, hint ?? 'look again in half a minute');
+  }
   if (state !== 'ready' && state !== 'idle') {
     return finding('upstream', 'fail', `${server}: ${error ?? `${state}, no answer yet`}`, hint);
   }
   const odd = [...(error === undefined ? [] : [error]), ...notes];
-  const text = `${server}: ${tools} tools${odd.map((note) => `; ${note}`).join('')}`;
+  const text = `${server}: ${tools} ${tools === 1 ? 'tool' : 'tools'}${odd.map((note) => `; ${note}`).join('')}`;
   return finding('upstream', odd.length === 0 ? 'ok' : 'warn', text);
 }
 

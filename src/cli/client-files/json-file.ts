@@ -3,8 +3,8 @@
  * and through a symbolic link rather than over it.
  */
 import { constants } from 'node:fs';
-import { copyFile, mkdir, readFile, realpath, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { copyFile, mkdir, readFile, readdir, realpath, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { writeFileAtomic, writeFileInPlace } from '../../core/system/atomic-file.ts';
 import { StarlingError, messageOf } from '../../core/errors.ts';
 
@@ -28,6 +28,9 @@ export interface WriteInit {
 
 /** Claude Code keeps its history in the file with its servers, so it may be large. */
 const SIZE_BYTES_MAX = 64 * 1024 * 1024;
+const BACKUP = '.starling-backup-';
+/** More copies of one file are not looked for. */
+const BACKUPS_MAX = 50;
 const MODE_BITS = 0o777;
 const OWN_BITS = 0o700;
 const MARK = '\uFEFF';
@@ -93,7 +96,7 @@ export async function writeJsonFile(
 
 /** Copies the file beside itself, mode and all; gives the copy's path. @throws STARLING_STATE_UNUSABLE */
 export async function backUp(path: string, now: Date): Promise<string> {
-  const copy = `${path}.starling-backup-${now.toISOString().replaceAll(/[:.]/g, '-')}`;
+  const copy = `${path}${BACKUP}${now.toISOString().replaceAll(/[:.]/g, '-')}`;
   try {
     await copyFile(path, copy, constants.COPYFILE_EXCL);
     return copy;
@@ -104,4 +107,15 @@ export async function backUp(path: string, now: Date): Promise<string> {
       { hint: 'check the free space and who owns the folder; nothing was changed', cause: error },
     );
   }
+}
+
+/** The last copies of `path` that {@link backUp} made, the newest first. */
+export async function backupsOf(path: string): Promise<readonly string[]> {
+  const names = await readdir(dirname(path)).catch(() => []);
+  return names
+    .filter((name) => name.startsWith(`${basename(path)}${BACKUP}`))
+    .toSorted()
+    .toReversed()
+    .slice(0, BACKUPS_MAX)
+    .map((name) => join(dirname(path), name));
 }

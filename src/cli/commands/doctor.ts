@@ -19,7 +19,7 @@ import { ports } from '../checks/ports.ts';
 import { sandbox } from '../checks/sandbox.ts';
 import { stateFolder } from '../checks/state-folder.ts';
 import { upstreams } from '../checks/upstreams.ts';
-import { paint, printData, safe, safeLine, sentence } from '../terminal/output.ts';
+import { asSentence, paint, printData, safe, safeLine, sentence } from '../terminal/output.ts';
 import {
   configFileInUse,
   configFileOf,
@@ -136,7 +136,7 @@ async function guarded(check: Check, context: CheckContext): Promise<readonly Fi
 
 function show({ check, result, text, hint }: Finding): string {
   const mark = { ok: paint.green('✓'), warn: paint.yellow('!'), fail: paint.red('✗') }[result];
-  const next = hint === undefined ? '' : `\n    → ${safeLine(hint)}`;
+  const next = hint === undefined ? '' : `\n${asSentence(`    → ${hint}`)}`;
   // Only our own words on the configuration may take more lines than one.
   const words = check === 'config' ? safe(text) : safeLine(text);
   return `${sentence(`${mark} ${check.padEnd(9)} `, words)}${next}`;

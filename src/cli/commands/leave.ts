@@ -6,7 +6,7 @@ import { attach } from '../node/client.ts';
 import { stateDirOf } from '../node/locate-node.ts';
 import type { CommonOptions } from '../options/common-options.ts';
 import { ask, canAsk, nobodyAgreed } from '../terminal/ask.ts';
-import { printData, safeLine, tell } from '../terminal/output.ts';
+import { asSentence, printData, safeLine, tell } from '../terminal/output.ts';
 import { passphraseOf } from '../terminal/passphrase.ts';
 
 interface LeaveOptions extends CommonOptions {
@@ -29,7 +29,7 @@ export async function run(options: LeaveOptions): Promise<number | void> {
       tell('nothing was changed');
       return 1;
     }
-    printData(left, options.json === true, () => safeLine(describe(left, isTold)));
+    printData(left, options.json === true, () => asSentence(describe(left, isTold)));
   } finally {
     node?.close();
   }

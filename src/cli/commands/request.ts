@@ -12,7 +12,7 @@ import { sleep } from '../../core/wait.ts';
 import { untilInterrupted } from '../terminal/interrupted.ts';
 import { answerText, waitText } from '../terminal/permission-lines.ts';
 import type { PermissionAnswered as Answer } from '../terminal/permission-lines.ts';
-import { printData, safeLine, tell } from '../terminal/output.ts';
+import { asSentence, printData, safeLine, tell } from '../terminal/output.ts';
 
 interface RequestOptions extends CommonOptions {
   readonly as?: string;
@@ -49,7 +49,7 @@ export async function run(resource: string, options: RequestOptions): Promise<nu
     return withNode(options, wait, signal);
   });
   if (typeof answer === 'number') return answer;
-  printData(answer, options.json === true, () => safeLine(answerText(answer, { peer, scope })));
+  printData(answer, options.json === true, () => asSentence(answerText(answer, { peer, scope })));
   return answer.granted ? 0 : 1;
 }
 

@@ -15,7 +15,16 @@ import type { StarlingNode } from '../../node.ts';
 import { secretFilesOf } from '../node/secret-files.ts';
 import { tellOfApprovals } from '../terminal/approval-lines.ts';
 import { tellOfStrangers } from '../terminal/stranger-lines.ts';
-import { flush, paint, paintTalk, print, printError, safeLine, tell } from '../terminal/output.ts';
+import {
+  clearEcho,
+  flush,
+  paint,
+  paintTalk,
+  print,
+  printError,
+  safeLine,
+  tell,
+} from '../terminal/output.ts';
 import { passphraseOf } from '../terminal/passphrase.ts';
 import type { Passphrases } from '../terminal/passphrase.ts';
 import { tellOfFailures } from '../terminal/peer-lines.ts';
@@ -81,9 +90,9 @@ export async function run(options: UpOptions): Promise<number> {
   const config = await loadConfig(sources);
   refuseDebugger();
   const progress = createProgress(options.json !== true);
-  const told = untilTold();
+  const ending = awaitEnd();
   try {
-    return await live({ config, sources, options, progress, passphrase, told });
+    return await live({ config, sources, options, progress, passphrase, ending });
   } catch (error) {
     progress.done();
     // Signal handlers and libp2p's timers would keep the process, if this only returned.
@@ -101,12 +110,20 @@ interface Life {
   readonly options: UpOptions;
   readonly progress: Progress;
   readonly passphrase: Passphrases;
-  /** Resolves with the exit code when the process is told to end. */
+  readonly ending: Ending;
+}
+
+/** How the process is told to end. */
+interface Ending {
+  /** Resolves with the exit code at the first signal. */
   readonly told: Promise<number>;
+  /** The node is being stopped: the next signal ends the process at once. */
+  begin(): void;
 }
 
 async function live(life: Life): Promise<number> {
-  const { config, options, progress, passphrase, told } = life;
+  const { config, options, progress, passphrase, ending } = life;
+  const { told } = ending;
   // The start writes this anew.
   const before = (await readAbout(config.stateDir))?.configFile;
   const made = createNode(config, {
@@ -150,6 +167,7 @@ async function live(life: Life): Promise<number> {
   }
   const code = await over;
   stopWatching();
+  ending.begin();
   return stop(node, lines, code);
 }
 
@@ -349,31 +367,36 @@ function printNames(peer: PeerView, before: PeerView | undefined, self: string):
 }
 
 /**
- * Resolves with the exit code at the first SIGINT or SIGTERM; the second one ends the process at once,
- * and with it the processes of its servers.
+ * Hears SIGINT and SIGTERM: the first one asks for an end. One while the node is being stopped, for whatever reason,
+ * ends the process at once, and with it the processes of its servers.
  */
-function untilTold(): Promise<number> {
-  return new Promise((resolve) => {
-    let count = 0;
-    const told = (code: number): void => {
-      count += 1;
-      if (count > 1) {
+function awaitEnd(): Ending {
+  let isEnding = false;
+  const begin = (): void => {
+    isEnding = true;
+  };
+  const told = new Promise<number>((resolve) => {
+    const hear = (code: number): void => {
+      if (isEnding) {
+        clearEcho();
         tell('ended at once: peers that have heard no goodbye try to reach this node for a while');
         process.exit(INTERRUPTED);
       }
+      begin();
       resolve(code);
     };
-    process.on('SIGINT', () => told(INTERRUPTED));
+    process.on('SIGINT', () => hear(INTERRUPTED));
     // Whoever manages services asks for an end by this one, and has it.
-    process.on('SIGTERM', () => told(0));
+    process.on('SIGTERM', () => hear(0));
     // SIGHUP takes the configuration up again, unless the terminal itself is gone: then nobody is there any more.
     const hadTerminal = isatty(STDERR);
     process.on('SIGHUP', () => {
-      if (hadTerminal && !isatty(STDERR)) told(HUNG_UP);
+      if (hadTerminal && !isatty(STDERR)) hear(HUNG_UP);
     });
     // Nothing else of a node keeps the process alive.
     setInterval(() => undefined, 60_000);
   });
+  return { told, begin };
 }
 
 async function stop(node: StarlingNode, lines: UpLines, code: number): Promise<never> {

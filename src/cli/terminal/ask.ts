@@ -2,11 +2,15 @@
 import { createInterface } from 'node:readline/promises';
 import { StarlingError } from '../../core/errors.ts';
 import { interrupted } from './interrupted.ts';
+import { forTerminal } from './output.ts';
 
 /** Where a question goes, and where the answer comes from. */
 export interface Conversation {
   readonly input: NodeJS.ReadableStream & { readonly isTTY?: boolean };
-  readonly output: NodeJS.WritableStream & { readonly isTTY?: boolean };
+  readonly output: NodeJS.WritableStream & {
+    readonly isTTY?: boolean;
+    readonly columns?: number;
+  };
 }
 
 const TERMINAL: Conversation = { input: process.stdin, output: process.stderr };
@@ -37,7 +41,9 @@ export async function ask<T extends string>(
   });
   try {
     for (;;) {
-      const asked = lines.question(`${question} [${answers.join('/')}] `);
+      const asked = lines.question(
+        forTerminal(`${question} [${answers.join('/')}] `, conversation.output),
+      );
       const said = (await Promise.race([asked, left])).trim().toLowerCase();
       const found = answers.find((answer) => answer.startsWith(said));
       if (found !== undefined) return found;

@@ -1,5 +1,6 @@
 /** What Ctrl-C means to a command: it ends what the command waits for, and the second one the process. */
 import { StarlingError } from '../../core/errors.ts';
+import { clearEcho } from './output.ts';
 
 /** Exit codes of commands that are ended by a signal: 128 and its number, as shells have it. */
 const CODES = { SIGINT: 130, SIGTERM: 143 } as const;
@@ -21,6 +22,7 @@ export async function untilInterrupted<T>(
   let code = 0;
   const end = (signal: Ending): void => {
     code = CODES[signal];
+    if (signal === 'SIGINT') clearEcho();
     abort.abort();
   };
   const names = Object.keys(CODES) as Ending[];

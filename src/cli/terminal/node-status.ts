@@ -3,7 +3,7 @@ import type { StatusResult } from '../../builtin/results.ts';
 import type { Warning } from '../../core/health.ts';
 import type { UpstreamStatus } from '../../gateway/types.ts';
 import { addressTexts, someOf } from '../../core/words/address-text.ts';
-import { ago, duration, facts, paint, safe, safeLine, sentence } from './output.ts';
+import { ago, duration, facts, forTerminal, paint, safe, safeLine, sentence } from './output.ts';
 import { shellWord } from '../../core/words/shell-word.ts';
 import { withShortIds } from '../../identity/short-id.ts';
 
@@ -124,7 +124,8 @@ export function describeServer(server: UpstreamStatus): string[] {
     const mark = server.notes === undefined ? paint.green('✓') : paint.yellow('✓');
     return [sentence(`${mark} ${name}  `, `${tools}${odd}`), ...describeNotes(server)];
   }
-  const hint = server.hint === undefined ? [] : [`    → ${safe(server.hint)}`];
+  const hint =
+    server.hint === undefined ? [] : [forTerminal(`    → ${safe(server.hint)}`, process.stdout)];
   const mark = server.state === 'starting' ? paint.yellow('…') : paint.red('✗');
   const why = `${server.state}: ${safe(server.error ?? 'it has not answered yet')}`;
   return [sentence(`${mark} ${name}  `, why), ...hint];
@@ -151,6 +152,6 @@ export function describeWarnings({ upstreams, warnings }: StatusResult): string[
 export function describeWarning({ text, hint }: Warning, colours = paint): string[] {
   return [
     sentence(`${colours.yellow('!')} `, safe(withShortIds(text))),
-    ...(hint === undefined ? [] : [`    → ${safe(hint)}`]),
+    ...(hint === undefined ? [] : [forTerminal(`    → ${safe(hint)}`, process.stdout)]),
   ];
 }

@@ -80,7 +80,20 @@ export function print(text: string): void {
 
 /** Prints to standard error. */
 export function tell(text: string): void {
-  process.stderr.write(`${withLocalTimes(text, process.stderr)}\n`);
+  process.stderr.write(`${forTerminal(withLocalTimes(text, process.stderr), process.stderr)}\n`);
+}
+
+/** Takes away what a terminal shows of Ctrl-C, `^C`, so that the next line begins at its begin. */
+export function clearEcho(): void {
+  if (process.stderr.isTTY) process.stderr.write('\r\u001B[2K');
+}
+
+/** Sentences as a terminal shows them: {@link fitted} into its columns; pipes have each on its one line. */
+export function forTerminal(
+  text: string,
+  stream: { readonly isTTY?: boolean; readonly columns?: number },
+): string {
+  return fitted(text, columnsOf(stream));
 }
 
 /** Prints data: as one JSON value with `json`, else as `text` gives it. */
@@ -161,8 +174,12 @@ export function columnsOf(stream: { readonly isTTY?: boolean; readonly columns?:
   return stream.isTTY === true ? (stream.columns ?? Infinity) : Infinity;
 }
 
-/** `text` in lines of at most `columns` columns, ended between words; longer words are broken, unless `whole`. */
+/**
+ * `text` in lines of at most `columns` columns, ended between words; longer words are broken, unless `whole`: then
+ * commands of ours stay on one line as well.
+ */
 export function wrapped(text: string, columns: number, whole = false): readonly string[] {
+  if (whole) return filled(unitsOf(text), columns);
   const lines: string[] = [];
   let line = '';
   for (const word of text.split(' ')) {
@@ -172,11 +189,73 @@ export function wrapped(text: string, columns: number, whole = false): readonly 
       continue;
     }
     if (line !== '') lines.push(line);
-    const pieces = whole ? [word] : piecesOf(word, columns);
+    const pieces = piecesOf(word, columns);
     lines.push(...pieces.slice(0, -1));
     line = pieces.at(-1) ?? '';
   }
   return [...lines, line];
+}
+
+/** A sentence that answers a command, as {@link safeLine} has it, on standard output: {@link fitted} on a terminal. */
+export function asSentence(text: string): string {
+  return forTerminal(safeLine(text), process.stdout);
+}
+
+/** What stands before a sentence: its indent, and a mark or a time of day. */
+const HEAD = /^ *(?:(?:\u001B\[\d+m)*(?:[→!✓✗…▸]|\d\d:\d\d:\d\d)(?:\u001B\[\d+m)* +)?/;
+/** Lines that are there as they are: what a shell or cron takes, and lines of a file that is changed. */
+const ALONE = /^(?: {4,}(?:@reboot|sudo|export) |(?:\u001B\[\d+m)*[+-] )/;
+/** How far a line goes in that goes on with a sentence without one. */
+const GOES_ON = '  ';
+
+/**
+ * Lines of talk in lines of at most `columns` columns, ended between words. A command in them stays whole, on a line
+ * of its own where it has to, because a person may paste it; so does a long word, as a path is.
+ */
+export function fitted(text: string, columns: number): string {
+  if (columns === Infinity) return text;
+  return text
+    .split('\n')
+    .flatMap((line) => {
+      if (stringWidth(line) <= columns || ALONE.test(line)) return [line];
+      const [head = ''] = HEAD.exec(line) ?? [];
+      const below = head === '' ? GOES_ON : ' '.repeat(stringWidth(head));
+      const room = Math.max(COLUMN_MIN, columns - below.length);
+      const lines = filled(unitsOf(line.slice(head.length)), room);
+      return lines.map((one, at) => `${at === 0 ? head : below}${one}`);
+    })
+    .join('\n');
+}
+
+/** Words, and commands of ours as one each: `starling grant create bob --tool 'files/*'`. */
+function unitsOf(text: string): readonly string[] {
+  const units: string[] = [];
+  let isCommand = false;
+  for (const word of text.split(' ')) {
+    const plain = word.replaceAll(/\u001B\[\d+m/g, '');
+    if (isCommand && !plain.startsWith('(')) units.push(`${units.pop() ?? ''} ${word}`);
+    else {
+      units.push(word);
+      isCommand = /^[('"]?starling$/.test(plain);
+    }
+    if (/[;,):.]$/.test(plain)) isCommand = false;
+  }
+  return units;
+}
+
+/** Units in lines of at most `columns` columns, as far as each fits into one. */
+function filled(units: readonly string[], columns: number): readonly string[] {
+  const lines: string[] = [];
+  let line: string | undefined;
+  for (const unit of units) {
+    const next: string = line === undefined ? unit : `${line} ${unit}`;
+    if (line === undefined || stringWidth(next) <= columns) line = next;
+    else {
+      lines.push(line);
+      line = unit;
+    }
+  }
+  return line === undefined ? lines : [...lines, line];
 }
 
 /** A long word in pieces, which end behind a mark that divides it, where one is in their second half. */

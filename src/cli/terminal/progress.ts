@@ -1,5 +1,5 @@
 /** What a node says while it runs: lines that stay, and on a terminal one that changes, for what is waited for. */
-import { cut, paintTalk, safeLine } from './output.ts';
+import { cut, forTerminal, paintTalk, safeLine } from './output.ts';
 
 /** Talks on standard error. */
 export interface Progress {
@@ -34,7 +34,7 @@ export function createProgress(live: boolean): Progress {
     },
     say(text) {
       clear();
-      stderr.write(`${text}\n`);
+      stderr.write(`${forTerminal(text, stderr)}\n`);
       if (changing) draw();
     },
     done() {

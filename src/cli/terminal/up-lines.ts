@@ -15,7 +15,7 @@ import {
   otherConfig,
 } from './node-status.ts';
 import type { LastConfig } from './node-status.ts';
-import { paintTalk, print, safeLine } from './output.ts';
+import { clearEcho, paintTalk, print, safeLine } from './output.ts';
 import { policyWords } from './policy-words.ts';
 import { tellOfPeers } from './peer-lines.ts';
 import type { Say } from './peer-lines.ts';
@@ -32,8 +32,8 @@ export interface UpLines {
   /** Prints a line that stays, unless the goodbye is said. */
   readonly say: Say;
   /**
-   * The node is being stopped: nothing but this is told from now on. Ends with the goodbye. `isByHand`: somebody
-   * has pressed Ctrl-C, and may do so again.
+   * The node is being stopped: nothing but this is told from now on. Ends with the goodbye. `isByHand`: by somebody
+   * who has pressed Ctrl-C, and may do so again.
    */
   goodbye(stopped: Promise<unknown>, isByHand: boolean): Promise<void>;
 }
@@ -77,8 +77,7 @@ export function tellOfNode(
       isOver = true;
       const { name } = node.status();
       progress.done();
-      // The terminal has shown `^C` there.
-      if (process.stderr.isTTY) process.stderr.write('\r\u001B[2K');
+      clearEcho();
       const cancel = systemClock.schedule(SLOW_STOP_MS, () =>
         progress.say(waitingText(node, isByHand)),
       );
@@ -104,7 +103,8 @@ function waitingText(node: StarlingNode, isByHand: boolean): string {
     .upstreams.filter(({ kind, state }) => kind !== 'builtin' && state !== 'stopped')
     .map(({ server }) => server);
   const what = servers.length === 0 ? 'the connections to peers' : servers.join(', ');
-  const again = isByHand ? '; Ctrl-C again ends at once' : '';
+  const hasPerson = process.stderr.isTTY ? '; Ctrl-C ends at once' : '';
+  const again = isByHand ? '; Ctrl-C again ends at once' : hasPerson;
   return safeLine(`stopping: waits for ${what} to end${again}`);
 }
 

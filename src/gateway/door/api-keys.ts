@@ -54,6 +54,12 @@ export interface ApiKeyInit {
   readonly program?: string;
 }
 
+/** A key as it is shown once. */
+export interface NewKey {
+  readonly key: Secret;
+  readonly info: ApiKey;
+}
+
 /** Heard by the gateway, which ends what a key has open, and by the audit log. */
 export interface ApiKeysEvents {
   /** A key was revoked: whatever its holder has open must end. Carries the credential's id. */
@@ -79,7 +85,12 @@ export interface ApiKeys {
   /** Whose key `token` is; `digest` is its SHA-256. Undefined when it is none, or has expired. */
   check(token: string, digest: Uint8Array): Credential | undefined;
   /** Makes a key, which is shown this once. @throws STARLING_USAGE, STARLING_LIMIT_EXCEEDED */
-  create(init: ApiKeyInit): Promise<{ readonly key: Secret; readonly info: ApiKey }>;
+  create(init: ApiKeyInit): Promise<NewKey>;
+  /**
+   * Makes a key of a client of this node, whose name that is, and ends the one that it has: both or neither.
+   * @throws STARLING_USAGE, STARLING_LIMIT_EXCEEDED; STARLING_STATE_UNUSABLE when the disk fails
+   */
+  replace(before: ApiKey | undefined, init: ApiKeyInit): Promise<NewKey>;
   /** Newest first, expired ones too. */
   list(): readonly ApiKey[];
   /**
@@ -105,6 +116,8 @@ class StoredKeys implements ApiKeys {
   readonly events = new EventEmitter<ApiKeysEvents>();
   readonly #components: ApiKeysComponents;
   readonly #keys = new Map<string, StoredKey>();
+  /** Those that are taken off the disk just now: what would be written of them would bring them back. */
+  readonly #ending = new Set<StoredKey>();
 
   constructor(components: ApiKeysComponents) {
     this.#components = components;
@@ -126,12 +139,24 @@ class StoredKeys implements ApiKeys {
     if (stored === undefined || !timingSafeEqual(stored.digest, digest)) return undefined;
     const now = this.#components.clock.now();
     if (hasExpired(stored.info, now)) return undefined;
-    if (now - stored.usedStoredAt >= USED_EVERY_MS) this.#used(stored, now);
+    const isDue = now - stored.usedStoredAt >= USED_EVERY_MS;
+    if (isDue && !this.#ending.has(stored)) this.#used(stored, now);
     return stored.credential;
   }
 
-  async create(init: ApiKeyInit): Promise<{ readonly key: Secret; readonly info: ApiKey }> {
-    this.#checkInit(init);
+  async create(init: ApiKeyInit): Promise<NewKey> {
+    const holder = this.#components.holderOf?.(init.name);
+    if (holder !== undefined) {
+      throw wrong(
+        `the name '${init.name}' belongs to ${holder}, and one name is one client`,
+        'choose another name',
+      );
+    }
+    return this.replace(undefined, init);
+  }
+
+  async replace(before: ApiKey | undefined, init: ApiKeyInit): Promise<NewKey> {
+    this.#checkInit(init, before);
     const id = randomBytes(ID_BYTES).toString('hex');
     const key = `starling_${id}_${randomBytes(SECRET_BYTES).toString('base64url')}`;
     const info: ApiKey = {
@@ -145,8 +170,11 @@ class StoredKeys implements ApiKeys {
     const stored = storedKeyOf(info, digestOf(key));
     // Taken before it is durable, so that two at once can't have one name.
     this.#keys.set(id, stored);
+    const old = before === undefined ? undefined : this.#keys.get(before.id);
+    const row = writeRow(stored);
     try {
-      await this.#components.table.put(id, writeRow(stored));
+      if (old === undefined) await this.#components.table.put(id, row);
+      else await this.#end(old, (table, key) => table.batch([{ key: id, value: row }, { key }]));
     } catch (error) {
       this.#keys.delete(id);
       throw error;
@@ -163,14 +191,26 @@ class StoredKeys implements ApiKeys {
 
   async revoke(reference: string): Promise<ApiKey> {
     const stored = this.#find(reference);
-    const { id } = stored.info;
-    await this.#components.table.delete(id);
-    // Of two revocations at once one ends the key.
-    if (this.#keys.delete(id)) {
-      this.events.emit('revoked', stored.credential.id);
-      this.events.emit('change', stored.info, 'revoked');
-    }
+    await this.#end(stored, (table, id) => table.delete(id));
     return stored.info;
+  }
+
+  /** Ends a key once `takeOff` has taken its row off the disk. */
+  async #end(
+    stored: StoredKey,
+    takeOff: (table: Table, id: string) => Promise<void>,
+  ): Promise<void> {
+    const { id } = stored.info;
+    this.#ending.add(stored);
+    try {
+      await takeOff(this.#components.table, id);
+    } finally {
+      this.#ending.delete(stored);
+    }
+    // Of two revocations at once one ends the key.
+    if (!this.#keys.delete(id)) return;
+    this.events.emit('revoked', stored.credential.id);
+    this.events.emit('change', stored.info, 'revoked');
   }
 
   /** @throws STARLING_USAGE when no key is called so, or it may mean more than one */
@@ -189,23 +229,15 @@ class StoredKeys implements ApiKeys {
     });
   }
 
-  #checkInit({ name, scopes, expiresAt }: ApiKeyInit): void {
-    const wrong = (what: string, hint: string): StarlingError =>
-      new StarlingError('STARLING_USAGE', what, { hint });
+  #checkInit({ name, scopes, expiresAt }: ApiKeyInit, before: ApiKey | undefined): void {
     if (!isFreeClientName(name)) {
       throw wrong(
         `'${printable(name)}' can't be the name of a key`,
         `use ${CLIENT_NAME_WORDS}; local, tcp and operator are taken`,
       );
     }
-    const holder = this.#components.holderOf?.(name);
-    if (holder !== undefined) {
-      throw wrong(
-        `the name '${name}' belongs to ${holder}, and one name is one client`,
-        'choose another name',
-      );
-    }
-    if ([...this.#keys.values()].some(({ info }) => info.name === name)) {
+    const others = [...this.#keys.values()].filter(({ info }) => info.id !== before?.id);
+    if (others.some(({ info }) => info.name === name)) {
       throw wrong(
         `there is a key '${name}' already`,
         `choose another name, or end it: starling key revoke ${name}`,
@@ -223,7 +255,7 @@ class StoredKeys implements ApiKeys {
     if (expiresAt !== undefined && expiresAt <= this.#components.clock.now()) {
       throw wrong('the key would have expired already', 'choose a time that is to come');
     }
-    if (this.#keys.size >= KEYS_MAX) {
+    if (others.length >= KEYS_MAX) {
       throw new StarlingError('STARLING_LIMIT_EXCEEDED', `there are ${KEYS_MAX} API keys`, {
         hint: 'revoke some: starling key list',
       });
@@ -240,6 +272,10 @@ class StoredKeys implements ApiKeys {
       );
     });
   }
+}
+
+function wrong(what: string, hint: string): StarlingError {
+  return new StarlingError('STARLING_USAGE', what, { hint });
 }
 
 /** True when the time of `key` is over. */

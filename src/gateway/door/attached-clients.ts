@@ -10,7 +10,7 @@ import {
   CLIENT_TCP,
   isFreeClientName,
 } from '../../config/index.ts';
-import { StarlingError, printable } from '../../core/index.ts';
+import { StarlingError, messageOf, printable } from '../../core/index.ts';
 import type { Logger, Secret } from '../../core/index.ts';
 import { ATTACHED_SCOPES, OPERATOR, attachedClient } from '../../guard/index.ts';
 import type { Principal } from '../../guard/index.ts';
@@ -37,7 +37,7 @@ export interface ClientInit {
 export interface AttachedClientsComponents {
   /** Which program has which name. */
   readonly table: Table;
-  readonly keys: Pick<ApiKeys, 'list' | 'create' | 'revoke'>;
+  readonly keys: Pick<ApiKeys, 'list' | 'replace' | 'revoke'>;
   readonly logger: Logger;
 }
 
@@ -122,33 +122,34 @@ class NodeClients implements AttachedClients {
       if (this.#programs.size >= REMEMBERED_MAX) throw tooMany();
       await this.#components.table.put(name, Buffer.from(program));
       this.#programs.set(name, program);
+      // A key goes before a name: where the disk refuses to end the key, nothing has changed for anybody.
       if (key !== undefined) await this.#components.keys.revoke(key.id);
       return {};
     }
-    if (key !== undefined) await this.#components.keys.revoke(key.id);
-    await this.#forget(name);
-    const made = await this.#components.keys.create({
+    const made = await this.#components.keys.replace(key, {
       name,
       scopes: scopes ?? ATTACHED_SCOPES,
       program,
     });
+    await this.#forget(name).catch((error: unknown) =>
+      this.#components.logger.warn({ name, error: messageOf(error) }, 'name of a client is kept'),
+    );
     return { key: made.key };
   }
 
   async disconnect({ name, program }: Pick<ClientInit, 'name' | 'program'>): Promise<boolean> {
     const key = this.#keyOf(name);
     const isItsKey = key?.program === program;
-    if (isItsKey) await this.#components.keys.revoke(key.id);
     const isItsName = this.#programs.get(name) === program;
     if (isItsName) await this.#forget(name);
+    if (isItsKey) await this.#components.keys.revoke(key.id);
     return isItsKey || isItsName;
   }
 
   async #forget(name: string): Promise<void> {
-    this.#seen.delete(name);
-    if (!this.#programs.has(name)) return;
-    await this.#components.table.delete(name);
+    if (this.#programs.has(name)) await this.#components.table.delete(name);
     this.#programs.delete(name);
+    this.#seen.delete(name);
   }
 
   #keyOf(name: string): ApiKey | undefined {

@@ -15,7 +15,7 @@ const LONG_BYTES = 512 * 1024;
 /** More than the grants that a first message may carry. */
 const FIRST_BYTES_MAX = 5 * 1024 * 1024;
 /** What such a message counts, as if so many MiB had been sent in vain: nobody good sends one, and who does is kept out. */
-const TOO_LONG = 200;
+const TOO_LONG = 40;
 /**
  * Sessions that begin: as many at once as a peer may have, then twenty a second. Each costs its stream, its lists and
  * its `initialize`, about 5 ms together.
@@ -26,9 +26,9 @@ const SILENT = { burst: 64, everyMs: 250 } as const;
 /** What one more counts, in times of a stream too many. */
 const SILENT_COUNT = 5;
 /** How many may wait of a peer whose long first messages wait for each other, or that owes turns. */
-const WAITING_MAX = 32;
+const WAITING_MAX = 16;
 /** What one more counts: it brings a whole window of bytes, which the node has to take. */
-const TOO_MANY = 8;
+const TOO_MANY = 2;
 
 /** A session that has not begun. */
 export interface Opening {

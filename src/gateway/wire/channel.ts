@@ -4,7 +4,7 @@
  * callers who chose the same id or token never meet. Knows no transport: bytes go to `send`, and
  * come in by `receive`.
  */
-import { StarlingError, createChurnMap, messageOf } from '../../core/index.ts';
+import { StarlingError, createChurnMap, messageOf, printable } from '../../core/index.ts';
 import type { Clock, JsonObject, Logger } from '../../core/index.ts';
 import { isBatch, splitBatch } from './batch.ts';
 import { META, metaOf } from './era.ts';
@@ -102,6 +102,7 @@ const SWEEP_MAX_MS = 1000;
 /** Answers that wait for room, and how often room is looked for. */
 const UNSENT_MAX = 100;
 const RESEND_MS = 100;
+const ID_SHOWN_MAX = 80;
 const EMPTY_RESULTS: ReadonlySet<string> = new Set([
   'ping',
   'logging/setLevel',
@@ -124,6 +125,8 @@ class MappedChannel implements ChannelCore {
   /** Ids of the other end's requests that wait for our answer. */
   readonly #asking = new Set<string | number>();
   #ended: StarlingError | undefined;
+  /** The last id in an answer that was no request's of ours. */
+  #stray: string | undefined;
   #cancelSweep: (() => void) | undefined;
   /** Answers that the other end's queue had no room for. */
   readonly #unsent: Buffer[] = [];
@@ -300,10 +303,7 @@ class MappedChannel implements ChannelCore {
   #response(frame: ResponseFrame, relatedId: number | undefined): void {
     const id = this.#answeredBy(frame, relatedId);
     const pending = id === undefined ? undefined : this.#pending.get(id);
-    if (pending === undefined || id === undefined) {
-      this.#components.logger.debug({ id: idText(frame.id) }, 'answer to no request of ours');
-      return;
-    }
+    if (pending === undefined || id === undefined) return this.#astray(frame, relatedId);
     this.#pending.delete(id);
     if (isRelayed(pending.call)) this.#answered += 1;
     const { odd, result } = frame;
@@ -321,6 +321,28 @@ class MappedChannel implements ChannelCore {
     if (relatedId !== undefined) return relatedId;
     const [only, another] = this.#pending.entries();
     return another === undefined ? only?.[0] : undefined;
+  }
+
+  /**
+   * An answer to no request that waits. Where its id was never one of ours, it is meant for the request on whose
+   * stream it came, which would wait for another in vain. What comes on no stream of a request may be anything that a
+   * program prints: then whoever waits too long hears of it.
+   */
+  #astray({ id }: ResponseFrame, relatedId: number | undefined): void {
+    const shown = printable(idText(id), ID_SHOWN_MAX);
+    this.#components.logger.debug({ id: shown }, 'answer to no request of ours');
+    const named = id === null ? undefined : ownIdOf(id);
+    // Without an id nobody knows whose it is; and who asked in vain may hear late.
+    if (id === null || (named !== undefined && this.#hasBeenGiven(named))) return;
+    this.#stray = shown;
+    const pending = relatedId === undefined ? undefined : this.#pending.get(relatedId);
+    if (pending === undefined || relatedId === undefined) return;
+    const why = `the id in its answer is another one: ${shown}`;
+    this.fail(relatedId, this.#unreadable(pending.what, why));
+  }
+
+  #hasBeenGiven(id: number): boolean {
+    return Number.isInteger(id) && id > 0 && id < this.#nextId;
   }
 
   /** A message that can't be read. What it was to answer fails at once, where that shows. */
@@ -444,8 +466,9 @@ class MappedChannel implements ChannelCore {
 
   #late(pending: Pending, quiet: boolean): StarlingError {
     const limit = quiet ? pending.timeoutMs : this.#init.callTotalMs;
-    const oddity = this.#init.oddity?.();
-    const odd = oddity === undefined ? '' : `; ${oddity}`;
+    const stray = this.#stray === undefined ? [] : [`it answered under the id ${this.#stray}`];
+    const oddities = [...stray, this.#init.oddity?.() ?? []].flat();
+    const odd = oddities.map((text) => `; ${text}`).join('');
     return new StarlingError(
       'STARLING_TIMEOUT',
       `${this.#init.title} did not answer ${pending.what} within ${limit / 1000} s${odd}`,

@@ -16,6 +16,7 @@
 import type { Connection, MessageStream, StreamMuxer } from '@libp2p/interface';
 import { yamux } from '@libp2p/yamux';
 import type { YamuxMuxerInit } from '@libp2p/yamux';
+import { READ_TURN_BYTES } from '../constants.ts';
 import type { NetworkTally } from './tally.ts';
 import type { ConnectionMeter, ConnectionMeters } from '../limits/connection-meter.ts';
 
@@ -32,6 +33,7 @@ export function steadyYamux(
     factory.createStreamMuxer = (connection) => {
       const muxer = createStreamMuxer(dropWhenClosed(connection));
       steadyStreams(muxer);
+      readInTurns(connection);
       if (tally !== undefined) {
         muxer.addEventListener('stream', ({ detail }) => tally.stream(detail));
       }
@@ -40,6 +42,34 @@ export function steadyYamux(
     };
     return factory;
   };
+}
+
+/**
+ * Has `connection` read no more than {@link READ_TURN_BYTES} in one turn of the event loop: a socket gives all that has
+ * come, megabytes of who sends much, and everybody else would wait meanwhile.
+ */
+function readInTurns(connection: MessageStream): void {
+  let turnBytes = 0;
+  let isPaused = false;
+  const nextTurn = (): void => {
+    turnBytes = 0;
+    if (!isPaused) return;
+    isPaused = false;
+    if (isReadable(connection)) connection.resume();
+  };
+  connection.addEventListener('message', ({ data }) => {
+    if (turnBytes === 0) setImmediate(nextTurn);
+    turnBytes += data.byteLength;
+    if (turnBytes <= READ_TURN_BYTES || isPaused || !isReadable(connection)) return;
+    isPaused = true;
+    connection.pause();
+  });
+}
+
+/** Whether it can be paused and resumed; every stream of libp2p says so, but not in its interface. */
+function isReadable(connection: MessageStream): boolean {
+  const status = 'readStatus' in connection ? connection.readStatus : 'closed';
+  return status === 'readable' || status === 'paused';
 }
 
 /** What of a yamux stream is looked at. */

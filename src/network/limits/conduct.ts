@@ -21,11 +21,12 @@ const WEIGHTS: Readonly<Record<Misconduct, number>> = {
   records: 0.5,
   catalogs: 2,
   boards: 1,
+  unpermitted: 5,
   messages: 5,
   control: 0.5,
   services: 5,
   unread: 1,
-  unfinished: 10,
+  unfinished: 50,
   lists: 1,
   signs: 0.1,
 };

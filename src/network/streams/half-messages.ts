@@ -62,7 +62,7 @@ export interface HalfMessagesComponents {
 
 const MIB = 1024 * 1024;
 /** What one long message too many counts, as if so many MiB had been kept in vain: nobody good comes so far. */
-const TOO_MANY = 5;
+const TOO_MANY = 1;
 
 /** Makes the sums, all 0. */
 export function createHalfMessages(

@@ -9,6 +9,7 @@ import {
   ago,
   cut,
   facts,
+  fitted,
   safe,
   safeLine,
   size,
@@ -224,4 +225,57 @@ it('any result of a tool can be shown', () => {
       expect(contentOf({ content: value })).toBeInstanceOf(Array);
     }),
   );
+});
+
+describe('a sentence on a terminal', () => {
+  const HINT =
+    "  → give it what it needs: starling grant create laptop --tool 'files/read_*' --expires 8h; or ask the person there";
+
+  it('goes on below beside its begin, and keeps a command on one line', () => {
+    expect(fitted(HINT, 60).split('\n')).toEqual([
+      '  → give it what it needs:',
+      "    starling grant create laptop --tool 'files/read_*' --expires 8h;",
+      '    or ask the person there',
+    ]);
+    expect(fitted(HINT, 200)).toBe(HINT);
+    // A pipe has no width.
+    expect(fitted(HINT, Infinity)).toBe(HINT);
+  });
+
+  it('has its indent from a mark or a time, colours not counted', () => {
+    const text = 'one two three four five six seven eight nine ten';
+    expect(fitted(`05:29:07 ${text}`, 30)).toBe(
+      '05:29:07 one two three four\n         five six seven eight\n         nine ten',
+    );
+    expect(fitted(`\u001B[33m!\u001B[39m ${text}`, 30)).toBe(
+      '\u001B[33m!\u001B[39m one two three four five six\n  seven eight nine ten',
+    );
+    expect(fitted(`error: ${text}`, 30)).toBe(
+      'error: one two three four\n  five six seven eight nine\n  ten',
+    );
+  });
+
+  it.each([
+    `    @reboot PATH=/usr/bin:/bin ${'x'.repeat(30)} starling up --state /home/me/state`,
+    `+       "args": ["mcp", "--as", "cursor", "--state", "/home/me/state"]`,
+    `\u001B[2m- a line of a file that is changed, and is as long as it is\u001B[22m`,
+  ])('is left as it is where it is no sentence: %s', (line) => {
+    expect(fitted(`one two\n${line}`, 30)).toBe(`one two\n${line}`);
+  });
+
+  it('loses no word, and has no line that is too wide but for a whole word or command', () => {
+    const words = fc.array(fc.stringMatching(/^[a-z→!/.-]{1,12}$/), {
+      minLength: 1,
+      maxLength: 30,
+    });
+    fc.assert(
+      fc.property(words, fc.integer({ min: 20, max: 100 }), (some, columns) => {
+        // No line of a file.
+        const text = `so ${some.join(' ')}`;
+        const lines = fitted(text, columns).split('\n');
+        expect(lines.map((line) => line.trim()).join(' ')).toBe(text);
+        for (const line of lines) expect(stringWidth(line)).toBeLessThanOrEqual(columns);
+      }),
+    );
+  });
 });

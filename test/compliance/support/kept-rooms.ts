@@ -9,6 +9,8 @@ import { readBoards } from '../../../src/blackboard/persistence.ts';
 import { Secret, createHealth, silentLogger } from '../../../src/core/index.ts';
 import type { Clock, Did, PeerId } from '../../../src/core/index.ts';
 import { createApiKeys, createPins } from '../../../src/gateway/index.ts';
+import type { ApiKeys } from '../../../src/gateway/index.ts';
+import { createAttachedClients } from '../../../src/gateway/door/attached-clients.ts';
 import type { Reviewable } from '../../../src/gateway/pins/pins.ts';
 import {
   createCounters,
@@ -274,6 +276,32 @@ const apiKeys: OpenRoom = async (table, laterMs) => {
   };
 };
 
+const clients: OpenRoom = async (table, laterMs) => {
+  const keys: ApiKeys = createApiKeys({
+    table: table('api-keys'),
+    holderOf: (name) => attached.holderOf(name),
+    clock: clockAt(laterMs),
+    logger,
+  });
+  const attached = createAttachedClients({ table: table('clients'), keys, logger });
+  await keys.load();
+  await attached.load();
+  return {
+    change: ({ thing, number }) => {
+      const client = { name: `c${thing}`, program: 'cursor' };
+      if (number % 4 === 0) return attached.disconnect(client);
+      return attached.connect({ ...client, byKey: number % 2 === 1 });
+    },
+    // A key goes before a name.
+    seen: async () =>
+      Array.from({ length: 6 }, (_, thing) => {
+        const key = keys.list().find(({ name }) => name === `c${thing}`);
+        return key === undefined ? attached.holderOf(`c${thing}`) : [key.id, key.program];
+      }),
+    close: nothing,
+  };
+};
+
 const checkpoints: OpenRoom = async (table, laterMs) => {
   const store = createCheckpointStore({ table: table('checkpoints'), clock: clockAt(laterMs) });
   await store.load();
@@ -384,6 +412,7 @@ export const KEPT_ROOMS: Readonly<Record<string, OpenRoom>> = {
   secrets,
   logins,
   'API keys': apiKeys,
+  'clients by their names, and their keys': clients,
   'checkpoints that were seen': checkpoints,
   approvals,
   'pins of definitions': pins,

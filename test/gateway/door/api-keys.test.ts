@@ -5,6 +5,7 @@ import { createApiKeys } from '../../../src/gateway/door/api-keys.ts';
 import type { ApiKeys } from '../../../src/gateway/door/api-keys.ts';
 import { digestOf } from '../../../src/gateway/door/bearer.ts';
 import type { Credential } from '../../../src/gateway/door/types.ts';
+import type { Write } from '../../../src/store/index.ts';
 import { createTestClock } from '../../core/test-clock.ts';
 import { memoryTable } from '../../grants/memory-table.ts';
 
@@ -43,6 +44,32 @@ describe('an API key', () => {
     };
     expect(check(keys, key.reveal())).toEqual(credential);
     expect(check(await again(), key.reveal())).toEqual(credential);
+  });
+
+  it('that is used while it is revoked does not come back with the next start', async () => {
+    const { keys, again, clock, table } = await fixture();
+    const { key } = await keys.create({ name: 'ci', scopes: ['*'] });
+    clock.advance(HOUR_MS);
+    let write: () => void = () => undefined;
+    const slow = new Promise<void>((resolve) => {
+      write = resolve;
+    });
+    // Writes are made in the order in which they were asked for, and told when the disk has them.
+    const late =
+      <A>(write: (what: A) => Promise<void>) =>
+      async (what: A) => {
+        await write(what);
+        await slow;
+      };
+    const { rows: _, ...before } = table;
+    table.batch = late((writes: readonly Write[]) => before.batch(writes));
+    table.delete = late((name: string) => before.delete(name));
+    const revoked = keys.revoke('ci');
+    expect(check(keys, key.reveal())).toBeDefined();
+    write();
+    await revoked;
+    expect(check(keys, key.reveal())).toBeUndefined();
+    expect(check(await again(), key.reveal())).toBeUndefined();
   });
 
   it('is stored as a hash, and never printed', async () => {

@@ -113,17 +113,17 @@ describe('the sessions that a peer opens', () => {
 
   it('have a bound for the first message, which counts against the peer', () => {
     expect(() => open().turn.holds(5 * KIB * KIB + 1)).toThrow('more than 5242880 bytes');
-    expect(reported).toEqual([[ALICE, 'unfinished', 200]]);
+    expect(reported).toEqual([[ALICE, 'unfinished', 40]]);
   });
 
-  it('wait no more than 32 beside long first messages that are not ended, and each more counts', () => {
+  it('wait no more than 16 beside long first messages that are not ended, and each more counts', () => {
     for (const { turn } of many(2)) turn.holds(600 * KIB);
-    expect(begun(many(46))).toBe(14);
-    expect(() => open()).toThrow('32 sessions of this peer wait');
-    expect(() => open()).toThrow('32 sessions of this peer wait');
+    expect(begun(many(30))).toBe(14);
+    expect(() => open()).toThrow('16 sessions of this peer wait');
+    expect(() => open()).toThrow('16 sessions of this peer wait');
     expect(reported).toEqual([
-      [ALICE, 'unfinished', 8],
-      [ALICE, 'unfinished', 8],
+      [ALICE, 'unfinished', 2],
+      [ALICE, 'unfinished', 2],
     ]);
     expect(begun([open(BOB)])).toBe(1);
   });

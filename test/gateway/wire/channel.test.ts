@@ -415,6 +415,26 @@ describe('an odd answer', () => {
     expect(taken).toEqual([['response {"code":-32700,"message":"no"}'], []]);
   });
 
+  it('ends the call on whose stream it came, where its id was never one of ours', () => {
+    for (const id of ['"zzz"', '99', '-1', '1.5', '"99"']) {
+      const text = `{"jsonrpc":"2.0","id":${id},"result":{}}`;
+      expect(eventsOf(() => text, { related: true })).toEqual([
+        ['failed STARLING_UPSTREAM_INVALID'],
+        [],
+      ]);
+      expect(eventsOf(() => text)).toEqual([[], []]);
+    }
+  });
+
+  it('under an id that was never one of ours is named to who waits too long', async () => {
+    const { channel, pass } = testChannel();
+    const answer = channel.request('tools/list', {}, { timeoutMs: 1000 });
+    raw(channel, '{"jsonrpc":"2.0","id":"zzz","result":{}}');
+    const late = expect(answer).rejects.toThrow('; it answered under the id "zzz"');
+    pass(1500);
+    await late;
+  });
+
   it('without an id is of the only call that waits, and of none where several do', () => {
     const text = '{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"no"}}';
     expect(eventsOf(() => text)).toEqual([[], []]);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { scanSpans } from '../../../src/gateway/wire/json-scan.ts';
+import { placesOf, scanSpans } from '../../../src/gateway/wire/json-scan.ts';
 import type { Span } from '../../../src/gateway/types.ts';
 import { anyText } from '../../fixtures/any-text.ts';
 
@@ -96,5 +96,42 @@ describe('the places that a relay may change', () => {
     expect([spans.meta, spans.metaProgressToken, spans.refName, spans.name]).toEqual(
       Array.from({ length: 4 }, () => undefined),
     );
+  });
+});
+
+describe('the places of some keys of an object', () => {
+  const KEYS = ['a', 'b', 'c'];
+
+  it('are found however the object is laid out, and those of other keys are not', () => {
+    const json = fc.jsonValue({ maxDepth: 2 });
+    fc.assert(
+      fc.property(
+        fc.dictionary(fc.oneof(fc.constantFrom(...KEYS), fc.string()), json),
+        fc.constantFrom(0, 1, '\t', ' '),
+        fc.constantFrom('', ' ', '[{"a":1},'),
+        (object, indent, before) => {
+          const text = before + JSON.stringify(object, null, indent) + ', "a": 7}';
+          const { places, repeated } = placesOf(Buffer.from(text), before.length, KEYS);
+          const found = [...places].map(([key, span]) => [key, at(text, span)]);
+          expect(repeated).toBeUndefined();
+          const wanted = Object.entries(JSON.parse(JSON.stringify(object)) as object);
+          expect(found).toEqual(wanted.filter(([key]) => KEYS.includes(key)));
+        },
+      ),
+    );
+  });
+
+  it('may have blanks on both sides of what separates them', () => {
+    const text = '{ "a" : 1 , "x" : { "b" : 2 } , "b" : "}" , "c" : [ ] }';
+    const { places } = placesOf(Buffer.from(text), 0, KEYS);
+    expect(KEYS.map((key) => at(text, places.get(key)))).toEqual([1, '}', []]);
+  });
+
+  it('tell of a key that comes twice, also where it is escaped or none of those', () => {
+    const twice = (text: string): string | undefined =>
+      placesOf(Buffer.from(text), 0, ['a']).repeated;
+    expect(twice('{"a":1,"b":2}')).toBeUndefined();
+    expect(twice('{"a":1,"\\u0061":2}')).toBe('a');
+    expect(twice('{}')).toBeUndefined();
   });
 });

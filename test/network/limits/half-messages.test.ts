@@ -98,7 +98,7 @@ describe('what is kept', () => {
     kept.hold(reading(), 101);
     for (let count = 0; count < 3; count += 1) expect(kept.hold(reading(), 11)).toBe(false);
     expect(() => kept.hold(reading(), 11)).toThrow('has begun 3 long messages beside');
-    expect(unfinished).toEqual([[ALICE, 5]]);
+    expect(unfinished).toEqual([[ALICE, 1]]);
   });
 
   it('gives each peer an equal share when all together have too much', () => {

@@ -1,6 +1,6 @@
 /** `starling approvals approve` and `starling approvals deny` */
 import type { ApprovalAnswerResult } from '../../../builtin/results.ts';
-import { printData, safeLine } from '../../terminal/output.ts';
+import { asSentence, printData } from '../../terminal/output.ts';
 import { askText } from '../../terminal/rights.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
@@ -29,6 +29,6 @@ async function answer(id: string, isYes: boolean, options: AnswerOptions): Promi
   printData(result, options.json === true, () => {
     const { state, who, kind, ability, resource, made } = result.approval;
     const grant = made === undefined ? '' : ` (grant ${made.slice(0, 8)})`;
-    return safeLine(`${state}: ${who} ${askText(kind, ability, resource)}${grant}`);
+    return asSentence(`${state}: ${who} ${askText(kind, ability, resource)}${grant}`);
   });
 }

@@ -1,6 +1,6 @@
 /** `starling board delete` */
 import type { BoardDeleteResult } from '../../../builtin/results.ts';
-import { printData, safeLine } from '../../terminal/output.ts';
+import { asSentence, printData } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 
@@ -10,7 +10,7 @@ export async function run(board: string, key: string, options: CommonOptions): P
     node.builtin<BoardDeleteResult>('board_delete', { board, key }),
   );
   printData(result, options.json === true, () =>
-    safeLine(result.deleted ? `deleted ${key}` : `board '${board}' has no entry '${key}'`),
+    asSentence(result.deleted ? `deleted ${key}` : `board '${board}' has no entry '${key}'`),
   );
   return result.deleted ? 0 : 1;
 }

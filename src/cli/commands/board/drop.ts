@@ -1,6 +1,6 @@
 /** `starling board drop` */
 import type { BoardDropResult } from '../../../builtin/results.ts';
-import { printData, safeLine } from '../../terminal/output.ts';
+import { asSentence, printData } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 
@@ -10,6 +10,6 @@ export async function run(board: string, options: CommonOptions): Promise<void> 
     node.builtin<BoardDropResult>('board_drop', { board }),
   );
   printData(result, options.json === true, () =>
-    safeLine(`dropped ${board}: ${result.deleted} entries deleted`),
+    asSentence(`dropped ${board}: ${result.deleted} entries deleted`),
   );
 }

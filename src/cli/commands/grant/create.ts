@@ -4,15 +4,22 @@ import { StarlingError } from '../../../core/errors.ts';
 import { plainResource } from '../../../core/words/right-words.ts';
 import { grantConditions } from '../../options/grant-conditions.ts';
 import type { GrantOptions } from '../../options/grant-conditions.ts';
-import { duration, paintTalk, printData, safeLine, tell } from '../../terminal/output.ts';
+import {
+  asSentence,
+  duration,
+  paintTalk,
+  printData,
+  safeLine,
+  tell,
+} from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 
 /** Creates the grant and prints it. */
 export async function run(peer: string, options: GrantOptions): Promise<void> {
-  const { tool = [], resource = [], prompt = [], server = [] } = options;
-  if (tool.length + resource.length + prompt.length + server.length === 0) {
+  const { tool = [], resource = [], prompt = [], server = [], agent = [] } = options;
+  if ([tool, resource, prompt, server, agent].every(({ length }) => length === 0)) {
     throw new StarlingError('STARLING_USAGE', 'say what to grant', {
-      hint: "name tools (--tool 'files/*'), resources, prompts or all of a server (--server git); see: starling grant create --help",
+      hint: "name tools (--tool 'files/*'), resources, prompts, agents or all of a server (--server git); see: starling grant create --help",
     });
   }
   const args = { peer, ...grantConditions(options) };
@@ -27,6 +34,7 @@ export async function run(peer: string, options: GrantOptions): Promise<void> {
     ...(resource.length === 0 ? [] : [`read ${resource.join(', ')}`]),
     ...(prompt.length === 0 ? [] : [`get the prompts ${prompt.join(', ')}`]),
     ...(server.length === 0 ? [] : [`use all of ${server.join(', ')}`]),
+    ...(agent.length === 0 ? [] : [`write to the agent ${agent.join(', ')}`]),
   ];
   const end = grant.renewed
     ? 'until you revoke it (it is renewed daily while the peer is there)'
@@ -36,7 +44,7 @@ export async function run(peer: string, options: GrantOptions): Promise<void> {
   const where = arg.length === 0 ? '' : ` where ${arg.join(', ')}`;
   const asked = needsApproval ? ', each time you approve it (starling approvals)' : '';
   printData(result, options.json === true, () =>
-    safeLine(
+    asSentence(
       `${grant.with} may now ${things.join(' and ')}${where} ${end}${bounds}${asked}; end it with: starling grant revoke ${grant.id.slice(0, 8)}`,
     ),
   );

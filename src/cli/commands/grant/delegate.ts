@@ -3,7 +3,7 @@ import type { GrantCreateResult } from '../../../builtin/results.ts';
 import { grantConditions } from '../../options/grant-conditions.ts';
 import type { GrantOptions } from '../../options/grant-conditions.ts';
 import { rightsText } from '../../terminal/rights.ts';
-import { duration, printData, safeLine } from '../../terminal/output.ts';
+import { asSentence, duration, printData } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 
 /** Hands the grant on and prints the new one. */
@@ -16,7 +16,7 @@ export async function run(id: string, peer: string, options: GrantOptions): Prom
   const left = duration(grant.expiresAt - Date.now());
   const end = grant.renewed ? `${left}, and as long as what it stands on is renewed` : left;
   printData(result, options.json === true, () =>
-    safeLine(
+    asSentence(
       `${grant.with} may now ${rightsText(grant.capabilities)} for ${end}; see it with: starling grant show ${grant.id.slice(0, 8)}; end it with: starling grant revoke ${grant.id.slice(0, 8)}`,
     ),
   );

@@ -3,7 +3,7 @@ import type { GrantListResult, GrantSummary } from '../../../builtin/results.ts'
 import { shownName } from '../../../core/words/shown-name.ts';
 import { rightText } from '../../../core/words/right-words.ts';
 import { shortId } from '../../../identity/short-id.ts';
-import { duration, printData, safeLine, table } from '../../terminal/output.ts';
+import { asSentence, duration, printData, table } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 
@@ -21,11 +21,13 @@ export async function run(
   };
   printData(result, options.json === true, () => {
     if (result.grants.length === 0 && peer !== undefined)
-      return safeLine(
+      return asSentence(
         `no grants to ${peer} or from it; all: starling grant list; peers: starling peers`,
       );
     if (result.grants.length === 0)
-      return 'no grants yet; make one with: starling grant create <peer> --tool <server>/<tool>';
+      return asSentence(
+        'no grants yet; make one with: starling grant create <peer> --tool <server>/<tool>',
+      );
     const rows = result.grants.map((grant) => [
       grant.id.slice(0, 8),
       whoOf(grant),

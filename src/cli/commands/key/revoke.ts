@@ -1,6 +1,6 @@
 /** `starling key revoke` */
 import type { KeyRevokeResult } from '../../../builtin/results.ts';
-import { printData, safeLine } from '../../terminal/output.ts';
+import { asSentence, printData } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 
@@ -11,6 +11,6 @@ export async function run(key: string, options: CommonOptions): Promise<void> {
   );
   const { revoked } = result;
   printData(result, options.json === true, () =>
-    safeLine(`revoked ${revoked.name} (${revoked.id}): ${revoked.scopes.join(', ')}`),
+    asSentence(`revoked ${revoked.name} (${revoked.id}): ${revoked.scopes.join(', ')}`),
   );
 }

@@ -1,6 +1,6 @@
 /** `starling key rotate-token` */
 import type { StatusResult, TokenRotateResult } from '../../../builtin/results.ts';
-import { printData, safeLine } from '../../terminal/output.ts';
+import { asSentence, printData } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 
@@ -11,7 +11,7 @@ export async function run(options: CommonOptions): Promise<void> {
     tokenFile: (await node.builtin<StatusResult>('status')).endpoints.tokenFile,
   }));
   printData({ ...result, tokenFile }, options.json === true, () =>
-    safeLine(
+    asSentence(
       `the node has another token, in ${tokenFile}: copies of the one before let nobody in any more`,
     ),
   );

@@ -1,6 +1,6 @@
 /** `starling members admit` and `refuse` */
 import type { KnockAnswerResult } from '../../../builtin/results.ts';
-import { printData, safeLine } from '../../terminal/output.ts';
+import { asSentence, printData } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 
@@ -12,7 +12,7 @@ interface AdmitOptions extends CommonOptions {
 export async function admit(who: readonly string[], options: AdmitOptions): Promise<void> {
   const { name, fingerprint, ...result } = await answer(who, true, options);
   printData({ name, fingerprint, ...result }, options.json === true, () =>
-    safeLine(
+    asSentence(
       `${name} (${fingerprint}) is let in; it may use nothing yet: starling grant create ${wordOf(name, result.peerId)} --tool '<server>/*'`,
     ),
   );
@@ -22,7 +22,7 @@ export async function admit(who: readonly string[], options: AdmitOptions): Prom
 export async function refuse(who: readonly string[], options: CommonOptions): Promise<void> {
   const { name, fingerprint, ...result } = await answer(who, false, options);
   printData({ name, fingerprint, ...result }, options.json === true, () =>
-    safeLine(`${name} (${fingerprint}) is refused, and told so`),
+    asSentence(`${name} (${fingerprint}) is refused, and told so`),
   );
 }
 

@@ -1,6 +1,6 @@
 /** `starling peers forgive` */
 import type { PeerForgiveResult } from '../../../builtin/results.ts';
-import { printData, safeLine } from '../../terminal/output.ts';
+import { asSentence, printData } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 
@@ -10,7 +10,7 @@ export async function run(peer: string, options: CommonOptions): Promise<void> {
     node.builtin<PeerForgiveResult>('peer_forgive', { peer }),
   );
   printData(result, options.json === true, () =>
-    safeLine(
+    asSentence(
       result.forgiven
         ? `${result.peer} is forgiven, and may come again`
         : `there was nothing to forgive ${result.peer}`,

@@ -3,7 +3,7 @@ import type { MemberSummary, MembersResult, PeerRemoveResult } from '../../../bu
 import { localTime } from '../../../core/time/local-time.ts';
 import { isShortIdOf, shortId } from '../../../identity/short-id.ts';
 import { ask, canAsk, nobodyAgreed } from '../../terminal/ask.ts';
-import { printData, safeLine, tell } from '../../terminal/output.ts';
+import { asSentence, printData, safeLine, tell } from '../../terminal/output.ts';
 import type { NodeClient } from '../../node/client.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
@@ -73,10 +73,10 @@ export function describeRemoval(result: PeerRemoveResult): string {
   const who = `${result.peer} (${shortId(result.peerId)})`;
   const { since } = result;
   if (since !== undefined)
-    return safeLine(
+    return asSentence(
       `${who} was out of the mesh already, since ${localTime(since.at)}, by ${since.by}`,
     );
-  return [`${who} is out of the mesh`, ...endedBy(result)].map(safeLine).join('\n');
+  return [`${who} is out of the mesh`, ...endedBy(result)].map(asSentence).join('\n');
 }
 
 function endedBy({ members, grants, tickets, connections }: PeerRemoveResult): readonly string[] {

@@ -1,6 +1,6 @@
 /** `starling peers rename` */
 import type { PeerRenameResult } from '../../../builtin/results.ts';
-import { printData, safeLine } from '../../terminal/output.ts';
+import { asSentence, printData } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 
@@ -10,7 +10,7 @@ export async function run(peer: string, name: string, options: CommonOptions): P
     node.builtin<PeerRenameResult>('peer_rename', { peer, name }),
   );
   printData(result, options.json === true, () =>
-    safeLine(
+    asSentence(
       `${result.before} is called ${result.peer} here: its tools begin with ${result.peer}__, and a policy that names peer:${result.before} must name peer:${result.peer}`,
     ),
   );

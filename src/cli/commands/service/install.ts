@@ -12,7 +12,7 @@ import {
   startService,
 } from '../../node/service-manager.ts';
 import type { ServiceSystem } from '../../node/service-manager.ts';
-import { paintTalk, print, printData, safeLine, tell } from '../../terminal/output.ts';
+import { asSentence, paintTalk, print, printData, safeLine, tell } from '../../terminal/output.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 import { planOf } from './plan.ts';
 import type { ServicePlan } from './plan.ts';
@@ -44,8 +44,8 @@ export async function run(options: InstallOptions, system: ServiceSystem = here(
   await startService(system, plan.file);
   printData({ service: id, file: path, text, started: true }, options.json === true, () =>
     [
-      `wrote ${safeLine(path)}`,
-      `started ${id}: the node runs now, and at each of your logins`,
+      asSentence(`wrote ${path}`),
+      asSentence(`started ${id}: the node runs now, and at each of your logins`),
     ].join('\n'),
   );
   if (options.json !== true) for (const line of hints(plan, system)) tell(safeLine(line));

@@ -3,7 +3,7 @@ import { access, rm } from 'node:fs/promises';
 import { runBriefly } from '../../../gateway/index.ts';
 import { forgetService, stopService } from '../../node/service-manager.ts';
 import type { ServiceSystem } from '../../node/service-manager.ts';
-import { print, printData, safeLine } from '../../terminal/output.ts';
+import { asSentence, print, printData, safeLine } from '../../terminal/output.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 import { planOf } from './plan.ts';
 
@@ -34,7 +34,7 @@ export async function run(
     await forgetService(system);
   }
   printData({ service: file.id, file: file.path, removed: isThere }, options.json === true, () =>
-    safeLine(
+    asSentence(
       isThere
         ? `removed ${file.path}; the node has ended, and its state folder stays as it is`
         : `there is no service of this node: ${file.path} is not there`,

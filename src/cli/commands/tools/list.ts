@@ -7,7 +7,15 @@ import type { UpstreamStatus } from '../../../gateway/types.ts';
 import { heldBack, heldLine } from './held-back.ts';
 import { silentServers } from './silent-servers.ts';
 import { toolHelp } from './tool-help.ts';
-import { cut, print, printData, safeLine, table, tell } from '../../terminal/output.ts';
+import {
+  cut,
+  forTerminal,
+  print,
+  printData,
+  safeLine,
+  table,
+  tell,
+} from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 
@@ -42,8 +50,13 @@ export async function run(typed: string | undefined, options: CommonOptions): Pr
     .toSorted((a, b) => Number(a.name.startsWith(OWN)) - Number(b.name.startsWith(OWN)));
   const lines = held.filter(({ name }) => name.includes(filter ?? '')).map(heldLine);
   printData({ tools }, options.json === true, () => {
-    if (tools.length === 0 && lines.length === 0 && server !== undefined) return silentText(server);
-    if (tools.length === 0) return lines.length > 0 ? lines.join('\n') : noneText(filter, peer);
+    if (tools.length === 0 && lines.length === 0 && server !== undefined)
+      return forTerminal(silentText(server), process.stdout);
+    if (tools.length === 0) {
+      return lines.length > 0
+        ? lines.join('\n')
+        : forTerminal(noneText(filter, peer), process.stdout);
+    }
     return table(
       ['TOOL', 'WHAT IT DOES'],
       tools.map((tool) => [tool.name, summary(tool.description)]),

@@ -21,7 +21,10 @@ export interface LoginRecord {
   save(login: StoredLogin): Promise<void>;
   /** Forgets the tokens and keeps the registration. */
   forgetTokens(): Promise<void>;
-  /** Forgets everything. False when there was nothing. */
+  /**
+   * Forgets everything, in use at once and on disk. False when there was nothing. @throws what the store throws: then
+   * the login is as it was
+   */
   forget(): Promise<boolean>;
 }
 
@@ -82,11 +85,18 @@ export function createLoginRecord(
       await save(rest);
     },
     async forget() {
-      const was = await store.delete(init.name);
+      const before = { current, unkept };
+      // At once: tokens that are renewed meanwhile must not be written behind the deletion.
       current = undefined;
-      loaded = undefined;
       unkept = undefined;
-      return was;
+      try {
+        const was = await store.delete(init.name);
+        if (current === undefined) loaded = undefined;
+        return was;
+      } catch (error) {
+        if (current === undefined) ({ current, unkept } = before);
+        throw error;
+      }
     },
   };
 }

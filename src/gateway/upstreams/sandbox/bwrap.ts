@@ -60,8 +60,12 @@ const ROOT_KEEPS = [
 
 /** The process ends with the node, sees its own processes only, and has no rights but its user's. */
 const CONFINED = ['--die-with-parent', '--unshare-pid', '--cap-drop', 'ALL'];
-/** User 0 may write the kernel's settings without any capability, so that they are mounted to be read. */
-const KERNEL = ['--dev', '/dev', '--proc', '/proc', '--ro-bind', '/proc/sys', '/proc/sys'];
+const DEVICES_AND_PROCESSES = ['--dev', '/dev', '--proc', '/proc'];
+/**
+ * User 0 may write the kernel's settings without any capability, and any user ends or freezes what is in the control
+ * groups that are given to that user (`cgroup.kill`), the node among them: both are mounted to be read.
+ */
+const KERNEL = ['--ro-bind', '/proc/sys', '/proc/sys', '--ro-bind-try', '/sys', '/sys'];
 
 type Step = readonly [path: string, ...args: readonly string[]];
 
@@ -80,9 +84,9 @@ export function bwrapArguments(plan: SandboxPlan, devices: readonly string[]): r
     ...(plan.isRoot ? ROOT_KEEPS.flatMap((name) => ['--cap-add', name]) : []),
     ...(plan.network ? [] : ['--unshare-net']),
     ...baseOf(plan),
+    ...DEVICES_AND_PROCESSES,
     ...KERNEL,
     ...devices.flatMap((path) => ['--dev-bind-try', path, path]),
-    ...(plan.isRoot ? ['--ro-bind', '/sys', '/sys'] : []),
     ...ordered([...grantedOf(plan), ...protectedOf(plan)]),
     ...ordered(hiddenOf(plan)),
   ];

@@ -4,11 +4,14 @@
  * then on the processes that run could write what the node reads next.
  */
 import { existsSync, lstatSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
-import { basename, dirname } from 'node:path';
+import { homedir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
 import { isInside, realPathOf } from './paths.ts';
 
 /** Starling's own folders are called so. */
 const OWN_FOLDER = 'starling';
+/** There where `sshd` is installed. */
+const LOGIN_DAEMON = '/etc/ssh/sshd_config';
 /** Holds as an empty file does: the shipped policy is in force. */
 const PLACEHOLDER = `# No policy of your own yet: the one that Starling comes with is in force.
 # Starling made this file so that none of its servers can. What you write here is taken up at once.
@@ -43,6 +46,34 @@ export function occupyPlaces(policies: readonly string[]): void {
     } catch {
       // Where the node can't write, or there is no such folder; what comes there later is held back.
       continue;
+    }
+  }
+}
+
+/**
+ * Files by which one logs in at this machine as the user of the node (`sshd(8)`): a server that could add a key of its
+ * own would come back by the network, outside of its sandbox. Made where they are missing and the daemon is there.
+ */
+export function loginKeys(env: NodeJS.ProcessEnv): readonly string[] {
+  const folder = join(env['HOME'] || homedir(), '.ssh');
+  const files = ['authorized_keys', 'authorized_keys2'].map((name) => join(folder, name));
+  try {
+    if (existsSync(LOGIN_DAEMON)) makeEmpty(folder, files);
+    // A link can be replaced whatever its target is.
+    const isLink = (file: string): boolean =>
+      lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+    return files.some(isLink) ? [folder, ...files] : files;
+  } catch {
+    // Where the node can't write, a server can't either, or there is no home.
+    return files;
+  }
+}
+
+function makeEmpty(folder: string, files: readonly string[]): void {
+  if (!existsSync(folder)) mkdirSync(folder, { mode: 0o700 });
+  for (const file of files) {
+    if (lstatSync(file, { throwIfNoEntry: false }) === undefined) {
+      writeFileSync(file, '', { mode: 0o600, flag: 'wx' });
     }
   }
 }

@@ -2,7 +2,7 @@
  * The state folders of all nodes on this machine that a process of this user could enter: those of the
  * default place, those that their nodes have noted, and those whose sockets are open now.
  */
-import { access, readFile, stat } from 'node:fs/promises';
+import { access, mkdir, readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import {
   defaultConfigFile,
@@ -11,11 +11,14 @@ import {
   notedIn,
   policyFile,
   readAbout,
+  socketsFolder,
 } from '../../../config/index.ts';
 
 /** Open sockets of nodes that are looked at: bwrap takes 9,000 arguments, and a folder is five. */
 const SOCKETS_MAX = 500;
 const SOCKET = /(\/\S.*)\/node\.sock$/;
+/** A node whose state folder has a long path, with whatever folder for temporary files. */
+const SOCKET_ELSEWHERE = /(\/\S.*\/starling-\d+)\/[0-9a-f]{16}\.sock$/;
 const ROOT_UID = 0;
 
 /** What is to be hidden: state folders, and the folders of notes. Some may not be there. */
@@ -25,7 +28,17 @@ export async function nodeFolders(env: NodeJS.ProcessEnv): Promise<readonly stri
   const usual = [defaultStateDir(env), ...(await existing(theirs.map(defaultStateDir)))];
   const notes = [nodesFolder(env), ...(await existing(theirs.map(nodesFolder)))];
   const noted = await Promise.all(notes.map(notedIn));
-  return [...new Set([...usual, ...notes, ...noted.flat(), ...(await openNow())])];
+  const sockets = process.platform === 'win32' ? [] : [socketsFolder()];
+  return [...new Set([...usual, ...notes, ...sockets, ...noted.flat(), ...(await openNow())])];
+}
+
+/** Makes the folders that a node without a word of its own will use, so that they are hidden before it is there. Never throws. */
+export async function makeUsualFolders(env: NodeJS.ProcessEnv): Promise<void> {
+  if (process.platform === 'win32') return;
+  for (const folder of [defaultStateDir(env), socketsFolder()]) {
+    // Not recursive: nobody's home is made anew. Where nothing can be made, what comes later is told of.
+    await mkdir(folder, { mode: 0o700 }).catch(() => undefined);
+  }
 }
 
 /**
@@ -58,12 +71,16 @@ async function existing(paths: readonly string[]): Promise<readonly string[]> {
   return paths.filter((_, index) => found[index]);
 }
 
-/** State folders in which a node listens (Linux; `proc_net_unix(5)`). */
+/** State folders in which a node listens, and folders of sockets (Linux; `proc_net_unix(5)`). */
 async function openNow(): Promise<readonly string[]> {
-  const text = await readFile('/proc/net/unix', 'utf8').catch(() => '');
-  const folders = text.split('\n').flatMap((line) => SOCKET.exec(line)?.[1] ?? []);
+  const lines = (await readFile('/proc/net/unix', 'utf8').catch(() => '')).split('\n');
+  const folders = lines.flatMap((line) => SOCKET.exec(line)?.[1] ?? []);
   const parts = folders.slice(0, SOCKETS_MAX).map((folder) => join(folder, 'db'));
-  return (await existing(parts)).map((part) => dirname(part));
+  const elsewhere = lines.flatMap((line) => SOCKET_ELSEWHERE.exec(line)?.[1] ?? []);
+  return [
+    ...(await existing(parts)).map((part) => dirname(part)),
+    ...new Set(elsewhere.slice(0, SOCKETS_MAX)),
+  ];
 }
 
 async function homesOfAll(): Promise<readonly string[]> {

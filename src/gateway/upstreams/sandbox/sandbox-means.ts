@@ -14,13 +14,13 @@ export type RunBriefly = (
 ) => Promise<{ readonly code: number; readonly stderr: string }>;
 
 const SANDBOX_EXEC = '/usr/bin/sandbox-exec';
-/** For users whose PATH lacks the folders of the system. */
-const FOLDERS = ':/usr/bin:/bin:/usr/local/bin:/run/current-system/sw/bin';
+/** First those of the system: in a folder of PATH a server may have put a program of that name, for the next start. */
+const FOLDERS = '/usr/bin:/bin:/usr/local/bin:/run/current-system/sw/bin:';
 const ROOT_UID = 0;
 
 /** Looks for the means of this system, and tries it. */
 export async function findMeans(run: RunBriefly, env: NodeJS.ProcessEnv): Promise<Means> {
-  const around = { path: `${env['PATH'] ?? ''}${FOLDERS}`, cwd: '/' };
+  const around = { path: `${FOLDERS}${env['PATH'] ?? ''}`, cwd: '/' };
   if (process.platform === 'darwin') return findSandboxExec(run, around);
   if (process.platform !== 'linux') {
     return none(

@@ -1,10 +1,10 @@
 /** What a node keeps from the processes that it starts. */
-import { accessSync, constants, statSync } from 'node:fs';
+import { accessSync, constants, readdirSync, statSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { occupyPlaces, protectedParts } from './obeyed-files.ts';
-import { filesObeyedBy, nodeFolders } from './other-nodes.ts';
+import { loginKeys, occupyPlaces, protectedParts } from './obeyed-files.ts';
+import { filesObeyedBy, makeUsualFolders, nodeFolders } from './other-nodes.ts';
 import { otherPaths, parseMounts } from './mount-aliases.ts';
 import { isInside, outermost, realPaths } from './paths.ts';
 
@@ -30,6 +30,14 @@ export interface Withheld {
 const ROOT_UID = 0;
 /** Programs that are nothing without the socket of their engine; what they run is what the operator wrote. */
 const ENGINES = new Set(['docker', 'podman', 'nerdctl']);
+/** Sockets of engines in the folder of a session. */
+const RUNTIME_ENGINES = /^(?:docker.*|podman|containerd.*|containers|libpod|crun|runc)$/;
+/**
+ * In the folder of a session (`XDG_RUNTIME_DIR`): screen, sound, keys that sign, and file systems of others, which
+ * may not answer.
+ */
+const RUNTIME_KEPT =
+  /^(?:wayland-\d+.*|pipewire-\d+.*|pulse|gnupg|keyring|gcr|ssh-agent.*|openssh_agent|doc|gvfs.*)$/;
 
 /** Looks up what is there now. `reach` names sockets that are left out. */
 export async function withheldOf(
@@ -37,10 +45,11 @@ export async function withheldOf(
   env: NodeJS.ProcessEnv,
   { command, reach }: { readonly command: string; readonly reach: readonly string[] },
 ): Promise<Withheld> {
-  // It must be there before the process is, because what comes later is not hidden.
+  // They must be there before the process is, because what comes later is not hidden.
   if (process.platform !== 'win32' && !isInside(secrets.socketPath, secrets.stateDir)) {
     await mkdir(dirname(secrets.socketPath), { recursive: true, mode: 0o700 });
   }
+  await makeUsualFolders(env);
   const mounts = parseMounts(await readFile('/proc/self/mountinfo', 'utf8').catch(() => ''));
   const everywhere = (paths: readonly string[]): readonly string[] => {
     const real = realPaths(paths);
@@ -69,7 +78,9 @@ export async function withheldOf(
   return {
     folders: outermost([...folders, ...doorFolders]),
     files: [...new Set([...files, ...doorFiles])].filter((path) => !inFolder(path)),
-    readOnly: obeyed.filter((path) => !inFolder(path) && !files.includes(path)),
+    readOnly: [...obeyed, ...realPaths(loginKeys(env))].filter(
+      (path) => !inFolder(path) && !files.includes(path),
+    ),
   };
 }
 
@@ -110,14 +121,11 @@ function doorsOf(env: NodeJS.ProcessEnv, command: string): readonly string[] {
     '/run/crio/crio.sock',
     '/var/lib/incus/unix.socket',
     '/var/snap/lxd/common/lxd/unix.socket',
-    join(runtime, 'docker.sock'),
-    join(runtime, 'podman'),
     join(home, '.docker', 'run'),
     join(home, '.docker', 'desktop'),
   ];
   return [
-    join(runtime, 'bus'),
-    join(runtime, 'systemd'),
+    ...runtimeDoors(runtime, command),
     ...(bus === undefined ? [] : [bus]),
     ...(uid === ROOT_UID ? ['/run/dbus/system_bus_socket', '/run/systemd/private'] : []),
     '/run/snapd.socket',
@@ -126,6 +134,18 @@ function doorsOf(env: NodeJS.ProcessEnv, command: string): readonly string[] {
     `/run/screen`,
     ...(ENGINES.has(basename(command)) ? [] : engines),
   ];
+}
+
+/** What lies in the folder of the user's session, but for what runs no programs; editors and terminals listen there. */
+function runtimeDoors(runtime: string, command: string): readonly string[] {
+  const isKept = (name: string): boolean =>
+    RUNTIME_KEPT.test(name) || (ENGINES.has(basename(command)) && RUNTIME_ENGINES.test(name));
+  try {
+    return readdirSync(runtime).flatMap((name) => (isKept(name) ? [] : [join(runtime, name)]));
+  } catch {
+    // No session, or that of another user.
+    return [];
+  }
 }
 
 function byKind(paths: readonly string[]): {

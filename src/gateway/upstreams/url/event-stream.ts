@@ -1,6 +1,6 @@
 /**
  * Server-sent events (WHATWG HTML §9.2.6): type, data and id of each event, and the stream's `retry`.
- * Lines end with LF or CR LF.
+ * Lines end with LF, CR LF or CR.
  */
 import { createLineDecoder } from '../../../core/index.ts';
 
@@ -26,6 +26,8 @@ const FIELD_BYTES_MAX = 4096;
 const RETRY_MAX_MS = 3_600_000;
 const COLON = 0x3a;
 const SPACE = 0x20;
+const CARRIAGE_RETURN = 0x0d;
+const LINE_FEED = 0x0a;
 const NEWLINE = Buffer.from('\n');
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 /** What can't be sent back in a header, except for tabs. */
@@ -50,6 +52,8 @@ class EventDecoder implements EventStreamDecoder {
   readonly #onEvent: (event: StreamEvent) => void;
   readonly #lines: ReturnType<typeof createLineDecoder>;
   #first = true;
+  /** True when the last byte was a carriage return, of which a line feed would be the other half. */
+  #isAfterReturn = false;
   #oversize = false;
   #data: Buffer[] = [];
   #sizeBytes = 0;
@@ -71,8 +75,17 @@ class EventDecoder implements EventStreamDecoder {
   }
 
   push(chunk: Uint8Array): boolean {
-    this.#lines.push(chunk);
+    this.#lines.push(this.#withFeeds(chunk));
     return !this.#oversize;
+  }
+
+  /** The same bytes with a line feed as the end of each line. */
+  #withFeeds(chunk: Uint8Array): Uint8Array {
+    const isSecondHalf = this.#isAfterReturn && chunk[0] === LINE_FEED;
+    const rest = isSecondHalf ? chunk.subarray(1) : chunk;
+    if (chunk.length > 0) this.#isAfterReturn = chunk.at(-1) === CARRIAGE_RETURN;
+    if (!rest.includes(CARRIAGE_RETURN)) return rest;
+    return Buffer.from(Buffer.from(rest).toString('latin1').replaceAll(/\r\n?/g, '\n'), 'latin1');
   }
 
   #line(written: Buffer): void {

@@ -90,7 +90,7 @@ class SseConnection implements UpstreamConnection {
   }
 
   oddity(): string | undefined {
-    return undefined;
+    return this.#connection.oddity();
   }
 
   async close(): Promise<void> {

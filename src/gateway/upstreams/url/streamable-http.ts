@@ -5,8 +5,8 @@
  * what the server refused for that is sent once more, so that callers notice nothing.
  */
 import type { HttpServer } from '../../../config/index.ts';
-import { createScope, messageOf, sleep } from '../../../core/index.ts';
-import type { JsonObject, Random, Scope, StarlingError } from '../../../core/index.ts';
+import { StarlingError, createScope, messageOf, sleep } from '../../../core/index.ts';
+import type { JsonObject, Random, Scope } from '../../../core/index.ts';
 import { parseIncoming } from '../../wire/batch.ts';
 import { ownIdOf } from '../../wire/frame-id.ts';
 import { errorBytes, parseFrame } from '../../wire/frame.ts';
@@ -93,7 +93,7 @@ class StreamableConnection implements UpstreamConnection {
   }
 
   oddity(): string | undefined {
-    return undefined;
+    return this.#connection.oddity();
   }
 
   negotiated(handshake: Handshake): void {
@@ -303,7 +303,8 @@ class StreamableConnection implements UpstreamConnection {
     }
     const body = await this.#requests.body(reply);
     if (body.length === 0) return `answered with an empty body (HTTP ${status})`;
-    if (type !== 'application/json') {
+    // A message is one under any name, or none; what is none is told by its name.
+    if (type !== 'application/json' && !isMessage(body)) {
       const shown = /^[\w.+-]+\/[\w.+-]+/.exec(type.slice(0, 100))?.[0] ?? 'something unnamed';
       throw this.#requests.unavailable(`answered with ${shown}, which is no message`);
     }
@@ -374,6 +375,16 @@ class StreamableConnection implements UpstreamConnection {
       'try again',
       { status, reason: 'session' },
     );
+  }
+}
+
+function isMessage(body: Buffer): boolean {
+  try {
+    parseIncoming(body);
+    return true;
+  } catch (error) {
+    if (error instanceof StarlingError) return false;
+    throw error;
   }
 }
 

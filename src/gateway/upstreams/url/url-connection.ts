@@ -17,6 +17,8 @@ export interface UrlConnection {
   /** The connection's life. */
   readonly scope: Scope;
   readonly ended: Promise<StarlingError>;
+  /** What was odd about what has come so far; undefined when nothing was. */
+  oddity(): string | undefined;
   /**
    * Sends a message, or keeps the message while the connection is held.
    * @throws STARLING_UPSTREAM_UNAVAILABLE when too much waits already
@@ -58,6 +60,8 @@ class Connection implements UrlConnection {
   #end: (error: StarlingError) => void = () => undefined;
   #kept: { readonly message: Buffer; readonly id: number | undefined }[] | undefined;
   #letsOpeningPass = false;
+  /** Messages that could not be read, and answered nothing that waits. */
+  #unread = 0;
 
   constructor(
     components: UrlComponents,
@@ -76,17 +80,26 @@ class Connection implements UrlConnection {
       {
         send: (message, id) => this.deliver(message, id),
         listener: components.listener,
+        invalid: () => {
+          this.#unread += 1;
+        },
         clock: components.clock,
         logger: components.logger,
       },
       {
         title: `server '${init.name}'`,
         kind: 'server',
+        oddity: () => this.oddity(),
         callTimeoutMs: init.server.timeoutMs,
         callTotalMs: init.callTotalMs,
         callsMax: init.callsMax,
       },
     );
+  }
+
+  oddity(): string | undefined {
+    if (this.#unread === 0) return undefined;
+    return `it sent ${this.#unread} ${this.#unread === 1 ? 'message that is' : 'messages that are'} not JSON-RPC`;
   }
 
   deliver(message: Buffer, id: number | undefined): void {

@@ -1,8 +1,13 @@
 /** How a sandbox is written down for bwrap and for macOS, and what it has to cover. */
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { bwrapArguments, devicesAmong } from '../../../../src/gateway/upstreams/sandbox/bwrap.ts';
 import type { SandboxPlan } from '../../../../src/gateway/upstreams/sandbox/bwrap.ts';
 import { findMeans } from '../../../../src/gateway/upstreams/sandbox/sandbox-means.ts';
+import type { RunBriefly } from '../../../../src/gateway/upstreams/sandbox/sandbox-means.ts';
 import {
   otherPaths,
   parseMounts,
@@ -50,7 +55,7 @@ describe('a sandbox for bwrap', () => {
     const args = text({ isRoot: true });
     expect(args).toContain('--cap-drop ALL --cap-add CAP_CHOWN');
     expect(args).not.toMatch(/SYS_ADMIN|SYS_PTRACE|DAC_READ_SEARCH|NET_RAW|MKNOD|SYS_MODULE/);
-    expect(args).toContain('--ro-bind /sys /sys');
+    for (const each of [args, text()]) expect(each).toContain('--ro-bind-try /sys /sys');
     expect(text()).not.toContain('--cap-add');
   });
 
@@ -92,6 +97,22 @@ describe('a sandbox for macOS', () => {
     expect(profile).toContain('(deny file-write*)\n(allow file-write* (subpath "/dev")');
     expect(profile).toMatch(/allow file-write\*.*subpath "\/Users\/me\/notes"/);
     expect(profile).toMatch(/deny file-read-data \(subpath "\/home\/me"\)/);
+  });
+});
+
+describe('the means of a system', () => {
+  it('are not what somebody has put into a folder of PATH under their name', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'starling-path-'));
+    await writeFile(join(folder, 'bwrap'), '', { mode: 0o755 });
+    const tried: string[] = [];
+    const run: RunBriefly = async (program) => {
+      tried.push(program);
+      return { code: 0, stderr: '' };
+    };
+    await findMeans(run, { PATH: folder });
+    await rm(folder, { recursive: true });
+    const isThere = existsSync('/usr/bin/bwrap');
+    expect(tried).toEqual(isThere ? ['/usr/bin/bwrap'] : [join(folder, 'bwrap')]);
   });
 });
 

@@ -1,5 +1,6 @@
 /** Processes in their sandbox: what they see, how they end, and what is said of them. */
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import {
   chmod,
   copyFile,
@@ -14,10 +15,11 @@ import {
   symlink,
   writeFile,
 } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { noteNode, writeAbout } from '../../../../src/config/index.ts';
+import { noteNode, socketsFolder, writeAbout } from '../../../../src/config/index.ts';
 import type { SandboxRules, StdioServer } from '../../../../src/config/index.ts';
 import { defaultPolicy, parsePolicy } from '../../../../src/guard/index.ts';
 import { Secret, silentLogger, systemClock } from '../../../../src/core/index.ts';
@@ -35,11 +37,14 @@ if (missing !== undefined) process.stderr.write(`skipped: ${missing}\n`);
 let root = '';
 /** Where the config file lies. */
 let place = 'home/starling';
+/** More variables of the node. */
+let more: NodeJS.ProcessEnv = {};
 let sandbox: Sandbox | undefined;
 const running: UpstreamConnection[] = [];
 
 afterEach(async () => {
   place = 'home/starling';
+  more = {};
   for (const connection of running.splice(0)) await connection.close();
   await rm(root, { recursive: true, force: true });
 });
@@ -65,7 +70,13 @@ async function start(
     policy: join(root, place, 'policy.yaml'),
     files: async () => [join(root, 'home/secret')],
   };
-  const env = { ...process.env, HOME: join(root, 'home'), XDG_STATE_HOME: '', XDG_CONFIG_HOME: '' };
+  const env = {
+    ...process.env,
+    HOME: join(root, 'home'),
+    XDG_STATE_HOME: '',
+    XDG_CONFIG_HOME: '',
+    ...more,
+  };
   sandbox = createSandbox({ secrets, run: runBriefly, env });
   const connection = await connectStdio(
     {
@@ -203,6 +214,67 @@ describe.skipIf(missing !== undefined)('a process in its sandbox', () => {
       `fs.writeFileSync('${root}/dotfiles/policy.yaml', '')`,
     ]);
     expect(got).toEqual(['EROFS', 'EROFS', 'EROFS', 'EROFS']);
+  });
+
+  it('reaches no socket of a node whose path is long, nor of what runs programs in its user’s session', async () => {
+    await world();
+    const runtime = join(root, 'run');
+    for (const folder of [runtime, join(runtime, 'emacs')]) await mkdir(folder);
+    const sockets = socketsFolder();
+    await mkdir(sockets, { recursive: true, mode: 0o700 });
+    const elsewhere = join(root, 'tmp/starling-1');
+    await mkdir(elsewhere, { recursive: true });
+    const theirs = `${randomUUID().replaceAll('-', '').slice(0, 16)}.sock`;
+    const paths = [
+      join(sockets, theirs),
+      join(elsewhere, theirs),
+      join(runtime, 'emacs/server'),
+      join(runtime, 'nvim.1.0'),
+      join(runtime, 'wayland-0'),
+    ];
+    const servers = paths.map((path) => createServer().listen(path));
+    await Promise.all(servers.map((server) => once(server, 'listening')));
+    more = { XDG_RUNTIME_DIR: runtime };
+    const meets = `(path, at) => require('net').connect(path)
+      .once('connect', function () { fs.appendFileSync(out, at + ' '); this.destroy(); })
+      .once('error', () => undefined)`;
+    await endOf(`${JSON.stringify(paths)}.forEach(${meets})`);
+    for (const server of servers) server.close();
+    expect(await out()).toBe('4 ');
+  });
+
+  it('is shut out of places that a node without a word of its own will use', async () => {
+    await world();
+    await mkdir(join(root, 'home/.local/state'), { recursive: true });
+    const usual = join(root, 'home/.local/state/starling');
+    const looks = await start(
+      `setInterval(() => {
+        if (!fs.existsSync('${root}/home/now')) return;
+        fs.writeFileSync(out, JSON.stringify(fs.readdirSync('${usual}')));
+        process.exit(0);
+      }, 10)`,
+    );
+    await writeFile(join(usual, 'key'), '{}');
+    await writeFile(join(root, 'home/now'), '');
+    await looks.ended;
+    expect(JSON.parse(await out())).toEqual([]);
+    expect((await stat(usual)).mode & 0o777).toBe(0o700);
+  });
+
+  it('can add no key by which it would log in at its machine, nor write into control groups', async () => {
+    await world();
+    const ssh = join(root, 'home/.ssh');
+    await mkdir(ssh);
+    for (const name of ['authorized_keys', 'authorized_keys2'])
+      await writeFile(join(ssh, name), '');
+    const got = await answers([
+      `fs.appendFileSync('${ssh}/authorized_keys', 'a key')`,
+      `fs.rmSync('${ssh}/authorized_keys2')`,
+      `fs.renameSync('${ssh}', '${ssh}.moved')`,
+      `fs.writeFileSync('${ssh}/known_hosts', 'a host')`,
+      `fs.accessSync('/sys/fs', fs.constants.W_OK)`,
+    ]);
+    expect(got).toEqual(['EROFS', 'EBUSY', 'EBUSY', null, 'EROFS']);
   });
 
   it('is told to reach the key of a node that began later, until one starts anew', async () => {

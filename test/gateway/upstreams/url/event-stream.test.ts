@@ -28,6 +28,15 @@ describe('an event stream', () => {
     }
   });
 
+  it('has lines that end with CR, CR LF or LF, also where these are cut in two', () => {
+    const text = 'data: a\rdata:b\r\rdata: c\r\n\r\ndata: d\n\r\nevent: y\rdata\r\r';
+    for (const step of [1, 2, 3, 5, 100]) {
+      expect(decode(text, 1000, step).events).toEqual(['message:a\nb', 'message:c', 'message:d']);
+    }
+    // The event is there with the first half of its end.
+    expect(decode('data: now\r\r').events).toEqual(['message:now']);
+  });
+
   it('keeps the last id, also of an event without data, once the event has ended', () => {
     const { decoder, events } = decode('id: 7\ndata:\n\nid: 8\ndata: half');
     expect(decoder.lastEventId).toBe('7');

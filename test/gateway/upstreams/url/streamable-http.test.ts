@@ -127,6 +127,14 @@ describe('an answer', () => {
     ['no body', (_, response) => response.writeHead(200).end(), 'an empty body (HTTP 200)'],
     ['a receipt', (_, response) => response.writeHead(202).end(), 'gave no answer (HTTP 202)'],
     ['another id', (_, response) => json(response, { id: 99, result: {} }), 'another one'],
+    [
+      'another id, on a stream that stays open',
+      (_, response) => {
+        response.writeHead(200, { 'content-type': 'text/event-stream' });
+        response.write(`${data({ jsonrpc: '2.0', id: 'zzz', result: {} })}\n\n`);
+      },
+      'another one: "zzz"',
+    ],
     ['no object', (_, response) => json(response, { id: 1, result: 'x' }), 'is text'],
     [
       'half of it',
@@ -137,6 +145,17 @@ describe('an answer', () => {
     const { connection } = await connect(answering);
     await expect(call(connection).answer).rejects.toThrow(words);
   });
+
+  it.each(['application/vnd.api+json', 'text/plain', 'text/json; charset=utf-8', undefined])(
+    'is read under the media type %s, where it is a message',
+    async (type) => {
+      const { connection } = await connect((asked, response) => {
+        response.writeHead(200, type === undefined ? {} : { 'content-type': type });
+        response.end(JSON.stringify(result(asked, { ok: true })));
+      });
+      expect((await call(connection).answer).result).toEqual({ ok: true });
+    },
+  );
 
   it('is read whatever the letters of its media type, and the type of its id', async () => {
     const { connection } = await connect((asked, response) => {
