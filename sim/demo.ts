@@ -120,7 +120,16 @@ async function tour(root: string, nodes: NodeProcess[]): Promise<NodeProcess> {
   await callFromClients(carol, path);
 
   step('7. they share a board');
-  await command(alice, 'board', 'set', 'team', 'greeting', 'hello from alice', '--create');
+  await command(
+    alice,
+    'board',
+    'set',
+    'team',
+    'greeting',
+    'hello from alice',
+    '--create',
+    '--open',
+  );
   await boardHas(carol, 'team', 'greeting');
   await command(carol, 'board', 'get', 'team', 'greeting');
   return carol;

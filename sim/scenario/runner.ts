@@ -366,7 +366,7 @@ class Run {
     this.#inTurn(`board ${name}`, async () => {
       const end = await writer.control.call(
         'starling__board_set',
-        { board: 'sim', key, value: this.#writes, create: true },
+        { board: 'sim', key, value: this.#writes, create: true, open: true },
         READY_MS,
       );
       if (end.kind === 'error')

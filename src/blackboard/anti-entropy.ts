@@ -10,10 +10,10 @@ import type { Digests } from './codec.ts';
 
 /** What the repair works with. */
 export interface AntiEntropyComponents {
-  /** Digests of our boards, without those that nobody has written to. */
-  digests(): Digests;
-  /** Whether the board is here, or one more board may be. */
-  hasRoomFor(board: string): boolean;
+  /** Digests of our boards that a peer may have, without those that nobody has written to. */
+  digests(peer: PeerId): Digests;
+  /** Whether a peer may be asked for the board, and it is here or one more board may be. */
+  mayAsk(peer: PeerId, board: string): boolean;
   /** Syncs; false when that brought neither side any further. */
   sync(peer: PeerId, board: string): Promise<boolean>;
   readonly clock: Clock;
@@ -23,8 +23,11 @@ export interface AntiEntropyComponents {
 
 /** The repair of boards. */
 export interface AntiEntropy {
-  /** Hears the digests of a peer: repairs what stays different. */
-  hear(peer: PeerId, theirs: Digests): void;
+  /**
+   * Hears the digests of a peer: repairs what stays different. `isMeant` says of which boards they are all, where
+   * they are not of every board.
+   */
+  hear(peer: PeerId, theirs: Digests, isMeant?: (board: string) => boolean): void;
   /** Syncs as soon as there is a free place; when one is going on, once more after it. */
   syncNow(peer: PeerId, board: string): void;
   /** Hears that something is missing that `peer` seems to have: syncs unless it comes soon. */
@@ -90,10 +93,12 @@ class PairwiseRepair implements AntiEntropy {
     this.#scope = createScope(components.clock);
   }
 
-  hear(peer: PeerId, theirs: Digests): void {
-    this.#theirs.set(peer, theirs);
-    const ours = this.#components.digests();
+  hear(peer: PeerId, theirs: Digests, isMeant: (board: string) => boolean = () => true): void {
+    const others = [...(this.#theirs.get(peer) ?? [])].filter(([board]) => !isMeant(board));
+    this.#theirs.set(peer, new Map([...others, ...theirs]));
+    const ours = this.#components.digests(peer);
     for (const board of new Set([...theirs.keys(), ...ours.keys()])) {
+      if (!isMeant(board)) continue;
       const pair = this.#pairs.get(keyOf(peer, board));
       if (ours.get(board) !== theirs.get(board)) this.#suspect(peer, board);
       else if (pair !== undefined && pair.isMissing === undefined) this.#settled(pair);
@@ -146,7 +151,7 @@ class PairwiseRepair implements AntiEntropy {
       return known;
     }
     if (this.#scope.closed || this.#pairs.size >= PAIRS_MAX) return undefined;
-    if (!this.#components.hasRoomFor(board)) return undefined;
+    if (!this.#components.mayAsk(peer, board)) return undefined;
     const pair: Pair = {
       peer,
       board,
@@ -277,13 +282,13 @@ class PairwiseRepair implements AntiEntropy {
   #isEqual(pair: Pair): boolean {
     const theirs = this.#theirs.get(pair.peer);
     if (theirs === undefined) return true;
-    return theirs.get(pair.board) === this.#components.digests().get(pair.board);
+    return theirs.get(pair.board) === this.#components.digests(pair.peer).get(pair.board);
   }
 
   /** Both digests in one string. */
   #look(pair: Pair): string {
     const theirs = this.#theirs.get(pair.peer)?.get(pair.board) ?? '';
-    return `${this.#components.digests().get(pair.board) ?? ''} ${theirs}`;
+    return `${this.#components.digests(pair.peer).get(pair.board) ?? ''} ${theirs}`;
   }
 }
 

@@ -1,25 +1,34 @@
 /**
  * All boards of the node. Own writes go to disk, then to everyone by gossip; what gossip lost is
- * found by the digests in heartbeats and repaired by a sync. Every member has a copy of every
- * board that anybody has written to.
+ * found by the digests in heartbeats and repaired by a sync. Every member has a copy of every open
+ * board that anybody has written to; of the others see `closed-boards.ts` and `direct-road.ts`.
  */
 import { StarlingError, backoffMs, createBuckets, createScope, messageOf } from '../core/index.ts';
 import type { Buckets, Clock, Did, Health, Logger, PeerId, Random, Scope } from '../core/index.ts';
+import type { SuccessionView } from '../grants/index.ts';
 import { didFromPeerId } from '../identity/index.ts';
+import type { FrequentSigner } from '../identity/index.ts';
 import type { Network, Topic } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
 import { createAntiEntropy } from './anti-entropy.ts';
 import type { AntiEntropy } from './anti-entropy.ts';
-import { createBoardHandle, exists } from './board-handle.ts';
-import { createOpenBoard } from './board.ts';
+import { creationOf, createBoardHandle, exists } from './board-handle.ts';
+import { BoardOverflow } from './board-overflow.ts';
+import { BoardWatchers } from './board-watchers.ts';
+import { creatorIn, isBoardId, isClosed, nameIn } from './board-id.ts';
+import { resolveBoard, shownBoardName } from './board-names.ts';
+import type { NamedBoard } from './board-names.ts';
+import { createOpenBoard, digestOf } from './board.ts';
 import type { OpenBoard } from './board.ts';
-import { decodeGossip, decodeMessage, digestsOf, encodeMessage } from './codec.ts';
+import { ClosedBoards } from './closed-boards.ts';
+import { ClosedTraffic } from './closed-traffic.ts';
+import { decodeGossip, decodeMessage, digestsOf, encodeGossip, encodeMessage } from './codec.ts';
 import type { Digests } from './codec.ts';
 import { HIDDEN } from './document.ts';
 import type { ApplyResult } from './document-types.ts';
 import { createBoardHistory } from './history.ts';
 import type { BoardHistory } from './history.ts';
-import { LIMITS, PEER_SLACK, checkName, invalid, isBoardName } from './limits.ts';
+import { LIMITS, PEER_SLACK, checkName, invalid } from './limits.ts';
 import type { BoardLimits } from './limits.ts';
 import { readBoards } from './persistence.ts';
 import type { BoardRow } from './persistence.ts';
@@ -43,6 +52,13 @@ export interface BlackboardComponents {
   readonly didOf?: (peer: PeerId) => Did;
   /** Where the history of all boards is kept; without it none is. */
   readonly history?: Table;
+  /** Signs what says whose a board is, and who may do what there; without it all boards are open. */
+  readonly signer?: FrequentSigner;
+  readonly successions?: SuccessionView;
+  /** Whether a board that is made without a word about that is everybody's; default: yes. */
+  readonly isOpenMesh?: () => boolean;
+  /** What the peer with this did is called here. */
+  readonly nameOf?: (did: Did) => string | undefined;
 }
 
 /** Settings of the blackboard. */
@@ -56,10 +72,10 @@ export interface BlackboardInit {
 /** How long the history of a board is kept. More: undo and replay reach further back, and more of the disk is used. */
 const HISTORY: HistoryBounds = { days: 30, bytes: 8 * 1024 * 1024 };
 const TOPIC = 'board2';
+/** Boards of one creator that is not this node. */
+const BOARDS_OF_ONE_MAX = 16;
 /** What a sync may carry besides a board of the largest size. */
 const SYNC_BYTES_EXTRA = 1024 * 1024;
-/** Changes that a watcher hears at once, at most. */
-const CHANGES_MAX = 1000;
 /** Syncs after which we no longer wait for what an update refers to. */
 const WAITING_SYNCS_MAX = 3;
 const MEET_ATTEMPTS = 4;
@@ -70,8 +86,6 @@ const GREETING_BYTES_MAX = 32 * 1024;
 /** How often a peer may say so: once a link. */
 const GREETINGS = { burst: 8, everyMs: 2000 } as const;
 const MEET_RETRY = { baseMs: 1000, capMs: 8000 } as const;
-
-type Watcher = (changes: readonly BoardChange[]) => void;
 
 /** Makes the blackboard; `start` opens every board that is on disk. */
 export function createBlackboard(
@@ -87,6 +101,8 @@ interface Running {
   readonly sync: BoardSync;
   readonly repair: AntiEntropy;
   readonly gossip: UpdateGossip;
+  /** Of boards that are not open. */
+  readonly direct: UpdateGossip;
 }
 
 class AllBoards implements Blackboard {
@@ -96,20 +112,48 @@ class AllBoards implements Blackboard {
   readonly #bounds: HistoryBounds;
   readonly #histories = new Map<string, BoardHistory>();
   readonly #boards = new Map<string, OpenBoard>();
-  readonly #watchers = new Map<string, Set<Watcher>>();
-  /** Boards whose overflow was told of, and whose updates were dropped; `''` stands for the number of boards. */
-  readonly #overflowing = new Map<string, Set<PeerId>>();
+  readonly #watchers: BoardWatchers;
+  readonly #overflow: BoardOverflow;
   /** Syncs since which a board waits for what an update refers to. */
   readonly #waitingSyncs = new Map<string, number>();
   #running: Running | undefined;
   readonly #greetings: Buckets;
+  readonly #closed: ClosedBoards;
+  readonly #traffic: ClosedTraffic;
 
   constructor(components: BlackboardComponents, limits: BoardLimits, bounds: HistoryBounds) {
     this.#bounds = bounds;
     this.#components = components;
     this.#limits = limits;
     this.#topic = components.network.topic(TOPIC, UPDATE_ALLOWANCE);
+    this.#watchers = new BoardWatchers(components.logger);
+    this.#overflow = new BoardOverflow(components);
     this.#greetings = createBuckets(components.clock, GREETINGS);
+    const { table, self, signer, successions, clock, logger, network } = components;
+    this.#closed = new ClosedBoards({
+      table,
+      self,
+      signer,
+      successions,
+      clock,
+      logger,
+      network,
+      didOf: (peer) => this.#didOf(peer),
+      find: (id) => this.#boards.get(id),
+      open: (id) => void this.#open(id, []),
+      hasRoomFor: (id) => this.#hasRoomFor(id),
+      rightsChanged: (id, records) => this.#traffic.rightsChanged(id, records),
+    });
+    this.#traffic = new ClosedTraffic({
+      closed: this.#closed,
+      network,
+      clock,
+      logger,
+      didOf: (peer) => this.#didOf(peer),
+      boards: this.#boards,
+      repair: () => this.#running?.repair,
+      take: (id, update, from) => this.#take(id, update, from),
+    });
   }
 
   async start(): Promise<void> {
@@ -118,7 +162,61 @@ class AllBoards implements Blackboard {
     const scope = createScope(clock, (error) =>
       logger.error({ error: messageOf(error) }, 'blackboard task failed'),
     );
-    const sync = createBoardSync(
+    const sync = this.#makeSync((peer, name) => repair.served(peer, name));
+    const repair: AntiEntropy = createAntiEntropy({
+      digests: (peer) => new Map([...this.#digests(), ...this.#traffic.digests(peer)]),
+      mayAsk: (peer, name) => this.#hasRoomFor(name) && this.#closed.mayAsk(name, peer),
+      sync: (peer, name) => this.#syncOnce(sync, peer, name),
+      clock,
+      random,
+      logger,
+    });
+    const tooLong = (name: string): void => {
+      for (const peer of network.connected()) {
+        if (this.#closed.mayHave(name, peer)) repair.syncNow(peer, name);
+      }
+    };
+    const paced = { self: this.#components.self, scope, clock, logger };
+    const gossip = createUpdateGossip(
+      {
+        ...paced,
+        encode: (board, update) => encodeGossip({ board, update }),
+        publish: (_board, message) => this.#topic.publish(message),
+      },
+      tooLong,
+    );
+    const road = this.#traffic.start(scope);
+    const direct = createUpdateGossip(
+      {
+        ...paced,
+        encode: (board, update) => {
+          const access = this.#closed.accessOf(board)?.digest ?? '';
+          return encodeGossip({ board, update, access });
+        },
+        publish: (board, message) => road.publish(board, message),
+      },
+      tooLong,
+    );
+    const running: Running = { scope, sync, repair, gossip, direct };
+    this.#running = running;
+    try {
+      await this.#closed.load();
+      const boards = await readBoards(table);
+      // Stopped meanwhile.
+      if (this.#running !== running) return;
+      for (const [name, rows] of boards) if (isBoardId(name)) this.#open(name, rows);
+      for (const id of this.#closed.ids) if (!this.#boards.has(id)) this.#open(id, []);
+    } catch (error) {
+      if (this.#running === running) this.#running = undefined;
+      this.#closeBoards();
+      throw error;
+    }
+    this.#listen(running);
+  }
+
+  #makeSync(served: (peer: PeerId, name: string) => void): BoardSync {
+    const { network, clock, logger } = this.#components;
+    return createBoardSync(
       {
         network,
         clock,
@@ -127,38 +225,16 @@ class AllBoards implements Blackboard {
           digests: () => this.#digests(),
           find: (name) => this.#boards.get(name),
           take: (name, update, peer) => this.#take(name, update, { peer }),
+          access: (name) => this.#closed.accessOf(name),
+          learn: (name, records, peer) => this.#closed.learn(name, records, peer),
+          mayHave: (name, peer) => this.#closed.mayHave(name, peer),
+          goodbye: (name, peer) => this.#closed.goodbye(name, peer),
+          answersForOthers: (name) => this.#closed.answersForOthers(name),
         },
-        served: (peer, name) => repair.served(peer, name),
+        served,
       },
       { updateBytesMax: this.#limits.boardBytes * PEER_SLACK * 3 + SYNC_BYTES_EXTRA },
     );
-    const repair: AntiEntropy = createAntiEntropy({
-      digests: () => this.#digests(),
-      hasRoomFor: (name) => this.#hasRoomFor(name),
-      sync: (peer, name) => this.#syncOnce(sync, peer, name),
-      clock,
-      random,
-      logger,
-    });
-    const gossip = createUpdateGossip(
-      { topic: this.#topic, self: this.#components.self, scope, clock, logger },
-      (name) => {
-        for (const peer of network.connected()) repair.syncNow(peer, name);
-      },
-    );
-    const running: Running = { scope, sync, repair, gossip };
-    this.#running = running;
-    try {
-      const boards = await readBoards(table);
-      // Stopped meanwhile.
-      if (this.#running !== running) return;
-      for (const [name, rows] of boards) if (isBoardName(name)) this.#open(name, rows);
-    } catch (error) {
-      if (this.#running === running) this.#running = undefined;
-      this.#closeBoards();
-      throw error;
-    }
-    this.#listen(running);
   }
 
   async stop(): Promise<void> {
@@ -174,7 +250,7 @@ class AllBoards implements Blackboard {
   }
 
   async board(name: string): Promise<Board> {
-    checkName(name);
+    checkName(nameIn(name));
     this.#checkRunning();
     const { clock, self } = this.#components;
     return createBoardHandle(
@@ -182,18 +258,29 @@ class AllBoards implements Blackboard {
         clock,
         self,
         checkRunning: () => this.#checkRunning(),
-        find: () => this.#boards.get(name),
-        write: (work) => this.#write(name, work),
-        watch: (listener) => this.#watch(name, listener),
-        history: () => this.#historyOf(name),
+        find: () => this.#boards.get(this.#idOf(name)),
+        id: () => this.#idOf(name),
+        write: (work) => this.#write(this.#idOf(name), work),
+        watch: (listener) => this.#watchers.watch(name, listener),
+        history: () => this.#historyOf(this.#idOf(name)),
+        create: async ({ open, signed = false }) => {
+          const { signer, isOpenMesh = () => true } = this.#components;
+          if (open ?? (!signed && (signer === undefined || isOpenMesh()))) return name;
+          this.#checkRoom(name);
+          return this.#closed.create(name, signed);
+        },
+        writeTo: (id, work) => this.#write(id, work),
+        grant: (init) => this.#closed.grant(this.#idOf(name), init),
+        revoke: (whom) => this.#closed.revoke(this.#idOf(name), whom),
       },
       name,
     );
   }
 
   names(): readonly string[] {
-    const found = [...this.#boards].filter(([, board]) => exists(board));
-    return found.map(([name]) => name).toSorted();
+    const named = this.#named();
+    const calls = (did: Did): string | undefined => this.#components.nameOf?.(did);
+    return named.map(({ id }) => shownBoardName(id, named, calls)).toSorted();
   }
 
   digests(): Readonly<Record<string, string>> {
@@ -205,10 +292,10 @@ class AllBoards implements Blackboard {
     if (theirs === undefined || this.#running === undefined) return;
     // To know of somebody is no reason to dial: boards come round by those who are connected.
     if (!this.#components.network.isConnected(peer)) return;
-    this.#running.repair.hear(peer, theirs);
-    if (this.#overflowing.size === 0) return;
+    this.#running.repair.hear(peer, theirs, (id) => creatorIn(id) === undefined);
+    if (this.#overflow.isEmpty) return;
     const ours = this.#digests();
-    this.#noLongerOver(peer, (name) =>
+    this.#overflow.settled(peer, (name) =>
       name === ''
         ? [...theirs.keys()].every((one) => this.#boards.has(one))
         : theirs.get(name) === ours.get(name),
@@ -239,10 +326,14 @@ class AllBoards implements Blackboard {
     scope.add(network.onFrame(KIND, (bytes, from) => this.#greeted(bytes, from)));
     scope.add(network.handle(BOARD_PROTOCOL, (stream) => sync.serve(stream)));
     scope.add(this.#topic.subscribe((data, from) => this.#heard(data, from)));
-    const connected = (peer: PeerId): void => void this.#greet(peer);
+    const connected = (peer: PeerId): void => {
+      void this.#greet(peer);
+      this.#traffic.greet(peer);
+    };
     const disconnected = (peer: PeerId): void => {
       repair.forget(peer);
-      this.#noLongerOver(peer, () => true);
+      this.#traffic.forget(peer);
+      this.#overflow.settled(peer, () => true);
     };
     network.events.on('peer:connect', connected);
     network.events.on('peer:disconnect', disconnected);
@@ -250,7 +341,23 @@ class AllBoards implements Blackboard {
       network.events.off('peer:connect', connected);
       network.events.off('peer:disconnect', disconnected);
     });
-    for (const peer of network.connected()) void this.#greet(peer);
+    for (const peer of network.connected()) connected(peer);
+  }
+
+  #didOf(peer: PeerId): Did {
+    return (this.#components.didOf ?? didFromPeerId)(peer);
+  }
+
+  /** The boards that exist. */
+  #named(): readonly NamedBoard[] {
+    return [...this.#boards]
+      .filter(([, board]) => exists(board))
+      .map(([id, board]) => ({ id, createdAt: creationOf(board)?.at }));
+  }
+
+  /** The id of the board that a name means; of a name that nobody has, that of an open board. */
+  #idOf(name: string): string {
+    return resolveBoard(name, this.#named(), (did) => this.#components.nameOf?.(did)) ?? name;
   }
 
   /** Says which boards this node has, and what of them: mostly the same as the peer, which costs no stream. */
@@ -326,8 +433,11 @@ class AllBoards implements Blackboard {
       return;
     }
     const { board, update } = message;
-    const didOf = this.#components.didOf ?? didFromPeerId;
-    const result = this.#take(board, update, { peer: from, author: didOf(from) });
+    if (isClosed(board)) {
+      this.#components.network.report(from, 'malformed');
+      return;
+    }
+    const result = this.#take(board, update, { peer: from, author: this.#didOf(from) });
     if (result === 'early') {
       logger.debug({ peer: from, board }, 'update from the future left out for now');
       this.#components.network.report(from, 'malformed');
@@ -359,41 +469,20 @@ class AllBoards implements Blackboard {
     update: Uint8Array,
     { peer, author }: { readonly peer: PeerId; readonly author?: Did },
   ): ApplyResult {
-    if (this.#running === undefined || !this.#hasRoomFor(name)) {
-      this.#overflowed('', peer);
+    if (this.#running === undefined) return 'full';
+    if (!this.#hasRoomFor(name)) {
+      this.#overflow.add('', peer);
       return 'full';
     }
     const board = this.#boards.get(name) ?? this.#open(name, []);
-    const result = board.take(update, author);
-    if (result === 'full') this.#overflowed(name, peer);
+    const did = this.#didOf(peer);
+    const answers = board.access?.isSigned === true || board.access?.mayWriteSome(did) !== false;
+    const read = board.take(update, answers ? author : did);
+    // Whoever may only read has no word on what others wrote.
+    const result = !answers && read === 'malformed' ? 'unpermitted' : read;
+    if (result === 'full') this.#overflow.add(name, peer);
     this.#forgetBlank(board);
     return result;
-  }
-
-  #overflowed(name: string, peer: PeerId): void {
-    if (this.#running === undefined) return;
-    const known = this.#overflowing.get(name)?.add(peer);
-    if (known !== undefined) return;
-    this.#overflowing.set(name, new Set([peer]));
-    const what = name === '' ? 'the number of boards' : `board '${name}'`;
-    this.#components.logger.warn({ peer, board: name }, 'updates of a full board are dropped');
-    this.#components.health?.raise({
-      code: `board-full:${name}`,
-      text: `${what} has reached its bound: updates of peers are dropped, so copies may differ`,
-      hint: 'delete entries, or go on with a board of another name',
-    });
-  }
-
-  #watch(name: string, listener: Watcher): () => void {
-    const watchers = this.#watchers.get(name) ?? new Set();
-    this.#watchers.set(name, watchers);
-    // A listener of its own for each call: the same function may watch twice.
-    const own: Watcher = (changes) => listener(changes);
-    watchers.add(own);
-    return () => {
-      watchers.delete(own);
-      if (watchers.size === 0 && this.#watchers.get(name) === watchers) this.#watchers.delete(name);
-    };
   }
 
   #changed(name: string, all: readonly BoardChange[]): void {
@@ -409,32 +498,7 @@ class AllBoards implements Blackboard {
           ),
         );
     }
-    const watchers = this.#watchers.get(name);
-    if (watchers === undefined) return;
-    for (let start = 0; start < changes.length; start += CHANGES_MAX) {
-      const some = changes.slice(start, start + CHANGES_MAX);
-      for (const watcher of Array.from(watchers)) {
-        try {
-          watcher(some);
-        } catch (error) {
-          this.#components.logger.error(
-            { board: name, error: messageOf(error) },
-            'a watcher of a board threw',
-          );
-        }
-      }
-    }
-  }
-
-  /** Nothing of `peer` is missing any more of the boards of which `isSame` says so. */
-  #noLongerOver(peer: PeerId, isSame: (name: string) => boolean): void {
-    for (const [name, peers] of this.#overflowing) {
-      if (!peers.has(peer) || !isSame(name)) continue;
-      peers.delete(peer);
-      if (peers.size > 0) continue;
-      this.#overflowing.delete(name);
-      this.#components.health?.clear(`board-full:${name}`);
-    }
+    this.#watchers.tell(changes, (named) => named === name || this.#idOf(named) === name);
   }
 
   /** A board to write to. @throws STARLING_STOPPED, STARLING_BOARD_INVALID */
@@ -442,7 +506,18 @@ class AllBoards implements Blackboard {
     this.#checkRunning();
     const known = this.#boards.get(name);
     if (known !== undefined) return known;
-    if (this.#hasRoomFor(name)) return this.#open(name, []);
+    if (name !== nameIn(name)) {
+      throw new StarlingError('STARLING_BOARD_UNKNOWN', `there is no board '${name}'`, {
+        hint: 'see which there are: starling board list',
+      });
+    }
+    this.#checkRoom(name);
+    return this.#open(name, []);
+  }
+
+  /** @throws STARLING_BOARD_INVALID */
+  #checkRoom(name: string): void {
+    if (this.#hasRoomFor(name)) return;
     throw invalid(
       `this mesh has ${this.#limits.boards} boards, which is the limit`,
       'use one that there is: starling board list',
@@ -450,30 +525,46 @@ class AllBoards implements Blackboard {
   }
 
   #hasRoomFor(name: string): boolean {
-    if (!isBoardName(name)) return false;
-    return this.#boards.has(name) || this.#boards.size < this.#limits.boards;
+    if (!isBoardId(name)) return false;
+    if (this.#boards.has(name)) return true;
+    if (this.#boards.size >= this.#limits.boards) return false;
+    const creator = creatorIn(name);
+    if (creator === undefined || creator === this.#components.self) return true;
+    const others = [...this.#boards.keys()].filter((id) => creatorIn(id) === creator);
+    return others.length < BOARDS_OF_ONE_MAX;
   }
 
   #open(name: string, rows: readonly BoardRow[]): OpenBoard {
-    const { table, self, clock, logger } = this.#components;
+    const { table, self, clock, logger, signer } = this.#components;
     const board = createOpenBoard(
       {
         table,
         self,
         clock,
         logger,
-        publish: (part) => this.#running?.gossip.send(name, part),
-        changed: (changes) => this.#changed(name, changes),
+        ...(signer === undefined ? {} : { sign: (message) => signer.signOften(message) }),
+        publish: (part) => {
+          const running = this.#running;
+          if (isClosed(name)) running?.direct.send(name, part);
+          else running?.gossip.send(name, part);
+        },
+        changed: (changes) => {
+          if (isClosed(name)) this.#traffic.changed();
+          this.#changed(name, changes);
+        },
       },
-      { name, rows, limits: this.#limits },
+      { name, rows, limits: this.#limits, access: this.#closed.accessFor(name) },
     );
     this.#boards.set(name, board);
+    // What was taken back while this node was away counts no more.
+    board.document.reviewRights();
     return board;
   }
 
   /** Lets go of a board that nothing could be written to. */
   #forgetBlank(board: OpenBoard): void {
     if (!board.document.isBlank || !board.isIdle || this.#boards.get(board.name) !== board) return;
+    if (board.access !== undefined && board.access.digest !== '') return;
     board.close();
     this.#boards.delete(board.name);
   }
@@ -481,9 +572,9 @@ class AllBoards implements Blackboard {
   #closeBoards(): void {
     for (const board of this.#boards.values()) board.close();
     this.#boards.clear();
-    for (const name of this.#overflowing.keys())
-      this.#components.health?.clear(`board-full:${name}`);
-    this.#overflowing.clear();
+    this.#closed.clear();
+    this.#traffic.stop();
+    this.#overflow.clear();
     this.#waitingSyncs.clear();
   }
 
@@ -494,11 +585,12 @@ class AllBoards implements Blackboard {
     });
   }
 
-  /** Digests of the boards that somebody has written to. */
+  /** Digests of the open boards that somebody has written to. */
   #digests(): Digests {
     const digests = new Map<string, string>();
-    for (const [name, { document }] of this.#boards) {
-      if (!document.isBlank) digests.set(name, document.digest());
+    for (const [name, board] of this.#boards) {
+      const digest = isClosed(name) ? '' : digestOf(board);
+      if (digest !== '') digests.set(name, digest);
     }
     return digests;
   }

@@ -4,18 +4,24 @@
  */
 import { StarlingError, pause } from '../core/index.ts';
 import type { Clock, Did, Json } from '../core/index.ts';
+import { creatorIn } from './board-id.ts';
+import { digestOf } from './board.ts';
 import type { OpenBoard } from './board.ts';
 import { HIDDEN } from './document.ts';
 import type { BoardHistory } from './history.ts';
+import { checkName } from './limits.ts';
 import { readToken, writeToken } from './session-token.ts';
 import type {
   Board,
   BoardChange,
   BoardEntry,
   BoardInfo,
+  BoardRight,
+  CreateOptions,
   HistoryLine,
   HistoryPage,
   HistoryQuery,
+  RightInit,
   SetOptions,
   Tombstone,
 } from './types.ts';
@@ -27,10 +33,18 @@ export interface BoardHome {
   /** @throws STARLING_STOPPED */
   checkRunning(): void;
   find(): OpenBoard | undefined;
+  /** The id of the board that is meant now. */
+  id(): string;
   /** Runs `work` on the board, which is made when there is none; one that stays empty is let go of. */
   write<T>(work: (board: OpenBoard) => Promise<T>): Promise<T>;
   watch(listener: (changes: readonly BoardChange[]) => void): () => void;
   history(): BoardHistory;
+  /** The id of a new board of this name. */
+  create(options: CreateOptions): Promise<string>;
+  /** As `write`, on the board of this id. */
+  writeTo<T>(id: string, work: (board: OpenBoard) => Promise<T>): Promise<T>;
+  grant(init: RightInit): Promise<BoardRight>;
+  revoke(whom: Did): Promise<readonly string[]>;
 }
 
 /** The key under which a board says who created it. */
@@ -40,8 +54,19 @@ const BEHIND_MS = 2000;
 const LOOK_AGAIN_MS = 20;
 
 /** Whether a board exists: it was created, or holds an entry. */
-export function exists(board: OpenBoard): boolean {
-  return board.document.size > 0;
+export function exists({ access, document }: OpenBoard): boolean {
+  if (document.size > 0) return true;
+  // Its entries may not have come yet.
+  return access?.creation !== undefined && document.tombstone(CREATION) === undefined;
+}
+
+/** Who created a board when; undefined of one that began with its first entry. */
+export function creationOf({
+  access,
+  document,
+}: OpenBoard): { readonly by: Did; readonly at: number } | undefined {
+  const signed = access?.creation;
+  return signed === undefined ? document.get(CREATION) : { by: signed.iss, at: signed.at };
 }
 
 /** The board called `name`. */
@@ -58,18 +83,32 @@ class Handle implements Board {
     this.#home = home;
   }
 
+  get id(): string {
+    return this.#home.id();
+  }
+
+  get isOpen(): boolean {
+    return creatorIn(this.id) === undefined;
+  }
+
   get(key: string): BoardEntry | undefined {
     if (key.startsWith(HIDDEN)) return undefined;
     return this.#home.find()?.document.get(key);
   }
 
   set(key: string, value: Json, options?: SetOptions): Promise<BoardEntry> {
-    return this.#home.write((board) => board.set(key, value, options));
+    return this.#home.write((board) => {
+      this.#checkMayWrite(board, key);
+      return board.set(key, value, options);
+    });
   }
 
   async delete(key: string): Promise<boolean> {
     this.#home.checkRunning();
-    return (await this.#home.find()?.delete(key)) ?? false;
+    const board = this.#home.find();
+    if (board === undefined) return false;
+    this.#checkMayWrite(board, key);
+    return board.delete(key);
   }
 
   entries(prefix = ''): readonly BoardEntry[] {
@@ -84,34 +123,67 @@ class Handle implements Board {
     const { name } = this;
     const board = this.#home.find();
     if (board === undefined) {
-      return { name, exists: false, keys: 0, bytes: 0, tombstones: 0, clock: {}, digest: '' };
+      const none = { keys: 0, bytes: 0, tombstones: 0, clock: {}, digest: '' };
+      return { name, exists: false, isOpen: true, isSigned: false, ...none };
     }
-    const { document } = board;
-    const creation = document.get(CREATION);
+    const { document, access } = board;
+    const creation = creationOf(board);
+    const hasMark = document.get(CREATION) !== undefined;
     return {
       name,
       exists: exists(board),
+      isOpen: access === undefined,
+      isSigned: access?.isSigned === true,
       ...(creation === undefined ? {} : { createdBy: creation.by, createdAt: creation.at }),
-      keys: document.size - (creation === undefined ? 0 : 1),
+      ...(access === undefined ? {} : { rights: access.rights() }),
+      keys: document.size - (hasMark ? 1 : 0),
       bytes: document.sizeBytes,
       tombstones: document.tombstones,
       clock: document.clock(),
-      digest: document.digest(),
+      digest: this.digest(),
     };
   }
 
-  create(): Promise<boolean> {
-    return this.#home.write(async (board) => {
-      if (exists(board)) return false;
+  async create(options: CreateOptions = {}): Promise<boolean> {
+    this.#home.checkRunning();
+    checkName(this.name);
+    const known = this.#home.find();
+    if (known !== undefined && exists(known)) return false;
+    if (options.open === true && options.signed === true) {
+      throw new StarlingError('STARLING_BOARD_INVALID', 'a board is open or signed, not both', {
+        hint: 'make it signed, and give those a right who shall write',
+      });
+    }
+    const id = await this.#home.create(options);
+    if (options.lasts === false && creatorIn(id) === undefined) return false;
+    return this.#home.writeTo(id, async (board) => {
+      if (board.document.size > 0) return false;
       await board.setOwn(CREATION, {});
       return true;
     });
+  }
+
+  may(whom: Did, what: 'read' | 'write' | 'admin', key?: string): boolean {
+    const access = this.#home.find()?.access;
+    if (access === undefined) return true;
+    if (what === 'read') return access.mayRead(whom);
+    if (what === 'admin') return access.mayAdminister(whom);
+    return key === undefined ? access.mayWriteSome(whom) : access.mayWrite(whom, key);
+  }
+
+  grant(init: RightInit): Promise<BoardRight> {
+    return this.#home.grant(init);
+  }
+
+  revoke(whom: Did): Promise<readonly string[]> {
+    return this.#home.revoke(whom);
   }
 
   async drop(): Promise<number> {
     this.#home.checkRunning();
     const board = this.#home.find();
     if (board === undefined) return 0;
+    this.#checkMayWrite(board, CREATION);
     const keys = board.document.entries('').map(({ key }) => key);
     const deleted = await Promise.all(keys.map((key) => board.delete(key)));
     await board.deleteOwn(CREATION);
@@ -163,11 +235,23 @@ class Handle implements Board {
   }
 
   digest(): string {
-    return this.#home.find()?.document.digest() ?? '';
+    return digestOf(this.#home.find());
   }
 
   watch(listener: (changes: readonly BoardChange[]) => void): () => void {
     return this.#home.watch(listener);
+  }
+
+  /** @throws STARLING_BOARD_REFUSED */
+  #checkMayWrite({ access, name: id }: OpenBoard, key: string): void {
+    if (access === undefined || access.mayWrite(this.#home.self, key)) return;
+    const creator = creatorIn(id) ?? '';
+    const what = key === CREATION ? 'drop it' : `write '${key}' there`;
+    throw new StarlingError(
+      'STARLING_BOARD_REFUSED',
+      `board '${this.name}' is not open, and this node may not ${what}`,
+      { hint: `ask its creator, ${creator}, for: starling board grant ${this.name} <peer> write` },
+    );
   }
 
   /** @throws STARLING_BOARD_CONFLICT unless the last change of the key is this node's own */

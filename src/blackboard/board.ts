@@ -2,12 +2,17 @@
  * One open board: its document, its log, its bounds. An own change is on disk first, and in the document
  * then; a peer's is in the document first. Knows no network.
  */
+import { StarlingError } from '../core/index.ts';
 import type { Clock, Did, Json, Logger } from '../core/index.ts';
+import { verifySignature } from '../identity/index.ts';
 import type { Table } from '../store/index.ts';
+import type { BoardAccess } from './board-access.ts';
 import { createBoardWriter } from './board-writer.ts';
 import type { BoardWriter } from './board-writer.ts';
 import { createDocument } from './document.ts';
 import type { ApplyResult, BoardDocument } from './document-types.ts';
+import { createEntrySignatures } from './entry-signatures.ts';
+import type { EntrySignatures } from './entry-signatures.ts';
 import { isLegacy, readLegacyBoard } from './legacy-board.ts';
 import { checkKey, checkedValue, invalid } from './limits.ts';
 import type { BoardLimits } from './limits.ts';
@@ -18,8 +23,11 @@ import type { LanePart } from './update.ts';
 
 /** A board that is open. Reading goes by its document. */
 export interface OpenBoard {
+  /** See `board-id.ts`. */
   readonly name: string;
   readonly document: BoardDocument;
+  /** Who may do what; absent of a board that is open to all members. */
+  readonly access: BoardAccess | undefined;
   /** False while changes wait for the disk. */
   readonly isIdle: boolean;
   /**
@@ -47,6 +55,8 @@ export interface OpenBoardComponents {
   readonly self: Did;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Signs entries, on boards where they are signed. */
+  sign?(message: Uint8Array): Uint8Array;
   /** Hears our own updates once they are durable: the others are to be told. */
   publish(part: LanePart): void;
   /** Hears what changed, at once. */
@@ -56,6 +66,7 @@ export interface OpenBoardComponents {
 /** Which board, and what of it is on disk. */
 export interface OpenBoardInit {
   readonly name: string;
+  readonly access?: BoardAccess | undefined;
   readonly rows: readonly BoardRow[];
   readonly limits: BoardLimits;
 }
@@ -66,6 +77,15 @@ const END_PACE_MS = 1000;
 const END_WAIT_MAX_MS = 3_600_000;
 const TTL_MAX_MS = 10 * 365 * 24 * 3_600_000;
 
+/** Says what a replica has and by what it is judged; empty of what nobody has written to. */
+export function digestOf(board: OpenBoard | undefined): string {
+  if (board === undefined) return '';
+  const { document, access } = board;
+  if (access === undefined) return document.isBlank ? '' : document.digest();
+  if (document.isBlank && access.digest === '') return '';
+  return `${document.isBlank ? '' : document.digest()}.${access.digest}`;
+}
+
 /** Opens a board from its rows. */
 export function createOpenBoard(components: OpenBoardComponents, init: OpenBoardInit): OpenBoard {
   return new DurableBoard(components, init);
@@ -74,6 +94,7 @@ export function createOpenBoard(components: OpenBoardComponents, init: OpenBoard
 class DurableBoard implements OpenBoard {
   readonly name: string;
   readonly document: BoardDocument;
+  readonly access: BoardAccess | undefined;
   readonly #components: OpenBoardComponents;
   readonly #limits: BoardLimits;
   readonly #log: BoardLog;
@@ -84,13 +105,19 @@ class DurableBoard implements OpenBoard {
 
   constructor(components: OpenBoardComponents, init: OpenBoardInit) {
     const { clock, logger, table, self } = components;
-    const { name, rows, limits } = init;
+    const { name, rows, limits, access } = init;
     this.name = name;
+    this.access = access;
     this.#limits = limits;
     this.#components = components;
     const newRows = rows.filter((row) => !isLegacy(row));
     const document = createDocument(
-      { limits, self, now: () => clock.now() },
+      {
+        limits,
+        self,
+        now: () => clock.now(),
+        ...(access === undefined ? {} : { access, signatures: this.#signaturesOf(access) }),
+      },
       newRows.map((row) => row.value),
     );
     this.document = document;
@@ -159,6 +186,19 @@ class DurableBoard implements OpenBoard {
     this.#writer.close();
   }
 
+  #signaturesOf(access: BoardAccess): EntrySignatures {
+    return createEntrySignatures({
+      board: access.id,
+      isSigned: () => access.isSigned,
+      verify: verifySignature,
+      sign: (message) => {
+        const signature = this.#components.sign?.(message);
+        if (signature !== undefined) return signature;
+        throw new StarlingError('STARLING_BOARD_REFUSED', 'this node has no key to sign with');
+      },
+    });
+  }
+
   /** Brings in what an earlier version wrote, and gives how many of its rows are damaged. */
   #takeOver(rows: readonly BoardRow[]): number {
     if (rows.length === 0) return 0;
@@ -174,8 +214,13 @@ class DurableBoard implements OpenBoard {
     return unreadable;
   }
 
-  #updated(update: Uint8Array, origin: 'local' | 'remote', changes: readonly BoardChange[]): void {
-    if (origin === 'remote') this.#writer.merged(update);
+  #updated(
+    update: Uint8Array,
+    origin: 'local' | 'remote' | 'cut',
+    changes: readonly BoardChange[],
+  ): void {
+    if (origin === 'cut') this.#writer.fold();
+    else if (origin === 'remote') this.#writer.merged(update);
     if (changes.length === 0) return;
     if (changes.some(({ entry }) => entry?.until !== undefined)) this.#watchEnds();
     this.#components.changed(changes);

@@ -1,7 +1,9 @@
 /** Messages about boards: deterministic CBOR, bounded, checked field by field on the way in. */
 import { encode } from 'cborg';
 import { messageFields } from '../network/index.ts';
-import { DIGEST_CHARS_MAX, LIMITS, PEER_SLACK, isBoardName } from './limits.ts';
+import { RECORDS_MAX } from './board-access.ts';
+import { isBoardId } from './board-id.ts';
+import { DIGEST_CHARS_MAX, LIMITS, PEER_SLACK } from './limits.ts';
 
 /** Digest by board name. */
 export type Digests = ReadonlyMap<string, string>;
@@ -12,10 +14,19 @@ export type BoardMessage =
   | { readonly t: 'digests'; readonly digests: Digests }
   /** What the sender has of a board: step 1 of a sync. */
   | StateMessage
+  | AccessMessage
   /** A piece of what the receiver lacks; no bytes: nothing. Step 2 of a sync ends with the last piece. */
   | UpdateMessage
   /** The sender has all it was sent, on disk; this is its digest now. Ends a sync. */
   | { readonly t: 'done'; readonly digest: string };
+
+/** By what a board that is not open is judged: comes before anything that it permits. */
+export interface AccessMessage {
+  readonly t: 'access';
+  readonly board: string;
+  /** See `access-records.ts`. */
+  readonly records: readonly string[];
+}
 
 /** What one side has of a board; an empty digest: nothing. */
 export interface StateMessage {
@@ -37,9 +48,12 @@ export interface UpdateMessage {
 export interface GossipUpdate {
   readonly board: string;
   readonly update: Uint8Array;
+  /** Of a board that is not open: by which records the sender judges, as a digest. */
+  readonly access?: string;
 }
 
 const DIGESTS_MAX = LIMITS.boards * PEER_SLACK;
+const RECORD_CHARS_MAX = 8 * 1024;
 
 /** CBOR, of whatever length: its sender cuts before. */
 export function encodeMessage(message: BoardMessage): Uint8Array {
@@ -63,8 +77,13 @@ export function decodeMessage(bytes: Uint8Array): BoardMessage | undefined {
     }
     case 'state':
       if (!isDigest(fields['digest']) || !(vector instanceof Uint8Array)) return undefined;
-      if (typeof board !== 'string' || !isBoardName(board)) return undefined;
+      if (typeof board !== 'string' || !isBoardId(board)) return undefined;
       return { t, board, vector, digest: fields['digest'] };
+    case 'access': {
+      const records = recordsOf(fields['records']);
+      if (typeof board !== 'string' || !isBoardId(board) || records === undefined) return undefined;
+      return { t, board, records };
+    }
     case 'update':
       if (!(update instanceof Uint8Array)) return undefined;
       return { t, update, more: fields['more'] === true };
@@ -77,9 +96,11 @@ export function decodeMessage(bytes: Uint8Array): BoardMessage | undefined {
 
 /** Decodes an update from gossip; undefined when it is none. Never throws. */
 export function decodeGossip(bytes: Uint8Array): GossipUpdate | undefined {
-  const { board, update } = messageFields(bytes);
-  if (typeof board !== 'string' || !isBoardName(board)) return undefined;
-  return update instanceof Uint8Array ? { board, update } : undefined;
+  const { board, update, access } = messageFields(bytes);
+  if (typeof board !== 'string' || !isBoardId(board)) return undefined;
+  if (!(update instanceof Uint8Array)) return undefined;
+  if (access === undefined) return { board, update };
+  return isDigest(access) ? { board, update, access } : undefined;
 }
 
 /** The well-formed ones among what a peer says its digests are; undefined when it is no object. */
@@ -88,9 +109,16 @@ export function digestsOf(value: unknown): Digests | undefined {
   const digests = new Map<string, string>();
   for (const [name, digest] of Object.entries(value)) {
     if (digests.size === DIGESTS_MAX) break;
-    if (isBoardName(name) && isDigest(digest)) digests.set(name, digest);
+    if (isBoardId(name) && isDigest(digest)) digests.set(name, digest);
   }
   return digests;
+}
+
+function recordsOf(value: unknown): readonly string[] | undefined {
+  if (!Array.isArray(value) || value.length > RECORDS_MAX) return undefined;
+  const isFit = (one: unknown): one is string =>
+    typeof one === 'string' && one.length <= RECORD_CHARS_MAX;
+  return value.every(isFit) ? value : undefined;
 }
 
 function isDigest(value: unknown): value is string {

@@ -1,5 +1,7 @@
 /** What a replica of a board is to the rest of the room: without disk and network. */
 import type { Did, Json } from '../core/index.ts';
+import type { LaneAccess } from './board-access.ts';
+import type { EntrySignatures } from './entry-signatures.ts';
 import type { Place } from './lane-format.ts';
 import type { BoardLimits } from './limits.ts';
 import type { Stamp } from './stamp.ts';
@@ -9,13 +11,15 @@ import type { LanePart } from './update.ts';
 /**
  * What became of an update from a peer. `full`: it would bring the document over a bound, and was
  * dropped. `early`: a part of it is stamped too far ahead of this node's clock, and was left out for now.
+ * `unpermitted`: a part of it is by a writer without the right for that, and was left out.
  */
-export type ApplyResult = 'applied' | 'malformed' | 'full' | 'early';
+export type ApplyResult = 'applied' | 'malformed' | 'full' | 'early' | 'unpermitted';
 
 /** Hears an update that changed the document, and what it changed. */
 export type UpdateListener = (
   update: Uint8Array,
-  origin: 'local' | 'remote',
+  /** `cut`: nothing came, and what counts no more was taken away. */
+  origin: 'local' | 'remote' | 'cut',
   changes: readonly BoardChange[],
 ) => void;
 
@@ -83,12 +87,22 @@ export interface BoardDocument {
   /** Forgets the updates that wait for others. */
   dropWaiting(): void;
   vector(): Uint8Array;
-  /** What is missing at whoever has `vector`, in pieces; undefined when the vector is malformed. */
-  diff(vector: Uint8Array): Iterable<Uint8Array> | undefined;
+  /**
+   * What is missing at whoever has `vector`, in pieces; undefined when the vector is malformed. With `ownOnly` nothing
+   * of what others wrote.
+   */
+  diff(vector: Uint8Array, ownOnly?: boolean): Iterable<Uint8Array> | undefined;
+  /** How far the lanes of one writer were seen. */
+  seenOf(did: Did): readonly Place[];
   /** The whole document as it is when this is called, and maybe some of what comes meanwhile, in pieces. */
   snapshot(): Iterable<Uint8Array>;
   /** Hash of what was seen and of what is set: equal digests mean equal boards. */
   digest(): string;
+  /**
+   * What writers may write has changed: lanes that say what counts no more are dropped, and are to be had again up to
+   * where they count from whoever has not gone further. True when there was such a lane.
+   */
+  reviewRights(): boolean;
   /** When the next entry ends, ms since the epoch. */
   nextEnd(): number | undefined;
   /** Ends the entries whose time is over, and gives their keys. */
@@ -102,4 +116,8 @@ export interface DocumentInit {
   /** Whose own changes are drafted. */
   readonly self: Did;
   now(): number;
+  /** Who may write what; absent where everybody may. */
+  readonly access?: LaneAccess;
+  /** Of boards whose entries are signed. */
+  readonly signatures?: EntrySignatures;
 }

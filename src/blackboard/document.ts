@@ -5,6 +5,7 @@
  * pass `inspect-update.ts` first.
  */
 import * as Y from 'yjs';
+import { StarlingError } from '../core/index.ts';
 import type { Did } from '../core/index.ts';
 import type {
   ApplyResult,
@@ -16,13 +17,15 @@ import type {
 } from './document-types.ts';
 import { inspectUpdate, newestWrites } from './inspect-update.ts';
 import type { NewestWrites, UpdateFacts } from './inspect-update.ts';
-import type { Place } from './lane-format.ts';
+import { writeOf } from './lane-format.ts';
+import type { Head, Place } from './lane-format.ts';
 import { LaneForks } from './lane-forks.ts';
 import { hasSources, makeLane } from './lane-renewal.ts';
 import { LaneSet } from './lane-set.ts';
 import {
   clockOf,
   createLane,
+  laneHead,
   laneName,
   piecesOf,
   placeOf,
@@ -83,6 +86,8 @@ interface Merged {
   /** What brought something new. */
   readonly applied: LanePart[];
   isEarly: boolean;
+  /** A part is by a writer without the right for that. */
+  isUnpermitted: boolean;
   isMalformed: boolean;
   /** All of the update, and nothing else, was applied. */
   isAsSent: boolean;
@@ -92,7 +97,7 @@ interface Merged {
 
 class LaneDocument implements BoardDocument {
   readonly #init: DocumentInit;
-  readonly #lanes = new LaneSet();
+  readonly #lanes: LaneSet;
   readonly #winners: WinnerIndex;
   readonly #listeners: UpdateListener[] = [];
   readonly #parking = createParking();
@@ -101,6 +106,7 @@ class LaneDocument implements BoardDocument {
 
   constructor(init: DocumentInit) {
     this.#init = init;
+    this.#lanes = new LaneSet(init.access);
     this.#winners = new WinnerIndex({
       self: init.self,
       now: () => init.now(),
@@ -205,6 +211,7 @@ class LaneDocument implements BoardDocument {
     const checked = this.#check({ isWhole: false, parts: [part] });
     const merged = checked && this.#mergeAll(checked, Number.POSITIVE_INFINITY);
     if (merged === undefined || merged.isMalformed) throw new Error('an own draft does not fit');
+    if (merged.isUnpermitted) throw lost();
     this.#own.committed(part);
     this.#tell(bytes, 'local', merged.keys);
   }
@@ -229,6 +236,7 @@ class LaneDocument implements BoardDocument {
       this.#tell(isOnItsOwn ? bytes : encodeUpdate({ isWhole, parts: applied }), 'remote', keys);
     }
     if (merged.isMalformed) return 'malformed';
+    if (merged.isUnpermitted) return 'unpermitted';
     return merged.isEarly ? 'early' : 'applied';
   }
 
@@ -241,10 +249,14 @@ class LaneDocument implements BoardDocument {
     );
   }
 
-  diff(vector: Uint8Array): Iterable<Uint8Array> | undefined {
+  diff(vector: Uint8Array, ownOnly = false): Iterable<Uint8Array> | undefined {
     const theirs = decodeVector(vector);
     if (theirs === undefined) return undefined;
-    return this.#piecesAfter(new Map(theirs.map((lane) => [laneName(lane), lane.clock])));
+    return this.#piecesAfter(new Map(theirs.map((lane) => [laneName(lane), lane.clock])), ownOnly);
+  }
+
+  seenOf(did: Did): readonly Place[] {
+    return this.#lanes.of(did).map(placeOf);
   }
 
   snapshot(): Iterable<Uint8Array> {
@@ -253,6 +265,21 @@ class LaneDocument implements BoardDocument {
 
   digest(): string {
     return this.#winners.digest();
+  }
+
+  reviewRights(): boolean {
+    const lanes = [...this.#lanes.all()].filter((lane) => !this.#isAllowed(lane));
+    const keys = new Set<string>();
+    for (const lane of lanes) {
+      this.#lanes.remove(lane);
+      this.#winners.dropped(lane, keys);
+      this.#own.dropped(lane);
+    }
+    this.#own.reviewRights(lanes.some(({ did }) => did === this.#init.self));
+    if (lanes.length === 0) return false;
+    this.#winners.seenMore();
+    this.#tell(new Uint8Array(0), 'cut', keys);
+    return true;
   }
 
   nextEnd(): number | undefined {
@@ -267,7 +294,7 @@ class LaneDocument implements BoardDocument {
     this.#listeners.push(listener);
   }
 
-  #tell(bytes: Uint8Array, origin: 'local' | 'remote', keys: ReadonlySet<string>): void {
+  #tell(bytes: Uint8Array, origin: 'local' | 'remote' | 'cut', keys: ReadonlySet<string>): void {
     const changes = [...keys].map((key): BoardChange => {
       const entry = this.get(key);
       if (entry !== undefined) return { key, entry };
@@ -336,6 +363,7 @@ class LaneDocument implements BoardDocument {
       keys: new Set(),
       applied: [],
       isEarly: false,
+      isUnpermitted: false,
       isMalformed: false,
       isAsSent: true,
       isWhole,
@@ -382,6 +410,10 @@ class LaneDocument implements BoardDocument {
     const known = this.#lanes.get(name);
     const clock = known === undefined ? 0 : clockOf(known);
     if (this.#lanes.isReplaced(part, sent.to)) return false;
+    if (sent.to > clock && sent.to > this.#limitOf(part)) {
+      merged.isUnpermitted = true;
+      return false;
+    }
     if (merged.isWhole && known !== undefined && this.#contest(known, sent, merged)) return false;
     if (sent.to <= clock) return false;
     if (sent.from > clock) {
@@ -400,6 +432,10 @@ class LaneDocument implements BoardDocument {
       merged.isMalformed = true;
       return false;
     }
+    if (!this.#mayWriteAll(part, newest.keys()) || !this.#isProven(part, facts, newest)) {
+      merged.isUnpermitted = true;
+      return false;
+    }
     Y.applyUpdateV2(lane.doc, facts.update);
     this.#lanes.add(lane);
     this.#winners.know(lane);
@@ -412,7 +448,7 @@ class LaneDocument implements BoardDocument {
   /** Compares a piece of a whole lane with the lane that is here; true when that one is replaced. */
   #contest(known: Lane, sent: UpdateFacts, merged: Merged): boolean {
     const lane = this.#forks.offer(known, sent);
-    if (lane === undefined) return false;
+    if (lane === undefined || !this.#isAllowed(lane) || !this.#isLaneProven(lane)) return false;
     if (known.did === this.#init.self) {
       this.#own.contested();
       return false;
@@ -439,6 +475,10 @@ class LaneDocument implements BoardDocument {
     if (making === undefined) return false;
     const known = this.#lanes.get(laneName(part));
     const isHere = known !== undefined && clockOf(known) >= making.head.base;
+    if (!this.#isHeadProven(part, making.head)) {
+      merged.isUnpermitted = true;
+      return false;
+    }
     if (isHere || this.#lanes.isReplaced(part, making.head.base)) return false;
     if (!hasSources(this.#lanes.byName, did, making)) {
       this.#parking.put({ part, from: 0, to: making.head.base });
@@ -447,6 +487,10 @@ class LaneDocument implements BoardDocument {
     const lane = makeLane(this.#lanes.byName, { did, client, gen }, making);
     if (lane === undefined) {
       merged.isMalformed = true;
+      return false;
+    }
+    if (!this.#isAllowed(lane)) {
+      merged.isUnpermitted = true;
       return false;
     }
     this.#lanes.add(lane);
@@ -459,6 +503,49 @@ class LaneDocument implements BoardDocument {
     return true;
   }
 
+  /** Up to which clock a lane counts. */
+  #limitOf(lane: LaneId): number {
+    return this.#init.access?.limitOf(lane) ?? Number.POSITIVE_INFINITY;
+  }
+
+  #mayWriteAll(lane: LaneId, keys: Iterable<string>): boolean {
+    const { access } = this.#init;
+    if (access === undefined) return true;
+    for (const key of keys) if (!access.mayWriteIn(lane, key)) return false;
+    return true;
+  }
+
+  /** Whether the owner of a lane has signed what an update says, where that must be. */
+  #isProven(lane: LaneId, { head }: UpdateFacts, newest: NewestWrites): boolean {
+    const { signatures } = this.#init;
+    if (signatures?.isSigned !== true) return true;
+    if (head !== undefined && !signatures.isHeadOf(lane, head)) return false;
+    return [...newest].every(
+      ([key, facts]) =>
+        facts === undefined || signatures.isEntryOf(lane.did, writeOf(key, facts.raw)),
+    );
+  }
+
+  #isHeadProven(lane: LaneId, head: Head): boolean {
+    const { signatures } = this.#init;
+    return signatures?.isSigned !== true || signatures.isHeadOf(lane, head);
+  }
+
+  #isLaneProven(lane: Lane): boolean {
+    const { signatures } = this.#init;
+    if (signatures?.isSigned !== true) return true;
+    const head = laneHead(lane);
+    if (head === undefined || !signatures.isHeadOf(lane, head)) return false;
+    return [...writesOf(lane)].every(({ write }) => signatures.isEntryOf(lane.did, write));
+  }
+
+  /** Whether all that a lane says counts. */
+  #isAllowed(lane: Lane): boolean {
+    if (this.#init.access === undefined) return true;
+    if (clockOf(lane) > this.#limitOf(lane)) return false;
+    return this.#mayWriteAll(lane, lane.entries._map.keys());
+  }
+
   #putAll(lane: Lane, newest: NewestWrites, keys: Set<string>): void {
     for (const [key, facts] of newest) {
       const found = writeIn(lane, key);
@@ -468,11 +555,12 @@ class LaneDocument implements BoardDocument {
     }
   }
 
-  #piecesAfter(known: ReadonlyMap<string, number>): Iterable<Uint8Array> {
-    const lanes = [...this.#lanes.all()];
+  #piecesAfter(known: ReadonlyMap<string, number>, ownOnly: boolean): Iterable<Uint8Array> {
+    const all = [...this.#lanes.all()];
     const isEqual =
-      known.size === lanes.length && lanes.every((lane) => known.get(lane.name) === clockOf(lane));
-    if (isEqual) return this.snapshot();
+      known.size === all.length && all.every((lane) => known.get(lane.name) === clockOf(lane));
+    const lanes = ownOnly ? all.filter(({ did }) => did === this.#init.self) : all;
+    if (isEqual) return this.#pieces(lanes, () => 0, true);
     const later = lanes.filter((lane) => clockOf(lane) > (known.get(lane.name) ?? 0));
     return this.#pieces(later, ({ name }) => known.get(name) ?? 0, false);
   }
@@ -489,4 +577,12 @@ class LaneDocument implements BoardDocument {
       }
     }
   }
+}
+
+function lost(): StarlingError {
+  return new StarlingError(
+    'STARLING_BOARD_REFUSED',
+    'the right to write this was taken back while it was written',
+    { hint: 'ask whoever made the board: starling board info <board>' },
+  );
 }

@@ -4,12 +4,15 @@ export type { BlackboardComponents, BlackboardInit } from './blackboard.ts';
 export type {
   Blackboard,
   Board,
+  BoardAbility,
   BoardChange,
   BoardEntry,
   BoardInfo,
+  BoardRight,
   HistoryLine,
   HistoryPage,
   HistoryQuery,
+  RightInit,
   SetOptions,
   Tombstone,
 } from './types.ts';

@@ -10,7 +10,7 @@
 import * as Y from 'yjs';
 import type { Json } from '../core/index.ts';
 import { ENTRIES, HEAD, LANE, headOf, isClient, isWrite, writeOf } from './lane-format.ts';
-import type { RawWrite } from './lane-format.ts';
+import type { Head, RawWrite } from './lane-format.ts';
 import type { Lane } from './lane.ts';
 import { isKey } from './limits.ts';
 import type { BoardLimits } from './limits.ts';
@@ -31,6 +31,7 @@ export interface ItemFacts {
 export interface WriteFacts {
   readonly ms: number;
   readonly isGone: boolean;
+  readonly raw: RawWrite;
   /** Bytes of the write in the update. */
   readonly sizeBytes: number;
 }
@@ -42,6 +43,8 @@ export interface UpdateFacts {
   /** The clock of its first item, and the one after its last. */
   readonly from: number;
   readonly to: number;
+  /** Of an update that begins a lane. */
+  readonly head?: Head;
   /** Without the head. */
   readonly items: readonly ItemFacts[];
   /** The update without its set of deletions, which follows from the items. */
@@ -140,9 +143,10 @@ function readUpdate(update: Uint8Array, limits: BoardLimits, maxStructs: number)
   const from = readVarUint(rest);
   const items: ItemFacts[] = [];
   let clock = from;
+  let head: Head | undefined;
   for (let i = 0; i < count; i += 1) {
     if (clock === 0) {
-      readHead(decoder, rest);
+      head = readHead(decoder, rest);
       clock += 1;
       continue;
     }
@@ -156,7 +160,8 @@ function readUpdate(update: Uint8Array, limits: BoardLimits, maxStructs: number)
   if (rest.pos !== rest.arr.length) throw new Unfit();
   const stripped = rest.arr.slice(0, end + 1);
   stripped[end] = 0;
-  return { client, from, to: clock, items, update: stripped };
+  const facts = { client, from, to: clock, items, update: stripped };
+  return head === undefined ? facts : { ...facts, head };
 }
 
 interface ItemContext {
@@ -166,7 +171,7 @@ interface ItemContext {
 }
 
 /** Reads the first item of a lane. */
-function readHead(decoder: Decoder, rest: Cursor): void {
+function readHead(decoder: Decoder, rest: Cursor): Head {
   const info = decoder.readInfo();
   if (info !== (HAS_PARENT_SUB | CONTENT_ANY)) throw new Unfit();
   if (!decoder.readParentInfo() || decoder.readString() !== LANE) throw new Unfit();
@@ -175,7 +180,9 @@ function readHead(decoder: Decoder, rest: Cursor): void {
   skipAny(rest, 2);
   if (rest.pos - start > HEAD_BYTES_MAX) throw new Unfit();
   rest.pos = start;
-  if (headOf(decoder.readAny()) === undefined) throw new Unfit();
+  const head = headOf(decoder.readAny());
+  if (head === undefined) throw new Unfit();
+  return head;
 }
 
 /** Reads one item of the map of entries. */
@@ -230,8 +237,9 @@ function readEntry(decoder: Decoder, rest: Cursor, limits: BoardLimits): WriteFa
   rest.pos = start;
   const raw = decoder.readAny() as Json;
   if (!isWrite(raw)) throw new Unfit();
-  const { ms, value } = writeOf('', raw as unknown as RawWrite);
-  return { ms, isGone: value === undefined, sizeBytes };
+  const written = raw as unknown as RawWrite;
+  const { ms, value } = writeOf('', written);
+  return { ms, isGone: value === undefined, raw: written, sizeBytes };
 }
 
 /** Type bytes of lib0's `any` encoding, as far as they stand for JSON. */

@@ -29,6 +29,8 @@ export interface Write {
   /** Who wrote it first, when that is not the lane's owner, who only carries it. */
   readonly by: Did | undefined;
   readonly seen: Seen;
+  /** Its writer's signature, base64url; see `entry-signatures.ts`. */
+  readonly sig?: string | undefined;
 }
 
 /** How far a lane was seen: `clock` is that of Yjs. */
@@ -46,6 +48,8 @@ export interface Head {
   readonly replaces: readonly Place[];
   /** What its owner had seen of others' lanes: nothing is replaced where less was seen. */
   readonly after: readonly Place[];
+  /** Its owner's signature, base64url; see `entry-signatures.ts`. */
+  readonly sig?: string | undefined;
 }
 
 /** A write as it stands in the document. */
@@ -57,6 +61,7 @@ export interface RawWrite {
   readonly u?: number;
   readonly b?: string;
   readonly s?: readonly number[];
+  readonly g?: string;
 }
 
 /** A head as it stands in the document. */
@@ -64,6 +69,7 @@ export interface RawHead {
   readonly b: number;
   readonly r: readonly number[];
   readonly a: readonly number[];
+  readonly g?: string;
 }
 
 /** Other writers that a write says it had seen, at the most. */
@@ -75,6 +81,7 @@ const DID = /^did:key:[A-Za-z0-9]{1,128}$/;
 const TIME_END = 2 ** 48;
 const CLIENTS = 2 ** 32;
 const MARKS = 2 ** 31;
+const SIGNATURE = /^[A-Za-z0-9_-]{86}$/;
 const NO_SEEN: Seen = Object.freeze([]);
 
 /** What a writer is called in {@link Seen}: 31 bits of a hash. */
@@ -89,7 +96,7 @@ export function isDid(value: unknown): value is Did {
 
 /** A write as it is put into the document. */
 export function rawWrite(write: Omit<Write, 'key'>): RawWrite {
-  const { value, ms, n, index, until, by, seen } = write;
+  const { value, ms, n, index, until, by, seen, sig } = write;
   return {
     ...(value === undefined ? {} : { v: value }),
     m: ms,
@@ -98,20 +105,23 @@ export function rawWrite(write: Omit<Write, 'key'>): RawWrite {
     ...(until === 0 ? {} : { u: until }),
     ...(by === undefined ? {} : { b: by }),
     ...(seen.length === 0 ? {} : { s: seen }),
+    ...(sig === undefined ? {} : { g: sig }),
   };
 }
 
 /** A write as it was read from a document that `isWrite` has let through. */
 export function writeOf(key: string, raw: RawWrite): Write {
-  const { v, m, n = 0, i, u = 0, b, s = NO_SEEN } = raw;
-  return { key, ms: m, n, value: v, until: u, index: i, by: b as Did | undefined, seen: s };
+  const { v, m, n = 0, i, u = 0, b, s = NO_SEEN, g } = raw;
+  const write = { key, ms: m, n, value: v, until: u, index: i, by: b as Did | undefined, seen: s };
+  return g === undefined ? write : { ...write, sig: g };
 }
 
 /** Whether JSON is a write as {@link rawWrite} gives one. */
 export function isWrite(value: Json): boolean {
   const raw = membersOf(value);
   if (raw === undefined) return false;
-  const { m, n, i, u, b, s } = raw;
+  const { m, n, i, u, b, s, g } = raw;
+  if (g !== undefined && !isSignature(g)) return false;
   if (!isBelow(m, TIME_END) || !isBelow(i) || (b !== undefined && !isDid(b))) return false;
   if (n !== undefined && (!isBelow(n) || n === 0)) return false;
   if (u !== undefined && (!isBelow(u, TIME_END) || u === 0)) return false;
@@ -119,8 +129,9 @@ export function isWrite(value: Json): boolean {
 }
 
 /** A head as it is put into the document. */
-export function rawHead({ base, replaces, after }: Head): RawHead {
-  return { b: base, r: replaces.flatMap(numbersOf), a: after.flatMap(numbersOf) };
+export function rawHead({ base, replaces, after, sig }: Head): RawHead {
+  const head = { b: base, r: replaces.flatMap(numbersOf), a: after.flatMap(numbersOf) };
+  return sig === undefined ? head : { ...head, g: sig };
 }
 
 /** Reads a head; undefined when it is none. */
@@ -130,7 +141,9 @@ export function headOf(value: unknown): Head | undefined {
   const replaces = placesOf(raw['r']);
   const after = placesOf(raw['a']);
   if (replaces === undefined || after === undefined) return undefined;
-  return { base: raw['b'], replaces, after };
+  const { g } = raw;
+  if (g === undefined) return { base: raw['b'], replaces, after };
+  return isSignature(g) ? { base: raw['b'], replaces, after, sig: g } : undefined;
 }
 
 /** Places as a row of numbers. */
@@ -158,6 +171,10 @@ export function isBelow(value: unknown, end = Number.MAX_SAFE_INTEGER): value is
 /** Whether a value can be the client id of a lane. */
 export function isClient(value: unknown): value is number {
   return isBelow(value, CLIENTS);
+}
+
+function isSignature(value: unknown): value is string {
+  return typeof value === 'string' && SIGNATURE.test(value);
 }
 
 function isNumbers(value: unknown, max: number): value is readonly number[] {

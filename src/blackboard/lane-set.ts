@@ -1,5 +1,6 @@
 /** The lanes of one board, and which of them are not needed any more because another stands for them. */
 import type { Did } from '../core/index.ts';
+import type { LaneAccess } from './board-access.ts';
 import type { Place } from './lane-format.ts';
 import { replaces } from './lane-renewal.ts';
 import { clockOf, laneHead } from './lane.ts';
@@ -10,6 +11,11 @@ export class LaneSet {
   readonly #lanes = new Map<string, Lane>();
   /** Lanes that will stand for others once all is here that they need. */
   readonly #pending = new Set<Lane>();
+  readonly #access: LaneAccess | undefined;
+
+  constructor(access?: LaneAccess) {
+    this.#access = access;
+  }
 
   get byName(): ReadonlyMap<string, Lane> {
     return this.#lanes;
@@ -49,6 +55,11 @@ export class LaneSet {
     this.#pending.add(lane);
   }
 
+  remove(lane: Lane): void {
+    this.#pending.delete(lane);
+    if (this.#lanes.get(lane.name) === lane) this.#lanes.delete(lane.name);
+  }
+
   /** Whether what a lane says up to a clock is not needed any more. */
   isReplaced({ did, client, gen }: LaneId, clock: number): boolean {
     for (const lane of this.#lanes.values()) {
@@ -58,16 +69,20 @@ export class LaneSet {
     return false;
   }
 
-  /** Whether all of `places` was seen, or what stands for it. */
+  /**
+   * Whether all of `places` was seen, or what stands for it. Where something was cut off, what somebody had seen may never
+   * come: there a lane that is not here counts as seen.
+   */
   covers(places: readonly Place[]): boolean {
     if (places.length === 0) return true;
-    const clocks = new Map<string, number>();
-    for (const lane of this.#lanes.values()) {
-      clocks.set(`${lane.client} ${lane.gen}`, clockOf(lane));
-    }
+    const lanes = new Map<string, Lane>();
+    for (const lane of this.#lanes.values()) lanes.set(`${lane.client} ${lane.gen}`, lane);
+    const hasCuts = this.#access?.hasCuts === true;
     return places.every((place) => {
-      const known = clocks.get(`${place.client} ${place.gen}`);
-      return (known !== undefined && known >= place.clock) || this.#isStoodFor(place);
+      const lane = lanes.get(`${place.client} ${place.gen}`);
+      if (lane === undefined) return hasCuts || this.#isStoodFor(place);
+      const limit = this.#access?.limitOf(lane) ?? Number.POSITIVE_INFINITY;
+      return clockOf(lane) >= Math.min(place.clock, limit) || this.#isStoodFor(place);
     });
   }
 

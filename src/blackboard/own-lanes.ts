@@ -7,7 +7,7 @@ import { randomInt } from 'node:crypto';
 import type { DocumentInit, Draft, EntryChange } from './document-types.ts';
 import { createDrafter } from './draft.ts';
 import { ENTRIES, rawWrite } from './lane-format.ts';
-import type { RawWrite } from './lane-format.ts';
+import type { Head, RawWrite } from './lane-format.ts';
 import { areWorn, makeLane, planRenewal } from './lane-renewal.ts';
 import type { LaneSet } from './lane-set.ts';
 import { fillLane, laneName, wholeOf } from './lane.ts';
@@ -67,10 +67,12 @@ export class OwnLanes {
       stamp = nextStamp(stamp, this.#init.now());
       index += 1;
       const [ms, n] = given ?? stamp;
-      wanted.push({
-        key,
-        value: rawWrite({ ms, n, value, until, index, by: by === self ? undefined : by, seen }),
-      });
+      const author = by === self ? undefined : by;
+      const write = { ms, n, value, until, index, by: author, seen };
+      const { signatures } = this.#init;
+      const sig =
+        signatures?.isSigned === true ? signatures.signEntry({ ...write, key }) : undefined;
+      wanted.push({ key, value: rawWrite({ ...write, sig }) });
     }
     if (wanted.length === 0) return undefined;
     return this.#drafted({ ...this.#id(), update: this.#updateOf(wanted) });
@@ -80,23 +82,35 @@ export class OwnLanes {
   draftRenewal(): Draft | undefined {
     const { limits, self } = this.#init;
     const isContested = this.#isContested;
-    if (!isContested && !areWorn(this.#lanes.of(self), limits.dead)) return undefined;
+    // What was cut off stays as it is: nobody may make another of it.
+    const isCut = (lane: LaneId): boolean => this.#isCut(lane);
+    const worn = this.#lanes.of(self).filter((lane) => !isCut(lane));
+    if (!isContested && !areWorn(worn, limits.dead)) return undefined;
     // What others hold of a contested lane is not what to make another from.
     if (isContested) this.begin();
     const { did, client, gen } = this.#id();
     const now = this.#init.now() - AHEAD_MS;
     const plan = planRenewal({
       id: { did, client, gen: this.#lane === undefined ? gen : gen + 1 },
-      lanes: this.#lanes.all(),
+      lanes: [...this.#lanes.all()].filter((lane) => lane.did !== self || !isCut(lane)),
       winners: this.#winners.byKey,
       now,
       forgetBefore: now - TOMBSTONE_MS,
       tombstones: limits.tombstones,
       isContested,
     });
-    if (!isContested) return this.#drafted(plan);
-    const lane = plan.making && makeLane(this.#lanes.byName, plan, plan.making);
+    const { making: made } = plan;
+    if (made === undefined) return undefined;
+    const making = { ...made, head: this.#signed(plan, made.head) };
+    if (!isContested) return this.#drafted({ did, client, gen: plan.gen, making });
+    const lane = makeLane(this.#lanes.byName, plan, making);
     return lane && this.#drafted({ did, client, gen, update: wholeOf(lane) });
+  }
+
+  /** What this node may write has changed: where its lane is cut off, or was dropped, changes go to another one. */
+  reviewRights(wasDropped: boolean): void {
+    const lane = this.#lane ?? { did: this.#init.self, client: this.#client, gen: 1 };
+    if (wasDropped || this.#isCut(lane)) this.begin();
   }
 
   /** The draft is applied. */
@@ -137,6 +151,16 @@ export class OwnLanes {
     this.#isContested = true;
   }
 
+  #signed(lane: LaneId, head: Head): Head {
+    const { signatures } = this.#init;
+    if (signatures?.isSigned !== true) return head;
+    return { ...head, sig: signatures.signHead(lane, head) };
+  }
+
+  #isCut(lane: LaneId): boolean {
+    return Number.isFinite(this.#init.access?.limitOf(lane) ?? Number.POSITIVE_INFINITY);
+  }
+
   #id(): LaneId {
     const { did, client, gen } = this.#lane ?? {
       did: this.#init.self,
@@ -155,7 +179,9 @@ export class OwnLanes {
     const own = this.#lane;
     if (own === undefined) {
       const writes = wanted.map(({ key, value }) => ({ key, raw: value }));
-      return wholeOf(fillLane(this.#id(), { base: 1, replaces: [], after: [] }, writes));
+      const id = this.#id();
+      const head = this.#signed(id, { base: 1, replaces: [], after: [] });
+      return wholeOf(fillLane(id, head, writes));
     }
     own.drafter ??= createDrafter<RawWrite>(own.doc, ENTRIES);
     return own.drafter.draft(own.client, wanted) ?? new Uint8Array(0);

@@ -4,6 +4,7 @@
  *   digests(ours)                        -> digests(theirs)            which boards differ?
  *   state(board, vector, digest)         -> done(digest)               equal already
  *   state(board, vector, digest)         -> update*, state             what we lack, what they have
+ *   access(records), state               -> access(records), update*…  of a board that is not open
  *     update*                            -> done(digest)               what they lack; the end
  *
  * Updates come in pieces, and what has come can be read. All is applied and on disk before `done` is said. The stream ends with the sync: an idle stream
@@ -12,8 +13,11 @@
 import { StarlingError, createBuckets, messageOf } from '../core/index.ts';
 import type { Buckets, Clock, Logger, PeerId } from '../core/index.ts';
 import type { Network, PeerStream } from '../network/index.ts';
+import type { BoardAccess } from './board-access.ts';
+import { creatorIn } from './board-id.ts';
+import { digestOf } from './board.ts';
 import type { OpenBoard } from './board.ts';
-import type { Digests, StateMessage, UpdateMessage } from './codec.ts';
+import type { AccessMessage, Digests, StateMessage, UpdateMessage } from './codec.ts';
 import type { ApplyResult } from './document-types.ts';
 import { createSlices } from './slices.ts';
 import { createSyncConversation } from './sync-conversation.ts';
@@ -30,6 +34,16 @@ export interface SyncedBoards {
   find(name: string): OpenBoard | undefined;
   /** Applies an update of `peer`, to a board that may be new here. Never throws. */
   take(name: string, update: Uint8Array, peer: PeerId): ApplyResult;
+  /** By what the board is judged here; undefined of an open one. */
+  access(name: string): BoardAccess | undefined;
+  /** Keeps what of `records` counts. Rejects when the disk refuses that. */
+  learn(name: string, records: readonly string[], peer: PeerId): Promise<void>;
+  /** Whether `peer` may have the board. */
+  mayHave(name: string, peer: PeerId): boolean;
+  /** The records that tell `peer` that it lost its right, if it had one. */
+  goodbye(name: string, peer: PeerId): readonly string[];
+  /** Whether this node answers for what others wrote: who may only read does not. */
+  answersForOthers(name: string): boolean;
 }
 
 /** What a sync works with. */
@@ -108,11 +122,15 @@ class StreamSync implements BoardSync {
   sync(peer: PeerId, board: string): Promise<boolean> {
     return this.#ask(peer, async (conversation) => {
       const before = this.#digest(board);
+      const isOpen = creatorIn(board) === undefined;
+      if (!isOpen) await conversation.send(this.#access(board));
       await conversation.send(this.#state(board));
+      if (!isOpen) await this.#learn(conversation, board, await conversation.next('access'));
       const answer = await conversation.next('update', 'done');
       if (answer.t === 'done') return true;
       await this.#takeAll(conversation, board, answer);
       const theirs = await conversation.next('state');
+      this.#checkMayHave(conversation.peer, board);
       await this.#sendAll(conversation, theirs);
       await this.#components.boards.find(board)?.flushed();
       const { digest } = await conversation.next('done');
@@ -224,12 +242,16 @@ class StreamSync implements BoardSync {
 
   async #answer(conversation: SyncConversation): Promise<void> {
     const { boards } = this.#components;
-    const asked = await conversation.next('digests', 'state');
-    if (asked.t === 'digests') {
+    const first = await conversation.next('digests', 'state', 'access');
+    if (first.t === 'digests') {
       await conversation.send({ t: 'digests', digests: boards.digests() });
       return;
     }
+    const asked = first.t === 'access' ? await this.#admit(conversation, first) : first;
     const { board } = asked;
+    if (board !== first.board || (first.t === 'state') !== (creatorIn(board) === undefined)) {
+      throw new StarlingError('STARLING_PROTOCOL_VIOLATION', 'this is no question about a board');
+    }
     const before = this.#digest(board);
     if (asked.digest === before) {
       await conversation.send({ t: 'done', digest: before });
@@ -244,6 +266,44 @@ class StreamSync implements BoardSync {
     this.#components.served(conversation.peer, board);
   }
 
+  /** Hears by what a peer judges a board that is not open, and says the same; gives what it has of the board. */
+  async #admit(conversation: SyncConversation, theirs: AccessMessage): Promise<StateMessage> {
+    const { boards } = this.#components;
+    const { peer } = conversation;
+    const { board } = theirs;
+    await this.#learn(conversation, board, theirs);
+    const asked = await conversation.next('state');
+    if (boards.mayHave(board, peer)) {
+      await conversation.send(this.#access(board, theirs.records));
+      return asked;
+    }
+    // Whoever had a right hears that it is gone.
+    await conversation.send({ t: 'access', board, records: boards.goodbye(board, peer) });
+    await conversation.close();
+    throw refusedTo(peer, board);
+  }
+
+  async #learn(
+    { peer }: SyncConversation,
+    board: string,
+    { board: named, records }: AccessMessage,
+  ): Promise<void> {
+    if (named !== board || creatorIn(board) === undefined) {
+      throw new StarlingError('STARLING_PROTOCOL_VIOLATION', `${peer} speaks of another board`);
+    }
+    await this.#components.boards.learn(board, records, peer);
+  }
+
+  #access(board: string, known: readonly string[] = []): AccessMessage {
+    const records = this.#components.boards.access(board)?.records ?? [];
+    return { t: 'access', board, records: records.filter((one) => !known.includes(one)) };
+  }
+
+  /** @throws STARLING_BOARD_REFUSED */
+  #checkMayHave(peer: PeerId, board: string): void {
+    if (!this.#components.boards.mayHave(board, peer)) throw refusedTo(peer, board);
+  }
+
   /** Applies `first` and what follows it. */
   async #takeAll(
     conversation: SyncConversation,
@@ -251,8 +311,9 @@ class StreamSync implements BoardSync {
     first: UpdateMessage,
   ): Promise<void> {
     let unwritten = 0;
+    const judgedBy = this.#components.boards.access(board)?.state;
     for (let message = first; ; message = await conversation.next('update')) {
-      this.#take(conversation, board, message.update);
+      this.#take(conversation, board, message.update, judgedBy);
       unwritten += message.update.length;
       if (!message.more) return;
       if (unwritten < UNWRITTEN_BYTES_MAX) continue;
@@ -261,12 +322,30 @@ class StreamSync implements BoardSync {
     }
   }
 
-  #take(conversation: SyncConversation, board: string, update: Uint8Array): void {
+  #take(
+    { peer }: SyncConversation,
+    board: string,
+    update: Uint8Array,
+    judgedBy: string | undefined,
+  ): void {
     if (update.length === 0) return;
-    if (this.#components.boards.take(board, update, conversation.peer) !== 'malformed') return;
+    const { boards, network, logger } = this.#components;
+    const result = boards.take(board, update, peer);
+    if (result === 'unpermitted') {
+      // Both know the same records: unless these have changed meanwhile, the peer knows that this must not be.
+      if (boards.access(board)?.state === judgedBy) {
+        network.report(peer, 'unpermitted');
+        logger.warn(
+          { peer, board },
+          'entries of a board by a writer without the right are refused',
+        );
+      }
+      throw new StarlingError('STARLING_BOARD_REFUSED', `${peer} sent what nobody may write there`);
+    }
+    if (result !== 'malformed') return;
     throw new StarlingError(
       'STARLING_PROTOCOL_VIOLATION',
-      `${conversation.peer} sent what is no update of a board`,
+      `${peer} sent what is no update of a board`,
     );
   }
 
@@ -285,7 +364,7 @@ class StreamSync implements BoardSync {
   #diff({ board, vector, digest }: StateMessage): Iterable<Uint8Array> {
     const ours = this.#components.boards.find(board);
     if (ours === undefined || digest === this.#digest(board)) return [];
-    const pieces = ours.document.diff(vector);
+    const pieces = ours.document.diff(vector, !this.#components.boards.answersForOthers(board));
     if (pieces !== undefined) return pieces;
     throw new StarlingError('STARLING_PROTOCOL_VIOLATION', 'this is no state vector');
   }
@@ -298,7 +377,10 @@ class StreamSync implements BoardSync {
 
   /** Empty for a board that holds nothing here. */
   #digest(board: string): string {
-    const document = this.#components.boards.find(board)?.document;
-    return document === undefined || document.isBlank ? '' : document.digest();
+    return digestOf(this.#components.boards.find(board));
   }
+}
+
+function refusedTo(peer: PeerId, board: string): StarlingError {
+  return new StarlingError('STARLING_BOARD_REFUSED', `${peer} may not read the board ${board}`);
 }

@@ -1,6 +1,38 @@
 /** Boards: small shared key-value documents that every member holds and that merge by themselves. */
 import type { Did, Json, PeerId, Startable } from '../core/index.ts';
 
+/** What may be done on a board. Who writes reads as well; who administers does all, and gives rights. */
+export type BoardAbility = 'read' | 'write' | 'admin';
+
+/** What kind of board is made. */
+export interface CreateOptions {
+  /** All members may read and write it; default: in an open mesh. */
+  readonly open?: boolean;
+  /** Each entry carries its writer's signature; such a board is not open. Default false. */
+  readonly signed?: boolean;
+  /** False: an open board is left to begin with its first entry, and ends with its last one. Default true. */
+  readonly lasts?: boolean;
+}
+
+/** A right that somebody has on a board. */
+export interface BoardRight {
+  readonly id: string;
+  readonly to: Did;
+  readonly by: Did;
+  readonly ability: BoardAbility;
+  /** Resources that the right is about. */
+  readonly on: readonly string[];
+  readonly isRevoked: boolean;
+}
+
+/** What somebody is to have on a board. */
+export interface RightInit {
+  readonly to: Did;
+  readonly ability: BoardAbility;
+  /** Of keys that may be written; '' or absent: all. */
+  readonly prefix?: string | undefined;
+}
+
 /** A key's value, who wrote it and when. */
 export interface BoardEntry {
   readonly key: string;
@@ -81,6 +113,12 @@ export interface HistoryPage {
 export interface BoardInfo {
   readonly name: string;
   readonly exists: boolean;
+  /** All members may read and write it. */
+  readonly isOpen: boolean;
+  /** Each entry carries its writer's signature. */
+  readonly isSigned: boolean;
+  /** Rights that were given on a board that is not open, revoked ones included. */
+  readonly rights?: readonly BoardRight[];
   /** Who created it when; absent of a board that began with its first entry. */
   readonly createdBy?: Did;
   readonly createdAt?: number;
@@ -95,11 +133,16 @@ export interface BoardInfo {
 /** One board. Names are 1 to 64 of `[A-Za-z0-9._-]`, keys 1 to 512 bytes, values up to 256 KiB of JSON. */
 export interface Board {
   readonly name: string;
+  /** What tells the board from all others: see `board-id.ts`. */
+  readonly id: string;
+  /** All members may read and write it. */
+  readonly isOpen: boolean;
   get(key: string): BoardEntry | undefined;
   /**
    * Resolves once the write is durable here, and not before can anybody read the entry; peers get the
    * entry right after.
-   * @throws STARLING_BOARD_INVALID for what is over a bound; STARLING_STATE_UNUSABLE when the disk
+   * @throws STARLING_BOARD_INVALID for what is over a bound; STARLING_BOARD_REFUSED without the right;
+   * STARLING_STATE_UNUSABLE when the disk
    * refuses the write, STARLING_LIMIT_EXCEEDED when too much waits for the disk: then nothing has changed
    */
   set(key: string, value: Json, options?: SetOptions): Promise<BoardEntry>;
@@ -111,10 +154,23 @@ export interface Board {
   tombstone(key: string): Tombstone | undefined;
   info(): BoardInfo;
   /**
-   * Makes a board that lasts without entries. Resolves to false when there was one.
+   * Makes a board that lasts without entries. Resolves to false when there was one. `open`: it is everybody's; default:
+   * in an open mesh it is, in a private one it is this node's.
    * @throws as `set`
    */
-  create(): Promise<boolean>;
+  create(options?: CreateOptions): Promise<boolean>;
+  /** Whether somebody may do that now; of an open board everybody. */
+  may(whom: Did, what: 'read' | 'write' | 'admin', key?: string): boolean;
+  /**
+   * Gives a right on a board that is not open.
+   * @throws STARLING_BOARD_REFUSED, STARLING_BOARD_INVALID of an open board, STARLING_GRANT_MALFORMED
+   */
+  grant(init: RightInit): Promise<BoardRight>;
+  /**
+   * Takes back all rights that `whom` has from this node: what is here now of what `whom` wrote counts, and nothing else.
+   * Resolves to the ids of the grants. @throws STARLING_BOARD_REFUSED, STARLING_GRANT_UNKNOWN
+   */
+  revoke(whom: Did): Promise<readonly string[]>;
   /** Deletes all entries, everywhere, and the board with them. Resolves to how many entries there were. */
   drop(): Promise<number>;
   history(query?: HistoryQuery): Promise<HistoryPage>;

@@ -1,11 +1,9 @@
 /**
- * Sends this node's updates of boards by gossip, no faster than others take them: what comes faster is
- * merged and goes as one. What is too long for gossip is left to a sync.
+ * Sends this node's updates of boards by gossip, or to those who may have them, no faster than others take
+ * them: what comes faster is merged and goes as one. What is too long for a message is left to a sync.
  */
 import { createBuckets, messageOf } from '../core/index.ts';
 import type { Clock, Did, Logger, Scope } from '../core/index.ts';
-import type { Topic } from '../network/index.ts';
-import { encodeGossip } from './codec.ts';
 import { encodeUpdate, joinParts } from './update.ts';
 import type { LanePart } from './update.ts';
 
@@ -25,7 +23,9 @@ export interface UpdateGossip {
 /** Makes it; `tooLong` hears of boards whose updates must go by sync. */
 export function createUpdateGossip(
   components: {
-    readonly topic: Topic;
+    /** The message that carries an update. */
+    encode(board: string, update: Uint8Array): Uint8Array;
+    publish(board: string, message: Uint8Array): Promise<void>;
     /** Who writes here. */
     readonly self: Did;
     readonly scope: Scope;
@@ -86,14 +86,14 @@ class PacedGossip implements UpdateGossip {
   }
 
   #publish(board: string, parts: readonly LanePart[]): void {
-    const { topic, logger, self } = this.#components;
+    const { logger, self } = this.#components;
     const update = encodeUpdate({ isWhole: false, parts }, self);
-    const message = encodeGossip({ board, update });
+    const message = this.#components.encode(board, update);
     if (message.length > GOSSIP_BYTES_MAX) {
       this.#tooLong(board);
       return;
     }
-    topic.publish(message).catch((error: unknown) =>
+    this.#components.publish(board, message).catch((error: unknown) =>
       // The update is not lost: the digests in heartbeats show that boards differ.
       logger.debug({ board, error: messageOf(error) }, 'update not gossiped'),
     );

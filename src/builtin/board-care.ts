@@ -1,11 +1,13 @@
 /** The tools that look after boards: making, dropping, their past, and memory by the names of swarms. */
 import { z } from 'zod';
-import type { Blackboard, SetOptions } from '../blackboard/index.ts';
+import type { Blackboard, Board, SetOptions } from '../blackboard/index.ts';
 import { StarlingError } from '../core/index.ts';
 import type { Json } from '../core/index.ts';
-import type { BuiltinTool } from '../gateway/index.ts';
+import type { BuiltinContext, BuiltinTool } from '../gateway/index.ts';
 import { defineTool } from '../gateway/index.ts';
 import { shownEntry } from './board-views.ts';
+import { checkUse } from './client-boards.ts';
+import type { ClientBoards } from './client-boards.ts';
 import type {
   BoardCreateResult,
   BoardDropResult,
@@ -29,12 +31,56 @@ const swarmId = z
   .describe(`The swarm whose memory it is: the name of a board; default '${MEMORY}'.`);
 
 /** `board_create`, `board_info`, `board_drop`, `board_history`, `board_undo`, `memory_store`, `memory_retrieve`. */
-export function boardCareTools({
-  blackboard,
-}: {
+export function boardCareTools(components: BoardCareComponents): readonly BuiltinTool[] {
+  return [...lifeTools(components), ...pastTools(components), ...memoryTools(components)];
+}
+
+/** What these tools need. */
+export interface BoardCareComponents {
   readonly blackboard: Blackboard;
-}): readonly BuiltinTool[] {
-  return [...lifeTools(blackboard), ...pastTools(blackboard), ...memoryTools(blackboard)];
+  /** Of clients, on boards that are not open; without it clients have open boards only. */
+  readonly rights?: ClientBoards;
+}
+
+/** Makes a board where there is none of the name. What a client makes, it may read and write. */
+export async function makeBoard(
+  { blackboard, rights }: BoardCareComponents,
+  input: {
+    readonly board: string;
+    readonly open?: boolean | undefined;
+    readonly signed?: boolean | undefined;
+    readonly lasts?: boolean;
+  },
+  { principal }: BuiltinContext,
+): Promise<boolean> {
+  const found = await blackboard.board(input.board);
+  const { open, signed, lasts = true } = input;
+  const created = await found.create({
+    ...(open === undefined ? {} : { open }),
+    ...(signed === undefined ? {} : { signed }),
+    lasts,
+  });
+  if (created && !found.isOpen && principal.kind === 'client') {
+    await rights?.give(found, { client: principal.name, ability: 'admin', prefix: '' });
+  }
+  return created;
+}
+
+/** The board that a call names, if whoever calls may do `what` there. @throws STARLING_BOARD_REFUSED */
+async function usable(
+  { blackboard, rights }: BoardCareComponents,
+  name: string,
+  { what, key = '', context }: Usage,
+): Promise<Board> {
+  const found = await blackboard.board(name);
+  await checkUse(rights, context, { board: found, what, key });
+  return found;
+}
+
+interface Usage {
+  readonly what: 'read' | 'write' | 'admin';
+  readonly key?: string;
+  readonly context: BuiltinContext;
 }
 
 /** There is no board of this name, and nobody said that one may be made. */
@@ -49,19 +95,30 @@ export function ttlOf(seconds: number | undefined): SetOptions {
   return seconds === undefined ? {} : { ttlMs: Math.round(seconds * SECOND_MS) };
 }
 
-function lifeTools(blackboard: Blackboard): readonly BuiltinTool[] {
+function lifeTools(components: BoardCareComponents): readonly BuiltinTool[] {
   return [
     defineTool({
       name: 'board_create',
       title: 'Make a board',
       description:
-        'Makes a shared board, which every peer of the mesh gets. Nothing happens when there is one.',
-      input: z.object({ board }),
+        "Makes a shared board: in a private mesh it is this node's until others get a right (board_grant), in an open one everybody's. Nothing happens when there is one.",
+      input: z.object({
+        board,
+        open: z
+          .boolean()
+          .optional()
+          .describe('All members may read and write it. Default: only in an open mesh.'),
+        signed: z
+          .boolean()
+          .optional()
+          .describe("Each entry carries its writer's signature, whoever passes it on."),
+      }),
       hints: { idempotentHint: true },
       clients: 'yes',
-      run: async (input): Promise<BoardCreateResult> => ({
+      run: async (input, context): Promise<BoardCreateResult> => ({
         board: input.board,
-        created: await (await blackboard.board(input.board)).create(),
+        created: await makeBoard(components, input, context),
+        open: (await components.blackboard.board(input.board)).isOpen,
       }),
     }),
     defineTool({
@@ -72,10 +129,15 @@ function lifeTools(blackboard: Blackboard): readonly BuiltinTool[] {
       input: z.object({ board }),
       hints: { readOnlyHint: true },
       clients: 'yes',
-      async run(input): Promise<BoardInfoResult> {
-        const { clock, ...info } = (await blackboard.board(input.board)).info();
+      async run(input, context): Promise<BoardInfoResult> {
+        const found = await usable(components, input.board, { what: 'read', context });
+        const { clock, isOpen, isSigned, ...info } = found.info();
         if (!info.exists) throw unknownBoard(input.board);
-        return { ...info, vector_clock: clock };
+        const isOperator = context.principal.kind === 'operator';
+        const given = isOpen || !isOperator ? [] : ((await components.rights?.of(found)) ?? []);
+        const clients = given.length === 0 ? {} : { clients: given };
+        const kind = { open: isOpen, signed: isSigned };
+        return { ...info, ...kind, ...clients, vector_clock: clock };
       },
     }),
     defineTool({
@@ -85,8 +147,8 @@ function lifeTools(blackboard: Blackboard): readonly BuiltinTool[] {
       input: z.object({ board }),
       hints: { destructiveHint: true, idempotentHint: true },
       clients: 'ask',
-      async run(input): Promise<BoardDropResult> {
-        const found = await blackboard.board(input.board);
+      async run(input, context): Promise<BoardDropResult> {
+        const found = await usable(components, input.board, { what: 'admin', context });
         if (!found.info().exists) throw unknownBoard(input.board);
         return { board: input.board, deleted: await found.drop() };
       },
@@ -94,7 +156,7 @@ function lifeTools(blackboard: Blackboard): readonly BuiltinTool[] {
   ];
 }
 
-function pastTools(blackboard: Blackboard): readonly BuiltinTool[] {
+function pastTools(components: BoardCareComponents): readonly BuiltinTool[] {
   return [
     defineTool({
       name: 'board_history',
@@ -114,8 +176,9 @@ function pastTools(blackboard: Blackboard): readonly BuiltinTool[] {
       }),
       hints: { readOnlyHint: true },
       clients: 'yes',
-      async run(input): Promise<BoardHistoryResult> {
-        const found = await blackboard.board(input.board);
+      async run(input, context): Promise<BoardHistoryResult> {
+        const asked = input.key ?? input.prefix ?? '';
+        const found = await usable(components, input.board, { what: 'read', key: asked, context });
         const { lines, next, isCut, more } = await found.history({
           limit: input.limit ?? HISTORY_LINES_MAX,
           ...(input.from === undefined ? {} : { from: input.from }),
@@ -133,15 +196,16 @@ function pastTools(blackboard: Blackboard): readonly BuiltinTool[] {
       input: z.object({ board, key }),
       hints: { destructiveHint: true },
       clients: 'yes',
-      async run(input): Promise<BoardUndoResult> {
-        const entry = await (await blackboard.board(input.board)).undo(input.key);
+      async run(input, context): Promise<BoardUndoResult> {
+        const usage: Usage = { what: 'write', key: input.key, context };
+        const entry = await (await usable(components, input.board, usage)).undo(input.key);
         return { entry: entry === undefined ? null : shownEntry(entry) };
       },
     }),
   ];
 }
 
-function memoryTools(blackboard: Blackboard): readonly BuiltinTool[] {
+function memoryTools(components: BoardCareComponents): readonly BuiltinTool[] {
   return [
     defineTool({
       name: 'memory_store',
@@ -156,9 +220,9 @@ function memoryTools(blackboard: Blackboard): readonly BuiltinTool[] {
       }),
       hints: { destructiveHint: true, idempotentHint: true },
       clients: 'yes',
-      async run(input): Promise<MemoryStoreResult> {
+      async run(input, context): Promise<MemoryStoreResult> {
         const name = input.swarmId ?? MEMORY;
-        const found = await blackboard.board(name);
+        const found = await usable(components, name, { what: 'write', key: input.key, context });
         const { until } = await found.set(input.key, input.value as Json, ttlOf(input.ttl));
         const expires = until === undefined ? {} : { expires: until };
         return { stored: true, key: input.key, swarmId: name, ...expires };
@@ -172,9 +236,10 @@ function memoryTools(blackboard: Blackboard): readonly BuiltinTool[] {
       input: z.object({ swarmId, key }),
       hints: { readOnlyHint: true },
       clients: 'yes',
-      async run(input): Promise<MemoryRetrieveResult> {
+      async run(input, context): Promise<MemoryRetrieveResult> {
         const name = input.swarmId ?? MEMORY;
-        const entry = (await blackboard.board(name)).get(input.key);
+        const found = await usable(components, name, { what: 'read', key: input.key, context });
+        const entry = found.get(input.key);
         const value = entry?.value ?? null;
         return { found: entry !== undefined, key: input.key, swarmId: name, value };
       },

@@ -2,10 +2,12 @@
 import { z } from 'zod';
 import type { Blackboard, Board } from '../blackboard/index.ts';
 import type { Clock, Json } from '../core/index.ts';
-import type { BuiltinTool } from '../gateway/index.ts';
-import { ttlOf, unknownBoard } from './board-care.ts';
+import type { BuiltinContext, BuiltinTool } from '../gateway/index.ts';
+import { makeBoard, ttlOf, unknownBoard } from './board-care.ts';
 import { createBoardFeeds } from './board-feed.ts';
 import { shownEntry, shownTombstone } from './board-views.ts';
+import { checkUse, mayUse } from './client-boards.ts';
+import type { ClientBoards } from './client-boards.ts';
 import type {
   BoardDeleteResult,
   BoardGetResult,
@@ -22,7 +24,12 @@ const WATCH_MAX_S = 300;
 export interface BoardComponents {
   readonly blackboard: Blackboard;
   readonly clock: Clock;
+  /** Of clients, on boards that are not open; without it clients have open boards only. */
+  readonly rights?: ClientBoards;
 }
+
+/** Boards, and who of the clients may use which. */
+type Shared = Pick<BoardComponents, 'blackboard' | 'rights'>;
 
 const board = z.string().describe('Name of the board.');
 const key = z.string().describe('Key of the entry.');
@@ -35,27 +42,28 @@ const token = z
 
 /** `board_get`, `board_set`, `board_delete`, `board_list` and `board_watch`. */
 export function boardTools(components: BoardComponents): readonly BuiltinTool[] {
-  const { blackboard } = components;
   return [
-    getTool(blackboard),
-    setTool(blackboard),
-    deleteTool(blackboard),
-    listTool(blackboard),
+    getTool(components),
+    setTool(components),
+    deleteTool(components),
+    listTool(components),
     watchTool(components),
   ];
 }
 
-/** A board that has seen what `token` says. @throws STARLING_BOARD_BEHIND */
+/** A board that has seen what `token` says. @throws STARLING_BOARD_BEHIND, STARLING_BOARD_REFUSED */
 async function reached(
-  blackboard: Blackboard,
-  input: { readonly board: string; readonly token?: string | undefined },
+  { blackboard, rights }: Shared,
+  input: { readonly board: string; readonly key: string; readonly token?: string | undefined },
+  { what, context }: { readonly what: 'read' | 'write'; readonly context: BuiltinContext },
 ): Promise<Board> {
   const found = await blackboard.board(input.board);
+  await checkUse(rights, context, { board: found, what, key: input.key });
   if (input.token !== undefined) await found.reach(input.token);
   return found;
 }
 
-function getTool(blackboard: Blackboard): BuiltinTool {
+function getTool(components: Shared): BuiltinTool {
   return defineTool({
     name: 'board_get',
     title: 'Read a board entry',
@@ -63,8 +71,8 @@ function getTool(blackboard: Blackboard): BuiltinTool {
     input: z.object({ board, key, token }),
     hints: { readOnlyHint: true },
     clients: 'yes',
-    async run(input): Promise<BoardGetResult> {
-      const found = await reached(blackboard, input);
+    async run(input, context): Promise<BoardGetResult> {
+      const found = await reached(components, input, { what: 'read', context });
       const entry = found.get(input.key);
       const gone = found.tombstone(input.key);
       return {
@@ -76,7 +84,7 @@ function getTool(blackboard: Blackboard): BuiltinTool {
   });
 }
 
-function setTool(blackboard: Blackboard): BuiltinTool {
+function setTool(components: Shared): BuiltinTool {
   return defineTool({
     name: 'board_set',
     title: 'Write a board entry',
@@ -92,12 +100,19 @@ function setTool(blackboard: Blackboard): BuiltinTool {
         .optional()
         .describe('After how many seconds the entry ends by itself.'),
       create: z.boolean().optional().describe('Makes the board where there is none of this name.'),
+      open: z
+        .boolean()
+        .optional()
+        .describe(
+          'Of a board that is made: all members may read and write it. Default: only in an open mesh.',
+        ),
       token,
     }),
     hints: { destructiveHint: true, idempotentHint: true },
     clients: 'yes',
-    async run(input): Promise<BoardSetResult> {
-      const found = await reached(blackboard, input);
+    async run(input, context): Promise<BoardSetResult> {
+      if (input.create === true) await makeBoard(components, { ...input, lasts: false }, context);
+      const found = await reached(components, input, { what: 'write', context });
       if (input.create !== true && !found.info().exists) throw unknownBoard(input.board);
       const entry = await found.set(input.key, input.value as Json, ttlOf(input.ttl));
       return { entry: shownEntry(entry), token: found.token() };
@@ -105,7 +120,7 @@ function setTool(blackboard: Blackboard): BuiltinTool {
   });
 }
 
-function deleteTool(blackboard: Blackboard): BuiltinTool {
+function deleteTool(components: Shared): BuiltinTool {
   return defineTool({
     name: 'board_delete',
     title: 'Delete a board entry',
@@ -113,15 +128,15 @@ function deleteTool(blackboard: Blackboard): BuiltinTool {
     input: z.object({ board, key, token }),
     hints: { destructiveHint: true, idempotentHint: true },
     clients: 'yes',
-    async run(input): Promise<BoardDeleteResult> {
-      const found = await reached(blackboard, input);
+    async run(input, context): Promise<BoardDeleteResult> {
+      const found = await reached(components, input, { what: 'write', context });
       const deleted = await found.delete(input.key);
       return { deleted, token: found.token() };
     },
   });
 }
 
-function listTool(blackboard: Blackboard): BuiltinTool {
+function listTool(components: Shared): BuiltinTool {
   return defineTool({
     name: 'board_list',
     title: 'List boards or entries',
@@ -132,9 +147,11 @@ function listTool(blackboard: Blackboard): BuiltinTool {
     }),
     hints: { readOnlyHint: true },
     clients: 'yes',
-    async run(input): Promise<BoardListResult> {
-      if (input.board === undefined) return { boards: blackboard.names() };
-      const opened = await blackboard.board(input.board);
+    async run(input, context): Promise<BoardListResult> {
+      if (input.board === undefined) return { boards: await namesFor(components, context) };
+      const opened = await components.blackboard.board(input.board);
+      const { prefix: key = '' } = input;
+      await checkUse(components.rights, context, { board: opened, what: 'read', key });
       return { entries: opened.entries(input.prefix).map(shownEntry), digest: opened.digest() };
     },
   });
@@ -161,13 +178,37 @@ function watchTool(components: BoardComponents): BuiltinTool {
     hints: { readOnlyHint: true },
     clients: 'yes',
     stop: () => feeds.stop(),
-    run: (input, context): Promise<BoardWatchResult> =>
-      feeds.after({
-        board: input.board,
-        prefix: input.prefix ?? '',
+    async run(input, context): Promise<BoardWatchResult> {
+      const { blackboard, rights } = components;
+      const { board: name, prefix = '' } = input;
+      const watched = await blackboard.board(name);
+      await checkUse(rights, context, { board: watched, what: 'read', key: prefix });
+      return feeds.after({
+        board: name,
+        prefix,
         cursor: input.cursor,
         timeoutMs: (input.timeout_s ?? WATCH_DEFAULT_S) * 1000,
         signal: context.signal,
-      }),
+      });
+    },
   });
+}
+
+/** Names of the boards of which whoever asks may read something. */
+async function namesFor(
+  { blackboard, rights }: Shared,
+  context: BuiltinContext,
+): Promise<readonly string[]> {
+  const names: string[] = [];
+  for (const name of blackboard.names()) {
+    const found = await blackboard.board(name);
+    const given = found.isOpen ? [] : ((await rights?.of(found)) ?? []);
+    const prefixes = ['', ...given.map(({ prefix }) => prefix)];
+    for (const key of prefixes) {
+      if (!(await mayUse(rights, context, { board: found, what: 'read', key }))) continue;
+      names.push(name);
+      break;
+    }
+  }
+  return names;
 }

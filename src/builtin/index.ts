@@ -2,8 +2,12 @@
 export { auditResource, auditTools } from './audit.ts';
 export type { AuditToolComponents } from './audit.ts';
 export { boardCareTools } from './board-care.ts';
+export { boardRightTools } from './board-rights.ts';
+export type { BoardRightComponents } from './board-rights.ts';
 export { boardTools } from './boards.ts';
 export type { BoardComponents } from './boards.ts';
+export { createClientBoards } from './client-boards.ts';
+export type { ClientBoards, ClientRight } from './client-boards.ts';
 export { clientTools } from './clients.ts';
 export type { ClientComponents } from './clients.ts';
 export { governanceTools, offeredTools } from './governance.ts';

@@ -106,10 +106,18 @@ export const ERRORS = {
   STARLING_UPSTREAM_UNAVAILABLE: row(-32003, 503, 1, true),
   /** An upstream MCP server broke the protocol. */
   STARLING_UPSTREAM_INVALID: row(-32003, 502, 1),
+  /** No agent of that name, as far as the caller may know. */
+  STARLING_AGENT_UNKNOWN: row(-32001, 404, 1),
+  /** The agent's name belongs to somebody else. */
+  STARLING_AGENT_TAKEN: row(-32001, 409, 1),
+  /** The agent did not do what was asked: `data.reason` says in a word why. */
+  STARLING_AGENT_FAILED: row(-32001, 502, 1),
   /** A board's name, key or value is outside its bounds. */
   STARLING_BOARD_INVALID: row(-32602, 400, 1),
   /** There is no board of this name. */
   STARLING_BOARD_UNKNOWN: row(-32602, 404, 1),
+  /** The board is not open, and the caller has no right on it for that. */
+  STARLING_BOARD_REFUSED: row(-32003, 403, 1),
   /** Somebody wrote the entry since, or what it was before is not known. */
   STARLING_BOARD_CONFLICT: row(-32602, 409, 1),
   /** This node has not seen of a board what the caller has seen elsewhere. */

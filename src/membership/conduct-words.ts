@@ -13,6 +13,7 @@ const DEEDS: Readonly<Record<Misconduct, string>> = {
   records: 'offers records or grants that are not to be had',
   catalogs: 'has its lists read without end',
   boards: 'floods boards',
+  unpermitted: 'writes to boards without the right',
   messages: 'floods its sessions',
   control: 'floods its control streams',
   services: 'floods ping, identify or the DHT',

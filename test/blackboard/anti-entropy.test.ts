@@ -27,7 +27,7 @@ function makeBench(hasRoomFor: (board: string) => boolean = () => true): Bench {
   let open: { readonly resolve: (is: boolean) => void; readonly reject: (e: Error) => void }[] = [];
   const repair = createAntiEntropy({
     digests: () => ours,
-    hasRoomFor,
+    mayAsk: (_peer, board) => hasRoomFor(board),
     sync: (peer, board) => {
       asked.push(`${peer} ${board}`);
       return new Promise((resolve, reject) => open.push({ resolve, reject }));

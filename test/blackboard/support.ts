@@ -1,6 +1,7 @@
 /** Builders for the tests of boards. */
 import { createBlackboard } from '../../src/blackboard/index.ts';
 import type { Blackboard, BlackboardInit } from '../../src/blackboard/index.ts';
+import type { LaneAccess } from '../../src/blackboard/board-access.ts';
 import { createOpenBoard } from '../../src/blackboard/board.ts';
 import type { OpenBoard } from '../../src/blackboard/board.ts';
 import { createDocument } from '../../src/blackboard/document.ts';
@@ -15,6 +16,7 @@ import type { LanePart } from '../../src/blackboard/update.ts';
 import { readBoards } from '../../src/blackboard/persistence.ts';
 import { createHealth, silentLogger } from '../../src/core/index.ts';
 import type { Clock, Did, Health, Json, LogFields, Logger, PeerId } from '../../src/core/index.ts';
+import type { FrequentSigner } from '../../src/identity/index.ts';
 import type { Network } from '../../src/network/types.ts';
 import { createTestClock } from '../core/test-clock.ts';
 import type { TestClock } from '../core/test-clock.ts';
@@ -47,10 +49,11 @@ export type LooseDocument = BoardDocument & {
 export function makeDocument(
   updates: readonly Uint8Array[] = [],
   limits: Partial<BoardLimits> = {},
-  parts: { readonly self?: Did; readonly now?: () => number } = {},
+  parts: { readonly self?: Did; readonly now?: () => number; readonly access?: LaneAccess } = {},
 ): LooseDocument {
-  const { self = ANN, now = () => 1_000_000 } = parts;
-  const document = createDocument({ limits: { ...LIMITS, ...limits }, self, now }, updates);
+  const { self = ANN, now = () => 1_000_000, access } = parts;
+  const init = { limits: { ...LIMITS, ...limits }, self, now };
+  const document = createDocument(access === undefined ? init : { ...init, access }, updates);
   const write = (change: EntryChange): boolean => {
     const draft = document.draft([change]);
     if (draft !== undefined) document.commit(draft);
@@ -135,6 +138,8 @@ export function makeMember(
     readonly table?: JournalTable;
     readonly history?: JournalTable;
     readonly init?: BlackboardInit;
+    /** Keys of members by name, where boards are not open. */
+    readonly keys?: ReadonlyMap<string, FrequentSigner>;
   },
 ): Member {
   const id = name as PeerId;
@@ -143,17 +148,21 @@ export function makeMember(
   const history = parts.history ?? journalTable();
   const logger = keepingLogger();
   const health = createHealth();
+  const didOf = (peer: string): Did => parts.keys?.get(peer)?.did ?? (`did:key:${peer}` as Did);
+  const signer = parts.keys?.get(name);
   const blackboard = createBlackboard(
     {
       network,
       table,
-      self: `did:key:${name}` as Did,
+      self: didOf(name),
+      ...(signer === undefined ? {} : { signer, isOpenMesh: () => false }),
+      nameOf: (did) => [...(parts.keys ?? [])].find(([, key]) => key.did === did)?.[0],
       clock: parts.clock,
       random: () => 0.5,
       logger,
       health,
       history,
-      didOf: (peer) => `did:key:${peer}` as Did,
+      didOf,
     },
     parts.init,
   );
@@ -172,10 +181,15 @@ export interface Mesh {
 }
 
 /** Makes and starts nodes called `names`; not connected yet. */
-export async function makeMesh(names: readonly string[], init: BlackboardInit = {}): Promise<Mesh> {
+export async function makeMesh(
+  names: readonly string[],
+  init: BlackboardInit = {},
+  keys?: ReadonlyMap<string, FrequentSigner>,
+): Promise<Mesh> {
   const hub = createHub();
   const clock = createTestClock();
-  const members = names.map((name) => makeMember(hub, name, { clock, init }));
+  const more = keys === undefined ? {} : { keys };
+  const members = names.map((name) => makeMember(hub, name, { clock, init, ...more }));
   await Promise.all(members.map(({ blackboard }) => blackboard.start()));
   const pairs = members.flatMap((a, i) => members.slice(i + 1).map((b) => [a, b] as const));
   return {

@@ -48,6 +48,10 @@ const UNUSED = {
   undo: nobody,
   token: nobody,
   reach: nobody,
+  may: nobody,
+  grant: nobody,
+  revoke: nobody,
+  isOpen: true,
 };
 
 function benchOf(): Bench {
@@ -57,6 +61,7 @@ function benchOf(): Bench {
   const board = async (name: string): Promise<Board> => ({
     ...UNUSED,
     name,
+    id: name,
     get: () => undefined,
     set: () => Promise.reject(new Error('nobody writes here')),
     delete: () => Promise.resolve(false),

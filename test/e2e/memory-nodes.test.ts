@@ -5,8 +5,9 @@ import { join, resolve } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import type { InviteResult } from '../../src/builtin/index.ts';
 import { attach } from '../../src/cli/node/client.ts';
+import type { NodeClient } from '../../src/cli/node/client.ts';
 import { systemClock } from '../../src/core/index.ts';
-import type { Clock } from '../../src/core/index.ts';
+import type { Clock, Did } from '../../src/core/index.ts';
 import { createNode, loadConfig } from '../../src/index.ts';
 import type { StarlingNode } from '../../src/index.ts';
 import { UNLIMITED } from '../../sim/limits.ts';
@@ -69,6 +70,37 @@ function seesAlive(node: StarlingNode, other: StarlingNode): Promise<void> {
   });
 }
 
+/** A board of alice's own: bob has nothing of it, then what he is granted, then what he wrote by the time that ends. */
+async function sharesOwnBoard(
+  alice: StarlingNode,
+  bob: StarlingNode,
+  ofBob: NodeClient,
+): Promise<void> {
+  const ofAlice = await attach(alice.status().stateDir);
+  cleanups.push(() => ofAlice.close());
+  const own = { board: 'own' };
+  await ofAlice.builtin('board_create', own);
+  await ofAlice.builtin('board_set', { ...own, key: 'k', value: 'of alice' });
+  expect(await ofBob.builtin('board_list')).toEqual({ boards: ['plan'] });
+  await ofAlice.builtin('board_grant', { ...own, to: 'bob', ability: 'write', prefix: 'b/' });
+  const mine = await bob.board('own');
+  await expect.poll(() => mine.get('k')?.value, { timeout: 60_000 }).toBe('of alice');
+  await expect(ofBob.builtin('board_set', { ...own, key: 'k', value: 1 })).rejects.toMatchObject({
+    code: 'STARLING_BOARD_REFUSED',
+  });
+  await ofBob.builtin('board_set', { ...own, key: 'b/1', value: 'of bob' });
+  const theirs = await alice.board('own');
+  await expect.poll(() => theirs.get('b/1')?.value, { timeout: 60_000 }).toBe('of bob');
+  expect(await ofAlice.builtin('board_revoke', { ...own, from: 'bob' })).toMatchObject({
+    revoked: 1,
+  });
+  await expect
+    .poll(() => mine.may(bob.status().did as Did, 'write'), { timeout: 60_000 })
+    .toBe(false);
+  expect(theirs.get('b/1')?.value).toBe('of bob');
+  expect(await ofBob.builtin('board_list')).toMatchObject({ boards: ['own', 'plan'] });
+}
+
 it('lets two nodes join by ticket, hear heartbeats, share a board and call a tool, with no socket between them', async () => {
   const memory = new MemoryNetwork();
   const logs = await mkdtemp(join(tmpdir(), 'starling-memory-logs-'));
@@ -90,14 +122,32 @@ it('lets two nodes join by ticket, hear heartbeats, share a board and call a too
   const board = await bob.board('plan');
   await expect.poll(() => board.get('step')?.value, { timeout: 60_000 }).toBe('one');
 
-  await alice.grant({ peer: bob.peerId, tools: ['tools/*'] });
   const client = await attach(bob.status().stateDir);
   cleanups.push(() => client.close());
+  await sharesOwnBoard(alice, bob, client);
+
+  await alice.grant({ peer: bob.peerId, tools: ['tools/*'] });
   await expect
     .poll(async () => (await client.tools()).map(({ name }) => name), { timeout: 60_000 })
     .toContain('alice__tools__note');
   const answer = await client.call('alice__tools__note', {});
   expect(JSON.stringify(answer)).toContain('noted');
+
+  // Each node on the way tells what the call took there, the one with the server first.
+  const told: unknown[] = [];
+  await client.call(
+    'alice__tools__note',
+    {},
+    {
+      meta: { 'starling/trace': true },
+      progress: ({ _meta: meta }) => void told.push(meta),
+    },
+  );
+  const steps = { server: 'tools', sentMs: expect.any(Number) as number };
+  expect(told).toMatchObject([
+    { 'starling/trace': { node: 'alice', ...steps } },
+    { 'starling/trace': { node: 'bob', peer: alice.peerId, peerName: 'alice', ...steps } },
+  ]);
 
   const listeners = watchAbortListeners();
   cleanups.push(() => listeners.stop());

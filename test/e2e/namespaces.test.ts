@@ -175,7 +175,7 @@ describe.skipIf(missing !== undefined)('on three hosts of their own', () => {
     const list = (node: NodeProcess): Promise<BoardListResult> =>
       builtin(node, 'board_list', { board: 'plan' });
 
-    await ok(one, 'board', 'set', 'plan', 'doomed', 'delete me', '--create');
+    await ok(one, 'board', 'set', 'plan', 'doomed', 'delete me', '--create', '--open');
     for (const node of nodes) {
       await eventually(
         'doomed is everywhere',

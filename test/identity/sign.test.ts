@@ -258,3 +258,21 @@ describe('verifying', () => {
     expect(verifySignature(identity.did, message, signature)).toBe(true);
   });
 });
+
+it('what is signed often is the same as what tweetnacl signs, byte by byte', () => {
+  fc.assert(
+    fc.property(
+      fc.uint8Array({ minLength: 32, maxLength: 32 }),
+      fc.uint8Array(),
+      (seed, message) => {
+        const identity = createIdentity(seed);
+        const { secretKey } = nacl.sign.keyPair.fromSeed(seed);
+        const often = identity.signOften(message);
+        expect(often).toEqual(nacl.sign.detached(message, secretKey));
+        expect(often).toEqual(identity.sign(message));
+        expect(verifySignature(identity.did, message, often)).toBe(true);
+      },
+    ),
+    { seed: 8, numRuns: 20 },
+  );
+});

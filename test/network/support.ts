@@ -44,6 +44,9 @@ export async function makeIdentity(name: string): Promise<Identity> {
     sign: () => {
       throw new Error('the network signs nothing by itself');
     },
+    signOften: () => {
+      throw new Error('the network signs nothing by itself');
+    },
   };
 }
 

@@ -64,10 +64,40 @@ export interface BoardCreateResult {
   readonly board: string;
   /** False when there was one. */
   readonly created: boolean;
+  /** All members may read and write it. */
+  readonly open: boolean;
+}
+
+/** Result of `board_grant`. */
+export interface BoardGrantResult {
+  readonly board: string;
+  readonly to: string;
+  readonly ability: 'read' | 'write' | 'admin';
+  readonly prefix: string;
+  /** Of the grant; absent where a client of this node has the right. */
+  readonly id?: string;
+}
+
+/** Result of `board_revoke`. */
+export interface BoardRevokeResult {
+  readonly board: string;
+  readonly from: string;
+  /** How many rights were taken back. */
+  readonly revoked: number;
 }
 
 /** Result of `board_info`. */
-export interface BoardInfoResult extends Omit<BoardInfo, 'clock'> {
+export interface BoardInfoResult extends Omit<BoardInfo, 'clock' | 'isOpen' | 'isSigned'> {
+  /** Each entry carries its writer's signature. */
+  readonly signed: boolean;
+  /** All members may read and write it. */
+  readonly open: boolean;
+  /** What clients of this node were given; only the operator is told. */
+  readonly clients?: readonly {
+    readonly client: string;
+    readonly ability: 'read' | 'write' | 'admin';
+    readonly prefix: string;
+  }[];
   readonly vector_clock: Readonly<Record<string, number>>;
 }
 

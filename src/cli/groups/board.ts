@@ -27,9 +27,7 @@ export function addBoard(program: Command, outcome: Outcome): void {
     }
     return withJson(ofNode(made));
   };
-  command('create', 'Makes a board, which every peer gets.', '<board>')
-    .addHelpText('after', examples('starling board create plan'))
-    .action(action(outcome, () => import('../commands/board/create.ts')));
+  addRights(command, outcome);
   command('get', 'Prints one entry; exit code 1 when there is none.', '<board>', '<key>')
     .option('--seen <token>', SEEN)
     .addHelpText('after', examples('starling board get plan owner'))
@@ -43,6 +41,7 @@ export function addBoard(program: Command, outcome: Outcome): void {
   )
     .option('--string', 'take the value as text, whatever it looks like')
     .option('--create', 'make the board where there is none of this name')
+    .option('--open', 'with --create: all members may read and write the board')
     .option('--ttl <duration>', 'after how long the entry ends by itself', parseDuration)
     .option('--seen <token>', SEEN)
     .addHelpText(
@@ -69,6 +68,50 @@ export function addBoard(program: Command, outcome: Outcome): void {
   command('watch', 'Prints each change as it happens, until Ctrl-C.', '<board>', '[prefix]')
     .addHelpText('after', examples('starling board watch plan', 'starling board watch plan task/'))
     .action(action(outcome, () => import('../commands/board/watch.ts')));
+}
+
+/** The commands that make boards, and say who may do what on them. */
+function addRights(
+  command: (name: string, about: string, ...args: string[]) => Command,
+  outcome: Outcome,
+): void {
+  command(
+    'create',
+    "Makes a board: in a private mesh it is this node's until you grant others a right, in an open one everybody's.",
+    '<board>',
+  )
+    .option('--open', 'all members may read and write it')
+    .option('--signed', "each entry carries its writer's signature, whoever passes it on")
+    .addHelpText(
+      'after',
+      examples('starling board create plan', 'starling board create notes --open'),
+    )
+    .action(action(outcome, () => import('../commands/board/create.ts')));
+  command(
+    'grant',
+    'Lets a peer, or a client of this node, read, write or administer a board that is not open.',
+    '<board>',
+    '<peer|client:name>',
+    '<read|write|admin>',
+  )
+    .option('--prefix <prefix>', 'only keys that start with this may be written')
+    .addHelpText(
+      'after',
+      examples(
+        'starling board grant plan bob read',
+        'starling board grant plan bob write --prefix tasks/bob/',
+        'starling board grant plan client:cursor write',
+      ),
+    )
+    .action(action(outcome, () => import('../commands/board/grant.ts')));
+  command(
+    'revoke',
+    'Takes all rights of a peer or a client back: what it wrote so far stays, what it writes from now on counts nowhere.',
+    '<board>',
+    '<peer|client:name>',
+  )
+    .addHelpText('after', examples('starling board revoke plan bob'))
+    .action(action(outcome, () => import('../commands/board/revoke.ts')));
 }
 
 /** The commands about what was, and what is kept elsewhere. */

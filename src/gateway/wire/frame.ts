@@ -308,11 +308,19 @@ export function errorFrom(error: FrameError): StarlingError {
   const data = isObject(error.data) ? error.data : {};
   const { code, reason, hint } = data;
   const known = typeof code === 'string' && Object.hasOwn(ERRORS, code);
+  // Errors about agents have a word for a reason, for programs; people read the message.
+  const isText = typeof reason === 'string' && reason.includes(' ');
   return new StarlingError(
     known ? (code as keyof typeof ERRORS) : 'STARLING_UPSTREAM_UNAVAILABLE',
-    typeof reason === 'string' && known ? reason : error.message,
+    known && isText ? reason : withoutHint(error.message, hint),
     { data: { rpc: error.code }, ...(typeof hint === 'string' ? { hint } : {}) },
   );
+}
+
+/** {@link errorOf} puts the hint behind the message. */
+function withoutHint(message: string, hint: Json | undefined): string {
+  const end = typeof hint === 'string' ? ` — ${hint}` : '';
+  return end !== '' && message.endsWith(end) ? message.slice(0, -end.length) : message;
 }
 
 function parseJson(bytes: Buffer): Json {

@@ -21,6 +21,7 @@ const WEIGHTS: Readonly<Record<Misconduct, number>> = {
   records: 0.5,
   catalogs: 2,
   boards: 1,
+  unpermitted: 5,
   messages: 5,
   control: 0.5,
   services: 5,

@@ -4,12 +4,27 @@ import { asSentence, printData } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 
+/** Options of the command. */
+interface CreateOptions extends CommonOptions {
+  readonly open?: boolean;
+  readonly signed?: boolean;
+}
+
 /** Makes the board; says so when there was one. */
-export async function run(board: string, options: CommonOptions): Promise<void> {
+export async function run(board: string, options: CreateOptions): Promise<void> {
   const result = await withNode(options, (node) =>
-    node.builtin<BoardCreateResult>('board_create', { board }),
+    node.builtin<BoardCreateResult>('board_create', {
+      board,
+      ...(options.open === true ? { open: true } : {}),
+      ...(options.signed === true ? { signed: true } : {}),
+    }),
   );
   printData(result, options.json === true, () =>
-    asSentence(result.created ? `created ${board}` : `there is a board '${board}' already`),
+    asSentence(result.created ? madeText(result) : `there is a board '${board}' already`),
   );
+}
+
+function madeText({ board, open }: BoardCreateResult): string {
+  if (open) return `created ${board}, which every peer may read and write`;
+  return `created ${board}, which is yours; let others in with: starling board grant ${board} <peer> read`;
 }

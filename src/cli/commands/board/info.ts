@@ -18,13 +18,34 @@ export async function run(board: string, options: CommonOptions): Promise<void> 
       info.createdBy === undefined || info.createdAt === undefined
         ? 'began with its first entry'
         : `created by ${nameOf(info.createdBy)} ${ago(info.createdAt)}`;
+    const rights = [
+      ...(info.rights ?? [])
+        .filter(({ isRevoked }) => !isRevoked)
+        .map(({ to, ability, on }) => [nameOf(to), ability, keysOf(on)]),
+      ...(info.clients ?? []).map(({ client, ability, prefix }) => [
+        `client:${client}`,
+        ability,
+        `${prefix}*`,
+      ]),
+    ];
     const writers = Object.entries(info.vector_clock).map(([did, count]) => [
       nameOf(did),
       String(count),
     ]);
     return [
-      safeLine(`${info.name}: ${info.keys} entries, about ${info.bytes} bytes, ${creation}`),
+      safeLine(
+        `${info.name}: ${info.keys} entries, about ${info.bytes} bytes, ${info.open ? 'open to all members' : 'not open'}, ${creation}`,
+      ),
+      ...(rights.length === 0 ? [] : [table(['WHO', 'MAY', 'KEYS'], rights)]),
       ...(writers.length === 0 ? [] : [table(['WRITER', 'WRITES'], writers)]),
     ].join('\n');
   });
+}
+
+/** The keys that resources are about, as `board grant` takes them: `board:plan/tasks/**` is `tasks/*`. */
+function keysOf(resources: readonly string[]): string {
+  const prefixes = resources.map((resource) =>
+    resource.slice(resource.indexOf('/') + 1).replace(/\*+(\/\*\*)?$/u, ''),
+  );
+  return `${decodeURIComponent(prefixes[0] ?? '')}*`;
 }

@@ -13,6 +13,7 @@ interface SetOptions extends CommonOptions {
   /** Milliseconds. */
   readonly ttl?: number;
   readonly create?: boolean;
+  readonly open?: boolean;
   readonly seen?: string;
 }
 
@@ -30,6 +31,7 @@ export async function run(
       value: options.string === true ? value : readValue(value),
       ...(options.ttl === undefined ? {} : { ttl: options.ttl / SECOND_MS }),
       ...(options.create === true ? { create: true } : {}),
+      ...(options.open === true ? { open: true } : {}),
       ...(options.seen === undefined ? {} : { token: options.seen }),
     }),
   );

@@ -1,0 +1,212 @@
+/**
+ * What goes between nodes about boards that are not open, besides syncs: digests, updates and records by the direct road,
+ * to and from those who may have them. An update whose right is not known yet waits for that.
+ */
+import { messageOf } from '../core/index.ts';
+import type { Clock, Did, Logger, PeerId, Scope } from '../core/index.ts';
+import type { Network } from '../network/index.ts';
+import type { AntiEntropy } from './anti-entropy.ts';
+import { isClosed } from './board-id.ts';
+import { digestOf } from './board.ts';
+import type { OpenBoard } from './board.ts';
+import type { ClosedBoards } from './closed-boards.ts';
+import type { Digests } from './codec.ts';
+import { createDirectRoad } from './direct-road.ts';
+import type { DirectRoad } from './direct-road.ts';
+import type { ApplyResult } from './document-types.ts';
+import { createWithheldUpdates } from './withheld-updates.ts';
+
+/** What the traffic works with. */
+export interface ClosedTrafficComponents {
+  readonly closed: ClosedBoards;
+  readonly network: Network;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly boards: ReadonlyMap<string, OpenBoard>;
+  didOf(peer: PeerId): Did;
+  /** Undefined when the node stops. */
+  repair(): AntiEntropy | undefined;
+  take(
+    id: string,
+    update: Uint8Array,
+    from: { readonly peer: PeerId; readonly author: Did },
+  ): ApplyResult;
+}
+
+/** How often boards are compared again where they differ. */
+const LOOK_AGAIN_MS = 5000;
+
+/** What this node and its peers tell each other of boards that are not open. */
+export class ClosedTraffic {
+  readonly #components: ClosedTrafficComponents;
+  /** Digests as peers said them. */
+  readonly #theirs = new Map<PeerId, Digests>();
+  readonly #withheld = createWithheldUpdates();
+  #running: { readonly scope: Scope; readonly road: DirectRoad } | undefined;
+  #looksAgain = false;
+
+  constructor(components: ClosedTrafficComponents) {
+    this.#components = components;
+  }
+
+  /** Opens the road, until the scope closes. */
+  start(scope: Scope): DirectRoad {
+    const road = this.#openRoad(scope);
+    this.#running = { scope, road };
+    return road;
+  }
+
+  stop(): void {
+    this.#running = undefined;
+    this.#looksAgain = false;
+    this.#theirs.clear();
+    this.#withheld.clear();
+  }
+
+  forget(peer: PeerId): void {
+    this.#theirs.delete(peer);
+  }
+
+  /** A board has changed. */
+  changed(): void {
+    this.#running?.road.changed();
+  }
+
+  #openRoad(scope: Scope): DirectRoad {
+    const { network, clock, closed } = this.#components;
+    return createDirectRoad({
+      network,
+      clock,
+      scope,
+      digests: (peer) => this.digests(peer),
+      mayHave: (id, peer) => closed.mayHave(id, peer),
+      heardDigests: (peer, digests) => this.#heardClosed(peer, digests),
+      heardUpdate: (peer, sent) => this.#heardDirect(peer, sent),
+      heardRecords: (peer, id, records) => this.#heardRecords(peer, id, records),
+    });
+  }
+
+  /** A peer says which boards that are not open it has. */
+  #heardClosed(peer: PeerId, digests: Digests): void {
+    const running = this.#running;
+    const repair = this.#components.repair();
+    if (running === undefined || repair === undefined) return;
+    const theirs = new Map([...digests].filter(([id]) => isClosed(id)));
+    this.#theirs.set(peer, theirs);
+    for (const id of theirs.keys()) {
+      if (this.#components.closed.accessOf(id) === undefined) repair.syncNow(peer, id);
+      else if (!this.#components.closed.mayHave(id, peer)) {
+        // It may not know yet that its right is gone.
+        running.road.tell(peer, id, this.#components.closed.goodbye(id, peer));
+      }
+    }
+    repair.hear(peer, theirs, isClosed);
+    this.#lookAgain();
+  }
+
+  /** What a failed sync has left is looked at again, as long as there is a peer with such boards. */
+  #lookAgain(): void {
+    if (this.#looksAgain || this.#theirs.size === 0) return;
+    this.#looksAgain = true;
+    this.#running?.scope.after(LOOK_AGAIN_MS, () => {
+      this.#looksAgain = false;
+      const repair = this.#components.repair();
+      for (const [peer, theirs] of this.#theirs) repair?.hear(peer, theirs, isClosed);
+      this.#lookAgain();
+    });
+  }
+
+  #heardRecords(peer: PeerId, id: string, records: readonly string[]): void {
+    this.#components.closed
+      .learn(id, records, peer)
+      .catch((error: unknown) =>
+        this.#components.logger.warn({ board: id, error: messageOf(error) }, 'rights not kept'),
+      );
+  }
+
+  /** A peer sends what it wrote to a board that is not open, and by which records it judges that. */
+  #heardDirect(
+    peer: PeerId,
+    {
+      board: id,
+      update,
+      access: judgedBy,
+    }: {
+      readonly board: string;
+      readonly update: Uint8Array;
+      readonly access: string;
+    },
+  ): void {
+    const running = this.#running;
+    const repair = this.#components.repair();
+    if (running === undefined || repair === undefined || !isClosed(id)) return;
+    const { network, logger } = this.#components;
+    const author = this.#components.didOf(peer);
+    const access = this.#components.closed.accessOf(id);
+    const isSame = access?.digest === judgedBy;
+    const state = access?.state;
+    const result =
+      access === undefined ? 'unpermitted' : this.#components.take(id, update, { peer, author });
+    if (result === 'malformed' || result === 'early') {
+      logger.debug({ peer, board: id, result }, 'update of a board dropped');
+      network.report(peer, 'malformed');
+    } else if (result === 'unpermitted') {
+      if (isSame && state === access?.state) this.#refused(peer, id);
+      else this.#withheld.put(id, { peer, author, update });
+      running.road.tell(peer, id, this.#components.closed.goodbye(id, peer));
+      if (!isSame) repair.syncNow(peer, id);
+    }
+    const isMissing = (): boolean => this.#components.boards.get(id)?.document.isWaiting ?? false;
+    if (isMissing()) repair.missing(peer, id, isMissing);
+  }
+
+  /** Tells of entries whose writer knows that it may not write them. */
+  #refused(peer: PeerId, board: string): void {
+    const { logger, network } = this.#components;
+    logger.warn({ peer, board }, 'entries of a board by a writer without the right are refused');
+    network.report(peer, 'unpermitted');
+  }
+
+  /** Rights on a board have changed by `records`. */
+  rightsChanged(id: string, records: readonly string[]): void {
+    const running = this.#running;
+    const board = this.#components.boards.get(id);
+    if (running === undefined || board === undefined) return;
+    board.document.reviewRights();
+    for (const { peer, author, update } of this.#withheld.take(id)) {
+      this.#components.take(id, update, { peer, author });
+    }
+    for (const peer of this.#components.network.connected()) {
+      if (this.#components.closed.mayHave(id, peer)) {
+        running.road.tell(peer, id, [
+          ...new Set([...records, ...this.#components.closed.proof(id)]),
+        ]);
+      } else {
+        const lost = this.#components.closed.goodbye(id, peer);
+        if (lost.some((one) => records.includes(one))) running.road.tell(peer, id, lost);
+      }
+    }
+    running.road.changed();
+  }
+
+  /** Says to a peer which boards that are not open it may have here, and why this node may have them. */
+  greet(peer: PeerId): void {
+    const road = this.#running?.road;
+    for (const id of this.#components.closed.ids) {
+      if (this.#components.closed.mayHave(id, peer))
+        road?.tell(peer, id, this.#components.closed.proof(id));
+    }
+    road?.greet(peer);
+  }
+
+  /** Digests of the other boards that `peer` may have. */
+  digests(peer: PeerId): Digests {
+    const digests = new Map<string, string>();
+    for (const [id, board] of this.#components.boards) {
+      if (!isClosed(id) || !this.#components.closed.mayHave(id, peer)) continue;
+      const digest = digestOf(board);
+      if (digest !== '') digests.set(id, digest);
+    }
+    return digests;
+  }
+}
