@@ -100,6 +100,23 @@ export async function openTo(
   return stream;
 }
 
+/** Connects again when the connection was closed; false where that failed, a while later. */
+export async function isConnected(
+  member: Member,
+  target: AttackTools['target'],
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    if (!member.network.isConnected(target.peerId as never)) {
+      await member.connect(target.addresses[0] ?? '');
+    }
+    return true;
+  } catch {
+    await pause(RETRY_MS, signal);
+    return false;
+  }
+}
+
 async function tryOpen(
   member: Member,
   target: AttackTools['target'],

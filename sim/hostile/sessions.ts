@@ -3,7 +3,7 @@ import { encode } from 'cborg';
 import type { PeerStream } from '../../src/testing.ts';
 import { pause } from './attack.ts';
 import type { AttackTools } from './attack.ts';
-import { heartbeat, openTo } from './floods.ts';
+import { heartbeat, isConnected } from './floods.ts';
 import type { Member } from './member.ts';
 import { prefixed } from './pubsub.ts';
 
@@ -115,9 +115,9 @@ export async function serveSessions(
   while (!signal.aborted) {
     if (sessions.open.size === 0 && Date.now() - heardAt > HEARTBEAT_MS) {
       heardAt = Date.now();
-      const stream = await openTo(member, target, '/starling/heartbeat/1', signal);
-      stream?.write(prefixed(heartbeat()));
-      void stream?.close();
+      if (await isConnected(member, target, signal)) {
+        await member.network.sendFrame(target.peerId as never, 'heartbeat', heartbeat());
+      }
     }
     each(sessions.open);
     await pause(LOOK_MS, signal);

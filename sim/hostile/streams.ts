@@ -12,7 +12,7 @@ import { MCP, initialize, line, serveRecords } from './sessions.ts';
 const STREAMS = 800;
 const AT_ONCE = 32;
 const SLOW = 450;
-const PROTOCOLS = [MCP, '/starling/heartbeat/1', '/starling/records/1', '/starling/board/2'];
+const PROTOCOLS = [MCP, '/starling/records/1', '/starling/board/2'];
 
 /** Something that a member does, and what `status` says of it. */
 export function attack(
@@ -51,7 +51,7 @@ const streams = attack(
 const slow = attack(
   'slow-streams',
   `${SLOW} streams that stop in the middle of a message`,
-  'opens streams without end|floods heartbeats|offers records or grants',
+  'opens streams without end|offers records or grants',
   async (tools, member) => {
     const { target, signal, act } = tools;
     const half = prefixed(new Uint8Array(1000)).subarray(0, 20);

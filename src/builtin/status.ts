@@ -1,5 +1,6 @@
 /** The tools that show the node and its mesh as they are. */
 import { z } from 'zod';
+import type { Providers } from '../directory/index.ts';
 import type { BuiltinTool } from '../gateway/index.ts';
 import { deedsOf, versionWords } from '../membership/index.ts';
 import type { Membership, PeerView } from '../membership/index.ts';
@@ -17,6 +18,7 @@ import { defineTool } from '../gateway/index.ts';
 export interface StatusComponents {
   readonly membership: Pick<Membership, 'peer' | 'peers' | 'resolve'>;
   readonly network: Pick<Network, 'conduct' | 'forgive' | 'misbehaving' | 'otherVersion'>;
+  readonly providers: Pick<Providers, 'find'>;
   status(): StatusResult;
 }
 
@@ -41,12 +43,26 @@ export function statusTools(components: StatusComponents): readonly BuiltinTool[
       title: 'Peers of the mesh',
       description:
         'Every peer of the mesh: alias, PeerId, state (alive, suspect, dead, left), last heartbeat, round-trip time, route and address; what it does too much of, if anything; and its version where that is another one.',
-      input: z.object({}),
+      input: z.object({
+        offering: z
+          .string()
+          .min(1)
+          .max(64)
+          .optional()
+          .describe('Only those that offer this kind of capability, the best first.'),
+      }),
       hints: { readOnlyHint: true },
       clients: 'yes',
-      run: (): PeersResult => ({
-        peers: components.membership.peers().map((view) => peerSummary(components, view)),
-      }),
+      async run({ offering }, { signal }): Promise<PeersResult> {
+        const { membership, providers } = components;
+        const views =
+          offering === undefined
+            ? membership.peers()
+            : (await providers.find(offering, { signal })).flatMap(
+                ({ peer }) => membership.peer(peer) ?? [],
+              );
+        return { peers: views.map((view) => peerSummary(components, view)) };
+      },
     }),
     defineTool({
       name: 'peer_forgive',

@@ -4,9 +4,11 @@
  */
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../core/version.ts';
+import { addAgent } from './groups/agent.ts';
 import { addApprovals } from './groups/approvals.ts';
 import { addAudit } from './groups/audit.ts';
 import { addBoard } from './groups/board.ts';
+import { addCapability } from './groups/capability.ts';
 import { addConnect } from './groups/connect.ts';
 import { addGrant } from './groups/grant.ts';
 import { addIdentity } from './groups/identity.ts';
@@ -20,7 +22,7 @@ import { addPolicy } from './groups/policy.ts';
 import { addService } from './groups/service.ts';
 import { addSecret } from './groups/secret.ts';
 import { addSim } from './groups/sim.ts';
-import { addCall, addRequest, addTools } from './groups/tools.ts';
+import { addCall, addRequest, addTools, addTrace } from './groups/tools.ts';
 import { examples, nodeOption } from './groups/define-command.ts';
 import { helpColumns, onlyAbove, refuseHelpOnNothing } from './groups/help.ts';
 import { plainWords, withoutNode } from './groups/typed-words.ts';
@@ -37,6 +39,7 @@ const IN_ORDER = [
   addMembers,
   addTools,
   addCall,
+  addTrace,
   addRequest,
   addGrant,
   addApprovals,
@@ -46,6 +49,8 @@ const IN_ORDER = [
   addPin,
   addAudit,
   addBoard,
+  addAgent,
+  addCapability,
   addInvite,
   addLeave,
   addSim,

@@ -156,6 +156,7 @@ function complete(
     file: resolve(path),
     listen: file.listen,
     announce: file.announce,
+    offers: file.offers,
     bootstrap: file.bootstrap,
     ...(file.join === undefined ? {} : { join: new Secret(file.join) }),
     ...(file.knock === undefined ? {} : { knock: file.knock }),

@@ -71,6 +71,13 @@ export const fileSchema = z.strictObject({
     .max(16)
     .default([])
     .describe('Multiaddrs to tell others instead of those that we listen on.'),
+  offers: z
+    .array(z.string().regex(/^[a-z0-9][a-z0-9._:/-]{0,63}$/))
+    .max(16)
+    .default([])
+    .describe(
+      'Kinds of capability that all members are told this node offers, like search: by them others find it. What they may use of it is for grants alone to say.',
+    ),
   bootstrap: z
     .array(multiaddr)
     .max(64)

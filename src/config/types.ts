@@ -149,6 +149,8 @@ export interface Config {
   readonly listen: readonly string[];
   /** Multiaddrs to tell others instead of what we listen on. */
   readonly announce: readonly string[];
+  /** Kinds of capability that all members are told this node offers. */
+  readonly offers: readonly string[];
   readonly bootstrap: readonly string[];
   /** Ticket to join with (`--join`); it holds a secret. */
   readonly join?: Secret;

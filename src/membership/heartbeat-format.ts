@@ -47,6 +47,7 @@ const PULSE_VERSION = 2;
 const ADDRESSES_MAX = 6;
 const BOARDS_MAX = 64;
 const SUSPECTS_MAX = 64;
+const OFFERS_MAX = 16;
 const TEXT_MAX = 256;
 
 /** Encodes a heartbeat, with the signature of `signer`; what is over a bound is left out. */
@@ -69,6 +70,8 @@ export function encodeHeartbeat(heartbeat: Heartbeat, signer?: Pick<Signer, 'sig
     ...(heartbeat.seen === undefined ? {} : { seen: heartbeat.seen }),
     ...(heartbeat.called === undefined ? {} : { called: heartbeat.called }),
     ...(presence.audit === undefined ? {} : { audit: presence.audit }),
+    ...(presence.agents === undefined ? {} : { agents: presence.agents }),
+    ...(presence.offers === undefined ? {} : { offers: presence.offers.slice(0, OFFERS_MAX) }),
   };
   return encode(
     signer === undefined ? fields : { ...fields, sig: signer.sign(signedPart(fields)) },
@@ -111,7 +114,7 @@ function heartbeatOf(fields: Fields): Heartbeat | undefined {
   if (digests === undefined) return undefined;
   const standing = readStanding(fields['audit']);
   const suspects = readSuspects(fields['suspects']);
-  const { time, seen, called } = fields;
+  const { time, seen, called, agents } = fields;
   return {
     ...(suspects.length === 0 ? {} : { suspects }),
     ...(isCount(time) ? { time } : {}),
@@ -130,6 +133,8 @@ function heartbeatOf(fields: Fields): Heartbeat | undefined {
       catalog: String(catalog),
       boards: digests,
       ...(standing === undefined ? {} : { audit: standing }),
+      ...(isShort(agents) ? { agents } : {}),
+      ...readOffers(fields['offers']),
     },
   };
 }
@@ -169,6 +174,12 @@ function readStanding(value: unknown): Presence['audit'] {
   const { seq, hash, at, sig } = value as Readonly<Record<string, unknown>>;
   if (!isCount(seq) || !isCount(at) || !isShort(hash) || !isShort(sig)) return undefined;
   return { seq, hash, at, sig };
+}
+
+/** What the sender offers; a list that is none is left out. */
+function readOffers(value: unknown): Pick<Presence, 'offers'> {
+  if (!Array.isArray(value) || value.length > OFFERS_MAX || !value.every(isShort)) return {};
+  return { offers: value.map(String) };
 }
 
 function isShort(value: unknown): value is string {

@@ -1,19 +1,11 @@
 /**
  * Sends and hears heartbeats: by gossip to all, and on the control stream of a link to one peer, because
- * gossip may have no way to whom we have just met, or when we leave. A goodbye has a second way, a stream of
- * `/starling/heartbeat/1`, where the control stream of a young link is not open yet.
+ * gossip may have no way to whom we have just met, or when we leave.
  */
-import {
-  StarlingError,
-  createBuckets,
-  messageOf,
-  settledWithin,
-  withDeadline,
-} from '../core/index.ts';
+import { createBuckets, messageOf, settledWithin } from '../core/index.ts';
 import type { Buckets, Clock, Logger, PeerId } from '../core/index.ts';
-import { createMessageStream } from '../network/index.ts';
 import type { Signer } from '../identity/index.ts';
-import type { Network, PeerStream, Topic, TopicOptions } from '../network/index.ts';
+import type { Network, Topic, TopicOptions } from '../network/index.ts';
 import type { Accusation } from './accusations.ts';
 import { decodeGossip, decodeHeartbeat, encodeHeartbeat, encodePulse } from './heartbeat-format.ts';
 import type { Heartbeat, Pulse } from './heartbeat-format.ts';
@@ -27,21 +19,8 @@ const TOPIC = 'heartbeat';
 const ALLOWANCE = { burst: 40, everyMs: 500 } as const;
 /** What this node sends of its own accord, besides its rhythm: less than others take of it. */
 const OWN_PACE = { burst: 15, everyMs: 700 } as const;
-/** One heartbeat comes on a stream; who opens more at a time does no harm, but no good either. */
-const STREAM_TIMEOUT_MS = 10_000;
-const PROTOCOL = '/starling/heartbeat/1';
 /** Of frames on control streams. */
 const KIND = 'heartbeat';
-/** A heartbeat with all that its bounds allow is about 36 KB. */
-const MESSAGE_BYTES_MAX = 64 * 1024;
-/** How long opening a stream may take. A heartbeat that comes later than the next one is of no use. */
-const DIRECT_TIMEOUT_MS = 3000;
-/**
- * How long a goodbye waits for the control stream of a young link before it takes a stream of its own besides.
- * More = fewer streams; less = more time for the second way.
- */
-const SECOND_WAY_AFTER_MS = 100;
-
 /**
  * A heartbeat for one peer is the last one again, when that is not older and says the same: a signature costs 4 ms.
  * More = fewer signatures while many connect; less = the time in it is truer.
@@ -59,7 +38,7 @@ const UNSIGNED_MS = 60_000;
 
 /** What heartbeats are sent with. */
 export interface HeartbeatsComponents {
-  readonly network: Pick<Network, 'handle' | 'onFrame' | 'open' | 'report' | 'sendFrame' | 'topic'>;
+  readonly network: Pick<Network, 'onFrame' | 'report' | 'sendFrame' | 'topic'>;
   /** Signs the heartbeats, so that others can pass them on. */
   readonly identity: Pick<Signer, 'sign'>;
   /** What this node says of itself. */
@@ -98,8 +77,7 @@ export interface Heartbeats {
   /** Sends a heartbeat to one connected peer. Never rejects: a failure is logged. */
   tell(peer: PeerId, bytes: Uint8Array): Promise<void>;
   /**
-   * Says the last heartbeat by all ways: floods it by gossip, and tells it to each of `peers`, by a second way
-   * where the first is not there yet. Resolves when each was told, `withinMs` later at the most. Never rejects.
+   * Says the last heartbeat by all ways: floods it by gossip, and tells it to each of `peers`. Resolves when each was told, `withinMs` later at the most. Never rejects.
    */
   sayGoodbye(peers: readonly PeerId[], bytes: Uint8Array, withinMs: number): Promise<void>;
 }
@@ -155,7 +133,7 @@ class HeartbeatRoads implements Heartbeats {
   }
 
   listen(listener: HeartbeatListener): () => void {
-    const { clock, logger, network } = this.#components;
+    const { logger, network } = this.#components;
     const malformed = (peer: PeerId): void => {
       logger.debug({ peer }, 'not a heartbeat');
       network.report(peer, 'malformed');
@@ -175,13 +153,6 @@ class HeartbeatRoads implements Heartbeats {
       network.onFrame(KIND, (bytes, from) => {
         if (this.#told.take(from)) take(bytes, from);
         else network.report(from, 'heartbeats');
-      }),
-      network.handle(PROTOCOL, (stream) => {
-        if (this.#told.take(stream.peer)) takeOne(stream, take, clock);
-        else {
-          network.report(stream.peer, 'heartbeats');
-          stream.abort(new StarlingError('STARLING_RATE_LIMITED', 'too many heartbeats'));
-        }
       }),
     ];
     return () => {
@@ -272,55 +243,7 @@ class HeartbeatRoads implements Heartbeats {
 
   async sayGoodbye(peers: readonly PeerId[], bytes: Uint8Array, withinMs: number): Promise<void> {
     this.publish(bytes, { floods: true });
-    const told = peers.map((peer) => this.#tellLast(peer, bytes));
+    const told = peers.map((peer) => this.tell(peer, bytes));
     await settledWithin(withinMs, Promise.all(told), this.#components.clock);
   }
-
-  /** The control stream's end is waited for by the stop of the network, a stream's end here. */
-  async #tellLast(peer: PeerId, bytes: Uint8Array): Promise<void> {
-    const { clock, network } = this.#components;
-    const frame = network.sendFrame(peer, KIND, bytes);
-    if ((await settledWithin(SECOND_WAY_AFTER_MS, frame, clock)) && (await frame)) return;
-    const ways = [frame, this.#tellByStream(peer, bytes)].map(async (isTold) => {
-      if (!(await isTold)) throw new Error('not told');
-    });
-    await Promise.any(ways).catch(() => undefined);
-  }
-
-  /** Resolves once the peer has taken it, which ends the stream; with false when that failed. */
-  async #tellByStream(peer: PeerId, bytes: Uint8Array): Promise<boolean> {
-    const { clock, network, logger } = this.#components;
-    try {
-      const stream = await withDeadline(clock, DIRECT_TIMEOUT_MS, (signal) =>
-        network.open(peer, PROTOCOL, { signal }),
-      );
-      const channel = createMessageStream(stream, { maxBytes: MESSAGE_BYTES_MAX });
-      const taken = new Promise<boolean>((resolve) =>
-        channel.onEnd((error) => resolve(error === undefined)),
-      );
-      channel.send(bytes);
-      await channel.close();
-      return await taken;
-    } catch (error) {
-      logger.debug({ peer, error: messageOf(error) }, 'heartbeat not told');
-      return false;
-    }
-  }
-}
-
-/** Takes the one message of a stream. */
-function takeOne(
-  stream: PeerStream,
-  take: (bytes: Uint8Array, from: PeerId) => void,
-  clock: Clock,
-): void {
-  const channel = createMessageStream(stream, { maxBytes: MESSAGE_BYTES_MAX });
-  const cancel = clock.schedule(STREAM_TIMEOUT_MS, () =>
-    channel.abort(new StarlingError('STARLING_TIMEOUT', 'a heartbeat did not come')),
-  );
-  channel.onEnd(cancel);
-  channel.onMessage((bytes) => {
-    take(bytes, stream.peer);
-    void channel.close();
-  });
 }

@@ -3,7 +3,7 @@
  * known of each peer. Whether a silent peer is alive is decided in `suspicion.ts`.
  */
 import { EventEmitter } from 'node:events';
-import { createScope, isClockApart, messageOf, withDeadline } from '../core/index.ts';
+import { createScope, isClockApart, messageOf } from '../core/index.ts';
 import type { Clock, Health, Logger, PeerId, Random, Scope } from '../core/index.ts';
 import { createRecordSync } from '../mesh/index.ts';
 import type { Signer } from '../identity/index.ts';
@@ -38,9 +38,8 @@ const ANNOUNCE_DELAY_MS = 50;
  * that is just being made has this time, which nobody waits for otherwise.
  */
 const GOODBYE_MS = 900;
-/** Round trips are measured each 1.5 to 2.5 intervals, drawn once for each node, so that not all do at once. */
-const PING_INTERVALS = 1.5;
-const PING_TIMEOUT_MS = 5000;
+/** Round trips are noted each 1.5 to 2.5 intervals, drawn once for each node, so that not all do at once. */
+const ROUND_TRIP_INTERVALS = 1.5;
 
 /** What membership works with. */
 export interface MembershipComponents {
@@ -300,7 +299,7 @@ class LiveView implements Membership {
     this.#beat(scope);
     this.#neighbours.start(scope);
     this.#evidence.start(scope);
-    scope.every(intervalMs * (PING_INTERVALS + random()), () => this.#pingAll());
+    scope.every(intervalMs * (ROUND_TRIP_INTERVALS + random()), () => this.#noteRoundTrips());
   }
 
   /** Sends a heartbeat in each interval, which is longer the more members there are. */
@@ -446,22 +445,13 @@ class LiveView implements Membership {
     return this.#heartbeats.next(this.#status, view === undefined ? {} : { called: view.alias });
   }
 
-  async #pingAll(): Promise<void> {
-    const { clock, network, logger } = this.#components;
+  /** As the ticks of control streams have measured them. */
+  #noteRoundTrips(): void {
+    const { network } = this.#components;
     for (const peerId of network.connected()) {
       const peer = this.#peers.get(peerId);
-      if (peer === undefined) continue;
-      try {
-        // Control streams know it by their ticks; nodes of before have none.
-        const rttMs =
-          network.rttMs(peerId) ??
-          (await withDeadline(clock, PING_TIMEOUT_MS, (signal) =>
-            network.ping(peerId, { signal }),
-          ));
-        this.#peers.update(peer, { rttMs });
-      } catch (error) {
-        logger.debug({ peer: peerId, error: messageOf(error) }, 'ping failed');
-      }
+      const rttMs = network.rttMs(peerId);
+      if (peer !== undefined && rttMs !== undefined) this.#peers.update(peer, { rttMs });
     }
   }
 

@@ -251,7 +251,6 @@ class RosterExchange implements Roster {
   }
 
   #send(peer: PeerId, message: RosterMessage): void {
-    // A peer of before has no control stream: it hears heartbeats by gossip.
     void this.#components.network.sendFrame(peer, KIND, encodeRosterMessage(message));
   }
 

@@ -112,7 +112,7 @@ class Watch implements ConnectionEvents {
     if (lastedMs === undefined) return;
     const rest = links.best(peer);
     // Gossip and relay may have lived on the closed connection: let them find the other.
-    if (rest !== undefined) this.#upkeep.identify(rest);
+    if (rest !== undefined) this.#upkeep.tell(rest);
     if (links.has(peer)) return;
     this.#events.onPeerDisconnect(peer, this.#parting.isMeant(connection));
     for (const key of targets.keysOf(peer)) redialer.lost(key, lastedMs);

@@ -146,6 +146,21 @@ export const RELAY_TRIES = 4;
  * costs a stream to each of up to twenty neighbours.
  */
 export const DHT_SELF_MS = 300 * SECOND_MS;
+/**
+ * How long the DHT keeps who provides what. More = who stays away a while is still found; less = who is gone is
+ * found for less long.
+ */
+export const PROVIDER_RECORD_MS = 1800 * SECOND_MS;
+/** Records of one peer that this node keeps for the DHT, and of all: about 300 bytes each. */
+export const PROVIDER_RECORDS_PER_PEER = 64;
+export const PROVIDER_RECORDS_MAX = 16_384;
+/**
+ * A peer whose addresses are known and do not work is looked for in the DHT so long after the first dial in vain, and
+ * so often from then on. Less = who has moved is found sooner; each time costs a stream to each link, and nobody is
+ * dialled for it.
+ */
+export const LOOKUP_AFTER_MS = 30 * SECOND_MS;
+export const LOOKUP_PAUSE_MS = 600 * SECOND_MS;
 /** How long the DHT may take to find a peer's addresses. */
 export const LOOKUP_TIMEOUT_MS = 5 * SECOND_MS;
 /** Relays that a node keeps a reservation on. */
@@ -199,15 +214,18 @@ export const PART_TIMEOUT_MS = 3 * SECOND_MS;
 export const PART_PAUSE_MS = 60 * SECOND_MS;
 /** Nodes that multicast DNS finds are dialled while there are fewer links than this; then they are only noted. */
 export const LAN_LINKS_MAX = 8;
-/** How long opening a control stream may take, or waiting for it. */
-export const CONTROL_OPEN_TIMEOUT_MS = 5 * SECOND_MS;
+/**
+ * How long opening a control stream may take, or waiting for it; a connection that has none by then is ended. More =
+ * a machine that is slow for seconds keeps its links; less = whoever opens none is gone sooner.
+ */
+export const CONTROL_OPEN_TIMEOUT_MS = 10 * SECOND_MS;
 /**
  * How long a stop waits for peers to read the control streams to their end. More = a goodbye to a slow peer
  * arrives surely; less = a peer that stands still holds the stop up for less.
  */
 export const CONTROL_FINISH_MS = 500;
-/** How long a peer with a control stream may take to introduce its host; then it is identified by libp2p. */
-export const INTRODUCTION_TIMEOUT_MS = 10 * SECOND_MS;
+/** How long a peer may take to say on its control stream what it is; then the connection is ended. */
+export const INTRODUCTION_TIMEOUT_MS = 15 * SECOND_MS;
 /** Of members in libp2p's peer store: their connections are the last to go when there are too many. */
 export const MEMBER_TAG = { 'starling-member': { value: 100 } };
 /** Longest frame of a control stream. */
@@ -215,10 +233,6 @@ export const CONTROL_FRAME_MAX_BYTES = 64 * KIB;
 /** Frames and bytes of one peer's control streams; over that they are not read for a while. */
 export const CONTROL_ALLOWANCE = { burst: 400, everyMs: 10 } as const;
 export const CONTROL_BYTES = { burst: 2 * MIB, everyMs: SECOND_MS / (256 * KIB) } as const;
-/** A peer without a control stream is pinged each so many ticks. */
-export const PING_TICKS = 5;
-/** How long such a ping may take. */
-export const PING_TIMEOUT_MS = 5 * SECOND_MS;
 /**
  * New connections per second from one IP address, as libp2p counts them. It knows no members, so that a
  * low figure would let anybody keep out who shares an address with a member: the turns of addresses
@@ -281,7 +295,7 @@ export const CONDUCT = {
 export const TIDY_INTERVAL_MS = 10 * SECOND_MS;
 /** How long a second connection to a peer is left alone: the peer may just be choosing it. */
 export const DUPLICATE_GRACE_MS = 5 * SECOND_MS;
-/** How long identify may take; the remote end answers only once it has admitted us. */
+/** How long telling libp2p's services of a peer may take. */
 export const IDENTIFY_TIMEOUT_MS = 12 * SECOND_MS;
 /** How long stop may wait for libp2p. */
 export const STOP_TIMEOUT_MS = 5 * SECOND_MS;

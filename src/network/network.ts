@@ -21,6 +21,7 @@ import {
   PING_PROTOCOL,
   SECOND_DIALS_AFTER_MS,
 } from './constants.ts';
+import { isPeerId } from './peer-id.ts';
 import { createConduct } from './limits/conduct.ts';
 import type { Conduct } from './limits/conduct.ts';
 import { ping } from './links/ping.ts';
@@ -274,6 +275,24 @@ class MeshNetwork implements Network {
 
   topic(name: string, allowance?: BucketSize, options?: TopicOptions): Topic {
     return this.#topics.named(name, allowance, options);
+  }
+
+  async provide(name: string, options: { readonly signal: AbortSignal }): Promise<void> {
+    await this.#running().host.provide(name, options);
+  }
+
+  async findProviders(
+    name: string,
+    found: (peer: PeerId) => void,
+    options: { readonly signal: AbortSignal },
+  ): Promise<void> {
+    const told = new Set<string>();
+    const take = (peer: string): void => {
+      if (!isPeerId(peer) || peer === this.self || told.has(peer)) return;
+      told.add(peer);
+      found(peer);
+    };
+    await this.#running().host.findProviders(name, take, options);
   }
 
   routingTableSize(): number {

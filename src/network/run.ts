@@ -79,7 +79,6 @@ export async function startRun(
   const { scope, links, host } = parts;
   const { node } = host;
   const upkeep = createLinkUpkeep({
-    node,
     links,
     scope,
     logger,
@@ -159,7 +158,6 @@ function controlStreamsOf(
         addresses: node.getMultiaddrs().map((address) => withoutPeer(address).toString()),
       }),
     introduced: (connection, introduction) => upkeep.introduced(connection, introduction),
-    unintroduced: (connection) => upkeep.unintroduced(connection),
   });
 }
 
@@ -188,6 +186,7 @@ async function buildRun(
     // Bootstrap addresses without a PeerId are ours alone to dial; libp2p's module wants a PeerId.
     bootstrap: init.bootstrap.filter((text) => peerIn(parseAddress(text)) !== undefined),
     refusal,
+    now: () => clock.now(),
     gater: {
       ...memberRelayGater(admission),
       ...peerGater(doorkeeper, (peer) => conduct.isBlocked(peer) || events.isDenied(peer)),
@@ -232,9 +231,8 @@ async function buildRun(
   const lookAtRoutes = async (): Promise<void> => {
     sources = await defaultSources();
   };
-  const routes = { defaultSources: () => sources, lookAtRoutes };
   const made = { host, gate, links, gossip, dialer, redialer, targets, scope, ephemeral };
-  return { ...made, ...routes, turns, doorkeeper };
+  return { ...made, defaultSources: () => sources, lookAtRoutes, turns, doorkeeper };
 }
 
 /** What holds strangers and floods back. */

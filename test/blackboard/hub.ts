@@ -116,6 +116,8 @@ function createHubNetwork(hub: Hub, node: (id: PeerId) => Node, self: Node): Net
     unkeep: () => undefined,
     disconnect: async () => undefined,
     ping: never,
+    provide: never,
+    findProviders: never,
     routingTableSize: () => self.links.size,
     report: (peer, what) => void hub.reported.push({ by: self.id, peer, what }),
     conduct: () => undefined,

@@ -31,6 +31,9 @@ function callerOf(
       otherVersion: (peer) => versions.get(peer),
       forgive: (peer) => reports.delete(peer),
     },
+    providers: {
+      find: async (kind) => (kind === 'search' ? [{ peer: BOB, by: 'roster' as const }] : []),
+    },
     status: () => {
       throw new Error('not asked for');
     },

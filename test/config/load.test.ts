@@ -55,6 +55,7 @@ describe('a configuration', () => {
         '/ip6/::/tcp/4041/ws',
       ],
       announce: [],
+      offers: [],
       bootstrap: [],
       mdns: true,
       relay: true,

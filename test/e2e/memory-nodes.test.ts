@@ -133,6 +133,22 @@ it('lets two nodes join by ticket, hear heartbeats, share a board and call a too
   const answer = await client.call('alice__tools__note', {});
   expect(JSON.stringify(answer)).toContain('noted');
 
+  // Each node on the way tells what the call took there, the one with the server first.
+  const told: unknown[] = [];
+  await client.call(
+    'alice__tools__note',
+    {},
+    {
+      meta: { 'starling/trace': true },
+      progress: ({ _meta: meta }) => void told.push(meta),
+    },
+  );
+  const steps = { server: 'tools', sentMs: expect.any(Number) as number };
+  expect(told).toMatchObject([
+    { 'starling/trace': { node: 'alice', ...steps } },
+    { 'starling/trace': { node: 'bob', peer: alice.peerId, peerName: 'alice', ...steps } },
+  ]);
+
   const listeners = watchAbortListeners();
   cleanups.push(() => listeners.stop());
   for (let batch = 0; batch < 20; batch += 1) {

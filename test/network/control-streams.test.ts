@@ -1,4 +1,4 @@
-/** The one control stream of a link: frames, round trips, silence, floods, and peers that have none. */
+/** The one control stream of a link: frames, round trips, silence, floods, and links that get none. */
 import { multiaddr } from '@multiformats/multiaddr';
 import type { Connection } from '@libp2p/interface';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -6,9 +6,8 @@ import { createScope, silentLogger } from '../../src/core/index.ts';
 import type { PeerId } from '../../src/core/index.ts';
 import {
   CONTROL_ALLOWANCE,
+  INTRODUCTION_TIMEOUT_MS,
   LINK_PROTOCOL,
-  PING_PROTOCOL,
-  PING_TICKS,
   SILENT_TICKS,
   TICK_MS,
 } from '../../src/network/constants.ts';
@@ -78,8 +77,8 @@ interface End {
   isAborted: boolean;
 }
 
-/** Both ends of one connection. `isOld`: the listener knows no control streams. */
-async function ends({ isOld = false } = {}): Promise<{
+/** Both ends of one connection. `isMute`: no control stream can be opened on it. */
+async function ends({ isMute = false } = {}): Promise<{
   readonly dialler: End;
   readonly listener: End;
   readonly clock: TestClock;
@@ -116,11 +115,9 @@ async function ends({ isOld = false } = {}): Promise<{
       sign: () => void end.signs.push(peer),
       introduction: () => encodeIntroduction({ protocols: ['/p/1'], addresses: [] }),
       introduced: (_, { protocols }) => void end.told.push(`introduced ${protocols.join()}`),
-      unintroduced: () => void end.told.push('unintroduced'),
       async open(_, protocol) {
         end.opened.push(protocol);
-        if (isOld && protocol === LINK_PROTOCOL) throw new Error('unsupported');
-        if (protocol === PING_PROTOCOL) throw new Error('nobody there');
+        if (isMute && protocol === LINK_PROTOCOL) throw new Error('unsupported');
         const [near, far] = streamPair(self, peer);
         const write = near.write.bind(near);
         Object.assign(near, { write: (chunk: Uint8Array) => isCut || write(chunk) });
@@ -216,16 +213,27 @@ describe('a control stream', () => {
   });
 });
 
-describe('a peer of before', () => {
-  it('has no control stream: it is identified by libp2p, and pinged now and then', async () => {
-    const { dialler, pass } = await ends({ isOld: true });
-    expect(dialler.told).toEqual(['unintroduced']);
+describe('a connection without a control stream', () => {
+  it('is ended by who dialled as soon as the other end refuses one', async () => {
+    const { dialler, listener } = await ends({ isMute: true });
     expect(await dialler.control.send(listenerOf(dialler), 'word', Buffer.of(1))).toBe(false);
-    await pass(PING_TICKS);
     expect(dialler.opened).toEqual([LINK_PROTOCOL]);
+    expect([dialler.isAborted, listener.isAborted]).toEqual([true, false]);
+  });
+
+  it('is ended by the other end when none was opened in time', async () => {
+    const { listener, pass } = await ends({ isMute: true });
+    await pass(INTRODUCTION_TIMEOUT_MS / TICK_MS - 1);
+    expect(listener.isAborted).toBe(false);
     await pass(2);
-    expect(dialler.opened).toEqual([LINK_PROTOCOL, PING_PROTOCOL]);
-    expect(dialler.isAborted).toBe(true);
+    expect(listener.isAborted).toBe(true);
+  });
+
+  it('is let alone once it is closed', async () => {
+    const { listener, pass } = await ends({ isMute: true });
+    listener.control.closed(listener.connection);
+    await pass((2 * INTRODUCTION_TIMEOUT_MS) / TICK_MS);
+    expect(listener.isAborted).toBe(false);
   });
 });
 

@@ -37,18 +37,22 @@ interface Rig {
   readonly clock: TestClock;
   readonly dialled: string[];
   readonly failed: string[];
+  /** Whether others could be dialled in each search of the DHT. */
+  readonly lookedUp: boolean[];
 }
 
-function makeRig(): Rig {
+function makeRig({ moved, isClosed = false }: { moved?: string; isClosed?: boolean } = {}): Rig {
   const clock = createTestClock();
   const links = createLinks(SELF, clock);
   const dialled: string[] = [];
   const failed: string[] = [];
+  const lookedUp: boolean[] = [];
   const node = {
     getConnections: () => [],
     peerStore: { has: async () => false },
     dial: (addresses: readonly unknown[], { signal }: { readonly signal: AbortSignal }) => {
       dialled.push(String(addresses[0]));
+      if (isClosed) return Promise.reject(new Error('refused'));
       return new Promise((_, reject) => {
         signal.addEventListener('abort', () => reject(signal.reason as Error));
       });
@@ -64,7 +68,10 @@ function makeRig(): Rig {
       random: () => 0,
       logger: silentLogger,
       encryption: { prefer: () => undefined },
-      findPeer: () => Promise.reject(new Error('nobody knows')),
+      findPeer: async (_, { dials }) => {
+        lookedUp.push(dials);
+        return moved === undefined ? Promise.reject(new Error('nobody knows')) : [multiaddr(moved)];
+      },
       scope: createScope(clock),
     },
     {
@@ -77,7 +84,7 @@ function makeRig(): Rig {
       onFailed: (address) => void failed.push(address),
     },
   );
-  return { dialer, links, clock, dialled, failed };
+  return { dialer, links, clock, dialled, failed, lookedUp };
 }
 
 const relayed = {
@@ -163,5 +170,35 @@ describe('dialling', () => {
     expect(failed).toEqual([]);
     clock.advance(20_000);
     await late;
+  });
+});
+
+describe('a peer that is not where it was', () => {
+  const [OLD, NEW] = ['/ip4/192.0.2.1/tcp/4040', '/ip4/192.0.2.9/tcp/4040'];
+  const THIRD = '12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xp' as PeerId;
+
+  it('is looked for in the DHT after half a minute and then every ten, by links alone', async () => {
+    const rig = makeRig({ moved: NEW, isClosed: true });
+    rig.links.add({ ...relayed, remotePeer: { toString: () => THIRD } } as unknown as Connection);
+    rig.dialer.learn(PEER, [OLD]);
+    const dialAfter = async (ms: number): Promise<readonly string[]> => {
+      rig.clock.advance(ms);
+      rig.dialled.length = 0;
+      await rig.dialer.dial(PEER, soon()).catch(() => undefined);
+      return rig.dialled;
+    };
+    expect(await dialAfter(0)).toEqual([`${OLD}/p2p/${PEER}`]);
+    expect(await dialAfter(29_000)).toHaveLength(1);
+    expect(await dialAfter(1000)).toEqual([`${OLD}/p2p/${PEER}`, `${NEW}/p2p/${PEER}`]);
+    expect(await dialAfter(599_000)).toHaveLength(1);
+    expect(await dialAfter(1000)).toHaveLength(2);
+    expect(rig.lookedUp).toEqual([false, false]);
+  });
+
+  it('that is known nowhere is looked for at once, and others are dialled for that', async () => {
+    const rig = makeRig({ moved: NEW, isClosed: true });
+    rig.links.add({ ...relayed, remotePeer: { toString: () => THIRD } } as unknown as Connection);
+    await rig.dialer.dial(PEER, soon()).catch(() => undefined);
+    expect([rig.dialled, rig.lookedUp]).toEqual([[`${NEW}/p2p/${PEER}`], [true]]);
   });
 });

@@ -54,7 +54,7 @@ async function answerTo(connection: Connection, protocol: string, bytes: Uint8Ar
 }
 
 describe('a connection without a hello', () => {
-  it('serves nothing but ping: no identify, DHT, gossip, relay, and none of our protocols', async () => {
+  it('serves nothing but ping: no DHT, gossip, relay, and none of our protocols', async () => {
     const [a, b] = await makeMembers(['a', 'b']);
     if (a === undefined || b === undefined) throw new Error('two members');
     let served = 0;
@@ -67,7 +67,6 @@ describe('a connection without a hello', () => {
     await until(() => a.network.routingTableSize() === 1, 'a full table');
 
     const protocols = [
-      '/ipfs/id/1.0.0',
       `/starling/${MESH}/kad/1.0.0`,
       '/meshsub/1.2.0',
       '/libp2p/circuit/relay/0.2.0/hop',

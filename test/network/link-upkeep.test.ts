@@ -1,4 +1,4 @@
-/** How links are looked after: one identification at a time, however often somebody asks for it. */
+/** How links are looked after: libp2p's services are told of one once at a time, however often somebody asks for that. */
 import type { Connection } from '@libp2p/interface';
 import { describe, expect, it } from 'vitest';
 import { createScope, silentLogger } from '../../src/core/index.ts';
@@ -17,8 +17,8 @@ interface Rig {
   readonly clock: TestClock;
   readonly links: Links;
   readonly upkeep: LinkUpkeep;
-  /** Connections that were to be identified, in order. */
-  readonly identified: Connection[];
+  /** Connections that services were told of, in order. */
+  readonly told: Connection[];
   fails: boolean;
   readonly close: () => void;
 }
@@ -27,26 +27,23 @@ function makeRig(self = LATER): Rig {
   const clock = createTestClock();
   const scope = createScope(clock);
   const links = createLinks(self, clock);
-  const identified: Connection[] = [];
-  const rig = { clock, links, identified, fails: true, close: () => scope.close() };
-  const identify = async (connection: Connection): Promise<void> => {
-    identified.push(connection);
-    if (rig.fails) throw new Error('no answer');
-  };
-  const node = {
-    services: { identify: { identify } },
-    peerStore: { merge: async () => undefined },
+  const told: Connection[] = [];
+  const rig = { clock, links, told, fails: true, close: () => scope.close() };
+  const introduce = async (connection: Connection): Promise<void> => {
+    told.push(connection);
+    if (rig.fails) throw new Error('not stored');
   };
   const upkeep = createLinkUpkeep({
-    node,
     links,
     scope,
     logger: silentLogger,
     clock,
-    introduce: async () => undefined,
+    introduce,
   });
   return Object.assign(rig, { upkeep });
 }
+
+const INTRODUCTION = { protocols: [], addresses: [] };
 
 /** What of a connection the upkeep looks at. */
 function makeConnection(init: { readonly direct?: boolean } = {}): Connection {
@@ -67,12 +64,12 @@ function makeConnection(init: { readonly direct?: boolean } = {}): Connection {
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const unknownToGossip = { peers: () => new Set<string>() };
 
-describe('a link that can not be identified', () => {
+describe('a link of which services can not be told', () => {
   it('is tried again with one timer and once at a time, though gossip asks for it every ten seconds', async () => {
     const rig = makeRig();
     const connection = makeConnection();
     rig.links.add(connection);
-    rig.upkeep.unintroduced(connection);
+    rig.upkeep.introduced(connection, INTRODUCTION);
     await turn();
     for (let seconds = 0; seconds < 600; seconds += 10) {
       rig.clock.advance(10_000);
@@ -81,8 +78,8 @@ describe('a link that can not be identified', () => {
       expect(rig.clock.waiting()).toBeLessThanOrEqual(1);
     }
     // 1, 2 and 4 s apart, and then whenever gossip asks.
-    expect(rig.identified.length).toBeGreaterThan(60);
-    expect(rig.identified.length).toBeLessThan(70);
+    expect(rig.told.length).toBeGreaterThan(60);
+    expect(rig.told.length).toBeLessThan(70);
     rig.fails = false;
     rig.clock.advance(60_000);
     await turn();
@@ -91,30 +88,30 @@ describe('a link that can not be identified', () => {
 
   it('is tried ever more seldom when nobody asks', async () => {
     const rig = makeRig();
-    rig.upkeep.unintroduced(makeConnection());
+    rig.upkeep.introduced(makeConnection(), INTRODUCTION);
     await turn();
     for (let seconds = 0; seconds < 600; seconds += 1) {
       rig.clock.advance(1000);
       await turn();
     }
     // 1, 2, 4, 8, 16, 32 and then 60 s apart.
-    expect(rig.identified.length).toBeGreaterThan(12);
-    expect(rig.identified.length).toBeLessThan(18);
+    expect(rig.told.length).toBeGreaterThan(12);
+    expect(rig.told.length).toBeLessThan(18);
   });
 
   it('is asked for no more once the link or the network is gone', async () => {
     const rig = makeRig();
     const connection = makeConnection();
-    rig.upkeep.unintroduced(connection);
+    rig.upkeep.introduced(connection, INTRODUCTION);
     await turn();
     rig.upkeep.closed(connection);
     expect(rig.clock.waiting()).toBe(0);
-    rig.upkeep.unintroduced(makeConnection());
+    rig.upkeep.introduced(makeConnection(), INTRODUCTION);
     await turn();
     rig.close();
     rig.clock.advance(600_000);
     expect(rig.clock.waiting()).toBe(0);
-    expect(rig.identified).toHaveLength(2);
+    expect(rig.told).toHaveLength(2);
   });
 });
 

@@ -39,6 +39,11 @@ const ACCUSING: Heartbeat = {
   status: 'up',
   suspects: [{ peer: member.peerId, incarnation: 1_699_999_000_000, sequence: 300 }],
 };
+const OFFERING: Heartbeat = {
+  ...LEAVING,
+  status: 'up',
+  presence: { ...LEAVING.presence, offers: ['search', 'translate:de'] },
+};
 const HEARTBEAT_NOTES: Notes = {
   v: 'version of the heartbeat; another one is no heartbeat',
   inc: 'incarnation: when the process started, ms since the epoch; a later one refutes all before',
@@ -56,6 +61,7 @@ const HEARTBEAT_NOTES: Notes = {
   boards: 'digest of each board, at most 64',
   suspects:
     'whom the sender suspects, because of what it has seen itself: PeerId, incarnation, sequence; at most 64',
+  offers: 'kinds of capability that the sender offers, at most 16; absent where it names none',
   sig: "the author's signature over a domain and the other fields but `called` and `seen`",
   audit: 'where the audit log stands, a checkpoint without its did; absent when it is off',
 };
@@ -82,6 +88,7 @@ function heartbeatCases(): readonly WireCase[] {
     { title: 'a heartbeat told to one that says an older incarnation', beat: CORRECTING },
     { title: 'a heartbeat told to one whose name is taken', beat: NAMING },
     { title: 'a heartbeat that accuses', beat: ACCUSING },
+    { title: 'a heartbeat that offers', beat: OFFERING },
     { title: 'a heartbeat that anybody can pass on', beat: LEAVING, signer: founder },
   ].map(({ title, beat, signer }) => ({
     file: 'heartbeat',

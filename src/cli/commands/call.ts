@@ -19,7 +19,8 @@ const TIMEOUT_MS = 25 * 3_600_000;
 /** A call that takes longer is said to be under way. */
 const SLOW_MS = 5000;
 
-interface CallCommandOptions extends CommonOptions {
+/** Options of the commands that call a tool. */
+export interface CallCommandOptions extends CommonOptions {
   readonly arg?: readonly string[];
   readonly args?: string;
   readonly timeout?: number;
@@ -51,53 +52,66 @@ const OF_A_SLIP: readonly string[] = [
   'STARLING_UPSTREAM_UNAVAILABLE',
 ];
 
-async function callTool(
+function callTool(
   typed: string,
   options: CallCommandOptions,
   signal: AbortSignal,
 ): Promise<JsonObject> {
+  return withNode(options, (node) => callAt(node, typed, { options, signal }), signal);
+}
+
+/** What a call is made with, and how: by default as the node's client does it. */
+export interface CallMade {
+  readonly options: CallCommandOptions;
+  readonly signal: AbortSignal;
+  readonly make?: NodeClient['call'];
+}
+
+/** Calls the tool that was meant, with the arguments as they were typed; its failures are explained. */
+export async function callAt(
+  node: NodeClient,
+  typed: string,
+  { options, signal, make = (...call) => node.call(...call) }: CallMade,
+): Promise<JsonObject> {
   const { arg = [], args, timeout } = options;
   const whole = args === undefined ? {} : parseWhole(await textOf(args));
-  const work = async (node: NodeClient): Promise<JsonObject> => {
-    // A call of a whole name without arguments needs no list.
-    const isWhole = arg.length === 0 && typed.includes('__');
-    const listed = isWhole ? [] : await offeredBy(node);
-    const tool = wholeName(typed, listed);
-    if (tool !== typed) tell(`${safeLine(typed)} is ${safeLine(tool)}`);
-    const schema = listed.find((info) => info.name === tool)?.inputSchema;
-    const shower = progressShower(tool);
-    const given = { ...whole, ...(await readArguments(arg, schema)) };
-    // Progress is asked for even where nobody sees it: it keeps a long call from timing out.
-    const init = { timeoutMs: timeout ?? TIMEOUT_MS, progress: shower.show };
-    const explained = async (said: string): Promise<StarlingError | undefined> =>
-      signal.aborted
-        ? undefined
-        : explainFailure({
-            tool,
-            args: given,
-            said,
-            offered: await offeredBy(node),
-            peers: await peersOf(node),
-          });
-    try {
-      const result = await node.call(tool, given, init);
-      // Who reads JSON gets the tool's own answer.
-      if (result['isError'] !== true || options.json === true) return result;
-      const error = await explained(contentOf(result).join(' '));
-      if (error !== undefined) {
-        EXPLAINED.add(error);
-        throw error;
-      }
-      return result;
-    } catch (error) {
-      if (!(error instanceof StarlingError) || EXPLAINED.has(error)) throw error;
-      if (error.code === 'STARLING_CALL_REFUSED') throw await withMeant(error, tool, node);
-      throw (OF_A_SLIP.includes(error.code) ? await explained(error.message) : undefined) ?? error;
-    } finally {
-      shower.end();
+  // A call of a whole name without arguments needs no list.
+  const isWhole = arg.length === 0 && typed.includes('__');
+  const listed = isWhole ? [] : await offeredBy(node);
+  const tool = wholeName(typed, listed);
+  if (tool !== typed) tell(`${safeLine(typed)} is ${safeLine(tool)}`);
+  const schema = listed.find((info) => info.name === tool)?.inputSchema;
+  const shower = progressShower(tool);
+  const given = { ...whole, ...(await readArguments(arg, schema)) };
+  // Progress is asked for even where nobody sees it: it keeps a long call from timing out.
+  const init = { timeoutMs: timeout ?? TIMEOUT_MS, progress: shower.show };
+  const explained = async (said: string): Promise<StarlingError | undefined> =>
+    signal.aborted
+      ? undefined
+      : explainFailure({
+          tool,
+          args: given,
+          said,
+          offered: await offeredBy(node),
+          peers: await peersOf(node),
+        });
+  try {
+    const result = await make(tool, given, init);
+    // Who reads JSON gets the tool's own answer.
+    if (result['isError'] !== true || options.json === true) return result;
+    const error = await explained(contentOf(result).join(' '));
+    if (error !== undefined) {
+      EXPLAINED.add(error);
+      throw error;
     }
-  };
-  return withNode(options, work, signal);
+    return result;
+  } catch (error) {
+    if (!(error instanceof StarlingError) || EXPLAINED.has(error)) throw error;
+    if (error.code === 'STARLING_CALL_REFUSED') throw await withMeant(error, tool, node);
+    throw (OF_A_SLIP.includes(error.code) ? await explained(error.message) : undefined) ?? error;
+  } finally {
+    shower.end();
+  }
 }
 
 /** A refusal of a tool that nobody offers may be a slip, which the hint to widen rights would hide. */

@@ -15,12 +15,14 @@ export function addPeers(program: Command, outcome: Outcome): void {
     )
     .option('--wide', 'show PeerIds and multiaddrs, too')
     .option('--watch', 'show them anew each second, until Ctrl-C')
+    .option('--offering <kind>', 'only those that offer this kind of capability, the best first')
     .addHelpText(
       'after',
       examples(
         'starling peers',
         'starling peers --wide',
         'starling peers --watch',
+        'starling peers --offering search',
         'starling peers show alice',
       ),
     )

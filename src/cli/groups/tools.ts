@@ -1,4 +1,4 @@
-/** The commands that use tools: `starling tools` and `call`. */
+/** The commands that use tools: `starling tools`, `call` and `trace`. */
 import type { Command } from 'commander';
 import { action, collect, examples, ofNode, withJson } from './define-command.ts';
 import type { Outcome } from './define-command.ts';
@@ -59,6 +59,26 @@ export function addCall(program: Command, outcome: Outcome): void {
       ),
     )
     .action(action(outcome, () => import('../commands/call.ts')));
+}
+
+/** Adds `starling trace`. */
+export function addTrace(program: Command, outcome: Outcome): void {
+  withJson(
+    ofNode(
+      program
+        .command('trace')
+        .summary('see where the time of a call goes')
+        .description(
+          'Calls a tool as starling call does, and shows in place of its result what each part of the way took: this node, the link to the peer (direct or relayed), the node of the peer, and the server.',
+        )
+        .argument('<tool>', 'its name, as starling tools shows it')
+        .argument('[arguments...]', 'name=value, name=@file or name:=json')
+        .option('--args <json>', 'all arguments as one JSON object; - reads it from standard input')
+        .option('--timeout <duration>', 'stop waiting after this, like 30s', parseTimeout),
+    ),
+  )
+    .addHelpText('after', examples('starling trace alice__files__list_directory path=/srv/docs'))
+    .action(action(outcome, () => import('../commands/trace.ts')));
 }
 
 /** Adds `starling request`. */

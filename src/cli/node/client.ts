@@ -20,11 +20,12 @@ const MESSAGE_BYTES_MAX = 128 * 1024 * 1024;
 const CALL_TIMEOUT_MS = 60_000;
 const PAGES_MAX = 1000;
 
-/** How long a request may take, what cancels it, and who hears of its progress. */
+/** How long a request may take, what cancels it, who hears of its progress, and what its `_meta` says besides. */
 export interface CallOptions {
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
   readonly progress?: (params: JsonObject) => void;
+  readonly meta?: JsonObject;
 }
 
 /** A tool as the node lists it. */
@@ -166,7 +167,9 @@ class SocketClient implements NodeClient {
     signal?.throwIfAborted();
     const id = this.#nextId;
     this.#nextId += 1;
-    const meta = options.progress === undefined ? {} : { _meta: { progressToken: id } };
+    const token = options.progress === undefined ? {} : { progressToken: id };
+    const said = { ...options.meta, ...token };
+    const meta = Object.keys(said).length === 0 ? {} : { _meta: said };
     return new Promise((resolve, reject) => {
       const finish = (): void => {
         stopTimer();

@@ -20,6 +20,8 @@ import {
   rewriteFrame,
 } from '../wire/frame.ts';
 import type { Reply } from '../wire/reply.ts';
+import { traceOf } from './call-trace.ts';
+import type { CallTrace } from './call-trace.ts';
 import type { ChannelTable } from './channel-table.ts';
 import type { McpTasks } from './mcp-tasks.ts';
 import { editsOf } from './request-target.ts';
@@ -110,6 +112,8 @@ class Call {
   #onChannel: ChannelCall | undefined;
   #attempt: SubscriptionAttempt | undefined;
   #listener: Listener | undefined;
+  /** Of a call whose caller wants to know what it takes where. */
+  readonly #trace: CallTrace | undefined;
 
   constructor(components: CallComponents, init: CallInit, what: CallRequest, ended: CallEnd) {
     this.#components = components;
@@ -120,6 +124,7 @@ class Call {
     this.#principal = what.principal;
     this.token = progressTokenOf(what.request);
     this.#ended = ended;
+    this.#trace = traceOf(this, init.self);
   }
 
   /** The server that the call is made to, by the name of its channel; undefined before that is known. */
@@ -136,7 +141,7 @@ class Call {
   relay(routes: readonly Route[]): void {
     const [route, ...others] = routes;
     if (route === undefined) return this.fail(unknownMethod(this.request.method));
-    this.#wanted = route.wanted;
+    this.#wanted = this.#wantedBy(route);
     this.#server = this.#components.channels.nameOf(route.target);
     this.#cleared = undefined;
     try {
@@ -210,6 +215,7 @@ class Call {
     this.#end();
     this.#closeListener();
     reportFailure(this.#components.logger, error);
+    this.#trace?.over();
     this.reply.final(errorBytes(this.request.id, errorOf(error)));
   }
 
@@ -222,6 +228,12 @@ class Call {
       wanted: this.#wanted,
       askedOf: this.#askedOf,
     });
+  }
+
+  /** What the guard is asked: about the thing that the arguments name, where the tool is about one. */
+  #wantedBy({ subject, wanted }: Route): GuardWanted {
+    if (subject === undefined) return wanted;
+    return subject(objectOf(this.request.params['arguments'])) ?? wanted;
   }
 
   /** Takes note of what a `resources/subscribe` is about before its server can tell of a change. */
@@ -248,7 +260,7 @@ class Call {
     return this.#components.clearance.clear({
       principal: this.#principal,
       request: this.request,
-      wanted: route.wanted,
+      wanted: this.#wanted ?? route.wanted,
       isLook,
       obstacle: route.obstacle,
       session: this.#init.id,
@@ -280,6 +292,7 @@ class Call {
       return;
     }
     this.#cleared = cleared;
+    this.#trace?.cleared(route.target);
     const failed = (error: unknown): void => this.#failed(error, others);
     try {
       this.#subscribing(route);
@@ -305,6 +318,7 @@ class Call {
       notification: (frame) => this.reply.interim(frame.bytes),
       failed: (error) => this.#failed(error, others),
     };
+    this.#trace?.sent();
     try {
       this.#onChannel = channel.relay(relayed);
     } catch (error) {
@@ -324,6 +338,7 @@ class Call {
     this.#end();
     this.#cleared?.over(error === undefined ? 'ok' : 'failed', failureOf(frame));
     this.#components.tasks.note(route, frame);
+    this.#trace?.over();
     this.reply.final(rewriteOrError(frame, this.request.id));
   }
 

@@ -13,6 +13,11 @@ export const GRANTS_META = 'starling/grants';
 export const SERVER_META = 'starling/server';
 /** Notification by which either side tells grants, and the owner revocations, after `initialize`. */
 export const GRANTS_NOTIFICATION = 'notifications/starling/grants';
+/**
+ * Key in `_meta` of a request, `true`: each node on the way tells by progress what the call took there; and of that
+ * progress: what it took.
+ */
+export const TRACE_META = 'starling/trace';
 /** Request for what this node's servers list, in a session that is for the catalog. */
 export const CATALOG_METHOD = 'starling/catalog';
 /**

@@ -1,15 +1,15 @@
 /**
- * Keeps libp2p's own services (identify, kad-dht, gossipsub, relay) to admitted connections: they are
+ * Keeps libp2p's own services (kad-dht, gossipsub, relay) to admitted connections: they are
  * given a registrar and a connection manager that wait for the admission. `libp2p.use` would be the
  * official place for this, but libp2p 3.3.11 appends the handler to the registered middleware on every
  * inbound stream, so that the middleware runs once more each time.
  */
-import type { IdentifyPushComponents } from '@libp2p/identify';
+import type { KadDHTComponents } from '@libp2p/kad-dht';
 import type { StreamPace } from '../limits/service-pace.ts';
 import type { AdmissionStates } from './admission-states.ts';
 
-type Registrar = IdentifyPushComponents['registrar'];
-type ConnectionManager = IdentifyPushComponents['connectionManager'];
+type Registrar = KadDHTComponents['registrar'];
+type ConnectionManager = KadDHTComponents['connectionManager'];
 
 /** A registrar whose handlers get streams of admitted connections only. */
 export function gateRegistrar(registrar: Registrar, gate: AdmissionStates): Registrar {

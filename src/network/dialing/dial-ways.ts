@@ -1,6 +1,6 @@
 /**
  * The ways to a peer, in the order in which they are tried: its direct addresses, then its relayed ones,
- * then through members that may hold a reservation of the peer, then what the DHT knows.
+ * then through members that may hold a reservation of the peer, then what the DHT knows besides.
  */
 import type { Connection } from '@libp2p/interface';
 import type { Multiaddr } from '@multiformats/multiaddr';
@@ -40,22 +40,23 @@ export interface DialWayInit {
   readonly relay: boolean;
   /** The addresses of the peer that are known, asked for when a way needs them. */
   readonly known: () => Promise<readonly Multiaddr[]>;
+  /** Whether the DHT may be asked for a peer whose addresses are known and did not work. */
+  readonly mayLookUp: () => boolean;
 }
 
-/** Gives the next way when the one before has failed; the DHT is asked only for unknown peers. */
+/** Gives the next way when the one before has failed; the DHT is asked last. */
 export function* dialWays(
   { findPeer, links, random }: DialWayComponents,
-  { peer, relay, known }: DialWayInit,
+  { peer, relay, known, mayLookUp }: DialWayInit,
 ): Generator<DialWay, void, undefined> {
-  let knowsNone = false;
+  let tried: readonly Multiaddr[] = [];
   yield {
     name: 'direct',
     relayed: false,
     timeoutMs: DIAL_TIMEOUT_MS,
     addresses: async () => {
-      const addresses = await known();
-      knowsNone = addresses.length === 0;
-      return addresses.filter((address) => !isRelayed(address));
+      tried = await known();
+      return tried.filter((address) => !isRelayed(address));
     },
   };
   if (relay) {
@@ -74,14 +75,17 @@ export function* dialWays(
       };
     }
   }
-  if (!knowsNone || links.peers().length === 0) return;
+  if (links.peers().length === 0 || (tried.length > 0 && !mayLookUp())) return;
   yield {
     name: 'DHT',
     relayed: false,
     timeoutMs: LOOKUP_TIMEOUT_MS,
     addresses: async (signal) => {
-      const found = await findPeer(peer, { signal });
-      return found.map((address) => withPeer(address, peer));
+      const found = await findPeer(peer, { signal, dials: tried.length === 0 });
+      const isTried = new Set(tried.map(String));
+      return found
+        .map((address) => withPeer(address, peer))
+        .filter((address) => !isTried.has(address.toString()));
     },
   };
 }

@@ -9,7 +9,12 @@ import type { Clock, Logger, PeerId, Random, Scope } from '../../core/index.ts';
 import { abortReason, raceAbort } from '../abort.ts';
 import { parseAddress, peerIn, withoutPeer } from '../addresses/addresses.ts';
 import type { AdmissionStates } from '../admission/admission-states.ts';
-import { DIAL_TIMEOUT_MS, REDIAL_TARGETS_MAX } from '../constants.ts';
+import {
+  DIAL_TIMEOUT_MS,
+  LOOKUP_AFTER_MS,
+  LOOKUP_PAUSE_MS,
+  REDIAL_TARGETS_MAX,
+} from '../constants.ts';
 import { isOtherKey, isRefusal, unreachable } from './dial-failure.ts';
 import { dialWays } from './dial-ways.ts';
 import type { DialWay } from './dial-ways.ts';
@@ -101,6 +106,8 @@ class LinkDialer implements Dialer {
   #cancelTls: () => void = () => undefined;
   /** How often another key was found where a peer should be. */
   readonly #foundOthers = new Map<PeerId, number>();
+  /** When the DHT may be asked for a peer whose addresses did not work. */
+  readonly #lookUpAt = new Map<PeerId, number>();
 
   constructor(components: DialerComponents, init: DialerInit) {
     this.#components = components;
@@ -179,10 +186,18 @@ class LinkDialer implements Dialer {
       ...(await this.#addresses.of(peer)).filter((one) => !this.#init.isOwn(one)),
     ];
     const failures: unknown[] = [];
-    for (const way of dialWays(this.#components, { peer, relay: this.#init.relay, known })) {
+    for (const way of dialWays(this.#components, {
+      peer,
+      relay: this.#init.relay,
+      known,
+      mayLookUp: () => this.#mayLookUp(peer),
+    })) {
       if (way.relayed && upgrade) break;
       const found = await this.#tryWay(way, peer, signal, failures);
-      if (found !== undefined) return found;
+      if (found !== undefined) {
+        this.#lookUpAt.delete(peer);
+        return found;
+      }
       if (signal.aborted) break;
     }
     throw unreachable(peer, failures);
@@ -249,6 +264,18 @@ class LinkDialer implements Dialer {
     const [oldest] = this.#foundOthers.size > REDIAL_TARGETS_MAX ? this.#foundOthers.keys() : [];
     if (oldest !== undefined) this.#foundOthers.delete(oldest);
     return times;
+  }
+
+  /** Who has moved may be known elsewhere, and who is off is nowhere: each is looked for after a while, and seldom. */
+  #mayLookUp(peer: PeerId): boolean {
+    const now = this.#components.clock.now();
+    const at = this.#lookUpAt.get(peer);
+    if (at !== undefined && now < at) return false;
+    this.#lookUpAt.delete(peer);
+    this.#lookUpAt.set(peer, now + (at === undefined ? LOOKUP_AFTER_MS : LOOKUP_PAUSE_MS));
+    const [oldest] = this.#lookUpAt.size > REDIAL_TARGETS_MAX ? this.#lookUpAt.keys() : [];
+    if (oldest !== undefined) this.#lookUpAt.delete(oldest);
+    return at !== undefined;
   }
 
   /** Dials the first of `addresses` that answers, and waits until the hello went well. */

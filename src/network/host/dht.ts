@@ -6,7 +6,10 @@ import type { MeshId } from '../../core/index.ts';
 import type { AdmissionStates } from '../admission/admission-states.ts';
 import { gateConnectionManager, overlay } from '../admission/gated-services.ts';
 import { DHT_SELF_MS } from '../constants.ts';
-import { createEmptyDatastore } from './dht-datastore.ts';
+import { createProviderRecords } from './provider-records.ts';
+
+/** The longest that a timer takes. */
+const NEVER_MS = 2 ** 31 - 1;
 
 type Components = Parameters<ReturnType<typeof kadDHT>>[0];
 
@@ -47,6 +50,8 @@ export function meshDht(meshId: MeshId): (components: Components) => SingleKadDH
     querySelfInterval: DHT_SELF_MS,
     maxInboundStreams: 64,
     maxOutboundStreams: 64,
+    // Who provides something says so again itself, and records end by themselves.
+    reprovide: { interval: NEVER_MS },
   });
   return (components) => {
     const dht = factory(components);
@@ -60,6 +65,7 @@ export function dhtParts(
   components: Omit<Components, 'datastore' | 'ping'>,
   gate: AdmissionStates,
   walks: Pick<Walks, 'isAnyUnderWay'>,
+  now: () => number,
 ): Omit<Components, 'registrar'> {
   return {
     peerId: components.peerId,
@@ -67,7 +73,7 @@ export function dhtParts(
     connectionManager: linkedConnections(components.connectionManager, gate, walks),
     addressManager: components.addressManager,
     peerStore: components.peerStore,
-    datastore: createEmptyDatastore(),
+    datastore: createProviderRecords(now),
     events: components.events,
     logger: components.logger,
     ping: pingOfLinks(components.connectionManager, gate),

@@ -3,11 +3,9 @@ import { bootstrap } from '@libp2p/bootstrap';
 import { privateKeyFromRaw } from '@libp2p/crypto/keys';
 import type { CircuitRelayTransportComponents } from '@libp2p/circuit-relay-v2';
 import type { GossipSub } from '@chainsafe/libp2p-gossipsub';
-import { identify } from '@libp2p/identify';
-import type { Identify } from '@libp2p/identify';
+import { serviceCapabilities } from '@libp2p/interface';
 import type { Connection, ConnectionGater, Libp2p, PeerInfo, PrivateKey } from '@libp2p/interface';
-import type { SingleKadDHT } from '@libp2p/kad-dht';
-import { peerIdFromString } from '@libp2p/peer-id';
+import type { KadDHTComponents, SingleKadDHT } from '@libp2p/kad-dht';
 import { ping } from '@libp2p/ping';
 import type { Ping } from '@libp2p/ping';
 import { tcp } from '@libp2p/tcp';
@@ -18,6 +16,8 @@ import type { Libp2pOptions } from 'libp2p';
 import type { MeshId } from '../../core/index.ts';
 import type { Identity } from '../../identity/types.ts';
 import { createWalks, dhtParts, meshDht } from './dht.ts';
+import { createDhtSearches } from './dht-searches.ts';
+import type { DhtSearches } from './dht-searches.ts';
 import { createEncryption } from './encryption.ts';
 import type { Encryption } from './encryption.ts';
 import { meshOnLan, nodesOnLan } from './lan.ts';
@@ -27,7 +27,6 @@ import {
   DIAL_TIMEOUT_MS,
   HANDSHAKES_MAX,
   HANDSHAKE_TIMEOUT_MS,
-  IDENTIFY_TIMEOUT_MS,
   INBOUND_PER_SECOND_MAX,
   MEMBER_TAG,
   STREAM_WINDOW_BYTES,
@@ -48,22 +47,25 @@ import type { StreamPace } from '../limits/service-pace.ts';
 import type { ConnectionMeters } from '../limits/connection-meter.ts';
 import type { Transport } from '../types.ts';
 
+/** In the place of libp2p's identify: what that asks for is told on control streams, see {@link introduce}. */
+interface Introductions {
+  readonly [serviceCapabilities]: readonly string[];
+}
+
 interface HostServices extends Record<string, unknown> {
-  readonly identify: Identify;
+  readonly identify: Introductions;
   readonly ping: Ping;
   readonly dht: SingleKadDHT;
   readonly pubsub: GossipSub;
 }
 
 /** A host, not started. */
-export interface Host {
+export interface Host extends DhtSearches {
   readonly node: Libp2p<HostServices>;
   readonly transports: CircuitRelayTransportComponents['transportManager'];
   readonly encryption: Encryption;
-  /** Tells libp2p's services of a peer, as its identify would. */
+  /** Tells libp2p's services of a peer, as libp2p's identify would. */
   introduce(connection: Connection, introduction: Introduction): Promise<void>;
-  /** Addresses of a peer that the DHT knows; rejects when it knows none. */
-  findPeer(peer: string, options: { readonly signal: AbortSignal }): Promise<readonly Multiaddr[]>;
 }
 
 /** Its key, what it tells of itself, and which ways to other nodes it takes part in. */
@@ -87,6 +89,8 @@ export interface HostInit {
   /** Which new sockets are dropped before anything is made of them. */
   readonly refusal: EarlyRefusal;
   readonly announceFilter: (addresses: Multiaddr[]) => Multiaddr[];
+  /** By which records of providers end. */
+  readonly now: () => number;
   /** Hears of each peer of our mesh that multicast DNS finds, again and again. */
   readonly onLanPeer: (peer: PeerInfo) => void;
   /** The same of nodes of whatever mesh. */
@@ -159,16 +163,9 @@ export async function createHost(init: HostInit): Promise<Host> {
     connectionGater: init.gater,
     ...connectionOptions(init.connections),
     services: {
-      // Served and asked only after admission: it tells addresses, and starts gossip and the DHT.
       identify: (components) => {
         parts = components;
-        return identify({
-          runOnConnectionOpen: false,
-          timeout: IDENTIFY_TIMEOUT_MS,
-          maxMessageSize: 32 * 1024,
-          maxInboundStreams: 4,
-          maxOutboundStreams: 4,
-        })(overlay(components, { registrar: paced(gateRegistrar(components.registrar, gate)) }));
+        return { [serviceCapabilities]: ['@libp2p/identify'] };
       },
       ping: (components) =>
         ping({ maxInboundStreams: 16, maxOutboundStreams: 16 })(
@@ -176,7 +173,7 @@ export async function createHost(init: HostInit): Promise<Host> {
         ),
       dht: (components) =>
         meshDht(meshId)({
-          ...dhtParts(components, gate, walks),
+          ...dhtParts(components, gate, walks, init.now),
           registrar: paced(gateRegistrar(components.registrar, gate)),
         }),
       pubsub: (components) =>
@@ -195,11 +192,7 @@ export async function createHost(init: HostInit): Promise<Host> {
     transports,
     encryption,
     introduce: (connection, introduction) => introduce(node, events, connection, introduction),
-    findPeer: (peer, options) =>
-      walks.during(async () => {
-        const found = await node.peerRouting.findPeer(peerIdFromString(peer), options);
-        return found.multiaddrs;
-      }),
+    ...createDhtSearches(node, walks, meshId),
   };
 }
 
@@ -237,9 +230,8 @@ function connectionOptions(
   };
 }
 
-type IdentifyComponents = Parameters<ReturnType<typeof identify>>[0];
 /** What of the parts of libp2p is needed once it is made. */
-type HostParts = Pick<IdentifyComponents, 'events'> & {
+type HostParts = Pick<KadDHTComponents, 'events'> & {
   readonly transportManager: Host['transports'];
 };
 type Registrar = Parameters<typeof gateRegistrar>[0];

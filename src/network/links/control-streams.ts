@@ -1,9 +1,16 @@
 /**
  * The control streams of all admitted connections: who dialled opens one as soon as the connection is
- * admitted. A peer of before has none: it is pinged now and then, so that its silence is noticed as well.
+ * admitted. A connection on which none is opened, or whose other end does not say there what it is, is ended: nobody
+ * would notice its silence.
  */
 import type { Connection } from '@libp2p/interface';
-import { createBuckets, messageOf, settledWithin, withDeadline } from '../../core/index.ts';
+import {
+  StarlingError,
+  createBuckets,
+  messageOf,
+  settledWithin,
+  withDeadline,
+} from '../../core/index.ts';
 import type { Buckets, Clock, Logger, PeerId, Scope } from '../../core/index.ts';
 import {
   CONTROL_ALLOWANCE,
@@ -12,9 +19,6 @@ import {
   CONTROL_OPEN_TIMEOUT_MS,
   INTRODUCTION_TIMEOUT_MS,
   LINK_PROTOCOL,
-  PING_PROTOCOL,
-  PING_TICKS,
-  PING_TIMEOUT_MS,
   TICK_MS,
 } from '../constants.ts';
 import type { Conduct } from '../limits/conduct.ts';
@@ -25,7 +29,6 @@ import type { ControlStream } from './control-stream.ts';
 import { INTRODUCTION, decodeIntroduction } from '../admission/introduction.ts';
 import type { Introduction } from '../admission/introduction.ts';
 import type { Links } from './links.ts';
-import { ping } from './ping.ts';
 
 /** What control streams work with. */
 export interface ControlStreamsComponents {
@@ -45,9 +48,8 @@ export interface ControlStreamsComponents {
   readonly sign: (peer: PeerId) => void;
   /** What this node says first, encoded. */
   readonly introduction: () => Uint8Array;
-  /** Told once of each connection: what the peer said first, or that it says nothing. */
+  /** Told once of each connection: what the peer said first. */
   readonly introduced: (connection: Connection, introduction: Introduction) => void;
-  readonly unintroduced: (connection: Connection) => void;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Owns the timers. */
@@ -80,12 +82,12 @@ export function createControlStreams(components: ControlStreamsComponents): Cont
 
 interface Entry {
   stream: ControlStream | undefined;
-  /** True once the stream is open, false once it is known that there is none. */
+  /** True once the stream is open, false once none is waited for any more. */
   readonly ready: Promise<boolean>;
   readonly settle: (isOpen: boolean) => void;
   isIntroduced: boolean;
-  /** Of a peer without one: ticks until the next ping. */
-  untilPing: number;
+  /** Waits for the introduction no longer. */
+  forget: () => void;
 }
 
 class Streams implements ControlStreams {
@@ -109,7 +111,6 @@ class Streams implements ControlStreams {
     if (connection.direction === 'outbound') {
       void this.#open(connection, entry);
     } else {
-      // A dialler of before opens none.
       this.#components.scope.after(CONTROL_OPEN_TIMEOUT_MS, () => entry.settle(false));
     }
   }
@@ -124,7 +125,9 @@ class Streams implements ControlStreams {
   }
 
   closed(connection: Connection): void {
-    this.#entries.get(connection)?.settle(false);
+    const entry = this.#entries.get(connection);
+    entry?.settle(false);
+    entry?.forget();
     this.#entries.delete(connection);
   }
 
@@ -184,6 +187,7 @@ class Streams implements ControlStreams {
     } catch (error) {
       logger.debug({ peer: peerOf(connection), error: messageOf(error) }, 'no control stream');
       entry.settle(false);
+      if (!scope.closed) endUnheard(connection);
     }
   }
 
@@ -223,49 +227,31 @@ class Streams implements ControlStreams {
       return;
     }
     entry.isIntroduced = true;
+    entry.forget();
     this.#components.introduced(connection, introduction);
   }
 
-  /** Who has not introduced itself after a while is asked by libp2p's own protocol. */
   #awaitIntroduction(connection: Connection, entry: Entry): void {
-    const { scope, unintroduced } = this.#components;
-    const ask = (): void => {
-      cancel();
-      if (!entry.isIntroduced && this.#entries.get(connection) === entry) unintroduced(connection);
-    };
-    const cancel = scope.after(INTRODUCTION_TIMEOUT_MS, ask);
-    void entry.ready.then((isOpen) => (isOpen ? undefined : ask()));
+    entry.forget = this.#components.scope.after(INTRODUCTION_TIMEOUT_MS, () => {
+      if (!entry.isIntroduced && this.#entries.get(connection) === entry) endUnheard(connection);
+    });
   }
 
   #tick(): void {
-    for (const [connection, entry] of this.#entries) {
-      if (entry.stream !== undefined) entry.stream.tick();
-      else if (entry.untilPing > 0) entry.untilPing -= 1;
-      else {
-        entry.untilPing = PING_TICKS;
-        void this.#ping(connection);
-      }
-    }
+    for (const { stream } of this.#entries.values()) stream?.tick();
   }
+}
 
-  async #ping(connection: Connection): Promise<void> {
-    const { clock, open, scope } = this.#components;
-    try {
-      await withDeadline(
-        clock,
-        PING_TIMEOUT_MS,
-        async (signal) => ping(await open(connection, PING_PROTOCOL, signal), signal),
-        scope.signal,
-      );
-    } catch (error) {
-      if (scope.closed || connection.status !== 'open') return;
-      connection.abort(error instanceof Error ? error : new Error(String(error)));
-    }
-  }
+/** Who is kept connected is dialled again; a connection without a control stream would stay for ever. */
+function endUnheard(connection: Connection): void {
+  if (connection.status !== 'open') return;
+  const peer = peerOf(connection);
+  const text = `${peer} has not said on a control stream what it is`;
+  connection.abort(new StarlingError('STARLING_PEER_UNREACHABLE', text, { data: { peer } }));
 }
 
 function createEntry(): Entry {
   let settle: Entry['settle'] = () => undefined;
   const ready = new Promise<boolean>((resolve) => (settle = resolve));
-  return { stream: undefined, ready, settle, isIntroduced: false, untilPing: PING_TICKS };
+  return { stream: undefined, ready, settle, isIntroduced: false, forget: () => undefined };
 }

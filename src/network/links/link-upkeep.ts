@@ -13,29 +13,12 @@ import {
   REDIAL_CAP_MS,
 } from '../constants.ts';
 import type { Gossip } from '../gossip/gossip.ts';
-import { MEMBER_TAG } from '../constants.ts';
 import type { Introduction } from '../admission/introduction.ts';
 import type { Links } from './links.ts';
 import { peerOf } from '../peer-id.ts';
 
-/** What the upkeep asks of libp2p. */
-export interface UpkeepHost {
-  readonly services: {
-    readonly identify: {
-      identify(connection: Connection, options: { readonly signal: AbortSignal }): Promise<unknown>;
-    };
-  };
-  readonly peerStore: {
-    merge(
-      peer: Connection['remotePeer'],
-      data: { readonly tags: Record<string, { readonly value: number }> },
-    ): Promise<unknown>;
-  };
-}
-
 /** What the upkeep needs. */
 export interface LinkUpkeepComponents {
-  readonly node: UpkeepHost;
   readonly links: Links;
   /** Tells libp2p's services of a peer that has introduced itself. */
   introduce(connection: Connection, introduction: Introduction): Promise<void>;
@@ -47,19 +30,17 @@ export interface LinkUpkeepComponents {
 
 /** Looks after admitted connections. */
 export interface LinkUpkeep {
-  /** The peer has said on its control stream what libp2p's services want to know. */
+  /**
+   * The peer has said on its control stream what libp2p's services want to know: gossip, the DHT and the relay are
+   * told, until that works or the link is gone. There is one try at a time, and one timer for the next.
+   */
   introduced(connection: Connection, introduction: Introduction): void;
-  /** The peer has no control stream, or did not say so in time: it is asked by libp2p's identify. */
-  unintroduced(connection: Connection): void;
+  /** The same again, of a connection whose peer has introduced itself; of others nothing. */
+  tell(connection: Connection): void;
   /** Called when the connection is closed. */
   closed(connection: Connection): void;
   /**
-   * Tells gossip, the DHT and the relay of the peer, now; tries until that works or the link is gone.
-   * There is one try at a time, and one timer for the next.
-   */
-  identify(connection: Connection): void;
-  /**
-   * Identifies peers again that gossip does not know, and closes connections of peers that have a
+   * Tells of peers again that gossip does not know, and closes connections of peers that have a
    * better one, unless one of their streams is in use. Meant to be called from time to time.
    */
   tidy(isInUse: (stream: Stream) => boolean, gossip: Pick<Gossip, 'peers'>, self: PeerId): void;
@@ -73,8 +54,8 @@ export function createLinkUpkeep(components: LinkUpkeepComponents): LinkUpkeep {
 class Upkeep implements LinkUpkeep {
   readonly #components: LinkUpkeepComponents;
   readonly #introductions = new WeakMap<Connection, Introduction>();
-  /** Connections whose identification is running. */
-  readonly #identifying = new Set<Connection>();
+  /** Connections of which libp2p's services are being told. */
+  readonly #telling = new Set<Connection>();
   /** The next try of those that failed: how many did, and what cancels the next. */
   readonly #retries = new Map<
     Connection,
@@ -85,20 +66,9 @@ class Upkeep implements LinkUpkeep {
     this.#components = components;
   }
 
-  unintroduced(connection: Connection): void {
-    const { node, logger } = this.#components;
-    if (connection.status !== 'open' || this.#introductions.has(connection)) return;
-    node.peerStore
-      .merge(connection.remotePeer, { tags: MEMBER_TAG })
-      .catch((error: unknown) =>
-        logger.warn({ peer: peerOf(connection), error: messageOf(error) }, 'a tag was not stored'),
-      );
-    this.identify(connection);
-  }
-
   introduced(connection: Connection, introduction: Introduction): void {
     this.#introductions.set(connection, introduction);
-    this.identify(connection);
+    this.tell(connection);
   }
 
   closed(connection: Connection): void {
@@ -106,12 +76,12 @@ class Upkeep implements LinkUpkeep {
     this.#retries.delete(connection);
   }
 
-  identify(connection: Connection): void {
-    if (this.#identifying.has(connection)) return;
+  tell(connection: Connection): void {
+    if (this.#telling.has(connection)) return;
     const retry = this.#retries.get(connection);
     retry?.cancel();
     this.#retries.delete(connection);
-    void this.#identifyNow(connection, retry?.attempt ?? 0);
+    void this.#tellNow(connection, retry?.attempt ?? 0);
   }
 
   tidy(isInUse: (stream: Stream) => boolean, gossip: Pick<Gossip, 'peers'>, self: PeerId): void {
@@ -120,7 +90,7 @@ class Upkeep implements LinkUpkeep {
     for (const peer of links.peers()) {
       const [best, ...others] = links.of(peer);
       if (best === undefined) continue;
-      if (!known.has(peer)) this.identify(best);
+      if (!known.has(peer)) this.tell(best);
       // Only one end closes, so that the two ends never close the last two connections at once.
       if (self > peer) continue;
       for (const other of others) {
@@ -133,37 +103,32 @@ class Upkeep implements LinkUpkeep {
     }
   }
 
-  async #identifyNow(connection: Connection, attempt: number): Promise<void> {
+  async #tellNow(connection: Connection, attempt: number): Promise<void> {
     const { scope, clock, logger } = this.#components;
-    if (connection.status !== 'open' || scope.closed) return;
-    this.#identifying.add(connection);
+    const introduction = this.#introductions.get(connection);
+    if (introduction === undefined || connection.status !== 'open' || scope.closed) return;
+    this.#telling.add(connection);
     try {
       await withDeadline(
         clock,
         IDENTIFY_TIMEOUT_MS,
-        (signal) => this.#tellServices(connection, signal),
+        () => this.#components.introduce(connection, introduction),
         scope.signal,
       );
     } catch (error) {
       if (connection.status !== 'open' || scope.closed) return;
-      logger.debug({ peer: peerOf(connection), error: messageOf(error) }, 'identify failed');
+      logger.debug({ peer: peerOf(connection), error: messageOf(error) }, 'services were not told');
       this.#retryLater(connection, attempt + 1);
     } finally {
-      this.#identifying.delete(connection);
+      this.#telling.delete(connection);
     }
-  }
-
-  async #tellServices(connection: Connection, signal: AbortSignal): Promise<void> {
-    const introduction = this.#introductions.get(connection);
-    if (introduction !== undefined) await this.#components.introduce(connection, introduction);
-    else await this.#components.node.services.identify.identify(connection, { signal });
   }
 
   #retryLater(connection: Connection, attempt: number): void {
     const delayMs = Math.min(REDIAL_CAP_MS, REDIAL_BASE_MS * 2 ** Math.min(attempt - 1, 6));
     const cancel = this.#components.scope.after(delayMs, () => {
       this.#retries.delete(connection);
-      void this.#identifyNow(connection, attempt);
+      void this.#tellNow(connection, attempt);
     });
     this.#retries.set(connection, { attempt, cancel });
   }

@@ -13,13 +13,20 @@ import type { CommonOptions } from '../../options/common-options.ts';
 export interface PeersOptions extends CommonOptions {
   readonly wide?: boolean;
   readonly watch?: boolean;
+  readonly offering?: string;
 }
 
 /** Prints the peers, once or until Ctrl-C. */
 export async function run(options: PeersOptions): Promise<number> {
   const show = (result: PeersResult): string => shownPeers(result, options.wide === true);
   if (options.watch === true) return watchPeers(options, { show, key: changesOf });
-  const result = await withNode(options, (node) => node.builtin<PeersResult>('peers'));
+  const { offering } = options;
+  const asked = offering === undefined ? {} : { offering };
+  const result = await withNode(options, (node) => node.builtin<PeersResult>('peers', asked));
+  if (offering !== undefined && result.peers.length === 0 && options.json !== true) {
+    printData(result, false, () => `no peer offers ${safeLine(offering)} now`);
+    return 0;
+  }
   printData(result, options.json === true, () => show(result));
   return 0;
 }

@@ -1,0 +1,99 @@
+/** What the nodes on the way of a traced call tell, and how the time of the whole call divides by that. */
+import type { JsonObject } from '../../core/json/json.ts';
+
+const NAME_MAX = 256;
+
+/** What one node says: times in milliseconds since the call came to it. */
+export interface Span {
+  readonly node: string;
+  readonly server?: string;
+  /** Whose server it is, where that is another node's. */
+  readonly peer?: string;
+  readonly peerName?: string;
+  /** When the request went on to the server; absent where the call ended before. */
+  readonly sentMs?: number;
+  readonly totalMs: number;
+}
+
+/** How a peer is reached. */
+export interface Link {
+  readonly route: 'direct' | 'relayed';
+  readonly address: string;
+  readonly rttMs: number;
+  readonly relay?: string;
+}
+
+/** One part of the way, there and back, and what it took. */
+export interface Way extends Partial<Link> {
+  readonly part: 'client' | 'node' | 'link' | 'server';
+  readonly at: string;
+  readonly to?: string;
+  readonly ms: number;
+  /** The call went no further. */
+  readonly endedHere?: true;
+  /** The node at the other end did not say what it took: that is in here, too. */
+  readonly isWhole?: true;
+}
+
+/** Reads what a node says; undefined when it is none. Never throws. */
+export function readSpan(told: JsonObject): Span | undefined {
+  const { node, server, peer, peerName, sentMs, totalMs } = told;
+  if (!isName(node) || !isTime(totalMs)) return undefined;
+  return {
+    node,
+    ...(isName(server) ? { server } : {}),
+    ...(isName(peer) ? { peer } : {}),
+    ...(isName(peerName) ? { peerName } : {}),
+    ...(isTime(sentMs) ? { sentMs } : {}),
+    totalMs,
+  };
+}
+
+/**
+ * Divides `totalMs`, as who called has measured it. The last of `spans` is of the node that was called, the one before
+ * of the peer where there is one: whatever came earlier may be by a server that plays a node.
+ */
+export function waysOf(
+  totalMs: number,
+  spans: readonly Span[],
+  link: Link | undefined,
+): readonly Way[] {
+  const own = spans.at(-1);
+  if (own === undefined) return [];
+  const ways: Way[] = [
+    { part: 'client', at: 'this terminal', to: own.node, ms: less(totalMs, own.totalMs) },
+    stepsAt(own),
+  ];
+  if (own.sentMs === undefined) return ways;
+  const restMs = less(own.totalMs, own.sentMs);
+  if (own.peer === undefined) return [...ways, serverOf(own, own.node, restMs)];
+  const name = own.peerName ?? own.peer;
+  const owner = spans.at(-2);
+  const between = { part: 'link', at: own.node, to: name, ...link } as const;
+  if (owner === undefined) return [...ways, { ...between, ms: restMs, isWhole: true }];
+  ways.push({ ...between, ms: less(restMs, owner.totalMs) }, { ...stepsAt(owner), at: name });
+  if (owner.sentMs === undefined) return ways;
+  return [...ways, serverOf(owner, name, less(owner.totalMs, owner.sentMs))];
+}
+
+function stepsAt({ node, sentMs, totalMs }: Span): Way {
+  if (sentMs === undefined) return { part: 'node', at: node, ms: totalMs, endedHere: true };
+  return { part: 'node', at: node, ms: sentMs };
+}
+
+function serverOf({ server }: Span, at: string, ms: number): Way {
+  return { part: 'server', at, to: server ?? 'the server', ms };
+}
+
+/** Clocks of two machines run a little apart, and nothing takes less than no time. */
+function less(whole: number, part: number): number {
+  return Math.max(0, Math.round((whole - part) * 1000) / 1000);
+}
+
+function isName(value: unknown): value is string {
+  return typeof value === 'string' && value.length > 0 && value.length <= NAME_MAX;
+}
+
+function isTime(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0;
+}
