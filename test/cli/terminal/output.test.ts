@@ -17,8 +17,9 @@ import {
   wantsColour,
 } from '../../../src/cli/terminal/output.ts';
 import type { JsonObject } from '../../../src/core/index.ts';
+import { anyText } from '../../fixtures/any-text.ts';
 
-const wild = fc.string({ unit: 'binary', maxLength: 200 });
+const wild = anyText({ maxLength: 200 });
 
 describe('text from elsewhere', () => {
   it('never holds a control, escape, direction or invisible character', () => {
