@@ -13,10 +13,68 @@ const DOUBLES = ['test/cli/connect.test.ts', 'test/cli/mcp-import.test.ts'];
 /** Tests that start processes: they wait more than they compute. */
 const PROCESSES = /\/test\/(?:cli|conformance|e2e|sim)\//;
 
-/** Spreads the tests that wait evenly among those that compute; the tests of keys come last. */
+/**
+ * What takes longest, the longest first: begun last, one of them would run alone while the other workers have nothing
+ * left. Vitest knows this by itself only from its second run on; in a fresh clone it begins with the largest files.
+ */
+const LONGEST = [
+  'e2e/silent-server',
+  'sim/bench/quick',
+  'e2e/examples',
+  'e2e/belonging',
+  'e2e/namespaces',
+  'e2e/partition-ends',
+  'sim/soak',
+  'e2e/interop',
+  'e2e/rotation',
+  'e2e/crossing',
+  'e2e/attached-clients',
+  'e2e/crash',
+  'e2e/first-mesh',
+  'e2e/bad-input',
+  'e2e/resilience',
+  'e2e/partition-issuer',
+  'e2e/clock',
+  'e2e/sim',
+  'e2e/sandbox',
+  'cli/said',
+  'cli/secrets',
+  'cli/up',
+  'sim/scenario/netns',
+  'e2e/revocation',
+  'e2e/full-disk',
+  'e2e/newcomer',
+  'compliance/transports',
+  'rotation/rotation',
+  'compliance/upstreams',
+  'gateway/hostile',
+  'gateway/upstreams/peer',
+  'mesh/records',
+  'blackboard/convergence',
+  'audit/log',
+  'audit/verify',
+  'mesh/knocks',
+  'gateway/upstreams/managed-upstream',
+  'blackboard/inspect-update',
+  'network/gossip',
+  'network/lifecycle',
+  'mutation/mutants',
+  'store/full-disk',
+  'gateway/transports/http-eras',
+  'mesh/admission',
+].map((name) => `/test/${name}.test.ts`);
+
+/** Where a file stands in {@link LONGEST}; behind all of them when it is not there. */
+function rankOf({ moduleId }: TestSpecification): number {
+  const rank = LONGEST.findIndex((name) => moduleId.endsWith(name));
+  return rank === -1 ? LONGEST.length : rank;
+}
+
+/** Spreads the tests that wait evenly among those that compute, the longest first; the tests of keys come last. */
 class Mixed extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const sorted = await super.sort(files);
+    const bySize = await super.sort(files);
+    const sorted = bySize.toSorted((a, b) => rankOf(a) - rankOf(b));
     const ofKeys = sorted.filter(({ project }) => project.name === 'keys');
     const others = sorted.filter(({ project }) => project.name !== 'keys');
     const kinds = [

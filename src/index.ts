@@ -5,6 +5,23 @@
  */
 import './core/system/node20.ts';
 
+export { AgentClient } from './agents/index.ts';
+export type {
+  AgentAnnounceResult,
+  AgentCall,
+  AgentClientInit,
+  AgentInfoResult,
+  AgentInit,
+  AgentMessage,
+  AgentMessageResult,
+  AgentView,
+  MessageHandler,
+  MessageType,
+  NodeAgent,
+  NodeAgentInit,
+  RequestOptions,
+  SendOptions,
+} from './agents/index.ts';
 export type { Board, BoardChange, BoardEntry } from './blackboard/index.ts';
 export type {
   BoardGetResult,
@@ -36,5 +53,5 @@ export type { Mesh } from './mesh/index.ts';
 export type { Transport, TransportListener } from './network/index.ts';
 export { createNode } from './node.ts';
 export type { NodeComponents } from './open-state.ts';
-export type { GrantInit, StarlingNode } from './node.ts';
+export type { CapabilityOptions, GrantInit, StarlingNode } from './node.ts';
 export type { NodeEvents } from './node-wiring.ts';

@@ -1,10 +1,12 @@
 /**
- * Makes the rooms of one node, in the order in which they need one another. Only this file calls the
- * rooms' constructors. Nothing runs yet: `node.ts` starts and stops the parts, `node-wiring.ts` joins
+ * Makes the rooms of one node, in the order in which they need one another. Only this file and
+ * `node-peer-parts.ts` call the rooms' constructors. Nothing runs yet: `node.ts` starts and stops the parts, `node-wiring.ts` joins
  * their events.
  */
 import { join } from 'node:path';
-import { createAuditFromConfig, createCheckpointStore } from './audit/index.ts';
+import { OPEN_AGENT_TOOLS, agentTools } from './agents/index.ts';
+import type { Agents } from './agents/index.ts';
+import { createAuditFromConfig } from './audit/index.ts';
 import type { Audit } from './audit/index.ts';
 import { createBlackboard } from './blackboard/index.ts';
 import type { Blackboard } from './blackboard/index.ts';
@@ -35,7 +37,7 @@ import { defaultConfigFile, socketPath, tokenFile } from './config/index.ts';
 import type { Config } from './config/index.ts';
 import { VERSION } from './core/index.ts';
 import type { Did, PeerId } from './core/index.ts';
-import { createDirectory, createProviders } from './directory/index.ts';
+import { createDirectory } from './directory/index.ts';
 import type { Providers } from './directory/index.ts';
 import {
   createApiKeys,
@@ -67,11 +69,7 @@ import { meshOf } from './open-state.ts';
 import { createGovernance } from './guard/index.ts';
 import type { ClientAccess, Governance, GovernanceComponents } from './guard/index.ts';
 import { peerIdFromDid, sealerOf } from './identity/index.ts';
-import {
-  createCheckpointExchange,
-  createConductTeller,
-  createMembership,
-} from './membership/index.ts';
+import { createConductTeller, createMembership } from './membership/index.ts';
 import type { CheckpointExchange, ConductTeller, Membership } from './membership/index.ts';
 import {
   askWho,
@@ -84,6 +82,7 @@ import {
 import type { InvitationInit, Knocks, Neighbours } from './mesh/index.ts';
 import { createNetwork } from './network/index.ts';
 import type { Network } from './network/index.ts';
+import { createNodeAgents, createNodeCheckpoints, createNodeProviders } from './node-peer-parts.ts';
 import { createLoginStore } from './secrets/index.ts';
 
 /** Bytes of the catalog of one peer or server. */
@@ -103,6 +102,7 @@ export interface Parts {
   readonly checkpoints: CheckpointExchange;
   readonly conductTeller: ConductTeller;
   readonly blackboard: Blackboard;
+  readonly agents: Agents;
   readonly keys: ApiKeys;
   readonly clients: AttachedClients;
   readonly token: NodeToken;
@@ -142,25 +142,10 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     load: () => gateway.load(),
     catalog: () => gateway.catalogDigest(),
     audit: () => checkpoints.presence(),
+    agents: () => agents.presence(),
   });
-  const providers = createProviders({
-    ...base,
-    network,
-    membership,
-    identity: state.identity,
-    isMember: (peer) => state.admission.isMember(peer),
-    offers: () => base.config.offers,
-    logger: base.logger.child('directory'),
-  });
-  const checkpoints = createCheckpointExchange({
-    ...base,
-    network,
-    membership,
-    audit,
-    checkpoints: createCheckpointStore({ ...base, table: state.store.table('checkpoints') }),
-    self: state.identity.did,
-    lineage: (did) => state.successions.lineage(did),
-  });
+  const providers = createNodeProviders(base, state, { audit, network, membership });
+  const checkpoints = createNodeCheckpoints(base, state, { network, membership, audit });
   const stores = createNodeStores(base, state, init);
   const sandbox = createNodeSandbox(base);
   const governance = createNodeGovernance(base, state, {
@@ -180,25 +165,45 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     blackboard,
     ...stores,
   };
+  const agents = createNodeAgents(base, state, {
+    membership,
+    guard: () => governance.guard,
+    callPeer: (...call) => gateway.callPeer(...call),
+  });
   const tools = createNodeTools(base, state, {
     ...made,
     ...init,
+    agents,
     governance,
     secretsChanged: () => upstreams.secretsChanged(),
     offers: { all: () => upstreams.all() },
   });
   const upstreams = createNodeUpstreams(base, state, { ...made, ...init, tools, sandbox });
-  const renewalTimer = createRenewalTimer({
-    grants: state.grants,
-    self: state.identity.did,
-    clock: base.clock,
-    logger: base.logger.child('grants'),
-    isLive: (holder) =>
-      gateway.serves(holder) || membership.peer(peerIdFromDid(holder))?.state === 'alive',
-  });
+  const isAlive = (did: Did): boolean => membership.peer(peerIdFromDid(did))?.state === 'alive';
+  const isLive = (holder: Did): boolean => gateway.serves(holder) || isAlive(holder);
+  const renewalTimer = createNodeRenewalTimer(base, state, isLive);
   const gateway = createNodeGateway(base, state, { ...made, governance, upstreams });
   const conductTeller = createConductTeller({ ...base, network, membership, audit });
-  return { ...made, conductTeller, governance, sandbox, tools, upstreams, renewalTimer, gateway };
+  return {
+    ...made,
+    agents,
+    conductTeller,
+    governance,
+    sandbox,
+    tools,
+    upstreams,
+    renewalTimer,
+    gateway,
+  };
+}
+
+function createNodeRenewalTimer(
+  { clock, logger }: Base,
+  { grants, identity }: OpenState,
+  isLive: (holder: Did) => boolean,
+): RenewalTimer {
+  const own = { grants, self: identity.did, clock, logger: logger.child('grants') };
+  return createRenewalTimer({ ...own, isLive });
 }
 
 function createNodeAudit({ config, clock, logger, health }: Base, state: OpenState): Audit {
@@ -290,9 +295,10 @@ function createNodeMembership(
     readonly load: () => number;
     readonly catalog: () => string;
     readonly audit: CheckpointExchange['presence'];
+    readonly agents: Agents['presence'];
   },
 ): Membership {
-  const { network, boards, load, catalog, audit } = rooms;
+  const { network, boards, load, catalog, audit, agents } = rooms;
   return createMembership(
     {
       network,
@@ -308,6 +314,7 @@ function createNodeMembership(
         load: load(),
         catalog: catalog(),
         ...audit(),
+        ...agents(),
         ...(config.offers.length === 0 ? {} : { offers: config.offers }),
       }),
       boards,
@@ -376,7 +383,11 @@ function createNodeGovernance(
       table: store.table('approvals'),
       isOpen: () => meshOf(state).open,
     },
-    { self: { name, did: identity.did }, policy, open: OPEN_RESOURCES },
+    {
+      self: { name, did: identity.did },
+      policy,
+      open: new Set([...OPEN_RESOURCES, ...OPEN_AGENT_TOOLS]),
+    },
   );
 }
 
@@ -387,6 +398,7 @@ function accessTo(tools: readonly BuiltinTool[], name: string): ClientAccess {
 
 type ToolRooms = Pick<
   Parts,
+  | 'agents'
   | 'audit'
   | 'blackboard'
   | 'checkpoints'
@@ -439,6 +451,7 @@ function createNodeTools(
       createTicket,
     }),
     ...knockTools({ knocks: rooms.knocks, createTicket }),
+    ...agentTools({ agents: rooms.agents }),
     ...boardTools({ blackboard, clock, rights: boardRights }),
     ...boardCareTools({ blackboard, rights: boardRights }),
     ...boardRightTools({ blackboard, membership, rights: boardRights }),
@@ -522,6 +535,7 @@ function createNodeGateway(
   { identity, grants, store }: OpenState,
   rooms: Omit<
     Parts,
+    | 'agents'
     | 'blackboard'
     | 'checkpoints'
     | 'conductTeller'

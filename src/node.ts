@@ -5,6 +5,8 @@
 import './core/system/node20.ts';
 import { EventEmitter } from 'node:events';
 import { existsSync } from 'node:fs';
+import { AgentClient, createNodeAgent } from './agents/index.ts';
+import type { AgentCall, NodeAgent, NodeAgentInit, RequestOptions } from './agents/index.ts';
 import type { Board } from './blackboard/index.ts';
 import type { GrantSummary, InviteResult, StatusResult } from './builtin/index.ts';
 import { defaultConfigFile, heldBack, readAbout, writeAbout } from './config/index.ts';
@@ -19,7 +21,7 @@ import {
   stopAll,
   withDeadline,
 } from './core/index.ts';
-import type { JsonObject, PartStack, PeerId, Startable } from './core/index.ts';
+import type { Json, JsonObject, PartStack, PeerId, Startable } from './core/index.ts';
 import { bindSecrets } from './gateway/index.ts';
 import { closeState, forgetLeft, meshOf, openState } from './open-state.ts';
 import type { Base, OpenState, NodeComponents } from './open-state.ts';
@@ -86,6 +88,19 @@ export interface StarlingNode extends Startable {
   refuseConfig(problem: string): void;
   /** Makes a ticket; default for one node and 24 hours. */
   createTicket(init?: TicketOptions): Promise<InviteResult>;
+  /** Is an agent of this node, which must be started: `node.agent({ name: 'coder' }).onMessage('query', answer)`. */
+  agent(init: NodeAgentInit): NodeAgent;
+  /**
+   * Has what is asked for done by an agent, here or at a peer, that can do it; gives its answer.
+   * @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_FAILED with each candidate's refusal, …
+   */
+  request(capability: string, parameters: Json, init?: CapabilityOptions): Promise<Json>;
+}
+
+/** How long a request may take, and whom it goes to. */
+export interface CapabilityOptions extends RequestOptions {
+  /** Default: 30 s. */
+  readonly timeoutMs?: number;
 }
 
 /** Why a configuration is taken on. */
@@ -138,6 +153,12 @@ class Node implements StarlingNode {
   #stopping: Promise<void> | undefined;
   #isStarted = false;
   #servers: Config['mcpServers'];
+  /** Whoever holds the node calls its tools as its operator. */
+  readonly #callTool: AgentCall = async (name, args, { signal }) => {
+    const tool = this.#parts.tools.find(({ definition }) => definition.name === name);
+    if (tool === undefined) throw new StarlingError('STARLING_TOOL_UNKNOWN', `no tool ${name}`);
+    return tool.call(args, { principal: OPERATOR, signal });
+  };
   /** The configuration that was taken up last. */
   #taken: Config;
 
@@ -217,6 +238,19 @@ class Node implements StarlingNode {
   createTicket(init: TicketOptions = {}): Promise<InviteResult> {
     const { expiresInMs = TICKET_MS, uses = 1 } = init;
     return this.#createTicket({ expiresInMs, uses, canInvite: true });
+  }
+
+  agent(init: NodeAgentInit): NodeAgent {
+    const logger = this.#base.logger.child('agents');
+    return createNodeAgent(this.#callTool, init, (error) =>
+      logger.warn({ agent: init.name, error: messageOf(error) }, 'an agent of this program failed'),
+    );
+  }
+
+  request(capability: string, parameters: Json, init: CapabilityOptions = {}): Promise<Json> {
+    const { timeoutMs, ...options } = init;
+    const client = new AgentClient({ call: this.#callTool });
+    return client.requestCapability(capability, parameters, timeoutMs, options);
   }
 
   refuseConfig(problem: string): void {
@@ -299,7 +333,8 @@ class Node implements StarlingNode {
   async #startParts(signal: AbortSignal): Promise<void> {
     const { ownMesh, dial, counters } = this.#state;
     const { audit, governance, network, membership, checkpoints, blackboard } = this.#parts;
-    const { providers, conductTeller, neighbours, pins, gateway, renewalTimer } = this.#parts;
+    const { agents, providers, conductTeller, neighbours, pins, gateway, renewalTimer } =
+      this.#parts;
     const start = (part: Startable): Promise<void> => {
       signal.throwIfAborted();
       return this.#running.start(part);
@@ -315,6 +350,7 @@ class Node implements StarlingNode {
       blackboard,
       pins,
       counters,
+      agents,
       gateway,
       renewalTimer,
       neighbours,

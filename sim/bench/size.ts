@@ -133,6 +133,6 @@ export const QUICK: BenchSize = {
     restMs: 0,
     rivals: false,
   },
-  board: { peers: [1], writes: 3, burst: 50, entries: 200, overwrites: 6400 },
+  board: { peers: [1], writes: 3, burst: 50, entries: 200, overwrites: 640 },
   hostile: { rounds: 1, roundMs: 100, warmUpMs: 0, attacks: ['ping-streams'] },
 };

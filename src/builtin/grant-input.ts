@@ -12,7 +12,7 @@ const EXPIRES_MAX_S = 3650 * 86_400;
 /** Who may read a resource may also hear that it changed. */
 const RESOURCE_ABILITIES = ['resource/read', 'resource/subscribe'] as const;
 /** Abilities that the caveat `args` can speak of. */
-const WITH_ARGUMENTS: readonly string[] = ['tool/call', 'prompt/get'];
+const WITH_ARGUMENTS: readonly string[] = ['tool/call', 'prompt/get', 'agent/message'];
 
 /** A lifetime in seconds. */
 export const seconds = (description: string): z.ZodOptional<z.ZodNumber> =>
@@ -29,6 +29,7 @@ export const WHAT = {
   resources: patterns('Resources, e.g. `files/file:///srv/docs/**`, `demo/**`.'),
   prompts: patterns('Prompts, e.g. `git/*`.'),
   servers: patterns('Servers of which everything is meant, e.g. `files`.'),
+  agents: patterns('Agents to write to, e.g. `reviewer`, `team-*`.'),
 } as const;
 
 /** Members of an input that say under which conditions. */
@@ -111,11 +112,12 @@ export interface Granted {
   readonly resources?: readonly string[] | undefined;
   readonly prompts?: readonly string[] | undefined;
   readonly servers?: readonly string[] | undefined;
+  readonly agents?: readonly string[] | undefined;
 }
 
 /** What a grant's patterns allow. @throws STARLING_USAGE when there are none, or one is malformed */
 export function capabilitiesOf(granted: Granted): readonly Capability[] {
-  const { tools = [], resources = [], prompts = [], servers = [] } = granted;
+  const { tools = [], resources = [], prompts = [], servers = [], agents = [] } = granted;
   const whole = servers.flatMap((server) => [
     { resource: resourceOf('tool', `${server}/**`), ability: 'tool/call' },
     { resource: resourceOf('prompt', `${server}/**`), ability: 'prompt/get' },
@@ -131,6 +133,7 @@ export function capabilitiesOf(granted: Granted): readonly Capability[] {
       RESOURCE_ABILITIES.map((ability) => ({ resource: resourceOf('resource', pattern), ability })),
     ),
     ...whole,
+    ...agents.map((agent) => ({ resource: agentOf(agent), ability: 'agent/message' })),
   ];
   if (capabilities.length > CAPABILITIES_MAX) throw tooMany(capabilities.length);
   if (capabilities.length > 0) return capabilities;
@@ -149,6 +152,14 @@ function tooMany(count: number): StarlingError {
       data: { limit: CAPABILITIES_MAX },
     },
   );
+}
+
+/** `coder` → `agent:coder`. @throws STARLING_USAGE */
+function agentOf(name: string): string {
+  if (/^[A-Za-z0-9._*-]{1,64}$/.test(name) && !name.includes('**')) return `agent:${name}`;
+  throw new StarlingError('STARLING_USAGE', `'${name}' is no agent of this node`, {
+    hint: "an agent's name has A-Z a-z 0-9 . _ -, with * as wildcard; see: starling agent list",
+  });
 }
 
 /** `files/*` → `tool:files/*`. @throws STARLING_USAGE when it is no pattern of its kind */

@@ -1,6 +1,6 @@
 /** What a person should know of a grant that was just made: that it may mean nothing, or limit nothing. */
 import { isDeepStrictEqual } from 'node:util';
-import { isObject, nearest, printable, rightText } from '../core/index.ts';
+import { isObject, limitsText, nearest, printable, rightText } from '../core/index.ts';
 import type { ListedTool } from '../directory/index.ts';
 import type { Upstream } from '../gateway/index.ts';
 import { matchResource, toolResource, withoutLimitOf } from '../grants/index.ts';
@@ -148,7 +148,7 @@ export function unlimitedBy(
       if (had === undefined) return [];
       const id = one.claims.jti.slice(0, 8);
       return [
-        `the holder may ${printable(rightText(had.ability, had.resource))} without the new limits already, by grant ${id}; end that one with: starling grant revoke ${id}`,
+        `the holder may ${printable(rightText(had.ability, had.resource))}${limitsText(had.caveats)} without the new limits already, by grant ${id}; end that one with: starling grant revoke ${id}`,
       ];
     });
 }

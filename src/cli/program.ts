@@ -4,9 +4,11 @@
  */
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../core/version.ts';
+import { addAgent } from './groups/agent.ts';
 import { addApprovals } from './groups/approvals.ts';
 import { addAudit } from './groups/audit.ts';
 import { addBoard } from './groups/board.ts';
+import { addCapability } from './groups/capability.ts';
 import { addConnect } from './groups/connect.ts';
 import { addGrant } from './groups/grant.ts';
 import { addIdentity } from './groups/identity.ts';
@@ -47,6 +49,8 @@ const IN_ORDER = [
   addPin,
   addAudit,
   addBoard,
+  addAgent,
+  addCapability,
   addInvite,
   addLeave,
   addSim,

@@ -106,6 +106,12 @@ export const ERRORS = {
   STARLING_UPSTREAM_UNAVAILABLE: row(-32003, 503, 1, true),
   /** An upstream MCP server broke the protocol. */
   STARLING_UPSTREAM_INVALID: row(-32003, 502, 1),
+  /** No agent of that name, as far as the caller may know. */
+  STARLING_AGENT_UNKNOWN: row(-32001, 404, 1),
+  /** The agent's name belongs to somebody else. */
+  STARLING_AGENT_TAKEN: row(-32001, 409, 1),
+  /** The agent did not do what was asked: `data.reason` says in a word why. */
+  STARLING_AGENT_FAILED: row(-32001, 502, 1),
   /** A board's name, key or value is outside its bounds. */
   STARLING_BOARD_INVALID: row(-32602, 400, 1),
   /** There is no board of this name. */

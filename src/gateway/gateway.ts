@@ -53,6 +53,8 @@ import type {
   Upstreams,
 } from './types.ts';
 import { createChannelOpener } from './upstreams/channel-opener.ts';
+import { createPeerTools } from './upstreams/peer-tools.ts';
+import type { PeerTools } from './upstreams/peer-tools.ts';
 import { createSessionHints } from './upstreams/session-hints.ts';
 import type { SessionHints, SessionHintsComponents } from './upstreams/session-hints.ts';
 import type { ChannelOpener, ChannelOpenerComponents } from './upstreams/channel-opener.ts';
@@ -132,6 +134,7 @@ class NodeGateway implements Gateway {
   readonly #sessions: OpenSessions;
   readonly #digest: CatalogDigest;
   readonly #channels: ChannelOpener;
+  readonly #peerTools: PeerTools;
   #http: HttpTransport | undefined;
   #tcp: TcpTransport | undefined;
   #socket: ReturnType<typeof createSocketTransport> | undefined;
@@ -163,6 +166,7 @@ class NodeGateway implements Gateway {
       { ...components, allowances, certifier: createCertifier(components) },
       { self: init.name, limits: init.limits },
     );
+    this.#peerTools = createPeerTools({ channels: this.#channels, clock: components.clock });
     this.#clearance = createClearance(
       { ...components, logger: components.logger.child('clearance') },
       { self: init.name },
@@ -243,6 +247,10 @@ class NodeGateway implements Gateway {
     return this.#sessions.onCaller(listener);
   }
 
+  callPeer(...call: Parameters<Gateway['callPeer']>): ReturnType<Gateway['callPeer']> {
+    return this.#peerTools.call(...call);
+  }
+
   catalogDigest(): string {
     return this.#digest.current();
   }
@@ -301,6 +309,7 @@ class NodeGateway implements Gateway {
     this.#components.token.events.off('rotated', this.#tokenRotated);
     this.#hints.stop();
     this.#catalogs.stop();
+    this.#peerTools.stop();
     this.#peerTransport.stop();
     const doors = [this.#http, this.#tcp, this.#socket].filter((door) => door !== undefined);
     this.#socket = undefined;

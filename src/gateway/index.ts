@@ -20,6 +20,8 @@ export type {
   BuiltinContext,
   BuiltinResource,
   BuiltinTool,
+  PeerToolCall,
+  ToolSubject,
   Gateway,
   GatewayEndpoints,
   Upstream,

@@ -3,7 +3,7 @@ import type { EventEmitter } from 'node:events';
 import type { Did, Json, JsonObject, StarlingError, Startable } from '../core/index.ts';
 import type { Config, McpServer } from '../config/types.ts';
 import type { ItemKind, ListedResource, ListedTool, ServerCatalog } from '../directory/types.ts';
-import type { ClientAccess, Principal } from '../guard/types.ts';
+import type { ClientAccess, GuardWanted, Principal } from '../guard/types.ts';
 import type { PeerView } from '../membership/types.ts';
 
 /** A JSON-RPC id: a text, or a number, which is written back as it came. */
@@ -246,6 +246,18 @@ export interface ServerChannels {
   open(target: ServerTarget, init: ServerChannelInit): ServerChannel | Promise<ServerChannel>;
 }
 
+/** A call of the node itself to a tool of a peer's built-in server. */
+export interface PeerToolCall {
+  readonly tool: string;
+  readonly args: JsonObject;
+  /** On whose behalf. */
+  readonly principal: Principal;
+  readonly timeoutMs: number;
+}
+
+/** What the guard is asked about a call of a tool that is about one thing: the thing, in place of the tool. */
+export type ToolSubject = Pick<GuardWanted, 'ability' | 'resource'>;
+
 /** State of one upstream server of this node. */
 export interface UpstreamStatus {
   readonly server: string;
@@ -280,6 +292,8 @@ export interface Upstream {
   isBarred(tool: string, principal: Principal): boolean;
   /** Why an item that the server lists is left out; undefined when it is not. */
   leftOut(kind: ItemKind, name: string): string | undefined;
+  /** How a call of `tool` says what it is about; undefined where the guard is asked about the tool. */
+  subjectOf?(tool: string): BuiltinTool['subject'];
 }
 
 /** Servers of this node, by what a changed configuration has done to them. */
@@ -343,6 +357,12 @@ export interface BuiltinTool {
   readonly clients: ClientAccess;
   /** What peers and agents may do with it: call it where that was granted to them, or nothing. */
   readonly peers: 'granted' | 'no';
+  /** What a call with these arguments is about: the guard is asked about that, and not about the tool. */
+  readonly subject?: ((args: JsonObject) => ToolSubject | undefined) | undefined;
+  /** The members of its result stand at the top of the MCP result, too. */
+  readonly onTop?: boolean;
+  /** A call may wait for long: such calls do not take the places of others. */
+  readonly waits?: boolean;
   /**
    * Runs it. The result becomes `structuredContent`, and its JSON the text content.
    * A thrown StarlingError becomes a JSON-RPC error for STARLING_USAGE, else an `isError` result.
@@ -379,6 +399,8 @@ export interface Gateway extends Startable {
   serves(caller: Did): boolean;
   /** Called when such a session is opened. */
   onCaller(listener: (caller: Did) => void): () => void;
+  /** Calls a tool of a peer's built-in server. @throws what the peer answers, STARLING_PEER_UNREACHABLE, … */
+  callPeer(peer: PeerView, call: PeerToolCall): Promise<JsonObject>;
   /** The guard may decide otherwise now: makes lists anew, and asks it again about calls under way. */
   recheck(): void;
   /** Hex digest of all tools of all upstreams (the built-in one left out), whoever may see them. */

@@ -70,6 +70,7 @@ export function encodeHeartbeat(heartbeat: Heartbeat, signer?: Pick<Signer, 'sig
     ...(heartbeat.seen === undefined ? {} : { seen: heartbeat.seen }),
     ...(heartbeat.called === undefined ? {} : { called: heartbeat.called }),
     ...(presence.audit === undefined ? {} : { audit: presence.audit }),
+    ...(presence.agents === undefined ? {} : { agents: presence.agents }),
     ...(presence.offers === undefined ? {} : { offers: presence.offers.slice(0, OFFERS_MAX) }),
   };
   return encode(
@@ -113,7 +114,7 @@ function heartbeatOf(fields: Fields): Heartbeat | undefined {
   if (digests === undefined) return undefined;
   const standing = readStanding(fields['audit']);
   const suspects = readSuspects(fields['suspects']);
-  const { time, seen, called } = fields;
+  const { time, seen, called, agents } = fields;
   return {
     ...(suspects.length === 0 ? {} : { suspects }),
     ...(isCount(time) ? { time } : {}),
@@ -132,6 +133,7 @@ function heartbeatOf(fields: Fields): Heartbeat | undefined {
       catalog: String(catalog),
       boards: digests,
       ...(standing === undefined ? {} : { audit: standing }),
+      ...(isShort(agents) ? { agents } : {}),
       ...readOffers(fields['offers']),
     },
   };

@@ -9,6 +9,7 @@ const PRESENCE: Readonly<Record<keyof Presence, (presence: Presence) => unknown>
   load: ({ load }) => load,
   catalog: ({ catalog }) => catalog,
   boards: ({ boards }) => boardsText(boards),
+  agents: ({ agents }) => agents ?? '',
   offers: ({ offers }) => offers?.join(' ') ?? '',
   audit: ({ audit }) => (audit === undefined ? '' : `${audit.seq} ${audit.hash} ${audit.sig}`),
 };

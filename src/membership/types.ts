@@ -21,6 +21,8 @@ export interface Presence {
   readonly boards: Readonly<Record<string, string>>;
   /** Where its audit log stood when it was last signed; its signature is not checked here. */
   readonly audit?: Omit<Checkpoint, 'did'>;
+  /** Another text when the agents that it has announced are others; absent without agents, and of older nodes. */
+  readonly agents?: string;
   /** Kinds of capability that it offers, at most 16; absent where it names none, and of older nodes. */
   readonly offers?: readonly string[];
 }

@@ -341,6 +341,15 @@ describe('grant_create says', () => {
     ]);
   });
 
+  it('how far the other grant goes where that one has limits of its own', async () => {
+    const desk = await deskOf(owner);
+    const tools = ['files/read_file'];
+    await create(desk, { tools, args: { path: { paths: ['/srv/**'] } } });
+    expect((await create(desk, { tools, uses: 3 })).remarks?.[0]).toMatch(
+      /^the holder may call files\/read_file \(path in \/srv\/\*\*\) without the new limits already/,
+    );
+  });
+
   it('nothing of grants that are as narrow, about other things, for others, or over', async () => {
     const desk = await deskOf(owner);
     await create(desk, { tools: ['files/read_file'], uses: 2, expires_s: 60 });

@@ -139,6 +139,7 @@ describe('starling doctor', () => {
       upstreams: [
         { server: 'files', kind: 'stdio', state: 'ready', tools: 3 },
         { server: 'git', kind: 'stdio', state: 'failed', tools: 0, error: 'gone', hint: 'fix it' },
+        { server: 'slow', kind: 'stdio', state: 'starting', tools: 0 },
       ],
       warnings: [{ code: 'w', text: 'a board is full', hint: 'empty it' }],
     };
@@ -158,6 +159,8 @@ describe('starling doctor', () => {
       expect.arrayContaining([
         { check: 'upstream', result: 'ok', text: 'files: 3 tools' },
         { check: 'upstream', result: 'fail', text: 'git: gone', hint: 'fix it' },
+        // One that has not had its time is no fault yet.
+        expect.objectContaining({ result: 'warn', text: 'slow: starting, no answer yet' }),
         { check: 'node', result: 'warn', text: 'a board is full', hint: 'empty it' },
         { check: 'peer', result: 'ok', text: 'bob is alive (direct, 1.0 ms away)' },
         // A peer that has renamed itself is called by both names.

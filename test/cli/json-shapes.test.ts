@@ -160,6 +160,17 @@ async function withNodes(alice: StarlingNode, bob: StarlingNode): Promise<void> 
   await keep('board delete', ...board, ...at);
   await run('board', 'create', 'other', ...at);
   await keep('board drop', 'other', ...at);
+  await keep('agent announce', 'coder', '--capability', 'review', ...at);
+  await keep('agent list', ...at);
+  await keep('agent info', 'coder', ...at);
+  await keep('agent message', 'coder', 'hello', ...at);
+  await keep('agent inbox', 'coder', ...at);
+  await keep('capability list', ...at);
+  const asking = keep('capability request', 'review', 'main.rs', ...at);
+  await answerFrom(alice, 'coder');
+  await asking;
+  await keep('agent stop', 'coder', ...at);
+  await keep('agent retire', 'coder', ...at);
   const conditions = ['--uses', '5', '--rate', '5/s', '--arg', 'a=b', '--max-depth', '1'];
   const { grant } = await keep<Granted>(
     'grant create',
@@ -201,6 +212,20 @@ async function withNodes(alice: StarlingNode, bob: StarlingNode): Promise<void> 
   await keep('secret remove', 'API_KEY', ...at);
   await keep('identity show', ...at);
   await keep('status', ...at);
+}
+
+/** Answers the next query to the agent. */
+async function answerFrom(node: StarlingNode, name: string): Promise<void> {
+  const client = await attach(node.status().stateDir);
+  const { messages } = await client.builtin<{ messages: readonly { id: string }[] }>(
+    'agent_inbox',
+    {
+      name,
+    },
+  );
+  const inReplyTo = messages[0]?.id ?? '';
+  await client.builtin('agent_message', { type: 'response', inReplyTo, message: 'no holes' });
+  client.close();
 }
 
 /** What nothing can be asked after. */

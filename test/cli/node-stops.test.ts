@@ -88,7 +88,7 @@ it('a node that runs already is named, and how to join with it', async () => {
     message: 'this node runs already (gpu-box, pid 4711)',
     hint:
       'to join, stop it there (Ctrl-C), then give this command again; ' +
-      'for a second node on this machine: --state <folder> --listen /ip4/127.0.0.1/tcp/0 --http-port 0',
+      'for a second node on this machine: starling up --state <folder> --listen /ip4/127.0.0.1/tcp/0 --http-port 0',
   });
   expect(await withRunning(locked, node.stateDir, false)).toMatchObject({
     hint: expect.stringMatching(/^see it with: starling status; for a second/) as string,

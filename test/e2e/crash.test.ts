@@ -29,7 +29,7 @@ const RATE_PER_S = 20;
 const BURST = RATE_PER_S;
 const RETRY_MS = 100;
 /** Between two calls of a worker: some are under way whenever the owner dies, and the machine has time for others. */
-const PAUSE_MS = 5;
+const PAUSE_MS = 20;
 const BACK_MS = 60_000;
 
 interface Load {

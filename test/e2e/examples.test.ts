@@ -148,6 +148,15 @@ const joins = async (name: string): Promise<void> => {
   await kept.get(name)?.says(/joined/);
   await ends(name, 130);
 };
+/** Answers the next query to an agent. */
+const answers = async (node: NodeProcess, name: string, message: string): Promise<void> => {
+  const { messages } = await builtin<{ messages: readonly { id: string }[] }>(node, 'agent_inbox', {
+    name,
+    timeout_s: 60,
+  });
+  const inReplyTo = messages[0]?.id ?? '';
+  await builtin(node, 'agent_message', { type: 'response', inReplyTo, message });
+};
 const boardSet = (key: string): Promise<unknown> =>
   builtin(alice, 'board_set', { board: 'plan', key, value: Math.random() });
 const docsAt: Put = { '/srv/docs': () => docs };
@@ -332,6 +341,50 @@ const STEPS: Readonly<Record<string, Step>> = {
     },
   },
   'starling audit export --since 2026-05-01 > may.jsonl': { at: 'alice' },
+  'starling grant create bob --agent reviewer': { at: 'alice' },
+  'starling agent announce reviewer --capability review': { at: 'bob' },
+  'starling agent list': {
+    at: 'alice',
+    before: async () => {
+      await builtin(bob, 'agent_announce', { name: 'coder' });
+      await builtin(bob, 'grant_create', { peer: 'alice', agents: ['coder', 'reviewer'] });
+      await eventually(
+        'alice sees the agents of bob',
+        () => builtin<{ agents: readonly unknown[] }>(alice, 'agent_list'),
+        ({ agents }) => agents.length === 2,
+      );
+    },
+    printed: /coder@bob +online[^]*reviewer@bob +online +review/,
+  },
+  'starling agent list --online': { at: 'alice', printed: /coder@bob/ },
+  'starling agent info coder@bob': { at: 'alice', printed: /coder@bob/ },
+  "starling agent message coder@bob 'run the tests'": {
+    at: 'alice',
+    printed: /is in the inbox of coder@bob/,
+  },
+  "starling agent message coder@bob 'what is your status?' --type query": {
+    at: 'alice',
+    before: async () => {
+      await builtin(bob, 'agent_retire', { agentId: 'coder' });
+      await builtin(bob, 'agent_announce', { name: 'coder' });
+      void answers(bob, 'coder', 'all is well');
+    },
+    printed: /^all is well$/m,
+  },
+  'starling agent inbox reviewer --wait 10s': {
+    at: 'bob',
+    before: () => builtin(alice, 'agent_message', { agentId: 'reviewer@bob', message: 'look' }),
+    printed: /command from .*@alice: look/,
+  },
+  'starling agent inbox reviewer --history': { at: 'bob', printed: /command from .*@alice: look/ },
+  'starling capability list': { at: 'alice', printed: /review +1 of 1 +reviewer@bob/ },
+  "starling capability request review 'main.rs'": {
+    at: 'alice',
+    before: () => void answers(bob, 'reviewer', 'no holes'),
+    printed: /^no holes$/m,
+  },
+  'starling agent stop reviewer': { at: 'bob' },
+  'starling agent retire reviewer': { at: 'bob' },
   'starling board create plan': { at: 'alice' },
   'starling board create notes --open': { at: 'alice' },
   'starling board grant plan bob read': { at: 'alice', printed: /bob may now read board plan/ },

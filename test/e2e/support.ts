@@ -196,8 +196,8 @@ export const toolList = (node: NodeProcess): Promise<readonly ToolInfo[]> =>
 
 /** What is awaited comes within seconds; a busy machine may take longer, and only a fault takes so long. */
 const LONGEST_MS = 60_000;
-/** What takes long is asked for less often: each question costs two processes, while others compute. */
-const PAUSE_MIN_MS = 50;
+/** What takes long is asked for less often: each question costs the node and the test, while others compute. */
+const PAUSE_MIN_MS = 100;
 const PAUSE_MAX_MS = 500;
 
 /** Asks until `enough`, at most `timeoutMs`; fails with the last answer. Returns how long it took. */
@@ -215,7 +215,7 @@ export async function eventually<T>(
     if (waitedMs > timeoutMs) {
       throw new Error(`${what}: not within ${timeoutMs} ms; last: ${JSON.stringify(value)}`);
     }
-    const pauseMs = Math.min(PAUSE_MAX_MS, Math.max(PAUSE_MIN_MS, waitedMs / 10));
+    const pauseMs = Math.min(PAUSE_MAX_MS, Math.max(PAUSE_MIN_MS, waitedMs / 5));
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }

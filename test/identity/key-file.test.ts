@@ -1,27 +1,16 @@
 import { execFileSync } from 'node:child_process';
-import {
-  chmod,
-  mkdir,
-  mkdtemp,
-  readFile,
-  readdir,
-  rm,
-  stat,
-  symlink,
-  writeFile,
-} from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, mkdir, readFile, readdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { createIdentity, loadIdentity, verifySignature } from '../../src/identity/index.ts';
+import { modeOf, testFolder } from '../fixtures/folders.ts';
 
 let root: string;
 let path: string;
 beforeEach(async () => {
-  root = await mkdtemp(join(tmpdir(), 'starling-key-'));
+  root = await testFolder('starling-key-');
   path = join(root, 'key');
 });
-afterEach(() => rm(root, { recursive: true, force: true }));
 
 const isUnix = process.platform !== 'win32';
 
@@ -47,7 +36,7 @@ describe('the key file', () => {
     expect(again.peerId).toBe(first.peerId);
     const message = Buffer.from('hello');
     expect(verifySignature(first.did, message, again.sign(message))).toBe(true);
-    if (isUnix) expect((await stat(path)).mode & 0o777).toBe(0o600);
+    if (isUnix) expect(await modeOf(path)).toBe(0o600);
     expect(await readdir(root)).toEqual(['key']);
   });
 

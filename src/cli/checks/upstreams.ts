@@ -21,6 +21,10 @@ export const upstreams: Check = {
 
 function findingOf(one: UpstreamStatus): Finding {
   const { server, state, tools, error, hint, notes = [] } = one;
+  if (state === 'starting') {
+    const text = `${server}: ${error ?? 'starting, no answer yet'}`;
+    return finding('upstream', 'warn', text, hint ?? 'look again in half a minute');
+  }
   if (state !== 'ready' && state !== 'idle') {
     return finding('upstream', 'fail', `${server}: ${error ?? `${state}, no answer yet`}`, hint);
   }

@@ -81,6 +81,7 @@ function addCreate(grant: Command, outcome: Outcome): void {
         "starling grant create bob --tool files/read_file --arg 'path=/srv/docs/**' --rate 5/s",
         'starling grant create bob --tool files/write_file --uses 3 --needs-approval',
         'starling grant create bob --server git',
+        'starling grant create bob --agent reviewer',
       ),
     )
     .action(action(outcome, () => import('../commands/grant/create.ts')));
@@ -141,7 +142,12 @@ function things(command: Command): Command {
       collect,
     )
     .option('--prompt <pattern>', "<server>/<prompt>, like 'git/*' (may be repeated)", collect)
-    .option('--server <name>', 'everything of this server (may be repeated)', collect);
+    .option('--server <name>', 'everything of this server (may be repeated)', collect)
+    .option(
+      '--agent <name>',
+      "to write to this agent, like coder or 'team-*' (may be repeated)",
+      collect,
+    );
 }
 
 function conditions(command: Command): Command {

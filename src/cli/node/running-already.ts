@@ -22,7 +22,10 @@ export async function withRunning(
   return new StarlingError(
     'STARLING_STATE_LOCKED',
     `this node runs already (${running.name}, pid ${running.pid})`,
-    { hint: `${first}; ${SECOND_NODE.replace(': ', ': --state <folder> ')}`, cause: error },
+    {
+      hint: `${first}; ${SECOND_NODE.replace('starling up', 'starling up --state <folder>')}`,
+      cause: error,
+    },
   );
 }
 

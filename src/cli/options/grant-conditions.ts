@@ -9,6 +9,7 @@ export interface GrantOptions extends CommonOptions {
   readonly resource?: readonly string[];
   readonly prompt?: readonly string[];
   readonly server?: readonly string[];
+  readonly agent?: readonly string[];
   readonly expires?: number;
   readonly uses?: number;
   readonly rate?: { readonly per_s: number; readonly burst: number };
@@ -24,12 +25,13 @@ const HOURS = /^(?:([a-z]{3})(?:-([a-z]{3}))?\s+)?(\d\d:\d\d)-(\d\d:\d\d)(?:\s+(
 
 /** The arguments of the tool that makes the grant. @throws STARLING_USAGE */
 export function grantConditions(options: GrantOptions): JsonObject {
-  const { tool = [], resource = [], prompt = [], server = [], rate } = options;
+  const { tool = [], resource = [], prompt = [], server = [], agent = [], rate } = options;
   const given: Record<string, Json | undefined> = {
     tools: listOf(tool),
     resources: listOf(resource),
     prompts: listOf(prompt),
     servers: listOf(server),
+    agents: listOf(agent),
     expires_s: options.expires === undefined ? undefined : options.expires / 1000,
     uses: options.uses,
     rate: rate === undefined ? undefined : { ...rate },

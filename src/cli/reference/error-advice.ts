@@ -165,6 +165,18 @@ export const ADVICE: Readonly<Record<ErrorCode, Advice>> = {
     'An MCP server broke the protocol.',
     'Update that server, or tell its authors; the log says what it sent.',
   ),
+  STARLING_AGENT_UNKNOWN: advice(
+    'There is no agent of that name here, or none that the caller may see.',
+    'See which there are: `starling agent list`; its owner grants the right to write: `starling grant create <peer> --agent <name>`.',
+  ),
+  STARLING_AGENT_TAKEN: advice(
+    "The agent's name belongs to another program.",
+    'Take another name, or have its owner or the operator retire it: `starling agent retire <name>`.',
+  ),
+  STARLING_AGENT_FAILED: advice(
+    'The agent gave no answer in time, was stopped, or could not do what was asked.',
+    'See how it is: `starling agent info <name>`; `data.reason` is `timeout`, `stopped`, `failed`, `full`, `ended` or `late`.',
+  ),
   STARLING_BOARD_INVALID: advice(
     "A board's name, key or value is out of bounds, or there is no such entry.",
     'See `starling board list`; values are JSON of at most 256 KiB.',

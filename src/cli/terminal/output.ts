@@ -174,8 +174,12 @@ export function columnsOf(stream: { readonly isTTY?: boolean; readonly columns?:
   return stream.isTTY === true ? (stream.columns ?? Infinity) : Infinity;
 }
 
-/** `text` in lines of at most `columns` columns, ended between words; longer words are broken, unless `whole`. */
+/**
+ * `text` in lines of at most `columns` columns, ended between words; longer words are broken, unless `whole`: then
+ * commands of ours stay on one line as well.
+ */
 export function wrapped(text: string, columns: number, whole = false): readonly string[] {
+  if (whole) return filled(unitsOf(text), columns);
   const lines: string[] = [];
   let line = '';
   for (const word of text.split(' ')) {
@@ -185,7 +189,7 @@ export function wrapped(text: string, columns: number, whole = false): readonly 
       continue;
     }
     if (line !== '') lines.push(line);
-    const pieces = whole ? [word] : piecesOf(word, columns);
+    const pieces = piecesOf(word, columns);
     lines.push(...pieces.slice(0, -1));
     line = pieces.at(-1) ?? '';
   }
@@ -199,8 +203,8 @@ export function asSentence(text: string): string {
 
 /** What stands before a sentence: its indent, and a mark or a time of day. */
 const HEAD = /^ *(?:(?:\u001B\[\d+m)*(?:[→!✓✗…▸]|\d\d:\d\d:\d\d)(?:\u001B\[\d+m)* +)?/;
-/** What stands on a line of its own, set in, is there to be copied as it is. */
-const ALONE = /^ {4,}[^→!✓✗…▸ ]/;
+/** Lines that are there as they are: what a shell or cron takes, and lines of a file that is changed. */
+const ALONE = /^(?: {4,}(?:@reboot|sudo|export) |(?:\u001B\[\d+m)*[+-] )/;
 /** How far a line goes in that goes on with a sentence without one. */
 const GOES_ON = '  ';
 

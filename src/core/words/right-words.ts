@@ -6,13 +6,14 @@ const VERBS: Readonly<Record<string, string>> = {
   'resource/read': 'read',
   'resource/subscribe': 'follow',
   'prompt/get': 'get the prompt',
+  'agent/message': 'write to the agent',
 };
 /** What a membership or a ticket gives; which mesh is meant goes without saying. */
 const OF_MESH: Readonly<Record<string, string>> = {
   'mesh/join': 'join the mesh',
   'mesh/invite': 'let others into the mesh',
 };
-const KIND = /^(?:tool|resource|prompt|server):/;
+const KIND = /^(?:tool|resource|prompt|server|agent):/;
 
 /**
  * An ability on a resource in words; what has no words is shown as a grant has it. Used by refusals, lists,

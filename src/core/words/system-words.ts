@@ -2,7 +2,7 @@
 
 /** What to do where two nodes of one machine want the same ports; the README says it so, too. */
 export const SECOND_NODE =
-  'for a second node on this machine: --listen /ip4/127.0.0.1/tcp/0 --http-port 0';
+  'for a second node on this machine: starling up --listen /ip4/127.0.0.1/tcp/0 --http-port 0';
 
 /** By error code (POSIX.1-2017 §2.3). */
 const WORDS: Readonly<Record<string, string>> = {

@@ -21,6 +21,8 @@ import { createBuiltinQuestions } from './questions.ts';
 
 /** Calls that may run at the same time. */
 const CALLS_MAX = 1000;
+/** Calls besides these that wait for something to happen, as in an inbox: each costs some kB and a timer. */
+const WAITING_CALLS_MAX = 4000;
 
 /** The built-in server: an upstream that needs no starting. */
 export interface BuiltinServer extends Upstream {
@@ -47,6 +49,7 @@ class NodeServer implements BuiltinServer {
   readonly #resources: ReadonlyMap<string, BuiltinResource>;
   readonly #catalog: ServerCatalog;
   readonly #running = new Set<AbortController>();
+  readonly #waiting = new Set<AbortController>();
 
   constructor({ tools, resources, logger }: BuiltinServerComponents) {
     this.#logger = logger;
@@ -98,31 +101,32 @@ class NodeServer implements BuiltinServer {
     return undefined;
   }
 
+  subjectOf(name: string): BuiltinTool['subject'] {
+    return this.#tools.get(name)?.subject;
+  }
+
   stop(): void {
-    for (const abort of this.#running) abort.abort();
+    for (const abort of [...this.#running, ...this.#waiting]) abort.abort();
     for (const tool of this.#tools.values()) tool.stop?.();
   }
 
   #relay(call: RelayedCall, init: ServerChannelInit): ChannelCall {
-    const { method } = call.request;
+    const { method, params } = call.request;
+    const name = call.edits?.name ?? params['name'];
+    const isWaiting = method === 'tools/call' && this.#tools.get(String(name))?.waits === true;
+    const under = isWaiting ? this.#waiting : this.#running;
     const refusal =
-      method !== 'tools/call' && method !== 'resources/read' ? notServed(method) : this.#isFull();
+      method !== 'tools/call' && method !== 'resources/read'
+        ? notServed(method)
+        : isFull(under.size, isWaiting ? WAITING_CALLS_MAX : CALLS_MAX);
     if (refusal !== undefined) {
       call.failed(refusal);
       return { cancel: () => undefined };
     }
     const abort = new AbortController();
-    this.#running.add(abort);
-    void this.#run(call, abort, init);
+    under.add(abort);
+    void this.#run(call, abort, init).finally(() => under.delete(abort));
     return { cancel: () => abort.abort() };
-  }
-
-  #isFull(): StarlingError | undefined {
-    if (this.#running.size < CALLS_MAX) return undefined;
-    return new StarlingError(
-      'STARLING_LIMIT_EXCEEDED',
-      `${CALLS_MAX} calls of server '${BUILTIN_SERVER}' run already`,
-    );
   }
 
   /** Runs a call and answers it, unless it is cancelled meanwhile. Never rejects. */
@@ -143,8 +147,6 @@ class NodeServer implements BuiltinServer {
         this.#logger.error({ method, error: messageOf(error) }, 'built-in server failed');
       }
       if (!signal.aborted) call.response(responseOf(errorBytes(id, errorOf(error))));
-    } finally {
-      this.#running.delete(abort);
     }
   }
 
@@ -165,7 +167,9 @@ class NodeServer implements BuiltinServer {
     }
     const { elicit, paused } = createBuiltinQuestions(call, init);
     const context = { ...contextOf(call, signal), elicit };
-    const done = tool.call(argumentsOf(params['arguments']), context).then(contentOf);
+    const done = tool
+      .call(argumentsOf(params['arguments']), context)
+      .then((result) => contentOf(result, tool.onTop === true));
     return Promise.race([done, paused]);
   }
 
@@ -215,9 +219,18 @@ function argumentsOf(value: unknown): JsonObject {
   throw new StarlingError('STARLING_USAGE', '"arguments" must be an object');
 }
 
+function isFull(calls: number, callsMax: number): StarlingError | undefined {
+  if (calls < callsMax) return undefined;
+  return new StarlingError(
+    'STARLING_LIMIT_EXCEEDED',
+    `${callsMax} calls of server '${BUILTIN_SERVER}' run already`,
+  );
+}
+
 /** Structured content, and the same as text for clients that read only text (MCP `tools`). */
-function contentOf(result: JsonObject): JsonObject {
+function contentOf(result: JsonObject, onTop: boolean): JsonObject {
   return {
+    ...(onTop ? result : {}),
     content: [{ type: 'text', text: JSON.stringify(result) }],
     structuredContent: result,
   };

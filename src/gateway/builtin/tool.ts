@@ -31,6 +31,10 @@ export interface ToolInit<Input extends z.ZodObject> {
   readonly clients: ClientAccess;
   /** What peers and agents may do with it; default `no`. */
   readonly peers?: 'granted' | 'no';
+  /** See {@link BuiltinTool}. */
+  readonly subject?: BuiltinTool['subject'];
+  readonly onTop?: boolean;
+  readonly waits?: boolean;
   run(input: z.infer<Input>, context: BuiltinContext): Promise<object> | object;
   /** Ends what the tool keeps between calls, when the node stops. */
   stop?(): void;
@@ -58,6 +62,9 @@ export function defineTool<Input extends z.ZodObject>(init: ToolInit<Input>): Bu
     },
     clients: init.clients,
     peers: init.peers ?? 'no',
+    ...(init.subject === undefined ? {} : { subject: init.subject }),
+    ...(init.onTop === true ? { onTop: true } : {}),
+    ...(init.waits === true ? { waits: true } : {}),
     ...(init.stop === undefined ? {} : { stop: () => init.stop?.() }),
     async call(args, context) {
       const parsed = strict.safeParse(args);

@@ -13,7 +13,7 @@ import type { JsonObject, StarlingError } from '../../core/index.ts';
 import type { Config } from '../../config/types.ts';
 import type { ServerCatalog, ServerFacts } from '../../directory/types.ts';
 import type { GuardWanted, Principal } from '../../guard/types.ts';
-import type { RelayedCall, RequestFrame, ServerTarget } from '../types.ts';
+import type { BuiltinTool, RelayedCall, RequestFrame, ServerTarget } from '../types.ts';
 import type { Lists } from './lists.ts';
 import type { ToolsMode, ViewSpec } from './view-spec.ts';
 
@@ -26,6 +26,8 @@ export interface Route {
   readonly edits?: RelayedCall['edits'];
   /** What the guard is asked, with the arguments, before the call; and again when grants change. */
   readonly wanted: GuardWanted;
+  /** The tool is about what its arguments name: the guard is asked about that in place of `wanted`. */
+  readonly subject?: BuiltinTool['subject'];
   /**
    * Why nobody could make the call: the tool does not exist, or is quarantined. Clearance throws it, and
    * only to a caller that may make the call: to anybody else it would tell what exists.

@@ -3,6 +3,7 @@
  * nothing of whether a call may be made: each route carries what clearance asks the guard.
  */
 import type { View as NamedView } from '../../config/index.ts';
+import { BUILTIN_SERVER } from '../../core/index.ts';
 import type { StarlingError } from '../../core/index.ts';
 import type { ServerCatalog, ServerFacts } from '../../directory/index.ts';
 import type { Principal } from '../../guard/index.ts';
@@ -31,6 +32,7 @@ import {
   unknownTool,
 } from './not-found.ts';
 import { wantedOf } from './guard-resource.ts';
+import { SEPARATOR } from './tool-names.ts';
 import type { Scheme } from './guard-resource.ts';
 
 /** All that one principal's view is computed from, apart from the principal. */
@@ -203,6 +205,7 @@ class PrincipalView implements View {
       target,
       edits: scheme === 'resource' ? { uri: name } : { name },
       wanted: wantedOf({ scheme, target, name, ability, isReadOnly }),
+      ...this.#subject(target, scheme, name),
       ...(quarantined === undefined ? {} : this.#quarantined(source, quarantined)),
     };
   }
@@ -215,6 +218,7 @@ class PrincipalView implements View {
     return {
       target,
       wanted: wantedOf({ scheme, target, name, ability, isReadOnly: listed?.isReadOnly }),
+      ...this.#subject(target, scheme, name),
       ...(source === undefined || found === undefined
         ? this.#leftOut(target, scheme, name)
         : this.#quarantined(source, found.quarantined)),
@@ -227,6 +231,13 @@ class PrincipalView implements View {
     if (peer === undefined) throw unknownPeer(alias);
     if (!isHere(peer)) throw peerAway(peer);
     return { server, peer };
+  }
+
+  /** A tool of our own may be about something that has rights of its own: an agent. */
+  #subject({ peer, server }: ServerTarget, scheme: Scheme, name: string): Pick<Route, 'subject'> {
+    if (peer !== undefined || scheme !== 'tool') return {};
+    const subject = this.#components.upstreams.get(server)?.subjectOf?.(name);
+    return subject === undefined ? {} : { subject };
   }
 
   #quarantined(
@@ -252,6 +263,9 @@ class PrincipalView implements View {
    * knows why we do not see the tool, and says what would grant it.
    */
   #unlistedTool(name: string): Route {
+    // Documents call tools of the node by their bare names; a tool that is listed under such a name comes first.
+    const own = this.lists.locate('tools', `${BUILTIN_SERVER}${SEPARATOR}${name}`);
+    if (own !== undefined && !name.includes(SEPARATOR)) return this.#toItem('tool', own);
     const [first, rest] = splitName(name);
     const peer = this.#sources.peerOf(first);
     if (peer !== undefined) {

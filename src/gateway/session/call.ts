@@ -141,7 +141,7 @@ class Call {
   relay(routes: readonly Route[]): void {
     const [route, ...others] = routes;
     if (route === undefined) return this.fail(unknownMethod(this.request.method));
-    this.#wanted = route.wanted;
+    this.#wanted = this.#wantedBy(route);
     this.#server = this.#components.channels.nameOf(route.target);
     this.#cleared = undefined;
     try {
@@ -230,6 +230,12 @@ class Call {
     });
   }
 
+  /** What the guard is asked: about the thing that the arguments name, where the tool is about one. */
+  #wantedBy({ subject, wanted }: Route): GuardWanted {
+    if (subject === undefined) return wanted;
+    return subject(objectOf(this.request.params['arguments'])) ?? wanted;
+  }
+
   /** Takes note of what a `resources/subscribe` is about before its server can tell of a change. */
   #subscribing(route: Route): void {
     const { method, params } = this.request;
@@ -254,7 +260,7 @@ class Call {
     return this.#components.clearance.clear({
       principal: this.#principal,
       request: this.request,
-      wanted: route.wanted,
+      wanted: this.#wanted ?? route.wanted,
       isLook,
       obstacle: route.obstacle,
       session: this.#init.id,

@@ -19,6 +19,9 @@ export const ATTACHED_SCOPES: readonly string[] = Object.freeze([
   `tool:${BUILTIN_SERVER}/*`,
   `tool:@*/${BUILTIN_SERVER}/request_permission`,
   `tool:@*/${BUILTIN_SERVER}/validate_token`,
+  // Agents here, and those of peers as far as a peer lets this node.
+  'agent:*',
+  'agent:@*/*',
 ]);
 
 /** The client that the person who sits before it has named `name`. */

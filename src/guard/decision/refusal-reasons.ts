@@ -209,6 +209,9 @@ function hintOf(
       ? `starling key create ${caller.name}-2 --scope ${scope}`
       : `ask the operator of ${where} for the scope ${scope}`;
   }
+  if (target.scheme === 'agent') {
+    return `starling grant create ${referenceOf(caller)} --agent '${path}'`;
+  }
   if (target.scheme !== 'tool') return `ask the operator of ${where}`;
   return `starling grant create ${referenceOf(caller)} --tool '${path}'`;
 }

@@ -17,8 +17,9 @@ import {
   wantsColour,
 } from '../../../src/cli/terminal/output.ts';
 import type { JsonObject } from '../../../src/core/index.ts';
+import { anyText } from '../../fixtures/any-text.ts';
 
-const wild = fc.string({ unit: 'binary', maxLength: 200 });
+const wild = anyText({ maxLength: 200 });
 
 describe('text from elsewhere', () => {
   it('never holds a control, escape, direction or invisible character', () => {
@@ -254,6 +255,14 @@ describe('a sentence on a terminal', () => {
     );
   });
 
+  it.each([
+    `    @reboot PATH=/usr/bin:/bin ${'x'.repeat(30)} starling up --state /home/me/state`,
+    `+       "args": ["mcp", "--as", "cursor", "--state", "/home/me/state"]`,
+    `\u001B[2m- a line of a file that is changed, and is as long as it is\u001B[22m`,
+  ])('is left as it is where it is no sentence: %s', (line) => {
+    expect(fitted(`one two\n${line}`, 30)).toBe(`one two\n${line}`);
+  });
+
   it('loses no word, and has no line that is too wide but for a whole word or command', () => {
     const words = fc.array(fc.stringMatching(/^[a-z→!/.-]{1,12}$/), {
       minLength: 1,
@@ -261,7 +270,8 @@ describe('a sentence on a terminal', () => {
     });
     fc.assert(
       fc.property(words, fc.integer({ min: 20, max: 100 }), (some, columns) => {
-        const text = some.join(' ');
+        // No line of a file.
+        const text = `so ${some.join(' ')}`;
         const lines = fitted(text, columns).split('\n');
         expect(lines.map((line) => line.trim()).join(' ')).toBe(text);
         for (const line of lines) expect(stringWidth(line)).toBeLessThanOrEqual(columns);

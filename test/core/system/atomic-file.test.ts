@@ -1,17 +1,6 @@
-import {
-  chmod,
-  mkdir,
-  mkdtemp,
-  readFile,
-  readdir,
-  rm,
-  stat,
-  symlink,
-  writeFile,
-} from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, mkdir, readFile, readdir, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import {
   StarlingError,
   diskText,
@@ -19,16 +8,12 @@ import {
   writeFileAtomic,
 } from '../../../src/core/index.ts';
 import { writeFileInPlace } from '../../../src/core/system/atomic-file.ts';
+import { modeOf, testFolder } from '../../fixtures/folders.ts';
 
 let root: string;
 beforeEach(async () => {
-  root = await mkdtemp(join(tmpdir(), 'starling-core-'));
+  root = await testFolder('starling-core-');
 });
-afterEach(() => rm(root, { recursive: true, force: true }));
-
-async function modeOf(path: string): Promise<number> {
-  return (await stat(path)).mode & 0o777;
-}
 
 describe('writing a file in one step', () => {
   it('makes it with its mode, and leaves nothing else behind', async () => {
@@ -133,17 +118,12 @@ it.each([
 });
 
 it('writes over a file that stays the same file, longer and shorter', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'starling-in-place-'));
-  const path = join(folder, 'file');
-  try {
-    await writeFile(path, 'before', { mode: 0o640 });
-    const { ino } = await stat(path);
-    for (const text of ['longer than before', 'short', '']) {
-      await writeFileInPlace(path, text, 'before');
-      expect(await readFile(path, 'utf8')).toBe(text);
-    }
-    expect(await stat(path)).toMatchObject({ ino, mode: 0o100640 });
-  } finally {
-    await rm(folder, { recursive: true });
+  const path = join(root, 'file');
+  await writeFile(path, 'before', { mode: 0o640 });
+  const { ino } = await stat(path);
+  for (const text of ['longer than before', 'short', '']) {
+    await writeFileInPlace(path, text, 'before');
+    expect(await readFile(path, 'utf8')).toBe(text);
   }
+  expect(await stat(path)).toMatchObject({ ino, mode: 0o100640 });
 });

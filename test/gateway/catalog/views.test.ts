@@ -22,6 +22,7 @@ import {
   server,
   tool,
 } from '../support/views-bench.ts';
+import { anyText } from '../../fixtures/any-text.ts';
 
 describe('the operator', () => {
   it('sees own tools as they are, and peers’ tools with who owns them', async () => {
@@ -325,7 +326,7 @@ describe('a peer', () => {
   it('is refused or told unknown for any name, and nothing breaks', async () => {
     const house = await houseOf({ files: { tools: [tool('read')] } });
     fc.assert(
-      fc.property(fc.string({ unit: 'binary' }), (name) => {
+      fc.property(anyText(), (name) => {
         for (const called of [name, `files__${name}`, `__${name}`]) {
           if (called === 'files__read') continue;
           const asPeer = (): Route => routeOf(house, BOB, called, server('files'));

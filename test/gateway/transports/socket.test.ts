@@ -19,6 +19,7 @@ import {
   useCleanup,
 } from '../support/gateways.ts';
 import type { LineClient, TestNode } from '../support/gateways.ts';
+import { anyText } from '../../fixtures/any-text.ts';
 
 useCleanup();
 
@@ -140,7 +141,7 @@ describe('the socket', () => {
   it('lives through any lines at all', async () => {
     const node = await startNode('alice');
     const line = fc.oneof(
-      fc.string({ unit: 'binary' }),
+      anyText(),
       fc.json(),
       fc
         .jsonValue()

@@ -7,6 +7,7 @@ import { TOKEN_META, createTcpTransport } from '../../../src/gateway/transports/
 import { OPERATOR, call, ping } from '../support/fake-session.ts';
 import { INITIALIZE, until, useCleanup } from '../support/gateways.ts';
 import { INIT, NOBODY, TOKEN, greeted, greeting, serve } from '../support/tcp-bench.ts';
+import { anyText } from '../../fixtures/any-text.ts';
 
 useCleanup();
 
@@ -189,7 +190,7 @@ describe('hostile lines', () => {
     const served = await serve();
     const bystander = await greeted(served);
     const line = fc.oneof(
-      fc.string({ unit: 'binary' }),
+      anyText(),
       fc.json(),
       fc.jsonValue().map((id) => JSON.stringify({ ...call(1, 'echo'), id })),
       fc.array(fc.jsonValue()).map((list) => JSON.stringify(list)),

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { placesOf, scanSpans } from '../../../src/gateway/wire/json-scan.ts';
 import type { Span } from '../../../src/gateway/types.ts';
+import { anyText } from '../../fixtures/any-text.ts';
 
 const at = (text: string, span: Span | undefined): unknown =>
   span === undefined
@@ -16,7 +17,7 @@ describe('the places that a relay may change', () => {
     const message = fc.record({
       extra: fc.dictionary(fc.string(), json),
       id: fc.oneof(fc.integer(), fc.string()),
-      name: fc.string({ unit: 'binary' }),
+      name: anyText(),
       uri: fc.string(),
       args: json,
       ref: fc.string(),

@@ -111,6 +111,28 @@ describe('a client', () => {
     expect(may(client('*'), 'tool:starling/task_start')).toBe(false);
   });
 
+  it.each([
+    '*',
+    'tool:**',
+    'tool:*/*',
+    'tool:@*/**',
+    'resource:**',
+    'prompt:**',
+    'tool:starling/*',
+    'tool:starling/agent_message',
+    'tool:@alice/starling/agent_message',
+  ])('reaches no agent, board, model or budget by %s, which names none', (scope) => {
+    const wide = client(scope);
+    for (const at of ['', '@alice/']) {
+      expect(may(wide, `agent:${at}coder`, 'agent/message')).toBe(false);
+      expect(may(wide, `agent:${at}coder`, 'agent/spawn')).toBe(false);
+      expect(may(wide, `board:${at}plan`, 'board/write')).toBe(false);
+      expect(may(wide, `model:${at}gpt`, 'model/use')).toBe(false);
+      expect(may(wide, `budget:${at}team`, 'budget/spend')).toBe(false);
+    }
+    expect(may(client(scope, 'agent:coder'), 'agent:coder', 'agent/message')).toBe(true);
+  });
+
   it('that is attached has what servers here and at peers offer, and asks peers for more', () => {
     const cursor: Principal = { kind: 'client', name: 'cursor', scopes: ATTACHED_SCOPES };
     for (const tool of ['files/x', '@alice/files/x', 'starling/board_set']) {

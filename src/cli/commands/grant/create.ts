@@ -16,10 +16,10 @@ import { withNode } from '../../node/locate-node.ts';
 
 /** Creates the grant and prints it. */
 export async function run(peer: string, options: GrantOptions): Promise<void> {
-  const { tool = [], resource = [], prompt = [], server = [] } = options;
-  if (tool.length + resource.length + prompt.length + server.length === 0) {
+  const { tool = [], resource = [], prompt = [], server = [], agent = [] } = options;
+  if ([tool, resource, prompt, server, agent].every(({ length }) => length === 0)) {
     throw new StarlingError('STARLING_USAGE', 'say what to grant', {
-      hint: "name tools (--tool 'files/*'), resources, prompts or all of a server (--server git); see: starling grant create --help",
+      hint: "name tools (--tool 'files/*'), resources, prompts, agents or all of a server (--server git); see: starling grant create --help",
     });
   }
   const args = { peer, ...grantConditions(options) };
@@ -34,6 +34,7 @@ export async function run(peer: string, options: GrantOptions): Promise<void> {
     ...(resource.length === 0 ? [] : [`read ${resource.join(', ')}`]),
     ...(prompt.length === 0 ? [] : [`get the prompts ${prompt.join(', ')}`]),
     ...(server.length === 0 ? [] : [`use all of ${server.join(', ')}`]),
+    ...(agent.length === 0 ? [] : [`write to the agent ${agent.join(', ')}`]),
   ];
   const end = grant.renewed
     ? 'until you revoke it (it is renewed daily while the peer is there)'

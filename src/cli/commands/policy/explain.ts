@@ -2,7 +2,7 @@
 import type { PolicyExplainResult } from '../../../builtin/results.ts';
 import { rightText } from '../../../core/words/right-words.ts';
 import { readArguments } from '../../options/tool-arguments.ts';
-import { paint, printData, safeLine } from '../../terminal/output.ts';
+import { forTerminal, paint, printData, safeLine } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 
@@ -36,7 +36,7 @@ export async function run(options: ExplainOptions): Promise<void> {
   printData(result, options.json === true, () => {
     const { answer, who, ability, resource, steps, reason, hint, there } = result;
     const head = { yes: 'yes', no: 'no', ask: 'only once a person has approved it' }[answer];
-    return [
+    const lines = [
       paint.bold(safeLine(`${head}: ${who}, ${rightText(ability, resource)}`)),
       ...steps.map(
         ({ rule, outcome, text }) => `  ${MARKS[outcome]} ${safeLine(`${rule}: ${text}`)}`,
@@ -44,6 +44,7 @@ export async function run(options: ExplainOptions): Promise<void> {
       ...(reason === undefined ? [] : reason.split('\n').map((line) => safeLine(line))),
       ...(hint === undefined ? [] : [safeLine(`→ ${hint}`)]),
       ...(there === undefined ? [] : [safeLine(`→ there: ${there}`)]),
-    ].join('\n');
+    ];
+    return forTerminal(lines.join('\n'), process.stdout);
   });
 }

@@ -1,0 +1,348 @@
+/**
+ * The agents of a mesh, as the programs of this node meet them: they announce themselves, see those of this node and of
+ * peers as far as they may, send messages, and read their inboxes. To send is a right of its own: `agent:<name>` with
+ * the ability `agent/message`, asked for by the owner of the agent; to see an agent takes the same right, unless the
+ * agent is listed.
+ */
+import { StarlingError } from '../core/index.ts';
+import type { Clock, Did, JsonObject, Logger, PeerId, Random, Startable } from '../core/index.ts';
+import type { Guard, Principal } from '../guard/index.ts';
+import type { PeerToolCall, ToolSubject } from '../gateway/index.ts';
+import type { Membership, PeerView } from '../membership/index.ts';
+import type { Table } from '../store/index.ts';
+import { requestCapability } from './capabilities.ts';
+import type { CapabilityInit } from './capabilities.ts';
+import { LIST_TIMEOUT_MS } from './limits.ts';
+import { createLocalAgents, unknownAgent } from './local-agents.ts';
+import type { AnnounceInit, LocalAgents } from './local-agents.ts';
+import { createMessages } from './messages.ts';
+import type { MessageInit, Messages } from './messages.ts';
+import { agentResource, parseAddress } from './names.ts';
+import { createPeerAgents } from './peer-agents.ts';
+import type { PeerAgents } from './peer-agents.ts';
+import type {
+  AgentAnnounceResult,
+  AgentEndResult,
+  AgentInboxResult,
+  AgentInfoResult,
+  AgentListResult,
+  AgentMessageResult,
+  AgentView,
+  CapabilityListResult,
+  CapabilityResult,
+} from './types.ts';
+
+/** The rooms below, and the road to peers. */
+export interface AgentsComponents {
+  readonly table: Table;
+  readonly self: { readonly name: string; readonly did: Did; readonly peerId: PeerId };
+  readonly guard: () => Pick<Guard, 'decide'>;
+  readonly membership: Pick<
+    Membership,
+    'announce' | 'byAlias' | 'events' | 'find' | 'peer' | 'peers' | 'resolve'
+  >;
+  /** Calls a tool of a peer's built-in server. */
+  callPeer(peer: PeerView, call: PeerToolCall): Promise<JsonObject>;
+  /** Bytes of all inboxes; default 64 MiB. */
+  readonly inboxBytesMax?: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** Which agents somebody wants to see. */
+export interface ListInit {
+  /** Default `all`. */
+  readonly status?: 'online' | 'all' | undefined;
+  readonly capability?: string | undefined;
+  /** A name, a label, or either with its node. */
+  readonly agentId?: string | undefined;
+  /** Only those of this node. */
+  readonly here?: boolean | undefined;
+}
+
+/** A look into an inbox. */
+export interface InboxInit {
+  readonly agent: string;
+  readonly cursor?: string | undefined;
+  readonly limit: number;
+  readonly waitMs: number;
+  readonly history?: boolean | undefined;
+}
+
+/** The agents that this node knows, and their messages. */
+export interface Agents extends Startable {
+  /** @throws STARLING_USAGE, STARLING_AGENT_TAKEN, STARLING_LIMIT_EXCEEDED */
+  announce(principal: Principal, init: AnnounceInit): Promise<AgentAnnounceResult>;
+  list(principal: Principal, init: ListInit): Promise<AgentListResult>;
+  /** @throws STARLING_AGENT_UNKNOWN, also for one that `principal` may not see */
+  info(principal: Principal, agentId: string): Promise<AgentInfoResult>;
+  /** @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_FAILED, STARLING_CALL_REFUSED, STARLING_LIMIT_EXCEEDED, … */
+  message(
+    principal: Principal,
+    init: MessageInit,
+    signal: AbortSignal,
+  ): Promise<AgentMessageResult>;
+  /** @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_TAKEN */
+  inbox(principal: Principal, init: InboxInit, signal: AbortSignal): Promise<AgentInboxResult>;
+  /** @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_TAKEN */
+  end(principal: Principal, agent: string, how: 'stop' | 'retire'): Promise<AgentEndResult>;
+  /** @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_FAILED with what each candidate said, … */
+  request(
+    principal: Principal,
+    init: CapabilityInit,
+    signal: AbortSignal,
+  ): Promise<CapabilityResult>;
+  /** Who can do what, as far as `principal` may know. */
+  capabilities(principal: Principal): Promise<CapabilityListResult>;
+  /** What a message with this address is about, for the guard; undefined where there is no address. */
+  subjectOf(address: unknown): ToolSubject | undefined;
+  /** What heartbeats say of this node's agents: nothing where there are none. */
+  presence(): { readonly agents?: string };
+}
+
+/** Makes the agents of a node. */
+export function createAgents(components: AgentsComponents): Agents {
+  return new NodeAgents(components);
+}
+
+const ABILITY = 'agent/message';
+
+class NodeAgents implements Agents {
+  readonly #components: AgentsComponents;
+  readonly #local: LocalAgents;
+  readonly #peers: PeerAgents;
+  readonly #messages: Messages;
+  #isOver = false;
+  readonly #peerChanged = (peer: PeerView): void => {
+    if (peer.state === 'alive') this.#messages.peerIsHere(peer);
+  };
+
+  constructor(components: AgentsComponents) {
+    this.#components = components;
+    const { membership } = components;
+    this.#local = createLocalAgents({ ...components, changed: () => membership.announce() });
+    this.#peers = createPeerAgents({
+      ...components,
+      list: (peer, agentId) =>
+        components.callPeer(peer, {
+          tool: 'agent_list',
+          args: agentId === undefined ? {} : { agentId },
+          principal: { kind: 'operator' },
+          timeoutMs: LIST_TIMEOUT_MS,
+        }),
+    });
+    this.#messages = createMessages({
+      ...components,
+      local: this.#local,
+      find: (address) => this.#find(address),
+      forget: (peer) => this.#peers.forget(peer),
+      require: (principal, address) => this.#require(principal, address),
+    });
+  }
+
+  async start(): Promise<void> {
+    this.#isOver = false;
+    await this.#local.load();
+    await this.#messages.start();
+    this.#components.membership.events.on('change', this.#peerChanged);
+  }
+
+  async stop(): Promise<void> {
+    this.#isOver = true;
+    this.#components.membership.events.off('change', this.#peerChanged);
+    this.#messages.stop();
+    this.#local.close();
+  }
+
+  async announce(principal: Principal, init: AnnounceInit): Promise<AgentAnnounceResult> {
+    const agent = await this.#local.announce(principal, init);
+    const { id, name } = agent.announcement;
+    const { did, status } = this.#local.view(agent);
+    return { agentId: id, name, did, status, waiting: agent.inbox.waiting };
+  }
+
+  async list(principal: Principal, init: ListInit): Promise<AgentListResult> {
+    const { status = 'all', capability, agentId } = init;
+    const isLocal = init.here === true || principal.kind === 'peer';
+    const unreachable = isLocal ? [] : await this.#peers.refresh();
+    const all = isLocal ? this.#own() : [...this.#own(), ...this.#peers.known()];
+    const agents = all.filter(
+      (agent) =>
+        this.#mayMessageOrSee(principal, agent) &&
+        (status === 'all' || agent.status === 'online') &&
+        (capability === undefined || hasCapability(agent, capability)) &&
+        (agentId === undefined || isNamed(agent, agentId)),
+    );
+    return { agents, ...(unreachable.length === 0 ? {} : { unreachable }) };
+  }
+
+  async info(principal: Principal, agentId: string): Promise<AgentInfoResult> {
+    const { agents } = await this.list(principal, { agentId });
+    const [agent, ...others] = agents;
+    if (agent === undefined) throw unknownAgent(agentId);
+    const here = agents.find(({ node }) => node === this.#components.self.name);
+    if (others.length > 0 && here === undefined) throw ambiguous(agentId, agents);
+    // A list may be seconds old; how one agent does is asked of its node at this moment.
+    const view = here ?? (await this.#askNow(agent).catch(() => undefined)) ?? agent;
+    return { agentId: view.id, ...view };
+  }
+
+  message(
+    principal: Principal,
+    init: MessageInit,
+    signal: AbortSignal,
+  ): Promise<AgentMessageResult> {
+    return this.#messages.message(principal, init, signal);
+  }
+
+  async inbox(
+    principal: Principal,
+    init: InboxInit,
+    signal: AbortSignal,
+  ): Promise<AgentInboxResult> {
+    if (this.#isOver) throw new StarlingError('STARLING_STOPPED', 'the node is stopping');
+    const isLook = init.history === true && principal.kind === 'operator';
+    const known = isLook ? this.#local.find(init.agent) : undefined;
+    const agent = known ?? this.#local.owned(principal, init.agent);
+    const { name } = agent.announcement;
+    if (init.history === true) {
+      const messages = agent.inbox.history().slice(-init.limit);
+      return { agent: name, messages, cursor: '', waiting: agent.inbox.waiting };
+    }
+    agent.seenAt = this.#components.clock.now();
+    const page = await agent.inbox.read({ ...init, signal });
+    agent.seenAt = this.#components.clock.now();
+    return { agent: name, ...page };
+  }
+
+  async end(principal: Principal, name: string, how: 'stop' | 'retire'): Promise<AgentEndResult> {
+    const isOperator = principal.kind === 'operator';
+    const known = isOperator ? this.#local.find(name) : undefined;
+    const agent = known ?? this.#local.owned(principal, name);
+    const said = { agentId: agent.announcement.id, name: agent.announcement.name };
+    this.#messages.endOf(agent, how === 'stop' ? 'it was stopped' : 'it was retired');
+    if (how === 'stop') {
+      await this.#local.stopAgent(agent);
+      return { ...said, status: 'stopped', dropped: 0 };
+    }
+    return { ...said, status: 'retired', dropped: await this.#local.retire(agent) };
+  }
+
+  request(
+    principal: Principal,
+    init: CapabilityInit,
+    signal: AbortSignal,
+  ): Promise<CapabilityResult> {
+    const { random } = this.#components;
+    const components = {
+      list: (...asked: Parameters<Agents['list']>) => this.list(...asked),
+      ask: (agent: AgentView) => this.#askNow(agent),
+      message: (...said: Parameters<Agents['message']>) => this.message(...said),
+      random,
+    };
+    return requestCapability(components, principal, init, signal);
+  }
+
+  async capabilities(principal: Principal): Promise<CapabilityListResult> {
+    const { agents } = await this.list(principal, {});
+    const names = [...new Set(agents.flatMap(({ capabilities }) => capabilities))].toSorted();
+    return {
+      capabilities: names.map((capability) => {
+        const able = agents.filter((agent) => agent.capabilities.includes(capability));
+        return {
+          capability,
+          agents: able.map(({ endpoint }) => endpoint),
+          online: able.filter(({ status }) => status === 'online').length,
+        };
+      }),
+    };
+  }
+
+  subjectOf(address: unknown): ToolSubject | undefined {
+    if (typeof address !== 'string') return undefined;
+    try {
+      const { name, node } = this.#found(parseAddress(address)) ?? parseAddress(address);
+      return { ability: ABILITY, resource: agentResource({ name, ...this.#owner(node) }) };
+    } catch (error) {
+      // What is no name, or several agents' name, is refused to whoever has no right to each agent here.
+      if (error instanceof StarlingError) return { ability: ABILITY, resource: 'agent:-' };
+      throw error;
+    }
+  }
+
+  presence(): { readonly agents?: string } {
+    const digest = this.#local.digest();
+    return digest === undefined ? {} : { agents: digest };
+  }
+
+  /** How an agent does at this moment, by the word of its node. */
+  async #askNow({ name, node }: AgentView): Promise<AgentView | undefined> {
+    if (node === this.#components.self.name) return this.#own().find((one) => one.name === name);
+    return this.#peers.now(node, name);
+  }
+
+  #own(): readonly AgentView[] {
+    return this.#local.all().map((agent) => this.#local.view(agent));
+  }
+
+  /** The agent that an address means, as far as this node knows without asking. @throws STARLING_USAGE */
+  #found(address: ReturnType<typeof parseAddress>): AgentView | undefined {
+    const { self } = this.#components;
+    const text = address.node === undefined ? address.name : `${address.name}@${address.node}`;
+    const own = address.node === undefined || address.node === self.name;
+    const local = own ? this.#local.find(address.name) : undefined;
+    if (local !== undefined) return this.#local.view(local);
+    const all = this.#peers.known().filter((agent) => isNamed(agent, text));
+    if (all.length > 1) throw ambiguous(text, all);
+    return all[0];
+  }
+
+  async #find(text: string): Promise<AgentView | undefined> {
+    const address = parseAddress(text);
+    const known = this.#found(address);
+    if (known !== undefined || address.node === this.#components.self.name) return known;
+    await this.#peers.refresh(address.node);
+    return this.#found(address);
+  }
+
+  #owner(node: string | undefined): { node?: string } {
+    return node === undefined || node === this.#components.self.name ? {} : { node };
+  }
+
+  /** The guard was asked about the address; what the address turned out to mean may be something else. */
+  #require(principal: Principal, { name, node }: { name: string; node?: string }): void {
+    if (this.#allows(principal, { name, ...this.#owner(node) })) return;
+    throw new StarlingError('STARLING_CALL_REFUSED', `no right to write to the agent ${name}`, {
+      hint: `whoever owns it grants it: starling grant create <peer> --agent ${name}`,
+      data: { agentId: name, reason: 'refused' },
+    });
+  }
+
+  #mayMessageOrSee(principal: Principal, { name, node, listed }: AgentView): boolean {
+    return listed || this.#allows(principal, { name, ...this.#owner(node) });
+  }
+
+  #allows(principal: Principal, address: { name: string; node?: string }): boolean {
+    const wanted = { ability: ABILITY, resource: agentResource(address), look: true as const };
+    const decision = this.#components.guard().decide(principal, wanted);
+    return decision.allow || decision.ask !== undefined;
+  }
+}
+
+function isNamed({ endpoint, id, name, node }: AgentView, text: string): boolean {
+  return [name, id, endpoint, `${id}@${node}`].includes(text);
+}
+
+/** `summarise` is had by whoever has `summarise@1.2.0`. */
+function hasCapability({ capabilities }: AgentView, wanted: string): boolean {
+  return capabilities.some((one) => one === wanted || one.split('@')[0] === wanted);
+}
+
+function ambiguous(text: string, agents: readonly AgentView[]): StarlingError {
+  const candidates = agents.map(({ endpoint }) => endpoint);
+  return new StarlingError('STARLING_USAGE', `several nodes have an agent '${text}'`, {
+    hint: `say which: ${candidates.join(', ')}`,
+    data: { candidates },
+  });
+}

@@ -1,0 +1,163 @@
+/**
+ * Who does what is asked for by capability: two candidates by lot, asked on the spot how much they can take, the freer one
+ * first; and the others after it while nobody has done it. Loads that heartbeats tell are seconds old, and would send
+ * everybody to the same one.
+ */
+import { StarlingError, messageOf } from '../core/index.ts';
+import type { Json, JsonObject, Random } from '../core/index.ts';
+import type { Principal } from '../guard/index.ts';
+import type { MessageInit } from './messages.ts';
+import type { AgentListResult, AgentMessageResult, AgentView, CapabilityResult } from './types.ts';
+
+/** Candidates that are tried, at the most. */
+const TRIED_MAX = 5;
+/** Candidates that are asked how much they can take. */
+const ASKED = 2;
+/** Reasons for which another agent may do what this one did not. */
+const ELSEWHERE: readonly unknown[] = ['ended', 'full', 'stopped', 'unknown', 'refused'];
+
+/** What somebody wants done. */
+export interface CapabilityInit {
+  /** A name, or a name with a version. */
+  readonly capability: string;
+  readonly parameters: Json;
+  readonly timeoutMs?: number | undefined;
+  /** `+gpu` prefers agents whose tags have it, `-slow` avoids them, `eu` takes no others. */
+  readonly tags?: readonly string[] | undefined;
+  /** An agent or a node that is tried first. */
+  readonly prefer?: string | undefined;
+  readonly correlationId?: string | undefined;
+}
+
+/** What choosing works with. */
+export interface CapabilityComponents {
+  list(
+    principal: Principal,
+    init: { capability: string; agentId?: string },
+  ): Promise<AgentListResult>;
+  /** How much one agent can take now. */
+  ask(agent: AgentView): Promise<AgentView | undefined>;
+  message(
+    principal: Principal,
+    init: MessageInit,
+    signal: AbortSignal,
+  ): Promise<AgentMessageResult>;
+  readonly random: Random;
+}
+
+/** Has a capability's request done by one of those who have it. @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_FAILED, … */
+export async function requestCapability(
+  components: CapabilityComponents,
+  principal: Principal,
+  init: CapabilityInit,
+  signal: AbortSignal,
+): Promise<CapabilityResult> {
+  const { capability } = init;
+  const { agents } = await components.list(principal, { capability });
+  const fit = agents.filter((agent) => agent.status === 'online' && fits(agent, init.tags ?? []));
+  if (fit.length === 0) throw nobody(capability, agents);
+  const candidates = await inOrder(components, fit, init);
+  const refusals: { agent: string; reason: string }[] = [];
+  for (const agent of candidates.slice(0, TRIED_MAX)) {
+    try {
+      const answer = await components.message(principal, messageTo(agent, init), signal);
+      return { capability, result: answer.response ?? null, ...answer, endpoint: agent.endpoint };
+    } catch (error) {
+      refusals.push({ agent: agent.endpoint, reason: messageOf(error) });
+      if (signal.aborted || !mayTryNext(error)) throw withRefusals(error, capability, refusals);
+    }
+  }
+  const all = refusals.map(({ agent, reason }) => `${agent}: ${reason}`).join('; ');
+  throw new StarlingError('STARLING_AGENT_FAILED', `nobody did '${capability}': ${all}`, {
+    data: { capability, reason: 'refused', refusals },
+  });
+}
+
+/** The preferred one, then the freer of two by lot, then the other, then the rest by lot. */
+async function inOrder(
+  components: Pick<CapabilityComponents, 'ask' | 'random'>,
+  fit: readonly AgentView[],
+  { prefer, tags = [] }: CapabilityInit,
+): Promise<readonly AgentView[]> {
+  const rank = (agent: AgentView): number =>
+    (isPreferred(agent, prefer) ? -100 : 0) + wishesOf(agent, tags) + (agent.free === 0 ? 0.5 : 0);
+  const lot = fit
+    .map((agent) => ({ agent, rank: rank(agent), at: components.random() }))
+    .toSorted((one, other) => one.rank - other.rank || one.at - other.at);
+  const best = lot.filter(({ rank: own }) => own === lot[0]?.rank).slice(0, ASKED);
+  if (best.length < ASKED) return lot.map(({ agent }) => agent);
+  const asked = await Promise.all(
+    best.map(
+      async ({ agent }) =>
+        (await components.ask(agent).catch(() => undefined)) ?? { ...agent, free: -1 },
+    ),
+  );
+  const first = asked.toSorted((one, other) => other.free - one.free);
+  return [...first, ...lot.map(({ agent }) => agent).filter((agent) => !isAmong(agent, first))];
+}
+
+function isAmong({ endpoint }: AgentView, some: readonly AgentView[]): boolean {
+  return some.some((one) => one.endpoint === endpoint);
+}
+
+function isPreferred({ endpoint, id, name, node }: AgentView, prefer: string | undefined): boolean {
+  return prefer !== undefined && [endpoint, id, name, node].includes(prefer);
+}
+
+function fits({ tags }: AgentView, wanted: readonly string[]): boolean {
+  return wanted.every((tag) => /^[+-]/.test(tag) || tags.includes(tag));
+}
+
+/** Less is better. */
+function wishesOf({ tags }: AgentView, wanted: readonly string[]): number {
+  return wanted
+    .filter((tag) => /^[+-]/.test(tag) && tags.includes(tag.slice(1)))
+    .reduce((sum, tag) => sum + (tag.startsWith('+') ? -1 : 1), 0);
+}
+
+function messageTo(agent: AgentView, init: CapabilityInit): MessageInit {
+  const { capability, parameters, timeoutMs, correlationId } = init;
+  const metadata: JsonObject = { capability };
+  return {
+    to: agent.endpoint,
+    type: 'query',
+    message: parameters,
+    timeoutMs,
+    correlationId,
+    metadata,
+  };
+}
+
+/** What failed in the doing is not done again by another: the work may have been half done. */
+function mayTryNext(error: unknown): boolean {
+  if (!(error instanceof StarlingError)) return false;
+  if (error.code === 'STARLING_CALL_REFUSED' || error.code === 'STARLING_AGENT_UNKNOWN')
+    return true;
+  if (error.code === 'STARLING_AGENT_FAILED') return ELSEWHERE.includes(error.data['reason']);
+  return ['STARLING_LIMIT_EXCEEDED', 'STARLING_RATE_LIMITED', 'STARLING_PEER_UNREACHABLE'].includes(
+    error.code,
+  );
+}
+
+function withRefusals(
+  error: unknown,
+  capability: string,
+  refusals: readonly { agent: string; reason: string }[],
+): unknown {
+  if (!(error instanceof StarlingError)) return error;
+  const { code, hint, data, message } = error;
+  return new StarlingError(code, message, {
+    ...(hint === undefined ? {} : { hint }),
+    data: { ...data, capability, refusals },
+    cause: error,
+  });
+}
+
+function nobody(capability: string, agents: readonly AgentView[]): StarlingError {
+  const states = agents.map(({ endpoint, status }) => `${endpoint} is ${status}`).join(', ');
+  const why = states === '' ? 'nobody that this node may ask has it' : states;
+  return new StarlingError('STARLING_AGENT_UNKNOWN', `no agent for '${capability}': ${why}`, {
+    hint: 'see who can do what: starling capability list',
+    data: { capability, reason: 'unknown' },
+  });
+}

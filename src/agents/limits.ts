@@ -1,0 +1,44 @@
+/** The bounds of agents and their messages. */
+
+/** Agents of one node, whoever announced them. More = more rows in each list that peers ask for. */
+export const AGENTS_MAX = 256;
+/** Agents that one program may announce. */
+export const AGENTS_PER_OWNER_MAX = 64;
+/** Capabilities of one agent. */
+export const CAPABILITIES_MAX = 64;
+/** A message as JSON, in bytes: what a board entry may have. */
+export const MESSAGE_BYTES_MAX = 256 * 1024;
+/** Messages that wait in one inbox, or for one agent that is away. */
+export const WAITING_MAX = 10_000;
+/** Bytes of all inboxes of a node, and again of all that waits for agents that are away. */
+export const WAITING_BYTES_MAX = 64 * 1024 * 1024;
+/** Messages that were read and are still shown by `--history`, an inbox. */
+export const HISTORY_MAX = 200;
+/** How long a message that was read is kept for the history. */
+export const HISTORY_MS = 7 * 86_400_000;
+/** Messages in one answer of `agent_inbox`. */
+export const PAGE_MAX = 100;
+/** Bytes of the messages of one answer, after the first message. */
+export const PAGE_BYTES_MAX = 4 * 1024 * 1024;
+/** How long a query waits for its answer where it does not say. */
+export const QUERY_MS = 30_000;
+/** The longest wait for an answer. */
+export const QUERY_MAX_MS = 300_000;
+/** The longest wait for messages of one call of `agent_inbox`. */
+export const INBOX_WAIT_MAX_S = 300;
+/** How long a message waits for an agent that is away where it does not say. */
+export const TTL_MS = 86_400_000;
+/** The longest such wait. */
+export const TTL_MAX_MS = 7 * 86_400_000;
+/** Queries that wait for an answer of one agent. */
+export const QUERIES_MAX = 256;
+/** An agent whose program was not heard of for so long is offline. More than the longest pause of a program between two looks into its inbox. */
+export const OFFLINE_MS = 60_000;
+/** Messages that one sender may send in a minute. */
+export const MESSAGES_PER_MINUTE = 60_000;
+/** How old a list of a peer's agents may be when its heartbeats say nothing of a change. */
+export const LIST_MS = 10_000;
+/** How long a peer may take to list its agents. */
+export const LIST_TIMEOUT_MS = 5000;
+/** Peers that are asked for their agents at the same time. */
+export const ASKED_AT_ONCE = 8;

@@ -1,0 +1,159 @@
+/** The words of the agents: who they are, and what they send one another. */
+import type { Did, Json, JsonObject } from '../core/index.ts';
+
+/** What a message is for. */
+export const MESSAGE_TYPES = ['command', 'query', 'event', 'response'] as const;
+/** See {@link MESSAGE_TYPES}: a `query` is answered, a `response` answers one. */
+export type MessageType = (typeof MESSAGE_TYPES)[number];
+/** How urgent a message is; whoever reads the inbox decides by it, the order of the inbox does not change. */
+export const PRIORITIES = ['low', 'medium', 'normal', 'high'] as const;
+/** See {@link PRIORITIES}. */
+export type Priority = (typeof PRIORITIES)[number];
+
+/** A message as its receiver reads it. */
+export interface AgentMessage {
+  /** `msg_<ms>_<random>`: the same however often the message was tried to be sent. */
+  readonly id: string;
+  /** `<agent>@<node>`, or who sent it where that is no agent. */
+  readonly from: string;
+  /** The agent's name. */
+  readonly to: string;
+  readonly type: MessageType;
+  readonly message: Json;
+  readonly data?: Json;
+  readonly priority: Priority;
+  /** What ties an answer to its question. */
+  readonly correlationId: string;
+  /** ISO 8601, by the sender's node. */
+  readonly timestamp: string;
+  /** What the sender gave, and the ids that an answer names. */
+  readonly metadata: JsonObject;
+  /** Of a query: how long its sender waits, ms. */
+  readonly timeoutMs?: number;
+}
+
+/** What a program says of the agent that it is. */
+export interface Announcement {
+  /** A label: `agent_<ms>_<random>` where the program gives none. */
+  readonly id: string;
+  readonly name: string;
+  /** What sort of agent: `attached` where the program does not say. */
+  readonly kind: string;
+  /** Names, or names with a version: `summarise@1.2.0`. */
+  readonly capabilities: readonly string[];
+  readonly maxConcurrentTasks: number;
+  /** Of the policy, or a place of the program's own naming. */
+  readonly zone: string;
+  /** What requests by capability prefer, avoid or insist on. */
+  readonly tags: readonly string[];
+  /** Every member of the mesh may see the agent, without a grant; to write to it takes one all the same. */
+  readonly listed: boolean;
+}
+
+/** Where an agent is in its life. */
+export type AgentStatus = 'online' | 'offline' | 'stopped';
+
+/** What one agent has done since the node started. */
+export interface AgentMetrics {
+  readonly sent: number;
+  readonly received: number;
+  readonly errors: number;
+  /** Milliseconds from a query to its answer; absent before the first. */
+  readonly avgResponseTime?: number;
+  /** How often each was asked for. */
+  readonly capabilityRequests: Readonly<Record<string, number>>;
+}
+
+/** An agent as others see it. */
+export interface AgentView extends Announcement {
+  /** The key that answers for the agent: its own where it has one, else that of its node. */
+  readonly did: Did;
+  readonly status: AgentStatus;
+  /** The node that the agent is at, as this node calls it. */
+  readonly node: string;
+  /** The node's PeerId. */
+  readonly machine_id: string;
+  /** What messages name: `<agent>@<node>`. */
+  readonly endpoint: string;
+  /** Queries and commands that may still come before the agent is full. */
+  readonly free: number;
+  readonly tasksProcessed: number;
+  /** Since it was announced, ms. */
+  readonly uptime: number;
+  /** ISO 8601: when its program was last heard of. */
+  readonly last_seen: string;
+  readonly metrics: AgentMetrics;
+}
+
+/** The answer of `agent_list`. */
+export interface AgentListResult {
+  readonly agents: readonly AgentView[];
+  /** Nodes whose agents could not be asked for, and why. */
+  readonly unreachable?: readonly { readonly node: string; readonly reason: string }[];
+}
+
+/** The answer of `agent_announce`. */
+export interface AgentAnnounceResult {
+  readonly agentId: string;
+  readonly name: string;
+  readonly did: Did;
+  readonly status: AgentStatus;
+  /** Messages that wait for it already. */
+  readonly waiting: number;
+}
+
+/** The answer of `agent_info` and `agent_status`. */
+export interface AgentInfoResult extends AgentView {
+  readonly agentId: string;
+}
+
+/** The answer of `agent_message`. */
+export interface AgentMessageResult {
+  readonly messageId: string;
+  readonly agentId: string;
+  /** `queued`: the agent's node is away, and the message waits here. */
+  readonly status: 'delivered' | 'queued' | 'answered';
+  readonly correlationId: string;
+  /** Of a query: what the agent answered. */
+  readonly response?: Json;
+  /** Of a query: how long the answer took, ms. */
+  readonly responseTime?: number;
+}
+
+/** The answer of `capability_request`. */
+export interface CapabilityResult extends AgentMessageResult {
+  readonly capability: string;
+  /** What the agent answered. */
+  readonly result: Json;
+  /** Who did it: `<agent>@<node>`. */
+  readonly endpoint: string;
+}
+
+/** The answer of `capability_list`. */
+export interface CapabilityListResult {
+  readonly capabilities: readonly {
+    readonly capability: string;
+    /** `<agent>@<node>` of each agent that has it. */
+    readonly agents: readonly string[];
+    readonly online: number;
+  }[];
+}
+
+/** The answer of `agent_inbox`. */
+export interface AgentInboxResult {
+  readonly agent: string;
+  readonly messages: readonly AgentMessage[];
+  /** Given with the next call, says that all up to here has been dealt with. */
+  readonly cursor: string;
+  /** Messages behind these. */
+  readonly waiting: number;
+}
+
+/** The answer of `agent_stop` and `agent_retire`. */
+export interface AgentEndResult {
+  readonly agentId: string;
+  readonly name: string;
+  readonly status: AgentStatus | 'retired';
+  /** Messages that nobody has read and that are gone with it. */
+  readonly dropped: number;
+}

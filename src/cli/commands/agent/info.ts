@@ -1,0 +1,29 @@
+/** `starling agent info` */
+import type { AgentInfoResult } from '../../../agents/types.ts';
+import { withNode } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
+import { ago, printData, safeLine, table } from '../../terminal/output.ts';
+
+/** Prints what is known of the agent. */
+export async function run(agentId: string, options: CommonOptions): Promise<void> {
+  const agent = await withNode(options, (node) =>
+    node.builtin<AgentInfoResult>('agent_info', { agentId }),
+  );
+  printData(agent, options.json === true, () => {
+    const { sent, received, errors, avgResponseTime } = agent.metrics;
+    const answers =
+      avgResponseTime === undefined ? '' : `, answers in ${Math.round(avgResponseTime)} ms`;
+    const rows = [
+      ['status', `${agent.status}, seen ${ago(Date.parse(agent.last_seen) || 0)}`],
+      ['kind', agent.kind],
+      ['capabilities', agent.capabilities.join(', ') || 'none told'],
+      ['free', `${agent.free} of ${agent.maxConcurrentTasks}`],
+      ['messages', `${received} received, ${sent} sent, ${errors} failed${answers}`],
+      ['id', agent.agentId],
+      ['did', agent.did],
+    ];
+    return [safeLine(agent.endpoint), table(['', ''], rows, { flexible: 1, wrap: true })].join(
+      '\n',
+    );
+  });
+}

@@ -1,0 +1,57 @@
+/** `starling agent message` */
+import type { AgentMessageResult } from '../../../agents/types.ts';
+import type { Json } from '../../../core/json/json.ts';
+import { withNode } from '../../node/locate-node.ts';
+import { readValue, showValue } from '../../options/board-value.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
+import { printData, safeLine } from '../../terminal/output.ts';
+
+const QUERY_MS = 30_000;
+/** Over the time that the query waits itself. */
+const WAY_MS = 15_000;
+
+/** Options of the command. */
+interface MessageOptions extends CommonOptions {
+  readonly type?: string;
+  readonly from?: string;
+  readonly data?: string;
+  readonly priority?: string;
+  readonly timeout?: number;
+  readonly ttl?: number;
+  readonly replyTo?: string;
+}
+
+/** Sends the message, and prints the answer of a query. */
+export async function run(
+  agentId: string,
+  message: string,
+  options: MessageOptions,
+): Promise<void> {
+  const { type, from, data, priority, timeout, ttl, replyTo } = options;
+  const given: Readonly<Record<string, Json | undefined>> = {
+    agentId,
+    message: readValue(message),
+    type: replyTo === undefined ? type : 'response',
+    from,
+    data: data === undefined ? undefined : readValue(data),
+    priority,
+    timeoutMs: timeout,
+    ttlMs: ttl,
+    inReplyTo: replyTo,
+  };
+  const args = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  const timeoutMs = (timeout ?? QUERY_MS) + WAY_MS;
+  const result = await withNode(options, (node) =>
+    node.builtin<AgentMessageResult>('agent_message', args, { timeoutMs }),
+  );
+  printData(result, options.json === true, () => {
+    if (result.status === 'answered') return showValue(result.response ?? null);
+    const where =
+      result.status === 'queued'
+        ? `waits here until the node of ${agentId} is back`
+        : `is in the inbox of ${agentId}`;
+    return safeLine(
+      replyTo === undefined ? `${result.messageId} ${where}` : 'the answer is on its way',
+    );
+  });
+}

@@ -1,0 +1,113 @@
+/** The commands `starling agent …`. */
+import { Option } from 'commander';
+import type { Command } from 'commander';
+import { action, collect, examples, ofNode, withJson } from './define-command.ts';
+import type { Outcome } from './define-command.ts';
+import { parseCount, parseDuration } from '../options/parsers.ts';
+
+const AGENT = '<name>, <name>@<node> or its id, as starling agent list shows them';
+
+/** Adds `starling agent` and its commands. */
+export function addAgent(program: Command, outcome: Outcome): void {
+  const agent = program
+    .command('agent')
+    .summary('see agents, and write to them')
+    .description(
+      'Agents are programs that have a name and read messages, here or at a peer. Whoever owns an agent says which peers may write to it: starling grant create <peer> --agent <name>.',
+    )
+    .addHelpText(
+      'after',
+      examples(
+        'starling agent list',
+        "starling agent message coder@bob 'what is your status?' --type query",
+      ),
+    );
+  const command = (name: string, about: string, arg?: string, text?: string): Command => {
+    const made = agent.command(name).description(about);
+    return withJson(ofNode(arg === undefined ? made : made.argument(arg, text)));
+  };
+  addAnnounce(command, outcome);
+  command('list', 'Lists the agents of this node and of its peers.')
+    .alias('ls')
+    .option('--online', 'only those whose program was heard of in the last minute')
+    .option('--capability <name>', 'only those that have it')
+    .addHelpText('after', examples('starling agent list', 'starling agent list --online'))
+    .action(action(outcome, () => import('../commands/agent/list.ts')));
+  command('info', 'Shows all that is known of one agent.', '<agent>', AGENT)
+    .addHelpText('after', examples('starling agent info coder@bob'))
+    .action(action(outcome, () => import('../commands/agent/info.ts')));
+  addMessage(command, outcome);
+  command('inbox', 'Prints the messages for an agent of yours, and takes them as read.', '<name>')
+    .option('--wait <duration>', 'how long to wait for one (default: not at all)', parseDuration)
+    .option('--limit <n>', 'messages at the most', parseCount, 20)
+    .option('--history', 'what was read lately, of any agent here')
+    .addHelpText(
+      'after',
+      examples(
+        'starling agent inbox reviewer --wait 10s',
+        'starling agent inbox reviewer --history',
+      ),
+    )
+    .action(action(outcome, () => import('../commands/agent/inbox.ts')));
+  command('stop', 'Has an agent take no messages until it is announced again.', '<name>')
+    .addHelpText('after', examples('starling agent stop reviewer'))
+    .action(
+      action(outcome, async () => ({ run: (await import('../commands/agent/end.ts')).stop })),
+    );
+  command('retire', 'Forgets an agent, and the messages that nobody has read.', '<name>')
+    .addHelpText('after', examples('starling agent retire reviewer'))
+    .action(
+      action(outcome, async () => ({ run: (await import('../commands/agent/end.ts')).retire })),
+    );
+}
+
+type Make = (name: string, about: string, arg?: string, text?: string) => Command;
+
+function addAnnounce(command: Make, outcome: Outcome): void {
+  command(
+    'announce',
+    'Makes an agent that the operator answers for: its messages wait for starling agent inbox.',
+    '<name>',
+    '1 to 64 of A-Z a-z 0-9 . _ -',
+  )
+    .option('--capability <name>', 'what it can do (may be repeated)', collect)
+    .option('--kind <kind>', 'what sort of agent it is')
+    .option('--max-tasks <n>', 'how much it can do at one time', parseCount)
+    .option('--listed', 'let every member see it, without a grant')
+    .addHelpText('after', examples('starling agent announce reviewer --capability review'))
+    .action(action(outcome, () => import('../commands/agent/announce.ts')));
+}
+
+function addMessage(command: Make, outcome: Outcome): void {
+  command('message', 'Sends a message to an agent; a query prints its answer.', '<agent>', AGENT)
+    .argument('<message>', 'JSON is taken as JSON, anything else as text')
+    .addOption(
+      new Option('--type <type>', 'what it is for').choices([
+        'command',
+        'query',
+        'event',
+        'response',
+      ]),
+    )
+    .option('--from <name>', 'which agent of yours sends it')
+    .option('--data <json>', 'goes along with the message')
+    .addOption(
+      new Option('--priority <priority>', 'how urgent it is').choices([
+        'low',
+        'medium',
+        'normal',
+        'high',
+      ]),
+    )
+    .option('--timeout <duration>', 'how long a query waits (default: 30s)', parseDuration)
+    .option('--ttl <duration>', 'how long it waits for a node that is away', parseDuration)
+    .option('--reply-to <id>', 'the query that this answers: its id')
+    .addHelpText(
+      'after',
+      examples(
+        "starling agent message coder@bob 'run the tests'",
+        "starling agent message coder@bob 'what is your status?' --type query",
+      ),
+    )
+    .action(action(outcome, () => import('../commands/agent/message.ts')));
+}

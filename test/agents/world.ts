@@ -1,0 +1,185 @@
+/** Nodes with agents whose roads are function calls, on a clock that a test moves. */
+import { EventEmitter } from 'node:events';
+import { agentTools, createAgents } from '../../src/agents/index.ts';
+import type { Agents } from '../../src/agents/index.ts';
+import { StarlingError, silentLogger } from '../../src/core/index.ts';
+import type { Did, JsonObject, PeerId } from '../../src/core/index.ts';
+import { OPERATOR, attachedClient } from '../../src/guard/index.ts';
+import type { Principal } from '../../src/guard/index.ts';
+import type { MembershipEvents, PeerView } from '../../src/membership/types.ts';
+import { createTestClock } from '../core/test-clock.ts';
+import type { TestClock } from '../core/test-clock.ts';
+import { memoryTable } from '../grants/memory-table.ts';
+
+/** One node. */
+export interface TestNode {
+  readonly name: string;
+  readonly agents: Agents;
+  readonly rows: Map<string, Uint8Array>;
+  /** What peers may write to here: `<peer> agent:<name>`. */
+  readonly grants: Set<string>;
+  /** Messages and lists that peers have asked of this node. */
+  asked: string[];
+  isAway: boolean;
+  /** The next so many answers to peers are lost. */
+  losesAnswers: number;
+  call<T = JsonObject>(
+    principal: Principal,
+    tool: string,
+    args: JsonObject,
+    signal?: AbortSignal,
+  ): Promise<T>;
+  /** Ends, and starts again with what is on the disk. */
+  restart(): Promise<void>;
+}
+
+/** Nodes that know one another. */
+export interface TestWorld {
+  readonly clock: TestClock;
+  readonly nodes: Readonly<Record<string, TestNode>>;
+  /** Says to all that a node is there or away. */
+  away(name: string, isAway: boolean): void;
+  stop(): Promise<void>;
+}
+
+export const OPERATES = OPERATOR;
+/** A program that the person has named. */
+export const client = (name: string): Principal => attachedClient(name);
+
+/** Makes and starts the nodes. */
+export async function makeWorld(...names: readonly string[]): Promise<TestWorld> {
+  const clock = createTestClock();
+  const nodes: Record<string, TestNode> = {};
+  const events = new Map(names.map((name) => [name, new EventEmitter<MembershipEvents>()]));
+  const viewOf = (name: string): PeerView =>
+    ({
+      peerId: `peer-${name}` as PeerId,
+      did: `did:key:${name}` as Did,
+      alias: name,
+      state: nodes[name]?.isAway === true ? 'dead' : 'alive',
+      presence: { ...nodes[name]?.agents.presence() },
+    }) as unknown as PeerView;
+  for (const name of names) {
+    nodes[name] = makeNode({ name, names, nodes, clock, viewOf, events: events.get(name) });
+    await nodes[name].agents.start();
+  }
+  return {
+    clock,
+    nodes,
+    away(name, isAway) {
+      const node = nodes[name];
+      if (node !== undefined) node.isAway = isAway;
+      for (const [other, heard] of events) {
+        if (other !== name) heard.emit('change', viewOf(name), undefined, new Set(['state']));
+      }
+    },
+    async stop() {
+      for (const node of Object.values(nodes)) await node.agents.stop();
+    },
+  };
+}
+
+interface Making {
+  readonly name: string;
+  readonly names: readonly string[];
+  readonly nodes: Record<string, TestNode>;
+  readonly clock: TestClock;
+  readonly viewOf: (name: string) => PeerView;
+  readonly events: EventEmitter<MembershipEvents> | undefined;
+}
+
+function makeNode({ name, names, nodes, clock, viewOf, events }: Making): TestNode {
+  const table = memoryTable();
+  const grants = new Set<string>();
+  const others = (): readonly PeerView[] => names.filter((one) => one !== name).map(viewOf);
+  const find = (text: string): PeerView | undefined =>
+    others().find(({ alias, did, peerId }) => [alias, did, peerId].includes(text as never));
+  const allows = (principal: Principal, resource: string): boolean =>
+    principal.kind !== 'peer' || grants.has(`${principal.alias} ${resource}`);
+  let seed = 1;
+  const make = (): Agents =>
+    createAgents({
+      table,
+      self: { name, did: `did:key:${name}` as Did, peerId: `peer-${name}` as PeerId },
+      guard: () => ({
+        decide: (principal, { resource }) =>
+          allows(principal, resource)
+            ? { allow: true }
+            : { allow: false, refusal: { rule: 'test', text: 'no grant' }, hint: '' },
+      }),
+      membership: {
+        events: events as never,
+        announce: () => undefined,
+        byAlias: find,
+        find,
+        peer: (id) => find(id),
+        peers: others,
+        resolve(text) {
+          const found = find(text);
+          if (found === undefined) throw new StarlingError('STARLING_PEER_UNKNOWN', text);
+          return found;
+        },
+      },
+      callPeer: (peer, call) => callPeer(nodes, name, peer, call),
+      inboxBytesMax: 1024 * 1024,
+      clock,
+      random: () => {
+        seed = (seed * 16_807) % 2_147_483_647;
+        return seed / 2_147_483_647;
+      },
+      logger: silentLogger,
+    });
+  const node: { -readonly [Key in keyof TestNode]: TestNode[Key] } = {
+    name,
+    agents: make(),
+    rows: table.rows,
+    grants,
+    asked: [],
+    isAway: false,
+    losesAnswers: 0,
+    async call<T>(principal: Principal, tool: string, args: JsonObject, signal?: AbortSignal) {
+      const found = agentTools({ agents: node.agents }).find(
+        ({ definition }) => definition.name === tool,
+      );
+      const about = found?.subject?.(args);
+      if (about !== undefined && !allows(principal, about.resource)) {
+        throw new StarlingError('STARLING_CALL_REFUSED', `no grant for ${about.resource}`);
+      }
+      const context = { principal, signal: signal ?? new AbortController().signal };
+      return (await found?.call(args, context)) as T;
+    },
+    async restart() {
+      await node.agents.stop();
+      clock.advance(1000);
+      node.agents = make();
+      await node.agents.start();
+    },
+  };
+  return node;
+}
+
+async function callPeer(
+  nodes: Readonly<Record<string, TestNode>>,
+  from: string,
+  peer: PeerView,
+  call: { readonly tool: string; readonly args: JsonObject },
+): Promise<JsonObject> {
+  const node = nodes[peer.alias];
+  if (node === undefined || node.isAway) {
+    throw new StarlingError('STARLING_PEER_UNREACHABLE', `${peer.alias} is away`);
+  }
+  node.asked.push(call.tool);
+  const principal: Principal = {
+    kind: 'peer',
+    alias: from,
+    did: `did:key:${from}` as Did,
+    peerId: `peer-${from}` as PeerId,
+  };
+  const args = JSON.parse(JSON.stringify(call.args)) as JsonObject;
+  const answer = await node.call(principal, call.tool, args);
+  if (node.losesAnswers > 0) {
+    node.losesAnswers -= 1;
+    throw new StarlingError('STARLING_PEER_UNREACHABLE', `${peer.alias} went away during the call`);
+  }
+  return answer;
+}
