@@ -29,6 +29,8 @@ export interface LineSink {
 export interface LineDecoder {
   /** Takes the stream's next bytes. They are not copied: nobody may write to them afterwards. */
   push(chunk: Uint8Array): void;
+  /** The stream is over: what has come of a last line without an end is a line. */
+  end(): void;
   /** What has come of a line that has begun, bytes: of one that is over the limit these are not kept, and count here all the same. */
   readonly keptBytes: number;
 }
@@ -70,6 +72,10 @@ class BoundedLineDecoder implements LineDecoder {
       start = end + 1;
     }
     this.#hold(bytes.subarray(start));
+  }
+
+  end(): void {
+    if (this.#sizeBytes > 0) this.#finish();
   }
 
   #hold(part: Buffer): void {

@@ -52,6 +52,21 @@ const piece = fc.oneof(
 );
 
 describe('the line decoder', () => {
+  it('takes what is left for a line when the stream is over, and nothing for none', () => {
+    const lines: string[] = [];
+    const decoder = createLineDecoder(100, {
+      line: (bytes) => lines.push(bytes.toString()),
+      oversize: (sizeBytes) => lines.push(`over: ${sizeBytes}`),
+    });
+    decoder.end();
+    decoder.push(Buffer.from('a\nb'));
+    decoder.end();
+    decoder.end();
+    decoder.push(Buffer.alloc(101));
+    decoder.end();
+    expect(lines).toEqual(['a', 'b', 'over: 101']);
+  });
+
   it('finds the same lines however the bytes are cut into chunks', () => {
     fc.assert(
       fc.property(

@@ -70,6 +70,7 @@ export function serveLines(
   // The client has said all: what is under way is answered before the socket closes.
   const waiting = createScope(init.clock);
   socket.on('end', () => {
+    decoder.end();
     // The line writer flushes in a setImmediate that was queued with the answer, so before this one.
     served.whenIdle(() => setImmediate(() => socket.end()));
     // One that was killed looks the same until it is written to: then the pipe breaks.

@@ -26,7 +26,7 @@ export function readAnswer(value: JsonObject, bytes: Buffer): ResponseFrame {
   const twin = twinInAnswer(value);
   const known = isFrameId(id) ? id : null;
   if (twin !== undefined) return odd(known, bytes, twin);
-  if (value['jsonrpc'] === '2.0' && (known !== null || id === null)) {
+  if (isBare(value) && (known !== null || id === null)) {
     if (error === undefined && known !== null && isObject(result)) {
       return readSound(bytes, known, result);
     }
@@ -35,6 +35,11 @@ export function readAnswer(value: JsonObject, bytes: Buffer): ResponseFrame {
     }
   }
   return readOdd(value, bytes, known);
+}
+
+/** Without a member that no answer has, not even as null. */
+function isBare(value: JsonObject): boolean {
+  return value['jsonrpc'] === '2.0' && value['method'] === undefined;
 }
 
 /** An answer in its right form: who waits for it may read the first of two keys, where this node reads the last. */

@@ -103,6 +103,7 @@ const SWEEP_MAX_MS = 1000;
 const UNSENT_MAX = 100;
 const RESEND_MS = 100;
 const ID_SHOWN_MAX = 80;
+const ANSWER_HEAD_BYTES = 1024;
 const EMPTY_RESULTS: ReadonlySet<string> = new Set([
   'ping',
   'logging/setLevel',
@@ -318,15 +319,13 @@ class MappedChannel implements ChannelCore {
    */
   #answeredBy({ id }: ResponseFrame, relatedId: number | undefined): number | undefined {
     if (id !== null) return ownIdOf(id);
-    if (relatedId !== undefined) return relatedId;
-    const [only, another] = this.#pending.entries();
-    return another === undefined ? only?.[0] : undefined;
+    return relatedId ?? this.#onlyOne();
   }
 
   /**
    * An answer to no request that waits. Where its id was never one of ours, it is meant for the request on whose
-   * stream it came, which would wait for another in vain. What comes on no stream of a request may be anything that a
-   * program prints: then whoever waits too long hears of it.
+   * stream it came, or for the only one that waits, which would wait for another in vain. Of several, those that wait
+   * too long hear of it.
    */
   #astray({ id }: ResponseFrame, relatedId: number | undefined): void {
     const shown = printable(idText(id), ID_SHOWN_MAX);
@@ -335,10 +334,19 @@ class MappedChannel implements ChannelCore {
     // Without an id nobody knows whose it is; and who asked in vain may hear late.
     if (id === null || (named !== undefined && this.#hasBeenGiven(named))) return;
     this.#stray = shown;
-    const pending = relatedId === undefined ? undefined : this.#pending.get(relatedId);
-    if (pending === undefined || relatedId === undefined) return;
-    const why = `the id in its answer is another one: ${shown}`;
-    this.fail(relatedId, this.#unreadable(pending.what, why));
+    this.#failUnread(relatedId ?? this.#onlyOne(), `the id in its answer is another one: ${shown}`);
+  }
+
+  #failUnread(id: number | undefined, why: string): boolean {
+    const pending = id === undefined ? undefined : this.#pending.get(id);
+    if (pending === undefined || id === undefined) return false;
+    this.fail(id, this.#unreadable(pending.what, why));
+    return true;
+  }
+
+  #onlyOne(): number | undefined {
+    const [only, another] = this.#pending.entries();
+    return another === undefined ? only?.[0] : undefined;
   }
 
   #hasBeenGiven(id: number): boolean {
@@ -351,9 +359,8 @@ class MappedChannel implements ChannelCore {
     const { id } = error.data;
     // What was cut short shows its id at its head alone.
     const named = isFrameId(id) ? ownIdOf(id) : ownIdAtEdge(bytes);
-    const pending = named === undefined ? undefined : this.#pending.get(named);
-    if (pending === undefined || named === undefined) this.#components.invalid?.(bytes, error);
-    else this.fail(named, this.#unreadable(pending.what, error.message));
+    const meant = named ?? (looksLikeAnswer(bytes) ? this.#onlyOne() : undefined);
+    if (!this.#failUnread(meant, error.message)) this.#components.invalid?.(bytes, error);
   }
 
   #unreadable(what: string, why: string): StarlingError {
@@ -478,6 +485,12 @@ class MappedChannel implements ChannelCore {
       },
     );
   }
+}
+
+/** True for what can't be read and names the members of an answer at its beginning; other lines are something printed. */
+function looksLikeAnswer(bytes: Buffer): boolean {
+  const head = bytes.subarray(0, ANSWER_HEAD_BYTES);
+  return head.includes('"jsonrpc"') && (head.includes('"result"') || head.includes('"error"'));
 }
 
 /** True for a method whose result says nothing, so that null says as much. */

@@ -9,7 +9,7 @@ import type { Json, JsonObject } from '../../core/index.ts';
 import { readAnswer } from './answer-frame.ts';
 import { twinInCall } from './envelope.ts';
 import { idAtEdge } from './edge-id.ts';
-import { idText, isFrameId, keyOfId, numberId } from './frame-id.ts';
+import { idText, isFrameId, jsonOfId, keyOfId, numberId } from './frame-id.ts';
 import { scanSpans } from './json-scan.ts';
 import type {
   Frame,
@@ -50,7 +50,9 @@ export function parseFrame(raw: Buffer): Frame {
   const value = parseJson(bytes);
   if (!isObject(value)) throw violation(RPC.invalidRequest, 'a message must be a JSON object');
   const { method, result, error } = value;
-  if (method !== undefined) return parseCall(value, bytes);
+  // Some write all members that there are: null is none.
+  const isAnswer = method === null && (isGiven(result) || isGiven(error));
+  if (method !== undefined && !isAnswer) return parseCall(value, bytes);
   if (result !== undefined || error !== undefined) return readAnswer(value, bytes);
   const { id } = value;
   const what = 'a message needs one of "method", "result" and "error"';
@@ -70,6 +72,9 @@ function parseCall(value: JsonObject, bytes: Buffer): Frame {
   if (spans.repeated !== undefined) {
     throw wrong(`the message repeats the key "${spans.repeated}"`);
   }
+  // Who looks for these first takes the message for the answer to a question of its own.
+  const answering = isGiven(value['result']) ? 'result' : 'error';
+  if (isGiven(value[answering])) throw wrong(`a message with a "method" has no "${answering}"`);
   const given = isNothing(params) ? {} : params;
   if (!isObject(given)) throw wrong('"params" must be an object');
   const twin = twinInCall(method, spans);
@@ -81,6 +86,10 @@ function parseCall(value: JsonObject, bytes: Buffer): Frame {
   }
   if (id === undefined) return { kind: 'notification', bytes, spans, method, params: given };
   return { kind: 'request', bytes, spans, id, method, params: given };
+}
+
+function isGiven(member: Json | undefined): boolean {
+  return member !== undefined && member !== null;
 }
 
 /** Undefined for a message without id; null for what is no id. */
@@ -277,7 +286,7 @@ export function errorOf(error: unknown): FrameError {
       data: { reason: 'internal', retryable: false },
     };
   }
-  const { rpc, ...facts } = error.data;
+  const { rpc, id, ...facts } = error.data;
   const hint = error.hint === undefined ? '' : ` — ${error.hint}`;
   return {
     code: typeof rpc === 'number' ? rpc : error.row.rpc,
@@ -288,6 +297,8 @@ export function errorOf(error: unknown): FrameError {
       retryable: error.row.retryable,
       ...(error.hint === undefined ? {} : { hint: error.hint }),
       ...(facts as JsonObject),
+      // The answer itself has the id as it was written.
+      ...(id === undefined ? {} : { id: isFrameId(id) ? jsonOfId(id) : (id as Json) }),
     },
   };
 }

@@ -26,8 +26,8 @@ describe('a TCP client without a token', () => {
   it('is no client of HTTP, but may begin with a byte order mark', async () => {
     const served = await serve();
     const client = await served.connect();
-    client.socket.write(`\ufeff${JSON.stringify(ping(1.5))}\n`);
-    client.socket.end();
+    // Nor does its last line need an end.
+    client.socket.end(`\ufeff${JSON.stringify(ping(1.5))}`);
     expect(await client.rest()).toMatchObject([{ id: 1.5, result: { status: 'ok' } }]);
   });
 

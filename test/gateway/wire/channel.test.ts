@@ -127,6 +127,7 @@ describe('a channel', () => {
   it('ignores answers to nobody, and a second answer', () => {
     const { channel, sent, receive } = testChannel();
     const one = relay(channel);
+    relay(channel);
     receive({ id: 999, result: {} });
     receive({ id: `${sent[0]?.id} `, result: {} });
     receive({ id: sent[0]?.id, result: { n: 1 } });
@@ -429,10 +430,23 @@ describe('an odd answer', () => {
   it('under an id that was never one of ours is named to who waits too long', async () => {
     const { channel, pass } = testChannel();
     const answer = channel.request('tools/list', {}, { timeoutMs: 1000 });
+    relay(channel);
     raw(channel, '{"jsonrpc":"2.0","id":"zzz","result":{}}');
     const late = expect(answer).rejects.toThrow('; it answered under the id "zzz"');
     pass(1500);
     await late;
+  });
+
+  it('ends the only call that waits, also where it can not be read at all', () => {
+    const rest = '"jsonrpc":"2.0","result":{},"id"';
+    for (const text of [`{${rest}:"zzz"}`, `/* mine */ {${rest}:1,}`, `{${rest}:1} and more`]) {
+      const { channel } = testChannel();
+      const only = relay(channel);
+      raw(channel, 'starting {"jsonrpc":"2.0"}');
+      expect(only.events).toEqual([]);
+      raw(channel, text);
+      expect(only.events).toEqual(['failed STARLING_UPSTREAM_INVALID']);
+    }
   });
 
   it('without an id is of the only call that waits, and of none where several do', () => {

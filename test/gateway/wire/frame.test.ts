@@ -55,6 +55,9 @@ describe('a message', () => {
     ['{"jsonrpc":"2.0","id":1,"method":7}', -32600],
     ['{"jsonrpc":"2.0","id":1,"method":"x","params":[1]}', -32600],
     ['{"jsonrpc":"2.0","id":1}', -32600],
+    ['{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}', -32600],
+    ['{"jsonrpc":"2.0","method":"notifications/x","error":{"code":1,"message":"m"}}', -32600],
+    ['{"jsonrpc":"2.0","id":1,"method":null}', -32600],
   ])('%s is none', (text, rpc) => {
     expect(violationOf(text).data['rpc']).toBe(rpc);
   });
@@ -107,6 +110,17 @@ describe('a message', () => {
         expect(violationOf(Buffer.from(random)).code).toBe('STARLING_PROTOCOL_VIOLATION');
       }),
     );
+  });
+
+  it('may have null for each member that it has not', () => {
+    const call =
+      '{"jsonrpc":"2.0","id":1,"method":"ping","params":null,"result":null,"error":null}';
+    expect(parseFrame(bytes(call))).toMatchObject({ kind: 'request', method: 'ping' });
+    const answer = '{"jsonrpc":"2.0","id":1,"method":null,"result":{"a":1},"error":null}';
+    const frame = parseFrame(bytes(answer));
+    expect(frame).toMatchObject({ kind: 'response', result: { a: 1 } });
+    // Clients take no answer with a method.
+    expect(frame.bytes.toString()).toBe('{"jsonrpc":"2.0","id":1,"result":{"a":1}}');
   });
 
   it('keeps the id of what is refused, so that the caller hears of it', () => {
@@ -324,6 +338,12 @@ describe('an error on its way through JSON-RPC', () => {
       hint: 'try again',
       data: { rpc: error.row.rpc },
     });
+  });
+
+  it('names the id of what was refused as a number or as text', () => {
+    const told = (text: string): unknown => errorOf(violationOf(text)).data;
+    expect(told('{"jsonrpc":"2.0","id":2.0,"method":7}')).toMatchObject({ id: 2 });
+    expect(told('{"jsonrpc":"2.0","id":"a","method":7}')).toMatchObject({ id: 'a' });
   });
 
   it('without a hint has none, and may have a JSON-RPC code of its own', () => {

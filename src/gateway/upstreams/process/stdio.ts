@@ -184,11 +184,14 @@ class StdioConnection implements UpstreamConnection {
       oversize: (_, head, tail) => this.#oversize(head, tail),
     });
     this.#child.stdout.on('data', (chunk: Buffer) => decoder.push(chunk));
+    // A server may end right after an answer, whose line has no end then.
+    this.#child.stdout.once('end', () => decoder.end());
     const errors = createLineDecoder(STDERR_LINE_BYTES, {
       line: (bytes) => this.#note(bytes.toString('utf8')),
       oversize: (_, head) => this.#note(`${head.toString('utf8')}…`),
     });
     this.#child.stderr.on('data', (chunk: Buffer) => errors.push(chunk));
+    this.#child.stderr.once('end', () => errors.end());
     // A pipe that breaks is told by the process's end.
     for (const stream of [this.#child.stdin, this.#child.stdout, this.#child.stderr]) {
       stream.on('error', (error) =>

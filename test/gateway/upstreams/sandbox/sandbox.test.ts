@@ -371,9 +371,21 @@ describe.skipIf(missing !== undefined)('the end of a process in its sandbox', ()
     expect((await endOf('console.error("boom"); process.exit(7)')).message).toBe(
       "server 'tool' exited with code 7; it last wrote: boom",
     );
+    expect((await endOf('process.stderr.write("no end"); process.exitCode = 7')).message).toBe(
+      "server 'tool' exited with code 7; it last wrote: no end",
+    );
     expect((await endOf('process.kill(process.pid, "SIGKILL")')).message).toBe(
       "server 'tool' was ended by SIGKILL",
     );
+  });
+
+  it('comes after its last answer, whose line has no end', async () => {
+    await world();
+    const connection = await start(`process.stdin.once('data', () => {
+      process.stdout.write('{"jsonrpc":"2.0","id":1,"result":{"last":true}}', () => process.exit(0));
+    })`);
+    const { result } = await connection.channel.request('ping', {}, { timeoutMs: 1000 });
+    expect(result).toEqual({ last: true });
   });
 
   it('comes after SIGTERM was heard by the process itself', async () => {
