@@ -6,7 +6,7 @@ import type { GrantBook } from './grants/index.ts';
 import type { Store, Table, Write } from './store/index.ts';
 
 /** Tables of which everything is of the mesh. */
-const WHOLE = ['boards', 'board-history', 'peers', 'grants'] as const;
+const WHOLE = ['boards', 'board-history', 'client-boards', 'peers', 'grants'] as const;
 /** Rows that are deleted in one write. */
 const AT_ONCE = 1000;
 

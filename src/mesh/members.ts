@@ -11,6 +11,7 @@ import { mayPassOn, usesOf } from './invites.ts';
 import { allowsOnMesh } from './member-list.ts';
 import type { MembershipEnd } from './membership-end.ts';
 import type { OwnMesh } from './mesh.ts';
+import type { Records } from './records.ts';
 
 /** What it works with. */
 export interface MembersComponents {
@@ -104,13 +105,12 @@ class RecordedMembers implements Members {
   }
 
   tickets(): readonly OpenTicket[] {
-    const { clock, grants, ownMesh } = this.#components;
+    const { ownMesh } = this.#components;
     const records = ownMesh.records();
     const mesh = ownMesh.require().id;
     return records
       .invites()
-      .filter(({ claims }) => claims.exp * 1000 > clock.now())
-      .filter((invite) => !grants.isRevoked(invite, issuersOf(records.above(invite))))
+      .filter((invite) => counts(records, invite))
       .map((invite) =>
         ticketOf(
           invite,
@@ -119,7 +119,7 @@ class RecordedMembers implements Members {
           mayPassOn(invite, mesh),
         ),
       )
-      .filter(({ by, uses, usedBy }) => usedBy.length < uses && this.#isIn(by))
+      .filter(({ uses, usedBy }) => usedBy.length < uses)
       .toSorted((a, b) => b.since - a.since);
   }
 
@@ -241,6 +241,17 @@ function ticketOf(
     usedBy,
     canInvite,
   };
+}
+
+/** Whether a ticket lets in whoever holds it: in time, not ended, by a maker who was a member since it was made. */
+function counts(records: Records, invite: Grant): boolean {
+  try {
+    records.verifyInvite(invite);
+    return true;
+  } catch (error) {
+    if (error instanceof StarlingError) return false;
+    throw error;
+  }
 }
 
 function noMember(): StarlingError {

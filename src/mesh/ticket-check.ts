@@ -89,13 +89,25 @@ export function verifyCarried(records: Records, { grants }: InviteProof): Grant 
   throw invalid('the invite is empty');
 }
 
-/** That fewer than `uses` others than `newcomer` used the invite. @throws STARLING_TICKET_SPENT */
+/**
+ * That fewer than `uses` others than `newcomer` used the invite, and that `newcomer` was not put out, and has not left,
+ * since it did: whoever is out comes back by a new ticket only.
+ * @throws STARLING_TICKET_SPENT
+ */
 export function requireUnused(records: Records, invite: Grant, newcomer: Did, uses: number): void {
   const users = records.usersOf(invite.claims.jti);
-  if (users.length < uses || users.slice(0, uses).includes(newcomer)) return;
-  const what =
-    uses === 1 ? 'this ticket was used before' : `all ${uses} uses of this ticket are used up`;
-  throw new StarlingError('STARLING_TICKET_SPENT', what, {
+  const isUser = users.includes(newcomer);
+  if (isUser && records.endOf(newcomer) !== undefined) {
+    throw spent('this node came in by this ticket before, and is no member any more');
+  }
+  if (users.length < uses || (isUser && users.slice(0, uses).includes(newcomer))) return;
+  throw spent(
+    uses === 1 ? 'this ticket was used before' : `all ${uses} uses of this ticket are used up`,
+  );
+}
+
+function spent(what: string): StarlingError {
+  return new StarlingError('STARLING_TICKET_SPENT', what, {
     hint: 'ask a member for a new one (starling invite)',
   });
 }

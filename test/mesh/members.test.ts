@@ -95,6 +95,40 @@ describe('putting out', () => {
     expect(bob.mesh.ended()).toBeUndefined();
   });
 
+  it('does not let it in again by the ticket that it came in by, and no ticket that it made opens again', async () => {
+    const clock = stillClock();
+    const alice = await founded(clock);
+    const bob = await side('bob', clock, 2);
+    const addresses = [`/ip4/127.0.0.1/tcp/4040/p2p/${alice.identity.peerId}`];
+    const init = { addresses, expiresInMs: DAY_MS, canInvite: true };
+    for (const uses of [1, 3]) {
+      const { ticket } = await alice.admission.invite({ ...init, uses });
+      await bob.admission.takeTicket(ticket);
+      expect(await meet(bob, alice)).toMatchObject({ ok: true });
+      await ticketOf(bob);
+      await tell(bob, alice);
+      await membersOf(alice, clock).putOut(bob.identity.did, REASON);
+      const open = membersOf(alice, clock).tickets().length;
+      await tell(alice, bob);
+      await bob.admission.takeTicket(ticket);
+      expect(await meet(bob, alice), `a ticket for ${uses}`).toMatchObject({
+        ok: false,
+        code: 'STARLING_TICKET_SPENT',
+        reason: expect.stringContaining(
+          'came in by this ticket before, and is no member',
+        ) as string,
+      });
+      expect(alice.admission.isMember(bob.identity.peerId)).toBe(false);
+      clock.pass(2000);
+      await bob.admission.takeTicket(await ticketOf(alice));
+      expect(await meet(bob, alice)).toMatchObject({ ok: true });
+      expect(membersOf(alice, clock).tickets()).toHaveLength(open);
+      await membersOf(alice, clock).putOut(bob.identity.did, REASON);
+      await tell(alice, bob);
+      clock.pass(2000);
+    }
+  });
+
   it('is told to who came in by a ghost, by the first real member', async () => {
     const { clock, alice, bob } = await chain();
     await membersOf(alice, clock).putOut(bob.identity.did);

@@ -24,6 +24,7 @@ const BOARD_NOTES: Notes = {
   digest: "the sender's digest of the board; empty when it has none",
   update: 'what the receiver lacks, as below; no bytes: nothing',
   more: 'another piece follows',
+  records: 'signed texts, see above',
 };
 const BOARD_MESSAGES = [
   {
@@ -50,6 +51,10 @@ const BOARD_MESSAGES = [
     message: { t: 'update', update: Uint8Array.of(4, 5), more: true },
   },
   { title: 'nothing is missing', message: { t: 'update', update: new Uint8Array(), more: false } },
+  {
+    title: 'by which records a board is judged',
+    message: { t: 'access', board: `plans@${member.did.slice(8)}`, records: ['a.b.c'] },
+  },
   { title: 'all is on disk', message: { t: 'done', digest: 'beef03' } },
 ] as const;
 
