@@ -64,8 +64,11 @@ describe('starling call', () => {
   });
 });
 
-it('starling board list says which board was meant', async () => {
-  const others = serving({ members: { members: [], tickets: [] } });
+it('starling board list and get say which board was meant', async () => {
+  const others = serving({
+    members: { members: [], tickets: [] },
+    board_get: { entry: null, token: 't' },
+  });
   const answer: Answer = (message, connection) => {
     const { params } = message;
     if (params?.['name'] !== 'starling__board_list') return others(message, connection);
@@ -77,6 +80,11 @@ it('starling board list says which board was meant', async () => {
     "no entries: there is no board 'plann'; did you mean plan?\n",
   );
   expect((await run('board', 'list', 'plan', '--state', stateDir)).stdout).toBe('no entries\n');
+  const noBoard = await run('board', 'get', 'plann', 'owner', '--state', stateDir);
+  expect(noBoard).toMatchObject({ code: 1, stdout: '' });
+  expect(noBoard.stderr).toMatch(/there is no board 'plann' \[.*\n.*did you mean plan\?/);
+  const noEntry = await run('board', 'get', 'plan', 'owner', '--state', stateDir);
+  expect(noEntry.stderr).toMatch(/board 'plan' has no entry 'owner'/);
 });
 
 it('starling key create says that no server is called as a scope has it', async () => {

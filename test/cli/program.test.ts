@@ -36,6 +36,7 @@ describe('wrong use', () => {
       /missing required argument 'key'[^]*starling board get <board> <key> \(see: starling board get --help/,
     ],
     ['invite --expires soon', /90s, 15m, 8h or 7d/],
+    ['invite --uses 1000', /1 to 100/],
     ['up --http-port 70000', /0 to 65535/],
     ['up --tcp 70000', /0 to 65535/],
     ['sim --nodes 1', /2 to 50/],

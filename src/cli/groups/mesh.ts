@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { action, examples, ofNode, withJson } from './define-command.ts';
 import type { Outcome } from './define-command.ts';
-import { parseCount, parseDuration } from '../options/parsers.ts';
+import { parseCount, parseNodes, parseDuration } from '../options/parsers.ts';
 
 const PEER = 'its name, PeerId or did:key';
 
@@ -109,7 +109,7 @@ export function addInvite(program: Command, outcome: Outcome): void {
           'Makes a ticket with which one new node can join, or as many as --uses says. Whoever holds it can: hand it over privately.',
         )
         .option('--expires <duration>', 'how long it holds (default: 24h)', parseDuration)
-        .option('--uses <n>', 'how many nodes it lets in (default: 1)', parseCount)
+        .option('--uses <n>', 'how many nodes it lets in, at most 100 (default: 1)', parseNodes)
         .option('--no-invite', 'the newcomer may not invite others'),
     ),
   )

@@ -43,6 +43,11 @@ export function parseCount(text: string): number {
   return parseWhole(text, 1, 1_000_000_000);
 }
 
+/** Nodes that one ticket lets in. @throws InvalidArgumentError */
+export function parseNodes(text: string): number {
+  return parseWhole(text, 1, 100);
+}
+
 /** Through how many further hands a grant may go. @throws InvalidArgumentError */
 export function parseDepth(text: string): number {
   return parseWhole(text, 0, 7);
