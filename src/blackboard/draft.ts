@@ -6,6 +6,12 @@
 import * as Y from 'yjs';
 import { deletionBytes, withoutDeletions } from './yjs-deletions.ts';
 
+/**
+ * By what Yjs knows a document inside of another, where ours never are: to draw a name for each, as Yjs does unless
+ * one is given, takes 31 questions to the system for random bytes.
+ */
+export const UNNAMED = { guid: '' } as const;
+
 /** One key's change; without `value` the key is deleted. */
 export interface DraftChange<Value> {
   readonly key: string;
@@ -25,7 +31,7 @@ export interface Drafter<Value> {
 export function createDrafter<Value>(doc: Y.Doc, name: string): Drafter<Value> {
   const map = doc.getMap<Value>(name);
   // One for all drafts: to make a document costs more than a draft.
-  const scratch = new Y.Doc();
+  const scratch = new Y.Doc(UNNAMED);
   const target = scratch.getMap<Value>(name);
   let update: Uint8Array | undefined;
   scratch.on('updateV2', (made: Uint8Array, _origin, _doc, { deleteSet }: Y.Transaction) => {

@@ -5,6 +5,7 @@
  */
 import * as Y from 'yjs';
 import type { Did } from '../core/index.ts';
+import { UNNAMED } from './draft.ts';
 import type { Drafter } from './draft.ts';
 import { ENTRIES, HEAD, LANE, headOf, rawHead, writeOf } from './lane-format.ts';
 import type { Head, Place, RawHead, RawWrite, Write } from './lane-format.ts';
@@ -45,7 +46,7 @@ const NOBODY = 2 ** 33;
 
 /** An empty lane. */
 export function createLane({ did, client, gen }: LaneId): Lane {
-  const doc = new Y.Doc();
+  const doc = new Y.Doc(UNNAMED);
   doc.clientID = NOBODY;
   // Both types must be there before anything is read: else Yjs would make them of another kind.
   doc.getMap<RawHead>(LANE);

@@ -29,11 +29,12 @@ export function pingTool({ membership, network }: PingComponents): BuiltinTool {
       const { alias, newName, peerId } = membership.resolve(peer);
       if (!network.isConnected(peerId)) await network.dial(peerId, { signal });
       const rttMs = await network.ping(peerId, { signal });
-      const { kind = 'direct', address = '' } = network.route(peerId) ?? {};
+      const { kind = 'direct', address = '', why } = network.route(peerId) ?? {};
       const relay = relayIn(address);
       const via = relay === undefined ? {} : { relay: membership.nameOf(relay) ?? relay };
       const named = { peer: alias, ...(newName === undefined ? {} : { newName }) };
-      return { ...named, peerId, rttMs, route: kind, address, ...via };
+      const because = why === undefined ? {} : { why };
+      return { ...named, peerId, rttMs, route: kind, address, ...via, ...because };
     },
   });
 }

@@ -17,7 +17,7 @@ import { defineTool } from '../gateway/index.ts';
 /** What the status tools need. */
 export interface StatusComponents {
   readonly membership: Pick<Membership, 'peer' | 'peers' | 'resolve'>;
-  readonly network: Pick<Network, 'conduct' | 'forgive' | 'misbehaving' | 'otherVersion'>;
+  readonly network: Pick<Network, 'conduct' | 'forgive' | 'misbehaving' | 'otherVersion' | 'route'>;
   readonly providers: Pick<Providers, 'find'>;
   status(): StatusResult;
 }
@@ -84,14 +84,16 @@ export function statusTools(components: StatusComponents): readonly BuiltinTool[
 
 /** A peer, with what is to be said of how it behaves and of its version. */
 export function peerSummary(
-  { network }: { readonly network: Pick<Network, 'conduct' | 'otherVersion'> },
+  { network }: { readonly network: Pick<Network, 'conduct' | 'otherVersion' | 'route'> },
   peer: PeerView,
 ): PeerSummary {
   const theirs = network.otherVersion(peer.peerId);
+  const { why } = network.route(peer.peerId) ?? {};
+  const relayed = why === undefined ? peer : { ...peer, whyRelayed: why };
   const view =
     theirs === undefined
-      ? peer
-      : { ...peer, otherVersion: { ...theirs, ...versionWords(peer.alias, theirs) } };
+      ? relayed
+      : { ...relayed, otherVersion: { ...theirs, ...versionWords(peer.alias, theirs) } };
   const report = network.conduct(peer.peerId);
   if (report === undefined) return view;
   const { state, counts, until } = report;

@@ -156,12 +156,12 @@ class MeshNetwork implements Network {
   }
 
   route(peer: PeerId): Route | undefined {
-    const connection = this.#run?.links.best(peer);
-    if (connection === undefined) return undefined;
-    return {
-      kind: connection.direct ? 'direct' : 'relayed',
-      address: connection.remoteAddr.toString(),
-    };
+    const run = this.#run;
+    const connection = run?.links.best(peer);
+    if (run === undefined || connection === undefined) return undefined;
+    const address = connection.remoteAddr.toString();
+    if (connection.direct) return { kind: 'direct', address };
+    return { kind: 'relayed', address, why: run.dialer.whyRelayed(peer) };
   }
 
   async dial(target: string, options: { readonly signal: AbortSignal }): Promise<PeerId> {

@@ -126,9 +126,19 @@ export async function startRun(
     scope.every(TIDY_INTERVAL_MS, () => void parts.lookAtRoutes());
   }
   scope.every(IDLE_LOOK_MS, () => parting.look());
-  scope.every(TIDY_INTERVAL_MS, () => upkeep.tidy(events.isInUse, parts.gossip, self));
+  scope.every(TIDY_INTERVAL_MS, () => {
+    upkeep.tidy(events.isInUse, parts.gossip, self);
+    lookForDirectWays(parts);
+  });
   keepBootstrap(init.bootstrap, { ...parts, self });
   return { ...parts, control, parting, stop };
+}
+
+/** Whoever is reached through a relay is dialled directly now and then, by both ends: one of them may get through. */
+function lookForDirectWays({ links, redialer }: RunParts): void {
+  for (const peer of links.peers()) {
+    if (links.best(peer)?.direct === false) redialer.suggest(peer);
+  }
 }
 
 const ONCE_A_CONNECTION = {

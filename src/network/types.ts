@@ -32,6 +32,8 @@ export interface Route {
   readonly kind: 'direct' | 'relayed';
   /** The remote multiaddr of the connection. */
   readonly address: string;
+  /** Of a relayed one: why there is no direct way, in words; the last try is less than about a minute old. */
+  readonly why?: string;
 }
 
 /** A byte stream to an admitted peer. Writes are coalesced per tick, bounded and back-pressured. */

@@ -29,6 +29,7 @@ function callerOf(
       conduct: (peer) => reports.get(peer),
       misbehaving: () => [...reports.keys()],
       otherVersion: (peer) => versions.get(peer),
+      route: () => undefined,
       forgive: (peer) => reports.delete(peer),
     },
     providers: {

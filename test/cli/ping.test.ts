@@ -11,7 +11,13 @@ const DIRECT = {
   route: 'direct',
   address: '/ip4/192.168.77.11/tcp/4040/p2p/12D3KooWlaptop',
 };
-const RELAYED = { ...DIRECT, rttMs: 40, route: 'relayed', relay: 'workstation' };
+const RELAYED = {
+  ...DIRECT,
+  rttMs: 40,
+  route: 'relayed',
+  relay: 'workstation',
+  why: 'its addresses do not answer',
+};
 const SILENT = { code: -32_000, message: 'no answer in time', data: { code: 'STARLING_TIMEOUT' } };
 
 /** Turns of the event loop after which a second is over: answers of the double take a handful. */
@@ -57,7 +63,7 @@ it('says after ten that there is no direct way, and through whom it went', async
   const { code, stdout } = await ping([RELAYED]);
   expect([code, stdout.match(/pong/g)?.length]).toEqual([0, 10]);
   expect(stdout).toMatch(
-    /\nno direct way in 10 pings: what is sent to laptop goes through workstation\n$/,
+    /\nno direct way in 10 pings: what is sent to laptop goes through workstation\nwhy: its addresses do not answer\n$/,
   );
 });
 

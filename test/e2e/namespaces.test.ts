@@ -4,7 +4,7 @@ import type { NodeProcess } from '../../sim/process.ts';
 import { LISTEN_DEFAULT } from '../../src/config/schema.ts';
 import type { KnockListResult } from '../../src/builtin/index.ts';
 import type { BoardListResult } from '../../src/index.ts';
-import { createTestNetwork, namespacesMissing } from './namespaces.ts';
+import { createNatNetwork, createTestNetwork, namespacesMissing } from './namespaces.ts';
 import type { TestNetwork } from './namespaces.ts';
 import {
   SERVERS,
@@ -226,5 +226,40 @@ describe.skipIf(missing !== undefined)('on three hosts of their own', () => {
       );
       expect(digests.has(board.digest)).toBe(true);
     }
+  });
+});
+
+describe.skipIf(missing !== undefined)('two hosts behind routers of their own', () => {
+  const mesh = useWorld('file');
+
+  it('are relayed, know why, and meet directly once the router of one lets the other in', async () => {
+    const network = await createNatNetwork(3);
+    mesh.defer(() => network.remove());
+    const start = (host: number, ticket?: string): ReturnType<typeof mesh.start> =>
+      mesh.start(`host${host}`, {
+        prefix: network.prefix(host),
+        config: {
+          listen: ['/ip4/0.0.0.0/tcp/4040'],
+          // What its operator knows of the router of host 2, which does not forward the port yet.
+          ...(host === 2 ? { announce: [`/ip4/${network.address(2)}/tcp/4040`] } : {}),
+        },
+        ...(ticket === undefined ? {} : { env: { STARLING_JOIN: ticket } }),
+      });
+    const one = await start(1);
+    const two = await start(2, one.up.ticket);
+    const three = await start(3, await ticketOf(one));
+    await Promise.all([sees(two, [one, three]), sees(three, [one, two])]);
+    const wayToTwo = async () =>
+      (await peers(three)).peers.find(({ peerId }) => peerId === two.up.peerId);
+    const relayed = await eventually(
+      'a way through host 1, and why',
+      wayToTwo,
+      (way) => way?.route === 'relayed' && way.whyRelayed?.includes("can't reach") === true,
+    );
+    expect(relayed?.address).toContain(`/p2p/${one.up.peerId}/p2p-circuit`);
+    expect(await ok(three, 'ping', 'host2', '--count', '1')).toContain('through host1');
+    await network.forward(2, 4040);
+    await eventually('a direct way', wayToTwo, (way) => way?.route === 'direct');
+    expect(await ok(three, 'ping', 'host2')).toContain(`direct, ${network.address(2)}:4040`);
   });
 });

@@ -78,3 +78,80 @@ export async function createTestNetwork(hosts: number, family: 4 | 6 = 4): Promi
     },
   };
 }
+
+/** A host with a public-looking address, and others that are each alone behind a router. */
+export interface NatNetwork {
+  /** `ip netns exec …` for the host, to put before a command. */
+  prefix(host: number): readonly string[];
+  /** Where the host is seen from outside: its own address, or that of its router. */
+  address(host: number): string;
+  /** Has the router of the host hand on to it what comes to the TCP port. */
+  forward(host: number, port: number): Promise<void>;
+  remove(): Promise<void>;
+}
+
+/**
+ * Makes `hosts` hosts: the first at 11.77.0.1, which counts as public (11.0.0.0/8 is in no list of private networks),
+ * the others at 10.0.<host>.2 behind a router at 11.77.0.<host> that masquerades.
+ */
+export async function createNatNetwork(hosts: number): Promise<NatNetwork> {
+  const tag = `sn${process.pid.toString(36)}${Math.floor(performance.now()).toString(36).slice(-3)}`;
+  const [hub, space, router] = [
+    `${tag}-hub`,
+    (host: number): string => `${tag}-h${host}`,
+    (host: number): string => `${tag}-r${host}`,
+  ];
+  const made: string[] = [];
+  const add = async (name: string): Promise<void> => {
+    await ip('netns', 'add', name);
+    made.push(name);
+    await ip('-n', name, 'link', 'set', 'lo', 'up');
+  };
+  const inside = (name: string, ...command: string[]): Promise<unknown> =>
+    run('ip', ['netns', 'exec', name, ...command]);
+  const plug = async (name: string, host: number): Promise<void> => {
+    const port = `p${host}`;
+    await ip('-n', hub, 'link', 'add', port, 'type', 'veth', 'peer', 'eth0', 'netns', name);
+    await ip('-n', hub, 'link', 'set', port, 'master', 'br0', 'up');
+    await ip('-n', name, 'addr', 'add', `11.77.0.${host}/24`, 'dev', 'eth0');
+    await ip('-n', name, 'link', 'set', 'eth0', 'up');
+  };
+  await add(hub);
+  await ip('-n', hub, 'link', 'add', 'br0', 'type', 'bridge');
+  await ip('-n', hub, 'link', 'set', 'br0', 'up');
+  await add(space(1));
+  await plug(space(1), 1);
+  await ip('-n', space(1), 'route', 'add', 'default', 'dev', 'eth0');
+  for (let host = 2; host <= hosts; host += 1) {
+    const [own, out] = [space(host), router(host)];
+    await add(own);
+    await add(out);
+    await plug(out, host);
+    await ip('-n', out, 'link', 'add', 'eth1', 'type', 'veth', 'peer', 'eth0', 'netns', own);
+    await ip('-n', out, 'addr', 'add', `10.0.${host}.1/24`, 'dev', 'eth1');
+    await ip('-n', out, 'link', 'set', 'eth1', 'up');
+    await ip('-n', own, 'addr', 'add', `10.0.${host}.2/24`, 'dev', 'eth0');
+    await ip('-n', own, 'link', 'set', 'eth0', 'up');
+    await ip('-n', own, 'route', 'add', 'default', 'via', `10.0.${host}.1`);
+    await inside(out, 'sysctl', '-qw', 'net.ipv4.ip_forward=1');
+    await inside(out, 'nft', NAT_RULES);
+  }
+  return {
+    prefix: (host) => ['ip', 'netns', 'exec', space(host)],
+    address: (host) => `11.77.0.${host}`,
+    async forward(host, port) {
+      const rule = `add rule ip nat in iif eth0 tcp dport ${port} dnat to 10.0.${host}.2:${port}`;
+      await inside(router(host), 'nft', rule);
+    },
+    async remove() {
+      for (const name of made.toReversed()) await ip('netns', 'del', name);
+    },
+  };
+}
+
+const NAT_RULES = [
+  'add table ip nat',
+  'add chain ip nat in { type nat hook prerouting priority -100 ; }',
+  'add chain ip nat out { type nat hook postrouting priority 100 ; }',
+  'add rule ip nat out oif eth0 masquerade',
+].join('\n');

@@ -2,7 +2,7 @@
 import type { Connection, Libp2p } from '@libp2p/interface';
 import { multiaddr } from '@multiformats/multiaddr';
 import { describe, expect, it } from 'vitest';
-import { isOwnListener } from '../../src/network/addresses/own-listeners.ts';
+import { isOwnListener, withPublicListeners } from '../../src/network/addresses/own-listeners.ts';
 import { createScope, silentLogger } from '../../src/core/index.ts';
 import type { PeerId } from '../../src/core/index.ts';
 import { createAdmissionStates } from '../../src/network/admission/admission-states.ts';
@@ -195,10 +195,34 @@ describe('a peer that is not where it was', () => {
     expect(rig.lookedUp).toEqual([false, false]);
   });
 
+  it('has a reason for which it is relayed: that of the last try', async () => {
+    const rig = makeRig({ isClosed: true });
+    expect(rig.dialer.whyRelayed(PEER)).toBe('it tells no address but those of relays');
+    rig.dialer.learn(PEER, [OLD]);
+    expect(rig.dialer.whyRelayed(PEER)).toBe('a direct way is being tried');
+    await rig.dialer.dial(PEER, { ...soon(), upgrade: true }).catch(() => undefined);
+    expect(rig.dialer.whyRelayed(PEER)).toContain('the connection failed');
+  });
+
   it('that is known nowhere is looked for at once, and others are dialled for that', async () => {
     const rig = makeRig({ moved: NEW, isClosed: true });
     rig.links.add({ ...relayed, remotePeer: { toString: () => THIRD } } as unknown as Connection);
     await rig.dialer.dial(PEER, soon()).catch(() => undefined);
     expect([rig.dialled, rig.lookedUp]).toEqual([[`${NEW}/p2p/${PEER}`], [true]]);
   });
+});
+
+it('tells its public listeners, too, which libp2p keeps back, once each and without those of relays', () => {
+  const [home, far] = ['/ip4/10.0.0.9/tcp/4040', '/ip4/11.77.0.1/tcp/4040'];
+  const relay = `/ip4/11.77.0.9/tcp/4040/p2p/${SELF}/p2p-circuit`;
+  const told = [multiaddr(`${home}/p2p/${PEER}`)];
+  const listeners = [home, far, far, relay].map((text) => multiaddr(text));
+  const all = withPublicListeners(told, listeners, PEER).map(String);
+  expect(all).toEqual([`${home}/p2p/${PEER}`, `${far}/p2p/${PEER}`]);
+  const again = withPublicListeners(
+    all.map((text) => multiaddr(text)),
+    listeners,
+    PEER,
+  );
+  expect(again.map(String)).toEqual(all);
 });

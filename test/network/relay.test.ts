@@ -1,5 +1,6 @@
 /** Members that can't reach each other meet through a third. */
 import { afterEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/core/index.ts';
 import { acquaint, connectedTo, echo, makeMember, read, soon, stopAll, until } from './support.ts';
 import type { Member } from './support.ts';
 
@@ -28,7 +29,10 @@ describe('a relay', () => {
     await c.network.dial(b.id, soon());
     expect(c.network.route(b.id)?.kind).toBe('relayed');
     await connectedTo(b.network, c.id);
-    expect(b.network.route(c.id)?.kind).toBe('relayed');
+    expect(b.network.route(c.id)).toMatchObject({
+      kind: 'relayed',
+      why: 'it tells no address but those of relays',
+    });
     const stream = await c.network.open(b.id, ECHO, soon());
     const back = read(stream, 1_000_000);
     stream.write(new Uint8Array(1_000_000));
@@ -61,5 +65,28 @@ describe('a relay', () => {
     expect(c.network.route(b.id)?.kind).toBe('relayed');
     c.network.keep(b.id, [direct]);
     await until(() => c.network.route(b.id)?.kind === 'direct', 'the direct way');
+  });
+
+  it('gives way to a direct connection to one whom nobody keeps connected, by the end that gets through', async () => {
+    const [a, b] = [await makeMember('a'), await makeMember('b')];
+    const startedAt = Date.now();
+    const clock = {
+      now: () => startedAt + (Date.now() - startedAt) * 4,
+      schedule: (delayMs: number, task: () => void) => systemClock.schedule(delayMs / 4, task),
+    };
+    // Behind a NAT: it dials others, and nobody dials it.
+    const c = await makeMember('c', { listen: [] }, { clock });
+    acquaint([a, b, c]);
+    await Promise.all([a, b, c].map(({ network }) => network.start()));
+    await b.network.dial(a.address(), soon());
+    await c.network.dial(a.address(), soon());
+    await until(() => c.network.addresses().length > 0, 'a reservation of c');
+    c.network.know(b.id, []);
+    await b.network.dial(c.id, soon());
+    await until(() => c.network.route(b.id)?.kind === 'relayed', 'the relayed way');
+    expect(b.network.route(c.id)?.kind).toBe('relayed');
+    c.network.know(b.id, [b.address()]);
+    await until(() => c.network.route(b.id)?.kind === 'direct', 'the direct way');
+    expect(c.network.route(b.id)).not.toHaveProperty('why');
   });
 });

@@ -49,6 +49,8 @@ export interface ShortStatus extends Pick<
 export interface PeerSummary extends PeerView {
   /** What it does too much of; absent of a peer that behaves. */
   readonly conduct?: Omit<ConductReport, 'peer'> & { readonly text: string };
+  /** Of a peer that is reached through a relay: why there is no direct way. */
+  readonly whyRelayed?: string;
   /** Of a peer of another version, with which there is no link: what it speaks, and what is to be done. */
   readonly otherVersion?: SpokenVersion & { readonly text: string; readonly hint: string };
 }
@@ -71,6 +73,8 @@ export interface PeerPingResult {
   readonly address: string;
   /** Who passes on what goes there, by its name here or its PeerId; of a relayed route. */
   readonly relay?: string;
+  /** Why there is no direct way, in words; of a relayed route. */
+  readonly why?: string;
 }
 
 /** Result of `peer_forgive`. */

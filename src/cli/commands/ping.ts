@@ -62,6 +62,7 @@ async function pingAll(
   if (json !== true && count === undefined && last.route === 'relayed') {
     const way = `goes through ${last.relay ?? 'a relay'}`;
     print(safeLine(`no direct way in ${most} pings: what is sent to ${nameOf(last)} ${way}`));
+    if (last.why !== undefined) print(safeLine(`why: ${last.why}`));
   }
   return 0;
 }

@@ -1,6 +1,8 @@
-/** Which addresses lead from this machine to this very node, whoever says that they are a peer's. Pure. */
+/** Which addresses lead to this very node: from this machine, whoever says that they are a peer's, and for others. Pure. */
+import { isPrivate } from '@libp2p/utils';
 import type { Multiaddr } from '@multiformats/multiaddr';
-import { isRelayed } from './addresses.ts';
+import type { PeerId } from '../../core/index.ts';
+import { isRelayed, withPeer } from './addresses.ts';
 
 /**
  * Whether a connection to `address`, or to the relay in it, would end at one of `listeners`, the places where
@@ -30,4 +32,23 @@ function hereOf(host: string): string {
   // As the multiaddr of ::ffff:127.0.0.1 is written.
   if (isIPv4 || host.startsWith('::ffff:7f')) return '127.0.0.1';
   return LOOPBACK_6.includes(host) ? '::1' : host;
+}
+
+/**
+ * What a node tells of itself, with its public listeners: libp2p tells those only once AutoNAT has confirmed them. An
+ * address of an interface of this machine is told whatever its network, as private ones are.
+ */
+export function withPublicListeners(
+  told: readonly Multiaddr[],
+  listeners: readonly Multiaddr[],
+  self: PeerId,
+): Multiaddr[] {
+  const isTold = new Set(told.map(String));
+  const more = new Map<string, Multiaddr>();
+  for (const listener of listeners) {
+    if (isRelayed(listener) || isPrivate(listener)) continue;
+    const address = withPeer(listener, self);
+    if (!isTold.has(address.toString())) more.set(address.toString(), address);
+  }
+  return [...told, ...more.values()];
 }

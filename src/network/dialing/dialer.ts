@@ -85,6 +85,8 @@ export interface Dialer {
   /** Remembers addresses of a peer in place of those remembered before. */
   learn(peer: PeerId, addresses: readonly string[]): void;
   hasDirectAddress(peer: PeerId): boolean;
+  /** Of a peer that is reached through a relay: why not directly, in words. */
+  whyRelayed(peer: PeerId): string;
 }
 
 /** Two dials of one peer at once become one. */
@@ -106,6 +108,8 @@ class LinkDialer implements Dialer {
   #cancelTls: () => void = () => undefined;
   /** How often another key was found where a peer should be. */
   readonly #foundOthers = new Map<PeerId, number>();
+  /** Why peers that are relayed were not reached directly, when that was last tried. */
+  readonly #upgradeFailures = new Map<PeerId, string>();
   /** When the DHT may be asked for a peer whose addresses did not work. */
   readonly #lookUpAt = new Map<PeerId, number>();
 
@@ -139,6 +143,11 @@ class LinkDialer implements Dialer {
     return this.#addresses.hasDirect(peer);
   }
 
+  whyRelayed(peer: PeerId): string {
+    if (!this.#addresses.hasDirect(peer)) return 'it tells no address but those of relays';
+    return this.#upgradeFailures.get(peer) ?? 'a direct way is being tried';
+  }
+
   /** Several may wait for this dial, so nobody's signal ends it but the network's own. */
   async #dialOnce(text: string, upgrade: boolean): Promise<PeerId> {
     const { clock, links } = this.#components;
@@ -163,6 +172,7 @@ class LinkDialer implements Dialer {
       );
     } catch (error) {
       const failure = error instanceof StarlingError ? error : unreachable(text, [error]);
+      if (upgrade && peer !== undefined) this.#noteUpgrade(peer, failure.message);
       onFailed(text, failure);
       throw failure;
     }
@@ -196,6 +206,7 @@ class LinkDialer implements Dialer {
       const found = await this.#tryWay(way, peer, signal, failures);
       if (found !== undefined) {
         this.#lookUpAt.delete(peer);
+        if (!way.relayed) this.#upgradeFailures.delete(peer);
         return found;
       }
       if (signal.aborted) break;
@@ -264,6 +275,14 @@ class LinkDialer implements Dialer {
     const [oldest] = this.#foundOthers.size > REDIAL_TARGETS_MAX ? this.#foundOthers.keys() : [];
     if (oldest !== undefined) this.#foundOthers.delete(oldest);
     return times;
+  }
+
+  #noteUpgrade(peer: PeerId, why: string): void {
+    this.#upgradeFailures.delete(peer);
+    this.#upgradeFailures.set(peer, why);
+    const [oldest] =
+      this.#upgradeFailures.size > REDIAL_TARGETS_MAX ? this.#upgradeFailures.keys() : [];
+    if (oldest !== undefined) this.#upgradeFailures.delete(oldest);
   }
 
   /** Who has moved may be known elsewhere, and who is off is nowhere: each is looked for after a while, and seldom. */

@@ -49,8 +49,8 @@ class Targets implements RedialTargets {
 
   isSatisfied(key: string): boolean {
     const peer = isPeerId(key) ? key : this.#peerAt.get(key);
-    if (peer !== undefined && this.#isSpare(peer)) return true;
     const link = peer === undefined ? undefined : this.#links.best(peer);
+    if (peer !== undefined && link === undefined && this.#isSpare(peer)) return true;
     if (link === undefined || peer === undefined) return false;
     return link.direct || !this.#dialer.hasDirectAddress(peer);
   }

@@ -13,6 +13,7 @@ import { webSockets } from '@libp2p/websockets';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p } from 'libp2p';
 import type { Libp2pOptions } from 'libp2p';
+import { withPublicListeners } from '../addresses/own-listeners.ts';
 import type { MeshId } from '../../core/index.ts';
 import type { Identity } from '../../identity/types.ts';
 import { createWalks, dhtParts, meshDht } from './dht.ts';
@@ -148,7 +149,12 @@ export async function createHost(init: HostInit): Promise<Host> {
     addresses: {
       listen: [],
       announce: [...init.announce],
-      announceFilter: init.announceFilter,
+      announceFilter: (told) =>
+        init.announceFilter(
+          parts === undefined || init.announce.length > 0
+            ? told
+            : withPublicListeners(told, parts.transportManager.getAddrs(), init.identity.peerId),
+        ),
     },
     transports: [
       ...transportsOf(init.transports, init.refusal),

@@ -207,11 +207,11 @@ export function isOversize(bytes: Buffer): boolean {
 export function owedFor(messages: readonly Buffer[]): Owed {
   const owed: Owed = { ids: new Map(), nulls: 0 };
   for (const bytes of messages) {
-    const parsed = isOversize(bytes) ? undefined : parse(bytes);
+    const given = parse(bytes);
+    const parsed = isOversize(bytes) ? undefined : given;
     if (parsed === undefined) {
       owed.nulls += 1;
       // What is too long is refused with its id, where its ends show one.
-      const given = parse(bytes);
       const entry = isObject(given) ? entryOf(owed, given['id']) : undefined;
       if (entry !== undefined) entry.most += 1;
       if (given === undefined) for (const one of entriesIn(owed, bytes)) one.most += 1;

@@ -52,7 +52,11 @@ function shownPeers(result: PeersResult, isWide: boolean): string {
   }
   const shown = isWide ? wideTable(result.peers) : shortTable(result.peers);
   const clocks = result.peers.filter(isClockApart).map((peer) => safeLine(clockText(peer)));
-  const lines = result.peers.flatMap((peer) => [...versionLine(peer), ...conductLine(peer)]);
+  const lines = result.peers.flatMap((peer) => [
+    ...versionLine(peer),
+    ...conductLine(peer),
+    ...relayLine(peer),
+  ]);
   return [shown, ...clocks, ...lines].join('\n');
 }
 
@@ -91,6 +95,11 @@ function formerRows({ alias, formerly = [] }: PeerView): string[][] {
 function versionLine({ otherVersion }: PeerSummary): string[] {
   if (otherVersion === undefined) return [];
   return [safeLine(`! ${otherVersion.text}; ${otherVersion.hint}`)];
+}
+
+/** Why there is no direct way. */
+function relayLine({ alias, whyRelayed }: PeerSummary): string[] {
+  return whyRelayed === undefined ? [] : [safeLine(`${alias} is relayed: ${whyRelayed}`)];
 }
 
 /** What the peer does too much of, and what becomes of it. */
