@@ -31,13 +31,30 @@ const ROOT_UID = 0;
 /** Programs that are nothing without the socket of their engine; what they run is what the operator wrote. */
 const ENGINES = new Set(['docker', 'podman', 'nerdctl']);
 /** Sockets of engines in the folder of a session. */
-const RUNTIME_ENGINES = /^(?:docker.*|podman|containerd.*|containers|libpod|crun|runc)$/;
+const RUNTIME_ENGINES =
+  /^(?:docker.*|podman|containerd.*|containers|libpod|crun|runc|netns|buildkit.*|rootlesskit.*)$/;
 /**
  * In the folder of a session (`XDG_RUNTIME_DIR`): screen, sound, keys that sign, and file systems of others, which
  * may not answer.
  */
-const RUNTIME_KEPT =
-  /^(?:wayland-\d+.*|pipewire-\d+.*|pulse|gnupg|keyring|gcr|ssh-agent.*|openssh_agent|doc|gvfs.*)$/;
+const RUNTIME_KEPT = new RegExp(
+  `^(?:${[
+    'wayland-\\d+.*',
+    '\\.mutter-Xwaylandauth.*',
+    'xauth_.*',
+    'gdm',
+    'dconf',
+    'pipewire-\\d+.*',
+    'pulse',
+    'gnupg',
+    'keyring',
+    'gcr',
+    'ssh-agent.*',
+    'openssh_agent',
+    'doc',
+    'gvfs.*',
+  ].join('|')})$`,
+);
 
 /** Looks up what is there now. `reach` names sockets that are left out. */
 export async function withheldOf(
