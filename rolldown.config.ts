@@ -5,6 +5,9 @@ const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as {
   dependencies: Record<string, string>;
 };
 
+/** Becomes `dist` once it is whole: who runs an installed `starling` meanwhile has the one before. */
+const BUILT = 'dist.new';
+
 /** `classic-level` holds native binaries, which its `binding.js` finds beside its own files. */
 const external = ['classic-level'];
 const BINDING = 'classic-level/binding.js';
@@ -43,11 +46,11 @@ const modules = defineConfig({
     {
       name: 'executable',
       // `npm install -g .` links to the file: a later build must not take the bit away again.
-      writeBundle: () => chmodSync('dist/cli.js', 0o755),
+      writeBundle: () => chmodSync(`${BUILT}/cli.js`, 0o755),
     },
   ],
   output: {
-    dir: 'dist',
+    dir: BUILT,
     format: 'esm',
     cleanDir: true,
     entryFileNames: '[name].js',
@@ -123,7 +126,7 @@ const program = defineConfig({
     },
   ],
   output: {
-    dir: 'dist',
+    dir: BUILT,
     format: 'cjs',
     entryFileNames: '[name].cjs',
     chunkFileNames: 'chunks/[name]-[hash].cjs',

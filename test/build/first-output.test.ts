@@ -10,6 +10,9 @@ const ROOT = resolve(import.meta.dirname, '../..');
 const LINES_MAX = 100;
 const exec = promisify(execFile);
 
+/** An installed `starling` is what was built before, until the new one is whole. */
+const WHOLE_BEFORE = "import { readFileSync } from 'node:fs'; readFileSync('dist/demo.js');";
+
 /** The project's scripts in a folder of their own, where the tools that they name say much and do nothing. */
 async function scriptsAlone(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'starling-scripts-'));
@@ -17,12 +20,13 @@ async function scriptsAlone(): Promise<string> {
   await copyFile(join(ROOT, 'package.json'), join(folder, 'package.json'));
   const bin = join(folder, 'node_modules/.bin');
   await mkdir(bin, { recursive: true });
-  await mkdir(join(folder, 'dist'));
+  for (const built of ['dist', 'dist.new']) await mkdir(join(folder, built));
   await writeFile(join(bin, 'rolldown'), '#!/bin/sh\nseq 1 200\necho a warning >&2\n');
   await writeFile(join(bin, 'tsc'), '#!/bin/sh\nexit 0\n');
   for (const tool of ['rolldown', 'tsc']) await chmod(join(bin, tool), 0o755);
-  await writeFile(join(folder, 'dist/write-compiled.js'), '');
-  await writeFile(join(folder, 'dist/demo.js'), "console.log('the mesh')");
+  await writeFile(join(folder, 'dist/demo.js'), "console.log('the mesh of before')");
+  await writeFile(join(folder, 'dist.new/write-compiled.js'), WHOLE_BEFORE);
+  await writeFile(join(folder, 'dist.new/demo.js'), "console.log('the mesh')");
   return folder;
 }
 
@@ -34,7 +38,7 @@ it.each(['build', 'prepare', 'demo'])(
     // npm names each script and its command; what goes wrong is shown.
     expect(lines.length).toBeLessThan(12);
     expect(stderr).toContain('a warning');
-    expect(stdout).toContain(script === 'demo' ? 'the mesh' : 'rolldown -c');
+    expect(stdout).toContain(script === 'demo' ? 'the mesh\n' : 'rolldown -c');
   },
 );
 
