@@ -199,13 +199,18 @@ function attach(carol: NodeProcess): void {
   say('  Claude Desktop, Cursor and others (stdio), in their mcpServers:');
   show(
     JSON.stringify(
-      { starling: { command: process.execPath, args: [cli, 'mcp', '--state', carol.stateDir] } },
+      {
+        starling: {
+          command: process.execPath,
+          args: [cli, 'mcp', '--as', 'my-client', '--state', carol.stateDir],
+        },
+      },
       null,
       2,
     ),
   );
-  say(`  Streamable HTTP: ${carol.up.endpoints.url}`);
-  say(`    with the header  Authorization: Bearer <what ${carol.up.endpoints.tokenFile} holds>`);
+  say(`  Streamable HTTP: ${carol.up.endpoints.url}, with a key of the client's own:`);
+  say(`    starling key create my-client --state ${carol.stateDir}`);
 }
 
 async function main(): Promise<number> {

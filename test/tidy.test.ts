@@ -237,7 +237,14 @@ describe('the code', () => {
         .filter((file) => !['', 'src'].some((root) => existsSync(join(ROOT, root, file))))
         .map((file) => `${relative(ROOT, path)}: ${file}`),
     );
-    expect(dead).toEqual([]);
+    const [, longest = ''] =
+      /const LONGEST = \[([^\]]*)\]/.exec(readFileSync(join(ROOT, 'vitest.config.ts'), 'utf8')) ??
+      [];
+    const begunFirst = [...longest.matchAll(/'([^']+)'/g)].map(
+      ([, file]) => `test/${file}.test.ts`,
+    );
+    expect(begunFirst.length).toBeGreaterThan(0);
+    expect([...dead, ...begunFirst.filter((file) => !existsSync(join(ROOT, file)))]).toEqual([]);
   });
 
   it('asks what a value is, and waits, by the pieces that core has for that', () => {

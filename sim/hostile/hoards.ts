@@ -107,7 +107,7 @@ async function drainedAfter(
 const puts = attack(
   'dht-puts',
   'keys and providers for the DHT, made up without end',
-  'floods ping, identify or the DHT',
+  'floods ping or the DHT',
   async (tools, member) => {
     const { target, signal, act } = tools;
     const protocol = `/starling/${member.meshId}/kad/1.0.0`;

@@ -90,7 +90,6 @@ export class AgentClient {
   readonly #random: Random;
   readonly #onError: (error: unknown) => void;
   readonly #scope: Scope;
-  readonly #abort = new AbortController();
   readonly #handlers = new Map<MessageType, MessageHandler>();
   /** Queries that are being handled and were not answered. */
   readonly #unanswered = new Set<string>();
@@ -189,12 +188,11 @@ export class AgentClient {
   /** Reads no more messages; resolves when the handlers that run have ended. The agent stays announced. */
   async close(): Promise<void> {
     this.#scope.close();
-    this.#abort.abort();
     await this.#listening;
   }
 
   async #ask<T>(tool: string, args: JsonObject, timeoutMs = CALL_TIMEOUT_MS): Promise<T> {
-    return (await this.#call(tool, args, { signal: this.#abort.signal, timeoutMs })) as T;
+    return (await this.#call(tool, args, { signal: this.#scope.signal, timeoutMs })) as T;
   }
 
   /** From the first handler of an agent that is announced. */

@@ -1,6 +1,6 @@
 /** Who offers what. */
 export { createDirectory, soundCatalogs } from './peer-offers.ts';
-export { OFFERS_MAX, OFFER_KIND, createProviders } from './providers.ts';
+export { createProviders } from './providers.ts';
 export type { Provider, Providers, ProvidersComponents } from './providers.ts';
 export { remarkedName, soundItems } from './sound-items.ts';
 export type { CatalogLimits, ItemRemark } from './sound-items.ts';

@@ -21,11 +21,11 @@ import { messageFields } from '../network/index.ts';
 import type { Network } from '../network/index.ts';
 
 /** So many peers are known by roster; above, the DHT is asked as well. */
-export const ROSTER_MAX = 2000;
+const ROSTER_MAX = 2000;
 /** Kinds that one node offers: each is a record in the DHT where that is used, and a word in each heartbeat. */
-export const OFFERS_MAX = 16;
+const OFFERS_MAX = 16;
 /** A kind of capability, like `search` or `translate:de`. */
-export const OFFER_KIND = /^[a-z0-9][a-z0-9._:/-]{0,63}$/;
+const OFFER_KIND = /^[a-z0-9][a-z0-9._:/-]{0,63}$/;
 /**
  * How long a signed offer holds; the DHT keeps its record as long. It is renewed at a third of that. More = fewer
  * renewals; less = who offers no longer is found for less long.

@@ -16,7 +16,7 @@ const DEEDS: Readonly<Record<Misconduct, string>> = {
   unpermitted: 'writes to boards without the right',
   messages: 'floods its sessions',
   control: 'floods its control streams',
-  services: 'floods ping, identify or the DHT',
+  services: 'floods ping or the DHT',
   unread: 'asks for more than it reads',
   unfinished: 'begins messages that it does not end',
   lists: 'asks for lists without end',

@@ -3,10 +3,10 @@
  * until the operator there has answered. What comes back is a ticket for one node, over a connection on
  * which both ends have proven the keys whose four words both operators see.
  */
-import { Secret, StarlingError, createScope, sleep } from '../core/index.ts';
+import { Secret, StarlingError, addressText, createScope, sleep } from '../core/index.ts';
 import type { Clock, Scope } from '../core/index.ts';
 import type { Identity } from '../identity/index.ts';
-import { createBareHost, reasonText } from '../network/index.ts';
+import { createBareHost, reasonAt } from '../network/index.ts';
 import type { BareHost, Transport } from '../network/index.ts';
 import { askKnock } from './ask-knock.ts';
 import type { KnockAnswered } from './ask-knock.ts';
@@ -94,7 +94,7 @@ async function find(
       if (answer.t === 'here') return neighbour(answer, peer, init.mesh);
       throw new StarlingError(
         'STARLING_JOIN_REFUSED',
-        `the node at ${init.mesh} says nothing of its mesh`,
+        `the node at ${addressText(init.mesh)} says nothing of its mesh`,
       );
     } catch (error) {
       if (error instanceof StarlingError && error.code === 'STARLING_JOIN_REFUSED') throw error;
@@ -228,12 +228,13 @@ async function waitFor(
     try {
       answered = await knockOnce({ clock, identity, transports }, address, name);
     } catch (error) {
-      const away = `${member} at ${address} does not answer any more: ${reasonText(error)}`;
+      const away = `${member} does not answer any more at ${reasonAt(address, error)}`;
       if (clock.now() - heardMs > AWAY_MS) throw nobody(away, error);
     }
     if (answered !== undefined) {
       heardMs = clock.now();
-      if (answered.peer !== peerId) throw nobody(`somebody else answers at ${address} by now`);
+      if (answered.peer !== peerId)
+        throw nobody(`somebody else answers at ${addressText(address)} by now`);
     }
     const answer = answered?.answer;
     if (answer?.t === 'admitted') return ticketOf(answer.ticket, found);
@@ -300,11 +301,11 @@ function notHeard(address: string, error: unknown): StarlingError {
   if (error instanceof Error && error.name === 'UnsupportedProtocolError') {
     return new StarlingError(
       'STARLING_JOIN_REFUSED',
-      `the node at ${address} hears no knocks: its multicast DNS is off, or its version is older`,
+      `the node at ${addressText(address)} hears no knocks: its multicast DNS is off, or its version is older`,
       { hint: 'ask a member for a ticket: starling invite', cause: error },
     );
   }
-  return nobody(`the node at ${address} does not answer: ${reasonText(error)}`, error);
+  return nobody(`no node answers at ${reasonAt(address, error)}`, error);
 }
 
 function nobody(text: string, cause?: unknown): StarlingError {

@@ -10,7 +10,7 @@ import { createBareHost } from './bare-host.ts';
 import { ADDRESS_DIAL_TIMEOUT_MS } from './constants.ts';
 import { sayHello } from './admission/hello-exchange.ts';
 import { versionIn } from './admission/versions.ts';
-import { reasonText } from './failure-words.ts';
+import { reasonAt } from './failure-words.ts';
 import type { Hello, HelloAnswer, Transport } from './types.ts';
 
 /** What an asker says of itself, and how long it waits. */
@@ -51,7 +51,7 @@ export async function askMesh(
         return await sayHello({ clock, logger: silentLogger }, connection, init.hello);
       } catch (error) {
         if (versionIn(error) !== undefined) otherVersion = error;
-        failures.push(`${address}: ${reasonText(error)}`);
+        failures.push(reasonAt(address, error));
       }
     }
   } finally {
@@ -61,7 +61,9 @@ export async function askMesh(
   if (otherVersion !== undefined) throw otherVersion;
   throw new StarlingError(
     'STARLING_PEER_UNREACHABLE',
-    `no node answers: ${failures.length === 0 ? 'no address was given' : failures.join('; ')}`,
+    failures.length === 0
+      ? 'no node answers: no address was given'
+      : `no node answers at ${failures.join('; nor at ')}`,
     { hint: 'check that the node runs there and that its address and port are right' },
   );
 }

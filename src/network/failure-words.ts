@@ -1,7 +1,7 @@
 /**
  * Why a connection or stream failed, in our words: what libp2p and the system say is for programmers. Pure.
  */
-import { StarlingError, messageOf } from '../core/index.ts';
+import { StarlingError, addressText, messageOf } from '../core/index.ts';
 import type { ErrorCode } from '../core/index.ts';
 
 /** How libp2p and the system say it, and what is said in place of that. `$1` is what the form captures. */
@@ -46,6 +46,12 @@ const REASONS_MAX = 4;
 /** Why a dial or a stream failed, for a person. */
 export function reasonText(error: unknown): string {
   return [...new Set(reasonsOf(error))].slice(0, REASONS_MAX).join('; ');
+}
+
+/** Where a dial failed and why, as people read places: `192.0.2.7:4040: nothing listens there`. */
+export function reasonAt(address: string, error: unknown): string {
+  const place = addressText(address);
+  return `${place}: ${reasonText(error).replaceAll(` at ${place}`, ' there')}`;
 }
 
 /** `error` as one of ours: what failed, and why in our words. Errors of ours stay as they are. */

@@ -3,7 +3,7 @@ export { messageFields } from './streams/message-fields.ts';
 export { createMessageStream } from './streams/message-stream.ts';
 export { createNetwork } from './network.ts';
 export { askMesh } from './ask-mesh.ts';
-export { reasonText } from './failure-words.ts';
+export { reasonAt } from './failure-words.ts';
 export { createBareHost } from './bare-host.ts';
 export type { BareConnection, BareHost } from './bare-host.ts';
 export { packAddress, unpackAddress } from './addresses/addresses.ts';

@@ -2,14 +2,25 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { buildPrograms } from './bundle.ts';
+import type { Programs } from './bundle.ts';
 import { startFixture } from './mesh.ts';
 import type { Era } from './mesh.ts';
 import { startProxy } from './proxy.ts';
 import { judge } from './report.ts';
 import { readRequirements, runSuite } from './suite.ts';
 import type { Revision } from './suite.ts';
+
+/** The built fixture, for both eras. */
+let programs: Programs;
+let built = '';
+
+beforeAll(async () => {
+  built = await mkdtemp(join(tmpdir(), 'starling-conformance-'));
+  programs = await buildPrograms(built);
+});
+afterAll(() => rm(built, { recursive: true, force: true }));
 
 const ends: (() => unknown)[] = [];
 const cleanup = { defer: (end: () => unknown): void => void ends.push(end) };
@@ -28,8 +39,7 @@ describe.each(cases)('the %s conformance fixture', (era, revision, scenario) => 
   it(`passes what ${revision} requires of ${scenario}, through the proxy`, async () => {
     const folder = await mkdtemp(join(tmpdir(), 'starling-conformance-'));
     cleanup.defer(() => rm(folder, { recursive: true, force: true }));
-    const { fixture } = await buildPrograms(join(folder, 'programs'));
-    const url = new URL(await startFixture(fixture, era, cleanup));
+    const url = new URL(await startFixture(programs.fixture, era, cleanup));
     const proxy = await startProxy(url.origin, 'a-token-that-the-fixture-ignores');
     cleanup.defer(() => proxy.close());
     const target = ['server', '--url', `${proxy.origin}/mcp`];

@@ -391,7 +391,6 @@ const STEPS: Readonly<Record<string, Step>> = {
   'starling board grant plan bob write --prefix tasks/bob/': { at: 'alice' },
   'starling board grant plan client:cursor write': { at: 'alice' },
   'starling board revoke plan bob': { at: 'alice' },
-  'starling board set plan owner alice': { at: 'alice' },
   'starling board set plan owner alice --create': { at: 'alice' },
   'starling board info plan': { at: 'alice' },
   'starling board history plan': { at: 'alice' },

@@ -90,7 +90,7 @@ it('denies with a reason that the caller is told', async () => {
   const { node, client } = await nodeWithClient();
   const heard = nextPending(node);
   const call = client.builtin('peers');
-  const refused = expect(call).rejects.toThrow(/which is denied: not now/);
+  const refused = expect(call).rejects.toThrow(/and it is denied: not now/);
   await node.approvals.deny((await heard).id, 'not now');
   await refused;
   expect(node.approvals.list('pending')).toEqual([]);

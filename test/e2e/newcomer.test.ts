@@ -125,7 +125,7 @@ it('a newcomer comes from a refusal to one folder for an hour, and to writing wh
   const [another] = (await pending(owner)).approvals;
   await ok(owner, 'approvals', 'deny', another?.id ?? '', '--reason', 'not today');
   expect((await second).stderr).toContain(
-    'to call files/write_file needs an approval, which is denied: not today',
+    'an approval is needed to call files/write_file, and it is denied: not today',
   );
   expect(await readFile(todo, 'utf8')).toBe('ship');
 

@@ -45,7 +45,13 @@ export async function makeView(hub: Hub, identity: Identity, name: string): Prom
     addresses: [`/ip4/192.0.2.1/tcp/${name.length}`],
   });
   await view.start();
-  return { view, network, strangers, clock, recordAdded: () => added.emit('added') };
+  return {
+    view,
+    network,
+    strangers,
+    clock,
+    recordAdded: () => added.emit('added', 'a.record.text'),
+  };
 }
 
 /** Lets what is under way arrive. */

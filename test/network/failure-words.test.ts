@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { StarlingError } from '../../src/core/index.ts';
 import { isOtherKey, unreachable } from '../../src/network/dialing/dial-failure.ts';
+import { reasonAt } from '../../src/network/failure-words.ts';
 import { isOutOfTime } from '../../src/network/host/encryption.ts';
 
 const named = (name: string, message: string): Error => Object.assign(new Error(message), { name });
@@ -29,6 +30,13 @@ describe('a failed dial', () => {
     expect(error.message).toContain(PEER);
     expect(error.message).not.toContain(theirs);
     expect(error.message).not.toMatch(/relay with status|E[A-Z]{6,}|multistream|0x17/);
+  });
+
+  it('names its place once, as people write places', () => {
+    const refused = new Error('connect ECONNREFUSED 192.0.2.7:4040');
+    expect(reasonAt(`/ip4/192.0.2.7/tcp/4040/p2p/${PEER}`, refused)).toBe(
+      '192.0.2.7:4040: nothing listens there',
+    );
   });
 
   it('that a member has refused keeps what that one said', () => {

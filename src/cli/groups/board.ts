@@ -17,7 +17,7 @@ export function addBoard(program: Command, outcome: Outcome): void {
     )
     .addHelpText(
       'after',
-      examples('starling board set plan owner alice', 'starling board get plan owner'),
+      examples('starling board set plan owner alice --create', 'starling board get plan owner'),
     );
   const command = (name: string, about: string, ...args: readonly string[]): Command => {
     const made = board.command(name).description(about);

@@ -232,7 +232,7 @@ class CallClearance implements Clearance {
       this.#noteRefusal(call, about, `the approval is ${state}`);
       throw new StarlingError(
         'STARLING_CALL_REFUSED',
-        `to ${rightText(call.wanted.ability, call.wanted.resource)} needs an approval, which is ${state}${approval.reason === undefined ? '' : `: ${approval.reason}`}`,
+        `an approval is needed to ${rightText(call.wanted.ability, call.wanted.resource)}, and it is ${state}${approval.reason === undefined ? '' : `: ${approval.reason}`}`,
         { hint: `ask the operator of ${this.#self}`, data: { approval: approval.id, state } },
       );
     }

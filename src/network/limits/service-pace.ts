@@ -1,5 +1,5 @@
 /**
- * Reads streams of libp2p's own services (DHT, identify, ping) no faster than a peer's allowance: those
+ * Reads streams of libp2p's own services (DHT, ping) no faster than a peer's allowance: those
  * services answer whatever comes, as fast as it comes. Over the allowance a stream is not read for a while;
  * nothing is lost, and no other stream waits.
  */

@@ -29,8 +29,8 @@ describe('a pending approval', () => {
   });
 
   it.each([
-    ['denied', no, /which is denied: not today/],
-    ['declined', { action: 'decline' }, /which is denied/],
+    ['denied', no, /and it is denied: not today/],
+    ['declined', { action: 'decline' }, /and it is denied/],
   ])('%s in the form refuses the call with the reason', async (_, answer, words) => {
     const { alice, caller } = await meshOf();
     const person = await attach(alice, FORMS);
@@ -100,7 +100,7 @@ describe('a pending approval', () => {
     const [form] = person.forms();
     await clock.advance(10 * MINUTE_MS);
     expect(await call).toMatchObject({
-      error: { message: expect.stringMatching(/which is expired/) as string },
+      error: { message: expect.stringMatching(/and it is expired/) as string },
     });
     await until(() => person.takenBack().length === 1);
     person.answer(form, yes);

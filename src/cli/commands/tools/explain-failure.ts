@@ -88,7 +88,7 @@ function unknown({ tool, offered, said, peers = [] }: FailedCall): StarlingError
   const isOwn = offered.some((one) => one.name.startsWith(peer + SEPARATOR));
   if (name !== undefined && peers.length > 0 && !peers.includes(peer) && !isOwn) {
     const near = nearest(peer, peers) ?? peers.find((one) => one.startsWith(peer));
-    const advice = near === undefined ? `known are ${peers.join(', ')}` : `did you mean ${near}?`;
+    const advice = near === undefined ? `known are ${peers.join(', ')}.` : `did you mean ${near}?`;
     return new StarlingError('STARLING_PEER_UNKNOWN', `no peer is called '${peer}' (${tool})`, {
       hint: `${advice} Which tools of ${server ?? 'it'} you may call: starling tools`,
     });

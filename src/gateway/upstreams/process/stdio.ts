@@ -39,7 +39,20 @@ const INHERITED =
         'USERNAME',
         'USERPROFILE',
       ]
-    : ['HOME', 'LANG', 'LOGNAME', 'PATH', 'SHELL', 'TERM', 'TMPDIR', 'USER'];
+    : [
+        'HOME',
+        'LANG',
+        'LOGNAME',
+        'PATH',
+        'SHELL',
+        'TERM',
+        'TMPDIR',
+        'USER',
+        // Where a company's certificates lie: without these `npx` and `uvx` reach no registry there.
+        'NODE_EXTRA_CA_CERTS',
+        'SSL_CERT_DIR',
+        'SSL_CERT_FILE',
+      ];
 const STDERR_LINES = 20;
 const STDERR_LINE_BYTES = 2000;
 /** Bytes that may wait for a server that does not read. */
