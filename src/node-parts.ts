@@ -445,6 +445,7 @@ function createNodeTools(
       grants,
       counters,
       admission,
+      members,
       membership,
       offers,
       self: { name: config.name },

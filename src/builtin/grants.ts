@@ -1,9 +1,12 @@
 /** The tools by which the operator says who may call what, and lets new peers in. */
 import { z } from 'zod';
-import { ID_PART_WORDS, StarlingError, printable } from '../core/index.ts';
+import { ID_PART_WORDS, StarlingError, meantById, printable, shellWord } from '../core/index.ts';
 import { RENEWED_LIFETIME_MS } from '../grants/index.ts';
 import type { Grant } from '../grants/index.ts';
 import { INVITE_USES_MAX } from '../mesh/index.ts';
+import type { Members } from '../mesh/index.ts';
+import { peerIdFromDid, shortId } from '../identity/index.ts';
+import type { Membership } from '../membership/index.ts';
 import type { BuiltinTool } from '../gateway/index.ts';
 import {
   CONDITIONS,
@@ -35,6 +38,9 @@ const REMARKS_MAX = 16;
 
 /** What the grant tools need. */
 export interface GrantComponents extends ChainComponents {
+  /** Says of tickets of other members that they are no grants of this node. */
+  readonly members: Pick<Members, 'tickets'>;
+  readonly membership: ChainComponents['membership'] & Pick<Membership, 'nameOf'>;
   /** What this node calls itself. */
   readonly self: { readonly name: string };
   createTicket(init: {
@@ -176,13 +182,17 @@ function isStale({ admission, grants }: GrantComponents, grant: Grant): boolean 
   return ticket === 'spent' || (ticket === 'open' && grants.state(grant) !== 'valid');
 }
 
-/** @throws STARLING_GRANT_UNKNOWN; STARLING_USAGE when `id` names a peer, none of whose grants is meant by that */
-function findToRevoke({ grants, membership }: GrantComponents, id: string): Grant {
+/**
+ * @throws STARLING_GRANT_UNKNOWN; STARLING_USAGE when `id` names a ticket of another member, or a peer, none of whose
+ * grants is meant by that
+ */
+function findToRevoke(components: GrantComponents, id: string): Grant {
+  const { grants, membership } = components;
   try {
     return grants.find(id);
   } catch (error) {
     const peer = peerCalled(membership, id);
-    if (peer === undefined) throw error;
+    if (peer === undefined) throw ticketOfOther(components, id) ?? error;
     const own = grants
       .issued()
       .filter((grant) => grant.claims.aud === peer.did && grants.state(grant) === 'valid')
@@ -194,6 +204,24 @@ function findToRevoke({ grants, membership }: GrantComponents, id: string): Gran
       hint: `which is which: starling grant list ${peer.alias}; to put it out of the mesh: starling peers remove ${peer.alias}`,
     });
   }
+}
+
+/** That `id` is a ticket, which only the member that made it can end; undefined where it is none. */
+function ticketOfOther(
+  { members, membership }: GrantComponents,
+  id: string,
+): StarlingError | undefined {
+  const meant = meantById(id, members.tickets(), (ticket) => ticket.id);
+  if (!('found' in meant)) return undefined;
+  const { by, id: whole } = meant.found;
+  const maker = membership.nameOf(peerIdFromDid(by)) ?? shortId(by);
+  return new StarlingError(
+    'STARLING_USAGE',
+    `the ticket ${whole.slice(0, 8)} was made by ${maker}, and ends only there`,
+    {
+      hint: `on ${maker}: starling grant revoke ${whole.slice(0, 8)}; or put ${maker} out, with which its tickets end: starling peers remove ${shellWord(maker)}`,
+    },
+  );
 }
 
 function peerCalled(

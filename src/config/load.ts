@@ -40,6 +40,9 @@ interface FileContent {
   readonly tree: Tree;
 }
 
+/** Keys below which each option gives one, and options that are not called as their key. */
+const NESTED_OPTIONS: readonly string[] = ['http', 'tcp'];
+const RENAMED_OPTIONS: Readonly<Record<string, string>> = { stateDir: 'state', 'tcp.port': 'tcp' };
 const OPEN_DEFAULT = 'open';
 const FILE_BYTES_MAX = 4 * 1024 * 1024;
 
@@ -57,18 +60,12 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
   const parsed = fileSchema.safeParse(tree);
   if (!parsed.success) {
     problems.push(...parsed.error.issues.flatMap((issue) => explain(issue, tree)));
-    throw invalidConfig(
-      where,
-      problems.map((problem) => withSource(problem, variables, sources)),
-    );
+    throw invalidFrom(where, problems, variables, sources);
   }
   problems.push(...(await checkAddresses(parsed.data)));
   const config = complete({ ...parsed.data, mcpServers: servers }, file, sources.env, problems);
   if (problems.length > 0) {
-    throw invalidConfig(
-      where,
-      problems.map((problem) => withSource(problem, variables, sources)),
-    );
+    throw invalidFrom(where, problems, variables, sources);
   }
   return deepFreeze(config);
 }
@@ -276,6 +273,42 @@ function fitName(host: string): string {
     .replaceAll(/^-+|-+$/g, '')
     .slice(0, 32);
   return fit === '' || fit === BUILTIN_SERVER ? 'node' : fit;
+}
+
+/** The error of `problems`, which blames the command line where all of them came from there. */
+function invalidFrom(
+  where: string,
+  problems: readonly Problem[],
+  variables: ReadonlyMap<string, unknown>,
+  sources: ConfigSources,
+): StarlingError {
+  const options = problems.map(({ key }) => optionOf(key, sources.flags));
+  if (options.every((option) => option !== undefined)) {
+    return invalidConfig(
+      'the command line',
+      problems.map(({ text }, index) => ({ key: options[index] ?? '', text })),
+      'what each option takes: starling up --help',
+    );
+  }
+  return invalidConfig(
+    where,
+    problems.map((problem, index) => {
+      const option = options[index];
+      return option === undefined
+        ? withSource(problem, variables, sources)
+        : { key: `${problem.key} (from ${option})`, text: problem.text };
+    }),
+  );
+}
+
+/** The option of `starling up` that gave the value of `key`; undefined where none did. */
+function optionOf(key: string, flags: ConfigSources['flags']): string | undefined {
+  const [top = '', below] = key.split('.');
+  const isNested = NESTED_OPTIONS.includes(top) && below !== undefined;
+  if (valueAt(flags, isNested ? [top, below] : [top]) === undefined) return undefined;
+  const named = RENAMED_OPTIONS[isNested ? `${top}.${below}` : top];
+  const words = isNested ? `${top}-${below}` : top;
+  return `--${named ?? words.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
 /** Adds the variable that a wrong value came from, because that is where it must be put right. */

@@ -15,6 +15,7 @@ import type { JsonObject } from '../../src/core/index.ts';
 import { createCounters, createGrantBook } from '../../src/grants/index.ts';
 import type { GrantBook } from '../../src/grants/index.ts';
 import type { Upstream } from '../../src/gateway/index.ts';
+import type { OpenTicket } from '../../src/mesh/index.ts';
 import type { Principal } from '../../src/guard/index.ts';
 import type { Signer } from '../../src/identity/index.ts';
 import {
@@ -60,6 +61,17 @@ class FilesServer {
 }
 const files = new FilesServer() as unknown as Upstream;
 
+/** Open, and made by another member. */
+const TICKET: OpenTicket = {
+  id: 'VTWoCfHi0123456789',
+  by: alice.did,
+  since: NOW_MS,
+  expiresAt: NOW_MS + DAY_MS,
+  uses: 1,
+  usedBy: [],
+  canInvite: true,
+};
+
 const operator: Principal = { kind: 'operator' };
 
 async function deskOf(identity: Signer): Promise<Desk> {
@@ -82,6 +94,7 @@ async function deskOf(identity: Signer): Promise<Desk> {
     counters,
     membership: {
       peer: () => undefined,
+      nameOf: () => 'tablet',
       peers: () => [
         { alias: 'laptop', callsUs: 'box' } as PeerView,
         { alias: 'liar', callsUs: 'laptop' } as PeerView,
@@ -91,6 +104,7 @@ async function deskOf(identity: Signer): Promise<Desk> {
         throw new StarlingError('STARLING_PEER_UNKNOWN', `no peer ${name}`);
       },
     },
+    members: { tickets: () => [TICKET] },
     admission: { ticketOf: () => undefined },
     offers: { all: () => [files] },
     self: { name: 'workstation' },
@@ -261,6 +275,12 @@ describe('grant_revoke', () => {
       hint: expect.stringContaining('starling grant list alice') as string,
     });
     expect(book.held(alice.did)).toHaveLength(1);
+    // Tickets of all members are listed together; who made one ends it.
+    await expect(call('grant_revoke', { id: 'VTWoCfHi' })).rejects.toMatchObject({
+      code: 'STARLING_USAGE',
+      message: 'the ticket VTWoCfHi was made by tablet, and ends only there',
+      hint: 'on tablet: starling grant revoke VTWoCfHi; or put tablet out, with which its tickets end: starling peers remove tablet',
+    });
     await expect(call('grant_revoke', { id: 'xy' })).rejects.toMatchObject({
       code: 'STARLING_GRANT_UNKNOWN',
       message: "'xy' is no grant of this node",

@@ -308,6 +308,13 @@ it('who asks to be let in, is admitted, and is put out again, as both terminals 
   ) as { readonly mesh: { readonly fingerprint: string }; readonly addresses: readonly string[] };
   const stubborn = `stubborn-out-${process.pid}`;
   const b = await home('tablet', { stubborn: fixture('stubborn.mjs', stubborn) });
+  const given = up(b, '--knock', addresses[0] ?? '');
+  await given.shows('words to compare');
+  given.type(CTRL_C);
+  expect(await given.ended()).toMatchObject({
+    code: 130,
+    screen: expect.stringContaining('nothing was changed: this node asks no more') as string,
+  });
   const tablet = up(b, '--knock', addresses[0] ?? '');
   await tablet.shows('words to compare');
   await workstation.shows(/tablet \(.*\) at .* asks to join this mesh/);

@@ -445,7 +445,7 @@ describe('the environment', () => {
         STARLING_HTTP_OAUTH_ISSUER: 'https://id.example',
         STARLING_HTTP_OAUTH_AUDIENCE: 'https://mcp.example/mcp',
         STARLING_HTTP_OAUTH_JWKS_URI: 'https://id.example/keys',
-        STARLING_REQUESTS_PER_SECOND: '7',
+        STARLING_REQUESTS_PER_fromFile: '7',
         STARLING_TCP: 'yes',
         STARLING_TCP_HOST: '::1',
         STARLING_TCP_PORT: '9501',
@@ -551,8 +551,23 @@ describe('the environment', () => {
   it('is not blamed for what a flag says', async () => {
     const sources = { ...env({ STARLING_HTTP_PORT: '1' }), flags: { http: { port: -1 } } };
     expect(await problemsOf(load({}, sources))).toEqual([
-      "http.port: -1 can't be used; allowed: a whole number from 0 to 65535",
+      "--http-port: -1 can't be used; allowed: a whole number from 0 to 65535",
     ]);
+  });
+});
+
+describe('an option', () => {
+  it('is blamed for its own value, and not the file, which may have no such key', async () => {
+    const given = { name: 'my laptop' };
+    await expect(load({ mdns: false }, { flags: given })).rejects.toMatchObject({
+      message: expect.stringMatching(
+        /^the command line has a problem:\n {2}--name: "my laptop" can't be used; allowed: /,
+      ) as string,
+      hint: 'what each option takes: starling up --help',
+    });
+    const [fromOption, fromFile] = await problemsOf(load({ relay: 7 }, { flags: given }));
+    expect(fromFile ?? '').toContain('relay: 7');
+    expect(fromOption ?? '').toContain('name (from --name): "my laptop"');
   });
 });
 

@@ -29,6 +29,7 @@ import { passphraseOf } from '../terminal/passphrase.ts';
 import type { Passphrases } from '../terminal/passphrase.ts';
 import { tellOfFailures } from '../terminal/peer-lines.ts';
 import { createProgress } from '../terminal/progress.ts';
+import { canAsk } from '../terminal/ask.ts';
 import { askToMove } from '../terminal/ask-to-move.ts';
 import { isNewlyCalled, nameLines } from '../terminal/name-lines.ts';
 import { createTalkingLogger } from '../terminal/terminal-logger.ts';
@@ -50,6 +51,8 @@ const STOP_TIMEOUT_MS = 5000;
 const INTERRUPTED = 130;
 /** 128 + SIGHUP. */
 const HUNG_UP = 129;
+/** A person has said no to what the command would do. */
+const DECLINED = 1;
 const STDERR = 2;
 /** What `log.level` is unless somebody says more. */
 const DEFAULT_LEVEL = 'warn';
@@ -91,14 +94,18 @@ export async function run(options: UpOptions): Promise<number> {
   refuseDebugger();
   const progress = createProgress(options.json !== true);
   const ending = awaitEnd();
+  const answered = { no: false };
   try {
-    return await live({ config, sources, options, progress, passphrase, ending });
+    return await live({ config, sources, options, progress, passphrase, ending, answered });
   } catch (error) {
     progress.done();
     // Signal handlers and libp2p's timers would keep the process, if this only returned.
     const { stateDir, join, knock } = config;
     const isJoin = join !== undefined || knock !== undefined;
-    const code = printError(await withRunning(error, stateDir, isJoin), options.json === true);
+    if (answered.no) tell('nothing was changed');
+    const code = answered.no
+      ? DECLINED
+      : printError(await withRunning(error, stateDir, isJoin), options.json === true);
     await flush();
     return process.exit(code);
   }
@@ -111,6 +118,8 @@ interface Life {
   readonly progress: Progress;
   readonly passphrase: Passphrases;
   readonly ending: Ending;
+  /** Whether a person was asked if the node may leave its mesh, and has said no: the start ends by that. */
+  readonly answered: { no: boolean };
 }
 
 /** How the process is told to end. */
@@ -135,13 +144,18 @@ async function live(life: Life): Promise<number> {
       if (options.yes === true) return true;
       if (options.json === true || options.join === '-') return false;
       progress.done();
-      return askToMove(from, to);
+      const mayMove = await askToMove(from, to);
+      life.answered.no = !mayMove && canAsk();
+      return mayMove;
     },
   });
   const node = await Promise.race([made, told]);
   if (typeof node === 'number') {
     // The node was told to stop while it looked for its mesh: it is no member, so it leaves nothing.
     progress.done();
+    if (node === INTERRUPTED) clearEcho();
+    if (config.knock !== undefined && options.json !== true)
+      tell('nothing was changed: this node asks no more to be let in');
     await flush();
     return end(node);
   }
