@@ -36,7 +36,7 @@ import type { InviteResult, LeaveResult, StatusResult } from './builtin/index.ts
 import { defaultConfigFile, socketPath, tokenFile } from './config/index.ts';
 import type { Config } from './config/index.ts';
 import { VERSION } from './core/index.ts';
-import type { Did, PeerId } from './core/index.ts';
+import type { Did } from './core/index.ts';
 import { createDirectory } from './directory/index.ts';
 import type { Providers } from './directory/index.ts';
 import {
@@ -249,14 +249,14 @@ function createNodeKnocks(
   network: Network,
 ): Pick<Parts, 'knocks' | 'neighbours'> {
   const { ownMesh, admission } = state;
-  const isMember = (peer: PeerId): boolean => admission.isMember(peer);
   const knocks = createKnocks({ clock, health });
-  const shared = { network, isMember, clock, logger: logger.child('mesh') };
+  const shared = { network, clock, logger: logger.child('mesh') };
   if (config.mdns) {
     serveKnocks({ ...shared, knocks, mesh: () => ownMesh.mesh() }, { name: config.name });
   }
   const neighbours = createNeighbours({
     ...shared,
+    isMember: (peer) => admission.isMember(peer),
     ownMesh: () => ownMesh.mesh()?.id,
     ask: askWho({ clock, transports }),
   });

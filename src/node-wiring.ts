@@ -5,6 +5,7 @@ import type { Did, PeerId, Warning } from './core/index.ts';
 import { auditKeysAndPins } from './gateway/index.ts';
 import type { UpstreamStatus, Upstreams } from './gateway/index.ts';
 import type { Base, OpenState } from './open-state.ts';
+import type { Grant, GrantBook } from './grants/index.ts';
 import { auditGovernance, auditGrants } from './guard/index.ts';
 import type { PolicyChange } from './guard/index.ts';
 import { peerIdFromDid, shortId } from './identity/index.ts';
@@ -36,9 +37,16 @@ export interface NodeEvents {
   server: [server: UpstreamStatus];
   /**
    * `peer` has come in by a ticket that was made at `invitedAt` (ms since the epoch), or that this node's operator
-   * gave to who knocked; `by` names the member that made the ticket, where that is another. Comes before `peer`.
+   * gave to who knocked; `by` names the member that made the ticket, where that is another. `holdsGrants`: a grant
+   * that this node gave it before is valid. Comes before `peer`.
    */
-  newcomer: [peer: PeerView, invitedAt: number, hasKnocked: boolean, by: string | undefined];
+  newcomer: [
+    peer: PeerView,
+    invitedAt: number,
+    hasKnocked: boolean,
+    by: string | undefined,
+    holdsGrants: boolean,
+  ];
   /** A lasting trouble has begun, or is another than before. */
   trouble: [warning: Warning];
   /** A changed configuration was taken up. */
@@ -96,7 +104,7 @@ function wireAudit(
 }
 
 function wirePeers(
-  { admission, identity }: OpenState,
+  { admission, grants, identity }: OpenState,
   { blackboard, knocks, membership, renewalTimer }: Parts,
   events: EventEmitter<NodeEvents>,
 ): void {
@@ -115,11 +123,20 @@ function wirePeers(
       const { invitedAt, maker } = invite;
       const isOwn = maker === identity.did;
       const by = isOwn ? undefined : (membership.nameOf(peerIdFromDid(maker)) ?? shortId(maker));
-      events.emit('newcomer', peer, invitedAt, isOwn && knocks.hasAdmitted(peer.peerId), by);
+      const hasKnocked = isOwn && knocks.hasAdmitted(peer.peerId);
+      const holdsGrants = grants.issued().some((grant) => isHeldBy(peer.did, grant, grants));
+      events.emit('newcomer', peer, invitedAt, hasKnocked, by, holdsGrants);
     }
     events.emit('peer', peer, before);
   });
   membership.events.on('evicted', (reason, hint) => events.emit('evicted', reason, hint));
+}
+
+/** Whether `did` may use something by `grant`; a membership gives nothing to use. */
+function isHeldBy(did: Did, grant: Grant, grants: Pick<GrantBook, 'state'>): boolean {
+  const { aud, cap } = grant.claims;
+  const isOfMesh = cap.every(({ resource }) => resource.startsWith('mesh:'));
+  return aud === did && !isOfMesh && grants.state(grant) === 'valid';
 }
 
 /** Servers change often in ways that nobody sees; what is shown of one is told once. */

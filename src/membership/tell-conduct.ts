@@ -15,6 +15,8 @@ const LOOK_MS = 2000;
 /** From so many connections in vain, or turned away, on an address is told of. */
 const FAILURES_TOLD = 6;
 const TURNED_AWAY_TOLD = 50;
+/** Keys of addresses: this machine, and relays. */
+const NEVER_STRANGE = /^(?:127\.|::1$|relay )/;
 const STRANGERS = 'strangers-knock';
 
 /** What the telling works with. */
@@ -119,8 +121,8 @@ class Teller implements ConductTeller {
     this.#areStrangersTold = true;
     health.raise({
       code: STRANGERS,
-      text: `strangers keep knocking, from ${knocksOf(knocking)}; after one that came to nothing an address has one connection at a time, ever more slowly`,
-      hint: 'members that are connected notice nothing; who comes from the same address may have to try again; a firewall spares this node the rest',
+      text: `somebody who is no member connects again and again, from ${knocksOf(knocking)}; such an address has to wait ever longer`,
+      hint: 'members that are connected notice nothing; one that comes from the same address may have to try again; a firewall can shut the address out',
     });
   }
 }
@@ -130,6 +132,11 @@ function isKeptInFor({ counts }: ConductReport): boolean {
   return Object.keys(counts).every((what) => what === 'signs');
 }
 
-function isTold({ failures, turnedAway }: KnockingAddress): boolean {
+/**
+ * A node of this machine finds this one at loopback addresses of peers elsewhere, and relays bring members only: these
+ * are no strangers, and no firewall helps.
+ */
+function isTold({ address, failures, turnedAway }: KnockingAddress): boolean {
+  if (NEVER_STRANGE.test(address)) return false;
   return failures >= FAILURES_TOLD || turnedAway >= TURNED_AWAY_TOLD;
 }

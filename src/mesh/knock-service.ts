@@ -25,7 +25,6 @@ export interface KnockServiceComponents {
   readonly knocks: Pick<Knocks, 'knock'>;
   /** The mesh of this node; undefined while it is in none. */
   readonly mesh: () => Mesh | undefined;
-  readonly isMember: (peer: PeerId) => boolean;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -67,7 +66,7 @@ function serve(components: KnockServiceComponents, name: string, visit: Stranger
 }
 
 function answerTo(
-  { isMember, knocks, mesh }: KnockServiceComponents,
+  { knocks, mesh }: KnockServiceComponents,
   name: string,
   question: KnockQuestion,
   peer: PeerId,
@@ -79,7 +78,7 @@ function answerTo(
     return { t: 'here', name, mesh: own.id, meshName: own.name, open: own.open };
   }
   if (own.open) return { t: 'refused', reason: 'this mesh is open: nobody needs to ask' };
-  if (isMember(peer)) return { t: 'refused', reason: 'you are a member already' };
+  // Also one that the records have as a member: who knocks is in no mesh, be it that it left and nobody was told.
   return knocks.knock(peer, question.name, address);
 }
 

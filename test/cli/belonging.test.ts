@@ -15,7 +15,7 @@ import { describeRemoval } from '../../src/cli/commands/peers/remove.ts';
 import { describePeer } from '../../src/cli/commands/peers/show.ts';
 import { askToMove } from '../../src/cli/terminal/ask-to-move.ts';
 import { choosePeer } from '../../src/cli/terminal/choose-peer.ts';
-import { nameLines } from '../../src/cli/terminal/name-lines.ts';
+import { calledLine, nameLines } from '../../src/cli/terminal/name-lines.ts';
 import { StarlingError } from '../../src/core/index.ts';
 import type { JsonObject } from '../../src/core/index.ts';
 import { createIdentity, shortId, withShortIds } from '../../src/identity/index.ts';
@@ -152,20 +152,23 @@ describe('what is printed', () => {
     const before = { ...SHOWN.peer, newName: undefined, callsUs: undefined };
     const tail = (id: string): string => id.toLowerCase().slice(-4);
     const taken = `workstation-${tail(CAROL.peerId)}`;
-    expect(nameLines({ ...SHOWN.peer, callsUs: taken }, before as never, CAROL.peerId)).toEqual([
+    const self = { name: 'workstation', peerId: CAROL.peerId };
+    expect(calledLine(taken, ['laptop'], self)).toBe(
       `you are called ${taken} at laptop: another has the name of this node there; another name: on laptop, starling peers rename ${taken} <name>`,
+    );
+    expect(nameLines({ ...SHOWN.peer, callsUs: taken }, before as never)).toEqual([
       'laptop calls itself anna now; here it stays laptop, until: starling peers rename laptop anna',
     ]);
-    expect(nameLines(SHOWN.peer, SHOWN.peer, CAROL.peerId)).toEqual([]);
+    expect(nameLines(SHOWN.peer, SHOWN.peer)).toEqual([]);
     const { newName: _, callsUs: __, ...rest } = SHOWN.peer;
     const alias = `anna-${tail(BOB.peerId)}`;
-    expect(nameLines({ ...rest, alias }, undefined, CAROL.peerId)).toEqual([
+    expect(nameLines({ ...rest, alias }, undefined)).toEqual([
       `${alias} calls itself anna, a name that is not free here; another name: starling peers rename ${alias} <name>`,
     ]);
-    expect(nameLines({ ...rest, alias: 'gpu', callsUs: 'boss' }, undefined, CAROL.peerId)).toEqual([
+    expect(nameLines({ ...rest, alias: 'gpu' }, undefined)).toEqual([
       'gpu calls itself anna; here it is gpu, as you named it',
-      'gpu calls you boss',
     ]);
+    expect(calledLine('boss', ['gpu'], self)).toBe('gpu calls you boss');
   });
 });
 

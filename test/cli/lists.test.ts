@@ -4,7 +4,8 @@ import { join, resolve } from 'node:path';
 import stringWidth from 'string-width';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { noteNode, writeAbout } from '../../src/config/known-nodes.ts';
-import type { JsonObject } from '../../src/core/index.ts';
+import type { JsonObject, PeerId } from '../../src/core/index.ts';
+import { didFromPeerId } from '../../src/identity/index.ts';
 // Whether there are colours is settled when this is loaded: before standard output passes for a terminal here.
 import '../../src/cli/terminal/output.ts';
 import { serving } from './fake-node.ts';
@@ -365,6 +366,7 @@ const COMING_AND_GOING: Readonly<Record<string, JsonObject>> = {
   mesh_leave: { mesh: 'lab', fingerprint: 'one two three four', grants: 3, told: 1 },
   knock_list: { knocks: [KNOCK] },
   knock_answer: { ...KNOCK, admitted: true },
+  grant_list: { grants: [] },
   invite_create: {
     ticket: 'starling2abc',
     mesh: 'lab',
@@ -374,6 +376,21 @@ const COMING_AND_GOING: Readonly<Record<string, JsonObject>> = {
 };
 
 const ABOUT = { mesh: 'lab', fingerprint: 'one two three four' };
+
+it('who is let in again is not said to have no rights where its grants of before hold', async () => {
+  const grant = { direction: 'issued', did: didFromPeerId(KNOCK.peerId as PeerId), with: 'tab' };
+  const answered = { knock_answer: { ...KNOCK, admitted: true } };
+  const admitted = async (state: string, did: string = grant.did): Promise<string> => {
+    const grants = [{ ...grant, did, state }];
+    const fake = await fakeNode({ answer: serving({ ...answered, grant_list: { grants } }) });
+    return (await run('members', 'admit', 'tablet', '--state', fake.stateDir)).stdout;
+  };
+  const holds = '; its grants of before hold: starling grant list tab';
+  expect(await admitted('valid')).toContain(holds);
+  const nothing = '; it may use nothing yet: starling grant create tablet ';
+  expect(await admitted('revoked')).toContain(nothing);
+  expect(await admitted('valid', 'did:key:z6MkOther')).toContain(nothing);
+});
 
 it('who comes and who goes, and the nodes of this machine, fit 80 columns', async () => {
   vi.useFakeTimers({ toFake: ['Date'], now: NOW + 2000 });

@@ -146,6 +146,16 @@ describe('a private mesh', () => {
     expect(bob.mesh.isMember()).toBe(true);
   });
 
+  it('lets a member that forgot its mesh in again by a new ticket, as the member that it is', async () => {
+    const clock = stillClock();
+    const alice = await founded(clock);
+    await joined(alice, clock, 2);
+    const bob = await side('bob', clock, 2);
+    await bob.admission.takeTicket(await ticketOf(alice));
+    expect(await meet(bob, alice)).toMatchObject({ ok: true });
+    expect(bob.mesh.isMember()).toBe(true);
+  });
+
   it("refuses a ticket's proof that somebody else has overheard", async () => {
     const clock = stillClock();
     const alice = await founded(clock);

@@ -46,10 +46,7 @@ async function lab(ip = '10.9.0.1', mesh: () => Mesh | undefined = () => MESH): 
     { transports: [memory.host(ip)], clock },
   );
   const knocks = createKnocks({ clock, health: createHealth() });
-  serveKnocks(
-    { network, knocks, mesh, isMember: () => false, clock, logger: silentLogger },
-    { name: 'workstation' },
-  );
+  serveKnocks({ network, knocks, mesh, clock, logger: silentLogger }, { name: 'workstation' });
   await network.start();
   return {
     memory,
@@ -213,7 +210,6 @@ describe('the door', () => {
         },
         knocks: createKnocks({ clock: still }),
         mesh: () => MESH,
-        isMember: () => false,
         clock: still,
         logger: silentLogger,
       },

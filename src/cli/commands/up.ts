@@ -30,7 +30,7 @@ import type { Passphrases } from '../terminal/passphrase.ts';
 import { tellOfFailures } from '../terminal/peer-lines.ts';
 import { createProgress } from '../terminal/progress.ts';
 import { askToMove } from '../terminal/ask-to-move.ts';
-import { nameLines } from '../terminal/name-lines.ts';
+import { isNewlyCalled, nameLines } from '../terminal/name-lines.ts';
 import { createTalkingLogger } from '../terminal/terminal-logger.ts';
 import type { LogInit } from '../terminal/terminal-logger.ts';
 import { tellOfNode } from '../terminal/up-lines.ts';
@@ -351,17 +351,16 @@ function printPeer({ alias, peerId, state }: PeerView): void {
 function tellPeersAsJson(node: StarlingNode): void {
   // A program that follows the events has missed those of the start.
   for (const peer of node.peers()) if (peer.state === 'alive') printPeer(peer);
-  const self = node.status().peerId;
-  for (const peer of node.peers()) printNames(peer, undefined, self);
+  for (const peer of node.peers()) printNames(peer, undefined);
   node.events.on('peer', (peer, before) => {
     if (peer.state !== before?.state || before.alias !== peer.alias) printPeer(peer);
-    printNames(peer, before, self);
+    printNames(peer, before);
   });
 }
 
 /** What is to be said of the names of a peer, where that is news. */
-function printNames(peer: PeerView, before: PeerView | undefined, self: string): void {
-  if (nameLines(peer, before, self).length === 0) return;
+function printNames(peer: PeerView, before: PeerView | undefined): void {
+  if (nameLines(peer, before).length === 0 && !isNewlyCalled(peer, before)) return;
   const { alias, callsUs, newName, peerId, presence } = peer;
   print(JSON.stringify({ event: 'names', alias, peerId, name: presence?.name, callsUs, newName }));
 }

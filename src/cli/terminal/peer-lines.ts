@@ -7,7 +7,7 @@ import type { Mesh } from '../../mesh/types.ts';
 import type { StarlingNode } from '../../node.ts';
 import { systemClock } from '../../core/time/clock.ts';
 import type { Clock } from '../../core/time/clock.ts';
-import { nameLines } from './name-lines.ts';
+import { calledLine, isNewlyCalled, nameLines } from './name-lines.ts';
 import { duration, paintTalk, safeLine } from './output.ts';
 
 /** Prints a line that stays. */
@@ -26,6 +26,8 @@ const TOLD_MAX = 10_000;
 const DOUBT_MS = 1000;
 /** States of a peer that is not heard. */
 const AWAY: readonly string[] = ['suspect', 'dead'];
+/** How long peers that call this node the same are gathered for one line. */
+const NAMES_MS = 3000;
 const DAY_MS = 86_400_000;
 /** Reason of a dial that was ended from here. */
 const GIVEN_UP = 'given up';
@@ -51,6 +53,7 @@ export function tellOfPeers(
   const away = new Set<string>();
   const failures = tellOfFailures(node, sayNow);
   let joined: Mesh | undefined;
+  const tellCalled = tellOfOwnNames(node, say, clock);
   let newcomer = '';
   const welcome = (end: string): void => {
     if (joined !== undefined) {
@@ -64,12 +67,12 @@ export function tellOfPeers(
     joined = mesh;
     clock.schedule(WELCOME_MS, () => welcome(''));
   });
-  node.events.on('newcomer', (peer, invitedAt, hasKnocked, by) => {
+  node.events.on('newcomer', (peer, invitedAt, hasKnocked, by, holdsGrants) => {
     newcomer = peer.peerId;
     const at = timeOf(invitedAt);
     const own = hasKnocked ? `admitted by ${node.status().name}` : `with the ticket of ${at}`;
     const how = by === undefined ? own : `admitted by ${by} at ${at}`;
-    say(timed(newcomerText(peer, how, node)));
+    say(timed(`${peer.alias} joined, ${how}; ${newcomerText(peer, holdsGrants, node)}`));
   });
   node.events.on('peer', (peer, before) => {
     if (peer.state === 'alive') failures.over(peer.peerId);
@@ -96,8 +99,30 @@ export function tellOfPeers(
       };
       doubts.set(peer.peerId, clock.schedule(DOUBT_MS, tellDoubt));
     }
-    for (const line of nameLines(peer, before, node.status().peerId)) say(timed(line));
+    for (const line of nameLines(peer, before)) say(timed(line));
+    tellCalled(peer, before);
   });
+}
+
+/** Tells what peers call this node: in one line those who are heard soon after each other and call it the same. */
+function tellOfOwnNames(
+  node: Pick<StarlingNode, 'status'>,
+  say: Say,
+  clock: Clock,
+): (peer: PeerView, before: PeerView | undefined) => void {
+  const untold = new Map<string, Set<string>>();
+  return (peer, before) => {
+    const { alias, callsUs } = peer;
+    if (callsUs === undefined || !isNewlyCalled(peer, before)) return;
+    const aliases = untold.get(callsUs);
+    if (aliases !== undefined) return void aliases.add(alias);
+    untold.set(callsUs, new Set([alias]));
+    clock.schedule(NAMES_MS, () => {
+      const told = [...(untold.get(callsUs) ?? [])];
+      untold.delete(callsUs);
+      say(timed(calledLine(callsUs, told, node.status())));
+    });
+  };
 }
 
 /** What has become of a peer; undefined where nothing has that a person would notice. */
@@ -118,14 +143,20 @@ function goodbyeOf({ ended }: PeerView): string {
   return ended.by === undefined ? 'left the mesh' : `was put out by ${ended.by}`;
 }
 
+/** Said of who comes back: what it was granted before is valid still. `who`: how a command names it. */
+export function grantsHold(who: string): string {
+  return `its grants of before hold: starling grant list ${who}`;
+}
+
 function newcomerText(
   { alias }: PeerView,
-  how: string,
+  holdsGrants: boolean,
   node: Pick<StarlingNode, 'status'>,
 ): string {
+  if (holdsGrants) return grantsHold(alias);
   const server = node.status().upstreams.find(({ kind }) => kind !== 'builtin')?.server;
   const grant = `starling grant create ${alias} --tool '${server ?? '<server>'}/*'`;
-  return `${alias} joined, ${how}; it may use nothing yet: ${grant}`;
+  return `it may use nothing yet: ${grant}`;
 }
 
 /** The time of day, and before it the day where that is another one. */
@@ -171,6 +202,8 @@ export function tellOfFailures(
     const known = node.peers().find(({ peerId }) => peerId === peer);
     // One of its other addresses is of no use, and the peer is here all the same.
     if (known?.state === 'alive') return;
+    // Found on this network and no member, like who was just refused: nobody waits for that one.
+    if (known === undefined && isServing && !address.startsWith('/')) return;
     const name = known?.alias ?? whereOf(address);
     say(`${paintTalk.yellow('!')} ${safeLine(failureText(name, error))}`);
   });

@@ -12,6 +12,8 @@ import { createTestClock } from '../../core/test-clock.ts';
 const ID = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp' as PeerId;
 const ADDRESS = `/ip4/192.0.2.7/tcp/4040/p2p/${ID}`;
 
+const OWN = { name: 'tablet', peerId: '12D3KooWGzxzKZYveHXtpG6AsrUJBcWxHBFS2HsEoGTxrMLvKXtf' };
+
 const view = (state: PeerView['state'], alias = 'workstation'): PeerView => ({
   peerId: ID,
   did: 'did:key:z6MkBob' as Did,
@@ -33,7 +35,8 @@ interface Told {
 function told(peers: readonly PeerView[] = [], clock: Clock = systemClock): Told {
   const events = new EventEmitter<NodeEvents>();
   const lines: string[] = [];
-  const status = (): never => ({ upstreams: [{ kind: 'stdio', server: 'files' }] }) as never;
+  const status = (): never =>
+    ({ ...OWN, upstreams: [{ kind: 'stdio', server: 'files' }] }) as never;
   const say = (line: string): void =>
     void lines.push(stripVTControlCharacters(line).replace(/^\d\d:\d\d:\d\d /, ''));
   tellOfPeers({ events, peers: () => peers, status }, { say, sayNow: say, clock });
@@ -95,6 +98,18 @@ it('of a dial that the node itself has ended nothing is told', () => {
   expect(lines).toEqual([]);
 });
 
+it('of somebody on the network who is no member, like a newcomer that was refused, nothing is told', () => {
+  const { events, lines } = told();
+  events.emit('dial:failed', ID, unreachable('no answer in time'));
+  const line = "! can't reach a member (…vnc6iDEp): no answer in time; trying on, Ctrl-C to stop";
+  // While it joins, that is who made its ticket.
+  expect(lines).toEqual([line]);
+  const later = told();
+  later.events.emit('serving');
+  later.events.emit('dial:failed', ID, unreachable(`the connection to ${ID} was closed`));
+  expect(later.lines).toEqual([]);
+});
+
 it('of a peer that is here no address is told that leads nowhere', () => {
   const { events, lines } = told([view('alive')]);
   events.emit('dial:failed', ID, unreachable('nothing listens at 192.0.2.7:4040'));
@@ -143,16 +158,24 @@ it('who lets somebody in is told by which ticket, and how to grant something', (
   const { events, lines } = told();
   const at = new Date();
   at.setHours(5, 29);
-  events.emit('newcomer', view('alive', 'laptop'), at.getTime(), false, undefined);
+  events.emit('newcomer', view('alive', 'laptop'), at.getTime(), false, undefined, false);
   events.emit('peer', view('alive', 'laptop'), undefined);
   expect(lines).toEqual([
     "laptop joined, with the ticket of 05:29; it may use nothing yet: starling grant create laptop --tool 'files/*'",
   ]);
 });
 
+it('who comes back is told as one whose grants of before hold, where they do', () => {
+  const { events, lines } = told();
+  events.emit('newcomer', view('alive', 'laptop'), Date.now(), true, undefined, true);
+  expect(lines[0]).toMatch(
+    /^laptop joined, .*; its grants of before hold: starling grant list laptop$/,
+  );
+});
+
 it('who has knocked is told as admitted by this node, not by a ticket that nobody has seen', () => {
   const { events, lines } = told();
-  events.emit('newcomer', view('alive', 'laptop'), Date.now(), true, undefined);
+  events.emit('newcomer', view('alive', 'laptop'), Date.now(), true, undefined, false);
   expect(lines[0]).toMatch(/^laptop joined, admitted by \S+; it may use nothing yet: /);
 });
 
@@ -160,9 +183,29 @@ it('who came in at this node by the ticket of another member is told as admitted
   const { events, lines } = told();
   const at = new Date();
   at.setHours(5, 29);
-  events.emit('newcomer', view('alive', 'laptop'), at.getTime(), false, 'desk');
+  events.emit('newcomer', view('alive', 'laptop'), at.getTime(), false, 'desk', false);
   expect(lines).toEqual([
     "laptop joined, admitted by desk at 05:29; it may use nothing yet: starling grant create laptop --tool 'files/*'",
+  ]);
+});
+
+it('what several peers call this node is one line, which says whether its name is taken or only new', () => {
+  const clock = createTestClock();
+  const { events, lines } = told([], clock);
+  const self = OWN.peerId.toLowerCase().slice(-4);
+  const calls = (alias: string, callsUs: string): void => {
+    const before = { ...view('alive', alias), peerId: alias as PeerId };
+    events.emit('peer', { ...before, callsUs }, before);
+  };
+  for (const alias of ['desk', 'laptop', 'workstation']) calls(alias, `laptop-${self}`);
+  calls('gpu', `tablet-${self}`);
+  calls('phone', 'boss');
+  expect(lines).toEqual([]);
+  clock.advance(3000);
+  expect(lines).toEqual([
+    `you call yourself tablet now; at desk, laptop and workstation you stay laptop-${self}, until: on each, starling peers rename laptop-${self} tablet`,
+    `you are called tablet-${self} at gpu: another has the name of this node there; another name: on gpu, starling peers rename tablet-${self} <name>`,
+    'phone calls you boss',
   ]);
 });
 
