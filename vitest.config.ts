@@ -94,7 +94,7 @@ class Mixed extends BaseSequencer {
  * room are loaded once for all files of a worker, which was half of their time.
  */
 const shared = {
-  setupFiles: ['src/core/system/node20.ts'],
+  setupFiles: ['src/core/system/node20.ts', 'test/seeded.ts'],
   // Three times the cores of a small machine: while one test waits for a peer, another has the processor.
   maxWorkers: Math.max(6, availableParallelism()),
   isolate: false,

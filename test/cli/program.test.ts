@@ -12,7 +12,9 @@ import { fakeNode, run, start } from './support.ts';
 const SRC = resolve(import.meta.dirname, '../../src');
 
 /** Words that only hold commands together. */
-const GROUPS = 'grant policy identity key pin audit board secret service'.split(' ');
+const GROUPS = 'grant policy identity key pin audit board agent capability secret service'.split(
+  ' ',
+);
 /** Words of every command that can be run. */
 const COMMANDS = commandsOf(buildProgram({ exitCode: 0 })).filter(
   (words) => !GROUPS.includes(words),
@@ -166,9 +168,11 @@ it('the entry statically imports commander, what shuts the debugger and single f
   visit(resolve(SRC, 'cli/main.ts'));
   expect([...outside].toSorted()).toEqual(['commander', 'node:inspector']);
   expect([...seen].map((file) => file.slice(SRC.length + 1)).sort()).toEqual([
+    'cli/groups/agent.ts',
     'cli/groups/approvals.ts',
     'cli/groups/audit.ts',
     'cli/groups/board.ts',
+    'cli/groups/capability.ts',
     'cli/groups/client-names.ts',
     'cli/groups/connect.ts',
     'cli/groups/define-command.ts',
