@@ -445,7 +445,7 @@ describe('the environment', () => {
         STARLING_HTTP_OAUTH_ISSUER: 'https://id.example',
         STARLING_HTTP_OAUTH_AUDIENCE: 'https://mcp.example/mcp',
         STARLING_HTTP_OAUTH_JWKS_URI: 'https://id.example/keys',
-        STARLING_REQUESTS_PER_fromFile: '7',
+        STARLING_REQUESTS_PER_SECOND: '7',
         STARLING_TCP: 'yes',
         STARLING_TCP_HOST: '::1',
         STARLING_TCP_PORT: '9501',
