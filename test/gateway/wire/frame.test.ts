@@ -30,6 +30,8 @@ function violationOf(text: string | Buffer): StarlingError {
   throw new Error('this was taken for a message');
 }
 
+const TOP = new Set(['jsonrpc', 'id', 'method', 'params', 'result', 'error']);
+
 describe('a message', () => {
   it('is a request, a notification, a result or an error', () => {
     const kinds = [
@@ -153,7 +155,11 @@ describe('a rewritten message', () => {
       id: fc.oneof(fc.integer(), fc.string()),
       name: fc.string(),
       args: json,
-      extra: fc.dictionary(fc.string(), json),
+      // Who differs from a deciding name by case alone is refused: see `envelope.test.ts`.
+      extra: fc.dictionary(
+        fc.string().filter((key) => !TOP.has(key.normalize('NFKC').toLowerCase())),
+        json,
+      ),
       token: fc.option(fc.oneof(fc.integer(), fc.string()), { nil: undefined }),
       newId: fc.integer(),
       newName: fc.string(),
@@ -171,8 +177,6 @@ describe('a rewritten message', () => {
           jsonrpc: '2.0',
           id,
         };
-        delete (message as Partial<Record<string, unknown>>)['result'];
-        delete (message as Partial<Record<string, unknown>>)['error'];
         const frame = parseFrame(bytes(JSON.stringify(message)));
         const rewritten = rewriteFrame(frame, { id: newId, name: newName });
         const changed = { ...message.params, arguments: args ?? {}, name: newName };
