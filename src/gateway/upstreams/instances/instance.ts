@@ -23,7 +23,7 @@ import type { HttpInit } from '../url/streamable-http.ts';
 import { connectSse } from '../url/sse.ts';
 import type { Children } from '../process/process-record.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
-import { connectStdio } from '../process/stdio.ts';
+import { OUTDATED, connectStdio } from '../process/stdio.ts';
 
 /** What an instance works with. */
 export interface InstanceComponents {
@@ -107,6 +107,16 @@ export async function startInstance(
   components: InstanceComponents,
   init: InstanceInit,
 ): Promise<Instance> {
+  try {
+    return await startOnce(components, init);
+  } catch (error) {
+    const isOutdated = error instanceof StarlingError && error.data['reason'] === OUTDATED;
+    if (!isOutdated || components.signal?.aborted === true) throw error;
+    return startOnce(components, init);
+  }
+}
+
+async function startOnce(components: InstanceComponents, init: InstanceInit): Promise<Instance> {
   const attached = new Map<ChannelListener, AttachOptions>();
   const listener = listenerOf(components, attached);
   let era: Era = 'legacy';

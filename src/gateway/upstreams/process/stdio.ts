@@ -16,7 +16,7 @@ import type { ChannelListener } from '../../types.ts';
 import type { UpstreamConnection } from '../connection-types.ts';
 import type { Children } from './process-record.ts';
 import { MARK_VARIABLE, signalGroup, signalMarked, signalWithin } from './process-group.ts';
-import { remedyInside } from '../sandbox/failed-inside.ts';
+import { isOutdated, remedyInside } from '../sandbox/failed-inside.ts';
 import { bareLaunch, notFound } from '../sandbox/sandbox.ts';
 import type { Launch, Sandbox } from '../sandbox/sandbox.ts';
 import { startProcess } from './start-process.ts';
@@ -67,6 +67,8 @@ const GRACE_MS = 800;
 const START_GRACE_MS = 500;
 /** How long the output of a server that has ended may go on, where somebody else holds it. */
 const DRAIN_MS = 500;
+/** In `data.reason` of a server that did not start because its sandbox was planned before a path went away. */
+export const OUTDATED = 'sandbox-outdated';
 /** Exit codes above this one tell a signal. */
 const SIGNALLED = 128;
 
@@ -267,7 +269,10 @@ class StdioConnection implements UpstreamConnection {
     if (remedy === undefined) return error;
     return new StarlingError(error.code, error.message, {
       hint: remedy,
-      data: { ...error.data, reason: 'sandbox' },
+      data: {
+        ...error.data,
+        reason: isOutdated(this.#launch, this.#stderr) ? OUTDATED : 'sandbox',
+      },
     });
   }
 

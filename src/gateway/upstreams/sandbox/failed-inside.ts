@@ -3,6 +3,14 @@ import type { StdioServer } from '../../../config/index.ts';
 import type { Launch } from './sandbox.ts';
 import { programOf, takesRights } from './find-program.ts';
 
+/** A path that the sandbox covers went away between the look at it and the start, as folders of other nodes may. */
+const GONE = /^bwrap: Can't .*: (?:No such file or directory|Not a directory)$/;
+
+/** Whether a sandbox was not set up because a path went away meanwhile: it is as good as new when it is planned anew. */
+export function isOutdated(launch: Launch, stderr: readonly string[]): boolean {
+  return launch.kind === 'bwrap' && stderr.some((line) => GONE.test(line));
+}
+
 /** Words by which programs say that they lack the rights of another user or of the machine. */
 const NO_RIGHTS =
   /no new privileges|effective uid is not 0|must be (setuid|suid)|setuid sandbox|unable to change to (root gid|sudoers gid)|must be owned by uid 0|No usable sandbox|new namespace/i;

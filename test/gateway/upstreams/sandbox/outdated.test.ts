@@ -1,0 +1,73 @@
+/** A path that a sandbox covers may go away while its server starts, as the folder of another node. */
+import { expect, it } from 'vitest';
+import { silentLogger, systemClock } from '../../../../src/core/index.ts';
+import { startInstance } from '../../../../src/gateway/upstreams/instances/instance.ts';
+import type { Instance } from '../../../../src/gateway/upstreams/instances/instance.ts';
+import { bareLaunch } from '../../../../src/gateway/upstreams/sandbox/sandbox.ts';
+import type { Launch } from '../../../../src/gateway/upstreams/sandbox/sandbox.ts';
+import { defer, useCleanup } from '../../support/gateways.ts';
+import { BOUNDS, COMMON } from '../../support/url-server.ts';
+
+useCleanup();
+
+const SERVER = `process.stdin.once('data', () => console.log(JSON.stringify({ jsonrpc: '2.0', id: 1,
+  result: { protocolVersion: '2025-11-25', capabilities: {}, serverInfo: {} } })))`;
+const server = {
+  ...COMMON,
+  type: 'stdio',
+  command: process.execPath,
+  args: ['-e', SERVER],
+  env: {},
+} as const;
+
+/** What bwrap says before it ends, as the sandbox of a server. */
+const failing = (words: string): Launch => ({
+  command: '/bin/sh',
+  args: ['-c', `echo "bwrap: ${words}" >&2; exit 1`],
+  hidden: [],
+  kind: 'bwrap',
+});
+
+/** Starts the server in these sandboxes, one after the other, and then without. */
+async function start(launches: Launch[]): Promise<{ instance: Instance; left: number }> {
+  const instance = await startInstance(
+    {
+      clock: systemClock,
+      logger: silentLogger,
+      random: () => 0,
+      credentials: undefined,
+      listChanged: () => undefined,
+      renewed: () => undefined,
+      paramHeaders: () => ({}),
+      sandbox: {
+        launch: async () => launches.shift() ?? bareLaunch(server),
+        means: () => Promise.reject(new Error('not asked')),
+        reachable: () => Promise.reject(new Error('not asked')),
+        isExposed: () => false,
+      },
+    },
+    {
+      ...BOUNDS,
+      name: 'one',
+      server,
+      era: 'legacy',
+      client: { capabilities: {}, clientInfo: {} },
+      startTimeoutMs: 60_000,
+    },
+  );
+  defer(() => instance.close());
+  return { instance, left: launches.length };
+}
+
+const GONE = "Can't mkdir parents for /gone/state: No such file or directory";
+
+it('has the sandbox planned anew, once', async () => {
+  const { instance } = await start([failing(GONE)]);
+  expect(instance.handshake.protocolVersion).toBe('2025-11-25');
+  await expect(start([failing(GONE), failing(GONE)])).rejects.toThrow(/No such file or directory/);
+});
+
+it('leaves it at what else bwrap says', async () => {
+  const launches = [failing('No permissions to create new namespace')];
+  await expect(start(launches)).rejects.toMatchObject({ data: { reason: 'sandbox' } });
+});
