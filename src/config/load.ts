@@ -40,9 +40,22 @@ interface FileContent {
   readonly tree: Tree;
 }
 
-/** Keys below which each option gives one, and options that are not called as their key. */
-const NESTED_OPTIONS: readonly string[] = ['http', 'tcp'];
-const RENAMED_OPTIONS: Readonly<Record<string, string>> = { stateDir: 'state', 'tcp.port': 'tcp' };
+/** The options of `starling up` that give a key; other keys that come with the flags are given by a library's user. */
+const OPTIONS: Readonly<Record<string, string>> = {
+  name: '--name',
+  stateDir: '--state',
+  join: '--join',
+  knock: '--knock',
+  bootstrap: '--bootstrap',
+  open: '--open',
+  meshName: '--mesh-name',
+  listen: '--listen',
+  announce: '--announce',
+  'http.port': '--http-port',
+  'http.host': '--http-host',
+  'tcp.port': '--tcp',
+  log: '--log',
+};
 const OPEN_DEFAULT = 'open';
 const FILE_BYTES_MAX = 4 * 1024 * 1024;
 
@@ -303,12 +316,12 @@ function invalidFrom(
 
 /** The option of `starling up` that gave the value of `key`; undefined where none did. */
 function optionOf(key: string, flags: ConfigSources['flags']): string | undefined {
-  const [top = '', below] = key.split('.');
-  const isNested = NESTED_OPTIONS.includes(top) && below !== undefined;
-  if (valueAt(flags, isNested ? [top, below] : [top]) === undefined) return undefined;
-  const named = RENAMED_OPTIONS[isNested ? `${top}.${below}` : top];
-  const words = isNested ? `${top}-${below}` : top;
-  return `--${named ?? words.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  const path = key.split('.');
+  const given = [path.slice(0, 2), path.slice(0, 1)].find(
+    (part) => OPTIONS[part.join('.')] !== undefined,
+  );
+  if (given === undefined || valueAt(flags, given) === undefined) return undefined;
+  return OPTIONS[given.join('.')];
 }
 
 /** Adds the variable that a wrong value came from, because that is where it must be put right. */
