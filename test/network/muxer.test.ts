@@ -1,5 +1,6 @@
 /** yamux as it is used here: how many frames it takes to carry what is said. */
 import '../../src/core/system/node20.ts';
+import { setImmediate } from 'node:timers/promises';
 import { AbstractMessageStream, multiaddrConnectionPair } from '@libp2p/utils';
 import type { MessageStream, Stream, StreamMuxer } from '@libp2p/interface';
 import { describe, expect, it } from 'vitest';
@@ -93,6 +94,30 @@ describe('a connection', () => {
     await expect.poll(() => sent.length).toBeGreaterThan(0);
     for (const data of sent) deliver(into, data);
     await expect.poll(() => readBytes).toBe(7 * chunk.length + 10);
+  });
+});
+
+describe('a connection that closes', () => {
+  it('ends nothing else by being read in turns', async () => {
+    const [out, into] = multiaddrConnectionPair();
+    const factory = steadyYamux({ enableKeepAlive: false })();
+    factory.createStreamMuxer(into).addEventListener('stream', () => undefined);
+    const closed = (): never => {
+      throw new Error('Cannot pause or resume a stream that is closing/closed');
+    };
+    Object.assign(into, { pause: closed, resume: closed });
+    const sent: Uint8Array[] = [];
+    out.send = (data) => {
+      sent.push(data.subarray());
+      return true;
+    };
+    const stream = await factory.createStreamMuxer(out).createStream();
+    for (let count = 0; count < 5; count += 1) stream.send(new Uint8Array(40 * 1024));
+    await expect.poll(() => sent.length).toBeGreaterThan(3);
+    for (const data of sent) deliver(into, data);
+    // What is thrown in the next turn would end the process.
+    await setImmediate();
+    await setImmediate();
   });
 });
 

@@ -55,21 +55,24 @@ function readInTurns(connection: MessageStream): void {
     turnBytes = 0;
     if (!isPaused) return;
     isPaused = false;
-    if (isReadable(connection)) connection.resume();
+    unlessOver(() => connection.resume());
   };
   connection.addEventListener('message', ({ data }) => {
     if (turnBytes === 0) setImmediate(nextTurn);
     turnBytes += data.byteLength;
-    if (turnBytes <= READ_TURN_BYTES || isPaused || !isReadable(connection)) return;
+    if (turnBytes <= READ_TURN_BYTES || isPaused) return;
     isPaused = true;
-    connection.pause();
+    unlessOver(() => connection.pause());
   });
 }
 
-/** Whether it can be paused and resumed; every stream of libp2p says so, but not in its interface. */
-function isReadable(connection: MessageStream): boolean {
-  const status = 'readStatus' in connection ? connection.readStatus : 'closed';
-  return status === 'readable' || status === 'paused';
+/** A connection that closes, or one below whose socket does, can be neither paused nor resumed: libp2p throws. */
+function unlessOver(action: () => void): void {
+  try {
+    action();
+  } catch {
+    // Its end is told by its own event.
+  }
 }
 
 /** What of a yamux stream is looked at. */
