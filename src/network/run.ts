@@ -264,8 +264,13 @@ function createLimits({ clock, conduct }: RunComponents): {
       brake: (apply) => createAcceptBrake(clock, ACCEPT_BRAKE, apply),
     },
     meters: createConnectionMeters({ clock, conduct }, CONNECTION_METERS),
-    pace: createStreamPace(clock, SERVICE_BYTES, (peer) => {
-      if (isPeerId(peer)) conduct.report(peer, 'services');
+    pace: createStreamPace(clock, SERVICE_BYTES, {
+      over(peer) {
+        if (isPeerId(peer)) conduct.report(peer, 'services');
+      },
+      refused(peer) {
+        if (isPeerId(peer)) conduct.report(peer, 'malformed');
+      },
     }),
   };
 }

@@ -13,6 +13,15 @@ import {
 type Datastore = Parameters<ReturnType<typeof kadDHT>>[0]['datastore'];
 type Key = Parameters<Datastore['put']>[0];
 
+/** Ends the stream of who asked for it: see `limits/service-pace.ts`, which knows errors of libp2p by name. */
+class RefusedRecordError extends Error {
+  override readonly name = 'RefusedRecordError';
+
+  constructor() {
+    super('this DHT keeps no values: it knows where peers are, and who provides what');
+  }
+}
+
 /** As kad-dht writes them: `/dht/provider/<what>/<who>`. */
 const PROVIDER_KEY = /^\/dht\/provider\/[^/]+\/([^/]+)$/;
 
@@ -26,24 +35,35 @@ interface Kept {
 /** A datastore of provider records. Writing anything else fails, so that the peer who asked for that is told. */
 export function createProviderRecords(now: () => number): Datastore {
   const kept = new Map<string, Kept>();
+  /** The keys of each who provides something, the oldest first: to count them costs the same however many others have. */
+  const byWho = new Map<string, Set<string>>();
+  const drop = (text: string): void => {
+    const who = kept.get(text)?.who;
+    kept.delete(text);
+    if (who === undefined) return;
+    const own = byWho.get(who);
+    own?.delete(text);
+    if (own?.size === 0) byWho.delete(who);
+  };
   const refuse = (): never => {
-    throw new Error('this DHT keeps no values: it knows where peers are, and who provides what');
+    throw new RefusedRecordError();
   };
   const dropOld = (): void => {
-    for (const [text, { until }] of kept) if (until <= now()) kept.delete(text);
+    for (const [text, { until }] of kept) if (until <= now()) drop(text);
   };
   const put = (key: Key, value: Uint8Array): Key => {
     const text = key.toString();
     const who = PROVIDER_KEY.exec(text)?.[1];
     if (who === undefined) return refuse();
-    kept.delete(text);
-    const own = [...kept].filter(([, record]) => record.who === who);
-    if (own.length >= PROVIDER_RECORDS_PER_PEER || kept.size >= PROVIDER_RECORDS_MAX) dropOld();
+    drop(text);
+    if (kept.size >= PROVIDER_RECORDS_MAX) dropOld();
     // Whoever says more than its share loses what it said first; others lose nothing by it.
-    const [oldest] = own.length < PROVIDER_RECORDS_PER_PEER ? [] : own;
-    if (oldest !== undefined) kept.delete(oldest[0]);
+    const [oldest] = byWho.get(who) ?? [];
+    const isFull = (byWho.get(who)?.size ?? 0) >= PROVIDER_RECORDS_PER_PEER;
+    if (isFull && oldest !== undefined) drop(oldest);
     if (kept.size >= PROVIDER_RECORDS_MAX) return refuse();
     kept.set(text, { key, value, who, until: now() + PROVIDER_RECORD_MS });
+    byWho.set(who, (byWho.get(who) ?? new Set()).add(text));
     return key;
   };
   async function* query({ prefix = '' }: { readonly prefix?: string }): AsyncGenerator<{
@@ -68,7 +88,7 @@ export function createProviderRecords(now: () => number): Datastore {
       throw new NotFoundError('this DHT keeps no such record');
     },
     getMany: nothing,
-    delete: (key) => void kept.delete(key.toString()),
+    delete: (key) => drop(key.toString()),
     deleteMany: nothing,
     batch: () => ({ put: refuse, delete: () => undefined, commit: () => undefined }),
     query,

@@ -18,20 +18,39 @@ const CHUNK_COST = 512;
 /** A stream is left unread for no longer than this at once. */
 const HOLD_MAX_MS = 10_000;
 
-/**
- * Makes the pace; `bytes` is what a peer may send, each chunk counted as half a KiB more. `over` hears each time
- * that a stream of a peer is left unread.
- */
+/** Errors of the services' own by which they end a stream: what came on it no good peer sends. */
+const REFUSALS: ReadonlySet<string> = new Set([
+  'InvalidMessageError',
+  'InvalidParametersError',
+  'InvalidRecordError',
+  'MissingSelectorError',
+  'RefusedRecordError',
+]);
+
+/** Hears of peers. */
+export interface PaceListener {
+  /** A stream of the peer is left unread for a while. */
+  over(peer: string): void;
+  /** A service has ended a stream because of what the peer sent. */
+  refused(peer: string): void;
+}
+
+/** Makes the pace; `bytes` is what a peer may send, each chunk counted as half a KiB more. */
 export function createStreamPace(
   clock: Clock,
   bytes: BucketSize,
-  over: (peer: string) => void = () => undefined,
+  listener: PaceListener,
 ): StreamPace {
   const buckets = createBuckets(clock, bytes);
   return {
     paced: (handler) => (stream, connection) => {
       const peer = connection.remotePeer.toString();
-      pace(stream, peer, { buckets, clock, over: () => over(peer) });
+      pace(stream, peer, { buckets, clock, over: () => listener.over(peer) });
+      stream.addEventListener('close', ({ local, error }) => {
+        if (local === true && error !== undefined && REFUSALS.has(error.name)) {
+          listener.refused(peer);
+        }
+      });
       return handler(stream, connection);
     },
   };

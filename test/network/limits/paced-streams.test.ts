@@ -24,7 +24,14 @@ class FakeStream extends EventTarget {
 it('leaves a stream unread while its peer is over its allowance, on whatever stream', () => {
   const clock = createTestClock();
   const over: string[] = [];
-  const pace = createStreamPace(clock, { burst: 10_000, everyMs: 1 }, (peer) => over.push(peer));
+  const pace = createStreamPace(
+    clock,
+    { burst: 10_000, everyMs: 1 },
+    {
+      over: (peer) => void over.push(peer),
+      refused: () => expect.unreachable(),
+    },
+  );
   const served: unknown[] = [];
   const open = (peer: string): FakeStream => {
     const stream = new FakeStream();
@@ -48,4 +55,26 @@ it('leaves a stream unread while its peer is over its allowance, on whatever str
   one.dispatchEvent(new Event('close'));
   other.dispatchEvent(new Event('close'));
   expect(clock.waiting()).toBe(0);
+});
+
+it('tells of a peer whose stream a service has ended because of what it sent, and of no other end', () => {
+  const refused: string[] = [];
+  const pace = createStreamPace(
+    createTestClock(),
+    { burst: 10_000, everyMs: 1 },
+    { over: () => expect.unreachable(), refused: (peer) => void refused.push(peer) },
+  );
+  const ended = (peer: string, local: boolean, error?: Error): void => {
+    const stream = new FakeStream();
+    const connection = { remotePeer: { toString: () => peer } } as unknown as Connection;
+    void pace.paced(() => undefined)(stream as unknown as Stream, connection);
+    stream.dispatchEvent(Object.assign(new Event('close'), { local, error }));
+  };
+  const named = (name: string): Error => Object.assign(new Error('no'), { name });
+  ended('mallory', true, named('RefusedRecordError'));
+  ended('eve', true, named('InvalidMessageError'));
+  for (const name of ['TimeoutError', 'AbortError', 'Error']) ended('bob', true, named(name));
+  ended('bob', false, named('InvalidMessageError'));
+  ended('bob', true);
+  expect(refused).toEqual(['mallory', 'eve']);
 });
