@@ -105,8 +105,8 @@ export const HELD_BYTES = {
   stalledMs: 30 * SECOND_MS,
   // Twenty messages at once over the slowest link that people use (10 kB/s) come as fast as this.
   slow: { graceMs: 120 * SECOND_MS, bytesPerSecond: 512 },
-  // Half more than what comes at once: what a connection that breaks takes with it, too.
-  wasted: { burst: 48 * MIB, everyMs: SECOND_MS / (4 * MIB) },
+  // A quarter more than what comes at once: what a connection that breaks takes with it, too.
+  wasted: { burst: 40 * MIB, everyMs: SECOND_MS / (4 * MIB) },
 } as const;
 /**
  * What may wait in our streams for peers that do not read it: see `streams/unread-bytes.ts`. A dozen streams of a

@@ -245,6 +245,9 @@ async function buildRun(
   return { ...made, defaultSources: () => sources, lookAtRoutes, turns, doorkeeper };
 }
 
+/** What one request that a service refuses counts: nobody good sends one, and each costs its stream. */
+const REFUSED_COUNTS = 4;
+
 /** What holds strangers and floods back. */
 function createLimits({ clock, conduct }: RunComponents): {
   readonly turns: AddressTurns;
@@ -269,7 +272,7 @@ function createLimits({ clock, conduct }: RunComponents): {
         if (isPeerId(peer)) conduct.report(peer, 'services');
       },
       refused(peer) {
-        if (isPeerId(peer)) conduct.report(peer, 'malformed');
+        if (isPeerId(peer)) conduct.report(peer, 'malformed', REFUSED_COUNTS);
       },
     }),
   };

@@ -26,7 +26,7 @@ const WEIGHTS: Readonly<Record<Misconduct, number>> = {
   control: 0.5,
   services: 5,
   unread: 1,
-  unfinished: 50,
+  unfinished: 80,
   lists: 1,
   signs: 0.1,
 };
