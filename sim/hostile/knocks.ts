@@ -11,7 +11,7 @@ const STREAMS = 800;
 const AT_ONCE = 32;
 const RAW_CONNECTIONS = 8000;
 const RAW_AT_ONCE = 200;
-const STRANGERS = /strangers keep knocking, from 127\.0\.0\.1 /;
+const STRANGERS = /connects again and again, from 127\.0\.0\.1 /;
 /** After a refusal, as anybody would who wants to be let in soon. */
 const RETRY_MS = 10;
 const SYBILS_AT_ONCE = 8;

@@ -15,8 +15,9 @@ const LOOK_MS = 2000;
 /** From so many connections in vain, or turned away, on an address is told of. */
 const FAILURES_TOLD = 6;
 const TURNED_AWAY_TOLD = 50;
-/** Keys of addresses: this machine, and relays. */
-const NEVER_STRANGE = /^(?:127\.|::1$|relay )/;
+/** Relays bring members only: their addresses are no stranger's. */
+const RELAY = /^relay /;
+const LOOPBACK = /^(?:127\.|::1$)/;
 const STRANGERS = 'strangers-knock';
 
 /** What the telling works with. */
@@ -122,7 +123,9 @@ class Teller implements ConductTeller {
     health.raise({
       code: STRANGERS,
       text: `somebody who is no member connects again and again, from ${knocksOf(knocking)}; such an address has to wait ever longer`,
-      hint: 'members that are connected notice nothing; one that comes from the same address may have to try again; a firewall can shut the address out',
+      hint: knocking.every(({ address }) => LOOPBACK.test(address))
+        ? 'another node of this machine does so while it looks for peers that are away, and then nothing is to be done; else some program here does: ss -tnp shows which'
+        : 'members that are connected notice nothing; one that comes from the same address may have to try again; a firewall can shut the address out',
     });
   }
 }
@@ -132,11 +135,7 @@ function isKeptInFor({ counts }: ConductReport): boolean {
   return Object.keys(counts).every((what) => what === 'signs');
 }
 
-/**
- * A node of this machine finds this one at loopback addresses of peers elsewhere, and relays bring members only: these
- * are no strangers, and no firewall helps.
- */
 function isTold({ address, failures, turnedAway }: KnockingAddress): boolean {
-  if (NEVER_STRANGE.test(address)) return false;
+  if (RELAY.test(address)) return false;
   return failures >= FAILURES_TOLD || turnedAway >= TURNED_AWAY_TOLD;
 }

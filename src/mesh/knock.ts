@@ -310,7 +310,7 @@ function notHeard(address: string, error: unknown): StarlingError {
 
 function nobody(text: string, cause?: unknown): StarlingError {
   return new StarlingError('STARLING_PEER_UNREACHABLE', text, {
-    hint: 'check that a node of it runs on this network with mDNS, or ask for a ticket: starling invite',
+    hint: 'check that a node of it runs on this network with mDNS; behind a router name the address of one: starling up --knock <multiaddr>; or ask there for a ticket: starling invite',
     ...(cause === undefined ? {} : { cause }),
   });
 }

@@ -10,7 +10,7 @@ import type {
   PeerRemoveResult,
   PeerShowResult,
 } from '../../src/builtin/index.ts';
-import type { LeaveResult } from '../../src/builtin/results.ts';
+import type { GrantListResult, LeaveResult } from '../../src/builtin/results.ts';
 import { hasTerminals, startOnTerminal } from '../cli/terminal/on-terminal.ts';
 import type { OnTerminal } from '../cli/terminal/on-terminal.ts';
 import {
@@ -86,6 +86,12 @@ it('a node that founded a mesh of its own by mistake goes over to another, keeps
   expect(bob.up.ticket).toBeUndefined();
   await ok(bob, 'grant', 'create', 'alice', '--tool', 'files/*');
   await ok(bob, 'board', 'set', 'plan', 'owner', 'bob', '--create');
+  // Memberships and tickets are listed by `members`; among grants all of them are to be had, when asked for.
+  const ofMesh = async (...words: string[]): Promise<number> =>
+    (await json<GrantListResult>(alice, 'grant', 'list', ...words)).grants.filter((grant) =>
+      grant.capabilities.some(({ resource }) => resource.startsWith('mesh:')),
+    ).length;
+  expect([await ofMesh(), (await ofMesh('--all')) > 0]).toEqual([0, true]);
   const { members } = await json<MembersResult>(bob, 'members');
   expect(members.map(({ name, state, by }) => [name, state, by])).toEqual([
     ['alice', 'member', undefined],
