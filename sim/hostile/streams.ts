@@ -12,6 +12,8 @@ import { MCP, initialize, line, serveRecords } from './sessions.ts';
 const STREAMS = 800;
 const AT_ONCE = 32;
 const SLOW = 450;
+/** How long one message without an end is sent on. */
+const POURED_MS = 150;
 const PROTOCOLS = [MCP, '/starling/records/1', '/starling/board/2'];
 
 /** Something that a member does, and what `status` says of it. */
@@ -83,7 +85,7 @@ const huge = attack(
       if (stream === undefined) continue;
       // The length says 2 GiB; MCP between peers has lines, of which this is one without an end.
       if (protocol !== MCP) stream.write(Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0x07));
-      const limit = AbortSignal.any([signal, AbortSignal.timeout(500)]);
+      const limit = AbortSignal.any([signal, AbortSignal.timeout(POURED_MS)]);
       await pour(stream, () => (act(), chunk), limit);
     }
   },
