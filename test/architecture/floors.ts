@@ -41,7 +41,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['governance.ts', 'audit-events.ts'],
   ],
   network: [
-    ['types.ts', 'constants.ts', 'abort.ts', 'failure-words.ts', 'peer-id.ts'],
+    ['types.ts', 'constants.ts', 'abort.ts', 'failure-words.ts', 'peer-id.ts', 'reading.ts'],
     ['streams', 'addresses', 'limits'],
     ['admission', 'gossip'],
     ['host', 'links'],

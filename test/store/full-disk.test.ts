@@ -13,9 +13,10 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { seeded } from '../compliance/support/faulty-table.ts';
 import { createSmallDisk, smallDiskMissing } from './small-disk.ts';
 import type { SmallDisk } from './small-disk.ts';
+import { upTo } from '../long/extent.ts';
 
 const WRITER = fileURLToPath(new URL('./full-disk-writer.ts', import.meta.url));
-const WRITES = Number(process.env['STARLING_FULL_DISK_WRITES'] ?? 700);
+const WRITES = Number(process.env['STARLING_FULL_DISK_WRITES'] ?? upTo(300, 3000));
 const SEED = Number(process.env['STARLING_FULL_DISK_SEED'] ?? 7);
 const TEST_MS = 1_800_000;
 const DISK_BYTES = 12 * 1024 * 1024;
