@@ -97,7 +97,7 @@ it('is a member after a week in which all moved, one took another key, and who g
     peerId: bobAgain.peerId,
     formerly: [before],
   });
-  expect(carolAgain.status().records).toBe(bobAgain.status().records);
+  await expect.poll(() => carolAgain.status().records, TRIES_MS).toBe(bobAgain.status().records);
 
   let reason = '';
   const eveAgain = await world.start('eve', '10.79.0.4');
