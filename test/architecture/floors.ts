@@ -48,7 +48,15 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['dialing'],
     ['*'],
   ],
-  membership: [['types.ts'], ['audit'], ['*']],
+  mesh: [['types.ts', 'fingerprint.ts'], ['records'], ['tickets'], ['knocks'], ['*']],
+  membership: [
+    ['types.ts', 'aliases.ts'],
+    ['audit', 'detection'],
+    ['heartbeats'],
+    ['peers'],
+    ['roster'],
+    ['*'],
+  ],
   gateway: [
     ['types.ts'],
     ['wire'],
@@ -63,7 +71,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['audit-events.ts'],
     ['gateway.ts'],
   ],
-  builtin: [['results'], ['*']],
+  builtin: [['results'], ['results.ts'], ['grants'], ['boards'], ['*']],
   cli: [
     ['terminal'],
     ['options', 'client-files'],

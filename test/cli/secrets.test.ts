@@ -99,7 +99,8 @@ describe('starling secret', () => {
     expect((await run('secret', 'remove', 'OTHER', ...options)).code).toBe(1);
     const node = start(['up', ...options]);
     await node.says('✓ s ');
-    expect((await run('call', 's__length', ...options)).stdout).toBe(`${VALUE.length}\n`);
+    const called = await run('call', 's__length', ...options);
+    expect(called).toMatchObject({ stderr: '', stdout: `${VALUE.length}\n` });
   });
 
   it('repeats no value that was typed as an argument', async () => {
