@@ -426,6 +426,7 @@ function createNodeTools(
   const { audit, blackboard, checkpoints, clients, governance, keys, logins, membership } = rooms;
   const { network, offers, pins, servers, status, token, createTicket } = rooms;
   const boardRights = createClientBoards({ table: store.table('client-boards') });
+  const self = { did: identity.did, name: config.name };
   return [
     ...statusTools({ membership, network, providers: rooms.providers, status }),
     pingTool({ membership, network }),
@@ -436,7 +437,7 @@ function createNodeTools(
       membership,
       members,
       network,
-      self: { did: identity.did, name: config.name },
+      self,
       summaryOf: (view) => peerSummary({ network }, view),
       leave: rooms.leave,
     }),
@@ -448,7 +449,7 @@ function createNodeTools(
       members,
       membership,
       offers,
-      self: { name: config.name },
+      self,
       createTicket,
     }),
     ...knockTools({ knocks: rooms.knocks, createTicket }),
@@ -467,7 +468,7 @@ function createNodeTools(
       self: identity.did,
     }),
     ...pinTools({ pins, membership }),
-    ...governanceTools({ governance, grants, membership, keys, clock }),
+    ...governanceTools({ governance, grants, membership, keys, clock, self }),
   ];
 }
 
