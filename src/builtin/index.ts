@@ -1,19 +1,19 @@
 /** The tools of the built-in MCP server `starling`: what the shell can do, an agent can do. */
 export { auditResource, auditTools } from './audit.ts';
 export type { AuditToolComponents } from './audit.ts';
-export { boardCareTools } from './board-care.ts';
-export { boardRightTools } from './board-rights.ts';
-export type { BoardRightComponents } from './board-rights.ts';
-export { boardTools } from './boards.ts';
-export type { BoardComponents } from './boards.ts';
-export { createClientBoards } from './client-boards.ts';
-export type { ClientBoards, ClientRight } from './client-boards.ts';
+export { boardCareTools } from './boards/board-care.ts';
+export { boardRightTools } from './boards/board-rights.ts';
+export type { BoardRightComponents } from './boards/board-rights.ts';
+export { boardTools } from './boards/boards.ts';
+export type { BoardComponents } from './boards/boards.ts';
+export { createClientBoards } from './boards/client-boards.ts';
+export type { ClientBoards, ClientRight } from './boards/client-boards.ts';
 export { clientTools } from './clients.ts';
 export type { ClientComponents } from './clients.ts';
 export { governanceTools, offeredTools } from './governance.ts';
 export type { GovernanceToolComponents } from './governance.ts';
-export { grantTools } from './grants.ts';
-export type { GrantComponents } from './grants.ts';
+export { grantTools } from './grants/grants.ts';
+export type { GrantComponents } from './grants/grants.ts';
 export { keyTools } from './keys.ts';
 export type { KeyComponents } from './keys.ts';
 export { knockTools } from './knocks.ts';

@@ -41,14 +41,22 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['governance.ts', 'audit-events.ts'],
   ],
   network: [
-    ['types.ts', 'constants.ts', 'abort.ts', 'failure-words.ts', 'peer-id.ts'],
+    ['types.ts', 'constants.ts', 'abort.ts', 'failure-words.ts', 'peer-id.ts', 'reading.ts'],
     ['streams', 'addresses', 'limits'],
     ['admission', 'gossip'],
     ['host', 'links'],
     ['dialing'],
     ['*'],
   ],
-  membership: [['types.ts'], ['audit'], ['*']],
+  mesh: [['types.ts', 'fingerprint.ts'], ['records'], ['tickets'], ['knocks'], ['*']],
+  membership: [
+    ['types.ts', 'aliases.ts'],
+    ['audit', 'detection'],
+    ['heartbeats'],
+    ['peers'],
+    ['roster'],
+    ['*'],
+  ],
   gateway: [
     ['types.ts'],
     ['wire'],
@@ -63,7 +71,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['audit-events.ts'],
     ['gateway.ts'],
   ],
-  builtin: [['results'], ['*']],
+  builtin: [['results'], ['results.ts'], ['grants'], ['boards'], ['*']],
   cli: [
     ['terminal'],
     ['options', 'client-files'],

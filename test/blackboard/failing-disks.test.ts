@@ -15,6 +15,7 @@ import { calm } from './hub.ts';
 import { journalTable } from './journal-table.ts';
 import type { JournalTable } from './journal-table.ts';
 import { contentOf, openBoard } from './support.ts';
+import { upTo } from '../long/extent.ts';
 
 const NODES = 3;
 const who = fc.nat(NODES - 1);
@@ -169,7 +170,7 @@ describe('boards on failing disks', () => {
           board.close();
         }
       }),
-      { seed: 13, numRuns: 120 },
+      { seed: 13, numRuns: upTo(40, 300) },
     );
   });
 });

@@ -15,15 +15,15 @@ import {
   decodeCheckpointMessage,
   encodeCheckpointMessage,
 } from '../../src/membership/audit/checkpoint-messages.ts';
-import { createIndirectProbe } from '../../src/membership/indirect-probe.ts';
-import { proofOf } from '../../src/mesh/ticket-check.ts';
+import { createIndirectProbe } from '../../src/membership/detection/indirect-probe.ts';
+import { proofOf } from '../../src/mesh/tickets/ticket-check.ts';
 import {
   decodeInviteAnswer,
   decodeInviteQuestion,
   encodeInviteAnswer,
   encodeInviteQuestion,
-} from '../../src/mesh/invite-messages.ts';
-import { encodeTicket, inviteSeed, parseTicket } from '../../src/mesh/ticket-short.ts';
+} from '../../src/mesh/tickets/invite-messages.ts';
+import { encodeTicket, inviteSeed, parseTicket } from '../../src/mesh/tickets/ticket-short.ts';
 import { createFrameDecoder, encodeLength } from '../../src/network/streams/framing.ts';
 import {
   decodeHello,

@@ -1,0 +1,27 @@
+/** Entries of boards as tools give them. */
+import type { BoardChange, BoardEntry, Tombstone } from '../../blackboard/index.ts';
+import type { ShownChange, ShownEntry, ShownTombstone } from '../results.ts';
+
+/** An entry, with what its writer had seen. */
+export function shownEntry({ clock, until, ...entry }: BoardEntry): ShownEntry {
+  return {
+    ...entry,
+    vector_clock: clock,
+    tombstone: false,
+    ...(until === undefined ? {} : { expires: until }),
+  };
+}
+
+/** A deletion, with what its writer had seen. */
+export function shownTombstone({ clock, ...deletion }: Tombstone): ShownTombstone {
+  return { ...deletion, vector_clock: clock, tombstone: true };
+}
+
+/** As `board_watch` tells it: the entry that is there now, or what became of it. */
+export function shownChange({ key, entry, gone }: BoardChange): ShownChange {
+  return {
+    key,
+    ...(entry === undefined ? {} : { entry: shownEntry(entry) }),
+    ...(gone === undefined ? {} : { deleted: shownTombstone(gone) }),
+  };
+}
