@@ -2,8 +2,12 @@
 export { auditResource, auditTools } from './audit.ts';
 export type { AuditToolComponents } from './audit.ts';
 export { boardCareTools } from './boards/board-care.ts';
+export { boardRoomTools } from './boards/board-room-tools.ts';
+export type { BoardRoomComponents } from './boards/board-room-tools.ts';
 export { boardRightTools } from './boards/board-rights.ts';
 export type { BoardRightComponents } from './boards/board-rights.ts';
+export { strongBoardTools } from './boards/board-strong.ts';
+export type { StrongBoardComponents } from './boards/board-strong.ts';
 export { boardTools } from './boards/boards.ts';
 export type { BoardComponents } from './boards/boards.ts';
 export { createClientBoards } from './boards/client-boards.ts';

@@ -57,6 +57,17 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['roster'],
     ['*'],
   ],
+  blackboard: [
+    ['types.ts', 'limits.ts'],
+    ['board-id.ts'],
+    ['lanes'],
+    ['access'],
+    ['document'],
+    ['disk'],
+    ['board', 'quorum'],
+    ['sync'],
+    ['*'],
+  ],
   gateway: [
     ['types.ts'],
     ['wire'],
