@@ -8,7 +8,7 @@ const LACKING_MAX = 1024;
 /** What is known of somebody who may have lacked something: nothing, or that it comes last, or is passed over. */
 export type Standing = 'sound' | 'last' | 'passed over';
 
-/** Who lacks what. */
+/** What peers were found not to have of what they claim. */
 export interface Lacking {
   /** `peer` has not got `what`, which it claims: a kind of capability, or a tool as `<server>/<tool>`. */
   lacks(peer: PeerId, what: string): void;

@@ -4,7 +4,7 @@ import type { Fields } from '../../core/index.ts';
 import { messageFields } from '../streams/message-fields.ts';
 import { isOfMachine } from './outside.ts';
 
-/** One end of a hole. */
+/** From where somebody will dial. */
 export interface HoleEnd {
   /** Chosen by who asks: both speak of the same try. */
   readonly id: number;
@@ -25,7 +25,7 @@ const PORT_MIN = 1024;
 const PORT_MAX = 65_535;
 const WHY_LENGTH_MAX = 200;
 
-/** Encodes it. */
+/** Any of the messages as CBOR (RFC 8949). */
 export function encodeHole(message: HoleEnd | HoleRefusal | Pick<HoleEnd, 'id'>): Uint8Array {
   return encode(message);
 }
