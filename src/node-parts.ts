@@ -13,9 +13,7 @@ import type { Blackboard } from './blackboard/index.ts';
 import {
   OPEN_RESOURCES,
   auditTools,
-  boardCareTools,
-  boardRightTools,
-  boardTools,
+  boardRoomTools,
   createClientBoards,
   clientTools,
   peerSummary,
@@ -279,6 +277,7 @@ function createNodeBlackboard(
     network,
     table: store.table('boards'),
     history: store.table('board-history'),
+    strong: store.table('board-quorum'),
     self: identity.did,
     signer: identity,
     successions,
@@ -390,7 +389,6 @@ function createNodeTools(
 ): readonly BuiltinTool[] {
   const { audit, blackboard, checkpoints, clients, governance, keys, logins, membership } = rooms;
   const { network, offers, pins, servers, status, token, createTicket } = rooms;
-  const boardRights = createClientBoards({ table: store.table('client-boards') });
   return [
     ...statusTools({ membership, network, providers: rooms.providers, status }),
     pingTool({ membership, network }),
@@ -418,9 +416,13 @@ function createNodeTools(
     }),
     ...knockTools({ knocks: rooms.knocks, createTicket }),
     ...agentTools({ agents: rooms.agents }),
-    ...boardTools({ blackboard, clock, rights: boardRights }),
-    ...boardCareTools({ blackboard, rights: boardRights }),
-    ...boardRightTools({ blackboard, membership, rights: boardRights }),
+    ...boardRoomTools({
+      blackboard,
+      clock,
+      membership,
+      rights: createClientBoards({ table: store.table('client-boards') }),
+      self: { did: identity.did, name: config.name },
+    }),
     ...keyTools({ clock, keys }),
     ...clientTools({ clients, token }),
     ...loginTools({ logins }),
