@@ -46,6 +46,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['admission', 'gossip'],
     ['host', 'links'],
     ['dialing'],
+    ['reach'],
     ['*'],
   ],
   mesh: [['types.ts', 'fingerprint.ts'], ['records'], ['tickets'], ['knocks'], ['*']],
