@@ -105,6 +105,8 @@ export default defineConfig({
     pool: 'forks',
     sequence: { sequencer: Mixed },
     testTimeout: 240_000,
+    // What is polled for comes by sockets and processes: a second is nothing on a busy machine.
+    expect: { poll: { timeout: 60_000 } },
     // Goldens hold times as a terminal shows them.
     env: { TZ: 'UTC' },
     hookTimeout: 240_000,

@@ -108,7 +108,7 @@ describe('a network without sockets', () => {
     await b.network.dial(relay.address(), soon());
     await expect
       .poll(() => b.network.addresses().some((text) => text.includes('p2p-circuit')), {
-        timeout: 10_000,
+        timeout: 60_000,
       })
       .toBe(true);
     expect(await a.network.dial(b.id, soon())).toBe(b.id);

@@ -246,7 +246,7 @@ describe('the life of a store', () => {
 
   it('loses no durable write and halves no batch when it is killed in the middle', async () => {
     const { child, durable } = await startWriter();
-    await expect.poll(() => durable.size, { timeout: 20_000, interval: 5 }).toBeGreaterThan(300);
+    await expect.poll(() => durable.size, { timeout: 60_000, interval: 5 }).toBeGreaterThan(300);
     await kill(child);
     const entries = new Map((await all((await open()).table('pairs'))) as [string, string][]);
     for (const number of durable) expect(entries.get(`a${number}`)).toBe(`value ${number}`);

@@ -16,7 +16,7 @@ const SERVER = {
   command: process.execPath,
   args: [resolve(import.meta.dirname, '../hostile/upstream.mjs')],
   env: {},
-  timeoutMs: 5000,
+  timeoutMs: 60_000,
   shared: false,
   peerRoots: false,
   idleMs: 60_000,

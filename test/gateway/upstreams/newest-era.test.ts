@@ -40,7 +40,7 @@ async function start(answering: Answering, era: InstanceInit['era'] = 'newest'):
       server: { ...COMMON, type: 'http', url: server.url, headers: {} },
       era,
       client: { capabilities: {}, clientInfo: {} },
-      startTimeoutMs: 5000,
+      startTimeoutMs: 60_000,
     },
   );
   defer(() => instance.close());
