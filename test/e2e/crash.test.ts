@@ -12,12 +12,13 @@ import type { AuditEntry } from '../../src/audit/index.ts';
 import { attach } from './callers.ts';
 import type { Caller } from './callers.ts';
 import { SERVERS, eventually, ok, sees, useWorld } from './support.ts';
+import { upTo } from '../long/extent.ts';
 
 const world = useWorld();
 
-const TEST_MS = 240_000;
+const TEST_MS = 480_000;
 const SEED = 41;
-const ROUNDS = 3;
+const ROUNDS = upTo(2, 6);
 /** Load before the kill, counted from the first call that gets through. */
 const LIFE_MAX_MS = 600;
 const WORKERS = 3;
@@ -30,7 +31,8 @@ const BURST = RATE_PER_S;
 const RETRY_MS = 100;
 /** Between two calls of a worker: some are under way whenever the owner dies, and the machine has time for others. */
 const PAUSE_MS = 20;
-const BACK_MS = 60_000;
+/** Most of it is for the uses: some 150 calls one after the other, on a machine with other work. */
+const BACK_MS = 150_000;
 
 interface Load {
   /** Labels of calls that were answered with a result. */

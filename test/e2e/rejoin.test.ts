@@ -81,7 +81,8 @@ it('is a member after a week in which all moved, one took another key, and who g
   const operator = await attach(alice.status().stateDir);
   await operator.builtin('peer_remove', { peer: 'eve', reason: 'it was lost' });
   operator.close();
-  await expect.poll(() => bob.status().records, TRIES_MS).toBe(alice.status().records);
+  // Of both at the same moment: either may have heard of another record since.
+  await expect.poll(() => bob.status().records === alice.status().records, TRIES_MS).toBe(true);
   await Promise.all([alice.stop(), bob.stop()]);
 
   const before = bob.peerId;
@@ -93,11 +94,12 @@ it('is a member after a week in which all moved, one took another key, and who g
   await sees(carolAgain, ['bob']);
   await sees(bobAgain, ['carol']);
   expect(bobAgain.peerId).not.toBe(before);
-  expect(carolAgain.peers().find(({ alias }) => alias === 'bob')).toMatchObject({
-    peerId: bobAgain.peerId,
-    formerly: [before],
-  });
-  await expect.poll(() => carolAgain.status().records, TRIES_MS).toBe(bobAgain.status().records);
+  await expect
+    .poll(() => carolAgain.peers().find(({ alias }) => alias === 'bob'), TRIES_MS)
+    .toMatchObject({ peerId: bobAgain.peerId, formerly: [before] });
+  await expect
+    .poll(() => carolAgain.status().records === bobAgain.status().records, TRIES_MS)
+    .toBe(true);
 
   let reason = '';
   const eveAgain = await world.start('eve', '10.79.0.4');
@@ -105,7 +107,8 @@ it('is a member after a week in which all moved, one took another key, and who g
   await expect
     .poll(() => reason || JSON.stringify(eveAgain.status().warnings), TRIES_MS)
     .toContain('it was lost');
-  expect([alive(eveAgain), alive(bobAgain)]).toEqual([[], ['carol']]);
+  await sees(eveAgain, []);
+  await sees(bobAgain, ['carol']);
 });
 
 it('finds a member that moved by one that has met it since', async () => {

@@ -16,6 +16,7 @@ import {
   ticketOf,
   useWorld,
 } from './support.ts';
+import { someOf } from '../long/extent.ts';
 
 const world = useWorld('file');
 /** What a person may have to wait for, from the answer of the command on. */
@@ -119,7 +120,7 @@ const ways: readonly (readonly [Era, Way])[] = [
 ];
 
 describe('a call that streams when its grant is revoked', () => {
-  it.each(ways)(
+  it.each(someOf(ways, ([era, way]) => (era === 'modern') === (way === 'http')))(
     'by whoever handed it on ends at once with the reason, and nothing more of it comes (%s, %s)',
     async (era, way) => {
       const root = await grantTo(alice, 'bob', { tools: ['talks/*'], max_depth: 1 });
@@ -165,11 +166,16 @@ describe('a call that streams when its grant is revoked', () => {
     });
     await quiet(caller, 'notifications/message');
     await listed(caller, 'alice__talks__stream', false);
-    const { entries } = await builtin<AuditQueryResult>(alice, 'audit_query', {
-      outcome: 'cancelled',
-    });
-    expect(JSON.stringify(entries[0])).toContain('tool:talks/stream');
-    expect(JSON.stringify(entries[0])).toContain('is valid any more');
+    const newest = await eventually(
+      'it is in the record',
+      async () => {
+        const query = { outcome: 'cancelled', limit: 1 };
+        const { entries } = await builtin<AuditQueryResult>(alice, 'audit_query', query);
+        return JSON.stringify(entries);
+      },
+      (text) => text.includes('is valid any more'),
+    );
+    expect(newest).toContain('tool:talks/stream');
   });
 
   it('goes on when another grant covers it, and ends with that one', async () => {

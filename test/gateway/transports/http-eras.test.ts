@@ -4,7 +4,7 @@ import { request } from 'node:http';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { Secret, systemClock } from '../../../src/core/index.ts';
+import { Secret } from '../../../src/core/index.ts';
 import { createTestClock } from '../../core/test-clock.ts';
 import {
   INITIALIZE,
@@ -19,6 +19,7 @@ import {
   useCleanup,
 } from '../support/gateways.ts';
 import type { Answer, TestNode } from '../support/gateways.ts';
+import { standingClock } from '../support/jump-clock.ts';
 
 useCleanup();
 
@@ -534,8 +535,7 @@ describe('the number of sessions', () => {
 describe('peers', () => {
   it('are held to the rate of requests, too', async () => {
     // However long the calls take, no time goes by in which more of them would be allowed.
-    const now = Date.now();
-    const clock = { ...systemClock, now: () => now };
+    const clock = standingClock();
     const { alice, bob } = await startPair({ limits: { requestsPerSecond: 20 }, clock });
     await alice.grant(bob, 'files/*');
     await until(() => bob.directory.servers(alice.peerId).length > 0);
