@@ -7,6 +7,8 @@ import type { NodeProcess } from '../../sim/process.ts';
 import { buildProgram } from '../../src/cli/program.ts';
 import { authWorld } from '../gateway/support/auth-server.ts';
 import { runCleanup } from '../gateway/support/gateways.ts';
+import { ECHO, agentSteps } from './examples/agent-steps.ts';
+import type { Put, Step } from './examples/steps.ts';
 import { placeOf, programsIn, runHere, startShell, wordsOf } from './examples/place.ts';
 import type { Place, Running } from './examples/place.ts';
 import {
@@ -23,27 +25,6 @@ import {
 
 const world = useWorld('file');
 afterAll(runCleanup);
-
-/** What is put for words of an example; a function is asked when the example's turn comes. */
-type Put = Readonly<Record<string, string | (() => string | Promise<string>)>>;
-
-interface Step {
-  /** Whose shell; a folder without a node is made where none is. */
-  readonly at: string;
-  readonly put?: Put;
-  readonly before?: () => unknown;
-  readonly env?: () => Readonly<Record<string, string>>;
-  readonly stdin?: string;
-  /** What a command that ends has printed. */
-  readonly printed?: RegExp;
-  /** What a command that runs on prints first; Ctrl-C ends it then, unless `keep` names it for later. */
-  readonly says?: RegExp;
-  readonly keep?: string;
-  /** Runs, again and again, until the command that runs on has said `says`. */
-  readonly poke?: () => Promise<unknown>;
-  /** Runs when the example has done its work. */
-  readonly after?: () => unknown;
-}
 
 const places = new Map<string, Place>();
 const kept = new Map<string, Running>();
@@ -383,6 +364,7 @@ const STEPS: Readonly<Record<string, Step>> = {
     before: () => void answers(bob, 'reviewer', 'no holes'),
     printed: /^no holes$/m,
   },
+  ...agentSteps(() => ({ alice, bob })),
   'starling agent stop reviewer': { at: 'bob' },
   'starling agent retire reviewer': { at: 'bob' },
   'starling board create plan': { at: 'alice' },
@@ -533,7 +515,8 @@ beforeAll(async () => {
     sums: SERVERS.toolbox(),
     git: changing(),
   };
-  alice = await world.start('alice', { config: { mcpServers, mdns: true } });
+  const agents = { unconfined: true, kinds: { echo: ECHO } };
+  alice = await world.start('alice', { config: { mcpServers, agents, mdns: true } });
   [bob, open] = await Promise.all([
     world.start('bob', { args: ['--join', alice.up.ticket ?? ''] }),
     world.start('commons', { args: ['--open'] }),
