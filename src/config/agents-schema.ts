@@ -12,10 +12,9 @@ const CAPABILITIES_MAX = 64;
 
 const { command, args, env, envFile, cwd, sandbox } = mcpServerSchema.shape;
 
-/** One kind. */
 const agentKindSchema = z
   .strictObject({
-    command: command.unwrap(),
+    command: command.unwrap().describe('Program to run; found on PATH, never by a shell.'),
     args,
     env,
     envFile,

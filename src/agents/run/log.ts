@@ -12,7 +12,7 @@ export interface LogPage {
   readonly cursor: number;
 }
 
-/** The log of one agent. */
+/** Lines of one agent, in the order in which its processes wrote them. */
 export interface AgentLog {
   /** Adds a line of process `replica`. Never throws. */
   add(text: string, replica: number): void;

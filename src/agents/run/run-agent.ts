@@ -28,7 +28,7 @@ export interface RunAgentComponents {
   readonly logger: Logger;
 }
 
-/** How it runs. */
+/** As whom, of which kind, and within which bounds it runs. */
 export interface RunAgentInit {
   readonly row: RunRow;
   readonly kind: RunnableKind;

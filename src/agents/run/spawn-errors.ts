@@ -2,14 +2,15 @@
 import { StarlingError } from '../../core/index.ts';
 
 /** No kind of that name is in the configuration. */
-export function unknownKind(name: string, kinds: readonly string[]): StarlingError {
+export function unknownKind(name: string, all: readonly string[]): StarlingError {
+  const kinds = all.toSorted();
   const there = kinds.length === 0 ? 'there is none' : `there are ${kinds.join(', ')}`;
   return new StarlingError(
     'STARLING_AGENT_UNKNOWN',
     `this node runs no agents of the kind '${name.slice(0, 128)}': ${there}`,
     {
       hint: 'kinds are in the config file of the node: agents.kinds.<name>',
-      data: { agentType: name.slice(0, 128), reason: 'kind', kinds: [...kinds] },
+      data: { agentType: name.slice(0, 128), reason: 'kind', kinds },
     },
   );
 }

@@ -232,7 +232,7 @@ class HttpEdge implements HttpTransport {
     const [root, ...segments] = segmentsOf(path);
     const spec = specOf(segments);
     if (root === 'messages') return this.#sse.post(request, response, verdict);
-    const bare = root === 'mcp' ? bareTargetOf(segments) : undefined;
+    const bare = segments.length > 1 && root === 'mcp' ? bareTargetOf(segments) : undefined;
     // A peer or a server may be called so, too.
     if (bare !== undefined && (spec === undefined || !this.#components.exists(spec))) {
       return this.#serveBare(bare, request, response, verdict);
