@@ -1,8 +1,10 @@
 /** `starling events` */
 import type { EventsResult, MeshEvent } from '../../agents/types.ts';
+import type { NodeClient } from '../node/client.ts';
 import { withNode } from '../node/locate-node.ts';
 import { showValue } from '../options/board-value.ts';
 import type { CommonOptions } from '../options/common-options.ts';
+import { untilInterrupted } from '../terminal/interrupted.ts';
 import { printData, safeLine } from '../terminal/output.ts';
 
 /** How long one call waits for events. */
@@ -17,9 +19,9 @@ interface EventsOptions extends CommonOptions {
 }
 
 /** Prints the last events, and with `--follow` those that come. */
-export async function run(options: EventsOptions): Promise<void> {
+export function run(options: EventsOptions): Promise<number> {
   const topic = options.topic === undefined ? {} : { topic: options.topic };
-  await withNode(options, async (node) => {
+  const tail = async (node: NodeClient): Promise<number> => {
     let page = await node.builtin<EventsResult>('events', { ...topic, limit: options.lines });
     if (page.events.length > 0 || options.follow !== true) print(page, options);
     while (options.follow === true) {
@@ -29,7 +31,9 @@ export async function run(options: EventsOptions): Promise<void> {
       });
       if (page.events.length > 0) print(page, options);
     }
-  });
+    return 0;
+  };
+  return untilInterrupted((signal) => withNode(options, tail, signal));
 }
 
 function print(page: EventsResult, { json }: EventsOptions): void {

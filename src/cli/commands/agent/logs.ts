@@ -3,6 +3,7 @@ import type { AgentLogLine, AgentLogsResult } from '../../../agents/types.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { NodeClient } from '../../node/client.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
+import { untilInterrupted } from '../../terminal/interrupted.ts';
 import { printData, safeLine } from '../../terminal/output.ts';
 
 /** How long one call waits for lines. */
@@ -16,8 +17,8 @@ interface LogsOptions extends CommonOptions {
 }
 
 /** Prints the last lines, and with `--follow` those that come. */
-export async function run(name: string, options: LogsOptions): Promise<void> {
-  await withNode(options, async (node) => {
+export function run(name: string, options: LogsOptions): Promise<number> {
+  const tail = async (node: NodeClient): Promise<number> => {
     let page = await node.builtin<AgentLogsResult>('agent_logs', {
       agentId: name,
       limit: options.lines,
@@ -27,7 +28,9 @@ export async function run(name: string, options: LogsOptions): Promise<void> {
       page = await next(node, name, page.cursor);
       if (page.lines.length > 0) print(page, options);
     }
-  });
+    return 0;
+  };
+  return untilInterrupted((signal) => withNode(options, tail, signal));
 }
 
 function next(node: NodeClient, agentId: string, cursor: number): Promise<AgentLogsResult> {
