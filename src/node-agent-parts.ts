@@ -10,6 +10,7 @@ import {
   socketPath,
 } from './config/index.ts';
 import type { Did } from './core/index.ts';
+import type { Providers } from './directory/index.ts';
 import { createChildren, createSandbox, runBriefly } from './gateway/index.ts';
 import type { ApiKeys, Children, Gateway, Sandbox } from './gateway/index.ts';
 import { attachedClient } from './guard/index.ts';
@@ -25,6 +26,7 @@ const EVENTS_TOPIC = 'events';
 export interface AgentRooms
   extends Pick<AgentsComponents, 'guard'>, Pick<RunsComponents, 'config'> {
   readonly network: Network;
+  readonly providers: Pick<Providers, 'lacking'>;
   readonly membership: Membership;
   readonly sandbox: Pick<Sandbox, 'means'>;
   readonly keys: Pick<ApiKeys, 'list'>;
@@ -38,10 +40,11 @@ export function createAgentParts(
   state: OpenState,
   rooms: AgentRooms,
 ): { readonly agents: Agents; readonly runs: Runs } {
-  const { gateway, guard, membership, network } = rooms;
+  const { gateway, guard, membership, network, providers } = rooms;
   const agents = createNodeAgents(base, state, {
     network,
     membership,
+    lacking: providers.lacking,
     guard,
     callPeer: (...call) => gateway().callPeer(...call),
     runOf: (name) => runs.viewOf(name),
@@ -86,7 +89,7 @@ export function createNodeSandbox({ config, secretFiles }: Base): Sandbox {
 function createNodeAgents(
   { config, clock, random, logger }: Base,
   { store, identity }: OpenState,
-  rooms: Pick<AgentsComponents, 'callPeer' | 'guard' | 'membership' | 'runOf'> & {
+  rooms: Pick<AgentsComponents, 'callPeer' | 'guard' | 'lacking' | 'membership' | 'runOf'> & {
     readonly network: Network;
   },
 ): Agents {

@@ -13,9 +13,7 @@ import type { Blackboard } from './blackboard/index.ts';
 import {
   OPEN_RESOURCES,
   auditTools,
-  boardCareTools,
-  boardRightTools,
-  boardTools,
+  boardRoomTools,
   createClientBoards,
   clientTools,
   peerSummary,
@@ -35,7 +33,6 @@ import {
 import type { InviteResult, LeaveResult, StatusResult } from './builtin/index.ts';
 import { socketPath, tokenFile } from './config/index.ts';
 import type { Config } from './config/index.ts';
-import { VERSION } from './core/index.ts';
 import type { Did } from './core/index.ts';
 import { createDirectory } from './directory/index.ts';
 import type { Providers } from './directory/index.ts';
@@ -67,7 +64,7 @@ import { meshOf } from './open-state.ts';
 import { createGovernance } from './guard/index.ts';
 import type { ClientAccess, Governance, GovernanceComponents } from './guard/index.ts';
 import { peerIdFromDid, sealerOf } from './identity/index.ts';
-import { createConductTeller, createMembership } from './membership/index.ts';
+import { createConductTeller } from './membership/index.ts';
 import type { CheckpointExchange, ConductTeller, Membership } from './membership/index.ts';
 import {
   askWho,
@@ -81,7 +78,12 @@ import type { InvitationInit, Knocks, Neighbours } from './mesh/index.ts';
 import { createNetwork } from './network/index.ts';
 import type { Network } from './network/index.ts';
 import { createAgentParts, createNodeChildren, createNodeSandbox } from './node-agent-parts.ts';
-import { createNodeCheckpoints, createNodeProviders } from './node-peer-parts.ts';
+import {
+  createNodeCheckpoints,
+  createNodeMembership,
+  createNodeProviders,
+  presenceOf,
+} from './node-peer-parts.ts';
 import { createLoginStore } from './secrets/index.ts';
 
 /** Bytes of the catalog of one peer or server. */
@@ -145,9 +147,14 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     load: () => gateway.load(),
     catalog: () => gateway.catalogDigest(),
     audit: () => checkpoints.presence(),
-    agents: () => ofAgents.agents.presence(),
+    agents: () => presenceOf(base, ofAgents.agents),
   });
-  const providers = createNodeProviders(base, state, { audit, network, membership });
+  const providers = createNodeProviders(
+    base,
+    state,
+    { network, membership },
+    () => ofAgents.agents,
+  );
   const checkpoints = createNodeCheckpoints(base, state, { network, membership, audit });
   const stores = createNodeStores(base, state, init);
   const sandbox = createNodeSandbox(base);
@@ -164,6 +171,7 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     membership,
     sandbox,
     keys: stores.keys,
+    providers,
     guard: () => governance.guard,
     config: init.agentConfig,
     gateway: () => gateway,
@@ -267,6 +275,7 @@ function createNodeBlackboard(
     network,
     table: store.table('boards'),
     history: store.table('board-history'),
+    strong: store.table('board-quorum'),
     self: identity.did,
     signer: identity,
     successions,
@@ -277,46 +286,6 @@ function createNodeBlackboard(
     logger: logger.child('blackboard'),
     health,
   });
-}
-
-function createNodeMembership(
-  { config, clock, random, logger, health }: Base,
-  { store, ownMesh, identity }: OpenState,
-  rooms: {
-    readonly network: Network;
-    readonly boards: () => Readonly<Record<string, string>>;
-    readonly load: () => number;
-    readonly catalog: () => string;
-    readonly audit: CheckpointExchange['presence'];
-    readonly agents: Agents['presence'];
-  },
-): Membership {
-  const { network, boards, load, catalog, audit, agents } = rooms;
-  return createMembership(
-    {
-      network,
-      ownMesh,
-      identity,
-      table: store.table('peers'),
-      runs: store.table('runs'),
-      health,
-      presence: () => ({
-        name: config.name,
-        version: VERSION,
-        addresses: network.addresses(),
-        load: load(),
-        catalog: catalog(),
-        ...audit(),
-        ...agents(),
-        ...(config.offers.length === 0 ? {} : { offers: config.offers }),
-      }),
-      boards,
-      clock,
-      random,
-      logger: logger.child('membership'),
-    },
-    config.heartbeat,
-  );
 }
 
 function createNodeStores(
@@ -419,7 +388,6 @@ function createNodeTools(
 ): readonly BuiltinTool[] {
   const { audit, blackboard, checkpoints, clients, governance, keys, logins, membership } = rooms;
   const { network, offers, pins, servers, status, token, createTicket } = rooms;
-  const boardRights = createClientBoards({ table: store.table('client-boards') });
   return [
     ...statusTools({ membership, network, providers: rooms.providers, status }),
     pingTool({ membership, network }),
@@ -449,9 +417,13 @@ function createNodeTools(
     ...agentTools({ agents: rooms.agents, end: (...how) => rooms.runs.end(...how) }),
     ...runTools({ runs: rooms.runs }),
     ...eventTools({ agents: rooms.agents }),
-    ...boardTools({ blackboard, clock, rights: boardRights }),
-    ...boardCareTools({ blackboard, rights: boardRights }),
-    ...boardRightTools({ blackboard, membership, rights: boardRights }),
+    ...boardRoomTools({
+      blackboard,
+      clock,
+      membership,
+      rights: createClientBoards({ table: store.table('client-boards') }),
+      self: { did: identity.did, name: config.name },
+    }),
     ...keyTools({ clock, keys }),
     ...clientTools({ clients, token }),
     ...loginTools({ logins }),
@@ -525,8 +497,8 @@ function createNodeGateway(
   > & { readonly children: Children },
 ): Gateway {
   const { name, http, tcp, limits, keepAlive, list, views, stateDir } = config;
-  const { audit, clients, governance, keys, membership, network, pins, token, upstreams } = rooms;
-  const { children, sandbox } = rooms;
+  const { audit, children, clients, governance, keys, membership, network } = rooms;
+  const { pins, providers, sandbox, token, upstreams } = rooms;
   return createGateway(
     {
       clients,
@@ -540,6 +512,7 @@ function createNodeGateway(
         },
         { tools: limits.tools, bytes: CATALOG_BYTES_MAX },
       ),
+      lacking: providers.lacking,
       guard: governance.guard,
       approvals: governance.approvals,
       audit,

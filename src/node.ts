@@ -9,6 +9,7 @@ import { AgentClient, createNodeAgent } from './agents/index.ts';
 import type { AgentCall, NodeAgent, NodeAgentInit, RequestOptions } from './agents/index.ts';
 import type { Board } from './blackboard/index.ts';
 import type { GrantSummary, InviteResult, StatusResult } from './builtin/index.ts';
+import { outsideOf } from './builtin/index.ts';
 import {
   defaultConfigFile,
   heldBack,
@@ -211,6 +212,7 @@ class Node implements StarlingNode {
       mesh: meshOf(this.#state),
       ...(mayInvite(ownMesh) ? {} : { mayInvite: false as const }),
       addresses: network.addresses(),
+      ...outsideOf(network.outside(), (peer) => membership.peer(peer)?.alias ?? peer),
       endpoints: gateway.endpoints(),
       peers,
       upstreams: gateway.upstreams(),

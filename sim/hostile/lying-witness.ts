@@ -4,7 +4,7 @@ import { createMember } from './member.ts';
 import type { Member, MemberInit } from './member.ts';
 import { heartbeat } from './floods.ts';
 
-/** What witnesses are asked and answer by; see `src/membership/indirect-probe.ts`. */
+/** What witnesses are asked and answer by; see `src/membership/detection/indirect-probe.ts`. */
 const QUESTION = 'probe';
 const ANSWER = 'probed';
 const HEARTBEAT_MS = 5000;

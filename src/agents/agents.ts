@@ -21,6 +21,9 @@ import { createMeshEvents } from './events.ts';
 import type { EventInit, EventsInit, MeshEvents } from './events.ts';
 import type { InboxPage } from './inbox.ts';
 import { LIST_TIMEOUT_MS } from './limits.ts';
+import { createLacking } from '../directory/index.ts';
+import type { Lacking } from '../directory/index.ts';
+import { offersOf } from './capabilities.ts';
 import { createLocalAgents, unknownAgent } from './local-agents.ts';
 import type { AnnounceInit, LocalAgents } from './local-agents.ts';
 import { createMessages } from './messages.ts';
@@ -61,6 +64,8 @@ export interface AgentsComponents {
   runOf?(name: string): RunView | undefined;
   /** Bytes of all inboxes; default 64 MiB. */
   readonly inboxBytesMax?: number;
+  /** What other rooms find peers to lack counts as well; default: what is found here alone. */
+  readonly lacking?: Lacking;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -125,6 +130,8 @@ export interface Agents extends Startable {
   labelOf(name: string): string | undefined;
   /** What heartbeats say of this node's agents: nothing where there are none. */
   presence(): { readonly agents?: string };
+  /** Kinds and capabilities of those agents of this node that every member may see. */
+  offers(): readonly string[];
 }
 
 /** Makes the agents of a node. */
@@ -142,6 +149,7 @@ class NodeAgents implements Agents {
   /** Of agents by endpoint, and of nodes by name. */
   readonly #breakers: Breakers;
   readonly #events: MeshEvents;
+  readonly #lacking: Lacking;
   #isOver = false;
   readonly #peerChanged = (peer: PeerView): void => {
     if (peer.state === 'alive') this.#messages.peerIsHere(peer);
@@ -149,6 +157,7 @@ class NodeAgents implements Agents {
 
   constructor(components: AgentsComponents) {
     this.#components = components;
+    this.#lacking = components.lacking ?? createLacking(components.clock);
     const { membership } = components;
     this.#breakers = createBreakers(components.clock);
     this.#events = createMeshEvents({
@@ -286,6 +295,7 @@ class NodeAgents implements Agents {
       message: (...said: Parameters<Agents['message']>) => this.message(...said),
       breakers: this.#breakers,
       random,
+      lacking: this.#lacking,
     };
     return requestCapability(components, principal, init, signal);
   }
@@ -346,6 +356,10 @@ class NodeAgents implements Agents {
   presence(): { readonly agents?: string } {
     const digest = this.#local.digest();
     return digest === undefined ? {} : { agents: digest };
+  }
+
+  offers(): readonly string[] {
+    return offersOf(this.#local.all());
   }
 
   /** Who is listed is told of to all; whoever hears it may write to the agent as far as a grant says. */

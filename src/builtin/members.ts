@@ -9,8 +9,8 @@ import { isShortIdOf, peerIdFromDid, shortId } from '../identity/index.ts';
 import type { Membership, PeerView } from '../membership/index.ts';
 import type { Member, Members, OpenTicket } from '../mesh/index.ts';
 import type { Network } from '../network/index.ts';
-import { summarise } from './grant-summary.ts';
-import type { SummaryComponents } from './grant-summary.ts';
+import { summarise } from './grants/grant-summary.ts';
+import type { SummaryComponents } from './grants/grant-summary.ts';
 import type {
   LeaveResult,
   MemberSummary,

@@ -258,7 +258,7 @@ export interface Config {
   readonly heartbeat: {
     /** Default 5000. */
     readonly intervalMs: number;
-    /** Phi above which a peer is suspect (default 8) — see `membership/phi-accrual.ts`. */
+    /** Phi above which a peer is suspect (default 8) — see `membership/detection/phi-accrual.ts`. */
     readonly phiSuspect: number;
     /** How long a suspect may stay unheard before it is dead; default 3 × intervalMs. */
     readonly deadAfterMs: number;

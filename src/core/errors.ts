@@ -122,6 +122,10 @@ export const ERRORS = {
   STARLING_BOARD_CONFLICT: row(-32602, 409, 1),
   /** This node has not seen of a board what the caller has seen elsewhere. */
   STARLING_BOARD_BEHIND: row(-32003, 503, 1, true),
+  /** Too few replicas of a strong board answer; nothing has changed. */
+  STARLING_NO_QUORUM: row(-32003, 503, 1, true),
+  /** A strong entry may have changed or not: the same request, under the id that is given, learns which. */
+  STARLING_OUTCOME_UNKNOWN: row(-32003, 504, 1),
   /** The audit log can't be written, so nothing that must be audited may happen. */
   STARLING_AUDIT_UNAVAILABLE: row(-32003, 503, 1, true),
   /** The HTTP caller has no valid token, or its Origin or Host is not allowed. */

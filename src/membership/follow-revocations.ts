@@ -10,7 +10,7 @@ import { didFromPeerId, peerIdFromDid, shortId } from '../identity/index.ts';
 import { ENDED_HINT, RETIRED_HINT, describeEnd } from '../mesh/index.ts';
 import type { OwnMesh } from '../mesh/index.ts';
 import type { Network } from '../network/index.ts';
-import type { PeerTable } from './peer-table.ts';
+import type { PeerTable } from './peers/peer-table.ts';
 import type { PeerView } from './types.ts';
 
 /**

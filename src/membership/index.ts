@@ -1,5 +1,5 @@
 /** Who is alive: heartbeats, the failure detector, and what peers know of each other's audit logs. */
-export { namePeer } from './name-peer.ts';
+export { namePeer } from './peers/name-peer.ts';
 export { createCheckpointExchange } from './audit/checkpoint-exchange.ts';
 export type {
   CheckpointExchange,
@@ -8,7 +8,7 @@ export type {
 } from './audit/checkpoint-exchange.ts';
 export { createMembership } from './membership.ts';
 export type { MembershipComponents, MembershipInit } from './membership.ts';
-export { readPeers } from './saved-peers.ts';
+export { readPeers } from './peers/saved-peers.ts';
 export type {
   PreviousKey,
   Membership,

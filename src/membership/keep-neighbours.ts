@@ -13,7 +13,7 @@ import type { Clock, PeerId, Random, Scope } from '../core/index.ts';
 import type { Network } from '../network/index.ts';
 import { FULL_MESH_PEERS, createNeighbourChoice } from './neighbours.ts';
 import type { Rings } from './neighbours.ts';
-import type { Peer } from './peer-table.ts';
+import type { Peer } from './peers/peer-table.ts';
 
 /** Changes that come close together are looked at together. More = less work while many start, later links. */
 const LOOK_DELAY_MS = 100;

@@ -5,18 +5,18 @@
 import { messageOf } from '../core/index.ts';
 import type { Clock, Logger, PeerId, Random, Scope } from '../core/index.ts';
 import type { Network } from '../network/index.ts';
-import { createAccusations, suspicionTimeoutMs } from './accusations.ts';
-import type { Accusation } from './accusations.ts';
+import { createAccusations, suspicionTimeoutMs } from './detection/accusations.ts';
+import type { Accusation } from './detection/accusations.ts';
 import type { NeighbourKeeper } from './keep-neighbours.ts';
-import { intervalStretch } from './heartbeat-interval.ts';
-import { createLocalHealth } from './local-health.ts';
-import type { Peer, PeerTable } from './peer-table.ts';
-import { createDetector } from './phi-accrual.ts';
-import { PROBES, probeSuspect } from './reach-suspect.ts';
-import { weigh } from './suspicion.ts';
-import type { Evidence, SuspicionLimits } from './suspicion.ts';
+import { intervalStretch } from './heartbeats/heartbeat-interval.ts';
+import { createLocalHealth } from './detection/local-health.ts';
+import type { Peer, PeerTable } from './peers/peer-table.ts';
+import { createDetector } from './detection/phi-accrual.ts';
+import { PROBES, probeSuspect } from './detection/reach-suspect.ts';
+import { weigh } from './detection/suspicion.ts';
+import type { Evidence, SuspicionLimits } from './detection/suspicion.ts';
 import type { PeerView } from './types.ts';
-import type { IndirectProbe } from './indirect-probe.ts';
+import type { IndirectProbe } from './detection/indirect-probe.ts';
 
 /** Looks at the silence of peers so often, ms, and five times in each interval: a suspicion is so late at the most. */
 const LOOK_MS = 500;

@@ -13,15 +13,15 @@ import { HELLO_VERSION } from '../network/index.ts';
 import type { Admission, Hello, InviteProof, HelloAnswer } from '../network/index.ts';
 import { ownSuccessions } from './hello-successions.ts';
 import type { OwnMesh } from './mesh.ts';
-import { describeEnd, membershipEnded } from './membership-end.ts';
+import { describeEnd, membershipEnded } from './records/membership-end.ts';
 import { fingerprintOf } from './fingerprint.ts';
-import type { InviteAnswer, InviteQuestion } from './invite-messages.ts';
-import { usesOf } from './invites.ts';
+import type { InviteAnswer, InviteQuestion } from './tickets/invite-messages.ts';
+import { usesOf } from './records/invites.ts';
 import { createRedeemer } from './redeem.ts';
 import type { AskInviter, Redeemer } from './redeem.ts';
-import { proofOf, requireInTime } from './ticket-check.ts';
-import { encodeTicket, inviteSeed, parseTicket, ticketSecret } from './ticket-short.ts';
-import type { Ticket } from './ticket.ts';
+import { proofOf, requireInTime } from './tickets/ticket-check.ts';
+import { encodeTicket, inviteSeed, parseTicket, ticketSecret } from './tickets/ticket-short.ts';
+import type { Ticket } from './tickets/ticket.ts';
 import type { Mesh } from './types.ts';
 
 /** Longest part of a peer's refusal that is repeated to a person. */

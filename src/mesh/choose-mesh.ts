@@ -13,8 +13,8 @@ import type { Identity } from '../identity/index.ts';
 import { HELLO_VERSION, askMesh } from '../network/index.ts';
 import type { Transport } from '../network/index.ts';
 import type { MayMove, MeshAdmission } from './admission.ts';
-import { knockAt } from './knock.ts';
-import { describeEnd, membershipEnded } from './membership-end.ts';
+import { knockAt } from './knocks/knock.ts';
+import { describeEnd, membershipEnded } from './records/membership-end.ts';
 import type { OwnMesh } from './mesh.ts';
 import type { Mesh } from './types.ts';
 

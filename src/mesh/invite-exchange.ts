@@ -12,8 +12,8 @@ import {
   decodeInviteQuestion,
   encodeInviteAnswer,
   encodeInviteQuestion,
-} from './invite-messages.ts';
-import type { InviteAnswer, InviteQuestion } from './invite-messages.ts';
+} from './tickets/invite-messages.ts';
+import type { InviteAnswer, InviteQuestion } from './tickets/invite-messages.ts';
 
 const PROTOCOL = '/starling/invite/1';
 /** An answer holds two records. */

@@ -7,11 +7,11 @@ import type { Clock, Did } from '../core/index.ts';
 import { issueRevocation } from '../grants/index.ts';
 import type { Grant, GrantBook } from '../grants/index.ts';
 import type { Identity } from '../identity/index.ts';
-import { mayPassOn, usesOf } from './invites.ts';
-import { allowsOnMesh } from './member-list.ts';
-import type { MembershipEnd } from './membership-end.ts';
+import { mayPassOn, usesOf } from './records/invites.ts';
+import { allowsOnMesh } from './records/member-list.ts';
+import type { MembershipEnd } from './records/membership-end.ts';
 import type { OwnMesh } from './mesh.ts';
-import type { Records } from './records.ts';
+import type { Records } from './records/records.ts';
 
 /** What it works with. */
 export interface MembersComponents {

@@ -12,9 +12,9 @@ import { didFromPeerId, randomSeed, signerFromSeed } from '../identity/index.ts'
 import type { Identity, Signer } from '../identity/index.ts';
 import type { Table } from '../store/index.ts';
 import { fingerprintOf } from './fingerprint.ts';
-import { describeEnd, membershipEnded } from './membership-end.ts';
-import type { MembershipEnd } from './membership-end.ts';
-import { INVITE_USES_MAX, inviteCapabilities } from './invites.ts';
+import { describeEnd, membershipEnded } from './records/membership-end.ts';
+import type { MembershipEnd } from './records/membership-end.ts';
+import { INVITE_USES_MAX, inviteCapabilities } from './records/invites.ts';
 import {
   meshOf,
   openSeed,
@@ -24,9 +24,9 @@ import {
   writeMeshState,
 } from './mesh-state.ts';
 import type { MeshState } from './mesh-state.ts';
-import { allowsOnMesh, meshResource } from './member-list.ts';
-import { createRecords } from './records.ts';
-import type { Records } from './records.ts';
+import { allowsOnMesh, meshResource } from './records/member-list.ts';
+import { createRecords } from './records/records.ts';
+import type { Records } from './records/records.ts';
 import { reissueMemberships } from './reissue-memberships.ts';
 import type { Mesh } from './types.ts';
 

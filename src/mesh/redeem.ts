@@ -9,11 +9,16 @@ import type { Grant, GrantBook } from '../grants/index.ts';
 import { didFromPeerId, peerIdFromDid } from '../identity/index.ts';
 import type { Identity } from '../identity/index.ts';
 import type { Hello, InviteProof } from '../network/index.ts';
-import type { InviteAnswer, InviteQuestion } from './invite-messages.ts';
-import { mayPassOn, usesOf } from './invites.ts';
+import type { InviteAnswer, InviteQuestion } from './tickets/invite-messages.ts';
+import { mayPassOn, usesOf } from './records/invites.ts';
 import type { OwnMesh } from './mesh.ts';
-import { CLOCKS_APART, requireProof, requireUnused, verifyCarried } from './ticket-check.ts';
-import type { ShownInvite } from './ticket-check.ts';
+import {
+  CLOCKS_APART,
+  requireProof,
+  requireUnused,
+  verifyCarried,
+} from './tickets/ticket-check.ts';
+import type { ShownInvite } from './tickets/ticket-check.ts';
 
 /** What redeeming works with. */
 export interface RedeemComponents {

@@ -6,7 +6,7 @@ import type { Clock } from '../core/index.ts';
 import { issueGrant } from '../grants/index.ts';
 import type { Grant, GrantBook } from '../grants/index.ts';
 import type { Identity, Signer } from '../identity/index.ts';
-import type { Records } from './records.ts';
+import type { Records } from './records/records.ts';
 
 /** What issuing anew works with. */
 export interface ReissueComponents {

@@ -386,7 +386,7 @@ it('Ctrl-C says what it waits for, and once more ends all at once', async () => 
   await again.shows('✓ stubborn');
   // The window of the terminal is closed: no crash, and nothing goes on without a person.
   expect(await again.close()).toBe(129);
-  expect(processesWith(name)).toEqual([]);
+  await expect.poll(() => processesWith(name), SOON).toEqual([]);
 });
 
 it('Ctrl-C while a server still starts and while nobody lets it in leaves nothing', async () => {

@@ -8,11 +8,11 @@ import {
   accusersNeeded,
   createAccusations,
   suspicionTimeoutMs,
-} from '../../src/membership/accusations.ts';
-import type { Accusation } from '../../src/membership/accusations.ts';
-import { encodeHeartbeat } from '../../src/membership/heartbeat-format.ts';
-import { createLocalHealth } from '../../src/membership/local-health.ts';
-import { encodeRosterMessage } from '../../src/membership/roster-messages.ts';
+} from '../../src/membership/detection/accusations.ts';
+import type { Accusation } from '../../src/membership/detection/accusations.ts';
+import { encodeHeartbeat } from '../../src/membership/heartbeats/heartbeat-format.ts';
+import { createLocalHealth } from '../../src/membership/detection/local-health.ts';
+import { encodeRosterMessage } from '../../src/membership/roster/roster-messages.ts';
 import { calm, createHub } from '../blackboard/hub.ts';
 import type { Hub } from '../blackboard/hub.ts';
 import { makeView, pass } from './views.ts';

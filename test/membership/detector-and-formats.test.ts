@@ -3,10 +3,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { MeshId, PeerId } from '../../src/core/index.ts';
 import { chooseAlias } from '../../src/membership/aliases.ts';
-import { createDetector } from '../../src/membership/phi-accrual.ts';
+import { createDetector } from '../../src/membership/detection/phi-accrual.ts';
 import { fingerprintOf } from '../../src/mesh/fingerprint.ts';
-import { decodeHeartbeat, encodeHeartbeat } from '../../src/membership/heartbeat-format.ts';
-import type { Heartbeat } from '../../src/membership/heartbeat-format.ts';
+import {
+  decodeHeartbeat,
+  encodeHeartbeat,
+} from '../../src/membership/heartbeats/heartbeat-format.ts';
+import type { Heartbeat } from '../../src/membership/heartbeats/heartbeat-format.ts';
 
 const PEER = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp' as PeerId;
 

@@ -9,12 +9,12 @@ import {
   accusersNeeded,
   createAccusations,
   suspicionTimeoutMs,
-} from '../../src/membership/accusations.ts';
-import { createIncarnations } from '../../src/membership/incarnation.ts';
-import { createDetector } from '../../src/membership/phi-accrual.ts';
-import { weigh } from '../../src/membership/suspicion.ts';
+} from '../../src/membership/detection/accusations.ts';
+import { createIncarnations } from '../../src/membership/heartbeats/incarnation.ts';
+import { createDetector } from '../../src/membership/detection/phi-accrual.ts';
+import { weigh } from '../../src/membership/detection/suspicion.ts';
 import type { PeerId } from '../../src/core/index.ts';
-import type { Evidence, Suspicion } from '../../src/membership/suspicion.ts';
+import type { Evidence, Suspicion } from '../../src/membership/detection/suspicion.ts';
 import { memoryTable } from '../grants/memory-table.ts';
 
 const INTERVAL_MS = 5000;

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { silentLogger } from '../../src/core/index.ts';
 import type { PeerId } from '../../src/core/index.ts';
 import { exchangeInvites } from '../../src/mesh/index.ts';
-import { encodeInviteQuestion } from '../../src/mesh/invite-messages.ts';
+import { encodeInviteQuestion } from '../../src/mesh/tickets/invite-messages.ts';
 import { createMessageStream } from '../../src/network/index.ts';
 import { calm, createHub } from '../blackboard/hub.ts';
 import type { Hub } from '../blackboard/hub.ts';

@@ -139,7 +139,7 @@ export const EQUIVALENTS: readonly Equivalent[] = [
     why: 'the two differ by 256, which is nothing in a byte',
   },
   {
-    file: 'src/membership/phi-accrual.ts',
+    file: 'src/membership/detection/phi-accrual.ts',
     line: 'return x > 0 ? e / (1 + e) : 1 - 1 / (1 + e);',
     from: 'x > 0',
     to: 'x >= 0',

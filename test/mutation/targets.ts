@@ -121,11 +121,11 @@ export const TARGETS: readonly Target[] = [
   ...of(
     [
       'test/membership/detector-and-formats.test.ts',
-      'test/membership/heartbeat-format.test.ts',
-      'test/membership/phi-accrual.test.ts',
+      'test/membership/heartbeats/heartbeat-format.test.ts',
+      'test/membership/detection/phi-accrual.test.ts',
     ],
-    'src/membership/heartbeat-format.ts',
-    'src/membership/phi-accrual.ts',
+    'src/membership/heartbeats/heartbeat-format.ts',
+    'src/membership/detection/phi-accrual.ts',
   ),
-  ...of(['test/membership/suspicion.test.ts'], 'src/membership/suspicion.ts'),
+  ...of(['test/membership/detection/suspicion.test.ts'], 'src/membership/detection/suspicion.ts'),
 ];

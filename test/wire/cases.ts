@@ -15,15 +15,15 @@ import {
   decodeCheckpointMessage,
   encodeCheckpointMessage,
 } from '../../src/membership/audit/checkpoint-messages.ts';
-import { createIndirectProbe } from '../../src/membership/indirect-probe.ts';
-import { proofOf } from '../../src/mesh/ticket-check.ts';
+import { createIndirectProbe } from '../../src/membership/detection/indirect-probe.ts';
+import { proofOf } from '../../src/mesh/tickets/ticket-check.ts';
 import {
   decodeInviteAnswer,
   decodeInviteQuestion,
   encodeInviteAnswer,
   encodeInviteQuestion,
-} from '../../src/mesh/invite-messages.ts';
-import { encodeTicket, inviteSeed, parseTicket } from '../../src/mesh/ticket-short.ts';
+} from '../../src/mesh/tickets/invite-messages.ts';
+import { encodeTicket, inviteSeed, parseTicket } from '../../src/mesh/tickets/ticket-short.ts';
 import { createFrameDecoder, encodeLength } from '../../src/network/streams/framing.ts';
 import {
   decodeHello,
@@ -42,6 +42,7 @@ import { KNOCK_CASES } from './knock-cases.ts';
 import { encodeLongTicket } from './long-ticket.ts';
 import { MCP_CASES } from './mcp-cases.ts';
 import { BOARD_CASES } from './board-cases.ts';
+import { QUORUM_CASES } from './quorum-cases.ts';
 import { RECORD_CASES } from './record-cases.ts';
 import {
   mesh,
@@ -481,6 +482,7 @@ export const CASES: readonly WireCase[] = [
   ...RECORD_CASES,
   ...probes,
   ...BOARD_CASES,
+  ...QUORUM_CASES,
   ...audits,
   ...tickets,
   ...shortTickets,

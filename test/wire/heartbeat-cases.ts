@@ -4,8 +4,8 @@ import {
   decodeHeartbeat,
   encodeHeartbeat,
   encodePulse,
-} from '../../src/membership/heartbeat-format.ts';
-import type { Heartbeat, Pulse } from '../../src/membership/heartbeat-format.ts';
+} from '../../src/membership/heartbeats/heartbeat-format.ts';
+import type { Heartbeat, Pulse } from '../../src/membership/heartbeats/heartbeat-format.ts';
 import type { Notes } from './fixture.ts';
 import { NOW_MS, founder, member } from './world.ts';
 import type { WireCase } from './world.ts';

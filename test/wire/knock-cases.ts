@@ -4,8 +4,8 @@ import {
   decodeKnockAnswer,
   encodeKnock,
   encodeKnockAnswer,
-} from '../../src/mesh/knock-messages.ts';
-import type { KnockAnswer, KnockQuestion } from '../../src/mesh/knock-messages.ts';
+} from '../../src/mesh/knocks/knock-messages.ts';
+import type { KnockAnswer, KnockQuestion } from '../../src/mesh/knocks/knock-messages.ts';
 import type { Notes } from './fixture.ts';
 import { mesh } from './world.ts';
 import type { WireCase } from './world.ts';

@@ -4,9 +4,9 @@ import { parseGrant, parseRevocation } from '../../src/grants/format/grant.ts';
 import { issueRevocation } from '../../src/grants/format/issue.ts';
 import { issueSuccession, parseSuccession } from '../../src/grants/format/succession.ts';
 import { decodeJws, encodeJws } from '../../src/identity/jws.ts';
-import { createRecordSync } from '../../src/mesh/record-sync.ts';
-import { readSpent } from '../../src/mesh/record-texts.ts';
-import type { Records } from '../../src/mesh/records.ts';
+import { createRecordSync } from '../../src/mesh/records/record-sync.ts';
+import { readSpent } from '../../src/mesh/records/record-texts.ts';
+import type { Records } from '../../src/mesh/records/records.ts';
 import { fakeNetwork, fakeStream } from './fake-stream.ts';
 import type { Notes } from './fixture.ts';
 import {

@@ -17,21 +17,21 @@ export interface Protocol {
   /** Heartbeats: `heartbeat.intervalMs`, and the most that the whole mesh sends in a second (`Infinity`: as many as there are). */
   readonly heartbeatMs: number;
   readonly heartbeatsPerSecond: number;
-  /** φ of 8 is so many ticks of silence (`src/membership/phi-accrual.ts`), looked at each `LOOK_MS` of `src/membership/peer-evidence.ts`. */
+  /** φ of 8 is so many ticks of silence (`src/membership/detection/phi-accrual.ts`), looked at each `LOOK_MS` of `src/membership/peer-evidence.ts`. */
   readonly phiIntervals: number;
   readonly lookMs: number;
-  /** `PROBES`, `PROBE_TIMEOUT_MS`, `PROBE_PAUSE_MS` of `src/membership/reach-suspect.ts`. */
+  /** `PROBES`, `PROBE_TIMEOUT_MS`, `PROBE_PAUSE_MS` of `src/membership/detection/reach-suspect.ts`. */
   readonly probes: number;
   readonly probeTimeoutMs: number;
   readonly probePauseMs: number;
   /** `ANNOUNCE_DELAY_MS` of `src/membership/membership.ts`: who suspects somebody says so after so long. */
   readonly announceMs: number;
-  /** `TIMEOUT_MS` and `LEAST_SHARE` of `src/membership/accusations.ts`: who is accused by enough neighbours is dead so long after. */
+  /** `TIMEOUT_MS` and `LEAST_SHARE` of `src/membership/detection/accusations.ts`: who is accused by enough neighbours is dead so long after. */
   readonly suspicionMs: number;
   readonly suspicionLeastShare: number;
   /** Links of gossip's mesh a node, as measured: between `Dlo` and `Dhi` of `GOSSIP_MESH` in `src/network/constants.ts`. */
   readonly gossipDegree: number;
-  /** `COMPARE_MS` of `src/membership/roster.ts`: a digest goes to one neighbour each so often. */
+  /** `COMPARE_MS` of `src/membership/roster/roster.ts`: a digest goes to one neighbour each so often. */
   readonly rosterMs: number;
   readonly rosterBytes: number;
   /** k and α of Kademlia (Maymounkov and Mazières, 2002), as `@libp2p/kad-dht` has them. */
@@ -91,7 +91,7 @@ export function linksOf(nodes: number, protocol: Protocol): number {
   return Math.min(others, protocol.linksMin + 2 * Math.ceil((links - protocol.linksMin) / 2));
 }
 
-/** Neighbours that must accuse a node before others suspect it: `accusersNeeded` of `src/membership/accusations.ts`. Pure. */
+/** Neighbours that must accuse a node before others suspect it: `accusersNeeded` of `src/membership/detection/accusations.ts`. Pure. */
 export function accusersNeeded(neighbours: number): number {
   return Math.max(Math.min(2, neighbours), Math.floor(neighbours / 3) + 1);
 }

@@ -4,8 +4,8 @@
  */
 import { createCheckpointStore } from '../../../src/audit/index.ts';
 import { LIMITS } from '../../../src/blackboard/limits.ts';
-import { createOpenBoard } from '../../../src/blackboard/board.ts';
-import { readBoards } from '../../../src/blackboard/persistence.ts';
+import { createOpenBoard } from '../../../src/blackboard/board/board.ts';
+import { readBoards } from '../../../src/blackboard/disk/persistence.ts';
 import { Secret, createHealth, silentLogger } from '../../../src/core/index.ts';
 import type { Clock, Did, PeerId } from '../../../src/core/index.ts';
 import { createApiKeys, createPins } from '../../../src/gateway/index.ts';
@@ -24,8 +24,8 @@ import type { GrantBook } from '../../../src/grants/index.ts';
 import { createApprovals } from '../../../src/guard/approvals/approvals.ts';
 import type { CallerRules } from '../../../src/guard/policy/caller-rules.ts';
 import { peerIdFromDid, sealerOf, signerFromSeed } from '../../../src/identity/index.ts';
-import { movePeer, readPeers, savePeer } from '../../../src/membership/saved-peers.ts';
-import { createRecords } from '../../../src/mesh/records.ts';
+import { movePeer, readPeers, savePeer } from '../../../src/membership/peers/saved-peers.ts';
+import { createRecords } from '../../../src/mesh/records/records.ts';
 import { createLoginStore, createSecretStore } from '../../../src/secrets/index.ts';
 import type { Table } from '../../../src/store/index.ts';
 import { sealLine } from '../../../src/audit/checkpoint.ts';

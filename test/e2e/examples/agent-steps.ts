@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import type { NodeProcess } from '../../../sim/process.ts';
 import type { JsonObject } from '../../../src/core/index.ts';
 import { builtin } from '../support.ts';
-import type { Step } from './steps.ts';
+import type { Step } from './step.ts';
 
 /** A kind of agents that the node runs. */
 export const ECHO: JsonObject = {

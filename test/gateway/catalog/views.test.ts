@@ -23,6 +23,7 @@ import {
   tool,
 } from '../support/views-bench.ts';
 import { anyText } from '../../fixtures/any-text.ts';
+import { upTo } from '../../long/extent.ts';
 
 describe('the operator', () => {
   it('sees own tools as they are, and peers’ tools with who owns them', async () => {
@@ -337,7 +338,7 @@ describe('a peer', () => {
           expect(refusal(() => routeOf(house, AGENT, called)).code).toBe('STARLING_CALL_REFUSED');
         }
       }),
-      { seed: 5, numRuns: 300 },
+      { seed: 5, numRuns: upTo(80, 1000) },
     );
     expect(parseResource('tool:files/read').scheme).toBe('tool');
   });

@@ -38,7 +38,7 @@ import {
 } from '../../../src/guard/index.ts';
 import type { Approvals, Guard, GuardWanted } from '../../../src/guard/index.ts';
 import { createIdentity, didFromPeerId, sealerOf } from '../../../src/identity/index.ts';
-import { changesOf } from '../../../src/membership/peer-diff.ts';
+import { changesOf } from '../../../src/membership/peers/peer-diff.ts';
 import type { Membership, MembershipEvents, PeerView } from '../../../src/membership/index.ts';
 import type { PeerNetwork } from '../../../src/gateway/gateway.ts';
 import { memoryTable } from '../../grants/memory-table.ts';

@@ -25,7 +25,7 @@ import type {
   PeerState,
   PeerView,
 } from '../../../src/membership/index.ts';
-import { changesOf } from '../../../src/membership/peer-diff.ts';
+import { changesOf } from '../../../src/membership/peers/peer-diff.ts';
 import { calm, createHub } from '../../blackboard/hub.ts';
 import type { Hub } from '../../blackboard/hub.ts';
 import { createTestClock } from '../../core/test-clock.ts';

@@ -1,0 +1,155 @@
+/**
+ * What others say of peers to which this node has no link: who stands in a heartbeat as suspect, and when that
+ * counts. Pure but for the time that is handed in. A neighbour of the suspect speaks from what it has seen; when more
+ * than a third of the neighbours say the same, the peer is suspect here as well, and dead when it has not said
+ * anything for {@link suspicionTimeoutMs} since. Whatever it says itself refutes all that was said before.
+ */
+import type { PeerId } from '../../core/index.ts';
+
+/** That somebody suspects a peer of which this was the last heartbeat that it heard. */
+export interface Accusation {
+  readonly peer: PeerId;
+  readonly incarnation: number;
+  readonly sequence: number;
+}
+
+/** What follows from the accusations of a peer. */
+export interface Verdict {
+  /** How many of its neighbours accuse it. */
+  readonly accusers: number;
+  /** When there were enough of them, ms since the epoch; undefined when there are not. */
+  readonly sinceMs: number | undefined;
+}
+
+/** Keeps who accuses whom. */
+export interface Accusations {
+  /** The heartbeat of `author` accuses these, and nobody else any more. Gives the peers of whom that says anything new. */
+  heard(author: PeerId, accusations: readonly Accusation[]): ReadonlySet<PeerId>;
+  /** Something came of the peer itself: its number in the incarnation. */
+  refuted(peer: PeerId, said: Pick<Accusation, 'incarnation' | 'sequence'>): void;
+  /** `neighbours` are those of the peer, without this node. */
+  of(peer: PeerId, neighbours: ReadonlySet<PeerId>, nowMs: number): Verdict;
+  /** Peers that anybody accuses. */
+  peers(): Iterable<PeerId>;
+  forget(peer: PeerId): void;
+}
+
+/**
+ * How long a suspicion lasts that nobody refutes, with no other accuser, in a mesh of ten: more = the slow have more
+ * time to answer, and the dead are known later. memberlist's is 4 to 5 probe intervals of a second.
+ */
+const TIMEOUT_MS = 4000;
+/** What of the time is left with {@link CONFIRMING} accusers: less = the dead are known sooner, by more witnesses. */
+const LEAST_SHARE = 0.4;
+/** Accusers that shorten it. More = more that must be wrong at once; a peer has 6 to 16 neighbours. */
+const CONFIRMING = 3;
+/** Peers that are accused at the same time. */
+const ACCUSED_MAX = 4096;
+
+/**
+ * `TIMEOUT_MS · max(1, log10 peers) · (1 + localHealth) · max(0.4, 1 - 0.6 · log accusers / log 3)`, ms: as in Lifeguard
+ * (Dadgar et al., DSN-W 2018). News takes log N steps; each independent accuser makes an error less likely;
+ * `localHealth` (0 to 8) is how slow this node itself has been.
+ */
+export function suspicionTimeoutMs(accusers: number, peers: number, localHealth: number): number {
+  const spread = Math.max(1, Math.log10(Math.max(1, peers)));
+  const confirmed = Math.log(Math.max(1, accusers)) / Math.log(CONFIRMING);
+  const share = Math.max(LEAST_SHARE, 1 - (1 - LEAST_SHARE) * confirmed);
+  return TIMEOUT_MS * spread * (1 + localHealth) * share;
+}
+
+/**
+ * How many accusers are enough: more than a third of the neighbours, so that a third that lies changes nothing, and
+ * two where there are two.
+ */
+export function accusersNeeded(neighbours: number): number {
+  return Math.max(Math.min(2, neighbours), Math.floor(neighbours / 3) + 1);
+}
+
+/** Makes the keeper, empty. */
+export function createAccusations(): Accusations {
+  return new AccusationTable();
+}
+
+interface Accused {
+  readonly by: Map<PeerId, Accusation>;
+  /** What the peer has said since it was accused first: older accusations are refuted. */
+  refuted: Pick<Accusation, 'incarnation' | 'sequence'> | undefined;
+  sinceMs: number | undefined;
+}
+
+class AccusationTable implements Accusations {
+  readonly #accused = new Map<PeerId, Accused>();
+  /** Whom each author accuses. */
+  readonly #byAuthor = new Map<PeerId, ReadonlySet<PeerId>>();
+
+  heard(author: PeerId, accusations: readonly Accusation[]): ReadonlySet<PeerId> {
+    const before = this.#byAuthor.get(author) ?? new Set<PeerId>();
+    const now = new Set(accusations.map(({ peer }) => peer));
+    const changed = new Set<PeerId>();
+    for (const peer of before) {
+      if (!now.has(peer) && this.#accused.get(peer)?.by.delete(author)) changed.add(peer);
+    }
+    for (const accusation of accusations)
+      if (this.#add(author, accusation)) changed.add(accusation.peer);
+    if (now.size === 0) this.#byAuthor.delete(author);
+    else this.#byAuthor.set(author, now);
+    for (const peer of changed) this.#dropIfEmpty(peer);
+    return changed;
+  }
+
+  refuted(peer: PeerId, said: Pick<Accusation, 'incarnation' | 'sequence'>): void {
+    const accused = this.#accused.get(peer);
+    if (accused === undefined) return;
+    accused.by.clear();
+    accused.sinceMs = undefined;
+    accused.refuted = said;
+  }
+
+  of(peer: PeerId, neighbours: ReadonlySet<PeerId>, nowMs: number): Verdict {
+    const accused = this.#accused.get(peer);
+    if (accused === undefined) return { accusers: 0, sinceMs: undefined };
+    const accusers = [...accused.by.keys()].filter((author) => neighbours.has(author)).length;
+    const isEnough = accusers > 0 && accusers >= accusersNeeded(neighbours.size);
+    accused.sinceMs = isEnough ? (accused.sinceMs ?? nowMs) : undefined;
+    return { accusers, sinceMs: accused.sinceMs };
+  }
+
+  peers(): Iterable<PeerId> {
+    return this.#accused.keys();
+  }
+
+  forget(peer: PeerId): void {
+    this.#accused.delete(peer);
+    for (const accused of this.#byAuthor.get(peer) ?? [])
+      this.#accused.get(accused)?.by.delete(peer);
+    this.#byAuthor.delete(peer);
+  }
+
+  /** True when it says anything new. */
+  #add(author: PeerId, accusation: Accusation): boolean {
+    const { peer } = accusation;
+    const known = this.#accused.get(peer);
+    if (known?.by.has(author)) return false;
+    if (known?.refuted !== undefined && !isLater(accusation, known.refuted)) return false;
+    if (known === undefined && this.#accused.size >= ACCUSED_MAX) return false;
+    const accused = known ?? { by: new Map(), refuted: undefined, sinceMs: undefined };
+    accused.by.set(author, accusation);
+    this.#accused.set(peer, accused);
+    return true;
+  }
+
+  #dropIfEmpty(peer: PeerId): void {
+    const accused = this.#accused.get(peer);
+    if (accused?.by.size === 0 && accused.refuted === undefined) this.#accused.delete(peer);
+  }
+}
+
+/** Whether who accuses knew what was said, or more. */
+function isLater(
+  accusation: Accusation,
+  said: Pick<Accusation, 'incarnation' | 'sequence'>,
+): boolean {
+  if (accusation.incarnation !== said.incarnation) return accusation.incarnation > said.incarnation;
+  return accusation.sequence >= said.sequence;
+}
