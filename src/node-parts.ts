@@ -388,6 +388,7 @@ function createNodeTools(
 ): readonly BuiltinTool[] {
   const { audit, blackboard, checkpoints, clients, governance, keys, logins, membership } = rooms;
   const { network, offers, pins, servers, status, token, createTicket } = rooms;
+  const self = { did: identity.did, name: config.name };
   return [
     ...statusTools({ membership, network, providers: rooms.providers, status }),
     pingTool({ membership, network }),
@@ -398,7 +399,7 @@ function createNodeTools(
       membership,
       members,
       network,
-      self: { did: identity.did, name: config.name },
+      self,
       summaryOf: (view) => peerSummary({ network }, view),
       leave: rooms.leave,
     }),
@@ -410,7 +411,7 @@ function createNodeTools(
       members,
       membership,
       offers,
-      self: { name: config.name },
+      self,
       createTicket,
     }),
     ...knockTools({ knocks: rooms.knocks, createTicket }),
@@ -435,7 +436,7 @@ function createNodeTools(
       self: identity.did,
     }),
     ...pinTools({ pins, membership }),
-    ...governanceTools({ governance, grants, membership, keys, clock }),
+    ...governanceTools({ governance, grants, membership, keys, clock, self }),
   ];
 }
 

@@ -75,6 +75,8 @@ export interface StarlingNode extends Startable {
   readonly events: EventEmitter<NodeEvents>;
   /** True when this start founded the mesh: nobody else can be in it yet. */
   readonly hasFounded: boolean;
+  /** True when this start was given a ticket of the mesh that the node is a member of already: it used none. */
+  readonly hasIdleTicket: boolean;
   /** What waits for a person, for a dashboard: whoever holds the node answers as its operator. */
   readonly approvals: ApprovalAccess;
   status(): StatusResult;
@@ -149,6 +151,7 @@ class Node implements StarlingNode {
   readonly peerId: PeerId;
   readonly events = new EventEmitter<NodeEvents>();
   readonly hasFounded: boolean;
+  readonly hasIdleTicket: boolean;
   readonly approvals: ApprovalAccess;
   readonly #base: Base;
   readonly #state: OpenState;
@@ -175,6 +178,7 @@ class Node implements StarlingNode {
     this.#state = state;
     this.peerId = state.identity.peerId;
     this.hasFounded = state.ownMesh.hasFounded();
+    this.hasIdleTicket = state.hasIdleTicket;
     this.#startedAt = base.clock.now();
     this.#servers = this.#bound(base.config);
     this.#agents = this.#boundAgents(base.config);
