@@ -1,5 +1,7 @@
 /** `starling events` */
 import type { EventsResult, MeshEvent } from '../../agents/types.ts';
+import { EXIT } from '../../core/exit-codes.ts';
+import type { ExitCode } from '../../core/exit-codes.ts';
 import type { NodeClient } from '../node/client.ts';
 import { withNode } from '../node/locate-node.ts';
 import { showValue } from '../options/board-value.ts';
@@ -19,9 +21,9 @@ interface EventsOptions extends CommonOptions {
 }
 
 /** Prints the last events, and with `--follow` those that come. */
-export function run(options: EventsOptions): Promise<number> {
+export function run(options: EventsOptions): Promise<ExitCode> {
   const topic = options.topic === undefined ? {} : { topic: options.topic };
-  const tail = async (node: NodeClient): Promise<number> => {
+  const tail = async (node: NodeClient): Promise<ExitCode> => {
     let page = await node.builtin<EventsResult>('events', { ...topic, limit: options.lines });
     if (page.events.length > 0 || options.follow !== true) print(page, options);
     while (options.follow === true) {
@@ -31,7 +33,7 @@ export function run(options: EventsOptions): Promise<number> {
       });
       if (page.events.length > 0) print(page, options);
     }
-    return 0;
+    return EXIT.done;
   };
   return untilInterrupted((signal) => withNode(options, tail, signal));
 }

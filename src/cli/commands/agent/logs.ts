@@ -1,5 +1,7 @@
 /** `starling agent logs` */
 import type { AgentLogLine, AgentLogsResult } from '../../../agents/types.ts';
+import { EXIT } from '../../../core/exit-codes.ts';
+import type { ExitCode } from '../../../core/exit-codes.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { NodeClient } from '../../node/client.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
@@ -17,8 +19,8 @@ interface LogsOptions extends CommonOptions {
 }
 
 /** Prints the last lines, and with `--follow` those that come. */
-export function run(name: string, options: LogsOptions): Promise<number> {
-  const tail = async (node: NodeClient): Promise<number> => {
+export function run(name: string, options: LogsOptions): Promise<ExitCode> {
+  const tail = async (node: NodeClient): Promise<ExitCode> => {
     let page = await node.builtin<AgentLogsResult>('agent_logs', {
       agentId: name,
       limit: options.lines,
@@ -28,7 +30,7 @@ export function run(name: string, options: LogsOptions): Promise<number> {
       page = await next(node, name, page.cursor);
       if (page.lines.length > 0) print(page, options);
     }
-    return 0;
+    return EXIT.done;
   };
   return untilInterrupted((signal) => withNode(options, tail, signal));
 }
