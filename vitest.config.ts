@@ -4,8 +4,10 @@ import { defineConfig } from 'vitest/config';
 import { BaseSequencer } from 'vitest/node';
 import type { TestSpecification } from 'vitest/node';
 
-/** Tests of the keys themselves: they sign with tweetnacl, as the built program does. */
-const KEYS = ['test/identity/**/*.test.ts'];
+/** Tests of what keys sign: they sign with tweetnacl, as the built program does. */
+const KEYS = ['did', 'jws', 'quick-nacl', 'sign', 'sign-classes'].map(
+  (name) => `test/identity/${name}.test.ts`,
+);
 
 /** Tests that put a double in the place of a module: they share no modules with other files. */
 const DOUBLES = ['test/cli/connect.test.ts', 'test/cli/mcp-import.test.ts'];
@@ -23,7 +25,7 @@ const LONGEST = [
   'e2e/examples',
   'e2e/belonging',
   'e2e/namespaces',
-  'e2e/partition-ends',
+  'e2e/partition',
   'sim/soak',
   'e2e/interop',
   'e2e/rotation',
@@ -33,7 +35,6 @@ const LONGEST = [
   'e2e/first-mesh',
   'e2e/bad-input',
   'e2e/resilience',
-  'e2e/partition-issuer',
   'e2e/clock',
   'e2e/sim',
   'e2e/sandbox',
@@ -70,13 +71,18 @@ function rankOf({ moduleId }: TestSpecification): number {
   return rank === -1 ? LONGEST.length : rank;
 }
 
-/** Spreads the tests that wait evenly among those that compute, the longest first; the tests of keys come last. */
+/**
+ * Spreads the tests that wait evenly among those that compute, the longest first. A worker ends when the next file is of
+ * another project, with all modules that it has loaded; so the small projects come before all others.
+ */
 class Mixed extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const bySize = await super.sort(files);
     const sorted = bySize.toSorted((a, b) => rankOf(a) - rankOf(b));
-    const ofKeys = sorted.filter(({ project }) => project.name === 'keys');
-    const others = sorted.filter(({ project }) => project.name !== 'keys');
+    const apart = ['doubles', 'keys'].flatMap((name) =>
+      sorted.filter(({ project }) => project.name === name),
+    );
+    const others = sorted.filter((file) => !apart.includes(file));
     const kinds = [
       others.filter(({ moduleId }) => PROCESSES.test(moduleId)),
       others.filter(({ moduleId }) => !PROCESSES.test(moduleId)),
@@ -85,7 +91,7 @@ class Mixed extends BaseSequencer {
       kind.map((file, index) => ({ file, place: index / kind.length })),
     );
     const mixed = placed.toSorted((a, b) => a.place - b.place).map(({ file }) => file);
-    return [...mixed, ...ofKeys];
+    return [...apart, ...mixed];
   }
 }
 
@@ -105,6 +111,8 @@ export default defineConfig({
     pool: 'forks',
     sequence: { sequencer: Mixed },
     testTimeout: 240_000,
+    // What is polled comes within moments; only a fault takes a minute, also on a busy machine.
+    expect: { poll: { timeout: 60_000 } },
     // Goldens hold times as a terminal shows them.
     env: { TZ: 'UTC' },
     hookTimeout: 240_000,

@@ -13,9 +13,7 @@ import type { Blackboard } from './blackboard/index.ts';
 import {
   OPEN_RESOURCES,
   auditTools,
-  boardCareTools,
-  boardRightTools,
-  boardTools,
+  boardRoomTools,
   createClientBoards,
   clientTools,
   peerSummary,
@@ -35,7 +33,6 @@ import {
 import type { InviteResult, LeaveResult, StatusResult } from './builtin/index.ts';
 import { defaultConfigFile, socketPath, tokenFile } from './config/index.ts';
 import type { Config } from './config/index.ts';
-import { VERSION } from './core/index.ts';
 import type { Did } from './core/index.ts';
 import { createDirectory } from './directory/index.ts';
 import type { Providers } from './directory/index.ts';
@@ -69,7 +66,7 @@ import { meshOf } from './open-state.ts';
 import { createGovernance } from './guard/index.ts';
 import type { ClientAccess, Governance, GovernanceComponents } from './guard/index.ts';
 import { peerIdFromDid, sealerOf } from './identity/index.ts';
-import { createConductTeller, createMembership } from './membership/index.ts';
+import { createConductTeller } from './membership/index.ts';
 import type { CheckpointExchange, ConductTeller, Membership } from './membership/index.ts';
 import {
   askWho,
@@ -82,7 +79,13 @@ import {
 import type { InvitationInit, Knocks, Neighbours } from './mesh/index.ts';
 import { createNetwork } from './network/index.ts';
 import type { Network } from './network/index.ts';
-import { createNodeAgents, createNodeCheckpoints, createNodeProviders } from './node-peer-parts.ts';
+import {
+  createNodeAgents,
+  createNodeCheckpoints,
+  createNodeMembership,
+  createNodeProviders,
+  presenceOf,
+} from './node-peer-parts.ts';
 import { createLoginStore } from './secrets/index.ts';
 
 /** Bytes of the catalog of one peer or server. */
@@ -142,9 +145,9 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     load: () => gateway.load(),
     catalog: () => gateway.catalogDigest(),
     audit: () => checkpoints.presence(),
-    agents: () => agents.presence(),
+    agents: () => presenceOf(base, agents),
   });
-  const providers = createNodeProviders(base, state, { audit, network, membership });
+  const providers = createNodeProviders(base, state, { network, membership }, () => agents);
   const checkpoints = createNodeCheckpoints(base, state, { network, membership, audit });
   const stores = createNodeStores(base, state, init);
   const sandbox = createNodeSandbox(base);
@@ -166,7 +169,7 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     ...stores,
   };
   const agents = createNodeAgents(base, state, {
-    membership,
+    ...made,
     guard: () => governance.guard,
     callPeer: (...call) => gateway.callPeer(...call),
   });
@@ -274,6 +277,7 @@ function createNodeBlackboard(
     network,
     table: store.table('boards'),
     history: store.table('board-history'),
+    strong: store.table('board-quorum'),
     self: identity.did,
     signer: identity,
     successions,
@@ -284,46 +288,6 @@ function createNodeBlackboard(
     logger: logger.child('blackboard'),
     health,
   });
-}
-
-function createNodeMembership(
-  { config, clock, random, logger, health }: Base,
-  { store, ownMesh, identity }: OpenState,
-  rooms: {
-    readonly network: Network;
-    readonly boards: () => Readonly<Record<string, string>>;
-    readonly load: () => number;
-    readonly catalog: () => string;
-    readonly audit: CheckpointExchange['presence'];
-    readonly agents: Agents['presence'];
-  },
-): Membership {
-  const { network, boards, load, catalog, audit, agents } = rooms;
-  return createMembership(
-    {
-      network,
-      ownMesh,
-      identity,
-      table: store.table('peers'),
-      runs: store.table('runs'),
-      health,
-      presence: () => ({
-        name: config.name,
-        version: VERSION,
-        addresses: network.addresses(),
-        load: load(),
-        catalog: catalog(),
-        ...audit(),
-        ...agents(),
-        ...(config.offers.length === 0 ? {} : { offers: config.offers }),
-      }),
-      boards,
-      clock,
-      random,
-      logger: logger.child('membership'),
-    },
-    config.heartbeat,
-  );
 }
 
 function createNodeStores(
@@ -425,7 +389,7 @@ function createNodeTools(
 ): readonly BuiltinTool[] {
   const { audit, blackboard, checkpoints, clients, governance, keys, logins, membership } = rooms;
   const { network, offers, pins, servers, status, token, createTicket } = rooms;
-  const boardRights = createClientBoards({ table: store.table('client-boards') });
+  const self = { did: identity.did, name: config.name };
   return [
     ...statusTools({ membership, network, providers: rooms.providers, status }),
     pingTool({ membership, network }),
@@ -436,7 +400,7 @@ function createNodeTools(
       membership,
       members,
       network,
-      self: { did: identity.did, name: config.name },
+      self,
       summaryOf: (view) => peerSummary({ network }, view),
       leave: rooms.leave,
     }),
@@ -448,14 +412,18 @@ function createNodeTools(
       members,
       membership,
       offers,
-      self: { name: config.name },
+      self,
       createTicket,
     }),
     ...knockTools({ knocks: rooms.knocks, createTicket }),
     ...agentTools({ agents: rooms.agents }),
-    ...boardTools({ blackboard, clock, rights: boardRights }),
-    ...boardCareTools({ blackboard, rights: boardRights }),
-    ...boardRightTools({ blackboard, membership, rights: boardRights }),
+    ...boardRoomTools({
+      blackboard,
+      clock,
+      membership,
+      rights: createClientBoards({ table: store.table('client-boards') }),
+      self: { did: identity.did, name: config.name },
+    }),
     ...keyTools({ clock, keys }),
     ...clientTools({ clients, token }),
     ...loginTools({ logins }),
@@ -467,7 +435,7 @@ function createNodeTools(
       self: identity.did,
     }),
     ...pinTools({ pins, membership }),
-    ...governanceTools({ governance, grants, membership, keys, clock }),
+    ...governanceTools({ governance, grants, membership, keys, clock, self }),
   ];
 }
 
@@ -550,7 +518,8 @@ function createNodeGateway(
   >,
 ): Gateway {
   const { name, http, tcp, limits, keepAlive, list, views, stateDir } = config;
-  const { audit, clients, governance, keys, membership, network, pins, token, upstreams } = rooms;
+  const { audit, clients, governance, keys, membership, network } = rooms;
+  const { pins, providers, token, upstreams } = rooms;
   return createGateway(
     {
       clients,
@@ -564,6 +533,7 @@ function createNodeGateway(
         },
         { tools: limits.tools, bytes: CATALOG_BYTES_MAX },
       ),
+      lacking: providers.lacking,
       guard: governance.guard,
       approvals: governance.approvals,
       audit,

@@ -123,7 +123,7 @@ function wirePeers(
       const { invitedAt, maker } = invite;
       const isOwn = maker === identity.did;
       const by = isOwn ? undefined : (membership.nameOf(peerIdFromDid(maker)) ?? shortId(maker));
-      const hasKnocked = isOwn && knocks.hasAdmitted(peer.peerId);
+      const hasKnocked = isOwn && knocks.cameIn(peer.peerId);
       const holdsGrants = grants.issued().some((grant) => isHeldBy(peer.did, grant, grants));
       events.emit('newcomer', peer, invitedAt, hasKnocked, by, holdsGrants);
     }

@@ -9,6 +9,7 @@ import { AgentClient, createNodeAgent } from './agents/index.ts';
 import type { AgentCall, NodeAgent, NodeAgentInit, RequestOptions } from './agents/index.ts';
 import type { Board } from './blackboard/index.ts';
 import type { GrantSummary, InviteResult, StatusResult } from './builtin/index.ts';
+import { outsideOf } from './builtin/index.ts';
 import { defaultConfigFile, heldBack, readAbout, writeAbout } from './config/index.ts';
 import type { Config } from './config/index.ts';
 import {
@@ -68,6 +69,8 @@ export interface StarlingNode extends Startable {
   readonly events: EventEmitter<NodeEvents>;
   /** True when this start founded the mesh: nobody else can be in it yet. */
   readonly hasFounded: boolean;
+  /** True when this start was given a ticket of the mesh that the node is a member of already: it used none. */
+  readonly hasIdleTicket: boolean;
   /** What waits for a person, for a dashboard: whoever holds the node answers as its operator. */
   readonly approvals: ApprovalAccess;
   status(): StatusResult;
@@ -142,6 +145,7 @@ class Node implements StarlingNode {
   readonly peerId: PeerId;
   readonly events = new EventEmitter<NodeEvents>();
   readonly hasFounded: boolean;
+  readonly hasIdleTicket: boolean;
   readonly approvals: ApprovalAccess;
   readonly #base: Base;
   readonly #state: OpenState;
@@ -167,6 +171,7 @@ class Node implements StarlingNode {
     this.#state = state;
     this.peerId = state.identity.peerId;
     this.hasFounded = state.ownMesh.hasFounded();
+    this.hasIdleTicket = state.hasIdleTicket;
     this.#startedAt = base.clock.now();
     this.#servers = this.#bound(base.config);
     this.#taken = base.config;
@@ -202,6 +207,7 @@ class Node implements StarlingNode {
       mesh: meshOf(this.#state),
       ...(mayInvite(ownMesh) ? {} : { mayInvite: false as const }),
       addresses: network.addresses(),
+      ...outsideOf(network.outside(), (peer) => membership.peer(peer)?.alias ?? peer),
       endpoints: gateway.endpoints(),
       peers,
       upstreams: gateway.upstreams(),

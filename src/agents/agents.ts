@@ -13,6 +13,9 @@ import type { Table } from '../store/index.ts';
 import { requestCapability } from './capabilities.ts';
 import type { CapabilityInit } from './capabilities.ts';
 import { LIST_TIMEOUT_MS } from './limits.ts';
+import { createLacking } from '../directory/index.ts';
+import type { Lacking } from '../directory/index.ts';
+import { offersOf } from './capabilities.ts';
 import { createLocalAgents, unknownAgent } from './local-agents.ts';
 import type { AnnounceInit, LocalAgents } from './local-agents.ts';
 import { createMessages } from './messages.ts';
@@ -45,6 +48,8 @@ export interface AgentsComponents {
   callPeer(peer: PeerView, call: PeerToolCall): Promise<JsonObject>;
   /** Bytes of all inboxes; default 64 MiB. */
   readonly inboxBytesMax?: number;
+  /** What other rooms find peers to lack counts as well; default: what is found here alone. */
+  readonly lacking?: Lacking;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -99,6 +104,8 @@ export interface Agents extends Startable {
   subjectOf(address: unknown): ToolSubject | undefined;
   /** What heartbeats say of this node's agents: nothing where there are none. */
   presence(): { readonly agents?: string };
+  /** Kinds and capabilities of those agents of this node that every member may see. */
+  offers(): readonly string[];
 }
 
 /** Makes the agents of a node. */
@@ -113,6 +120,7 @@ class NodeAgents implements Agents {
   readonly #local: LocalAgents;
   readonly #peers: PeerAgents;
   readonly #messages: Messages;
+  readonly #lacking: Lacking;
   #isOver = false;
   readonly #peerChanged = (peer: PeerView): void => {
     if (peer.state === 'alive') this.#messages.peerIsHere(peer);
@@ -120,6 +128,7 @@ class NodeAgents implements Agents {
 
   constructor(components: AgentsComponents) {
     this.#components = components;
+    this.#lacking = components.lacking ?? createLacking(components.clock);
     const { membership } = components;
     this.#local = createLocalAgents({ ...components, changed: () => membership.announce() });
     this.#peers = createPeerAgents({
@@ -240,6 +249,7 @@ class NodeAgents implements Agents {
       ask: (agent: AgentView) => this.#askNow(agent),
       message: (...said: Parameters<Agents['message']>) => this.message(...said),
       random,
+      lacking: this.#lacking,
     };
     return requestCapability(components, principal, init, signal);
   }
@@ -274,6 +284,10 @@ class NodeAgents implements Agents {
   presence(): { readonly agents?: string } {
     const digest = this.#local.digest();
     return digest === undefined ? {} : { agents: digest };
+  }
+
+  offers(): readonly string[] {
+    return offersOf(this.#local.all());
   }
 
   /** How an agent does at this moment, by the word of its node. */

@@ -154,7 +154,7 @@ export interface Config {
   readonly bootstrap: readonly string[];
   /** Ticket to join with (`--join`); it holds a secret. */
   readonly join?: Secret;
-  /** Mesh of this LAN that is asked to let this node in (`--knock`): its name, its four words, or a multiaddr. */
+  /** Mesh of this LAN that is asked to let this node in (`--knock`): its name, its four words, or a place. */
   readonly knock?: string;
   /** Found or join the open mesh of this name (`--open [name]`). */
   readonly open?: string;

@@ -3,7 +3,8 @@ import type { Audit } from '../audit/index.ts';
 import type { Config } from '../config/index.ts';
 import { VERSION, messageOf, stopAll } from '../core/index.ts';
 import type { Clock, Did, JsonObject, Logger, Random } from '../core/index.ts';
-import type { Directory } from '../directory/index.ts';
+import { createLacking } from '../directory/index.ts';
+import type { Directory, Lacking } from '../directory/index.ts';
 import type { GrantBook } from '../grants/index.ts';
 import { hasPerson } from '../guard/index.ts';
 import type { Approvals, Guard } from '../guard/index.ts';
@@ -74,6 +75,8 @@ export interface GatewayComponents {
   readonly signer: Signer;
   readonly upstreams: Upstreams;
   readonly directory: Directory;
+  /** What other rooms find peers to lack counts as well; default: what is found here alone. */
+  readonly lacking?: Lacking;
   readonly guard: Guard;
   readonly approvals: Pick<Approvals, 'ask' | 'attach'>;
   readonly audit: Pick<Audit, 'append' | 'healthy' | 'isOn' | 'note'>;
@@ -178,6 +181,7 @@ class NodeGateway implements Gateway {
       self: init.name,
       config: init,
       facts: { serverInfo: serverInfoOf(init.name), instructions: instructionsOf(init.name) },
+      lacking: components.lacking ?? createLacking(components.clock),
     });
     this.#hints = createSessionHints({
       ...components,

@@ -25,6 +25,7 @@ import {
   startAudit,
   writtenLog,
 } from './arrange.ts';
+import { upTo } from '../long/extent.ts';
 
 const never = new AbortController().signal;
 
@@ -262,7 +263,7 @@ describe('the book of checkpoints', () => {
       clock.advance(86_400_000);
     }
     const before = book.of(signer.did).map(({ seq }) => seq);
-    for (let seq = 1000; seq < 11_000; seq += 1) await book.add(seal(seq));
+    for (let seq = 1000; seq < 1000 + upTo(1000, 10_000); seq += 1) await book.add(seal(seq));
     const after = book.of(signer.did).map(({ seq }) => seq);
     expect(before.length).toBeGreaterThan(6);
     // The newest four made room; what lies further back stays.
@@ -337,17 +338,18 @@ describe('a log that is switched off', () => {
   });
 });
 
-describe('a hundred thousand entries', () => {
+describe('tens of thousands of entries', () => {
   it('are taken without waiting for the disk, found, and verified', async () => {
     const { audit, folder } = await startAudit({ segmentBytes: 4 * 1024 * 1024 });
-    for (let round = 0; round < 20; round += 1) {
+    const rounds = upTo(5, 20);
+    for (let round = 0; round < rounds; round += 1) {
       for (let n = 0; n < 5000; n += 1) audit.note(decision(n));
       await audit.flush();
     }
     expect(await found(audit, { limit: 1, what: 'read_4999' })).toHaveLength(1);
     const verdict = await audit.verify();
     expect(verdict.ok).toBe(true);
-    expect(verdict.entries).toBeGreaterThan(100_000);
+    expect(verdict.entries).toBeGreaterThan(rounds * 5000);
     expect(await segmentsOf(folder)).toHaveLength(verdict.segments);
   });
 });

@@ -10,6 +10,7 @@ import { hashLine } from '../../src/audit/format.ts';
 import { createIdentity } from '../../src/identity/index.ts';
 import { NODE, linesOf, putLines, segmentsOf, temporaryFolder, writtenLog } from './arrange.ts';
 import type { Bench } from './arrange.ts';
+import { upTo } from '../long/extent.ts';
 
 const EVERY = 10;
 const options = { did: NODE.did, checkpointEntries: EVERY };
@@ -304,7 +305,7 @@ describe('any damage before the last checkpoint', () => {
           }
         }
       }),
-      { numRuns: 300 },
+      { numRuns: upTo(80, 600) },
     );
   });
 
@@ -319,7 +320,7 @@ describe('any damage before the last checkpoint', () => {
         await putLines(folder, name, lines);
         expect((await verify(folder)).ok).toBe(false);
       }),
-      { numRuns: 200 },
+      { numRuns: upTo(60, 400) },
     );
   });
 });

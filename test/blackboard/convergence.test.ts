@@ -1,10 +1,11 @@
 /** Replicas of one board, whatever happens to the updates between them, to their clocks and to their disks. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { encodeUpdate } from '../../src/blackboard/update.ts';
+import { encodeUpdate } from '../../src/blackboard/lanes/update.ts';
 import type { Did } from '../../src/core/index.ts';
 import { contentOf, makeDocument } from './support.ts';
 import type { LooseDocument } from './support.ts';
+import { upTo } from '../long/extent.ts';
 
 const REPLICAS = 4;
 const who = fc.nat(REPLICAS - 1);
@@ -141,7 +142,7 @@ describe('replicas of a board', () => {
           expect([contentOf(copy), copy.digest()]).toEqual([contents[0], document.digest()]);
         }
       }),
-      { seed: 4, numRuns: 500 },
+      { seed: 4, numRuns: upTo(120, 2000) },
     );
   });
 
@@ -168,7 +169,7 @@ describe('replicas of a board', () => {
         const content = Object.fromEntries(live.map(([name, { value }]) => [name, value]));
         for (const { document } of world.replicas) expect(contentOf(document)).toEqual(content);
       }),
-      { seed: 5, numRuns: 200 },
+      { seed: 5, numRuns: upTo(60, 600) },
     );
   });
 
@@ -296,7 +297,7 @@ describe('replicas of a board', () => {
     expect(bob.digest()).toBe(ahead.digest());
   });
 
-  it('are about as small as a fresh copy after 20,000 overwrites by four writers', () => {
+  it('are about as small as a fresh copy after thousands of overwrites by four writers', () => {
     const writers = Array.from({ length: 4 }, (_, i) => {
       return makeDocument([], {}, { self: `did:key:w${i}` as Did });
     });
@@ -307,7 +308,7 @@ describe('replicas of a board', () => {
         for (const other of [reader, ...writers]) if (other !== writer) other.apply(update);
       });
     }
-    for (let n = 0; n < 5000; n += 50) {
+    for (let n = 0; n < upTo(1500, 10_000); n += 50) {
       for (const [i, writer] of writers.entries()) {
         const changes = Array.from({ length: 50 }, (_, at) => ({
           key: `k${(n * 7 + at * 3 + i * 17) % 1000}`,

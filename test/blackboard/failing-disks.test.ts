@@ -6,15 +6,16 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { OpenBoard } from '../../src/blackboard/board.ts';
-import { encodeUpdate } from '../../src/blackboard/update.ts';
-import type { LanePart } from '../../src/blackboard/update.ts';
+import type { OpenBoard } from '../../src/blackboard/board/board.ts';
+import { encodeUpdate } from '../../src/blackboard/lanes/update.ts';
+import type { LanePart } from '../../src/blackboard/lanes/update.ts';
 import type { Did } from '../../src/core/index.ts';
 import { createTestClock } from '../core/test-clock.ts';
 import { calm } from './hub.ts';
 import { journalTable } from './journal-table.ts';
 import type { JournalTable } from './journal-table.ts';
 import { contentOf, openBoard } from './support.ts';
+import { upTo } from '../long/extent.ts';
 
 const NODES = 3;
 const who = fc.nat(NODES - 1);
@@ -169,7 +170,7 @@ describe('boards on failing disks', () => {
           board.close();
         }
       }),
-      { seed: 13, numRuns: 120 },
+      { seed: 13, numRuns: upTo(40, 300) },
     );
   });
 });

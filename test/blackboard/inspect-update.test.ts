@@ -6,11 +6,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as Y from 'yjs';
-import { inspectUpdate } from '../../src/blackboard/inspect-update.ts';
+import { inspectUpdate } from '../../src/blackboard/lanes/inspect-update.ts';
 import { LIMITS } from '../../src/blackboard/limits.ts';
-import { decodeUpdate, encodeUpdate } from '../../src/blackboard/update.ts';
+import { decodeUpdate, encodeUpdate } from '../../src/blackboard/lanes/update.ts';
 import type { Did } from '../../src/core/index.ts';
 import { ANN, contentOf, makeDocument } from './support.ts';
+import { upTo } from '../long/extent.ts';
 
 const MAX = 10_000;
 const EVE = 'did:key:z6MkEve' as Did;
@@ -81,7 +82,7 @@ describe('an update is accepted when', () => {
         });
         expect(parts.every(({ update }) => update !== undefined && isFit(update))).toBe(true);
       }),
-      { seed: 1, numRuns: 200 },
+      { seed: 1, numRuns: upTo(60, 400) },
     );
   });
 
@@ -180,7 +181,7 @@ describe('a document that peers write to', () => {
         document.diff(bytes);
         expect(document.digest()).toBe(digest);
       }),
-      { seed: 2, numRuns: 2000 },
+      { seed: 2, numRuns: upTo(500, 5000) },
     );
   });
 
@@ -213,7 +214,7 @@ describe('a document that peers write to', () => {
         expect(contentOf(copy)).toEqual(contentOf(document));
         expect(copy.digest()).toBe(document.digest());
       }),
-      { seed: 3, numRuns: 1500 },
+      { seed: 3, numRuns: upTo(250, 3000) },
     );
   });
 

@@ -9,9 +9,10 @@ import {
   encodeUpdate,
   encodeVector,
   joinParts,
-} from '../../src/blackboard/update.ts';
-import type { LanePart } from '../../src/blackboard/update.ts';
+} from '../../src/blackboard/lanes/update.ts';
+import type { LanePart } from '../../src/blackboard/lanes/update.ts';
 import { contentOf, makeDocument } from './support.ts';
+import { upTo } from '../long/extent.ts';
 
 const DID = 'did:key:z6MkEve' as Did;
 const HEAD = { b: 1, r: [], a: [] };
@@ -63,7 +64,7 @@ describe('an update', () => {
         expect(plain(encodeUpdate(written, DID), DID)).toEqual(wanted);
         expect(decodeUpdate(encodeUpdate(written))?.isWhole).toBe(isWhole);
       }),
-      { seed: 1, numRuns: 200 },
+      { seed: 1, numRuns: upTo(60, 400) },
     );
   });
 
@@ -120,7 +121,7 @@ describe('an update', () => {
         const copy = makeDocument(document.whole());
         expect([contentOf(copy), copy.digest()]).toEqual([contentOf(document), document.digest()]);
       }),
-      { seed: 3, numRuns: 500 },
+      { seed: 3, numRuns: upTo(150, 1000) },
     );
   });
 

@@ -160,6 +160,9 @@ async function withNodes(alice: StarlingNode, bob: StarlingNode): Promise<void> 
   await keep('board delete', ...board, ...at);
   await run('board', 'create', 'other', ...at);
   await keep('board drop', 'other', ...at);
+  await run('board', 'create', 'jobs', '--strong', 'alice', ...at);
+  await keep('board cas', 'jobs', 'leader', 'alice', ...at);
+  await keep('board lease', 'jobs', 'printer', ...at);
   await keep('agent announce', 'coder', '--capability', 'review', ...at);
   await keep('agent list', ...at);
   await keep('agent info', 'coder', ...at);

@@ -12,6 +12,7 @@ import { createStore } from '../../src/store/index.ts';
 import type { Table } from '../../src/store/index.ts';
 import { journalTable } from '../blackboard/journal-table.ts';
 import { memoryTable } from '../grants/memory-table.ts';
+import { upTo } from '../long/extent.ts';
 
 /** A table under test. */
 interface Opened {
@@ -193,7 +194,7 @@ describe.each(TABLES)('a table %s', (_name, open) => {
           expect(await all(table)).toEqual([...model].toSorted(([a], [b]) => (a < b ? -1 : 1)));
         },
       ),
-      { seed: 12, numRuns: 25 },
+      { seed: 12, numRuns: upTo(10, 80) },
     );
   });
 

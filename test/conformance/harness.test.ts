@@ -11,6 +11,7 @@ import { startProxy } from './proxy.ts';
 import { judge } from './report.ts';
 import { readRequirements, runSuite } from './suite.ts';
 import type { Revision } from './suite.ts';
+import { someOf } from '../long/extent.ts';
 
 /** The built fixture, for both eras. */
 let programs: Programs;
@@ -35,25 +36,28 @@ const cases: readonly [Era, Revision, string][] = [
 ];
 
 /** One scenario each, in which both sides speak: `npm run conformance`, a part of `npm test`, has all of them. */
-describe.each(cases)('the %s conformance fixture', (era, revision, scenario) => {
-  it(`passes what ${revision} requires of ${scenario}, through the proxy`, async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'starling-conformance-'));
-    cleanup.defer(() => rm(folder, { recursive: true, force: true }));
-    const url = new URL(await startFixture(programs.fixture, era, cleanup));
-    const proxy = await startProxy(url.origin, 'a-token-that-the-fixture-ignores');
-    cleanup.defer(() => proxy.close());
-    const target = ['server', '--url', `${proxy.origin}/mcp`];
-    const wanted = ['--scenario', scenario, '--spec-version', revision];
-    const run = await runSuite([...target, ...wanted], join(folder, 'results'), 50_000);
-    const required = [scenario];
-    const requirements = { ...readRequirements(revision, 'server'), required };
-    const row = judge({ name: 'direct', revision, scored: true, seconds: 0 }, requirements, run);
-    expect([...row.failed]).toEqual([]);
-    expect([...row.warned]).toEqual([]);
-    expect(row.passed).toBe(1);
-    expect(readRequirements(revision, 'server').required).toContain(scenario);
-  });
-});
+describe.each(someOf(cases, ([era]) => era === 'modern'))(
+  'the %s conformance fixture',
+  (era, revision, scenario) => {
+    it(`passes what ${revision} requires of ${scenario}, through the proxy`, async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'starling-conformance-'));
+      cleanup.defer(() => rm(folder, { recursive: true, force: true }));
+      const url = new URL(await startFixture(programs.fixture, era, cleanup));
+      const proxy = await startProxy(url.origin, 'a-token-that-the-fixture-ignores');
+      cleanup.defer(() => proxy.close());
+      const target = ['server', '--url', `${proxy.origin}/mcp`];
+      const wanted = ['--scenario', scenario, '--spec-version', revision];
+      const run = await runSuite([...target, ...wanted], join(folder, 'results'), 50_000);
+      const required = [scenario];
+      const requirements = { ...readRequirements(revision, 'server'), required };
+      const row = judge({ name: 'direct', revision, scored: true, seconds: 0 }, requirements, run);
+      expect([...row.failed]).toEqual([]);
+      expect([...row.warned]).toEqual([]);
+      expect(row.passed).toBe(1);
+      expect(readRequirements(revision, 'server').required).toContain(scenario);
+    });
+  },
+);
 
 describe('the table of the conformance run', () => {
   it('counts a required scenario that left no result as failed', () => {

@@ -22,6 +22,7 @@ import { openSse, openWebSocket } from '../gateway/hostile/connections.ts';
 import type { Connection } from '../gateway/hostile/connections.ts';
 import { runCli } from '../../sim/process.ts';
 import { CLI, SERVERS } from './support.ts';
+import { someOf } from '../long/extent.ts';
 
 const GOLDEN = resolve(import.meta.dirname, '../golden/client-access.json');
 
@@ -83,6 +84,8 @@ beforeAll(async () => {
 });
 
 const SERVER = 'starling__';
+/** All ways of asking that somebody could try are tried within so many tools. */
+const SHARE = 4;
 /** Names at the built-in server of those that clients may or may not use. */
 const having = (isFor: boolean): string[] =>
   Object.keys(access).filter((name) => (access[name] !== 'no') === isFor);
@@ -204,10 +207,13 @@ describe('a client that means harm', () => {
   ];
   /** Fits many of the tools, so that not only the arguments are what is refused. */
   const ARGUMENTS = { name: 'stolen', peer: 'bob', tools: ['plain/*'], scopes: ['*'], key: 'ci' };
+  /** Which of the {@link asks} of a tool are sent: each tool by its name, and of the other ways some for each tool. */
+  const some = <T>(all: readonly T[], tool: number): readonly T[] =>
+    someOf(all, (_, way) => way === 0 || way % SHARE === tool % SHARE);
   const everything = (): JsonObject[] => [
     { method: 'starling/attach', params: { as: 'operator' } },
     { method: 'initialize', params: { _meta: { 'starling/token': 'guess' } } },
-    ...having(false).flatMap(asks),
+    ...having(false).flatMap((tool, index) => some(asks(tool), index)),
     ...ADMIN_URIS.map((uri) => ({ method: 'resources/read', params: { uri } })),
     {
       method: 'tools/call',
@@ -442,8 +448,8 @@ describe('`starling request`', () => {
     expect(ran.stderr).toMatch(
       /… waits until somebody at bob answers, for up to \w+; Ctrl-C stops waiting, the request stays/,
     );
-    expect(ran.stderr).toMatch(/a yes gives it for 5m, no more than \d+ in \d+s/);
-    expect(ran.stdout).toMatch(/^bob grants plain\/note for \d\S*(?:, no more than .*)?\n$/);
+    expect(ran.stderr).toMatch(/a yes gives it for 5m, at most 12 calls a minute, 10 at once/);
+    expect(ran.stdout).toMatch(/^bob grants plain\/note for \d\S*(?:, at most .*)?\n$/);
   });
 
   it('says no where the peer says no, and what is wrong with what names no peer', async () => {

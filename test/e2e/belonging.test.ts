@@ -158,7 +158,24 @@ it('a node that is alone in a mesh of its own moves over to the mesh that admits
   await carl.stop();
   const again = await world.start('carl');
   expect(again.up.mesh.name).toBe('workstation-mesh');
-  await Promise.all([again.stop(), lab.stop()]);
+  await again.stop();
+
+  // It leaves while it is stopped, so that nobody there hears of that, and knocks once more: the operator is asked
+  // as before, though by all that the mesh knows it is a member.
+  const left = await world.cli(['leave', '--yes', '--state', again.stateDir]);
+  expect(left.stdout).toMatch(/nobody was told/);
+  const returning = world.start('carl', { args: knocking });
+  await eventually(
+    'the operator hears who asks again',
+    () => builtin<KnockListResult>(lab, 'knock_list'),
+    ({ knocks }) => knocks.map(({ name }) => name).join() === 'carl',
+  );
+  expect(await ok(lab, 'members')).toMatch(/ASKS TO JOIN[^]*\ncarl +\w+( \w+){3} /);
+  await ok(lab, 'members', 'admit', 'carl');
+  const back = await returning;
+  expect(back.up).toMatchObject({ peerId, mesh: { name: 'workstation-mesh' } });
+  await sees(lab, [back]);
+  await Promise.all([back.stop(), lab.stop()]);
 });
 
 it('who was put out knows by whom, ends with 1, invites nobody, and is let in again by a new ticket', async () => {
@@ -240,18 +257,21 @@ it('a newcomer with the ticket of one that was put out is told so by the first r
   const { members } = await builtin<MembersResult>(alice, 'members');
   for (const name of ['guest', 'early'])
     expect(members.map((member) => member.name)).not.toContain(name);
-  // Its name is that of carol, who is away: both sides are told, and nobody is taken for the other.
+  // Its name is that of a member who is away: both sides are told, and nobody is taken for the other.
+  const namesake = await world.start('namesake', { args: ['--join', await ticketOf(alice)] });
+  await sees(alice, [namesake]);
+  await namesake.stop();
   const args = ['--join', await ticketOf(alice)];
-  const real = await world.start('guest', { config: { name: 'carol' }, args });
+  const real = await world.start('guest', { config: { name: 'namesake' }, args });
   await sees(alice, [real]);
   await sees(real, [alice]);
-  const several = await alice.run(['grant', 'create', 'carol', '--tool', 'files/*']);
+  const several = await alice.run(['grant', 'create', 'namesake', '--tool', 'files/*']);
   expect(several.code).toBe(1);
   expect(several.stderr).toMatch(
-    /2 peers go by the name 'carol': carol \(….*\), carol-\w{4} \(….*\)/,
+    /2 peers go by the name 'namesake': namesake \(….*\), namesake-\w{4} \(….*\)/,
   );
   if (await hasTerminals()) {
-    const words = ['peers', 'show', 'carol', '--state', alice.stateDir];
+    const words = ['peers', 'show', 'namesake', '--state', alice.stateDir];
     const terminal = onTerminal(words);
     await terminal.shows(/Which one is meant\? \[none\/1\/2\]/);
     terminal.type('2\r');

@@ -12,12 +12,13 @@ import type { AuditEntry } from '../../src/audit/index.ts';
 import { attach } from './callers.ts';
 import type { Caller } from './callers.ts';
 import { SERVERS, eventually, ok, sees, useWorld } from './support.ts';
+import { upTo } from '../long/extent.ts';
 
 const world = useWorld();
 
 const TEST_MS = 240_000;
 const SEED = 41;
-const ROUNDS = 3;
+const ROUNDS = upTo(2, 6);
 /** Load before the kill, counted from the first call that gets through. */
 const LIFE_MAX_MS = 600;
 const WORKERS = 3;

@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { CLI, status, useWorld } from './support.ts';
+import { someOf } from '../long/extent.ts';
 
 const world = useWorld();
 const LISTENING = '0A';
@@ -36,7 +37,7 @@ describe.skipIf(process.platform !== 'linux')('SIGUSR1', () => {
     expect(node.log()).not.toMatch(/debugger/i);
   });
 
-  it.each([5, 15, 30, 60, 100])(
+  it.each(someOf([5, 15, 30, 60, 100], (ms) => ms === 15 || ms === 60))(
     'sent %i ms after a start leaves a node without a debugger, or none',
     async (delayMs) => {
       const home = await world.root();

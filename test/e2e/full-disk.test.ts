@@ -40,7 +40,7 @@ async function untilRefused(node: NodeProcess, code: string): Promise<void> {
       () => 'fine',
       (error: unknown) => (error as StarlingError).code,
     );
-  await expect.poll(write, { timeout: 20_000, interval: 1 }).toBe(code);
+  await expect.poll(write, { timeout: 60_000, interval: 1 }).toBe(code);
 }
 
 async function keysOf(node: NodeProcess): Promise<readonly string[]> {

@@ -17,9 +17,10 @@ import { INITIALIZE, workOver, workOverHttp } from './hostile/well-behaved.ts';
 import type { WellBehaved } from './hostile/well-behaved.ts';
 import { createWire, runCleanup, startNode, until } from './support/gateways.ts';
 import type { TestNode, Wire } from './support/gateways.ts';
+import { upTo } from '../long/extent.ts';
 
 /** Runs for each way in, of a seed of its own, so that a failure comes again. */
-const RUNS = 60;
+const RUNS = upTo(15, 120);
 /** What may stay of all runs in the heap, that of the test runner and of fast-check included. */
 const GROWTH_BYTES_MAX = 48 * 1024 * 1024;
 
@@ -163,9 +164,10 @@ describe('hostile input', () => {
   });
 
   it('is not felt by clients that do all right', async () => {
+    const before = good.map((client) => client.calls());
+    await until(() => good.every((client, index) => client.calls() > (before[index] ?? 0) + 10));
     const results = await Promise.all(good.splice(0).map((client) => client.stop()));
     expect(results.flatMap(({ wrongs }) => wrongs)).toEqual([]);
-    for (const { calls } of results) expect(calls).toBeGreaterThan(50);
   });
 
   it('leaves nothing behind: no call, no session, no memory', async () => {

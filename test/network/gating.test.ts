@@ -116,8 +116,9 @@ describe('a connection without a hello', () => {
     const clock = fastClock();
     const a = await makeMember('a', {}, { clock });
     await a.network.start();
-    const connection = await stranger(a.address());
+    // From before it is made: the member may have counted for a while when the stranger hears that it is.
     const startedAt = clock.now();
+    const connection = await stranger(a.address());
     await until(() => connection.status !== 'open', 'the end of the connection');
     expect(clock.now() - startedAt).toBeGreaterThan(9000);
   });

@@ -36,7 +36,10 @@ import type { Opened } from './nodes.ts';
 import { keysIn, rotateIdentity } from '../../src/rotation/index.ts';
 import { createSecretStore } from '../../src/secrets/index.ts';
 import type { SecretStore } from '../../src/secrets/index.ts';
+import { someOf, upTo } from '../long/extent.ts';
 
+/** The steps of a change of keys; each may be the last one. */
+const STEPS = ['prepared', 'replaced', 'kept', 'resealed', 'audited'];
 /** Changes a key, and kills itself after a step. */
 const KILLED = fileURLToPath(new URL('./killed-rotation.ts', import.meta.url));
 
@@ -388,7 +391,8 @@ describe('what a key change leaves behind', () => {
 });
 
 describe('a key change', () => {
-  it.each(['prepared', 'replaced', 'kept', 'resealed', 'audited'])(
+  // The first of them leaves the old key, the last one the new key.
+  it.each(someOf(STEPS, (step) => step === 'prepared' || step === 'kept'))(
     'killed when it is %s leaves the old key, or the new one with its succession',
     async (step) => {
       const alice = await founder();
@@ -483,11 +487,12 @@ describe('a key change', () => {
     const alice = await founder();
     const bob = await joined(alice);
     await bob.close();
-    for (let change = 0; change < 20; change += 1) {
+    const changes = upTo(6, 40);
+    for (let change = 0; change < changes; change += 1) {
       await rotateIdentity(COMPONENTS, { stateDir: bob.stateDir });
     }
     const now = await open(bob.stateDir);
-    expect(now.successions.lineage(now.identity.did)).toHaveLength(21);
+    expect(now.successions.lineage(now.identity.did)).toHaveLength(changes + 1);
     expect(await meet(now, alice)).toMatchObject({ ok: true });
     expect(knows(alice, now)).toBe(true);
   });

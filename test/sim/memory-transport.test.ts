@@ -107,9 +107,7 @@ describe('a network without sockets', () => {
     await a.network.dial(relay.address(), soon());
     await b.network.dial(relay.address(), soon());
     await expect
-      .poll(() => b.network.addresses().some((text) => text.includes('p2p-circuit')), {
-        timeout: 10_000,
-      })
+      .poll(() => b.network.addresses().some((text) => text.includes('p2p-circuit')))
       .toBe(true);
     expect(await a.network.dial(b.id, soon())).toBe(b.id);
     expect(a.network.route(b.id)).toMatchObject({ kind: 'relayed' });

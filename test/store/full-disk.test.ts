@@ -13,9 +13,10 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { seeded } from '../compliance/support/faulty-table.ts';
 import { createSmallDisk, smallDiskMissing } from './small-disk.ts';
 import type { SmallDisk } from './small-disk.ts';
+import { upTo } from '../long/extent.ts';
 
 const WRITER = fileURLToPath(new URL('./full-disk-writer.ts', import.meta.url));
-const WRITES = Number(process.env['STARLING_FULL_DISK_WRITES'] ?? 700);
+const WRITES = Number(process.env['STARLING_FULL_DISK_WRITES'] ?? upTo(400, 3000));
 const SEED = Number(process.env['STARLING_FULL_DISK_SEED'] ?? 7);
 const TEST_MS = 1_800_000;
 const DISK_BYTES = 12 * 1024 * 1024;
@@ -117,7 +118,9 @@ describe.skipIf(missing !== undefined)('on a disk that fills up', () => {
       const dir = join(disk.path, 'db');
       const oracle = createOracle();
       let starts = 0;
-      for (let round = 0; oracle.count < WRITES; round += 1) {
+      // How soon the disk is full depends on how fast it is: it must have been, too.
+      const isDone = (): boolean => oracle.count >= WRITES && oracle.refused > WRITES / 100;
+      for (let round = 0; !isDone(); round += 1) {
         starts += 1;
         const valueBytes = [50, 200, 2000, 8000][Math.floor(random() * 4)] ?? 200;
         const init = { first: round * 1_000_000, valueBytes, oracle };
@@ -142,7 +145,6 @@ describe.skipIf(missing !== undefined)('on a disk that fills up', () => {
       expect(last).toBeDefined();
       if (last !== undefined) await kill(last);
       expect(oracle.wrong).toEqual([]);
-      expect(oracle.refused).toBeGreaterThan(WRITES / 100);
       process.stderr.write(
         `full disk: ${oracle.count} answers, ${oracle.refused} refused, ${starts} starts, seed ${SEED}\n`,
       );

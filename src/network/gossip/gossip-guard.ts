@@ -10,6 +10,7 @@ import type { Clock, PeerId } from '../../core/index.ts';
 import { peerIdFromPublicKey } from '../../identity/index.ts';
 import type { Conduct } from '../limits/conduct.ts';
 import { isPeerId } from '../peer-id.ts';
+import { pauseReading, resumeReading } from '../reading.ts';
 import type { Admission } from '../types.ts';
 import type { GossipAllowances } from './gossip-allowances.ts';
 
@@ -136,11 +137,11 @@ class Guard {
   #hold(neighbour: PeerId, forMs: number): void {
     const own = this.#streams.get(neighbour);
     if (own === undefined || own.resume !== undefined || forMs <= 0) return;
-    attempt(() => own.stream.pause());
+    pauseReading(own.stream);
     const resume = (): void => {
       cancel();
       own.resume = undefined;
-      attempt(() => own.stream.resume());
+      resumeReading(own.stream);
     };
     const cancel = this.#components.clock.schedule(Math.min(HOLD_MAX_MS, forMs), resume);
     own.resume = resume;
@@ -193,13 +194,4 @@ function wrap<Args extends readonly unknown[]>(
 
 function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
-}
-
-/** A stream that is closing can be neither paused nor resumed, and need not be. */
-function attempt(action: () => void): void {
-  try {
-    action();
-  } catch {
-    // Its end is told by its own event.
-  }
 }

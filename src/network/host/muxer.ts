@@ -17,6 +17,7 @@ import type { Connection, MessageStream, StreamMuxer } from '@libp2p/interface';
 import { yamux } from '@libp2p/yamux';
 import type { YamuxMuxerInit } from '@libp2p/yamux';
 import { READ_TURN_BYTES } from '../constants.ts';
+import { pauseReading, resumeReading } from '../reading.ts';
 import type { NetworkTally } from './tally.ts';
 import type { ConnectionMeter, ConnectionMeters } from '../limits/connection-meter.ts';
 
@@ -55,24 +56,15 @@ function readInTurns(connection: MessageStream): void {
     turnBytes = 0;
     if (!isPaused) return;
     isPaused = false;
-    unlessOver(() => connection.resume());
+    resumeReading(connection);
   };
   connection.addEventListener('message', ({ data }) => {
     if (turnBytes === 0) setImmediate(nextTurn);
     turnBytes += data.byteLength;
     if (turnBytes <= READ_TURN_BYTES || isPaused) return;
     isPaused = true;
-    unlessOver(() => connection.pause());
+    pauseReading(connection);
   });
-}
-
-/** A connection that closes, or one below whose socket does, can be neither paused nor resumed: libp2p throws. */
-function unlessOver(action: () => void): void {
-  try {
-    action();
-  } catch {
-    // Its end is told by its own event.
-  }
 }
 
 /** What of a yamux stream is looked at. */

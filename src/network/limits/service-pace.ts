@@ -6,6 +6,7 @@
 import type { Stream, StreamHandler } from '@libp2p/interface';
 import { createBuckets } from '../../core/index.ts';
 import type { BucketSize, Buckets, Clock } from '../../core/index.ts';
+import { pauseReading, resumeReading } from '../reading.ts';
 
 /** Paces streams, all of a peer together. */
 export interface StreamPace {
@@ -68,20 +69,11 @@ function pace(stream: Stream, peer: string, { buckets, clock, over }: Pacing): v
     const waitMs = buckets.charge(peer, data.byteLength + CHUNK_COST);
     if (waitMs === 0 || cancel !== undefined) return;
     over();
-    attempt(() => stream.pause());
+    pauseReading(stream);
     cancel = clock.schedule(Math.min(HOLD_MAX_MS, waitMs), () => {
       cancel = undefined;
-      attempt(() => stream.resume());
+      resumeReading(stream);
     });
   });
   stream.addEventListener('close', () => cancel?.());
-}
-
-/** A stream that is closing can be neither paused nor resumed, and need not be. */
-function attempt(action: () => void): void {
-  try {
-    action();
-  } catch {
-    // Its end is told by its own event.
-  }
 }

@@ -20,6 +20,7 @@ import {
 } from '../support/gateways.ts';
 import type { LineClient, TestNode } from '../support/gateways.ts';
 import { anyText } from '../../fixtures/any-text.ts';
+import { upTo } from '../../long/extent.ts';
 
 useCleanup();
 
@@ -159,7 +160,7 @@ describe('the socket', () => {
         client.end();
         await client.closed;
       }),
-      { seed: 4, numRuns: 60 },
+      { seed: 4, numRuns: upTo(25, 200) },
     );
     await until(() => node.gateway.sessions().socket === 0);
   });

@@ -8,6 +8,7 @@ import { OPERATOR, call, ping } from '../support/fake-session.ts';
 import { INITIALIZE, until, useCleanup } from '../support/gateways.ts';
 import { INIT, NOBODY, TOKEN, greeted, greeting, serve } from '../support/tcp-bench.ts';
 import { anyText } from '../../fixtures/any-text.ts';
+import { upTo } from '../../long/extent.ts';
 
 useCleanup();
 
@@ -204,7 +205,7 @@ describe('hostile lines', () => {
         client.socket.end();
         await client.rest();
       }),
-      { seed: 4, numRuns: 60 },
+      { seed: 4, numRuns: upTo(25, 200) },
     );
     bystander.send(ping('mine'));
     expect(await bystander.next()).toMatchObject({ id: 'mine' });
@@ -270,13 +271,14 @@ describe('the TCP port', () => {
     await greeted(served);
   });
 
-  it('bears a thousand clients that come and go', async () => {
+  it('bears hundreds of clients that come and go', async () => {
     const served = await serve();
-    for (let round = 0; round < 20; round += 1) {
+    const rounds = upTo(4, 20);
+    for (let round = 0; round < rounds; round += 1) {
       const clients = await Promise.all(Array.from({ length: 50 }, () => greeted(served)));
       for (const { socket } of clients) socket.destroy();
     }
     await until(() => served.sessions.live().length === 0);
-    expect(served.sessions.all).toHaveLength(1000);
+    expect(served.sessions.all).toHaveLength(rounds * 50);
   });
 });

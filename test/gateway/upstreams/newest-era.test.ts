@@ -1,15 +1,14 @@
 /** How it is found out which era a server at a URL speaks, and what a node asks of it by itself. */
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { silentLogger, systemClock } from '../../../src/core/index.ts';
 import type { JsonObject } from '../../../src/core/index.ts';
 import { META, MODERN_RPC } from '../../../src/gateway/wire/era.ts';
 import { parseFrame } from '../../../src/gateway/wire/frame.ts';
 import type { RequestFrame } from '../../../src/gateway/types.ts';
-import { startInstance } from '../../../src/gateway/upstreams/instances/instance.ts';
 import type { Instance, InstanceInit } from '../../../src/gateway/upstreams/instances/instance.ts';
-import { defer, useCleanup } from '../support/gateways.ts';
-import { BOUNDS, COMMON, data, json, result, stream, urlServer } from '../support/url-server.ts';
+import { useCleanup } from '../support/gateways.ts';
+import { startAlone } from '../support/lone-instance.ts';
+import { COMMON, data, json, result, stream, urlServer } from '../support/url-server.ts';
 import type { Answering, Asked, UrlServer } from '../support/url-server.ts';
 
 useCleanup();
@@ -24,27 +23,8 @@ interface World {
 
 async function start(answering: Answering, era: InstanceInit['era'] = 'newest'): Promise<World> {
   const server = await urlServer(answering);
-  const instance = await startInstance(
-    {
-      clock: systemClock,
-      logger: silentLogger,
-      random: () => 0,
-      credentials: undefined,
-      listChanged: () => undefined,
-      renewed: () => undefined,
-      paramHeaders: () => ({}),
-    },
-    {
-      ...BOUNDS,
-      name: 'far',
-      server: { ...COMMON, type: 'http', url: server.url, headers: {} },
-      era,
-      client: { capabilities: {}, clientInfo: {} },
-      startTimeoutMs: 5000,
-    },
-  );
-  defer(() => instance.close());
-  return { server, instance };
+  const far = { ...COMMON, type: 'http', url: server.url, headers: {} } as const;
+  return { server, instance: await startAlone({ server: far, era }) };
 }
 
 const methods = ({ asked }: UrlServer): unknown[] =>

@@ -25,6 +25,7 @@ import {
   useCleanup,
 } from '../support/gateways.ts';
 import type { TestNode } from '../support/gateways.ts';
+import { upTo } from '../../long/extent.ts';
 
 useCleanup();
 
@@ -146,7 +147,7 @@ describe('a peer with a grant', () => {
         capabilities: [{ resource: 'tool:files/echo', ability: 'tool/call' }],
         expiresAtMs: Date.now() + 3_600_000,
       });
-    for (let count = 0; count < 600; count += 1) await issue();
+    await Promise.all(Array.from({ length: 600 }, issue));
     const newest = await issue();
     const raw = rawPeer(alice, bob, wire.handlers.get(alice.peerId) ?? new Map());
     raw.send(INITIALIZE);
@@ -423,7 +424,7 @@ describe('a hostile peer', () => {
         expect(results).toEqual([]);
         raw.stream.abort(new Error('done'));
       }),
-      { seed: 6, numRuns: 40 },
+      { seed: 6, numRuns: upTo(12, 120) },
     );
     await until(() => alice.gateway.sessions().peer === 1);
   });

@@ -6,6 +6,7 @@ import { parseIncoming, receiveBatch } from '../../../src/gateway/wire/batch.ts'
 import type { RunningBatch } from '../../../src/gateway/wire/batch.ts';
 import { OPERATOR, call, fakeSessions, ping } from '../support/fake-session.ts';
 import type { FakeSession } from '../support/fake-session.ts';
+import { upTo } from '../../long/extent.ts';
 
 type Told = { readonly kind: 'interim' | 'final' | 'dropped'; readonly message?: unknown };
 
@@ -184,7 +185,7 @@ describe('a batch', () => {
       fc.property(fc.oneof(soup, whole), (text) => {
         expect(outcome(text)).toEqual(expected(text));
       }),
-      { seed: 3, numRuns: 5000 },
+      { seed: 3, numRuns: upTo(1200, 10_000) },
     );
   });
 });

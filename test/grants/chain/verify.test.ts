@@ -27,6 +27,7 @@ import {
   verifyLast,
 } from '../arrange.ts';
 import { slowMatch } from './slow-match.ts';
+import { upTo } from '../../long/extent.ts';
 
 function ruleIn(verdict: ChainVerdict): string {
   return verdict.ok ? 'accepted' : ruleOf(verdict.refusal);
@@ -365,6 +366,7 @@ describe('any random chain', () => {
   const people = [owner, alice, bob, carol, stranger];
 
   it('allows only what every link of it allows', () => {
+    const runs = upTo(1000, 10_000);
     let accepted = 0;
     let granted = 0;
     fc.assert(
@@ -412,10 +414,10 @@ describe('any random chain', () => {
           }
         }
       }),
-      { numRuns: 4000, seed: 7 },
+      { numRuns: runs, seed: 7 },
     );
-    expect(accepted).toBeGreaterThan(500);
-    expect(granted).toBeGreaterThan(500);
+    expect(accepted).toBeGreaterThan(runs / 8);
+    expect(granted).toBeGreaterThan(runs / 8);
   });
 
   it('with one link swapped for one of equal claims but another key is refused', () => {

@@ -6,6 +6,7 @@ import { parsePolicy } from '../../../src/guard/index.ts';
 import type { Decision, GuardWanted, Principal } from '../../../src/guard/index.ts';
 import { alice, bob } from '../../grants/arrange.ts';
 import { OPERATOR, governedNode, grant, peer, settle } from '../governed-node.ts';
+import { upTo } from '../../long/extent.ts';
 
 const call = (tool: string, more: Partial<GuardWanted> = {}): GuardWanted => ({
   resource: `tool:${tool}`,
@@ -377,7 +378,7 @@ describe('an explanation', () => {
         expect(outcomeOf(node.guard.decide(principal, wanted))).toBe(model);
         expect(outcomeOf(node.guard.explain(principal, wanted).decision)).toBe(model);
       }),
-      { numRuns: 500, seed: 11 },
+      { numRuns: upTo(150, 2000), seed: 11 },
     );
   });
 });

@@ -7,6 +7,7 @@ import { StarlingError, durationMs } from '../../../src/core/index.ts';
 import { defaultPolicy, parsePolicy, policyChanges } from '../../../src/guard/index.ts';
 import { policyJsonSchema } from '../../../src/guard/policy/schema.ts';
 import { anyText } from '../../fixtures/any-text.ts';
+import { upTo } from '../../long/extent.ts';
 
 const read = (text: string): ReturnType<typeof parsePolicy> => parsePolicy(text, 'policy.yaml');
 
@@ -177,7 +178,7 @@ callers:
           expect(error).toMatchObject({ code: 'STARLING_CONFIG_INVALID' });
         }
       }),
-      { numRuns: 300, seed: 4 },
+      { numRuns: upTo(80, 1000), seed: 4 },
     );
   });
 });

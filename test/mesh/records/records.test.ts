@@ -17,6 +17,7 @@ import { createRecords } from '../../../src/mesh/records/records.ts';
 import type { Records } from '../../../src/mesh/records/records.ts';
 import type { RecordQuotasInit } from '../../../src/mesh/records/record-quotas.ts';
 import { memoryTable } from '../../grants/memory-table.ts';
+import { upTo } from '../../long/extent.ts';
 
 const HOUR_MS = 3_600_000;
 const START = Date.UTC(2026, 10, 21);
@@ -130,11 +131,12 @@ it('a membership that two connections bring at once counts for both before eithe
 });
 
 describe('revocations of one member', () => {
-  it('count and are passed on, ten thousand of them, and after a restart as well', async () => {
+  it('count and are passed on, thousands of them, and after a restart as well', async () => {
     const { records, grants, rows, again } = await world();
-    const all = Array.from({ length: 10_000 }, () => revoked(founder));
-    expect(await records.addAll(all.map(({ jws }) => jws))).toBe(10_000);
-    expect(records.all().size).toBe(10_003);
+    const count = upTo(1000, 10_000);
+    const all = Array.from({ length: count }, () => revoked(founder));
+    expect(await records.addAll(all.map(({ jws }) => jws))).toBe(count);
+    expect(records.all().size).toBe(count + 3);
     expect(all.every(({ grant }) => grants.isRevoked(grant, [founder.did]))).toBe(true);
     const restarted = await again();
     expect(restarted.digest()).toBe(records.digest());

@@ -1,12 +1,11 @@
 /** A path that a sandbox covers may go away while its server starts, as the folder of another node. */
 import { expect, it } from 'vitest';
-import { silentLogger, systemClock } from '../../../../src/core/index.ts';
-import { startInstance } from '../../../../src/gateway/upstreams/instances/instance.ts';
 import type { Instance } from '../../../../src/gateway/upstreams/instances/instance.ts';
 import { bareLaunch } from '../../../../src/gateway/upstreams/sandbox/sandbox.ts';
 import type { Launch } from '../../../../src/gateway/upstreams/sandbox/sandbox.ts';
-import { defer, useCleanup } from '../../support/gateways.ts';
-import { BOUNDS, COMMON } from '../../support/url-server.ts';
+import { useCleanup } from '../../support/gateways.ts';
+import { startAlone } from '../../support/lone-instance.ts';
+import { COMMON } from '../../support/url-server.ts';
 
 useCleanup();
 
@@ -30,15 +29,9 @@ const failing = (words: string): Launch => ({
 
 /** Starts the server in these sandboxes, one after the other, and then without. */
 async function start(launches: Launch[]): Promise<{ instance: Instance; left: number }> {
-  const instance = await startInstance(
+  const instance = await startAlone(
+    { server, era: 'legacy' },
     {
-      clock: systemClock,
-      logger: silentLogger,
-      random: () => 0,
-      credentials: undefined,
-      listChanged: () => undefined,
-      renewed: () => undefined,
-      paramHeaders: () => ({}),
       sandbox: {
         launch: async () => launches.shift() ?? bareLaunch(server),
         means: () => Promise.reject(new Error('not asked')),
@@ -46,16 +39,7 @@ async function start(launches: Launch[]): Promise<{ instance: Instance; left: nu
         isExposed: () => false,
       },
     },
-    {
-      ...BOUNDS,
-      name: 'one',
-      server,
-      era: 'legacy',
-      client: { capabilities: {}, clientInfo: {} },
-      startTimeoutMs: 60_000,
-    },
   );
-  defer(() => instance.close());
   return { instance, left: launches.length };
 }
 

@@ -4,11 +4,11 @@ import { describe, expect, it } from 'vitest';
 import { Secret } from '../../../../src/core/index.ts';
 import type { JsonObject } from '../../../../src/core/index.ts';
 import type { UpstreamConnection } from '../../../../src/gateway/upstreams/connection-types.ts';
-import { startInstance } from '../../../../src/gateway/upstreams/instances/instance.ts';
 import { connectHttp } from '../../../../src/gateway/upstreams/url/streamable-http.ts';
 import { initialize } from '../../../../src/gateway/wire/client-handshake.ts';
 import { until } from '../../support/clients.ts';
 import { defer, useCleanup } from '../../support/gateways.ts';
+import { startAlone } from '../../support/lone-instance.ts';
 import {
   BOUNDS,
   COMMON,
@@ -266,26 +266,10 @@ it('an instance subscribes anew in its new session, and tells who set a log leve
   const { answering, forget } = forgetful(status(404));
   const server = await urlServer(answering);
   let renewals = 0;
-  const instance = await startInstance(
-    {
-      ...components(),
-      listChanged: () => undefined,
-      renewed: () => {
-        renewals += 1;
-      },
-      credentials: undefined,
-      paramHeaders: () => ({}),
-    },
-    {
-      ...BOUNDS,
-      name: 'far',
-      server: { type: 'http', url: server.url, headers: {}, ...COMMON },
-      era: 'legacy',
-      client: { capabilities: {}, clientInfo: {} },
-      startTimeoutMs: 10_000,
-    },
+  const instance = await startAlone(
+    { server: { type: 'http', url: server.url, headers: {}, ...COMMON }, era: 'legacy' },
+    { renewed: () => void (renewals += 1) },
   );
-  defer(() => instance.close());
   const listener = { notification: () => undefined, request: () => undefined };
   let told = 0;
   instance.attach(listener, {

@@ -7,10 +7,10 @@ import { Secret } from '../../../../src/core/index.ts';
 import type { JsonObject } from '../../../../src/core/index.ts';
 import { initialize, listAll } from '../../../../src/gateway/wire/client-handshake.ts';
 import type { UpstreamConnection } from '../../../../src/gateway/upstreams/connection-types.ts';
-import { startInstance } from '../../../../src/gateway/upstreams/instances/instance.ts';
 import { connectSse } from '../../../../src/gateway/upstreams/url/sse.ts';
 import { until } from '../../support/clients.ts';
 import { defer, useCleanup } from '../../support/gateways.ts';
+import { startAlone } from '../../support/lone-instance.ts';
 import {
   BOUNDS,
   COMMON,
@@ -266,24 +266,10 @@ describe('a session that an SSE server has forgotten while its stream is open', 
 
   it('is one of an instance that goes on, and tells who listens that it is another session', async () => {
     const { count, forget, server } = await numbered(answering);
-    const instance = await startInstance(
-      {
-        ...components(),
-        listChanged: () => undefined,
-        renewed: () => undefined,
-        credentials: undefined,
-        paramHeaders: () => ({}),
-      },
-      {
-        ...BOUNDS,
-        name: 'old',
-        server: { type: 'sse', url: server.url, headers: {}, ...COMMON },
-        era: 'legacy',
-        client: { capabilities: {}, clientInfo: {} },
-        startTimeoutMs: 10_000,
-      },
-    );
-    defer(() => instance.close());
+    const instance = await startAlone({
+      server: { type: 'sse', url: server.url, headers: {}, ...COMMON },
+      era: 'legacy',
+    });
     let told = 0;
     const listener = { notification: () => undefined, request: () => undefined };
     instance.attach(listener, { renewed: () => (told += 1) });
