@@ -1,12 +1,12 @@
-/** The parts of a node that stand on knowing its peers: agents, who offers what, and what peers saw of audit logs. */
-import { createAgents } from './agents/index.ts';
-import type { Agents, AgentsComponents } from './agents/index.ts';
+/** The parts of a node that stand on knowing its peers: who offers what, and what peers saw of audit logs. */
+import type { Agents } from './agents/index.ts';
 import { createCheckpointStore } from './audit/index.ts';
 import type { Audit } from './audit/index.ts';
-import { createProviders } from './directory/index.ts';
+import { OFFERS_MAX, createProviders } from './directory/index.ts';
 import type { Providers } from './directory/index.ts';
-import { createCheckpointExchange } from './membership/index.ts';
-import type { CheckpointExchange, Membership } from './membership/index.ts';
+import { VERSION } from './core/index.ts';
+import { createCheckpointExchange, createMembership } from './membership/index.ts';
+import type { CheckpointExchange, Membership, Presence } from './membership/index.ts';
 import type { Network } from './network/index.ts';
 import type { Base, OpenState } from './open-state.ts';
 
@@ -17,27 +17,70 @@ export interface PeerRooms {
   readonly membership: Membership;
 }
 
-/** Makes who is an agent here, and the road to those elsewhere. */
-export function createNodeAgents(
-  { config, clock, random, logger }: Base,
-  { store, identity }: OpenState,
-  rooms: Pick<AgentsComponents, 'callPeer' | 'guard' | 'membership'>,
-): Agents {
-  return createAgents({
-    ...rooms,
-    table: store.table('agents'),
-    self: { name: config.name, did: identity.did, peerId: identity.peerId },
-    clock,
-    random,
-    logger: logger.child('agents'),
-  });
+/** What the configuration says that this node offers, and what its agents do, as far as every member may see them. */
+function offersOf(
+  { config }: Pick<Base, 'config'>,
+  agents: Pick<Agents, 'offers'>,
+): readonly string[] {
+  return [...new Set([...config.offers, ...agents.offers()])].slice(0, OFFERS_MAX);
+}
+
+/** What heartbeats say of the agents and the offers of this node. */
+export function presenceOf(
+  base: Pick<Base, 'config'>,
+  agents: Agents,
+): Pick<Presence, 'agents' | 'offers'> {
+  const offers = offersOf(base, agents);
+  return { ...agents.presence(), ...(offers.length === 0 ? {} : { offers }) };
+}
+
+/** Makes the view of who is there. */
+export function createNodeMembership(
+  { config, clock, random, logger, health }: Base,
+  { store, ownMesh, identity }: OpenState,
+  rooms: {
+    readonly network: Network;
+    readonly boards: () => Readonly<Record<string, string>>;
+    readonly load: () => number;
+    readonly catalog: () => string;
+    readonly audit: CheckpointExchange['presence'];
+    readonly agents: () => Pick<Presence, 'agents' | 'offers'>;
+  },
+): Membership {
+  const { network, boards, load, catalog, audit, agents } = rooms;
+  return createMembership(
+    {
+      network,
+      ownMesh,
+      // Each that joins has several of every node's: by tweetnacl, 4 ms each, they were the greater part of joining.
+      identity: { sign: (message) => identity.signOften(message) },
+      table: store.table('peers'),
+      runs: store.table('runs'),
+      health,
+      presence: () => ({
+        name: config.name,
+        version: VERSION,
+        addresses: network.addresses(),
+        load: load(),
+        catalog: catalog(),
+        ...audit(),
+        ...agents(),
+      }),
+      boards,
+      clock,
+      random,
+      logger: logger.child('membership'),
+    },
+    config.heartbeat,
+  );
 }
 
 /** Makes what finds out who offers which kind of capability. */
 export function createNodeProviders(
   base: Base,
   { admission, identity }: OpenState,
-  { network, membership }: PeerRooms,
+  { network, membership }: Omit<PeerRooms, 'audit'>,
+  agents: () => Pick<Agents, 'offers'>,
 ): Providers {
   return createProviders({
     ...base,
@@ -45,7 +88,7 @@ export function createNodeProviders(
     membership,
     identity,
     isMember: (peer) => admission.isMember(peer),
-    offers: () => base.config.offers,
+    offers: () => offersOf(base, agents()),
     logger: base.logger.child('directory'),
   });
 }

@@ -1,9 +1,10 @@
 /**
  * `npm run bench [-- mesh|gateway|guard|hostile|scale|board] [--quick] [--json] [--check] [--record]`: without a part, all of
  * them. Tables for people, or one JSON object; with `--check` the exit code is 1 when a bar is not
- * cleared; `--record` writes the tables to `sim/RESULTS.md`, `hostile` to a section of its own; `--quick` runs
+ * cleared; `--record` writes the tables to `sim/RESULTS.md`, `hostile` and `scale` to sections of their own; `--quick` runs
  * everything of ours once and shortly, without bars. `--only <attack>` has `hostile` run that attack alone;
- * `--nodes N` has `scale` measure so many.
+ * `--nodes N` has `scale` measure so many, `--only one-process|processes|cuts` that alone, and `--long` has its busy
+ * loops run for five minutes.
  */
 import { parseArgs } from 'node:util';
 import { recordResult } from '../results.ts';
@@ -16,6 +17,8 @@ import { benchScale } from './scale.ts';
 import { FULL, QUICK } from './size.ts';
 import type { ScaleSize } from './size.ts';
 
+/** Parts that are recorded by themselves. */
+const OWN_SECTIONS: readonly string[] = ['hostile', 'scale'];
 const PARTS: readonly string[] = ['mesh', 'gateway', 'guard', 'hostile', 'scale', 'board'];
 
 const { values, positionals } = parseArgs({
@@ -27,28 +30,36 @@ const { values, positionals } = parseArgs({
     record: { type: 'boolean', default: false },
     // Names of attacks, for `hostile`: the rest is left out.
     only: { type: 'string', multiple: true, default: [] },
+    // Busy loops for five minutes, for `scale`.
+    long: { type: 'boolean', default: false },
     // Numbers of nodes, for `scale`, in place of those it does.
     nodes: { type: 'string', multiple: true, default: [] },
   },
 });
+const LONG_BUSY_MS = 300_000;
 const unknown = positionals.find((part) => !PARTS.includes(part));
 if (unknown !== undefined) {
   process.stderr.write(`no part is called ${unknown}; parts: ${PARTS.join(', ')}\n`);
   process.exitCode = 2;
 } else if (values.record && !isWhole()) {
   process.stderr.write(
-    'only the whole benchmark is recorded, or the whole of hostile: leave out other parts, --only and --quick\n',
+    'only the whole benchmark is recorded, or the whole of hostile or scale: leave out other parts, --only, --nodes and --quick\n',
   );
   process.exitCode = 2;
 } else await run(positionals.length === 0 ? PARTS : positionals);
 
 function isWhole(): boolean {
-  const isAll = positionals.every((part) => part === 'hostile');
-  return isAll && !values.quick && values.only.length === 0;
+  const [part, ...others] = positionals;
+  const isAll = part === undefined || (OWN_SECTIONS.includes(part) && others.length === 0);
+  return isAll && !values.quick && values.only.length === 0 && values.nodes.length === 0;
 }
 
 async function run(parts: readonly string[]): Promise<void> {
-  const printed = { bench: [] as string[], 'bench hostile': [] as string[] };
+  const printed = {
+    bench: [] as string[],
+    'bench hostile': [] as string[],
+    'bench scale': [] as string[],
+  };
   const printTo =
     (section: keyof typeof printed) =>
     (text: string): void => {
@@ -64,7 +75,7 @@ async function run(parts: readonly string[]): Promise<void> {
     ? await benchHostile(size.hostile, values.only, printTo('bench hostile'))
     : undefined;
   const scale = parts.includes('scale')
-    ? await benchScale(withNodes(size.scale), print)
+    ? await benchScale(withNodes(size.scale), printTo('bench scale'))
     : undefined;
   const board = parts.includes('board') ? await benchBoard(size.board, print) : undefined;
   const figures = { mesh, gateway, guard, hostile, scale, board };
@@ -74,19 +85,26 @@ async function run(parts: readonly string[]): Promise<void> {
   if (!values.record) return;
   for (const [name, texts] of Object.entries(printed)) {
     if (texts.length === 0) continue;
-    const part = name === 'bench' || parts.length > 1 ? '' : 'hostile ';
+    const part = name === 'bench' || parts.length > 1 ? '' : `${name.slice('bench '.length)} `;
     const command = `npm run bench -- ${part}${values.check ? '--check ' : ''}--record`;
     recordResult({ name, command, text: texts.join('') });
   }
 }
 
-/** The numbers of nodes that were asked for, if any were; `--only processes` and `--only one-process` leave the rest out. */
+/**
+ * The numbers of nodes that were asked for, if any were; `--only processes`, `--only one-process` and `--only cuts` leave
+ * the rest out, and `--long` has busy loops run for five minutes.
+ */
 function withNodes(size: ScaleSize): ScaleSize {
   const nodes = values.nodes.map(Number).filter((count) => Number.isInteger(count) && count > 1);
+  const isWanted = (part: string): boolean =>
+    values.only.length === 0 || values.only.includes(part);
   const asked = nodes.length === 0 ? size : { ...size, oneProcess: nodes, processes: nodes };
   return {
     ...asked,
-    ...(values.only.includes('processes') ? { oneProcess: [] } : {}),
-    ...(values.only.includes('one-process') ? { processes: [] } : {}),
+    ...(values.long ? { busyMs: LONG_BUSY_MS } : {}),
+    ...(isWanted('one-process') ? {} : { oneProcess: [] }),
+    ...(isWanted('processes') ? {} : { processes: [] }),
+    ...(isWanted('cuts') ? {} : { losses: [] }),
   };
 }

@@ -40,6 +40,7 @@ export interface OneProcessRow {
 export interface OneProcessInit {
   readonly nodes: number;
   readonly patienceMs: number;
+  /** 0: what is idle is not measured, and NaN. */
   readonly idleMs: number;
   /** Between joining and idling: links that joining has left close after half a minute. */
   readonly restMs: number;
@@ -73,7 +74,7 @@ async function measure(mesh: CountedMesh, init: OneProcessInit): Promise<OneProc
   const before = { ...mesh.counts(), cpu: process.cpuUsage(), at: performance.now() };
   await sleep(init.idleMs);
   const after = mesh.counts();
-  const idleMs = performance.now() - before.at;
+  const idleMs = init.idleMs === 0 ? Number.NaN : performance.now() - before.at;
   const { pairs } = joined;
   return {
     nodes: init.nodes,

@@ -45,16 +45,25 @@ export interface MeasuredMesh {
   /** Starts one more, and resolves when it is up. */
   startOne(at: number): Promise<void>;
   pids(): readonly number[];
-  /** Ends the last one by kill -9. */
-  killLast(): void;
+  /** Ends by kill -9. */
+  kill(at: number): void;
+  /** What others call it. */
+  idOf(at: number): string;
   stop(): Promise<void>;
+}
+
+/** A host for each process, in place of this machine's loopback. */
+export interface MeshHosts {
+  /** `ip netns exec …`, to put before a command. */
+  prefix(at: number): readonly string[];
+  address(at: number): string;
 }
 
 /** Starts the processes one after the other and measures them. */
 export async function measureProcesses(init: ProcessesInit): Promise<ProcessRow> {
   const root = await mkdtemp(join(tmpdir(), 'starling-scale-'));
   try {
-    return await measureMesh(new NodeMesh(root), init);
+    return await measureMesh(createNodeMesh(root), init);
   } finally {
     await rm(root, { recursive: true, force: true });
   }
@@ -76,8 +85,8 @@ export async function measureMesh(mesh: MeasuredMesh, init: ProcessesInit): Prom
     const idleCpu = idleUs / 1000 / (performance.now() - before.at) / nodes;
     const rss = mesh.pids().reduce((sum, pid) => sum + rssMiB(pid), 0) / nodes;
     const killedAt = performance.now();
-    mesh.killLast();
-    const patience = { from: killedAt, patienceMs };
+    mesh.kill(nodes - 1);
+    const patience = { from: killedAt, patienceMs, whom: mesh.idOf(nodes - 1) };
     const missedMs = await sightings.until('missed', nodes - 1, 1, patience);
     const deadMs = await sightings.until('dead', nodes - 1, 1, patience);
     const joinCpuMs = joinUs / 1000 / nodes;
@@ -87,14 +96,22 @@ export async function measureMesh(mesh: MeasuredMesh, init: ProcessesInit): Prom
   }
 }
 
+/** Makes a mesh of `starling up`, each with its folder under `root`; none is started. */
+export function createNodeMesh(root: string, hosts?: MeshHosts): MeasuredMesh {
+  return new NodeMesh(root, hosts);
+}
+
 class NodeMesh implements MeasuredMesh {
   readonly title = 'starling';
   readonly sightings = createSightings();
   readonly #root: string;
   readonly #nodes: NodeProcess[] = [];
 
-  constructor(root: string) {
+  readonly #hosts: MeshHosts | undefined;
+
+  constructor(root: string, hosts: MeshHosts | undefined) {
     this.#root = root;
+    this.#hosts = hosts;
   }
 
   async startOne(at: number): Promise<void> {
@@ -107,8 +124,12 @@ class NodeMesh implements MeasuredMesh {
         open: 'scale',
         http: { enabled: false },
         limits: UNLIMITED,
+        ...(this.#hosts === undefined
+          ? {}
+          : { listen: [`/ip4/${this.#hosts.address(at)}/tcp/4040`] }),
         bootstrap: first === undefined ? [] : first.up.addresses.slice(0, 1),
       },
+      ...(this.#hosts === undefined ? {} : { prefix: this.#hosts.prefix(at) }),
       onLine: (line) => this.#heard(at, line),
     });
     this.#nodes.push(node);
@@ -118,8 +139,12 @@ class NodeMesh implements MeasuredMesh {
     return this.#nodes.flatMap(({ child }) => child.pid ?? []);
   }
 
-  killLast(): void {
-    this.#nodes.at(-1)?.child.kill('SIGKILL');
+  kill(at: number): void {
+    this.#nodes[at]?.child.kill('SIGKILL');
+  }
+
+  idOf(at: number): string {
+    return this.#nodes[at]?.up.peerId ?? '';
   }
 
   async stop(): Promise<void> {

@@ -3,7 +3,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { measureMesh } from './scale-processes.ts';
-import type { MeasuredMesh, ProcessRow, ProcessesInit } from './scale-processes.ts';
+import type { MeasuredMesh, MeshHosts, ProcessRow, ProcessesInit } from './scale-processes.ts';
 import { createSightings } from './scale-sightings.ts';
 
 /**
@@ -15,8 +15,14 @@ const START_TIMEOUT_MS = 20_000;
 
 /** Measures so many agents; undefined where Serf is not installed. */
 export async function measureSerf(init: ProcessesInit): Promise<ProcessRow | undefined> {
+  const mesh = createSerfMesh();
+  return mesh === undefined ? undefined : measureMesh(mesh, init);
+}
+
+/** Makes a mesh of Serf agents, none started; undefined where Serf is not installed. */
+export function createSerfMesh(hosts?: MeshHosts): MeasuredMesh | undefined {
   const version = versionOfSerf();
-  return version === undefined ? undefined : measureMesh(new SerfMesh(version), init);
+  return version === undefined ? undefined : new SerfMesh(version, hosts);
 }
 
 function versionOfSerf(): string | undefined {
@@ -33,19 +39,24 @@ class SerfMesh implements MeasuredMesh {
   readonly sightings = createSightings();
   readonly #agents: ChildProcess[] = [];
 
-  constructor(version: string) {
+  readonly #hosts: MeshHosts | undefined;
+
+  constructor(version: string, hosts: MeshHosts | undefined) {
     this.title = `serf ${version}`;
+    this.#hosts = hosts;
   }
 
   async startOne(at: number): Promise<void> {
-    const args = [
+    const [command = 'serf', ...args] = [
+      ...(this.#hosts?.prefix(at) ?? []),
+      'serf',
       'agent',
       `-node=node-${at}`,
-      `-bind=127.0.0.1:${PORT_BASE + 2 * at}`,
+      `-bind=${this.#place(at)}`,
       `-rpc-addr=127.0.0.1:${PORT_BASE + 2 * at + 1}`,
-      ...(at === 0 ? [] : [`-join=127.0.0.1:${PORT_BASE}`]),
+      ...(at === 0 ? [] : [`-join=${this.#place(0)}`]),
     ];
-    const agent = spawn('serf', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const agent = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     this.#agents.push(agent);
     const lines = createInterface({ input: agent.stdout });
     const isUp = new Promise<void>((resolve, reject) => {
@@ -66,8 +77,18 @@ class SerfMesh implements MeasuredMesh {
     return this.#agents.flatMap(({ pid }) => pid ?? []);
   }
 
-  killLast(): void {
-    this.#agents.at(-1)?.kill('SIGKILL');
+  kill(at: number): void {
+    this.#agents[at]?.kill('SIGKILL');
+  }
+
+  idOf(at: number): string {
+    return `node-${at}`;
+  }
+
+  #place(at: number): string {
+    return this.#hosts === undefined
+      ? `127.0.0.1:${PORT_BASE + 2 * at}`
+      : `${this.#hosts.address(at)}:${PORT_BASE}`;
   }
 
   async stop(): Promise<void> {

@@ -58,6 +58,11 @@ export interface ScaleSize {
   readonly restMs: number;
   /** Whether Serf is measured beside ours. */
   readonly rivals: boolean;
+  /** Hosts of the mesh of which one is killed and one cut off, for each share of packets lost; see `scale-cuts.ts`. */
+  readonly cutNodes: number;
+  readonly losses: readonly number[];
+  /** How long busy loops run beside it. */
+  readonly busyMs: number;
 }
 
 /** How boards are measured. */
@@ -101,12 +106,15 @@ export const FULL: BenchSize = {
   board: { peers: [1, 5, 10], writes: 100, burst: 2000, entries: 100_000, overwrites: 1_000_000 },
   hostile: { rounds: 3, roundMs: 1500, warmUpMs: 4000, attacks: [] },
   scale: {
-    oneProcess: [3, 10, 25, 50],
+    oneProcess: [3, 10, 25, 50, 200],
     processes: [3, 10, 25],
-    patienceMs: 180_000,
+    patienceMs: 120_000,
     idleMs: 15_000,
     restMs: 40_000,
     rivals: true,
+    cutNodes: 10,
+    losses: [0, 0.05],
+    busyMs: 60_000,
   },
 };
 
@@ -132,6 +140,9 @@ export const QUICK: BenchSize = {
     idleMs: 100,
     restMs: 0,
     rivals: false,
+    cutNodes: 0,
+    losses: [],
+    busyMs: 0,
   },
   board: { peers: [1], writes: 3, burst: 50, entries: 200, overwrites: 640 },
   hostile: { rounds: 1, roundMs: 100, warmUpMs: 0, attacks: ['ping-streams'] },

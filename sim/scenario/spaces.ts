@@ -23,6 +23,8 @@ export interface Spaces {
   cut(from: string, to: string): Promise<void>;
   mend(from: string, to: string): Promise<void>;
   heal(): Promise<void>;
+  /** Drops all that comes to the host or leaves it, without a word to anybody. */
+  silence(name: string): Promise<void>;
   /** The cable of a host is out, or in again. */
   cable(name: string, state: 'up' | 'down'): Promise<void>;
   /** Nobody can open a connection to the host. */
@@ -124,6 +126,11 @@ class NamedSpaces implements Spaces {
 
   async heal(): Promise<void> {
     await Promise.all(this.#names.map((name) => nft(this.#space(name), 'flush set inet sim cut')));
+  }
+
+  silence(name: string): Promise<void> {
+    const rules = ['come', 'leave'].map((chain) => `insert rule inet sim ${chain} drop`);
+    return nft(this.#space(name), rules.join('\n'));
   }
 
   cable(name: string, state: 'up' | 'down'): Promise<void> {

@@ -3,40 +3,43 @@
  * found by the digests in heartbeats and repaired by a sync. Every member has a copy of every open
  * board that anybody has written to; of the others see `closed-boards.ts` and `direct-road.ts`.
  */
-import { StarlingError, backoffMs, createBuckets, createScope, messageOf } from '../core/index.ts';
-import type { Buckets, Clock, Did, Health, Logger, PeerId, Random, Scope } from '../core/index.ts';
+import { StarlingError, createScope, messageOf } from '../core/index.ts';
+import type { Clock, Did, Health, Logger, PeerId, Random, Scope } from '../core/index.ts';
 import type { SuccessionView } from '../grants/index.ts';
-import { didFromPeerId } from '../identity/index.ts';
+import { didFromPeerId, peerIdFromDid } from '../identity/index.ts';
 import type { FrequentSigner } from '../identity/index.ts';
 import type { Network, Topic } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
-import { createAntiEntropy } from './anti-entropy.ts';
-import type { AntiEntropy } from './anti-entropy.ts';
-import { creationOf, createBoardHandle, exists } from './board-handle.ts';
+import { createAntiEntropy } from './sync/anti-entropy.ts';
+import type { AntiEntropy } from './sync/anti-entropy.ts';
+import { creationOf, createBoardHandle, exists } from './board/board-handle.ts';
 import { BoardOverflow } from './board-overflow.ts';
-import { BoardWatchers } from './board-watchers.ts';
+import { BoardWatchers } from './board/board-watchers.ts';
 import { creatorIn, isBoardId, isClosed, nameIn } from './board-id.ts';
 import { resolveBoard, shownBoardName } from './board-names.ts';
 import type { NamedBoard } from './board-names.ts';
-import { createOpenBoard, digestOf } from './board.ts';
-import type { OpenBoard } from './board.ts';
+import { createOpenBoard, digestOf } from './board/board.ts';
+import type { OpenBoard } from './board/board.ts';
 import { ClosedBoards } from './closed-boards.ts';
 import { ClosedTraffic } from './closed-traffic.ts';
-import { decodeGossip, decodeMessage, digestsOf, encodeGossip, encodeMessage } from './codec.ts';
-import type { Digests } from './codec.ts';
-import { HIDDEN } from './document.ts';
-import type { ApplyResult } from './document-types.ts';
-import { createBoardHistory } from './history.ts';
-import type { BoardHistory } from './history.ts';
+import { decodeGossip, digestsOf, encodeGossip } from './sync/codec.ts';
+import type { Digests } from './sync/codec.ts';
+import { HIDDEN } from './document/document.ts';
+import type { ApplyResult } from './document/document-types.ts';
+import { createBoardHistory } from './disk/history.ts';
+import type { BoardHistory } from './disk/history.ts';
 import { LIMITS, PEER_SLACK, checkName, invalid } from './limits.ts';
 import type { BoardLimits } from './limits.ts';
-import { readBoards } from './persistence.ts';
-import type { BoardRow } from './persistence.ts';
-import { BOARD_PROTOCOL, createBoardSync } from './sync.ts';
-import type { BoardSync } from './sync.ts';
+import type { StrongBoards } from './quorum/strong-boards.ts';
+import { openStrongBoards } from './open-strong.ts';
+import { createGreetings } from './greetings.ts';
+import { readBoards } from './disk/persistence.ts';
+import type { BoardRow } from './disk/persistence.ts';
+import { BOARD_PROTOCOL, createBoardSync } from './sync/sync.ts';
+import type { BoardSync } from './sync/sync.ts';
 import type { Blackboard, Board, BoardChange, HistoryBounds } from './types.ts';
-import { UPDATE_ALLOWANCE, createUpdateGossip } from './update-gossip.ts';
-import type { UpdateGossip } from './update-gossip.ts';
+import { UPDATE_ALLOWANCE, createUpdateGossip } from './sync/update-gossip.ts';
+import type { UpdateGossip } from './sync/update-gossip.ts';
 
 /** What the blackboard works with. */
 export interface BlackboardComponents {
@@ -50,8 +53,12 @@ export interface BlackboardComponents {
   readonly health?: Pick<Health, 'raise' | 'clear'>;
   /** The did of a peer's key; default: as its PeerId says. */
   readonly didOf?: (peer: PeerId) => Did;
+  /** The peer with this key; default: as the did says. */
+  readonly peerOf?: (did: Did) => PeerId;
   /** Where the history of all boards is kept; without it none is. */
   readonly history?: Table;
+  /** What this node has promised and accepted as a replica of strong boards; without it it is none. */
+  readonly strong?: Table;
   /** Signs what says whose a board is, and who may do what there; without it all boards are open. */
   readonly signer?: FrequentSigner;
   readonly successions?: SuccessionView;
@@ -78,14 +85,6 @@ const BOARDS_OF_ONE_MAX = 16;
 const SYNC_BYTES_EXTRA = 1024 * 1024;
 /** Syncs after which we no longer wait for what an update refers to. */
 const WAITING_SYNCS_MAX = 3;
-const MEET_ATTEMPTS = 4;
-/** Of the frame in which each end of a new link says the digests of its boards. */
-const KIND = 'boards';
-/** More digests are asked for over a stream. */
-const GREETING_BYTES_MAX = 32 * 1024;
-/** How often a peer may say so: once a link. */
-const GREETINGS = { burst: 8, everyMs: 2000 } as const;
-const MEET_RETRY = { baseMs: 1000, capMs: 8000 } as const;
 
 /** Makes the blackboard; `start` opens every board that is on disk. */
 export function createBlackboard(
@@ -103,6 +102,7 @@ interface Running {
   readonly gossip: UpdateGossip;
   /** Of boards that are not open. */
   readonly direct: UpdateGossip;
+  readonly strong: StrongBoards | undefined;
 }
 
 class AllBoards implements Blackboard {
@@ -117,7 +117,6 @@ class AllBoards implements Blackboard {
   /** Syncs since which a board waits for what an update refers to. */
   readonly #waitingSyncs = new Map<string, number>();
   #running: Running | undefined;
-  readonly #greetings: Buckets;
   readonly #closed: ClosedBoards;
   readonly #traffic: ClosedTraffic;
 
@@ -128,7 +127,6 @@ class AllBoards implements Blackboard {
     this.#topic = components.network.topic(TOPIC, UPDATE_ALLOWANCE);
     this.#watchers = new BoardWatchers(components.logger);
     this.#overflow = new BoardOverflow(components);
-    this.#greetings = createBuckets(components.clock, GREETINGS);
     const { table, self, signer, successions, clock, logger, network } = components;
     this.#closed = new ClosedBoards({
       table,
@@ -197,7 +195,8 @@ class AllBoards implements Blackboard {
       },
       tooLong,
     );
-    const running: Running = { scope, sync, repair, gossip, direct };
+    const strong = this.#openStrong(scope);
+    const running: Running = { scope, sync, repair, gossip, direct, strong };
     this.#running = running;
     try {
       await this.#closed.load();
@@ -212,6 +211,31 @@ class AllBoards implements Blackboard {
       throw error;
     }
     this.#listen(running);
+  }
+
+  /** Undefined where this node has no table for what a replica keeps. */
+  #openStrong(scope: Scope): StrongBoards | undefined {
+    const { strong: table, successions } = this.#components;
+    if (table === undefined) return undefined;
+    return openStrongBoards(
+      {
+        ...this.#components,
+        table,
+        didOf: (peer) => this.#didOf(peer),
+        peerOf: (did) =>
+          (this.#components.peerOf ?? peerIdFromDid)(successions?.current(did) ?? did),
+      },
+      this.#boards,
+      scope,
+    );
+  }
+
+  /** @throws STARLING_STOPPED */
+  #strong(): StrongBoards {
+    this.#checkRunning();
+    const strong = this.#running?.strong;
+    if (strong !== undefined) return strong;
+    throw new StarlingError('STARLING_BOARD_REFUSED', 'this node keeps no strong boards');
   }
 
   #makeSync(served: (peer: PeerId, name: string) => void): BoardSync {
@@ -263,15 +287,18 @@ class AllBoards implements Blackboard {
         write: (work) => this.#write(this.#idOf(name), work),
         watch: (listener) => this.#watchers.watch(name, listener),
         history: () => this.#historyOf(this.#idOf(name)),
-        create: async ({ open, signed = false }) => {
+        create: async ({ open, signed = false, strong }) => {
           const { signer, isOpenMesh = () => true } = this.#components;
-          if (open ?? (!signed && (signer === undefined || isOpenMesh()))) return name;
+          const isKind = signed || strong !== undefined;
+          if (open ?? (!isKind && (signer === undefined || isOpenMesh()))) return name;
           this.#checkRoom(name);
-          return this.#closed.create(name, signed);
+          return this.#closed.create(name, { isSigned: signed, strong });
         },
         writeTo: (id, work) => this.#write(id, work),
         grant: (init) => this.#closed.grant(this.#idOf(name), init),
         revoke: (whom) => this.#closed.revoke(this.#idOf(name), whom),
+        strong: (id, key, { request, id: called }) =>
+          this.#strong().request({ board: id, key }, { request, id: called }),
       },
       name,
     );
@@ -322,12 +349,21 @@ class AllBoards implements Blackboard {
   }
 
   #listen({ scope, sync, repair }: Running): void {
-    const { network } = this.#components;
-    scope.add(network.onFrame(KIND, (bytes, from) => this.#greeted(bytes, from)));
+    const { network, clock, random, logger } = this.#components;
+    const greetings = createGreetings({
+      network,
+      clock,
+      random,
+      logger,
+      scope,
+      digests: () => this.#digests(),
+      askDigests: (peer) => sync.askDigests(peer),
+      syncNow: (peer, name) => repair.syncNow(peer, name),
+    });
     scope.add(network.handle(BOARD_PROTOCOL, (stream) => sync.serve(stream)));
     scope.add(this.#topic.subscribe((data, from) => this.#heard(data, from)));
     const connected = (peer: PeerId): void => {
-      void this.#greet(peer);
+      void greetings.greet(peer);
       this.#traffic.greet(peer);
     };
     const disconnected = (peer: PeerId): void => {
@@ -358,53 +394,6 @@ class AllBoards implements Blackboard {
   /** The id of the board that a name means; of a name that nobody has, that of an open board. */
   #idOf(name: string): string {
     return resolveBoard(name, this.#named(), (did) => this.#components.nameOf?.(did)) ?? name;
-  }
-
-  /** Says which boards this node has, and what of them: mostly the same as the peer, which costs no stream. */
-  async #greet(peer: PeerId): Promise<void> {
-    const { network } = this.#components;
-    const digests = encodeMessage({ t: 'digests', digests: this.#digests() });
-    const isTold =
-      digests.length <= GREETING_BYTES_MAX && (await network.sendFrame(peer, KIND, digests));
-    if (!isTold) this.#meet(peer, 0);
-  }
-
-  #greeted(bytes: Uint8Array, peer: PeerId): void {
-    const { network } = this.#components;
-    if (!this.#greetings.take(peer)) {
-      network.report(peer, 'boards');
-      return;
-    }
-    const message = decodeMessage(bytes);
-    if (message?.t !== 'digests') network.report(peer, 'malformed');
-    // Of two that meet, one asks.
-    else if (network.self < peer) this.#syncDiffering(peer, message.digests);
-  }
-
-  #syncDiffering(peer: PeerId, theirs: Digests): void {
-    const ours = this.#digests();
-    for (const name of new Set([...theirs.keys(), ...ours.keys()])) {
-      if (ours.get(name) !== theirs.get(name)) this.#running?.repair.syncNow(peer, name);
-    }
-  }
-
-  /** Asks for what did not fit into a frame, or what a peer without control stream does not say. */
-  #meet(peer: PeerId, attempt: number): void {
-    const { network, random, logger } = this.#components;
-    const running = this.#running;
-    if (running === undefined || network.self > peer) return;
-    running.sync
-      .askDigests(peer)
-      .then((theirs) => {
-        this.#syncDiffering(peer, theirs);
-        return undefined;
-      })
-      .catch((error: unknown) => {
-        logger.debug({ peer, attempt, error: messageOf(error) }, 'boards not compared');
-        if (attempt + 1 >= MEET_ATTEMPTS || !network.isConnected(peer)) return;
-        const delayMs = backoffMs(attempt, MEET_RETRY, random);
-        running.scope.after(delayMs, () => this.#meet(peer, attempt + 1));
-      });
   }
 
   async #syncOnce(sync: BoardSync, peer: PeerId, name: string): Promise<boolean> {

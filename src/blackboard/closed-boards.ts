@@ -9,12 +9,12 @@ import type { Grant, SuccessionView } from '../grants/index.ts';
 import type { Signer } from '../identity/index.ts';
 import type { Network } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
-import { capabilitiesFor, signCreation, signCut } from './access-records.ts';
-import type { Cuts } from './access-records.ts';
-import { readAccess, writeAccess } from './access-store.ts';
-import { BoardAccess } from './board-access.ts';
+import { capabilitiesFor, signCreation, signCut } from './access/access-records.ts';
+import type { CreationInit, Cuts } from './access/access-records.ts';
+import { readAccess, writeAccess } from './access/access-store.ts';
+import { BoardAccess } from './access/board-access.ts';
 import { boardIdOf, creatorIn, isBoardId, nameIn } from './board-id.ts';
-import type { OpenBoard } from './board.ts';
+import type { OpenBoard } from './board/board.ts';
 import type { BoardRight, RightInit } from './types.ts';
 
 /** What the boards that are not open work with. */
@@ -140,11 +140,11 @@ export class ClosedBoards {
   }
 
   /** Makes the record of a new board of this node. @throws STARLING_BOARD_INVALID, what the disk says */
-  async create(name: string, isSigned: boolean): Promise<string> {
+  async create(name: string, init: CreationInit): Promise<string> {
     const signer = this.#signer();
     const id = boardIdOf(name, signer.did);
     if (this.#access.get(id)?.creation === undefined) {
-      await this.learn(id, [signCreation(signer, name, this.#components.clock.now(), isSigned)]);
+      await this.learn(id, [signCreation(signer, name, this.#components.clock.now(), init)]);
     }
     return id;
   }

@@ -5,16 +5,16 @@
 import { messageOf } from '../core/index.ts';
 import type { Clock, Did, Logger, PeerId, Scope } from '../core/index.ts';
 import type { Network } from '../network/index.ts';
-import type { AntiEntropy } from './anti-entropy.ts';
+import type { AntiEntropy } from './sync/anti-entropy.ts';
 import { isClosed } from './board-id.ts';
-import { digestOf } from './board.ts';
-import type { OpenBoard } from './board.ts';
+import { digestOf } from './board/board.ts';
+import type { OpenBoard } from './board/board.ts';
 import type { ClosedBoards } from './closed-boards.ts';
-import type { Digests } from './codec.ts';
-import { createDirectRoad } from './direct-road.ts';
-import type { DirectRoad } from './direct-road.ts';
-import type { ApplyResult } from './document-types.ts';
-import { createWithheldUpdates } from './withheld-updates.ts';
+import type { Digests } from './sync/codec.ts';
+import { createDirectRoad } from './sync/direct-road.ts';
+import type { DirectRoad } from './sync/direct-road.ts';
+import type { ApplyResult } from './document/document-types.ts';
+import { createWithheldUpdates } from './sync/withheld-updates.ts';
 
 /** What the traffic works with. */
 export interface ClosedTrafficComponents {

@@ -14,7 +14,10 @@ export type {
   HistoryQuery,
   RightInit,
   SetOptions,
+  StrongCall,
+  StrongOutcome,
+  StrongRequest,
   Tombstone,
 } from './types.ts';
-export { createBoardDocument } from './document.ts';
-export type { BoardDocument } from './document-types.ts';
+export { createBoardDocument } from './document/document.ts';
+export type { BoardDocument } from './document/document-types.ts';

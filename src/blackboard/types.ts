@@ -10,6 +10,8 @@ export interface CreateOptions {
   readonly open?: boolean;
   /** Each entry carries its writer's signature; such a board is not open. Default false. */
   readonly signed?: boolean;
+  /** Its keys change one change after the other, kept by these nodes; such a board is not open. */
+  readonly strong?: readonly Did[];
   /** False: an open board is left to begin with its first entry, and ends with its last one. Default true. */
   readonly lasts?: boolean;
 }
@@ -50,12 +52,55 @@ export interface BoardEntry {
   readonly until?: number;
   /** Who carried it into this board, where that is not who wrote it. */
   readonly via?: Did;
+  /** Of a strong board: the number of the change that wrote it. */
+  readonly version?: number;
 }
 
 /** What a write may say besides its value. */
 export interface SetOptions {
-  /** After how many ms the entry ends by itself. */
+  /** After how many ms the entry ends by itself; not on a strong board. */
   readonly ttlMs?: number;
+  /** On a strong board: what the request is called, so that it is done once however often it is tried. */
+  readonly request?: string;
+}
+
+/** What somebody wants of a key. */
+export type StrongRequest =
+  | { readonly t: 'get' }
+  | { readonly t: 'set'; readonly value: Json }
+  | { readonly t: 'delete' }
+  /** Sets `value` if the key is as expected: holds `expect`, or has `version`, or, without both, holds nothing. */
+  | {
+      readonly t: 'cas';
+      readonly value: Json;
+      readonly expect?: Json;
+      readonly version?: number;
+    }
+  /** Takes or renews the lease of the key, which `holder` has for `ttlMs` then. */
+  | { readonly t: 'lease'; readonly holder: string; readonly ttlMs: number }
+  /** Gives the lease back. */
+  | { readonly t: 'release'; readonly holder: string };
+
+/** What a key holds after a request, and whether the request did what it wanted. */
+export interface StrongOutcome {
+  /** False: the key was not as expected, or somebody else has the lease. */
+  readonly ok: boolean;
+  /** The number of the last change of the key: rises with each one. */
+  readonly version: number;
+  /** Absent when nothing is there; of a change that was done the value is the one that was wanted, and left out. */
+  readonly value?: Json;
+  readonly by?: Did;
+  /** When it was written, ms since the epoch by the clock of the replica that did it. */
+  readonly at?: number;
+  /** Of a deletion: there was something. */
+  readonly existed?: boolean;
+}
+
+/** What is asked of a key of a strong board. */
+export interface StrongCall {
+  readonly request: StrongRequest;
+  /** See {@link SetOptions.request}. */
+  readonly id?: string | undefined;
 }
 
 /** A deletion that is remembered. */
@@ -117,6 +162,8 @@ export interface BoardInfo {
   readonly isOpen: boolean;
   /** Each entry carries its writer's signature. */
   readonly isSigned: boolean;
+  /** Who keeps the keys of a strong board; absent of a board that is not. */
+  readonly replicas?: readonly Did[];
   /** Rights that were given on a board that is not open, revoked ones included. */
   readonly rights?: readonly BoardRight[];
   /** Who created it when; absent of a board that began with its first entry. */
@@ -137,7 +184,17 @@ export interface Board {
   readonly id: string;
   /** All members may read and write it. */
   readonly isOpen: boolean;
+  /** Its keys change one change after the other; writing waits for a majority of its replicas. */
+  readonly isStrong: boolean;
+  /** The entry as this node knows it: on a strong board maybe not the newest, see {@link Board.strong}. */
   get(key: string): BoardEntry | undefined;
+  /**
+   * Does a request on a strong board: what is set is on the disks of a majority of its replicas then, and what is
+   * read is what was set last.
+   * @throws STARLING_NO_QUORUM when too few replicas answer and nothing has changed, STARLING_OUTCOME_UNKNOWN when
+   * nobody knows (try again under the id that the error gives), STARLING_BOARD_INVALID of a board that is not strong
+   */
+  strong(key: string, call: StrongCall): Promise<StrongOutcome>;
   /**
    * Resolves once the write is durable here, and not before can anybody read the entry; peers get the
    * entry right after.
@@ -147,7 +204,7 @@ export interface Board {
    */
   set(key: string, value: Json, options?: SetOptions): Promise<BoardEntry>;
   /** Resolves to false when there was nothing to delete. */
-  delete(key: string): Promise<boolean>;
+  delete(key: string, options?: Pick<SetOptions, 'request'>): Promise<boolean>;
   /** Entries whose key starts with `prefix`, by key. */
   entries(prefix?: string): readonly BoardEntry[];
   /** The deletion of a key that is not set, as long as that is remembered. */

@@ -2,8 +2,12 @@
 export { auditResource, auditTools } from './audit.ts';
 export type { AuditToolComponents } from './audit.ts';
 export { boardCareTools } from './boards/board-care.ts';
+export { boardRoomTools } from './boards/board-room-tools.ts';
+export type { BoardRoomComponents } from './boards/board-room-tools.ts';
 export { boardRightTools } from './boards/board-rights.ts';
 export type { BoardRightComponents } from './boards/board-rights.ts';
+export { strongBoardTools } from './boards/board-strong.ts';
+export type { StrongBoardComponents } from './boards/board-strong.ts';
 export { boardTools } from './boards/boards.ts';
 export type { BoardComponents } from './boards/boards.ts';
 export { createClientBoards } from './boards/client-boards.ts';
@@ -29,7 +33,7 @@ export { pinTools } from './pins.ts';
 export type { PinComponents } from './pins.ts';
 export { secretTools } from './secrets.ts';
 export type { SecretComponents } from './secrets.ts';
-export { peerSummary, statusTools } from './status.ts';
+export { outsideOf, peerSummary, statusTools } from './status.ts';
 export { pingTool } from './ping.ts';
 export type { StatusComponents } from './status.ts';
 export type {

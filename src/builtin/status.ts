@@ -1,10 +1,11 @@
 /** The tools that show the node and its mesh as they are. */
 import { z } from 'zod';
+import type { PeerId } from '../core/index.ts';
 import type { Providers } from '../directory/index.ts';
 import type { BuiltinTool } from '../gateway/index.ts';
 import { deedsOf, versionWords } from '../membership/index.ts';
 import type { Membership, PeerView } from '../membership/index.ts';
-import type { Network } from '../network/index.ts';
+import type { Network, OutsideView } from '../network/index.ts';
 import type {
   PeerForgiveResult,
   PeerSummary,
@@ -80,6 +81,16 @@ export function statusTools(components: StatusComponents): readonly BuiltinTool[
       },
     }),
   ];
+}
+
+/** How a node behind a router looks from outside, for its status; nothing of one that is behind none. */
+export function outsideOf(
+  view: OutsideView | undefined,
+  aliasOf: (peer: PeerId) => string,
+): Pick<StatusResult, 'outside'> {
+  if (view === undefined || !view.isBehindRouter) return {};
+  const found = view.found.map((one) => ({ ...one, by: aliasOf(one.by) }));
+  return { outside: { seenAt: view.seenAt, found } };
 }
 
 /** A peer, with what is to be said of how it behaves and of its version. */

@@ -3,6 +3,7 @@
  * A code is stable: scripts, clients and the docs match on it. The table says what a code means on
  * every face of Starling: JSON-RPC, HTTP, the shell, and whether trying again can help.
  */
+import type { ExitCode } from './exit-codes.ts';
 import { systemWords } from './words/system-words.ts';
 
 /** What one error code means on each face. */
@@ -11,8 +12,8 @@ export interface ErrorRow {
   readonly rpc: number;
   /** HTTP status. */
   readonly http: number;
-  /** Exit code of the CLI: 1 failed, 2 wrong use, 130 ended by Ctrl-C (128 + SIGINT, as shells have it). */
-  readonly exit: 1 | 2 | 130;
+  /** Exit code of the command line. */
+  readonly exit: ExitCode;
   /** True when the same request may succeed later, unchanged. */
   readonly retryable: boolean;
 }
@@ -122,6 +123,10 @@ export const ERRORS = {
   STARLING_BOARD_CONFLICT: row(-32602, 409, 1),
   /** This node has not seen of a board what the caller has seen elsewhere. */
   STARLING_BOARD_BEHIND: row(-32003, 503, 1, true),
+  /** Too few replicas of a strong board answer; nothing has changed. */
+  STARLING_NO_QUORUM: row(-32003, 503, 1, true),
+  /** A strong entry may have changed or not: the same request, under the id that is given, learns which. */
+  STARLING_OUTCOME_UNKNOWN: row(-32003, 504, 1),
   /** The audit log can't be written, so nothing that must be audited may happen. */
   STARLING_AUDIT_UNAVAILABLE: row(-32003, 503, 1, true),
   /** The HTTP caller has no valid token, or its Origin or Host is not allowed. */

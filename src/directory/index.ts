@@ -1,6 +1,6 @@
 /** Who offers what. */
 export { createDirectory, soundCatalogs } from './peer-offers.ts';
-export { createProviders } from './providers.ts';
+export { OFFERS_MAX, OFFER_KIND, createProviders } from './providers.ts';
 export type { Provider, Providers, ProvidersComponents } from './providers.ts';
 export { remarkedName, soundItems } from './sound-items.ts';
 export type { CatalogLimits, ItemRemark } from './sound-items.ts';
@@ -16,3 +16,5 @@ export type {
   ServerFacts,
   ServerItems,
 } from './types.ts';
+export { createLacking } from './lacking.ts';
+export type { Lacking, Standing } from './lacking.ts';

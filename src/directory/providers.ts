@@ -18,14 +18,16 @@ import { didFromPeerId, verifySignature } from '../identity/index.ts';
 import type { Signer } from '../identity/index.ts';
 import type { Membership, PeerView } from '../membership/index.ts';
 import { messageFields } from '../network/index.ts';
+import { createLacking } from './lacking.ts';
+import type { Lacking } from './lacking.ts';
 import type { Network } from '../network/index.ts';
 
 /** So many peers are known by roster; above, the DHT is asked as well. */
 const ROSTER_MAX = 2000;
 /** Kinds that one node offers: each is a record in the DHT where that is used, and a word in each heartbeat. */
-const OFFERS_MAX = 16;
+export const OFFERS_MAX = 16;
 /** A kind of capability, like `search` or `translate:de`. */
-const OFFER_KIND = /^[a-z0-9][a-z0-9._:/-]{0,63}$/;
+export const OFFER_KIND = /^[a-z0-9][a-z0-9._:/-]{0,63}$/;
 /**
  * How long a signed offer holds; the DHT keeps its record as long. It is renewed at a third of that. More = fewer
  * renewals; less = who offers no longer is found for less long.
@@ -36,9 +38,6 @@ const OFFER_MS = 1_800_000;
  * streams: 0.15 s of CPU here and 4 ms at each of them, so 0.025 % of a core for each kind.
  */
 const RENEW_MS = 600_000;
-/** Who lacks what it claims is passed over for so long. */
-const LACKING_MS = 600_000;
-const LACKING_MAX = 1024;
 /** How long a search in the DHT may take, and then an answer of those who were found. */
 const SEARCH_MS = 5000;
 const ANSWER_MS = 5000;
@@ -90,8 +89,8 @@ export interface Providers extends Startable {
    * the most. @throws STARLING_USAGE where that is no kind of capability, or the reason of `signal`
    */
   find(capability: string, options: { readonly signal: AbortSignal }): Promise<readonly Provider[]>;
-  /** `peer` has not got what it claims: it is passed over for ten minutes, and comes last for as long again. */
-  lacks(peer: PeerId, capability: string): void;
+  /** Who lacks what it claims: other rooms say so here as well. */
+  readonly lacking: Lacking;
 }
 
 /** Nobody is told of anything before `start`. */
@@ -112,8 +111,7 @@ class KnownProviders implements Providers {
   readonly #rosterMax: number;
   readonly #questions: Buckets;
   #scope: Scope | undefined;
-  /** When each was found to lack something, by peer and kind. */
-  readonly #lacking = new Map<string, number>();
+  readonly lacking: Lacking;
   /** Offers of this node, as they were signed last. */
   readonly #signed = new Map<string, Signed>();
   /** Who waits for the offer of a peer, by peer and kind. */
@@ -123,6 +121,7 @@ class KnownProviders implements Providers {
     this.#components = components;
     this.#rosterMax = rosterMax;
     this.#questions = createBuckets(components.clock, QUESTIONS);
+    this.lacking = createLacking(components.clock);
   }
 
   async start(): Promise<void> {
@@ -161,14 +160,6 @@ class KnownProviders implements Providers {
     );
   }
 
-  lacks(peer: PeerId, capability: string): void {
-    const key = keyOf(peer, capability);
-    this.#lacking.delete(key);
-    this.#lacking.set(key, this.#components.clock.now());
-    const [oldest] = this.#lacking.size > LACKING_MAX ? this.#lacking.keys() : [];
-    if (oldest !== undefined) this.#lacking.delete(oldest);
-  }
-
   #byRoster(capability: string): readonly PeerId[] {
     return this.#components.membership
       .peers()
@@ -186,7 +177,7 @@ class KnownProviders implements Providers {
     return asked.flatMap((peer, at) => {
       const offer = offers[at];
       if (offer !== undefined) return [{ peer, by: 'dht' as const, until: offer.until }];
-      this.lacks(peer, capability);
+      this.lacking.lacks(peer, capability);
       return [];
     });
   }
@@ -201,7 +192,7 @@ class KnownProviders implements Providers {
     const found = new Set<PeerId>();
     const take = (peer: PeerId): void => {
       if (found.size >= ASKED_MAX || known.has(peer) || !isMember(peer)) return;
-      if (this.#sinceLackedMs(peer, capability) >= LACKING_MS) found.add(peer);
+      if (this.lacking.standing(peer, capability) !== 'passed over') found.add(peer);
     };
     try {
       await withDeadline(
@@ -317,19 +308,14 @@ class KnownProviders implements Providers {
   #ranked(providers: readonly Provider[], capability: string): readonly Provider[] {
     const { membership } = this.#components;
     const marked = providers.flatMap((provider) => {
-      const sinceMs = this.#sinceLackedMs(provider.peer, capability);
-      if (sinceMs < LACKING_MS) return [];
+      const standing = this.lacking.standing(provider.peer, capability);
+      if (standing === 'passed over') return [];
       const { presence, rttMs = Infinity } =
         membership.peer(provider.peer) ?? ({} as Partial<PeerView>);
-      const marks = [Number(sinceMs < 2 * LACKING_MS), presence?.load ?? 0, rttMs];
+      const marks = [Number(standing === 'last'), presence?.load ?? 0, rttMs];
       return [{ provider, marks }];
     });
     return marked.toSorted((a, b) => compare(a.marks, b.marks)).map(({ provider }) => provider);
-  }
-
-  #sinceLackedMs(peer: PeerId, capability: string): number {
-    const at = this.#lacking.get(keyOf(peer, capability));
-    return at === undefined ? Infinity : Math.abs(this.#components.clock.now() - at);
   }
 }
 

@@ -3,7 +3,8 @@ import type { Audit } from '../audit/index.ts';
 import type { Config } from '../config/index.ts';
 import { VERSION, messageOf, stopAll } from '../core/index.ts';
 import type { Clock, Did, JsonObject, Logger, Random } from '../core/index.ts';
-import type { Directory } from '../directory/index.ts';
+import { createLacking } from '../directory/index.ts';
+import type { Directory, Lacking } from '../directory/index.ts';
 import type { GrantBook } from '../grants/index.ts';
 import { hasPerson } from '../guard/index.ts';
 import type { Approvals, Guard } from '../guard/index.ts';
@@ -45,6 +46,8 @@ import { createSocketTransport } from './transports/socket.ts';
 import { createTcpTransport } from './transports/tcp.ts';
 import type { TcpTransport } from './transports/tcp.ts';
 import type {
+  AgentProcess,
+  AgentStart,
   Gateway,
   GatewayEndpoints,
   ServerChanges,
@@ -52,6 +55,9 @@ import type {
   UpstreamStatus,
   Upstreams,
 } from './types.ts';
+import { startAgentProcess } from './upstreams/agent-process.ts';
+import type { Children } from './upstreams/process/process-record.ts';
+import type { Sandbox } from './upstreams/sandbox/sandbox.ts';
 import { createChannelOpener } from './upstreams/channel-opener.ts';
 import { createPeerTools } from './upstreams/peer-tools.ts';
 import type { PeerTools } from './upstreams/peer-tools.ts';
@@ -74,6 +80,8 @@ export interface GatewayComponents {
   readonly signer: Signer;
   readonly upstreams: Upstreams;
   readonly directory: Directory;
+  /** What other rooms find peers to lack counts as well; default: what is found here alone. */
+  readonly lacking?: Lacking;
   readonly guard: Guard;
   readonly approvals: Pick<Approvals, 'ask' | 'attach'>;
   readonly audit: Pick<Audit, 'append' | 'healthy' | 'isOn' | 'note'>;
@@ -84,6 +92,9 @@ export interface GatewayComponents {
   readonly clients: AttachedClients;
   readonly token: NodeToken;
   readonly pins: Pins;
+  /** What stands around processes that the node starts, and where they are noted; absent: nothing does. */
+  readonly sandbox?: Sandbox;
+  readonly children?: Children;
   readonly network: PeerNetwork;
   readonly membership: Pick<Membership, 'peers' | 'peer' | 'byAlias' | 'inStep' | 'events'>;
   readonly clock: Clock;
@@ -178,6 +189,7 @@ class NodeGateway implements Gateway {
       self: init.name,
       config: init,
       facts: { serverInfo: serverInfoOf(init.name), instructions: instructionsOf(init.name) },
+      lacking: components.lacking ?? createLacking(components.clock),
     });
     this.#hints = createSessionHints({
       ...components,
@@ -249,6 +261,21 @@ class NodeGateway implements Gateway {
 
   callPeer(...call: Parameters<Gateway['callPeer']>): ReturnType<Gateway['callPeer']> {
     return this.#peerTools.call(...call);
+  }
+
+  startAgent(init: AgentStart): Promise<AgentProcess> {
+    const { logger } = this.#components;
+    return startAgentProcess(
+      {
+        ...this.#components,
+        open: (principal) =>
+          this.#session('socket', { principal, push: () => undefined, isLimited: true }),
+        ended: (session) => this.#sessions.forget(session),
+        logger: logger.child('agents'),
+      },
+      init,
+      { messageBytes: this.#init.limits.messageBytes },
+    );
   }
 
   catalogDigest(): string {

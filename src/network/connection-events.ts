@@ -8,6 +8,7 @@ import type { ControlStreams } from './links/control-streams.ts';
 import type { Parting } from './links/parting.ts';
 import type { LinkUpkeep } from './links/link-upkeep.ts';
 import { peerOf } from './peer-id.ts';
+import type { Reach } from './reach/reach.ts';
 import type { NetworkRunEvents, RunComponents, RunParts } from './run-parts.ts';
 
 /** The watching of connections, running. */
@@ -22,6 +23,7 @@ interface LinkKeepers {
   readonly upkeep: LinkUpkeep;
   readonly control: ControlStreams;
   readonly parting: Parting;
+  readonly reach: Reach;
 }
 
 /** Watches the connections of a run from now on. */
@@ -40,13 +42,14 @@ class Watch implements ConnectionEvents {
   readonly #upkeep: LinkUpkeep;
   readonly #control: ControlStreams;
   readonly #parting: Parting;
+  readonly #reach: Reach;
   readonly #events: NetworkRunEvents;
   readonly #hellos: HelloExchange;
 
   constructor(
     { admission, clock, conduct, logger }: RunComponents,
     parts: RunParts,
-    { upkeep, control, parting }: LinkKeepers,
+    { upkeep, control, parting, reach }: LinkKeepers,
     events: NetworkRunEvents,
   ) {
     this.#logger = logger;
@@ -54,6 +57,7 @@ class Watch implements ConnectionEvents {
     this.#upkeep = upkeep;
     this.#control = control;
     this.#parting = parting;
+    this.#reach = reach;
     this.#events = events;
     this.#hellos = createHelloExchange(
       { admission, gate: parts.gate, clock, conduct, logger, scope: parts.scope },
@@ -114,6 +118,7 @@ class Watch implements ConnectionEvents {
     // Gossip and relay may have lived on the closed connection: let them find the other.
     if (rest !== undefined) this.#upkeep.tell(rest);
     if (links.has(peer)) return;
+    this.#reach.gone(peer);
     this.#events.onPeerDisconnect(peer, this.#parting.isMeant(connection));
     for (const key of targets.keysOf(peer)) redialer.lost(key, lastedMs);
   };

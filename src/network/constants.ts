@@ -179,6 +179,38 @@ export const RELAY_ADDRESSES_MAX = 4;
  */
 export const SECOND_DIALS_AFTER_MS = 2 * SECOND_MS;
 
+/** How long somebody may take to say from which port it dials, and then the two dials: see `reach/hole-punch.ts`. */
+export const HOLE_ANSWER_MS = 4 * SECOND_MS;
+export const HOLE_DIAL_MS = 5 * SECOND_MS;
+/** How soon a dial that was refused is tried again: a router may refuse for its host until the host has dialled. */
+export const HOLE_AGAIN_MS = 200;
+/**
+ * How long after a hole that came to nothing the next one is tried; doubled with each, up to the second figure. Less =
+ * a way is found sooner after a router has changed; each try costs both ends three frames and a socket for five seconds.
+ */
+export const HOLE_PAUSE_MS = 10 * SECOND_MS;
+export const HOLE_PAUSE_MAX_MS = 600 * SECOND_MS;
+/** Holes that are tried at the same time, and how often one peer may ask for one. */
+export const HOLES_AT_ONCE = 8;
+export const HOLE_ASKS = { burst: 3, everyMs: 5 * SECOND_MS } as const;
+
+/** How long one who is asked to dial back may take, and its dial: see `reach/dial-back.ts`. */
+export const REACH_ANSWER_MS = 10 * SECOND_MS;
+export const REACH_DIAL_MS = 5 * SECOND_MS;
+/** How long after a link was made the peer is asked to dial back. */
+export const REACH_FIRST_MS = SECOND_MS;
+/** Dials at the same time for those who ask, and how often one peer may ask. */
+export const REACH_AT_ONCE = 4;
+export const REACH_ASKS = { burst: 4, everyMs: 15 * SECOND_MS } as const;
+/**
+ * How long after a dial in vain somebody else is asked; doubled with each, up to the second figure. Less = a port that
+ * was opened is noticed sooner; each time costs a dial.
+ */
+export const REACH_PAUSE_MS = 60 * SECOND_MS;
+export const REACH_PAUSE_MAX_MS = 1800 * SECOND_MS;
+/** How long what was reached counts until somebody is asked again. */
+export const REACH_AGAIN_MS = 1800 * SECOND_MS;
+
 /** Upper bound of the delay before the first redial. */
 export const REDIAL_BASE_MS = SECOND_MS;
 /** Upper bound of every delay between redials. */

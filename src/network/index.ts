@@ -14,6 +14,7 @@ export type { NetworkComponents, NetworkInit } from './run-parts.ts';
 export type {
   Admission,
   ConductReport,
+  FoundOutside,
   Hello,
   HelloAnswer,
   InviteProof,
@@ -23,6 +24,7 @@ export type {
   Misconduct,
   Network,
   NetworkEvents,
+  OutsideView,
   PeerStream,
   Route,
   SpokenVersion,

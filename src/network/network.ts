@@ -40,6 +40,7 @@ import type {
   Misconduct,
   Network,
   NetworkEvents,
+  OutsideView,
   PeerStream,
   Route,
   SpokenVersion,
@@ -161,7 +162,17 @@ class MeshNetwork implements Network {
     if (run === undefined || connection === undefined) return undefined;
     const address = connection.remoteAddr.toString();
     if (connection.direct) return { kind: 'direct', address };
-    return { kind: 'relayed', address, why: run.dialer.whyRelayed(peer) };
+    const noHole = run.reach.whyNoHole(peer);
+    const why = run.dialer.whyRelayed(peer);
+    return {
+      kind: 'relayed',
+      address,
+      why: noHole === undefined ? why : `${why}; and a hole through both routers failed: ${noHole}`,
+    };
+  }
+
+  outside(): OutsideView | undefined {
+    return this.#run?.reach.view();
   }
 
   async dial(target: string, options: { readonly signal: AbortSignal }): Promise<PeerId> {

@@ -15,6 +15,7 @@ import type { Conduct } from './limits/conduct.ts';
 import type { Doorkeeper } from './limits/doorkeeper.ts';
 import type { RedialTargets } from './dialing/redial-targets.ts';
 import type { Redialer } from './dialing/redialer.ts';
+import type { Reach } from './reach/reach.ts';
 import type { NetworkTally } from './host/tally.ts';
 import type { Admission, LanNode, PeerStream, SpokenVersion, Transport } from './types.ts';
 
@@ -104,12 +105,15 @@ export interface RunParts {
   readonly defaultSources: () => ReadonlySet<string>;
   /** Far ends of connections that were dialled to us: nobody listens there. */
   readonly ephemeral: Set<string>;
+  /** Addresses at which others have reached this node behind its router, each with its peer at the end. */
+  readonly reached: Set<string>;
 }
 
 /** A running network. */
 export interface NetworkRun extends RunParts {
   readonly control: ControlStreams;
   readonly parting: Parting;
+  readonly reach: Reach;
   /** Ends everything. Never rejects. */
   stop(): Promise<void>;
 }

@@ -2,13 +2,14 @@
  * One run of the network, from start to stop: the libp2p host and everything that watches its
  * connections. A restart makes a new run.
  */
-import type { ConnectionGater, PeerInfo, StreamHandler } from '@libp2p/interface';
+import { networkInterfaces } from 'node:os';
+import type { Connection, ConnectionGater, PeerInfo, StreamHandler } from '@libp2p/interface';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { createScope, messageOf, settledWithin } from '../core/index.ts';
 import type { Clock, Logger, PeerId } from '../core/index.ts';
 import { parseAddress, peerIn, withoutPeer } from './addresses/addresses.ts';
 import { defaultSources } from './addresses/default-sources.ts';
-import { isOwnListener } from './addresses/own-listeners.ts';
+import { isOwnListener, withReached } from './addresses/own-listeners.ts';
 import { createAdmissionStates } from './admission/admission-states.ts';
 import { watchConnections } from './connection-events.ts';
 import {
@@ -48,7 +49,10 @@ import type { StreamPace } from './limits/service-pace.ts';
 import { createDoorkeeper } from './limits/doorkeeper.ts';
 import type { Doorkeeper } from './limits/doorkeeper.ts';
 import { listenOnAll } from './addresses/listen.ts';
-import { isPeerId } from './peer-id.ts';
+import { isPeerId, peerOf } from './peer-id.ts';
+import { ipOf } from './reach/outside.ts';
+import { createReach } from './reach/reach.ts';
+import type { Reach } from './reach/reach.ts';
 import { createRedialTargets, keepBootstrap } from './dialing/redial-targets.ts';
 import { createRedialer } from './dialing/redialer.ts';
 import { announcedAddresses, memberRelayGater, reserveRelays } from './host/relay.ts';
@@ -93,8 +97,9 @@ export async function startRun(
     ...events,
     send: (connection, kind) => control.sendOn(connection, kind),
   });
-  const control = controlStreamsOf(components, parts, { upkeep, parting }, events);
-  const keepers = { upkeep, control, parting };
+  const reach: Reach = reachOf(components, parts, () => control);
+  const control = controlStreamsOf(components, parts, { upkeep, parting, reach }, events);
+  const keepers = { upkeep, control, parting, reach };
   const connections = watchConnections(components, parts, keepers, events);
 
   const stop = async (): Promise<void> => {
@@ -129,9 +134,10 @@ export async function startRun(
   scope.every(TIDY_INTERVAL_MS, () => {
     upkeep.tidy(events.isInUse, parts.gossip, self);
     lookForDirectWays(parts);
+    reach.look();
   });
   keepBootstrap(init.bootstrap, { ...parts, self });
-  return { ...parts, control, parting, stop };
+  return { ...parts, control, parting, reach, stop };
 }
 
 /** Whoever is reached through a relay is dialled directly now and then, by both ends: one of them may get through. */
@@ -147,27 +153,69 @@ const ONCE_A_CONNECTION = {
   runOnLimitedConnection: true,
 } as const;
 
+/** What looks after links. */
+interface Keepers {
+  readonly upkeep: LinkUpkeep;
+  readonly parting: Parting;
+  readonly reach: Reach;
+}
+
+function reachOf(
+  components: RunComponents,
+  parts: RunParts,
+  control: () => Pick<ControlStreams, 'rttMs' | 'sendOn'>,
+): Reach {
+  return createReach({
+    ...components,
+    ...parts,
+    self: components.identity.peerId,
+    ownIps: () => ownIpsOf(components),
+    send: (...frame) => control().sendOn(...frame),
+    rttMs: (peer) => control().rttMs(peer),
+  });
+}
+
+/** From where the other end of a connection has dialled; undefined where this end has, or a relay is between. */
+function whereSeen({ direct, direction, remoteAddr }: Connection): string | undefined {
+  return direct && direction === 'inbound' ? ipOf(remoteAddr) : undefined;
+}
+
+/** The IP addresses of the interfaces of this machine. */
+function ownIpsOf({ interfaces = networkInterfaces }: RunComponents): ReadonlySet<string> {
+  const all = Object.values(interfaces()).flatMap((one) => one ?? []);
+  return new Set(all.map(({ address }) => address));
+}
+
 /** The control streams of a run: what hosts say of themselves goes to libp2p, the rest to the rooms. */
 function controlStreamsOf(
   components: RunComponents,
   parts: RunParts,
-  { upkeep, parting }: { readonly upkeep: LinkUpkeep; readonly parting: Parting },
+  { upkeep, parting, reach }: Keepers,
   events: NetworkRunEvents,
 ): ControlStreams {
   const { node } = parts.host;
+  // What a memory transport tells is no address of a machine.
+  const isReal = components.transports === undefined;
   return createControlStreams({
     ...components,
     ...parts,
     open: (connection, protocol, signal) => events.open(connection, protocol, signal),
     heard: (kind, payload, from) => events.onFrame(kind, payload, from),
-    aboutLink: (connection, kind) => parting.heard(connection, kind),
+    aboutLink: (connection, kind, payload) =>
+      parting.heard(connection, kind) || reach.heard(connection, kind, payload),
     sign: (peer) => events.onSign(peer),
-    introduction: () =>
+    introduction: (connection) =>
       encodeIntroduction({
+        seen: isReal ? whereSeen(connection) : undefined,
         protocols: node.getProtocols(),
         addresses: node.getMultiaddrs().map((address) => withoutPeer(address).toString()),
       }),
-    introduced: (connection, introduction) => upkeep.introduced(connection, introduction),
+    introduced(connection, introduction) {
+      const { seen } = introduction;
+      const mayTell = isReal && connection.direct && connection.direction === 'outbound';
+      if (seen !== undefined && mayTell) reach.seen(peerOf(connection), seen);
+      upkeep.introduced(connection, introduction);
+    },
   });
 }
 
@@ -183,7 +231,7 @@ async function buildRun(
   );
   const gate = createAdmissionStates();
   const links = createLinks(self, clock);
-  const ephemeral = new Set<string>();
+  const [ephemeral, reached] = [new Set<string>(), new Set<string>()];
   const { turns, doorkeeper, refusal, meters, pace } = createLimits(components);
   const host = await createHost({
     ...init,
@@ -203,7 +251,7 @@ async function buildRun(
       // libp2p's services dial too, and take what a peer says of itself as it is.
       denyDialMultiaddr: async (address) => isOwn(address),
     },
-    announceFilter: (addresses) => announcedAddresses(addresses, ephemeral),
+    announceFilter: (addresses) => toldOf(init, addresses, { ephemeral, reached }),
     onLanPeer: (found) => onLanPeer(found),
     onLanNode: (found) => {
       const node = lanNodeOf(found);
@@ -241,8 +289,18 @@ async function buildRun(
   const lookAtRoutes = async (): Promise<void> => {
     sources = await defaultSources();
   };
-  const made = { host, gate, links, gossip, dialer, redialer, targets, scope, ephemeral };
+  const made = { host, gate, links, gossip, dialer, redialer, targets, scope, ephemeral, reached };
   return { ...made, defaultSources: () => sources, lookAtRoutes, turns, doorkeeper };
+}
+
+/** What is told of where this node is: where an operator has said that, just that. */
+function toldOf(
+  { announce }: NetworkInit,
+  addresses: readonly Multiaddr[],
+  { ephemeral, reached }: Pick<RunParts, 'ephemeral' | 'reached'>,
+): Multiaddr[] {
+  const told = announce.length > 0 ? addresses : withReached(addresses, reached);
+  return announcedAddresses(told, ephemeral);
 }
 
 /** What one request that a service refuses counts: nobody good sends one, and each costs its stream. */

@@ -36,6 +36,24 @@ export interface Route {
   readonly why?: string;
 }
 
+/** What a peer found that has dialled this node where it is seen from outside. */
+export interface FoundOutside {
+  /** A multiaddr without a peer at its end. */
+  readonly address: string;
+  readonly by: PeerId;
+  /** Why nothing was reached; absent where this node was. */
+  readonly why?: string;
+}
+
+/** How this node looks from outside. */
+export interface OutsideView {
+  /** IP addresses at which those see it that it has dialled, one of each family. */
+  readonly seenAt: readonly string[];
+  /** None of these is an address of this machine. */
+  readonly isBehindRouter: boolean;
+  readonly found: readonly FoundOutside[];
+}
+
 /** A byte stream to an admitted peer. Writes are coalesced per tick, bounded and back-pressured. */
 export interface PeerStream {
   readonly peer: PeerId;
@@ -273,6 +291,8 @@ export interface Network extends Startable {
   isConnected(peer: PeerId): boolean;
   /** How we reach `peer` now, the direct way first. */
   route(peer: PeerId): Route | undefined;
+  /** How this node looks from outside; undefined until a peer that it has dialled has said where it sees this node. */
+  outside(): OutsideView | undefined;
   /**
    * Connects to a multiaddr or a known peer and waits until admitted.
    * @throws STARLING_PEER_UNREACHABLE, STARLING_JOIN_REFUSED or the code of the refusal

@@ -1,6 +1,6 @@
 /** Boards that are not open: who gets them, who may write what, and what a revocation leaves. */
 import { afterEach, describe, expect, it } from 'vitest';
-import { encodeGossip } from '../../src/blackboard/codec.ts';
+import { encodeGossip } from '../../src/blackboard/sync/codec.ts';
 import type { Board } from '../../src/blackboard/index.ts';
 import type { Did, Json } from '../../src/core/index.ts';
 import { calm } from './hub.ts';

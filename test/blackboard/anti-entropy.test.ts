@@ -1,7 +1,7 @@
 /** When boards are synced: goal is that losses are repaired and nothing else costs a sync. */
 import { describe, expect, it } from 'vitest';
-import { createAntiEntropy } from '../../src/blackboard/anti-entropy.ts';
-import type { AntiEntropy } from '../../src/blackboard/anti-entropy.ts';
+import { createAntiEntropy } from '../../src/blackboard/sync/anti-entropy.ts';
+import type { AntiEntropy } from '../../src/blackboard/sync/anti-entropy.ts';
 import { silentLogger } from '../../src/core/index.ts';
 import type { PeerId } from '../../src/core/index.ts';
 import { createTestClock } from '../core/test-clock.ts';

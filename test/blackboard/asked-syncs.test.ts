@@ -1,7 +1,7 @@
 /** What one peer may ask of a node in syncs of boards, and that others get theirs meanwhile. */
 import { afterEach, expect, it } from 'vitest';
 import type { PeerId } from '../../src/core/index.ts';
-import { BOARD_PROTOCOL } from '../../src/blackboard/sync.ts';
+import { BOARD_PROTOCOL } from '../../src/blackboard/sync/sync.ts';
 import type { PeerStream } from '../../src/network/index.ts';
 import { calm } from './hub.ts';
 import { makeMesh } from './support.ts';

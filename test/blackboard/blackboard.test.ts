@@ -1,7 +1,7 @@
 /** The boards of several nodes, over a network in memory: writing, meeting, losing, repairing. */
 import { afterEach, describe, expect, it } from 'vitest';
-import { encodeGossip } from '../../src/blackboard/codec.ts';
-import { encodeVector } from '../../src/blackboard/update.ts';
+import { encodeGossip } from '../../src/blackboard/sync/codec.ts';
+import { encodeVector } from '../../src/blackboard/lanes/update.ts';
 import { StarlingError } from '../../src/core/index.ts';
 import type { Did, Json, PeerId } from '../../src/core/index.ts';
 import { createTestClock } from '../core/test-clock.ts';

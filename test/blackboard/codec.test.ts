@@ -8,8 +8,8 @@ import {
   digestsOf,
   encodeGossip,
   encodeMessage,
-} from '../../src/blackboard/codec.ts';
-import type { BoardMessage } from '../../src/blackboard/codec.ts';
+} from '../../src/blackboard/sync/codec.ts';
+import type { BoardMessage } from '../../src/blackboard/sync/codec.ts';
 import { upTo } from '../long/extent.ts';
 
 const name = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/);

@@ -1,7 +1,7 @@
 /** Replicas of one board, whatever happens to the updates between them, to their clocks and to their disks. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { encodeUpdate } from '../../src/blackboard/update.ts';
+import { encodeUpdate } from '../../src/blackboard/lanes/update.ts';
 import type { Did } from '../../src/core/index.ts';
 import { contentOf, makeDocument } from './support.ts';
 import type { LooseDocument } from './support.ts';

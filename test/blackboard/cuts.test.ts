@@ -1,10 +1,14 @@
 /** Replicas of a board that is not open, whatever rights are given and taken back while writes are under way. */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { capabilitiesFor, signCreation, signCut } from '../../src/blackboard/access-records.ts';
-import { BoardAccess } from '../../src/blackboard/board-access.ts';
+import {
+  capabilitiesFor,
+  signCreation,
+  signCut,
+} from '../../src/blackboard/access/access-records.ts';
+import { BoardAccess } from '../../src/blackboard/access/board-access.ts';
 import { boardIdOf } from '../../src/blackboard/board-id.ts';
-import { decodeUpdate } from '../../src/blackboard/update.ts';
+import { decodeUpdate } from '../../src/blackboard/lanes/update.ts';
 import { issueGrant } from '../../src/grants/index.ts';
 import type { Grant } from '../../src/grants/index.ts';
 import type { Did, Json } from '../../src/core/index.ts';

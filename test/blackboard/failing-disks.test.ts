@@ -6,9 +6,9 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { OpenBoard } from '../../src/blackboard/board.ts';
-import { encodeUpdate } from '../../src/blackboard/update.ts';
-import type { LanePart } from '../../src/blackboard/update.ts';
+import type { OpenBoard } from '../../src/blackboard/board/board.ts';
+import { encodeUpdate } from '../../src/blackboard/lanes/update.ts';
+import type { LanePart } from '../../src/blackboard/lanes/update.ts';
 import type { Did } from '../../src/core/index.ts';
 import { createTestClock } from '../core/test-clock.ts';
 import { calm } from './hub.ts';

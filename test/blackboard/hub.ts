@@ -119,6 +119,7 @@ function createHubNetwork(hub: Hub, node: (id: PeerId) => Node, self: Node): Net
     provide: never,
     findProviders: never,
     routingTableSize: () => self.links.size,
+    outside: () => undefined,
     report: (peer, what) => void hub.reported.push({ by: self.id, peer, what }),
     conduct: () => undefined,
     misbehaving: () => [],

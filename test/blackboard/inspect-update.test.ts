@@ -6,9 +6,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as Y from 'yjs';
-import { inspectUpdate } from '../../src/blackboard/inspect-update.ts';
+import { inspectUpdate } from '../../src/blackboard/lanes/inspect-update.ts';
 import { LIMITS } from '../../src/blackboard/limits.ts';
-import { decodeUpdate, encodeUpdate } from '../../src/blackboard/update.ts';
+import { decodeUpdate, encodeUpdate } from '../../src/blackboard/lanes/update.ts';
 import type { Did } from '../../src/core/index.ts';
 import { ANN, contentOf, makeDocument } from './support.ts';
 import { upTo } from '../long/extent.ts';

@@ -4,8 +4,8 @@
  */
 import { describe, expect, it } from 'vitest';
 import * as Y from 'yjs';
-import { encodeUpdate } from '../../src/blackboard/update.ts';
-import type { LanePart } from '../../src/blackboard/update.ts';
+import { encodeUpdate } from '../../src/blackboard/lanes/update.ts';
+import type { LanePart } from '../../src/blackboard/lanes/update.ts';
 import type { Did, Json } from '../../src/core/index.ts';
 import { StarlingError } from '../../src/core/index.ts';
 import { journalTable } from './journal-table.ts';

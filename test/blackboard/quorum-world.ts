@@ -2,16 +2,18 @@
  * Strong writes to one key under a seeded scheduler: replicas with disks, proposers, and a network that delays,
  * reorders, repeats and loses; with one fault of a list planted, or none.
  */
-import { NO_BALLOT, answerQuestion } from '../../src/blackboard/quorum-acceptor.ts';
+import { NO_BALLOT, answerQuestion } from '../../src/blackboard/quorum/acceptor.ts';
 import type {
   AcceptorRow,
   Ballot,
   QuorumAnswer,
   QuorumQuestion,
   StrongState,
-} from '../../src/blackboard/quorum-acceptor.ts';
-import { beginRound } from '../../src/blackboard/quorum-round.ts';
-import type { Round, StrongChange } from '../../src/blackboard/quorum-round.ts';
+} from '../../src/blackboard/quorum/acceptor.ts';
+import { beginRound } from '../../src/blackboard/quorum/round.ts';
+import type { Round, StrongChange } from '../../src/blackboard/quorum/round.ts';
+import { beginLook } from '../../src/blackboard/quorum/look.ts';
+import type { Look } from '../../src/blackboard/quorum/look.ts';
 import type { Json } from '../../src/core/index.ts';
 import type { Operation } from './linearizable.ts';
 
@@ -40,8 +42,8 @@ interface Message {
   readonly client: number;
   readonly round: number;
   readonly replica: string;
-  readonly question?: QuorumQuestion;
-  readonly answer?: QuorumAnswer;
+  readonly question?: QuorumQuestion | { readonly t: 'look' };
+  readonly answer?: QuorumAnswer | { readonly t: 'shown'; readonly row: AcceptorRow | undefined };
 }
 
 interface Client {
@@ -50,9 +52,17 @@ interface Client {
   counter: number;
   known: { readonly ballot: Ballot; readonly state: StrongState } | undefined;
   op:
-    | { readonly change: StrongChange; readonly from: number; readonly request: string }
+    | {
+        readonly change: StrongChange;
+        readonly from: number;
+        readonly request: string;
+        readonly isRead: boolean;
+      }
     | undefined;
+  /** How many changes there were when this operation was first proposed. */
+  basedOn: number | undefined;
   round: Round | undefined;
+  look: Look | undefined;
   roundNumber: number;
   next: Ballot;
   since: number;
@@ -86,6 +96,8 @@ class World {
       known: undefined,
       op: undefined,
       round: undefined,
+      look: undefined,
+      basedOn: undefined,
       roundNumber: 0,
       next: NO_BALLOT,
       since: 0,
@@ -101,7 +113,9 @@ class World {
       this.#now += 1;
       for (const [at, client] of this.#clients.entries()) this.#drive(client, at);
       this.#deliver();
-      if (this.#random() < 0.01) this.#restartReplica();
+      // What is not on disk is missed only by who restarts between promise and accept.
+      const isForgetful = this.#fault === 'a promise is not on disk before the answer';
+      if (this.#random() < (isForgetful ? 0.1 : 0.01)) this.#restartReplica();
       if (this.#random() < 0.004) this.#restartProposer();
     }
     for (const client of this.#clients) {
@@ -115,7 +129,7 @@ class World {
       if (client.done >= OPS_PER_CLIENT || this.#random() > 0.05) return;
       this.#beginOp(client, at);
     }
-    if (client.round === undefined) {
+    if (client.round === undefined && client.look === undefined) {
       if (this.#now >= client.waitUntil) this.#beginRound(client, at);
     } else if (this.#now - client.since > PATIENCE_STEPS) this.#failed(client);
   }
@@ -123,7 +137,12 @@ class World {
   #beginOp(client: Client, at: number): void {
     const { change, isRead } = this.#pickOp(at * 100 + client.done);
     const request = `${client.name}-${client.boot}-${client.done}`;
-    Object.assign(client, { op: { change, from: this.#now, request }, tries: 0, wasOut: false });
+    Object.assign(client, {
+      op: { change, from: this.#now, request, isRead },
+      tries: 0,
+      wasOut: false,
+      basedOn: undefined,
+    });
     if (!isRead || this.#fault !== 'a read takes what one replica has accepted') return;
     const row = this.#disks.get(this.#pick(REPLICAS));
     this.#end(client, row?.accepted?.state.value ?? null);
@@ -135,7 +154,12 @@ class World {
     client.tries += 1;
     client.roundNumber += 1;
     client.since = this.#now;
-    const { known } = client;
+    if (op.isRead && client.tries === 1 && this.#random() < 0.5) {
+      client.look = beginLook(this.#replicas());
+      this.#sendAll(client, at, { t: 'look' });
+      return;
+    }
+    const known = client.basedOn === undefined ? client.known : undefined;
     const ballot = known?.ballot ?? this.#ballot(client);
     client.next = this.#ballot(client);
     const isTwice = this.#fault === 'a retry is applied twice';
@@ -145,6 +169,7 @@ class World {
       ballot,
       next: client.next,
       replicas: this.#replicas(),
+      since: client.basedOn,
       ...(known === undefined ? {} : { known: known.state }),
     });
     client.known = undefined;
@@ -154,7 +179,11 @@ class World {
   #ask(client: Client, at: number): void {
     if (client.round === undefined) return;
     client.wasOut ||= client.round.isOut;
-    const { question } = client.round;
+    client.basedOn ??= client.round.isOut ? client.round.basedOn : undefined;
+    this.#sendAll(client, at, client.round.question);
+  }
+
+  #sendAll(client: Client, at: number, question: NonNullable<Message['question']>): void {
     for (const replica of REPLICAS) {
       this.#messages.push({ client: at, round: client.roundNumber, replica, question });
     }
@@ -171,8 +200,13 @@ class World {
     }
   }
 
-  #serve(message: Message, question: QuorumQuestion): void {
+  #serve(message: Message, question: NonNullable<Message['question']>): void {
     const before = this.#disks.get(message.replica);
+    if (question.t === 'look') {
+      const { client, round, replica } = message;
+      this.#messages.push({ client, round, replica, answer: { t: 'shown', row: before } });
+      return;
+    }
     const { row, answer } = this.#answerOf(before, question);
     const isLow =
       this.#fault === 'a promise is not raised by an accept' && answer.t === 'accepted' && row;
@@ -197,15 +231,23 @@ class World {
     return { row, answer: { t: 'promised', ballot, ...accepted } };
   }
 
-  #hear(message: Message, answer: QuorumAnswer): void {
+  #hear(message: Message, answer: NonNullable<Message['answer']>): void {
     const client = this.#clients[message.client];
-    if (client?.round === undefined || client.roundNumber !== message.round) return;
+    if (client === undefined || client.roundNumber !== message.round) return;
+    if (answer.t === 'shown') {
+      const found = client.look?.hear(message.replica, answer.row?.accepted);
+      if (found === 'differ') this.#failed(client);
+      else if (found !== undefined) this.#end(client, found.value ?? null);
+      return;
+    }
+    if (client.round === undefined) return;
     const end = client.round.hear(message.replica, answer);
     if (end === 'ask') this.#ask(client, message.client);
     else if (end?.t === 'done') {
       client.known = { ballot: client.next, state: end.state };
       this.#end(client, end.result);
-    } else if (end?.t === 'refused') {
+    } else if (end?.t === 'forgotten') this.#end(client, undefined);
+    else if (end?.t === 'refused') {
       client.counter = Math.max(client.counter, end.higher[0]);
       this.#failed(client);
     }
@@ -218,6 +260,7 @@ class World {
       client.known = { ballot: this.#ballot(client), state: { ...question.state, ops: [] } };
     }
     client.round = undefined;
+    client.look = undefined;
     client.waitUntil = this.#now + Math.floor(this.#random() * 60 * 2 ** client.tries);
     if (client.tries >= TRIES_MAX) this.#end(client, undefined);
   }
@@ -229,8 +272,16 @@ class World {
     const isKnown = result !== undefined;
     const isTold = isKnown || (wasOut && this.#fault !== 'an unknown outcome is told as failed');
     const to = isKnown ? this.#now : Number.POSITIVE_INFINITY;
-    if (isTold) this.#history.push({ from: op.from, to, apply: op.change, result });
-    Object.assign(client, { op: undefined, round: undefined, done: client.done + 1 });
+    if (isTold) {
+      const apply: Operation['apply'] = (value) => op.change(value, 0);
+      this.#history.push({ from: op.from, to, apply, result });
+    }
+    Object.assign(client, {
+      op: undefined,
+      round: undefined,
+      look: undefined,
+      done: client.done + 1,
+    });
   }
 
   #restartReplica(): void {
@@ -247,7 +298,7 @@ class World {
   #restartProposer(): void {
     const client = this.#pick(this.#clients);
     if (client.op !== undefined && client.wasOut) this.#end(client, undefined);
-    else Object.assign(client, { op: undefined, round: undefined });
+    else Object.assign(client, { op: undefined, round: undefined, look: undefined });
     client.known = undefined;
     client.counter = 0;
     client.boot += 1;

@@ -1,14 +1,15 @@
 /** Strong writes: linearizable whatever the network and the disks do, and a fault in the protocol is found. */
 import { describe, expect, it } from 'vitest';
-import { NO_BALLOT, answerQuestion } from '../../src/blackboard/quorum-acceptor.ts';
-import type { Ballot } from '../../src/blackboard/quorum-acceptor.ts';
-import { beginRound } from '../../src/blackboard/quorum-round.ts';
+import { NO_BALLOT, answerQuestion } from '../../src/blackboard/quorum/acceptor.ts';
+import type { Ballot } from '../../src/blackboard/quorum/acceptor.ts';
+import { beginRound } from '../../src/blackboard/quorum/round.ts';
 import type { Json } from '../../src/core/index.ts';
+import { upTo } from '../long/extent.ts';
 import { isLinearizable } from './linearizable.ts';
 import type { Operation } from './linearizable.ts';
 import { FAULTS, runWorld } from './quorum-world.ts';
 
-const RUNS = 100;
+const RUNS = upTo(40, 1000);
 const RUNS_TO_FIND = 50;
 
 describe('the checker of histories', () => {
@@ -84,7 +85,7 @@ describe('strong writes', () => {
           rows.set(name, row);
           const end = round.hear(name, answer);
           if (end === undefined || end === 'ask') continue;
-          if (end.t === 'refused') throw new Error('refused');
+          if (end.t !== 'done') throw new Error(end.t);
           known = end.state;
           return { asked, result: end.result };
         }

@@ -1,19 +1,19 @@
 /** Builders for the tests of boards. */
 import { createBlackboard } from '../../src/blackboard/index.ts';
 import type { Blackboard, BlackboardInit } from '../../src/blackboard/index.ts';
-import type { LaneAccess } from '../../src/blackboard/board-access.ts';
-import { createOpenBoard } from '../../src/blackboard/board.ts';
-import type { OpenBoard } from '../../src/blackboard/board.ts';
-import { createDocument } from '../../src/blackboard/document.ts';
+import type { LaneAccess } from '../../src/blackboard/access/board-access.ts';
+import { createOpenBoard } from '../../src/blackboard/board/board.ts';
+import type { OpenBoard } from '../../src/blackboard/board/board.ts';
+import { createDocument } from '../../src/blackboard/document/document.ts';
 import type {
   ApplyResult,
   BoardDocument,
   EntryChange,
-} from '../../src/blackboard/document-types.ts';
+} from '../../src/blackboard/document/document-types.ts';
 import { LIMITS } from '../../src/blackboard/limits.ts';
 import type { BoardLimits } from '../../src/blackboard/limits.ts';
-import type { LanePart } from '../../src/blackboard/update.ts';
-import { readBoards } from '../../src/blackboard/persistence.ts';
+import type { LanePart } from '../../src/blackboard/lanes/update.ts';
+import { readBoards } from '../../src/blackboard/disk/persistence.ts';
 import { createHealth, silentLogger } from '../../src/core/index.ts';
 import type { Clock, Did, Health, Json, LogFields, Logger, PeerId } from '../../src/core/index.ts';
 import type { FrequentSigner } from '../../src/identity/index.ts';
@@ -124,6 +124,7 @@ export interface Member {
   readonly network: Network;
   readonly table: JournalTable;
   readonly history: JournalTable;
+  readonly strong: JournalTable;
   readonly blackboard: Blackboard;
   readonly logger: Logger & { readonly lines: string[] };
   readonly health: Health;
@@ -137,6 +138,7 @@ export function makeMember(
     readonly clock: Clock;
     readonly table?: JournalTable;
     readonly history?: JournalTable;
+    readonly strong?: JournalTable;
     readonly init?: BlackboardInit;
     /** Keys of members by name, where boards are not open. */
     readonly keys?: ReadonlyMap<string, FrequentSigner>;
@@ -146,6 +148,7 @@ export function makeMember(
   const network = hub.network(id);
   const table = parts.table ?? journalTable();
   const history = parts.history ?? journalTable();
+  const strong = parts.strong ?? journalTable();
   const logger = keepingLogger();
   const health = createHealth();
   const didOf = (peer: string): Did => parts.keys?.get(peer)?.did ?? (`did:key:${peer}` as Did);
@@ -162,11 +165,14 @@ export function makeMember(
       logger,
       health,
       history,
+      strong,
       didOf,
+      peerOf: (did) =>
+        ([...(parts.keys ?? [])].find(([, key]) => key.did === did)?.[0] ?? did) as PeerId,
     },
     parts.init,
   );
-  return { id, network, table, history, blackboard, logger, health };
+  return { id, network, table, history, strong, blackboard, logger, health };
 }
 
 /** Several nodes that can be connected. */

@@ -9,8 +9,8 @@ import {
   encodeUpdate,
   encodeVector,
   joinParts,
-} from '../../src/blackboard/update.ts';
-import type { LanePart } from '../../src/blackboard/update.ts';
+} from '../../src/blackboard/lanes/update.ts';
+import type { LanePart } from '../../src/blackboard/lanes/update.ts';
 import { contentOf, makeDocument } from './support.ts';
 import { upTo } from '../long/extent.ts';
 

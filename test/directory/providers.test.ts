@@ -138,7 +138,7 @@ describe('a mesh in which everybody knows everybody', () => {
   it('passes over who lacks what it claims, and puts it last for as long again', async () => {
     const world = createWorld();
     const node = createNode(world, 9, { peers });
-    node.lacks(DAVE, 'search');
+    node.lacking.lacks(DAVE, 'search');
     expect(await found(node)).toEqual([CAROL, BOB]);
     world.clock.advance(TEN_MINUTES_MS);
     expect(await found(node)).toEqual([CAROL, BOB, DAVE]);

@@ -7,6 +7,9 @@ import type { NodeProcess } from '../../sim/process.ts';
 import { buildProgram } from '../../src/cli/program.ts';
 import { authWorld } from '../gateway/support/auth-server.ts';
 import { runCleanup } from '../gateway/support/gateways.ts';
+import { ECHO, agentSteps } from './examples/agent-steps.ts';
+import { boardSteps } from './examples/board-steps.ts';
+import type { Put, Step } from './examples/step.ts';
 import { placeOf, programsIn, runHere, startShell, wordsOf } from './examples/place.ts';
 import type { Place, Running } from './examples/place.ts';
 import {
@@ -23,27 +26,6 @@ import {
 
 const world = useWorld('file');
 afterAll(runCleanup);
-
-/** What is put for words of an example; a function is asked when the example's turn comes. */
-type Put = Readonly<Record<string, string | (() => string | Promise<string>)>>;
-
-interface Step {
-  /** Whose shell; a folder without a node is made where none is. */
-  readonly at: string;
-  readonly put?: Put;
-  readonly before?: () => unknown;
-  readonly env?: () => Readonly<Record<string, string>>;
-  readonly stdin?: string;
-  /** What a command that ends has printed. */
-  readonly printed?: RegExp;
-  /** What a command that runs on prints first; Ctrl-C ends it then, unless `keep` names it for later. */
-  readonly says?: RegExp;
-  readonly keep?: string;
-  /** Runs, again and again, until the command that runs on has said `says`. */
-  readonly poke?: () => Promise<unknown>;
-  /** Runs when the example has done its work. */
-  readonly after?: () => unknown;
-}
 
 const places = new Map<string, Place>();
 const kept = new Map<string, Running>();
@@ -157,8 +139,6 @@ const answers = async (node: NodeProcess, name: string, message: string): Promis
   const inReplyTo = messages[0]?.id ?? '';
   await builtin(node, 'agent_message', { type: 'response', inReplyTo, message });
 };
-const boardSet = (key: string): Promise<unknown> =>
-  builtin(alice, 'board_set', { board: 'plan', key, value: Math.random() });
 const docsAt: Put = { '/srv/docs': () => docs };
 const yes = (line: string): Put => ({ [line]: `${line} --yes` });
 
@@ -383,33 +363,10 @@ const STEPS: Readonly<Record<string, Step>> = {
     before: () => void answers(bob, 'reviewer', 'no holes'),
     printed: /^no holes$/m,
   },
+  ...agentSteps(() => ({ alice, bob })),
   'starling agent stop reviewer': { at: 'bob' },
   'starling agent retire reviewer': { at: 'bob' },
-  'starling board create plan': { at: 'alice' },
-  'starling board create notes --open': { at: 'alice' },
-  'starling board grant plan bob read': { at: 'alice', printed: /bob may now read board plan/ },
-  'starling board grant plan bob write --prefix tasks/bob/': { at: 'alice' },
-  'starling board grant plan client:cursor write': { at: 'alice' },
-  'starling board revoke plan bob': { at: 'alice' },
-  'starling board set plan owner alice --create': { at: 'alice' },
-  'starling board info plan': { at: 'alice' },
-  'starling board history plan': { at: 'alice' },
-  'starling board history plan owner': { at: 'alice' },
-  'starling board set plan limits \'{"cpu": 4}\'': { at: 'alice' },
-  'starling board get plan owner': { at: 'alice' },
-  'starling board list': { at: 'alice' },
-  'starling board list plan task/': { at: 'alice', before: () => boardSet('task/1') },
-  'starling board watch plan': {
-    at: 'alice',
-    says: /owner = .* \(by alice/,
-    poke: () => boardSet('owner'),
-  },
-  'starling board watch plan task/': { at: 'alice', says: /task/, poke: () => boardSet('task/1') },
-  'starling board undo plan owner': { at: 'alice' },
-  'starling board export plan > plan.jsonl': { at: 'alice' },
-  'starling board import plan plan.jsonl --dry-run': { at: 'alice' },
-  'starling board delete plan owner': { at: 'alice' },
-  'starling board drop plan': { at: 'alice' },
+  ...boardSteps((tool, input) => builtin(alice, tool, input)),
   'starling sim --nodes 25': {
     at: 'spare',
     put: { 25: '2' },
@@ -533,7 +490,8 @@ beforeAll(async () => {
     sums: SERVERS.toolbox(),
     git: changing(),
   };
-  alice = await world.start('alice', { config: { mcpServers, mdns: true } });
+  const agents = { unconfined: true, kinds: { echo: ECHO } };
+  alice = await world.start('alice', { config: { mcpServers, agents, mdns: true } });
   [bob, open] = await Promise.all([
     world.start('bob', { args: ['--join', alice.up.ticket ?? ''] }),
     world.start('commons', { args: ['--open'] }),

@@ -92,9 +92,13 @@ export interface NatNetwork {
 
 /**
  * Makes `hosts` hosts: the first at 11.77.0.1, which counts as public (11.0.0.0/8 is in no list of private networks),
- * the others at 10.0.<host>.2 behind a router at 11.77.0.<host> that masquerades.
+ * the others at 10.0.<host>.2 behind a router at 11.77.0.<host> that masquerades and drops what comes unasked. Their
+ * connections keep their ports outside, or get others, as behind routers of some large networks.
  */
-export async function createNatNetwork(hosts: number): Promise<NatNetwork> {
+export async function createNatNetwork(
+  hosts: number,
+  ports: 'kept' | 'others' = 'kept',
+): Promise<NatNetwork> {
   const tag = `sn${process.pid.toString(36)}${Math.floor(performance.now()).toString(36).slice(-3)}`;
   const [hub, space, router] = [
     `${tag}-hub`,
@@ -134,7 +138,7 @@ export async function createNatNetwork(hosts: number): Promise<NatNetwork> {
     await ip('-n', own, 'link', 'set', 'eth0', 'up');
     await ip('-n', own, 'route', 'add', 'default', 'via', `10.0.${host}.1`);
     await inside(out, 'sysctl', '-qw', 'net.ipv4.ip_forward=1');
-    await inside(out, 'nft', NAT_RULES);
+    await inside(out, 'nft', natRules(ports));
   }
   return {
     prefix: (host) => ['ip', 'netns', 'exec', space(host)],
@@ -149,9 +153,14 @@ export async function createNatNetwork(hosts: number): Promise<NatNetwork> {
   };
 }
 
-const NAT_RULES = [
-  'add table ip nat',
-  'add chain ip nat in { type nat hook prerouting priority -100 ; }',
-  'add chain ip nat out { type nat hook postrouting priority 100 ; }',
-  'add rule ip nat out oif eth0 masquerade',
-].join('\n');
+function natRules(ports: 'kept' | 'others'): string {
+  return [
+    'add table ip nat',
+    'add chain ip nat in { type nat hook prerouting priority -100 ; }',
+    'add chain ip nat out { type nat hook postrouting priority 100 ; }',
+    `add rule ip nat out oif eth0 masquerade${ports === 'kept' ? '' : ' fully-random'}`,
+    'add table ip own',
+    'add chain ip own in { type filter hook input priority 0 ; }',
+    'add rule ip own in iif eth0 ct state new drop',
+  ].join('\n');
+}

@@ -3,9 +3,9 @@
  * then writes, to a board and to a table, until it is killed. It says of each write whether that was
  * acknowledged (`+`) or refused (`-`).
  */
-import { createOpenBoard } from '../../src/blackboard/board.ts';
+import { createOpenBoard } from '../../src/blackboard/board/board.ts';
 import { LIMITS } from '../../src/blackboard/limits.ts';
-import { readBoards } from '../../src/blackboard/persistence.ts';
+import { readBoards } from '../../src/blackboard/disk/persistence.ts';
 import { silentLogger, systemClock } from '../../src/core/index.ts';
 import type { Clock, Did } from '../../src/core/index.ts';
 import { createStore } from '../../src/store/index.ts';

@@ -4,13 +4,13 @@ import {
   decodeMessage,
   encodeGossip,
   encodeMessage,
-} from '../../src/blackboard/codec.ts';
-import { inspectUpdate } from '../../src/blackboard/inspect-update.ts';
-import type { Head } from '../../src/blackboard/lane-format.ts';
-import { fillLane, wholeOf } from '../../src/blackboard/lane.ts';
+} from '../../src/blackboard/sync/codec.ts';
+import { inspectUpdate } from '../../src/blackboard/lanes/inspect-update.ts';
+import type { Head } from '../../src/blackboard/lanes/lane-format.ts';
+import { fillLane, wholeOf } from '../../src/blackboard/lanes/lane.ts';
 import { LIMITS } from '../../src/blackboard/limits.ts';
-import { decodeUpdate, encodeUpdate, encodeVector } from '../../src/blackboard/update.ts';
-import type { Update } from '../../src/blackboard/update.ts';
+import { decodeUpdate, encodeUpdate, encodeVector } from '../../src/blackboard/lanes/update.ts';
+import type { Update } from '../../src/blackboard/lanes/update.ts';
 import type { Notes } from './fixture.ts';
 import { NOW_MS, member, newcomer } from './world.ts';
 import type { WireCase } from './world.ts';

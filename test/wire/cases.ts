@@ -42,6 +42,7 @@ import { KNOCK_CASES } from './knock-cases.ts';
 import { encodeLongTicket } from './long-ticket.ts';
 import { MCP_CASES } from './mcp-cases.ts';
 import { BOARD_CASES } from './board-cases.ts';
+import { QUORUM_CASES } from './quorum-cases.ts';
 import { RECORD_CASES } from './record-cases.ts';
 import {
   mesh,
@@ -481,6 +482,7 @@ export const CASES: readonly WireCase[] = [
   ...RECORD_CASES,
   ...probes,
   ...BOARD_CASES,
+  ...QUORUM_CASES,
   ...audits,
   ...tickets,
   ...shortTickets,

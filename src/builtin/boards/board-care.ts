@@ -2,9 +2,11 @@
 import { z } from 'zod';
 import type { Blackboard, Board, SetOptions } from '../../blackboard/index.ts';
 import { StarlingError } from '../../core/index.ts';
-import type { Json } from '../../core/index.ts';
+import type { Did, Json } from '../../core/index.ts';
 import type { BuiltinContext, BuiltinTool } from '../../gateway/index.ts';
 import { defineTool } from '../../gateway/index.ts';
+import type { Membership } from '../../membership/index.ts';
+import { audienceOf } from '../grants/grant-input.ts';
 import { shownEntry } from './board-views.ts';
 import { checkUse } from './client-boards.ts';
 import type { ClientBoards } from './client-boards.ts';
@@ -22,6 +24,8 @@ const HISTORY_LINES_MAX = 1000;
 /** The board of what is stored without a swarm. */
 const MEMORY = 'memory';
 const SECOND_MS = 1000;
+/** Replicas that a strong board may have. */
+const REPLICAS_MAX = 7;
 
 const board = z.string().describe('Name of the board.');
 const key = z.string().describe('Key of the entry.');
@@ -40,24 +44,48 @@ export interface BoardCareComponents {
   readonly blackboard: Blackboard;
   /** Of clients, on boards that are not open; without it clients have open boards only. */
   readonly rights?: ClientBoards;
+  /** Who can keep a strong board besides this node. */
+  readonly membership: Pick<Membership, 'peers' | 'resolve'>;
+  readonly self: { readonly did: Did; readonly name: string };
+}
+
+/**
+ * Who is to keep a strong board: those who are named, or this node and two or four others that are here now. An odd
+ * number, because one more to make it even only adds one that can be away.
+ */
+function replicasOf(
+  { membership, self }: BoardCareComponents,
+  wanted: boolean | readonly string[] | undefined,
+): readonly Did[] | undefined {
+  if (wanted === undefined || wanted === false) return undefined;
+  if (wanted !== true) {
+    const didOf = (name: string): Did =>
+      name === self.name ? self.did : audienceOf(membership, name);
+    return [...new Set(wanted.map(didOf))];
+  }
+  const here = membership.peers().filter(({ state }) => state === 'alive');
+  const others = here.length >= 4 ? 4 : here.length >= 2 ? 2 : 0;
+  return [self.did, ...here.slice(0, others).map(({ did }) => did)];
 }
 
 /** Makes a board where there is none of the name. What a client makes, it may read and write. */
 export async function makeBoard(
-  { blackboard, rights }: BoardCareComponents,
+  { blackboard, rights }: Pick<BoardCareComponents, 'blackboard' | 'rights'>,
   input: {
     readonly board: string;
     readonly open?: boolean | undefined;
     readonly signed?: boolean | undefined;
+    readonly strong?: readonly Did[] | undefined;
     readonly lasts?: boolean;
   },
   { principal }: BuiltinContext,
 ): Promise<boolean> {
   const found = await blackboard.board(input.board);
-  const { open, signed, lasts = true } = input;
+  const { open, signed, strong, lasts = true } = input;
   const created = await found.create({
     ...(open === undefined ? {} : { open }),
     ...(signed === undefined ? {} : { signed }),
+    ...(strong === undefined ? {} : { strong }),
     lasts,
   });
   if (created && !found.isOpen && principal.kind === 'client') {
@@ -112,14 +140,24 @@ function lifeTools(components: BoardCareComponents): readonly BuiltinTool[] {
           .boolean()
           .optional()
           .describe("Each entry carries its writer's signature, whoever passes it on."),
+        strong: z
+          .union([z.boolean(), z.array(z.string().min(1).max(256)).min(1).max(REPLICAS_MAX)])
+          .optional()
+          .describe(
+            'Its keys change one change after the other: true, or the peers that keep it (alias, PeerId or did:key), once and for all; an odd number, of which more than half must be there.',
+          ),
       }),
       hints: { idempotentHint: true },
       clients: 'yes',
-      run: async (input, context): Promise<BoardCreateResult> => ({
-        board: input.board,
-        created: await makeBoard(components, input, context),
-        open: (await components.blackboard.board(input.board)).isOpen,
-      }),
+      async run(input, context): Promise<BoardCreateResult> {
+        const { strong: wanted, ...rest } = input;
+        const strong = replicasOf(components, wanted);
+        const created = await makeBoard(components, { ...rest, strong }, context);
+        const found = await components.blackboard.board(input.board);
+        const { replicas } = found.info();
+        const kept = replicas === undefined ? {} : { replicas };
+        return { board: input.board, created, open: found.isOpen, ...kept };
+      },
     }),
     defineTool({
       name: 'board_info',

@@ -1,5 +1,5 @@
 /** Entries of boards as tools give them. */
-import type { BoardChange, BoardEntry, Tombstone } from '../../blackboard/index.ts';
+import type { BoardChange, BoardEntry, StrongOutcome, Tombstone } from '../../blackboard/index.ts';
 import type { ShownChange, ShownEntry, ShownTombstone } from '../results.ts';
 
 /** An entry, with what its writer had seen. */
@@ -10,6 +10,15 @@ export function shownEntry({ clock, until, ...entry }: BoardEntry): ShownEntry {
     tombstone: false,
     ...(until === undefined ? {} : { expires: until }),
   };
+}
+
+/** What a strong board holds under a key; undefined when that is nothing. */
+export function strongEntry(
+  key: string,
+  { value, by, at, version }: StrongOutcome,
+): ShownEntry | undefined {
+  if (value === undefined || by === undefined || at === undefined) return undefined;
+  return shownEntry({ key, value, by, at, clock: {}, version });
 }
 
 /** A deletion, with what its writer had seen. */

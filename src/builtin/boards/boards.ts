@@ -1,11 +1,13 @@
 /** The tools that read and write the shared boards. */
 import { z } from 'zod';
 import type { Blackboard, Board } from '../../blackboard/index.ts';
+import { StarlingError } from '../../core/index.ts';
 import type { Clock, Json } from '../../core/index.ts';
 import type { BuiltinContext, BuiltinTool } from '../../gateway/index.ts';
 import { makeBoard, ttlOf, unknownBoard } from './board-care.ts';
 import { createBoardFeeds } from './board-feed.ts';
-import { shownEntry, shownTombstone } from './board-views.ts';
+import { requestId } from './board-strong.ts';
+import { shownEntry, shownTombstone, strongEntry } from './board-views.ts';
 import { checkUse, mayUse } from './client-boards.ts';
 import type { ClientBoards } from './client-boards.ts';
 import type {
@@ -40,6 +42,13 @@ const token = z
     'The `token` of an earlier answer, of any node: this one waits until it has seen as much.',
   );
 
+const consistency = z
+  .enum(['eventual', 'session', 'strong'])
+  .optional()
+  .describe(
+    'How sure it must be: default `strong` on strong boards, where writing is never less; on others `eventual`, or `session` with a `token`.',
+  );
+
 /** `board_get`, `board_set`, `board_delete`, `board_list` and `board_watch`. */
 export function boardTools(components: BoardComponents): readonly BuiltinTool[] {
   return [
@@ -63,16 +72,43 @@ async function reached(
   return found;
 }
 
+/** Whether something is done strongly. @throws STARLING_BOARD_INVALID of a board that is not strong */
+function isStrongly(found: Board, wanted: 'eventual' | 'session' | 'strong'): boolean {
+  if (wanted !== 'strong' || found.isStrong) return wanted === 'strong';
+  throw new StarlingError('STARLING_BOARD_INVALID', `board '${found.name}' is not strong`, {
+    hint: 'make one that is: starling board create <board> --strong',
+  });
+}
+
+/** @throws STARLING_BOARD_INVALID: of one key there are strong writes or others, never both */
+function checkWritten(found: Board, wanted: 'eventual' | 'session' | 'strong' | undefined): void {
+  if (wanted === undefined || isStrongly(found, wanted) || !found.isStrong) return;
+  throw new StarlingError(
+    'STARLING_BOARD_INVALID',
+    `board '${found.name}' is strong, so that no write of it is '${wanted}'`,
+    { hint: 'leave the consistency out, or use a board that is not strong' },
+  );
+}
+
+function requestOf(request: string | undefined): { readonly request?: string } {
+  return request === undefined ? {} : { request };
+}
+
 function getTool(components: Shared): BuiltinTool {
   return defineTool({
     name: 'board_get',
     title: 'Read a board entry',
     description: 'One entry of a shared board, or null when there is none.',
-    input: z.object({ board, key, token }),
+    input: z.object({ board, key, token, consistency }),
     hints: { readOnlyHint: true },
     clients: 'yes',
     async run(input, context): Promise<BoardGetResult> {
       const found = await reached(components, input, { what: 'read', context });
+      if (isStrongly(found, input.consistency ?? (found.isStrong ? 'strong' : 'eventual'))) {
+        const outcome = await found.strong(input.key, { request: { t: 'get' } });
+        const { version } = outcome;
+        return { entry: strongEntry(input.key, outcome) ?? null, version, token: found.token() };
+      }
       const entry = found.get(input.key);
       const gone = found.tombstone(input.key);
       return {
@@ -107,6 +143,8 @@ function setTool(components: Shared): BuiltinTool {
           'Of a board that is made: all members may read and write it. Default: only in an open mesh.',
         ),
       token,
+      consistency,
+      request: requestId,
     }),
     hints: { destructiveHint: true, idempotentHint: true },
     clients: 'yes',
@@ -114,7 +152,11 @@ function setTool(components: Shared): BuiltinTool {
       if (input.create === true) await makeBoard(components, { ...input, lasts: false }, context);
       const found = await reached(components, input, { what: 'write', context });
       if (input.create !== true && !found.info().exists) throw unknownBoard(input.board);
-      const entry = await found.set(input.key, input.value as Json, ttlOf(input.ttl));
+      checkWritten(found, input.consistency);
+      const entry = await found.set(input.key, input.value as Json, {
+        ...ttlOf(input.ttl),
+        ...requestOf(input.request),
+      });
       return { entry: shownEntry(entry), token: found.token() };
     },
   });
@@ -125,12 +167,13 @@ function deleteTool(components: Shared): BuiltinTool {
     name: 'board_delete',
     title: 'Delete a board entry',
     description: 'Deletes one entry of a shared board, everywhere.',
-    input: z.object({ board, key, token }),
+    input: z.object({ board, key, token, consistency, request: requestId }),
     hints: { destructiveHint: true, idempotentHint: true },
     clients: 'yes',
     async run(input, context): Promise<BoardDeleteResult> {
       const found = await reached(components, input, { what: 'write', context });
-      const deleted = await found.delete(input.key);
+      checkWritten(found, input.consistency);
+      const deleted = await found.delete(input.key, requestOf(input.request));
       return { deleted, token: found.token() };
     },
   });

@@ -34,6 +34,29 @@ export interface BoardGetResult extends WithToken {
   readonly entry: ShownEntry | null;
   /** Who deleted it, where that is remembered. */
   readonly deleted?: ShownTombstone;
+  /** Of a strong reading: the number of the last change of the key, also of one that deleted it. */
+  readonly version?: number;
+}
+
+/** Result of `board_cas`. */
+export interface BoardCasResult {
+  /** False: the entry was not as expected. */
+  readonly done: boolean;
+  readonly version: number;
+  /** What is there now. */
+  readonly entry: ShownEntry | null;
+}
+
+/** Result of `board_lease`. */
+export interface BoardLeaseResult {
+  /** Whether the holder that was named has it now. */
+  readonly granted: boolean;
+  /** Who has it, or had it last; empty when nobody ever had. */
+  readonly holder: string;
+  /** Rises with each new holder. */
+  readonly token: number;
+  /** When it ends, ms since the epoch; 0: it was given back. */
+  readonly until: number;
 }
 
 /** Result of `board_set`. */
@@ -66,6 +89,8 @@ export interface BoardCreateResult {
   readonly created: boolean;
   /** All members may read and write it. */
   readonly open: boolean;
+  /** Who keeps a strong board; absent of one that is not. */
+  readonly replicas?: readonly string[];
 }
 
 /** Result of `board_grant`. */

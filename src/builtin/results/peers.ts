@@ -20,6 +20,8 @@ export interface StatusResult {
   readonly startedAt: number;
   readonly mesh: Mesh;
   readonly addresses: readonly string[];
+  /** How this node looks from outside; absent where it is seen at an address of its machine, or by nobody. */
+  readonly outside?: Outside;
   readonly endpoints: GatewayEndpoints;
   /** Absent where this node may let others in. */
   readonly mayInvite?: false;
@@ -31,6 +33,18 @@ export interface StatusResult {
   readonly records: string;
   readonly routingTable: number;
   readonly warnings: readonly Warning[];
+}
+
+/** A node behind a router, from outside. */
+export interface Outside {
+  /** IP addresses at which peers see it. */
+  readonly seenAt: readonly string[];
+  /** What peers have found who dialled it there; by their aliases. `why` where they did not get in. */
+  readonly found: readonly {
+    readonly address: string;
+    readonly by: string;
+    readonly why?: string;
+  }[];
 }
 
 /** Result of `status` for whoever is not the operator. */

@@ -4,6 +4,8 @@ import { action, examples, ofNode, withJson } from './define-command.ts';
 import type { Outcome } from './define-command.ts';
 import { parseDuration } from '../options/parsers.ts';
 
+const REQUEST =
+  'on a strong board: what this request is called, so that it is done once however often it is tried';
 const SEEN =
   'the token of an earlier answer (--json) of any node: this one waits until it has seen as much';
 
@@ -30,6 +32,7 @@ export function addBoard(program: Command, outcome: Outcome): void {
   addRights(command, outcome);
   command('get', 'Prints one entry; exit code 1 when there is none.', '<board>', '<key>')
     .option('--seen <token>', SEEN)
+    .option('--consistency <kind>', 'of a strong board: eventual reads what this node knows')
     .addHelpText('after', examples('starling board get plan owner'))
     .action(action(outcome, () => import('../commands/board/get.ts')));
   command(
@@ -44,6 +47,7 @@ export function addBoard(program: Command, outcome: Outcome): void {
     .option('--open', 'with --create: all members may read and write the board')
     .option('--ttl <duration>', 'after how long the entry ends by itself', parseDuration)
     .option('--seen <token>', SEEN)
+    .option('--request <id>', REQUEST)
     .addHelpText(
       'after',
       examples(
@@ -52,7 +56,9 @@ export function addBoard(program: Command, outcome: Outcome): void {
       ),
     )
     .action(action(outcome, () => import('../commands/board/set.ts')));
+  addStrong(command, outcome);
   command('delete', 'Deletes one entry, everywhere.', '<board>', '<key>')
+    .option('--request <id>', REQUEST)
     .addHelpText('after', examples('starling board delete plan owner'))
     .action(action(outcome, () => import('../commands/board/delete.ts')));
   command('list', 'Lists the boards, or the entries of one.', '[board]', '[prefix]')
@@ -70,6 +76,44 @@ export function addBoard(program: Command, outcome: Outcome): void {
     .action(action(outcome, () => import('../commands/board/watch.ts')));
 }
 
+/** The commands of strong boards. */
+function addStrong(
+  command: (name: string, about: string, ...args: string[]) => Command,
+  outcome: Outcome,
+): void {
+  command(
+    'cas',
+    'Writes an entry of a strong board if it is as expected (without options: if it is not there); exit code 1 when it is not.',
+    '<board>',
+    '<key>',
+    '<value>',
+  )
+    .option('--expect <value>', 'the value that must be there')
+    .option('--at <version>', 'the version that it must have, as get --json says')
+    .option('--string', 'take both values as text, whatever they look like')
+    .option('--request <id>', REQUEST)
+    .addHelpText('after', examples('starling board cas jobs leader alice --expect bob'))
+    .action(action(outcome, () => import('../commands/board/cas.ts')));
+  command(
+    'lease',
+    'Takes the lease of a key of a strong board, or renews it; exit code 1 when somebody else has it.',
+    '<board>',
+    '<key>',
+  )
+    .option('--holder <name>', 'who shall have it; default: this node')
+    .option('--ttl <duration>', 'when it ends unless renewed; default 30s', parseDuration)
+    .option('--release', 'give it back')
+    .option('--request <id>', REQUEST)
+    .addHelpText(
+      'after',
+      examples(
+        'starling board lease jobs printer --ttl 1m',
+        'starling board lease jobs printer --release',
+      ),
+    )
+    .action(action(outcome, () => import('../commands/board/lease.ts')));
+}
+
 /** The commands that make boards, and say who may do what on them. */
 function addRights(
   command: (name: string, about: string, ...args: string[]) => Command,
@@ -82,9 +126,17 @@ function addRights(
   )
     .option('--open', 'all members may read and write it')
     .option('--signed', "each entry carries its writer's signature, whoever passes it on")
+    .option(
+      '--strong [peers]',
+      'its keys change one change after the other; these peers keep it, with commas between (default: this node and up to four others)',
+    )
     .addHelpText(
       'after',
-      examples('starling board create plan', 'starling board create notes --open'),
+      examples(
+        'starling board create plan',
+        'starling board create notes --open',
+        'starling board create jobs --strong',
+      ),
     )
     .action(action(outcome, () => import('../commands/board/create.ts')));
   command(

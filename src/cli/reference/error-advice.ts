@@ -197,6 +197,14 @@ export const ADVICE: Readonly<Record<ErrorCode, Advice>> = {
     'This node has not seen of a board what you have seen at another, and did not within two seconds.',
     'Try again, ask the other node, or leave the token out.',
   ),
+  STARLING_NO_QUORUM: advice(
+    'Fewer than half of the replicas of a strong board answer. Nothing has changed.',
+    'See who is away: `starling peers`; try again when more than half are there.',
+  ),
+  STARLING_OUTCOME_UNKNOWN: advice(
+    'A change of a strong board may have been made or not: it was proposed, and too few replicas answered in time.',
+    'Try the same again with the request id that the error gives: that learns the outcome, and makes the change once and only once.',
+  ),
   STARLING_AUDIT_UNAVAILABLE: advice(
     "The audit log can't be written, so calls are refused.",
     'See whether the disk is full; the node goes on by itself when it can write again.',

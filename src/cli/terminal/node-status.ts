@@ -2,7 +2,7 @@
 import type { StatusResult } from '../../builtin/results.ts';
 import type { Warning } from '../../core/health.ts';
 import type { UpstreamStatus } from '../../gateway/types.ts';
-import { addressTexts, someOf } from '../../core/words/address-text.ts';
+import { addressText, addressTexts, someOf } from '../../core/words/address-text.ts';
 import { ago, duration, facts, forTerminal, paint, safe, safeLine, sentence } from './output.ts';
 import { shellWord } from '../../core/words/shell-word.ts';
 import { withShortIds } from '../../identity/short-id.ts';
@@ -28,6 +28,7 @@ export function describeStatus(status: StatusResult, { wide = false }: StatusIni
     ...describeFormerly(status),
     ...meshFacts(status, wide),
     ['peers', peersText(status.peers)],
+    ...describeOutside(status),
     ...placesToAttach(status),
   ];
   const servers = status.upstreams.filter((upstream) => upstream.kind !== 'builtin');
@@ -80,7 +81,9 @@ function identityOf(status: StatusResult): Facts {
 }
 
 function meshFacts({ addresses, mesh }: StatusResult, wide: boolean): Facts {
-  const places = wide ? addresses : [someOf(addressTexts(addresses), ADDRESSES_SHOWN)];
+  const texts = addressTexts(addresses);
+  const more = texts.length > ADDRESSES_SHOWN ? ' (starling status --wide)' : '';
+  const places = wide ? addresses : [someOf(texts, ADDRESSES_SHOWN) + more];
   return [
     ['mesh', `${mesh.name} (${mesh.open ? 'open: anyone may join' : 'private'})`],
     ['fingerprint', mesh.fingerprint],
@@ -102,10 +105,25 @@ function peersText({ alive, suspect, dead, left }: StatusResult['peers']): strin
     [alive, 'alive'],
     [suspect, 'suspect'],
     [dead, 'dead'],
-    [left, 'left'],
+    [left, 'stopped'],
   ] as const;
   const told = counted.filter(([count]) => count > 0).map(([count, state]) => `${count} ${state}`);
   return told.length === 0 ? 'none yet' : told.join(', ');
+}
+
+/** Of a node behind a router: where it is seen, and whether that lets anybody in. */
+function describeOutside({ outside }: StatusResult): Facts {
+  if (outside === undefined) return [];
+  const { seenAt, found } = outside;
+  const rows = found.map(({ address, by, why }) => {
+    const place = addressText(address);
+    return why === undefined
+      ? `${by} got in at ${place}`
+      : `${by} did not get in at ${place} (${why})`;
+  });
+  return [`behind a router, seen as ${seenAt.join(' and ')}`, ...rows].map(
+    (text, index): Facts[number] => [index === 0 ? 'outside' : '', safeLine(text)],
+  );
 }
 
 function describeFormerly({ formerly }: StatusResult): [string, string][] {

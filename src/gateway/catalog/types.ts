@@ -37,6 +37,8 @@ export interface Route {
   readonly isCleared?: boolean;
   /** Another server may be tried where this one fails: running the call twice does no harm. */
   readonly mayRepeat?: boolean;
+  /** To be called where the server says that it has no such tool, though it lists one. */
+  readonly missing?: () => void;
 }
 
 /** What one principal sees through one {@link ViewSpec}. */

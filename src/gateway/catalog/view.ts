@@ -5,7 +5,7 @@
 import type { View as NamedView } from '../../config/index.ts';
 import { BUILTIN_SERVER } from '../../core/index.ts';
 import type { StarlingError } from '../../core/index.ts';
-import type { ServerCatalog, ServerFacts } from '../../directory/index.ts';
+import type { Lacking, ServerCatalog, ServerFacts, Standing } from '../../directory/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { PeerView } from '../../membership/index.ts';
 import { quarantineError } from '../pins/quarantine.ts';
@@ -42,6 +42,8 @@ export interface ViewComponents extends SourcesComponents {
   readonly config: ViewsConfig;
   /** What the node says of itself where it stands for all its servers. */
   readonly facts: Pick<ServerFacts, 'serverInfo' | 'instructions'>;
+  /** Which peers lack what they list. */
+  readonly lacking: Lacking;
 }
 
 type ServerSpec = Extract<ViewSpec, { kind: 'server' }>;
@@ -158,12 +160,38 @@ class PrincipalView implements View {
     throw unknownMethod(method);
   }
 
-  /** Any of the peers may run the tool. Loads are those of now: the view may be much older. */
+  /**
+   * Any of the peers may run the tool, but for those that lately had none though they list it. Loads are those of now:
+   * the view may be much older.
+   */
   #leastLoadedFirst(locations: readonly ItemLocation[]): readonly Route[] {
-    return locations
-      .map((location) => ({ location, load: this.#loadOf(location.source.peer) }))
-      .toSorted((one, other) => one.load - other.load)
-      .map(({ location }) => ({ ...this.#toItem('tool', location), mayRepeat: true }));
+    const marked = locations.map((location) => ({
+      location,
+      standing: this.#standingOf(location),
+      load: this.#loadOf(location.source.peer),
+    }));
+    const able = marked.filter(({ standing }) => standing !== 'passed over');
+    return (able.length > 0 ? able : marked)
+      .toSorted(
+        (one, other) =>
+          Number(one.standing === 'last') - Number(other.standing === 'last') ||
+          one.load - other.load,
+      )
+      .map(({ location }) => ({
+        ...this.#toItem('tool', location),
+        mayRepeat: true,
+        missing: () => this.#lacks(location),
+      }));
+  }
+
+  #standingOf({ source: { peer, catalog }, name }: ItemLocation): Standing {
+    if (peer === undefined) return 'sound';
+    return this.#components.lacking.standing(peer.peerId, `${catalog.server}/${name}`);
+  }
+
+  #lacks({ source: { peer, catalog }, name }: ItemLocation): void {
+    if (peer !== undefined)
+      this.#components.lacking.lacks(peer.peerId, `${catalog.server}/${name}`);
   }
 
   /** Calls in flight at the peer, by its last heartbeat. */

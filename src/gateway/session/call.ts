@@ -4,7 +4,7 @@
  * once. Nothing but the call itself changes what is written here.
  */
 import { StarlingError, messageOf } from '../../core/index.ts';
-import type { Clock, JsonObject, Logger } from '../../core/index.ts';
+import type { Clock, Json, JsonObject, Logger } from '../../core/index.ts';
 import type { GuardWanted, Principal } from '../../guard/index.ts';
 import type { Route } from '../catalog/types.ts';
 import type { ClearedCall, Clearance } from '../clearance/clearance.ts';
@@ -329,6 +329,7 @@ class Call {
   #responded(route: Route, others: readonly Route[], frame: ResponseFrame): void {
     if (this.#isOver) return;
     const { error } = frame;
+    if (error !== undefined && isMissing(error.data)) route.missing?.();
     if (error !== undefined && this.#mayTryNext(error, others[0])) {
       this.#cleared?.over('failed', failureOf(frame));
       this.relay(others);
@@ -345,11 +346,9 @@ class Call {
   /** A refusal, and what fails for its own fault, would be the same at the next server. */
   #mayTryNext({ code, data }: FrameError, next: Route | undefined): boolean {
     if (next === undefined) return false;
-    const { code: name, retryable } = objectOf(data);
+    const { retryable } = objectOf(data);
     // A peer whose server is away says so in its answer.
-    if (next.mayRepeat === true && (retryable === true || name === 'STARLING_TOOL_UNKNOWN')) {
-      return true;
-    }
+    if (next.mayRepeat === true && (retryable === true || isMissing(data))) return true;
     const isUnknown = code === RESOURCE_NOT_FOUND || code === RPC.invalidParams;
     return isUnknown && this.request.method.startsWith('resources/');
   }
@@ -397,6 +396,11 @@ class Call {
     const { subscriptions, subscriber } = this.#components;
     subscriber.unsubscribe(subscriptions.close(this.#listener, false));
   }
+}
+
+/** A peer says so of a tool that it lists no more. */
+function isMissing(data: Json | undefined): boolean {
+  return objectOf(data)['code'] === 'STARLING_TOOL_UNKNOWN';
 }
 
 /** Logs what went wrong here, and was no refusal. */

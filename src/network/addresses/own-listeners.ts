@@ -2,7 +2,7 @@
 import { isPrivate } from '@libp2p/utils';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import type { PeerId } from '../../core/index.ts';
-import { isRelayed, withPeer } from './addresses.ts';
+import { isRelayed, parseAddress, withPeer } from './addresses.ts';
 
 /**
  * Whether a connection to `address`, or to the relay in it, would end at one of `listeners`, the places where
@@ -51,4 +51,14 @@ export function withPublicListeners(
     if (!isTold.has(address.toString())) more.set(address.toString(), address);
   }
   return [...told, ...more.values()];
+}
+
+/** What a node tells of itself, with the addresses at which others have reached it. */
+export function withReached(
+  told: readonly Multiaddr[],
+  reached: ReadonlySet<string>,
+): readonly Multiaddr[] {
+  if (reached.size === 0) return told;
+  const isTold = new Set(told.map(String));
+  return [...told, ...[...reached].filter((one) => !isTold.has(one)).map(parseAddress)];
 }

@@ -4,6 +4,7 @@
  * check and several writes to the peer store. The connection has proven who says it.
  */
 import { encode } from 'cborg';
+import { isIP } from 'node:net';
 import { parseAddress } from '../addresses/addresses.ts';
 import { messageFields } from '../streams/message-fields.ts';
 import type { Multiaddr } from '@multiformats/multiaddr';
@@ -12,6 +13,8 @@ import type { Multiaddr } from '@multiformats/multiaddr';
 export interface Introduction {
   readonly protocols: readonly string[];
   readonly addresses: readonly Multiaddr[];
+  /** The IP address at which its sender sees us; absent where it dialled, or a relay is between. */
+  readonly seen?: string;
 }
 
 const PROTOCOLS_MAX = 256;
@@ -33,22 +36,28 @@ export function isOwnProtocol(protocol: string): boolean {
 export function encodeIntroduction({
   protocols,
   addresses,
+  seen,
 }: {
   readonly protocols: readonly string[];
   readonly addresses: readonly string[];
+  readonly seen?: string | undefined;
 }): Uint8Array {
   return encode({
     protocols: protocols.filter((name) => !isOwnProtocol(name)).slice(0, PROTOCOLS_MAX),
     addrs: addresses.slice(0, ADDRESSES_MAX),
+    ...(seen === undefined ? {} : { seen }),
   });
 }
 
 /** Decodes it; undefined when it is none. Addresses of kinds that are not known here are left out. Never throws. */
 export function decodeIntroduction(bytes: Uint8Array): Introduction | undefined {
-  const { protocols, addrs } = messageFields(bytes);
+  const { protocols, addrs, seen } = messageFields(bytes);
   if (!isTexts(protocols, PROTOCOLS_MAX, PROTOCOL_LENGTH_MAX)) return undefined;
   if (!isTexts(addrs, ADDRESSES_MAX, ADDRESS_LENGTH_MAX)) return undefined;
-  return { protocols, addresses: addrs.flatMap((text) => readAddress(text) ?? []) };
+  const addresses = addrs.flatMap((text) => readAddress(text) ?? []);
+  return typeof seen === 'string' && isIP(seen) !== 0
+    ? { protocols, addresses, seen }
+    : { protocols, addresses };
 }
 
 function isTexts(value: unknown, max: number, lengthMax: number): value is readonly string[] {

@@ -85,6 +85,8 @@ export interface Dialer {
   /** Remembers addresses of a peer in place of those remembered before. */
   learn(peer: PeerId, addresses: readonly string[]): void;
   hasDirectAddress(peer: PeerId): boolean;
+  /** Whether a direct address of the peer is known that was not dialled in vain lately. */
+  mayBeDirect(peer: PeerId): boolean;
   /** Of a peer that is reached through a relay: why not directly, in words. */
   whyRelayed(peer: PeerId): string;
 }
@@ -141,6 +143,10 @@ class LinkDialer implements Dialer {
 
   hasDirectAddress(peer: PeerId): boolean {
     return this.#addresses.hasDirect(peer);
+  }
+
+  mayBeDirect(peer: PeerId): boolean {
+    return this.#addresses.hasDirect(peer) && !this.#upgradeFailures.has(peer);
   }
 
   whyRelayed(peer: PeerId): string {

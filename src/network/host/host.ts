@@ -4,13 +4,22 @@ import { privateKeyFromRaw } from '@libp2p/crypto/keys';
 import type { CircuitRelayTransportComponents } from '@libp2p/circuit-relay-v2';
 import type { GossipSub } from '@chainsafe/libp2p-gossipsub';
 import { serviceCapabilities } from '@libp2p/interface';
-import type { Connection, ConnectionGater, Libp2p, PeerInfo, PrivateKey } from '@libp2p/interface';
+import type {
+  ComponentLogger,
+  Connection,
+  ConnectionGater,
+  Libp2p,
+  PeerInfo,
+  PrivateKey,
+  Upgrader,
+} from '@libp2p/interface';
 import type { KadDHTComponents, SingleKadDHT } from '@libp2p/kad-dht';
 import { ping } from '@libp2p/ping';
 import type { Ping } from '@libp2p/ping';
 import { tcp } from '@libp2p/tcp';
 import { webSockets } from '@libp2p/websockets';
 import type { Multiaddr } from '@multiformats/multiaddr';
+import type { Duplex } from 'node:stream';
 import { createLibp2p } from 'libp2p';
 import type { Libp2pOptions } from 'libp2p';
 import { withPublicListeners } from '../addresses/own-listeners.ts';
@@ -40,7 +49,7 @@ import type { EarlyRefusal } from './early-refusal.ts';
 import { memberRelayServer, memberRelayTransport } from './relay.ts';
 import { sparePeerStore } from './spare-store.ts';
 import { steadyWebSockets } from './steady-websockets.ts';
-import { adaptTransport } from './transport.ts';
+import { adaptTransport, upgradePipe } from './transport.ts';
 import { tallyHost } from './tally.ts';
 import type { NetworkTally } from './tally.ts';
 import type { Introduction } from '../admission/introduction.ts';
@@ -67,6 +76,15 @@ export interface Host extends DhtSearches {
   readonly encryption: Encryption;
   /** Tells libp2p's services of a peer, as libp2p's identify would. */
   introduce(connection: Connection, introduction: Introduction): Promise<void>;
+  /**
+   * Makes a connection of a stream that leads to the peer in `address`; with `isDialler` false as if that one had
+   * dialled. Rejects with libp2p's error, or the reason of `signal`; the stream is destroyed then.
+   */
+  upgrade(
+    pipe: Duplex,
+    init: { readonly address: Multiaddr; readonly isDialler: boolean },
+    signal: AbortSignal,
+  ): Promise<Connection>;
 }
 
 /** Its key, what it tells of itself, and which ways to other nodes it takes part in. */
@@ -192,12 +210,13 @@ export async function createHost(init: HostInit): Promise<Host> {
   tallyHost(node, init.tally);
   sparePeerStore(node.peerStore, node.peerId);
   if (parts === undefined) throw new Error('libp2p did not build its services');
-  const { events, transportManager: transports } = parts;
+  const { events, transportManager: transports, upgrader, logger } = parts;
   return {
     node,
     transports,
     encryption,
     introduce: (connection, introduction) => introduce(node, events, connection, introduction),
+    upgrade: (pipe, ends, signal) => upgradePipe({ upgrader, logger }, pipe, ends, signal),
     ...createDhtSearches(node, walks, meshId),
   };
 }
@@ -239,5 +258,7 @@ function connectionOptions(
 /** What of the parts of libp2p is needed once it is made. */
 type HostParts = Pick<KadDHTComponents, 'events'> & {
   readonly transportManager: Host['transports'];
+  readonly upgrader: Upgrader;
+  readonly logger: ComponentLogger;
 };
 type Registrar = Parameters<typeof gateRegistrar>[0];

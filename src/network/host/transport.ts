@@ -13,6 +13,7 @@ import type {
   ListenerEvents,
   MultiaddrConnection,
   Transport as LibP2PTransport,
+  Upgrader,
 } from '@libp2p/interface';
 import { AbstractMultiaddrConnection } from '@libp2p/utils';
 import type { SendResult } from '@libp2p/utils';
@@ -27,6 +28,25 @@ type TransportFactory = (components: { readonly logger: ComponentLogger }) => Li
 /** What libp2p makes the transport from. */
 export function adaptTransport(transport: Transport): TransportFactory {
   return ({ logger }) => new AdaptedTransport(transport, logger);
+}
+
+/**
+ * Makes a connection of a stream that leads to the peer in `address`. With `isDialler` false this end waits for what the
+ * other proposes, as one that was dialled does. The stream is destroyed where that fails.
+ */
+export async function upgradePipe(
+  { upgrader, logger }: { readonly upgrader: Upgrader; readonly logger: ComponentLogger },
+  pipe: Duplex,
+  { address, isDialler }: { readonly address: Multiaddr; readonly isDialler: boolean },
+  signal: AbortSignal,
+): Promise<Connection> {
+  const connection = wrapPipe(pipe, address, isDialler ? 'outbound' : 'inbound', logger);
+  try {
+    return await upgrader.upgradeOutbound(connection, { signal, initiator: isDialler });
+  } catch (error) {
+    connection.abort(error instanceof Error ? error : new Error(String(error)));
+    throw error;
+  }
 }
 
 class AdaptedTransport implements LibP2PTransport {

@@ -43,11 +43,11 @@ export interface ControlStreamsComponents {
   /** Hears each frame that is no tick. */
   readonly heard: (kind: string, payload: Uint8Array, from: PeerId) => void;
   /** Hears frames about the link itself: true when it was such a frame. */
-  readonly aboutLink: (connection: Connection, kind: string) => boolean;
+  readonly aboutLink: (connection: Connection, kind: string, payload: Uint8Array) => boolean;
   /** Hears that something came from `peer` on its control stream. */
   readonly sign: (peer: PeerId) => void;
-  /** What this node says first, encoded. */
-  readonly introduction: () => Uint8Array;
+  /** What this node says first on a connection, encoded. */
+  readonly introduction: (connection: Connection) => Uint8Array;
   /** Told once of each connection: what the peer said first. */
   readonly introduced: (connection: Connection, introduction: Introduction) => void;
   readonly clock: Clock;
@@ -66,7 +66,7 @@ export interface ControlStreams {
   /** Sends a frame to `peer`; false when it has no control stream, or reads too slowly. Never rejects. */
   send(peer: PeerId, kind: string, payload: Uint8Array): Promise<boolean>;
   /** Sends a frame on this very connection; false when it has no control stream. */
-  sendOn(connection: Connection, kind: string): boolean;
+  sendOn(connection: Connection, kind: string, payload?: Uint8Array): boolean;
   rttMs(peer: PeerId): number | undefined;
   /**
    * Sends nothing more, and resolves once all peers have read what was sent to them; see
@@ -74,6 +74,8 @@ export interface ControlStreams {
    */
   finish(): Promise<void>;
 }
+
+const NOTHING = new Uint8Array(0);
 
 /** Makes them; they tick until the scope closes. */
 export function createControlStreams(components: ControlStreamsComponents): ControlStreams {
@@ -138,8 +140,8 @@ class Streams implements ControlStreams {
     return true;
   }
 
-  sendOn(connection: Connection, kind: string): boolean {
-    return this.#entries.get(connection)?.stream?.send(kind, new Uint8Array(0)) ?? false;
+  sendOn(connection: Connection, kind: string, payload = NOTHING): boolean {
+    return this.#entries.get(connection)?.stream?.send(kind, payload) ?? false;
   }
 
   async finish(): Promise<void> {
@@ -199,7 +201,7 @@ class Streams implements ControlStreams {
       {
         frame: (kind, payload) => {
           if (kind === INTRODUCTION) this.#introduced(connection, entry, payload);
-          else if (!aboutLink(connection, kind)) heard(kind, payload, peer);
+          else if (!aboutLink(connection, kind, payload)) heard(kind, payload, peer);
         },
         sign: () => sign(peer),
         pauseMs: (sizeBytes) => {
@@ -216,7 +218,7 @@ class Streams implements ControlStreams {
     control.onEnd(() => {
       if (entry.stream === control) entry.stream = undefined;
     });
-    control.send(INTRODUCTION, this.#components.introduction());
+    control.send(INTRODUCTION, this.#components.introduction(connection));
     entry.settle(true);
   }
 

@@ -1,15 +1,16 @@
 /** The tools that look after boards, as a client calls them. */
 import { afterEach, expect, it } from 'vitest';
-import type { JsonObject } from '../../../src/core/index.ts';
+import type { Did, JsonObject } from '../../../src/core/index.ts';
 import {
   boardCareTools,
   boardRightTools,
   boardTools,
   createClientBoards,
+  strongBoardTools,
 } from '../../../src/builtin/index.ts';
 import type { BuiltinContext } from '../../../src/gateway/index.ts';
 import { calm } from '../../blackboard/hub.ts';
-import { keysOf } from '../../blackboard/keys.ts';
+import { keyOf, keysOf } from '../../blackboard/keys.ts';
 import { journalTable } from '../../blackboard/journal-table.ts';
 import { makeMesh } from '../../blackboard/support.ts';
 import type { Mesh } from '../../blackboard/support.ts';
@@ -22,13 +23,22 @@ const CONTEXT: BuiltinContext = {
   signal: new AbortController().signal,
 };
 
+/** There are no peers here. */
+const ALONE = {
+  membership: {
+    resolve: () => Promise.reject(new Error('no peers here')) as never,
+    peers: () => [],
+  },
+  self: { did: 'did:key:A' as Did, name: 'A' },
+};
+
 /** Calls a tool of the only node. */
 async function node(): Promise<(tool: string, input: JsonObject) => Promise<JsonObject>> {
   made = await makeMesh(['A']);
   const [{ blackboard }] = made.members as [Mesh['members'][number]];
   const tools = [
     ...boardTools({ blackboard, clock: made.clock }),
-    ...boardCareTools({ blackboard }),
+    ...boardCareTools({ blackboard, ...ALONE }),
   ];
   return async (name, input) => {
     const tool = tools.find(({ definition }) => definition.name === name);
@@ -98,10 +108,16 @@ it('a client has open boards, those that it made, and what the operator gives it
   made = await makeMesh(['ann'], {}, keysOf('ann'));
   const [{ blackboard }] = made.members as [Mesh['members'][number]];
   const rights = createClientBoards({ table: journalTable() });
-  const membership = { resolve: () => Promise.reject(new Error('no peers here')) as never };
+  const { membership } = ALONE;
   const tools = [
     ...boardTools({ blackboard, clock: made.clock, rights }),
-    ...boardCareTools({ blackboard, rights }),
+    ...boardCareTools({
+      blackboard,
+      ...ALONE,
+      self: { name: 'ann', did: keyOf('ann').did },
+      rights,
+    }),
+    ...strongBoardTools({ blackboard, self: keyOf('ann'), rights }),
     ...boardRightTools({ blackboard, membership, rights }),
   ];
   const as =
@@ -150,4 +166,80 @@ it('a client has open boards, those that it made, and what the operator gives it
   ]);
   await operator('board_revoke', { ...plan, from: 'client:cursor' });
   expect(await codeOf(cursor('board_get', { ...plan, key: 'a/1' }))).toBe('STARLING_BOARD_REFUSED');
+});
+
+it('a strong board has compare and set and leases by tools, for the operator and for clients with a right', async () => {
+  made = await makeMesh(['ann'], {}, keysOf('ann'));
+  const [{ blackboard }] = made.members as [Mesh['members'][number]];
+  const rights = createClientBoards({ table: journalTable() });
+  const self = { name: 'ann', did: keyOf('ann').did };
+  const tools = [
+    ...boardTools({ blackboard, clock: made.clock, rights }),
+    ...boardCareTools({ blackboard, ...ALONE, self, rights }),
+    ...boardRightTools({ blackboard, membership: ALONE.membership, rights }),
+    ...strongBoardTools({ blackboard, self, rights }),
+  ];
+  const call = (tool: string, input: JsonObject, client?: string): Promise<JsonObject> => {
+    const found = tools.find(({ definition }) => definition.name === tool);
+    if (found === undefined) throw new Error(`no tool ${tool}`);
+    if (client === undefined) return found.call(input, CONTEXT);
+    return found.call(input, {
+      ...CONTEXT,
+      principal: { kind: 'client', name: client, scopes: [] },
+    });
+  };
+  const jobs = { board: 'jobs', key: 'leader' };
+  expect(await call('board_create', { board: 'jobs', strong: ['ann'] })).toEqual({
+    board: 'jobs',
+    created: true,
+    open: false,
+    replicas: [self.did],
+  });
+  expect(await codeOf(call('board_cas', { ...jobs, value: 1 }, 'cursor'))).toBe(
+    'STARLING_BOARD_REFUSED',
+  );
+  await call('board_grant', { board: 'jobs', to: 'client:cursor', ability: 'write' });
+  expect(await call('board_cas', { ...jobs, value: 1 }, 'cursor')).toMatchObject({
+    done: true,
+    version: 1,
+    entry: { value: 1, by: self.did, version: 1 },
+  });
+  expect(await call('board_cas', { ...jobs, value: 2 })).toMatchObject({
+    done: false,
+    entry: { value: 1 },
+  });
+  expect(await call('board_cas', { ...jobs, value: 2, expect: 1 })).toMatchObject({ done: true });
+  expect(await call('board_get', jobs)).toMatchObject({ entry: { value: 2 }, version: 2 });
+  expect(await call('board_set', { ...jobs, value: 3, request: 'r' })).toMatchObject({
+    entry: { value: 3, version: 3 },
+  });
+  expect(await call('board_set', { ...jobs, value: 3, request: 'r' })).toMatchObject({
+    entry: { version: 3 },
+  });
+  expect(await codeOf(call('board_set', { ...jobs, value: 4, consistency: 'eventual' }))).toBe(
+    'STARLING_BOARD_INVALID',
+  );
+  expect(await codeOf(call('board_set', { ...jobs, value: 4, request: 'no id' }))).toBe(
+    'STARLING_USAGE',
+  );
+  const lock = { board: 'jobs', key: 'lock' };
+  const holder = `client:cursor@${self.did}`;
+  expect(await call('board_lease', lock, 'cursor')).toMatchObject({
+    granted: true,
+    holder,
+    token: 1,
+  });
+  expect(await call('board_lease', lock)).toMatchObject({ granted: false, holder });
+  expect(await call('board_lease', { ...lock, release: true }, 'cursor')).toMatchObject({
+    granted: false,
+    until: 0,
+  });
+  expect(await call('board_lease', lock)).toMatchObject({ granted: true, token: 3 });
+  expect(await codeOf(call('board_lease', jobs))).toBe('STARLING_BOARD_CONFLICT');
+  expect(await call('board_delete', jobs)).toMatchObject({ deleted: true });
+  expect(await call('board_get', jobs)).toMatchObject({ entry: null, version: 4 });
+  await call('board_create', { board: 'plain', open: true });
+  expect(await codeOf(call('board_get', { board: 'plain', key: 'k', consistency: 'strong' }))).toBe(
+    'STARLING_BOARD_INVALID',
+  );
 });

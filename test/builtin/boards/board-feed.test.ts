@@ -52,6 +52,8 @@ const UNUSED = {
   grant: nobody,
   revoke: nobody,
   isOpen: true,
+  isStrong: false,
+  strong: nobody,
 };
 
 function benchOf(): Bench {

@@ -4,8 +4,8 @@
  */
 import { createCheckpointStore } from '../../../src/audit/index.ts';
 import { LIMITS } from '../../../src/blackboard/limits.ts';
-import { createOpenBoard } from '../../../src/blackboard/board.ts';
-import { readBoards } from '../../../src/blackboard/persistence.ts';
+import { createOpenBoard } from '../../../src/blackboard/board/board.ts';
+import { readBoards } from '../../../src/blackboard/disk/persistence.ts';
 import { Secret, createHealth, silentLogger } from '../../../src/core/index.ts';
 import type { Clock, Did, PeerId } from '../../../src/core/index.ts';
 import { createApiKeys, createPins } from '../../../src/gateway/index.ts';

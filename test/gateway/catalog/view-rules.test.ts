@@ -154,6 +154,17 @@ describe('a tool that several peers offer alike', () => {
     expect(routes[0]?.edits).toEqual({ name: 'read' });
   });
 
+  it('passes over a peer that has none though it lists one, as long as another is there', async () => {
+    const house = await twoPeers();
+    const view = house.views.view(OPERATOR, ALL);
+    load(house, 'alice', 7);
+    load(house, 'carol', 2);
+    view.tool('files__read')[0]?.missing?.();
+    expect(peersOf(view.tool('files__read'))).toEqual(['alice']);
+    view.tool('files__read')[0]?.missing?.();
+    expect(peersOf(view.tool('files__read'))).toEqual(['carol', 'alice']);
+  });
+
   it('goes to the one that is left, when the other dies', async () => {
     const house = await twoPeers();
     house.membership.set('carol', carol, { state: 'dead' });

@@ -4,7 +4,7 @@ import { expect } from 'vitest';
 import { StarlingError, createHealth, silentLogger } from '../../../src/core/index.ts';
 import type { JsonObject } from '../../../src/core/index.ts';
 import { createDisabledAudit } from '../../../src/audit/index.ts';
-import { createDirectory } from '../../../src/directory/index.ts';
+import { createDirectory, createLacking } from '../../../src/directory/index.ts';
 import type { Directory, ListedTool, ServerItems } from '../../../src/directory/index.ts';
 import { createPins } from '../../../src/gateway/pins/pins.ts';
 import type { Pins } from '../../../src/gateway/pins/pins.ts';
@@ -146,6 +146,7 @@ export async function houseOf(
     membership,
     clearance,
     self: 'workstation',
+    lacking: createLacking(createTestClock()),
     // When a pin is on disk is for the tests of pins: here each is at once.
     pins: {
       events: pins.events,

@@ -8,6 +8,8 @@ import type { CommonOptions } from '../../options/common-options.ts';
 interface CreateOptions extends CommonOptions {
   readonly open?: boolean;
   readonly signed?: boolean;
+  /** True, or the names of the replicas with commas between. */
+  readonly strong?: boolean | string;
 }
 
 /** Makes the board; says so when there was one. */
@@ -17,6 +19,7 @@ export async function run(board: string, options: CreateOptions): Promise<void> 
       board,
       ...(options.open === true ? { open: true } : {}),
       ...(options.signed === true ? { signed: true } : {}),
+      ...(options.strong === undefined ? {} : { strong: replicasIn(options.strong) }),
     }),
   );
   printData(result, options.json === true, () =>
@@ -24,7 +27,15 @@ export async function run(board: string, options: CreateOptions): Promise<void> 
   );
 }
 
-function madeText({ board, open }: BoardCreateResult): string {
+function replicasIn(strong: boolean | string): boolean | readonly string[] {
+  return typeof strong === 'string' ? strong.split(',').map((name) => name.trim()) : strong;
+}
+
+function madeText({ board, open, replicas }: BoardCreateResult): string {
+  if (replicas !== undefined) {
+    const needed = Math.floor(replicas.length / 2) + 1;
+    return `created ${board}, a strong board that ${replicas.length} nodes keep, of which ${needed} must be there; let others in with: starling board grant ${board} <peer> write`;
+  }
   if (open) return `created ${board}, which every peer may read and write`;
   return `created ${board}, which is yours; let others in with: starling board grant ${board} <peer> read`;
 }

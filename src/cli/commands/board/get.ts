@@ -12,13 +12,14 @@ import { showValue } from '../../options/board-value.ts';
 export async function run(
   board: string,
   key: string,
-  options: CommonOptions & { readonly seen?: string },
+  options: CommonOptions & { readonly seen?: string; readonly consistency?: string },
 ): Promise<void> {
   const { entry, boards } = await withNode(options, async (node) => {
     const found = await node.builtin<BoardGetResult>('board_get', {
       board,
       key,
       ...(options.seen === undefined ? {} : { token: options.seen }),
+      ...(options.consistency === undefined ? {} : { consistency: options.consistency }),
     });
     return { entry: found.entry, boards: found.entry === null ? await boardsOf(node) : undefined };
   });

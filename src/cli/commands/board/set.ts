@@ -15,6 +15,7 @@ interface SetOptions extends CommonOptions {
   readonly create?: boolean;
   readonly open?: boolean;
   readonly seen?: string;
+  readonly request?: string;
 }
 
 /** Writes the entry and shows it. */
@@ -33,6 +34,7 @@ export async function run(
       ...(options.create === true ? { create: true } : {}),
       ...(options.open === true ? { open: true } : {}),
       ...(options.seen === undefined ? {} : { token: options.seen }),
+      ...(options.request === undefined ? {} : { request: options.request }),
     }),
   );
   printData(result, options.json === true, () => showChange({ key, entry: result.entry }));

@@ -1,0 +1,198 @@
+/**
+ * The signed texts by which a board that is not open is judged, each a compact JWS (RFC 7515): who created the board;
+ * grants, as the room `grants` has them, on `board:<name>/…`; and revocations of these, which also say up to
+ * where the lanes of those who lose a right still count. Formats only: what follows from them is `board-access.ts`.
+ */
+import { StarlingError, isObject } from '../../core/index.ts';
+import type { Did } from '../../core/index.ts';
+import { REVOCATION_TYPE, encodeSegment, parseGrant, parseRevocation } from '../../grants/index.ts';
+import type { Capability, Grant, Revocation } from '../../grants/index.ts';
+import { decodeJws, encodeJws } from '../../identity/index.ts';
+import type { Signer } from '../../identity/index.ts';
+import { isBelow, isClient, isDid } from '../lanes/lane-format.ts';
+import type { Place } from '../lanes/lane-format.ts';
+import { isBoardName } from '../limits.ts';
+import type { BoardAbility } from '../types.ts';
+
+/** `typ` of the header of a creation record. */
+export const BOARD_TYPE = 'starling-board+jwt';
+
+/** The payload of a creation record. */
+export interface BoardCreation {
+  readonly iss: Did;
+  readonly name: string;
+  /** Milliseconds since the epoch, by the clock of the creator. */
+  readonly at: number;
+  /** Entries must be signed by their writers. */
+  readonly signed?: true;
+  /** Of a board whose keys change one change after the other: who keeps them, once and for all. */
+  readonly strong?: readonly Did[];
+}
+
+/** What kind of board a record is to say. */
+export interface CreationInit {
+  readonly isSigned?: boolean;
+  readonly strong?: readonly Did[] | undefined;
+}
+
+/** Replicas of a strong board. More: each change waits for more disks, and more may be away. */
+export const REPLICAS_MAX = 7;
+
+/** Up to where the lanes of writers count, by the did of each. */
+export type Cuts = ReadonlyMap<Did, readonly Place[]>;
+
+/** A record that parsed and whose signature holds. */
+export type AccessRecord =
+  | { readonly kind: 'creation'; readonly jws: string; readonly creation: BoardCreation }
+  | { readonly kind: 'grant'; readonly jws: string; readonly grant: Grant }
+  | {
+      readonly kind: 'revocation';
+      readonly jws: string;
+      readonly revocation: Revocation;
+      readonly cuts: Cuts;
+    };
+
+/** Lanes of one writer that a revocation names, at the most. */
+const CUT_PLACES_MAX = 64;
+/** Last second of the year 9999: a right on a board ends by a revocation, which all see at the same position. */
+const NO_END_S = 253_402_300_799;
+/** Through how many hands the right of an administrator may go: each may make others. */
+const ADMIN_HANDS = 3;
+
+/** Reads a record; undefined when the text is none, or nobody has signed it so. Never throws. */
+export function readAccessRecord(jws: string): AccessRecord | undefined {
+  return (
+    attempt(() => {
+      return { kind: 'grant', jws, grant: parseGrant(jws) };
+    }) ??
+    attempt(() => {
+      const revocation = parseRevocation(jws);
+      return { kind: 'revocation', jws, revocation, cuts: cutsOf(revocation.claims) };
+    }) ??
+    attempt(() => {
+      return { kind: 'creation', jws, creation: readCreation(jws) };
+    })
+  );
+}
+
+/** Signs that `signer` has created a board. */
+export function signCreation(
+  signer: Signer,
+  name: string,
+  nowMs: number,
+  { isSigned = false, strong }: CreationInit = {},
+): string {
+  const signed = isSigned ? { signed: true as const } : {};
+  const replicas = strong === undefined ? {} : { strong };
+  const claims: BoardCreation = { iss: signer.did, name, at: nowMs, ...signed, ...replicas };
+  return encodeJws(signer, BOARD_TYPE, claims, 'the record of a board');
+}
+
+/** Signs that `revoked` counts no more, but for what is before `cuts`. */
+export function signCut(signer: Signer, revoked: Grant, cuts: Cuts, nowMs: number): string {
+  const { jti, exp } = revoked.claims;
+  const rows = [...cuts].map(([did, places]) => [
+    did,
+    places.map(({ client, gen, clock }) => [client, gen, clock]),
+  ]);
+  const claims = {
+    iss: signer.did,
+    jti,
+    iat: Math.floor(nowMs / 1000),
+    exp,
+    cuts: Object.fromEntries(rows) as object,
+  };
+  return encodeJws(signer, REVOCATION_TYPE, claims, 'a revocation');
+}
+
+/** What a grant of `ability` says: a writer reads as well, and an administrator does all and may hand it on. */
+export function capabilitiesFor(
+  board: string,
+  ability: BoardAbility,
+  prefix: string,
+): { readonly cap: readonly Capability[]; readonly expiresAt: number; readonly maxDepth: number } {
+  const whole = wholeOf(board);
+  const write = prefixResources(board, prefix).map((resource) => {
+    return { resource, ability: 'board/write' };
+  });
+  const read = { resource: whole, ability: 'board/read' };
+  const cap = {
+    read: [read],
+    write: [read, ...write],
+    admin: [read, ...write, { resource: whole, ability: 'board/admin' }],
+  }[ability];
+  return { cap, expiresAt: NO_END_S, maxDepth: ability === 'admin' ? ADMIN_HANDS : 0 };
+}
+
+/** The pattern of all keys of a board. */
+export function wholeOf(board: string): string {
+  return `board:${encodeSegment(board)}/**`;
+}
+
+/** One key of a board as a resource. */
+export function keyResource(board: string, key: string): string {
+  return [`board:${encodeSegment(board)}`, ...key.split('/').map(encodeSegment)].join('/');
+}
+
+/** Patterns of the keys that start with `prefix`, to within a segment. */
+function prefixResources(board: string, prefix: string): readonly string[] {
+  if (prefix === '') return [wholeOf(board)];
+  const segments = prefix.split('/').map(encodeSegment);
+  const last = segments.pop() ?? '';
+  const base = [`board:${encodeSegment(board)}`, ...segments].join('/');
+  return last === '' ? [`${base}/**`] : [`${base}/${last}*`, `${base}/${last}*/**`];
+}
+
+function readCreation(jws: string): BoardCreation {
+  const decoded = decodeJws(jws, BOARD_TYPE, 'the record of a board');
+  const claims = decoded.payload;
+  if (!isObject(claims)) throw unfit();
+  const { iss, name, at, signed, strong } = claims;
+  if (signed !== undefined && signed !== true) throw unfit();
+  if (strong !== undefined && !isReplicaSet(strong)) throw unfit();
+  if (!isDid(iss) || typeof name !== 'string' || !isBoardName(name) || !isBelow(at)) throw unfit();
+  decoded.verify(iss);
+  return {
+    iss,
+    name,
+    at,
+    ...(signed === undefined ? {} : { signed }),
+    ...(strong === undefined ? {} : { strong }),
+  };
+}
+
+/** Whether a value can be the replicas of a board. */
+function isReplicaSet(value: unknown): value is readonly Did[] {
+  if (!Array.isArray(value) || value.length === 0 || value.length > REPLICAS_MAX) return false;
+  return value.every((one) => isDid(one)) && new Set(value).size === value.length;
+}
+
+function cutsOf(claims: object): Cuts {
+  const raw: unknown = (claims as { readonly cuts?: unknown }).cuts ?? {};
+  if (!isObject(raw)) throw unfit();
+  return new Map(
+    Object.entries(raw).map(([did, rows]) => {
+      if (!isDid(did) || !Array.isArray(rows) || rows.length > CUT_PLACES_MAX) throw unfit();
+      return [did, rows.map(placeOf)];
+    }),
+  );
+}
+
+function placeOf(row: unknown): Place {
+  const [client, gen, clock] = Array.isArray(row) ? (row as unknown[]) : [];
+  if (!isClient(client) || !isBelow(gen) || !isBelow(clock)) throw unfit();
+  return { client, gen, clock };
+}
+
+function unfit(): StarlingError {
+  return new StarlingError('STARLING_GRANT_MALFORMED', 'this is no record of a board');
+}
+
+function attempt(read: () => AccessRecord): AccessRecord | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof StarlingError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,408 @@
+/**
+ * Who may do what on one board, and up to where what a writer wrote counts. It follows from a set of signed records
+ * that only grows, and from nothing else: no clock of this node and no order in which records came, so that
+ * every replica that has the same records shows the same of the same lanes.
+ *
+ * A right is revoked with a cut: the positions in the lanes of those who lose the right that the revoker had seen.
+ * A lane that a cut names counts up to there, whatever was granted to its writer then; a lane that
+ * none names counts as far as its writer has rights that nobody revoked. So a writer who gets
+ * a right again begins another lane.
+ */
+import { createHash } from 'node:crypto';
+import type { Did } from '../../core/index.ts';
+import {
+  matchesTarget,
+  parseResource,
+  patternCovers,
+  targetOf,
+  verifyChain,
+} from '../../grants/index.ts';
+import type { Grant, ResourcePattern, Revocation, SuccessionView } from '../../grants/index.ts';
+import { keyResource, readAccessRecord, wholeOf } from './access-records.ts';
+import type { AccessRecord, BoardCreation, Cuts } from './access-records.ts';
+import { creatorIn, nameIn } from '../board-id.ts';
+import type { Place } from '../lanes/lane-format.ts';
+import type { LaneId } from '../lanes/lane.ts';
+import type { BoardRight } from '../types.ts';
+
+/** What a replica asks before it takes something of a lane. */
+export interface LaneAccess {
+  /** Something that was written counts no more. */
+  readonly hasCuts: boolean;
+  /** Up to which clock the lane counts; 0: not at all. */
+  limitOf(lane: LaneId): number;
+  /** Whether its writer may, or might when the lane was written, write the key. */
+  mayWriteIn(lane: LaneId, key: string): boolean;
+}
+
+/** A grant that holds, and what was revoked of that on which the grant stands. */
+interface Held {
+  readonly grant: Grant;
+  readonly reads: boolean;
+  readonly administers: boolean;
+  /** All keys may be written. */
+  readonly writesAll: boolean;
+  readonly writes: readonly ResourcePattern[];
+  readonly cuts: readonly Cuts[];
+  readonly isLive: boolean;
+}
+
+interface RevocationRecord {
+  readonly jws: string;
+  readonly revocation: Revocation;
+  readonly cuts: Cuts;
+}
+
+/** Records of one board: a bound that an honest board does not reach. */
+export const RECORDS_MAX = 512;
+const DIGITS = 32;
+/** Keys that begin with this are the board's own. */
+const HIDDEN = '\u0000';
+
+/** The rights on one board. */
+export class BoardAccess implements LaneAccess {
+  readonly id: string;
+  readonly creator: Did;
+  readonly #name: string;
+  readonly #successions: SuccessionView | undefined;
+  readonly #texts = new Set<string>();
+  readonly #grants = new Map<string, Grant>();
+  readonly #revocations = new Map<string, RevocationRecord[]>();
+  #creation: BoardCreation | undefined;
+  #held = new Map<Did, Held[]>();
+  #digest: string | undefined;
+  #pending: readonly Cuts[] = [];
+  #changes = 0;
+
+  /** `id` must be that of a board with a creator. */
+  constructor(id: string, successions?: SuccessionView) {
+    this.id = id;
+    this.creator = creatorIn(id) ?? ('' as Did);
+    this.#name = nameIn(id);
+    this.#successions = successions;
+  }
+
+  get creation(): BoardCreation | undefined {
+    return this.#creation;
+  }
+
+  get records(): readonly string[] {
+    return [...this.#texts];
+  }
+
+  /** Each entry carries its writer's signature. */
+  get isSigned(): boolean {
+    return this.#creation?.signed === true;
+  }
+
+  /** Who keeps the keys of a strong board; undefined of a board that is not. */
+  get replicas(): readonly Did[] | undefined {
+    return this.#creation?.strong;
+  }
+
+  get hasCuts(): boolean {
+    return this.#revocations.size > 0;
+  }
+
+  /** Hash of all records; empty while there is none. */
+  get digest(): string {
+    if (this.#texts.size === 0) return '';
+    this.#digest ??= createHash('sha256')
+      .update([...this.#texts].toSorted().join('\n'))
+      .digest('hex')
+      .slice(0, DIGITS);
+    return this.#digest;
+  }
+
+  /**
+   * Which of `texts` are new and would count, each after those on which it stands, and how many are no records
+   * at all. Keeps nothing.
+   */
+  fit(texts: readonly string[]): {
+    readonly records: readonly AccessRecord[];
+    readonly forged: number;
+  } {
+    const fresh = texts.filter((jws) => !this.#texts.has(jws)).slice(0, RECORDS_MAX);
+    const read = fresh.flatMap((jws) => readAccessRecord(jws) ?? []);
+    const grants = new Map(this.#grants);
+    const found: AccessRecord[] = [];
+    let rest = read;
+    for (let isMore = true; isMore && rest.length > 0;) {
+      const fitting = rest.filter((record) => this.#isFit(record, grants));
+      for (const record of fitting)
+        if (record.kind === 'grant') grants.set(record.grant.hash, record.grant);
+      rest = rest.filter((record) => !fitting.includes(record));
+      found.push(...fitting);
+      isMore = fitting.length > 0;
+    }
+    const room = Math.max(0, RECORDS_MAX - this.#texts.size);
+    return { records: found.slice(0, room), forged: fresh.length - read.length };
+  }
+
+  /** Keeps records that {@link fit} gave. */
+  keep(records: readonly AccessRecord[]): void {
+    for (const record of records) {
+      this.#texts.add(record.jws);
+      if (record.kind === 'grant') this.#grants.set(record.grant.hash, record.grant);
+      else if (record.kind === 'creation') {
+        const { creation } = record;
+        const isEarlier = this.#creation === undefined || creation.at < this.#creation.at;
+        if (isEarlier) this.#creation = creation;
+      } else {
+        const { jti } = record.revocation.claims;
+        const known = this.#revocations.get(jti) ?? [];
+        this.#revocations.set(jti, [...known, record]);
+      }
+    }
+    this.#digest = undefined;
+    this.#changes += 1;
+    this.#recompute();
+  }
+
+  /** Changes with whatever changes what is permitted. */
+  get state(): string {
+    return `${this.#changes}`;
+  }
+
+  /** Nothing beyond `cuts` is taken until {@link release}: while a revocation is on its way to the disk. */
+  hold(cuts: Cuts): void {
+    this.#pending = [...this.#pending, cuts];
+    this.#changes += 1;
+  }
+
+  release(cuts: Cuts): void {
+    this.#pending = this.#pending.filter((one) => one !== cuts);
+    this.#changes += 1;
+  }
+
+  /** Whether `did` may have a replica. */
+  mayRead(did: Did): boolean {
+    if (this.#isCreator(did) || this.#isReplica(did)) return true;
+    return this.#liveOf(did).some(({ reads }) => reads);
+  }
+
+  /** Whether `did` may write the key now. */
+  mayWrite(did: Did, key: string): boolean {
+    if (this.#isCreator(did) || this.#isReplica(did)) return true;
+    return this.#allows(this.#liveOf(did), key);
+  }
+
+  /** Whether `did` may write any key now. */
+  mayWriteSome(did: Did): boolean {
+    if (this.#isCreator(did) || this.#isReplica(did)) return true;
+    return this.#liveOf(did).some(({ writesAll, writes }) => writesAll || writes.length > 0);
+  }
+
+  mayAdminister(did: Did): boolean {
+    return this.#isCreator(did) || this.#liveOf(did).some(({ administers }) => administers);
+  }
+
+  limitOf({ did, client, gen }: LaneId): number {
+    if (this.#isCreator(did) || this.#isReplica(did)) return Number.POSITIVE_INFINITY;
+    const cut = earliestIn(this.#pending, did, client, this.#cutOf(did, client));
+    if (cut === undefined || gen < cut.gen) return Number.POSITIVE_INFINITY;
+    return gen === cut.gen ? cut.clock : 0;
+  }
+
+  mayWriteIn({ did, client }: LaneId, key: string): boolean {
+    // Of a strong board lanes only show what its replicas have chosen.
+    if (this.#isReplica(did)) return true;
+    if (this.replicas !== undefined && !key.startsWith(HIDDEN)) return false;
+    if (this.#isCreator(did)) return true;
+    const isCut = this.#cutOf(did, client) !== undefined;
+    return this.#allows(isCut ? this.#heldBy(did) : this.#liveOf(did), key);
+  }
+
+  /** All rights that were ever given. */
+  rights(): readonly BoardRight[] {
+    return [...this.#held.values()]
+      .flat()
+      .map(({ grant, administers, isLive, writes, writesAll }) => {
+        const { jti, aud, iss, cap } = grant.claims;
+        const ability = administers ? 'admin' : writesAll || writes.length > 0 ? 'write' : 'read';
+        const on = cap.filter((one) => one.ability === `board/${ability}`);
+        return {
+          id: jti,
+          to: aud,
+          by: iss,
+          ability,
+          on: on.map(({ resource }) => resource),
+          isRevoked: !isLive,
+        };
+      });
+  }
+
+  /** A live grant by which `did` may give rights to others; undefined of the creator, who needs none. */
+  adminGrantOf(did: Did): Grant | undefined {
+    return this.#liveOf(did).find(({ administers }) => administers)?.grant;
+  }
+
+  /** Live grants that `by` may revoke: given by that one, or standing on such. */
+  revocable(by: Did): readonly Grant[] {
+    return [...this.#held.values()]
+      .flat()
+      .filter(({ grant, isLive }) => isLive && this.#issuersOf(grant).has(by))
+      .map(({ grant }) => grant);
+  }
+
+  /** Who loses a right when `grant` is revoked: its holder, and those whose grants stand on it. */
+  affectedBy(grant: Grant): readonly Did[] {
+    const affected = [...this.#held.values()]
+      .flat()
+      .filter((held) => this.#chainOf(held.grant).some(({ hash }) => hash === grant.hash));
+    return [...new Set(affected.map((held) => held.grant.claims.aud))];
+  }
+
+  /** The grants that `did` holds, and what they stand on. */
+  grantsOf(did: Did): readonly string[] {
+    const chains = this.#liveOf(did).flatMap(({ grant }) => this.#chainOf(grant));
+    return [...new Set(chains.map(({ jws }) => jws))];
+  }
+
+  /** The revocations of what `did` was given. */
+  revocationsOf(did: Did): readonly string[] {
+    const ids = new Set(
+      this.#heldBy(did).flatMap(({ grant }) =>
+        this.#chainOf(grant).map(({ claims }) => claims.jti),
+      ),
+    );
+    return [...ids].flatMap((id) => this.#revocations.get(id) ?? []).map(({ jws }) => jws);
+  }
+
+  #isCreator(did: Did): boolean {
+    if (did === this.creator) return true;
+    return this.#successions?.follows(did, this.creator) ?? false;
+  }
+
+  #isReplica(did: Did): boolean {
+    const { replicas } = this;
+    if (replicas === undefined) return false;
+    return replicas.some((one) => did === one || this.#successions?.follows(did, one) === true);
+  }
+
+  #isFit(record: AccessRecord, grants: ReadonlyMap<string, Grant>): boolean {
+    if (record.kind === 'creation') {
+      const { iss, name } = record.creation;
+      return iss === this.creator && name === this.#name;
+    }
+    if (record.kind === 'grant') return this.#holds(record.grant, grants);
+    const { jti, iss } = record.revocation.claims;
+    return [...grants.values()].some(
+      (grant) => grant.claims.jti === jti && this.#issuersOf(grant, grants).has(iss),
+    );
+  }
+
+  /** Whether a grant is on this board and its chain ends at the creator, whatever was revoked. */
+  #holds(grant: Grant, grants: ReadonlyMap<string, Grant>): boolean {
+    const whole = wholeOf(this.#name);
+    const isHere = grant.claims.cap.every(
+      ({ resource, caveats }) => caveats === undefined && patternCovers(whole, resource),
+    );
+    if (!isHere) return false;
+    return verifyChain(grant, {
+      find: (hash) => grants.get(hash),
+      nowMs: grant.claims.iat * 1000,
+      isRevoked: () => false,
+      owner: this.creator,
+      ...(this.#successions === undefined ? {} : { successions: this.#successions }),
+    }).ok;
+  }
+
+  #recompute(): void {
+    this.#held = new Map();
+    for (const grant of this.#grants.values()) {
+      const revocations = this.#chainOf(grant).flatMap((link) => {
+        const issuers = this.#issuersOf(link);
+        const found = this.#revocations.get(link.claims.jti) ?? [];
+        return found.filter(({ revocation }) => issuers.has(revocation.claims.iss));
+      });
+      const { aud } = grant.claims;
+      const all = this.#held.get(aud) ?? [];
+      all.push(
+        heldOf(
+          grant,
+          wholeOf(this.#name),
+          revocations.map(({ cuts }) => cuts),
+        ),
+      );
+      this.#held.set(aud, all);
+    }
+  }
+
+  #heldBy(did: Did): readonly Held[] {
+    const lineage = this.#successions?.lineage(did) ?? [did];
+    return lineage.flatMap((one) => this.#held.get(one) ?? []);
+  }
+
+  #liveOf(did: Did): readonly Held[] {
+    return this.#heldBy(did).filter(({ isLive }) => isLive);
+  }
+
+  #allows(held: readonly Held[], key: string): boolean {
+    if (key.startsWith(HIDDEN)) return held.some(({ administers }) => administers);
+    if (held.some(({ writesAll }) => writesAll)) return true;
+    if (held.length === 0) return false;
+    const target = targetOf(keyResource(this.#name, key));
+    if (target === undefined) return false;
+    return held.some(({ writes }) => writes.some((pattern) => matchesTarget(pattern, target)));
+  }
+
+  /** The earliest position in lanes of `client` that a cut names. */
+  #cutOf(did: Did, client: number): Place | undefined {
+    const cuts = this.#heldBy(did).flatMap((held) => held.cuts);
+    return earliestIn(cuts, did, client, undefined);
+  }
+
+  /** The grant, and all that it stands on. */
+  #chainOf(grant: Grant, grants: ReadonlyMap<string, Grant> = this.#grants): readonly Grant[] {
+    const chain = new Map([[grant.hash, grant]]);
+    for (const link of chain.values()) {
+      for (const hash of link.claims.prf ?? []) {
+        const parent = grants.get(hash);
+        if (parent !== undefined) chain.set(hash, parent);
+      }
+    }
+    return [...chain.values()];
+  }
+
+  #issuersOf(grant: Grant, grants: ReadonlyMap<string, Grant> = this.#grants): ReadonlySet<Did> {
+    return new Set(this.#chainOf(grant, grants).map(({ claims }) => claims.iss));
+  }
+}
+
+function heldOf(grant: Grant, whole: string, cuts: readonly Cuts[]): Held {
+  const of = (ability: string): readonly string[] =>
+    grant.claims.cap.filter((one) => one.ability === ability).map(({ resource }) => resource);
+  const isWhole = (resource: string): boolean => patternCovers(resource, whole);
+  const writes = of('board/write');
+  return {
+    grant,
+    reads: of('board/read').some(isWhole),
+    administers: of('board/admin').some(isWhole),
+    writesAll: writes.some(isWhole),
+    writes: writes.map(parseResource),
+    cuts,
+    isLive: cuts.length === 0,
+  };
+}
+
+/** The earliest position in lanes of `client` that a cut names, or `known`. */
+function earliestIn(
+  cuts: readonly Cuts[],
+  did: Did,
+  client: number,
+  known: Place | undefined,
+): Place | undefined {
+  let earliest = known;
+  for (const cut of cuts) {
+    for (const place of cut.get(did) ?? []) {
+      if (place.client !== client) continue;
+      if (earliest === undefined || isBefore(place, earliest)) earliest = place;
+    }
+  }
+  return earliest;
+}
+
+function isBefore(a: Place, b: Place): boolean {
+  return a.gen === b.gen ? a.clock < b.clock : a.gen < b.gen;
+}

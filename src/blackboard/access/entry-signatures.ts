@@ -1,0 +1,62 @@
+/**
+ * Signatures of entries, on boards that were made so: whoever passes an entry on proves who wrote it. A writer signs
+ * each entry, and the head of each lane, since a head can do away with what other lanes hold. What is signed
+ * is deterministic CBOR (RFC 8949 §4.2) of all that a reader sees, with the id of the board before it.
+ */
+import { encode } from 'cborg';
+import type { Did } from '../../core/index.ts';
+import { numbersOf } from '../lanes/lane-format.ts';
+import type { Head, Write } from '../lanes/lane-format.ts';
+import type { LaneId } from '../lanes/lane.ts';
+
+/** Signs and checks for one board. */
+export interface EntrySignatures {
+  /** Whether this board's entries must be signed. */
+  readonly isSigned: boolean;
+  signEntry(write: Omit<Write, 'sig'>): string;
+  signHead(lane: LaneId, head: Head): string;
+  isEntryOf(did: Did, write: Write): boolean;
+  isHeadOf(lane: LaneId, head: Head): boolean;
+}
+
+/** What {@link createEntrySignatures} works with. */
+export interface EntrySignatureComponents {
+  readonly board: string;
+  isSigned(): boolean;
+  sign(message: Uint8Array): Uint8Array;
+  verify(did: Did, message: Uint8Array, signature: Uint8Array): boolean;
+}
+
+const ENTRY = 'starling-entry/1';
+const LANE = 'starling-lane/1';
+
+/** Makes the signatures of the board. */
+export function createEntrySignatures(components: EntrySignatureComponents): EntrySignatures {
+  const { board } = components;
+  const text = (message: Uint8Array): string =>
+    Buffer.from(components.sign(message)).toString('base64url');
+  const holds = (did: Did, message: Uint8Array, sig: string | undefined): boolean =>
+    sig !== undefined &&
+    components.verify(did, message, new Uint8Array(Buffer.from(sig, 'base64url')));
+  return {
+    get isSigned() {
+      return components.isSigned();
+    },
+    signEntry: (write) => text(entryBytes(board, write)),
+    signHead: (lane, head) => text(headBytes(board, lane, head)),
+    isEntryOf: (did, write) => holds(did, entryBytes(board, write), write.sig),
+    isHeadOf: (lane, head) => holds(lane.did, headBytes(board, lane, head), head.sig),
+  };
+}
+
+function entryBytes(board: string, write: Omit<Write, 'sig'>): Uint8Array {
+  const { key, ms, n, value, until, index, by = null, seen } = write;
+  const values = value === undefined ? [] : [value];
+  return encode([ENTRY, board, key, ms, n, index, until, by, [...seen], values]);
+}
+
+function headBytes(board: string, { did, client, gen }: LaneId, head: Head): Uint8Array {
+  const { base, replaces, after } = head;
+  const [old, seen] = [replaces.flatMap(numbersOf), after.flatMap(numbersOf)];
+  return encode([LANE, board, did, client, gen, base, old, seen]);
+}

@@ -1,0 +1,160 @@
+/**
+ * Who changed what when: of each update that changed a board one row beside the board's log, kept as long and as
+ * large as the bounds say. Rows are `<board>/<ms>-<number>` by when they came, so that reading goes on from
+ * any row; what was cut away is said.
+ */
+import type { Clock, Did, Json } from '../../core/index.ts';
+import type { Table, Write } from '../../store/index.ts';
+import type {
+  BoardChange,
+  HistoryBounds,
+  HistoryLine,
+  HistoryPage,
+  HistoryQuery,
+} from '../types.ts';
+
+/** What was written to a key, and by whom, as far as rows on disk tell. */
+export interface BoardHistory {
+  /** Writes down what changed. Resolves once that is on disk. */
+  note(changes: readonly BoardChange[]): Promise<void>;
+  read(query: HistoryQuery): Promise<HistoryPage>;
+  /** The last two changes of a key, the newest first, and whether older ones may have been cut away. */
+  lastOf(key: string): Promise<{ readonly lines: readonly HistoryLine[]; readonly isCut: boolean }>;
+}
+
+const MS_DIGITS = 15;
+const COUNT_DIGITS = 6;
+const COUNT_END = 10 ** COUNT_DIGITS;
+const DAY_MS = 86_400_000;
+/** The bounds are looked at after this much was written. */
+const PRUNE_BYTES = 1024 * 1024;
+/** The name of the row that says up to where rows were cut away; it comes before all others. */
+const CUT = '!';
+const LIMIT = 1000;
+
+/** Opens the history of `board` in `table`, which all boards share. */
+export function createBoardHistory(
+  components: { readonly table: Table; readonly clock: Clock },
+  init: { readonly board: string; readonly bounds: HistoryBounds },
+): BoardHistory {
+  return new TableHistory(components.table, components.clock, init);
+}
+
+class TableHistory implements BoardHistory {
+  readonly #table: Table;
+  readonly #clock: Clock;
+  readonly #prefix: string;
+  readonly #bounds: HistoryBounds;
+  #count = 0;
+  /** A start may be long after the last one: then what is old goes first. */
+  #sinceLook = PRUNE_BYTES;
+
+  constructor(
+    table: Table,
+    clock: Clock,
+    init: { readonly board: string; readonly bounds: HistoryBounds },
+  ) {
+    this.#table = table;
+    this.#clock = clock;
+    this.#prefix = `${init.board}/`;
+    this.#bounds = init.bounds;
+  }
+
+  async note(changes: readonly BoardChange[]): Promise<void> {
+    const lines = changes.flatMap((change) => lineOf(change));
+    if (lines.length === 0 || this.#bounds.bytes === 0) return;
+    this.#count = (this.#count + 1) % COUNT_END;
+    const ms = String(this.#clock.now()).padStart(MS_DIGITS, '0');
+    const key = `${this.#prefix}${ms}-${String(this.#count).padStart(COUNT_DIGITS, '0')}`;
+    const value = Buffer.from(JSON.stringify(lines));
+    this.#sinceLook += value.length;
+    await this.#table.put(key, value);
+    if (this.#sinceLook < PRUNE_BYTES) return;
+    this.#sinceLook = 0;
+    await this.#prune();
+  }
+
+  async read({ from = '', key, prefix = '', limit = LIMIT }: HistoryQuery): Promise<HistoryPage> {
+    const lines: HistoryLine[] = [];
+    let next = from;
+    let cut = '';
+    for await (const [name, value] of this.#table.entries(this.#prefix)) {
+      const position = name.slice(this.#prefix.length);
+      if (position === CUT) cut = Buffer.from(value).toString();
+      else if (position > from) {
+        if (lines.length >= limit) return { lines, next, isCut: cut > from, more: true };
+        next = position;
+        for (const line of linesOf(value, position)) {
+          const isMeant = key === undefined ? line.key.startsWith(prefix) : line.key === key;
+          if (isMeant) lines.push(line);
+        }
+      }
+    }
+    return { lines, next, isCut: cut > from, more: false };
+  }
+
+  async lastOf(
+    key: string,
+  ): Promise<{ readonly lines: readonly HistoryLine[]; readonly isCut: boolean }> {
+    const { lines, isCut } = await this.read({ key, limit: Number.POSITIVE_INFINITY });
+    return { lines: lines.slice(-2).toReversed(), isCut };
+  }
+
+  async #prune(): Promise<void> {
+    const rows: { readonly name: string; readonly bytes: number }[] = [];
+    let total = 0;
+    for await (const [name, value] of this.#table.entries(this.#prefix)) {
+      if (name.slice(this.#prefix.length) === CUT) continue;
+      rows.push({ name, bytes: value.length });
+      total += value.length;
+    }
+    const oldest = String(this.#clock.now() - this.#bounds.days * DAY_MS).padStart(MS_DIGITS, '0');
+    const writes: Write[] = [];
+    let last = '';
+    for (const { name, bytes } of rows) {
+      const position = name.slice(this.#prefix.length);
+      if (total <= this.#bounds.bytes && position >= oldest) break;
+      total -= bytes;
+      last = position;
+      writes.push({ key: name });
+    }
+    if (last === '') return;
+    await this.#table.batch([
+      ...writes,
+      { key: `${this.#prefix}${CUT}`, value: Buffer.from(last) },
+    ]);
+  }
+}
+
+/** What of a change is kept; nothing of an entry that ended by itself, which says itself when it ends. */
+function lineOf({ key, entry, gone }: BoardChange): readonly Omit<HistoryLine, 'position'>[] {
+  if (entry !== undefined) {
+    const { value, by, at, until, via } = entry;
+    return [
+      {
+        key,
+        value,
+        by,
+        at,
+        ...(until === undefined ? {} : { until }),
+        ...(via === undefined ? {} : { via }),
+      },
+    ];
+  }
+  return gone === undefined ? [] : [{ key, by: gone.by, at: gone.at }];
+}
+
+function linesOf(value: Uint8Array, position: string): readonly HistoryLine[] {
+  try {
+    const rows = JSON.parse(Buffer.from(value).toString()) as {
+      readonly key: string;
+      readonly value?: Json;
+      readonly by: Did;
+      readonly at: number;
+    }[];
+    return rows.map((row) => ({ ...row, position }));
+  } catch {
+    // A damaged row: the others are read.
+    return [];
+  }
+}

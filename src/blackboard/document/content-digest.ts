@@ -1,0 +1,77 @@
+/**
+ * The digest of a replica, kept along: a sum of hashes of the newest write of each key, and the clocks up to which
+ * lanes were seen. A change costs nothing until somebody asks for the digest, so that a burst of overwrites
+ * costs one hash a key.
+ */
+import { createHash, hash } from 'node:crypto';
+import type { Lane } from '../lanes/lane.ts';
+import { clockOf } from '../lanes/lane.ts';
+import type { Winner } from './winner.ts';
+
+/** The digest of one replica. */
+export interface ContentDigest {
+  /** A write wins. */
+  add(winner: Winner): void;
+  /** A write does not win any more. */
+  remove(winner: Winner): void;
+  /** More was seen of some lane. */
+  seenMore(): void;
+  /** Text of fixed length. */
+  text(lanes: Iterable<Lane>): string;
+}
+
+const WORDS = 4;
+/** Higher: a burst of overwrites costs fewer hashes; lower: whoever asks for the digest waits less. */
+const UNCOUNTED_MAX = 4096;
+const DIGITS = 32;
+
+/** Makes the digest of an empty replica. */
+export function createContentDigest(): ContentDigest {
+  /** The sum of hashes, in words of 32 bits that count by themselves: in whatever order, the sum is the same. */
+  const sum = new Uint32Array(WORDS);
+  const uncounted = new Set<Winner>();
+  let text: string | undefined;
+  const count = (winner: Winner, sign: 1 | -1): void => {
+    const words = hash('sha256', wordsOf(winner), 'buffer');
+    for (let word = 0; word < WORDS; word += 1) {
+      sum[word] = (sum[word] ?? 0) + sign * words.readUInt32LE(word * 4);
+    }
+    winner.isCounted = sign === 1;
+  };
+  const countAll = (): void => {
+    for (const winner of uncounted) count(winner, 1);
+    uncounted.clear();
+  };
+  return {
+    add(winner) {
+      uncounted.add(winner);
+      text = undefined;
+      if (uncounted.size >= UNCOUNTED_MAX) countAll();
+    },
+    remove(winner) {
+      if (winner.isCounted) count(winner, -1);
+      else uncounted.delete(winner);
+      text = undefined;
+    },
+    seenMore() {
+      text = undefined;
+    },
+    text(lanes) {
+      countAll();
+      text ??= textOf(sum, lanes);
+      return text;
+    },
+  };
+}
+
+/** Whoever carries a write: the same write has the same words. */
+function wordsOf({ ms, n, by, key, value, until }: Winner): string {
+  return `${ms} ${n} ${until} ${by} ${key.length} ${key} ${JSON.stringify(value)}`;
+}
+
+function textOf(sum: Uint32Array, lanes: Iterable<Lane>): string {
+  const seen: string[] = [];
+  for (const lane of lanes) seen.push(`${lane.name} ${clockOf(lane)}`);
+  const made = createHash('sha256').update(sum).update(seen.toSorted().join('\n')).digest('hex');
+  return made.slice(0, DIGITS);
+}

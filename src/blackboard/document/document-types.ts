@@ -1,0 +1,123 @@
+/** What a replica of a board is to the rest of the room: without disk and network. */
+import type { Did, Json } from '../../core/index.ts';
+import type { LaneAccess } from '../access/board-access.ts';
+import type { EntrySignatures } from '../access/entry-signatures.ts';
+import type { Place } from '../lanes/lane-format.ts';
+import type { BoardLimits } from '../limits.ts';
+import type { Stamp } from '../lanes/stamp.ts';
+import type { BoardChange, BoardEntry, Tombstone } from '../types.ts';
+import type { LanePart } from '../lanes/update.ts';
+
+/**
+ * What became of an update from a peer. `full`: it would bring the document over a bound, and was
+ * dropped. `early`: a part of it is stamped too far ahead of this node's clock, and was left out for now.
+ * `unpermitted`: a part of it is by a writer without the right for that, and was left out.
+ */
+export type ApplyResult = 'applied' | 'malformed' | 'full' | 'early' | 'unpermitted';
+
+/** Hears an update that changed the document, and what it changed. */
+export type UpdateListener = (
+  update: Uint8Array,
+  /** `cut`: nothing came, and what counts no more was taken away. */
+  origin: 'local' | 'remote' | 'cut',
+  changes: readonly BoardChange[],
+) => void;
+
+/** A change of one key; without `value` the key is deleted. */
+export interface EntryChange {
+  readonly key: string;
+  readonly value?: Json;
+  /** Bytes of the value as JSON. */
+  readonly valueBytes?: number;
+  /** When the entry ends, ms since the epoch; 0 or absent: never. */
+  readonly until?: number;
+  /** Of what is only carried: who wrote it, and when. */
+  readonly by?: Did;
+  readonly stamp?: Stamp;
+}
+
+/** Changes of this node's own that are not applied yet. */
+export interface Draft {
+  readonly bytes: Uint8Array;
+  readonly part: LanePart;
+}
+
+/** All lanes of a board as one map of keys, with the winner of each. */
+export interface BoardDocument {
+  get(key: string): BoardEntry | undefined;
+  /** Entries whose key starts with `prefix`, by key. */
+  entries(prefix: string): readonly BoardEntry[];
+  has(key: string): boolean;
+  /** The deletion of a key. */
+  tombstone(key: string): Tombstone | undefined;
+  /** How far each lane was seen. */
+  seen(): readonly Place[];
+  /** Whether all of `places` was seen, or what stands for it. */
+  covers(places: readonly Place[]): boolean;
+  /** How many writes of each writer were seen. */
+  clock(): Readonly<Record<string, number>>;
+  /** Keys that are set. */
+  readonly size: number;
+  /** About as many bytes as it takes on disk. */
+  readonly sizeBytes: number;
+  /** Deletions and ends that are remembered. */
+  readonly tombstones: number;
+  /** Pieces of Yjs' memory, see {@link BoardLimits.structs}. */
+  readonly structs: number;
+  /** Nothing was ever written. */
+  readonly isBlank: boolean;
+  /**
+   * Changes of this node's own, which are not applied: {@link commit} does that once they are on disk. One
+   * draft at a time, each key once. Undefined when nothing would change.
+   */
+  draft(changes: readonly EntryChange[]): Draft | undefined;
+  /** Own lanes begun anew, which is a draft as well. Undefined while that is not worth the work. */
+  draftRenewal(): Draft | undefined;
+  /** Applies what {@link draft} gave. */
+  commit(draft: Draft): void;
+  /** The last draft, if there is one, was given up: the next one is written into another lane. */
+  giveUp(): void;
+  /**
+   * Applies an update from a peer. Never throws. With `author` nothing but this writer's lanes may be in it,
+   * else it is malformed.
+   */
+  apply(update: Uint8Array, author?: Did): ApplyResult;
+  /** An update refers to others that we have not seen. */
+  readonly isWaiting: boolean;
+  /** Forgets the updates that wait for others. */
+  dropWaiting(): void;
+  vector(): Uint8Array;
+  /**
+   * What is missing at whoever has `vector`, in pieces; undefined when the vector is malformed. With `ownOnly` nothing
+   * of what others wrote.
+   */
+  diff(vector: Uint8Array, ownOnly?: boolean): Iterable<Uint8Array> | undefined;
+  /** How far the lanes of one writer were seen. */
+  seenOf(did: Did): readonly Place[];
+  /** The whole document as it is when this is called, and maybe some of what comes meanwhile, in pieces. */
+  snapshot(): Iterable<Uint8Array>;
+  /** Hash of what was seen and of what is set: equal digests mean equal boards. */
+  digest(): string;
+  /**
+   * What writers may write has changed: lanes that say what counts no more are dropped, and are to be had again up to
+   * where they count from whoever has not gone further. True when there was such a lane.
+   */
+  reviewRights(): boolean;
+  /** When the next entry ends, ms since the epoch. */
+  nextEnd(): number | undefined;
+  /** Ends the entries whose time is over, and gives their keys. */
+  endOver(): readonly BoardChange[];
+  onUpdate(listener: UpdateListener): void;
+}
+
+/** Bounds, the writer's own key, and the time that stamps go by. */
+export interface DocumentInit {
+  readonly limits: BoardLimits;
+  /** Whose own changes are drafted. */
+  readonly self: Did;
+  now(): number;
+  /** Who may write what; absent where everybody may. */
+  readonly access?: LaneAccess;
+  /** Of boards whose entries are signed. */
+  readonly signatures?: EntrySignatures;
+}

@@ -1,0 +1,46 @@
+/**
+ * Two replicas have seen as much of a lane and hold different things: its owner told them different things, or
+ * somebody passed on what the owner never wrote. Yjs keeps whatever came first, so that they would differ for good.
+ * Whoever is sent the whole lane builds it beside the own one, and keeps that of both whose contents hash higher.
+ */
+import { createHash } from 'node:crypto';
+import * as Y from 'yjs';
+import { newestWrites } from '../lanes/inspect-update.ts';
+import type { UpdateFacts } from '../lanes/inspect-update.ts';
+import { clockOf, createLane, rawIn, writesOf } from '../lanes/lane.ts';
+import type { Lane } from '../lanes/lane.ts';
+
+/** Lanes that are built at once, at the most: pieces of one follow each other. */
+const BUILT_MAX = 4;
+
+/** Lanes of peers that are built beside the own ones. */
+export class LaneForks {
+  readonly #built = new Map<string, Lane>();
+
+  /**
+   * Hears of a piece of the whole of a lane that is here already, as `known`. Gives the lane that should be in its
+   * place, once all of it has come and if that is another.
+   */
+  offer(known: Lane, facts: UpdateFacts): Lane | undefined {
+    const lane = facts.from === 0 ? createLane(known) : this.#built.get(known.name);
+    this.#built.delete(known.name);
+    if (lane === undefined || clockOf(lane) !== facts.from) return undefined;
+    if (newestWrites(lane, facts) === undefined) return undefined;
+    Y.applyUpdateV2(lane.doc, facts.update);
+    if (clockOf(lane) < clockOf(known)) {
+      if (this.#built.size < BUILT_MAX) this.#built.set(known.name, lane);
+      return undefined;
+    }
+    return hashOf(lane) > hashOf(known) ? lane : undefined;
+  }
+}
+
+function hashOf(lane: Lane): string {
+  const hash = createHash('sha256');
+  for (const { write, clock } of writesOf(lane)) {
+    hash.update(
+      `${clock} ${write.key.length} ${write.key} ${JSON.stringify(rawIn(lane, write.key))}`,
+    );
+  }
+  return hash.digest('hex');
+}

@@ -1,0 +1,161 @@
+/**
+ * Begins a lane anew when more of it is dead than alive: a fresh document with what of the writer's lanes still counts
+ * takes their place. Yjs keeps something of each item that was replaced, also when a document is written and read
+ * again; only a fresh one is small. Whoever has the same lanes makes the same fresh one from a short message.
+ */
+import type { Did } from '../../core/index.ts';
+import { PLACES_MAX } from '../lanes/lane-format.ts';
+import type { Place, RawWrite, Write } from '../lanes/lane-format.ts';
+import { clockOf, fillLane, laneHead, placeOf, rawIn, writesOf } from '../lanes/lane.ts';
+import type { Lane, LaneId } from '../lanes/lane.ts';
+import type { LanePart, Making, Source } from '../lanes/update.ts';
+import { deadIn, isHeldByOthers } from './winner.ts';
+import type { Winner } from './winner.ts';
+
+/** What the owner of lanes decides by. */
+export interface RenewalInit {
+  /** The lane that is made. */
+  readonly id: LaneId;
+  /** All lanes of the board. */
+  readonly lanes: Iterable<Lane>;
+  /** The newest write of each key. */
+  readonly winners: ReadonlyMap<string, Winner>;
+  /** Deletions and ends before this are forgotten, ms since the epoch. */
+  readonly forgetBefore: number;
+  /** Now, less what clocks may differ, ms since the epoch. */
+  readonly now: number;
+  /** Own deletions and ends that are kept, at the most. */
+  readonly tombstones: number;
+  /** Others hold other things of these lanes: all of what they hold is replaced. */
+  readonly isContested: boolean;
+}
+
+/** Each run of a writer begins a lane; from here on they become one. */
+const LANES_MAX = 4;
+const REPLACED_MAX = PLACES_MAX / 8;
+const CLOCK_MAX = 2 ** 48;
+
+/** Whether the lanes of one writer should become one; fewer than `deadMin` dead items are not worth the work. */
+export function areWorn(lanes: readonly Lane[], deadMin: number): boolean {
+  if (lanes.length > LANES_MAX) return true;
+  let dead = 0;
+  let live = 0;
+  for (const lane of lanes) {
+    dead += deadIn(lane);
+    live += lane.winning;
+  }
+  return dead > Math.max(deadMin, live);
+}
+
+/** How the lanes of the owner of `id` become one. */
+export function planRenewal(init: RenewalInit): LanePart {
+  const { id } = init;
+  const all = [...init.lanes];
+  const own = all.filter(({ did }) => did === id.did).toSorted(compareLanes);
+  const forgotten = forgettable(init, all);
+  let kept = 0;
+  const sources = own.map((lane): Source => {
+    const leftOut: number[] = [];
+    for (const { write, clock } of writesOf(lane)) {
+      const winner = init.winners.get(write.key);
+      const isKept = winner?.lane === lane && winner.clock === clock && !forgotten.has(write.key);
+      if (isKept) kept += 1;
+      else leftOut.push(clock);
+    }
+    return { ...placeOf(lane), leftOut };
+  });
+  const before = own.flatMap((lane) => laneHead(lane)?.replaces ?? []);
+  const seen = sources.map(({ client, gen, clock }) => {
+    return { client, gen, clock: init.isContested ? CLOCK_MAX : clock };
+  });
+  const replaces = lastOfRuns([...seen, ...before], id.client).slice(0, REPLACED_MAX);
+  const after = all.filter(({ did }) => did !== id.did).map(placeOf);
+  return { ...id, making: { head: { base: kept + 1, replaces, after }, sources } };
+}
+
+/** Whether `lanes` are just what `making` says that a lane is made from. */
+export function hasSources(
+  lanes: ReadonlyMap<string, Lane>,
+  did: Did,
+  { sources }: Making,
+): boolean {
+  return sources.every((source) => {
+    const lane = sourceIn(lanes, did, source);
+    return lane !== undefined && clockOf(lane) === source.clock;
+  });
+}
+
+/** Makes the lane; undefined when `making` does not fit its sources, as no owner says. */
+export function makeLane(
+  lanes: ReadonlyMap<string, Lane>,
+  id: LaneId,
+  { head, sources }: Making,
+): Lane | undefined {
+  const writes = new Map<string, Write & { readonly raw: RawWrite }>();
+  for (const source of sources) {
+    const lane = sourceIn(lanes, id.did, source);
+    if (lane === undefined) return undefined;
+    const leftOut = new Set(source.leftOut);
+    for (const { write, clock } of writesOf(lane)) {
+      const raw = leftOut.has(clock) ? undefined : rawIn(lane, write.key);
+      if (raw === undefined) continue;
+      if (writes.has(write.key)) return undefined;
+      writes.set(write.key, { ...write, raw });
+    }
+  }
+  return writes.size + 1 === head.base ? fillLane(id, head, writes.values()) : undefined;
+}
+
+/** Whether the lane `of` stands for all of another lane of its writer up to a clock. */
+export function replaces(of: Lane, { client, gen, clock }: Place): boolean {
+  if (of.client === client) return gen < of.gen;
+  return (
+    laneHead(of)?.replaces.some(
+      (place) =>
+        place.client === client && (gen < place.gen || (gen === place.gen && clock <= place.clock)),
+    ) ?? false
+  );
+}
+
+function sourceIn(lanes: ReadonlyMap<string, Lane>, did: Did, place: Place): Lane | undefined {
+  return lanes.get(`${did} ${place.client} ${place.gen}`);
+}
+
+/** Keys of own deletions and ends that nobody can bring back by what is known here. */
+function forgettable(init: RenewalInit, lanes: readonly Lane[]): ReadonlySet<string> {
+  const { id, winners, now, forgetBefore, tombstones } = init;
+  const gone = [...winners.values()]
+    .filter(({ lane, value, until }) => {
+      return lane.did === id.did && (value === undefined || (until > 0 && until <= now));
+    })
+    .toSorted((a, b) => endOf(a) - endOf(b));
+  const tooMany = gone.length - tombstones;
+  return new Set(
+    gone
+      .filter((winner, at) => at < tooMany || endOf(winner) < forgetBefore)
+      .map(({ key }) => key)
+      .filter((key) => !isHeldByOthers(lanes, key, id.did)),
+  );
+}
+
+/** Of each run but `client`, whose lanes follow each other by number, the last place. */
+function lastOfRuns(places: readonly Place[], client: number): readonly Place[] {
+  const last = new Map<number, Place>();
+  for (const place of places) {
+    const known = last.get(place.client);
+    const isLater =
+      known === undefined ||
+      place.gen > known.gen ||
+      (place.gen === known.gen && place.clock > known.clock);
+    if (place.client !== client && isLater) last.set(place.client, place);
+  }
+  return [...last.values()];
+}
+
+function endOf({ ms, until }: Winner): number {
+  return Math.max(ms, until);
+}
+
+function compareLanes(a: Lane, b: Lane): number {
+  return a.client === b.client ? a.gen - b.gen : a.client - b.client;
+}

@@ -1,0 +1,120 @@
+/** The lanes of one board, and which of them are not needed any more because another stands for them. */
+import type { Did } from '../../core/index.ts';
+import type { LaneAccess } from '../access/board-access.ts';
+import type { Place } from '../lanes/lane-format.ts';
+import { replaces } from './lane-renewal.ts';
+import { clockOf, laneHead } from '../lanes/lane.ts';
+import type { Lane, LaneId } from '../lanes/lane.ts';
+
+/** Lanes by their names. */
+export class LaneSet {
+  readonly #lanes = new Map<string, Lane>();
+  /** Lanes that will stand for others once all is here that they need. */
+  readonly #pending = new Set<Lane>();
+  readonly #access: LaneAccess | undefined;
+
+  constructor(access?: LaneAccess) {
+    this.#access = access;
+  }
+
+  get byName(): ReadonlyMap<string, Lane> {
+    return this.#lanes;
+  }
+
+  get size(): number {
+    return this.#lanes.size;
+  }
+
+  /** Pieces of Yjs' memory of all lanes. */
+  get structs(): number {
+    let count = 0;
+    for (const { doc, client } of this.#lanes.values()) {
+      count += doc.store.clients.get(client)?.length ?? 0;
+    }
+    return count;
+  }
+
+  get(name: string): Lane | undefined {
+    return this.#lanes.get(name);
+  }
+
+  all(): Iterable<Lane> {
+    return this.#lanes.values();
+  }
+
+  of(did: Did): readonly Lane[] {
+    return [...this.#lanes.values()].filter((lane) => lane.did === did);
+  }
+
+  /** Adds a lane, or puts another one in the place of one with the same name. */
+  add(lane: Lane): void {
+    const before = this.#lanes.get(lane.name);
+    if (before === lane) return;
+    if (before !== undefined) this.#pending.delete(before);
+    this.#lanes.set(lane.name, lane);
+    this.#pending.add(lane);
+  }
+
+  remove(lane: Lane): void {
+    this.#pending.delete(lane);
+    if (this.#lanes.get(lane.name) === lane) this.#lanes.delete(lane.name);
+  }
+
+  /** Whether what a lane says up to a clock is not needed any more. */
+  isReplaced({ did, client, gen }: LaneId, clock: number): boolean {
+    for (const lane of this.#lanes.values()) {
+      if (lane.did !== did || !lane.isEffective) continue;
+      if (replaces(lane, { client, gen, clock })) return true;
+    }
+    return false;
+  }
+
+  /**
+   * Whether all of `places` was seen, or what stands for it. Where something was cut off, what somebody had seen may never
+   * come: there a lane that is not here counts as seen.
+   */
+  covers(places: readonly Place[]): boolean {
+    if (places.length === 0) return true;
+    const lanes = new Map<string, Lane>();
+    for (const lane of this.#lanes.values()) lanes.set(`${lane.client} ${lane.gen}`, lane);
+    const hasCuts = this.#access?.hasCuts === true;
+    return places.every((place) => {
+      const lane = lanes.get(`${place.client} ${place.gen}`);
+      if (lane === undefined) return hasCuts || this.#isStoodFor(place);
+      const limit = this.#access?.limitOf(lane) ?? Number.POSITIVE_INFINITY;
+      return clockOf(lane) >= Math.min(place.clock, limit) || this.#isStoodFor(place);
+    });
+  }
+
+  /** Takes out the lanes that are not needed any more now, and gives them. */
+  settle(): readonly Lane[] {
+    const dropped: Lane[] = [];
+    let hasChanged = this.#pending.size > 0;
+    while (hasChanged) {
+      hasChanged = false;
+      for (const lane of this.#pending) {
+        const head = laneHead(lane);
+        if (head === undefined || clockOf(lane) < head.base || !this.covers(head.after)) continue;
+        lane.isEffective = true;
+        this.#pending.delete(lane);
+        hasChanged = true;
+        for (const other of this.of(lane.did)) {
+          const { client, gen } = other;
+          if (other === lane || !replaces(lane, { client, gen, clock: clockOf(other) })) continue;
+          this.#lanes.delete(other.name);
+          this.#pending.delete(other);
+          dropped.push(other);
+        }
+      }
+    }
+    return dropped;
+  }
+
+  #isStoodFor(place: Place): boolean {
+    for (const lane of this.#lanes.values()) {
+      const { base = Number.POSITIVE_INFINITY } = laneHead(lane) ?? {};
+      if (clockOf(lane) >= base && replaces(lane, place)) return true;
+    }
+    return false;
+  }
+}

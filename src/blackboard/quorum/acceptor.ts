@@ -1,0 +1,91 @@
+/**
+ * One replica's part in strong writes of a key, after CASPaxos (Rystsov, "CASPaxos: Replicated State Machines without
+ * logs", 2018). Pure: whoever uses this brings the new row to disk, synced, before the answer leaves, promises and
+ * accepted states both.
+ */
+import type { Json } from '../../core/index.ts';
+
+/** Whose turn it is: higher wins. A start of a node has a higher boot number than all before, so that no ballot comes twice. */
+export type Ballot = readonly [counter: number, boot: number, node: string];
+
+/** What a key holds, and the last requests that were applied to it, so that a retry learns its own outcome. */
+export interface StrongState {
+  /** Undefined: nothing was ever set. */
+  readonly value?: Json | undefined;
+  /** How many changes have made it what it is. */
+  readonly count: number;
+  /** The last changes, the newest at the end: {@link OPS_MAX} at the most. */
+  readonly ops: readonly { readonly id: string; readonly result: Json }[];
+}
+
+/** Before all changes. */
+export const NO_STATE: StrongState = Object.freeze({ count: 0, ops: Object.freeze([]) });
+
+/**
+ * Changes whose outcome a state remembers. Higher: who tries again later still learns the outcome; lower: each
+ * state is smaller, which every change sends to every replica.
+ */
+export const OPS_MAX = 32;
+
+/** What one replica keeps of a key. */
+export interface AcceptorRow {
+  readonly promised: Ballot;
+  readonly accepted?: { readonly ballot: Ballot; readonly state: StrongState };
+}
+
+/** What a proposer asks. */
+export type QuorumQuestion =
+  | { readonly t: 'prepare'; readonly ballot: Ballot }
+  | {
+      readonly t: 'accept';
+      readonly ballot: Ballot;
+      readonly state: StrongState;
+      /** Promised at once to the same proposer, so that its next change takes one round. */
+      readonly next: Ballot;
+    };
+
+/** What a replica answers. */
+export type QuorumAnswer =
+  | { readonly t: 'promised'; readonly ballot: Ballot; readonly accepted?: AcceptorRow['accepted'] }
+  | { readonly t: 'accepted'; readonly ballot: Ballot }
+  /** A higher ballot was promised, or the key was erased behind it. */
+  | { readonly t: 'refused'; readonly ballot: Ballot; readonly higher: Ballot };
+
+/** Before all others. */
+export const NO_BALLOT: Ballot = Object.freeze([0, 0, '']);
+
+/** Below zero when `a` is lower. */
+export function compareBallots(a: Ballot, b: Ballot): number {
+  if (a[0] !== b[0]) return a[0] - b[0];
+  if (a[1] !== b[1]) return a[1] - b[1];
+  if (a[2] === b[2]) return 0;
+  return a[2] < b[2] ? -1 : 1;
+}
+
+/**
+ * What a replica keeps after a question, and what it answers. `row` is undefined for a key that it does not
+ * know: then ballots up to `floor` are refused, behind which tombstones were erased.
+ */
+export function answerQuestion(
+  row: AcceptorRow | undefined,
+  question: QuorumQuestion,
+  floor: Ballot = NO_BALLOT,
+): { readonly row: AcceptorRow | undefined; readonly answer: QuorumAnswer } {
+  const { ballot } = question;
+  const promised = row?.promised ?? floor;
+  // A promise is kept against the very same ballot, too, unless it is the one that was promised ahead.
+  const order = compareBallots(ballot, promised);
+  if (order < 0 || (order === 0 && (row === undefined || question.t === 'prepare'))) {
+    return { row, answer: { t: 'refused', ballot, higher: promised } };
+  }
+  if (question.t === 'prepare') {
+    const accepted = row?.accepted === undefined ? {} : { accepted: row.accepted };
+    return { row: { ...row, promised: ballot }, answer: { t: 'promised', ballot, ...accepted } };
+  }
+  const { state, next } = question;
+  const later = compareBallots(next, ballot) > 0 ? next : ballot;
+  return {
+    row: { promised: later, accepted: { ballot, state } },
+    answer: { t: 'accepted', ballot },
+  };
+}

@@ -1,0 +1,228 @@
+/**
+ * Questions to the replicas at other nodes, and theirs to this one: two streams a peer and direction, with many
+ * questions under way, closed when nobody asks any more. Whole requests have a stream of their own: what waits
+ * there must not hold up the questions by which requests of others are done. A question that is not answered in time has no answer:
+ * whoever asks must not take that for a no.
+ */
+import { StarlingError, messageOf } from '../../core/index.ts';
+import type { Clock, Logger, PeerId, Scope } from '../../core/index.ts';
+import { createMessageStream } from '../../network/index.ts';
+import type { MessageStream, Network, PeerStream } from '../../network/index.ts';
+import {
+  MESSAGE_BYTES_MAX,
+  QUORUM_PROTOCOL,
+  decodeAsk,
+  decodeReply,
+  encodeAsk,
+  encodeReply,
+} from './format.ts';
+import type { Ask, AskMessage, Cell, Reply } from './format.ts';
+
+/** What the links work with. */
+export interface QuorumLinksComponents {
+  readonly network: Pick<Network, 'handle' | 'open' | 'report'>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly scope: Scope;
+  /** Answers a question of `peer`; undefined: no answer. Rejects when there can be none. */
+  answer(peer: PeerId, message: AskMessage): Promise<Reply | undefined>;
+}
+
+/** Streams to replicas. */
+export interface QuorumLinks {
+  /**
+   * Asks a replica. Undefined when no answer came in time; `sent` says whether the question may have arrived.
+   * Never rejects.
+   */
+  ask(
+    peer: PeerId,
+    cell: Cell,
+    ask: Ask,
+    timeoutMs: number,
+  ): Promise<{ readonly reply?: Reply; readonly sent: boolean }>;
+}
+
+/** A stream on which nobody asked for so long is closed. */
+const IDLE_MS = 60_000;
+/** Questions of one peer that are answered at once; more wait in the stream. */
+const ANSWERED_AT_ONCE = 64;
+/** Questions to one peer without an answer, on one stream. */
+const PENDING_MAX = 4096;
+/** Streams on which one peer asks. */
+const STREAMS_OF_ONE_MAX = 4;
+
+/** Makes the links; they end when the scope closes. */
+export function createQuorumLinks(components: QuorumLinksComponents): QuorumLinks {
+  return new StreamLinks(components);
+}
+
+interface Pending {
+  resolve(reply: Reply | undefined): void;
+}
+
+interface Link {
+  readonly stream: MessageStream;
+  readonly pending: Map<number, Pending>;
+  cancelIdle: () => void;
+}
+
+class StreamLinks implements QuorumLinks {
+  readonly #components: QuorumLinksComponents;
+  readonly #links = new Map<string, Promise<Link | undefined>>();
+  readonly #served = new Set<PeerStream>();
+  #asked = 0;
+
+  constructor(components: QuorumLinksComponents) {
+    this.#components = components;
+    const { network, scope } = components;
+    scope.add(network.handle(QUORUM_PROTOCOL, (stream) => this.#serve(stream)));
+    scope.add(() => this.#stop());
+  }
+
+  async ask(
+    peer: PeerId,
+    cell: Cell,
+    ask: Ask,
+    timeoutMs: number,
+  ): Promise<{ readonly reply?: Reply; readonly sent: boolean }> {
+    const { clock } = this.#components;
+    const name = `${ask.t === 'do' ? 'requests' : 'questions'} ${peer}`;
+    const link = await this.#linkTo(name, peer, timeoutMs);
+    if (link === undefined || link.pending.size >= PENDING_MAX) return { sent: false };
+    this.#asked += 1;
+    const i = this.#asked;
+    const reply = await new Promise<Reply | undefined>((resolve) => {
+      const cancel = clock.schedule(timeoutMs, () => link.pending.get(i)?.resolve(undefined));
+      link.pending.set(i, {
+        resolve: (answer) => {
+          cancel();
+          link.pending.delete(i);
+          resolve(answer);
+        },
+      });
+      link.stream.send(encodeAsk({ ...cell, i, ask }));
+    });
+    this.#idle(name, link);
+    return reply === undefined ? { sent: true } : { reply, sent: true };
+  }
+
+  #linkTo(name: string, peer: PeerId, timeoutMs: number): Promise<Link | undefined> {
+    const known = this.#links.get(name);
+    if (known !== undefined) return known;
+    const opening = this.#open(name, peer, timeoutMs);
+    this.#links.set(name, opening);
+    void opening.then((link) => {
+      if (link === undefined && this.#links.get(name) === opening) this.#links.delete(name);
+      return undefined;
+    });
+    return opening;
+  }
+
+  /** Undefined when there is no way to the peer now. */
+  async #open(name: string, peer: PeerId, timeoutMs: number): Promise<Link | undefined> {
+    const { clock, network, logger, scope } = this.#components;
+    const opening = new AbortController();
+    const giveUp = (): void =>
+      opening.abort(new StarlingError('STARLING_TIMEOUT', `${peer} does not open a stream`));
+    const cancel = clock.schedule(timeoutMs, giveUp);
+    scope.signal.addEventListener('abort', giveUp, { once: true });
+    try {
+      const stream = await network.open(peer, QUORUM_PROTOCOL, { signal: opening.signal });
+      if (!scope.closed) return this.#listen(name, stream);
+      stream.abort(new StarlingError('STARLING_STOPPED', 'this node is stopping'));
+      return undefined;
+    } catch (error) {
+      logger.debug({ peer, error: messageOf(error) }, 'replica of a strong board not reached');
+      return undefined;
+    } finally {
+      cancel();
+      scope.signal.removeEventListener('abort', giveUp);
+    }
+  }
+
+  #listen(name: string, peerStream: PeerStream): Link {
+    const { peer } = peerStream;
+    const stream = createMessageStream(peerStream, { maxBytes: MESSAGE_BYTES_MAX });
+    const link: Link = { stream, pending: new Map(), cancelIdle: () => undefined };
+    stream.onMessage((bytes) => {
+      const message = decodeReply(bytes);
+      if (message !== undefined) link.pending.get(message.i)?.resolve(message.reply);
+      else {
+        this.#components.network.report(peer, 'malformed');
+        stream.abort(
+          new StarlingError('STARLING_PROTOCOL_VIOLATION', `${peer} sent what is no answer`),
+        );
+      }
+    });
+    stream.onEnd(() => {
+      link.cancelIdle();
+      this.#links.delete(name);
+      for (const pending of link.pending.values()) pending.resolve(undefined);
+    });
+    return link;
+  }
+
+  #idle(name: string, link: Link): void {
+    link.cancelIdle();
+    if (link.pending.size > 0) return;
+    link.cancelIdle = this.#components.clock.schedule(IDLE_MS, () => {
+      if (link.pending.size > 0) return;
+      this.#links.delete(name);
+      void link.stream.close();
+    });
+  }
+
+  #serve(peerStream: PeerStream): void {
+    const { network, logger } = this.#components;
+    const { peer } = peerStream;
+    const open = [...this.#served].filter((one) => one.peer === peer).length;
+    if (open >= STREAMS_OF_ONE_MAX) {
+      network.report(peer, 'streams');
+      peerStream.abort(
+        new StarlingError('STARLING_LIMIT_EXCEEDED', 'too many streams of questions'),
+      );
+      return;
+    }
+    const stream = createMessageStream(peerStream, { maxBytes: MESSAGE_BYTES_MAX });
+    let running = 0;
+    this.#served.add(peerStream);
+    stream.onEnd(() => this.#served.delete(peerStream));
+    const answered = (): void => {
+      if (running === ANSWERED_AT_ONCE) peerStream.resume();
+      running -= 1;
+    };
+    stream.onMessage((bytes) => {
+      const message = decodeAsk(bytes);
+      if (message === undefined) {
+        network.report(peer, 'malformed');
+        stream.abort(
+          new StarlingError('STARLING_PROTOCOL_VIOLATION', `${peer} sent what is no question`),
+        );
+        return;
+      }
+      running += 1;
+      if (running === ANSWERED_AT_ONCE) peerStream.pause();
+      this.#components
+        .answer(peer, message)
+        .then((reply) => {
+          if (reply !== undefined) stream.send(encodeReply({ i: message.i, reply }));
+          return undefined;
+        })
+        .catch((error: unknown) =>
+          // No answer: whoever asks hears nothing, and counts on the others.
+          logger.warn({ peer, error: messageOf(error) }, 'question about a strong key unanswered'),
+        )
+        .finally(answered);
+    });
+  }
+
+  #stop(): void {
+    const stopped = new StarlingError('STARLING_STOPPED', 'this node is stopping');
+    for (const opening of this.#links.values()) {
+      void opening.then((link) => link?.stream.abort(stopped));
+    }
+    for (const stream of this.#served) stream.abort(stopped);
+    this.#links.clear();
+    this.#served.clear();
+  }
+}

@@ -1,0 +1,33 @@
+/**
+ * Reading a key strongly in one round that changes nothing: where a majority of the replicas shows the same accepted
+ * ballot, its state was chosen, and whatever is chosen later had not ended when the reading began (Skrzypczak,
+ * Schintke and Schütt, "RMWPaxos: Fault-Tolerant In-Place Consensus Sequences", 2020). Pure, as `round.ts`.
+ */
+import { NO_STATE, compareBallots } from './acceptor.ts';
+import type { AcceptorRow, Ballot, StrongState } from './acceptor.ts';
+
+/** A reading under way. */
+export interface Look {
+  /** Hears what a replica shows. Gives the state, or that a round must find out, or nothing yet. */
+  hear(replica: string, accepted: AcceptorRow['accepted']): StrongState | 'differ' | undefined;
+}
+
+/** Begins to read at `replicas`. */
+export function beginLook(replicas: readonly string[]): Look {
+  const majority = Math.floor(replicas.length / 2) + 1;
+  const shown = new Map<string, AcceptorRow['accepted']>();
+  return {
+    hear(replica, accepted) {
+      if (shown.has(replica) || !replicas.includes(replica)) return undefined;
+      shown.set(replica, accepted);
+      const same = [...shown.values()].filter((one) => isSame(one?.ballot, accepted?.ballot));
+      if (same.length >= majority) return accepted?.state ?? NO_STATE;
+      return shown.size === replicas.length ? 'differ' : undefined;
+    },
+  };
+}
+
+function isSame(a: Ballot | undefined, b: Ballot | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return compareBallots(a, b) === 0;
+}

@@ -1,0 +1,152 @@
+/**
+ * One try to change or read a key strongly, as its proposer sees the try: what to ask the replicas, and what their
+ * answers mean. Pure: waiting, timeouts and retries are the user's. See `acceptor.ts`.
+ */
+import { NO_STATE, OPS_MAX, compareBallots } from './acceptor.ts';
+import type { Ballot, QuorumAnswer, QuorumQuestion, StrongState } from './acceptor.ts';
+import type { Json } from '../../core/index.ts';
+
+/**
+ * What a change makes of a value: the value after it, and what the caller is told. `number` is that of the change.
+ * What gives back the very same value has changed nothing, and leaves no trace.
+ */
+export type StrongChange = (
+  value: Json | undefined,
+  number: number,
+) => {
+  readonly value: Json | undefined;
+  readonly result: Json;
+};
+
+/** One try. */
+export interface RoundInit {
+  /** The same for all tries of one request: the change is applied once, whatever happens. */
+  readonly request: string;
+  readonly change: StrongChange;
+  readonly ballot: Ballot;
+  /** The ballot that the next round of this proposer may begin with. */
+  readonly next: Ballot;
+  /** Replicas that answer, by name. */
+  readonly replicas: readonly string[];
+  /** What was promised ahead by this proposer's last round: then one round is enough. Not of a request tried before. */
+  readonly known?: StrongState;
+  /** Of a request that was tried before: how many changes there were at the least when that began. */
+  readonly since?: number | undefined;
+}
+
+/** What a round has come to. */
+export type RoundEnd =
+  /** A majority has it on disk. `state` holds until another proposer comes. */
+  | { readonly t: 'done'; readonly result: Json; readonly state: StrongState }
+  /** Try again with a ballot over `higher`. `isOut`: the change was proposed, so that it may be applied. */
+  | { readonly t: 'refused'; readonly higher: Ballot; readonly isOut: boolean }
+  /** So many changes came since that nobody remembers whether this one was among them. */
+  | { readonly t: 'forgotten' };
+
+/** A round under way. */
+export interface Round {
+  /** To be asked of all replicas now. */
+  readonly question: QuorumQuestion;
+  /** The change was proposed: if nothing more is heard, the outcome is unknown; else nothing can have happened. */
+  readonly isOut: boolean;
+  /** How many changes there were when this one was proposed; undefined before that. */
+  readonly basedOn: number | undefined;
+  /** Hears an answer. Gives the end of the round, or whether `question` is to be asked anew, or nothing yet. */
+  hear(replica: string, answer: QuorumAnswer): RoundEnd | 'ask' | undefined;
+}
+
+/** Begins a try. */
+export function beginRound(init: RoundInit): Round {
+  return new ProposerRound(init);
+}
+
+class ProposerRound implements Round {
+  question: QuorumQuestion;
+  isOut = false;
+  basedOn: number | undefined;
+  readonly #init: RoundInit;
+  readonly #majority: number;
+  readonly #yes = new Set<string>();
+  readonly #no = new Set<string>();
+  #accepted: { readonly ballot: Ballot; readonly state: StrongState } | undefined;
+  #result: Json = null;
+  #higher: Ballot;
+  #isOver = false;
+
+  constructor(init: RoundInit) {
+    this.#init = init;
+    this.#majority = Math.floor(init.replicas.length / 2) + 1;
+    this.#higher = init.ballot;
+    this.question =
+      init.known === undefined ? { t: 'prepare', ballot: init.ballot } : this.#proposal(init.known);
+  }
+
+  hear(replica: string, answer: QuorumAnswer): RoundEnd | 'ask' | undefined {
+    const { ballot, replicas } = this.#init;
+    // An answer to another round, a second one, or one of somebody who is no replica says nothing here.
+    if (this.#isOver || !replicas.includes(replica)) return undefined;
+    if (compareBallots(answer.ballot, ballot) !== 0) return undefined;
+    if (answer.t === 'refused') return this.#heardNo(replica, answer.higher);
+    if (answer.t !== (this.question.t === 'accept' ? 'accepted' : 'promised')) return undefined;
+    this.#yes.add(replica);
+    if (answer.t === 'promised') this.#note(answer.accepted);
+    if (this.#yes.size < this.#majority) return undefined;
+    if (this.question.t === 'accept') {
+      this.#isOver = true;
+      return { t: 'done', result: this.#result, state: this.question.state };
+    }
+    const state = this.#accepted?.state ?? NO_STATE;
+    if (this.#isForgotten(state)) {
+      this.#isOver = true;
+      return { t: 'forgotten' };
+    }
+    this.question = this.#proposal(state);
+    this.#yes.clear();
+    this.#no.clear();
+    return 'ask';
+  }
+
+  #heardNo(replica: string, higher: Ballot): RoundEnd | undefined {
+    // What comes twice is refused the second time.
+    if (this.#yes.has(replica)) return undefined;
+    this.#no.add(replica);
+    if (compareBallots(higher, this.#higher) > 0) this.#higher = higher;
+    if (this.#no.size <= this.#init.replicas.length - this.#majority) return undefined;
+    this.#isOver = true;
+    return { t: 'refused', higher: this.#higher, isOut: this.isOut };
+  }
+
+  #note(accepted: { readonly ballot: Ballot; readonly state: StrongState } | undefined): void {
+    if (accepted === undefined) return;
+    const known = this.#accepted;
+    if (known === undefined || compareBallots(accepted.ballot, known.ballot) > 0) {
+      this.#accepted = accepted;
+    }
+  }
+
+  /** Whether the state can't say any more if the request was applied. */
+  #isForgotten({ count, ops }: StrongState): boolean {
+    const { request, since } = this.#init;
+    if (since === undefined || ops.some(({ id }) => id === request)) return false;
+    return count - since > OPS_MAX;
+  }
+
+  /** What is proposed on top of `state`: the same again, where this request is applied already, or changes nothing. */
+  #proposal(state: StrongState): QuorumQuestion {
+    const { request, change, ballot, next } = this.#init;
+    this.basedOn = state.count;
+    const before = state.ops.find(({ id }) => id === request);
+    if (before !== undefined) {
+      this.isOut = true;
+      this.#result = before.result;
+      return { t: 'accept', ballot, state, next };
+    }
+    const count = state.count + 1;
+    const { value, result } = change(state.value, count);
+    this.#result = result;
+    if (value === state.value) return { t: 'accept', ballot, state, next };
+    this.isOut = true;
+    const ops = [...state.ops, { id: request, result }].slice(-OPS_MAX);
+    return { t: 'accept', ballot, state: { value, count, ops }, next };
+  }
+}
