@@ -86,7 +86,7 @@ async function tour(root: string, nodes: NodeProcess[]): Promise<NodeProcess> {
   nodes.push(alice);
   introduce(alice);
   const ticket = alice.up.ticket ?? '';
-  say(`    on the next machine: starling up --join ${ticket.slice(0, 32)}…`);
+  say('    it prints a ticket for one more node: starling up --join <ticket>');
 
   step('2. bob joins with that ticket, with server-everything behind his node');
   const bob = await startProcess({
@@ -142,8 +142,12 @@ async function callFromClients(carol: NodeProcess, path: string): Promise<void> 
     async () => (await http.listTools()).tools,
     ['alice__files__read_text_file', 'bob__everything__echo'],
   );
-  say(`  over Streamable HTTP at ${url} it lists ${tools.length} tools, among them:`);
-  show(tools.filter((name) => !name.startsWith('starling__')).join('\n'));
+  const granted = tools.filter((name) => !name.startsWith('starling__'));
+  const own = tools.length - granted.length;
+  say(
+    `  over Streamable HTTP at ${url} it lists ${own} tools of carol's node itself, and those granted:`,
+  );
+  show(granted.join('\n'));
   const read = await http.callTool({ name: 'alice__files__read_text_file', arguments: { path } });
   say(`  ${pc.cyan('alice__files__read_text_file')} →`);
   show(textOf(read));

@@ -42,7 +42,7 @@ export interface SimOptions {
 }
 
 /** Runs the simulation and prints its table. `exitCode` is 1 when anything failed. */
-export async function runSim(options: SimOptions): Promise<{ exitCode: number }> {
+export async function runSim(options: SimOptions): Promise<{ exitCode: 0 | 1 }> {
   const nodes: StarlingNode[] = [];
   const failures: string[] = [];
   const print = options.print ?? ((text) => void process.stdout.write(text));

@@ -78,9 +78,15 @@ export function wireParts(
   wirePeers(state, parts, events);
   wireServers(parts.upstreams, events);
   wireRevocations(base, state);
-  const { gateway, governance, knocks, membership, neighbours, network, renewalTimer } = parts;
+  const { gateway, governance, keys, knocks, membership, neighbours, network } = parts;
+  const { renewalTimer, runs } = parts;
   knocks.events.on('knock', (knock) => events.emit('knock', knock));
   neighbours.events.on('mesh', (found) => events.emit('neighbour', found, state.ownMesh.mayGo()));
+  // What somebody has spawned ends with that one's right.
+  keys.events.on('change', ({ name }, what) => {
+    const isGone = what === 'revoked' && !keys.list().some((key) => key.name === name);
+    if (isGone) runs.spawnerGone(`client:${name}`);
+  });
   gateway.onCaller((caller) => renewalTimer.returned(caller));
   gateway.onCatalogChange(() => membership.announce());
   governance.policy.events.on('change', (_, changes) => {
@@ -123,7 +129,7 @@ function wirePeers(
       const { invitedAt, maker } = invite;
       const isOwn = maker === identity.did;
       const by = isOwn ? undefined : (membership.nameOf(peerIdFromDid(maker)) ?? shortId(maker));
-      const hasKnocked = isOwn && knocks.hasAdmitted(peer.peerId);
+      const hasKnocked = isOwn && knocks.cameIn(peer.peerId);
       const holdsGrants = grants.issued().some((grant) => isHeldBy(peer.did, grant, grants));
       events.emit('newcomer', peer, invitedAt, hasKnocked, by, holdsGrants);
     }

@@ -73,6 +73,8 @@ export interface OpenState extends IdentityState {
   readonly dial: readonly string[];
   /** The names of the peers of the last run, by their keys. */
   readonly nameOf: (did: Did) => string | undefined;
+  /** A ticket of the mesh was given, of which this node was a member already. */
+  readonly hasIdleTicket: boolean;
 }
 
 /**
@@ -117,8 +119,11 @@ export async function openState(
     // Nobody would let in a node whose key is retired, and it would wait for that in vain.
     if (known.ownMesh.mesh() !== undefined) known.ownMesh.records().requireInUse(identity.did);
     const nameOf = await namesIn(store, logger);
+    const before = known.ownMesh.isMember() ? known.ownMesh.mesh()?.id : undefined;
     const dial = await chooseMesh({ ...base, ...known, identity, mayMove, nameOf });
-    return { base, state: { ...known, store, identity, secrets, dial, nameOf } };
+    const isIdle = before !== undefined && before === known.ownMesh.mesh()?.id;
+    const hasIdleTicket = config.join !== undefined && isIdle;
+    return { base, state: { ...known, store, identity, secrets, dial, nameOf, hasIdleTicket } };
   } catch (error) {
     // What else fails must not hide why the folder could not be opened.
     await open.stop().catch((other: unknown) => tellUnclosed(started, other));

@@ -42,7 +42,7 @@ export interface ScenarioOptions {
 
 /** What was run, and where the report is. */
 export interface ScenarioOutcome {
-  readonly exitCode: number;
+  readonly exitCode: 0 | 1;
   readonly reports: readonly RunReport[];
   readonly folder: string;
 }

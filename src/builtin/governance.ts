@@ -14,14 +14,16 @@ import { policyTools } from './policy.ts';
 export interface GovernanceToolComponents {
   readonly governance: Governance;
   readonly grants: GrantBook;
-  readonly membership: Pick<Membership, 'peer' | 'byAlias'>;
+  readonly membership: Pick<Membership, 'peer' | 'byAlias' | 'resolve'>;
+  /** What this node calls itself. */
+  readonly self: { readonly name: string };
   readonly keys: Pick<ApiKeys, 'list'>;
   readonly clock: Clock;
 }
 
 /** The tools of `permissions.ts`, `approvals.ts` and `policy.ts`. */
 export function governanceTools(components: GovernanceToolComponents): readonly BuiltinTool[] {
-  const { governance, grants, membership, keys, clock } = components;
+  const { governance, grants, membership, keys, clock, self } = components;
   const { guardian, approvals, callerRules, policy, guard } = governance;
   return [
     ...permissionTools({ guardian, grants, clock }),
@@ -31,6 +33,7 @@ export function governanceTools(components: GovernanceToolComponents): readonly 
       guard,
       membership,
       keys,
+      self,
       facts: (resource) => governance.tools().find((tool) => tool.resource === resource),
     }),
   ];

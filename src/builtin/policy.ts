@@ -1,14 +1,14 @@
 /** The tools that show the policy at work: does its file hold, and what would the guard say, and why. */
 import { z } from 'zod';
 import { StarlingError, printable } from '../core/index.ts';
-import type { JsonObject, PeerId } from '../core/index.ts';
+import type { JsonObject } from '../core/index.ts';
 import { describeRefusal } from '../grants/index.ts';
 import type { ApiKeys, BuiltinTool } from '../gateway/index.ts';
 import { parseDid, peerIdFromDid } from '../identity/index.ts';
 import { CLIENT_NAME, CLIENT_NAME_WORDS } from '../config/index.ts';
 import { OPERATOR, attachedClient } from '../guard/index.ts';
 import type { ExplainingGuard, CurrentPolicy, Principal, WantedFacts } from '../guard/index.ts';
-import type { Membership } from '../membership/index.ts';
+import type { Membership, PeerView } from '../membership/index.ts';
 import type { PolicyCheckResult, PolicyExplainResult } from './results.ts';
 import { defineTool } from '../gateway/index.ts';
 
@@ -16,7 +16,9 @@ import { defineTool } from '../gateway/index.ts';
 export interface PolicyComponents {
   readonly policy: Pick<CurrentPolicy, 'check' | 'file'>;
   readonly guard: Pick<ExplainingGuard, 'explain'>;
-  readonly membership: Pick<Membership, 'peer' | 'byAlias'>;
+  readonly membership: Pick<Membership, 'peer' | 'byAlias' | 'resolve'>;
+  /** What this node calls itself. */
+  readonly self: { readonly name: string };
   readonly keys: Pick<ApiKeys, 'list'>;
   /** What is known of a resource of this node. */
   facts(resource: string): WantedFacts | undefined;
@@ -150,8 +152,8 @@ function onBehalf(principal: Principal, whom: string | undefined): Principal {
   return { ...principal, onBehalfOf: isAgent ? { did: parseDid(whom) } : { name: whom } };
 }
 
-/** Whom `name` means. @throws STARLING_PEER_UNKNOWN */
-function principalOf({ membership, keys }: PolicyComponents, name: string): Principal {
+/** Whom `name` means. @throws STARLING_PEER_UNKNOWN, STARLING_PEER_AMBIGUOUS; STARLING_USAGE for this node itself */
+function principalOf({ membership, keys, self }: PolicyComponents, name: string): Principal {
   if (name === 'operator') return OPERATOR;
   const client = /^client:(.+)$/su.exec(name)?.[1];
   if (client !== undefined) {
@@ -163,17 +165,20 @@ function principalOf({ membership, keys }: PolicyComponents, name: string): Prin
     });
   }
   const reference = name.replace(/^peer:/, '');
-  const did = reference.startsWith('did:key:') ? parseDid(reference) : undefined;
-  const peer =
-    did === undefined
-      ? (membership.byAlias(reference) ?? membership.peer(reference as PeerId))
-      : membership.peer(peerIdFromDid(did));
-  if (peer !== undefined) {
-    const { peerId, did: key, alias, newName } = peer;
-    return { kind: 'peer', peerId, did: key, alias, ...(newName === undefined ? {} : { newName }) };
+  if (reference === self.name && membership.byAlias(reference) === undefined) {
+    throw new StarlingError('STARLING_USAGE', `${printable(reference)} is this node itself`, {
+      hint: 'who sits at this node may do all that it may: --as operator',
+    });
   }
-  if (did !== undefined) return { kind: 'agent', did, name: 'agent' };
-  throw new StarlingError('STARLING_PEER_UNKNOWN', `no peer is called '${printable(reference)}'`, {
-    hint: 'see who is there: starling peers; others by their did:key',
-  });
+  if (!reference.startsWith('did:key:')) {
+    // By any name that lists show: the one that a peer has taken, or the end of its id.
+    return asPrincipal(membership.resolve(reference));
+  }
+  const did = parseDid(reference);
+  const peer = membership.peer(peerIdFromDid(did));
+  return peer === undefined ? { kind: 'agent', did, name: 'agent' } : asPrincipal(peer);
+}
+
+function asPrincipal({ peerId, did, alias, newName }: PeerView): Principal {
+  return { kind: 'peer', peerId, did, alias, ...(newName === undefined ? {} : { newName }) };
 }

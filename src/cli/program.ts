@@ -3,6 +3,8 @@
  * command is loaded when it is run, so that `--help` and `--version` answer at once.
  */
 import { Command, CommanderError } from 'commander';
+import { EXIT } from '../core/exit-codes.ts';
+import type { ExitCode } from '../core/exit-codes.ts';
 import { VERSION } from '../core/version.ts';
 import { addAgent } from './groups/agent.ts';
 import { addApprovals } from './groups/approvals.ts';
@@ -10,6 +12,7 @@ import { addAudit } from './groups/audit.ts';
 import { addBoard } from './groups/board.ts';
 import { addCapability } from './groups/capability.ts';
 import { addConnect } from './groups/connect.ts';
+import { addBroadcast, addEvents } from './groups/events.ts';
 import { addGrant } from './groups/grant.ts';
 import { addIdentity } from './groups/identity.ts';
 import { addKey } from './groups/key.ts';
@@ -51,6 +54,8 @@ const IN_ORDER = [
   addBoard,
   addAgent,
   addCapability,
+  addBroadcast,
+  addEvents,
   addInvite,
   addLeave,
   addSim,
@@ -62,11 +67,10 @@ const IN_ORDER = [
 ] as const;
 
 /**
- * Runs `starling` with `given`, the words after its name; gives the exit code: 0 done or help shown, 1 failed,
- * 2 wrong use. Never throws for what a user can get wrong.
+ * Runs `starling` with `given`, the words after its name; gives the exit code. Never throws for what a user can get wrong.
  */
-export async function runProgram(given: readonly string[]): Promise<number> {
-  const outcome: Outcome = { exitCode: 0 };
+export async function runProgram(given: readonly string[]): Promise<ExitCode> {
+  const outcome: Outcome = { exitCode: EXIT.done };
   const program = buildProgram(outcome);
   const args = plainWords(given);
   try {
@@ -75,7 +79,7 @@ export async function runProgram(given: readonly string[]): Promise<number> {
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     const asked = ['commander.helpDisplayed', 'commander.help', 'commander.version'];
-    if (asked.includes(error.code)) return 0;
+    if (asked.includes(error.code)) return EXIT.done;
     const { printError } = await import('./terminal/output.ts');
     return printError(usageError(error, program, withoutNode(args)), args.includes('--json'));
   }

@@ -19,6 +19,12 @@ export const ATTACH_OPERATOR = 'operator';
 /** What `as` of a client begins with. */
 export const ATTACH_CLIENT = 'client:';
 
+/**
+ * Key in `experimental` of a client's capabilities: the forms that it shows are those of the calls that it makes,
+ * and approvals are for other clients of the operator.
+ */
+export const CALL_FORMS_ONLY = 'starling/call-forms-only';
+
 /** True for a name that a client may be given. */
 export function isFreeClientName(name: string): boolean {
   return CLIENT_NAME.test(name) && !RESERVED.includes(name);

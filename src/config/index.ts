@@ -3,12 +3,14 @@ export {
   ATTACH_CLIENT,
   ATTACH_METHOD,
   ATTACH_OPERATOR,
+  CALL_FORMS_ONLY,
   CLIENT_LOCAL,
   CLIENT_NAME,
   CLIENT_NAME_WORDS,
   CLIENT_TCP,
   isFreeClientName,
 } from './client-names.ts';
+export { mapKindSecrets } from './agent-kinds.ts';
 export { noteMeshLeft, noteNode, notedIn, readAbout, writeAbout } from './known-nodes.ts';
 export type { NodeAbout } from './known-nodes.ts';
 export { heldBack } from './held-file.ts';
@@ -27,6 +29,7 @@ export { explain, invalidConfig, suggestion } from './problems.ts';
 export type { Problem } from './problems.ts';
 export { SECRET_NAME_FORM, isSecretName } from './secret-name.ts';
 export type {
+  AgentKind,
   Config,
   HttpOAuth,
   HttpServer,

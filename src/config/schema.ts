@@ -18,6 +18,7 @@ import {
   text,
   toolPatterns,
 } from './forms.ts';
+import { agentsSchema } from './agents-schema.ts';
 import { mcpServerSchema } from './server-schema.ts';
 
 const MIB = 1024 * 1024;
@@ -90,7 +91,7 @@ export const fileSchema = z.strictObject({
     .max(256)
     .optional()
     .describe(
-      'Mesh of this network whose operator is asked to let us in: its name, its four words, or the multiaddr of a member.',
+      'Mesh of this network whose operator is asked to let us in: its name, its four words, or where a member is: a multiaddr, or 192.0.2.7:4040.',
     ),
   open: z
     .union([name, flag], { error: 'a name of 1 to 32 of a-z, 0-9 and -, or true or false' })
@@ -152,6 +153,7 @@ export const fileSchema = z.strictObject({
     .record(z.string(), mcpServerSchema)
     .default({})
     .describe('MCP servers of this node, in the form that all MCP clients use.'),
+  agents: agentsSchema,
   list: z
     .strictObject({
       tools: listTools.default('all'),

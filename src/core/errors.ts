@@ -3,6 +3,7 @@
  * A code is stable: scripts, clients and the docs match on it. The table says what a code means on
  * every face of Starling: JSON-RPC, HTTP, the shell, and whether trying again can help.
  */
+import type { ExitCode } from './exit-codes.ts';
 import { systemWords } from './words/system-words.ts';
 
 /** What one error code means on each face. */
@@ -11,8 +12,8 @@ export interface ErrorRow {
   readonly rpc: number;
   /** HTTP status. */
   readonly http: number;
-  /** Exit code of the CLI: 1 failed, 2 wrong use, 130 ended by Ctrl-C (128 + SIGINT, as shells have it). */
-  readonly exit: 1 | 2 | 130;
+  /** Exit code of the command line. */
+  readonly exit: ExitCode;
   /** True when the same request may succeed later, unchanged. */
   readonly retryable: boolean;
 }

@@ -44,7 +44,7 @@ export type { SecretLookup, SecretPiece } from './secret.ts';
 export { argumentWords } from './words/argument-words.ts';
 export { ID_PART_WORDS, meantById, noSuchId } from './words/id-parts.ts';
 export { shellWord } from './words/shell-word.ts';
-export { limitName, limitText, limitsText } from './words/limit-words.ts';
+export { givenText, limitName, limitText, limitsText } from './words/limit-words.ts';
 export { plainResource, rightText } from './words/right-words.ts';
 export { shownName } from './words/shown-name.ts';
 export { nearest, slipsOf } from './words/slips.ts';

@@ -8,7 +8,7 @@ import type {
   ValidateTokenResult,
 } from '../../src/builtin/index.ts';
 import type { JsonObject, PeerId } from '../../src/core/index.ts';
-import { createHealth, silentLogger } from '../../src/core/index.ts';
+import { StarlingError, createHealth, silentLogger } from '../../src/core/index.ts';
 import type { BuiltinContext, BuiltinTool } from '../../src/gateway/index.ts';
 import { createCurrentPolicy } from '../../src/guard/index.ts';
 import type { PermissionAnswer, Principal } from '../../src/guard/index.ts';
@@ -47,9 +47,14 @@ async function benchOf(policyText = POLICY): Promise<Bench> {
     membership: {
       peer: (id) => (id === peerId ? view : undefined),
       byAlias: (alias) => (alias === view.alias ? view : undefined),
+      resolve(name) {
+        if ([view.alias, 'notebook'].includes(name)) return view;
+        throw new StarlingError('STARLING_PEER_UNKNOWN', `no peer ${name}`);
+      },
     },
     keys: { list: () => [{ id: 'k1', name: 'ci', scopes: ['tool:files/*'], createdAt: 0 }] },
     clock: node.clock,
+    self: { name: 'workstation' },
   });
   return Object.assign(node, {
     all: tools,
@@ -392,6 +397,12 @@ describe('policy_explain', () => {
         code: 'STARLING_PEER_UNKNOWN',
       });
     }
+    // A name that a peer has taken, as lists show it; this node itself is nobody who asks it.
+    expect((await explain(bench, 'notebook', 'files/x')).answer).toBe('no');
+    await expect(explain(bench, 'workstation', 'files/x')).rejects.toMatchObject({
+      code: 'STARLING_USAGE',
+      hint: expect.stringContaining('--as operator') as string,
+    });
     await expect(explain(bench, 'laptop', 'board:plan/x')).rejects.toMatchObject({
       hint: 'for example --do board/write',
     });

@@ -73,6 +73,93 @@ describe('starling call', () => {
     expect(ran).toMatchObject({ code: 1, stdout: 'the sum is too large\n', stderr: '' });
   });
 
+  /** A node that lists the tool `every__ask`, whose server answers with `said`, and not as a result. */
+  const lacking = async (said: string, code = -32602): Promise<FakeNode> =>
+    fakeNode({
+      answer: ({ method, id }, { fail }) => {
+        if (method === 'tools/list') return { tools: [{ name: 'every__ask' }] };
+        if (method === 'tools/call') fail(id, { code, message: said });
+        return undefined;
+      },
+    });
+
+  it.each([
+    'MCP error -32602: Tool ask not found',
+    'Unknown tool: ask',
+    "MCP error -32602: Unknown tool: 'ask'",
+  ])(
+    'a tool that its server has only for callers whom it can ask is told as that: %s',
+    async (said) => {
+      const { stateDir } = await lacking(said);
+      const { code, stderr } = await run('call', 'every__ask', '--state', stateDir);
+      expect(code).toBe(2);
+      expect(stderr).toContain('is there only for callers whom its server can ask something');
+      expect(stderr).toContain('answer it in a terminal: starling call --ask every__ask');
+    },
+  );
+
+  it.each([
+    ['elicitation', 'Client does not support form elicitation.', 'starling call --ask every__ask'],
+    ['sampling', 'this client does not serve sampling/createMessage', 'starling connect --help'],
+  ])('a tool that asks for %s, and nobody answers, is told as that', async (what, said, says) => {
+    const { stateDir } = await failing(said);
+    const { code, stderr } = await run('call', 'lab__sums__add', 'a=1', 'b=2', '--state', stateDir);
+    expect(code).toBe(2);
+    expect(stderr).toContain(`asks its caller something (${what}), and nobody answers here`);
+    expect(stderr).toContain(says.replace('every__ask', 'lab__sums__add'));
+  });
+
+  it('--ask is refused where nobody sits', async () => {
+    const { stateDir } = await lacking('x');
+    const { code, stderr } = await run('call', 'every__ask', '--ask', '--state', stateDir);
+    expect(code).toBe(2);
+    expect(stderr).toContain('--ask is for a terminal');
+  });
+
+  it('a server that is still starting is told first, and no other tool is guessed', async () => {
+    const { stateDir } = await fakeNode({
+      answer: ({ method, id }, { fail }) => {
+        if (method === 'tools/list') return { tools: [{ name: 'files__echo' }] };
+        const data = {
+          code: 'STARLING_UPSTREAM_UNAVAILABLE',
+          reason: "server 'every' is still starting",
+          hint: 'try again in a moment',
+        };
+        if (method === 'tools/call') fail(id, { code: -32003, message: data.reason, data });
+        return undefined;
+      },
+    });
+    const { stderr } = await run('call', 'every__echo', '--state', stateDir);
+    expect(stderr).toMatch(/^error: server 'every' is still starting .*\n {2}→ try again/);
+  });
+
+  it('a text that ends its line itself gets no empty line more', async () => {
+    const content = ['hello\n', 'you'].map((text) => ({ type: 'text', text }));
+    const { stateDir } = await fakeNode({
+      answer: ({ method }) => (method === 'tools/call' ? { content } : { tools: [] }),
+    });
+    expect((await run('call', 'x__y', '--state', stateDir)).stdout).toBe('hello\nyou\n');
+  });
+
+  it('the name of a peer is no tool, and a JSON object has an option', async () => {
+    const { stateDir } = await fakeNode({
+      answer: ({ method, params, id }, { fail }) => {
+        if (method === 'tools/list') return { tools: [{ name: 'tablet__files__read' }] };
+        if (method !== 'tools/call') return undefined;
+        if (params?.['name'] === 'starling__peers')
+          return { content: [], structuredContent: { peers: [{ alias: 'tablet' }] } };
+        fail(id, { code: -32602, message: "no tool is called 'tablet'" });
+        return undefined;
+      },
+    });
+    const peer = await run('call', 'tablet', '--state', stateDir);
+    expect(peer.stderr).toContain('tablet is a peer, and no tool');
+    expect(peer.stderr).toContain('starling tools tablet');
+    expect(peer.stderr).not.toContain('its server says');
+    const json = await run('call', 'tablet__files__read', '{"path": "/x"}', '--state', stateDir);
+    expect(json.stderr).toContain("follow an option: --args '");
+  });
+
   it('a refusal of a misspelt name names the tool that may be called, before wider rights', async () => {
     const { stateDir } = await fakeNode({
       answer: ({ method, id }, { fail }) => {

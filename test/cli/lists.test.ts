@@ -377,6 +377,85 @@ const COMING_AND_GOING: Readonly<Record<string, JsonObject>> = {
 
 const ABOUT = { mesh: 'lab', fingerprint: 'one two three four' };
 
+it('a grant whose uses are all taken is no valid one, and of the others it is said how many are left', async () => {
+  const grant = (id: string, taken: number | undefined): JsonObject => ({
+    id,
+    direction: 'issued',
+    with: 'laptop',
+    did: DID,
+    capabilities: [{ ability: 'tool/call', resource: 'tool:files/*', caveats: { uses: 2 } }],
+    ...(taken === undefined ? {} : { taken: [{ capability: 0, uses: taken }] }),
+    renewed: false,
+    issuedAt: NOW,
+    expiresAt: NOW + HOURS,
+    state: 'valid',
+  });
+  const grants = [grant('over0000', 2), grant('left0000', 1), grant('unknown0', undefined)];
+  const { stateDir } = await fakeNode({ answer: serving({ grant_list: { grants } }) });
+  const { stdout } = await run('grant', 'list', '--state', stateDir);
+  expect(stdout).toMatch(/over0000 .* used up +– +call files\/\* \(2 of 2 uses taken\)/);
+  expect(stdout).toMatch(/left0000 .* valid +\S+.*\(1 of 2 uses taken\)/);
+  expect(stdout).toMatch(/unknown0 .* valid +\S+.*\(2 uses\)/);
+});
+
+it('of a peer behind a relay it is said which peer that is', async () => {
+  const peer = (alias: string, peerId: string, address: string): JsonObject => {
+    return { alias, peerId, state: 'alive', lastHeartbeatAt: NOW, address };
+  };
+  const all = [
+    peer('relay', ID, '/ip4/192.0.2.7/tcp/4040'),
+    peer('behind', 'x', `/ip4/192.0.2.7/tcp/4040/p2p/${ID}/p2p-circuit`),
+    peer('unknown', 'y', '/ip4/192.0.2.7/tcp/4040/p2p/12D3KooWNobody/p2p-circuit'),
+  ];
+  const { stateDir } = await fakeNode({ answer: serving({ peers: { peers: all } }) });
+  const { stdout } = await run('peers', '--state', stateDir);
+  expect(stdout).toMatch(/behind .*through relay\nunknown .*through a relay\n/);
+});
+
+it('peers that stopped, left or were put out are told apart', async () => {
+  const peer = (alias: string, ended?: JsonObject): JsonObject => ({
+    alias,
+    peerId: ID,
+    state: 'left',
+    lastHeartbeatAt: NOW,
+    ...(ended === undefined ? {} : { ended }),
+  });
+  const all = [peer('one'), peer('two', {}), peer('three', { by: 'alice' })];
+  const { stateDir } = await fakeNode({ answer: serving({ peers: { peers: all } }) });
+  const { stdout } = await run('peers', '--state', stateDir);
+  expect(stdout).toMatch(/one +stopped .*\ntwo +left .*\nthree +put out /);
+});
+
+it('a person who answers a request reads that any arguments go, and no words of the policy', async () => {
+  const approval = {
+    id: '8fK2000000000000',
+    kind: 'permission',
+    who: 'laptop',
+    resource: 'tool:files/read_text_file',
+    ability: 'EXTERNAL_SERVICE',
+    rule: 'guardian',
+    agentId: 'operator',
+    capabilities: [
+      {
+        ability: 'tool/call',
+        resource: 'tool:files/read_text_file',
+        caveats: { rate: { per_s: 0.2, burst: 10 } },
+      },
+    ],
+    state: 'pending',
+    askedAt: NOW,
+    expiresAt: NOW + HOURS,
+  };
+  const answer = serving({ approval_list: { approvals: [approval] } });
+  const { stateDir } = await fakeNode({ answer });
+  const { stdout } = await run('approvals', '--state', stateDir);
+  expect(stdout).toContain('laptop asks for a grant: files/read_text_file\n');
+  expect(stdout).toContain(
+    'would get: call files/read_text_file with any arguments (at most 12 calls a minute, 10 at once)',
+  );
+  expect(stdout).not.toContain('for: operator');
+});
+
 it('who is let in again is not said to have no rights where its grants of before hold', async () => {
   const grant = { direction: 'issued', did: didFromPeerId(KNOCK.peerId as PeerId), with: 'tab' };
   const answered = { knock_answer: { ...KNOCK, admitted: true } };

@@ -47,6 +47,13 @@ async function running(name: string, more: JsonObject = {}): Promise<FakeNode> {
 }
 
 describe('starling nodes', () => {
+  it('says of a node that failed to start and has not run since that it never ran', async () => {
+    const stateDir = join(home, 'in-vain');
+    await mkdir(stateDir, { mode: 0o700 });
+    await noteNode(stateDir, process.env);
+    expect((await run('nodes')).stdout).toMatch(/^– +never ran +– /m);
+  });
+
   it('lists those that run and those that do not, each with its state folder', async () => {
     const lab = await running('lab');
     const home2 = await stopped('desk', 'desk');

@@ -148,6 +148,12 @@ it('where the node read another config file last time, commands and starling up 
       `! last time the node read ${before}; to mean that one: --config '${before}'\n`,
     );
     expect((await run('mcp', 'list', '--config', before)).stderr).toBe('');
+    // A node that runs reads what it reads: nothing of before is meant.
+    const configFile = join(home, '.config/starling/starling.json');
+    const status = { configFile, upstreams: [] };
+    const { stateDir: running } = await fakeNode({ answer: serving({ status }) });
+    await writeAbout(running, { name: 'desk', configFile: before });
+    expect((await run('mcp', 'list', '--state', running)).stderr).toBe('');
   } finally {
     vi.unstubAllEnvs();
   }

@@ -199,6 +199,7 @@ it('the entry statically imports commander, what shuts the debugger and single f
     'cli/options/parsers.ts',
     'cli/program.ts',
     'core/errors.ts',
+    'core/exit-codes.ts',
     'core/system/debugger.ts',
     'core/time/duration.ts',
     'core/version.ts',

@@ -71,6 +71,13 @@ describe('durations', () => {
     expect(() => parseDuration(text)).toThrow(/90s/);
   });
 
+  it.each([
+    ['0s', /more than 0/],
+    ['99y', /\(s, m, h or d\)/],
+  ])('of %s it is said what is wrong', (text, says) => {
+    expect(() => parseDuration(text)).toThrow(says);
+  });
+
   it('are shown in the unit that says most', () => {
     expect([0, 59_000, 600_000, 28_800_000, 604_800_000].map(duration)).toEqual([
       '0s',

@@ -448,8 +448,8 @@ describe('`starling request`', () => {
     expect(ran.stderr).toMatch(
       /… waits until somebody at bob answers, for up to \w+; Ctrl-C stops waiting, the request stays/,
     );
-    expect(ran.stderr).toMatch(/a yes gives it for 5m, no more than \d+ in \d+s/);
-    expect(ran.stdout).toMatch(/^bob grants plain\/note for \d\S*(?:, no more than .*)?\n$/);
+    expect(ran.stderr).toMatch(/a yes gives it for 5m, at most 12 calls a minute, 10 at once/);
+    expect(ran.stdout).toMatch(/^bob grants plain\/note for \d\S*(?:, at most .*)?\n$/);
   });
 
   it('says no where the peer says no, and what is wrong with what names no peer', async () => {

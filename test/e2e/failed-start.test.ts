@@ -84,7 +84,16 @@ it('tells why it did not start, though a part of it does not stop either', async
   // The start that failed has founded no mesh, which would keep this node from joining another.
   expect(again.hasFounded).toBe(true);
   await again.start();
+  const { ticket } = await again.createTicket();
   await again.stop();
+  // A member has no use for a ticket of its mesh, and says so.
+  const kept = await createNode({
+    ...config,
+    http: { ...config.http, enabled: false },
+    join: new Secret(ticket),
+  });
+  expect([again.hasIdleTicket, kept.hasIdleTicket]).toEqual([false, true]);
+  await kept.stop();
 });
 
 it('founds nothing where its bootstrap address leads to another mesh, and may join that one afterwards', async () => {

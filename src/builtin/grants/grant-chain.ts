@@ -26,6 +26,8 @@ export interface ChainComponents extends SummaryComponents {
   readonly clock: Clock;
   readonly grants: GrantBook;
   readonly membership: Pick<Membership, 'resolve' | 'peer' | 'peers'>;
+  /** What this node calls itself. */
+  readonly self: { readonly name: string };
   /** The servers of this node, to say when a grant names none of them. */
   readonly offers: OfferView;
 }
@@ -86,13 +88,17 @@ function showTool(components: ChainComponents): BuiltinTool {
       const grant = grants.find(input.id);
       const chain = explainChain(grant, contextOf(components, grant));
       const dids = new Set<Did>(chain.links.flatMap((link) => [link.issuer, link.audience]));
+      const direction = directionOf(components, grant);
+      // Whoever gave the one and has the other is this node.
+      const own = direction === 'issued' ? grant.claims.iss : grant.claims.aud;
       const names = [...dids].flatMap((did) => {
+        if (did === own) return [[did, components.self.name] as const];
         const peer = membership.peer(peerIdFromDid(did));
         return peer === undefined ? [] : [[did, shownName(peer)] as const];
       });
       return {
         ...chain,
-        grant: summarise(components, grant, directionOf(components, grant)),
+        grant: summarise(components, grant, direction),
         names: Object.fromEntries(names),
       };
     },

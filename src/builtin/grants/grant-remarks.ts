@@ -4,7 +4,7 @@ import { isObject, limitsText, nearest, printable, rightText } from '../../core/
 import type { ListedTool } from '../../directory/index.ts';
 import type { Upstream } from '../../gateway/index.ts';
 import { matchResource, toolResource, withoutLimitOf } from '../../grants/index.ts';
-import type { Grant, GrantBook } from '../../grants/index.ts';
+import type { Counters, Grant, GrantBook } from '../../grants/index.ts';
 import type { Granted } from './grant-input.ts';
 
 /** What this node offers: its servers, and their tools as far as they are known. */
@@ -128,10 +128,16 @@ export function sameAs(
 export function unlimitedBy(
   grant: Grant,
   grants: Pick<GrantBook, 'issued' | 'renewable' | 'state'>,
+  counters: Pick<Counters, 'taken'>,
 ): readonly string[] {
   const renewed = new Set(grants.renewable().map(({ grant: { hash } }) => hash));
+  // What is used up lets nobody do anything.
+  const isLeft = (one: Grant, index: number): boolean => {
+    const uses = one.claims.cap[index]?.caveats?.['uses'];
+    return typeof uses !== 'number' || counters.taken(one, index) < uses;
+  };
   const rightOf = (one: Grant): Parameters<typeof withoutLimitOf>[0] => ({
-    capabilities: one.claims.cap,
+    capabilities: one.claims.cap.filter((_, index) => isLeft(one, index)),
     endsAtMs: renewed.has(one.hash) ? Infinity : one.claims.exp * 1000,
   });
   return grants

@@ -41,8 +41,6 @@ export interface GrantComponents extends ChainComponents {
   /** Says of tickets of other members that they are no grants of this node. */
   readonly members: Pick<Members, 'tickets'>;
   readonly membership: ChainComponents['membership'] & Pick<Membership, 'nameOf'>;
-  /** What this node calls itself. */
-  readonly self: { readonly name: string };
   createTicket(init: {
     expiresInMs: number;
     canInvite: boolean;
@@ -120,7 +118,7 @@ function createTool(components: GrantComponents): BuiltinTool {
         ...absentIn(input, components.offers),
         ...absentArguments(input, components.offers),
         ...sameAs(grant, components.grants),
-        ...unlimitedBy(grant, components.grants),
+        ...unlimitedBy(grant, components.grants, components.counters),
       ].slice(0, REMARKS_MAX);
       return {
         grant: summarise(components, grant, 'issued'),

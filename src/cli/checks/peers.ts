@@ -47,7 +47,7 @@ export const peers: Check = {
           `${shownName(peer)} is alive (${peer.route ?? 'over others'}${rtt})`,
         );
       }
-      if (peer.state === 'left') return finding('peer', 'ok', `${shownName(peer)} said goodbye`);
+      if (peer.state === 'left') return finding('peer', 'ok', `${shownName(peer)} has stopped`);
       return finding(
         'peer',
         'warn',

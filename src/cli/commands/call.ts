@@ -2,15 +2,17 @@
 import type { PeersResult } from '../../builtin/results.ts';
 import { systemClock } from '../../core/time/clock.ts';
 import { StarlingError } from '../../core/errors.ts';
+import type { ExitCode } from '../../core/exit-codes.ts';
 import type { Json, JsonObject } from '../../core/json/json.ts';
 import { isObject } from '../../core/json/value-checks.ts';
 import { readArguments } from '../options/tool-arguments.ts';
 import { contentOf } from '../terminal/tool-content.ts';
+import { canAsk } from '../terminal/ask.ts';
 import { untilInterrupted } from '../terminal/interrupted.ts';
 import { print, safe, safeLine, tell } from '../terminal/output.ts';
 import { withNode } from '../node/locate-node.ts';
-import type { NodeClient, ToolInfo } from '../node/client.ts';
-import { explainFailure, meantTool, wholeName } from './tools/explain-failure.ts';
+import type { FormAnswerer, NodeClient, ToolInfo } from '../node/client.ts';
+import { FORMS, explainFailure, meantTool, wholeName } from './tools/explain-failure.ts';
 import type { CommonOptions } from '../options/common-options.ts';
 import { readStdin } from '../terminal/stdin.ts';
 
@@ -25,6 +27,7 @@ export interface CallCommandOptions extends CommonOptions {
   readonly args?: string;
   readonly timeout?: number;
   readonly raw?: boolean;
+  readonly ask?: boolean;
 }
 
 /** Calls the tool and prints its result; exit code 1 when the tool says that it failed. */
@@ -32,7 +35,7 @@ export async function run(
   tool: string,
   words: readonly string[],
   options: CallCommandOptions,
-): Promise<number> {
+): Promise<ExitCode> {
   const whole = { ...options, arg: [...words, ...(options.arg ?? [])] };
   const result = await untilInterrupted((signal) => {
     signal.addEventListener('abort', () => tell('cancelled'), { once: true });
@@ -52,12 +55,57 @@ const OF_A_SLIP: readonly string[] = [
   'STARLING_UPSTREAM_UNAVAILABLE',
 ];
 
-function callTool(
+async function callTool(
   typed: string,
   options: CallCommandOptions,
   signal: AbortSignal,
 ): Promise<JsonObject> {
-  return withNode(options, (node) => callAt(node, typed, { options, signal }), signal);
+  if (options.ask === true && !canAsk()) {
+    throw new StarlingError('STARLING_USAGE', '--ask is for a terminal, where a person answers', {
+      hint: 'leave it out, or run the command in a terminal',
+    });
+  }
+  const talk = { isAsking: false };
+  const answer = options.ask === true ? answerer(typed, talk) : undefined;
+  const call = (node: NodeClient): Promise<JsonObject> =>
+    callAt(node, typed, { options, signal, talk });
+  try {
+    return await withNode(options, call, signal, answer);
+  } catch (error) {
+    if (options.ask === true || !isOnlyForAsked(error) || !canAsk()) throw error;
+    // The server has run nothing: it does not have the tool for callers whom it can't ask.
+    tell('its server asks something: called again, so that you can answer');
+    return callTool(typed, { ...options, ask: true }, signal);
+  }
+}
+
+function isOnlyForAsked(error: unknown): boolean {
+  if (!(error instanceof StarlingError)) return false;
+  return error.data['needs'] === FORMS && error.data['called'] === false;
+}
+
+/** Puts the questions of the tool's server to the person at the terminal. */
+function answerer(tool: string, talk: Talk): FormAnswerer {
+  const from = safeLine(`the server of ${tool}`);
+  return async (params, signal) => {
+    talk.isAsking = true;
+    try {
+      const { askForm } = await import('../terminal/ask-form.ts');
+      return await askForm(params, from, { signal });
+    } catch (error) {
+      // The terminal was read by the question, so that nobody else heard of Ctrl-C: it is meant for the call.
+      if (error instanceof StarlingError && error.code === 'STARLING_INTERRUPTED')
+        process.kill(process.pid, 'SIGINT');
+      throw error;
+    } finally {
+      talk.isAsking = false;
+    }
+  };
+}
+
+/** Whether a person is being asked: nothing else is shown meanwhile. */
+interface Talk {
+  isAsking: boolean;
 }
 
 /** What a call is made with, and how: by default as the node's client does it. */
@@ -65,13 +113,14 @@ export interface CallMade {
   readonly options: CallCommandOptions;
   readonly signal: AbortSignal;
   readonly make?: NodeClient['call'];
+  readonly talk?: Talk;
 }
 
 /** Calls the tool that was meant, with the arguments as they were typed; its failures are explained. */
 export async function callAt(
   node: NodeClient,
   typed: string,
-  { options, signal, make = (...call) => node.call(...call) }: CallMade,
+  { options, signal, talk, make = (...call) => node.call(...call) }: CallMade,
 ): Promise<JsonObject> {
   const { arg = [], args, timeout } = options;
   const whole = args === undefined ? {} : parseWhole(await textOf(args));
@@ -81,8 +130,8 @@ export async function callAt(
   const tool = wholeName(typed, listed);
   if (tool !== typed) tell(`${safeLine(typed)} is ${safeLine(tool)}`);
   const schema = listed.find((info) => info.name === tool)?.inputSchema;
-  const shower = progressShower(tool);
   const given = { ...whole, ...(await readArguments(arg, schema)) };
+  const shower = progressShower(tool, talk);
   // Progress is asked for even where nobody sees it: it keeps a long call from timing out.
   const init = { timeoutMs: timeout ?? TIMEOUT_MS, progress: shower.show };
   const explained = async (said: string): Promise<StarlingError | undefined> =>
@@ -92,6 +141,7 @@ export async function callAt(
           tool,
           args: given,
           said,
+          answers: options.ask === true,
           offered: await offeredBy(node),
           peers: await peersOf(node),
         });
@@ -167,9 +217,10 @@ interface ProgressShower {
 }
 
 /** Shows progress on a terminal, and in pipes that a call waits; the same line only once. */
-function progressShower(tool: string): ProgressShower {
+function progressShower(tool: string, talk?: Talk): ProgressShower {
   let shown = '';
   const say = (line: string): void => {
+    if (talk?.isAsking === true) return;
     if (line !== shown) tell(line);
     shown = line;
   };
@@ -193,5 +244,11 @@ function progressShower(tool: string): ProgressShower {
 function show(result: JsonObject, options: CallCommandOptions): void {
   if (options.json === true) print(JSON.stringify(result));
   else if (options.raw === true) process.stdout.write(contentOf(result).join(''));
-  else for (const part of contentOf(result)) print(safe(part));
+  else {
+    for (const part of contentOf(result)) {
+      const text = safe(part);
+      // A file's text ends its last line itself.
+      print(text.endsWith('\n') ? text.slice(0, -1) : text);
+    }
+  }
 }

@@ -5,6 +5,7 @@ import type {
   ClientDisconnectResult,
   StatusResult,
 } from '../../builtin/results.ts';
+import type { ExitCode } from '../../core/exit-codes.ts';
 import { CLIENT_NAME_WORDS, isFreeClientName } from '../../config/client-names.ts';
 import { StarlingError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json/json.ts';
@@ -50,7 +51,7 @@ const OPERATOR_MEANS =
   '--operator: the client can grant, make keys, set secrets, approve and change the policy, as you can, and so can whatever talks its model into it';
 
 /** Shows what would change in the client's file, asks, and changes it after a backup. */
-export async function run(id: string, options: ConnectOptions): Promise<number | void> {
+export async function run(id: string, options: ConnectOptions): Promise<ExitCode | void> {
   const client = knownClient(id);
   checkOptions(client, options);
   const isProject = options.project === true;

@@ -1,6 +1,7 @@
 /** `starling doctor` */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
+import type { ExitCode } from '../../core/exit-codes.ts';
 import type { PeersResult, StatusResult } from '../../builtin/results.ts';
 import { loadConfig } from '../../config/index.ts';
 import type { Config } from '../../config/index.ts';
@@ -43,7 +44,7 @@ const CHECKS: readonly Check[] = [
 const TIMEOUT_MS = 10_000;
 
 /** Runs all checks side by side; exit code 1 when one failed. */
-export async function run(options: CommonOptions): Promise<number> {
+export async function run(options: CommonOptions): Promise<ExitCode> {
   const { config, findings } = await load(options, await fileOf(options));
   const stateDir = config?.stateDir ?? (await likelyStateDir(options));
   const asked = await askNode({ state: stateDir });

@@ -1,4 +1,5 @@
 /** `starling leave` */
+import type { ExitCode } from '../../core/exit-codes.ts';
 import type { LeaveResult, MembersResult, StatusResult } from '../../builtin/results.ts';
 import { StarlingError } from '../../core/errors.ts';
 import type { NodeClient } from '../node/client.ts';
@@ -14,7 +15,7 @@ interface LeaveOptions extends CommonOptions {
 }
 
 /** Leaves the mesh, once that is agreed: by the running node, else in its state folder. */
-export async function run(options: LeaveOptions): Promise<number | void> {
+export async function run(options: LeaveOptions): Promise<ExitCode | void> {
   const stateDir = await stateDirOf(options);
   const node = await attach(stateDir).catch((error: unknown) => {
     if (error instanceof StarlingError && error.code === 'STARLING_NODE_UNREACHABLE')

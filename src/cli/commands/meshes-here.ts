@@ -1,4 +1,5 @@
 /** `starling up --knock` without a name: which meshes of this network could be asked. */
+import type { ExitCode } from '../../core/exit-codes.ts';
 import { systemClock } from '../../core/time/clock.ts';
 import { StarlingError } from '../../core/errors.ts';
 import { readAbout } from '../../config/known-nodes.ts';
@@ -13,7 +14,7 @@ import { printData, safeLine, tell } from '../terminal/output.ts';
 /** Listens for a few seconds, and prints each mesh with the command that asks it. Starts no node. */
 export async function listMeshes(
   options: CommonOptions & { readonly mdns: boolean },
-): Promise<number> {
+): Promise<ExitCode> {
   if (!options.mdns) {
     throw new StarlingError('STARLING_USAGE', 'meshes are heard by multicast DNS, which is off', {
       hint: 'leave --no-mdns out, or give the address of a member: starling up --knock /ip4/192.168.1.5/tcp/4040',

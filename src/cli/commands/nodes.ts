@@ -10,6 +10,9 @@ import type { CommonOptions } from '../options/common-options.ts';
 /** A node that does not answer in this time hangs, which is a state of its own. */
 const TIMEOUT_MS = 5000;
 
+/** Of a state folder whose node failed to start, and has not run since. */
+const NEVER = 'never ran';
+
 interface Row {
   readonly name: string | undefined;
   readonly state: 'running' | 'stopped' | 'hangs';
@@ -32,7 +35,7 @@ export async function run(options: CommonOptions): Promise<void> {
           ['NAME', 'STATE', 'MESH', 'PID', 'STATE FOLDER'],
           nodes.map(({ name, state, isOut, mesh, pid, stateDir }) => [
             name ?? '–',
-            isOut === true ? 'put out' : state,
+            isOut === true ? 'put out' : name === undefined && state === 'stopped' ? NEVER : state,
             mesh ?? '–',
             pid === undefined ? '–' : String(pid),
             stateDir,

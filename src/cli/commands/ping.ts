@@ -1,4 +1,5 @@
 /** `starling ping` */
+import type { ExitCode } from '../../core/exit-codes.ts';
 import type { PeerPingResult } from '../../builtin/results.ts';
 import { systemClock } from '../../core/time/clock.ts';
 import { StarlingError } from '../../core/errors.ts';
@@ -24,7 +25,7 @@ export interface PingOptions extends CommonOptions {
 }
 
 /** Pings until the route is direct, or as often as was asked; fails where nothing was answered. */
-export function run(peer: string, options: PingOptions): Promise<number> {
+export function run(peer: string, options: PingOptions): Promise<ExitCode> {
   return untilInterrupted((signal) =>
     withNode(options, (node) => pingAll(node, peer, options, signal), signal),
   );
@@ -35,7 +36,7 @@ async function pingAll(
   peer: string,
   { count, json }: PingOptions,
   signal: AbortSignal,
-): Promise<number> {
+): Promise<ExitCode> {
   const scope = createScope(systemClock);
   signal.addEventListener('abort', () => scope.close(), { once: true });
   const most = count ?? COUNT_MAX;

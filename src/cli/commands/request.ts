@@ -1,4 +1,5 @@
 /** `starling request`: asks a peer for a right, from the shell, and waits for what a person there says. */
+import type { ExitCode } from '../../core/exit-codes.ts';
 import type { PeersResult, StatusResult } from '../../builtin/results.ts';
 import { nearest } from '../../core/words/slips.ts';
 import { StarlingError } from '../../core/errors.ts';
@@ -37,7 +38,7 @@ const PLAIN = /^[\w.*/:-]+$/;
 const AGAIN_MS = 10_000;
 
 /** Asks until the answer is no longer pending; exit code 1 for a no. @throws STARLING_USAGE, STARLING_TIMEOUT */
-export async function run(resource: string, options: RequestOptions): Promise<number> {
+export async function run(resource: string, options: RequestOptions): Promise<ExitCode> {
   const { peer, scope } = targetOf(resource);
   const answer = await untilInterrupted((signal) => {
     signal.addEventListener('abort', () => tell(LEFT), { once: true });

@@ -1,11 +1,12 @@
 /** `starling sim` */
+import { EXIT } from '../../core/exit-codes.ts';
+import type { ExitCode } from '../../core/exit-codes.ts';
 import { StarlingError } from '../../core/errors.ts';
 import { flush, print, safeLine, tell } from '../terminal/output.ts';
 
-/** 128 and the number of the signal, as shells have it. */
 const ENDINGS = [
-  ['SIGINT', 130],
-  ['SIGTERM', 143],
+  ['SIGINT', EXIT.interrupted],
+  ['SIGTERM', EXIT.terminated],
 ] as const;
 
 interface SimOptions {
@@ -20,7 +21,7 @@ interface SimOptions {
 }
 
 /** Runs the simulation, or a scenario; exit code 1 when anything failed. */
-export async function run(scenario: string | undefined, options: SimOptions): Promise<number> {
+export async function run(scenario: string | undefined, options: SimOptions): Promise<ExitCode> {
   const json = options.json === true;
   if (options.list === true) {
     const { listScenarios } = await import('../../../sim/run.ts');
@@ -37,7 +38,7 @@ export async function run(scenario: string | undefined, options: SimOptions): Pr
   process.exit(exitCode);
 }
 
-function plain(options: SimOptions, json: boolean): () => Promise<{ exitCode: number }> {
+function plain(options: SimOptions, json: boolean): () => Promise<{ exitCode: ExitCode }> {
   refuse(
     options,
     ['seeds', 'engine', 'out'],
@@ -56,7 +57,7 @@ function of(
   given: string,
   options: SimOptions,
   json: boolean,
-): () => Promise<{ readonly exitCode: number }> {
+): () => Promise<{ readonly exitCode: ExitCode }> {
   refuse(options, ['calls'], 'is not of scenarios: what is called stands in the scenario');
   const { nodes, seed, seeds, engine, out } = options;
   return async () => {

@@ -1,5 +1,6 @@
 /** `starling trace` */
 import { performance } from 'node:perf_hooks';
+import type { ExitCode } from '../../core/exit-codes.ts';
 import type { PeerPingResult } from '../../builtin/results.ts';
 import { StarlingError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json/json.ts';
@@ -32,7 +33,7 @@ export function run(
   tool: string,
   words: readonly string[],
   options: CallCommandOptions,
-): Promise<number> {
+): Promise<ExitCode> {
   return untilInterrupted((signal) =>
     withNode(options, (node) => trace(node, tool, { ...options, arg: words }, signal), signal),
   );
@@ -43,7 +44,7 @@ async function trace(
   typed: string,
   options: CallCommandOptions,
   signal: AbortSignal,
-): Promise<number> {
+): Promise<ExitCode> {
   const traced: Traced = { tool: typed, totalMs: 0, spans: [] };
   const make: NodeClient['call'] = async (tool, args, init) => {
     const startedAt = performance.now();

@@ -2,6 +2,8 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { isatty } from 'node:tty';
+import { EXIT } from '../../core/exit-codes.ts';
+import type { ExitCode } from '../../core/exit-codes.ts';
 import { loadConfig } from '../../config/index.ts';
 import type { Config, ConfigSources } from '../../config/index.ts';
 import { readAbout } from '../../config/known-nodes.ts';
@@ -47,12 +49,6 @@ import type { LogOption } from '../options/parsers.ts';
 import { readStdin } from '../terminal/stdin.ts';
 
 const STOP_TIMEOUT_MS = 5000;
-/** 128 + SIGINT, as shells have it. */
-const INTERRUPTED = 130;
-/** 128 + SIGHUP. */
-const HUNG_UP = 129;
-/** A person has said no to what the command would do. */
-const DECLINED = 1;
 const STDERR = 2;
 /** What `log.level` is unless somebody says more. */
 const DEFAULT_LEVEL = 'warn';
@@ -80,7 +76,7 @@ interface UpOptions extends CommonOptions {
 }
 
 /** Runs a node until it is told to stop; gives the exit code. */
-export async function run(options: UpOptions): Promise<number> {
+export async function run(options: UpOptions): Promise<ExitCode> {
   // The passphrase is taken first, so that no other code and no child process sees it.
   const passphrase = passphraseOf(process.env);
   if (options.knock === true) return listMeshes(options);
@@ -104,7 +100,7 @@ export async function run(options: UpOptions): Promise<number> {
     const isJoin = join !== undefined || knock !== undefined;
     if (answered.no) tell('nothing was changed');
     const code = answered.no
-      ? DECLINED
+      ? EXIT.failed
       : printError(await withRunning(error, stateDir, isJoin), options.json === true);
     await flush();
     return process.exit(code);
@@ -125,12 +121,12 @@ interface Life {
 /** How the process is told to end. */
 interface Ending {
   /** Resolves with the exit code at the first signal. */
-  readonly told: Promise<number>;
+  readonly told: Promise<ExitCode>;
   /** The node is being stopped: the next signal ends the process at once. */
   begin(): void;
 }
 
-async function live(life: Life): Promise<number> {
+async function live(life: Life): Promise<ExitCode> {
   const { config, options, progress, passphrase, ending } = life;
   const { told } = ending;
   // The start writes this anew.
@@ -153,7 +149,7 @@ async function live(life: Life): Promise<number> {
   if (typeof node === 'number') {
     // The node was told to stop while it looked for its mesh: it is no member, so it leaves nothing.
     progress.done();
-    if (node === INTERRUPTED) clearEcho();
+    if (node === EXIT.interrupted) clearEcho();
     if (config.knock !== undefined && options.json !== true)
       tell('nothing was changed: this node asks no more to be let in');
     await flush();
@@ -194,17 +190,17 @@ function logOf(config: Config, options: UpOptions): LogInit {
 }
 
 /** Resolves with the exit code once this node belongs to its mesh no more: 1 when it was put out, 0 when it left. */
-function untilOver(node: StarlingNode, json: boolean, say: Say): Promise<number> {
+function untilOver(node: StarlingNode, json: boolean, say: Say): Promise<ExitCode> {
   return new Promise((resolve) => {
     node.events.on('evicted', (reason, hint) => {
       if (json) print(JSON.stringify({ event: 'evicted', reason }));
       say(`${paintTalk.red('error:')} ${safeLine(reason)}\n  → ${safeLine(hint)}`);
-      resolve(1);
+      resolve(EXIT.failed);
     });
     node.events.on('left', (mesh) => {
       if (json) print(JSON.stringify({ event: 'left', mesh: mesh.name }));
       else say(`left the mesh '${safeLine(mesh.name)}'; starling up founds one anew`);
-      resolve(0);
+      resolve(EXIT.done);
     });
   });
 }
@@ -290,7 +286,9 @@ async function invitationText(node: StarlingNode, options: UpOptions): Promise<s
   const state = stateOption(stateDir);
   const words = stateWords(stateDir);
   const entry = JSON.stringify({ command: 'starling', args: ['mcp', '--as', '<name>', ...state] });
+  const idle = `This node is in ${safeLine(node.status().mesh.name)} already: it has not used the ticket.`;
   return [
+    ...(node.hasIdleTicket ? [idle] : []),
     ...nextMachine(node, await invitationOf(node, options), words),
     '',
     `Attach an MCP client: starling connect cursor${words}`,
@@ -388,23 +386,23 @@ function awaitEnd(): Ending {
   const begin = (): void => {
     isEnding = true;
   };
-  const told = new Promise<number>((resolve) => {
-    const hear = (code: number): void => {
+  const told = new Promise<ExitCode>((resolve) => {
+    const hear = (code: ExitCode): void => {
       if (isEnding) {
         clearEcho();
         tell('ended at once: peers that have heard no goodbye try to reach this node for a while');
-        process.exit(INTERRUPTED);
+        process.exit(EXIT.interrupted);
       }
       begin();
       resolve(code);
     };
-    process.on('SIGINT', () => hear(INTERRUPTED));
+    process.on('SIGINT', () => hear(EXIT.interrupted));
     // Whoever manages services asks for an end by this one, and has it.
-    process.on('SIGTERM', () => hear(0));
+    process.on('SIGTERM', () => hear(EXIT.done));
     // SIGHUP takes the configuration up again, unless the terminal itself is gone: then nobody is there any more.
     const hadTerminal = isatty(STDERR);
     process.on('SIGHUP', () => {
-      if (hadTerminal && !isatty(STDERR)) hear(HUNG_UP);
+      if (hadTerminal && !isatty(STDERR)) hear(EXIT.hungUp);
     });
     // Nothing else of a node keeps the process alive.
     setInterval(() => undefined, 60_000);
@@ -412,17 +410,17 @@ function awaitEnd(): Ending {
   return { told, begin };
 }
 
-async function stop(node: StarlingNode, lines: UpLines, code: number): Promise<never> {
+async function stop(node: StarlingNode, lines: UpLines, code: ExitCode): Promise<never> {
   const stopped = node.stop();
   if (
     !(await settledWithin(
       STOP_TIMEOUT_MS,
-      lines.goodbye(stopped, code === INTERRUPTED),
+      lines.goodbye(stopped, code === EXIT.interrupted),
       systemClock,
     ))
   ) {
     tell('the node did not stop in time');
-    process.exit(1);
+    process.exit(EXIT.failed);
   }
   await stopped;
   await flush();
@@ -430,8 +428,8 @@ async function stop(node: StarlingNode, lines: UpLines, code: number): Promise<n
 }
 
 /** Ends the process: libp2p's timers would keep it for a second more. */
-function end(code: number): never {
-  if (code === HUNG_UP) {
+function end(code: ExitCode): never {
+  if (code === EXIT.hungUp) {
     // Node aborts where it can't set the terminal right, which is gone; the signal ends it without a crash.
     process.removeAllListeners('SIGHUP');
     process.kill(process.pid, 'SIGHUP');

@@ -1,12 +1,14 @@
 /** What the definitions of commands are made of. Imports nothing heavy; see `program.ts`. */
 import { Option } from 'commander';
 import type { Command } from 'commander';
+import { EXIT } from '../../core/exit-codes.ts';
+import type { ExitCode } from '../../core/exit-codes.ts';
 
-type Run = (...args: never[]) => Promise<number | void>;
+type Run = (...args: never[]) => Promise<ExitCode | void>;
 
 /** What a parse leaves behind. */
 export interface Outcome {
-  exitCode: number;
+  exitCode: ExitCode;
 }
 
 /** Makes an action that runs a command and keeps its exit code; errors are told the one way. */
@@ -20,7 +22,8 @@ export function action(
     const options = given.optsWithGlobals<{ readonly json?: boolean }>();
     try {
       const command = await load();
-      outcome.exitCode = (await command.run(...([...args.slice(0, -2), options] as never[]))) ?? 0;
+      outcome.exitCode =
+        (await command.run(...([...args.slice(0, -2), options] as never[]))) ?? EXIT.done;
     } catch (error) {
       const { printError } = await import('../terminal/output.ts');
       outcome.exitCode = printError(error, options.json === true);

@@ -47,7 +47,11 @@ export function addCall(program: Command, outcome: Outcome): void {
           'stop waiting after this, like 30s; longer than the limits of the nodes on the way never holds',
           parseTimeout,
         )
-        .option('--raw', 'print text exactly as it came; not for a terminal'),
+        .option('--raw', 'print text exactly as it came; not for a terminal')
+        .option(
+          '--ask',
+          "answer in the terminal what the tool's server asks while it works; the server starts anew for that",
+        ),
     ),
   )
     .addHelpText(

@@ -26,7 +26,8 @@ export function usageError(
   if (meant !== undefined && WRONG_WORDS.includes(error.code)) {
     return new StarlingError('STARLING_USAGE', first, { hint: meant, cause: error });
   }
-  const instead = TOO_MANY[path.join(' ')];
+  const isTorn = path.join(' ') === 'up' && args.some((word) => /^--join(?:=|$)/.test(word));
+  const instead = isTorn ? TORN_TICKET : TOO_MANY[path.join(' ')];
   if (error.code === 'commander.excessArguments' && instead !== undefined) {
     return new StarlingError('STARLING_USAGE', first, { hint: instead, cause: error });
   }
@@ -80,6 +81,10 @@ function suggestionIn(message: string, said: string): string {
   const meant = slipsOf(word, list === '' ? [] : list.split(', '));
   return meant.length === 0 ? '' : `Did you mean ${meant.join(' or ')}?`;
 }
+
+/** The word more is the end of a ticket that a mail or a chat has broken. */
+const TORN_TICKET =
+  'a ticket is one word: paste it without the spaces and line ends that came into it: starling up --join <ticket>';
 
 /** What was meant by a word more than the command takes. */
 const TOO_MANY: Readonly<Record<string, string>> = {

@@ -2,7 +2,7 @@
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { resolve } from 'node:path';
-import { ATTACH_OPERATOR } from '../../config/client-names.ts';
+import { ATTACH_OPERATOR, CALL_FORMS_ONLY } from '../../config/client-names.ts';
 import { defaultStateDir, socketPath } from '../../config/paths.ts';
 import { systemClock } from '../../core/time/clock.ts';
 import { StarlingError, messageOf } from '../../core/errors.ts';
@@ -19,6 +19,10 @@ const HELLO_TIMEOUT_MS = 10_000;
 const MESSAGE_BYTES_MAX = 128 * 1024 * 1024;
 const CALL_TIMEOUT_MS = 60_000;
 const PAGES_MAX = 1000;
+/** JSON-RPC 2.0 §5.1. */
+const METHOD_NOT_FOUND = -32601;
+/** What a client declares that shows the forms of its own calls (MCP 2025-11-25 `client/elicitation`). */
+const FORMS: JsonObject = { elicitation: { form: {} }, experimental: { [CALL_FORMS_ONLY]: {} } };
 
 /** How long a request may take, what cancels it, who hears of its progress, and what its `_meta` says besides. */
 export interface CallOptions {
@@ -27,6 +31,9 @@ export interface CallOptions {
   readonly progress?: (params: JsonObject) => void;
   readonly meta?: JsonObject;
 }
+
+/** Answers what the server of a called tool asks the person (`elicitation/create`); `signal` takes that back. */
+export type FormAnswerer = (params: JsonObject, signal: AbortSignal) => Promise<JsonObject>;
 
 /** A tool as the node lists it. */
 export interface ToolInfo extends JsonObject {
@@ -57,16 +64,21 @@ interface Waiting {
 
 /**
  * Attaches to the node of `stateDir` as its operator. `signal` gives up what is under way: attaching itself,
- * and each request that has no signal of its own. @throws STARLING_NODE_UNREACHABLE when none runs
+ * and each request that has no signal of its own. With `answer` the client shows the forms of the tools that it calls:
+ * a server then has an instance for this client alone. @throws STARLING_NODE_UNREACHABLE when none runs
  */
-export async function attach(stateDir: string, signal?: AbortSignal): Promise<NodeClient> {
+export async function attach(
+  stateDir: string,
+  signal?: AbortSignal,
+  answer?: FormAnswerer,
+): Promise<NodeClient> {
   const socket = await open(stateDir);
   const giveUp = (): void => void socket.destroy();
   signal?.addEventListener('abort', giveUp);
   try {
     signal?.throwIfAborted();
     await attachAs(socket, ATTACH_OPERATOR);
-    const client = await greeted(socket);
+    const client = await greeted(socket, answer);
     client.signal = signal;
     return client;
   } finally {
@@ -75,14 +87,14 @@ export async function attach(stateDir: string, signal?: AbortSignal): Promise<No
 }
 
 /** A client of the node, once both have said hello: MCP lets nobody cancel that. */
-async function greeted(socket: Socket): Promise<SocketClient> {
-  const client = new SocketClient(socket);
+async function greeted(socket: Socket, answer?: FormAnswerer): Promise<SocketClient> {
+  const client = new SocketClient(socket, answer);
   try {
     await client.request(
       'initialize',
       {
         protocolVersion: '2025-11-25',
-        capabilities: {},
+        capabilities: answer === undefined ? {} : FORMS,
         clientInfo: { name: 'starling-cli', version: VERSION },
         // People and scripts want the whole list, whatever models are shown.
         _meta: { 'starling/tools': 'all' },
@@ -137,11 +149,17 @@ class SocketClient implements NodeClient {
   /** The error of every request from now on, once the connection has ended. */
   #over: StarlingError | undefined;
   readonly #end = new AbortController();
+  readonly #answer: FormAnswerer | undefined;
+  /** What the node has asked and was not answered yet, by the id of its request. */
+  readonly #asked = new Map<Json, AbortController>();
+  /** The person reads one form after the other. */
+  #answered: Promise<unknown> = Promise.resolve();
   /** Cancels requests that have no signal of their own. */
   signal: AbortSignal | undefined;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, answer?: FormAnswerer) {
     this.#socket = socket;
+    this.#answer = answer;
     const decoder = createLineDecoder(MESSAGE_BYTES_MAX, {
       line: (bytes) => this.#line(bytes),
       oversize: (sizeBytes) => this.#broken(`a message of ${sizeBytes} bytes`),
@@ -182,7 +200,9 @@ class SocketClient implements NodeClient {
         reject(error);
       };
       const cancelled = (): void => cancel(new Error('cancelled'));
-      const stopTimer = systemClock.schedule(timeoutMs, () => cancel(late(method, timeoutMs)));
+      const stopTimer = systemClock.schedule(timeoutMs, () =>
+        cancel(late(method, params, timeoutMs)),
+      );
       signal?.addEventListener('abort', cancelled, { once: true });
       this.#waiting.set(id, {
         resolve: (result) => {
@@ -266,8 +286,11 @@ class SocketClient implements NodeClient {
     if (method === 'notifications/progress') {
       const fields = isObject(params) ? params : {};
       this.#waiting.get(Number(fields['progressToken']))?.progress?.(fields);
-    } else if (method === 'ping' && id !== undefined) {
-      this.#send({ jsonrpc: '2.0', id, result: {} });
+    } else if (method === 'notifications/cancelled') {
+      const fields = isObject(params) ? params : {};
+      this.#asked.get(fields['requestId'] ?? null)?.abort(new Error('it is not asked any more'));
+    } else if (typeof method === 'string') {
+      if (id !== undefined) this.#requested(id, method, isObject(params) ? params : {});
     } else if (id === null && isObject(error)) {
       // An error without an id is about no single request: the node takes none of ours.
       this.#ended(errorFrom(error));
@@ -276,6 +299,26 @@ class SocketClient implements NodeClient {
       if (isObject(error)) waiting?.reject(errorFrom(error));
       else waiting?.resolve(isObject(result) ? result : {});
     }
+  }
+
+  /** A request of the node, or of a server behind it. */
+  #requested(id: Json, method: string, params: JsonObject): void {
+    const answer = this.#answer;
+    if (method === 'ping') return this.#send({ jsonrpc: '2.0', id, result: {} });
+    if (method !== 'elicitation/create' || answer === undefined) {
+      const message = `this client does not serve ${method}`;
+      return this.#send({ jsonrpc: '2.0', id, error: { code: METHOD_NOT_FOUND, message } });
+    }
+    const question = new AbortController();
+    this.#asked.set(id, question);
+    const signal = AbortSignal.any([question.signal, this.#end.signal]);
+    this.#answered = this.#answered
+      .then(() => (signal.aborted ? CANCELLED : answer(params, signal)))
+      .catch(() => CANCELLED)
+      .then((result) => {
+        this.#asked.delete(id);
+        if (!signal.aborted) this.#send({ jsonrpc: '2.0', id, result });
+      });
   }
 
   #broken(what: string): void {
@@ -296,12 +339,17 @@ class SocketClient implements NodeClient {
   }
 }
 
-function late(method: string, timeoutMs: number): StarlingError {
+/** The person has not answered. */
+const CANCELLED: JsonObject = { action: 'cancel' };
+
+function late(method: string, { name }: JsonObject, timeoutMs: number): StarlingError {
   const hint =
     method === 'tools/call'
       ? 'wait longer with: starling call <tool> --timeout 10m'
       : 'see what is wrong: starling doctor';
-  const what = `no answer to ${method} within ${timeoutMs / 1000} s`;
+  // People know the tool, not the method by which it is called.
+  const asked = method === 'tools/call' && typeof name === 'string' ? `of ${name}` : `to ${method}`;
+  const what = `no answer ${asked} within ${timeoutMs / 1000} s`;
   return new StarlingError('STARLING_TIMEOUT', what, { hint });
 }
 

@@ -7,7 +7,7 @@ import { readAbout } from '../../config/known-nodes.ts';
 import { defaultConfigFile, defaultStateDir } from '../../config/paths.ts';
 import { StarlingError, messageOf } from '../../core/errors.ts';
 import { attach } from './client.ts';
-import type { NodeClient } from './client.ts';
+import type { FormAnswerer, NodeClient } from './client.ts';
 import { nodeCalled } from './local-nodes.ts';
 import type { CommonOptions } from '../options/common-options.ts';
 
@@ -78,8 +78,11 @@ export async function otherConfigFile(
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<string | undefined> {
   if (options.config !== undefined || given(env['STARLING_CONFIG']) !== undefined) return undefined;
-  const before = (await readAbout(await stateDirOf(options, env)))?.configFile;
-  return before === undefined || before === path || !existsSync(before) ? undefined : before;
+  const stateDir = await stateDirOf(options, env);
+  const before = (await readAbout(stateDir))?.configFile;
+  if (before === undefined || before === path || !existsSync(before)) return undefined;
+  // What the node read before is past, where it runs and reads this one.
+  return (await fileOfRunning(stateDir)) === undefined ? before : undefined;
 }
 
 /** The config file of the node that runs; undefined when none runs, or it does not say. */
@@ -100,16 +103,18 @@ async function fileOfRunning(stateDir: string): Promise<string | undefined> {
 }
 
 /**
- * Runs `work` with a client of the running node, and closes it; `signal` cancels all that the node is asked.
+ * Runs `work` with a client of the running node, and closes it; `signal` cancels all that the node is asked, `answer`
+ * what servers ask.
  * @throws STARLING_NODE_UNREACHABLE
  */
 export async function withNode<T>(
   options: CommonOptions,
   work: (node: NodeClient) => Promise<T>,
   signal?: AbortSignal,
+  answer?: FormAnswerer,
 ): Promise<T> {
   const stateDir = await stateDirOf(options);
-  const node = await attach(stateDir, signal).catch(async (error: unknown) => {
+  const node = await attach(stateDir, signal, answer).catch(async (error: unknown) => {
     if (signal?.aborted === true) throw error;
     throw (await endedIn(stateDir, error)) ?? error;
   });

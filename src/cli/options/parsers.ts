@@ -8,7 +8,11 @@ const PORT_MAX = 65_535;
 export function parseDuration(text: string): number {
   const ms = durationMs(text.trim());
   if (ms > 0) return ms;
-  throw new InvalidArgumentError('use a number and a unit, like 90s, 15m, 8h or 7d');
+  throw new InvalidArgumentError(
+    ms === 0
+      ? 'use more than 0, like 90s, 15m, 8h or 7d'
+      : 'use a whole number and a unit (s, m, h or d), like 90s, 15m, 8h or 7d',
+  );
 }
 
 /**

@@ -19,7 +19,9 @@ export async function readArguments(
     const [, name, how, text] = ARGUMENT.exec(word) ?? [];
     if (name === undefined || text === undefined) {
       throw new StarlingError('STARLING_USAGE', `'${word}' is not name=value`, {
-        hint: 'write --arg name=value, --arg name=@file or --arg name:=json; the names: starling tools show <tool>',
+        hint: /^\s*\{/.test(word)
+          ? `all arguments as one JSON object follow an option: --args '{"name": "value"}'`
+          : 'write --arg name=value, --arg name=@file or --arg name:=json; the names: starling tools show <tool>',
       });
     }
     args.push([

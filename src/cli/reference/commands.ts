@@ -1,5 +1,6 @@
 /** `docs/reference/commands.md`: every command with its arguments, options and examples. */
 import type { Argument, Command, Option } from 'commander';
+import { EXIT } from '../../core/exit-codes.ts';
 import { buildProgram } from '../program.ts';
 import { code, page, sentence, table } from './markdown.ts';
 
@@ -8,13 +9,13 @@ const COMMON = ['--state <folder>', '--config <file>', '--json'];
 
 /** `docs/reference/commands.md`, from the help of every command. */
 export function commandsPage(): string {
-  const program = buildProgram({ exitCode: 0 });
+  const program = buildProgram({ exitCode: EXIT.done });
   const all = program.commands.flatMap((command) => withBelow(command, ['starling']));
   return page(
     'Commands',
     [
-      'Exit codes: 0 done, 1 failed, 2 wrong use. Data goes to standard output, everything else to standard',
-      'error. A command is followed by `--help` for its help in the terminal.',
+      'Exit codes: [README](../../README.md#when-something-is-wrong) has all. Data goes to standard output,',
+      'everything else to standard error. A command is followed by `--help` for its help in the terminal.',
     ].join('\n'),
     [
       table(

@@ -32,11 +32,17 @@ export function tellOfApprovals(
     if (isMore) tellCount();
     isMore = false;
   };
+  /** Those that a line was about, which the person may still mean to answer. */
+  const told = new Set<string>();
+  approvals.events.on('closed', (approval) => {
+    if (told.delete(approval.id)) say(`${time()} ${safeLine(endOf(approval))}`);
+  });
   approvals.events.on('pending', (approval) => {
     isMore = isQuiet;
     if (isQuiet) return;
     isQuiet = true;
     systemClock.schedule(QUIET_MS, loud);
+    told.add(approval.id);
     say(`${time()} ${safeLine(describe(approval))}`);
   });
   tellCount();
@@ -44,6 +50,13 @@ export function tellOfApprovals(
 
 function describe({ id, kind, principal, ability, resource }: Approval): string {
   return `${nameOf(principal)} ${askText(kind, ability, resource)}: starling approvals approve ${id.slice(0, ID_SHOWN)} (or deny)`;
+}
+
+/** How it ended: the person may have answered elsewhere, or need not any more. */
+function endOf({ id, state, answeredBy, reason }: Approval): string {
+  const by = answeredBy === undefined ? '' : ` by ${answeredBy}`;
+  const why = reason === undefined || reason === '' ? '' : `: ${reason}`;
+  return `${id.slice(0, ID_SHOWN)} needs no answer any more: ${state}${by}${why}`;
 }
 
 function printEvent({ id, kind, state, principal, ability, resource }: Approval): void {

@@ -1,5 +1,5 @@
 /** Asks a person before something is changed. */
-import { createInterface } from 'node:readline/promises';
+import { createInterface } from 'node:readline';
 import { StarlingError } from '../../core/errors.ts';
 import { interrupted } from './interrupted.ts';
 import { forTerminal } from './output.ts';
@@ -30,25 +30,79 @@ export async function ask<T extends string>(
   answers: readonly [T, ...T[]],
   conversation: Conversation = TERMINAL,
 ): Promise<T> {
-  const lines = createInterface({ input: conversation.input, output: conversation.output });
-  const { promise: left, leave } = leaving();
+  return converse(
+    async (put) => {
+      for (;;) {
+        const said = await put(`${question} [${answers.join('/')}] `);
+        const found = answers.find((answer) => answer.startsWith(said.toLowerCase()));
+        if (found !== undefined) return found;
+      }
+    },
+    { conversation },
+  );
+}
+
+/** Puts one question; gives what was typed, without spaces around it. */
+export type Put = (question: string) => Promise<string>;
+
+/** With whom is spoken, and what ends that before the person does: its reason is thrown. */
+export interface ConverseInit {
+  readonly conversation?: Conversation;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Several questions in one go, so that what is typed ahead is not lost between them.
+ * @throws STARLING_INTERRUPTED when the person leaves by Ctrl-C, STARLING_USAGE by Ctrl-D
+ */
+export async function converse<T>(
+  work: (put: Put) => Promise<T>,
+  { conversation = TERMINAL, signal }: ConverseInit = {},
+): Promise<T> {
+  const { input, output } = conversation;
+  const lines = createInterface({ input, output });
+  const said: string[] = [];
+  let over: Error | undefined;
+  let wake = (): void => undefined;
+  const leave = (why: Error): void => {
+    over ??= why;
+    wake();
+  };
   const closed = (): void => leave(nothingAgreed());
+  const ended = (): void => {
+    output.write('\n');
+    leave(signal?.reason as Error);
+  };
+  lines.on('line', (line) => {
+    said.push(line);
+    wake();
+  });
   lines.once('close', closed);
   lines.once('SIGINT', () => {
     // What follows on the terminal begins on a line of its own.
-    conversation.output.write('\n');
+    output.write('\n');
     leave(interrupted('nothing was changed'));
   });
-  try {
-    for (;;) {
-      const asked = lines.question(
-        forTerminal(`${question} [${answers.join('/')}] `, conversation.output),
-      );
-      const said = (await Promise.race([asked, left])).trim().toLowerCase();
-      const found = answers.find((answer) => answer.startsWith(said));
-      if (found !== undefined) return found;
+  signal?.addEventListener('abort', ended, { once: true });
+  const put: Put = async (question) => {
+    if (over === undefined) {
+      lines.setPrompt(forTerminal(question, output));
+      lines.prompt();
     }
+    for (;;) {
+      const line = said.shift();
+      if (line !== undefined) return line.trim();
+      if (over !== undefined) throw over;
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    }
+  };
+  try {
+    signal?.throwIfAborted();
+    return await work(put);
   } finally {
+    signal?.removeEventListener('abort', ended);
     lines.off('close', closed);
     lines.close();
   }
@@ -65,13 +119,4 @@ function nothingAgreed(): StarlingError {
   return new StarlingError('STARLING_USAGE', 'nothing was changed, because nobody agreed', {
     hint: 'run it again and answer, or agree beforehand with --yes',
   });
-}
-
-/** A promise that rejects when `leave` is called: when the person leaves the question. */
-function leaving(): { readonly promise: Promise<never>; leave(this: void, why: Error): void } {
-  let leave: (why: Error) => void = () => undefined;
-  const promise = new Promise<never>((_, reject) => {
-    leave = reject;
-  });
-  return { promise, leave };
 }

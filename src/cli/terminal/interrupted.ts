@@ -1,9 +1,11 @@
 /** What Ctrl-C means to a command: it ends what the command waits for, and the second one the process. */
 import { StarlingError } from '../../core/errors.ts';
+import { EXIT } from '../../core/exit-codes.ts';
+import type { ExitCode } from '../../core/exit-codes.ts';
 import { clearEcho } from './output.ts';
 
-/** Exit codes of commands that are ended by a signal: 128 and its number, as shells have it. */
-const CODES = { SIGINT: 130, SIGTERM: 143 } as const;
+/** Exit codes of commands that are ended by a signal. */
+const CODES = { SIGINT: EXIT.interrupted, SIGTERM: EXIT.terminated } as const;
 type Ending = keyof typeof CODES;
 
 /** A person left at a question by Ctrl-C. */
@@ -17,9 +19,9 @@ export function interrupted(what: string): StarlingError {
  */
 export async function untilInterrupted<T>(
   work: (signal: AbortSignal) => Promise<T>,
-): Promise<T | number> {
+): Promise<T | ExitCode> {
   const abort = new AbortController();
-  let code = 0;
+  let code: ExitCode = EXIT.done;
   const end = (signal: Ending): void => {
     code = CODES[signal];
     if (signal === 'SIGINT') clearEcho();

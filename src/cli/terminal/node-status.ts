@@ -81,7 +81,9 @@ function identityOf(status: StatusResult): Facts {
 }
 
 function meshFacts({ addresses, mesh }: StatusResult, wide: boolean): Facts {
-  const places = wide ? addresses : [someOf(addressTexts(addresses), ADDRESSES_SHOWN)];
+  const texts = addressTexts(addresses);
+  const more = texts.length > ADDRESSES_SHOWN ? ' (starling status --wide)' : '';
+  const places = wide ? addresses : [someOf(texts, ADDRESSES_SHOWN) + more];
   return [
     ['mesh', `${mesh.name} (${mesh.open ? 'open: anyone may join' : 'private'})`],
     ['fingerprint', mesh.fingerprint],
@@ -103,7 +105,7 @@ function peersText({ alive, suspect, dead, left }: StatusResult['peers']): strin
     [alive, 'alive'],
     [suspect, 'suspect'],
     [dead, 'dead'],
-    [left, 'left'],
+    [left, 'stopped'],
   ] as const;
   const told = counted.filter(([count]) => count > 0).map(([count, state]) => `${count} ${state}`);
   return told.length === 0 ? 'none yet' : told.join(', ');

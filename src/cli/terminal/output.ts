@@ -5,6 +5,8 @@ import stringWidth from 'string-width';
 import { systemClock } from '../../core/time/clock.ts';
 import { localTime } from '../../core/time/local-time.ts';
 import { StarlingError, messageOf } from '../../core/errors.ts';
+import { EXIT } from '../../core/exit-codes.ts';
+import type { ExitCode } from '../../core/exit-codes.ts';
 import { withShortIds } from '../../identity/short-id.ts';
 import { settledWithin } from '../../core/wait.ts';
 
@@ -18,6 +20,8 @@ const COLUMN_MIN = 12;
 const WRAPPED_MIN = 8;
 /** Marks behind which a long word is broken rather than elsewhere. */
 const DIVIDING = ['-', '/', ':', ',', '.'];
+/** Marks that stand behind a word, and begin no line. */
+const CLOSING = [',', ';', '.', ')'];
 const FLUSH_TIMEOUT_MS = 1000;
 /** Splits texts where a reader sees a new character; made when it is first needed, because that takes 10 ms. */
 let segmenter: Intl.Segmenter | undefined;
@@ -265,7 +269,9 @@ function piecesOf(word: string, columns: number): readonly string[] {
   for (const { segment } of charactersOf(word)) {
     if (piece !== '' && stringWidth(piece + segment) > columns) {
       const end = Math.max(...DIVIDING.map((mark) => piece.lastIndexOf(mark))) + 1;
-      const at = end > piece.length / 2 ? end : piece.length;
+      // A comma is no line of its own: what it closes goes on with it.
+      const least = CLOSING.includes(segment) ? 0 : piece.length / 2;
+      const at = end > least ? end : piece.length;
       pieces.push(piece.slice(0, at));
       piece = piece.slice(at);
     }
@@ -326,7 +332,7 @@ function unforeseen(error: unknown): string {
 }
 
 /** Prints an error as a person reads it, or with `json` as an object; returns the exit code. */
-export function printError(error: unknown, json: boolean): number {
+export function printError(error: unknown, json: boolean): ExitCode {
   const known = error instanceof StarlingError ? error : undefined;
   const code = known?.code ?? 'INTERNAL';
   if (json) {
@@ -347,5 +353,5 @@ export function printError(error: unknown, json: boolean): number {
     tell(`${paintTalk.red('error:')} ${safe(withShortIds(text))} ${paintTalk.dim(`[${code}]`)}`);
     if (known?.hint !== undefined) tell(`  → ${safe(known.hint)}`);
   }
-  return known?.row.exit ?? 1;
+  return known?.row.exit ?? EXIT.failed;
 }

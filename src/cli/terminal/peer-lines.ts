@@ -139,7 +139,7 @@ function changeText(peer: PeerView, before: PeerView | undefined): string | unde
 }
 
 function goodbyeOf({ ended }: PeerView): string {
-  if (ended === undefined) return 'said goodbye';
+  if (ended === undefined) return 'has stopped';
   return ended.by === undefined ? 'left the mesh' : `was put out by ${ended.by}`;
 }
 

@@ -1,4 +1,5 @@
 /** What `starling request` says of the answers of a peer's guardian. */
+import { limitText } from '../../core/words/limit-words.ts';
 import { duration } from './output.ts';
 
 /** What a peer's guardian answers. */
@@ -60,7 +61,7 @@ function boundsOf({ restrictions = [] }: PermissionAnswered): string {
     .map((text) => {
       const [, perS, burst] = RATE.exec(text) ?? [];
       if (perS !== undefined && Number(perS) > 0) {
-        return `, no more than ${burst} in ${duration((Number(burst) / Number(perS)) * 1000)}`;
+        return `, ${limitText('rate', { per_s: Number(perS), burst: Number(burst) })}`;
       }
       const [, uses] = USES.exec(text) ?? [];
       return uses === undefined ? '' : `, ${uses} times at the most`;

@@ -16,12 +16,16 @@ export function createProgress(live: boolean): Progress {
   const { stderr } = process;
   const changing = live && stderr.isTTY;
   let shown = '';
+  /** The line is wider than the terminal: it could not be taken back, and what it says is not cut, so it stays. */
+  let stays = false;
   const clear = (): void => {
-    if (changing && shown !== '') stderr.write('\r\u001B[2K');
+    if (changing && shown !== '' && !stays) stderr.write('\r\u001B[2K');
   };
   const draw = (): void => {
-    // A line that is wider than the terminal could not be taken back.
-    if (shown !== '') stderr.write(paintTalk.dim(cut(`${shown}…`, (stderr.columns || 80) - 1)));
+    if (shown === '' || stays) return;
+    const line = `${shown}…`;
+    stays = cut(line, (stderr.columns || 80) - 1) !== line;
+    stderr.write(stays ? `${paintTalk.dim(forTerminal(shown, stderr))}\n` : paintTalk.dim(line));
   };
   return {
     show(line) {
@@ -29,6 +33,7 @@ export function createProgress(live: boolean): Progress {
       if (next === shown) return;
       clear();
       shown = next;
+      stays = false;
       if (changing) draw();
       else stderr.write(`${next}\n`);
     },

@@ -17,10 +17,13 @@ export function rightsText(
     .join(', ');
 }
 
+/** The type of a request that names none. */
+const ANY_TYPE = 'EXTERNAL_SERVICE';
+
 /** What somebody who waits for an answer asks: to make a call, or a grant. */
 export function askText(kind: 'call' | 'permission', ability: string, resource: string): string {
   if (kind === 'call') return `wants to ${rightText(ability, resource)}`;
   // A request names the type that the policy gives to what is asked for.
-  const type = hasVerb(ability) ? '' : ` (${ability})`;
+  const type = hasVerb(ability) || ability === ANY_TYPE ? '' : ` (${ability})`;
   return `asks for a grant: ${plainResource(resource)}${type}`;
 }

@@ -20,14 +20,12 @@ export function tellOfStrangers(
       print(JSON.stringify({ event: 'neighbour', ...about }));
       return;
     }
-    const how = askToJoin(
-      { meshName, fingerprint, open, address },
-      // Who is in a mesh with others leaves that first; the node ends by it.
-      mayGo
-        ? `stop this node, then starling up${words}`
-        : `starling leave${words}, then starling up${words}`,
-      meshName === own(),
-    );
+    const there = { meshName, fingerprint, open, address };
+    const isSame = meshName === own();
+    // Who is in a mesh with others leaves that first, and the node ends by it: nothing to do without a wish.
+    const how = mayGo
+      ? askToJoin(there, `stop this node, then starling up${words}`, isSame)
+      : `to leave this mesh for it: ${wayIn(there, `starling leave${words}, then starling up${words}`, isSame)}`;
     say(
       safeLine(`another mesh is here: ${meshName} (${fingerprint}), ${name} at ${host} → ${how}`),
     );
@@ -48,21 +46,23 @@ export function tellOfStrangers(
   });
 }
 
+type MeshThere = Pick<NeighbourMesh, 'meshName' | 'fingerprint' | 'open' | 'address'>;
+
 /** How to get into a mesh of this network, by its four words where another has its name as well. A stranger chose its name, and a person may paste the line. */
-export function askToJoin(
-  {
-    meshName,
-    fingerprint,
-    open,
-    address,
-  }: Pick<NeighbourMesh, 'meshName' | 'fingerprint' | 'open' | 'address'>,
-  up = 'starling up',
-  isAmbiguous = false,
-): string {
-  if (open && PLAIN.test(meshName)) {
-    return `join it: ${up} --open ${meshName} --bootstrap '${address}'`;
-  }
-  return `ask to join: ${up} --knock ${PLAIN.test(meshName) && !isAmbiguous ? meshName : `'${fingerprint}'`}`;
+export function askToJoin(there: MeshThere, up = 'starling up', isAmbiguous = false): string {
+  const way = wayIn(there, up, isAmbiguous);
+  return isJoined(there) ? `join it: ${way}` : `ask to join: ${way}`;
+}
+
+/** An open mesh, whose name can stand in a command. */
+function isJoined({ open, meshName }: MeshThere): boolean {
+  return open && PLAIN.test(meshName);
+}
+
+function wayIn(there: MeshThere, up: string, isAmbiguous: boolean): string {
+  const { meshName, fingerprint, address } = there;
+  if (isJoined(there)) return `${up} --open ${meshName} --bootstrap '${address}'`;
+  return `${up} --knock ${PLAIN.test(meshName) && !isAmbiguous ? meshName : `'${fingerprint}'`}`;
 }
 
 /** How a command names the node: by its name, or by its key where a shell would take the name apart. */

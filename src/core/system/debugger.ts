@@ -4,6 +4,7 @@
  * but a listener takes the place of the one that opens the debugger.
  */
 import { close, url } from 'node:inspector';
+import { EXIT } from '../exit-codes.ts';
 
 /** Options by which a person asks for the debugger. */
 const ASKED = /(^|\s)--inspect(-brk|-wait|-port)?(=|\s|$)/;
@@ -31,5 +32,5 @@ export function refuseDebugger(): void {
   process.stderr.write(
     'error: a signal (SIGUSR1) opened the debugger of this process while it started\n  → start it again, and see who sends that signal\n',
   );
-  process.exit(1);
+  process.exit(EXIT.failed);
 }

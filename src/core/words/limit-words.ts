@@ -1,4 +1,5 @@
 /** The limits of a capability in words, for a person: `at most 5 calls a minute, path in /srv/docs/**`. Pure. */
+import { rightText } from './right-words.ts';
 import { durationText } from '../time/duration.ts';
 import { printable } from './text.ts';
 import { isObject } from '../json/value-checks.ts';
@@ -28,6 +29,20 @@ export function limitsText(caveats: Readonly<Record<string, unknown>> | undefine
   return words.length === 0 ? '' : ` (${words.join(', ')})`;
 }
 
+/** What a person gives by a yes: the right, that a call of it may have any arguments, and its limits. */
+export function givenText({
+  ability,
+  resource,
+  caveats,
+}: {
+  readonly ability: string;
+  readonly resource: string;
+  readonly caveats?: Readonly<Record<string, unknown>> | undefined;
+}): string {
+  const isFree = ability === 'tool/call' && caveats?.['args'] === undefined;
+  return `${rightText(ability, resource)}${isFree ? ' with any arguments' : ''}${limitsText(caveats)}`;
+}
+
 /** One caveat in words; one that nobody here knows stands as the grant has it. */
 export function limitText(name: string, value: unknown): string {
   const fields: Record<string, unknown> = isObject(value) ? value : {};
@@ -52,6 +67,11 @@ export function limitText(name: string, value: unknown): string {
 
 function rateText(perSecond: number, burst: number): string {
   const seconds = Math.round((burst / perSecond) * 1000) / 1000;
-  const calls = burst === 1 ? '1 call' : `${burst} calls`;
-  return `at most ${calls} ${SPANS[seconds] ?? `in ${durationText(seconds * 1000)}`}`;
+  const calls = (count: number): string => (count === 1 ? '1 call' : `${count} calls`);
+  const span = SPANS[seconds];
+  // Ten at once and one each five seconds is nothing that people count in fifty seconds.
+  const aMinute = Math.round(perSecond * 60_000) / 1000;
+  if (span === undefined && Number.isInteger(aMinute) && burst <= aMinute)
+    return `at most ${calls(aMinute)} a minute, ${burst} at once`;
+  return `at most ${calls(burst)} ${span ?? `in ${durationText(seconds * 1000)}`}`;
 }

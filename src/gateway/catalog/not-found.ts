@@ -100,7 +100,7 @@ export function peerAway(peer: PeerView): StarlingError {
     peer.lastHeartbeatAt === 0
       ? 'was never heard'
       : `was last heard at ${new Date(peer.lastHeartbeatAt).toISOString()}`;
-  const how = peer.state === 'left' ? 'has said goodbye' : 'is unreachable';
+  const how = peer.state === 'left' ? 'has stopped' : 'is unreachable';
   return new StarlingError('STARLING_PEER_UNREACHABLE', `peer ${peer.alias} ${how}; it ${when}`, {
     hint: 'see who is there: starling peers',
     data: { peer: peer.peerId },

@@ -3,12 +3,13 @@
  * `form`), and what the filled-in form says. Everything in it that comes from a caller is on a line of its
  * own, with what nobody would see written out. Pure.
  */
+import { CALL_FORMS_ONLY } from '../../config/index.ts';
 import type { Json, JsonObject } from '../../core/index.ts';
 import type { Approval, Principal } from '../../guard/index.ts';
 import { behalfOf, nameOf } from '../../guard/index.ts';
 import { objectOf } from '../wire/era.ts';
 import { revealInvisible } from '../pins/invisible-characters.ts';
-import { isObject, limitsText, printable, rightText } from '../../core/index.ts';
+import { givenText, isObject, printable, rightText } from '../../core/index.ts';
 
 /** What a person said. */
 export interface FormAnswer {
@@ -47,6 +48,14 @@ export function showsForms(capabilities: JsonObject): boolean {
   const { elicitation } = capabilities;
   if (!isObject(elicitation)) return false;
   return 'form' in elicitation || !('url' in elicitation);
+}
+
+/** True for a client that shows forms, and not those of its own calls only. */
+export function showsApprovals(capabilities: JsonObject): boolean {
+  return (
+    showsForms(capabilities) &&
+    !Object.hasOwn(objectOf(capabilities['experimental']), CALL_FORMS_ONLY)
+  );
 }
 
 /** The params of `elicitation/create` for an approval of the node called `self`. */
@@ -128,10 +137,7 @@ function whoOf(principal: Principal): string {
 
 function grantedBy({ permission }: Approval): readonly string[] {
   if (permission === undefined) return [];
-  const caps = permission.capabilities.map(({ ability, resource, caveats }) => {
-    const narrowed = limitsText(caveats);
-    return `would get: ${rightText(ability, resource)}${narrowed}`;
-  });
+  const caps = permission.capabilities.map((right) => `would get: ${givenText(right)}`);
   return [...caps, `for how long: ${timeOf(permission.lifetimeMs)}`];
 }
 

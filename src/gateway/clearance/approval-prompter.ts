@@ -7,7 +7,7 @@ import { createSemaphore } from '../../core/index.ts';
 import type { Clock } from '../../core/index.ts';
 import { OPERATOR, isSameClient, nameOf } from '../../guard/index.ts';
 import type { Answerer, Approval, Approvals, Principal } from '../../guard/index.ts';
-import { answerOf, formOf, showsForms } from './approval-form.ts';
+import { answerOf, formOf, showsApprovals } from './approval-form.ts';
 import type { AskableClient } from '../types.ts';
 
 /** What the approval prompter works with. */
@@ -51,7 +51,7 @@ export function createApprovalPrompter(
   };
   return {
     attach(client, principal) {
-      if (!showsForms(client.client.capabilities)) return NOTHING;
+      if (!showsApprovals(client.client.capabilities)) return NOTHING;
       const queues = {
         call: createSemaphore(SHOWN_MAX.call),
         permission: createSemaphore(SHOWN_MAX.permission),

@@ -216,7 +216,7 @@ function verdictWith(one: Case, plan: PermissionPlan, verdict: Verdict): Verdict
   if (verdict.outcome === 'refuse') return verdict;
   if (plan.problem !== undefined) return { outcome: 'refuse', reason: plan.problem };
   if (type.resources.length === 0) {
-    const reason = `the policy lists no resources of ${request.resourceType}`;
+    const reason = `${plan.absent === undefined ? '' : `nothing here is called ${plan.absent} now, and `}the policy has no rule for it (it lists no resources of ${request.resourceType})`;
     return { outcome: 'ask', reason };
   }
   const beyond = outside(scope.patterns, type.resources);

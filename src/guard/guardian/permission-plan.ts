@@ -13,6 +13,8 @@ export interface PermissionPlan {
   readonly capabilities: readonly Capability[];
   /** The request covers tools that are not marked read-only, or nobody knows. */
   readonly isWrite: boolean;
+  /** What the request names and nothing that is offered fits, as a tool is written. */
+  readonly absent?: string;
   /** Why the request can't be granted at all. */
   readonly problem?: string;
 }
@@ -37,11 +39,13 @@ export function planOf(init: {
   const caveats = caveatsOf(type);
   const resources = new Map<string, readonly string[]>();
   let isWrite = false;
+  let absent: string | undefined;
   for (const pattern of scope.patterns) {
     const abilities = abilitiesOn(pattern);
     const offers = tools.filter(({ resource }) => matchResource(pattern, resource));
     const reading = offers.filter(({ readOnly }) => readOnly);
     const isTool = abilities.includes('tool/call');
+    if (isTool && offers.length === 0) absent ??= pattern.replace(/^tool:/, '');
     const isSafe = offers.length > 0 && reading.length === offers.length;
     if (!isTool || (!isSafe && !mustRead)) resources.set(pattern, abilities);
     else for (const { resource } of reading) resources.set(resource, abilities);
@@ -54,7 +58,7 @@ export function planOf(init: {
   if (capabilities.length > CAPABILITIES_MAX) {
     return fail(`the scope has more than ${CAPABILITIES_MAX} things: ask for less`);
   }
-  return { capabilities, isWrite };
+  return { capabilities, isWrite, ...(absent === undefined ? {} : { absent }) };
 }
 
 /**

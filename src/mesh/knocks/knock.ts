@@ -3,7 +3,14 @@
  * until the operator there has answered. What comes back is a ticket for one node, over a connection on
  * which both ends have proven the keys whose four words both operators see.
  */
-import { Secret, StarlingError, addressText, createScope, sleep } from '../../core/index.ts';
+import {
+  Secret,
+  StarlingError,
+  addressText,
+  createScope,
+  nearest,
+  sleep,
+} from '../../core/index.ts';
 import type { Clock, Scope } from '../../core/index.ts';
 import type { Identity } from '../../identity/index.ts';
 import { createBareHost, reasonAt } from '../../network/index.ts';
@@ -16,6 +23,10 @@ import { hostOf } from './neighbours.ts';
 import type { NeighbourMesh } from './neighbours.ts';
 import { parseTicket } from '../tickets/ticket-short.ts';
 
+/** An IPv4 address, which no mesh is called, with or without a port. */
+const PLACE = /^(\d{1,3}(?:\.\d{1,3}){3})(?::(\d{1,5}))?$/;
+/** Where nodes listen unless they are told otherwise. */
+const PORT = '4040';
 /** Other meshes that are named to whoever looks for one. */
 const SEEN_MAX = 5;
 /** Meshes that are listed. */
@@ -48,7 +59,7 @@ export interface KnockingComponents {
 
 /** Whom to ask, and as whom. */
 export interface KnockingInit {
-  /** Name or four words of a mesh of this LAN, or the multiaddr of a member. */
+  /** Name or four words of a mesh of this LAN, or where a member is: a multiaddr, or `192.0.2.7:4040`. */
   readonly mesh: string;
   /** What this node is called. */
   readonly name: string;
@@ -61,7 +72,11 @@ export interface KnockingInit {
  * @throws STARLING_PEER_UNREACHABLE when no such mesh is found, or nobody answers;
  * STARLING_JOIN_REFUSED when the operator says no; STARLING_MESH_MISMATCH
  */
-export async function knockAt(components: KnockingComponents, init: KnockingInit): Promise<Secret> {
+export async function knockAt(
+  components: KnockingComponents,
+  given: KnockingInit,
+): Promise<Secret> {
+  const init = { ...given, mesh: addressOf(given.mesh) };
   const scope = createScope(components.clock);
   try {
     const found = await find(components, init, scope);
@@ -78,6 +93,12 @@ export async function knockAt(components: KnockingComponents, init: KnockingInit
   } finally {
     scope.close();
   }
+}
+
+/** A place as people write it, `192.0.2.7` or `192.0.2.7:4040`, as a multiaddr; anything else as it is. */
+function addressOf(mesh: string): string {
+  const [, host, port = PORT] = PLACE.exec(mesh) ?? [];
+  return host === undefined ? mesh : `/ip4/${host}/tcp/${port}`;
 }
 
 /** The mesh that is meant. */
@@ -112,12 +133,14 @@ async function find(
       },
     );
   }
-  progress(`looking for the mesh ${init.mesh} on this network`);
-  const seen = new Map<string, string>();
+  progress(
+    `looking for the mesh ${init.mesh} on this network, for up to ${SEARCH_MS / 1000} s; Ctrl-C ends it`,
+  );
+  const seen = new Map<string, NeighbourMesh>();
   const meshes = await search(components, init.mesh, seen, scope);
   const [found, ...others] = meshes;
   if (found === undefined) {
-    const here = seen.size === 0 ? '' : `; here are: ${[...seen.values()].join(', ')}`;
+    const here = seen.size === 0 ? '' : `; here are: ${hereText(init.mesh, seen)}`;
     throw nobody(
       `no mesh called '${init.mesh}' was found on this network in ${SEARCH_MS / 1000} s${here}`,
     );
@@ -185,7 +208,7 @@ async function listenToLan(
 async function search(
   { clock, progress, transports }: KnockingComponents,
   wanted: string,
-  seen: Map<string, string>,
+  seen: Map<string, NeighbourMesh>,
   scope: Scope,
 ): Promise<readonly NeighbourMesh[]> {
   const found = new Map<string, NeighbourMesh>();
@@ -194,8 +217,8 @@ async function search(
   const host = await listenToLan({ clock, transports }, (one) => {
     if (one.meshName !== wanted && one.fingerprint !== words) {
       if (seen.size >= SEEN_MAX || seen.has(one.mesh)) return;
-      seen.set(one.mesh, `${one.meshName} (${one.fingerprint})`);
-      progress(`looking for ${wanted}; here are ${[...seen.values()].join(', ')}`);
+      seen.set(one.mesh, one);
+      progress(`looking for ${wanted}; here are ${hereText(wanted, seen)}`);
       return;
     }
     if (found.size === 0) until.ms = Math.min(until.ms, clock.now() + SECOND_MS);
@@ -207,6 +230,17 @@ async function search(
     await host.stop();
   }
   return [...found.values()];
+}
+
+/** The meshes that are here, and which of them was meant, as far as that shows. */
+function hereText(wanted: string, seen: ReadonlyMap<string, NeighbourMesh>): string {
+  const all = [...seen.values()];
+  const near = nearest(
+    wanted,
+    all.map(({ meshName }) => meshName),
+  );
+  const list = all.map(({ meshName, fingerprint }) => `${meshName} (${fingerprint})`).join(', ');
+  return near === undefined ? list : `${list}; did you mean ${near}?`;
 }
 
 /** Knocks again and again, with this node's own key. */
@@ -241,7 +275,6 @@ async function waitFor(
     if (answer?.t === 'refused') throw refused(found, answer.reason);
     if (answer?.t === 'busy') progress(`too many ask ${member} to join; asking again`);
     if (answer?.t === 'wait') {
-      // The words come first: a narrow terminal cuts the end, and they are what two people compare.
       progress(
         `${own}, words to compare at ${member}: waits until it says: starling members admit ${name}`,
       );
@@ -310,7 +343,7 @@ function notHeard(address: string, error: unknown): StarlingError {
 
 function nobody(text: string, cause?: unknown): StarlingError {
   return new StarlingError('STARLING_PEER_UNREACHABLE', text, {
-    hint: 'check that a node of it runs on this network with mDNS; behind a router name the address of one: starling up --knock <multiaddr>; or ask there for a ticket: starling invite',
+    hint: 'check that a node of it runs on this network with mDNS; behind a router name the address of one: starling up --knock 192.0.2.7:4040; or ask there for a ticket: starling invite',
     ...(cause === undefined ? {} : { cause }),
   });
 }

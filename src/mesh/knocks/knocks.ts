@@ -51,8 +51,11 @@ export interface Knocks {
   readonly events: EventEmitter<KnockEvents>;
   /** Those that wait for an answer, the oldest first. */
   waiting(): readonly Knock[];
-  /** Whether the operator of this node has let `peer` in. */
-  hasAdmitted(peer: PeerId): boolean;
+  /**
+   * `peer` has come in, so that its knock is over: another one is a new question. True when the operator of this
+   * node has let it in.
+   */
+  cameIn(peer: PeerId): boolean;
   /** Answers a node that knocks. */
   knock(peer: PeerId, name: string, address: string): KnockAnswer;
   /**
@@ -99,8 +102,10 @@ class KnockList implements Knocks {
     return this.#waiting().map(({ knock }) => knock);
   }
 
-  hasAdmitted(peer: PeerId): boolean {
-    return this.#entries.get(peer)?.verdict === 'admitted';
+  cameIn(peer: PeerId): boolean {
+    const isAdmitted = this.#entries.get(peer)?.verdict === 'admitted';
+    if (isAdmitted) this.#entries.delete(peer);
+    return isAdmitted;
   }
 
   knock(peer: PeerId, name: string, address: string): KnockAnswer {

@@ -13,7 +13,7 @@ import type {
 import { StarlingError, silentLogger } from '../../../src/core/index.ts';
 import type { JsonObject } from '../../../src/core/index.ts';
 import { createCounters, createGrantBook } from '../../../src/grants/index.ts';
-import type { GrantBook } from '../../../src/grants/index.ts';
+import type { Counters, GrantBook } from '../../../src/grants/index.ts';
 import type { Upstream } from '../../../src/gateway/index.ts';
 import type { OpenTicket } from '../../../src/mesh/index.ts';
 import type { Principal } from '../../../src/guard/index.ts';
@@ -31,10 +31,12 @@ import {
 import { memoryTable } from '../../grants/memory-table.ts';
 
 const DAY_MS = 86_400_000;
+const HOURS = { from: '00:00', to: '23:59' };
 
 interface Desk {
   readonly book: GrantBook;
   readonly components: Parameters<typeof grantTools>[0];
+  readonly counters: Counters;
   readonly call: <Result>(name: string, args?: JsonObject, as?: Principal) => Promise<Result>;
 }
 
@@ -114,6 +116,7 @@ async function deskOf(identity: Signer): Promise<Desk> {
   return {
     book,
     components,
+    counters,
     async call<Result>(name: string, args: JsonObject = {}, principal = operator) {
       const tool = tools.find(({ definition }) => definition.name === name);
       if (tool === undefined) throw new Error(`no tool ${name}`);
@@ -370,6 +373,15 @@ describe('grant_create says', () => {
     );
   });
 
+  it('nothing of a grant whose uses are all taken', async () => {
+    const desk = await deskOf(owner);
+    const { grant } = await create(desk, { tools: ['files/read_file'], uses: 1 });
+    expect(desk.components.counters.taken(desk.book.find(grant.id), 0)).toBe(0);
+    desk.counters.take(desk.book.find(grant.id), 0, NOW_MS);
+    const { remarks } = await create(desk, { tools: ['files/read_file'], hours: HOURS });
+    expect(remarks).toBeUndefined();
+  });
+
   it('nothing of grants that are as narrow, about other things, for others, or over', async () => {
     const desk = await deskOf(owner);
     await create(desk, { tools: ['files/read_file'], uses: 2, expires_s: 60 });
@@ -402,6 +414,8 @@ describe('a chain', () => {
     await third.call('grant_import', { tokens: [...tokens].reverse() });
     const shown = await third.call<GrantShowResult>('grant_show', { id: leaf.grant.id });
     expect(shown).toMatchObject({ valid: true, owner: owner.did, holder: bob.did });
+    // The node that is asked goes by its name, as peers do.
+    expect(shown.names).toEqual({ [bob.did]: 'workstation' });
     expect(shown.links.map(({ allows, narrows, handsMax }) => [allows, narrows, handsMax])).toEqual(
       [
         [['tool/call tool:files/read_* (5 uses)'], ['files/* to files/read_*', '5 uses'], 0],

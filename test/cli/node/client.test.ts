@@ -79,6 +79,47 @@ describe('a client of the node', () => {
     client.close();
   });
 
+  it('serves nothing that it has not declared, and takes no request for an answer', async () => {
+    const node = await fakeNode({
+      answer: ({ method, id }, { send }) => {
+        if (method !== 'tools/call') return;
+        // The node counts its requests by itself: its ids may be those of ours.
+        send({ jsonrpc: '2.0', id, method: 'elicitation/create', params: {} });
+        send({ jsonrpc: '2.0', id, result: { done: true } });
+      },
+    });
+    const client = await attach(node.stateDir);
+    expect(await client.call('x', {})).toEqual({ done: true });
+    await expect
+      .poll(() => node.heard.find(({ error }) => error !== undefined))
+      .toMatchObject({ error: { code: -32601 } });
+    client.close();
+  });
+
+  it('answers the forms of its calls, one after the other, where it is made so', async () => {
+    const node = await fakeNode({
+      answer: ({ method, id, result }, { send }) => {
+        if (method === 'tools/call') {
+          for (const one of ['q1', 'q2'])
+            send({ jsonrpc: '2.0', id: one, method: 'elicitation/create', params: { one } });
+        } else if (result !== undefined && id === 'q2') send({ jsonrpc: '2.0', id: 2, result: {} });
+      },
+    });
+    const under: string[] = [];
+    const client = await attach(node.stateDir, undefined, async ({ one }) => {
+      under.push(`${String(one)} asked`);
+      await Promise.resolve();
+      under.push(`${String(one)} answered`);
+      return { action: 'accept' };
+    });
+    await client.call('x', {});
+    expect(under).toEqual(['q1 asked', 'q1 answered', 'q2 asked', 'q2 answered']);
+    expect(node.heard[0]).toMatchObject({
+      params: { capabilities: { elicitation: { form: {} } } },
+    });
+    client.close();
+  });
+
   it('tells the node of a call that is cancelled', async () => {
     const node = await fakeNode();
     const client = await attach(node.stateDir);
@@ -107,6 +148,7 @@ describe('a client of the node', () => {
     const client = await attach(node.stateDir);
     await expect(client.call('slow', {}, { timeoutMs: 20 })).rejects.toMatchObject({
       code: 'STARLING_TIMEOUT',
+      message: 'no answer of slow within 0.02 s',
     });
     await node.received('notifications/cancelled');
     client.close();

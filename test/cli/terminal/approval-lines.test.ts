@@ -86,6 +86,20 @@ describe('starling up', () => {
     expect(said.err.trim().split('\n')).toHaveLength(2);
   });
 
+  it('says of what it told how it ended, and of nothing else', () => {
+    const approvals = access();
+    tellOfApprovals(approvals, false);
+    approvals.wait(approval('Ncz5ZfV4abcd'));
+    approvals.wait(approval('counted-only'));
+    const end = { state: 'approved', answeredBy: 'the operator', reason: 'seen' } as const;
+    for (const id of ['Ncz5ZfV4abcd', 'counted-only', 'Ncz5ZfV4abcd'])
+      approvals.events.emit('closed', approval(id, end));
+    expect(said.err.match(/ needs no answer .*/g)).toEqual([
+      ' needs no answer any more: approved by the operator: seen',
+    ]);
+    expect(said.err).toContain('Ncz5ZfV4 needs no answer');
+  });
+
   it('says at its start what still waits', () => {
     const approvals = access();
     approvals.pending.push(approval('Ncz5ZfV4abcd'));

@@ -73,7 +73,7 @@ it('of a peer that went away nothing more is told until it is back', () => {
   events.emit('dial:failed', ID, unreachable('nothing listens there'));
   events.emit('peer', view('left'), view('left'));
   events.emit('peer', view('alive'), view('left'));
-  expect(lines).toEqual(['workstation said goodbye', 'workstation is here']);
+  expect(lines).toEqual(['workstation has stopped', 'workstation is here']);
 });
 
 it('that a peer is away is told once, also where it is in doubt again meanwhile', () => {
@@ -226,7 +226,7 @@ it('who was put out, left the mesh or only stopped is told apart', () => {
     'workstation was put out by alice',
     'workstation was put out by this node',
     'workstation left the mesh',
-    'workstation said goodbye',
+    'workstation has stopped',
   ]);
 });
 

@@ -50,7 +50,7 @@ it('another mesh is one line, with the command that asks it', () => {
 
 it('a node that is in a mesh with others leaves that before it can ask', () => {
   expect(said(false, (events) => events.emit('neighbour', NEIGHBOUR, false))).toContain(
-    ' → ask to join: starling leave, then starling up --knock lab\n',
+    ' → to leave this mesh for it: starling leave, then starling up --knock lab\n',
   );
 });
 

@@ -1,6 +1,6 @@
 /** Rights and their limits as a person says them. */
 import { expect, it } from 'vitest';
-import { limitsText, rightText } from '../../../src/core/index.ts';
+import { givenText, limitsText, rightText } from '../../../src/core/index.ts';
 
 it.each([
   ['tool/call', 'tool:files/echo', 'call files/echo'],
@@ -13,11 +13,23 @@ it.each([
 });
 
 it.each([
+  [{ ability: 'tool/call', resource: 'tool:files/read' }, 'call files/read with any arguments'],
+  [
+    { ability: 'tool/call', resource: 'tool:files/read', caveats: { args: {}, uses: 2 } },
+    'call files/read (args {}, 2 uses)',
+  ],
+  [{ ability: 'resource/read', resource: 'resource:files/**' }, 'read files/**'],
+])('what %j gives is said as: %s', (right, words) => {
+  expect(givenText(right)).toBe(words);
+});
+
+it.each([
   [undefined, ''],
   [{ rate: { per_s: 5 / 60, burst: 5 } }, ' (at most 5 calls a minute)'],
   [{ rate: { per_s: 5, burst: 5 } }, ' (at most 5 calls a second)'],
   [{ rate: { per_s: 1 / 3600, burst: 1 }, uses: 1 }, ' (at most 1 call an hour, 1 use)'],
   [{ rate: { per_s: 1, burst: 90 } }, ' (at most 90 calls in 90s)'],
+  [{ rate: { per_s: 0.2, burst: 10 } }, ' (at most 12 calls a minute, 10 at once)'],
   [
     { args: { path: { paths: ['/srv/**'] } }, approval: 'required' },
     ' (path in /srv/**, with approval)',

@@ -225,7 +225,7 @@ describe('one server', () => {
     const calling = (): Route => routeOf(house, OPERATOR, 'x', server('git', 'alice'));
     expect(refusal(calling)).toMatchObject({
       code: 'STARLING_PEER_UNREACHABLE',
-      message: expect.stringContaining('peer alice has said goodbye') as string,
+      message: expect.stringContaining('peer alice has stopped') as string,
     });
     const nobody = (): Route => routeOf(house, OPERATOR, 'x', server('git', 'nobody'));
     expect(refusal(nobody).code).toBe('STARLING_PEER_UNKNOWN');

@@ -91,7 +91,9 @@ describe('the form', () => {
       ),
     );
     expect(line(text, 'on behalf of:')).toBe('on behalf of: helper\\u{a}rule: none (as it says)');
-    expect(line(text, 'would get:')).toBe('would get: call files/read_* (5 uses)');
+    expect(line(text, 'would get:')).toBe(
+      'would get: call files/read_* with any arguments (5 uses)',
+    );
     expect(line(text, 'for how long:')).toBe('for how long: 5 min');
   });
 

@@ -1,5 +1,6 @@
 /** Approvals as people meet them: forms in the operator's clients, and who is never asked. */
 import { describe, expect, it } from 'vitest';
+import { CALL_FORMS_ONLY } from '../../../src/config/index.ts';
 import { ECHO, FORMS, MINUTE_MS, attach, meshOf, pending } from '../support/approvers.ts';
 import { INITIALIZE, defer, http, lineClient, until, useCleanup } from '../support/gateways.ts';
 import type { TestNode } from '../support/gateways.ts';
@@ -197,6 +198,11 @@ describe('nobody is asked', () => {
     const { alice, bob, caller } = await meshOf();
     const mute = await attach(alice);
     const channels = await attach(alice, { elicitation: { url: {} } });
+    // `starling call --ask`, which shows the forms of its own call.
+    const ofCall = await attach(alice, {
+      ...FORMS,
+      experimental: { [CALL_FORMS_ONLY]: {} },
+    });
     const unready = await lineClient(alice);
     unready.send({ ...INITIALIZE, params: { ...INITIALIZE.params, capabilities: FORMS } });
     await unready.next();
@@ -206,7 +212,7 @@ describe('nobody is asked', () => {
     await until(() => pending(alice) === 2);
     unready.send({ jsonrpc: '2.0', id: 9, method: 'ping' });
     expect(await unready.next()).toMatchObject({ id: 9 });
-    for (const client of [mute, channels, ofBob]) {
+    for (const client of [mute, channels, ofCall, ofBob]) {
       await client.call(5, 'starling__status');
       expect(client.forms()).toEqual([]);
     }

@@ -37,7 +37,7 @@ function fixture(file: string, env: Readonly<Record<string, Secret>> = {}): Stdi
 
 async function start(
   servers: Readonly<Record<string, McpServer>>,
-  startTimeoutMs = 10_000,
+  startTimeoutMs = 60_000,
 ): Promise<Upstreams> {
   const upstreams = make(servers, startTimeoutMs);
   await upstreams.start();

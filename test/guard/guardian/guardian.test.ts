@@ -178,12 +178,21 @@ callers: { peer:phone: { read_only: true } }
     expect((await ask(node, { scope: 'files/write_file' })).reason).toContain('read-only');
   });
 
+  it('says that nothing here is called so, where a person is asked about that', async () => {
+    const node = await governedNode();
+    expect((await ask(node, { scope: 'nofiles/foo' })).reason).toContain(
+      'nothing here is called nofiles/foo now, and the policy has no rule for it',
+    );
+  });
+
   it('asks a person about what the policy lists nowhere, and grants just what was shown', async () => {
     const node = await governedNode();
     const answer = await ask(node, { scope: 'mail/send' });
     expect(answer).toMatchObject({
       granted: false,
-      reason: expect.stringContaining('the policy lists no resources of EXTERNAL_SERVICE'),
+      reason: expect.stringContaining(
+        'the policy has no rule for it (it lists no resources of EXTERNAL_SERVICE)',
+      ),
     });
     const pending = node.approvals.find(answer.pending ?? '');
     expect(pending).toMatchObject({

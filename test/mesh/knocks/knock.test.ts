@@ -110,6 +110,17 @@ describe('a node that knocks', () => {
     );
   });
 
+  it.each(['10.9.0.1', '10.9.0.1:4040'])(
+    'finds a member at a place as people write it: %s',
+    async (place) => {
+      const one = await lab();
+      one.onKnock(() => void one.knocks.answer('laptop', undefined));
+      await expect(laptopAt({ ...one, address: place }).result).rejects.toThrow(
+        'the operator said no',
+      );
+    },
+  );
+
   it('is told when the operator says no', async () => {
     const one = await lab();
     one.onKnock(() => void one.knocks.answer('laptop', undefined));

@@ -60,6 +60,18 @@ describe('a node that knocks', () => {
     expect(knocks.waiting()).toEqual([]);
   });
 
+  it('that has come in and knocks once more is a new question', async () => {
+    const { knocks, heard } = door();
+    const again = (): unknown => knocks.knock(peerOf(1), 'laptop', '10.0.0.1');
+    again();
+    expect(knocks.cameIn(peerOf(1))).toBe(false);
+    await knocks.answer('laptop', ticket);
+    expect(knocks.cameIn(peerOf(1))).toBe(true);
+    expect(knocks.cameIn(peerOf(1))).toBe(false);
+    expect(again()).toMatchObject({ t: 'wait' });
+    expect(heard).toHaveLength(2);
+  });
+
   it('under the name of one that was let in gets nothing: the key counts', async () => {
     const { knocks } = door();
     knocks.knock(peerOf(1), 'laptop', '10.0.0.1');

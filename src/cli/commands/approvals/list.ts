@@ -1,6 +1,5 @@
 /** `starling approvals` */
-import { limitsText } from '../../../core/words/limit-words.ts';
-import { rightText } from '../../../core/words/right-words.ts';
+import { givenText } from '../../../core/words/limit-words.ts';
 import type { ApprovalListResult, ApprovalSummary } from '../../../builtin/results.ts';
 import { ago, duration, paint, printData, safeLine, sentence } from '../../terminal/output.ts';
 import { askText } from '../../terminal/rights.ts';
@@ -28,11 +27,8 @@ function describe(one: ApprovalSummary): string {
     `rule: ${ruleOf(one)}`,
     ...(SCORED.test(one.rule) ? [SCORE] : []),
     ...(one.args === undefined ? [] : [`arguments: ${one.args}`]),
-    ...(one.agentId === undefined ? [] : [`for: ${one.agentId}`]),
-    ...(one.capabilities ?? []).map(({ ability, resource, caveats }) => {
-      const narrowed = limitsText(caveats);
-      return `would get: ${rightText(ability, resource)}${narrowed}`;
-    }),
+    ...(one.agentId === undefined || one.agentId === 'operator' ? [] : [`for: ${one.agentId}`]),
+    ...(one.capabilities ?? []).map((right) => `would get: ${givenText(right)}`),
     ...(one.lifetimeMs === undefined ? [] : [`for how long: ${duration(one.lifetimeMs)}`]),
     ...(one.justification === undefined ? [] : [`they say: ${one.justification}`]),
     stateOf(one),

@@ -1,4 +1,5 @@
 /** `starling audit tail` */
+import type { ExitCode } from '../../../core/exit-codes.ts';
 import type { AuditEntry } from '../../../audit/types.ts';
 import type { AuditQueryResult, AuditTailResult } from '../../../builtin/results.ts';
 import { filterOf } from '../../options/audit-filter.ts';
@@ -13,14 +14,14 @@ const WAIT_S = 60;
 const LINES_MAX = 1000;
 
 /** Prints the last entries and then each that comes, until Ctrl-C. */
-export function run(options: FilterOptions & { readonly lines: number }): Promise<number> {
+export function run(options: FilterOptions & { readonly lines: number }): Promise<ExitCode> {
   const filter = filterOf(options);
   const show = (entries: readonly AuditEntry[], names: AuditTailResult['names']): void => {
     for (const entry of entries) {
       print(options.json === true ? JSON.stringify(entry) : showEntry(entry, names));
     }
   };
-  const follow = async (node: NodeClient): Promise<number> => {
+  const follow = async (node: NodeClient): Promise<ExitCode> => {
     let { cursor } = await node.builtin<AuditTailResult>('audit_tail', {});
     const past = await node.builtin<AuditQueryResult>('audit_query', {
       ...filter,

@@ -1,4 +1,5 @@
 /** `starling audit verify` */
+import type { ExitCode } from '../../../core/exit-codes.ts';
 import { verifyLog } from '../../../audit/index.ts';
 import type { AuditVerdict } from '../../../audit/index.ts';
 import type { AuditVerifyResult, AuditWitness } from '../../../builtin/results.ts';
@@ -21,7 +22,7 @@ interface Compared {
 }
 
 /** Verifies the record; exit code 1 when it does not hold. */
-export async function run(options: FolderOptions): Promise<number> {
+export async function run(options: FolderOptions): Promise<ExitCode> {
   const isHere = options.folder === undefined && options.did === undefined;
   const asked = isHere ? await askNode(options) : undefined;
   const verdict = asked ?? (await readFolder(options));

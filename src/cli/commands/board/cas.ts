@@ -1,4 +1,5 @@
 /** `starling board cas` */
+import type { ExitCode } from '../../../core/exit-codes.ts';
 import type { Json } from '../../../core/json/json.ts';
 import type { BoardCasResult } from '../../../builtin/results.ts';
 import { asSentence, printData } from '../../terminal/output.ts';
@@ -20,7 +21,7 @@ export async function run(
   key: string,
   value: string,
   options: CasOptions,
-): Promise<number> {
+): Promise<ExitCode> {
   const read = (text: string): Json => (options.string === true ? text : readValue(text));
   const result = await withNode(options, (node) =>
     node.builtin<BoardCasResult>('board_cas', {

@@ -1,4 +1,5 @@
 /** `starling board delete` */
+import type { ExitCode } from '../../../core/exit-codes.ts';
 import type { BoardDeleteResult } from '../../../builtin/results.ts';
 import { asSentence, printData } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
@@ -9,7 +10,7 @@ export async function run(
   board: string,
   key: string,
   options: CommonOptions & { readonly request?: string },
-): Promise<number> {
+): Promise<ExitCode> {
   const result = await withNode(options, (node) =>
     node.builtin<BoardDeleteResult>('board_delete', {
       board,

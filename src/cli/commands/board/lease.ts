@@ -1,4 +1,5 @@
 /** `starling board lease` */
+import type { ExitCode } from '../../../core/exit-codes.ts';
 import type { BoardLeaseResult } from '../../../builtin/results.ts';
 import { asSentence, printData, safeLine } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
@@ -16,7 +17,7 @@ interface LeaseOptions extends CommonOptions {
 }
 
 /** Takes, renews or gives back the lease; exit code 1 when somebody else has it. */
-export async function run(board: string, key: string, options: LeaseOptions): Promise<number> {
+export async function run(board: string, key: string, options: LeaseOptions): Promise<ExitCode> {
   const result = await withNode(options, (node) =>
     node.builtin<BoardLeaseResult>('board_lease', {
       board,

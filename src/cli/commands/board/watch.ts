@@ -1,4 +1,5 @@
 /** `starling board watch` */
+import type { ExitCode } from '../../../core/exit-codes.ts';
 import type { BoardWatchResult } from '../../../builtin/results.ts';
 import { untilInterrupted } from '../../terminal/interrupted.ts';
 import { shortId } from '../../../identity/short-id.ts';
@@ -16,8 +17,8 @@ export function run(
   board: string,
   prefix: string | undefined,
   options: CommonOptions,
-): Promise<number> {
-  const watch = async (node: NodeClient): Promise<number> => {
+): Promise<ExitCode> {
+  const watch = async (node: NodeClient): Promise<ExitCode> => {
     let cursor: string | undefined;
     for (;;) {
       const result: BoardWatchResult = await node.builtin(

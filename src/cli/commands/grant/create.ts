@@ -52,6 +52,12 @@ export async function run(peer: string, options: GrantOptions): Promise<void> {
     for (const remark of result.remarks ?? []) tell(`${paintTalk.yellow('!')} ${safeLine(remark)}`);
 }
 
+/** With the zone in which they count, where the person left that to this machine. */
+function hoursText(hours: string): string {
+  const hasZone = /\d\d:\d\d-\d\d:\d\d\s+\S/.test(hours);
+  return hasZone ? hours : `${hours} ${Intl.DateTimeFormat().resolvedOptions().timeZone}`;
+}
+
 /** The conditions of the grant in words: how often, when, and through how many hands. */
 function boundsOf({ uses, rate, hours, maxDepth = 0 }: GrantOptions): string {
   const bounds = [
@@ -59,7 +65,7 @@ function boundsOf({ uses, rate, hours, maxDepth = 0 }: GrantOptions): string {
     ...(rate === undefined
       ? []
       : [`no more than ${rate.burst} in ${duration((rate.burst / rate.per_s) * 1000)}`]),
-    ...(hours === undefined ? [] : [`at ${hours}`]),
+    ...(hours === undefined ? [] : [`at ${hoursText(hours)}`]),
     ...(maxDepth === 0
       ? []
       : [`and may hand it on, through ${maxDepth} ${maxDepth === 1 ? 'hand' : 'hands'}`]),

@@ -1,4 +1,5 @@
 /** `starling grant import` */
+import type { ExitCode } from '../../../core/exit-codes.ts';
 import type { GrantImportResult } from '../../../builtin/results.ts';
 import { printData, safeLine } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
@@ -7,7 +8,7 @@ import { readGrantTexts } from '../../options/grant-texts.ts';
 import { rightsText } from '../../terminal/rights.ts';
 
 /** Hands the grants to the node; exit code 1 when none of them was taken. */
-export async function run(words: readonly string[], options: CommonOptions): Promise<number> {
+export async function run(words: readonly string[], options: CommonOptions): Promise<ExitCode> {
   const tokens = await readGrantTexts(words);
   const result = await withNode(options, (node) =>
     node.builtin<GrantImportResult>('grant_import', { tokens }),

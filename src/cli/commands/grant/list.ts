@@ -31,11 +31,13 @@ export async function run(
     const rows = result.grants.map((grant) => [
       grant.id.slice(0, 8),
       whoOf(grant),
-      grant.ticket === 'spent' ? 'spent' : grant.state,
+      stateOf(grant),
       endOf(grant),
       grant.capabilities
-        .map(({ ability, resource, caveats }) => {
-          const conditions = Object.keys(caveats ?? {});
+        .map(({ ability, resource, caveats }, index) => {
+          const conditions = Object.keys(caveats ?? {}).map((name) =>
+            name === 'uses' ? usesText(grant, index) : name,
+          );
           const what =
             options.wide === true ? `${ability} ${resource}` : rightText(ability, resource);
           return conditions.length === 0 ? what : `${what} (${conditions.join(', ')})`;
@@ -56,7 +58,27 @@ function whoOf({ direction, ticket, with: alias, newName, did }: GrantSummary): 
   return direction === 'issued' ? `to ${other}` : `from ${other}`;
 }
 
+/** A grant all of whose uses are taken counts for nothing; only its owner knows that. */
+function stateOf(grant: GrantSummary): string {
+  if (grant.ticket === 'spent') return 'spent';
+  return grant.state === 'valid' && isUsedUp(grant) ? 'used up' : grant.state;
+}
+
+function isUsedUp({ capabilities, taken = [] }: GrantSummary): boolean {
+  return capabilities.every(({ caveats }, index) => {
+    const uses = caveats?.['uses'];
+    const used = taken.find(({ capability }) => capability === index)?.uses ?? 0;
+    return typeof uses === 'number' && used >= uses;
+  });
+}
+
+function usesText({ capabilities, taken = [] }: GrantSummary, index: number): string {
+  const uses = String(capabilities[index]?.caveats?.['uses']);
+  const used = taken.find(({ capability }) => capability === index)?.uses;
+  return used === undefined ? `${uses} uses` : `${used} of ${uses} uses taken`;
+}
+
 function endOf(grant: GrantSummary): string {
-  if (grant.state !== 'valid' || grant.ticket === 'spent') return '–';
+  if (stateOf(grant) !== 'valid') return '–';
   return grant.renewed ? 'renewed' : `in ${duration(grant.expiresAt - Date.now())}`;
 }

@@ -1,4 +1,5 @@
 /** `starling grant verify`: needs no node. */
+import type { ExitCode } from '../../../core/exit-codes.ts';
 import { inspectGrants } from '../../../grants/index.ts';
 import { drawChain } from '../../terminal/grant-tree.ts';
 import { printData, safeLine } from '../../terminal/output.ts';
@@ -8,7 +9,7 @@ import { readGrantTexts } from '../../options/grant-texts.ts';
 export async function run(
   words: readonly string[],
   options: { readonly json?: boolean },
-): Promise<number> {
+): Promise<ExitCode> {
   const nowMs = Date.now();
   const result = inspectGrants(await readGrantTexts(words), {
     nowMs,

@@ -131,10 +131,14 @@ function decide(all: readonly Found[], config: OwnConfig): readonly Decision[] {
 
 function show({ found, skipped }: Decision): void {
   const { name, writtenName, source, entry, remarks, unset } = found;
-  const renamed = name === writtenName ? '' : ` ('${writtenName}' there)`;
+  // What stays where it is keeps its name.
+  const title =
+    skipped !== undefined || name === writtenName
+      ? writtenName
+      : `${name} ('${writtenName}' there)`;
   // A file that was named by its path has no other title.
   const from = source.title === source.path ? source.path : `${source.title}: ${source.path}`;
-  tell(`${paintTalk.bold(safeLine(name + renamed))}  ${safeLine(from)}`);
+  tell(`${paintTalk.bold(safeLine(title))}  ${safeLine(from)}`);
   for (const line of describeEntry(factsOf(entry))) tell(`  ${line}`);
   for (const remark of remarks) tell(`  ${paintTalk.yellow('!')} ${safeLine(remark)}`);
   for (const name of unset)

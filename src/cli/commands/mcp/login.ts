@@ -1,4 +1,5 @@
 /** `starling mcp login` */
+import type { ExitCode } from '../../../core/exit-codes.ts';
 import type { McpLoginResult } from '../../../builtin/results.ts';
 import { untilInterrupted } from '../../terminal/interrupted.ts';
 import { duration, print, printData, safeLine, tell } from '../../terminal/output.ts';
@@ -9,7 +10,7 @@ import type { CommonOptions } from '../../options/common-options.ts';
 const WAIT_S = 60;
 
 /** Prints the address to open, and waits until the login is done. @throws why it failed */
-export async function run(server: string, options: CommonOptions): Promise<number> {
+export async function run(server: string, options: CommonOptions): Promise<ExitCode> {
   const login = await untilInterrupted((signal) => logIn(server, options, signal));
   if (typeof login === 'number') return login;
   // The address, which is on standard output already, is not part of the JSON.

@@ -34,6 +34,7 @@ export function describeMembers(
     '',
     ...describeTickets(tickets, fit),
     ...describeKnocks(knocks, fit),
+    ...knocks.flatMap((knock) => formerLine(knock, members)),
   ].join('\n');
 }
 
@@ -84,6 +85,15 @@ function describeTickets(
 function usesOf({ uses, usedBy, canInvite }: TicketSummary): string {
   const nodes = uses === 1 ? '1 node' : `${uses - usedBy.length} of ${uses} nodes`;
   return canInvite ? nodes : `${nodes}, who may not invite`;
+}
+
+/** Who asks was here before: the answer may depend on that. */
+function formerLine(knock: KnockSummary, members: readonly MemberSummary[]): readonly string[] {
+  const before = members.find(({ peerId, state }) => peerId === knock.peerId && state !== 'member');
+  if (before === undefined) return [];
+  const how = before.state === 'left' ? 'left this mesh before' : 'was put out of this mesh before';
+  const as = before.name === knock.name ? '' : `, as ${before.name}`;
+  return [safeLine(`! ${knock.name} ${how}${as}`)];
 }
 
 function describeKnocks(

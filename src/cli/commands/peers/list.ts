@@ -1,4 +1,5 @@
 /** `starling peers` */
+import type { ExitCode } from '../../../core/exit-codes.ts';
 import { shownName } from '../../../core/words/shown-name.ts';
 import { addressText } from '../../../core/words/address-text.ts';
 import { clockText, isClockApart } from '../../../core/words/clock-offset.ts';
@@ -6,6 +7,7 @@ import type { PeerSummary, PeersResult } from '../../../builtin/results.ts';
 import type { PeerView } from '../../../membership/types.ts';
 import { ago, duration, printData, safeLine, table } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
+import { stateWord } from '../../terminal/peer-state.ts';
 import { watchPeers } from './watch.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 
@@ -17,7 +19,7 @@ export interface PeersOptions extends CommonOptions {
 }
 
 /** Prints the peers, once or until Ctrl-C. */
-export async function run(options: PeersOptions): Promise<number> {
+export async function run(options: PeersOptions): Promise<ExitCode> {
   const show = (result: PeersResult): string => shownPeers(result, options.wide === true);
   if (options.watch === true) return watchPeers(options, { show, key: changesOf });
   const { offering } = options;
@@ -60,11 +62,21 @@ function shownPeers(result: PeersResult, isWide: boolean): string {
   return [shown, ...clocks, ...lines].join('\n');
 }
 
+/** The relay in a multiaddr (libp2p, `p2p-circuit`). */
+const RELAY = /\/p2p\/([^/]+)\/p2p-circuit/;
+
 const HEAD = ['NAME', 'STATE', 'HEARTBEAT', 'RTT', 'ROUTE'];
 
 function shortTable(peers: readonly PeerView[]): string {
-  const rows = peers.map((peer) => [...row(peer), addressText(peer.address ?? '–')]);
+  const rows = peers.map((peer) => [...row(peer), placeOf(peer, peers)]);
   return table([...HEAD, 'AT'], rows, { wrap: true });
+}
+
+/** Where the peer is reached; of one behind a relay, by which peer. */
+function placeOf({ address = '–' }: PeerView, peers: readonly PeerView[]): string {
+  const [, relay] = RELAY.exec(address) ?? [];
+  const by = peers.find(({ peerId }) => peerId === relay);
+  return by === undefined ? addressText(address) : `through ${by.alias}`;
 }
 
 /** Ids and multiaddrs whole: a line each, however long. */
@@ -79,7 +91,7 @@ function wideTable(peers: readonly PeerView[]): string {
 function row(peer: PeerView): string[] {
   return [
     shownName(peer),
-    peer.state,
+    stateWord(peer),
     ago(peer.lastHeartbeatAt),
     peer.rttMs === undefined ? '–' : `${peer.rttMs.toFixed(1)} ms`,
     peer.route ?? '–',

@@ -1,4 +1,5 @@
 /** `starling peers remove` */
+import type { ExitCode } from '../../../core/exit-codes.ts';
 import type { MemberSummary, MembersResult, PeerRemoveResult } from '../../../builtin/results.ts';
 import { localTime } from '../../../core/time/local-time.ts';
 import { isShortIdOf, shortId } from '../../../identity/short-id.ts';
@@ -14,7 +15,7 @@ interface RemoveOptions extends CommonOptions {
 }
 
 /** Puts the peer out once that is agreed, and says what ended with it. */
-export async function run(peer: string, options: RemoveOptions): Promise<number | void> {
+export async function run(peer: string, options: RemoveOptions): Promise<ExitCode | void> {
   const { reason } = options;
   const result = await withNode(options, async (node) => {
     if (!(await isAgreed(node, peer, options))) return undefined;

@@ -2,6 +2,7 @@
 import type { GrantSummary, MemberSummary, PeerShowResult } from '../../../builtin/results.ts';
 import { shortId } from '../../../identity/short-id.ts';
 import { rightsText } from '../../terminal/rights.ts';
+import { stateWord } from '../../terminal/peer-state.ts';
 import { ago, duration, facts, printData } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
@@ -20,18 +21,7 @@ export function describePeer(result: PeerShowResult): string {
 }
 
 function rowsOf({ peer, member, grants }: PeerShowResult): readonly [string, string][] {
-  const {
-    alias,
-    presence,
-    callsUs,
-    peerId,
-    did,
-    formerly = [],
-    state,
-    rttMs,
-    route,
-    conduct,
-  } = peer;
+  const { alias, presence, callsUs, peerId, did, formerly = [], rttMs, route, conduct } = peer;
   const own = presence?.name;
   const isOther = own !== undefined && own !== alias;
   const rows: [string, string | undefined][] = [
@@ -41,7 +31,7 @@ function rowsOf({ peer, member, grants }: PeerShowResult): readonly [string, str
     ['PeerId', peerId],
     ['identity', did],
     ...formerly.map((one): [string, string] => ['formerly', one]),
-    ['state', `${state}, last heard ${ago(peer.lastHeartbeatAt)}`],
+    ['state', `${stateWord(peer)}, last heard ${ago(peer.lastHeartbeatAt)}`],
     ['version', presence?.version],
     ['address', peer.address],
     ['route', route === undefined ? undefined : `${route}${rttText(rttMs)}`],

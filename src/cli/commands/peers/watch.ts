@@ -1,4 +1,5 @@
 /** `starling peers --watch` */
+import type { ExitCode } from '../../../core/exit-codes.ts';
 import type { PeersResult } from '../../../builtin/results.ts';
 import { systemClock } from '../../../core/time/clock.ts';
 import { createScope } from '../../../core/lifecycle.ts';
@@ -19,9 +20,9 @@ const TO_THE_TOP = '\u001b[H\u001b[J';
 export function watchPeers(
   options: CommonOptions,
   { show, key }: Readonly<Record<'show' | 'key', (result: PeersResult) => string>>,
-): Promise<number> {
+): Promise<ExitCode> {
   const isLive = options.json !== true && process.stdout.isTTY;
-  const watch = async (node: NodeClient, signal: AbortSignal): Promise<number> => {
+  const watch = async (node: NodeClient, signal: AbortSignal): Promise<ExitCode> => {
     const scope = createScope(systemClock);
     signal.addEventListener('abort', () => scope.close(), { once: true });
     let shown: string | undefined;

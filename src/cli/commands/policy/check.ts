@@ -1,6 +1,7 @@
 /** `starling policy check` */
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import type { ExitCode } from '../../../core/exit-codes.ts';
 import type { PolicyCheckResult } from '../../../builtin/results.ts';
 import { StarlingError, messageOf } from '../../../core/errors.ts';
 import { paint, printData, safeLine } from '../../terminal/output.ts';
@@ -8,7 +9,7 @@ import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 
 /** Checks `file`, or the node's own policy file; exit code 1 when something is wrong with it. */
-export async function run(file: string | undefined, options: CommonOptions): Promise<number> {
+export async function run(file: string | undefined, options: CommonOptions): Promise<ExitCode> {
   const text = file === undefined ? undefined : await read(file);
   const result = await check(text, options);
   const name = file === undefined ? result.file : resolve(file);

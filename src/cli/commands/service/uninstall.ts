@@ -1,5 +1,6 @@
 /** `starling service uninstall` */
 import { access, rm } from 'node:fs/promises';
+import type { ExitCode } from '../../../core/exit-codes.ts';
 import { runBriefly } from '../../../gateway/index.ts';
 import { forgetService, stopService } from '../../node/service-manager.ts';
 import type { ServiceSystem } from '../../node/service-manager.ts';
@@ -15,7 +16,7 @@ interface UninstallOptions extends CommonOptions {
 export async function run(
   options: UninstallOptions,
   system: ServiceSystem = here(),
-): Promise<number> {
+): Promise<ExitCode> {
   const { file } = await planOf(options, system.platform);
   const isThere = await access(file.path).then(
     () => true,

@@ -24,6 +24,8 @@ export interface FailedCall {
   readonly offered: readonly ToolInfo[];
   /** The names of the peers, as far as the caller may see them. */
   readonly peers?: readonly string[];
+  /** Whether the call answered what the tool's server asks (elicitation). */
+  readonly answers?: boolean;
 }
 
 /** The failure in words of ours, where the name or the arguments explain it; else undefined. */
@@ -32,13 +34,49 @@ export function explainFailure(call: FailedCall): StarlingError | undefined {
   // Nobody can tell what is wrong by a list that did not come.
   if (offered.length === 0) return undefined;
   const info = offered.find(({ name }) => name === tool);
+  // What a server lists shows once it is ready: the name may be right.
+  if (info === undefined && NOT_READY.test(call.said)) return undefined;
   if (info === undefined) return unknown(call);
+  const lack = lackOf(call);
+  if (lack !== undefined) return lack;
   const faults = faultsOf(call.args, info.inputSchema);
   if (faults.length === 0) return undefined;
   return new StarlingError('STARLING_USAGE', `${titleOf(tool)} ${faults.join(', ')}`, {
     hint: `all that it takes: starling tools show ${tool}${quoteOf(call.said)}`,
   });
 }
+
+/** What a node says of a server of its own that is not there yet. */
+const NOT_READY = /^server '[^']*' (?:is still starting|is starting|has failed|failed)/;
+/** What servers say of a tool that they have not, in whose words we do not know. */
+const NOT_THERE = /not found|unknown/i;
+/** How servers, and nodes for them, say that a client can't be asked. */
+const NOT_ASKED = /client does not (?:support|serve)\b.{0,40}\b(elicitation|sampling|roots)/i;
+
+/**
+ * The tool is there for others than who called it: servers leave tools out, or break them off, where the client
+ * declares nobody to be asked. A node lists them, because its clients may be others.
+ */
+function lackOf({ tool, said, answers = false }: FailedCall): StarlingError | undefined {
+  const name = tool.split(SEPARATOR).at(-1) ?? tool;
+  const isNotThere = NOT_THERE.test(said) && /\btool\b/i.test(said) && said.includes(name);
+  const [, asked = isNotThere ? 'elicitation' : undefined] = NOT_ASKED.exec(said) ?? [];
+  if (asked === undefined) return undefined;
+  const mayAnswer = !answers && asked.toLowerCase() === 'elicitation';
+  const text = isNotThere
+    ? `${titleOf(tool)} is there only for callers whom its server can ask something${mayAnswer ? '' : ': for a model (sampling), or for folders (roots)'}`
+    : `${titleOf(tool)} asks its caller something (${asked.toLowerCase()}), and nobody answers here`;
+  const hint = mayAnswer
+    ? `answer it in a terminal: starling call --ask ${tool}`
+    : 'call it from an MCP client that can: starling connect --help';
+  return new StarlingError('STARLING_USAGE', text, {
+    hint: hint + quoteOf(said),
+    data: { needs: mayAnswer ? FORMS : asked.toLowerCase(), called: !isNotThere },
+  });
+}
+
+/** In `data.needs` of such an error: who calls again and answers forms may get on. */
+export const FORMS = 'elicitation';
 
 /** Names that one error lists. */
 const LISTED_MAX = 8;
@@ -98,8 +136,14 @@ function unknown({ tool, offered, said, peers = [] }: FailedCall): StarlingError
     meant === undefined
       ? 'see which tools you may call: starling tools'
       : `did you mean ${meant}? What it takes: starling tools show ${meant}`;
-  const hint = advice + quoteOf(said);
+  // A name without a server came to none.
+  const hint = advice + (server === undefined ? '' : quoteOf(said));
   const text = `${titleOf(tool)} is not among those that you may call`;
+  if (peers.includes(tool)) {
+    return new StarlingError('STARLING_TOOL_UNKNOWN', `${tool} is a peer, and no tool`, {
+      hint: `what you may call there: starling tools ${tool}`,
+    });
+  }
   return new StarlingError('STARLING_TOOL_UNKNOWN', text, { hint });
 }
 

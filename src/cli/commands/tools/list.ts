@@ -108,5 +108,7 @@ async function peerOf(node: NodeClient, alias: string): Promise<PeerView | undef
 }
 
 function summary(description = ''): string {
-  return cut(description.trim().split('\n', 1)[0] ?? '', SUMMARY_MAX);
+  const line = description.trim().split('\n', 1)[0] ?? '';
+  // A pipe gets data, whole.
+  return process.stdout.isTTY ? cut(line, SUMMARY_MAX) : line;
 }
