@@ -44,6 +44,8 @@ export interface NodeProcess {
   log(): string;
   /** Runs `starling <args> --state <its folder>` and gives what it printed. */
   run(args: readonly string[], options?: RunOptions): Promise<RunResult>;
+  /** Waits until it has ended and all that it wrote is read; gives its exit code. */
+  ended(): Promise<number | null>;
   /** Signals it and waits for its end; a node that won't stop in half a minute is killed. */
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
@@ -143,6 +145,7 @@ export async function startProcess(init: ProcessInit): Promise<NodeProcess> {
     log.push(line);
     init.onLog?.(line);
   });
+  const closed = new Promise<number | null>((resolve) => void child.once('close', resolve));
   const kill = (): unknown => child.kill('SIGKILL');
   init.signal?.addEventListener('abort', kill);
   const up = await firstLine(child, init, log).finally(() =>
@@ -154,6 +157,7 @@ export async function startProcess(init: ProcessInit): Promise<NodeProcess> {
     child,
     up,
     log: () => log.join('\n'),
+    ended: () => closed,
     run: (args, options) =>
       runCli(init.cli, [...args, '--state', stateDir], {
         ...options,

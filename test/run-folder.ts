@@ -23,8 +23,8 @@ const KEPT = /^(?:home|tsx-\d+|node-compile-cache|v8-compile-cache.*)$/;
 /** Where nodes with a long path have their sockets (`src/config/paths.ts`): empty when they have ended. */
 const SOCKETS = `starling-${process.getuid?.() ?? 0}`;
 
-/** How often what is about to end is asked for again, and after how long. */
-const GRACE_TRIES = 30;
+/** How often what is about to end is asked for again, and after how long: a busy machine takes its time. */
+const GRACE_TRIES = 300;
 const GRACE_MS = 100;
 
 /** A process that belongs to a run. */

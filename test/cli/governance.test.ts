@@ -1,7 +1,7 @@
 /** `starling approvals` and `starling policy`: what is printed, and what is asked of the node. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { JsonObject } from '../../src/core/index.ts';
 import { serving } from './fake-node.ts';
 import type { FakeNode } from './fake-node.ts';
@@ -12,6 +12,7 @@ const node = (results: Readonly<Record<string, JsonObject>>): Promise<FakeNode> 
 const argumentsOf = (fake: FakeNode): unknown =>
   fake.heard.find(({ method }) => method === 'tools/call')?.params?.['arguments'];
 
+const NOW = Date.now();
 const APPROVAL = {
   id: '8fK2abcdefgh',
   kind: 'call',
@@ -22,19 +23,21 @@ const APPROVAL = {
   rule: 'zones.trusted.approval_required',
   justification: 'line one\nline two',
   state: 'pending',
-  askedAt: Date.now() - 60_000,
-  expiresAt: Date.now() + 600_000,
+  askedAt: NOW - 60_000,
+  expiresAt: NOW + 600_000,
 } satisfies JsonObject;
 
 describe('starling approvals', () => {
   it('shows what waits, safe for a terminal', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: NOW + 2000 });
+    onTestFinished(() => void vi.useRealTimers());
     const fake = await node({ approval_list: { approvals: [APPROVAL] } });
     const { code, stdout } = await run('approvals', '--state', fake.stateDir);
     expect(code).toBe(0);
     expect(stdout).toContain('8fK2abcd  laptop (12D3KooW…abcd) wants to call files/write');
     expect(stdout).toContain('arguments: {"path":"/srv');
     expect(stdout).toContain('they say: line one⏎line two');
-    expect(stdout).toMatch(/asked 6\ds ago, refused in \d+[ms]/);
+    expect(stdout).toMatch(/asked 62s ago, refused in 10m/);
     expect(stdout).toContain('starling approvals approve <id> (or deny <id>)');
     expect(stdout).not.toMatch(/[\u001B\u202E]/u);
     expect(argumentsOf(fake)).toEqual({ all: false });

@@ -22,6 +22,9 @@ const SILENT = { code: -32_000, message: 'no answer in time', data: { code: 'STA
 
 /** Turns of the event loop after which a second is over: answers of the double take a handful. */
 const TURNS_A_SECOND = 30;
+/** Between two turns others have the processor, or a thread that reads a file would not come before a timeout. */
+const TURN_MS = 1;
+const later = setTimeout;
 
 /** Runs the command with a quick clock, at a node that gives `answers` one after the other, the last again and again. */
 async function ping(answers: readonly JsonObject[], ...args: readonly string[]): Promise<Ran> {
@@ -43,7 +46,7 @@ async function ping(answers: readonly JsonObject[], ...args: readonly string[]):
     state.isDone = true;
   });
   for (let turn = 1; !state.isDone; turn += 1) {
-    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise((resolve) => later(resolve, TURN_MS));
     if (turn % TURNS_A_SECOND === 0) vi.advanceTimersByTime(1000);
   }
   return running;

@@ -109,12 +109,12 @@ function stable(text: string, { folder }: Home): string {
     .replaceAll(/127\.0\.0\.1:\d{4,5}/g, '127.0.0.1:40404')
     .replaceAll(/tcp\/\d{4,5}/g, 'tcp/40404')
     .replaceAll(/pid \d+/g, 'pid 4242')
-    .replaceAll(/up \d+s/g, 'up 7s')
+    .replaceAll(/up \d+[sm]/g, 'up 7s')
     .replaceAll(process.execPath, '/usr/bin/node')
     .replaceAll(ROOT, '/home/me/starling')
     .replaceAll(/^ci {4}\S{12}/gm, 'ci    a1b2c3d4e5f6')
     .replaceAll(/…\w{6}$/gm, '…a1b2c3')
-    .replaceAll(/\d+s ago/g, '2s ago')
+    .replaceAll(/\d+[sm] ago/g, '2s ago')
     .replaceAll(fingerprints(), (words) => {
       const names = ['bada', 'dodo', 'fifa', 'gugu'];
       return words.replaceAll(/[a-z]+/g, () => names.shift() ?? '');
@@ -221,6 +221,8 @@ it('the first hour of two machines, as their terminals tell it', async () => {
     .join('\n')
     // Nor is it sure that the server without a word is removed before it is given up.
     .replaceAll(/^✗ slow .*\n(?: {4,}\S.*\n)*/gm, '')
+    // A node that has hardly any of the processor may be doubted for a moment.
+    .replaceAll(/^\d\d:\d\d:\d\d \w+ (?:does not answer; trying on|is here)\n/gm, '')
     .split(/^(?=.*laptop joined)/m)[1];
   await expect(stable(said ?? '', a)).toMatchFileSnapshot(join(GOLDEN, 'up-later.txt'));
   workstation.type(CTRL_C);
@@ -285,7 +287,11 @@ async function listsOf(a: Home): Promise<void> {
     const text = await fits([...words, '--config', a.config]);
     if (!OF_THE_RUN.has(words[0] ?? '')) shown.push(`$ starling ${words.join(' ')}\n${text}`);
   }
-  await expect(stable(shown.join('\n'), a)).toMatchFileSnapshot(join(GOLDEN, 'lists.txt'));
+  // On a busy machine the server without a word may be given up by then.
+  const lists = shown
+    .join('\n')
+    .replaceAll(/^✗ slow .*\n(?: {4,}\S.*\n)*/gm, '… slow  starting: it has not answered yet\n');
+  await expect(stable(lists, a)).toMatchFileSnapshot(join(GOLDEN, 'lists.txt'));
   const tried: string[] = [];
   for (const words of MORE_GRANTS) {
     const { stdout, stderr } = await runAt(80, ...words, '--config', a.config);

@@ -65,7 +65,7 @@ describe('starling secret', () => {
     const status = async (): Promise<string> => (await run('status', '--config', config)).stdout;
     await expect.poll(status, { interval: 200 }).toContain('✓ s ');
     const called = await run('call', 's__length', '--config', config);
-    expect(called.stdout).toBe(`${VALUE.length}\n`);
+    expect(called, called.stderr).toMatchObject({ code: 0, stdout: `${VALUE.length}\n` });
     const shown = [
       set,
       await run('secret', 'list', '--json', '--config', config),
@@ -100,7 +100,8 @@ describe('starling secret', () => {
     const node = start(['up', ...options]);
     await node.says('✓ s ');
     const called = await run('call', 's__length', ...options);
-    expect(called).toMatchObject({ stderr: '', stdout: `${VALUE.length}\n` });
+    // That it waits for an answer is said on a machine with much to do.
+    expect(called, called.stderr).toMatchObject({ code: 0, stdout: `${VALUE.length}\n` });
   });
 
   it('repeats no value that was typed as an argument', async () => {

@@ -121,11 +121,18 @@ export function start(
     stderr += text;
   });
   const closed = once(child, 'close');
+  let isClosed = false;
+  void closed.finally(() => {
+    isClosed = true;
+  });
   return {
     child,
     stdout: () => stdout,
     async says(text) {
-      while (!stdout.includes(text)) await once(child.stdout, 'data');
+      while (!stdout.includes(text)) {
+        if (isClosed) throw new Error(`it ended and never said '${text}':\n${stdout}${stderr}`);
+        await Promise.race([once(child.stdout, 'data'), closed]);
+      }
     },
     async ended() {
       const [code] = (await closed) as [number | null];

@@ -1,7 +1,7 @@
 /** The operator's clients of both eras, asked to answer an approval by a call of their own. */
 import { beforeAll, expect, it } from 'vitest';
 import { StreamableHTTPClientTransport, Client } from '@modelcontextprotocol/client';
-import { SERVERS, builtin, eventually, grantTo, sees, useWorld } from './support.ts';
+import { SERVERS, builtin, eventually, grantTo, sees, toolList, useWorld } from './support.ts';
 import { attach } from '../../src/cli/node/client.ts';
 import { tokenOf } from './callers.ts';
 import type { NodeProcess } from '../../sim/process.ts';
@@ -17,6 +17,11 @@ beforeAll(async () => {
   guest = await world.start('guest', { args: ['--join', owner.up.ticket ?? ''] });
   await sees(owner, [guest]);
   await grantTo(owner, 'guest', { tools: ['toolbox/*'], approval: 'required' });
+  await eventually(
+    'the guest lists the tool',
+    () => toolList(guest),
+    (tools) => tools.some(({ name }) => name === 'owner__toolbox__echo'),
+  );
 });
 
 interface Answer {
@@ -66,7 +71,10 @@ it.each([
       arguments: { id: id.slice(0, 8) },
     });
     expect((answer as Answer).structuredContent?.approval.state).toBe('approved');
-    expect((await call).stdout).toContain('Echo: hello');
+    expect(await call).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('Echo: hello') as string,
+    });
     expect(answered).toEqual([
       expect.stringMatching(/at this node\. Do you approve\?[^]*"message":"hello"/),
     ]);
@@ -107,5 +115,8 @@ it('a client of the stateless era that is not the operator shows the form by app
   await expect(byTool).rejects.toThrow('for no client of it');
   const asked = await client.callTool({ name: 'starling__approval_ask', arguments: {} });
   expect(asked).toMatchObject({ structuredContent: { asked: true, id, state: 'approved' } });
-  expect((await call).stdout).toContain('Echo: hello');
+  expect(await call).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('Echo: hello') as string,
+  });
 });

@@ -3,7 +3,6 @@
  * and so both bridges. Each row is one feature of MCP, tried in all four combinations.
  */
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -84,11 +83,16 @@ async function rawClient(era: Era): Promise<(line: string) => Promise<string>> {
   });
   world.defer(() => child.kill());
   const lines = createInterface({ input: child.stdout });
+  const heard: string[] = [];
+  // That lists have changed is told whenever it is so, and is no answer.
+  lines.on('line', (line) => {
+    if (!line.includes('"method":')) heard.push(line);
+  });
   const say = async (line: string): Promise<string> => {
-    const answered = once(lines, 'line', { signal: AbortSignal.timeout(60_000) });
+    const before = heard.length;
     child.stdin.write(`${line}\n`);
-    const [answer] = (await answered) as [string];
-    return answer;
+    await expect.poll(() => heard.length, { timeout: 60_000 }).toBeGreaterThan(before);
+    return heard[before] ?? '';
   };
   if (era === 'legacy') {
     const clientInfo = { name: 'raw', version: '1' };

@@ -63,7 +63,8 @@ describe.skipIf(process.platform !== 'linux')('SIGUSR1', () => {
         heard += chunk.toString();
       });
       const up = once(createInterface({ input: child.stdout }), 'line').then(() => 'up' as const);
-      const over = once(child, 'exit').then(() => 'over' as const);
+      // Once its last words are read: the end of the process is told before.
+      const over = once(child, 'close').then(() => 'over' as const);
       setTimeout(() => child.kill('SIGUSR1'), delayMs);
       if ((await Promise.race([up, over])) === 'over') {
         // Before Node has any handler the signal itself ends the process.

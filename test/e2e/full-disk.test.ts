@@ -12,6 +12,8 @@ const world = useWorld();
 const missing = await smallDiskMissing();
 if (missing !== undefined) process.stderr.write(`skipped: ${missing}\n`);
 
+/** What may have found room. */
+const FILLER = 'filler';
 const GUEST = 'did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK';
 
 async function readyz(node: NodeProcess): Promise<string> {
@@ -34,7 +36,7 @@ async function ask<T>(node: NodeProcess, tool: string, args: JsonObject = {}): P
 
 /** Writes until that is refused: the last pages of files may have room. */
 async function untilRefused(node: NodeProcess, code: string): Promise<void> {
-  const args = { board: 'plans', key: 'refused', value: 'x'.repeat(8000), create: true };
+  const args = { board: 'plans', key: FILLER, value: 'x'.repeat(8000), create: true };
   const write = (): Promise<string> =>
     ask(node, 'board_set', args).then(
       () => 'fine',
@@ -45,7 +47,7 @@ async function untilRefused(node: NodeProcess, code: string): Promise<void> {
 
 async function keysOf(node: NodeProcess): Promise<readonly string[]> {
   const { entries } = await ask<BoardListResult>(node, 'board_list', { board: 'plans' });
-  return (entries ?? []).map(({ key }) => key);
+  return (entries ?? []).map(({ key }) => key).filter((key) => key !== FILLER);
 }
 
 async function stateOf(node: NodeProcess, id: string): Promise<string | undefined> {

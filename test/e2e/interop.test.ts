@@ -25,7 +25,7 @@ import { someOf } from '../long/extent.ts';
 const world = useWorld('file');
 const require = createRequire(import.meta.url);
 /** Processes by the dozen, on a machine that has other things to do as well. */
-const TIMEOUT_MS = 180_000;
+const TIMEOUT_MS = 480_000;
 const INFO = { name: 'starling-interop', version: '1.0.0' };
 
 let owner: NodeProcess;
@@ -225,13 +225,18 @@ describe.concurrent('the official SDK', { timeout: TIMEOUT_MS }, () => {
 async function run(bin: string, args: readonly string[]): Promise<string> {
   const root = await world.root();
   // Their caches, histories and daemons go where the test's other files go.
-  const result = await runCli(bin, args, { timeoutMs: TIMEOUT_MS, env: { HOME: root } });
+  const result = await runCli(bin, args, {
+    timeoutMs: TIMEOUT_MS,
+    env: { HOME: root, ...PATIENT },
+  });
   expect(result.code, `${bin} ${args.join(' ')}: ${result.stderr}${result.stdout}`).toBe(0);
   return result.stdout;
 }
 
 const INSPECTOR =
   require.resolve('@modelcontextprotocol/inspector/clients/launcher/build/index.js');
+/** How long mcporter waits for a list and for a call, ms: by itself half a minute. */
+const PATIENT = { MCPORTER_LIST_TIMEOUT: '180000', MCPORTER_CALL_TIMEOUT: '180000' };
 const MCPORTER = fileURLToPath(import.meta.resolve('mcporter/cli'));
 const MCP_CLI = require.resolve('@wong2/mcp-cli/src/cli.js');
 

@@ -94,7 +94,11 @@ describe('a node that changes its key', () => {
     await sees(back, [now]);
     await goesOn(await world.stdio(back), 'bob__toolbox__add');
     await goesOn(await world.stdio(now), 'carol__toolbox__add');
-    expect((await alias(back, now)).formerly).toHaveLength(2);
+    await eventually(
+      'both former keys are known',
+      () => alias(back, now),
+      ({ formerly }) => formerly?.length === 2,
+    );
     await now.stop();
     // Who has the folder of a key that was changed since is told so, and gets nowhere.
     const thief = await world.start('thief', { config: CONFIG, args: ['--state', copy] });
@@ -103,8 +107,14 @@ describe('a node that changes its key', () => {
       async () => thief.log(),
       (log) => log.includes('is retired'),
     );
-    const seen = (await peers(alice)).peers.filter(({ state }) => state === 'alive');
-    expect(seen.map(({ peerId }) => peerId)).toEqual([back.up.peerId]);
+    await eventually(
+      'alice sees carol, and nobody with a key of bob',
+      async () => {
+        const { peers: seen } = await peers(alice);
+        return seen.filter(({ state }) => state === 'alive').map(({ peerId }) => peerId);
+      },
+      (alive) => alive.join() === back.up.peerId,
+    );
     await thief.stop();
     carol = back;
     bob = await world.start('bob', { config: CONFIG });
@@ -130,10 +140,16 @@ describe('a node that changes its key', () => {
     const atBob = await world.stdio(bob);
     const atCarol = await world.stdio(carol);
     await goesOn(atBob, 'alice__toolbox__add');
-    const { grants } = await grantList(bob);
-    const received = grants.find(
-      ({ direction, capabilities }) =>
-        direction === 'received' && capabilities[0]?.resource === 'tool:toolbox/*',
+    const received = await eventually(
+      'bob holds the grant',
+      async () =>
+        (await grantList(bob)).grants.find(
+          ({ direction, capabilities, with: from }) =>
+            direction === 'received' &&
+            from === 'alice' &&
+            capabilities[0]?.resource === 'tool:toolbox/*',
+        ),
+      (grant) => grant !== undefined,
     );
     await ok(bob, 'grant', 'delegate', received?.id ?? '', 'carol', '--tool', 'toolbox/add');
     await goesOn(atCarol, 'alice__toolbox__add');

@@ -7,7 +7,6 @@ const world = useWorld();
 it('a node keeps running when an upstream never answers, and says so after the start timeout', async () => {
   const alice = await world.start('alice', {
     config: { mcpServers: { silent: SERVERS.fixture('silent.mjs'), good: SERVERS.toolbox() } },
-    timeoutMs: 90_000,
   });
   expect(upstream(await status(alice), 'silent')).toMatchObject({ state: 'failed' });
   expect(upstream(await status(alice), 'silent').error).toMatch(/answer/);

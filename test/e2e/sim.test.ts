@@ -1,5 +1,4 @@
 /** The simulation, as a user runs it. */
-import { EventEmitter, once } from 'node:events';
 import { readdir } from 'node:fs/promises';
 import { expect, it } from 'vitest';
 import type { SimReport } from '../../sim/report.ts';
@@ -50,10 +49,11 @@ it('is ended by Ctrl-C, and keeps neither its folder nor its servers', async () 
   const sim = start(['sim', '--nodes', '2', '--calls', '100000'], { TMPDIR: folder });
   const said = sim.child.stderr;
   // The last phase before the calls: nodes and servers run.
-  for (let text = ''; !text.includes('granting');) {
-    const [chunk] = (await once(said ?? new EventEmitter(), 'data')) as [string];
+  let text = '';
+  said?.on('data', (chunk: string) => {
     text += chunk;
-  }
+  });
+  await expect.poll(() => text, { timeout: 120_000 }).toContain('granting');
   sim.child.kill('SIGINT');
   expect((await sim.ended()).code).toBe(130);
   expect((await readdir(folder)).filter((name) => name.startsWith('starling-sim-'))).toEqual([]);
