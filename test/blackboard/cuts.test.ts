@@ -24,11 +24,21 @@ const [ANN, BOB] = [KEYS[0], KEYS[1]] as [Signer, Signer];
 const ID = boardIdOf('plan', ANN.did);
 const who = fc.nat(NAMES.length - 1);
 const other = fc.integer({ min: 1, max: NAMES.length - 1 });
+/** When what ends by itself does so. */
+const SHORT_MS = 40;
 const key = fc.constantFrom('a/1', 'a/2', 'b/1', 'b/2');
 
 /** What can happen. Deliveries name any earlier update, so they reorder, repeat and lose. */
 const event = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ kind: fc.constant('set' as const), who, key }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({ kind: fc.constant('set' as const), who, key, isShort: fc.boolean() }),
+  },
+  {
+    // The disk says no, and may have the write all the same.
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('refuse' as const), who, key, isKept: fc.boolean() }),
+  },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('delete' as const), who, key }) },
   {
     weight: 3,
@@ -149,7 +159,12 @@ class World {
     const { document, access, self } = replica;
     if (happened.kind === 'set' && access.mayWrite(self, happened.key)) {
       this.written += 1;
-      document.set({ key: happened.key, value: this.written });
+      const end = happened.isShort ? { until: this.now + SHORT_MS } : {};
+      document.set({ key: happened.key, value: this.written, ...end });
+    } else if (happened.kind === 'refuse' && access.mayWrite(self, happened.key)) {
+      const draft = document.draft([{ key: happened.key, value: 'refused', valueBytes: 9 }]);
+      document.giveUp();
+      if (draft !== undefined && happened.isKept) replica.rows.push(draft.bytes);
     } else if (happened.kind === 'delete' && access.mayWrite(self, happened.key)) {
       document.delete(happened.key);
     } else if (happened.kind === 'deliver') {
@@ -182,6 +197,13 @@ class World {
     }
   }
 
+  /** Until all that ends by itself has ended. */
+  outlast(): void {
+    this.now += 2 * SHORT_MS;
+    for (const { document } of this.replicas) document.endOver();
+    this.settle();
+  }
+
   settle(): void {
     for (let round = 0; round < 4; round += 1) {
       for (const a of this.replicas) for (const b of this.replicas) this.sync(a, b);
@@ -189,12 +211,13 @@ class World {
   }
 }
 
-it('replicas of a board are equal with equal digests after any interleaving of writes, rights given and rights taken back, and nothing beyond a cut is seen', () => {
+it('replicas of a board are equal with equal digests after any interleaving of writes, ends, refusing disks, rights given and rights taken back, and nothing beyond a cut is seen', () => {
   fc.assert(
     fc.property(fc.array(event, { minLength: 20, maxLength: 80 }), (events) => {
       const world = new World();
       for (const happened of events) world.happen(happened);
       world.settle();
+      world.outlast();
       const ann = world.at(0);
       const readers = world.replicas.filter(({ self }) => ann.access.mayRead(self));
       expect([...world.results].filter((result) => result !== 'applied')).toEqual([]);
@@ -254,4 +277,22 @@ it('a lane that was begun anew with a lane in sight that counts no more is taken
     readers.map(() => ({ 'a/0': 8, 'a/1': 7 })),
   );
   expect(new Set(readers.map(({ document }) => document.digest())).size).toBe(1);
+});
+
+it('whoever brings what an update waits for is not blamed for that update, which comes after a cut', () => {
+  const world = new World();
+  const [ann, bob, cyd] = [world.at(0), world.at(1), world.at(2)];
+  cyd.document.set({ key: 'a/1', value: 'seen' });
+  world.sync(ann, cyd);
+  cyd.document.set({ key: 'a/1', value: 'unseen' });
+  // The later update alone: it waits at bob for the one before.
+  expect(bob.document.apply(world.updates.at(-1) ?? new Uint8Array(0))).toBe('applied');
+  expect(bob.document.isWaiting).toBe(true);
+  world.revoke(cyd.self, false);
+  world.sync(ann, bob);
+  expect([...world.results]).toEqual(['applied']);
+  expect([ann, bob].map(({ document }) => contentOf(document))).toEqual([
+    { 'a/1': 'seen' },
+    { 'a/1': 'seen' },
+  ]);
 });

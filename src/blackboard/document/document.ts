@@ -339,7 +339,9 @@ class LaneDocument implements BoardDocument {
       const parts = this.#parking.take((parked) => this.#isDue(parked));
       if (parts.length === 0) break;
       merged.isAsSent = false;
-      this.#mergeInto(this.#check({ isWhole: false, parts }) ?? [], latestMs, merged);
+      // Whoever sent what these waited for is not to blame for them: what does not count of them is left out.
+      const late = { ...merged, isEarly: false, isUnpermitted: false, isMalformed: false };
+      this.#mergeInto(this.#check({ isWhole: false, parts }) ?? [], latestMs, late);
     }
     return merged;
   }
