@@ -18,7 +18,7 @@ const world = useWorld();
 
 const TEST_MS = 480_000;
 const SEED = 41;
-const ROUNDS = upTo(2, 6);
+const ROUNDS = upTo(2, 3);
 /** Load before the kill, counted from the first call that gets through. */
 const LIFE_MAX_MS = 600;
 const WORKERS = 3;

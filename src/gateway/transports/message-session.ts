@@ -11,6 +11,8 @@ import { isFrameId } from '../wire/frame-id.ts';
 import { errorBytes, errorOf, toLine } from '../wire/frame.ts';
 import { createMethodBatches, readMethodBatch } from '../wire/method-batch.ts';
 import type { MethodBatch, MethodBatches } from '../wire/method-batch.ts';
+import { createPackets, readPacket } from '../wire/packet.ts';
+import type { Packet, Packets } from '../wire/packet.ts';
 import type { Receiver, Reply } from '../wire/reply.ts';
 import type { Frame, FrameId } from '../types.ts';
 
@@ -25,8 +27,8 @@ export interface LineOutput {
 /** Bounds of a decoder, and what it takes. */
 export interface SessionDecoderInit {
   readonly messageBytes: number;
-  /** True where the method `batch` has a list of calls for its params. */
-  readonly takesMethodBatch?: boolean;
+  /** True where the method `batch` has a list of calls for its params, and packets are taken. */
+  readonly takesOtherForms?: boolean;
   /** Hears of each message that is too long, or none at all. */
   readonly broken?: () => void;
 }
@@ -37,9 +39,12 @@ export function createSessionDecoder(
   output: LineOutput,
   init: SessionDecoderInit,
 ): LineDecoder {
-  const batches = init.takesMethodBatch === true ? createMethodBatches() : undefined;
+  const others =
+    init.takesOtherForms === true
+      ? { batches: createMethodBatches(), packets: createPackets() }
+      : {};
   const taking = {
-    ...(batches === undefined ? {} : { batches }),
+    ...others,
     ...(init.broken === undefined ? {} : { broken: init.broken }),
   };
   return createLineDecoder(init.messageBytes, {
@@ -60,6 +65,8 @@ export function createSessionDecoder(
 interface Taking extends Pick<SessionDecoderInit, 'broken'> {
   /** Where the method `batch` has a list of calls: those of this connection. */
   readonly batches?: MethodBatches;
+  /** Where packets are taken: those of this connection. */
+  readonly packets?: Packets;
 }
 
 /** Gives one message to `receiver`; answers it here when it is none. */
@@ -67,18 +74,23 @@ export function receiveBytes(
   receiver: Receiver,
   bytes: Buffer,
   output: LineOutput,
-  { batches, broken }: Taking = {},
+  { batches, packets, broken }: Taking = {},
 ): void {
-  let incoming: Frame | BatchFrames | MethodBatch;
+  let incoming: Frame | BatchFrames | MethodBatch | Packet;
   try {
-    incoming = (batches === undefined ? undefined : readMethodBatch(bytes)) ?? parseIncoming(bytes);
+    incoming =
+      (batches === undefined ? undefined : readMethodBatch(bytes)) ??
+      (packets === undefined ? undefined : readPacket(bytes)) ??
+      parseIncoming(bytes);
   } catch (error) {
     broken?.();
     const { id } = error instanceof StarlingError ? error.data : {};
     output.urgent(errorBytes(isFrameId(id) ? id : null, errorOf(error)));
     return;
   }
-  if (incoming.kind === 'methodBatch') {
+  if (incoming.kind === 'packet') {
+    packets?.receive(receiver, incoming, createLineReply(null, output));
+  } else if (incoming.kind === 'methodBatch') {
     batches?.receive(receiver, incoming, createLineReply(incoming.id, output));
   } else if (incoming.kind === 'batch' || batches?.cancelledBy(incoming, receiver) !== true) {
     receiveIncoming(receiver, incoming, output);

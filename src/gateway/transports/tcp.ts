@@ -158,7 +158,7 @@ function serve(
   serveLines(socket, output, caller, {
     clock,
     messageBytes: init.messageBytes,
-    takesMethodBatch: true,
+    takesOtherForms: true,
     admits: (chunk) => caller.admits(chunk),
   });
 }

@@ -12,6 +12,7 @@ import { StarlingError, createScope, messageOf } from '../../core/index.ts';
 import type { Clock, Logger, Scope } from '../../core/index.ts';
 import { errorBytes, errorOf } from '../wire/frame.ts';
 import type { Session } from '../session/types.ts';
+import { createPackets } from '../wire/packet.ts';
 import { receiveBytes } from './message-session.ts';
 import type { LineOutput } from './message-session.ts';
 
@@ -189,10 +190,13 @@ class Connection implements LineOutput {
       client.close(TRY_LATER, 'no session');
       return;
     }
+    const packets = createPackets();
     client.on('message', (data, isBinary) => {
       this.#heard = true;
       if (isBinary) client.close(NOT_TEXT, 'messages must be text');
-      else if (client.readyState === WebSocket.OPEN) receiveBytes(session, bytesOf(data), this);
+      else if (client.readyState === WebSocket.OPEN) {
+        receiveBytes(session, bytesOf(data), this, { packets });
+      }
     });
     client.on('pong', () => (this.#heard = true));
     this.#socket.on('drain', () => client.resume());

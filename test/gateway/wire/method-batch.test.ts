@@ -132,7 +132,7 @@ describe('a batch that is cancelled', () => {
     const decoder = createSessionDecoder(
       receiver,
       { line: say, urgent: (message) => void say(message) },
-      { messageBytes: 10_000, takesMethodBatch: true },
+      { messageBytes: 10_000, takesOtherForms: true },
     );
     return {
       said,

@@ -1,0 +1,153 @@
+/** Packets of PacketFlow at the TCP and WebSocket doors of a node: tools, resources and boards, as the document writes them. */
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterEach, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
+import { attach } from '../../src/cli/node/client.ts';
+import { systemClock } from '../../src/core/index.ts';
+import { createNode, loadConfig } from '../../src/index.ts';
+import type { StarlingNode } from '../../src/index.ts';
+import { UNLIMITED } from '../../sim/limits.ts';
+import { MemoryNetwork } from '../../sim/memory-transport.ts';
+
+const SERVER = resolve(import.meta.dirname, '../gateway/support/session-server.mjs');
+const TIMEOUT_MS = 60_000;
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+});
+
+async function startNode(): Promise<StarlingNode> {
+  const stateDir = await mkdtemp(join(tmpdir(), 'starling-packets-'));
+  cleanups.push(() => rm(stateDir, { recursive: true, force: true }));
+  const config = await loadConfig({
+    env: { STARLING_CONFIG: '' },
+    flags: {
+      name: 'lab',
+      stateDir,
+      listen: ['/ip4/10.81.0.1/tcp/4040'],
+      mdns: false,
+      http: { port: 0 },
+      tcp: { enabled: true, port: 0, requireToken: false },
+      limits: { ...UNLIMITED },
+      mcpServers: { ops: { command: process.execPath, args: [SERVER], sandbox: false } },
+    },
+  });
+  const transports = [new MemoryNetwork().host('10.81.0.1')];
+  const node = await createNode(config, { transports, clock: systemClock });
+  cleanups.push(() => node.stop());
+  await node.start();
+  return node;
+}
+
+interface Door {
+  send(packet: object): void;
+  next(): Promise<Record<string, unknown>>;
+}
+
+/** What comes, one after the other. */
+function queue(): { add: (text: string) => void; next: Door['next'] } {
+  const came: string[] = [];
+  let wake = (): void => undefined;
+  return {
+    add(text) {
+      came.push(text);
+      wake();
+    },
+    async next() {
+      while (came.length === 0) {
+        await new Promise<void>((heard, failed) => {
+          wake = heard;
+          AbortSignal.timeout(TIMEOUT_MS).addEventListener('abort', () =>
+            failed(new Error('no answer')),
+          );
+        });
+      }
+      return JSON.parse(came.shift() ?? '') as Record<string, unknown>;
+    },
+  };
+}
+
+async function overTcp(node: StarlingNode): Promise<Door> {
+  const [, port] = (node.status().endpoints.tcp ?? '').split(':');
+  const socket = connect({ host: '127.0.0.1', port: Number(port) });
+  await once(socket, 'connect');
+  cleanups.push(() => socket.destroy());
+  const { add, next } = queue();
+  let rest = '';
+  socket.on('data', (chunk: Buffer) => {
+    const lines = (rest + chunk.toString()).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) add(line);
+  });
+  return { next, send: (packet) => void socket.write(`${JSON.stringify(packet)}\n`) };
+}
+
+async function overWebSocket(node: StarlingNode): Promise<Door> {
+  const { url = '' } = node.status().endpoints;
+  const token = await readFile(join(node.status().stateDir, 'token'), 'utf8');
+  const client = new WebSocket(url.replace('http:', 'ws:'), 'mcp', {
+    headers: { authorization: `Bearer ${token.trim()}` },
+  });
+  await once(client, 'open');
+  cleanups.push(() => client.terminate());
+  const { add, next } = queue();
+  client.on('message', (data: Buffer) => add(data.toString()));
+  return { next, send: (packet) => client.send(JSON.stringify(packet)) };
+}
+
+it('are answered over TCP and WebSocket, and changes of a resource come as packets', async () => {
+  const node = await startNode();
+  const operator = await attach(node.status().stateDir);
+  cleanups.push(() => operator.close());
+  await operator.builtin('board_create', { board: 'plan', open: true });
+  for (const door of [await overTcp(node), await overWebSocket(node)]) {
+    const ai = (e: string, d: object, more: object = {}): void =>
+      door.send({ g: 'ai', e, d, ...more });
+    /** The next packet that tells of no change. */
+    const answer = async (): Promise<Record<string, unknown>> => {
+      let packet = await door.next();
+      while (packet['e'] === 'resource_updated') packet = await door.next();
+      return packet;
+    };
+    const context = { ai_context: { conversation_id: 'c' } };
+    const uri = 'note://one';
+    ai('tool_call', { tool_name: 'ops__whoami', agent_id: 'a', reasoning: 'r' }, context);
+    expect(await door.next()).toMatchObject({ success: true, data: { content: [{}] } });
+    ai('resource_access', { resource_uri: uri, operation: 'read' });
+    expect(await door.next()).toMatchObject({ success: true, data: { contents: [{ uri }] } });
+    ai('resource_access', { resource_uri: uri, operation: 'subscribe', agent_id: 'a' });
+    expect(await door.next()).toMatchObject({ success: true, data: { subscribed: true } });
+    // The server takes the subscription a moment after the answer: what changes then is heard.
+    let isHeard = false;
+    for (let id = 1; !isHeard; id += 1) {
+      ai('tool_call', { tool_name: 'ops__touch', arguments: { uri } }, { id });
+      let packet = await door.next();
+      while (packet['id'] !== id) {
+        expect(packet).toEqual({ g: 'ai', e: 'resource_updated', d: { resource_uri: uri } });
+        isHeard = true;
+        packet = await door.next();
+      }
+      expect(packet).toMatchObject({ success: true });
+    }
+    const entry = 'board://plan/replicas';
+    ai('resource_access', { resource_uri: entry, operation: 'write', data: { count: 3 } });
+    expect(await answer()).toMatchObject({
+      success: true,
+      data: { structuredContent: { entry: { key: 'replicas', value: { count: 3 } } } },
+    });
+    ai('tool_call', { tool_name: 'ops__nothing' });
+    expect(await answer()).toMatchObject({
+      success: false,
+      error: { data: { code: 'STARLING_TOOL_UNKNOWN' } },
+    });
+    ai('dance', {});
+    expect(await answer()).toMatchObject({
+      error: { message: expect.stringContaining('packets are ai:query, ai:tool_call') as string },
+    });
+  }
+});
