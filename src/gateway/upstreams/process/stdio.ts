@@ -283,7 +283,8 @@ class StdioConnection implements UpstreamConnection {
         };
         // What a server says that is being closed is read by nobody.
         if (this.#closing) drained();
-        else cancelDrain = this.#components.clock.schedule(DRAIN_MS, drained);
+        // A turn later: a busy node may come to the timer before it has read what is there.
+        else cancelDrain = this.#components.clock.schedule(DRAIN_MS, () => setImmediate(drained));
       });
       this.#child.once('close', (code, signal) => {
         cancelDrain();
