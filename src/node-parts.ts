@@ -412,6 +412,7 @@ function createNodeTools(
       membership,
       offers,
       self,
+      boards: { blackboard, self: identity.did },
       createTicket,
     }),
     ...knockTools({ knocks: rooms.knocks, createTicket }),
