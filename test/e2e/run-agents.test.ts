@@ -89,6 +89,33 @@ it('an agent uses what its kind may, and nothing else; it finds no key of the no
   await expect(ask('worker', { do: 'read', path: key })).resolves.toBe('ENOENT');
 });
 
+it('an agent is no way to what its sender may not use: a key that may write to it gets no tool by it', async () => {
+  const asKey = async (name: string, scopes: readonly string[]): Promise<unknown> => {
+    const { key } = await builtin<{ key: string }>(node, 'key_create', {
+      name,
+      scopes: [...scopes],
+    });
+    const answer = await fetch(`${node.up.endpoints.url}/tools/agent_message`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+      body: JSON.stringify({
+        agentId: 'worker',
+        type: 'query',
+        message: { do: 'call', tool: 'plain__note' },
+      }),
+    });
+    expect(answer.status).toBe(200);
+    return ((await answer.json()) as { structuredContent: { response: unknown } }).structuredContent
+      .response;
+  };
+  await expect(asKey('narrow', ['agent:worker'])).resolves.toMatchObject({
+    error: expect.stringContaining('the client narrow, for whom it works') as string,
+  });
+  await expect(asKey('wide', ['agent:worker', 'tool:plain/note'])).resolves.toMatchObject({
+    result: 'noted',
+  });
+});
+
 it('a process that ends is started again under the same name, and what it wrote is in its log', async () => {
   const before = await infoOf('worker');
   await expect(ask('worker', { do: 'die' })).rejects.toMatchObject({

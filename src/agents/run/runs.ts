@@ -222,7 +222,7 @@ class NodeRuns implements Runs {
     if (this.#isOver) throw new StarlingError('STARLING_STOPPED', 'the node is stopping');
     checkInit(init);
     const kind = this.#kind(init.kind);
-    this.#requireRight(principal, init.kind);
+    this.#requireRight(principal, init.kind, replicas);
     const before = this.#runs.get(name);
     if (before !== undefined && !before.isOver) throw running(name);
     this.#requireRoom(kind, init.kind, replicas);
@@ -320,8 +320,9 @@ class NodeRuns implements Runs {
   }
 
   /** @throws STARLING_CALL_REFUSED */
-  #requireRight(principal: Principal, kind: string): void {
-    const replicas = this.#processes((row) => row.owner === keyOf(principal));
+  #requireRight(principal: Principal, kind: string, wants: number): void {
+    // The guard counts one more.
+    const replicas = this.#processes((row) => row.owner === keyOf(principal)) + wants - 1;
     const wanted = {
       ability: ABILITY,
       resource: `agent:${kind}`,

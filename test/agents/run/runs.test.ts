@@ -100,8 +100,8 @@ async function stage(
       table: memoryTable(node.rows),
       agents: node.agents,
       guard: () => ({
-        decide: (principal) =>
-          principal === CLAUDE
+        decide: (principal, { facts }) =>
+          principal === CLAUDE || (facts?.replicas ?? 0) >= 4
             ? { allow: false, refusal: { rule: 'test', text: 'not here' }, hint: '' }
             : { allow: true },
       }),
@@ -291,6 +291,14 @@ it('messages are dealt with by as many processes as there are, and what has been
   await settle();
   const all = one.programs.flatMap(({ given }) => given.map(({ message }) => message['message']));
   expect(all.toSorted()).toEqual(['a', 'b', 'c']);
+});
+
+it('the policy counts the processes of whoever spawns: those that run, and those that are wanted', async () => {
+  const one = await stage({ max: 100 });
+  await one.spawn(CURSOR, { replicas: 2 });
+  await one.spawn(CURSOR, { replicas: 2 });
+  await expect(one.spawn(CURSOR)).rejects.toMatchObject({ code: 'STARLING_CALL_REFUSED' });
+  await one.spawn(OPERATOR);
 });
 
 it('no more processes run than the operator allows, of all agents and of one', async () => {

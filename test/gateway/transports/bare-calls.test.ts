@@ -1,7 +1,8 @@
 /** Calls by curl: a tool's arguments as body, a resource's URI in the path, and the bare result. */
+import { resolve } from 'node:path';
 import { expect, it } from 'vitest';
 import { bareTargetOf } from '../../../src/gateway/transports/bare-calls.ts';
-import { http, startNode, useCleanup } from '../support/gateways.ts';
+import { STDIO_SERVER, http, startNode, useCleanup } from '../support/gateways.ts';
 import type { Answer } from '../support/gateways.ts';
 
 useCleanup();
@@ -15,6 +16,16 @@ it('a tool is called with its arguments as body, and the answer is the bare resu
   expect(called.status).toBe(200);
   expect(parsed(called)).toMatchObject({ structuredContent: { echo: { a: { b: 1 } } } });
   expect(parsed(await http(node, { path }))).toMatchObject({ structuredContent: { echo: {} } });
+});
+
+it('a resource is read by its URI in the path, and the answer is the bare result', async () => {
+  const args = [resolve(import.meta.dirname, '../support/session-server.mjs')];
+  const node = await startNode('alice', { servers: { notes: { ...STDIO_SERVER, args } } });
+  await node.gateway.settled();
+  const path = '/mcp/resources/note%3A%2F%2Fone';
+  const read = await http(node, { path, method: 'GET', headers: { accept: '*/*' } });
+  expect(parsed(read)).toMatchObject({ contents: [{ uri: 'note://one', text: 'note://one' }] });
+  expect(read.status).toBe(200);
 });
 
 it('what is wrong has the status of its code, and a body that says why', async () => {
