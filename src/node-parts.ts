@@ -13,6 +13,7 @@ import type { Blackboard } from './blackboard/index.ts';
 import {
   OPEN_RESOURCES,
   auditTools,
+  boardResources,
   boardRoomTools,
   createClientBoards,
   clientTools,
@@ -441,14 +442,15 @@ function createNodeTools(
 
 function createNodeUpstreams(
   base: Base,
-  { grants }: OpenState,
+  { grants, store }: OpenState,
   {
     audit,
+    blackboard,
     logins,
     sandbox,
     servers,
     tools,
-  }: Pick<Parts, 'audit' | 'logins' | 'sandbox' | 'tools'> & PartsInit,
+  }: Pick<Parts, 'audit' | 'blackboard' | 'logins' | 'sandbox' | 'tools'> & PartsInit,
 ): Upstreams {
   const { config, clock, random, logger, health } = base;
   const { limits } = config;
@@ -457,6 +459,10 @@ function createNodeUpstreams(
       servers: servers(),
       builtin: tools,
       builtinResources: grantResources({ audit, grants }),
+      builtinTemplates: boardResources({
+        blackboard,
+        rights: createClientBoards({ table: store.table('client-boards') }),
+      }),
       logins,
       clock,
       random,

@@ -19,6 +19,7 @@ export type { Quarantined } from './pins/quarantine.ts';
 export type {
   BuiltinContext,
   BuiltinResource,
+  BuiltinTemplate,
   BuiltinTool,
   PeerToolCall,
   ToolSubject,
