@@ -1,11 +1,11 @@
 /**
- * Makes the rooms of one node, in the order in which they need one another. Only this file and
- * `node-peer-parts.ts` call the rooms' constructors. Nothing runs yet: `node.ts` starts and stops the parts, `node-wiring.ts` joins
+ * Makes the rooms of one node, in the order in which they need one another. Only this file,
+ * `node-peer-parts.ts` and `node-agent-parts.ts` call the rooms' constructors. Nothing runs yet: `node.ts` starts and stops the parts, `node-wiring.ts` joins
  * their events.
  */
 import { join } from 'node:path';
-import { OPEN_AGENT_TOOLS, agentTools } from './agents/index.ts';
-import type { Agents } from './agents/index.ts';
+import { OPEN_AGENT_TOOLS, agentTools, eventTools, runTools } from './agents/index.ts';
+import type { Agents, Runs } from './agents/index.ts';
 import { createAuditFromConfig } from './audit/index.ts';
 import type { Audit } from './audit/index.ts';
 import { createBlackboard } from './blackboard/index.ts';
@@ -32,7 +32,7 @@ import {
   statusTools,
 } from './builtin/index.ts';
 import type { InviteResult, LeaveResult, StatusResult } from './builtin/index.ts';
-import { defaultConfigFile, socketPath, tokenFile } from './config/index.ts';
+import { socketPath, tokenFile } from './config/index.ts';
 import type { Config } from './config/index.ts';
 import type { Did } from './core/index.ts';
 import { createDirectory } from './directory/index.ts';
@@ -40,18 +40,16 @@ import type { Providers } from './directory/index.ts';
 import {
   createApiKeys,
   createAttachedClients,
-  createChildren,
   createGateway,
   createLogins,
   createNodeToken,
   createPins,
-  createSandbox,
   createUpstreams,
-  runBriefly,
 } from './gateway/index.ts';
 import type {
   ApiKeys,
   AttachedClients,
+  Children,
   NodeToken,
   BuiltinTool,
   Gateway,
@@ -80,8 +78,8 @@ import {
 import type { InvitationInit, Knocks, Neighbours } from './mesh/index.ts';
 import { createNetwork } from './network/index.ts';
 import type { Network } from './network/index.ts';
+import { createAgentParts, createNodeChildren, createNodeSandbox } from './node-agent-parts.ts';
 import {
-  createNodeAgents,
   createNodeCheckpoints,
   createNodeMembership,
   createNodeProviders,
@@ -107,6 +105,8 @@ export interface Parts {
   readonly conductTeller: ConductTeller;
   readonly blackboard: Blackboard;
   readonly agents: Agents;
+  /** The agents that this node runs. */
+  readonly runs: Runs;
   readonly keys: ApiKeys;
   readonly clients: AttachedClients;
   readonly token: NodeToken;
@@ -124,6 +124,8 @@ export interface Parts {
 export interface PartsInit {
   /** MCP servers as the configuration has them now, their secrets bound. */
   readonly servers: () => Config['mcpServers'];
+  /** Agents as the configuration has them now, their secrets bound. */
+  readonly agentConfig: () => Config['agents'];
   readonly status: () => StatusResult;
   readonly createTicket: (init: Omit<InvitationInit, 'addresses'>) => Promise<InviteResult>;
   readonly leave: () => Promise<LeaveResult>;
@@ -146,9 +148,14 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     load: () => gateway.load(),
     catalog: () => gateway.catalogDigest(),
     audit: () => checkpoints.presence(),
-    agents: () => presenceOf(base, agents),
+    agents: () => presenceOf(base, ofAgents.agents),
   });
-  const providers = createNodeProviders(base, state, { network, membership }, () => agents);
+  const providers = createNodeProviders(
+    base,
+    state,
+    { network, membership },
+    () => ofAgents.agents,
+  );
   const checkpoints = createNodeCheckpoints(base, state, { network, membership, audit });
   const stores = createNodeStores(base, state, init);
   const sandbox = createNodeSandbox(base);
@@ -158,56 +165,47 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     tools: () => offeredTools(upstreams, stores.pins),
     clientAccess: (name) => accessTo(tools, name),
   });
-  const made = {
-    audit,
+  const peerRooms = { audit, network, knocks, neighbours, membership };
+  const made = { ...peerRooms, providers, checkpoints, blackboard, ...stores };
+  const ofAgents = createAgentParts(base, state, {
     network,
-    knocks,
-    neighbours,
     membership,
+    sandbox,
+    keys: stores.keys,
     providers,
-    checkpoints,
-    blackboard,
-    ...stores,
-  };
-  const agents = createNodeAgents(base, state, {
-    ...made,
     guard: () => governance.guard,
-    callPeer: (...call) => gateway.callPeer(...call),
+    config: init.agentConfig,
+    gateway: () => gateway,
   });
   const tools = createNodeTools(base, state, {
     ...made,
     ...init,
-    agents,
+    ...ofAgents,
     governance,
     secretsChanged: () => upstreams.secretsChanged(),
     offers: { all: () => upstreams.all() },
   });
-  const upstreams = createNodeUpstreams(base, state, { ...made, ...init, tools, sandbox });
-  const isAlive = (did: Did): boolean => membership.peer(peerIdFromDid(did))?.state === 'alive';
-  const isLive = (holder: Did): boolean => gateway.serves(holder) || isAlive(holder);
-  const renewalTimer = createNodeRenewalTimer(base, state, isLive);
-  const gateway = createNodeGateway(base, state, { ...made, governance, upstreams });
+  const around = { sandbox, children: createNodeChildren(base) };
+  const upstreams = createNodeUpstreams(base, state, { ...made, ...init, ...around, tools });
+  const renewalTimer = createNodeRenewalTimer(base, state, { membership, gateway: () => gateway });
+  const gateway = createNodeGateway(base, state, { ...made, ...around, governance, upstreams });
   const conductTeller = createConductTeller({ ...base, network, membership, audit });
-  return {
-    ...made,
-    agents,
-    conductTeller,
-    governance,
-    sandbox,
-    tools,
-    upstreams,
-    renewalTimer,
-    gateway,
-  };
+  const later = { conductTeller, governance, sandbox, tools, upstreams, renewalTimer, gateway };
+  return { ...made, ...ofAgents, ...later };
 }
 
 function createNodeRenewalTimer(
   { clock, logger }: Base,
   { grants, identity }: OpenState,
-  isLive: (holder: Did) => boolean,
+  rooms: Pick<Parts, 'membership'> & { readonly gateway: () => Gateway },
 ): RenewalTimer {
   const own = { grants, self: identity.did, clock, logger: logger.child('grants') };
-  return createRenewalTimer({ ...own, isLive });
+  const isAlive = (did: Did): boolean =>
+    rooms.membership.peer(peerIdFromDid(did))?.state === 'alive';
+  return createRenewalTimer({
+    ...own,
+    isLive: (holder) => rooms.gateway().serves(holder) || isAlive(holder),
+  });
 }
 
 function createNodeAudit({ config, clock, logger, health }: Base, state: OpenState): Audit {
@@ -364,6 +362,7 @@ function accessTo(tools: readonly BuiltinTool[], name: string): ClientAccess {
 type ToolRooms = Pick<
   Parts,
   | 'agents'
+  | 'runs'
   | 'audit'
   | 'blackboard'
   | 'checkpoints'
@@ -414,10 +413,13 @@ function createNodeTools(
       membership,
       offers,
       self,
+      boards: { blackboard, self: identity.did },
       createTicket,
     }),
     ...knockTools({ knocks: rooms.knocks, createTicket }),
-    ...agentTools({ agents: rooms.agents }),
+    ...agentTools({ agents: rooms.agents, end: (...how) => rooms.runs.end(...how) }),
+    ...runTools({ runs: rooms.runs }),
+    ...eventTools({ agents: rooms.agents }),
     ...boardRoomTools({
       blackboard,
       clock,
@@ -446,11 +448,13 @@ function createNodeUpstreams(
   {
     audit,
     blackboard,
+    children,
     logins,
     sandbox,
     servers,
     tools,
-  }: Pick<Parts, 'audit' | 'blackboard' | 'logins' | 'sandbox' | 'tools'> & PartsInit,
+  }: Pick<Parts, 'audit' | 'blackboard' | 'logins' | 'sandbox' | 'tools'> &
+    PartsInit & { readonly children: Children },
 ): Upstreams {
   const { config, clock, random, logger, health } = base;
   const { limits } = config;
@@ -469,10 +473,7 @@ function createNodeUpstreams(
       logger: logger.child('upstream'),
       health,
       sandbox,
-      children: createChildren(
-        { clock, logger: logger.child('upstream') },
-        { folder: join(config.stateDir, 'children') },
-      ),
+      children,
     },
     {
       messageBytes: limits.messageBytes,
@@ -483,26 +484,6 @@ function createNodeUpstreams(
       catalog: { tools: limits.tools, bytes: CATALOG_BYTES_MAX },
     },
   );
-}
-
-function createNodeSandbox({ config, secretFiles }: Base): Sandbox {
-  const { stateDir, file, policy, http } = config;
-  const { key, cert, ca } = http.tls ?? {};
-  const own = key === undefined ? [] : [key];
-  return createSandbox({
-    secrets: {
-      stateDir,
-      socketPath: socketPath(stateDir),
-      // Who signs certificates of clients says who may come in.
-      obeyed: [file ?? defaultConfigFile(process.env), cert, ca].filter(
-        (path) => path !== undefined,
-      ),
-      policy: policy.file,
-      files: async () => [...own, ...(await secretFiles())],
-    },
-    run: runBriefly,
-    env: process.env,
-  });
 }
 
 function createNodeGateway(
@@ -519,13 +500,13 @@ function createNodeGateway(
     | 'logins'
     | 'neighbours'
     | 'renewalTimer'
-    | 'sandbox'
+    | 'runs'
     | 'tools'
-  >,
+  > & { readonly children: Children },
 ): Gateway {
   const { name, http, tcp, limits, keepAlive, list, views, stateDir } = config;
-  const { audit, clients, governance, keys, membership, network } = rooms;
-  const { pins, providers, token, upstreams } = rooms;
+  const { audit, children, clients, governance, keys, membership, network } = rooms;
+  const { pins, providers, sandbox, token, upstreams } = rooms;
   return createGateway(
     {
       clients,
@@ -547,6 +528,8 @@ function createNodeGateway(
       grants,
       keys,
       pins,
+      sandbox,
+      children,
       self: identity.did,
       signer: identity,
       network,

@@ -1,6 +1,5 @@
-/** The parts of a node that stand on knowing its peers: agents, who offers what, and what peers saw of audit logs. */
-import { createAgents } from './agents/index.ts';
-import type { Agents, AgentsComponents } from './agents/index.ts';
+/** The parts of a node that stand on knowing its peers: who offers what, and what peers saw of audit logs. */
+import type { Agents } from './agents/index.ts';
 import { createCheckpointStore } from './audit/index.ts';
 import type { Audit } from './audit/index.ts';
 import { OFFERS_MAX, createProviders } from './directory/index.ts';
@@ -16,25 +15,6 @@ export interface PeerRooms {
   readonly audit: Audit;
   readonly network: Network;
   readonly membership: Membership;
-}
-
-/** Makes who is an agent here, and the road to those elsewhere. */
-export function createNodeAgents(
-  { config, clock, random, logger }: Base,
-  { store, identity }: OpenState,
-  rooms: Pick<AgentsComponents, 'callPeer' | 'guard' | 'membership'> & {
-    readonly providers: Pick<Providers, 'lacking'>;
-  },
-): Agents {
-  return createAgents({
-    ...rooms,
-    lacking: rooms.providers.lacking,
-    table: store.table('agents'),
-    self: { name: config.name, did: identity.did, peerId: identity.peerId },
-    clock,
-    random,
-    logger: logger.child('agents'),
-  });
 }
 
 /** What the configuration says that this node offers, and what its agents do, as far as every member may see them. */

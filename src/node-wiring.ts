@@ -78,9 +78,15 @@ export function wireParts(
   wirePeers(state, parts, events);
   wireServers(parts.upstreams, events);
   wireRevocations(base, state);
-  const { gateway, governance, knocks, membership, neighbours, network, renewalTimer } = parts;
+  const { gateway, governance, keys, knocks, membership, neighbours, network } = parts;
+  const { renewalTimer, runs } = parts;
   knocks.events.on('knock', (knock) => events.emit('knock', knock));
   neighbours.events.on('mesh', (found) => events.emit('neighbour', found, state.ownMesh.mayGo()));
+  // What somebody has spawned ends with that one's right.
+  keys.events.on('change', ({ name }, what) => {
+    const isGone = what === 'revoked' && !keys.list().some((key) => key.name === name);
+    if (isGone) runs.spawnerGone(`client:${name}`);
+  });
   gateway.onCaller((caller) => renewalTimer.returned(caller));
   gateway.onCatalogChange(() => membership.announce());
   governance.policy.events.on('change', (_, changes) => {

@@ -10,7 +10,13 @@ import type { AgentCall, NodeAgent, NodeAgentInit, RequestOptions } from './agen
 import type { Board } from './blackboard/index.ts';
 import type { GrantSummary, InviteResult, StatusResult } from './builtin/index.ts';
 import { outsideOf } from './builtin/index.ts';
-import { defaultConfigFile, heldBack, readAbout, writeAbout } from './config/index.ts';
+import {
+  defaultConfigFile,
+  heldBack,
+  mapKindSecrets,
+  readAbout,
+  writeAbout,
+} from './config/index.ts';
 import type { Config } from './config/index.ts';
 import {
   StarlingError,
@@ -22,7 +28,7 @@ import {
   stopAll,
   withDeadline,
 } from './core/index.ts';
-import type { Json, JsonObject, PartStack, PeerId, Startable } from './core/index.ts';
+import type { Json, JsonObject, PartStack, PeerId, Secret, Startable } from './core/index.ts';
 import { bindSecrets } from './gateway/index.ts';
 import { closeState, forgetLeft, meshOf, openState } from './open-state.ts';
 import type { Base, OpenState, NodeComponents } from './open-state.ts';
@@ -51,7 +57,7 @@ const CONFIG_HELD = 'config-held';
 /** Health warning while the config file can't be used. */
 const CONFIG_UNUSABLE = 'config-unusable';
 /** Keys of the configuration that a running node takes on. */
-const RELOADED: readonly string[] = ['mcpServers', 'list', 'views'];
+const RELOADED: readonly string[] = ['mcpServers', 'agents', 'list', 'views'];
 
 /** To whom, which tools, and for how long. */
 export interface GrantInit {
@@ -157,6 +163,7 @@ class Node implements StarlingNode {
   #stopping: Promise<void> | undefined;
   #isStarted = false;
   #servers: Config['mcpServers'];
+  #agents: Config['agents'];
   /** Whoever holds the node calls its tools as its operator. */
   readonly #callTool: AgentCall = async (name, args, { signal }) => {
     const tool = this.#parts.tools.find(({ definition }) => definition.name === name);
@@ -174,10 +181,12 @@ class Node implements StarlingNode {
     this.hasIdleTicket = state.hasIdleTicket;
     this.#startedAt = base.clock.now();
     this.#servers = this.#bound(base.config);
+    this.#agents = this.#boundAgents(base.config);
     this.#taken = base.config;
     this.#running = createPartStack((error) => tellUnstopped(base, error));
     this.#parts = createParts(base, state, {
       servers: () => this.#servers,
+      agentConfig: () => this.#agents,
       status: () => this.status(),
       createTicket: (ticket) => this.#createTicket(ticket),
       leave: () => createLeaving(base, state, this.#parts.network).leave(this.events),
@@ -270,8 +279,11 @@ class Node implements StarlingNode {
     const { gateway, governance } = this.#parts;
     this.#base.health.clear(CONFIG_HELD);
     this.#servers = this.#bound(config);
+    this.#agents = this.#boundAgents(config);
     const servers = await gateway.configure({ ...config, mcpServers: this.#servers });
-    const keys = (['list', 'views'] as const).filter((key) => differ(config, this.#taken, key));
+    const keys = (['agents', 'list', 'views'] as const).filter((key) =>
+      differ(config, this.#taken, key),
+    );
     this.#taken = config;
     const changes: ConfigChanges = { ...servers, keys };
     this.events.emit('reloaded', changes);
@@ -339,7 +351,7 @@ class Node implements StarlingNode {
   async #startParts(signal: AbortSignal): Promise<void> {
     const { ownMesh, dial, counters } = this.#state;
     const { audit, governance, network, membership, checkpoints, blackboard } = this.#parts;
-    const { agents, providers, conductTeller, neighbours, pins, gateway, renewalTimer } =
+    const { agents, providers, conductTeller, neighbours, pins, gateway, renewalTimer, runs } =
       this.#parts;
     const start = (part: Startable): Promise<void> => {
       signal.throwIfAborted();
@@ -358,6 +370,7 @@ class Node implements StarlingNode {
       counters,
       agents,
       gateway,
+      runs,
       renewalTimer,
       neighbours,
     ]) {
@@ -444,6 +457,12 @@ class Node implements StarlingNode {
 
   #bound({ mcpServers }: Config): Config['mcpServers'] {
     return bindSecrets(mcpServers, (name) => this.#state.secrets.lookup(name));
+  }
+
+  #boundAgents({ agents }: Config): Config['agents'] {
+    const { secrets } = this.#state;
+    const bind = (secret: Secret): Secret => secret.bind((name) => secrets.lookup(name));
+    return { ...agents, kinds: mapKindSecrets(agents.kinds, bind) };
   }
 
   async #createTicket(init: Omit<InvitationInit, 'addresses'>): Promise<InviteResult> {

@@ -135,7 +135,7 @@ function barsOfCuts(row: CutRow, all: readonly CutRow[]): readonly Bar[] {
   const of = `${nodes} hosts, ${loss * 100} % loss`;
   const rival = all.find((one) => one.loss === loss && one.title !== title);
   const limit = (theirMs: number | undefined, ownMs: number): number =>
-    Math.min(ownMs, Number.isNaN(theirMs) ? ownMs : (theirMs ?? ownMs)) / 1000;
+    Math.round(Math.min(ownMs, Number.isNaN(theirMs) ? ownMs : (theirMs ?? ownMs))) / 1000;
   const { killMissedMs, killDeadMs, cutMissedMs } = row;
   return [
     atMost(`${of}: kill -9 known, s`, limit(rival?.killMissedMs, 3000), killMissedMs / 1000),
@@ -152,7 +152,7 @@ function barsOfCuts(row: CutRow, all: readonly CutRow[]): readonly Bar[] {
 function barsOfProcesses(row: ProcessRow, all: readonly ProcessRow[]): readonly Bar[] {
   const of = `${row.nodes} processes`;
   const rival = all.find(({ nodes, title }) => nodes === row.nodes && title !== row.title);
-  const theirs = (ms: number, limitMs: number): number => Math.min(limitMs, ms);
+  const theirs = (ms: number, limitMs: number): number => Math.round(Math.min(limitMs, ms));
   const missed = theirs(rival?.missedMs ?? Infinity, 3000);
   const dead = theirs(rival?.deadMs ?? Infinity, 6000);
   return [

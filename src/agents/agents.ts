@@ -4,14 +4,22 @@
  * the ability `agent/message`, asked for by the owner of the agent; to see an agent takes the same right, unless the
  * agent is listed.
  */
-import { StarlingError } from '../core/index.ts';
+import { StarlingError, messageOf } from '../core/index.ts';
 import type { Clock, Did, JsonObject, Logger, PeerId, Random, Startable } from '../core/index.ts';
+import { OPERATOR, keyOf } from '../guard/index.ts';
 import type { Guard, Principal } from '../guard/index.ts';
 import type { PeerToolCall, ToolSubject } from '../gateway/index.ts';
 import type { Membership, PeerView } from '../membership/index.ts';
+import type { Topic } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
+import { createBreakers } from './breakers.ts';
+import type { Breakers } from './breakers.ts';
 import { requestCapability } from './capabilities.ts';
 import type { CapabilityInit } from './capabilities.ts';
+import { offers } from './capability-names.ts';
+import { createMeshEvents } from './events.ts';
+import type { EventInit, EventsInit, MeshEvents } from './events.ts';
+import type { InboxPage } from './inbox.ts';
 import { LIST_TIMEOUT_MS } from './limits.ts';
 import { createLacking } from '../directory/index.ts';
 import type { Lacking } from '../directory/index.ts';
@@ -31,8 +39,12 @@ import type {
   AgentListResult,
   AgentMessageResult,
   AgentView,
+  Announcement,
+  BroadcastResult,
   CapabilityListResult,
   CapabilityResult,
+  EventsResult,
+  RunView,
 } from './types.ts';
 
 /** The rooms below, and the road to peers. */
@@ -44,8 +56,12 @@ export interface AgentsComponents {
     Membership,
     'announce' | 'byAlias' | 'events' | 'find' | 'peer' | 'peers' | 'resolve'
   >;
+  /** Where what is for all is told. */
+  readonly topic: Topic;
   /** Calls a tool of a peer's built-in server. */
   callPeer(peer: PeerView, call: PeerToolCall): Promise<JsonObject>;
+  /** How an agent runs that this node runs; undefined for any other. */
+  runOf?(name: string): RunView | undefined;
   /** Bytes of all inboxes; default 64 MiB. */
   readonly inboxBytesMax?: number;
   /** What other rooms find peers to lack counts as well; default: what is found here alone. */
@@ -70,6 +86,8 @@ export interface ListInit {
 export interface InboxInit {
   readonly agent: string;
   readonly cursor?: string | undefined;
+  /** See `InboxRead`. */
+  readonly seen?: string | undefined;
   readonly limit: number;
   readonly waitMs: number;
   readonly history?: boolean | undefined;
@@ -90,6 +108,8 @@ export interface Agents extends Startable {
   ): Promise<AgentMessageResult>;
   /** @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_TAKEN */
   inbox(principal: Principal, init: InboxInit, signal: AbortSignal): Promise<AgentInboxResult>;
+  /** What {@link inbox} gives, with who sent each message. @throws as that */
+  mail(principal: Principal, init: InboxInit, signal: AbortSignal): Promise<InboxPage>;
   /** @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_TAKEN */
   end(principal: Principal, agent: string, how: 'stop' | 'retire'): Promise<AgentEndResult>;
   /** @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_FAILED with what each candidate said, … */
@@ -98,10 +118,16 @@ export interface Agents extends Startable {
     init: CapabilityInit,
     signal: AbortSignal,
   ): Promise<CapabilityResult>;
+  /** Tells all of the mesh something. @throws STARLING_USAGE, STARLING_AGENT_TAKEN, STARLING_LIMIT_EXCEEDED, … */
+  tell(principal: Principal, init: EventInit): Promise<BroadcastResult>;
+  /** What was told to all. @throws STARLING_USAGE for what is no topic */
+  events(init: EventsInit, signal: AbortSignal): Promise<EventsResult>;
   /** Who can do what, as far as `principal` may know. */
   capabilities(principal: Principal): Promise<CapabilityListResult>;
   /** What a message with this address is about, for the guard; undefined where there is no address. */
   subjectOf(address: unknown): ToolSubject | undefined;
+  /** The id of the agent of this node that is called so. */
+  labelOf(name: string): string | undefined;
   /** What heartbeats say of this node's agents: nothing where there are none. */
   presence(): { readonly agents?: string };
   /** Kinds and capabilities of those agents of this node that every member may see. */
@@ -120,6 +146,9 @@ class NodeAgents implements Agents {
   readonly #local: LocalAgents;
   readonly #peers: PeerAgents;
   readonly #messages: Messages;
+  /** Of agents by endpoint, and of nodes by name. */
+  readonly #breakers: Breakers;
+  readonly #events: MeshEvents;
   readonly #lacking: Lacking;
   #isOver = false;
   readonly #peerChanged = (peer: PeerView): void => {
@@ -130,6 +159,11 @@ class NodeAgents implements Agents {
     this.#components = components;
     this.#lacking = components.lacking ?? createLacking(components.clock);
     const { membership } = components;
+    this.#breakers = createBreakers(components.clock);
+    this.#events = createMeshEvents({
+      ...components,
+      aliasOf: (peer) => membership.peer(peer)?.alias,
+    });
     this.#local = createLocalAgents({ ...components, changed: () => membership.announce() });
     this.#peers = createPeerAgents({
       ...components,
@@ -154,12 +188,14 @@ class NodeAgents implements Agents {
     this.#isOver = false;
     await this.#local.load();
     await this.#messages.start();
+    this.#events.start();
     this.#components.membership.events.on('change', this.#peerChanged);
   }
 
   async stop(): Promise<void> {
     this.#isOver = true;
     this.#components.membership.events.off('change', this.#peerChanged);
+    this.#events.stop();
     this.#messages.stop();
     this.#local.close();
   }
@@ -168,6 +204,7 @@ class NodeAgents implements Agents {
     const agent = await this.#local.announce(principal, init);
     const { id, name } = agent.announcement;
     const { did, status } = this.#local.view(agent);
+    if (agent.announcement.listed) this.#tellOf(agent.announcement);
     return { agentId: id, name, did, status, waiting: agent.inbox.waiting };
   }
 
@@ -180,10 +217,11 @@ class NodeAgents implements Agents {
       (agent) =>
         this.#mayMessageOrSee(principal, agent) &&
         (status === 'all' || agent.status === 'online') &&
-        (capability === undefined || hasCapability(agent, capability)) &&
+        (capability === undefined || offers(agent.capabilities, capability)) &&
         (agentId === undefined || isNamed(agent, agentId)),
     );
-    return { agents, ...(unreachable.length === 0 ? {} : { unreachable }) };
+    const shown = principal.kind === 'peer' ? agents.map(withoutRun) : agents;
+    return { agents: shown, ...(unreachable.length === 0 ? {} : { unreachable }) };
   }
 
   async info(principal: Principal, agentId: string): Promise<AgentInfoResult> {
@@ -210,7 +248,6 @@ class NodeAgents implements Agents {
     init: InboxInit,
     signal: AbortSignal,
   ): Promise<AgentInboxResult> {
-    if (this.#isOver) throw new StarlingError('STARLING_STOPPED', 'the node is stopping');
     const isLook = init.history === true && principal.kind === 'operator';
     const known = isLook ? this.#local.find(init.agent) : undefined;
     const agent = known ?? this.#local.owned(principal, init.agent);
@@ -219,10 +256,18 @@ class NodeAgents implements Agents {
       const messages = agent.inbox.history().slice(-init.limit);
       return { agent: name, messages, cursor: '', waiting: agent.inbox.waiting };
     }
-    agent.seenAt = this.#components.clock.now();
+    const { messages, cursor, waiting } = await this.mail(principal, init, signal);
+    return { agent: name, messages, cursor, waiting };
+  }
+
+  async mail(principal: Principal, init: InboxInit, signal: AbortSignal): Promise<InboxPage> {
+    if (this.#isOver) throw new StarlingError('STARLING_STOPPED', 'the node is stopping');
+    const { clock } = this.#components;
+    const agent = this.#local.owned(principal, init.agent);
+    agent.seenAt = clock.now();
     const page = await agent.inbox.read({ ...init, signal });
-    agent.seenAt = this.#components.clock.now();
-    return { agent: name, ...page };
+    agent.seenAt = clock.now();
+    return page;
   }
 
   async end(principal: Principal, name: string, how: 'stop' | 'retire'): Promise<AgentEndResult> {
@@ -248,10 +293,32 @@ class NodeAgents implements Agents {
       list: (...asked: Parameters<Agents['list']>) => this.list(...asked),
       ask: (agent: AgentView) => this.#askNow(agent),
       message: (...said: Parameters<Agents['message']>) => this.message(...said),
+      breakers: this.#breakers,
       random,
       lacking: this.#lacking,
     };
     return requestCapability(components, principal, init, signal);
+  }
+
+  async tell(principal: Principal, init: EventInit): Promise<BroadcastResult> {
+    const own = this.#local.all().filter((agent) => agent.owner === keyOf(principal));
+    const sole = own.length === 1 ? own[0] : undefined;
+    const agent = init.from === undefined ? sole : this.#local.owned(principal, init.from);
+    const { id, name } = agent?.announcement ?? {};
+    const [first, whose = ''] = init.subject.split('.');
+    if (first === 'agent' && whose !== id && whose !== name) {
+      throw new StarlingError('STARLING_USAGE', `no agent of the caller is called '${whose}'`, {
+        hint: 'an agent tells what is its own: agent.<its id>.events',
+      });
+    }
+    const event = await this.#events.tell(principal, { ...init, from: name });
+    const { membership } = this.#components;
+    const peers = membership.peers().filter(({ state }) => state === 'alive').length;
+    return { messageId: event.id, subject: event.subject, peers };
+  }
+
+  events(init: EventsInit, signal: AbortSignal): Promise<EventsResult> {
+    return this.#events.read(init, signal);
   }
 
   async capabilities(principal: Principal): Promise<CapabilityListResult> {
@@ -281,6 +348,11 @@ class NodeAgents implements Agents {
     }
   }
 
+  labelOf(name: string): string | undefined {
+    const agent = this.#local.find(name);
+    return agent?.announcement.name === name ? agent.announcement.id : undefined;
+  }
+
   presence(): { readonly agents?: string } {
     const digest = this.#local.digest();
     return digest === undefined ? {} : { agents: digest };
@@ -288,6 +360,16 @@ class NodeAgents implements Agents {
 
   offers(): readonly string[] {
     return offersOf(this.#local.all());
+  }
+
+  /** Who is listed is told of to all; whoever hears it may write to the agent as far as a grant says. */
+  #tellOf({ id, name, kind, capabilities }: Announcement): void {
+    const message = { id, name, kind, capabilities: [...capabilities] };
+    const told = { subject: 'agent.announce', message, from: name };
+    this.#events.tell(OPERATOR, told).catch((error: unknown) => {
+      const fields = { agent: name, error: messageOf(error) };
+      this.#components.logger.debug(fields, 'an announcement was not told');
+    });
   }
 
   /** How an agent does at this moment, by the word of its node. */
@@ -344,13 +426,14 @@ class NodeAgents implements Agents {
   }
 }
 
-function isNamed({ endpoint, id, name, node }: AgentView, text: string): boolean {
-  return [name, id, endpoint, `${id}@${node}`].includes(text);
+/** How its node runs it, and with what rights, is for those of that node. */
+function withoutRun(agent: AgentView): AgentView {
+  const { run, ...seen } = agent;
+  return run === undefined ? agent : seen;
 }
 
-/** `summarise` is had by whoever has `summarise@1.2.0`. */
-function hasCapability({ capabilities }: AgentView, wanted: string): boolean {
-  return capabilities.some((one) => one === wanted || one.split('@')[0] === wanted);
+function isNamed({ endpoint, id, name, node }: AgentView, text: string): boolean {
+  return [name, id, endpoint, `${id}@${node}`].includes(text);
 }
 
 function ambiguous(text: string, agents: readonly AgentView[]): StarlingError {

@@ -8,6 +8,8 @@ import type { Json, JsonObject, PeerId, Random } from '../core/index.ts';
 import { OFFER_KIND } from '../directory/index.ts';
 import type { Lacking, Standing } from '../directory/index.ts';
 import type { Principal } from '../guard/index.ts';
+import type { Breakers } from './breakers.ts';
+import { BREAKER_FAILURES } from './limits.ts';
 import type { MessageInit } from './messages.ts';
 import type {
   AgentListResult,
@@ -52,6 +54,7 @@ export interface CapabilityComponents {
     init: MessageInit,
     signal: AbortSignal,
   ): Promise<AgentMessageResult>;
+  readonly breakers: Breakers;
   readonly random: Random;
   /** Who lacked what it claimed: it comes after the others, and is left out where there are others. */
   readonly lacking: Lacking;
@@ -71,11 +74,22 @@ export async function requestCapability(
   const able = fit.filter((agent) => standingOf(components, agent, capability) !== 'passed over');
   const candidates = await inOrder(components, able.length > 0 ? able : fit, init);
   const refusals: { agent: string; reason: string }[] = [];
-  for (const agent of candidates.slice(0, TRIED_MAX)) {
+  let tried = 0;
+  for (const agent of candidates) {
+    const shut = shutOf(components.breakers, agent);
+    if (shut !== undefined) {
+      refusals.push({ agent: agent.endpoint, reason: shut });
+      continue;
+    }
+    if (tried === TRIED_MAX) break;
+    tried += 1;
+    for (const key of keysOf(agent)) components.breakers.begins(key);
     try {
       const answer = await components.message(principal, messageTo(agent, init), signal);
+      for (const key of keysOf(agent)) components.breakers.succeeded(key);
       return { capability, result: answer.response ?? null, ...answer, endpoint: agent.endpoint };
     } catch (error) {
+      count(components.breakers, agent, error);
       refusals.push({ agent: agent.endpoint, reason: messageOf(error) });
       if (isMissing(error)) noteLacking(components, agent, fit, capability);
       if (signal.aborted || !mayTryNext(error)) throw withRefusals(error, capability, refusals);
@@ -85,6 +99,32 @@ export async function requestCapability(
   throw new StarlingError('STARLING_AGENT_FAILED', `nobody did '${capability}': ${all}`, {
     data: { capability, reason: 'refused', refusals },
   });
+}
+
+/** An agent fails by itself, or its node is not reached: each has a breaker. */
+function keysOf({ endpoint, node }: AgentView): readonly [agent: string, node: string] {
+  return [endpoint, `@${node}`];
+}
+
+/** Why an agent is not asked now; undefined where it is. */
+function shutOf(breakers: Breakers, agent: AgentView): string | undefined {
+  const keys = keysOf(agent);
+  const shut = keys.find((key) => !breakers.allows(key));
+  if (shut === undefined) return undefined;
+  const leftS = Math.ceil(breakers.openMs(shut) / 1000);
+  return `it failed ${BREAKER_FAILURES} times in a row, and is asked again in ${leftS} s`;
+}
+
+/** What an agent has answered is no failure of it, whatever it says; neither is that it is full, or has no such agent. */
+function count(breakers: Breakers, agent: AgentView, error: unknown): void {
+  const [own, node] = keysOf(agent);
+  for (const key of [own, node]) breakers.ends(key);
+  if (!(error instanceof StarlingError)) return;
+  const reason = error.data['reason'];
+  if (error.code === 'STARLING_PEER_UNREACHABLE') breakers.failed(node);
+  else if (error.code === 'STARLING_TIMEOUT' || reason === 'timeout' || reason === 'ended') {
+    breakers.failed(own);
+  } else for (const key of [own, node]) breakers.succeeded(key);
 }
 
 /**

@@ -35,6 +35,8 @@ export interface Incoming {
 export interface InboxRead {
   /** The cursor of the answer before: all up to there has been dealt with. */
   readonly cursor?: string | undefined;
+  /** All up to there is being dealt with, and is not given again. */
+  readonly seen?: string | undefined;
   readonly limit: number;
   readonly waitMs: number;
   readonly signal: AbortSignal;
@@ -43,6 +45,10 @@ export interface InboxRead {
 /** What a look finds. */
 export interface InboxPage {
   readonly messages: readonly AgentMessage[];
+  /** Who sent each: `keyOf` the principal, by its own word of nobody. */
+  readonly senders: readonly string[];
+  /** The cursor behind each. */
+  readonly cursors: readonly string[];
   readonly cursor: string;
   readonly waiting: number;
 }
@@ -167,9 +173,10 @@ class AgentInbox implements Inbox {
     return true;
   }
 
-  async read({ cursor, limit, waitMs, signal }: InboxRead): Promise<InboxPage> {
-    const from = cursor === undefined ? this.#acked : this.#seqOf(cursor);
-    await this.#acknowledge(from);
+  async read({ cursor, seen, limit, waitMs, signal }: InboxRead): Promise<InboxPage> {
+    const dealtWith = cursor === undefined ? this.#acked : this.#seqOf(cursor);
+    await this.#acknowledge(dealtWith);
+    const from = seen === undefined ? dealtWith : Math.max(dealtWith, this.#seqOf(seen));
     const { clock } = this.#components;
     const deadline = clock.now() + waitMs;
     for (;;) {
@@ -180,6 +187,8 @@ class AgentInbox implements Inbox {
         const behind = this.#entries.filter(({ seq }) => seq > last).length;
         return {
           messages: found.map(({ message }) => message),
+          cursors: found.map(({ seq }) => seq.toString(BASE)),
+          senders: found.map(({ key, message }) => key.slice(0, -message.id.length - 1)),
           cursor: last.toString(BASE),
           waiting: behind,
         };

@@ -10,9 +10,15 @@ export type {
   RequestOptions,
   SendOptions,
 } from './client.ts';
+export { EVENTS_ALLOWANCE } from './events.ts';
+export { eventTools } from './event-tools.ts';
 export { createNodeAgent } from './library.ts';
 export type { NodeAgent, NodeAgentInit } from './library.ts';
 export type { MessageInit } from './messages.ts';
+export { findLimitMeans } from './run/limit-means.ts';
+export { createRuns } from './run/runs.ts';
+export type { LogsInit, Runs, RunsComponents, SpawnInit } from './run/runs.ts';
+export { runTools } from './run/tools.ts';
 export { OPEN_AGENT_TOOLS, agentTools } from './tools.ts';
 export type { AgentToolComponents } from './tools.ts';
 export type {
@@ -21,14 +27,22 @@ export type {
   AgentInboxResult,
   AgentInfoResult,
   AgentListResult,
+  AgentLogLine,
+  AgentLogsResult,
   AgentMessage,
   AgentMessageResult,
   AgentMetrics,
+  AgentSpawnResult,
   AgentStatus,
   AgentView,
   Announcement,
+  BroadcastResult,
   CapabilityListResult,
   CapabilityResult,
+  EventsResult,
+  MeshEvent,
   MessageType,
   Priority,
+  RunState,
+  RunView,
 } from './types.ts';

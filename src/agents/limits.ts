@@ -42,3 +42,25 @@ export const LIST_MS = 10_000;
 export const LIST_TIMEOUT_MS = 5000;
 /** Peers that are asked for their agents at the same time. */
 export const ASKED_AT_ONCE = 8;
+/** Lines that an agent that the node runs has written and that are kept. */
+export const LOG_LINES_MAX = 500;
+/** Characters of all of them. */
+export const LOG_BYTES_MAX = 128 * 1024;
+/** Characters of one of them. */
+export const LOG_LINE_MAX = 2000;
+/** The longest wait for lines of one call of `agent_logs`. */
+export const LOG_WAIT_MAX_S = 300;
+/** How long `agent_spawn` waits for the agent to be ready, at the most. */
+export const SPAWN_WAIT_MAX_S = 60;
+/** `config` of `agent_spawn` as JSON, in bytes: it goes into the environment of the process. */
+export const SPAWN_CONFIG_MAX = 16 * 1024;
+/** Failures in a row after which an agent or a node is not asked. */
+export const BREAKER_FAILURES = 5;
+/** For how long it is not. */
+export const BREAKER_MS = 60_000;
+/** An event that is told to all, in bytes. */
+export const EVENT_BYTES_MAX = 16 * 1024;
+/** Events that a node keeps for those who look a moment later: 16 MiB at the most. */
+export const EVENTS_KEPT = 1000;
+/** The longest wait for events of one call. */
+export const EVENTS_WAIT_MAX_S = 300;

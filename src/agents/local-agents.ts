@@ -14,7 +14,7 @@ import type { Budget, Inbox } from './inbox.ts';
 import { AGENTS_MAX, AGENTS_PER_OWNER_MAX, OFFLINE_MS, WAITING_BYTES_MAX } from './limits.ts';
 import { Metrics } from './metrics.ts';
 import { isAgentName, labelOf } from './names.ts';
-import type { AgentStatus, AgentView, Announcement } from './types.ts';
+import type { AgentStatus, AgentView, Announcement, RunView } from './types.ts';
 
 /** Where agents are kept, and at which node. */
 export interface LocalAgentsComponents {
@@ -25,6 +25,8 @@ export interface LocalAgentsComponents {
   readonly logger: Logger;
   /** Bytes of all inboxes; default 64 MiB. */
   readonly inboxBytesMax?: number;
+  /** How an agent runs that this node runs. */
+  runOf?(name: string): RunView | undefined;
   /** What others see of the agents is another now. */
   changed(): void;
 }
@@ -167,6 +169,7 @@ class NodeAgents implements LocalAgents {
     const { self, clock } = this.#components;
     const { announcement, announcedAt, asked, inbox, metrics, did = self.did } = agent;
     const seenAt = inbox.isRead ? clock.now() : agent.seenAt;
+    const run = this.#components.runOf?.(announcement.name);
     return {
       ...announcement,
       did,
@@ -179,6 +182,7 @@ class NodeAgents implements LocalAgents {
       uptime: clock.now() - announcedAt,
       last_seen: new Date(seenAt).toISOString(),
       metrics: metrics.view(),
+      ...(run === undefined ? {} : { run }),
     };
   }
 

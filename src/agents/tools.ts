@@ -30,6 +30,8 @@ import type {
 /** What these tools need. */
 export interface AgentToolComponents {
   readonly agents: Agents;
+  /** Ends an agent; default as {@link Agents} do. */
+  readonly end?: Agents['end'];
 }
 
 /** What whoever has proven who it is may call: the tools decide by the agent that a call is about. */
@@ -51,7 +53,8 @@ const swarmId = z
 const text = z.string().max(256);
 
 /** `agent_announce`, `agent_list`, `agent_info`, `agent_status`, `agent_message`, `agent_inbox`, `agent_stop`, `agent_retire`. */
-export function agentTools({ agents }: AgentToolComponents): readonly BuiltinTool[] {
+export function agentTools({ agents, ...rest }: AgentToolComponents): readonly BuiltinTool[] {
+  const end: Agents['end'] = rest.end ?? ((...how) => agents.end(...how));
   return [
     announceTool(agents),
     listTool(agents),
@@ -69,8 +72,8 @@ export function agentTools({ agents }: AgentToolComponents): readonly BuiltinToo
     ),
     messageTool(agents),
     inboxTool(agents),
-    endTool(agents, 'agent_stop', 'stop'),
-    endTool(agents, 'agent_retire', 'retire'),
+    endTool(end, 'agent_stop', 'stop'),
+    endTool(end, 'agent_retire', 'retire'),
     capabilityTool(agents),
     capabilitiesTool(agents),
   ];
@@ -341,21 +344,20 @@ function capabilitiesTool(agents: Agents): BuiltinTool {
   });
 }
 
-function endTool(agents: Agents, name: string, how: 'stop' | 'retire'): BuiltinTool {
+function endTool(end: Agents['end'], name: string, how: 'stop' | 'retire'): BuiltinTool {
   const isStop = how === 'stop';
   return defineTool({
     name,
     title: isStop ? 'Stop an agent' : 'Retire an agent',
     description: isStop
-      ? 'An agent of the caller takes no messages until it is announced again; its inbox stays.'
+      ? 'An agent of the caller takes no messages until it is announced again; its inbox stays. One that the node runs ends.'
       : 'Forgets an agent of the caller, and the messages that nobody has read: its name is free again.',
     input: z.object({ agentId: own }),
     hints: { destructiveHint: true, idempotentHint: true },
     clients: 'yes',
     peers: 'granted',
     onTop: true,
-    run: (input, { principal }): Promise<AgentEndResult> =>
-      agents.end(principal, input.agentId, how),
+    run: (input, { principal }): Promise<AgentEndResult> => end(principal, input.agentId, how),
   });
 }
 

@@ -53,6 +53,86 @@ export interface Announcement {
 /** Where an agent is in its life. */
 export type AgentStatus = 'online' | 'offline' | 'stopped';
 
+/** Where a process of an agent that the node runs is in its life; see `run/lifecycle.ts`. */
+export type RunState =
+  | 'spawning'
+  | 'init'
+  | 'ready'
+  | 'running'
+  | 'learning'
+  | 'stopping'
+  | 'stopped'
+  | 'failed';
+
+/** An agent that its node runs. */
+export interface RunView {
+  /** That of the process that is furthest. */
+  readonly state: RunState;
+  /** The kind in the configuration of its node. */
+  readonly kind: string;
+  /** Who spawned it, and has more rights than it. */
+  readonly spawnedBy: string;
+  /** What it may use. */
+  readonly tools: readonly string[];
+  readonly replicas: number;
+  /** Process ids of those that run. */
+  readonly pids: readonly number[];
+  /** How often a process of it was started again since it was spawned. */
+  readonly restarts: number;
+  /** Why it does not run. */
+  readonly error?: string;
+  readonly resources: AppliedResources;
+}
+
+/** What bounds each process of an agent, and by what. */
+export interface AppliedResources {
+  readonly cpu?: string;
+  readonly memory?: string;
+  /** `sandbox` is absent where the operator lets agents run without one. */
+  readonly enforcedBy: {
+    readonly cpu?: string;
+    readonly memory?: string;
+    readonly files?: string;
+  };
+}
+
+/** A line that an agent has written. */
+export interface AgentLogLine {
+  readonly seq: number;
+  /** ISO 8601. */
+  readonly at: string;
+  /** Which of its processes, from 1. */
+  readonly replica: number;
+  readonly text: string;
+}
+
+/** The answer of `agent_spawn`. */
+export interface AgentSpawnResult {
+  readonly agentId: string;
+  readonly name: string;
+  readonly kind: string;
+  readonly status: RunState;
+  readonly capabilities: readonly string[];
+  readonly resources: AppliedResources & { readonly allocated: true };
+  /** What it may use. */
+  readonly tools: readonly string[];
+  /** What its kind could use, and whoever spawned it could not. */
+  readonly withheld?: readonly string[];
+  readonly replicas: number;
+  readonly pids: readonly number[];
+  /** Why a process of it did not start, where one did not. */
+  readonly error?: string;
+  /** Measured, where the call has waited for it: ms from the call to ready. */
+  readonly initialisationMetrics?: { readonly spawnTime: number };
+}
+
+/** The answer of `agent_logs`. */
+export interface AgentLogsResult {
+  readonly agent: string;
+  readonly lines: readonly AgentLogLine[];
+  readonly cursor: number;
+}
+
 /** What one agent has done since the node started. */
 export interface AgentMetrics {
   readonly sent: number;
@@ -83,6 +163,8 @@ export interface AgentView extends Announcement {
   /** ISO 8601: when its program was last heard of. */
   readonly last_seen: string;
   readonly metrics: AgentMetrics;
+  /** Of an agent that its node runs, for whoever asks that node. */
+  readonly run?: RunView;
 }
 
 /** The answer of `agent_list`. */
@@ -156,4 +238,33 @@ export interface AgentEndResult {
   readonly status: AgentStatus | 'retired';
   /** Messages that nobody has read and that are gone with it. */
   readonly dropped: number;
+}
+
+/** Something that was told to all of the mesh. */
+export interface MeshEvent {
+  /** Of this node: in the order in which it heard them. */
+  readonly seq: number;
+  readonly id: string;
+  /** `broadcast`, `agent.<id>.events`, `task.result`, … */
+  readonly subject: string;
+  /** `<agent>@<node>`, or the node. */
+  readonly from: string;
+  /** ISO 8601, by the clock of who told it. */
+  readonly at: string;
+  readonly message: Json;
+}
+
+/** The answer of `events`. */
+export interface EventsResult {
+  readonly events: readonly MeshEvent[];
+  /** Given with the next call, gives what comes after these. */
+  readonly cursor: number;
+}
+
+/** The answer of `broadcast`. */
+export interface BroadcastResult {
+  readonly messageId: string;
+  readonly subject: string;
+  /** Members that this node believes to be there. */
+  readonly peers: number;
 }

@@ -24,6 +24,9 @@ export interface BoardRight {
   readonly ability: BoardAbility;
   /** Resources that the right is about. */
   readonly on: readonly string[];
+  /** When it was given, and when it ends where nobody revokes it, ms since the epoch. */
+  readonly at: number;
+  readonly expiresAt: number;
   readonly isRevoked: boolean;
 }
 

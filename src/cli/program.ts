@@ -12,6 +12,7 @@ import { addAudit } from './groups/audit.ts';
 import { addBoard } from './groups/board.ts';
 import { addCapability } from './groups/capability.ts';
 import { addConnect } from './groups/connect.ts';
+import { addBroadcast, addEvents } from './groups/events.ts';
 import { addGrant } from './groups/grant.ts';
 import { addIdentity } from './groups/identity.ts';
 import { addKey } from './groups/key.ts';
@@ -53,6 +54,8 @@ const IN_ORDER = [
   addBoard,
   addAgent,
   addCapability,
+  addBroadcast,
+  addEvents,
   addInvite,
   addLeave,
   addSim,

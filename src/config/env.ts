@@ -62,6 +62,8 @@ export const ENVIRONMENT: readonly EnvironmentVariable[] = [
   row('TCP', 'tcp.enabled', 'flag', 'TCP endpoint: true or false.'),
   row('TCP_HOST', 'tcp.host', 'text', 'Address of the TCP endpoint.'),
   row('TCP_PORT', 'tcp.port', 'number', 'Port of the TCP endpoint; 0 picks a free one.'),
+  row('MAX_AGENTS', 'agents.max', 'number', 'Processes of agents that run at a time.'),
+  row('AGENT_TIMEOUT_MS', 'agents.timeoutMs', 'number', 'How long one message may take an agent.'),
   row('AUDIT', 'audit.enabled', 'flag', 'Audit log: true or false.'),
   row('AUDIT_RETENTION', 'audit.retention', 'text', 'How long it is kept, like 90d.'),
   row('AUDIT_SEGMENT_BYTES', 'audit.segmentBytes', 'number', 'Size of its files.'),

@@ -10,6 +10,7 @@ export {
   CLIENT_TCP,
   isFreeClientName,
 } from './client-names.ts';
+export { mapKindSecrets } from './agent-kinds.ts';
 export { noteMeshLeft, noteNode, notedIn, readAbout, writeAbout } from './known-nodes.ts';
 export type { NodeAbout } from './known-nodes.ts';
 export { heldBack } from './held-file.ts';
@@ -28,6 +29,7 @@ export { explain, invalidConfig, suggestion } from './problems.ts';
 export type { Problem } from './problems.ts';
 export { SECRET_NAME_FORM, isSecretName } from './secret-name.ts';
 export type {
+  AgentKind,
   Config,
   HttpOAuth,
   HttpServer,

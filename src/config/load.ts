@@ -11,6 +11,7 @@ import {
   messageOf,
 } from '../core/index.ts';
 import { checkAddresses } from './addresses.ts';
+import { readAgentKinds } from './agent-kinds.ts';
 import { ENVIRONMENT, readEnvironment } from './env.ts';
 import { findJsonFault, readJsonc } from './json-syntax.ts';
 import { readMcpServers } from './mcp-servers.ts';
@@ -180,6 +181,7 @@ function complete(
       env,
       callTimeoutMs: file.limits.callTimeoutMs,
     }),
+    agents: agentsOf(file, env),
     list: file.list,
     views: readViews(file.views),
     pins: file.pins,
@@ -194,6 +196,15 @@ function complete(
     limits: file.limits,
     log: logOf(file.log),
   };
+}
+
+/** The agents' part, each kind read by itself. */
+function agentsOf(
+  { agents, limits }: Pick<FileConfig, 'agents' | 'limits'>,
+  env: NodeJS.ProcessEnv,
+): Config['agents'] {
+  const { callTimeoutMs } = limits;
+  return { ...agents, kinds: readAgentKinds(agents.kinds, { env, callTimeoutMs }) };
 }
 
 /** A node joins by a ticket, by asking, or an open mesh. */

@@ -18,6 +18,7 @@ import {
   text,
   toolPatterns,
 } from './forms.ts';
+import { agentsSchema } from './agents-schema.ts';
 import { mcpServerSchema } from './server-schema.ts';
 
 const MIB = 1024 * 1024;
@@ -152,6 +153,7 @@ export const fileSchema = z.strictObject({
     .record(z.string(), mcpServerSchema)
     .default({})
     .describe('MCP servers of this node, in the form that all MCP clients use.'),
+  agents: agentsSchema,
   list: z
     .strictObject({
       tools: listTools.default('all'),

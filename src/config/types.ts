@@ -136,6 +136,28 @@ export interface Retry {
   readonly delayMaxMs: number;
 }
 
+/** A kind of agents that the node may run. */
+export interface AgentKind {
+  /** How a process of it is started; absent where {@link problems} says why it can't be. */
+  readonly server?: StdioServer;
+  /** Why it can't be used: a sentence each, without any value. */
+  readonly problems: readonly string[];
+  /** `mcp`: an MCP server with a tool `message`. `lines`: lines of JSON. */
+  readonly protocol: 'mcp' | 'lines';
+  /** What its agents may use: scopes. */
+  readonly tools: readonly string[];
+  readonly capabilities: readonly string[];
+  readonly tags: readonly string[];
+  /** Messages that one process is given at a time. */
+  readonly maxConcurrentTasks: number;
+  readonly maxReplicas: number;
+  readonly cpu?: string;
+  readonly memory?: string;
+  readonly listed: boolean;
+  /** Its agents use their own rights, whoever they work for. */
+  readonly ownRights: boolean;
+}
+
 /** The whole configuration of a node. */
 export interface Config {
   /** Our name in the mesh; default: the host's name, made fit. */
@@ -194,6 +216,16 @@ export interface Config {
     readonly requireToken: boolean;
   };
   readonly mcpServers: Readonly<Record<string, McpServer>>;
+  /** Agents that the node runs. */
+  readonly agents: {
+    readonly kinds: Readonly<Record<string, AgentKind>>;
+    /** Processes of agents that run at a time; default 20. */
+    readonly max: number;
+    /** How long an agent may take for one message; default 300000. */
+    readonly timeoutMs: number;
+    /** Agents run without a sandbox where there is none. Default false. */
+    readonly unconfined: boolean;
+  };
   /** How tools are listed, where no view says otherwise. */
   readonly list: ListStyle & {
     /** Longest name of a tool; default 48. */

@@ -46,6 +46,8 @@ import { createSocketTransport } from './transports/socket.ts';
 import { createTcpTransport } from './transports/tcp.ts';
 import type { TcpTransport } from './transports/tcp.ts';
 import type {
+  AgentProcess,
+  AgentStart,
   Gateway,
   GatewayEndpoints,
   ServerChanges,
@@ -53,6 +55,9 @@ import type {
   UpstreamStatus,
   Upstreams,
 } from './types.ts';
+import { startAgentProcess } from './upstreams/agent-process.ts';
+import type { Children } from './upstreams/process/process-record.ts';
+import type { Sandbox } from './upstreams/sandbox/sandbox.ts';
 import { createChannelOpener } from './upstreams/channel-opener.ts';
 import { createPeerTools } from './upstreams/peer-tools.ts';
 import type { PeerTools } from './upstreams/peer-tools.ts';
@@ -87,6 +92,9 @@ export interface GatewayComponents {
   readonly clients: AttachedClients;
   readonly token: NodeToken;
   readonly pins: Pins;
+  /** What stands around processes that the node starts, and where they are noted; absent: nothing does. */
+  readonly sandbox?: Sandbox;
+  readonly children?: Children;
   readonly network: PeerNetwork;
   readonly membership: Pick<Membership, 'peers' | 'peer' | 'byAlias' | 'inStep' | 'events'>;
   readonly clock: Clock;
@@ -253,6 +261,21 @@ class NodeGateway implements Gateway {
 
   callPeer(...call: Parameters<Gateway['callPeer']>): ReturnType<Gateway['callPeer']> {
     return this.#peerTools.call(...call);
+  }
+
+  startAgent(init: AgentStart): Promise<AgentProcess> {
+    const { logger } = this.#components;
+    return startAgentProcess(
+      {
+        ...this.#components,
+        open: (principal) =>
+          this.#session('socket', { principal, push: () => undefined, isLimited: true }),
+        ended: (session) => this.#sessions.forget(session),
+        logger: logger.child('agents'),
+      },
+      init,
+      { messageBytes: this.#init.limits.messageBytes },
+    );
   }
 
   catalogDigest(): string {

@@ -17,6 +17,8 @@ export type { Pins, PinsComponents, PinsInit, QuarantineEntry } from './pins/pin
 export { pinReference } from './pins/quarantine.ts';
 export type { Quarantined } from './pins/quarantine.ts';
 export type {
+  AgentProcess,
+  AgentStart,
   BuiltinContext,
   BuiltinResource,
   BuiltinTemplate,

@@ -1,7 +1,7 @@
 /** The shapes that the gateway's parts hand each other. */
 import type { EventEmitter } from 'node:events';
 import type { Did, Json, JsonObject, StarlingError, Startable } from '../core/index.ts';
-import type { Config, McpServer } from '../config/types.ts';
+import type { Config, McpServer, StdioServer } from '../config/types.ts';
 import type {
   ItemKind,
   ListedResource,
@@ -410,8 +410,50 @@ export interface GatewayEndpoints {
   readonly tokenFile: string;
 }
 
+/** Which program is started as an agent, and with what rights. */
+export interface AgentStart {
+  /** How messages call it: `agent coder`. */
+  readonly name: string;
+  readonly server: StdioServer;
+  /** `mcp`: an MCP server with a tool `message`. `lines`: lines of JSON (docs/agents.md). */
+  readonly protocol: 'mcp' | 'lines';
+  /** By whose rights it calls, asked before each of its calls. */
+  principal(): Principal;
+  /** The process is there. */
+  spawned(pid: number): void;
+  /** A line that the process has written, and that is no message. */
+  wrote(line: string): void;
+  /** A program with its arguments that starts the command, as `prlimit --data=…`. */
+  readonly within: readonly string[];
+  /** Messages that it is given at a time. */
+  readonly callsMax: number;
+  /** How long one message may take. */
+  readonly timeoutMs: number;
+  /** Aborted when the agent is stopped: a start that is under way is given up. */
+  readonly signal: AbortSignal;
+}
+
+/** A process of an agent that has said that it is there. */
+export interface AgentProcess {
+  readonly pid: number | undefined;
+  /** Resolves when the process is over, with why. Never rejects. */
+  readonly ended: Promise<StarlingError>;
+  /**
+   * Has it deal with one message; gives its answer.
+   * @throws STARLING_AGENT_FAILED, STARLING_UPSTREAM_UNAVAILABLE, STARLING_TIMEOUT
+   */
+  deliver(message: JsonObject, timeoutMs: number): Promise<Json>;
+  /** Ends it, by force where it takes too long. */
+  close(): Promise<void>;
+}
+
 /** The MCP gateway of one node. */
 export interface Gateway extends Startable {
+  /**
+   * Starts a program as an agent, in its sandbox; resolves when it has shaken hands.
+   * @throws STARLING_UPSTREAM_UNAVAILABLE, STARLING_UPSTREAM_INVALID when it has no tool `message`
+   */
+  startAgent(init: AgentStart): Promise<AgentProcess>;
   endpoints(): GatewayEndpoints;
   upstreams(): readonly UpstreamStatus[];
   /** Resolves when each upstream is ready or has failed its first start. */

@@ -14,7 +14,7 @@ export { evaluateCall, targetOf } from './use/evaluate-call.ts';
 export type { CallEvaluation, NothingCovers, WantedCall } from './use/evaluate-call.ts';
 export { withoutLimitOf } from './chain/unlimited-rights.ts';
 export type { Right } from './chain/unlimited-rights.ts';
-export { matchResource, matchesTarget, patternCovers } from './chain/resource-match.ts';
+export { covers, matchResource, matchesTarget, patternCovers } from './chain/resource-match.ts';
 export {
   encodeSegment,
   parseResource,

@@ -36,7 +36,13 @@ export type {
 } from './policy/current-policy.ts';
 export { defaultPolicy, parsePolicy, policyChanges } from './policy/policy.ts';
 export type { Policy, PolicyChange } from './policy/policy.ts';
-export { ATTACHED_SCOPES, FULL_SCOPE, attachedClient, isScope } from './decision/client-scopes.ts';
+export {
+  ATTACHED_SCOPES,
+  FULL_SCOPE,
+  attachedClient,
+  isScope,
+  scopesCover,
+} from './decision/client-scopes.ts';
 export { createCallerRules } from './policy/caller-rules.ts';
 export type { CallerRules, CallerRulesLookup } from './policy/caller-rules.ts';
 export type {

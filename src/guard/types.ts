@@ -39,6 +39,8 @@ export type Principal =
       readonly scopes: readonly string[];
       /** True where the person who owns the node sits before the client: forms for that person reach it. */
       readonly person?: true;
+      /** For whom it works now, as an agent that the node runs: it may do what each of these may, too. */
+      readonly worksFor?: readonly Principal[];
     }
   /** Whoever proved an Ed25519 identity over HTTP: has what was granted to its did. */
   | { readonly kind: 'agent'; readonly did: Did; readonly name: string };

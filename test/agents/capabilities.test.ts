@@ -1,5 +1,6 @@
 /** Who is asked for a capability: those that turned out to lack it are passed over, and what nodes offer by their agents. */
 import { describe, expect, it } from 'vitest';
+import { createBreakers } from '../../src/agents/breakers.ts';
 import { offersOf, requestCapability } from '../../src/agents/capabilities.ts';
 import type { AgentView, Announcement } from '../../src/agents/types.ts';
 import { StarlingError } from '../../src/core/index.ts';
@@ -22,7 +23,11 @@ const agent = (name: string, node: string, free: number): AgentView =>
   }) as unknown as AgentView;
 
 /** Asks for `dig`; those of `without` do not know the agent any more. */
-function bench(agents: readonly AgentView[], without: readonly string[]) {
+function bench(
+  agents: readonly AgentView[],
+  without: readonly string[],
+  silent: readonly string[] = [],
+) {
   const clock = createTestClock();
   const lacking = createLacking(clock);
   const asked: string[] = [];
@@ -31,9 +36,11 @@ function bench(agents: readonly AgentView[], without: readonly string[]) {
     ask: async (one: AgentView) => one,
     async message(_: unknown, { to }: { readonly to: string }) {
       asked.push(to);
+      if (silent.includes(to)) throw new StarlingError('STARLING_TIMEOUT', `${to} said nothing`);
       if (without.includes(to)) throw new StarlingError('STARLING_AGENT_UNKNOWN', `no ${to}`);
       return { messageId: 'm', agentId: to, status: 'answered', correlationId: 'c', response: to };
     },
+    breakers: createBreakers(clock),
     random: () => 0,
     lacking,
   };
@@ -58,6 +65,22 @@ describe('a request by capability', () => {
     clock.advance(TEN_MINUTES_MS);
     await dig();
     expect(asked.slice(4)).toEqual(['a@n1', 'b@n2']);
+  });
+
+  it('does not ask for a minute whoever gave no answer five times in a row, and says so', async () => {
+    const { clock, asked, dig } = bench([agent('a', 'n1', 9)], [], ['a@n1']);
+    for (let at = 0; at < 5; at += 1) {
+      await expect(dig()).rejects.toMatchObject({ code: 'STARLING_TIMEOUT' });
+    }
+    await expect(dig()).rejects.toMatchObject({
+      code: 'STARLING_AGENT_FAILED',
+      message: expect.stringContaining('asked again in 60 s') as string,
+    });
+    expect(asked).toHaveLength(5);
+    clock.advance(60_000);
+    await expect(dig()).rejects.toMatchObject({ code: 'STARLING_TIMEOUT' });
+    await expect(dig()).rejects.toMatchObject({ code: 'STARLING_AGENT_FAILED' });
+    expect(asked).toHaveLength(6);
   });
 
   it('asks it all the same where there is nobody else', async () => {

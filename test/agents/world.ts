@@ -1,11 +1,12 @@
 /** Nodes with agents whose roads are function calls, on a clock that a test moves. */
 import { EventEmitter } from 'node:events';
-import { agentTools, createAgents } from '../../src/agents/index.ts';
+import { agentTools, createAgents, eventTools } from '../../src/agents/index.ts';
 import type { Agents } from '../../src/agents/index.ts';
 import { StarlingError, silentLogger } from '../../src/core/index.ts';
 import type { Did, JsonObject, PeerId } from '../../src/core/index.ts';
 import { OPERATOR, attachedClient } from '../../src/guard/index.ts';
 import type { Principal } from '../../src/guard/index.ts';
+import type { Topic } from '../../src/network/types.ts';
 import type { MembershipEvents, PeerView } from '../../src/membership/types.ts';
 import { createTestClock } from '../core/test-clock.ts';
 import type { TestClock } from '../core/test-clock.ts';
@@ -59,8 +60,11 @@ export async function makeWorld(...names: readonly string[]): Promise<TestWorld>
       state: nodes[name]?.isAway === true ? 'dead' : 'alive',
       presence: { ...nodes[name]?.agents.presence() },
     }) as unknown as PeerView;
+  const gossip = makeGossip();
   for (const name of names) {
-    nodes[name] = makeNode({ name, names, nodes, clock, viewOf, events: events.get(name) });
+    const heard = events.get(name);
+    const topic = gossip(name);
+    nodes[name] = makeNode({ name, names, nodes, clock, viewOf, events: heard, topic });
     await nodes[name].agents.start();
   }
   return {
@@ -79,7 +83,24 @@ export async function makeWorld(...names: readonly string[]): Promise<TestWorld>
   };
 }
 
+/** A topic that all nodes are on: what one of them tells, all others hear. */
+function makeGossip(): (name: string) => Topic {
+  const listeners = new Map<string, (data: Uint8Array, from: PeerId) => void>();
+  return (name) => ({
+    async publish(data) {
+      for (const [other, listener] of listeners) {
+        if (other !== name) listener(data, `peer-${name}` as PeerId);
+      }
+    },
+    subscribe(listener) {
+      listeners.set(name, listener);
+      return () => void listeners.delete(name);
+    },
+  });
+}
+
 interface Making {
+  readonly topic: Topic;
   readonly name: string;
   readonly names: readonly string[];
   readonly nodes: Record<string, TestNode>;
@@ -88,7 +109,7 @@ interface Making {
   readonly events: EventEmitter<MembershipEvents> | undefined;
 }
 
-function makeNode({ name, names, nodes, clock, viewOf, events }: Making): TestNode {
+function makeNode({ name, names, nodes, clock, viewOf, events, topic }: Making): TestNode {
   const table = memoryTable();
   const grants = new Set<string>();
   const others = (): readonly PeerView[] => names.filter((one) => one !== name).map(viewOf);
@@ -100,6 +121,7 @@ function makeNode({ name, names, nodes, clock, viewOf, events }: Making): TestNo
   const make = (): Agents =>
     createAgents({
       table,
+      topic,
       self: { name, did: `did:key:${name}` as Did, peerId: `peer-${name}` as PeerId },
       guard: () => ({
         decide: (principal, { resource }) =>
@@ -138,7 +160,8 @@ function makeNode({ name, names, nodes, clock, viewOf, events }: Making): TestNo
     isAway: false,
     losesAnswers: 0,
     async call<T>(principal: Principal, tool: string, args: JsonObject, signal?: AbortSignal) {
-      const found = agentTools({ agents: node.agents }).find(
+      const { agents } = node;
+      const found = [...agentTools({ agents }), ...eventTools({ agents })].find(
         ({ definition }) => definition.name === tool,
       );
       const about = found?.subject?.(args);

@@ -16,7 +16,7 @@ export const FLOORS: readonly (readonly string[])[] = [
   ['identity-state.ts', 'leaving.ts', 'own-name.ts'],
   ['rotation'],
   ['open-state.ts'],
-  ['node-peer-parts.ts'],
+  ['node-peer-parts.ts', 'node-agent-parts.ts'],
   ['node-parts.ts'],
   ['node-wiring.ts'],
   ['node-leaving.ts'],
@@ -83,6 +83,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['audit-events.ts'],
     ['gateway.ts'],
   ],
+  agents: [['*'], ['run']],
   builtin: [['results'], ['results.ts'], ['grants'], ['boards'], ['*']],
   cli: [
     ['terminal'],

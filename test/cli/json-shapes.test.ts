@@ -26,6 +26,7 @@ type Shape = string | readonly Shape[] | { readonly [key: string]: Shape };
 const GOLDEN = resolve(import.meta.dirname, '../golden/json-shapes.json');
 /** By the words of the command. */
 const SHAPES = JSON.parse(readFileSync(GOLDEN, 'utf8')) as Readonly<Record<string, Shape>>;
+const WORKER = resolve(import.meta.dirname, '../fixtures/agents/worker.mjs');
 const PLAIN = resolve(import.meta.dirname, '../fixtures/servers/plain.mjs');
 /** `mcp` prints what the protocol says; `sim` and `request`, which waits for a person, have tests of their own. */
 const WITHOUT = ['mcp', 'request', 'sim'];
@@ -78,6 +79,13 @@ async function aliceIn(memory: MemoryNetwork, root: string): Promise<StarlingNod
   return nodeIn(memory, join(root, 'alice'), '10.7.0.1', {
     name: 'alice',
     policy: policy ?? '',
+    agents: {
+      unconfined: true,
+      kinds: {
+        // Without a sandbox on every machine: the answer says by what files are bounded.
+        echo: { command: process.execPath, args: [WORKER], protocol: 'lines', sandbox: false },
+      },
+    },
     mcpServers: {
       plain: {
         command: process.execPath,
@@ -121,6 +129,13 @@ async function keep<T>(words: string, ...rest: readonly string[]): Promise<T> {
   const shape = words === 'audit export' ? shapeOf(values) : shapeOf(first);
   printed.set(words, shape);
   return first as T;
+}
+
+/** Until an agent that the node runs has written something. */
+async function said(alice: StarlingNode, agentId: string): Promise<void> {
+  const client = await attach(alice.status().stateDir);
+  await client.builtin('agent_logs', { agentId, timeout_s: 30 });
+  client.close();
 }
 
 interface Granted {
@@ -174,6 +189,12 @@ async function withNodes(alice: StarlingNode, bob: StarlingNode): Promise<void> 
   await asking;
   await keep('agent stop', 'coder', ...at);
   await keep('agent retire', 'coder', ...at);
+  await keep('agent spawn', 'echo', ...at);
+  await said(alice, 'echo');
+  await keep('agent logs', 'echo', ...at);
+  await run('agent', 'retire', 'echo', ...at);
+  await keep('broadcast', 'hello', ...at);
+  await keep('events', ...at);
   const conditions = ['--uses', '5', '--rate', '5/s', '--arg', 'a=b', '--max-depth', '1'];
   const { grant } = await keep<Granted>(
     'grant create',

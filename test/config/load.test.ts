@@ -72,6 +72,7 @@ describe('a configuration', () => {
       list: { tools: 'all', prefix: 'always', nameMax: 48, merge: false },
       views: {},
       pins: 'strict',
+      agents: { kinds: {}, max: 20, timeoutMs: 300_000, unconfined: false },
       audit: {
         enabled: true,
         retentionMs: 90 * 86_400_000,
@@ -449,6 +450,8 @@ describe('the environment', () => {
         STARLING_TCP: 'yes',
         STARLING_TCP_HOST: '::1',
         STARLING_TCP_PORT: '9501',
+        STARLING_MAX_AGENTS: '5',
+        STARLING_AGENT_TIMEOUT_MS: '60000',
         STARLING_AUDIT: 'no',
         STARLING_AUDIT_RETENTION: '12h',
         STARLING_AUDIT_SEGMENT_BYTES: '1048576',
@@ -494,6 +497,7 @@ describe('the environment', () => {
           scopes: {},
         },
       },
+      agents: { max: 5, timeoutMs: 60_000 },
       tcp: { enabled: true, host: '::1', port: 9501 },
       audit: {
         enabled: false,
@@ -510,7 +514,7 @@ describe('the environment', () => {
     const joined = await load({}, env({ STARLING_JOIN: 'starling1abc' }));
     expect(joined.join?.reveal()).toBe('starling1abc');
     // Those above, STARLING_JOIN, STARLING_CONFIG, STARLING_NODE and the two of the passphrase.
-    expect(ENVIRONMENT).toHaveLength(44);
+    expect(ENVIRONMENT).toHaveLength(46);
   });
 
   it('says nothing by an empty variable, nor by one that is not ours', async () => {

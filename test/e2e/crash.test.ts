@@ -11,14 +11,14 @@ import { hashArguments } from '../../src/audit/index.ts';
 import type { AuditEntry } from '../../src/audit/index.ts';
 import { attach } from './callers.ts';
 import type { Caller } from './callers.ts';
-import { SERVERS, eventually, ok, sees, useWorld } from './support.ts';
+import { SERVERS, eventually, ok, sameListen, sees, useWorld } from './support.ts';
 import { upTo } from '../long/extent.ts';
 
 const world = useWorld();
 
 const TEST_MS = 480_000;
 const SEED = 41;
-const ROUNDS = upTo(2, 6);
+const ROUNDS = upTo(2, 3);
 /** Load before the kill, counted from the first call that gets through. */
 const LIFE_MAX_MS = 600;
 const WORKERS = 3;
@@ -77,12 +77,12 @@ async function seenIn(log: string): Promise<readonly string[]> {
   return lines.map((line) => (JSON.parse(line) as [string, { label: string }])[1].label);
 }
 
-async function startAlice(port?: string): Promise<NodeProcess> {
+async function startAlice(before?: NodeProcess): Promise<NodeProcess> {
   const root = await world.root();
   const talks = (name: string): object => SERVERS.fixture('talks.mjs', '--log', join(root, name));
   return world.start('alice', {
     config: {
-      ...(port === undefined ? {} : { listen: [`/ip4/127.0.0.1/tcp/${port}`] }),
+      listen: sameListen(before),
       mcpServers: { free: talks('free'), counted: talks('counted'), paced: talks('paced') },
     },
   });
@@ -100,7 +100,6 @@ async function calls(caller: Caller, tool: string): Promise<unknown> {
 describe('an owner that is killed while it decides', { timeout: TEST_MS }, () => {
   it('has all that it allowed in its audit log, and counts on from where it was', async () => {
     let alice = await startAlice();
-    const port = alice.up.addresses[0]?.match(/tcp\/(\d+)/)?.[1] ?? '';
     const bob = await world.start('bob', { args: ['--join', alice.up.ticket ?? ''] });
     const { ticket } = JSON.parse(await ok(alice, 'invite', '--json')) as { ticket: string };
     const carol = await world.start('carol', { args: ['--join', ticket] });
@@ -134,7 +133,7 @@ describe('an owner that is killed while it decides', { timeout: TEST_MS }, () =>
       );
       await new Promise((resolve) => setTimeout(resolve, lifeMs));
       await alice.stop('SIGKILL');
-      alice = await startAlice(port);
+      alice = await startAlice(alice);
     }
     const isUsedUp = (): boolean => loads[1].refusals.some((text) => /all \d+ uses/.test(text));
     await eventually(

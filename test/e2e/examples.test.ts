@@ -7,6 +7,7 @@ import type { NodeProcess } from '../../sim/process.ts';
 import { buildProgram } from '../../src/cli/program.ts';
 import { authWorld } from '../gateway/support/auth-server.ts';
 import { runCleanup } from '../gateway/support/gateways.ts';
+import { ECHO, agentSteps } from './examples/agent-steps.ts';
 import { boardSteps } from './examples/board-steps.ts';
 import type { Put, Step } from './examples/step.ts';
 import { placeOf, programsIn, runHere, startShell, wordsOf } from './examples/place.ts';
@@ -362,6 +363,7 @@ const STEPS: Readonly<Record<string, Step>> = {
     before: () => void answers(bob, 'reviewer', 'no holes'),
     printed: /^no holes$/m,
   },
+  ...agentSteps(() => ({ alice, bob })),
   'starling agent stop reviewer': { at: 'bob' },
   'starling agent retire reviewer': { at: 'bob' },
   ...boardSteps((tool, input) => builtin(alice, tool, input)),
@@ -488,7 +490,8 @@ beforeAll(async () => {
     sums: SERVERS.toolbox(),
     git: changing(),
   };
-  alice = await world.start('alice', { config: { mcpServers, mdns: true } });
+  const agents = { unconfined: true, kinds: { echo: ECHO } };
+  alice = await world.start('alice', { config: { mcpServers, agents, mdns: true } });
   [bob, open] = await Promise.all([
     world.start('bob', { args: ['--join', alice.up.ticket ?? ''] }),
     world.start('commons', { args: ['--open'] }),

@@ -5,7 +5,17 @@ import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/typ
 import { beforeAll, describe, expect, it } from 'vitest';
 import { textOf } from '../../sim/client.ts';
 import type { NodeProcess } from '../../sim/process.ts';
-import { SERVERS, deferred, eventually, json, ok, sees, toolNames, useWorld } from './support.ts';
+import {
+  SERVERS,
+  deferred,
+  eventually,
+  json,
+  ok,
+  sameListen,
+  sees,
+  toolNames,
+  useWorld,
+} from './support.ts';
 import type { GrantCreateResult } from '../../src/index.ts';
 
 /** The three nodes are one mesh for all tests of theirs, in their order. */
@@ -18,6 +28,7 @@ async function threeNodes(): Promise<Record<'alice' | 'bob' | 'carol', NodeProce
   await writeFile(join(docs, 'hello.txt'), 'hello from alice');
   const alice = await world.start('alice', {
     config: {
+      listen: sameListen(),
       mcpServers: {
         files: SERVERS.files(docs),
         everything: SERVERS.everything(),
@@ -143,7 +154,6 @@ describe('a mesh of three processes, joined by tickets', () => {
     const failed = expect(call).rejects.toThrow(/alice.*(went away|unreachable|lost)/i);
     await progressed.promise;
     const identityBefore = alice.up.peerId;
-    const portBefore = alice.up.addresses[0]?.match(/tcp\/(\d+)/)?.[1] ?? '';
     await alice.stop('SIGKILL');
     await failed;
     await Promise.all([sees(bob, [alice], 'dead'), sees(carol, [alice], 'dead')]);
@@ -155,7 +165,7 @@ describe('a mesh of three processes, joined by tickets', () => {
 
     alice = await world.start('alice', {
       config: {
-        listen: [`/ip4/127.0.0.1/tcp/${portBefore}`],
+        listen: sameListen(alice),
         mcpServers: { toolbox: SERVERS.toolbox() },
       },
     });

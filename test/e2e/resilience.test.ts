@@ -5,12 +5,22 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { NodeProcess } from '../../sim/process.ts';
 import { attach } from './callers.ts';
 import type { Caller, Era, Params, Way } from './callers.ts';
-import { SERVERS, eventually, json, ok, sees, startPair, ticketOf, useWorld } from './support.ts';
+import {
+  SERVERS,
+  eventually,
+  json,
+  ok,
+  sameListen,
+  sees,
+  startPair,
+  ticketOf,
+  useWorld,
+} from './support.ts';
 
 const world = useWorld('file');
 const IDLE_MS = 1000;
 
-let ownerConfig: { readonly mcpServers: Params };
+let ownerConfig: { readonly mcpServers: Params; readonly listen: readonly string[] };
 let owner: NodeProcess;
 let second: NodeProcess;
 let guest: NodeProcess;
@@ -34,7 +44,7 @@ beforeAll(async () => {
     pinned: await plain('legacy', 'pinned', '--text', text),
   };
   const twin = (label: string): Promise<object> => plain('legacy', label, '--label', label);
-  ownerConfig = { mcpServers: { ...mcpServers, twin: await twin('first') } };
+  ownerConfig = { mcpServers: { ...mcpServers, twin: await twin('first') }, listen: sameListen() };
   const views = {
     small: { allow: ['owner/legacy/pid', 'owner/legacy/n*'], deny: ['owner/legacy/note'] },
     find: { tools: 'search' },
@@ -341,12 +351,10 @@ describe('the owner is killed and comes back', () => {
       await caller.subscribe(uri);
       await touched(caller, 'legacy', uri);
     }
-    const port = owner.up.addresses[0]?.match(/tcp\/(\d+)/)?.[1] ?? '';
     await owner.stop('SIGKILL');
     await sees(guest, [owner], 'dead');
     for (const caller of callers) caller.heard.length = 0;
-    const listen = [`/ip4/127.0.0.1/tcp/${port}`];
-    owner = await world.start('owner', { config: { ...ownerConfig, listen } });
+    owner = await world.start('owner', { config: { ...ownerConfig, listen: sameListen(owner) } });
     for (const caller of callers) {
       // Whatever changed meanwhile: read it again.
       await eventually(

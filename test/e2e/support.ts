@@ -43,6 +43,18 @@ export const SERVERS = {
   }),
 };
 
+/**
+ * Where a node listens that is to come back at the same port: an address of loopback that nobody else of the tests
+ * uses (Linux has all of 127.0.0.0/8), so that nobody is given the port meanwhile.
+ */
+const OWN_LOOPBACK = process.platform === 'linux' ? '127.0.0.77' : '127.0.0.1';
+
+/** `listen` of a node that is to come back, and with `before` of one that does, at the port that it had then. */
+export function sameListen(before?: NodeProcess): string[] {
+  const port = before?.up.addresses[0]?.match(/tcp\/(\d+)/)?.[1] ?? '0';
+  return [`/ip4/${OWN_LOOPBACK}/tcp/${port}`];
+}
+
 /** Everything that one test, or one file, started. */
 export interface World {
   /** Its own folder. */

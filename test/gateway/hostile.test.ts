@@ -29,12 +29,12 @@ const SERVER = {
   command: process.execPath,
   args: [resolve(import.meta.dirname, 'hostile/upstream.mjs')],
   env: {},
-  timeoutMs: 5000,
+  timeoutMs: 50_000,
   shared: false,
   peerRoots: false,
   idleMs: 1000,
 } as const;
-const LIMITS = { messageBytes: MESSAGE_BYTES, callTimeoutMs: 5000, sessions: 200 };
+const LIMITS = { messageBytes: MESSAGE_BYTES, callTimeoutMs: 50_000, sessions: 200 };
 
 let wire: Wire;
 let alice: TestNode;

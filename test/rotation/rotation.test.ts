@@ -487,7 +487,7 @@ describe('a key change', () => {
     const alice = await founder();
     const bob = await joined(alice);
     await bob.close();
-    const changes = upTo(6, 40);
+    const changes = upTo(6, 20);
     for (let change = 0; change < changes; change += 1) {
       await rotateIdentity(COMPONENTS, { stateDir: bob.stateDir });
     }

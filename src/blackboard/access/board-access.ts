@@ -218,7 +218,7 @@ export class BoardAccess implements LaneAccess {
     return [...this.#held.values()]
       .flat()
       .map(({ grant, administers, isLive, writes, writesAll }) => {
-        const { jti, aud, iss, cap } = grant.claims;
+        const { jti, aud, iss, cap, iat, exp } = grant.claims;
         const ability = administers ? 'admin' : writesAll || writes.length > 0 ? 'write' : 'read';
         const on = cap.filter((one) => one.ability === `board/${ability}`);
         return {
@@ -227,6 +227,8 @@ export class BoardAccess implements LaneAccess {
           by: iss,
           ability,
           on: on.map(({ resource }) => resource),
+          at: iat * 1000,
+          expiresAt: exp * 1000,
           isRevoked: !isLive,
         };
       });

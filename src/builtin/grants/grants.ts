@@ -17,6 +17,8 @@ import {
   conditioned,
   seconds,
 } from './grant-input.ts';
+import { boardGrantCalled, boardGrants } from './board-grants.ts';
+import type { BoardGrantComponents } from './board-grants.ts';
 import { asGrantsWrite } from './grant-names.ts';
 import type { NamesHere } from './grant-names.ts';
 import { absentArguments, absentIn, sameAs, unlimitedBy } from './grant-remarks.ts';
@@ -41,6 +43,8 @@ export interface GrantComponents extends ChainComponents {
   /** Says of tickets of other members that they are no grants of this node. */
   readonly members: Pick<Members, 'tickets'>;
   readonly membership: ChainComponents['membership'] & Pick<Membership, 'nameOf'>;
+  /** Rights on boards are listed, too, where this is given. */
+  readonly boards?: BoardGrantComponents;
   createTicket(init: {
     expiresInMs: number;
     canInvite: boolean;
@@ -155,7 +159,7 @@ function listTool(components: GrantComponents): BuiltinTool {
     }),
     hints: { readOnlyHint: true },
     clients: 'no',
-    run({ all = false }): GrantListResult {
+    async run({ all = false }): Promise<GrantListResult> {
       const renewable = renewableIn(components);
       const issued = components.grants
         .issued()
@@ -164,7 +168,10 @@ function listTool(components: GrantComponents): BuiltinTool {
       const received = components.grants
         .received()
         .map((grant) => summarise(components, grant, 'received'));
-      return { grants: [...issued, ...received].sort((a, b) => b.issuedAt - a.issuedAt) };
+      const { boards, membership } = components;
+      const onBoards = boards === undefined ? [] : await boardGrants(boards, membership);
+      const grants = [...issued, ...received, ...onBoards];
+      return { grants: grants.sort((a, b) => b.issuedAt - a.issuedAt) };
     },
   });
 }
@@ -184,12 +191,14 @@ function isStale({ admission, grants }: GrantComponents, grant: Grant): boolean 
  * @throws STARLING_GRANT_UNKNOWN; STARLING_USAGE when `id` names a ticket of another member, or a peer, none of whose
  * grants is meant by that
  */
-function findToRevoke(components: GrantComponents, id: string): Grant {
-  const { grants, membership } = components;
+async function findToRevoke(components: GrantComponents, id: string): Promise<Grant> {
+  const { grants, membership, boards } = components;
   try {
     return grants.find(id);
   } catch (error) {
     const peer = peerCalled(membership, id);
+    const right = boards && (await boardGrantCalled(boards, membership, id));
+    if (right !== undefined) throw right;
     if (peer === undefined) throw ticketOfOther(components, id) ?? error;
     const own = grants
       .issued()
@@ -247,7 +256,7 @@ function revokeTool(components: GrantComponents): BuiltinTool {
     hints: { destructiveHint: true, idempotentHint: true },
     clients: 'no',
     async run(input): Promise<GrantRevokeResult> {
-      const grant = findToRevoke(components, input.id);
+      const grant = await findToRevoke(components, input.id);
       const wasRevoked = components.grants.state(grant) === 'revoked';
       // A grant that was revoked before gives the revocation of then.
       const { claims } = await components.grants.revoke(grant.claims.jti, input.reason);

@@ -22,6 +22,8 @@ export interface GrantSummary {
   readonly issuedAt: number;
   readonly expiresAt: number;
   readonly state: 'valid' | 'expired' | 'revoked';
+  /** Of a right on a board: its name. It ends by `board revoke`. */
+  readonly board?: string;
   /** Of a ticket: whether somebody has joined with it. */
   readonly ticket?: 'open' | 'spent';
 }

@@ -48,7 +48,8 @@ import type { CommonOptions } from '../options/common-options.ts';
 import type { LogOption } from '../options/parsers.ts';
 import { readStdin } from '../terminal/stdin.ts';
 
-const STOP_TIMEOUT_MS = 5000;
+/** How long a node may take to stop: more than a second or two only on a machine with much else to do. */
+const STOP_TIMEOUT_MS = 15_000;
 const STDERR = 2;
 /** What `log.level` is unless somebody says more. */
 const DEFAULT_LEVEL = 'warn';

@@ -27,6 +27,7 @@ export function addAgent(program: Command, outcome: Outcome): void {
     return withJson(ofNode(arg === undefined ? made : made.argument(arg, text)));
   };
   addAnnounce(command, outcome);
+  addRun(command, outcome);
   command('list', 'Lists the agents of this node and of its peers.')
     .alias('ls')
     .option('--online', 'only those whose program was heard of in the last minute')
@@ -49,7 +50,11 @@ export function addAgent(program: Command, outcome: Outcome): void {
       ),
     )
     .action(action(outcome, () => import('../commands/agent/inbox.ts')));
-  command('stop', 'Has an agent take no messages until it is announced again.', '<name>')
+  command(
+    'stop',
+    'Ends an agent that this node runs; any other takes no messages until it is announced again.',
+    '<name>',
+  )
     .addHelpText('after', examples('starling agent stop reviewer'))
     .action(
       action(outcome, async () => ({ run: (await import('../commands/agent/end.ts')).stop })),
@@ -76,6 +81,34 @@ function addAnnounce(command: Make, outcome: Outcome): void {
     .option('--listed', 'let every member see it, without a grant')
     .addHelpText('after', examples('starling agent announce reviewer --capability review'))
     .action(action(outcome, () => import('../commands/agent/announce.ts')));
+}
+
+function addRun(command: Make, outcome: Outcome): void {
+  command(
+    'spawn',
+    'Runs an agent on this node: a program that answers messages.',
+    '<kind>',
+    'a kind of the config file: agents.kinds.<kind>',
+  )
+    .option('--name <name>', 'its name (default: the kind)')
+    .option('--replicas <n>', 'processes that it has (default: 1)', parseCount)
+    .option('--tool <pattern>', 'what it may use, of what its kind may (may be repeated)', collect)
+    .option('--cpu <cores>', 'cores that each process may use, like 2 or 2000m')
+    .option('--memory <bytes>', 'memory that each process may use, like 512Mi')
+    .option('--tell <json>', 'what the program is told, as AGENT_CONFIG')
+    .addHelpText(
+      'after',
+      examples(
+        'starling agent spawn echo',
+        'starling agent spawn echo --name twins --replicas 2 --memory 512Mi',
+      ),
+    )
+    .action(action(outcome, () => import('../commands/agent/spawn.ts')));
+  command('logs', 'Prints what an agent of this node has written.', '<name>')
+    .option('-f, --follow', 'go on with what comes')
+    .option('-n, --lines <n>', 'lines at the most', parseCount, 100)
+    .addHelpText('after', examples('starling agent logs echo', 'starling agent logs echo --follow'))
+    .action(action(outcome, () => import('../commands/agent/logs.ts')));
 }
 
 function addMessage(command: Make, outcome: Outcome): void {

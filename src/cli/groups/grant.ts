@@ -72,6 +72,9 @@ function addCreate(grant: Command, outcome: Outcome): void {
       'Lets a peer use tools, resources and prompts of this node, until the grant ends or is revoked. Without --expires it lasts a day, and is renewed as long as the peer is there.',
     )
     .argument('<peer>', 'alias, PeerId or did:key');
+  create
+    .option('--board <name>', 'a board that is not open, and nothing else')
+    .option('--may <right>', 'with --board: read, write or admin; default read');
   withJson(ofNode(conditions(things(create))))
     .addHelpText(
       'after',
@@ -82,6 +85,7 @@ function addCreate(grant: Command, outcome: Outcome): void {
         'starling grant create bob --tool files/write_file --uses 3 --needs-approval',
         'starling grant create bob --server git',
         'starling grant create bob --agent reviewer',
+        'starling grant create bob --board plan --may write',
       ),
     )
     .action(action(outcome, () => import('../commands/grant/create.ts')));

@@ -10,6 +10,9 @@ export interface GrantOptions extends CommonOptions {
   readonly prompt?: readonly string[];
   readonly server?: readonly string[];
   readonly agent?: readonly string[];
+  /** A board that is not open, and what may be done there. */
+  readonly board?: string;
+  readonly may?: string;
   readonly expires?: number;
   readonly uses?: number;
   readonly rate?: { readonly per_s: number; readonly burst: number };

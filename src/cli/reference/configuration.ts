@@ -20,6 +20,7 @@ const GROUPS = [
   'http',
   'tcp',
   'mcpServers',
+  'agents',
   'list',
   'views',
   'audit',

@@ -7,13 +7,16 @@ const VERBS: Readonly<Record<string, string>> = {
   'resource/subscribe': 'follow',
   'prompt/get': 'get the prompt',
   'agent/message': 'write to the agent',
+  'board/read': 'read the board',
+  'board/write': 'write to the board',
+  'board/admin': 'administer the board',
 };
 /** What a membership or a ticket gives; which mesh is meant goes without saying. */
 const OF_MESH: Readonly<Record<string, string>> = {
   'mesh/join': 'join the mesh',
   'mesh/invite': 'let others into the mesh',
 };
-const KIND = /^(?:tool|resource|prompt|server|agent):/;
+const KIND = /^(?:tool|resource|prompt|server|agent|board):/;
 
 /**
  * An ability on a resource in words; what has no words is shown as a grant has it. Used by refusals, lists,

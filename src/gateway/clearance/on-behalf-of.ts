@@ -5,6 +5,7 @@
  */
 import { StarlingError, durationText, isCount, messageOf } from '../../core/index.ts';
 import type { Clock, Did, Json } from '../../core/index.ts';
+import { keyOf } from '../../guard/index.ts';
 import type { OnBehalfOf, Principal } from '../../guard/index.ts';
 import { decodeJws, encodeJws, parseDid, peerIdFromDid } from '../../identity/index.ts';
 import type { Signer } from '../../identity/index.ts';
@@ -156,7 +157,9 @@ function subjectIn(sub: unknown, name: unknown): OnBehalfOf {
 function subjectOf(principal: Principal): { sub?: Did; name?: string } | undefined {
   if (principal.kind === 'agent') return { sub: principal.did };
   if (principal.kind !== 'client') return undefined;
-  const name = principal.name.slice(0, NAME_MAX).replaceAll(/\p{Cs}/gu, '\ufffd');
+  const whom = (principal.worksFor ?? []).map((one) => keyOf(one)).join(', ');
+  const called = whom === '' ? principal.name : `${principal.name} for ${whom}`;
+  const name = called.slice(0, NAME_MAX).replaceAll(/\p{Cs}/gu, '\ufffd');
   return { name: name === '' ? 'unnamed' : name };
 }
 

@@ -85,7 +85,8 @@ export function createAccessTokens(
         const sub = String(payload.sub);
         return {
           id: `jwt:${init.issuer} ${sub}`,
-          principal: { kind: 'client', name: sub, scopes },
+          // No subject is taken for an agent that this node runs.
+          principal: { kind: 'client', name: sub.replace(/^agent:/, 'oauth:agent:'), scopes },
           expiresAt: ((payload.exp ?? 0) + CLOCK_SKEW_S) * 1000,
         };
       } catch (error) {

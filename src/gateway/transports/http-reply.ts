@@ -69,6 +69,13 @@ export function refuse(
     .end(errorBytes(id, errorOf(error)));
 }
 
+/** Answers with JSON that is written already. */
+export function sendJsonText(response: ServerResponse, status: number, text: string): void {
+  response
+    .writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' })
+    .end(text);
+}
+
 /** Answers with a line of text. */
 export function sendText(response: ServerResponse, status: number, text: string): void {
   response.writeHead(status, { 'content-type': 'text/plain' }).end(`${text}\n`);

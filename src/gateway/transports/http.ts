@@ -15,6 +15,8 @@ import type { Door, Credential, Verdict } from '../door/types.ts';
 import type { RateLimit } from '../door/rate-limit.ts';
 import type { ViewSpec } from '../catalog/types.ts';
 import type { Session } from '../session/types.ts';
+import { bareTargetOf, serveBareCall } from './bare-calls.ts';
+import type { BareTarget } from './bare-calls.ts';
 import { notFound, refuse, sendText, usage } from './http-reply.ts';
 import { listen } from './listen.ts';
 import { createLongLivedConnections } from './long-lived.ts';
@@ -230,6 +232,11 @@ class HttpEdge implements HttpTransport {
     const [root, ...segments] = segmentsOf(path);
     const spec = specOf(segments);
     if (root === 'messages') return this.#sse.post(request, response, verdict);
+    const bare = segments.length > 1 && root === 'mcp' ? bareTargetOf(segments) : undefined;
+    // A peer or a server may be called so, too.
+    if (bare !== undefined && (spec === undefined || !this.#components.exists(spec))) {
+      return this.#serveBare(bare, request, response, verdict);
+    }
     const isKnown = root === 'mcp' || root === 'sse';
     if (!isKnown || spec === undefined || !this.#components.exists(spec)) {
       return refuse(response, 404, notFound(`nothing is at ${path.slice(0, 128)}; see ${PATH}`));
@@ -249,6 +256,20 @@ class HttpEdge implements HttpTransport {
           allow: 'POST, GET, DELETE',
         });
     }
+  }
+
+  #serveBare(
+    bare: BareTarget,
+    request: IncomingMessage,
+    response: ServerResponse,
+    credential: Credential,
+  ): void {
+    const { messageBytes } = this.#init;
+    const open = (): Session =>
+      this.#open({ credential, spec: { kind: 'all' }, push: () => undefined });
+    const ended = (session: Session): void => this.#components.ended(session);
+    const components = { rateLimit: this.#components.rateLimit, ended, open };
+    serveBareCall(components, bare, { request, response, credential, messageBytes });
   }
 
   #openSse(

@@ -3,7 +3,7 @@
  * parsed once for each list of scopes, which lives as long as the key or token that it came with.
  */
 import { BUILTIN_SERVER, StarlingError } from '../../core/index.ts';
-import { matchesTarget, parseResource } from '../../grants/index.ts';
+import { covers, matchesTarget, parseResource } from '../../grants/index.ts';
 import type { ResourcePattern, ResourceTarget } from '../../grants/index.ts';
 import type { Principal } from '../types.ts';
 
@@ -56,6 +56,20 @@ export function isInScope(scopes: readonly string[], target: ResourceTarget): bo
   if (full && at !== undefined && !isBuiltin) return true;
   return patterns.some(
     (pattern) => (!isBuiltin || namesBuiltin(pattern, at)) && matchesTarget(pattern, target),
+  );
+}
+
+/** True when whoever has `scopes` has all that `scope` gives. */
+export function scopesCover(scopes: readonly string[], scope: string): boolean {
+  const { full, patterns } = parse(scopes);
+  if (scope === FULL_SCOPE) return full;
+  const child = tryParse(scope);
+  if (child === undefined) return false;
+  // What names the built-in server, here or at a peer, only a scope covers that names it, too.
+  const named = [0, 1].filter((at) => namesBuiltin(child, at));
+  if (full && OFFERED.includes(child.scheme) && named.length === 0) return true;
+  return patterns.some(
+    (pattern) => covers(pattern, child) && named.every((at) => namesBuiltin(pattern, at)),
   );
 }
 

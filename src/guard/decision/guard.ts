@@ -157,7 +157,21 @@ class Evaluation {
     }
     const one: Case = { principal, wanted, target: targetOf(wanted.resource), step };
     if (principal.kind === 'operator') return this.#forOperator(one, rules);
-    return this.#forBounded(principal, one, rules);
+    const own = this.#forBounded(principal, one, rules);
+    return own.allow ? (this.#againstWhomItWorksFor(one) ?? own) : own;
+  }
+
+  /** An agent is no way to what those may not do who sent it. */
+  #againstWhomItWorksFor({ principal, wanted, step }: Case): Decision | undefined {
+    const { worksFor = [] } = principal.kind === 'client' ? principal : {};
+    for (const sender of worksFor) {
+      const theirs = this.decide(sender, { ...wanted, look: true }, undefined);
+      if (theirs.allow) continue;
+      const text = `${nameOf(sender)}, for whom it works, has no such right`;
+      step?.({ rule: 'on-behalf-of', outcome: 'deny', text });
+      return { allow: false, refusal: { rule: 'on-behalf-of', text }, hint: theirs.hint };
+    }
+    return undefined;
   }
 
   #forOperator(one: Case, rules: CallerRules | undefined): Decision {

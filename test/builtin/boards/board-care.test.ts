@@ -8,6 +8,7 @@ import {
   createClientBoards,
   strongBoardTools,
 } from '../../../src/builtin/index.ts';
+import { boardGrantCalled, boardGrants } from '../../../src/builtin/grants/board-grants.ts';
 import type { BuiltinContext } from '../../../src/gateway/index.ts';
 import { calm } from '../../blackboard/hub.ts';
 import { keyOf, keysOf } from '../../blackboard/keys.ts';
@@ -242,4 +243,39 @@ it('a strong board has compare and set and leases by tools, for the operator and
   expect(await codeOf(call('board_get', { board: 'plain', key: 'k', consistency: 'strong' }))).toBe(
     'STARLING_BOARD_INVALID',
   );
+});
+
+it('rights on boards are among the grants of who gave them and who got them, and end by board revoke', async () => {
+  made = await makeMesh(['ann', 'bob'], {}, keysOf('ann', 'bob'));
+  made.connectAll();
+  await calm();
+  const [ann, bob] = made.members as [Mesh['members'][number], Mesh['members'][number]];
+  const plan = await ann.blackboard.board('plan');
+  await plan.create();
+  const { id } = await plan.grant({ to: keyOf('bob').did, ability: 'write', prefix: 'b/' });
+  for (let round = 0; round < 4; round += 1) {
+    await calm();
+    made.clock.advance(3000);
+    await calm();
+  }
+  const nobody = { peer: () => undefined };
+  const listed = ({ blackboard }: Mesh['members'][number], name: string): Promise<unknown> =>
+    boardGrants({ blackboard, self: keyOf(name).did }, nobody);
+  const right = {
+    id,
+    board: 'plan',
+    state: 'valid',
+    capabilities: [{ ability: 'board/write', resource: 'board:plan/b/**' }],
+  };
+  expect(await listed(ann, 'ann')).toMatchObject([{ ...right, direction: 'issued' }]);
+  expect(await listed(bob, 'bob')).toMatchObject([{ ...right, direction: 'received' }]);
+  const called = (part: string): Promise<Error | undefined> =>
+    boardGrantCalled({ blackboard: ann.blackboard, self: keyOf('ann').did }, nobody, part);
+  expect(await called(id.slice(0, 8))).toMatchObject({
+    code: 'STARLING_USAGE',
+    hint: expect.stringContaining('starling board revoke plan ') as string,
+  });
+  expect(await called('00000000')).toBeUndefined();
+  await plan.revoke(keyOf('bob').did);
+  expect(await listed(ann, 'ann')).toMatchObject([{ id, state: 'revoked' }]);
 });

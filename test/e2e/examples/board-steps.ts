@@ -21,6 +21,10 @@ export function boardSteps(
     'starling board grant plan bob read': { at: 'alice', printed: /bob may now read board plan/ },
     'starling board grant plan bob write --prefix tasks/bob/': { at: 'alice' },
     'starling board grant plan client:cursor write': { at: 'alice' },
+    'starling grant create bob --board plan --may write': {
+      at: 'alice',
+      printed: /bob may now write board plan/,
+    },
     'starling board revoke plan bob': { at: 'alice' },
     'starling board set plan owner alice --create': { at: 'alice' },
     'starling board info plan': { at: 'alice' },

@@ -67,6 +67,11 @@ describe('a certificate of a node', () => {
   it('names a client only as the node calls it', () => {
     const jws = certifier.certify({ kind: 'client', name: 'ci', scopes: [] }) ?? '';
     expect(read(jws)?.onBehalfOf).toEqual({ name: 'ci' });
+    const worker = { kind: 'client', name: 'agent:coder', scopes: [] } as const;
+    const worksFor: Principal[] = [{ kind: 'client', name: 'ci', scopes: [] }];
+    expect(read(certifier.certify({ ...worker, worksFor }) ?? '')?.onBehalfOf.name).toBe(
+      'agent:coder for client:ci',
+    );
     const long = certifier.certify({ kind: 'client', name: `${'x'.repeat(127)}😀`, scopes: [] });
     expect(read(long ?? '')?.onBehalfOf.name).toHaveLength(128);
   });

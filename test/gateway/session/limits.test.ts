@@ -8,6 +8,7 @@ import type { Connection } from '../hostile/connections.ts';
 import { INITIALIZE } from '../hostile/well-behaved.ts';
 import { defer, http, openSession, startNode, until, useCleanup } from '../support/gateways.ts';
 import type { TestNode } from '../support/gateways.ts';
+import { standingClock } from '../support/jump-clock.ts';
 
 useCleanup();
 
@@ -16,7 +17,7 @@ const SERVER = {
   command: process.execPath,
   args: [resolve(import.meta.dirname, '../hostile/upstream.mjs')],
   env: {},
-  timeoutMs: 5000,
+  timeoutMs: 60_000,
   shared: false,
   peerRoots: false,
   idleMs: 60_000,
@@ -59,7 +60,11 @@ async function answersOf(connection: Connection, count: number): Promise<readonl
 describe('a caller that asks too often', () => {
   it.each(Object.keys(DOORS))('is told over %s which limit it is', async (door) => {
     const limits = { requestsPerSecond: 5 };
-    const node = await startNode('alice', { limits, tcp: { enabled: true } });
+    const node = await startNode('alice', {
+      limits,
+      tcp: { enabled: true },
+      clock: standingClock(),
+    });
     const connection = await DOORS[door]?.(node);
     if (connection === undefined) throw new Error('no such door');
     defer(() => connection.close());
@@ -77,7 +82,10 @@ describe('a caller that asks too often', () => {
   });
 
   it('is told over HTTP by 429, and when to come again', async () => {
-    const node = await startNode('alice', { limits: { requestsPerSecond: 5 } });
+    const node = await startNode('alice', {
+      limits: { requestsPerSecond: 5 },
+      clock: standingClock(),
+    });
     const session = await openSession(node);
     const headers = { 'mcp-session-id': session };
     const body = request(1, 'ping');

@@ -68,16 +68,16 @@ export const STDIO_SERVER = {
   command: process.execPath,
   args: [resolve(import.meta.dirname, 'stdio-server.mjs')],
   env: {},
-  timeoutMs: 10_000,
+  timeoutMs: 60_000,
   shared: false,
   peerRoots: false,
   idleMs: 600_000,
 } as const satisfies McpServer;
 
-/** Bounds of a gateway in tests: the defaults. */
+/** Bounds of a gateway in tests: the defaults, with time for a busy machine. */
 export const LIMITS: Config['limits'] = {
   messageBytes: 10 * 1024 * 1024,
-  callTimeoutMs: 10_000,
+  callTimeoutMs: 60_000,
   callTotalMs: 60_000,
   callsPerSession: 1000,
   sessions: 1000,

@@ -1,9 +1,16 @@
 /** A clock that runs as the system's does, and that a test can move on. */
+import { systemClock } from '../../../src/core/index.ts';
 import type { Clock } from '../../../src/core/index.ts';
 
 export interface JumpClock extends Clock {
   /** Moves time on, running what is due in order of its time, and letting what follows from it happen. */
   advance(ms: number): Promise<void>;
+}
+
+/** A clock that stands, while its timers run: however slow the machine is, no allowance grows. */
+export function standingClock(): Clock {
+  const now = Date.now();
+  return { ...systemClock, now: () => now };
 }
 
 interface Timer {

@@ -28,8 +28,12 @@ const handlers = {
   cancelled: (id) =>
     send({ id, result: { content: [{ type: 'text', text: String(cancelled.length) }] } }),
   add_tool(id, params) {
-    tools.push(tool(params.arguments.name));
-    send({ method: 'notifications/tools/list_changed' });
+    const { name, names = [name] } = params.arguments;
+    tools.push(...names.map(tool));
+    // In one piece, so that no pause comes between them.
+    process.stdout.cork();
+    for (const _ of names) send({ method: 'notifications/tools/list_changed' });
+    process.stdout.uncork();
     send({ id, result: { content: [] } });
   },
   big: (id, params) =>

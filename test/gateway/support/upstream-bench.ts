@@ -130,7 +130,7 @@ export async function upstreamBench(init: BenchInit = {}): Promise<UpstreamBench
       callsMax: 100,
       catalog: { tools: 1000, bytes: 1024 * 1024 },
       instancesMax: 10,
-      startTimeoutMs: 10_000,
+      startTimeoutMs: 60_000,
       ...bounds,
     },
   );

@@ -112,7 +112,7 @@ export function data(message: JsonObject): string {
 
 /** What every server of a configuration has, as it is by default. */
 export const COMMON = {
-  timeoutMs: 10_000,
+  timeoutMs: 60_000,
   shared: false,
   peerRoots: false,
   idleMs: 600_000,

@@ -95,11 +95,11 @@ describe('a question of a server', () => {
 describe('the log level of a session', () => {
   it('is told to an instance that starts later, and to the one after a crash', async () => {
     const caller = callerOf(await upstreamBench());
-    await caller.channel.request('logging/setLevel', { level: 'warning' }, { timeoutMs: 5000 });
+    await caller.channel.request('logging/setLevel', { level: 'warning' }, { timeoutMs: 60_000 });
     expect((await whoami(caller)).logLevel).toBe('warning');
     await caller.send('tools/call', { name: 'crash' }).ending;
     expect((await whoami(caller)).logLevel).toBe('warning');
-    await caller.channel.request('logging/setLevel', { level: 'error' }, { timeoutMs: 5000 });
+    await caller.channel.request('logging/setLevel', { level: 'error' }, { timeoutMs: 60_000 });
     expect((await whoami(caller)).logLevel).toBe('error');
   });
 

@@ -37,7 +37,7 @@ function fixture(file: string, env: Readonly<Record<string, Secret>> = {}): Stdi
 
 async function start(
   servers: Readonly<Record<string, McpServer>>,
-  startTimeoutMs = 10_000,
+  startTimeoutMs = 60_000,
 ): Promise<Upstreams> {
   const upstreams = make(servers, startTimeoutMs);
   await upstreams.start();
@@ -197,7 +197,7 @@ describe('an upstream server', () => {
   });
 
   it('that never answers is failed after its time', async () => {
-    const status = of(await start({ silent: fixture('silent.mjs') }, 300), 'silent').status();
+    const status = of(await start({ silent: fixture('silent.mjs') }, 2000), 'silent').status();
     expect(status.state).toBe('failed');
     expect(status.error).toContain('though it has started');
   });

@@ -57,6 +57,33 @@ describe('a client', () => {
     expect(may(client(), 'tool:files/read_file')).toBe(false);
   });
 
+  it('that works for others may do what each of them may, too, and never more than it may itself', () => {
+    const worker = (...worksFor: readonly Principal[]): Principal => ({
+      kind: 'client',
+      name: 'agent:coder',
+      scopes: ['tool:files/*'],
+      worksFor,
+    });
+    const full = client('*');
+    const narrow = client('tool:files/read_file');
+    const peer: Principal = { kind: 'agent', did: bob.did, name: 'bob' };
+    expect(may(worker(), 'tool:files/write_file')).toBe(true);
+    expect(may(worker(full), 'tool:files/write_file')).toBe(true);
+    expect(may(worker(narrow), 'tool:files/write_file')).toBe(false);
+    expect(may(worker(narrow), 'tool:files/read_file')).toBe(true);
+    expect(may(worker(full, narrow), 'tool:files/write_file')).toBe(false);
+    expect(may(worker(full), 'tool:git/log')).toBe(false);
+    expect(may(worker(peer), 'tool:files/read_file')).toBe(false);
+    expect(may(worker(worker(narrow)), 'tool:files/write_file')).toBe(false);
+    const { refusal } = guard.decide(worker(narrow), call('tool:files/write_file')) as {
+      refusal: { rule: string; text: string };
+    };
+    expect(refusal).toMatchObject({
+      rule: 'on-behalf-of',
+      text: 'the client ci, for whom it works, has no such right',
+    });
+  });
+
   it('may use what peers offer where a scope says so', () => {
     const resource = 'tool:@alice/files/read_file';
     expect(may(client('tool:@alice/files/*'), resource)).toBe(true);

@@ -16,7 +16,11 @@ import { withNode } from '../../node/locate-node.ts';
 
 /** Creates the grant and prints it. */
 export async function run(peer: string, options: GrantOptions): Promise<void> {
-  const { tool = [], resource = [], prompt = [], server = [], agent = [] } = options;
+  const { tool = [], resource = [], prompt = [], server = [], agent = [], board } = options;
+  if (board !== undefined) {
+    await grantBoard(peer, board, options);
+    return;
+  }
   if ([tool, resource, prompt, server, agent].every(({ length }) => length === 0)) {
     throw new StarlingError('STARLING_USAGE', 'say what to grant', {
       hint: "name tools (--tool 'files/*'), resources, prompts, agents or all of a server (--server git); see: starling grant create --help",
@@ -56,6 +60,19 @@ export async function run(peer: string, options: GrantOptions): Promise<void> {
 function hoursText(hours: string): string {
   const hasZone = /\d\d:\d\d-\d\d:\d\d\s+\S/.test(hours);
   return hasZone ? hours : `${hours} ${Intl.DateTimeFormat().resolvedOptions().timeZone}`;
+}
+
+/** Gives a right on a board, which is a grant of its own. @throws STARLING_USAGE beside other options */
+async function grantBoard(peer: string, board: string, options: GrantOptions): Promise<void> {
+  const { may = 'read' } = options;
+  const given = { ...grantConditions(options) };
+  if (Object.keys(given).length > 0) {
+    throw new StarlingError('STARLING_USAGE', 'a right on a board is a grant of its own', {
+      hint: `give the rest by a second grant: starling grant create ${peer} --board ${board} --may ${may}`,
+    });
+  }
+  const { run: give } = await import('../board/grant.ts');
+  await give(board, peer, may, options);
 }
 
 /** The conditions of the grant in words: how often, when, and through how many hands. */

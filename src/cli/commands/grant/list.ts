@@ -80,5 +80,6 @@ function usesText({ capabilities, taken = [] }: GrantSummary, index: number): st
 
 function endOf(grant: GrantSummary): string {
   if (stateOf(grant) !== 'valid') return '–';
+  if (grant.board !== undefined) return 'never';
   return grant.renewed ? 'renewed' : `in ${duration(grant.expiresAt - Date.now())}`;
 }

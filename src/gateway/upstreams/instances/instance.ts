@@ -21,6 +21,7 @@ import { createLastingSubscription } from '../lasting-subscription.ts';
 import { connectHttp } from '../url/streamable-http.ts';
 import type { HttpInit } from '../url/streamable-http.ts';
 import { connectSse } from '../url/sse.ts';
+import type { ProcessHooks } from '../process/process-hooks.ts';
 import type { Children } from '../process/process-record.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
 import { OUTDATED, connectStdio } from '../process/stdio.ts';
@@ -40,6 +41,8 @@ export interface InstanceComponents {
   readonly sandbox?: Sandbox | undefined;
   /** Where processes are noted. */
   readonly children?: Children | undefined;
+  /** Who hears what a process says besides; nobody where it is absent. */
+  readonly hooks?: ProcessHooks | undefined;
   /** Aborted when the server is stopped: a start that is under way is given up. */
   readonly signal?: AbortSignal | undefined;
   /** `Mcp-Param-*` headers of a request to a modern server at a URL. */
@@ -230,8 +233,9 @@ function connect(
   const { name, messageBytes, callTotalMs, callsMax, server } = init;
   const bounds = { name, messageBytes, callTotalMs, callsMax };
   if (server.type === 'stdio') {
-    const { sandbox, children } = components;
-    return connectStdio({ clock, logger, listener, sandbox, children }, { ...bounds, server });
+    const { sandbox, children, hooks } = components;
+    const around = { sandbox, children, hooks };
+    return connectStdio({ clock, logger, listener, ...around }, { ...bounds, server });
   }
   const url = { clock, random, logger, listener, credentials };
   if (server.type === 'sse') {

@@ -9,8 +9,8 @@ import type { RunBriefly } from '../sandbox/sandbox-means.ts';
 /** The file descriptor of {@link ProcessInit.input}. */
 const INPUT_FD = 3;
 const STDERR_BYTES_MAX = 4096;
-/** A program that is tried has this long. */
-const TRIAL_MS = 5000;
+/** A program that is tried has this long: given up too soon, on a busy machine, servers would run without a sandbox. */
+const TRIAL_MS = 20_000;
 
 /** A process whose standard streams are pipes. */
 export type PipedProcess = ChildProcessWithoutNullStreams;

@@ -14,6 +14,7 @@ import { ownIdAtEdge } from '../../wire/edge-id.ts';
 import type { ChannelCore } from '../../wire/channel.ts';
 import type { ChannelListener } from '../../types.ts';
 import type { UpstreamConnection } from '../connection-types.ts';
+import type { ProcessHooks } from './process-hooks.ts';
 import type { Children } from './process-record.ts';
 import { MARK_VARIABLE, signalGroup, signalMarked, signalWithin } from './process-group.ts';
 import { isOutdated, remedyInside } from '../sandbox/failed-inside.ts';
@@ -81,6 +82,7 @@ export interface StdioComponents {
   readonly sandbox?: Sandbox | undefined;
   /** Where the process is noted; absent: nowhere. */
   readonly children?: Children | undefined;
+  readonly hooks?: ProcessHooks | undefined;
 }
 
 /** Bounds and names of a stdio upstream. */
@@ -103,14 +105,23 @@ export async function connectStdio(
   // A sandbox ends with all that is in it; elsewhere processes are found by their mark.
   const mark = launch.kind === 'none' ? randomUUID() : undefined;
   const marked = mark === undefined ? env : { ...env, [MARK_VARIABLE]: mark };
-  const child = startProcess({ ...launch, cwd: server.cwd, env: marked });
+  const { hooks } = components;
+  const child = startProcess({ ...launched(launch, hooks), cwd: server.cwd, env: marked });
   const forget = child.pid === undefined ? undefined : components.children?.note(child.pid, mark);
   child.once('close', () => {
     forget?.();
     launch.ended?.();
   });
   await started(child, init);
+  if (child.pid !== undefined) hooks?.spawned?.(child.pid);
   return new StdioConnection(components, init, { child, launch, mark });
+}
+
+/** What is started, with what starts it. */
+function launched(launch: Launch, hooks: ProcessHooks | undefined): Launch {
+  const [command, ...args] = hooks?.within ?? [];
+  if (command === undefined) return launch;
+  return { ...launch, command, args: [...args, launch.command, ...launch.args] };
 }
 
 /** A process, and how it is known. */
@@ -152,11 +163,12 @@ class StdioConnection implements UpstreamConnection {
         send: (message) => {
           if (child.stdin.writableLength > QUEUE_BYTES_MAX) throw this.#deaf();
           if (!child.stdin.writable) throw this.#gone();
-          writer.line(message);
+          this.#send(writer, message);
         },
         listener: components.listener,
-        invalid: () => {
+        invalid: (bytes) => {
           this.#garbage += 1;
+          components.hooks?.wrote?.(this.#clean(bytes.toString('utf8', 0, STDERR_LINE_BYTES)));
         },
         clock: components.clock,
         logger: components.logger,
@@ -195,7 +207,7 @@ class StdioConnection implements UpstreamConnection {
 
   #read(): void {
     const decoder = createLineDecoder(this.#init.messageBytes, {
-      line: (bytes) => this.channel.receive(bytes),
+      line: (bytes) => this.#receive(bytes),
       oversize: (_, head, tail) => this.#oversize(head, tail),
     });
     this.#child.stdout.on('data', (chunk: Buffer) => decoder.push(chunk));
@@ -215,10 +227,32 @@ class StdioConnection implements UpstreamConnection {
     }
   }
 
+  #send(writer: ReturnType<typeof createLineWriter>, message: Buffer): void {
+    const { codec } = this.#components.hooks ?? {};
+    if (codec === undefined) return writer.line(message);
+    const { line, answer } = codec.toProgram(message);
+    if (line !== undefined) writer.line(line);
+    // After the request is known to the channel.
+    if (answer !== undefined) queueMicrotask(() => this.channel.receive(answer));
+  }
+
+  #receive(bytes: Buffer): void {
+    const { codec, wrote } = this.#components.hooks ?? {};
+    if (codec === undefined) return this.channel.receive(bytes);
+    const message = codec.fromProgram(bytes);
+    if (message !== undefined) this.channel.receive(message);
+    else wrote?.(this.#clean(bytes.toString('utf8', 0, STDERR_LINE_BYTES)));
+  }
+
+  #clean(line: string): string {
+    return this.#secrets.reduce((text, secret) => text.replaceAll(secret, '***'), line);
+  }
+
   #note(line: string): void {
-    const clean = this.#secrets.reduce((text, secret) => text.replaceAll(secret, '***'), line);
+    const clean = this.#clean(line);
     this.#stderr.push(clean);
     if (this.#stderr.length > STDERR_LINES) this.#stderr.shift();
+    this.#components.hooks?.wrote?.(clean);
     this.#components.logger.debug({ server: this.#init.name, line: clean }, 'upstream wrote');
   }
 
@@ -249,7 +283,8 @@ class StdioConnection implements UpstreamConnection {
         };
         // What a server says that is being closed is read by nobody.
         if (this.#closing) drained();
-        else cancelDrain = this.#components.clock.schedule(DRAIN_MS, drained);
+        // A turn later: a busy node may come to the timer before it has read what is there.
+        else cancelDrain = this.#components.clock.schedule(DRAIN_MS, () => setImmediate(drained));
       });
       this.#child.once('close', (code, signal) => {
         cancelDrain();

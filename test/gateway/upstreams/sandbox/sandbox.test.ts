@@ -95,14 +95,14 @@ async function start(
           `const fs = require('fs'), out = ${JSON.stringify(root)} + '/home/out'; ${script}`,
         ],
         env: {},
-        timeoutMs: 1000,
+        timeoutMs: 60_000,
         shared: false,
         peerRoots: false,
         idleMs: 0,
         ...config,
       },
       messageBytes: 1024,
-      callTotalMs: 1000,
+      callTotalMs: 60_000,
       callsMax: 1,
     },
   );
@@ -385,7 +385,7 @@ describe.skipIf(missing !== undefined)('the end of a process in its sandbox', ()
     const connection = await start(`process.stdin.once('data', () => {
       process.stdout.write('{"jsonrpc":"2.0","id":1,"result":{"last":true}}', () => process.exit(0));
     })`);
-    const { result } = await connection.channel.request('ping', {}, { timeoutMs: 1000 });
+    const { result } = await connection.channel.request('ping', {}, { timeoutMs: 60_000 });
     expect(result).toEqual({ last: true });
   });
 

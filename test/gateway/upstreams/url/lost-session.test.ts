@@ -72,7 +72,7 @@ interface Connected {
 async function connect(answering: Answering): Promise<Connected> {
   const server = await urlServer(answering);
   const begin = (connection: UpstreamConnection): ReturnType<typeof initialize> =>
-    initialize(connection.channel, "server 'far'", { timeoutMs: 10_000 });
+    initialize(connection.channel, "server 'far'", { timeoutMs: 60_000 });
   const connection: UpstreamConnection = connectHttp(components(), {
     ...BOUNDS,
     name: 'far',
@@ -279,7 +279,7 @@ it('an instance subscribes anew in its new session, and tells who set a log leve
   });
   instance.subscribers.set('file:///a', new Set([listener]));
   forget();
-  await instance.channel.request('tools/list', {}, { timeoutMs: 10_000 });
+  await instance.channel.request('tools/list', {}, { timeoutMs: 60_000 });
   const again = await server.once(({ body }) => body['method'] === 'resources/subscribe');
   expect(again.body['params']).toEqual({ uri: 'file:///a' });
   expect([renewals, told]).toEqual([1, 1]);

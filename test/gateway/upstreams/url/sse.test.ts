@@ -27,7 +27,7 @@ import type { Asked, UrlServer } from '../../support/url-server.ts';
 
 useCleanup();
 
-function connect(server: UrlServer, connectTimeoutMs = 10_000): UpstreamConnection {
+function connect(server: UrlServer, connectTimeoutMs = 60_000): UpstreamConnection {
   const connection = connectSse(components(), {
     ...BOUNDS,
     name: 'old',
@@ -71,9 +71,9 @@ describe('an SSE server', () => {
     });
     defer(() => mcp.close());
     const { channel } = connect(server);
-    const facts = await initialize(channel, 'old', { timeoutMs: 5000 });
+    const facts = await initialize(channel, 'old', { timeoutMs: 60_000 });
     expect(facts.serverInfo).toMatchObject({ name: 'old', version: '1.0.0' });
-    const bounds = { timeoutMs: 5000, itemsMax: 10, bytesMax: 10_000 };
+    const bounds = { timeoutMs: 60_000, itemsMax: 10, bytesMax: 10_000 };
     const {
       lists: { tools },
     } = await listAll(channel, 'old', facts, bounds);
@@ -186,7 +186,7 @@ describe('a session that an SSE server has forgotten while its stream is open', 
   async function sessions(answer: Answer): Promise<Sessions> {
     const served = await numbered(answer);
     const begin = (one: UpstreamConnection): ReturnType<typeof initialize> =>
-      initialize(one.channel, "server 'old'", { timeoutMs: 10_000 });
+      initialize(one.channel, "server 'old'", { timeoutMs: 60_000 });
     const connection: UpstreamConnection = connectSse(components(), {
       ...BOUNDS,
       name: 'old',
@@ -274,7 +274,7 @@ describe('a session that an SSE server has forgotten while its stream is open', 
     const listener = { notification: () => undefined, request: () => undefined };
     instance.attach(listener, { renewed: () => (told += 1) });
     forget(404);
-    const { result: listed } = await instance.channel.request('x/list', {}, { timeoutMs: 10_000 });
+    const { result: listed } = await instance.channel.request('x/list', {}, { timeoutMs: 60_000 });
     expect(listed).toEqual({ in: 2 });
     expect([count('initialize'), told, instance.isOver]).toEqual([2, 1, false]);
   });

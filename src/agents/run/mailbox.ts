@@ -1,0 +1,265 @@
+/**
+ * Reads the inbox of an agent that the node runs, and has its processes deal with the messages: as many at a time as they
+ * take, the oldest first. What the inbox has acknowledged was dealt with. A command or an event that was with a process
+ * when that ended is given once more; a query fails at whoever asked.
+ */
+import { StarlingError, createScope, messageOf, settledWithin, sleep } from '../../core/index.ts';
+import type { Clock, Json, JsonObject, Logger, Scope } from '../../core/index.ts';
+import { PAGE_MAX } from '../limits.ts';
+import type { AgentMessage } from '../types.ts';
+import type { InboxPage } from '../inbox.ts';
+import type { Replica } from './replica.ts';
+
+/** What a mailbox works with. */
+export interface MailboxComponents {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** The processes of now. */
+  replicas(): readonly Replica[];
+  /** Messages behind `seen`, waiting for one; all up to the cursor has been dealt with. */
+  read(init: {
+    readonly cursor: string | undefined;
+    readonly seen: string | undefined;
+    readonly limit: number;
+    readonly waitMs: number;
+    readonly signal: AbortSignal;
+  }): Promise<InboxPage>;
+  /** Answers a query. */
+  respond(
+    message: AgentMessage,
+    answer: { readonly response: Json; readonly error?: string },
+  ): Promise<unknown>;
+  /** Hears that a message was given up, which is no query. */
+  givenUp(message: AgentMessage, error: StarlingError): void;
+}
+
+/** Bounds of a mailbox. */
+export interface MailboxInit {
+  /** Messages that one process is given at a time. */
+  readonly concurrency: number;
+  /** How long an agent may take for a message that nobody waits for the answer of. */
+  readonly timeoutMs: number;
+}
+
+/** The mailbox of one agent. */
+export interface Mailbox {
+  /** Messages that a process deals with now, and who sent them. */
+  inHand(): ReadonlyMap<AgentMessage, string>;
+  /** A process may have become ready. */
+  look(): void;
+  /** Takes no more; waits a while for what is being dealt with. */
+  stop(): Promise<void>;
+}
+
+const WAIT_MS = 25_000;
+/** How long a stop waits for messages that are being dealt with. */
+const FLUSH_MS = 2000;
+/** Pause after an inbox could not be read. */
+const PAUSE_MS = 1000;
+/** How often a message is given to a process that ends with it. */
+const TRIES = 2;
+
+/** Makes the mailbox, which reads from now on. */
+export function createMailbox(components: MailboxComponents, init: MailboxInit): Mailbox {
+  return new RunMailbox(components, init);
+}
+
+/** A message that is being dealt with. */
+interface InWork {
+  readonly cursor: string;
+  isDone: boolean;
+  work: Promise<void>;
+}
+
+class RunMailbox implements Mailbox {
+  readonly #components: MailboxComponents;
+  readonly #init: MailboxInit;
+  readonly #scope: Scope;
+  readonly #hand = new Map<AgentMessage, string>();
+  readonly #wakers = new Set<() => void>();
+  /** What is being dealt with, in the order in which it came. */
+  readonly #order: InWork[] = [];
+  readonly #running: Promise<void>;
+  #cursor: string | undefined;
+  #seen: string | undefined;
+
+  constructor(components: MailboxComponents, init: MailboxInit) {
+    this.#components = components;
+    this.#init = init;
+    this.#scope = createScope(components.clock);
+    this.#running = this.#run();
+  }
+
+  inHand(): ReadonlyMap<AgentMessage, string> {
+    return this.#hand;
+  }
+
+  look(): void {
+    for (const wake of this.#wakers) wake();
+  }
+
+  async stop(): Promise<void> {
+    this.#scope.close();
+    this.look();
+    await settledWithin(FLUSH_MS, this.#running, this.#components.clock);
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#scope;
+    while (!this.#scope.closed) {
+      const limit = this.#places();
+      if (limit <= 0) {
+        await this.#change(Infinity);
+        continue;
+      }
+      try {
+        const place = { cursor: this.#cursor, seen: this.#seen };
+        const page = await this.#components.read({ ...place, limit, waitMs: WAIT_MS, signal });
+        // What comes with a stop stays where it is.
+        if (this.#scope.closed) break;
+        for (const [index, message] of page.messages.entries()) {
+          this.#begin(message, page.senders[index] ?? '', page.cursors[index] ?? '');
+        }
+      } catch (error) {
+        if (this.#scope.closed) break;
+        this.#components.logger.warn({ error: messageOf(error) }, 'an inbox could not be read');
+        await sleep(this.#scope, PAUSE_MS);
+      }
+    }
+    await Promise.all(this.#order.map(({ work }) => work));
+  }
+
+  /** Messages that the processes of now take besides those that they have. */
+  #places(): number {
+    const most = this.#ready().length * this.#init.concurrency;
+    return Math.min(PAGE_MAX, most - this.#hand.size);
+  }
+
+  #begin(message: AgentMessage, sender: string, cursor: string): void {
+    const entry: InWork = { cursor, isDone: false, work: Promise.resolve() };
+    this.#order.push(entry);
+    this.#seen = cursor;
+    entry.work = this.#dealWith(message, sender).then(async (isDone) => {
+      entry.isDone = isDone;
+      this.look();
+      await this.#acknowledge();
+    });
+  }
+
+  /** Says of all up to the first that is not done that it has been dealt with. */
+  async #acknowledge(): Promise<void> {
+    const at = this.#order.findIndex(({ isDone }) => !isDone);
+    const done = this.#order.splice(0, at < 0 ? this.#order.length : at);
+    const last = done.at(-1);
+    if (last === undefined) return;
+    this.#cursor = last.cursor;
+    try {
+      const place = { cursor: last.cursor, seen: this.#seen };
+      await this.#components.read({ ...place, limit: 1, waitMs: 0, signal: this.#scope.signal });
+    } catch (error) {
+      // The next read says so again.
+      this.#components.logger.debug({ error: messageOf(error) }, 'messages not acknowledged yet');
+    }
+  }
+
+  /** False for a message that a stop has interrupted. Never rejects. */
+  async #dealWith(message: AgentMessage, sender: string): Promise<boolean> {
+    const isQuery = message.type === 'query';
+    const timeoutMs = message.timeoutMs ?? this.#init.timeoutMs;
+    this.#hand.set(message, sender);
+    try {
+      const response = await this.#deliver(message, timeoutMs, isQuery ? 1 : TRIES);
+      if (isQuery) await this.#components.respond(message, { response });
+      return true;
+    } catch (error) {
+      const isInterrupted = this.#scope.closed && isEnd(error);
+      if (!isInterrupted || isQuery) await this.#failed(message, error);
+      return !isInterrupted;
+    } finally {
+      this.#hand.delete(message);
+    }
+  }
+
+  async #deliver(message: AgentMessage, timeoutMs: number, tries: number): Promise<Json> {
+    const deadline = this.#components.clock.now() + timeoutMs;
+    for (let left = tries; ; left -= 1) {
+      const replica = await this.#free(deadline);
+      const leftMs = Math.max(1, deadline - this.#components.clock.now());
+      const again = left < tries ? { redelivered: true } : {};
+      try {
+        return await replica.deliver({ ...asArguments(message), ...again }, leftMs);
+      } catch (error) {
+        if (isLate(error) && message.type !== 'query') await replica.renew();
+        if (!isEnd(error) || left <= 1 || this.#scope.closed) throw error;
+      }
+    }
+  }
+
+  async #failed(message: AgentMessage, error: unknown): Promise<void> {
+    const { logger } = this.#components;
+    const why = messageOf(error);
+    try {
+      if (message.type !== 'query') {
+        const known =
+          error instanceof StarlingError ? error : new StarlingError('STARLING_AGENT_FAILED', why);
+        this.#components.givenUp(message, known);
+      } else await this.#components.respond(message, { response: null, error: why });
+    } catch (other) {
+      // Whoever asked has gone meanwhile.
+      logger.debug({ id: message.id, error: messageOf(other) }, 'nobody hears that it failed');
+    }
+  }
+
+  /** The process that does the least, once there is one. @throws STARLING_AGENT_FAILED */
+  async #free(deadline: number): Promise<Replica> {
+    for (;;) {
+      const [first] = this.#ready().toSorted((one, other) => one.busy - other.busy);
+      if (first !== undefined) return first;
+      const leftMs = deadline - this.#components.clock.now();
+      if (leftMs <= 0 || this.#scope.closed || this.#isGivenUp()) {
+        throw new StarlingError('STARLING_AGENT_FAILED', 'no process of it runs', {
+          data: { reason: 'ended' },
+        });
+      }
+      await this.#change(leftMs);
+    }
+  }
+
+  #ready(): readonly Replica[] {
+    return this.#components.replicas().filter(({ isReady }) => isReady);
+  }
+
+  /** Nobody starts them again. */
+  #isGivenUp(): boolean {
+    return this.#components.replicas().every(({ isOver }) => isOver);
+  }
+
+  #change(waitMs: number): Promise<void> {
+    if (this.#scope.closed) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.#wakers.delete(done);
+        cancel();
+        resolve();
+      };
+      const { clock } = this.#components;
+      const cancel = waitMs === Infinity ? () => undefined : clock.schedule(waitMs, done);
+      this.#wakers.add(done);
+    });
+  }
+}
+
+/** The process ended with it. */
+function isEnd(error: unknown): boolean {
+  return error instanceof StarlingError && error.data['reason'] === 'ended';
+}
+
+function isLate(error: unknown): boolean {
+  return error instanceof StarlingError && error.code === 'STARLING_TIMEOUT';
+}
+
+/** What the tool `message` gets. */
+function asArguments(message: AgentMessage): JsonObject {
+  const { id, metadata, ...rest } = message;
+  return JSON.parse(JSON.stringify({ messageId: id, ...rest, metadata })) as JsonObject;
+}

@@ -1,0 +1,58 @@
+/** What is kept of agents that the node runs, so that a node that starts again runs them again. */
+import { isObject, messageOf } from '../../core/index.ts';
+import type { JsonObject, Logger } from '../../core/index.ts';
+import type { AgentKind, StdioServer } from '../../config/index.ts';
+import type { Table } from '../../store/index.ts';
+import { isAgentName } from '../names.ts';
+import type { ResourcesInit } from './resources.ts';
+
+/** A kind that can be run. */
+export interface RunnableKind extends AgentKind {
+  readonly server: StdioServer;
+}
+
+/** An agent that the node runs, as somebody has spawned it. */
+export interface RunRow {
+  readonly name: string;
+  readonly kind: string;
+  /** `keyOf` whoever spawned it. */
+  readonly owner: string;
+  /** How messages call the spawner. */
+  readonly ownerName: string;
+  readonly tools: readonly string[];
+  readonly capabilities: readonly string[];
+  readonly replicas: number;
+  readonly resources: ResourcesInit;
+  /** What its spawner wants it to know. */
+  readonly config?: JsonObject;
+  readonly spawnedAt: number;
+  /** Stopped by somebody: it stays so when the node starts again. */
+  readonly stopped: boolean;
+}
+
+const RUN = 'run/';
+
+/** Reads all rows; what is damaged is left out. */
+export async function readRows(table: Table, logger: Logger): Promise<readonly RunRow[]> {
+  const rows: RunRow[] = [];
+  for await (const [key, bytes] of table.entries(RUN)) {
+    try {
+      const row: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
+      if (!isObject(row) || !isAgentName(String(row['name']))) throw new Error('it has no name');
+      rows.push(row as unknown as RunRow);
+    } catch (error) {
+      logger.warn({ key, error: messageOf(error) }, 'a stored agent is damaged, left out');
+    }
+  }
+  return rows;
+}
+
+/** Resolves when the row is on disk. @throws STARLING_STATE_UNUSABLE */
+export function writeRow(table: Table, row: RunRow): Promise<void> {
+  return table.put(RUN + row.name, Buffer.from(JSON.stringify(row)));
+}
+
+/** Resolves when the row is gone from the disk. @throws STARLING_STATE_UNUSABLE */
+export function dropRow(table: Table, name: string): Promise<void> {
+  return table.delete(RUN + name);
+}

@@ -1,0 +1,264 @@
+/** One agent that the node runs: its name, its processes, its mailbox and its rights. */
+import { Secret } from '../../core/index.ts';
+import type { Clock, Logger, Random, StarlingError } from '../../core/index.ts';
+import type { AgentProcess, AgentStart } from '../../gateway/index.ts';
+import type { Principal } from '../../guard/index.ts';
+import type { Agents } from '../agents.ts';
+import type { AgentMessage, RunState, RunView } from '../types.ts';
+import { bestOf } from './lifecycle.ts';
+import type { LimitPlan } from './resources.ts';
+import type { AgentLog } from './log.ts';
+import { createMailbox } from './mailbox.ts';
+import type { Mailbox } from './mailbox.ts';
+import { createReplica } from './replica.ts';
+import type { Replica } from './replica.ts';
+import type { RunnableKind, RunRow } from './rows.ts';
+
+/** What an agent that the node runs works with. */
+export interface RunAgentComponents {
+  readonly agents: Pick<Agents, 'announce' | 'mail' | 'message'>;
+  startProcess(init: AgentStart): Promise<AgentProcess>;
+  /** Who is meant by `keyOf` a sender; undefined for the operator, whom nothing narrows. */
+  senderOf(key: string): Principal | undefined;
+  readonly log: AgentLog;
+  /** Hears that it is in another state, or why a process of it failed. */
+  changed(agent: RunAgent): void;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** As whom, of which kind, and within which bounds it runs. */
+export interface RunAgentInit {
+  readonly row: RunRow;
+  readonly kind: RunnableKind;
+  readonly limits: LimitPlan;
+  /** How long it may take for one message. */
+  readonly timeoutMs: number;
+}
+
+/** An agent that the node runs. */
+export interface RunAgent {
+  readonly row: RunRow;
+  readonly log: AgentLog;
+  readonly state: RunState;
+  /** True when none of its processes is started again. */
+  readonly isOver: boolean;
+  /** Why a process of it does not run. */
+  readonly error: StarlingError | undefined;
+  /** Announces it, and starts its processes, waiting for none. @throws STARLING_AGENT_TAKEN, STARLING_LIMIT_EXCEEDED, … */
+  start(): Promise<string>;
+  /** Resolves when it is ready, has been given up, or the time is over. */
+  settled(waitMs: number, signal: AbortSignal): Promise<void>;
+  view(): RunView;
+  stop(): Promise<void>;
+}
+
+/** Whom an agent that the node runs is for the guard: its name is no name of a client. */
+export function runPrincipal(
+  name: string,
+  scopes: readonly string[],
+  worksFor: readonly Principal[] = [],
+): Extract<Principal, { kind: 'client' }> {
+  const known = { kind: 'client', name: `agent:${name}`, scopes } as const;
+  return worksFor.length === 0 ? known : { ...known, worksFor };
+}
+
+/** Makes an agent; `start` starts it. */
+export function createRunAgent(components: RunAgentComponents, init: RunAgentInit): RunAgent {
+  return new NodeRunAgent(components, init);
+}
+
+class NodeRunAgent implements RunAgent {
+  readonly row: RunRow;
+  readonly log: AgentLog;
+  readonly #components: RunAgentComponents;
+  readonly #init: RunAgentInit;
+  readonly #self: Principal;
+  readonly #replicas: readonly Replica[];
+  readonly #wakers = new Set<() => void>();
+  /** By whom it was asked to do what it does now, and what follows for its rights. */
+  #working: { readonly key: string; readonly principal: Principal };
+  #mailbox: Mailbox | undefined;
+
+  constructor(components: RunAgentComponents, init: RunAgentInit) {
+    this.#components = components;
+    this.#init = init;
+    this.row = init.row;
+    this.log = components.log;
+    this.#self = runPrincipal(init.row.name, init.row.tools);
+    this.#working = { key: '', principal: this.#self };
+    this.#replicas = Array.from({ length: init.row.replicas }, (_, index) =>
+      this.#makeReplica(index + 1),
+    );
+  }
+
+  get state(): RunState {
+    return bestOf(this.#replicas.map(({ state }) => state));
+  }
+
+  get isOver(): boolean {
+    return this.#replicas.every(({ isOver }) => isOver);
+  }
+
+  get error(): StarlingError | undefined {
+    return this.#replicas.map(({ error }) => error).find((error) => error !== undefined);
+  }
+
+  async start(): Promise<string> {
+    const { row, kind, timeoutMs } = this.#init;
+    const { agentId } = await this.#components.agents.announce(this.#self, {
+      name: row.name,
+      kind: row.kind,
+      capabilities: [...row.capabilities],
+      tags: [...kind.tags],
+      maxConcurrentTasks: kind.maxConcurrentTasks * row.replicas,
+      listed: kind.listed,
+    });
+    for (const replica of this.#replicas) replica.start();
+    this.#mailbox = createMailbox(
+      {
+        ...this.#components,
+        replicas: () => this.#replicas,
+        read: ({ signal, ...init }) =>
+          this.#components.agents.mail(this.#self, { agent: row.name, ...init }, signal),
+        respond: (message, answer) => this.#respond(message, answer),
+        givenUp: (message, error) =>
+          this.log.add(`message ${message.id} from ${message.from}: ${error.message}`, 0),
+      },
+      { concurrency: kind.maxConcurrentTasks, timeoutMs },
+    );
+    return agentId;
+  }
+
+  settled(waitMs: number, signal: AbortSignal): Promise<void> {
+    const isSettled = (): boolean => this.isOver || this.#replicas.every(({ isReady }) => isReady);
+    if (waitMs <= 0 || isSettled() || signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const look = (): void => {
+        if (isSettled()) done();
+      };
+      const done = (): void => {
+        this.#wakers.delete(look);
+        cancel();
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const cancel = this.#components.clock.schedule(waitMs, done);
+      this.#wakers.add(look);
+      signal.addEventListener('abort', done, { once: true });
+    });
+  }
+
+  view(): RunView {
+    const { kind, ownerName, replicas, tools } = this.row;
+    const { error } = this;
+    return {
+      state: this.state,
+      kind,
+      spawnedBy: ownerName,
+      tools,
+      replicas,
+      pids: this.#replicas.map(({ pid }) => pid).filter((pid) => pid !== undefined),
+      restarts: this.#replicas.reduce((sum, one) => sum + one.restarts, 0),
+      ...(error === undefined ? {} : { error: error.message }),
+      resources: this.#init.limits.applied,
+    };
+  }
+
+  async stop(): Promise<void> {
+    await this.#mailbox?.stop();
+    await Promise.all(this.#replicas.map((replica) => replica.stop()));
+    this.#changed();
+    await this.log.close();
+  }
+
+  #makeReplica(number: number): Replica {
+    const { clock, random, logger } = this.#components;
+    const title = `agent ${this.row.name}`;
+    return createReplica(
+      {
+        clock,
+        random,
+        logger,
+        launch: ({ spawned, signal }) => this.#launch(number, spawned, signal),
+        changed: () => this.#changed(),
+        failed: (error) => this.log.add(error.message, number),
+      },
+      title,
+    );
+  }
+
+  #launch(
+    number: number,
+    spawned: (pid: number) => void,
+    signal: AbortSignal,
+  ): Promise<AgentProcess> {
+    const { kind, limits, timeoutMs, row } = this.#init;
+    return this.#components.startProcess({
+      name: `agent ${row.name}`,
+      server: { ...kind.server, env: { ...kind.server.env, ...environmentOf(row, number) } },
+      protocol: kind.protocol,
+      principal: () => this.#principal(),
+      spawned,
+      wrote: (line) => this.log.add(line, number),
+      within: limits.within,
+      callsMax: kind.maxConcurrentTasks,
+      timeoutMs,
+      signal,
+    });
+  }
+
+  /** Its own rights, and those of whom it works for: what it does needs both. */
+  #principal(): Principal {
+    if (this.#init.kind.ownRights) return this.#self;
+    const senders = new Set(this.#mailbox?.inHand().values());
+    const key = [...senders].toSorted().join('\n');
+    if (key !== this.#working.key) {
+      const worksFor = [...senders]
+        .map((sender) => this.#components.senderOf(sender))
+        .filter((one) => one !== undefined);
+      const principal = runPrincipal(this.row.name, this.row.tools, worksFor);
+      this.#working = { key, principal };
+    }
+    return this.#working.principal;
+  }
+
+  #respond(
+    message: AgentMessage,
+    { response, error }: { response: AgentMessage['message']; error?: string },
+  ): Promise<unknown> {
+    return this.#components.agents.message(
+      this.#self,
+      {
+        type: 'response',
+        from: this.row.name,
+        to: message.from,
+        message: response,
+        inReplyTo: message.id,
+        error,
+      },
+      NEVER,
+    );
+  }
+
+  #changed(): void {
+    this.#mailbox?.look();
+    for (const look of this.#wakers) look();
+    this.#components.changed(this);
+  }
+}
+
+const NEVER = new AbortController().signal;
+
+/** By which a program knows which agent it is. */
+function environmentOf(row: RunRow, number: number): RunnableKind['server']['env'] {
+  return Object.fromEntries(
+    Object.entries({
+      AGENT_NAME: row.name,
+      AGENT_KIND: row.kind,
+      AGENT_REPLICA: String(number),
+      ...(row.config === undefined ? {} : { AGENT_CONFIG: JSON.stringify(row.config) }),
+    }).map(([name, value]) => [name, new Secret(value)]),
+  );
+}

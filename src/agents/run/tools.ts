@@ -1,0 +1,121 @@
+/** The tools by which agents are run: VisionFlow's `agent_spawn`, and what they write. */
+import { z } from 'zod';
+import { defineTool } from '../../gateway/index.ts';
+import type { BuiltinTool } from '../../gateway/index.ts';
+import { LOG_LINES_MAX, LOG_WAIT_MAX_S, SPAWN_WAIT_MAX_S } from '../limits.ts';
+import type { AgentLogsResult, AgentSpawnResult } from '../types.ts';
+import type { Runs } from './runs.ts';
+
+const LINES_DEFAULT = 100;
+const amount = z.union([z.string().max(32), z.number().positive()]);
+const scopes = z.array(z.string().min(1).max(512)).max(64);
+
+/** `agent_spawn`, `agent_logs`. */
+export function runTools({ runs }: { readonly runs: Runs }): readonly BuiltinTool[] {
+  return [spawnTool(runs), logsTool(runs)];
+}
+
+const SPAWN = z.object({
+  agentType: z.string().min(1).max(128).describe('A kind of the node: agents.kinds.<name>.'),
+  name: z.string().max(128).optional().describe('Default: the kind, with a number where needed.'),
+  replicas: z.number().int().min(1).max(64).optional().describe('Processes; default 1.'),
+  tools: scopes
+    .optional()
+    .describe('What it may use, of what its kind may: tool:files/*. Default all of that.'),
+  config: z
+    .record(z.string().max(128), z.json())
+    .optional()
+    .describe('What the program is told, as AGENT_CONFIG; `capabilities` is what it can do.'),
+  resources: z
+    .looseObject({
+      cpuLimit: amount.optional().describe('Cores, like 2000m.'),
+      memoryLimit: amount.optional().describe('Bytes, like 512Mi.'),
+      gpuAccess: z.boolean().optional(),
+    })
+    .optional()
+    .describe('Bounds of each process: enforced, or refused with what can be.'),
+  swarmId: z.string().max(128).optional().describe('Taken and not used.'),
+  wait_s: z
+    .number()
+    .min(0)
+    .max(SPAWN_WAIT_MAX_S)
+    .optional()
+    .describe('How long to wait for it to be ready; default not at all.'),
+});
+
+function spawnTool(runs: Runs): BuiltinTool {
+  return defineTool({
+    name: 'agent_spawn',
+    title: 'Run an agent',
+    description:
+      'Starts an agent of a kind that the configuration of this node names. It has fewer rights than its kind and than the caller, and answers messages under its name. It is started again when it ends.',
+    input: SPAWN,
+    hints: { destructiveHint: false },
+    clients: 'ask',
+    onTop: true,
+    waits: true,
+    run: (input, { principal, signal }): Promise<AgentSpawnResult> => {
+      const { agentType, config, resources, name, replicas, tools } = input;
+      return runs.spawn(
+        principal,
+        {
+          kind: agentType,
+          name,
+          replicas,
+          tools,
+          resources,
+          config,
+          capabilities: capabilitiesIn(config),
+          waitMs: (input.wait_s ?? 0) * 1000,
+        },
+        signal,
+      );
+    },
+  });
+}
+
+/** VisionFlow says in `config` what the agent can do. */
+function capabilitiesIn(
+  config: Readonly<Record<string, unknown>> | undefined,
+): readonly string[] | undefined {
+  return z.array(z.string().min(1).max(128)).max(64).safeParse(config?.['capabilities']).data;
+}
+
+function logsTool(runs: Runs): BuiltinTool {
+  return defineTool({
+    name: 'agent_logs',
+    title: 'What an agent writes',
+    description:
+      'The last lines that an agent of this node has written, for the operator and whoever spawned it. The cursor of an answer, given with the next call, gives what comes after, waiting for that.',
+    input: z.object({
+      agentId: z.string().min(1).max(128).describe('The name of the agent.'),
+      cursor: z.number().int().min(0).optional(),
+      limit: z
+        .number()
+        .int()
+        .min(1)
+        .max(LOG_LINES_MAX)
+        .optional()
+        .describe(`Default ${LINES_DEFAULT}.`),
+      timeout_s: z
+        .number()
+        .min(0)
+        .max(LOG_WAIT_MAX_S)
+        .optional()
+        .describe('How long to wait for a line; default not at all.'),
+    }),
+    hints: { readOnlyHint: true },
+    clients: 'yes',
+    onTop: true,
+    waits: true,
+    run: async (input, { principal, signal }): Promise<AgentLogsResult> => {
+      const { agentId, cursor, limit = LINES_DEFAULT, timeout_s = 0 } = input;
+      const page = await runs.logs(
+        principal,
+        { agent: agentId, cursor, limit, waitMs: timeout_s * 1000 },
+        signal,
+      );
+      return { agent: agentId, ...page };
+    },
+  });
+}

@@ -1,0 +1,59 @@
+/** `starling agent spawn` */
+import type { AgentSpawnResult } from '../../../agents/types.ts';
+import { withNode } from '../../node/locate-node.ts';
+import { readValue } from '../../options/board-value.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
+import { printData, safeLine } from '../../terminal/output.ts';
+
+/** How long the agent has to be ready before the command says that it is on its way. */
+const READY_S = 30;
+const WAY_MS = 10_000;
+
+/** Options of the command. */
+interface SpawnOptions extends CommonOptions {
+  readonly name?: string;
+  readonly replicas?: number;
+  readonly tool?: readonly string[];
+  readonly cpu?: string;
+  readonly memory?: string;
+  readonly tell?: string;
+}
+
+/** Runs an agent, waits until it is ready, and says by what it is bounded. */
+export async function run(kind: string, options: SpawnOptions): Promise<void> {
+  const { name, replicas, tool, cpu, memory, tell } = options;
+  const resources = {
+    ...(cpu === undefined ? {} : { cpuLimit: cpu }),
+    ...(memory === undefined ? {} : { memoryLimit: memory }),
+  };
+  const args = {
+    agentType: kind,
+    wait_s: READY_S,
+    ...(name === undefined ? {} : { name }),
+    ...(replicas === undefined ? {} : { replicas }),
+    ...(tool === undefined ? {} : { tools: [...tool] }),
+    ...(tell === undefined ? {} : { config: readValue(tell) }),
+    ...(Object.keys(resources).length === 0 ? {} : { resources }),
+  };
+  const result = await withNode(options, (node) =>
+    node.builtin<AgentSpawnResult>('agent_spawn', args, { timeoutMs: READY_S * 1000 + WAY_MS }),
+  );
+  printData(result, options.json === true, () => safeLine(lineOf(result)));
+}
+
+function lineOf(result: AgentSpawnResult): string {
+  const { agentId, name, status, pids, resources, initialisationMetrics, error } = result;
+  const { cpu, memory, enforcedBy } = resources;
+  const ready =
+    initialisationMetrics === undefined
+      ? `${status}${error === undefined ? '' : `: ${error}`}`
+      : `ready in ${(initialisationMetrics.spawnTime / 1000).toFixed(1)}s`;
+  return [
+    `${name} (${agentId})`,
+    ready,
+    ...(pids.length === 0 ? [] : [`pid ${pids.join(', ')}`]),
+    ...(memory === undefined ? [] : [`memory ${memory} (${enforcedBy.memory})`]),
+    ...(cpu === undefined ? [] : [`cpu ${cpu} (${enforcedBy.cpu})`]),
+    enforcedBy.files === undefined ? 'no sandbox' : 'in its sandbox',
+  ].join('  ');
+}

@@ -1,0 +1,49 @@
+/** `starling events` */
+import type { EventsResult, MeshEvent } from '../../agents/types.ts';
+import { EXIT } from '../../core/exit-codes.ts';
+import type { ExitCode } from '../../core/exit-codes.ts';
+import type { NodeClient } from '../node/client.ts';
+import { withNode } from '../node/locate-node.ts';
+import { showValue } from '../options/board-value.ts';
+import type { CommonOptions } from '../options/common-options.ts';
+import { untilInterrupted } from '../terminal/interrupted.ts';
+import { printData, safeLine } from '../terminal/output.ts';
+
+/** How long one call waits for events. */
+const WAIT_S = 60;
+const WAY_MS = 10_000;
+
+/** Options of the command. */
+interface EventsOptions extends CommonOptions {
+  readonly topic?: string;
+  readonly follow?: boolean;
+  readonly lines: number;
+}
+
+/** Prints the last events, and with `--follow` those that come. */
+export function run(options: EventsOptions): Promise<ExitCode> {
+  const topic = options.topic === undefined ? {} : { topic: options.topic };
+  const tail = async (node: NodeClient): Promise<ExitCode> => {
+    let page = await node.builtin<EventsResult>('events', { ...topic, limit: options.lines });
+    if (page.events.length > 0 || options.follow !== true) print(page, options);
+    while (options.follow === true) {
+      const args = { ...topic, cursor: page.cursor, timeout_s: WAIT_S };
+      page = await node.builtin<EventsResult>('events', args, {
+        timeoutMs: WAIT_S * 1000 + WAY_MS,
+      });
+      if (page.events.length > 0) print(page, options);
+    }
+    return EXIT.done;
+  };
+  return untilInterrupted((signal) => withNode(options, tail, signal));
+}
+
+function print(page: EventsResult, { json }: EventsOptions): void {
+  printData(page, json === true, () =>
+    page.events.length === 0 ? 'nothing was told lately' : page.events.map(line).join('\n'),
+  );
+}
+
+function line({ at, from, message, subject }: MeshEvent): string {
+  return safeLine(`${at}  ${subject} from ${from}: ${showValue(message)}`);
+}

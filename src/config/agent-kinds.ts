@@ -1,0 +1,70 @@
+/** Kinds of agents in the configuration, made into what is run; variables expanded. */
+import type { Secret } from '../core/index.ts';
+import type { WrittenKind } from './agents-schema.ts';
+import { readEntry } from './mcp-servers.ts';
+import type { ReadServersInit } from './mcp-servers.ts';
+import type { AgentKind } from './types.ts';
+
+/** The kinds, each read by itself: one that can't be used says why when somebody spawns it. */
+export function readAgentKinds(
+  kinds: Readonly<Record<string, WrittenKind>>,
+  init: ReadServersInit,
+): Readonly<Record<string, AgentKind>> {
+  return Object.fromEntries(
+    Object.entries(kinds).map(([name, kind]) => [name, readKind(name, kind, init)]),
+  );
+}
+
+function readKind(name: string, kind: WrittenKind, init: ReadServersInit): AgentKind {
+  const { command: program, args: given, env: variables, envFile: file, cwd: folder } = kind;
+  const { sandbox: rules, cpu, memory, ...rest } = kind;
+  const entry = present({
+    type: 'stdio',
+    command: program,
+    args: given,
+    env: variables,
+    envFile: file,
+    cwd: folder,
+    sandbox: rules,
+  });
+  const { server, problems } = readEntry(name, entry, init);
+  const { protocol, tools, capabilities, tags, maxConcurrentTasks, maxReplicas } = rest;
+  const said = problems.map(
+    ({ key, text: why }) => `${key.replace('mcpServers.', 'agents.kinds.')}: ${why}`,
+  );
+  return {
+    ...(server?.type === 'stdio' ? { server } : {}),
+    problems: said,
+    protocol,
+    tools,
+    capabilities,
+    tags,
+    maxConcurrentTasks,
+    maxReplicas,
+    listed: rest.listed,
+    ownRights: rest.ownRights,
+    ...(cpu === undefined ? {} : { cpu }),
+    ...(memory === undefined ? {} : { memory }),
+  };
+}
+
+/** The kinds with their secrets from `bind`. */
+export function mapKindSecrets(
+  kinds: Readonly<Record<string, AgentKind>>,
+  bind: (secret: Secret) => Secret,
+): Readonly<Record<string, AgentKind>> {
+  return Object.fromEntries(
+    Object.entries(kinds).map(([name, kind]) => {
+      const { server } = kind;
+      if (server === undefined) return [name, kind];
+      const env = Object.fromEntries(
+        Object.entries(server.env).map(([key, secret]) => [key, bind(secret)]),
+      );
+      return [name, { ...kind, server: { ...server, env } }];
+    }),
+  );
+}
+
+function present(values: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+}

@@ -1,0 +1,96 @@
+/** The schema of `agents` in the configuration: which programs this node may run as agents, and how many. */
+import { z } from 'zod';
+import { SCOPE, count, text } from './forms.ts';
+import { mcpServerSchema } from './server-schema.ts';
+
+/** What an agent, and a kind of agents, may be called. */
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+const CPU = /^([1-9]\d{0,5}m|[1-9]\d{0,3})$/;
+const MEMORY = /^[1-9]\d{0,8}(Ki|Mi|Gi|Ti|k|M|G|T)?$/;
+const REPLICAS_MAX = 64;
+const CAPABILITIES_MAX = 64;
+
+const { command, args, env, envFile, cwd, sandbox } = mcpServerSchema.shape;
+
+const agentKindSchema = z
+  .strictObject({
+    command: command.unwrap().describe('Program to run; found on PATH, never by a shell.'),
+    args,
+    env,
+    envFile,
+    cwd,
+    sandbox,
+    protocol: z
+      .enum(['mcp', 'lines'], { error: 'mcp or lines' })
+      .default('mcp')
+      .describe(
+        '`mcp`: an MCP server with a tool `message`. `lines`: lines of JSON (docs/agents.md).',
+      ),
+    tools: z
+      .array(text(SCOPE, 'a pattern like tool:files/*, agent:reviewer, or *'))
+      .max(64)
+      .default([])
+      .describe(
+        'What its agents may use, as scopes of a key: `tool:files/*`, `agent:reviewer`. Default nothing.',
+      ),
+    capabilities: z
+      .array(z.string().min(1).max(128))
+      .max(CAPABILITIES_MAX)
+      .default([])
+      .describe('What its agents can do, for requests by capability.'),
+    tags: z
+      .array(z.string().min(1).max(64))
+      .max(CAPABILITIES_MAX)
+      .default([])
+      .describe('Tags of its agents.'),
+    maxConcurrentTasks: count
+      .max(1000)
+      .default(1)
+      .describe('Messages that one process is given at a time.'),
+    maxReplicas: count.max(REPLICAS_MAX).default(1).describe('Processes that one agent may have.'),
+    cpu: text(CPU, 'cores like 2 or 2000m')
+      .optional()
+      .describe('Cores that one process may use, like `2` or `2000m`.'),
+    memory: text(MEMORY, 'bytes like 512Mi or 4Gi')
+      .optional()
+      .describe('Memory that one process may use, like `512Mi`.'),
+    listed: z
+      .boolean()
+      .default(false)
+      .describe('Every member may see its agents, without a grant.'),
+    ownRights: z
+      .boolean()
+      .default(false)
+      .describe(
+        'True: its agents use their own rights whoever they work for. False: whoever they work for must have the right, too.',
+      ),
+  })
+  .describe('A program that this node may run as an agent; the command line is yours alone.');
+
+/** The part of the file. */
+export const agentsSchema = z
+  .strictObject({
+    kinds: z
+      .record(
+        text(NAME, '1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit'),
+        agentKindSchema,
+      )
+      .default({})
+      .describe('Kinds of agents that this node runs: `starling agent spawn <kind>`.'),
+    max: z.int().min(0).max(256).default(20).describe('Processes of agents that run at a time.'),
+    timeoutMs: z
+      .int()
+      .min(1000)
+      .max(86_400_000)
+      .default(300_000)
+      .describe('How long an agent that this node runs may take for one message.'),
+    unconfined: z
+      .boolean()
+      .default(false)
+      .describe('True: agents run without a sandbox where there is none, and `status` says so.'),
+  })
+  .prefault({})
+  .describe('Agents that this node runs.');
+
+/** A kind after its schema. */
+export type WrittenKind = z.output<typeof agentKindSchema>;

@@ -1,0 +1,134 @@
+/**
+ * Calls without the forms of MCP, as Network-AI has them: `POST /mcp/tools/<name>` with the arguments as body, and `GET
+ * /mcp/resources/<uri>`. The answer is the bare result; an error has the HTTP status of its code. Each is a session of one
+ * request, by the road of all others.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { ERRORS, VERSION, isObject } from '../../core/index.ts';
+import type { Json, JsonObject } from '../../core/index.ts';
+import type { Credential } from '../door/types.ts';
+import type { RateLimit } from '../door/rate-limit.ts';
+import type { Session } from '../session/types.ts';
+import { META, MODERN_VERSIONS, objectOf } from '../wire/era.ts';
+import { errorOf, parseFrame } from '../wire/frame.ts';
+import { NO_REPLY } from '../wire/reply.ts';
+import { readPostedBody } from './http-body.ts';
+import { sendJsonText, usage } from './http-reply.ts';
+
+/** What a bare call works with. */
+export interface BareCallComponents {
+  readonly rateLimit: RateLimit;
+  /** Opens the session of one request. @throws STARLING_LIMIT_EXCEEDED */
+  open(this: void, credential: Credential): Session;
+  ended(this: void, session: Session): void;
+}
+
+/** What a path names. */
+export type BareTarget =
+  | { readonly method: 'tools/call'; readonly name: string }
+  | { readonly method: 'resources/read'; readonly uri: string };
+
+/** What the segments of a path behind `/mcp` name; undefined for what is no bare call. */
+export function bareTargetOf(segments: readonly string[]): BareTarget | undefined {
+  const [kind, ...rest] = segments;
+  const named = rest.join('/');
+  if (named === '') return undefined;
+  if (kind === 'tools' && rest.length === 1) return { method: 'tools/call', name: named };
+  return kind === 'resources' ? { method: 'resources/read', uri: named } : undefined;
+}
+
+/** One request, and where its answer goes. */
+export interface BareExchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly credential: Credential;
+  readonly messageBytes: number;
+}
+
+/** Answers one bare call. */
+export function serveBareCall(
+  components: BareCallComponents,
+  target: BareTarget,
+  exchange: BareExchange,
+): void {
+  const { request, response, credential, messageBytes } = exchange;
+  const allowed = target.method === 'tools/call' ? 'POST' : 'GET';
+  if (request.method !== allowed) {
+    response.setHeader('allow', allowed);
+    return fail(response, usage(`allowed: ${allowed}`), 405);
+  }
+  const limited = components.rateLimit.take(credential.id);
+  if (limited !== undefined) return fail(response, limited.error, limited.status);
+  if (target.method === 'resources/read') {
+    const params = `"uri":${JSON.stringify(target.uri)}`;
+    return call(components, target.method, params, exchange);
+  }
+  return readPostedBody(request, response, messageBytes, (body) => {
+    const args = argumentsIn(body);
+    if (args === undefined) return fail(response, usage('the body must be a JSON object'), 400);
+    const params = `"name":${JSON.stringify(target.name)},"arguments":${args}`;
+    return call(components, target.method, params, exchange);
+  });
+}
+
+function call(
+  { open, ended }: BareCallComponents,
+  method: string,
+  params: string,
+  { response, credential }: BareExchange,
+): void {
+  let session: Session | undefined;
+  const end = (): void => {
+    if (session === undefined) return;
+    session.end();
+    ended(session);
+    session = undefined;
+  };
+  response.once('close', end);
+  try {
+    session = open(credential);
+    const meta = `"_meta":${JSON.stringify(CLIENT)}`;
+    const request = `{"jsonrpc":"2.0","id":1,"method":"${method}","params":{${params},${meta}}}`;
+    session.receive(parseFrame(Buffer.from(request)), {
+      ...NO_REPLY,
+      final: (message) => answer(response, message),
+      dropped: () => response.destroy(),
+    });
+  } catch (error) {
+    fail(response, error, session === undefined ? 503 : 400);
+  }
+}
+
+const CLIENT: JsonObject = {
+  [META.protocolVersion]: MODERN_VERSIONS[0],
+  [META.clientCapabilities]: {},
+  [META.clientInfo]: { name: 'http', version: VERSION },
+};
+
+function answer(response: ServerResponse, message: Buffer): void {
+  const { result, error } = JSON.parse(message.toString('utf8')) as JsonObject;
+  if (error === undefined) return sendJsonText(response, 200, JSON.stringify(result ?? {}));
+  const { code } = objectOf(objectOf(error)['data']);
+  return sendJsonText(response, statusOf(code), JSON.stringify({ error }));
+}
+
+function fail(response: ServerResponse, error: unknown, status: number): void {
+  sendJsonText(response, status, JSON.stringify({ error: errorOf(error) }));
+}
+
+function statusOf(code: Json | undefined): number {
+  const rows: Readonly<Record<string, { readonly http: number }>> = ERRORS;
+  return typeof code === 'string' && Object.hasOwn(rows, code) ? (rows[code]?.http ?? 502) : 502;
+}
+
+/** The body as it came, where that is a JSON object; an empty one is no arguments. */
+function argumentsIn(body: Buffer): string | undefined {
+  if (body.length === 0) return '{}';
+  const text = body.toString('utf8');
+  try {
+    return isObject(JSON.parse(text)) ? text : undefined;
+  } catch {
+    // It is no JSON.
+    return undefined;
+  }
+}

@@ -1,0 +1,229 @@
+/**
+ * One process of an agent that this node runs: an MCP server on stdio with a tool `message`, or a plain program by lines
+ * of JSON. By the same pipe it calls what its agent may use: the node is its client, and its gateway. Its rights hang on
+ * the pipe, so that there is no key inside that could be taken away.
+ */
+import { StarlingError, messageOf } from '../../core/index.ts';
+import type { Clock, Json, JsonObject, Logger, Random } from '../../core/index.ts';
+import type { Principal } from '../../guard/index.ts';
+import { LEGACY_VERSIONS, objectOf } from '../wire/era.ts';
+import { RPC, errorBytes, notificationBytes, parseFrame } from '../wire/frame.ts';
+import { resultOf } from '../wire/client-handshake.ts';
+import { NO_REPLY } from '../wire/reply.ts';
+import type { Reply } from '../wire/reply.ts';
+import type { Session } from '../session/types.ts';
+import type { AgentProcess, AgentStart, Answer, RequestFrame } from '../types.ts';
+import { startInstance } from './instances/instance.ts';
+import type { Instance } from './instances/instance.ts';
+import { MESSAGE_TOOL, createPlainLines } from './process/plain-lines.ts';
+import type { ProcessHooks } from './process/process-hooks.ts';
+import type { Children } from './process/process-record.ts';
+import type { Sandbox } from './sandbox/sandbox.ts';
+
+/** What a process of an agent is started with. */
+export interface AgentProcessComponents {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly sandbox?: Sandbox | undefined;
+  readonly children?: Children | undefined;
+  /** Opens the session by which the agent calls tools. @throws STARLING_LIMIT_EXCEEDED */
+  open(principal: Principal): Session;
+  /** Hears that the session is over. */
+  ended(session: Session): void;
+}
+
+/** Bounds of all agents of the node. */
+export interface AgentProcessBounds {
+  readonly messageBytes: number;
+  readonly startTimeoutMs?: number;
+}
+
+/** How long an agent may take to start and answer `initialize`. Longer keeps a hung start waiting, shorter fails slow ones. */
+const START_TIMEOUT_MS = 30_000;
+/** What an agent may ask of the node by its pipe. */
+const SERVED: readonly string[] = [
+  'tools/list',
+  'tools/call',
+  'resources/list',
+  'resources/read',
+  'prompts/list',
+  'prompts/get',
+];
+/** Tells a program that speaks MCP that it may call tools of the node by the pipe that it is served by. */
+const CLIENT = { capabilities: { experimental: { 'starling/tools': {} } }, clientInfo: {} };
+const EVERYTHING = { listChanged: (): void => undefined, renewed: (): void => undefined };
+
+/**
+ * Starts the process; resolves when it has shaken hands.
+ * @throws STARLING_UPSTREAM_UNAVAILABLE, STARLING_UPSTREAM_INVALID when it has no tool `message`
+ */
+export async function startAgentProcess(
+  components: AgentProcessComponents,
+  init: AgentStart,
+  { messageBytes, startTimeoutMs = START_TIMEOUT_MS }: AgentProcessBounds,
+): Promise<AgentProcess> {
+  const { clock, random, logger, sandbox, children } = components;
+  const { name, server, protocol, signal, within } = init;
+  const hooks: ProcessHooks = {
+    spawned: (pid) => init.spawned(pid),
+    wrote: (line) => init.wrote(line),
+    within,
+    ...(protocol === 'lines' ? { codec: createPlainLines() } : {}),
+  };
+  const instance = await startInstance(
+    {
+      ...EVERYTHING,
+      clock,
+      random,
+      logger,
+      sandbox,
+      children,
+      signal,
+      credentials: undefined,
+      paramHeaders: () => ({}),
+      hooks,
+    },
+    {
+      name,
+      server: { ...server, timeoutMs: init.timeoutMs },
+      era: 'legacy',
+      client: CLIENT,
+      messageBytes,
+      callTotalMs: init.timeoutMs,
+      callsMax: init.callsMax,
+      startTimeoutMs,
+    },
+  );
+  try {
+    await requireMessageTool(instance, name, startTimeoutMs);
+    return new RunningProcess(components, instance, init);
+  } catch (error) {
+    await instance.close();
+    throw error;
+  }
+}
+
+class RunningProcess implements AgentProcess {
+  readonly pid: number | undefined;
+  readonly ended: Promise<StarlingError>;
+  readonly #components: AgentProcessComponents;
+  readonly #instance: Instance;
+  readonly #init: AgentStart;
+  /** By whose rights: one for each that it had since what it does now began. */
+  readonly #sessions = new Map<Principal, Session>();
+
+  constructor(components: AgentProcessComponents, instance: Instance, init: AgentStart) {
+    this.#components = components;
+    this.#instance = instance;
+    this.#init = init;
+    this.pid = instance.pid;
+    instance.attach({
+      notification: () => undefined,
+      request: (frame, answer) => this.#asked(frame, answer),
+    });
+    this.ended = instance.ended.then((error) => {
+      this.#endAll();
+      return error;
+    });
+  }
+
+  async deliver(message: JsonObject, timeoutMs: number): Promise<Json> {
+    const params = { name: MESSAGE_TOOL, arguments: message };
+    const response = await this.#instance.channel.request('tools/call', params, { timeoutMs });
+    const { structuredContent, content, isError } = resultOf(response);
+    if (isError === true) throw didNot(this.#init.name, textIn(content));
+    const { answer } = objectOf(structuredContent);
+    return answer ?? structuredContent ?? textIn(content);
+  }
+
+  close(): Promise<void> {
+    this.#endAll();
+    return this.#instance.close();
+  }
+
+  /** A request of the program: what it may use of the mesh, by the road that all callers take. */
+  #asked(frame: RequestFrame, answer: Answer): void {
+    if (!SERVED.includes(frame.method)) {
+      const message = `an agent is not served ${frame.method}; it may ask for ${SERVED.join(', ')}`;
+      answer(errorBytes(frame.id, { code: RPC.methodNotFound, message }));
+      return;
+    }
+    try {
+      const session = this.#opened(this.#init.principal());
+      session.receive(frame, replyTo(answer));
+    } catch (error) {
+      answer(errorBytes(frame.id, { code: RPC.internal, message: messageOf(error) }));
+    }
+  }
+
+  /** The session with the rights of now; others end when what they call is done, as a peer knows by them for whom it was. */
+  #opened(principal: Principal): Session {
+    const known = this.#sessions.get(principal);
+    if (known !== undefined) return known;
+    for (const [other, session] of this.#sessions) session.whenIdle(() => this.#end(other));
+    const session = this.#components.open(principal);
+    this.#sessions.set(principal, session);
+    session.receive(parseFrame(HELLO), NO_REPLY);
+    session.receive(parseFrame(notificationBytes('notifications/initialized')), NO_REPLY);
+    return session;
+  }
+
+  #endAll(): void {
+    for (const principal of this.#sessions.keys()) this.#end(principal);
+  }
+
+  #end(principal: Principal): void {
+    const session = this.#sessions.get(principal);
+    if (session === undefined) return;
+    this.#sessions.delete(principal);
+    session.end();
+    this.#components.ended(session);
+  }
+}
+
+const HELLO = Buffer.from(
+  JSON.stringify({
+    jsonrpc: '2.0',
+    id: 'agent',
+    method: 'initialize',
+    params: {
+      protocolVersion: LEGACY_VERSIONS[0],
+      capabilities: {},
+      clientInfo: { name: 'agent', version: '1' },
+    },
+  }),
+);
+
+function replyTo(answer: Answer): Reply {
+  return { ...NO_REPLY, final: (message) => answer(message) };
+}
+
+async function requireMessageTool(
+  { channel }: Instance,
+  name: string,
+  timeoutMs: number,
+): Promise<void> {
+  const { tools } = resultOf(await channel.request('tools/list', {}, { timeoutMs }));
+  const isThere =
+    Array.isArray(tools) &&
+    (tools as readonly Json[]).some((tool) => objectOf(tool)['name'] === MESSAGE_TOOL);
+  if (isThere) return;
+  throw new StarlingError('STARLING_UPSTREAM_INVALID', `${name} has no tool 'message'`, {
+    hint: 'an agent is an MCP server with a tool `message`, or a program by lines: "protocol": "lines"',
+  });
+}
+
+function textIn(content: Json | undefined): string {
+  if (!Array.isArray(content)) return '';
+  return (content as readonly Json[])
+    .map((part) => objectOf(part)['text'])
+    .filter((text) => typeof text === 'string')
+    .join('\n');
+}
+
+function didNot(name: string, why: string): StarlingError {
+  return new StarlingError('STARLING_AGENT_FAILED', why === '' ? `${name} failed` : why, {
+    data: { reason: 'failed' },
+  });
+}

@@ -1,0 +1,415 @@
+/** Agents that a node runs, with programs that the test plays: names, messages, restarts, rights, and what is kept. */
+import { afterEach, expect, it } from 'vitest';
+import { createRuns } from '../../../src/agents/index.ts';
+import type { AgentMessageResult, Runs, SpawnInit } from '../../../src/agents/index.ts';
+import type { AgentKind } from '../../../src/config/index.ts';
+import { StarlingError, createHealth, silentLogger } from '../../../src/core/index.ts';
+import type { Health, Json, JsonObject } from '../../../src/core/index.ts';
+import type { AgentProcess, AgentStart } from '../../../src/gateway/index.ts';
+import { OPERATOR } from '../../../src/guard/index.ts';
+import type { Principal } from '../../../src/guard/index.ts';
+import { memoryTable } from '../../grants/memory-table.ts';
+import { client, makeWorld } from '../world.ts';
+import type { TestNode, TestWorld } from '../world.ts';
+
+const CURSOR = client('cursor');
+const CLAUDE = client('claude');
+const KEY: Principal = { kind: 'client', name: 'ci', scopes: ['tool:files/read', 'agent:*'] };
+const NEVER = new AbortController().signal;
+
+/** A message that a program was given. */
+interface Given {
+  readonly message: JsonObject;
+  answer(answer: Json): void;
+}
+
+/** A process that the test plays. */
+interface Program {
+  readonly init: AgentStart;
+  readonly given: Given[];
+  dies(why: string): void;
+  isClosed: boolean;
+}
+
+interface Stage {
+  readonly node: TestNode;
+  readonly runs: Runs;
+  readonly programs: Program[];
+  readonly health: Health;
+  readonly kinds: Record<string, AgentKind>;
+  /** What `startProcess` throws next. */
+  failing: StarlingError | undefined;
+  spawn(principal: Principal, init?: Partial<SpawnInit>): ReturnType<Runs['spawn']>;
+  send(message: Json, more?: JsonObject): Promise<AgentMessageResult>;
+  restart(): Promise<void>;
+}
+
+let world: TestWorld;
+const stages: Stage[] = [];
+afterEach(async () => {
+  for (const { runs } of stages.splice(0)) await stopped(runs);
+  await world.stop();
+});
+
+/** Stops, and lets pass what a stop gives to messages that are being dealt with. */
+async function stopped(runs: Runs): Promise<void> {
+  const stopping = runs.stop();
+  await settle();
+  world.clock.advance(2000);
+  await stopping;
+}
+
+const kind = (more: Partial<AgentKind> = {}): AgentKind => ({
+  server: { type: 'stdio', command: 'coder', args: [], env: {} } as unknown as AgentKind['server'] &
+    object,
+  problems: [],
+  protocol: 'lines',
+  tools: ['tool:files/*'],
+  capabilities: ['code'],
+  tags: [],
+  maxConcurrentTasks: 1,
+  maxReplicas: 3,
+  listed: false,
+  ownRights: false,
+  ...more,
+});
+
+/** Lets what is on its way arrive. */
+const settle = async (): Promise<void> => {
+  for (let turn = 0; turn < 50; turn += 1) await new Promise((next) => setImmediate(next));
+};
+
+async function stage(
+  more: { max?: number; unconfined?: boolean; noSandbox?: boolean } = {},
+): Promise<Stage> {
+  world = await makeWorld('alice');
+  const node = world.nodes['alice'];
+  if (node === undefined) throw new Error('no node');
+  const programs: Program[] = [];
+  const kinds: Record<string, AgentKind> = { coder: kind(), odd: kind({ problems: ['no'] }) };
+  delete (kinds['odd'] as { server?: unknown }).server;
+  const health = createHealth();
+  const config = {
+    kinds,
+    max: more.max ?? 4,
+    timeoutMs: 60_000,
+    unconfined: more.unconfined === true,
+  };
+  const make = (): Runs =>
+    createRuns({
+      table: memoryTable(node.rows),
+      agents: node.agents,
+      guard: () => ({
+        decide: (principal, { facts }) =>
+          principal === CLAUDE || (facts?.replicas ?? 0) >= 4
+            ? { allow: false, refusal: { rule: 'test', text: 'not here' }, hint: '' }
+            : { allow: true },
+      }),
+      config: () => config,
+      startProcess: (init) => playedBy(programs, init, made),
+      noSandbox: async () =>
+        more.noSandbox === true ? { why: 'no bwrap', hint: 'apt' } : undefined,
+      principalOf: (key) => (key === 'client:ci' ? KEY : CURSOR),
+      limits: { cores: [0, 1], taskset: '/usr/bin/taskset' },
+      health,
+      clock: world.clock,
+      random: () => 0.5,
+      logger: silentLogger,
+    });
+  const made: { -readonly [Key in keyof Stage]: Stage[Key] } = {
+    node,
+    runs: make(),
+    programs,
+    health,
+    kinds,
+    failing: undefined,
+    spawn: (principal, init = {}) =>
+      made.runs.spawn(principal, { kind: 'coder', waitMs: 0, ...init }, NEVER),
+    send: (message, rest = {}) =>
+      node.call(OPERATOR, 'agent_message', { agentId: 'coder', message, ...rest }),
+    async restart() {
+      await stopped(made.runs);
+      await node.restart();
+      made.runs = make();
+      await made.runs.start();
+      await settle();
+    },
+  };
+  await made.runs.start();
+  stages.push(made);
+  return made;
+}
+
+async function playedBy(
+  programs: Program[],
+  init: AgentStart,
+  made: Pick<Stage, 'failing'>,
+): Promise<AgentProcess> {
+  const { failing } = made;
+  if (failing !== undefined) throw failing;
+  const given: Given[] = [];
+  const waiting = new Set<(error: StarlingError) => void>();
+  let end: (error: StarlingError) => void = () => undefined;
+  const ended = new Promise<StarlingError>((resolve) => {
+    end = resolve;
+  });
+  const over = (why: string): void => {
+    const error = new StarlingError('STARLING_UPSTREAM_UNAVAILABLE', why);
+    for (const fail of waiting) fail(error);
+    end(error);
+  };
+  const program: Program = { init, given, dies: over, isClosed: false };
+  programs.push(program);
+  init.spawned(4000 + programs.length);
+  return {
+    pid: 4000 + programs.length,
+    ended,
+    deliver: (message) =>
+      new Promise((resolve, reject) => {
+        waiting.add(reject);
+        given.push({ message, answer: (answer) => resolve(answer) });
+      }),
+    async close() {
+      program.isClosed = true;
+      over('it was stopped');
+    },
+  };
+}
+
+it('an agent of a kind is spawned, answers under its name, and says what it is bounded by', async () => {
+  const one = await stage();
+  const spawned = await one.spawn(OPERATOR, {
+    name: 'coder',
+    resources: { cpuLimit: '1' },
+    config: { model: 'm' },
+  });
+  await settle();
+  expect(spawned).toMatchObject({
+    name: 'coder',
+    kind: 'coder',
+    capabilities: ['code'],
+    tools: ['tool:files/*'],
+    resources: { allocated: true, cpu: '1', enforcedBy: { cpu: 'affinity', files: 'sandbox' } },
+  });
+  const [program] = one.programs;
+  expect(program?.init.within).toEqual(['/usr/bin/taskset', '-c', expect.any(String)]);
+  expect(program?.init.server.env['AGENT_CONFIG']?.reveal()).toBe('{"model":"m"}');
+  expect(one.runs.viewOf('coder')).toMatchObject({ state: 'ready', pids: [4001], restarts: 0 });
+  const answer = one.send('hello', { type: 'query' });
+  await settle();
+  expect(one.runs.viewOf('coder')?.state).toBe('running');
+  expect(program?.given[0]?.message).toMatchObject({ type: 'query', message: 'hello' });
+  program?.given[0]?.answer('hi');
+  await expect(answer).resolves.toMatchObject({ status: 'answered', response: 'hi' });
+  await settle();
+  expect(one.runs.viewOf('coder')?.state).toBe('ready');
+});
+
+it('a kind that there is not is refused with those there are, one that is wrong with why', async () => {
+  const one = await stage();
+  await expect(one.spawn(OPERATOR, { kind: 'poet' })).rejects.toMatchObject({
+    code: 'STARLING_AGENT_UNKNOWN',
+    data: { reason: 'kind', kinds: ['coder', 'odd'] },
+  });
+  await expect(one.spawn(OPERATOR, { kind: 'odd' })).rejects.toMatchObject({
+    code: 'STARLING_AGENT_FAILED',
+    message: expect.stringContaining('no') as string,
+  });
+  await expect(one.spawn(OPERATOR, { kind: 'constructor' })).rejects.toMatchObject({
+    code: 'STARLING_AGENT_UNKNOWN',
+  });
+  expect(one.programs).toEqual([]);
+});
+
+it('a process that ends is started again with the same name and inbox; what it had is given once more, a query fails', async () => {
+  const one = await stage();
+  await one.spawn(OPERATOR, { name: 'coder' });
+  await settle();
+  await one.send('build');
+  await settle();
+  const query = one.send('ready?', { type: 'query' });
+  query.catch(() => undefined);
+  one.programs[0]?.dies('exited with code 1');
+  await settle();
+  expect(one.runs.viewOf('coder')).toMatchObject({ state: 'failed', restarts: 1 });
+  world.clock.advance(200);
+  await settle();
+  const [again] = one.programs[1]?.given ?? [];
+  expect(again?.message).toMatchObject({ message: 'build', redelivered: true });
+  again?.answer(null);
+  await settle();
+  expect(one.programs[1]?.given[1]?.message).toMatchObject({ message: 'ready?' });
+  one.programs[1]?.dies('exited again');
+  await expect(query).rejects.toMatchObject({ code: 'STARLING_AGENT_FAILED' });
+});
+
+it('one that ends again and again is given up, and says so; spawned again it has its inbox', async () => {
+  const one = await stage();
+  one.failing = new StarlingError('STARLING_UPSTREAM_UNAVAILABLE', 'no such program');
+  await one.spawn(OPERATOR, { name: 'coder' });
+  for (let at = 0; at < 10; at += 1) {
+    await settle();
+    world.clock.advance(5000);
+  }
+  await settle();
+  expect(one.runs.viewOf('coder')).toMatchObject({ state: 'failed', restarts: 5 });
+  expect(one.health.warnings()).toMatchObject([{ code: 'agent-down:coder' }]);
+  await one.send('later');
+  one.failing = undefined;
+  await one.spawn(OPERATOR, { name: 'coder' });
+  await settle();
+  expect(one.programs[0]?.given[0]?.message).toMatchObject({ message: 'later' });
+  expect(one.health.warnings()).toEqual([]);
+});
+
+it('agents run again when the node does, but not those that were stopped; what was acknowledged is not lost', async () => {
+  const one = await stage();
+  await one.spawn(OPERATOR, { name: 'coder' });
+  await one.spawn(OPERATOR, { name: 'other' });
+  await settle();
+  await one.runs.end(OPERATOR, 'other', 'stop');
+  await one.send('one');
+  await one.send('two');
+  await settle();
+  expect(one.programs[0]?.given).toHaveLength(1);
+  await one.restart();
+  expect(one.programs).toHaveLength(3);
+  const third = one.programs[2];
+  third?.given[0]?.answer(null);
+  await settle();
+  expect(third?.given.map(({ message }) => message['message'])).toEqual(['one', 'two']);
+});
+
+it('messages are dealt with by as many processes as there are, and what has been answered does not come again', async () => {
+  const one = await stage();
+  await one.spawn(OPERATOR, { name: 'coder', replicas: 2 });
+  await settle();
+  await Promise.all(['a', 'b', 'c'].map((text) => one.send(text)));
+  await settle();
+  expect(one.programs.map(({ given }) => given.length)).toEqual([1, 1]);
+  for (const { given } of one.programs) given[0]?.answer(null);
+  await settle();
+  const all = one.programs.flatMap(({ given }) => given.map(({ message }) => message['message']));
+  expect(all.toSorted()).toEqual(['a', 'b', 'c']);
+});
+
+it('the policy counts the processes of whoever spawns: those that run, and those that are wanted', async () => {
+  const one = await stage({ max: 100 });
+  await one.spawn(CURSOR, { replicas: 2 });
+  await one.spawn(CURSOR, { replicas: 2 });
+  await expect(one.spawn(CURSOR)).rejects.toMatchObject({ code: 'STARLING_CALL_REFUSED' });
+  await one.spawn(OPERATOR);
+});
+
+it('no more processes run than the operator allows, of all agents and of one', async () => {
+  const one = await stage({ max: 3 });
+  await expect(one.spawn(OPERATOR, { replicas: 4 })).rejects.toMatchObject({
+    data: { limit: 'agents.kinds.coder.maxReplicas' },
+  });
+  await one.spawn(OPERATOR, { replicas: 2 });
+  await expect(one.spawn(OPERATOR, { replicas: 2 })).rejects.toMatchObject({
+    code: 'STARLING_LIMIT_EXCEEDED',
+    data: { limit: 'agents.max' },
+  });
+  await one.spawn(OPERATOR);
+  await settle();
+  expect(one.programs).toHaveLength(3);
+});
+
+it("an agent has less than whoever spawns it, stays that one's, and ends with it", async () => {
+  const one = await stage();
+  await expect(one.spawn(CLAUDE)).rejects.toMatchObject({ code: 'STARLING_CALL_REFUSED' });
+  await expect(one.spawn(KEY, { tools: ['tool:files/*'] })).rejects.toMatchObject({
+    code: 'STARLING_CALL_REFUSED',
+  });
+  const { tools, withheld } = await one.spawn(KEY, { name: 'coder' });
+  expect({ tools, withheld }).toEqual({ tools: [], withheld: ['tool:files/*'] });
+  await expect(one.spawn(CURSOR, { name: 'coder' })).rejects.toMatchObject({
+    code: 'STARLING_AGENT_TAKEN',
+  });
+  await expect(one.runs.end(CURSOR, 'coder', 'stop')).rejects.toMatchObject({
+    code: 'STARLING_AGENT_TAKEN',
+  });
+  const look = { agent: 'coder', limit: 10, waitMs: 0 };
+  await expect(one.runs.logs(CURSOR, look, NEVER)).rejects.toMatchObject({
+    code: 'STARLING_AGENT_UNKNOWN',
+  });
+  await settle();
+  one.runs.spawnerGone('client:ci');
+  await settle();
+  expect(one.programs[0]?.isClosed).toBe(true);
+  expect(one.runs.viewOf('coder')).toBeUndefined();
+  // While it is stopped the name stays its spawner's.
+  await expect(one.spawn(CURSOR, { name: 'coder' })).rejects.toMatchObject({
+    code: 'STARLING_AGENT_TAKEN',
+  });
+});
+
+it('while it works for somebody it has the rights of both, and by itself its own', async () => {
+  const one = await stage();
+  await one.spawn(OPERATOR, { name: 'coder' });
+  await settle();
+  const principal = (): Principal | undefined => one.programs[0]?.init.principal();
+  expect(principal()).toEqual({ kind: 'client', name: 'agent:coder', scopes: ['tool:files/*'] });
+  const sent = one.node.call(KEY, 'agent_message', {
+    agentId: 'coder',
+    message: 'x',
+    type: 'query',
+  });
+  await settle();
+  expect(principal()).toMatchObject({ name: 'agent:coder', worksFor: [KEY] });
+  expect(principal()).toBe(principal());
+  one.programs[0]?.given[0]?.answer('done');
+  await sent;
+  await settle();
+  expect(principal()).not.toHaveProperty('worksFor');
+  // Whom nothing bounds, the operator, bounds nobody.
+  await one.send('y');
+  await settle();
+  expect(principal()).not.toHaveProperty('worksFor');
+});
+
+it('no agent runs without a sandbox unless the operator says so, and then that is told', async () => {
+  const strict = await stage({ noSandbox: true });
+  await expect(strict.spawn(OPERATOR)).rejects.toMatchObject({
+    code: 'STARLING_AGENT_FAILED',
+    hint: 'apt',
+    data: { reason: 'sandbox' },
+  });
+  await world.stop();
+  const loose = await stage({ noSandbox: true, unconfined: true });
+  const { resources } = await loose.spawn(OPERATOR);
+  expect(resources.enforcedBy).toEqual({});
+  expect(loose.health.warnings()).toMatchObject([{ code: 'agents-unconfined' }]);
+});
+
+it('what it writes is kept, bounded, and followed', async () => {
+  const one = await stage();
+  await one.spawn(OPERATOR, { name: 'coder' });
+  await settle();
+  for (let at = 0; at < 600; at += 1) one.programs[0]?.init.wrote(`line ${at}`);
+  const read = (more: object): ReturnType<Runs['logs']> =>
+    one.runs.logs(OPERATOR, { agent: 'coder', limit: 2, waitMs: 0, ...more }, NEVER);
+  const last = await read({});
+  expect(last.lines.map(({ text }) => text)).toEqual(['line 598', 'line 599']);
+  const all = await read({ limit: 1000 });
+  expect(all.lines).toHaveLength(500);
+  const next = read({ cursor: last.cursor, waitMs: 60_000 });
+  await settle();
+  one.programs[0]?.init.wrote('more');
+  expect((await next).lines).toMatchObject([{ text: 'more', replica: 1 }]);
+  await one.restart();
+  expect((await read({})).lines.map(({ text }) => text)).toEqual(['line 599', 'more']);
+});
+
+it('an agent that is retired is forgotten, and its name is free for anybody', async () => {
+  const one = await stage();
+  await one.spawn(OPERATOR, { name: 'coder' });
+  await settle();
+  await one.runs.end(OPERATOR, 'coder', 'retire');
+  expect(one.programs[0]?.isClosed).toBe(true);
+  expect([...one.node.rows.keys()].filter((key) => /^(run|agent|log)\//.test(key))).toEqual([]);
+  await expect(one.node.call(CURSOR, 'agent_announce', { name: 'coder' })).resolves.toMatchObject({
+    status: 'online',
+  });
+});

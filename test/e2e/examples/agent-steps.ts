@@ -1,0 +1,51 @@
+/** Examples of agents that a node runs, and of what is told to all. */
+import { resolve } from 'node:path';
+import type { NodeProcess } from '../../../sim/process.ts';
+import type { JsonObject } from '../../../src/core/index.ts';
+import { builtin } from '../support.ts';
+import type { Step } from './step.ts';
+
+/** A kind of agents that the node runs. */
+export const ECHO: JsonObject = {
+  command: process.execPath,
+  args: [resolve(import.meta.dirname, '../../fixtures/agents/worker.mjs')],
+  protocol: 'lines',
+  maxReplicas: 2,
+};
+
+/** The steps, at nodes that run once a step has its turn. */
+export function agentSteps(
+  nodes: () => { readonly alice: NodeProcess; readonly bob: NodeProcess },
+): Readonly<Record<string, Step>> {
+  return {
+    'starling agent spawn echo': { at: 'alice', printed: /^echo \(agent_\S+\) {2}ready in / },
+    'starling agent spawn echo --name twins --replicas 2 --memory 512Mi': {
+      at: 'alice',
+      printed: /^twins .* memory 512Mi/,
+    },
+    'starling agent logs echo': {
+      at: 'alice',
+      before: () =>
+        builtin(nodes().alice, 'agent_message', { agentId: 'echo', message: { do: 'die' } }),
+      printed: /./,
+    },
+    'starling agent logs echo --follow': { at: 'alice', says: /out of cheese/ },
+    "starling broadcast 'lunch is ready'": {
+      at: 'bob',
+      printed: /^told to [12] peers? \(broadcast\)$/m,
+    },
+    'starling events': { at: 'bob', printed: /broadcast from bob: .*lunch is ready/ },
+    "starling events --topic 'agent.*.events' --follow": {
+      at: 'alice',
+      says: /agent\.echo\.events from echo@bob: done/,
+      before: () => builtin(nodes().bob, 'agent_announce', { name: 'echo' }),
+      poke: () =>
+        builtin(nodes().bob, 'broadcast', {
+          subject: 'agent.echo.events',
+          message: 'done',
+          from: 'echo',
+        }),
+      after: () => builtin(nodes().bob, 'agent_retire', { agentId: 'echo' }),
+    },
+  };
+}
