@@ -251,7 +251,7 @@ describe.skipIf(missing !== undefined)('two hosts behind routers of their own', 
       'a direct way through both routers',
       async () => (await peers(three)).peers.find(({ peerId }) => peerId === two.up.peerId),
       (way) => way?.route === 'direct',
-      90_000,
+      150_000,
     );
     expect(hole?.address).toContain(`/ip4/${network.address(2)}/tcp/`);
     expect(hole?.address).not.toContain('/tcp/4040');
@@ -266,7 +266,7 @@ describe.skipIf(missing !== undefined)('two hosts behind routers of their own', 
       'host 1 did not get in at host 3',
       () => status(three),
       ({ outside }) => outside?.found[0] !== undefined,
-      60_000,
+      150_000,
     );
     expect(told.outside).toMatchObject({
       seenAt: [network.address(3)],
@@ -282,7 +282,7 @@ describe.skipIf(missing !== undefined)('two hosts behind routers of their own', 
       ({ outside, addresses }) =>
         outside?.found[0]?.why === undefined &&
         addresses.some((address) => address.startsWith(place)),
-      60_000,
+      150_000,
     );
     expect(reached.outside?.found).toMatchObject([{ address: place }]);
     expect(await ok(four, 'status')).toMatch(/outside +behind a router, seen as 11\.77\.0\.4/);
@@ -314,7 +314,7 @@ describe.skipIf(missing !== undefined)('two hosts behind routers of their own', 
         way?.route === 'relayed' &&
         way.whyRelayed?.includes("can't reach") === true &&
         way.whyRelayed.includes('a hole through both routers failed'),
-      90_000,
+      150_000,
     );
     expect(relayed?.address).toContain(`/p2p/${one.up.peerId}/p2p-circuit`);
     expect(await ok(three, 'ping', 'host2', '--count', '1')).toContain('through host1');
