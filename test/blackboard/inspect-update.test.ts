@@ -286,6 +286,18 @@ describe('a document that peers write to', () => {
     expect(document.isWaiting).toBe(false);
   });
 
+  it('takes what is whole, though a damaged update has waited for that', () => {
+    const first = sent(updateOf((map) => map.set('k', good())));
+    // As if the key had not been there before: no such write can follow on the first.
+    const forged = sent(handmade({ count: 1, clock: 2, origin: undefined }));
+    const document = makeDocument();
+    document.apply(forged);
+    expect(document.isWaiting).toBe(true);
+    expect(document.apply(first)).toBe('applied');
+    expect([contentOf(document), document.isWaiting]).toEqual([{ k: 1 }, false]);
+    expect(document.apply(forged)).toBe('malformed');
+  });
+
   it('passes nothing on that it can not read itself', () => {
     const source = makeDocument([], {}, { self: EVE });
     const updates: Uint8Array[] = [];

@@ -203,7 +203,9 @@ class LaneDocument implements BoardDocument {
 
   commit({ bytes, part }: Draft): void {
     const checked = this.#check({ isWhole: false, parts: [part] });
-    const merged = checked && this.#mergeAll(checked, Number.POSITIVE_INFINITY);
+    const merged =
+      checked &&
+      this.#mergeAll(checked, Number.POSITIVE_INFINITY, false, this.#init.now() + AHEAD_MS);
     if (merged === undefined || merged.isMalformed) throw new Error('an own draft does not fit');
     if (merged.isUnpermitted) throw lost();
     this.#own.committed(part);
@@ -324,7 +326,12 @@ class LaneDocument implements BoardDocument {
   }
 
   /** Merges parts and what was waiting for them. */
-  #mergeAll(checked: readonly Checked[], latestMs: number, isWhole = false): Merged {
+  #mergeAll(
+    checked: readonly Checked[],
+    latestMs: number,
+    isWhole = false,
+    latestWaitingMs = latestMs,
+  ): Merged {
     const merged: Merged = {
       keys: new Set(),
       applied: [],
@@ -335,13 +342,17 @@ class LaneDocument implements BoardDocument {
       isWhole,
     };
     this.#mergeInto(checked, latestMs, merged);
-    while (!merged.isMalformed && !this.#parking.isEmpty) {
+    // What waited for these parts may be somebody else's: what is wrong with that is not held against these.
+    const { isMalformed, isUnpermitted, isEarly } = merged;
+    if (isMalformed) return merged;
+    while (!this.#parking.isEmpty) {
       const parts = this.#parking.take((parked) => this.#isDue(parked));
       if (parts.length === 0) break;
       merged.isAsSent = false;
-      this.#mergeInto(this.#check({ isWhole: false, parts }) ?? [], latestMs, merged);
+      merged.isMalformed = false;
+      this.#mergeInto(this.#check({ isWhole: false, parts }) ?? [], latestWaitingMs, merged);
     }
-    return merged;
+    return Object.assign(merged, { isMalformed, isUnpermitted, isEarly });
   }
 
   /** Whether nothing is missing of what a part follows on, or the part is not needed any more. */

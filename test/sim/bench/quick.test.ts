@@ -32,7 +32,7 @@ async function bench(
   return { code, out: String(Buffer.concat(out)), err: String(Buffer.concat(err)) };
 }
 
-it('measures every path once, and each answered', async () => {
+it('measures every path once, and each answered', { timeout: 900_000 }, async () => {
   const { code, out, err } = await bench('--quick', '--json');
   expect(code, err).toBe(0);
   const { mesh, gateway, guard, hostile, scale } = JSON.parse(out) as Report;
