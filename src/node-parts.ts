@@ -13,6 +13,7 @@ import type { Blackboard } from './blackboard/index.ts';
 import {
   OPEN_RESOURCES,
   auditTools,
+  boardResources,
   boardRoomTools,
   createClientBoards,
   clientTools,
@@ -443,15 +444,16 @@ function createNodeTools(
 
 function createNodeUpstreams(
   base: Base,
-  { grants }: OpenState,
+  { grants, store }: OpenState,
   {
     audit,
+    blackboard,
     children,
     logins,
     sandbox,
     servers,
     tools,
-  }: Pick<Parts, 'audit' | 'logins' | 'sandbox' | 'tools'> &
+  }: Pick<Parts, 'audit' | 'blackboard' | 'logins' | 'sandbox' | 'tools'> &
     PartsInit & { readonly children: Children },
 ): Upstreams {
   const { config, clock, random, logger, health } = base;
@@ -461,6 +463,10 @@ function createNodeUpstreams(
       servers: servers(),
       builtin: tools,
       builtinResources: grantResources({ audit, grants }),
+      builtinTemplates: boardResources({
+        blackboard,
+        rights: createClientBoards({ table: store.table('client-boards') }),
+      }),
       logins,
       clock,
       random,

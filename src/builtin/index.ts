@@ -2,6 +2,8 @@
 export { auditResource, auditTools } from './audit.ts';
 export type { AuditToolComponents } from './audit.ts';
 export { boardCareTools } from './boards/board-care.ts';
+export { boardResources } from './boards/board-resources.ts';
+export type { BoardResourceComponents } from './boards/board-resources.ts';
 export { boardRoomTools } from './boards/board-room-tools.ts';
 export type { BoardRoomComponents } from './boards/board-room-tools.ts';
 export { boardRightTools } from './boards/board-rights.ts';

@@ -21,6 +21,7 @@ export type {
   AgentStart,
   BuiltinContext,
   BuiltinResource,
+  BuiltinTemplate,
   BuiltinTool,
   PeerToolCall,
   ToolSubject,

@@ -2,7 +2,13 @@
 import type { EventEmitter } from 'node:events';
 import type { Did, Json, JsonObject, StarlingError, Startable } from '../core/index.ts';
 import type { Config, McpServer, StdioServer } from '../config/types.ts';
-import type { ItemKind, ListedResource, ListedTool, ServerCatalog } from '../directory/types.ts';
+import type {
+  ItemKind,
+  ListedResource,
+  ListedTemplate,
+  ListedTool,
+  ServerCatalog,
+} from '../directory/types.ts';
 import type { ClientAccess, GuardWanted, Principal } from '../guard/types.ts';
 import type { PeerView } from '../membership/types.ts';
 
@@ -347,6 +353,23 @@ export interface BuiltinResource {
   readonly definition: ListedResource & { readonly mimeType: string };
   /** Its text, as this caller may see it. */
   read(context: BuiltinContext): Promise<string>;
+}
+
+/** Resources of the built-in server `starling` that are too many to list: what fits one template. */
+export interface BuiltinTemplate {
+  /** The MCP ResourceTemplate object: uriTemplate, name, description, mimeType. */
+  readonly definition: ListedTemplate & { readonly mimeType: string };
+  /** The text of `uri`, as this caller may see it; undefined where the template has no such resource. */
+  read(uri: string, context: BuiltinContext): Promise<string | undefined>;
+  /**
+   * Tells each change of `uri` from when the promise resolves until the function that it gives is called; undefined
+   * where the template has no such resource.
+   */
+  watch(
+    uri: string,
+    context: BuiltinContext,
+    changed: () => void,
+  ): Promise<(() => void) | undefined>;
 }
 
 /** A tool of the built-in server `starling`. */

@@ -1,4 +1,5 @@
 /** MCP clients that are attached to a whole node: who they are, what they have, and what they never get. */
+import { ResourceUpdatedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { Agent, request } from 'node:http';
@@ -144,6 +145,23 @@ describe('a client of `starling mcp --as cursor`', () => {
       name: 'starling__board_set',
       arguments: { board: 'plan', key: 'a', value: 1, create: true },
     });
+    const templates = await client.listResourceTemplates();
+    expect(templates.resourceTemplates.map(({ uriTemplate }) => uriTemplate)).toEqual(
+      expect.arrayContaining(['board://{board}/{key}', 'board://{board}']),
+    );
+    const heard = new Promise((updated) => {
+      client.setNotificationHandler(ResourceUpdatedNotificationSchema, ({ params }) =>
+        updated(params.uri),
+      );
+    });
+    await client.subscribeResource({ uri: 'board://plan/a' });
+    await client.callTool({
+      name: 'starling__board_set',
+      arguments: { board: 'plan', key: 'a', value: 2 },
+    });
+    expect(await heard).toBe('board://plan/a');
+    const { contents } = await client.readResource({ uri: 'board://plan/a' });
+    expect(JSON.parse((contents[0] as { text: string }).text)).toMatchObject({ value: 2 });
     await expect(
       client.callTool({ name: 'starling__grant_create', arguments: { peer: 'x', tools: ['*'] } }),
     ).rejects.toThrow("it is for this node's operator, and for no client of it");

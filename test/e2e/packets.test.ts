@@ -140,6 +140,10 @@ it('are answered over TCP and WebSocket, and changes of a resource come as packe
       success: true,
       data: { structuredContent: { entry: { key: 'replicas', value: { count: 3 } } } },
     });
+    ai('resource_access', { resource_uri: entry, operation: 'read' });
+    const { data } = (await answer()) as { data: { contents: { uri: string; text: string }[] } };
+    expect(data.contents).toMatchObject([{ uri: entry }]);
+    expect(JSON.parse(data.contents[0]?.text ?? '')).toMatchObject({ value: { count: 3 } });
     ai('tool_call', { tool_name: 'ops__nothing' });
     expect(await answer()).toMatchObject({
       success: false,

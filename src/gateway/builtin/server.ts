@@ -8,6 +8,7 @@ import { RPC, errorBytes, errorOf, parseFrame, resultBytes } from '../wire/frame
 import type {
   BuiltinContext,
   BuiltinResource,
+  BuiltinTemplate,
   BuiltinTool,
   ChannelCall,
   RelayedCall,
@@ -18,6 +19,8 @@ import type {
   UpstreamStatus,
 } from '../types.ts';
 import { createBuiltinQuestions } from './questions.ts';
+import { createBuiltinSubscriptions } from './subscriptions.ts';
+import type { BuiltinSubscriptions } from './subscriptions.ts';
 
 /** Calls that may run at the same time. */
 const CALLS_MAX = 1000;
@@ -34,10 +37,11 @@ export interface BuiltinServer extends Upstream {
 export interface BuiltinServerComponents {
   readonly tools: readonly BuiltinTool[];
   readonly resources: readonly BuiltinResource[];
+  readonly templates: readonly BuiltinTemplate[];
   readonly logger: Logger;
 }
 
-/** Makes the built-in server of `tools` and `resources`. */
+/** Makes the built-in server of `tools`, `resources` and `templates`. */
 export function createBuiltinServer(components: BuiltinServerComponents): BuiltinServer {
   return new NodeServer(components);
 }
@@ -47,21 +51,23 @@ class NodeServer implements BuiltinServer {
   readonly #logger: Logger;
   readonly #tools: ReadonlyMap<string, BuiltinTool>;
   readonly #resources: ReadonlyMap<string, BuiltinResource>;
+  readonly #templates: readonly BuiltinTemplate[];
   readonly #catalog: ServerCatalog;
   readonly #running = new Set<AbortController>();
   readonly #waiting = new Set<AbortController>();
 
-  constructor({ tools, resources, logger }: BuiltinServerComponents) {
+  constructor({ tools, resources, templates, logger }: BuiltinServerComponents) {
     this.#logger = logger;
     this.#tools = new Map(tools.map((tool) => [tool.definition.name, tool]));
     this.#resources = new Map(resources.map((one) => [one.definition.uri, one]));
+    this.#templates = templates;
     this.#catalog = {
       server: BUILTIN_SERVER,
-      capabilities: { tools: {}, resources: {} },
+      capabilities: { tools: {}, resources: { subscribe: true } },
       serverInfo: { name: BUILTIN_SERVER, version: VERSION },
       tools: tools.map((tool) => tool.definition),
       resources: resources.map((resource) => resource.definition),
-      templates: [],
+      templates: templates.map((template) => template.definition),
       prompts: [],
     };
   }
@@ -83,13 +89,19 @@ class NodeServer implements BuiltinServer {
   }
 
   open(init: ServerChannelInit): ServerChannel {
+    const subscriptions = createBuiltinSubscriptions(this.#templates, init);
     return {
-      relay: (call) => this.#relay(call, init),
-      request: (method) => Promise.reject(notServed(method)),
+      relay: (call) => this.#relay(call, init, subscriptions),
+      request: async (method, params) => {
+        if (!SUBSCRIBING.includes(method)) throw notServed(method);
+        const abort = new AbortController();
+        const context = { principal: init.principal, signal: abort.signal };
+        return responseOf(await answered(subscriptions.serve(method, params['uri'], context)));
+      },
       notify: () => undefined,
       // The channel ends with the node.
       ended: new Promise<StarlingError>(() => undefined),
-      close: () => undefined,
+      close: () => subscriptions.close(),
     };
   }
 
@@ -110,34 +122,43 @@ class NodeServer implements BuiltinServer {
     for (const tool of this.#tools.values()) tool.stop?.();
   }
 
-  #relay(call: RelayedCall, init: ServerChannelInit): ChannelCall {
+  #relay(
+    call: RelayedCall,
+    init: ServerChannelInit,
+    subscriptions: BuiltinSubscriptions,
+  ): ChannelCall {
     const { method, params } = call.request;
     const name = call.edits?.name ?? params['name'];
     const isWaiting = method === 'tools/call' && this.#tools.get(String(name))?.waits === true;
     const under = isWaiting ? this.#waiting : this.#running;
-    const refusal =
-      method !== 'tools/call' && method !== 'resources/read'
-        ? notServed(method)
-        : isFull(under.size, isWaiting ? WAITING_CALLS_MAX : CALLS_MAX);
+    const refusal = SERVED.includes(method)
+      ? isFull(under.size, isWaiting ? WAITING_CALLS_MAX : CALLS_MAX)
+      : notServed(method);
     if (refusal !== undefined) {
       call.failed(refusal);
       return { cancel: () => undefined };
     }
     const abort = new AbortController();
     under.add(abort);
-    void this.#run(call, abort, init).finally(() => under.delete(abort));
+    void this.#run(call, abort, { init, subscriptions }).finally(() => under.delete(abort));
     return { cancel: () => abort.abort() };
   }
 
   /** Runs a call and answers it, unless it is cancelled meanwhile. Never rejects. */
-  async #run(call: RelayedCall, abort: AbortController, init: ServerChannelInit): Promise<void> {
+  async #run(
+    call: RelayedCall,
+    abort: AbortController,
+    { init, subscriptions }: Open,
+  ): Promise<void> {
     const { id, method } = call.request;
     const { signal } = abort;
     try {
       const result =
-        method === 'resources/read'
-          ? await this.#readResource(call, signal)
-          : await this.#callTool(call, signal, init);
+        method === 'tools/call'
+          ? await this.#callTool(call, signal, init)
+          : method === 'resources/read'
+            ? await this.#readResource(call, signal)
+            : await subscriptions.serve(method, uriOf(call), contextOf(call, signal));
       if (!signal.aborted) {
         const kind = eraOf(call.request) === 'modern' ? { resultType: 'complete' } : {};
         call.response(responseOf(resultBytes(id, { ...kind, ...result })));
@@ -174,13 +195,42 @@ class NodeServer implements BuiltinServer {
   }
 
   async #readResource(call: RelayedCall, signal: AbortSignal): Promise<JsonObject> {
-    const uri = call.edits?.uri ?? call.request.params['uri'];
-    const resource = typeof uri === 'string' ? this.#resources.get(uri) : undefined;
-    if (resource === undefined) throw unknown('STARLING_USAGE', 'resource', uri);
-    const text = await resource.read(contextOf(call, signal));
+    const uri = uriOf(call);
+    const context = contextOf(call, signal);
     const caching = eraOf(call.request) === 'modern' ? { ...CACHING, ttlMs: 0 } : {};
-    const { mimeType, uri: own } = resource.definition;
-    return { ...caching, contents: [{ uri: own, mimeType, text }] };
+    const resource = typeof uri === 'string' ? this.#resources.get(uri) : undefined;
+    if (resource !== undefined) {
+      const { mimeType, uri: own } = resource.definition;
+      return { ...caching, contents: [{ uri: own, mimeType, text: await resource.read(context) }] };
+    }
+    for (const template of typeof uri === 'string' ? this.#templates : []) {
+      const text = await template.read(uri as string, context);
+      const { mimeType } = template.definition;
+      if (text !== undefined)
+        return { ...caching, contents: [{ uri: uri as string, mimeType, text }] };
+    }
+    throw unknown('STARLING_USAGE', 'resource', uri);
+  }
+}
+
+const SUBSCRIBING: readonly string[] = ['resources/subscribe', 'resources/unsubscribe'];
+const SERVED: readonly string[] = ['tools/call', 'resources/read', ...SUBSCRIBING];
+
+/** One channel of a session. */
+interface Open {
+  readonly init: ServerChannelInit;
+  readonly subscriptions: BuiltinSubscriptions;
+}
+
+function uriOf(call: RelayedCall): unknown {
+  return call.edits?.uri ?? call.request.params['uri'];
+}
+
+async function answered(result: Promise<JsonObject>): Promise<Buffer> {
+  try {
+    return resultBytes(0, await result);
+  } catch (error) {
+    return errorBytes(0, errorOf(error));
   }
 }
 

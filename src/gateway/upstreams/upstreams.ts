@@ -6,6 +6,7 @@ import type { Clock, Health, Logger, Random } from '../../core/index.ts';
 import type { CatalogLimits } from '../../directory/index.ts';
 import type {
   BuiltinResource,
+  BuiltinTemplate,
   BuiltinTool,
   ServerChanges,
   Upstream,
@@ -27,6 +28,7 @@ export interface UpstreamsComponents {
   readonly servers: Readonly<Record<string, McpServer>>;
   readonly builtin: readonly BuiltinTool[];
   readonly builtinResources: readonly BuiltinResource[];
+  readonly builtinTemplates?: readonly BuiltinTemplate[];
   readonly logins: Pick<Logins, 'credentials' | 'events'>;
   readonly clock: Clock;
   readonly random: Random;
@@ -76,6 +78,7 @@ class AllUpstreams implements Upstreams {
     this.#builtin = createBuiltinServer({
       tools: components.builtin,
       resources: components.builtinResources,
+      templates: components.builtinTemplates ?? [],
       logger: components.logger.child('builtin'),
     });
     this.#managed = new Map(

@@ -17,6 +17,9 @@ export const FULL_SCOPE = '*';
 export const ATTACHED_SCOPES: readonly string[] = Object.freeze([
   FULL_SCOPE,
   `tool:${BUILTIN_SERVER}/*`,
+  // Which boards a client may read, the boards say themselves.
+  `resource:${BUILTIN_SERVER}/board:*`,
+  `resource:${BUILTIN_SERVER}/board:*/**`,
   `tool:@*/${BUILTIN_SERVER}/request_permission`,
   `tool:@*/${BUILTIN_SERVER}/validate_token`,
   // Agents here, and those of peers as far as a peer lets this node.

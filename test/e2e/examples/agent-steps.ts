@@ -32,19 +32,20 @@ export function agentSteps(
     'starling agent logs echo --follow': { at: 'alice', says: /out of cheese/ },
     "starling broadcast 'lunch is ready'": {
       at: 'bob',
-      printed: /^told to [12] peers? \(broadcast\)$/m,
+      printed: /^told to \d+ peers? \(broadcast\)$/m,
     },
     'starling events': { at: 'bob', printed: /broadcast from bob: .*lunch is ready/ },
     "starling events --topic 'agent.*.events' --follow": {
       at: 'alice',
       says: /agent\.echo\.events from echo@bob: done/,
       before: () => builtin(nodes().bob, 'agent_announce', { name: 'echo' }),
+      // More than one a second is refused, and the next one is told.
       poke: () =>
         builtin(nodes().bob, 'broadcast', {
           subject: 'agent.echo.events',
           message: 'done',
           from: 'echo',
-        }),
+        }).catch(() => undefined),
       after: () => builtin(nodes().bob, 'agent_retire', { agentId: 'echo' }),
     },
   };

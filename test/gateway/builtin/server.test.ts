@@ -16,7 +16,12 @@ describe('the built-in server', () => {
       clients: 'yes',
       run: () => ({}),
     });
-    const server = createBuiltinServer({ tools: [tool], resources: [], logger: silentLogger });
+    const server = createBuiltinServer({
+      tools: [tool],
+      resources: [],
+      templates: [],
+      logger: silentLogger,
+    });
     expect(server.catalog()).toBe(server.catalog());
     expect(server.catalog().tools.map(({ name }) => name)).toEqual(['status']);
   });
@@ -35,7 +40,7 @@ describe('the built-in server', () => {
         stop: () => void stopped.push(name),
       }),
     );
-    createBuiltinServer({ tools, resources: [], logger: silentLogger }).stop();
+    createBuiltinServer({ tools, resources: [], templates: [], logger: silentLogger }).stop();
     expect(stopped).toEqual(['one', 'two']);
   });
 });

@@ -1,0 +1,131 @@
+/** Boards as resources: read, subscribed to, and by whom. */
+import { afterEach, expect, it } from 'vitest';
+import { silentLogger } from '../../../src/core/index.ts';
+import type { JsonObject } from '../../../src/core/index.ts';
+import { boardResources, createClientBoards } from '../../../src/builtin/index.ts';
+import { createBuiltinServer } from '../../../src/gateway/builtin/server.ts';
+import { parseFrame, requestBytes } from '../../../src/gateway/wire/frame.ts';
+import type { RelayedCall, ResponseFrame } from '../../../src/gateway/types.ts';
+import type { Principal } from '../../../src/guard/index.ts';
+import { calm } from '../../blackboard/hub.ts';
+import { keysOf } from '../../blackboard/keys.ts';
+import { journalTable } from '../../blackboard/journal-table.ts';
+import { makeMesh } from '../../blackboard/support.ts';
+import type { Mesh } from '../../blackboard/support.ts';
+
+let made: Mesh;
+afterEach(() => made.stop());
+
+const OPERATOR: Principal = { kind: 'operator' };
+const client = (name: string): Principal => ({ kind: 'client', name, scopes: ['*'] });
+
+/** The built-in server of one node with two boards, `open` and `closed`, and sessions at it. */
+async function bench() {
+  made = await makeMesh(['ann'], {}, keysOf('ann'));
+  const [{ blackboard }] = made.members as [Mesh['members'][number]];
+  const rights = createClientBoards({ table: journalTable() });
+  const open = await blackboard.board('open');
+  const closed = await blackboard.board('closed');
+  await open.create({ open: true });
+  await closed.create({ open: false });
+  await open.set('to do/one', { done: false });
+  await closed.set('k', 1);
+  const templates = boardResources({ blackboard, rights });
+  const server = createBuiltinServer({ tools: [], resources: [], templates, logger: silentLogger });
+  const session = (principal: Principal) => {
+    const heard: unknown[] = [];
+    const channel = server.open({
+      principal,
+      client: {} as never,
+      listener: {
+        notification: ({ params }) => heard.push(params['uri']),
+        request: () => undefined,
+      },
+    });
+    const ask = (method: string, uri: string): Promise<ResponseFrame> =>
+      new Promise((response, failed) => {
+        const request = parseFrame(requestBytes(1, method, { uri }));
+        channel.relay({ request, principal, response, failed } as unknown as RelayedCall);
+      });
+    return { heard, ask, close: () => channel.close() };
+  };
+  return { blackboard, rights, open, closed, server, session };
+}
+
+const textOf = ({ result, error }: ResponseFrame): unknown => {
+  if (error !== undefined) return (error.data as JsonObject)['code'];
+  const { contents } = result as { contents: { text: string }[] };
+  return JSON.parse(contents[0]?.text ?? '');
+};
+
+it('gives an entry with its author, or a whole board, to whoever may read it', async () => {
+  const { server, session, rights, closed } = await bench();
+  expect(server.catalog().templates.map(({ uriTemplate }) => uriTemplate)).toEqual([
+    'board://{board}/{key}',
+    'board://{board}',
+  ]);
+  expect(server.catalog().capabilities).toMatchObject({ resources: { subscribe: true } });
+  const read = async (who: Principal, uri: string): Promise<unknown> =>
+    textOf(await session(who).ask('resources/read', uri));
+  const zed = client('zed');
+  expect(await read(zed, 'board://open/to%20do/one')).toMatchObject({
+    key: 'to do/one',
+    value: { done: false },
+    tombstone: false,
+  });
+  expect(await read(zed, 'board://open')).toMatchObject({
+    board: 'open',
+    entries: [{ key: 'to do/one' }],
+  });
+  expect(await read(zed, 'board://closed/k')).toBe('STARLING_BOARD_REFUSED');
+  expect(await read(zed, 'board://closed')).toBe('STARLING_BOARD_REFUSED');
+  expect(await read(OPERATOR, 'board://closed/k')).toMatchObject({ value: 1 });
+  await rights.give(closed, { client: 'zed', ability: 'read', prefix: 'k' });
+  expect(await read(zed, 'board://closed/k')).toMatchObject({ value: 1 });
+});
+
+it('has no resource where there is no such board or entry, and makes none', async () => {
+  const { session, blackboard } = await bench();
+  const { ask } = session(OPERATOR);
+  for (const uri of [
+    'board://none/k',
+    'board://open/none',
+    'board://',
+    'board://open/%zz',
+    'file:///x',
+  ]) {
+    expect(textOf(await ask('resources/read', uri)), uri).toBe('STARLING_USAGE');
+  }
+  expect(textOf(await ask('resources/subscribe', 'board://none/k'))).toBe('STARLING_USAGE');
+  expect(blackboard.names()).not.toContain('none');
+});
+
+it('tells of changes to who has subscribed, until that ends or the right is taken back', async () => {
+  const { session, rights, open, closed } = await bench();
+  const zed = session(client('zed'));
+  expect((await zed.ask('resources/subscribe', 'board://open/later')).error).toBeUndefined();
+  expect((await zed.ask('resources/subscribe', 'board://open')).error).toBeUndefined();
+  expect(textOf(await zed.ask('resources/subscribe', 'board://closed/k'))).toBe(
+    'STARLING_BOARD_REFUSED',
+  );
+  await open.set('later', 1);
+  await calm();
+  expect(zed.heard.toSorted()).toEqual(['board://open', 'board://open/later']);
+  await zed.ask('resources/unsubscribe', 'board://open');
+  await open.set('other', 1);
+  await open.delete('later');
+  await calm();
+  expect(zed.heard.slice(2)).toEqual(['board://open/later']);
+
+  await rights.give(closed, { client: 'zed', ability: 'read', prefix: '' });
+  await zed.ask('resources/subscribe', 'board://closed/k');
+  await rights.takeBack(closed, 'zed');
+  await closed.set('k', 2);
+  await calm();
+  expect(zed.heard.slice(3)).toEqual([]);
+
+  zed.close();
+  await open.set('later', 3);
+  await calm();
+  expect(zed.heard.slice(3)).toEqual([]);
+});
