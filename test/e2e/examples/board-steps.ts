@@ -11,7 +11,11 @@ export function boardSteps(
   return {
     'starling board create plan': { at: 'alice' },
     'starling board create notes --open': { at: 'alice' },
-    'starling board create jobs --strong': { at: 'alice', printed: /a strong board/ },
+    'starling board create jobs --strong': {
+      at: 'alice',
+      put: { '--strong': '--strong alice' },
+      printed: /a strong board/,
+    },
     'starling board cas jobs leader alice --expect bob': {
       at: 'alice',
       before: () => call('board_set', { board: 'jobs', key: 'leader', value: 'bob' }),
