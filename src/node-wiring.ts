@@ -122,14 +122,17 @@ function wirePeers(
   });
   membership.events.on('boards', ({ peerId }, digests) => blackboard.compare(peerId, digests));
   membership.events.on('change', (peer, before) => {
-    if (peer.state === 'alive' && before?.state !== 'alive') renewalTimer.returned(peer.did);
+    const isBack = peer.state === 'alive' && before?.state !== 'alive';
+    if (isBack) renewalTimer.returned(peer.did);
     const invite = newcomers.get(peer.peerId);
+    // Also of a member that had forgotten the mesh, and so used its ticket for nothing.
+    const isAdmitted = (isBack || invite !== undefined) && knocks.cameIn(peer.peerId);
     if (invite !== undefined) {
       newcomers.delete(peer.peerId);
       const { invitedAt, maker } = invite;
       const isOwn = maker === identity.did;
       const by = isOwn ? undefined : (membership.nameOf(peerIdFromDid(maker)) ?? shortId(maker));
-      const hasKnocked = isOwn && knocks.cameIn(peer.peerId);
+      const hasKnocked = isOwn && isAdmitted;
       const holdsGrants = grants.issued().some((grant) => isHeldBy(peer.did, grant, grants));
       events.emit('newcomer', peer, invitedAt, hasKnocked, by, holdsGrants);
     }

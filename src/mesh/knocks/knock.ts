@@ -133,9 +133,7 @@ async function find(
       },
     );
   }
-  progress(
-    `looking for the mesh ${init.mesh} on this network, for up to ${SEARCH_MS / 1000} s; Ctrl-C ends it`,
-  );
+  progress(`looking for the mesh ${init.mesh} for up to ${SEARCH_MS / 1000} s; Ctrl-C ends it`);
   const seen = new Map<string, NeighbourMesh>();
   const meshes = await search(components, init.mesh, seen, scope);
   const [found, ...others] = meshes;
