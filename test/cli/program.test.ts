@@ -176,6 +176,7 @@ it('the entry statically imports commander, what shuts the debugger and single f
     'cli/groups/client-names.ts',
     'cli/groups/connect.ts',
     'cli/groups/define-command.ts',
+    'cli/groups/events.ts',
     'cli/groups/grant.ts',
     'cli/groups/help.ts',
     'cli/groups/identity.ts',

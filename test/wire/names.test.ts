@@ -55,6 +55,7 @@ const PINNED = [
   'starling/peer',
   'starling/listener',
   'starling/reasoning',
+  'starling/call-forms-only',
   'starling/trace',
   'starling/tools',
   'starling/token',
@@ -78,7 +79,7 @@ const INSIDE = [
   "starling/… is for this node's operator only",
 ];
 
-const TOPICS = ['board2', 'event', 'heartbeat'];
+const TOPICS = ['board2', 'event', 'events', 'heartbeat'];
 
 function textsOf(path: string): string[] {
   const texts: string[] = [];

@@ -94,13 +94,24 @@ function answerer(tool: string, talk: Talk): FormAnswerer {
       return await askForm(params, from, { signal });
     } catch (error) {
       // The terminal was read by the question, so that nobody else heard of Ctrl-C: it is meant for the call.
-      if (error instanceof StarlingError && error.code === 'STARLING_INTERRUPTED')
+      if (error instanceof StarlingError && error.code === 'STARLING_INTERRUPTED') {
         process.kill(process.pid, 'SIGINT');
+        // The server hears nothing before: its answer must not be taken for the end of the call.
+        await abortOf(signal);
+      }
       throw error;
     } finally {
       talk.isAsking = false;
     }
   };
+}
+
+/** Resolves once `signal` is aborted. */
+async function abortOf(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }
 
 /** Whether a person is being asked: nothing else is shown meanwhile. */

@@ -22,7 +22,7 @@ const GRANT: Meant = {
   ),
   ...all('--approve --approval --ask --confirm --require-approval', '--needs-approval'),
   ...all('--depth --delegate --delegable', '--max-depth <n>'),
-  ...all('--time --times-of-day --schedule --when --between', "--hours '08:00-18:00'"),
+  ...all('--time --times-of-day --schedule --when --between --day', "--hours '08:00-18:00'"),
   ...all('--throttle --rate-limit --per-minute', '--rate 10/m'),
   ...all('--function --method --call --name', "--tool '<server>/<tool>'"),
 };
@@ -117,7 +117,7 @@ const OF_A_COMMAND: Readonly<Record<string, Meant>> = {
 /** On any command that has the option that is named. */
 const ANYWHERE: Meant = {
   ...all('--format --output -o', '--json'),
-  ...all('--data-dir --data --state-dir --home --dir', '--state <folder>'),
+  ...all('--data-dir --data --state-dir --home --dir --folder', '--state <folder>'),
   ...all('-c --config-file', '--config <file>'),
   ...all('--instance --profile --context', '--node <name>'),
 };
