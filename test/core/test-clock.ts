@@ -14,7 +14,8 @@ export function createTestClock(startMs = 1_700_000_000_000): TestClock {
   let nowMs = startMs;
   const timers = new Set<{ dueMs: number; readonly task: () => void }>();
   return {
-    now: () => nowMs,
+    // A timer may be due between two milliseconds; the time itself is in whole ones, as that of the system.
+    now: () => Math.floor(nowMs),
     schedule(delayMs, task) {
       const timer = { dueMs: nowMs + delayMs, task };
       timers.add(timer);

@@ -2,7 +2,7 @@
 
 /** A source of time and of timers. */
 export interface Clock {
-  /** Milliseconds since the Unix epoch. */
+  /** Whole milliseconds since the Unix epoch. */
   now(): number;
   /** Runs `task` once after `delayMs`; the returned function cancels it and may be called twice. */
   schedule(delayMs: number, task: () => void): () => void;

@@ -21,7 +21,8 @@ interface Timer {
 export function createJumpClock(): JumpClock {
   let aheadMs = 0;
   const timers = new Set<Timer>();
-  const now = (): number => Date.now() + aheadMs;
+  // Timers may be due between two milliseconds; the time itself is in whole ones, as the system's is.
+  const now = (): number => Math.floor(Date.now() + aheadMs);
   return {
     now,
     schedule(delayMs, task) {
