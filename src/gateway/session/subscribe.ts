@@ -161,7 +161,8 @@ class SessionSubscriber implements Subscriber {
     if (this.#isRetrying) return;
     this.#isRetrying = true;
     try {
-      for (const server of [...this.#lost]) {
+      const lost = Array.from(this.#lost);
+      for (const server of lost) {
         // Its channel may end once more while this is under way: then it is lost again.
         this.#lost.delete(server);
         if (!(await this.#renewAll(server))) this.#lost.add(server);
