@@ -16,10 +16,12 @@ process.stdout.write(
 );
 for (let inbox; ;) {
   inbox = await call('agent_inbox', { name: 'echo', timeout_s: 25, cursor: inbox?.cursor });
-  for (const { id, message } of inbox.messages)
-    await call('agent_message', {
-      type: 'response',
-      inReplyTo: id,
-      message: `you said: ${message}`,
-    });
+  for (const { id, type, message } of inbox.messages) {
+    if (type !== 'query') continue;
+    const answer = { type: 'response', inReplyTo: id, message: `you said: ${message}` };
+    // Whoever asked may have gone meanwhile.
+    await call('agent_message', answer).catch((error) =>
+      process.stderr.write(`${error.message}\n`),
+    );
+  }
 }

@@ -3,7 +3,7 @@
  * of others. Whether a ticket is still good is decided in `ticket-check.ts`.
  */
 import { EventEmitter } from 'node:events';
-import { ERRORS, StarlingError, VERSION, messageOf } from '../core/index.ts';
+import { ERRORS, StarlingError, VERSION, createSemaphore, messageOf } from '../core/index.ts';
 import type { Clock, Did, ErrorCode, Health, Logger, PeerId, Secret } from '../core/index.ts';
 import { parseSuccession } from '../grants/index.ts';
 import type { Grant, GrantBook, Succession } from '../grants/index.ts';
@@ -108,6 +108,8 @@ class TicketAdmission implements MeshAdmission {
   readonly #redeemer: Redeemer;
   /** Taken, and not redeemed yet. */
   #ticket: Ticket | undefined;
+  /** One hello of a newcomer at a time. */
+  readonly #greeting = createSemaphore(1);
 
   constructor(components: MeshAdmissionComponents, name: string) {
     this.#components = components;
@@ -237,6 +239,16 @@ class TicketAdmission implements MeshAdmission {
       ...(by === undefined ? {} : { key: key.did, by }),
     };
     return { ...base, membership: [], invite };
+  }
+
+  async inTurn<T>(greet: () => Promise<T>): Promise<T> {
+    if (this.#ticket === undefined || this.#components.ownMesh.isMember()) return greet();
+    await this.#greeting.take();
+    try {
+      return await greet();
+    } finally {
+      this.#greeting.give();
+    }
   }
 
   async admit(hello: Hello, peer: PeerId): Promise<HelloAnswer> {

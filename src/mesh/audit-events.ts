@@ -31,6 +31,7 @@ export function auditAdmission(
   };
   return {
     hello: (peer) => admission.hello(peer),
+    inTurn: (greet) => admission.inTurn(greet),
     answered: (welcome, peer) => admission.answered(welcome, peer),
     isMember: (peer) => admission.isMember(peer),
     async admit(hello, peer) {

@@ -134,8 +134,10 @@ class RecordedMembers implements Members {
     const before = this.all().filter(({ end }) => end === undefined);
     const ticketsBefore = this.tickets();
     if (!before.some((member) => member.did === did)) throw noMember();
-    for (const membership of this.#membershipsOf(did)) {
-      this.#requireAbove(membership);
+    const memberships = this.#membershipsOf(did);
+    // All of them before any is ended: two members may have let it in at the same time.
+    for (const membership of memberships) this.#requireAbove(membership);
+    for (const membership of memberships) {
       const revocation = issueRevocation(identity, membership, clock.now(), reason);
       await grants.addRevocation(revocation);
       await records.publish(revocation.jws);

@@ -172,6 +172,11 @@ export type HelloAnswer =
 export interface Admission {
   /** Our hello to `peer`, just dialled. */
   hello(peer: PeerId): Hello;
+  /**
+   * Runs `greet`, which says hello and hears the answer: at once where this node is a member, else one after the other,
+   * so that no two members let the same newcomer in.
+   */
+  inTurn<T>(greet: () => Promise<T>): Promise<T>;
   /** Decides on the hello of `peer`, who dialled us. Must not throw for bad input. */
   admit(hello: Hello, peer: PeerId): Promise<HelloAnswer>;
   /** Decides on the answer of `peer`, whom we dialled. @throws why the connection must be closed */

@@ -156,6 +156,7 @@ describe('the gate of the mesh', () => {
     const log = noted();
     const inner: Admission = {
       hello: () => hello,
+      inTurn: (greet) => greet(),
       admit: () => Promise.resolve(welcome),
       answered: () => Promise.resolve(),
       isMember: () => true,

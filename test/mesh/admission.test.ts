@@ -28,6 +28,22 @@ describe('a private mesh', () => {
     expect(alice.admission.isMember(carol.identity.peerId)).toBe(true);
   });
 
+  it('lets a newcomer that meets two members at once in by one of them', async () => {
+    const clock = stillClock();
+    const alice = await founded(clock);
+    const bob = await joined(alice, clock, 2);
+    const newcomer = await side('carol', clock, 3);
+    await newcomer.admission.takeTicket(await ticketOf(alice));
+    // Bob knows the invite, as all members do, so that each of the two could let her in.
+    await bob.mesh.records().addAll([...alice.mesh.records().all().values()]);
+    const answers = await Promise.all([meet(newcomer, alice), meet(newcomer, bob)]);
+    expect(answers).toMatchObject([{ ok: true }, { ok: true }]);
+    expect(answers.map((answer) => answer.ok && answer.issued !== undefined)).toEqual([
+      true,
+      false,
+    ]);
+  });
+
   it('tells tickets that are open from those that are spent, and both from memberships', async () => {
     const clock = stillClock();
     const alice = await founded(clock);

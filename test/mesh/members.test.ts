@@ -74,6 +74,18 @@ describe('putting out', () => {
     ).rejects.toMatchObject({ code: 'STARLING_PEER_UNKNOWN' });
   });
 
+  it('leaves no trace of one that two members let in, where one of them alone may not', async () => {
+    const { alice, bob, carol } = await chain();
+    // Before newcomers met members one by one, both could let the same one in.
+    const both = alice.mesh.delegate(carol.identity.did, true, Number.MAX_SAFE_INTEGER);
+    await bob.mesh.records().addAll([both.jws]);
+    const before = bob.mesh.records().all().size;
+    await expect(membersOf(bob).putOut(carol.identity.did)).rejects.toMatchObject({
+      code: 'STARLING_JOIN_REFUSED',
+    });
+    expect(bob.mesh.records().all().size).toBe(before);
+  });
+
   it('is told to who was put out by the first member that it meets, and a new ticket lets it in again', async () => {
     const { clock, alice, bob } = await chain();
     await membersOf(alice, clock).putOut(bob.identity.did, REASON);

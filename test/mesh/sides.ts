@@ -69,15 +69,17 @@ export async function side(name: string, clock: Clock, seedByte: number): Promis
 }
 
 /** `from` dials `to`: hello, answer, and what `from` makes of it. Gives the answer. */
-export async function meet(from: Side, to: Side): Promise<HelloAnswer> {
-  const hello = decodeHello(
-    encodeHello(from.admission.hello(to.identity.peerId)),
-    from.identity.peerId,
-  );
-  const answer = await to.admission.admit(hello, from.identity.peerId);
-  const welcome = decodeHelloAnswer(encodeHelloAnswer(answer), to.identity.peerId);
-  if (welcome.ok) await from.admission.answered(welcome, to.identity.peerId);
-  return welcome;
+export function meet(from: Side, to: Side): Promise<HelloAnswer> {
+  return from.admission.inTurn(async () => {
+    const hello = decodeHello(
+      encodeHello(from.admission.hello(to.identity.peerId)),
+      from.identity.peerId,
+    );
+    const answer = await to.admission.admit(hello, from.identity.peerId);
+    const welcome = decodeHelloAnswer(encodeHelloAnswer(answer), to.identity.peerId);
+    if (welcome.ok) await from.admission.answered(welcome, to.identity.peerId);
+    return welcome;
+  });
 }
 
 export async function ticketOf(of: Side, canInvite = true, expiresInMs = DAY_MS): Promise<Secret> {

@@ -74,6 +74,7 @@ export function makeGuests(name: string): Guests {
     heard,
     code: 'STARLING_JOIN_REFUSED',
     hello: () => hello,
+    inTurn: (greet) => greet(),
     async admit(theirs, peer) {
       heard.push(theirs);
       if (list.has(peer)) return { ok: true, hello };

@@ -193,6 +193,7 @@ function listTool(components: Shared): BuiltinTool {
     async run(input, context): Promise<BoardListResult> {
       if (input.board === undefined) return { boards: await namesFor(components, context) };
       const opened = await components.blackboard.board(input.board);
+      if (!opened.info().exists) throw unknownBoard(input.board);
       const { prefix: key = '' } = input;
       await checkUse(components.rights, context, { board: opened, what: 'read', key });
       return { entries: opened.entries(input.prefix).map(shownEntry), digest: opened.digest() };

@@ -52,6 +52,6 @@ export function listText(meshes: readonly NeighbourMesh[], own: NodeAbout | unde
   const which = ours.length === 0 ? 'no mesh' : 'no other mesh';
   return [
     ...text,
-    `${which} was heard on this network: it may have none, or lets no multicast through; ask a member for a ticket: starling invite`,
+    `${which} was heard on this network: it may have none, or lets no multicast through; knock at a member's address: starling up --knock <address>; or ask a member for a ticket: starling invite`,
   ].join('\n');
 }

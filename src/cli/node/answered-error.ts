@@ -1,7 +1,7 @@
 /** The error that a node answered, as one of ours. */
 import { ERRORS, StarlingError } from '../../core/errors.ts';
 import type { ErrorCode } from '../../core/errors.ts';
-import type { JsonObject } from '../../core/json/json.ts';
+import type { Json, JsonObject } from '../../core/json/json.ts';
 import { isObject } from '../../core/json/value-checks.ts';
 
 /** JSON-RPC 2.0 §5.1. */
@@ -14,7 +14,7 @@ export function errorFrom(error: JsonObject): StarlingError {
   const known = typeof code === 'string' && Object.hasOwn(ERRORS, code);
   // Older nodes answer some errors with a word for a reason, which tells a person nothing.
   const isText = typeof reason === 'string' && reason.includes(' ');
-  const text = known && isText ? reason : message;
+  const text = known && isText ? reason : withoutHint(message, hint);
   const otherwise = rpc === INVALID_PARAMS ? 'STARLING_USAGE' : 'STARLING_UPSTREAM_UNAVAILABLE';
   return new StarlingError(
     known ? (code as ErrorCode) : otherwise,
@@ -24,4 +24,11 @@ export function errorFrom(error: JsonObject): StarlingError {
       data: { rpc, ...(candidates === undefined ? {} : { candidates }) },
     },
   );
+}
+
+/** Nodes put the hint behind the message; it is shown on a line of its own. */
+function withoutHint(message: Json | undefined, hint: Json | undefined): Json | undefined {
+  const end = typeof hint === 'string' ? ` — ${hint}` : '';
+  const isBehind = typeof message === 'string' && end !== '' && message.endsWith(end);
+  return isBehind ? message.slice(0, -end.length) : message;
 }

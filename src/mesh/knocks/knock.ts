@@ -274,7 +274,7 @@ async function waitFor(
     if (answer?.t === 'busy') progress(`too many ask ${member} to join; asking again`);
     if (answer?.t === 'wait') {
       progress(
-        `${own}, words to compare at ${member}: waits until it says: starling members admit ${name}`,
+        `${own}, words to compare; waits for the operator of ${member}: starling members admit ${name}`,
       );
     }
     const isTold = answer?.t === 'busy' || answer?.t === 'wait';

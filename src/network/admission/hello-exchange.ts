@@ -140,9 +140,11 @@ class Exchange implements HelloExchange {
   async #greet(connection: Connection): Promise<void> {
     const { admission } = this.#components;
     const peer = peerOf(connection);
-    const answer = await sayHello(this.#components, connection, admission.hello(peer));
-    await admission.answered(answer, peer);
-    if (!answer.ok) throw refusalError(answer, peer);
+    await admission.inTurn(async () => {
+      const answer = await sayHello(this.#components, connection, admission.hello(peer));
+      await admission.answered(answer, peer);
+      if (!answer.ok) throw refusalError(answer, peer);
+    });
   }
 
   async #decideAndAnswer(

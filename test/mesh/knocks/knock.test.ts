@@ -106,7 +106,7 @@ describe('a node that knocks', () => {
     const words = heard[0]?.fingerprint ?? '';
     expect(told.join('\n')).toContain(`at workstation (10.9.0.1) it is laptop, ${words}`);
     expect(told.join('\n')).toContain(
-      `${words}, words to compare at workstation: waits until it says: starling members admit laptop`,
+      `${words}, words to compare; waits for the operator of workstation: starling members admit laptop`,
     );
   });
 

@@ -38,6 +38,7 @@ export async function run(name: string, options: InboxOptions): Promise<void> {
 }
 
 function line({ from, id, message, timestamp, type }: AgentMessage): string {
-  const answer = type === 'query' ? ` (answer with --reply-to ${id})` : '';
+  const answer =
+    type === 'query' ? ` (to answer: starling agent message ${from} <text> --reply-to ${id})` : '';
   return safeLine(`${timestamp}  ${type} from ${from}: ${showValue(message)}${answer}`);
 }
