@@ -114,6 +114,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   'jsonc-parser': ['cli/client-files/', 'config/'],
   libp2p: ['network/'],
   minisearch: ['gateway/catalog/'],
+  semver: ['agents/'],
   multiformats: ['identity/', 'mesh/', 'network/host/dht-searches.ts'],
   picocolors: ['cli/terminal/'],
   pino: ['core/logger.ts'],

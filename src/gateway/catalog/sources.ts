@@ -142,11 +142,16 @@ class PrincipalSources implements Sources {
     if (spec.kind === 'server') return own.filter(({ catalog }) => catalog.server === spec.server);
     if (spec.kind === 'catalog' || this.#principal.kind === 'peer') return own;
     const { directory, membership } = this.#components;
-    const theirs = directory.peers().flatMap((peerId) => {
-      const peer = membership.peer(peerId);
-      // Every peer has its built-in server, which is called by name and would only fill the list.
-      return isHere(peer) ? this.#ofPeer(peer, (server) => server !== BUILTIN_SERVER) : [];
-    });
+    // By their names: where two have the same URI, which of them keeps it must not hang on who came when.
+    const peers = directory
+      .peers()
+      .flatMap((peerId) => membership.peer(peerId) ?? [])
+      .filter(isHere)
+      .toSorted((one, other) => (one.alias < other.alias ? -1 : 1));
+    // Every peer has its built-in server, which is called by name and would only fill the list.
+    const theirs = peers.flatMap((peer) =>
+      this.#ofPeer(peer, (server) => server !== BUILTIN_SERVER),
+    );
     return [...own, ...theirs];
   }
 

@@ -55,10 +55,21 @@ export function createSubscriber(components: SubscriberComponents): Subscriber {
   return new SessionSubscriber(components);
 }
 
+/** A subscription that is not where it was made. */
+interface Strayed {
+  /** The name of the server where it was made. */
+  readonly home: string;
+  /** The way to the server that has it now. */
+  readonly taker: Route;
+}
+
 class SessionSubscriber implements Subscriber {
   readonly #components: SubscriberComponents;
   readonly #lost = new Set<string>();
+  /** By the client's URI, what another server took while the first one was away. */
+  readonly #strayed = new Map<string, Strayed>();
   #retries: Scope | undefined;
+  #isRetrying = false;
   #isStopped = false;
 
   constructor(components: SubscriberComponents) {
@@ -147,16 +158,56 @@ class SessionSubscriber implements Subscriber {
   }
 
   async #retry(): Promise<void> {
-    for (const server of this.#lost) {
-      const { subscriptions } = this.#components;
-      const isDone: boolean[] = [];
-      for (const resource of subscriptions.at(server))
-        isDone.push(await this.#renew(server, resource));
-      if (isDone.every(Boolean)) this.#lost.delete(server);
+    if (this.#isRetrying) return;
+    this.#isRetrying = true;
+    try {
+      const lost = Array.from(this.#lost);
+      for (const server of lost) {
+        // Its channel may end once more while this is under way: then it is lost again.
+        this.#lost.delete(server);
+        if (!(await this.#renewAll(server))) this.#lost.add(server);
+      }
+      for (const [uri, strayed] of this.#strayed) await this.#goHome(uri, strayed);
+    } finally {
+      this.#isRetrying = false;
     }
-    if (this.#lost.size > 0) return;
+    if (this.#lost.size > 0 || this.#strayed.size > 0) return;
     this.#retries?.close();
     this.#retries = undefined;
+  }
+
+  /** False when one of them must be tried once more. */
+  async #renewAll(server: string): Promise<boolean> {
+    let isDone = true;
+    for (const resource of this.#components.subscriptions.at(server)) {
+      isDone = (await this.#renew(server, resource)) && isDone;
+    }
+    return isDone;
+  }
+
+  /** Subscribes at the server where the subscription was, once the URI leads there again. */
+  async #goHome(uri: string, { home, taker }: Strayed): Promise<void> {
+    const { view, channels, subscriptions, permit } = this.#components;
+    const found = subscriptions.of(uri);
+    if (found === undefined) {
+      this.#strayed.delete(uri);
+      return;
+    }
+    try {
+      const [route] = view().resource(uri, 'resource/subscribe');
+      if (route === undefined || channels.nameOf(route.target) !== home) return;
+      permit(route);
+      if ((await this.#request(route, uri, found.capabilities)) !== undefined) return;
+      const theirs = theirsOf(route, uri);
+      subscriptions.moved(uri, home, theirs);
+      this.#strayed.delete(uri);
+      this.#tellUpdated(home, theirs);
+      const channel = await channels.get(taker.target);
+      const params = { uri: theirsOf(taker, uri) };
+      await channel.request('resources/unsubscribe', params, { timeoutMs: TIMEOUT_MS });
+    } catch (error) {
+      this.#log(error, 'not subscribed where it was');
+    }
   }
 
   /** Subscribes again. False when the server must be tried once more. */
@@ -175,7 +226,11 @@ class SessionSubscriber implements Subscriber {
       // One who was refused reads the resource once more, and is told why then.
       this.#tellUpdated(server, theirs);
       if (refusal === undefined) {
-        subscriptions.moved(uri, channels.nameOf(route.target), theirsOf(route, uri));
+        const taker = channels.nameOf(route.target);
+        subscriptions.moved(uri, taker, theirsOf(route, uri));
+        const { home = server } = this.#strayed.get(uri) ?? {};
+        if (taker === home) this.#strayed.delete(uri);
+        else this.#strayed.set(uri, { home, taker: route });
       } else subscriptions.drop(uri);
       return true;
     } catch (error) {

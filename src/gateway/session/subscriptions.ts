@@ -57,6 +57,8 @@ export interface Subscriptions {
   drop(uri: string): void;
   /** The subscriptions that `server` has taken. */
   at(server: string): readonly SubscribedResource[];
+  /** The subscription to `uri`, as the client calls it, wherever it was taken. */
+  of(uri: string): SubscribedResource | undefined;
   /** Another server, or the same one by another URI, has taken the subscriptions to `uri`. */
   moved(uri: string, server: string, theirs: string): void;
   /** What is subscribed to, as the client calls it. */
@@ -143,6 +145,14 @@ class SessionSubscriptions implements Subscriptions {
       }
     }
     return [...found.values()];
+  }
+
+  of(uri: string): SubscribedResource | undefined {
+    for (const server of this.#claims.keys()) {
+      const found = this.at(server).find((one) => one.uri === uri);
+      if (found !== undefined) return found;
+    }
+    return undefined;
   }
 
   moved(uri: string, server: string, theirs: string): void {

@@ -11,6 +11,7 @@ import {
   CATALOG,
   OPERATOR,
   alice,
+  carol,
   cleared,
   houseOf,
   inputSchema,
@@ -52,6 +53,26 @@ describe('the operator', () => {
       expect(item).toMatchObject({
         _meta: { 'starling/peer': alice, 'starling/server': 'git' },
       });
+    }
+  });
+
+  it('finds a URI that two peers have at the same one, whichever of them came first', async () => {
+    const items = { web: { resources: [{ uri: 'x:y', name: 'y' }] } };
+    const orders = [
+      [['ann', alice] as const, ['zoe', carol] as const],
+      [['zoe', carol] as const, ['ann', alice] as const],
+    ];
+    for (const order of orders) {
+      const house = await houseOf({});
+      for (const [alias, peerId] of order) joins(house, alias, peerId, items);
+      const owners = listed(house, OPERATOR, ALL, 'resources').map(({ uri, _meta }) => [
+        uri,
+        (_meta as Record<string, unknown>)['starling/peer'],
+      ]);
+      expect(owners).toEqual([
+        ['x:y', alice],
+        [expect.stringContaining('zoe__web'), carol],
+      ]);
     }
   });
 

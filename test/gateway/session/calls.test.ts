@@ -109,6 +109,41 @@ describe('a subscription that fails', () => {
     expect(desk.sent.slice(sentBefore)).toMatchObject([{ method: 'resources/subscribe' }]);
   });
 
+  it('goes to another server that has the URI meanwhile, and home again once it leads there', async () => {
+    const desk = openDesk();
+    const ends = new Map<string, (error: StarlingError) => void>();
+    const asked: string[] = [];
+    desk.open = (channel, server): ServerChannel => ({
+      ...channel,
+      request: async (method, params, options) => {
+        asked.push(`${server} ${method}`);
+        return channel.request(method, params, options);
+      },
+      ended: new Promise((resolve) => ends.set(server, resolve)),
+    });
+    subscribed(desk, 1);
+    desk.servers = ['y'];
+    ends.get('x')?.(new StarlingError('STARLING_UPSTREAM_UNAVAILABLE', 'it died'));
+    await turn();
+    await desk.clock.advance(5000);
+    desk.answer({ id: lastId(desk), result: {} });
+    await turn();
+    await desk.clock.advance(5000);
+    expect(asked, 'nothing more while x is away').toEqual(['y resources/subscribe']);
+    desk.servers = ['x', 'y'];
+    desk.views.emit('change');
+    await desk.clock.advance(5000);
+    desk.answer({ id: lastId(desk), result: {} });
+    await turn();
+    await turn();
+    expect(asked.slice(1)).toEqual(['x resources/subscribe', 'y resources/unsubscribe']);
+    desk.answer({ id: lastId(desk), result: {} });
+    const told = desk.pushed.filter(({ method }) => method === 'notifications/resources/updated');
+    expect(told).toMatchObject([{ params: { uri: 'test://1' } }, { params: { uri: 'test://1' } }]);
+    await desk.clock.advance(60_000);
+    expect(asked.slice(3), 'it is at home').toEqual([]);
+  });
+
   it('that the server refuses when it is made again is given up, and others are made', async () => {
     const desk = openDesk();
     const ends: ((error: StarlingError) => void)[] = [];
