@@ -161,21 +161,24 @@ it('a node that is alone in a mesh of its own moves over to the mesh that admits
   await again.stop();
 
   // It leaves while it is stopped, so that nobody there hears of that, and knocks once more: the operator is asked
-  // as before, though by all that the mesh knows it is a member.
-  const left = await world.cli(['leave', '--yes', '--state', again.stateDir]);
-  expect(left.stdout).toMatch(/nobody was told/);
-  const returning = world.start('carl', { args: knocking });
-  await eventually(
-    'the operator hears who asks again',
-    () => builtin<KnockListResult>(lab, 'knock_list'),
-    ({ knocks }) => knocks.map(({ name }) => name).join() === 'carl',
-  );
-  expect(await ok(lab, 'members')).toMatch(/ASKS TO JOIN[^]*\ncarl +\w+( \w+){3} /);
-  await ok(lab, 'members', 'admit', 'carl');
-  const back = await returning;
-  expect(back.up).toMatchObject({ peerId, mesh: { name: 'workstation-mesh' } });
-  await sees(lab, [back]);
-  await Promise.all([back.stop(), lab.stop()]);
+  // each time, though by all that the mesh knows it is a member, and has been let in a moment ago.
+  for (const time of ['again', 'and again']) {
+    const left = await world.cli(['leave', '--yes', '--state', again.stateDir]);
+    expect(left.stdout).toMatch(/nobody was told/);
+    const returning = world.start('carl', { args: knocking });
+    await eventually(
+      `the operator hears ${time} who asks`,
+      () => builtin<KnockListResult>(lab, 'knock_list'),
+      ({ knocks }) => knocks.map(({ name }) => name).join() === 'carl',
+    );
+    expect(await ok(lab, 'members')).toMatch(/ASKS TO JOIN[^]*\ncarl +\w+( \w+){3} /);
+    await ok(lab, 'members', 'admit', 'carl');
+    const back = await returning;
+    expect(back.up).toMatchObject({ peerId, mesh: { name: 'workstation-mesh' } });
+    await sees(lab, [back]);
+    await back.stop();
+  }
+  await lab.stop();
 });
 
 it('who was put out knows by whom, ends with 1, invites nobody, and is let in again by a new ticket', async () => {
