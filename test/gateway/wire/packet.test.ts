@@ -269,9 +269,11 @@ describe('a packet', () => {
     ok(asked[256]?.reply as Reply, { at: 'id' });
     expect(answers).toEqual([{ id: 1, success: true, data: { at: 'id' } }]);
     for (const { reply } of asked.slice(0, 256)) ok(reply, {});
-    expect(answers.slice(1, 257)).toEqual(Array(256).fill({ success: true, data: {} }));
+    expect(answers.slice(1, 257)).toEqual(
+      Array.from({ length: 256 }, () => ({ success: true, data: {} })),
+    );
     expect(answers.slice(257)).toMatchObject(
-      Array(44).fill({ error: { data: { code: 'STARLING_LIMIT_EXCEEDED' } } }),
+      Array.from({ length: 44 }, () => ({ error: { data: { code: 'STARLING_LIMIT_EXCEEDED' } } })),
     );
     send(toolCall({ tool_name: 't' }));
     expect(asked).toHaveLength(258);
