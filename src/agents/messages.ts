@@ -20,6 +20,7 @@ import { labelOf, parseAddress } from './names.ts';
 import { createOutbox } from './outbox.ts';
 import type { Outbox, Parcel } from './outbox.ts';
 import { createQueries, failed } from './queries.ts';
+import { NODE_SENDER, senderKey } from './sender.ts';
 import type { Queries } from './queries.ts';
 import { MESSAGE_TYPES } from './types.ts';
 import type {
@@ -166,7 +167,7 @@ class NodeMessages implements Messages {
     if (found.node === undefined) {
       const agent = this.#components.local.find(found.name);
       if (agent === undefined) throw unknownAgent(to);
-      return this.#deliver(agent, message, keyOf(principal), signal);
+      return this.#deliver(agent, message, senderKey(principal), signal);
     }
     return this.#sendAway(found.node, found.name, { principal, init, message, sender });
   }
@@ -279,7 +280,7 @@ class NodeMessages implements Messages {
       metadata: {},
     };
     agent.inbox
-      .add({ message, sender: 'node', durable: true })
+      .add({ message, sender: NODE_SENDER, durable: true })
       .catch((other: unknown) => logger.warn({ error: messageOf(other) }, 'an event was lost'));
   }
 

@@ -35,10 +35,11 @@ export function narrowTools(
   return { tools: [...asked], withheld: [] };
 }
 
-/** The operator is root of this node; a client has its scopes. */
+/** The operator is root of this node; a client has its scopes, as far as those have them for whom it works. */
 function mayUse(spawner: Principal, scope: string): boolean {
   if (spawner.kind === 'operator') return true;
-  return spawner.kind === 'client' && scopesCover(spawner.scopes, scope);
+  if (spawner.kind !== 'client' || !scopesCover(spawner.scopes, scope)) return false;
+  return (spawner.worksFor ?? []).every((one) => mayUse(one, scope));
 }
 
 function refused(scope: string, why: string): StarlingError {

@@ -1,9 +1,10 @@
 /** One agent that the node runs: its name, its processes, its mailbox and its rights. */
-import { Secret } from '../../core/index.ts';
-import type { Clock, Logger, Random, StarlingError } from '../../core/index.ts';
+import { Secret, StarlingError } from '../../core/index.ts';
+import type { Clock, Logger, Random } from '../../core/index.ts';
 import type { AgentProcess, AgentStart } from '../../gateway/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { Agents } from '../agents.ts';
+import { NODE_SENDER, sendersIn } from '../sender.ts';
 import type { AgentMessage, RunState, RunView } from '../types.ts';
 import { bestOf } from './lifecycle.ts';
 import type { LimitPlan } from './resources.ts';
@@ -80,6 +81,7 @@ class NodeRunAgent implements RunAgent {
   /** By whom it was asked to do what it does now, and what follows for its rights. */
   #working: { readonly key: string; readonly principal: Principal };
   #mailbox: Mailbox | undefined;
+  #isStopped = false;
 
   constructor(components: RunAgentComponents, init: RunAgentInit) {
     this.#components = components;
@@ -115,6 +117,8 @@ class NodeRunAgent implements RunAgent {
       maxConcurrentTasks: kind.maxConcurrentTasks * row.replicas,
       listed: kind.listed,
     });
+    if (this.#isStopped)
+      throw new StarlingError('STARLING_STOPPED', `agent ${row.name} was stopped`);
     for (const replica of this.#replicas) replica.start();
     this.#mailbox = createMailbox(
       {
@@ -167,6 +171,7 @@ class NodeRunAgent implements RunAgent {
   }
 
   async stop(): Promise<void> {
+    this.#isStopped = true;
     await this.#mailbox?.stop();
     await Promise.all(this.#replicas.map((replica) => replica.stop()));
     this.#changed();
@@ -209,12 +214,16 @@ class NodeRunAgent implements RunAgent {
     });
   }
 
-  /** Its own rights, and those of whom it works for: what it does needs both. */
+  /**
+   * Its own rights, and those of whom it works for: what it does needs both. What it does after an answer it does for
+   * those whom it answered last: whoever wrote to it could have asked for just that.
+   */
   #principal(): Principal {
     if (this.#init.kind.ownRights) return this.#self;
-    const senders = new Set(this.#mailbox?.inHand().values());
+    const senders = new Set([...(this.#mailbox?.inHand().values() ?? [])].flatMap(sendersIn));
+    senders.delete(NODE_SENDER);
     const key = [...senders].toSorted().join('\n');
-    if (key !== this.#working.key) {
+    if (senders.size > 0 && key !== this.#working.key) {
       const worksFor = [...senders]
         .map((sender) => this.#components.senderOf(sender))
         .filter((one) => one !== undefined);

@@ -95,6 +95,8 @@ class NodeRuns implements Runs {
   readonly #runs = new Map<string, RunAgent>();
   /** Names that are being spawned or ended: one thing at a time. */
   readonly #busy = new Map<string, Promise<unknown>>();
+  /** What is being spawned: it has its room before it is on disk and runs. */
+  readonly #coming = new Set<RunRow>();
   #turn = 0;
   #isOver = true;
 
@@ -166,7 +168,9 @@ class NodeRuns implements Runs {
     const { name, owner } = run.row;
     const isItsOwn = [owner, keyOf(runPrincipal(name, []))].includes(keyOf(principal));
     if (principal.kind !== 'operator' && !isItsOwn) return agents.end(principal, name, how);
-    return this.#alone(name, async () => {
+    const ended = await this.#alone(name, async () => {
+      // It may have ended, and another one begun, while this had to wait for its turn.
+      if (this.#runs.get(name) !== run) return undefined;
       await writeRow(table, { ...run.row, stopped: true });
       // What it deals with now has a moment to end.
       await run.stop();
@@ -178,6 +182,7 @@ class NodeRuns implements Runs {
       if (how === 'retire') await this.#forget(name);
       return result;
     });
+    return ended ?? this.end(principal, agent, how);
   }
 
   async logs(principal: Principal, init: LogsInit, signal: AbortSignal): Promise<LogPage> {
@@ -219,7 +224,7 @@ class NodeRuns implements Runs {
   ): Promise<{ run: RunAgent; agentId: string; withheld: readonly string[] }> {
     const { clock, table } = this.#components;
     const { name, config, replicas = 1, resources = {} } = init;
-    if (this.#isOver) throw new StarlingError('STARLING_STOPPED', 'the node is stopping');
+    this.#requireRunning();
     checkInit(init);
     const kind = this.#kind(init.kind);
     this.#requireRight(principal, init.kind, replicas);
@@ -240,17 +245,29 @@ class NodeRuns implements Runs {
       spawnedAt: clock.now(),
       stopped: false,
     };
-    await this.#requireOwner(principal, row);
-    const prepared = await this.#prepared(row);
-    if (before !== undefined) await before.stop();
-    this.#runs.delete(name);
-    await writeRow(table, row);
+    this.#coming.add(row);
     try {
-      const { run, agentId } = await this.#run(row, prepared);
-      return { run, agentId, withheld };
+      await this.#requireOwner(principal, row);
+      const prepared = await this.#prepared(row);
+      if (before !== undefined) await before.stop();
+      this.#runs.delete(name);
+      await writeRow(table, row);
+      return { ...(await this.#begun(row, prepared)), withheld };
+    } finally {
+      this.#coming.delete(row);
+    }
+  }
+
+  /** Runs what is new. */
+  async #begun(
+    row: RunRow,
+    prepared: { kind: RunnableKind; limits: LimitPlan },
+  ): Promise<{ run: RunAgent; agentId: string }> {
+    try {
+      return await this.#run(row, prepared);
     } catch (error) {
       // Refused means no trace.
-      await dropRow(table, name);
+      await dropRow(this.#components.table, row.name);
       throw error;
     }
   }
@@ -273,6 +290,8 @@ class NodeRuns implements Runs {
   ): Promise<{ run: RunAgent; agentId: string }> {
     const { timeoutMs } = this.#components.config();
     const log = await this.#log(row.name);
+    // A stop that came meanwhile ends what runs, and knows nothing of this agent.
+    this.#requireRunning();
     const run = createRunAgent(
       {
         ...this.#components,
@@ -350,9 +369,14 @@ class NodeRuns implements Runs {
   }
 
   #processes(counts: (row: RunRow) => boolean): number {
-    return [...this.#runs.values()]
-      .filter((run) => !run.isOver && counts(run.row))
-      .reduce((sum, { row }) => sum + row.replicas, 0);
+    const running = [...this.#runs.values()].filter((run) => !run.isOver).map(({ row }) => row);
+    const rows = [...new Set([...running, ...this.#coming])].filter(counts);
+    return rows.reduce((sum, { replicas }) => sum + replicas, 0);
+  }
+
+  /** @throws STARLING_STOPPED */
+  #requireRunning(): void {
+    if (this.#isOver) throw new StarlingError('STARLING_STOPPED', 'the node is stopping');
   }
 
   /** Why nothing stands around a process of the kind; refused where the operator does not allow that. */
@@ -385,7 +409,7 @@ class NodeRuns implements Runs {
     });
   }
 
-  /** For whom an agent works; the operator narrows nothing. */
+  /** For whom an agent works, without those for whom that one works in turn; the operator narrows nothing. */
   #senderOf(key: string): Principal | undefined {
     if (key === keyOf(OPERATOR)) return undefined;
     const run = [...this.#runs.values()].find(

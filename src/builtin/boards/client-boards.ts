@@ -6,6 +6,7 @@
 import type { Board, BoardAbility } from '../../blackboard/index.ts';
 import { StarlingError, isObject } from '../../core/index.ts';
 import type { BuiltinContext } from '../../gateway/index.ts';
+import type { Principal } from '../../guard/index.ts';
 import type { Table } from '../../store/index.ts';
 
 /** One right of one client on one board. */
@@ -68,7 +69,8 @@ export function createClientBoards({ table }: { readonly table: Table }): Client
 }
 
 /**
- * Whether whoever calls may do something with keys of a board that start with `key`.
+ * Whether whoever calls may do something with keys of a board that start with `key`. An agent may it as far as all those
+ * may for whom it works.
  */
 export async function mayUse(
   rights: ClientBoards | undefined,
@@ -82,10 +84,15 @@ export async function mayUse(
   if (principal.kind === 'operator' || board.isOpen) return true;
   if (principal.kind !== 'client' || rights === undefined) return false;
   const needed = ABILITIES.indexOf(what);
-  return (await rights.of(board)).some(
-    ({ client, ability, prefix }) =>
-      client === principal.name && ABILITIES.indexOf(ability) >= needed && key.startsWith(prefix),
+  const given = (await rights.of(board)).filter(
+    ({ ability, prefix }) => ABILITIES.indexOf(ability) >= needed && key.startsWith(prefix),
   );
+  const may = (one: Principal): boolean =>
+    one.kind === 'operator' ||
+    (one.kind === 'client' &&
+      given.some(({ client }) => client === one.name) &&
+      (one.worksFor ?? []).every(may));
+  return may(principal);
 }
 
 /** As {@link mayUse}. @throws STARLING_BOARD_REFUSED when not */

@@ -1,5 +1,5 @@
 /** What one session hears of resources of the built-in server. */
-import { BUILTIN_SERVER, StarlingError } from '../../core/index.ts';
+import { BUILTIN_SERVER, StarlingError, printable } from '../../core/index.ts';
 import type { JsonObject } from '../../core/index.ts';
 import { notificationBytes, parseFrame } from '../wire/frame.ts';
 import type { BuiltinContext, BuiltinTemplate, ServerChannelInit } from '../types.ts';
@@ -25,6 +25,8 @@ export function createBuiltinSubscriptions(
   { listener }: Pick<ServerChannelInit, 'listener'>,
 ): BuiltinSubscriptions {
   const watches = new Map<string, () => void>();
+  /** What is asked for and not heard of yet: it has its place, and its end may come before. */
+  const coming = new Map<string, object>();
   let isClosed = false;
   const changed = (uri: string) => (): void => {
     const frame = parseFrame(notificationBytes(UPDATED, { uri }));
@@ -32,24 +34,24 @@ export function createBuiltinSubscriptions(
   };
   const watch = async (uri: string, context: BuiltinContext): Promise<void> => {
     if (watches.has(uri)) return;
-    if (watches.size >= WATCHES_MAX) {
-      throw new StarlingError(
-        'STARLING_LIMIT_EXCEEDED',
-        `this session hears of ${WATCHES_MAX} resources of server '${BUILTIN_SERVER}' already`,
-        { hint: 'unsubscribe from some of them' },
-      );
-    }
-    for (const template of templates) {
-      const end = await template.watch(uri, context, changed(uri));
-      if (end === undefined) continue;
-      // Another request for the same one, or the end of the channel, may have come meanwhile.
-      if (isClosed || watches.has(uri)) end();
-      else watches.set(uri, end);
-      return;
+    if (!coming.has(uri) && watches.size + coming.size >= WATCHES_MAX) throw tooMany();
+    const turn = {};
+    coming.set(uri, turn);
+    try {
+      for (const template of templates) {
+        const end = await template.watch(uri, context, changed(uri));
+        if (end === undefined) continue;
+        // Another request for the same one, its end, or that of the channel, may have come meanwhile.
+        if (isClosed || coming.get(uri) !== turn) end();
+        else watches.set(uri, end);
+        return;
+      }
+    } finally {
+      if (coming.get(uri) === turn) coming.delete(uri);
     }
     throw new StarlingError(
       'STARLING_USAGE',
-      `server '${BUILTIN_SERVER}' has no resource '${uri}' that changes`,
+      `server '${BUILTIN_SERVER}' has no resource '${printable(uri)}' that changes`,
     );
   };
   return {
@@ -58,6 +60,7 @@ export function createBuiltinSubscriptions(
         throw new StarlingError('STARLING_USAGE', '"uri" must be a text');
       if (method === 'resources/subscribe') await watch(uri, context);
       else {
+        coming.delete(uri);
         watches.get(uri)?.();
         watches.delete(uri);
       }
@@ -69,4 +72,12 @@ export function createBuiltinSubscriptions(
       watches.clear();
     },
   };
+}
+
+function tooMany(): StarlingError {
+  return new StarlingError(
+    'STARLING_LIMIT_EXCEEDED',
+    `this session hears of ${WATCHES_MAX} resources of server '${BUILTIN_SERVER}' already`,
+    { hint: 'unsubscribe from some of them' },
+  );
 }

@@ -60,42 +60,27 @@ export function readPacket(bytes: Buffer): Packet | undefined {
     id = idOf(bytes, top.get('id'), value['id']);
     return { kind: 'packet', id, ...requestOf(bytes, value, top) };
   } catch (error) {
-    if (!(error instanceof StarlingError)) throw error;
-    return { kind: 'packet', id, request: error };
+    // What JSON.parse takes may be too deep for JSON.stringify.
+    const known = error instanceof RangeError ? violation('the packet is nested too deep') : error;
+    if (!(known instanceof StarlingError)) throw error;
+    return { kind: 'packet', id, request: known };
   }
 }
 
 /** Makes the table of one connection, empty. */
 export function createPackets(): Packets {
-  /** Answers to packets without id, in the order of the packets; undefined while one is under way. */
-  const turns: { answer: Buffer | undefined; readonly reply: Reply }[] = [];
-  let waitingBytes = 0;
-  const flush = (): void => {
-    while (turns[0]?.answer !== undefined) {
-      const { answer, reply } = turns.shift() as { answer: Buffer; reply: Reply };
-      waitingBytes -= answer.length;
-      reply.final(answer);
-    }
-  };
-  const inTurn = (reply: Reply): ((answer: Buffer) => void) => {
-    const turn: (typeof turns)[number] = { answer: undefined, reply };
-    turns.push(turn);
-    return (answer) => {
-      if (turn.answer !== undefined) return;
-      turn.answer = waitingBytes + answer.length > WAITING_BYTES_MAX ? failed(tooMuch()) : answer;
-      waitingBytes += turn.answer.length;
-      flush();
-    };
-  };
+  const turns = createTurns();
   return {
     receive(receiver, packet, reply) {
       const { id, request, subscribes } = packet;
-      if (turns.length >= WAITING_MAX) {
-        reply.final(withId(failed(tooMany()), id));
+      if (id === undefined && turns.isFull()) {
+        turns.refuse(reply);
         return;
       }
       const settle =
-        id === undefined ? inTurn(reply) : (answer: Buffer) => reply.final(withId(answer, id));
+        id === undefined
+          ? turns.take(reply)
+          : (answer: Buffer): void => reply.final(withId(answer, id));
       if (request instanceof StarlingError) {
         settle(failed(request));
         return;
@@ -104,6 +89,54 @@ export function createPackets(): Packets {
         subscribes === undefined ? answering(settle) : subscribing(settle, subscribes, reply);
       // The packet's id is its client's own, and may be that of another request.
       receiver.receive(request, own, request);
+    },
+  };
+}
+
+/** The order of the answers to packets without id. */
+interface Turns {
+  isFull(): boolean;
+  /** The place of one answer; gives what sends the answer in its turn. */
+  take(reply: Reply): (answer: Buffer) => void;
+  /** Refuses a packet, in its turn as well: whoever gives no ids counts answers. */
+  refuse(reply: Reply): void;
+}
+
+interface Turn {
+  /** Undefined while the packet is under way. */
+  answer: Buffer | undefined;
+  readonly reply: Reply;
+  /** Packets after this one, and before the next one, that were refused. */
+  refused: number;
+}
+
+function createTurns(): Turns {
+  const turns: Turn[] = [];
+  let waitingBytes = 0;
+  const flush = (): void => {
+    while (turns[0]?.answer !== undefined) {
+      const { answer, reply, refused } = turns.shift() as Turn & { answer: Buffer };
+      waitingBytes -= answer.length;
+      reply.final(answer);
+      for (let left = refused; left > 0; left -= 1) reply.final(failed(tooMany()));
+    }
+  };
+  return {
+    isFull: () => turns.length >= WAITING_MAX,
+    take(reply) {
+      const turn: Turn = { answer: undefined, reply, refused: 0 };
+      turns.push(turn);
+      return (answer) => {
+        if (turn.answer !== undefined) return;
+        turn.answer = waitingBytes + answer.length > WAITING_BYTES_MAX ? failed(tooMuch()) : answer;
+        waitingBytes += turn.answer.length;
+        flush();
+      };
+    },
+    refuse(reply) {
+      const last = turns.at(-1);
+      if (last === undefined) reply.final(failed(tooMany()));
+      else last.refused += 1;
     },
   };
 }
@@ -203,6 +236,9 @@ function metaOf(
 ): string {
   const { agent_id: agent, reasoning } = d;
   const given = isObject(_meta) ? _meta : {};
+  if (context !== undefined && 'ai_context' in given) {
+    throw violation('the packet has an "ai_context" of its own, and another in "_meta"');
+  }
   const known: JsonObject = {
     ...given,
     [META.protocolVersion]: MODERN_VERSIONS[0],
@@ -408,7 +444,7 @@ function tooMany(): StarlingError {
   return new StarlingError(
     'STARLING_LIMIT_EXCEEDED',
     `${WAITING_MAX} packets of this connection wait for their answers`,
-    { hint: 'wait for some of them' },
+    { hint: 'wait for some of them, or give packets an id: then none waits for another' },
   );
 }
 

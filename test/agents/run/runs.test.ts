@@ -345,7 +345,64 @@ it("an agent has less than whoever spawns it, stays that one's, and ends with it
   });
 });
 
-it('while it works for somebody it has the rights of both, and by itself its own', async () => {
+it('however many are spawned at once, no more run than the operator allows', async () => {
+  const one = await stage({ max: 3 });
+  const spawned = await Promise.allSettled(Array.from({ length: 10 }, () => one.spawn(OPERATOR)));
+  await settle();
+  expect(spawned.filter(({ status }) => status === 'fulfilled')).toHaveLength(3);
+  expect(one.programs).toHaveLength(3);
+});
+
+it('a node that stops while agents are spawned leaves none of them behind', async () => {
+  const one = await stage();
+  const spawning = Promise.allSettled([one.spawn(OPERATOR), one.spawn(OPERATOR)]);
+  await stopped(one.runs);
+  await spawning;
+  await settle();
+  expect(one.programs.filter(({ isClosed }) => !isClosed)).toEqual([]);
+  expect([...one.node.rows.keys()].filter((key) => key.startsWith('run/'))).toEqual([]);
+});
+
+it('whoever ends an agent twice at once ends no other one that begins between, and brings none back', async () => {
+  const one = await stage();
+  await one.spawn(OPERATOR, { name: 'coder' });
+  const first = one.runs.end(OPERATOR, 'coder', 'retire');
+  const second = one.runs.end(OPERATOR, 'coder', 'stop').catch((error: unknown) => error);
+  await settle();
+  world.clock.advance(2000);
+  await first;
+  expect(await second).toMatchObject({ code: 'STARLING_AGENT_UNKNOWN' });
+  await one.spawn(CURSOR, { name: 'coder' });
+  expect(one.runs.viewOf('coder')).toBeDefined();
+});
+
+it('an agent that writes to another is no way around the rights of those who sent it', async () => {
+  const one = await stage();
+  one.kinds['coder'] = kind({ tools: ['tool:files/*', 'agent:*'] });
+  await one.spawn(OPERATOR, { name: 'coder' });
+  await one.spawn(OPERATOR, { name: 'helper' });
+  const sent = one.node.call(KEY, 'agent_message', {
+    agentId: 'coder',
+    message: 'have helper do it',
+    type: 'query',
+  });
+  await settle();
+  const asked = one.node.call(one.programs[0]?.init.principal() ?? KEY, 'agent_message', {
+    agentId: 'helper',
+    message: 'do it',
+    type: 'query',
+  });
+  await settle();
+  expect(one.programs[1]?.init.principal()).toMatchObject({
+    worksFor: [{ name: 'agent:coder' }, KEY],
+  });
+  one.programs[1]?.given[0]?.answer('done');
+  await asked;
+  one.programs[0]?.given[0]?.answer('done');
+  await sent;
+});
+
+it('while it works for somebody it has the rights of both, and still after its answer until another writes', async () => {
   const one = await stage();
   await one.spawn(OPERATOR, { name: 'coder' });
   await settle();
@@ -362,7 +419,8 @@ it('while it works for somebody it has the rights of both, and by itself its own
   one.programs[0]?.given[0]?.answer('done');
   await sent;
   await settle();
-  expect(principal()).not.toHaveProperty('worksFor');
+  // A call that it was asked to make a moment later is no other call.
+  expect(principal()).toMatchObject({ worksFor: [KEY] });
   // Whom nothing bounds, the operator, bounds nobody.
   await one.send('y');
   await settle();

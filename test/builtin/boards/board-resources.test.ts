@@ -129,3 +129,27 @@ it('tells of changes to who has subscribed, until that ends or the right is take
   await calm();
   expect(zed.heard.slice(3)).toEqual([]);
 });
+
+it('a session hears of no more resources than it may however many it asks for at once, nor of what it took back', async () => {
+  const { session, open } = await bench();
+  const zed = session(client('zed'));
+  const ask = (from: number, to: number): Promise<ResponseFrame[]> =>
+    Promise.all(
+      Array.from({ length: to - from }, (_, at) =>
+        zed.ask('resources/subscribe', `board://open/${from + at}`),
+      ),
+    );
+  await ask(0, 600);
+  const refused = (await ask(600, 1200)).filter(({ error }) => error !== undefined);
+  expect(refused).toHaveLength(200);
+  zed.close();
+
+  const ann = session(client('ann'));
+  await Promise.all([
+    ann.ask('resources/subscribe', 'board://open/0'),
+    ann.ask('resources/unsubscribe', 'board://open/0'),
+  ]);
+  await open.set('0', 1);
+  await calm();
+  expect(ann.heard).toEqual([]);
+});

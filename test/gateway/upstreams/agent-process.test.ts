@@ -160,3 +160,25 @@ it('lines of a program mean what the protocol says, and nothing else', () => {
     expect(means(odd), odd).toBeUndefined();
   }
 });
+
+it('a plain program that nests deeper than can be written fails its answer, and nothing else', () => {
+  const codec = createPlainLines();
+  const deep = `${'['.repeat(200_000)}${']'.repeat(200_000)}`;
+  const read = (text: string): unknown => {
+    const message = codec.fromProgram(Buffer.from(text));
+    return message === undefined ? undefined : JSON.parse(message.toString());
+  };
+  expect(read(`{"id":1,"answer":${deep}}`)).toMatchObject({ id: 1, result: { isError: true } });
+  expect(read(`{"id":1,"error":${deep}}`)).toMatchObject({ id: 1, result: { isError: true } });
+  expect(read(`{"id":"a","call":"t","arguments":{"a":${deep}}}`)).toBeUndefined();
+  const given = codec.toProgram(
+    Buffer.from(`{"jsonrpc":"2.0","id":"a","result":{"structuredContent":{"a":${deep}}}}`),
+  );
+  expect(given.line?.toString()).toBe('{"id":"a","error":"it is nested too deep"}');
+  const asked = codec.toProgram(
+    Buffer.from(
+      `{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"arguments":{"a":${deep}}}}`,
+    ),
+  );
+  expect(JSON.parse(asked.answer?.toString() ?? '')).toMatchObject({ id: 2, error: {} });
+});

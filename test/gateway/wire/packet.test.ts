@@ -260,8 +260,43 @@ describe('a packet', () => {
   });
 
   it('waits with no more than 256 others for an earlier answer', () => {
-    const { send, answers } = connection();
-    for (let at = 0; at < 257; at += 1) send(toolCall({ tool_name: 't' }));
-    expect(answers).toMatchObject([{ error: { data: { code: 'STARLING_LIMIT_EXCEEDED' } } }]);
+    const { send, asked, answers } = connection();
+    for (let at = 0; at < 300; at += 1) send(toolCall({ tool_name: 't' }));
+    expect(asked).toHaveLength(256);
+    // Whoever gives no ids takes the first answer for that of the first packet.
+    expect(answers).toEqual([]);
+    send(toolCall({ tool_name: 't' }, { id: 1 }));
+    ok(asked[256]?.reply as Reply, { at: 'id' });
+    expect(answers).toEqual([{ id: 1, success: true, data: { at: 'id' } }]);
+    for (const { reply } of asked.slice(0, 256)) ok(reply, {});
+    expect(answers.slice(1, 257)).toEqual(
+      Array.from({ length: 256 }, () => ({ success: true, data: {} })),
+    );
+    expect(answers.slice(257)).toMatchObject(
+      Array.from({ length: 44 }, () => ({ error: { data: { code: 'STARLING_LIMIT_EXCEEDED' } } })),
+    );
+    send(toolCall({ tool_name: 't' }));
+    expect(asked).toHaveLength(258);
+  });
+
+  it('that names its context twice, or hides a key of its fields in an escape, is refused', () => {
+    const { send, asked, answers } = connection();
+    send('{"g":"ai","e":"tool_call","d":{"tool_name":"a","tool_\\u006eame":"b"},"id":1}');
+    send('{"g":"ai","e":"tool_call","d":{"tool_name":"a"},"d":{"tool_name":"b"},"id":2}');
+    send('{"g":"ai","e":"tool_call","d":{"tool_name":"a"},"\\u0064":{"tool_name":"b"},"id":3}');
+    send(
+      '{"g":"ai","e":"tool_call","d":{"tool_name":"a"},"_meta":{"ai_context":1},"ai_context":2,"id":4}',
+    );
+    expect(asked.map(({ request }) => request.bytes.toString())).toEqual([]);
+    expect(answers).toHaveLength(4);
+  });
+
+  it('that is nested as deep as the message allows ends in an answer', () => {
+    const { send, asked, answers } = connection();
+    const deep = '['.repeat(200_000) + ']'.repeat(200_000);
+    send(`{"g":"ai","e":"tool_call","id":1,"d":{"tool_name":"a","arguments":{"a":${deep}}}}`);
+    send(`{"g":"ai","e":"query","id":2,"d":{"a":${deep}}}`);
+    send(`{"g":"ai","e":"tool_call","id":3,"_meta":{"a":${deep}},"d":{"tool_name":"a"}}`);
+    expect(asked.length + answers.length).toBe(3);
   });
 });

@@ -20,38 +20,69 @@ export const MESSAGE_TOOL = 'message';
 const ID_MAX = 128;
 const ERROR_MAX = 2000;
 
+/** What JSON.parse reads can be too deep for JSON.stringify, which a program must not end the node by. */
+const TOO_DEEP = 'it is nested too deep';
+
 /** Makes the codec of one process. */
 export function createPlainLines(): LineCodec {
   return {
     toProgram(message) {
       const frame = JSON.parse(message.toString('utf8')) as JsonObject;
-      const { id, method, params } = frame;
-      if (typeof method !== 'string') return { line: lineOf(answered(frame)) };
-      if (id === undefined) return {};
-      if (method === 'tools/call') {
-        const { arguments: given } = params as JsonObject;
-        return { line: lineOf({ id, ...(given as JsonObject) }) };
-      }
-      return { answer: inItsPlace(id, method) };
+      const { id = null, method } = frame;
+      return unlessTooDeep(
+        () => sentFor(frame),
+        () =>
+          typeof method === 'string'
+            ? { answer: messageOf({ id, error: { code: -32_603, message: TOO_DEEP } }) }
+            : { line: lineOf({ id, error: TOO_DEEP }) },
+      );
     },
     fromProgram(line) {
       const said = objectIn(line);
       if (said === undefined) return undefined;
       const { id, call } = said;
       if (!isId(id)) return undefined;
-      if (typeof call === 'string') {
-        const given = said['arguments'];
-        const params = { name: call, arguments: isObject(given) ? given : {} };
-        return messageOf({ id, method: 'tools/call', params });
-      }
-      const { error } = said;
-      if (error !== undefined && error !== null) return messageOf({ id, result: failure(error) });
-      if (!('answer' in said)) return undefined;
-      const answer = said['answer'] ?? null;
-      const content = [{ type: 'text', text: textOf(answer) }];
-      return messageOf({ id, result: { content, structuredContent: { answer } } });
+      return unlessTooDeep(
+        () => messageIn(said, id),
+        // A call can be answered to the program alone, and then stands in its log.
+        () => (typeof call === 'string' ? undefined : messageOf({ id, result: failure(TOO_DEEP) })),
+      );
     },
   };
+}
+
+function unlessTooDeep<T>(work: () => T, otherwise: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof RangeError) return otherwise();
+    throw error;
+  }
+}
+
+function sentFor(frame: JsonObject): ReturnType<LineCodec['toProgram']> {
+  const { id, method, params } = frame;
+  if (typeof method !== 'string') return { line: lineOf(answered(frame)) };
+  if (id === undefined) return {};
+  if (method === 'tools/call') {
+    const { arguments: given } = params as JsonObject;
+    return { line: lineOf({ id, ...(given as JsonObject) }) };
+  }
+  return { answer: inItsPlace(id, method) };
+}
+
+function messageIn(said: JsonObject, id: string | number): Buffer | undefined {
+  const { call, error } = said;
+  if (typeof call === 'string') {
+    const given = said['arguments'];
+    const params = { name: call, arguments: isObject(given) ? given : {} };
+    return messageOf({ id, method: 'tools/call', params });
+  }
+  if (error !== undefined && error !== null) return messageOf({ id, result: failure(error) });
+  if (!('answer' in said)) return undefined;
+  const answer = said['answer'] ?? null;
+  const content = [{ type: 'text', text: textOf(answer) }];
+  return messageOf({ id, result: { content, structuredContent: { answer } } });
 }
 
 /** A plain program has no handshake and no lists. */
