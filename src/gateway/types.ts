@@ -183,7 +183,7 @@ export interface Channel {
   request(
     method: string,
     params: JsonObject,
-    options: { readonly timeoutMs: number },
+    options: { readonly timeoutMs: number; readonly totalMs?: number },
   ): Promise<ResponseFrame>;
   /** Our own notification. False when it was not sent: too much waits already, or the channel is over. */
   notify(method: string, params: JsonObject): boolean;

@@ -130,7 +130,11 @@ class RunningProcess implements AgentProcess {
 
   async deliver(message: JsonObject, timeoutMs: number): Promise<Json> {
     const params = { name: MESSAGE_TOOL, arguments: message };
-    const response = await this.#instance.channel.request('tools/call', params, { timeoutMs });
+    const response = await this.#instance.channel.request('tools/call', params, {
+      timeoutMs,
+      // Whoever waits for the answer has gone then, whatever the program itself waits for.
+      totalMs: timeoutMs,
+    });
     const { structuredContent, content, isError } = resultOf(response);
     if (isError === true) throw didNot(this.#init.name, textIn(content));
     const { answer } = objectOf(structuredContent);

@@ -90,6 +90,8 @@ interface Pending {
   readonly what: string;
   readonly startedAt: number;
   readonly timeoutMs: number;
+  /** How long it may take in all, also while the server asks something itself; default: as long as any. */
+  readonly totalMs?: number | undefined;
   activeAt: number;
   /** True when the caller wants progress. */
   readonly progress: boolean;
@@ -169,12 +171,11 @@ class MappedChannel implements ChannelCore {
   request(
     method: string,
     params: JsonObject,
-    options: { readonly timeoutMs: number },
+    options: { readonly timeoutMs: number; readonly totalMs?: number },
   ): Promise<ResponseFrame> {
     return new Promise((resolve, reject) => {
       const call = { response: resolve, progress: () => undefined, failed: reject };
-      const { timeoutMs } = options;
-      const id = this.#register({ method, what: method, timeoutMs, progress: false, call });
+      const id = this.#register({ ...options, method, what: method, progress: false, call });
       if (id !== undefined) this.#transmit(id, () => requestBytes(id, method, params));
     });
   }
@@ -263,13 +264,14 @@ class MappedChannel implements ChannelCore {
     const now = this.#components.clock.now();
     const id = this.#nextId;
     this.#nextId += 1;
-    const { method, what, progress } = asked;
+    const { method, what, progress, totalMs } = asked;
     this.#pending.set(id, {
       method,
       what,
       startedAt: now,
       activeAt: now,
       timeoutMs,
+      totalMs,
       progress,
       call,
     });
@@ -461,7 +463,7 @@ class MappedChannel implements ChannelCore {
       if (pending.timeoutMs === Number.POSITIVE_INFINITY) continue;
       const quietMs = this.#asking.size > 0 ? 0 : now - pending.activeAt;
       const totalMs = now - pending.startedAt;
-      if (quietMs >= pending.timeoutMs || totalMs >= this.#init.callTotalMs) {
+      if (quietMs >= pending.timeoutMs || totalMs >= this.#totalOf(pending)) {
         this.#cancel(id, 'timeout');
         pending.call.failed(this.#late(pending, quietMs >= pending.timeoutMs));
       } else {
@@ -471,8 +473,12 @@ class MappedChannel implements ChannelCore {
     if (soonest < Number.POSITIVE_INFINITY) this.#sweepSoon(soonest);
   }
 
+  #totalOf({ totalMs = Infinity }: Pending): number {
+    return Math.min(totalMs, this.#init.callTotalMs);
+  }
+
   #late(pending: Pending, quiet: boolean): StarlingError {
-    const limit = quiet ? pending.timeoutMs : this.#init.callTotalMs;
+    const limit = quiet ? pending.timeoutMs : this.#totalOf(pending);
     const stray = this.#stray === undefined ? [] : [`it answered under the id ${this.#stray}`];
     const oddities = [...stray, this.#init.oddity?.() ?? []].flat();
     const odd = oddities.map((text) => `; ${text}`).join('');

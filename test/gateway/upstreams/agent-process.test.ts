@@ -76,7 +76,7 @@ function sessionOf(opened: Opened): Session {
   return {
     receive(frame: { method: string; id: number; kind: string; params: JsonObject }, reply: never) {
       opened.methods.push(frame.method);
-      if (frame.kind !== 'request') return;
+      if (frame.kind !== 'request' || frame.params['name'] === 'approved__later') return;
       const structuredContent = { called: frame.params['name'] ?? null };
       (reply as { final(bytes: Buffer): void }).final(resultBytes(frame.id, { structuredContent }));
     },
@@ -159,6 +159,13 @@ it('lines of a program mean what the protocol says, and nothing else', () => {
   ]) {
     expect(means(odd), odd).toBeUndefined();
   }
+});
+
+it('a program that waits for a call of its own takes no longer for a message than there is time', async () => {
+  const { agent } = await start('worker.mjs');
+  const asked = agent.deliver(say({ do: 'call', tool: 'approved__later' }), 500);
+  await expect(asked).rejects.toMatchObject({ code: 'STARLING_TIMEOUT' });
+  await expect(agent.deliver(say('hello'), LONG_MS)).resolves.toBe('you said: "hello"');
 });
 
 it('a plain program that nests deeper than can be written fails its answer, and nothing else', () => {
