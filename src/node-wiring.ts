@@ -3,7 +3,7 @@ import type { EventEmitter } from 'node:events';
 import { StarlingError, messageOf } from './core/index.ts';
 import type { Did, PeerId, Warning } from './core/index.ts';
 import { auditKeysAndPins } from './gateway/index.ts';
-import type { UpstreamStatus, Upstreams } from './gateway/index.ts';
+import type { UpstreamStatus } from './gateway/index.ts';
 import type { Base, OpenState } from './open-state.ts';
 import type { Grant, GrantBook } from './grants/index.ts';
 import { auditGovernance, auditGrants } from './guard/index.ts';
@@ -76,7 +76,7 @@ export function wireParts(
 ): void {
   wireAudit(state, parts);
   wirePeers(state, parts, events);
-  wireServers(parts.upstreams, events);
+  wireServers(parts, events);
   wireRevocations(base, state);
   const { gateway, governance, keys, knocks, membership, neighbours, network } = parts;
   const { renewalTimer, runs } = parts;
@@ -148,10 +148,10 @@ function isHeldBy(did: Did, grant: Grant, grants: Pick<GrantBook, 'state'>): boo
   return aud === did && !isOfMesh && grants.state(grant) === 'valid';
 }
 
-/** Servers change often in ways that nobody sees; what is shown of one is told once. */
-function wireServers(upstreams: Upstreams, events: EventEmitter<NodeEvents>): void {
+/** Servers change often in ways that nobody sees; what is shown of one is told once, and that it is ready once it can be called. */
+function wireServers({ gateway, upstreams }: Parts, events: EventEmitter<NodeEvents>): void {
   const told = new Map<string, string>();
-  upstreams.events.on('change', (name) => {
+  const tell = (name: string): void => {
     const status = upstreams.get(name)?.status();
     if (status === undefined) return void told.delete(name);
     const { state, tools, error } = status;
@@ -159,6 +159,14 @@ function wireServers(upstreams: Upstreams, events: EventEmitter<NodeEvents>): vo
     if (told.get(name) === shown) return;
     told.set(name, shown);
     events.emit('server', status);
+  };
+  upstreams.events.on('change', (name) => {
+    if (upstreams.get(name)?.status().state !== 'ready') tell(name);
+    // After this turn, in which others hear of the same change.
+    else
+      void Promise.resolve()
+        .then(() => gateway.listed())
+        .then(() => tell(name));
   });
 }
 

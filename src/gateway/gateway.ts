@@ -239,11 +239,14 @@ class NodeGateway implements Gateway {
   }
 
   async settled(): Promise<void> {
-    const { upstreams, pins } = this.#components;
-    await upstreams.settled();
+    await this.#components.upstreams.settled();
+    await this.listed();
+  }
+
+  async listed(): Promise<void> {
     await this.#views.settled();
-    // What they listed is offered once its pins are on disk.
-    await pins.keeping();
+    // What servers list is offered once its pins are on disk.
+    await this.#components.pins.keeping();
   }
 
   configure(config: Pick<Config, 'mcpServers' | 'list' | 'views'>): Promise<ServerChanges> {

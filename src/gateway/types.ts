@@ -458,6 +458,8 @@ export interface Gateway extends Startable {
   upstreams(): readonly UpstreamStatus[];
   /** Resolves when each upstream is ready or has failed its first start. */
   settled(): Promise<void>;
+  /** Resolves when all that servers have listed so far is offered. */
+  listed(): Promise<void>;
   /** Takes on new servers, lists and views; sessions stay, and hear what has changed. */
   configure(config: Pick<Config, 'mcpServers' | 'list' | 'views'>): Promise<ServerChanges>;
   /** True while `caller` has a session here that it opened with its own key. */
