@@ -162,11 +162,13 @@ function wireServers({ gateway, upstreams }: Parts, events: EventEmitter<NodeEve
   };
   upstreams.events.on('change', (name) => {
     if (upstreams.get(name)?.status().state !== 'ready') tell(name);
-    // After this turn, in which others hear of the same change.
-    else
+    else {
+      const now = (): void => tell(name);
+      // After this turn, in which others hear of the same change.
       void Promise.resolve()
         .then(() => gateway.listed())
-        .then(() => tell(name));
+        .then(now, now);
+    }
   });
 }
 
