@@ -102,7 +102,7 @@ class Mixed extends BaseSequencer {
 const shared = {
   setupFiles: ['src/core/system/node20.ts', 'test/seeded.ts'],
   // Three times the cores of a small machine: while one test waits for a peer, another has the processor.
-  maxWorkers: Math.max(6, availableParallelism()),
+  maxWorkers: Math.max(4, availableParallelism()),
   isolate: false,
 };
 
