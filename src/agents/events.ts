@@ -11,6 +11,7 @@ import type { Topic } from '../network/types.ts';
 import { EVENTS_KEPT, EVENT_BYTES_MAX } from './limits.ts';
 import { isAgentName, labelOf } from './names.ts';
 import type { EventsResult, MeshEvent } from './types.ts';
+import { waitForNews } from './wait-for-news.ts';
 
 /** What events go by. */
 export interface MeshEventsComponents {
@@ -179,17 +180,7 @@ class NodeEvents implements MeshEvents {
   }
 
   #nextEvent(waitMs: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        this.#wakers.delete(done);
-        cancel();
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      const cancel = this.#components.clock.schedule(waitMs, done);
-      this.#wakers.add(done);
-      signal.addEventListener('abort', done, { once: true });
-    });
+    return waitForNews(this.#wakers, this.#components.clock, { waitMs, signal });
   }
 }
 

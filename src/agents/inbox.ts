@@ -8,6 +8,7 @@ import type { Clock } from '../core/index.ts';
 import type { Table } from '../store/index.ts';
 import { HISTORY_MAX, HISTORY_MS, PAGE_BYTES_MAX, WAITING_MAX } from './limits.ts';
 import type { AgentMessage } from './types.ts';
+import { waitForNews } from './wait-for-news.ts';
 
 /** Bytes that all inboxes of a node hold. */
 export interface Budget {
@@ -323,17 +324,7 @@ class AgentInbox implements Inbox {
   }
 
   #nextMessage(waitMs: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        this.#wakers.delete(done);
-        cancel();
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      const cancel = this.#components.clock.schedule(waitMs, done);
-      this.#wakers.add(done);
-      signal.addEventListener('abort', done, { once: true });
-    });
+    return waitForNews(this.#wakers, this.#components.clock, { waitMs, signal });
   }
 }
 

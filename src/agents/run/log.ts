@@ -4,6 +4,7 @@ import type { Clock, Logger } from '../../core/index.ts';
 import type { Table } from '../../store/index.ts';
 import { LOG_BYTES_MAX, LOG_LINES_MAX, LOG_LINE_MAX } from '../limits.ts';
 import type { AgentLogLine } from '../types.ts';
+import { waitForNews } from '../wait-for-news.ts';
 
 /** Lines behind a cursor. */
 export interface LogPage {
@@ -88,17 +89,7 @@ class KeptLog implements AgentLog {
   async read({ cursor, limit, waitMs, signal }: Parameters<AgentLog['read']>[0]): Promise<LogPage> {
     const found = this.page(cursor, limit);
     if (found.lines.length > 0 || waitMs <= 0 || signal.aborted || this.#isClosed) return found;
-    await new Promise<void>((resolve) => {
-      const done = (): void => {
-        this.#wakers.delete(done);
-        cancel();
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      const cancel = this.#components.clock.schedule(waitMs, done);
-      this.#wakers.add(done);
-      signal.addEventListener('abort', done, { once: true });
-    });
+    await waitForNews(this.#wakers, this.#components.clock, { waitMs, signal });
     return this.page(found.cursor, limit);
   }
 
