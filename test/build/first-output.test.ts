@@ -14,6 +14,13 @@ const exec = promisify(execFile);
 /** An installed `starling` is what was built before, until the new one is whole. */
 const WHOLE_BEFORE = "import { readFileSync } from 'node:fs'; readFileSync('dist/demo.js');";
 
+/** The environment of a person who starts npm: without what npm hands on to its scripts, such as `--silent`. */
+function withoutNpm(): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !name.toLowerCase().startsWith('npm_')),
+  );
+}
+
 /** The project's scripts in a folder of their own, where the tools that they name say much and do nothing. */
 async function scriptsAlone(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'starling-scripts-'));
@@ -35,7 +42,8 @@ async function scriptsAlone(): Promise<string> {
 it.each(someOf(['build', 'prepare', 'demo'], (script) => script !== 'build'))(
   'npm run %s shows none of the chunks that it writes',
   async (script) => {
-    const { stdout, stderr } = await exec('npm', ['run', script], { cwd: await scriptsAlone() });
+    const options = { cwd: await scriptsAlone(), env: withoutNpm() };
+    const { stdout, stderr } = await exec('npm', ['run', script], options);
     const lines = `${stdout}${stderr}`.split('\n').filter((line) => line.trim() !== '');
     // npm names each script and its command; what goes wrong is shown.
     expect(lines.length).toBeLessThan(12);
