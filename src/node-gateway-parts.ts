@@ -6,6 +6,7 @@ import { createGateway, createUpstreams } from './gateway/index.ts';
 import type { Children, Gateway, Upstreams } from './gateway/index.ts';
 import type { Base, OpenState } from './open-state.ts';
 import type { Parts, PartsInit } from './node-rooms.ts';
+import { taskResources } from './tasks/index.ts';
 
 /** Bytes of the catalog of one peer or server. */
 const CATALOG_BYTES_MAX = 16 * 1024 * 1024;
@@ -23,8 +24,9 @@ export function createNodeUpstreams(
     logins,
     sandbox,
     servers,
+    tasks,
     tools,
-  }: Pick<Parts, 'audit' | 'blackboard' | 'logins' | 'sandbox' | 'tools'> &
+  }: Pick<Parts, 'audit' | 'blackboard' | 'logins' | 'sandbox' | 'tasks' | 'tools'> &
     PartsInit & { readonly children: Children },
 ): Upstreams {
   const { config, clock, random, logger, health } = base;
@@ -34,10 +36,13 @@ export function createNodeUpstreams(
       servers: servers(),
       builtin: tools,
       builtinResources: grantResources({ audit, grants }),
-      builtinTemplates: boardResources({
-        blackboard,
-        rights: createClientBoards({ table: store.table('client-boards') }),
-      }),
+      builtinTemplates: [
+        ...boardResources({
+          blackboard,
+          rights: createClientBoards({ table: store.table('client-boards') }),
+        }),
+        ...taskResources({ tasks }),
+      ],
       logins,
       clock,
       random,
@@ -73,6 +78,7 @@ export function createNodeGateway(
     | 'neighbours'
     | 'renewalTimer'
     | 'runs'
+    | 'tasks'
     | 'tools'
   > & { readonly children: Children },
 ): Gateway {
