@@ -56,6 +56,7 @@ import type {
   Logins,
   Pins,
   Sandbox,
+  ShownAgents,
   Upstreams,
 } from './gateway/index.ts';
 import { createRenewalTimer } from './grants/index.ts';
@@ -188,7 +189,16 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
   const around = { sandbox, children: createNodeChildren(base) };
   const upstreams = createNodeUpstreams(base, state, { ...made, ...init, ...around, tools });
   const renewalTimer = createNodeRenewalTimer(base, state, { membership, gateway: () => gateway });
-  const gateway = createNodeGateway(base, state, { ...made, ...around, governance, upstreams });
+  const gateway = createNodeGateway(base, state, {
+    ...made,
+    ...around,
+    governance,
+    upstreams,
+    shown: {
+      listed: (name) => ofAgents.agents.listed(name),
+      arePublic: () => init.agentConfig().a2a === 'public',
+    },
+  });
   const conductTeller = createConductTeller({ ...base, network, membership, audit });
   const later = { conductTeller, governance, sandbox, tools, upstreams, renewalTimer, gateway };
   return { ...made, ...ofAgents, ...later };
@@ -502,13 +512,14 @@ function createNodeGateway(
     | 'renewalTimer'
     | 'runs'
     | 'tools'
-  > & { readonly children: Children },
+  > & { readonly children: Children; readonly shown: ShownAgents },
 ): Gateway {
   const { name, http, tcp, limits, keepAlive, list, views, stateDir } = config;
   const { audit, children, clients, governance, keys, membership, network } = rooms;
-  const { pins, providers, sandbox, token, upstreams } = rooms;
+  const { pins, providers, sandbox, shown, token, upstreams } = rooms;
   return createGateway(
     {
+      agents: shown,
       clients,
       token,
       upstreams,
