@@ -17,6 +17,8 @@ export const FLOORS: readonly (readonly string[])[] = [
   ['rotation'],
   ['open-state.ts'],
   ['node-peer-parts.ts', 'node-agent-parts.ts'],
+  ['node-rooms.ts'],
+  ['node-tools.ts', 'node-gateway-parts.ts'],
   ['node-parts.ts'],
   ['node-wiring.ts'],
   ['node-leaving.ts'],
