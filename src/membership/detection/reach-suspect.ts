@@ -5,7 +5,6 @@
 import { messageOf, sleep, withDeadline } from '../../core/index.ts';
 import type { Clock, Logger, PeerId, Random, Scope } from '../../core/index.ts';
 import type { Network } from '../../network/index.ts';
-import type { NeighbourKeeper } from '../keep-neighbours.ts';
 import type { IndirectProbe } from './indirect-probe.ts';
 import type { Evidence } from './suspicion.ts';
 
@@ -35,7 +34,8 @@ const WITNESSES = 3;
 export interface ReachSuspectComponents {
   readonly network: Pick<Network, 'connected' | 'dial' | 'ping'>;
   readonly indirectProbe: Pick<IndirectProbe, 'ask'>;
-  readonly neighbours: Pick<NeighbourKeeper, 'of'>;
+  /** The neighbours of a node among the peers that are there. */
+  readonly neighbours: { of(node: PeerId): ReadonlySet<PeerId> };
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
