@@ -62,25 +62,27 @@ export function createNodeUpstreams(
   );
 }
 
+type GatewayRooms = Omit<
+  Parts,
+  | 'blackboard'
+  | 'checkpoints'
+  | 'conductTeller'
+  | 'gateway'
+  | 'knocks'
+  | 'logins'
+  | 'neighbours'
+  | 'renewalTimer'
+  | 'runs'
+  | 'tasks'
+  | 'tools'
+> &
+  Pick<PartsInit, 'agentConfig'> & { readonly children: Children };
+
 /** Makes the gateway, with the directory of what peers offer. */
 export function createNodeGateway(
   { config, clock, random, logger, health }: Base,
   { identity, grants, store }: OpenState,
-  rooms: Omit<
-    Parts,
-    | 'blackboard'
-    | 'checkpoints'
-    | 'conductTeller'
-    | 'gateway'
-    | 'knocks'
-    | 'logins'
-    | 'neighbours'
-    | 'renewalTimer'
-    | 'runs'
-    | 'tasks'
-    | 'tools'
-  > &
-    Pick<PartsInit, 'agentConfig'> & { readonly children: Children },
+  rooms: GatewayRooms,
 ): Gateway {
   const { name, http, tcp, limits, keepAlive, list, views, stateDir } = config;
   const { audit, children, clients, governance, keys, membership, network } = rooms;

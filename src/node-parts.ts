@@ -106,22 +106,10 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     offers: { all: () => upstreams.all() },
   });
   const around = { sandbox, children: createNodeChildren(base) };
-  const upstreams = createNodeUpstreams(base, state, {
-    ...made,
-    ...init,
-    ...around,
-    tools,
-    tasks: ofAgents.tasks,
-  });
+  const below = { ...made, ...init, ...around, ...ofAgents };
+  const upstreams = createNodeUpstreams(base, state, { ...below, tools });
   const renewalTimer = createNodeRenewalTimer(base, state, { membership, gateway: () => gateway });
-  const gateway = createNodeGateway(base, state, {
-    ...made,
-    ...init,
-    ...around,
-    ...ofAgents,
-    governance,
-    upstreams,
-  });
+  const gateway = createNodeGateway(base, state, { ...below, governance, upstreams });
   const conductTeller = createConductTeller({ ...base, network, membership, audit });
   const later = { conductTeller, governance, sandbox, tools, upstreams, renewalTimer, gateway };
   return { ...made, ...ofAgents, ...later };
