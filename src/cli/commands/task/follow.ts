@@ -5,7 +5,7 @@ import type { TaskResult, TaskView } from '../../../tasks/types.ts';
 import type { NodeClient } from '../../node/client.ts';
 import { printData, tell } from '../../terminal/output.ts';
 import { createProgress } from '../../terminal/progress.ts';
-import { endText, goesText, isOver, resultText } from '../../terminal/task-lines.ts';
+import { endText, goesText, isOver, resultText } from './task-lines.ts';
 
 /** How long one call waits for a change. */
 const WAIT_S = 60;

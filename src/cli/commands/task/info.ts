@@ -3,7 +3,7 @@ import type { TaskView } from '../../../tasks/types.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 import { printData } from '../../terminal/output.ts';
-import { taskText } from '../../terminal/task-lines.ts';
+import { taskText } from './task-lines.ts';
 
 /** Prints what is known of the task. @throws STARLING_TASK_UNKNOWN */
 export async function run(taskId: string, options: CommonOptions): Promise<void> {

@@ -3,7 +3,7 @@ import type { TaskListResult } from '../../../tasks/types.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 import { ago, cut, printData, table } from '../../terminal/output.ts';
-import { endText, goesText, isOver } from '../../terminal/task-lines.ts';
+import { endText, goesText, isOver } from './task-lines.ts';
 
 const TEXT_MAX = 60;
 

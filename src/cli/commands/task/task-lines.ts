@@ -1,7 +1,7 @@
 /** How tasks are shown. */
-import type { TaskResult, TaskView } from '../../tasks/types.ts';
-import { showValue } from '../options/board-value.ts';
-import { facts, safeLine } from './output.ts';
+import type { TaskResult, TaskView } from '../../../tasks/types.ts';
+import { showValue } from '../../options/board-value.ts';
+import { facts, safeLine } from '../../terminal/output.ts';
 
 /** States in which a task stays. */
 const ENDS: readonly string[] = ['done', 'failed', 'cancelled', 'expired'];
