@@ -63,7 +63,7 @@ import type { RenewalTimer } from './grants/index.ts';
 import type { Base, OpenState } from './open-state.ts';
 import { meshOf } from './open-state.ts';
 import { createGovernance } from './guard/index.ts';
-import type { ClientAccess, Governance, GovernanceComponents } from './guard/index.ts';
+import type { ClientAccess, Governance, GovernanceComponents, Principal } from './guard/index.ts';
 import { peerIdFromDid, sealerOf } from './identity/index.ts';
 import { createConductTeller } from './membership/index.ts';
 import type { CheckpointExchange, ConductTeller, Membership } from './membership/index.ts';
@@ -188,7 +188,13 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
   const around = { sandbox, children: createNodeChildren(base) };
   const upstreams = createNodeUpstreams(base, state, { ...made, ...init, ...around, tools });
   const renewalTimer = createNodeRenewalTimer(base, state, { membership, gateway: () => gateway });
-  const gateway = createNodeGateway(base, state, { ...made, ...around, governance, upstreams });
+  const gateway = createNodeGateway(base, state, {
+    ...made,
+    ...around,
+    governance,
+    upstreams,
+    callerOf: (link) => ofAgents.runs.callerOf(link),
+  });
   const conductTeller = createConductTeller({ ...base, network, membership, audit });
   const later = { conductTeller, governance, sandbox, tools, upstreams, renewalTimer, gateway };
   return { ...made, ...ofAgents, ...later };
@@ -502,10 +508,13 @@ function createNodeGateway(
     | 'renewalTimer'
     | 'runs'
     | 'tools'
-  > & { readonly children: Children },
+  > & {
+    readonly children: Children;
+    callerOf(this: void, link: string): Principal | undefined;
+  },
 ): Gateway {
   const { name, http, tcp, limits, keepAlive, list, views, stateDir } = config;
-  const { audit, children, clients, governance, keys, membership, network } = rooms;
+  const { audit, callerOf, children, clients, governance, keys, membership, network } = rooms;
   const { pins, providers, sandbox, token, upstreams } = rooms;
   return createGateway(
     {
@@ -527,6 +536,7 @@ function createNodeGateway(
       state: store,
       grants,
       keys,
+      callerOf,
       pins,
       sandbox,
       children,

@@ -1,7 +1,7 @@
 /** How a message goes: into an inbox here, to the node that has the agent, or to the disk until that node is back. */
 import { StarlingError, messageOf } from '../core/index.ts';
 import type { Clock, Did, Json, JsonObject, Logger, PeerId, Random } from '../core/index.ts';
-import { createAllowance, keyOf } from '../guard/index.ts';
+import { OPERATOR, createAllowance, keyOf } from '../guard/index.ts';
 import type { Allowance, Principal } from '../guard/index.ts';
 import type { PeerToolCall } from '../gateway/index.ts';
 import type { Membership, PeerView } from '../membership/index.ts';
@@ -20,7 +20,7 @@ import { labelOf, parseAddress } from './names.ts';
 import { createOutbox } from './outbox.ts';
 import type { Outbox, Parcel } from './outbox.ts';
 import { createQueries, failed } from './queries.ts';
-import { NODE_SENDER, senderKey } from './sender.ts';
+import { NODE_SENDER, senderKey, sendersIn } from './sender.ts';
 import type { Queries } from './queries.ts';
 import { MESSAGE_TYPES } from './types.ts';
 import type {
@@ -44,6 +44,8 @@ export interface MessagesComponents {
   forget(peer: PeerId): void;
   /** @throws STARLING_CALL_REFUSED */
   require(principal: Principal, address: { name: string; node?: string }): void;
+  /** Who is meant by a link of a chain; undefined for the operator. */
+  callerOf?(link: string): Principal | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -225,6 +227,7 @@ class NodeMessages implements Messages {
       to: peer.did,
       args,
       sender: sender.agent?.announcement.name,
+      by: senderKey(principal),
       expiresAt: this.#components.clock.now() + Math.min(init.ttlMs ?? TTL_MS, TTL_MAX_MS),
     };
     if (!isQuery && (this.#outbox.waiting(peer.did) > 0 || peer.state !== 'alive')) {
@@ -247,15 +250,26 @@ class NodeMessages implements Messages {
     return { messageId, agentId: name, status: 'queued', correlationId };
   }
 
-  async #sendParcel({ to, args }: Parcel): Promise<void> {
+  async #sendParcel({ to, args, by }: Parcel): Promise<void> {
     const peer = this.#components.membership.find(to);
     if (peer === undefined) throw gone(to);
     await this.#components.callPeer(peer, {
       tool: 'agent_message',
       args,
-      principal: { kind: 'operator' },
+      principal: this.#whose(by),
       timeoutMs: DELIVERY_TIMEOUT_MS,
     });
+  }
+
+  /** By whose word a parcel was sent. Whoever has gone meanwhile is asked for, too, by the owner. */
+  #whose(by: string | undefined): Principal {
+    const { callerOf } = this.#components;
+    if (by === undefined || callerOf === undefined) return OPERATOR;
+    const [first = OPERATOR, ...others] = sendersIn(by)
+      .map((link) => callerOf(link))
+      .filter((one) => one !== undefined);
+    if (first.kind !== 'client' || others.length === 0) return first;
+    return { ...first, worksFor: others };
   }
 
   /** The agent that sent it hears of it as an event. */

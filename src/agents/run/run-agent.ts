@@ -19,8 +19,8 @@ import type { RunnableKind, RunRow } from './rows.ts';
 export interface RunAgentComponents {
   readonly agents: Pick<Agents, 'announce' | 'mail' | 'message'>;
   startProcess(init: AgentStart): Promise<AgentProcess>;
-  /** Who is meant by `keyOf` a sender; undefined for the operator, whom nothing narrows. */
-  senderOf(key: string): Principal | undefined;
+  /** Who is meant by a link of a sender; undefined for the operator, whom nothing narrows. */
+  callerOf(link: string): Principal | undefined;
   readonly log: AgentLog;
   /** Hears that it is in another state, or why a process of it failed. */
   changed(agent: RunAgent): void;
@@ -225,7 +225,7 @@ class NodeRunAgent implements RunAgent {
     const key = [...senders].toSorted().join('\n');
     if (senders.size > 0 && key !== this.#working.key) {
       const worksFor = [...senders]
-        .map((sender) => this.#components.senderOf(sender))
+        .map((sender) => this.#components.callerOf(sender))
         .filter((one) => one !== undefined);
       const principal = runPrincipal(this.row.name, this.row.tools, worksFor);
       this.#working = { key, principal };
