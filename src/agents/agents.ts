@@ -63,7 +63,7 @@ export interface AgentsComponents {
   /** How an agent runs that this node runs; undefined for any other. */
   runOf?(name: string): RunView | undefined;
   /** Who is meant by a link of a chain (`chainOf`); undefined for the operator. */
-  callerOf?(link: string): Principal | undefined;
+  readonly callerOf?: (this: void, link: string) => Principal | undefined;
   /** Bytes of all inboxes; default 64 MiB. */
   readonly inboxBytesMax?: number;
   /** What other rooms find peers to lack counts as well; default: what is found here alone. */

@@ -1,5 +1,5 @@
 /** How a message goes: into an inbox here, to the node that has the agent, or to the disk until that node is back. */
-import { StarlingError, messageOf } from '../core/index.ts';
+import { StarlingError, isCount, messageOf } from '../core/index.ts';
 import type { Clock, Did, Json, JsonObject, Logger, PeerId, Random } from '../core/index.ts';
 import { OPERATOR, createAllowance, keyOf } from '../guard/index.ts';
 import type { Allowance, Principal } from '../guard/index.ts';
@@ -7,6 +7,8 @@ import type { PeerToolCall } from '../gateway/index.ts';
 import type { Membership, PeerView } from '../membership/index.ts';
 import type { Table } from '../store/index.ts';
 import {
+  FOLLOWING_PER_MINUTE,
+  HOPS_MAX,
   MESSAGES_PER_MINUTE,
   MESSAGE_BYTES_MAX,
   QUERY_MAX_MS,
@@ -45,7 +47,7 @@ export interface MessagesComponents {
   /** @throws STARLING_CALL_REFUSED */
   require(principal: Principal, address: { name: string; node?: string }): void;
   /** Who is meant by a link of a chain; undefined for the operator. */
-  callerOf?(link: string): Principal | undefined;
+  readonly callerOf?: (this: void, link: string) => Principal | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -103,11 +105,13 @@ class NodeMessages implements Messages {
   readonly #queries: Queries;
   readonly #outbox: Outbox;
   readonly #allowance: Allowance;
+  readonly #following: Allowance;
 
   constructor(components: MessagesComponents) {
     this.#components = components;
     this.#queries = createQueries(components.clock);
     this.#allowance = createAllowance(components.clock, 'messages');
+    this.#following = createAllowance(components.clock, 'messages because of others');
     this.#outbox = createOutbox({
       ...components,
       isHere: (peer) => components.membership.find(peer)?.state === 'alive',
@@ -139,6 +143,7 @@ class NodeMessages implements Messages {
     signal: AbortSignal,
   ): Promise<AgentMessageResult> {
     this.#allowance.take(keyOf(principal), MESSAGES_PER_MINUTE);
+    if (init.type !== 'response') this.#checkBreeding(principal, init);
     const sender = this.#senderOf(principal, init);
     try {
       const result = await this.#route(principal, init, sender, signal);
@@ -147,6 +152,24 @@ class NodeMessages implements Messages {
     } catch (error) {
       if (sender.agent !== undefined) sender.agent.metrics.errors += 1;
       throw error;
+    }
+  }
+
+  /** What follows from messages ends: after so many, one after the other, and so many at a time. */
+  #checkBreeding(principal: Principal, init: MessageInit): void {
+    const hops = hopsOf(principal, init);
+    if (hops > HOPS_MAX) {
+      throw new StarlingError(
+        'STARLING_LIMIT_EXCEEDED',
+        `not sent: ${hops} messages led to this one, each to the next, and ${HOPS_MAX} may`,
+        {
+          hint: 'agents that write to one another because they were written to go on for ever: let one of them answer instead',
+          data: { agentId: (init.to ?? '').slice(0, 128), reason: 'hops', limit: HOPS_MAX },
+        },
+      );
+    }
+    if (hops > 0 && principal.kind === 'client') {
+      this.#following.take(keyOf(principal), FOLLOWING_PER_MINUTE);
     }
   }
 
@@ -329,6 +352,8 @@ class NodeMessages implements Messages {
     const isPeer = principal.kind === 'peer';
     const id = (isPeer ? init.messageId : undefined) ?? labelOf('msg', clock.now(), random);
     const correlationId = init.correlationId ?? id;
+    const { hops: _claimed, ...metadata } = init.metadata ?? {};
+    const hops = hopsOf(principal, init);
     const { timeoutMs = QUERY_MS } = init;
     return {
       id,
@@ -340,7 +365,7 @@ class NodeMessages implements Messages {
       priority: init.priority ?? 'normal',
       correlationId,
       timestamp: new Date(clock.now()).toISOString(),
-      metadata: { ...init.metadata, correlationId, messageId: id },
+      metadata: { ...metadata, ...(hops === 0 ? {} : { hops }), correlationId, messageId: id },
       ...(init.type === 'query' ? { timeoutMs: Math.min(timeoutMs, QUERY_MAX_MS) } : {}),
     };
   }
@@ -374,6 +399,13 @@ interface Away {
   readonly init: MessageInit;
   readonly message: AgentMessage;
   readonly sender: Sender;
+}
+
+/** How many messages led to one: by the word of the peer that it came from, or of what is known of an agent here. */
+function hopsOf(principal: Principal, { metadata }: MessageInit): number {
+  if (principal.kind === 'client') return principal.hops ?? 0;
+  const said = principal.kind === 'peer' ? metadata?.['hops'] : undefined;
+  return isCount(said) ? said : 0;
 }
 
 /** Programs that are one agent need not say which one. */

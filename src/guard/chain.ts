@@ -19,7 +19,8 @@ export interface Link {
 const OPERATOR_LINK = 'operator';
 /** A name that has one of these could end its link, or begin another one. */
 const ODD = /[%@\s\p{Cc}]/gu;
-const LINK = /^(?:client:(?<client>[^@]*)|(?<did>did:key:z\w{20,128}))(?:@(?<node>did:key:z\w{20,128}))?$/s;
+const LINK =
+  /^(?:client:(?<client>[^@]*)|(?<did>did:key:z\w{20,128}))(?:@(?<node>did:key:z\w{20,128}))?$/s;
 
 /**
  * The links of `principal`, itself first; each once. With `self`, the did of the node that writes them, they can be

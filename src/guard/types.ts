@@ -45,6 +45,8 @@ export type Principal =
       readonly person?: true;
       /** For whom it works now, as an agent that the node runs: it may do what each of these may, too. */
       readonly worksFor?: readonly Principal[];
+      /** Messages that led, one by the other, to what it does now as an agent that the node runs. */
+      readonly hops?: number;
     }
   /** Whoever proved an Ed25519 identity over HTTP: has what was granted to its did. */
   | { readonly kind: 'agent'; readonly did: Did; readonly name: string };

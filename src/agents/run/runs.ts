@@ -4,7 +4,15 @@
  * started again when they end (`one_for_one`), with the same name, inbox and rights.
  */
 import { StarlingError, messageOf } from '../../core/index.ts';
-import type { Clock, Did, Health, JsonObject, Logger, Random, Startable } from '../../core/index.ts';
+import type {
+  Clock,
+  Did,
+  Health,
+  JsonObject,
+  Logger,
+  Random,
+  Startable,
+} from '../../core/index.ts';
 import type { AgentKind, Config } from '../../config/index.ts';
 import type { AgentProcess, AgentStart } from '../../gateway/index.ts';
 import { OPERATOR, keyOf, nameOf, readLink, scopesCover } from '../../guard/index.ts';
@@ -423,7 +431,6 @@ class NodeRuns implements Runs {
       hint: 'install bubblewrap, and take agents.unconfined away',
     });
   }
-
 
   #changed(run: RunAgent): void {
     const { name } = run.row;

@@ -61,7 +61,7 @@ export interface PeerTransportComponents {
   readonly allowances: PeerAllowances;
   readonly audit: Pick<Audit, 'note'>;
   /** Who is meant by a link of a chain; undefined for the operator of this node. Default: nobody with any right. */
-  callerOf?(link: string): Principal | undefined;
+  readonly callerOf?: (this: void, link: string) => Principal | undefined;
   /** Opens a session. @throws STARLING_LIMIT_EXCEEDED */
   open(
     own: Pick<SessionComponents, 'principal' | 'push' | 'initializing' | 'notification' | 'lists'>,
