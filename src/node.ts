@@ -40,7 +40,7 @@ import type { InvitationInit } from './mesh/index.ts';
 import { endGrants } from './leaving.ts';
 import { createLeaving } from './node-leaving.ts';
 import { createParts } from './node-parts.ts';
-import type { Parts } from './node-parts.ts';
+import type { Parts } from './node-rooms.ts';
 import { wireParts } from './node-wiring.ts';
 import type { ConfigChanges, NodeEvents } from './node-wiring.ts';
 import { previousKeyOf } from './rotation/index.ts';

@@ -17,6 +17,8 @@ export const FLOORS: readonly (readonly string[])[] = [
   ['rotation'],
   ['open-state.ts'],
   ['node-peer-parts.ts', 'node-agent-parts.ts'],
+  ['node-rooms.ts'],
+  ['node-tools.ts', 'node-gateway-parts.ts'],
   ['node-parts.ts'],
   ['node-wiring.ts'],
   ['node-leaving.ts'],
@@ -101,6 +103,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
 
 /** Where each outside library, and each dangerous module of Node, may be imported. Paths below `src`. */
 export const HOMES: Readonly<Record<string, readonly string[]>> = {
+  '@a2a-js/sdk': ['gateway/transports/a2a/'],
   '@chainsafe/libp2p-gossipsub': ['network/'],
   '@libp2p/*': ['network/'],
   '@modelcontextprotocol/sdk': ['gateway/upstreams/oauth/'],

@@ -1,0 +1,63 @@
+/** What goes between nodes about open boards, besides syncs: updates by gossip, to and from everybody. */
+import type { Did, Logger, PeerId, Random } from '../core/index.ts';
+import type { Network } from '../network/index.ts';
+import { isClosed } from './board-id.ts';
+import type { BoardIntake } from './board-intake.ts';
+import type { BoardShelf } from './board-shelf.ts';
+import type { AntiEntropy } from './sync/anti-entropy.ts';
+import { decodeGossip } from './sync/codec.ts';
+
+/** What the traffic works with. */
+export interface OpenTrafficComponents {
+  readonly shelf: BoardShelf;
+  readonly intake: BoardIntake;
+  readonly network: Network;
+  readonly random: Random;
+  readonly logger: Logger;
+  didOf(peer: PeerId): Did;
+  /** Undefined when the node stops. */
+  repair(): AntiEntropy | undefined;
+}
+
+/** What this node hears of open boards. */
+export class OpenTraffic {
+  readonly #components: OpenTrafficComponents;
+
+  constructor(components: OpenTrafficComponents) {
+    this.#components = components;
+  }
+
+  /** A message of gossip, written by `from`. */
+  heard(data: Uint8Array, from: PeerId): void {
+    const { logger, network } = this.#components;
+    const message = decodeGossip(data);
+    if (message === undefined || isClosed(message.board)) {
+      logger.debug({ peer: from }, 'gossip that is no update of an open board dropped');
+      network.report(from, 'malformed');
+      return;
+    }
+    const { board, update } = message;
+    const components = this.#components;
+    if (components.repair() === undefined) return;
+    const author = components.didOf(from);
+    const result = components.intake.take(board, update, { peer: from, author });
+    if (result === 'early' || result === 'malformed') {
+      logger.debug({ peer: from, board, result }, 'update of a board dropped');
+      network.report(from, 'malformed');
+      return;
+    }
+    // A board that is still not here: the first update that we hear refers to what we have not seen.
+    const isMissing = (): boolean => this.#components.shelf.find(board)?.document.isWaiting ?? true;
+    const holder = isMissing() ? this.#holderNear(from) : undefined;
+    if (holder !== undefined) components.repair()?.missing(holder, board, isMissing);
+  }
+
+  /** Who is asked for what came before an update of `author`: that one when there is a link, else a neighbour. */
+  #holderNear(author: PeerId): PeerId | undefined {
+    const { network, random } = this.#components;
+    if (network.isConnected(author)) return author;
+    // It has passed on what it heard, so that a neighbour has it, or misses it as well and asks another.
+    const connected = network.connected();
+    return connected[Math.floor(random() * connected.length)];
+  }
+}
