@@ -63,7 +63,6 @@ export function createNodeGateway(
   { identity, grants, store }: OpenState,
   rooms: Omit<
     Parts,
-    | 'agents'
     | 'blackboard'
     | 'checkpoints'
     | 'conductTeller'
@@ -74,13 +73,19 @@ export function createNodeGateway(
     | 'renewalTimer'
     | 'runs'
     | 'tools'
-  > & { readonly children: Children },
+  > &
+    Pick<PartsInit, 'agentConfig'> & { readonly children: Children },
 ): Gateway {
   const { name, http, tcp, limits, keepAlive, list, views, stateDir } = config;
   const { audit, children, clients, governance, keys, membership, network } = rooms;
   const { pins, providers, sandbox, token, upstreams } = rooms;
+  const { agentConfig, agents } = rooms;
   return createGateway(
     {
+      agents: {
+        listed: (agent) => agents.listed(agent),
+        arePublic: () => agentConfig().a2a === 'public',
+      },
       clients,
       token,
       upstreams,

@@ -107,7 +107,14 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
   const around = { sandbox, children: createNodeChildren(base) };
   const upstreams = createNodeUpstreams(base, state, { ...made, ...init, ...around, tools });
   const renewalTimer = createNodeRenewalTimer(base, state, { membership, gateway: () => gateway });
-  const gateway = createNodeGateway(base, state, { ...made, ...around, governance, upstreams });
+  const gateway = createNodeGateway(base, state, {
+    ...made,
+    ...init,
+    ...around,
+    ...ofAgents,
+    governance,
+    upstreams,
+  });
   const conductTeller = createConductTeller({ ...base, network, membership, audit });
   const later = { conductTeller, governance, sandbox, tools, upstreams, renewalTimer, gateway };
   return { ...made, ...ofAgents, ...later };

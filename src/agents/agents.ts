@@ -8,7 +8,7 @@ import { StarlingError, messageOf } from '../core/index.ts';
 import type { Clock, Did, JsonObject, Logger, PeerId, Random, Startable } from '../core/index.ts';
 import { OPERATOR, keyOf } from '../guard/index.ts';
 import type { Guard, Principal } from '../guard/index.ts';
-import type { PeerToolCall, ToolSubject } from '../gateway/index.ts';
+import type { CardAgent, PeerToolCall, ToolSubject } from '../gateway/index.ts';
 import type { Membership, PeerView } from '../membership/index.ts';
 import type { Topic } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
@@ -128,6 +128,8 @@ export interface Agents extends Startable {
   subjectOf(address: unknown): ToolSubject | undefined;
   /** The id of the agent of this node that is called so. */
   labelOf(name: string): string | undefined;
+  /** The agent of this node that goes by `name`, as doors show it to others; undefined for one that is not listed. */
+  listed(name: string): CardAgent | undefined;
   /** What heartbeats say of this node's agents: nothing where there are none. */
   presence(): { readonly agents?: string };
   /** Kinds and capabilities of those agents of this node that every member may see. */
@@ -351,6 +353,15 @@ class NodeAgents implements Agents {
   labelOf(name: string): string | undefined {
     const agent = this.#local.find(name);
     return agent?.announcement.name === name ? agent.announcement.id : undefined;
+  }
+
+  listed(name: string): CardAgent | undefined {
+    const agent = this.#local.find(name);
+    if (agent === undefined || agent.stopped || !agent.announcement.listed) return undefined;
+    const { announcement } = agent;
+    if (announcement.name !== name) return undefined;
+    const { capabilities, kind, tags } = announcement;
+    return { name, kind, skills: capabilities.map((id) => ({ id, tags })) };
   }
 
   presence(): { readonly agents?: string } {
