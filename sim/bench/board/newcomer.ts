@@ -104,31 +104,34 @@ async function fill(board: Replica, entries: number): Promise<void> {
 /** Starts a newcomer, and does `meanwhile` over and over from when it is connected until it has all. */
 async function newcomer(
   args: readonly string[],
-  meanwhile?: () => Promise<void>,
+  meanwhile: () => Promise<void> = aMoment,
 ): Promise<Pick<NewcomerRow, 'firstMs' | 'allMs' | 'stallMs' | 'otherStallMs'>> {
   const child = fork(builtFile('bench-board-newcomer.js'), args);
   const ended = once(child, 'exit');
   const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
-  let done: Extract<NewcomerMessage, { t: 'done' }> | undefined;
-  let isConnected = false;
+  const heard: { isConnected: boolean; done?: Extract<NewcomerMessage, { t: 'done' }> } = {
+    isConnected: false,
+  };
+  const isOver = (): boolean => heard.done !== undefined || child.exitCode !== null;
   child.on('message', (message: NewcomerMessage) => {
-    if (message.t === 'done') {
-      done = message;
-      return;
+    if (message.t === 'done') heard.done = message;
+    else {
+      heard.isConnected = true;
+      delay.enable();
     }
-    isConnected = true;
-    delay.enable();
   });
   try {
-    await until(() => isConnected || child.exitCode !== null);
-    while (done === undefined && child.exitCode === null) {
-      await (meanwhile ?? (() => new Promise((resolve) => setTimeout(resolve, 1))))();
-    }
+    await until(() => heard.isConnected || isOver());
+    while (!isOver()) await meanwhile();
   } finally {
-    if (done === undefined) child.kill();
+    if (heard.done === undefined) child.kill();
     await ended;
   }
-  if (done === undefined) throw new Error('the newcomer has ended before it had all');
-  const { firstMs, allMs, stallMs } = done as Extract<NewcomerMessage, { t: 'done' }>;
+  if (heard.done === undefined) throw new Error('the newcomer has ended before it had all');
+  const { firstMs, allMs, stallMs } = heard.done;
   return { firstMs, allMs, stallMs, otherStallMs: delay.max / 1e6 };
+}
+
+function aMoment(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 1));
 }

@@ -27,7 +27,7 @@ const WAVE = 250;
 /** Measures replicas of which the first one writes. */
 export async function measurePeers(
   title: string,
-  { replicas, bytes }: { readonly replicas: readonly Replica[]; bytes(): number },
+  { replicas, bytes }: { readonly replicas: readonly Replica[]; readonly bytes: () => number },
   { writes, burst, sustainedMs }: BoardSize,
 ): Promise<PeersRow> {
   const [writer, ...others] = replicas;

@@ -34,7 +34,7 @@ const MARK = '__ $YJS$ __';
 
 /** Starts the server of y-websocket on loopback. */
 export async function createYjsServer(): Promise<YjsServer> {
-  const { setupWSConnection } = await serverParts();
+  const parts = await serverParts();
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
@@ -44,7 +44,7 @@ export async function createYjsServer(): Promise<YjsServer> {
   const sockets: { readonly bytesRead: number; readonly bytesWritten: number }[] = [];
   server.on('connection', (connection, request) => {
     sockets.push(request.socket);
-    setupWSConnection(connection, request, { docName });
+    parts.setupWSConnection(connection, request, { docName });
   });
   const clients: YjsClient[] = [];
   return {
@@ -93,8 +93,8 @@ export async function createYjsClient(url: string): Promise<YjsClient> {
       onChange(listener) {
         const heard = (event: { readonly keysChanged: Set<string> }): void =>
           listener(event.keysChanged);
-        map.observe(heard as Parameters<typeof map.observe>[0]);
-        return () => map.unobserve(heard as Parameters<typeof map.observe>[0]);
+        map.observe(heard);
+        return () => map.unobserve(heard);
       },
     },
   };
