@@ -294,9 +294,9 @@ class WayTo {
 }
 
 function messageWith(
-  { encode, self }: UpdateRoadComponents,
+  components: UpdateRoadComponents,
   board: string,
   parts: readonly LanePart[],
 ): Uint8Array {
-  return encode(board, encodeUpdate({ isWhole: false, parts }, self));
+  return components.encode(board, encodeUpdate({ isWhole: false, parts }, components.self));
 }
