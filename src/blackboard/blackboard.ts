@@ -15,7 +15,7 @@ import type { AntiEntropy } from './sync/anti-entropy.ts';
 import { creationOf, createBoardHandle, exists } from './board/board-handle.ts';
 import { BoardOverflow } from './board-overflow.ts';
 import { BoardWatchers } from './board/board-watchers.ts';
-import { creatorIn, isBoardId, isClosed, nameIn } from './board-id.ts';
+import { boardIdOf, creatorIn, isBoardId, isClosed, nameIn } from './board-id.ts';
 import { resolveBoard, shownBoardName } from './board-names.ts';
 import type { NamedBoard } from './board-names.ts';
 import { createOpenBoard, digestOf } from './board/board.ts';
@@ -31,7 +31,7 @@ import type { BoardHistory } from './disk/history.ts';
 import { LIMITS, PEER_SLACK, checkName, invalid } from './limits.ts';
 import type { BoardLimits } from './limits.ts';
 import type { StrongBoards } from './quorum/strong-boards.ts';
-import { openStrongBoards } from './open-strong.ts';
+import { changeReplicas, openStrongBoards } from './open-strong.ts';
 import { createGreetings } from './greetings.ts';
 import { readBoards } from './disk/persistence.ts';
 import type { BoardRow } from './disk/persistence.ts';
@@ -224,6 +224,7 @@ class AllBoards implements Blackboard {
         didOf: (peer) => this.#didOf(peer),
         peerOf: (did) =>
           (this.#components.peerOf ?? peerIdFromDid)(successions?.current(did) ?? did),
+        publish: (id, record) => this.#closed.learn(id, [record]),
       },
       this.#boards,
       scope,
@@ -292,8 +293,17 @@ class AllBoards implements Blackboard {
           const isKind = signed || strong !== undefined;
           if (open ?? (!isKind && (signer === undefined || isOpenMesh()))) return name;
           this.#checkRoom(name);
-          return this.#closed.create(name, { isSigned: signed, strong });
+          if (strong === undefined) return this.#closed.create(name, { isSigned: signed });
+          const id = boardIdOf(name, this.#components.self);
+          const disks = await this.#strong().disks(id, strong);
+          return this.#closed.create(name, { strong, disks });
         },
+        replicas: async (id) => (await this.#strong().replicas(id)).voters.map(({ did }) => did),
+        changeReplicas: (id, change) =>
+          changeReplicas(this.#strong(), id, {
+            ...change,
+            sign: (set) => this.#closed.signReplicas(id, set),
+          }),
         writeTo: (id, work) => this.#write(id, work),
         grant: (init) => this.#closed.grant(this.#idOf(name), init),
         revoke: (whom) => this.#closed.revoke(this.#idOf(name), whom),
