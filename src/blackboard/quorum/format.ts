@@ -58,7 +58,7 @@ export interface Addressee {
   readonly disk: string;
 }
 
-/** What is asked of a node. */
+/** What any member may ask, and is judged by. */
 export type NodeAsk =
   /** Go by this set from now on. */
   | { readonly t: 'adopt'; readonly state: ReplicaSet }
@@ -75,7 +75,7 @@ export type NodeAsk =
   /** Have the replicas changed as this record says. */
   | { readonly t: 'change'; readonly record: string };
 
-/** What is asked. */
+/** Every question of the protocol. */
 export type Ask = (ReplicaAsk & { readonly to: Addressee }) | NodeAsk;
 
 /** What a replica answers. */

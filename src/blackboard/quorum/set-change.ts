@@ -38,7 +38,7 @@ export interface SetChanges {
   finish(id: string, board: StrongBoard): Promise<void>;
 }
 
-/** Makes them. */
+/** Nothing is asked before a change is wanted or found. */
 export function createSetChanges(components: SetChangeComponents): SetChanges {
   return new QuorumSetChanges(components);
 }
