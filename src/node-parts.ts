@@ -1,63 +1,25 @@
 /**
- * Makes the rooms of one node, in the order in which they need one another. Only this file,
- * `node-peer-parts.ts` and `node-agent-parts.ts` call the rooms' constructors. Nothing runs yet: `node.ts` starts and stops the parts, `node-wiring.ts` joins
- * their events.
+ * Makes the rooms of one node, in the order in which they need one another. Only this file and those that it imports
+ * (`node-peer-parts.ts`, `node-agent-parts.ts`, `node-tools.ts`, `node-gateway-parts.ts`) call the rooms' constructors.
+ * Nothing runs yet: `node.ts` starts and stops the parts, `node-wiring.ts` joins their events.
  */
 import { join } from 'node:path';
-import { OPEN_AGENT_TOOLS, agentTools, eventTools, runTools } from './agents/index.ts';
-import type { Agents, Runs } from './agents/index.ts';
+import { OPEN_AGENT_TOOLS } from './agents/index.ts';
 import { createAuditFromConfig } from './audit/index.ts';
 import type { Audit } from './audit/index.ts';
 import { createBlackboard } from './blackboard/index.ts';
 import type { Blackboard } from './blackboard/index.ts';
-import {
-  OPEN_RESOURCES,
-  auditTools,
-  boardResources,
-  boardRoomTools,
-  createClientBoards,
-  clientTools,
-  peerSummary,
-  governanceTools,
-  grantResources,
-  grantTools,
-  keyTools,
-  knockTools,
-  loginTools,
-  memberTools,
-  offeredTools,
-  pinTools,
-  secretTools,
-  pingTool,
-  statusTools,
-} from './builtin/index.ts';
-import type { InviteResult, LeaveResult, StatusResult } from './builtin/index.ts';
-import { socketPath, tokenFile } from './config/index.ts';
-import type { Config } from './config/index.ts';
+import { OPEN_RESOURCES, offeredTools } from './builtin/index.ts';
+import { tokenFile } from './config/index.ts';
 import type { Did } from './core/index.ts';
-import { createDirectory } from './directory/index.ts';
-import type { Providers } from './directory/index.ts';
 import {
   createApiKeys,
   createAttachedClients,
-  createGateway,
   createLogins,
   createNodeToken,
   createPins,
-  createUpstreams,
 } from './gateway/index.ts';
-import type {
-  ApiKeys,
-  AttachedClients,
-  Children,
-  NodeToken,
-  BuiltinTool,
-  Gateway,
-  Logins,
-  Pins,
-  Sandbox,
-  Upstreams,
-} from './gateway/index.ts';
+import type { ApiKeys, BuiltinTool, Gateway } from './gateway/index.ts';
 import { createRenewalTimer } from './grants/index.ts';
 import type { RenewalTimer } from './grants/index.ts';
 import type { Base, OpenState } from './open-state.ts';
@@ -66,7 +28,6 @@ import { createGovernance } from './guard/index.ts';
 import type { ClientAccess, Governance, GovernanceComponents } from './guard/index.ts';
 import { peerIdFromDid, sealerOf } from './identity/index.ts';
 import { createConductTeller } from './membership/index.ts';
-import type { CheckpointExchange, ConductTeller, Membership } from './membership/index.ts';
 import {
   askWho,
   auditAdmission,
@@ -75,61 +36,20 @@ import {
   exchangeInvites,
   serveKnocks,
 } from './mesh/index.ts';
-import type { InvitationInit, Knocks, Neighbours } from './mesh/index.ts';
 import { createNetwork } from './network/index.ts';
 import type { Network } from './network/index.ts';
 import { createAgentParts, createNodeChildren, createNodeSandbox } from './node-agent-parts.ts';
+import { createNodeGateway, createNodeUpstreams } from './node-gateway-parts.ts';
 import {
   createNodeCheckpoints,
   createNodeMembership,
   createNodeProviders,
   presenceOf,
 } from './node-peer-parts.ts';
+import type { Parts, PartsInit } from './node-rooms.ts';
+import { createNodeTools } from './node-tools.ts';
 import { createLoginStore } from './secrets/index.ts';
-
-/** Bytes of the catalog of one peer or server. */
-const CATALOG_BYTES_MAX = 16 * 1024 * 1024;
-/** Calls under way at one server, as a multiple of what one session may have. */
-const CALLS_PER_SERVER = 4;
-
-/** The rooms of a node. */
-export interface Parts {
-  readonly audit: Audit;
-  readonly network: Network;
-  /** Who asks to be let in. */
-  readonly knocks: Knocks;
-  readonly neighbours: Neighbours;
-  readonly membership: Membership;
-  readonly providers: Providers;
-  readonly checkpoints: CheckpointExchange;
-  readonly conductTeller: ConductTeller;
-  readonly blackboard: Blackboard;
-  readonly agents: Agents;
-  /** The agents that this node runs. */
-  readonly runs: Runs;
-  readonly keys: ApiKeys;
-  readonly clients: AttachedClients;
-  readonly token: NodeToken;
-  readonly logins: Logins;
-  readonly pins: Pins;
-  readonly governance: Governance;
-  readonly sandbox: Sandbox;
-  readonly tools: readonly BuiltinTool[];
-  readonly upstreams: Upstreams;
-  readonly renewalTimer: RenewalTimer;
-  readonly gateway: Gateway;
-}
-
-/** What the parts need of the node that they are of. */
-export interface PartsInit {
-  /** MCP servers as the configuration has them now, their secrets bound. */
-  readonly servers: () => Config['mcpServers'];
-  /** Agents as the configuration has them now, their secrets bound. */
-  readonly agentConfig: () => Config['agents'];
-  readonly status: () => StatusResult;
-  readonly createTicket: (init: Omit<InvitationInit, 'addresses'>) => Promise<InviteResult>;
-  readonly leave: () => Promise<LeaveResult>;
-}
+import { OPEN_TASK_TOOLS } from './tasks/index.ts';
 
 /** Makes the parts. Those that are made first ask the later ones only once all are made. */
 export function createParts(base: Base, state: OpenState, init: PartsInit): Parts {
@@ -186,9 +106,10 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     offers: { all: () => upstreams.all() },
   });
   const around = { sandbox, children: createNodeChildren(base) };
-  const upstreams = createNodeUpstreams(base, state, { ...made, ...init, ...around, tools });
+  const below = { ...made, ...init, ...around, ...ofAgents };
+  const upstreams = createNodeUpstreams(base, state, { ...below, tools });
   const renewalTimer = createNodeRenewalTimer(base, state, { membership, gateway: () => gateway });
-  const gateway = createNodeGateway(base, state, { ...made, ...around, governance, upstreams });
+  const gateway = createNodeGateway(base, state, { ...below, governance, upstreams });
   const conductTeller = createConductTeller({ ...base, network, membership, audit });
   const later = { conductTeller, governance, sandbox, tools, upstreams, renewalTimer, gateway };
   return { ...made, ...ofAgents, ...later };
@@ -349,7 +270,7 @@ function createNodeGovernance(
     {
       self: { name, did: identity.did },
       policy,
-      open: new Set([...OPEN_RESOURCES, ...OPEN_AGENT_TOOLS]),
+      open: new Set([...OPEN_RESOURCES, ...OPEN_AGENT_TOOLS, ...OPEN_TASK_TOOLS]),
     },
   );
 }
@@ -357,197 +278,4 @@ function createNodeGovernance(
 /** What clients may do with the tool of the built-in server that is called `name`. */
 function accessTo(tools: readonly BuiltinTool[], name: string): ClientAccess {
   return tools.find(({ definition }) => definition.name === name)?.clients ?? 'no';
-}
-
-type ToolRooms = Pick<
-  Parts,
-  | 'agents'
-  | 'runs'
-  | 'audit'
-  | 'blackboard'
-  | 'checkpoints'
-  | 'clients'
-  | 'governance'
-  | 'keys'
-  | 'knocks'
-  | 'logins'
-  | 'membership'
-  | 'network'
-  | 'pins'
-  | 'providers'
-  | 'token'
-> &
-  PartsInit & {
-    readonly secretsChanged: () => readonly string[];
-    readonly offers: Pick<Upstreams, 'all'>;
-  };
-
-function createNodeTools(
-  { clock, config }: Base,
-  { admission, grants, counters, members, secrets, identity, store }: OpenState,
-  rooms: ToolRooms,
-): readonly BuiltinTool[] {
-  const { audit, blackboard, checkpoints, clients, governance, keys, logins, membership } = rooms;
-  const { network, offers, pins, servers, status, token, createTicket } = rooms;
-  const self = { did: identity.did, name: config.name };
-  return [
-    ...statusTools({ membership, network, providers: rooms.providers, status }),
-    pingTool({ membership, network }),
-    ...memberTools({
-      grants,
-      counters,
-      admission,
-      membership,
-      members,
-      network,
-      self,
-      summaryOf: (view) => peerSummary({ network }, view),
-      leave: rooms.leave,
-    }),
-    ...grantTools({
-      clock,
-      grants,
-      counters,
-      admission,
-      members,
-      membership,
-      offers,
-      self,
-      boards: { blackboard, self: identity.did },
-      createTicket,
-    }),
-    ...knockTools({ knocks: rooms.knocks, createTicket }),
-    ...agentTools({ agents: rooms.agents, end: (...how) => rooms.runs.end(...how) }),
-    ...runTools({ runs: rooms.runs }),
-    ...eventTools({ agents: rooms.agents }),
-    ...boardRoomTools({
-      blackboard,
-      clock,
-      membership,
-      rights: createClientBoards({ table: store.table('client-boards') }),
-      self: { did: identity.did, name: config.name },
-    }),
-    ...keyTools({ clock, keys }),
-    ...clientTools({ clients, token }),
-    ...loginTools({ logins }),
-    ...secretTools({ secrets, servers, changed: rooms.secretsChanged }),
-    ...auditTools({
-      audit,
-      checkpoints,
-      peers: () => membership.peers(),
-      self: identity.did,
-    }),
-    ...pinTools({ pins, membership }),
-    ...governanceTools({ governance, grants, membership, keys, clock, self }),
-  ];
-}
-
-function createNodeUpstreams(
-  base: Base,
-  { grants, store }: OpenState,
-  {
-    audit,
-    blackboard,
-    children,
-    logins,
-    sandbox,
-    servers,
-    tools,
-  }: Pick<Parts, 'audit' | 'blackboard' | 'logins' | 'sandbox' | 'tools'> &
-    PartsInit & { readonly children: Children },
-): Upstreams {
-  const { config, clock, random, logger, health } = base;
-  const { limits } = config;
-  return createUpstreams(
-    {
-      servers: servers(),
-      builtin: tools,
-      builtinResources: grantResources({ audit, grants }),
-      builtinTemplates: boardResources({
-        blackboard,
-        rights: createClientBoards({ table: store.table('client-boards') }),
-      }),
-      logins,
-      clock,
-      random,
-      logger: logger.child('upstream'),
-      health,
-      sandbox,
-      children,
-    },
-    {
-      messageBytes: limits.messageBytes,
-      callTotalMs: limits.callTotalMs,
-      callsMax: limits.callsPerSession * CALLS_PER_SERVER,
-      instancesMax: limits.instances,
-      retry: config.retry,
-      catalog: { tools: limits.tools, bytes: CATALOG_BYTES_MAX },
-    },
-  );
-}
-
-function createNodeGateway(
-  { config, clock, random, logger, health }: Base,
-  { identity, grants, store }: OpenState,
-  rooms: Omit<
-    Parts,
-    | 'agents'
-    | 'blackboard'
-    | 'checkpoints'
-    | 'conductTeller'
-    | 'gateway'
-    | 'knocks'
-    | 'logins'
-    | 'neighbours'
-    | 'renewalTimer'
-    | 'runs'
-    | 'tools'
-  > & { readonly children: Children },
-): Gateway {
-  const { name, http, tcp, limits, keepAlive, list, views, stateDir } = config;
-  const { audit, children, clients, governance, keys, membership, network } = rooms;
-  const { pins, providers, sandbox, token, upstreams } = rooms;
-  return createGateway(
-    {
-      clients,
-      token,
-      upstreams,
-      directory: createDirectory(
-        {
-          logger: logger.child('directory'),
-          health,
-          nameOf: (peer) => membership.peer(peer)?.alias ?? peer,
-        },
-        { tools: limits.tools, bytes: CATALOG_BYTES_MAX },
-      ),
-      lacking: providers.lacking,
-      guard: governance.guard,
-      approvals: governance.approvals,
-      audit,
-      state: store,
-      grants,
-      keys,
-      pins,
-      sandbox,
-      children,
-      self: identity.did,
-      signer: identity,
-      network,
-      membership,
-      clock,
-      random,
-      logger: logger.child('gateway'),
-    },
-    {
-      name,
-      http,
-      tcp,
-      limits,
-      keepAlive,
-      list,
-      views,
-      socketPath: socketPath(stateDir),
-      tokenFile: tokenFile(stateDir),
-    },
-  );
 }

@@ -12,7 +12,7 @@ import { peerIdFromDid, shortId } from './identity/index.ts';
 import { namePeer, tellVersions } from './membership/index.ts';
 import type { Membership, PeerView } from './membership/index.ts';
 import type { Knock, Mesh, NeighbourMesh } from './mesh/index.ts';
-import type { Parts } from './node-parts.ts';
+import type { Parts } from './node-rooms.ts';
 
 /** Newcomers that were let in and not heard of yet, at the same time. */
 const NEWCOMERS_MAX = 100;

@@ -114,6 +114,15 @@ async function measureOnce(
       server: far.server,
       pids: [pidOf(recorded.a), pidOf(recorded.b)],
     };
+    const bySocket = (path: Path, title: string, node: NodeProcess): Path => ({
+      ...path,
+      title,
+      target: { kind: 'socket', path: node.up.endpoints.socket },
+    });
+    const sockets = [
+      bySocket(far, TITLES.socket, b),
+      bySocket(audited, TITLES.auditedSocket, recorded.b),
+    ];
     const theirs = rivals.map(({ title, url, pid }): Path => ({
       title,
       target: { kind: 'http', url, headers: {} },
@@ -121,7 +130,12 @@ async function measureOnce(
       pids: [pid],
     }));
     const bare = floors.http.map((floor): Path => ({ ...floor, server: '' }));
-    const http = await benchHttp(loader, [own, far, audited, ...bare, ...theirs], size, print);
+    const http = await benchHttp(
+      loader,
+      [own, far, audited, ...sockets, ...bare, ...theirs],
+      size,
+      print,
+    );
     const stdio = await benchStdio({ loader, node: a, floor: floors.stdio }, size, print);
     const mixed = await benchMixed(loader, other, [own, far], size);
     print(renderMixed(mixed));
@@ -141,7 +155,7 @@ async function benchHttp(
   const groups: { callers: number; rows: readonly Row[] }[] = [];
   for (const callers of CALLERS) {
     const rows = await rounds(loader, paths, callers, size);
-    print(renderRows(`HTTP, ${callers} ${callers === 1 ? 'caller' : 'callers'}`, rows));
+    print(renderRows(`${callers} ${callers === 1 ? 'caller' : 'callers'}`, rows));
     groups.push({ callers, rows });
   }
   return groups;

@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { openHttpConnection } from './http-connection.ts';
 import type { HttpConnection } from './http-connection.ts';
-import { connectNats } from './floors/nats.ts';
+import { askNats } from './floors/nats.ts';
 import type { Target } from './job.ts';
 import { joinedWrites } from './lines.ts';
 
@@ -126,13 +126,15 @@ type LineTarget = Exclude<Target, { kind: 'http' }>;
 
 async function carrierTo(target: LineTarget, heard: (answer: Answer) => void): Promise<Carrier> {
   if (target.kind === 'nats') {
-    let requests = 0;
-    const connection = await connectNats(target.port, 'inbox.*', ({ text }) =>
-      heard({ text, sizeBytes: text.length }),
-    );
+    const client = await askNats(target.port);
     return {
       pid: undefined,
-      send: (message) => connection.publish('echo', message, `inbox.${(requests += 1)}`),
+      send: (message) => {
+        if (message === INITIALIZED) client.tell(message);
+        else {
+          void client.request(message).then((text) => heard({ text, sizeBytes: text.length }));
+        }
+      },
     };
   }
   if (target.kind === 'libp2p') {

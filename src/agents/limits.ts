@@ -27,9 +27,9 @@ export const QUERY_MAX_MS = 300_000;
 /** The longest wait for messages of one call of `agent_inbox`. */
 export const INBOX_WAIT_MAX_S = 300;
 /** How long a message waits for an agent that is away where it does not say. */
-export const TTL_MS = 86_400_000;
+export const AWAY_WAIT_MS = 86_400_000;
 /** The longest such wait. */
-export const TTL_MAX_MS = 7 * 86_400_000;
+export const AWAY_WAIT_MAX_MS = 7 * 86_400_000;
 /** Queries that wait for an answer of one agent. */
 export const QUERIES_MAX = 256;
 /** An agent whose program was not heard of for so long is offline. More than the longest pause of a program between two looks into its inbox. */

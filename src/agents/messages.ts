@@ -11,8 +11,8 @@ import {
   MESSAGE_BYTES_MAX,
   QUERY_MAX_MS,
   QUERY_MS,
-  TTL_MAX_MS,
-  TTL_MS,
+  AWAY_WAIT_MAX_MS,
+  AWAY_WAIT_MS,
 } from './limits.ts';
 import { unknownAgent } from './local-agents.ts';
 import type { LocalAgent, LocalAgents } from './local-agents.ts';
@@ -225,7 +225,8 @@ class NodeMessages implements Messages {
       to: peer.did,
       args,
       sender: sender.agent?.announcement.name,
-      expiresAt: this.#components.clock.now() + Math.min(init.ttlMs ?? TTL_MS, TTL_MAX_MS),
+      expiresAt:
+        this.#components.clock.now() + Math.min(init.ttlMs ?? AWAY_WAIT_MS, AWAY_WAIT_MAX_MS),
     };
     if (!isQuery && (this.#outbox.waiting(peer.did) > 0 || peer.state !== 'alive')) {
       return this.#queue(parcel, message, name);

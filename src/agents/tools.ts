@@ -12,7 +12,7 @@ import {
   PAGE_MAX,
   QUERY_MAX_MS,
   QUERY_MS,
-  TTL_MAX_MS,
+  AWAY_WAIT_MAX_MS,
 } from './limits.ts';
 import type { MessageInit } from './messages.ts';
 import { MESSAGE_TYPES, PRIORITIES } from './types.ts';
@@ -178,7 +178,7 @@ const MESSAGE = z.object({
   ttlMs: z
     .number()
     .positive()
-    .max(TTL_MAX_MS)
+    .max(AWAY_WAIT_MAX_MS)
     .optional()
     .describe(
       'How long a message waits for a node that is away; default a day. A query does not wait.',

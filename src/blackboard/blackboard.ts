@@ -1,6 +1,6 @@
 /**
- * All boards of the node. Own writes go to disk, then to everyone by gossip; what gossip lost is
- * found by the digests in heartbeats and repaired by a sync. Every member has a copy of every open
+ * All boards of the node. Own writes go to disk, then by the road to everyone who is connected and by gossip to the rest;
+ * what was lost is found by digests and repaired by a sync. Every member has a copy of every open
  * board that anybody has written to; of the others see `closed-boards.ts` and `direct-road.ts`.
  */
 import { StarlingError, createScope, messageOf } from '../core/index.ts';
@@ -12,34 +12,34 @@ import type { Network, Topic } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
 import { createAntiEntropy } from './sync/anti-entropy.ts';
 import type { AntiEntropy } from './sync/anti-entropy.ts';
-import { creationOf, createBoardHandle, exists } from './board/board-handle.ts';
+import { createBoardHandle } from './board/board-handle.ts';
+import { BoardIntake } from './board-intake.ts';
 import { BoardOverflow } from './board-overflow.ts';
+import { BoardPasts } from './board-pasts.ts';
+import { BoardShelf } from './board-shelf.ts';
 import { BoardWatchers } from './board/board-watchers.ts';
 import { boardIdOf, creatorIn, isBoardId, isClosed, nameIn } from './board-id.ts';
-import { resolveBoard, shownBoardName } from './board-names.ts';
-import type { NamedBoard } from './board-names.ts';
-import { createOpenBoard, digestOf } from './board/board.ts';
-import type { OpenBoard } from './board/board.ts';
 import { ClosedBoards } from './closed-boards.ts';
 import { ClosedTraffic } from './closed-traffic.ts';
-import { decodeGossip, digestsOf, encodeGossip } from './sync/codec.ts';
-import type { Digests } from './sync/codec.ts';
+import { digestsOf, encodeGossip } from './sync/codec.ts';
+import type { GossipUpdate } from './sync/codec.ts';
 import { HIDDEN } from './document/document.ts';
-import type { ApplyResult } from './document/document-types.ts';
-import { createBoardHistory } from './disk/history.ts';
-import type { BoardHistory } from './disk/history.ts';
-import { LIMITS, PEER_SLACK, checkName, invalid } from './limits.ts';
+import { LIMITS, PEER_SLACK, checkName } from './limits.ts';
 import type { BoardLimits } from './limits.ts';
 import type { StrongBoards } from './quorum/strong-boards.ts';
 import { changeReplicas, openStrongBoards } from './open-strong.ts';
 import { createGreetings } from './greetings.ts';
+import { OpenTraffic } from './open-traffic.ts';
 import { readBoards } from './disk/persistence.ts';
-import type { BoardRow } from './disk/persistence.ts';
 import { BOARD_PROTOCOL, createBoardSync } from './sync/sync.ts';
 import type { BoardSync } from './sync/sync.ts';
+import type { OpenBoard } from './board/board.ts';
+import type { LanePart } from './lanes/update.ts';
 import type { Blackboard, Board, BoardChange, HistoryBounds } from './types.ts';
 import { UPDATE_ALLOWANCE, createUpdateGossip } from './sync/update-gossip.ts';
 import type { UpdateGossip } from './sync/update-gossip.ts';
+import { createUpdateRoad } from './sync/update-road.ts';
+import type { UpdateRoad } from './sync/update-road.ts';
 
 /** What the blackboard works with. */
 export interface BlackboardComponents {
@@ -79,12 +79,8 @@ export interface BlackboardInit {
 /** How long the history of a board is kept. More: undo and replay reach further back, and more of the disk is used. */
 const HISTORY: HistoryBounds = { days: 30, bytes: 8 * 1024 * 1024 };
 const TOPIC = 'board2';
-/** Boards of one creator that is not this node. */
-const BOARDS_OF_ONE_MAX = 16;
 /** What a sync may carry besides a board of the largest size. */
 const SYNC_BYTES_EXTRA = 1024 * 1024;
-/** Syncs after which we no longer wait for what an update refers to. */
-const WAITING_SYNCS_MAX = 3;
 
 /** Makes the blackboard; `start` opens every board that is on disk. */
 export function createBlackboard(
@@ -100,8 +96,7 @@ interface Running {
   readonly sync: BoardSync;
   readonly repair: AntiEntropy;
   readonly gossip: UpdateGossip;
-  /** Of boards that are not open. */
-  readonly direct: UpdateGossip;
+  readonly road: UpdateRoad;
   readonly strong: StrongBoards | undefined;
 }
 
@@ -109,108 +104,133 @@ class AllBoards implements Blackboard {
   readonly #components: BlackboardComponents;
   readonly #limits: BoardLimits;
   readonly #topic: Topic;
-  readonly #bounds: HistoryBounds;
-  readonly #histories = new Map<string, BoardHistory>();
-  readonly #boards = new Map<string, OpenBoard>();
+  readonly #shelf: BoardShelf;
+  readonly #pasts: BoardPasts;
+  readonly #intake: BoardIntake;
   readonly #watchers: BoardWatchers;
   readonly #overflow: BoardOverflow;
-  /** Syncs since which a board waits for what an update refers to. */
-  readonly #waitingSyncs = new Map<string, number>();
-  #running: Running | undefined;
   readonly #closed: ClosedBoards;
   readonly #traffic: ClosedTraffic;
+  readonly #openTraffic: OpenTraffic;
+  #running: Running | undefined;
 
   constructor(components: BlackboardComponents, limits: BoardLimits, bounds: HistoryBounds) {
-    this.#bounds = bounds;
     this.#components = components;
     this.#limits = limits;
     this.#topic = components.network.topic(TOPIC, UPDATE_ALLOWANCE);
     this.#watchers = new BoardWatchers(components.logger);
     this.#overflow = new BoardOverflow(components);
-    const { table, self, signer, successions, clock, logger, network } = components;
+    this.#pasts = new BoardPasts(components, bounds);
+    const { self, signer, successions } = components;
+    const didOf = (peer: PeerId): Did => this.#didOf(peer);
+    const repair = (): AntiEntropy | undefined => this.#running?.repair;
+    this.#shelf = new BoardShelf({
+      ...components,
+      limits,
+      accessFor: (id) => this.#closed.accessFor(id),
+      publish: (id, part) => this.#publish(id, part),
+      changed: (id, changes) => this.#changed(id, changes),
+    });
+    const shelf = this.#shelf;
     this.#closed = new ClosedBoards({
-      table,
+      ...components,
       self,
       signer,
       successions,
-      clock,
-      logger,
-      network,
-      didOf: (peer) => this.#didOf(peer),
-      find: (id) => this.#boards.get(id),
-      open: (id) => void this.#open(id, []),
-      hasRoomFor: (id) => this.#hasRoomFor(id),
+      didOf,
+      find: (id) => shelf.find(id),
+      open: (id) => void shelf.open(id, []),
+      hasRoomFor: (id) => shelf.hasRoomFor(id),
       rightsChanged: (id, records) => this.#traffic.rightsChanged(id, records),
     });
+    this.#intake = new BoardIntake({
+      ...components,
+      shelf,
+      overflow: this.#overflow,
+      isRunning: () => this.#running !== undefined,
+      didOf,
+    });
     this.#traffic = new ClosedTraffic({
+      ...components,
       closed: this.#closed,
-      network,
-      clock,
-      logger,
-      didOf: (peer) => this.#didOf(peer),
-      boards: this.#boards,
-      repair: () => this.#running?.repair,
-      take: (id, update, from) => this.#take(id, update, from),
+      didOf,
+      boards: shelf.boards,
+      repair,
+      take: (id, update, from) => this.#intake.take(id, update, from),
+    });
+    this.#openTraffic = new OpenTraffic({
+      ...components,
+      shelf,
+      intake: this.#intake,
+      didOf,
+      repair,
     });
   }
 
   async start(): Promise<void> {
     if (this.#running !== undefined) return;
-    const { network, clock, random, logger, table } = this.#components;
-    const scope = createScope(clock, (error) =>
-      logger.error({ error: messageOf(error) }, 'blackboard task failed'),
-    );
-    const sync = this.#makeSync((peer, name) => repair.served(peer, name));
-    const repair: AntiEntropy = createAntiEntropy({
-      digests: (peer) => new Map([...this.#digests(), ...this.#traffic.digests(peer)]),
-      mayAsk: (peer, name) => this.#hasRoomFor(name) && this.#closed.mayAsk(name, peer),
-      sync: (peer, name) => this.#syncOnce(sync, peer, name),
-      clock,
-      random,
-      logger,
-    });
-    const tooLong = (name: string): void => {
-      for (const peer of network.connected()) {
-        if (this.#closed.mayHave(name, peer)) repair.syncNow(peer, name);
-      }
-    };
-    const paced = { self: this.#components.self, scope, clock, logger };
-    const gossip = createUpdateGossip(
-      {
-        ...paced,
-        encode: (board, update) => encodeGossip({ board, update }),
-        publish: (_board, message) => this.#topic.publish(message),
-      },
-      tooLong,
-    );
-    const road = this.#traffic.start(scope);
-    const direct = createUpdateGossip(
-      {
-        ...paced,
-        encode: (board, update) => {
-          const access = this.#closed.accessOf(board)?.digest ?? '';
-          return encodeGossip({ board, update, access });
-        },
-        publish: (board, message) => road.publish(board, message),
-      },
-      tooLong,
-    );
-    const strong = this.#openStrong(scope);
-    const running: Running = { scope, sync, repair, gossip, direct, strong };
+    const { table } = this.#components;
+    const running = this.#run();
     this.#running = running;
     try {
       await this.#closed.load();
       const boards = await readBoards(table);
       // Stopped meanwhile.
       if (this.#running !== running) return;
-      for (const [name, rows] of boards) if (isBoardId(name)) this.#open(name, rows);
-      for (const id of this.#closed.ids) if (!this.#boards.has(id)) this.#open(id, []);
+      for (const [name, rows] of boards) if (isBoardId(name)) this.#shelf.open(name, rows);
+      for (const id of this.#closed.ids) {
+        if (this.#shelf.find(id) === undefined) this.#shelf.open(id, []);
+      }
     } catch (error) {
       if (this.#running === running) this.#running = undefined;
       this.#closeBoards();
       throw error;
     }
     this.#listen(running);
+  }
+
+  #run(): Running {
+    const { network, clock, random, logger } = this.#components;
+    const scope = createScope(clock, (error) =>
+      logger.error({ error: messageOf(error) }, 'blackboard task failed'),
+    );
+    const sync = this.#makeSync((peer, name) => repair.served(peer, name));
+    const repair: AntiEntropy = createAntiEntropy({
+      digests: (peer) => new Map([...this.#shelf.digests(), ...this.#traffic.digests(peer)]),
+      mayAsk: (peer, name) => this.#shelf.hasRoomFor(name) && this.#closed.mayAsk(name, peer),
+      sync: (peer, name) => this.#intake.syncOnce(sync, peer, name),
+      clock,
+      random,
+      logger,
+    });
+    const { self } = this.#components;
+    const gossip = createUpdateGossip(
+      {
+        self,
+        scope,
+        clock,
+        logger,
+        encode: (board, update) => encodeGossip({ board, update }),
+        publish: (_board, message) => this.#topic.publish(message),
+      },
+      (name) => {
+        for (const peer of network.connected()) repair.syncNow(peer, name);
+      },
+    );
+    const road = createUpdateRoad({
+      network,
+      scope,
+      clock,
+      logger,
+      self,
+      encode: (board, update) => this.#encode(board, update),
+      heard: (peer, sent) => this.#heard(peer, sent),
+      mayLack: (peer, board) => {
+        if (this.#closed.mayHave(board, peer)) repair.syncNow(peer, board);
+      },
+    });
+    this.#traffic.start(scope);
+    return { scope, sync, repair, gossip, road, strong: this.#openStrong(scope) };
   }
 
   /** Undefined where this node has no table for what a replica keeps. */
@@ -226,7 +246,7 @@ class AllBoards implements Blackboard {
           (this.#components.peerOf ?? peerIdFromDid)(successions?.current(did) ?? did),
         publish: (id, record) => this.#closed.learn(id, [record]),
       },
-      this.#boards,
+      this.#shelf.boards,
       scope,
     );
   }
@@ -247,9 +267,9 @@ class AllBoards implements Blackboard {
         clock,
         logger,
         boards: {
-          digests: () => this.#digests(),
-          find: (name) => this.#boards.get(name),
-          take: (name, update, peer) => this.#take(name, update, { peer }),
+          digests: () => this.#shelf.digests(),
+          find: (name) => this.#shelf.find(name),
+          take: (name, update, peer) => this.#intake.take(name, update, { peer }),
           access: (name) => this.#closed.accessOf(name),
           learn: (name, records, peer) => this.#closed.learn(name, records, peer),
           mayHave: (name, peer) => this.#closed.mayHave(name, peer),
@@ -269,8 +289,7 @@ class AllBoards implements Blackboard {
     running.scope.close();
     running.repair.stop();
     running.sync.stop();
-    // A failed write was told of when it failed; stopping goes on.
-    await Promise.allSettled([...this.#boards.values()].map((board) => board.flushed()));
+    await this.#shelf.flushed();
     this.#closeBoards();
   }
 
@@ -278,25 +297,31 @@ class AllBoards implements Blackboard {
     checkName(nameIn(name));
     this.#checkRunning();
     const { clock, self } = this.#components;
+    const shelf = this.#shelf;
     return createBoardHandle(
       {
         clock,
         self,
         checkRunning: () => this.#checkRunning(),
-        find: () => this.#boards.get(this.#idOf(name)),
-        id: () => this.#idOf(name),
-        write: (work) => this.#write(this.#idOf(name), work),
+        find: () => shelf.find(shelf.idOf(name)),
+        id: () => shelf.idOf(name),
+        write: (work) => this.#write(shelf.idOf(name), work),
         watch: (listener) => this.#watchers.watch(name, listener),
-        history: () => this.#historyOf(this.#idOf(name)),
+        history: () => this.#pasts.of(shelf.idOf(name)),
         create: async ({ open, signed = false, strong }) => {
           const { signer, isOpenMesh = () => true } = this.#components;
           const isKind = signed || strong !== undefined;
           if (open ?? (!isKind && (signer === undefined || isOpenMesh()))) return name;
+<<<<<<< HEAD
           this.#checkRoom(name);
           if (strong === undefined) return this.#closed.create(name, { isSigned: signed });
           const id = boardIdOf(name, this.#components.self);
           const disks = await this.#strong().disks(id, strong);
           return this.#closed.create(name, { strong, disks });
+=======
+          shelf.checkRoom(name);
+          return this.#closed.create(name, { isSigned: signed, strong });
+>>>>>>> main
         },
         replicas: async (id) => (await this.#strong().replicas(id)).voters.map(({ did }) => did),
         changeReplicas: (id, change) =>
@@ -305,8 +330,8 @@ class AllBoards implements Blackboard {
             sign: (set) => this.#closed.signReplicas(id, set),
           }),
         writeTo: (id, work) => this.#write(id, work),
-        grant: (init) => this.#closed.grant(this.#idOf(name), init),
-        revoke: (whom) => this.#closed.revoke(this.#idOf(name), whom),
+        grant: (init) => this.#closed.grant(shelf.idOf(name), init),
+        revoke: (whom) => this.#closed.revoke(shelf.idOf(name), whom),
         strong: (id, key, { request, id: called }) =>
           this.#strong().request({ board: id, key }, { request, id: called }),
       },
@@ -315,47 +340,32 @@ class AllBoards implements Blackboard {
   }
 
   names(): readonly string[] {
-    const named = this.#named();
-    const calls = (did: Did): string | undefined => this.#components.nameOf?.(did);
-    return named.map(({ id }) => shownBoardName(id, named, calls)).toSorted();
+    return this.#shelf.names();
   }
 
   digests(): Readonly<Record<string, string>> {
-    return Object.fromEntries([...this.#digests()].sort(([a], [b]) => (a < b ? -1 : 1)));
+    return Object.fromEntries([...this.#shelf.digests()].sort(([a], [b]) => (a < b ? -1 : 1)));
   }
 
   compare(peer: PeerId, digests: Readonly<Record<string, string>>): void {
     const theirs = digestsOf(digests);
     if (theirs === undefined || this.#running === undefined) return;
+    this.#openTraffic.isThere(peer);
     // To know of somebody is no reason to dial: boards come round by those who are connected.
     if (!this.#components.network.isConnected(peer)) return;
     this.#running.repair.hear(peer, theirs, (id) => creatorIn(id) === undefined);
     if (this.#overflow.isEmpty) return;
-    const ours = this.#digests();
+    const ours = this.#shelf.digests();
     this.#overflow.settled(peer, (name) =>
       name === ''
-        ? [...theirs.keys()].every((one) => this.#boards.has(one))
+        ? [...theirs.keys()].every((one) => this.#shelf.find(one) !== undefined)
         : theirs.get(name) === ours.get(name),
     );
   }
 
-  async #write<T>(name: string, work: (board: OpenBoard) => Promise<T>): Promise<T> {
-    const board = this.#openToWrite(name);
-    try {
-      return await work(board);
-    } finally {
-      this.#forgetBlank(board);
-    }
-  }
-
-  #historyOf(name: string): BoardHistory {
-    const known = this.#histories.get(name);
-    if (known !== undefined) return known;
-    const { table, clock, history: kept } = this.#components;
-    const bounds = kept === undefined ? { days: 0, bytes: 0 } : this.#bounds;
-    const history = createBoardHistory({ table: kept ?? table, clock }, { board: name, bounds });
-    this.#histories.set(name, history);
-    return history;
+  async #write<T>(id: string, work: (board: OpenBoard) => Promise<T>): Promise<T> {
+    this.#checkRunning();
+    return this.#shelf.write(id, work);
   }
 
   #listen({ scope, sync, repair }: Running): void {
@@ -366,12 +376,12 @@ class AllBoards implements Blackboard {
       random,
       logger,
       scope,
-      digests: () => this.#digests(),
+      digests: () => this.#shelf.digests(),
       askDigests: (peer) => sync.askDigests(peer),
       syncNow: (peer, name) => repair.syncNow(peer, name),
     });
     scope.add(network.handle(BOARD_PROTOCOL, (stream) => sync.serve(stream)));
-    scope.add(this.#topic.subscribe((data, from) => this.#heard(data, from)));
+    scope.add(this.#topic.subscribe((data, from) => this.#openTraffic.heard(data, from)));
     const connected = (peer: PeerId): void => {
       void greetings.greet(peer);
       this.#traffic.greet(peer);
@@ -379,6 +389,7 @@ class AllBoards implements Blackboard {
     const disconnected = (peer: PeerId): void => {
       repair.forget(peer);
       this.#traffic.forget(peer);
+      this.#openTraffic.isThere(peer);
       this.#overflow.settled(peer, () => true);
     };
     network.events.on('peer:connect', connected);
@@ -394,187 +405,46 @@ class AllBoards implements Blackboard {
     return (this.#components.didOf ?? didFromPeerId)(peer);
   }
 
-  /** The boards that exist. */
-  #named(): readonly NamedBoard[] {
-    return [...this.#boards]
-      .filter(([, board]) => exists(board))
-      .map(([id, board]) => ({ id, createdAt: creationOf(board)?.at }));
+  /** An own update is durable: the others are to be told. */
+  #publish(id: string, part: LanePart): void {
+    const running = this.#running;
+    if (running === undefined) return;
+    if (isClosed(id)) {
+      const peers = this.#components.network.connected();
+      const readers = peers.filter((peer) => this.#closed.mayHave(id, peer));
+      running.road.send(readers, id, part);
+    } else this.#openTraffic.send(running, id, part);
   }
 
-  /** The id of the board that a name means; of a name that nobody has, that of an open board. */
-  #idOf(name: string): string {
-    return resolveBoard(name, this.#named(), (did) => this.#components.nameOf?.(did)) ?? name;
+  /** With what a board that is not open is judged by. */
+  #encode(board: string, update: Uint8Array): Uint8Array {
+    if (!isClosed(board)) return encodeGossip({ board, update });
+    const access = this.#closed.accessOf(board)?.digest ?? '';
+    return encodeGossip({ board, update, access });
   }
 
-  async #syncOnce(sync: BoardSync, peer: PeerId, name: string): Promise<boolean> {
-    const isFruitful = await sync.sync(peer, name);
-    const document = this.#boards.get(name)?.document;
-    if (document?.isWaiting !== true) {
-      this.#waitingSyncs.delete(name);
-      return isFruitful;
-    }
-    const syncs = (this.#waitingSyncs.get(name) ?? 0) + 1;
-    if (syncs < WAITING_SYNCS_MAX) this.#waitingSyncs.set(name, syncs);
-    else {
-      document.dropWaiting();
-      this.#waitingSyncs.delete(name);
-      this.#components.logger.debug({ peer, board: name }, 'updates without their past dropped');
-    }
-    return isFruitful;
+  /** A connected peer sends what it wrote. */
+  #heard(peer: PeerId, sent: GossipUpdate): void {
+    const { access } = sent;
+    if (access === undefined) this.#openTraffic.took(peer, sent);
+    else this.#traffic.heardUpdate(peer, { ...sent, access });
   }
 
-  #heard(data: Uint8Array, from: PeerId): void {
-    const { logger } = this.#components;
-    const message = decodeGossip(data);
-    if (message === undefined) {
-      logger.debug({ peer: from }, 'gossip that is no update of a board dropped');
-      this.#components.network.report(from, 'malformed');
-      return;
-    }
-    const { board, update } = message;
-    if (isClosed(board)) {
-      this.#components.network.report(from, 'malformed');
-      return;
-    }
-    const result = this.#take(board, update, { peer: from, author: this.#didOf(from) });
-    if (result === 'early') {
-      logger.debug({ peer: from, board }, 'update from the future left out for now');
-      this.#components.network.report(from, 'malformed');
-      return;
-    }
-    if (result === 'malformed') {
-      logger.debug({ peer: from, board }, 'malformed update of a board dropped');
-      this.#components.network.report(from, 'malformed');
-      return;
-    }
-    // A board that is still not here: the first update that we hear refers to what we have not seen.
-    const isMissing = (): boolean => this.#boards.get(board)?.document.isWaiting ?? true;
-    const holder = isMissing() ? this.#holderNear(from) : undefined;
-    if (holder !== undefined) this.#running?.repair.missing(holder, board, isMissing);
-  }
-
-  /** Who is asked for what came before an update of `author`: that one when there is a link, else a neighbour. */
-  #holderNear(author: PeerId): PeerId | undefined {
-    const { network, random } = this.#components;
-    if (network.isConnected(author)) return author;
-    // It has passed on what it heard, so that a neighbour has it, or misses it as well and asks another.
-    const connected = network.connected();
-    return connected[Math.floor(random() * connected.length)];
-  }
-
-  /** Applies a peer's update, to a board that may be new here. */
-  #take(
-    name: string,
-    update: Uint8Array,
-    { peer, author }: { readonly peer: PeerId; readonly author?: Did },
-  ): ApplyResult {
-    if (this.#running === undefined) return 'full';
-    if (!this.#hasRoomFor(name)) {
-      this.#overflow.add('', peer);
-      return 'full';
-    }
-    const board = this.#boards.get(name) ?? this.#open(name, []);
-    const did = this.#didOf(peer);
-    const answers = board.access?.isSigned === true || board.access?.mayWriteSome(did) !== false;
-    const read = board.take(update, answers ? author : did);
-    // Whoever may only read has no word on what others wrote.
-    const result = !answers && read === 'malformed' ? 'unpermitted' : read;
-    if (result === 'full') this.#overflow.add(name, peer);
-    this.#forgetBlank(board);
-    return result;
-  }
-
-  #changed(name: string, all: readonly BoardChange[]): void {
+  #changed(id: string, all: readonly BoardChange[]): void {
+    if (isClosed(id)) this.#traffic.changed();
     const changes = all.filter(({ key }) => !key.startsWith(HIDDEN));
     if (changes.length === 0) return;
-    if (this.#components.history !== undefined) {
-      this.#historyOf(name)
-        .note(changes)
-        .catch((error: unknown) =>
-          this.#components.logger.warn(
-            { board: name, error: messageOf(error) },
-            'history not kept',
-          ),
-        );
-    }
-    this.#watchers.tell(changes, (named) => named === name || this.#idOf(named) === name);
-  }
-
-  /** A board to write to. @throws STARLING_STOPPED, STARLING_BOARD_INVALID */
-  #openToWrite(name: string): OpenBoard {
-    this.#checkRunning();
-    const known = this.#boards.get(name);
-    if (known !== undefined) return known;
-    if (name !== nameIn(name)) {
-      throw new StarlingError('STARLING_BOARD_UNKNOWN', `there is no board '${name}'`, {
-        hint: 'see which there are: starling board list',
-      });
-    }
-    this.#checkRoom(name);
-    return this.#open(name, []);
-  }
-
-  /** @throws STARLING_BOARD_INVALID */
-  #checkRoom(name: string): void {
-    if (this.#hasRoomFor(name)) return;
-    throw invalid(
-      `this mesh has ${this.#limits.boards} boards, which is the limit`,
-      'use one that there is: starling board list',
-    );
-  }
-
-  #hasRoomFor(name: string): boolean {
-    if (!isBoardId(name)) return false;
-    if (this.#boards.has(name)) return true;
-    if (this.#boards.size >= this.#limits.boards) return false;
-    const creator = creatorIn(name);
-    if (creator === undefined || creator === this.#components.self) return true;
-    const others = [...this.#boards.keys()].filter((id) => creatorIn(id) === creator);
-    return others.length < BOARDS_OF_ONE_MAX;
-  }
-
-  #open(name: string, rows: readonly BoardRow[]): OpenBoard {
-    const { table, self, clock, logger, signer } = this.#components;
-    const board = createOpenBoard(
-      {
-        table,
-        self,
-        clock,
-        logger,
-        ...(signer === undefined ? {} : { sign: (message) => signer.signOften(message) }),
-        publish: (part) => {
-          const running = this.#running;
-          if (isClosed(name)) running?.direct.send(name, part);
-          else running?.gossip.send(name, part);
-        },
-        changed: (changes) => {
-          if (isClosed(name)) this.#traffic.changed();
-          this.#changed(name, changes);
-        },
-      },
-      { name, rows, limits: this.#limits, access: this.#closed.accessFor(name) },
-    );
-    this.#boards.set(name, board);
-    // What was taken back while this node was away counts no more.
-    board.document.reviewRights();
-    return board;
-  }
-
-  /** Lets go of a board that nothing could be written to. */
-  #forgetBlank(board: OpenBoard): void {
-    if (!board.document.isBlank || !board.isIdle || this.#boards.get(board.name) !== board) return;
-    if (board.access !== undefined && board.access.digest !== '') return;
-    board.close();
-    this.#boards.delete(board.name);
+    this.#pasts.note(id, changes);
+    this.#watchers.tell(changes, (named) => named === id || this.#shelf.idOf(named) === id);
   }
 
   #closeBoards(): void {
-    for (const board of this.#boards.values()) board.close();
-    this.#boards.clear();
+    this.#shelf.closeAll();
     this.#closed.clear();
     this.#traffic.stop();
     this.#overflow.clear();
-    this.#waitingSyncs.clear();
+    this.#intake.clear();
+    this.#openTraffic.clear();
   }
 
   #checkRunning(): void {
@@ -582,15 +452,5 @@ class AllBoards implements Blackboard {
     throw new StarlingError('STARLING_STOPPED', 'the blackboard is not running', {
       hint: 'start the node: starling up',
     });
-  }
-
-  /** Digests of the open boards that somebody has written to. */
-  #digests(): Digests {
-    const digests = new Map<string, string>();
-    for (const [name, board] of this.#boards) {
-      const digest = isClosed(name) ? '' : digestOf(board);
-      if (digest !== '') digests.set(name, digest);
-    }
-    return digests;
   }
 }

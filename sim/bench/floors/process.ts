@@ -3,7 +3,7 @@
  * its port or address where it has one, and ends with its standard input.
  */
 import { answer } from '../upstream-answers.ts';
-import { connectNats } from './nats.ts';
+import { answerNats } from './nats.ts';
 import { childOf, peerAt, pipeTo, serveHttp, serveSocket, serveTls } from './relays.ts';
 
 const [kind = '', first = '', second = ''] = process.argv.slice(2);
@@ -20,10 +20,7 @@ async function begin(): Promise<string | number> {
       await serveSocket(first, second);
       return '';
     case 'nats':
-      await connectNats(Number(first), 'echo', ({ text, replyTo = '' }, connection) => {
-        const reply = answer(text);
-        if (reply !== '') connection.publish(replyTo, reply.trimEnd());
-      });
+      await answerNats(Number(first), (text) => answer(text).trimEnd());
       return '';
     case 'libp2p': {
       // Only here: the other floors are to be as small as they can be.

@@ -1,7 +1,7 @@
 /** What this machine can bound processes by: see `resources.ts`. */
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
-import type { LimitMeans } from './resources.ts';
+import type { LimitMeans } from './process-limits.ts';
 
 /** Only those of the system: in a folder of PATH a program may have been put that a process could write. */
 const FOLDERS = ['/usr/bin', '/bin'];

@@ -4,7 +4,7 @@ import type { JsonObject, Logger } from '../../core/index.ts';
 import type { AgentKind, StdioServer } from '../../config/index.ts';
 import type { Table } from '../../store/index.ts';
 import { isAgentName } from '../names.ts';
-import type { ResourcesInit } from './resources.ts';
+import type { ResourcesInit } from './process-limits.ts';
 
 /** A kind that can be run. */
 export interface RunnableKind extends AgentKind {

@@ -7,7 +7,7 @@ import type { Agents } from '../agents.ts';
 import { NODE_SENDER, sendersIn } from '../sender.ts';
 import type { AgentMessage, RunState, RunView } from '../types.ts';
 import { bestOf } from './lifecycle.ts';
-import type { LimitPlan } from './resources.ts';
+import type { LimitPlan } from './process-limits.ts';
 import type { AgentLog } from './log.ts';
 import { createMailbox } from './mailbox.ts';
 import type { Mailbox } from './mailbox.ts';

@@ -93,6 +93,7 @@ async function stage(
     kinds,
     max: more.max ?? 4,
     timeoutMs: 60_000,
+    a2a: 'private' as const,
     unconfined: more.unconfined === true,
   };
   const make = (): Runs =>

@@ -20,7 +20,7 @@ const FIGURES: GatewayFigures = {
       callers: 1,
       rows: [
         row('starling', 5000, 60, 99),
-        row('starling, two peers, audited', 2000, 250, 300),
+        row('two peers, by socket, audited', 2000, 250, 300),
         row('NATS request', 5000, 100, 20),
         row('mcp-proxy 6', 2000, 100, 400),
       ],
@@ -31,6 +31,8 @@ const FIGURES: GatewayFigures = {
         row('starling', 6000, 100, 80),
         row('starling, two peers', 3000, 100, 110),
         row('starling, two peers, audited', 2250, 100, 137.5),
+        row('two peers, by socket', 3000, 100, 110),
+        row('two peers, by socket, audited', 2250, 100, 137.5),
         row('bare relay', 9000, 100, 50),
         row('bare relay, two peers', 9000, 100, 50),
         row('NATS request', 3750, 100, 20),
@@ -77,7 +79,7 @@ describe('the bars of the benchmark', () => {
       figures.map(({ callers, rows }) => ({
         callers,
         rows: rows.map((one) =>
-          one.title.startsWith('starling')
+          /^(?:starling|two peers)/.test(one.title)
             ? row(one.title, one.perSecond * share, one.p50Us / share, cpuOf(one) * 1.01)
             : one,
         ),

@@ -41,7 +41,12 @@ it('measures every path once, and each answered', { timeout: 900_000 }, async ()
   expect(rows.filter(({ perSecond }) => !(perSecond > 0))).toEqual([]);
   const measured = gateway.http.flatMap((group) => group.rows.map(({ title }) => title));
   expect(measured).toEqual(
-    expect.arrayContaining(['starling, two peers, audited', 'bare relay', 'libp2p, one stream']),
+    expect.arrayContaining([
+      'starling, two peers, audited',
+      'two peers, by socket, audited',
+      'bare relay',
+      'libp2p, one stream',
+    ]),
   );
   expect(gateway.mixed.map(({ title }) => title)).toEqual(['starling', 'starling, two peers']);
   expect(guard.rows.filter(({ p50Us }) => !(p50Us > 0))).toEqual([]);

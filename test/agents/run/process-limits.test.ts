@@ -1,7 +1,7 @@
 /** Limits of a process: by what they are enforced, and what is refused. */
 import { expect, it } from 'vitest';
-import { planLimits, readCpu, readMemory } from '../../../src/agents/run/resources.ts';
-import type { LimitMeans, ResourcesInit } from '../../../src/agents/run/resources.ts';
+import { planLimits, readCpu, readMemory } from '../../../src/agents/run/process-limits.ts';
+import type { LimitMeans, ResourcesInit } from '../../../src/agents/run/process-limits.ts';
 
 const FULL: LimitMeans = {
   cores: [0, 1, 2, 3],

@@ -1,0 +1,51 @@
+/** The histories of all boards of this node, and what is written down in them. */
+import { messageOf } from '../core/index.ts';
+import type { Clock, Logger } from '../core/index.ts';
+import type { Table } from '../store/index.ts';
+import { createBoardHistory } from './disk/history.ts';
+import type { BoardHistory } from './disk/history.ts';
+import type { BoardChange, HistoryBounds } from './types.ts';
+
+/** What histories work with. */
+export interface BoardPastsComponents {
+  /** Where boards are kept: there is no row of a history in it. */
+  readonly table: Table;
+  /** Where histories are kept; without it none is. */
+  readonly history?: Table;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Histories by the ids of boards. */
+export class BoardPasts {
+  readonly #components: BoardPastsComponents;
+  readonly #bounds: HistoryBounds;
+  readonly #histories = new Map<string, BoardHistory>();
+
+  constructor(components: BoardPastsComponents, bounds: HistoryBounds) {
+    this.#components = components;
+    this.#bounds = bounds;
+  }
+
+  /** The history of a board, which is empty where none is kept. */
+  of(id: string): BoardHistory {
+    const known = this.#histories.get(id);
+    if (known !== undefined) return known;
+    const { table, clock, history: kept } = this.#components;
+    const bounds = kept === undefined ? { days: 0, bytes: 0 } : this.#bounds;
+    const history = createBoardHistory({ table: kept ?? table, clock }, { board: id, bounds });
+    this.#histories.set(id, history);
+    return history;
+  }
+
+  /** Writes down what changed, where histories are kept. A disk that refuses is told of in the log. */
+  note(id: string, changes: readonly BoardChange[]): void {
+    const { history, logger } = this.#components;
+    if (history === undefined) return;
+    this.of(id)
+      .note(changes)
+      .catch((error: unknown) =>
+        logger.warn({ board: id, error: messageOf(error) }, 'history not kept'),
+      );
+  }
+}

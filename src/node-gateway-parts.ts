@@ -1,0 +1,138 @@
+/** Makes the two rooms of one node through which calls go: its upstreams and its gateway. */
+import { boardResources, createClientBoards, grantResources } from './builtin/index.ts';
+import { socketPath, tokenFile } from './config/index.ts';
+import { createDirectory } from './directory/index.ts';
+import { createGateway, createUpstreams } from './gateway/index.ts';
+import type { Children, Gateway, Upstreams } from './gateway/index.ts';
+import type { Base, OpenState } from './open-state.ts';
+import type { Parts, PartsInit } from './node-rooms.ts';
+import { taskResources } from './tasks/index.ts';
+
+/** Bytes of the catalog of one peer or server. */
+const CATALOG_BYTES_MAX = 16 * 1024 * 1024;
+/** Calls under way at one server, as a multiple of what one session may have. */
+const CALLS_PER_SERVER = 4;
+
+/** Makes the servers of this node, the built-in one among them. */
+export function createNodeUpstreams(
+  base: Base,
+  { grants, store }: OpenState,
+  {
+    audit,
+    blackboard,
+    children,
+    logins,
+    sandbox,
+    servers,
+    tasks,
+    tools,
+  }: Pick<Parts, 'audit' | 'blackboard' | 'logins' | 'sandbox' | 'tasks' | 'tools'> &
+    PartsInit & { readonly children: Children },
+): Upstreams {
+  const { config, clock, random, logger, health } = base;
+  const { limits } = config;
+  return createUpstreams(
+    {
+      servers: servers(),
+      builtin: tools,
+      builtinResources: grantResources({ audit, grants }),
+      builtinTemplates: [
+        ...boardResources({
+          blackboard,
+          rights: createClientBoards({ table: store.table('client-boards') }),
+        }),
+        ...taskResources({ tasks }),
+      ],
+      logins,
+      clock,
+      random,
+      logger: logger.child('upstream'),
+      health,
+      sandbox,
+      children,
+    },
+    {
+      messageBytes: limits.messageBytes,
+      callTotalMs: limits.callTotalMs,
+      callsMax: limits.callsPerSession * CALLS_PER_SERVER,
+      instancesMax: limits.instances,
+      retry: config.retry,
+      catalog: { tools: limits.tools, bytes: CATALOG_BYTES_MAX },
+    },
+  );
+}
+
+type GatewayRooms = Omit<
+  Parts,
+  | 'blackboard'
+  | 'checkpoints'
+  | 'conductTeller'
+  | 'gateway'
+  | 'knocks'
+  | 'logins'
+  | 'neighbours'
+  | 'renewalTimer'
+  | 'runs'
+  | 'tasks'
+  | 'tools'
+> &
+  Pick<PartsInit, 'agentConfig'> & { readonly children: Children };
+
+/** Makes the gateway, with the directory of what peers offer. */
+export function createNodeGateway(
+  { config, clock, random, logger, health }: Base,
+  { identity, grants, store }: OpenState,
+  rooms: GatewayRooms,
+): Gateway {
+  const { name, http, tcp, limits, keepAlive, list, views, stateDir } = config;
+  const { audit, children, clients, governance, keys, membership, network } = rooms;
+  const { pins, providers, sandbox, token, upstreams } = rooms;
+  const { agentConfig, agents } = rooms;
+  return createGateway(
+    {
+      agents: {
+        listed: (agent) => agents.listed(agent),
+        arePublic: () => agentConfig().a2a === 'public',
+      },
+      clients,
+      token,
+      upstreams,
+      directory: createDirectory(
+        {
+          logger: logger.child('directory'),
+          health,
+          nameOf: (peer) => membership.peer(peer)?.alias ?? peer,
+        },
+        { tools: limits.tools, bytes: CATALOG_BYTES_MAX },
+      ),
+      lacking: providers.lacking,
+      guard: governance.guard,
+      approvals: governance.approvals,
+      audit,
+      state: store,
+      grants,
+      keys,
+      pins,
+      sandbox,
+      children,
+      self: identity.did,
+      signer: identity,
+      network,
+      membership,
+      clock,
+      random,
+      logger: logger.child('gateway'),
+    },
+    {
+      name,
+      http,
+      tcp,
+      limits,
+      keepAlive,
+      list,
+      views,
+      socketPath: socketPath(stateDir),
+      tokenFile: tokenFile(stateDir),
+    },
+  );
+}

@@ -1,0 +1,64 @@
+/** The rooms of one node, and what they need of the node: types only. */
+import type { Agents, Runs } from './agents/index.ts';
+import type { Audit } from './audit/index.ts';
+import type { Blackboard } from './blackboard/index.ts';
+import type { InviteResult, LeaveResult, StatusResult } from './builtin/index.ts';
+import type { Config } from './config/index.ts';
+import type { Providers } from './directory/index.ts';
+import type {
+  ApiKeys,
+  AttachedClients,
+  NodeToken,
+  BuiltinTool,
+  Gateway,
+  Logins,
+  Pins,
+  Sandbox,
+  Upstreams,
+} from './gateway/index.ts';
+import type { RenewalTimer } from './grants/index.ts';
+import type { Governance } from './guard/index.ts';
+import type { CheckpointExchange, ConductTeller, Membership } from './membership/index.ts';
+import type { InvitationInit, Knocks, Neighbours } from './mesh/index.ts';
+import type { Network } from './network/index.ts';
+import type { Tasks } from './tasks/index.ts';
+
+/** The rooms of a node. */
+export interface Parts {
+  readonly audit: Audit;
+  readonly network: Network;
+  /** Who asks to be let in. */
+  readonly knocks: Knocks;
+  readonly neighbours: Neighbours;
+  readonly membership: Membership;
+  readonly providers: Providers;
+  readonly checkpoints: CheckpointExchange;
+  readonly conductTeller: ConductTeller;
+  readonly blackboard: Blackboard;
+  readonly agents: Agents;
+  /** The agents that this node runs. */
+  readonly runs: Runs;
+  readonly tasks: Tasks;
+  readonly keys: ApiKeys;
+  readonly clients: AttachedClients;
+  readonly token: NodeToken;
+  readonly logins: Logins;
+  readonly pins: Pins;
+  readonly governance: Governance;
+  readonly sandbox: Sandbox;
+  readonly tools: readonly BuiltinTool[];
+  readonly upstreams: Upstreams;
+  readonly renewalTimer: RenewalTimer;
+  readonly gateway: Gateway;
+}
+
+/** What the parts need of the node that they are of. */
+export interface PartsInit {
+  /** MCP servers as the configuration has them now, their secrets bound. */
+  readonly servers: () => Config['mcpServers'];
+  /** Agents as the configuration has them now, their secrets bound. */
+  readonly agentConfig: () => Config['agents'];
+  readonly status: () => StatusResult;
+  readonly createTicket: (init: Omit<InvitationInit, 'addresses'>) => Promise<InviteResult>;
+  readonly leave: () => Promise<LeaveResult>;
+}

@@ -1,0 +1,109 @@
+/** The tools of the built-in server, of all rooms of one node. */
+import { agentTools, eventTools, runTools } from './agents/index.ts';
+import {
+  auditTools,
+  boardRoomTools,
+  createClientBoards,
+  clientTools,
+  peerSummary,
+  governanceTools,
+  grantTools,
+  keyTools,
+  knockTools,
+  loginTools,
+  memberTools,
+  pinTools,
+  secretTools,
+  pingTool,
+  statusTools,
+} from './builtin/index.ts';
+import type { BuiltinTool, Upstreams } from './gateway/index.ts';
+import type { Base, OpenState } from './open-state.ts';
+import type { Parts, PartsInit } from './node-rooms.ts';
+import { taskTools } from './tasks/index.ts';
+
+type ToolRooms = Pick<
+  Parts,
+  | 'agents'
+  | 'runs'
+  | 'tasks'
+  | 'audit'
+  | 'blackboard'
+  | 'checkpoints'
+  | 'clients'
+  | 'governance'
+  | 'keys'
+  | 'knocks'
+  | 'logins'
+  | 'membership'
+  | 'network'
+  | 'pins'
+  | 'providers'
+  | 'token'
+> &
+  PartsInit & {
+    readonly secretsChanged: () => readonly string[];
+    readonly offers: Pick<Upstreams, 'all'>;
+  };
+
+/** Makes the tools that the built-in server offers; what each may be asked by whom stands in its definition. */
+export function createNodeTools(
+  { clock, config }: Base,
+  { admission, grants, counters, members, secrets, identity, store }: OpenState,
+  rooms: ToolRooms,
+): readonly BuiltinTool[] {
+  const { audit, blackboard, checkpoints, clients, governance, keys, logins, membership } = rooms;
+  const { network, offers, pins, servers, status, token, createTicket } = rooms;
+  const self = { did: identity.did, name: config.name };
+  return [
+    ...statusTools({ membership, network, providers: rooms.providers, status }),
+    pingTool({ membership, network }),
+    ...memberTools({
+      grants,
+      counters,
+      admission,
+      membership,
+      members,
+      network,
+      self,
+      summaryOf: (view) => peerSummary({ network }, view),
+      leave: rooms.leave,
+    }),
+    ...grantTools({
+      clock,
+      grants,
+      counters,
+      admission,
+      members,
+      membership,
+      offers,
+      self,
+      boards: { blackboard, self: identity.did },
+      createTicket,
+    }),
+    ...knockTools({ knocks: rooms.knocks, createTicket }),
+    ...agentTools({ agents: rooms.agents, end: (...how) => rooms.runs.end(...how) }),
+    ...runTools({ runs: rooms.runs }),
+    ...eventTools({ agents: rooms.agents }),
+    ...taskTools({ tasks: rooms.tasks, agents: rooms.agents }),
+    ...boardRoomTools({
+      blackboard,
+      clock,
+      membership,
+      rights: createClientBoards({ table: store.table('client-boards') }),
+      self: { did: identity.did, name: config.name },
+    }),
+    ...keyTools({ clock, keys }),
+    ...clientTools({ clients, token }),
+    ...loginTools({ logins }),
+    ...secretTools({ secrets, servers, changed: rooms.secretsChanged }),
+    ...auditTools({
+      audit,
+      checkpoints,
+      peers: () => membership.peers(),
+      self: identity.did,
+    }),
+    ...pinTools({ pins, membership }),
+    ...governanceTools({ governance, grants, membership, keys, clock, self }),
+  ];
+}
