@@ -312,16 +312,11 @@ class AllBoards implements Blackboard {
           const { signer, isOpenMesh = () => true } = this.#components;
           const isKind = signed || strong !== undefined;
           if (open ?? (!isKind && (signer === undefined || isOpenMesh()))) return name;
-<<<<<<< HEAD
-          this.#checkRoom(name);
+          shelf.checkRoom(name);
           if (strong === undefined) return this.#closed.create(name, { isSigned: signed });
           const id = boardIdOf(name, this.#components.self);
           const disks = await this.#strong().disks(id, strong);
           return this.#closed.create(name, { strong, disks });
-=======
-          shelf.checkRoom(name);
-          return this.#closed.create(name, { isSigned: signed, strong });
->>>>>>> main
         },
         replicas: async (id) => (await this.#strong().replicas(id)).voters.map(({ did }) => did),
         changeReplicas: (id, change) =>
