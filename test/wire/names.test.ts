@@ -34,6 +34,7 @@ const PINNED = [
   'starling/1',
   // `typ` of signed texts, and first lines of what is signed besides.
   'starling-grant+jwt',
+  'starling-replicas+jwt',
   'starling-revocation+jwt',
   'starling-spent+jwt',
   'starling-succession+jwt',
