@@ -478,7 +478,10 @@ const TELL_MS = 250;
 const TOLD_MAX = 12_000;
 
 function isSubmitter(principal: Principal, { order }: TaskRow): boolean {
-  return principal.kind === 'operator' || sendersIn(senderKey(principal))[0] === sendersIn(order.submitter)[0];
+  return (
+    principal.kind === 'operator' ||
+    sendersIn(senderKey(principal))[0] === sendersIn(order.submitter)[0]
+  );
 }
 
 /** The same message of the same submitter is the same task. */
