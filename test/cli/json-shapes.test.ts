@@ -178,6 +178,7 @@ async function withNodes(alice: StarlingNode, bob: StarlingNode): Promise<void> 
   await run('board', 'create', 'jobs', '--strong', 'alice', ...at);
   await keep('board cas', 'jobs', 'leader', 'alice', ...at);
   await keep('board lease', 'jobs', 'printer', ...at);
+  await keep('board replicas', 'jobs', ...at);
   await keep('agent announce', 'coder', '--capability', 'review', ...at);
   await keep('agent list', ...at);
   await keep('agent info', 'coder', ...at);
