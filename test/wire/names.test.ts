@@ -57,6 +57,7 @@ const PINNED = [
   'starling/peer',
   'starling/listener',
   'starling/reasoning',
+  'starling/asks-all',
   'starling/call-forms-only',
   'starling/trace',
   'starling/tools',
