@@ -18,6 +18,8 @@ import type { Principal } from './guard/index.ts';
 import type { Membership } from './membership/index.ts';
 import type { Network } from './network/index.ts';
 import type { Base, OpenState } from './open-state.ts';
+import { createTasks } from './tasks/index.ts';
+import type { Tasks } from './tasks/index.ts';
 
 /** The gossip topic of what agents tell to all. */
 const EVENTS_TOPIC = 'events';
@@ -39,7 +41,7 @@ export function createAgentParts(
   base: Base,
   state: OpenState,
   rooms: AgentRooms,
-): { readonly agents: Agents; readonly runs: Runs } {
+): { readonly agents: Agents; readonly runs: Runs; readonly tasks: Tasks } {
   const { gateway, guard, membership, network, providers } = rooms;
   const agents = createNodeAgents(base, state, {
     network,
@@ -54,7 +56,20 @@ export function createAgentParts(
     agents,
     startProcess: (start) => gateway().startAgent(start),
   });
-  return { agents, runs };
+  const { clock, random, logger } = base;
+  const { store, identity } = state;
+  const tasks = createTasks({
+    table: store.table('tasks'),
+    self: { name: base.config.name, did: identity.did },
+    agents,
+    membership,
+    callPeer: (...call) => gateway().callPeer(...call),
+    principalOf: (key) => runs.principalOf(key),
+    clock,
+    random,
+    logger: logger.child('tasks'),
+  });
+  return { agents, runs, tasks };
 }
 
 /** The record of all processes that the node starts: those of servers, and of agents. */

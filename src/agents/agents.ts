@@ -14,8 +14,8 @@ import type { Topic } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
 import { createBreakers } from './breakers.ts';
 import type { Breakers } from './breakers.ts';
-import { requestCapability } from './capabilities.ts';
-import type { CapabilityInit } from './capabilities.ts';
+import { candidatesFor, requestCapability } from './capabilities.ts';
+import type { CapabilityComponents, CapabilityInit } from './capabilities.ts';
 import { offers } from './capability-names.ts';
 import { createMeshEvents } from './events.ts';
 import type { EventInit, EventsInit, MeshEvents } from './events.ts';
@@ -118,6 +118,18 @@ export interface Agents extends Startable {
     init: CapabilityInit,
     signal: AbortSignal,
   ): Promise<CapabilityResult>;
+  /**
+   * Who may do what is asked for, in the order to try them: the freer of two that are asked on the spot first.
+   * @throws STARLING_AGENT_UNKNOWN where nobody can
+   */
+  candidates(
+    principal: Principal,
+    init: Pick<CapabilityInit, 'capability' | 'tags' | 'prefer'>,
+  ): Promise<readonly AgentView[]>;
+  /** Whether an agent of this node is `principal`'s own. */
+  owns(principal: Principal, agent: string): boolean;
+  /** @throws STARLING_CALL_REFUSED where `principal` may not write to that agent */
+  require(principal: Principal, agent: Pick<AgentView, 'name' | 'node'>): void;
   /** Tells all of the mesh something. @throws STARLING_USAGE, STARLING_AGENT_TAKEN, STARLING_LIMIT_EXCEEDED, … */
   tell(principal: Principal, init: EventInit): Promise<BroadcastResult>;
   /** What was told to all. @throws STARLING_USAGE for what is no topic */
@@ -290,16 +302,28 @@ class NodeAgents implements Agents {
     init: CapabilityInit,
     signal: AbortSignal,
   ): Promise<CapabilityResult> {
-    const { random } = this.#components;
     const components = {
-      list: (...asked: Parameters<Agents['list']>) => this.list(...asked),
-      ask: (agent: AgentView) => this.#askNow(agent),
+      ...this.#choosing(),
       message: (...said: Parameters<Agents['message']>) => this.message(...said),
       breakers: this.#breakers,
-      random,
-      lacking: this.#lacking,
     };
     return requestCapability(components, principal, init, signal);
+  }
+
+  async candidates(
+    principal: Principal,
+    init: Pick<CapabilityInit, 'capability' | 'tags' | 'prefer'>,
+  ): Promise<readonly AgentView[]> {
+    const { candidates } = await candidatesFor(this.#choosing(), principal, init);
+    return candidates;
+  }
+
+  owns(principal: Principal, agent: string): boolean {
+    return this.#local.find(agent)?.owner === keyOf(principal);
+  }
+
+  require(principal: Principal, agent: Pick<AgentView, 'name' | 'node'>): void {
+    this.#require(principal, agent);
   }
 
   async tell(principal: Principal, init: EventInit): Promise<BroadcastResult> {
@@ -381,6 +405,15 @@ class NodeAgents implements Agents {
       const fields = { agent: name, error: messageOf(error) };
       this.#components.logger.debug(fields, 'an announcement was not told');
     });
+  }
+
+  #choosing(): Pick<CapabilityComponents, 'list' | 'ask' | 'random' | 'lacking'> {
+    return {
+      list: (...asked) => this.list(...asked),
+      ask: (agent) => this.#askNow(agent),
+      random: this.#components.random,
+      lacking: this.#lacking,
+    };
   }
 
   /** How an agent does at this moment, by the word of its node. */

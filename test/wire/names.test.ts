@@ -18,6 +18,7 @@ const PINNED = [
   '/starling/link/1',
   '/starling/mcp/1',
   '/starling/board/2',
+  '/starling/board-updates/1',
   '/starling/quorum/1',
   '/starling/records/1',
   '/starling/invite/1',

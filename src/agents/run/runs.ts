@@ -68,6 +68,8 @@ export interface LogsInit {
 
 /** The agents that this node runs. */
 export interface Runs extends Startable {
+  /** Who goes by `keyOf`, an agent that runs here among them; somebody without rights where nobody does any more. */
+  principalOf(key: string): Principal;
   /**
    * @throws STARLING_AGENT_UNKNOWN for a kind that there is not, STARLING_AGENT_FAILED for resources that can't be
    * enforced, STARLING_CALL_REFUSED for more rights than there are to give, STARLING_LIMIT_EXCEEDED, STARLING_AGENT_TAKEN
@@ -407,6 +409,10 @@ class NodeRuns implements Runs {
       text: `agents ${bare.map(({ row }) => `'${row.name}'`).join(', ')} can read the key and the token of this node, and act as its operator: agents.unconfined`,
       hint: 'install bubblewrap, and take agents.unconfined away',
     });
+  }
+
+  principalOf(key: string): Principal {
+    return this.#senderOf(key) ?? OPERATOR;
   }
 
   /** For whom an agent works, without those for whom that one works in turn; the operator narrows nothing. */
