@@ -72,7 +72,6 @@ type GatewayRooms = Omit<
   | 'logins'
   | 'neighbours'
   | 'renewalTimer'
-  | 'runs'
   | 'tasks'
   | 'tools'
 > &
@@ -87,7 +86,7 @@ export function createNodeGateway(
   const { name, http, tcp, limits, keepAlive, list, views, stateDir } = config;
   const { audit, children, clients, governance, keys, membership, network } = rooms;
   const { pins, providers, sandbox, token, upstreams } = rooms;
-  const { agentConfig, agents } = rooms;
+  const { agentConfig, agents, runs } = rooms;
   return createGateway(
     {
       agents: {
@@ -112,6 +111,7 @@ export function createNodeGateway(
       state: store,
       grants,
       keys,
+      callerOf: (link) => runs.callerOf(link),
       pins,
       sandbox,
       children,

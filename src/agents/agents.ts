@@ -62,6 +62,8 @@ export interface AgentsComponents {
   callPeer(peer: PeerView, call: PeerToolCall): Promise<JsonObject>;
   /** How an agent runs that this node runs; undefined for any other. */
   runOf?(name: string): RunView | undefined;
+  /** Who is meant by a link of a chain (`chainOf`); undefined for the operator. */
+  readonly callerOf?: (this: void, link: string) => Principal | undefined;
   /** Bytes of all inboxes; default 64 MiB. */
   readonly inboxBytesMax?: number;
   /** What other rooms find peers to lack counts as well; default: what is found here alone. */

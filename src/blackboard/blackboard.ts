@@ -18,7 +18,7 @@ import { BoardOverflow } from './board-overflow.ts';
 import { BoardPasts } from './board-pasts.ts';
 import { BoardShelf } from './board-shelf.ts';
 import { BoardWatchers } from './board/board-watchers.ts';
-import { creatorIn, isBoardId, isClosed, nameIn } from './board-id.ts';
+import { boardIdOf, creatorIn, isBoardId, isClosed, nameIn } from './board-id.ts';
 import { ClosedBoards } from './closed-boards.ts';
 import { ClosedTraffic } from './closed-traffic.ts';
 import { digestsOf, encodeGossip } from './sync/codec.ts';
@@ -27,7 +27,7 @@ import { HIDDEN } from './document/document.ts';
 import { LIMITS, PEER_SLACK, checkName } from './limits.ts';
 import type { BoardLimits } from './limits.ts';
 import type { StrongBoards } from './quorum/strong-boards.ts';
-import { openStrongBoards } from './open-strong.ts';
+import { changeReplicas, openStrongBoards } from './open-strong.ts';
 import { createGreetings } from './greetings.ts';
 import { OpenTraffic } from './open-traffic.ts';
 import { readBoards } from './disk/persistence.ts';
@@ -244,6 +244,7 @@ class AllBoards implements Blackboard {
         didOf: (peer) => this.#didOf(peer),
         peerOf: (did) =>
           (this.#components.peerOf ?? peerIdFromDid)(successions?.current(did) ?? did),
+        publish: (id, record) => this.#closed.learn(id, [record]),
       },
       this.#shelf.boards,
       scope,
@@ -312,8 +313,17 @@ class AllBoards implements Blackboard {
           const isKind = signed || strong !== undefined;
           if (open ?? (!isKind && (signer === undefined || isOpenMesh()))) return name;
           shelf.checkRoom(name);
-          return this.#closed.create(name, { isSigned: signed, strong });
+          if (strong === undefined) return this.#closed.create(name, { isSigned: signed });
+          const id = boardIdOf(name, this.#components.self);
+          const disks = await this.#strong().disks(id, strong);
+          return this.#closed.create(name, { strong, disks });
         },
+        replicas: async (id) => (await this.#strong().replicas(id)).voters.map(({ did }) => did),
+        changeReplicas: (id, change) =>
+          changeReplicas(this.#strong(), id, {
+            ...change,
+            sign: (set) => this.#closed.signReplicas(id, set),
+          }),
         writeTo: (id, work) => this.#write(id, work),
         grant: (init) => this.#closed.grant(shelf.idOf(name), init),
         revoke: (whom) => this.#closed.revoke(shelf.idOf(name), whom),

@@ -6,7 +6,7 @@ import { StarlingError, messageOf } from '../core/index.ts';
 import type { Clock, Did, Json, JsonObject, Logger, Random, Startable } from '../core/index.ts';
 import { labelOf, parseAddress, senderKey, sendersIn, waitForNews } from '../agents/index.ts';
 import type { Agents } from '../agents/index.ts';
-import { keyOf, nameOf } from '../guard/index.ts';
+import { nameOf } from '../guard/index.ts';
 import type { Principal } from '../guard/index.ts';
 import type { Table } from '../store/index.ts';
 import { createAwards } from './awards.ts';
@@ -50,7 +50,7 @@ export interface TasksComponents extends Omit<
     Agents,
     'candidates' | 'list' | 'message' | 'owns' | 'require' | 'subjectOf' | 'tell'
   >;
-  /** Who goes by `keyOf`. */
+  /** Who is meant by a link of a sender (`chainOf`). */
   principalOf(key: string): Principal;
   readonly clock: Clock;
   readonly random: Random;
@@ -478,7 +478,10 @@ const TELL_MS = 250;
 const TOLD_MAX = 12_000;
 
 function isSubmitter(principal: Principal, { order }: TaskRow): boolean {
-  return principal.kind === 'operator' || keyOf(principal) === sendersIn(order.submitter)[0];
+  return (
+    principal.kind === 'operator' ||
+    sendersIn(senderKey(principal))[0] === sendersIn(order.submitter)[0]
+  );
 }
 
 /** The same message of the same submitter is the same task. */

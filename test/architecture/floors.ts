@@ -38,6 +38,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
   guard: [
     ['types.ts'],
     ['principal-names.ts', 'allowance.ts'],
+    ['chain.ts'],
     ['policy'],
     ['approvals'],
     ['decision', 'guardian'],

@@ -34,6 +34,7 @@ const PINNED = [
   'starling/1',
   // `typ` of signed texts, and first lines of what is signed besides.
   'starling-grant+jwt',
+  'starling-replicas+jwt',
   'starling-revocation+jwt',
   'starling-spent+jwt',
   'starling-succession+jwt',
@@ -56,6 +57,7 @@ const PINNED = [
   'starling/peer',
   'starling/listener',
   'starling/reasoning',
+  'starling/asks-all',
   'starling/call-forms-only',
   'starling/trace',
   'starling/tools',
