@@ -6,6 +6,7 @@ import { createGateway, createUpstreams } from './gateway/index.ts';
 import type { Children, Gateway, Upstreams } from './gateway/index.ts';
 import type { Base, OpenState } from './open-state.ts';
 import type { Parts, PartsInit } from './node-rooms.ts';
+import { taskResources } from './tasks/index.ts';
 
 /** Bytes of the catalog of one peer or server. */
 const CATALOG_BYTES_MAX = 16 * 1024 * 1024;
@@ -23,8 +24,9 @@ export function createNodeUpstreams(
     logins,
     sandbox,
     servers,
+    tasks,
     tools,
-  }: Pick<Parts, 'audit' | 'blackboard' | 'logins' | 'sandbox' | 'tools'> &
+  }: Pick<Parts, 'audit' | 'blackboard' | 'logins' | 'sandbox' | 'tasks' | 'tools'> &
     PartsInit & { readonly children: Children },
 ): Upstreams {
   const { config, clock, random, logger, health } = base;
@@ -34,10 +36,13 @@ export function createNodeUpstreams(
       servers: servers(),
       builtin: tools,
       builtinResources: grantResources({ audit, grants }),
-      builtinTemplates: boardResources({
-        blackboard,
-        rights: createClientBoards({ table: store.table('client-boards') }),
-      }),
+      builtinTemplates: [
+        ...boardResources({
+          blackboard,
+          rights: createClientBoards({ table: store.table('client-boards') }),
+        }),
+        ...taskResources({ tasks }),
+      ],
       logins,
       clock,
       random,
@@ -57,30 +62,37 @@ export function createNodeUpstreams(
   );
 }
 
+type GatewayRooms = Omit<
+  Parts,
+  | 'blackboard'
+  | 'checkpoints'
+  | 'conductTeller'
+  | 'gateway'
+  | 'knocks'
+  | 'logins'
+  | 'neighbours'
+  | 'renewalTimer'
+  | 'tasks'
+  | 'tools'
+> &
+  Pick<PartsInit, 'agentConfig'> & { readonly children: Children };
+
 /** Makes the gateway, with the directory of what peers offer. */
 export function createNodeGateway(
   { config, clock, random, logger, health }: Base,
   { identity, grants, store }: OpenState,
-  rooms: Omit<
-    Parts,
-    | 'agents'
-    | 'blackboard'
-    | 'checkpoints'
-    | 'conductTeller'
-    | 'gateway'
-    | 'knocks'
-    | 'logins'
-    | 'neighbours'
-    | 'renewalTimer'
-    | 'runs'
-    | 'tools'
-  > & { readonly children: Children },
+  rooms: GatewayRooms,
 ): Gateway {
   const { name, http, tcp, limits, keepAlive, list, views, stateDir } = config;
   const { audit, children, clients, governance, keys, membership, network } = rooms;
   const { pins, providers, sandbox, token, upstreams } = rooms;
+  const { agentConfig, agents, runs } = rooms;
   return createGateway(
     {
+      agents: {
+        listed: (agent) => agents.listed(agent),
+        arePublic: () => agentConfig().a2a === 'public',
+      },
       clients,
       token,
       upstreams,
@@ -99,6 +111,7 @@ export function createNodeGateway(
       state: store,
       grants,
       keys,
+      callerOf: (link) => runs.callerOf(link),
       pins,
       sandbox,
       children,

@@ -49,6 +49,7 @@ import {
 import type { Parts, PartsInit } from './node-rooms.ts';
 import { createNodeTools } from './node-tools.ts';
 import { createLoginStore } from './secrets/index.ts';
+import { OPEN_TASK_TOOLS } from './tasks/index.ts';
 
 /** Makes the parts. Those that are made first ask the later ones only once all are made. */
 export function createParts(base: Base, state: OpenState, init: PartsInit): Parts {
@@ -105,9 +106,10 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     offers: { all: () => upstreams.all() },
   });
   const around = { sandbox, children: createNodeChildren(base) };
-  const upstreams = createNodeUpstreams(base, state, { ...made, ...init, ...around, tools });
+  const below = { ...made, ...init, ...around, ...ofAgents };
+  const upstreams = createNodeUpstreams(base, state, { ...below, tools });
   const renewalTimer = createNodeRenewalTimer(base, state, { membership, gateway: () => gateway });
-  const gateway = createNodeGateway(base, state, { ...made, ...around, governance, upstreams });
+  const gateway = createNodeGateway(base, state, { ...below, governance, upstreams });
   const conductTeller = createConductTeller({ ...base, network, membership, audit });
   const later = { conductTeller, governance, sandbox, tools, upstreams, renewalTimer, gateway };
   return { ...made, ...ofAgents, ...later };
@@ -268,7 +270,7 @@ function createNodeGovernance(
     {
       self: { name, did: identity.did },
       policy,
-      open: new Set([...OPEN_RESOURCES, ...OPEN_AGENT_TOOLS]),
+      open: new Set([...OPEN_RESOURCES, ...OPEN_AGENT_TOOLS, ...OPEN_TASK_TOOLS]),
     },
   );
 }

@@ -20,11 +20,13 @@ import {
 import type { BuiltinTool, Upstreams } from './gateway/index.ts';
 import type { Base, OpenState } from './open-state.ts';
 import type { Parts, PartsInit } from './node-rooms.ts';
+import { taskTools } from './tasks/index.ts';
 
 type ToolRooms = Pick<
   Parts,
   | 'agents'
   | 'runs'
+  | 'tasks'
   | 'audit'
   | 'blackboard'
   | 'checkpoints'
@@ -83,6 +85,7 @@ export function createNodeTools(
     ...agentTools({ agents: rooms.agents, end: (...how) => rooms.runs.end(...how) }),
     ...runTools({ runs: rooms.runs }),
     ...eventTools({ agents: rooms.agents }),
+    ...taskTools({ tasks: rooms.tasks, agents: rooms.agents }),
     ...boardRoomTools({
       blackboard,
       clock,

@@ -351,8 +351,17 @@ class Node implements StarlingNode {
   async #startParts(signal: AbortSignal): Promise<void> {
     const { ownMesh, dial, counters } = this.#state;
     const { audit, governance, network, membership, checkpoints, blackboard } = this.#parts;
-    const { agents, providers, conductTeller, neighbours, pins, gateway, renewalTimer, runs } =
-      this.#parts;
+    const {
+      agents,
+      providers,
+      conductTeller,
+      neighbours,
+      pins,
+      gateway,
+      renewalTimer,
+      runs,
+      tasks,
+    } = this.#parts;
     const start = (part: Startable): Promise<void> => {
       signal.throwIfAborted();
       return this.#running.start(part);
@@ -371,6 +380,7 @@ class Node implements StarlingNode {
       agents,
       gateway,
       runs,
+      tasks,
       renewalTimer,
       neighbours,
     ]) {

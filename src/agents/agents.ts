@@ -8,14 +8,14 @@ import { StarlingError, messageOf } from '../core/index.ts';
 import type { Clock, Did, JsonObject, Logger, PeerId, Random, Startable } from '../core/index.ts';
 import { OPERATOR, keyOf } from '../guard/index.ts';
 import type { Guard, Principal } from '../guard/index.ts';
-import type { PeerToolCall, ToolSubject } from '../gateway/index.ts';
+import type { CardAgent, PeerToolCall, ToolSubject } from '../gateway/index.ts';
 import type { Membership, PeerView } from '../membership/index.ts';
 import type { Topic } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
 import { createBreakers } from './breakers.ts';
 import type { Breakers } from './breakers.ts';
-import { requestCapability } from './capabilities.ts';
-import type { CapabilityInit } from './capabilities.ts';
+import { candidatesFor, requestCapability } from './capabilities.ts';
+import type { CapabilityComponents, CapabilityInit } from './capabilities.ts';
 import { offers } from './capability-names.ts';
 import { createMeshEvents } from './events.ts';
 import type { EventInit, EventsInit, MeshEvents } from './events.ts';
@@ -62,6 +62,8 @@ export interface AgentsComponents {
   callPeer(peer: PeerView, call: PeerToolCall): Promise<JsonObject>;
   /** How an agent runs that this node runs; undefined for any other. */
   runOf?(name: string): RunView | undefined;
+  /** Who is meant by a link of a chain (`chainOf`); undefined for the operator. */
+  readonly callerOf?: (this: void, link: string) => Principal | undefined;
   /** Bytes of all inboxes; default 64 MiB. */
   readonly inboxBytesMax?: number;
   /** What other rooms find peers to lack counts as well; default: what is found here alone. */
@@ -118,6 +120,18 @@ export interface Agents extends Startable {
     init: CapabilityInit,
     signal: AbortSignal,
   ): Promise<CapabilityResult>;
+  /**
+   * Who may do what is asked for, in the order to try them: the freer of two that are asked on the spot first.
+   * @throws STARLING_AGENT_UNKNOWN where nobody can
+   */
+  candidates(
+    principal: Principal,
+    init: Pick<CapabilityInit, 'capability' | 'tags' | 'prefer'>,
+  ): Promise<readonly AgentView[]>;
+  /** Whether an agent of this node is `principal`'s own. */
+  owns(principal: Principal, agent: string): boolean;
+  /** @throws STARLING_CALL_REFUSED where `principal` may not write to that agent */
+  require(principal: Principal, agent: Pick<AgentView, 'name' | 'node'>): void;
   /** Tells all of the mesh something. @throws STARLING_USAGE, STARLING_AGENT_TAKEN, STARLING_LIMIT_EXCEEDED, … */
   tell(principal: Principal, init: EventInit): Promise<BroadcastResult>;
   /** What was told to all. @throws STARLING_USAGE for what is no topic */
@@ -128,6 +142,8 @@ export interface Agents extends Startable {
   subjectOf(address: unknown): ToolSubject | undefined;
   /** The id of the agent of this node that is called so. */
   labelOf(name: string): string | undefined;
+  /** The agent of this node that goes by `name`, as doors show it to others; undefined for one that is not listed. */
+  listed(name: string): CardAgent | undefined;
   /** What heartbeats say of this node's agents: nothing where there are none. */
   presence(): { readonly agents?: string };
   /** Kinds and capabilities of those agents of this node that every member may see. */
@@ -288,16 +304,28 @@ class NodeAgents implements Agents {
     init: CapabilityInit,
     signal: AbortSignal,
   ): Promise<CapabilityResult> {
-    const { random } = this.#components;
     const components = {
-      list: (...asked: Parameters<Agents['list']>) => this.list(...asked),
-      ask: (agent: AgentView) => this.#askNow(agent),
+      ...this.#choosing(),
       message: (...said: Parameters<Agents['message']>) => this.message(...said),
       breakers: this.#breakers,
-      random,
-      lacking: this.#lacking,
     };
     return requestCapability(components, principal, init, signal);
+  }
+
+  async candidates(
+    principal: Principal,
+    init: Pick<CapabilityInit, 'capability' | 'tags' | 'prefer'>,
+  ): Promise<readonly AgentView[]> {
+    const { candidates } = await candidatesFor(this.#choosing(), principal, init);
+    return candidates;
+  }
+
+  owns(principal: Principal, agent: string): boolean {
+    return this.#local.find(agent)?.owner === keyOf(principal);
+  }
+
+  require(principal: Principal, agent: Pick<AgentView, 'name' | 'node'>): void {
+    this.#require(principal, agent);
   }
 
   async tell(principal: Principal, init: EventInit): Promise<BroadcastResult> {
@@ -353,6 +381,15 @@ class NodeAgents implements Agents {
     return agent?.announcement.name === name ? agent.announcement.id : undefined;
   }
 
+  listed(name: string): CardAgent | undefined {
+    const agent = this.#local.find(name);
+    if (agent === undefined || agent.stopped || !agent.announcement.listed) return undefined;
+    const { announcement } = agent;
+    if (announcement.name !== name) return undefined;
+    const { capabilities, kind, tags } = announcement;
+    return { name, kind, skills: capabilities.map((id) => ({ id, tags })) };
+  }
+
   presence(): { readonly agents?: string } {
     const digest = this.#local.digest();
     return digest === undefined ? {} : { agents: digest };
@@ -370,6 +407,15 @@ class NodeAgents implements Agents {
       const fields = { agent: name, error: messageOf(error) };
       this.#components.logger.debug(fields, 'an announcement was not told');
     });
+  }
+
+  #choosing(): Pick<CapabilityComponents, 'list' | 'ask' | 'random' | 'lacking'> {
+    return {
+      list: (...asked) => this.list(...asked),
+      ask: (agent) => this.#askNow(agent),
+      random: this.#components.random,
+      lacking: this.#lacking,
+    };
   }
 
   /** How an agent does at this moment, by the word of its node. */

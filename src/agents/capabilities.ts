@@ -68,11 +68,7 @@ export async function requestCapability(
   signal: AbortSignal,
 ): Promise<CapabilityResult> {
   const { capability } = init;
-  const { agents } = await components.list(principal, { capability });
-  const fit = agents.filter((agent) => agent.status === 'online' && fits(agent, init.tags ?? []));
-  if (fit.length === 0) throw nobody(capability, agents);
-  const able = fit.filter((agent) => standingOf(components, agent, capability) !== 'passed over');
-  const candidates = await inOrder(components, able.length > 0 ? able : fit, init);
+  const { fit, candidates } = await candidatesFor(components, principal, init);
   const refusals: { agent: string; reason: string }[] = [];
   let tried = 0;
   for (const agent of candidates) {
@@ -99,6 +95,32 @@ export async function requestCapability(
   throw new StarlingError('STARLING_AGENT_FAILED', `nobody did '${capability}': ${all}`, {
     data: { capability, reason: 'refused', refusals },
   });
+}
+
+/** Those that may do it. */
+export interface Candidates {
+  /** Those that have the capability, are online and have the tags. */
+  readonly fit: readonly AgentView[];
+  /** Those to be tried, in this order. */
+  readonly candidates: readonly AgentView[];
+}
+
+/**
+ * Finds who may do what is asked for, and in which order to try them; asks two of them how much they can take.
+ * @throws STARLING_AGENT_UNKNOWN where nobody can do it
+ */
+export async function candidatesFor(
+  components: Pick<CapabilityComponents, 'list' | 'ask' | 'lacking' | 'random'>,
+  principal: Principal,
+  init: Pick<CapabilityInit, 'capability' | 'tags' | 'prefer'>,
+): Promise<Candidates> {
+  const { capability } = init;
+  const { agents } = await components.list(principal, { capability });
+  const fit = agents.filter((agent) => agent.status === 'online' && fits(agent, init.tags ?? []));
+  if (fit.length === 0) throw nobody(capability, agents);
+  const able = fit.filter((agent) => standingOf(components, agent, capability) !== 'passed over');
+  const candidates = await inOrder(components, able.length > 0 ? able : fit, init);
+  return { fit, candidates };
 }
 
 /** An agent fails by itself, or its node is not reached: each has a breaker. */
@@ -179,7 +201,7 @@ function isMissing(error: unknown): boolean {
 async function inOrder(
   components: Pick<CapabilityComponents, 'ask' | 'lacking' | 'random'>,
   fit: readonly AgentView[],
-  { capability, prefer, tags = [] }: CapabilityInit,
+  { capability, prefer, tags = [] }: Pick<CapabilityInit, 'capability' | 'tags' | 'prefer'>,
 ): Promise<readonly AgentView[]> {
   const rank = (agent: AgentView): number =>
     (isPreferred(agent, prefer) ? -100 : 0) +

@@ -1,17 +1,25 @@
-/** What goes between nodes about open boards, besides syncs: updates by gossip, to and from everybody. */
-import type { Did, Logger, PeerId, Random } from '../core/index.ts';
+/**
+ * What goes between nodes about open boards, besides syncs: updates, by the road to those who are connected, and by
+ * gossip where somebody is not.
+ */
+import type { Clock, Did, Logger, PeerId, Random } from '../core/index.ts';
 import type { Network } from '../network/index.ts';
 import { isClosed } from './board-id.ts';
 import type { BoardIntake } from './board-intake.ts';
 import type { BoardShelf } from './board-shelf.ts';
 import type { AntiEntropy } from './sync/anti-entropy.ts';
 import { decodeGossip } from './sync/codec.ts';
+import type { GossipUpdate } from './sync/codec.ts';
+import type { LanePart } from './lanes/update.ts';
+import type { UpdateGossip } from './sync/update-gossip.ts';
+import type { UpdateRoad } from './sync/update-road.ts';
 
 /** What the traffic works with. */
 export interface OpenTrafficComponents {
   readonly shelf: BoardShelf;
   readonly intake: BoardIntake;
   readonly network: Network;
+  readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
   didOf(peer: PeerId): Did;
@@ -19,26 +27,73 @@ export interface OpenTrafficComponents {
   repair(): AntiEntropy | undefined;
 }
 
-/** What this node hears of open boards. */
+/** Members that are not connected: a bound that an honest mesh does not reach. */
+const AFAR_MAX = 10_000;
+/** Who was not heard of for so long is not written to by gossip. */
+const AFAR_MS = 10 * 60_000;
+
+/** What this node and others tell each other of open boards. */
 export class OpenTraffic {
   readonly #components: OpenTrafficComponents;
+  /** When members that are not connected were last heard of. */
+  readonly #afar = new Map<PeerId, number>();
 
   constructor(components: OpenTrafficComponents) {
     this.#components = components;
+  }
+
+  /** Sends what this node wrote to a board. */
+  send(
+    { road, gossip }: { readonly road: UpdateRoad; readonly gossip: UpdateGossip },
+    board: string,
+    part: LanePart,
+  ): void {
+    road.send(this.#components.network.connected(), board, part);
+    if (this.#hasAfar()) gossip.send(board, part);
+  }
+
+  /** A member is alive. */
+  isThere(peer: PeerId): void {
+    this.#afar.delete(peer);
+    if (this.#components.network.isConnected(peer) || this.#afar.size >= AFAR_MAX) return;
+    this.#afar.set(peer, this.#components.clock.now());
+  }
+
+  clear(): void {
+    this.#afar.clear();
+  }
+
+  #hasAfar(): boolean {
+    const { network, clock } = this.#components;
+    const oldest = clock.now() - AFAR_MS;
+    for (const [peer, at] of this.#afar) {
+      if (at < oldest || network.isConnected(peer)) this.#afar.delete(peer);
+      else return true;
+    }
+    return false;
   }
 
   /** A message of gossip, written by `from`. */
   heard(data: Uint8Array, from: PeerId): void {
     const { logger, network } = this.#components;
     const message = decodeGossip(data);
-    if (message === undefined || isClosed(message.board)) {
-      logger.debug({ peer: from }, 'gossip that is no update of an open board dropped');
+    if (message !== undefined) {
+      this.took(from, message);
+      return;
+    }
+    logger.debug({ peer: from }, 'gossip that is no update of a board dropped');
+    network.report(from, 'malformed');
+  }
+
+  /** An update that `from` wrote. */
+  took(from: PeerId, { board, update }: GossipUpdate): void {
+    const { logger, network } = this.#components;
+    const components = this.#components;
+    if (components.repair() === undefined) return;
+    if (isClosed(board)) {
       network.report(from, 'malformed');
       return;
     }
-    const { board, update } = message;
-    const components = this.#components;
-    if (components.repair() === undefined) return;
     const author = components.didOf(from);
     const result = components.intake.take(board, update, { peer: from, author });
     if (result === 'early' || result === 'malformed') {

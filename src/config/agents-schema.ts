@@ -84,6 +84,12 @@ export const agentsSchema = z
       .max(86_400_000)
       .default(300_000)
       .describe('How long an agent that this node runs may take for one message.'),
+    a2a: z
+      .enum(['private', 'public'], { error: 'private or public' })
+      .default('private')
+      .describe(
+        'Who sees the A2A cards of listed agents at the HTTP endpoint. private: callers that may write to them; public: anybody. Messages need a key either way.',
+      ),
     unconfined: z
       .boolean()
       .default(false)

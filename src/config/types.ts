@@ -223,6 +223,8 @@ export interface Config {
     readonly max: number;
     /** How long an agent may take for one message; default 300000. */
     readonly timeoutMs: number;
+    /** Who sees the A2A cards of listed agents: callers that may write to them, or anybody. Default private. */
+    readonly a2a: 'private' | 'public';
     /** Agents run without a sandbox where there is none. Default false. */
     readonly unconfined: boolean;
   };

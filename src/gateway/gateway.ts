@@ -1,13 +1,14 @@
 /** The gateway of a node: opens sessions for whoever comes in, by whatever transport. */
 import type { Audit } from '../audit/index.ts';
 import type { Config } from '../config/index.ts';
-import { VERSION, messageOf, stopAll } from '../core/index.ts';
+import { BUILTIN_SERVER, VERSION, messageOf, stopAll } from '../core/index.ts';
 import type { Clock, Did, JsonObject, Logger, Random } from '../core/index.ts';
 import { createLacking } from '../directory/index.ts';
 import type { Directory, Lacking } from '../directory/index.ts';
+import { encodeSegment } from '../grants/index.ts';
 import type { GrantBook } from '../grants/index.ts';
 import { hasPerson } from '../guard/index.ts';
-import type { Approvals, Guard } from '../guard/index.ts';
+import type { Approvals, Guard, Principal } from '../guard/index.ts';
 import type { Signer } from '../identity/index.ts';
 import type { Membership } from '../membership/index.ts';
 import type { Network } from '../network/index.ts';
@@ -32,6 +33,7 @@ import { createCatalogDigest } from './catalog/catalog-digest.ts';
 import type { CatalogDigest } from './catalog/catalog-digest.ts';
 import { createViews } from './catalog/views.ts';
 import { createSearchMode } from './catalog/search/mode.ts';
+import { SEPARATOR } from './catalog/tool-names.ts';
 import type { Views, ViewSpec } from './catalog/types.ts';
 import { createOpenSessions } from './session/open-sessions.ts';
 import type { OpenSessions } from './session/open-sessions.ts';
@@ -39,7 +41,7 @@ import { createSession } from './session/session.ts';
 import type { Session, SessionComponents } from './session/types.ts';
 import type { NodeToken } from './door/token-file.ts';
 import { createHttpTransport } from './transports/http.ts';
-import type { HttpTransport } from './transports/http.ts';
+import type { A2aFace, HttpTransport } from './transports/http.ts';
 import { createPeerTransport } from './transports/libp2p.ts';
 import type { PeerTransport, PeerTransportComponents } from './transports/libp2p.ts';
 import { createSocketTransport } from './transports/socket.ts';
@@ -52,6 +54,7 @@ import type {
   GatewayEndpoints,
   ServerChanges,
   SessionDoor,
+  ShownAgents,
   UpstreamStatus,
   Upstreams,
 } from './types.ts';
@@ -89,9 +92,13 @@ export interface GatewayComponents {
   readonly state?: Pick<Store, 'healthy'>;
   readonly grants: GrantBook;
   readonly keys: ApiKeys;
+  /** See `PeerTransportComponents`. */
+  readonly callerOf?: (link: string) => Principal | undefined;
   readonly clients: AttachedClients;
   readonly token: NodeToken;
   readonly pins: Pins;
+  /** Agents that A2A shows; absent: none. */
+  readonly agents?: ShownAgents;
   /** What stands around processes that the node starts, and where they are noted; absent: nothing does. */
   readonly sandbox?: Sandbox;
   readonly children?: Children;
@@ -385,6 +392,7 @@ class NodeGateway implements Gateway {
         ended: (session) => this.#sessions.forget(session),
         exists: (spec) => this.#views.exists(spec),
         unready: () => this.#unready(),
+        ...this.#a2a(),
         clock,
         logger: logger.child('http'),
       },
@@ -393,8 +401,26 @@ class NodeGateway implements Gateway {
         messageBytes: limits.messageBytes,
         sessionIdleMs: limits.sessionIdleMs,
         keepAliveMs: this.#init.keepAlive.intervalMs,
+        node: this.#init.name,
+        hasOauth: http.oauth !== undefined,
       },
     );
+  }
+
+  /** Listed agents, for whoever may write to them. */
+  #a2a(): { readonly a2a?: A2aFace } {
+    const { agents, guard, signer } = this.#components;
+    if (agents === undefined) return {};
+    const agent: A2aFace['agent'] = (name, caller) => {
+      const found = agents.listed(name);
+      if (found === undefined || caller === undefined) return found;
+      const resource = `agent:${encodeSegment(name)}`;
+      const wanted = { ability: 'agent/message', resource, look: true as const };
+      const decision = guard.decide(caller.principal, wanted);
+      return decision.allow || decision.ask !== undefined ? found : undefined;
+    };
+    const messageTool = `${BUILTIN_SERVER}${SEPARATOR}agent_message`;
+    return { a2a: { agent, isPublic: () => agents.arePublic(), messageTool, signer } };
   }
 
   #createTcp(door: Door): TcpTransport {

@@ -395,6 +395,26 @@ export interface BuiltinTool {
   stop?(): void;
 }
 
+/** An agent of this node as others' protocols show it. */
+export interface CardAgent {
+  readonly name: string;
+  readonly kind: string;
+  /** What it can do. */
+  readonly skills: readonly {
+    readonly id: string;
+    readonly description?: string;
+    readonly tags: readonly string[];
+  }[];
+}
+
+/** The agents of this node, for doors that show them. */
+export interface ShownAgents {
+  /** The agent that goes by this name and that its owner lists. */
+  listed(name: string): CardAgent | undefined;
+  /** Whether cards are shown to whoever asks. */
+  arePublic(): boolean;
+}
+
 /** By which door a session came in. */
 export type SessionDoor = 'socket' | 'http' | 'tcp' | 'peer';
 

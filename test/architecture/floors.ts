@@ -13,6 +13,7 @@ export const FLOORS: readonly (readonly string[])[] = [
   ['directory', 'guard'],
   ['gateway'],
   ['builtin', 'agents'],
+  ['tasks'],
   ['identity-state.ts', 'leaving.ts', 'own-name.ts'],
   ['rotation'],
   ['open-state.ts'],
@@ -37,6 +38,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
   guard: [
     ['types.ts'],
     ['principal-names.ts', 'allowance.ts'],
+    ['chain.ts'],
     ['policy'],
     ['approvals'],
     ['decision', 'guardian'],
@@ -102,6 +104,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
 
 /** Where each outside library, and each dangerous module of Node, may be imported. Paths below `src`. */
 export const HOMES: Readonly<Record<string, readonly string[]>> = {
+  '@a2a-js/sdk': ['gateway/transports/a2a/'],
   '@chainsafe/libp2p-gossipsub': ['network/'],
   '@libp2p/*': ['network/'],
   '@modelcontextprotocol/sdk': ['gateway/upstreams/oauth/'],
@@ -125,7 +128,15 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   ws: ['core/system/node20.ts', 'gateway/transports/'],
   yaml: ['guard/policy/'],
   yjs: ['blackboard/'],
-  zod: ['agents/', 'config/', 'directory/', 'guard/policy/', 'gateway/builtin/', 'builtin/'],
+  zod: [
+    'agents/',
+    'config/',
+    'directory/',
+    'guard/policy/',
+    'gateway/builtin/',
+    'builtin/',
+    'tasks/',
+  ],
   'node:child_process': ['gateway/upstreams/process/start-process.ts'],
   'node:cluster': [],
   'node:module': [],

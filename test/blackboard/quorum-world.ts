@@ -155,7 +155,7 @@ class World {
     client.roundNumber += 1;
     client.since = this.#now;
     if (op.isRead && client.tries === 1 && this.#random() < 0.5) {
-      client.look = beginLook(this.#replicas());
+      client.look = beginLook([this.#replicas()]);
       this.#sendAll(client, at, { t: 'look' });
       return;
     }
@@ -168,7 +168,7 @@ class World {
       change: op.change,
       ballot,
       next: client.next,
-      replicas: this.#replicas(),
+      groups: [this.#replicas()],
       since: client.basedOn,
       ...(known === undefined ? {} : { known: known.state }),
     });

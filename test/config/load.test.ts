@@ -72,7 +72,7 @@ describe('a configuration', () => {
       list: { tools: 'all', prefix: 'always', nameMax: 48, merge: false },
       views: {},
       pins: 'strict',
-      agents: { kinds: {}, max: 20, timeoutMs: 300_000, unconfined: false },
+      agents: { kinds: {}, max: 20, timeoutMs: 300_000, a2a: 'private', unconfined: false },
       audit: {
         enabled: true,
         retentionMs: 90 * 86_400_000,

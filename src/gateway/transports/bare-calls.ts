@@ -4,17 +4,17 @@
  * request, by the road of all others.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { ERRORS, VERSION, isObject } from '../../core/index.ts';
+import { ERRORS, StarlingError, isObject } from '../../core/index.ts';
 import type { Json, JsonObject } from '../../core/index.ts';
 import type { Credential } from '../door/types.ts';
 import type { RateLimit } from '../door/rate-limit.ts';
 import type { Session } from '../session/types.ts';
-import { META, MODERN_VERSIONS, objectOf } from '../wire/era.ts';
-import { errorOf, parseFrame } from '../wire/frame.ts';
+import { objectOf } from '../wire/era.ts';
+import { errorOf } from '../wire/frame.ts';
 import { scanSpans } from '../wire/json-scan.ts';
-import { NO_REPLY } from '../wire/reply.ts';
 import { readPostedBody } from './http-body.ts';
 import { sendJsonText, usage } from './http-reply.ts';
+import { startOneCall } from './one-call.ts';
 
 /** What a bare call works with. */
 export interface BareCallComponents {
@@ -78,33 +78,18 @@ function call(
   params: string,
   { response, credential }: BareExchange,
 ): void {
-  let session: Session | undefined;
-  const end = (): void => {
-    if (session === undefined) return;
-    session.end();
-    ended(session);
-    session = undefined;
-  };
-  response.once('close', end);
   try {
-    session = open(credential);
-    const meta = `"_meta":${JSON.stringify(CLIENT)}`;
-    const request = `{"jsonrpc":"2.0","id":1,"method":"${method}","params":{${params},${meta}}}`;
-    session.receive(parseFrame(Buffer.from(request)), {
-      ...NO_REPLY,
-      final: (message) => answer(response, message),
-      dropped: () => response.destroy(),
-    });
+    const end = startOneCall(
+      { open: () => open(credential), ended },
+      { method, params },
+      { final: (message) => answer(response, message), dropped: () => response.destroy() },
+    );
+    response.once('close', end);
   } catch (error) {
-    fail(response, error, session === undefined ? 503 : 400);
+    const isFull = error instanceof StarlingError && error.code === 'STARLING_LIMIT_EXCEEDED';
+    fail(response, error, isFull ? 503 : 400);
   }
 }
-
-const CLIENT: JsonObject = {
-  [META.protocolVersion]: MODERN_VERSIONS[0],
-  [META.clientCapabilities]: {},
-  [META.clientInfo]: { name: 'http', version: VERSION },
-};
 
 function answer(response: ServerResponse, message: Buffer): void {
   const { result } = scanSpans(message);

@@ -15,6 +15,7 @@ import type { Door, Credential, Verdict } from '../door/types.ts';
 import type { RateLimit } from '../door/rate-limit.ts';
 import type { ViewSpec } from '../catalog/types.ts';
 import type { Session } from '../session/types.ts';
+import type { A2aDoor, A2aDoorComponents } from './a2a/a2a-door.ts';
 import { bareTargetOf, serveBareCall } from './bare-calls.ts';
 import type { BareTarget } from './bare-calls.ts';
 import { notFound, refuse, sendText, usage } from './http-reply.ts';
@@ -31,6 +32,8 @@ import { bearerOfUpgrade, createWebSocketTransport, refuseUpgrade } from './webs
 import type { WebSocketTransport } from './websocket.ts';
 
 const PATH = '/mcp';
+/** Where the card of an agent is, below its endpoint. */
+const CARD_PATH = '/.well-known/agent-card.json';
 /** How often idle sessions are looked for; sooner where they may not be idle for long. */
 const REAP_MS = 10_000;
 
@@ -52,6 +55,8 @@ export interface HttpTransportComponents {
   ended(session: Session): void;
   /** True when the part of the mesh that a path names exists. */
   exists(spec: ViewSpec): boolean;
+  /** Agents that A2A shows, and who signs their cards; absent: none. */
+  readonly a2a?: A2aFace;
   /** Why the node is not ready to serve, in words that anybody may read; undefined when it is. */
   unready(): string | undefined;
   readonly clock: Clock;
@@ -67,7 +72,16 @@ export interface HttpTransportInit {
   readonly sessionIdleMs: number;
   /** A silent WebSocket client is pinged this often; event streams get a comment twice as often. */
   readonly keepAliveMs: number;
+  /** The node's name, on cards of its agents. */
+  readonly node: string;
+  readonly hasOauth: boolean;
 }
+
+/** What A2A needs besides what the edge has. */
+export type A2aFace = Pick<A2aDoorComponents, 'agent' | 'signer' | 'messageTool'> & {
+  /** Whether cards are shown to whoever asks. */
+  isPublic(): boolean;
+};
 
 /** The HTTP edge. */
 export interface HttpTransport extends Startable {
@@ -96,6 +110,7 @@ class HttpEdge implements HttpTransport {
   #server: Server | undefined;
   #scope: Scope | undefined;
   #url: string | undefined;
+  #a2a: Promise<A2aDoor> | undefined;
 
   constructor(components: HttpTransportComponents, init: HttpTransportInit) {
     this.#components = components;
@@ -217,6 +232,7 @@ class HttpEdge implements HttpTransport {
     if (origin !== undefined) allowOrigin(response, origin);
     if (request.method === 'OPTIONS') return preflight(response);
     if (door.handle(request, response)) return undefined;
+    if (this.#isPublicCard(request, path)) return this.#serveA2a(request, response, path);
     const verdict = door.authenticate(request);
     if (!(verdict instanceof Promise)) return this.#enter(request, response, verdict, path);
     void verdict.then((known) => this.#enter(request, response, known, path));
@@ -232,6 +248,9 @@ class HttpEdge implements HttpTransport {
     const [root, ...segments] = segmentsOf(path);
     const spec = specOf(segments);
     if (root === 'messages') return this.#sse.post(request, response, verdict);
+    if (root === 'a2a' && segments.length > 0) {
+      return this.#serveA2a(request, response, path, verdict);
+    }
     const bare = segments.length > 1 && root === 'mcp' ? bareTargetOf(segments) : undefined;
     // A peer or a server may be called so, too.
     if (bare !== undefined && (spec === undefined || !this.#components.exists(spec))) {
@@ -256,6 +275,44 @@ class HttpEdge implements HttpTransport {
           allow: 'POST, GET, DELETE',
         });
     }
+  }
+
+  /** A card that is asked for without a credential, where cards are shown to all. */
+  #isPublicCard(request: IncomingMessage, path: string): boolean {
+    const isBare = request.headers.authorization === undefined;
+    const isCard = path.startsWith('/a2a/') && path.endsWith(CARD_PATH);
+    return isBare && isCard && this.#components.a2a?.isPublic() === true;
+  }
+
+  /** What speaks A2A is loaded when somebody first asks for it. */
+  #serveA2a(
+    request: IncomingMessage,
+    response: ServerResponse,
+    path: string,
+    credential?: Credential,
+  ): void {
+    const { a2a } = this.#components;
+    if (a2a === undefined) return refuse(response, 404, notFound('no agent is here for A2A'));
+    this.#a2a ??= this.#loadA2a(a2a);
+    void this.#a2a.then(
+      (door) => door.serve(request, response, segmentsOf(path).slice(1), credential),
+      (error: unknown) => refuse(response, 500, error),
+    );
+    return undefined;
+  }
+
+  async #loadA2a(face: A2aFace): Promise<A2aDoor> {
+    const { createA2aDoor } = await import('./a2a/a2a-door.ts');
+    const { tls, ...init } = this.#init;
+    return createA2aDoor(
+      {
+        ...this.#components,
+        ...face,
+        open: (credential) =>
+          this.#open({ credential, spec: { kind: 'all' }, push: () => undefined }),
+      },
+      { ...init, isTls: tls !== undefined },
+    );
   }
 
   #serveBare(

@@ -34,6 +34,10 @@ export interface Peer {
   suspectAtMs: number | undefined;
   /** Its suspicion is being probed. */
   isProbed: boolean;
+  /** Others have brought its heartbeat while this node, which suspected it, does not reach it. */
+  isDoubted: boolean;
+  /** How many such heartbeats came since it was last reached, or had a link here. */
+  doubts: number;
   /** When its process started, and the number of its last heartbeat: older ones are not taken. */
   incarnation: number;
   sequence: number;
@@ -399,6 +403,8 @@ class Peers implements PeerTable {
       accusedAtMs: undefined,
       suspectAtMs: undefined,
       isProbed: false,
+      isDoubted: false,
+      doubts: 0,
       incarnation: 0,
       sequence: 0,
       said: undefined,

@@ -1,0 +1,279 @@
+/** A2A at the HTTP door, asked by the SDK's own client and by raw requests of the specification. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { AgentCard, Message, verifyAgentCardSignature } from '@a2a-js/sdk';
+import {
+  ClientFactory,
+  DefaultAgentCardResolver,
+  JsonRpcTransportFactory,
+} from '@a2a-js/sdk/client';
+import type { Client } from '@a2a-js/sdk/client';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { attach } from '../../src/cli/node/client.ts';
+import type { NodeClient } from '../../src/cli/node/client.ts';
+import type { JsonObject } from '../../src/core/index.ts';
+import { publicKeyFromDid } from '../../src/identity/index.ts';
+import { createNode, loadConfig } from '../../src/index.ts';
+import type { StarlingNode } from '../../src/index.ts';
+
+const CARD = '.well-known/agent-card.json';
+const cleanups: (() => unknown)[] = [];
+afterAll(async () => {
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+});
+
+let node: StarlingNode;
+let operator: NodeClient;
+let base: string;
+/** A key that names the agent, and one that may use everything but agents. */
+let key: string;
+let otherKey: string;
+
+beforeAll(async () => {
+  const root = await mkdtemp(join(tmpdir(), 'starling-a2a-'));
+  cleanups.push(() => rm(root, { recursive: true, force: true, maxRetries: 5 }));
+  const config = await loadConfig({
+    env: { STARLING_CONFIG: '' },
+    flags: {
+      stateDir: join(root, 'alice'),
+      name: 'alice',
+      listen: ['/ip4/127.0.0.1/tcp/0'],
+      mdns: false,
+      http: { port: 0 },
+      log: { level: 'silent' },
+    },
+  });
+  node = await createNode(config);
+  cleanups.push(() => node.stop());
+  await node.start();
+  operator = await attach(node.status().stateDir);
+  cleanups.push(() => operator.close());
+  base = new URL('/a2a/', node.status().endpoints.url).href;
+  const makeKey = async (name: string, scopes: readonly string[]): Promise<string> =>
+    String(
+      (await operator.builtin<JsonObject>('key_create', { name, scopes: [...scopes] }))['key'],
+    );
+  key = await makeKey('may', ['agent:coder', 'agent:full']);
+  otherKey = await makeKey('may-not', ['*']);
+  const coder = node.agent({ name: 'coder', capabilities: ['review'], listed: true, tags: ['ts'] });
+  coder.onMessage('query', ({ message, metadata }) => {
+    if (message === 'fail') throw new Error('it can not be done');
+    if (message === 'context') return metadata['a2a'];
+    return typeof message === 'string' ? `you said: ${message}` : message;
+  });
+  await coder.announced;
+  const hidden = node.agent({ name: 'hidden' }).onMessage('query', () => 'hidden');
+  await hidden.announced;
+  cleanups.push(
+    () => coder.close(),
+    () => hidden.close(),
+  );
+});
+
+const withKey =
+  (token: string | undefined): typeof fetch =>
+  (input, init) => {
+    const headers = new Headers(init?.headers);
+    if (token !== undefined) headers.set('authorization', `Bearer ${token}`);
+    return fetch(input, { ...init, headers });
+  };
+
+function clientOf(token: string | undefined, agent = 'coder'): Promise<Client> {
+  const fetchImpl = withKey(token);
+  const factory = new ClientFactory({
+    transports: [new JsonRpcTransportFactory({ fetchImpl })],
+    cardResolver: new DefaultAgentCardResolver({ fetchImpl }),
+  });
+  return factory.createFromUrl(`${base}${agent}/`, CARD);
+}
+
+const messageOf = (...parts: readonly object[]): Message =>
+  Message.fromJSON({ messageId: crypto.randomUUID(), role: 'ROLE_USER', parts });
+const requestOf = (...parts: readonly object[]) => ({
+  tenant: '',
+  message: messageOf(...parts),
+  configuration: undefined,
+  metadata: undefined,
+});
+
+async function ask(client: Client, ...parts: readonly object[]): Promise<JsonObject> {
+  const answer = await client.sendMessage(requestOf(...parts));
+  if (!('messageId' in answer)) throw new Error('not a message');
+  return Message.toJSON(answer) as JsonObject;
+}
+
+/** A raw request to the endpoint of an agent. */
+async function raw(
+  body: unknown,
+  { token = key, agent = 'coder', version = '1.0' } = {},
+): Promise<{ status: number; body: JsonObject }> {
+  const response = await fetch(`${base}${agent}`, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      authorization: `Bearer ${token}`,
+      ...(version === '' ? {} : { 'a2a-version': version }),
+    },
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+  });
+  return { status: response.status, body: (await response.json()) as JsonObject };
+}
+
+const rpc = (method: string, params: object): object => ({ jsonrpc: '2.0', id: 7, method, params });
+
+it('the client of the A2A SDK finds a listed agent by its card, and has messages answered, also as a stream', async () => {
+  const client = await clientOf(key);
+  expect(await ask(client, { text: 'hello' })).toMatchObject({
+    role: 'ROLE_AGENT',
+    parts: [{ text: 'you said: hello' }],
+  });
+  expect(await ask(client, { data: { a: [1, 2] } })).toMatchObject({
+    parts: [{ data: { a: [1, 2] } }],
+  });
+  expect(await ask(client, { text: 'a' }, { text: 'b' })).toMatchObject({
+    parts: [{ data: { parts: [{ text: 'a' }, { text: 'b' }] } }],
+  });
+  const events: JsonObject[] = [];
+  for await (const { payload } of client.sendMessageStream(requestOf({ text: 'stream' }))) {
+    if (payload?.$case === 'message') events.push(Message.toJSON(payload.value) as JsonObject);
+  }
+  expect(events).toMatchObject([{ parts: [{ text: 'you said: stream' }] }]);
+  await expect(ask(client, { text: 'fail' })).rejects.toThrow('it can not be done');
+});
+
+it('an agent is told the ids of A2A, and the answer stays in the conversation', async () => {
+  const said = {
+    messageId: 'm-1',
+    contextId: 'c-1',
+    role: 'ROLE_USER',
+    parts: [{ text: 'context' }],
+  };
+  const { body } = await raw(rpc('SendMessage', { message: said }));
+  expect(body).toMatchObject({
+    id: 7,
+    result: {
+      message: { contextId: 'c-1', parts: [{ data: { messageId: 'm-1', contextId: 'c-1' } }] },
+    },
+  });
+});
+
+it("a card is signed by the node's key, and a changed one is not", async () => {
+  const response = await withKey(key)(`${base}coder/${CARD}`);
+  const card = (await response.json()) as JsonObject;
+  expect(card).toMatchObject({
+    name: 'coder',
+    supportedInterfaces: [
+      { url: `${base}coder`, protocolBinding: 'JSONRPC', protocolVersion: '1.0' },
+    ],
+    capabilities: { streaming: true },
+    skills: [{ id: 'review', tags: ['ts'] }],
+    securitySchemes: { key: { httpAuthSecurityScheme: { scheme: 'Bearer' } } },
+  });
+  const { did } = node.status();
+  const x = Buffer.from(publicKeyFromDid(did)).toString('base64url');
+  const verify = verifyAgentCardSignature(async (kid) => {
+    expect(kid).toBe(did);
+    return { kty: 'OKP', crv: 'Ed25519', x };
+  });
+  await verify(AgentCard.fromJSON(card));
+  const changed = AgentCard.fromJSON({ ...card, description: 'somebody else' });
+  await expect(verify(changed)).rejects.toThrow('No valid signatures');
+});
+
+it('without a key, or with one that does not name the agent, there is no card and no agent', async () => {
+  const none = `${base}nobody/${CARD}`;
+  const unknown = await withKey(key)(none);
+  expect(unknown.status).toBe(404);
+  const text = await unknown.text();
+  for (const [token, agent] of [
+    [otherKey, 'coder'],
+    [key, 'hidden'],
+    [await bearerOfOperator(), 'hidden'],
+  ] as const) {
+    const response = await withKey(token)(`${base}${agent}/${CARD}`);
+    expect([response.status, await response.text()], agent).toEqual([404, text]);
+    const sent = await raw(rpc('SendMessage', { message: {} }), { token, agent });
+    expect(sent.status, agent).toBe(404);
+  }
+  expect((await withKey(undefined)(`${base}coder/${CARD}`)).status).toBe(401);
+  expect((await withKey(undefined)(`${base}coder`, { method: 'POST', body: '{}' })).status).toBe(
+    401,
+  );
+});
+
+it('what is not served is refused by its name: push notifications, tasks, other versions, other media', async () => {
+  const said = messageOf({ text: 'x' });
+  const message = Message.toJSON(said);
+  const refused = async (method: string, params: object): Promise<unknown> =>
+    (await raw(rpc(method, params))).body['error'];
+  const push = { taskId: 't', url: 'https://example.com/hook' };
+  expect(await refused('CreateTaskPushNotificationConfig', push)).toMatchObject({ code: -32_003 });
+  expect(
+    await refused('SendMessage', { message, configuration: { taskPushNotificationConfig: push } }),
+  ).toMatchObject({ code: -32_003 });
+  expect(await refused('GetTask', { id: 't' })).toMatchObject({ code: -32_001 });
+  expect(await refused('CancelTask', { id: 't' })).toMatchObject({ code: -32_001 });
+  expect(await refused('GetExtendedAgentCard', {})).toMatchObject({ code: -32_007 });
+  expect(await refused('Nothing', {})).toMatchObject({ code: -32_601 });
+  expect(
+    await refused('SendMessage', {
+      message,
+      configuration: { acceptedOutputModes: ['image/png'] },
+    }),
+  ).toMatchObject({ code: -32_005 });
+  for (const version of ['', '0.3', '2.0']) {
+    const { body } = await raw(rpc('SendMessage', { message }), { version });
+    expect(body['error'], version).toMatchObject({ code: -32_009 });
+  }
+});
+
+it('what is malformed or too long is one error, and the door stays open', async () => {
+  const codes = [-32_602, -32_600, -32_700, -32_603];
+  for (const body of [
+    '',
+    'x',
+    '[]',
+    '{}',
+    rpc('SendMessage', {}),
+    rpc('SendMessage', { message: { role: 'ROLE_USER', parts: [{ text: 'x' }] } }),
+    rpc('SendMessage', { message: { messageId: 'a', role: 'ROLE_AGENT', parts: [{ text: 'x' }] } }),
+    rpc('SendMessage', { message: { messageId: 'a', role: 'ROLE_USER', parts: [] } }),
+    rpc('SendMessage', { message: { messageId: 'a', role: 'ROLE_USER', parts: 7 } }),
+    rpc('SendMessage', {
+      message: { messageId: 'a', role: 'ROLE_USER', parts: [{ text: 'x'.repeat(300_000) }] },
+    }),
+    rpc('SendMessage', {
+      message: {
+        messageId: 'a',
+        role: 'ROLE_USER',
+        parts: Array.from({ length: 65 }, () => ({ text: 'x' })),
+      },
+    }),
+  ]) {
+    const { body: answer } = await raw(body);
+    const { code } = answer['error'] as { code: number };
+    expect(codes, JSON.stringify(body).slice(0, 200)).toContain(code);
+  }
+  expect(await ask(await clientOf(key), { text: 'still' })).toMatchObject({
+    parts: [{ text: 'you said: still' }],
+  });
+});
+
+it('cards are shown without a key once the configuration says so, and messages still take one', async () => {
+  const config = await loadConfig({
+    env: { STARLING_CONFIG: '' },
+    flags: { stateDir: node.status().stateDir, name: 'alice', agents: { a2a: 'public' } },
+  });
+  await node.reload(config);
+  const shown = await fetch(`${base}coder/${CARD}`);
+  expect(shown.status).toBe(200);
+  expect(await shown.json()).toMatchObject({ name: 'coder' });
+  expect((await fetch(`${base}hidden/${CARD}`)).status).toBe(404);
+  expect((await fetch(`${base}coder`, { method: 'POST', body: '{}' })).status).toBe(401);
+});
+
+async function bearerOfOperator(): Promise<string> {
+  const { readFile } = await import('node:fs/promises');
+  return (await readFile(node.status().endpoints.tokenFile, 'utf8')).trim();
+}
