@@ -13,7 +13,7 @@ import type { LanePart } from '../lanes/update.ts';
 import { decodeGossip } from './codec.ts';
 import type { GossipUpdate } from './codec.ts';
 
-/** The protocol of the road. */
+/** Whoever opens the stream sends updates on it, and reads none. */
 export const ROAD_PROTOCOL = '/starling/board-updates/1';
 
 /** What the road works with. */
@@ -43,7 +43,7 @@ const UPDATE_BYTES_MAX = 48 * 1024;
 const MESSAGE_BYTES_MAX = 64 * 1024;
 /** Updates that are read of one peer. Higher: many small writes are seen sooner; lower: a flood costs this node less. */
 const UPDATES = { burst: 500, everyMs: 4 } as const;
-/** Bytes of them. */
+/** How much these may hold in all. */
 const BYTES = { burst: 4 * 1024 * 1024, everyMs: 1000 / (2 * 1024 * 1024) } as const;
 /** Messages that may be under way. Higher: a slow reader is further behind; lower: small writes are merged sooner. */
 const CREDIT = 64;
