@@ -5,8 +5,8 @@
 import './core/system/node20.ts';
 import { EventEmitter } from 'node:events';
 import { existsSync } from 'node:fs';
-import { AgentClient, createNodeAgent } from './agents/index.ts';
-import type { AgentCall, NodeAgent, NodeAgentInit, RequestOptions } from './agents/index.ts';
+import { AgentClient } from './agents/index.ts';
+import type { AgentCall, NodeAgentInit, RequestOptions } from './agents/index.ts';
 import type { Board } from './blackboard/index.ts';
 import type { GrantSummary, InviteResult, StatusResult } from './builtin/index.ts';
 import { outsideOf } from './builtin/index.ts';
@@ -44,6 +44,8 @@ import type { Parts } from './node-rooms.ts';
 import { wireParts } from './node-wiring.ts';
 import type { ConfigChanges, NodeEvents } from './node-wiring.ts';
 import { previousKeyOf } from './rotation/index.ts';
+import { createTaskAgent, giveTask } from './tasks/index.ts';
+import type { TaskAgent, TaskOptions } from './tasks/index.ts';
 
 /** How long a start waits for the node's servers: as long as one of them may take, and its sandbox. */
 const SETTLE_TIMEOUT_MS = 35_000;
@@ -98,12 +100,18 @@ export interface StarlingNode extends Startable {
   /** Makes a ticket; default for one node and 24 hours. */
   createTicket(init?: TicketOptions): Promise<InviteResult>;
   /** Is an agent of this node, which must be started: `node.agent({ name: 'coder' }).onMessage('query', answer)`. */
-  agent(init: NodeAgentInit): NodeAgent;
+  agent(init: NodeAgentInit): TaskAgent;
   /**
    * Has what is asked for done by an agent, here or at a peer, that can do it; gives its answer.
    * @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_FAILED with each candidate's refusal, …
    */
   request(capability: string, parameters: Json, init?: CapabilityOptions): Promise<Json>;
+  /**
+   * Has a task done, however long that takes and whoever dies meanwhile; gives its result. A node that is stopped goes on
+   * with it when it is started again, and whoever gives the same `id` then has the same task.
+   * @throws STARLING_AGENT_FAILED with how it ended, STARLING_LIMIT_EXCEEDED, …
+   */
+  task(capability: string, input: Json, options?: TaskOptions): Promise<Json>;
 }
 
 /** How long a request may take, and whom it goes to. */
@@ -255,11 +263,16 @@ class Node implements StarlingNode {
     return this.#createTicket({ expiresInMs, uses, canInvite: true });
   }
 
-  agent(init: NodeAgentInit): NodeAgent {
+  agent(init: NodeAgentInit): TaskAgent {
+    const { clock } = this.#base;
     const logger = this.#base.logger.child('agents');
-    return createNodeAgent(this.#callTool, init, (error) =>
-      logger.warn({ agent: init.name, error: messageOf(error) }, 'an agent of this program failed'),
-    );
+    const onError = (error: unknown): void =>
+      logger.warn({ agent: init.name, error: messageOf(error) }, 'an agent of this program failed');
+    return createTaskAgent(this.#callTool, init, { clock, onError });
+  }
+
+  task(capability: string, input: Json, options: TaskOptions = {}): Promise<Json> {
+    return giveTask(this.#callTool, { capability, input }, options);
   }
 
   request(capability: string, parameters: Json, init: CapabilityOptions = {}): Promise<Json> {
