@@ -1,4 +1,5 @@
 /** Makes the two rooms of one node through which calls go: its upstreams and its gateway. */
+import { agentResources } from './agents/index.ts';
 import { boardResources, createClientBoards, grantResources } from './builtin/index.ts';
 import { socketPath, tokenFile } from './config/index.ts';
 import { createDirectory } from './directory/index.ts';
@@ -17,6 +18,7 @@ export function createNodeUpstreams(
   base: Base,
   { grants, store }: OpenState,
   {
+    agents,
     audit,
     blackboard,
     children,
@@ -24,7 +26,7 @@ export function createNodeUpstreams(
     sandbox,
     servers,
     tools,
-  }: Pick<Parts, 'audit' | 'blackboard' | 'logins' | 'sandbox' | 'tools'> &
+  }: Pick<Parts, 'agents' | 'audit' | 'blackboard' | 'logins' | 'sandbox' | 'tools'> &
     PartsInit & { readonly children: Children },
 ): Upstreams {
   const { config, clock, random, logger, health } = base;
@@ -34,10 +36,13 @@ export function createNodeUpstreams(
       servers: servers(),
       builtin: tools,
       builtinResources: grantResources({ audit, grants }),
-      builtinTemplates: boardResources({
-        blackboard,
-        rights: createClientBoards({ table: store.table('client-boards') }),
-      }),
+      builtinTemplates: [
+        ...boardResources({
+          blackboard,
+          rights: createClientBoards({ table: store.table('client-boards') }),
+        }),
+        ...agentResources(agents),
+      ],
       logins,
       clock,
       random,

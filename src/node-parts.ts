@@ -105,7 +105,13 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     offers: { all: () => upstreams.all() },
   });
   const around = { sandbox, children: createNodeChildren(base) };
-  const upstreams = createNodeUpstreams(base, state, { ...made, ...init, ...around, tools });
+  const upstreams = createNodeUpstreams(base, state, {
+    ...made,
+    ...init,
+    ...around,
+    ...ofAgents,
+    tools,
+  });
   const renewalTimer = createNodeRenewalTimer(base, state, { membership, gateway: () => gateway });
   const gateway = createNodeGateway(base, state, {
     ...made,

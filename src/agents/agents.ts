@@ -12,11 +12,13 @@ import type { CardAgent, PeerToolCall, ToolSubject } from '../gateway/index.ts';
 import type { Membership, PeerView } from '../membership/index.ts';
 import type { Topic } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
+import { AgentWatchers } from './agent-watchers.ts';
 import { createBreakers } from './breakers.ts';
 import type { Breakers } from './breakers.ts';
 import { requestCapability } from './capabilities.ts';
 import type { CapabilityInit } from './capabilities.ts';
 import { offers } from './capability-names.ts';
+import { withoutSchemas } from './capability-schemas.ts';
 import { createMeshEvents } from './events.ts';
 import type { EventInit, EventsInit, MeshEvents } from './events.ts';
 import type { InboxPage } from './inbox.ts';
@@ -124,6 +126,10 @@ export interface Agents extends Startable {
   events(init: EventsInit, signal: AbortSignal): Promise<EventsResult>;
   /** Who can do what, as far as `principal` may know. */
   capabilities(principal: Principal): Promise<CapabilityListResult>;
+  /** Calls `changed` when an agent with this address may be another, until what it gives is called. @throws STARLING_USAGE */
+  watch(address: string, changed: () => void): () => void;
+  /** Calls `changed` for each message that comes for an agent of `principal`. @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_TAKEN */
+  watchInbox(principal: Principal, agent: string, changed: () => void): () => void;
   /** What a message with this address is about, for the guard; undefined where there is no address. */
   subjectOf(address: unknown): ToolSubject | undefined;
   /** The id of the agent of this node that is called so. */
@@ -152,9 +158,13 @@ class NodeAgents implements Agents {
   readonly #breakers: Breakers;
   readonly #events: MeshEvents;
   readonly #lacking: Lacking;
+  readonly #watchers: AgentWatchers;
   #isOver = false;
-  readonly #peerChanged = (peer: PeerView): void => {
+  readonly #peerChanged = (peer: PeerView, before: PeerView | undefined): void => {
     if (peer.state === 'alive') this.#messages.peerIsHere(peer);
+    const isAnother =
+      peer.state !== before?.state || peer.presence?.agents !== before.presence?.agents;
+    if (isAnother) this.#watchers.tell(peer.alias);
   };
 
   constructor(components: AgentsComponents) {
@@ -166,7 +176,14 @@ class NodeAgents implements Agents {
       ...components,
       aliasOf: (peer) => membership.peer(peer)?.alias,
     });
-    this.#local = createLocalAgents({ ...components, changed: () => membership.announce() });
+    this.#watchers = new AgentWatchers(components.self.name);
+    this.#local = createLocalAgents({
+      ...components,
+      changed: () => {
+        membership.announce();
+        this.#watchers.tell();
+      },
+    });
     this.#peers = createPeerAgents({
       ...components,
       list: (peer, agentId) =>
@@ -222,7 +239,9 @@ class NodeAgents implements Agents {
         (capability === undefined || offers(agent.capabilities, capability)) &&
         (agentId === undefined || isNamed(agent, agentId)),
     );
-    const shown = principal.kind === 'peer' ? agents.map(withoutRun) : agents;
+    const seen = principal.kind === 'peer' ? agents.map(withoutRun) : agents;
+    // Schemas are long, and one agent is asked about where they are needed.
+    const shown = agentId === undefined ? seen.map(inLists) : seen;
     return { agents: shown, ...(unreachable.length === 0 ? {} : { unreachable }) };
   }
 
@@ -290,8 +309,9 @@ class NodeAgents implements Agents {
     init: CapabilityInit,
     signal: AbortSignal,
   ): Promise<CapabilityResult> {
-    const { random } = this.#components;
+    const { clock, random } = this.#components;
     const components = {
+      clock,
       list: (...asked: Parameters<Agents['list']>) => this.list(...asked),
       ask: (agent: AgentView) => this.#askNow(agent),
       message: (...said: Parameters<Agents['message']>) => this.message(...said),
@@ -329,13 +349,25 @@ class NodeAgents implements Agents {
     return {
       capabilities: names.map((capability) => {
         const able = agents.filter((agent) => agent.capabilities.includes(capability));
+        const description = able
+          .map(({ definitions }) => definitions?.[capability]?.description)
+          .find((text) => text !== undefined);
         return {
           capability,
+          ...(description === undefined ? {} : { description }),
           agents: able.map(({ endpoint }) => endpoint),
           online: able.filter(({ status }) => status === 'online').length,
         };
       }),
     };
+  }
+
+  watch(address: string, changed: () => void): () => void {
+    return this.#watchers.add(parseAddress(address), changed);
+  }
+
+  watchInbox(principal: Principal, agent: string, changed: () => void): () => void {
+    return this.#local.owned(principal, agent).inbox.watch(changed);
   }
 
   subjectOf(address: unknown): ToolSubject | undefined {
@@ -360,8 +392,12 @@ class NodeAgents implements Agents {
     if (agent === undefined || agent.stopped || !agent.announcement.listed) return undefined;
     const { announcement } = agent;
     if (announcement.name !== name) return undefined;
-    const { capabilities, kind, tags } = announcement;
-    return { name, kind, skills: capabilities.map((id) => ({ id, tags })) };
+    const { capabilities, definitions, kind, tags } = announcement;
+    const skills = capabilities.map((id) => {
+      const { description } = definitions?.[id] ?? {};
+      return { id, tags, ...(description === undefined ? {} : { description }) };
+    });
+    return { name, kind, skills };
   }
 
   presence(): { readonly agents?: string } {
@@ -435,6 +471,15 @@ class NodeAgents implements Agents {
     const decision = this.#components.guard().decide(principal, wanted);
     return decision.allow || decision.ask !== undefined;
   }
+}
+
+/** As lists have it: without the schemas of its capabilities. */
+function inLists(agent: AgentView): AgentView {
+  const { definitions, ...seen } = agent;
+  const said = Object.entries(definitions ?? {});
+  if (said.length === 0) return seen;
+  const short = said.map(([name, definition]) => [name, withoutSchemas(definition)]);
+  return { ...seen, definitions: Object.fromEntries(short) };
 }
 
 /** How its node runs it, and with what rights, is for those of that node. */

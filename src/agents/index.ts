@@ -1,4 +1,5 @@
 /** Agents: programs that have a name, and send one another messages, wherever in the mesh they are. */
+export { agentResources } from './agent-resources.ts';
 export { createAgents } from './agents.ts';
 export type { Agents, AgentsComponents, InboxInit, ListInit } from './agents.ts';
 export { AgentClient } from './client.ts';

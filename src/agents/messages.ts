@@ -6,6 +6,7 @@ import type { Allowance, Principal } from '../guard/index.ts';
 import type { PeerToolCall } from '../gateway/index.ts';
 import type { Membership, PeerView } from '../membership/index.ts';
 import type { Table } from '../store/index.ts';
+import { definitionFor, misfits } from './capability-schemas.ts';
 import {
   MESSAGES_PER_MINUTE,
   MESSAGE_BYTES_MAX,
@@ -19,7 +20,7 @@ import type { LocalAgent, LocalAgents } from './local-agents.ts';
 import { labelOf, parseAddress } from './names.ts';
 import { createOutbox } from './outbox.ts';
 import type { Outbox, Parcel } from './outbox.ts';
-import { createQueries, failed } from './queries.ts';
+import { createQueries, failed, misfit } from './queries.ts';
 import { NODE_SENDER, senderKey } from './sender.ts';
 import type { Queries } from './queries.ts';
 import { MESSAGE_TYPES } from './types.ts';
@@ -206,8 +207,13 @@ class NodeMessages implements Messages {
       await agent.inbox.add({ message, sender, durable: true });
       return { messageId, agentId, status: 'delivered', correlationId };
     }
+    const wanted = typeof capability === 'string' ? capability : undefined;
+    const definition =
+      wanted === undefined ? undefined : definitionFor(agent.announcement, wanted);
+    requireFit(agent, definition?.input, message.message, 'parameters');
     const startedAt = this.#components.clock.now();
     const response = await this.#queries.ask({ agent, message, sender, timeoutMs, signal });
+    requireFit(agent, definition?.output, response, 'result');
     const responseTime = this.#components.clock.now() - startedAt;
     return { messageId, agentId, status: 'answered', correlationId, response, responseTime };
   }
@@ -346,6 +352,19 @@ class NodeMessages implements Messages {
     if (agent === undefined) return { from: `${keyOf(principal)}@${self.name}` };
     return { agent, from: `${agent.announcement.name}@${self.name}` };
   }
+}
+
+/** @throws STARLING_AGENT_FAILED with `reason` input or output, and the problems by name */
+function requireFit(
+  agent: LocalAgent,
+  schema: JsonObject | undefined,
+  value: Json,
+  what: 'parameters' | 'result',
+): void {
+  const problems = misfits(schema, value, what);
+  if (problems.length === 0) return;
+  if (what === 'result') agent.metrics.errors += 1;
+  throw misfit(agent.announcement.name, what, problems);
 }
 
 /** Who sends a message. */

@@ -32,6 +32,19 @@ export interface AgentMessage {
   readonly timeoutMs?: number;
 }
 
+/** What is said of one capability besides its name. */
+export interface CapabilityDefinition {
+  readonly description?: string;
+  /** JSON Schema of the parameters. */
+  readonly input?: JsonObject;
+  /** JSON Schema of the result. */
+  readonly output?: JsonObject;
+  /** A request changes nothing: two agents may be asked. */
+  readonly readOnly?: boolean;
+  /** In lists, in place of the schemas: there are some. */
+  readonly typed?: boolean;
+}
+
 /** What a program says of the agent that it is. */
 export interface Announcement {
   /** A label: `agent_<ms>_<random>` where the program gives none. */
@@ -41,6 +54,8 @@ export interface Announcement {
   readonly kind: string;
   /** Names, or names with a version: `summarise@1.2.0`. */
   readonly capabilities: readonly string[];
+  /** Of those that are described, by what stands in `capabilities`. */
+  readonly definitions?: Readonly<Record<string, CapabilityDefinition>>;
   readonly maxConcurrentTasks: number;
   /** Of the policy, or a place of the program's own naming. */
   readonly zone: string;
@@ -215,6 +230,8 @@ export interface CapabilityResult extends AgentMessageResult {
 export interface CapabilityListResult {
   readonly capabilities: readonly {
     readonly capability: string;
+    /** What the first agent says of it that says something. */
+    readonly description?: string;
     /** `<agent>@<node>` of each agent that has it. */
     readonly agents: readonly string[];
     readonly online: number;

@@ -116,7 +116,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   jose: ['gateway/door/'],
   'jsonc-parser': ['cli/client-files/', 'config/'],
   libp2p: ['network/'],
-  minisearch: ['gateway/catalog/'],
+  minisearch: ['gateway/catalog/', 'agents/capability-search.ts'],
   semver: ['agents/'],
   multiformats: ['identity/', 'mesh/', 'network/host/dht-searches.ts'],
   picocolors: ['cli/terminal/'],
