@@ -75,6 +75,7 @@ export function createNodeGateway(
     | 'knocks'
     | 'logins'
     | 'neighbours'
+    | 'remote'
     | 'renewalTimer'
     | 'runs'
     | 'tools'

@@ -351,8 +351,9 @@ class Node implements StarlingNode {
   async #startParts(signal: AbortSignal): Promise<void> {
     const { ownMesh, dial, counters } = this.#state;
     const { audit, governance, network, membership, checkpoints, blackboard } = this.#parts;
-    const { agents, providers, conductTeller, neighbours, pins, gateway, renewalTimer, runs } =
+    const { agents, providers, conductTeller, neighbours, pins, gateway, remote, renewalTimer } =
       this.#parts;
+    const { runs } = this.#parts;
     const start = (part: Startable): Promise<void> => {
       signal.throwIfAborted();
       return this.#running.start(part);
@@ -371,6 +372,7 @@ class Node implements StarlingNode {
       agents,
       gateway,
       runs,
+      remote,
       renewalTimer,
       neighbours,
     ]) {

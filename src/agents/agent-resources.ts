@@ -23,7 +23,8 @@ function infoTemplate(agents: Agents): BuiltinTemplate {
     definition: {
       uriTemplate: `${SCHEME}{agent}`,
       name: 'agent',
-      description: 'All that is known of one agent: who it is, what it can do, where it is, and how it does.',
+      description:
+        'All that is known of one agent: who it is, what it can do, where it is, and how it does.',
       mimeType: MIME_TYPE,
     },
     async read(uri, context) {
@@ -43,7 +44,10 @@ function infoTemplate(agents: Agents): BuiltinTemplate {
 }
 
 function inboxTemplate(agents: Agents): BuiltinTemplate {
-  const inbox = (agent: string, { principal, signal }: BuiltinContext): Promise<string | undefined> =>
+  const inbox = (
+    agent: string,
+    { principal, signal }: BuiltinContext,
+  ): Promise<string | undefined> =>
     orNone(async () =>
       JSON.stringify(await agents.inbox(principal, { agent, limit: PAGE_MAX, waitMs: 0 }, signal)),
     );

@@ -29,10 +29,11 @@ import { offersOf } from './capabilities.ts';
 import { createLocalAgents, unknownAgent } from './local-agents.ts';
 import type { AnnounceInit, LocalAgents } from './local-agents.ts';
 import { createMessages } from './messages.ts';
-import type { MessageInit, Messages } from './messages.ts';
+import type { Messages } from './messages.ts';
 import { agentResource, parseAddress } from './names.ts';
 import { createPeerAgents } from './peer-agents.ts';
 import type { PeerAgents } from './peer-agents.ts';
+import type { Sealing } from './sealing.ts';
 import type {
   AgentAnnounceResult,
   AgentEndResult,
@@ -46,6 +47,7 @@ import type {
   CapabilityListResult,
   CapabilityResult,
   EventsResult,
+  MessageInit,
   RunView,
 } from './types.ts';
 
@@ -58,6 +60,7 @@ export interface AgentsComponents {
     Membership,
     'announce' | 'byAlias' | 'events' | 'find' | 'peer' | 'peers' | 'resolve'
   >;
+  readonly sealing: Sealing;
   /** Where what is for all is told. */
   readonly topic: Topic;
   /** Calls a tool of a peer's built-in server. */

@@ -15,7 +15,6 @@ import { definitionFor, misfits } from './capability-schemas.ts';
 import { capabilitiesLike } from './capability-search.ts';
 import { hedged } from './hedge.ts';
 import { BREAKER_FAILURES, HEDGE_DEFAULT_MS, HEDGE_MIN_MS } from './limits.ts';
-import type { MessageInit } from './messages.ts';
 import { misfit } from './queries.ts';
 import type {
   AgentListResult,
@@ -24,6 +23,7 @@ import type {
   Announcement,
   CapabilityDefinition,
   CapabilityResult,
+  MessageInit,
 } from './types.ts';
 
 /** The kind of an agent whose program names none. */
@@ -77,18 +77,18 @@ export async function requestCapability(
 
 /** Those who have it, and what it is called. @throws STARLING_USAGE, STARLING_AGENT_UNKNOWN */
 async function whoHas(
-  { list }: CapabilityComponents,
+  components: CapabilityComponents,
   principal: Principal,
   { capability, like }: CapabilityInit,
 ): Promise<{ readonly agents: readonly AgentView[]; readonly capability: string }> {
   if (capability !== undefined) {
-    const { agents } = await list(principal, { capability });
+    const { agents } = await components.list(principal, { capability });
     return { agents, capability };
   }
   if (like === undefined) {
     throw new StarlingError('STARLING_USAGE', 'say what is to be done: capability, or like');
   }
-  const { agents } = await list(principal, {});
+  const { agents } = await components.list(principal, {});
   const online = agents.filter(({ status }) => status === 'online');
   const [nearest] = capabilitiesLike(online, like);
   if (nearest === undefined) throw nothingLike(like);
@@ -98,7 +98,7 @@ async function whoHas(
   };
 }
 
-/** What one request is. */
+/** Who wants what, of those that could do it. */
 interface RequestInit {
   readonly components: CapabilityComponents;
   readonly principal: Principal;

@@ -7,7 +7,7 @@ import type { AgentView } from './types.ts';
 /** Candidates that are asked how much they can take. */
 const ASKED = 2;
 
-/** What an order is made with. */
+/** By what candidates are compared. */
 export interface OrderComponents {
   /** How much one agent can take now. */
   ask(agent: AgentView): Promise<AgentView | undefined>;

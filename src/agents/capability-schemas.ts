@@ -46,9 +46,7 @@ export function definitionFor(
   { capabilities, definitions = {} }: Defined,
   wanted: string,
 ): CapabilityDefinition | undefined {
-  const key = capabilities.find(
-    (one) => offers([one], wanted) && Object.hasOwn(definitions, one),
-  );
+  const key = capabilities.find((one) => offers([one], wanted) && Object.hasOwn(definitions, one));
   return key === undefined ? undefined : definitions[key];
 }
 

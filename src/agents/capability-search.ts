@@ -23,7 +23,9 @@ export function capabilitiesLike(agents: readonly AgentView[], like: string): re
   }
   return index
     .search(like)
-    .toSorted((one, other) => other.score - one.score || (String(one.id) < String(other.id) ? -1 : 1))
+    .toSorted(
+      (one, other) => other.score - one.score || (String(one.id) < String(other.id) ? -1 : 1),
+    )
     .map(({ id }) => String(id));
 }
 

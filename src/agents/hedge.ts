@@ -1,4 +1,5 @@
 /** Two are asked where the first takes long, and the first answer counts. */
+import { settledWithin } from '../core/index.ts';
 import type { Clock } from '../core/index.ts';
 
 /** How long the first may take alone. */
@@ -23,18 +24,12 @@ export async function hedged<T>(
   const over = new AbortController();
   const give = (): void => over.abort();
   signal.addEventListener('abort', give, { once: true });
-  let cancel: () => void = () => undefined;
   try {
     const running = first(over.signal);
-    const late = new Promise<'late'>((resolve) => {
-      cancel = clock.schedule(waitMs, () => resolve('late'));
-    });
-    const sooner = await Promise.race([running.then((answer) => ({ answer })), late]);
-    if (sooner !== 'late') return sooner.answer;
+    if (await settledWithin(waitMs, running, clock)) return await running;
     const other = second(over.signal);
     return other === undefined ? await running : await eitherOf(running, other);
   } finally {
-    cancel();
     signal.removeEventListener('abort', give);
     over.abort();
   }
@@ -57,7 +52,7 @@ function eitherOf<T>(
           if (answer !== undefined) resolve(answer);
           else settled(() => resolve(undefined));
         },
-        (error: unknown) => settled(() => reject(error as Error)),
+        (error: unknown) => settled(() => reject(error)),
       );
     }
   });

@@ -231,9 +231,7 @@ class NodeAgents implements LocalAgents {
       ...before,
       ...given,
     };
-    return Object.keys(definitions).length === 0
-      ? announcement
-      : { ...announcement, definitions };
+    return Object.keys(definitions).length === 0 ? announcement : { ...announcement, definitions };
   }
 
   #checkLabel({ id, name }: AnnounceInit, known: LocalAgent | undefined): void {

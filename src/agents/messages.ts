@@ -21,6 +21,8 @@ import { labelOf, parseAddress } from './names.ts';
 import { createOutbox } from './outbox.ts';
 import type { Outbox, Parcel } from './outbox.ts';
 import { createQueries, failed, misfit } from './queries.ts';
+import { openedInit, openedResponse, sealedArgs, sealedResponse } from './sealing.ts';
+import type { Sealing } from './sealing.ts';
 import { NODE_SENDER, senderKey } from './sender.ts';
 import type { Queries } from './queries.ts';
 import { MESSAGE_TYPES } from './types.ts';
@@ -28,8 +30,8 @@ import type {
   AgentMessage,
   AgentMessageResult,
   AgentView,
+  MessageInit,
   MessageType,
-  Priority,
 } from './types.ts';
 
 /** What messages go by. */
@@ -45,31 +47,11 @@ export interface MessagesComponents {
   forget(peer: PeerId): void;
   /** @throws STARLING_CALL_REFUSED */
   require(principal: Principal, address: { name: string; node?: string }): void;
+  /** Seals messages, and opens those that are sealed for this node. */
+  readonly sealing: Sealing;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-}
-
-/** A message as somebody wants to send it. */
-export interface MessageInit {
-  /** For whom: a name, a label, or either with its node. */
-  readonly to?: string | undefined;
-  /** The agent of the sender's own that sends it. */
-  readonly from?: string | undefined;
-  readonly type?: MessageType | undefined;
-  readonly message: Json;
-  readonly data?: Json | undefined;
-  readonly priority?: Priority | undefined;
-  readonly timeoutMs?: number | undefined;
-  readonly ttlMs?: number | undefined;
-  readonly correlationId?: string | undefined;
-  /** Of a response: the message that it answers. */
-  readonly inReplyTo?: string | undefined;
-  /** Of a response: the sender could not do what was asked. */
-  readonly error?: string | undefined;
-  readonly metadata?: JsonObject | undefined;
-  /** Given by the node of the sender alone. */
-  readonly messageId?: string | undefined;
 }
 
 /** Sends. */
@@ -134,10 +116,11 @@ class NodeMessages implements Messages {
 
   async message(
     principal: Principal,
-    init: MessageInit,
+    given: MessageInit,
     signal: AbortSignal,
   ): Promise<AgentMessageResult> {
     this.#allowance.take(keyOf(principal), MESSAGES_PER_MINUTE);
+    const init = this.#opened(principal, given);
     const sender = this.#senderOf(principal, init);
     try {
       const result = await this.#route(principal, init, sender, signal);
@@ -147,6 +130,13 @@ class NodeMessages implements Messages {
       if (sender.agent !== undefined) sender.agent.metrics.errors += 1;
       throw error;
     }
+  }
+
+  /** What a peer has sealed is as any other message from here on. @throws STARLING_USAGE */
+  #opened(principal: Principal, init: MessageInit): MessageInit {
+    if (typeof init.sealed !== 'string') return init;
+    if (principal.kind !== 'peer') throw usage('sealed is true or false: the node seals it');
+    return openedInit(this.#components.sealing, init, init.sealed);
   }
 
   async #route(
@@ -168,9 +158,18 @@ class NodeMessages implements Messages {
     if (found.node === undefined) {
       const agent = this.#components.local.find(found.name);
       if (agent === undefined) throw unknownAgent(to);
-      return this.#deliver(agent, message, senderKey(principal), signal);
+      const answer = await this.#deliver(agent, message, senderKey(principal), signal);
+      return typeof init.sealed === 'string' ? this.#sealedFor(principal, answer) : answer;
     }
     return this.#sendAway(found.node, found.name, { principal, init, message, sender });
+  }
+
+  /** The answer to what came sealed is sealed. */
+  #sealedFor(principal: Principal, answer: AgentMessageResult): AgentMessageResult {
+    const { response, ...rest } = answer;
+    if (principal.kind !== 'peer' || response === undefined) return answer;
+    const sealed = sealedResponse(this.#components.sealing, principal.did, response);
+    return { ...rest, sealedResponse: sealed };
   }
 
   /** Where an address leads; a node that is away has no list to look it up in. @throws STARLING_AGENT_UNKNOWN */
@@ -208,8 +207,7 @@ class NodeMessages implements Messages {
       return { messageId, agentId, status: 'delivered', correlationId };
     }
     const wanted = typeof capability === 'string' ? capability : undefined;
-    const definition =
-      wanted === undefined ? undefined : definitionFor(agent.announcement, wanted);
+    const definition = wanted === undefined ? undefined : definitionFor(agent.announcement, wanted);
     requireFit(agent, definition?.input, message.message, 'parameters');
     const startedAt = this.#components.clock.now();
     const response = await this.#queries.ask({ agent, message, sender, timeoutMs, signal });
@@ -225,7 +223,9 @@ class NodeMessages implements Messages {
   ): Promise<AgentMessageResult> {
     const peer = this.#components.membership.byAlias(alias);
     if (peer === undefined) throw unknownAgent(`${name}@${alias}`);
-    const args = argsOf(name, message, sender);
+    const { sealing } = this.#components;
+    const open = argsOf(name, message, sender);
+    const args = init.sealed === true ? sealedArgs(sealing, peer.did, open) : open;
     const isQuery = message.type === 'query';
     const parcel: Parcel = {
       to: peer.did,
@@ -240,7 +240,11 @@ class NodeMessages implements Messages {
     const timeoutMs = isQuery ? (message.timeoutMs ?? QUERY_MS) + WAY_MS : DELIVERY_TIMEOUT_MS;
     try {
       const call = { tool: 'agent_message', args, principal, timeoutMs };
-      return resultIn(await this.#components.callPeer(peer, call), message, name);
+      const result = await this.#components.callPeer(peer, call);
+      const { sealedResponse: sealed } = result;
+      const opened =
+        typeof sealed === 'string' ? { response: openedResponse(sealing, sealed) } : {};
+      return resultIn({ ...result, ...opened }, message, name);
     } catch (error) {
       if (isUnknown(error)) this.#components.forget(peer.peerId);
       if (isQuery || !(error instanceof StarlingError) || !isAway(error)) throw error;

@@ -15,7 +15,6 @@ import {
   QUERY_MS,
   AWAY_WAIT_MAX_MS,
 } from './limits.ts';
-import type { MessageInit } from './messages.ts';
 import { MESSAGE_TYPES, PRIORITIES } from './types.ts';
 import type {
   AgentAnnounceResult,
@@ -27,6 +26,7 @@ import type {
   Announcement,
   CapabilityListResult,
   CapabilityResult,
+  MessageInit,
 } from './types.ts';
 
 /** What these tools need. */
@@ -41,6 +41,8 @@ export const OPEN_AGENT_TOOLS: readonly string[] = ['agent_list', 'agent_message
   toolResource(BUILTIN_SERVER, tool),
 );
 
+/** Characters of a sealed message: base64 of what one may have. */
+const SEALED_MAX = 512 * 1024;
 const WAIT_DEFAULT_S = 30;
 const PAGE_DEFAULT = 20;
 const label = (description: string): z.ZodString =>
@@ -221,6 +223,12 @@ const MESSAGE = z.object({
   inReplyTo: label('Of a response: id of the message that it answers.').optional(),
   error: z.string().max(2000).optional().describe('Of a response: why it could not be done.'),
   metadata: z.record(z.string().max(128), z.json()).optional(),
+  sealed: z
+    .union([z.boolean(), z.string().max(SEALED_MAX)])
+    .optional()
+    .describe(
+      "Closes what is said, and the answer, for the key of the agent's node and of this one: whoever carries it can't read it. A text comes from the node of the sender.",
+    ),
   messageId: label('Given by the node of the sender.').optional(),
 });
 

@@ -50,10 +50,19 @@ it('an agent is read by its URI, here and at a peer, as far as it may be seen', 
   const { alice, bob } = await pair();
   await announce(bob, { name: 'shown', listed: true });
   await announce(bob, { name: 'hidden' });
-  expect(await read(bob, OTHER, 'agent://shown')).toMatchObject({ name: 'shown', status: 'online' });
+  expect(await read(bob, OTHER, 'agent://shown')).toMatchObject({
+    name: 'shown',
+    status: 'online',
+  });
   expect(await read(alice, OTHER, 'agent://shown@bob')).toMatchObject({ endpoint: 'shown@bob' });
   expect(await read(alice, OTHER, 'agent://hidden@bob')).toBeUndefined();
-  for (const odd of ['agent://', 'agent://a/b', 'agent://shown/inbox/x', 'agent://%', 'board://x']) {
+  for (const odd of [
+    'agent://',
+    'agent://a/b',
+    'agent://shown/inbox/x',
+    'agent://%',
+    'board://x',
+  ]) {
     expect(await read(bob, OTHER, odd), odd).toBeUndefined();
   }
 });

@@ -124,7 +124,13 @@ describe('a request that only reads', () => {
       async message(_: unknown, { to }: { readonly to: string }) {
         asked.push(to);
         if (to === 'a@n1') await answered;
-        return { messageId: 'm', agentId: to, status: 'answered', correlationId: 'c', response: to };
+        return {
+          messageId: 'm',
+          agentId: to,
+          status: 'answered',
+          correlationId: 'c',
+          response: to,
+        };
       },
       breakers: createBreakers(clock),
       random: () => 0,

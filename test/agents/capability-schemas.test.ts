@@ -57,7 +57,12 @@ async function agent(
       );
       ({ cursor } = page);
       for (const { id, message = null } of page.messages) {
-        const said = { from: name, type: 'response', inReplyTo: id ?? '', message: answer(message) };
+        const said = {
+          from: name,
+          type: 'response',
+          inReplyTo: id ?? '',
+          message: answer(message),
+        };
         await node.call(PROGRAM, 'agent_message', said);
       }
     }
@@ -123,9 +128,9 @@ it('what one version does not take another may', async () => {
   await agent(bob, 'strict', { capabilities: [SUMMARISE] }, () => ({ short: 'strict' }));
   await agent(bob, 'loose', { capabilities: ['summarise@2.0.0'] }, () => ({ short: 'loose' }));
   const parameters = { text: 'far too long for the other' };
-  expect(
-    await ask(alice, { capability: 'summarise', parameters, prefer: 'strict' }),
-  ).toMatchObject({ endpoint: 'loose@bob' });
+  expect(await ask(alice, { capability: 'summarise', parameters, prefer: 'strict' })).toMatchObject(
+    { endpoint: 'loose@bob' },
+  );
   await expect(
     ask(alice, { capability: 'summarise@^1', parameters, prefer: 'strict' }),
   ).rejects.toMatchObject({ data: { reason: 'input' } });
@@ -165,7 +170,7 @@ it('a schema that could do harm, or is none, is refused with the name of its cap
   ]) {
     const capabilities = [{ name: 'bad', input }];
     await expect(
-      bob.call(PROGRAM, 'agent_announce', { name: 'coder', capabilities: capabilities as Json }),
+      bob.call(PROGRAM, 'agent_announce', { name: 'coder', capabilities }),
       JSON.stringify(input).slice(0, 80),
     ).rejects.toMatchObject({ code: 'STARLING_USAGE' });
   }

@@ -1,7 +1,7 @@
 /** Nodes with agents whose roads are function calls, on a clock that a test moves. */
 import { EventEmitter } from 'node:events';
 import { agentTools, createAgents, eventTools } from '../../src/agents/index.ts';
-import type { Agents } from '../../src/agents/index.ts';
+import type { Agents, AgentsComponents } from '../../src/agents/index.ts';
 import { StarlingError, silentLogger } from '../../src/core/index.ts';
 import type { Did, JsonObject, PeerId } from '../../src/core/index.ts';
 import { OPERATOR, attachedClient } from '../../src/guard/index.ts';
@@ -21,6 +21,8 @@ export interface TestNode {
   readonly grants: Set<string>;
   /** Messages and lists that peers have asked of this node. */
   asked: string[];
+  /** All that peers have sent here, and that was answered to them. */
+  readonly carried: string[];
   isAway: boolean;
   /** The next so many answers to peers are lost. */
   losesAnswers: number;
@@ -143,6 +145,7 @@ function makeNode({ name, names, nodes, clock, viewOf, events, topic }: Making):
         },
       },
       callPeer: (peer, call) => callPeer(nodes, name, peer, call),
+      sealing: sealingFor(`did:key:${name}`),
       inboxBytesMax: 1024 * 1024,
       clock,
       random: () => {
@@ -157,6 +160,7 @@ function makeNode({ name, names, nodes, clock, viewOf, events, topic }: Making):
     rows: table.rows,
     grants,
     asked: [],
+    carried: [],
     isAway: false,
     losesAnswers: 0,
     async call<T>(principal: Principal, tool: string, args: JsonObject, signal?: AbortSignal) {
@@ -181,6 +185,18 @@ function makeNode({ name, names, nodes, clock, viewOf, events, topic }: Making):
   return node;
 }
 
+/** Sealing that says for whom it is, and shows nothing to whoever looks by the eye. */
+function sealingFor(own: string): AgentsComponents['sealing'] {
+  return {
+    seal: (did, text) => Buffer.from(JSON.stringify([did, text])).toString('base64'),
+    open(sealed) {
+      const [did, text] = JSON.parse(Buffer.from(sealed, 'base64').toString()) as [string, string];
+      if (did !== own) throw new StarlingError('STARLING_USAGE', 'sealed for another');
+      return text;
+    },
+  };
+}
+
 async function callPeer(
   nodes: Readonly<Record<string, TestNode>>,
   from: string,
@@ -192,6 +208,7 @@ async function callPeer(
     throw new StarlingError('STARLING_PEER_UNREACHABLE', `${peer.alias} is away`);
   }
   node.asked.push(call.tool);
+  node.carried.push(JSON.stringify(call.args));
   const principal: Principal = {
     kind: 'peer',
     alias: from,
@@ -200,6 +217,7 @@ async function callPeer(
   };
   const args = JSON.parse(JSON.stringify(call.args)) as JsonObject;
   const answer = await node.call(principal, call.tool, args);
+  node.carried.push(JSON.stringify(answer));
   if (node.losesAnswers > 0) {
     node.losesAnswers -= 1;
     throw new StarlingError('STARLING_PEER_UNREACHABLE', `${peer.alias} went away during the call`);

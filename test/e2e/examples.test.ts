@@ -363,6 +363,11 @@ const STEPS: Readonly<Record<string, Step>> = {
     before: () => void answers(bob, 'reviewer', 'no holes'),
     printed: /^no holes$/m,
   },
+  "starling capability request --like 'review this code' 'main.rs'": {
+    at: 'alice',
+    before: () => void answers(bob, 'reviewer', 'no holes'),
+    printed: /^no holes$/m,
+  },
   ...agentSteps(() => ({ alice, bob })),
   'starling agent stop reviewer': { at: 'bob' },
   'starling agent retire reviewer': { at: 'bob' },

@@ -34,7 +34,7 @@ export function addCapability(program: Command, outcome: Outcome): void {
       'after',
       examples(
         "starling capability request review 'main.rs'",
-        "starling capability request --like 'have a look at this code' 'main.rs'",
+        "starling capability request --like 'review this code' 'main.rs'",
       ),
     )
     .action(action(outcome, () => import('../commands/capability/request.ts')));
