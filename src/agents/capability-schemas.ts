@@ -3,9 +3,10 @@
  * request and its answer against. A schema comes from whoever announces the agent, so it is bounded, and has no patterns:
  * a regular expression of somebody else's would run here for as long as that one likes. Pure.
  */
-import { z } from 'zod';
+import type { z } from 'zod';
 import { isObject, messageOf } from '../core/index.ts';
 import type { Json, JsonObject } from '../core/index.ts';
+import { readJsonSchema } from '../gateway/index.ts';
 import { offers } from './capability-names.ts';
 import { DEFINITIONS_BYTES_MAX, SCHEMA_DEPTH_MAX } from './limits.ts';
 import type { CapabilityDefinition } from './types.ts';
@@ -91,7 +92,7 @@ function typeOf(schema: JsonObject): z.ZodType | undefined {
   if (read.has(schema)) return read.get(schema);
   let type: z.ZodType | undefined;
   try {
-    if (refusedIn(schema, 0) === undefined) type = z.fromJSONSchema(schema);
+    if (refusedIn(schema, 0) === undefined) type = readJsonSchema(schema);
   } catch {
     // Whoever announces it is told why; whoever is told of it by a peer goes without.
     type = undefined;
@@ -102,7 +103,7 @@ function typeOf(schema: JsonObject): z.ZodType | undefined {
 
 function why(schema: JsonObject): string {
   try {
-    z.fromJSONSchema(schema);
+    readJsonSchema(schema);
   } catch (error) {
     return messageOf(error).slice(0, PROBLEM_LENGTH_MAX);
   }

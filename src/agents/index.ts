@@ -11,6 +11,7 @@ export type {
   AgentClientInit,
   AgentInit,
   MessageHandler,
+  NamedCapability,
   RequestOptions,
   SendOptions,
 } from './client.ts';

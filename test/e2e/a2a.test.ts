@@ -265,15 +265,15 @@ it('what is malformed or too long is one error, and the door stays open', async 
 
 it('an agent is added by its card, and answers under the name that it has here', async () => {
   await operator.builtin('secret_set', {
-    name: 'coder-key',
+    name: 'CODER_KEY',
     value: key,
     blind: 'sixteen characters',
   });
   const url = `${base}coder`;
-  const card = await operator.builtin<JsonObject>('agent_card', { url, secret: 'coder-key' });
+  const card = await operator.builtin<JsonObject>('agent_card', { url, secret: 'CODER_KEY' });
   expect(card).toMatchObject({ name: 'coder', signer: node.status().did, endpoint: url });
   const { digest } = card;
-  const added = { url, digest: String(digest), name: 'mirror', secret: 'coder-key' };
+  const added = { url, digest: String(digest), name: 'mirror', secret: 'CODER_KEY' };
   await operator.builtin('agent_add', added);
   const query = { agentId: 'mirror', type: 'query', message: 'far away' };
   expect(await operator.builtin('agent_message', query)).toMatchObject({

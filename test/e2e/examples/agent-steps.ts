@@ -1,11 +1,8 @@
 /** Examples of agents that a node runs, and of what is told to all. */
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { resolve } from 'node:path';
 import type { NodeProcess } from '../../../sim/process.ts';
 import type { JsonObject } from '../../../src/core/index.ts';
+import { showCard } from '../../agents/a2a/shown-card.ts';
 import { builtin } from '../support.ts';
 import type { Step } from './step.ts';
 
@@ -17,22 +14,7 @@ export const ECHO: JsonObject = {
   maxReplicas: 2,
 };
 
-let shown: Server | undefined;
-
-/** Shows the card of an A2A agent on this machine; gives where that is. */
-async function shownCard(): Promise<string> {
-  const server = createServer((_, response) => {
-    const { port } = server.address() as AddressInfo;
-    const url = `http://127.0.0.1:${port}/rpc`;
-    const at = [{ url, protocolBinding: 'JSONRPC', protocolVersion: '1.0' }];
-    response.end(JSON.stringify({ name: 'planner', supportedInterfaces: at, skills: [] }));
-  });
-  shown = server;
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  server.unref();
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
+let shown: Awaited<ReturnType<typeof showCard>> | undefined;
 
 /** The steps, at nodes that run once a step has its turn. */
 export function agentSteps(
@@ -42,7 +24,7 @@ export function agentSteps(
     'starling agent add https://example.com/agents/planner': {
       at: 'alice',
       put: {
-        'https://example.com/agents/planner': async () => `${await shownCard()} --yes`,
+        'https://example.com/agents/planner': async () => `${(shown = await showCard()).url} --yes`,
       },
       printed: /^planner is an agent of this node now, and answers from 127\.0\.0\.1:/m,
       after: () => shown?.close(),
