@@ -62,3 +62,11 @@ export { createNode } from './node.ts';
 export type { NodeComponents } from './open-state.ts';
 export type { CapabilityOptions, GrantInit, StarlingNode } from './node.ts';
 export type { NodeEvents } from './node-wiring.ts';
+export type {
+  TaskAgent,
+  TaskContext,
+  TaskHandler,
+  TaskOptions,
+  TaskResult,
+  TaskView,
+} from './tasks/index.ts';

@@ -25,12 +25,14 @@ import type { Did } from './core/index.ts';
 import type { Providers } from './directory/index.ts';
 import { createChildren, createSandbox, runBriefly } from './gateway/index.ts';
 import type { ApiKeys, Children, Gateway, Sandbox } from './gateway/index.ts';
-import { attachedClient } from './guard/index.ts';
-import type { Principal } from './guard/index.ts';
+import { OPERATOR, attachedClient } from './guard/index.ts';
+import type { Link, Principal } from './guard/index.ts';
 import { boxOpenerOf, closeBox } from './identity/index.ts';
 import type { Membership } from './membership/index.ts';
 import type { Network } from './network/index.ts';
 import type { Base, OpenState } from './open-state.ts';
+import { createTasks } from './tasks/index.ts';
+import type { Tasks } from './tasks/index.ts';
 
 /** The gossip topic of what agents tell to all. */
 const EVENTS_TOPIC = 'events';
@@ -52,7 +54,12 @@ export function createAgentParts(
   base: Base,
   state: OpenState,
   rooms: AgentRooms,
-): { readonly agents: Agents; readonly remote: RemoteAgents; readonly runs: Runs } {
+): {
+  readonly agents: Agents;
+  readonly remote: RemoteAgents;
+  readonly runs: Runs;
+  readonly tasks: Tasks;
+} {
   const { gateway, guard, membership, network, providers } = rooms;
   const agents = createNodeAgents(base, state, {
     network,
@@ -61,21 +68,34 @@ export function createAgentParts(
     guard,
     callPeer: (...call) => gateway().callPeer(...call),
     runOf: (name) => runs.viewOf(name),
+    callerOf: (link) => runs.callerOf(link),
   });
   const runs = createNodeRuns(base, state, {
     ...rooms,
     agents,
     startProcess: (start) => gateway().startAgent(start),
   });
-  const { clock, logger } = base;
+  const { clock, random, logger } = base;
+  const { store, identity } = state;
   const remote = createRemoteAgents({
     agents,
-    table: state.store.table('agents'),
+    table: store.table('agents'),
     secret: (name) => state.secrets.lookup(name),
     clock,
     logger: logger.child('agents'),
   });
-  return { agents, remote, runs };
+  const tasks = createTasks({
+    table: store.table('tasks'),
+    self: { name: base.config.name, did: identity.did },
+    agents,
+    membership,
+    callPeer: (...call) => gateway().callPeer(...call),
+    principalOf: (key) => runs.callerOf(key) ?? OPERATOR,
+    clock,
+    random,
+    logger: logger.child('tasks'),
+  });
+  return { agents, remote, runs, tasks };
 }
 
 /** The record of all processes that the node starts: those of servers, and of agents. */
@@ -118,7 +138,10 @@ function sealingOf(identity: OpenState['identity']): AgentsComponents['sealing']
 function createNodeAgents(
   { config, clock, random, logger }: Base,
   { store, identity }: OpenState,
-  rooms: Pick<AgentsComponents, 'callPeer' | 'guard' | 'lacking' | 'membership' | 'runOf'> & {
+  rooms: Pick<
+    AgentsComponents,
+    'callPeer' | 'callerOf' | 'guard' | 'lacking' | 'membership' | 'runOf'
+  > & {
     readonly network: Network;
   },
 ): Agents {
@@ -142,7 +165,7 @@ interface RunRooms extends Pick<RunsComponents, 'agents' | 'config' | 'guard' | 
 
 function createNodeRuns(
   { clock, random, logger, health }: Base,
-  { store }: OpenState,
+  { store, identity }: OpenState,
   rooms: RunRooms,
 ): Runs {
   return createRuns({
@@ -152,7 +175,8 @@ function createNodeRuns(
       const means = await rooms.sandbox.means();
       return means.kind === 'none' ? means : undefined;
     },
-    principalOf: (key) => principalOf(key, rooms),
+    self: identity.did,
+    principalOf: (link) => principalOf(link, { ...rooms, self: identity.did }),
     limits: findLimitMeans(),
     clock,
     random,
@@ -161,17 +185,29 @@ function createNodeRuns(
   });
 }
 
-/** Who went by `keyOf` when a message came: whoever is nobody any more has no rights. */
-function principalOf(key: string, { keys, membership }: RunRooms): Principal {
-  const [, name] = /^client:(.*)$/s.exec(key) ?? [];
-  if (name !== undefined) {
-    const held = keys.list().find((one) => one.name === name);
-    if (held !== undefined) return { kind: 'client', name, scopes: held.scopes };
-    const isAttached = isFreeClientName(name) || name === CLIENT_LOCAL || name === CLIENT_TCP;
-    return isAttached ? attachedClient(name) : { kind: 'client', name, scopes: [] };
-  }
-  const peer = membership.find(key);
-  if (peer === undefined) return { kind: 'agent', did: key as Did, name: 'an agent' };
-  const { peerId, did, alias } = peer;
-  return { kind: 'peer', peerId, did, alias };
+/** Whom a link means now: whoever is nobody any more has no rights. Undefined for the operator of this node. */
+function principalOf(
+  { client, did, node }: Link,
+  rooms: Pick<RunRooms, 'keys' | 'membership'> & { readonly self: Did },
+): Principal | undefined {
+  const { keys, membership, self } = rooms;
+  const isElsewhere = node !== undefined && node !== self;
+  if (client !== undefined && !isElsewhere) return clientOf(client, keys);
+  if (did === self && node === undefined) return undefined;
+  // What somebody may do for whom a peer vouches is what that peer may.
+  const holder = isElsewhere ? node : did;
+  if (holder === undefined) return { kind: 'client', name: 'nobody', scopes: [] };
+  const peer = node === self ? undefined : membership.find(holder);
+  if (peer === undefined) return { kind: 'agent', did: holder, name: 'an agent' };
+  const { peerId, alias } = peer;
+  const known = { kind: 'peer', peerId, did: peer.did, alias } as const;
+  if (!isElsewhere) return known;
+  return { ...known, onBehalfOf: did === undefined ? { name: client ?? '' } : { did } };
+}
+
+function clientOf(name: string, keys: RunRooms['keys']): Principal {
+  const held = keys.list().find((one) => one.name === name);
+  if (held !== undefined) return { kind: 'client', name, scopes: held.scopes };
+  const isAttached = isFreeClientName(name) || name === CLIENT_LOCAL || name === CLIENT_TCP;
+  return isAttached ? attachedClient(name) : { kind: 'client', name, scopes: [] };
 }

@@ -7,6 +7,7 @@ import { createGateway, createUpstreams } from './gateway/index.ts';
 import type { Children, Gateway, Upstreams } from './gateway/index.ts';
 import type { Base, OpenState } from './open-state.ts';
 import type { Parts, PartsInit } from './node-rooms.ts';
+import { taskResources } from './tasks/index.ts';
 
 /** Bytes of the catalog of one peer or server. */
 const CATALOG_BYTES_MAX = 16 * 1024 * 1024;
@@ -25,8 +26,9 @@ export function createNodeUpstreams(
     logins,
     sandbox,
     servers,
+    tasks,
     tools,
-  }: Pick<Parts, 'agents' | 'audit' | 'blackboard' | 'logins' | 'sandbox' | 'tools'> &
+  }: Pick<Parts, 'agents' | 'audit' | 'blackboard' | 'logins' | 'sandbox' | 'tasks' | 'tools'> &
     PartsInit & { readonly children: Children },
 ): Upstreams {
   const { config, clock, random, logger, health } = base;
@@ -42,6 +44,7 @@ export function createNodeUpstreams(
           rights: createClientBoards({ table: store.table('client-boards') }),
         }),
         ...agentResources(agents),
+        ...taskResources({ tasks }),
       ],
       logins,
       clock,
@@ -62,30 +65,32 @@ export function createNodeUpstreams(
   );
 }
 
+type GatewayRooms = Omit<
+  Parts,
+  | 'blackboard'
+  | 'checkpoints'
+  | 'conductTeller'
+  | 'gateway'
+  | 'knocks'
+  | 'logins'
+  | 'neighbours'
+  | 'remote'
+  | 'renewalTimer'
+  | 'tasks'
+  | 'tools'
+> &
+  Pick<PartsInit, 'agentConfig'> & { readonly children: Children };
+
 /** Makes the gateway, with the directory of what peers offer. */
 export function createNodeGateway(
   { config, clock, random, logger, health }: Base,
   { identity, grants, store }: OpenState,
-  rooms: Omit<
-    Parts,
-    | 'blackboard'
-    | 'checkpoints'
-    | 'conductTeller'
-    | 'gateway'
-    | 'knocks'
-    | 'logins'
-    | 'neighbours'
-    | 'remote'
-    | 'renewalTimer'
-    | 'runs'
-    | 'tools'
-  > &
-    Pick<PartsInit, 'agentConfig'> & { readonly children: Children },
+  rooms: GatewayRooms,
 ): Gateway {
   const { name, http, tcp, limits, keepAlive, list, views, stateDir } = config;
   const { audit, children, clients, governance, keys, membership, network } = rooms;
   const { pins, providers, sandbox, token, upstreams } = rooms;
-  const { agentConfig, agents } = rooms;
+  const { agentConfig, agents, runs } = rooms;
   return createGateway(
     {
       agents: {
@@ -110,6 +115,7 @@ export function createNodeGateway(
       state: store,
       grants,
       keys,
+      callerOf: (link) => runs.callerOf(link),
       pins,
       sandbox,
       children,

@@ -8,7 +8,7 @@ import { OPEN_AGENT_TOOLS } from './agents/index.ts';
 import { createAuditFromConfig } from './audit/index.ts';
 import type { Audit } from './audit/index.ts';
 import { createBlackboard } from './blackboard/index.ts';
-import type { Blackboard } from './blackboard/index.ts';
+import type { Blackboard, BlackboardComponents } from './blackboard/index.ts';
 import { OPEN_RESOURCES, offeredTools } from './builtin/index.ts';
 import { tokenFile } from './config/index.ts';
 import type { Did } from './core/index.ts';
@@ -49,18 +49,17 @@ import {
 import type { Parts, PartsInit } from './node-rooms.ts';
 import { createNodeTools } from './node-tools.ts';
 import { createLoginStore } from './secrets/index.ts';
+import { OPEN_TASK_TOOLS } from './tasks/index.ts';
 
 /** Makes the parts. Those that are made first ask the later ones only once all are made. */
 export function createParts(base: Base, state: OpenState, init: PartsInit): Parts {
   const audit = createNodeAudit(base, state);
   const network = createNodeNetwork(base, state, audit);
   const { knocks, neighbours } = createNodeKnocks(base, state, network);
-  const blackboard = createNodeBlackboard(
-    base,
-    state,
-    network,
-    (did) => membership.peers().find((peer) => peer.did === did)?.alias,
-  );
+  const blackboard = createNodeBlackboard(base, state, network, {
+    nameOf: (did) => membership.peers().find((peer) => peer.did === did)?.alias,
+    members: () => membership.peers().filter(({ state: now }) => now === 'alive'),
+  });
   const membership = createNodeMembership(base, state, {
     network,
     boards: () => blackboard.digests(),
@@ -105,22 +104,10 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     offers: { all: () => upstreams.all() },
   });
   const around = { sandbox, children: createNodeChildren(base) };
-  const upstreams = createNodeUpstreams(base, state, {
-    ...made,
-    ...init,
-    ...around,
-    ...ofAgents,
-    tools,
-  });
+  const below = { ...made, ...init, ...around, ...ofAgents };
+  const upstreams = createNodeUpstreams(base, state, { ...below, tools });
   const renewalTimer = createNodeRenewalTimer(base, state, { membership, gateway: () => gateway });
-  const gateway = createNodeGateway(base, state, {
-    ...made,
-    ...init,
-    ...around,
-    ...ofAgents,
-    governance,
-    upstreams,
-  });
+  const gateway = createNodeGateway(base, state, { ...below, governance, upstreams });
   const conductTeller = createConductTeller({ ...base, network, membership, audit });
   const later = { conductTeller, governance, sandbox, tools, upstreams, renewalTimer, gateway };
   return { ...made, ...ofAgents, ...later };
@@ -201,7 +188,7 @@ function createNodeBlackboard(
   { clock, random, logger, health }: Base,
   state: OpenState,
   network: Network,
-  nameOf: (did: Did) => string | undefined,
+  others: Pick<BlackboardComponents, 'nameOf' | 'members'>,
 ): Blackboard {
   const { store, identity, successions } = state;
   return createBlackboard({
@@ -213,7 +200,7 @@ function createNodeBlackboard(
     signer: identity,
     successions,
     isOpenMesh: () => meshOf(state).open,
-    nameOf,
+    ...others,
     clock,
     random,
     logger: logger.child('blackboard'),
@@ -281,7 +268,7 @@ function createNodeGovernance(
     {
       self: { name, did: identity.did },
       policy,
-      open: new Set([...OPEN_RESOURCES, ...OPEN_AGENT_TOOLS]),
+      open: new Set([...OPEN_RESOURCES, ...OPEN_AGENT_TOOLS, ...OPEN_TASK_TOOLS]),
     },
   );
 }

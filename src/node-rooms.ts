@@ -21,6 +21,7 @@ import type { Governance } from './guard/index.ts';
 import type { CheckpointExchange, ConductTeller, Membership } from './membership/index.ts';
 import type { InvitationInit, Knocks, Neighbours } from './mesh/index.ts';
 import type { Network } from './network/index.ts';
+import type { Tasks } from './tasks/index.ts';
 
 /** The rooms of a node. */
 export interface Parts {
@@ -39,6 +40,7 @@ export interface Parts {
   readonly remote: RemoteAgents;
   /** The agents that this node runs. */
   readonly runs: Runs;
+  readonly tasks: Tasks;
   readonly keys: ApiKeys;
   readonly clients: AttachedClients;
   readonly token: NodeToken;

@@ -20,12 +20,14 @@ import {
 import type { BuiltinTool, Upstreams } from './gateway/index.ts';
 import type { Base, OpenState } from './open-state.ts';
 import type { Parts, PartsInit } from './node-rooms.ts';
+import { taskTools } from './tasks/index.ts';
 
 type ToolRooms = Pick<
   Parts,
   | 'agents'
   | 'remote'
   | 'runs'
+  | 'tasks'
   | 'audit'
   | 'blackboard'
   | 'checkpoints'
@@ -92,6 +94,7 @@ export function createNodeTools(
     ...remoteAgentTools({ remote: rooms.remote }),
     ...runTools({ runs: rooms.runs }),
     ...eventTools({ agents: rooms.agents }),
+    ...taskTools({ tasks: rooms.tasks, agents: rooms.agents }),
     ...boardRoomTools({
       blackboard,
       clock,

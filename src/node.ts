@@ -5,8 +5,8 @@
 import './core/system/node20.ts';
 import { EventEmitter } from 'node:events';
 import { existsSync } from 'node:fs';
-import { AgentClient, createNodeAgent } from './agents/index.ts';
-import type { AgentCall, NodeAgent, NodeAgentInit, RequestOptions } from './agents/index.ts';
+import { AgentClient } from './agents/index.ts';
+import type { AgentCall, NodeAgentInit, RequestOptions } from './agents/index.ts';
 import type { Board } from './blackboard/index.ts';
 import type { GrantSummary, InviteResult, StatusResult } from './builtin/index.ts';
 import { outsideOf } from './builtin/index.ts';
@@ -45,6 +45,8 @@ import type { Parts } from './node-rooms.ts';
 import { wireParts } from './node-wiring.ts';
 import type { ConfigChanges, NodeEvents } from './node-wiring.ts';
 import { previousKeyOf } from './rotation/index.ts';
+import { createTaskAgent, giveTask } from './tasks/index.ts';
+import type { TaskAgent, TaskOptions } from './tasks/index.ts';
 
 /** How long a start waits for the node's servers: as long as one of them may take, and its sandbox. */
 const SETTLE_TIMEOUT_MS = 35_000;
@@ -99,7 +101,7 @@ export interface StarlingNode extends Startable {
   /** Makes a ticket; default for one node and 24 hours. */
   createTicket(init?: TicketOptions): Promise<InviteResult>;
   /** Is an agent of this node, which must be started: `node.agent({ name: 'coder' }).onMessage('query', answer)`. */
-  agent(init: NodeAgentInit): NodeAgent;
+  agent(init: NodeAgentInit): TaskAgent;
   /**
    * Offers a function as a tool `functions__<name>`, to clients of this node and to peers that are granted
    * `functions/<name>`; resolves once it is offered, with what takes it away. @throws STARLING_USAGE
@@ -118,6 +120,12 @@ export interface StarlingNode extends Startable {
    * @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_FAILED with each candidate's refusal, …
    */
   request(capability: string, parameters: Json, init?: CapabilityOptions): Promise<Json>;
+  /**
+   * Has a task done, however long that takes and whoever dies meanwhile; gives its result. A node that is stopped goes on
+   * with it when it is started again, and whoever gives the same `id` then has the same task.
+   * @throws STARLING_AGENT_FAILED with how it ended, STARLING_LIMIT_EXCEEDED, …
+   */
+  task(capability: string, input: Json, options?: TaskOptions): Promise<Json>;
 }
 
 /** How long a request may take, and whom it goes to. */
@@ -282,11 +290,16 @@ class Node implements StarlingNode {
     return this.#parts.gateway.callTool(name, args, options);
   }
 
-  agent(init: NodeAgentInit): NodeAgent {
+  agent(init: NodeAgentInit): TaskAgent {
+    const { clock } = this.#base;
     const logger = this.#base.logger.child('agents');
-    return createNodeAgent(this.#callTool, init, (error) =>
-      logger.warn({ agent: init.name, error: messageOf(error) }, 'an agent of this program failed'),
-    );
+    const onError = (error: unknown): void =>
+      logger.warn({ agent: init.name, error: messageOf(error) }, 'an agent of this program failed');
+    return createTaskAgent(this.#callTool, init, { clock, onError });
+  }
+
+  task(capability: string, input: Json, options: TaskOptions = {}): Promise<Json> {
+    return giveTask(this.#callTool, { capability, input }, options);
   }
 
   request(capability: string, parameters: Json, init: CapabilityOptions = {}): Promise<Json> {
@@ -378,9 +391,18 @@ class Node implements StarlingNode {
   async #startParts(signal: AbortSignal): Promise<void> {
     const { ownMesh, dial, counters } = this.#state;
     const { audit, governance, network, membership, checkpoints, blackboard } = this.#parts;
-    const { agents, providers, conductTeller, neighbours, pins, gateway, remote, renewalTimer } =
-      this.#parts;
-    const { runs } = this.#parts;
+    const {
+      agents,
+      providers,
+      conductTeller,
+      neighbours,
+      pins,
+      gateway,
+      remote,
+      renewalTimer,
+      runs,
+      tasks,
+    } = this.#parts;
     const start = (part: Startable): Promise<void> => {
       signal.throwIfAborted();
       return this.#running.start(part);
@@ -400,6 +422,7 @@ class Node implements StarlingNode {
       gateway,
       runs,
       remote,
+      tasks,
       renewalTimer,
       neighbours,
     ]) {

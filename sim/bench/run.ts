@@ -1,14 +1,14 @@
 /**
  * `npm run bench [-- mesh|gateway|guard|hostile|scale|board] [--quick] [--json] [--check] [--record]`: without a part, all of
  * them. Tables for people, or one JSON object; with `--check` the exit code is 1 when a bar is not
- * cleared; `--record` writes the tables to `sim/RESULTS.md`, `hostile` and `scale` to sections of their own; `--quick` runs
+ * cleared; `--record` writes the tables to `sim/RESULTS.md`, `hostile`, `scale` and `board` to sections of their own; `--quick` runs
  * everything of ours once and shortly, without bars. `--only <attack>` has `hostile` run that attack alone;
  * `--nodes N` has `scale` measure so many, `--only one-process|processes|cuts` that alone, and `--long` has its busy
- * loops run for five minutes.
+ * loops run for five minutes; `--only peers|newcomer|overwrites` has `board` measure that alone.
  */
 import { parseArgs } from 'node:util';
 import { recordResult } from '../results.ts';
-import { benchBoard } from './board.ts';
+import { benchBoard } from './board/board.ts';
 import { benchGateway } from './gateway.ts';
 import { benchGuard } from './guard.ts';
 import { benchHostile } from './hostile.ts';
@@ -18,7 +18,7 @@ import { FULL, QUICK } from './size.ts';
 import type { ScaleSize } from './size.ts';
 
 /** Parts that are recorded by themselves. */
-const OWN_SECTIONS: readonly string[] = ['hostile', 'scale'];
+const OWN_SECTIONS: readonly string[] = ['hostile', 'scale', 'board'];
 const PARTS: readonly string[] = ['mesh', 'gateway', 'guard', 'hostile', 'scale', 'board'];
 
 const { values, positionals } = parseArgs({
@@ -43,7 +43,7 @@ if (unknown !== undefined) {
   process.exitCode = 2;
 } else if (values.record && !isWhole()) {
   process.stderr.write(
-    'only the whole benchmark is recorded, or the whole of hostile or scale: leave out other parts, --only, --nodes and --quick\n',
+    'only the whole benchmark is recorded, or the whole of hostile, scale or board: leave out other parts, --only, --nodes and --quick\n',
   );
   process.exitCode = 2;
 } else await run(positionals.length === 0 ? PARTS : positionals);
@@ -59,6 +59,7 @@ async function run(parts: readonly string[]): Promise<void> {
     bench: [] as string[],
     'bench hostile': [] as string[],
     'bench scale': [] as string[],
+    'bench board': [] as string[],
   };
   const printTo =
     (section: keyof typeof printed) =>
@@ -77,7 +78,9 @@ async function run(parts: readonly string[]): Promise<void> {
   const scale = parts.includes('scale')
     ? await benchScale(withNodes(size.scale), printTo('bench scale'))
     : undefined;
-  const board = parts.includes('board') ? await benchBoard(size.board, print) : undefined;
+  const board = parts.includes('board')
+    ? await benchBoard(size.board, values.only, printTo('bench board'))
+    : undefined;
   const figures = { mesh, gateway, guard, hostile, scale, board };
   if (values.json) process.stdout.write(`${JSON.stringify(figures)}\n`);
   const bars = [gateway, guard, hostile, scale, board].flatMap((part) => part?.bars ?? []);

@@ -73,6 +73,8 @@ export interface BoardSize {
   readonly writes: number;
   /** Writes at once. */
   readonly burst: number;
+  /** How long as many writes as are seen follow each other. */
+  readonly sustainedMs: number;
   /** What a newcomer finds. */
   readonly entries: number;
   readonly overwrites: number;
@@ -103,7 +105,14 @@ export const FULL: BenchSize = {
     rivals: true,
   },
   guard: { rounds: 5, samples: 60 },
-  board: { peers: [1, 5, 10], writes: 100, burst: 2000, entries: 100_000, overwrites: 1_000_000 },
+  board: {
+    peers: [1, 5, 10, 25],
+    writes: 200,
+    burst: 2000,
+    sustainedMs: 3000,
+    entries: 100_000,
+    overwrites: 3_000_000,
+  },
   hostile: { rounds: 3, roundMs: 1500, warmUpMs: 4000, attacks: [] },
   scale: {
     oneProcess: [3, 10, 25, 50, 200],
@@ -144,6 +153,6 @@ export const QUICK: BenchSize = {
     losses: [],
     busyMs: 0,
   },
-  board: { peers: [1], writes: 3, burst: 50, entries: 200, overwrites: 640 },
+  board: { peers: [1], writes: 3, burst: 50, sustainedMs: 50, entries: 200, overwrites: 640 },
   hostile: { rounds: 1, roundMs: 100, warmUpMs: 0, attacks: ['ping-streams'] },
 };

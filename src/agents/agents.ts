@@ -15,9 +15,10 @@ import type { Table } from '../store/index.ts';
 import { AgentWatchers } from './agent-watchers.ts';
 import { createBreakers } from './breakers.ts';
 import type { Breakers } from './breakers.ts';
-import { requestCapability } from './capabilities.ts';
-import type { CapabilityInit } from './capabilities.ts';
+import { candidatesFor, requestCapability } from './capabilities.ts';
+import type { CapabilityComponents, CapabilityInit } from './capabilities.ts';
 import { offers } from './capability-names.ts';
+import type { Wishes } from './capability-order.ts';
 import { withoutSchemas } from './capability-schemas.ts';
 import { createMeshEvents } from './events.ts';
 import type { EventInit, EventsInit, MeshEvents } from './events.ts';
@@ -67,6 +68,8 @@ export interface AgentsComponents {
   callPeer(peer: PeerView, call: PeerToolCall): Promise<JsonObject>;
   /** How an agent runs that this node runs; undefined for any other. */
   runOf?(name: string): RunView | undefined;
+  /** Who is meant by a link of a chain (`chainOf`); undefined for the operator. */
+  readonly callerOf?: (this: void, link: string) => Principal | undefined;
   /** Bytes of all inboxes; default 64 MiB. */
   readonly inboxBytesMax?: number;
   /** What other rooms find peers to lack counts as well; default: what is found here alone. */
@@ -123,6 +126,15 @@ export interface Agents extends Startable {
     init: CapabilityInit,
     signal: AbortSignal,
   ): Promise<CapabilityResult>;
+  /**
+   * Who may do what is asked for, in the order to try them: the freer of two that are asked on the spot first.
+   * @throws STARLING_AGENT_UNKNOWN where nobody can
+   */
+  candidates(principal: Principal, init: Wishes): Promise<readonly AgentView[]>;
+  /** Whether an agent of this node is `principal`'s own. */
+  owns(principal: Principal, agent: string): boolean;
+  /** @throws STARLING_CALL_REFUSED where `principal` may not write to that agent */
+  require(principal: Principal, agent: Pick<AgentView, 'name' | 'node'>): void;
   /** Tells all of the mesh something. @throws STARLING_USAGE, STARLING_AGENT_TAKEN, STARLING_LIMIT_EXCEEDED, … */
   tell(principal: Principal, init: EventInit): Promise<BroadcastResult>;
   /** What was told to all. @throws STARLING_USAGE for what is no topic */
@@ -312,17 +324,26 @@ class NodeAgents implements Agents {
     init: CapabilityInit,
     signal: AbortSignal,
   ): Promise<CapabilityResult> {
-    const { clock, random } = this.#components;
     const components = {
-      clock,
-      list: (...asked: Parameters<Agents['list']>) => this.list(...asked),
-      ask: (agent: AgentView) => this.#askNow(agent),
+      ...this.#choosing(),
+      clock: this.#components.clock,
       message: (...said: Parameters<Agents['message']>) => this.message(...said),
       breakers: this.#breakers,
-      random,
-      lacking: this.#lacking,
     };
     return requestCapability(components, principal, init, signal);
+  }
+
+  async candidates(principal: Principal, init: Wishes): Promise<readonly AgentView[]> {
+    const { candidates } = await candidatesFor(this.#choosing(), principal, init);
+    return candidates;
+  }
+
+  owns(principal: Principal, agent: string): boolean {
+    return this.#local.find(agent)?.owner === keyOf(principal);
+  }
+
+  require(principal: Principal, agent: Pick<AgentView, 'name' | 'node'>): void {
+    this.#require(principal, agent);
   }
 
   async tell(principal: Principal, init: EventInit): Promise<BroadcastResult> {
@@ -420,6 +441,15 @@ class NodeAgents implements Agents {
       const fields = { agent: name, error: messageOf(error) };
       this.#components.logger.debug(fields, 'an announcement was not told');
     });
+  }
+
+  #choosing(): Pick<CapabilityComponents, 'list' | 'ask' | 'random' | 'lacking'> {
+    return {
+      list: (...asked) => this.list(...asked),
+      ask: (agent) => this.#askNow(agent),
+      random: this.#components.random,
+      lacking: this.#lacking,
+    };
   }
 
   /** How an agent does at this moment, by the word of its node. */

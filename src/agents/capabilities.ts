@@ -8,7 +8,6 @@ import type { Clock, Json, JsonObject, PeerId } from '../core/index.ts';
 import { OFFER_KIND } from '../directory/index.ts';
 import type { Principal } from '../guard/index.ts';
 import type { Breakers } from './breakers.ts';
-import { offers } from './capability-names.ts';
 import { fits, inOrder, kindOf, standingOf } from './capability-order.ts';
 import type { OrderComponents, Wishes } from './capability-order.ts';
 import { definitionFor, misfits } from './capability-schemas.ts';
@@ -66,25 +65,18 @@ export async function requestCapability(
   init: CapabilityInit,
   signal: AbortSignal,
 ): Promise<CapabilityResult> {
-  const { agents, capability } = await whoHas(components, principal, init);
+  const capability = init.capability ?? (await nearestTo(components, principal, init.like));
   const wanted = { ...init, capability };
-  const fit = agents.filter((agent) => agent.status === 'online' && fits(agent, init.tags ?? []));
-  if (fit.length === 0) throw nobody(capability, agents);
-  const able = fit.filter((agent) => standingOf(components, agent, capability) !== 'passed over');
-  const candidates = await inOrder(components, able.length > 0 ? able : fit, wanted);
+  const { fit, candidates } = await candidatesFor(components, principal, wanted);
   return new Request({ components, principal, init: wanted, fit, signal }).run(candidates);
 }
 
-/** Those who have it, and what it is called. @throws STARLING_USAGE, STARLING_AGENT_UNKNOWN */
-async function whoHas(
+/** The capability that is like some words. @throws STARLING_USAGE, STARLING_AGENT_UNKNOWN */
+async function nearestTo(
   components: CapabilityComponents,
   principal: Principal,
-  { capability, like }: CapabilityInit,
-): Promise<{ readonly agents: readonly AgentView[]; readonly capability: string }> {
-  if (capability !== undefined) {
-    const { agents } = await components.list(principal, { capability });
-    return { agents, capability };
-  }
+  like: string | undefined,
+): Promise<string> {
   if (like === undefined) {
     throw new StarlingError('STARLING_USAGE', 'say what is to be done: capability, or like');
   }
@@ -92,10 +84,7 @@ async function whoHas(
   const online = agents.filter(({ status }) => status === 'online');
   const [nearest] = capabilitiesLike(online, like);
   if (nearest === undefined) throw nothingLike(like);
-  return {
-    agents: agents.filter((agent) => offers(agent.capabilities, nearest)),
-    capability: nearest,
-  };
+  return nearest;
 }
 
 /** Who wants what, of those that could do it. */
@@ -227,6 +216,32 @@ function requireFit(
 
 function isMisfit(error: unknown): boolean {
   return error instanceof StarlingError && error.data['reason'] === 'input';
+}
+
+/** Those that may do it. */
+export interface Candidates {
+  /** Those that have the capability, are online and have the tags. */
+  readonly fit: readonly AgentView[];
+  /** Those to be tried, in this order. */
+  readonly candidates: readonly AgentView[];
+}
+
+/**
+ * Finds who may do what is asked for, and in which order to try them; asks two of them how much they can take.
+ * @throws STARLING_AGENT_UNKNOWN where nobody can do it
+ */
+export async function candidatesFor(
+  components: Pick<CapabilityComponents, 'list' | 'ask' | 'lacking' | 'random'>,
+  principal: Principal,
+  init: Wishes,
+): Promise<Candidates> {
+  const { capability } = init;
+  const { agents } = await components.list(principal, { capability });
+  const fit = agents.filter((agent) => agent.status === 'online' && fits(agent, init.tags ?? []));
+  if (fit.length === 0) throw nobody(capability, agents);
+  const able = fit.filter((agent) => standingOf(components, agent, capability) !== 'passed over');
+  const candidates = await inOrder(components, able.length > 0 ? able : fit, init);
+  return { fit, candidates };
 }
 
 /** An agent fails by itself, or its node is not reached: each has a breaker. */

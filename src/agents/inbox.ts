@@ -7,6 +7,7 @@ import { StarlingError, printable } from '../core/index.ts';
 import type { Clock } from '../core/index.ts';
 import type { Table } from '../store/index.ts';
 import { HISTORY_MAX, HISTORY_MS, PAGE_BYTES_MAX, WAITING_MAX } from './limits.ts';
+import { originOf } from './sender.ts';
 import type { AgentMessage } from './types.ts';
 import { waitForNews } from './wait-for-news.ts';
 
@@ -26,7 +27,7 @@ export interface InboxComponents {
 /** A message on its way into an inbox. */
 export interface Incoming {
   readonly message: AgentMessage;
-  /** Tells senders apart: an id counts for one of them. */
+  /** See `senderKey`: an id counts once for the node that it came from. */
   readonly sender: string;
   /** Whether it must be on disk first. */
   readonly durable: boolean;
@@ -46,7 +47,7 @@ export interface InboxRead {
 /** What a look finds. */
 export interface InboxPage {
   readonly messages: readonly AgentMessage[];
-  /** Who sent each: `keyOf` the principal, by its own word of nobody. */
+  /** Who sent each: see `senderKey`. */
   readonly senders: readonly string[];
   /** The cursor behind each. */
   readonly cursors: readonly string[];
@@ -81,6 +82,7 @@ export interface Inbox {
 interface Entry {
   readonly seq: number;
   readonly key: string;
+  readonly sender: string;
   readonly message: AgentMessage;
   readonly bytes: number;
   readonly durable: boolean;
@@ -144,8 +146,8 @@ class AgentInbox implements Inbox {
   restore(key: string, bytes: Uint8Array): void {
     const { sender, message } = JSON.parse(text(bytes)) as Row;
     const seq = Number(key.slice(key.lastIndexOf('/') + 1));
-    const known = `${sender} ${message.id}`;
-    this.#push({ seq, key: known, message, bytes: bytes.length, durable: true });
+    const known = keyIn(sender, message.id);
+    this.#push({ seq, key: known, sender, message, bytes: bytes.length, durable: true });
     this.#known.set(known, Promise.resolve());
   }
 
@@ -158,7 +160,7 @@ class AgentInbox implements Inbox {
   }
 
   async add(incoming: Incoming): Promise<boolean> {
-    const key = `${incoming.sender} ${incoming.message.id}`;
+    const key = keyIn(incoming.sender, incoming.message.id);
     const known = this.#known.get(key);
     if (known !== undefined) {
       await known;
@@ -192,7 +194,7 @@ class AgentInbox implements Inbox {
         return {
           messages: found.map(({ message }) => message),
           cursors: found.map(({ seq }) => seq.toString(BASE)),
-          senders: found.map(({ key, message }) => key.slice(0, -message.id.length - 1)),
+          senders: found.map(({ sender }) => sender),
           cursor: last.toString(BASE),
           waiting: behind,
         };
@@ -206,7 +208,7 @@ class AgentInbox implements Inbox {
   }
 
   withdraw(sender: string, id: string): void {
-    const key = `${sender} ${id}`;
+    const key = keyIn(sender, id);
     const at = this.#entries.findIndex((entry) => entry.key === key);
     const entry = this.#entries[at];
     if (entry === undefined || entry.durable || entry.seq <= this.#acked) return;
@@ -235,7 +237,8 @@ class AgentInbox implements Inbox {
   }
 
   /** The place of a message is that of its call, however long the disk takes with those before. */
-  #place({ key, row, message, durable }: Incoming & { key: string; row: Buffer }): Promise<void> {
+  #place({ key, row, ...incoming }: Incoming & { key: string; row: Buffer }): Promise<void> {
+    const { message, sender, durable } = incoming;
     const seq = this.#next;
     this.#next += 1;
     this.#coming += 1;
@@ -247,7 +250,7 @@ class AgentInbox implements Inbox {
         this.#coming -= 1;
         this.#components.budget.used -= row.length;
       })
-      .then(() => this.#push({ seq, key, message, bytes: row.length, durable }));
+      .then(() => this.#push({ seq, key, sender, message, bytes: row.length, durable }));
     this.#turn = done.catch(() => undefined);
     return done;
   }
@@ -335,6 +338,10 @@ class AgentInbox implements Inbox {
   #nextMessage(waitMs: number, signal: AbortSignal): Promise<void> {
     return waitForNews(this.#wakers, this.#components.clock, { waitMs, signal });
   }
+}
+
+function keyIn(sender: string, id: string): string {
+  return `${originOf(sender)} ${id}`;
 }
 
 function full(name: string, why: string): StarlingError {

@@ -19,12 +19,15 @@ export { EVENTS_ALLOWANCE } from './events.ts';
 export { eventTools } from './event-tools.ts';
 export { createNodeAgent } from './library.ts';
 export type { NodeAgent, NodeAgentInit } from './library.ts';
+export { labelOf, parseAddress } from './names.ts';
 export { findLimitMeans } from './run/limit-means.ts';
 export { createRuns } from './run/runs.ts';
 export type { LogsInit, Runs, RunsComponents, SpawnInit } from './run/runs.ts';
 export { runTools } from './run/tools.ts';
+export { senderKey, sendersIn } from './sender.ts';
 export { OPEN_AGENT_TOOLS, agentTools } from './tools.ts';
 export type { AgentToolComponents } from './tools.ts';
+export { waitForNews } from './wait-for-news.ts';
 export type {
   AgentAnnounceResult,
   AgentEndResult,

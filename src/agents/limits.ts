@@ -46,6 +46,10 @@ export const QUERIES_MAX = 256;
 export const OFFLINE_MS = 60_000;
 /** Messages that one sender may send in a minute. */
 export const MESSAGES_PER_MINUTE = 60_000;
+/** Messages that may follow one from the other. More lets longer chains of agents work, and loops go round more often. */
+export const HOPS_MAX = 8;
+/** Messages that an agent which the node runs may send in a minute because it was sent some. */
+export const FOLLOWING_PER_MINUTE = 600;
 /** How old a list of a peer's agents may be when its heartbeats say nothing of a change. */
 export const LIST_MS = 10_000;
 /** How long a peer may take to list its agents. */

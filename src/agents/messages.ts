@@ -1,13 +1,15 @@
 /** How a message goes: into an inbox here, to the node that has the agent, or to the disk until that node is back. */
-import { StarlingError, messageOf } from '../core/index.ts';
+import { StarlingError, isCount, messageOf } from '../core/index.ts';
 import type { Clock, Did, Json, JsonObject, Logger, PeerId, Random } from '../core/index.ts';
-import { createAllowance, keyOf } from '../guard/index.ts';
+import { OPERATOR, createAllowance, keyOf } from '../guard/index.ts';
 import type { Allowance, Principal } from '../guard/index.ts';
 import type { PeerToolCall } from '../gateway/index.ts';
 import type { Membership, PeerView } from '../membership/index.ts';
 import type { Table } from '../store/index.ts';
 import { definitionFor, misfits } from './capability-schemas.ts';
 import {
+  FOLLOWING_PER_MINUTE,
+  HOPS_MAX,
   MESSAGES_PER_MINUTE,
   MESSAGE_BYTES_MAX,
   QUERY_MAX_MS,
@@ -23,7 +25,7 @@ import type { Outbox, Parcel } from './outbox.ts';
 import { createQueries, failed, misfit } from './queries.ts';
 import { openedInit, openedResponse, sealedArgs, sealedResponse } from './sealing.ts';
 import type { Sealing } from './sealing.ts';
-import { NODE_SENDER, senderKey } from './sender.ts';
+import { NODE_SENDER, senderKey, sendersIn } from './sender.ts';
 import type { Queries } from './queries.ts';
 import { MESSAGE_TYPES } from './types.ts';
 import type {
@@ -49,6 +51,8 @@ export interface MessagesComponents {
   require(principal: Principal, address: { name: string; node?: string }): void;
   /** Seals messages, and opens those that are sealed for this node. */
   readonly sealing: Sealing;
+  /** Who is meant by a link of a chain; undefined for the operator. */
+  readonly callerOf?: (this: void, link: string) => Principal | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -84,11 +88,13 @@ class NodeMessages implements Messages {
   readonly #queries: Queries;
   readonly #outbox: Outbox;
   readonly #allowance: Allowance;
+  readonly #following: Allowance;
 
   constructor(components: MessagesComponents) {
     this.#components = components;
     this.#queries = createQueries(components.clock);
     this.#allowance = createAllowance(components.clock, 'messages');
+    this.#following = createAllowance(components.clock, 'messages because of others');
     this.#outbox = createOutbox({
       ...components,
       isHere: (peer) => components.membership.find(peer)?.state === 'alive',
@@ -121,6 +127,7 @@ class NodeMessages implements Messages {
   ): Promise<AgentMessageResult> {
     this.#allowance.take(keyOf(principal), MESSAGES_PER_MINUTE);
     const init = this.#opened(principal, given);
+    if (init.type !== 'response') this.#checkBreeding(principal, init);
     const sender = this.#senderOf(principal, init);
     try {
       const result = await this.#route(principal, init, sender, signal);
@@ -137,6 +144,24 @@ class NodeMessages implements Messages {
     if (typeof init.sealed !== 'string') return init;
     if (principal.kind !== 'peer') throw usage('sealed is true or false: the node seals it');
     return openedInit(this.#components.sealing, init, init.sealed);
+  }
+
+  /** What follows from messages ends: after so many, one after the other, and so many at a time. */
+  #checkBreeding(principal: Principal, init: MessageInit): void {
+    const hops = hopsOf(principal, init);
+    if (hops > HOPS_MAX) {
+      throw new StarlingError(
+        'STARLING_LIMIT_EXCEEDED',
+        `not sent: ${hops} messages led to this one, each to the next, and ${HOPS_MAX} may`,
+        {
+          hint: 'agents that write to one another because they were written to go on for ever: let one of them answer instead',
+          data: { agentId: (init.to ?? '').slice(0, 128), reason: 'hops', limit: HOPS_MAX },
+        },
+      );
+    }
+    if (hops > 0 && principal.kind === 'client') {
+      this.#following.take(keyOf(principal), FOLLOWING_PER_MINUTE);
+    }
   }
 
   async #route(
@@ -231,6 +256,7 @@ class NodeMessages implements Messages {
       to: peer.did,
       args,
       sender: sender.agent?.announcement.name,
+      by: senderKey(principal),
       expiresAt:
         this.#components.clock.now() + Math.min(init.ttlMs ?? AWAY_WAIT_MS, AWAY_WAIT_MAX_MS),
     };
@@ -258,15 +284,26 @@ class NodeMessages implements Messages {
     return { messageId, agentId: name, status: 'queued', correlationId };
   }
 
-  async #sendParcel({ to, args }: Parcel): Promise<void> {
+  async #sendParcel({ to, args, by }: Parcel): Promise<void> {
     const peer = this.#components.membership.find(to);
     if (peer === undefined) throw gone(to);
     await this.#components.callPeer(peer, {
       tool: 'agent_message',
       args,
-      principal: { kind: 'operator' },
+      principal: this.#whose(by),
       timeoutMs: DELIVERY_TIMEOUT_MS,
     });
+  }
+
+  /** By whose word a parcel was sent. Whoever has gone meanwhile is asked for, too, by the owner. */
+  #whose(by: string | undefined): Principal {
+    const { callerOf } = this.#components;
+    if (by === undefined || callerOf === undefined) return OPERATOR;
+    const [first = OPERATOR, ...others] = sendersIn(by)
+      .map((link) => callerOf(link))
+      .filter((one) => one !== undefined);
+    if (first.kind !== 'client' || others.length === 0) return first;
+    return { ...first, worksFor: others };
   }
 
   /** The agent that sent it hears of it as an event. */
@@ -326,6 +363,8 @@ class NodeMessages implements Messages {
     const isPeer = principal.kind === 'peer';
     const id = (isPeer ? init.messageId : undefined) ?? labelOf('msg', clock.now(), random);
     const correlationId = init.correlationId ?? id;
+    const { hops: _claimed, ...metadata } = init.metadata ?? {};
+    const hops = hopsOf(principal, init);
     const { timeoutMs = QUERY_MS } = init;
     return {
       id,
@@ -337,7 +376,7 @@ class NodeMessages implements Messages {
       priority: init.priority ?? 'normal',
       correlationId,
       timestamp: new Date(clock.now()).toISOString(),
-      metadata: { ...init.metadata, correlationId, messageId: id },
+      metadata: { ...metadata, ...(hops === 0 ? {} : { hops }), correlationId, messageId: id },
       ...(init.type === 'query' ? { timeoutMs: Math.min(timeoutMs, QUERY_MAX_MS) } : {}),
     };
   }
@@ -384,6 +423,13 @@ interface Away {
   readonly init: MessageInit;
   readonly message: AgentMessage;
   readonly sender: Sender;
+}
+
+/** How many messages led to one: by the word of the peer that it came from, or of what is known of an agent here. */
+function hopsOf(principal: Principal, { metadata }: MessageInit): number {
+  if (principal.kind === 'client') return principal.hops ?? 0;
+  const said = principal.kind === 'peer' ? metadata?.['hops'] : undefined;
+  return isCount(said) ? said : 0;
 }
 
 /** Programs that are one agent need not say which one. */

@@ -21,6 +21,8 @@ export interface Parcel {
   readonly args: JsonObject;
   /** The agent here that sent it, where one did. */
   readonly sender?: string | undefined;
+  /** By whose word it is: see `senderKey`. Absent in what an earlier version has kept. */
+  readonly by?: string | undefined;
   /** ms since the epoch. */
   readonly expiresAt: number;
 }

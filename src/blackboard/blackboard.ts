@@ -1,6 +1,6 @@
 /**
- * All boards of the node. Own writes go to disk, then to everyone by gossip; what gossip lost is
- * found by the digests in heartbeats and repaired by a sync. Every member has a copy of every open
+ * All boards of the node. Own writes go to disk, then by the road to everyone who is connected and by gossip to the rest;
+ * what was lost is found by digests and repaired by a sync. Every member has a copy of every open
  * board that anybody has written to; of the others see `closed-boards.ts` and `direct-road.ts`.
  */
 import { StarlingError, createScope, messageOf } from '../core/index.ts';
@@ -18,17 +18,20 @@ import { BoardOverflow } from './board-overflow.ts';
 import { BoardPasts } from './board-pasts.ts';
 import { BoardShelf } from './board-shelf.ts';
 import { BoardWatchers } from './board/board-watchers.ts';
-import { creatorIn, isBoardId, isClosed, nameIn } from './board-id.ts';
+import { boardIdOf, creatorIn, isBoardId, isClosed, nameIn } from './board-id.ts';
 import { ClosedBoards } from './closed-boards.ts';
 import { ClosedTraffic } from './closed-traffic.ts';
 import { digestsOf, encodeGossip } from './sync/codec.ts';
+import type { GossipUpdate } from './sync/codec.ts';
 import { HIDDEN } from './document/document.ts';
 import { LIMITS, PEER_SLACK, checkName } from './limits.ts';
 import type { BoardLimits } from './limits.ts';
 import type { StrongBoards } from './quorum/strong-boards.ts';
-import { openStrongBoards } from './open-strong.ts';
+import { changeReplicas, openStrongBoards } from './open-strong.ts';
 import { createGreetings } from './greetings.ts';
 import { OpenTraffic } from './open-traffic.ts';
+import { PeersAround } from './peers-around.ts';
+import type { MemberAround } from './peers-around.ts';
 import { readBoards } from './disk/persistence.ts';
 import { BOARD_PROTOCOL, createBoardSync } from './sync/sync.ts';
 import type { BoardSync } from './sync/sync.ts';
@@ -37,6 +40,8 @@ import type { LanePart } from './lanes/update.ts';
 import type { Blackboard, Board, BoardChange, HistoryBounds } from './types.ts';
 import { UPDATE_ALLOWANCE, createUpdateGossip } from './sync/update-gossip.ts';
 import type { UpdateGossip } from './sync/update-gossip.ts';
+import { createUpdateRoad } from './sync/update-road.ts';
+import type { UpdateRoad } from './sync/update-road.ts';
 
 /** What the blackboard works with. */
 export interface BlackboardComponents {
@@ -61,6 +66,8 @@ export interface BlackboardComponents {
   readonly successions?: SuccessionView;
   /** Whether a board that is made without a word about that is everybody's; default: yes. */
   readonly isOpenMesh?: () => boolean;
+  /** Members that are alive, and how far their clocks are from this node's; without it all are taken for connected. */
+  readonly members?: () => readonly MemberAround[];
   /** What the peer with this did is called here. */
   readonly nameOf?: (did: Did) => string | undefined;
 }
@@ -93,8 +100,7 @@ interface Running {
   readonly sync: BoardSync;
   readonly repair: AntiEntropy;
   readonly gossip: UpdateGossip;
-  /** Of boards that are not open. */
-  readonly direct: UpdateGossip;
+  readonly road: UpdateRoad;
   readonly strong: StrongBoards | undefined;
 }
 
@@ -110,6 +116,7 @@ class AllBoards implements Blackboard {
   readonly #closed: ClosedBoards;
   readonly #traffic: ClosedTraffic;
   readonly #openTraffic: OpenTraffic;
+  readonly #around: PeersAround;
   #running: Running | undefined;
 
   constructor(components: BlackboardComponents, limits: BoardLimits, bounds: HistoryBounds) {
@@ -118,6 +125,10 @@ class AllBoards implements Blackboard {
     this.#topic = components.network.topic(TOPIC, UPDATE_ALLOWANCE);
     this.#watchers = new BoardWatchers(components.logger);
     this.#overflow = new BoardOverflow(components);
+    this.#around = new PeersAround({
+      ...components,
+      isConnected: (peer) => components.network.isConnected(peer),
+    });
     this.#pasts = new BoardPasts(components, bounds);
     const { self, signer, successions } = components;
     const didOf = (peer: PeerId): Did => this.#didOf(peer);
@@ -125,6 +136,7 @@ class AllBoards implements Blackboard {
     this.#shelf = new BoardShelf({
       ...components,
       limits,
+      nowMs: () => components.clock.now() + this.#around.clockOffsetMs,
       accessFor: (id) => this.#closed.accessFor(id),
       publish: (id, part) => this.#publish(id, part),
       changed: (id, changes) => this.#changed(id, changes),
@@ -158,6 +170,7 @@ class AllBoards implements Blackboard {
     });
     this.#openTraffic = new OpenTraffic({
       ...components,
+      around: this.#around,
       shelf,
       intake: this.#intake,
       didOf,
@@ -201,33 +214,34 @@ class AllBoards implements Blackboard {
       random,
       logger,
     });
-    const tooLong = (name: string): void => {
-      for (const peer of network.connected()) {
-        if (this.#closed.mayHave(name, peer)) repair.syncNow(peer, name);
-      }
-    };
-    const paced = { self: this.#components.self, scope, clock, logger };
+    const { self } = this.#components;
     const gossip = createUpdateGossip(
       {
-        ...paced,
+        self,
+        scope,
+        clock,
+        logger,
         encode: (board, update) => encodeGossip({ board, update }),
         publish: (_board, message) => this.#topic.publish(message),
       },
-      tooLong,
-    );
-    const road = this.#traffic.start(scope);
-    const direct = createUpdateGossip(
-      {
-        ...paced,
-        encode: (board, update) => {
-          const access = this.#closed.accessOf(board)?.digest ?? '';
-          return encodeGossip({ board, update, access });
-        },
-        publish: (board, message) => road.publish(board, message),
+      (name) => {
+        for (const peer of network.connected()) repair.syncNow(peer, name);
       },
-      tooLong,
     );
-    return { scope, sync, repair, gossip, direct, strong: this.#openStrong(scope) };
+    const road = createUpdateRoad({
+      network,
+      scope,
+      clock,
+      logger,
+      self,
+      encode: (board, update) => this.#encode(board, update),
+      heard: (peer, sent) => this.#heard(peer, sent),
+      mayLack: (peer, board) => {
+        if (this.#closed.mayHave(board, peer)) repair.syncNow(peer, board);
+      },
+    });
+    this.#traffic.start(scope);
+    return { scope, sync, repair, gossip, road, strong: this.#openStrong(scope) };
   }
 
   /** Undefined where this node has no table for what a replica keeps. */
@@ -241,6 +255,7 @@ class AllBoards implements Blackboard {
         didOf: (peer) => this.#didOf(peer),
         peerOf: (did) =>
           (this.#components.peerOf ?? peerIdFromDid)(successions?.current(did) ?? did),
+        publish: (id, record) => this.#closed.learn(id, [record]),
       },
       this.#shelf.boards,
       scope,
@@ -309,8 +324,17 @@ class AllBoards implements Blackboard {
           const isKind = signed || strong !== undefined;
           if (open ?? (!isKind && (signer === undefined || isOpenMesh()))) return name;
           shelf.checkRoom(name);
-          return this.#closed.create(name, { isSigned: signed, strong });
+          if (strong === undefined) return this.#closed.create(name, { isSigned: signed });
+          const id = boardIdOf(name, this.#components.self);
+          const disks = await this.#strong().disks(id, strong);
+          return this.#closed.create(name, { strong, disks });
         },
+        replicas: async (id) => (await this.#strong().replicas(id)).voters.map(({ did }) => did),
+        changeReplicas: (id, change) =>
+          changeReplicas(this.#strong(), id, {
+            ...change,
+            sign: (set) => this.#closed.signReplicas(id, set),
+          }),
         writeTo: (id, work) => this.#write(id, work),
         grant: (init) => this.#closed.grant(shelf.idOf(name), init),
         revoke: (whom) => this.#closed.revoke(shelf.idOf(name), whom),
@@ -388,8 +412,26 @@ class AllBoards implements Blackboard {
   /** An own update is durable: the others are to be told. */
   #publish(id: string, part: LanePart): void {
     const running = this.#running;
-    if (isClosed(id)) running?.direct.send(id, part);
-    else running?.gossip.send(id, part);
+    if (running === undefined) return;
+    if (isClosed(id)) {
+      const peers = this.#components.network.connected();
+      const readers = peers.filter((peer) => this.#closed.mayHave(id, peer));
+      running.road.send(readers, id, part);
+    } else this.#openTraffic.send(running, id, part);
+  }
+
+  /** With what a board that is not open is judged by. */
+  #encode(board: string, update: Uint8Array): Uint8Array {
+    if (!isClosed(board)) return encodeGossip({ board, update });
+    const access = this.#closed.accessOf(board)?.digest ?? '';
+    return encodeGossip({ board, update, access });
+  }
+
+  /** A connected peer sends what it wrote. */
+  #heard(peer: PeerId, sent: GossipUpdate): void {
+    const { access } = sent;
+    if (access === undefined) this.#openTraffic.took(peer, sent);
+    else this.#traffic.heardUpdate(peer, { ...sent, access });
   }
 
   #changed(id: string, all: readonly BoardChange[]): void {
@@ -406,6 +448,7 @@ class AllBoards implements Blackboard {
     this.#traffic.stop();
     this.#overflow.clear();
     this.#intake.clear();
+    this.#around.clear();
   }
 
   #checkRunning(): void {

@@ -9,8 +9,8 @@ import type { Grant, SuccessionView } from '../grants/index.ts';
 import type { Signer } from '../identity/index.ts';
 import type { Network } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
-import { capabilitiesFor, signCreation, signCut } from './access/access-records.ts';
-import type { CreationInit, Cuts } from './access/access-records.ts';
+import { capabilitiesFor, signCreation, signCut, signReplicas } from './access/access-records.ts';
+import type { BoardReplicas, CreationInit, Cuts } from './access/access-records.ts';
 import { readAccess, writeAccess } from './access/access-store.ts';
 import { BoardAccess } from './access/board-access.ts';
 import { boardIdOf, creatorIn, isBoardId, nameIn } from './board-id.ts';
@@ -208,6 +208,12 @@ export class ClosedBoards {
     }
     this.#components.rightsChanged(id, texts);
     return grants.map(({ claims }) => claims.jti);
+  }
+
+  /** Signs that the replicas of a board change. @throws STARLING_BOARD_REFUSED when this node has no right to */
+  signReplicas(id: string, change: Pick<BoardReplicas, 'before' | 'number' | 'voters'>): string {
+    this.#accessToGive(id);
+    return signReplicas(this.#signer(), { board: id, at: this.#components.clock.now(), ...change });
   }
 
   #sign(signer: Signer, grants: readonly Grant[], cuts: Cuts): readonly string[] {

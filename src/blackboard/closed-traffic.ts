@@ -81,7 +81,7 @@ export class ClosedTraffic {
       digests: (peer) => this.digests(peer),
       mayHave: (id, peer) => closed.mayHave(id, peer),
       heardDigests: (peer, digests) => this.#heardClosed(peer, digests),
-      heardUpdate: (peer, sent) => this.#heardDirect(peer, sent),
+      heardUpdate: (peer, sent) => this.heardUpdate(peer, sent),
       heardRecords: (peer, id, records) => this.#heardRecords(peer, id, records),
     });
   }
@@ -125,7 +125,7 @@ export class ClosedTraffic {
   }
 
   /** A peer sends what it wrote to a board that is not open, and by which records it judges that. */
-  #heardDirect(
+  heardUpdate(
     peer: PeerId,
     {
       board: id,

@@ -1,17 +1,26 @@
-/** What goes between nodes about open boards, besides syncs: updates by gossip, to and from everybody. */
+/**
+ * What goes between nodes about open boards, besides syncs: updates, by the road to those who are connected, and by
+ * gossip where somebody is not.
+ */
 import type { Did, Logger, PeerId, Random } from '../core/index.ts';
 import type { Network } from '../network/index.ts';
 import { isClosed } from './board-id.ts';
 import type { BoardIntake } from './board-intake.ts';
 import type { BoardShelf } from './board-shelf.ts';
+import type { PeersAround } from './peers-around.ts';
 import type { AntiEntropy } from './sync/anti-entropy.ts';
 import { decodeGossip } from './sync/codec.ts';
+import type { GossipUpdate } from './sync/codec.ts';
+import type { LanePart } from './lanes/update.ts';
+import type { UpdateGossip } from './sync/update-gossip.ts';
+import type { UpdateRoad } from './sync/update-road.ts';
 
 /** What the traffic works with. */
 export interface OpenTrafficComponents {
   readonly shelf: BoardShelf;
   readonly intake: BoardIntake;
   readonly network: Network;
+  readonly around: Pick<PeersAround, 'hasAfar'>;
   readonly random: Random;
   readonly logger: Logger;
   didOf(peer: PeerId): Did;
@@ -19,7 +28,7 @@ export interface OpenTrafficComponents {
   repair(): AntiEntropy | undefined;
 }
 
-/** What this node hears of open boards. */
+/** What this node and others tell each other of open boards. */
 export class OpenTraffic {
   readonly #components: OpenTrafficComponents;
 
@@ -27,18 +36,37 @@ export class OpenTraffic {
     this.#components = components;
   }
 
+  /** Sends what this node wrote to a board. */
+  send(
+    { road, gossip }: { readonly road: UpdateRoad; readonly gossip: UpdateGossip },
+    board: string,
+    part: LanePart,
+  ): void {
+    road.send(this.#components.network.connected(), board, part);
+    if (this.#components.around.hasAfar) gossip.send(board, part);
+  }
+
   /** A message of gossip, written by `from`. */
   heard(data: Uint8Array, from: PeerId): void {
     const { logger, network } = this.#components;
     const message = decodeGossip(data);
-    if (message === undefined || isClosed(message.board)) {
-      logger.debug({ peer: from }, 'gossip that is no update of an open board dropped');
+    if (message !== undefined) {
+      this.took(from, message);
+      return;
+    }
+    logger.debug({ peer: from }, 'gossip that is no update of a board dropped');
+    network.report(from, 'malformed');
+  }
+
+  /** An update that `from` wrote. */
+  took(from: PeerId, { board, update }: GossipUpdate): void {
+    const { logger, network } = this.#components;
+    const components = this.#components;
+    if (components.repair() === undefined) return;
+    if (isClosed(board)) {
       network.report(from, 'malformed');
       return;
     }
-    const { board, update } = message;
-    const components = this.#components;
-    if (components.repair() === undefined) return;
     const author = components.didOf(from);
     const result = components.intake.take(board, update, { peer: from, author });
     if (result === 'early' || result === 'malformed') {

@@ -106,6 +106,13 @@ export interface StrongCall {
   readonly id?: string | undefined;
 }
 
+/** How the replicas of a strong board change. */
+export interface ReplicaChange {
+  /** Who keeps the board from now on; a replica that has lost its disk comes in as a new one. */
+  readonly add?: readonly Did[];
+  readonly remove?: readonly Did[];
+}
+
 /** A deletion that is remembered. */
 export interface Tombstone extends Pick<BoardEntry, 'key' | 'by' | 'at' | 'clock' | 'via'> {}
 
@@ -231,6 +238,14 @@ export interface Board {
    * Resolves to the ids of the grants. @throws STARLING_BOARD_REFUSED, STARLING_GRANT_UNKNOWN
    */
   revoke(whom: Did): Promise<readonly string[]>;
+  /** Who keeps the keys of a strong board now. @throws STARLING_BOARD_INVALID of a board that is not */
+  replicas(): Promise<readonly Did[]>;
+  /**
+   * Changes who keeps the keys of a strong board: resolves once every key is on the new replicas.
+   * @throws STARLING_BOARD_REFUSED without the right to administer, STARLING_BOARD_CONFLICT when another change came
+   * first, STARLING_PEER_UNREACHABLE when somebody new does not answer, STARLING_NO_QUORUM when too few do
+   */
+  changeReplicas(change: ReplicaChange): Promise<readonly Did[]>;
   /** Deletes all entries, everywhere, and the board with them. Resolves to how many entries there were. */
   drop(): Promise<number>;
   history(query?: HistoryQuery): Promise<HistoryPage>;

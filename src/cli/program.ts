@@ -25,6 +25,7 @@ import { addPolicy } from './groups/policy.ts';
 import { addService } from './groups/service.ts';
 import { addSecret } from './groups/secret.ts';
 import { addSim } from './groups/sim.ts';
+import { addTask } from './groups/task.ts';
 import { addCall, addRequest, addTools, addTrace } from './groups/tools.ts';
 import { examples, nodeOption } from './groups/define-command.ts';
 import { helpColumns, onlyAbove, refuseHelpOnNothing } from './groups/help.ts';
@@ -54,6 +55,7 @@ const IN_ORDER = [
   addBoard,
   addAgent,
   addCapability,
+  addTask,
   addBroadcast,
   addEvents,
   addInvite,

@@ -113,6 +113,10 @@ export const ERRORS = {
   STARLING_AGENT_TAKEN: row(-32001, 409, 1),
   /** The agent did not do what was asked: `data.reason` says in a word why. */
   STARLING_AGENT_FAILED: row(-32001, 502, 1),
+  /** No task of that id, as far as the caller may know. */
+  STARLING_TASK_UNKNOWN: row(-32602, 404, 1),
+  /** What the task is at does not allow what was asked: it has ended, or it has not. */
+  STARLING_TASK_ENDED: row(-32602, 409, 1),
   /** A board's name, key or value is outside its bounds. */
   STARLING_BOARD_INVALID: row(-32602, 400, 1),
   /** There is no board of this name. */

@@ -8,7 +8,7 @@ import type { Directory, Lacking } from '../directory/index.ts';
 import { encodeSegment } from '../grants/index.ts';
 import type { GrantBook } from '../grants/index.ts';
 import { OPERATOR, hasPerson } from '../guard/index.ts';
-import type { Approvals, Guard } from '../guard/index.ts';
+import type { Approvals, Guard, Principal } from '../guard/index.ts';
 import type { Signer } from '../identity/index.ts';
 import type { Membership } from '../membership/index.ts';
 import type { Network } from '../network/index.ts';
@@ -94,6 +94,8 @@ export interface GatewayComponents {
   readonly state?: Pick<Store, 'healthy'>;
   readonly grants: GrantBook;
   readonly keys: ApiKeys;
+  /** See `PeerTransportComponents`. */
+  readonly callerOf?: (link: string) => Principal | undefined;
   readonly clients: AttachedClients;
   readonly token: NodeToken;
   readonly pins: Pins;

@@ -89,8 +89,14 @@ export function hasPerson(principal: Principal): boolean {
   );
 }
 
-/** For whom a peer says that it calls, as the audit log has it: a did, or a name that its node gave. */
+/**
+ * For whom a peer says that it calls, as the audit log has it: a did, or a name that its node gave. Of an agent that
+ * this node runs: whoever it works for.
+ */
 export function behalfOf(principal: Principal): string | undefined {
+  if (principal.kind === 'client' && principal.worksFor !== undefined) {
+    return principal.worksFor.map((one) => behalfOf(one) ?? keyOf(one)).join(', ');
+  }
   if (principal.kind !== 'peer' || principal.onBehalfOf === undefined) return undefined;
   const { did, name = '' } = principal.onBehalfOf;
   // With the node's did, so that no client of ours is ever taken for it.
@@ -114,7 +120,9 @@ export function nameOf(principal: Principal): string {
 /** In full: only a whole did can be compared. */
 function wordsFor(onBehalfOf: OnBehalfOf | undefined): string {
   if (onBehalfOf === undefined) return '';
-  const { did, name } = onBehalfOf;
+  const { did, name, worksFor = [] } = onBehalfOf;
   const called = name === undefined ? '' : ` '${printable(name)}'`;
-  return did === undefined ? ` for its client${called}` : ` for the agent${called} ${did}`;
+  const further = worksFor.length === 0 ? '' : `, which works for ${worksFor.join(', ')}`;
+  const whom = did === undefined ? ` for its client${called}` : ` for the agent${called} ${did}`;
+  return `${whom}${further}`;
 }

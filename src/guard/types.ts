@@ -10,6 +10,8 @@ export interface OnBehalfOf {
   readonly did?: Did;
   /** What the peer's node calls its client. */
   readonly name?: string;
+  /** Links of those for whom that one works, see `chainOf`: what it wants needs their rights, too. */
+  readonly worksFor?: readonly string[];
 }
 
 /** Who calls, as proven at the door. */
@@ -26,6 +28,8 @@ export type Principal =
       readonly newName?: string | undefined;
       /** Absent where the peer calls for itself. */
       readonly onBehalfOf?: OnBehalfOf | undefined;
+      /** Who is meant by `onBehalfOf.worksFor`: it may do what each of these may, too. */
+      readonly worksFor?: readonly Principal[];
     }
   /**
    * Somebody local with bounded rights: an MCP client that is attached to this node, the holder of an API
@@ -41,6 +45,8 @@ export type Principal =
       readonly person?: true;
       /** For whom it works now, as an agent that the node runs: it may do what each of these may, too. */
       readonly worksFor?: readonly Principal[];
+      /** Messages that led, one by the other, to what it does now as an agent that the node runs. */
+      readonly hops?: number;
     }
   /** Whoever proved an Ed25519 identity over HTTP: has what was granted to its did. */
   | { readonly kind: 'agent'; readonly did: Did; readonly name: string };

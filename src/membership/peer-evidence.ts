@@ -5,8 +5,8 @@
 import { messageOf } from '../core/index.ts';
 import type { Clock, Logger, PeerId, Random, Scope } from '../core/index.ts';
 import type { Network } from '../network/index.ts';
-import { createAccusations, suspicionTimeoutMs } from './detection/accusations.ts';
-import type { Accusation } from './detection/accusations.ts';
+import { agreement, createAccusations, suspicionTimeoutMs } from './detection/accusations.ts';
+import type { Accusation, Verdict } from './detection/accusations.ts';
 import type { NeighbourKeeper } from './keep-neighbours.ts';
 import { intervalStretch } from './heartbeats/heartbeat-interval.ts';
 import { createLocalHealth } from './detection/local-health.ts';
@@ -30,6 +30,13 @@ const LATE_INTERVALS = 2;
 const TICK_MS = 1000;
 /** Whom this node has found dead stands in its heartbeats for so long, ms, until others are sure as well. */
 const TELL_DEAD_MS = 20_000;
+
+/**
+ * So many heartbeats that others bring of a peer are doubted while no probe reaches it: the first may have been under
+ * way when it went. More = its last words, late and one by one, keep it for less long; less = a peer that only others
+ * reach goes to suspect and back less often.
+ */
+const DOUBTS_MAX = 2;
 
 /** What evidence of peers comes by, and who is told of their states. */
 export interface PeerEvidenceComponents {
@@ -100,20 +107,46 @@ class EvidenceKeeper implements PeerEvidence {
     const { incarnation, sequence, view } = peer;
     peer.detector.heard(now);
     peer.linkDetector?.forgive(now);
-    if (peer.accusedAtMs !== undefined && status === 'up') this.#health.wasWrong();
-    peer.accusedAtMs = undefined;
     this.#accusations.refuted(view.peerId, { incarnation, sequence });
+    if (status === 'up' && this.#isStale(peer)) {
+      this.#components.peers.update(peer, changes);
+      return;
+    }
+    const isOwnSuspect = peer.accusedAtMs !== undefined && status === 'up';
+    if (isOwnSuspect) this.#health.wasWrong();
+    peer.accusedAtMs = undefined;
     this.#weigh(peer, { kind: 'heartbeat', status }, changes);
+    if (isOwnSuspect) this.#doubt(peer);
+  }
+
+  /** Whether enough neighbours had heard the last heartbeat of a peer without a link when they found it gone. */
+  #isStale({ view }: Peer): boolean {
+    const { peerId, state } = view;
+    const isMissed = state === 'suspect' || state === 'dead';
+    if (!isMissed || this.#components.network.isConnected(peerId)) return false;
+    return this.#verdict(peerId).sinceMs !== undefined;
+  }
+
+  /** A heartbeat came of a peer that this node suspected: without a link it may be older than that suspicion. */
+  #doubt(peer: Peer): void {
+    peer.doubts += 1;
+    peer.isDoubted =
+      peer.doubts <= DOUBTS_MAX && !this.#components.network.isConnected(peer.view.peerId);
+    if (peer.isDoubted) this.#probe(peer);
+  }
+
+  #trust(peer: Peer): void {
+    peer.isDoubted = false;
+    peer.doubts = 0;
   }
 
   accused(author: PeerId, accusations: readonly Accusation[]): void {
-    const { clock, neighbours, network, peers, speak } = this.#components;
+    const { network, peers, speak } = this.#components;
     for (const peerId of this.#accusations.heard(author, accusations)) {
       const peer = peers.get(peerId);
       if (peer !== undefined) this.#believe(peer);
       if (peerId !== network.self) continue;
-      const { sinceMs } = this.#accusations.of(peerId, neighbours.of(peerId), clock.now());
-      if (sinceMs !== undefined) this.#health.wasWrong();
+      if (this.#verdict(peerId).sinceMs !== undefined) this.#health.wasWrong();
       this.#accusations.forget(peerId);
       // Whoever hears from this node believes its accusers no more.
       if (accusations.some((accusation) => accusation.peer === peerId)) speak();
@@ -153,6 +186,7 @@ class EvidenceKeeper implements PeerEvidence {
     if (peer === undefined) return;
     peer.detector.forgive(this.#components.clock.now());
     peer.linkDetector = undefined;
+    this.#trust(peer);
     this.#weigh(peer, { kind: 'connected' });
   }
 
@@ -182,8 +216,7 @@ class EvidenceKeeper implements PeerEvidence {
       if (isLate || lateMs > TICK_MS) peer.linkDetector?.forgive(now);
       const { state } = peer.view;
       if (state !== 'alive' && state !== 'suspect') continue;
-      const phi = Math.max(peer.detector.phi(now, stretch), peer.linkDetector?.phi(now) ?? 0);
-      this.#weigh(peer, { kind: 'silence', phi: phi / (1 + this.#health.score), isLate });
+      this.#weighSilence(peer, { stretch, isLate });
     }
     for (const peerId of this.#accusations.peers()) {
       const peer = peers.get(peerId);
@@ -192,21 +225,43 @@ class EvidenceKeeper implements PeerEvidence {
     }
   }
 
+  /** `(link or heartbeats, whichever is worse) · agreement / (1 + health)`: see `agreement` for accusers of a peer. */
+  #weighSilence(
+    peer: Peer,
+    { stretch, isLate, agreed = 1 }: { stretch: number; isLate: boolean; agreed?: number },
+  ): void {
+    const now = this.#components.clock.now();
+    const silence = Math.max(peer.detector.phi(now, stretch), peer.linkDetector?.phi(now) ?? 0);
+    const phi = (silence * agreed) / (1 + this.#health.score);
+    this.#weigh(peer, { kind: 'silence', phi, isLate });
+  }
+
+  /** What the neighbours of a peer say of it, but for this node. */
+  #verdict(peerId: PeerId): Verdict {
+    const { clock, neighbours, network } = this.#components;
+    const others = new Set(neighbours.of(peerId));
+    others.delete(network.self);
+    return this.#accusations.of(peerId, others, clock.now());
+  }
+
   /**
    * Believes the neighbours of a peer to which this node has no link: that it is suspect, and that it is dead. Of a
    * peer that this node suspects itself, on a link that has fallen silent too, they only say the latter, sooner than
-   * its own probes may.
+   * its own probes may; and where the link is not silent for long, that its silence counts more.
    */
   #believe(peer: Peer): void {
-    const { clock, neighbours, network, peers } = this.#components;
+    const { clock, network, peers } = this.#components;
     const { peerId, state } = peer.view;
     if (state !== 'alive' && state !== 'suspect') return;
     const isSuspectHere = peer.accusedAtMs !== undefined;
-    if (!isSuspectHere && network.isConnected(peerId)) return;
+    const { accusers, sinceMs } = this.#verdict(peerId);
+    if (!isSuspectHere && network.isConnected(peerId)) {
+      const agreed = agreement(accusers);
+      const about = { stretch: this.stretch(), isLate: false, agreed };
+      if (sinceMs !== undefined && state === 'alive') this.#weighSilence(peer, about);
+      return;
+    }
     const now = clock.now();
-    const others = new Set(neighbours.of(peerId));
-    others.delete(network.self);
-    const { accusers, sinceMs } = this.#accusations.of(peerId, others, now);
     const timeoutMs = suspicionTimeoutMs(accusers, peers.size, this.#health.score);
     const isOver = sinceMs !== undefined && now - sinceMs > timeoutMs;
     if (isSuspectHere && !isOver) return;
@@ -243,20 +298,27 @@ class EvidenceKeeper implements PeerEvidence {
     return suspects > 1 && suspects > network.connected().length;
   }
 
+  #isDoubted({ isDoubted, view }: Peer): boolean {
+    return isDoubted && view.state === 'alive';
+  }
+
   #probe(peer: Peer): void {
     const scope = this.#scope;
     if (scope === undefined || peer.isProbed) return;
     const { clock, logger } = this.#components;
     peer.isProbed = true;
     probeSuspect(this.#components, scope, peer.view.peerId, {
-      isSuspect: () => peer.view.state === 'suspect',
+      isInDoubt: () => peer.view.state === 'suspect' || this.#isDoubted(peer),
       patience: () => 1 + this.#health.score,
       probed: (probe) => {
         if (probe.isReached) {
           peer.detector.forgive(clock.now());
           peer.linkDetector?.forgive(clock.now());
         }
-        this.#weigh(peer, { kind: 'probed', ...probe });
+        if (probe.isReached || probe.isVouched) this.#trust(peer);
+        const isInDoubt = peer.view.state === 'suspect' || this.#isDoubted(peer);
+        peer.isDoubted = false;
+        if (isInDoubt) this.#weigh(peer, { kind: 'probed', ...probe });
       },
     })
       .catch((error: unknown) =>

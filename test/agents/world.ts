@@ -2,6 +2,7 @@
 import { EventEmitter } from 'node:events';
 import { agentTools, createAgents, eventTools } from '../../src/agents/index.ts';
 import type { Agents, AgentsComponents } from '../../src/agents/index.ts';
+import type { BuiltinTool } from '../../src/gateway/index.ts';
 import { StarlingError, silentLogger } from '../../src/core/index.ts';
 import type { Did, JsonObject, PeerId } from '../../src/core/index.ts';
 import { OPERATOR, attachedClient } from '../../src/guard/index.ts';
@@ -24,6 +25,10 @@ export interface TestNode {
   /** All that peers have sent here, and that was answered to them. */
   readonly carried: string[];
   isAway: boolean;
+  /** Tools of other rooms. */
+  readonly more: BuiltinTool[];
+  /** What its rooms stand on. */
+  readonly rooms: Pick<AgentsComponents, 'self' | 'membership' | 'callPeer' | 'random'>;
   /** The next so many answers to peers are lost. */
   losesAnswers: number;
   call<T = JsonObject>(
@@ -120,38 +125,41 @@ function makeNode({ name, names, nodes, clock, viewOf, events, topic }: Making):
   const allows = (principal: Principal, resource: string): boolean =>
     principal.kind !== 'peer' || grants.has(`${principal.alias} ${resource}`);
   let seed = 1;
+  const rooms: TestNode['rooms'] = {
+    self: { name, did: `did:key:${name}` as Did, peerId: `peer-${name}` as PeerId },
+    membership: {
+      events: events as never,
+      announce: () => undefined,
+      byAlias: find,
+      find,
+      peer: (id) => find(id),
+      peers: others,
+      resolve(text) {
+        const found = find(text);
+        if (found === undefined) throw new StarlingError('STARLING_PEER_UNKNOWN', text);
+        return found;
+      },
+    },
+    callPeer: (peer, call) => callPeer(nodes, name, peer, call),
+    random: () => {
+      seed = (seed * 16_807) % 2_147_483_647;
+      return seed / 2_147_483_647;
+    },
+  };
   const make = (): Agents =>
     createAgents({
+      ...rooms,
       table,
       topic,
-      self: { name, did: `did:key:${name}` as Did, peerId: `peer-${name}` as PeerId },
       guard: () => ({
         decide: (principal, { resource }) =>
           allows(principal, resource)
             ? { allow: true }
             : { allow: false, refusal: { rule: 'test', text: 'no grant' }, hint: '' },
       }),
-      membership: {
-        events: events as never,
-        announce: () => undefined,
-        byAlias: find,
-        find,
-        peer: (id) => find(id),
-        peers: others,
-        resolve(text) {
-          const found = find(text);
-          if (found === undefined) throw new StarlingError('STARLING_PEER_UNKNOWN', text);
-          return found;
-        },
-      },
-      callPeer: (peer, call) => callPeer(nodes, name, peer, call),
       sealing: sealingFor(`did:key:${name}`),
       inboxBytesMax: 1024 * 1024,
       clock,
-      random: () => {
-        seed = (seed * 16_807) % 2_147_483_647;
-        return seed / 2_147_483_647;
-      },
       logger: silentLogger,
     });
   const node: { -readonly [Key in keyof TestNode]: TestNode[Key] } = {
@@ -162,10 +170,12 @@ function makeNode({ name, names, nodes, clock, viewOf, events, topic }: Making):
     asked: [],
     carried: [],
     isAway: false,
+    more: [],
+    rooms,
     losesAnswers: 0,
     async call<T>(principal: Principal, tool: string, args: JsonObject, signal?: AbortSignal) {
       const { agents } = node;
-      const found = [...agentTools({ agents }), ...eventTools({ agents })].find(
+      const found = [...agentTools({ agents }), ...eventTools({ agents }), ...node.more].find(
         ({ definition }) => definition.name === tool,
       );
       const about = found?.subject?.(args);

@@ -1,6 +1,8 @@
 /** The boards of several nodes, over a network in memory: writing, meeting, losing, repairing. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { encodeGossip } from '../../src/blackboard/sync/codec.ts';
+import { BOARD_PROTOCOL } from '../../src/blackboard/sync/sync.ts';
+import { ROAD_PROTOCOL } from '../../src/blackboard/sync/update-road.ts';
 import { encodeVector } from '../../src/blackboard/lanes/update.ts';
 import { StarlingError } from '../../src/core/index.ts';
 import type { Did, Json, PeerId } from '../../src/core/index.ts';
@@ -40,18 +42,23 @@ async function pass(made: Mesh, seconds: number): Promise<void> {
   }
 }
 
+/** How many syncs there were. */
+function syncs(made: Mesh): number {
+  return made.hub.opened.filter(({ protocol }) => protocol === BOARD_PROTOCOL).length;
+}
+
 function digests(made: Mesh): number {
   const all = made.members.map(({ blackboard }) => JSON.stringify(blackboard.digests()));
   return new Set(all).size;
 }
 
 describe('boards of a mesh', () => {
-  it('get every write and deletion by gossip, without any sync', async () => {
+  it('get every write and deletion by the road, one stream a peer, without gossip and without any sync', async () => {
     const made = await mesh(['A', 'B', 'C']);
     const [a, b, c] = made.members as [Member, Member, Member];
     made.connectAll();
     await calm();
-    const opened = made.hub.opened.length;
+    const before = syncs(made);
     await write(a, 'x', { from: 'A' });
     await write(b, 'y', [1, 2]);
     await write(c, 'z', null);
@@ -61,7 +68,9 @@ describe('boards of a mesh', () => {
     await calm();
     for (const member of made.members) expect(await read(member)).toEqual({ y: [1, 2], z: null });
     await pass(made, 30);
-    expect([digests(made), made.hub.opened.length]).toEqual([1, opened]);
+    expect([digests(made), syncs(made), made.hub.traffic.gossip]).toEqual([1, before, 0]);
+    const roads = made.hub.opened.filter(({ protocol }) => protocol === ROAD_PROTOCOL);
+    expect(roads.length).toBe(6);
     expect((await a.blackboard.board('b')).get('y')).toMatchObject({ by: 'did:key:B' });
   });
 
@@ -118,31 +127,32 @@ describe('boards of a mesh', () => {
     expect(made.hub.traffic.streamBytes - before.bytes).toBeLessThan(2200);
   });
 
-  it('repair what gossip lost, at the next heartbeat, with few streams', async () => {
+  it('hear by gossip from members that are not connected, and repair what gossip lost with few streams', async () => {
     const names = Array.from({ length: 25 }, (_, i) => `N${String(i).padStart(2, '0')}`);
     const made = await mesh(names);
     made.connectAll();
     await calm(100);
-    const victim = 'N07' as PeerId;
-    made.hub.passes = (_from, to) => to !== victim;
-    const opened = made.hub.opened.length;
+    const [writer, victim] = ['N03', 'N07'] as [PeerId, PeerId];
+    made.hub.part(writer, victim);
+    const opened = syncs(made);
     await write(made.members[3] as Member, 'k', 1);
     await calm(100);
-    expect(digests(made)).toBe(2);
-    made.hub.passes = () => true;
+    expect([digests(made), made.hub.traffic.gossip]).toEqual([2, 23]);
     await pass(made, 12);
     expect(digests(made)).toBe(1);
-    expect(made.hub.opened.length - opened).toBeLessThan(50);
-    const after = made.hub.opened.length;
+    expect(syncs(made) - opened).toBeLessThan(50);
+    const after = syncs(made);
     await pass(made, 60);
-    expect(made.hub.opened.length).toBe(after);
+    expect(syncs(made)).toBe(after);
   });
 
   it('repair updates that came in the wrong order, or whose first was lost', async () => {
-    const made = await mesh(['A', 'B']);
+    // One is not connected: A writes by gossip, too.
+    const made = await mesh(['A', 'B', 'Z']);
     const [a, b] = made.members as [Member, Member];
-    made.connectAll();
+    made.hub.connect(a.id, b.id);
     await calm();
+    made.hub.opens = (protocol) => protocol !== ROAD_PROTOCOL;
     let lost = 0;
     made.hub.passes = () => (lost += 1) !== 1;
     await write(a, 'x', 1);
@@ -153,6 +163,50 @@ describe('boards of a mesh', () => {
     made.clock.advance(3000);
     await calm(100);
     expect(await read(b)).toEqual({ x: 1, y: 2 });
+  });
+
+  it('get what was written while no stream could be opened, or when one broke', async () => {
+    const made = await mesh(['A', 'B']);
+    const [a, b] = made.members as [Member, Member];
+    made.connectAll();
+    await calm();
+    made.hub.opens = (protocol) => protocol !== ROAD_PROTOCOL;
+    await write(a, 'x', 1);
+    await calm();
+    expect(await read(b)).toEqual({});
+    made.hub.opens = () => true;
+    made.clock.advance(1000);
+    await calm(100);
+    expect(await read(b)).toEqual({ x: 1 });
+    await write(a, 'y', 2);
+    await calm();
+    made.clock.advance(60_000);
+    await calm();
+    await write(a, 'z', 3);
+    await calm();
+    expect(await read(b)).toEqual({ x: 1, y: 2, z: 3 });
+  });
+
+  it('are held up by a slow reader, and what is written meanwhile comes as one', async () => {
+    const made = await mesh(['A', 'B']);
+    const [a, b] = made.members as [Member, Member];
+    made.connectAll();
+    await calm();
+    const before = made.hub.traffic.streamBytes;
+    // More than B reads of one peer at a time.
+    for (let i = 0; i < 700; i += 1) await write(a, `k${i % 10}`, i);
+    await calm(200);
+    const held = Object.values(await read(b));
+    expect(Math.max(...held.map(Number))).toBeLessThan(600);
+    made.clock.advance(500);
+    await calm(200);
+    made.clock.advance(500);
+    await calm(200);
+    expect(await read(b)).toEqual(await read(a));
+    expect([syncs(made) < 3, made.hub.traffic.streamBytes - before < 700 * 200]).toEqual([
+      true,
+      true,
+    ]);
   });
 
   it('send by stream what is too large for gossip', async () => {

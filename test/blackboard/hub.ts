@@ -22,8 +22,10 @@ export interface Hub {
   part(a: PeerId, b: PeerId): void;
   /** False loses a message of gossip. */
   passes: (from: PeerId, to: PeerId, data: Uint8Array) => boolean;
+  /** False: no stream of this protocol can be opened. */
+  opens: (protocol: string) => boolean;
   /** Every stream that was opened. */
-  readonly opened: { readonly from: PeerId; readonly to: PeerId }[];
+  readonly opened: { readonly from: PeerId; readonly to: PeerId; readonly protocol: string }[];
   /** What nodes reported of each other. */
   readonly reported: { readonly by: PeerId; readonly peer: PeerId; readonly what: Misconduct }[];
   /** Bytes that went over streams, and messages by gossip. */
@@ -67,6 +69,7 @@ export function createHub(): Hub {
   };
   const hub: Hub = {
     passes: () => true,
+    opens: () => true,
     opened: [],
     reported: [],
     traffic: { streamBytes: 0, gossip: 0 },
@@ -149,8 +152,8 @@ function createHubNetwork(hub: Hub, node: (id: PeerId) => Node, self: Node): Net
       options.signal.throwIfAborted();
       const links = self.links.get(peer);
       const handler = node(peer).handlers.get(protocol);
-      if (links === undefined || handler === undefined) throw gone(peer);
-      hub.opened.push({ from: self.id, to: peer });
+      if (links === undefined || handler === undefined || !hub.opens(protocol)) throw gone(peer);
+      hub.opened.push({ from: self.id, to: peer, protocol });
       const [ours, theirs] = createPair(hub, self.id, peer);
       for (const [set, stream] of [
         [links, ours] as const,

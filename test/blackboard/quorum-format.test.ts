@@ -15,8 +15,16 @@ const DID = 'did:key:z6MkAnn' as Did;
 const CELL = { i: 1, board: 'jobs@z6MkAnn', key: 'k' };
 const BALLOT = [1, 1, DID] as const;
 const STATE = { count: 1, ops: [{ id: 'a', result: 1 }], value: { v: 1, by: DID, at: 5 } };
+const TO = { set: 0, disk: 'd1' };
 const accept = (state: unknown): Uint8Array =>
-  encode({ ...CELL, t: 'accept', ballot: BALLOT, next: BALLOT, state: JSON.stringify(state) });
+  encode({
+    ...CELL,
+    ...TO,
+    t: 'accept',
+    ballot: BALLOT,
+    next: BALLOT,
+    state: JSON.stringify(state),
+  });
 const request = (wanted: unknown, more: object = {}): Uint8Array =>
   encode({
     ...CELL,
@@ -29,7 +37,7 @@ const request = (wanted: unknown, more: object = {}): Uint8Array =>
 
 describe('a question to a replica', () => {
   it('is read as it was written', () => {
-    const ask = { t: 'accept', ballot: BALLOT, next: BALLOT, state: STATE } as const;
+    const ask = { t: 'accept', to: TO, ballot: BALLOT, next: BALLOT, state: STATE } as const;
     expect(decodeAsk(encodeAsk({ ...CELL, ask }))).toEqual({ ...CELL, ask });
     expect(decodeAsk(accept(STATE))).toBeDefined();
     expect(decodeAsk(request({ t: 'get' }))).toBeDefined();
@@ -41,12 +49,12 @@ describe('a question to a replica', () => {
     ['no key', encode({ i: 1, board: CELL.board, t: 'look' })],
     ['a key of a kilobyte', encode({ ...CELL, key: 'k'.repeat(1024), t: 'look' })],
     ['no number', encode({ ...CELL, i: -1, t: 'look' })],
-    ['another kind', encode({ ...CELL, t: 'erase' })],
-    ['a ballot of nobody', encode({ ...CELL, t: 'prepare', ballot: [1, 1, 'me'] })],
-    ['a ballot of half a turn', encode({ ...CELL, t: 'prepare', ballot: [1.5, 1, DID] })],
+    ['another kind', encode({ ...CELL, ...TO, t: 'forget' })],
+    ['a ballot of nobody', encode({ ...CELL, ...TO, t: 'prepare', ballot: [1, 1, 'me'] })],
+    ['a ballot of half a turn', encode({ ...CELL, ...TO, t: 'prepare', ballot: [1.5, 1, DID] })],
     [
       'a state that is no JSON',
-      encode({ ...CELL, t: 'accept', ballot: BALLOT, next: BALLOT, state: '{' }),
+      encode({ ...CELL, ...TO, t: 'accept', ballot: BALLOT, next: BALLOT, state: '{' }),
     ],
     ['a state without a count', accept({ ...STATE, count: undefined })],
     [
@@ -57,6 +65,7 @@ describe('a question to a replica', () => {
       'a state that is nested too deep',
       encode({
         ...CELL,
+        ...TO,
         t: 'accept',
         ballot: BALLOT,
         next: BALLOT,

@@ -2,20 +2,33 @@
  * Strong writes to one key under a seeded scheduler: replicas with disks, proposers, and a network that delays,
  * reorders, repeats and loses; with one fault of a list planted, or none.
  */
-import { NO_BALLOT, answerQuestion } from '../../src/blackboard/quorum/acceptor.ts';
+import {
+  NO_BALLOT,
+  NO_FLOOR,
+  answerQuestion,
+  compareBallots,
+  eraseRow,
+} from '../../src/blackboard/quorum/acceptor.ts';
 import type {
   AcceptorRow,
   Ballot,
+  Erasure,
+  Floor,
   QuorumAnswer,
   QuorumQuestion,
   StrongState,
 } from '../../src/blackboard/quorum/acceptor.ts';
+import { isMajority } from '../../src/blackboard/quorum/groups.ts';
+import type { Groups } from '../../src/blackboard/quorum/groups.ts';
 import { beginRound } from '../../src/blackboard/quorum/round.ts';
 import type { Round, StrongChange } from '../../src/blackboard/quorum/round.ts';
 import { beginLook } from '../../src/blackboard/quorum/look.ts';
 import type { Look } from '../../src/blackboard/quorum/look.ts';
 import type { Json } from '../../src/core/index.ts';
 import type { Operation } from './linearizable.ts';
+
+const UNFLOORED = 'a deleted key is erased without a floor';
+const SKIPPED = 'the replicas change and no key is written anew';
 
 /** What can be wrong in an implementation. */
 export const FAULTS = [
@@ -28,10 +41,17 @@ export const FAULTS = [
   'a replica forgets all and stays the same',
   'an unknown outcome is told as failed',
   'a state is kept for the next round after somebody else came',
+  UNFLOORED,
+  SKIPPED,
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
 const REPLICAS = ['r0', 'r1', 'r2', 'r3', 'r4'];
+/** Who keeps the key after the replicas have changed. */
+const LATER = ['r4', 'r5', 'r6', 'r7', 'r8'];
+const ALL = [...new Set([...REPLICAS, ...LATER])];
+/** Of whom more than half is needed, by the number of the set. */
+const SETS: readonly Groups[] = [[REPLICAS], [LATER, REPLICAS], [LATER]];
 const CLIENTS = 4;
 const OPS_PER_CLIENT = 6;
 const STEPS_MAX = 20_000;
@@ -42,12 +62,21 @@ interface Message {
   readonly client: number;
   readonly round: number;
   readonly replica: string;
-  readonly question?: QuorumQuestion | { readonly t: 'look' };
-  readonly answer?: QuorumAnswer | { readonly t: 'shown'; readonly row: AcceptorRow | undefined };
+  /** The number of the replicas by which is asked. */
+  readonly set: number;
+  readonly question?: QuorumQuestion | { readonly t: 'look' } | ({ readonly t: 'erase' } & Erasure);
+  readonly answer?:
+    | QuorumAnswer
+    | { readonly t: 'shown'; readonly row: AcceptorRow | undefined }
+    | { readonly t: 'moved'; readonly set: number };
 }
 
 interface Client {
   readonly name: string;
+  /** Writes the key anew while the replicas change; nobody hears of what it does. */
+  readonly isMover: boolean;
+  /** The number of the replicas that it asks. */
+  set: number;
   boot: number;
   counter: number;
   known: { readonly ballot: Ballot; readonly state: StrongState } | undefined;
@@ -80,7 +109,13 @@ export function runWorld(seed: number, fault?: Fault): readonly Operation[] {
 class World {
   readonly #random: () => number;
   readonly #fault: Fault | undefined;
-  readonly #disks = new Map<string, AcceptorRow | undefined>(REPLICAS.map((r) => [r, undefined]));
+  readonly #disks = new Map<string, AcceptorRow | undefined>(ALL.map((r) => [r, undefined]));
+  readonly #floors = new Map<string, Floor>();
+  /** The number of the set by which each replica goes. */
+  readonly #numbers = new Map<string, number>(ALL.map((r) => [r, 0]));
+  readonly #isErasing: boolean;
+  /** The number that the change of the replicas has come to; undefined where there is none. */
+  #change: number | undefined;
   readonly #messages: Message[] = [];
   readonly #history: Operation[] = [];
   readonly #clients: Client[];
@@ -89,8 +124,14 @@ class World {
   constructor(seed: number, fault: Fault | undefined) {
     this.#random = mulberry(seed);
     this.#fault = fault;
-    this.#clients = Array.from({ length: CLIENTS }, (_, i) => ({
+    // A fault shows best where little else goes on.
+    const isChanging = fault === undefined ? seed % 2 === 0 : fault === SKIPPED;
+    this.#change = isChanging ? 0 : undefined;
+    this.#isErasing = fault === undefined || fault === UNFLOORED;
+    this.#clients = Array.from({ length: CLIENTS + 1 }, (_, i) => ({
       name: `p${i}`,
+      isMover: i === CLIENTS,
+      set: 0,
       boot: 1,
       counter: 0,
       known: undefined,
@@ -109,13 +150,18 @@ class World {
   }
 
   run(): readonly Operation[] {
-    while (this.#now < STEPS_MAX && this.#clients.some(({ done }) => done < OPS_PER_CLIENT)) {
+    while (
+      this.#now < STEPS_MAX &&
+      this.#clients.some(({ done, isMover }) => !isMover && done < OPS_PER_CLIENT)
+    ) {
       this.#now += 1;
       for (const [at, client] of this.#clients.entries()) this.#drive(client, at);
       this.#deliver();
+      if (this.#isErasing && this.#random() < 0.04) this.#erase();
+      this.#changeReplicas();
       // What is not on disk is missed only by who restarts between promise and accept.
       const isForgetful = this.#fault === 'a promise is not on disk before the answer';
-      if (this.#random() < (isForgetful ? 0.1 : 0.01)) this.#restartReplica();
+      if (this.#random() < (isForgetful ? 0.4 : 0.01)) this.#restartReplica();
       if (this.#random() < 0.004) this.#restartProposer();
     }
     for (const client of this.#clients) {
@@ -125,9 +171,15 @@ class World {
   }
 
   #drive(client: Client, at: number): void {
+    if (client.isMover && (this.#change !== 1 || this.#isRewritten)) return;
     if (client.op === undefined) {
-      if (client.done >= OPS_PER_CLIENT || this.#random() > 0.05) return;
-      this.#beginOp(client, at);
+      if (client.isMover) {
+        const change: StrongChange = (value) => ({ value, result: null });
+        const request = `move-${this.#now}`;
+        const op = { change, from: this.#now, request, isRead: true };
+        Object.assign(client, { op, tries: 1, wasOut: false, basedOn: undefined, set: 1 });
+      } else if (client.done >= OPS_PER_CLIENT || this.#random() > 0.05) return;
+      else this.#beginOp(client, at);
     }
     if (client.round === undefined && client.look === undefined) {
       if (this.#now >= client.waitUntil) this.#beginRound(client, at);
@@ -155,7 +207,7 @@ class World {
     client.roundNumber += 1;
     client.since = this.#now;
     if (op.isRead && client.tries === 1 && this.#random() < 0.5) {
-      client.look = beginLook(this.#replicas());
+      client.look = beginLook(this.#groups(client));
       this.#sendAll(client, at, { t: 'look' });
       return;
     }
@@ -168,7 +220,7 @@ class World {
       change: op.change,
       ballot,
       next: client.next,
-      replicas: this.#replicas(),
+      groups: this.#groups(client),
       since: client.basedOn,
       ...(known === undefined ? {} : { known: known.state }),
     });
@@ -184,8 +236,9 @@ class World {
   }
 
   #sendAll(client: Client, at: number, question: NonNullable<Message['question']>): void {
-    for (const replica of REPLICAS) {
-      this.#messages.push({ client: at, round: client.roundNumber, replica, question });
+    const { roundNumber: round, set } = client;
+    for (const replica of new Set((SETS[set] ?? []).flat())) {
+      this.#messages.push({ client: at, round, replica, set, question });
     }
   }
 
@@ -201,30 +254,99 @@ class World {
   }
 
   #serve(message: Message, question: NonNullable<Message['question']>): void {
-    const before = this.#disks.get(message.replica);
-    if (question.t === 'look') {
-      const { client, round, replica } = message;
-      this.#messages.push({ client, round, replica, answer: { t: 'shown', row: before } });
+    const { client, round, replica, set } = message;
+    const number = this.#numbers.get(replica) ?? 0;
+    if (set < number) {
+      const answer = { t: 'moved', set: number } as const;
+      this.#messages.push({ client, round, replica, set: number, answer });
       return;
     }
-    const { row, answer } = this.#answerOf(before, question);
+    // Who asks by a later set has told of that before.
+    this.#adopt(replica, set);
+    const before = this.#disks.get(replica);
+    const floor = this.#floors.get(replica) ?? NO_FLOOR;
+    if (question.t === 'look') {
+      this.#messages.push({ client, round, replica, set, answer: { t: 'shown', row: before } });
+      return;
+    }
+    if (question.t === 'erase') {
+      const left = eraseRow(before, question, floor);
+      if (left === undefined) return;
+      this.#disks.set(replica, undefined);
+      if (this.#fault !== UNFLOORED) this.#floors.set(replica, left);
+      return;
+    }
+    const { row, answer } = this.#answerOf(before, question, floor);
     const isLow =
       this.#fault === 'a promise is not raised by an accept' && answer.t === 'accepted' && row;
     const kept = isLow ? { ...row, promised: before?.promised ?? NO_BALLOT } : row;
-    this.#disks.set(message.replica, kept);
-    const { client, round, replica } = message;
-    this.#messages.push({ client, round, replica, answer });
+    this.#disks.set(replica, kept);
+    this.#messages.push({ client, round, replica, set, answer });
+  }
+
+  /** Sends the erasure of a deletion that all replicas show. */
+  #erase(): void {
+    const set = Math.max(...this.#numbers.values());
+    const [group = []] = SETS[set] ?? [];
+    if (set === 1 || group.some((replica) => this.#numbers.get(replica) !== set)) return;
+    const rows = group.map((replica) => this.#disks.get(replica));
+    const accepted = rows.find((row) => row?.accepted !== undefined)?.accepted;
+    if (accepted === undefined || accepted.state.value !== undefined) return;
+    const { ballot, state } = accepted;
+    const isSame = (row: AcceptorRow | undefined): boolean =>
+      row === undefined ||
+      (row.accepted !== undefined && compareBallots(row.accepted.ballot, ballot) === 0);
+    if (!rows.every(isSame)) return;
+    let below = ballot;
+    for (const row of rows) {
+      if (row !== undefined && compareBallots(row.promised, below) > 0) below = row.promised;
+    }
+    const question = { t: 'erase', ballot, below, count: state.count } as const;
+    for (const replica of group) {
+      this.#messages.push({ client: 0, round: -1, replica, set, question });
+    }
+  }
+
+  get #isRewritten(): boolean {
+    return (this.#clients[CLIENTS]?.done ?? 0) > 0;
+  }
+
+  /** Carries the change of the replicas on: each replica is told at some time. */
+  #changeReplicas(): void {
+    const number = this.#change;
+    if (number === undefined) return;
+    if (number === 0) {
+      if (this.#now > 100 && this.#random() < 0.02) this.#change = 1;
+      return;
+    }
+    this.#adopt(this.#pick(ALL), number);
+    if (number === 2) return;
+    const told = new Set(ALL.filter((replica) => (this.#numbers.get(replica) ?? 0) >= 1));
+    const isSkipped = this.#fault === SKIPPED;
+    if (!isMajority(SETS[1] ?? [], told) || !(isSkipped || this.#isRewritten)) return;
+    this.#change = 2;
+    // New replicas begin their numbers where those before were.
+    const count = Math.max(0, ...[...this.#floors.values()].map((floor) => floor.count));
+    for (const replica of LATER) {
+      const floor = this.#floors.get(replica) ?? NO_FLOOR;
+      this.#floors.set(replica, { ...floor, count: Math.max(count, floor.count) });
+    }
+  }
+
+  #adopt(replica: string, number: number): void {
+    this.#numbers.set(replica, Math.max(number, this.#numbers.get(replica) ?? 0));
   }
 
   #answerOf(
     row: AcceptorRow | undefined,
     question: QuorumQuestion,
+    floor: Floor,
   ): ReturnType<typeof answerQuestion> {
     const { ballot } = question;
     const isTwice = this.#fault === 'a ballot is used twice, and promised twice';
     // What is promised ahead would hide the fault mostly.
     const asked = isTwice && question.t === 'accept' ? { ...question, next: ballot } : question;
-    const answered = answerQuestion(row, asked);
+    const answered = answerQuestion(row, asked, floor);
     if (!isTwice || question.t !== 'prepare' || row?.promised.join() !== ballot.join())
       return answered;
     const accepted = row.accepted === undefined ? {} : { accepted: row.accepted };
@@ -234,6 +356,12 @@ class World {
   #hear(message: Message, answer: NonNullable<Message['answer']>): void {
     const client = this.#clients[message.client];
     if (client === undefined || client.roundNumber !== message.round) return;
+    if (answer.t === 'moved') {
+      client.set = Math.max(client.set, answer.set);
+      client.known = undefined;
+      if (client.round !== undefined || client.look !== undefined) this.#failed(client);
+      return;
+    }
     if (answer.t === 'shown') {
       const found = client.look?.hear(message.replica, answer.row?.accepted);
       if (found === 'differ') this.#failed(client);
@@ -262,13 +390,18 @@ class World {
     client.round = undefined;
     client.look = undefined;
     client.waitUntil = this.#now + Math.floor(this.#random() * 60 * 2 ** client.tries);
-    if (client.tries >= TRIES_MAX) this.#end(client, undefined);
+    if (client.tries >= TRIES_MAX && !client.isMover) this.#end(client, undefined);
   }
 
   /** Of what was never proposed, nothing can have happened: that is told as failed, and leaves no trace. */
   #end(client: Client, result: Json | undefined): void {
     const { op, wasOut } = client;
     if (op === undefined) return;
+    if (client.isMover) {
+      Object.assign(client, { op: undefined, round: undefined, look: undefined });
+      if (result !== undefined) client.done = 1;
+      return;
+    }
     const isKnown = result !== undefined;
     const isTold = isKnown || (wasOut && this.#fault !== 'an unknown outcome is told as failed');
     const to = isKnown ? this.#now : Number.POSITIVE_INFINITY;
@@ -285,7 +418,7 @@ class World {
   }
 
   #restartReplica(): void {
-    const replica = this.#pick(REPLICAS);
+    const replica = this.#pick(this.#change === undefined ? REPLICAS : ALL);
     const row = this.#disks.get(replica);
     if (this.#fault === 'a replica forgets all and stays the same') {
       this.#disks.set(replica, undefined);
@@ -304,9 +437,10 @@ class World {
     client.boot += 1;
   }
 
-  #replicas(): readonly string[] {
-    if (this.#fault !== 'two of five are taken for a majority') return REPLICAS;
-    return REPLICAS.toSorted(() => this.#random() - 0.5).slice(0, 3);
+  #groups({ set }: Client): Groups {
+    const groups = SETS[set] ?? [];
+    if (this.#fault !== 'two of five are taken for a majority') return groups;
+    return groups.map((group) => group.toSorted(() => this.#random() - 0.5).slice(0, 3));
   }
 
   #ballot(client: Client): Ballot {
@@ -327,6 +461,11 @@ class World {
         return { value: sum, result: sum };
       };
       return { isRead: false, change: add };
+    }
+    if (this.#isErasing && kind < 0.85) {
+      const remove: StrongChange = (value) =>
+        value === undefined ? { value, result: false } : { value: undefined, result: true };
+      return { isRead: false, change: remove };
     }
     const wanted = Math.floor(this.#random() * 6);
     const set: StrongChange = (value) =>

@@ -75,7 +75,7 @@ describe('strong writes', () => {
         change: add,
         ballot: [counter, 1, 'me'],
         next: [counter + 1, 1, 'me'],
-        replicas,
+        groups: [replicas],
         ...(known === undefined ? {} : { known }),
       });
       for (let asked = 1; ; asked += 1) {
@@ -100,7 +100,7 @@ describe('strong writes', () => {
   it('are refused behind the floor of what was erased', () => {
     const floor: Ballot = [7, 1, 'a'];
     const ask = (ballot: Ballot): string =>
-      answerQuestion(undefined, { t: 'prepare', ballot }, floor).answer.t;
+      answerQuestion(undefined, { t: 'prepare', ballot }, { ballot: floor, count: 3 }).answer.t;
     expect([ask([6, 9, 'z']), ask(floor), ask([8, 1, 'a'])]).toEqual([
       'refused',
       'refused',

@@ -179,6 +179,7 @@ async function withNodes(alice: StarlingNode, bob: StarlingNode): Promise<void> 
   await run('board', 'create', 'jobs', '--strong', 'alice', ...at);
   await keep('board cas', 'jobs', 'leader', 'alice', ...at);
   await keep('board lease', 'jobs', 'printer', ...at);
+  await keep('board replicas', 'jobs', ...at);
   await keep('agent announce', 'coder', '--capability', 'review', ...at);
   const card = await showCard();
   await keep('agent add', card.url, '--yes', ...at);
@@ -192,6 +193,16 @@ async function withNodes(alice: StarlingNode, bob: StarlingNode): Promise<void> 
   const asking = keep('capability request', 'review', 'main.rs', ...at);
   await answerFrom(alice, 'coder');
   await asking;
+  const doing = keep<{ taskId: string }>('task run', 'main.rs', '--need', 'review', ...at);
+  await answerFrom(alice, 'coder');
+  const { taskId } = await doing;
+  for (const look of ['info', 'result', 'watch']) await keep(`task ${look}`, taskId, ...at);
+  await keep('task list', ...at);
+  const idle = await run('task', 'run', 'x', '--need', 'nothing', '--detach', '--json', ...at);
+  const waiting = (JSON.parse(idle.stdout) as { taskId: string }).taskId;
+  await keep('task cancel', waiting, ...at);
+  await keep('task retry', waiting, ...at);
+  await run('task', 'cancel', waiting, ...at);
   await keep('agent stop', 'coder', ...at);
   await keep('agent retire', 'coder', ...at);
   await keep('agent spawn', 'echo', ...at);

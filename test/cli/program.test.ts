@@ -12,9 +12,8 @@ import { fakeNode, run, start } from './support.ts';
 const SRC = resolve(import.meta.dirname, '../../src');
 
 /** Words that only hold commands together. */
-const GROUPS = 'grant policy identity key pin audit board agent capability secret service'.split(
-  ' ',
-);
+const GROUPS =
+  'grant policy identity key pin audit board agent capability task secret service'.split(' ');
 /** Words of every command that can be run. */
 const COMMANDS = commandsOf(buildProgram({ exitCode: 0 })).filter(
   (words) => !GROUPS.includes(words),
@@ -193,6 +192,7 @@ it('the entry statically imports commander, what shuts the debugger and single f
     'cli/groups/secret.ts',
     'cli/groups/service.ts',
     'cli/groups/sim.ts',
+    'cli/groups/task.ts',
     'cli/groups/tools.ts',
     'cli/groups/typed-words.ts',
     'cli/groups/usage-errors.ts',

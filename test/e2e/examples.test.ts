@@ -9,6 +9,7 @@ import { authWorld } from '../gateway/support/auth-server.ts';
 import { runCleanup } from '../gateway/support/gateways.ts';
 import { ECHO, agentSteps } from './examples/agent-steps.ts';
 import { boardSteps } from './examples/board-steps.ts';
+import { taskSteps } from './examples/task-steps.ts';
 import type { Put, Step } from './examples/step.ts';
 import { placeOf, programsIn, runHere, startShell, wordsOf } from './examples/place.ts';
 import type { Place, Running } from './examples/place.ts';
@@ -368,6 +369,11 @@ const STEPS: Readonly<Record<string, Step>> = {
     before: () => void answers(bob, 'reviewer', 'no holes'),
     printed: /^no holes$/m,
   },
+  ...taskSteps({
+    node: () => alice,
+    look: () => builtin(bob, 'agent_inbox', { name: 'reviewer', timeout_s: 0 }),
+    answer: (message) => void answers(bob, 'reviewer', message),
+  }),
   ...agentSteps(() => ({ alice, bob })),
   'starling agent stop reviewer': { at: 'bob' },
   'starling agent retire reviewer': { at: 'bob' },

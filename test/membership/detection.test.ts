@@ -164,6 +164,52 @@ describe('a peer without a link', () => {
     }
   });
 
+  it('is suspect sooner when its neighbours say so as well, and not while its link is not silent', async () => {
+    for (const [ticks, state] of [
+      [true, 'alive'],
+      [false, 'suspect'],
+    ] as const) {
+      const { alice, others, state: stateOf } = await linked();
+      for (let tick = 0; tick < 6; tick += 1) {
+        alice.network.events.emit('peer:sign', BOB.peerId);
+        await pass(alice, 1);
+      }
+      await pass(alice, 1);
+      expect(stateOf()).toBe('alive');
+      if (ticks) alice.network.events.emit('peer:sign', BOB.peerId);
+      for (const say of others.slice(0, 3)) await say([accusation]);
+      expect(stateOf()).toBe(state);
+    }
+  });
+
+  it('stays dead when its last words come late, by somebody to whom its accusers had listened too', async () => {
+    const { state, alice, others, bob } = await heard();
+    const later = { ...accusation, sequence: 2 };
+    for (const say of others.slice(0, 3)) await say([later]);
+    await pass(alice, 3);
+    expect(state()).toBe('dead');
+    await bob();
+    expect(state()).toBe('dead');
+    await bob();
+    expect(state()).toBe('alive');
+  });
+
+  it('that others bring news of is probed all the same, and suspect again when nothing reaches it', async () => {
+    const { hub, alice, bob, state } = await linked();
+    hub.cut(ALICE.peerId, BOB.peerId);
+    expect(state()).toBe('suspect');
+    await bob();
+    expect(state()).toBe('alive');
+    await pass(alice, 2.5);
+    expect(state()).toBe('suspect');
+    await bob();
+    await bob();
+    expect(state()).toBe('alive');
+    // Others hear from it again and again: it lives, whoever reaches it.
+    await pass(alice, 4);
+    expect(state()).toBe('alive');
+  });
+
   it('is alive whatever a third of its neighbours says again and again', async () => {
     const { state, alice, others, bob } = await heard();
     for (let second = 0; second < 30; second += 1) {
@@ -233,7 +279,9 @@ describe('accusations', () => {
     expect(suspicionTimeoutMs(3, 10, 0)).toBeCloseTo(1600);
     expect(suspicionTimeoutMs(16, 10, 0)).toBeCloseTo(1600);
     expect(suspicionTimeoutMs(3, 100, 0)).toBeCloseTo(3200);
-    expect(suspicionTimeoutMs(3, 10, 2)).toBeCloseTo(4800);
+    expect(suspicionTimeoutMs(1, 10, 2)).toBe(12_000);
+    // What three others have seen is no slowness of this node's own.
+    expect(suspicionTimeoutMs(3, 10, 2)).toBeCloseTo(1600 * (1 + 2 / 3));
   });
 });
 

@@ -201,7 +201,8 @@ describe('accusations', () => {
       [time(1, 10, 0), time(2, 10, 0), time(3, 10, 0), time(9, 10, 0)].toSorted((a, b) => b - a),
     );
     expect(time(3, 1000, 0)).toBeCloseTo(3 * time(3, 10, 0));
-    expect(time(3, 10, 2)).toBeCloseTo(3 * time(3, 10, 0));
+    expect(time(1, 10, 2)).toBeCloseTo(3 * time(1, 10, 0));
+    expect(time(3, 10, 2)).toBeCloseTo((1 + 2 / 3) * time(3, 10, 0));
   });
 });
 

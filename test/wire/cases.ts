@@ -455,6 +455,22 @@ const behalves: readonly WireCase[] = [
   behalf('for a client that is known by name', { kind: 'client', name: 'editor' } as never, {
     name: 'editor',
   }),
+  behalf(
+    'for an agent that the node runs, which works for a client of the node and for two others',
+    {
+      kind: 'client',
+      name: 'agent:coder',
+      worksFor: [
+        { kind: 'client', name: 'ci' },
+        { kind: 'peer', did: next.did },
+        { kind: 'peer', did: next.did, onBehalfOf: { name: 'agent:b@se' } },
+      ],
+    } as never,
+    {
+      name: 'agent:coder',
+      worksFor: [`client:ci@${member.did}`, next.did, `client:agent:b%40se@${next.did}`],
+    },
+  ),
 ];
 
 // ---------------------------------------------------------------- framing

@@ -167,7 +167,7 @@ export const MCP_CASES: readonly WireCase[] = [
     value: {
       presented: ['first.grant.sig'],
       spec: { kind: 'server', server: 'files' },
-      meta: { 'starling/grants': ['issued.to.caller'] },
+      meta: { 'starling/grants': ['issued.to.caller'], 'starling/asks-all': true },
     },
   },
   {

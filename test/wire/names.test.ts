@@ -18,6 +18,7 @@ const PINNED = [
   '/starling/link/1',
   '/starling/mcp/1',
   '/starling/board/2',
+  '/starling/board-updates/1',
   '/starling/quorum/1',
   '/starling/records/1',
   '/starling/invite/1',
@@ -33,6 +34,7 @@ const PINNED = [
   'starling/1',
   // `typ` of signed texts, and first lines of what is signed besides.
   'starling-grant+jwt',
+  'starling-replicas+jwt',
   'starling-revocation+jwt',
   'starling-spent+jwt',
   'starling-succession+jwt',
@@ -55,6 +57,7 @@ const PINNED = [
   'starling/peer',
   'starling/listener',
   'starling/reasoning',
+  'starling/asks-all',
   'starling/call-forms-only',
   'starling/trace',
   'starling/tools',

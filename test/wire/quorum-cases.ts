@@ -7,6 +7,7 @@ import {
 } from '../../src/blackboard/quorum/format.ts';
 import type { Ask, Reply } from '../../src/blackboard/quorum/format.ts';
 import type { Ballot, StrongState } from '../../src/blackboard/quorum/acceptor.ts';
+import type { ReplicaSet } from '../../src/blackboard/quorum/replica-set.ts';
 import type { Notes } from './fixture.ts';
 import { NOW_MS, member } from './world.ts';
 import type { WireCase } from './world.ts';
@@ -26,6 +27,16 @@ const NOTES: Notes = {
   since: 'how many changes there were when it was first tried, at the least',
   patienceMs: 'how long it may be tried',
   outcome: 'JSON, see above',
+  set: 'number of the replicas by which is asked',
+  disk: 'which disk of the node is meant; empty: whichever it has',
+  below: 'no replica has promised more',
+  count: 'no erased key had a higher number',
+  promised: 'the highest ballot that was promised',
+  after: 'keys that come later are wanted',
+  keys: 'keys that are kept',
+  more: 'there are more',
+  isErased: 'whether the row is gone',
+  record: 'JWS: the change of the replicas',
   code: 'a code of the error table',
   text: 'for people',
 };
@@ -37,12 +48,26 @@ const STATE: StrongState = {
   count: 7,
   ops: [{ id: 'r1', result: { ok: true, version: 7, by: member.did, at: NOW_MS } }],
 };
+const TO = { set: 2, disk: 'Zq3' };
+const VOTER = { did: member.did, disk: 'Zq3', since: 0 };
+const SET: ReplicaSet = {
+  number: 3,
+  voters: [VOTER],
+  before: [VOTER],
+  count: 0,
+  record: 'eyJ0…',
+};
 const CELL = { board: `jobs@${member.did.slice('did:key:'.length)}`, key: 'leader' };
 
 const ASKS: readonly (readonly [title: string, ask: Ask])[] = [
-  ['who has a higher ballot?', { t: 'prepare', ballot: BALLOT }],
-  ['accept this', { t: 'accept', ballot: BALLOT, next: NEXT, state: STATE }],
-  ['what have you accepted?', { t: 'look' }],
+  ['who has a higher ballot?', { t: 'prepare', to: TO, ballot: BALLOT }],
+  ['accept this', { t: 'accept', to: TO, ballot: BALLOT, next: NEXT, state: STATE }],
+  ['what have you accepted?', { t: 'look', to: TO }],
+  ['erase this deletion', { t: 'erase', to: TO, ballot: BALLOT, below: NEXT, count: 7 }],
+  ['which keys have you?', { t: 'keys', to: TO, after: 'k' }],
+  ['go by these replicas', { t: 'adopt', state: SET }],
+  ['what is your disk called?', { t: 'disk' }],
+  ['have the replicas change', { t: 'change', record: 'eyJ0…' }],
   [
     'do this for me',
     {
@@ -61,7 +86,15 @@ const REPLIES: readonly (readonly [title: string, reply: Reply])[] = [
   ],
   ['accepted', { t: 'accepted', ballot: BALLOT }],
   ['refused', { t: 'refused', ballot: BALLOT, higher: NEXT }],
-  ['nothing was accepted', { t: 'shown' }],
+  ['nothing was accepted or erased', { t: 'promised', ballot: BALLOT, count: 0 }],
+  ['nothing is kept', { t: 'shown' }],
+  ['this is kept', { t: 'shown', promised: NEXT, accepted: { ballot: BALLOT, state: STATE } }],
+  ['erased', { t: 'erased', isErased: true }],
+  ['my keys', { t: 'keys', keys: ['l'], count: 7, more: false }],
+  ['I do', { t: 'adopted' }],
+  ['the replicas have changed', { t: 'moved', state: SET }],
+  ['I know no such replicas', { t: 'behind' }],
+  ['my disk', { t: 'disk', disk: 'Zq3' }],
   ['done', { t: 'done', outcome: { ok: true, version: 8, by: member.did, at: NOW_MS } }],
   ['not done', { t: 'failed', code: 'STARLING_NO_QUORUM', text: 'too few answer' }],
 ];

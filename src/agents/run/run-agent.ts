@@ -1,5 +1,5 @@
 /** One agent that the node runs: its name, its processes, its mailbox and its rights. */
-import { Secret, StarlingError } from '../../core/index.ts';
+import { Secret, StarlingError, isCount } from '../../core/index.ts';
 import type { Clock, Logger, Random } from '../../core/index.ts';
 import type { AgentProcess, AgentStart } from '../../gateway/index.ts';
 import type { Principal } from '../../guard/index.ts';
@@ -19,8 +19,8 @@ import type { RunnableKind, RunRow } from './rows.ts';
 export interface RunAgentComponents {
   readonly agents: Pick<Agents, 'announce' | 'mail' | 'message'>;
   startProcess(init: AgentStart): Promise<AgentProcess>;
-  /** Who is meant by `keyOf` a sender; undefined for the operator, whom nothing narrows. */
-  senderOf(key: string): Principal | undefined;
+  /** Who is meant by a link of a sender; undefined for the operator, whom nothing narrows. */
+  callerOf(link: string): Principal | undefined;
   readonly log: AgentLog;
   /** Hears that it is in another state, or why a process of it failed. */
   changed(agent: RunAgent): void;
@@ -59,10 +59,16 @@ export interface RunAgent {
 export function runPrincipal(
   name: string,
   scopes: readonly string[],
-  worksFor: readonly Principal[] = [],
+  working: { readonly worksFor?: readonly Principal[]; readonly hops?: number } = {},
 ): Extract<Principal, { kind: 'client' }> {
-  const known = { kind: 'client', name: `agent:${name}`, scopes } as const;
-  return worksFor.length === 0 ? known : { ...known, worksFor };
+  const { worksFor = [], hops = 0 } = working;
+  return {
+    kind: 'client',
+    name: `agent:${name}`,
+    scopes,
+    ...(worksFor.length === 0 ? {} : { worksFor }),
+    ...(hops === 0 ? {} : { hops }),
+  };
 }
 
 /** Makes an agent; `start` starts it. */
@@ -80,6 +86,10 @@ class NodeRunAgent implements RunAgent {
   readonly #wakers = new Set<() => void>();
   /** By whom it was asked to do what it does now, and what follows for its rights. */
   #working: { readonly key: string; readonly principal: Principal };
+  #orders: { readonly senders: ReadonlySet<string>; readonly hops: number } = {
+    senders: new Set(),
+    hops: 0,
+  };
   #mailbox: Mailbox | undefined;
   #isStopped = false;
 
@@ -219,18 +229,26 @@ class NodeRunAgent implements RunAgent {
    * those whom it answered last: whoever wrote to it could have asked for just that.
    */
   #principal(): Principal {
-    if (this.#init.kind.ownRights) return this.#self;
-    const senders = new Set([...(this.#mailbox?.inHand().values() ?? [])].flatMap(sendersIn));
+    const inHand = this.#mailbox?.inHand() ?? new Map<AgentMessage, string>();
+    const senders = new Set([...inHand.values()].flatMap(sendersIn));
     senders.delete(NODE_SENDER);
-    const key = [...senders].toSorted().join('\n');
-    if (senders.size > 0 && key !== this.#working.key) {
-      const worksFor = [...senders]
-        .map((sender) => this.#components.senderOf(sender))
-        .filter((one) => one !== undefined);
-      const principal = runPrincipal(this.row.name, this.row.tools, worksFor);
-      this.#working = { key, principal };
+    const led = [...inHand.keys()].map(({ metadata }) => metadata['hops']);
+    if (senders.size > 0) {
+      this.#orders = { senders, hops: Math.max(0, ...led.filter(isCount)) + 1 };
     }
+    const { hops } = this.#orders;
+    // A sender may have lost its rights since, or be nobody any more.
+    const worksFor = this.#init.kind.ownRights ? [] : this.#meant(this.#orders.senders);
+    const principal = runPrincipal(this.row.name, this.row.tools, { worksFor, hops });
+    const key = JSON.stringify(principal);
+    if (key !== this.#working.key) this.#working = { key, principal };
     return this.#working.principal;
+  }
+
+  #meant(senders: ReadonlySet<string>): readonly Principal[] {
+    return [...senders]
+      .map((sender) => this.#components.callerOf(sender))
+      .filter((one) => one !== undefined);
   }
 
   #respond(

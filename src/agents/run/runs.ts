@@ -4,11 +4,19 @@
  * started again when they end (`one_for_one`), with the same name, inbox and rights.
  */
 import { StarlingError, messageOf } from '../../core/index.ts';
-import type { Clock, Health, JsonObject, Logger, Random, Startable } from '../../core/index.ts';
+import type {
+  Clock,
+  Did,
+  Health,
+  JsonObject,
+  Logger,
+  Random,
+  Startable,
+} from '../../core/index.ts';
 import type { AgentKind, Config } from '../../config/index.ts';
 import type { AgentProcess, AgentStart } from '../../gateway/index.ts';
-import { OPERATOR, keyOf, nameOf, scopesCover } from '../../guard/index.ts';
-import type { Guard, Principal } from '../../guard/index.ts';
+import { OPERATOR, keyOf, nameOf, readLink, scopesCover } from '../../guard/index.ts';
+import type { Guard, Link, Principal } from '../../guard/index.ts';
 import type { Table } from '../../store/index.ts';
 import type { Agents } from '../agents.ts';
 import { SPAWN_CONFIG_MAX } from '../limits.ts';
@@ -35,8 +43,9 @@ export interface RunsComponents {
   startProcess(init: AgentStart): Promise<AgentProcess>;
   /** Why no sandbox can be put around a process, and what to do; undefined where one can. */
   noSandbox(): Promise<{ readonly why: string; readonly hint: string } | undefined>;
-  /** Who goes by `keyOf`: a client of this node, a peer, or an agent by its key. */
-  principalOf(key: string): Principal;
+  /** Whom a link means that is no agent which this node runs; undefined for the operator. */
+  principalOf(link: Link): Principal | undefined;
+  readonly self: Did;
   readonly limits: LimitMeans;
   readonly health: Health;
   readonly clock: Clock;
@@ -78,6 +87,8 @@ export interface Runs extends Startable {
   /** @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_TAKEN for whoever did not spawn it */
   logs(principal: Principal, init: LogsInit, signal: AbortSignal): Promise<LogPage>;
   viewOf(name: string): RunView | undefined;
+  /** Who is meant by a link of a chain (`chainOf`) now, without those for whom that one works; undefined for the operator. */
+  callerOf(link: string): Principal | undefined;
   /** Whoever goes by `key` is nobody any more: what it spawned ends. */
   spawnerGone(key: string): void;
 }
@@ -206,6 +217,18 @@ class NodeRuns implements Runs {
     return this.#runs.get(name)?.view();
   }
 
+  callerOf(text: string): Principal | undefined {
+    const link = readLink(text);
+    if (link === undefined) return undefined;
+    const { client, node } = link;
+    const isOwn = node === undefined || node === this.#components.self;
+    const run = [...this.#runs.values()].find(
+      ({ row }) => isOwn && runPrincipal(row.name, []).name === client,
+    );
+    if (run !== undefined) return runPrincipal(run.row.name, run.row.tools);
+    return this.#components.principalOf(link);
+  }
+
   spawnerGone(key: string): void {
     for (const { row } of this.#runs.values()) {
       if (row.owner !== key) continue;
@@ -295,7 +318,7 @@ class NodeRuns implements Runs {
     const run = createRunAgent(
       {
         ...this.#components,
-        senderOf: (key) => this.#senderOf(key),
+        callerOf: (link) => this.callerOf(link),
         log,
         changed: (one) => this.#changed(one),
       },
@@ -407,16 +430,6 @@ class NodeRuns implements Runs {
       text: `agents ${bare.map(({ row }) => `'${row.name}'`).join(', ')} can read the key and the token of this node, and act as its operator: agents.unconfined`,
       hint: 'install bubblewrap, and take agents.unconfined away',
     });
-  }
-
-  /** For whom an agent works, without those for whom that one works in turn; the operator narrows nothing. */
-  #senderOf(key: string): Principal | undefined {
-    if (key === keyOf(OPERATOR)) return undefined;
-    const run = [...this.#runs.values()].find(
-      ({ row }) => keyOf(runPrincipal(row.name, [])) === key,
-    );
-    if (run !== undefined) return runPrincipal(run.row.name, run.row.tools);
-    return this.#components.principalOf(key);
   }
 
   #changed(run: RunAgent): void {

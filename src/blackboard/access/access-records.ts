@@ -1,5 +1,6 @@
 /**
  * The signed texts by which a board that is not open is judged, each a compact JWS (RFC 7515): who created the board;
+ * who keeps a strong board from some time on;
  * grants, as the room `grants` has them, on `board:<name>/…`; and revocations of these, which also say up to
  * where the lanes of those who lose a right still count. Formats only: what follows from them is `board-access.ts`.
  */
@@ -11,11 +12,16 @@ import { decodeJws, encodeJws } from '../../identity/index.ts';
 import type { Signer } from '../../identity/index.ts';
 import { isBelow, isClient, isDid } from '../lanes/lane-format.ts';
 import type { Place } from '../lanes/lane-format.ts';
+import { isBoardId } from '../board-id.ts';
 import { isBoardName } from '../limits.ts';
+import { REPLICAS_MAX, isDisk, readVoters } from '../lanes/voters.ts';
+import type { Voter } from '../lanes/voters.ts';
 import type { BoardAbility } from '../types.ts';
 
 /** `typ` of the header of a creation record. */
 export const BOARD_TYPE = 'starling-board+jwt';
+/** `typ` of the header of a change of the replicas of a strong board. */
+export const REPLICAS_TYPE = 'starling-replicas+jwt';
 
 /** The payload of a creation record. */
 export interface BoardCreation {
@@ -25,18 +31,31 @@ export interface BoardCreation {
   readonly at: number;
   /** Entries must be signed by their writers. */
   readonly signed?: true;
-  /** Of a board whose keys change one change after the other: who keeps them, once and for all. */
+  /** Of a board whose keys change one change after the other: who keeps them at first. */
   readonly strong?: readonly Did[];
+  /** What the disks of these are called. */
+  readonly disks?: readonly string[];
+}
+
+/** The payload of a change of replicas. */
+export interface BoardReplicas {
+  readonly iss: Did;
+  /** The id of the board. */
+  readonly board: string;
+  /** The number of the set in which the old and the new replicas are needed. */
+  readonly number: number;
+  readonly voters: readonly Voter[];
+  readonly before: readonly Voter[];
+  /** Milliseconds since the epoch, by the clock of whoever signed it. */
+  readonly at: number;
 }
 
 /** What kind of board a record is to say. */
 export interface CreationInit {
   readonly isSigned?: boolean;
   readonly strong?: readonly Did[] | undefined;
+  readonly disks?: readonly string[] | undefined;
 }
-
-/** Replicas of a strong board. More: each change waits for more disks, and more may be away. */
-export const REPLICAS_MAX = 7;
 
 /** Up to where the lanes of writers count, by the did of each. */
 export type Cuts = ReadonlyMap<Did, readonly Place[]>;
@@ -44,6 +63,7 @@ export type Cuts = ReadonlyMap<Did, readonly Place[]>;
 /** A record that parsed and whose signature holds. */
 export type AccessRecord =
   | { readonly kind: 'creation'; readonly jws: string; readonly creation: BoardCreation }
+  | { readonly kind: 'replicas'; readonly jws: string; readonly change: BoardReplicas }
   | { readonly kind: 'grant'; readonly jws: string; readonly grant: Grant }
   | {
       readonly kind: 'revocation';
@@ -71,6 +91,9 @@ export function readAccessRecord(jws: string): AccessRecord | undefined {
     }) ??
     attempt(() => {
       return { kind: 'creation', jws, creation: readCreation(jws) };
+    }) ??
+    attempt(() => {
+      return { kind: 'replicas', jws, change: readReplicas(jws) };
     })
   );
 }
@@ -80,12 +103,18 @@ export function signCreation(
   signer: Signer,
   name: string,
   nowMs: number,
-  { isSigned = false, strong }: CreationInit = {},
+  { isSigned = false, strong, disks }: CreationInit = {},
 ): string {
   const signed = isSigned ? { signed: true as const } : {};
-  const replicas = strong === undefined ? {} : { strong };
+  const replicas = strong === undefined ? {} : { strong, ...(disks && { disks }) };
   const claims: BoardCreation = { iss: signer.did, name, at: nowMs, ...signed, ...replicas };
   return encodeJws(signer, BOARD_TYPE, claims, 'the record of a board');
+}
+
+/** Signs that the replicas of a board are to change. */
+export function signReplicas(signer: Signer, change: Omit<BoardReplicas, 'iss'>): string {
+  const claims: BoardReplicas = { iss: signer.did, ...change };
+  return encodeJws(signer, REPLICAS_TYPE, claims, 'a change of replicas');
 }
 
 /** Signs that `revoked` counts no more, but for what is before `cuts`. */
@@ -147,9 +176,10 @@ function readCreation(jws: string): BoardCreation {
   const decoded = decodeJws(jws, BOARD_TYPE, 'the record of a board');
   const claims = decoded.payload;
   if (!isObject(claims)) throw unfit();
-  const { iss, name, at, signed, strong } = claims;
+  const { iss, name, at, signed, strong, disks } = claims;
   if (signed !== undefined && signed !== true) throw unfit();
   if (strong !== undefined && !isReplicaSet(strong)) throw unfit();
+  if (disks !== undefined && !areDisks(disks, strong)) throw unfit();
   if (!isDid(iss) || typeof name !== 'string' || !isBoardName(name) || !isBelow(at)) throw unfit();
   decoded.verify(iss);
   return {
@@ -158,7 +188,29 @@ function readCreation(jws: string): BoardCreation {
     at,
     ...(signed === undefined ? {} : { signed }),
     ...(strong === undefined ? {} : { strong }),
+    ...(disks === undefined ? {} : { disks }),
   };
+}
+
+function readReplicas(jws: string): BoardReplicas {
+  const decoded = decodeJws(jws, REPLICAS_TYPE, 'a change of replicas');
+  const claims = decoded.payload;
+  if (!isObject(claims)) throw unfit();
+  const { iss, board, number, at } = claims;
+  const voters = readVoters(claims['voters']);
+  const before = readVoters(claims['before']);
+  if (voters === undefined || before === undefined || !isBelow(number) || !isBelow(at)) {
+    throw unfit();
+  }
+  if (!isDid(iss) || typeof board !== 'string' || !isBoardId(board)) throw unfit();
+  decoded.verify(iss);
+  return { iss, board, number, voters, before, at };
+}
+
+/** Whether a value says what the disk of each replica is called. */
+function areDisks(value: unknown, replicas: unknown): value is readonly string[] {
+  if (!Array.isArray(value) || !Array.isArray(replicas)) return false;
+  return value.length === replicas.length && value.every((one) => isDisk(one));
 }
 
 /** Whether a value can be the replicas of a board. */

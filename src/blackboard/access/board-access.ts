@@ -19,7 +19,7 @@ import {
 } from '../../grants/index.ts';
 import type { Grant, ResourcePattern, Revocation, SuccessionView } from '../../grants/index.ts';
 import { keyResource, readAccessRecord, wholeOf } from './access-records.ts';
-import type { AccessRecord, BoardCreation, Cuts } from './access-records.ts';
+import type { AccessRecord, BoardCreation, BoardReplicas, Cuts } from './access-records.ts';
 import { creatorIn, nameIn } from '../board-id.ts';
 import type { Place } from '../lanes/lane-format.ts';
 import type { LaneId } from '../lanes/lane.ts';
@@ -69,6 +69,8 @@ export class BoardAccess implements LaneAccess {
   readonly #grants = new Map<string, Grant>();
   readonly #revocations = new Map<string, RevocationRecord[]>();
   #creation: BoardCreation | undefined;
+  /** Changes of the replicas, by their records. */
+  readonly #replicaChanges = new Map<string, BoardReplicas>();
   #held = new Map<Did, Held[]>();
   #digest: string | undefined;
   #pending: readonly Cuts[] = [];
@@ -95,9 +97,30 @@ export class BoardAccess implements LaneAccess {
     return this.#creation?.signed === true;
   }
 
-  /** Who keeps the keys of a strong board; undefined of a board that is not. */
+  /** Who keeps the keys of a strong board, as far as records say so; undefined of a board that is not strong. */
   get replicas(): readonly Did[] | undefined {
-    return this.#creation?.strong;
+    const first = this.#creation?.strong;
+    if (first === undefined) return undefined;
+    return this.lastChange?.voters.map(({ did }) => did) ?? first;
+  }
+
+  /** The change of the replicas with the highest number; of two of one number, all take the same one. */
+  get lastChange(): BoardReplicas | undefined {
+    let last: readonly [string, BoardReplicas] | undefined;
+    for (const [jws, change] of this.#replicaChanges) {
+      const order = last === undefined ? 1 : change.number - last[1].number;
+      if (order > 0 || (order === 0 && jws > (last?.[0] ?? ''))) last = [jws, change];
+    }
+    return last?.[1];
+  }
+
+  /** Reads a change of the replicas; undefined when nobody has signed the text who might have. */
+  readChange(jws: string): BoardReplicas | undefined {
+    const known = this.#replicaChanges.get(jws);
+    if (known !== undefined) return known;
+    const record = readAccessRecord(jws);
+    if (record?.kind !== 'replicas') return undefined;
+    return this.#isFit(record, this.#grants) ? record.change : undefined;
   }
 
   get hasCuts(): boolean {
@@ -148,6 +171,8 @@ export class BoardAccess implements LaneAccess {
         const { creation } = record;
         const isEarlier = this.#creation === undefined || creation.at < this.#creation.at;
         if (isEarlier) this.#creation = creation;
+      } else if (record.kind === 'replicas') {
+        this.#replicaChanges.set(record.jws, record.change);
       } else {
         const { jti } = record.revocation.claims;
         const known = this.#revocations.get(jti) ?? [];
@@ -198,15 +223,15 @@ export class BoardAccess implements LaneAccess {
   }
 
   limitOf({ did, client, gen }: LaneId): number {
-    if (this.#isCreator(did) || this.#isReplica(did)) return Number.POSITIVE_INFINITY;
+    if (this.#isCreator(did) || this.#wasReplica(did)) return Number.POSITIVE_INFINITY;
     const cut = earliestIn(this.#pending, did, client, this.#cutOf(did, client));
     if (cut === undefined || gen < cut.gen) return Number.POSITIVE_INFINITY;
     return gen === cut.gen ? cut.clock : 0;
   }
 
   mayWriteIn({ did, client }: LaneId, key: string): boolean {
-    // Of a strong board lanes only show what its replicas have chosen.
-    if (this.#isReplica(did)) return true;
+    // Of a strong board lanes only show what its replicas have chosen, whenever they were replicas.
+    if (this.#wasReplica(did)) return true;
     if (this.replicas !== undefined && !key.startsWith(HIDDEN)) return false;
     if (this.#isCreator(did)) return true;
     const isCut = this.#cutOf(did, client) !== undefined;
@@ -279,7 +304,20 @@ export class BoardAccess implements LaneAccess {
   #isReplica(did: Did): boolean {
     const { replicas } = this;
     if (replicas === undefined) return false;
-    return replicas.some((one) => did === one || this.#successions?.follows(did, one) === true);
+    return replicas.some((one) => this.#isSame(did, one));
+  }
+
+  /** Whether `did` is a replica, or was one. */
+  #wasReplica(did: Did): boolean {
+    if (this.#isReplica(did)) return true;
+    if (this.#creation?.strong?.some((one) => this.#isSame(did, one)) === true) return true;
+    return [...this.#replicaChanges.values()].some(({ voters }) =>
+      voters.some((voter) => this.#isSame(did, voter.did)),
+    );
+  }
+
+  #isSame(did: Did, one: Did): boolean {
+    return did === one || this.#successions?.follows(did, one) === true;
   }
 
   #isFit(record: AccessRecord, grants: ReadonlyMap<string, Grant>): boolean {
@@ -288,9 +326,22 @@ export class BoardAccess implements LaneAccess {
       return iss === this.creator && name === this.#name;
     }
     if (record.kind === 'grant') return this.#holds(record.grant, grants);
+    if (record.kind === 'replicas') {
+      const { iss, board } = record.change;
+      return board === this.id && (this.#isCreator(iss) || this.#mightAdminister(iss, grants));
+    }
     const { jti, iss } = record.revocation.claims;
     return [...grants.values()].some(
       (grant) => grant.claims.jti === jti && this.#issuersOf(grant, grants).has(iss),
+    );
+  }
+
+  /** Whether `did` was ever given the right to administer. */
+  #mightAdminister(did: Did, grants: ReadonlyMap<string, Grant>): boolean {
+    const whole = wholeOf(this.#name);
+    const lineage = this.#successions?.lineage(did) ?? [did];
+    return [...grants.values()].some(
+      (grant) => lineage.includes(grant.claims.aud) && heldOf(grant, whole, []).administers,
     );
   }
 
@@ -305,7 +356,8 @@ export class BoardAccess implements LaneAccess {
       find: (hash) => grants.get(hash),
       nowMs: grant.claims.iat * 1000,
       isRevoked: () => false,
-      owner: this.creator,
+      // Who has the creator's place by now also answers for what the creator gave before.
+      owner: this.#successions?.current(this.creator) ?? this.creator,
       ...(this.#successions === undefined ? {} : { successions: this.#successions }),
     }).ok;
   }

@@ -21,6 +21,7 @@ import type {
   HistoryLine,
   HistoryPage,
   HistoryQuery,
+  ReplicaChange,
   RightInit,
   SetOptions,
   StrongCall,
@@ -49,6 +50,8 @@ export interface BoardHome {
   revoke(whom: Did): Promise<readonly string[]>;
   /** Does a request on the strong board of this id. */
   strong(id: string, key: string, call: StrongCall): Promise<StrongOutcome>;
+  replicas(id: string): Promise<readonly Did[]>;
+  changeReplicas(id: string, change: ReplicaChange): Promise<void>;
 }
 
 /** The key under which a board says who created it. */
@@ -105,20 +108,8 @@ class Handle implements Board {
   }
 
   async strong(key: string, call: StrongCall): Promise<StrongOutcome> {
-    this.#home.checkRunning();
     checkKey(key, LIMITS);
-    const board = this.#home.find();
-    if (board === undefined) {
-      throw new StarlingError('STARLING_BOARD_UNKNOWN', `there is no board '${this.name}'`, {
-        hint: 'see which there are: starling board list',
-      });
-    }
-    if (board.access?.replicas === undefined) {
-      throw invalid(
-        `board '${this.name}' is not strong`,
-        'leave the consistency out, or make a board that is: starling board create <board> --strong',
-      );
-    }
+    const board = this.#strongBoard();
     if (call.request.t !== 'get') this.#checkMayWrite(board, key);
     return this.#home.strong(board.name, key, call);
   }
@@ -276,6 +267,32 @@ class Handle implements Board {
       }
       await pause(clock, LOOK_AGAIN_MS);
     }
+  }
+
+  replicas(): Promise<readonly Did[]> {
+    return this.#home.replicas(this.#strongBoard().name);
+  }
+
+  async changeReplicas(change: ReplicaChange): Promise<readonly Did[]> {
+    const { name } = this.#strongBoard();
+    await this.#home.changeReplicas(name, change);
+    return this.#home.replicas(name);
+  }
+
+  /** @throws STARLING_BOARD_UNKNOWN, STARLING_BOARD_INVALID of a board that is not strong */
+  #strongBoard(): OpenBoard {
+    this.#home.checkRunning();
+    const board = this.#home.find();
+    if (board === undefined) {
+      throw new StarlingError('STARLING_BOARD_UNKNOWN', `there is no board '${this.name}'`, {
+        hint: 'see which there are: starling board list',
+      });
+    }
+    if (board.access?.replicas !== undefined) return board;
+    throw invalid(
+      `board '${this.name}' is not strong`,
+      'leave the consistency out, or make a board that is: starling board create <board> --strong',
+    );
   }
 
   digest(): string {

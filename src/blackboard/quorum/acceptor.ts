@@ -46,13 +46,35 @@ export type QuorumQuestion =
 
 /** What a replica answers. */
 export type QuorumAnswer =
-  | { readonly t: 'promised'; readonly ballot: Ballot; readonly accepted?: AcceptorRow['accepted'] }
+  | {
+      readonly t: 'promised';
+      readonly ballot: Ballot;
+      readonly accepted?: AcceptorRow['accepted'];
+      /** Of a key that the replica does not know, see {@link Floor.count}. */
+      readonly count?: number;
+    }
   | { readonly t: 'accepted'; readonly ballot: Ballot }
   /** A higher ballot was promised, or the key was erased behind it. */
   | { readonly t: 'refused'; readonly ballot: Ballot; readonly higher: Ballot };
 
+/** What a replica shows of a key. */
+export interface Shown extends Partial<AcceptorRow> {
+  readonly t: 'shown';
+}
+
 /** Before all others. */
 export const NO_BALLOT: Ballot = Object.freeze([0, 0, '']);
+
+/** What is left on a replica of all keys of a board that were erased. */
+export interface Floor {
+  /** Of a key that is not known ballots up to this are refused: a message that was long under way brings nothing back. */
+  readonly ballot: Ballot;
+  /** No erased key had a higher number: a new one goes on from here, so that no number and no token comes twice. */
+  readonly count: number;
+}
+
+/** Nothing was erased. */
+export const NO_FLOOR: Floor = Object.freeze({ ballot: NO_BALLOT, count: 0 });
 
 /** Below zero when `a` is lower. */
 export function compareBallots(a: Ballot, b: Ballot): number {
@@ -64,28 +86,57 @@ export function compareBallots(a: Ballot, b: Ballot): number {
 
 /**
  * What a replica keeps after a question, and what it answers. `row` is undefined for a key that it does not
- * know: then ballots up to `floor` are refused, behind which tombstones were erased.
+ * know: then `floor` says what was erased.
  */
 export function answerQuestion(
   row: AcceptorRow | undefined,
   question: QuorumQuestion,
-  floor: Ballot = NO_BALLOT,
+  floor: Floor = NO_FLOOR,
 ): { readonly row: AcceptorRow | undefined; readonly answer: QuorumAnswer } {
   const { ballot } = question;
-  const promised = row?.promised ?? floor;
+  const promised = row?.promised ?? floor.ballot;
   // A promise is kept against the very same ballot, too, unless it is the one that was promised ahead.
   const order = compareBallots(ballot, promised);
   if (order < 0 || (order === 0 && (row === undefined || question.t === 'prepare'))) {
     return { row, answer: { t: 'refused', ballot, higher: promised } };
   }
   if (question.t === 'prepare') {
-    const accepted = row?.accepted === undefined ? {} : { accepted: row.accepted };
-    return { row: { ...row, promised: ballot }, answer: { t: 'promised', ballot, ...accepted } };
+    const accepted = row?.accepted;
+    const known = accepted === undefined ? { count: floor.count } : { accepted };
+    return { row: { ...row, promised: ballot }, answer: { t: 'promised', ballot, ...known } };
   }
   const { state, next } = question;
   const later = compareBallots(next, ballot) > 0 ? next : ballot;
   return {
     row: { promised: later, accepted: { ballot, state } },
     answer: { t: 'accepted', ballot },
+  };
+}
+
+/** A deletion that every replica of the set has accepted under `ballot`, or has erased; none has promised more than `below`. */
+export interface Erasure {
+  readonly ballot: Ballot;
+  readonly below: Ballot;
+  /** The number of the deletion. */
+  readonly count: number;
+}
+
+/**
+ * What is left after an erasure: the floor that stands for the row. Undefined when the row is not the deletion
+ * that is meant, or has promised more since: then the row stays.
+ */
+export function eraseRow(
+  row: AcceptorRow | undefined,
+  { ballot, below, count }: Erasure,
+  floor: Floor = NO_FLOOR,
+): Floor | undefined {
+  if (row !== undefined) {
+    const { accepted, promised } = row;
+    if (accepted === undefined || compareBallots(accepted.ballot, ballot) !== 0) return undefined;
+    if (compareBallots(promised, below) > 0) return undefined;
+  }
+  return {
+    ballot: compareBallots(below, floor.ballot) > 0 ? below : floor.ballot,
+    count: Math.max(count, floor.count),
   };
 }

@@ -12,7 +12,19 @@ import { isBelow, isDid } from '../lanes/lane-format.ts';
 import { LIMITS, isKey, problemOf } from '../limits.ts';
 import type { StrongOutcome, StrongRequest } from '../types.ts';
 import { OPS_MAX } from './acceptor.ts';
-import type { AcceptorRow, Ballot, QuorumAnswer, QuorumQuestion, StrongState } from './acceptor.ts';
+import type {
+  AcceptorRow,
+  Ballot,
+  Erasure,
+  Floor,
+  QuorumAnswer,
+  QuorumQuestion,
+  Shown,
+  StrongState,
+} from './acceptor.ts';
+import { isDisk } from '../lanes/voters.ts';
+import { readSet } from './replica-set.ts';
+import type { ReplicaSet } from './replica-set.ts';
 import { readRequest } from './request.ts';
 
 /** The protocol of strong boards: whoever opens the stream asks, with many questions under way. */
@@ -22,6 +34,7 @@ export const MESSAGE_BYTES_MAX = 1024 * 1024;
 /** Characters of the id of a request. */
 export const REQUEST_CHARS_MAX = 64;
 const TEXT_MAX = 1024;
+const RECORD_CHARS_MAX = 16_384;
 
 /** One key of one board. */
 export interface Cell {
@@ -29,11 +42,28 @@ export interface Cell {
   readonly key: string;
 }
 
-/** What is asked of a replica. */
-export type Ask =
+/** What is asked of one replica of a set. */
+export type ReplicaAsk =
   | QuorumQuestion
   /** What have you accepted? */
   | { readonly t: 'look' }
+  | ({ readonly t: 'erase' } & Erasure)
+  /** Which keys have you, after this one? */
+  | { readonly t: 'keys'; readonly after: string };
+
+/** By which set, and of which disk, a replica is asked. */
+export interface Addressee {
+  readonly set: number;
+  /** Empty: whichever the node has. */
+  readonly disk: string;
+}
+
+/** What any member may ask, and is judged by. */
+export type NodeAsk =
+  /** Go by this set from now on. */
+  | { readonly t: 'adopt'; readonly state: ReplicaSet }
+  /** What is your disk called? */
+  | { readonly t: 'disk' }
   /** Do this for me, who is no replica or not the one that does most there. */
   | {
       readonly t: 'do';
@@ -41,12 +71,31 @@ export type Ask =
       readonly request: StrongRequest;
       readonly since?: number;
       readonly patienceMs: number;
-    };
+    }
+  /** Have the replicas changed as this record says. */
+  | { readonly t: 'change'; readonly record: string };
+
+/** Every question of the protocol. */
+export type Ask = (ReplicaAsk & { readonly to: Addressee }) | NodeAsk;
 
 /** What a replica answers. */
 export type Reply =
   | QuorumAnswer
-  | { readonly t: 'shown'; readonly accepted?: AcceptorRow['accepted'] }
+  | Shown
+  | { readonly t: 'erased'; readonly isErased: boolean }
+  | {
+      readonly t: 'keys';
+      readonly keys: readonly string[];
+      /** No erased key had a higher number. */
+      readonly count: number;
+      readonly more: boolean;
+    }
+  | { readonly t: 'adopted' }
+  /** Asked by an earlier set than the one that holds. */
+  | { readonly t: 'moved'; readonly state: ReplicaSet }
+  /** Asked by a later set than is known here. */
+  | { readonly t: 'behind' }
+  | { readonly t: 'disk'; readonly disk: string }
   | { readonly t: 'done'; readonly outcome: StrongOutcome }
   | { readonly t: 'failed'; readonly code: ErrorCode; readonly text: string };
 
@@ -64,10 +113,25 @@ export interface ReplyMessage {
 
 /** A question as bytes. */
 export function encodeAsk({ i, board, key, ask }: AskMessage): Uint8Array {
-  const head = { i, board, key, t: ask.t };
+  const to = 'to' in ask ? { set: ask.to.set, disk: ask.to.disk } : {};
+  const head = { i, board, key, t: ask.t, ...to };
   switch (ask.t) {
     case 'look':
+    case 'disk':
       return encode(head);
+    case 'erase':
+      return encode({
+        ...head,
+        ballot: [...ask.ballot],
+        below: [...ask.below],
+        count: ask.count,
+      });
+    case 'keys':
+      return encode({ ...head, after: ask.after });
+    case 'adopt':
+      return encode({ ...head, state: JSON.stringify(ask.state) });
+    case 'change':
+      return encode({ ...head, record: ask.record });
     case 'prepare':
       return encode({ ...head, ballot: [...ask.ballot] });
     case 'accept': {
@@ -86,14 +150,36 @@ export function encodeAsk({ i, board, key, ask }: AskMessage): Uint8Array {
 export function encodeReply({ i, reply }: ReplyMessage): Uint8Array {
   const head = { i, t: reply.t };
   switch (reply.t) {
-    case 'promised':
-      return encode({ ...head, ballot: [...reply.ballot], ...acceptedText(reply.accepted) });
-    case 'shown':
-      return encode({ ...head, ...acceptedText(reply.accepted) });
+    case 'promised': {
+      const { count } = reply;
+      const counted = count === undefined ? {} : { count };
+      return encode({
+        ...head,
+        ballot: [...reply.ballot],
+        ...acceptedText(reply.accepted),
+        ...counted,
+      });
+    }
+    case 'shown': {
+      const { promised } = reply;
+      const kept = promised === undefined ? {} : { promised: [...promised] };
+      return encode({ ...head, ...kept, ...acceptedText(reply.accepted) });
+    }
     case 'accepted':
       return encode({ ...head, ballot: [...reply.ballot] });
     case 'refused':
       return encode({ ...head, ballot: [...reply.ballot], higher: [...reply.higher] });
+    case 'erased':
+      return encode({ ...head, isErased: reply.isErased });
+    case 'keys':
+      return encode({ ...head, keys: [...reply.keys], count: reply.count, more: reply.more });
+    case 'moved':
+      return encode({ ...head, state: JSON.stringify(reply.state) });
+    case 'disk':
+      return encode({ ...head, disk: reply.disk });
+    case 'adopted':
+    case 'behind':
+      return encode(head);
     case 'done':
       return encode({ ...head, outcome: JSON.stringify(reply.outcome) });
     case 'failed':
@@ -124,6 +210,25 @@ export function encodeRow(row: AcceptorRow): Uint8Array {
   return Buffer.from(JSON.stringify(row));
 }
 
+/** A set or a floor as bytes. */
+export function encodeJson(value: ReplicaSet | Floor): Uint8Array {
+  return Buffer.from(JSON.stringify(value));
+}
+
+/** Reads a set; undefined when the bytes are none. */
+export function decodeSet(bytes: Uint8Array): ReplicaSet | undefined {
+  return readSet(parsed(Buffer.from(bytes).toString()));
+}
+
+/** Reads a floor; undefined when the bytes are none. */
+export function decodeFloor(bytes: Uint8Array): Floor | undefined {
+  const floor = parsed(Buffer.from(bytes).toString());
+  if (!isObject(floor)) return undefined;
+  const ballot = ballotOf(floor['ballot']);
+  const { count } = floor;
+  return ballot === undefined || !isBelow(count) ? undefined : { ballot, count };
+}
+
 /** Reads a row; undefined when the bytes are none. */
 export function decodeRow(bytes: Uint8Array): AcceptorRow | undefined {
   const row = parsed(Buffer.from(bytes).toString());
@@ -136,19 +241,52 @@ export function decodeRow(bytes: Uint8Array): AcceptorRow | undefined {
 }
 
 function askOf(fields: Fields): Ask | undefined {
-  const { t } = fields;
+  switch (fields['t']) {
+    case 'disk':
+      return { t: 'disk' };
+    case 'do':
+      return doOf(fields);
+    case 'adopt': {
+      const state = readSet(parsed(fields['state']));
+      return state && { t: 'adopt', state };
+    }
+    case 'change': {
+      const { record } = fields;
+      if (typeof record !== 'string' || record.length > RECORD_CHARS_MAX) return undefined;
+      return { t: 'change', record };
+    }
+    default: {
+      const { set, disk } = fields;
+      const ask = isBelow(set) && isDisk(disk) ? replicaAskOf(fields) : undefined;
+      return ask && { ...ask, to: { set: set as number, disk: disk as string } };
+    }
+  }
+}
+
+function doOf(fields: Fields): Ask | undefined {
+  const { id, since, patienceMs } = fields;
+  const request = readRequest(parsed(fields['request']));
+  if (typeof id !== 'string' || id === '' || id.length > REQUEST_CHARS_MAX) return undefined;
+  if (request === undefined || !isBelow(patienceMs)) return undefined;
+  const ask = { t: 'do', id, request, patienceMs } as const;
+  if (since === undefined) return ask;
+  return isBelow(since) ? { ...ask, since } : undefined;
+}
+
+function replicaAskOf(fields: Fields): ReplicaAsk | undefined {
+  const { t, after } = fields;
   if (t === 'look') return { t };
-  if (t === 'do') {
-    const { id, since, patienceMs } = fields;
-    const request = readRequest(parsed(fields['request']));
-    if (typeof id !== 'string' || id === '' || id.length > REQUEST_CHARS_MAX) return undefined;
-    if (request === undefined || !isBelow(patienceMs)) return undefined;
-    if (since === undefined) return { t, id, request, patienceMs };
-    return isBelow(since) ? { t, id, request, patienceMs, since } : undefined;
+  if (t === 'keys') {
+    return typeof after === 'string' && after.length <= LIMITS.keyBytes ? { t, after } : undefined;
   }
   const ballot = ballotOf(fields['ballot']);
   if (ballot === undefined) return undefined;
   if (t === 'prepare') return { t, ballot };
+  if (t === 'erase') {
+    const below = ballotOf(fields['below']);
+    const { count } = fields;
+    return below !== undefined && isBelow(count) ? { t, ballot, below, count } : undefined;
+  }
   const next = ballotOf(fields['next']);
   const state = stateOf(parsed(fields['state']));
   if (t !== 'accept' || next === undefined || state === undefined) return undefined;
@@ -156,23 +294,60 @@ function askOf(fields: Fields): Ask | undefined {
 }
 
 function replyOf(fields: Fields): Reply | undefined {
-  const { t, code, text } = fields;
-  if (t === 'done') {
-    const outcome = parsed(fields['outcome']);
-    return isObject(outcome) ? { t, outcome: outcome as unknown as StrongOutcome } : undefined;
+  const { t, code, text, disk, isErased } = fields;
+  switch (t) {
+    case 'done': {
+      const outcome = parsed(fields['outcome']);
+      return isObject(outcome) ? { t, outcome: outcome as unknown as StrongOutcome } : undefined;
+    }
+    case 'failed':
+      if (typeof code !== 'string' || !Object.hasOwn(ERRORS, code)) return undefined;
+      return typeof text === 'string' ? { t, code: code as ErrorCode, text } : undefined;
+    case 'adopted':
+    case 'behind':
+      return { t };
+    case 'moved': {
+      const state = readSet(parsed(fields['state']));
+      return state && { t, state };
+    }
+    case 'disk':
+      return isDisk(disk) ? { t, disk } : undefined;
+    case 'erased':
+      return typeof isErased === 'boolean' ? { t, isErased } : undefined;
+    case 'keys':
+      return keysOf(fields);
+    default:
+      return answerOf(fields);
   }
-  if (t === 'failed') {
-    if (typeof code !== 'string' || !Object.hasOwn(ERRORS, code)) return undefined;
-    return typeof text === 'string' ? { t, code: code as ErrorCode, text } : undefined;
+}
+
+function keysOf(fields: Fields): Reply | undefined {
+  const { keys, count, more } = fields;
+  if (!Array.isArray(keys) || !isBelow(count) || typeof more !== 'boolean') return undefined;
+  const all = keys as readonly unknown[];
+  if (!all.every((key): key is string => typeof key === 'string' && isKey(key, LIMITS))) {
+    return undefined;
   }
+  return { t: 'keys', keys: all, count, more };
+}
+
+function answerOf(fields: Fields): Reply | undefined {
+  const { t, count } = fields;
   const raw = fields['accepted'] === undefined ? undefined : parsed(fields['accepted']);
   const accepted = raw === undefined ? undefined : acceptedOf(raw);
   if ((raw === undefined) !== (accepted === undefined)) return undefined;
   const shown = accepted === undefined ? {} : { accepted };
-  if (t === 'shown') return { t, ...shown };
+  if (t === 'shown') {
+    if (fields['promised'] === undefined) return accepted === undefined ? { t } : undefined;
+    const promised = ballotOf(fields['promised']);
+    return promised && { t, promised, ...shown };
+  }
   const ballot = ballotOf(fields['ballot']);
   if (ballot === undefined) return undefined;
-  if (t === 'promised') return { t, ballot, ...shown };
+  if (t === 'promised') {
+    if (count === undefined) return { t, ballot, ...shown };
+    return isBelow(count) ? { t, ballot, ...shown, count } : undefined;
+  }
   if (t === 'accepted') return { t, ballot };
   const higher = ballotOf(fields['higher']);
   return t === 'refused' && higher !== undefined ? { t, ballot, higher } : undefined;

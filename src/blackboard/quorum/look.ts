@@ -5,6 +5,8 @@
  */
 import { NO_STATE, compareBallots } from './acceptor.ts';
 import type { AcceptorRow, Ballot, StrongState } from './acceptor.ts';
+import { allOf, isMajority } from './groups.ts';
+import type { Groups } from './groups.ts';
 
 /** A reading under way. */
 export interface Look {
@@ -12,17 +14,19 @@ export interface Look {
   hear(replica: string, accepted: AcceptorRow['accepted']): StrongState | 'differ' | undefined;
 }
 
-/** Begins to read at `replicas`. */
-export function beginLook(replicas: readonly string[]): Look {
-  const majority = Math.floor(replicas.length / 2) + 1;
+/** Begins to read at replicas: more than half of each group must show the same. */
+export function beginLook(groups: Groups): Look {
+  const all = allOf(groups);
   const shown = new Map<string, AcceptorRow['accepted']>();
   return {
     hear(replica, accepted) {
-      if (shown.has(replica) || !replicas.includes(replica)) return undefined;
+      if (shown.has(replica) || !all.includes(replica)) return undefined;
       shown.set(replica, accepted);
-      const same = [...shown.values()].filter((one) => isSame(one?.ballot, accepted?.ballot));
-      if (same.length >= majority) return accepted?.state ?? NO_STATE;
-      return shown.size === replicas.length ? 'differ' : undefined;
+      const same = [...shown].filter(([, one]) => isSame(one?.ballot, accepted?.ballot));
+      if (isMajority(groups, new Set(same.map(([name]) => name)))) {
+        return accepted?.state ?? NO_STATE;
+      }
+      return shown.size === all.length ? 'differ' : undefined;
     },
   };
 }

@@ -4,10 +4,13 @@
  * needs one round, as its next ballot was promised with the last one.
  */
 import { StarlingError, backoffMs, pause } from '../../core/index.ts';
-import type { Clock, Did, Json, Random } from '../../core/index.ts';
-import type { AcceptorRow, Ballot, QuorumAnswer, QuorumQuestion, StrongState } from './acceptor.ts';
+import type { Clock, Did, ErrorCode, Json, Random } from '../../core/index.ts';
+import type { Ballot, QuorumAnswer, QuorumQuestion, Shown, StrongState } from './acceptor.ts';
 import type { Cell } from './format.ts';
 import { beginLook } from './look.ts';
+import { groupsOf, voterName, votersOf } from './replica-set.ts';
+import type { ReplicaSet } from './replica-set.ts';
+import type { Voter } from '../lanes/voters.ts';
 import { beginRound } from './round.ts';
 import type { Round, RoundEnd, StrongChange } from './round.ts';
 
@@ -20,20 +23,31 @@ export interface ProposerComponents {
   isStopped(): boolean;
   /** The number of this start of the node. */
   boot(): Promise<number>;
+  /** The replicas of a board as this node knows them now. */
+  setOf(board: string): Promise<ReplicaSet>;
   /** Asks one replica; undefined when it gave no answer in time. Never rejects. */
-  ask(replica: Did, cell: Cell, question: QuorumQuestion): Promise<QuorumAnswer | undefined>;
-  /** What one replica has accepted; undefined when it gave no answer in time. Never rejects. */
-  look(
-    replica: Did,
-    cell: Cell,
-  ): Promise<{ readonly accepted?: AcceptorRow['accepted'] } | undefined>;
+  ask(
+    voter: Voter,
+    set: ReplicaSet,
+    asked: { readonly cell: Cell; readonly question: QuorumQuestion },
+  ): Promise<QuorumAnswer | Trouble | undefined>;
+  /** What one replica keeps; undefined when it gave no answer in time. Never rejects. */
+  look(voter: Voter, set: ReplicaSet, cell: Cell): Promise<Shown | Trouble | undefined>;
 }
+
+/** Why a replica does not answer what it was asked. */
+export type Trouble =
+  /** The replicas have changed: this node knows those of now, and asks them. */
+  | { readonly t: 'moved' }
+  | { readonly t: 'failed'; readonly code: ErrorCode; readonly text: string };
 
 /** One request. */
 export interface Proposal {
   readonly cell: Cell;
-  readonly replicas: readonly Did[];
+  /** What the request is called, to be tried again. */
   readonly request: string;
+  /** By what it is remembered. */
+  readonly op: string;
   readonly change: StrongChange;
   /** Of a request that was tried before, see {@link RoundInit.since}. */
   readonly since?: number | undefined;
@@ -48,7 +62,9 @@ export interface Proposer {
    */
   propose(proposal: Proposal): Promise<{ readonly result: Json; readonly state: StrongState }>;
   /** The state of a key in one round; undefined when the replicas do not agree on one, or do not answer. */
-  look(cell: Cell, replicas: readonly Did[]): Promise<StrongState | undefined>;
+  look(cell: Cell): Promise<StrongState | undefined>;
+  /** The key was erased: what was promised ahead of it counts no more. */
+  forget(cell: Cell): void;
 }
 
 const RETRY = { baseMs: 5, capMs: 640 } as const;
@@ -56,6 +72,8 @@ const RETRY = { baseMs: 5, capMs: 640 } as const;
 const KNOWN_MAX = 4096;
 /** Requests of one key that wait for their turn here. */
 const WAITING_MAX = 1024;
+/** How far one refusal moves the counter on at the most: who names a huge ballot can't bring all turns to an end. */
+const JUMP_MAX = 2 ** 32;
 
 /** Nothing is asked before the first request, and no number of a start is taken. */
 export function createProposer(components: ProposerComponents): Proposer {
@@ -67,10 +85,17 @@ interface Turn {
   waiting: number;
 }
 
+/** What the replicas of a set have promised ahead. */
+interface Known {
+  readonly set: number;
+  readonly ballot: Ballot;
+  readonly state: StrongState;
+}
+
 class RoundProposer implements Proposer {
   readonly #components: ProposerComponents;
   readonly #turns = new Map<string, Turn>();
-  readonly #known = new Map<string, { readonly ballot: Ballot; readonly state: StrongState }>();
+  readonly #known = new Map<string, Known>();
   #counter = 0;
 
   constructor(components: ProposerComponents) {
@@ -104,16 +129,23 @@ class RoundProposer implements Proposer {
     }
   }
 
-  async look(cell: Cell, replicas: readonly Did[]): Promise<StrongState | undefined> {
-    const looking = beginLook(replicas);
-    let left = replicas.length;
+  forget({ board, key }: Cell): void {
+    this.#known.delete(`${board}/${key}`);
+  }
+
+  async look(cell: Cell): Promise<StrongState | undefined> {
+    const set = await this.#components.setOf(cell.board);
+    const looking = beginLook(groupsOf(set));
+    const voters = votersOf(set);
+    let left = voters.length;
     return new Promise((resolve) => {
-      for (const replica of replicas) {
-        void this.#components.look(replica, cell).then((shown) => {
-          const found = shown && looking.hear(replica, shown.accepted);
+      for (const voter of voters) {
+        void this.#components.look(voter, set, cell).then((shown) => {
+          const isShown = shown?.t === 'shown';
+          const found = isShown ? looking.hear(voterName(voter), shown.accepted) : undefined;
           left -= 1;
           if (found !== undefined && found !== 'differ') resolve(found);
-          else if (found === 'differ' || left === 0) resolve(undefined);
+          else if (found === 'differ' || left === 0 || shown?.t === 'moved') resolve(undefined);
           return undefined;
         });
       }
@@ -126,45 +158,58 @@ class RoundProposer implements Proposer {
     patience: { readonly isOver: boolean },
   ): Promise<{ readonly result: Json; readonly state: StrongState }> {
     const { clock, random } = this.#components;
-    const { request, change, replicas } = proposal;
+    const { op, change, cell } = proposal;
     let { since } = proposal;
     // What was tried elsewhere may be proposed already.
     let isOut = since !== undefined;
+    let set = await this.#components.setOf(cell.board);
+    const failures: Failures = { last: undefined };
     for (let tries = 0; !patience.isOver && !this.#components.isStopped(); tries += 1) {
-      const known = since === undefined ? this.#known.get(name) : undefined;
-      this.#known.delete(name);
+      const known = this.#takeKnown(name, set, since);
       const ballot = known?.ballot ?? (await this.#ballot());
       const next = await this.#ballot();
       const state = known === undefined ? {} : { known: known.state };
-      const round = beginRound({ request, change, ballot, next, replicas, since, ...state });
-      const over = await this.#run(proposal, round);
+      const groups = groupsOf(set);
+      const round = beginRound({ request: op, change, ballot, next, groups, since, ...state });
+      const over = await this.#run(cell, set, { round, failures });
       isOut ||= round.isOut;
       since ??= round.isOut ? round.basedOn : undefined;
       if (over?.t === 'done') {
-        this.#keep(name, { ballot: next, state: over.state });
+        this.#keep(name, { set: set.number, ballot: next, state: over.state });
         return { result: over.result, state: over.state };
       }
       if (over?.t === 'forgotten') break;
-      if (over?.t === 'refused') this.#counter = Math.max(this.#counter, over.higher[0]);
+      if (over?.t === 'refused') this.#moveOn(over.higher[0]);
       await pause(clock, 1 + backoffMs(tries, RETRY, random));
+      set = await this.#components.setOf(cell.board);
     }
-    throw isOut ? unknownOutcome(proposal, since ?? 0) : noQuorum(proposal);
+    if (isOut) throw unknownOutcome(proposal, since ?? 0);
+    throw noQuorum(proposal, set, failures.last);
   }
 
   /** Runs a round; undefined when too few replicas answered. */
-  #run({ cell, replicas }: Proposal, round: Round): Promise<RoundEnd | undefined> {
+  #run(
+    cell: Cell,
+    set: ReplicaSet,
+    { round, failures }: { readonly round: Round; readonly failures: Failures },
+  ): Promise<RoundEnd | undefined> {
+    const voters = votersOf(set);
     return new Promise((resolve) => {
       const askAll = (): void => {
         const { question } = round;
-        let left = replicas.length;
-        for (const replica of replicas) {
-          void this.#components.ask(replica, cell, question).then((answer) => {
-            const over = answer && round.hear(replica, answer);
+        let left = voters.length;
+        for (const voter of voters) {
+          void this.#components.ask(voter, set, { cell, question }).then((answer) => {
+            if (answer?.t === 'failed') failures.last = answer;
+            const isAnswer = answer !== undefined && 'ballot' in answer;
+            const over = isAnswer ? round.hear(voterName(voter), answer) : undefined;
             left -= 1;
             if (over === 'ask') askAll();
             else if (over !== undefined) resolve(over);
             // What was asked anew has its own end.
-            else if (left === 0 && round.question === question) resolve(undefined);
+            else if (answer?.t === 'moved' || (left === 0 && round.question === question)) {
+              resolve(undefined);
+            }
             return undefined;
           });
         }
@@ -173,24 +218,49 @@ class RoundProposer implements Proposer {
     });
   }
 
+  /** What was promised ahead, by the same set, to a request that was not tried before. */
+  #takeKnown(name: string, set: ReplicaSet, since: number | undefined): Known | undefined {
+    const known = this.#known.get(name);
+    this.#known.delete(name);
+    return since === undefined && known?.set === set.number ? known : undefined;
+  }
+
+  #moveOn(higher: number): void {
+    this.#counter = Math.max(this.#counter, Math.min(higher, this.#counter + JUMP_MAX));
+  }
+
   async #ballot(): Promise<Ballot> {
     const boot = await this.#components.boot();
     this.#counter += 1;
     return [this.#counter, boot, this.#components.self];
   }
 
-  #keep(name: string, known: { readonly ballot: Ballot; readonly state: StrongState }): void {
+  #keep(name: string, known: Known): void {
     const [oldest] = this.#known.size < KNOWN_MAX ? [] : this.#known.keys();
     if (oldest !== undefined) this.#known.delete(oldest);
     this.#known.set(name, known);
   }
 }
 
-/** Too few replicas answer, and nothing was proposed to any. */
-export function noQuorum({ cell, replicas }: Pick<Proposal, 'cell' | 'replicas'>): StarlingError {
+/** Why replicas could not do what they were asked. */
+interface Failures {
+  last: Extract<Trouble, { t: 'failed' }> | undefined;
+}
+
+/** Too few replicas answer, and nothing was proposed to any; or they say why not. */
+export function noQuorum(
+  { cell }: Pick<Proposal, 'cell'>,
+  set: Pick<ReplicaSet, 'voters'>,
+  failure?: Failures['last'],
+): StarlingError {
+  if (failure?.code === 'STARLING_LIMIT_EXCEEDED') {
+    return new StarlingError(failure.code, failure.text, {
+      hint: 'use keys again, or another board: deleted ones count for a while',
+    });
+  }
   return new StarlingError(
     'STARLING_NO_QUORUM',
-    `too few of the ${replicas.length} replicas of the board answer for '${cell.key}'; nothing has changed`,
+    `too few of the ${set.voters.length} replicas of the board answer for '${cell.key}'; nothing has changed`,
     { hint: 'see who is away: starling peers; then try again', data: { key: cell.key } },
   );
 }

@@ -2,59 +2,164 @@
  * This node as a replica of strong boards: what it has promised and accepted of each key, on disk before the answer
  * leaves. One question of a key at a time, many keys at once: the store writes what comes together in one sync.
  */
+import { randomBytes } from 'node:crypto';
 import { StarlingError } from '../../core/index.ts';
-import type { Table } from '../../store/index.ts';
+import type { Table, Write } from '../../store/index.ts';
 import { LIMITS } from '../limits.ts';
-import { answerQuestion } from './acceptor.ts';
-import type { AcceptorRow, QuorumAnswer, QuorumQuestion } from './acceptor.ts';
-import { decodeRow, encodeRow } from './format.ts';
+import { NO_FLOOR, answerQuestion, compareBallots, eraseRow } from './acceptor.ts';
+import type {
+  AcceptorRow,
+  Erasure,
+  Floor,
+  QuorumAnswer,
+  QuorumQuestion,
+  Shown,
+} from './acceptor.ts';
+import { decodeFloor, decodeRow, decodeSet, encodeJson, encodeRow } from './format.ts';
 import type { Cell } from './format.ts';
+import type { ReplicaSet } from './replica-set.ts';
+import type { Voter } from '../lanes/voters.ts';
+
+/** A question by an earlier set than the replica knows, or by a later one. */
+export type OtherSet =
+  | { readonly t: 'moved'; readonly set: ReplicaSet }
+  | { readonly t: 'behind'; readonly number: number };
 
 /** What this node keeps as a replica. */
 export interface Replica {
-  /** The answer to a question, once what it promises is durable. @throws why the disk refuses, STARLING_LIMIT_EXCEEDED */
-  answer(cell: Cell, question: QuorumQuestion): Promise<QuorumAnswer>;
-  /** What is accepted of a key. */
-  look(cell: Cell): Promise<AcceptorRow['accepted']>;
+  /** What the disk is called: another one after the disk was lost. */
+  disk(): Promise<string>;
+  /** The set that this node goes by; undefined as long as that is the first one. */
+  setOf(board: string): Promise<ReplicaSet | undefined>;
+  /**
+   * Goes by a later set from now on, durably: no question of an earlier one is answered any more, and all that were
+   * have ended. What `self` kept before it came into the set is forgotten. False when a later set is known.
+   */
+  adopt(board: string, set: ReplicaSet, self: (voter: Voter) => boolean): Promise<boolean>;
+  /** The answer to a question of the set `number`, once what it promises is durable. @throws why the disk refuses, STARLING_LIMIT_EXCEEDED */
+  answer(cell: Cell, number: number, question: QuorumQuestion): Promise<QuorumAnswer | OtherSet>;
+  /** What is kept of a key. */
+  look(cell: Cell, number: number): Promise<Shown | OtherSet>;
+  /** Erases a deletion that all replicas have; false when the row is another one by now. */
+  erase(cell: Cell, number: number, erasure: Erasure): Promise<boolean | OtherSet>;
+  /** The keys of a board, those of the board itself included, and the highest number of an erased one. */
+  keys(board: string): Promise<{ readonly keys: readonly string[]; readonly count: number }>;
   /** The number of this start of the node, durable: no start before had it. */
   boot(): Promise<number>;
 }
 
 const ROWS = 'row/';
+/** Keys of the boards themselves, which no user can have. */
+const OWN = 'own/';
+const SETS = 'set/';
+const FLOORS = 'floor/';
 const BOOT = 'boot';
+const DISK = 'disk';
+const DISK_BYTES = 12;
+/** Keys that begin with this are the board's own. */
+const HIDDEN = '\u0000';
 
 /** Makes the replica, whose rows are in `table`. */
 export function createReplica(table: Table): Replica {
   return new TableReplica(table);
 }
 
+/** What is in memory of one board. */
+interface Kept {
+  set: ReplicaSet | undefined;
+  floor: Floor;
+  keys: number;
+  /** Work under way, by the name of the row. */
+  readonly busy: Map<string, Promise<unknown>>;
+  /** Ends when the set that is adopted is on disk. */
+  adopting: Promise<unknown>;
+}
+
 class TableReplica implements Replica {
   readonly #table: Table;
-  /** The last work on each key that is worked on. */
-  readonly #busy = new Map<string, Promise<unknown>>();
-  /** Keys of each board that was asked for. */
-  readonly #counts = new Map<string, Promise<{ keys: number }>>();
+  readonly #boards = new Map<string, Promise<Kept>>();
   #boot: Promise<number> | undefined;
+  #disk: Promise<string> | undefined;
 
   constructor(table: Table) {
     this.#table = table;
   }
 
-  answer(cell: Cell, question: QuorumQuestion): Promise<QuorumAnswer> {
-    return this.#inTurn(cell, async (name) => {
+  disk(): Promise<string> {
+    this.#disk ??= this.#nameDisk().catch((error: unknown) => {
+      this.#disk = undefined;
+      throw error;
+    });
+    return this.#disk;
+  }
+
+  async setOf(board: string): Promise<ReplicaSet | undefined> {
+    return (await this.#settled(board)).set;
+  }
+
+  async adopt(board: string, set: ReplicaSet, isSelf: (voter: Voter) => boolean): Promise<boolean> {
+    const kept = await this.#settled(board);
+    const before = kept.set;
+    if (set.number <= (before?.number ?? 0)) return set.number === before?.number;
+    // From here on no question of an earlier set begins; those under way end first.
+    kept.set = set;
+    const adopting = Promise.allSettled(kept.busy.values()).then(() =>
+      this.#writeSet(board, kept, { before, set, isSelf }),
+    );
+    kept.adopting = adopting.catch(() => undefined);
+    try {
+      await adopting;
+    } catch (error) {
+      kept.set = before;
+      throw error;
+    }
+    return true;
+  }
+
+  answer(cell: Cell, number: number, question: QuorumQuestion): Promise<QuorumAnswer | OtherSet> {
+    return this.#inTurn(cell, number, async (name, kept) => {
       const before = await this.#row(name);
-      if (before === undefined) await this.#checkRoom(cell);
-      const { row, answer } = answerQuestion(before, question);
+      const isNew = before === undefined && !cell.key.startsWith(HIDDEN);
+      if (isNew) checkRoom(kept);
+      const { row, answer } = answerQuestion(before, question, kept.floor);
       if (row !== undefined && row !== before) {
         await this.#table.put(name, encodeRow(row));
-        if (before === undefined) (await this.#countOf(cell.board)).keys += 1;
+        if (isNew) kept.keys += 1;
       }
       return answer;
     });
   }
 
-  look(cell: Cell): Promise<AcceptorRow['accepted']> {
-    return this.#inTurn(cell, async (name) => (await this.#row(name))?.accepted);
+  look(cell: Cell, number: number): Promise<Shown | OtherSet> {
+    return this.#inTurn(cell, number, async (name) => {
+      return { t: 'shown', ...(await this.#row(name)) };
+    });
+  }
+
+  erase(cell: Cell, number: number, erasure: Erasure): Promise<boolean | OtherSet> {
+    return this.#inTurn(cell, number, async (name, kept) => {
+      const row = await this.#row(name);
+      const floor = eraseRow(row, erasure, kept.floor);
+      if (floor === undefined) return false;
+      // The floor of the board is at least as high in memory as on disk, whatever comes between.
+      kept.floor = higherOf(kept.floor, floor);
+      const value = encodeJson(kept.floor);
+      await this.#table.batch([{ key: name }, { key: `${FLOORS}${cell.board}`, value }]);
+      if (row !== undefined && !cell.key.startsWith(HIDDEN)) kept.keys -= 1;
+      return true;
+    });
+  }
+
+  async keys(board: string): Promise<{ readonly keys: readonly string[]; readonly count: number }> {
+    const kept = await this.#keptOf(board);
+    const keys: string[] = [];
+    for (const prefix of [ROWS, OWN]) {
+      const start = `${prefix}${board}/`;
+      for await (const [name] of this.#table.entries(start)) {
+        keys.push(`${prefix === OWN ? HIDDEN : ''}${name.slice(start.length)}`);
+      }
+    }
+    return { keys, count: kept.floor.count };
   }
 
   boot(): Promise<number> {
@@ -75,55 +180,139 @@ class TableReplica implements Replica {
     }
   }
 
+  async #nameDisk(): Promise<string> {
+    const known = await this.#table.get(DISK);
+    if (known !== undefined) return Buffer.from(known).toString();
+    const disk = randomBytes(DISK_BYTES).toString('base64url');
+    await this.#table.put(DISK, Buffer.from(disk));
+    return disk;
+  }
+
+  async #writeSet(
+    board: string,
+    kept: Kept,
+    {
+      before,
+      set,
+      isSelf,
+    }: {
+      readonly before: ReplicaSet | undefined;
+      readonly set: ReplicaSet;
+      readonly isSelf: (voter: Voter) => boolean;
+    },
+  ): Promise<void> {
+    const own = [...set.voters, ...(set.before ?? [])].filter((voter) => isSelf(voter));
+    const isNew = own.every(({ since }) => since > (before?.number ?? 0));
+    const floor = { ...kept.floor, count: Math.max(kept.floor.count, set.count) };
+    const writes: Write[] = [{ key: `${SETS}${board}`, value: encodeJson(set) }];
+    if (floor.count > 0) writes.push({ key: `${FLOORS}${board}`, value: encodeJson(floor) });
+    // What was kept before this node came into the set, or after it left, may be long over elsewhere.
+    if (isNew) {
+      for (const prefix of [ROWS, OWN]) {
+        for await (const [key] of this.#table.entries(`${prefix}${board}/`)) writes.push({ key });
+      }
+    }
+    await this.#table.batch(writes);
+    kept.floor = floor;
+    if (isNew) kept.keys = 0;
+  }
+
   /** @throws STARLING_STATE_UNUSABLE when the row is damaged: what it promised can't be kept then */
   async #row(name: string): Promise<AcceptorRow | undefined> {
     const bytes = await this.#table.get(name);
     if (bytes === undefined) return undefined;
     const row = decodeRow(bytes);
     if (row !== undefined) return row;
-    throw new StarlingError('STARLING_STATE_UNUSABLE', `the strong entry ${name} is damaged here`, {
-      hint: 'the other replicas go on without this one: restore the state folder from a backup of the disk',
-    });
+    throw damaged(`the strong entry ${name}`);
   }
 
-  async #checkRoom({ board }: Cell): Promise<void> {
-    if ((await this.#countOf(board)).keys < LIMITS.keys) return;
-    throw new StarlingError(
-      'STARLING_LIMIT_EXCEEDED',
-      `the board holds ${LIMITS.keys} strong keys, which is the limit`,
-      { hint: 'use keys again, or another board: deleted ones count' },
-    );
-  }
-
-  #countOf(board: string): Promise<{ keys: number }> {
-    const known = this.#counts.get(board);
-    if (known !== undefined) return known;
-    const counted = this.#count(board);
-    this.#counts.set(board, counted);
-    counted.catch(() => this.#counts.delete(board));
-    return counted;
-  }
-
-  async #count(board: string): Promise<{ keys: number }> {
-    const count = { keys: 0 };
-    for await (const [key] of this.#table.entries(`${ROWS}${board}/`)) {
-      if (key !== '') count.keys += 1;
+  /** What is kept of a board, once no set is on its way to the disk. */
+  async #settled(board: string): Promise<Kept> {
+    const kept = await this.#keptOf(board);
+    for (;;) {
+      const { adopting } = kept;
+      await adopting;
+      if (kept.adopting === adopting) return kept;
     }
-    return count;
   }
 
-  async #inTurn<T>({ board, key }: Cell, work: (name: string) => Promise<T>): Promise<T> {
-    const name = `${ROWS}${board}/${key}`;
-    const before = this.#busy.get(name);
+  #keptOf(board: string): Promise<Kept> {
+    const known = this.#boards.get(board);
+    if (known !== undefined) return known;
+    const read = this.#read(board);
+    this.#boards.set(board, read);
+    read.catch(() => this.#boards.delete(board));
+    return read;
+  }
+
+  async #read(board: string): Promise<Kept> {
+    const set = await this.#table.get(`${SETS}${board}`);
+    const floor = await this.#table.get(`${FLOORS}${board}`);
+    const kept: Kept = {
+      set: set && decodeSet(set),
+      floor: floor === undefined ? NO_FLOOR : (decodeFloor(floor) ?? NO_FLOOR),
+      keys: 0,
+      busy: new Map(),
+      adopting: Promise.resolve(),
+    };
+    if ((set && kept.set === undefined) || (floor && decodeFloor(floor) === undefined)) {
+      throw damaged(`the replicas of board ${board}`);
+    }
+    for await (const [key] of this.#table.entries(`${ROWS}${board}/`)) {
+      if (key !== '') kept.keys += 1;
+    }
+    return kept;
+  }
+
+  async #inTurn<T>(
+    { board, key }: Cell,
+    number: number,
+    work: (name: string, kept: Kept) => Promise<T>,
+  ): Promise<T | OtherSet> {
+    const kept = await this.#settled(board);
+    const now = kept.set?.number ?? 0;
+    if (number < now && kept.set !== undefined) return { t: 'moved', set: kept.set };
+    if (number !== now) return { t: 'behind', number: now };
+    const name = rowName(board, key);
+    const before = kept.busy.get(name);
     const running = (before ?? Promise.resolve()).then(
-      () => work(name),
-      () => work(name),
+      () => work(name, kept),
+      () => work(name, kept),
     );
-    this.#busy.set(name, running);
+    kept.busy.set(name, running);
     try {
       return await running;
     } finally {
-      if (this.#busy.get(name) === running) this.#busy.delete(name);
+      if (kept.busy.get(name) === running) kept.busy.delete(name);
     }
   }
+}
+
+function rowName(board: string, key: string): string {
+  return key.startsWith(HIDDEN)
+    ? `${OWN}${board}/${key.slice(HIDDEN.length)}`
+    : `${ROWS}${board}/${key}`;
+}
+
+/** @throws STARLING_LIMIT_EXCEEDED */
+function checkRoom({ keys }: Kept): void {
+  if (keys < LIMITS.keys) return;
+  throw new StarlingError(
+    'STARLING_LIMIT_EXCEEDED',
+    `the board holds ${LIMITS.keys} strong keys, which is the limit`,
+    { hint: 'use keys again, or another board: deleted ones count for a while' },
+  );
+}
+
+function higherOf(a: Floor, b: Floor): Floor {
+  return {
+    ballot: compareBallots(a.ballot, b.ballot) > 0 ? a.ballot : b.ballot,
+    count: Math.max(a.count, b.count),
+  };
+}
+
+function damaged(what: string): StarlingError {
+  return new StarlingError('STARLING_STATE_UNUSABLE', `${what} are damaged here`, {
+    hint: 'the other replicas go on without this one: restore the state folder from a backup of the disk',
+  });
 }

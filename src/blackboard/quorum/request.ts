@@ -87,8 +87,9 @@ export function leaseIn(value: Json | undefined): Lease | undefined {
 export function changeOf(request: StrongRequest, by: Did, nowMs: number): StrongChange {
   return (before, number) => {
     const held = heldIn({ value: before });
-    const wanted = valueAfter(request, held?.v, { number, nowMs });
-    const version = number - 1;
+    // Of a key that was erased nobody knows any more how often it was changed: it is as one that never was.
+    const version = before === undefined ? 0 : number - 1;
+    const wanted = valueAfter(request, held?.v, { number, version, nowMs });
     if (wanted === UNCHANGED) {
       const state = { value: before, count: version, ops: [] };
       return { value: before, result: { ...shownState(state, isAsWanted(request, held?.v)) } };
@@ -109,8 +110,9 @@ const UNCHANGED = Symbol('unchanged');
 function valueAfter(
   request: StrongRequest,
   now: Json | undefined,
-  { number, nowMs }: { readonly number: number; readonly nowMs: number },
+  at: { readonly number: number; readonly version: number; readonly nowMs: number },
 ): typeof UNCHANGED | { readonly v?: Json; readonly existed?: boolean } {
+  const { number, version, nowMs } = at;
   switch (request.t) {
     case 'get':
       return UNCHANGED;
@@ -119,7 +121,7 @@ function valueAfter(
     case 'delete':
       return now === undefined ? UNCHANGED : { existed: true };
     case 'cas':
-      return isExpected(request, now, number - 1) ? { v: request.value } : UNCHANGED;
+      return isExpected(request, now, version) ? { v: request.value } : UNCHANGED;
     case 'lease': {
       const { holder, ttlMs } = request;
       const lease = leaseIn(now);

@@ -2,9 +2,11 @@
  * One try to change or read a key strongly, as its proposer sees the try: what to ask the replicas, and what their
  * answers mean. Pure: waiting, timeouts and retries are the user's. See `acceptor.ts`.
  */
-import { NO_STATE, OPS_MAX, compareBallots } from './acceptor.ts';
+import { OPS_MAX, compareBallots } from './acceptor.ts';
 import type { Ballot, QuorumAnswer, QuorumQuestion, StrongState } from './acceptor.ts';
 import type { Json } from '../../core/index.ts';
+import { isLost, isMajority } from './groups.ts';
+import type { Groups } from './groups.ts';
 
 /**
  * What a change makes of a value: the value after it, and what the caller is told. `number` is that of the change.
@@ -26,8 +28,8 @@ export interface RoundInit {
   readonly ballot: Ballot;
   /** The ballot that the next round of this proposer may begin with. */
   readonly next: Ballot;
-  /** Replicas that answer, by name. */
-  readonly replicas: readonly string[];
+  /** Replicas that answer, by name, in groups: more than half of each group is needed. */
+  readonly groups: Groups;
   /** What was promised ahead by this proposer's last round: then one round is enough. Not of a request tried before. */
   readonly known?: StrongState;
   /** Of a request that was tried before: how many changes there were at the least when that began. */
@@ -65,37 +67,37 @@ class ProposerRound implements Round {
   isOut = false;
   basedOn: number | undefined;
   readonly #init: RoundInit;
-  readonly #majority: number;
   readonly #yes = new Set<string>();
   readonly #no = new Set<string>();
   #accepted: { readonly ballot: Ballot; readonly state: StrongState } | undefined;
+  /** The highest number of what replicas have erased. */
+  #erased = 0;
   #result: Json = null;
   #higher: Ballot;
   #isOver = false;
 
   constructor(init: RoundInit) {
     this.#init = init;
-    this.#majority = Math.floor(init.replicas.length / 2) + 1;
     this.#higher = init.ballot;
     this.question =
       init.known === undefined ? { t: 'prepare', ballot: init.ballot } : this.#proposal(init.known);
   }
 
   hear(replica: string, answer: QuorumAnswer): RoundEnd | 'ask' | undefined {
-    const { ballot, replicas } = this.#init;
+    const { ballot, groups } = this.#init;
     // An answer to another round, a second one, or one of somebody who is no replica says nothing here.
-    if (this.#isOver || !replicas.includes(replica)) return undefined;
+    if (this.#isOver || !groups.some((group) => group.includes(replica))) return undefined;
     if (compareBallots(answer.ballot, ballot) !== 0) return undefined;
     if (answer.t === 'refused') return this.#heardNo(replica, answer.higher);
     if (answer.t !== (this.question.t === 'accept' ? 'accepted' : 'promised')) return undefined;
     this.#yes.add(replica);
-    if (answer.t === 'promised') this.#note(answer.accepted);
-    if (this.#yes.size < this.#majority) return undefined;
+    if (answer.t === 'promised') this.#note(answer);
+    if (!isMajority(groups, this.#yes)) return undefined;
     if (this.question.t === 'accept') {
       this.#isOver = true;
       return { t: 'done', result: this.#result, state: this.question.state };
     }
-    const state = this.#accepted?.state ?? NO_STATE;
+    const state = this.#accepted?.state ?? { count: this.#erased, ops: [] };
     if (this.#isForgotten(state)) {
       this.#isOver = true;
       return { t: 'forgotten' };
@@ -111,12 +113,13 @@ class ProposerRound implements Round {
     if (this.#yes.has(replica)) return undefined;
     this.#no.add(replica);
     if (compareBallots(higher, this.#higher) > 0) this.#higher = higher;
-    if (this.#no.size <= this.#init.replicas.length - this.#majority) return undefined;
+    if (!isLost(this.#init.groups, this.#no)) return undefined;
     this.#isOver = true;
     return { t: 'refused', higher: this.#higher, isOut: this.isOut };
   }
 
-  #note(accepted: { readonly ballot: Ballot; readonly state: StrongState } | undefined): void {
+  #note({ accepted, count = 0 }: Extract<QuorumAnswer, { t: 'promised' }>): void {
+    this.#erased = Math.max(this.#erased, count);
     if (accepted === undefined) return;
     const known = this.#accepted;
     if (known === undefined || compareBallots(accepted.ballot, known.ballot) > 0) {
@@ -128,7 +131,8 @@ class ProposerRound implements Round {
   #isForgotten({ count, ops }: StrongState): boolean {
     const { request, since } = this.#init;
     if (since === undefined || ops.some(({ id }) => id === request)) return false;
-    return count - since > OPS_MAX;
+    // Of a key that was erased and made again nobody remembers the changes before that.
+    return count - since > ops.length;
   }
 
   /** What is proposed on top of `state`: the same again, where this request is applied already, or changes nothing. */

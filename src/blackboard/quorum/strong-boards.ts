@@ -1,10 +1,12 @@
 /**
  * The boards whose keys are changed one change after the other, for all to see alike. A board's creator names its
- * replicas in the signed record, once and for all. One replica does most changes of a key, which is a hint only; other
- * nodes ask that one, and another where it does not answer, under the same request id: so a change is done once.
- * What a majority has on disk is written to the replica's lane as well, for whoever reads the board as others are read.
+ * replicas in the signed record; they change by signed records, too (`set-change.ts`). One replica does most changes of
+ * a key, which is a hint only; other nodes ask that one, and another where it does not answer, under the same request
+ * id: so a change is done once. What a majority has on disk is written to the replica's lane as well, for whoever
+ * reads the board as others are read.
  */
-import { createHash, randomUUID } from 'node:crypto';
+import { hash, randomUUID } from 'node:crypto';
+import { encode } from 'cborg';
 import { StarlingError } from '../../core/index.ts';
 import type { Clock, Did, Json, Logger, PeerId, Random, Scope } from '../../core/index.ts';
 import type { Network } from '../../network/index.ts';
@@ -12,24 +14,26 @@ import type { Table } from '../../store/index.ts';
 import { LIMITS, checkedValue } from '../limits.ts';
 import type { StrongOutcome, StrongRequest } from '../types.ts';
 import type { StrongState } from './acceptor.ts';
-import type { AskMessage, Cell, Reply } from './format.ts';
+import { ANSWER_MS, Electorate, failure } from './electorate.ts';
+import type { StrongBoard } from './electorate.ts';
+import { createErasing } from './erasing.ts';
+import type { Erasing } from './erasing.ts';
+import type { AskMessage, Cell, NodeAsk, Reply } from './format.ts';
 import { createLateShowing } from './late-showing.ts';
 import type { LateShowing } from './late-showing.ts';
 import { createQuorumLinks } from './links.ts';
 import type { QuorumLinks } from './links.ts';
 import { createProposer, noQuorum, unknownOutcome } from './proposer.ts';
-import type { Proposer } from './proposer.ts';
+import type { Proposer, ProposerComponents } from './proposer.ts';
+import { rankedFor } from './ranking.ts';
 import { createReplica } from './replica.ts';
 import type { Replica } from './replica.ts';
+import { votersOf } from './replica-set.ts';
+import type { ReplicaSet } from './replica-set.ts';
+import type { Voter } from '../lanes/voters.ts';
 import { changeOf, heldIn, isRead, shownState } from './request.ts';
-
-/** What one strong board is, for whoever changes its keys. */
-export interface StrongBoard {
-  /** Dids of the replicas, as the record of the board names them. */
-  readonly replicas: readonly Did[];
-  mayRead(did: Did): boolean;
-  mayWrite(did: Did, key: string): boolean;
-}
+import { SET_KEY, createSetChanges } from './set-change.ts';
+import type { SetChanges } from './set-change.ts';
 
 /** What is to be shown to whoever reads the board as others are read. */
 export interface Chosen {
@@ -52,13 +56,17 @@ export interface StrongBoardsComponents {
   /** The peer that has a replica's key, or the key that took its place. */
   peerOf(replica: Did): PeerId;
   /** Whether `did` is a replica's, or has taken its place. */
-  isSame(did: Did, replica: Did): boolean;
+  readonly isSame: (did: Did, replica: Did) => boolean;
   /** A strong board that is here. */
   find(board: string): StrongBoard | undefined;
   /** Hears what a majority has on disk. Never throws. */
   chosen(board: string, chosen: Chosen): void;
   /** Whether what was accepted of a key is shown already, or something later. */
   isShown(board: string, chosen: Chosen): boolean;
+  /** Strong boards that are here. */
+  readonly boards: () => readonly string[];
+  /** Tells all who have a board how its replicas change. @throws what the disk says */
+  readonly publish: (board: string, record: string) => Promise<void>;
 }
 
 /** A request, and under which id it is known. */
@@ -76,16 +84,32 @@ export interface StrongBoards {
    * STARLING_BOARD_INVALID, STARLING_BOARD_REFUSED, STARLING_LIMIT_EXCEEDED
    */
   request(cell: Cell, init: StrongInit): Promise<StrongOutcome>;
+  /** The replicas of a board as this node, or a replica that it asks, knows them. @throws STARLING_BOARD_INVALID */
+  replicas(board: string): Promise<ReplicaSet>;
+  /** What the disks of nodes are called that are to keep a board. @throws STARLING_PEER_UNREACHABLE */
+  disks(board: string, of: readonly Did[]): Promise<readonly string[]>;
+  /**
+   * Has the replicas of a board change as a signed record says, here or at a replica.
+   * @throws STARLING_BOARD_REFUSED, STARLING_BOARD_CONFLICT, STARLING_NO_QUORUM
+   */
+  change(board: string, record: string): Promise<void>;
 }
 
 /** How long a request is tried in all. */
 const PATIENCE_MS = 5000;
 /** How long one replica is asked to do a request before another is. */
 const HAND_MS = 2000;
-/** How long a replica may take for one question. Higher: slow disks and links count; lower: a dead one holds up less. */
-const ANSWER_MS = 1000;
+/** How long somebody who asks for a change of replicas waits: every key is written anew meanwhile. */
+const CHANGE_MS = 120_000;
+/** How long after a start, and how often, a change of replicas is looked for that nobody ended. */
+const FINISH_MS = 60_000;
+const DISK_MS = 5000;
+/** Characters of what a request is remembered by. */
+const OP_CHARS = 22;
 /** Keys whose last number is remembered for requests that are lost on the way. */
 const NUMBERS_MAX = 4096;
+/** Keys that begin with this are the board's own. */
+const HIDDEN = '\u0000';
 const ID_AT = /^(.{1,64})@(\d{1,15})$/;
 const ID = /^[A-Za-z0-9._:-]{1,48}$/;
 
@@ -108,8 +132,11 @@ class QuorumBoards implements StrongBoards {
   readonly #components: StrongBoardsComponents;
   readonly #replica: Replica;
   readonly #links: QuorumLinks;
+  readonly #electorate: Electorate;
   readonly #proposer: Proposer;
+  readonly #changes: SetChanges;
   readonly #toShow: LateShowing;
+  readonly #toErase: Erasing;
   readonly #numbers = new Map<string, number>();
 
   constructor(components: StrongBoardsComponents, scope: Scope) {
@@ -124,23 +151,43 @@ class QuorumBoards implements StrongBoards {
       scope,
       answer: (peer, message) => this.#answer(peer, message),
     });
+    this.#electorate = new Electorate({
+      ...components,
+      replica: this.#replica,
+      links: this.#links,
+      peerOf: (did) => this.#peerOf(did),
+      accepted: (cell) => {
+        if (cell.key === SET_KEY) return;
+        this.#toShow.add(cell);
+        this.#toErase.add(cell);
+      },
+      erased: (cell) => this.#proposer.forget(cell),
+    });
+    const electorate = this.#electorate;
+    const isStopped = (): boolean => scope.closed;
     this.#proposer = createProposer({
       self,
       clock,
       random,
-      isStopped: () => scope.closed,
+      isStopped,
       boot: () => this.#replica.boot(),
-      ask: async (replica, cell, question) => {
-        if (this.#isSelf(replica)) return this.#accept(cell, question).catch(() => undefined);
-        const reply = await this.#askReplica(replica, cell, question);
-        return reply !== undefined && 'ballot' in reply ? reply : undefined;
-      },
-      look: async (replica, cell) => {
-        if (this.#isSelf(replica)) return this.#shown(cell).catch(() => undefined);
-        const reply = await this.#askReplica(replica, cell, { t: 'look' });
-        return reply?.t === 'shown' ? reply : undefined;
+      setOf: (board) => electorate.setOf(board),
+      ask: async (voter, set, { cell, question }) =>
+        answerIn(await electorate.ask(voter, set, { cell, ask: question })),
+      look: async (voter, set, cell) => {
+        const reply = await electorate.ask(voter, set, { cell, ask: { t: 'look' } });
+        return reply?.t === 'shown' || reply?.t === 'moved' ? reply : undefined;
       },
     });
+    this.#changes = createSetChanges({
+      clock,
+      electorate,
+      proposer: this.#proposer,
+      isStopped,
+      publish: components.publish,
+    });
+    this.#toErase = this.#makeErasing(scope);
+    scope.every(FINISH_MS, () => this.#finishChanges());
   }
 
   async request(cell: Cell, { request, id: given }: StrongInit): Promise<StrongOutcome> {
@@ -164,12 +211,18 @@ class QuorumBoards implements StrongBoards {
     wanted: Omit<Asked, 'patienceMs'>,
     patience: { readonly isOver: boolean },
   ): Promise<StrongOutcome> {
-    const { board, cell, request, id } = wanted;
+    const { cell, request, id } = wanted;
     let { since } = wanted;
     const known = this.#numbers.get(nameOf(cell)) ?? 0;
-    for (const replica of this.#ranked(board.replicas, cell)) {
+    const isActive = await this.#isReplica(cell.board);
+    const { voters } = await this.#electorate.heardOf(cell.board);
+    const replicas = voters.map(({ did }) => did);
+    for (const replica of this.#ranked(replicas, cell)) {
       if (patience.isOver) break;
-      if (this.#isSelf(replica)) return this.#do({ ...wanted, since, patienceMs: PATIENCE_MS });
+      if (this.#isSelf(replica)) {
+        if (!isActive) continue;
+        return this.#do({ ...wanted, since, patienceMs: PATIENCE_MS });
+      }
       const told = since === undefined ? {} : { since };
       const ask = { t: 'do', id, request, patienceMs: HAND_MS, ...told } as const;
       const peer = this.#peerOf(replica);
@@ -189,19 +242,19 @@ class QuorumBoards implements StrongBoards {
       if (mayBeDone && !isRead(request)) since ??= known;
     }
     if (since !== undefined) throw unknownOutcome({ cell, request: id }, since);
-    throw noQuorum({ cell, replicas: board.replicas });
+    throw noQuorum({ cell }, await this.#electorate.setOf(cell.board));
   }
 
   /** Does a request here, as a replica. */
   async #do(asked: Asked): Promise<StrongOutcome> {
-    const { board, cell, by, request, id, since, patienceMs } = asked;
-    const { replicas } = board;
+    const { cell, by, request, id, since, patienceMs } = asked;
     if (isRead(request)) {
-      const state = await this.#proposer.look(cell, replicas);
+      const state = await this.#proposer.look(cell);
       if (state !== undefined) return this.#told(cell, state, { ...shownState(state) });
     }
     const change = changeOf(request, by, this.#components.clock.now());
-    const proposal = { cell, replicas, request: id, change, since, patienceMs };
+    const op = opOf(id, request);
+    const proposal = { cell, request: id, op, change, since, patienceMs };
     const { result, state } = await this.#proposer.propose(proposal);
     return this.#told(cell, state, result as unknown as StrongOutcome);
   }
@@ -217,67 +270,164 @@ class QuorumBoards implements StrongBoards {
 
   async #answer(peer: PeerId, { board, key, ask }: AskMessage): Promise<Reply | undefined> {
     const cell = { board, key };
+    if (ask.t === 'disk') return { t: 'disk', disk: await this.#replica.disk() };
     const found = this.#components.find(board);
     const by = this.#components.didOf(peer);
-    if (found === undefined || !found.replicas.some((one) => this.#isSelf(one))) return undefined;
-    if (ask.t === 'do') return this.#doFor(found, cell, { by, ...ask });
-    if (!found.replicas.some((one) => this.#components.isSame(by, one))) {
-      this.#components.network.report(peer, 'unpermitted');
-      return undefined;
+    if (found === undefined) return undefined;
+    try {
+      if ('to' in ask) return await this.#electorate.answer({ peer, did: by }, cell, ask);
+      return await this.#answerNode(found, cell, { ...ask, by, peer });
+    } catch (error) {
+      const failed = failure(error);
+      if (failed !== undefined) return failed;
+      throw error;
     }
-    return ask.t === 'look' ? this.#shown(cell) : this.#accept(cell, ask);
   }
 
-  /** Does a request of another node. */
+  async #answerNode(
+    board: StrongBoard,
+    cell: Cell,
+    asked: Exclude<NodeAsk, { t: 'disk' }> & { readonly by: Did; readonly peer: PeerId },
+  ): Promise<Reply | undefined> {
+    const { by, peer } = asked;
+    switch (asked.t) {
+      case 'do':
+        return this.#doFor(board, cell, asked);
+      case 'adopt': {
+        const isKnown = await this.#mayTell(by, cell.board, asked.state);
+        if (isKnown && (await this.#electorate.adopt(cell.board, asked.state))) {
+          return { t: 'adopted' };
+        }
+        if (!isKnown) this.#components.network.report(peer, 'unpermitted');
+        return undefined;
+      }
+      case 'change':
+        if (!(await this.#isReplica(cell.board))) throw noReplica();
+        await this.#changes.change(cell.board, board, asked.record);
+        return { t: 'done', outcome: { ok: true, version: 0 } };
+    }
+  }
+
+  /** Whether somebody may say what the replicas are: those of now, and those of then. */
+  async #mayTell(by: Did, board: string, set: ReplicaSet): Promise<boolean> {
+    const all = [...votersOf(await this.#electorate.setOf(board)), ...votersOf(set)];
+    return all.some(({ did }) => this.#components.isSame(by, did));
+  }
+
+  /** Does a request of another node. @throws STARLING_BOARD_REFUSED, as `request` does */
   async #doFor(
     board: StrongBoard,
     cell: Cell,
     asked: Pick<Asked, 'by' | 'id' | 'request' | 'patienceMs'> & { readonly since?: number },
   ): Promise<Reply> {
-    const { by, request } = asked;
-    try {
-      checkRequest(request);
-      const may = isRead(request) ? board.mayRead(by) : board.mayWrite(by, cell.key);
-      if (!may) throw new StarlingError('STARLING_BOARD_REFUSED', `no right for '${cell.key}'`);
-      const patienceMs = Math.min(asked.patienceMs, PATIENCE_MS);
-      const since = asked.since;
-      return { t: 'done', outcome: await this.#do({ board, cell, ...asked, since, patienceMs }) };
-    } catch (error) {
-      if (error instanceof StarlingError) {
-        return { t: 'failed', code: error.code, text: error.message };
+    const { by, request, since, id } = asked;
+    checkRequest(request);
+    const may = isRead(request) ? board.mayRead(by) : board.mayWrite(by, cell.key);
+    if (!may || cell.key.startsWith(HIDDEN)) {
+      throw new StarlingError('STARLING_BOARD_REFUSED', `no right for '${cell.key}'`);
+    }
+    if (!(await this.#isReplica(cell.board))) throw noReplica();
+    const patienceMs = Math.min(asked.patienceMs, PATIENCE_MS);
+    return {
+      t: 'done',
+      outcome: await this.#do({ board, cell, by, request, id, since, patienceMs }),
+    };
+  }
+
+  async replicas(board: string): Promise<ReplicaSet> {
+    this.#boardOf({ board });
+    return this.#electorate.heardOf(board);
+  }
+
+  async disks(board: string, of: readonly Did[]): Promise<readonly string[]> {
+    const cell = { board, key: SET_KEY };
+    return Promise.all(
+      of.map(async (did) => {
+        if (this.#isSelf(did)) return this.#replica.disk();
+        const peer = this.#peerOf(did);
+        const { reply } =
+          peer === undefined
+            ? { reply: undefined }
+            : await this.#links.ask(peer, cell, { t: 'disk' }, DISK_MS);
+        if (reply?.t === 'disk') return reply.disk;
+        throw new StarlingError(
+          'STARLING_PEER_UNREACHABLE',
+          `${did} does not answer, and whoever is to keep a strong board must be there when that is said`,
+          { hint: 'see who is there: starling peers' },
+        );
+      }),
+    );
+  }
+
+  async change(id: string, record: string): Promise<void> {
+    const board = this.#boardOf({ board: id });
+    if (await this.#isReplica(id)) return this.#changes.change(id, board, record);
+    const cell = { board: id, key: SET_KEY };
+    const { voters } = await this.#electorate.heardOf(id);
+    const replicas = voters.map(({ did }) => did);
+    for (const replica of this.#ranked(replicas, cell)) {
+      const peer = this.#peerOf(replica);
+      if (peer === undefined || this.#isSelf(replica)) continue;
+      const ask = { t: 'change', record } as const;
+      const { reply } = await this.#links.ask(peer, cell, ask, CHANGE_MS);
+      if (reply?.t === 'done') return this.#components.publish(id, record);
+      if (reply?.t === 'failed' && !isTriedOn(reply.code)) {
+        throw new StarlingError(reply.code, reply.text, {
+          hint: 'see: starling board replicas <board>',
+        });
       }
-      throw error;
+    }
+    throw noQuorum({ cell }, await this.#electorate.setOf(id));
+  }
+
+  #makeErasing(scope: Scope): Erasing {
+    const { clock, boards } = this.#components;
+    return createErasing(
+      {
+        clock,
+        electorate: this.#electorate,
+        look: async (cell, set) => {
+          const shown = await this.#replica.look(cell, set.number);
+          return shown.t === 'shown' ? shown : undefined;
+        },
+        keys: async (board) => {
+          const { keys } = await this.#replica.keys(board);
+          return keys.filter((key) => !key.startsWith(HIDDEN));
+        },
+        isFirst: (cell, { voters }) => {
+          const dids = voters.map(({ did }: Voter) => did);
+          const [first] = rankedFor(cell, dids, () => true);
+          return first !== undefined && this.#isSelf(first);
+        },
+        boards,
+      },
+      scope,
+    );
+  }
+
+  /** Ends changes of replicas that somebody began and did not end. */
+  async #finishChanges(): Promise<void> {
+    for (const id of this.#components.boards()) {
+      const board = this.#components.find(id);
+      const set = await this.#electorate.setOf(id);
+      if (board === undefined || set.before === undefined) continue;
+      if ((await this.#electorate.ownVoter(set)) === undefined) continue;
+      // Too few are there, or the disk fails: the next time, maybe.
+      await this.#changes.finish(id, board).catch(() => undefined);
     }
   }
 
-  async #accept(
-    cell: Cell,
-    question: Parameters<Replica['answer']>[1],
-  ): ReturnType<Replica['answer']> {
-    const answer = await this.#replica.answer(cell, question);
-    if (answer.t === 'accepted') this.#toShow.add(cell);
-    return answer;
-  }
-
-  async #shown(cell: Cell): Promise<Extract<Reply, { t: 'shown' }>> {
-    const accepted = await this.#replica.look(cell);
-    return { t: 'shown', ...(accepted === undefined ? {} : { accepted }) };
-  }
-
-  async #askReplica(
-    replica: Did,
-    cell: Cell,
-    ask: Parameters<QuorumLinks['ask']>[2],
-  ): Promise<Reply | undefined> {
-    const peer = this.#peerOf(replica);
-    if (peer === undefined) return undefined;
-    return (await this.#links.ask(peer, cell, ask, ANSWER_MS)).reply;
+  /** Whether this node is a replica of a board, with the disk that it has. */
+  async #isReplica(board: string): Promise<boolean> {
+    return (await this.#electorate.ownVoter(await this.#electorate.setOf(board))) !== undefined;
   }
 
   /** Shows what was chosen of a key, if that is not shown. */
   async #show(cell: Cell): Promise<void> {
     const board = this.#components.find(cell.board);
-    const accepted = await this.#replica.look(cell);
+    const { number } = await this.#electorate.setOf(cell.board);
+    const shown = await this.#replica.look(cell, number);
+    const accepted = shown.t === 'shown' ? shown.accepted : undefined;
     const chosen = accepted && chosenOf(cell, accepted.state);
     if (board === undefined || chosen === undefined) return;
     if (this.#components.isShown(cell.board, chosen)) return;
@@ -287,24 +437,15 @@ class QuorumBoards implements StrongBoards {
     await this.#do({ ...asked, patienceMs: HAND_MS });
   }
 
-  /** Replicas in the order in which they are asked: who is there first, of these by a hash, the same at all nodes. */
   #ranked(replicas: readonly Did[], cell: Cell): readonly Did[] {
-    const weight = (replica: Did): string =>
-      createHash('sha256')
-        .update(`${nameOf(cell)} ${replica}`)
-        .digest('hex');
-    const isThere = (replica: Did): boolean => {
+    return rankedFor(cell, replicas, (replica) => {
       if (this.#isSelf(replica)) return true;
       const peer = this.#peerOf(replica);
       return peer !== undefined && this.#components.network.isConnected(peer);
-    };
-    return replicas
-      .map((replica) => ({ replica, rank: `${isThere(replica) ? 0 : 1}${weight(replica)}` }))
-      .toSorted((a, b) => (a.rank < b.rank ? -1 : 1))
-      .map(({ replica }) => replica);
+    });
   }
 
-  #boardOf({ board }: Cell): StrongBoard {
+  #boardOf({ board }: Pick<Cell, 'board'>): StrongBoard {
     const found = this.#components.find(board);
     if (found !== undefined) return found;
     throw new StarlingError('STARLING_BOARD_INVALID', 'this board is not strong', {
@@ -337,6 +478,28 @@ class QuorumBoards implements StrongBoards {
 function chosenOf({ key }: Cell, state: StrongState): Chosen | undefined {
   const held = heldIn(state);
   return held === undefined ? undefined : { key, value: held.v, by: held.by, at: held.at };
+}
+
+/** What a proposer hears of a reply. */
+function answerIn(reply: Reply | undefined): Awaited<ReturnType<ProposerComponents['ask']>> {
+  if (reply?.t === 'failed' || reply?.t === 'moved') return reply;
+  if (reply?.t === 'promised' || reply?.t === 'accepted' || reply?.t === 'refused') return reply;
+  return undefined;
+}
+
+/**
+ * By what a request is remembered: its id and what it wants, so that nobody who guesses an id can have another's
+ * request taken for done.
+ */
+function opOf(id: string, request: StrongRequest): string {
+  // CBOR of the library has the fields of maps in one order, however they were written.
+  return hash('sha256', encode([id, request]), 'base64url').slice(0, OP_CHARS);
+}
+
+function noReplica(): StarlingError {
+  return new StarlingError('STARLING_NO_QUORUM', 'this node is no replica of the board now', {
+    hint: 'see who is: starling board replicas <board>',
+  });
 }
 
 /** Whether another replica is asked after a failure of this kind. */

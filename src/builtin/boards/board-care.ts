@@ -25,7 +25,7 @@ const HISTORY_LINES_MAX = 1000;
 const MEMORY = 'memory';
 const SECOND_MS = 1000;
 /** Replicas that a strong board may have. */
-const REPLICAS_MAX = 7;
+export const REPLICAS_MAX = 7;
 
 const board = z.string().describe('Name of the board.');
 const key = z.string().describe('Key of the entry.');
@@ -58,14 +58,20 @@ function replicasOf(
   wanted: boolean | readonly string[] | undefined,
 ): readonly Did[] | undefined {
   if (wanted === undefined || wanted === false) return undefined;
-  if (wanted !== true) {
-    const didOf = (name: string): Did =>
-      name === self.name ? self.did : audienceOf(membership, name);
-    return [...new Set(wanted.map(didOf))];
-  }
+  if (wanted !== true) return replicaDids({ membership, self }, wanted);
   const here = membership.peers().filter(({ state }) => state === 'alive');
   const others = here.length >= 4 ? 4 : here.length >= 2 ? 2 : 0;
   return [self.did, ...here.slice(0, others).map(({ did }) => did)];
+}
+
+/** The dids of nodes that are to keep a strong board, or no more. */
+export function replicaDids(
+  { membership, self }: Pick<BoardCareComponents, 'membership' | 'self'>,
+  names: readonly string[],
+): readonly Did[] {
+  const didOf = (name: string): Did =>
+    name === self.name ? self.did : audienceOf(membership, name);
+  return [...new Set(names.map(didOf))];
 }
 
 /** Makes a board where there is none of the name. What a client makes, it may read and write. */
@@ -144,7 +150,7 @@ function lifeTools(components: BoardCareComponents): readonly BuiltinTool[] {
           .union([z.boolean(), z.array(z.string().min(1).max(256)).min(1).max(REPLICAS_MAX)])
           .optional()
           .describe(
-            'Its keys change one change after the other: true, or the peers that keep it (alias, PeerId or did:key), once and for all; an odd number, of which more than half must be there.',
+            'Its keys change one change after the other: true, or the peers that keep it (alias, PeerId or did:key); an odd number, all of them there now, and more than half of them for each change.',
           ),
       }),
       hints: { idempotentHint: true },

@@ -8,12 +8,15 @@ import { defineTool } from '../../gateway/index.ts';
 import { strongEntry } from './board-views.ts';
 import { checkUse } from './client-boards.ts';
 import type { ClientBoards } from './client-boards.ts';
-import type { BoardCasResult, BoardLeaseResult } from '../results.ts';
+import type { Membership } from '../../membership/index.ts';
+import { REPLICAS_MAX, replicaDids } from './board-care.ts';
+import type { BoardCasResult, BoardLeaseResult, BoardReplicasResult } from '../results.ts';
 
 /** What these tools need. */
 export interface StrongBoardComponents {
   readonly blackboard: Blackboard;
-  readonly self: { readonly did: Did };
+  readonly self: { readonly did: Did; readonly name: string };
+  readonly membership: Pick<Membership, 'peers' | 'resolve'>;
   /** Of clients, on boards that are not open; without it clients have open boards only. */
   readonly rights?: ClientBoards;
 }
@@ -35,9 +38,9 @@ export const requestId = z
 const board = z.string().describe('Name of a strong board.');
 const key = z.string().describe('Key of the entry.');
 
-/** `board_cas` and `board_lease`. */
+/** `board_cas`, `board_lease` and `board_replicas`. */
 export function strongBoardTools(components: StrongBoardComponents): readonly BuiltinTool[] {
-  return [casTool(components), leaseTool(components)];
+  return [casTool(components), leaseTool(components), replicasTool(components)];
 }
 
 function casTool(components: StrongBoardComponents): BuiltinTool {
@@ -117,6 +120,32 @@ function leaseTool(components: StrongBoardComponents): BuiltinTool {
         await found.strong(input.key, { request, id: input.request }),
         input.release === true,
       );
+    },
+  });
+}
+
+function replicasTool(components: StrongBoardComponents): BuiltinTool {
+  const peers = z.array(z.string().min(1).max(256)).max(REPLICAS_MAX);
+  return defineTool({
+    name: 'board_replicas',
+    title: 'Show or change who keeps a strong board',
+    description:
+      'Who keeps a strong board. With `add` and `remove` (alias, PeerId or did:key) that changes: done once every key is on the new replicas, of whom more than half must be there, as of the old ones. A replica that lost its disk is added again.',
+    input: z.object({ board, add: peers.optional(), remove: peers.optional() }),
+    hints: { destructiveHint: true, idempotentHint: true },
+    clients: 'ask',
+    async run({ board: name, add = [], remove = [] }, context): Promise<BoardReplicasResult> {
+      const found = await components.blackboard.board(name);
+      const isChange = add.length + remove.length > 0;
+      const what = isChange ? 'admin' : 'read';
+      await checkUse(components.rights, context, { board: found, what, key: '' });
+      const replicas = isChange
+        ? await found.changeReplicas({
+            add: replicaDids(components, add),
+            remove: replicaDids(components, remove),
+          })
+        : await found.replicas();
+      return { board: name, replicas };
     },
   });
 }

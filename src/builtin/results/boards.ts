@@ -93,6 +93,13 @@ export interface BoardCreateResult {
   readonly replicas?: readonly string[];
 }
 
+/** Result of `board_replicas`. */
+export interface BoardReplicasResult {
+  readonly board: string;
+  /** Dids of who keeps it now. */
+  readonly replicas: readonly string[];
+}
+
 /** Result of `board_grant`. */
 export interface BoardGrantResult {
   readonly board: string;

@@ -112,6 +112,21 @@ function addStrong(
       ),
     )
     .action(action(outcome, () => import('../commands/board/lease.ts')));
+  command(
+    'replicas',
+    'Shows who keeps a strong board, or changes that: every key is on the new ones then.',
+    '<board>',
+  )
+    .option('--add <peers>', 'who keeps it from now on, or has lost the disk; commas between')
+    .option('--remove <peers>', 'who keeps it no more')
+    .addHelpText(
+      'after',
+      examples(
+        'starling board replicas jobs',
+        'starling board replicas jobs --add dave --remove bob',
+      ),
+    )
+    .action(action(outcome, () => import('../commands/board/replicas.ts')));
 }
 
 /** The commands that make boards, and say who may do what on them. */

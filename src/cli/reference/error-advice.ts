@@ -177,6 +177,14 @@ export const ADVICE: Readonly<Record<ErrorCode, Advice>> = {
     'The agent gave no answer in time, was stopped, or could not do what was asked.',
     'See how it is: `starling agent info <name>`; `data.reason` is `timeout`, `stopped`, `failed`, `full`, `ended` or `late`.',
   ),
+  STARLING_TASK_UNKNOWN: advice(
+    'There is no task of that id, or none that the caller may see; `data.taskId` names it.',
+    'See `starling task list`; a task that has ended is kept until a thousand others have.',
+  ),
+  STARLING_TASK_ENDED: advice(
+    'The task has ended and can not be cancelled, or has not ended badly and can not be tried again.',
+    'See `starling task info <id>`.',
+  ),
   STARLING_BOARD_INVALID: advice(
     "A board's name, key or value is out of bounds, or there is no such entry.",
     'See `starling board list`; values are JSON of at most 256 KiB.',

@@ -1,11 +1,12 @@
 /**
  * On whose behalf a node calls a peer. The node certifies it with its own key (a compact JWS, RFC 7515,
  * with a `typ` of its own), once for a session; the owner checks that the certificate is that of the
- * very node at the other end. It is that node's word, for people to read, and widens no right.
+ * very node at the other end. It is that node's word and widens no right; where the one that is certified works for
+ * others in turn, it names those, and the owner asks for their rights, too.
  */
-import { StarlingError, durationText, isCount, messageOf } from '../../core/index.ts';
+import { StarlingError, durationText, isCount, messageOf, printable } from '../../core/index.ts';
 import type { Clock, Did, Json } from '../../core/index.ts';
-import { keyOf } from '../../guard/index.ts';
+import { chainOf, isLink } from '../../guard/index.ts';
 import type { OnBehalfOf, Principal } from '../../guard/index.ts';
 import { decodeJws, encodeJws, parseDid, peerIdFromDid } from '../../identity/index.ts';
 import type { Signer } from '../../identity/index.ts';
@@ -21,6 +22,9 @@ const LIFETIME_S = LIFETIME_MAX_S / 2;
 /** How far after its end a certificate is taken, as clocks are apart. */
 const SKEW_S = 60;
 const NAME_MAX = 128;
+/** For so many others somebody works at one time. */
+const WORKS_FOR_MAX = 16;
+const LINK_MAX = 320;
 /** Certificates that are kept, so that they need not be signed anew: a signature takes 8 ms. */
 const CERTIFICATES_MAX = 1024;
 
@@ -33,7 +37,10 @@ export interface CertifiedOnBehalfOf {
 
 /** Certifies for whom this node calls. */
 export interface Certifier {
-  /** The certificate of `principal`; undefined where the node calls for itself. */
+  /**
+   * The certificate of `principal`; undefined where the node calls for itself.
+   * @throws STARLING_LIMIT_EXCEEDED for one that works for too many at a time
+   */
   certify(principal: Principal): string | undefined;
 }
 
@@ -46,7 +53,7 @@ export function createCertifier(components: {
   const certificates = new Map<string, { readonly jws: string; readonly renewAtMs: number }>();
   return {
     certify(principal) {
-      const subject = subjectOf(principal);
+      const subject = subjectOf(principal, signer.did);
       if (subject === undefined) return undefined;
       const key = JSON.stringify(subject);
       const nowMs = clock.now();
@@ -89,7 +96,7 @@ export function readOnBehalfOf(
   const { issuer, nowMs } = reading;
   if (value === undefined) return undefined;
   if (typeof value !== 'string') throw refused('format', 'it is not a string');
-  const { iss, sub, name, iat, exp } = claimsOf(value, issuer);
+  const { iss, sub, name, iat, exp, for: worksFor } = claimsOf(value, issuer);
   if (iss !== issuer) throw refused('issuer', 'it is not by the node of this connection');
   if (!isCount(iat) || !isCount(exp)) throw refused('claims', 'it has no iat or no exp in seconds');
   if (exp <= iat || exp - iat > LIFETIME_MAX_S) {
@@ -105,7 +112,8 @@ export function readOnBehalfOf(
     throw apart('expired', 'it has expired', behindMs, reading);
   }
   const endsAtS = Math.min(exp, nowS + LIFETIME_MAX_S) + SKEW_S;
-  return { onBehalfOf: subjectIn(sub, name), endsAtMs: endsAtS * 1000 };
+  const onBehalfOf = { ...subjectIn(sub, name), ...linksIn(worksFor) };
+  return { onBehalfOf, endsAtMs: endsAtS * 1000 };
 }
 
 /** A refusal that comes of two clocks: theirs is at least `leastMs` from ours, by their certificate. */
@@ -154,13 +162,39 @@ function subjectIn(sub: unknown, name: unknown): OnBehalfOf {
 }
 
 /** An agent has proven its did to us; what a client is called is our word alone. */
-function subjectOf(principal: Principal): { sub?: Did; name?: string } | undefined {
+function subjectOf(principal: Principal, self: Did): Subject | undefined {
   if (principal.kind === 'agent') return { sub: principal.did };
   if (principal.kind !== 'client') return undefined;
-  const whom = (principal.worksFor ?? []).map((one) => keyOf(one)).join(', ');
-  const called = whom === '' ? principal.name : `${principal.name} for ${whom}`;
-  const name = called.slice(0, NAME_MAX).replaceAll(/\p{Cs}/gu, '\ufffd');
-  return { name: name === '' ? 'unnamed' : name };
+  const name = principal.name.slice(0, NAME_MAX).replaceAll(/\p{Cs}/gu, '\ufffd');
+  const called = { name: name === '' ? 'unnamed' : name };
+  const [, ...links] = chainOf(principal, self);
+  const worksFor = links.filter((link) => link !== self);
+  if (worksFor.length > WORKS_FOR_MAX) {
+    throw new StarlingError(
+      'STARLING_LIMIT_EXCEEDED',
+      `${printable(principal.name)} works for ${worksFor.length} others at this moment, and calls peers for ${WORKS_FOR_MAX} at most`,
+      { hint: 'try again when it has dealt with some of its messages' },
+    );
+  }
+  return worksFor.length === 0 ? called : { ...called, for: worksFor };
+}
+
+/** What a certificate says of the one that it is for. */
+interface Subject {
+  readonly sub?: Did;
+  readonly name?: string;
+  /** Links of those for whom that one works. */
+  readonly for?: readonly string[];
+}
+
+function linksIn(value: unknown): Pick<OnBehalfOf, 'worksFor'> {
+  if (value === undefined) return {};
+  const isChain =
+    Array.isArray(value) &&
+    value.length <= WORKS_FOR_MAX &&
+    value.every((one) => typeof one === 'string' && one.length <= LINK_MAX && isLink(one));
+  if (!isChain) throw refused('claims', 'its "for" does not say for whom that one works');
+  return { worksFor: value as readonly string[] };
 }
 
 function isName(name: string): boolean {

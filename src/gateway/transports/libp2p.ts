@@ -17,6 +17,7 @@ import { metaOf } from '../wire/era.ts';
 import { errorBytes, errorOf, notificationBytes } from '../wire/frame.ts';
 import {
   GRANTS_MAX,
+  ASKS_ALL_META,
   GRANTS_META,
   GRANTS_NOTIFICATION,
   MCP_PROTOCOL,
@@ -59,6 +60,8 @@ export interface PeerTransportComponents {
   readonly grants: GrantBook;
   readonly allowances: PeerAllowances;
   readonly audit: Pick<Audit, 'note'>;
+  /** Who is meant by a link of a chain; undefined for the operator of this node. Default: nobody with any right. */
+  readonly callerOf?: (this: void, link: string) => Principal | undefined;
   /** Opens a session. @throws STARLING_LIMIT_EXCEEDED */
   open(
     own: Pick<SessionComponents, 'principal' | 'push' | 'initializing' | 'notification' | 'lists'>,
@@ -373,7 +376,12 @@ class PeerCaller {
     const { peer } = this.#stream;
     // Before its first heartbeat nobody knows what the peer is called.
     const { alias = peer, newName } = this.#components.membership.peer(peer) ?? {};
-    return { kind: 'peer', peerId: peer, did: this.#holder, alias, newName, onBehalfOf };
+    const known = { kind: 'peer', peerId: peer, did: this.#holder, alias, newName } as const;
+    const { worksFor = [] } = onBehalfOf ?? {};
+    if (worksFor.length === 0) return { ...known, onBehalfOf };
+    const { callerOf = nobody } = this.#components;
+    const meant = worksFor.map((link) => callerOf(link)).filter((one) => one !== undefined);
+    return { ...known, onBehalfOf, worksFor: meant };
   }
 
   #initializing(meta: JsonObject): Initializing {
@@ -385,7 +393,7 @@ class PeerCaller {
     this.#present(meta[GRANTS_META]);
     const server = meta[SERVER_META];
     return {
-      meta: { [GRANTS_META]: this.#issued() },
+      meta: { [GRANTS_META]: this.#issued(), [ASKS_ALL_META]: true },
       spec: typeof server === 'string' ? { kind: 'server', server } : { kind: 'catalog' },
       principal: this.#principal(behalf?.onBehalfOf),
     };
@@ -408,6 +416,10 @@ class PeerCaller {
   #issued(): readonly string[] {
     return this.#components.grants.issuedTo(this.#holder, this.#told).slice(-GRANTS_MAX);
   }
+}
+
+function nobody(link: string): Principal {
+  return { kind: 'client', name: link, scopes: [] };
 }
 
 /** For whom the session is. When that does not hold there is none. @throws STARLING_UNAUTHORIZED */

@@ -3,6 +3,7 @@ import { StarlingError, printable } from '../../core/index.ts';
 import type { Clock, Logger } from '../../core/index.ts';
 import type { Config } from '../../config/index.ts';
 import type { GrantBook } from '../../grants/index.ts';
+import { chainOf } from '../../guard/index.ts';
 import type { Membership, PeerView } from '../../membership/index.ts';
 import type { Network } from '../../network/index.ts';
 import type { Certifier } from '../clearance/on-behalf-of.ts';
@@ -61,7 +62,14 @@ export function createChannelOpener(
       if (peer !== undefined) {
         const { client, listener } = needs;
         const certificate = certifier.certify(needs.principal);
-        return openPeerChannel(parts, bounds, peer, { ...listener, server, client, certificate });
+        const asksAll = chainOf(needs.principal).length > 1;
+        return openPeerChannel(parts, bounds, peer, {
+          ...listener,
+          server,
+          client,
+          certificate,
+          asksAll,
+        });
       }
       const upstream = upstreams.get(server);
       if (upstream !== undefined) return upstream.open(needs);

@@ -4,7 +4,7 @@
  */
 import { BUILTIN_SERVER, StarlingError, isObject } from '../../core/index.ts';
 import type { Clock, JsonObject } from '../../core/index.ts';
-import { keyOf } from '../../guard/index.ts';
+import { chainOf } from '../../guard/index.ts';
 import type { PeerView } from '../../membership/index.ts';
 import { objectOf } from '../wire/era.ts';
 import { OWN_CLIENT_INFO } from '../wire/client-handshake.ts';
@@ -67,7 +67,7 @@ class NodePeerTools implements PeerTools {
     peer: PeerView,
     { tool, args, principal, timeoutMs }: PeerToolCall,
   ): Promise<JsonObject> {
-    const key = `${peer.peerId} ${principal.kind === 'operator' ? '' : keyOf(principal)}`;
+    const key = [peer.peerId, ...chainOf(principal)].join(' ');
     const session = this.#sessions.get(key) ?? this.#open(key, peer, principal);
     this.#sessions.delete(key);
     this.#sessions.set(key, session);

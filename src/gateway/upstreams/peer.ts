@@ -15,6 +15,7 @@ import type { PeerAllowances } from '../wire/peer-allowances.ts';
 import { WAITING_BYTES_MAX, createPeerWriter } from '../wire/peer-writer.ts';
 import type { PeerWriter } from '../wire/peer-writer.ts';
 import {
+  ASKS_ALL_META,
   GRANTS_META,
   GRANTS_NOTIFICATION,
   MCP_PROTOCOL,
@@ -64,6 +65,8 @@ export interface PeerChannelNeeds {
   readonly client?: ClientFacts;
   /** Says on whose behalf the session is; absent where it is for the node itself. */
   readonly certificate?: string | undefined;
+  /** Whoever it is for works for others: the peer must ask for the rights of those, too. */
+  readonly asksAll?: boolean;
 }
 
 /** Nobody stands behind the node's own sessions. */
@@ -163,7 +166,7 @@ class PeerChannel implements ServerChannel {
 
   /** The handshake of MCP, with our grants. @throws STARLING_TIMEOUT, STARLING_PEER_UNREACHABLE, … */
   async initialize(): Promise<void> {
-    const { client, server, certificate } = this.#needs;
+    const { client, server, certificate, asksAll = false } = this.#needs;
     const handshake = await initialize(this.#channel, `peer ${this.#peer.alias}`, {
       timeoutMs: OPEN_TIMEOUT_MS,
       ...(client === undefined ? {} : { client }),
@@ -173,6 +176,7 @@ class PeerChannel implements ServerChannel {
         ...(certificate === undefined ? {} : { [ON_BEHALF_OF_META]: certificate }),
       },
     });
+    if (asksAll && handshake.meta[ASKS_ALL_META] !== true) throw asksForNoOthers(this.#peer);
     this.#given.take(handshake.meta[GRANTS_META], undefined);
   }
 
@@ -292,4 +296,13 @@ function createHold(stream: PeerStream, clock: Clock): (forMs: number) => void {
       stream.resume();
     });
   };
+}
+
+/** It would give an agent what those may not have who have sent it. */
+function asksForNoOthers({ alias, peerId }: PeerView): StarlingError {
+  return new StarlingError(
+    'STARLING_CALL_REFUSED',
+    `peer ${alias} does not ask for the rights of those for whom an agent works: an earlier Starling runs there`,
+    { hint: 'update Starling there', data: { peer: peerId } },
+  );
 }

@@ -11,6 +11,11 @@ export const MCP_PROTOCOL = '/starling/mcp/1';
 export const GRANTS_META = 'starling/grants';
 /** Key in `_meta` of `initialize`: the one server that the session is for; without it, the catalog. */
 export const SERVER_META = 'starling/server';
+/**
+ * Key in `_meta` of the result of `initialize`, `true`: this node asks for the rights of all those for whom the caller
+ * works. Nobody who works for others calls a node that does not.
+ */
+export const ASKS_ALL_META = 'starling/asks-all';
 /** Notification by which either side tells grants, and the owner revocations, after `initialize`. */
 export const GRANTS_NOTIFICATION = 'notifications/starling/grants';
 /**

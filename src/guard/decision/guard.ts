@@ -162,9 +162,12 @@ class Evaluation {
   }
 
   /** An agent is no way to what those may not do who sent it. */
-  #againstWhomItWorksFor({ principal, wanted, step }: Case): Decision | undefined {
-    const { worksFor = [] } = principal.kind === 'client' ? principal : {};
+  #againstWhomItWorksFor({ principal, wanted, target, step }: Case): Decision | undefined {
+    const worksFor = 'worksFor' in principal ? (principal.worksFor ?? []) : [];
+    const isElsewhere = target?.segments[0]?.startsWith('@') === true;
     for (const sender of worksFor) {
+      // The owner asks for the rights of peers, which are of its own giving, and is told for whom it is.
+      if (isElsewhere && sender.kind === 'peer') continue;
       const theirs = this.decide(sender, { ...wanted, look: true }, undefined);
       if (theirs.allow) continue;
       const text = `${nameOf(sender)}, for whom it works, has no such right`;

@@ -23,7 +23,8 @@ const PROBE_TIMEOUT_MS = 2000;
 /** Pause before the next probe, so that what failed for a moment is over. */
 const PROBE_PAUSE_MS = 1000;
 /**
- * Connected peers that are asked in each probe, chosen at random. If a share p of them can't reach the
+ * Connected peers that are asked in each probe, chosen at random, those first that are neighbours of the suspect: others
+ * seldom have a link to it, by which alone they can say anything. If a share p of them can't reach the
  * suspect though it lives, all fail with p^WITNESSES. More = fewer false deaths where links fail, and
  * as many messages for each suspicion at each node: when one of n nodes dies, n · WITNESSES · PROBES.
  */
@@ -33,6 +34,8 @@ const WITNESSES = 3;
 export interface ReachSuspectComponents {
   readonly network: Pick<Network, 'connected' | 'dial' | 'ping'>;
   readonly indirectProbe: Pick<IndirectProbe, 'ask'>;
+  /** The neighbours of a node among the peers that are there. */
+  readonly neighbours: { of(node: PeerId): ReadonlySet<PeerId> };
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -50,22 +53,22 @@ type Probe = Omit<Extract<Evidence, { readonly kind: 'probed' }>, 'kind'>;
 
 /** How a suspicion goes on. */
 export interface SuspicionHandle {
-  /** False once the suspicion has come to its end, whatever ended it. */
-  isSuspect(): boolean;
+  /** False once the suspicion has come to its end, whatever ended it, and nothing is in doubt. */
+  isInDoubt(): boolean;
   /** How many times as long as usual a probe may take now. */
   patience(): number;
   /** Hears of each probe. */
   probed(probe: Probe): void;
 }
 
-/** Probes `peer` again and again for as long as it is suspect and `scope` is open. */
+/** Probes `peer` again and again for as long as it is in doubt and `scope` is open. */
 export async function probeSuspect(
   components: ReachSuspectComponents,
   scope: Scope,
   peer: PeerId,
   suspicion: SuspicionHandle,
 ): Promise<void> {
-  for (let attempt = 1; !scope.closed && suspicion.isSuspect(); attempt += 1) {
+  for (let attempt = 1; !scope.closed && suspicion.isInDoubt(); attempt += 1) {
     const witnesses = pickWitnesses(components, peer);
     const timeoutMs = PROBE_TIMEOUT_MS * suspicion.patience();
     const [isReached, vouching] = await Promise.all([
@@ -75,7 +78,7 @@ export async function probeSuspect(
     if (scope.closed) return;
     const isVouched = vouching > 0 && vouching >= Math.min(VOUCHING, witnesses.length);
     suspicion.probed({ isReached, isVouched, attempt });
-    if (!suspicion.isSuspect() || !(await sleep(scope, PROBE_PAUSE_MS))) return;
+    if (!suspicion.isInDoubt() || !(await sleep(scope, PROBE_PAUSE_MS))) return;
   }
 }
 
@@ -97,13 +100,14 @@ async function reach(
 }
 
 function pickWitnesses(
-  { network, random }: ReachSuspectComponents,
+  { neighbours, network, random }: ReachSuspectComponents,
   suspect: PeerId,
 ): readonly PeerId[] {
+  const near = neighbours.of(suspect);
   return network
     .connected()
     .filter((peer) => peer !== suspect)
-    .map((peer) => ({ peer, order: random() }))
+    .map((peer) => ({ peer, order: random() + (near.has(peer) ? 0 : 1) }))
     .sort((a, b) => a.order - b.order)
     .slice(0, WITNESSES)
     .map(({ peer }) => peer);

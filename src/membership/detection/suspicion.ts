@@ -12,6 +12,11 @@
  *   any state ── its goodbye ──► left;   dead, left ── a heartbeat ──► alive
  * ```
  *
+ * A heartbeat that others brought says that the peer lived when it said it, which may be before its link was lost:
+ * such a peer is alive again, and probed all the same until a probe reaches it, is vouched for, or a link is there; one
+ * in vain makes it suspect again. Without that its last words, late at one node, made it live there for 2.6 more
+ * intervals of heartbeats: 13 s.
+ *
  * A probe is vouched for when others say that they reach the suspect (`reach-suspect.ts` has how many): then
  * it counts neither way, and the suspect is alive by its next heartbeat, which comes by way of those others,
  * or dead after `deadAfterMs`. So whoever lies about a dead peer gains that time and no more.
@@ -49,7 +54,7 @@ export type Evidence =
   /** The look at the time since its last heartbeat. `isLate`: this node slept, or its clock was set. */
   | { readonly kind: 'silence'; readonly phi: number; readonly isLate: boolean }
   /**
-   * Probe number `attempt`, from 1, has come to an end. `isReached`: this node has reached it itself;
+   * Probe number `attempt`, from 1, has come to an end, of a suspect or of one who is in doubt. `isReached`: this node has reached it itself;
    * `isVouched`: enough others say that they have.
    */
   | {
@@ -97,12 +102,23 @@ export function weigh(
     case 'silence':
       return weighSilence(before, evidence, nowMs, limits);
     case 'probed':
-      if (state !== 'suspect') return before;
-      if (evidence.isReached) return { state: 'alive' };
-      // Others may lie, or be wrong: they put its death off, and only it can say that it lives.
-      if (evidence.isVouched) return before;
-      return evidence.attempt >= limits.probes ? { state: 'dead' } : before;
+      return weighProbe(before, evidence, nowMs, limits);
   }
+}
+
+function weighProbe(
+  before: Suspicion,
+  { isReached, isVouched, attempt }: Extract<Evidence, { readonly kind: 'probed' }>,
+  nowMs: number,
+  { probes }: SuspicionLimits,
+): Suspicion {
+  const { state } = before;
+  // Others may lie, or be wrong: they put its death off, and only it can say that it lives.
+  const isInVain = !isReached && !isVouched;
+  if (state === 'alive') return isInVain ? { state: 'suspect', suspectAtMs: nowMs } : before;
+  if (state !== 'suspect') return before;
+  if (isReached) return { state: 'alive' };
+  return isInVain && attempt >= probes ? { state: 'dead' } : before;
 }
 
 function weighSilence(

@@ -4,7 +4,7 @@ import { createRuns } from '../../../src/agents/index.ts';
 import type { AgentMessageResult, Runs, SpawnInit } from '../../../src/agents/index.ts';
 import type { AgentKind } from '../../../src/config/index.ts';
 import { StarlingError, createHealth, silentLogger } from '../../../src/core/index.ts';
-import type { Health, Json, JsonObject } from '../../../src/core/index.ts';
+import type { Did, Health, Json, JsonObject } from '../../../src/core/index.ts';
 import type { AgentProcess, AgentStart } from '../../../src/gateway/index.ts';
 import { OPERATOR } from '../../../src/guard/index.ts';
 import type { Principal } from '../../../src/guard/index.ts';
@@ -110,7 +110,8 @@ async function stage(
       startProcess: (init) => playedBy(programs, init, made),
       noSandbox: async () =>
         more.noSandbox === true ? { why: 'no bwrap', hint: 'apt' } : undefined,
-      principalOf: (key) => (key === 'client:ci' ? KEY : CURSOR),
+      principalOf: ({ client: name }) => (name === 'ci' ? KEY : CURSOR),
+      self: 'did:key:alice' as Did,
       limits: { cores: [0, 1], taskset: '/usr/bin/taskset' },
       health,
       clock: world.clock,

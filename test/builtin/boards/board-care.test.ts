@@ -118,7 +118,12 @@ it('a client has open boards, those that it made, and what the operator gives it
       self: { name: 'ann', did: keyOf('ann').did },
       rights,
     }),
-    ...strongBoardTools({ blackboard, self: keyOf('ann'), rights }),
+    ...strongBoardTools({
+      blackboard,
+      ...ALONE,
+      self: { name: 'ann', did: keyOf('ann').did },
+      rights,
+    }),
     ...boardRightTools({ blackboard, membership, rights }),
   ];
   const as =
@@ -178,7 +183,7 @@ it('a strong board has compare and set and leases by tools, for the operator and
     ...boardTools({ blackboard, clock: made.clock, rights }),
     ...boardCareTools({ blackboard, ...ALONE, self, rights }),
     ...boardRightTools({ blackboard, membership: ALONE.membership, rights }),
-    ...strongBoardTools({ blackboard, self, rights }),
+    ...strongBoardTools({ blackboard, ...ALONE, self, rights }),
   ];
   const call = (tool: string, input: JsonObject, client?: string): Promise<JsonObject> => {
     const found = tools.find(({ definition }) => definition.name === tool);
@@ -239,6 +244,10 @@ it('a strong board has compare and set and leases by tools, for the operator and
   expect(await codeOf(call('board_lease', jobs))).toBe('STARLING_BOARD_CONFLICT');
   expect(await call('board_delete', jobs)).toMatchObject({ deleted: true });
   expect(await call('board_get', jobs)).toMatchObject({ entry: null, version: 4 });
+  expect(await call('board_replicas', { board: 'jobs', add: ['ann'] })).toEqual({
+    board: 'jobs',
+    replicas: [self.did],
+  });
   await call('board_create', { board: 'plain', open: true });
   expect(await codeOf(call('board_get', { board: 'plain', key: 'k', consistency: 'strong' }))).toBe(
     'STARLING_BOARD_INVALID',

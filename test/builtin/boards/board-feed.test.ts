@@ -51,6 +51,8 @@ const UNUSED = {
   may: nobody,
   grant: nobody,
   revoke: nobody,
+  replicas: nobody,
+  changeReplicas: nobody,
   isOpen: true,
   isStrong: false,
   strong: nobody,

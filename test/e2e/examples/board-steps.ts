@@ -22,6 +22,13 @@ export function boardSteps(
     },
     'starling board lease jobs printer --ttl 1m': { at: 'alice', printed: /has the lease/ },
     'starling board lease jobs printer --release': { at: 'alice', printed: /nobody has the lease/ },
+    'starling board replicas jobs': { at: 'alice', printed: /jobs is kept by alice/ },
+    'starling board replicas jobs --add dave --remove bob': {
+      at: 'alice',
+      // Alone there is one replica: to add it again changes nothing.
+      put: { '--add dave --remove bob': '--add alice' },
+      printed: /jobs is kept by alice/,
+    },
     'starling board grant plan bob read': { at: 'alice', printed: /bob may now read board plan/ },
     'starling board grant plan bob write --prefix tasks/bob/': { at: 'alice' },
     'starling board grant plan client:cursor write': { at: 'alice' },

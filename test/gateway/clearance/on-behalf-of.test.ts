@@ -69,9 +69,12 @@ describe('a certificate of a node', () => {
     expect(read(jws)?.onBehalfOf).toEqual({ name: 'ci' });
     const worker = { kind: 'client', name: 'agent:coder', scopes: [] } as const;
     const worksFor: Principal[] = [{ kind: 'client', name: 'ci', scopes: [] }];
-    expect(read(certifier.certify({ ...worker, worksFor }) ?? '')?.onBehalfOf.name).toBe(
-      'agent:coder for client:ci',
-    );
+    expect(read(certifier.certify({ ...worker, worksFor }) ?? '')?.onBehalfOf).toEqual({
+      name: 'agent:coder',
+      worksFor: [`client:ci@${node.did}`],
+    });
+    const many = Array.from({ length: 17 }, (_, at) => ({ ...worker, name: `ci-${at}` }));
+    expect(() => certifier.certify({ ...worker, worksFor: many })).toThrow(/works for 17 others/);
     const long = certifier.certify({ kind: 'client', name: `${'x'.repeat(127)}😀`, scopes: [] });
     expect(read(long ?? '')?.onBehalfOf.name).toHaveLength(128);
   });
@@ -131,6 +134,9 @@ describe('a certificate that does not hold', () => {
     ['for a list of dids', sign({ sub: [scout.did, node.did] }), 'claims'],
     ['with an endless name', sign({ ...good, name: 'x'.repeat(129) }), 'claims'],
     ['with a name that is none', sign({ name: { a: 1 } }), 'claims'],
+    ['for too many others', sign({ ...good, for: Array(17).fill(node.did) }), 'claims'],
+    ['for others that are no links', sign({ ...good, for: ['operator'] }), 'claims'],
+    ['for others in no list', sign({ ...good, for: node.did }), 'claims'],
     ['a list in place of claims', encodeJws(node, TYPE, [1]), 'issuer'],
   ])('%s is refused', (_, value, rule) => {
     expect(() => read(value)).toThrow(

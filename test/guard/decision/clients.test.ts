@@ -11,6 +11,7 @@ import type {
   Principal,
 } from '../../../src/guard/index.ts';
 import { alice, bob, carol, manualClock, owner } from '../../grants/arrange.ts';
+import { peerIdFromDid } from '../../../src/identity/index.ts';
 import { memoryTable } from '../../grants/memory-table.ts';
 
 const clock = manualClock();
@@ -82,6 +83,30 @@ describe('a client', () => {
       rule: 'on-behalf-of',
       text: 'the client ci, for whom it works, has no such right',
     });
+  });
+
+  it('that works for peers is judged by them here, and elsewhere by the owner, who is told of them', () => {
+    const peer = (did: typeof bob.did, worksFor?: readonly Principal[]): Principal => ({
+      kind: 'peer',
+      peerId: peerIdFromDid(did),
+      did,
+      alias: 'bob',
+      ...(worksFor === undefined ? {} : { worksFor }),
+    });
+    const worker = (...worksFor: readonly Principal[]): Principal => ({
+      kind: 'client',
+      name: 'agent:coder',
+      scopes: ['tool:files/*', 'tool:@carol/files/*'],
+      worksFor,
+    });
+    expect(may(worker(peer(bob.did)), 'tool:files/read_file')).toBe(false);
+    expect(may(worker(peer(bob.did)), 'tool:@carol/files/read_file')).toBe(true);
+    // Whom the owner does not know is judged here alone.
+    const narrow = client('tool:files/*');
+    expect(may(worker(narrow), 'tool:@carol/files/read_file')).toBe(false);
+    expect(may(worker({ kind: 'agent', did: bob.did, name: 'bob' }), 'tool:@carol/files/x')).toBe(
+      false,
+    );
   });
 
   it('may use what peers offer where a scope says so', () => {

@@ -1,0 +1,184 @@
+/**
+ * Boards of whole nodes beside y-websocket: how soon writes are seen and what they cost (nodes in this process, over
+ * memory), what a newcomer waits for (two processes, over loopback), and what overwrites leave.
+ */
+import { atLeast, atMost, renderBars, table } from '../bars.ts';
+import type { Bar } from '../bars.ts';
+import type { BoardSize } from '../size.ts';
+import { ourNewcomer, theirNewcomer } from './newcomer.ts';
+import type { NewcomerRow } from './newcomer.ts';
+import { withNodes } from './nodes.ts';
+import { measureOverwrites } from './overwrites.ts';
+import type { OverwriteRow } from './overwrites.ts';
+import { measurePeers } from './peers.ts';
+import type { PeersRow } from './peers.ts';
+import { createYjsServer } from './rival.ts';
+
+/** What was measured. */
+export interface BoardFigures {
+  /** Ours and the rival's in turn. */
+  readonly peers: readonly PeersRow[];
+  readonly newcomers: readonly NewcomerRow[];
+  readonly overwrites: OverwriteRow | undefined;
+  readonly bars: readonly Bar[];
+}
+
+/** Peers at which writes must be seen about as soon as with y-websocket, with how many times its p50. */
+const VISIBLE = new Map([
+  [1, 2],
+  [10, 1.5],
+  [25, 1.5],
+]);
+/** Peers at which more writes must be seen than with y-websocket. */
+const MANY: readonly number[] = [5, 10];
+
+/** Measures boards: all of it, or the parts that are named. */
+export async function benchBoard(
+  size: BoardSize,
+  only: readonly string[],
+  print: (text: string) => void,
+): Promise<BoardFigures> {
+  const isWanted = (part: string): boolean => only.length === 0 || only.includes(part);
+  const overwrites = isWanted('overwrites') ? await measureOverwrites(size.overwrites) : undefined;
+  const peers: PeersRow[] = [];
+  for (const count of isWanted('peers') ? size.peers : []) {
+    peers.push(await withNodes(count + 1, (mesh) => measurePeers('starling', mesh, size)));
+    const server = await createYjsServer();
+    for (let i = 0; i <= count; i += 1) await server.client();
+    const theirs = { replicas: server.clients, bytes: () => server.bytes() };
+    peers.push(await measurePeers('y-websocket', theirs, size));
+    await server.stop();
+  }
+  const newcomers = isWanted('newcomer')
+    ? [await ourNewcomer(size.entries), await theirNewcomer(size.entries)]
+    : [];
+  const bars = judge({ peers, newcomers, overwrites });
+  print(render({ peers, newcomers, overwrites, bars }));
+  return { peers, newcomers, overwrites, bars };
+}
+
+function judge({ peers, newcomers, overwrites }: Omit<BoardFigures, 'bars'>): readonly Bar[] {
+  const bars = peers.flatMap((row, at) => {
+    const rival = peers[at + 1];
+    return at % 2 === 0 && rival !== undefined ? barsOfPeers(row, rival) : [];
+  });
+  return [...bars, ...barsOfNewcomers(newcomers), ...barsOfOverwrites(overwrites)];
+}
+
+function barsOfOverwrites(row: OverwriteRow | undefined): readonly Bar[] {
+  if (row === undefined) return [];
+  const { heapMb, freshHeapMb, loadMs, writes } = row;
+  return [
+    atMost(`heap after ${writes} overwrites, × a fresh copy`, 2, heapMb / freshHeapMb),
+    atMost('restart after them, ms', 1000, loadMs),
+  ];
+}
+
+function barsOfPeers(ours: PeersRow, theirs: PeersRow): readonly Bar[] {
+  const { peers } = ours;
+  const p50 = VISIBLE.get(peers);
+  const visible = [
+    atMost(`visible on ${peers}, p50, × y-websocket`, p50 ?? 2, ours.p50Ms / theirs.p50Ms),
+    atMost(`visible on ${peers}, p99, × y-websocket`, 2, ours.p99Ms / theirs.p99Ms),
+  ];
+  const { sustainedPerSecond: rate, bytesPerWrite: bytes } = ours;
+  const many = [
+    atLeast(`sustained, on ${peers}, × y-websocket`, 1.2, rate / theirs.sustainedPerSecond),
+    atMost(`bytes a write in a burst, ${peers}, × y-websocket`, 1, bytes / theirs.bytesPerWrite),
+  ];
+  return [...(p50 === undefined ? [] : visible), ...(MANY.includes(peers) ? many : [])];
+}
+
+function barsOfNewcomers([ours, theirs]: readonly NewcomerRow[]): readonly Bar[] {
+  if (ours === undefined || theirs === undefined) return [];
+  const { quietP99Ms = Number.NaN, busyP99Ms = Number.NaN } = ours;
+  return [
+    atMost('newcomer, all entries, × y-websocket', 1.2, ours.allMs / theirs.allMs),
+    atMost('newcomer, first entry, ms', 300, ours.firstMs),
+    atMost('newcomer, its longest stall, ms', 50, ours.stallMs),
+    atMost('newcomer, longest stall of the other node, ms', 50, ours.otherStallMs),
+    atMost('newcomer, p99 of calls meanwhile, × quiet', 3, busyP99Ms / quietP99Ms),
+  ];
+}
+
+function render({ peers, newcomers, overwrites, bars }: BoardFigures): string {
+  return [
+    ...(peers.length === 0 ? [] : [renderPeers(peers)]),
+    ...(newcomers.length === 0 ? [] : [renderNewcomers(newcomers)]),
+    ...(overwrites === undefined ? [] : [renderOverwrites(overwrites)]),
+    renderBars(bars),
+  ].join('\n');
+}
+
+function renderPeers(peers: readonly PeersRow[]): string {
+  return table(
+    [
+      'a board',
+      'peers',
+      'visible p50 ms',
+      'p99 ms',
+      'sustained/s',
+      'burst/s',
+      'bytes/write',
+      'CPU µs/write, all',
+    ],
+    peers.map((row) => [
+      row.title,
+      String(row.peers),
+      row.p50Ms.toFixed(1),
+      row.p99Ms.toFixed(1),
+      row.sustainedPerSecond.toFixed(0),
+      row.burstPerSecond.toFixed(0),
+      row.bytesPerWrite.toFixed(0),
+      row.cpuUsPerWrite.toFixed(0),
+    ]),
+  );
+}
+
+function renderNewcomers(newcomers: readonly NewcomerRow[]): string {
+  return table(
+    [
+      'a newcomer',
+      'entries',
+      'first ms',
+      'all ms',
+      'stall ms',
+      'of the other',
+      'calls p99 ms',
+      'quiet',
+    ],
+    newcomers.map((row) => [
+      row.title,
+      String(row.entries),
+      row.firstMs.toFixed(0),
+      row.allMs.toFixed(0),
+      row.stallMs.toFixed(0),
+      row.otherStallMs.toFixed(0),
+      row.busyP99Ms?.toFixed(1) ?? '–',
+      row.quietP99Ms?.toFixed(1) ?? '–',
+    ]),
+  );
+}
+
+function renderOverwrites(row: OverwriteRow): string {
+  return table(
+    [
+      'overwrites of 1,000 keys by 4',
+      'CPU µs/write',
+      'structs',
+      'heap MB',
+      'fresh copy MB',
+      'load ms',
+    ],
+    [
+      [
+        String(row.writes),
+        row.cpuUsPerWrite.toFixed(1),
+        String(row.structs),
+        row.heapMb.toFixed(2),
+        row.freshHeapMb.toFixed(2),
+        row.loadMs.toFixed(0),
+      ],
+    ],
+  );
+}

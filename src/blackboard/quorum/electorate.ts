@@ -1,0 +1,255 @@
+/**
+ * The replicas of boards as this node knows them, and questions to each: of the set that holds, and of the disk that
+ * is meant. Whoever is told of a later set goes by that one from then on; whoever is behind is told.
+ */
+import { StarlingError } from '../../core/index.ts';
+import type { Clock, Did, Logger, PeerId } from '../../core/index.ts';
+import type { Network } from '../../network/index.ts';
+import { compareBallots } from './acceptor.ts';
+import type { Addressee, Cell, Reply, ReplicaAsk } from './format.ts';
+import type { QuorumLinks } from './links.ts';
+import type { OtherSet, Replica } from './replica.ts';
+import { firstSet, votersOf } from './replica-set.ts';
+import type { ReplicaSet } from './replica-set.ts';
+import type { Voter } from '../lanes/voters.ts';
+
+/** A change of replicas, as somebody signed it who may. */
+export interface SetRecord {
+  readonly by: Did;
+  /** The number of the set in which the old and the new replicas are needed. */
+  readonly number: number;
+  readonly voters: readonly Voter[];
+  readonly before: readonly Voter[];
+}
+
+/** What one strong board is, for whoever changes its keys. */
+export interface StrongBoard {
+  /** Dids of the replicas with which the board was made, as its record names them. */
+  readonly first: readonly Did[];
+  /** What their disks are called; absent in records that don't say. */
+  readonly disks?: readonly string[] | undefined;
+  /** The last change of the replicas, as far as records have come. */
+  readonly lastChange?: SetRecord | undefined;
+  mayRead(did: Did): boolean;
+  mayWrite(did: Did, key: string): boolean;
+  mayAdminister(did: Did): boolean;
+  /** Reads a change of replicas; undefined when nobody has signed it who might. */
+  readChange(record: string): SetRecord | undefined;
+}
+
+/** What the electorate works with. */
+export interface ElectorateComponents {
+  readonly network: Pick<Network, 'report'>;
+  readonly self: Did;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly replica: Replica;
+  readonly links: QuorumLinks;
+  /** The peer that has a replica's key, or the key that took its place; undefined of what is no key. */
+  peerOf(replica: Did): PeerId | undefined;
+  /** Whether `did` is a replica's, or has taken its place. */
+  readonly isSame: (did: Did, replica: Did) => boolean;
+  /** A strong board that is here. */
+  find(board: string): StrongBoard | undefined;
+  /** Hears of each value that was accepted here. */
+  readonly accepted: (cell: Cell) => void;
+  /** Hears of each key that was erased here. */
+  readonly erased: (cell: Cell) => void;
+}
+
+/** How long a replica may take for one question. Higher: slow disks and links count; lower: a dead one holds up less. */
+export const ANSWER_MS = 1000;
+/** Bytes of the keys of one answer. */
+const KEYS_BYTES_MAX = 512 * 1024;
+
+/** The replicas of boards. */
+export class Electorate {
+  readonly #components: ElectorateComponents;
+  /** Boards of which was said that this node's disk is not the one that is meant. */
+  readonly #lost = new Set<string>();
+
+  constructor(components: ElectorateComponents) {
+    this.#components = components;
+  }
+
+  /** The set that this node goes by. */
+  async setOf(id: string): Promise<ReplicaSet> {
+    const board = this.#components.find(id);
+    const first = firstSet(board?.first ?? [], board?.disks);
+    return (await this.#components.replica.setOf(id)) ?? first;
+  }
+
+  /** The replicas as far as this node has heard, whether it is one or not. */
+  async heardOf(id: string): Promise<ReplicaSet> {
+    const set = await this.setOf(id);
+    const last = this.#components.find(id)?.lastChange;
+    if (last === undefined || last.number <= set.number) return set;
+    return { number: last.number + 1, voters: last.voters, count: set.count };
+  }
+
+  /** Which voter of a set this node is, with the disk that it has; undefined when it is none. */
+  async ownVoter(set: ReplicaSet): Promise<Voter | undefined> {
+    const disk = await this.#components.replica.disk();
+    return votersOf(set).find((voter) => this.#isSelf(voter, disk));
+  }
+
+  /** Asks a replica of a set, which may be this node; undefined when it does not answer in time. Never rejects. */
+  async ask(
+    voter: Voter,
+    set: ReplicaSet,
+    { cell, ask }: { readonly cell: Cell; readonly ask: ReplicaAsk },
+  ): Promise<Reply | undefined> {
+    const { self, isSame, links } = this.#components;
+    const to: Addressee = { set: set.number, disk: voter.disk };
+    if (isSame(self, voter.did)) return this.#askSelf(cell, { ...ask, to });
+    const peer = this.#components.peerOf(voter.did);
+    if (peer === undefined) return undefined;
+    const question = { ...ask, to };
+    const { reply } = await links.ask(peer, cell, question, ANSWER_MS);
+    if (reply?.t === 'moved') {
+      await this.adopt(cell.board, reply.state).catch(() => false);
+      return reply;
+    }
+    if (reply?.t !== 'behind' || set.number === 0) return reply;
+    const told = await links.ask(peer, cell, { t: 'adopt', state: set }, ANSWER_MS);
+    if (told.reply?.t !== 'adopted') return undefined;
+    return (await links.ask(peer, cell, question, ANSWER_MS)).reply;
+  }
+
+  /** Tells a voter, which may be this node, to go by a set; whether it does. Never rejects. */
+  async tell(voter: Voter, cell: Cell, set: ReplicaSet): Promise<boolean> {
+    const { self, isSame, links } = this.#components;
+    if (isSame(self, voter.did)) return this.adopt(cell.board, set).catch(() => false);
+    const peer = this.#components.peerOf(voter.did);
+    if (peer === undefined) return false;
+    const ask = { t: 'adopt', state: set } as const;
+    return (await links.ask(peer, cell, ask, ANSWER_MS)).reply?.t === 'adopted';
+  }
+
+  /** Goes by a set from now on, if it is a later one that somebody signed who may. @throws what the disk says */
+  async adopt(id: string, set: ReplicaSet): Promise<boolean> {
+    const board = this.#components.find(id);
+    const record = set.record === undefined ? undefined : board?.readChange(set.record);
+    if (record === undefined || !isOf(set, record)) return false;
+    const disk = await this.#components.replica.disk();
+    return this.#components.replica.adopt(id, set, (voter) => this.#isSelf(voter, disk));
+  }
+
+  /** Answers a question to this node as a replica; undefined: no answer. @throws what the disk says */
+  async answer(
+    by: { readonly peer: PeerId; readonly did: Did },
+    cell: Cell,
+    ask: ReplicaAsk & { readonly to: Addressee },
+  ): Promise<Reply | undefined> {
+    const set = await this.setOf(cell.board);
+    const { set: number, disk } = ask.to;
+    if (number < set.number) return { t: 'moved', state: set };
+    if (number > set.number) return { t: 'behind' };
+    const own = await this.ownVoter(set);
+    const isMeant = own !== undefined && (disk === '' || disk === own.disk);
+    if (!isMeant) return this.#lostDisk(cell.board, set);
+    const { isSame, network } = this.#components;
+    const isVoter = votersOf(set).some(({ did }) => isSame(by.did, did));
+    if (!isVoter || !isTurnOf(by.did, ask)) {
+      network.report(by.peer, 'unpermitted');
+      return undefined;
+    }
+    return this.#answer(cell, ask);
+  }
+
+  async #askSelf(
+    cell: Cell,
+    ask: ReplicaAsk & { readonly to: Addressee },
+  ): Promise<Reply | undefined> {
+    try {
+      const own = await this.ownVoter(await this.setOf(cell.board));
+      if (own === undefined || (ask.to.disk !== '' && ask.to.disk !== own.disk)) return undefined;
+      return await this.#answer(cell, ask);
+    } catch (error) {
+      return failure(error);
+    }
+  }
+
+  async #answer(
+    cell: Cell,
+    ask: ReplicaAsk & { readonly to: Addressee },
+  ): Promise<Reply | undefined> {
+    const { replica } = this.#components;
+    const { set } = ask.to;
+    switch (ask.t) {
+      case 'look':
+        return replyTo(await replica.look(cell, set));
+      case 'erase': {
+        const erased = await replica.erase(cell, set, ask);
+        if (erased === true) this.#components.erased(cell);
+        return typeof erased === 'boolean' ? { t: 'erased', isErased: erased } : replyTo(erased);
+      }
+      case 'keys':
+        return this.#keys(cell.board, ask.after);
+      default: {
+        const answer = await replica.answer(cell, set, ask);
+        if (answer.t === 'accepted') this.#components.accepted(cell);
+        return replyTo(answer);
+      }
+    }
+  }
+
+  async #keys(board: string, after: string): Promise<Reply> {
+    const { keys, count } = await this.#components.replica.keys(board);
+    const page: string[] = [];
+    let bytes = 0;
+    for (const key of keys.toSorted()) {
+      if (key <= after) continue;
+      bytes += Buffer.byteLength(key) + 8;
+      if (bytes > KEYS_BYTES_MAX) return { t: 'keys', keys: page, count, more: true };
+      page.push(key);
+    }
+    return { t: 'keys', keys: page, count, more: false };
+  }
+
+  #lostDisk(board: string, set: ReplicaSet): undefined {
+    const { self, isSame, logger } = this.#components;
+    const isNamed = votersOf(set).some(({ did }) => isSame(self, did));
+    if (!isNamed || this.#lost.has(board)) return undefined;
+    this.#lost.add(board);
+    logger.error(
+      { board },
+      'this node has lost the disk with which it kept a strong board, and answers nothing there: starling board replicas <board> --add <this node> makes it a new replica',
+    );
+    return undefined;
+  }
+
+  #isSelf(voter: Voter, disk: string): boolean {
+    const { self, isSame } = this.#components;
+    return (voter.disk === '' || voter.disk === disk) && isSame(self, voter.did);
+  }
+}
+
+/** Whether a proposer asks by turns of its own: whoever took those of another could have one taken twice. */
+function isTurnOf(did: Did, ask: ReplicaAsk): boolean {
+  if (ask.t !== 'prepare' && ask.t !== 'accept') return true;
+  if (ask.ballot[2] !== did) return false;
+  if (ask.t === 'prepare') return true;
+  const { ballot, next } = ask;
+  return next[2] === did && next[1] === ballot[1] && compareBallots(next, ballot) > 0;
+}
+
+/** Whether a set is one of the two that a record makes. */
+function isOf(set: ReplicaSet, record: SetRecord): boolean {
+  if (JSON.stringify(set.voters) !== JSON.stringify(record.voters)) return false;
+  if (set.before === undefined) return set.number === record.number + 1;
+  return (
+    set.number === record.number && JSON.stringify(set.before) === JSON.stringify(record.before)
+  );
+}
+
+function replyTo(answer: Exclude<Reply, { t: 'moved' | 'behind' }> | OtherSet): Reply {
+  if (answer.t === 'moved' && 'set' in answer) return { t: 'moved', state: answer.set };
+  return answer.t === 'behind' ? { t: 'behind' } : answer;
+}
+
+/** Why a question could not be answered, for whoever asked. */
+export function failure(error: unknown): Extract<Reply, { t: 'failed' }> | undefined {
+  if (!(error instanceof StarlingError)) return undefined;
+  return { t: 'failed', code: error.code, text: error.message };
+}

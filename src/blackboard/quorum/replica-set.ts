@@ -1,0 +1,78 @@
+/**
+ * Who keeps the keys of a strong board. A set has a number, and every question names the number by which it is asked:
+ * a replica answers none of an earlier set. Sets change in two steps: with an odd number the old and the new
+ * replicas together, of both of which more than half is needed while every key is written anew, then, one number
+ * higher, the new ones alone. A replica is a node and a disk: who has lost the disk is another one. Pure.
+ */
+import { isObject } from '../../core/index.ts';
+import type { Did } from '../../core/index.ts';
+import { isBelow } from '../lanes/lane-format.ts';
+import { readVoters } from '../lanes/voters.ts';
+import type { Voter } from '../lanes/voters.ts';
+import type { Groups } from './groups.ts';
+
+/** The replicas of a board at one time. */
+export interface ReplicaSet {
+  readonly number: number;
+  readonly voters: readonly Voter[];
+  /** Of an odd number: the replicas before the change, which are needed as well. */
+  readonly before?: readonly Voter[];
+  /** No key that was erased had a higher number. */
+  readonly count: number;
+  /** The signed record of the last change; absent of the first set. */
+  readonly record?: string;
+}
+
+const RECORD_CHARS_MAX = 16_384;
+
+/** The replicas with which a board was made. */
+export function firstSet(replicas: readonly Did[], disks: readonly string[] = []): ReplicaSet {
+  const voters = replicas.map((did, at) => ({ did, disk: disks[at] ?? '', since: 0 }));
+  return { number: 0, voters, count: 0 };
+}
+
+/** What a voter is called among others: a node with a new disk is not the one that it was. */
+export function voterName({ did, disk }: Voter): string {
+  return `${did} ${disk}`;
+}
+
+/** Of whom more than half is needed. */
+export function groupsOf({ voters, before }: ReplicaSet): Groups {
+  return [voters, ...(before === undefined ? [] : [before])].map((group) => group.map(voterName));
+}
+
+/** All voters of a set, each once. */
+export function votersOf({ voters, before = [] }: ReplicaSet): readonly Voter[] {
+  return [...new Map([...voters, ...before].map((voter) => [voterName(voter), voter])).values()];
+}
+
+/** The set while the replicas change to `voters` by `record`. */
+export function jointSet(now: ReplicaSet, voters: readonly Voter[], record: string): ReplicaSet {
+  return { number: now.number + 1, voters, before: now.voters, count: now.count, record };
+}
+
+/** The set once every key was written anew; no erased key had a higher number than `count`. */
+export function settledSet(joint: ReplicaSet, count: number): ReplicaSet {
+  const { number, voters, record } = joint;
+  const signed = record === undefined ? {} : { record };
+  return { number: number + 1, voters, count: Math.max(count, joint.count), ...signed };
+}
+
+/** Reads a set; undefined when the value is none. */
+export function readSet(raw: unknown): ReplicaSet | undefined {
+  if (!isObject(raw)) return undefined;
+  const { number, count, record } = raw;
+  const voters = readVoters(raw['voters']);
+  const before = raw['before'] === undefined ? undefined : readVoters(raw['before']);
+  if (!isBelow(number) || !isBelow(count) || voters === undefined) return undefined;
+  if ((number % 2 === 1) !== (before !== undefined)) return undefined;
+  const isSigned = typeof record === 'string' && record.length <= RECORD_CHARS_MAX;
+  if (isSigned === (number === 0)) return undefined;
+  return {
+    number,
+    voters,
+    count,
+    ...(before === undefined ? {} : { before }),
+    ...(isSigned ? { record } : {}),
+  };
+}

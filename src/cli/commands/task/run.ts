@@ -1,0 +1,63 @@
+/** `starling task run` */
+import { EXIT } from '../../../core/exit-codes.ts';
+import type { ExitCode } from '../../../core/exit-codes.ts';
+import type { Json } from '../../../core/json/json.ts';
+import type { TaskView } from '../../../tasks/types.ts';
+import type { NodeClient } from '../../node/client.ts';
+import { withNode } from '../../node/locate-node.ts';
+import { readValue } from '../../options/board-value.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
+import { untilInterrupted } from '../../terminal/interrupted.ts';
+import { printData, tell } from '../../terminal/output.ts';
+import { follow, tellOnEnd } from './follow.ts';
+
+/** Options of the command. */
+interface RunOptions extends CommonOptions {
+  readonly need?: string;
+  readonly agent?: string;
+  readonly priority?: string;
+  readonly retry?: string;
+  readonly tag?: readonly string[];
+  readonly prefer?: string;
+  /** Milliseconds. */
+  readonly timeout?: number;
+  /** Milliseconds. */
+  readonly attempt?: number;
+  readonly detach?: boolean;
+}
+
+/** Gives the task, and shows it to its end. @throws STARLING_USAGE, STARLING_LIMIT_EXCEEDED */
+export function run(input: string, options: RunOptions): Promise<ExitCode> {
+  const json = options.json === true;
+  return untilInterrupted((signal) => {
+    const give = async (node: NodeClient): Promise<ExitCode> => {
+      const task = await node.builtin<TaskView>('agent_task', argsOf(input, options));
+      if (options.detach === true) {
+        printData(task, json, () => task.taskId);
+        return EXIT.done;
+      }
+      tell(task.taskId);
+      tellOnEnd(signal, task.taskId);
+      return follow(node, task.taskId, json);
+    };
+    return withNode(options, give, signal);
+  });
+}
+
+function argsOf(input: string, options: RunOptions): Readonly<Record<string, Json>> {
+  const { agent, attempt, need, prefer, priority, retry, tag, timeout } = options;
+  const given: Readonly<Record<string, Json | undefined>> = {
+    input: readValue(input),
+    capability: need,
+    agentId: agent,
+    priority,
+    retryPolicy: retry,
+    tags: tag === undefined ? undefined : [...tag],
+    prefer,
+    timeoutMs: timeout,
+    attemptMs: attempt,
+  };
+  return Object.fromEntries(
+    Object.entries(given).filter((one): one is [string, Json] => one[1] !== undefined),
+  );
+}

@@ -1,0 +1,62 @@
+/** How tasks are shown. */
+import type { TaskResult, TaskView } from '../../../tasks/types.ts';
+import { showValue } from '../../options/board-value.ts';
+import { facts, safeLine } from '../../terminal/output.ts';
+
+/** States in which a task stays. */
+const ENDS: readonly string[] = ['done', 'failed', 'cancelled', 'expired'];
+
+/** Whether the task has ended. */
+export function isOver({ status }: TaskView): boolean {
+  return ENDS.includes(status);
+}
+
+/** Who has the task, or why nobody has, in one line. */
+export function goesText(task: TaskView): string {
+  const { attempts, progress, status, waitsFor } = task;
+  const last = attempts.at(-1);
+  if (status === 'bidding') return `waits: ${waitsFor ?? 'an agent is looked for'}`;
+  const part = progress?.part === undefined ? '' : ` ${Math.round(progress.part * 100)} %`;
+  const text = progress?.text === undefined ? '' : `: ${progress.text}`;
+  const nth = attempts.length > 1 ? ` (attempt ${attempts.length})` : '';
+  return last === undefined ? status : `${status} at ${last.agent}${nth}${part}${text}`;
+}
+
+/** How a task has ended. */
+export function endText(task: TaskResult): string {
+  const { error, processedBy, status, taskId, late = [] } = task;
+  const lateText = late.length === 0 ? '' : `; ${late.length} late: starling task info ${taskId}`;
+  if (status === 'done') return `done by ${processedBy ?? 'nobody'}${lateText}`;
+  const why = error === undefined ? '' : ` (${error.reason}): ${error.message}`;
+  return `${status}${why}; to have it done after all: starling task retry ${taskId}`;
+}
+
+/** The result of a task that is done, else how it stands. */
+export function resultText(task: TaskResult): string {
+  if (task.status === 'done') return showValue(task.result ?? null);
+  return safeLine(isOver(task) ? endText(task) : goesText(task));
+}
+
+/** All that is known of a task. */
+export function taskText(task: TaskView): string {
+  const attempts = task.attempts.map(({ agent, outcome, startedAt, token, why }) => {
+    const end = `${outcome ?? 'under way'}${why === undefined ? '' : `: ${why}`}`;
+    return ['attempt', `${token}: ${agent}, ${startedAt}, ${end}`] as const;
+  });
+  const late = (task.late ?? []).map(
+    ({ agent, token, ...said }) =>
+      ['late', `${token}: ${agent}, ${JSON.stringify(said.result ?? said)}`] as const,
+  );
+  const wanted = task.capability ?? task.agentId ?? '';
+  return facts([
+    ['task', task.taskId],
+    ['status', isOver(task) ? endText(task) : goesText(task)],
+    ['needs', wanted],
+    ['priority', task.priority],
+    ['retry', task.retryPolicy],
+    ['from', `${task.submittedBy}, ${task.submittedAt}`],
+    ['until', task.deadline],
+    ...attempts,
+    ...late,
+  ]);
+}

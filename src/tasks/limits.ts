@@ -1,0 +1,60 @@
+/** The bounds of tasks. */
+
+/** Tasks of a node that have not ended. More = more memory (about 1 kB a task), and more rows to read at a start. */
+export const TASKS_MAX = 10_000;
+/** Bytes of the inputs of those. */
+export const INPUTS_BYTES_MAX = 256 * 1024 * 1024;
+/** An input as JSON, in bytes: what a message to an agent may have, with room for what goes along. */
+export const INPUT_BYTES_MAX = 248 * 1024;
+/** A result as JSON, in bytes. A larger one ends the task as failed. */
+export const RESULT_BYTES_MAX = 1024 * 1024;
+/** Tasks that have ended and are kept; the oldest go first. */
+export const ENDED_MAX = 1000;
+/** Tasks that are with agents at the same time. */
+export const RUNNING_MAX = 256;
+/** Awards under way at the same time. */
+export const AWARDS_MAX = 16;
+/** Candidates that one award tries. */
+export const TRIED_MAX = 5;
+/** Nodes at which a task may fail before it is set aside. */
+export const POISON_PEERS = 3;
+/** Attempts of a task, wherever they were, before it is set aside. */
+export const ATTEMPTS_MAX = 6;
+/** Attempts that a task remembers. */
+export const ATTEMPTS_KEPT = 16;
+/** Late results that a task keeps. */
+export const LATE_MAX = 4;
+/** How long a task may wait and run where nobody says. */
+export const DEADLINE_MS = 86_400_000;
+/** The longest that somebody may say. */
+export const DEADLINE_MAX_MS = 7 * 86_400_000;
+/** How long one attempt may take: what an agent has for a query. */
+export const ATTEMPT_MAX_MS = 300_000;
+/** A worker's node that hears nothing of the submitter's for so long gives the task up. */
+export const LEASE_MS = 12_000;
+/** A program that has told of progress and tells of none for so long is believed to be gone. */
+export const PROGRESS_MS = 15_000;
+/** How long the submitter's node waits for news in one question to the worker's. */
+export const FOLLOW_MS = 4000;
+/** How much longer than the wait such a question may take. */
+export const FOLLOW_WAY_MS = 4000;
+/** The second question, where the first had no answer: then the worker is given up. */
+export const FOLLOW_AGAIN_MS = 3000;
+/** How long a worker's node may take to say whether it takes a task. */
+export const BEGIN_MS = 5000;
+/** After a lost worker: when its node is asked once more what came of it. */
+export const LATE_MS = 30_000;
+/** How long a worker's node keeps what came of a task that nobody has asked for. */
+export const OUTCOME_MS = 600_000;
+/** Attempts that a worker's node has under way and remembers. */
+export const WORK_MAX = 2000;
+/** The longest wait of one call for the end of a task. */
+export const TASK_WAIT_MAX_S = 300;
+/** Tasks in one list. */
+export const LIST_MAX = 1000;
+/** Characters of what a worker says of its progress, and of why it failed. */
+export const WORDS_MAX = 2000;
+/** Lanes whose tasks nobody could take are looked at again after this, at first. */
+export const LANE_BASE_MS = 250;
+/** And at the latest after this. */
+export const LANE_CAP_MS = 2000;

@@ -1,0 +1,50 @@
+/** A task of this node while the node runs: its row, and who waits for changes of it. */
+import { nextRow } from './machine.ts';
+import type { TaskEvent } from './machine.ts';
+import type { TaskOrder, TaskRow } from './types.ts';
+
+/** See the file. */
+export class LiveTask {
+  #row: TaskRow;
+  /** Called at each change. */
+  readonly wakers = new Set<() => void>();
+  /** Ends what is under way for it: an attempt, a pause. */
+  stopWork: (() => void) | undefined;
+  cancelDeadline: (() => void) | undefined;
+  /** Why nobody has it. */
+  waitsFor: string | undefined;
+  readonly #changed: (task: LiveTask) => void;
+
+  constructor(row: TaskRow, changed: (task: LiveTask) => void) {
+    this.#row = row;
+    this.#changed = changed;
+  }
+
+  get row(): TaskRow {
+    return this.#row;
+  }
+
+  get order(): TaskOrder {
+    return this.#row.order;
+  }
+
+  /** What the row would be; undefined where the event does not fit. */
+  peek(event: TaskEvent): TaskRow | undefined {
+    return nextRow(this.#row, event);
+  }
+
+  /** False where the event does not fit, and changes nothing. */
+  apply(event: TaskEvent): boolean {
+    const next = this.peek(event);
+    if (next === undefined) return false;
+    this.become(next);
+    return true;
+  }
+
+  /** Takes a row that is on the disk. */
+  become(row: TaskRow): void {
+    this.#row = row;
+    for (const wake of this.wakers) wake();
+    this.#changed(this);
+  }
+}

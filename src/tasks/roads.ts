@@ -1,0 +1,149 @@
+/** The ways to workers: a function call to agents of this node, the peer's tool `task_attempt` to others. */
+import { StarlingError, messageOf } from '../core/index.ts';
+import type { JsonObject } from '../core/index.ts';
+import { z } from 'zod';
+import type { PeerToolCall } from '../gateway/index.ts';
+import type { Principal } from '../guard/index.ts';
+import type { PeerView } from '../membership/index.ts';
+import { BEGIN_MS, FOLLOW_AGAIN_MS, FOLLOW_MS, FOLLOW_WAY_MS, WORDS_MAX } from './limits.ts';
+import type { Outcome, Progress } from './types.ts';
+import type { AttemptName, BeginInit, Work } from './work.ts';
+
+/** The way to one agent. */
+export interface Road {
+  /** @throws what the worker's node says against it, STARLING_PEER_UNREACHABLE, STARLING_TIMEOUT */
+  begin(init: Omit<BeginInit, 'agent'>): Promise<Outcome>;
+  /** `isAgain`: the question before had no answer. @throws STARLING_PEER_UNREACHABLE, STARLING_TIMEOUT, … */
+  follow(name: AttemptName, seen: number, isAgain: boolean): Promise<Outcome>;
+  /** Never rejects. */
+  end(name: AttemptName): Promise<void>;
+}
+
+/** An attempt that has ended, by the word of the worker's node or for want of one. */
+export type Final = Exclude<Outcome, { readonly state: 'running' | 'unknown' }>;
+
+const OUTCOME = z.discriminatedUnion('state', [
+  z.object({
+    state: z.literal('running'),
+    news: z.number().int().min(0),
+    progress: z
+      .object({
+        part: z.number().min(0).max(1).optional().catch(undefined),
+        text: z.string().max(WORDS_MAX).optional().catch(undefined),
+      })
+      .optional()
+      .catch(undefined),
+  }),
+  z.object({ state: z.literal('done'), result: z.json() }),
+  z.object({
+    state: z.literal('failed'),
+    reason: z.string().max(64).catch('failed'),
+    message: z.string().max(WORDS_MAX).catch('it does not say why'),
+    answered: z.boolean().catch(false),
+  }),
+  z.object({ state: z.literal('unknown') }),
+]);
+
+/** The way to an agent of this node. */
+export function localRoad(
+  work: Work,
+  { principal, agent, signal }: { principal: Principal; agent: string; signal: AbortSignal },
+): Road {
+  return {
+    begin: (init) => work.begin(principal, { ...init, agent }),
+    follow: (name, seen) => work.follow(principal, { ...name, seen, waitMs: FOLLOW_MS }, signal),
+    end: async (name) => work.end(principal, name),
+  };
+}
+
+/** Calls a tool of a peer's built-in server. */
+export type CallPeer = (peer: PeerView, call: PeerToolCall) => Promise<JsonObject>;
+
+/** What the way to a peer's agent needs. */
+export interface PeerRoadInit {
+  readonly peer: PeerView;
+  readonly principal: Principal;
+  readonly agent: string;
+  readonly callPeer: CallPeer;
+}
+
+/** The way to an agent of a peer. */
+export function peerRoad({ peer, principal, agent, callPeer }: PeerRoadInit): Road {
+  const ask = async (args: JsonObject, timeoutMs: number): Promise<Outcome> => {
+    const call = { tool: 'task_attempt', args: { agentId: agent, ...args }, principal, timeoutMs };
+    const read = OUTCOME.safeParse(await callPeer(peer, call));
+    if (read.success) return plain(read.data);
+    throw new StarlingError(
+      'STARLING_PROTOCOL_VIOLATION',
+      `peer ${peer.alias} says of a task what nobody can read`,
+      { hint: 'update Starling there', data: { peer: peer.peerId } },
+    );
+  };
+  return {
+    begin: ({ taskId, token, input, timeoutMs, metadata }) =>
+      ask({ op: 'begin', taskId, token, input, timeoutMs, metadata }, BEGIN_MS),
+    follow({ taskId, token }, seen, isAgain) {
+      const waitMs = isAgain ? 0 : FOLLOW_MS;
+      const way = isAgain ? FOLLOW_AGAIN_MS : FOLLOW_WAY_MS;
+      return ask({ op: 'follow', taskId, token, seen, waitMs }, waitMs + way);
+    },
+    end: ({ taskId, token }) =>
+      ask({ op: 'end', taskId, token }, BEGIN_MS).then(
+        () => undefined,
+        // The lease ends it where the word does not come through.
+        () => undefined,
+      ),
+  };
+}
+
+function plain(read: z.infer<typeof OUTCOME>): Outcome {
+  if (read.state !== 'running') return read;
+  const { part, text } = read.progress ?? {};
+  const progress: Progress = {
+    ...(part === undefined ? {} : { part }),
+    ...(text === undefined ? {} : { text }),
+  };
+  return { ...read, progress: progress };
+}
+
+/** What following heeds. */
+export interface FollowingInit {
+  readonly name: AttemptName;
+  /** Aborted where nobody wants to know any more. */
+  readonly signal: AbortSignal;
+  /** Rejects when the worker's node is believed to be gone. */
+  readonly gone: Promise<never>;
+  readonly heard: (progress: Progress) => void;
+}
+
+/**
+ * Asks until the attempt has ended, or nothing comes from the worker's node any more: at a lost connection at once, at
+ * silence after two questions. Undefined when `signal` is aborted.
+ */
+export async function followToEnd(
+  road: Road,
+  { name, signal, gone, heard }: FollowingInit,
+): Promise<Final | undefined> {
+  let seen = 0;
+  let isAgain = false;
+  while (!signal.aborted) {
+    try {
+      const said = await Promise.race([road.follow(name, seen, isAgain), gone]);
+      isAgain = false;
+      if (said.state === 'unknown') return lost('its node does not know the task any more');
+      if (said.state !== 'running') return said;
+      if (said.news !== seen && said.progress !== undefined) heard(said.progress);
+      seen = said.news;
+    } catch (error) {
+      const isSilent = error instanceof StarlingError && error.code === 'STARLING_TIMEOUT';
+      if (!isSilent || isAgain) return signal.aborted ? undefined : lost(messageOf(error));
+      isAgain = true;
+    }
+  }
+  return undefined;
+}
+
+/** The worker is gone, and nobody knows what came of the attempt. */
+export function lost(message: string): Final {
+  return { state: 'failed', reason: 'lost', message, answered: false };
+}

@@ -1,0 +1,64 @@
+/** Tasks on the disk: the row of each, its input and its result beside it. */
+import { messageOf } from '../core/index.ts';
+import type { Json, Logger } from '../core/index.ts';
+import type { Table, Write } from '../store/index.ts';
+import type { TaskRow } from './types.ts';
+
+const ROW = 'task/';
+const INPUT = 'input/';
+const RESULT = 'result/';
+
+/** Where tasks are kept. What resolves is on the disk. */
+export interface TaskRows {
+  /** @throws STARLING_LIMIT_EXCEEDED, STARLING_STATE_UNUSABLE as the store does; so do the others */
+  add(row: TaskRow, input: Json): Promise<void>;
+  put(row: TaskRow): Promise<void>;
+  putResult(row: TaskRow, result: Json): Promise<void>;
+  /** Forgets a task. */
+  drop(id: string): Promise<void>;
+  input(id: string): Promise<Json>;
+  result(id: string): Promise<Json | undefined>;
+  /** All that can be read, in the order of their submission. */
+  load(): Promise<readonly TaskRow[]>;
+}
+
+/** Makes the rows over a table. */
+export function createTaskRows(table: Table, logger: Logger): TaskRows {
+  const read = async (key: string): Promise<Json | undefined> => {
+    const bytes = await table.get(key);
+    return bytes === undefined ? undefined : parsed(bytes);
+  };
+  return {
+    add: (row, input) => table.batch([rowOf(row), written(INPUT + row.order.id, input)]),
+    put: (row) => table.batch([rowOf(row)]),
+    putResult: (row, result) => table.batch([rowOf(row), written(RESULT + row.order.id, result)]),
+    drop: (id) => table.batch([ROW, INPUT, RESULT].map((kind) => ({ key: kind + id }))),
+    input: async (id) => (await read(INPUT + id)) ?? null,
+    result: (id) => read(RESULT + id),
+    async load() {
+      const rows: TaskRow[] = [];
+      for await (const [key, bytes] of table.entries(ROW)) {
+        try {
+          const row = parsed(bytes) as unknown as TaskRow;
+          if (typeof row.order.id !== 'string') throw new TypeError('it has no id');
+          rows.push(row);
+        } catch (error) {
+          logger.warn({ key, error: messageOf(error) }, 'a stored task is damaged, left out');
+        }
+      }
+      return rows.toSorted((one, other) => one.order.seq - other.order.seq);
+    },
+  };
+}
+
+function rowOf(row: TaskRow): Write {
+  return { key: ROW + row.order.id, value: Buffer.from(JSON.stringify(row)) };
+}
+
+function written(key: string, value: Json): Write {
+  return { key, value: Buffer.from(JSON.stringify(value)) };
+}
+
+function parsed(bytes: Uint8Array): Json {
+  return JSON.parse(Buffer.from(bytes).toString('utf8')) as Json;
+}

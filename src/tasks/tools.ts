@@ -1,0 +1,283 @@
+/** The tools of tasks: `agent_task` gives one, `task_status`, `task_result`, `task_list` look, `task_cancel`, `task_retry` change. */
+import { z } from 'zod';
+import type { JsonObject } from '../core/index.ts';
+import { BUILTIN_SERVER } from '../core/index.ts';
+import type { Agents } from '../agents/index.ts';
+import { defineTool } from '../gateway/index.ts';
+import type { BuiltinTool } from '../gateway/index.ts';
+import { toolResource } from '../grants/index.ts';
+import {
+  ATTEMPT_MAX_MS,
+  DEADLINE_MAX_MS,
+  FOLLOW_MS,
+  LIST_MAX,
+  TASK_WAIT_MAX_S,
+  WORDS_MAX,
+} from './limits.ts';
+import { RETRY_POLICIES, TASK_PRIORITIES, TASK_STATES } from './types.ts';
+import type { Outcome, TaskListResult, TaskResult, TaskView } from './types.ts';
+import type { SubmitInit, Tasks } from './tasks.ts';
+
+/** What these tools need. */
+export interface TaskToolComponents {
+  readonly tasks: Tasks;
+  readonly agents: Pick<Agents, 'subjectOf'>;
+}
+
+/** What whoever has proven who it is may call: who may see a task is decided by the task. */
+export const OPEN_TASK_TOOLS: readonly string[] = ['task_status', 'task_result'].map((tool) =>
+  toolResource(BUILTIN_SERVER, tool),
+);
+
+const LIST_DEFAULT = 50;
+const text = z.string().min(1).max(128);
+const taskId = text.describe('As agent_task gave it.');
+const waitS = z.number().min(0).max(TASK_WAIT_MAX_S);
+const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+
+/** `agent_task`, `task_status`, `task_result`, `task_list`, `task_cancel`, `task_retry`, `task_progress`, `task_attempt`. */
+export function taskTools({ tasks, agents }: TaskToolComponents): readonly BuiltinTool[] {
+  return [
+    submitTool(tasks),
+    statusTool(tasks),
+    resultTool(tasks),
+    listTool(tasks),
+    changeTool(tasks, 'cancel'),
+    changeTool(tasks, 'retry'),
+    progressTool(tasks),
+    attemptTool(tasks, agents),
+  ];
+}
+
+const SUBMIT = z.object({
+  capability: text
+    .optional()
+    .describe(
+      'What an agent must be able to do; or a queue, tasks.<name>, of which one worker takes it.',
+    ),
+  agentId: text.optional().describe('In place of a capability: this agent, and no other.'),
+  input: z.json().optional().describe('What the agent gets as message.'),
+  data: z.json().optional().describe('The same as input.'),
+  type: text.optional().describe('Without a capability: the queue tasks.<type>.'),
+  id: text.optional().describe("The caller's own id: the same one twice is one task."),
+  priority: z.enum(TASK_PRIORITIES).optional(),
+  retryPolicy: z
+    .enum(RETRY_POLICIES)
+    .optional()
+    .describe(
+      '`lost` (default) has another agent do it where one was lost, `exponential_backoff` also where one failed, `none` never.',
+    ),
+  tags: z.array(z.string().min(1).max(64)).max(16).optional().describe('As in capability_request.'),
+  prefer: text.optional().describe('An agent or a node that is tried first.'),
+  timeout: z.number().positive().max(DEADLINE_MAX_MS).optional().describe('The same as timeoutMs.'),
+  timeoutMs: z
+    .number()
+    .positive()
+    .max(DEADLINE_MAX_MS)
+    .optional()
+    .describe('When it ends as expired, in ms from now; default a day.'),
+  attemptMs: z
+    .number()
+    .positive()
+    .max(ATTEMPT_MAX_MS)
+    .optional()
+    .describe('How long one agent may take; default five minutes.'),
+  requester: z.string().max(128).optional().describe('Given back as it came.'),
+  requiresAI: z.boolean().optional().describe('Given back as it came.'),
+  metadata: z.record(z.string().max(128), z.json()).optional().describe('Given back as it came.'),
+  wait_s: waitS.optional().describe('How long to wait for its end; default not at all.'),
+});
+
+function submitTool(tasks: Tasks): BuiltinTool {
+  return defineTool({
+    name: 'agent_task',
+    title: 'Give a task',
+    description:
+      'Has something done by an agent that can do it, here or at a peer. The task is on the disk when this answers; it goes on while the caller is away, is given to another agent where one is lost, and ends once.',
+    input: SUBMIT,
+    hints: { destructiveHint: false },
+    clients: 'yes',
+    onTop: true,
+    waits: true,
+    async run({ wait_s: wait, ...input }, { principal, signal }): Promise<TaskResult> {
+      const view = await tasks.submit(principal, initOf(input));
+      if (wait === undefined || wait === 0) return view;
+      return tasks.result(principal, view.taskId, { waitMs: wait * 1000, signal });
+    },
+  });
+}
+
+/** The guide's TaskMessage is a task of the queue that its type names. */
+function initOf(input: Omit<z.infer<typeof SUBMIT>, 'wait_s'>): SubmitInit {
+  const { capability, agentId, type, id, requester, requiresAI, metadata } = input;
+  const queue = agentId === undefined && type !== undefined ? `tasks.${type}` : undefined;
+  const said = Object.fromEntries(
+    Object.entries({ id, type, requester, requiresAI, metadata }).filter(
+      ([, value]) => value !== undefined,
+    ),
+  ) as JsonObject;
+  return {
+    capability: capability ?? queue,
+    agentId,
+    input: input.input ?? input.data ?? null,
+    priority: input.priority,
+    retryPolicy: input.retryPolicy,
+    tags: input.tags,
+    prefer: input.prefer,
+    timeoutMs: input.timeoutMs ?? input.timeout,
+    attemptMs: input.attemptMs,
+    ...(Object.keys(said).length === 0 ? {} : { said }),
+  };
+}
+
+function statusTool(tasks: Tasks): BuiltinTool {
+  return defineTool({
+    name: 'task_status',
+    title: 'How a task goes',
+    description:
+      'Where a task is, who has it or had it, and why it waits. With the version of the answer before it waits for a change.',
+    input: z.object({
+      taskId,
+      version: count.optional().describe('That of the answer before.'),
+      timeout_s: waitS.optional().describe('How long to wait for a change; default not at all.'),
+    }),
+    hints: { readOnlyHint: true },
+    clients: 'yes',
+    peers: 'granted',
+    onTop: true,
+    waits: true,
+    run: (input, { principal, signal }): Promise<TaskView> => {
+      const { version, timeout_s: wait = 0 } = input;
+      const look = { seen: version ?? -1, waitMs: wait * 1000, signal };
+      return tasks.status(principal, input.taskId, version === undefined ? undefined : look);
+    },
+  });
+}
+
+function resultTool(tasks: Tasks): BuiltinTool {
+  return defineTool({
+    name: 'task_result',
+    title: 'The result of a task',
+    description: 'The result of a task that is done, or how it stands; waits for its end.',
+    input: z.object({
+      taskId,
+      timeout_s: waitS.optional().describe('How long to wait for its end; default not at all.'),
+    }),
+    hints: { readOnlyHint: true },
+    clients: 'yes',
+    peers: 'granted',
+    onTop: true,
+    waits: true,
+    run: (input, { principal, signal }): Promise<TaskResult> => {
+      const waitMs = (input.timeout_s ?? 0) * 1000;
+      return tasks.result(principal, input.taskId, { waitMs, signal });
+    },
+  });
+}
+
+function listTool(tasks: Tasks): BuiltinTool {
+  return defineTool({
+    name: 'task_list',
+    title: 'List tasks',
+    description:
+      'The tasks that the caller has submitted or worked on, and all for the operator; the newest first.',
+    input: z.object({
+      status: z.array(z.enum(TASK_STATES)).max(TASK_STATES.length).optional(),
+      limit: z.number().int().min(1).max(LIST_MAX).optional().describe(`Default ${LIST_DEFAULT}.`),
+    }),
+    hints: { readOnlyHint: true },
+    clients: 'yes',
+    onTop: true,
+    run: async ({ status, limit }, { principal }): Promise<TaskListResult> =>
+      tasks.list(principal, { states: status, limit: limit ?? LIST_DEFAULT }),
+  });
+}
+
+function changeTool(tasks: Tasks, what: 'cancel' | 'retry'): BuiltinTool {
+  const isCancel = what === 'cancel';
+  return defineTool({
+    name: `task_${what}`,
+    title: isCancel ? 'Cancel a task' : 'Try a task again',
+    description: isCancel
+      ? 'Ends a task that has not ended; whoever has it is told to stop.'
+      : 'Has a task that failed, was cancelled or has expired done after all, with as much time as it had.',
+    input: z.object({ taskId }),
+    hints: { destructiveHint: isCancel },
+    clients: 'yes',
+    onTop: true,
+    run: (input, { principal }): Promise<TaskView> => tasks[what](principal, input.taskId),
+  });
+}
+
+function progressTool(tasks: Tasks): BuiltinTool {
+  return defineTool({
+    name: 'task_progress',
+    title: 'Tell of progress',
+    description:
+      'An agent of the caller tells how far it is with a task that it has: id and token are in the metadata of the message. From then on it must tell again within 15 s. `wanted: false` says that nobody waits for it any more.',
+    input: z.object({
+      taskId,
+      token: count,
+      progress: z.number().min(0).max(1).optional().describe('From 0 to 1.'),
+      message: z.string().max(WORDS_MAX).optional(),
+    }),
+    hints: { destructiveHint: false, idempotentHint: true },
+    clients: 'yes',
+    onTop: true,
+    run: async (input, { principal }): Promise<{ readonly wanted: boolean }> => {
+      const { progress: part, message, token } = input;
+      const progress = {
+        ...(part === undefined ? {} : { part }),
+        ...(message === undefined ? {} : { text: message }),
+      };
+      return { wanted: tasks.work.progress(principal, { taskId: input.taskId, token, progress }) };
+    },
+  });
+}
+
+const ATTEMPT = z.object({
+  op: z.enum(['begin', 'follow', 'end']),
+  agentId: text.describe('An agent of this node.'),
+  taskId,
+  token: count.describe('Higher with each attempt of the task.'),
+  input: z.json().optional(),
+  timeoutMs: z.number().positive().max(ATTEMPT_MAX_MS).optional(),
+  metadata: z.record(z.string().max(128), z.json()).optional(),
+  seen: count.optional().describe('`news` of the answer before.'),
+  waitMs: z.number().min(0).max(FOLLOW_MS).optional(),
+});
+
+function attemptTool(tasks: Tasks, agents: Pick<Agents, 'subjectOf'>): BuiltinTool {
+  return defineTool({
+    name: 'task_attempt',
+    title: 'Do a task for another node',
+    description:
+      'What the node of a submitter asks of the node of a worker: to begin with a task, how it goes, and to end it. Needs the right to write to the agent.',
+    input: ATTEMPT,
+    hints: { destructiveHint: false },
+    clients: 'no',
+    peers: 'granted',
+    onTop: true,
+    waits: true,
+    subject: (args) => agents.subjectOf(args['agentId']),
+    async run(input, { principal, signal }): Promise<Outcome> {
+      const { op, agentId: agent, token } = input;
+      const name = { taskId: input.taskId, token };
+      if (op === 'end') {
+        tasks.work.end(principal, name);
+        return { state: 'unknown' };
+      }
+      if (op === 'follow') {
+        const { seen = 0, waitMs = 0 } = input;
+        return tasks.work.follow(principal, { ...name, seen, waitMs }, signal);
+      }
+      return tasks.work.begin(principal, {
+        ...name,
+        agent,
+        input: input.input ?? null,
+        timeoutMs: input.timeoutMs ?? ATTEMPT_MAX_MS,
+        metadata: input.metadata ?? {},
+      });
+    },
+  });
+}

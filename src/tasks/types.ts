@@ -1,0 +1,180 @@
+/** The words of tasks. */
+import type { Json, JsonObject } from '../core/index.ts';
+
+/** Where a task is in its life; see `machine.ts`. */
+export const TASK_STATES = [
+  'submitted',
+  'planned',
+  'bidding',
+  'leased',
+  'running',
+  'input_required',
+  'reported',
+  'verified',
+  'done',
+  'failed',
+  'cancelled',
+  'expired',
+] as const;
+/** See {@link TASK_STATES}. */
+export type TaskState = (typeof TASK_STATES)[number];
+
+/** How urgent a task is; `medium` is `normal`. */
+export const TASK_PRIORITIES = ['low', 'medium', 'normal', 'high'] as const;
+/** See {@link TASK_PRIORITIES}. */
+export type TaskPriority = (typeof TASK_PRIORITIES)[number];
+
+/** What is done when a worker fails: `lost` tries again where the worker was lost, `none` never does. */
+export const RETRY_POLICIES = ['none', 'lost', 'exponential_backoff'] as const;
+/** See {@link RETRY_POLICIES}: `exponential_backoff` tries again whatever the reason. */
+export type RetryPolicy = (typeof RETRY_POLICIES)[number];
+
+/** Why a task was not done. */
+export interface TaskFault {
+  /** A word: `failed`, `poison`, `attempts`, `lost`, `size`, … */
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** One time that a task was given to an agent. */
+export interface Attempt {
+  /** The fencing token: higher with each attempt of the task. */
+  readonly token: number;
+  /** `<agent>@<node>`. */
+  readonly agent: string;
+  /** The did:key of the agent's node. */
+  readonly did: string;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  readonly endedAt?: number;
+  /** Absent while it is under way. */
+  readonly outcome?: 'done' | 'failed' | 'lost' | 'cancelled';
+  readonly why?: string;
+}
+
+/** A result that came when another one, or the end of the task, had counted. */
+export interface LateResult {
+  readonly token: number;
+  readonly agent: string;
+  readonly at: number;
+  /** The result, where it is small; else how many bytes it has. */
+  readonly result?: Json;
+  readonly bytes?: number;
+  readonly error?: string;
+}
+
+/** What a worker says of how far it is. */
+export interface Progress {
+  /** From 0 to 1. */
+  readonly part?: number;
+  readonly text?: string;
+}
+
+/** What does not change of a task. */
+export interface TaskOrder {
+  readonly id: string;
+  /** In the order of the submissions to this node. */
+  readonly seq: number;
+  readonly capability?: string;
+  /** Only this agent. */
+  readonly agentId?: string;
+  readonly priority: 'low' | 'normal' | 'high';
+  readonly retry: RetryPolicy;
+  readonly tags?: readonly string[];
+  readonly prefer?: string;
+  /** How long one attempt may take, ms. */
+  readonly attemptMs: number;
+  /** `keyOf` whoever submitted it, and those for whom that one works, a line each. */
+  readonly submitter: string;
+  /** How people call the submitter. */
+  readonly from: string;
+  /** Milliseconds since the epoch. */
+  readonly submittedAt: number;
+  readonly expiresAt: number;
+  readonly inputBytes: number;
+  /** What the guide's TaskMessage said of itself, given back as it came. */
+  readonly said?: JsonObject;
+}
+
+/** A task as it is kept; its input and its result lie beside it. */
+export interface TaskRow {
+  readonly order: TaskOrder;
+  readonly state: TaskState;
+  /** The highest fencing token that was given. */
+  readonly token: number;
+  readonly attempts: readonly Attempt[];
+  /** Failures of attempts with higher tokens count: `task retry` moves it. */
+  readonly roundFrom: number;
+  /** Higher with each change that can be seen. */
+  readonly version: number;
+  readonly error?: TaskFault;
+  /** The agent whose result counts. */
+  readonly processedBy?: string;
+  readonly late?: readonly LateResult[];
+  readonly progress?: Progress;
+  /** What a worker needs to know. */
+  readonly question?: string;
+  readonly endedAt?: number;
+}
+
+/** A task as others see it. */
+export interface TaskView {
+  readonly taskId: string;
+  readonly status: TaskState;
+  readonly capability?: string;
+  readonly agentId?: string;
+  readonly priority: 'low' | 'normal' | 'high';
+  readonly retryPolicy: RetryPolicy;
+  readonly submittedBy: string;
+  /** ISO 8601. */
+  readonly submittedAt: string;
+  readonly deadline: string;
+  readonly endedAt?: string;
+  readonly attempts: readonly AttemptView[];
+  readonly progress?: Progress;
+  /** Why nobody has it yet. */
+  readonly waitsFor?: string;
+  readonly processedBy?: string;
+  readonly error?: TaskFault;
+  readonly late?: readonly LateResult[];
+  /** What the guide's TaskMessage said of itself. */
+  readonly message?: JsonObject;
+  /** Given with the next call, waits for a change. */
+  readonly version: number;
+}
+
+/** An attempt as others see it. */
+export interface AttemptView {
+  readonly token: number;
+  readonly agent: string;
+  /** ISO 8601. */
+  readonly startedAt: string;
+  readonly endedAt?: string;
+  readonly outcome?: 'done' | 'failed' | 'lost' | 'cancelled';
+  readonly why?: string;
+}
+
+/** The answer of `task_result`: the view, and the result of a task that is done. */
+export interface TaskResult extends TaskView {
+  readonly result?: Json;
+}
+
+/** The answer of `task_list`. */
+export interface TaskListResult {
+  readonly tasks: readonly TaskView[];
+  /** How many the caller may see in each state. */
+  readonly counts: Readonly<Partial<Record<TaskState, number>>>;
+}
+
+/** What came of an attempt, by the word of the worker's node. */
+export type Outcome =
+  | { readonly state: 'running'; readonly news: number; readonly progress?: Progress }
+  | { readonly state: 'done'; readonly result: Json }
+  | {
+      readonly state: 'failed';
+      readonly reason: string;
+      readonly message: string;
+      /** The agent has answered that it can't; false: it was lost. */
+      readonly answered: boolean;
+    }
+  | { readonly state: 'unknown' };

@@ -1,0 +1,45 @@
+/** A task as others see it. Pure. */
+import type { LiveTask } from './live-task.ts';
+import { hasEnded } from './machine.ts';
+import type { Attempt, AttemptView, TaskView } from './types.ts';
+
+/** What is shown of a task, without its input and its result. */
+export function viewOf({ row, waitsFor }: Pick<LiveTask, 'row' | 'waitsFor'>): TaskView {
+  const { order, state, attempts, error, processedBy, late, progress, version, endedAt } = row;
+  const { capability, agentId, said } = order;
+  return {
+    taskId: order.id,
+    status: state,
+    ...(capability === undefined ? {} : { capability }),
+    ...(agentId === undefined ? {} : { agentId }),
+    priority: order.priority,
+    retryPolicy: order.retry,
+    submittedBy: order.from,
+    submittedAt: iso(order.submittedAt),
+    deadline: iso(order.expiresAt),
+    ...(endedAt === undefined ? {} : { endedAt: iso(endedAt) }),
+    attempts: attempts.map(attemptView),
+    ...(progress === undefined ? {} : { progress }),
+    ...(waitsFor === undefined || hasEnded(row) ? {} : { waitsFor }),
+    ...(processedBy === undefined ? {} : { processedBy }),
+    ...(error === undefined ? {} : { error }),
+    ...(late === undefined ? {} : { late }),
+    ...(said === undefined ? {} : { message: said }),
+    version,
+  };
+}
+
+function attemptView({ token, agent, startedAt, endedAt, outcome, why }: Attempt): AttemptView {
+  return {
+    token,
+    agent,
+    startedAt: iso(startedAt),
+    ...(endedAt === undefined ? {} : { endedAt: iso(endedAt) }),
+    ...(outcome === undefined ? {} : { outcome }),
+    ...(why === undefined ? {} : { why }),
+  };
+}
+
+function iso(ms: number): string {
+  return new Date(ms).toISOString();
+}

@@ -1,0 +1,288 @@
+/**
+ * Live views of a mesh whose links lose packets as TCP shows it: what is lost comes later, and what follows waits for
+ * it. On one virtual clock, by the chance of a seed: the same seed runs the same.
+ */
+import { EventEmitter } from 'node:events';
+import type { PeerId } from '../../src/core/index.ts';
+import { createIdentity } from '../../src/identity/index.ts';
+import type { Membership, PeerState } from '../../src/membership/index.ts';
+import { createNeighbourChoice } from '../../src/membership/neighbours.ts';
+import type { FrameListener, Network, NetworkEvents } from '../../src/network/types.ts';
+import { createSeededScheduler } from '../../sim/seeded-scheduler.ts';
+import type { SeededScheduler } from '../../sim/seeded-scheduler.ts';
+import { calm } from '../blackboard/hub.ts';
+import { createView } from './arrange.ts';
+
+/** Retransmissions wait for 200 ms, then twice as long each time (RFC 6298 as Linux has it); the first packet 1 s. */
+const RTO_MS = 200;
+const FIRST_RTO_MS = 1000;
+/** Between hosts of a network at one place. */
+const WAY_MS = 1;
+const TICK_MS = 1000;
+/** Copies of gossip at once, and to one more peer a second later. */
+const COPIES = 3;
+const LAZY_MS = 1000;
+/** Promises run on after so much of the virtual time. */
+const STEP_MS = 5;
+
+/** A change that one node saw of another. */
+export interface Seen {
+  readonly atMs: number;
+  readonly by: PeerId;
+  readonly whom: PeerId;
+  readonly state: PeerState;
+}
+
+type Listener = (data: Uint8Array, from: PeerId) => void;
+
+interface Node {
+  readonly id: PeerId;
+  readonly events: EventEmitter<NetworkEvents>;
+  readonly frames: Map<string, FrameListener>;
+  readonly topics: Map<string, Listener>;
+  readonly links: Set<PeerId>;
+  readonly heard: Set<string>;
+  /** When the last that went to a peer arrives there: what follows comes no sooner. */
+  readonly arrivals: Map<PeerId, number>;
+  state: 'up' | 'killed' | 'silent';
+  view?: Membership;
+}
+
+/** The nodes of one seed. */
+export class LossyMesh {
+  readonly seen: Seen[] = [];
+  readonly #time: SeededScheduler;
+  readonly #loss: number;
+  readonly #nodes: Map<PeerId, Node>;
+  #messages = 0;
+
+  constructor(seed: number, init: { readonly nodes: number; readonly loss: number }) {
+    this.#time = createSeededScheduler(seed);
+    this.#loss = init.loss;
+    const ids = Array.from(
+      { length: init.nodes },
+      (_, at) => createIdentity(Buffer.alloc(32, at + 1)).peerId,
+    );
+    this.#nodes = new Map(ids.map((id) => [id, emptyNode(id)]));
+  }
+
+  get ids(): readonly PeerId[] {
+    return [...this.#nodes.keys()];
+  }
+
+  now(): number {
+    return this.#time.now();
+  }
+
+  /** Starts all, linked as they would choose it. */
+  async start(): Promise<void> {
+    const choice = createNeighbourChoice();
+    for (const node of this.#nodes.values()) {
+      for (const peer of choice.of(node.id, this.ids)) node.links.add(peer);
+    }
+    for (const node of this.#nodes.values()) {
+      for (const peer of node.links) this.#nodes.get(peer)?.links.add(node.id);
+    }
+    for (const node of this.#nodes.values()) {
+      node.view = this.#viewOf(node);
+      await node.view.start();
+      this.#tick(node);
+    }
+  }
+
+  async run(ms: number): Promise<void> {
+    for (let passed = 0; passed < ms; passed += STEP_MS) {
+      this.#time.run(STEP_MS);
+      await calm(1);
+    }
+  }
+
+  /** Its process ends: the system says so to the other ends of its connections. */
+  kill(id: PeerId): void {
+    const node = this.#node(id);
+    for (const peer of node.links) {
+      this.#arrives(node, peer, () => this.#lose(this.#node(peer), id));
+    }
+    node.state = 'killed';
+    void node.view?.stop();
+  }
+
+  /** Nothing leaves it or comes to it any more. */
+  silence(id: PeerId): void {
+    this.#node(id).state = 'silent';
+  }
+
+  async stop(): Promise<void> {
+    for (const node of this.#nodes.values()) {
+      if (node.state === 'killed') continue;
+      const stopped = node.view?.stop();
+      await this.run(2000);
+      await stopped;
+    }
+  }
+
+  #node(id: PeerId): Node {
+    const node = this.#nodes.get(id);
+    if (node === undefined) throw new Error(`no node ${id}`);
+    return node;
+  }
+
+  /** How late a packet is that is sent until it comes through. */
+  #lateMs(rtoMs: number): number {
+    const { chance } = this.#time;
+    let lateMs = WAY_MS;
+    for (let wait = rtoMs; chance.next() < this.#loss; wait *= 2) lateMs += wait;
+    return lateMs;
+  }
+
+  /** Calls `work` when the next thing that `from` says to `to` has come there, in order. */
+  #arrives(from: Node, to: PeerId, work: () => void): void {
+    const dueMs = Math.max(this.now() + this.#lateMs(RTO_MS), from.arrivals.get(to) ?? 0);
+    from.arrivals.set(to, dueMs);
+    this.#time.schedule(dueMs - this.now(), () => {
+      if (this.#node(to).state === 'up') work();
+    });
+  }
+
+  #say(from: Node, to: PeerId, work: () => void): boolean {
+    if (from.state !== 'up' || !from.links.has(to)) return false;
+    this.#arrives(from, to, () => {
+      if (this.#node(to).links.has(from.id)) work();
+    });
+    return true;
+  }
+
+  #lose(node: Node, peer: PeerId): void {
+    if (node.links.delete(peer)) node.events.emit('peer:disconnect', peer, false);
+  }
+
+  #tick(node: Node): void {
+    if (node.state !== 'up') return;
+    for (const peer of node.links) {
+      if (node.id < peer) this.#say(node, peer, () => this.#sign(this.#node(peer), node.id, true));
+    }
+    this.#time.schedule(TICK_MS, () => this.#tick(node));
+  }
+
+  #sign(node: Node, from: PeerId, isTick: boolean): void {
+    node.events.emit('peer:sign', from);
+    if (isTick) this.#say(node, from, () => this.#sign(this.#node(from), node.id, false));
+  }
+
+  #gossip(node: Node, topic: string, message: { id: string; data: Uint8Array; by: PeerId }): void {
+    if (node.state !== 'up' || node.heard.has(message.id)) return;
+    node.heard.add(message.id);
+    if (message.by !== node.id) node.topics.get(topic)?.(message.data, message.by);
+    const pass = (copies: number): void => {
+      for (const peer of this.#some(node.links, copies)) {
+        this.#say(node, peer, () => this.#gossip(this.#node(peer), topic, message));
+      }
+    };
+    pass(COPIES);
+    this.#time.schedule(LAZY_MS, () => pass(1));
+  }
+
+  #some(peers: Iterable<PeerId>, count: number): readonly PeerId[] {
+    return [...peers]
+      .map((peer) => ({ peer, order: this.#time.chance.next() }))
+      .toSorted((a, b) => a.order - b.order)
+      .slice(0, count)
+      .map(({ peer }) => peer);
+  }
+
+  #viewOf(node: Node): Membership {
+    const view = createView({
+      network: this.#networkOf(node),
+      clock: this.#time,
+      name: () => `n${this.ids.indexOf(node.id)}`,
+    });
+    view.events.on('change', ({ peerId, state }, before) => {
+      if (before?.state === state) return;
+      this.seen.push({ atMs: this.now(), by: node.id, whom: peerId, state });
+    });
+    return view;
+  }
+
+  #networkOf(node: Node): Network {
+    const nothing = (): void => undefined;
+    const part = {
+      self: node.id,
+      events: node.events,
+      connected: () => [...node.links],
+      isConnected: (peer: PeerId) => node.links.has(peer),
+      route: nothing,
+      rttMs: nothing,
+      report: nothing,
+      keep: nothing,
+      know: nothing,
+      unkeep: nothing,
+      disconnect: async () => undefined,
+      onFrame(kind: string, hear: FrameListener) {
+        node.frames.set(kind, hear);
+        return () => node.frames.delete(kind);
+      },
+      sendFrame: async (peer: PeerId, kind: string, payload: Uint8Array) =>
+        this.#say(node, peer, () => {
+          const to = this.#node(peer);
+          to.events.emit('peer:sign', node.id);
+          to.frames.get(kind)?.(payload, node.id);
+        }),
+      handle: () => nothing,
+      dial: (peer: PeerId) => this.#dial(node, peer),
+      ping: (peer: PeerId) => this.#ping(node, peer),
+      topic: (name: string) => ({
+        publish: async (data: Uint8Array) => {
+          this.#messages += 1;
+          this.#gossip(node, name, { id: String(this.#messages), data, by: node.id });
+        },
+        subscribe: (listener: Listener) => {
+          node.topics.set(name, listener);
+          return () => node.topics.delete(name);
+        },
+      }),
+    };
+    return part as unknown as Network;
+  }
+
+  /** Whoever is silent never answers; whose process has ended is refused by its host. */
+  #dial(node: Node, peer: PeerId): Promise<PeerId> {
+    return new Promise((resolve, reject) => {
+      const to = this.#node(peer);
+      if (node.links.has(peer)) resolve(peer);
+      const lateMs = this.#lateMs(FIRST_RTO_MS) + this.#lateMs(RTO_MS);
+      this.#time.schedule(lateMs, () => {
+        if (to.state === 'killed') reject(new Error('refused'));
+        if (to.state !== 'up' || node.state !== 'up') return;
+        for (const [one, other] of [
+          [node, to],
+          [to, node],
+        ] as const) {
+          one.links.add(other.id);
+          one.events.emit('peer:connect', other.id);
+        }
+        resolve(peer);
+      });
+    });
+  }
+
+  #ping(node: Node, peer: PeerId): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const isSaid = this.#say(node, peer, () =>
+        this.#say(this.#node(peer), node.id, () => resolve(1)),
+      );
+      if (!isSaid) reject(new Error('not connected'));
+    });
+  }
+}
+
+function emptyNode(id: PeerId): Node {
+  const collections = { links: new Set<PeerId>(), heard: new Set<string>(), arrivals: new Map() };
+  return {
+    id,
+    events: new EventEmitter(),
+    frames: new Map(),
+    topics: new Map(),
+    ...collections,
+    state: 'up',
+  };
+}
