@@ -80,6 +80,30 @@ export interface BoardSize {
   readonly overwrites: number;
 }
 
+/** How agents are measured. */
+export interface AgentsSize {
+  readonly rounds: number;
+  readonly roundMs: number;
+  readonly warmUpMs: number;
+  /** Requests at a time, one table each. */
+  readonly callers: readonly number[];
+  /** Whether NATS is measured beside ours. */
+  readonly rivals: boolean;
+  readonly starts: number;
+  readonly idleAgents: number;
+  readonly idleMs: number;
+  /** What an agent may have that takes all it can get. */
+  readonly hogMiB: number;
+  readonly burnMs: number;
+  /** Messages for an agent whose node is away. */
+  readonly queued: number;
+  /** Nodes that have agents to choose from, and how long requests come for each way of choosing. */
+  readonly choosingNodes: number;
+  readonly choosingMs: number;
+  /** How long one request takes an agent, on average. */
+  readonly serviceMs: number;
+}
+
 /** The whole benchmark. */
 export interface BenchSize {
   readonly mesh: MeshSize;
@@ -88,6 +112,7 @@ export interface BenchSize {
   readonly hostile: HostileSize;
   readonly scale: ScaleSize;
   readonly board: BoardSize;
+  readonly agents: AgentsSize;
 }
 
 /** What `npm run bench` does. */
@@ -112,6 +137,22 @@ export const FULL: BenchSize = {
     sustainedMs: 3000,
     entries: 100_000,
     overwrites: 3_000_000,
+  },
+  agents: {
+    rounds: 5,
+    roundMs: 1000,
+    warmUpMs: 1000,
+    callers: [1, 64],
+    rivals: true,
+    starts: 7,
+    idleAgents: 50,
+    idleMs: 20_000,
+    hogMiB: 512,
+    burnMs: 4000,
+    queued: 10_000,
+    choosingNodes: 4,
+    choosingMs: 60_000,
+    serviceMs: 400,
   },
   hostile: { rounds: 3, roundMs: 1500, warmUpMs: 4000, attacks: [] },
   scale: {
@@ -154,5 +195,21 @@ export const QUICK: BenchSize = {
     busyMs: 0,
   },
   board: { peers: [1], writes: 3, burst: 50, sustainedMs: 50, entries: 200, overwrites: 640 },
+  agents: {
+    rounds: 1,
+    roundMs: 50,
+    warmUpMs: 0,
+    callers: [1],
+    rivals: false,
+    starts: 1,
+    idleAgents: 1,
+    idleMs: 100,
+    hogMiB: 256,
+    burnMs: 100,
+    queued: 20,
+    choosingNodes: 1,
+    choosingMs: 500,
+    serviceMs: 50,
+  },
   hostile: { rounds: 1, roundMs: 100, warmUpMs: 0, attacks: ['ping-streams'] },
 };
