@@ -404,7 +404,7 @@ export interface FunctionContext {
   /** Aborted when the caller cancels or goes away. */
   readonly signal: AbortSignal;
   /** Tells how far it is, where the caller wants to know. */
-  progress(progress: number, total?: number, message?: string): void;
+  readonly progress: (progress: number, total?: number, message?: string) => void;
 }
 
 /** A function of the program that holds the node, as a tool. */
