@@ -211,6 +211,11 @@ class TicketAdmission implements MeshAdmission {
   }
 
   hello(peer: PeerId): Hello {
+    return this.#helloBeside(peer, []);
+  }
+
+  /** A hello that goes out in one message with `others`, which take their room in it. */
+  #helloBeside(peer: PeerId, others: readonly string[]): Hello {
     const { identity, clock, ownMesh } = this.#components;
     const time = clock.now();
     const mesh = ownMesh.mesh()?.id;
@@ -224,9 +229,13 @@ class TicketAdmission implements MeshAdmission {
     if (mesh === undefined) return { ...base, membership: [] };
     const chain = ownMesh.records().membershipOf(identity.did);
     if (chain !== undefined) {
-      const successions = ownSuccessions(ownMesh.successions, identity.did, mesh);
-      const told = successions.length === 0 ? {} : { successions };
-      return { ...base, membership: chain.map((grant) => grant.jws), ...told };
+      const membership = chain.map((grant) => grant.jws);
+      const successions = ownSuccessions(ownMesh.successions, {
+        did: identity.did,
+        mesh,
+        others: [...membership, ...others],
+      });
+      return { ...base, membership, ...(successions.length === 0 ? {} : { successions }) };
     }
     const ticket = this.#ticket;
     if (ticket === undefined) return { ...base, membership: [] };
@@ -256,11 +265,12 @@ class TicketAdmission implements MeshAdmission {
     const mesh = ownMesh.require();
     try {
       requireSameMesh(hello, mesh);
-      const issued = await this.#admitted(hello, peer);
+      const admitted = await this.#admitted(hello, peer);
+      const issued = admitted?.map((grant) => grant.jws);
       return {
         ok: true,
-        hello: this.hello(peer),
-        ...(issued === undefined ? {} : { issued: issued.map((grant) => grant.jws) }),
+        hello: this.#helloBeside(peer, issued ?? []),
+        ...(issued === undefined ? {} : { issued }),
       };
     } catch (error) {
       if (!(error instanceof StarlingError)) {

@@ -1,6 +1,11 @@
 /** Who is let into a mesh: two or three nodes that say hello to each other, with no network. */
 import { describe, expect, it } from 'vitest';
 import { Secret } from '../../src/core/index.ts';
+import { issueSuccession } from '../../src/grants/index.ts';
+import { createIdentity } from '../../src/identity/index.ts';
+import { ownSuccessions } from '../../src/mesh/hello-successions.ts';
+import { decodeHello, encodeHello } from '../../src/network/admission/hello-codec.ts';
+import { HELLO_MAX_BYTES } from '../../src/network/constants.ts';
 import type { Hello, HelloAnswer } from '../../src/network/index.ts';
 import { DAY_MS, founded, joined, meet, side, stillClock, ticketOf } from './sides.ts';
 import type { Side } from './sides.ts';
@@ -26,6 +31,43 @@ describe('a private mesh', () => {
     expect(alice.admission.isMember(carol.identity.peerId)).toBe(false);
     expect(await meet(carol, alice)).toMatchObject({ ok: true });
     expect(alice.admission.isMember(carol.identity.peerId)).toBe(true);
+  });
+
+  it('lets in who has changed its key 63 times while nobody looked, the most that there may be', async () => {
+    const clock = stillClock();
+    const alice = await founded(clock);
+    const bob = await joined(alice, clock, 2);
+    const mesh = bob.mesh.require().id;
+    const keys = [bob.identity];
+    for (let change = 1; change <= 63; change += 1) {
+      const next = createIdentity(Buffer.alloc(32, 100 + change));
+      const succession = issueSuccession(keys.at(-1) ?? next, next, { mesh }, clock.now());
+      await bob.mesh.successions.add(succession);
+      keys.push(next);
+    }
+    const { did, peerId } = keys.at(-1) ?? bob.identity;
+    const membership = bob.mesh
+      .records()
+      .membershipOf(did)
+      ?.map(({ jws }) => jws);
+    const successions = ownSuccessions(bob.mesh.successions, {
+      did,
+      mesh,
+      others: membership ?? [],
+    });
+    expect(successions).toHaveLength(63);
+    const own = bob.admission.hello(alice.identity.peerId);
+    const bytes = encodeHello({ ...own, membership: membership ?? [], successions });
+    expect(bytes.length).toBeLessThan(HELLO_MAX_BYTES);
+    expect(await alice.admission.admit(decodeHello(bytes, peerId), peerId)).toMatchObject({
+      ok: true,
+    });
+    expect(alice.admission.isMember(peerId)).toBe(true);
+    // What else is in the message takes its room: the newest stay.
+    const others = ['x'.repeat(50 * 1024)];
+    const fewer = ownSuccessions(bob.mesh.successions, { did, mesh, others });
+    expect(fewer.length).toBeLessThan(30);
+    expect(fewer).toEqual(successions.slice(-fewer.length));
   });
 
   it('lets a newcomer that meets two members at once in by one of them', async () => {
