@@ -301,8 +301,10 @@ class NodeAgents implements Agents {
     const { clock } = this.#components;
     const agent = this.#local.owned(principal, init.agent);
     agent.seenAt = clock.now();
+    agent.hasLeft = false;
     const page = await agent.inbox.read({ ...init, signal });
     agent.seenAt = clock.now();
+    agent.hasLeft = signal.aborted;
     return page;
   }
 

@@ -53,6 +53,8 @@ export interface LocalAgent extends AgentRow {
   readonly metrics: Metrics;
   /** When its program was last heard of, ms since the epoch. */
   seenAt: number;
+  /** Its program waited for messages, and then waited no more: its session has ended. */
+  hasLeft?: boolean;
   /** Queries that wait for its answer. */
   asked: number;
 }
@@ -161,9 +163,10 @@ class NodeAgents implements LocalAgents {
     return dropped;
   }
 
-  statusOf({ inbox, seenAt, stopped }: LocalAgent): AgentStatus {
+  statusOf({ inbox, seenAt, stopped, hasLeft = false }: LocalAgent): AgentStatus {
     if (stopped) return 'stopped';
-    const isHere = inbox.isRead || this.#components.clock.now() - seenAt < OFFLINE_MS;
+    const isLate = this.#components.clock.now() - seenAt >= OFFLINE_MS;
+    const isHere = inbox.isRead || (!isLate && !hasLeft);
     return isHere ? 'online' : 'offline';
   }
 
@@ -212,6 +215,7 @@ class NodeAgents implements LocalAgents {
       stopped: false,
     });
     agent.seenAt = clock.now();
+    agent.hasLeft = false;
     return agent;
   }
 

@@ -344,6 +344,7 @@ class NodeMessages implements Messages {
     const agent = own.find((one) => one.owner === owner && this.#queries.answer(one, ids, answer));
     if (agent !== undefined) {
       agent.seenAt = clock.now();
+      agent.hasLeft = false;
       const { id: agentId } = agent.announcement;
       const messageId = labelOf('msg', clock.now(), random);
       return { messageId, agentId, status: 'delivered', correlationId: ids[0] ?? messageId };
