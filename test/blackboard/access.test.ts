@@ -144,6 +144,26 @@ describe('a board in a private mesh', () => {
     expect(await contents('ann')).toEqual({ k: 'of ann', 'b/5': 'forged' });
   });
 
+  it('asks for no more boards than there may be, whatever a peer names, and scores whoever names more', async () => {
+    await withPlan();
+    await settle();
+    const before = mesh.hub.opened.length;
+    for (let n = 0; n < 400; n += 1) {
+      const frame = encodeGossip({
+        board: `made@z6Mk${n}`,
+        update: new Uint8Array(8),
+        access: 'none',
+      });
+      await member('dan').network.sendFrame('bob' as never, KIND, frame);
+    }
+    await settle();
+    const asked = mesh.hub.opened.slice(before).filter(({ from }) => from === ('bob' as never));
+    expect(asked.length).toBeLessThan(300);
+    const told = mesh.hub.reported.filter(({ what }) => what === 'boards');
+    expect(told.length).toBeGreaterThan(50);
+    expect(new Set(told.map(({ by, peer }) => `${by} ${peer}`))).toEqual(new Set(['bob dan']));
+  });
+
   it('takes no word of a reader on what others wrote', async () => {
     await withPlan();
     await (await board('ann')).grant({ to: didOf('bob'), ability: 'read' });
