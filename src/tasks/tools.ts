@@ -260,7 +260,8 @@ function attemptTool(tasks: Tasks, agents: Pick<Agents, 'subjectOf'>): BuiltinTo
       'What the node of a submitter asks of the node of a worker: to begin with a task, how it goes, and to end it. Needs the right to write to the agent.',
     input: ATTEMPT,
     hints: { destructiveHint: false },
-    clients: 'no',
+    // It is open, and gives a client no more than agent_message does.
+    clients: 'yes',
     peers: 'granted',
     onTop: true,
     waits: true,
