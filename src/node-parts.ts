@@ -11,6 +11,7 @@ import { createBlackboard } from './blackboard/index.ts';
 import type { Blackboard, BlackboardComponents } from './blackboard/index.ts';
 import { OPEN_RESOURCES, offeredTools } from './builtin/index.ts';
 import { tokenFile } from './config/index.ts';
+import { Secret, messageOf } from './core/index.ts';
 import type { Did } from './core/index.ts';
 import {
   createApiKeys,
@@ -92,6 +93,7 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     keys: stores.keys,
     providers,
     guard: () => governance.guard,
+    trustOf: (principal) => governance.callerRules.of(principal).trust,
     config: init.agentConfig,
     gateway: () => gateway,
   });
@@ -170,8 +172,12 @@ function createNodeKnocks(
   network: Network,
 ): Pick<Parts, 'knocks' | 'neighbours'> {
   const { ownMesh, admission } = state;
-  const knocks = createKnocks({ clock, health });
   const shared = { network, clock, logger: logger.child('mesh') };
+  const endTicket = (ticket: string): void =>
+    void admission
+      .endTicket(new Secret(ticket))
+      .catch((error: unknown) => logger.warn({ error: messageOf(error) }, 'ticket not ended'));
+  const knocks = createKnocks({ clock, health, endTicket });
   if (config.mdns) {
     serveKnocks({ ...shared, knocks, mesh: () => ownMesh.mesh() }, { name: config.name });
   }

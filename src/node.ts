@@ -30,6 +30,7 @@ import {
 } from './core/index.ts';
 import type { Json, JsonObject, PartStack, PeerId, Secret, Startable } from './core/index.ts';
 import { bindSecrets } from './gateway/index.ts';
+import type { FunctionTool, OwnCallOptions } from './gateway/index.ts';
 import { closeState, forgetLeft, meshOf, openState } from './open-state.ts';
 import type { Base, OpenState, NodeComponents } from './open-state.ts';
 import { OPERATOR, createApprovalAccess } from './guard/index.ts';
@@ -101,6 +102,19 @@ export interface StarlingNode extends Startable {
   createTicket(init?: TicketOptions): Promise<InviteResult>;
   /** Is an agent of this node, which must be started: `node.agent({ name: 'coder' }).onMessage('query', answer)`. */
   agent(init: NodeAgentInit): TaskAgent;
+  /**
+   * Offers a function as a tool `functions__<name>`, to clients of this node and to peers that are granted
+   * `functions/<name>`; resolves once it is offered, with what takes it away. @throws STARLING_USAGE
+   */
+  tool(
+    definition: Omit<FunctionTool, 'handler'>,
+    handler: FunctionTool['handler'],
+  ): Promise<() => void>;
+  /**
+   * Calls a tool, here or at a peer, by the name that lists show, as the operator of this node; gives the result of MCP.
+   * @throws STARLING_TOOL_UNKNOWN, STARLING_CALL_REFUSED, …
+   */
+  call(name: string, args?: JsonObject, options?: OwnCallOptions): Promise<JsonObject>;
   /**
    * Has what is asked for done by an agent, here or at a peer, that can do it; gives its answer.
    * @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_FAILED with each candidate's refusal, …
@@ -263,6 +277,19 @@ class Node implements StarlingNode {
     return this.#createTicket({ expiresInMs, uses, canInvite: true });
   }
 
+  async tool(
+    definition: Omit<FunctionTool, 'handler'>,
+    handler: FunctionTool['handler'],
+  ): Promise<() => void> {
+    const remove = this.#parts.upstreams.offer({ ...definition, handler });
+    await this.#parts.gateway.listed();
+    return remove;
+  }
+
+  call(name: string, args: JsonObject = {}, options: OwnCallOptions = {}): Promise<JsonObject> {
+    return this.#parts.gateway.callTool(name, args, options);
+  }
+
   agent(init: NodeAgentInit): TaskAgent {
     const { clock } = this.#base;
     const logger = this.#base.logger.child('agents');
@@ -371,6 +398,7 @@ class Node implements StarlingNode {
       neighbours,
       pins,
       gateway,
+      remote,
       renewalTimer,
       runs,
       tasks,
@@ -393,6 +421,7 @@ class Node implements StarlingNode {
       agents,
       gateway,
       runs,
+      remote,
       tasks,
       renewalTimer,
       neighbours,

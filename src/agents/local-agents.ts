@@ -9,6 +9,7 @@ import type { Clock, Did, Logger, PeerId, Random } from '../core/index.ts';
 import { keyOf, nameOf } from '../guard/index.ts';
 import type { Principal } from '../guard/index.ts';
 import type { Table } from '../store/index.ts';
+import { definitionFault, definitionsFault } from './capability-schemas.ts';
 import { openInbox } from './inbox.ts';
 import type { Budget, Inbox } from './inbox.ts';
 import { AGENTS_MAX, AGENTS_PER_OWNER_MAX, OFFLINE_MS, WAITING_BYTES_MAX } from './limits.ts';
@@ -136,6 +137,7 @@ class NodeAgents implements LocalAgents {
 
   async announce(principal: Principal, init: AnnounceInit): Promise<LocalAgent> {
     checkNames(init);
+    checkDefinitions(init);
     const { name } = init;
     while (this.#announcing.has(name)) await this.#announcing.get(name);
     const work = this.#announce(principal, init);
@@ -222,7 +224,7 @@ class NodeAgents implements LocalAgents {
     const given = Object.fromEntries(
       Object.entries(init).filter(([, value]) => value !== undefined),
     ) as AnnounceInit;
-    return {
+    const { definitions = {}, ...announcement } = {
       id: labelOf('agent', clock.now(), random),
       kind: 'attached',
       capabilities: [],
@@ -233,6 +235,7 @@ class NodeAgents implements LocalAgents {
       ...before,
       ...given,
     };
+    return Object.keys(definitions).length === 0 ? announcement : { ...announcement, definitions };
   }
 
   #checkLabel({ id, name }: AnnounceInit, known: LocalAgent | undefined): void {
@@ -298,6 +301,20 @@ function checkNames({ id, name }: AnnounceInit): void {
   throw new StarlingError('STARLING_USAGE', `'${wrong.slice(0, 80)}' can't be an agent's name`, {
     hint: 'a name has 1 to 64 of A-Z a-z 0-9 . _ -, and begins with a letter or a digit',
   });
+}
+
+/** @throws STARLING_USAGE, which names the capability and what is wrong with its schema */
+function checkDefinitions({ definitions = {} }: AnnounceInit): void {
+  const all = definitionsFault(definitions);
+  if (all !== undefined) throw new StarlingError('STARLING_USAGE', all);
+  for (const [capability, definition] of Object.entries(definitions)) {
+    const fault = definitionFault(definition);
+    if (fault !== undefined) {
+      throw new StarlingError('STARLING_USAGE', `capability '${capability}': ${fault}`, {
+        hint: 'describe it in JSON Schema: types, properties, required, enum, bounds',
+      });
+    }
+  }
 }
 
 /** Nobody here goes by that name, as far as the caller may know. */

@@ -87,6 +87,8 @@ export interface MeshAdmission extends Admission {
   invite(init: InvitationInit): Promise<Invitation>;
   /** Of a ticket's grant: whether all who may have come in by it. Undefined of any other grant. */
   ticketOf(grant: Grant): 'open' | 'spent' | undefined;
+  /** Ends a ticket of this node by which nobody needs to come in any more; a spent one is left. @throws STARLING_TICKET_INVALID */
+  endTicket(text: Secret): Promise<void>;
   /** From now on `ask` asks the makers of tickets that are shown to this node. */
   askInvitersBy(ask: AskInviter): void;
   /** Answers a member to whom a ticket of this node was shown. Never rejects. */
@@ -208,6 +210,15 @@ class TicketAdmission implements MeshAdmission {
     if (sub !== ownMesh.mesh()?.id || ownMesh.records().holds(grant)) return undefined;
     const uses = usesOf(grant, sub) ?? 1;
     return ownMesh.records().usersOf(jti).length < uses ? 'open' : 'spent';
+  }
+
+  async endTicket(text: Secret): Promise<void> {
+    const { grants } = this.#components;
+    const { did: key } = signerFromSeed(parseTicket(text).seed);
+    const open = grants
+      .issued()
+      .filter((grant) => grant.claims.aud === key && this.ticketOf(grant) === 'open');
+    for (const { claims } of open) await grants.revoke(claims.jti);
   }
 
   hello(peer: PeerId): Hello {

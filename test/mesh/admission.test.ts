@@ -86,6 +86,22 @@ describe('a private mesh', () => {
     ]);
   });
 
+  it('lets nobody in by a ticket that was ended, and leaves who came in by it', async () => {
+    const clock = stillClock();
+    const alice = await founded(clock);
+    const [first, second] = [await ticketOf(alice), await ticketOf(alice)];
+    const bob = await side('bob', clock, 2);
+    await bob.admission.takeTicket(first);
+    expect(await meet(bob, alice)).toMatchObject({ ok: true });
+    await alice.admission.endTicket(first);
+    await alice.admission.endTicket(second);
+    expect(alice.admission.isMember(bob.identity.peerId)).toBe(true);
+    const carol = await side('carol', clock, 3);
+    await carol.admission.takeTicket(second);
+    const hello = carol.admission.hello(alice.identity.peerId);
+    expect(await alice.admission.admit(hello, carol.identity.peerId)).toMatchObject({ ok: false });
+  });
+
   it('tells tickets that are open from those that are spent, and both from memberships', async () => {
     const clock = stillClock();
     const alice = await founded(clock);
