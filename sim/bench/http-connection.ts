@@ -7,7 +7,8 @@ import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { once } from 'node:events';
 
-const KEPT_BYTES_MAX = 64 * 1024;
+/** A list of all tools that an operator has is longer than 64 KiB. */
+export const KEPT_BYTES_MAX = 256 * 1024;
 const HEAD_END = '\r\n\r\n';
 const LINE_END = '\r\n';
 const EMPTY = Buffer.alloc(0);
@@ -17,7 +18,7 @@ export interface HttpAnswer {
   readonly status: number;
   /** Status line and header fields as they came. */
   readonly head: string;
-  /** The body's first bytes, at most 64 KiB. */
+  /** The body's first bytes, at most 256 KiB. */
   readonly body: string;
   /** Of the whole body. */
   readonly sizeBytes: number;

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
-import { openHttpConnection } from './http-connection.ts';
+import { KEPT_BYTES_MAX, openHttpConnection } from './http-connection.ts';
 import type { HttpConnection } from './http-connection.ts';
 import { askNats } from './floors/nats.ts';
 import type { Target } from './job.ts';
@@ -13,11 +13,10 @@ const PROTOCOL_VERSION = '2025-06-18';
 /** How much of a line shows its id: it stands near the start in all that our upstream answers. */
 const ID_WITHIN = 64;
 const NEWLINE = 0x0a;
-const KEPT_BYTES_MAX = 64 * 1024;
 const LISTED_TIMEOUT_MS = 30_000;
 const POLL_MS = 50;
 
-/** One answer: its first 64 KiB, and its size. */
+/** One answer: its first 256 KiB, and its size. */
 export interface Answer {
   readonly text: string;
   readonly sizeBytes: number;

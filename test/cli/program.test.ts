@@ -88,6 +88,7 @@ describe('did you mean', () => {
     'project remote url uri http https tls tcp ssl ca cert confirm ask call caller args seed end env why';
   /** Nobody means one of these who types the other, beyond these slips. */
   const SLIPS = [
+    ['--addr', '--add'],
     ['--args', '--arg'],
     ['--nodes', '--node'],
     ['--use', '--uses'],

@@ -92,13 +92,13 @@ describe("the loader's HTTP connection", () => {
     expect((await connection.post('{}')).body).toBe('abcde');
   });
 
-  it('counts a big body and keeps its first 64 KiB', async () => {
+  it('counts a big body and keeps its first 256 KiB', async () => {
     const connection = await serving((request, response) => {
       request.resume();
       response.end('x'.repeat(1_000_000));
     });
     const { body, sizeBytes } = await connection.post('{}');
-    expect([body.length, sizeBytes]).toEqual([65_536, 1_000_000]);
+    expect([body.length, sizeBytes]).toEqual([262_144, 1_000_000]);
   });
 
   it('says so when the server hangs up before it has answered', async () => {
