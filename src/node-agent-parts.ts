@@ -41,6 +41,8 @@ const EVENTS_TOPIC = 'events';
 export interface AgentRooms
   extends Pick<AgentsComponents, 'guard'>, Pick<RunsComponents, 'config'> {
   readonly network: Network;
+  /** How far the policy trusts a caller. */
+  readonly trustOf: NonNullable<AgentsComponents['trustOf']>;
   readonly providers: Pick<Providers, 'lacking'>;
   readonly membership: Membership;
   readonly sandbox: Pick<Sandbox, 'means'>;
@@ -69,6 +71,7 @@ export function createAgentParts(
     callPeer: (...call) => gateway().callPeer(...call),
     runOf: (name) => runs.viewOf(name),
     callerOf: (link) => runs.callerOf(link),
+    trustOf: rooms.trustOf,
   });
   const runs = createNodeRuns(base, state, {
     ...rooms,
@@ -140,7 +143,7 @@ function createNodeAgents(
   { store, identity }: OpenState,
   rooms: Pick<
     AgentsComponents,
-    'callPeer' | 'callerOf' | 'guard' | 'lacking' | 'membership' | 'runOf'
+    'callPeer' | 'callerOf' | 'guard' | 'lacking' | 'membership' | 'runOf' | 'trustOf'
   > & {
     readonly network: Network;
   },

@@ -93,6 +93,7 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     keys: stores.keys,
     providers,
     guard: () => governance.guard,
+    trustOf: (principal) => governance.callerRules.of(principal).trust,
     config: init.agentConfig,
     gateway: () => gateway,
   });

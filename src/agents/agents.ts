@@ -70,6 +70,8 @@ export interface AgentsComponents {
   runOf?(name: string): RunView | undefined;
   /** Who is meant by a link of a chain (`chainOf`); undefined for the operator. */
   readonly callerOf?: (this: void, link: string) => Principal | undefined;
+  /** How far the policy trusts a caller, 0 to 1; absent: nothing is said of it. */
+  readonly trustOf?: (this: void, principal: Principal) => number;
   /** Bytes of all inboxes; default 64 MiB. */
   readonly inboxBytesMax?: number;
   /** What other rooms find peers to lack counts as well; default: what is found here alone. */
@@ -256,7 +258,8 @@ class NodeAgents implements Agents {
     );
     const seen = principal.kind === 'peer' ? agents.map(withoutRun) : agents;
     // Schemas are long, and one agent is asked about where they are needed.
-    const shown = agentId === undefined ? seen.map(inLists) : seen;
+    const told = agentId === undefined ? seen.map(inLists) : seen;
+    const shown = told.map((agent) => this.#trusted(agent));
     return { agents: shown, ...(unreachable.length === 0 ? {} : { unreachable }) };
   }
 
@@ -268,7 +271,7 @@ class NodeAgents implements Agents {
     if (others.length > 0 && here === undefined) throw ambiguous(agentId, agents);
     // A list may be seconds old; how one agent does is asked of its node at this moment.
     const view = here ?? (await this.#askNow(agent).catch(() => undefined)) ?? agent;
-    return { agentId: view.id, ...view };
+    return { agentId: view.id, ...this.#trusted(view) };
   }
 
   message(
@@ -458,6 +461,20 @@ class NodeAgents implements Agents {
   async #askNow({ name, node }: AgentView): Promise<AgentView | undefined> {
     if (node === this.#components.self.name) return this.#own().find((one) => one.name === name);
     return this.#peers.now(node, name);
+  }
+
+  /** With how far its owner is trusted here; a peer's word of that is not taken. */
+  #trusted(agent: AgentView): AgentView {
+    const { callerOf, membership, self, trustOf } = this.#components;
+    if (trustOf === undefined) return agent;
+    const peer = agent.node === self.name ? undefined : membership.byAlias(agent.node);
+    const owner = this.#local.find(agent.name)?.owner;
+    const local = (owner === undefined ? undefined : callerOf?.(owner)) ?? OPERATOR;
+    const principal: Principal =
+      peer === undefined
+        ? local
+        : { kind: 'peer', peerId: peer.peerId, did: peer.did, alias: peer.alias };
+    return { ...agent, trust_level: trustOf(principal) };
   }
 
   #own(): readonly AgentView[] {

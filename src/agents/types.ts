@@ -211,6 +211,8 @@ export interface AgentView extends Announcement {
   readonly machine_id: string;
   /** What messages name: `<agent>@<node>`. */
   readonly endpoint: string;
+  /** How far the policy of the node that is asked trusts whoever owns the agent, 0 to 1. */
+  readonly trust_level?: number;
   /** Queries and commands that may still come before the agent is full. */
   readonly free: number;
   readonly tasksProcessed: number;
