@@ -192,7 +192,7 @@ class RunMailbox implements Mailbox {
       try {
         return await replica.deliver({ ...asArguments(message), ...again }, leftMs);
       } catch (error) {
-        if (isLate(error) && message.type !== 'query') await replica.renew();
+        if (isLate(error) && message.type !== 'query') await replica.renew('hung');
         if (!isEnd(error) || left <= 1 || this.#scope.closed) throw error;
       }
     }
