@@ -12,7 +12,7 @@ import type { Client } from '@a2a-js/sdk/client';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { attach } from '../../src/cli/node/client.ts';
 import type { NodeClient } from '../../src/cli/node/client.ts';
-import type { JsonObject } from '../../src/core/index.ts';
+import type { Did, JsonObject } from '../../src/core/index.ts';
 import { challengeText } from '../../src/gateway/door/challenge.ts';
 import { createIdentity, publicKeyFromDid } from '../../src/identity/index.ts';
 import { createNode, loadConfig } from '../../src/index.ts';
@@ -216,7 +216,7 @@ it('an agent of its own key is let in once it was granted the agent', async () =
   };
   const { did } = caller;
   const nonce = String((await post('/auth/challenge', { did }))['nonce']);
-  const text = challengeText({ node: node.status().did, audience: host, did, nonce });
+  const text = challengeText({ node: node.status().did as Did, audience: host, did, nonce });
   const signature = Buffer.from(caller.sign(text)).toString('base64url');
   const { token } = await post('/auth/session', { did, nonce, signature });
   const card = (): Promise<Response> => withKey(String(token))(`${base}coder/${CARD}`);
