@@ -17,6 +17,7 @@ export type {
   AgentView,
   MessageHandler,
   MessageType,
+  NamedCapability,
   NodeAgent,
   NodeAgentInit,
   RequestOptions,
@@ -51,7 +52,21 @@ export type {
 export type { PeerState, PeerView } from './membership/index.ts';
 export type { Mesh } from './mesh/index.ts';
 export type { Transport, TransportListener } from './network/index.ts';
+export type {
+  CallProgress,
+  FunctionContext,
+  FunctionTool,
+  OwnCallOptions,
+} from './gateway/index.ts';
 export { createNode } from './node.ts';
 export type { NodeComponents } from './open-state.ts';
 export type { CapabilityOptions, GrantInit, StarlingNode } from './node.ts';
 export type { NodeEvents } from './node-wiring.ts';
+export type {
+  TaskAgent,
+  TaskContext,
+  TaskHandler,
+  TaskOptions,
+  TaskResult,
+  TaskView,
+} from './tasks/index.ts';

@@ -1,7 +1,19 @@
 /** The parts of a node that its agents stand on, those that it runs among them, and what is around all its processes. */
 import { join } from 'node:path';
-import { EVENTS_ALLOWANCE, createAgents, createRuns, findLimitMeans } from './agents/index.ts';
-import type { Agents, AgentsComponents, Runs, RunsComponents } from './agents/index.ts';
+import {
+  EVENTS_ALLOWANCE,
+  createAgents,
+  createRemoteAgents,
+  createRuns,
+  findLimitMeans,
+} from './agents/index.ts';
+import type {
+  Agents,
+  AgentsComponents,
+  RemoteAgents,
+  Runs,
+  RunsComponents,
+} from './agents/index.ts';
 import {
   CLIENT_LOCAL,
   CLIENT_TCP,
@@ -15,6 +27,7 @@ import { createChildren, createSandbox, runBriefly } from './gateway/index.ts';
 import type { ApiKeys, Children, Gateway, Sandbox } from './gateway/index.ts';
 import { OPERATOR, attachedClient } from './guard/index.ts';
 import type { Link, Principal } from './guard/index.ts';
+import { boxOpenerOf, closeBox } from './identity/index.ts';
 import type { Membership } from './membership/index.ts';
 import type { Network } from './network/index.ts';
 import type { Base, OpenState } from './open-state.ts';
@@ -28,6 +41,8 @@ const EVENTS_TOPIC = 'events';
 export interface AgentRooms
   extends Pick<AgentsComponents, 'guard'>, Pick<RunsComponents, 'config'> {
   readonly network: Network;
+  /** How far the policy trusts a caller. */
+  readonly trustOf: NonNullable<AgentsComponents['trustOf']>;
   readonly providers: Pick<Providers, 'lacking'>;
   readonly membership: Membership;
   readonly sandbox: Pick<Sandbox, 'means'>;
@@ -41,7 +56,12 @@ export function createAgentParts(
   base: Base,
   state: OpenState,
   rooms: AgentRooms,
-): { readonly agents: Agents; readonly runs: Runs; readonly tasks: Tasks } {
+): {
+  readonly agents: Agents;
+  readonly remote: RemoteAgents;
+  readonly runs: Runs;
+  readonly tasks: Tasks;
+} {
   const { gateway, guard, membership, network, providers } = rooms;
   const agents = createNodeAgents(base, state, {
     network,
@@ -51,6 +71,7 @@ export function createAgentParts(
     callPeer: (...call) => gateway().callPeer(...call),
     runOf: (name) => runs.viewOf(name),
     callerOf: (link) => runs.callerOf(link),
+    trustOf: rooms.trustOf,
   });
   const runs = createNodeRuns(base, state, {
     ...rooms,
@@ -59,6 +80,13 @@ export function createAgentParts(
   });
   const { clock, random, logger } = base;
   const { store, identity } = state;
+  const remote = createRemoteAgents({
+    agents,
+    table: store.table('agents'),
+    secret: (name) => state.secrets.lookup(name),
+    clock,
+    logger: logger.child('agents'),
+  });
   const tasks = createTasks({
     table: store.table('tasks'),
     self: { name: base.config.name, did: identity.did },
@@ -70,7 +98,7 @@ export function createAgentParts(
     random,
     logger: logger.child('tasks'),
   });
-  return { agents, runs, tasks };
+  return { agents, remote, runs, tasks };
 }
 
 /** The record of all processes that the node starts: those of servers, and of agents. */
@@ -102,12 +130,20 @@ export function createNodeSandbox({ config, secretFiles }: Base): Sandbox {
   });
 }
 
+function sealingOf(identity: OpenState['identity']): AgentsComponents['sealing'] {
+  const open = boxOpenerOf(identity);
+  return {
+    seal: (did, text) => Buffer.from(closeBox(did, Buffer.from(text))).toString('base64'),
+    open: (sealed) => Buffer.from(open(Buffer.from(sealed, 'base64'))).toString('utf8'),
+  };
+}
+
 function createNodeAgents(
   { config, clock, random, logger }: Base,
   { store, identity }: OpenState,
   rooms: Pick<
     AgentsComponents,
-    'callPeer' | 'callerOf' | 'guard' | 'lacking' | 'membership' | 'runOf'
+    'callPeer' | 'callerOf' | 'guard' | 'lacking' | 'membership' | 'runOf' | 'trustOf'
   > & {
     readonly network: Network;
   },
@@ -116,6 +152,7 @@ function createNodeAgents(
     ...rooms,
     topic: rooms.network.topic(EVENTS_TOPIC, EVENTS_ALLOWANCE),
     table: store.table('agents'),
+    sealing: sealingOf(identity),
     self: { name: config.name, did: identity.did, peerId: identity.peerId },
     clock,
     random,

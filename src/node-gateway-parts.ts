@@ -1,4 +1,5 @@
 /** Makes the two rooms of one node through which calls go: its upstreams and its gateway. */
+import { agentResources } from './agents/index.ts';
 import { boardResources, createClientBoards, grantResources } from './builtin/index.ts';
 import { socketPath, tokenFile } from './config/index.ts';
 import { createDirectory } from './directory/index.ts';
@@ -18,6 +19,7 @@ export function createNodeUpstreams(
   base: Base,
   { grants, store }: OpenState,
   {
+    agents,
     audit,
     blackboard,
     children,
@@ -26,7 +28,7 @@ export function createNodeUpstreams(
     servers,
     tasks,
     tools,
-  }: Pick<Parts, 'audit' | 'blackboard' | 'logins' | 'sandbox' | 'tasks' | 'tools'> &
+  }: Pick<Parts, 'agents' | 'audit' | 'blackboard' | 'logins' | 'sandbox' | 'tasks' | 'tools'> &
     PartsInit & { readonly children: Children },
 ): Upstreams {
   const { config, clock, random, logger, health } = base;
@@ -41,6 +43,7 @@ export function createNodeUpstreams(
           blackboard,
           rights: createClientBoards({ table: store.table('client-boards') }),
         }),
+        ...agentResources(agents),
         ...taskResources({ tasks }),
       ],
       logins,
@@ -71,6 +74,7 @@ type GatewayRooms = Omit<
   | 'knocks'
   | 'logins'
   | 'neighbours'
+  | 'remote'
   | 'renewalTimer'
   | 'tasks'
   | 'tools'

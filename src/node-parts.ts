@@ -8,9 +8,10 @@ import { OPEN_AGENT_TOOLS } from './agents/index.ts';
 import { createAuditFromConfig } from './audit/index.ts';
 import type { Audit } from './audit/index.ts';
 import { createBlackboard } from './blackboard/index.ts';
-import type { Blackboard } from './blackboard/index.ts';
+import type { Blackboard, BlackboardComponents } from './blackboard/index.ts';
 import { OPEN_RESOURCES, offeredTools } from './builtin/index.ts';
 import { tokenFile } from './config/index.ts';
+import { Secret, messageOf } from './core/index.ts';
 import type { Did } from './core/index.ts';
 import {
   createApiKeys,
@@ -56,12 +57,10 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
   const audit = createNodeAudit(base, state);
   const network = createNodeNetwork(base, state, audit);
   const { knocks, neighbours } = createNodeKnocks(base, state, network);
-  const blackboard = createNodeBlackboard(
-    base,
-    state,
-    network,
-    (did) => membership.peers().find((peer) => peer.did === did)?.alias,
-  );
+  const blackboard = createNodeBlackboard(base, state, network, {
+    nameOf: (did) => membership.peers().find((peer) => peer.did === did)?.alias,
+    members: () => membership.peers().filter(({ state: now }) => now === 'alive'),
+  });
   const membership = createNodeMembership(base, state, {
     network,
     boards: () => blackboard.digests(),
@@ -94,6 +93,7 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     keys: stores.keys,
     providers,
     guard: () => governance.guard,
+    trustOf: (principal) => governance.callerRules.of(principal).trust,
     config: init.agentConfig,
     gateway: () => gateway,
   });
@@ -172,8 +172,12 @@ function createNodeKnocks(
   network: Network,
 ): Pick<Parts, 'knocks' | 'neighbours'> {
   const { ownMesh, admission } = state;
-  const knocks = createKnocks({ clock, health });
   const shared = { network, clock, logger: logger.child('mesh') };
+  const endTicket = (ticket: string): void =>
+    void admission
+      .endTicket(new Secret(ticket))
+      .catch((error: unknown) => logger.warn({ error: messageOf(error) }, 'ticket not ended'));
+  const knocks = createKnocks({ clock, health, endTicket });
   if (config.mdns) {
     serveKnocks({ ...shared, knocks, mesh: () => ownMesh.mesh() }, { name: config.name });
   }
@@ -190,7 +194,7 @@ function createNodeBlackboard(
   { clock, random, logger, health }: Base,
   state: OpenState,
   network: Network,
-  nameOf: (did: Did) => string | undefined,
+  others: Pick<BlackboardComponents, 'nameOf' | 'members'>,
 ): Blackboard {
   const { store, identity, successions } = state;
   return createBlackboard({
@@ -202,7 +206,7 @@ function createNodeBlackboard(
     signer: identity,
     successions,
     isOpenMesh: () => meshOf(state).open,
-    nameOf,
+    ...others,
     clock,
     random,
     logger: logger.child('blackboard'),

@@ -1,5 +1,5 @@
 /** The rooms of one node, and what they need of the node: types only. */
-import type { Agents, Runs } from './agents/index.ts';
+import type { Agents, RemoteAgents, Runs } from './agents/index.ts';
 import type { Audit } from './audit/index.ts';
 import type { Blackboard } from './blackboard/index.ts';
 import type { InviteResult, LeaveResult, StatusResult } from './builtin/index.ts';
@@ -36,6 +36,8 @@ export interface Parts {
   readonly conductTeller: ConductTeller;
   readonly blackboard: Blackboard;
   readonly agents: Agents;
+  /** A2A agents elsewhere that the operator has added. */
+  readonly remote: RemoteAgents;
   /** The agents that this node runs. */
   readonly runs: Runs;
   readonly tasks: Tasks;

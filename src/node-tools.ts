@@ -1,5 +1,5 @@
 /** The tools of the built-in server, of all rooms of one node. */
-import { agentTools, eventTools, runTools } from './agents/index.ts';
+import { agentTools, eventTools, remoteAgentTools, runTools } from './agents/index.ts';
 import {
   auditTools,
   boardRoomTools,
@@ -25,6 +25,7 @@ import { taskTools } from './tasks/index.ts';
 type ToolRooms = Pick<
   Parts,
   | 'agents'
+  | 'remote'
   | 'runs'
   | 'tasks'
   | 'audit'
@@ -82,7 +83,15 @@ export function createNodeTools(
       createTicket,
     }),
     ...knockTools({ knocks: rooms.knocks, createTicket }),
-    ...agentTools({ agents: rooms.agents, end: (...how) => rooms.runs.end(...how) }),
+    ...agentTools({
+      agents: rooms.agents,
+      async end(principal, agent, how) {
+        const result = await rooms.runs.end(principal, agent, how);
+        if (how === 'retire') await rooms.remote.retired(result.name);
+        return result;
+      },
+    }),
+    ...remoteAgentTools({ remote: rooms.remote }),
     ...runTools({ runs: rooms.runs }),
     ...eventTools({ agents: rooms.agents }),
     ...taskTools({ tasks: rooms.tasks, agents: rooms.agents }),

@@ -5,8 +5,8 @@
 import './core/system/node20.ts';
 import { EventEmitter } from 'node:events';
 import { existsSync } from 'node:fs';
-import { AgentClient, createNodeAgent } from './agents/index.ts';
-import type { AgentCall, NodeAgent, NodeAgentInit, RequestOptions } from './agents/index.ts';
+import { AgentClient } from './agents/index.ts';
+import type { AgentCall, NodeAgentInit, RequestOptions } from './agents/index.ts';
 import type { Board } from './blackboard/index.ts';
 import type { GrantSummary, InviteResult, StatusResult } from './builtin/index.ts';
 import { outsideOf } from './builtin/index.ts';
@@ -30,6 +30,7 @@ import {
 } from './core/index.ts';
 import type { Json, JsonObject, PartStack, PeerId, Secret, Startable } from './core/index.ts';
 import { bindSecrets } from './gateway/index.ts';
+import type { FunctionTool, OwnCallOptions } from './gateway/index.ts';
 import { closeState, forgetLeft, meshOf, openState } from './open-state.ts';
 import type { Base, OpenState, NodeComponents } from './open-state.ts';
 import { OPERATOR, createApprovalAccess } from './guard/index.ts';
@@ -44,6 +45,8 @@ import type { Parts } from './node-rooms.ts';
 import { wireParts } from './node-wiring.ts';
 import type { ConfigChanges, NodeEvents } from './node-wiring.ts';
 import { previousKeyOf } from './rotation/index.ts';
+import { createTaskAgent, giveTask } from './tasks/index.ts';
+import type { TaskAgent, TaskOptions } from './tasks/index.ts';
 
 /** How long a start waits for the node's servers: as long as one of them may take, and its sandbox. */
 const SETTLE_TIMEOUT_MS = 35_000;
@@ -98,12 +101,31 @@ export interface StarlingNode extends Startable {
   /** Makes a ticket; default for one node and 24 hours. */
   createTicket(init?: TicketOptions): Promise<InviteResult>;
   /** Is an agent of this node, which must be started: `node.agent({ name: 'coder' }).onMessage('query', answer)`. */
-  agent(init: NodeAgentInit): NodeAgent;
+  agent(init: NodeAgentInit): TaskAgent;
+  /**
+   * Offers a function as a tool `functions__<name>`, to clients of this node and to peers that are granted
+   * `functions/<name>`; resolves once it is offered, with what takes it away. @throws STARLING_USAGE
+   */
+  tool(
+    definition: Omit<FunctionTool, 'handler'>,
+    handler: FunctionTool['handler'],
+  ): Promise<() => void>;
+  /**
+   * Calls a tool, here or at a peer, by the name that lists show, as the operator of this node; gives the result of MCP.
+   * @throws STARLING_TOOL_UNKNOWN, STARLING_CALL_REFUSED, …
+   */
+  call(name: string, args?: JsonObject, options?: OwnCallOptions): Promise<JsonObject>;
   /**
    * Has what is asked for done by an agent, here or at a peer, that can do it; gives its answer.
    * @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_FAILED with each candidate's refusal, …
    */
   request(capability: string, parameters: Json, init?: CapabilityOptions): Promise<Json>;
+  /**
+   * Has a task done, however long that takes and whoever dies meanwhile; gives its result. A node that is stopped goes on
+   * with it when it is started again, and whoever gives the same `id` then has the same task.
+   * @throws STARLING_AGENT_FAILED with how it ended, STARLING_LIMIT_EXCEEDED, …
+   */
+  task(capability: string, input: Json, options?: TaskOptions): Promise<Json>;
 }
 
 /** How long a request may take, and whom it goes to. */
@@ -255,11 +277,29 @@ class Node implements StarlingNode {
     return this.#createTicket({ expiresInMs, uses, canInvite: true });
   }
 
-  agent(init: NodeAgentInit): NodeAgent {
+  async tool(
+    definition: Omit<FunctionTool, 'handler'>,
+    handler: FunctionTool['handler'],
+  ): Promise<() => void> {
+    const remove = this.#parts.upstreams.offer({ ...definition, handler });
+    await this.#parts.gateway.listed();
+    return remove;
+  }
+
+  call(name: string, args: JsonObject = {}, options: OwnCallOptions = {}): Promise<JsonObject> {
+    return this.#parts.gateway.callTool(name, args, options);
+  }
+
+  agent(init: NodeAgentInit): TaskAgent {
+    const { clock } = this.#base;
     const logger = this.#base.logger.child('agents');
-    return createNodeAgent(this.#callTool, init, (error) =>
-      logger.warn({ agent: init.name, error: messageOf(error) }, 'an agent of this program failed'),
-    );
+    const onError = (error: unknown): void =>
+      logger.warn({ agent: init.name, error: messageOf(error) }, 'an agent of this program failed');
+    return createTaskAgent(this.#callTool, init, { clock, onError });
+  }
+
+  task(capability: string, input: Json, options: TaskOptions = {}): Promise<Json> {
+    return giveTask(this.#callTool, { capability, input }, options);
   }
 
   request(capability: string, parameters: Json, init: CapabilityOptions = {}): Promise<Json> {
@@ -358,6 +398,7 @@ class Node implements StarlingNode {
       neighbours,
       pins,
       gateway,
+      remote,
       renewalTimer,
       runs,
       tasks,
@@ -380,6 +421,7 @@ class Node implements StarlingNode {
       agents,
       gateway,
       runs,
+      remote,
       tasks,
       renewalTimer,
       neighbours,

@@ -1,13 +1,15 @@
 /**
- * `npm run bench [-- mesh|gateway|guard|hostile|scale|board] [--quick] [--json] [--check] [--record]`: without a part, all of
+ * `npm run bench [-- mesh|gateway|guard|hostile|scale|board|agents] [--quick] [--json] [--check] [--record]`: without a part, all of
  * them. Tables for people, or one JSON object; with `--check` the exit code is 1 when a bar is not
  * cleared; `--record` writes the tables to `sim/RESULTS.md`, `hostile`, `scale` and `board` to sections of their own; `--quick` runs
  * everything of ours once and shortly, without bars. `--only <attack>` has `hostile` run that attack alone;
  * `--nodes N` has `scale` measure so many, `--only one-process|processes|cuts` that alone, and `--long` has its busy
- * loops run for five minutes; `--only peers|newcomer|overwrites|strong` has `board` measure that alone.
+ * loops run for five minutes; `--only peers|newcomer|overwrites|strong` has `board` measure that alone,
+ * and `--only requests|starts|idle|hogs|queue|choosing` has `agents`.
  */
 import { parseArgs } from 'node:util';
 import { recordResult } from '../results.ts';
+import { benchAgents } from './agents/agents.ts';
 import { benchBoard } from './board/board.ts';
 import { benchGateway } from './gateway.ts';
 import { benchGuard } from './guard.ts';
@@ -18,8 +20,8 @@ import { FULL, QUICK } from './size.ts';
 import type { ScaleSize } from './size.ts';
 
 /** Parts that are recorded by themselves. */
-const OWN_SECTIONS: readonly string[] = ['hostile', 'scale', 'board'];
-const PARTS: readonly string[] = ['mesh', 'gateway', 'guard', 'hostile', 'scale', 'board'];
+const OWN_SECTIONS: readonly string[] = ['hostile', 'scale', 'board', 'agents'];
+const PARTS: readonly string[] = ['mesh', 'gateway', 'guard', ...OWN_SECTIONS];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -43,7 +45,7 @@ if (unknown !== undefined) {
   process.exitCode = 2;
 } else if (values.record && !isWhole()) {
   process.stderr.write(
-    'only the whole benchmark is recorded, or the whole of hostile, scale or board: leave out other parts, --only, --nodes and --quick\n',
+    'only the whole benchmark is recorded, or the whole of hostile, scale, board or agents: leave out other parts, --only, --nodes and --quick\n',
   );
   process.exitCode = 2;
 } else await run(positionals.length === 0 ? PARTS : positionals);
@@ -60,6 +62,7 @@ async function run(parts: readonly string[]): Promise<void> {
     'bench hostile': [] as string[],
     'bench scale': [] as string[],
     'bench board': [] as string[],
+    'bench agents': [] as string[],
   };
   const printTo =
     (section: keyof typeof printed) =>
@@ -81,9 +84,12 @@ async function run(parts: readonly string[]): Promise<void> {
   const board = parts.includes('board')
     ? await benchBoard(size.board, values.only, printTo('bench board'))
     : undefined;
-  const figures = { mesh, gateway, guard, hostile, scale, board };
+  const agents = parts.includes('agents')
+    ? await benchAgents(size.agents, values.only, printTo('bench agents'))
+    : undefined;
+  const figures = { mesh, gateway, guard, hostile, scale, board, agents };
   if (values.json) process.stdout.write(`${JSON.stringify(figures)}\n`);
-  const bars = [gateway, guard, hostile, scale, board].flatMap((part) => part?.bars ?? []);
+  const bars = [gateway, guard, hostile, scale, board, agents].flatMap((part) => part?.bars ?? []);
   if (values.check && !values.quick && bars.some((bar) => !bar.pass)) process.exitCode = 1;
   if (!values.record) return;
   for (const [name, texts] of Object.entries(printed)) {

@@ -91,6 +91,30 @@ export interface StrongSize {
   readonly rivals: boolean;
 }
 
+/** How agents are measured. */
+export interface AgentsSize {
+  readonly rounds: number;
+  readonly roundMs: number;
+  readonly warmUpMs: number;
+  /** Requests at a time, one table each. */
+  readonly callers: readonly number[];
+  /** Whether NATS is measured beside ours. */
+  readonly rivals: boolean;
+  readonly starts: number;
+  readonly idleAgents: number;
+  readonly idleMs: number;
+  /** What an agent may have that takes all it can get. */
+  readonly hogMiB: number;
+  readonly burnMs: number;
+  /** Messages for an agent whose node is away. */
+  readonly queued: number;
+  /** Nodes that have agents to choose from, and how long requests come for each way of choosing. */
+  readonly choosingNodes: number;
+  readonly choosingMs: number;
+  /** How long one request takes an agent, on average. */
+  readonly serviceMs: number;
+}
+
 /** The whole benchmark. */
 export interface BenchSize {
   readonly mesh: MeshSize;
@@ -99,6 +123,7 @@ export interface BenchSize {
   readonly hostile: HostileSize;
   readonly scale: ScaleSize;
   readonly board: BoardSize;
+  readonly agents: AgentsSize;
 }
 
 /** What `npm run bench` does. */
@@ -124,6 +149,22 @@ export const FULL: BenchSize = {
     entries: 100_000,
     overwrites: 3_000_000,
     strong: { replicas: [3, 5], ms: 4000, callers: 64, rivals: true },
+  },
+  agents: {
+    rounds: 5,
+    roundMs: 1000,
+    warmUpMs: 1000,
+    callers: [1, 64],
+    rivals: true,
+    starts: 7,
+    idleAgents: 50,
+    idleMs: 20_000,
+    hogMiB: 512,
+    burnMs: 4000,
+    queued: 10_000,
+    choosingNodes: 4,
+    choosingMs: 60_000,
+    serviceMs: 400,
   },
   hostile: { rounds: 3, roundMs: 1500, warmUpMs: 4000, attacks: [] },
   scale: {
@@ -173,6 +214,22 @@ export const QUICK: BenchSize = {
     entries: 200,
     overwrites: 640,
     strong: { replicas: [3], ms: 100, callers: 4, rivals: false },
+  },
+  agents: {
+    rounds: 1,
+    roundMs: 50,
+    warmUpMs: 0,
+    callers: [1],
+    rivals: false,
+    starts: 1,
+    idleAgents: 1,
+    idleMs: 100,
+    hogMiB: 256,
+    burnMs: 100,
+    queued: 20,
+    choosingNodes: 1,
+    choosingMs: 500,
+    serviceMs: 50,
   },
   hostile: { rounds: 1, roundMs: 100, warmUpMs: 0, attacks: ['ping-streams'] },
 };

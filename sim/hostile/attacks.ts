@@ -1,4 +1,5 @@
 /** The attacks, by name. */
+import { boardAttacks } from './boards.ts';
 import { catalogs } from './catalogs.ts';
 import { floods } from './floods.ts';
 import { hoards } from './hoards.ts';
@@ -12,6 +13,7 @@ export const ATTACKS: readonly Attack[] = [
   ...knocks,
   ...floods,
   ...streamAttacks,
+  ...boardAttacks,
   ...signedAttacks,
   ...catalogs,
   ...hoards,

@@ -12,11 +12,14 @@ import type { CardAgent, PeerToolCall, ToolSubject } from '../gateway/index.ts';
 import type { Membership, PeerView } from '../membership/index.ts';
 import type { Topic } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
+import { AgentWatchers } from './agent-watchers.ts';
 import { createBreakers } from './breakers.ts';
 import type { Breakers } from './breakers.ts';
 import { candidatesFor, requestCapability } from './capabilities.ts';
 import type { CapabilityComponents, CapabilityInit } from './capabilities.ts';
 import { offers } from './capability-names.ts';
+import type { Wishes } from './capability-order.ts';
+import { withoutSchemas } from './capability-schemas.ts';
 import { createMeshEvents } from './events.ts';
 import type { EventInit, EventsInit, MeshEvents } from './events.ts';
 import type { InboxPage } from './inbox.ts';
@@ -27,10 +30,11 @@ import { offersOf } from './capabilities.ts';
 import { createLocalAgents, unknownAgent } from './local-agents.ts';
 import type { AnnounceInit, LocalAgents } from './local-agents.ts';
 import { createMessages } from './messages.ts';
-import type { MessageInit, Messages } from './messages.ts';
+import type { Messages } from './messages.ts';
 import { agentResource, parseAddress } from './names.ts';
 import { createPeerAgents } from './peer-agents.ts';
 import type { PeerAgents } from './peer-agents.ts';
+import type { Sealing } from './sealing.ts';
 import type {
   AgentAnnounceResult,
   AgentEndResult,
@@ -44,6 +48,7 @@ import type {
   CapabilityListResult,
   CapabilityResult,
   EventsResult,
+  MessageInit,
   RunView,
 } from './types.ts';
 
@@ -56,6 +61,7 @@ export interface AgentsComponents {
     Membership,
     'announce' | 'byAlias' | 'events' | 'find' | 'peer' | 'peers' | 'resolve'
   >;
+  readonly sealing: Sealing;
   /** Where what is for all is told. */
   readonly topic: Topic;
   /** Calls a tool of a peer's built-in server. */
@@ -64,6 +70,8 @@ export interface AgentsComponents {
   runOf?(name: string): RunView | undefined;
   /** Who is meant by a link of a chain (`chainOf`); undefined for the operator. */
   readonly callerOf?: (this: void, link: string) => Principal | undefined;
+  /** How far the policy trusts a caller, 0 to 1; absent: nothing is said of it. */
+  readonly trustOf?: (this: void, principal: Principal) => number;
   /** Bytes of all inboxes; default 64 MiB. */
   readonly inboxBytesMax?: number;
   /** What other rooms find peers to lack counts as well; default: what is found here alone. */
@@ -124,10 +132,7 @@ export interface Agents extends Startable {
    * Who may do what is asked for, in the order to try them: the freer of two that are asked on the spot first.
    * @throws STARLING_AGENT_UNKNOWN where nobody can
    */
-  candidates(
-    principal: Principal,
-    init: Pick<CapabilityInit, 'capability' | 'tags' | 'prefer'>,
-  ): Promise<readonly AgentView[]>;
+  candidates(principal: Principal, init: Wishes): Promise<readonly AgentView[]>;
   /** Whether an agent of this node is `principal`'s own. */
   owns(principal: Principal, agent: string): boolean;
   /** @throws STARLING_CALL_REFUSED where `principal` may not write to that agent */
@@ -138,6 +143,10 @@ export interface Agents extends Startable {
   events(init: EventsInit, signal: AbortSignal): Promise<EventsResult>;
   /** Who can do what, as far as `principal` may know. */
   capabilities(principal: Principal): Promise<CapabilityListResult>;
+  /** Calls `changed` when an agent with this address may be another, until what it gives is called. @throws STARLING_USAGE */
+  watch(address: string, changed: () => void): () => void;
+  /** Calls `changed` for each message that comes for an agent of `principal`. @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_TAKEN */
+  watchInbox(principal: Principal, agent: string, changed: () => void): () => void;
   /** What a message with this address is about, for the guard; undefined where there is no address. */
   subjectOf(address: unknown): ToolSubject | undefined;
   /** The id of the agent of this node that is called so. */
@@ -166,9 +175,13 @@ class NodeAgents implements Agents {
   readonly #breakers: Breakers;
   readonly #events: MeshEvents;
   readonly #lacking: Lacking;
+  readonly #watchers: AgentWatchers;
   #isOver = false;
-  readonly #peerChanged = (peer: PeerView): void => {
+  readonly #peerChanged = (peer: PeerView, before: PeerView | undefined): void => {
     if (peer.state === 'alive') this.#messages.peerIsHere(peer);
+    const isAnother =
+      peer.state !== before?.state || peer.presence?.agents !== before.presence?.agents;
+    if (isAnother) this.#watchers.tell(peer.alias);
   };
 
   constructor(components: AgentsComponents) {
@@ -180,7 +193,14 @@ class NodeAgents implements Agents {
       ...components,
       aliasOf: (peer) => membership.peer(peer)?.alias,
     });
-    this.#local = createLocalAgents({ ...components, changed: () => membership.announce() });
+    this.#watchers = new AgentWatchers(components.self.name);
+    this.#local = createLocalAgents({
+      ...components,
+      changed: () => {
+        membership.announce();
+        this.#watchers.tell();
+      },
+    });
     this.#peers = createPeerAgents({
       ...components,
       list: (peer, agentId) =>
@@ -236,7 +256,10 @@ class NodeAgents implements Agents {
         (capability === undefined || offers(agent.capabilities, capability)) &&
         (agentId === undefined || isNamed(agent, agentId)),
     );
-    const shown = principal.kind === 'peer' ? agents.map(withoutRun) : agents;
+    const seen = principal.kind === 'peer' ? agents.map(withoutRun) : agents;
+    // Schemas are long, and one agent is asked about where they are needed.
+    const told = agentId === undefined ? seen.map(inLists) : seen;
+    const shown = told.map((agent) => this.#trusted(agent));
     return { agents: shown, ...(unreachable.length === 0 ? {} : { unreachable }) };
   }
 
@@ -248,7 +271,7 @@ class NodeAgents implements Agents {
     if (others.length > 0 && here === undefined) throw ambiguous(agentId, agents);
     // A list may be seconds old; how one agent does is asked of its node at this moment.
     const view = here ?? (await this.#askNow(agent).catch(() => undefined)) ?? agent;
-    return { agentId: view.id, ...view };
+    return { agentId: view.id, ...this.#trusted(view) };
   }
 
   message(
@@ -281,8 +304,10 @@ class NodeAgents implements Agents {
     const { clock } = this.#components;
     const agent = this.#local.owned(principal, init.agent);
     agent.seenAt = clock.now();
+    agent.hasLeft = false;
     const page = await agent.inbox.read({ ...init, signal });
     agent.seenAt = clock.now();
+    agent.hasLeft = signal.aborted;
     return page;
   }
 
@@ -306,16 +331,14 @@ class NodeAgents implements Agents {
   ): Promise<CapabilityResult> {
     const components = {
       ...this.#choosing(),
+      clock: this.#components.clock,
       message: (...said: Parameters<Agents['message']>) => this.message(...said),
       breakers: this.#breakers,
     };
     return requestCapability(components, principal, init, signal);
   }
 
-  async candidates(
-    principal: Principal,
-    init: Pick<CapabilityInit, 'capability' | 'tags' | 'prefer'>,
-  ): Promise<readonly AgentView[]> {
+  async candidates(principal: Principal, init: Wishes): Promise<readonly AgentView[]> {
     const { candidates } = await candidatesFor(this.#choosing(), principal, init);
     return candidates;
   }
@@ -355,13 +378,25 @@ class NodeAgents implements Agents {
     return {
       capabilities: names.map((capability) => {
         const able = agents.filter((agent) => agent.capabilities.includes(capability));
+        const description = able
+          .map(({ definitions }) => definitions?.[capability]?.description)
+          .find((text) => text !== undefined);
         return {
           capability,
+          ...(description === undefined ? {} : { description }),
           agents: able.map(({ endpoint }) => endpoint),
           online: able.filter(({ status }) => status === 'online').length,
         };
       }),
     };
+  }
+
+  watch(address: string, changed: () => void): () => void {
+    return this.#watchers.add(parseAddress(address), changed);
+  }
+
+  watchInbox(principal: Principal, agent: string, changed: () => void): () => void {
+    return this.#local.owned(principal, agent).inbox.watch(changed);
   }
 
   subjectOf(address: unknown): ToolSubject | undefined {
@@ -386,8 +421,12 @@ class NodeAgents implements Agents {
     if (agent === undefined || agent.stopped || !agent.announcement.listed) return undefined;
     const { announcement } = agent;
     if (announcement.name !== name) return undefined;
-    const { capabilities, kind, tags } = announcement;
-    return { name, kind, skills: capabilities.map((id) => ({ id, tags })) };
+    const { capabilities, definitions, kind, tags } = announcement;
+    const skills = capabilities.map((id) => {
+      const { description } = definitions?.[id] ?? {};
+      return { id, tags, ...(description === undefined ? {} : { description }) };
+    });
+    return { name, kind, skills };
   }
 
   presence(): { readonly agents?: string } {
@@ -422,6 +461,20 @@ class NodeAgents implements Agents {
   async #askNow({ name, node }: AgentView): Promise<AgentView | undefined> {
     if (node === this.#components.self.name) return this.#own().find((one) => one.name === name);
     return this.#peers.now(node, name);
+  }
+
+  /** With how far its owner is trusted here; a peer's word of that is not taken. */
+  #trusted(agent: AgentView): AgentView {
+    const { callerOf, membership, self, trustOf } = this.#components;
+    if (trustOf === undefined) return agent;
+    const peer = agent.node === self.name ? undefined : membership.byAlias(agent.node);
+    const owner = this.#local.find(agent.name)?.owner;
+    const local = (owner === undefined ? undefined : callerOf?.(owner)) ?? OPERATOR;
+    const principal: Principal =
+      peer === undefined
+        ? local
+        : { kind: 'peer', peerId: peer.peerId, did: peer.did, alias: peer.alias };
+    return { ...agent, trust_level: trustOf(principal) };
   }
 
   #own(): readonly AgentView[] {
@@ -470,6 +523,15 @@ class NodeAgents implements Agents {
     const decision = this.#components.guard().decide(principal, wanted);
     return decision.allow || decision.ask !== undefined;
   }
+}
+
+/** As lists have it: without the schemas of its capabilities. */
+function inLists(agent: AgentView): AgentView {
+  const { definitions, ...seen } = agent;
+  const said = Object.entries(definitions ?? {});
+  if (said.length === 0) return seen;
+  const short = said.map(([name, definition]) => [name, withoutSchemas(definition)]);
+  return { ...seen, definitions: Object.fromEntries(short) };
 }
 
 /** How its node runs it, and with what rights, is for those of that node. */

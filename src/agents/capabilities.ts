@@ -3,61 +3,59 @@
  * first; and the others after it while nobody has done it. Loads that heartbeats tell are seconds old, and would send
  * everybody to the same one.
  */
-import { StarlingError, messageOf } from '../core/index.ts';
-import type { Json, JsonObject, PeerId, Random } from '../core/index.ts';
+import { StarlingError, messageOf, printable } from '../core/index.ts';
+import type { Clock, Json, JsonObject, PeerId } from '../core/index.ts';
 import { OFFER_KIND } from '../directory/index.ts';
-import type { Lacking, Standing } from '../directory/index.ts';
 import type { Principal } from '../guard/index.ts';
 import type { Breakers } from './breakers.ts';
-import { BREAKER_FAILURES } from './limits.ts';
-import type { MessageInit } from './messages.ts';
+import { fits, inOrder, kindOf, standingOf } from './capability-order.ts';
+import type { OrderComponents, Wishes } from './capability-order.ts';
+import { definitionFor, misfits } from './capability-schemas.ts';
+import { capabilitiesLike } from './capability-search.ts';
+import { hedged } from './hedge.ts';
+import { BREAKER_FAILURES, HEDGE_DEFAULT_MS, HEDGE_MIN_MS } from './limits.ts';
+import { misfit } from './queries.ts';
 import type {
   AgentListResult,
   AgentMessageResult,
   AgentView,
   Announcement,
+  CapabilityDefinition,
   CapabilityResult,
+  MessageInit,
 } from './types.ts';
 
 /** The kind of an agent whose program names none. */
 const ANY_KIND = 'attached';
 /** Candidates that are tried, at the most. */
 const TRIED_MAX = 5;
-/** Candidates that are asked how much they can take. */
-const ASKED = 2;
 /** Reasons for which another agent may do what this one did not. */
-const ELSEWHERE: readonly unknown[] = ['ended', 'full', 'stopped', 'unknown', 'refused'];
+const ELSEWHERE: readonly unknown[] = ['ended', 'full', 'stopped', 'unknown', 'refused', 'input'];
 
 /** What somebody wants done. */
-export interface CapabilityInit {
-  /** A name, or a name with a version. */
-  readonly capability: string;
+export interface CapabilityInit extends Omit<Wishes, 'capability'> {
+  /** A name, or a name with a version or a range of versions. */
+  readonly capability?: string | undefined;
+  /** In place of the name: words that say what is wanted. */
+  readonly like?: string | undefined;
   readonly parameters: Json;
   readonly timeoutMs?: number | undefined;
-  /** `+gpu` prefers agents whose tags have it, `-slow` avoids them, `eu` takes no others. */
-  readonly tags?: readonly string[] | undefined;
-  /** An agent or a node that is tried first. */
-  readonly prefer?: string | undefined;
   readonly correlationId?: string | undefined;
 }
 
 /** What choosing works with. */
-export interface CapabilityComponents {
+export interface CapabilityComponents extends OrderComponents {
   list(
     principal: Principal,
-    init: { capability: string; agentId?: string },
+    init: { capability?: string; agentId?: string },
   ): Promise<AgentListResult>;
-  /** How much one agent can take now. */
-  ask(agent: AgentView): Promise<AgentView | undefined>;
   message(
     principal: Principal,
     init: MessageInit,
     signal: AbortSignal,
   ): Promise<AgentMessageResult>;
   readonly breakers: Breakers;
-  readonly random: Random;
-  /** Who lacked what it claimed: it comes after the others, and is left out where there are others. */
-  readonly lacking: Lacking;
+  readonly clock: Clock;
 }
 
 /** Has a capability's request done by one of those who have it. @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_FAILED, … */
@@ -67,34 +65,157 @@ export async function requestCapability(
   init: CapabilityInit,
   signal: AbortSignal,
 ): Promise<CapabilityResult> {
-  const { capability } = init;
-  const { fit, candidates } = await candidatesFor(components, principal, init);
-  const refusals: { agent: string; reason: string }[] = [];
-  let tried = 0;
-  for (const agent of candidates) {
-    const shut = shutOf(components.breakers, agent);
-    if (shut !== undefined) {
-      refusals.push({ agent: agent.endpoint, reason: shut });
-      continue;
+  const capability = init.capability ?? (await nearestTo(components, principal, init.like));
+  const wanted = { ...init, capability };
+  const { fit, candidates } = await candidatesFor(components, principal, wanted);
+  return new Request({ components, principal, init: wanted, fit, signal }).run(candidates);
+}
+
+/** The capability that is like some words. @throws STARLING_USAGE, STARLING_AGENT_UNKNOWN */
+async function nearestTo(
+  components: CapabilityComponents,
+  principal: Principal,
+  like: string | undefined,
+): Promise<string> {
+  if (like === undefined) {
+    throw new StarlingError('STARLING_USAGE', 'say what is to be done: capability, or like');
+  }
+  const { agents } = await components.list(principal, {});
+  const online = agents.filter(({ status }) => status === 'online');
+  const [nearest] = capabilitiesLike(online, like);
+  if (nearest === undefined) throw nothingLike(like);
+  return nearest;
+}
+
+/** Who wants what, of those that could do it. */
+interface RequestInit {
+  readonly components: CapabilityComponents;
+  readonly principal: Principal;
+  readonly init: CapabilityInit & { readonly capability: string };
+  readonly fit: readonly AgentView[];
+  readonly signal: AbortSignal;
+}
+
+/** What one candidate refused. */
+interface Refusal {
+  readonly agent: string;
+  readonly reason: string;
+}
+
+/** One request on its way from candidate to candidate. */
+class Request {
+  readonly #request: RequestInit;
+  readonly #refusals: Refusal[] = [];
+  #tried = 0;
+  /** The first that held the parameters against its schema, and found them wrong. */
+  #misfit: StarlingError | undefined;
+  #isOnlyMisfits = true;
+
+  constructor(request: RequestInit) {
+    this.#request = request;
+  }
+
+  /** @throws STARLING_AGENT_FAILED with what each candidate said */
+  async run(candidates: readonly AgentView[]): Promise<CapabilityResult> {
+    const { capability } = this.#request.init;
+    const left = [...candidates];
+    for (let agent = this.#next(left); agent !== undefined; agent = this.#next(left)) {
+      const answer = await this.#ask(agent, left);
+      if (answer !== undefined) return answer;
     }
-    if (tried === TRIED_MAX) break;
-    tried += 1;
+    const refusals = [...this.#refusals];
+    if (this.#misfit !== undefined && this.#isOnlyMisfits) {
+      throw withRefusals(this.#misfit, capability, refusals);
+    }
+    const all = refusals.map(({ agent, reason }) => `${agent}: ${reason}`).join('; ');
+    throw new StarlingError('STARLING_AGENT_FAILED', `nobody did '${capability}': ${all}`, {
+      data: { capability, reason: 'refused', refusals },
+    });
+  }
+
+  /** The next that may be asked now. */
+  #next(left: AgentView[]): AgentView | undefined {
+    const { breakers } = this.#request.components;
+    while (this.#tried < TRIED_MAX) {
+      const agent = left.shift();
+      if (agent === undefined) return undefined;
+      const shut = shutOf(breakers, agent);
+      if (shut === undefined) {
+        this.#tried += 1;
+        return agent;
+      }
+      this.#isOnlyMisfits = false;
+      this.#refusals.push({ agent: agent.endpoint, reason: shut });
+    }
+    return undefined;
+  }
+
+  /** The answer of `agent`, or of the next one where that is sooner; undefined where others may be asked. */
+  async #ask(agent: AgentView, left: AgentView[]): Promise<CapabilityResult | undefined> {
+    const { components, init, signal } = this.#request;
+    const definition = definitionFor(agent, init.capability);
+    if (definition?.readOnly !== true || left.length === 0) return this.#askOne(agent, signal);
+    const average = agent.metrics.avgResponseTime;
+    const waitMs = average === undefined ? HEDGE_DEFAULT_MS : Math.max(HEDGE_MIN_MS, average * 2);
+    return hedged(
+      { clock: components.clock, waitMs, signal },
+      (own) => this.#askOne(agent, own),
+      (own) => {
+        const second = this.#next(left);
+        return second === undefined ? undefined : this.#askOne(second, own);
+      },
+    );
+  }
+
+  async #askOne(agent: AgentView, signal: AbortSignal): Promise<CapabilityResult | undefined> {
+    const { components, principal, init, fit } = this.#request;
+    const { capability } = init;
     for (const key of keysOf(agent)) components.breakers.begins(key);
     try {
+      const definition = await this.#definitionOf(agent);
+      requireFit(agent, definition?.input, init.parameters, 'parameters');
       const answer = await components.message(principal, messageTo(agent, init), signal);
       for (const key of keysOf(agent)) components.breakers.succeeded(key);
-      return { capability, result: answer.response ?? null, ...answer, endpoint: agent.endpoint };
+      const result = answer.response ?? null;
+      requireFit(agent, definition?.output, result, 'result');
+      return { capability, result, ...answer, endpoint: agent.endpoint };
     } catch (error) {
+      // Somebody else was sooner, or nobody waits any more: what this one says is no fault of it.
+      if (signal.aborted && !this.#request.signal.aborted) return undefined;
       count(components.breakers, agent, error);
-      refusals.push({ agent: agent.endpoint, reason: messageOf(error) });
+      this.#refusals.push({ agent: agent.endpoint, reason: messageOf(error) });
       if (isMissing(error)) noteLacking(components, agent, fit, capability);
-      if (signal.aborted || !mayTryNext(error)) throw withRefusals(error, capability, refusals);
+      if (isMisfit(error)) this.#misfit ??= error as StarlingError;
+      else this.#isOnlyMisfits = false;
+      if (!signal.aborted && mayTryNext(error)) return undefined;
+      throw withRefusals(error, capability, this.#refusals);
     }
   }
-  const all = refusals.map(({ agent, reason }) => `${agent}: ${reason}`).join('; ');
-  throw new StarlingError('STARLING_AGENT_FAILED', `nobody did '${capability}': ${all}`, {
-    data: { capability, reason: 'refused', refusals },
-  });
+
+  /** Lists say that there are schemas; which, the agent's node says when it is asked about that one. */
+  async #definitionOf(agent: AgentView): Promise<CapabilityDefinition | undefined> {
+    const { components, init } = this.#request;
+    const known = definitionFor(agent, init.capability);
+    if (known?.typed !== true) return known;
+    // Where it can't be asked, its own node still holds the request against its schemas.
+    const whole = await components.ask(agent).catch(() => undefined);
+    return whole === undefined ? undefined : definitionFor(whole, init.capability);
+  }
+}
+
+/** @throws STARLING_AGENT_FAILED */
+function requireFit(
+  { endpoint }: AgentView,
+  schema: JsonObject | undefined,
+  value: Json,
+  what: 'parameters' | 'result',
+): void {
+  const problems = misfits(schema, value, what);
+  if (problems.length > 0) throw misfit(endpoint, what, problems);
+}
+
+function isMisfit(error: unknown): boolean {
+  return error instanceof StarlingError && error.data['reason'] === 'input';
 }
 
 /** Those that may do it. */
@@ -112,7 +233,7 @@ export interface Candidates {
 export async function candidatesFor(
   components: Pick<CapabilityComponents, 'list' | 'ask' | 'lacking' | 'random'>,
   principal: Principal,
-  init: Pick<CapabilityInit, 'capability' | 'tags' | 'prefer'>,
+  init: Wishes,
 ): Promise<Candidates> {
   const { capability } = init;
   const { agents } = await components.list(principal, { capability });
@@ -164,19 +285,6 @@ export function offersOf(
   return [...new Set(words)].filter((word) => OFFER_KIND.test(word)).toSorted();
 }
 
-/** What is asked for stands in the node's offers without a version. */
-function kindOf(capability: string): string {
-  return capability.split('@', 1)[0] ?? capability;
-}
-
-function standingOf(
-  { lacking }: Pick<CapabilityComponents, 'lacking'>,
-  { machine_id: node, name }: AgentView,
-  capability: string,
-): Standing {
-  return lacking.standing(node as PeerId, `agent:${name}/${kindOf(capability)}`);
-}
-
 /** The agent is not there, or not for this: its node lacks the capability, unless another agent there has it. */
 function noteLacking(
   { lacking }: Pick<CapabilityComponents, 'lacking'>,
@@ -197,52 +305,10 @@ function isMissing(error: unknown): boolean {
   return error.code === 'STARLING_AGENT_FAILED' && error.data['reason'] === 'unknown';
 }
 
-/** The preferred one, then the freer of two by lot, then the other, then the rest by lot. */
-async function inOrder(
-  components: Pick<CapabilityComponents, 'ask' | 'lacking' | 'random'>,
-  fit: readonly AgentView[],
-  { capability, prefer, tags = [] }: Pick<CapabilityInit, 'capability' | 'tags' | 'prefer'>,
-): Promise<readonly AgentView[]> {
-  const rank = (agent: AgentView): number =>
-    (isPreferred(agent, prefer) ? -100 : 0) +
-    (standingOf(components, agent, capability) === 'last' ? 50 : 0) +
-    wishesOf(agent, tags) +
-    (agent.free === 0 ? 0.5 : 0);
-  const lot = fit
-    .map((agent) => ({ agent, rank: rank(agent), at: components.random() }))
-    .toSorted((one, other) => one.rank - other.rank || one.at - other.at);
-  const best = lot.filter(({ rank: own }) => own === lot[0]?.rank).slice(0, ASKED);
-  if (best.length < ASKED) return lot.map(({ agent }) => agent);
-  const asked = await Promise.all(
-    best.map(
-      async ({ agent }) =>
-        (await components.ask(agent).catch(() => undefined)) ?? { ...agent, free: -1 },
-    ),
-  );
-  const first = asked.toSorted((one, other) => other.free - one.free);
-  return [...first, ...lot.map(({ agent }) => agent).filter((agent) => !isAmong(agent, first))];
-}
-
-function isAmong({ endpoint }: AgentView, some: readonly AgentView[]): boolean {
-  return some.some((one) => one.endpoint === endpoint);
-}
-
-function isPreferred({ endpoint, id, name, node }: AgentView, prefer: string | undefined): boolean {
-  return prefer !== undefined && [endpoint, id, name, node].includes(prefer);
-}
-
-function fits({ tags }: AgentView, wanted: readonly string[]): boolean {
-  return wanted.every((tag) => /^[+-]/.test(tag) || tags.includes(tag));
-}
-
-/** Less is better. */
-function wishesOf({ tags }: AgentView, wanted: readonly string[]): number {
-  return wanted
-    .filter((tag) => /^[+-]/.test(tag) && tags.includes(tag.slice(1)))
-    .reduce((sum, tag) => sum + (tag.startsWith('+') ? -1 : 1), 0);
-}
-
-function messageTo(agent: AgentView, init: CapabilityInit): MessageInit {
+function messageTo(
+  agent: AgentView,
+  init: CapabilityInit & { readonly capability: string },
+): MessageInit {
   const { capability, parameters, timeoutMs, correlationId } = init;
   const metadata: JsonObject = { capability };
   return {
@@ -278,6 +344,14 @@ function withRefusals(
     data: { ...data, capability, refusals },
     cause: error,
   });
+}
+
+function nothingLike(like: string): StarlingError {
+  return new StarlingError(
+    'STARLING_AGENT_UNKNOWN',
+    `no capability that this node may ask for is like '${printable(like)}'`,
+    { hint: 'see who can do what: starling capability list', data: { reason: 'unknown' } },
+  );
 }
 
 function nobody(capability: string, agents: readonly AgentView[]): StarlingError {

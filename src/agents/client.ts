@@ -20,6 +20,7 @@ import type {
   AgentMessage,
   AgentMessageResult,
   AgentView,
+  CapabilityDefinition,
   CapabilityResult,
   MessageType,
   Priority,
@@ -42,12 +43,19 @@ export interface AgentClientInit {
   readonly onError?: (error: unknown) => void;
 }
 
+/** A capability and what is said of it; `input` and `output` are JSON Schemas. */
+export interface NamedCapability extends Omit<CapabilityDefinition, 'typed'> {
+  readonly name: string;
+  readonly version?: string;
+}
+
 /** What an agent says of itself; `timestamp` is taken and not used. */
 export interface AgentInit {
   readonly id?: string;
   readonly name?: string;
   readonly kind?: string;
-  readonly capabilities?: readonly string[];
+  /** Names, or what is said of each: `{ name, version, description, input, output, readOnly }`. */
+  readonly capabilities?: readonly (string | NamedCapability)[];
   /** Messages that are handled at the same time; default 1. */
   readonly maxConcurrentTasks?: number;
   readonly zone?: string;
@@ -72,6 +80,8 @@ export interface RequestOptions {
   readonly tags?: readonly string[];
   /** An agent or a node that is tried first. */
   readonly prefer?: string;
+  /** Equal keys go to the same agent while that one lives. */
+  readonly affinity?: string;
 }
 
 /** Deals with messages of one type. What it gives for a query is the answer, unless it has sent one itself. */
@@ -163,13 +173,14 @@ export class AgentClient {
     timeoutMs: number = QUERY_MS,
     options: RequestOptions = {},
   ): Promise<Json> {
-    const { tags, prefer } = options;
+    const { affinity, tags, prefer } = options;
     const args = {
       capability,
       parameters,
       timeoutMs,
       ...(tags === undefined ? {} : { tags: [...tags] }),
       ...(prefer === undefined ? {} : { prefer }),
+      ...(affinity === undefined ? {} : { affinity }),
     };
     const answer = await this.#ask<CapabilityResult>(
       'capability_request',

@@ -59,7 +59,7 @@ export interface InboxPage {
 export interface Inbox {
   /** Messages that nobody has dealt with. */
   readonly waiting: number;
-  /** Whether somebody waits for messages now. */
+  /** Whether somebody waits for messages now, or is told of each. */
   readonly isRead: boolean;
   /** Messages that were dealt with since the node started. */
   readonly processed: number;
@@ -71,6 +71,8 @@ export interface Inbox {
   history(): readonly AgentMessage[];
   /** Takes back a message that nobody waits for any more, unless it was read. */
   withdraw(sender: string, id: string): void;
+  /** Calls `changed` for each message that comes, until what it gives is called. */
+  watch(changed: () => void): () => void;
   /** Forgets everything, on disk too; gives how many messages nobody has read. */
   drop(): Promise<number>;
   /** Ends all waits. */
@@ -117,6 +119,7 @@ class AgentInbox implements Inbox {
   /** Messages that are here or on their way to the disk, by sender and id. */
   readonly #known = new Map<string, Promise<void>>();
   readonly #wakers = new Set<() => void>();
+  readonly #watchers = new Set<() => void>();
   /** The last message that has its place. */
   #turn: Promise<void> = Promise.resolve();
   #next = 1;
@@ -137,7 +140,7 @@ class AgentInbox implements Inbox {
   }
 
   get isRead(): boolean {
-    return this.#wakers.size > 0;
+    return this.#wakers.size > 0 || this.#watchers.size > 0;
   }
 
   restore(key: string, bytes: Uint8Array): void {
@@ -212,6 +215,12 @@ class AgentInbox implements Inbox {
     this.#remove(at, 1);
   }
 
+  watch(changed: () => void): () => void {
+    const watcher = (): void => changed();
+    this.#watchers.add(watcher);
+    return () => void this.#watchers.delete(watcher);
+  }
+
   async drop(): Promise<number> {
     const { table } = this.#components;
     const unread = this.waiting;
@@ -249,7 +258,7 @@ class AgentInbox implements Inbox {
   #push(entry: Entry): void {
     this.#entries.push(entry);
     this.#components.budget.used += entry.bytes;
-    for (const wake of this.#wakers) wake();
+    for (const wake of [...this.#wakers, ...this.#watchers]) wake();
   }
 
   #remove(at: number, count: number): readonly Entry[] {

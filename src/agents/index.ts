@@ -1,4 +1,8 @@
 /** Agents: programs that have a name, and send one another messages, wherever in the mesh they are. */
+export { agentResources } from './agent-resources.ts';
+export { createRemoteAgents } from './a2a/remote-agents.ts';
+export type { RemoteAgents } from './a2a/remote-agents.ts';
+export { remoteAgentTools } from './a2a/tools.ts';
 export { createAgents } from './agents.ts';
 export type { Agents, AgentsComponents, InboxInit, ListInit } from './agents.ts';
 export { AgentClient } from './client.ts';
@@ -7,6 +11,7 @@ export type {
   AgentClientInit,
   AgentInit,
   MessageHandler,
+  NamedCapability,
   RequestOptions,
   SendOptions,
 } from './client.ts';
@@ -14,7 +19,6 @@ export { EVENTS_ALLOWANCE } from './events.ts';
 export { eventTools } from './event-tools.ts';
 export { createNodeAgent } from './library.ts';
 export type { NodeAgent, NodeAgentInit } from './library.ts';
-export type { MessageInit } from './messages.ts';
 export { labelOf, parseAddress } from './names.ts';
 export { findLimitMeans } from './run/limit-means.ts';
 export { createRuns } from './run/runs.ts';
@@ -44,6 +48,7 @@ export type {
   CapabilityResult,
   EventsResult,
   MeshEvent,
+  MessageInit,
   MessageType,
   Priority,
   RunState,

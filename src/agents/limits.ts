@@ -6,6 +6,16 @@ export const AGENTS_MAX = 256;
 export const AGENTS_PER_OWNER_MAX = 64;
 /** Capabilities of one agent. */
 export const CAPABILITIES_MAX = 64;
+/** What an agent says of its capabilities, schemas included, as JSON, in bytes. */
+export const DEFINITIONS_BYTES_MAX = 32 * 1024;
+/** Characters of what is said of one capability. */
+export const DESCRIPTION_MAX = 200;
+/** Levels of arrays and objects in a schema. */
+export const SCHEMA_DEPTH_MAX = 24;
+/** A second agent is asked for what only reads when the first took twice as long as it does on the average; at least so long. */
+export const HEDGE_MIN_MS = 50;
+/** How long the first has where nothing is known of it. */
+export const HEDGE_DEFAULT_MS = 1000;
 /** A message as JSON, in bytes: what a board entry may have. */
 export const MESSAGE_BYTES_MAX = 256 * 1024;
 /** Messages that wait in one inbox, or for one agent that is away. */

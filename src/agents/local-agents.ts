@@ -9,6 +9,7 @@ import type { Clock, Did, Logger, PeerId, Random } from '../core/index.ts';
 import { keyOf, nameOf } from '../guard/index.ts';
 import type { Principal } from '../guard/index.ts';
 import type { Table } from '../store/index.ts';
+import { definitionFault, definitionsFault } from './capability-schemas.ts';
 import { openInbox } from './inbox.ts';
 import type { Budget, Inbox } from './inbox.ts';
 import { AGENTS_MAX, AGENTS_PER_OWNER_MAX, OFFLINE_MS, WAITING_BYTES_MAX } from './limits.ts';
@@ -52,6 +53,8 @@ export interface LocalAgent extends AgentRow {
   readonly metrics: Metrics;
   /** When its program was last heard of, ms since the epoch. */
   seenAt: number;
+  /** Its program waited for messages, and then waited no more: its session has ended. */
+  hasLeft?: boolean;
   /** Queries that wait for its answer. */
   asked: number;
 }
@@ -134,6 +137,7 @@ class NodeAgents implements LocalAgents {
 
   async announce(principal: Principal, init: AnnounceInit): Promise<LocalAgent> {
     checkNames(init);
+    checkDefinitions(init);
     const { name } = init;
     while (this.#announcing.has(name)) await this.#announcing.get(name);
     const work = this.#announce(principal, init);
@@ -159,9 +163,10 @@ class NodeAgents implements LocalAgents {
     return dropped;
   }
 
-  statusOf({ inbox, seenAt, stopped }: LocalAgent): AgentStatus {
+  statusOf({ inbox, seenAt, stopped, hasLeft = false }: LocalAgent): AgentStatus {
     if (stopped) return 'stopped';
-    const isHere = inbox.isRead || this.#components.clock.now() - seenAt < OFFLINE_MS;
+    const isLate = this.#components.clock.now() - seenAt >= OFFLINE_MS;
+    const isHere = inbox.isRead || (!isLate && !hasLeft);
     return isHere ? 'online' : 'offline';
   }
 
@@ -210,6 +215,7 @@ class NodeAgents implements LocalAgents {
       stopped: false,
     });
     agent.seenAt = clock.now();
+    agent.hasLeft = false;
     return agent;
   }
 
@@ -218,7 +224,7 @@ class NodeAgents implements LocalAgents {
     const given = Object.fromEntries(
       Object.entries(init).filter(([, value]) => value !== undefined),
     ) as AnnounceInit;
-    return {
+    const { definitions = {}, ...announcement } = {
       id: labelOf('agent', clock.now(), random),
       kind: 'attached',
       capabilities: [],
@@ -229,6 +235,7 @@ class NodeAgents implements LocalAgents {
       ...before,
       ...given,
     };
+    return Object.keys(definitions).length === 0 ? announcement : { ...announcement, definitions };
   }
 
   #checkLabel({ id, name }: AnnounceInit, known: LocalAgent | undefined): void {
@@ -294,6 +301,20 @@ function checkNames({ id, name }: AnnounceInit): void {
   throw new StarlingError('STARLING_USAGE', `'${wrong.slice(0, 80)}' can't be an agent's name`, {
     hint: 'a name has 1 to 64 of A-Z a-z 0-9 . _ -, and begins with a letter or a digit',
   });
+}
+
+/** @throws STARLING_USAGE, which names the capability and what is wrong with its schema */
+function checkDefinitions({ definitions = {} }: AnnounceInit): void {
+  const all = definitionsFault(definitions);
+  if (all !== undefined) throw new StarlingError('STARLING_USAGE', all);
+  for (const [capability, definition] of Object.entries(definitions)) {
+    const fault = definitionFault(definition);
+    if (fault !== undefined) {
+      throw new StarlingError('STARLING_USAGE', `capability '${capability}': ${fault}`, {
+        hint: 'describe it in JSON Schema: types, properties, required, enum, bounds',
+      });
+    }
+  }
 }
 
 /** Nobody here goes by that name, as far as the caller may know. */

@@ -6,6 +6,7 @@ import type { Allowance, Principal } from '../guard/index.ts';
 import type { PeerToolCall } from '../gateway/index.ts';
 import type { Membership, PeerView } from '../membership/index.ts';
 import type { Table } from '../store/index.ts';
+import { definitionFor, misfits } from './capability-schemas.ts';
 import {
   FOLLOWING_PER_MINUTE,
   HOPS_MAX,
@@ -21,7 +22,9 @@ import type { LocalAgent, LocalAgents } from './local-agents.ts';
 import { labelOf, parseAddress } from './names.ts';
 import { createOutbox } from './outbox.ts';
 import type { Outbox, Parcel } from './outbox.ts';
-import { createQueries, failed } from './queries.ts';
+import { createQueries, failed, misfit } from './queries.ts';
+import { openedInit, openedResponse, sealedArgs, sealedResponse } from './sealing.ts';
+import type { Sealing } from './sealing.ts';
 import { NODE_SENDER, senderKey, sendersIn } from './sender.ts';
 import type { Queries } from './queries.ts';
 import { MESSAGE_TYPES } from './types.ts';
@@ -29,8 +32,8 @@ import type {
   AgentMessage,
   AgentMessageResult,
   AgentView,
+  MessageInit,
   MessageType,
-  Priority,
 } from './types.ts';
 
 /** What messages go by. */
@@ -46,33 +49,13 @@ export interface MessagesComponents {
   forget(peer: PeerId): void;
   /** @throws STARLING_CALL_REFUSED */
   require(principal: Principal, address: { name: string; node?: string }): void;
+  /** Seals messages, and opens those that are sealed for this node. */
+  readonly sealing: Sealing;
   /** Who is meant by a link of a chain; undefined for the operator. */
   readonly callerOf?: (this: void, link: string) => Principal | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-}
-
-/** A message as somebody wants to send it. */
-export interface MessageInit {
-  /** For whom: a name, a label, or either with its node. */
-  readonly to?: string | undefined;
-  /** The agent of the sender's own that sends it. */
-  readonly from?: string | undefined;
-  readonly type?: MessageType | undefined;
-  readonly message: Json;
-  readonly data?: Json | undefined;
-  readonly priority?: Priority | undefined;
-  readonly timeoutMs?: number | undefined;
-  readonly ttlMs?: number | undefined;
-  readonly correlationId?: string | undefined;
-  /** Of a response: the message that it answers. */
-  readonly inReplyTo?: string | undefined;
-  /** Of a response: the sender could not do what was asked. */
-  readonly error?: string | undefined;
-  readonly metadata?: JsonObject | undefined;
-  /** Given by the node of the sender alone. */
-  readonly messageId?: string | undefined;
 }
 
 /** Sends. */
@@ -139,10 +122,11 @@ class NodeMessages implements Messages {
 
   async message(
     principal: Principal,
-    init: MessageInit,
+    given: MessageInit,
     signal: AbortSignal,
   ): Promise<AgentMessageResult> {
     this.#allowance.take(keyOf(principal), MESSAGES_PER_MINUTE);
+    const init = this.#opened(principal, given);
     if (init.type !== 'response') this.#checkBreeding(principal, init);
     const sender = this.#senderOf(principal, init);
     try {
@@ -153,6 +137,13 @@ class NodeMessages implements Messages {
       if (sender.agent !== undefined) sender.agent.metrics.errors += 1;
       throw error;
     }
+  }
+
+  /** What a peer has sealed is as any other message from here on. @throws STARLING_USAGE */
+  #opened(principal: Principal, init: MessageInit): MessageInit {
+    if (typeof init.sealed !== 'string') return init;
+    if (principal.kind !== 'peer') throw usage('sealed is true or false: the node seals it');
+    return openedInit(this.#components.sealing, init, init.sealed);
   }
 
   /** What follows from messages ends: after so many, one after the other, and so many at a time. */
@@ -192,9 +183,18 @@ class NodeMessages implements Messages {
     if (found.node === undefined) {
       const agent = this.#components.local.find(found.name);
       if (agent === undefined) throw unknownAgent(to);
-      return this.#deliver(agent, message, senderKey(principal), signal);
+      const answer = await this.#deliver(agent, message, senderKey(principal), signal);
+      return typeof init.sealed === 'string' ? this.#sealedFor(principal, answer) : answer;
     }
     return this.#sendAway(found.node, found.name, { principal, init, message, sender });
+  }
+
+  /** The answer to what came sealed is sealed. */
+  #sealedFor(principal: Principal, answer: AgentMessageResult): AgentMessageResult {
+    const { response, ...rest } = answer;
+    if (principal.kind !== 'peer' || response === undefined) return answer;
+    const sealed = sealedResponse(this.#components.sealing, principal.did, response);
+    return { ...rest, sealedResponse: sealed };
   }
 
   /** Where an address leads; a node that is away has no list to look it up in. @throws STARLING_AGENT_UNKNOWN */
@@ -231,8 +231,12 @@ class NodeMessages implements Messages {
       await agent.inbox.add({ message, sender, durable: true });
       return { messageId, agentId, status: 'delivered', correlationId };
     }
+    const wanted = typeof capability === 'string' ? capability : undefined;
+    const definition = wanted === undefined ? undefined : definitionFor(agent.announcement, wanted);
+    requireFit(agent, definition?.input, message.message, 'parameters');
     const startedAt = this.#components.clock.now();
     const response = await this.#queries.ask({ agent, message, sender, timeoutMs, signal });
+    requireFit(agent, definition?.output, response, 'result');
     const responseTime = this.#components.clock.now() - startedAt;
     return { messageId, agentId, status: 'answered', correlationId, response, responseTime };
   }
@@ -244,7 +248,9 @@ class NodeMessages implements Messages {
   ): Promise<AgentMessageResult> {
     const peer = this.#components.membership.byAlias(alias);
     if (peer === undefined) throw unknownAgent(`${name}@${alias}`);
-    const args = argsOf(name, message, sender);
+    const { sealing } = this.#components;
+    const open = argsOf(name, message, sender);
+    const args = init.sealed === true ? sealedArgs(sealing, peer.did, open) : open;
     const isQuery = message.type === 'query';
     const parcel: Parcel = {
       to: peer.did,
@@ -260,7 +266,11 @@ class NodeMessages implements Messages {
     const timeoutMs = isQuery ? (message.timeoutMs ?? QUERY_MS) + WAY_MS : DELIVERY_TIMEOUT_MS;
     try {
       const call = { tool: 'agent_message', args, principal, timeoutMs };
-      return resultIn(await this.#components.callPeer(peer, call), message, name);
+      const result = await this.#components.callPeer(peer, call);
+      const { sealedResponse: sealed } = result;
+      const opened =
+        typeof sealed === 'string' ? { response: openedResponse(sealing, sealed) } : {};
+      return resultIn({ ...result, ...opened }, message, name);
     } catch (error) {
       if (isUnknown(error)) this.#components.forget(peer.peerId);
       if (isQuery || !(error instanceof StarlingError) || !isAway(error)) throw error;
@@ -334,6 +344,7 @@ class NodeMessages implements Messages {
     const agent = own.find((one) => one.owner === owner && this.#queries.answer(one, ids, answer));
     if (agent !== undefined) {
       agent.seenAt = clock.now();
+      agent.hasLeft = false;
       const { id: agentId } = agent.announcement;
       const messageId = labelOf('msg', clock.now(), random);
       return { messageId, agentId, status: 'delivered', correlationId: ids[0] ?? messageId };
@@ -385,6 +396,19 @@ class NodeMessages implements Messages {
     if (agent === undefined) return { from: `${keyOf(principal)}@${self.name}` };
     return { agent, from: `${agent.announcement.name}@${self.name}` };
   }
+}
+
+/** @throws STARLING_AGENT_FAILED with `reason` input or output, and the problems by name */
+function requireFit(
+  agent: LocalAgent,
+  schema: JsonObject | undefined,
+  value: Json,
+  what: 'parameters' | 'result',
+): void {
+  const problems = misfits(schema, value, what);
+  if (problems.length === 0) return;
+  if (what === 'result') agent.metrics.errors += 1;
+  throw misfit(agent.announcement.name, what, problems);
 }
 
 /** Who sends a message. */

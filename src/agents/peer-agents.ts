@@ -7,9 +7,10 @@ import { z } from 'zod';
 import { createSemaphore, messageOf } from '../core/index.ts';
 import type { Clock, JsonObject, PeerId } from '../core/index.ts';
 import type { Membership, PeerView } from '../membership/index.ts';
-import { AGENTS_MAX, ASKED_AT_ONCE, CAPABILITIES_MAX, LIST_MS } from './limits.ts';
+import { definitionsFault } from './capability-schemas.ts';
+import { AGENTS_MAX, ASKED_AT_ONCE, CAPABILITIES_MAX, DESCRIPTION_MAX, LIST_MS } from './limits.ts';
 import { isAgentName } from './names.ts';
-import type { AgentListResult, AgentView } from './types.ts';
+import type { AgentListResult, AgentView, CapabilityDefinition } from './types.ts';
 
 /** What peers' agents are known by. */
 export interface PeerAgentsComponents {
@@ -41,12 +42,21 @@ const TEXT_MAX = 256;
 const text = z.string().max(TEXT_MAX);
 const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const counter = count.catch(0);
+const schema = z.record(z.string(), z.json()).optional().catch(undefined);
+const DEFINITION = z.object({
+  description: z.string().max(DESCRIPTION_MAX).optional().catch(undefined),
+  input: schema,
+  output: schema,
+  readOnly: z.boolean().optional().catch(undefined),
+  typed: z.boolean().optional().catch(undefined),
+});
 /** What a peer says of one agent: what is odd is left out, and so is an agent without a sound name. */
 const AGENT = z.object({
   id: text.refine(isAgentName),
   name: text.refine(isAgentName),
   kind: text.catch('attached'),
   capabilities: z.array(text).max(CAPABILITIES_MAX).catch([]),
+  definitions: z.record(text, DEFINITION).optional().catch(undefined),
   maxConcurrentTasks: counter,
   zone: text.catch(''),
   tags: z.array(text).max(CAPABILITIES_MAX).catch([]),
@@ -161,9 +171,11 @@ class KnownAgents implements PeerAgents {
 /** Where an agent is, and which key answers for it, is what this node knows, and not the peer's word. */
 function asView(said: z.infer<typeof AGENT>, peer: PeerView): AgentView {
   const { avgResponseTime, ...metrics } = said.metrics;
+  const { definitions, ...rest } = said;
   return atNode(
     {
-      ...said,
+      ...rest,
+      ...(definitions === undefined ? {} : { definitions: definitionsIn(definitions) }),
       metrics: { ...metrics, ...(avgResponseTime === undefined ? {} : { avgResponseTime }) },
       did: peer.did,
       node: peer.alias,
@@ -172,6 +184,14 @@ function asView(said: z.infer<typeof AGENT>, peer: PeerView): AgentView {
     },
     peer,
   );
+}
+
+/** Without the members that are undefined; none where they are more than an agent may say. */
+function definitionsIn(
+  said: Readonly<Record<string, z.infer<typeof DEFINITION>>>,
+): Readonly<Record<string, CapabilityDefinition>> {
+  const definitions = JSON.parse(JSON.stringify(said)) as Record<string, CapabilityDefinition>;
+  return definitionsFault(definitions) === undefined ? definitions : {};
 }
 
 function atNode(agent: AgentView, { alias }: PeerView): AgentView {

@@ -140,3 +140,20 @@ export function failed(agent: LocalAgent, reason: string, why: string): Starling
     data: { agentId: name, reason },
   });
 }
+
+/** What was asked, or what came of it, is not as the capability says; `reason` is `input` or `output`. */
+export function misfit(
+  name: string,
+  what: 'parameters' | 'result',
+  problems: readonly string[],
+): StarlingError {
+  const reason = what === 'parameters' ? 'input' : 'output';
+  return new StarlingError(
+    'STARLING_AGENT_FAILED',
+    `agent ${name}: the ${what} do${what === 'result' ? 'es' : ''} not fit its schema: ${problems.join('; ')}`,
+    {
+      hint: `see what it takes and gives: starling agent info ${name}`,
+      data: { agentId: name, reason, problems: [...problems] },
+    },
+  );
+}

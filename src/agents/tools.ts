@@ -8,13 +8,13 @@ import { BUILTIN_SERVER } from '../core/index.ts';
 import type { Agents } from './agents.ts';
 import {
   CAPABILITIES_MAX,
+  DESCRIPTION_MAX,
   INBOX_WAIT_MAX_S,
   PAGE_MAX,
   QUERY_MAX_MS,
   QUERY_MS,
   AWAY_WAIT_MAX_MS,
 } from './limits.ts';
-import type { MessageInit } from './messages.ts';
 import { MESSAGE_TYPES, PRIORITIES } from './types.ts';
 import type {
   AgentAnnounceResult,
@@ -23,8 +23,10 @@ import type {
   AgentInfoResult,
   AgentListResult,
   AgentMessageResult,
+  Announcement,
   CapabilityListResult,
   CapabilityResult,
+  MessageInit,
 } from './types.ts';
 
 /** What these tools need. */
@@ -39,6 +41,8 @@ export const OPEN_AGENT_TOOLS: readonly string[] = ['agent_list', 'agent_message
   toolResource(BUILTIN_SERVER, tool),
 );
 
+/** Characters of a sealed message: base64 of what one may have. */
+const SEALED_MAX = 512 * 1024;
 const WAIT_DEFAULT_S = 30;
 const PAGE_DEFAULT = 20;
 const label = (description: string): z.ZodString =>
@@ -79,6 +83,35 @@ export function agentTools({ agents, ...rest }: AgentToolComponents): readonly B
   ];
 }
 
+const schema = z.record(z.string(), z.json());
+const CAPABILITY = z.strictObject({
+  name: z.string().min(1).max(96),
+  version: z.string().min(1).max(31).optional(),
+  description: z.string().max(DESCRIPTION_MAX).optional(),
+  input: schema.optional().describe('JSON Schema of the parameters.'),
+  output: schema.optional().describe('JSON Schema of the result.'),
+  readOnly: z.boolean().optional().describe('A request changes nothing: two agents may be asked.'),
+});
+
+/** Capabilities by name, and what is said of those that are described. */
+function capabilitiesOf(
+  said: readonly (string | z.infer<typeof CAPABILITY>)[] | undefined,
+): Pick<Announcement, 'definitions'> & { readonly capabilities?: readonly string[] } {
+  if (said === undefined) return {};
+  const nameOf = (one: (typeof said)[number]): string => {
+    if (typeof one === 'string') return one;
+    return one.version === undefined ? one.name : `${one.name}@${one.version}`;
+  };
+  const definitions = Object.fromEntries(
+    said.flatMap((one) => {
+      if (typeof one === 'string') return [];
+      const { name: _, version: __, ...definition } = one;
+      return [[nameOf(one), present(definition)]];
+    }),
+  );
+  return { capabilities: said.map(nameOf), definitions };
+}
+
 function announceTool(agents: Agents): BuiltinTool {
   return defineTool({
     name: 'agent_announce',
@@ -98,10 +131,12 @@ function announceTool(agents: Agents): BuiltinTool {
         .describe('A label of its own, in place of agent_<ms>_<random>.'),
       kind: text.optional(),
       capabilities: z
-        .array(z.string().min(1).max(128))
+        .array(z.union([z.string().min(1).max(128), CAPABILITY]))
         .max(CAPABILITIES_MAX)
         .optional()
-        .describe('What it can do, e.g. `summarise` or `summarise@1.2.0`.'),
+        .describe(
+          'What it can do: `summarise` or `summarise@1.2.0`, or an object that also says what it takes and gives.',
+        ),
       maxConcurrentTasks: z.number().int().min(1).max(10_000).optional(),
       zone: text.optional(),
       tags: z.array(z.string().min(1).max(64)).max(CAPABILITIES_MAX).optional(),
@@ -117,8 +152,9 @@ function announceTool(agents: Agents): BuiltinTool {
     onTop: true,
     run: (input, { principal }): Promise<AgentAnnounceResult> => {
       const { id, kind, capabilities, maxConcurrentTasks, zone, tags, listed } = input;
-      const said = present({ id, kind, capabilities, maxConcurrentTasks, zone, tags, listed });
-      return agents.announce(principal, { ...said, name: input.name ?? id ?? '' });
+      const said = present({ id, kind, maxConcurrentTasks, zone, tags, listed });
+      const able = capabilitiesOf(capabilities);
+      return agents.announce(principal, { ...said, ...able, name: input.name ?? id ?? '' });
     },
   });
 }
@@ -187,6 +223,12 @@ const MESSAGE = z.object({
   inReplyTo: label('Of a response: id of the message that it answers.').optional(),
   error: z.string().max(2000).optional().describe('Of a response: why it could not be done.'),
   metadata: z.record(z.string().max(128), z.json()).optional(),
+  sealed: z
+    .union([z.boolean(), z.string().max(SEALED_MAX)])
+    .optional()
+    .describe(
+      "Closes what is said, and the answer, for the key of the agent's node and of this one: whoever carries it can't read it. A text comes from the node of the sender.",
+    ),
   messageId: label('Given by the node of the sender.').optional(),
 });
 
@@ -284,9 +326,26 @@ function capabilityTool(agents: Agents): BuiltinTool {
     name: 'capability_request',
     title: 'Have something done by an agent',
     description:
-      'Asks an agent that has the capability, here or at a peer, and gives its answer. Of two agents the freer one is asked; where one can not, another is.',
+      'Asks an agent that has the capability, here or at a peer, and gives its answer. Of two agents the freer one is asked; where one can not, another is. Parameters and answer are held against the schemas of the capability.',
     input: z.object({
-      capability: z.string().min(1).max(128).describe('A name, or a name with a version.'),
+      capability: z
+        .string()
+        .min(1)
+        .max(128)
+        .optional()
+        .describe('A name, or a name with a version or a range of versions.'),
+      like: z
+        .string()
+        .min(1)
+        .max(1000)
+        .optional()
+        .describe('In place of the name: words that say what is wanted; the nearest is taken.'),
+      affinity: z
+        .string()
+        .min(1)
+        .max(256)
+        .optional()
+        .describe('Requests with the same key go to the same agent while that one lives.'),
       parameters: z.json().optional().describe('What the agent gets as message.'),
       params: z.json().optional().describe('The same as parameters.'),
       tags: z
@@ -320,6 +379,8 @@ function capabilityTool(agents: Agents): BuiltinTool {
         principal,
         {
           capability: input.capability,
+          like: input.like,
+          affinity: input.affinity,
           parameters: input.parameters ?? input.params ?? null,
           timeoutMs: input.timeoutMs ?? input.timeout,
           tags: input.tags,

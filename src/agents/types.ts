@@ -32,6 +32,43 @@ export interface AgentMessage {
   readonly timeoutMs?: number;
 }
 
+/** A message as somebody wants to send it. */
+export interface MessageInit {
+  /** For whom: a name, a label, or either with its node. */
+  readonly to?: string | undefined;
+  /** The agent of the sender's own that sends it. */
+  readonly from?: string | undefined;
+  readonly type?: MessageType | undefined;
+  readonly message: Json;
+  readonly data?: Json | undefined;
+  readonly priority?: Priority | undefined;
+  readonly timeoutMs?: number | undefined;
+  readonly ttlMs?: number | undefined;
+  readonly correlationId?: string | undefined;
+  /** Of a response: the message that it answers. */
+  readonly inReplyTo?: string | undefined;
+  /** Of a response: the sender could not do what was asked. */
+  readonly error?: string | undefined;
+  readonly metadata?: JsonObject | undefined;
+  /** True: what is said is closed for the key of the agent's node. A text, from a peer: what was closed. */
+  readonly sealed?: boolean | string | undefined;
+  /** Given by the node of the sender alone. */
+  readonly messageId?: string | undefined;
+}
+
+/** What is said of one capability besides its name. */
+export interface CapabilityDefinition {
+  readonly description?: string;
+  /** JSON Schema of the parameters. */
+  readonly input?: JsonObject;
+  /** JSON Schema of the result. */
+  readonly output?: JsonObject;
+  /** A request changes nothing: two agents may be asked. */
+  readonly readOnly?: boolean;
+  /** In lists, in place of the schemas: there are some. */
+  readonly typed?: boolean;
+}
+
 /** What a program says of the agent that it is. */
 export interface Announcement {
   /** A label: `agent_<ms>_<random>` where the program gives none. */
@@ -41,6 +78,8 @@ export interface Announcement {
   readonly kind: string;
   /** Names, or names with a version: `summarise@1.2.0`. */
   readonly capabilities: readonly string[];
+  /** Of those that are described, by what stands in `capabilities`. */
+  readonly definitions?: Readonly<Record<string, CapabilityDefinition>>;
   readonly maxConcurrentTasks: number;
   /** Of the policy, or a place of the program's own naming. */
   readonly zone: string;
@@ -94,6 +133,23 @@ export interface AppliedResources {
     readonly memory?: string;
     readonly files?: string;
   };
+}
+
+/** What a person is shown before the agent is added. */
+export interface RemoteCard {
+  readonly url: string;
+  readonly name: string;
+  readonly description: string;
+  /** The one host that is asked, and gets the credential. */
+  readonly host: string;
+  readonly endpoint: string;
+  /** Who has signed it, proven: a did:key, or a key that its host shows; absent: nobody has signed it. */
+  readonly signer?: string;
+  readonly skills: readonly { readonly id: string; readonly description: string }[];
+  /** Names of the ways in which it wants to know who calls. */
+  readonly security: readonly string[];
+  /** Another text when any of this is another. */
+  readonly digest: string;
 }
 
 /** A line that an agent has written. */
@@ -155,6 +211,8 @@ export interface AgentView extends Announcement {
   readonly machine_id: string;
   /** What messages name: `<agent>@<node>`. */
   readonly endpoint: string;
+  /** How far the policy of the node that is asked trusts whoever owns the agent, 0 to 1. */
+  readonly trust_level?: number;
   /** Queries and commands that may still come before the agent is full. */
   readonly free: number;
   readonly tasksProcessed: number;
@@ -198,6 +256,8 @@ export interface AgentMessageResult {
   readonly correlationId: string;
   /** Of a query: what the agent answered. */
   readonly response?: Json;
+  /** Between nodes, in place of `response`: the answer to what was sealed. */
+  readonly sealedResponse?: string;
   /** Of a query: how long the answer took, ms. */
   readonly responseTime?: number;
 }
@@ -215,6 +275,8 @@ export interface CapabilityResult extends AgentMessageResult {
 export interface CapabilityListResult {
   readonly capabilities: readonly {
     readonly capability: string;
+    /** What the first agent says of it that says something. */
+    readonly description?: string;
     /** `<agent>@<node>` of each agent that has it. */
     readonly agents: readonly string[];
     readonly online: number;

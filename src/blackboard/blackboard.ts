@@ -30,6 +30,8 @@ import type { StrongBoards } from './quorum/strong-boards.ts';
 import { changeReplicas, openStrongBoards } from './open-strong.ts';
 import { createGreetings } from './greetings.ts';
 import { OpenTraffic } from './open-traffic.ts';
+import { PeersAround } from './peers-around.ts';
+import type { MemberAround } from './peers-around.ts';
 import { readBoards } from './disk/persistence.ts';
 import { BOARD_PROTOCOL, createBoardSync } from './sync/sync.ts';
 import type { BoardSync } from './sync/sync.ts';
@@ -64,6 +66,8 @@ export interface BlackboardComponents {
   readonly successions?: SuccessionView;
   /** Whether a board that is made without a word about that is everybody's; default: yes. */
   readonly isOpenMesh?: () => boolean;
+  /** Members that are alive, and how far their clocks are from this node's; without it all are taken for connected. */
+  readonly members?: () => readonly MemberAround[];
   /** What the peer with this did is called here. */
   readonly nameOf?: (did: Did) => string | undefined;
 }
@@ -112,6 +116,7 @@ class AllBoards implements Blackboard {
   readonly #closed: ClosedBoards;
   readonly #traffic: ClosedTraffic;
   readonly #openTraffic: OpenTraffic;
+  readonly #around: PeersAround;
   #running: Running | undefined;
 
   constructor(components: BlackboardComponents, limits: BoardLimits, bounds: HistoryBounds) {
@@ -120,6 +125,10 @@ class AllBoards implements Blackboard {
     this.#topic = components.network.topic(TOPIC, UPDATE_ALLOWANCE);
     this.#watchers = new BoardWatchers(components.logger);
     this.#overflow = new BoardOverflow(components);
+    this.#around = new PeersAround({
+      ...components,
+      isConnected: (peer) => components.network.isConnected(peer),
+    });
     this.#pasts = new BoardPasts(components, bounds);
     const { self, signer, successions } = components;
     const didOf = (peer: PeerId): Did => this.#didOf(peer);
@@ -127,6 +136,7 @@ class AllBoards implements Blackboard {
     this.#shelf = new BoardShelf({
       ...components,
       limits,
+      nowMs: () => components.clock.now() + this.#around.clockOffsetMs,
       accessFor: (id) => this.#closed.accessFor(id),
       publish: (id, part) => this.#publish(id, part),
       changed: (id, changes) => this.#changed(id, changes),
@@ -160,6 +170,7 @@ class AllBoards implements Blackboard {
     });
     this.#openTraffic = new OpenTraffic({
       ...components,
+      around: this.#around,
       shelf,
       intake: this.#intake,
       didOf,
@@ -345,7 +356,6 @@ class AllBoards implements Blackboard {
   compare(peer: PeerId, digests: Readonly<Record<string, string>>): void {
     const theirs = digestsOf(digests);
     if (theirs === undefined || this.#running === undefined) return;
-    this.#openTraffic.isThere(peer);
     // To know of somebody is no reason to dial: boards come round by those who are connected.
     if (!this.#components.network.isConnected(peer)) return;
     this.#running.repair.hear(peer, theirs, (id) => creatorIn(id) === undefined);
@@ -384,7 +394,6 @@ class AllBoards implements Blackboard {
     const disconnected = (peer: PeerId): void => {
       repair.forget(peer);
       this.#traffic.forget(peer);
-      this.#openTraffic.isThere(peer);
       this.#overflow.settled(peer, () => true);
     };
     network.events.on('peer:connect', connected);
@@ -439,7 +448,7 @@ class AllBoards implements Blackboard {
     this.#traffic.stop();
     this.#overflow.clear();
     this.#intake.clear();
-    this.#openTraffic.clear();
+    this.#around.clear();
   }
 
   #checkRunning(): void {

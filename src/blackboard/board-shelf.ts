@@ -26,6 +26,8 @@ export interface BoardShelfComponents {
   readonly signer?: FrequentSigner;
   readonly nameOf?: (did: Did) => string | undefined;
   readonly limits: BoardLimits;
+  /** By what entries are stamped and end, ms since the epoch. */
+  nowMs(): number;
   /** By what a board is judged; undefined of an open one. */
   accessFor(id: string): BoardAccess | undefined;
   /** Hears own updates once they are durable. */
@@ -85,6 +87,7 @@ export class BoardShelf {
         table,
         self,
         clock,
+        nowMs: () => components.nowMs(),
         logger,
         ...(signer === undefined ? {} : { sign: (message) => signer.signOften(message) }),
         publish: (part) => components.publish(id, part),

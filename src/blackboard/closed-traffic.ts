@@ -2,8 +2,8 @@
  * What goes between nodes about boards that are not open, besides syncs: digests, updates and records by the direct road,
  * to and from those who may have them. An update whose right is not known yet waits for that.
  */
-import { messageOf } from '../core/index.ts';
-import type { Clock, Did, Logger, PeerId, Scope } from '../core/index.ts';
+import { createBuckets, messageOf } from '../core/index.ts';
+import type { Buckets, Clock, Did, Logger, PeerId, Scope } from '../core/index.ts';
 import type { Network } from '../network/index.ts';
 import type { AntiEntropy } from './sync/anti-entropy.ts';
 import { isClosed } from './board-id.ts';
@@ -33,6 +33,8 @@ export interface ClosedTrafficComponents {
   ): ApplyResult;
 }
 
+/** Boards unknown here that a peer may speak of: each is asked for. Lower: whoever gets rights on many waits longer. */
+const UNKNOWN = { burst: 256, everyMs: 500 } as const;
 /** How often boards are compared again where they differ. */
 const LOOK_AGAIN_MS = 5000;
 
@@ -42,11 +44,13 @@ export class ClosedTraffic {
   /** Digests as peers said them. */
   readonly #theirs = new Map<PeerId, Digests>();
   readonly #withheld = createWithheldUpdates();
+  readonly #unknown: Buckets;
   #running: { readonly scope: Scope; readonly road: DirectRoad } | undefined;
   #looksAgain = false;
 
   constructor(components: ClosedTrafficComponents) {
     this.#components = components;
+    this.#unknown = createBuckets(components.clock, UNKNOWN);
   }
 
   /** Opens the road, until the scope closes. */
@@ -94,7 +98,7 @@ export class ClosedTraffic {
     const theirs = new Map([...digests].filter(([id]) => isClosed(id)));
     this.#theirs.set(peer, theirs);
     for (const id of theirs.keys()) {
-      if (this.#components.closed.accessOf(id) === undefined) repair.syncNow(peer, id);
+      if (this.#components.closed.accessOf(id) === undefined) this.#ask(peer, id);
       else if (!this.#components.closed.mayHave(id, peer)) {
         // It may not know yet that its right is gone.
         running.road.tell(peer, id, this.#components.closed.goodbye(id, peer));
@@ -114,6 +118,18 @@ export class ClosedTraffic {
       for (const [peer, theirs] of this.#theirs) repair?.hear(peer, theirs, isClosed);
       this.#lookAgain();
     });
+  }
+
+  /** Asks a peer for a board that is unknown here. */
+  #ask(peer: PeerId, id: string): void {
+    if (this.#mayName(peer)) this.#components.repair()?.syncNow(peer, id);
+  }
+
+  /** Whether a peer may speak of one more board that is unknown here; one that does so too often is told of. */
+  #mayName(peer: PeerId): boolean {
+    if (this.#unknown.take(peer)) return true;
+    this.#components.network.report(peer, 'boards');
+    return false;
   }
 
   #heardRecords(peer: PeerId, id: string, records: readonly string[]): void {
@@ -143,6 +159,7 @@ export class ClosedTraffic {
     const { network, logger } = this.#components;
     const author = this.#components.didOf(peer);
     const access = this.#components.closed.accessOf(id);
+    if (access === undefined && !this.#mayName(peer)) return;
     const isSame = access?.digest === judgedBy;
     const state = access?.state;
     const result =

@@ -2,11 +2,12 @@
  * What goes between nodes about open boards, besides syncs: updates, by the road to those who are connected, and by
  * gossip where somebody is not.
  */
-import type { Clock, Did, Logger, PeerId, Random } from '../core/index.ts';
+import type { Did, Logger, PeerId, Random } from '../core/index.ts';
 import type { Network } from '../network/index.ts';
 import { isClosed } from './board-id.ts';
 import type { BoardIntake } from './board-intake.ts';
 import type { BoardShelf } from './board-shelf.ts';
+import type { PeersAround } from './peers-around.ts';
 import type { AntiEntropy } from './sync/anti-entropy.ts';
 import { decodeGossip } from './sync/codec.ts';
 import type { GossipUpdate } from './sync/codec.ts';
@@ -19,7 +20,7 @@ export interface OpenTrafficComponents {
   readonly shelf: BoardShelf;
   readonly intake: BoardIntake;
   readonly network: Network;
-  readonly clock: Clock;
+  readonly around: Pick<PeersAround, 'hasAfar'>;
   readonly random: Random;
   readonly logger: Logger;
   didOf(peer: PeerId): Did;
@@ -27,16 +28,9 @@ export interface OpenTrafficComponents {
   repair(): AntiEntropy | undefined;
 }
 
-/** Members that are not connected: a bound that an honest mesh does not reach. */
-const AFAR_MAX = 10_000;
-/** Who was not heard of for so long is not written to by gossip. */
-const AFAR_MS = 10 * 60_000;
-
 /** What this node and others tell each other of open boards. */
 export class OpenTraffic {
   readonly #components: OpenTrafficComponents;
-  /** When members that are not connected were last heard of. */
-  readonly #afar = new Map<PeerId, number>();
 
   constructor(components: OpenTrafficComponents) {
     this.#components = components;
@@ -49,28 +43,7 @@ export class OpenTraffic {
     part: LanePart,
   ): void {
     road.send(this.#components.network.connected(), board, part);
-    if (this.#hasAfar()) gossip.send(board, part);
-  }
-
-  /** A member is alive. */
-  isThere(peer: PeerId): void {
-    this.#afar.delete(peer);
-    if (this.#components.network.isConnected(peer) || this.#afar.size >= AFAR_MAX) return;
-    this.#afar.set(peer, this.#components.clock.now());
-  }
-
-  clear(): void {
-    this.#afar.clear();
-  }
-
-  #hasAfar(): boolean {
-    const { network, clock } = this.#components;
-    const oldest = clock.now() - AFAR_MS;
-    for (const [peer, at] of this.#afar) {
-      if (at < oldest || network.isConnected(peer)) this.#afar.delete(peer);
-      else return true;
-    }
-    return false;
+    if (this.#components.around.hasAfar) gossip.send(board, part);
   }
 
   /** A message of gossip, written by `from`. */

@@ -41,6 +41,8 @@ function readKind(name: string, kind: WrittenKind, init: ReadServersInit): Agent
     tags,
     maxConcurrentTasks,
     maxReplicas,
+    strategy: rest.strategy,
+    restarts: rest.restarts,
     listed: rest.listed,
     ownRights: rest.ownRights,
     ...(cpu === undefined ? {} : { cpu }),

@@ -48,6 +48,20 @@ const agentKindSchema = z
       .default(1)
       .describe('Messages that one process is given at a time.'),
     maxReplicas: count.max(REPLICAS_MAX).default(1).describe('Processes that one agent may have.'),
+    strategy: z
+      .enum(['one_for_one', 'one_for_all', 'rest_for_one'], {
+        error: 'one_for_one, one_for_all or rest_for_one',
+      })
+      .default('one_for_one')
+      .describe(
+        'Which processes of an agent are started again when one ends: that one, all, or that one and those that were started after it.',
+      ),
+    restarts: z
+      .int()
+      .min(0)
+      .max(1000)
+      .default(5)
+      .describe('How often a process is started again within a minute, before it is given up.'),
     cpu: text(CPU, 'cores like 2 or 2000m')
       .optional()
       .describe('Cores that one process may use, like `2` or `2000m`.'),

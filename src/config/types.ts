@@ -151,6 +151,10 @@ export interface AgentKind {
   /** Messages that one process is given at a time. */
   readonly maxConcurrentTasks: number;
   readonly maxReplicas: number;
+  /** Which processes of an agent are started again when one ends by itself (OTP's words). */
+  readonly strategy: 'one_for_one' | 'one_for_all' | 'rest_for_one';
+  /** How often one process is started again within a minute. */
+  readonly restarts: number;
   readonly cpu?: string;
   readonly memory?: string;
   readonly listed: boolean;

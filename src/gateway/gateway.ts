@@ -7,7 +7,7 @@ import { createLacking } from '../directory/index.ts';
 import type { Directory, Lacking } from '../directory/index.ts';
 import { encodeSegment } from '../grants/index.ts';
 import type { GrantBook } from '../grants/index.ts';
-import { hasPerson } from '../guard/index.ts';
+import { OPERATOR, hasPerson } from '../guard/index.ts';
 import type { Approvals, Guard, Principal } from '../guard/index.ts';
 import type { Signer } from '../identity/index.ts';
 import type { Membership } from '../membership/index.ts';
@@ -37,6 +37,7 @@ import { SEPARATOR } from './catalog/tool-names.ts';
 import type { Views, ViewSpec } from './catalog/types.ts';
 import { createOpenSessions } from './session/open-sessions.ts';
 import type { OpenSessions } from './session/open-sessions.ts';
+import { callOwnTool } from './session/own-call.ts';
 import { createSession } from './session/session.ts';
 import type { Session, SessionComponents } from './session/types.ts';
 import type { NodeToken } from './door/token-file.ts';
@@ -52,6 +53,7 @@ import type {
   AgentStart,
   Gateway,
   GatewayEndpoints,
+  OwnCallOptions,
   ServerChanges,
   SessionDoor,
   ShownAgents,
@@ -271,6 +273,14 @@ class NodeGateway implements Gateway {
 
   callPeer(...call: Parameters<Gateway['callPeer']>): ReturnType<Gateway['callPeer']> {
     return this.#peerTools.call(...call);
+  }
+
+  callTool(name: string, args: JsonObject, options: OwnCallOptions): Promise<JsonObject> {
+    const components = {
+      open: () => this.#session('socket', { principal: OPERATOR, push: () => undefined }),
+      ended: (session: Session) => this.#sessions.forget(session),
+    };
+    return callOwnTool(components, name, args, options);
   }
 
   startAgent(init: AgentStart): Promise<AgentProcess> {

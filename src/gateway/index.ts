@@ -23,7 +23,11 @@ export type {
   BuiltinResource,
   BuiltinTemplate,
   BuiltinTool,
+  CallProgress,
   CardAgent,
+  FunctionContext,
+  FunctionTool,
+  OwnCallOptions,
   PeerToolCall,
   ShownAgents,
   ToolSubject,
@@ -45,6 +49,7 @@ export { createSandbox } from './upstreams/sandbox/sandbox.ts';
 export type { Sandbox } from './upstreams/sandbox/sandbox.ts';
 export { sandboxWarnings } from './upstreams/sandbox/sandbox-health.ts';
 export { runBriefly } from './upstreams/process/start-process.ts';
+export { readJsonSchema } from './builtin/json-schema.ts';
 export { defineTool } from './builtin/tool.ts';
 export { createUpstreams } from './upstreams/upstreams.ts';
 export type { UpstreamsComponents, UpstreamsInit } from './upstreams/upstreams.ts';

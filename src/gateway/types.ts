@@ -325,6 +325,8 @@ export interface Upstreams extends Startable {
   settled(): Promise<void>;
   /** Starts, stops and restarts servers so that they are as `servers` says; the unchanged ones run on. */
   configure(servers: Readonly<Record<string, McpServer>>): Promise<ServerChanges>;
+  /** Offers a function of this program; gives what takes it away. @throws STARLING_USAGE */
+  offer(tool: FunctionTool): () => void;
   /**
    * Hears that the secrets in the configuration have changed: what failed for want of one starts anew.
    * Gives the servers that run on with what a secret was before.
@@ -393,6 +395,40 @@ export interface BuiltinTool {
   call(args: JsonObject, context: BuiltinContext): Promise<JsonObject>;
   /** Ends what the tool keeps between calls, when the node stops. */
   stop?(): void;
+}
+
+/** What a function is given besides its arguments. */
+export interface FunctionContext {
+  /** On whose behalf it is called. */
+  readonly principal: Principal;
+  /** Aborted when the caller cancels or goes away. */
+  readonly signal: AbortSignal;
+  /** Tells how far it is, where the caller wants to know. */
+  readonly progress: (progress: number, total?: number, message?: string) => void;
+}
+
+/** A function of the program that holds the node, as a tool. */
+export interface FunctionTool {
+  readonly name: string;
+  readonly description?: string;
+  /** JSON Schema of its arguments; default: any object. */
+  readonly inputSchema?: JsonObject;
+  /** An object becomes the structured content, unless it is a result of MCP; what it throws is a failed call. */
+  handler(args: JsonObject, context: FunctionContext): Promise<Json | void> | Json | void;
+}
+
+/** How far a call is. */
+export interface CallProgress {
+  readonly progress: number;
+  readonly total?: number;
+  readonly message?: string;
+}
+
+/** How a program calls a tool. */
+export interface OwnCallOptions {
+  /** Cancels the call. */
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: CallProgress) => void) | undefined;
 }
 
 /** An agent of this node as others' protocols show it. */
@@ -474,6 +510,8 @@ export interface Gateway extends Startable {
    * @throws STARLING_UPSTREAM_UNAVAILABLE, STARLING_UPSTREAM_INVALID when it has no tool `message`
    */
   startAgent(init: AgentStart): Promise<AgentProcess>;
+  /** Calls a tool as whoever holds the node, by the name that lists show; gives the result of MCP. */
+  callTool(name: string, args: JsonObject, options: OwnCallOptions): Promise<JsonObject>;
   endpoints(): GatewayEndpoints;
   upstreams(): readonly UpstreamStatus[];
   /** Resolves when each upstream is ready or has failed its first start. */

@@ -1,4 +1,6 @@
 /** The node's Ed25519 key, and the names that a key has. */
+export { boxOpenerOf, closeBox } from './box.ts';
+export type { BoxOpener } from './box.ts';
 export {
   didFromPeerId,
   didFromPublicKey,

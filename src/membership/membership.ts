@@ -246,6 +246,7 @@ class LiveView implements Membership {
       this.#status = 'up';
       this.#goodbye = undefined;
     }
+    await this.#peers.saved();
   }
 
   async #leave(): Promise<void> {

@@ -87,6 +87,8 @@ export interface MeshAdmission extends Admission {
   invite(init: InvitationInit): Promise<Invitation>;
   /** Of a ticket's grant: whether all who may have come in by it. Undefined of any other grant. */
   ticketOf(grant: Grant): 'open' | 'spent' | undefined;
+  /** Ends a ticket of this node by which nobody needs to come in any more; a spent one is left. @throws STARLING_TICKET_INVALID */
+  endTicket(text: Secret): Promise<void>;
   /** From now on `ask` asks the makers of tickets that are shown to this node. */
   askInvitersBy(ask: AskInviter): void;
   /** Answers a member to whom a ticket of this node was shown. Never rejects. */
@@ -210,7 +212,21 @@ class TicketAdmission implements MeshAdmission {
     return ownMesh.records().usersOf(jti).length < uses ? 'open' : 'spent';
   }
 
+  async endTicket(text: Secret): Promise<void> {
+    const { grants } = this.#components;
+    const { did: key } = signerFromSeed(parseTicket(text).seed);
+    const open = grants
+      .issued()
+      .filter((grant) => grant.claims.aud === key && this.ticketOf(grant) === 'open');
+    for (const { claims } of open) await grants.revoke(claims.jti);
+  }
+
   hello(peer: PeerId): Hello {
+    return this.#helloBeside(peer, []);
+  }
+
+  /** A hello that goes out in one message with `others`, which take their room in it. */
+  #helloBeside(peer: PeerId, others: readonly string[]): Hello {
     const { identity, clock, ownMesh } = this.#components;
     const time = clock.now();
     const mesh = ownMesh.mesh()?.id;
@@ -224,9 +240,13 @@ class TicketAdmission implements MeshAdmission {
     if (mesh === undefined) return { ...base, membership: [] };
     const chain = ownMesh.records().membershipOf(identity.did);
     if (chain !== undefined) {
-      const successions = ownSuccessions(ownMesh.successions, identity.did, mesh);
-      const told = successions.length === 0 ? {} : { successions };
-      return { ...base, membership: chain.map((grant) => grant.jws), ...told };
+      const membership = chain.map((grant) => grant.jws);
+      const successions = ownSuccessions(ownMesh.successions, {
+        did: identity.did,
+        mesh,
+        others: [...membership, ...others],
+      });
+      return { ...base, membership, ...(successions.length === 0 ? {} : { successions }) };
     }
     const ticket = this.#ticket;
     if (ticket === undefined) return { ...base, membership: [] };
@@ -256,11 +276,12 @@ class TicketAdmission implements MeshAdmission {
     const mesh = ownMesh.require();
     try {
       requireSameMesh(hello, mesh);
-      const issued = await this.#admitted(hello, peer);
+      const admitted = await this.#admitted(hello, peer);
+      const issued = admitted?.map((grant) => grant.jws);
       return {
         ok: true,
-        hello: this.hello(peer),
-        ...(issued === undefined ? {} : { issued: issued.map((grant) => grant.jws) }),
+        hello: this.#helloBeside(peer, issued ?? []),
+        ...(issued === undefined ? {} : { issued }),
       };
     } catch (error) {
       if (!(error instanceof StarlingError)) {

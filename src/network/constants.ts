@@ -193,6 +193,8 @@ export const HOLE_PAUSE_MAX_MS = 600 * SECOND_MS;
 /** Holes that are tried at the same time, and how often one peer may ask for one. */
 export const HOLES_AT_ONCE = 8;
 export const HOLE_ASKS = { burst: 3, everyMs: 5 * SECOND_MS } as const;
+/** How often pauses after holes that came to nothing end because this node is in another network. */
+export const HOLE_MOVES = { burst: 3, everyMs: 60 * SECOND_MS } as const;
 
 /** How long one who is asked to dial back may take, and its dial: see `reach/dial-back.ts`. */
 export const REACH_ANSWER_MS = 10 * SECOND_MS;

@@ -135,9 +135,9 @@ class NodeTasks implements Tasks {
   #cancelTelling: (() => void) | undefined;
 
   constructor(components: TasksComponents) {
-    const { agents, clock, table, logger } = components;
+    const { agents, clock, self, table, logger } = components;
     this.#components = components;
-    this.work = createWork({ agents, clock });
+    this.work = createWork({ agents, clock, self });
     this.#rows = createTaskRows(table, logger);
     this.#awards = createAwards({
       ...components,

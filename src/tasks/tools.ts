@@ -24,10 +24,15 @@ export interface TaskToolComponents {
   readonly agents: Pick<Agents, 'subjectOf'>;
 }
 
-/** What whoever has proven who it is may call: who may see a task is decided by the task. */
-export const OPEN_TASK_TOOLS: readonly string[] = ['task_status', 'task_result'].map((tool) =>
-  toolResource(BUILTIN_SERVER, tool),
-);
+/**
+ * What whoever has proven who it is may call: who may see a task is decided by the task, and to begin with an attempt takes
+ * the right to write to its agent.
+ */
+export const OPEN_TASK_TOOLS: readonly string[] = [
+  'task_status',
+  'task_result',
+  'task_attempt',
+].map((tool) => toolResource(BUILTIN_SERVER, tool));
 
 const LIST_DEFAULT = 50;
 const text = z.string().min(1).max(128);
@@ -255,11 +260,14 @@ function attemptTool(tasks: Tasks, agents: Pick<Agents, 'subjectOf'>): BuiltinTo
       'What the node of a submitter asks of the node of a worker: to begin with a task, how it goes, and to end it. Needs the right to write to the agent.',
     input: ATTEMPT,
     hints: { destructiveHint: false },
-    clients: 'no',
+    // It is open, and gives a client no more than agent_message does.
+    clients: 'yes',
     peers: 'granted',
     onTop: true,
     waits: true,
-    subject: (args) => agents.subjectOf(args['agentId']),
+    // One use of a grant is one attempt; whoever asks how it goes has begun it, and is looked at by the work.
+    subject: ({ op, agentId }) =>
+      op === 'follow' || op === 'end' ? undefined : agents.subjectOf(agentId),
     async run(input, { principal, signal }): Promise<Outcome> {
       const { op, agentId: agent, token } = input;
       const name = { taskId: input.taskId, token };

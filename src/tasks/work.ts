@@ -14,7 +14,8 @@ import type { Outcome, Progress } from './types.ts';
 
 /** What work is done with. */
 export interface WorkComponents {
-  readonly agents: Pick<Agents, 'list' | 'message' | 'owns'>;
+  readonly self: { readonly name: string };
+  readonly agents: Pick<Agents, 'list' | 'message' | 'owns' | 'require'>;
   readonly clock: Clock;
 }
 
@@ -54,7 +55,7 @@ export interface Work {
    * @throws STARLING_AGENT_FAILED with `reason` unknown, stopped, full or stale
    */
   begin(principal: Principal, init: BeginInit): Promise<Outcome>;
-  /** What came of an attempt so far; renews its lease. */
+  /** What came of an attempt so far; renews its lease. @throws STARLING_CALL_REFUSED, and ends it, without the right any more */
   follow(principal: Principal, init: FollowInit, signal: AbortSignal): Promise<Outcome>;
   /** Nobody wants it any more. */
   end(principal: Principal, name: AttemptName): void;
@@ -110,6 +111,7 @@ class NodeWork implements Work {
   ): Promise<Outcome> {
     const attempt = this.#attempts.get(keyOfTask(principal, taskId));
     if (attempt?.token !== token) return { state: 'unknown' };
+    this.#checkRight(principal, attempt);
     this.#lease(attempt);
     if (attempt.outcome === undefined && attempt.news === seen && waitMs > 0) {
       await waitForNews(attempt.wakers, this.#components.clock, { waitMs, signal });
@@ -148,6 +150,18 @@ class NodeWork implements Work {
   stop(): void {
     for (const attempt of this.#attempts.values()) close(attempt);
     this.#attempts.clear();
+  }
+
+  /** A right may be taken back while the work is under way. */
+  #checkRight(principal: Principal, attempt: Attempt): void {
+    const { agents, self } = this.#components;
+    try {
+      agents.require(principal, { name: attempt.agent, node: self.name });
+    } catch (error) {
+      this.#attempts.delete(attempt.key);
+      close(attempt);
+      throw error;
+    }
   }
 
   async #checkRoom(principal: Principal, init: BeginInit): Promise<void> {

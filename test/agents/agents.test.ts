@@ -311,3 +311,71 @@ it('a peer that lies about its agents fools nobody: places and keys are what thi
     { name: 'coder', did: 'did:key:bob', node: 'bob', endpoint: 'coder@bob', free: 0 },
   ]);
 });
+
+it('an agent whose program waited for messages is offline at once when that has gone, and online when it looks again', async () => {
+  const { alice, bob } = await two();
+  await announce(alice, 'coder', { listed: true });
+  const statusAt = async (node: TestNode): Promise<unknown> => {
+    const { agents } = await node.call<AgentListResult>(OPERATES, 'agent_list', {
+      agentId: 'coder',
+    });
+    return agents[0]?.status;
+  };
+  expect(await statusAt(alice)).toBe('online');
+  const session = new AbortController();
+  const looking = alice.call(
+    CURSOR,
+    'agent_inbox',
+    { name: 'coder', timeout_s: 300 },
+    session.signal,
+  );
+  await settle();
+  const other = new AbortController();
+  const second = alice.call(CURSOR, 'agent_inbox', { name: 'coder', timeout_s: 300 }, other.signal);
+  await settle();
+  session.abort();
+  await looking;
+  // Another window of the same program waits still.
+  expect(await statusAt(alice)).toBe('online');
+  other.abort();
+  await second;
+  expect(await statusAt(alice)).toBe('offline');
+  expect(await statusAt(bob)).toBe('offline');
+  await inbox(alice, 'coder');
+  expect(await statusAt(alice)).toBe('online');
+});
+
+it('what a peer says of how many messages led to one counts, and after eight nobody takes another', async () => {
+  const { alice, bob } = await two();
+  await announce(bob, 'coder');
+  const peer = {
+    kind: 'peer',
+    alias: 'alice',
+    did: 'did:key:alice',
+    peerId: 'peer-alice',
+  } as never;
+  bob.grants.add('alice agent:coder');
+  const sent = (hops: number): Promise<unknown> =>
+    bob.call(peer, 'agent_message', {
+      agentId: 'coder',
+      message: `after ${hops}`,
+      metadata: { hops },
+    });
+  await sent(8);
+  await expect(sent(9)).rejects.toMatchObject({
+    code: 'STARLING_LIMIT_EXCEEDED',
+    data: { reason: 'hops', limit: 8 },
+  });
+  // A program can say what it likes: what it writes follows from nothing.
+  await bob.call(CLAUDE, 'agent_message', {
+    agentId: 'coder',
+    message: 'mine',
+    metadata: { hops: 99 },
+  });
+  const { messages } = await inbox(bob, 'coder');
+  expect(messages.map(({ message, metadata }) => [message, metadata['hops']])).toEqual([
+    ['after 8', 8],
+    ['mine', undefined],
+  ]);
+  expect(alice.asked).toEqual([]);
+});

@@ -100,6 +100,76 @@ describe('a request by capability', () => {
   });
 });
 
+describe('a request that only reads', () => {
+  const reading = (name: string, node: string, free: number, readOnly = true): AgentView =>
+    ({
+      ...agent(name, node, free),
+      capabilities: ['dig@1.0.0'],
+      definitions: { 'dig@1.0.0': { readOnly } },
+      metrics: { avgResponseTime: 100 },
+    }) as unknown as AgentView;
+
+  /** `a` answers when the test says so. */
+  function slow(agents: readonly AgentView[]) {
+    const clock = createTestClock();
+    const asked: string[] = [];
+    let answer: () => void = () => undefined;
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    const components = {
+      clock,
+      list: async () => ({ agents }),
+      ask: async (one: AgentView) => one,
+      async message(_: unknown, { to }: { readonly to: string }) {
+        asked.push(to);
+        if (to === 'a@n1') await answered;
+        return {
+          messageId: 'm',
+          agentId: to,
+          status: 'answered',
+          correlationId: 'c',
+          response: to,
+        };
+      },
+      breakers: createBreakers(clock),
+      random: () => 0,
+      lacking: createLacking(clock),
+    };
+    const init = { capability: 'dig', parameters: {} };
+    const { signal } = new AbortController();
+    const done = requestCapability(components as never, OPERATOR, init, signal);
+    return { clock, asked, answer, done };
+  }
+
+  const turns = async (): Promise<void> => {
+    for (let at = 0; at < 20; at += 1) await Promise.resolve();
+  };
+
+  it('goes to a second agent where the first takes twice as long as it does, and the first answer counts', async () => {
+    const { clock, asked, answer, done } = slow([reading('a', 'n1', 9), reading('b', 'n2', 1)]);
+    await turns();
+    clock.advance(199);
+    await turns();
+    expect(asked).toEqual(['a@n1']);
+    clock.advance(1);
+    expect((await done).result).toBe('b@n2');
+    answer();
+    expect(asked).toEqual(['a@n1', 'b@n2']);
+  });
+
+  it('waits for the first where the capability may change something', async () => {
+    const agents = [reading('a', 'n1', 9, false), reading('b', 'n2', 1, false)];
+    const { clock, asked, answer, done } = slow(agents);
+    await turns();
+    clock.advance(10_000);
+    await turns();
+    answer();
+    expect((await done).result).toBe('a@n1');
+    expect(asked).toEqual(['a@n1']);
+  });
+});
+
 describe('what a node offers by its agents', () => {
   const announced = (init: Partial<Announcement>, stopped = false) => ({
     stopped,

@@ -22,6 +22,8 @@ export interface TestNode {
   readonly grants: Set<string>;
   /** Messages and lists that peers have asked of this node. */
   asked: string[];
+  /** All that peers have sent here, and that was answered to them. */
+  readonly carried: string[];
   isAway: boolean;
   /** Tools of other rooms. */
   readonly more: BuiltinTool[];
@@ -155,6 +157,7 @@ function makeNode({ name, names, nodes, clock, viewOf, events, topic }: Making):
             ? { allow: true }
             : { allow: false, refusal: { rule: 'test', text: 'no grant' }, hint: '' },
       }),
+      sealing: sealingFor(`did:key:${name}`),
       inboxBytesMax: 1024 * 1024,
       clock,
       logger: silentLogger,
@@ -165,6 +168,7 @@ function makeNode({ name, names, nodes, clock, viewOf, events, topic }: Making):
     rows: table.rows,
     grants,
     asked: [],
+    carried: [],
     isAway: false,
     more: [],
     rooms,
@@ -191,6 +195,18 @@ function makeNode({ name, names, nodes, clock, viewOf, events, topic }: Making):
   return node;
 }
 
+/** Sealing that says for whom it is, and shows nothing to whoever looks by the eye. */
+function sealingFor(own: string): AgentsComponents['sealing'] {
+  return {
+    seal: (did, text) => Buffer.from(JSON.stringify([did, text])).toString('base64'),
+    open(sealed) {
+      const [did, text] = JSON.parse(Buffer.from(sealed, 'base64').toString()) as [string, string];
+      if (did !== own) throw new StarlingError('STARLING_USAGE', 'sealed for another');
+      return text;
+    },
+  };
+}
+
 async function callPeer(
   nodes: Readonly<Record<string, TestNode>>,
   from: string,
@@ -202,6 +218,7 @@ async function callPeer(
     throw new StarlingError('STARLING_PEER_UNREACHABLE', `${peer.alias} is away`);
   }
   node.asked.push(call.tool);
+  node.carried.push(JSON.stringify(call.args));
   const principal: Principal = {
     kind: 'peer',
     alias: from,
@@ -210,6 +227,7 @@ async function callPeer(
   };
   const args = JSON.parse(JSON.stringify(call.args)) as JsonObject;
   const answer = await node.call(principal, call.tool, args);
+  node.carried.push(JSON.stringify(answer));
   if (node.losesAnswers > 0) {
     node.losesAnswers -= 1;
     throw new StarlingError('STARLING_PEER_UNREACHABLE', `${peer.alias} went away during the call`);

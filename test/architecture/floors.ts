@@ -87,7 +87,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['audit-events.ts'],
     ['gateway.ts'],
   ],
-  agents: [['*'], ['run']],
+  agents: [['*'], ['run'], ['a2a']],
   builtin: [['results'], ['results.ts'], ['grants'], ['boards'], ['*']],
   cli: [
     ['terminal'],
@@ -104,7 +104,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
 
 /** Where each outside library, and each dangerous module of Node, may be imported. Paths below `src`. */
 export const HOMES: Readonly<Record<string, readonly string[]>> = {
-  '@a2a-js/sdk': ['gateway/transports/a2a/'],
+  '@a2a-js/sdk': ['gateway/transports/a2a/', 'agents/a2a/'],
   '@chainsafe/libp2p-gossipsub': ['network/'],
   '@libp2p/*': ['network/'],
   '@modelcontextprotocol/sdk': ['gateway/upstreams/oauth/'],
@@ -118,7 +118,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   jose: ['gateway/door/'],
   'jsonc-parser': ['cli/client-files/', 'config/'],
   libp2p: ['network/'],
-  minisearch: ['gateway/catalog/'],
+  minisearch: ['gateway/catalog/', 'agents/capability-search.ts'],
   semver: ['agents/'],
   multiformats: ['identity/', 'mesh/', 'network/host/dht-searches.ts'],
   picocolors: ['cli/terminal/'],

@@ -1,8 +1,14 @@
 /** Boards that are not open: who gets them, who may write what, and what a revocation leaves. */
 import { afterEach, describe, expect, it } from 'vitest';
+import { createEntrySignatures } from '../../src/blackboard/access/entry-signatures.ts';
+import { createDocument } from '../../src/blackboard/document/document.ts';
+import type { BoardDocument } from '../../src/blackboard/document/document-types.ts';
+import { LIMITS } from '../../src/blackboard/limits.ts';
 import { encodeGossip } from '../../src/blackboard/sync/codec.ts';
 import type { Board } from '../../src/blackboard/index.ts';
 import type { Did, Json } from '../../src/core/index.ts';
+import { verifySignature } from '../../src/identity/index.ts';
+import type { FrequentSigner } from '../../src/identity/index.ts';
 import { calm } from './hub.ts';
 import { keysOf } from './keys.ts';
 import { makeDocument, makeMember, makeMesh } from './support.ts';
@@ -136,6 +142,26 @@ describe('a board in a private mesh', () => {
     // The prefix itself still goes.
     await send('bob', 'bob', ['b/5']);
     expect(await contents('ann')).toEqual({ k: 'of ann', 'b/5': 'forged' });
+  });
+
+  it('asks for no more boards than there may be, whatever a peer names, and scores whoever names more', async () => {
+    await withPlan();
+    await settle();
+    const before = mesh.hub.opened.length;
+    for (let n = 0; n < 400; n += 1) {
+      const frame = encodeGossip({
+        board: `made@z6Mk${n}`,
+        update: new Uint8Array(8),
+        access: 'none',
+      });
+      await member('dan').network.sendFrame('bob' as never, KIND, frame);
+    }
+    await settle();
+    const asked = mesh.hub.opened.slice(before).filter(({ from }) => from === ('bob' as never));
+    expect(asked.length).toBeLessThan(300);
+    const told = mesh.hub.reported.filter(({ what }) => what === 'boards');
+    expect(told.length).toBeGreaterThan(50);
+    expect(new Set(told.map(({ by, peer }) => `${by} ${peer}`))).toEqual(new Set(['bob dan']));
   });
 
   it('takes no word of a reader on what others wrote', async () => {
@@ -374,5 +400,40 @@ describe('a signed board', () => {
     await again.blackboard.stop();
     await blackboard.start();
     expect(mesh.hub.reported).toEqual([]);
+  });
+
+  it('checks the signatures of what a sync brings ahead of time, one by one, and each of them once', () => {
+    let checks = 0;
+    const signatures = createEntrySignatures({
+      board: 'plan',
+      isSigned: () => true,
+      sign: (message) => (KEYS.get('bob') as FrequentSigner).signOften(message),
+      verify: (did, message, signature) => {
+        checks += 1;
+        return verifySignature(did, message, signature);
+      },
+    });
+    const make = (self: Did): BoardDocument =>
+      createDocument({ limits: LIMITS, self, now: () => 1_000_000, signatures });
+    const bob = make(didOf('bob'));
+    const draft = bob.draft(
+      Array.from({ length: 20 }, (_, i) => ({ key: `k${i}`, value: i, valueBytes: 2 })),
+    );
+    if (draft !== undefined) bob.commit(draft);
+    const [piece = new Uint8Array(0)] = [...bob.snapshot()];
+    const cyd = make(didOf('cyd'));
+    checks = 0;
+    expect([...cyd.prove(piece)].length).toBe(20);
+    expect([checks, cyd.size]).toEqual([20, 0]);
+    expect(cyd.apply(piece)).toBe('applied');
+    // The head of the lane besides.
+    expect([checks, cyd.size]).toEqual([21, 20]);
+    // What is not signed so is not proven, ahead of time or later.
+    const forged = Buffer.from(piece);
+    forged[forged.length - 20] = (forged[forged.length - 20] ?? 0) ^ 1;
+    const dan = make(didOf('dan'));
+    for (const _ of dan.prove(forged)) expect(dan.size).toBe(0);
+    expect(dan.apply(forged)).not.toBe('applied');
+    expect(dan.size).toBe(0);
   });
 });

@@ -226,6 +226,16 @@ describe('a peer that goes away while it is synced with', () => {
     expect(asked.slice(before)).toEqual(['last b']);
   });
 
+  it('leaves room for others, however many boards it names', async () => {
+    const bench = makeBench();
+    const { repair, asked } = bench;
+    for (let n = 0; n < 1000; n += 1) repair.syncNow('mallory' as PeerId, `made-up-${n}`);
+    for (let n = 0; n < 600; n += 1) await bench.finish(new Error('there is none'));
+    expect(asked.length).toBe(512);
+    repair.syncNow('ann' as PeerId, 'b');
+    expect(asked.at(-1)).toBe('ann b');
+  });
+
   it('keeps its failures in mind when it is back before the sync has ended', async () => {
     const bench = makeBench();
     const { repair, asked, clock } = bench;

@@ -1,4 +1,5 @@
 /** Making and dropping boards, their past, and clients that go from node to node. */
+import type { PeerId } from '../../src/core/index.ts';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Board } from '../../src/blackboard/index.ts';
 import { createTestClock } from '../core/test-clock.ts';
@@ -141,7 +142,7 @@ describe('a client that goes to another node', () => {
     await calm();
     await far.reach(near.token());
     expect(far.get('k')?.value).toBe(1);
-    made.hub.passes = () => false;
+    made.hub.cut('A' as PeerId, 'B' as PeerId);
     await near.set('k', 2);
     const token = near.token();
     const waiting = far.reach(token).then(
@@ -153,7 +154,7 @@ describe('a client that goes to another node', () => {
       await calm(2);
     }
     expect(await waiting).toBe('STARLING_BOARD_BEHIND');
-    made.hub.passes = () => true;
+    made.hub.connect('A' as PeerId, 'B' as PeerId);
     const later = far.reach(token).then(() => far.get('k')?.value);
     await near.set('l', 1);
     for (let ms = 0; ms < 3000; ms += 20) {

@@ -1,6 +1,10 @@
 /** Builders for the tests of boards. */
 import { createBlackboard } from '../../src/blackboard/index.ts';
-import type { Blackboard, BlackboardInit } from '../../src/blackboard/index.ts';
+import type {
+  Blackboard,
+  BlackboardComponents,
+  BlackboardInit,
+} from '../../src/blackboard/index.ts';
 import type { LaneAccess } from '../../src/blackboard/access/board-access.ts';
 import { createOpenBoard } from '../../src/blackboard/board/board.ts';
 import type { OpenBoard } from '../../src/blackboard/board/board.ts';
@@ -142,6 +146,8 @@ export function makeMember(
     readonly init?: BlackboardInit;
     /** Keys of members by name, where boards are not open. */
     readonly keys?: ReadonlyMap<string, FrequentSigner>;
+    /** Members that are alive. */
+    readonly members?: BlackboardComponents['members'];
   },
 ): Member {
   const id = name as PeerId;
@@ -158,6 +164,7 @@ export function makeMember(
       network,
       table,
       self: didOf(name),
+      ...(parts.members === undefined ? {} : { members: parts.members }),
       ...(signer === undefined ? {} : { signer, isOpenMesh: () => false }),
       nameOf: (did) => [...(parts.keys ?? [])].find(([, key]) => key.did === did)?.[0],
       clock: parts.clock,
@@ -195,7 +202,11 @@ export async function makeMesh(
   const hub = createHub();
   const clock = createTestClock();
   const more = keys === undefined ? {} : { keys };
-  const members = names.map((name) => makeMember(hub, name, { clock, init, ...more }));
+  const all = names.map((peerId) => ({ peerId: peerId as PeerId }));
+  const around = (name: string): typeof all => all.filter(({ peerId }) => peerId !== name);
+  const members = names.map((name) =>
+    makeMember(hub, name, { clock, init, members: () => around(name), ...more }),
+  );
   await Promise.all(members.map(({ blackboard }) => blackboard.start()));
   const pairs = members.flatMap((a, i) => members.slice(i + 1).map((b) => [a, b] as const));
   return {

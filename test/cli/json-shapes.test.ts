@@ -17,6 +17,7 @@ import { noteNode } from '../../src/config/known-nodes.ts';
 import { createNode, loadConfig } from '../../src/index.ts';
 import type { StarlingNode } from '../../src/index.ts';
 import { MemoryNetwork } from '../../sim/memory-transport.ts';
+import { showCard } from '../agents/a2a/shown-card.ts';
 import { serving, startFakeNode } from './fake-node.ts';
 import { run, start } from './support.ts';
 
@@ -180,6 +181,10 @@ async function withNodes(alice: StarlingNode, bob: StarlingNode): Promise<void> 
   await keep('board lease', 'jobs', 'printer', ...at);
   await keep('board replicas', 'jobs', ...at);
   await keep('agent announce', 'coder', '--capability', 'review', ...at);
+  const card = await showCard();
+  await keep('agent add', card.url, '--yes', ...at);
+  await run('agent', 'retire', 'planner', ...at);
+  card.close();
   await keep('agent list', ...at);
   await keep('agent info', 'coder', ...at);
   await keep('agent message', 'coder', 'hello', ...at);

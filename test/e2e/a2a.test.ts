@@ -9,7 +9,7 @@ import {
   JsonRpcTransportFactory,
 } from '@a2a-js/sdk/client';
 import type { Client } from '@a2a-js/sdk/client';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { attach } from '../../src/cli/node/client.ts';
 import type { NodeClient } from '../../src/cli/node/client.ts';
 import type { JsonObject } from '../../src/core/index.ts';
@@ -177,8 +177,11 @@ it("a card is signed by the node's key, and a changed one is not", async () => {
     return { kty: 'OKP', crv: 'Ed25519', x };
   });
   await verify(AgentCard.fromJSON(card));
+  // The SDK tells each failure to the console.
+  vi.spyOn(console, 'debug').mockImplementation(() => undefined);
   const changed = AgentCard.fromJSON({ ...card, description: 'somebody else' });
   await expect(verify(changed)).rejects.toThrow('No valid signatures');
+  vi.restoreAllMocks();
 });
 
 it('without a key, or with one that does not name the agent, there is no card and no agent', async () => {
@@ -257,6 +260,24 @@ it('what is malformed or too long is one error, and the door stays open', async 
   }
   expect(await ask(await clientOf(key), { text: 'still' })).toMatchObject({
     parts: [{ text: 'you said: still' }],
+  });
+});
+
+it('an agent is added by its card, and answers under the name that it has here', async () => {
+  await operator.builtin('secret_set', {
+    name: 'CODER_KEY',
+    value: key,
+    blind: 'sixteen characters',
+  });
+  const url = `${base}coder`;
+  const card = await operator.builtin<JsonObject>('agent_card', { url, secret: 'CODER_KEY' });
+  expect(card).toMatchObject({ name: 'coder', signer: node.status().did, endpoint: url });
+  const { digest } = card;
+  const added = { url, digest: String(digest), name: 'mirror', secret: 'CODER_KEY' };
+  await operator.builtin('agent_add', added);
+  const query = { agentId: 'mirror', type: 'query', message: 'far away' };
+  expect(await operator.builtin('agent_message', query)).toMatchObject({
+    response: 'you said: far away',
   });
 });
 

@@ -198,6 +198,18 @@ it("AI Flock's announce, list, info and message run over MCP by their bare names
   expect(claudeAgents.map(({ id }) => id)).toEqual(['agent-2']);
   const info = await call('agent_info', { agentId: 'agent-2' });
   expect(info).toMatchObject({ id: 'agent-2', maxConcurrentTasks: 5, metrics: { sent: 0 } });
+  // Network-AI's registry has these of each agent, AI Flock's heartbeats the last three.
+  expect(info).toMatchObject({
+    agentId: 'agent-2',
+    machine_id: alice.peerId,
+    capabilities: ['claude-ai', 'text-analysis'],
+    trust_level: expect.any(Number) as number,
+    last_seen: expect.stringMatching(/^\d{4}-\d\d-\d\dT/) as string,
+    endpoint: 'agent-2@alice',
+    status: 'online',
+    uptime: expect.any(Number) as number,
+    tasksProcessed: 0,
+  });
   const sent = await call('agent_message', {
     to: 'agent-2',
     message: 'Process this data',

@@ -147,7 +147,12 @@ describe('a client of `starling mcp --as cursor`', () => {
     });
     const templates = await client.listResourceTemplates();
     expect(templates.resourceTemplates.map(({ uriTemplate }) => uriTemplate)).toEqual(
-      expect.arrayContaining(['board://{board}/{key}', 'board://{board}']),
+      expect.arrayContaining([
+        'board://{board}/{key}',
+        'board://{board}',
+        'agent://{agent}',
+        'agent://{agent}/inbox',
+      ]),
     );
     const heard = new Promise((updated) => {
       client.setNotificationHandler(ResourceUpdatedNotificationSchema, ({ params }) =>
@@ -162,6 +167,15 @@ describe('a client of `starling mcp --as cursor`', () => {
     expect(await heard).toBe('board://plan/a');
     const { contents } = await client.readResource({ uri: 'board://plan/a' });
     expect(JSON.parse((contents[0] as { text: string }).text)).toMatchObject({ value: 2 });
+    const mail = new Promise((updated) => {
+      client.setNotificationHandler(ResourceUpdatedNotificationSchema, ({ params }) =>
+        updated(params.uri),
+      );
+    });
+    await client.callTool({ name: 'agent_announce', arguments: { name: 'me' } });
+    await client.subscribeResource({ uri: 'agent://me/inbox' });
+    await client.callTool({ name: 'agent_message', arguments: { agentId: 'me', message: 'hi' } });
+    expect(await mail).toBe('agent://me/inbox');
     await expect(
       client.callTool({ name: 'starling__grant_create', arguments: { peer: 'x', tools: ['*'] } }),
     ).rejects.toThrow("it is for this node's operator, and for no client of it");

@@ -364,6 +364,11 @@ const STEPS: Readonly<Record<string, Step>> = {
     before: () => void answers(bob, 'reviewer', 'no holes'),
     printed: /^no holes$/m,
   },
+  "starling capability request --like 'review this code' 'main.rs'": {
+    at: 'alice',
+    before: () => void answers(bob, 'reviewer', 'no holes'),
+    printed: /^no holes$/m,
+  },
   ...taskSteps({
     node: () => alice,
     look: () => builtin(bob, 'agent_inbox', { name: 'reviewer', timeout_s: 0 }),

@@ -8,6 +8,7 @@ import type { NodeClient } from '../../src/cli/node/client.ts';
 import { createNode, loadConfig } from '../../src/index.ts';
 import type { Approval, StarlingNode } from '../../src/index.ts';
 import { MemoryNetwork } from '../../sim/memory-transport.ts';
+import { eventually } from './support.ts';
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -135,3 +136,64 @@ it('says goodbye to its peers when it stops: the network is stopped after those 
   await left;
   expect(states.filter((state) => state !== 'alive')).toEqual(['left']);
 });
+
+it('a function on one machine is called on another, tells how far it is, fails and is cancelled there', async () => {
+  const memory = new MemoryNetwork();
+  const alice = await memoryNode(memory, '10.0.0.1', { name: 'alice' });
+  const { ticket } = await alice.createTicket();
+  const bob = await memoryNode(memory, '10.0.0.2', { name: 'bob', join: ticket });
+  const isMet = (): boolean => alice.peers().some(({ state }) => state === 'alive');
+  while (!isMet()) await new Promise((wake) => void alice.events.once('peer', wake));
+  let aborted: () => void = () => undefined;
+  const isAborted = new Promise<void>((resolve) => {
+    aborted = resolve;
+  });
+  let started: () => void = () => undefined;
+  const isStarted = new Promise<void>((resolve) => {
+    started = resolve;
+  });
+  const double = { name: 'double', inputSchema: { type: 'object', required: ['n'] } };
+  const remove = await alice.tool(double, async ({ n }, { progress, signal }) => {
+    if (n === 'wait') {
+      started();
+      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+      aborted();
+    }
+    if (typeof n !== 'number') throw new Error('it is no number');
+    progress(1, 2, 'half way');
+    return { doubled: n * 2 };
+  });
+  expect(await alice.call('functions__double', { n: 4 })).toMatchObject({
+    structuredContent: { doubled: 8 },
+  });
+  await alice.grant({ peer: 'bob', tools: ['functions/double'] });
+  const name = 'alice__functions__double';
+  const offered = async (): Promise<unknown> => bob.call(name, { n: 1 }).catch(() => undefined);
+  await eventually('bob may call it', offered, (answer) => answer !== undefined);
+  const told: unknown[] = [];
+  const onProgress = (one: unknown): void => void told.push(one);
+  expect(await bob.call(name, { n: 21 }, { onProgress })).toMatchObject({
+    structuredContent: { doubled: 42 },
+  });
+  expect(told).toMatchObject([{ progress: 1, total: 2, message: 'half way' }]);
+  expect(await bob.call(name, { n: 'x' })).toMatchObject({
+    isError: true,
+    content: [{ text: 'it is no number' }],
+  });
+  await expect(bob.call(name, {})).rejects.toMatchObject({ code: 'STARLING_USAGE' });
+  const abort = new AbortController();
+  const waiting = bob.call(name, { n: 'wait' }, { signal: abort.signal });
+  const refused = expect(waiting).rejects.toMatchObject({ code: 'STARLING_STOPPED' });
+  await isStarted;
+  abort.abort();
+  await refused;
+  await isAborted;
+  await expect(alice.tool(double, () => null)).rejects.toThrow(/can't name a function/);
+  remove();
+  const gone = (): Promise<unknown> => alice.call('functions__double', { n: 4 }).catch(codeOf);
+  await eventually('it is gone', gone, (code) => code === 'STARLING_TOOL_UNKNOWN');
+});
+
+function codeOf(error: unknown): unknown {
+  return (error as { readonly code?: unknown }).code;
+}

@@ -355,6 +355,7 @@ describe('the owner is killed and comes back', () => {
     await sees(guest, [owner], 'dead');
     for (const caller of callers) caller.heard.length = 0;
     owner = await world.start('owner', { config: { ...ownerConfig, listen: sameListen(owner) } });
+    await sees(guest, [owner]);
     for (const caller of callers) {
       // Whatever changed meanwhile: read it again.
       await eventually(

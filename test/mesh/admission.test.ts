@@ -1,6 +1,11 @@
 /** Who is let into a mesh: two or three nodes that say hello to each other, with no network. */
 import { describe, expect, it } from 'vitest';
 import { Secret } from '../../src/core/index.ts';
+import { issueSuccession } from '../../src/grants/index.ts';
+import { createIdentity } from '../../src/identity/index.ts';
+import { ownSuccessions } from '../../src/mesh/hello-successions.ts';
+import { decodeHello, encodeHello } from '../../src/network/admission/hello-codec.ts';
+import { HELLO_MAX_BYTES } from '../../src/network/constants.ts';
 import type { Hello, HelloAnswer } from '../../src/network/index.ts';
 import { DAY_MS, founded, joined, meet, side, stillClock, ticketOf } from './sides.ts';
 import type { Side } from './sides.ts';
@@ -28,6 +33,43 @@ describe('a private mesh', () => {
     expect(alice.admission.isMember(carol.identity.peerId)).toBe(true);
   });
 
+  it('lets in who has changed its key 63 times while nobody looked, the most that there may be', async () => {
+    const clock = stillClock();
+    const alice = await founded(clock);
+    const bob = await joined(alice, clock, 2);
+    const mesh = bob.mesh.require().id;
+    const keys = [bob.identity];
+    for (let change = 1; change <= 63; change += 1) {
+      const next = createIdentity(Buffer.alloc(32, 100 + change));
+      const succession = issueSuccession(keys.at(-1) ?? next, next, { mesh }, clock.now());
+      await bob.mesh.successions.add(succession);
+      keys.push(next);
+    }
+    const { did, peerId } = keys.at(-1) ?? bob.identity;
+    const membership = bob.mesh
+      .records()
+      .membershipOf(did)
+      ?.map(({ jws }) => jws);
+    const successions = ownSuccessions(bob.mesh.successions, {
+      did,
+      mesh,
+      others: membership ?? [],
+    });
+    expect(successions).toHaveLength(63);
+    const own = bob.admission.hello(alice.identity.peerId);
+    const bytes = encodeHello({ ...own, membership: membership ?? [], successions });
+    expect(bytes.length).toBeLessThan(HELLO_MAX_BYTES);
+    expect(await alice.admission.admit(decodeHello(bytes, peerId), peerId)).toMatchObject({
+      ok: true,
+    });
+    expect(alice.admission.isMember(peerId)).toBe(true);
+    // What else is in the message takes its room: the newest stay.
+    const others = ['x'.repeat(50 * 1024)];
+    const fewer = ownSuccessions(bob.mesh.successions, { did, mesh, others });
+    expect(fewer.length).toBeLessThan(30);
+    expect(fewer).toEqual(successions.slice(-fewer.length));
+  });
+
   it('lets a newcomer that meets two members at once in by one of them', async () => {
     const clock = stillClock();
     const alice = await founded(clock);
@@ -42,6 +84,22 @@ describe('a private mesh', () => {
       true,
       false,
     ]);
+  });
+
+  it('lets nobody in by a ticket that was ended, and leaves who came in by it', async () => {
+    const clock = stillClock();
+    const alice = await founded(clock);
+    const [first, second] = [await ticketOf(alice), await ticketOf(alice)];
+    const bob = await side('bob', clock, 2);
+    await bob.admission.takeTicket(first);
+    expect(await meet(bob, alice)).toMatchObject({ ok: true });
+    await alice.admission.endTicket(first);
+    await alice.admission.endTicket(second);
+    expect(alice.admission.isMember(bob.identity.peerId)).toBe(true);
+    const carol = await side('carol', clock, 3);
+    await carol.admission.takeTicket(second);
+    const hello = carol.admission.hello(alice.identity.peerId);
+    expect(await alice.admission.admit(hello, carol.identity.peerId)).toMatchObject({ ok: false });
   });
 
   it('tells tickets that are open from those that are spent, and both from memberships', async () => {

@@ -2,7 +2,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { attachedClient } from '../../src/guard/index.ts';
 import { StarlingError } from '../../src/core/index.ts';
-import { TASKS_MAX } from '../../src/tasks/limits.ts';
+import type { JsonObject } from '../../src/core/index.ts';
+import { taskResources } from '../../src/tasks/index.ts';
+import { RESULT_BYTES_MAX, TASKS_MAX } from '../../src/tasks/limits.ts';
 import { makeTaskWorld, makeWorker, turns } from './world.ts';
 import type { TaskNode, TaskWorld } from './world.ts';
 
@@ -349,5 +351,110 @@ describe('a task', () => {
     expect(a.rows.size).toBe(rows);
     await a.crash();
     expect(a.tasks.list({ kind: 'operator' }, {}).counts).toEqual({ bidding: TASKS_MAX });
+  });
+
+  it('goes to another where the right to a worker is taken back half-way, and that one is told to stop', async () => {
+    const all = await world('a', 'b', 'c');
+    const a = node(all, 'a');
+    const first = await makeWorker(all, 'b', { name: 'first' });
+    first.answer = () => undefined;
+    const { taskId } = await a.submit({ capability: 'dig', input: 'hole', prefer: 'first' });
+    await states(all, 'a', taskId, 'running');
+    await makeWorker(all, 'c', { name: 'second' });
+    const b = node(all, 'b').node;
+    b.grants.delete('a agent:first');
+    expect(await ends(all, 'a', taskId)).toMatchObject({
+      processedBy: 'second@c',
+      attempts: [{ outcome: 'lost', why: expect.stringContaining('no right') as string }, {}],
+    });
+    const told = { taskId, token: 1, progress: 1 };
+    expect(await b.call(attachedClient('program-first'), 'task_progress', told)).toEqual({
+      wanted: false,
+    });
+  });
+
+  it('goes to another where a node says what nobody can read, and fails where its result is too large', async () => {
+    const all = await world('a', 'b', 'c');
+    const a = node(all, 'a');
+    const b = node(all, 'b');
+    await makeWorker(all, 'b', { name: 'first' });
+    const answers: JsonObject[] = [{ state: 'running', news: 1 }, { state: 'done' }];
+    const odd = { ...b.node.more.find(({ definition }) => definition.name === 'task_attempt') };
+    odd.call = async () => answers.shift() ?? { state: 'odd' };
+    b.node.more.splice(0, b.node.more.length, odd as never);
+    const { taskId } = await a.submit({ capability: 'dig', input: 'hole', prefer: 'first' });
+    await all.until(
+      () => a.result(taskId),
+      ({ attempts }) => attempts[0]?.outcome === 'lost',
+    );
+    const second = await makeWorker(all, 'c', { name: 'second' });
+    expect(await ends(all, 'a', taskId)).toMatchObject({ processedBy: 'second@c' });
+    second.answer = () => 'x'.repeat(RESULT_BYTES_MAX);
+    const large = await a.submit({ capability: 'dig', input: 'hole', prefer: 'second' });
+    expect(await ends(all, 'a', large.taskId)).toMatchObject({
+      status: 'failed',
+      error: { reason: 'size' },
+    });
+  });
+
+  it('has one result where the machine sleeps for hours while a worker has it', async () => {
+    const all = await world('a', 'b');
+    const a = node(all, 'a');
+    const worker = await makeWorker(all, 'b', { name: 'digger' });
+    worker.answer = () => undefined;
+    const { taskId } = await a.submit({ capability: 'dig', input: 'hole' });
+    await states(all, 'a', taskId, 'running');
+    all.world.clock.sleep(5 * 3_600_000);
+    worker.answer = () => 'dug';
+    const { message } = worker.seen[0] ?? {};
+    expect(message).toBe('hole');
+    await node(all, 'b').node.call(attachedClient('program-digger'), 'agent_message', {
+      type: 'response',
+      inReplyTo: worker.seen[0]?.id ?? '',
+      message: 'dug',
+    });
+    const done = await ends(all, 'a', taskId);
+    expect(done).toMatchObject({ status: 'done', result: 'dug' });
+    expect(done.attempts).toHaveLength(1);
+  });
+
+  it('is a resource that tells its changes, to nobody but whoever may see it', async () => {
+    const all = await world('a');
+    const a = node(all, 'a');
+    const [one, queue] = taskResources({ tasks: a.tasks });
+    const signal = new AbortController().signal;
+    const own = { principal: attachedClient('own'), signal };
+    const other = { principal: attachedClient('other'), signal };
+    const { taskId } = await a.submit({ capability: 'dig', input: 'hole' }, own.principal);
+    const uri = `task://${taskId}`;
+    let changes = 0;
+    let queued = 0;
+    let heard = 0;
+    const stops = [
+      await one?.watch(uri, own, () => void (changes += 1)),
+      await queue?.watch('task_queue://all', own, () => void (queued += 1)),
+      await queue?.watch('task_queue://all', other, () => void (heard += 1)),
+    ];
+    await expect(one?.read(uri, other)).rejects.toMatchObject({ code: 'STARLING_TASK_UNKNOWN' });
+    await expect(one?.watch(uri, other, () => undefined)).rejects.toMatchObject({
+      code: 'STARLING_TASK_UNKNOWN',
+    });
+    expect(await one?.read('board://x', own)).toBeUndefined();
+    expect(JSON.parse((await queue?.read('task_queue://all', own)) ?? '')).toMatchObject({
+      tasks: [{ taskId }],
+    });
+    await makeWorker(all, 'a', { name: 'digger' });
+    await ends(all, 'a', taskId);
+    await all.until(
+      () => queued,
+      (count) => count > 0,
+    );
+    expect(changes).toBeGreaterThan(1);
+    expect(heard).toBe(0);
+    expect(JSON.parse((await one?.read(uri, own)) ?? '')).toMatchObject({
+      status: 'done',
+      result: { dug: 'hole' },
+    });
+    for (const stop of stops) stop?.();
   });
 });

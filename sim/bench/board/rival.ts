@@ -61,6 +61,8 @@ export async function createYjsServer(): Promise<YjsServer> {
     bytes: () => sockets.reduce((sum, one) => sum + one.bytesRead + one.bytesWritten, 0),
     async stop() {
       for (const client of clients) client.stop();
+      // Its timer would keep the process alive.
+      parts.docs.get(docName)?.destroy();
       for (const socket of server.clients) socket.terminate();
       const closed = once(server, 'close');
       server.close();
@@ -85,7 +87,11 @@ export async function createYjsClient(url: string): Promise<YjsClient> {
   const synced = new Promise<void>((resolve) => provider.once('sync', () => resolve()));
   return {
     synced,
-    stop: () => provider.destroy(),
+    stop() {
+      provider.destroy();
+      // Ends the timer of who is there, which would keep a process alive.
+      doc.destroy();
+    },
     replica: {
       set: (key, value) => map.set(key, { v: value }),
       get: (key) => map.get(key)?.v,
@@ -106,6 +112,7 @@ async function serverParts(): Promise<{
     request: unknown,
     options: { readonly docName: string },
   ): void;
+  readonly docs: ReadonlyMap<string, { destroy(): void }>;
 }> {
   // Else the second copy of Yjs would complain on standard error.
   Reflect.deleteProperty(globalThis, MARK);

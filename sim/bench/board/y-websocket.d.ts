@@ -5,4 +5,5 @@ declare module 'y-websocket/bin/utils' {
     request: unknown,
     options: { readonly docName: string },
   ): void;
+  export const docs: ReadonlyMap<string, { destroy(): void }>;
 }

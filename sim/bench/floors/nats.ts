@@ -30,6 +30,7 @@ export async function askNats(port: number): Promise<NatsClient> {
 export async function answerNats(port: number, answer: (text: string) => string): Promise<void> {
   const connection = await connectTo(port);
   connection.subscribe(SUBJECT, {
+    queue: 'answerers',
     callback(error, message) {
       if (error !== null) throw error;
       const reply = answer(message.string());

@@ -14,8 +14,8 @@ import type { Replica } from './replica.ts';
 export interface MailboxComponents {
   readonly clock: Clock;
   readonly logger: Logger;
-  /** The processes of now. */
-  replicas(): readonly Replica[];
+  /** The processes of now, or what stands for them. */
+  replicas(): readonly Worker[];
   /** Messages behind `seen`, waiting for one; all up to the cursor has been dealt with. */
   read(init: {
     readonly cursor: string | undefined;
@@ -32,6 +32,9 @@ export interface MailboxComponents {
   /** Hears that a message was given up, which is no query. */
   givenUp(message: AgentMessage, error: StarlingError): void;
 }
+
+/** What deals with messages. */
+export type Worker = Pick<Replica, 'busy' | 'deliver' | 'isOver' | 'isReady' | 'renew'>;
 
 /** Bounds of a mailbox. */
 export interface MailboxInit {
@@ -189,7 +192,7 @@ class RunMailbox implements Mailbox {
       try {
         return await replica.deliver({ ...asArguments(message), ...again }, leftMs);
       } catch (error) {
-        if (isLate(error) && message.type !== 'query') await replica.renew();
+        if (isLate(error) && message.type !== 'query') await replica.renew('hung');
         if (!isEnd(error) || left <= 1 || this.#scope.closed) throw error;
       }
     }
@@ -211,7 +214,7 @@ class RunMailbox implements Mailbox {
   }
 
   /** The process that does the least, once there is one. @throws STARLING_AGENT_FAILED */
-  async #free(deadline: number): Promise<Replica> {
+  async #free(deadline: number): Promise<Worker> {
     for (;;) {
       const [first] = this.#ready().toSorted((one, other) => one.busy - other.busy);
       if (first !== undefined) return first;
@@ -225,7 +228,7 @@ class RunMailbox implements Mailbox {
     }
   }
 
-  #ready(): readonly Replica[] {
+  #ready(): readonly Worker[] {
     return this.#components.replicas().filter(({ isReady }) => isReady);
   }
 

@@ -22,6 +22,8 @@ export interface ReplicaComponents {
   changed(): void;
   /** Hears why a process ended or did not start. */
   failed(error: StarlingError): void;
+  /** Hears that a process which ran has ended, unless others of its agent are why. */
+  fell(): void;
 }
 
 /** One process, from its first start to its last end. */
@@ -41,15 +43,18 @@ export interface Replica {
   start(): void;
   /** @throws STARLING_AGENT_FAILED with `data.reason` `ended` when it ends meanwhile, …; STARLING_TIMEOUT */
   deliver(message: JsonObject, timeoutMs: number): Promise<Json>;
-  /** Ends the process, which is started again: it does nothing any more. */
-  renew(): Promise<void>;
+  /** Ends the process, which is started again: it does nothing any more, or it is to begin anew with another one. */
+  renew(why: 'hung' | 'with another'): Promise<void>;
   /** Ends it for good. */
   stop(): Promise<void>;
 }
 
 /** Makes one process; `start` starts it. */
-export function createReplica(components: ReplicaComponents, title: string): Replica {
-  return new WatchedReplica(components, title);
+export function createReplica(
+  components: ReplicaComponents,
+  init: { readonly title: string; readonly restarts: number },
+): Replica {
+  return new WatchedReplica(components, init);
 }
 
 class WatchedReplica implements Replica {
@@ -61,15 +66,20 @@ class WatchedReplica implements Replica {
   #process: AgentProcess | undefined;
   #pid: number | undefined;
   #running: Promise<void> | undefined;
+  /** It was ended because of another process. */
+  #isRenewed = false;
   busy = 0;
   isOver = false;
   error: StarlingError | undefined;
 
-  constructor(components: ReplicaComponents, title: string) {
+  constructor(
+    components: ReplicaComponents,
+    { title, restarts }: { readonly title: string; readonly restarts: number },
+  ) {
     this.#components = components;
     this.#title = title;
     this.#scope = createScope(components.clock);
-    this.#restarts = createRestarts(components);
+    this.#restarts = createRestarts(components, restarts);
   }
 
   get state(): RunState {
@@ -114,9 +124,10 @@ class WatchedReplica implements Replica {
     }
   }
 
-  async renew(): Promise<void> {
+  async renew(why: 'hung' | 'with another'): Promise<void> {
     const running = this.#process;
     this.#process = undefined;
+    if (running !== undefined && why === 'with another') this.#isRenewed = true;
     await running?.close();
   }
 
@@ -160,7 +171,10 @@ class WatchedReplica implements Replica {
       this.#happened('started');
       this.#happened('initialised');
       if (this.#scope.closed) await started.close();
-      return await started.ended;
+      const error = await started.ended;
+      if (!this.#isRenewed && !this.#scope.closed) this.#components.fell();
+      this.#isRenewed = false;
+      return error;
     } catch (error) {
       return toStarlingError(error, 'STARLING_AGENT_FAILED', this.#title);
     } finally {

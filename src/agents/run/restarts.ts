@@ -1,12 +1,10 @@
 /**
  * How often a process of an agent is started again: OTP's intensity, so many restarts in so long a time, with a pause
- * that doubles. Each process by itself (`one_for_one`).
+ * that doubles. Each process has its own count, whichever of them ended first.
  */
 import { backoffMs } from '../../core/index.ts';
 import type { Clock, Random } from '../../core/index.ts';
 
-/** Restarts of one process within {@link PERIOD_MS}; one more, and it is given up. */
-export const INTENSITY = 5;
 /** In which so many restarts are allowed. */
 export const PERIOD_MS = 60_000;
 /** The pause before a restart. Shorter brings an agent back sooner, longer spares the machine a crash loop. */
@@ -20,14 +18,11 @@ export interface Restarts {
   next(): number | undefined;
 }
 
-/** Makes the restarts of one process. */
-export function createRestarts({
-  clock,
-  random,
-}: {
-  readonly clock: Clock;
-  readonly random: Random;
-}): Restarts {
+/** Makes the restarts of one process; after `most` within {@link PERIOD_MS} there is no other. */
+export function createRestarts(
+  { clock, random }: { readonly clock: Clock; readonly random: Random },
+  most: number,
+): Restarts {
   const lately: number[] = [];
   let count = 0;
   return {
@@ -37,7 +32,7 @@ export function createRestarts({
     next() {
       const now = clock.now();
       while (lately[0] !== undefined && lately[0] <= now - PERIOD_MS) lately.shift();
-      if (lately.length >= INTENSITY) return undefined;
+      if (lately.length >= most) return undefined;
       const waitMs = backoffMs(lately.length, PAUSE, random);
       lately.push(now);
       count += 1;

@@ -1,5 +1,5 @@
 /** One agent that the node runs: its name, its processes, its mailbox and its rights. */
-import { Secret, StarlingError, isCount } from '../../core/index.ts';
+import { Secret, StarlingError, isCount, messageOf } from '../../core/index.ts';
 import type { Clock, Logger, Random } from '../../core/index.ts';
 import type { AgentProcess, AgentStart } from '../../gateway/index.ts';
 import type { Principal } from '../../guard/index.ts';
@@ -199,9 +199,24 @@ class NodeRunAgent implements RunAgent {
         launch: ({ spawned, signal }) => this.#launch(number, spawned, signal),
         changed: () => this.#changed(),
         failed: (error) => this.log.add(error.message, number),
+        fell: () => this.#fell(number),
       },
-      title,
+      { title, restarts: this.#init.kind.restarts },
     );
+  }
+
+  /** OTP's strategies: which others begin anew when a process has ended by itself. */
+  #fell(number: number): void {
+    const { strategy } = this.#init.kind;
+    if (strategy === 'one_for_one') return;
+    const from = strategy === 'one_for_all' ? 0 : number;
+    for (const [index, replica] of this.#replicas.entries()) {
+      if (index < from || index === number - 1) continue;
+      replica.renew('with another').catch((error: unknown) => {
+        const fields = { agent: this.row.name, error: messageOf(error) };
+        this.#components.logger.warn(fields, 'a process was not started anew with another');
+      });
+    }
   }
 
   #launch(

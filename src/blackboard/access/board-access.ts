@@ -356,7 +356,8 @@ export class BoardAccess implements LaneAccess {
       find: (hash) => grants.get(hash),
       nowMs: grant.claims.iat * 1000,
       isRevoked: () => false,
-      owner: this.creator,
+      // Who has the creator's place by now also answers for what the creator gave before.
+      owner: this.#successions?.current(this.creator) ?? this.creator,
       ...(this.#successions === undefined ? {} : { successions: this.#successions }),
     }).ok;
   }

@@ -3,6 +3,7 @@
  * each entry, and the head of each lane, since a head can do away with what other lanes hold. What is signed
  * is deterministic CBOR (RFC 8949 §4.2) of all that a reader sees, with the id of the board before it.
  */
+import { hash } from 'node:crypto';
 import { encode } from 'cborg';
 import type { Did } from '../../core/index.ts';
 import { numbersOf } from '../lanes/lane-format.ts';
@@ -16,6 +17,8 @@ export interface EntrySignatures {
   signEntry(write: Omit<Write, 'sig'>): string;
   signHead(lane: LaneId, head: Head): string;
   isEntryOf(did: Did, write: Write): boolean;
+  /** Checks an entry ahead of time: {@link EntrySignatures.isEntryOf} says once more, and at once, what came of it. */
+  prove(did: Did, write: Write): void;
   isHeadOf(lane: LaneId, head: Head): boolean;
 }
 
@@ -27,6 +30,8 @@ export interface EntrySignatureComponents {
   verify(did: Did, message: Uint8Array, signature: Uint8Array): boolean;
 }
 
+/** Entries that were checked ahead of time; more: the oldest are checked again. */
+const PROVEN_MAX = 4096;
 const ENTRY = 'starling-entry/1';
 const LANE = 'starling-lane/1';
 
@@ -35,9 +40,16 @@ export function createEntrySignatures(components: EntrySignatureComponents): Ent
   const { board } = components;
   const text = (message: Uint8Array): string =>
     Buffer.from(components.sign(message)).toString('base64url');
-  const holds = (did: Did, message: Uint8Array, sig: string | undefined): boolean =>
-    sig !== undefined &&
+  const verify = (did: Did, message: Uint8Array, sig: string): boolean =>
     components.verify(did, message, new Uint8Array(Buffer.from(sig, 'base64url')));
+  const proven = new Set<string>();
+  const proofOf = (did: Did, message: Uint8Array, sig: string): string =>
+    `${did} ${sig} ${hash('sha256', message, 'base64url')}`;
+  const holds = (did: Did, message: Uint8Array, sig: string | undefined): boolean => {
+    if (sig === undefined) return false;
+    if (proven.size > 0 && proven.delete(proofOf(did, message, sig))) return true;
+    return verify(did, message, sig);
+  };
   return {
     get isSigned() {
       return components.isSigned();
@@ -45,6 +57,13 @@ export function createEntrySignatures(components: EntrySignatureComponents): Ent
     signEntry: (write) => text(entryBytes(board, write)),
     signHead: (lane, head) => text(headBytes(board, lane, head)),
     isEntryOf: (did, write) => holds(did, entryBytes(board, write), write.sig),
+    prove(did, write) {
+      const message = entryBytes(board, write);
+      if (write.sig === undefined || !verify(did, message, write.sig)) return;
+      proven.add(proofOf(did, message, write.sig));
+      const [oldest] = proven;
+      if (proven.size > PROVEN_MAX && oldest !== undefined) proven.delete(oldest);
+    },
     isHeadOf: (lane, head) => holds(lane.did, headBytes(board, lane, head), head.sig),
   };
 }

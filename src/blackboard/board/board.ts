@@ -66,6 +66,8 @@ export interface OpenBoardComponents {
   /** Who writes here. */
   readonly self: Did;
   readonly clock: Clock;
+  /** By what entries are stamped and end, ms since the epoch; default: the clock. */
+  nowMs?(): number;
   readonly logger: Logger;
   /** Signs entries, on boards where they are signed. */
   sign?(message: Uint8Array): Uint8Array;
@@ -127,7 +129,7 @@ class DurableBoard implements OpenBoard {
       {
         limits,
         self,
-        now: () => clock.now(),
+        now: () => this.#now(),
         ...(access === undefined ? {} : { access, signatures: this.#signaturesOf(access) }),
       },
       newRows.map((row) => row.value),
@@ -161,8 +163,8 @@ class DurableBoard implements OpenBoard {
     checkKey(key, this.#limits);
     const { value: checked, sizeBytes } = checkedValue(value, this.#limits);
     this.#checkRoom(key, sizeBytes);
-    const { self, clock } = this.#components;
-    const at = clock.now();
+    const { self } = this.#components;
+    const at = this.#now();
     const until = options.ttlMs === undefined ? 0 : at + checkedTtl(options.ttlMs);
     const change = { key, value: checked, valueBytes: sizeBytes, sizeBytes, until };
     const { entry } = await this.#writer.change(change);
@@ -206,6 +208,10 @@ class DurableBoard implements OpenBoard {
     this.#isClosed = true;
     this.#cancelEnd();
     this.#writer.close();
+  }
+
+  #now(): number {
+    return this.#components.nowMs?.() ?? this.#components.clock.now();
   }
 
   #signaturesOf(access: BoardAccess): EntrySignatures {
@@ -254,7 +260,7 @@ class DurableBoard implements OpenBoard {
     const next = this.document.nextEnd();
     if (next === undefined || this.#isClosed) return;
     const { clock } = this.#components;
-    const delayMs = Math.min(Math.max(next - clock.now(), 0) + 1, END_WAIT_MAX_MS);
+    const delayMs = Math.min(Math.max(next - this.#now(), 0) + 1, END_WAIT_MAX_MS);
     this.#cancelEnd = clock.schedule(
       Math.max(delayMs, this.#endedAt + END_PACE_MS - clock.now()),
       () => {

@@ -82,6 +82,11 @@ export interface BoardDocument {
    * else it is malformed.
    */
   apply(update: Uint8Array, author?: Did): ApplyResult;
+  /**
+   * Of a board whose entries are signed: checks the signatures in an update, one a step, so that {@link apply} need not
+   * check them all at once. Never throws.
+   */
+  prove(update: Uint8Array, author?: Did): Iterable<void>;
   /** An update refers to others that we have not seen. */
   readonly isWaiting: boolean;
   /** Forgets the updates that wait for others. */

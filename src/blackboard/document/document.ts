@@ -17,6 +17,7 @@ import type {
 } from './document-types.ts';
 import { inspectUpdate, newestWrites } from '../lanes/inspect-update.ts';
 import type { NewestWrites, UpdateFacts } from '../lanes/inspect-update.ts';
+import { writeOf } from '../lanes/lane-format.ts';
 import type { Place } from '../lanes/lane-format.ts';
 import { LaneForks } from './lane-forks.ts';
 import { hasSources, makeLane } from './lane-renewal.ts';
@@ -234,6 +235,21 @@ class LaneDocument implements BoardDocument {
     if (merged.isMalformed) return 'malformed';
     if (merged.isUnpermitted) return 'unpermitted';
     return merged.isEarly ? 'early' : 'applied';
+  }
+
+  *prove(bytes: Uint8Array, author?: Did): Iterable<void> {
+    const { signatures } = this.#init;
+    if (signatures?.isSigned !== true) return;
+    for (const { part, facts } of this.#check(decodeUpdate(bytes, author)) ?? []) {
+      const lane = this.#lanes.get(laneName(part)) ?? createLane(part);
+      // What follows on something else is looked at when that is here.
+      if (facts === undefined || facts.from !== clockOf(lane)) continue;
+      for (const [key, write] of newestWrites(lane, facts) ?? []) {
+        if (write === undefined) continue;
+        signatures.prove(part.did, writeOf(key, write.raw));
+        yield;
+      }
+    }
   }
 
   vector(): Uint8Array {

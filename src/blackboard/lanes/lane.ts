@@ -37,10 +37,10 @@ export interface LaneId {
   readonly gen: number;
 }
 
-/** Bytes of a piece of a long update, about: what is applied in one go. */
-const PIECE_BYTES = 48 * 1024;
+/** Bytes of a piece of a long update, about: what is applied in one go, which should take some ms. */
+const PIECE_BYTES = 24 * 1024;
 const PIECE_STRUCTS = 256;
-const PIECE_STRUCTS_MAX = 2048;
+const PIECE_STRUCTS_MAX = 512;
 /** The id of the document itself, which writes nothing; client ids are smaller. */
 const NOBODY = 2 ** 33;
 

@@ -54,6 +54,8 @@ const RUNNING_MAX = 4;
 const RUNNING_PER_PEER_MAX = 1;
 /** Peers times boards that differ: a bound that an honest mesh does not reach. */
 const PAIRS_MAX = 20_000;
+/** Boards of one peer that differ: whoever names more than there may be leaves room for the others. */
+const PAIRS_PER_PEER_MAX = 512;
 
 interface Pair {
   readonly peer: PeerId;
@@ -151,6 +153,7 @@ class PairwiseRepair implements AntiEntropy {
       return known;
     }
     if (this.#scope.closed || this.#pairs.size >= PAIRS_MAX) return undefined;
+    if (this.#pairs.size >= PAIRS_PER_PEER_MAX && this.#isOver(peer)) return undefined;
     if (!this.#components.mayAsk(peer, board)) return undefined;
     const pair: Pair = {
       peer,
@@ -167,6 +170,12 @@ class PairwiseRepair implements AntiEntropy {
     };
     this.#pairs.set(key, pair);
     return pair;
+  }
+
+  #isOver(peer: PeerId): boolean {
+    let count = 0;
+    for (const pair of this.#pairs.values()) if (pair.peer === peer) count += 1;
+    return count >= PAIRS_PER_PEER_MAX;
   }
 
   /** Begins to watch a difference, unless that is done or it is too early after a failure. */

@@ -312,10 +312,15 @@ class StreamSync implements BoardSync {
   ): Promise<void> {
     let unwritten = 0;
     const judgedBy = this.#components.boards.access(board)?.state;
+    const slices = createSlices();
     for (let message = first; ; message = await conversation.next('update')) {
+      // Of signed boards all signatures are checked first: whoever calls meanwhile waits for a slice at the most.
+      const proving = this.#components.boards.find(board)?.document.prove(message.update) ?? [];
+      for (const _ of proving) await slices.next();
       this.#take(conversation, board, message.update, judgedBy);
       unwritten += message.update.length;
       if (!message.more) return;
+      await slices.next();
       if (unwritten < UNWRITTEN_BYTES_MAX) continue;
       await this.#components.boards.find(board)?.flushed();
       unwritten = 0;

@@ -28,6 +28,18 @@ export function addAgent(program: Command, outcome: Outcome): void {
   };
   addAnnounce(command, outcome);
   addRun(command, outcome);
+  command(
+    'add',
+    'Makes an A2A agent elsewhere an agent of this node, after a look at its card.',
+    '<card-url>',
+    'its card, or the place below which that is',
+  )
+    .option('--name <name>', 'what it is called here (default: the name on its card)')
+    .option('--secret <name>', 'the secret that its host gets as a token: starling secret set')
+    .option('--listed', 'let every member see it, without a grant')
+    .option('--yes', 'do not ask')
+    .addHelpText('after', examples('starling agent add https://example.com/agents/planner'))
+    .action(action(outcome, () => import('../commands/agent/add.ts')));
   command('list', 'Lists the agents of this node and of its peers.')
     .alias('ls')
     .option('--online', 'only those whose program was heard of in the last minute')
@@ -134,6 +146,10 @@ function addMessage(command: Make, outcome: Outcome): void {
     )
     .option('--timeout <duration>', 'how long a query waits (default: 30s)', parseDuration)
     .option('--ttl <duration>', 'how long it waits for a node that is away', parseDuration)
+    .option(
+      '--sealed',
+      "close it for the key of the agent's node: whoever carries it can't read it",
+    )
     .option('--reply-to <id>', 'the query that this answers: its id')
     .addHelpText(
       'after',

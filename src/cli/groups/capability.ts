@@ -18,7 +18,7 @@ export function addCapability(program: Command, outcome: Outcome): void {
     .description('Lists what the agents that you may write to can do.')
     .addHelpText('after', examples('starling capability list'))
     .action(action(outcome, () => import('../commands/capability/list.ts')));
-  withJson(ofNode(capability.command('request').argument('<capability>')))
+  withJson(ofNode(capability.command('request').argument('[capability]')))
     .description('Asks an agent that can do it, and prints what it answers.')
     .argument('[parameters]', 'JSON is taken as JSON, anything else as text')
     .option(
@@ -26,8 +26,16 @@ export function addCapability(program: Command, outcome: Outcome): void {
       "'+gpu' rather those with that tag, '-slow' rather not, 'eu' no others (may be repeated)",
       collect,
     )
+    .option('--like <words>', 'in place of the capability: what is wanted, in words')
+    .option('--affinity <key>', 'equal keys go to the same agent while that one lives')
     .option('--prefer <agent>', 'an agent or a node that is tried first')
     .option('--timeout <duration>', 'how long it may take (default: 30s)', parseDuration)
-    .addHelpText('after', examples("starling capability request review 'main.rs'"))
+    .addHelpText(
+      'after',
+      examples(
+        "starling capability request review 'main.rs'",
+        "starling capability request --like 'review this code' 'main.rs'",
+      ),
+    )
     .action(action(outcome, () => import('../commands/capability/request.ts')));
 }

@@ -1,5 +1,9 @@
-/** A short word for all that the node's servers offer: peers ask for the catalog anew when the word is another. */
-import { createHash } from 'node:crypto';
+/**
+ * A short word for all that the node's servers offer: peers ask for the catalog anew when the word is another. All
+ * members hear it, so that it is made with a secret of the run: whoever guesses what is offered to somebody else alone,
+ * a name or a whole list, can't tell by it that the guess is right.
+ */
+import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { BUILTIN_SERVER } from '../../core/index.ts';
 import type { ServerCatalog } from '../../directory/index.ts';
 import type { Upstreams } from '../types.ts';
@@ -17,11 +21,15 @@ export interface CatalogDigest {
 /** The digest of a node that offers nothing but its built-in server. */
 export const NOTHING_OFFERED = createHash('sha256').digest('hex').slice(0, 16);
 
+/** Bytes that nobody else knows, new in each run. */
+const SECRET_BYTES = 32;
+
 /** Follows the catalogs of `upstreams`. */
 export function createCatalogDigest(upstreams: Pick<Upstreams, 'all' | 'events'>): CatalogDigest {
   const listeners = new Set<() => void>();
   /** Digests of the catalogs of single servers, made once for each: catalogs are large, and seldom change. */
   const digests = new WeakMap<ServerCatalog, Buffer>();
+  const secret = randomBytes(SECRET_BYTES);
   let last = '';
 
   const digestOf = (catalog: ServerCatalog): Buffer => {
@@ -33,10 +41,10 @@ export function createCatalogDigest(upstreams: Pick<Upstreams, 'all' | 'events'>
   };
 
   const digestOfAll = (): string => {
-    const hash = createHash('sha256');
-    for (const upstream of upstreams.all()) {
-      if (upstream.server !== BUILTIN_SERVER) hash.update(digestOf(upstream.catalog()));
-    }
+    const offered = upstreams.all().filter(({ server }) => server !== BUILTIN_SERVER);
+    if (offered.length === 0) return NOTHING_OFFERED;
+    const hash = createHmac('sha256', secret);
+    for (const upstream of offered) hash.update(digestOf(upstream.catalog()));
     return hash.digest('hex').slice(0, 16);
   };
 

@@ -35,6 +35,8 @@ export interface Route {
   readonly obstacle?: () => StarlingError;
   /** The guard was asked already: the request is about a task that this session began. */
   readonly isCleared?: boolean;
+  /** No server lists what the route leads to: this one may have it. */
+  readonly isUnlisted?: boolean;
   /** Another server may be tried where this one fails: running the call twice does no harm. */
   readonly mayRepeat?: boolean;
   /** To be called where the server says that it has no such tool, though it lists one. */

@@ -137,7 +137,7 @@ class PrincipalView implements View {
           this.#isSelected(source.peer, source.catalog.server, name) &&
           this.#sources.shows(source, { scheme: 'resource', name, ability }),
       )
-      .map((one) => this.#toItem('resource', one, ability));
+      .map((one) => ({ ...this.#toItem('resource', one, ability), isUnlisted: true }));
     if (routes.length === 0) throw unknownItem('resource', uri);
     return routes;
   }

@@ -90,8 +90,12 @@ class SessionSubscriber implements Subscriber {
 
   dropRefused(): void {
     const { view, subscriptions } = this.#components;
-    for (const uri of subscriptions.uris()) {
-      if (!this.#mayHear(view(), uri)) subscriptions.drop(uri);
+    for (const server of subscriptions.servers()) {
+      // Nothing is heard of a server that is away, and nobody lists what it has; the guard is asked when it is back.
+      if (this.#lost.has(server)) continue;
+      for (const uri of subscriptions.uris(server)) {
+        if (!this.#mayHear(view(), uri, server)) subscriptions.drop(uri);
+      }
     }
   }
 
@@ -105,7 +109,8 @@ class SessionSubscriber implements Subscriber {
 
   lost(server: string): void {
     const { subscriptions, clock } = this.#components;
-    if (this.#isStopped || subscriptions.at(server).length === 0) return;
+    // What is on its way to this server counts as well: its place may be taken a moment after the end of the channel.
+    if (this.#isStopped || subscriptions.servers().length === 0) return;
     this.#lost.add(server);
     if (this.#retries !== undefined) return;
     this.#retries = createScope(clock);
@@ -117,10 +122,21 @@ class SessionSubscriber implements Subscriber {
     this.#retries?.close();
   }
 
+  /** Subscribes at the server that has `uri`; where nobody lists it, at the first that may have it and takes it. */
   async #subscribe(uri: string, listener: Listener): Promise<void> {
-    const { view, channels, subscriptions, permit } = this.#components;
-    const [route] = view().resource(uri, 'resource/subscribe');
-    if (route === undefined) return;
+    let refusal: unknown;
+    for (const route of this.#components.view().resource(uri, 'resource/subscribe')) {
+      try {
+        return await this.#subscribeAt(route, uri, listener);
+      } catch (error) {
+        refusal ??= error;
+      }
+    }
+    throw refusal;
+  }
+
+  async #subscribeAt(route: Route, uri: string, listener: Listener): Promise<void> {
+    const { channels, subscriptions, permit } = this.#components;
     permit(route);
     const server = channels.nameOf(route.target);
     const attempt = subscriptions.begin(uri, server, theirsOf(route, uri), listener);
@@ -194,8 +210,8 @@ class SessionSubscriber implements Subscriber {
       return;
     }
     try {
-      const [route] = view().resource(uri, 'resource/subscribe');
-      if (route === undefined || channels.nameOf(route.target) !== home) return;
+      const route = this.#routeTo(view(), uri, home);
+      if (route === undefined) return;
       permit(route);
       if ((await this.#request(route, uri, found.capabilities)) !== undefined) return;
       const theirs = theirsOf(route, uri);
@@ -210,41 +226,56 @@ class SessionSubscriber implements Subscriber {
     }
   }
 
-  /** Subscribes again. False when the server must be tried once more. */
+  /**
+   * Subscribes again where the subscription was made, or meanwhile at another server that lists the URI; whoever merely
+   * may have it is not asked. False when that must be tried once more: only the refusal of the server where it was made
+   * is an end.
+   */
   async #renew(
     server: string,
     { uri, theirs, capabilities }: SubscribedResource,
   ): Promise<boolean> {
     const { view, channels, subscriptions, permit } = this.#components;
+    const { home = server } = this.#strayed.get(uri) ?? {};
+    let isHome = false;
     try {
-      const [route] = view().resource(uri, 'resource/subscribe');
+      const route = this.#routeTo(view(), uri, home) ?? listedOf(view(), uri);
       if (route === undefined) return false;
+      const taker = channels.nameOf(route.target);
+      isHome = taker === home;
       permit(route);
       const refusal = await this.#request(route, uri, capabilities);
       // A peer whose server is away says so in its answer.
-      if (objectOf(refusal?.data)['retryable'] === true) return false;
+      if (refusal !== undefined && (!isHome || isRetryable(refusal))) return false;
       // One who was refused reads the resource once more, and is told why then.
       this.#tellUpdated(server, theirs);
-      if (refusal === undefined) {
-        const taker = channels.nameOf(route.target);
+      if (refusal !== undefined) subscriptions.drop(uri);
+      else {
         subscriptions.moved(uri, taker, theirsOf(route, uri));
-        const { home = server } = this.#strayed.get(uri) ?? {};
-        if (taker === home) this.#strayed.delete(uri);
+        if (isHome) this.#strayed.delete(uri);
         else this.#strayed.set(uri, { home, taker: route });
-      } else subscriptions.drop(uri);
+      }
       return true;
     } catch (error) {
       this.#log(error, 'not subscribed again');
       // Nobody lists the resource while its owner is away, so only a refusal is an end.
-      if (!(error instanceof StarlingError) || error.code !== 'STARLING_CALL_REFUSED') return false;
+      if (!isHome || !isRefusal(error)) return false;
       subscriptions.drop(uri);
       return true;
     }
   }
 
-  #mayHear(view: View, uri: string): boolean {
+  /** The way to `uri` at this very server; undefined where the URI leads to others only. */
+  #routeTo(view: View, uri: string, server: string): Route | undefined {
+    const { channels } = this.#components;
+    return view
+      .resource(uri, 'resource/subscribe')
+      .find(({ target }) => channels.nameOf(target) === server);
+  }
+
+  #mayHear(view: View, uri: string, server: string): boolean {
     try {
-      const [route] = view.resource(uri, 'resource/subscribe');
+      const route = this.#routeTo(view, uri, server);
       if (route === undefined) return false;
       this.#components.permit(route);
       return true;
@@ -269,6 +300,19 @@ class SessionSubscriber implements Subscriber {
 /** The URI by which the server of `route` knows `uri`. */
 function theirsOf(route: Route, uri: string): string {
   return route.edits?.uri ?? uri;
+}
+
+/** The way to the server that lists `uri`; undefined where nobody does. */
+function listedOf(view: View, uri: string): Route | undefined {
+  return view.resource(uri, 'resource/subscribe').find(({ isUnlisted }) => isUnlisted !== true);
+}
+
+function isRetryable({ data }: FrameError): boolean {
+  return objectOf(data)['retryable'] === true;
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof StarlingError && error.code === 'STARLING_CALL_REFUSED';
 }
 
 /** Servers of which the view shows something, by the names of their channels. */

@@ -61,8 +61,10 @@ export interface Subscriptions {
   of(uri: string): SubscribedResource | undefined;
   /** Another server, or the same one by another URI, has taken the subscriptions to `uri`. */
   moved(uri: string, server: string, theirs: string): void;
-  /** What is subscribed to, as the client calls it. */
-  uris(): readonly string[];
+  /** What is subscribed to, as the client calls it; of one server, or of all. */
+  uris(server?: string): readonly string[];
+  /** The servers that were asked for something. */
+  servers(): readonly string[];
   isOn(server: string): boolean;
   /** Opens a `subscriptions/listen` and acknowledges it. @throws STARLING_LIMIT_EXCEEDED */
   listen(request: RequestFrame, reply: Pick<Reply, 'interim' | 'final'>): Listener;
@@ -161,8 +163,12 @@ class SessionSubscriptions implements Subscriptions {
     for (const claim of claims) this.#put(server, theirs, claim);
   }
 
-  uris(): readonly string[] {
-    return [...new Set([...this.#all()].map(({ uri }) => uri))];
+  uris(server?: string): readonly string[] {
+    return [...new Set([...this.#all(server)].map(({ uri }) => uri))];
+  }
+
+  servers(): readonly string[] {
+    return [...this.#claims.keys()];
   }
 
   isOn(server: string): boolean {
@@ -232,8 +238,9 @@ class SessionSubscriptions implements Subscriptions {
     }
   }
 
-  *#all(): Generator<Claim> {
-    for (const resources of this.#claims.values()) {
+  *#all(server?: string): Generator<Claim> {
+    for (const [name, resources] of this.#claims) {
+      if (server !== undefined && name !== server) continue;
       for (const claims of resources.values()) yield* claims;
     }
   }

@@ -1,18 +1,21 @@
 /** All upstream servers of this node, as the configuration names them, and the built-in one. */
 import { EventEmitter } from 'node:events';
 import type { McpServer, Retry } from '../../config/index.ts';
-import { BUILTIN_SERVER, messageOf } from '../../core/index.ts';
+import { BUILTIN_SERVER, StarlingError, messageOf } from '../../core/index.ts';
 import type { Clock, Health, Logger, Random } from '../../core/index.ts';
 import type { CatalogLimits } from '../../directory/index.ts';
 import type {
   BuiltinResource,
   BuiltinTemplate,
   BuiltinTool,
+  FunctionTool,
   ServerChanges,
   Upstream,
   Upstreams,
   UpstreamsEvents,
 } from '../types.ts';
+import { FUNCTIONS_SERVER, createFunctionServer } from '../builtin/functions.ts';
+import type { FunctionServer } from '../builtin/functions.ts';
 import { createBuiltinServer } from '../builtin/server.ts';
 import { createManagedUpstream } from './managed-upstream.ts';
 import { createUnusableUpstream } from './unusable-upstream.ts';
@@ -68,6 +71,7 @@ class AllUpstreams implements Upstreams {
   readonly #components: UpstreamsComponents;
   readonly #init: ManagedUpstreamInit;
   readonly #builtin: ReturnType<typeof createBuiltinServer>;
+  readonly #functions: FunctionServer;
   #managed: ReadonlyMap<string, ConfiguredUpstream>;
   #isStarted = false;
   #cancelLook: () => void = () => undefined;
@@ -81,17 +85,34 @@ class AllUpstreams implements Upstreams {
       templates: components.builtinTemplates ?? [],
       logger: components.logger.child('builtin'),
     });
+    this.#functions = createFunctionServer(components.logger.child(FUNCTIONS_SERVER), () =>
+      this.events.emit('change', FUNCTIONS_SERVER),
+    );
     this.#managed = new Map(
       Object.entries(components.servers).map(([name, server]) => [name, this.#make(name, server)]),
     );
   }
 
   all(): readonly Upstream[] {
-    return [...this.#managed.values(), this.#builtin];
+    const isShown = !this.#functions.isEmpty && !this.#managed.has(FUNCTIONS_SERVER);
+    return [...this.#managed.values(), ...(isShown ? [this.#functions] : []), this.#builtin];
   }
 
   get(server: string): Upstream | undefined {
-    return server === BUILTIN_SERVER ? this.#builtin : this.#managed.get(server);
+    if (server === BUILTIN_SERVER) return this.#builtin;
+    const managed = this.#managed.get(server);
+    return managed ?? (server === FUNCTIONS_SERVER ? this.#functions : undefined);
+  }
+
+  offer(tool: FunctionTool): () => void {
+    if (this.#managed.has(FUNCTIONS_SERVER)) {
+      throw new StarlingError(
+        'STARLING_USAGE',
+        `mcpServers has a server '${FUNCTIONS_SERVER}', and functions would have its name`,
+        { hint: 'give that server another name in the config file' },
+      );
+    }
+    return this.#functions.add(tool);
   }
 
   async settled(): Promise<void> {
@@ -145,6 +166,7 @@ class AllUpstreams implements Upstreams {
     this.#cancelLook();
     this.#components.logins.events.off('change', this.#loggedIn);
     this.#builtin.stop();
+    this.#functions.stop();
     await Promise.all([...this.#managed.values()].map((upstream) => upstream.stop()));
   }
 

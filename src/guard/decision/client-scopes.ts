@@ -20,6 +20,8 @@ export const ATTACHED_SCOPES: readonly string[] = Object.freeze([
   // Which boards a client may read, the boards say themselves.
   `resource:${BUILTIN_SERVER}/board:*`,
   `resource:${BUILTIN_SERVER}/board:*/**`,
+  `resource:${BUILTIN_SERVER}/agent:*`,
+  `resource:${BUILTIN_SERVER}/agent:*/**`,
   `tool:@*/${BUILTIN_SERVER}/request_permission`,
   `tool:@*/${BUILTIN_SERVER}/validate_token`,
   // Agents here, and those of peers as far as a peer lets this node.

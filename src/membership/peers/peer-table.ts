@@ -14,8 +14,10 @@ import type { Detector, DetectorInit } from '../detection/phi-accrual.ts';
 import type { Heartbeat } from '../heartbeats/heartbeat-format.ts';
 import { createPeerIndex } from './peer-index.ts';
 import { RENAME_SHOWN_MS, claimantsOf } from './peer-names.ts';
-import { movePeer, readPeers, savePeer } from './saved-peers.ts';
+import { movePeer, readPeers } from './saved-peers.ts';
 import type { SavedPeer } from './saved-peers.ts';
+import { createPeerRows } from './peer-rows.ts';
+import type { PeerRows } from './peer-rows.ts';
 import type { PeerAspect, PeerView } from '../types.ts';
 import { changesOf } from './peer-diff.ts';
 
@@ -110,8 +112,10 @@ export interface PeerTable {
   meet(peer: PeerId, name: string): Peer | undefined;
   /** Changes the view of a peer, looks anew at the way to it, and tells what is not as it was. */
   update(peer: Peer, changes: Partial<PeerView>): void;
-  /** Saves a peer with the addresses that it names now. */
+  /** Saves a peer with the addresses that it names now, soon, together with others. */
   save(peer: Peer): void;
+  /** Resolves once all that is to be saved is on disk, or was not taken. Never rejects. */
+  saved(): Promise<void>;
   /** Moves what is known of the key `old`, its alias above all, to `current`, which took its place. */
   move(old: Did, current: Did): void;
   /** Forgets a peer, which is told as having left, or as `ended`, and ends its connections. */
@@ -135,6 +139,7 @@ interface Entry extends Peer {
 class Peers implements PeerTable {
   readonly #components: PeerTableComponents;
   readonly #detector: DetectorInit;
+  readonly #rows: PeerRows;
   readonly #peers = createPeerIndex<Entry>();
   #sorted: readonly PeerView[] | undefined;
   /** Aliases of those that were put out, or had another key: lists still speak of them. */
@@ -143,6 +148,17 @@ class Peers implements PeerTable {
   constructor(components: PeerTableComponents, detector: DetectorInit) {
     this.#components = components;
     this.#detector = detector;
+    this.#rows = createPeerRows({
+      ...components,
+      rowOf: (peerId) => {
+        const peer = this.#peers.get(peerId);
+        return peer === undefined ? undefined : this.#rowOf(peer);
+      },
+      unsaved: (peerId) => {
+        const peer = this.#peers.get(peerId);
+        if (peer !== undefined) peer.isUnsaved = true;
+      },
+    });
   }
 
   async load(isMember: (peer: PeerId) => boolean): Promise<void> {
@@ -213,7 +229,10 @@ class Peers implements PeerTable {
     entry.renamedAtMs = undefined;
     entry.view = { ...before, alias };
     this.#put(before.peerId, entry);
-    this.#write(entry);
+    entry.isUnsaved = false;
+    // An operator chose it: it waits for nobody else.
+    this.#rows.later(before.peerId);
+    void this.#rows.now();
     this.update(entry, {});
     this.#tell(entry.view, before);
   }
@@ -267,7 +286,12 @@ class Peers implements PeerTable {
   save(peer: Peer): void {
     peer.addresses = peer.view.presence?.addresses ?? [];
     this.#components.placed(peer);
-    this.#write(peer);
+    peer.isUnsaved = false;
+    this.#rows.later(peer.view.peerId);
+  }
+
+  saved(): Promise<void> {
+    return this.#rows.now();
   }
 
   move(old: Did, current: Did): void {
@@ -376,15 +400,6 @@ class Peers implements PeerTable {
       ...(renamedAtMs === undefined ? {} : { renamedAt: renamedAtMs }),
       ...(isChosen ? { isChosen } : {}),
     };
-  }
-
-  #write(peer: Peer): void {
-    const { table, logger } = this.#components;
-    peer.isUnsaved = false;
-    savePeer(table, this.#rowOf(peer)).catch((error: unknown) => {
-      peer.isUnsaved = true;
-      logger.debug({ peer: peer.view.peerId, error: messageOf(error) }, 'peer not saved');
-    });
   }
 
   /** The name that is shown beside the alias: one that the peer took in place of another, not long ago. */

@@ -48,9 +48,9 @@ export function movePeer(table: Table, old: PeerId, peer: SavedPeer): Promise<vo
   return table.batch([{ key: peer.peerId, value: rowOf(peer) }, { key: old }]);
 }
 
-/** In place of what was kept of the same peer. */
-export function savePeer(table: Table, peer: SavedPeer): Promise<void> {
-  return table.put(peer.peerId, rowOf(peer));
+/** Saves them in one write, each in place of what was kept of the same peer. */
+export function savePeers(table: Table, peers: readonly SavedPeer[]): Promise<void> {
+  return table.batch(peers.map((peer) => ({ key: peer.peerId, value: rowOf(peer) })));
 }
 
 function rowOf(peer: SavedPeer): Uint8Array {

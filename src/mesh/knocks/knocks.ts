@@ -70,6 +70,8 @@ export interface KnockComponents {
   readonly clock: Clock;
   /** Hears of those that wait. */
   readonly health?: Pick<Health, 'raise' | 'clear'>;
+  /** Hears of tickets of those that were let in, once these have no use for them any more. */
+  readonly endTicket?: (ticket: string) => void;
 }
 
 interface Entry {
@@ -78,6 +80,8 @@ interface Entry {
   verdict: 'waiting' | 'admitted' | 'refused';
   answeredMs: number;
   ticket: string | undefined;
+  /** It has been told its ticket. */
+  isTold: boolean;
 }
 
 /** Makes the list, empty. */
@@ -103,8 +107,13 @@ class KnockList implements Knocks {
   }
 
   cameIn(peer: PeerId): boolean {
-    const isAdmitted = this.#entries.get(peer)?.verdict === 'admitted';
-    if (isAdmitted) this.#entries.delete(peer);
+    const entry = this.#entries.get(peer);
+    const isAdmitted = entry?.verdict === 'admitted';
+    if (isAdmitted) {
+      this.#entries.delete(peer);
+      // It may have come in by another one.
+      this.#endTicket(entry);
+    }
     return isAdmitted;
   }
 
@@ -115,6 +124,7 @@ class KnockList implements Knocks {
       known.lastMs = this.#components.clock.now();
       if (known.verdict === 'refused') return { t: 'refused', reason: 'the operator said no' };
       const { ticket } = known;
+      known.isTold ||= ticket !== undefined;
       return ticket === undefined ? { t: 'wait', everyMs: EVERY_MS } : { t: 'admitted', ticket };
     }
     const waiting = this.#waiting();
@@ -136,6 +146,7 @@ class KnockList implements Knocks {
     const verdict = makeTicket === undefined ? 'refused' : 'admitted';
     // Who is let in twice gets one ticket: another would stay open for nobody.
     if (entry.verdict !== verdict) {
+      this.#endTicket(entry);
       entry.ticket = await makeTicket?.();
       entry.verdict = verdict;
       entry.answeredMs = this.#components.clock.now();
@@ -162,6 +173,7 @@ class KnockList implements Knocks {
       verdict: 'waiting',
       answeredMs: at,
       ticket: undefined,
+      isTold: false,
     });
     this.#components.health?.raise({
       code: HEALTH + peer,
@@ -201,6 +213,13 @@ class KnockList implements Knocks {
     });
   }
 
+  #endTicket(entry: Entry): void {
+    const { ticket } = entry;
+    if (ticket !== undefined) this.#components.endTicket?.(ticket);
+    entry.ticket = undefined;
+    entry.isTold = false;
+  }
+
   #waiting(): readonly Entry[] {
     return [...this.#entries.values()].filter(({ verdict }) => verdict === 'waiting');
   }
@@ -210,6 +229,7 @@ class KnockList implements Knocks {
     for (const [peer, entry] of this.#entries) {
       if (!isOver(entry, now)) continue;
       this.#entries.delete(peer);
+      this.#endTicket(entry);
       this.#components.health?.clear(HEALTH + peer);
     }
     const refused = [...this.#entries.values()].filter(({ verdict }) => verdict === 'refused');
@@ -217,8 +237,12 @@ class KnockList implements Knocks {
   }
 }
 
-function isOver({ knock, verdict, lastMs, answeredMs }: Entry, now: number): boolean {
+function isOver({ knock, verdict, lastMs, answeredMs, isTold }: Entry, now: number): boolean {
   if (verdict === 'refused') return now - answeredMs > REFUSED_MS;
-  if (verdict === 'admitted') return now - answeredMs > ADMITTED_MS;
+  if (verdict === 'admitted') {
+    // Who was let in after it had gone never hears of its ticket.
+    const isGone = !isTold && now - Math.max(lastMs, answeredMs) > GONE_MS;
+    return isGone || now - answeredMs > ADMITTED_MS;
+  }
   return now - lastMs > GONE_MS || now - knock.at > WAITING_MAX_MS;
 }

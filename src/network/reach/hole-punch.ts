@@ -24,6 +24,7 @@ import {
   HOLE_ASKS,
   HOLE_AGAIN_MS,
   HOLE_DIAL_MS,
+  HOLE_MOVES,
   HOLE_PAUSE_MAX_MS,
   HOLE_PAUSE_MS,
   REDIAL_TARGETS_MAX,
@@ -77,6 +78,8 @@ export interface HolePunch {
   look(peer: PeerId): void;
   /** True when the frame was about a hole. */
   heard(connection: Connection, kind: string, payload: Uint8Array): boolean;
+  /** This node is in another network than before: what came to nothing there may go well here. */
+  moved(): void;
   /** Why the last try to get to the peer came to nothing; undefined when there was none, or it went well. */
   failure(peer: PeerId): string | undefined;
 }
@@ -104,10 +107,13 @@ class Punch implements HolePunch {
     { readonly why: string; readonly times: number; readonly nextMs: number }
   >();
   readonly #asks: Buckets;
+  /** Others say where this node is seen, and might say so again and again: pauses end at most so often. */
+  readonly #moves: Buckets;
 
   constructor(components: HolePunchComponents) {
     this.#components = components;
     this.#asks = createBuckets(components.clock, HOLE_ASKS);
+    this.#moves = createBuckets(components.clock, HOLE_MOVES);
   }
 
   look(peer: PeerId): void {
@@ -128,6 +134,13 @@ class Punch implements HolePunch {
     else if (kind === HOLE_AT) this.#answered(connection, payload);
     else this.#told(connection, payload);
     return true;
+  }
+
+  moved(): void {
+    if (!this.#moves.take('moved')) return;
+    for (const [peer, { why }] of this.#failures) {
+      this.#failures.set(peer, { why, times: 0, nextMs: -Infinity });
+    }
   }
 
   failure(peer: PeerId): string | undefined {

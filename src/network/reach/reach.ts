@@ -81,8 +81,13 @@ export function createReach(components: ReachComponents): Reach {
     dial: async (address, signal) =>
       gate.admitted(await node.dial(address, { force: true, signal }), signal),
   });
+  let place = '';
+  const placeNow = (): string => [...ownIps(), ...outside.ips()].toSorted().join(' ');
   return {
     look() {
+      const before = place;
+      place = placeNow();
+      if (place !== before) holes.moved();
       for (const peer of links.peers()) {
         const isRelayed = links.best(peer)?.direct === false;
         if (isRelayed && !dialer.mayBeDirect(peer)) holes.look(peer);

@@ -69,6 +69,8 @@ const kind = (more: Partial<AgentKind> = {}): AgentKind => ({
   tags: [],
   maxConcurrentTasks: 1,
   maxReplicas: 3,
+  strategy: 'one_for_one',
+  restarts: 5,
   listed: false,
   ownRights: false,
   ...more,
@@ -243,6 +245,46 @@ it('a process that ends is started again with the same name and inbox; what it h
   expect(one.programs[1]?.given[1]?.message).toMatchObject({ message: 'ready?' });
   one.programs[1]?.dies('exited again');
   await expect(query).rejects.toMatchObject({ code: 'STARLING_AGENT_FAILED' });
+});
+
+it.each([
+  { strategy: 'one_for_one', anew: [1] },
+  { strategy: 'one_for_all', anew: [0, 1, 2] },
+  { strategy: 'rest_for_one', anew: [1, 2] },
+] as const)(
+  'when the second of three processes ends, $strategy starts $anew anew',
+  async ({ strategy, anew }) => {
+    const one = await stage();
+    one.kinds['coder'] = kind({ strategy, restarts: 1 });
+    await one.spawn(OPERATOR, { name: 'coder', replicas: 3 });
+    await settle();
+    const again = async (second: number): Promise<void> => {
+      one.programs[second]?.dies('exited with code 1');
+      await settle();
+      world.clock.advance(5000);
+      await settle();
+    };
+    await again(1);
+    const closed = one.programs.slice(0, 3).map(({ isClosed }, at) => isClosed || at === 1);
+    expect(closed).toEqual([0, 1, 2].map((at) => anew.some((number) => number === at)));
+    expect(one.programs).toHaveLength(3 + anew.length);
+    expect(one.runs.viewOf('coder')).toMatchObject({ state: 'ready', restarts: anew.length });
+    const { pids } = one.runs.viewOf('coder') ?? {};
+    expect(pids).toHaveLength(3);
+  },
+);
+
+it('a kind says how often a process is started again within a minute', async () => {
+  const one = await stage();
+  one.kinds['coder'] = kind({ restarts: 0 });
+  await one.spawn(OPERATOR, { name: 'coder' });
+  await settle();
+  one.programs[0]?.dies('exited with code 1');
+  await settle();
+  world.clock.advance(60_000);
+  await settle();
+  expect(one.programs).toHaveLength(1);
+  expect(one.health.warnings()).toMatchObject([{ code: 'agent-down:coder' }]);
 });
 
 it('one that ends again and again is given up, and says so; spawned again it has its inbox', async () => {

@@ -24,7 +24,7 @@ import type { GrantBook } from '../../../src/grants/index.ts';
 import { createApprovals } from '../../../src/guard/approvals/approvals.ts';
 import type { CallerRules } from '../../../src/guard/policy/caller-rules.ts';
 import { peerIdFromDid, sealerOf, signerFromSeed } from '../../../src/identity/index.ts';
-import { movePeer, readPeers, savePeer } from '../../../src/membership/peers/saved-peers.ts';
+import { movePeer, readPeers, savePeers } from '../../../src/membership/peers/saved-peers.ts';
 import { createRecords } from '../../../src/mesh/records/records.ts';
 import { createLoginStore, createSecretStore } from '../../../src/secrets/index.ts';
 import type { Table } from '../../../src/store/index.ts';
@@ -394,7 +394,7 @@ const peers: OpenRoom = async (table) => {
       };
       return number % 2 === 1
         ? movePeer(table('peers'), peerId((thing + 1) % 6), peer)
-        : savePeer(table('peers'), peer);
+        : savePeers(table('peers'), [peer]);
     },
     seen: async () =>
       (await readPeers(table('peers'), logger)).toSorted((a, b) => (a.peerId < b.peerId ? -1 : 1)),

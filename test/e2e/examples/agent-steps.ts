@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import type { NodeProcess } from '../../../sim/process.ts';
 import type { JsonObject } from '../../../src/core/index.ts';
+import { showCard } from '../../agents/a2a/shown-card.ts';
 import { builtin } from '../support.ts';
 import type { Step } from './step.ts';
 
@@ -13,11 +14,21 @@ export const ECHO: JsonObject = {
   maxReplicas: 2,
 };
 
+let shown: Awaited<ReturnType<typeof showCard>> | undefined;
+
 /** The steps, at nodes that run once a step has its turn. */
 export function agentSteps(
   nodes: () => { readonly alice: NodeProcess; readonly bob: NodeProcess },
 ): Readonly<Record<string, Step>> {
   return {
+    'starling agent add https://example.com/agents/planner': {
+      at: 'alice',
+      put: {
+        'https://example.com/agents/planner': async () => `${(shown = await showCard()).url} --yes`,
+      },
+      printed: /^planner is an agent of this node now, and answers from 127\.0\.0\.1:/m,
+      after: () => shown?.close(),
+    },
     'starling agent spawn echo': { at: 'alice', printed: /^echo \(agent_\S+\) {2}ready in / },
     'starling agent spawn echo --name twins --replicas 2 --memory 512Mi': {
       at: 'alice',

@@ -9,6 +9,8 @@ import { createTestClock } from '../../core/test-clock.ts';
 import type { TestClock } from '../../core/test-clock.ts';
 
 interface Door {
+  /** Tickets that nobody has any use for. */
+  readonly ended: readonly string[];
   readonly knocks: Knocks;
   readonly clock: TestClock;
   readonly health: Health;
@@ -19,10 +21,19 @@ interface Door {
 function door(): Door {
   const clock = createTestClock();
   const health = createHealth();
-  const knocks = createKnocks({ clock, health });
+  const ended: string[] = [];
+  const endTicket = (text: string): void => void ended.push(text);
+  const knocks = createKnocks({ clock, health, endTicket });
   const heard: Knock[] = [];
   knocks.events.on('knock', (knock) => heard.push(knock));
-  return { knocks, clock, health, heard, codes: () => health.warnings().map(({ code }) => code) };
+  return {
+    ended,
+    knocks,
+    clock,
+    health,
+    heard,
+    codes: () => health.warnings().map(({ code }) => code),
+  };
 }
 
 const peerOf = (byte: number): PeerId => createIdentity(new Uint8Array(32).fill(byte)).peerId;
@@ -58,6 +69,28 @@ describe('a node that knocks', () => {
     });
     expect(codes()).toEqual([]);
     expect(knocks.waiting()).toEqual([]);
+  });
+
+  it('leaves no ticket behind that it has no use for: it came in, was refused after all, or had gone', async () => {
+    const { ended, knocks, clock } = door();
+    const knock = (byte: number): unknown =>
+      knocks.knock(peerOf(byte), `n${byte}`, `10.0.0.${byte}`);
+    for (const byte of [1, 2, 3, 4]) knock(byte);
+    for (const byte of [1, 2, 3, 4]) {
+      await knocks.answer(`n${byte}`, () => Promise.resolve(`ticket ${byte}`));
+    }
+    expect(ended).toEqual([]);
+    expect(knocks.cameIn(peerOf(1))).toBe(true);
+    await knocks.answer('n2', undefined);
+    expect(ended).toEqual(['ticket 1', 'ticket 2']);
+    // The third has heard of its ticket and has its time; the fourth had gone.
+    knock(3);
+    clock.advance(MINUTE_MS);
+    knocks.waiting();
+    expect(ended).toEqual(['ticket 1', 'ticket 2', 'ticket 4']);
+    clock.advance(10 * MINUTE_MS);
+    knocks.waiting();
+    expect(ended).toEqual(['ticket 1', 'ticket 2', 'ticket 4', 'ticket 3']);
   });
 
   it('that has come in and knocks once more is a new question', async () => {

@@ -8,6 +8,7 @@ import {
   HOLE_AGAIN_MS,
   HOLE_ASKS,
   HOLE_DIAL_MS,
+  HOLE_MOVES,
   HOLE_PAUSE_MS,
 } from '../../../src/network/constants.ts';
 import { decodeHoleEnd, encodeHole } from '../../../src/network/reach/hole-messages.ts';
@@ -135,6 +136,34 @@ describe('a hole', () => {
     await settled();
     expect(silent.a.holes.failure(B)).toBeUndefined();
     expect(b.used).toHaveLength(1);
+  });
+
+  it('is tried at once in another network, however long the pauses were before, and not as often as others say so', async () => {
+    const silent = pair();
+    const fail = async (): Promise<void> => {
+      silent.a.outcomes.push(...Array.from({ length: 40 }, () => new Error('refused')));
+      silent.a.holes.look(B);
+      await settled();
+      silent.clock.advance(40);
+      for (let step = 0; step * HOLE_AGAIN_MS <= HOLE_DIAL_MS; step += 1) {
+        await settled();
+        silent.clock.advance(HOLE_AGAIN_MS);
+      }
+      await settled();
+    };
+    const asked = (): number => silent.a.said.filter(({ kind }) => kind === 'hole').length;
+    await fail();
+    expect([silent.a.holes.failure(B) === undefined, asked()]).toEqual([false, 1]);
+    await fail();
+    expect(asked()).toBe(1);
+    for (let move = 0; move < HOLE_MOVES.burst; move += 1) {
+      silent.a.holes.moved();
+      await fail();
+    }
+    expect(asked()).toBe(1 + HOLE_MOVES.burst);
+    silent.a.holes.moved();
+    await fail();
+    expect(asked()).toBe(1 + HOLE_MOVES.burst);
   });
 
   it('says why not: the other is not seen from outside, knows no such family, or is silent', async () => {

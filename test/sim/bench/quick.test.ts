@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { expect, it } from 'vitest';
+import type { AgentsFigures } from '../../../sim/bench/agents/agents.ts';
 import type { GatewayResult } from '../../../sim/bench/gateway.ts';
 import type { GuardFigures } from '../../../sim/bench/guard.ts';
 import type { HostileResult } from '../../../sim/bench/hostile.ts';
@@ -18,6 +19,7 @@ interface Report {
   readonly guard: GuardFigures;
   readonly hostile: HostileResult;
   readonly scale: ScaleResult;
+  readonly agents: AgentsFigures;
 }
 
 async function bench(
@@ -35,7 +37,7 @@ async function bench(
 it('measures every path once, and each answered', { timeout: 900_000 }, async () => {
   const { code, out, err } = await bench('--quick', '--json');
   expect(code, err).toBe(0);
-  const { mesh, gateway, guard, hostile, scale } = JSON.parse(out) as Report;
+  const { mesh, gateway, guard, hostile, scale, agents } = JSON.parse(out) as Report;
   expect(mesh).toHaveLength(4 * QUICK.mesh.concurrency.length);
   const rows = [...mesh, ...gateway.http.flatMap((group) => group.rows), ...gateway.stdio];
   expect(rows.filter(({ perSecond }) => !(perSecond > 0))).toEqual([]);
@@ -58,6 +60,17 @@ it('measures every path once, and each answered', { timeout: 900_000 }, async ()
   expect(row).toMatchObject({ nodes: 3, pairs: 3 });
   expect(row?.knownMs).toBeGreaterThan(0);
   expect(row?.streamsPerPair).toBeGreaterThan(0);
+  const { requests = [], starts, queue, choosing = [] } = agents;
+  expect([...requests, ...choosing].map(({ title }) => title)).toEqual([
+    'agent of a peer',
+    'tool of a peer',
+    'two asked on the spot',
+    'least loaded by heartbeat',
+  ]);
+  expect(starts?.agentMs).toBeGreaterThan(0);
+  const sent = QUICK.agents.queued;
+  expect(queue).toMatchObject({ sent, arrived: sent, isInOrder: true });
+  expect(agents.bars).toHaveLength(10);
   // Node's warnings of listeners that nobody takes away go there.
   expect(err).not.toContain('Warning');
 });

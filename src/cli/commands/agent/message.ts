@@ -19,6 +19,7 @@ interface MessageOptions extends CommonOptions {
   readonly timeout?: number;
   readonly ttl?: number;
   readonly replyTo?: string;
+  readonly sealed?: boolean;
 }
 
 /** Sends the message, and prints the answer of a query. */
@@ -27,7 +28,7 @@ export async function run(
   message: string,
   options: MessageOptions,
 ): Promise<void> {
-  const { type, from, data, priority, timeout, ttl, replyTo } = options;
+  const { type, from, data, priority, timeout, ttl, replyTo, sealed } = options;
   const given: Readonly<Record<string, Json | undefined>> = {
     agentId,
     message: readValue(message),
@@ -38,6 +39,7 @@ export async function run(
     timeoutMs: timeout,
     ttlMs: ttl,
     inReplyTo: replyTo,
+    sealed,
   };
   const args = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   const timeoutMs = (timeout ?? QUERY_MS) + WAY_MS;

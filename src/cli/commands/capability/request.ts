@@ -13,19 +13,24 @@ const WAY_MS = 15_000;
 interface RequestOptions extends CommonOptions {
   readonly tag?: readonly string[];
   readonly prefer?: string;
+  readonly like?: string;
+  readonly affinity?: string;
   /** Milliseconds. */
   readonly timeout?: number;
 }
 
 /** Has it done, and prints the answer. */
 export async function run(
-  capability: string,
-  parameters: string | undefined,
+  first: string | undefined,
+  second: string | undefined,
   options: RequestOptions,
 ): Promise<void> {
-  const { tag, prefer, timeout = REQUEST_MS } = options;
+  const { tag, prefer, like, affinity, timeout = REQUEST_MS } = options;
+  // With words in place of the name, what stands first are the parameters.
+  const parameters = like === undefined ? second : (second ?? first);
   const args = {
-    capability,
+    ...(like === undefined ? { capability: first ?? '' } : { like }),
+    ...(affinity === undefined ? {} : { affinity }),
     timeoutMs: timeout,
     ...(parameters === undefined ? {} : { parameters: readValue(parameters) }),
     ...(tag === undefined ? {} : { tags: [...tag] }),

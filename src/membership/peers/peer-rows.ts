@@ -1,0 +1,69 @@
+/**
+ * Writes the rows of peers, those that change close together in one write: while a node meets many, each of their
+ * heartbeats has something to be saved, and each write waits for the disk. A row gives nobody any right, so that what
+ * a crash takes is heard again.
+ */
+import { messageOf } from '../../core/index.ts';
+import type { Clock, Logger, PeerId } from '../../core/index.ts';
+import type { Table } from '../../store/index.ts';
+import { savePeers } from './saved-peers.ts';
+import type { SavedPeer } from './saved-peers.ts';
+
+/**
+ * How long a row waits for others. More = fewer writes while many come; less = a node that is killed knows more of those
+ * whom it has just met.
+ */
+const SAVE_DELAY_MS = 500;
+
+/** What rows are written with. */
+export interface PeerRowsComponents {
+  readonly table: Table;
+  /** The row of a peer as it is now; undefined of one that is no more. */
+  readonly rowOf: (peer: PeerId) => SavedPeer | undefined;
+  /** Hears whose row the disk did not take. */
+  readonly unsaved: (peer: PeerId) => void;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Rows that are to be written. */
+export interface PeerRows {
+  /** Writes the row of a peer within {@link SAVE_DELAY_MS}. */
+  later(peer: PeerId): void;
+  /** Writes what waits; resolves once that, and what was under way, is over. Never rejects. */
+  now(): Promise<void>;
+}
+
+/** Nothing waits yet. */
+export function createPeerRows(components: PeerRowsComponents): PeerRows {
+  const waiting = new Set<PeerId>();
+  let cancel: (() => void) | undefined;
+  let writing: Promise<unknown> = Promise.resolve();
+
+  const write = async (): Promise<void> => {
+    const { table, rowOf, unsaved, logger } = components;
+    const peers = [...waiting];
+    waiting.clear();
+    const rows = peers.flatMap((peer) => rowOf(peer) ?? []);
+    if (rows.length === 0) return;
+    try {
+      await savePeers(table, rows);
+    } catch (error) {
+      for (const { peerId } of rows) unsaved(peerId);
+      logger.debug({ peers: rows.length, error: messageOf(error) }, 'peers not saved');
+    }
+  };
+  const now = async (): Promise<void> => {
+    cancel?.();
+    cancel = undefined;
+    writing = Promise.all([writing, write()]);
+    await writing;
+  };
+  return {
+    later(peer) {
+      waiting.add(peer);
+      cancel ??= components.clock.schedule(SAVE_DELAY_MS, () => void now());
+    },
+    now,
+  };
+}

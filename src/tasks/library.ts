@@ -1,0 +1,179 @@
+/** Tasks of the program that holds the node: an agent that does them, and the giving of one. */
+import { StarlingError, createScope, isObject } from '../core/index.ts';
+import type { Clock, Json, JsonObject } from '../core/index.ts';
+import { createNodeAgent } from '../agents/index.ts';
+import type {
+  AgentCall,
+  AgentMessage,
+  MessageHandler,
+  MessageType,
+  NodeAgent,
+  NodeAgentInit,
+} from '../agents/index.ts';
+import { TASK_WAIT_MAX_S } from './limits.ts';
+import type { RetryPolicy, TaskPriority, TaskResult } from './types.ts';
+
+/** What a handler knows of its task. */
+export interface TaskContext {
+  readonly id: string;
+  /** Of this attempt; higher than that of any before. */
+  readonly token: number;
+  /** The same for all attempts: whoever keeps it by what was done does nothing twice. */
+  readonly idempotencyKey: string;
+  /** Aborted when nobody waits for the result any more. */
+  readonly signal: AbortSignal;
+  /** What goes along with the input. */
+  readonly message: AgentMessage;
+  /** Tells how far it is, from 0 to 1. */
+  readonly progress: (part?: number, text?: string) => Promise<void>;
+}
+
+/** Does a task: what it gives is the result, what it throws the failure. */
+export type TaskHandler = (input: Json, task: TaskContext) => unknown;
+
+/** An agent in the node's own process that does tasks. */
+export interface TaskAgent extends NodeAgent {
+  onMessage(type: MessageType, handler: MessageHandler): TaskAgent;
+  /** Has `handler` do the tasks of a capability, which the agent has from then on; or of a queue, `tasks.<name>`, or `tasks.*`. */
+  onTask(capability: string, handler: TaskHandler): TaskAgent;
+}
+
+/** How a task is given. */
+export interface TaskOptions {
+  readonly priority?: TaskPriority;
+  readonly retryPolicy?: RetryPolicy;
+  readonly tags?: readonly string[];
+  readonly prefer?: string;
+  /** When it ends as expired; default a day. */
+  readonly timeoutMs?: number;
+  readonly attemptMs?: number;
+  /** The caller's own id: the same one twice is one task. */
+  readonly id?: string;
+}
+
+/** How often a program that does a task says that it does. */
+const TELL_MS = 5000;
+const CALL_MS = 10_000;
+const WAY_MS = 15_000;
+
+/** Makes an agent over `call`; `onError` hears what handlers throw. */
+export function createTaskAgent(
+  call: AgentCall,
+  init: NodeAgentInit,
+  { clock, onError }: { readonly clock: Clock; readonly onError: (error: unknown) => void },
+): TaskAgent {
+  const agent = createNodeAgent(call, init, onError);
+  const handlers = new Map<string, TaskHandler>();
+  let others: MessageHandler | undefined;
+  let capabilities = init.capabilities ?? [];
+  let announced = agent.announced;
+  const deal: MessageHandler = (message) => {
+    const handler = isTask(message) ? handlerFor(handlers, message) : undefined;
+    if (handler !== undefined) return doTask(handler, { message, call, clock });
+    if (others !== undefined) return others(message);
+    throw new Error('it takes no queries, and no tasks of this capability');
+  };
+  const made: TaskAgent = {
+    client: agent.client,
+    get announced() {
+      return announced;
+    },
+    close: () => agent.close(),
+    onMessage(type, handler) {
+      if (type !== 'query' || handlers.size === 0) agent.onMessage(type, handler);
+      if (type === 'query') others = handler;
+      return made;
+    },
+    onTask(capability, handler) {
+      handlers.set(capability, handler);
+      agent.onMessage('query', deal);
+      if (capabilities.includes(capability)) return made;
+      capabilities = [...capabilities, capability];
+      const { concurrency: _, ...said } = init;
+      const again = { ...said, capabilities };
+      announced = announced.then(() => agent.client.announceAgent(again));
+      announced.catch(onError);
+      return made;
+    },
+  };
+  return made;
+}
+
+/** Gives a task and waits for its result. @throws STARLING_AGENT_FAILED with how it ended, STARLING_LIMIT_EXCEEDED, … */
+export async function giveTask(
+  call: AgentCall,
+  { capability, input }: { readonly capability: string; readonly input: Json },
+  options: TaskOptions,
+): Promise<Json> {
+  const given = JSON.parse(JSON.stringify(options)) as JsonObject;
+  const { signal } = new AbortController();
+  const args = { ...given, capability, input };
+  let task = (await call('agent_task', args, {
+    signal,
+    timeoutMs: CALL_MS,
+  })) as unknown as TaskResult;
+  while (task.endedAt === undefined) {
+    const wait = { taskId: task.taskId, timeout_s: TASK_WAIT_MAX_S };
+    const timeoutMs = TASK_WAIT_MAX_S * 1000 + WAY_MS;
+    task = (await call('task_result', wait, { signal, timeoutMs })) as unknown as TaskResult;
+  }
+  if (task.status === 'done') return task.result ?? null;
+  const { error, status, taskId } = task;
+  throw new StarlingError(
+    'STARLING_AGENT_FAILED',
+    `task ${taskId} is ${status}${error === undefined ? '' : `: ${error.message}`}`,
+    {
+      hint: `see what became of it: starling task info ${taskId}`,
+      data: { taskId, reason: error?.reason ?? status },
+    },
+  );
+}
+
+function isTask({ metadata }: AgentMessage): boolean {
+  return isObject(metadata['task']);
+}
+
+function handlerFor(
+  handlers: ReadonlyMap<string, TaskHandler>,
+  { metadata }: AgentMessage,
+): TaskHandler | undefined {
+  const { capability } = metadata;
+  // A task for this agent by its name says no capability.
+  if (typeof capability !== 'string') return [...handlers.values()][0];
+  const [name = ''] = capability.split('@');
+  const all = [...handlers].find(([own]) => own.split('@')[0] === name)?.[1];
+  const queue = name.startsWith('tasks.') ? handlers.get('tasks.*') : undefined;
+  return handlers.get(capability) ?? all ?? queue;
+}
+
+/** While the handler works, the node is told so; where nobody waits any more, the handler's signal is aborted. */
+async function doTask(
+  handler: TaskHandler,
+  { message, call, clock }: { message: AgentMessage; call: AgentCall; clock: Clock },
+): Promise<unknown> {
+  const { id, token, idempotencyKey } = message.metadata['task'] as JsonObject;
+  const scope = createScope(clock, () => undefined);
+  const name = { taskId: String(id), token: Number(token) };
+  const tell = async (part?: number, text?: string): Promise<void> => {
+    const said = {
+      ...(part === undefined ? {} : { progress: part }),
+      ...(text === undefined ? {} : { message: text }),
+    };
+    const options = { signal: scope.signal, timeoutMs: CALL_MS };
+    const { wanted } = await call('task_progress', { ...name, ...said }, options);
+    if (wanted === false) scope.close();
+  };
+  scope.every(TELL_MS, () => tell());
+  try {
+    return await handler(message.message, {
+      id: name.taskId,
+      token: name.token,
+      idempotencyKey: String(idempotencyKey),
+      signal: scope.signal,
+      message,
+      progress: tell,
+    });
+  } finally {
+    scope.close();
+  }
+}

@@ -1,0 +1,81 @@
+/** A task on three nodes of which two are killed: it ends once. */
+import { expect, it } from 'vitest';
+import type { NodeProcess } from '../../sim/process.ts';
+import type { TaskResult } from '../../src/tasks/types.ts';
+import { builtin, eventually, sameListen, sees, ticketOf, useWorld } from './support.ts';
+
+const world = useWorld();
+const TEST_MS = 480_000;
+
+interface Page {
+  readonly messages: readonly { readonly id: string; readonly message: unknown }[];
+  readonly cursor: string;
+}
+
+/** The next message that an agent has, which stays in its inbox. */
+const nextOf = async (node: NodeProcess, name: string): Promise<Page['messages'][number]> => {
+  const { messages } = await eventually(
+    `${name} has something to do`,
+    () => builtin<Page>(node, 'agent_inbox', { name, timeout_s: 5 }),
+    (page) => page.messages.length > 0,
+  );
+  return messages[0] ?? { id: '', message: undefined };
+};
+
+/** An agent of the operator of a node, to which the owner may write. */
+async function digger(node: NodeProcess, name: string): Promise<void> {
+  await builtin(node, 'agent_announce', { name, capabilities: ['dig'], listed: true });
+  await builtin(node, 'grant_create', { peer: 'owner', agents: [name] });
+}
+
+it(
+  'goes on at another worker and at its own node when each is killed, and has one result',
+  { timeout: TEST_MS },
+  async () => {
+    const listen = sameListen();
+    let owner = await world.start('owner', { config: { listen } });
+    const first = await world.start('first', { args: ['--join', owner.up.ticket ?? ''] });
+    const second = await world.start('second', { args: ['--join', await ticketOf(owner)] });
+    await sees(owner, [first, second]);
+    await digger(first, 'digger-1');
+    const { taskId } = await builtin<TaskResult>(owner, 'agent_task', {
+      capability: 'dig',
+      input: { hole: 1 },
+    });
+    expect((await nextOf(first, 'digger-1')).message).toEqual({ hole: 1 });
+    await digger(second, 'digger-2');
+    await first.stop('SIGKILL');
+    expect((await nextOf(second, 'digger-2')).message).toEqual({ hole: 1 });
+
+    await owner.stop('SIGKILL');
+    owner = await world.start('owner', { config: { listen: sameListen(owner) } });
+    // The worker goes on with what it has, or is given it anew, where the owner took longer than the lease.
+    const over = new AbortController();
+    const answering = (async () => {
+      let cursor: string | undefined;
+      while (!over.signal.aborted) {
+        const args = {
+          name: 'digger-2',
+          timeout_s: 1,
+          ...(cursor === undefined ? {} : { cursor }),
+        };
+        const page = await builtin<Page>(second, 'agent_inbox', args);
+        for (const { id } of page.messages) {
+          const answer = { type: 'response', inReplyTo: id, message: 'dug', from: 'digger-2' };
+          await builtin(second, 'agent_message', answer).catch(() => undefined);
+        }
+        ({ cursor } = page);
+      }
+    })();
+    const done = await eventually(
+      'the task has ended',
+      () => builtin<TaskResult>(owner, 'task_result', { taskId, timeout_s: 5 }),
+      ({ endedAt }) => endedAt !== undefined,
+    );
+    over.abort();
+    await answering;
+    expect(done).toMatchObject({ status: 'done', result: 'dug', processedBy: 'digger-2@second' });
+    expect(done.attempts[0]).toMatchObject({ agent: 'digger-1@first', outcome: 'lost' });
+    expect(done.attempts.filter(({ outcome }) => outcome === 'done')).toHaveLength(1);
+  },
+);
