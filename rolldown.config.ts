@@ -38,6 +38,7 @@ const modules = defineConfig({
     'bench-upstream': 'sim/bench/upstream.ts',
     'bench-agent': 'sim/bench/agents/program.ts',
     'bench-board-newcomer': 'sim/bench/board/newcomer-process.ts',
+    'bench-board-strong': 'sim/bench/board/strong-process.ts',
     'bench-floor': 'sim/bench/floors/process.ts',
     hostile: 'sim/hostile/process.ts',
     soak: 'sim/soak/run.ts',

@@ -4,7 +4,7 @@
  * cleared; `--record` writes the tables to `sim/RESULTS.md`, `hostile`, `scale` and `board` to sections of their own; `--quick` runs
  * everything of ours once and shortly, without bars. `--only <attack>` has `hostile` run that attack alone;
  * `--nodes N` has `scale` measure so many, `--only one-process|processes|cuts` that alone, and `--long` has its busy
- * loops run for five minutes; `--only peers|newcomer|overwrites` has `board` measure that alone,
+ * loops run for five minutes; `--only peers|newcomer|overwrites|strong` has `board` measure that alone,
  * and `--only requests|starts|idle|hogs|queue|choosing` has `agents`.
  */
 import { parseArgs } from 'node:util';

@@ -78,6 +78,17 @@ export interface BoardSize {
   /** What a newcomer finds. */
   readonly entries: number;
   readonly overwrites: number;
+  readonly strong: StrongSize;
+}
+
+/** How strong boards are measured. */
+export interface StrongSize {
+  readonly replicas: readonly number[];
+  /** Each measurement. */
+  readonly ms: number;
+  readonly callers: number;
+  /** Whether etcd is measured beside ours. */
+  readonly rivals: boolean;
 }
 
 /** How agents are measured. */
@@ -137,6 +148,7 @@ export const FULL: BenchSize = {
     sustainedMs: 3000,
     entries: 100_000,
     overwrites: 3_000_000,
+    strong: { replicas: [3, 5], ms: 4000, callers: 64, rivals: true },
   },
   agents: {
     rounds: 5,
@@ -194,7 +206,15 @@ export const QUICK: BenchSize = {
     losses: [],
     busyMs: 0,
   },
-  board: { peers: [1], writes: 3, burst: 50, sustainedMs: 50, entries: 200, overwrites: 640 },
+  board: {
+    peers: [1],
+    writes: 3,
+    burst: 50,
+    sustainedMs: 50,
+    entries: 200,
+    overwrites: 640,
+    strong: { replicas: [3], ms: 100, callers: 4, rivals: false },
+  },
   agents: {
     rounds: 1,
     roundMs: 50,

@@ -3,8 +3,10 @@
  * that refuse, and nodes that die as by kill -9 and start again from what was on their disks at that moment.
  */
 import type { StrongRequest } from '../../src/blackboard/index.ts';
-import type { Json } from '../../src/core/index.ts';
+import type { Did, Json } from '../../src/core/index.ts';
 import { calm } from './hub.ts';
+import { journalTable } from './journal-table.ts';
+import type { JournalTable } from './journal-table.ts';
 import { keysOf } from './keys.ts';
 import type { Operation } from './linearizable.ts';
 import { makeMember, makeMesh } from './support.ts';
@@ -15,6 +17,8 @@ export interface StrongHistory {
   /** By key. */
   readonly operations: ReadonlyMap<string, readonly Operation[]>;
   readonly leases: readonly Granted[];
+  /** How often the replicas changed. */
+  readonly changes: number;
 }
 
 /** A lease as its holder was told of it. */
@@ -46,6 +50,10 @@ class World {
   readonly #random: () => number;
   readonly #keys = keysOf(...NAMES);
   readonly #replicas: readonly string[];
+  /** Whether the replicas change now and then. */
+  readonly #isChanging: boolean;
+  /** Changes of the replicas that were done. */
+  changes = 0;
   readonly #operations = new Map<string, Operation[]>(KEYS.map((key) => [key, []]));
   readonly #leases: Granted[] = [];
   readonly #living = new Map<string, Member>();
@@ -57,6 +65,7 @@ class World {
 
   constructor(seed: number) {
     this.#random = mulberry(seed);
+    this.#isChanging = seed % 3 === 0;
     this.#replicas = NAMES.slice(0, seed % 2 === 0 ? 3 : 5);
   }
 
@@ -81,7 +90,7 @@ class World {
       await this.#disturb(turn);
     }
     if (this.#left > 0) throw new Error(`${this.#left} callers are not done`);
-    return { operations: this.#operations, leases: this.#leases };
+    return { operations: this.#operations, leases: this.#leases, changes: this.changes };
   }
 
   async stop(): Promise<void> {
@@ -160,6 +169,23 @@ class World {
     else if (chance < 0.05) this.#healOne();
     else if (chance < 0.055) this.#member(this.#pick(NAMES)).strong.failures += 3;
     else if (chance < 0.06 && turn % 2 === 0) await this.#kill(this.#pick(NAMES));
+    else if (chance < 0.12 && this.#isChanging) void this.#changeReplicas();
+  }
+
+  /** One replica more, or another one, or one that has lost its disk and comes again; several at once, too. */
+  async #changeReplicas(): Promise<void> {
+    const [one, other] = [this.#pick(NAMES), this.#pick(NAMES)];
+    const didOf = (name: string): Did => this.#keys.get(name)?.did as Did;
+    const isLost = this.#random() < 0.3;
+    try {
+      if (isLost) await this.#kill(one, journalTable());
+      const jobs = await this.#member('ann').blackboard.board('jobs');
+      const remove = one === other || isLost ? [] : [didOf(other)];
+      await jobs.changeReplicas({ add: [didOf(one)], remove });
+      this.changes += 1;
+    } catch {
+      // Too few are there, or another change came first: what was begun is ended later.
+    }
   }
 
   #cutOne(): void {
@@ -178,11 +204,11 @@ class World {
   }
 
   /** Whatever is written after this moment is not there when the node starts again. */
-  async #kill(name: string): Promise<void> {
+  async #kill(name: string, disk?: JournalTable): Promise<void> {
     const mesh = this.#mesh;
     if (mesh === undefined) return;
     const before = this.#member(name);
-    const kept = before.strong.at(before.strong.journal.length);
+    const kept = disk ?? before.strong.at(before.strong.journal.length);
     const others = NAMES.filter((other) => other !== name && !this.#cut.has(pairOf(name, other)));
     for (const other of others) mesh.hub.cut(before.id, this.#member(other).id);
     this.#dead.push(before);

@@ -12,8 +12,9 @@ import type { Client } from '@a2a-js/sdk/client';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { attach } from '../../src/cli/node/client.ts';
 import type { NodeClient } from '../../src/cli/node/client.ts';
-import type { JsonObject } from '../../src/core/index.ts';
-import { publicKeyFromDid } from '../../src/identity/index.ts';
+import type { Did, JsonObject } from '../../src/core/index.ts';
+import { challengeText } from '../../src/gateway/door/challenge.ts';
+import { createIdentity, publicKeyFromDid } from '../../src/identity/index.ts';
 import { createNode, loadConfig } from '../../src/index.ts';
 import type { StarlingNode } from '../../src/index.ts';
 
@@ -203,6 +204,28 @@ it('without a key, or with one that does not name the agent, there is no card an
   expect((await withKey(undefined)(`${base}coder`, { method: 'POST', body: '{}' })).status).toBe(
     401,
   );
+});
+
+it('an agent of its own key is let in once it was granted the agent', async () => {
+  const caller = createIdentity();
+  const { origin, host } = new URL(base);
+  const post = async (path: string, body: object): Promise<JsonObject> => {
+    const headers = { 'content-type': 'application/json' };
+    const sent = { method: 'POST', headers, body: JSON.stringify(body) };
+    return (await (await fetch(`${origin}${path}`, sent)).json()) as JsonObject;
+  };
+  const { did } = caller;
+  const nonce = String((await post('/auth/challenge', { did }))['nonce']);
+  const text = challengeText({ node: node.status().did as Did, audience: host, did, nonce });
+  const signature = Buffer.from(caller.sign(text)).toString('base64url');
+  const { token } = await post('/auth/session', { did, nonce, signature });
+  const card = (): Promise<Response> => withKey(String(token))(`${base}coder/${CARD}`);
+  expect((await card()).status).toBe(404);
+  await operator.builtin('grant_create', { peer: did, agents: ['coder'] });
+  expect((await card()).status).toBe(200);
+  expect(await ask(await clientOf(String(token)), { text: 'by key' })).toMatchObject({
+    parts: [{ text: 'you said: by key' }],
+  });
 });
 
 it('what is not served is refused by its name: push notifications, tasks, other versions, other media', async () => {

@@ -13,6 +13,8 @@ import type { OverwriteRow } from './overwrites.ts';
 import { measurePeers } from './peers.ts';
 import type { PeersRow } from './peers.ts';
 import { createYjsServer } from './rival.ts';
+import { barsOfStrong, measureStrong, renderStrong } from './strong.ts';
+import type { StrongRow } from './strong.ts';
 
 /** What was measured. */
 export interface BoardFigures {
@@ -20,6 +22,7 @@ export interface BoardFigures {
   readonly peers: readonly PeersRow[];
   readonly newcomers: readonly NewcomerRow[];
   readonly overwrites: OverwriteRow | undefined;
+  readonly strong: readonly StrongRow[];
   readonly bars: readonly Bar[];
 }
 
@@ -52,17 +55,28 @@ export async function benchBoard(
   const newcomers = isWanted('newcomer')
     ? [await ourNewcomer(size.entries), await theirNewcomer(size.entries)]
     : [];
-  const bars = judge({ peers, newcomers, overwrites });
-  print(render({ peers, newcomers, overwrites, bars }));
-  return { peers, newcomers, overwrites, bars };
+  const strong = isWanted('strong') ? await measureStrong(size.strong) : [];
+  const bars = judge({ peers, newcomers, overwrites, strong });
+  print(render({ peers, newcomers, overwrites, strong, bars }));
+  return { peers, newcomers, overwrites, strong, bars };
 }
 
-function judge({ peers, newcomers, overwrites }: Omit<BoardFigures, 'bars'>): readonly Bar[] {
+function judge({
+  peers,
+  newcomers,
+  overwrites,
+  strong,
+}: Omit<BoardFigures, 'bars'>): readonly Bar[] {
   const bars = peers.flatMap((row, at) => {
     const rival = peers[at + 1];
     return at % 2 === 0 && rival !== undefined ? barsOfPeers(row, rival) : [];
   });
-  return [...bars, ...barsOfNewcomers(newcomers), ...barsOfOverwrites(overwrites)];
+  return [
+    ...bars,
+    ...barsOfNewcomers(newcomers),
+    ...barsOfOverwrites(overwrites),
+    ...barsOfStrong(strong),
+  ];
 }
 
 function barsOfOverwrites(row: OverwriteRow | undefined): readonly Bar[] {
@@ -101,11 +115,12 @@ function barsOfNewcomers([ours, theirs]: readonly NewcomerRow[]): readonly Bar[]
   ];
 }
 
-function render({ peers, newcomers, overwrites, bars }: BoardFigures): string {
+function render({ peers, newcomers, overwrites, strong, bars }: BoardFigures): string {
   return [
     ...(peers.length === 0 ? [] : [renderPeers(peers)]),
     ...(newcomers.length === 0 ? [] : [renderNewcomers(newcomers)]),
     ...(overwrites === undefined ? [] : [renderOverwrites(overwrites)]),
+    ...(strong.length === 0 ? [] : [renderStrong(strong)]),
     renderBars(bars),
   ].join('\n');
 }

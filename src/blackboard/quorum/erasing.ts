@@ -18,6 +18,8 @@ export interface ErasingComponents {
   readonly electorate: Electorate;
   /** What this node keeps of a key. */
   readonly look: (cell: Cell, set: ReplicaSet) => Promise<Shown | undefined>;
+  /** Has all replicas that are there accept a key as it is, under one ballot. */
+  readonly rewrite: (cell: Cell) => Promise<void>;
   /** Keys that this node keeps of a board. */
   readonly keys: (board: string) => Promise<readonly string[]>;
   /** Whether it is for this node to erase a key. */
@@ -45,6 +47,9 @@ export function createErasing(components: ErasingComponents, scope: Scope): Eras
   return erasing;
 }
 
+/** What a look at a key has come to: nothing to erase is left, another replica looks after the key, or else. */
+type Found = 'again' | 'away' | 'others' | 'over';
+
 class Sweeper implements Erasing {
   readonly #components: ErasingComponents;
   readonly #scope: Scope;
@@ -58,20 +63,27 @@ class Sweeper implements Erasing {
   }
 
   add(cell: Cell): void {
+    this.#addIn(REMEMBERED_MS, cell);
+  }
+
+  #addIn(delayMs: number, cell: Cell): void {
     const name = `${cell.board}/${cell.key}`;
     if (this.#due.has(name) || this.#due.size >= KEYS_MAX) return;
-    this.#due.set(name, { cell, at: this.#components.clock.now() + REMEMBERED_MS });
+    this.#due.set(name, { cell, at: this.#components.clock.now() + delayMs });
   }
 
   async sweep(): Promise<void> {
     await this.#list();
     const now = this.#components.clock.now();
+    const away = new Set<string>();
     for (const [name, { cell, at }] of this.#due) {
       if (this.#scope.closed) return;
-      if (at > now) continue;
+      if (at > now || away.has(cell.board)) continue;
       this.#due.delete(name);
-      const isOpen = await this.#tryErase(cell).catch(() => true);
-      if (isOpen) this.add(cell);
+      const found = await this.#tryErase(cell).catch((): Found => 'away');
+      // While a replica is away one key in each round is enough to see whether that still is so.
+      if (found === 'away') away.add(cell.board);
+      if (found !== 'over') this.#addIn(found === 'others' ? REMEMBERED_MS : SWEEP_MS, cell);
     }
   }
 
@@ -84,24 +96,28 @@ class Sweeper implements Erasing {
     }
   }
 
-  /** Gives whether the key is deleted and must be looked at again. */
-  async #tryErase(cell: Cell): Promise<boolean> {
+  async #tryErase(cell: Cell): Promise<Found> {
     const { electorate, look, isFirst } = this.#components;
     const set = await electorate.setOf(cell.board);
     const shown = await look(cell, set);
     if (shown?.accepted === undefined || heldIn(shown.accepted.state)?.v !== undefined)
-      return false;
+      return 'over';
     // While replicas change, none is erased: those that are written anew must be there.
-    if (set.before !== undefined || !isFirst(cell, set)) return true;
+    if (!isFirst(cell, set)) return 'others';
+    if (set.before !== undefined) return 'again';
     const { ballot, state } = shown.accepted;
     const all = await Promise.all(
       votersOf(set).map((voter) => electorate.ask(voter, set, { cell, ask: { t: 'look' } })),
     );
+    if (all.some((one) => one?.t !== 'shown')) return 'away';
     let below = ballot;
     for (const one of all) {
       // Who keeps nothing of the key has erased it, or has never heard of it.
       const isFit = one?.t === 'shown' && (one.promised === undefined || isSame(one, ballot));
-      if (!isFit) return true;
+      if (!isFit) {
+        await this.#components.rewrite(cell);
+        return 'again';
+      }
       below = highest(below, one.promised ?? ballot);
     }
     const ask = { t: 'erase', ballot, below, count: state.count } as const;
@@ -113,7 +129,8 @@ class Sweeper implements Erasing {
     const own = await electorate.ownVoter(set);
     const others = votersOf(set).filter((voter) => voter.did !== own?.did);
     const erased = await Promise.all(others.map(erase));
-    return own === undefined || erased.includes(false) || !(await erase(own));
+    if (own === undefined || erased.includes(false)) return 'again';
+    return (await erase(own)) ? 'over' : 'again';
   }
 }
 

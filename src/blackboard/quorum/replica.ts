@@ -56,6 +56,8 @@ const FLOORS = 'floor/';
 const BOOT = 'boot';
 const DISK = 'disk';
 const DISK_BYTES = 12;
+/** Rows that are kept in memory, as bytes on disk. Higher: fewer readings of the disk. */
+const CACHE_BYTES_MAX = 8 * 1024 * 1024;
 /** Keys that begin with this are the board's own. */
 const HIDDEN = '\u0000';
 
@@ -77,6 +79,7 @@ interface Kept {
 
 class TableReplica implements Replica {
   readonly #table: Table;
+  readonly #rows = new RowCache();
   readonly #boards = new Map<string, Promise<Kept>>();
   #boot: Promise<number> | undefined;
   #disk: Promise<string> | undefined;
@@ -123,7 +126,7 @@ class TableReplica implements Replica {
       if (isNew) checkRoom(kept);
       const { row, answer } = answerQuestion(before, question, kept.floor);
       if (row !== undefined && row !== before) {
-        await this.#table.put(name, encodeRow(row));
+        await this.#keep(name, row);
         if (isNew) kept.keys += 1;
       }
       return answer;
@@ -144,6 +147,7 @@ class TableReplica implements Replica {
       // The floor of the board is at least as high in memory as on disk, whatever comes between.
       kept.floor = higherOf(kept.floor, floor);
       const value = encodeJson(kept.floor);
+      this.#rows.delete(name);
       await this.#table.batch([{ key: name }, { key: `${FLOORS}${cell.board}`, value }]);
       if (row !== undefined && !cell.key.startsWith(HIDDEN)) kept.keys -= 1;
       return true;
@@ -212,6 +216,7 @@ class TableReplica implements Replica {
         for await (const [key] of this.#table.entries(`${prefix}${board}/`)) writes.push({ key });
       }
     }
+    this.#rows.clear();
     await this.#table.batch(writes);
     kept.floor = floor;
     if (isNew) kept.keys = 0;
@@ -219,11 +224,22 @@ class TableReplica implements Replica {
 
   /** @throws STARLING_STATE_UNUSABLE when the row is damaged: what it promised can't be kept then */
   async #row(name: string): Promise<AcceptorRow | undefined> {
+    const known = this.#rows.get(name);
+    if (known !== undefined) return known;
     const bytes = await this.#table.get(name);
     if (bytes === undefined) return undefined;
     const row = decodeRow(bytes);
-    if (row !== undefined) return row;
-    throw damaged(`the strong entry ${name}`);
+    if (row === undefined) throw damaged(`the strong entry ${name}`);
+    this.#rows.set(name, row, bytes.length);
+    return row;
+  }
+
+  /** What is not on disk, or may not be, is not in memory either. */
+  async #keep(name: string, row: AcceptorRow): Promise<void> {
+    const bytes = encodeRow(row);
+    this.#rows.delete(name);
+    await this.#table.put(name, bytes);
+    this.#rows.set(name, row, bytes.length);
   }
 
   /** What is kept of a board, once no set is on its way to the disk. */
@@ -285,6 +301,36 @@ class TableReplica implements Replica {
     } finally {
       if (kept.busy.get(name) === running) kept.busy.delete(name);
     }
+  }
+}
+
+/** Rows as they are on disk, of the keys that were used last. */
+class RowCache {
+  readonly #rows = new Map<string, { readonly row: AcceptorRow; readonly bytes: number }>();
+  #bytes = 0;
+
+  get(name: string): AcceptorRow | undefined {
+    return this.#rows.get(name)?.row;
+  }
+
+  set(name: string, row: AcceptorRow, bytes: number): void {
+    this.delete(name);
+    this.#rows.set(name, { row, bytes });
+    this.#bytes += bytes;
+    for (const [oldest] of this.#rows) {
+      if (this.#bytes <= CACHE_BYTES_MAX) return;
+      this.delete(oldest);
+    }
+  }
+
+  delete(name: string): void {
+    this.#bytes -= this.#rows.get(name)?.bytes ?? 0;
+    this.#rows.delete(name);
+  }
+
+  clear(): void {
+    this.#rows.clear();
+    this.#bytes = 0;
   }
 }
 

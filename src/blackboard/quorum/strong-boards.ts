@@ -21,6 +21,8 @@ import type { Erasing } from './erasing.ts';
 import type { AskMessage, Cell, NodeAsk, Reply } from './format.ts';
 import { createLateShowing } from './late-showing.ts';
 import type { LateShowing } from './late-showing.ts';
+import { createPacedShowing } from './paced-showing.ts';
+import type { PacedShowing } from './paced-showing.ts';
 import { createQuorumLinks } from './links.ts';
 import type { QuorumLinks } from './links.ts';
 import { createProposer, noQuorum, unknownOutcome } from './proposer.ts';
@@ -136,6 +138,7 @@ class QuorumBoards implements StrongBoards {
   readonly #proposer: Proposer;
   readonly #changes: SetChanges;
   readonly #toShow: LateShowing;
+  readonly #showing: PacedShowing<Chosen>;
   readonly #toErase: Erasing;
   readonly #numbers = new Map<string, number>();
 
@@ -143,6 +146,9 @@ class QuorumBoards implements StrongBoards {
     const { network, clock, logger, table, self, random } = components;
     this.#components = components;
     this.#toShow = createLateShowing(scope, (cell) => this.#show(cell));
+    this.#showing = createPacedShowing<Chosen>(scope, ({ board }, chosen) => {
+      if (!components.isShown(board, chosen)) components.chosen(board, chosen);
+    });
     this.#replica = createReplica(table);
     this.#links = createQuorumLinks({
       network,
@@ -262,9 +268,7 @@ class QuorumBoards implements StrongBoards {
   #told(cell: Cell, state: StrongState, outcome: StrongOutcome): StrongOutcome {
     this.#note(cell, state.count);
     const chosen = chosenOf(cell, state);
-    if (chosen !== undefined && !this.#components.isShown(cell.board, chosen)) {
-      this.#components.chosen(cell.board, chosen);
-    }
+    if (chosen !== undefined) this.#showing.show(cell, chosen);
     return outcome;
   }
 
@@ -389,6 +393,11 @@ class QuorumBoards implements StrongBoards {
         look: async (cell, set) => {
           const shown = await this.#replica.look(cell, set.number);
           return shown.t === 'shown' ? shown : undefined;
+        },
+        rewrite: async (cell) => {
+          const id = randomUUID();
+          const change = (value: Json | undefined) => ({ value, result: null });
+          await this.#proposer.propose({ cell, request: id, op: id, change, patienceMs: HAND_MS });
         },
         keys: async (board) => {
           const { keys } = await this.#replica.keys(board);
