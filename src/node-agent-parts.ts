@@ -14,17 +14,11 @@ import type {
   Runs,
   RunsComponents,
 } from './agents/index.ts';
-import {
-  CLIENT_LOCAL,
-  CLIENT_TCP,
-  defaultConfigFile,
-  isFreeClientName,
-  socketPath,
-} from './config/index.ts';
+import { CLIENT_LOCAL, CLIENT_TCP, defaultConfigFile, socketPath } from './config/index.ts';
 import type { Did } from './core/index.ts';
 import type { Providers } from './directory/index.ts';
 import { createChildren, createSandbox, runBriefly } from './gateway/index.ts';
-import type { ApiKeys, Children, Gateway, Sandbox } from './gateway/index.ts';
+import type { ApiKeys, AttachedClients, Children, Gateway, Sandbox } from './gateway/index.ts';
 import { OPERATOR, attachedClient } from './guard/index.ts';
 import type { Link, Principal } from './guard/index.ts';
 import { boxOpenerOf, closeBox } from './identity/index.ts';
@@ -46,6 +40,7 @@ export interface AgentRooms
   readonly providers: Pick<Providers, 'lacking'>;
   readonly membership: Membership;
   readonly sandbox: Pick<Sandbox, 'means'>;
+  readonly clients: Pick<AttachedClients, 'holderOf' | 'tokenScopes'>;
   readonly keys: Pick<ApiKeys, 'list'>;
   /** Made later. */
   readonly gateway: () => Pick<Gateway, 'callPeer' | 'startAgent'>;
@@ -162,6 +157,7 @@ function createNodeAgents(
 
 interface RunRooms extends Pick<RunsComponents, 'agents' | 'config' | 'guard' | 'startProcess'> {
   readonly keys: Pick<ApiKeys, 'list'>;
+  readonly clients: Pick<AttachedClients, 'holderOf' | 'tokenScopes'>;
   readonly membership: Pick<Membership, 'find'>;
   readonly sandbox: Pick<Sandbox, 'means'>;
 }
@@ -179,7 +175,7 @@ function createNodeRuns(
       return means.kind === 'none' ? means : undefined;
     },
     self: identity.did,
-    principalOf: (link) => principalOf(link, { ...rooms, self: identity.did }),
+    principalOf: (link) => principalOf(link, { ...rooms, self: identity.did, now: clock.now() }),
     limits: findLimitMeans(),
     clock,
     random,
@@ -191,11 +187,14 @@ function createNodeRuns(
 /** Whom a link means now: whoever is nobody any more has no rights. Undefined for the operator of this node. */
 function principalOf(
   { client, did, node }: Link,
-  rooms: Pick<RunRooms, 'keys' | 'membership'> & { readonly self: Did },
+  rooms: Pick<RunRooms, 'clients' | 'keys' | 'membership'> & {
+    readonly self: Did;
+    readonly now: number;
+  },
 ): Principal | undefined {
-  const { keys, membership, self } = rooms;
+  const { membership, self } = rooms;
   const isElsewhere = node !== undefined && node !== self;
-  if (client !== undefined && !isElsewhere) return clientOf(client, keys);
+  if (client !== undefined && !isElsewhere) return clientOf(client, rooms, rooms.now);
   if (did === self && node === undefined) return undefined;
   // What somebody may do for whom a peer vouches is what that peer may.
   const holder = isElsewhere ? node : did;
@@ -208,9 +207,20 @@ function principalOf(
   return { ...known, onBehalfOf: did === undefined ? { name: client ?? '' } : { did } };
 }
 
-function clientOf(name: string, keys: RunRooms['keys']): Principal {
+function clientOf(
+  name: string,
+  { keys, clients }: Pick<RunRooms, 'keys' | 'clients'>,
+  now: number,
+): Principal {
   const held = keys.list().find((one) => one.name === name);
-  if (held !== undefined) return { kind: 'client', name, scopes: held.scopes };
-  const isAttached = isFreeClientName(name) || name === CLIENT_LOCAL || name === CLIENT_TCP;
+  if (held !== undefined) {
+    const isOver = held.expiresAt !== undefined && held.expiresAt <= now;
+    return { kind: 'client', name, scopes: isOver ? [] : held.scopes };
+  }
+  const byToken = clients.tokenScopes(name, now);
+  if (byToken !== undefined) return { kind: 'client', name, scopes: byToken };
+  // A key that was revoked leaves a name that anybody could have had.
+  const isAttached =
+    name === CLIENT_LOCAL || name === CLIENT_TCP || clients.holderOf(name) !== undefined;
   return isAttached ? attachedClient(name) : { kind: 'client', name, scopes: [] };
 }

@@ -91,6 +91,7 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     membership,
     sandbox,
     keys: stores.keys,
+    clients: stores.clients,
     providers,
     guard: () => governance.guard,
     trustOf: (principal) => governance.callerRules.of(principal).trust,

@@ -25,6 +25,9 @@ export function sealedArgs(sealing: Sealing, to: Did, args: JsonObject): JsonObj
 
 /** What a peer has sent, opened. @throws STARLING_USAGE for what is not sealed for this node, or for another message */
 export function openedInit(sealing: Sealing, init: MessageInit, sealed: string): MessageInit {
+  // The guard was asked about what stands outside: nothing there may be taken for what is inside.
+  if (init.type === undefined || (init.message ?? null) !== null) throw misplaced();
+  if (init.data !== undefined || init.metadata !== undefined) throw misplaced();
   const inside = parsed(sealing.open(sealed));
   const { message = null, data, metadata } = inside;
   // What was sealed for one message can't be put into another.

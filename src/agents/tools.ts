@@ -251,8 +251,9 @@ function messageTool(agents: Agents): BuiltinTool {
   });
 }
 
-/** Whoever answers needs no right to write: a query was asked of it. */
-function isResponse({ type, message }: JsonObject): boolean {
+/** Whoever answers needs no right to write: a query was asked of it. What is sealed says its type outside. */
+function isResponse({ type, message, sealed }: JsonObject): boolean {
+  if (typeof sealed === 'string') return type === 'response';
   const inside =
     typeof message === 'object' && message !== null ? (message as JsonObject)['type'] : undefined;
   return (type ?? inside) === 'response';

@@ -277,6 +277,8 @@ class NodeAwards implements Awards {
       signal: abort.signal,
       gone,
       heard: (progress) => void task.apply({ type: 'progressed', token, progress }),
+      clock: this.#components.clock,
+      timeoutMs: task.order.attemptMs,
     });
     forget();
     this.#life.signal.removeEventListener('abort', stop);

@@ -38,6 +38,10 @@ export const PROGRESS_MS = 15_000;
 export const FOLLOW_MS = 4000;
 /** How much longer than the wait such a question may take. */
 export const FOLLOW_WAY_MS = 4000;
+/** So many answers in a row may come sooner than {@link FOLLOW_PACE_MS} after their questions. */
+export const HASTY_MAX = 10;
+/** The least time from one such question to the next, after those. */
+export const FOLLOW_PACE_MS = 100;
 /** The second question, where the first had no answer: then the worker is given up. */
 export const FOLLOW_AGAIN_MS = 3000;
 /** How long a worker's node may take to say whether it takes a task. */

@@ -1,11 +1,19 @@
 /** The ways to workers: a function call to agents of this node, the peer's tool `task_attempt` to others. */
-import { StarlingError, messageOf } from '../core/index.ts';
-import type { JsonObject } from '../core/index.ts';
+import { StarlingError, messageOf, pause } from '../core/index.ts';
+import type { Clock, JsonObject } from '../core/index.ts';
 import { z } from 'zod';
 import type { PeerToolCall } from '../gateway/index.ts';
 import type { Principal } from '../guard/index.ts';
 import type { PeerView } from '../membership/index.ts';
-import { BEGIN_MS, FOLLOW_AGAIN_MS, FOLLOW_MS, FOLLOW_WAY_MS, WORDS_MAX } from './limits.ts';
+import {
+  BEGIN_MS,
+  FOLLOW_AGAIN_MS,
+  FOLLOW_MS,
+  FOLLOW_PACE_MS,
+  FOLLOW_WAY_MS,
+  HASTY_MAX,
+  WORDS_MAX,
+} from './limits.ts';
 import type { Outcome, Progress } from './types.ts';
 import type { AttemptName, BeginInit, Work } from './work.ts';
 
@@ -114,26 +122,52 @@ export interface FollowingInit {
   /** Rejects when the worker's node is believed to be gone. */
   readonly gone: Promise<never>;
   readonly heard: (progress: Progress) => void;
+  readonly clock: Clock;
+  /** How long the attempt may take, ms; the worker's node is told as well, and need not be believed. */
+  readonly timeoutMs: number;
 }
 
 /**
  * Asks until the attempt has ended, or nothing comes from the worker's node any more: at a lost connection at once, at
  * silence after two questions. Undefined when `signal` is aborted.
  */
-export async function followToEnd(
+export async function followToEnd(road: Road, init: FollowingInit): Promise<Final | undefined> {
+  const { clock, timeoutMs } = init;
+  let cancel = (): void => undefined;
+  const late = new Promise<Final>((resolve) => {
+    cancel = clock.schedule(timeoutMs + FOLLOW_WAY_MS, () =>
+      resolve(lost('its node says that it works, longer than it may')),
+    );
+  });
+  const over = new AbortController();
+  const following = follow(road, { ...init, signal: AbortSignal.any([init.signal, over.signal]) });
+  try {
+    return await Promise.race([following, late]);
+  } finally {
+    cancel();
+    over.abort();
+  }
+}
+
+async function follow(
   road: Road,
-  { name, signal, gone, heard }: FollowingInit,
+  { name, signal, gone, heard, clock }: FollowingInit,
 ): Promise<Final | undefined> {
   let seen = 0;
+  let hasty = 0;
   let isAgain = false;
   while (!signal.aborted) {
     try {
+      const askedAt = clock.now();
       const said = await Promise.race([road.follow(name, seen, isAgain), gone]);
       isAgain = false;
       if (said.state === 'unknown') return lost('its node does not know the task any more');
       if (said.state !== 'running') return said;
       if (said.news !== seen && said.progress !== undefined) heard(said.progress);
       seen = said.news;
+      // A node that has news without end is asked no faster than this.
+      hasty = clock.now() - askedAt < FOLLOW_PACE_MS ? hasty + 1 : 0;
+      if (hasty > HASTY_MAX) await pause(clock, FOLLOW_PACE_MS);
     } catch (error) {
       const isSilent = error instanceof StarlingError && error.code === 'STARLING_TIMEOUT';
       if (!isSilent || isAgain) return signal.aborted ? undefined : lost(messageOf(error));

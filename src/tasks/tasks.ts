@@ -389,7 +389,8 @@ class NodeTasks implements Tasks {
       throw usage('say either what an agent must be able to do, or which agent it is for');
     }
     if (agentId !== undefined) parseAddress(agentId);
-    const inputBytes = Buffer.byteLength(JSON.stringify(input));
+    // What is given back as it came is kept as well.
+    const inputBytes = Buffer.byteLength(JSON.stringify([input, said ?? null]));
     if (inputBytes > INPUT_BYTES_MAX) throw tooLong(inputBytes);
     const now = clock.now();
     const priority = init.priority === 'medium' ? 'normal' : (init.priority ?? 'normal');

@@ -87,6 +87,12 @@ it('what was sealed for another node, or for another message, is refused', async
     { ...rest, sealed, messageId: 'msg_1_other' },
     { ...rest, sealed: sealedFor('did:key:eve', {}) },
     { ...rest, sealed: sealedFor('did:key:bob', { agentId: 'else' }) },
+    // What the guard has seen outside is what the agent is told.
+    { ...rest, sealed, type: undefined },
+    { ...rest, sealed, type: undefined, message: { type: 'response' } },
+    { ...rest, sealed, message: 'outside' },
+    { ...rest, sealed, data: 1 },
+    { ...rest, sealed, metadata: { hops: 0 } },
   ] as unknown as JsonObject[]) {
     await expect(bob.call(peer, 'agent_message', other)).rejects.toMatchObject({
       code: 'STARLING_USAGE',

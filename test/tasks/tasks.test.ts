@@ -337,6 +337,13 @@ describe('a task', () => {
     });
   });
 
+  it('is refused where what is given back as it came is larger than an input may be', async () => {
+    const a = node(await world('a'), 'a');
+    const said = { metadata: { note: 'x'.repeat(300 * 1024) } };
+    await expect(a.submit({ capability: 'dig', ...said })).rejects.toThrow(/bytes/);
+    expect(a.rows.size).toBe(0);
+  });
+
   it('is refused without a trace where ten thousand wait', async () => {
     const all = await world('a');
     const a = node(all, 'a');
@@ -395,6 +402,25 @@ describe('a task', () => {
       status: 'failed',
       error: { reason: 'size' },
     });
+  });
+
+  it('goes to another where a node says for ever that it works, and is asked no faster for it', async () => {
+    const all = await world('a', 'b', 'c');
+    const a = node(all, 'a');
+    const b = node(all, 'b');
+    await makeWorker(all, 'b', { name: 'first' });
+    let asked = 0;
+    const busy = { ...b.node.more.find(({ definition }) => definition.name === 'task_attempt') };
+    busy.call = async () => ({ state: 'running', news: (asked += 1), progress: { part: 0.5 } });
+    b.node.more.splice(0, b.node.more.length, busy as never);
+    const { taskId } = await a.submit({ capability: 'dig', input: 1, attemptMs: 20_000 });
+    await states(all, 'a', taskId, 'running');
+    await makeWorker(all, 'c', { name: 'second' });
+    expect(await ends(all, 'a', taskId)).toMatchObject({
+      processedBy: 'second@c',
+      attempts: [{ agent: 'first@b', outcome: 'lost' }, { agent: 'second@c' }],
+    });
+    expect(asked).toBeLessThan(300);
   });
 
   it('has one result where the machine sleeps for hours while a worker has it', async () => {

@@ -38,7 +38,7 @@ export function fetchOfOneHost(clock: Clock, init: OneHostInit): typeof fetch {
     const url = new URL(input instanceof Request ? input.url : input);
     if (url.origin !== origin) throw invalid(`${url.host} is another host than ${origin}`);
     const headers = new Headers(options?.headers);
-    if (token !== undefined) headers.set('authorization', `Bearer ${token()}`);
+    if (token !== undefined) headers.set('authorization', `Bearer ${sound(token())}`);
     return withDeadline(
       clock,
       timeoutMs,
@@ -91,4 +91,12 @@ function causeOf(error: unknown): string {
 
 function invalid(why: string): StarlingError {
   return new StarlingError('STARLING_UPSTREAM_INVALID', `the A2A agent can't be used: ${why}`);
+}
+
+/** RFC 6750 §2.1; what a header can't hold would be told in the error of whoever sets the header. */
+function sound(token: string): string {
+  if (/^[\x21-\x7e]+$/.test(token)) return token;
+  throw new StarlingError('STARLING_SECRET_INVALID', 'the secret of the remote agent is no token', {
+    hint: 'a token is one line of letters, digits and signs: set it again with starling secret set',
+  });
 }

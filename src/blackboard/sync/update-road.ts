@@ -106,17 +106,28 @@ class StreamRoad implements UpdateRoad {
     }
     this.#served.add(peerStream);
     const stream = createMessageStream(peerStream, { maxBytes: MESSAGE_BYTES_MAX });
-    stream.onEnd(() => this.#served.delete(peerStream));
+    let cancelHold: (() => void) | undefined;
+    // One timer a stream, however much of a chunk is beyond the allowance.
+    const hold = (waitMs: number): void => {
+      peerStream.pause();
+      cancelHold ??= scope.after(waitMs, () => {
+        cancelHold = undefined;
+        const moreMs = Math.max(this.#updates.waitMs(peer), this.#bytes.waitMs(peer));
+        if (moreMs > 0) hold(moreMs);
+        else peerStream.resume();
+      });
+    };
+    stream.onEnd(() => {
+      this.#served.delete(peerStream);
+      cancelHold?.();
+    });
     let read = 0;
     stream.onMessage((bytes) => {
       const waitMs = Math.max(
         this.#updates.charge(peer, 1),
         this.#bytes.charge(peer, bytes.length),
       );
-      if (waitMs > 0) {
-        peerStream.pause();
-        scope.after(waitMs, () => peerStream.resume());
-      }
+      if (waitMs > 0) hold(waitMs);
       const sent = decodeGossip(bytes);
       read += 1;
       if (read % CREDIT_STEP === 0) stream.send(READ);

@@ -11,6 +11,7 @@ import { StarlingError } from '../../core/index.ts';
 import type { Clock, Did, Logger } from '../../core/index.ts';
 import type { GrantBook } from '../../grants/index.ts';
 import type { ApiKeys } from './api-keys.ts';
+import type { AttachedClients } from './attached-clients.ts';
 import { handleAuth, refuseWith, sendJson } from './auth-endpoints.ts';
 import { bearerOf, digestOf } from './bearer.ts';
 import { createChallenges } from './challenge.ts';
@@ -39,6 +40,8 @@ export interface DoorComponents {
   readonly grants?: Pick<GrantBook, 'successions'>;
   readonly keys: Pick<ApiKeys, 'check'>;
   readonly rateLimit: RateLimit;
+  /** Hears of whoever comes with an access token. */
+  readonly clients?: Pick<AttachedClients, 'tokenCame'>;
   /** The node's own token: who has it is the operator. */
   readonly token: Pick<NodeToken, 'matches' | 'count'>;
   readonly clock: Clock;
@@ -163,7 +166,11 @@ class HttpDoor implements Door {
       const oldest = this.#known.keys().next();
       if (oldest.done !== true) this.#known.delete(oldest.value);
     }
-    const until = Math.min(now + CACHED_MS, credential.expiresAt ?? Infinity);
+    const { principal, expiresAt } = credential;
+    const until = Math.min(now + CACHED_MS, expiresAt ?? Infinity);
+    if (principal.kind === 'client' && expiresAt !== undefined) {
+      this.#components.clients?.tokenCame(principal.name, { scopes: principal.scopes, expiresAt });
+    }
     this.#known.set(key, { credential, until });
   }
 

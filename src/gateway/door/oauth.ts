@@ -85,8 +85,8 @@ export function createAccessTokens(
         const sub = String(payload.sub);
         return {
           id: `jwt:${init.issuer} ${sub}`,
-          // No subject is taken for an agent that this node runs.
-          principal: { kind: 'client', name: sub.replace(/^agent:/, 'oauth:agent:'), scopes },
+          // No subject is taken for somebody whom this node has named: a client, a key, an agent.
+          principal: { kind: 'client', name: `oauth:${sub}`, scopes },
           expiresAt: ((payload.exp ?? 0) + CLOCK_SKEW_S) * 1000,
         };
       } catch (error) {

@@ -8,6 +8,7 @@ import { createApiKeys } from '../../../src/gateway/door/api-keys.ts';
 import type { ApiKeys } from '../../../src/gateway/door/api-keys.ts';
 import { challengeText } from '../../../src/gateway/door/challenge.ts';
 import { createDoor } from '../../../src/gateway/door/door.ts';
+import type { AttachedClients } from '../../../src/gateway/door/attached-clients.ts';
 import type { DoorInit } from '../../../src/gateway/door/door.ts';
 import { createRateLimit } from '../../../src/gateway/door/rate-limit.ts';
 import { isRefusal } from '../../../src/gateway/door/types.ts';
@@ -27,7 +28,11 @@ interface Fixture {
   readonly clock: ReturnType<typeof createTestClock>;
 }
 
-function fixture(init: Partial<DoorInit> = {}, perSecond = 100): Fixture {
+function fixture(
+  init: Partial<DoorInit> = {},
+  perSecond = 100,
+  tokenCame: AttachedClients['tokenCame'] = () => undefined,
+): Fixture {
   const clock = createTestClock(NOW);
   const keys = createApiKeys({ table: memoryTable(), clock, logger: silentLogger });
   const door = createDoor(
@@ -36,6 +41,7 @@ function fixture(init: Partial<DoorInit> = {}, perSecond = 100): Fixture {
       keys,
       token: { matches: (digest) => timingSafeEqual(digest, digestOf(TOKEN)), count: 1 },
       rateLimit: createRateLimit(clock, perSecond),
+      clients: { tokenCame },
       clock,
       logger: silentLogger,
     },
@@ -107,13 +113,15 @@ describe('a caller with an access token', () => {
   it('is verified once, and known from then on until the token ends', async () => {
     const authority = await startAuthority();
     const oauth = { issuer: authority.issuer, audience: AUDIENCE, scopes: {} };
-    const { door, clock } = fixture({ oauth });
+    const came: unknown[] = [];
+    const { door, clock } = fixture({ oauth }, 100, (...who) => came.push(who));
     const token = await authority.sign({ exp: NOW / 1000 + 60 });
     const [first, second] = [door.authenticate(bearing(token)), door.authenticate(bearing(token))];
     expect(second).toBe(first);
     const credential = await first;
-    expect(credential).toMatchObject({ principal: { kind: 'client', name: 'ann' } });
+    expect(credential).toMatchObject({ principal: { kind: 'client', name: 'oauth:ann' } });
     expect(door.authenticate(bearing(token))).toBe(credential);
+    expect(came).toEqual([['oauth:ann', { scopes: expect.any(Array), expiresAt: NOW + 90_000 }]]);
     clock.advance(90_000);
     expect(await door.authenticate(bearing(token))).toMatchObject({ status: 401 });
   });

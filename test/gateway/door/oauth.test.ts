@@ -46,7 +46,7 @@ describe('an access token', () => {
       id: `jwt:${authority.issuer} ann`,
       principal: {
         kind: 'client',
-        name: 'ann',
+        name: 'oauth:ann',
         scopes: ['tool:files/read_*', 'resource:files/**', 'tool:git/*'],
       },
       expiresAt: NOW + 630_000,
