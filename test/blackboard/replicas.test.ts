@@ -1,5 +1,6 @@
 /** Replicas of strong boards: lost disks, changes of the replicas, erased keys, and who says what is not so. */
 import { afterEach, describe, expect, it } from 'vitest';
+import { signReplicas } from '../../src/blackboard/access/access-records.ts';
 import type { Ballot } from '../../src/blackboard/quorum/acceptor.ts';
 import { calm } from './hub.ts';
 import { StrongMesh } from './strong-support.ts';
@@ -215,6 +216,27 @@ describe('a member that says what is not so', () => {
     );
     expect(await jobs.ask('bob', 'k', { t: 'get' })).toMatchObject({ value: 1 });
     expect(await jobs.ask('ann', 'k', { t: 'set', value: 2 })).toMatchObject({ ok: true });
+  });
+
+  it('does not take the board over by a change that it signed while it might', async () => {
+    const jobs = await make();
+    await jobs.ask('ann', 'k', { t: 'set', value: 'kept' });
+    const board = await jobs.board('ann');
+    await jobs.driven(board.grant({ to: jobs.didOf('dan'), ability: 'admin' }));
+    await jobs.settle();
+    const voters = [{ did: jobs.didOf('dan'), disk: 'any', since: 41 }];
+    const at = jobs.mesh.clock.now();
+    const change = { board: board.id, number: 41, voters, before: voters, at };
+    const record = signReplicas(jobs.signerOf('dan'), change);
+    await jobs.driven(board.revoke(jobs.didOf('dan')));
+    await jobs.settle();
+    const set = { number: 42, voters, count: 0, record };
+    for (const name of REPLICAS) {
+      const ask = { t: 'adopt', state: set } as const;
+      expect(await jobs.driven(jobs.say('dan', name, { ask }))).toBeUndefined();
+    }
+    expect(await jobs.ask('bob', 'k', { t: 'get' })).toMatchObject({ value: 'kept' });
+    expect(await jobs.ask('cyd', 'k', { t: 'set', value: 'newer' })).toMatchObject({ ok: true });
   });
 
   it("does not have another's request taken for done by its id", async () => {

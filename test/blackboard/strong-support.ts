@@ -1,4 +1,5 @@
 /** A mesh of members with keys and the strong board `jobs`, for tests of its replicas. */
+import type { Signer } from '../../src/identity/index.ts';
 import type { Board, StrongOutcome, StrongRequest } from '../../src/blackboard/index.ts';
 import { QUORUM_PROTOCOL, decodeReply, encodeAsk } from '../../src/blackboard/quorum/format.ts';
 import type { Ask, Reply } from '../../src/blackboard/quorum/format.ts';
@@ -44,6 +45,12 @@ export class StrongMesh {
 
   didOf(name: string): Did {
     return this.#keys.get(name)?.did ?? ('' as Did);
+  }
+
+  signerOf(name: string): Signer {
+    const found = this.#keys.get(name);
+    if (found === undefined) throw new Error(`no ${name}`);
+    return found;
   }
 
   member(name: string): Member {

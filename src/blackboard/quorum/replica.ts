@@ -359,6 +359,6 @@ function higherOf(a: Floor, b: Floor): Floor {
 
 function damaged(what: string): StarlingError {
   return new StarlingError('STARLING_STATE_UNUSABLE', `${what} are damaged here`, {
-    hint: 'the other replicas go on without this one: restore the state folder from a backup of the disk',
+    hint: 'the other replicas go on without this one: begin with an empty state folder, and add this node again: starling board replicas <board> --add <peer>',
   });
 }

@@ -36,6 +36,8 @@ export interface SetChanges {
   change(id: string, board: StrongBoard, record: string): Promise<void>;
   /** Ends a change that was begun, if there is one. @throws STARLING_NO_QUORUM */
   finish(id: string, board: StrongBoard): Promise<void>;
+  /** Whether the replicas known here have agreed on the change `record`; false when too few of them answer. */
+  isAgreed(id: string, record: string): Promise<boolean>;
 }
 
 /** Nothing is asked before a change is wanted or found. */
@@ -81,6 +83,11 @@ class QuorumSetChanges implements SetChanges {
     );
     if (isFirst) await this.finish(id, board);
     if (chosen !== record) throw conflict();
+  }
+
+  async isAgreed(id: string, record: string): Promise<boolean> {
+    const chosen = await this.#components.proposer.look({ board: id, key: SET_KEY });
+    return recordIn(chosen?.value) === record;
   }
 
   async finish(id: string, board: StrongBoard): Promise<void> {

@@ -312,10 +312,19 @@ class QuorumBoards implements StrongBoards {
     }
   }
 
-  /** Whether somebody may say what the replicas are: those of now, and those of then. */
+  /**
+   * Whether somebody may say what the replicas are: those that this node knows, and whoever comes in to a node that is
+   * none. Of somebody else a replica believes only a change that the others have agreed on, because whoever signed it
+   * may have lost the right to.
+   */
   async #mayTell(by: Did, board: string, set: ReplicaSet): Promise<boolean> {
-    const all = [...votersOf(await this.#electorate.setOf(board)), ...votersOf(set)];
-    return all.some(({ did }) => this.#components.isSame(by, did));
+    const known = await this.#electorate.setOf(board);
+    const isAmong = (of: ReplicaSet): boolean =>
+      votersOf(of).some(({ did }) => this.#components.isSame(by, did));
+    if (isAmong(known)) return true;
+    if (!isAmong(set) || set.record === undefined) return false;
+    if ((await this.#electorate.ownVoter(known)) === undefined) return true;
+    return this.#changes.isAgreed(board, set.record);
   }
 
   /** Does a request of another node. @throws STARLING_BOARD_REFUSED, as `request` does */

@@ -82,6 +82,8 @@ interface Entry {
   ticket: string | undefined;
   /** It has been told its ticket. */
   isTold: boolean;
+  /** How often it was answered: of two answers the later one counts, whichever has its ticket first. */
+  answers: number;
 }
 
 /** Makes the list, empty. */
@@ -145,9 +147,17 @@ class KnockList implements Knocks {
     // The list may change while the ticket is made; the entry that was meant stays the one that is answered.
     const verdict = makeTicket === undefined ? 'refused' : 'admitted';
     // Who is let in twice gets one ticket: another would stay open for nobody.
+    entry.answers += 1;
+    const turn = entry.answers;
     if (entry.verdict !== verdict) {
+      const ticket = await makeTicket?.();
+      const isLast = turn === entry.answers && this.#entries.get(entry.knock.peerId) === entry;
+      if (!isLast) {
+        if (ticket !== undefined) this.#components.endTicket?.(ticket);
+        return entry.knock;
+      }
       this.#endTicket(entry);
-      entry.ticket = await makeTicket?.();
+      entry.ticket = ticket;
       entry.verdict = verdict;
       entry.answeredMs = this.#components.clock.now();
     }
@@ -173,6 +183,7 @@ class KnockList implements Knocks {
       verdict: 'waiting',
       answeredMs: at,
       ticket: undefined,
+      answers: 0,
       isTold: false,
     });
     this.#components.health?.raise({

@@ -125,6 +125,30 @@ describe('a node that knocks', () => {
     expect(knocks.knock(peerOf(1), 'laptop', '10.0.0.1')).toMatchObject({ t: 'wait' });
   });
 
+  it('has the later one of two answers, and no ticket of the other stays open', async () => {
+    const { knocks, ended } = door();
+    knocks.knock(peerOf(1), 'laptop', '10.0.0.1');
+    const slow: ((ticket: string) => void)[] = [];
+    const later = (): Promise<string> => new Promise((resolve) => slow.push(resolve));
+    const first = knocks.answer('laptop', later);
+    const second = knocks.answer('laptop', later);
+    slow[1]?.('starling2second');
+    slow[0]?.('starling2first');
+    await Promise.all([first, second]);
+    expect(ended).toEqual(['starling2first']);
+    expect(knocks.knock(peerOf(1), 'laptop', '10.0.0.1')).toMatchObject({
+      ticket: 'starling2second',
+    });
+
+    knocks.knock(peerOf(2), 'tablet', '10.0.0.2');
+    const admitted = knocks.answer('tablet', later);
+    await knocks.answer('tablet', undefined);
+    slow[2]?.('starling2third');
+    await admitted;
+    expect(ended).toEqual(['starling2first', 'starling2third']);
+    expect(knocks.knock(peerOf(2), 'tablet', '10.0.0.2')).toMatchObject({ t: 'refused' });
+  });
+
   it('that was refused comes in when the operator thinks again, with one ticket however often', async () => {
     const { knocks } = door();
     knocks.knock(peerOf(1), 'laptop', '10.0.0.1');
