@@ -52,6 +52,8 @@ export const LATE_MS = 30_000;
 export const OUTCOME_MS = 600_000;
 /** Attempts that a worker's node has under way and remembers. */
 export const WORK_MAX = 2000;
+/** Of these, how many may be of one submitter's node. */
+export const WORK_OF_ONE_MAX = 500;
 /** The longest wait of one call for the end of a task. */
 export const TASK_WAIT_MAX_S = 300;
 /** Tasks in one list. */

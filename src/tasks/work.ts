@@ -6,10 +6,18 @@
 import { StarlingError, createScope, messageOf } from '../core/index.ts';
 import type { Clock, Json, JsonObject, Scope } from '../core/index.ts';
 import { waitForNews } from '../agents/index.ts';
-import type { Agents } from '../agents/index.ts';
+import type { AgentView, Agents } from '../agents/index.ts';
 import { keyOf } from '../guard/index.ts';
 import type { Principal } from '../guard/index.ts';
-import { LEASE_MS, OUTCOME_MS, PROGRESS_MS, WORDS_MAX, WORK_MAX } from './limits.ts';
+import {
+  LEASE_MS,
+  OUTCOME_MS,
+  PROGRESS_MS,
+  RESULT_BYTES_MAX,
+  WORDS_MAX,
+  WORK_MAX,
+  WORK_OF_ONE_MAX,
+} from './limits.ts';
 import type { Outcome, Progress } from './types.ts';
 
 /** What work is done with. */
@@ -93,12 +101,13 @@ class NodeWork implements Work {
 
   async begin(principal: Principal, init: BeginInit): Promise<Outcome> {
     const key = keyOfTask(principal, init.taskId);
-    const known = this.#attempts.get(key);
-    if (known !== undefined && known.token > init.token) {
-      throw refused(init, 'stale', 'it has been given to another since');
-    }
-    if (known?.token === init.token) return outcomeOf(known);
-    await this.#checkRoom(principal, init);
+    const known = this.#known(key, init);
+    if (known !== undefined) return outcomeOf(known);
+    const view = await this.#agentFor(principal, init);
+    // Others may have begun meanwhile.
+    const since = this.#known(key, init);
+    if (since !== undefined) return outcomeOf(since);
+    this.#makeRoom(principal, view, init);
     const attempt = this.#make(key, init);
     this.#give(principal, init, attempt);
     return outcomeOf(attempt);
@@ -164,20 +173,39 @@ class NodeWork implements Work {
     }
   }
 
-  async #checkRoom(principal: Principal, init: BeginInit): Promise<void> {
+  /** This very attempt, where it has begun. @throws STARLING_LIMIT_EXCEEDED for one that came before it */
+  #known(key: string, init: BeginInit): Attempt | undefined {
+    const known = this.#attempts.get(key);
+    if (known !== undefined && known.token > init.token) {
+      throw refused(init, 'stale', 'it has been given to another since');
+    }
+    return known?.token === init.token ? known : undefined;
+  }
+
+  async #agentFor(principal: Principal, init: BeginInit): Promise<AgentView> {
     const { agents } = this.#components;
     const listed = await agents.list(principal, { agentId: init.agent, here: true });
     const view = listed.agents.find(({ name }) => name === init.agent);
     if (view === undefined) throw refused(init, 'unknown', 'there is no such agent');
     if (view.status !== 'online') throw refused(init, 'stopped', `it is ${view.status}`);
+    return view;
+  }
+
+  /** What came of earlier attempts makes room, the caller's own where the caller has many. */
+  #makeRoom(principal: Principal, view: AgentView, init: BeginInit): void {
     const own = [...this.#attempts.values()].filter(
       ({ agent, outcome }) => agent === init.agent && outcome === undefined,
     ).length;
     if (view.free <= 0 || own >= view.maxConcurrentTasks) {
       throw refused(init, 'full', 'it has as much to do as it takes');
     }
-    if (this.#attempts.size < WORK_MAX) return;
-    const over = [...this.#attempts.values()].find(({ outcome }) => outcome !== undefined);
+    const theirs = [...this.#attempts.values()].filter(({ key }) =>
+      key.startsWith(keyOfTask(principal, '')),
+    );
+    const hasMany = theirs.length >= WORK_OF_ONE_MAX;
+    if (!hasMany && this.#attempts.size < WORK_MAX) return;
+    const among = hasMany ? theirs : [...this.#attempts.values()];
+    const over = among.find(({ outcome }) => outcome !== undefined);
     if (over === undefined) throw refused(init, 'full', `its node has ${WORK_MAX} tasks under way`);
     this.#attempts.delete(over.key);
     close(over);
@@ -208,7 +236,7 @@ class NodeWork implements Work {
     const { agent, input, timeoutMs, metadata } = init;
     const query = { to: agent, type: 'query', message: input, timeoutMs, metadata } as const;
     this.#components.agents.message(principal, query, attempt.scope.signal).then(
-      ({ response = null }) => settle(attempt, { state: 'done', result: response }),
+      ({ response = null }) => settle(attempt, ofSize(response)),
       (error: unknown) => settle(attempt, faultOf(error)),
     );
   }
@@ -231,6 +259,14 @@ class NodeWork implements Work {
       this.#lease(attempt);
     });
   }
+}
+
+/** The result is kept until the submitter's node has asked for it, and that node takes no larger one. */
+function ofSize(result: Json): NonNullable<Attempt['outcome']> {
+  const bytes = Buffer.byteLength(JSON.stringify(result));
+  if (bytes <= RESULT_BYTES_MAX) return { state: 'done', result };
+  const message = `its result has ${bytes} bytes, of ${RESULT_BYTES_MAX} at most`;
+  return { state: 'failed', reason: 'size', message, answered: true };
 }
 
 function keyOfTask(principal: Principal, taskId: string): string {

@@ -1,0 +1,70 @@
+/** What one node does for submitters: how much of it, and what it keeps. */
+import { expect, it } from 'vitest';
+import type { Json } from '../../src/core/index.ts';
+import type { Principal } from '../../src/guard/index.ts';
+import { RESULT_BYTES_MAX, WORK_OF_ONE_MAX } from '../../src/tasks/limits.ts';
+import { createWork } from '../../src/tasks/work.ts';
+import type { Work } from '../../src/tasks/work.ts';
+import { createTestClock } from '../core/test-clock.ts';
+
+const peer = (alias: string): Principal =>
+  ({ kind: 'peer', alias, did: `did:key:${alias}`, peerId: `peer-${alias}` }) as never;
+const ANN = peer('ann');
+const BOB = peer('bob');
+
+function workOf(answer: () => Json, places = 10_000): { work: Work; asked: () => number } {
+  let asked = 0;
+  const view = { name: 'digger', status: 'online', free: 1, maxConcurrentTasks: places };
+  const work = createWork({
+    self: { name: 'here' },
+    clock: createTestClock(),
+    agents: {
+      list: async () => ({ agents: [view] }) as never,
+      message: async () => {
+        asked += 1;
+        return { response: answer() } as never;
+      },
+      owns: () => false,
+      require: () => undefined,
+    },
+  });
+  return { work, asked: () => asked };
+}
+
+const begin = (work: Work, who: Principal, taskId: string, token = 1): ReturnType<Work['begin']> =>
+  work.begin(who, { taskId, token, agent: 'digger', input: 1, timeoutMs: 1000, metadata: {} });
+
+const now = (work: Work, who: Principal, taskId: string): ReturnType<Work['follow']> =>
+  work.follow(who, { taskId, token: 1, seen: 0, waitMs: 0 }, new AbortController().signal);
+
+it('begins an attempt once, though it is asked twice at the same time', async () => {
+  const { work, asked } = workOf(() => 'dug');
+  await Promise.all([begin(work, ANN, 't'), begin(work, ANN, 't')]);
+  expect(asked()).toBe(1);
+  work.stop();
+});
+
+it('gives an agent no more than it takes, though all are asked at the same time', async () => {
+  const { work } = workOf(() => 'dug', 2);
+  const all = Array.from({ length: 10 }, (_, index) => begin(work, ANN, `t${index}`));
+  const done = await Promise.allSettled(all);
+  expect(done.filter(({ status }) => status === 'fulfilled')).toHaveLength(2);
+  work.stop();
+});
+
+it('keeps no result that the node of the submitter would not take', async () => {
+  const { work } = workOf(() => 'x'.repeat(RESULT_BYTES_MAX));
+  await begin(work, ANN, 't');
+  expect(await now(work, ANN, 't')).toMatchObject({ state: 'failed', reason: 'size' });
+  work.stop();
+});
+
+it('keeps what came of the work for one, however much another has done', async () => {
+  const { work } = workOf(() => 'dug');
+  await begin(work, BOB, 'his');
+  for (let index = 0; index < 5 * WORK_OF_ONE_MAX; index += 1) await begin(work, ANN, `t${index}`);
+  expect(await now(work, BOB, 'his')).toEqual({ state: 'done', result: 'dug' });
+  expect(await now(work, ANN, 't0')).toEqual({ state: 'unknown' });
+  expect(await now(work, ANN, `t${5 * WORK_OF_ONE_MAX - 1}`)).toMatchObject({ state: 'done' });
+  work.stop();
+});
