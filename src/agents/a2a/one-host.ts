@@ -97,6 +97,6 @@ function invalid(why: string): StarlingError {
 function sound(token: string): string {
   if (/^[\x21-\x7e]+$/.test(token)) return token;
   throw new StarlingError('STARLING_SECRET_INVALID', 'the secret of the remote agent is no token', {
-    hint: 'a token is one line of letters, digits and signs: set it again with starling secret set',
+    hint: 'a token is one line of letters, digits and signs: set it again: starling secret set <name>',
   });
 }
