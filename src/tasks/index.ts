@@ -3,6 +3,6 @@ export { createTaskAgent, giveTask } from './library.ts';
 export type { TaskAgent, TaskContext, TaskHandler, TaskOptions } from './library.ts';
 export { taskResources } from './resources.ts';
 export { createTasks } from './tasks.ts';
-export type { SubmitInit, Tasks, TasksComponents } from './tasks.ts';
+export type { Tasks, TasksComponents } from './tasks.ts';
 export { OPEN_TASK_TOOLS, taskTools } from './tools.ts';
-export type { TaskListResult, TaskResult, TaskState, TaskView } from './types.ts';
+export type { SubmitInit, TaskListResult, TaskResult, TaskState, TaskView } from './types.ts';

@@ -4,6 +4,8 @@
 export const TASKS_MAX = 10_000;
 /** Bytes of the inputs of those. */
 export const INPUTS_BYTES_MAX = 256 * 1024 * 1024;
+/** The part of both that one submitter may have, but for the operator. */
+export const SHARE_OF_ONE = 0.25;
 /** An input as JSON, in bytes: what a message to an agent may have, with room for what goes along. */
 export const INPUT_BYTES_MAX = 248 * 1024;
 /** A result as JSON, in bytes. A larger one ends the task as failed. */

@@ -3,37 +3,31 @@
  * task belongs to the node where it was submitted; it is on the disk there before its submitter is told so.
  */
 import { StarlingError, messageOf } from '../core/index.ts';
-import type { Clock, Did, Json, JsonObject, Logger, Random, Startable } from '../core/index.ts';
-import { labelOf, parseAddress, senderKey, sendersIn, waitForNews } from '../agents/index.ts';
+import type { Clock, Did, Logger, Random, Startable } from '../core/index.ts';
+import { senderKey, sendersIn, waitForNews } from '../agents/index.ts';
 import type { Agents } from '../agents/index.ts';
-import { nameOf } from '../guard/index.ts';
 import type { Principal } from '../guard/index.ts';
 import type { Table } from '../store/index.ts';
 import { createAwards } from './awards.ts';
 import type { Awards, AwardsComponents } from './awards.ts';
-import {
-  ATTEMPT_MAX_MS,
-  DEADLINE_MAX_MS,
-  DEADLINE_MS,
-  ENDED_MAX,
-  INPUTS_BYTES_MAX,
-  INPUT_BYTES_MAX,
-  LIST_MAX,
-  TASKS_MAX,
-} from './limits.ts';
+import { notOwned, underWay, unknownTask, wrongState } from './faults.ts';
+import { ENDED_MAX, LIST_MAX } from './limits.ts';
 import { LiveTask } from './live-task.ts';
 import { WITH_AGENT, hasEnded } from './machine.ts';
+import { messageKey, orderOf } from './orders.ts';
+import { createPlaces } from './places.ts';
 import { createTaskRows } from './rows.ts';
 import type { TaskRows } from './rows.ts';
+import { tellerOf } from './told-ends.ts';
 import type {
-  RetryPolicy,
+  SubmitInit,
+  TaskListInit,
   TaskListResult,
-  TaskOrder,
-  TaskPriority,
   TaskResult,
   TaskRow,
   TaskState,
   TaskView,
+  TaskWait,
 } from './types.ts';
 import { viewOf } from './view.ts';
 import { createWork } from './work.ts';
@@ -55,40 +49,6 @@ export interface TasksComponents extends Omit<
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-}
-
-/** A task as somebody wants to have it done. */
-export interface SubmitInit {
-  /** What an agent must be able to do; or a queue, `tasks.<name>`. */
-  readonly capability?: string | undefined;
-  /** Only this agent. */
-  readonly agentId?: string | undefined;
-  readonly input: Json;
-  readonly priority?: TaskPriority | undefined;
-  /** Default `lost`. */
-  readonly retryPolicy?: RetryPolicy | undefined;
-  readonly tags?: readonly string[] | undefined;
-  readonly prefer?: string | undefined;
-  /** Until when it must have ended, ms from now; default a day. */
-  readonly timeoutMs?: number | undefined;
-  /** How long one attempt may take, ms; default, and at the most, five minutes. */
-  readonly attemptMs?: number | undefined;
-  /** What the guide's TaskMessage says of itself. Its `id` makes the same message twice one task. */
-  readonly said?: JsonObject | undefined;
-}
-
-/** Which tasks somebody wants to see. */
-export interface TaskListInit {
-  readonly states?: readonly TaskState[] | undefined;
-  readonly limit?: number | undefined;
-}
-
-/** How long a look waits for something new. */
-export interface TaskWait {
-  /** The version that is known. */
-  readonly seen: number;
-  readonly waitMs: number;
-  readonly signal: AbortSignal;
 }
 
 /** The tasks of a node. */
@@ -121,6 +81,7 @@ class NodeTasks implements Tasks {
   readonly #components: TasksComponents;
   readonly #rows: TaskRows;
   readonly #awards: Awards;
+  readonly #tell: (task: LiveTask) => Promise<void>;
   readonly #tasks = new Map<string, LiveTask>();
   /** Tasks by submitter and the id that their message gave, also those on their way to the disk. */
   readonly #byMessage = new Map<string, string>();
@@ -128,8 +89,7 @@ class NodeTasks implements Tasks {
   readonly #wakers = new Set<() => void>();
   /** Ids of those that have ended, in the order of their ends. */
   readonly #ended: string[] = [];
-  #open = 0;
-  #openBytes = 0;
+  readonly #places = createPlaces();
   #seq = 0;
   #isStarted = false;
   #cancelTelling: (() => void) | undefined;
@@ -139,6 +99,11 @@ class NodeTasks implements Tasks {
     this.#components = components;
     this.work = createWork({ agents, clock, self });
     this.#rows = createTaskRows(table, logger);
+    this.#tell = tellerOf({
+      ...components,
+      rows: this.#rows,
+      principalOf: (submitter) => this.#principalOf(submitter),
+    });
     this.#awards = createAwards({
       ...components,
       work: this.work,
@@ -170,23 +135,23 @@ class NodeTasks implements Tasks {
     this.#tasks.clear();
     this.#ended.splice(0);
     this.#byMessage.clear();
-    this.#open = 0;
-    this.#openBytes = 0;
+    this.#places.clear();
   }
 
   async submit(principal: Principal, init: SubmitInit): Promise<TaskView> {
     this.#checkStarted();
-    const order = this.#orderOf(principal, init);
+    this.#seq += 1;
+    const order = orderOf(principal, init, { ...this.#components, seq: this.#seq });
     const key = messageKey(order);
     const known = key === undefined ? undefined : this.#tasks.get(this.#byMessage.get(key) ?? '');
     if (known !== undefined) return this.#view(known);
-    this.#checkRoom(order);
+    this.#places.checkRoom(order);
     if (key !== undefined) {
       if (this.#byMessage.has(key)) throw underWay(order);
       this.#byMessage.set(key, order.id);
     }
     // What is on its way to the disk takes its room now.
-    this.#count(order, 1);
+    this.#places.take(order);
     const row: TaskRow = {
       order,
       state: 'submitted',
@@ -198,7 +163,7 @@ class NodeTasks implements Tasks {
     try {
       await this.#rows.add(row, init.input);
     } catch (error) {
-      this.#count(order, -1);
+      this.#places.give(order);
       if (key !== undefined) this.#byMessage.delete(key);
       throw error;
     }
@@ -248,13 +213,13 @@ class NodeTasks implements Tasks {
     const { clock } = this.#components;
     const retried = task.peek({ type: 'retried' });
     if (retried === undefined) throw wrongState(task, 'only what was not done is tried again');
-    this.#checkRoom(task.order);
+    this.#places.checkRoom(task.order);
     const lifeMs = task.order.expiresAt - task.order.submittedAt;
     const row = { ...retried, order: { ...task.order, expiresAt: clock.now() + lifeMs } };
     await this.#rows.put(row);
     if (!hasEnded(task.row)) return this.#view(task);
     this.#ended.splice(this.#ended.indexOf(id), 1);
-    this.#count(task.order, 1);
+    this.#places.take(task.order);
     task.become(row);
     this.#keepDeadline(task);
     this.#awards.add(task);
@@ -273,7 +238,7 @@ class NodeTasks implements Tasks {
     if (key !== undefined) this.#byMessage.set(key, row.order.id);
     this.#take(row);
     if (hasEnded(row)) this.#ended.push(row.order.id);
-    else this.#count(row.order, 1);
+    else this.#places.take(row.order);
   }
 
   #take(row: TaskRow): LiveTask {
@@ -330,9 +295,9 @@ class NodeTasks implements Tasks {
 
   #hasEnded(task: LiveTask): void {
     task.cancelDeadline?.();
-    this.#count(task.order, -1);
+    this.#places.give(task.order);
     this.#ended.push(task.order.id);
-    if (task.order.capability?.startsWith('tasks.') === true) void this.#tell(task);
+    void this.#tell(task);
     for (const id of this.#ended.splice(0, Math.max(0, this.#ended.length - ENDED_MAX))) {
       this.#forget(id);
     }
@@ -349,29 +314,6 @@ class NodeTasks implements Tasks {
     });
   }
 
-  /** The guide's `task.result`: what a queue is for is told to all. */
-  async #tell(task: LiveTask): Promise<void> {
-    const { agents, logger } = this.#components;
-    const { id, said, submitter } = task.order;
-    const { error, processedBy = null, state } = task.row;
-    try {
-      const result = state === 'done' ? ((await this.#rows.result(id)) ?? null) : null;
-      const isSmall = JSON.stringify(result).length < TOLD_MAX;
-      const message: JsonObject = {
-        taskId: said?.['id'] ?? id,
-        task: id,
-        status: state,
-        processedBy,
-        ...(isSmall ? { result } : {}),
-        ...(error === undefined ? {} : { error: { ...error } }),
-      };
-      const principal = this.#principalOf(submitter);
-      await agents.tell(principal, { subject: 'task.result', message, from: undefined });
-    } catch (trouble) {
-      logger.debug({ task: id, error: messageOf(trouble) }, 'the end of a task was not told');
-    }
-  }
-
   async #until(task: LiveTask, wait: Omit<TaskWait, 'seen'>, met: () => boolean): Promise<void> {
     const { clock } = this.#components;
     const deadline = clock.now() + wait.waitMs;
@@ -382,57 +324,8 @@ class NodeTasks implements Tasks {
     }
   }
 
-  #orderOf(principal: Principal, init: SubmitInit): TaskOrder {
-    const { clock, random } = this.#components;
-    const { capability, agentId, input, tags, prefer, said } = init;
-    if ((capability === undefined) === (agentId === undefined)) {
-      throw usage('say either what an agent must be able to do, or which agent it is for');
-    }
-    if (agentId !== undefined) parseAddress(agentId);
-    // What is given back as it came is kept as well.
-    const inputBytes = Buffer.byteLength(JSON.stringify([input, said ?? null]));
-    if (inputBytes > INPUT_BYTES_MAX) throw tooLong(inputBytes);
-    const now = clock.now();
-    const priority = init.priority === 'medium' ? 'normal' : (init.priority ?? 'normal');
-    this.#seq += 1;
-    return {
-      id: labelOf('task', now, random),
-      seq: this.#seq,
-      ...(capability === undefined ? {} : { capability }),
-      ...(agentId === undefined ? {} : { agentId }),
-      priority,
-      retry: init.retryPolicy ?? 'lost',
-      ...(tags === undefined ? {} : { tags }),
-      ...(prefer === undefined ? {} : { prefer }),
-      attemptMs: Math.min(init.attemptMs ?? ATTEMPT_MAX_MS, ATTEMPT_MAX_MS),
-      submitter: senderKey(principal),
-      from: nameOf(principal),
-      submittedAt: now,
-      expiresAt: now + Math.min(init.timeoutMs ?? DEADLINE_MS, DEADLINE_MAX_MS),
-      inputBytes,
-      ...(said === undefined ? {} : { said }),
-    };
-  }
-
   #checkStarted(): void {
     if (!this.#isStarted) throw new StarlingError('STARLING_STOPPED', 'the node is stopping');
-  }
-
-  #checkRoom({ inputBytes }: TaskOrder): void {
-    if (this.#open < TASKS_MAX && this.#openBytes + inputBytes <= INPUTS_BYTES_MAX) return;
-    throw new StarlingError(
-      'STARLING_LIMIT_EXCEEDED',
-      `as many tasks wait as this node keeps: ${TASKS_MAX} tasks, ${INPUTS_BYTES_MAX} bytes of input`,
-      {
-        hint: 'submit again when some have ended: starling task list; or cancel some: starling task cancel <id>',
-        data: { reason: 'full', limit: TASKS_MAX },
-      },
-    );
-  }
-
-  #count({ inputBytes }: TaskOrder, by: 1 | -1): void {
-    this.#open += by;
-    this.#openBytes += by * inputBytes;
   }
 
   #seen(principal: Principal, id: string): LiveTask {
@@ -445,9 +338,7 @@ class NodeTasks implements Tasks {
   #owned(principal: Principal, id: string): LiveTask {
     const task = this.#seen(principal, id);
     if (isSubmitter(principal, task.row)) return task;
-    throw new StarlingError('STARLING_CALL_REFUSED', `the task ${id} is not the caller's`, {
-      hint: 'whoever submitted it, and the operator, may do that',
-    });
+    throw notOwned(id);
   }
 
   /** Its submitter, who has it or had it, and the operator. */
@@ -475,55 +366,10 @@ class NodeTasks implements Tasks {
 
 /** How long changes of tasks are gathered for whoever watches all of them. */
 const TELL_MS = 250;
-/** Characters of a result that is told to all. */
-const TOLD_MAX = 12_000;
 
 function isSubmitter(principal: Principal, { order }: TaskRow): boolean {
   return (
     principal.kind === 'operator' ||
     sendersIn(senderKey(principal))[0] === sendersIn(order.submitter)[0]
-  );
-}
-
-/** The same message of the same submitter is the same task. */
-function messageKey({ said, submitter }: TaskOrder): string | undefined {
-  const id = said?.['id'];
-  return typeof id === 'string' ? `${submitter}\n\n${id}` : undefined;
-}
-
-function unknownTask(id: string): StarlingError {
-  return new StarlingError('STARLING_TASK_UNKNOWN', `there is no task '${id.slice(0, 128)}'`, {
-    hint: 'see which there are: starling task list',
-    data: { taskId: id.slice(0, 128), reason: 'unknown' },
-  });
-}
-
-function wrongState({ order, row }: LiveTask, why: string): StarlingError {
-  return new StarlingError('STARLING_TASK_ENDED', `task ${order.id} is ${row.state}: ${why}`, {
-    hint: `see what came of it: starling task info ${order.id}`,
-    data: { taskId: order.id, reason: row.state },
-  });
-}
-
-function underWay({ said }: TaskOrder): StarlingError {
-  const id = String(said?.['id']).slice(0, 128);
-  return new StarlingError('STARLING_LIMIT_EXCEEDED', `the task '${id}' is being submitted`, {
-    hint: 'ask again in a moment',
-    data: { reason: 'busy' },
-  });
-}
-
-function usage(why: string): StarlingError {
-  return new StarlingError('STARLING_USAGE', why, { hint: 'see: starling task run --help' });
-}
-
-function tooLong(size: number): StarlingError {
-  return new StarlingError(
-    'STARLING_LIMIT_EXCEEDED',
-    `the input of the task has ${size} bytes, and may have ${INPUT_BYTES_MAX}`,
-    {
-      hint: 'put what is long onto a board or into a resource, and give the task where it is',
-      data: { reason: 'size', limit: INPUT_BYTES_MAX },
-    },
   );
 }

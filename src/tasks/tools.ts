@@ -15,8 +15,8 @@ import {
   WORDS_MAX,
 } from './limits.ts';
 import { RETRY_POLICIES, TASK_PRIORITIES, TASK_STATES } from './types.ts';
-import type { Outcome, TaskListResult, TaskResult, TaskView } from './types.ts';
-import type { SubmitInit, Tasks } from './tasks.ts';
+import type { Outcome, SubmitInit, TaskListResult, TaskResult, TaskView } from './types.ts';
+import type { Tasks } from './tasks.ts';
 
 /** What these tools need. */
 export interface TaskToolComponents {

@@ -178,3 +178,37 @@ export type Outcome =
       readonly answered: boolean;
     }
   | { readonly state: 'unknown' };
+
+/** A task as somebody wants to have it done. */
+export interface SubmitInit {
+  /** What an agent must be able to do; or a queue, `tasks.<name>`. */
+  readonly capability?: string | undefined;
+  /** Only this agent. */
+  readonly agentId?: string | undefined;
+  readonly input: Json;
+  readonly priority?: TaskPriority | undefined;
+  /** Default `lost`. */
+  readonly retryPolicy?: RetryPolicy | undefined;
+  readonly tags?: readonly string[] | undefined;
+  readonly prefer?: string | undefined;
+  /** Until when it must have ended, ms from now; default a day. */
+  readonly timeoutMs?: number | undefined;
+  /** How long one attempt may take, ms; default, and at the most, five minutes. */
+  readonly attemptMs?: number | undefined;
+  /** What the guide's TaskMessage says of itself. Its `id` makes the same message twice one task. */
+  readonly said?: JsonObject | undefined;
+}
+
+/** Which tasks somebody wants to see. */
+export interface TaskListInit {
+  readonly states?: readonly TaskState[] | undefined;
+  readonly limit?: number | undefined;
+}
+
+/** How long a look waits for something new. */
+export interface TaskWait {
+  /** The version that is known. */
+  readonly seen: number;
+  readonly waitMs: number;
+  readonly signal: AbortSignal;
+}

@@ -1,0 +1,49 @@
+/** The guide's `task.result`: how the tasks of queues end is told to all. */
+import { messageOf } from '../core/index.ts';
+import type { JsonObject, Logger } from '../core/index.ts';
+import type { Agents } from '../agents/index.ts';
+import type { Principal } from '../guard/index.ts';
+import type { LiveTask } from './live-task.ts';
+import type { TaskRows } from './rows.ts';
+
+/** Characters of a result that is told to all. */
+const TOLD_MAX = 12_000;
+
+/** What telling needs. */
+export interface TellerComponents {
+  readonly agents: Pick<Agents, 'tell'>;
+  readonly rows: Pick<TaskRows, 'result'>;
+  /** Who goes by `TaskOrder.submitter`. */
+  principalOf(this: void, submitter: string): Principal;
+  readonly logger: Logger;
+}
+
+/** Gives what tells of a task that has ended, where it is one of a queue. That never rejects. */
+export function tellerOf({
+  agents,
+  rows,
+  principalOf,
+  logger,
+}: TellerComponents): (task: LiveTask) => Promise<void> {
+  return async (task) => {
+    const { capability, id, said, submitter } = task.order;
+    if (capability?.startsWith('tasks.') !== true) return;
+    const { error, processedBy = null, state } = task.row;
+    try {
+      const result = state === 'done' ? ((await rows.result(id)) ?? null) : null;
+      const isSmall = JSON.stringify(result).length < TOLD_MAX;
+      const message: JsonObject = {
+        taskId: said?.['id'] ?? id,
+        task: id,
+        status: state,
+        processedBy,
+        ...(isSmall ? { result } : {}),
+        ...(error === undefined ? {} : { error: { ...error } }),
+      };
+      const principal = principalOf(submitter);
+      await agents.tell(principal, { subject: 'task.result', message, from: undefined });
+    } catch (trouble) {
+      logger.debug({ task: id, error: messageOf(trouble) }, 'the end of a task was not told');
+    }
+  };
+}
