@@ -12,29 +12,27 @@ import type { CardAgent, PeerToolCall, ToolSubject } from '../gateway/index.ts';
 import type { Membership, PeerView } from '../membership/index.ts';
 import type { Topic } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
-import { AgentWatchers } from './agent-watchers.ts';
-import { createBreakers } from './breakers.ts';
-import type { Breakers } from './breakers.ts';
-import { candidatesFor, requestCapability } from './capabilities.ts';
-import type { CapabilityComponents, CapabilityInit } from './capabilities.ts';
-import { offers } from './capability-names.ts';
-import type { Wishes } from './capability-order.ts';
-import { withoutSchemas } from './capability-schemas.ts';
-import { createMeshEvents } from './events.ts';
-import type { EventInit, EventsInit, MeshEvents } from './events.ts';
-import type { InboxPage } from './inbox.ts';
+import { AgentWatchers } from './directory/watchers.ts';
+import { createBreakers } from './choosing/breakers.ts';
+import type { Breakers } from './choosing/breakers.ts';
+import { candidatesFor, offersOf, requestCapability } from './choosing/request.ts';
+import type { CapabilityComponents, CapabilityInit } from './choosing/request.ts';
+import type { Wishes } from './choosing/order.ts';
+import { createMeshEvents } from './events/events.ts';
+import type { EventInit, EventsInit, MeshEvents } from './events/events.ts';
+import type { InboxPage } from './inbox/inbox.ts';
 import { LIST_TIMEOUT_MS } from './limits.ts';
 import { createLacking } from '../directory/index.ts';
 import type { Lacking } from '../directory/index.ts';
-import { offersOf } from './capabilities.ts';
-import { createLocalAgents, unknownAgent } from './local-agents.ts';
-import type { AnnounceInit, LocalAgents } from './local-agents.ts';
-import { createMessages } from './messages.ts';
-import type { Messages } from './messages.ts';
-import { agentResource, parseAddress } from './names.ts';
-import { createPeerAgents } from './peer-agents.ts';
-import type { PeerAgents } from './peer-agents.ts';
-import type { Sealing } from './sealing.ts';
+import { createLocalAgents } from './directory/local-agents.ts';
+import type { AnnounceInit, LocalAgents } from './directory/local-agents.ts';
+import { createMessages } from './messages/messages.ts';
+import type { Messages } from './messages/messages.ts';
+import { parseAddress } from './names.ts';
+import { createPeerAgents } from './directory/peer-agents.ts';
+import { AgentDirectory } from './directory/directory.ts';
+import type { ListInit } from './directory/directory.ts';
+import type { Sealing } from './messages/sealing.ts';
 import type {
   AgentAnnounceResult,
   AgentEndResult,
@@ -79,17 +77,6 @@ export interface AgentsComponents {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-}
-
-/** Which agents somebody wants to see. */
-export interface ListInit {
-  /** Default `all`. */
-  readonly status?: 'online' | 'all' | undefined;
-  readonly capability?: string | undefined;
-  /** A name, a label, or either with its node. */
-  readonly agentId?: string | undefined;
-  /** Only those of this node. */
-  readonly here?: boolean | undefined;
 }
 
 /** A look into an inbox. */
@@ -164,12 +151,10 @@ export function createAgents(components: AgentsComponents): Agents {
   return new NodeAgents(components);
 }
 
-const ABILITY = 'agent/message';
-
 class NodeAgents implements Agents {
   readonly #components: AgentsComponents;
   readonly #local: LocalAgents;
-  readonly #peers: PeerAgents;
+  readonly #directory: AgentDirectory;
   readonly #messages: Messages;
   /** Of agents by endpoint, and of nodes by name. */
   readonly #breakers: Breakers;
@@ -201,7 +186,7 @@ class NodeAgents implements Agents {
         this.#watchers.tell();
       },
     });
-    this.#peers = createPeerAgents({
+    const peers = createPeerAgents({
       ...components,
       list: (peer, agentId) =>
         components.callPeer(peer, {
@@ -211,12 +196,13 @@ class NodeAgents implements Agents {
           timeoutMs: LIST_TIMEOUT_MS,
         }),
     });
+    this.#directory = new AgentDirectory({ ...components, local: this.#local, peers });
     this.#messages = createMessages({
       ...components,
       local: this.#local,
-      find: (address) => this.#find(address),
-      forget: (peer) => this.#peers.forget(peer),
-      require: (principal, address) => this.#require(principal, address),
+      find: (address) => this.#directory.find(address),
+      forget: (peer) => peers.forget(peer),
+      require: (principal, address) => this.#directory.require(principal, address),
     });
   }
 
@@ -244,34 +230,12 @@ class NodeAgents implements Agents {
     return { agentId: id, name, did, status, waiting: agent.inbox.waiting };
   }
 
-  async list(principal: Principal, init: ListInit): Promise<AgentListResult> {
-    const { status = 'all', capability, agentId } = init;
-    const isLocal = init.here === true || principal.kind === 'peer';
-    const unreachable = isLocal ? [] : await this.#peers.refresh();
-    const all = isLocal ? this.#own() : [...this.#own(), ...this.#peers.known()];
-    const agents = all.filter(
-      (agent) =>
-        this.#mayMessageOrSee(principal, agent) &&
-        (status === 'all' || agent.status === 'online') &&
-        (capability === undefined || offers(agent.capabilities, capability)) &&
-        (agentId === undefined || isNamed(agent, agentId)),
-    );
-    const seen = principal.kind === 'peer' ? agents.map(withoutRun) : agents;
-    // Schemas are long, and one agent is asked about where they are needed.
-    const told = agentId === undefined ? seen.map(inLists) : seen;
-    const shown = told.map((agent) => this.#trusted(agent));
-    return { agents: shown, ...(unreachable.length === 0 ? {} : { unreachable }) };
+  list(principal: Principal, init: ListInit): Promise<AgentListResult> {
+    return this.#directory.list(principal, init);
   }
 
-  async info(principal: Principal, agentId: string): Promise<AgentInfoResult> {
-    const { agents } = await this.list(principal, { agentId });
-    const [agent, ...others] = agents;
-    if (agent === undefined) throw unknownAgent(agentId);
-    const here = agents.find(({ node }) => node === this.#components.self.name);
-    if (others.length > 0 && here === undefined) throw ambiguous(agentId, agents);
-    // A list may be seconds old; how one agent does is asked of its node at this moment.
-    const view = here ?? (await this.#askNow(agent).catch(() => undefined)) ?? agent;
-    return { agentId: view.id, ...this.#trusted(view) };
+  info(principal: Principal, agentId: string): Promise<AgentInfoResult> {
+    return this.#directory.info(principal, agentId);
   }
 
   message(
@@ -348,7 +312,7 @@ class NodeAgents implements Agents {
   }
 
   require(principal: Principal, agent: Pick<AgentView, 'name' | 'node'>): void {
-    this.#require(principal, agent);
+    this.#directory.require(principal, agent);
   }
 
   async tell(principal: Principal, init: EventInit): Promise<BroadcastResult> {
@@ -372,23 +336,8 @@ class NodeAgents implements Agents {
     return this.#events.read(init, signal);
   }
 
-  async capabilities(principal: Principal): Promise<CapabilityListResult> {
-    const { agents } = await this.list(principal, {});
-    const names = [...new Set(agents.flatMap(({ capabilities }) => capabilities))].toSorted();
-    return {
-      capabilities: names.map((capability) => {
-        const able = agents.filter((agent) => agent.capabilities.includes(capability));
-        const description = able
-          .map(({ definitions }) => definitions?.[capability]?.description)
-          .find((text) => text !== undefined);
-        return {
-          capability,
-          ...(description === undefined ? {} : { description }),
-          agents: able.map(({ endpoint }) => endpoint),
-          online: able.filter(({ status }) => status === 'online').length,
-        };
-      }),
-    };
+  capabilities(principal: Principal): Promise<CapabilityListResult> {
+    return this.#directory.capabilities(principal);
   }
 
   watch(address: string, changed: () => void): () => void {
@@ -400,15 +349,7 @@ class NodeAgents implements Agents {
   }
 
   subjectOf(address: unknown): ToolSubject | undefined {
-    if (typeof address !== 'string') return undefined;
-    try {
-      const { name, node } = this.#found(parseAddress(address)) ?? parseAddress(address);
-      return { ability: ABILITY, resource: agentResource({ name, ...this.#owner(node) }) };
-    } catch (error) {
-      // What is no name, or several agents' name, is refused to whoever has no right to each agent here.
-      if (error instanceof StarlingError) return { ability: ABILITY, resource: 'agent:-' };
-      throw error;
-    }
+    return this.#directory.subjectOf(address);
   }
 
   labelOf(name: string): string | undefined {
@@ -451,103 +392,9 @@ class NodeAgents implements Agents {
   #choosing(): Pick<CapabilityComponents, 'list' | 'ask' | 'random' | 'lacking'> {
     return {
       list: (...asked) => this.list(...asked),
-      ask: (agent) => this.#askNow(agent),
+      ask: (agent) => this.#directory.askNow(agent),
       random: this.#components.random,
       lacking: this.#lacking,
     };
   }
-
-  /** How an agent does at this moment, by the word of its node. */
-  async #askNow({ name, node }: AgentView): Promise<AgentView | undefined> {
-    if (node === this.#components.self.name) return this.#own().find((one) => one.name === name);
-    return this.#peers.now(node, name);
-  }
-
-  /** With how far its owner is trusted here; a peer's word of that is not taken. */
-  #trusted(agent: AgentView): AgentView {
-    const { callerOf, membership, self, trustOf } = this.#components;
-    if (trustOf === undefined) return agent;
-    const peer = agent.node === self.name ? undefined : membership.byAlias(agent.node);
-    const owner = this.#local.find(agent.name)?.owner;
-    const local = (owner === undefined ? undefined : callerOf?.(owner)) ?? OPERATOR;
-    const principal: Principal =
-      peer === undefined
-        ? local
-        : { kind: 'peer', peerId: peer.peerId, did: peer.did, alias: peer.alias };
-    return { ...agent, trust_level: trustOf(principal) };
-  }
-
-  #own(): readonly AgentView[] {
-    return this.#local.all().map((agent) => this.#local.view(agent));
-  }
-
-  /** The agent that an address means, as far as this node knows without asking. @throws STARLING_USAGE */
-  #found(address: ReturnType<typeof parseAddress>): AgentView | undefined {
-    const { self } = this.#components;
-    const text = address.node === undefined ? address.name : `${address.name}@${address.node}`;
-    const own = address.node === undefined || address.node === self.name;
-    const local = own ? this.#local.find(address.name) : undefined;
-    if (local !== undefined) return this.#local.view(local);
-    const all = this.#peers.known().filter((agent) => isNamed(agent, text));
-    if (all.length > 1) throw ambiguous(text, all);
-    return all[0];
-  }
-
-  async #find(text: string): Promise<AgentView | undefined> {
-    const address = parseAddress(text);
-    const known = this.#found(address);
-    if (known !== undefined || address.node === this.#components.self.name) return known;
-    await this.#peers.refresh(address.node);
-    return this.#found(address);
-  }
-
-  #owner(node: string | undefined): { node?: string } {
-    return node === undefined || node === this.#components.self.name ? {} : { node };
-  }
-
-  /** The guard was asked about the address; what the address turned out to mean may be something else. */
-  #require(principal: Principal, { name, node }: { name: string; node?: string }): void {
-    if (this.#allows(principal, { name, ...this.#owner(node) })) return;
-    throw new StarlingError('STARLING_CALL_REFUSED', `no right to write to the agent ${name}`, {
-      hint: `whoever owns it grants it: starling grant create <peer> --agent ${name}`,
-      data: { agentId: name, reason: 'refused' },
-    });
-  }
-
-  #mayMessageOrSee(principal: Principal, { name, node, listed }: AgentView): boolean {
-    return listed || this.#allows(principal, { name, ...this.#owner(node) });
-  }
-
-  #allows(principal: Principal, address: { name: string; node?: string }): boolean {
-    const wanted = { ability: ABILITY, resource: agentResource(address), look: true as const };
-    const decision = this.#components.guard().decide(principal, wanted);
-    return decision.allow || decision.ask !== undefined;
-  }
-}
-
-/** As lists have it: without the schemas of its capabilities. */
-function inLists(agent: AgentView): AgentView {
-  const { definitions, ...seen } = agent;
-  const said = Object.entries(definitions ?? {});
-  if (said.length === 0) return seen;
-  const short = said.map(([name, definition]) => [name, withoutSchemas(definition)]);
-  return { ...seen, definitions: Object.fromEntries(short) };
-}
-
-/** How its node runs it, and with what rights, is for those of that node. */
-function withoutRun(agent: AgentView): AgentView {
-  const { run, ...seen } = agent;
-  return run === undefined ? agent : seen;
-}
-
-function isNamed({ endpoint, id, name, node }: AgentView, text: string): boolean {
-  return [name, id, endpoint, `${id}@${node}`].includes(text);
-}
-
-function ambiguous(text: string, agents: readonly AgentView[]): StarlingError {
-  const candidates = agents.map(({ endpoint }) => endpoint);
-  return new StarlingError('STARLING_USAGE', `several nodes have an agent '${text}'`, {
-    hint: `say which: ${candidates.join(', ')}`,
-    data: { candidates },
-  });
 }

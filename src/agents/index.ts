@@ -1,10 +1,11 @@
 /** Agents: programs that have a name, and send one another messages, wherever in the mesh they are. */
-export { agentResources } from './agent-resources.ts';
+export { agentResources } from './tools/resources.ts';
 export { createRemoteAgents } from './a2a/remote-agents.ts';
 export type { RemoteAgents } from './a2a/remote-agents.ts';
 export { remoteAgentTools } from './a2a/tools.ts';
 export { createAgents } from './agents.ts';
-export type { Agents, AgentsComponents, InboxInit, ListInit } from './agents.ts';
+export type { Agents, AgentsComponents, InboxInit } from './agents.ts';
+export type { ListInit } from './directory/directory.ts';
 export { AgentClient } from './client.ts';
 export type {
   AgentCall,
@@ -15,8 +16,8 @@ export type {
   RequestOptions,
   SendOptions,
 } from './client.ts';
-export { EVENTS_ALLOWANCE } from './events.ts';
-export { eventTools } from './event-tools.ts';
+export { EVENTS_ALLOWANCE } from './events/events.ts';
+export { eventTools } from './tools/event-tools.ts';
 export { createNodeAgent } from './library.ts';
 export type { NodeAgent, NodeAgentInit } from './library.ts';
 export { labelOf, parseAddress } from './names.ts';
@@ -24,10 +25,10 @@ export { findLimitMeans } from './run/limit-means.ts';
 export { createRuns } from './run/runs.ts';
 export type { LogsInit, Runs, RunsComponents, SpawnInit } from './run/runs.ts';
 export { runTools } from './run/tools.ts';
-export { senderKey, sendersIn } from './sender.ts';
-export { OPEN_AGENT_TOOLS, agentTools } from './tools.ts';
-export type { AgentToolComponents } from './tools.ts';
-export { waitForNews } from './wait-for-news.ts';
+export { senderKey, sendersIn } from './inbox/sender.ts';
+export { OPEN_AGENT_TOOLS, agentTools } from './tools/tools.ts';
+export type { AgentToolComponents } from './tools/agent-tools.ts';
+export { waitForNews } from './inbox/wait-for-news.ts';
 export type {
   AgentAnnounceResult,
   AgentEndResult,

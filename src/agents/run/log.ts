@@ -4,7 +4,7 @@ import type { Clock, Logger } from '../../core/index.ts';
 import type { Table } from '../../store/index.ts';
 import { LOG_BYTES_MAX, LOG_LINES_MAX, LOG_LINE_MAX } from '../limits.ts';
 import type { AgentLogLine } from '../types.ts';
-import { waitForNews } from '../wait-for-news.ts';
+import { waitForNews } from '../inbox/wait-for-news.ts';
 
 /** Lines behind a cursor. */
 export interface LogPage {

@@ -7,7 +7,7 @@ import { StarlingError, createScope, messageOf, settledWithin, sleep } from '../
 import type { Clock, Json, JsonObject, Logger, Scope } from '../../core/index.ts';
 import { PAGE_MAX } from '../limits.ts';
 import type { AgentMessage } from '../types.ts';
-import type { InboxPage } from '../inbox.ts';
+import type { InboxPage } from '../inbox/inbox.ts';
 import type { Replica } from './replica.ts';
 
 /** What a mailbox works with. */

@@ -4,7 +4,7 @@ import type { Clock, Logger, Random } from '../../core/index.ts';
 import type { AgentProcess, AgentStart } from '../../gateway/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { Agents } from '../agents.ts';
-import { NODE_SENDER, sendersIn } from '../sender.ts';
+import { NODE_SENDER, sendersIn } from '../inbox/sender.ts';
 import type { AgentMessage, RunState, RunView } from '../types.ts';
 import { bestOf } from './lifecycle.ts';
 import type { LimitPlan } from './process-limits.ts';

@@ -1,0 +1,104 @@
+/** Which of the agents that could do something are asked, and in which order. */
+import { createHash } from 'node:crypto';
+import type { PeerId, Random } from '../../core/index.ts';
+import type { Lacking, Standing } from '../../directory/index.ts';
+import type { AgentView } from '../types.ts';
+
+/** Candidates that are asked how much they can take. */
+const ASKED = 2;
+
+/** By what candidates are compared. */
+export interface OrderComponents {
+  /** How much one agent can take now. */
+  ask(agent: AgentView): Promise<AgentView | undefined>;
+  readonly random: Random;
+  /** Who lacked what it claimed: it comes after the others, and is left out where there are others. */
+  readonly lacking: Lacking;
+}
+
+/** Whom somebody wants. */
+export interface Wishes {
+  readonly capability: string;
+  /** `+gpu` prefers agents whose tags have it, `-slow` avoids them, `eu` takes no others. */
+  readonly tags?: readonly string[] | undefined;
+  /** An agent or a node that is tried first. */
+  readonly prefer?: string | undefined;
+  /** Equal keys go to the same agent while that one lives. */
+  readonly affinity?: string | undefined;
+}
+
+/** The capability without its version, as offers of nodes have it. */
+export function kindOf(capability: string): string {
+  return capability.split('@', 1)[0] ?? capability;
+}
+
+/** What was found of the agent's node when it was last asked for this. */
+export function standingOf(
+  { lacking }: Pick<OrderComponents, 'lacking'>,
+  { machine_id: node, name }: AgentView,
+  capability: string,
+): Standing {
+  return lacking.standing(node as PeerId, `agent:${name}/${kindOf(capability)}`);
+}
+
+/** The preferred one, then the freer of two by lot, then the other, then the rest by lot. */
+export async function inOrder(
+  components: OrderComponents,
+  fit: readonly AgentView[],
+  { affinity, capability, prefer, tags = [] }: Wishes,
+): Promise<readonly AgentView[]> {
+  if (affinity !== undefined) return byAffinity(fit, affinity);
+  const rank = (agent: AgentView): number =>
+    (isPreferred(agent, prefer) ? -100 : 0) +
+    (standingOf(components, agent, capability) === 'last' ? 50 : 0) +
+    wishesOf(agent, tags) +
+    (agent.free === 0 ? 0.5 : 0);
+  const lot = fit
+    .map((agent) => ({ agent, rank: rank(agent), at: components.random() }))
+    .toSorted((one, other) => one.rank - other.rank || one.at - other.at);
+  const best = lot.filter(({ rank: own }) => own === lot[0]?.rank).slice(0, ASKED);
+  if (best.length < ASKED) return lot.map(({ agent }) => agent);
+  const asked = await Promise.all(
+    best.map(
+      async ({ agent }) =>
+        (await components.ask(agent).catch(() => undefined)) ?? { ...agent, free: -1 },
+    ),
+  );
+  const first = asked.toSorted((one, other) => other.free - one.free);
+  return [...first, ...lot.map(({ agent }) => agent).filter((agent) => !isAmong(agent, first))];
+}
+
+function isAmong({ endpoint }: AgentView, some: readonly AgentView[]): boolean {
+  return some.some((one) => one.endpoint === endpoint);
+}
+
+function isPreferred({ endpoint, id, name, node }: AgentView, prefer: string | undefined): boolean {
+  return prefer !== undefined && [endpoint, id, name, node].includes(prefer);
+}
+
+/** True for an agent that has each tag which is insisted on. */
+export function fits({ tags }: AgentView, wanted: readonly string[]): boolean {
+  return wanted.every((tag) => /^[+-]/.test(tag) || tags.includes(tag));
+}
+
+/** Less is better. */
+function wishesOf({ tags }: AgentView, wanted: readonly string[]): number {
+  return wanted
+    .filter((tag) => /^[+-]/.test(tag) && tags.includes(tag.slice(1)))
+    .reduce((sum, tag) => sum + (tag.startsWith('+') ? -1 : 1), 0);
+}
+
+/**
+ * By rendezvous (Thaler and Ravishankar 1998): each agent has a weight for the key, and the heaviest that lives is asked;
+ * where one goes, only its keys go elsewhere. Every node reckons the same, since it takes what all call alike.
+ */
+function byAffinity(fit: readonly AgentView[], key: string): readonly AgentView[] {
+  return fit
+    .map((agent) => ({ agent, weight: weightOf(agent, key) }))
+    .toSorted((one, other) => (one.weight < other.weight ? 1 : -1))
+    .map(({ agent }) => agent);
+}
+
+function weightOf({ machine_id, name }: AgentView, key: string): string {
+  return createHash('sha256').update(`${key}\n${machine_id}\n${name}`).digest('hex');
+}

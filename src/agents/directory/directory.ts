@@ -1,0 +1,223 @@
+/**
+ * Who is an agent, here and at peers, as far as somebody may know: an agent is seen by whoever may write to it, and by
+ * all members where it is listed.
+ */
+import { StarlingError } from '../../core/index.ts';
+import type { Did, PeerId } from '../../core/index.ts';
+import { OPERATOR } from '../../guard/index.ts';
+import type { Guard, Principal } from '../../guard/index.ts';
+import type { ToolSubject } from '../../gateway/index.ts';
+import type { Membership } from '../../membership/index.ts';
+import { offers } from '../capabilities/names.ts';
+import { withoutSchemas } from '../capabilities/schemas.ts';
+import { agentResource, parseAddress } from '../names.ts';
+import type {
+  AgentInfoResult,
+  AgentListResult,
+  AgentView,
+  CapabilityListResult,
+} from '../types.ts';
+import { unknownAgent } from './local-agents.ts';
+import type { LocalAgents } from './local-agents.ts';
+import type { PeerAgents } from './peer-agents.ts';
+
+/** What a directory reads from. */
+export interface AgentDirectoryComponents {
+  readonly self: { readonly name: string; readonly did: Did; readonly peerId: PeerId };
+  readonly guard: () => Pick<Guard, 'decide'>;
+  readonly membership: Pick<Membership, 'byAlias'>;
+  readonly local: LocalAgents;
+  readonly peers: PeerAgents;
+  /** Who is meant by a link of a chain (`chainOf`); undefined for the operator. */
+  readonly callerOf?: (this: void, link: string) => Principal | undefined;
+  /** How far the policy trusts a caller, 0 to 1; absent: nothing is said of it. */
+  readonly trustOf?: (this: void, principal: Principal) => number;
+}
+
+/** Which agents somebody wants to see. */
+export interface ListInit {
+  /** Default `all`. */
+  readonly status?: 'online' | 'all' | undefined;
+  readonly capability?: string | undefined;
+  /** A name, a label, or either with its node. */
+  readonly agentId?: string | undefined;
+  /** Only those of this node. */
+  readonly here?: boolean | undefined;
+}
+
+const ABILITY = 'agent/message';
+
+/** The agents that one node knows. */
+export class AgentDirectory {
+  readonly #components: AgentDirectoryComponents;
+
+  constructor(components: AgentDirectoryComponents) {
+    this.#components = components;
+  }
+
+  /** Those that `principal` may see; a peer sees those of this node. */
+  async list(principal: Principal, init: ListInit): Promise<AgentListResult> {
+    const { peers } = this.#components;
+    const { status = 'all', capability, agentId } = init;
+    const isLocal = init.here === true || principal.kind === 'peer';
+    const unreachable = isLocal ? [] : await peers.refresh();
+    const all = isLocal ? this.#own() : [...this.#own(), ...peers.known()];
+    const agents = all.filter(
+      (agent) =>
+        this.#mayMessageOrSee(principal, agent) &&
+        (status === 'all' || agent.status === 'online') &&
+        (capability === undefined || offers(agent.capabilities, capability)) &&
+        (agentId === undefined || isNamed(agent, agentId)),
+    );
+    const seen = principal.kind === 'peer' ? agents.map(withoutRun) : agents;
+    // Schemas are long, and one agent is asked about where they are needed.
+    const told = agentId === undefined ? seen.map(inLists) : seen;
+    const shown = told.map((agent) => this.#trusted(agent));
+    return { agents: shown, ...(unreachable.length === 0 ? {} : { unreachable }) };
+  }
+
+  /** @throws STARLING_AGENT_UNKNOWN, also for one that `principal` may not see */
+  async info(principal: Principal, agentId: string): Promise<AgentInfoResult> {
+    const { agents } = await this.list(principal, { agentId });
+    const [agent, ...others] = agents;
+    if (agent === undefined) throw unknownAgent(agentId);
+    const here = agents.find(({ node }) => node === this.#components.self.name);
+    if (others.length > 0 && here === undefined) throw ambiguous(agentId, agents);
+    // A list may be seconds old; how one agent does is asked of its node at this moment.
+    const view = here ?? (await this.askNow(agent).catch(() => undefined)) ?? agent;
+    return { agentId: view.id, ...this.#trusted(view) };
+  }
+
+  /** Who can do what, as far as `principal` may know. */
+  async capabilities(principal: Principal): Promise<CapabilityListResult> {
+    const { agents } = await this.list(principal, {});
+    const names = [...new Set(agents.flatMap(({ capabilities }) => capabilities))].toSorted();
+    return {
+      capabilities: names.map((capability) => {
+        const able = agents.filter((agent) => agent.capabilities.includes(capability));
+        const description = able
+          .map(({ definitions }) => definitions?.[capability]?.description)
+          .find((text) => text !== undefined);
+        return {
+          capability,
+          ...(description === undefined ? {} : { description }),
+          agents: able.map(({ endpoint }) => endpoint),
+          online: able.filter(({ status }) => status === 'online').length,
+        };
+      }),
+    };
+  }
+
+  /** How an agent does at this moment, by the word of its node. */
+  async askNow({ name, node }: AgentView): Promise<AgentView | undefined> {
+    const { peers, self } = this.#components;
+    if (node === self.name) return this.#own().find((one) => one.name === name);
+    return peers.now(node, name);
+  }
+
+  /** The agent that an address means; asks its node where nothing is known of it. @throws STARLING_USAGE */
+  async find(text: string): Promise<AgentView | undefined> {
+    const address = parseAddress(text);
+    const known = this.#found(address);
+    if (known !== undefined || address.node === this.#components.self.name) return known;
+    await this.#components.peers.refresh(address.node);
+    return this.#found(address);
+  }
+
+  /** What a message with this address is about, for the guard; undefined where there is no address. */
+  subjectOf(address: unknown): ToolSubject | undefined {
+    if (typeof address !== 'string') return undefined;
+    try {
+      const { name, node } = this.#found(parseAddress(address)) ?? parseAddress(address);
+      return { ability: ABILITY, resource: agentResource({ name, ...this.#owner(node) }) };
+    } catch (error) {
+      // What is no name, or several agents' name, is refused to whoever has no right to each agent here.
+      if (error instanceof StarlingError) return { ability: ABILITY, resource: 'agent:-' };
+      throw error;
+    }
+  }
+
+  /**
+   * The guard was asked about the address; what the address turned out to mean may be something else.
+   * @throws STARLING_CALL_REFUSED where `principal` may not write to that agent
+   */
+  require(principal: Principal, { name, node }: { name: string; node?: string }): void {
+    if (this.#allows(principal, { name, ...this.#owner(node) })) return;
+    throw new StarlingError('STARLING_CALL_REFUSED', `no right to write to the agent ${name}`, {
+      hint: `whoever owns it grants it: starling grant create <peer> --agent ${name}`,
+      data: { agentId: name, reason: 'refused' },
+    });
+  }
+
+  /** With how far its owner is trusted here; a peer's word of that is not taken. */
+  #trusted(agent: AgentView): AgentView {
+    const { callerOf, local, membership, self, trustOf } = this.#components;
+    if (trustOf === undefined) return agent;
+    const peer = agent.node === self.name ? undefined : membership.byAlias(agent.node);
+    const owner = local.find(agent.name)?.owner;
+    const caller = (owner === undefined ? undefined : callerOf?.(owner)) ?? OPERATOR;
+    const principal: Principal =
+      peer === undefined
+        ? caller
+        : { kind: 'peer', peerId: peer.peerId, did: peer.did, alias: peer.alias };
+    return { ...agent, trust_level: trustOf(principal) };
+  }
+
+  #own(): readonly AgentView[] {
+    const { local } = this.#components;
+    return local.all().map((agent) => local.view(agent));
+  }
+
+  /** The agent that an address means, as far as this node knows without asking. @throws STARLING_USAGE */
+  #found(address: ReturnType<typeof parseAddress>): AgentView | undefined {
+    const { local, peers, self } = this.#components;
+    const text = address.node === undefined ? address.name : `${address.name}@${address.node}`;
+    const own = address.node === undefined || address.node === self.name;
+    const here = own ? local.find(address.name) : undefined;
+    if (here !== undefined) return local.view(here);
+    const all = peers.known().filter((agent) => isNamed(agent, text));
+    if (all.length > 1) throw ambiguous(text, all);
+    return all[0];
+  }
+
+  #owner(node: string | undefined): { node?: string } {
+    return node === undefined || node === this.#components.self.name ? {} : { node };
+  }
+
+  #mayMessageOrSee(principal: Principal, { name, node, listed }: AgentView): boolean {
+    return listed || this.#allows(principal, { name, ...this.#owner(node) });
+  }
+
+  #allows(principal: Principal, address: { name: string; node?: string }): boolean {
+    const wanted = { ability: ABILITY, resource: agentResource(address), look: true as const };
+    const decision = this.#components.guard().decide(principal, wanted);
+    return decision.allow || decision.ask !== undefined;
+  }
+}
+
+/** As lists have it: without the schemas of its capabilities. */
+function inLists(agent: AgentView): AgentView {
+  const { definitions, ...seen } = agent;
+  const said = Object.entries(definitions ?? {});
+  if (said.length === 0) return seen;
+  const short = said.map(([name, definition]) => [name, withoutSchemas(definition)]);
+  return { ...seen, definitions: Object.fromEntries(short) };
+}
+
+/** How its node runs it, and with what rights, is for those of that node. */
+function withoutRun(agent: AgentView): AgentView {
+  const { run, ...seen } = agent;
+  return run === undefined ? agent : seen;
+}
+
+function isNamed({ endpoint, id, name, node }: AgentView, text: string): boolean {
+  return [name, id, endpoint, `${id}@${node}`].includes(text);
+}
+
+function ambiguous(text: string, agents: readonly AgentView[]): StarlingError {
+  const candidates = agents.map(({ endpoint }) => endpoint);
+  return new StarlingError('STARLING_USAGE', `several nodes have an agent '${text}'`, {
+    hint: `say which: ${candidates.join(', ')}`,
+    data: { candidates },
+  });
+}

@@ -1,0 +1,337 @@
+/**
+ * The agents of this node: which program goes by which name, kept over restarts. A name belongs to the principal
+ * that announced it, until it is retired: another window of the same program is the same agent, and nobody else
+ * can take the name, nor read its inbox.
+ */
+import { createHash } from 'node:crypto';
+import { StarlingError, messageOf } from '../../core/index.ts';
+import type { Clock, Did, Logger, PeerId, Random } from '../../core/index.ts';
+import { keyOf, nameOf } from '../../guard/index.ts';
+import type { Principal } from '../../guard/index.ts';
+import type { Table } from '../../store/index.ts';
+import { definitionFault, definitionsFault } from '../capabilities/schemas.ts';
+import { openInbox } from '../inbox/inbox.ts';
+import type { Budget, Inbox } from '../inbox/inbox.ts';
+import { AGENTS_MAX, AGENTS_PER_OWNER_MAX, OFFLINE_MS, WAITING_BYTES_MAX } from '../limits.ts';
+import { Metrics } from './metrics.ts';
+import { isAgentName, labelOf } from '../names.ts';
+import type { AgentStatus, AgentView, Announcement, RunView } from '../types.ts';
+
+/** Where agents are kept, and at which node. */
+export interface LocalAgentsComponents {
+  readonly table: Table;
+  readonly self: { readonly name: string; readonly did: Did; readonly peerId: PeerId };
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Bytes of all inboxes; default 64 MiB. */
+  readonly inboxBytesMax?: number;
+  /** How an agent runs that this node runs. */
+  runOf?(name: string): RunView | undefined;
+  /** What others see of the agents is another now. */
+  changed(): void;
+}
+
+/** What a program says of itself when it announces an agent. */
+export type AnnounceInit = Partial<Announcement> & Pick<Announcement, 'name'>;
+
+/** What is kept of an agent. */
+interface AgentRow {
+  readonly announcement: Announcement;
+  /** `keyOf` the principal. */
+  readonly owner: string;
+  /** How messages call the owner. */
+  readonly ownerName: string;
+  readonly did?: Did;
+  readonly announcedAt: number;
+  readonly stopped: boolean;
+}
+
+/** A program with a name, and what came for it. */
+export interface LocalAgent extends AgentRow {
+  readonly inbox: Inbox;
+  readonly metrics: Metrics;
+  /** When its program was last heard of, ms since the epoch. */
+  seenAt: number;
+  /** Its program waited for messages, and then waited no more: its session has ended. */
+  hasLeft?: boolean;
+  /** Queries that wait for its answer. */
+  asked: number;
+}
+
+/** The agents of this node. */
+export interface LocalAgents {
+  load(): Promise<void>;
+  /** By name, in the order of their names. */
+  all(): readonly LocalAgent[];
+  /** By its name, else its label. */
+  find(nameOrId: string): LocalAgent | undefined;
+  /** An agent of `principal`. @throws STARLING_AGENT_UNKNOWN; STARLING_AGENT_TAKEN where it is somebody else's */
+  owned(principal: Principal, nameOrId: string): LocalAgent;
+  /** @throws STARLING_USAGE, STARLING_AGENT_TAKEN, STARLING_LIMIT_EXCEEDED, STARLING_STATE_UNUSABLE */
+  announce(principal: Principal, init: AnnounceInit): Promise<LocalAgent>;
+  /** It takes no messages until it is announced again. */
+  stopAgent(agent: LocalAgent): Promise<LocalAgent>;
+  /** Forgets it, and gives how many messages nobody has read. */
+  retire(agent: LocalAgent): Promise<number>;
+  view(agent: LocalAgent): AgentView;
+  statusOf(agent: LocalAgent): AgentStatus;
+  /** Another text when what others see of the agents is another; undefined without agents. */
+  digest(): string | undefined;
+  close(): void;
+}
+
+const AGENT = 'agent/';
+const DIGEST_LENGTH = 8;
+
+/** Makes the agents of a node; `load` reads those of earlier runs. */
+export function createLocalAgents(components: LocalAgentsComponents): LocalAgents {
+  return new NodeAgents(components);
+}
+
+class NodeAgents implements LocalAgents {
+  readonly #components: LocalAgentsComponents;
+  readonly #agents = new Map<string, LocalAgent>();
+  readonly #budget: Budget;
+  /** Names that are being announced: one at a time. */
+  readonly #announcing = new Map<string, Promise<unknown>>();
+  #digest: string | undefined;
+
+  constructor(components: LocalAgentsComponents) {
+    this.#components = components;
+    this.#budget = { used: 0, max: components.inboxBytesMax ?? WAITING_BYTES_MAX };
+  }
+
+  async load(): Promise<void> {
+    for await (const [key, bytes] of this.#components.table.entries(AGENT)) {
+      try {
+        const row = JSON.parse(Buffer.from(bytes).toString('utf8')) as AgentRow;
+        await this.#open(row, row.announcedAt);
+      } catch (error) {
+        const fields = { key, error: messageOf(error) };
+        this.#components.logger.warn(fields, 'a stored agent is damaged, left out');
+      }
+    }
+    this.#redigest();
+  }
+
+  all(): readonly LocalAgent[] {
+    return [...this.#agents.values()].toSorted((one, other) =>
+      one.announcement.name < other.announcement.name ? -1 : 1,
+    );
+  }
+
+  find(nameOrId: string): LocalAgent | undefined {
+    return (
+      this.#agents.get(nameOrId) ??
+      [...this.#agents.values()].find(({ announcement }) => announcement.id === nameOrId)
+    );
+  }
+
+  owned(principal: Principal, nameOrId: string): LocalAgent {
+    const agent = this.find(nameOrId);
+    if (agent === undefined) throw unknownAgent(nameOrId);
+    if (agent.owner === keyOf(principal)) return agent;
+    throw taken(agent.announcement.name, agent.ownerName);
+  }
+
+  async announce(principal: Principal, init: AnnounceInit): Promise<LocalAgent> {
+    checkNames(init);
+    checkDefinitions(init);
+    const { name } = init;
+    while (this.#announcing.has(name)) await this.#announcing.get(name);
+    const work = this.#announce(principal, init);
+    const settled = work.catch(() => undefined);
+    this.#announcing.set(name, settled);
+    try {
+      return await work;
+    } finally {
+      if (this.#announcing.get(name) === settled) this.#announcing.delete(name);
+    }
+  }
+
+  stopAgent(agent: LocalAgent): Promise<LocalAgent> {
+    return this.#keep({ ...rowOf(agent), stopped: true });
+  }
+
+  async retire(agent: LocalAgent): Promise<number> {
+    const { name } = agent.announcement;
+    await this.#components.table.delete(AGENT + name);
+    this.#agents.delete(name);
+    const dropped = await agent.inbox.drop();
+    this.#redigest();
+    return dropped;
+  }
+
+  statusOf({ inbox, seenAt, stopped, hasLeft = false }: LocalAgent): AgentStatus {
+    if (stopped) return 'stopped';
+    const isLate = this.#components.clock.now() - seenAt >= OFFLINE_MS;
+    const isHere = inbox.isRead || (!isLate && !hasLeft);
+    return isHere ? 'online' : 'offline';
+  }
+
+  view(agent: LocalAgent): AgentView {
+    const { self, clock } = this.#components;
+    const { announcement, announcedAt, asked, inbox, metrics, did = self.did } = agent;
+    const seenAt = inbox.isRead ? clock.now() : agent.seenAt;
+    const run = this.#components.runOf?.(announcement.name);
+    return {
+      ...announcement,
+      did,
+      status: this.statusOf(agent),
+      node: self.name,
+      machine_id: self.peerId,
+      endpoint: `${announcement.name}@${self.name}`,
+      free: Math.max(0, announcement.maxConcurrentTasks - Math.max(asked, inbox.waiting)),
+      tasksProcessed: inbox.processed,
+      uptime: clock.now() - announcedAt,
+      last_seen: new Date(seenAt).toISOString(),
+      metrics: metrics.view(),
+      ...(run === undefined ? {} : { run }),
+    };
+  }
+
+  digest(): string | undefined {
+    return this.#digest;
+  }
+
+  close(): void {
+    for (const { inbox } of this.#agents.values()) inbox.close();
+  }
+
+  async #announce(principal: Principal, init: AnnounceInit): Promise<LocalAgent> {
+    const { clock } = this.#components;
+    const known = this.#agents.get(init.name);
+    const owner = keyOf(principal);
+    if (known !== undefined && known.owner !== owner) throw taken(init.name, known.ownerName);
+    this.#checkLabel(init, known);
+    if (known === undefined) this.#checkRoom(owner);
+    const agent = await this.#keep({
+      announcement: this.#announcementOf(init, known?.announcement),
+      owner,
+      ownerName: nameOf(principal),
+      ...(principal.kind === 'agent' ? { did: principal.did } : {}),
+      announcedAt: known?.announcedAt ?? clock.now(),
+      stopped: false,
+    });
+    agent.seenAt = clock.now();
+    agent.hasLeft = false;
+    return agent;
+  }
+
+  #announcementOf(init: AnnounceInit, before: Announcement | undefined): Announcement {
+    const { clock, random } = this.#components;
+    const given = Object.fromEntries(
+      Object.entries(init).filter(([, value]) => value !== undefined),
+    ) as AnnounceInit;
+    const { definitions = {}, ...announcement } = {
+      id: labelOf('agent', clock.now(), random),
+      kind: 'attached',
+      capabilities: [],
+      maxConcurrentTasks: 1,
+      zone: 'local',
+      tags: [],
+      listed: false,
+      ...before,
+      ...given,
+    };
+    return Object.keys(definitions).length === 0 ? announcement : { ...announcement, definitions };
+  }
+
+  #checkLabel({ id, name }: AnnounceInit, known: LocalAgent | undefined): void {
+    if (id === undefined) return;
+    const other = this.find(id);
+    if (other !== undefined && other !== known) throw taken(id, other.ownerName);
+    const named = this.#agents.get(id);
+    if (named !== undefined && id !== name) throw taken(id, named.ownerName);
+  }
+
+  #checkRoom(owner: string): void {
+    const own = [...this.#agents.values()].filter((agent) => agent.owner === owner).length;
+    if (this.#agents.size < AGENTS_MAX && own < AGENTS_PER_OWNER_MAX) return;
+    const count = own < AGENTS_PER_OWNER_MAX ? AGENTS_MAX : AGENTS_PER_OWNER_MAX;
+    throw new StarlingError('STARLING_LIMIT_EXCEEDED', `there are ${count} agents already`, {
+      hint: 'retire one that is not needed: starling agent retire <name>',
+      data: { limit: count },
+    });
+  }
+
+  /** On disk first. */
+  async #keep(row: AgentRow): Promise<LocalAgent> {
+    const { name } = row.announcement;
+    await this.#components.table.put(AGENT + name, Buffer.from(JSON.stringify(row)));
+    const before = this.#agents.get(name);
+    if (before === undefined) {
+      const made = await this.#open(row, this.#components.clock.now());
+      this.#redigest();
+      return made;
+    }
+    const agent = Object.assign(before, row);
+    this.#redigest();
+    return agent;
+  }
+
+  async #open(row: AgentRow, seenAt: number): Promise<LocalAgent> {
+    const { table, clock } = this.#components;
+    const { name } = row.announcement;
+    const inbox = await openInbox({ table, clock, budget: this.#budget }, name);
+    const agent = { ...row, inbox, metrics: new Metrics(), seenAt, asked: 0 };
+    this.#agents.set(name, agent);
+    return agent;
+  }
+
+  #redigest(): void {
+    const seen = this.all().map(({ announcement, stopped }) => ({ ...announcement, stopped }));
+    const hash = createHash('sha256').update(JSON.stringify(seen)).digest('base64url');
+    const before = this.#digest;
+    this.#digest = seen.length === 0 ? undefined : hash.slice(0, DIGEST_LENGTH);
+    if (this.#digest !== before) this.#components.changed();
+  }
+}
+
+function rowOf(agent: LocalAgent): AgentRow {
+  const { announcement, owner, ownerName, did, announcedAt, stopped } = agent;
+  const own = did === undefined ? {} : { did };
+  return { announcement, owner, ownerName, ...own, announcedAt, stopped };
+}
+
+function checkNames({ id, name }: AnnounceInit): void {
+  const wrong = [name, id ?? name].find((one) => !isAgentName(one));
+  if (wrong === undefined) return;
+  throw new StarlingError('STARLING_USAGE', `'${wrong.slice(0, 80)}' can't be an agent's name`, {
+    hint: 'a name has 1 to 64 of A-Z a-z 0-9 . _ -, and begins with a letter or a digit',
+  });
+}
+
+/** @throws STARLING_USAGE, which names the capability and what is wrong with its schema */
+function checkDefinitions({ definitions = {} }: AnnounceInit): void {
+  const all = definitionsFault(definitions);
+  if (all !== undefined) throw new StarlingError('STARLING_USAGE', all);
+  for (const [capability, definition] of Object.entries(definitions)) {
+    const fault = definitionFault(definition);
+    if (fault !== undefined) {
+      throw new StarlingError('STARLING_USAGE', `capability '${capability}': ${fault}`, {
+        hint: 'describe it in JSON Schema: types, properties, required, enum, bounds',
+      });
+    }
+  }
+}
+
+/** Nobody here goes by that name, as far as the caller may know. */
+export function unknownAgent(name: string): StarlingError {
+  return new StarlingError('STARLING_AGENT_UNKNOWN', `there is no agent '${name.slice(0, 128)}'`, {
+    hint: 'see which there are: starling agent list',
+    data: { agentId: name.slice(0, 128), reason: 'unknown' },
+  });
+}
+
+function taken(name: string, ownerName: string): StarlingError {
+  return new StarlingError(
+    'STARLING_AGENT_TAKEN',
+    `the agent name '${name}' belongs to ${ownerName}`,
+    {
+      hint: 'take another name; whoever owns it, or the operator, can retire it: starling agent retire <name>',
+      data: { agentId: name, reason: 'taken' },
+    },
+  );
+}

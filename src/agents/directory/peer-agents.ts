@@ -1,0 +1,205 @@
+/**
+ * The agents of peers. A heartbeat says with a digest of eight characters that a node has agents; who they are is
+ * asked of the node itself, by `agent_list` on the MCP road, when somebody here wants to know: so an announcement
+ * costs one heartbeat, and a list only whoever looks at one.
+ */
+import { z } from 'zod';
+import { createSemaphore, messageOf } from '../../core/index.ts';
+import type { Clock, JsonObject, PeerId } from '../../core/index.ts';
+import type { Membership, PeerView } from '../../membership/index.ts';
+import { definitionsFault } from '../capabilities/schemas.ts';
+import {
+  AGENTS_MAX,
+  ASKED_AT_ONCE,
+  CAPABILITIES_MAX,
+  DESCRIPTION_MAX,
+  LIST_MS,
+} from '../limits.ts';
+import { isAgentName } from '../names.ts';
+import type { AgentListResult, AgentView, CapabilityDefinition } from '../types.ts';
+
+/** What peers' agents are known by. */
+export interface PeerAgentsComponents {
+  readonly membership: Pick<Membership, 'peers' | 'peer'>;
+  /** Calls `agent_list` at a peer, for all its agents or one. */
+  list(peer: PeerView, agentId?: string): Promise<JsonObject>;
+  readonly clock: Clock;
+}
+
+/** Who is an agent elsewhere, as far as somebody has looked. */
+export interface PeerAgents {
+  /** Those that peers have listed, as far as they are fresh; asks nobody. */
+  known(): readonly AgentView[];
+  /** Asks the peers whose lists are not fresh, or the one of this alias. */
+  refresh(alias?: string): Promise<NonNullable<AgentListResult['unreachable']>>;
+  /** One agent as its node has it at this moment; undefined where it is not there. */
+  now(alias: string, name: string): Promise<AgentView | undefined>;
+  /** What is known of `peer` may be wrong now. */
+  forget(peer: PeerId): void;
+}
+
+interface Listed {
+  readonly agents: readonly AgentView[];
+  readonly digest: string | undefined;
+  readonly at: number;
+}
+
+const TEXT_MAX = 256;
+const text = z.string().max(TEXT_MAX);
+const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+const counter = count.catch(0);
+const schema = z.record(z.string(), z.json()).optional().catch(undefined);
+const DEFINITION = z.object({
+  description: z.string().max(DESCRIPTION_MAX).optional().catch(undefined),
+  input: schema,
+  output: schema,
+  readOnly: z.boolean().optional().catch(undefined),
+  typed: z.boolean().optional().catch(undefined),
+});
+/** What a peer says of one agent: what is odd is left out, and so is an agent without a sound name. */
+const AGENT = z.object({
+  id: text.refine(isAgentName),
+  name: text.refine(isAgentName),
+  kind: text.catch('attached'),
+  capabilities: z.array(text).max(CAPABILITIES_MAX).catch([]),
+  definitions: z.record(text, DEFINITION).optional().catch(undefined),
+  maxConcurrentTasks: counter,
+  zone: text.catch(''),
+  tags: z.array(text).max(CAPABILITIES_MAX).catch([]),
+  listed: z.boolean().catch(false),
+  status: z.enum(['online', 'offline', 'stopped']),
+  free: counter,
+  tasksProcessed: counter,
+  uptime: counter,
+  last_seen: text.catch(''),
+  metrics: z
+    .object({
+      sent: counter,
+      received: counter,
+      errors: counter,
+      avgResponseTime: z.number().min(0).optional().catch(undefined),
+      capabilityRequests: z.record(text, counter).catch({}),
+    })
+    .catch({ sent: 0, received: 0, errors: 0, capabilityRequests: {} }),
+});
+const LIST = z.object({ agents: z.array(z.unknown()).max(AGENTS_MAX) });
+
+/** Makes what is known of peers' agents. */
+export function createPeerAgents(components: PeerAgentsComponents): PeerAgents {
+  return new KnownAgents(components);
+}
+
+class KnownAgents implements PeerAgents {
+  readonly #components: PeerAgentsComponents;
+  readonly #listed = new Map<PeerId, Listed>();
+  readonly #asking = new Map<PeerId, Promise<string | undefined>>();
+  readonly #permits = createSemaphore(ASKED_AT_ONCE);
+
+  constructor(components: PeerAgentsComponents) {
+    this.#components = components;
+  }
+
+  known(): readonly AgentView[] {
+    return this.#here().flatMap((peer) => {
+      const listed = this.#listed.get(peer.peerId);
+      // The name of the node may be another than when it was asked.
+      return (listed?.agents ?? []).map((agent) => atNode(agent, peer));
+    });
+  }
+
+  async refresh(alias?: string): Promise<NonNullable<AgentListResult['unreachable']>> {
+    const here = this.#here();
+    const wanted = here.filter((peer) => alias === undefined || peer.alias === alias);
+    for (const peer of this.#listed.keys()) {
+      if (!here.some(({ peerId }) => peerId === peer)) this.#listed.delete(peer);
+    }
+    const stale = wanted.filter((peer) => !this.#isFresh(peer));
+    const troubles = await Promise.all(
+      stale.map(async (peer) => ({ node: peer.alias, reason: await this.#ask(peer) })),
+    );
+    return troubles.flatMap(({ node, reason }) => (reason === undefined ? [] : [{ node, reason }]));
+  }
+
+  async now(alias: string, name: string): Promise<AgentView | undefined> {
+    const peer = this.#here().find((one) => one.alias === alias);
+    if (peer === undefined) return undefined;
+    const { agents } = LIST.parse(await this.#components.list(peer, name));
+    const read = AGENT.safeParse(agents[0]);
+    return read.success && read.data.name === name ? asView(read.data, peer) : undefined;
+  }
+
+  forget(peer: PeerId): void {
+    this.#listed.delete(peer);
+  }
+
+  /** Peers that say that they have agents. */
+  #here(): readonly PeerView[] {
+    return this.#components.membership
+      .peers()
+      .filter(({ presence, state }) => state === 'alive' && presence?.agents !== undefined);
+  }
+
+  #isFresh({ peerId, presence }: PeerView): boolean {
+    const listed = this.#listed.get(peerId);
+    if (listed === undefined || listed.digest !== presence?.agents) return false;
+    return this.#components.clock.now() - listed.at < LIST_MS;
+  }
+
+  /** Why the peer could not be asked; undefined when it has answered. One question at a time to each. */
+  #ask(peer: PeerView): Promise<string | undefined> {
+    const under = this.#asking.get(peer.peerId);
+    if (under !== undefined) return under;
+    const asking = this.#askNow(peer).finally(() => this.#asking.delete(peer.peerId));
+    this.#asking.set(peer.peerId, asking);
+    return asking;
+  }
+
+  async #askNow(peer: PeerView): Promise<string | undefined> {
+    await this.#permits.take();
+    try {
+      const { agents } = LIST.parse(await this.#components.list(peer));
+      const views = agents.flatMap((agent) => {
+        const read = AGENT.safeParse(agent);
+        return read.success ? [asView(read.data, peer)] : [];
+      });
+      const at = this.#components.clock.now();
+      this.#listed.set(peer.peerId, { agents: views, digest: peer.presence?.agents, at });
+      return undefined;
+    } catch (error) {
+      this.#listed.delete(peer.peerId);
+      return error instanceof z.ZodError ? 'its list of agents is malformed' : messageOf(error);
+    } finally {
+      this.#permits.give();
+    }
+  }
+}
+
+/** Where an agent is, and which key answers for it, is what this node knows, and not the peer's word. */
+function asView(said: z.infer<typeof AGENT>, peer: PeerView): AgentView {
+  const { avgResponseTime, ...metrics } = said.metrics;
+  const { definitions, ...rest } = said;
+  return atNode(
+    {
+      ...rest,
+      ...(definitions === undefined ? {} : { definitions: definitionsIn(definitions) }),
+      metrics: { ...metrics, ...(avgResponseTime === undefined ? {} : { avgResponseTime }) },
+      did: peer.did,
+      node: peer.alias,
+      machine_id: peer.peerId,
+      endpoint: '',
+    },
+    peer,
+  );
+}
+
+/** Without the members that are undefined; none where they are more than an agent may say. */
+function definitionsIn(
+  said: Readonly<Record<string, z.infer<typeof DEFINITION>>>,
+): Readonly<Record<string, CapabilityDefinition>> {
+  const definitions = JSON.parse(JSON.stringify(said)) as Record<string, CapabilityDefinition>;
+  return definitionsFault(definitions) === undefined ? definitions : {};
+}
+
+function atNode(agent: AgentView, { alias }: PeerView): AgentView {
+  return { ...agent, node: alias, endpoint: `${agent.name}@${alias}` };
+}

@@ -1,0 +1,190 @@
+/**
+ * What agents tell all of the mesh: events by gossip, with the AI Flock guide's subjects. They are for now: who was not there
+ * has missed them, and nothing waits for anybody. Each node keeps the last ones, so that a program may look a moment later.
+ */
+import { z } from 'zod';
+import { StarlingError, createBuckets, messageOf, printable } from '../../core/index.ts';
+import type { Buckets, Clock, Json, Logger, PeerId, Random } from '../../core/index.ts';
+import { keyOf } from '../../guard/index.ts';
+import type { Principal } from '../../guard/index.ts';
+import type { Topic } from '../../network/types.ts';
+import { EVENTS_KEPT, EVENT_BYTES_MAX } from '../limits.ts';
+import { isAgentName, labelOf } from '../names.ts';
+import type { EventsResult, MeshEvent } from '../types.ts';
+import { waitForNews } from '../inbox/wait-for-news.ts';
+
+/** What events go by. */
+export interface MeshEventsComponents {
+  readonly topic: Topic;
+  readonly self: { readonly name: string };
+  /** What this node calls a peer; undefined for nobody that it knows. */
+  aliasOf(peer: PeerId): string | undefined;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** An event as somebody wants to tell it. */
+export interface EventInit {
+  readonly subject: string;
+  readonly message: Json;
+  /** The agent that tells it. */
+  readonly from: string | undefined;
+}
+
+/** A look at what was told. */
+export interface EventsInit {
+  /** Like `agent.*.events`; default everything. */
+  readonly topic?: string | undefined;
+  readonly cursor?: number | undefined;
+  readonly limit: number;
+  readonly waitMs: number;
+}
+
+/** What is told to all, and what was. */
+export interface MeshEvents {
+  start(): void;
+  stop(): void;
+  /** Resolves when it is on its way. @throws STARLING_USAGE, STARLING_LIMIT_EXCEEDED, STARLING_RATE_LIMITED */
+  tell(principal: Principal, init: EventInit): Promise<MeshEvent>;
+  read(init: EventsInit, signal: AbortSignal): Promise<EventsResult>;
+}
+
+/** A subject: words with dots between. */
+const SUBJECT = /^[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,7}$/;
+const PATTERN = /^(\*|>|[A-Za-z0-9_-]{1,64})(\.(\*|>|[A-Za-z0-9_-]{1,64})){0,7}$/;
+/** Events that one caller may tell: a few at once, one a second in the long run. No event can breed faster. */
+const OWN_PACE = { burst: 20, everyMs: 1000 } as const;
+/** Events of one node that others take; see `Topic`. */
+export const EVENTS_ALLOWANCE = { burst: 100, everyMs: 200 } as const;
+const TEXT = z.object({
+  v: z.literal(1),
+  id: z.string().min(1).max(64),
+  subject: z.string().max(520).regex(SUBJECT),
+  agent: z.string().max(64).refine(isAgentName).optional(),
+  at: z.number().int().min(0).max(8.64e15),
+  message: z.json(),
+});
+
+/** Makes the events of a node. */
+export function createMeshEvents(components: MeshEventsComponents): MeshEvents {
+  return new NodeEvents(components);
+}
+
+/** True when `subject` is one that `pattern` means: `*` is one word, `>` at its end one or more (NATS). */
+export function matchesSubject(pattern: string, subject: string): boolean {
+  const [words, names] = [pattern.split('.'), subject.split('.')];
+  for (const [index, word] of words.entries()) {
+    if (word === '>') return index === words.length - 1 && names.length > index;
+    if (names[index] === undefined || (word !== '*' && word !== names[index])) return false;
+  }
+  return words.length === names.length;
+}
+
+class NodeEvents implements MeshEvents {
+  readonly #components: MeshEventsComponents;
+  readonly #paces: Buckets;
+  readonly #kept: MeshEvent[] = [];
+  readonly #wakers = new Set<() => void>();
+  #next = 1;
+  #unsubscribe: (() => void) | undefined;
+
+  constructor(components: MeshEventsComponents) {
+    this.#components = components;
+    this.#paces = createBuckets(components.clock, OWN_PACE);
+  }
+
+  start(): void {
+    this.#unsubscribe ??= this.#components.topic.subscribe((data, from) => this.#heard(data, from));
+  }
+
+  stop(): void {
+    this.#unsubscribe?.();
+    this.#unsubscribe = undefined;
+    for (const wake of this.#wakers) wake();
+  }
+
+  async tell(principal: Principal, { subject, message, from }: EventInit): Promise<MeshEvent> {
+    const { clock, random, self, topic } = this.#components;
+    if (!SUBJECT.test(subject)) {
+      throw new StarlingError('STARLING_USAGE', `'${printable(subject)}' is no subject`, {
+        hint: 'words of A-Z a-z 0-9 _ - with dots between, like broadcast or task.result',
+      });
+    }
+    const at = clock.now();
+    const id = labelOf('msg', at, random);
+    const agent = from === undefined ? {} : { agent: from };
+    const data = Buffer.from(JSON.stringify({ v: 1, id, subject, ...agent, at, message }));
+    if (data.length > EVENT_BYTES_MAX) {
+      throw new StarlingError(
+        'STARLING_LIMIT_EXCEEDED',
+        `the event has ${data.length} bytes, and may have ${EVENT_BYTES_MAX}`,
+        {
+          hint: 'put what is long onto a board or into a resource, and tell where it is',
+          data: { limit: EVENT_BYTES_MAX },
+        },
+      );
+    }
+    if (!this.#paces.take(keyOf(principal))) {
+      throw new StarlingError('STARLING_RATE_LIMITED', 'too many events from this caller', {
+        hint: 'one a second in the long run; send messages to agents instead',
+      });
+    }
+    await topic.publish(data);
+    return this.#keep({ id, subject, from: placeOf(from, self.name), at, message });
+  }
+
+  async read(init: EventsInit, signal: AbortSignal): Promise<EventsResult> {
+    const { topic = '>', cursor = 0, limit, waitMs } = init;
+    if (!PATTERN.test(topic)) {
+      throw new StarlingError('STARLING_USAGE', `'${printable(topic)}' is no topic`, {
+        hint: "subjects with * for one word and > for the rest, like 'agent.*.events'",
+      });
+    }
+    const { clock } = this.#components;
+    const deadline = clock.now() + waitMs;
+    for (;;) {
+      const found = this.#kept
+        .filter((event) => event.seq > cursor && matchesSubject(topic, event.subject))
+        .slice(...(init.cursor === undefined ? [-limit] : [0, limit]));
+      const leftMs = deadline - clock.now();
+      const isOver = this.#unsubscribe === undefined || signal.aborted || leftMs <= 0;
+      if (found.length > 0 || isOver) {
+        // What does not fit the topic is not looked at again.
+        const last = found.length === limit ? found.at(-1)?.seq : this.#next - 1;
+        return { events: found, cursor: Math.max(cursor, last ?? 0) };
+      }
+      await this.#nextEvent(leftMs, signal);
+    }
+  }
+
+  #heard(data: Uint8Array, from: PeerId): void {
+    const alias = this.#components.aliasOf(from);
+    if (alias === undefined || data.length > EVENT_BYTES_MAX) return;
+    try {
+      const read = TEXT.parse(JSON.parse(Buffer.from(data).toString('utf8')));
+      const { id, subject, agent, at, message } = read;
+      this.#keep({ id, subject, from: placeOf(agent, alias), at, message });
+    } catch (error) {
+      this.#components.logger.debug({ from, error: messageOf(error) }, 'a malformed event');
+    }
+  }
+
+  #keep(event: Omit<MeshEvent, 'seq' | 'at'> & { readonly at: number }): MeshEvent {
+    const kept = { seq: this.#next, ...event, at: new Date(event.at).toISOString() };
+    this.#next += 1;
+    this.#kept.push(kept);
+    if (this.#kept.length > EVENTS_KEPT) this.#kept.shift();
+    for (const wake of this.#wakers) wake();
+    return kept;
+  }
+
+  #nextEvent(waitMs: number, signal: AbortSignal): Promise<void> {
+    return waitForNews(this.#wakers, this.#components.clock, { waitMs, signal });
+  }
+}
+
+/** An agent at its node, or the node. */
+function placeOf(agent: string | undefined, node: string): string {
+  return agent === undefined ? node : `${agent}@${node}`;
+}

@@ -1,0 +1,356 @@
+/**
+ * The inbox of one agent: messages in the order in which they came, each once, read by a cursor. What must
+ * outlast the node is on disk before its sender is told so; a query is not, because its sender waits for the
+ * answer and hears of a node that ends.
+ */
+import { StarlingError, printable } from '../../core/index.ts';
+import type { Clock } from '../../core/index.ts';
+import type { Table } from '../../store/index.ts';
+import { HISTORY_MAX, HISTORY_MS, PAGE_BYTES_MAX, WAITING_MAX } from '../limits.ts';
+import { originOf } from './sender.ts';
+import type { AgentMessage } from '../types.ts';
+import { waitForNews } from './wait-for-news.ts';
+
+/** Bytes that all inboxes of a node hold. */
+export interface Budget {
+  used: number;
+  readonly max: number;
+}
+
+/** Where an inbox is kept. */
+export interface InboxComponents {
+  readonly table: Table;
+  readonly clock: Clock;
+  readonly budget: Budget;
+}
+
+/** A message on its way into an inbox. */
+export interface Incoming {
+  readonly message: AgentMessage;
+  /** See `senderKey`: an id counts once for the node that it came from. */
+  readonly sender: string;
+  /** Whether it must be on disk first. */
+  readonly durable: boolean;
+}
+
+/** A look into an inbox. */
+export interface InboxRead {
+  /** The cursor of the answer before: all up to there has been dealt with. */
+  readonly cursor?: string | undefined;
+  /** All up to there is being dealt with, and is not given again. */
+  readonly seen?: string | undefined;
+  readonly limit: number;
+  readonly waitMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** What a look finds. */
+export interface InboxPage {
+  readonly messages: readonly AgentMessage[];
+  /** Who sent each: see `senderKey`. */
+  readonly senders: readonly string[];
+  /** The cursor behind each. */
+  readonly cursors: readonly string[];
+  readonly cursor: string;
+  readonly waiting: number;
+}
+
+/** Messages for one agent, in order. */
+export interface Inbox {
+  /** Messages that nobody has dealt with. */
+  readonly waiting: number;
+  /** Whether somebody waits for messages now, or is told of each. */
+  readonly isRead: boolean;
+  /** Messages that were dealt with since the node started. */
+  readonly processed: number;
+  /** Takes a message; false for one that it has already. @throws STARLING_LIMIT_EXCEEDED, STARLING_STATE_UNUSABLE */
+  add(incoming: Incoming): Promise<boolean>;
+  /** Messages behind the cursor, waiting for one. @throws STARLING_USAGE for what is no cursor */
+  read(read: InboxRead): Promise<InboxPage>;
+  /** What was dealt with lately, the oldest first. */
+  history(): readonly AgentMessage[];
+  /** Takes back a message that nobody waits for any more, unless it was read. */
+  withdraw(sender: string, id: string): void;
+  /** Calls `changed` for each message that comes, until what it gives is called. */
+  watch(changed: () => void): () => void;
+  /** Forgets everything, on disk too; gives how many messages nobody has read. */
+  drop(): Promise<number>;
+  /** Ends all waits. */
+  close(): void;
+}
+
+interface Entry {
+  readonly seq: number;
+  readonly key: string;
+  readonly sender: string;
+  readonly message: AgentMessage;
+  readonly bytes: number;
+  readonly durable: boolean;
+}
+
+interface Row {
+  readonly sender: string;
+  readonly message: AgentMessage;
+}
+
+const MAIL = 'mail/';
+const READ = 'read/';
+const SEQ_DIGITS = 16;
+/** Messages that the history may have over its bound: they go together. */
+const TRIMMED_AT_ONCE = 50;
+/** Numbers of one run begin here times the clock, so that none of an earlier run comes again. */
+const SEQS_PER_MS = 1000;
+const BASE = 36;
+
+/** Reads the inbox of `name` from its table, or makes an empty one. */
+export async function openInbox(components: InboxComponents, name: string): Promise<Inbox> {
+  const { table, clock } = components;
+  const read = await table.get(READ + name);
+  const inbox = new AgentInbox(components, name, read === undefined ? 0 : Number(text(read)));
+  for await (const [key, bytes] of table.entries(`${MAIL}${name}/`)) inbox.restore(key, bytes);
+  inbox.begin(clock.now());
+  return inbox;
+}
+
+class AgentInbox implements Inbox {
+  readonly #components: InboxComponents;
+  readonly #name: string;
+  #entries: Entry[] = [];
+  /** Messages that are here or on their way to the disk, by sender and id. */
+  readonly #known = new Map<string, Promise<void>>();
+  readonly #wakers = new Set<() => void>();
+  readonly #watchers = new Set<() => void>();
+  /** The last message that has its place. */
+  #turn: Promise<void> = Promise.resolve();
+  #next = 1;
+  /** All up to here has been dealt with. */
+  #acked: number;
+  #coming = 0;
+  #isClosed = false;
+  processed = 0;
+
+  constructor(components: InboxComponents, name: string, acked: number) {
+    this.#components = components;
+    this.#name = name;
+    this.#acked = acked;
+  }
+
+  get waiting(): number {
+    return this.#entries.length - this.#firstUnread();
+  }
+
+  get isRead(): boolean {
+    return this.#wakers.size > 0 || this.#watchers.size > 0;
+  }
+
+  restore(key: string, bytes: Uint8Array): void {
+    const { sender, message } = JSON.parse(text(bytes)) as Row;
+    const seq = Number(key.slice(key.lastIndexOf('/') + 1));
+    const known = keyIn(sender, message.id);
+    this.#push({ seq, key: known, sender, message, bytes: bytes.length, durable: true });
+    this.#known.set(known, Promise.resolve());
+  }
+
+  begin(nowMs: number): void {
+    this.#next = Math.max(
+      nowMs * SEQS_PER_MS,
+      this.#acked + 1,
+      (this.#entries.at(-1)?.seq ?? 0) + 1,
+    );
+  }
+
+  async add(incoming: Incoming): Promise<boolean> {
+    const key = keyIn(incoming.sender, incoming.message.id);
+    const known = this.#known.get(key);
+    if (known !== undefined) {
+      await known;
+      return false;
+    }
+    const row = Buffer.from(JSON.stringify({ sender: incoming.sender, message: incoming.message }));
+    this.#checkRoom(row.length);
+    const done = this.#place({ key, row, ...incoming });
+    this.#known.set(key, done);
+    try {
+      await done;
+    } catch (error) {
+      this.#known.delete(key);
+      throw error;
+    }
+    return true;
+  }
+
+  async read({ cursor, seen, limit, waitMs, signal }: InboxRead): Promise<InboxPage> {
+    const dealtWith = cursor === undefined ? this.#acked : this.#seqOf(cursor);
+    await this.#acknowledge(dealtWith);
+    const from = seen === undefined ? dealtWith : Math.max(dealtWith, this.#seqOf(seen));
+    const { clock } = this.#components;
+    const deadline = clock.now() + waitMs;
+    for (;;) {
+      const found = this.#after(from, limit);
+      const leftMs = deadline - clock.now();
+      if (found.length > 0 || leftMs <= 0 || signal.aborted || this.#isClosed) {
+        const last = found.at(-1)?.seq ?? from;
+        const behind = this.#entries.filter(({ seq }) => seq > last).length;
+        return {
+          messages: found.map(({ message }) => message),
+          cursors: found.map(({ seq }) => seq.toString(BASE)),
+          senders: found.map(({ sender }) => sender),
+          cursor: last.toString(BASE),
+          waiting: behind,
+        };
+      }
+      await this.#nextMessage(leftMs, signal);
+    }
+  }
+
+  history(): readonly AgentMessage[] {
+    return this.#entries.slice(0, this.#firstUnread()).map(({ message }) => message);
+  }
+
+  withdraw(sender: string, id: string): void {
+    const key = keyIn(sender, id);
+    const at = this.#entries.findIndex((entry) => entry.key === key);
+    const entry = this.#entries[at];
+    if (entry === undefined || entry.durable || entry.seq <= this.#acked) return;
+    this.#remove(at, 1);
+  }
+
+  watch(changed: () => void): () => void {
+    const watcher = (): void => changed();
+    this.#watchers.add(watcher);
+    return () => void this.#watchers.delete(watcher);
+  }
+
+  async drop(): Promise<number> {
+    const { table } = this.#components;
+    const unread = this.waiting;
+    this.close();
+    const keys = this.#entries.filter(({ durable }) => durable).map(({ seq }) => this.#keyOf(seq));
+    await table.batch([...keys, READ + this.#name].map((key) => ({ key })));
+    this.#remove(0, this.#entries.length);
+    return unread;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const wake of this.#wakers) wake();
+  }
+
+  /** The place of a message is that of its call, however long the disk takes with those before. */
+  #place({ key, row, ...incoming }: Incoming & { key: string; row: Buffer }): Promise<void> {
+    const { message, sender, durable } = incoming;
+    const seq = this.#next;
+    this.#next += 1;
+    this.#coming += 1;
+    // What is on its way to the disk takes its room now.
+    this.#components.budget.used += row.length;
+    const stored = durable ? this.#components.table.put(this.#keyOf(seq), row) : Promise.resolve();
+    const done = Promise.all([stored, this.#turn])
+      .finally(() => {
+        this.#coming -= 1;
+        this.#components.budget.used -= row.length;
+      })
+      .then(() => this.#push({ seq, key, sender, message, bytes: row.length, durable }));
+    this.#turn = done.catch(() => undefined);
+    return done;
+  }
+
+  #push(entry: Entry): void {
+    this.#entries.push(entry);
+    this.#components.budget.used += entry.bytes;
+    for (const wake of [...this.#wakers, ...this.#watchers]) wake();
+  }
+
+  #remove(at: number, count: number): readonly Entry[] {
+    const gone = this.#entries.splice(at, count);
+    for (const { key, bytes } of gone) {
+      this.#known.delete(key);
+      this.#components.budget.used -= bytes;
+    }
+    return gone;
+  }
+
+  #checkRoom(bytes: number): void {
+    const { budget } = this.#components;
+    if (this.waiting + this.#coming >= WAITING_MAX) {
+      throw full(this.#name, `${WAITING_MAX} messages wait in its inbox`);
+    }
+    if (budget.used + bytes > budget.max) {
+      throw full(this.#name, `the inboxes of its node hold ${budget.max} bytes`);
+    }
+  }
+
+  #after(from: number, limit: number): readonly Entry[] {
+    const found: Entry[] = [];
+    let bytes = 0;
+    for (const entry of this.#entries) {
+      if (entry.seq <= from) continue;
+      bytes += entry.bytes;
+      if (found.length === limit || (found.length > 0 && bytes > PAGE_BYTES_MAX)) break;
+      found.push(entry);
+    }
+    return found;
+  }
+
+  #seqOf(cursor: string): number {
+    const seq = /^[0-9a-z]{1,12}$/.test(cursor) ? Number.parseInt(cursor, BASE) : NaN;
+    if (seq < this.#next) return seq;
+    throw new StarlingError('STARLING_USAGE', `'${printable(cursor)}' is no cursor of this inbox`, {
+      hint: 'leave the cursor out to go on where the last one was',
+    });
+  }
+
+  /** All up to `seq` has been dealt with: on disk before anybody is told so. */
+  async #acknowledge(seq: number): Promise<void> {
+    const { table } = this.#components;
+    const isNew = (entry: Entry): boolean => entry.seq > this.#acked && entry.seq <= seq;
+    const dealtWith = this.#entries.filter(isNew);
+    if (dealtWith.some(({ durable }) => durable)) {
+      await table.put(READ + this.#name, Buffer.from(String(seq)));
+    }
+    if (seq <= this.#acked) return;
+    this.#acked = seq;
+    this.processed += dealtWith.length;
+    const gone = this.#trim().filter(({ durable }) => durable);
+    if (gone.length > 0) await table.batch(gone.map((entry) => ({ key: this.#keyOf(entry.seq) })));
+  }
+
+  /** Forgets the oldest of what was dealt with, some at a time. */
+  #trim(): readonly Entry[] {
+    const read = this.#firstUnread();
+    const oldest = this.#components.clock.now() - HISTORY_MS;
+    let count = read < HISTORY_MAX + TRIMMED_AT_ONCE ? 0 : read - HISTORY_MAX;
+    while (count < read && Date.parse(this.#entries[count]?.message.timestamp ?? '') < oldest) {
+      count += 1;
+    }
+    return this.#remove(0, count);
+  }
+
+  #firstUnread(): number {
+    const at = this.#entries.findIndex(({ seq }) => seq > this.#acked);
+    return at < 0 ? this.#entries.length : at;
+  }
+
+  #keyOf(seq: number): string {
+    return `${MAIL}${this.#name}/${String(seq).padStart(SEQ_DIGITS, '0')}`;
+  }
+
+  #nextMessage(waitMs: number, signal: AbortSignal): Promise<void> {
+    return waitForNews(this.#wakers, this.#components.clock, { waitMs, signal });
+  }
+}
+
+function keyIn(sender: string, id: string): string {
+  return `${originOf(sender)} ${id}`;
+}
+
+function full(name: string, why: string): StarlingError {
+  return new StarlingError('STARLING_LIMIT_EXCEEDED', `no message to agent ${name}: ${why}`, {
+    hint: 'send again when it has read some',
+    data: { agentId: name, reason: 'full' },
+  });
+}
+
+function text(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('utf8');
+}

@@ -1,0 +1,23 @@
+/** How an inbox names who sent a message: whoever called, and those for whom that one works. */
+import { chainOf, readLink } from '../../guard/index.ts';
+import type { Principal } from '../../guard/index.ts';
+
+/** The sender of what a node tells its own agents. */
+export const NODE_SENDER = 'node';
+const BETWEEN = '\n';
+
+/** The sender of a message: whoever called first. An agent that sends is no way around those who sent it. */
+export function senderKey(principal: Principal): string {
+  return chainOf(principal).join(BETWEEN);
+}
+
+/** The links of those by whose word a message came. */
+export function sendersIn(sender: string): readonly string[] {
+  return sender.split(BETWEEN);
+}
+
+/** Within what an id counts once: what the node sends from which the message came, or somebody of this node. */
+export function originOf(sender: string): string {
+  const [first = ''] = sendersIn(sender);
+  return readLink(first)?.node ?? first;
+}

@@ -1,0 +1,506 @@
+/** How a message goes: into an inbox here, to the node that has the agent, or to the disk until that node is back. */
+import { StarlingError, isCount, messageOf } from '../../core/index.ts';
+import type { Clock, Did, Json, JsonObject, Logger, PeerId, Random } from '../../core/index.ts';
+import { OPERATOR, createAllowance, keyOf } from '../../guard/index.ts';
+import type { Allowance, Principal } from '../../guard/index.ts';
+import type { PeerToolCall } from '../../gateway/index.ts';
+import type { Membership, PeerView } from '../../membership/index.ts';
+import type { Table } from '../../store/index.ts';
+import { definitionFor, misfits } from '../capabilities/schemas.ts';
+import {
+  FOLLOWING_PER_MINUTE,
+  HOPS_MAX,
+  MESSAGES_PER_MINUTE,
+  MESSAGE_BYTES_MAX,
+  QUERY_MAX_MS,
+  QUERY_MS,
+  AWAY_WAIT_MAX_MS,
+  AWAY_WAIT_MS,
+} from '../limits.ts';
+import { unknownAgent } from '../directory/local-agents.ts';
+import type { LocalAgent, LocalAgents } from '../directory/local-agents.ts';
+import { labelOf, parseAddress } from '../names.ts';
+import { createOutbox } from './outbox.ts';
+import type { Outbox, Parcel } from './outbox.ts';
+import { createQueries, failed, misfit } from './queries.ts';
+import { openedInit, openedResponse, sealedArgs, sealedResponse } from './sealing.ts';
+import type { Sealing } from './sealing.ts';
+import { NODE_SENDER, senderKey, sendersIn } from '../inbox/sender.ts';
+import type { Queries } from './queries.ts';
+import { MESSAGE_TYPES } from '../types.ts';
+import type {
+  AgentMessage,
+  AgentMessageResult,
+  AgentView,
+  MessageInit,
+  MessageType,
+} from '../types.ts';
+
+/** What messages go by. */
+export interface MessagesComponents {
+  readonly table: Table;
+  readonly self: { readonly name: string; readonly did: Did };
+  readonly local: LocalAgents;
+  readonly membership: Pick<Membership, 'byAlias' | 'find' | 'resolve'>;
+  callPeer(peer: PeerView, call: PeerToolCall): Promise<JsonObject>;
+  /** The agent of this address; asks peers where this node does not know it. */
+  find(address: string): Promise<AgentView | undefined>;
+  /** What is known of the agents of a peer is wrong. */
+  forget(peer: PeerId): void;
+  /** @throws STARLING_CALL_REFUSED */
+  require(principal: Principal, address: { name: string; node?: string }): void;
+  /** Seals messages, and opens those that are sealed for this node. */
+  readonly sealing: Sealing;
+  /** Who is meant by a link of a chain; undefined for the operator. */
+  readonly callerOf?: (this: void, link: string) => Principal | undefined;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** Sends. */
+export interface Messages {
+  start(): Promise<void>;
+  stop(): void;
+  /** @throws see `Agents.message` */
+  message(
+    principal: Principal,
+    init: MessageInit,
+    signal: AbortSignal,
+  ): Promise<AgentMessageResult>;
+  peerIsHere(peer: PeerView): void;
+  /** Whoever waits for the agent's answer waits no more. */
+  endOf(agent: LocalAgent, why: string): void;
+}
+
+/** How much longer than the agent's time the way there and back may take. */
+const WAY_MS = 5000;
+const DELIVERY_TIMEOUT_MS = 15_000;
+const FROM = /^[\w.:@-]{1,64}$/;
+
+/** Makes the messages of a node. */
+export function createMessages(components: MessagesComponents): Messages {
+  return new NodeMessages(components);
+}
+
+class NodeMessages implements Messages {
+  readonly #components: MessagesComponents;
+  readonly #queries: Queries;
+  readonly #outbox: Outbox;
+  readonly #allowance: Allowance;
+  readonly #following: Allowance;
+
+  constructor(components: MessagesComponents) {
+    this.#components = components;
+    this.#queries = createQueries(components.clock);
+    this.#allowance = createAllowance(components.clock, 'messages');
+    this.#following = createAllowance(components.clock, 'messages because of others');
+    this.#outbox = createOutbox({
+      ...components,
+      isHere: (peer) => components.membership.find(peer)?.state === 'alive',
+      send: (parcel) => this.#sendParcel(parcel),
+      givenUp: (parcel, error) => this.#givenUp(parcel, error),
+    });
+  }
+
+  start(): Promise<void> {
+    return this.#outbox.load();
+  }
+
+  stop(): void {
+    this.#outbox.stop();
+    this.#queries.stop();
+  }
+
+  peerIsHere({ did }: PeerView): void {
+    this.#outbox.look(did);
+  }
+
+  endOf(agent: LocalAgent, why: string): void {
+    this.#queries.end(agent, why);
+  }
+
+  async message(
+    principal: Principal,
+    given: MessageInit,
+    signal: AbortSignal,
+  ): Promise<AgentMessageResult> {
+    this.#allowance.take(keyOf(principal), MESSAGES_PER_MINUTE);
+    const init = this.#opened(principal, given);
+    if (init.type !== 'response') this.#checkBreeding(principal, init);
+    const sender = this.#senderOf(principal, init);
+    try {
+      const result = await this.#route(principal, init, sender, signal);
+      if (sender.agent !== undefined) sender.agent.metrics.sent += 1;
+      return result;
+    } catch (error) {
+      if (sender.agent !== undefined) sender.agent.metrics.errors += 1;
+      throw error;
+    }
+  }
+
+  /** What a peer has sealed is as any other message from here on. @throws STARLING_USAGE */
+  #opened(principal: Principal, init: MessageInit): MessageInit {
+    if (typeof init.sealed !== 'string') return init;
+    if (principal.kind !== 'peer') throw usage('sealed is true or false: the node seals it');
+    return openedInit(this.#components.sealing, init, init.sealed);
+  }
+
+  /** What follows from messages ends: after so many, one after the other, and so many at a time. */
+  #checkBreeding(principal: Principal, init: MessageInit): void {
+    const hops = hopsOf(principal, init);
+    if (hops > HOPS_MAX) {
+      throw new StarlingError(
+        'STARLING_LIMIT_EXCEEDED',
+        `not sent: ${hops} messages led to this one, each to the next, and ${HOPS_MAX} may`,
+        {
+          hint: 'agents that write to one another because they were written to go on for ever: let one of them answer instead',
+          data: { agentId: (init.to ?? '').slice(0, 128), reason: 'hops', limit: HOPS_MAX },
+        },
+      );
+    }
+    if (hops > 0 && principal.kind === 'client') {
+      this.#following.take(keyOf(principal), FOLLOWING_PER_MINUTE);
+    }
+  }
+
+  async #route(
+    principal: Principal,
+    init: MessageInit,
+    sender: Sender,
+    signal: AbortSignal,
+  ): Promise<AgentMessageResult> {
+    const type = init.type ?? typeIn(init.message) ?? 'command';
+    if (type === 'response') return this.#respond(principal, init, sender);
+    const { to } = init;
+    if (to === undefined) throw usage('say for whom the message is: agentId');
+    const message = this.#messageOf(principal, { ...init, type }, sender);
+    const size = Buffer.byteLength(JSON.stringify(message));
+    if (size > MESSAGE_BYTES_MAX) throw tooLong(to, size);
+    const found = await this.#target(principal, to);
+    // The address may mean another agent than when the guard was asked.
+    this.#components.require(principal, found);
+    if (found.node === undefined) {
+      const agent = this.#components.local.find(found.name);
+      if (agent === undefined) throw unknownAgent(to);
+      const answer = await this.#deliver(agent, message, senderKey(principal), signal);
+      return typeof init.sealed === 'string' ? this.#sealedFor(principal, answer) : answer;
+    }
+    return this.#sendAway(found.node, found.name, { principal, init, message, sender });
+  }
+
+  /** The answer to what came sealed is sealed. */
+  #sealedFor(principal: Principal, answer: AgentMessageResult): AgentMessageResult {
+    const { response, ...rest } = answer;
+    if (principal.kind !== 'peer' || response === undefined) return answer;
+    const sealed = sealedResponse(this.#components.sealing, principal.did, response);
+    return { ...rest, sealedResponse: sealed };
+  }
+
+  /** Where an address leads; a node that is away has no list to look it up in. @throws STARLING_AGENT_UNKNOWN */
+  async #target(principal: Principal, to: string): Promise<{ name: string; node?: string }> {
+    const { self, membership, local } = this.#components;
+    if (principal.kind === 'peer') {
+      const agent = local.find(parseAddress(to).name);
+      if (agent === undefined) throw unknownAgent(to);
+      return { name: agent.announcement.name };
+    }
+    const found = await this.#components.find(to);
+    if (found !== undefined) {
+      return { name: found.name, ...(found.node === self.name ? {} : { node: found.node }) };
+    }
+    const { name, node } = parseAddress(to);
+    if (node === undefined || node === self.name) throw unknownAgent(to);
+    // An older list may not have it yet, and the node of the agent knows best.
+    return { name, node: membership.resolve(node).alias };
+  }
+
+  async #deliver(
+    agent: LocalAgent,
+    message: AgentMessage,
+    sender: string,
+    signal: AbortSignal,
+  ): Promise<AgentMessageResult> {
+    const { id: messageId, correlationId, timeoutMs = QUERY_MS } = message;
+    const agentId = agent.announcement.id;
+    if (agent.stopped) throw failed(agent, 'stopped', 'it is stopped, and takes no messages');
+    agent.metrics.received += 1;
+    const { capability } = message.metadata;
+    if (typeof capability === 'string') agent.metrics.requested(capability.slice(0, 64));
+    if (message.type !== 'query') {
+      await agent.inbox.add({ message, sender, durable: true });
+      return { messageId, agentId, status: 'delivered', correlationId };
+    }
+    const wanted = typeof capability === 'string' ? capability : undefined;
+    const definition = wanted === undefined ? undefined : definitionFor(agent.announcement, wanted);
+    requireFit(agent, definition?.input, message.message, 'parameters');
+    const startedAt = this.#components.clock.now();
+    const response = await this.#queries.ask({ agent, message, sender, timeoutMs, signal });
+    requireFit(agent, definition?.output, response, 'result');
+    const responseTime = this.#components.clock.now() - startedAt;
+    return { messageId, agentId, status: 'answered', correlationId, response, responseTime };
+  }
+
+  async #sendAway(
+    alias: string,
+    name: string,
+    { principal, init, message, sender }: Away,
+  ): Promise<AgentMessageResult> {
+    const peer = this.#components.membership.byAlias(alias);
+    if (peer === undefined) throw unknownAgent(`${name}@${alias}`);
+    const { sealing } = this.#components;
+    const open = argsOf(name, message, sender);
+    const args = init.sealed === true ? sealedArgs(sealing, peer.did, open) : open;
+    const isQuery = message.type === 'query';
+    const parcel: Parcel = {
+      to: peer.did,
+      args,
+      sender: sender.agent?.announcement.name,
+      by: senderKey(principal),
+      expiresAt:
+        this.#components.clock.now() + Math.min(init.ttlMs ?? AWAY_WAIT_MS, AWAY_WAIT_MAX_MS),
+    };
+    if (!isQuery && (this.#outbox.waiting(peer.did) > 0 || peer.state !== 'alive')) {
+      return this.#queue(parcel, message, name);
+    }
+    const timeoutMs = isQuery ? (message.timeoutMs ?? QUERY_MS) + WAY_MS : DELIVERY_TIMEOUT_MS;
+    try {
+      const call = { tool: 'agent_message', args, principal, timeoutMs };
+      const result = await this.#components.callPeer(peer, call);
+      const { sealedResponse: sealed } = result;
+      const opened =
+        typeof sealed === 'string' ? { response: openedResponse(sealing, sealed) } : {};
+      return resultIn({ ...result, ...opened }, message, name);
+    } catch (error) {
+      if (isUnknown(error)) this.#components.forget(peer.peerId);
+      if (isQuery || !(error instanceof StarlingError) || !isAway(error)) throw error;
+      return this.#queue(parcel, message, name);
+    }
+  }
+
+  async #queue(parcel: Parcel, message: AgentMessage, name: string): Promise<AgentMessageResult> {
+    await this.#outbox.add(parcel);
+    const { id: messageId, correlationId } = message;
+    return { messageId, agentId: name, status: 'queued', correlationId };
+  }
+
+  async #sendParcel({ to, args, by }: Parcel): Promise<void> {
+    const peer = this.#components.membership.find(to);
+    if (peer === undefined) throw gone(to);
+    await this.#components.callPeer(peer, {
+      tool: 'agent_message',
+      args,
+      principal: this.#whose(by),
+      timeoutMs: DELIVERY_TIMEOUT_MS,
+    });
+  }
+
+  /** By whose word a parcel was sent. Whoever has gone meanwhile is asked for, too, by the owner. */
+  #whose(by: string | undefined): Principal {
+    const { callerOf } = this.#components;
+    if (by === undefined || callerOf === undefined) return OPERATOR;
+    const [first = OPERATOR, ...others] = sendersIn(by)
+      .map((link) => callerOf(link))
+      .filter((one) => one !== undefined);
+    if (first.kind !== 'client' || others.length === 0) return first;
+    return { ...first, worksFor: others };
+  }
+
+  /** The agent that sent it hears of it as an event. */
+  #givenUp({ args, sender }: Parcel, error: StarlingError): void {
+    const { clock, local, logger, random, self } = this.#components;
+    const { messageId, agentId } = args;
+    logger.warn({ messageId, error: error.message }, 'a message was given up');
+    const agent = sender === undefined ? undefined : local.find(sender);
+    if (agent === undefined) return;
+    agent.metrics.errors += 1;
+    const id = labelOf('msg', clock.now(), random);
+    const message: AgentMessage = {
+      id,
+      from: self.name,
+      to: agent.announcement.name,
+      type: 'event',
+      message: 'undelivered',
+      data: { messageId: messageId ?? null, agentId: agentId ?? null, reason: error.message },
+      priority: 'normal',
+      correlationId: String(args['correlationId'] ?? id),
+      timestamp: new Date(clock.now()).toISOString(),
+      metadata: {},
+    };
+    agent.inbox
+      .add({ message, sender: NODE_SENDER, durable: true })
+      .catch((other: unknown) => logger.warn({ error: messageOf(other) }, 'an event was lost'));
+  }
+
+  #respond(principal: Principal, init: MessageInit, sender: Sender): AgentMessageResult {
+    const { local, clock, random } = this.#components;
+    const { inReplyTo, correlationId, metadata = {} } = init;
+    const ids = [inReplyTo, correlationId, metadata['messageId'], metadata['correlationId']].filter(
+      (id) => typeof id === 'string',
+    );
+    const owner = keyOf(principal);
+    const own = sender.agent === undefined ? local.all() : [sender.agent];
+    const answer = { response: init.message, error: init.error };
+    const agent = own.find((one) => one.owner === owner && this.#queries.answer(one, ids, answer));
+    if (agent !== undefined) {
+      agent.seenAt = clock.now();
+      agent.hasLeft = false;
+      const { id: agentId } = agent.announcement;
+      const messageId = labelOf('msg', clock.now(), random);
+      return { messageId, agentId, status: 'delivered', correlationId: ids[0] ?? messageId };
+    }
+    throw new StarlingError('STARLING_AGENT_FAILED', 'nobody waits for this answer any more', {
+      hint: 'a query names the message that its answer replies to: metadata.messageId; its sender may have given up',
+      data: { reason: 'late' },
+    });
+  }
+
+  #messageOf(
+    principal: Principal,
+    init: MessageInit & { type: MessageType },
+    sender: Sender,
+  ): AgentMessage {
+    const { clock, random } = this.#components;
+    const isPeer = principal.kind === 'peer';
+    const id = (isPeer ? init.messageId : undefined) ?? labelOf('msg', clock.now(), random);
+    const correlationId = init.correlationId ?? id;
+    const { hops: _claimed, ...metadata } = init.metadata ?? {};
+    const hops = hopsOf(principal, init);
+    const { timeoutMs = QUERY_MS } = init;
+    return {
+      id,
+      from: sender.from,
+      to: init.to === undefined ? '' : parseAddress(init.to).name,
+      type: init.type,
+      message: init.message,
+      ...(init.data === undefined ? {} : { data: init.data }),
+      priority: init.priority ?? 'normal',
+      correlationId,
+      timestamp: new Date(clock.now()).toISOString(),
+      metadata: { ...metadata, ...(hops === 0 ? {} : { hops }), correlationId, messageId: id },
+      ...(init.type === 'query' ? { timeoutMs: Math.min(timeoutMs, QUERY_MAX_MS) } : {}),
+    };
+  }
+
+  /** Who sends: an agent of the caller's own, or the caller. @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_TAKEN */
+  #senderOf(principal: Principal, { from }: MessageInit): Sender {
+    const { local, self } = this.#components;
+    if (principal.kind === 'peer') {
+      const name = from !== undefined && FROM.test(from) ? from.split('@')[0] : '';
+      return { from: `${name}@${principal.alias}` };
+    }
+    const owner = keyOf(principal);
+    const own = local.all().filter((agent) => agent.owner === owner);
+    const agent =
+      from === undefined ? soleOf(own) : local.owned(principal, parseAddress(from).name);
+    if (agent === undefined) return { from: `${keyOf(principal)}@${self.name}` };
+    return { agent, from: `${agent.announcement.name}@${self.name}` };
+  }
+}
+
+/** @throws STARLING_AGENT_FAILED with `reason` input or output, and the problems by name */
+function requireFit(
+  agent: LocalAgent,
+  schema: JsonObject | undefined,
+  value: Json,
+  what: 'parameters' | 'result',
+): void {
+  const problems = misfits(schema, value, what);
+  if (problems.length === 0) return;
+  if (what === 'result') agent.metrics.errors += 1;
+  throw misfit(agent.announcement.name, what, problems);
+}
+
+/** Who sends a message. */
+interface Sender {
+  /** An agent of this node. */
+  readonly agent?: LocalAgent;
+  readonly from: string;
+}
+
+/** A message that goes to another node. */
+interface Away {
+  readonly principal: Principal;
+  readonly init: MessageInit;
+  readonly message: AgentMessage;
+  readonly sender: Sender;
+}
+
+/** How many messages led to one: by the word of the peer that it came from, or of what is known of an agent here. */
+function hopsOf(principal: Principal, { metadata }: MessageInit): number {
+  if (principal.kind === 'client') return principal.hops ?? 0;
+  const said = principal.kind === 'peer' ? metadata?.['hops'] : undefined;
+  return isCount(said) ? said : 0;
+}
+
+/** Programs that are one agent need not say which one. */
+function soleOf(own: readonly LocalAgent[]): LocalAgent | undefined {
+  return own.length === 1 ? own[0] : undefined;
+}
+
+/** VisionFlow's messages say in themselves what they are. */
+function typeIn(message: Json): MessageType | undefined {
+  if (typeof message !== 'object' || message === null || Array.isArray(message)) return undefined;
+  return MESSAGE_TYPES.find((type) => type === (message as JsonObject)['type']);
+}
+
+function argsOf(name: string, message: AgentMessage, { from }: Sender): JsonObject {
+  const { id, type, message: body, data, priority, correlationId, timeoutMs } = message;
+  return {
+    agentId: name,
+    from: from.split('@')[0] ?? '',
+    messageId: id,
+    type,
+    message: body,
+    priority,
+    correlationId,
+    metadata: message.metadata,
+    ...(data === undefined ? {} : { data }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+  };
+}
+
+/** The peer's answer, of which only what the caller asked for counts. */
+function resultIn(result: JsonObject, message: AgentMessage, name: string): AgentMessageResult {
+  const { id: messageId, correlationId, type } = message;
+  const { agentId, response, responseTime } = result;
+  const known = {
+    messageId,
+    agentId: typeof agentId === 'string' ? agentId.slice(0, 64) : name,
+    correlationId,
+  };
+  if (type !== 'query') return { ...known, status: 'delivered' };
+  return {
+    ...known,
+    status: 'answered',
+    response: response ?? null,
+    ...(typeof responseTime === 'number' ? { responseTime } : {}),
+  };
+}
+
+function isAway({ code }: StarlingError): boolean {
+  return ['STARLING_PEER_UNREACHABLE', 'STARLING_TIMEOUT', 'STARLING_STOPPED'].includes(code);
+}
+
+function isUnknown(error: unknown): boolean {
+  return error instanceof StarlingError && error.code === 'STARLING_AGENT_UNKNOWN';
+}
+
+function gone(did: Did): StarlingError {
+  return new StarlingError('STARLING_PEER_UNKNOWN', `${did} is no peer of this node any more`);
+}
+
+function usage(why: string): StarlingError {
+  return new StarlingError('STARLING_USAGE', why, { hint: 'see: starling agent message --help' });
+}
+
+function tooLong(to: string, size: number): StarlingError {
+  return new StarlingError(
+    'STARLING_LIMIT_EXCEEDED',
+    `the message to ${to} has ${size} bytes, and may have ${MESSAGE_BYTES_MAX}`,
+    {
+      hint: 'put what is long onto a board or into a resource, and send where it is',
+      data: { agentId: to.slice(0, 128), reason: 'size', limit: MESSAGE_BYTES_MAX },
+    },
+  );
+}

@@ -1,0 +1,159 @@
+/** Queries that wait for the answers of agents of this node. */
+import { StarlingError, messageOf } from '../../core/index.ts';
+import type { Clock, Json } from '../../core/index.ts';
+import { QUERIES_MAX } from '../limits.ts';
+import type { LocalAgent } from '../directory/local-agents.ts';
+import type { AgentMessage } from '../types.ts';
+
+/** A query to an agent of this node. */
+export interface Query {
+  readonly agent: LocalAgent;
+  readonly message: AgentMessage;
+  /** Tells senders apart. */
+  readonly sender: string;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** What an agent answers. */
+export interface Answer {
+  readonly response: Json;
+  /** Why it could not do what was asked. */
+  readonly error?: string | undefined;
+}
+
+/** The queries of one node. */
+export interface Queries {
+  /**
+   * Puts the query into the agent's inbox, and waits for the answer.
+   * @throws STARLING_AGENT_FAILED, STARLING_LIMIT_EXCEEDED
+   */
+  ask(query: Query): Promise<Json>;
+  /** True where `agent` was asked what one of `ids` names, and somebody waits for the answer. */
+  answer(agent: LocalAgent, ids: readonly string[], answer: Answer): boolean;
+  /** Ends all of one agent. */
+  end(agent: LocalAgent, why: string): void;
+  stop(): void;
+}
+
+interface Waiting {
+  readonly query: Query;
+  settle(answer: Answer | StarlingError): void;
+}
+
+/** Makes the queries of a node. */
+export function createQueries(clock: Clock): Queries {
+  return new NodeQueries(clock);
+}
+
+class NodeQueries implements Queries {
+  readonly #clock: Clock;
+  readonly #waiting = new Set<Waiting>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  async ask(query: Query): Promise<Json> {
+    const { agent, message, sender } = query;
+    if (agent.asked >= QUERIES_MAX) {
+      throw failed(agent, 'full', `${QUERIES_MAX} queries wait for its answers`);
+    }
+    const answer = this.#wait(query);
+    try {
+      await agent.inbox.add({ message, sender, durable: false });
+    } catch (error) {
+      const why =
+        error instanceof StarlingError ? error : failed(agent, 'failed', messageOf(error));
+      this.#settle(message, why);
+    }
+    return answer;
+  }
+
+  answer(agent: LocalAgent, ids: readonly string[], answer: Answer): boolean {
+    const found = [...this.#waiting].find(
+      ({ query }) =>
+        query.agent === agent &&
+        (ids.includes(query.message.id) || ids.includes(query.message.correlationId)),
+    );
+    found?.settle(answer);
+    return found !== undefined;
+  }
+
+  end(agent: LocalAgent, why: string): void {
+    for (const one of this.#waiting) {
+      if (one.query.agent === agent) one.settle(failed(agent, 'ended', why));
+    }
+  }
+
+  stop(): void {
+    const error = new StarlingError('STARLING_STOPPED', 'the node of the agent is stopping');
+    for (const one of this.#waiting) one.settle(error);
+  }
+
+  #wait(query: Query): Promise<Json> {
+    const { agent, message, sender, timeoutMs, signal } = query;
+    const startedAt = this.#clock.now();
+    return new Promise((resolve, reject) => {
+      const late = (): void =>
+        one.settle(failed(agent, 'timeout', `it gave no answer within ${timeoutMs} ms`));
+      const one: Waiting = {
+        query,
+        settle: (answer) => {
+          if (!this.#waiting.delete(one)) return;
+          cancel();
+          signal.removeEventListener('abort', late);
+          agent.asked -= 1;
+          agent.inbox.withdraw(sender, message.id);
+          const error = errorIn(agent, answer);
+          if (error !== undefined) {
+            agent.metrics.errors += 1;
+            reject(error);
+          } else {
+            agent.metrics.answered(this.#clock.now() - startedAt);
+            resolve((answer as Answer).response);
+          }
+        },
+      };
+      const cancel = this.#clock.schedule(timeoutMs, late);
+      signal.addEventListener('abort', late, { once: true });
+      agent.asked += 1;
+      this.#waiting.add(one);
+    });
+  }
+
+  #settle(message: AgentMessage, error: StarlingError): void {
+    for (const one of this.#waiting) if (one.query.message === message) one.settle(error);
+  }
+}
+
+function errorIn(agent: LocalAgent, answer: Answer | StarlingError): StarlingError | undefined {
+  if (answer instanceof StarlingError) return answer;
+  return answer.error === undefined ? undefined : failed(agent, 'failed', answer.error);
+}
+
+/** The agent is there and did not do what was asked. */
+export function failed(agent: LocalAgent, reason: string, why: string): StarlingError {
+  const { name } = agent.announcement;
+  return new StarlingError('STARLING_AGENT_FAILED', `agent ${name}: ${why}`, {
+    hint: `see how it is: starling agent info ${name}`,
+    data: { agentId: name, reason },
+  });
+}
+
+/** What was asked, or what came of it, is not as the capability says; `reason` is `input` or `output`. */
+export function misfit(
+  name: string,
+  what: 'parameters' | 'result',
+  problems: readonly string[],
+): StarlingError {
+  const reason = what === 'parameters' ? 'input' : 'output';
+  return new StarlingError(
+    'STARLING_AGENT_FAILED',
+    `agent ${name}: the ${what} do${what === 'result' ? 'es' : ''} not fit its schema: ${problems.join('; ')}`,
+    {
+      hint: `see what it takes and gives: starling agent info ${name}`,
+      data: { agentId: name, reason, problems: [...problems] },
+    },
+  );
+}

@@ -1,0 +1,106 @@
+/** What agents tell all of the mesh: who hears what, and what is refused. */
+import { afterEach, expect, it } from 'vitest';
+import type { EventsResult } from '../../../src/agents/index.ts';
+import { matchesSubject } from '../../../src/agents/events/events.ts';
+import type { JsonObject } from '../../../src/core/index.ts';
+import { OPERATES, client, makeWorld } from '../world.ts';
+import type { TestNode, TestWorld } from '../world.ts';
+
+let world: TestWorld;
+afterEach(() => world.stop());
+
+const CURSOR = client('cursor');
+
+async function two(): Promise<{ alice: TestNode; bob: TestNode }> {
+  world = await makeWorld('alice', 'bob');
+  const { alice, bob } = world.nodes;
+  if (alice === undefined || bob === undefined) throw new Error('no nodes');
+  return { alice, bob };
+}
+
+const tell = (node: TestNode, args: JsonObject, by = CURSOR): Promise<JsonObject> =>
+  node.call(by, 'broadcast', args);
+const events = (node: TestNode, args: JsonObject = {}): Promise<EventsResult> =>
+  node.call(CURSOR, 'events', args);
+const textsOf = ({ events: all }: EventsResult): unknown[] => all.map(({ message }) => message);
+
+it('what one member tells all others hear, and itself; the subject says what it is about', async () => {
+  const { alice, bob } = await two();
+  await alice.call(CURSOR, 'agent_announce', { name: 'coder', id: 'agent-1' });
+  await expect(tell(alice, { message: 'hello' })).resolves.toMatchObject({
+    subject: 'broadcast',
+    peers: 1,
+  });
+  await tell(alice, { message: { done: 1 }, subject: 'agent.agent-1.events' });
+  const heard = await events(bob);
+  expect(heard.events).toMatchObject([
+    { subject: 'broadcast', from: 'coder@alice', message: 'hello' },
+    { subject: 'agent.agent-1.events', from: 'coder@alice', message: { done: 1 } },
+  ]);
+  expect(textsOf(await events(alice))).toEqual(['hello', { done: 1 }]);
+  expect(textsOf(await events(bob, { topic: 'agent.*.events' }))).toEqual([{ done: 1 }]);
+  expect(textsOf(await events(bob, { cursor: heard.cursor }))).toEqual([]);
+});
+
+it('whoever listens waits for the next event, and no longer than was said', async () => {
+  const { alice, bob } = await two();
+  const waiting = events(bob, { topic: 'task.>', timeout_s: 10 });
+  await tell(alice, { message: 'no', subject: 'broadcast' });
+  await tell(alice, { message: 'yes', subject: 'task.result' });
+  expect(textsOf(await waiting)).toEqual(['yes']);
+  const vain = events(bob, { topic: 'nothing', timeout_s: 10 });
+  await new Promise((next) => setImmediate(next));
+  world.clock.advance(10_000);
+  expect(textsOf(await vain)).toEqual([]);
+});
+
+it('nobody tells for another agent, nor what is no subject, too much or too often', async () => {
+  const { alice } = await two();
+  await alice.call(CURSOR, 'agent_announce', { name: 'coder' });
+  const usage = { code: 'STARLING_USAGE' };
+  for (const subject of ['agent.other.events', 'a b', '', 'x..y', '*', 'a.b.c.d.e.f.g.h.i']) {
+    await expect(tell(alice, { message: 1, subject }), subject).rejects.toMatchObject(usage);
+  }
+  await expect(tell(alice, { message: 1, from: 'coder' }, client('claude'))).rejects.toMatchObject({
+    code: 'STARLING_AGENT_TAKEN',
+  });
+  await expect(events(alice, { topic: 'a b' })).rejects.toMatchObject(usage);
+  await expect(tell(alice, { message: 'x'.repeat(17_000) })).rejects.toMatchObject({
+    code: 'STARLING_LIMIT_EXCEEDED',
+  });
+  for (let at = 0; at < 20; at += 1) await tell(alice, { message: at });
+  await expect(tell(alice, { message: 'more' })).rejects.toMatchObject({
+    code: 'STARLING_RATE_LIMITED',
+  });
+  expect((await events(alice)).events).toHaveLength(20);
+});
+
+it('an agent that is listed is told of to all, another one to nobody', async () => {
+  const { alice, bob } = await two();
+  await alice.call(OPERATES, 'agent_announce', { name: 'hidden' });
+  await alice.call(OPERATES, 'agent_announce', { name: 'shown', listed: true });
+  await new Promise((next) => setImmediate(next));
+  const { events: told } = await events(bob, { topic: 'agent.announce' });
+  expect(told.map(({ from }) => from)).toEqual(['shown@alice']);
+});
+
+it('subjects are matched word for word', () => {
+  const yes = [
+    ['a.b', 'a.b'],
+    ['*.b', 'a.b'],
+    ['>', 'a'],
+    ['a.>', 'a.b.c'],
+    ['agent.*.events', 'agent.x.events'],
+  ] as const;
+  const no = [
+    ['a', 'a.b'],
+    ['a.*', 'a'],
+    ['a.>', 'a'],
+    ['>.a', 'b.a'],
+    ['agent.*.events', 'agent.x.y.events'],
+  ] as const;
+  for (const [pattern, subject] of yes)
+    expect(matchesSubject(pattern, subject), pattern).toBe(true);
+  for (const [pattern, subject] of no)
+    expect(matchesSubject(pattern, subject), pattern).toBe(false);
+});
