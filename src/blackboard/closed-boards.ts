@@ -198,7 +198,8 @@ export class ClosedBoards {
     await board.flushed();
     const affected = [...new Set(grants.flatMap((grant) => access.affectedBy(grant)))];
     const cuts: Cuts = new Map(affected.map((did) => [did, board.document.seenOf(did)]));
-    const texts = this.#sign(signer, grants, cuts);
+    const changes = access.changesBy(affected);
+    const texts = this.#sign(signer, grants, { cuts, changes });
     access.hold(cuts);
     try {
       await writeAccess(this.#components.table, id, texts);
@@ -216,10 +217,14 @@ export class ClosedBoards {
     return signReplicas(this.#signer(), { board: id, at: this.#components.clock.now(), ...change });
   }
 
-  #sign(signer: Signer, grants: readonly Grant[], cuts: Cuts): readonly string[] {
+  #sign(
+    signer: Signer,
+    grants: readonly Grant[],
+    counting: { readonly cuts: Cuts; readonly changes: readonly string[] },
+  ): readonly string[] {
     try {
       const now = this.#components.clock.now();
-      return grants.map((grant) => signCut(signer, grant, cuts, now));
+      return grants.map((grant) => signCut(signer, grant, counting, now));
     } catch (error) {
       throw new StarlingError(
         'STARLING_LIMIT_EXCEEDED',

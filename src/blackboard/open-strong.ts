@@ -100,6 +100,7 @@ function strongBoard(access: BoardAccess | undefined): StrongBoard | undefined {
       const change = access.readChange(record);
       return change && { ...change, by: change.iss };
     },
+    isCounted: (record) => access.isCounted(record),
   };
 }
 

@@ -165,6 +165,23 @@ describe('boards of a mesh', () => {
     expect(await read(b)).toEqual({ x: 1, y: 2 });
   });
 
+  it('get at once what was written while an idle stream was closed', async () => {
+    const made = await mesh(['A', 'B']);
+    const [a, b] = made.members as [Member, Member];
+    made.connectAll();
+    await write(a, 'x', 'first');
+    await calm();
+    for (let turns = 0; turns < 6; turns += 1) {
+      const writing = write(a, 'x', turns);
+      await calm(turns);
+      // So long nothing was sent.
+      made.clock.advance(60_000);
+      await writing;
+      await calm();
+      expect(await read(b)).toEqual({ x: turns });
+    }
+  });
+
   it('get what was written while no stream could be opened, or when one broke', async () => {
     const made = await mesh(['A', 'B']);
     const [a, b] = made.members as [Member, Member];

@@ -149,7 +149,7 @@ class World {
     const cuts = new Map([[from, ann.document.seenOf(from)]]);
     this.learn(
       ann,
-      grants.map((grant) => signCut(by, grant, cuts, this.now)),
+      grants.map((grant) => signCut(by, grant, { cuts }, this.now)),
     );
   }
 

@@ -2,7 +2,12 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { signReplicas } from '../../src/blackboard/access/access-records.ts';
 import type { Ballot } from '../../src/blackboard/quorum/acceptor.ts';
+import { SET_KEY } from '../../src/blackboard/quorum/set-change.ts';
+import { firstVoters } from '../../src/blackboard/lanes/voters.ts';
+import { rankedFor } from '../../src/blackboard/quorum/ranking.ts';
+import { createReplica } from '../../src/blackboard/quorum/replica.ts';
 import { calm } from './hub.ts';
+import { journalTable } from './journal-table.ts';
 import { StrongMesh } from './strong-support.ts';
 
 const NAMES = ['ann', 'bob', 'cyd', 'dan', 'eve'];
@@ -178,6 +183,63 @@ describe('a deleted key of a strong board', () => {
   });
 });
 
+describe('what is kept of a key that holds nothing', () => {
+  it('is erased where a promise came to nothing, and where the replica to do it was away', async () => {
+    const jobs = await make();
+    const cyd = jobs.didOf('cyd');
+    const prepare = { t: 'prepare', to: { set: 0, disk: '' }, ballot: [900, 9, cyd] } as const;
+    await jobs.say('cyd', 'ann', { key: 'ghost', ask: prepare });
+    await jobs.say('cyd', 'bob', { key: 'ghost', ask: { ...prepare, ballot: [901, 9, cyd] } });
+    jobs.cut('cyd');
+    const keys = Array.from({ length: 8 }, (_, i) => `k${i}`);
+    for (const key of keys) {
+      await jobs.ask('ann', key, { t: 'set', value: key });
+      await jobs.ask('ann', key, { t: 'delete' });
+    }
+    expect(jobs.rowsOf('bob').toSorted()).toEqual(['ghost', ...keys]);
+    jobs.heal('cyd');
+    await jobs.settle(42, 60_000);
+    for (const name of REPLICAS) expect([name, jobs.rowsOf(name)]).toEqual([name, []]);
+  });
+});
+
+describe('a request for a new key', () => {
+  it('is done where the replica that had it is gone, though keys were erased before', async () => {
+    const jobs = await make();
+    await jobs.driven((await jobs.board('ann')).grant({ to: jobs.didOf('dan'), ability: 'write' }));
+    for (let i = 0; i < 5; i += 1) await jobs.ask('ann', 'old', { t: 'set', value: i });
+    await jobs.ask('ann', 'old', { t: 'delete' });
+    await jobs.settle(16, 60_000);
+    expect(jobs.rowsOf('ann')).toEqual([]);
+    const board = await jobs.board('dan');
+    const dids = REPLICAS.map((name) => jobs.didOf(name));
+    const ofAnn = Array.from({ length: 60 }, (_, i) => `new${i}`).filter(
+      (key) => rankedFor({ board: board.id, key }, dids, () => true)[0] === dids[0],
+    );
+    await jobs.ask('dan', ofAnn.pop() ?? '', { t: 'set', value: 0 });
+    for (let turns = 1; turns < 14; turns += 1) {
+      const setting = board.strong(ofAnn.pop() ?? '', { request: { t: 'set', value: turns } });
+      setting.catch(() => undefined);
+      await calm(turns);
+      jobs.cut('ann');
+      expect(await jobs.driven(setting)).toMatchObject({ ok: true });
+      jobs.heal('ann');
+      await jobs.settle(2, 10);
+    }
+  });
+});
+
+describe('a start of a node', () => {
+  it('has a number that no start with a lost disk had', async () => {
+    const boots = new Set<number>();
+    for (let disk = 0; disk < 50; disk += 1) {
+      const table = journalTable();
+      for (let start = 0; start < 3; start += 1) boots.add(await createReplica(table).boot());
+    }
+    expect(boots.size).toBe(150);
+  });
+});
+
 describe('a member that says what is not so', () => {
   it('has no turn of another, and is told of', async () => {
     const jobs = await make();
@@ -237,6 +299,44 @@ describe('a member that says what is not so', () => {
     }
     expect(await jobs.ask('bob', 'k', { t: 'get' })).toMatchObject({ value: 'kept' });
     expect(await jobs.ask('cyd', 'k', { t: 'set', value: 'newer' })).toMatchObject({ ok: true });
+  });
+
+  it('does not end a change that the others have only agreed on', async () => {
+    const jobs = await make();
+    for (let i = 0; i < 4; i += 1) await jobs.ask('ann', `k${i}`, { t: 'set', value: i });
+    const board = await jobs.board('ann');
+    await jobs.driven(board.grant({ to: jobs.didOf('dan'), ability: 'admin' }));
+    await jobs.settle();
+    const disks: string[] = [];
+    for (const name of [...REPLICAS, 'dan']) {
+      const reply = await jobs.say('eve', name, { ask: { t: 'disk' } });
+      disks.push(reply?.t === 'disk' ? reply.disk : '');
+    }
+    const before = firstVoters(
+      REPLICAS.map((name) => jobs.didOf(name)),
+      disks,
+    );
+    const voters = [{ did: jobs.didOf('dan'), disk: disks[3] ?? '', since: 1 }];
+    const change = { board: board.id, number: 1, before, voters, at: jobs.mesh.clock.now() };
+    const record = signReplicas(jobs.signerOf('dan'), change);
+    const bob = jobs.didOf('bob');
+    const agreed = {
+      t: 'accept',
+      to: { set: 0, disk: '' },
+      ballot: [5, 1, bob],
+      next: [6, 1, bob],
+      state: { value: { number: 1, record }, count: 1, ops: [] },
+    } as const;
+    for (const name of ['ann', 'cyd']) {
+      const reply = await jobs.say('bob', name, { key: SET_KEY, ask: agreed });
+      expect(reply).toMatchObject({ t: 'accepted' });
+    }
+    const state = { number: 2, voters, count: 0, record };
+    for (const name of REPLICAS) {
+      await jobs.driven(jobs.say('dan', name, { ask: { t: 'adopt', state } }));
+    }
+    await jobs.settle();
+    expect(await jobs.ask('bob', 'k1', { t: 'get' })).toMatchObject({ value: 1, version: 1 });
   });
 
   it("does not have another's request taken for done by its id", async () => {

@@ -56,6 +56,6 @@ it('a board stays its creator’s through a new key: rights, what was written, a
 
   // With the new key what the old one gave is taken back, as any right.
   const cuts = new Map([[BOB.did, document.seenOf(BOB.did)]]);
-  access.keep(access.fit([signCut(ANN_SINCE, given, cuts, NOW + 3000)]).records);
+  access.keep(access.fit([signCut(ANN_SINCE, given, { cuts }, NOW + 3000)]).records);
   expect(access.revocable(ANN_SINCE.did).map(({ claims }) => claims.aud)).toEqual([CYD.did]);
 });

@@ -4,6 +4,7 @@
  * grants, as the room `grants` has them, on `board:<name>/…`; and revocations of these, which also say up to
  * where the lanes of those who lose a right still count. Formats only: what follows from them is `board-access.ts`.
  */
+import { hash } from 'node:crypto';
 import { StarlingError, isObject } from '../../core/index.ts';
 import type { Did } from '../../core/index.ts';
 import { REVOCATION_TYPE, encodeSegment, parseGrant, parseRevocation } from '../../grants/index.ts';
@@ -70,10 +71,15 @@ export type AccessRecord =
       readonly jws: string;
       readonly revocation: Revocation;
       readonly cuts: Cuts;
+      /** Changes of the replicas that count all the same, by {@link changeName}. */
+      readonly changes: ReadonlySet<string>;
     };
 
 /** Lanes of one writer that a revocation names, at the most. */
 const CUT_PLACES_MAX = 64;
+/** Changes of the replicas that a revocation names, at the most. */
+const CHANGES_MAX = 32;
+const CHANGE_CHARS = 22;
 /** Last second of the year 9999: a right on a board ends by a revocation, which all see at the same position. */
 const NO_END_S = 253_402_300_799;
 /** Through how many hands the right of an administrator may go: each may make others. */
@@ -87,7 +93,9 @@ export function readAccessRecord(jws: string): AccessRecord | undefined {
     }) ??
     attempt(() => {
       const revocation = parseRevocation(jws);
-      return { kind: 'revocation', jws, revocation, cuts: cutsOf(revocation.claims) };
+      const { claims } = revocation;
+      const [cuts, changes] = [cutsOf(claims), changesOf(claims)];
+      return { kind: 'revocation', jws, revocation, cuts, changes };
     }) ??
     attempt(() => {
       return { kind: 'creation', jws, creation: readCreation(jws) };
@@ -117,8 +125,21 @@ export function signReplicas(signer: Signer, change: Omit<BoardReplicas, 'iss'>)
   return encodeJws(signer, REPLICAS_TYPE, claims, 'a change of replicas');
 }
 
-/** Signs that `revoked` counts no more, but for what is before `cuts`. */
-export function signCut(signer: Signer, revoked: Grant, cuts: Cuts, nowMs: number): string {
+/** What a revocation calls a change of the replicas, given as its record. */
+export function changeName(jws: string): string {
+  return hash('sha256', jws, 'base64url').slice(0, CHANGE_CHARS);
+}
+
+/**
+ * Signs that `revoked` counts no more, but for what is before `cuts`, and for `changes` of the replicas, given as
+ * their records, the last ones first.
+ */
+export function signCut(
+  signer: Signer,
+  revoked: Grant,
+  { cuts, changes = [] }: { readonly cuts: Cuts; readonly changes?: readonly string[] },
+  nowMs: number,
+): string {
   const { jti, exp } = revoked.claims;
   const rows = [...cuts].map(([did, places]) => [
     did,
@@ -130,6 +151,7 @@ export function signCut(signer: Signer, revoked: Grant, cuts: Cuts, nowMs: numbe
     iat: Math.floor(nowMs / 1000),
     exp,
     cuts: Object.fromEntries(rows) as object,
+    ...(changes.length === 0 ? {} : { changes: changes.slice(0, CHANGES_MAX).map(changeName) }),
   };
   return encodeJws(signer, REVOCATION_TYPE, claims, 'a revocation');
 }
@@ -228,6 +250,14 @@ function cutsOf(claims: object): Cuts {
       return [did, rows.map(placeOf)];
     }),
   );
+}
+
+function changesOf(claims: object): ReadonlySet<string> {
+  const raw: unknown = (claims as { readonly changes?: unknown }).changes ?? [];
+  if (!Array.isArray(raw) || raw.length > CHANGES_MAX) throw unfit();
+  const names = raw as readonly unknown[];
+  if (!names.every((name): name is string => typeof name === 'string')) throw unfit();
+  return new Set(names);
 }
 
 function placeOf(row: unknown): Place {

@@ -18,12 +18,13 @@ import {
   verifyChain,
 } from '../../grants/index.ts';
 import type { Grant, ResourcePattern, Revocation, SuccessionView } from '../../grants/index.ts';
-import { keyResource, readAccessRecord, wholeOf } from './access-records.ts';
+import { changeName, keyResource, readAccessRecord, wholeOf } from './access-records.ts';
 import type { AccessRecord, BoardCreation, BoardReplicas, Cuts } from './access-records.ts';
 import { creatorIn, nameIn } from '../board-id.ts';
 import type { Place } from '../lanes/lane-format.ts';
 import type { LaneId } from '../lanes/lane.ts';
 import type { BoardRight } from '../types.ts';
+import { ReplicaChanges } from './replica-changes.ts';
 
 /** What a replica asks before it takes something of a lane. */
 export interface LaneAccess {
@@ -43,7 +44,7 @@ interface Held {
   /** All keys may be written. */
   readonly writesAll: boolean;
   readonly writes: readonly ResourcePattern[];
-  readonly cuts: readonly Cuts[];
+  readonly revocations: readonly RevocationRecord[];
   readonly isLive: boolean;
 }
 
@@ -51,6 +52,7 @@ interface RevocationRecord {
   readonly jws: string;
   readonly revocation: Revocation;
   readonly cuts: Cuts;
+  readonly changes: ReadonlySet<string>;
 }
 
 /** Records of one board: a bound that an honest board does not reach. */
@@ -69,8 +71,7 @@ export class BoardAccess implements LaneAccess {
   readonly #grants = new Map<string, Grant>();
   readonly #revocations = new Map<string, RevocationRecord[]>();
   #creation: BoardCreation | undefined;
-  /** Changes of the replicas, by their records. */
-  readonly #replicaChanges = new Map<string, BoardReplicas>();
+  readonly #replicaChanges = new ReplicaChanges();
   #held = new Map<Did, Held[]>();
   #digest: string | undefined;
   #pending: readonly Cuts[] = [];
@@ -104,14 +105,22 @@ export class BoardAccess implements LaneAccess {
     return this.lastChange?.voters.map(({ did }) => did) ?? first;
   }
 
-  /** The change of the replicas with the highest number; of two of one number, all take the same one. */
+  /** The last change of the replicas that counts. */
   get lastChange(): BoardReplicas | undefined {
-    let last: readonly [string, BoardReplicas] | undefined;
-    for (const [jws, change] of this.#replicaChanges) {
-      const order = last === undefined ? 1 : change.number - last[1].number;
-      if (order > 0 || (order === 0 && jws > (last?.[0] ?? ''))) last = [jws, change];
-    }
-    return last?.[1];
+    return this.#countedChanges().at(-1)?.change;
+  }
+
+  /** Records of the changes of the replicas that count and that one of `signers` has signed, the last ones first. */
+  changesBy(signers: readonly Did[]): readonly string[] {
+    return this.#countedChanges()
+      .filter(({ change }) => signers.some((signer) => this.#isSame(change.iss, signer)))
+      .map(({ jws }) => jws)
+      .toReversed();
+  }
+
+  /** Whether a change of the replicas, given as its record, counts now. */
+  isCounted(jws: string): boolean {
+    return this.#countedChanges().some((known) => known.jws === jws);
   }
 
   /** Reads a change of the replicas; undefined when nobody has signed the text who might have. */
@@ -172,7 +181,7 @@ export class BoardAccess implements LaneAccess {
         const isEarlier = this.#creation === undefined || creation.at < this.#creation.at;
         if (isEarlier) this.#creation = creation;
       } else if (record.kind === 'replicas') {
-        this.#replicaChanges.set(record.jws, record.change);
+        this.#replicaChanges.keep(record.jws, record.change);
       } else {
         const { jti } = record.revocation.claims;
         const known = this.#revocations.get(jti) ?? [];
@@ -311,9 +320,21 @@ export class BoardAccess implements LaneAccess {
   #wasReplica(did: Did): boolean {
     if (this.#isReplica(did)) return true;
     if (this.#creation?.strong?.some((one) => this.#isSame(did, one)) === true) return true;
-    return [...this.#replicaChanges.values()].some(({ voters }) =>
-      voters.some((voter) => this.#isSame(did, voter.did)),
+    return this.#countedChanges().some(({ change }) =>
+      change.voters.some((voter) => this.#isSame(did, voter.did)),
     );
+  }
+
+  /** The changes of the replicas that follow each other and were signed by those who may, or who might at that time. */
+  #countedChanges(): ReturnType<ReplicaChanges['counted']> {
+    return this.#replicaChanges.counted(this.#creation, (jws, signer) => {
+      if (this.#isCreator(signer)) return true;
+      const name = changeName(jws);
+      return this.#heldBy(signer).some(
+        ({ administers, revocations }) =>
+          administers && revocations.every(({ changes }) => changes.has(name)),
+      );
+    });
   }
 
   #isSame(did: Did, one: Did): boolean {
@@ -372,13 +393,7 @@ export class BoardAccess implements LaneAccess {
       });
       const { aud } = grant.claims;
       const all = this.#held.get(aud) ?? [];
-      all.push(
-        heldOf(
-          grant,
-          wholeOf(this.#name),
-          revocations.map(({ cuts }) => cuts),
-        ),
-      );
+      all.push(heldOf(grant, wholeOf(this.#name), revocations));
       this.#held.set(aud, all);
     }
   }
@@ -403,7 +418,7 @@ export class BoardAccess implements LaneAccess {
 
   /** The earliest position in lanes of `client` that a cut names. */
   #cutOf(did: Did, client: number): Place | undefined {
-    const cuts = this.#heldBy(did).flatMap((held) => held.cuts);
+    const cuts = this.#heldBy(did).flatMap(({ revocations }) => revocations.map((one) => one.cuts));
     return earliestIn(cuts, did, client, undefined);
   }
 
@@ -424,7 +439,7 @@ export class BoardAccess implements LaneAccess {
   }
 }
 
-function heldOf(grant: Grant, whole: string, cuts: readonly Cuts[]): Held {
+function heldOf(grant: Grant, whole: string, revocations: readonly RevocationRecord[]): Held {
   const of = (ability: string): readonly string[] =>
     grant.claims.cap.filter((one) => one.ability === ability).map(({ resource }) => resource);
   const isWhole = (resource: string): boolean => patternCovers(resource, whole);
@@ -435,8 +450,8 @@ function heldOf(grant: Grant, whole: string, cuts: readonly Cuts[]): Held {
     administers: of('board/admin').some(isWhole),
     writesAll: writes.some(isWhole),
     writes: writes.map(parseResource),
-    cuts,
-    isLive: cuts.length === 0,
+    revocations,
+    isLive: revocations.length === 0,
   };
 }
 

@@ -16,6 +16,14 @@ export interface Voter {
   readonly since: number;
 }
 
+/** The replicas with which a board was made, as its record names them and their disks. */
+export function firstVoters(
+  replicas: readonly Did[],
+  disks: readonly string[] = [],
+): readonly Voter[] {
+  return replicas.map((did, at) => ({ did, disk: disks[at] ?? '', since: 0 }));
+}
+
 /** Reads voters; undefined when the value is none. */
 export function readVoters(raw: unknown): readonly Voter[] | undefined {
   if (!Array.isArray(raw) || raw.length === 0 || raw.length > REPLICAS_MAX) return undefined;

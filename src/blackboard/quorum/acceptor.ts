@@ -5,7 +5,7 @@
  */
 import type { Json } from '../../core/index.ts';
 
-/** Whose turn it is: higher wins. A start of a node has a higher boot number than all before, so that no ballot comes twice. */
+/** Whose turn it is: higher wins. A start of a node has another boot number than all before, so that no ballot comes twice. */
 export type Ballot = readonly [counter: number, boot: number, node: string];
 
 /** What a key holds, and the last requests that were applied to it, so that a retry learns its own outcome. */
@@ -14,6 +14,8 @@ export interface StrongState {
   readonly value?: Json | undefined;
   /** How many changes have made it what it is. */
   readonly count: number;
+  /** The number before its first change, where that is not 0: keys of the board were erased before. */
+  readonly base?: number;
   /** The last changes, the newest at the end: {@link OPS_MAX} at the most. */
   readonly ops: readonly { readonly id: string; readonly result: Json }[];
 }

@@ -35,6 +35,8 @@ export interface StrongBoard {
   mayAdminister(did: Did): boolean;
   /** Reads a change of replicas; undefined when nobody has signed it who might. */
   readChange(record: string): SetRecord | undefined;
+  /** Whether a change of replicas counts by the rights of now, or did when its signer lost the right. */
+  isCounted(record: string): boolean;
 }
 
 /** What the electorate works with. */
@@ -51,8 +53,8 @@ export interface ElectorateComponents {
   readonly isSame: (did: Did, replica: Did) => boolean;
   /** A strong board that is here. */
   find(board: string): StrongBoard | undefined;
-  /** Hears of each value that was accepted here. */
-  readonly accepted: (cell: Cell) => void;
+  /** Hears of each promise that is kept here, and of each value that was accepted. */
+  readonly kept: (cell: Cell, isAccepted: boolean) => void;
   /** Hears of each key that was erased here. */
   readonly erased: (cell: Cell) => void;
 }
@@ -188,7 +190,8 @@ export class Electorate {
         return this.#keys(cell.board, ask.after);
       default: {
         const answer = await replica.answer(cell, set, ask);
-        if (answer.t === 'accepted') this.#components.accepted(cell);
+        const isAccepted = answer.t === 'accepted';
+        if (isAccepted || answer.t === 'promised') this.#components.kept(cell, isAccepted);
         return replyTo(answer);
       }
     }

@@ -1,8 +1,9 @@
 /**
- * Erases keys that were deleted, once every replica has the deletion and has had it for a while: what is left of all of
- * them is one floor (`acceptor.ts`). One replica of a key looks after that, by a hash that all compute alike.
+ * Erases keys that were deleted, or of which nothing came but a promise, once every replica has that and has had it for
+ * a while: what is left of all of them is one floor (`acceptor.ts`). One replica of a key looks after that, by a
+ * hash that all compute alike, and the next one by that hash where the first knows nothing of the key.
  */
-import type { Clock, Scope } from '../../core/index.ts';
+import type { Scope } from '../../core/index.ts';
 import { compareBallots } from './acceptor.ts';
 import type { Ballot, Shown } from './acceptor.ts';
 import type { Electorate } from './electorate.ts';
@@ -14,7 +15,6 @@ import { heldIn } from './request.ts';
 
 /** What erasing works with. */
 export interface ErasingComponents {
-  readonly clock: Clock;
   readonly electorate: Electorate;
   /** What this node keeps of a key. */
   readonly look: (cell: Cell, set: ReplicaSet) => Promise<Shown | undefined>;
@@ -22,22 +22,25 @@ export interface ErasingComponents {
   readonly rewrite: (cell: Cell) => Promise<void>;
   /** Keys that this node keeps of a board. */
   readonly keys: (board: string) => Promise<readonly string[]>;
-  /** Whether it is for this node to erase a key. */
-  readonly isFirst: (cell: Cell, set: ReplicaSet) => boolean;
+  /** How many replicas come before this node in erasing a key; below 0: this node is none. */
+  readonly rankOf: (cell: Cell, set: ReplicaSet) => number;
   /** Strong boards that are here. */
   readonly boards: () => readonly string[];
 }
 
 /** Keys that may have to be erased. */
 export interface Erasing {
-  /** Something was accepted of a key. */
+  /** Something is kept of a key. */
   add(cell: Cell): void;
 }
 
-/** How long a deletion is remembered: so long a retry learns of it. Longer: more rows of deleted keys on disk. */
-const REMEMBERED_MS = 600_000;
 const SWEEP_MS = 60_000;
-/** Keys that are looked after; of more, the next start does. */
+/**
+ * How long a deletion is remembered, in sweeps, as clocks may jump: so long a retry learns of it. Longer: more rows of
+ * deleted keys on disk.
+ */
+const REMEMBERED_SWEEPS = 10;
+/** Keys that are looked after; more are listed again when these are fewer. */
 const KEYS_MAX = 65_536;
 
 /** Looks after keys until the scope closes. */
@@ -53,9 +56,10 @@ type Found = 'again' | 'away' | 'others' | 'over';
 class Sweeper implements Erasing {
   readonly #components: ErasingComponents;
   readonly #scope: Scope;
-  /** When each key is looked at next. */
-  readonly #due = new Map<string, { readonly cell: Cell; readonly at: number }>();
+  /** In which sweep each key is looked at next, and how often it was left to others. */
+  readonly #due = new Map<string, { readonly cell: Cell; readonly at: number; left: number }>();
   readonly #listed = new Set<string>();
+  #sweeps = 0;
 
   constructor(components: ErasingComponents, scope: Scope) {
     this.#components = components;
@@ -63,32 +67,35 @@ class Sweeper implements Erasing {
   }
 
   add(cell: Cell): void {
-    this.#addIn(REMEMBERED_MS, cell);
+    this.#addIn(REMEMBERED_SWEEPS + 1, cell, 0);
   }
 
-  #addIn(delayMs: number, cell: Cell): void {
+  #addIn(sweeps: number, cell: Cell, left: number): void {
     const name = `${cell.board}/${cell.key}`;
-    if (this.#due.has(name) || this.#due.size >= KEYS_MAX) return;
-    this.#due.set(name, { cell, at: this.#components.clock.now() + delayMs });
+    if (this.#due.has(name)) return;
+    if (this.#due.size >= KEYS_MAX) this.#listed.delete(cell.board);
+    else this.#due.set(name, { cell, at: this.#sweeps + sweeps, left });
   }
 
   async sweep(): Promise<void> {
+    this.#sweeps += 1;
     await this.#list();
-    const now = this.#components.clock.now();
     const away = new Set<string>();
-    for (const [name, { cell, at }] of this.#due) {
+    for (const [name, { cell, at, left }] of this.#due) {
       if (this.#scope.closed) return;
-      if (at > now || away.has(cell.board)) continue;
+      if (at > this.#sweeps || away.has(cell.board)) continue;
       this.#due.delete(name);
-      const found = await this.#tryErase(cell).catch((): Found => 'away');
+      const found = await this.#tryErase(cell, left).catch((): Found => 'away');
       // While a replica is away one key in each round is enough to see whether that still is so.
       if (found === 'away') away.add(cell.board);
-      if (found !== 'over') this.#addIn(found === 'others' ? REMEMBERED_MS : SWEEP_MS, cell);
+      if (found === 'others') this.#addIn(REMEMBERED_SWEEPS, cell, left + 1);
+      else if (found !== 'over') this.#addIn(1, cell, left);
     }
   }
 
-  /** What was deleted before this start. */
+  /** What was deleted before this start, or came when there were too many. */
   async #list(): Promise<void> {
+    if (this.#due.size >= KEYS_MAX / 2) return;
     for (const board of this.#components.boards()) {
       if (this.#listed.has(board)) continue;
       this.#listed.add(board);
@@ -96,15 +103,21 @@ class Sweeper implements Erasing {
     }
   }
 
-  async #tryErase(cell: Cell): Promise<Found> {
-    const { electorate, look, isFirst } = this.#components;
+  /** `left`: how often others had the time to do it. */
+  async #tryErase(cell: Cell, left: number): Promise<Found> {
+    const { electorate, look, rankOf } = this.#components;
     const set = await electorate.setOf(cell.board);
     const shown = await look(cell, set);
-    if (shown?.accepted === undefined || heldIn(shown.accepted.state)?.v !== undefined)
-      return 'over';
+    const rank = rankOf(cell, set);
+    const isLive = shown?.accepted && heldIn(shown.accepted.state)?.v !== undefined;
+    if (shown?.promised === undefined || rank < 0 || isLive === true) return 'over';
+    if (rank > left) return 'others';
     // While replicas change, none is erased: those that are written anew must be there.
-    if (!isFirst(cell, set)) return 'others';
     if (set.before !== undefined) return 'again';
+    if (shown.accepted === undefined) {
+      await this.#components.rewrite(cell);
+      return 'again';
+    }
     const { ballot, state } = shown.accepted;
     const all = await Promise.all(
       votersOf(set).map((voter) => electorate.ask(voter, set, { cell, ask: { t: 'look' } })),

@@ -70,6 +70,7 @@ export type NodeAsk =
       readonly id: string;
       readonly request: StrongRequest;
       readonly since?: number;
+      readonly isFresh?: true;
       readonly patienceMs: number;
     }
   /** Have the replicas changed as this record says. */
@@ -139,8 +140,8 @@ export function encodeAsk({ i, board, key, ask }: AskMessage): Uint8Array {
       return encode({ ...head, ...ballots, state: JSON.stringify(ask.state) });
     }
     case 'do': {
-      const { id, request, since, patienceMs } = ask;
-      const known = since === undefined ? {} : { since };
+      const { id, request, since, isFresh, patienceMs } = ask;
+      const known = since === undefined ? {} : { since, ...(isFresh === true ? { isFresh } : {}) };
       return encode({ ...head, id, request: JSON.stringify(request), patienceMs, ...known });
     }
   }
@@ -264,13 +265,14 @@ function askOf(fields: Fields): Ask | undefined {
 }
 
 function doOf(fields: Fields): Ask | undefined {
-  const { id, since, patienceMs } = fields;
+  const { id, since, isFresh, patienceMs } = fields;
   const request = readRequest(parsed(fields['request']));
   if (typeof id !== 'string' || id === '' || id.length > REQUEST_CHARS_MAX) return undefined;
   if (request === undefined || !isBelow(patienceMs)) return undefined;
   const ask = { t: 'do', id, request, patienceMs } as const;
   if (since === undefined) return ask;
-  return isBelow(since) ? { ...ask, since } : undefined;
+  if (!isBelow(since)) return undefined;
+  return { ...ask, since, ...(isFresh === true ? { isFresh } : {}) };
 }
 
 function replicaAskOf(fields: Fields): ReplicaAsk | undefined {
@@ -381,9 +383,10 @@ function stateOf(raw: unknown): StrongState | undefined {
     return op['result'] === undefined ? [] : [{ id: op['id'], result: op['result'] as Json }];
   });
   if (ops.length !== all.length || ops.length > OPS_MAX) return undefined;
-  const { count } = raw;
-  if (raw['value'] === undefined) return { count, ops };
-  return { value: raw['value'] as Json, count, ops };
+  const { count, base, value } = raw;
+  if (base !== undefined && !isBelow(base)) return undefined;
+  const from = base === undefined ? {} : { base };
+  return { ...(value === undefined ? {} : { value: value as Json }), count, ...from, ops };
 }
 
 /** JSON of a depth that is fit for values; undefined of what is none. */

@@ -51,6 +51,7 @@ export interface Proposal {
   readonly change: StrongChange;
   /** Of a request that was tried before, see {@link RoundInit.since}. */
   readonly since?: number | undefined;
+  readonly isFresh?: boolean | undefined;
   readonly patienceMs: number;
 }
 
@@ -158,7 +159,7 @@ class RoundProposer implements Proposer {
     patience: { readonly isOver: boolean },
   ): Promise<{ readonly result: Json; readonly state: StrongState }> {
     const { clock, random } = this.#components;
-    const { op, change, cell } = proposal;
+    const { op, change, cell, isFresh } = proposal;
     let { since } = proposal;
     // What was tried elsewhere may be proposed already.
     let isOut = since !== undefined;
@@ -170,7 +171,16 @@ class RoundProposer implements Proposer {
       const next = await this.#ballot();
       const state = known === undefined ? {} : { known: known.state };
       const groups = groupsOf(set);
-      const round = beginRound({ request: op, change, ballot, next, groups, since, ...state });
+      const round = beginRound({
+        request: op,
+        change,
+        ballot,
+        next,
+        groups,
+        since,
+        isFresh,
+        ...state,
+      });
       const over = await this.#run(cell, set, { round, failures });
       isOut ||= round.isOut;
       since ??= round.isOut ? round.basedOn : undefined;

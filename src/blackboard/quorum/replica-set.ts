@@ -7,7 +7,7 @@
 import { isObject } from '../../core/index.ts';
 import type { Did } from '../../core/index.ts';
 import { isBelow } from '../lanes/lane-format.ts';
-import { readVoters } from '../lanes/voters.ts';
+import { firstVoters, readVoters } from '../lanes/voters.ts';
 import type { Voter } from '../lanes/voters.ts';
 import type { Groups } from './groups.ts';
 
@@ -26,9 +26,8 @@ export interface ReplicaSet {
 const RECORD_CHARS_MAX = 16_384;
 
 /** The replicas with which a board was made. */
-export function firstSet(replicas: readonly Did[], disks: readonly string[] = []): ReplicaSet {
-  const voters = replicas.map((did, at) => ({ did, disk: disks[at] ?? '', since: 0 }));
-  return { number: 0, voters, count: 0 };
+export function firstSet(replicas: readonly Did[], disks?: readonly string[]): ReplicaSet {
+  return { number: 0, voters: firstVoters(replicas, disks), count: 0 };
 }
 
 /** What a voter is called among others: a node with a new disk is not the one that it was. */

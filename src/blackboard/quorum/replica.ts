@@ -2,7 +2,7 @@
  * This node as a replica of strong boards: what it has promised and accepted of each key, on disk before the answer
  * leaves. One question of a key at a time, many keys at once: the store writes what comes together in one sync.
  */
-import { randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { StarlingError } from '../../core/index.ts';
 import type { Table, Write } from '../../store/index.ts';
 import { LIMITS } from '../limits.ts';
@@ -44,7 +44,7 @@ export interface Replica {
   erase(cell: Cell, number: number, erasure: Erasure): Promise<boolean | OtherSet>;
   /** The keys of a board, those of the board itself included, and the highest number of an erased one. */
   keys(board: string): Promise<{ readonly keys: readonly string[]; readonly count: number }>;
-  /** The number of this start of the node, durable: no start before had it. */
+  /** The number of this start of the node, durable: no start before had it, whichever disk the node had then. */
   boot(): Promise<number>;
 }
 
@@ -56,6 +56,8 @@ const FLOORS = 'floor/';
 const BOOT = 'boot';
 const DISK = 'disk';
 const DISK_BYTES = 12;
+/** Hexadecimal digits of the number from which starts are counted. */
+const BOOT_DIGITS = 11;
 /** Rows that are kept in memory, as bytes on disk. Higher: fewer readings of the disk. */
 const CACHE_BYTES_MAX = 8 * 1024 * 1024;
 /** Keys that begin with this are the board's own. */
@@ -174,7 +176,11 @@ class TableReplica implements Replica {
   async #nextBoot(): Promise<number> {
     try {
       const before = await this.#table.get(BOOT);
-      const boot = Number(Buffer.from(before ?? []).toString()) + 1;
+      const last =
+        before === undefined
+          ? firstBootOf(await this.disk())
+          : Number(Buffer.from(before).toString());
+      const boot = last + 1;
       await this.#table.put(BOOT, Buffer.from(String(boot)));
       return boot;
     } catch (error) {
@@ -348,6 +354,11 @@ function checkRoom({ keys }: Kept): void {
     `the board holds ${LIMITS.keys} strong keys, which is the limit`,
     { hint: 'use keys again, or another board: deleted ones count for a while' },
   );
+}
+
+/** From where the starts with a disk are counted: a node that lost its disk must not have a number twice. */
+function firstBootOf(disk: string): number {
+  return Number.parseInt(hash('sha256', disk, 'hex').slice(0, BOOT_DIGITS), 16);
 }
 
 function higherOf(a: Floor, b: Floor): Floor {

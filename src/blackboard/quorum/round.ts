@@ -34,6 +34,8 @@ export interface RoundInit {
   readonly known?: StrongState;
   /** Of a request that was tried before: how many changes there were at the least when that began. */
   readonly since?: number | undefined;
+  /** That was moments ago: no key can have been erased meanwhile. */
+  readonly isFresh?: boolean | undefined;
 }
 
 /** What a round has come to. */
@@ -97,7 +99,7 @@ class ProposerRound implements Round {
       this.#isOver = true;
       return { t: 'done', result: this.#result, state: this.question.state };
     }
-    const state = this.#accepted?.state ?? { count: this.#erased, ops: [] };
+    const state = this.#accepted?.state ?? newState(this.#erased);
     if (this.#isForgotten(state)) {
       this.#isOver = true;
       return { t: 'forgotten' };
@@ -128,11 +130,12 @@ class ProposerRound implements Round {
   }
 
   /** Whether the state can't say any more if the request was applied. */
-  #isForgotten({ count, ops }: StrongState): boolean {
-    const { request, since } = this.#init;
+  #isForgotten({ count, ops, base = 0 }: StrongState): boolean {
+    const { request, since, isFresh = false } = this.#init;
     if (since === undefined || ops.some(({ id }) => id === request)) return false;
-    // Of a key that was erased and made again nobody remembers the changes before that.
-    return count - since > ops.length;
+    // Of a key that was erased and made again nobody remembers the changes before that. Who asks for a new key knows
+    // no number of it.
+    return count - Math.max(since, isFresh ? base : 0) > ops.length;
   }
 
   /** What is proposed on top of `state`: the same again, where this request is applied already, or changes nothing. */
@@ -151,6 +154,11 @@ class ProposerRound implements Round {
     if (value === state.value) return { t: 'accept', ballot, state, next };
     this.isOut = true;
     const ops = [...state.ops, { id: request, result }].slice(-OPS_MAX);
-    return { t: 'accept', ballot, state: { value, count, ops }, next };
+    return { t: 'accept', ballot, state: { ...state, value, count, ops }, next };
   }
+}
+
+/** Of a key that is new where keys with numbers up to `erased` were erased. */
+function newState(erased: number): StrongState {
+  return { count: erased, ops: [], ...(erased === 0 ? {} : { base: erased }) };
 }

@@ -127,6 +127,8 @@ interface Asked {
   readonly request: StrongRequest;
   readonly id: string;
   readonly since: number | undefined;
+  /** That was in this very request, at another replica. */
+  readonly isFresh: boolean;
   readonly patienceMs: number;
 }
 
@@ -162,9 +164,9 @@ class QuorumBoards implements StrongBoards {
       replica: this.#replica,
       links: this.#links,
       peerOf: (did) => this.#peerOf(did),
-      accepted: (cell) => {
+      kept: (cell, isAccepted) => {
         if (cell.key === SET_KEY) return;
-        this.#toShow.add(cell);
+        if (isAccepted) this.#toShow.add(cell);
         this.#toErase.add(cell);
       },
       erased: (cell) => this.#proposer.forget(cell),
@@ -214,11 +216,12 @@ class QuorumBoards implements StrongBoards {
 
   /** Asks one replica after the other, the one that does most of the key first. */
   async #inOrder(
-    wanted: Omit<Asked, 'patienceMs'>,
+    wanted: Omit<Asked, 'isFresh' | 'patienceMs'>,
     patience: { readonly isOver: boolean },
   ): Promise<StrongOutcome> {
     const { cell, request, id } = wanted;
     let { since } = wanted;
+    const isFresh = since === undefined;
     const known = this.#numbers.get(nameOf(cell)) ?? 0;
     const isActive = await this.#isReplica(cell.board);
     const { voters } = await this.#electorate.heardOf(cell.board);
@@ -227,9 +230,10 @@ class QuorumBoards implements StrongBoards {
       if (patience.isOver) break;
       if (this.#isSelf(replica)) {
         if (!isActive) continue;
-        return this.#do({ ...wanted, since, patienceMs: PATIENCE_MS });
+        return this.#do({ ...wanted, since, isFresh, patienceMs: PATIENCE_MS });
       }
-      const told = since === undefined ? {} : { since };
+      const fresh = isFresh ? { isFresh } : {};
+      const told = since === undefined ? {} : { since, ...fresh };
       const ask = { t: 'do', id, request, patienceMs: HAND_MS, ...told } as const;
       const peer = this.#peerOf(replica);
       if (peer === undefined) continue;
@@ -253,14 +257,14 @@ class QuorumBoards implements StrongBoards {
 
   /** Does a request here, as a replica. */
   async #do(asked: Asked): Promise<StrongOutcome> {
-    const { cell, by, request, id, since, patienceMs } = asked;
+    const { cell, by, request, id, since, isFresh, patienceMs } = asked;
     if (isRead(request)) {
       const state = await this.#proposer.look(cell);
       if (state !== undefined) return this.#told(cell, state, { ...shownState(state) });
     }
     const change = changeOf(request, by, this.#components.clock.now());
     const op = opOf(id, request);
-    const proposal = { cell, request: id, op, change, since, patienceMs };
+    const proposal = { cell, request: id, op, change, since, isFresh, patienceMs };
     const { result, state } = await this.#proposer.propose(proposal);
     return this.#told(cell, state, result as unknown as StrongOutcome);
   }
@@ -298,7 +302,7 @@ class QuorumBoards implements StrongBoards {
       case 'do':
         return this.#doFor(board, cell, asked);
       case 'adopt': {
-        const isKnown = await this.#mayTell(by, cell.board, asked.state);
+        const isKnown = await this.#mayTell(by, cell.board, board, asked.state);
         if (isKnown && (await this.#electorate.adopt(cell.board, asked.state))) {
           return { t: 'adopted' };
         }
@@ -313,27 +317,33 @@ class QuorumBoards implements StrongBoards {
   }
 
   /**
-   * Whether somebody may say what the replicas are: those that this node knows, and whoever comes in to a node that is
-   * none. Of somebody else a replica believes only a change that the others have agreed on, because whoever signed it
-   * may have lost the right to.
+   * Whether somebody may say what the replicas are: those that this node knows, and whoever comes in, where records
+   * say so. Of whoever comes in a replica believes only that a change has begun, and that only when the others have
+   * agreed on it: whoever signed it may have lost the right to. That a change is over, with every key written
+   * anew, it believes those alone whom it knows; they tell it when it asks them.
    */
-  async #mayTell(by: Did, board: string, set: ReplicaSet): Promise<boolean> {
-    const known = await this.#electorate.setOf(board);
+  async #mayTell(by: Did, id: string, board: StrongBoard, set: ReplicaSet): Promise<boolean> {
+    const known = await this.#electorate.setOf(id);
     const isAmong = (of: ReplicaSet): boolean =>
       votersOf(of).some(({ did }) => this.#components.isSame(by, did));
     if (isAmong(known)) return true;
     if (!isAmong(set) || set.record === undefined) return false;
-    if ((await this.#electorate.ownVoter(known)) === undefined) return true;
-    return this.#changes.isAgreed(board, set.record);
+    if ((await this.#electorate.ownVoter(known)) === undefined) return board.isCounted(set.record);
+    const isAgreed = await this.#changes.isAgreed(id, set.record);
+    if ((await this.#electorate.setOf(id)).number >= set.number) return true;
+    return isAgreed && set.before !== undefined;
   }
 
   /** Does a request of another node. @throws STARLING_BOARD_REFUSED, as `request` does */
   async #doFor(
     board: StrongBoard,
     cell: Cell,
-    asked: Pick<Asked, 'by' | 'id' | 'request' | 'patienceMs'> & { readonly since?: number },
+    asked: Pick<Asked, 'by' | 'id' | 'request' | 'patienceMs'> & {
+      readonly since?: number;
+      readonly isFresh?: boolean;
+    },
   ): Promise<Reply> {
-    const { by, request, since, id } = asked;
+    const { by, request, since, id, isFresh = false } = asked;
     checkRequest(request);
     const may = isRead(request) ? board.mayRead(by) : board.mayWrite(by, cell.key);
     if (!may || cell.key.startsWith(HIDDEN)) {
@@ -343,7 +353,7 @@ class QuorumBoards implements StrongBoards {
     const patienceMs = Math.min(asked.patienceMs, PATIENCE_MS);
     return {
       t: 'done',
-      outcome: await this.#do({ board, cell, by, request, id, since, patienceMs }),
+      outcome: await this.#do({ board, cell, by, request, id, since, isFresh, patienceMs }),
     };
   }
 
@@ -394,10 +404,9 @@ class QuorumBoards implements StrongBoards {
   }
 
   #makeErasing(scope: Scope): Erasing {
-    const { clock, boards } = this.#components;
+    const { boards } = this.#components;
     return createErasing(
       {
-        clock,
         electorate: this.#electorate,
         look: async (cell, set) => {
           const shown = await this.#replica.look(cell, set.number);
@@ -412,10 +421,9 @@ class QuorumBoards implements StrongBoards {
           const { keys } = await this.#replica.keys(board);
           return keys.filter((key) => !key.startsWith(HIDDEN));
         },
-        isFirst: (cell, { voters }) => {
+        rankOf: (cell, { voters }) => {
           const dids = voters.map(({ did }: Voter) => did);
-          const [first] = rankedFor(cell, dids, () => true);
-          return first !== undefined && this.#isSelf(first);
+          return rankedFor(cell, dids, () => true).findIndex((did) => this.#isSelf(did));
         },
         boards,
       },
@@ -451,7 +459,7 @@ class QuorumBoards implements StrongBoards {
     if (this.#components.isShown(cell.board, chosen)) return;
     const by = this.#components.self;
     const request = { t: 'get' } as const;
-    const asked = { board, cell, by, request, id: randomUUID(), since: undefined };
+    const asked = { board, cell, by, request, id: randomUUID(), since: undefined, isFresh: true };
     await this.#do({ ...asked, patienceMs: HAND_MS });
   }
 

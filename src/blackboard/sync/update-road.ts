@@ -233,11 +233,10 @@ class WayTo {
       this.#credit = Math.min(CREDIT, this.#credit + CREDIT_STEP);
       this.#flush();
     });
-    stream.onEnd((error) => {
+    stream.onEnd(() => {
       if (this.#stream !== stream) return;
       this.#cancelIdle();
       this.#stream = undefined;
-      if (error === undefined) this.#sent.clear();
       this.#failed();
     });
     this.#isHeldUp = false;
@@ -280,9 +279,8 @@ class WayTo {
       return;
     }
     this.#sent.add(board);
-    const { clock } = this.#components;
     this.#cancelIdle();
-    this.#cancelIdle = clock.schedule(IDLE_MS, () => void stream.close());
+    this.#cancelIdle = this.#components.clock.schedule(IDLE_MS, () => this.#rest(stream));
     this.#credit -= 1;
     if (stream.send(message) && this.#queued() <= QUEUED_BYTES_MAX) return;
     this.#isHeldUp = true;
@@ -295,6 +293,17 @@ class WayTo {
       })
       // The end of the stream is heard of by itself.
       .catch(() => undefined);
+  }
+
+  /** Whatever is written from now on goes on another stream: this one takes nothing more. */
+  #rest(stream: MessageStream): void {
+    if (this.#stream !== stream) return;
+    this.#stream = undefined;
+    this.#sent.clear();
+    for (const board of this.#pending.keys()) this.#lack(board);
+    this.#pending.clear();
+    this.#over();
+    void stream.close();
   }
 
   #lack(board: string): void {
