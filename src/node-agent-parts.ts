@@ -25,6 +25,7 @@ import { boxOpenerOf, closeBox } from './identity/index.ts';
 import type { Membership } from './membership/index.ts';
 import type { Network } from './network/index.ts';
 import type { Base, OpenState } from './open-state.ts';
+import type { Blackboard } from './blackboard/index.ts';
 import { createTasks } from './tasks/index.ts';
 import type { Tasks } from './tasks/index.ts';
 
@@ -35,6 +36,7 @@ const EVENTS_TOPIC = 'events';
 export interface AgentRooms
   extends Pick<AgentsComponents, 'guard'>, Pick<RunsComponents, 'config'> {
   readonly network: Network;
+  readonly blackboard: Pick<Blackboard, 'board'>;
   /** How far the policy trusts a caller. */
   readonly trustOf: NonNullable<AgentsComponents['trustOf']>;
   readonly providers: Pick<Providers, 'lacking'>;
@@ -57,7 +59,7 @@ export function createAgentParts(
   readonly runs: Runs;
   readonly tasks: Tasks;
 } {
-  const { gateway, guard, membership, network, providers } = rooms;
+  const { blackboard, gateway, guard, membership, network, providers } = rooms;
   const agents = createNodeAgents(base, state, {
     network,
     membership,
@@ -85,6 +87,7 @@ export function createAgentParts(
   const tasks = createTasks({
     table: store.table('tasks'),
     self: { name: base.config.name, did: identity.did },
+    blackboard,
     agents,
     membership,
     callPeer: (...call) => gateway().callPeer(...call),

@@ -88,6 +88,7 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
   const made = { ...peerRooms, providers, checkpoints, blackboard, ...stores };
   const ofAgents = createAgentParts(base, state, {
     network,
+    blackboard,
     membership,
     sandbox,
     keys: stores.keys,

@@ -322,12 +322,14 @@ class AllBoards implements Blackboard {
         create: async ({ open, signed = false, strong }) => {
           const { signer, isOpenMesh = () => true } = this.#components;
           const isKind = signed || strong !== undefined;
-          if (open ?? (!isKind && (signer === undefined || isOpenMesh()))) return name;
-          shelf.checkRoom(name);
-          if (strong === undefined) return this.#closed.create(name, { isSigned: signed });
-          const id = boardIdOf(name, this.#components.self);
+          // The id of a board that this node is to make names it where others have made one of that name.
+          const called = creatorIn(name) === self ? nameIn(name) : name;
+          if (open ?? (!isKind && (signer === undefined || isOpenMesh()))) return called;
+          shelf.checkRoom(called);
+          if (strong === undefined) return this.#closed.create(called, { isSigned: signed });
+          const id = boardIdOf(called, self);
           const disks = await this.#strong().disks(id, strong);
-          return this.#closed.create(name, { strong, disks });
+          return this.#closed.create(called, { strong, disks });
         },
         replicas: async (id) => (await this.#strong().replicas(id)).voters.map(({ did }) => did),
         changeReplicas: (id, change) =>

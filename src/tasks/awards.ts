@@ -10,6 +10,7 @@ import type { Membership, PeerView } from '../membership/index.ts';
 import { createLanes } from './lanes.ts';
 import type { Lanes } from './lanes.ts';
 import {
+  DURABLE_RESULT_BYTES_MAX,
   LATE_MS,
   LEASE_MS,
   RESULT_BYTES_MAX,
@@ -18,13 +19,14 @@ import {
   WORDS_MAX,
 } from './limits.ts';
 import type { LiveTask } from './live-task.ts';
+import { isPast } from './faults.ts';
 import { WITH_AGENT } from './machine.ts';
 import { createTaskQueue, laneOf } from './queue.ts';
 import type { TaskQueue } from './queue.ts';
 import { followToEnd, localRoad, lost, peerRoad } from './roads.ts';
 import type { CallPeer, Final, Road } from './roads.ts';
 import type { TaskRows } from './rows.ts';
-import type { Attempt } from './types.ts';
+import type { Attempt, TaskOrder } from './types.ts';
 import type { Work } from './work.ts';
 
 /** The rooms and roads that choosing a worker and following it take. */
@@ -35,8 +37,8 @@ export interface AwardsComponents {
   readonly rows: TaskRows;
   readonly membership: Pick<Membership, 'byAlias' | 'events' | 'find'>;
   readonly callPeer: CallPeer;
-  /** Who goes by a line of `TaskOrder.submitter`, and for whom that one works. */
-  principalOf(submitter: string): Principal;
+  /** By whose right a task is done. */
+  principalOf(order: TaskOrder): Principal;
   /** The task has ended, and what counts is on the disk. */
   ended(task: LiveTask): void;
   readonly clock: Clock;
@@ -178,7 +180,7 @@ class NodeAwards implements Awards {
   /** Tries one candidate after the other; undefined where nobody took it. @throws why there is no candidate */
   async #award(task: LiveTask): Promise<Found | undefined> {
     const { rows } = this.#components;
-    const principal = this.#components.principalOf(task.order.submitter);
+    const principal = this.#components.principalOf(task.order);
     const candidates = await this.#candidates(principal, task);
     const input = await rows.input(task.order.id);
     const whys: string[] = [];
@@ -321,8 +323,9 @@ class NodeAwards implements Awards {
     if (!task.apply({ type: 'reported', token })) return this.#keepLate(task, token, { result });
     this.#queue.remove(task);
     const bytes = Buffer.byteLength(JSON.stringify(result));
-    if (bytes > RESULT_BYTES_MAX) {
-      const message = `the result has ${bytes} bytes, and may have ${RESULT_BYTES_MAX}`;
+    const bytesMax = task.order.durable === undefined ? RESULT_BYTES_MAX : DURABLE_RESULT_BYTES_MAX;
+    if (bytes > bytesMax) {
+      const message = `the result has ${bytes} bytes, and may have ${bytesMax}`;
       const final = { state: 'failed', reason: 'size', message, answered: true } as const;
       return this.#settle(task, final, token);
     }
@@ -364,7 +367,7 @@ class NodeAwards implements Awards {
   async #resumed(task: LiveTask, attempt: Attempt): Promise<void> {
     const { membership } = this.#components;
     const [agent = '', node = ''] = attempt.agent.split('@');
-    const principal = this.#components.principalOf(task.order.submitter);
+    const principal = this.#components.principalOf(task.order);
     const name = { taskId: task.order.id, token: attempt.token };
     const patience = new AbortController();
     const cancel = this.#life.after(LEASE_MS, () => patience.abort());
@@ -411,13 +414,15 @@ class NodeAwards implements Awards {
     return { gone, forget };
   }
 
-  /** Writes until the disk takes it; false when the node ends before. */
+  /** Writes until the disk takes it; false when the node ends before, or the task is over otherwise. */
   async #kept(write: () => Promise<void>): Promise<boolean> {
     for (let failures = 0; !this.#life.closed; failures += 1) {
       try {
         await write();
         return true;
       } catch (error) {
+        // Another node has it, or its end is another one: that is heard of by its register.
+        if (isPast(error)) return false;
         this.#components.logger.warn({ error: messageOf(error) }, 'a task could not be written');
         const pauseMs = backoffMs(failures, DISK_RETRY, this.#components.random);
         await sleep(this.#life, pauseMs);

@@ -34,3 +34,24 @@ export function notOwned(id: string): StarlingError {
     hint: 'whoever submitted it, and the operator, may do that',
   });
 }
+
+/** A durable task that this node gives to nobody any more. */
+export function movedTask(id: string): StarlingError {
+  return new StarlingError('STARLING_TASK_ENDED', `task ${id} is with another node now`, {
+    hint: `see who goes on with it: starling task info ${id}`,
+    data: { taskId: id, reason: 'moved' },
+  });
+}
+
+/** A durable task whose register has its end already. */
+export function endedElsewhere(id: string): StarlingError {
+  return new StarlingError('STARLING_TASK_ENDED', `task ${id} has ended`, {
+    hint: `see what came of it: starling task info ${id}`,
+    data: { taskId: id, reason: 'ended' },
+  });
+}
+
+/** Whether something can never be written: the task has ended, or another node has it. */
+export function isPast(error: unknown): boolean {
+  return error instanceof StarlingError && error.code === 'STARLING_TASK_ENDED';
+}

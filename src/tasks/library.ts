@@ -47,6 +47,8 @@ export interface TaskOptions {
   /** When it ends as expired; default a day. */
   readonly timeoutMs?: number;
   readonly attemptMs?: number;
+  /** `mesh`: other nodes go on with it when this one is gone. */
+  readonly durable?: 'mesh';
   /** The caller's own id: the same one twice is one task. */
   readonly id?: string;
 }

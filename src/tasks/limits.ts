@@ -66,3 +66,25 @@ export const WORDS_MAX = 2000;
 export const LANE_BASE_MS = 250;
 /** And at the latest after this. */
 export const LANE_CAP_MS = 2000;
+/** Nodes that keep a durable task, where there are as many. */
+export const COPIES = 3;
+/** How often more nodes are looked for to keep the board of durable tasks, where they are too few. */
+export const GROW_MS = 10_000;
+/** The result of a durable task as JSON, in bytes: what a register may have, with room for what goes along. */
+export const DURABLE_RESULT_BYTES_MAX = 192 * 1024;
+/** Its input, likewise. */
+export const DURABLE_INPUT_BYTES_MAX = 192 * 1024;
+/** Bytes of the durable tasks of a node, results included; a board may have a third more. */
+export const DURABLE_BYTES_MAX = 12 * 1024 * 1024;
+/** Fencing tokens of one owner of a durable task. */
+export const TOKENS_OF_EPOCH = 2 ** 24;
+/** How long a submit waits for enough nodes to have the board. */
+export const SUBMIT_MS = 10_000;
+/** Between its tries. */
+export const SUBMIT_AGAIN_MS = 250;
+/** When the next replica tries to go on with a task of an owner that is gone. */
+export const TAKE_RANK_MS = 3000;
+/** How long an owner that is not there when a task is first heard of has to appear. */
+export const TAKE_START_MS = 10_000;
+/** Tasks that are taken over at the same time. */
+export const TAKES_MAX = 16;

@@ -1,4 +1,5 @@
 /** A task of this node while the node runs: its row, and who waits for changes of it. */
+import type { Did } from '../core/index.ts';
 import { nextRow } from './machine.ts';
 import type { TaskEvent } from './machine.ts';
 import type { TaskOrder, TaskRow } from './types.ts';
@@ -13,6 +14,10 @@ export class LiveTask {
   cancelDeadline: (() => void) | undefined;
   /** Why nobody has it. */
   waitsFor: string | undefined;
+  /** Of a durable one: the node that gives it to agents. */
+  owner: Did | undefined;
+  /** False: another node does. */
+  isHere = true;
   readonly #changed: (task: LiveTask) => void;
 
   constructor(row: TaskRow, changed: (task: LiveTask) => void) {

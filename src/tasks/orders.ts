@@ -1,31 +1,48 @@
 /** What somebody wants to have done, as it is kept: checked, with what is not said filled in. */
 import { StarlingError } from '../core/index.ts';
-import type { Clock, Random } from '../core/index.ts';
+import type { Clock, Did, Random } from '../core/index.ts';
 import { labelOf, parseAddress, senderKey } from '../agents/index.ts';
 import { nameOf } from '../guard/index.ts';
 import type { Principal } from '../guard/index.ts';
-import { ATTEMPT_MAX_MS, DEADLINE_MAX_MS, DEADLINE_MS, INPUT_BYTES_MAX } from './limits.ts';
+import {
+  ATTEMPT_MAX_MS,
+  DEADLINE_MAX_MS,
+  DEADLINE_MS,
+  DURABLE_INPUT_BYTES_MAX,
+  INPUT_BYTES_MAX,
+} from './limits.ts';
+import { submitterKey } from './submitters.ts';
 import type { SubmitInit, TaskOrder } from './types.ts';
+
+/** Whose node it is, what time it is there, and how many came before. */
+export interface OrderComponents {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly self: { readonly did: Did };
+  readonly seq: number;
+}
 
 /** The order of `init`, as number `seq` of this node. @throws STARLING_USAGE, STARLING_LIMIT_EXCEEDED */
 export function orderOf(
   principal: Principal,
   init: SubmitInit,
-  { clock, random, seq }: { readonly clock: Clock; readonly random: Random; readonly seq: number },
+  { clock, random, self, seq }: OrderComponents,
 ): TaskOrder {
-  const { capability, agentId, input, tags, prefer, said } = init;
+  const { capability, agentId, durable, input, tags, prefer, said } = init;
   if ((capability === undefined) === (agentId === undefined)) {
     throw usage('say either what an agent must be able to do, or which agent it is for');
   }
   if (agentId !== undefined) parseAddress(agentId);
   // What is given back as it came is kept as well.
   const inputBytes = Buffer.byteLength(JSON.stringify([input, said ?? null]));
-  if (inputBytes > INPUT_BYTES_MAX) throw tooLong(inputBytes);
+  const bytesMax = durable === undefined ? INPUT_BYTES_MAX : DURABLE_INPUT_BYTES_MAX;
+  if (inputBytes > bytesMax) throw tooLong(inputBytes, bytesMax);
   const now = clock.now();
   const priority = init.priority === 'medium' ? 'normal' : (init.priority ?? 'normal');
   return {
     id: labelOf('task', now, random),
     seq,
+    ...(durable === undefined ? {} : { durable }),
     ...(capability === undefined ? {} : { capability }),
     ...(agentId === undefined ? {} : { agentId }),
     priority,
@@ -33,7 +50,7 @@ export function orderOf(
     ...(tags === undefined ? {} : { tags }),
     ...(prefer === undefined ? {} : { prefer }),
     attemptMs: Math.min(init.attemptMs ?? ATTEMPT_MAX_MS, ATTEMPT_MAX_MS),
-    submitter: senderKey(principal),
+    submitter: durable === undefined ? senderKey(principal) : submitterKey(principal, self),
     from: nameOf(principal),
     submittedAt: now,
     expiresAt: now + Math.min(init.timeoutMs ?? DEADLINE_MS, DEADLINE_MAX_MS),
@@ -52,13 +69,13 @@ function usage(why: string): StarlingError {
   return new StarlingError('STARLING_USAGE', why, { hint: 'see: starling task run --help' });
 }
 
-function tooLong(size: number): StarlingError {
+function tooLong(size: number, bytesMax: number): StarlingError {
   return new StarlingError(
     'STARLING_LIMIT_EXCEEDED',
-    `the input of the task has ${size} bytes, and may have ${INPUT_BYTES_MAX}`,
+    `the input of the task has ${size} bytes, and may have ${bytesMax}`,
     {
       hint: 'put what is long onto a board or into a resource, and give the task where it is',
-      data: { reason: 'size', limit: INPUT_BYTES_MAX },
+      data: { reason: 'size', limit: bytesMax },
     },
   );
 }

@@ -1,5 +1,6 @@
 /** How many tasks that have not ended a node keeps, in all and of one submitter: no submitter takes the places of all others. */
 import { StarlingError } from '../core/index.ts';
+import type { Did } from '../core/index.ts';
 import { sendersIn } from '../agents/index.ts';
 import { OPERATOR, keyOf } from '../guard/index.ts';
 import { INPUTS_BYTES_MAX, SHARE_OF_ONE, TASKS_MAX } from './limits.ts';
@@ -22,8 +23,8 @@ interface Taken {
 const HINT =
   'submit again when some have ended: starling task list; or cancel some: starling task cancel <id>';
 
-/** Makes empty places. */
-export function createPlaces(): Places {
+/** Makes empty places of a node; `self` is what its operator is called in the orders of durable tasks. */
+export function createPlaces(self?: Did): Places {
   const all: Taken = { tasks: 0, bytes: 0 };
   const bySubmitter = new Map<string, Taken>();
   const count = (order: TaskOrder, by: 1 | -1): void => {
@@ -41,7 +42,7 @@ export function createPlaces(): Places {
       if (!fits(all, order, 1)) throw full('as this node keeps', 1, 'full');
       const key = whose(order);
       // The operator's node is the operator's own.
-      if (key === OPERATOR_KEY) return;
+      if (key === OPERATOR_KEY || key === self) return;
       const own = bySubmitter.get(key) ?? { tasks: 0, bytes: 0 };
       if (!fits(own, order, SHARE_OF_ONE)) {
         throw full(`as this node keeps of one submitter (${order.from})`, SHARE_OF_ONE, 'share');

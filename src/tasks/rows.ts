@@ -14,6 +14,8 @@ export interface TaskRows {
   add(row: TaskRow, input: Json): Promise<void>;
   put(row: TaskRow): Promise<void>;
   putResult(row: TaskRow, result: Json): Promise<void>;
+  /** Writes that a task that had ended waits again. */
+  reopen(row: TaskRow): Promise<void>;
   /** Forgets a task. */
   drop(id: string): Promise<void>;
   input(id: string): Promise<Json>;
@@ -24,13 +26,15 @@ export interface TaskRows {
 
 /** Makes the rows over a table. */
 export function createTaskRows(table: Table, logger: Logger): TaskRows {
+  const put = (row: TaskRow): Promise<void> => table.batch([rowOf(row)]);
   const read = async (key: string): Promise<Json | undefined> => {
     const bytes = await table.get(key);
     return bytes === undefined ? undefined : parsed(bytes);
   };
   return {
     add: (row, input) => table.batch([rowOf(row), written(INPUT + row.order.id, input)]),
-    put: (row) => table.batch([rowOf(row)]),
+    put,
+    reopen: put,
     putResult: (row, result) => table.batch([rowOf(row), written(RESULT + row.order.id, result)]),
     drop: (id) => table.batch([ROW, INPUT, RESULT].map((kind) => ({ key: kind + id }))),
     input: async (id) => (await read(INPUT + id)) ?? null,
@@ -49,6 +53,30 @@ export function createTaskRows(table: Table, logger: Logger): TaskRows {
       return rows.toSorted((one, other) => one.order.seq - other.order.seq);
     },
   };
+}
+
+/** Rows of which those of durable tasks are registers, and all others lie on the disk of this node. */
+export function routedRows(local: TaskRows, durable: DurableRows): TaskRows {
+  const of = ({ order }: TaskRow): Omit<TaskRows, 'load'> =>
+    order.durable === undefined ? local : durable;
+  const byId = (id: string): Omit<TaskRows, 'load'> =>
+    durable.copies(id) === undefined ? local : durable;
+  return {
+    add: (row, input) => of(row).add(row, input),
+    put: (row) => of(row).put(row),
+    putResult: (row, result) => of(row).putResult(row, result),
+    reopen: (row) => of(row).reopen(row),
+    drop: (id) => byId(id).drop(id),
+    input: (id) => byId(id).input(id),
+    result: (id) => byId(id).result(id),
+    load: () => local.load(),
+  };
+}
+
+/** Where rows of durable tasks are kept. */
+export interface DurableRows extends Omit<TaskRows, 'load'> {
+  /** Undefined of a task that is not durable. */
+  copies(id: string): number | undefined;
 }
 
 function rowOf(row: TaskRow): Write {

@@ -4,20 +4,25 @@
  */
 import { StarlingError, messageOf } from '../core/index.ts';
 import type { Clock, Did, Logger, Random, Startable } from '../core/index.ts';
-import { senderKey, sendersIn, waitForNews } from '../agents/index.ts';
+import { waitForNews } from '../agents/index.ts';
 import type { Agents } from '../agents/index.ts';
 import type { Principal } from '../guard/index.ts';
 import type { Table } from '../store/index.ts';
+import type { Blackboard } from '../blackboard/index.ts';
 import { createAwards } from './awards.ts';
 import type { Awards, AwardsComponents } from './awards.ts';
+import { createDurable } from './durable.ts';
+import type { Durable, DurableComponents } from './durable.ts';
 import { notOwned, underWay, unknownTask, wrongState } from './faults.ts';
 import { ENDED_MAX, LIST_MAX } from './limits.ts';
 import { LiveTask } from './live-task.ts';
 import { WITH_AGENT, hasEnded } from './machine.ts';
 import { messageKey, orderOf } from './orders.ts';
 import { createPlaces } from './places.ts';
-import { createTaskRows } from './rows.ts';
+import type { Places } from './places.ts';
+import { createTaskRows, routedRows } from './rows.ts';
 import type { TaskRows } from './rows.ts';
+import { isSubmitter, principalOfOrder } from './submitters.ts';
 import { tellerOf } from './told-ends.ts';
 import type {
   SubmitInit,
@@ -36,16 +41,18 @@ import type { Work } from './work.ts';
 /** The rooms below, and the road to peers. */
 export interface TasksComponents extends Omit<
   AwardsComponents,
-  'agents' | 'work' | 'rows' | 'ended' | 'principalOf' | 'self'
+  'agents' | 'membership' | 'work' | 'rows' | 'ended' | 'principalOf' | 'self'
 > {
   readonly table: Table;
   readonly self: { readonly name: string; readonly did: Did };
+  readonly blackboard: Pick<Blackboard, 'board'>;
+  readonly membership: AwardsComponents['membership'] & DurableComponents['membership'];
   readonly agents: Pick<
     Agents,
     'candidates' | 'list' | 'message' | 'owns' | 'require' | 'subjectOf' | 'tell'
   >;
   /** Who is meant by a link of a sender (`chainOf`). */
-  principalOf(key: string): Principal;
+  principalOf(this: void, key: string): Principal;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -80,6 +87,7 @@ class NodeTasks implements Tasks {
   readonly work: Work;
   readonly #components: TasksComponents;
   readonly #rows: TaskRows;
+  readonly #durable: Durable;
   readonly #awards: Awards;
   readonly #tell: (task: LiveTask) => Promise<void>;
   readonly #tasks = new Map<string, LiveTask>();
@@ -89,7 +97,7 @@ class NodeTasks implements Tasks {
   readonly #wakers = new Set<() => void>();
   /** Ids of those that have ended, in the order of their ends. */
   readonly #ended: string[] = [];
-  readonly #places = createPlaces();
+  readonly #places: Places;
   #seq = 0;
   #isStarted = false;
   #cancelTelling: (() => void) | undefined;
@@ -98,17 +106,25 @@ class NodeTasks implements Tasks {
     const { agents, clock, self, table, logger } = components;
     this.#components = components;
     this.work = createWork({ agents, clock, self });
-    this.#rows = createTaskRows(table, logger);
+    this.#places = createPlaces(self.did);
+    this.#durable = createDurable({
+      ...components,
+      shown: (row, owner) => this.#shown(row, owner),
+      checkRoom: (order) => this.#places.checkRoom(order),
+      taken: (row) => this.#taken(row),
+      gone: (id) => this.#gone(id),
+    });
+    this.#rows = routedRows(createTaskRows(table, logger), this.#durable);
     this.#tell = tellerOf({
       ...components,
       rows: this.#rows,
-      principalOf: (submitter) => this.#principalOf(submitter),
+      principalOf: (order) => principalOfOrder(order, components),
     });
     this.#awards = createAwards({
       ...components,
       work: this.work,
       rows: this.#rows,
-      principalOf: (submitter) => this.#principalOf(submitter),
+      principalOf: (order) => principalOfOrder(order, components),
       ended: (task) => this.#hasEnded(task),
     });
   }
@@ -122,10 +138,12 @@ class NodeTasks implements Tasks {
       this.#keepDeadline(task);
       this.#begin(task);
     }
+    await this.#durable.start();
   }
 
   async stop(): Promise<void> {
     this.#isStarted = false;
+    this.#durable.stop();
     this.#awards.stop();
     this.work.stop();
     for (const { cancelDeadline } of this.#tasks.values()) cancelDeadline?.();
@@ -168,6 +186,7 @@ class NodeTasks implements Tasks {
       throw error;
     }
     const task = this.#take(row);
+    if (order.durable !== undefined) task.owner = this.#components.self.did;
     this.#keepDeadline(task);
     this.#begin(task);
     return this.#view(task);
@@ -175,6 +194,7 @@ class NodeTasks implements Tasks {
 
   async status(principal: Principal, id: string, wait?: TaskWait): Promise<TaskView> {
     const task = this.#seen(principal, id);
+    await this.#durable.refresh(id);
     if (wait !== undefined) {
       await this.#until(task, wait, () => task.row.version !== wait.seen);
     }
@@ -187,6 +207,7 @@ class NodeTasks implements Tasks {
     wait?: Omit<TaskWait, 'seen'>,
   ): Promise<TaskResult> {
     const task = this.#seen(principal, id);
+    await this.#durable.refresh(id);
     if (wait !== undefined) await this.#until(task, wait, () => hasEnded(task.row));
     const view = this.#view(task);
     if (view.status !== 'done') return view;
@@ -204,19 +225,21 @@ class NodeTasks implements Tasks {
 
   async cancel(principal: Principal, id: string): Promise<TaskView> {
     const task = this.#owned(principal, id);
+    if (!task.isHere) await this.#durable.take(id);
     await this.#end(task, 'cancelled');
     return this.#view(task);
   }
 
   async retry(principal: Principal, id: string): Promise<TaskView> {
     const task = this.#owned(principal, id);
+    if (!task.isHere) await this.#durable.take(id);
     const { clock } = this.#components;
     const retried = task.peek({ type: 'retried' });
     if (retried === undefined) throw wrongState(task, 'only what was not done is tried again');
     this.#places.checkRoom(task.order);
     const lifeMs = task.order.expiresAt - task.order.submittedAt;
     const row = { ...retried, order: { ...task.order, expiresAt: clock.now() + lifeMs } };
-    await this.#rows.put(row);
+    await this.#rows.reopen(row);
     if (!hasEnded(task.row)) return this.#view(task);
     this.#ended.splice(this.#ended.indexOf(id), 1);
     this.#places.take(task.order);
@@ -246,6 +269,64 @@ class NodeTasks implements Tasks {
     this.#tasks.set(row.order.id, task);
     this.#changed();
     return task;
+  }
+
+  /** A durable task that another node owns; or that this one has owned, and has no more, or that has ended here. */
+  #shown(row: TaskRow, owner: Did): void {
+    const { self } = this.#components;
+    const known = this.#tasks.get(row.order.id);
+    if (known?.isHere === true) this.#leave(known);
+    const task = known ?? this.#mirror(row);
+    task.owner = owner;
+    this.#renew(task, row);
+    if (owner !== self.did || !hasEnded(row)) return;
+    task.isHere = true;
+    this.#keepEnded(task);
+  }
+
+  /** Goes on with a durable task that another node, or a former life of this one, has owned. */
+  #taken(row: TaskRow): void {
+    const task = this.#tasks.get(row.order.id) ?? this.#mirror(row);
+    task.owner = this.#components.self.did;
+    task.isHere = true;
+    this.#renew(task, row);
+    if (hasEnded(task.row)) return this.#keepEnded(task);
+    this.#places.take(task.order);
+    this.#keepDeadline(task);
+    this.#begin(task);
+  }
+
+  #gone(id: string): void {
+    const task = this.#tasks.get(id);
+    if (task === undefined) return;
+    if (task.isHere) this.#leave(task);
+    this.#forgetHere(task);
+  }
+
+  #mirror(row: TaskRow): LiveTask {
+    this.#seq += 1;
+    const task = this.#take({ ...row, order: { ...row.order, seq: this.#seq } });
+    task.isHere = false;
+    const key = messageKey(task.order);
+    if (key !== undefined && !this.#byMessage.has(key)) this.#byMessage.set(key, task.order.id);
+    return task;
+  }
+
+  /** Takes what another node has written, as a change that can be seen here. */
+  #renew(task: LiveTask, row: TaskRow): void {
+    const version = Math.max(task.row.version + 1, row.version);
+    task.become({ ...row, version, order: { ...row.order, seq: task.order.seq } });
+  }
+
+  /** It is with another node: what is under way here for it ends. */
+  #leave(task: LiveTask): void {
+    const { id } = task.order;
+    task.isHere = false;
+    this.#awards.drop(task);
+    task.cancelDeadline?.();
+    if (!hasEnded(task.row)) return this.#places.give(task.order);
+    const at = this.#ended.indexOf(id);
+    if (at !== -1) this.#ended.splice(at, 1);
   }
 
   /** Whoever watches all hears of many changes at once. */
@@ -296,8 +377,12 @@ class NodeTasks implements Tasks {
   #hasEnded(task: LiveTask): void {
     task.cancelDeadline?.();
     this.#places.give(task.order);
-    this.#ended.push(task.order.id);
     void this.#tell(task);
+    this.#keepEnded(task);
+  }
+
+  #keepEnded(task: LiveTask): void {
+    this.#ended.push(task.order.id);
     for (const id of this.#ended.splice(0, Math.max(0, this.#ended.length - ENDED_MAX))) {
       this.#forget(id);
     }
@@ -305,13 +390,17 @@ class NodeTasks implements Tasks {
 
   #forget(id: string): void {
     const task = this.#tasks.get(id);
-    this.#tasks.delete(id);
-    const key = task === undefined ? undefined : messageKey(task.order);
-    if (key !== undefined) this.#byMessage.delete(key);
+    if (task !== undefined) this.#forgetHere(task);
     this.#rows.drop(id).catch((error: unknown) => {
       // It is there again after a start, and goes then.
       this.#components.logger.warn({ error: messageOf(error) }, 'a task was not forgotten');
     });
+  }
+
+  #forgetHere({ order }: LiveTask): void {
+    this.#tasks.delete(order.id);
+    const key = messageKey(order);
+    if (key !== undefined && this.#byMessage.get(key) === order.id) this.#byMessage.delete(key);
   }
 
   async #until(task: LiveTask, wait: Omit<TaskWait, 'seen'>, met: () => boolean): Promise<void> {
@@ -337,14 +426,14 @@ class NodeTasks implements Tasks {
 
   #owned(principal: Principal, id: string): LiveTask {
     const task = this.#seen(principal, id);
-    if (isSubmitter(principal, task.row)) return task;
+    if (isSubmitter(principal, task.order, this.#components.self)) return task;
     throw notOwned(id);
   }
 
   /** Its submitter, who has it or had it, and the operator. */
   #maySee(principal: Principal, row: TaskRow): boolean {
-    if (isSubmitter(principal, row)) return true;
     const { agents, self } = this.#components;
+    if (isSubmitter(principal, row.order, self)) return true;
     return row.attempts.some(({ agent, did }) =>
       did === self.did
         ? agents.owns(principal, agent.split('@')[0] ?? '')
@@ -353,23 +442,14 @@ class NodeTasks implements Tasks {
   }
 
   #view(task: LiveTask): TaskView {
-    return viewOf(task);
-  }
-
-  #principalOf(submitter: string): Principal {
-    const [first = '', ...others] = sendersIn(submitter);
-    const principal = this.#components.principalOf(first);
-    if (others.length === 0 || principal.kind !== 'client') return principal;
-    return { ...principal, worksFor: others.map((key) => this.#components.principalOf(key)) };
+    const { membership, self } = this.#components;
+    const copies = this.#durable.copies(task.order.id);
+    if (copies === undefined || task.owner === undefined) return viewOf(task);
+    const owner =
+      task.owner === self.did ? self.name : (membership.find(task.owner)?.alias ?? task.owner);
+    return viewOf(task, { copies, owner });
   }
 }
 
 /** How long changes of tasks are gathered for whoever watches all of them. */
 const TELL_MS = 250;
-
-function isSubmitter(principal: Principal, { order }: TaskRow): boolean {
-  return (
-    principal.kind === 'operator' ||
-    sendersIn(senderKey(principal))[0] === sendersIn(order.submitter)[0]
-  );
-}

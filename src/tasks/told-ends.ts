@@ -5,6 +5,7 @@ import type { Agents } from '../agents/index.ts';
 import type { Principal } from '../guard/index.ts';
 import type { LiveTask } from './live-task.ts';
 import type { TaskRows } from './rows.ts';
+import type { TaskOrder } from './types.ts';
 
 /** Characters of a result that is told to all. */
 const TOLD_MAX = 12_000;
@@ -13,8 +14,8 @@ const TOLD_MAX = 12_000;
 export interface TellerComponents {
   readonly agents: Pick<Agents, 'tell'>;
   readonly rows: Pick<TaskRows, 'result'>;
-  /** Who goes by `TaskOrder.submitter`. */
-  principalOf(this: void, submitter: string): Principal;
+  /** By whose right a task is done. */
+  principalOf(this: void, order: TaskOrder): Principal;
   readonly logger: Logger;
 }
 
@@ -26,7 +27,7 @@ export function tellerOf({
   logger,
 }: TellerComponents): (task: LiveTask) => Promise<void> {
   return async (task) => {
-    const { capability, id, said, submitter } = task.order;
+    const { capability, id, said } = task.order;
     if (capability?.startsWith('tasks.') !== true) return;
     const { error, processedBy = null, state } = task.row;
     try {
@@ -40,7 +41,7 @@ export function tellerOf({
         ...(isSmall ? { result } : {}),
         ...(error === undefined ? {} : { error: { ...error } }),
       };
-      const principal = principalOf(submitter);
+      const principal = principalOf(task.order);
       await agents.tell(principal, { subject: 'task.result', message, from: undefined });
     } catch (trouble) {
       logger.debug({ task: id, error: messageOf(trouble) }, 'the end of a task was not told');

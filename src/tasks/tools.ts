@@ -90,6 +90,12 @@ const SUBMIT = z.object({
   requester: z.string().max(128).optional().describe('Given back as it came.'),
   requiresAI: z.boolean().optional().describe('Given back as it came.'),
   metadata: z.record(z.string().max(128), z.json()).optional().describe('Given back as it came.'),
+  durable: z
+    .enum(['mesh'])
+    .optional()
+    .describe(
+      '`mesh`: three nodes keep it, and another one goes on with it when this node is gone. Costs two writes to a majority of them.',
+    ),
   wait_s: waitS.optional().describe('How long to wait for its end; default not at all.'),
 });
 
@@ -131,6 +137,7 @@ function initOf(input: Omit<z.infer<typeof SUBMIT>, 'wait_s'>): SubmitInit {
     prefer: input.prefer,
     timeoutMs: input.timeoutMs ?? input.timeout,
     attemptMs: input.attemptMs,
+    durable: input.durable,
     ...(Object.keys(said).length === 0 ? {} : { said }),
   };
 }

@@ -75,6 +75,8 @@ export interface TaskOrder {
   readonly id: string;
   /** In the order of the submissions to this node. */
   readonly seq: number;
+  /** `mesh`: its owner and its end are in a register that several nodes keep. */
+  readonly durable?: 'mesh';
   readonly capability?: string;
   /** Only this agent. */
   readonly agentId?: string;
@@ -84,7 +86,10 @@ export interface TaskOrder {
   readonly prefer?: string;
   /** How long one attempt may take, ms. */
   readonly attemptMs: number;
-  /** `keyOf` whoever submitted it, and those for whom that one works, a line each. */
+  /**
+   * `keyOf` whoever submitted it, and those for whom that one works, a line each; of a durable one as other nodes read
+   * it.
+   */
   readonly submitter: string;
   /** How people call the submitter. */
   readonly from: string;
@@ -125,6 +130,12 @@ export interface TaskView {
   readonly agentId?: string;
   readonly priority: 'low' | 'normal' | 'high';
   readonly retryPolicy: RetryPolicy;
+  /** Whether other nodes go on with it when its own is gone. */
+  readonly durable?: 'mesh';
+  /** Of a durable one: how many nodes keep it. */
+  readonly copies?: number;
+  /** Of a durable one: the node that gives it to agents now, as it is called here. */
+  readonly owner?: string;
   readonly submittedBy: string;
   /** ISO 8601. */
   readonly submittedAt: string;
@@ -195,6 +206,8 @@ export interface SubmitInit {
   readonly timeoutMs?: number | undefined;
   /** How long one attempt may take, ms; default, and at the most, five minutes. */
   readonly attemptMs?: number | undefined;
+  /** `mesh`: other nodes go on with it when this one is gone. */
+  readonly durable?: 'mesh' | undefined;
   /** What the guide's TaskMessage says of itself. Its `id` makes the same message twice one task. */
   readonly said?: JsonObject | undefined;
 }

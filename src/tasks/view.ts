@@ -4,9 +4,12 @@ import { hasEnded } from './machine.ts';
 import type { Attempt, AttemptView, TaskView } from './types.ts';
 
 /** What is shown of a task, without its input and its result. */
-export function viewOf({ row, waitsFor }: Pick<LiveTask, 'row' | 'waitsFor'>): TaskView {
+export function viewOf(
+  { row, waitsFor }: Pick<LiveTask, 'row' | 'waitsFor'>,
+  kept: Pick<TaskView, 'copies' | 'owner'> = {},
+): TaskView {
   const { order, state, attempts, error, processedBy, late, progress, version, endedAt } = row;
-  const { capability, agentId, said } = order;
+  const { capability, agentId, durable, said } = order;
   return {
     taskId: order.id,
     status: state,
@@ -14,6 +17,7 @@ export function viewOf({ row, waitsFor }: Pick<LiveTask, 'row' | 'waitsFor'>): T
     ...(agentId === undefined ? {} : { agentId }),
     priority: order.priority,
     retryPolicy: order.retry,
+    ...(durable === undefined ? {} : { durable, ...kept }),
     submittedBy: order.from,
     submittedAt: iso(order.submittedAt),
     deadline: iso(order.expiresAt),

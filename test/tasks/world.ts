@@ -9,6 +9,8 @@ import type { AgentMessage } from '../../src/agents/index.ts';
 import { makeWorld } from '../agents/world.ts';
 import type { TestNode, TestWorld } from '../agents/world.ts';
 import { memoryTable } from '../grants/memory-table.ts';
+import { createSharedBoards } from './shared-boards.ts';
+import type { SharedBoards } from './shared-boards.ts';
 
 /** One node with tasks. */
 export interface TaskNode {
@@ -36,7 +38,8 @@ const STEP_MS = 250;
 export async function makeTaskWorld(...names: readonly string[]): Promise<TaskWorld> {
   const world = await makeWorld(...names);
   const at: Record<string, TaskNode> = {};
-  for (const name of names) at[name] = await makeTaskNode(world, name);
+  const boards = createSharedBoards();
+  for (const name of names) at[name] = await makeTaskNode(world, boards, name);
   const until = async <T>(
     look: () => T | Promise<T>,
     met: (value: T) => boolean,
@@ -66,7 +69,11 @@ export async function turns(): Promise<void> {
   for (let turn = 0; turn < 8; turn += 1) await new Promise((wake) => void setImmediate(wake));
 }
 
-async function makeTaskNode(world: TestWorld, name: string): Promise<TaskNode> {
+async function makeTaskNode(
+  world: TestWorld,
+  boards: SharedBoards,
+  name: string,
+): Promise<TaskNode> {
   const node = world.nodes[name];
   if (node === undefined) throw new Error(name);
   const table = memoryTable();
@@ -74,6 +81,7 @@ async function makeTaskNode(world: TestWorld, name: string): Promise<TaskNode> {
     createTasks({
       ...node.rooms,
       table,
+      blackboard: boards.at(node.rooms.self.did),
       agents: node.agents,
       principalOf: (key) =>
         key === 'operator' ? OPERATOR : attachedClient(key.replace('client:', '')),

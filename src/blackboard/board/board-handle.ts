@@ -4,7 +4,7 @@
  */
 import { StarlingError, pause } from '../../core/index.ts';
 import type { Clock, Did, Json } from '../../core/index.ts';
-import { creatorIn } from '../board-id.ts';
+import { creatorIn, nameIn } from '../board-id.ts';
 import { digestOf } from './board.ts';
 import type { OpenBoard } from './board.ts';
 import { HIDDEN } from '../document/document.ts';
@@ -179,7 +179,7 @@ class Handle implements Board {
 
   async create(options: CreateOptions = {}): Promise<boolean> {
     this.#home.checkRunning();
-    checkName(this.name);
+    checkName(creatorIn(this.name) === this.#home.self ? nameIn(this.name) : this.name);
     const known = this.#home.find();
     if (known !== undefined && exists(known)) return false;
     checkKind(options);

@@ -77,12 +77,19 @@ function addRun(command: Make, outcome: Outcome): void {
     .option('--prefer <agent>', 'an agent or a node that is tried first')
     .option('--timeout <duration>', 'when it ends as expired (default: 24h)', parseDuration)
     .option('--attempt <duration>', 'how long one agent may take (default: 5m)', parseDuration)
+    .addOption(
+      new Option(
+        '--durable <where>',
+        'mesh: three nodes keep it, and another one goes on with it when this node is gone',
+      ).choices(['mesh']),
+    )
     .option('--detach', 'do not wait: print its id')
     .addHelpText(
       'after',
       examples(
         "starling task run 'main.rs' --need review",
         "starling task run 'main.rs' --agent reviewer@bob --timeout 10m --detach",
+        "starling task run 'main.rs' --need review --durable mesh",
       ),
     )
     .action(action(outcome, () => import('../commands/task/run.ts')));

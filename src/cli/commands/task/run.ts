@@ -10,6 +10,7 @@ import type { CommonOptions } from '../../options/common-options.ts';
 import { untilInterrupted } from '../../terminal/interrupted.ts';
 import { printData, tell } from '../../terminal/output.ts';
 import { follow, tellOnEnd } from './follow.ts';
+import { copiesText } from './task-lines.ts';
 
 /** Options of the command. */
 interface RunOptions extends CommonOptions {
@@ -23,6 +24,7 @@ interface RunOptions extends CommonOptions {
   readonly timeout?: number;
   /** Milliseconds. */
   readonly attempt?: number;
+  readonly durable?: string;
   readonly detach?: boolean;
 }
 
@@ -34,9 +36,11 @@ export function run(input: string, options: RunOptions): Promise<ExitCode> {
       const task = await node.builtin<TaskView>('agent_task', argsOf(input, options));
       if (options.detach === true) {
         printData(task, json, () => task.taskId);
+        if (task.copies === 1 && !json) tell(copiesText(task));
         return EXIT.done;
       }
       tell(task.taskId);
+      if (task.copies !== undefined) tell(copiesText(task));
       tellOnEnd(signal, task.taskId);
       return follow(node, task.taskId, json);
     };
@@ -45,7 +49,7 @@ export function run(input: string, options: RunOptions): Promise<ExitCode> {
 }
 
 function argsOf(input: string, options: RunOptions): Readonly<Record<string, Json>> {
-  const { agent, attempt, need, prefer, priority, retry, tag, timeout } = options;
+  const { agent, attempt, durable, need, prefer, priority, retry, tag, timeout } = options;
   const given: Readonly<Record<string, Json | undefined>> = {
     input: readValue(input),
     capability: need,
@@ -56,6 +60,7 @@ function argsOf(input: string, options: RunOptions): Readonly<Record<string, Jso
     prefer,
     timeoutMs: timeout,
     attemptMs: attempt,
+    durable,
   };
   return Object.fromEntries(
     Object.entries(given).filter((one): one is [string, Json] => one[1] !== undefined),

@@ -22,6 +22,13 @@ export function goesText(task: TaskView): string {
   return last === undefined ? status : `${status} at ${last.agent}${nth}${part}${text}`;
 }
 
+/** How many nodes keep a durable task. */
+export function copiesText({ copies = 0 }: TaskView): string {
+  if (copies > 1)
+    return `kept by ${copies} nodes: another one goes on with it when its own is gone`;
+  return 'kept by this node alone, as there are no two others now: it does not outlive this node';
+}
+
 /** How a task has ended. */
 export function endText(task: TaskResult): string {
   const { error, processedBy, status, taskId, late = [] } = task;
@@ -54,6 +61,12 @@ export function taskText(task: TaskView): string {
     ['needs', wanted],
     ['priority', task.priority],
     ['retry', task.retryPolicy],
+    ...(task.durable === undefined
+      ? []
+      : ([
+          ['durable', copiesText(task)],
+          ['owner', task.owner ?? ''],
+        ] as const)),
     ['from', `${task.submittedBy}, ${task.submittedAt}`],
     ['until', task.deadline],
     ...attempts,

@@ -1,0 +1,128 @@
+/**
+ * What the register of a durable task holds, and the reading of one that somebody else has written: a replica is
+ * trusted with the tasks that it keeps, and with no others. Pure.
+ */
+import { z } from 'zod';
+import type { Did, Json } from '../core/index.ts';
+import { sendersIn } from '../agents/index.ts';
+import { readLink } from '../guard/index.ts';
+import { ATTEMPTS_KEPT, ATTEMPT_MAX_MS, LATE_MAX, TOKENS_OF_EPOCH, WORDS_MAX } from './limits.ts';
+import { TASK_STATES } from './types.ts';
+import type { TaskRow } from './types.ts';
+
+/** One durable task, as its register has it. */
+export interface TaskRegister {
+  /** The node that gives the task to agents now. */
+  readonly owner: Did;
+  /** Higher with each owner; the high part of the fencing tokens of that one's attempts. */
+  readonly epoch: number;
+  readonly row: TaskRow;
+  /** Until it has ended. */
+  readonly input?: Json;
+  /** Of one that is done. */
+  readonly result?: Json;
+}
+
+/** Epochs whose tokens are whole numbers. */
+const EPOCHS_MAX = Math.floor(Number.MAX_SAFE_INTEGER / TOKENS_OF_EPOCH) - 1;
+
+const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+const text = z.string().max(128);
+const words = z.string().max(WORDS_MAX);
+const fault = z.object({ reason: text, message: words });
+const ORDER = z.object({
+  id: z.string().min(1).max(128),
+  seq: count,
+  durable: z.literal('mesh'),
+  capability: text.optional(),
+  agentId: text.optional(),
+  priority: z.enum(['low', 'normal', 'high']),
+  retry: z.enum(['none', 'lost', 'exponential_backoff']),
+  tags: z.array(text).max(16).optional(),
+  prefer: text.optional(),
+  attemptMs: z.number().positive().max(ATTEMPT_MAX_MS),
+  submitter: z.string().min(1).max(8192),
+  from: z.string().max(512),
+  submittedAt: count,
+  expiresAt: count,
+  inputBytes: count,
+  said: z.record(z.string().max(128), z.json()).optional(),
+});
+const ATTEMPT = z.object({
+  token: count,
+  agent: z.string().max(256),
+  did: z.string().max(256),
+  startedAt: count,
+  endedAt: count.optional(),
+  outcome: z.enum(['done', 'failed', 'lost', 'cancelled']).optional(),
+  why: words.optional(),
+});
+const LATE = z.object({
+  token: count,
+  agent: z.string().max(256),
+  at: count,
+  result: z.json().optional(),
+  bytes: count.optional(),
+  error: words.optional(),
+});
+const REGISTER = z.object({
+  v: z.literal(1),
+  owner: z.string().regex(/^did:key:z\w{20,128}$/),
+  epoch: count.max(EPOCHS_MAX),
+  row: z.object({
+    order: ORDER,
+    state: z.enum(TASK_STATES),
+    token: count,
+    attempts: z.array(ATTEMPT).max(ATTEMPTS_KEPT),
+    roundFrom: count,
+    version: count,
+    error: fault.optional(),
+    processedBy: z.string().max(256).optional(),
+    late: z.array(LATE).max(LATE_MAX).optional(),
+    endedAt: count.optional(),
+  }),
+  input: z.json().optional(),
+  result: z.json().optional(),
+});
+
+/** What is written for `register`. */
+export function registerValue({ owner, epoch, row, input, result }: TaskRegister): Json {
+  const { progress: _, question: __, ...kept } = row;
+  const value = {
+    v: 1,
+    owner,
+    epoch,
+    row: kept,
+    ...(input === undefined ? {} : { input }),
+    ...(result === undefined ? {} : { result }),
+  };
+  return value as unknown as Json;
+}
+
+/**
+ * Reads a register under `id` on the board of `creator`; undefined for what is none. Whoever has made the board can
+ * give tasks by its own right, and by nobody else's: the node that has vouched for the submitter must be that one.
+ */
+export function readRegister(
+  value: Json | undefined,
+  { id, creator }: { readonly id: string; readonly creator: Did },
+): TaskRegister | undefined {
+  const read = REGISTER.safeParse(value);
+  if (!read.success) return undefined;
+  const { owner, epoch, row, input, result } = read.data;
+  const { order, token } = row;
+  if (order.id !== id || (order.capability === undefined) === (order.agentId === undefined)) {
+    return undefined;
+  }
+  const [first = ''] = sendersIn(order.submitter);
+  const link = readLink(first);
+  if (link === undefined || (link.node ?? link.did) !== creator) return undefined;
+  if (token >= (epoch + 1) * TOKENS_OF_EPOCH) return undefined;
+  return {
+    owner: owner as Did,
+    epoch,
+    row: row as TaskRow,
+    ...(input === undefined ? {} : { input: input }),
+    ...(result === undefined ? {} : { result: result }),
+  };
+}

@@ -1,0 +1,280 @@
+/** Durable tasks over registers that several nodes share: who owns a task, and what counts. */
+import { describe, expect, it } from 'vitest';
+import { EventEmitter } from 'node:events';
+import { silentLogger } from '../../src/core/index.ts';
+import type { Did, Json, StarlingError } from '../../src/core/index.ts';
+import type { MembershipEvents, PeerState, PeerView } from '../../src/membership/types.ts';
+import { createDurable } from '../../src/tasks/durable.ts';
+import type { Durable } from '../../src/tasks/durable.ts';
+import { readRegister, registerValue } from '../../src/tasks/durable-format.ts';
+import type { TaskRow } from '../../src/tasks/types.ts';
+import { createTestClock } from '../core/test-clock.ts';
+import type { TestClock } from '../core/test-clock.ts';
+import { createSharedBoards } from './shared-boards.ts';
+import type { SharedBoards } from './shared-boards.ts';
+import { turns } from './world.ts';
+
+const didOf = (name: string): Did => `did:key:z6Mk${name.padEnd(40, 'x')}` as Did;
+
+interface Node {
+  readonly did: Did;
+  readonly durable: Durable;
+  readonly owned: Map<string, TaskRow>;
+  readonly seen: Map<string, { readonly row: TaskRow; readonly owner: Did }>;
+}
+
+interface Mesh {
+  readonly clock: TestClock;
+  readonly boards: SharedBoards;
+  readonly nodes: Readonly<Record<string, Node>>;
+  at(name: string): Node;
+  /** Says to all others how a node is. */
+  says(name: string, state: PeerState): void;
+  passes(ms: number): Promise<void>;
+  stop(): void;
+}
+
+async function makeMesh(...names: readonly string[]): Promise<Mesh> {
+  const clock = createTestClock();
+  const boards = createSharedBoards();
+  const states = new Map<string, PeerState>(names.map((name) => [name, 'alive']));
+  const told: EventEmitter<MembershipEvents>[] = [];
+  const viewOf = (name: string): PeerView =>
+    ({ alias: name, did: didOf(name), state: states.get(name) }) as PeerView;
+  const nodes: Record<string, Node> = {};
+  for (const name of names) {
+    const events = new EventEmitter<MembershipEvents>();
+    told.push(events);
+    const others = (): PeerView[] => names.filter((one) => one !== name).map(viewOf);
+    const owned = new Map<string, TaskRow>();
+    const seen: Node['seen'] = new Map();
+    const durable = createDurable({
+      blackboard: boards.at(didOf(name)),
+      membership: { events, peers: others, find: (did) => others().find((one) => one.did === did) },
+      self: { did: didOf(name) },
+      clock,
+      random: Math.random,
+      logger: silentLogger,
+      shown: (row, owner) => {
+        owned.delete(row.order.id);
+        seen.set(row.order.id, { row, owner });
+      },
+      checkRoom: () => undefined,
+      taken: (row) => {
+        seen.delete(row.order.id);
+        owned.set(row.order.id, row);
+      },
+      gone: (id) => {
+        owned.delete(id);
+        seen.delete(id);
+      },
+    });
+    nodes[name] = { did: didOf(name), durable, owned, seen };
+    await durable.start();
+  }
+  const at = (name: string): Node => {
+    const found = nodes[name];
+    if (found === undefined) throw new Error(name);
+    return found;
+  };
+  return {
+    clock,
+    boards,
+    nodes,
+    at,
+    says(name, state) {
+      states.set(name, state);
+      for (const events of told) {
+        events.emit('change', viewOf(name), undefined, new Set(['state'] as const));
+      }
+    },
+    async passes(ms) {
+      for (let passed = 0; passed < ms; passed += 500) {
+        clock.advance(500);
+        await turns();
+      }
+    },
+    stop() {
+      for (const { durable } of Object.values(nodes)) durable.stop();
+    },
+  };
+}
+
+function rowOf(id: string, by: string): TaskRow {
+  const order = {
+    id,
+    seq: 1,
+    durable: 'mesh',
+    capability: 'dig',
+    priority: 'normal',
+    retry: 'lost',
+    attemptMs: 1000,
+    submitter: didOf(by),
+    from: 'the operator',
+    submittedAt: 0,
+    expiresAt: 1_000_000,
+    inputBytes: 10,
+  } as const;
+  return { order, state: 'submitted', token: 0, attempts: [], roundFrom: 0, version: 1 };
+}
+
+const doneOf = (row: TaskRow): TaskRow => ({
+  ...row,
+  state: 'done',
+  version: row.version + 5,
+  endedAt: 9,
+});
+
+const reasonOf = (work: Promise<unknown>): Promise<unknown> =>
+  work.then(
+    () => 'done',
+    (error: unknown) => (error as StarlingError).data['reason'] ?? (error as StarlingError).code,
+  );
+
+describe('a durable task', () => {
+  it('costs two writes, one when it is submitted and one when it ends', async () => {
+    const mesh = await makeMesh('ann', 'bob', 'cyd', 'dan');
+    const { durable } = mesh.at('ann');
+    const row = rowOf('t1', 'ann');
+    await durable.add(row, { hole: 1 });
+    expect(durable.copies('t1')).toBe(3);
+    // Who has it is the owner's alone.
+    for (const state of ['leased', 'running'] as const) await durable.put({ ...row, state });
+    await durable.putResult(doneOf(row), 'dug');
+    expect(mesh.boards.writes.count).toBe(2);
+    expect(await mesh.at('cyd').durable.result('t1')).toBe('dug');
+    mesh.stop();
+  });
+
+  it('is owned by one other node once its owner is gone, with higher tokens', async () => {
+    const mesh = await makeMesh('ann', 'bob', 'cyd');
+    const ids = Array.from({ length: 40 }, (_, at) => `t${at}`);
+    for (const id of ids) await mesh.at('ann').durable.add({ ...rowOf(id, 'ann'), token: 7 }, id);
+    mesh.says('ann', 'dead');
+    await mesh.passes(10_000);
+    const [bob, cyd] = [mesh.at('bob').owned, mesh.at('cyd').owned];
+    expect([...bob.keys(), ...cyd.keys()].toSorted()).toEqual(ids.toSorted());
+    // Each takes about half.
+    expect(Math.min(bob.size, cyd.size)).toBeGreaterThan(5);
+    for (const [id, row] of [...bob, ...cyd]) {
+      expect(row.token).toBeGreaterThan(1000);
+      const holder = bob.has(id) ? 'bob' : 'cyd';
+      expect(await mesh.at(holder).durable.input(id)).toBe(id);
+    }
+    mesh.stop();
+  });
+
+  it('is not changed any more by an owner that was cut off and comes back', async () => {
+    const mesh = await makeMesh('ann', 'bob', 'cyd');
+    const [ann, bob] = [mesh.at('ann'), mesh.at('bob')];
+    const row = rowOf('t1', 'ann');
+    await ann.durable.add(row, 1);
+    mesh.boards.cutOff.add(ann.did);
+    mesh.says('ann', 'dead');
+    // What its worker has done it cannot write while it is cut off.
+    expect(await reasonOf(ann.durable.putResult(doneOf(row), 'from before'))).toBe(
+      'STARLING_NO_QUORUM',
+    );
+    await mesh.passes(10_000);
+    const owner = bob.owned.has('t1') ? bob : mesh.at('cyd');
+    const taken = owner.owned.get('t1');
+    if (taken === undefined) throw new Error('nobody has it');
+    mesh.boards.cutOff.delete(ann.did);
+    expect(await reasonOf(ann.durable.putResult(doneOf(row), 'from before'))).toBe('moved');
+    expect(ann.seen.get('t1')?.owner).toBe(owner.did);
+    await owner.durable.putResult(doneOf(taken), 'dug');
+    expect(await reasonOf(ann.durable.put(doneOf(row)))).toBe('moved');
+    for (const name of ['ann', 'bob', 'cyd']) {
+      expect(await mesh.at(name).durable.result('t1')).toBe('dug');
+    }
+    mesh.stop();
+  });
+
+  it('has the end that was written first', async () => {
+    const mesh = await makeMesh('ann', 'bob', 'cyd');
+    const { durable, seen } = mesh.at('ann');
+    const row = rowOf('t1', 'ann');
+    await durable.add(row, 1);
+    const cancelled = { ...row, state: 'cancelled', version: 2, endedAt: 5 } as const;
+    const [one, other] = await Promise.all([
+      reasonOf(durable.put(cancelled)),
+      reasonOf(durable.putResult(doneOf(row), 'dug')),
+    ]);
+    expect([one, other]).toEqual(['done', 'ended']);
+    expect(seen.get('t1')?.row.state).toBe('cancelled');
+    mesh.stop();
+  });
+
+  it('is gone on with by a node that has started again, and by nobody while its owner is there', async () => {
+    const mesh = await makeMesh('ann', 'bob', 'cyd');
+    await mesh.at('ann').durable.add(rowOf('t1', 'ann'), 1);
+    mesh.says('ann', 'suspect');
+    await mesh.passes(20_000);
+    expect([mesh.at('bob').owned.size, mesh.at('cyd').owned.size]).toEqual([0, 0]);
+    mesh.at('ann').durable.stop();
+    mesh.at('ann').owned.clear();
+    await mesh.at('ann').durable.start();
+    await mesh.passes(1000);
+    expect(mesh.at('ann').owned.get('t1')?.token).toBeGreaterThan(1000);
+    mesh.stop();
+  });
+
+  it('is kept by its node alone where there are no two others, and says so', async () => {
+    const mesh = await makeMesh('ann', 'bob');
+    await mesh.at('ann').durable.add(rowOf('t1', 'ann'), 1);
+    expect(mesh.at('ann').durable.copies('t1')).toBe(1);
+    mesh.stop();
+  });
+
+  it('makes room by what has ended, and is refused where that is not enough', async () => {
+    const mesh = await makeMesh('ann', 'bob', 'cyd');
+    const { durable } = mesh.at('ann');
+    const large = 'x'.repeat(190_000);
+    const submit = async (at: number): Promise<void> => {
+      const row = rowOf(`t${at}`, 'ann');
+      await durable.add({ ...row, order: { ...row.order, inputBytes: large.length } }, large);
+    };
+    let given = 0;
+    const refused = await (async () => {
+      for (; given < 100; given += 1) await submit(given);
+    })().catch((error: unknown) => error);
+    expect(refused).toMatchObject({ code: 'STARLING_LIMIT_EXCEEDED', data: { reason: 'full' } });
+    await durable.putResult(doneOf(rowOf('t0', 'ann')), large);
+    await submit(given);
+    expect(await durable.result('t0')).toBeUndefined();
+    mesh.stop();
+  });
+});
+
+describe('a register', () => {
+  const creator = didOf('ann');
+  const read = (value: Json, id = 't1'): unknown => readRegister(value, { id, creator });
+  const value = registerValue({ owner: creator, epoch: 0, row: rowOf('t1', 'ann'), input: 1 });
+
+  it('is read back as it was written', () => {
+    expect(read(value)).toEqual({ owner: creator, epoch: 0, row: rowOf('t1', 'ann'), input: 1 });
+  });
+
+  it('gives nobody the rights of somebody else than the node that has made the board', () => {
+    for (const submitter of [
+      didOf('bob'),
+      'operator',
+      `client:x@${didOf('bob')}`,
+      `${creator}@${didOf('bob')}`,
+      '',
+    ]) {
+      const row = rowOf('t1', 'ann');
+      const forged = { ...row, order: { ...row.order, submitter } };
+      expect(read(registerValue({ owner: creator, epoch: 0, row: forged }))).toBeUndefined();
+    }
+  });
+
+  it('is no task where it is under another key, malformed, or has a token of a later owner', () => {
+    expect(read(value, 't2')).toBeUndefined();
+    for (const bad of [null, 7, [], {}, { ...(value as object), v: 2 }]) {
+      expect(read(bad as Json)).toBeUndefined();
+    }
+    const row = { ...rowOf('t1', 'ann'), token: 2 ** 40 };
+    expect(read(registerValue({ owner: creator, epoch: 1, row }))).toBeUndefined();
+  });
+});

@@ -1,0 +1,93 @@
+/** Strong boards in memory that several nodes share: each request is done at once, and all watchers hear of it. */
+import { StarlingError } from '../../src/core/index.ts';
+import type { Did, Json } from '../../src/core/index.ts';
+import type { Blackboard, Board, BoardChange, BoardEntry } from '../../src/blackboard/index.ts';
+
+/** The boards of all nodes. */
+export interface SharedBoards {
+  /** As a node sees them. */
+  at(self: Did): Pick<Blackboard, 'board'>;
+  /** Nodes that reach no majority. */
+  readonly cutOff: Set<Did>;
+  /** What each register holds, by board and key. */
+  readonly entries: ReadonlyMap<string, ReadonlyMap<string, BoardEntry>>;
+  /** Changes that were made. */
+  readonly writes: { count: number };
+}
+
+interface SharedBoard {
+  readonly entries: Map<string, BoardEntry>;
+  readonly watchers: Map<(changes: readonly BoardChange[]) => void, Did>;
+  replicas: readonly Did[];
+}
+
+/** Makes them. */
+export function createSharedBoards(): SharedBoards {
+  const boards = new Map<string, SharedBoard>();
+  const entries = new Map<string, Map<string, BoardEntry>>();
+  const cutOff = new Set<Did>();
+  const writes = { count: 0 };
+  let version = 0;
+  const boardOf = (name: string): SharedBoard => {
+    const known = boards.get(name);
+    if (known !== undefined) return known;
+    const made: SharedBoard = { entries: new Map(), watchers: new Map(), replicas: [] };
+    boards.set(name, made);
+    entries.set(name, made.entries);
+    return made;
+  };
+  const handle = (name: string, self: Did): Board => {
+    const board = boardOf(name);
+    const change = (key: string, value: Json | undefined): void => {
+      writes.count += 1;
+      version += 1;
+      const entry = { key, value: value ?? null, by: self, at: 0, clock: {}, version };
+      if (value === undefined) board.entries.delete(key);
+      else board.entries.set(key, entry);
+      for (const [tell, whose] of board.watchers) {
+        if (!cutOff.has(whose)) tell([value === undefined ? { key } : { key, entry }]);
+      }
+    };
+    const made: Partial<Board> = {
+      name,
+      get isStrong() {
+        return board.replicas.length > 0;
+      },
+      get: (key) => board.entries.get(key),
+      entries: () => [...board.entries.values()],
+      info: () =>
+        ({
+          name,
+          exists: board.replicas.length > 0,
+          replicas: board.replicas,
+        }) as never,
+      async create({ strong = [] } = {}) {
+        board.replicas = strong;
+        return true;
+      },
+      async strong(key, { request }) {
+        await Promise.resolve();
+        if (cutOff.has(self)) throw new StarlingError('STARLING_NO_QUORUM', 'too few');
+        const held = board.entries.get(key);
+        const now = held?.version ?? 0;
+        if (request.t === 'get') {
+          return { ok: true, version: now, ...(held === undefined ? {} : { value: held.value }) };
+        }
+        if (request.t === 'cas' && request.version !== now) return { ok: false, version: now };
+        change(key, request.t === 'cas' ? request.value : undefined);
+        return { ok: true, version };
+      },
+      watch(listener) {
+        board.watchers.set(listener, self);
+        return () => void board.watchers.delete(listener);
+      },
+    };
+    return made as Board;
+  };
+  return {
+    at: (self) => ({ board: async (name) => handle(name, self) }),
+    cutOff,
+    entries,
+    writes,
+  };
+}
