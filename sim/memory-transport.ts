@@ -30,6 +30,8 @@ export class MemoryNetwork {
   readonly dialled: string[] = [];
   /** Bytes that went over all streams so far. */
   bytes = 0;
+  /** Chunks that these came in. */
+  chunks = 0;
   #ports = 50_000;
   readonly #ways: Ways | undefined;
   /** Bytes that each host has sent. */
@@ -133,6 +135,7 @@ export class MemoryNetwork {
     return {
       carried: (sizeBytes) => {
         this.bytes += sizeBytes;
+        this.chunks += 1;
         this.sentBytes.set(from, (this.sentBytes.get(from) ?? 0) + sizeBytes);
       },
       held: () =>

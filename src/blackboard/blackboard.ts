@@ -1,7 +1,7 @@
 /**
  * All boards of the node. Own writes go to disk, then by the road to everyone who is connected and by gossip to the rest;
  * what was lost is found by digests and repaired by a sync. Every member has a copy of every open
- * board that anybody has written to; of the others see `closed-boards.ts` and `direct-road.ts`.
+ * board that anybody has written to; of the others see `closed-boards.ts` and `closed-news.ts`.
  */
 import { StarlingError, createScope, messageOf } from '../core/index.ts';
 import type { Clock, Did, Health, Logger, PeerId, Random, Scope } from '../core/index.ts';
@@ -35,11 +35,14 @@ import type { MemberAround } from './peers-around.ts';
 import { readBoards } from './disk/persistence.ts';
 import { BOARD_PROTOCOL, createBoardSync } from './sync/sync.ts';
 import type { BoardSync } from './sync/sync.ts';
+import { digestOf } from './board/board.ts';
 import type { OpenBoard } from './board/board.ts';
 import type { LanePart } from './lanes/update.ts';
 import type { Blackboard, Board, BoardChange, HistoryBounds } from './types.ts';
 import { UPDATE_ALLOWANCE, createUpdateGossip } from './sync/update-gossip.ts';
 import type { UpdateGossip } from './sync/update-gossip.ts';
+import { createOwnNews } from './sync/own-news.ts';
+import type { OwnNews } from './sync/own-news.ts';
 import { createUpdateRoad } from './sync/update-road.ts';
 import type { UpdateRoad } from './sync/update-road.ts';
 
@@ -101,6 +104,7 @@ interface Running {
   readonly repair: AntiEntropy;
   readonly gossip: UpdateGossip;
   readonly road: UpdateRoad;
+  readonly news: OwnNews;
   readonly strong: StrongBoards | undefined;
 }
 
@@ -240,8 +244,15 @@ class AllBoards implements Blackboard {
         if (this.#closed.mayHave(board, peer)) repair.syncNow(peer, board);
       },
     });
+    const news = createOwnNews({
+      network,
+      clock,
+      scope,
+      digestOf: (name) => digestOf(this.#shelf.find(name)),
+      heard: (peer, digests) => this.#openTraffic.heardNews(peer, digests),
+    });
     this.#traffic.start(scope);
-    return { scope, sync, repair, gossip, road, strong: this.#openStrong(scope) };
+    return { scope, sync, repair, gossip, road, news, strong: this.#openStrong(scope) };
   }
 
   /** Undefined where this node has no table for what a replica keeps. */
@@ -301,6 +312,7 @@ class AllBoards implements Blackboard {
     running.repair.stop();
     running.sync.stop();
     await this.#shelf.flushed();
+    await this.#pasts.flushed();
     this.#closeBoards();
   }
 

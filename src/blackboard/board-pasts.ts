@@ -1,6 +1,6 @@
 /** The histories of all boards of this node, and what is written down in them. */
 import { messageOf } from '../core/index.ts';
-import type { Clock, Logger } from '../core/index.ts';
+import type { Clock, Did, Logger } from '../core/index.ts';
 import type { Table } from '../store/index.ts';
 import { createBoardHistory } from './disk/history.ts';
 import type { BoardHistory } from './disk/history.ts';
@@ -12,6 +12,8 @@ export interface BoardPastsComponents {
   readonly table: Table;
   /** Where histories are kept; without it none is. */
   readonly history?: Table;
+  /** Who writes here. */
+  readonly self: Did;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -38,14 +40,29 @@ export class BoardPasts {
     return history;
   }
 
-  /** Writes down what changed, where histories are kept. A disk that refuses is told of in the log. */
+  /**
+   * Writes down what changed, where histories are kept: what this node wrote at once, what others wrote a moment later.
+   * A disk that refuses is told of in the log.
+   */
   note(id: string, changes: readonly BoardChange[]): void {
-    const { history, logger } = this.#components;
+    const { history, self } = this.#components;
     if (history === undefined) return;
+    const isOwn = changes.some(({ entry, gone }) => (entry?.by ?? gone?.by) === self);
     this.of(id)
-      .note(changes)
-      .catch((error: unknown) =>
-        logger.warn({ board: id, error: messageOf(error) }, 'history not kept'),
-      );
+      .note(changes, !isOwn)
+      .catch((error: unknown) => this.#failed(id, error));
+  }
+
+  /** Resolves once all that was noted is on disk, or refused. */
+  async flushed(): Promise<void> {
+    await Promise.all(
+      [...this.#histories].map(([id, history]) =>
+        history.flushed().catch((error: unknown) => this.#failed(id, error)),
+      ),
+    );
+  }
+
+  #failed(board: string, error: unknown): void {
+    this.#components.logger.warn({ board, error: messageOf(error) }, 'history not kept');
   }
 }

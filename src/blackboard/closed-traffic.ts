@@ -1,5 +1,5 @@
 /**
- * What goes between nodes about boards that are not open, besides syncs: digests, updates and records by the direct road,
+ * What goes between nodes about boards that are not open, besides syncs: digests and records in frames, updates by the road,
  * to and from those who may have them. An update whose right is not known yet waits for that.
  */
 import { createBuckets, messageOf } from '../core/index.ts';
@@ -11,8 +11,8 @@ import { digestOf } from './board/board.ts';
 import type { OpenBoard } from './board/board.ts';
 import type { ClosedBoards } from './closed-boards.ts';
 import type { Digests } from './sync/codec.ts';
-import { createDirectRoad } from './sync/direct-road.ts';
-import type { DirectRoad } from './sync/direct-road.ts';
+import { createClosedNews } from './sync/closed-news.ts';
+import type { ClosedNews } from './sync/closed-news.ts';
 import type { ApplyResult } from './document/document-types.ts';
 import { createWithheldUpdates } from './sync/withheld-updates.ts';
 
@@ -45,7 +45,7 @@ export class ClosedTraffic {
   readonly #theirs = new Map<PeerId, Digests>();
   readonly #withheld = createWithheldUpdates();
   readonly #unknown: Buckets;
-  #running: { readonly scope: Scope; readonly road: DirectRoad } | undefined;
+  #running: { readonly scope: Scope; readonly news: ClosedNews } | undefined;
   #looksAgain = false;
 
   constructor(components: ClosedTrafficComponents) {
@@ -53,11 +53,9 @@ export class ClosedTraffic {
     this.#unknown = createBuckets(components.clock, UNKNOWN);
   }
 
-  /** Opens the road, until the scope closes. */
-  start(scope: Scope): DirectRoad {
-    const road = this.#openRoad(scope);
-    this.#running = { scope, road };
-    return road;
+  /** Begins to tell and to hear, until the scope closes. */
+  start(scope: Scope): void {
+    this.#running = { scope, news: this.#openNews(scope) };
   }
 
   stop(): void {
@@ -73,19 +71,17 @@ export class ClosedTraffic {
 
   /** A board has changed. */
   changed(): void {
-    this.#running?.road.changed();
+    this.#running?.news.changed();
   }
 
-  #openRoad(scope: Scope): DirectRoad {
-    const { network, clock, closed } = this.#components;
-    return createDirectRoad({
+  #openNews(scope: Scope): ClosedNews {
+    const { network, clock } = this.#components;
+    return createClosedNews({
       network,
       clock,
       scope,
       digests: (peer) => this.digests(peer),
-      mayHave: (id, peer) => closed.mayHave(id, peer),
       heardDigests: (peer, digests) => this.#heardClosed(peer, digests),
-      heardUpdate: (peer, sent) => this.heardUpdate(peer, sent),
       heardRecords: (peer, id, records) => this.#heardRecords(peer, id, records),
     });
   }
@@ -101,7 +97,7 @@ export class ClosedTraffic {
       if (this.#components.closed.accessOf(id) === undefined) this.#ask(peer, id);
       else if (!this.#components.closed.mayHave(id, peer)) {
         // It may not know yet that its right is gone.
-        running.road.tell(peer, id, this.#components.closed.goodbye(id, peer));
+        running.news.tell(peer, id, this.#components.closed.goodbye(id, peer));
       }
     }
     repair.hear(peer, theirs, isClosed);
@@ -170,7 +166,7 @@ export class ClosedTraffic {
     } else if (result === 'unpermitted') {
       if (isSame && state === access?.state) this.#refused(peer, id);
       else this.#withheld.put(id, { peer, author, update });
-      running.road.tell(peer, id, this.#components.closed.goodbye(id, peer));
+      running.news.tell(peer, id, this.#components.closed.goodbye(id, peer));
       if (!isSame) repair.syncNow(peer, id);
     }
     const isMissing = (): boolean => this.#components.boards.get(id)?.document.isWaiting ?? false;
@@ -195,25 +191,25 @@ export class ClosedTraffic {
     }
     for (const peer of this.#components.network.connected()) {
       if (this.#components.closed.mayHave(id, peer)) {
-        running.road.tell(peer, id, [
+        running.news.tell(peer, id, [
           ...new Set([...records, ...this.#components.closed.proof(id)]),
         ]);
       } else {
         const lost = this.#components.closed.goodbye(id, peer);
-        if (lost.some((one) => records.includes(one))) running.road.tell(peer, id, lost);
+        if (lost.some((one) => records.includes(one))) running.news.tell(peer, id, lost);
       }
     }
-    running.road.changed();
+    running.news.changed();
   }
 
   /** Says to a peer which boards that are not open it may have here, and why this node may have them. */
   greet(peer: PeerId): void {
-    const road = this.#running?.road;
+    const news = this.#running?.news;
     for (const id of this.#components.closed.ids) {
       if (this.#components.closed.mayHave(id, peer))
-        road?.tell(peer, id, this.#components.closed.proof(id));
+        news?.tell(peer, id, this.#components.closed.proof(id));
     }
-    road?.greet(peer);
+    news?.greet(peer);
   }
 
   /** Digests of the other boards that `peer` may have. */

@@ -10,8 +10,9 @@ import type { BoardShelf } from './board-shelf.ts';
 import type { PeersAround } from './peers-around.ts';
 import type { AntiEntropy } from './sync/anti-entropy.ts';
 import { decodeGossip } from './sync/codec.ts';
-import type { GossipUpdate } from './sync/codec.ts';
+import type { Digests, GossipUpdate } from './sync/codec.ts';
 import type { LanePart } from './lanes/update.ts';
+import type { OwnNews } from './sync/own-news.ts';
 import type { UpdateGossip } from './sync/update-gossip.ts';
 import type { UpdateRoad } from './sync/update-road.ts';
 
@@ -38,12 +39,23 @@ export class OpenTraffic {
 
   /** Sends what this node wrote to a board. */
   send(
-    { road, gossip }: { readonly road: UpdateRoad; readonly gossip: UpdateGossip },
+    {
+      road,
+      gossip,
+      news,
+    }: { readonly road: UpdateRoad; readonly gossip: UpdateGossip; readonly news: OwnNews },
     board: string,
     part: LanePart,
   ): void {
+    news.wrote(board);
     road.send(this.#components.network.connected(), board, part);
     if (this.#components.around.hasAfar) gossip.send(board, part);
+  }
+
+  /** What `from` has now of boards that it wrote to. */
+  heardNews(from: PeerId, digests: Digests): void {
+    const open = new Map([...digests].filter(([board]) => !isClosed(board)));
+    this.#components.repair()?.hear(from, open, (board) => open.has(board));
   }
 
   /** A message of gossip, written by `from`. */

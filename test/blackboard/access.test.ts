@@ -5,9 +5,12 @@ import { createDocument } from '../../src/blackboard/document/document.ts';
 import type { BoardDocument } from '../../src/blackboard/document/document-types.ts';
 import { LIMITS } from '../../src/blackboard/limits.ts';
 import { encodeGossip } from '../../src/blackboard/sync/codec.ts';
+import { ROAD_PROTOCOL } from '../../src/blackboard/sync/update-road.ts';
 import type { Board } from '../../src/blackboard/index.ts';
 import type { Did, Json } from '../../src/core/index.ts';
 import { verifySignature } from '../../src/identity/index.ts';
+import { createMessageStream } from '../../src/network/index.ts';
+import type { MessageStream } from '../../src/network/index.ts';
 import type { FrequentSigner } from '../../src/identity/index.ts';
 import { calm } from './hub.ts';
 import { keysOf } from './keys.ts';
@@ -16,10 +19,13 @@ import type { Member, Mesh } from './support.ts';
 
 const NAMES = ['ann', 'bob', 'cyd', 'dan'] as const;
 const KEYS = keysOf(...NAMES);
-const KIND = 'own-boards';
 
 let mesh: Mesh;
-afterEach(() => mesh.stop());
+const streams = new Map<string, MessageStream>();
+afterEach(() => {
+  streams.clear();
+  return mesh.stop();
+});
 
 const didOf = (name: string): Did => KEYS.get(name)?.did ?? ('' as Did);
 const member = (name: string): Member => {
@@ -46,6 +52,21 @@ async function settle(rounds = 4): Promise<void> {
     mesh.clock.advance(3000);
     await calm();
   }
+}
+
+/** Sends an update as no honest node does, on a stream of updates that stays open. */
+async function sendUpdate(from: string, to: string, update: Uint8Array): Promise<void> {
+  const way = `${from} ${to}`;
+  let stream = streams.get(way);
+  if (stream === undefined) {
+    const { signal } = new AbortController();
+    const opened = await member(from).network.open(to as never, ROAD_PROTOCOL, { signal });
+    stream = createMessageStream(opened, { maxBytes: 64 * 1024 });
+    // What comes back is credit.
+    stream.onMessage(() => undefined);
+    streams.set(way, stream);
+  }
+  stream.send(update);
 }
 
 const codeOf = (work: Promise<unknown>): Promise<unknown> =>
@@ -118,7 +139,7 @@ describe('a board in a private mesh', () => {
       const draft = forged.draft(keys.map((key) => ({ key, value: 'forged', valueBytes: 8 })));
       const bytes = draft?.bytes ?? new Uint8Array(0);
       const frame = encodeGossip({ board: id, update: bytes, access });
-      await member(from).network.sendFrame('ann' as never, KIND, frame);
+      await sendUpdate(from, 'ann', frame);
       await calm();
     };
     const before = (await board('ann')).digest();
@@ -154,7 +175,7 @@ describe('a board in a private mesh', () => {
         update: new Uint8Array(8),
         access: 'none',
       });
-      await member('dan').network.sendFrame('bob' as never, KIND, frame);
+      await sendUpdate('dan', 'bob', frame);
     }
     await settle();
     const asked = mesh.hub.opened.slice(before).filter(({ from }) => from === ('bob' as never));
@@ -174,9 +195,9 @@ describe('a board in a private mesh', () => {
     forged.set({ key: 'k', value: 'forged' });
     const id = (await board('ann')).id;
     const [piece = new Uint8Array(0)] = forged.whole();
-    await member('bob').network.sendFrame(
-      'ann' as never,
-      KIND,
+    await sendUpdate(
+      'bob',
+      'ann',
       encodeGossip({
         board: id,
         update: piece,
@@ -375,7 +396,7 @@ describe('a signed board', () => {
       update: draft?.bytes ?? new Uint8Array(0),
       access,
     });
-    await member('bob').network.sendFrame('cyd' as never, KIND, frame);
+    await sendUpdate('bob', 'cyd', frame);
     await settle();
     expect(await contents('cyd')).toEqual({ l: 'by way of cyd' });
     expect(mesh.hub.reported).toEqual([{ by: 'cyd', peer: 'bob', what: 'unpermitted' }]);

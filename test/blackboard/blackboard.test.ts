@@ -80,6 +80,8 @@ describe('boards of a mesh', () => {
     made.connectAll();
     await write(a, 'x', 1);
     await calm();
+    made.clock.advance(50);
+    await calm();
     const again = makeMember(createHub(), 'B', { clock: made.clock, table: b.table.at(9) });
     await again.blackboard.start();
     expect(await read(again)).toEqual({ x: 1 });
@@ -163,6 +165,24 @@ describe('boards of a mesh', () => {
     made.clock.advance(3000);
     await calm(100);
     expect(await read(b)).toEqual({ x: 1, y: 2 });
+  });
+
+  it('hear within two seconds of the last write that was lost on the road, without a heartbeat', async () => {
+    const made = await mesh(['A', 'B', 'C']);
+    const [a, b, c] = made.members as [Member, Member, Member];
+    made.connectAll();
+    await write(a, 'x', 'first');
+    await calm();
+    // What A sends to B now is lost with its stream, and B does not hear that it was.
+    const lost = made.hub.loseNext(a.id, b.id, ROAD_PROTOCOL);
+    await write(a, 'x', 'last');
+    await calm();
+    expect([lost.count, await read(b), await read(c)]).toEqual([1, { x: 'first' }, { x: 'last' }]);
+    for (let passedMs = 0; passedMs < 2500; passedMs += 100) {
+      made.clock.advance(100);
+      await calm(10);
+    }
+    expect(await read(b)).toEqual({ x: 'last' });
   });
 
   it('get at once what was written while an idle stream was closed', async () => {
@@ -446,6 +466,9 @@ describe('a hostile peer', () => {
 
   it('is cut off when it opens a stream and says nothing', async () => {
     const { made, a, evil } = await victim();
+    // What was written a moment ago has been told.
+    made.clock.advance(1000);
+    await calm();
     // What recurs as long as the node runs.
     const recurring = made.clock.waiting();
     const ends: unknown[] = [];

@@ -24,6 +24,8 @@ export interface Hub {
   passes: (from: PeerId, to: PeerId, data: Uint8Array) => boolean;
   /** False: no stream of this protocol can be opened. */
   opens: (protocol: string) => boolean;
+  /** Loses the next chunk that `from` writes to `to` on a stream of this protocol; says how many were lost. */
+  loseNext(from: PeerId, to: PeerId, protocol: string): { readonly count: number };
   /** Every stream that was opened. */
   readonly opened: { readonly from: PeerId; readonly to: PeerId; readonly protocol: string }[];
   /** What nodes reported of each other. */
@@ -70,6 +72,13 @@ export function createHub(): Hub {
   const hub: Hub = {
     passes: () => true,
     opens: () => true,
+    loseNext: (from, to, protocol) => {
+      const lost = { count: 0 };
+      for (const stream of node(from).links.get(to) ?? []) {
+        if (stream.protocol === protocol) stream.lost = lost;
+      }
+      return lost;
+    },
     opened: [],
     reported: [],
     traffic: { streamBytes: 0, gossip: 0 },
@@ -155,6 +164,7 @@ function createHubNetwork(hub: Hub, node: (id: PeerId) => Node, self: Node): Net
       if (links === undefined || handler === undefined || !hub.opens(protocol)) throw gone(peer);
       hub.opened.push({ from: self.id, to: peer, protocol });
       const [ours, theirs] = createPair(hub, self.id, peer);
+      ours.protocol = protocol;
       for (const [set, stream] of [
         [links, ours] as const,
         [node(peer).links.get(self.id), theirs] as const,
@@ -206,6 +216,9 @@ function createPair(hub: Hub, a: PeerId, b: PeerId): readonly [HubStream, HubStr
 class HubStream implements PeerStream {
   readonly peer: PeerId;
   other: HubStream | undefined;
+  protocol = '';
+  /** The next chunk is lost, and counted here. */
+  lost: { count: number } | undefined;
   queuedBytes = 0;
   readonly #hub: Hub;
   readonly #inbox: Uint8Array[] = [];
@@ -224,6 +237,11 @@ class HubStream implements PeerStream {
 
   write(chunk: Uint8Array): boolean {
     if (this.#isClosed || this.#ended !== undefined) return false;
+    if (this.lost !== undefined) {
+      this.lost.count += 1;
+      this.lost = undefined;
+      return true;
+    }
     this.#hub.traffic.streamBytes += chunk.length;
     this.queuedBytes += chunk.length;
     const copy = new Uint8Array(chunk);

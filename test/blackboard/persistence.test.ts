@@ -117,7 +117,8 @@ describe('a board on disk', () => {
 
   it('writes what peers sent in or before what is built on that', async () => {
     const table = journalTable();
-    const board = await openBoard(table);
+    const clock = createTestClock();
+    const board = await openBoard(table, { clock });
     const peer = makeDocument([], {}, { self: BOB });
     const send = (key: string, value: number): void => {
       const vector = peer.vector();
@@ -128,6 +129,7 @@ describe('a board on disk', () => {
     table.failures = 1;
     send('a', 1);
     send('a', 2);
+    clock.advance(50);
     await calm(5);
     expect(contentOf((await openBoard(table)).document)).toEqual({});
     await board.set('a', 3);
@@ -135,9 +137,36 @@ describe('a board on disk', () => {
     // Much of what could not be written comes as the whole board.
     table.failures = 1;
     for (let i = 0; i < 40; i++) send(`k${i}`, i);
+    clock.advance(50);
     await calm(5);
     await board.set('b', 1);
     expect(contentOf((await openBoard(table)).document)).toMatchObject({ a: 3, b: 1, k39: 39 });
+  });
+
+  it('writes what peers send in the same moments with one sync', async () => {
+    const table = journalTable();
+    const clock = createTestClock();
+    const board = await openBoard(table, { clock });
+    const peer = makeDocument([], {}, { self: BOB });
+    for (let i = 0; i < 20; i += 1) {
+      const vector = peer.vector();
+      peer.set({ key: `k${i}`, value: i });
+      for (const piece of peer.diff(vector) ?? []) board.take(piece);
+      await calm(5);
+      clock.advance(2);
+    }
+    expect(table.journal).toEqual([]);
+    clock.advance(50);
+    await calm(5);
+    expect(table.journal).toHaveLength(1);
+    expect(contentOf((await openBoard(table)).document)).toMatchObject({ k0: 0, k19: 19 });
+    // Whoever needs it on the disk does not wait.
+    peer.set({ key: 'late', value: true });
+    for (const piece of peer.whole()) board.take(piece);
+    await board.flushed();
+    expect(contentOf((await openBoard(table)).document)).toMatchObject({ late: true });
+    board.close();
+    expect(clock.waiting()).toBe(0);
   });
 
   it('tries again by itself to write what peers sent', async () => {

@@ -136,6 +136,10 @@ function renderPeers(peers: readonly PeersRow[]): string {
       'burst/s',
       'bytes/write',
       'CPU µs/write, all',
+      'syncs/write',
+      'chunks',
+      'signatures',
+      'checked',
     ],
     peers.map((row) => [
       row.title,
@@ -146,6 +150,10 @@ function renderPeers(peers: readonly PeersRow[]): string {
       row.burstPerSecond.toFixed(0),
       row.bytesPerWrite.toFixed(0),
       row.cpuUsPerWrite.toFixed(0),
+      row.costs?.syncs.toFixed(2) ?? '–',
+      row.costs?.chunks.toFixed(2) ?? '–',
+      row.costs?.signed.toFixed(2) ?? '–',
+      row.costs?.checked.toFixed(2) ?? '–',
     ]),
   );
 }

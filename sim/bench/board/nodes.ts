@@ -17,6 +17,8 @@ export interface BoardMesh {
   readonly replicas: readonly Replica[];
   /** Bytes that went between nodes so far. */
   bytes(): number;
+  /** Chunks that these came in. */
+  chunks(): number;
 }
 
 /** Runs `work` with so many nodes that all know each other. */
@@ -54,7 +56,7 @@ export async function withNodes<T>(
     const isMet = (node: StarlingNode): boolean =>
       node.peers().filter(({ state }) => state === 'alive').length >= count - 1;
     await until(() => nodes.every(isMet));
-    return await work({ replicas, bytes: () => memory.bytes });
+    return await work({ replicas, bytes: () => memory.bytes, chunks: () => memory.chunks });
   } finally {
     await Promise.all(nodes.map((node) => node.stop()));
     await rm(root, { recursive: true, force: true });

@@ -1,6 +1,8 @@
 /** What one writer's writes cost until all others see them: one after the other, and many. */
 import { percentile } from '../../report.ts';
 import type { BoardSize } from '../size.ts';
+import { costsOf, costsSoFar } from './costs.ts';
+import type { Costs } from './costs.ts';
 import { seenBy } from './replica.ts';
 import type { Replica } from './replica.ts';
 
@@ -15,6 +17,8 @@ export interface PeersRow {
   /** On the wire between all, in a burst. */
   readonly bytesPerWrite: number;
   readonly cpuUsPerWrite: number;
+  /** Of each of many writes that follow each other, all nodes together; undefined where nobody counts. */
+  readonly costs?: Costs;
   /** As long as the writer is never further ahead than {@link AHEAD}, until all was visible on all. */
   readonly sustainedPerSecond: number;
 }
@@ -27,7 +31,15 @@ const WAVE = 250;
 /** Measures replicas of which the first one writes. */
 export async function measurePeers(
   title: string,
-  { replicas, bytes }: { readonly replicas: readonly Replica[]; readonly bytes: () => number },
+  {
+    replicas,
+    bytes,
+    chunks,
+  }: {
+    readonly replicas: readonly Replica[];
+    readonly bytes: () => number;
+    readonly chunks?: () => number;
+  },
   { writes, burst, sustainedMs }: BoardSize,
 ): Promise<PeersRow> {
   const [writer, ...others] = replicas;
@@ -35,7 +47,9 @@ export async function measurePeers(
   // What is only done once is done before: streams are open, code is compiled.
   for (let i = 0; i < Math.min(20, writes); i += 1) await visible(writer, others, -i - 1);
   const times: number[] = [];
+  const idle = costsSoFar(chunks?.() ?? 0);
   for (let i = 0; i < writes; i += 1) times.push(await visible(writer, others, i));
+  const costs = costsOf(idle, costsSoFar(chunks?.() ?? 0), writes);
   const before = { cpu: process.cpuUsage(), bytes: bytes(), at: performance.now() };
   await write(writer, 0, burst);
   await seenBy(others, keyOf(burst - 1), burst - 1);
@@ -50,6 +64,7 @@ export async function measurePeers(
     burstPerSecond: (burst * 1000) / burstMs,
     bytesPerWrite,
     cpuUsPerWrite: (user + system) / burst,
+    ...(chunks === undefined ? {} : { costs }),
     sustainedPerSecond: await sustained(writer, others, burst, sustainedMs),
   };
 }

@@ -1,8 +1,9 @@
 /**
  * Brings a board's changes to disk, one write at a time, and own changes into the document only then: what
- * is refused was never there, for anybody. What peers sent is in the document at once, and on disk in or
- * before the first own change that could build on it; until then it is tried again, and after a crash
- * the peers are asked for it once more, because the board's state vector is made from what was on disk.
+ * is refused was never there, for anybody. What peers sent is in the document at once, and on disk a moment later,
+ * much of it with one sync, and in or before the first own change that could build on it; until then it is tried
+ * again, and after a crash the peers are asked for it once more, because the board's state vector is made from
+ * what was on disk.
  */
 import { StarlingError, backoffMs, messageOf } from '../../core/index.ts';
 import type { Clock, Logger } from '../../core/index.ts';
@@ -20,6 +21,10 @@ const WAITING_BYTES_MAX = 16 * 1024 * 1024;
 const CHANGE_BYTES = 128;
 /** More than this of peers' updates, while the disk fails, are written as the whole board. */
 const UNSAVED_BYTES_MAX = 1024 * 1024;
+/** How long what peers sent may wait for more of it. Higher: fewer syncs of the disk; lower: less to ask for after a crash. */
+const GATHER_MS = 50;
+/** Over this it waits no longer. */
+const GATHER_BYTES = 256 * 1024;
 const RETRY = { baseMs: 1000, capMs: 30_000 } as const;
 
 /** A change that somebody of this node wants. */
@@ -93,7 +98,10 @@ class SerialWriter implements BoardWriter {
   #writing: Promise<void> | undefined;
   #failure: unknown;
   #failures = 0;
-  #cancelRetry: () => void = () => undefined;
+  /** What peers sent goes to the disk now. */
+  #isDue = false;
+  /** Ends the wait for the next try, or for more of what peers send. */
+  #cancelWait: (() => void) | undefined;
   #isClosed = false;
 
   constructor(components: BoardWriterComponents, board: string) {
@@ -133,7 +141,8 @@ class SerialWriter implements BoardWriter {
       this.#unsavedBytes = 0;
       this.#lacks = true;
     }
-    this.#kick();
+    if (this.#lacks || this.#unsavedBytes > GATHER_BYTES) this.#writeUnsaved();
+    else this.#waitFor(GATHER_MS);
   }
 
   fold(): void {
@@ -145,14 +154,14 @@ class SerialWriter implements BoardWriter {
     await this.#idle();
     if (!this.#isBehind) return;
     // Once more: what failed may be long ago.
-    this.#kick();
+    this.#writeUnsaved();
     await this.#idle();
     if (this.#isBehind) throw this.#failure;
   }
 
   close(): void {
     this.#isClosed = true;
-    this.#cancelRetry();
+    this.#endWait();
   }
 
   async #idle(): Promise<void> {
@@ -160,8 +169,24 @@ class SerialWriter implements BoardWriter {
   }
 
   #kick(): void {
-    this.#cancelRetry();
+    this.#endWait();
     this.#writing ??= this.#writeAll();
+  }
+
+  #writeUnsaved(): void {
+    this.#isDue = true;
+    this.#kick();
+  }
+
+  /** Writes what peers sent after a while, with whatever comes until then. */
+  #waitFor(delayMs: number): void {
+    if (this.#cancelWait !== undefined || this.#writing !== undefined || this.#isClosed) return;
+    this.#cancelWait = this.#components.clock.schedule(delayMs, () => this.#writeUnsaved());
+  }
+
+  #endWait(): void {
+    this.#cancelWait?.();
+    this.#cancelWait = undefined;
   }
 
   /** Never rejects: whoever waits hears of a failure. */
@@ -173,6 +198,7 @@ class SerialWriter implements BoardWriter {
     // In the same turn as the last look: what comes from now on begins anew.
     this.#writing = undefined;
     if (!goesOn) this.#retryLater();
+    else if (this.#unsaved.length > 0) this.#waitFor(GATHER_MS);
   }
 
   /** Gives whether to go on: what peers sent has time when the disk fails, who waits for an answer has not. */
@@ -196,7 +222,8 @@ class SerialWriter implements BoardWriter {
 
   #hasWork(): boolean {
     if (this.#isClosed) return false;
-    return this.#queue.length > 0 || this.#isBehind || this.#mustFold;
+    const isDue = this.#isDue && this.#isBehind;
+    return this.#queue.length > 0 || isDue || this.#components.log.isDoubtful || this.#mustFold;
   }
 
   /** Begins own lanes anew when that pays: a write like any other. */
@@ -253,6 +280,7 @@ class SerialWriter implements BoardWriter {
     // What comes from now on is not in this write.
     this.#unsaved = [];
     this.#lacks = false;
+    this.#isDue = false;
     try {
       await writing;
       this.#unsavedBytes -= Math.min(before.bytes, this.#unsavedBytes);
@@ -312,8 +340,7 @@ class SerialWriter implements BoardWriter {
   #retryLater(): void {
     // A fold that only saves room has time until the next write.
     if (!this.#isBehind || this.#isClosed) return;
-    const delayMs = backoffMs(Math.min(this.#failures - 1, 10), RETRY, () => 1);
-    this.#cancelRetry = this.#components.clock.schedule(delayMs, () => this.#kick());
+    this.#waitFor(backoffMs(Math.min(this.#failures - 1, 10), RETRY, () => 1));
   }
 }
 

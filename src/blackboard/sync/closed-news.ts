@@ -1,39 +1,31 @@
 /**
- * How boards that are not open get about: by frames on the links to those who may have them, and to nobody else.
+ * What is said of boards that are not open: in frames on the links to those who may have them, and to nobody else.
  * Gossip and heartbeats reach everybody, so that neither an update nor the name of such a board is in them. A
- * frame says the digests of boards, or an update, or the records by which a board is judged.
+ * frame says the digests of boards, or the records by which a board is judged; updates go by `update-road.ts`.
  */
 import { createBuckets } from '../../core/index.ts';
 import type { Buckets, Clock, PeerId, Scope } from '../../core/index.ts';
 import type { Network } from '../../network/index.ts';
-import { decodeGossip, decodeMessage, encodeMessage } from './codec.ts';
+import { decodeMessage, encodeMessage } from './codec.ts';
 import type { Digests } from './codec.ts';
-import { UPDATE_ALLOWANCE } from './update-gossip.ts';
 
-/** What the road works with. */
-export interface DirectRoadComponents {
+/** What the news work with. */
+export interface ClosedNewsComponents {
   readonly network: Pick<Network, 'connected' | 'onFrame' | 'report' | 'sendFrame'>;
   readonly clock: Clock;
   readonly scope: Scope;
   /** Digests of the boards that `peer` may have. */
   digests(peer: PeerId): Digests;
-  mayHave(board: string, peer: PeerId): boolean;
   heardDigests(peer: PeerId, digests: Digests): void;
-  heardUpdate(
-    peer: PeerId,
-    sent: { readonly board: string; readonly update: Uint8Array; readonly access: string },
-  ): void;
   heardRecords(peer: PeerId, board: string, records: readonly string[]): void;
 }
 
-/** The way of boards that are not open. */
-export interface DirectRoad {
+/** News of boards that are not open. */
+export interface ClosedNews {
   /** Says to a peer which boards that one may have there are here. */
   greet(peer: PeerId): void;
   /** Some board has changed: those who may have boards hear their digests soon. */
   changed(): void;
-  /** Sends an update to all connected peers that may have the board. Resolves once it is on its way. */
-  publish(board: string, message: Uint8Array): Promise<void>;
   /** Says to a peer by what a board is judged. */
   tell(peer: PeerId, board: string, records: readonly string[]): void;
 }
@@ -45,21 +37,19 @@ const NEWS_MS = 500;
 const NEWS_ALLOWANCE = { burst: 160, everyMs: 125 } as const;
 const RECORDS_BYTES_MAX = 48 * 1024;
 
-/** Makes the road; it is open until the scope closes. */
-export function createDirectRoad(components: DirectRoadComponents): DirectRoad {
-  return new FrameRoad(components);
+/** Begins to tell and to hear, until the scope closes. */
+export function createClosedNews(components: ClosedNewsComponents): ClosedNews {
+  return new FrameNews(components);
 }
 
-class FrameRoad implements DirectRoad {
-  readonly #components: DirectRoadComponents;
-  readonly #updates: Buckets;
+class FrameNews implements ClosedNews {
+  readonly #components: ClosedNewsComponents;
   readonly #news: Buckets;
   #isDue = false;
 
-  constructor(components: DirectRoadComponents) {
+  constructor(components: ClosedNewsComponents) {
     const { clock, network, scope } = components;
     this.#components = components;
-    this.#updates = createBuckets(clock, UPDATE_ALLOWANCE);
     this.#news = createBuckets(clock, NEWS_ALLOWANCE);
     scope.add(network.onFrame(KIND, (bytes, from) => this.#heard(bytes, from)));
   }
@@ -78,12 +68,6 @@ class FrameRoad implements DirectRoad {
     });
   }
 
-  async publish(board: string, message: Uint8Array): Promise<void> {
-    for (const peer of this.#components.network.connected()) {
-      if (this.#components.mayHave(board, peer)) this.#send(peer, message);
-    }
-  }
-
   tell(peer: PeerId, board: string, records: readonly string[]): void {
     if (records.length === 0) return;
     const message = encodeMessage({ t: 'access', board, records });
@@ -98,14 +82,8 @@ class FrameRoad implements DirectRoad {
 
   #heard(bytes: Uint8Array, peer: PeerId): void {
     const { network } = this.#components;
-    const sent = decodeGossip(bytes);
-    const bucket = sent === undefined ? this.#news : this.#updates;
-    if (!bucket.take(peer)) {
+    if (!this.#news.take(peer)) {
       network.report(peer, 'boards');
-      return;
-    }
-    if (sent?.access !== undefined) {
-      this.#components.heardUpdate(peer, { ...sent, access: sent.access });
       return;
     }
     const message = decodeMessage(bytes);

@@ -1,0 +1,60 @@
+/**
+ * What nodes of this process do while they are measured: syncs of disks, signatures made and checked, and writes to
+ * links. Counts, which say the same on a busy machine.
+ */
+import crypto from 'node:crypto';
+import { syncBuiltinESMExports } from 'node:module';
+import { ClassicLevel } from 'classic-level';
+
+/** What was done so far. */
+export interface Costs {
+  readonly syncs: number;
+  readonly signed: number;
+  readonly checked: number;
+  /** Chunks that went to a link. */
+  readonly chunks: number;
+}
+
+let counted: { syncs: number; signed: number; checked: number } | undefined;
+
+/** Begins to count, once; then gives what was done so far. */
+export function costsSoFar(chunks: number): Costs {
+  counted ??= count();
+  return { ...counted, chunks };
+}
+
+/** What was done between two looks, for each of so many writes. */
+export function costsOf(before: Costs, after: Costs, writes: number): Costs {
+  return {
+    syncs: (after.syncs - before.syncs) / writes,
+    signed: (after.signed - before.signed) / writes,
+    checked: (after.checked - before.checked) / writes,
+    chunks: (after.chunks - before.chunks) / writes,
+  };
+}
+
+function count(): { syncs: number; signed: number; checked: number } {
+  const counts = { syncs: 0, signed: 0, checked: 0 };
+  const level = ClassicLevel.prototype as unknown as {
+    batch: (writes: unknown, options?: { readonly sync?: boolean }) => unknown;
+  };
+  const { batch } = level;
+  level.batch = function (writes, options) {
+    if (options?.sync === true) counts.syncs += 1;
+    return Reflect.apply(batch, this, [writes, options]);
+  };
+  const { sign, verify } = crypto;
+  const replaced = {
+    sign: (...args: unknown[]): unknown => {
+      counts.signed += 1;
+      return Reflect.apply(sign, crypto, args);
+    },
+    verify: (...args: unknown[]): unknown => {
+      counts.checked += 1;
+      return Reflect.apply(verify, crypto, args);
+    },
+  };
+  Object.assign(crypto, replaced);
+  syncBuiltinESMExports();
+  return counts;
+}
