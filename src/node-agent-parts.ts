@@ -45,7 +45,7 @@ export interface AgentRooms
   readonly clients: Pick<AttachedClients, 'holderOf' | 'tokenScopes'>;
   readonly keys: Pick<ApiKeys, 'list'>;
   /** Made later. */
-  readonly gateway: () => Pick<Gateway, 'callPeer' | 'startAgent'>;
+  readonly gateway: () => Pick<Gateway, 'callPeer' | 'clear' | 'startAgent'>;
 }
 
 /** Makes who is an agent here, the road to those elsewhere, and what runs those that are this node's own. */
@@ -91,6 +91,7 @@ export function createAgentParts(
     agents,
     membership,
     callPeer: (...call) => gateway().callPeer(...call),
+    clear: (action) => gateway().clear(action),
     principalOf: (key) => runs.callerOf(key) ?? OPERATOR,
     clock,
     random,

@@ -94,7 +94,7 @@ export function createNodeTools(
     ...remoteAgentTools({ remote: rooms.remote }),
     ...runTools({ runs: rooms.runs }),
     ...eventTools({ agents: rooms.agents }),
-    ...taskTools({ tasks: rooms.tasks, agents: rooms.agents }),
+    ...taskTools({ tasks: rooms.tasks }),
     ...boardRoomTools({
       blackboard,
       clock,

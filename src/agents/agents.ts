@@ -122,6 +122,8 @@ export interface Agents extends Startable {
   candidates(principal: Principal, init: Wishes): Promise<readonly AgentView[]>;
   /** Whether an agent of this node is `principal`'s own. */
   owns(principal: Principal, agent: string): boolean;
+  /** `keyOf` whoever has announced an agent of this node. */
+  ownerOf(agent: string): string | undefined;
   /** @throws STARLING_CALL_REFUSED where `principal` may not write to that agent */
   require(principal: Principal, agent: Pick<AgentView, 'name' | 'node'>): void;
   /** Tells all of the mesh something. @throws STARLING_USAGE, STARLING_AGENT_TAKEN, STARLING_LIMIT_EXCEEDED, … */
@@ -309,6 +311,10 @@ class NodeAgents implements Agents {
 
   owns(principal: Principal, agent: string): boolean {
     return this.#local.find(agent)?.owner === keyOf(principal);
+  }
+
+  ownerOf(agent: string): string | undefined {
+    return this.#local.find(agent)?.owner;
   }
 
   require(principal: Principal, agent: Pick<AgentView, 'name' | 'node'>): void {

@@ -43,6 +43,8 @@ export interface MessageInit {
   readonly data?: Json | undefined;
   readonly priority?: Priority | undefined;
   readonly timeoutMs?: number | undefined;
+  /** Of a query to an agent of this node: whoever sends it ends it, and `timeoutMs` is what the agent is told. */
+  readonly isUntimed?: boolean | undefined;
   readonly ttlMs?: number | undefined;
   readonly correlationId?: string | undefined;
   /** Of a response: the message that it answers. */

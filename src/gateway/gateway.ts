@@ -20,6 +20,7 @@ import { createPeerCatalogs } from './upstreams/peer-catalogs.ts';
 import type { PeerCatalogs } from './upstreams/peer-catalogs.ts';
 import { createClearance } from './clearance/clearance.ts';
 import type { Clearance } from './clearance/clearance.ts';
+import { clearAction } from './clearance/own-action.ts';
 import type { ApiKeys } from './door/api-keys.ts';
 import type { AttachedClients } from './door/attached-clients.ts';
 import { OPERATOR_ID, createDoor } from './door/door.ts';
@@ -51,8 +52,10 @@ import type { TcpTransport } from './transports/tcp.ts';
 import type {
   AgentProcess,
   AgentStart,
+  ClearedAction,
   Gateway,
   GatewayEndpoints,
+  OwnAction,
   OwnCallOptions,
   ServerChanges,
   SessionDoor,
@@ -88,7 +91,7 @@ export interface GatewayComponents {
   /** What other rooms find peers to lack counts as well; default: what is found here alone. */
   readonly lacking?: Lacking;
   readonly guard: Guard;
-  readonly approvals: Pick<Approvals, 'ask' | 'attach'>;
+  readonly approvals: Pick<Approvals, 'ask' | 'askLasting' | 'attach'>;
   readonly audit: Pick<Audit, 'append' | 'healthy' | 'isOn' | 'note'>;
   /** Whether what the node keeps can be written; default: always. */
   readonly state?: Pick<Store, 'healthy'>;
@@ -225,6 +228,10 @@ class NodeGateway implements Gateway {
       },
       { messageBytes: init.limits.messageBytes },
     );
+  }
+
+  clear(action: OwnAction): Promise<ClearedAction> {
+    return clearAction(this.#clearance, action);
   }
 
   endpoints(): GatewayEndpoints {

@@ -262,7 +262,28 @@ export interface PeerToolCall {
 }
 
 /** What the guard is asked about a call of a tool that is about one thing: the thing, in place of the tool. */
-export type ToolSubject = Pick<GuardWanted, 'ability' | 'resource'>;
+export type ToolSubject = Pick<GuardWanted, 'ability' | 'resource' | 'look'>;
+
+/** Something that the node does for a caller, and that may wait for a person for longer than a call does. */
+export interface OwnAction {
+  readonly principal: Principal;
+  /** What it is about. */
+  readonly wanted: ToolSubject;
+  /** What a person is shown, and what makes it the same action when it is asked for again. */
+  readonly args: JsonObject;
+  /** The session that asks, which can't approve it itself; absent where that is gone. */
+  readonly session?: string | undefined;
+  /** Aborted when the node does not wait any more; with a text as reason, where nobody ever will. */
+  readonly signal: AbortSignal;
+  /** A person is asked, and has so long, ms. */
+  asks(this: void, timeoutMs: number): void;
+}
+
+/** An action that may be done, and that the audit log knows of. */
+export interface ClearedAction {
+  /** It has ended. */
+  over(outcome: 'ok' | 'failed' | 'cancelled', reason?: string): void;
+}
 
 /** State of one upstream server of this node. */
 export interface UpstreamStatus {
@@ -526,6 +547,11 @@ export interface Gateway extends Startable {
   onCaller(listener: (caller: Did) => void): () => void;
   /** Calls a tool of a peer's built-in server. @throws what the peer answers, STARLING_PEER_UNREACHABLE, … */
   callPeer(peer: PeerView, call: PeerToolCall): Promise<JsonObject>;
+  /**
+   * Lets this node do something for a caller; the same again waits for the same person's answer.
+   * @throws STARLING_CALL_REFUSED with `state` where a person or the time said no; STARLING_STOPPED
+   */
+  clear(action: OwnAction): Promise<ClearedAction>;
   /** The guard may decide otherwise now: makes lists anew, and asks it again about calls under way. */
   recheck(): void;
   /** Hex digest of all tools of all upstreams (the built-in one left out), whoever may see them. */

@@ -111,6 +111,8 @@ export interface ApprovalRequest {
   readonly session?: string;
   readonly timeoutMs: number;
   readonly escalationDelayMs?: number;
+  /** Of a `call` that is asked for again after its caller or the node was away: it stays open meanwhile. */
+  readonly lasting?: true;
 }
 
 /** The answer. */

@@ -26,13 +26,13 @@ import type { TaskQueue } from './queue.ts';
 import { followToEnd, localRoad, lost, peerRoad } from './roads.ts';
 import type { CallPeer, Final, Road } from './roads.ts';
 import type { TaskRows } from './rows.ts';
-import type { Attempt, TaskOrder } from './types.ts';
+import type { Attempt, TaskOrder, TaskQuestion } from './types.ts';
 import type { Work } from './work.ts';
 
 /** The rooms and roads that choosing a worker and following it take. */
 export interface AwardsComponents {
   readonly self: { readonly name: string; readonly did: string };
-  readonly agents: Pick<Agents, 'candidates' | 'list' | 'require'>;
+  readonly agents: Pick<Agents, 'candidates' | 'list' | 'ownerOf' | 'require'>;
   readonly work: Work;
   readonly rows: TaskRows;
   readonly membership: Pick<Membership, 'byAlias' | 'events' | 'find'>;
@@ -60,6 +60,8 @@ export interface Awards {
 }
 
 const RETRY = { baseMs: 100, capMs: 30_000 };
+/** Between words to a worker's node of what its agent has asked. */
+const ANSWER_AGAIN_MS = 1000;
 const DISK_RETRY = { baseMs: 500, capMs: 30_000 };
 /** Between looks for the node of a worker after a start. */
 const RESUME_MS = 500;
@@ -205,11 +207,14 @@ class NodeAwards implements Awards {
   ): Promise<Found | undefined> {
     const { agents, clock, rows } = this.#components;
     agents.require(principal, agent);
-    const road = this.#roadTo(agent, principal);
+    const road = this.#roadTo(agent, principal, task.session);
     const { id, attemptMs, expiresAt } = task.order;
     const token = task.row.token + 1;
     const at = clock.now();
-    const leased = { type: 'leased', token, agent: agent.endpoint, did: agent.did, at } as const;
+    const isOwn = agent.node === this.#components.self.name;
+    const owner = isOwn ? agents.ownerOf(agent.name) : undefined;
+    const { did, endpoint } = agent;
+    const leased = { type: 'leased', token, agent: endpoint, did, owner, at } as const;
     if (!task.apply(leased)) return undefined;
     await rows.put(task.row);
     const timeoutMs = Math.max(1, Math.min(attemptMs, expiresAt - at));
@@ -252,10 +257,14 @@ class NodeAwards implements Awards {
     return [...all.filter(isFresh), ...all.filter((agent) => !isFresh(agent))];
   }
 
-  #roadTo({ name, node }: Pick<AgentView, 'name' | 'node'>, principal: Principal): Road {
+  #roadTo(
+    { name, node }: Pick<AgentView, 'name' | 'node'>,
+    principal: Principal,
+    session: string | undefined,
+  ): Road {
     const { callPeer, membership, self, work } = this.#components;
     if (node === self.name) {
-      return localRoad(work, { principal, agent: name, signal: this.#life.signal });
+      return localRoad(work, { principal, agent: name, session, signal: this.#life.signal });
     }
     const peer = membership.byAlias(node);
     if (peer !== undefined) return peerRoad({ peer, principal, agent: name, callPeer });
@@ -274,21 +283,67 @@ class NodeAwards implements Awards {
     this.#life.signal.addEventListener('abort', stop, { once: true });
     const peer = this.#components.membership.byAlias(agent.node);
     const { gone, forget } = this.#goneOf(peer?.peerId);
+    const pauses = this.#pausesOf(task, road, token);
     const final = await followToEnd(road, {
       name,
       signal: abort.signal,
       gone,
       heard: (progress) => void task.apply({ type: 'progressed', token, progress }),
+      paused: pauses.set,
       clock: this.#components.clock,
       timeoutMs: task.order.attemptMs,
     });
     forget();
+    pauses.end();
     this.#life.signal.removeEventListener('abort', stop);
     if (final === undefined || abort.signal.aborted) return;
     task.stopWork = undefined;
     await this.#settle(task, final, token);
     if (final.state === 'failed' && !final.answered) this.#askLater(task, road, attempt);
     else void road.end(name);
+  }
+
+  /** An attempt that waits for somebody: on the disk, told what is known, and in nobody's way. */
+  #pausesOf(
+    task: LiveTask,
+    road: Road,
+    token: number,
+  ): { readonly set: (question: TaskQuestion | undefined) => void; readonly end: () => void } {
+    let isPaused = false;
+    const turn = (on: boolean): void => {
+      if (isPaused === on) return;
+      isPaused = on;
+      this.#running += on ? -1 : 1;
+      if (on) this.#pump();
+    };
+    const keep = (): void => void this.#kept(() => this.#components.rows.put(task.row));
+    const answer = (): void => {
+      const { answers = {}, order, question, state } = task.row;
+      const key = question?.key ?? '';
+      if (state !== 'input_required' || task.row.token !== token) return;
+      const known = question?.kind === 'input' ? answers[key] : undefined;
+      if (known === undefined) return;
+      road.answer({ taskId: order.id, token, key, answer: known }).catch(() => {
+        if (isPaused) this.#life.after(ANSWER_AGAIN_MS, answer);
+      });
+    };
+    task.tellAnswer = answer;
+    return {
+      set: (question) => {
+        if (question === undefined) {
+          turn(false);
+          if (task.apply({ type: 'told', token })) keep();
+        } else if (task.apply({ type: 'asked', token, question })) {
+          turn(true);
+          keep();
+          answer();
+        }
+      },
+      end: () => {
+        turn(false);
+        if (task.tellAnswer === answer) task.tellAnswer = undefined;
+      },
+    };
   }
 
   /** What the outcome of an attempt is for the task. Never rejects. */
@@ -382,7 +437,8 @@ class NodeAwards implements Awards {
         if (!isOpen()) return;
         task.apply({ type: 'started', token: attempt.token });
         if (said.state === 'unknown') break;
-        if (said.state !== 'running') return await this.#settle(task, said, attempt.token);
+        const isUnderWay = said.state === 'running' || said.state === 'asks';
+        if (!isUnderWay) return await this.#settle(task, said, attempt.token);
         const view = { name: agent, node: peer.alias } as AgentView;
         return await this.#follow(task, { agent: view, road, attempt });
       } catch (error) {
@@ -443,6 +499,7 @@ function metadataOf({ order, row }: LiveTask, token: number): JsonObject {
       attempt,
       // The same for each attempt: whoever keeps what was done by it does nothing twice.
       idempotencyKey: order.id,
+      ...(row.answers === undefined ? {} : { answers: { ...row.answers } }),
       priority: order.priority,
       deadline: new Date(order.expiresAt).toISOString(),
       ...(order.said === undefined ? {} : { message: order.said }),

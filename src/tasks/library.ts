@@ -10,7 +10,7 @@ import type {
   NodeAgent,
   NodeAgentInit,
 } from '../agents/index.ts';
-import { TASK_WAIT_MAX_S } from './limits.ts';
+import { DEADLINE_MAX_MS, TASK_WAIT_MAX_S } from './limits.ts';
 import type { RetryPolicy, TaskPriority, TaskResult } from './types.ts';
 
 /** What a handler knows of its task. */
@@ -24,6 +24,11 @@ export interface TaskContext {
   readonly signal: AbortSignal;
   /** What goes along with the input. */
   readonly message: AgentMessage;
+  /**
+   * Asks whoever has submitted the task, and waits for the answer, while the time of the task stands still; `key` names the
+   * question, which is asked once, however often the task is begun. @throws STARLING_AGENT_FAILED where nobody waits any more
+   */
+  readonly ask: (key: string, message: string, schema?: JsonObject) => Promise<Json>;
   /** Tells how far it is, from 0 to 1. */
   readonly progress: (part?: number, text?: string) => Promise<void>;
 }
@@ -56,6 +61,8 @@ export interface TaskOptions {
 /** How often a program that does a task says that it does. */
 const TELL_MS = 5000;
 const CALL_MS = 10_000;
+/** As long as a task may be there. */
+const ASK_MS = DEADLINE_MAX_MS;
 const WAY_MS = 15_000;
 
 /** Makes an agent over `call`; `onError` hears what handlers throw. */
@@ -153,7 +160,7 @@ async function doTask(
   handler: TaskHandler,
   { message, call, clock }: { message: AgentMessage; call: AgentCall; clock: Clock },
 ): Promise<unknown> {
-  const { id, token, idempotencyKey } = message.metadata['task'] as JsonObject;
+  const { id, token, idempotencyKey, answers } = message.metadata['task'] as JsonObject;
   const scope = createScope(clock, () => undefined);
   const name = { taskId: String(id), token: Number(token) };
   const tell = async (part?: number, text?: string): Promise<void> => {
@@ -165,6 +172,13 @@ async function doTask(
     const { wanted } = await call('task_progress', { ...name, ...said }, options);
     if (wanted === false) scope.close();
   };
+  const ask = async (key: string, text: string, schema?: JsonObject): Promise<Json> => {
+    const known = isObject(answers) ? answers[key] : undefined;
+    if (known !== undefined) return known;
+    const asked = { ...name, key, message: text, ...(schema === undefined ? {} : { schema }) };
+    const options = { signal: scope.signal, timeoutMs: ASK_MS };
+    return (await call('task_ask', asked, options))['answer'] ?? null;
+  };
   scope.every(TELL_MS, () => tell());
   try {
     return await handler(message.message, {
@@ -173,6 +187,7 @@ async function doTask(
       idempotencyKey: String(idempotencyKey),
       signal: scope.signal,
       message,
+      ask,
       progress: tell,
     });
   } finally {

@@ -52,6 +52,12 @@ export const BEGIN_MS = 5000;
 export const LATE_MS = 30_000;
 /** How long a worker's node keeps what came of a task that nobody has asked for. */
 export const OUTCOME_MS = 600_000;
+/** Between looks whether an agent has a place for what a person has agreed to. */
+export const PLACE_MS = 250;
+/** Questions that the agent of one task may have answered. */
+export const QUESTIONS_MAX = 16;
+/** An answer as JSON, in bytes; a question with its schema as well. */
+export const ANSWER_BYTES_MAX = 16 * 1024;
 /** Attempts that a worker's node has under way and remembers. */
 export const WORK_MAX = 2000;
 /** Of these, how many may be of one submitter's node. */

@@ -12,6 +12,10 @@ export class LiveTask {
   /** Ends what is under way for it: an attempt, a pause. */
   stopWork: (() => void) | undefined;
   cancelDeadline: (() => void) | undefined;
+  /** Tells whoever has it what it has asked, once that is answered. */
+  tellAnswer: (() => void) | undefined;
+  /** The session that has given it, while the node runs. */
+  session: string | undefined;
   /** Why nobody has it. */
   waitsFor: string | undefined;
   /** Of a durable one: the node that gives it to agents. */

@@ -2,8 +2,17 @@
  * The life of a task as a pure function: a row and an event give the next row, or nothing where the event does not fit.
  * Drawn in docs/tasks.md. Whoever holds the fencing token of the row may report; anybody else is late.
  */
-import { ATTEMPTS_KEPT, ATTEMPTS_MAX, LATE_MAX, POISON_PEERS } from './limits.ts';
-import type { Attempt, LateResult, Progress, TaskFault, TaskRow, TaskState } from './types.ts';
+import type { Json } from '../core/index.ts';
+import { ATTEMPTS_KEPT, ATTEMPTS_MAX, LATE_MAX, POISON_PEERS, QUESTIONS_MAX } from './limits.ts';
+import type {
+  Attempt,
+  LateResult,
+  Progress,
+  TaskFault,
+  TaskQuestion,
+  TaskRow,
+  TaskState,
+} from './types.ts';
 
 /** What happens to a task. */
 export type TaskEvent =
@@ -14,12 +23,13 @@ export type TaskEvent =
       readonly token: number;
       readonly agent: string;
       readonly did: string;
+      readonly owner?: string | undefined;
       readonly at: number;
     }
   | { readonly type: 'refused'; readonly token: number }
   | { readonly type: 'started'; readonly token: number }
   | { readonly type: 'progressed'; readonly token: number; readonly progress: Progress }
-  | { readonly type: 'asked'; readonly token: number; readonly question: string }
+  | { readonly type: 'asked'; readonly token: number; readonly question: TaskQuestion }
   | { readonly type: 'told'; readonly token: number }
   | { readonly type: 'reported'; readonly token: number }
   | { readonly type: 'verified'; readonly token: number }
@@ -32,6 +42,7 @@ export type TaskEvent =
       /** The agent has answered so; false: it was lost. */
       readonly answered: boolean;
     }
+  | { readonly type: 'answered'; readonly key: string; readonly answer: Json }
   | { readonly type: 'late'; readonly late: LateResult }
   | { readonly type: 'cancelled'; readonly at: number }
   | { readonly type: 'expired'; readonly at: number }
@@ -63,6 +74,8 @@ function changed(row: TaskRow, event: TaskEvent): TaskRow | undefined {
       return leased(row, event);
     case 'late':
       return { ...row, late: [...(row.late ?? []), event.late].slice(-LATE_MAX) };
+    case 'answered':
+      return answered(row, event);
     case 'cancelled':
     case 'expired':
       return ended(row, event.type, event.at);
@@ -90,7 +103,7 @@ function ofHolder(row: TaskRow, event: HolderEvent): TaskRow | undefined {
       return running === undefined ? undefined : { ...running, progress: event.progress };
     }
     case 'asked': {
-      const asking = moved(row, ['running'], 'input_required');
+      const asking = moved(row, ['running', 'input_required'], 'input_required');
       return asking === undefined ? undefined : { ...asking, question: event.question };
     }
     case 'told': {
@@ -113,16 +126,30 @@ function ofHolder(row: TaskRow, event: HolderEvent): TaskRow | undefined {
   }
 }
 
+/** Kept, whoever has the task then: the worker is told it, and an attempt that comes later as well. */
+function answered(
+  row: TaskRow,
+  { key, answer }: Extract<TaskEvent, { type: 'answered' }>,
+): TaskRow | undefined {
+  const { question, answers = {} } = row;
+  if (row.state !== 'input_required' || question?.kind !== 'input' || question.key !== key) {
+    return undefined;
+  }
+  if (Object.keys(answers).length >= QUESTIONS_MAX || Object.hasOwn(answers, key)) return undefined;
+  return { ...row, answers: { ...answers, [key]: answer } };
+}
+
 function moved(row: TaskRow, from: readonly TaskState[], to: TaskState): TaskRow | undefined {
   return from.includes(row.state) ? { ...row, state: to } : undefined;
 }
 
 function leased(
   row: TaskRow,
-  { token, agent, did, at }: Extract<TaskEvent, { type: 'leased' }>,
+  { token, agent, did, owner, at }: Extract<TaskEvent, { type: 'leased' }>,
 ): TaskRow | undefined {
   if (row.state !== 'bidding' || token <= row.token) return undefined;
-  const attempts = [...row.attempts, { token, agent, did, startedAt: at }];
+  const by = owner === undefined ? {} : { owner };
+  const attempts = [...row.attempts, { token, agent, did, ...by, startedAt: at }];
   const { progress: _, ...rest } = row;
   return { ...rest, state: 'leased', token, attempts: attempts.slice(-ATTEMPTS_KEPT) };
 }
@@ -140,10 +167,12 @@ function failed(
   { token, at, fault, answered }: Extract<TaskEvent, { type: 'failed' }>,
 ): TaskRow | undefined {
   if (![...WITH_AGENT, 'reported', 'verified'].includes(row.state)) return undefined;
+  const isIdle = row.question?.kind === 'approval' && !answered;
   const attempts = withOutcome(row.attempts, token, {
     outcome: answered ? 'failed' : 'lost',
     endedAt: at,
     why: fault.message,
+    ...(isIdle ? { idle: true } : {}),
   });
   const { progress: _, question: __, ...rest } = row;
   const next = { ...rest, attempts };
@@ -158,9 +187,11 @@ function verdict(
   fault: TaskFault,
   answered: boolean,
 ): TaskFault | undefined {
-  if (order.retry === 'none' || (answered && order.retry === 'lost')) return fault;
+  const isIdle = attempts.at(-1)?.idle === true;
+  if ((order.retry === 'none' && !isIdle) || (answered && order.retry === 'lost')) return fault;
   const bad = attempts.filter(
-    ({ token, outcome }) => token > roundFrom && (outcome === 'failed' || outcome === 'lost'),
+    ({ token, outcome, idle }) =>
+      token > roundFrom && idle !== true && (outcome === 'failed' || outcome === 'lost'),
   );
   const nodes = new Set(bad.map(({ did }) => did)).size;
   if (nodes >= POISON_PEERS) {
@@ -191,7 +222,7 @@ function retried(row: TaskRow): TaskRow | undefined {
 function withOutcome(
   attempts: readonly Attempt[],
   token: number,
-  outcome: Pick<Attempt, 'outcome' | 'endedAt' | 'why'>,
+  outcome: Pick<Attempt, 'outcome' | 'endedAt' | 'why' | 'idle'>,
 ): readonly Attempt[] {
   return attempts.map((one) =>
     one.token === token && one.outcome === undefined ? { ...one, ...outcome } : one,

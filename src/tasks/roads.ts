@@ -6,6 +6,7 @@ import type { PeerToolCall } from '../gateway/index.ts';
 import type { Principal } from '../guard/index.ts';
 import type { PeerView } from '../membership/index.ts';
 import {
+  ANSWER_BYTES_MAX,
   BEGIN_MS,
   FOLLOW_AGAIN_MS,
   FOLLOW_MS,
@@ -14,8 +15,8 @@ import {
   HASTY_MAX,
   WORDS_MAX,
 } from './limits.ts';
-import type { Outcome, Progress } from './types.ts';
-import type { AttemptName, BeginInit, Work } from './work.ts';
+import type { Outcome, Progress, TaskQuestion } from './types.ts';
+import type { AnswerInit, AttemptName, BeginInit, Work } from './work.ts';
 
 /** The way to one agent. */
 export interface Road {
@@ -23,12 +24,22 @@ export interface Road {
   begin(init: Omit<BeginInit, 'agent'>): Promise<Outcome>;
   /** `isAgain`: the question before had no answer. @throws STARLING_PEER_UNREACHABLE, STARLING_TIMEOUT, … */
   follow(name: AttemptName, seen: number, isAgain: boolean): Promise<Outcome>;
+  /** What the agent has asked. @throws STARLING_PEER_UNREACHABLE, STARLING_TIMEOUT, … */
+  answer(init: AnswerInit): Promise<void>;
   /** Never rejects. */
   end(name: AttemptName): Promise<void>;
 }
 
 /** An attempt that has ended, by the word of the worker's node or for want of one. */
-export type Final = Exclude<Outcome, { readonly state: 'running' | 'unknown' }>;
+export type Final = Exclude<Outcome, { readonly state: 'running' | 'asks' | 'unknown' }>;
+
+/** What the agent of a task may ask; its schema is bounded by whoever takes it. */
+const QUESTION = z.object({
+  kind: z.enum(['approval', 'input']),
+  key: z.string().min(1).max(128),
+  message: z.string().min(1).max(WORDS_MAX),
+  schema: z.record(z.string(), z.json()).optional(),
+});
 
 const OUTCOME = z.discriminatedUnion('state', [
   z.object({
@@ -42,6 +53,11 @@ const OUTCOME = z.discriminatedUnion('state', [
       .optional()
       .catch(undefined),
   }),
+  z.object({
+    state: z.literal('asks'),
+    news: z.number().int().min(0),
+    question: QUESTION,
+  }),
   z.object({ state: z.literal('done'), result: z.json() }),
   z.object({
     state: z.literal('failed'),
@@ -52,14 +68,21 @@ const OUTCOME = z.discriminatedUnion('state', [
   z.object({ state: z.literal('unknown') }),
 ]);
 
+/** What the way to an agent of this node needs. */
+export interface LocalRoadInit {
+  readonly principal: Principal;
+  readonly agent: string;
+  /** The session that has submitted the task, while it is there. */
+  readonly session: string | undefined;
+  readonly signal: AbortSignal;
+}
+
 /** The way to an agent of this node. */
-export function localRoad(
-  work: Work,
-  { principal, agent, signal }: { principal: Principal; agent: string; signal: AbortSignal },
-): Road {
+export function localRoad(work: Work, { principal, agent, session, signal }: LocalRoadInit): Road {
   return {
-    begin: (init) => work.begin(principal, { ...init, agent }),
+    begin: (init) => work.begin(principal, { ...init, agent, session }),
     follow: (name, seen) => work.follow(principal, { ...name, seen, waitMs: FOLLOW_MS }, signal),
+    answer: async (init) => void work.answer(principal, init),
     end: async (name) => work.end(principal, name),
   };
 }
@@ -95,6 +118,9 @@ export function peerRoad({ peer, principal, agent, callPeer }: PeerRoadInit): Ro
       const way = isAgain ? FOLLOW_AGAIN_MS : FOLLOW_WAY_MS;
       return ask({ op: 'follow', taskId, token, seen, waitMs }, waitMs + way);
     },
+    answer: async ({ taskId, token, key, answer }) => {
+      await ask({ op: 'answer', taskId, token, key, answer }, BEGIN_MS);
+    },
     end: ({ taskId, token }) =>
       ask({ op: 'end', taskId, token }, BEGIN_MS).then(
         () => undefined,
@@ -105,6 +131,7 @@ export function peerRoad({ peer, principal, agent, callPeer }: PeerRoadInit): Ro
 }
 
 function plain(read: z.infer<typeof OUTCOME>): Outcome {
+  if (read.state === 'asks') return { ...read, question: questionOf(read.question) };
   if (read.state !== 'running') return read;
   const { part, text } = read.progress ?? {};
   const progress: Progress = {
@@ -112,6 +139,22 @@ function plain(read: z.infer<typeof OUTCOME>): Outcome {
     ...(text === undefined ? {} : { text }),
   };
   return { ...read, progress: progress };
+}
+
+/** A question as somebody asks it. */
+export interface AskedQuestion extends Pick<TaskQuestion, 'kind' | 'key' | 'message'> {
+  readonly schema?: object | undefined;
+}
+
+/** A question without what it has too much of. */
+export function questionOf({ kind, key, message, schema }: AskedQuestion): TaskQuestion {
+  const isSmall = Buffer.byteLength(JSON.stringify(schema ?? {})) <= ANSWER_BYTES_MAX;
+  return {
+    kind,
+    key,
+    message,
+    ...(schema !== undefined && isSmall ? { schema: schema as JsonObject } : {}),
+  };
 }
 
 /** What following heeds. */
@@ -122,6 +165,8 @@ export interface FollowingInit {
   /** Rejects when the worker's node is believed to be gone. */
   readonly gone: Promise<never>;
   readonly heard: (progress: Progress) => void;
+  /** It waits for somebody, or does no more. */
+  readonly paused: (question: TaskQuestion | undefined) => void;
   readonly clock: Clock;
   /** How long the attempt may take, ms; the worker's node is told as well, and need not be believed. */
   readonly timeoutMs: number;
@@ -134,13 +179,27 @@ export interface FollowingInit {
 export async function followToEnd(road: Road, init: FollowingInit): Promise<Final | undefined> {
   const { clock, timeoutMs } = init;
   let cancel = (): void => undefined;
+  let tooLong: (final: Final) => void = () => undefined;
   const late = new Promise<Final>((resolve) => {
-    cancel = clock.schedule(timeoutMs + FOLLOW_WAY_MS, () =>
-      resolve(lost('its node says that it works, longer than it may')),
-    );
+    tooLong = resolve;
   });
+  const runs = (): void => {
+    cancel = clock.schedule(timeoutMs + FOLLOW_WAY_MS, () =>
+      tooLong(lost('its node says that it works, longer than it may')),
+    );
+  };
+  runs();
   const over = new AbortController();
-  const following = follow(road, { ...init, signal: AbortSignal.any([init.signal, over.signal]) });
+  const following = follow(road, {
+    ...init,
+    signal: AbortSignal.any([init.signal, over.signal]),
+    paused(question) {
+      // While it waits for somebody, nobody works.
+      cancel();
+      if (question === undefined) runs();
+      init.paused(question);
+    },
+  });
   try {
     return await Promise.race([following, late]);
   } finally {
@@ -151,19 +210,25 @@ export async function followToEnd(road: Road, init: FollowingInit): Promise<Fina
 
 async function follow(
   road: Road,
-  { name, signal, gone, heard, clock }: FollowingInit,
+  { name, signal, gone, heard, paused, clock }: FollowingInit,
 ): Promise<Final | undefined> {
   let seen = 0;
   let hasty = 0;
   let isAgain = false;
+  let asked: string | undefined;
   while (!signal.aborted) {
     try {
       const askedAt = clock.now();
       const said = await Promise.race([road.follow(name, seen, isAgain), gone]);
       isAgain = false;
       if (said.state === 'unknown') return lost('its node does not know the task any more');
-      if (said.state !== 'running') return said;
+      if (said.state !== 'running' && said.state !== 'asks') return said;
       if (said.news !== seen && said.progress !== undefined) heard(said.progress);
+      const question = said.state === 'asks' ? said.question : undefined;
+      if (said.news !== seen && question?.key !== asked) {
+        asked = question?.key;
+        paused(question);
+      }
       seen = said.news;
       // A node that has news without end is asked no faster than this.
       hasty = clock.now() - askedAt < FOLLOW_PACE_MS ? hasty + 1 : 0;

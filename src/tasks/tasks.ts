@@ -6,6 +6,7 @@ import { StarlingError, messageOf } from '../core/index.ts';
 import type { Clock, Did, Logger, Random, Startable } from '../core/index.ts';
 import { waitForNews } from '../agents/index.ts';
 import type { Agents } from '../agents/index.ts';
+import { keyOf } from '../guard/index.ts';
 import type { Principal } from '../guard/index.ts';
 import type { Table } from '../store/index.ts';
 import type { Blackboard } from '../blackboard/index.ts';
@@ -26,6 +27,7 @@ import { isSubmitter, principalOfOrder } from './submitters.ts';
 import { tellerOf } from './told-ends.ts';
 import type {
   SubmitInit,
+  TaskAnswer,
   TaskListInit,
   TaskListResult,
   TaskResult,
@@ -36,20 +38,23 @@ import type {
 } from './types.ts';
 import { viewOf } from './view.ts';
 import { createWork } from './work.ts';
-import type { Work } from './work.ts';
+import type { Work, WorkComponents } from './work.ts';
 
 /** The rooms below, and the road to peers. */
-export interface TasksComponents extends Omit<
-  AwardsComponents,
-  'agents' | 'membership' | 'work' | 'rows' | 'ended' | 'principalOf' | 'self'
-> {
+export interface TasksComponents
+  extends
+    Omit<
+      AwardsComponents,
+      'agents' | 'membership' | 'work' | 'rows' | 'ended' | 'principalOf' | 'self'
+    >,
+    Pick<WorkComponents, 'clear'> {
   readonly table: Table;
   readonly self: { readonly name: string; readonly did: Did };
   readonly blackboard: Pick<Blackboard, 'board'>;
   readonly membership: AwardsComponents['membership'] & DurableComponents['membership'];
   readonly agents: Pick<
     Agents,
-    'candidates' | 'list' | 'message' | 'owns' | 'require' | 'subjectOf' | 'tell'
+    'candidates' | 'list' | 'message' | 'ownerOf' | 'owns' | 'require' | 'subjectOf' | 'tell'
   >;
   /** Who is meant by a link of a sender (`chainOf`). */
   principalOf(this: void, key: string): Principal;
@@ -74,6 +79,13 @@ export interface Tasks extends Startable {
   cancel(principal: Principal, id: string): Promise<TaskView>;
   /** Has a task that was not done done after all. @throws STARLING_TASK_UNKNOWN; STARLING_TASK_ENDED for others */
   retry(principal: Principal, id: string): Promise<TaskView>;
+  /**
+   * Answers what the agent of a task has asked; on the disk when this resolves, and told to whoever has the task, then or
+   * later. @throws STARLING_TASK_UNKNOWN; STARLING_TASK_ENDED where nothing, or something else, is asked
+   */
+  answer(principal: Principal, id: string, answer: TaskAnswer): Promise<TaskView>;
+  /** Milliseconds since the epoch, by the clock of the node. */
+  now(): number;
   /** Calls `changed` at each change of a task, or of any where there is no `id`; gives back what ends that. */
   watch(id: string | undefined, changed: () => void): () => void;
 }
@@ -103,10 +115,10 @@ class NodeTasks implements Tasks {
   #cancelTelling: (() => void) | undefined;
 
   constructor(components: TasksComponents) {
-    const { agents, clock, self, table, logger } = components;
+    const { table, logger } = components;
     this.#components = components;
-    this.work = createWork({ agents, clock, self });
-    this.#places = createPlaces(self.did);
+    this.work = createWork(components);
+    this.#places = createPlaces(components.self.did);
     this.#durable = createDurable({
       ...components,
       shown: (row, owner) => this.#shown(row, owner),
@@ -187,6 +199,7 @@ class NodeTasks implements Tasks {
     }
     const task = this.#take(row);
     if (order.durable !== undefined) task.owner = this.#components.self.did;
+    task.session = init.session;
     this.#keepDeadline(task);
     this.#begin(task);
     return this.#view(task);
@@ -236,17 +249,48 @@ class NodeTasks implements Tasks {
     const { clock } = this.#components;
     const retried = task.peek({ type: 'retried' });
     if (retried === undefined) throw wrongState(task, 'only what was not done is tried again');
+    if (!this.#ended.includes(id)) {
+      throw wrongState(task, 'its end is being written, ask again in a moment');
+    }
     this.#places.checkRoom(task.order);
     const lifeMs = task.order.expiresAt - task.order.submittedAt;
     const row = { ...retried, order: { ...task.order, expiresAt: clock.now() + lifeMs } };
-    await this.#rows.reopen(row);
-    if (!hasEnded(task.row)) return this.#view(task);
+    // From here on it is none of those that have ended, of which the oldest are forgotten.
     this.#ended.splice(this.#ended.indexOf(id), 1);
     this.#places.take(task.order);
+    try {
+      await this.#rows.reopen(row);
+    } catch (error) {
+      this.#places.give(task.order);
+      this.#ended.push(id);
+      throw error;
+    }
     task.become(row);
     this.#keepDeadline(task);
     this.#awards.add(task);
     return this.#view(task);
+  }
+
+  async answer(principal: Principal, id: string, given: TaskAnswer): Promise<TaskView> {
+    const task = this.#owned(principal, id);
+    if (!task.isHere) throw wrongState(task, 'another node goes on with it, answer there');
+    const { question } = task.row;
+    const key = given.key ?? question?.key ?? '';
+    if (question?.kind === 'approval') {
+      throw wrongState(task, `it waits for ${question.message}`);
+    }
+    const event = { type: 'answered', key, answer: given.answer } as const;
+    const row = task.peek(event);
+    if (row === undefined) throw wrongState(task, 'it asks nothing that is not answered');
+    await this.#rows.put(row);
+    if (!task.apply(event)) throw wrongState(task, 'it asks for that no more');
+    if (task.row.version !== row.version) await this.#rows.put(task.row);
+    task.tellAnswer?.();
+    return this.#view(task);
+  }
+
+  now(): number {
+    return this.#components.clock.now();
   }
 
   watch(id: string | undefined, changed: () => void): () => void {
@@ -259,8 +303,8 @@ class NodeTasks implements Tasks {
     this.#seq = Math.max(this.#seq, row.order.seq);
     const key = messageKey(row.order);
     if (key !== undefined) this.#byMessage.set(key, row.order.id);
-    this.#take(row);
-    if (hasEnded(row)) this.#ended.push(row.order.id);
+    const task = this.#take(row);
+    if (hasEnded(task.row)) this.#ended.push(row.order.id);
     else this.#places.take(row.order);
   }
 
@@ -432,11 +476,12 @@ class NodeTasks implements Tasks {
 
   /** Its submitter, who has it or had it, and the operator. */
   #maySee(principal: Principal, row: TaskRow): boolean {
-    const { agents, self } = this.#components;
+    const { self } = this.#components;
     if (isSubmitter(principal, row.order, self)) return true;
-    return row.attempts.some(({ agent, did }) =>
+    // Whoever announces the name of an agent that has retired has had none of its tasks.
+    return row.attempts.some(({ did, owner }) =>
       did === self.did
-        ? agents.owns(principal, agent.split('@')[0] ?? '')
+        ? owner === keyOf(principal)
         : principal.kind === 'peer' && principal.did === did,
     );
   }

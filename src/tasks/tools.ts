@@ -2,10 +2,10 @@
 import { z } from 'zod';
 import type { JsonObject } from '../core/index.ts';
 import { BUILTIN_SERVER } from '../core/index.ts';
-import type { Agents } from '../agents/index.ts';
 import { defineTool } from '../gateway/index.ts';
-import type { BuiltinTool } from '../gateway/index.ts';
+import type { BuiltinTool, ToolSubject } from '../gateway/index.ts';
 import { toolResource } from '../grants/index.ts';
+import { questionTools, resultWithForms } from './question-tools.ts';
 import {
   ATTEMPT_MAX_MS,
   DEADLINE_MAX_MS,
@@ -21,7 +21,6 @@ import type { Tasks } from './tasks.ts';
 /** What these tools need. */
 export interface TaskToolComponents {
   readonly tasks: Tasks;
-  readonly agents: Pick<Agents, 'subjectOf'>;
 }
 
 /**
@@ -41,7 +40,7 @@ const waitS = z.number().min(0).max(TASK_WAIT_MAX_S);
 const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 
 /** `agent_task`, `task_status`, `task_result`, `task_list`, `task_cancel`, `task_retry`, `task_progress`, `task_attempt`. */
-export function taskTools({ tasks, agents }: TaskToolComponents): readonly BuiltinTool[] {
+export function taskTools({ tasks }: TaskToolComponents): readonly BuiltinTool[] {
   return [
     submitTool(tasks),
     statusTool(tasks),
@@ -50,7 +49,8 @@ export function taskTools({ tasks, agents }: TaskToolComponents): readonly Built
     changeTool(tasks, 'cancel'),
     changeTool(tasks, 'retry'),
     progressTool(tasks),
-    attemptTool(tasks, agents),
+    ...questionTools(tasks),
+    attemptTool(tasks),
   ];
 }
 
@@ -110,10 +110,10 @@ function submitTool(tasks: Tasks): BuiltinTool {
     clients: 'yes',
     onTop: true,
     waits: true,
-    async run({ wait_s: wait, ...input }, { principal, signal }): Promise<TaskResult> {
-      const view = await tasks.submit(principal, initOf(input));
-      if (wait === undefined || wait === 0) return view;
-      return tasks.result(principal, view.taskId, { waitMs: wait * 1000, signal });
+    async run({ wait_s: wait = 0, ...input }, context): Promise<TaskResult> {
+      const { principal, session } = context;
+      const view = await tasks.submit(principal, { ...initOf(input), session });
+      return wait === 0 ? view : resultWithForms(tasks, view.taskId, wait * 1000, context);
     },
   });
 }
@@ -170,7 +170,8 @@ function resultTool(tasks: Tasks): BuiltinTool {
   return defineTool({
     name: 'task_result',
     title: 'The result of a task',
-    description: 'The result of a task that is done, or how it stands; waits for its end.',
+    description:
+      'The result of a task that is done, or how it stands; waits for its end. What its agent asks meanwhile is asked of the person before the client, where that shows forms.',
     input: z.object({
       taskId,
       timeout_s: waitS.optional().describe('How long to wait for its end; default not at all.'),
@@ -180,10 +181,8 @@ function resultTool(tasks: Tasks): BuiltinTool {
     peers: 'granted',
     onTop: true,
     waits: true,
-    run: (input, { principal, signal }): Promise<TaskResult> => {
-      const waitMs = (input.timeout_s ?? 0) * 1000;
-      return tasks.result(principal, input.taskId, { waitMs, signal });
-    },
+    run: (input, context): Promise<TaskResult> =>
+      resultWithForms(tasks, input.taskId, (input.timeout_s ?? 0) * 1000, context),
   });
 }
 
@@ -248,7 +247,7 @@ function progressTool(tasks: Tasks): BuiltinTool {
 }
 
 const ATTEMPT = z.object({
-  op: z.enum(['begin', 'follow', 'end']),
+  op: z.enum(['begin', 'follow', 'answer', 'end']),
   agentId: text.describe('An agent of this node.'),
   taskId,
   token: count.describe('Higher with each attempt of the task.'),
@@ -257,9 +256,18 @@ const ATTEMPT = z.object({
   metadata: z.record(z.string().max(128), z.json()).optional(),
   seen: count.optional().describe('`news` of the answer before.'),
   waitMs: z.number().min(0).max(FOLLOW_MS).optional(),
+  key: text.optional().describe('Of the question that is answered.'),
+  answer: z.json().optional(),
 });
 
-function attemptTool(tasks: Tasks, agents: Pick<Agents, 'subjectOf'>): BuiltinTool {
+/** To begin is cleared by the work, so that it may wait for a person; the rest changes nothing of anybody else's. */
+const LOOK: ToolSubject = {
+  ability: 'tool/call',
+  resource: toolResource(BUILTIN_SERVER, 'task_attempt'),
+  look: true,
+};
+
+function attemptTool(tasks: Tasks): BuiltinTool {
   return defineTool({
     name: 'task_attempt',
     title: 'Do a task for another node',
@@ -272,9 +280,8 @@ function attemptTool(tasks: Tasks, agents: Pick<Agents, 'subjectOf'>): BuiltinTo
     peers: 'granted',
     onTop: true,
     waits: true,
-    // One use of a grant is one attempt; whoever asks how it goes has begun it, and is looked at by the work.
-    subject: ({ op, agentId }) =>
-      op === 'follow' || op === 'end' ? undefined : agents.subjectOf(agentId),
+    // One attempt is one use of a grant, and two entries of the audit log, however often it is asked for.
+    subject: () => LOOK,
     async run(input, { principal, signal }): Promise<Outcome> {
       const { op, agentId: agent, token } = input;
       const name = { taskId: input.taskId, token };
@@ -285,6 +292,11 @@ function attemptTool(tasks: Tasks, agents: Pick<Agents, 'subjectOf'>): BuiltinTo
       if (op === 'follow') {
         const { seen = 0, waitMs = 0 } = input;
         return tasks.work.follow(principal, { ...name, seen, waitMs }, signal);
+      }
+      if (op === 'answer') {
+        const { answer = null, key = '' } = input;
+        tasks.work.answer(principal, { ...name, key, answer });
+        return { state: 'unknown' };
       }
       return tasks.work.begin(principal, {
         ...name,

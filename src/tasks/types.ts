@@ -36,6 +36,17 @@ export interface TaskFault {
   readonly message: string;
 }
 
+/** What an attempt waits for: a person at the worker's node, or something that its agent needs to know. */
+export interface TaskQuestion {
+  /** `approval`: whoever owns the agent's node must agree. `input`: the submitter is to answer. */
+  readonly kind: 'approval' | 'input';
+  /** Tells questions of one task apart: one that was answered is not asked again. */
+  readonly key: string;
+  readonly message: string;
+  /** JSON Schema of the answer; of an `input` only. */
+  readonly schema?: JsonObject;
+}
+
 /** One time that a task was given to an agent. */
 export interface Attempt {
   /** The fencing token: higher with each attempt of the task. */
@@ -44,12 +55,16 @@ export interface Attempt {
   readonly agent: string;
   /** The did:key of the agent's node. */
   readonly did: string;
+  /** `keyOf` whoever had announced the agent, where that is of this node. */
+  readonly owner?: string;
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
   readonly endedAt?: number;
   /** Absent while it is under way. */
   readonly outcome?: 'done' | 'failed' | 'lost' | 'cancelled';
   readonly why?: string;
+  /** It was lost while a person was to agree: no agent has had it, and it counts for nothing. */
+  readonly idle?: true;
 }
 
 /** A result that came when another one, or the end of the task, had counted. */
@@ -117,8 +132,10 @@ export interface TaskRow {
   readonly processedBy?: string;
   readonly late?: readonly LateResult[];
   readonly progress?: Progress;
-  /** What a worker needs to know. */
-  readonly question?: string;
+  /** What is waited for, in the state `input_required`. */
+  readonly question?: TaskQuestion;
+  /** Answers by the keys of their questions: an attempt that comes later is not asked again. */
+  readonly answers?: Readonly<Record<string, Json>>;
   readonly endedAt?: number;
 }
 
@@ -143,6 +160,7 @@ export interface TaskView {
   readonly endedAt?: string;
   readonly attempts: readonly AttemptView[];
   readonly progress?: Progress;
+  readonly question?: TaskQuestion;
   /** Why nobody has it yet. */
   readonly waitsFor?: string;
   readonly processedBy?: string;
@@ -180,6 +198,12 @@ export interface TaskListResult {
 /** What came of an attempt, by the word of the worker's node. */
 export type Outcome =
   | { readonly state: 'running'; readonly news: number; readonly progress?: Progress }
+  | {
+      readonly state: 'asks';
+      readonly news: number;
+      readonly question: TaskQuestion;
+      readonly progress?: Progress;
+    }
   | { readonly state: 'done'; readonly result: Json }
   | {
       readonly state: 'failed';
@@ -210,6 +234,8 @@ export interface SubmitInit {
   readonly durable?: 'mesh' | undefined;
   /** What the guide's TaskMessage says of itself. Its `id` makes the same message twice one task. */
   readonly said?: JsonObject | undefined;
+  /** The session that gives it, which can't approve it itself. */
+  readonly session?: string | undefined;
 }
 
 /** Which tasks somebody wants to see. */
@@ -224,4 +250,11 @@ export interface TaskWait {
   readonly seen: number;
   readonly waitMs: number;
   readonly signal: AbortSignal;
+}
+
+/** What a submitter answers. */
+export interface TaskAnswer {
+  /** That of the question; default: of the one that is asked now. */
+  readonly key?: string | undefined;
+  readonly answer: Json;
 }

@@ -8,7 +8,8 @@ export function viewOf(
   { row, waitsFor }: Pick<LiveTask, 'row' | 'waitsFor'>,
   kept: Pick<TaskView, 'copies' | 'owner'> = {},
 ): TaskView {
-  const { order, state, attempts, error, processedBy, late, progress, version, endedAt } = row;
+  const { order, state, attempts, error, processedBy, late, progress, question } = row;
+  const { version, endedAt } = row;
   const { capability, agentId, durable, said } = order;
   return {
     taskId: order.id,
@@ -24,6 +25,7 @@ export function viewOf(
     ...(endedAt === undefined ? {} : { endedAt: iso(endedAt) }),
     attempts: attempts.map(attemptView),
     ...(progress === undefined ? {} : { progress }),
+    ...(question === undefined ? {} : { question }),
     ...(waitsFor === undefined || hasEnded(row) ? {} : { waitsFor }),
     ...(processedBy === undefined ? {} : { processedBy }),
     ...(error === undefined ? {} : { error }),

@@ -3,27 +3,32 @@
  * agent, which ends when its lease does: the submitter's node asks how it goes, and an attempt that nobody asks for is
  * given up. A lease is a timer, so that a clock that is set neither ends nor lengthens it.
  */
-import { StarlingError, createScope, messageOf } from '../core/index.ts';
-import type { Clock, Json, JsonObject, Scope } from '../core/index.ts';
+import { StarlingError, messageOf, pause } from '../core/index.ts';
+import type { Clock, Json, JsonObject } from '../core/index.ts';
 import { waitForNews } from '../agents/index.ts';
 import type { AgentView, Agents } from '../agents/index.ts';
+import type { ClearedAction, OwnAction } from '../gateway/index.ts';
 import { keyOf } from '../guard/index.ts';
 import type { Principal } from '../guard/index.ts';
 import {
   LEASE_MS,
-  OUTCOME_MS,
-  PROGRESS_MS,
+  PLACE_MS,
+  QUESTIONS_MAX,
   RESULT_BYTES_MAX,
   WORDS_MAX,
   WORK_MAX,
   WORK_OF_ONE_MAX,
 } from './limits.ts';
-import type { Outcome, Progress } from './types.ts';
+import type { Outcome, Progress, TaskQuestion } from './types.ts';
+import { WorkAttempt, refused } from './work-attempt.ts';
+import type { Ended } from './work-attempt.ts';
 
 /** What work is done with. */
 export interface WorkComponents {
   readonly self: { readonly name: string };
-  readonly agents: Pick<Agents, 'list' | 'message' | 'owns' | 'require'>;
+  readonly agents: Pick<Agents, 'list' | 'message' | 'ownerOf' | 'owns' | 'require' | 'subjectOf'>;
+  /** Lets an agent of this node have what somebody gives it, once a person has agreed where one must. */
+  clear(action: OwnAction): Promise<ClearedAction>;
   readonly clock: Clock;
 }
 
@@ -41,6 +46,8 @@ export interface BeginInit extends AttemptName {
   readonly timeoutMs: number;
   /** What the agent is told besides, in the message's metadata. */
   readonly metadata: JsonObject;
+  /** The session of this node that has submitted it. */
+  readonly session?: string | undefined;
 }
 
 /** A look at an attempt. */
@@ -56,11 +63,23 @@ export interface ProgressInit extends AttemptName {
   readonly progress: Progress;
 }
 
+/** What the agent of an attempt asks its submitter. */
+export interface AskInit extends AttemptName {
+  readonly question: TaskQuestion;
+}
+
+/** What a submitter answers. */
+export interface AnswerInit extends AttemptName {
+  /** That of the question. */
+  readonly key: string;
+  readonly answer: Json;
+}
+
 /** What agents of this node do. */
 export interface Work {
   /**
-   * Has an agent of this node begin; the same attempt twice is one.
-   * @throws STARLING_AGENT_FAILED with `reason` unknown, stopped, full or stale
+   * Has an agent of this node begin; the same attempt twice is one. Where a person must agree first, it asks meanwhile.
+   * @throws STARLING_AGENT_FAILED with `reason` unknown, stopped, full or stale; STARLING_CALL_REFUSED
    */
   begin(principal: Principal, init: BeginInit): Promise<Outcome>;
   /** What came of an attempt so far; renews its lease. @throws STARLING_CALL_REFUSED, and ends it, without the right any more */
@@ -69,20 +88,11 @@ export interface Work {
   end(principal: Principal, name: AttemptName): void;
   /** An agent of `principal` tells how far it is; false where it is to stop. @throws STARLING_AGENT_UNKNOWN */
   progress(principal: Principal, init: ProgressInit): boolean;
+  /** An agent of `principal` needs to know something; waits for the answer. @throws STARLING_AGENT_FAILED where it is to stop */
+  ask(principal: Principal, init: AskInit, signal: AbortSignal): Promise<Json>;
+  /** False where nobody waits for that. */
+  answer(principal: Principal, init: AnswerInit): boolean;
   stop(): void;
-}
-
-interface Attempt {
-  readonly key: string;
-  readonly token: number;
-  readonly agent: string;
-  readonly scope: Scope;
-  readonly wakers: Set<() => void>;
-  outcome: Exclude<Outcome, { state: 'running' | 'unknown' }> | undefined;
-  news: number;
-  progress: Progress | undefined;
-  cancelLease: () => void;
-  cancelSilence: () => void;
 }
 
 /** Makes the work of one node. */
@@ -93,7 +103,7 @@ export function createWork(components: WorkComponents): Work {
 class NodeWork implements Work {
   readonly #components: WorkComponents;
   /** The newest attempt of each task, by submitter and task. */
-  readonly #attempts = new Map<string, Attempt>();
+  readonly #attempts = new Map<string, WorkAttempt>();
 
   constructor(components: WorkComponents) {
     this.#components = components;
@@ -102,15 +112,20 @@ class NodeWork implements Work {
   async begin(principal: Principal, init: BeginInit): Promise<Outcome> {
     const key = keyOfTask(principal, init.taskId);
     const known = this.#known(key, init);
-    if (known !== undefined) return outcomeOf(known);
+    if (known !== undefined) return known.now();
     const view = await this.#agentFor(principal, init);
     // Others may have begun meanwhile.
     const since = this.#known(key, init);
-    if (since !== undefined) return outcomeOf(since);
+    if (since !== undefined) return since.now();
     this.#makeRoom(principal, view, init);
     const attempt = this.#make(key, init);
-    this.#give(principal, init, attempt);
-    return outcomeOf(attempt);
+    let heard = (): void => undefined;
+    const asks = new Promise<void>((resolve) => {
+      heard = resolve;
+    });
+    const cleared = this.#cleared(principal, init, { attempt, asks: heard });
+    await Promise.race([this.#given(principal, init, { attempt, cleared }), asks]);
+    return attempt.now();
   }
 
   async follow(
@@ -122,11 +137,11 @@ class NodeWork implements Work {
     if (attempt?.token !== token) return { state: 'unknown' };
     this.#checkRight(principal, attempt);
     this.#lease(attempt);
-    if (attempt.outcome === undefined && attempt.news === seen && waitMs > 0) {
+    if (!attempt.isOver && attempt.news === seen && waitMs > 0) {
       await waitForNews(attempt.wakers, this.#components.clock, { waitMs, signal });
       this.#lease(attempt);
     }
-    return outcomeOf(attempt);
+    return attempt.now();
   }
 
   end(principal: Principal, { taskId, token }: AttemptName): void {
@@ -134,47 +149,150 @@ class NodeWork implements Work {
     const attempt = this.#attempts.get(key);
     if (attempt?.token !== token) return;
     this.#attempts.delete(key);
-    close(attempt);
+    attempt.asking.abort('the task is not to be done any more');
+    attempt.close();
   }
 
-  progress(principal: Principal, { taskId, token, progress }: ProgressInit): boolean {
+  progress(principal: Principal, name: ProgressInit): boolean {
+    const attempt = this.#owned(principal, name);
+    if (attempt === undefined) return false;
+    attempt.progressed(name.progress);
+    return true;
+  }
+
+  async ask(principal: Principal, init: AskInit, signal: AbortSignal): Promise<Json> {
+    const attempt = this.#owned(principal, init);
+    if (attempt === undefined) {
+      throw new StarlingError('STARLING_AGENT_FAILED', `nobody waits for task ${init.taskId}`, {
+        data: { reason: 'late' },
+      });
+    }
+    if (!attempt.mayAsk()) {
+      throw new StarlingError(
+        'STARLING_LIMIT_EXCEEDED',
+        `task ${init.taskId} asks already, or has asked ${QUESTIONS_MAX} times`,
+        { data: { reason: 'questions', limit: QUESTIONS_MAX } },
+      );
+    }
+    const over = AbortSignal.any([signal, attempt.scope.signal]);
+    return new Promise((resolve, reject) => {
+      const left = (): void =>
+        reject(
+          new StarlingError('STARLING_AGENT_FAILED', `nobody answers for task ${init.taskId}`, {
+            data: { reason: 'late' },
+          }),
+        );
+      if (over.aborted) return left();
+      over.addEventListener('abort', left, { once: true });
+      return attempt.pauses(init.question, (answer) => {
+        over.removeEventListener('abort', left);
+        resolve(answer);
+      });
+    });
+  }
+
+  answer(principal: Principal, { taskId, token, key, answer }: AnswerInit): boolean {
+    const attempt = this.#attempts.get(keyOfTask(principal, taskId));
+    return attempt?.token === token && attempt.answered(key, answer);
+  }
+
+  stop(): void {
+    for (const attempt of this.#attempts.values()) attempt.close();
+    this.#attempts.clear();
+  }
+
+  /** The attempt that an agent of `principal` is at. */
+  #owned(principal: Principal, { taskId, token }: AttemptName): WorkAttempt | undefined {
     const attempt = [...this.#attempts.values()].find(
       (one) =>
         one.token === token &&
         one.key.endsWith(` ${taskId}`) &&
+        one.owner === keyOf(principal) &&
         this.#components.agents.owns(principal, one.agent),
     );
-    if (attempt === undefined || attempt.outcome !== undefined) return false;
-    attempt.progress = { ...attempt.progress, ...progress };
-    attempt.cancelSilence();
-    attempt.cancelSilence = attempt.scope.after(PROGRESS_MS, () => {
-      const message = `its program has told nothing for ${PROGRESS_MS} ms`;
-      settle(attempt, { state: 'failed', reason: 'silent', message, answered: false });
-      attempt.scope.close();
-    });
-    tell(attempt);
-    return true;
+    return attempt?.isOver === true ? undefined : attempt;
   }
 
-  stop(): void {
-    for (const attempt of this.#attempts.values()) close(attempt);
-    this.#attempts.clear();
+  /** Resolves once a person has agreed, where one must. */
+  #cleared(
+    principal: Principal,
+    { agent, input, session, taskId }: BeginInit,
+    { attempt, asks }: { readonly attempt: WorkAttempt; readonly asks: () => void },
+  ): Promise<ClearedAction> {
+    const { agents, self } = this.#components;
+    const wanted = agents.subjectOf(agent);
+    if (wanted === undefined) throw refused({ agent, taskId }, 'unknown', 'it has no such name');
+    return this.#components.clear({
+      principal,
+      wanted,
+      // The same for each attempt of the task.
+      args: { agentId: agent, taskId, input },
+      session,
+      signal: attempt.asking.signal,
+      asks(timeoutMs) {
+        const waits = `within ${Math.round(timeoutMs / 1000)} s`;
+        const message = `an approval by the operator of ${self.name}, ${waits}; there: starling approvals`;
+        attempt.pauses({ kind: 'approval', key: 'approval', message });
+        asks();
+      },
+    });
+  }
+
+  /** Gives it to the agent, whose answer is the outcome. @throws what is said against it before anybody was asked */
+  async #given(
+    principal: Principal,
+    init: BeginInit,
+    {
+      attempt,
+      cleared,
+    }: { readonly attempt: WorkAttempt; readonly cleared: Promise<ClearedAction> },
+  ): Promise<void> {
+    let action: ClearedAction;
+    try {
+      action = await cleared;
+    } catch (error) {
+      if (attempt.isWorking) {
+        this.#attempts.delete(attempt.key);
+        attempt.close();
+        throw error;
+      }
+      attempt.settle(notAgreed(error));
+      attempt.scope.close();
+      return;
+    }
+    if (!attempt.isWorking) await this.#placeFor(principal, init, attempt);
+    if (attempt.isOver) return action.over('cancelled', 'nobody waits for it any more');
+    attempt.runs();
+    this.#give(principal, init, { attempt, action });
+  }
+
+  /** The agent may have got other work while a person was asked. */
+  async #placeFor(principal: Principal, init: BeginInit, attempt: WorkAttempt): Promise<void> {
+    while (!attempt.isOver) {
+      const view = await this.#agentFor(principal, init).catch((error: unknown) => {
+        attempt.settle(faultOf(error));
+        return undefined;
+      });
+      if (view === undefined || this.#hasPlace(view, init)) return;
+      await pause(this.#components.clock, PLACE_MS);
+    }
   }
 
   /** A right may be taken back while the work is under way. */
-  #checkRight(principal: Principal, attempt: Attempt): void {
+  #checkRight(principal: Principal, attempt: WorkAttempt): void {
     const { agents, self } = this.#components;
     try {
       agents.require(principal, { name: attempt.agent, node: self.name });
     } catch (error) {
       this.#attempts.delete(attempt.key);
-      close(attempt);
+      attempt.asking.abort('the right to it was taken back');
+      attempt.close();
       throw error;
     }
   }
 
   /** This very attempt, where it has begun. @throws STARLING_LIMIT_EXCEEDED for one that came before it */
-  #known(key: string, init: BeginInit): Attempt | undefined {
+  #known(key: string, init: BeginInit): WorkAttempt | undefined {
     const known = this.#attempts.get(key);
     if (known !== undefined && known.token > init.token) {
       throw refused(init, 'stale', 'it has been given to another since');
@@ -191,78 +309,78 @@ class NodeWork implements Work {
     return view;
   }
 
+  #hasPlace(view: AgentView, init: BeginInit): boolean {
+    const own = [...this.#attempts.values()].filter(
+      ({ agent, isWorking }) => agent === init.agent && isWorking,
+    ).length;
+    return view.free > 0 && own < view.maxConcurrentTasks;
+  }
+
   /** What came of earlier attempts makes room, the caller's own where the caller has many. */
   #makeRoom(principal: Principal, view: AgentView, init: BeginInit): void {
-    const own = [...this.#attempts.values()].filter(
-      ({ agent, outcome }) => agent === init.agent && outcome === undefined,
-    ).length;
-    if (view.free <= 0 || own >= view.maxConcurrentTasks) {
+    if (!this.#hasPlace(view, init))
       throw refused(init, 'full', 'it has as much to do as it takes');
-    }
     const theirs = [...this.#attempts.values()].filter(({ key }) =>
       key.startsWith(keyOfTask(principal, '')),
     );
     const hasMany = theirs.length >= WORK_OF_ONE_MAX;
     if (!hasMany && this.#attempts.size < WORK_MAX) return;
     const among = hasMany ? theirs : [...this.#attempts.values()];
-    const over = among.find(({ outcome }) => outcome !== undefined);
+    const over = among.find(({ isOver }) => isOver);
     if (over === undefined) throw refused(init, 'full', `its node has ${WORK_MAX} tasks under way`);
     this.#attempts.delete(over.key);
-    close(over);
+    over.close();
   }
 
-  #make(key: string, { agent, token }: BeginInit): Attempt {
-    const before = this.#attempts.get(key);
-    if (before !== undefined) close(before);
-    const attempt: Attempt = {
-      key,
-      token,
-      agent,
-      scope: createScope(this.#components.clock),
-      wakers: new Set(),
-      outcome: undefined,
-      news: 1,
-      progress: undefined,
-      cancelLease: () => undefined,
-      cancelSilence: () => undefined,
-    };
+  #make(key: string, { agent, token, timeoutMs }: BeginInit): WorkAttempt {
+    this.#attempts.get(key)?.close();
+    const { agents, clock } = this.#components;
+    const owner = agents.ownerOf(agent) ?? '';
+    const attempt = new WorkAttempt(clock, { key, owner, token, agent, timeoutMs });
     this.#attempts.set(key, attempt);
     this.#lease(attempt);
     return attempt;
   }
 
-  /** The agent's answer is the outcome. */
-  #give(principal: Principal, init: BeginInit, attempt: Attempt): void {
+  #give(
+    principal: Principal,
+    init: BeginInit,
+    { attempt, action }: { readonly attempt: WorkAttempt; readonly action: ClearedAction },
+  ): void {
     const { agent, input, timeoutMs, metadata } = init;
+    // Its time stands still while it waits for somebody, so that the attempt ends it.
     const query = { to: agent, type: 'query', message: input, timeoutMs, metadata } as const;
-    this.#components.agents.message(principal, query, attempt.scope.signal).then(
-      ({ response = null }) => settle(attempt, ofSize(response)),
-      (error: unknown) => settle(attempt, faultOf(error)),
+    const { signal } = attempt.scope;
+    const ended = (outcome: Ended): void => {
+      attempt.settle(outcome);
+      const { state } = attempt.now();
+      action.over(state === 'done' ? 'ok' : 'failed');
+    };
+    this.#components.agents.message(principal, { ...query, isUntimed: true }, signal).then(
+      ({ response = null }) => ended(ofSize(response)),
+      (error: unknown) => ended(faultOf(error)),
     );
   }
 
   /** Whoever is not asked for so long has lost its submitter, which gives the task to another. */
-  #lease(attempt: Attempt): void {
-    attempt.cancelLease();
+  #lease(attempt: WorkAttempt): void {
     if (this.#attempts.get(attempt.key) !== attempt) return;
-    const isOver = attempt.outcome !== undefined;
-    attempt.cancelLease = this.#components.clock.schedule(isOver ? OUTCOME_MS : LEASE_MS, () => {
-      if (isOver) {
+    attempt.lease(LEASE_MS, () => {
+      if (attempt.isOver) {
         this.#attempts.delete(attempt.key);
-        return close(attempt);
+        return attempt.close();
       }
-      if (attempt.outcome === undefined) {
-        const message = `the node of the submitter has not asked for ${LEASE_MS} ms`;
-        settle(attempt, { state: 'failed', reason: 'lease', message, answered: false });
-        attempt.scope.close();
-      }
-      this.#lease(attempt);
+      const message = `the node of the submitter has not asked for ${LEASE_MS} ms`;
+      attempt.settle({ state: 'failed', reason: 'lease', message, answered: false });
+      attempt.asking.abort();
+      attempt.scope.close();
+      return this.#lease(attempt);
     });
   }
 }
 
 /** The result is kept until the submitter's node has asked for it, and that node takes no larger one. */
-function ofSize(result: Json): NonNullable<Attempt['outcome']> {
+function ofSize(result: Json): Ended {
   const bytes = Buffer.byteLength(JSON.stringify(result));
   if (bytes <= RESULT_BYTES_MAX) return { state: 'done', result };
   const message = `its result has ${bytes} bytes, of ${RESULT_BYTES_MAX} at most`;
@@ -273,43 +391,17 @@ function keyOfTask(principal: Principal, taskId: string): string {
   return `${keyOf(principal)} ${taskId}`;
 }
 
-function outcomeOf({ news, outcome, progress }: Attempt): Outcome {
-  return outcome ?? { state: 'running', news, ...(progress === undefined ? {} : { progress }) };
-}
-
-/** The first outcome is the one. */
-function settle(attempt: Attempt, outcome: NonNullable<Attempt['outcome']>): void {
-  if (attempt.outcome !== undefined) return;
-  attempt.outcome = outcome;
-  attempt.cancelSilence();
-  tell(attempt);
-}
-
-function tell(attempt: Attempt): void {
-  attempt.news += 1;
-  for (const wake of attempt.wakers) wake();
-}
-
-function close(attempt: Attempt): void {
-  attempt.cancelLease();
-  const message = 'it was taken back';
-  settle(attempt, { state: 'failed', reason: 'ended', message, answered: false });
-  attempt.scope.close();
+/** A person, or the time for one, has said no; anything else ends the attempt without a word of anybody. */
+function notAgreed(error: unknown): Ended {
+  const said = error instanceof StarlingError ? error.data['state'] : undefined;
+  const answered = said === 'denied' || said === 'expired';
+  const message = messageOf(error).slice(0, WORDS_MAX);
+  return { state: 'failed', reason: answered ? 'denied' : 'lost', message, answered };
 }
 
 /** What the agent has answered is its own failure; what else there is says that it was lost. */
-function faultOf(error: unknown): NonNullable<Attempt['outcome']> {
+function faultOf(error: unknown): Ended {
   const reason = error instanceof StarlingError ? String(error.data['reason'] ?? error.code) : '';
   const message = messageOf(error).slice(0, WORDS_MAX);
   return { state: 'failed', reason, message, answered: reason === 'failed' };
-}
-
-function refused({ agent, taskId }: BeginInit, reason: string, why: string): StarlingError {
-  return new StarlingError(
-    'STARLING_AGENT_FAILED',
-    `agent ${agent} takes no task ${taskId}: ${why}`,
-    {
-      data: { agentId: agent, reason },
-    },
-  );
 }

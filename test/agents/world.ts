@@ -179,7 +179,8 @@ function makeNode({ name, names, nodes, clock, viewOf, events, topic }: Making):
         ({ definition }) => definition.name === tool,
       );
       const about = found?.subject?.(args);
-      if (about !== undefined && !allows(principal, about.resource)) {
+      const isOpen = about === undefined || about.look === true;
+      if (!isOpen && !allows(principal, about.resource)) {
         throw new StarlingError('STARLING_CALL_REFUSED', `no grant for ${about.resource}`);
       }
       const context = { principal, signal: signal ?? new AbortController().signal };

@@ -198,6 +198,12 @@ async function withNodes(alice: StarlingNode, bob: StarlingNode): Promise<void> 
   const { taskId } = await doing;
   for (const look of ['info', 'result', 'watch']) await keep(`task ${look}`, taskId, ...at);
   await keep('task list', ...at);
+  const given = await run('task', 'run', 'y', '--need', 'review', '--detach', '--json', ...at);
+  const asked = (JSON.parse(given.stdout) as { taskId: string }).taskId;
+  const { told } = await asksFor(alice, 'coder', asked);
+  await keep('task answer', asked, 'yes', ...at);
+  await told;
+  await run('task', 'cancel', asked, ...at);
   const idle = await run('task', 'run', 'x', '--need', 'nothing', '--detach', '--json', ...at);
   const waiting = (JSON.parse(idle.stdout) as { taskId: string }).taskId;
   await keep('task cancel', waiting, ...at);
@@ -266,6 +272,23 @@ async function answerFrom(node: StarlingNode, name: string): Promise<void> {
   const inReplyTo = messages[0]?.id ?? '';
   await client.builtin('agent_message', { type: 'response', inReplyTo, message: 'no holes' });
   client.close();
+}
+
+/** The agent of a task asks something; gives what is told it then. */
+async function asksFor(
+  node: StarlingNode,
+  name: string,
+  taskId: string,
+): Promise<{ readonly told: Promise<unknown> }> {
+  const client = await attach(node.status().stateDir);
+  await client.builtin('agent_inbox', { name });
+  const question = { taskId, token: 1, key: 'sure', message: 'Are you sure?' };
+  const told = client.builtin('task_ask', question).finally(() => client.close());
+  const look = (version: number): Promise<{ status: string; version: number }> =>
+    client.builtin('task_status', { taskId, version, timeout_s: 30 });
+  let task = await look(0);
+  while (task.status !== 'input_required') task = await look(task.version);
+  return { told };
 }
 
 /** What nothing can be asked after. */

@@ -28,6 +28,41 @@ async function digger(node: NodeProcess, name: string): Promise<void> {
   await builtin(node, 'grant_create', { peer: 'owner', agents: [name] });
 }
 
+/** Where a person must agree, the task waits, is asked for once, and is given after the yes: the owner is killed meanwhile. */
+async function asksOnce(owner: NodeProcess, worker: NodeProcess): Promise<void> {
+  await builtin(worker, 'agent_announce', {
+    name: 'painter',
+    capabilities: ['paint'],
+    listed: true,
+  });
+  const grant = { peer: 'owner', agents: ['painter'], approval: 'required' };
+  await builtin(worker, 'grant_create', grant);
+  const given = { capability: 'paint', input: 'the fence' };
+  const { taskId } = await builtin<TaskResult>(owner, 'agent_task', given);
+  const waiting = await eventually(
+    'the task waits for a person',
+    () => builtin<TaskResult>(owner, 'task_result', { taskId }),
+    ({ status }) => status === 'input_required',
+  );
+  expect(waiting.question).toMatchObject({ kind: 'approval' });
+  await owner.stop('SIGKILL');
+  const again = await world.start('owner', { config: { listen: sameListen(owner) } });
+  await eventually(
+    'the task waits for the same person',
+    () => builtin<TaskResult>(again, 'task_result', { taskId }),
+    ({ status }) => status === 'input_required',
+  );
+  const { approvals } = await builtin<{ approvals: readonly { id: string; args: string }[] }>(
+    worker,
+    'approval_list',
+    {},
+  );
+  expect(approvals).toHaveLength(1);
+  expect(approvals[0]?.args).toContain('the fence');
+  await builtin(worker, 'approval_answer', { id: approvals[0]?.id, approve: true });
+  expect((await nextOf(worker, 'painter')).message).toBe('the fence');
+}
+
 it(
   'goes on at another worker and at its own node when each is killed, and has one result',
   { timeout: TEST_MS },
@@ -77,5 +112,7 @@ it(
     expect(done).toMatchObject({ status: 'done', result: 'dug', processedBy: 'digger-2@second' });
     expect(done.attempts[0]).toMatchObject({ agent: 'digger-1@first', outcome: 'lost' });
     expect(done.attempts.filter(({ outcome }) => outcome === 'done')).toHaveLength(1);
+
+    await asksOnce(owner, second);
   },
 );

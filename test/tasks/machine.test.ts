@@ -62,7 +62,7 @@ const EVENTS: fc.Arbitrary<TaskEvent> = fc.oneof(
     arbitrary: fc.record({
       type: fc.constant('asked' as const),
       token,
-      question: fc.constant('which?'),
+      question: fc.constant({ kind: 'input', key: 'which', message: 'which?' } as const),
     }),
   },
   {

@@ -24,9 +24,12 @@ function workOf(answer: () => Json, places = 10_000): { work: Work; asked: () =>
         asked += 1;
         return { response: answer() } as never;
       },
+      ownerOf: () => undefined,
       owns: () => false,
       require: () => undefined,
+      subjectOf: () => ({ ability: 'agent/message', resource: 'agent:digger' }),
     },
+    clear: async () => ({ over: () => undefined }),
   });
   return { work, asked: () => asked };
 }

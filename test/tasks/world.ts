@@ -1,8 +1,14 @@
 /** Nodes with agents and tasks whose roads are function calls, on a clock that a test moves. */
 import { silentLogger } from '../../src/core/index.ts';
 import type { Json, JsonObject } from '../../src/core/index.ts';
+import type { AuditInit } from '../../src/audit/index.ts';
+import { createClearance } from '../../src/gateway/clearance/clearance.ts';
+import { clearAction } from '../../src/gateway/clearance/own-action.ts';
+import type { ClearedAction, OwnAction } from '../../src/gateway/index.ts';
 import { OPERATOR, attachedClient } from '../../src/guard/index.ts';
-import type { Principal } from '../../src/guard/index.ts';
+import { createApprovals } from '../../src/guard/approvals/approvals.ts';
+import type { Approvals } from '../../src/guard/approvals/types.ts';
+import type { Decision, GuardWanted, Principal } from '../../src/guard/index.ts';
 import { createTasks, taskTools } from '../../src/tasks/index.ts';
 import type { TaskResult, Tasks } from '../../src/tasks/index.ts';
 import type { AgentMessage } from '../../src/agents/index.ts';
@@ -17,6 +23,13 @@ export interface TaskNode {
   readonly node: TestNode;
   readonly rows: Map<string, Uint8Array>;
   tasks: Tasks;
+  /** What a person here must agree to each time: `agent:<name>`. */
+  readonly needsApproval: Set<string>;
+  approvals: Approvals;
+  /** What is written waits for this. */
+  disk: Promise<void> | undefined;
+  /** What the audit log here has. */
+  readonly noted: AuditInit[];
   /** Ends without a word, and starts again with what is on the disk. */
   crash(): Promise<void>;
   submit(args: JsonObject, principal?: Principal): Promise<TaskResult>;
@@ -33,6 +46,7 @@ export interface TaskWorld {
 }
 
 const STEP_MS = 250;
+const HOUR_MS = 3_600_000;
 
 /** Makes and starts the nodes. */
 export async function makeTaskWorld(...names: readonly string[]): Promise<TaskWorld> {
@@ -77,12 +91,48 @@ async function makeTaskNode(
   const node = world.nodes[name];
   if (node === undefined) throw new Error(name);
   const table = memoryTable();
+  const asked = memoryTable();
+  const needsApproval = new Set<string>();
+  const noted: AuditInit[] = [];
+  const makeApprovals = (): Approvals =>
+    createApprovals({
+      table: asked,
+      clock: world.clock,
+      logger: silentLogger,
+      callerRules: { of: (principal) => ({ mayApprove: principal.kind === 'operator' }) as never },
+    });
+  const clear = (action: OwnAction): Promise<ClearedAction> =>
+    clearAction(
+      createClearance(
+        {
+          guard: { decide: (...one) => decide(made, ...one) },
+          approvals: made.approvals,
+          audit: {
+            isOn: true,
+            healthy: () => true,
+            append: async (entry) => noted.push(entry),
+            note: (entry) => void noted.push(entry),
+          },
+          clock: world.clock,
+          logger: silentLogger,
+        },
+        { self: name },
+      ),
+      action,
+    );
   const make = (): Tasks =>
     createTasks({
       ...node.rooms,
-      table,
+      table: {
+        ...table,
+        async batch(writes) {
+          await made.disk;
+          return table.batch(writes);
+        },
+      },
       blackboard: boards.at(node.rooms.self.did),
       agents: node.agents,
+      clear,
       principalOf: (key) =>
         key === 'operator' ? OPERATOR : attachedClient(key.replace('client:', '')),
       clock: world.clock,
@@ -92,8 +142,15 @@ async function makeTaskNode(
     node,
     rows: table.rows,
     tasks: make(),
+    needsApproval,
+    noted,
+    disk: undefined,
+    approvals: makeApprovals(),
     async crash() {
       await made.tasks.stop();
+      await made.approvals.stop();
+      made.approvals = makeApprovals();
+      await made.approvals.start();
       made.tasks = make();
       serve(made);
       await made.tasks.start();
@@ -102,12 +159,38 @@ async function makeTaskNode(
     result: (taskId, principal = OPERATOR) => node.call(principal, 'task_result', { taskId }),
   };
   serve(made);
+  await made.approvals.start();
   await made.tasks.start();
   return made;
 }
 
+/** What was granted to peers here, and a person's word where that is needed. */
+function decide(
+  { node, needsApproval, approvals }: TaskNode,
+  principal: Principal,
+  wanted: GuardWanted,
+): Decision {
+  const { ability, args, resource } = wanted;
+  const isGranted = principal.kind !== 'peer' || node.grants.has(`${principal.alias} ${resource}`);
+  const refusal = { rule: 'test', text: 'no grant' };
+  if (!isGranted) return { allow: false, refusal, hint: '' };
+  const approval = wanted.approval ?? '';
+  if (!needsApproval.has(resource)) return { allow: true };
+  if (approvals.approvedFor(approval, principal, wanted) !== undefined) return { allow: true };
+  const ask = {
+    kind: 'call',
+    principal,
+    resource,
+    ability,
+    rule: 'test',
+    timeoutMs: HOUR_MS,
+  } as const;
+  const shown = args === undefined ? {} : { args };
+  return { allow: false, refusal, hint: '', ask: { ...ask, ...shown } };
+}
+
 function serve({ node, tasks }: TaskNode): void {
-  node.more.splice(0, node.more.length, ...taskTools({ tasks, agents: node.agents }));
+  node.more.splice(0, node.more.length, ...taskTools({ tasks }));
 }
 
 /** A program that is an agent, and answers as it is told. */

@@ -183,7 +183,8 @@ class NodeMessages implements Messages {
     if (found.node === undefined) {
       const agent = this.#components.local.find(found.name);
       if (agent === undefined) throw unknownAgent(to);
-      const answer = await this.#deliver(agent, message, senderKey(principal), signal);
+      const how = { sender: senderKey(principal), signal, isUntimed: init.isUntimed === true };
+      const answer = await this.#deliver(agent, message, how);
       return typeof init.sealed === 'string' ? this.#sealedFor(principal, answer) : answer;
     }
     return this.#sendAway(found.node, found.name, { principal, init, message, sender });
@@ -218,8 +219,7 @@ class NodeMessages implements Messages {
   async #deliver(
     agent: LocalAgent,
     message: AgentMessage,
-    sender: string,
-    signal: AbortSignal,
+    { sender, signal, isUntimed }: Delivery,
   ): Promise<AgentMessageResult> {
     const { id: messageId, correlationId, timeoutMs = QUERY_MS } = message;
     const agentId = agent.announcement.id;
@@ -235,7 +235,8 @@ class NodeMessages implements Messages {
     const definition = wanted === undefined ? undefined : definitionFor(agent.announcement, wanted);
     requireFit(agent, definition?.input, message.message, 'parameters');
     const startedAt = this.#components.clock.now();
-    const response = await this.#queries.ask({ agent, message, sender, timeoutMs, signal });
+    const time = isUntimed ? {} : { timeoutMs };
+    const response = await this.#queries.ask({ agent, message, sender, signal, ...time });
     requireFit(agent, definition?.output, response, 'result');
     const responseTime = this.#components.clock.now() - startedAt;
     return { messageId, agentId, status: 'answered', correlationId, response, responseTime };
@@ -416,6 +417,14 @@ interface Sender {
   /** An agent of this node. */
   readonly agent?: LocalAgent;
   readonly from: string;
+}
+
+/** How a message is delivered to an agent of this node. */
+interface Delivery {
+  readonly sender: string;
+  readonly signal: AbortSignal;
+  /** The sender ends the wait for the answer. */
+  readonly isUntimed: boolean;
 }
 
 /** A message that goes to another node. */

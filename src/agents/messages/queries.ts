@@ -11,7 +11,8 @@ export interface Query {
   readonly message: AgentMessage;
   /** Tells senders apart. */
   readonly sender: string;
-  readonly timeoutMs: number;
+  /** Absent where whoever asks ends it by the signal. */
+  readonly timeoutMs?: number;
   readonly signal: AbortSignal;
 }
 
@@ -96,7 +97,15 @@ class NodeQueries implements Queries {
     const startedAt = this.#clock.now();
     return new Promise((resolve, reject) => {
       const late = (): void =>
-        one.settle(failed(agent, 'timeout', `it gave no answer within ${timeoutMs} ms`));
+        one.settle(
+          failed(
+            agent,
+            'timeout',
+            timeoutMs === undefined
+              ? 'it gave no answer'
+              : `it gave no answer within ${timeoutMs} ms`,
+          ),
+        );
       const one: Waiting = {
         query,
         settle: (answer) => {
@@ -115,7 +124,8 @@ class NodeQueries implements Queries {
           }
         },
       };
-      const cancel = this.#clock.schedule(timeoutMs, late);
+      const cancel =
+        timeoutMs === undefined ? (): void => undefined : this.#clock.schedule(timeoutMs, late);
       signal.addEventListener('abort', late, { once: true });
       agent.asked += 1;
       this.#waiting.add(one);

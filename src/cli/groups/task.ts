@@ -40,6 +40,10 @@ export function addTask(program: Command, outcome: Outcome): void {
   command('watch', 'Shows how a task goes until it ends, and prints its result.', '<id>', ID)
     .addHelpText('after', examples('starling task watch task_1790000000000_k3x9q2c1d'))
     .action(action(outcome, () => import('../commands/task/watch.ts')));
+  command('answer', 'Tells the agent of a task what it has asked.', '<id>', ID)
+    .argument('<answer>', 'JSON is taken as JSON, anything else as text')
+    .addHelpText('after', examples('starling task answer task_1790000000000_k3x9q2c1d yes'))
+    .action(action(outcome, () => import('../commands/task/answer.ts')));
   command('cancel', 'Ends a task; whoever has it is told to stop.', '<id>', ID)
     .addHelpText('after', examples('starling task cancel task_1790000000000_k3x9q2c1d'))
     .action(

@@ -28,6 +28,8 @@ export interface WantedCall {
   readonly wanted: GuardWanted;
   /** The request only looks at what the caller may use: nothing is used up, and only a refusal is recorded. */
   readonly isLook?: boolean;
+  /** It is asked for again where it or the node was away: the approval stays open meanwhile. */
+  readonly isLasting?: boolean;
   /** Why nobody could make the call; thrown to callers that may make it, and to nobody else. */
   readonly obstacle?: (() => StarlingError) | undefined;
   /** The session that asks: it can't approve what it wants itself. */
@@ -71,7 +73,7 @@ export interface Clearance {
 /** What clears calls. */
 export interface ClearanceComponents {
   readonly guard: Guard;
-  readonly approvals: Pick<Approvals, 'ask'>;
+  readonly approvals: Pick<Approvals, 'ask' | 'askLasting'>;
   readonly audit: Pick<Audit, 'append' | 'healthy' | 'isOn' | 'note'>;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -126,7 +128,7 @@ class CallClearance implements Clearance {
 
   clear(call: WantedCall): ClearedCall | Promise<ClearedCall> {
     const { principal, wanted, isLook, obstacle } = call;
-    if (isLook === true || obstacle !== undefined) return this.#look(call);
+    if (isLook === true || wanted.look === true || obstacle !== undefined) return this.#look(call);
     const { guard, audit } = this.#components;
     const args = this.#argumentsOf(call);
     const decision = guard.decide(principal, { ...wanted, args });
@@ -255,7 +257,10 @@ class CallClearance implements Clearance {
         ...(justification === undefined ? {} : { justification }),
         session: call.session,
       };
-      return await this.#components.approvals.ask(asked, call.signal());
+      const { approvals } = this.#components;
+      return await (call.isLasting === true
+        ? approvals.askLasting(asked, call.signal())
+        : approvals.ask(asked, call.signal()));
     } finally {
       stop();
     }

@@ -50,6 +50,8 @@ export interface ApprovalsInit {
 const ID_BYTES = 12;
 const REASON_MAX = 500;
 const JUSTIFICATION_MAX = 2000;
+/** How long a lasting approval may be used after the answer. */
+const LASTING_MS = 86_400_000;
 
 /** Makes the approvals of a node. */
 export function createApprovals(
@@ -87,6 +89,7 @@ class ApprovalQueue implements Approvals {
       const entry = this.#entries.add(approval);
       if (approval.state !== 'pending') continue;
       if (approval.kind === 'permission') this.#arm(entry);
+      else if (approval.lasting === true) this.#armAgain(entry);
       else await this.#closeQuietly(entry, 'withdrawn', 'the node was restarted');
     }
   }
@@ -130,6 +133,30 @@ class ApprovalQueue implements Approvals {
     }
   }
 
+  async askLasting(request: ApprovalRequest, signal: AbortSignal): Promise<ApprovalOutcome> {
+    const since = this.#components.clock.now() - LASTING_MS;
+    const entry =
+      this.#entries.lastingFor(request, hashArgs(request.args), since) ??
+      (await this.#open({ ...request, lasting: true }));
+    const gone = new Promise<never>((_, reject) => {
+      const left = (): void => {
+        if (typeof signal.reason === 'string') {
+          void this.#closeQuietly(entry, 'withdrawn', signal.reason);
+        }
+        reject(new StarlingError('STARLING_STOPPED', 'nobody waits for the approval any more'));
+      };
+      if (signal.aborted) left();
+      else signal.addEventListener('abort', left, { once: true });
+    });
+    const answered = new Promise<ApprovalOutcome>((resolve) => {
+      if (entry.approval.state === 'pending') entry.waiters.push(resolve);
+      else resolve(outcomeOf(entry.approval));
+    });
+    const outcome = await Promise.race([answered, gone]);
+    if (outcome.state === 'approved') await this.#markUsed(entry);
+    return outcome;
+  }
+
   async open(request: ApprovalRequest): Promise<Approval> {
     return (await this.#open(request)).approval;
   }
@@ -168,6 +195,21 @@ class ApprovalQueue implements Approvals {
 
   onApprove(effect: ApprovalEffect): void {
     this.#effect = effect;
+  }
+
+  /** On the disk before the call is let through: after a crash a person is rather asked again than obeyed twice. */
+  async #markUsed(entry: Entry): Promise<void> {
+    if (entry.approval.usedAt !== undefined) throw closedError(entry);
+    entry.approval = { ...entry.approval, usedAt: this.#components.clock.now() };
+    const { key, value } = rowOf(entry.approval);
+    await this.#components.table.put(key, value);
+  }
+
+  /** The session that asked before the node was started again is none of those of now. */
+  #armAgain(entry: Entry): void {
+    const { session: _, ...rest } = entry.approval;
+    entry.approval = rest;
+    this.#arm(entry);
   }
 
   async #open(request: ApprovalRequest): Promise<Entry> {

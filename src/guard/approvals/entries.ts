@@ -47,7 +47,8 @@ export class Entries {
       approval,
       isOpen: false,
       answering: false,
-      used: approval.state !== 'pending',
+      used:
+        approval.lasting === true ? approval.usedAt !== undefined : approval.state !== 'pending',
       stop: () => undefined,
       over: new AbortController(),
       asked: new Set(),
@@ -65,6 +66,25 @@ export class Entries {
 
   get(id: string): Entry | undefined {
     return this.#entries.get(id);
+  }
+
+  /** The lasting one for the same call of the same caller that waits, or is approved since `since` and was not used. */
+  lastingFor(
+    { principal, resource, ability }: ApprovalRequest,
+    argsHash: string,
+    since: number,
+  ): Entry | undefined {
+    const key = keyOf(principal);
+    return [...this.#entries.values()].find(({ approval, used }) => {
+      const isIt =
+        approval.lasting === true &&
+        approval.argsHash === argsHash &&
+        approval.resource === resource &&
+        approval.ability === ability &&
+        keyOf(approval.principal) === key;
+      const isFresh = approval.state === 'approved' && !used && (approval.answeredAt ?? 0) >= since;
+      return isIt && (approval.state === 'pending' || isFresh);
+    });
   }
 
   forget(entry: Entry): void {

@@ -34,6 +34,10 @@ export interface Approval {
   readonly reason?: string;
   /** Id of the grant that the approval made; of a `permission` only. */
   readonly made?: string;
+  /** It outlives whoever waits for it, and the node. */
+  readonly lasting?: true;
+  /** When the call that it was given for was let through; of a lasting one only. */
+  readonly usedAt?: number;
 }
 
 /** How a wait for an approval ended. */
@@ -95,6 +99,12 @@ export interface Approvals extends Startable {
    * @throws STARLING_LIMIT_EXCEEDED when too many wait already
    */
   ask(request: ApprovalRequest, signal?: AbortSignal): Promise<ApprovalOutcome>;
+  /**
+   * Like {@link ask}, for a call that is asked for again: the same one again waits for the same answer, which counts once,
+   * and may have come meanwhile. The request is withdrawn only where the signal's reason is a text.
+   * @throws STARLING_LIMIT_EXCEEDED; STARLING_STOPPED where the signal was aborted without one
+   */
+  askLasting(request: ApprovalRequest, signal: AbortSignal): Promise<ApprovalOutcome>;
   /** Like {@link ask}, without waiting: the request outlives the caller, and restarts of the node. */
   open(request: ApprovalRequest): Promise<Approval>;
   /** All approvals that are known, newest first. */

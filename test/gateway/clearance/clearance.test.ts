@@ -27,7 +27,10 @@ function startClearance(healthy = false): {
   const clearance = createClearance(
     {
       guard,
-      approvals: { ask: () => Promise.reject(unwritable) },
+      approvals: {
+        ask: () => Promise.reject(unwritable),
+        askLasting: () => Promise.reject(unwritable),
+      },
       audit: {
         isOn: true,
         healthy: () => healthy,
@@ -119,7 +122,10 @@ function countingClearance(): Asked {
             return { allow: false, refusal: { rule: 'none', text: 'no' }, hint: 'ask' };
           },
         },
-        approvals: { ask: () => Promise.reject(new Error('nobody is asked')) },
+        approvals: {
+          ask: () => Promise.reject(new Error('nobody is asked')),
+          askLasting: () => Promise.reject(new Error('nobody is asked')),
+        },
         audit: {
           isOn: true,
           healthy: () => true,

@@ -129,7 +129,10 @@ export async function houseOf(
   const clearance = createClearance(
     {
       guard: init.guard ?? patternGuard(() => house),
-      approvals: { ask: () => Promise.reject(new Error('nobody is asked here')) },
+      approvals: {
+        ask: () => Promise.reject(new Error('nobody is asked here')),
+        askLasting: () => Promise.reject(new Error('nobody is asked here')),
+      },
       audit: createDisabledAudit(),
       clock: createTestClock(),
       logger: silentLogger,

@@ -13,8 +13,13 @@ export function isOver({ status }: TaskView): boolean {
 
 /** Who has the task, or why nobody has, in one line. */
 export function goesText(task: TaskView): string {
-  const { attempts, progress, status, waitsFor } = task;
+  const { attempts, progress, question, status, taskId, waitsFor } = task;
   const last = attempts.at(-1);
+  if (question?.kind === 'approval') return `waits at ${last?.agent}: ${question.message}`;
+  if (question !== undefined) {
+    const how = `starling task answer ${taskId} <answer>`;
+    return `${last?.agent} asks: ${question.message} To answer: ${how}`;
+  }
   if (status === 'bidding') return `waits: ${waitsFor ?? 'an agent is looked for'}`;
   const part = progress?.part === undefined ? '' : ` ${Math.round(progress.part * 100)} %`;
   const text = progress?.text === undefined ? '' : `: ${progress.text}`;
