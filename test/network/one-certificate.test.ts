@@ -3,17 +3,18 @@ import '../../src/core/system/node20.ts';
 import { noise } from '@libp2p/noise';
 import { tcp } from '@libp2p/tcp';
 import { tls } from '@libp2p/tls';
-import { yamux } from '@libp2p/yamux';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { createLibp2p } from 'libp2p';
 import type { Libp2pOptions } from 'libp2p';
 import type { Connection, Libp2p } from '@libp2p/interface';
 import { multiaddr } from '@multiformats/multiaddr';
 import type { Multiaddr } from '@multiformats/multiaddr';
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createIdentity } from '../../src/identity/index.ts';
 import { tlsOfOneCertificate } from '../../src/network/host/one-certificate.ts';
+import { steadyYamux } from '../../src/network/host/muxer.ts';
 import { soon } from './support.ts';
 
 const nodes: Libp2p[] = [];
@@ -28,7 +29,7 @@ async function host(
     addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
     transports: [tcp()],
     ...(connectionEncrypters === undefined ? {} : { connectionEncrypters }),
-    streamMuxers: [yamux()],
+    streamMuxers: [steadyYamux({})],
   });
   nodes.push(node);
   return node;
@@ -56,6 +57,42 @@ async function serve(node: Libp2p): Promise<void> {
   await node.handle('/echo', (stream) => {
     stream.addEventListener('message', ({ data }) => stream.send(data));
   });
+}
+
+/** Passes bytes on to `port`, and counts the TLS records of data in each direction (RFC 8446, section 5.1). */
+async function recordCounter(port: number): Promise<{
+  readonly port: number;
+  readonly records: { out: number; back: number };
+  close(): Promise<void>;
+}> {
+  const records = { out: 0, back: 0 };
+  const counted = (direction: keyof typeof records): ((chunk: Buffer) => void) => {
+    let rest = Buffer.alloc(0);
+    return (chunk) => {
+      rest = Buffer.concat([rest, chunk]);
+      // Before the handshake the two ends agree on TLS in lines of text.
+      while (rest.length > 0 && (rest[0] as number) < 20) {
+        const line = 1 + (rest[0] as number);
+        if (rest.length < line) return;
+        rest = rest.subarray(line);
+      }
+      while (rest.length >= 5 && rest.length >= 5 + rest.readUInt16BE(3)) {
+        if (rest[0] === 23) records[direction] += 1;
+        rest = rest.subarray(5 + rest.readUInt16BE(3));
+      }
+    };
+  };
+  const server = createServer((near) => {
+    const far = connect(port, '127.0.0.1');
+    near.on('data', counted('out')).pipe(far).on('error', () => near.destroy());
+    far.on('data', counted('back')).pipe(near).on('error', () => far.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    port: (server.address() as AddressInfo).port,
+    records,
+    close: () => new Promise((resolve) => server.close(() => resolve())),
+  };
 }
 
 describe('a host of one certificate', () => {
@@ -94,6 +131,32 @@ describe('a host of one certificate', () => {
       /peer/i,
     );
     expect(a.getConnections()).toEqual([]);
+  });
+
+  it('sends a message as one TLS record, and not its header by itself', async () => {
+    const [a, b] = [await host(), await host()];
+    await serve(b);
+    const between = await recordCounter(Number(String(place(b)).split('/')[4]));
+    const connection = await a.dial(multiaddr(`/ip4/127.0.0.1/tcp/${between.port}`), soon());
+    const stream = await connection.newStream('/echo', soon());
+    const echo = async (text: string): Promise<string> => {
+      const back = new Promise<string>((resolve) =>
+        stream.addEventListener(
+          'message',
+          ({ data }) => resolve(Buffer.from(data.subarray()).toString()),
+          { once: true },
+        ),
+      );
+      stream.send(Buffer.from(text));
+      return back;
+    };
+    await echo('what opening the stream leaves to be sent');
+    const before = { ...between.records };
+    for (const text of ['one', 'two', 'three']) expect(await echo(text)).toBe(text);
+    expect(between.records.out - before.out).toBe(3);
+    expect(between.records.back - before.back).toBe(3);
+    await connection.close();
+    await between.close();
   });
 
   it('is not held up by one who leaves in the middle of the handshake', async () => {

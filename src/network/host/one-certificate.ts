@@ -23,6 +23,7 @@ import {
 } from '@libp2p/tls/utils';
 import { TLSSocket, connect, createSecureContext } from 'node:tls';
 import type { SecureContext } from 'node:tls';
+import { joinWrites } from './joined-writes.ts';
 
 /**
  * How long a certificate is used, ms. It holds from an hour before it was made, for decades. Less = whoever broke a
@@ -100,6 +101,7 @@ class HostTls implements ConnectionEncrypter {
       const log = this.#components.logger.forComponent('starling:tls');
       const remotePeer = await verifyPeerCertificate(raw, options.remotePeer, log);
       const streamMuxer = muxers.get(String(socket.alpnProtocol));
+      joinWrites(socket);
       const secured = { remotePeer, connection: toMessageStream(connection, socket) };
       return streamMuxer === undefined ? secured : { ...secured, streamMuxer };
     } catch (error) {
