@@ -14,7 +14,7 @@ import type { Heartbeat, Pulse } from './heartbeats/heartbeat-format.ts';
 import { ambiguous, unknownPeer } from './peers/peer-names.ts';
 import { createHeartbeats } from './heartbeats/heartbeats.ts';
 import type { Heartbeats } from './heartbeats/heartbeats.ts';
-import { offsetOf, watchClocks, withSample } from './clock-watch.ts';
+import { nextTold, offsetOf, watchClocks, withSample } from './clock-watch.ts';
 import { createIncarnations } from './heartbeats/incarnation.ts';
 import type { Incarnations } from './heartbeats/incarnation.ts';
 import { createNeighbourKeeper } from './keep-neighbours.ts';
@@ -372,6 +372,7 @@ class LiveView implements Membership {
     const said = sameOrNext(heartbeat.presence, before);
     const at = { lastHeartbeatAt: clock.now(), startedAt: incarnation };
     this.#peers.heardNames(peer, said.name, heartbeat.called);
+    peer.told = nextTold(peer.told, heartbeat.time, clock.now());
     this.#evidence.heard(peer, status, {
       ...at,
       // What was passed on has been under way for longer.

@@ -104,10 +104,11 @@ class EvidenceKeeper implements PeerEvidence {
 
   heard(peer: Peer, status: 'up' | 'leaving', changes: Partial<PeerView>): void {
     const now = this.#components.clock.now();
-    const { incarnation, sequence, view } = peer;
+    const { incarnation, sequence, told, view } = peer;
     peer.detector.heard(now);
     peer.linkDetector?.forgive(now);
-    this.#accusations.refuted(view.peerId, { incarnation, sequence });
+    const at = told?.atMs === undefined ? {} : { atMs: told.atMs };
+    this.#accusations.refuted(view.peerId, { incarnation, sequence, ...at }, now);
     if (status === 'up' && this.#isStale(peer)) {
       this.#components.peers.update(peer, changes);
       return;
@@ -141,8 +142,8 @@ class EvidenceKeeper implements PeerEvidence {
   }
 
   accused(author: PeerId, accusations: readonly Accusation[]): void {
-    const { network, peers, speak } = this.#components;
-    for (const peerId of this.#accusations.heard(author, accusations)) {
+    const { clock, network, peers, speak } = this.#components;
+    for (const peerId of this.#accusations.heard(author, accusations, clock.now())) {
       const peer = peers.get(peerId);
       if (peer !== undefined) this.#believe(peer);
       if (peerId !== network.self) continue;

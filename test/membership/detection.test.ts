@@ -49,14 +49,16 @@ function speaker(
   };
 }
 
-/** Passes heartbeats of bob to alice, as one who has a link to both. */
-function passer(hub: Hub): () => Promise<void> {
+/** Passes heartbeats of bob to alice, as one who has a link to both; `now` is bob's clock, which he may not tell. */
+function passer(hub: Hub, now?: () => number): () => Promise<void> {
   const [by = BOB] = WITNESSES;
   let sequence = 1;
   return async () => {
     sequence += 1;
     const presence = { name: 'bob', version: '1', addresses: [], load: 0, catalog: '', boards: {} };
-    const beat = { incarnation: 1, sequence, status: 'up' as const, records: 'same', presence };
+    const time = now === undefined ? {} : { time: now() };
+    const about = { incarnation: 1, sequence, ...time };
+    const beat = { ...about, status: 'up' as const, records: 'same', presence };
     const heartbeats = [{ peer: BOB.peerId, bytes: encodeHeartbeat(beat, BOB) }];
     const news = encodeRosterMessage({ t: 'news', heartbeats });
     await hub.network(by.peerId).sendFrame(ALICE.peerId, 'roster', news);
@@ -220,6 +222,76 @@ describe('a peer without a link', () => {
     }
   });
 
+  /** Alice has no link to bob, and one to his only other neighbour, which says what `accused` gives each second. */
+  async function besideALiar(
+    bobSays: (alice: View) => () => number,
+    accused: (sequence: number) => number,
+  ): Promise<readonly (string | undefined)[]> {
+    const hub = createHub();
+    const alice = await aliceOf(hub);
+    const [liar = BOB] = WITNESSES;
+    hub.connect(ALICE.peerId, liar.peerId);
+    const bob = passer(hub, bobSays(alice));
+    const lie = speaker(hub, liar);
+    await lie();
+    const states: (string | undefined)[] = [];
+    let sequence = 1;
+    for (let second = 0; second < 60; second += 1) {
+      if (second % 5 === 0) {
+        await bob();
+        sequence += 1;
+      }
+      if (second > 6) await lie([{ ...accusation, sequence: accused(sequence) }]);
+      await pass(alice, 1);
+      states.push(alice.view.peer(BOB.peerId)?.state);
+    }
+    return states;
+  }
+
+  it('is not kept suspect by its only other neighbour, which says to have heard what it has not said', async () => {
+    for (const ahead of [1_000_000, 3]) {
+      const states = await besideALiar(
+        ({ clock }) => clock.now,
+        (sequence) => sequence + ahead,
+      );
+      expect(states.slice(0, 7)).toEqual(states.slice(0, 7).map(() => 'alive'));
+      expect(states[8]).not.toBe('alive');
+      expect(states.slice(15)).toEqual(states.slice(15).map(() => 'alive'));
+    }
+  });
+
+  it('that has been accused wrongly three times in a minute is not accused by the same one for the rest of it', async () => {
+    const states = await besideALiar(
+      ({ clock }) => clock.now,
+      (sequence) => sequence,
+    );
+    expect(states[8]).not.toBe('alive');
+    expect(states.slice(26)).toEqual(states.slice(26).map(() => 'alive'));
+  });
+
+  it('whose clock goes wrong by hours is believed as one whose clock is right', async () => {
+    const states = await besideALiar(
+      ({ clock }) =>
+        () => clock.now() - 7_200_000,
+      (sequence) => sequence + 1000,
+    );
+    expect(states.slice(15)).toEqual(states.slice(15).map(() => 'alive'));
+  });
+
+  it('that is gone stays gone when its words come late, however many', async () => {
+    const { alice, others, hub } = await heard();
+    const began = alice.clock.now();
+    const bob = passer(hub, () => began);
+    await bob();
+    const ahead = { ...accusation, sequence: 9 };
+    for (const say of others.slice(0, 3)) await say([ahead]);
+    for (let second = 0; second < 6; second += 1) {
+      await pass(alice, 1);
+      await bob();
+    }
+    expect(alice.view.peer(BOB.peerId)?.state).toBe('dead');
+  });
+
   it('is alive as soon as it says anything itself, and when its neighbours accuse it no more', async () => {
     const { state, others, bob } = await heard();
     for (const say of others.slice(0, 3)) await say([accusation]);
@@ -265,9 +337,9 @@ describe('accusations', () => {
     const [a, b, c] = WITNESSES.map(({ peerId }) => peerId) as [PeerId, PeerId, PeerId];
     const neighbours = new Set([a, b, c]);
     const accusation = { peer: bob, incarnation: 1, sequence: 1 };
-    for (const author of [ALICE.peerId, a]) accusations.heard(author, [accusation]);
+    for (const author of [ALICE.peerId, a]) accusations.heard(author, [accusation], 5);
     expect(accusations.of(bob, neighbours, 5)).toEqual({ accusers: 1, sinceMs: undefined });
-    accusations.heard(b, [accusation]);
+    accusations.heard(b, [accusation], 6);
     expect(accusations.of(bob, neighbours, 6)).toEqual({ accusers: 2, sinceMs: 6 });
     expect(accusations.of(bob, neighbours, 9).sinceMs).toBe(6);
     accusations.forget(b);

@@ -170,8 +170,8 @@ describe('accusations', () => {
       for (let step = 0; step < 50; step += 1) {
         const said = { peer: victim, incarnation: 1, sequence: step };
         const liar = liars[chance.below(liars.length)];
-        if (liar !== undefined) book.heard(liar, chance.next() < 0.8 ? [said] : []);
-        if (chance.next() < 0.1) book.refuted(victim, { incarnation: 1, sequence: step });
+        if (liar !== undefined) book.heard(liar, chance.next() < 0.8 ? [said] : [], step);
+        if (chance.next() < 0.1) book.refuted(victim, { incarnation: 1, sequence: step }, step);
         const { sinceMs } = book.of(victim, new Set(neighbours), step);
         if (sinceMs !== undefined) fooled.push(`seed ${seed}, step ${step}`);
       }
@@ -186,11 +186,11 @@ describe('accusations', () => {
       const book = createAccusations();
       const needed = accusersNeeded(neighbours.length);
       for (const [at, by] of neighbours.slice(0, needed).entries()) {
-        book.heard(by, [{ peer: victim, incarnation: 1, sequence: 5 }]);
+        book.heard(by, [{ peer: victim, incarnation: 1, sequence: 5 }], 100 + at);
         const { sinceMs } = book.of(victim, new Set(neighbours), 100 + at);
         expect([seed, sinceMs]).toEqual([seed, at + 1 < needed ? undefined : 100 + at]);
       }
-      book.refuted(victim, { incarnation: 1, sequence: 6 });
+      book.refuted(victim, { incarnation: 1, sequence: 6 }, 200);
       expect(book.of(victim, new Set(neighbours), 999).sinceMs).toBeUndefined();
     }
   });

@@ -4,6 +4,8 @@
  * than a third of the neighbours say the same, the peer is suspect here as well, and dead when it has not said
  * anything for {@link suspicionTimeoutMs} since. Whatever it says itself refutes all that was said before; not who had
  * heard just that when it accused: its last words are often still under way to some when others know that it is gone.
+ * Who says to have heard what the peer had not said by then has made that up, and is not believed about that run of the
+ * peer any more; nor is, for a while, whom the peer has refuted again and again.
  */
 import type { PeerId } from '../../core/index.ts';
 
@@ -12,6 +14,12 @@ export interface Accusation {
   readonly peer: PeerId;
   readonly incarnation: number;
   readonly sequence: number;
+}
+
+/** What an accused peer says. */
+export interface Said extends Pick<Accusation, 'incarnation' | 'sequence'> {
+  /** When it said so, by its clock as this node knows that, ms since the epoch here; undefined when that is not known. */
+  readonly atMs?: number;
 }
 
 /** What follows from the accusations of a peer. */
@@ -25,9 +33,9 @@ export interface Verdict {
 /** Keeps who accuses whom. */
 export interface Accusations {
   /** The heartbeat of `author` accuses these, and nobody else any more. Gives the peers of whom that says anything new. */
-  heard(author: PeerId, accusations: readonly Accusation[]): ReadonlySet<PeerId>;
-  /** The peer itself has said this: accusations of those who had not heard it count no more. */
-  refuted(peer: PeerId, said: Pick<Accusation, 'incarnation' | 'sequence'>): void;
+  heard(author: PeerId, accusations: readonly Accusation[], nowMs: number): ReadonlySet<PeerId>;
+  /** The peer itself has said this: accusations of those who had not heard it, or can't have, count no more. */
+  refuted(peer: PeerId, said: Said, nowMs: number): void;
   /** `neighbours` are those of the peer, without this node. */
   of(peer: PeerId, neighbours: ReadonlySet<PeerId>, nowMs: number): Verdict;
   /** Peers that anybody accuses. */
@@ -46,6 +54,19 @@ const LEAST_SHARE = 0.4;
 const CONFIRMING = 3;
 /** Peers that are accused at the same time. */
 const ACCUSED_MAX = 4096;
+
+/**
+ * What a peer says so long, ms, after an accusation was heard is later than all that its accuser can have heard. More =
+ * who makes things up is believed for longer; less = a clock that is set looks like a lie of somebody else.
+ */
+const SURELY_LATER_MS = 2000;
+/**
+ * Who has accused a peer so many times within {@link REFUTED_MS}, and was refuted each time, is not believed about it
+ * until the first of them is older than that. More = one liar keeps a peer suspect for longer where there are few
+ * neighbours; less = a link that loses much silences an honest one.
+ */
+const REFUTED_MAX = 3;
+const REFUTED_MS = 60_000;
 
 /**
  * `TIMEOUT_MS · max(1, log10 peers) · (1 + localHealth / k) · max(0.4, 1 - 0.6 · log k / log 3)` ms with
@@ -85,10 +106,24 @@ export function createAccusations(): Accusations {
   return new AccusationTable();
 }
 
+/** An accusation, and when it was heard first. */
+interface Heard extends Accusation {
+  readonly atMs: number;
+}
+
+/** What an author's accusations of one peer have come to. */
+interface PastWords {
+  /** The run of the peer of which it has made things up. */
+  madeUpOf?: number;
+  /** When it was refuted last, ms since the epoch; at most {@link REFUTED_MAX}. */
+  refutedMs: readonly number[];
+}
+
 interface Accused {
-  readonly by: Map<PeerId, Accusation>;
+  readonly by: Map<PeerId, Heard>;
+  readonly past: Map<PeerId, PastWords>;
   /** What the peer has said since it was accused first: older accusations are refuted. */
-  refuted: Pick<Accusation, 'incarnation' | 'sequence'> | undefined;
+  refuted: Said | undefined;
   sinceMs: number | undefined;
 }
 
@@ -97,7 +132,11 @@ class AccusationTable implements Accusations {
   /** Whom each author accuses. */
   readonly #byAuthor = new Map<PeerId, ReadonlySet<PeerId>>();
 
-  heard(author: PeerId, accusations: readonly Accusation[]): ReadonlySet<PeerId> {
+  heard(
+    author: PeerId,
+    accusations: readonly Accusation[],
+    nowMs: number,
+  ): ReadonlySet<PeerId> {
     const before = this.#byAuthor.get(author) ?? new Set<PeerId>();
     const now = new Set(accusations.map(({ peer }) => peer));
     const changed = new Set<PeerId>();
@@ -105,18 +144,25 @@ class AccusationTable implements Accusations {
       if (!now.has(peer) && this.#accused.get(peer)?.by.delete(author)) changed.add(peer);
     }
     for (const accusation of accusations)
-      if (this.#add(author, accusation)) changed.add(accusation.peer);
+      if (this.#add(author, accusation, nowMs)) changed.add(accusation.peer);
     if (now.size === 0) this.#byAuthor.delete(author);
     else this.#byAuthor.set(author, now);
     for (const peer of changed) this.#dropIfEmpty(peer);
     return changed;
   }
 
-  refuted(peer: PeerId, said: Pick<Accusation, 'incarnation' | 'sequence'>): void {
+  refuted(peer: PeerId, said: Said, nowMs: number): void {
     const accused = this.#accused.get(peer);
     if (accused === undefined) return;
     for (const [author, accusation] of accused.by) {
-      if (!isLater(accusation, said)) accused.by.delete(author);
+      const isMadeUp = isLater(accusation, said, 'strictly') && isSurelyLater(said, accusation);
+      if (isLater(accusation, said) && !isMadeUp) continue;
+      accused.by.delete(author);
+      const { refutedMs = [] } = accused.past.get(author) ?? {};
+      accused.past.set(author, {
+        ...(isMadeUp ? { madeUpOf: said.incarnation } : {}),
+        refutedMs: [...refutedMs, nowMs].slice(-REFUTED_MAX),
+      });
     }
     accused.refuted = said;
   }
@@ -142,14 +188,15 @@ class AccusationTable implements Accusations {
   }
 
   /** True when it says anything new. */
-  #add(author: PeerId, accusation: Accusation): boolean {
+  #add(author: PeerId, accusation: Accusation, nowMs: number): boolean {
     const { peer } = accusation;
     const known = this.#accused.get(peer);
     if (known?.by.has(author)) return false;
+    if (known !== undefined && !isBelieved(known, author, nowMs)) return false;
     if (known?.refuted !== undefined && !isLater(accusation, known.refuted)) return false;
     if (known === undefined && this.#accused.size >= ACCUSED_MAX) return false;
-    const accused = known ?? { by: new Map(), refuted: undefined, sinceMs: undefined };
-    accused.by.set(author, accusation);
+    const accused = known ?? { by: new Map(), past: new Map(), refuted: undefined, sinceMs: undefined };
+    accused.by.set(author, { ...accusation, atMs: nowMs });
     this.#accused.set(peer, accused);
     return true;
   }
@@ -160,11 +207,25 @@ class AccusationTable implements Accusations {
   }
 }
 
-/** Whether who accuses had heard what was said, or more. */
+/** Whether who accuses had heard what was said, or more; `strictly`: more. */
 function isLater(
   accusation: Accusation,
   said: Pick<Accusation, 'incarnation' | 'sequence'>,
+  how?: 'strictly',
 ): boolean {
   if (accusation.incarnation !== said.incarnation) return accusation.incarnation > said.incarnation;
+  if (how === 'strictly') return accusation.sequence > said.sequence;
   return accusation.sequence >= said.sequence;
+}
+
+/** Whether the peer said it when its accuser had long spoken. */
+function isSurelyLater({ atMs }: Said, accusation: Heard): boolean {
+  return atMs !== undefined && atMs > accusation.atMs + SURELY_LATER_MS;
+}
+
+function isBelieved({ past, refuted }: Accused, author: PeerId, nowMs: number): boolean {
+  const { madeUpOf, refutedMs } = past.get(author) ?? { refutedMs: [] };
+  if (madeUpOf !== undefined && madeUpOf === refuted?.incarnation) return false;
+  const [firstMs = 0] = refutedMs;
+  return refutedMs.length < REFUTED_MAX || Math.abs(nowMs - firstMs) > REFUTED_MS;
 }

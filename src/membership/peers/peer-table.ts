@@ -12,6 +12,7 @@ import { chooseAlias, fitAlias, isAlias } from '../aliases.ts';
 import { createDetector } from '../detection/phi-accrual.ts';
 import type { Detector, DetectorInit } from '../detection/phi-accrual.ts';
 import type { Heartbeat } from '../heartbeats/heartbeat-format.ts';
+import type { Told } from '../clock-watch.ts';
 import { createPeerIndex } from './peer-index.ts';
 import { RENAME_SHOWN_MS, claimantsOf } from './peer-names.ts';
 import { movePeer, readPeers } from './saved-peers.ts';
@@ -49,6 +50,8 @@ export interface Peer {
   last: { readonly bytes: Uint8Array; readonly isChecked: boolean } | undefined;
   /** How far its clock was from ours, by its last heartbeats, ms. */
   clockSamples: readonly number[];
+  /** When it said what was heard last; undefined until it has told its time. */
+  told: Told | undefined;
   /** When it was last told that it says an older incarnation, ms since the epoch. */
   correctedAtMs: number;
   /** Where it was last. */
@@ -425,6 +428,7 @@ class Peers implements PeerTable {
       said: undefined,
       last: undefined,
       clockSamples: [],
+      told: undefined,
       correctedAtMs: -Infinity,
       addresses: [],
       isUnsaved: false,
