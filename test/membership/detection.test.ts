@@ -251,7 +251,9 @@ describe('a peer without a link', () => {
   it('is not kept suspect by its only other neighbour, which says to have heard what it has not said', async () => {
     for (const ahead of [1_000_000, 3]) {
       const states = await besideALiar(
-        ({ clock }) => clock.now,
+        ({ clock }) =>
+          () =>
+            clock.now(),
         (sequence) => sequence + ahead,
       );
       expect(states.slice(0, 7)).toEqual(states.slice(0, 7).map(() => 'alive'));
@@ -262,7 +264,9 @@ describe('a peer without a link', () => {
 
   it('that has been accused wrongly three times in a minute is not accused by the same one for the rest of it', async () => {
     const states = await besideALiar(
-      ({ clock }) => clock.now,
+      ({ clock }) =>
+        () =>
+          clock.now(),
       (sequence) => sequence,
     );
     expect(states[8]).not.toBe('alive');
@@ -272,7 +276,8 @@ describe('a peer without a link', () => {
   it('whose clock goes wrong by hours is believed as one whose clock is right', async () => {
     const states = await besideALiar(
       ({ clock }) =>
-        () => clock.now() - 7_200_000,
+        () =>
+          clock.now() - 7_200_000,
       (sequence) => sequence + 1000,
     );
     expect(states.slice(15)).toEqual(states.slice(15).map(() => 'alive'));

@@ -84,8 +84,14 @@ async function recordCounter(port: number): Promise<{
   };
   const server = createServer((near) => {
     const far = connect(port, '127.0.0.1');
-    near.on('data', counted('out')).pipe(far).on('error', () => near.destroy());
-    far.on('data', counted('back')).pipe(near).on('error', () => far.destroy());
+    near
+      .on('data', counted('out'))
+      .pipe(far)
+      .on('error', () => near.destroy());
+    far
+      .on('data', counted('back'))
+      .pipe(near)
+      .on('error', () => far.destroy());
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {

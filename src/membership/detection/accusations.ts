@@ -132,11 +132,7 @@ class AccusationTable implements Accusations {
   /** Whom each author accuses. */
   readonly #byAuthor = new Map<PeerId, ReadonlySet<PeerId>>();
 
-  heard(
-    author: PeerId,
-    accusations: readonly Accusation[],
-    nowMs: number,
-  ): ReadonlySet<PeerId> {
+  heard(author: PeerId, accusations: readonly Accusation[], nowMs: number): ReadonlySet<PeerId> {
     const before = this.#byAuthor.get(author) ?? new Set<PeerId>();
     const now = new Set(accusations.map(({ peer }) => peer));
     const changed = new Set<PeerId>();
@@ -195,7 +191,12 @@ class AccusationTable implements Accusations {
     if (known !== undefined && !isBelieved(known, author, nowMs)) return false;
     if (known?.refuted !== undefined && !isLater(accusation, known.refuted)) return false;
     if (known === undefined && this.#accused.size >= ACCUSED_MAX) return false;
-    const accused = known ?? { by: new Map(), past: new Map(), refuted: undefined, sinceMs: undefined };
+    const accused = known ?? {
+      by: new Map(),
+      past: new Map(),
+      refuted: undefined,
+      sinceMs: undefined,
+    };
     accused.by.set(author, { ...accusation, atMs: nowMs });
     this.#accused.set(peer, accused);
     return true;
