@@ -22,25 +22,6 @@ export function withSample(samples: readonly number[], offsetMs: number): readon
   return [...samples, offsetMs].slice(-SAMPLES);
 }
 
-/** When a peer said what was heard of it last. */
-export interface Told {
-  /** How far its clock was before ours at the most, ms: by the words that were under way for the shortest time. */
-  readonly leadMs: number;
-  /** ms since the epoch, by our clock, or somewhat earlier; undefined at its first words, which may have come late. */
-  readonly atMs: number | undefined;
-}
-
-/** What is known after words with `time`, by the clock of the peer; undefined where it does not tell that. */
-export function nextTold(
-  before: Told | undefined,
-  time: number | undefined,
-  nowMs: number,
-): Told | undefined {
-  if (time === undefined) return before === undefined ? undefined : { ...before, atMs: undefined };
-  const leadMs = Math.max(before?.leadMs ?? -Infinity, time - nowMs);
-  return { leadMs, atMs: before === undefined ? undefined : time - leadMs };
-}
-
 /** Raises the warning that clocks are apart, or clears it; gives whether any are. */
 export function watchClocks(
   health: Pick<Health, 'raise' | 'clear'>,
