@@ -1,11 +1,10 @@
 /**
  * libp2p's TLS (libp2p specs, tls/tls.md) with one certificate for all connections of a host, as go-libp2p has it.
  * `tls()` of `@libp2p/tls` makes a key and a certificate for each handshake, at both ends, in JavaScript: more CPU
- * than the handshake itself. What is in a certificate, and what is asked of that of a peer, stays that package's.
+ * than the handshake itself. What is in a certificate stays that package's.
  */
 import { serviceCapabilities } from '@libp2p/interface';
 import type {
-  ComponentLogger,
   ConnectionEncrypter,
   MessageStream,
   PrivateKey,
@@ -15,15 +14,11 @@ import type {
   Upgrader,
 } from '@libp2p/interface';
 import { PROTOCOL } from '@libp2p/tls';
-import {
-  generateCertificate,
-  toMessageStream,
-  toNodeDuplex,
-  verifyPeerCertificate,
-} from '@libp2p/tls/utils';
+import { generateCertificate, toMessageStream, toNodeDuplex } from '@libp2p/tls/utils';
 import { TLSSocket, connect, createSecureContext } from 'node:tls';
 import type { SecureContext } from 'node:tls';
 import { joinWrites } from './joined-writes.ts';
+import { verifyPeerCertificate } from './peer-certificate.ts';
 
 /**
  * How long a certificate is used, ms. It holds from an hour before it was made, for decades. Less = whoever broke a
@@ -37,7 +32,6 @@ const NO_MUXER = 'libp2p';
 export interface CertificateComponents {
   readonly privateKey: PrivateKey;
   readonly upgrader: Upgrader;
-  readonly logger: ComponentLogger;
 }
 
 /** `tls()` with one certificate a host. */
@@ -98,8 +92,7 @@ class HostTls implements ConnectionEncrypter {
       await handshake(socket, options.signal);
       const raw = socket.getPeerX509Certificate()?.raw;
       if (raw === undefined) throw new Error('the peer has shown no certificate');
-      const log = this.#components.logger.forComponent('starling:tls');
-      const remotePeer = await verifyPeerCertificate(raw, options.remotePeer, log);
+      const remotePeer = await verifyPeerCertificate(raw, options.remotePeer);
       const streamMuxer = muxers.get(String(socket.alpnProtocol));
       joinWrites(socket);
       const secured = { remotePeer, connection: toMessageStream(connection, socket) };
