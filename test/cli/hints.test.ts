@@ -20,11 +20,13 @@ function all(command: Command): readonly Command[] {
   return [command, ...command.commands.flatMap(all)];
 }
 
-/** The program, whose commands do nothing when they are run. */
-function idle(): Command {
-  const program = buildProgram({ exitCode: 0 });
-  for (const command of all(program)) command.action(() => undefined);
-  return program;
+/** The program as it is looked at. */
+const PROGRAM = buildProgram({ exitCode: 0 });
+/** The program, whose commands do nothing when they are run; each run begins anew. */
+const IDLE = buildProgram({ exitCode: 0 });
+for (const command of all(IDLE)) {
+  command.configureOutput({ writeOut: () => undefined, writeErr: () => undefined });
+  command.action(() => undefined);
 }
 
 /** The examples in a command's help. */
@@ -45,24 +47,23 @@ const EXAMPLES = all(buildProgram({ exitCode: 0 })).flatMap(examplesOf);
 
 describe('an example of the help', () => {
   it.each([...new Set(EXAMPLES)])('starling %s is understood', async (line) => {
-    await idle().parseAsync([...wordsOf(line)], { from: 'user' });
+    await IDLE.parseAsync([...wordsOf(line)], { from: 'user' });
   });
 });
 
 /** What is wrong with a command that some text shows; undefined when it can be typed so. */
 function faultOf(shown: string): string | undefined {
   const words = shown.trim().split(/\s+/);
-  const program = buildProgram({ exitCode: 0 });
-  let at: Command = program;
+  let at: Command = PROGRAM;
   for (const word of words) {
     const below = at.commands.find((one) => one.name() === word);
     if (below === undefined) break;
     at = below;
   }
-  if (at === program && !PROSE.includes(words[0] ?? '') && words[0]?.startsWith('-') !== true) {
+  if (at === PROGRAM && !PROSE.includes(words[0] ?? '') && words[0]?.startsWith('-') !== true) {
     return `there is no command ${words[0]}`;
   }
-  const options = [program, at].flatMap((command) =>
+  const options = [PROGRAM, at].flatMap((command) =>
     command.options.flatMap(({ long, short }) => [long, short]),
   );
   for (const word of words.slice(0, words.includes('--') ? words.indexOf('--') : undefined)) {
@@ -118,11 +119,7 @@ it('a command that a message or a hint shows has all that it needs, and no shell
     const code = readFileSync(resolve(SRC, file), 'utf8').replaceAll(/^\s*(\/?\*|\/\/).*$/gm, '');
     for (const [, shown = ''] of code.replaceAll(/\$\{[^}]*\}/g, 'x').matchAll(SHOWN_WHOLE)) {
       if (/^[a-z ]*[a-z]\|[a-z]/.test(shown)) faults.push(`${file}: a pipe: starling ${shown}`);
-      const program = idle();
-      for (const command of all(program)) {
-        command.configureOutput({ writeOut: () => undefined, writeErr: () => undefined });
-      }
-      const fault = await program.parseAsync([...pasted(shown)], { from: 'user' }).then(
+      const fault = await IDLE.parseAsync([...pasted(shown)], { from: 'user' }).then(
         () => '',
         (error: unknown) => (error instanceof CommanderError ? error.code : String(error)),
       );
