@@ -123,6 +123,8 @@ export interface RunView {
   /** Why it does not run. */
   readonly error?: string;
   readonly resources: AppliedResources;
+  /** Share of its memory limit that its fullest process has taken, 0 to 1, seconds ago at the most. */
+  readonly memoryShare?: number;
 }
 
 /** What bounds each process of an agent, and by what. */
@@ -217,6 +219,10 @@ export interface AgentView extends Announcement {
   readonly trust_level?: number;
   /** Queries and commands that may still come before the agent is full. */
   readonly free: number;
+  /** Messages that it deals with, or that wait for it. */
+  readonly busy: number;
+  /** How well it does, 0 to 100; absent where its node is of an earlier version. See docs/agents.md. */
+  readonly health?: number;
   readonly tasksProcessed: number;
   /** Since it was announced, ms. */
   readonly uptime: number;

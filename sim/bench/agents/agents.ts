@@ -177,13 +177,21 @@ function render({
   if (requests.length > 0) {
     texts.push(
       table(
-        ['requests of 11 bytes, by socket', 'callers', 'a second', 'p50 µs', 'p99 µs'],
+        [
+          'requests of 11 bytes, by socket',
+          'callers',
+          'a second',
+          'p50 µs',
+          'p99 µs',
+          'CPU µs of both nodes',
+        ],
         requests.map((row) => [
           row.title,
           String(row.callers),
           row.perSecond.toFixed(0),
           row.p50Us.toFixed(0),
           row.p99Us.toFixed(0),
+          row.cpuUsPerCall?.toFixed(0) ?? '–',
         ]),
       ),
     );

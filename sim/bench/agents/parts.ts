@@ -39,6 +39,13 @@ interface Way {
   readonly args: Readonly<Record<string, unknown>>;
 }
 
+/** Who calls what, and whose CPU time is counted. */
+interface Load {
+  readonly loader: Loader;
+  readonly ways: readonly Way[];
+  readonly pids: readonly number[];
+}
+
 /** Requests to an agent of `owner` through `entry`, beside calls of a tool there, and NATS with a queue group. */
 export async function measureRequests(
   { owner, entry }: { readonly owner: Machine; readonly entry: Machine },
@@ -63,7 +70,10 @@ export async function measureRequests(
       ways.push({ title: WAYS.nats, session: 'nats', tool: 'echo', args: { message: HELLO } });
     }
     const rows: RequestRow[] = [];
-    for (const callers of size.callers) rows.push(...(await inTurn(loader, ways, callers, size)));
+    const pids = [owner, entry].flatMap(({ node }) => node.child.pid ?? []);
+    for (const callers of size.callers) {
+      rows.push(...(await inTurn({ loader, ways, pids }, callers, size)));
+    }
     return rows;
   } finally {
     loader.stop();
@@ -73,8 +83,7 @@ export async function measureRequests(
 
 /** Rounds that alternate between the ways, so that a busy machine is busy for all. */
 async function inTurn(
-  loader: Loader,
-  ways: readonly Way[],
+  { loader, ways, pids }: Load,
   callers: number,
   { rounds, roundMs, warmUpMs }: AgentsSize,
 ): Promise<readonly RequestRow[]> {
@@ -82,7 +91,7 @@ async function inTurn(
   for (let round = 0; round < rounds; round += 1) {
     for (const { title, session, tool, args } of ways) {
       const expect = { text: HELLO, sizeBytes: HELLO.length };
-      const job = { session, tool, args, expect, callers, pids: [], warmUpMs, durationMs: roundMs };
+      const job = { session, tool, args, expect, callers, pids, warmUpMs, durationMs: roundMs };
       samples.get(title)?.push(await loader.run(job));
     }
   }
@@ -95,7 +104,8 @@ async function inTurn(
       perSecond: median(({ perSecond }) => perSecond),
       p50Us: median(({ p50Us }) => p50Us),
       p99Us: median(({ p99Us }) => p99Us),
-      cpuUsPerCall: undefined,
+      cpuUsPerCall:
+        title === WAYS.nats ? undefined : median((one) => one.cpuUsPerCall ?? Number.NaN),
     };
   });
 }

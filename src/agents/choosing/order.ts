@@ -64,8 +64,15 @@ export async function inOrder(
         (await components.ask(agent).catch(() => undefined)) ?? { ...agent, free: -1 },
     ),
   );
-  const first = asked.toSorted((one, other) => other.free - one.free);
+  const first = asked.toSorted(
+    (one, other) => other.free - one.free || crowding(one) - crowding(other),
+  );
   return [...first, ...lot.map(({ agent }) => agent).filter((agent) => !isAmong(agent, first))];
+}
+
+/** How busy it is for what it takes at a time: tells apart those that have no place left. */
+function crowding({ busy, maxConcurrentTasks }: AgentView): number {
+  return busy / Math.max(1, maxConcurrentTasks);
 }
 
 function isAmong({ endpoint }: AgentView, some: readonly AgentView[]): boolean {

@@ -11,6 +11,7 @@ import type { Membership } from '../../membership/index.ts';
 import { offers } from '../capabilities/names.ts';
 import { withoutSchemas } from '../capabilities/schemas.ts';
 import { agentResource, parseAddress } from '../names.ts';
+import type { AgentAddress } from '../names.ts';
 import type {
   AgentInfoResult,
   AgentListResult,
@@ -19,6 +20,7 @@ import type {
 } from '../types.ts';
 import { unknownAgent } from './local-agents.ts';
 import type { LocalAgents } from './local-agents.ts';
+import { isNamed } from './peer-agents.ts';
 import type { PeerAgents } from './peer-agents.ts';
 
 /** What a directory reads from. */
@@ -44,6 +46,9 @@ export interface ListInit {
   /** Only those of this node. */
   readonly here?: boolean | undefined;
 }
+
+/** Which agent it is, and whose. */
+export type AgentPlace = Pick<AgentView, 'name' | 'node'>;
 
 const ABILITY = 'agent/message';
 
@@ -116,7 +121,7 @@ export class AgentDirectory {
   }
 
   /** The agent that an address means; asks its node where nothing is known of it. @throws STARLING_USAGE */
-  async find(text: string): Promise<AgentView | undefined> {
+  async find(text: string): Promise<AgentPlace | undefined> {
     const address = parseAddress(text);
     const known = this.#found(address);
     if (known !== undefined || address.node === this.#components.self.name) return known;
@@ -169,13 +174,13 @@ export class AgentDirectory {
   }
 
   /** The agent that an address means, as far as this node knows without asking. @throws STARLING_USAGE */
-  #found(address: ReturnType<typeof parseAddress>): AgentView | undefined {
+  #found(address: AgentAddress): AgentPlace | undefined {
     const { local, peers, self } = this.#components;
     const text = address.node === undefined ? address.name : `${address.name}@${address.node}`;
     const own = address.node === undefined || address.node === self.name;
     const here = own ? local.find(address.name) : undefined;
-    if (here !== undefined) return local.view(here);
-    const all = peers.known().filter((agent) => isNamed(agent, text));
+    if (here !== undefined) return { name: here.announcement.name, node: self.name };
+    const all = peers.called(text);
     if (all.length > 1) throw ambiguous(text, all);
     return all[0];
   }
@@ -210,12 +215,8 @@ function withoutRun(agent: AgentView): AgentView {
   return run === undefined ? agent : seen;
 }
 
-function isNamed({ endpoint, id, name, node }: AgentView, text: string): boolean {
-  return [name, id, endpoint, `${id}@${node}`].includes(text);
-}
-
-function ambiguous(text: string, agents: readonly AgentView[]): StarlingError {
-  const candidates = agents.map(({ endpoint }) => endpoint);
+function ambiguous(text: string, agents: readonly AgentPlace[]): StarlingError {
+  const candidates = agents.map(({ name, node }) => `${name}@${node}`);
   return new StarlingError('STARLING_USAGE', `several nodes have an agent '${text}'`, {
     hint: `say which: ${candidates.join(', ')}`,
     data: { candidates },

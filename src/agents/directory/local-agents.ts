@@ -13,6 +13,7 @@ import { definitionFault, definitionsFault } from '../capabilities/schemas.ts';
 import { openInbox } from '../inbox/inbox.ts';
 import type { Budget, Inbox } from '../inbox/inbox.ts';
 import { AGENTS_MAX, AGENTS_PER_OWNER_MAX, OFFLINE_MS, WAITING_BYTES_MAX } from '../limits.ts';
+import { healthOf } from './health.ts';
 import { Metrics } from './metrics.ts';
 import { isAgentName, labelOf } from '../names.ts';
 import type { AgentStatus, AgentView, Announcement, RunView } from '../types.ts';
@@ -96,6 +97,8 @@ class NodeAgents implements LocalAgents {
   /** Names that are being announced: one at a time. */
   readonly #announcing = new Map<string, Promise<unknown>>();
   #digest: string | undefined;
+  /** All by name; undefined after one came or went. */
+  #sorted: readonly LocalAgent[] | undefined;
 
   constructor(components: LocalAgentsComponents) {
     this.#components = components;
@@ -116,9 +119,10 @@ class NodeAgents implements LocalAgents {
   }
 
   all(): readonly LocalAgent[] {
-    return [...this.#agents.values()].toSorted((one, other) =>
+    this.#sorted ??= [...this.#agents.values()].toSorted((one, other) =>
       one.announcement.name < other.announcement.name ? -1 : 1,
     );
+    return this.#sorted;
   }
 
   find(nameOrId: string): LocalAgent | undefined {
@@ -158,6 +162,7 @@ class NodeAgents implements LocalAgents {
     const { name } = agent.announcement;
     await this.#components.table.delete(AGENT + name);
     this.#agents.delete(name);
+    this.#sorted = undefined;
     const dropped = await agent.inbox.drop();
     this.#redigest();
     return dropped;
@@ -175,6 +180,7 @@ class NodeAgents implements LocalAgents {
     const { announcement, announcedAt, asked, inbox, metrics, did = self.did } = agent;
     const seenAt = inbox.isRead ? clock.now() : agent.seenAt;
     const run = this.#components.runOf?.(announcement.name);
+    const busy = Math.max(asked, inbox.waiting);
     return {
       ...announcement,
       did,
@@ -182,7 +188,15 @@ class NodeAgents implements LocalAgents {
       node: self.name,
       machine_id: self.peerId,
       endpoint: `${announcement.name}@${self.name}`,
-      free: Math.max(0, announcement.maxConcurrentTasks - Math.max(asked, inbox.waiting)),
+      free: Math.max(0, announcement.maxConcurrentTasks - busy),
+      busy,
+      health: healthOf({
+        isOver: agent.stopped || run?.state === 'failed' || run?.state === 'stopped',
+        silentMs: clock.now() - seenAt,
+        failed: metrics.failedShare,
+        down: run === undefined ? 0 : 1 - run.pids.length / run.replicas,
+        memory: run?.memoryShare,
+      }),
       tasksProcessed: inbox.processed,
       uptime: clock.now() - announcedAt,
       last_seen: new Date(seenAt).toISOString(),
@@ -277,6 +291,7 @@ class NodeAgents implements LocalAgents {
     const inbox = await openInbox({ table, clock, budget: this.#budget }, name);
     const agent = { ...row, inbox, metrics: new Metrics(), seenAt, asked: 0 };
     this.#agents.set(name, agent);
+    this.#sorted = undefined;
     return agent;
   }
 

@@ -30,6 +30,8 @@ export interface PeerAgentsComponents {
 export interface PeerAgents {
   /** Those that peers have listed, as far as they are fresh; asks nobody. */
   known(): readonly AgentView[];
+  /** Those of them that go by a name, a label, or either with its node. */
+  called(text: string): readonly AgentView[];
   /** Asks the peers whose lists are not fresh, or the one of this alias. */
   refresh(alias?: string): Promise<NonNullable<AgentListResult['unreachable']>>;
   /** One agent as its node has it at this moment; undefined where it is not there. */
@@ -69,6 +71,8 @@ const AGENT = z.object({
   listed: z.boolean().catch(false),
   status: z.enum(['online', 'offline', 'stopped']),
   free: counter,
+  busy: count.optional().catch(undefined),
+  health: z.number().int().min(0).max(100).optional().catch(undefined),
   tasksProcessed: counter,
   uptime: counter,
   last_seen: text.catch(''),
@@ -104,6 +108,13 @@ class KnownAgents implements PeerAgents {
       const listed = this.#listed.get(peer.peerId);
       // The name of the node may be another than when it was asked.
       return (listed?.agents ?? []).map((agent) => atNode(agent, peer));
+    });
+  }
+
+  called(text: string): readonly AgentView[] {
+    return this.#here().flatMap((peer) => {
+      const all = this.#listed.get(peer.peerId)?.agents ?? [];
+      return all.filter((agent) => isNamed(agent, text, peer)).map((agent) => atNode(agent, peer));
     });
   }
 
@@ -177,10 +188,13 @@ class KnownAgents implements PeerAgents {
 /** Where an agent is, and which key answers for it, is what this node knows, and not the peer's word. */
 function asView(said: z.infer<typeof AGENT>, peer: PeerView): AgentView {
   const { avgResponseTime, ...metrics } = said.metrics;
-  const { definitions, ...rest } = said;
+  const { busy, definitions, health, ...rest } = said;
   return atNode(
     {
       ...rest,
+      // A node of an earlier version says only what is free.
+      busy: busy ?? Math.max(0, rest.maxConcurrentTasks - rest.free),
+      ...(health === undefined ? {} : { health }),
       ...(definitions === undefined ? {} : { definitions: definitionsIn(definitions) }),
       metrics: { ...metrics, ...(avgResponseTime === undefined ? {} : { avgResponseTime }) },
       did: peer.did,
@@ -198,6 +212,15 @@ function definitionsIn(
 ): Readonly<Record<string, CapabilityDefinition>> {
   const definitions = JSON.parse(JSON.stringify(said)) as Record<string, CapabilityDefinition>;
   return definitionsFault(definitions) === undefined ? definitions : {};
+}
+
+/** Whether an agent goes by `text`: its name or label, or either with the name of its node. */
+export function isNamed(
+  { id, name, node }: Pick<AgentView, 'id' | 'name' | 'node'>,
+  text: string,
+  { alias }: { readonly alias: string } = { alias: node },
+): boolean {
+  return name === text || id === text || text === `${name}@${alias}` || text === `${id}@${alias}`;
 }
 
 function atNode(agent: AgentView, { alias }: PeerView): AgentView {

@@ -31,7 +31,6 @@ import { MESSAGE_TYPES } from '../types.ts';
 import type {
   AgentMessage,
   AgentMessageResult,
-  AgentView,
   MessageInit,
   MessageType,
 } from '../types.ts';
@@ -44,7 +43,7 @@ export interface MessagesComponents {
   readonly membership: Pick<Membership, 'byAlias' | 'find' | 'resolve'>;
   callPeer(peer: PeerView, call: PeerToolCall): Promise<JsonObject>;
   /** The agent of this address; asks peers where this node does not know it. */
-  find(address: string): Promise<AgentView | undefined>;
+  find(address: string): Promise<{ readonly name: string; readonly node: string } | undefined>;
   /** What is known of the agents of a peer is wrong. */
   forget(peer: PeerId): void;
   /** @throws STARLING_CALL_REFUSED */
@@ -408,7 +407,7 @@ function requireFit(
 ): void {
   const problems = misfits(schema, value, what);
   if (problems.length === 0) return;
-  if (what === 'result') agent.metrics.errors += 1;
+  if (what === 'result') agent.metrics.failed();
   throw misfit(agent.announcement.name, what, problems);
 }
 

@@ -116,7 +116,7 @@ class NodeQueries implements Queries {
           agent.inbox.withdraw(sender, message.id);
           const error = errorIn(agent, answer);
           if (error !== undefined) {
-            agent.metrics.errors += 1;
+            agent.metrics.failed();
             reject(error);
           } else {
             agent.metrics.answered(this.#clock.now() - startedAt);

@@ -7,6 +7,8 @@ import type { Agents } from '../agents.ts';
 import { NODE_SENDER, sendersIn } from '../inbox/sender.ts';
 import type { AgentMessage, RunState, RunView } from '../types.ts';
 import { bestOf } from './lifecycle.ts';
+import { memoryShare } from './memory-use.ts';
+import { readMemory } from './process-limits.ts';
 import type { LimitPlan } from './process-limits.ts';
 import type { AgentLog } from './log.ts';
 import { createMailbox } from './mailbox.ts';
@@ -55,6 +57,9 @@ export interface RunAgent {
   stop(): Promise<void>;
 }
 
+/** How old what is known of its memory may be. */
+const MEASURED_MS = 5000;
+
 /** Whom an agent that the node runs is for the guard: its name is no name of a client. */
 export function runPrincipal(
   name: string,
@@ -92,6 +97,7 @@ class NodeRunAgent implements RunAgent {
   };
   #mailbox: Mailbox | undefined;
   #isStopped = false;
+  #measured: { readonly at: number; readonly share: number | undefined } | undefined;
 
   constructor(components: RunAgentComponents, init: RunAgentInit) {
     this.#components = components;
@@ -177,7 +183,21 @@ class NodeRunAgent implements RunAgent {
       restarts: this.#replicas.reduce((sum, one) => sum + one.restarts, 0),
       ...(error === undefined ? {} : { error: error.message }),
       resources: this.#init.limits.applied,
+      ...this.#memory(),
     };
+  }
+
+  /** Read from the system, once in some seconds at the most. */
+  #memory(): { readonly memoryShare?: number } {
+    const limit = readMemory(this.#init.limits.applied.memory ?? '');
+    if (limit === undefined) return {};
+    const now = this.#components.clock.now();
+    if (this.#measured === undefined || now - this.#measured.at >= MEASURED_MS) {
+      const pids = this.#replicas.map(({ pid }) => pid).filter((pid) => pid !== undefined);
+      this.#measured = { at: now, share: memoryShare(pids, limit) };
+    }
+    const { share } = this.#measured;
+    return share === undefined ? {} : { memoryShare: Math.round(share * 100) / 100 };
   }
 
   async stop(): Promise<void> {

@@ -11,7 +11,7 @@ import { createTestClock } from '../../core/test-clock.ts';
 
 const TEN_MINUTES_MS = 600_000;
 
-const agent = (name: string, node: string, free: number): AgentView =>
+const agent = (name: string, node: string, free: number, busy = 0): AgentView =>
   ({
     name,
     machine_id: node,
@@ -19,6 +19,8 @@ const agent = (name: string, node: string, free: number): AgentView =>
     status: 'online',
     tags: [],
     free,
+    busy,
+    maxConcurrentTasks: 2,
     capabilities: ['dig'],
   }) as unknown as AgentView;
 
@@ -53,6 +55,14 @@ function bench(
 }
 
 describe('a request by capability', () => {
+  it.each([
+    [9, 3],
+    [3, 9],
+  ])('asks the less busy one of two that have no place left: %i and %i', async (one, other) => {
+    const { dig } = bench([agent('a', 'n1', 0, one), agent('b', 'n2', 0, other)], []);
+    expect(await dig()).toBe(one < other ? 'a@n1' : 'b@n2');
+  });
+
   it('passes over an agent that was not there, and asks it last for as long again', async () => {
     const { clock, asked, dig } = bench([agent('a', 'n1', 9), agent('b', 'n2', 1)], ['a@n1']);
     expect(await dig()).toBe('b@n2');
