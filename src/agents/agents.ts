@@ -20,7 +20,7 @@ import type { CapabilityComponents, CapabilityInit } from './choosing/request.ts
 import type { Wishes } from './choosing/order.ts';
 import { createMeshEvents } from './events/events.ts';
 import type { EventInit, EventsInit, MeshEvents } from './events/events.ts';
-import type { InboxPage } from './inbox/inbox.ts';
+import type { InboxPage, InboxWatch } from './inbox/inbox.ts';
 import { LIST_TIMEOUT_MS } from './limits.ts';
 import { createLacking } from '../directory/index.ts';
 import type { Lacking } from '../directory/index.ts';
@@ -135,7 +135,14 @@ export interface Agents extends Startable {
   /** Calls `changed` when an agent with this address may be another, until what it gives is called. @throws STARLING_USAGE */
   watch(address: string, changed: () => void): () => void;
   /** Calls `changed` for each message that comes for an agent of `principal`. @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_TAKEN */
-  watchInbox(principal: Principal, agent: string, changed: () => void): () => void;
+  watchInbox(
+    principal: Principal,
+    agent: string,
+    changed: () => void,
+    how?: InboxWatch,
+  ): () => void;
+  /** Messages that an agent of `principal` deals with, or that wait for it. @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_TAKEN */
+  waiting(principal: Principal, agent: string): number;
   /** What a message with this address is about, for the guard; undefined where there is no address. */
   subjectOf(address: unknown): ToolSubject | undefined;
   /** The id of the agent of this node that is called so. */
@@ -350,8 +357,17 @@ class NodeAgents implements Agents {
     return this.#watchers.add(parseAddress(address), changed);
   }
 
-  watchInbox(principal: Principal, agent: string, changed: () => void): () => void {
-    return this.#local.owned(principal, agent).inbox.watch(changed);
+  watchInbox(
+    principal: Principal,
+    agent: string,
+    changed: () => void,
+    how?: InboxWatch,
+  ): () => void {
+    return this.#local.owned(principal, agent).inbox.watch(changed, how);
+  }
+
+  waiting(principal: Principal, agent: string): number {
+    return this.#local.owned(principal, agent).inbox.waiting;
   }
 
   subjectOf(address: unknown): ToolSubject | undefined {

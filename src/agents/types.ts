@@ -116,6 +116,8 @@ export interface RunView {
   /** What it may use. */
   readonly tools: readonly string[];
   readonly replicas: number;
+  /** Where the queue says how many there are: the bounds, like `1..5`. */
+  readonly scale?: string;
   /** Process ids of those that run. */
   readonly pids: readonly number[];
   /** How often a process of it was started again since it was spawned. */

@@ -55,6 +55,12 @@ export interface InboxPage {
   readonly waiting: number;
 }
 
+/** Who hears of messages. */
+export interface InboxWatch {
+  /** Whoever watches also reads, so that the agent counts as online; default true. */
+  readonly isReader?: boolean;
+}
+
 /** Messages for one agent, in order. */
 export interface Inbox {
   /** Messages that nobody has dealt with. */
@@ -72,7 +78,7 @@ export interface Inbox {
   /** Takes back a message that nobody waits for any more, unless it was read. */
   withdraw(sender: string, id: string): void;
   /** Calls `changed` for each message that comes, until what it gives is called. */
-  watch(changed: () => void): () => void;
+  watch(changed: () => void, how?: InboxWatch): () => void;
   /** Forgets everything, on disk too; gives how many messages nobody has read. */
   drop(): Promise<number>;
   /** Ends all waits. */
@@ -120,6 +126,8 @@ class AgentInbox implements Inbox {
   readonly #known = new Map<string, Promise<void>>();
   readonly #wakers = new Set<() => void>();
   readonly #watchers = new Set<() => void>();
+  /** As watchers, without being readers. */
+  readonly #listeners = new Set<() => void>();
   /** The last message that has its place. */
   #turn: Promise<void> = Promise.resolve();
   #next = 1;
@@ -215,10 +223,11 @@ class AgentInbox implements Inbox {
     this.#remove(at, 1);
   }
 
-  watch(changed: () => void): () => void {
+  watch(changed: () => void, { isReader = true }: InboxWatch = {}): () => void {
     const watcher = (): void => changed();
-    this.#watchers.add(watcher);
-    return () => void this.#watchers.delete(watcher);
+    const among = isReader ? this.#watchers : this.#listeners;
+    among.add(watcher);
+    return () => void among.delete(watcher);
   }
 
   async drop(): Promise<number> {
@@ -258,7 +267,7 @@ class AgentInbox implements Inbox {
   #push(entry: Entry): void {
     this.#entries.push(entry);
     this.#components.budget.used += entry.bytes;
-    for (const wake of [...this.#wakers, ...this.#watchers]) wake();
+    for (const wake of [...this.#wakers, ...this.#watchers, ...this.#listeners]) wake();
   }
 
   #remove(at: number, count: number): readonly Entry[] {

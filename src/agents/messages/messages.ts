@@ -28,12 +28,7 @@ import type { Sealing } from './sealing.ts';
 import { NODE_SENDER, senderKey, sendersIn } from '../inbox/sender.ts';
 import type { Queries } from './queries.ts';
 import { MESSAGE_TYPES } from '../types.ts';
-import type {
-  AgentMessage,
-  AgentMessageResult,
-  MessageInit,
-  MessageType,
-} from '../types.ts';
+import type { AgentMessage, AgentMessageResult, MessageInit, MessageType } from '../types.ts';
 
 /** What messages go by. */
 export interface MessagesComponents {

@@ -21,7 +21,10 @@ export interface RunRow {
   readonly ownerName: string;
   readonly tools: readonly string[];
   readonly capabilities: readonly string[];
+  /** Processes; the most of them where `least` stands beside. */
   readonly replicas: number;
+  /** As many as it always has; the queue says how many more. Absent: `replicas`. */
+  readonly least?: number;
   readonly resources: ResourcesInit;
   /** What its spawner wants it to know. */
   readonly config?: JsonObject;

@@ -1,11 +1,12 @@
 /** One agent that the node runs: its name, its processes, its mailbox and its rights. */
-import { Secret, StarlingError, isCount, messageOf } from '../../core/index.ts';
+import { Secret, StarlingError, isCount } from '../../core/index.ts';
 import type { Clock, Logger, Random } from '../../core/index.ts';
 import type { AgentProcess, AgentStart } from '../../gateway/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { Agents } from '../agents.ts';
 import { NODE_SENDER, sendersIn } from '../inbox/sender.ts';
 import type { AgentMessage, RunState, RunView } from '../types.ts';
+import { Crew } from './crew.ts';
 import { bestOf } from './lifecycle.ts';
 import { memoryShare } from './memory-use.ts';
 import { readMemory } from './process-limits.ts';
@@ -13,13 +14,11 @@ import type { LimitPlan } from './process-limits.ts';
 import type { AgentLog } from './log.ts';
 import { createMailbox } from './mailbox.ts';
 import type { Mailbox } from './mailbox.ts';
-import { createReplica } from './replica.ts';
-import type { Replica } from './replica.ts';
 import type { RunnableKind, RunRow } from './rows.ts';
 
 /** What an agent that the node runs works with. */
 export interface RunAgentComponents {
-  readonly agents: Pick<Agents, 'announce' | 'mail' | 'message'>;
+  readonly agents: Pick<Agents, 'announce' | 'mail' | 'message' | 'waiting' | 'watchInbox'>;
   startProcess(init: AgentStart): Promise<AgentProcess>;
   /** Who is meant by a link of a sender; undefined for the operator, whom nothing narrows. */
   callerOf(link: string): Principal | undefined;
@@ -87,7 +86,7 @@ class NodeRunAgent implements RunAgent {
   readonly #components: RunAgentComponents;
   readonly #init: RunAgentInit;
   readonly #self: Principal;
-  readonly #replicas: readonly Replica[];
+  readonly #crew: Crew;
   readonly #wakers = new Set<() => void>();
   /** By whom it was asked to do what it does now, and what follows for its rights. */
   #working: { readonly key: string; readonly principal: Principal };
@@ -97,6 +96,8 @@ class NodeRunAgent implements RunAgent {
   };
   #mailbox: Mailbox | undefined;
   #isStopped = false;
+  #isAnnounced = false;
+  #unfollow: () => void = () => undefined;
   #measured: { readonly at: number; readonly share: number | undefined } | undefined;
 
   constructor(components: RunAgentComponents, init: RunAgentInit) {
@@ -106,21 +107,37 @@ class NodeRunAgent implements RunAgent {
     this.log = components.log;
     this.#self = runPrincipal(init.row.name, init.row.tools);
     this.#working = { key: '', principal: this.#self };
-    this.#replicas = Array.from({ length: init.row.replicas }, (_, index) =>
-      this.#makeReplica(index + 1),
+    const { row, kind } = init;
+    const { agents } = components;
+    this.#crew = new Crew(
+      {
+        ...components,
+        launch: (...started) => this.#launch(...started),
+        changed: () => this.#changed(),
+        failed: (error, number) => this.log.add(error.message, number),
+        busy: () => (this.#isAnnounced ? agents.waiting(this.#self, row.name) : 0),
+      },
+      {
+        title: `agent ${row.name}`,
+        restarts: kind.restarts,
+        strategy: kind.strategy,
+        least: row.least ?? row.replicas,
+        most: row.replicas,
+        concurrency: kind.maxConcurrentTasks,
+      },
     );
   }
 
   get state(): RunState {
-    return bestOf(this.#replicas.map(({ state }) => state));
+    return bestOf(this.#crew.members.map(({ state }) => state));
   }
 
   get isOver(): boolean {
-    return this.#replicas.every(({ isOver }) => isOver);
+    return this.#crew.members.every(({ isOver }) => isOver);
   }
 
   get error(): StarlingError | undefined {
-    return this.#replicas.map(({ error }) => error).find((error) => error !== undefined);
+    return this.#crew.members.map(({ error }) => error).find((error) => error !== undefined);
   }
 
   async start(): Promise<string> {
@@ -135,11 +152,12 @@ class NodeRunAgent implements RunAgent {
     });
     if (this.#isStopped)
       throw new StarlingError('STARLING_STOPPED', `agent ${row.name} was stopped`);
-    for (const replica of this.#replicas) replica.start();
+    this.#isAnnounced = true;
+    this.#crew.start();
     this.#mailbox = createMailbox(
       {
         ...this.#components,
-        replicas: () => this.#replicas,
+        replicas: () => this.#crew.members,
         read: ({ signal, ...init }) =>
           this.#components.agents.mail(this.#self, { agent: row.name, ...init }, signal),
         respond: (message, answer) => this.#respond(message, answer),
@@ -148,11 +166,14 @@ class NodeRunAgent implements RunAgent {
       },
       { concurrency: kind.maxConcurrentTasks, timeoutMs },
     );
+    const { least, replicas } = row;
+    if (least !== undefined && least < replicas) this.#followQueue();
     return agentId;
   }
 
   settled(waitMs: number, signal: AbortSignal): Promise<void> {
-    const isSettled = (): boolean => this.isOver || this.#replicas.every(({ isReady }) => isReady);
+    const isSettled = (): boolean =>
+      this.isOver || this.#crew.members.every(({ isReady }) => isReady);
     if (waitMs <= 0 || isSettled() || signal.aborted) return Promise.resolve();
     return new Promise((resolve) => {
       const look = (): void => {
@@ -171,16 +192,18 @@ class NodeRunAgent implements RunAgent {
   }
 
   view(): RunView {
-    const { kind, ownerName, replicas, tools } = this.row;
+    const { kind, least, ownerName, replicas, tools } = this.row;
     const { error } = this;
+    const { members } = this.#crew;
     return {
       state: this.state,
       kind,
       spawnedBy: ownerName,
       tools,
-      replicas,
-      pids: this.#replicas.map(({ pid }) => pid).filter((pid) => pid !== undefined),
-      restarts: this.#replicas.reduce((sum, one) => sum + one.restarts, 0),
+      replicas: members.length,
+      ...(least === undefined ? {} : { scale: `${least}..${replicas}` }),
+      pids: members.map(({ pid }) => pid).filter((pid) => pid !== undefined),
+      restarts: members.reduce((sum, one) => sum + one.restarts, 0),
       ...(error === undefined ? {} : { error: error.message }),
       resources: this.#init.limits.applied,
       ...this.#memory(),
@@ -193,7 +216,7 @@ class NodeRunAgent implements RunAgent {
     if (limit === undefined) return {};
     const now = this.#components.clock.now();
     if (this.#measured === undefined || now - this.#measured.at >= MEASURED_MS) {
-      const pids = this.#replicas.map(({ pid }) => pid).filter((pid) => pid !== undefined);
+      const pids = this.#crew.members.map(({ pid }) => pid).filter((pid) => pid !== undefined);
       this.#measured = { at: now, share: memoryShare(pids, limit) };
     }
     const { share } = this.#measured;
@@ -203,40 +226,19 @@ class NodeRunAgent implements RunAgent {
   async stop(): Promise<void> {
     this.#isStopped = true;
     await this.#mailbox?.stop();
-    await Promise.all(this.#replicas.map((replica) => replica.stop()));
+    this.#unfollow();
+    await this.#crew.stop();
     this.#changed();
     await this.log.close();
   }
 
-  #makeReplica(number: number): Replica {
-    const { clock, random, logger } = this.#components;
-    const title = `agent ${this.row.name}`;
-    return createReplica(
-      {
-        clock,
-        random,
-        logger,
-        launch: ({ spawned, signal }) => this.#launch(number, spawned, signal),
-        changed: () => this.#changed(),
-        failed: (error) => this.log.add(error.message, number),
-        fell: () => this.#fell(number),
-      },
-      { title, restarts: this.#init.kind.restarts },
-    );
-  }
-
-  /** OTP's strategies: which others begin anew when a process has ended by itself. */
-  #fell(number: number): void {
-    const { strategy } = this.#init.kind;
-    if (strategy === 'one_for_one') return;
-    const from = strategy === 'one_for_all' ? 0 : number;
-    for (const [index, replica] of this.#replicas.entries()) {
-      if (index < from || index === number - 1) continue;
-      replica.renew('with another').catch((error: unknown) => {
-        const fields = { agent: this.row.name, error: messageOf(error) };
-        this.#components.logger.warn(fields, 'a process was not started anew with another');
-      });
-    }
+  /** A message that comes may need another process. */
+  #followQueue(): void {
+    const { agents } = this.#components;
+    this.#unfollow = agents.watchInbox(this.#self, this.row.name, () => this.#crew.look(), {
+      isReader: false,
+    });
+    this.#crew.look();
   }
 
   #launch(
@@ -306,6 +308,7 @@ class NodeRunAgent implements RunAgent {
 
   #changed(): void {
     this.#mailbox?.look();
+    if (this.#isAnnounced) this.#crew.look();
     for (const look of this.#wakers) look();
     this.#components.changed(this);
   }

@@ -57,7 +57,8 @@ export interface RunsComponents {
 export interface SpawnInit {
   readonly kind: string;
   readonly name?: string | undefined;
-  readonly replicas?: number | undefined;
+  /** Processes, or how many at least and at most, between which the queue says how many. */
+  readonly replicas?: number | { readonly least: number; readonly most: number } | undefined;
   /** Default: all of its kind that the spawner has. */
   readonly tools?: readonly string[] | undefined;
   readonly capabilities?: readonly string[] | undefined;
@@ -246,7 +247,8 @@ class NodeRuns implements Runs {
     init: SpawnInit & { readonly name: string },
   ): Promise<{ run: RunAgent; agentId: string; withheld: readonly string[] }> {
     const { clock, table } = this.#components;
-    const { name, config, replicas = 1, resources = {} } = init;
+    const { name, config, resources = {} } = init;
+    const { least, most: replicas } = boundsOf(init.replicas);
     this.#requireRunning();
     checkInit(init);
     const kind = this.#kind(init.kind);
@@ -263,6 +265,7 @@ class NodeRuns implements Runs {
       tools,
       capabilities: init.capabilities ?? kind.capabilities,
       replicas,
+      ...(least < replicas ? { least } : {}),
       resources,
       ...(config === undefined ? {} : { config }),
       spawnedAt: clock.now(),
@@ -488,11 +491,25 @@ class NodeRuns implements Runs {
   }
 }
 
+function boundsOf(replicas: SpawnInit['replicas'] = 1): {
+  readonly least: number;
+  readonly most: number;
+} {
+  return typeof replicas === 'number' ? { least: replicas, most: replicas } : replicas;
+}
+
 function codeOf(name: string): string {
   return `agent-down:${name}`;
 }
 
-function checkInit({ name, config }: SpawnInit & { readonly name: string }): void {
+function checkInit({ name, config, replicas }: SpawnInit & { readonly name: string }): void {
+  const { least, most } = boundsOf(replicas);
+  if (least > most) {
+    throw new StarlingError(
+      'STARLING_USAGE',
+      `replicas ${least}..${most}: the first is the larger`,
+    );
+  }
   if (!isAgentName(name)) {
     throw new StarlingError('STARLING_USAGE', `'${name.slice(0, 80)}' can't be an agent's name`, {
       hint: 'a name has 1 to 64 of A-Z a-z 0-9 . _ -, and begins with a letter or a digit',

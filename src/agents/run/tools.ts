@@ -4,10 +4,12 @@ import { defineTool } from '../../gateway/index.ts';
 import type { BuiltinTool } from '../../gateway/index.ts';
 import { LOG_LINES_MAX, LOG_WAIT_MAX_S, SPAWN_WAIT_MAX_S } from '../limits.ts';
 import type { AgentLogsResult, AgentSpawnResult } from '../types.ts';
-import type { Runs } from './runs.ts';
+import type { Runs, SpawnInit } from './runs.ts';
 
 const LINES_DEFAULT = 100;
 const amount = z.union([z.string().max(32), z.number().positive()]);
+/** `3`, or `1..5`. */
+const REPLICAS = /^([1-9]|[1-5]\d|6[0-4])(?:\.\.([1-9]|[1-5]\d|6[0-4]))?$/;
 const scopes = z.array(z.string().min(1).max(512)).max(64);
 
 /** `agent_spawn`, `agent_logs`. */
@@ -18,7 +20,10 @@ export function runTools({ runs }: { readonly runs: Runs }): readonly BuiltinToo
 const SPAWN = z.object({
   agentType: z.string().min(1).max(128).describe('A kind of the node: agents.kinds.<name>.'),
   name: z.string().max(128).optional().describe('Default: the kind, with a number where needed.'),
-  replicas: z.number().int().min(1).max(64).optional().describe('Processes; default 1.'),
+  replicas: z
+    .union([z.number().int().min(1).max(64), z.string().regex(REPLICAS)])
+    .optional()
+    .describe('Processes, default 1; or like 1..5: as many as the queue needs.'),
   tools: scopes
     .optional()
     .describe('What it may use, of what its kind may: tool:files/*. Default all of that.'),
@@ -43,6 +48,12 @@ const SPAWN = z.object({
     .describe('How long to wait for it to be ready; default not at all.'),
 });
 
+function replicasIn(said: string | number | undefined): SpawnInit['replicas'] {
+  if (said === undefined || typeof said === 'number') return said;
+  const [, least, most = least] = REPLICAS.exec(said) ?? [];
+  return { least: Number(least), most: Number(most) };
+}
+
 function spawnTool(runs: Runs): BuiltinTool {
   return defineTool({
     name: 'agent_spawn',
@@ -61,7 +72,7 @@ function spawnTool(runs: Runs): BuiltinTool {
         {
           kind: agentType,
           name,
-          replicas,
+          replicas: replicasIn(replicas),
           tools,
           resources,
           config,

@@ -3,7 +3,7 @@ import { Option } from 'commander';
 import type { Command } from 'commander';
 import { action, collect, examples, ofNode, withJson } from './define-command.ts';
 import type { Outcome } from './define-command.ts';
-import { parseCount, parseDuration } from '../options/parsers.ts';
+import { parseCount, parseDuration, parseReplicas } from '../options/parsers.ts';
 
 const AGENT = '<name>, <name>@<node> or its id, as starling agent list shows them';
 
@@ -103,7 +103,11 @@ function addRun(command: Make, outcome: Outcome): void {
     'a kind of the config file: agents.kinds.<kind>',
   )
     .option('--name <name>', 'its name (default: the kind)')
-    .option('--replicas <n>', 'processes that it has (default: 1)', parseCount)
+    .option(
+      '--replicas <n>',
+      'processes that it has, or like 1..5: as many as its queue needs (default: 1)',
+      parseReplicas,
+    )
     .option('--tool <pattern>', 'what it may use, of what its kind may (may be repeated)', collect)
     .option('--cpu <cores>', 'cores that each process may use, like 2 or 2000m')
     .option('--memory <bytes>', 'memory that each process may use, like 512Mi')

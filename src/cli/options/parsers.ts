@@ -47,6 +47,12 @@ export function parseCount(text: string): number {
   return parseWhole(text, 1, 1_000_000_000);
 }
 
+/** Processes of an agent: `3`, or `1..5` for as many as its queue needs. @throws InvalidArgumentError */
+export function parseReplicas(text: string): string {
+  if (/^[1-9]\d?(\.\.[1-9]\d?)?$/.test(text.trim())) return text.trim();
+  throw new InvalidArgumentError('use a number, like 3, or the least and the most, like 1..5');
+}
+
 /** Nodes that one ticket lets in. @throws InvalidArgumentError */
 export function parseNodes(text: string): number {
   return parseWhole(text, 1, 100);

@@ -274,6 +274,81 @@ it.each([
   },
 );
 
+it('replicas 1..3 follow the queue: more at once, one less a minute, and what they deal with is not cut off', async () => {
+  const one = await stage();
+  await one.spawn(OPERATOR, { name: 'coder', replicas: { least: 1, most: 3 } });
+  await settle();
+  expect(one.runs.viewOf('coder')).toMatchObject({ replicas: 1, scale: '1..3', pids: [4001] });
+  const more = { type: 'query', timeoutMs: 300_000 };
+  const answers = Array.from({ length: 5 }, (_, at) => one.send(`job ${at}`, more));
+  await settle();
+  expect(one.programs).toHaveLength(3);
+  expect(one.programs.map(({ given }) => given.length)).toEqual([1, 1, 1]);
+  const done = async (at: number): Promise<void> => {
+    const { given } = one.programs[at] ?? { given: [] };
+    given.at(-1)?.answer('done');
+    await settle();
+  };
+  for (const at of [0, 1]) await done(at);
+  for (const at of [0, 1]) await done(at);
+  await expect(Promise.all(answers.filter((_, at) => at !== 2))).resolves.toHaveLength(4);
+  // The third is still busy with its first message: the others go, one a minute.
+  for (const left of [2, 1, 1]) {
+    world.clock.advance(60_000 - 1);
+    await settle();
+    world.clock.advance(1);
+    await settle();
+    expect(one.runs.viewOf('coder')?.replicas).toBe(left);
+  }
+  expect(one.programs.map(({ isClosed }) => isClosed)).toEqual([true, true, false]);
+  await done(2);
+  await expect(answers[2]).resolves.toMatchObject({ response: 'done' });
+});
+
+it('replicas 1..3 that do not come up are no more for a longer queue; they have their room; and 3..1 is refused', async () => {
+  const one = await stage();
+  one.failing = new StarlingError('STARLING_UPSTREAM_UNAVAILABLE', 'no such program');
+  await one.spawn(OPERATOR, { name: 'coder', replicas: { least: 1, most: 3 } });
+  for (let at = 0; at < 4; at += 1) await one.send(`job ${at}`);
+  await settle();
+  expect(one.runs.viewOf('coder')).toMatchObject({ replicas: 1, pids: [] });
+  const another = { name: 'other', replicas: { least: 1, most: 2 } };
+  await expect(one.spawn(OPERATOR, another)).rejects.toMatchObject({
+    code: 'STARLING_CALL_REFUSED',
+  });
+  const turned = { name: 'other', replicas: { least: 3, most: 1 } };
+  await expect(one.spawn(OPERATOR, turned)).rejects.toMatchObject({ code: 'STARLING_USAGE' });
+});
+
+it('a change of the configuration counts for what is spawned after it: what runs and is started again keeps its kind', async () => {
+  const one = await stage();
+  await one.spawn(OPERATOR, { name: 'coder' });
+  await settle();
+  const server = { ...one.kinds['coder']?.server, command: 'newer' } as AgentKind['server'] &
+    object;
+  one.kinds['coder'] = kind({ server, tools: [], capabilities: ['write'] });
+  one.programs[0]?.dies('exited with code 1');
+  await settle();
+  world.clock.advance(5000);
+  await settle();
+  const commands = (): unknown[] => one.programs.map(({ init }) => init.server.command);
+  expect(commands()).toEqual(['coder', 'coder']);
+  expect(one.runs.viewOf('coder')?.tools).toEqual(['tool:files/*']);
+  await one.spawn(OPERATOR, { name: 'second' });
+  await settle();
+  expect(commands()).toEqual(['coder', 'coder', 'newer']);
+  expect(one.runs.viewOf('second')?.tools).toEqual([]);
+  // After a restart of the node all have the kind of now, and no tool that it does not name.
+  await one.restart();
+  expect(commands().slice(3)).toEqual(['newer', 'newer']);
+  expect(one.runs.viewOf('coder')?.tools).toEqual([]);
+  // A kind that was taken away: its agents do not run, and the node says so.
+  delete one.kinds['coder'];
+  await one.restart();
+  expect(one.programs).toHaveLength(5);
+  expect(one.health.warnings().map(({ code }) => code)).toContain('agent-down:coder');
+});
+
 it('a kind says how often a process is started again within a minute', async () => {
   const one = await stage();
   one.kinds['coder'] = kind({ restarts: 0 });

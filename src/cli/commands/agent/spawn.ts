@@ -12,7 +12,7 @@ const WAY_MS = 10_000;
 /** Options of the command. */
 interface SpawnOptions extends CommonOptions {
   readonly name?: string;
-  readonly replicas?: number;
+  readonly replicas?: string;
   readonly tool?: readonly string[];
   readonly cpu?: string;
   readonly memory?: string;

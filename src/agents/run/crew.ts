@@ -1,0 +1,154 @@
+/**
+ * The processes of one agent: as many as its spawner said, or, within two bounds, as many as its queue needs. What the end
+ * of one means for the others is the strategy of its kind.
+ */
+import { messageOf } from '../../core/index.ts';
+import type { Clock, Logger, Random, StarlingError } from '../../core/index.ts';
+import type { AgentKind } from '../../config/index.ts';
+import type { AgentProcess } from '../../gateway/index.ts';
+import { createReplica } from './replica.ts';
+import type { Replica } from './replica.ts';
+
+/** What the processes of an agent work with. */
+export interface CrewComponents {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Starts the process of this number, from 1. */
+  launch(
+    number: number,
+    spawned: (pid: number) => void,
+    signal: AbortSignal,
+  ): Promise<AgentProcess>;
+  /** Hears that a process is in another state. */
+  changed(): void;
+  /** Hears why a process ended or did not start. */
+  failed(error: StarlingError, number: number): void;
+  /** Messages that the agent deals with, or that wait for it. */
+  busy(): number;
+}
+
+/** How many there may be. */
+export interface CrewInit {
+  readonly title: string;
+  readonly restarts: number;
+  readonly strategy: AgentKind['strategy'];
+  readonly least: number;
+  readonly most: number;
+  /** Messages that one process takes at a time. */
+  readonly concurrency: number;
+}
+
+/** How long a process that the queue does not need is kept: a start costs more than some idle seconds. */
+export const SPARE_MS = 60_000;
+
+/** The processes of one agent. */
+export class Crew {
+  readonly #components: CrewComponents;
+  readonly #init: CrewInit;
+  /** By number, in the order of their starts. */
+  readonly #members = new Map<number, Replica>();
+  #cancelSpare: (() => void) | undefined;
+  #isStopped = false;
+
+  constructor(components: CrewComponents, init: CrewInit) {
+    this.#components = components;
+    this.#init = init;
+    this.#growTo(init.least);
+  }
+
+  /** Those of now, in the order of their starts. */
+  get members(): readonly Replica[] {
+    return [...this.#members.values()];
+  }
+
+  /** Starts them, waiting for none. */
+  start(): void {
+    for (const replica of this.#members.values()) replica.start();
+  }
+
+  /** Follows the queue: more at once where it needs more, one less after each minute in which it needs fewer. */
+  look(): void {
+    const { least, most } = this.#init;
+    if (this.#isStopped || least === most) return;
+    const wanted = this.#wanted();
+    if (wanted < this.#members.size) {
+      this.#cancelSpare ??= this.#components.clock.schedule(SPARE_MS, () => this.#endSpare());
+      return;
+    }
+    this.#cancelSpare?.();
+    this.#cancelSpare = undefined;
+    // Where one does not come up, neither would others.
+    if (wanted === this.#members.size || !this.members.every(({ isReady }) => isReady)) return;
+    this.#growTo(wanted);
+    this.start();
+  }
+
+  /** Ends them all. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#cancelSpare?.();
+    await Promise.all(this.members.map((replica) => replica.stop()));
+  }
+
+  #wanted(): number {
+    const { concurrency, least, most } = this.#init;
+    return Math.min(most, Math.max(least, Math.ceil(this.#components.busy() / concurrency)));
+  }
+
+  #growTo(count: number): void {
+    for (let number = 1; this.#members.size < count; number += 1) {
+      if (!this.#members.has(number)) this.#members.set(number, this.#make(number));
+    }
+  }
+
+  #endSpare(): void {
+    this.#cancelSpare = undefined;
+    if (this.#isStopped) return;
+    const [number, spare] =
+      [...this.#members].toReversed().find(([, replica]) => replica.busy === 0) ?? [];
+    if (spare !== undefined && number !== undefined && this.#wanted() < this.#members.size) {
+      this.#members.delete(number);
+      spare.stop().catch((error: unknown) => {
+        const fields = { title: this.#init.title, error: messageOf(error) };
+        this.#components.logger.warn(fields, 'a process that is not needed did not end');
+      });
+    }
+    this.look();
+  }
+
+  #make(number: number): Replica {
+    const { clock, random, logger, launch, changed, failed } = this.#components;
+    const { title, restarts } = this.#init;
+    return createReplica(
+      {
+        clock,
+        random,
+        logger,
+        launch: ({ spawned, signal }) => launch(number, spawned, signal),
+        changed,
+        failed: (error) => failed(error, number),
+        fell: () => this.#fell(number),
+      },
+      { title, restarts },
+    );
+  }
+
+  /** OTP's strategies: which others begin anew when a process has ended by itself. */
+  #fell(number: number): void {
+    const { strategy, title } = this.#init;
+    if (strategy === 'one_for_one') return;
+    const order = [...this.#members.keys()];
+    const from = strategy === 'one_for_all' ? 0 : order.indexOf(number);
+    for (const other of order.slice(from)) {
+      if (other === number) continue;
+      this.#members
+        .get(other)
+        ?.renew('with another')
+        .catch((error: unknown) => {
+          const fields = { title, error: messageOf(error) };
+          this.#components.logger.warn(fields, 'a process was not started anew with another');
+        });
+    }
+  }
+}
