@@ -18,7 +18,14 @@ import { CLIENT_LOCAL, CLIENT_TCP, defaultConfigFile, socketPath } from './confi
 import type { Did } from './core/index.ts';
 import type { Providers } from './directory/index.ts';
 import { createChildren, createSandbox, runBriefly } from './gateway/index.ts';
-import type { ApiKeys, AttachedClients, Children, Gateway, Sandbox } from './gateway/index.ts';
+import type {
+  ApiKeys,
+  AttachedClients,
+  Children,
+  Gateway,
+  Sandbox,
+  TokenClients,
+} from './gateway/index.ts';
 import { OPERATOR, attachedClient } from './guard/index.ts';
 import type { Link, Principal } from './guard/index.ts';
 import { boxOpenerOf, closeBox } from './identity/index.ts';
@@ -42,7 +49,8 @@ export interface AgentRooms
   readonly providers: Pick<Providers, 'lacking'>;
   readonly membership: Membership;
   readonly sandbox: Pick<Sandbox, 'means'>;
-  readonly clients: Pick<AttachedClients, 'holderOf' | 'tokenScopes'>;
+  readonly clients: Pick<AttachedClients, 'holderOf'>;
+  readonly tokens: Pick<TokenClients, 'scopesOf'>;
   readonly keys: Pick<ApiKeys, 'list'>;
   /** Made later. */
   readonly gateway: () => Pick<Gateway, 'callPeer' | 'clear' | 'startAgent'>;
@@ -161,7 +169,8 @@ function createNodeAgents(
 
 interface RunRooms extends Pick<RunsComponents, 'agents' | 'config' | 'guard' | 'startProcess'> {
   readonly keys: Pick<ApiKeys, 'list'>;
-  readonly clients: Pick<AttachedClients, 'holderOf' | 'tokenScopes'>;
+  readonly clients: Pick<AttachedClients, 'holderOf'>;
+  readonly tokens: Pick<TokenClients, 'scopesOf'>;
   readonly membership: Pick<Membership, 'find'>;
   readonly sandbox: Pick<Sandbox, 'means'>;
 }
@@ -191,7 +200,7 @@ function createNodeRuns(
 /** Whom a link means now: whoever is nobody any more has no rights. Undefined for the operator of this node. */
 function principalOf(
   { client, did, node }: Link,
-  rooms: Pick<RunRooms, 'clients' | 'keys' | 'membership'> & {
+  rooms: Pick<RunRooms, 'clients' | 'keys' | 'membership' | 'tokens'> & {
     readonly self: Did;
     readonly now: number;
   },
@@ -213,7 +222,7 @@ function principalOf(
 
 function clientOf(
   name: string,
-  { keys, clients }: Pick<RunRooms, 'keys' | 'clients'>,
+  { keys, clients, tokens }: Pick<RunRooms, 'keys' | 'clients' | 'tokens'>,
   now: number,
 ): Principal {
   const held = keys.list().find((one) => one.name === name);
@@ -221,7 +230,7 @@ function clientOf(
     const isOver = held.expiresAt !== undefined && held.expiresAt <= now;
     return { kind: 'client', name, scopes: isOver ? [] : held.scopes };
   }
-  const byToken = clients.tokenScopes(name, now);
+  const byToken = tokens.scopesOf(name, now);
   if (byToken !== undefined) return { kind: 'client', name, scopes: byToken };
   // A key that was revoked leaves a name that anybody could have had.
   const isAttached =

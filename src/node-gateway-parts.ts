@@ -88,7 +88,7 @@ export function createNodeGateway(
   rooms: GatewayRooms,
 ): Gateway {
   const { name, http, tcp, limits, keepAlive, list, views, stateDir } = config;
-  const { audit, children, clients, governance, keys, membership, network } = rooms;
+  const { audit, children, clients, governance, keys, membership, network, tokens } = rooms;
   const { pins, providers, sandbox, token, upstreams } = rooms;
   const { agentConfig, agents, runs } = rooms;
   return createGateway(
@@ -98,6 +98,7 @@ export function createNodeGateway(
         arePublic: () => agentConfig().a2a === 'public',
       },
       clients,
+      tokens,
       token,
       upstreams,
       directory: createDirectory(

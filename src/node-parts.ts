@@ -16,6 +16,7 @@ import type { Did } from './core/index.ts';
 import {
   createApiKeys,
   createAttachedClients,
+  createTokenClients,
   createLogins,
   createNodeToken,
   createPins,
@@ -93,6 +94,7 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     sandbox,
     keys: stores.keys,
     clients: stores.clients,
+    tokens: stores.tokens,
     providers,
     guard: () => governance.guard,
     trustOf: (principal) => governance.callerRules.of(principal).trust,
@@ -220,7 +222,7 @@ function createNodeStores(
   { config, clock, logger, health }: Base,
   { store, identity, successions, grants }: OpenState,
   { servers }: PartsInit,
-): Pick<Parts, 'keys' | 'clients' | 'token' | 'logins' | 'pins'> {
+): Pick<Parts, 'keys' | 'clients' | 'tokens' | 'token' | 'logins' | 'pins'> {
   const tokens = createLoginStore({
     table: store.table('logins'),
     sealer: sealerOf(identity, 'logins'),
@@ -240,6 +242,7 @@ function createNodeStores(
   return {
     keys,
     clients,
+    tokens: createTokenClients(),
     token: createNodeToken(tokenFile(config.stateDir)),
     logins: createLogins({ servers, tokens, clock, logger: logger.child('logins') }),
     pins: createPins(

@@ -8,6 +8,7 @@ import type { Providers } from './directory/index.ts';
 import type {
   ApiKeys,
   AttachedClients,
+  TokenClients,
   NodeToken,
   BuiltinTool,
   Gateway,
@@ -43,6 +44,7 @@ export interface Parts {
   readonly tasks: Tasks;
   readonly keys: ApiKeys;
   readonly clients: AttachedClients;
+  readonly tokens: TokenClients;
   readonly token: NodeToken;
   readonly logins: Logins;
   readonly pins: Pins;

@@ -46,6 +46,7 @@ export { ID_PART_WORDS, meantById, noSuchId } from './words/id-parts.ts';
 export { shellWord } from './words/shell-word.ts';
 export { givenText, limitName, limitText, limitsText } from './words/limit-words.ts';
 export { plainResource, rightText } from './words/right-words.ts';
+export { isVisible } from './visible.ts';
 export { shownName } from './words/shown-name.ts';
 export { nearest, slipsOf } from './words/slips.ts';
 export { createLoopTurns } from './time/loop-turns.ts';

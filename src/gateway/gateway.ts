@@ -23,6 +23,7 @@ import type { Clearance } from './clearance/clearance.ts';
 import { clearAction } from './clearance/own-action.ts';
 import type { ApiKeys } from './door/api-keys.ts';
 import type { AttachedClients } from './door/attached-clients.ts';
+import type { TokenClients } from './door/token-clients.ts';
 import { OPERATOR_ID, createDoor } from './door/door.ts';
 import { createRateLimit } from './door/rate-limit.ts';
 import type { RateLimit } from './door/rate-limit.ts';
@@ -100,6 +101,8 @@ export interface GatewayComponents {
   /** See `PeerTransportComponents`. */
   readonly callerOf?: (link: string) => Principal | undefined;
   readonly clients: AttachedClients;
+  /** Who has come with an access token. */
+  readonly tokens: TokenClients;
   readonly token: NodeToken;
   readonly pins: Pins;
   /** Agents that A2A shows; absent: none. */

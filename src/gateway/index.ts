@@ -4,6 +4,8 @@ export { answerOf, formOf } from './clearance/approval-form.ts';
 export type { FormAnswer } from './clearance/approval-form.ts';
 export { createApiKeys } from './door/api-keys.ts';
 export type { ApiKey, ApiKeyInit, ApiKeys, ApiKeysComponents } from './door/api-keys.ts';
+export { createTokenClients } from './door/token-clients.ts';
+export type { TokenClients } from './door/token-clients.ts';
 export { createAttachedClients } from './door/attached-clients.ts';
 export type { AttachedClients, AttachedClientsComponents } from './door/attached-clients.ts';
 export { createNodeToken } from './door/token-file.ts';

@@ -33,7 +33,7 @@ export const FLOORS: readonly (readonly string[])[] = [
  * that is not named; they count as one folder. `index.ts` is the room's door and always on top. A room that is not named here may have no folders.
  */
 export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> = {
-  core: [['time', 'json'], ['words'], ['*'], ['system']],
+  core: [['visible.ts'], ['time', 'json'], ['words'], ['*'], ['system']],
   grants: [['types.ts'], ['format'], ['chain'], ['use'], ['book']],
   guard: [
     ['types.ts'],

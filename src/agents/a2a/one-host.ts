@@ -2,7 +2,7 @@
  * A `fetch` that asks one origin alone: no redirects, answers of bounded size and time, and a credential that goes
  * nowhere else.
  */
-import { StarlingError, messageOf, withDeadline } from '../../core/index.ts';
+import { StarlingError, isVisible, messageOf, withDeadline } from '../../core/index.ts';
 import type { Clock } from '../../core/index.ts';
 
 /** More than this of an answer is not read. */
@@ -93,9 +93,9 @@ function invalid(why: string): StarlingError {
   return new StarlingError('STARLING_UPSTREAM_INVALID', `the A2A agent can't be used: ${why}`);
 }
 
-/** RFC 6750 §2.1; what a header can't hold would be told in the error of whoever sets the header. */
+/** What a header can't hold would be told in the error of whoever sets the header. */
 function sound(token: string): string {
-  if (/^[\x21-\x7e]+$/.test(token)) return token;
+  if (isVisible(token)) return token;
   throw new StarlingError('STARLING_SECRET_INVALID', 'the secret of the remote agent is no token', {
     hint: 'a token is one line of letters, digits and signs: set it again: starling secret set <name>',
   });

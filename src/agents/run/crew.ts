@@ -118,16 +118,17 @@ export class Crew {
   }
 
   #make(number: number): Replica {
-    const { clock, random, logger, launch, changed, failed } = this.#components;
+    const components = this.#components;
+    const { clock, random, logger } = components;
     const { title, restarts } = this.#init;
     return createReplica(
       {
         clock,
         random,
         logger,
-        launch: ({ spawned, signal }) => launch(number, spawned, signal),
-        changed,
-        failed: (error) => failed(error, number),
+        launch: ({ spawned, signal }) => components.launch(number, spawned, signal),
+        changed: () => components.changed(),
+        failed: (error) => components.failed(error, number),
         fell: () => this.#fell(number),
       },
       { title, restarts },

@@ -4,15 +4,16 @@
  * pydantic takes `snake_case` for `camelCase`, and C libraries end a name at its first NUL.
  */
 
+import { isVisible } from '../visible.ts';
+
 const PLAIN = /^[a-z0-9]*$/;
-const ASCII = /^[\x21-\x7e]*$/;
 /** Marks, control and format characters, blanks, and what separates words. */
 const OVERLOOKED = /[\p{M}\p{C}\p{Z}\s_-]/gu;
 
 /** `name` without what careless readers overlook: case, form, accents, blanks, invisible characters, `_` and `-`. */
 export function foldName(name: string): string {
   if (PLAIN.test(name)) return name;
-  if (ASCII.test(name)) return name.replaceAll(/[_-]/g, '').toLowerCase();
+  if (isVisible(name)) return name.replaceAll(/[_-]/g, '').toLowerCase();
   // Up before down: the small dotless i (U+0131) and the long s (U+017F) have capitals of ASCII.
   const bare = name.normalize('NFKD').replaceAll(OVERLOOKED, '');
   return bare.toUpperCase().toLowerCase().normalize('NFKC');

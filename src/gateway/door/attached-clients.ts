@@ -41,13 +41,6 @@ export interface AttachedClientsComponents {
   readonly logger: Logger;
 }
 
-/** What an access token says. */
-export interface TokenRights {
-  readonly scopes: readonly string[];
-  /** ms since the epoch. */
-  readonly expiresAt: number;
-}
-
 /** The clients of a node. */
 export interface AttachedClients {
   /** Reads what is stored: before anything else. */
@@ -60,10 +53,6 @@ export interface AttachedClients {
   principalOf(as?: unknown): Principal;
   /** Who comes over TCP without a token. */
   readonly tcp: Principal;
-  /** Somebody has come with an access token: `name` may do what `scopes` say until `expiresAt`, ms since the epoch. */
-  tokenCame(name: string, token: TokenRights): void;
-  /** What the last access token of `name` says at `now`; undefined where none has come, or the token is over. */
-  tokenScopes(name: string, now: number): readonly string[] | undefined;
   /** Who goes by `name` and has no API key of that name, in words; undefined where nobody does. */
   holderOf(name: string): string | undefined;
   /**
@@ -86,8 +75,6 @@ class NodeClients implements AttachedClients {
   readonly #local = attachedClient(CLIENT_LOCAL);
   /** Those that have attached since the start. */
   readonly #seen = new Map<string, Principal>();
-  /** Those that have come with an access token since the start. */
-  readonly #tokens = new Map<string, TokenRights>();
   /** Programs by name. */
   readonly #programs = new Map<string, string>();
 
@@ -117,18 +104,6 @@ class NodeClients implements AttachedClients {
     if (this.#seen.size >= REMEMBERED_MAX && oldest !== undefined) this.#seen.delete(oldest);
     this.#seen.set(name, principal);
     return principal;
-  }
-
-  tokenCame(name: string, token: TokenRights): void {
-    this.#tokens.delete(name);
-    const [oldest] = this.#tokens.keys();
-    if (this.#tokens.size >= REMEMBERED_MAX && oldest !== undefined) this.#tokens.delete(oldest);
-    this.#tokens.set(name, token);
-  }
-
-  tokenScopes(name: string, now: number): readonly string[] | undefined {
-    const token = this.#tokens.get(name);
-    return token !== undefined && token.expiresAt > now ? token.scopes : undefined;
   }
 
   holderOf(name: string): string | undefined {

@@ -11,7 +11,7 @@ import { StarlingError } from '../../core/index.ts';
 import type { Clock, Did, Logger } from '../../core/index.ts';
 import type { GrantBook } from '../../grants/index.ts';
 import type { ApiKeys } from './api-keys.ts';
-import type { AttachedClients } from './attached-clients.ts';
+import type { TokenClients } from './token-clients.ts';
 import { handleAuth, refuseWith, sendJson } from './auth-endpoints.ts';
 import { bearerOf, digestOf } from './bearer.ts';
 import { createChallenges } from './challenge.ts';
@@ -41,7 +41,7 @@ export interface DoorComponents {
   readonly keys: Pick<ApiKeys, 'check'>;
   readonly rateLimit: RateLimit;
   /** Hears of whoever comes with an access token. */
-  readonly clients?: Pick<AttachedClients, 'tokenCame'>;
+  readonly tokens?: Pick<TokenClients, 'came'>;
   /** The node's own token: who has it is the operator. */
   readonly token: Pick<NodeToken, 'matches' | 'count'>;
   readonly clock: Clock;
@@ -169,7 +169,7 @@ class HttpDoor implements Door {
     const { principal, expiresAt } = credential;
     const until = Math.min(now + CACHED_MS, expiresAt ?? Infinity);
     if (principal.kind === 'client' && expiresAt !== undefined) {
-      this.#components.clients?.tokenCame(principal.name, { scopes: principal.scopes, expiresAt });
+      this.#components.tokens?.came(principal.name, { scopes: principal.scopes, expiresAt });
     }
     this.#known.set(key, { credential, until });
   }

@@ -154,7 +154,12 @@ class SessionCalls implements Calls {
   }
 
   #relay(key: unknown, what: CallRequest, view: View): void {
-    const routes = this.#components.tasks.routesOf(what.request) ?? routesOf(view, what.request);
+    const { channels, subscriptions, tasks } = this.#components;
+    const { uri } = what.request.params;
+    const home = typeof uri === 'string' ? subscriptions.homeOf(uri) : undefined;
+    const routes =
+      tasks.routesOf(what.request) ??
+      routesOf(view, what.request, ({ target }) => channels.nameOf(target) === home);
     this.#open(key, what).relay(routes);
   }
 

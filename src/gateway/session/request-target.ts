@@ -8,8 +8,15 @@ import type { RelayedCall, RequestFrame } from '../types.ts';
 /** A lone surrogate, or NUL. */
 const AMBIGUOUS = /[\p{Cs}\0]/u;
 
-/** The servers that may answer `frame`, the likeliest first. @throws what {@link View} throws */
-export function routesOf(view: View, frame: RequestFrame): readonly Route[] {
+/**
+ * The servers that may answer `frame`, the likeliest first. What ends a subscription goes to the server that has it
+ * (`hasIt`), where there is one. @throws what {@link View} throws
+ */
+export function routesOf(
+  view: View,
+  frame: RequestFrame,
+  hasIt: (route: Route) => boolean = () => false,
+): readonly Route[] {
   const { method, params } = frame;
   switch (method) {
     case 'tools/call':
@@ -21,12 +28,17 @@ export function routesOf(view: View, frame: RequestFrame): readonly Route[] {
     case 'resources/subscribe':
       return view.resource(textOf(params, 'uri'), 'resource/subscribe');
     case 'resources/unsubscribe':
-      return view.resource(textOf(params, 'uri'), 'resource/read').slice(0, 1);
+      return endingOf(view.resource(textOf(params, 'uri'), 'resource/read'), hasIt);
     case 'completion/complete':
       return [completionRoute(view, params)];
     default:
       return [view.server(method)];
   }
+}
+
+function endingOf(routes: readonly Route[], hasIt: (route: Route) => boolean): readonly Route[] {
+  const route = routes.find(hasIt) ?? routes[0];
+  return route === undefined ? [] : [route];
 }
 
 /** What is renamed on the way: nothing when the thing has the same name there. */

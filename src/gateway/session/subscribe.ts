@@ -11,7 +11,12 @@ import type { Route, View } from '../catalog/types.ts';
 import { targetOf } from '../catalog/sources.ts';
 import type { ListKind } from '../catalog/lists.ts';
 import type { ChannelTable } from './channel-table.ts';
-import type { Listener, SubscribedResource, Subscriptions } from './subscriptions.ts';
+import type {
+  EndedSubscription,
+  Listener,
+  SubscribedResource,
+  Subscriptions,
+} from './subscriptions.ts';
 import type { FrameError } from '../types.ts';
 
 const KINDS: readonly ListKind[] = ['tools', 'resources', 'templates', 'prompts'];
@@ -24,8 +29,8 @@ const UPDATED = 'notifications/resources/updated';
 export interface Subscriber {
   /** Subscribes to what `listener` wants to hear of. What fails is logged and left out. */
   listen(listener: Listener): void;
-  /** Tells the servers of `uris` that nobody hears of them any more. */
-  unsubscribe(uris: readonly string[]): void;
+  /** Tells the servers where there were subscriptions that nobody hears of the resources any more. */
+  unsubscribe(ended: readonly EndedSubscription[]): void;
   /** Ends the subscriptions that the view does not allow any more. */
   dropRefused(): void;
   /**
@@ -82,9 +87,11 @@ class SessionSubscriber implements Subscriber {
     }
   }
 
-  unsubscribe(uris: readonly string[]): void {
-    for (const uri of uris) {
-      this.#unsubscribe(uri).catch((error: unknown) => this.#log(error, 'subscription not ended'));
+  unsubscribe(ended: readonly EndedSubscription[]): void {
+    for (const { uri, server } of ended) {
+      this.#unsubscribe(uri, server).catch((error: unknown) =>
+        this.#log(error, 'subscription not ended'),
+      );
     }
   }
 
@@ -164,9 +171,9 @@ class SessionSubscriber implements Subscriber {
     return error;
   }
 
-  async #unsubscribe(uri: string): Promise<void> {
+  async #unsubscribe(uri: string, server: string): Promise<void> {
     const { view, channels } = this.#components;
-    const [route] = view().resource(uri, 'resource/read');
+    const route = this.#routeTo(view(), uri, server);
     if (route === undefined) return;
     const channel = await channels.get(route.target);
     const params = { uri: theirsOf(route, uri) };

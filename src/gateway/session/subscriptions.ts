@@ -59,6 +59,8 @@ export interface Subscriptions {
   at(server: string): readonly SubscribedResource[];
   /** The subscription to `uri`, as the client calls it, wherever it was taken. */
   of(uri: string): SubscribedResource | undefined;
+  /** The server that has taken the subscription to `uri`; undefined where none has. */
+  homeOf(uri: string): string | undefined;
   /** Another server, or the same one by another URI, has taken the subscriptions to `uri`. */
   moved(uri: string, server: string, theirs: string): void;
   /** What is subscribed to, as the client calls it; of one server, or of all. */
@@ -68,12 +70,19 @@ export interface Subscriptions {
   isOn(server: string): boolean;
   /** Opens a `subscriptions/listen` and acknowledges it. @throws STARLING_LIMIT_EXCEEDED */
   listen(request: RequestFrame, reply: Pick<Reply, 'interim' | 'final'>): Listener;
-  /** Ends one, with an answer when `graceful`. Gives the URIs that nobody hears of any more. */
-  close(listener: Listener, graceful: boolean): readonly string[];
+  /** Ends one, with an answer when `graceful`. Gives what nobody hears of any more, and where it was subscribed to. */
+  close(listener: Listener, graceful: boolean): readonly EndedSubscription[];
   /** A resource of `server` changed: tells who subscribed to it. */
   updated(server: string, frame: NotificationFrame, push: (message: Buffer) => void): void;
   /** A list changed: tells the listeners. */
   listChanged(kind: ListKind): void;
+}
+
+/** A subscription that nobody needs any more. */
+export interface EndedSubscription {
+  /** As the client calls the resource. */
+  readonly uri: string;
+  readonly server: string;
 }
 
 /** One subscription to one resource. */
@@ -157,6 +166,12 @@ class SessionSubscriptions implements Subscriptions {
     return undefined;
   }
 
+  homeOf(uri: string): string | undefined {
+    return [...this.#claims.keys()].find((server) =>
+      this.at(server).some((one) => one.uri === uri),
+    );
+  }
+
   moved(uri: string, server: string, theirs: string): void {
     const claims = [...this.#all()].filter((claim) => claim.uri === uri && claim.isMade);
     this.#delete((claim) => claims.includes(claim));
@@ -195,7 +210,7 @@ class SessionSubscriptions implements Subscriptions {
     return listener;
   }
 
-  close(listener: Listener, graceful: boolean): readonly string[] {
+  close(listener: Listener, graceful: boolean): readonly EndedSubscription[] {
     const closing = this.#open.get(listener);
     if (closing === undefined) return [];
     this.#open.delete(listener);
@@ -206,7 +221,7 @@ class SessionSubscriptions implements Subscriptions {
     }
     const ended = this.#delete((claim) => claim.listener === listener);
     const heard = new Set(this.uris());
-    return ended.map(({ uri }) => uri).filter((uri) => !heard.has(uri));
+    return ended.filter(({ uri }) => !heard.has(uri));
   }
 
   updated(server: string, frame: NotificationFrame, push: (message: Buffer) => void): void {
@@ -256,14 +271,14 @@ class SessionSubscriptions implements Subscriptions {
     this.#claims.set(server, resources.set(theirs, claims.add(claim)));
   }
 
-  #delete(isMeant: (claim: Claim) => boolean): readonly Claim[] {
-    const deleted: Claim[] = [];
+  #delete(isMeant: (claim: Claim) => boolean): readonly EndedSubscription[] {
+    const deleted: EndedSubscription[] = [];
     for (const [server, resources] of this.#claims) {
       for (const [theirs, claims] of resources) {
         for (const claim of claims) {
           if (!isMeant(claim)) continue;
           claims.delete(claim);
-          deleted.push(claim);
+          deleted.push({ uri: claim.uri, server });
         }
         if (claims.size > 0) continue;
         resources.delete(theirs);

@@ -15,7 +15,7 @@ import { afterEach, expect, it } from 'vitest';
 import { createRemoteAgents } from '../../../src/agents/index.ts';
 import type { RemoteAgents } from '../../../src/agents/index.ts';
 import { silentLogger } from '../../../src/core/index.ts';
-import type { JsonObject } from '../../../src/core/index.ts';
+import type { JsonObject, StarlingError } from '../../../src/core/index.ts';
 import { createIdentity } from '../../../src/identity/index.ts';
 import { memoryTable } from '../../grants/memory-table.ts';
 import { OPERATES, client, makeWorld } from '../world.ts';
@@ -127,7 +127,7 @@ function planner(): ReturnType<typeof serve> {
 }
 
 /** A node that may add agents. */
-async function nodeWithRemote(): Promise<{
+async function nodeWithRemote(secret: string = TOKEN): Promise<{
   node: TestNode;
   remote: RemoteAgents;
   world: TestWorld;
@@ -138,7 +138,7 @@ async function nodeWithRemote(): Promise<{
   const remote = createRemoteAgents({
     agents: node.agents,
     table: memoryTable(node.rows),
-    secret: () => TOKEN,
+    secret: () => secret,
     clock: world.clock,
     logger: silentLogger,
   });
@@ -148,6 +148,19 @@ async function nodeWithRemote(): Promise<{
   );
   return { node, remote, world };
 }
+
+it.each(['two\nlines', 'a\r\nHost: evil', 'with blank', 'pa\u00dfwort', ''])(
+  'a secret that no header can hold is refused by name, and told nobody: %j',
+  async (secret) => {
+    const { remote } = await nodeWithRemote(secret);
+    const { origin, shown } = await planner();
+    const looking = remote.look(`${origin}/agents/planner`, 'token');
+    const error = (await looking.catch((caught: unknown) => caught)) as StarlingError;
+    expect(error).toMatchObject({ code: 'STARLING_SECRET_INVALID' });
+    if (secret !== '') expect(`${error.message} ${error.hint}`).not.toContain(secret);
+    expect(shown).toEqual([]);
+  },
+);
 
 it('an A2A agent of the SDK is looked at, added, and answers as an agent of this node, with the credential', async () => {
   const { node, remote } = await nodeWithRemote();

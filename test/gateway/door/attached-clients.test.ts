@@ -149,22 +149,3 @@ describe('a client that is connected over HTTP', () => {
     expect(credential?.principal).not.toHaveProperty('person');
   });
 });
-
-describe('who comes with an access token', () => {
-  it('may do what the last token says, until that is over', async () => {
-    const { clients } = await benchOf();
-    clients.tokenCame('oauth:ann', { scopes: ['tool:a/*'], expiresAt: 2000 });
-    clients.tokenCame('oauth:ann', { scopes: ['tool:b/*'], expiresAt: 3000 });
-    expect(clients.tokenScopes('oauth:ann', 2500)).toEqual(['tool:b/*']);
-    expect(clients.tokenScopes('oauth:ann', 3000)).toBeUndefined();
-    expect(clients.tokenScopes('ann', 2500)).toBeUndefined();
-  });
-
-  it('is forgotten where a thousand others came later', async () => {
-    const { clients } = await benchOf();
-    const token = { scopes: ['*'], expiresAt: 3000 };
-    for (let index = 0; index <= 1000; index += 1) clients.tokenCame(`oauth:${index}`, token);
-    expect(clients.tokenScopes('oauth:0', 1)).toBeUndefined();
-    expect(clients.tokenScopes('oauth:1', 1)).toEqual(['*']);
-  });
-});

@@ -8,7 +8,7 @@ import { createApiKeys } from '../../../src/gateway/door/api-keys.ts';
 import type { ApiKeys } from '../../../src/gateway/door/api-keys.ts';
 import { challengeText } from '../../../src/gateway/door/challenge.ts';
 import { createDoor } from '../../../src/gateway/door/door.ts';
-import type { AttachedClients } from '../../../src/gateway/door/attached-clients.ts';
+import type { TokenClients } from '../../../src/gateway/door/token-clients.ts';
 import type { DoorInit } from '../../../src/gateway/door/door.ts';
 import { createRateLimit } from '../../../src/gateway/door/rate-limit.ts';
 import { isRefusal } from '../../../src/gateway/door/types.ts';
@@ -31,7 +31,7 @@ interface Fixture {
 function fixture(
   init: Partial<DoorInit> = {},
   perSecond = 100,
-  tokenCame: AttachedClients['tokenCame'] = () => undefined,
+  tokenCame: TokenClients['came'] = () => undefined,
 ): Fixture {
   const clock = createTestClock(NOW);
   const keys = createApiKeys({ table: memoryTable(), clock, logger: silentLogger });
@@ -41,7 +41,7 @@ function fixture(
       keys,
       token: { matches: (digest) => timingSafeEqual(digest, digestOf(TOKEN)), count: 1 },
       rateLimit: createRateLimit(clock, perSecond),
-      clients: { tokenCame },
+      tokens: { came: tokenCame },
       clock,
       logger: silentLogger,
     },

@@ -109,6 +109,26 @@ describe('a subscription that fails', () => {
     expect(desk.sent.slice(sentBefore)).toMatchObject([{ method: 'resources/subscribe' }]);
   });
 
+  it('ends at the server that has it, and not at the first that may have its resource', () => {
+    const desk = openDesk();
+    const asked: string[] = [];
+    desk.open = (channel, server): ServerChannel => ({
+      ...channel,
+      relay(relayed) {
+        asked.push(`${server} ${relayed.request.method}`);
+        return channel.relay(relayed);
+      },
+    });
+    desk.servers = ['y'];
+    subscribed(desk, 1);
+    desk.servers = ['x', 'y'];
+    desk.views.emit('change');
+    desk.ask({ id: 2, method: 'resources/unsubscribe', params: { uri: 'test://1' } });
+    expect(asked).toEqual(['y resources/subscribe', 'y resources/unsubscribe']);
+    desk.ask({ id: 3, method: 'resources/unsubscribe', params: { uri: 'test://never' } });
+    expect(asked.at(-1)).toBe('x resources/unsubscribe');
+  });
+
   it('goes to another server that has the URI meanwhile, and home again once it leads there', async () => {
     const desk = openDesk();
     const ends = new Map<string, (error: StarlingError) => void>();

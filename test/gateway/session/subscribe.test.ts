@@ -82,6 +82,13 @@ async function passes(ms: number): Promise<void> {
 
 const whereItIs = (): readonly string[] => subscriptions.servers();
 
+it('what nobody hears of any more is ended where it was subscribed to', async () => {
+  routes = [routeTo(OTHER, true), routeTo(HOME, true)];
+  subscriber.unsubscribe([{ uri: URI, server: HOME }]);
+  await passes(0);
+  expect(asked).toEqual([`unsubscribe ${HOME}`]);
+});
+
 describe('a subscription whose server is away', () => {
   it('is made again once the server is back, and the client is told to read', async () => {
     answers[HOME] = AWAY;

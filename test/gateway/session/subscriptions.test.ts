@@ -121,6 +121,6 @@ it('keeps what a listener still hears when the client unsubscribes by itself', (
   subscriptions.begin('test://a', 'files', 'test://a').made();
   subscriptions.remove('test://a');
   expect(subscriptions.uris()).toEqual(['test://a']);
-  expect(subscriptions.close(listener, false)).toEqual(['test://a']);
+  expect(subscriptions.close(listener, false)).toEqual([{ uri: 'test://a', server: 'files' }]);
   expect(subscriptions.uris()).toEqual([]);
 });

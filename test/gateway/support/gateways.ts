@@ -13,6 +13,7 @@ import type { Directory } from '../../../src/directory/index.ts';
 import {
   createApiKeys,
   createAttachedClients,
+  createTokenClients,
   createNodeToken,
   createGateway,
   createLogins,
@@ -275,6 +276,7 @@ export async function startNode(name: string, init: TestNodeInit = {}): Promise<
       directory,
       keys,
       clients,
+      tokens: createTokenClients(),
       token,
       pins,
       guard: listening(

@@ -3,6 +3,7 @@
  * refusals mean that the server has forgotten the session. The specification says 404; servers and the
  * proxies before them say 400, 401, 403 and 410 as well, which at a session that has worked mean the same.
  */
+import { isVisible } from '../../../core/index.ts';
 
 /** One session that a server gave us. */
 export interface HttpSession {
@@ -28,15 +29,16 @@ export interface SessionLosses {
   mayResend(session: HttpSession, resends: number): boolean;
 }
 
-/** Visible ASCII (MCP `transports`, session management). */
-const SESSION_ID = /^[\x21-\x7e]{1,1024}$/;
+/** Characters of a session id, which is visible ASCII (MCP `transports`, session management). */
+const SESSION_ID_MAX = 1024;
 /** How often one request is sent anew, where sessions work in between and are lost again. */
 const RESENDS_MAX = 3;
 const LOST_IF_PROVEN = [400, 401, 403, 410];
 
 /** The session that a header names; undefined when its value can't be sent back. */
 export function sessionOf(header: string | undefined): HttpSession | undefined {
-  if (header === undefined || !SESSION_ID.test(header)) return undefined;
+  if (header === undefined || header.length > SESSION_ID_MAX || !isVisible(header))
+    return undefined;
   return { id: header, isProven: false };
 }
 
