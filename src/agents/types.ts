@@ -137,6 +137,8 @@ export interface AppliedResources {
   readonly enforcedBy: {
     readonly cpu?: string;
     readonly memory?: string;
+    /** Absent where nothing bounds how many processes an agent starts. */
+    readonly processes?: string;
     readonly files?: string;
   };
 }

@@ -44,6 +44,7 @@ function readKind(name: string, kind: WrittenKind, init: ReadServersInit): Agent
     strategy: rest.strategy,
     restarts: rest.restarts,
     listed: rest.listed,
+    processes: rest.processes,
     ownRights: rest.ownRights,
     ...(cpu === undefined ? {} : { cpu }),
     ...(memory === undefined ? {} : { memory }),

@@ -68,6 +68,12 @@ const agentKindSchema = z
     memory: text(MEMORY, 'bytes like 512Mi or 4Gi')
       .optional()
       .describe('Memory that one process may use, like `512Mi`.'),
+    processes: count
+      .max(100_000)
+      .default(512)
+      .describe(
+        'Processes and threads that one process may have with all that it starts, where the system has control groups.',
+      ),
     listed: z
       .boolean()
       .default(false)

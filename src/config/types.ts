@@ -157,6 +157,8 @@ export interface AgentKind {
   readonly restarts: number;
   readonly cpu?: string;
   readonly memory?: string;
+  /** Processes and threads of one process with all that it starts, where control groups bound them. */
+  readonly processes: number;
   readonly listed: boolean;
   /** Its agents use their own rights, whoever they work for. */
   readonly ownRights: boolean;

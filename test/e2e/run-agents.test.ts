@@ -39,6 +39,7 @@ beforeAll(async () => {
             capabilities: ['python', 'rust', 'typescript'],
           },
           mcp: program('mcp-worker.mjs'),
+          tight: { ...program('worker.mjs'), protocol: 'lines', processes: 40, memory: '256Mi' },
           bare: { ...program('worker.mjs'), protocol: 'lines', sandbox: false },
         },
       },
@@ -142,6 +143,53 @@ it('memory and cores of a process are bounded as its spawner says, and what can 
   await expect(ask('small', { do: 'cores' })).resolves.toMatch(/^\d+$/);
 });
 
+it('a fork bomb ends at the bound of its control group, and the node goes on', async () => {
+  const spawned = await json<JsonObject>(node, 'agent', 'spawn', 'tight', '--name', 'bomb');
+  const { enforcedBy } = spawned['resources'] as { readonly enforcedBy: JsonObject };
+  // Without control groups the answer does not say that anything bounds them.
+  if (enforcedBy['processes'] === undefined) return;
+  const begun = Number(await ask('bomb', { do: 'bomb', most: 60 }).catch(() => 0));
+  expect(begun).toBeLessThan(40);
+  await expect(ask('worker', 'hello')).resolves.toBe('you said: "hello"');
+  const { resources } = (await infoOf('bomb')).run ?? {};
+  expect(resources).toMatchObject({
+    memory: '256Mi',
+    enforcedBy: { processes: /^cgroup[12]$/.exec(String(enforcedBy['processes']))?.[0] },
+  });
+  await ok(node, 'agent', 'retire', 'bomb');
+});
+
+it('an answer that is too long, twice or none ends at whoever asked, and the agent answers the next one', async () => {
+  await expect(ask('worker', { do: 'big', mib: 1 })).resolves.toHaveLength(1024 * 1024);
+  await expect(ask('worker', { do: 'big', mib: 12 })).rejects.toMatchObject({
+    code: expect.stringMatching(/^STARLING_/) as string,
+  });
+  await eventually(
+    'it is ready again',
+    () => infoOf('worker'),
+    ({ run }) => run?.state === 'ready',
+  );
+  await expect(ask('worker', { do: 'twice' })).resolves.toBe('first');
+  await expect(ask('worker', { do: 'garbage' })).resolves.toBe('after the garbage');
+  // An answer to what nobody asked, while something is asked: the one error says so.
+  await expect(ask('worker', { do: 'stray' })).rejects.toMatchObject({
+    code: 'STARLING_AGENT_FAILED',
+    message: expect.stringContaining('another one: 99999') as string,
+  });
+  const hung = builtin(node, 'agent_message', {
+    agentId: 'worker',
+    message: { do: 'hang' },
+    type: 'query',
+    timeoutMs: 300,
+  });
+  await expect(hung).rejects.toMatchObject({ code: 'STARLING_AGENT_FAILED' });
+  await expect(ask('worker', 'hello')).resolves.toBe('you said: "hello"');
+  await expect(
+    builtin(node, 'agent_message', { agentId: 'worker', message: 'x'.repeat(10 * 1024 * 1024) }),
+  ).rejects.toMatchObject({ code: expect.stringMatching(/LIMIT|TOO|SIZE/) as string });
+  await expect(ask('worker', 'hello')).resolves.toBe('you said: "hello"');
+});
+
 /** Sends lines over TCP with the node's token, and gives the answers by id. */
 async function overTcp(requests: readonly JsonObject[]): Promise<ReadonlyMap<unknown, JsonObject>> {
   const [host = '', port = ''] = (node.up.endpoints.tcp ?? '').split(':');
@@ -203,7 +251,7 @@ it("VisionFlow's agent_spawn is refused as written by the name of what can't be 
     },
   });
   expect(answers.get(5)).toMatchObject({
-    error: { code: -32_001, data: { reason: 'kind', kinds: ['bare', 'coder', 'mcp'] } },
+    error: { code: -32_001, data: { reason: 'kind', kinds: ['bare', 'coder', 'mcp', 'tight'] } },
   });
 });
 

@@ -1,6 +1,7 @@
 /** What this machine can bound processes by: see `resources.ts`. */
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
+import { findCgroups } from './cgroups.ts';
 import type { LimitMeans } from './process-limits.ts';
 
 /** Only those of the system: in a folder of PATH a program may have been put that a process could write. */
@@ -11,10 +12,12 @@ export function findLimitMeans(): LimitMeans {
   if (process.platform !== 'linux') return { cores: cpus().map((_, index) => index) };
   const taskset = programAt('taskset');
   const prlimit = programAt('prlimit');
+  const cgroups = findCgroups();
   return {
     cores: allowedCores(),
     ...(taskset === undefined ? {} : { taskset }),
     ...(prlimit === undefined ? {} : { prlimit }),
+    ...(cgroups === undefined ? {} : { cgroups }),
   };
 }
 

@@ -1,9 +1,12 @@
 /**
- * Limits of a process: enforced, or refused with what can be. Cores by affinity (`taskset(1)`), memory by the limit of
- * data of each process (`prlimit(1)`, RLIMIT_DATA of `getrlimit(2)`), as far as this machine has the programs.
+ * Limits of a process: enforced, or refused with what can be. Whole cores by affinity (`taskset(1)`), parts of cores by a
+ * control group; memory by a control group with all that the process starts, else by the limit of data of each process
+ * (`prlimit(1)`, RLIMIT_DATA of `getrlimit(2)`); how many processes and threads by a control group. As far as this machine
+ * has them.
  */
 import { StarlingError, printable } from '../../core/index.ts';
 import type { AppliedResources } from '../types.ts';
+import type { Cgroups, Controller, Group, GroupBounds } from './cgroups.ts';
 
 /** What somebody wants a process to be bounded by; VisionFlow's words. */
 export interface ResourcesInit {
@@ -22,6 +25,7 @@ export interface LimitMeans {
   readonly taskset?: string;
   /** Path of `prlimit`. */
   readonly prlimit?: string;
+  readonly cgroups?: Cgroups;
 }
 
 /** How a process is bounded. */
@@ -29,6 +33,8 @@ export interface LimitPlan {
   /** Programs with their arguments that start the command. */
   readonly within: readonly string[];
   readonly applied: AppliedResources;
+  /** Makes the control group of one process; absent where none bounds it. @throws STARLING_AGENT_FAILED */
+  readonly openGroup?: () => Group;
 }
 
 const UNITS: Readonly<Record<string, number>> = {
@@ -66,7 +72,7 @@ export function readMemory(text: string | number): number | undefined {
  */
 export function planLimits(
   wanted: ResourcesInit,
-  kind: { readonly cpu?: string; readonly memory?: string },
+  kind: { readonly cpu?: string; readonly memory?: string; readonly processes?: number },
   means: LimitMeans,
   turn: number,
 ): LimitPlan {
@@ -80,16 +86,34 @@ export function planLimits(
   const cpu = cpuOf(wanted.cpuLimit, kind.cpu, means, refusals);
   const memory = memoryOf(wanted.memoryLimit, kind.memory, means, refusals);
   if (refusals.length > 0) throw refused(refusals, means);
-  const affinity = cpu === undefined ? [] : affinityOf(cpu.milli, means, turn);
-  const data = memory === undefined ? [] : [means.prlimit ?? '', `--data=${memory.bytes}`, '--'];
+  const isPart = cpu !== undefined && cpu.milli % MILLI !== 0 && hasGroup(means, 'cpu');
+  const affinity = cpu === undefined || isPart ? [] : affinityOf(cpu.milli, means, turn);
+  const isGrouped = memory !== undefined && hasGroup(means, 'memory');
+  const data =
+    memory === undefined || isGrouped ? [] : [means.prlimit ?? '', `--data=${memory.bytes}`, '--'];
+  const bounds: GroupBounds = {
+    ...(isPart ? { cpuMilli: cpu.milli } : {}),
+    ...(isGrouped ? { memoryBytes: memory.bytes } : {}),
+    ...(kind.processes !== undefined && hasGroup(means, 'pids')
+      ? { processes: kind.processes }
+      : {}),
+  };
+  const { cgroups } = means;
+  const version = cgroups?.version ?? 'machine';
   return {
     within: [...data, ...affinity],
+    ...(cgroups === undefined || Object.keys(bounds).length === 0
+      ? {}
+      : { openGroup: () => cgroups.open(bounds) }),
     applied: {
       ...(cpu === undefined ? {} : { cpu: cpu.text }),
       ...(memory === undefined ? {} : { memory: memory.text }),
       enforcedBy: {
-        ...(cpu === undefined ? {} : { cpu: affinity.length === 0 ? 'machine' : 'affinity' }),
-        ...(memory === undefined ? {} : { memory: 'rlimit' }),
+        ...(cpu === undefined
+          ? {}
+          : { cpu: isPart ? version : affinity.length === 0 ? 'machine' : 'affinity' }),
+        ...(memory === undefined ? {} : { memory: isGrouped ? version : 'rlimit' }),
+        ...(bounds.processes === undefined ? {} : { processes: version }),
       },
     },
   };
@@ -109,6 +133,7 @@ function cpuOf(
   if (milli === undefined) refusals.push(`cpuLimit '${text.slice(0, 32)}' is no number of cores`);
   else if (milli > bound) refusals.push(`cpuLimit ${text} is more than the ${most} of its kind`);
   else if (milli >= means.cores.length * MILLI) return { text, milli };
+  else if (milli % MILLI !== 0 && hasGroup(means, 'cpu')) return { text, milli };
   else if (means.taskset === undefined) refusals.push(`cpuLimit ${text}: taskset is not installed`);
   else if (milli % MILLI !== 0) refusals.push(`cpuLimit ${text}: only whole cores can be enforced`);
   else return { text, milli };
@@ -129,12 +154,16 @@ function memoryOf(
   if (bytes === undefined)
     refusals.push(`memoryLimit '${text.slice(0, 32)}' is no number of bytes`);
   else if (bytes > bound) refusals.push(`memoryLimit ${text} is more than the ${most} of its kind`);
-  else if (means.prlimit === undefined) {
+  else if (means.prlimit === undefined && !hasGroup(means, 'memory')) {
     refusals.push(`memoryLimit ${text}: prlimit is not installed`);
   } else if (bytes < MEMORY_MIN) {
     refusals.push(`memoryLimit ${text}: nothing starts with less than 16Mi`);
   } else return { text, bytes };
   return undefined;
+}
+
+function hasGroup({ cgroups }: LimitMeans, controller: Controller): boolean {
+  return cgroups?.controllers.includes(controller) === true;
 }
 
 /** So many of the node's cores, each agent from another one on. */
@@ -151,7 +180,8 @@ function refused(refusals: readonly string[], means: LimitMeans): StarlingError 
     ...(means.taskset === undefined
       ? []
       : [`cpuLimit in whole cores up to ${means.cores.length * MILLI}m`]),
-    ...(means.prlimit === undefined ? [] : ['memoryLimit from 16Mi']),
+    ...(hasGroup(means, 'cpu') ? ['cpuLimit in parts of a core'] : []),
+    ...(means.prlimit === undefined && !hasGroup(means, 'memory') ? [] : ['memoryLimit from 16Mi']),
   ];
   const what = can.length === 0 ? 'nothing' : can.join(', ');
   return new StarlingError('STARLING_AGENT_FAILED', `not spawned: ${refusals.join('; ')}`, {

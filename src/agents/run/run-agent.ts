@@ -6,6 +6,7 @@ import type { Principal } from '../../guard/index.ts';
 import type { Agents } from '../agents.ts';
 import { NODE_SENDER, sendersIn } from '../inbox/sender.ts';
 import type { AgentMessage, RunState, RunView } from '../types.ts';
+import type { Group } from './cgroups.ts';
 import { Crew } from './crew.ts';
 import { bestOf } from './lifecycle.ts';
 import { memoryShare } from './memory-use.ts';
@@ -56,6 +57,9 @@ export interface RunAgent {
   stop(): Promise<void>;
 }
 
+/** How often, and after which pause, a control group is ended in which something still is. */
+const GROUP_TRIES = 10;
+const GROUP_PAUSE_MS = 1000;
 /** How old what is known of its memory may be. */
 const MEASURED_MS = 5000;
 
@@ -96,6 +100,8 @@ class NodeRunAgent implements RunAgent {
   };
   #mailbox: Mailbox | undefined;
   #isStopped = false;
+  /** Of the processes of now. */
+  readonly #groups = new Set<Group>();
   #isAnnounced = false;
   #unfollow: () => void = () => undefined;
   #measured: { readonly at: number; readonly share: number | undefined } | undefined;
@@ -217,7 +223,11 @@ class NodeRunAgent implements RunAgent {
     const now = this.#components.clock.now();
     if (this.#measured === undefined || now - this.#measured.at >= MEASURED_MS) {
       const pids = this.#crew.members.map(({ pid }) => pid).filter((pid) => pid !== undefined);
-      this.#measured = { at: now, share: memoryShare(pids, limit) };
+      const used = [...this.#groups].map((group) => group.usedBytes() ?? Number.NaN);
+      const inGroups = Math.max(0, ...used) / limit;
+      const share =
+        Number.isFinite(inGroups) && used.length > 0 ? inGroups : memoryShare(pids, limit);
+      this.#measured = { at: now, share };
     }
     const { share } = this.#measured;
     return share === undefined ? {} : { memoryShare: Math.round(share * 100) / 100 };
@@ -241,8 +251,34 @@ class NodeRunAgent implements RunAgent {
     this.#crew.look();
   }
 
-  #launch(
+  async #launch(
     number: number,
+    spawned: (pid: number) => void,
+    signal: AbortSignal,
+  ): Promise<AgentProcess> {
+    const group = this.#init.limits.openGroup?.();
+    if (group === undefined) return this.#start(number, [], spawned, signal);
+    this.#groups.add(group);
+    try {
+      const started = await this.#start(number, group.within, spawned, signal);
+      void started.ended.then(() => this.#endGroup(group));
+      return started;
+    } catch (error) {
+      this.#endGroup(group);
+      throw error;
+    }
+  }
+
+  /** What the process has started may end a moment after it. */
+  #endGroup(group: Group, left: number = GROUP_TRIES): void {
+    this.#groups.delete(group);
+    if (group.remove() || left === 0) return;
+    this.#components.clock.schedule(GROUP_PAUSE_MS, () => this.#endGroup(group, left - 1));
+  }
+
+  #start(
+    number: number,
+    around: readonly string[],
     spawned: (pid: number) => void,
     signal: AbortSignal,
   ): Promise<AgentProcess> {
@@ -254,7 +290,7 @@ class NodeRunAgent implements RunAgent {
       principal: () => this.#principal(),
       spawned,
       wrote: (line) => this.log.add(line, number),
-      within: limits.within,
+      within: [...around, ...limits.within],
       callsMax: kind.maxConcurrentTasks,
       timeoutMs,
       signal,

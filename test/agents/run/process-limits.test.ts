@@ -95,3 +95,42 @@ it('whoever spawns may only narrow the bounds of the kind, which hold where nobo
   expect(refusal({ memoryLimit: '2Gi' }, FULL, kind)).toBeDefined();
   expect(refusal({ cpuLimit: '3' }, FULL, kind)).toBeDefined();
 });
+
+const GROUPS: LimitMeans = {
+  ...FULL,
+  cgroups: {
+    version: 'cgroup1',
+    controllers: ['cpu', 'memory', 'pids'],
+    open: (bounds) => ({
+      within: [JSON.stringify(bounds)],
+      usedBytes: () => undefined,
+      remove: () => true,
+    }),
+  },
+};
+
+it('where there are control groups they bound parts of cores, memory and processes, and the answer says so', () => {
+  const wanted = { cpuLimit: '500m', memoryLimit: '256Mi' };
+  const plan = planLimits(wanted, { processes: 64 }, GROUPS, 0);
+  expect(plan.within).toEqual([]);
+  expect(JSON.parse(plan.openGroup?.().within[0] ?? '')).toEqual({
+    cpuMilli: 500,
+    memoryBytes: 256 * 1024 ** 2,
+    processes: 64,
+  });
+  expect(plan.applied).toEqual({
+    cpu: '500m',
+    memory: '256Mi',
+    enforcedBy: { cpu: 'cgroup1', memory: 'cgroup1', processes: 'cgroup1' },
+  });
+  // A program sees whole cores, and so they are given by affinity.
+  expect(planLimits({ cpuLimit: '1' }, {}, GROUPS, 0)).toMatchObject({
+    within: ['/usr/bin/taskset', '-c', '0'],
+    applied: { enforcedBy: { cpu: 'affinity' } },
+  });
+  expect(refusal({ cpuLimit: '500m' }, FULL)).toMatchObject({ data: { reason: 'resources' } });
+  const noMemory = { ...BARE, cgroups: { ...GROUPS.cgroups, controllers: ['pids'] } } as LimitMeans;
+  expect(refusal({ memoryLimit: '256Mi' }, noMemory)).toMatchObject({
+    data: { reason: 'resources' },
+  });
+});

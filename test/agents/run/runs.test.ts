@@ -71,6 +71,7 @@ const kind = (more: Partial<AgentKind> = {}): AgentKind => ({
   maxReplicas: 3,
   strategy: 'one_for_one',
   restarts: 5,
+  processes: 512,
   listed: false,
   ownRights: false,
   ...more,
