@@ -5,6 +5,7 @@
  * everything of ours once and shortly, without bars. `--only <attack>` has `hostile` run that attack alone;
  * `--nodes N` has `scale` measure so many, `--only one-process|processes|cuts` that alone, and `--long` has its busy
  * loops run for five minutes; `--only peers|newcomer|overwrites|strong` has `board` measure that alone,
+ * `--only runs` has it run nodes that are killed and cut off,
  * and `--only requests|starts|idle|hogs|queue|choosing` has `agents`.
  */
 import { parseArgs } from 'node:util';

@@ -1,5 +1,7 @@
 /** How much the benchmark does: more and longer rounds give steadier figures and take that much longer. */
 
+import type { RunsSize } from './board/runs/runs.ts';
+
 /** Calls through peers against direct ones. */
 export interface MeshSize {
   readonly rounds: number;
@@ -79,6 +81,7 @@ export interface BoardSize {
   readonly entries: number;
   readonly overwrites: number;
   readonly strong: StrongSize;
+  readonly runs: RunsSize;
 }
 
 /** How strong boards are measured. */
@@ -149,6 +152,7 @@ export const FULL: BenchSize = {
     entries: 100_000,
     overwrites: 3_000_000,
     strong: { replicas: [3, 5], ms: 4000, callers: 64, rivals: true },
+    runs: { seeds: 100, members: 5, ms: 4000, calls: 100, plantedSeeds: 50 },
   },
   agents: {
     rounds: 5,
@@ -214,6 +218,7 @@ export const QUICK: BenchSize = {
     entries: 200,
     overwrites: 640,
     strong: { replicas: [3], ms: 100, callers: 4, rivals: false },
+    runs: { seeds: 1, members: 3, ms: 1000, calls: 20, plantedSeeds: 1 },
   },
   agents: {
     rounds: 1,

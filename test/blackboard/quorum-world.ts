@@ -25,7 +25,7 @@ import type { Round, StrongChange } from '../../src/blackboard/quorum/round.ts';
 import { beginLook } from '../../src/blackboard/quorum/look.ts';
 import type { Look } from '../../src/blackboard/quorum/look.ts';
 import type { Json } from '../../src/core/index.ts';
-import type { Operation } from './linearizable.ts';
+import type { Operation } from '../../sim/bench/board/runs/linearizable.ts';
 
 const UNFLOORED = 'a deleted key is erased without a floor';
 const SKIPPED = 'the replicas change and no key is written anew';

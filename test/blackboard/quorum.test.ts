@@ -5,8 +5,8 @@ import type { Ballot } from '../../src/blackboard/quorum/acceptor.ts';
 import { beginRound } from '../../src/blackboard/quorum/round.ts';
 import type { Json } from '../../src/core/index.ts';
 import { upTo } from '../long/extent.ts';
-import { isLinearizable } from './linearizable.ts';
-import type { Operation } from './linearizable.ts';
+import { isLinearizable } from '../../sim/bench/board/runs/linearizable.ts';
+import type { Operation } from '../../sim/bench/board/runs/linearizable.ts';
 import { FAULTS, runWorld } from './quorum-world.ts';
 
 const RUNS = upTo(40, 1000);

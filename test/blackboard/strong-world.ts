@@ -8,7 +8,7 @@ import { calm } from './hub.ts';
 import { journalTable } from './journal-table.ts';
 import type { JournalTable } from './journal-table.ts';
 import { keysOf } from './keys.ts';
-import type { Operation } from './linearizable.ts';
+import type { Operation } from '../../sim/bench/board/runs/linearizable.ts';
 import { makeMember, makeMesh } from './support.ts';
 import type { Member, Mesh } from './support.ts';
 

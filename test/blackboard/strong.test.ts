@@ -4,7 +4,7 @@ import type { Board, StrongOutcome, StrongRequest } from '../../src/blackboard/i
 import type { Did, Json } from '../../src/core/index.ts';
 import { calm } from './hub.ts';
 import { keysOf } from './keys.ts';
-import { isLinearizable } from './linearizable.ts';
+import { isLinearizable } from '../../sim/bench/board/runs/linearizable.ts';
 import { runStrongWorld } from './strong-world.ts';
 import { upTo } from '../long/extent.ts';
 import { makeMember, makeMesh } from './support.ts';

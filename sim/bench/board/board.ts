@@ -12,6 +12,8 @@ import { measureOverwrites } from './overwrites.ts';
 import type { OverwriteRow } from './overwrites.ts';
 import { measurePeers } from './peers.ts';
 import type { PeersRow } from './peers.ts';
+import { barsOfRuns, measureRuns, renderRuns } from './runs/runs.ts';
+import type { RunsRow } from './runs/runs.ts';
 import { createYjsServer } from './rival.ts';
 import { barsOfStrong, measureStrong, renderStrong } from './strong.ts';
 import type { StrongRow } from './strong.ts';
@@ -23,6 +25,8 @@ export interface BoardFigures {
   readonly newcomers: readonly NewcomerRow[];
   readonly overwrites: OverwriteRow | undefined;
   readonly strong: readonly StrongRow[];
+  /** Only where they are asked for: they take a quarter of an hour. */
+  readonly runs: RunsRow | undefined;
   readonly bars: readonly Bar[];
 }
 
@@ -56,9 +60,11 @@ export async function benchBoard(
     ? [await ourNewcomer(size.entries), await theirNewcomer(size.entries)]
     : [];
   const strong = isWanted('strong') ? await measureStrong(size.strong) : [];
-  const bars = judge({ peers, newcomers, overwrites, strong });
-  print(render({ peers, newcomers, overwrites, strong, bars }));
-  return { peers, newcomers, overwrites, strong, bars };
+  const runs = only.includes('runs') ? await measureRuns(size.runs, print) : undefined;
+  const bars = judge({ peers, newcomers, overwrites, strong, runs });
+  const figures = { peers, newcomers, overwrites, strong, runs, bars };
+  print(render(figures));
+  return figures;
 }
 
 function judge({
@@ -66,6 +72,7 @@ function judge({
   newcomers,
   overwrites,
   strong,
+  runs,
 }: Omit<BoardFigures, 'bars'>): readonly Bar[] {
   const bars = peers.flatMap((row, at) => {
     const rival = peers[at + 1];
@@ -76,6 +83,7 @@ function judge({
     ...barsOfNewcomers(newcomers),
     ...barsOfOverwrites(overwrites),
     ...barsOfStrong(strong),
+    ...(runs === undefined ? [] : barsOfRuns(runs)),
   ];
 }
 
@@ -115,12 +123,13 @@ function barsOfNewcomers([ours, theirs]: readonly NewcomerRow[]): readonly Bar[]
   ];
 }
 
-function render({ peers, newcomers, overwrites, strong, bars }: BoardFigures): string {
+function render({ peers, newcomers, overwrites, strong, runs, bars }: BoardFigures): string {
   return [
     ...(peers.length === 0 ? [] : [renderPeers(peers)]),
     ...(newcomers.length === 0 ? [] : [renderNewcomers(newcomers)]),
     ...(overwrites === undefined ? [] : [renderOverwrites(overwrites)]),
     ...(strong.length === 0 ? [] : [renderStrong(strong)]),
+    ...(runs === undefined ? [] : [renderRuns(runs)]),
     renderBars(bars),
   ].join('\n');
 }

@@ -2,7 +2,7 @@
  * Whether a history of operations on one key is linearizable: Wing and Gong's search (1993) with Lowe's memory of
  * what was seen (2017). Operations whose outcome nobody knows may have happened at any time after they began, or never.
  */
-import type { Json } from '../../src/core/index.ts';
+import type { Json } from '../../../../src/index.ts';
 
 /** One operation as its client saw it. */
 export interface Operation {

@@ -1,0 +1,90 @@
+/** A member of a run: its process, or the place of one that is dead. */
+import { fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { builtFile } from '../../../project-root.ts';
+import { until } from '../replica.ts';
+import { hostOf } from './orders.ts';
+import type { Fault, MemberNews, MemberOrder } from './orders.ts';
+
+type Omitted<T> = T extends { readonly i: number } ? Omit<T, 'i'> : never;
+
+/** A process, or the place of one that is dead. */
+export class Member {
+  readonly at: number;
+  readonly host: string;
+  did = '';
+  address = '';
+  isUp = false;
+  /** Resolves once it is up again, if it was killed. */
+  starting: Promise<void> = Promise.resolve();
+  readonly #folder: string;
+  readonly #fault: Fault | undefined;
+  readonly #waiting = new Map<number, (news: MemberNews | undefined) => void>();
+  #child: ChildProcess | undefined;
+  #asked = 0;
+
+  constructor(at: number, folder: string, fault: Fault | undefined) {
+    this.at = at;
+    this.host = hostOf(at);
+    this.#folder = folder;
+    this.#fault = fault;
+  }
+
+  async start(others: readonly string[]): Promise<void> {
+    const args = [`${this.at}`, this.#folder, this.#fault ?? '', ...others];
+    const child = fork(builtFile('bench-board-member.js'), args, { execArgv: [] });
+    this.#child = child;
+    let isEnded = false;
+    child.on('exit', () => {
+      isEnded = true;
+      if (this.#child === child) this.#ended();
+    });
+    child.on('message', (news: MemberNews) => {
+      if (news.t === 'up') {
+        this.did = news.did;
+        this.address = news.address;
+        this.isUp = true;
+      } else this.#waiting.get(news.i)?.(news);
+    });
+    await until(() => this.isUp || isEnded);
+    if (isEnded) throw new Error(`member ${this.at} has ended by itself`);
+  }
+
+  kill(): void {
+    this.#child?.kill('SIGKILL');
+    this.#child = undefined;
+    this.#ended();
+  }
+
+  /** What came of an order; undefined where the process is not there, or dies before it says that. */
+  ask(order: Omitted<MemberOrder>): Promise<Exclude<MemberNews, { t: 'up' }> | undefined> {
+    if (!this.isUp) return Promise.resolve(undefined);
+    const i = (this.#asked += 1);
+    return new Promise((resolve) => {
+      this.#waiting.set(i, (news) => {
+        this.#waiting.delete(i);
+        resolve(news?.t === 'up' ? undefined : news);
+      });
+      this.#tell({ ...order, i });
+    });
+  }
+
+  cut(from: readonly string[]): void {
+    if (this.isUp) this.#tell({ t: 'cut', from });
+  }
+
+  jump(ms: number): void {
+    if (this.isUp) this.#tell({ t: 'jump', ms });
+  }
+
+  #tell(order: MemberOrder): void {
+    // Of a process that is about to be known to be dead there is no answer.
+    this.#child?.send(order, () => undefined);
+  }
+
+  #ended(): void {
+    this.isUp = false;
+    for (const resolve of this.#waiting.values()) resolve(undefined);
+    this.#waiting.clear();
+  }
+}

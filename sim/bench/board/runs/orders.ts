@@ -1,0 +1,45 @@
+/** What a run tells its members, and what they say. */
+import type { Board, Json } from '../../../../src/index.ts';
+
+/** What is asked of a strong board. */
+export type StrongAsk = Parameters<Board['strong']>[1]['request'];
+
+/** What the process is told. */
+export type MemberOrder =
+  | {
+      readonly t: 'create';
+      readonly i: number;
+      readonly replicas: readonly string[];
+      readonly writers: readonly string[];
+    }
+  | {
+      readonly t: 'strong';
+      readonly i: number;
+      readonly key: string;
+      readonly request: StrongAsk;
+      readonly id?: string;
+    }
+  | { readonly t: 'set'; readonly i: number; readonly key: string; readonly value: Json }
+  | { readonly t: 'look'; readonly i: number }
+  | { readonly t: 'cut'; readonly from: readonly string[] }
+  /** Your clock is off by so much from now on. */
+  | { readonly t: 'jump'; readonly ms: number };
+
+/** What the process says: that it is up, or what came of an order. */
+export type MemberNews =
+  | { readonly t: 'up'; readonly did: string; readonly address: string }
+  | { readonly t: 'done'; readonly i: number; readonly result: Json }
+  | { readonly t: 'failed'; readonly i: number; readonly code: string; readonly request?: string };
+
+/** What can be planted, to see that the runs find it. */
+export const FAULTS = [
+  'stale reads',
+  'unknown told as failed',
+  'a retry is another request',
+] as const;
+export type Fault = (typeof FAULTS)[number];
+
+/** The address of a member. */
+export function hostOf(member: number): string {
+  return `127.77.0.${member + 1}`;
+}
