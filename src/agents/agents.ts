@@ -186,6 +186,7 @@ class NodeAgents implements Agents {
     this.#events = createMeshEvents({
       ...components,
       aliasOf: (peer) => membership.peer(peer)?.alias,
+      isElsewhere: (agent, node) => this.#directory.isElsewhere(agent, node),
     });
     this.#watchers = new AgentWatchers(components.self.name);
     this.#local = createLocalAgents({

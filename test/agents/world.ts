@@ -29,6 +29,8 @@ export interface TestNode {
   readonly more: BuiltinTool[];
   /** What its rooms stand on. */
   readonly rooms: Pick<AgentsComponents, 'self' | 'membership' | 'callPeer' | 'random'>;
+  /** Where it tells what is for all. */
+  readonly topic: Topic;
   /** The next so many answers to peers are lost. */
   losesAnswers: number;
   call<T = JsonObject>(
@@ -172,6 +174,7 @@ function makeNode({ name, names, nodes, clock, viewOf, events, topic }: Making):
     isAway: false,
     more: [],
     rooms,
+    topic,
     losesAnswers: 0,
     async call<T>(principal: Principal, tool: string, args: JsonObject, signal?: AbortSignal) {
       const { agents } = node;

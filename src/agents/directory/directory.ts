@@ -129,6 +129,13 @@ export class AgentDirectory {
     return this.#found(address);
   }
 
+  /** Whether `text` is the id or the name of an agent of another node than `node`, as far as is known without asking. */
+  isElsewhere(text: string, node: string): boolean {
+    const { local, peers, self } = this.#components;
+    if (node !== self.name && local.find(text) !== undefined) return true;
+    return peers.called(text).some((agent) => agent.node !== node);
+  }
+
   /** What a message with this address is about, for the guard; undefined where there is no address. */
   subjectOf(address: unknown): ToolSubject | undefined {
     if (typeof address !== 'string') return undefined;

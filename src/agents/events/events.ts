@@ -19,6 +19,8 @@ export interface MeshEventsComponents {
   readonly self: { readonly name: string };
   /** What this node calls a peer; undefined for nobody that it knows. */
   aliasOf(peer: PeerId): string | undefined;
+  /** Whether an id or name is that of an agent of another node than this one, as far as this node knows. */
+  isElsewhere(agent: string, node: string): boolean;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -65,6 +67,9 @@ const TEXT = z.object({
   at: z.number().int().min(0).max(8.64e15),
   message: z.json(),
 });
+
+/** What a node tells of an agent that is listed. */
+const ANNOUNCED = 'agent.announce';
 
 /** Makes the events of a node. */
 export function createMeshEvents(components: MeshEventsComponents): MeshEvents {
@@ -164,10 +169,25 @@ class NodeEvents implements MeshEvents {
     try {
       const read = TEXT.parse(JSON.parse(Buffer.from(data).toString('utf8')));
       const { id, subject, agent, at, message } = read;
+      if (!this.#mayTell(subject, agent, alias)) {
+        this.#components.logger.debug(
+          { from, subject },
+          'an event about the agent of another node',
+        );
+        return;
+      }
       this.#keep({ id, subject, from: placeOf(agent, alias), at, message });
     } catch (error) {
       this.#components.logger.debug({ from, error: messageOf(error) }, 'a malformed event');
     }
+  }
+
+  /** What is an agent's own to tell comes from its node, in its name or by an id that is nobody else's. */
+  #mayTell(subject: string, agent: string | undefined, node: string): boolean {
+    const [first, whose] = subject.split('.');
+    if (first !== 'agent' || whose === undefined || subject === ANNOUNCED) return true;
+    if (agent === undefined) return false;
+    return whose === agent || !this.#components.isElsewhere(whose, node);
   }
 
   #keep(event: Omit<MeshEvent, 'seq' | 'at'> & { readonly at: number }): MeshEvent {

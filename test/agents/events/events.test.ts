@@ -104,3 +104,34 @@ it('subjects are matched word for word', () => {
   for (const [pattern, subject] of no)
     expect(matchesSubject(pattern, subject), pattern).toBe(false);
 });
+
+it("a node that tells for the agent of another node is not heard: by its id, by its name, or in nobody's name", async () => {
+  const { alice, bob } = await two();
+  await alice.call(CURSOR, 'agent_announce', { name: 'coder', id: 'agent-1', listed: true });
+  await bob.call(CURSOR, 'agent_announce', { name: 'mole', id: 'agent-2' });
+  const topic = bob.topic;
+  const forged = (subject: string, agent?: string): Promise<void> =>
+    topic.publish(
+      Buffer.from(
+        JSON.stringify({
+          v: 1,
+          id: `msg_${subject}_${agent ?? ''}`.replaceAll('.', '_').slice(0, 64),
+          subject,
+          ...(agent === undefined ? {} : { agent }),
+          at: 1,
+          message: subject,
+        }),
+      ),
+    );
+  await forged('agent.agent-1.events', 'mole');
+  await forged('agent.coder.events', 'mole');
+  await forged('agent.coder.events');
+  await forged('agent.agent-2.events', 'mole');
+  // A name may be that of an agent of each node: whose it is stands beside.
+  await forged('agent.coder.heartbeat', 'coder');
+  const heard = await events(alice, { topic: 'agent.*.*' });
+  expect(heard.events).toMatchObject([
+    { subject: 'agent.agent-2.events', from: 'mole@bob' },
+    { subject: 'agent.coder.heartbeat', from: 'coder@bob' },
+  ]);
+});
