@@ -7,7 +7,7 @@ import { createGateway, createUpstreams } from './gateway/index.ts';
 import type { Children, Gateway, Upstreams } from './gateway/index.ts';
 import type { Base, OpenState } from './open-state.ts';
 import type { Parts, PartsInit } from './node-rooms.ts';
-import { taskResources } from './tasks/index.ts';
+import { mcpTasks, taskResources } from './tasks/index.ts';
 
 /** Bytes of the catalog of one peer or server. */
 const CATALOG_BYTES_MAX = 16 * 1024 * 1024;
@@ -46,6 +46,7 @@ export function createNodeUpstreams(
         ...agentResources(agents),
         ...taskResources({ tasks }),
       ],
+      builtinTasks: mcpTasks(tasks),
       logins,
       clock,
       random,

@@ -23,6 +23,7 @@ export type {
   AgentStart,
   BuiltinContext,
   BuiltinResource,
+  BuiltinTasks,
   BuiltinTemplate,
   BuiltinTool,
   CallProgress,

@@ -407,6 +407,8 @@ export interface BuiltinTool {
   readonly subject?: ((args: JsonObject) => ToolSubject | undefined) | undefined;
   /** The members of its result stand at the top of the MCP result, too. */
   readonly onTop?: boolean;
+  /** Its result has the `taskId` of a task: a client that can deal with tasks gets that, where it has not ended. */
+  readonly givesTask?: boolean;
   /** A call may wait for long: such calls do not take the places of others. */
   readonly waits?: boolean;
   /**
@@ -416,6 +418,16 @@ export interface BuiltinTool {
   call(args: JsonObject, context: BuiltinContext): Promise<JsonObject>;
   /** Ends what the tool keeps between calls, when the node stops. */
   stop?(): void;
+}
+
+/** Tasks of the node as MCP tasks (SEP-2663): a client polls them by their ids, whichever session has begun them. */
+export interface BuiltinTasks {
+  /** The task as `tasks/get` shows it. @throws STARLING_TASK_UNKNOWN */
+  get(taskId: string, context: BuiltinContext): Promise<JsonObject>;
+  /** Takes answers by the keys of their questions; what is not asked is passed over. @throws STARLING_TASK_UNKNOWN */
+  update(taskId: string, responses: JsonObject, context: BuiltinContext): Promise<void>;
+  /** Ends the task, where it has not ended. @throws STARLING_TASK_UNKNOWN, STARLING_CALL_REFUSED */
+  cancel(taskId: string, context: BuiltinContext): Promise<void>;
 }
 
 /** What a function is given besides its arguments. */

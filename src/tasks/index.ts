@@ -1,6 +1,7 @@
 /** Tasks: work that an agent somewhere in the mesh does, and that ends once. */
 export { createTaskAgent, giveTask } from './library.ts';
 export type { TaskAgent, TaskContext, TaskHandler, TaskOptions } from './library.ts';
+export { mcpTasks } from './mcp-tasks.ts';
 export { taskResources } from './resources.ts';
 export { createTasks } from './tasks.ts';
 export type { Tasks, TasksComponents } from './tasks.ts';

@@ -64,6 +64,8 @@ export const WORK_MAX = 2000;
 export const WORK_OF_ONE_MAX = 500;
 /** The longest wait of one call for the end of a task. */
 export const TASK_WAIT_MAX_S = 300;
+/** How often an MCP client is told to ask for a task, ms. */
+export const MCP_POLL_MS = 1000;
 /** Tasks in one list. */
 export const LIST_MAX = 1000;
 /** Characters of what a worker says of its progress, and of why it failed. */

@@ -139,15 +139,16 @@ async function showForm(
 
 const FLAT: readonly unknown[] = ['string', 'number', 'integer', 'boolean'];
 
-/** Forms are flat objects (MCP `elicitation`): another answer than an object of plain values stands in `answer`. */
-function formOf({ schema }: TaskQuestion): JsonObject {
+/** The form of a question. Forms are flat objects (MCP `elicitation`): another answer than an object of plain values stands in `answer`. */
+export function formOf({ schema }: TaskQuestion): JsonObject {
   if (schema !== undefined && isFlat(schema)) return schema;
   const isPlain = schema !== undefined && FLAT.includes(schema['type']);
   const answer = isPlain ? schema : { type: 'string', title: 'Answer' };
   return { type: 'object', properties: { answer }, required: ['answer'] };
 }
 
-function answerIn({ schema }: TaskQuestion, content: JsonObject): Json {
+/** The answer in what a form came back with. */
+export function answerIn({ schema }: TaskQuestion, content: JsonObject): Json {
   if (schema !== undefined && isFlat(schema)) return content;
   return content['answer'] ?? null;
 }

@@ -110,6 +110,7 @@ function submitTool(tasks: Tasks): BuiltinTool {
     clients: 'yes',
     onTop: true,
     waits: true,
+    givesTask: true,
     async run({ wait_s: wait = 0, ...input }, context): Promise<TaskResult> {
       const { principal, session } = context;
       const view = await tasks.submit(principal, { ...initOf(input), session });

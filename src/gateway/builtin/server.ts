@@ -3,11 +3,12 @@ import { BUILTIN_SERVER, StarlingError, VERSION, isObject, messageOf } from '../
 import type { JsonObject, Logger } from '../../core/index.ts';
 import type { ServerCatalog } from '../../directory/index.ts';
 import type { Principal } from '../../guard/index.ts';
-import { CACHING, eraOf } from '../wire/era.ts';
+import { CACHING, declaresTasks, eraOf, lacksTasks, objectOf } from '../wire/era.ts';
 import { RPC, errorBytes, errorOf, parseFrame, resultBytes } from '../wire/frame.ts';
 import type {
   BuiltinContext,
   BuiltinResource,
+  BuiltinTasks,
   BuiltinTemplate,
   BuiltinTool,
   ChannelCall,
@@ -38,6 +39,8 @@ export interface BuiltinServerComponents {
   readonly tools: readonly BuiltinTool[];
   readonly resources: readonly BuiltinResource[];
   readonly templates: readonly BuiltinTemplate[];
+  /** Absent: no call is answered with a task. */
+  readonly tasks?: BuiltinTasks | undefined;
   readonly logger: Logger;
 }
 
@@ -52,12 +55,14 @@ class NodeServer implements BuiltinServer {
   readonly #tools: ReadonlyMap<string, BuiltinTool>;
   readonly #resources: ReadonlyMap<string, BuiltinResource>;
   readonly #templates: readonly BuiltinTemplate[];
+  readonly #tasks: BuiltinTasks | undefined;
   readonly #catalog: ServerCatalog;
   readonly #running = new Set<AbortController>();
   readonly #waiting = new Set<AbortController>();
 
-  constructor({ tools, resources, templates, logger }: BuiltinServerComponents) {
+  constructor({ tools, resources, templates, tasks, logger }: BuiltinServerComponents) {
     this.#logger = logger;
+    this.#tasks = tasks;
     this.#tools = new Map(tools.map((tool) => [tool.definition.name, tool]));
     this.#resources = new Map(resources.map((one) => [one.definition.uri, one]));
     this.#templates = templates;
@@ -93,9 +98,14 @@ class NodeServer implements BuiltinServer {
     return {
       relay: (call) => this.#relay(call, init, subscriptions),
       request: async (method, params) => {
-        if (!SUBSCRIBING.includes(method)) throw notServed(method);
         const abort = new AbortController();
         const context = { principal: init.principal, signal: abort.signal };
+        const { taskId } = params;
+        // The session asks for a task of which its client listens.
+        if (method === 'tasks/get' && this.#tasks !== undefined && typeof taskId === 'string') {
+          return responseOf(await answered(this.#tasks.get(taskId, context)));
+        }
+        if (!SUBSCRIBING.includes(method)) throw notServed(method);
         return responseOf(await answered(subscriptions.serve(method, params['uri'], context)));
       },
       notify: () => undefined,
@@ -153,12 +163,7 @@ class NodeServer implements BuiltinServer {
     const { id, method } = call.request;
     const { signal } = abort;
     try {
-      const result =
-        method === 'tools/call'
-          ? await this.#callTool(call, signal, init)
-          : method === 'resources/read'
-            ? await this.#readResource(call, signal)
-            : await subscriptions.serve(method, uriOf(call), contextOf(call, signal));
+      const result = await this.#serve(call, signal, { init, subscriptions });
       if (!signal.aborted) {
         const kind = eraOf(call.request) === 'modern' ? { resultType: 'complete' } : {};
         call.response(responseOf(resultBytes(id, { ...kind, ...result })));
@@ -169,6 +174,52 @@ class NodeServer implements BuiltinServer {
       }
       if (!signal.aborted) call.response(responseOf(errorBytes(id, errorOf(error))));
     }
+  }
+
+  #serve(
+    call: RelayedCall,
+    signal: AbortSignal,
+    { init, subscriptions }: Open,
+  ): Promise<JsonObject> {
+    const { method } = call.request;
+    if (method === 'tools/call') return this.#callTool(call, signal, init);
+    if (method === 'resources/read') return this.#readResource(call, signal);
+    if (TASK_METHODS.includes(method)) return this.#serveTask(call, signal);
+    return subscriptions.serve(method, uriOf(call), contextOf(call, signal));
+  }
+
+  /** `tasks/get`, `tasks/update`, `tasks/cancel` (SEP-2663). */
+  async #serveTask(call: RelayedCall, signal: AbortSignal): Promise<JsonObject> {
+    const { method, params } = call.request;
+    const { taskId } = params;
+    if (!declaresTasks(call.request)) throw lacksTasks();
+    if (this.#tasks === undefined || typeof taskId !== 'string') throw noTask();
+    const context = contextOf(call, signal);
+    try {
+      if (method === 'tasks/get') return await this.#tasks.get(taskId, context);
+      if (method === 'tasks/cancel') await this.#tasks.cancel(taskId, context);
+      else await this.#tasks.update(taskId, objectOf(params['inputResponses']), context);
+      return {};
+    } catch (error) {
+      throw error instanceof StarlingError && error.code === 'STARLING_TASK_UNKNOWN'
+        ? noTask()
+        : error;
+    }
+  }
+
+  /** What a client polls, in place of a result that is not there yet. */
+  async #asTask(call: RelayedCall, result: JsonObject, signal: AbortSignal): Promise<JsonObject> {
+    const { taskId, endedAt } = result;
+    const context = contextOf(call, signal);
+    const isOver = endedAt !== undefined || typeof taskId !== 'string';
+    if (isOver || this.#tasks === undefined) return contentOf(result, true);
+    const {
+      result: _,
+      error: __,
+      inputRequests: ___,
+      ...seed
+    } = await this.#tasks.get(taskId, context);
+    return { ...seed, resultType: 'task' };
   }
 
   async #callTool(
@@ -190,7 +241,11 @@ class NodeServer implements BuiltinServer {
     const context = { ...contextOf(call, signal), elicit };
     const done = tool
       .call(argumentsOf(params['arguments']), context)
-      .then((result) => contentOf(result, tool.onTop === true));
+      .then((result) =>
+        tool.givesTask === true && declaresTasks(call.request)
+          ? this.#asTask(call, result, signal)
+          : contentOf(result, tool.onTop === true),
+      );
     return Promise.race([done, paused]);
   }
 
@@ -214,7 +269,8 @@ class NodeServer implements BuiltinServer {
 }
 
 const SUBSCRIBING: readonly string[] = ['resources/subscribe', 'resources/unsubscribe'];
-const SERVED: readonly string[] = ['tools/call', 'resources/read', ...SUBSCRIBING];
+const TASK_METHODS: readonly string[] = ['tasks/get', 'tasks/update', 'tasks/cancel'];
+const SERVED: readonly string[] = ['tools/call', 'resources/read', ...SUBSCRIBING, ...TASK_METHODS];
 
 /** One channel of a session. */
 interface Open {
@@ -247,6 +303,14 @@ function unknown(
   name: unknown,
 ): StarlingError {
   return new StarlingError(code, `server '${BUILTIN_SERVER}' has no ${what} '${String(name)}'`);
+}
+
+/** MCP wants this code for an id that is no task (SEP-2663, "Error Handling"). */
+function noTask(): StarlingError {
+  return new StarlingError('STARLING_TASK_UNKNOWN', 'there is no such task', {
+    hint: 'see which there are: starling task list',
+    data: { rpc: RPC.invalidParams },
+  });
 }
 
 function notServed(method: string): StarlingError {

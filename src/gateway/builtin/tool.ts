@@ -35,6 +35,7 @@ export interface ToolInit<Input extends z.ZodObject> {
   readonly subject?: BuiltinTool['subject'];
   readonly onTop?: boolean;
   readonly waits?: boolean;
+  readonly givesTask?: boolean;
   run(input: z.infer<Input>, context: BuiltinContext): Promise<object> | object;
   /** Ends what the tool keeps between calls, when the node stops. */
   stop?(): void;
@@ -65,6 +66,7 @@ export function defineTool<Input extends z.ZodObject>(init: ToolInit<Input>): Bu
     ...(init.subject === undefined ? {} : { subject: init.subject }),
     ...(init.onTop === true ? { onTop: true } : {}),
     ...(init.waits === true ? { waits: true } : {}),
+    ...(init.givesTask === true ? { givesTask: true } : {}),
     ...(init.stop === undefined ? {} : { stop: () => init.stop?.() }),
     async call(args, context) {
       const parsed = strict.safeParse(args);

@@ -1,5 +1,7 @@
 /** Where a request goes: by the tool, prompt, resource or server that it names. */
+import { BUILTIN_SERVER } from '../../core/index.ts';
 import type { JsonObject } from '../../core/index.ts';
+import { toolResource } from '../../grants/index.ts';
 import { objectOf, protocolError } from '../wire/era.ts';
 import { RPC } from '../wire/frame.ts';
 import type { Route, View } from '../catalog/types.ts';
@@ -31,6 +33,10 @@ export function routesOf(
       return endingOf(view.resource(textOf(params, 'uri'), 'resource/read'), hasIt);
     case 'completion/complete':
       return [completionRoute(view, params)];
+    case 'tasks/get':
+    case 'tasks/update':
+    case 'tasks/cancel':
+      return [ownTask(params['taskId'], method) ?? view.server(method)];
     default:
       return [view.server(method)];
   }
@@ -39,6 +45,31 @@ export function routesOf(
 function endingOf(routes: readonly Route[], hasIt: (route: Route) => boolean): readonly Route[] {
   const route = routes.find(hasIt) ?? routes[0];
   return route === undefined ? [] : [route];
+}
+
+/** The tools that do the same for a client of the node: who may call these may ask for the task. */
+const TASK_TOOLS: Readonly<Record<string, string>> = {
+  'tasks/get': 'task_status',
+  'tasks/update': 'task_answer',
+  'tasks/cancel': 'task_cancel',
+};
+const OWN_TASK = /^task_\d{13}_[0-9a-z]{1,32}$/;
+
+/** Whether an id is of the form that tasks of this node have. */
+export function isOwnTask(id: unknown): id is string {
+  return typeof id === 'string' && OWN_TASK.test(id);
+}
+
+/** A task of this node is known by its id, whichever session or door has begun it. */
+export function ownTask(taskId: unknown, method: string): Route | undefined {
+  const tool = TASK_TOOLS[method];
+  if (!isOwnTask(taskId) || tool === undefined) return undefined;
+  const resource = toolResource(BUILTIN_SERVER, tool);
+  const facts = method === 'tasks/get' ? { facts: { readOnly: true } } : {};
+  return {
+    target: { server: BUILTIN_SERVER },
+    wanted: { ability: 'tool/call', resource, ...facts },
+  };
 }
 
 /** What is renamed on the way: nothing when the thing has the same name there. */

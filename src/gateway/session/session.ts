@@ -13,7 +13,9 @@ import {
   LEGACY_VERSIONS,
   META,
   MODERN_VERSIONS,
+  TASKS_EXTENSION,
   checkRequest,
+  declaresTasks,
   eraOf,
   isLogLevel,
   metaOf,
@@ -256,7 +258,7 @@ class CallerSession implements Session {
     const { id, method } = frame;
     if (method === 'ping') reply.final(resultBytes(id, {}));
     else if (method === 'initialize') reply.final(resultBytes(id, this.#initialize(frame)));
-    else if (method === 'server/discover') reply.final(resultBytes(id, this.#discover()));
+    else if (method === 'server/discover') reply.final(resultBytes(id, this.#discover(frame)));
     else if (method === 'logging/setLevel') reply.final(resultBytes(id, this.#setLevel(frame)));
     else if (this.#isCatalog(frame)) {
       const view = this.#currentView();
@@ -292,11 +294,17 @@ class CallerSession implements Session {
     };
   }
 
-  #discover(): JsonObject {
-    const { serverInfo, ...facts } = this.#currentView().facts;
+  #discover(frame: RequestFrame): JsonObject {
+    const { serverInfo, capabilities, ...facts } = this.#currentView().facts;
+    // Who does not know of tasks is told of none.
+    const tasks =
+      declaresTasks(frame) && this.#spec.kind === 'all' ? { [TASKS_EXTENSION]: {} } : {};
+    const extensions = { ...objectOf(capabilities['extensions']), ...tasks };
+    const extended = Object.keys(extensions).length === 0 ? {} : { extensions };
     return {
       resultType: 'complete',
       supportedVersions: [...MODERN_VERSIONS],
+      capabilities: { ...capabilities, ...extended },
       ...facts,
       ...CACHING,
       _meta: { [META.serverInfo]: serverInfo },

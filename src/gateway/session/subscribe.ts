@@ -11,6 +11,7 @@ import type { Route, View } from '../catalog/types.ts';
 import { targetOf } from '../catalog/sources.ts';
 import type { ListKind } from '../catalog/lists.ts';
 import type { ChannelTable } from './channel-table.ts';
+import { ownTask } from './request-target.ts';
 import type {
   EndedSubscription,
   Listener,
@@ -24,6 +25,8 @@ const TIMEOUT_MS = 30_000;
 /** How often a server that can't be reached is tried again. */
 const RETRY_MS = 5000;
 const UPDATED = 'notifications/resources/updated';
+/** By which the built-in server knows tasks as resources. */
+const TASK_SCHEME = 'task://';
 
 /** Makes subscriptions, ends them, and makes them again. */
 export interface Subscriber {
@@ -82,6 +85,9 @@ class SessionSubscriber implements Subscriber {
   }
 
   listen(listener: Listener): void {
+    for (const id of listener.taskIds) {
+      this.#watchTask(id, listener).catch((error: unknown) => this.#log(error, 'no task watched'));
+    }
     for (const uri of listener.uris) {
       this.#subscribe(uri, listener).catch((error: unknown) => this.#log(error, 'not subscribed'));
     }
@@ -127,6 +133,41 @@ class SessionSubscriber implements Subscriber {
   stop(): void {
     this.#isStopped = true;
     this.#retries?.close();
+  }
+
+  /** The built-in server tells of a task as of a resource; its client hears how the task is then, and how it is now. */
+  async #watchTask(taskId: string, listener: Listener): Promise<void> {
+    const { channels, permit, subscriptions } = this.#components;
+    const route = ownTask(taskId, 'tasks/get');
+    if (route === undefined) return;
+    permit(route);
+    const channel = await channels.get(route.target);
+    const uri = `${TASK_SCHEME}${taskId}`;
+    const name = channels.nameOf(route.target);
+    const tell = async (): Promise<void> => {
+      const { result } = await channel.request('tasks/get', { taskId }, { timeoutMs: TIMEOUT_MS });
+      if (result !== undefined) subscriptions.taskChanged(listener, result);
+    };
+    const attempt = subscriptions.begin(
+      uri,
+      name,
+      uri,
+      listener,
+      coalesced(tell, this.#log.bind(this)),
+    );
+    try {
+      const { error } = await channel.request(
+        'resources/subscribe',
+        { uri },
+        { timeoutMs: TIMEOUT_MS },
+      );
+      if (error !== undefined) throw errorFrom(error);
+      attempt.made();
+      await tell();
+    } catch (error) {
+      attempt.failed();
+      throw error;
+    }
   }
 
   /** Subscribes at the server that has `uri`; where nobody lists it, at the first that may have it and takes it. */
@@ -302,6 +343,32 @@ class SessionSubscriber implements Subscriber {
   #log(error: unknown, what: string): void {
     this.#components.logger.debug({ error: messageOf(error) }, what);
   }
+}
+
+/** Runs `tell` once more where it is asked for while it runs, and no oftener. */
+function coalesced(
+  tell: () => Promise<void>,
+  failed: (error: unknown, what: string) => void,
+): () => void {
+  let runs = false;
+  let again = false;
+  const run = async (): Promise<void> => {
+    runs = true;
+    try {
+      do {
+        again = false;
+        await tell();
+      } while (again);
+    } catch (error) {
+      failed(error, 'a change of a task was not told');
+    } finally {
+      runs = false;
+    }
+  };
+  return () => {
+    if (runs) again = true;
+    else void run();
+  };
 }
 
 /** The URI by which the server of `route` knows `uri`. */

@@ -6,22 +6,27 @@
  */
 import { StarlingError } from '../../core/index.ts';
 import type { Json, JsonObject } from '../../core/index.ts';
-import { META, clientOf, metaOf, objectOf } from '../wire/era.ts';
+import { META, clientOf, declaresTasks, lacksTasks, metaOf, objectOf } from '../wire/era.ts';
 import { jsonOfId } from '../wire/frame-id.ts';
 import { notificationBytes, resultBytes } from '../wire/frame.ts';
 import type { Reply } from '../wire/reply.ts';
 import type { FrameId, NotificationFrame, RequestFrame } from '../types.ts';
+import { isOwnTask } from './request-target.ts';
 import type { ListKind } from '../catalog/lists.ts';
 
 /** Resources that one session may hear of at one time. */
 const RESOURCES_MAX = 1000;
 const LISTENERS_MAX = 16;
+/** Tasks that one listener may hear of. */
+const TASKS_MAX = 64;
 
 /** One open `subscriptions/listen`. */
 export interface Listener {
   readonly id: FrameId;
   /** Resources that its client asked for, each once. */
   readonly uris: readonly string[];
+  /** Tasks of which its client wants to hear, each once (SEP-2663). */
+  readonly taskIds: readonly string[];
   /** What its client can do. */
   readonly capabilities: Json;
 }
@@ -48,9 +53,15 @@ export interface SubscriptionAttempt {
 export interface Subscriptions {
   /**
    * The server is asked for `uri`, which it calls `theirs`: for `listener`, or else for a client that
-   * uses `resources/subscribe`. @throws STARLING_LIMIT_EXCEEDED
+   * uses `resources/subscribe`. `changed` hears of updates in place of the client. @throws STARLING_LIMIT_EXCEEDED
    */
-  begin(uri: string, server: string, theirs: string, listener?: Listener): SubscriptionAttempt;
+  begin(
+    uri: string,
+    server: string,
+    theirs: string,
+    listener?: Listener,
+    changed?: () => void,
+  ): SubscriptionAttempt;
   /** The client has ended its `resources/subscribe` of `uri`. */
   remove(uri: string): void;
   /** Tells of `uri` no more, whoever subscribed to it. */
@@ -74,6 +85,8 @@ export interface Subscriptions {
   close(listener: Listener, graceful: boolean): readonly EndedSubscription[];
   /** A resource of `server` changed: tells who subscribed to it. */
   updated(server: string, frame: NotificationFrame, push: (message: Buffer) => void): void;
+  /** A task changed, and is now so: tells a listener, where that is still open. */
+  taskChanged(listener: Listener, task: JsonObject): void;
   /** A list changed: tells the listeners. */
   listChanged(kind: ListKind): void;
 }
@@ -89,6 +102,8 @@ export interface EndedSubscription {
 interface Claim {
   readonly uri: string;
   readonly listener: Listener | undefined;
+  /** Of a task: hears of updates in place of the client. */
+  readonly changed: (() => void) | undefined;
   isMade: boolean;
 }
 
@@ -116,19 +131,30 @@ class SessionSubscriptions implements Subscriptions {
   readonly #open = new Map<Listener, OpenListener>();
   #resourceCount = 0;
 
-  begin(uri: string, server: string, theirs: string, listener?: Listener): SubscriptionAttempt {
+  begin(
+    uri: string,
+    server: string,
+    theirs: string,
+    listener?: Listener,
+    changed?: () => void,
+  ): SubscriptionAttempt {
     const isKnown = this.#claims.get(server)?.has(theirs) ?? false;
     if (!isKnown && this.#resourceCount >= RESOURCES_MAX) {
       throw tooMany(`${RESOURCES_MAX} resources`, 'unsubscribe from some of them');
     }
-    const claim: Claim = { uri, listener, isMade: false };
+    const claim: Claim = { uri, listener, changed, isMade: false };
     this.#put(server, theirs, claim);
     return {
       made: () => {
         if (!this.#has(server, theirs, claim)) return;
         // A subscription that is made again takes the place of the one before.
         this.#delete(
-          (one) => one !== claim && one.uri === uri && one.listener === listener && one.isMade,
+          (one) =>
+            one !== claim &&
+            one.uri === uri &&
+            one.listener === listener &&
+            (one.changed === undefined) === (changed === undefined) &&
+            one.isMade,
         );
         claim.isMade = true;
       },
@@ -194,11 +220,14 @@ class SessionSubscriptions implements Subscriptions {
     if (this.#open.size >= LISTENERS_MAX) {
       throw tooMany(`${LISTENERS_MAX} subscriptions/listen`, 'end some of them');
     }
-    const filter = filterOf(objectOf(request.params['notifications']));
+    const wanted = objectOf(request.params['notifications']);
+    if (wanted['taskIds'] !== undefined && !declaresTasks(request)) throw lacksTasks();
+    const filter = filterOf(wanted);
     const listed = filter['resourceSubscriptions'];
     const uris = Array.isArray(listed) ? [...new Set(listed as readonly string[])] : [];
     const { capabilities } = clientOf(request);
-    const listener = { id: request.id, uris, reply, filter, capabilities };
+    const taskIds = [...new Set((filter['taskIds'] ?? []) as readonly string[])];
+    const listener = { id: request.id, uris, taskIds, reply, filter, capabilities };
     this.#open.set(listener, listener);
     const _meta = { [META.subscriptionId]: jsonOfId(request.id) };
     reply.interim(
@@ -229,8 +258,9 @@ class SessionSubscriptions implements Subscriptions {
     if (typeof theirs !== 'string') return;
     const { [META.subscriptionId]: _, ...meta } = metaOf(frame.params);
     const pushed = new Set<string>();
-    for (const { uri, listener } of this.#claims.get(server)?.get(theirs) ?? []) {
-      if (listener !== undefined) {
+    for (const { uri, listener, changed } of this.#claims.get(server)?.get(theirs) ?? []) {
+      if (changed !== undefined) changed();
+      else if (listener !== undefined) {
         const _meta = { ...meta, [META.subscriptionId]: jsonOfId(listener.id) };
         const { reply } = this.#open.get(listener) ?? {};
         reply?.interim(notificationBytes(UPDATED, { ...frame.params, uri, _meta }));
@@ -241,6 +271,13 @@ class SessionSubscriptions implements Subscriptions {
         push(notificationBytes(UPDATED, { ...params, uri, ...own }));
       }
     }
+  }
+
+  taskChanged(listener: Listener, task: JsonObject): void {
+    const open = this.#open.get(listener);
+    if (open === undefined) return;
+    const _meta = { [META.subscriptionId]: jsonOfId(open.id) };
+    open.reply.interim(notificationBytes('notifications/tasks', { ...task, _meta }));
   }
 
   listChanged(kind: ListKind): void {
@@ -295,6 +332,11 @@ function filterOf(wanted: JsonObject): JsonObject {
   const filter: Record<string, Json> = {};
   for (const name of ['toolsListChanged', 'promptsListChanged', 'resourcesListChanged']) {
     if (wanted[name] === true) filter[name] = true;
+  }
+  const tasks = wanted['taskIds'];
+  if (Array.isArray(tasks)) {
+    const ids = (tasks as readonly Json[]).filter((id) => isOwnTask(id));
+    filter['taskIds'] = ids.slice(0, TASKS_MAX);
   }
   const uris = wanted['resourceSubscriptions'];
   if (Array.isArray(uris)) {

@@ -29,11 +29,14 @@ import type { HttpCaller, HttpClient, HttpSessions } from './http-sessions.ts';
 import type { StreamableComponents, StreamableInit } from './streamable.ts';
 
 const VERSION_HEADER = 'mcp-protocol-version';
-/** Methods whose name or URI is repeated in `Mcp-Name`, and the member that holds it. */
-const NAMED: ReadonlyMap<string, 'name' | 'uri'> = new Map([
+/** Methods whose name, URI or task is repeated in `Mcp-Name`, and the member that holds it. */
+const NAMED: ReadonlyMap<string, 'name' | 'taskId' | 'uri'> = new Map([
   ['tools/call', 'name'],
   ['prompts/get', 'name'],
   ['resources/read', 'uri'],
+  ['tasks/get', 'taskId'],
+  ['tasks/update', 'taskId'],
+  ['tasks/cancel', 'taskId'],
 ]);
 const BASE64 = /^=\?base64\?([A-Za-z0-9+/=]*)\?=$/;
 /** HTTP status of a JSON-RPC error. */

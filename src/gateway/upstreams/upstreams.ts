@@ -6,6 +6,7 @@ import type { Clock, Health, Logger, Random } from '../../core/index.ts';
 import type { CatalogLimits } from '../../directory/index.ts';
 import type {
   BuiltinResource,
+  BuiltinTasks,
   BuiltinTemplate,
   BuiltinTool,
   FunctionTool,
@@ -32,6 +33,8 @@ export interface UpstreamsComponents {
   readonly builtin: readonly BuiltinTool[];
   readonly builtinResources: readonly BuiltinResource[];
   readonly builtinTemplates?: readonly BuiltinTemplate[];
+  /** Tasks of the node as MCP tasks; absent: there are none. */
+  readonly builtinTasks?: BuiltinTasks;
   readonly logins: Pick<Logins, 'credentials' | 'events'>;
   readonly clock: Clock;
   readonly random: Random;
@@ -83,6 +86,7 @@ class AllUpstreams implements Upstreams {
       tools: components.builtin,
       resources: components.builtinResources,
       templates: components.builtinTemplates ?? [],
+      tasks: components.builtinTasks,
       logger: components.logger.child('builtin'),
     });
     this.#functions = createFunctionServer(components.logger.child(FUNCTIONS_SERVER), () =>

@@ -33,6 +33,9 @@ export const META = {
  */
 export const LISTENER_META = 'starling/listener';
 
+/** The extension by which calls may be answered with tasks (SEP-2663). */
+export const TASKS_EXTENSION = `${PREFIX}tasks`;
+
 /** JSON-RPC error codes of the modern era (MCP 2026-07-28, `basic`, `transports`). */
 export const MODERN_RPC = {
   headerMismatch: -32_020,
@@ -140,6 +143,28 @@ export function clientOf(request: RequestFrame): ClientFacts {
     capabilities: objectOf(meta[META.clientCapabilities]),
     clientInfo: objectOf(meta[META.clientInfo]),
   };
+}
+
+/** Whether the client of a modern request can deal with tasks; it says so with each request. */
+export function declaresTasks(request: RequestFrame): boolean {
+  if (eraOf(request) !== 'modern') return false;
+  const { capabilities } = clientOf(request);
+  return isObject(objectOf(capabilities['extensions'])[TASKS_EXTENSION]);
+}
+
+/** A client that does not declare the extension for tasks asks for one (-32021). */
+export function lacksTasks(): StarlingError {
+  return new StarlingError(
+    'STARLING_USAGE',
+    'the client does not say that it can deal with tasks',
+    {
+      hint: `it declares the extension ${TASKS_EXTENSION} in the capabilities of each request`,
+      data: {
+        rpc: MODERN_RPC.missingCapability,
+        requiredCapabilities: { extensions: { [TASKS_EXTENSION]: {} } },
+      },
+    },
+  );
 }
 
 /** The severities of log messages, mildest first (RFC 5424 §6.2.1). */
