@@ -198,7 +198,7 @@ function createNodeRuns(
 }
 
 /** Whom a link means now: whoever is nobody any more has no rights. Undefined for the operator of this node. */
-function principalOf(
+export function principalOf(
   { client, did, node }: Link,
   rooms: Pick<RunRooms, 'clients' | 'keys' | 'membership' | 'tokens'> & {
     readonly self: Did;

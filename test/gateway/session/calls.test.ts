@@ -20,6 +20,13 @@ function subscribed(desk: Desk, id: number, answer: object = { result: {} }): Me
   return heard;
 }
 
+it('hands the idempotency key of a call on to the server as it came', () => {
+  const desk = openDesk();
+  const _meta = { 'starling/idempotency-key': 'task_1790000000000_k3x9q2c1d' };
+  desk.ask(call(1, 'tool', { _meta }));
+  expect(desk.sent.at(-1)).toMatchObject({ params: { _meta } });
+});
+
 describe('a session with as many subscriptions as it may have', () => {
   function fullDesk(): Desk {
     const desk = openDesk();

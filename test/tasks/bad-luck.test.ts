@@ -1,0 +1,141 @@
+/** Bad input and bad luck of one task: each ends in one counted result, or in one stated failure. */
+import { afterEach, expect, it } from 'vitest';
+import { attachedClient } from '../../src/guard/index.ts';
+import type { JsonObject } from '../../src/core/index.ts';
+import type { TestNode } from '../agents/world.ts';
+import { makeTaskWorld, makeWorker, turns } from './world.ts';
+import type { TaskNode, TaskWorld } from './world.ts';
+
+let made: TaskWorld | undefined;
+afterEach(async () => {
+  await made?.stop();
+  made = undefined;
+});
+
+async function world(...names: readonly string[]): Promise<TaskWorld> {
+  made = await makeTaskWorld(...names);
+  return made;
+}
+
+const node = ({ at }: TaskWorld, name: string): TaskNode => {
+  const found = at[name];
+  if (found === undefined) throw new Error(name);
+  return found;
+};
+const ends = (all: TaskWorld, id: string) =>
+  all.until(
+    () => node(all, 'a').result(id),
+    ({ endedAt }) => endedAt !== undefined,
+  );
+const respond = (all: TaskWorld, at: string, name: string, inReplyTo: string, message: string) =>
+  node(all, at).node.call(attachedClient(`program-${name}`), 'agent_message', {
+    type: 'response',
+    inReplyTo,
+    message,
+  });
+
+it('counts the first of two answers of one worker, and refuses the second', async () => {
+  const all = await world('a', 'b');
+  const worker = await makeWorker(all, 'b', { name: 'digger' });
+  worker.answer = () => undefined;
+  const { taskId } = await node(all, 'a').submit({ capability: 'dig', input: 'hole' });
+  await all.until(
+    () => worker.seen.length,
+    (count) => count === 1,
+  );
+  const id = worker.seen[0]?.id ?? '';
+  const both = await Promise.allSettled([
+    respond(all, 'b', 'digger', id, 'one'),
+    respond(all, 'b', 'digger', id, 'two'),
+  ]);
+  expect(both.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
+  const done = await ends(all, taskId);
+  expect(done).toMatchObject({ status: 'done', result: 'one' });
+  expect(done.late).toBeUndefined();
+});
+
+it('goes to another where a node lies about how much its agent can take', async () => {
+  const all = await world('a', 'b', 'c');
+  const a = node(all, 'a');
+  const liar = await makeWorker(all, 'b', { name: 'liar', maxConcurrentTasks: 1 });
+  liar.answer = () => undefined;
+  const lied = node(all, 'b').node;
+  const call = lied.call.bind(lied);
+  const lying: TestNode['call'] = async (principal, tool, args, signal) => {
+    const answer = await call(principal, tool, args, signal);
+    const agents = answer['agents'] as readonly JsonObject[] | undefined;
+    if (tool !== 'agent_list' || agents === undefined) return answer as never;
+    return { ...answer, agents: agents.map((one) => ({ ...one, free: 1000, queue: 0 })) } as never;
+  };
+  (lied as { call: TestNode['call'] }).call = lying;
+  const first = await a.submit({ capability: 'dig', input: 'first' });
+  await all.until(
+    () => liar.seen.length,
+    (count) => count === 1,
+  );
+  await makeWorker(all, 'c', { name: 'honest' });
+  const second = await a.submit({ capability: 'dig', input: 'second', prefer: 'liar' });
+  expect(await ends(all, second.taskId)).toMatchObject({
+    status: 'done',
+    processedBy: 'honest@c',
+    attempts: [{ outcome: 'done' }],
+  });
+  await respond(all, 'b', 'liar', liar.seen[0]?.id ?? '', 'dug');
+  expect(await ends(all, first.taskId)).toMatchObject({ status: 'done', result: 'dug' });
+});
+
+it.each([-3_600_000, 3_600_000])(
+  'has one result, and one attempt, though the clock jumps by %i ms',
+  async (jump) => {
+    const all = await world('a', 'b');
+    const a = node(all, 'a');
+    const worker = await makeWorker(all, 'b', { name: 'digger' });
+    worker.answer = () => undefined;
+    const { taskId } = await a.submit({ capability: 'dig', input: 'hole' });
+    await all.until(
+      () => worker.seen.length,
+      (count) => count === 1,
+    );
+    all.world.clock.sleep(jump);
+    for (let step = 0; step < 30; step += 1) {
+      all.world.clock.advance(1000);
+      await turns();
+    }
+    expect(await a.result(taskId)).toMatchObject({ status: 'running', attempts: [{ token: 1 }] });
+    await respond(all, 'b', 'digger', worker.seen[0]?.id ?? '', 'dug');
+    const done = await ends(all, taskId);
+    expect(done).toMatchObject({ status: 'done', result: 'dug' });
+    expect(done.attempts).toHaveLength(1);
+  },
+);
+
+it('has one result where a cut heals after another has been given the task, and both have done it', async () => {
+  const all = await world('a', 'b', 'c');
+  const a = node(all, 'a');
+  const first = await makeWorker(all, 'b', { name: 'first' });
+  first.answer = () => undefined;
+  const { taskId } = await a.submit({ capability: 'dig', input: 'hole' });
+  await all.until(
+    () => first.seen.length,
+    (count) => count === 1,
+  );
+  const second = await makeWorker(all, 'c', { name: 'second' });
+  second.answer = () => undefined;
+  all.world.away('b', true);
+  await all.until(
+    () => second.seen.length,
+    (count) => count === 1,
+  );
+  all.world.away('b', false);
+  await respond(all, 'b', 'first', first.seen[0]?.id ?? '', 'by the first');
+  await respond(all, 'c', 'second', second.seen[0]?.id ?? '', 'by the second');
+  expect(await ends(all, taskId)).toMatchObject({
+    result: 'by the second',
+    processedBy: 'second@c',
+  });
+  const shown = await all.until(
+    () => a.result(taskId),
+    ({ late }) => late !== undefined,
+  );
+  expect(shown).toMatchObject({ result: 'by the second', late: [{ result: 'by the first' }] });
+});
