@@ -1,6 +1,11 @@
 /** Makes the two rooms of one node through which calls go: its upstreams and its gateway. */
 import { agentResources } from './agents/index.ts';
-import { boardResources, createClientBoards, grantResources } from './builtin/index.ts';
+import {
+  boardResources,
+  budgetResources,
+  createClientBoards,
+  grantResources,
+} from './builtin/index.ts';
 import { socketPath, tokenFile } from './config/index.ts';
 import { createDirectory } from './directory/index.ts';
 import { createGateway, createUpstreams } from './gateway/index.ts';
@@ -22,13 +27,17 @@ export function createNodeUpstreams(
     agents,
     audit,
     blackboard,
+    budgets,
     children,
     logins,
     sandbox,
     servers,
     tasks,
     tools,
-  }: Pick<Parts, 'agents' | 'audit' | 'blackboard' | 'logins' | 'sandbox' | 'tasks' | 'tools'> &
+  }: Pick<
+    Parts,
+    'agents' | 'audit' | 'blackboard' | 'budgets' | 'logins' | 'sandbox' | 'tasks' | 'tools'
+  > &
     PartsInit & { readonly children: Children },
 ): Upstreams {
   const { config, clock, random, logger, health } = base;
@@ -43,6 +52,7 @@ export function createNodeUpstreams(
           blackboard,
           rights: createClientBoards({ table: store.table('client-boards') }),
         }),
+        ...budgetResources({ budgets }),
         ...agentResources(agents),
         ...taskResources({ tasks }),
       ],

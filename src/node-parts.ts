@@ -43,6 +43,7 @@ import type { Network } from './network/index.ts';
 import { createAgentParts, createNodeChildren, createNodeSandbox } from './node-agent-parts.ts';
 import { createNodeGateway, createNodeUpstreams } from './node-gateway-parts.ts';
 import {
+  createNodeBudgets,
   createNodeCheckpoints,
   createNodeMembership,
   createNodeProviders,
@@ -77,6 +78,7 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     () => ofAgents.agents,
   );
   const checkpoints = createNodeCheckpoints(base, state, { network, membership, audit });
+  const budgets = createNodeBudgets(base, state, { network, membership, gateway: () => gateway });
   const stores = createNodeStores(base, state, init);
   const sandbox = createNodeSandbox(base);
   const governance = createNodeGovernance(base, state, {
@@ -84,9 +86,10 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     isExposed: (file) => sandbox.isExposed(file),
     tools: () => offeredTools(upstreams, stores.pins),
     clientAccess: (name) => accessTo(tools, name),
+    mayHold: (budget, did) => budgets.mayHold(budget, did),
   });
   const peerRooms = { audit, network, knocks, neighbours, membership };
-  const made = { ...peerRooms, providers, checkpoints, blackboard, ...stores };
+  const made = { ...peerRooms, providers, checkpoints, blackboard, budgets, ...stores };
   const ofAgents = createAgentParts(base, state, {
     network,
     blackboard,
@@ -263,7 +266,7 @@ function createNodeGovernance(
   base: Base,
   state: OpenState,
   rooms: Pick<Parts, 'membership'> &
-    Pick<GovernanceComponents, 'tools' | 'clientAccess' | 'isExposed'>,
+    Pick<GovernanceComponents, 'tools' | 'clientAccess' | 'isExposed' | 'mayHold'>,
 ): Governance {
   const { grants, counters, store, identity } = state;
   const { name, policy } = base.config;

@@ -2,11 +2,15 @@
 import type { Agents } from './agents/index.ts';
 import { createCheckpointStore } from './audit/index.ts';
 import type { Audit } from './audit/index.ts';
+import { createBudgets } from './budget/index.ts';
+import type { Budgets } from './budget/index.ts';
 import { OFFERS_MAX, createProviders } from './directory/index.ts';
 import type { Providers } from './directory/index.ts';
 import { VERSION } from './core/index.ts';
 import { createCheckpointExchange, createMembership } from './membership/index.ts';
 import type { CheckpointExchange, Membership, Presence } from './membership/index.ts';
+import type { Gateway } from './gateway/index.ts';
+import { OPERATOR } from './guard/index.ts';
 import type { Network } from './network/index.ts';
 import type { Base, OpenState } from './open-state.ts';
 
@@ -105,5 +109,31 @@ export function createNodeCheckpoints(
     checkpoints: createCheckpointStore({ ...base, table: store.table('checkpoints') }),
     self: identity.did,
     lineage: (did) => successions.lineage(did),
+  });
+}
+
+/** Makes the budgets of this node, whose rights move over the gateway like any call of a peer's tool. */
+export function createNodeBudgets(
+  { config, clock, logger, health }: Base,
+  { store, identity, successions, ownMesh }: OpenState,
+  rooms: Omit<PeerRooms, 'audit'> & { readonly gateway: () => Pick<Gateway, 'callPeer'> },
+): Budgets {
+  const { network, membership, gateway } = rooms;
+  return createBudgets({
+    table: store.table('budgets'),
+    history: store.table('budget-history'),
+    signer: identity,
+    successions,
+    network,
+    selfName: config.name,
+    peers: () => membership.peers(),
+    isPutOut: (did) =>
+      ownMesh.mesh() !== undefined &&
+      ownMesh.records().endOf(successions.current(did)) !== undefined,
+    callPeer: (peer, tool, args, timeoutMs) =>
+      gateway().callPeer(peer, { tool, args, principal: OPERATOR, timeoutMs }),
+    clock,
+    logger: logger.child('budget'),
+    health,
   });
 }

@@ -3,6 +3,7 @@ import type { Agents, RemoteAgents, Runs } from './agents/index.ts';
 import type { Audit } from './audit/index.ts';
 import type { Blackboard } from './blackboard/index.ts';
 import type { InviteResult, LeaveResult, StatusResult } from './builtin/index.ts';
+import type { Budgets } from './budget/index.ts';
 import type { Config } from './config/index.ts';
 import type { Providers } from './directory/index.ts';
 import type {
@@ -36,6 +37,7 @@ export interface Parts {
   readonly checkpoints: CheckpointExchange;
   readonly conductTeller: ConductTeller;
   readonly blackboard: Blackboard;
+  readonly budgets: Budgets;
   readonly agents: Agents;
   /** A2A agents elsewhere that the operator has added. */
   readonly remote: RemoteAgents;

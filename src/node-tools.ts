@@ -3,6 +3,7 @@ import { agentTools, eventTools, remoteAgentTools, runTools } from './agents/ind
 import {
   auditTools,
   boardRoomTools,
+  budgetTools,
   createClientBoards,
   clientTools,
   peerSummary,
@@ -30,6 +31,7 @@ type ToolRooms = Pick<
   | 'tasks'
   | 'audit'
   | 'blackboard'
+  | 'budgets'
   | 'checkpoints'
   | 'clients'
   | 'governance'
@@ -50,7 +52,7 @@ type ToolRooms = Pick<
 /** Makes the tools that the built-in server offers; what each may be asked by whom stands in its definition. */
 export function createNodeTools(
   { clock, config }: Base,
-  { admission, grants, counters, members, secrets, identity, store }: OpenState,
+  { admission, grants, counters, members, secrets, identity, store, successions }: OpenState,
   rooms: ToolRooms,
 ): readonly BuiltinTool[] {
   const { audit, blackboard, checkpoints, clients, governance, keys, logins, membership } = rooms;
@@ -102,6 +104,7 @@ export function createNodeTools(
       rights: createClientBoards({ table: store.table('client-boards') }),
       self: { did: identity.did, name: config.name },
     }),
+    ...budgetTools({ budgets: rooms.budgets, membership, successions }),
     ...keyTools({ clock, keys }),
     ...clientTools({ clients, token }),
     ...loginTools({ logins }),

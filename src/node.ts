@@ -390,9 +390,10 @@ class Node implements StarlingNode {
   /** @throws STARLING_STOPPED when `signal` is aborted: nothing is started on what is being stopped */
   async #startParts(signal: AbortSignal): Promise<void> {
     const { ownMesh, dial, counters } = this.#state;
-    const { audit, governance, network, membership, checkpoints, blackboard } = this.#parts;
+    const { audit, budgets, governance, network, membership, checkpoints } = this.#parts;
     const {
       agents,
+      blackboard,
       providers,
       conductTeller,
       neighbours,
@@ -416,6 +417,7 @@ class Node implements StarlingNode {
       providers,
       checkpoints,
       blackboard,
+      budgets,
       pins,
       counters,
       agents,

@@ -14,6 +14,8 @@ export { boardTools } from './boards/boards.ts';
 export type { BoardComponents } from './boards/boards.ts';
 export { createClientBoards } from './boards/client-boards.ts';
 export type { ClientBoards, ClientRight } from './boards/client-boards.ts';
+export { budgetResources } from './budgets/budget-resources.ts';
+export { budgetTools } from './budgets/budgets.ts';
 export { clientTools } from './clients.ts';
 export type { ClientComponents } from './clients.ts';
 export { governanceTools, offeredTools } from './governance.ts';

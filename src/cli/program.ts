@@ -25,6 +25,7 @@ import { addPolicy } from './groups/policy.ts';
 import { addService } from './groups/service.ts';
 import { addSecret } from './groups/secret.ts';
 import { addSim } from './groups/sim.ts';
+import { addBudget } from './groups/budget.ts';
 import { addTask } from './groups/task.ts';
 import { addCall, addRequest, addTools, addTrace } from './groups/tools.ts';
 import { examples, nodeOption } from './groups/define-command.ts';
@@ -56,6 +57,7 @@ const IN_ORDER = [
   addAgent,
   addCapability,
   addTask,
+  addBudget,
   addBroadcast,
   addEvents,
   addInvite,

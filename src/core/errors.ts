@@ -117,6 +117,12 @@ export const ERRORS = {
   STARLING_TASK_UNKNOWN: row(-32602, 404, 1),
   /** What the task is at does not allow what was asked: it has ended, or it has not. */
   STARLING_TASK_ENDED: row(-32602, 409, 1),
+  /** No budget of that name or id, as far as the caller may know. */
+  STARLING_BUDGET_UNKNOWN: row(-32602, 404, 1),
+  /** What is left of a budget on this node is less than what may be spent. */
+  STARLING_BUDGET_EXHAUSTED: row(-32003, 402, 1),
+  /** The budget was closed by whoever made it. */
+  STARLING_BUDGET_CLOSED: row(-32602, 409, 1),
   /** A board's name, key or value is outside its bounds. */
   STARLING_BOARD_INVALID: row(-32602, 400, 1),
   /** There is no board of this name. */

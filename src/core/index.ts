@@ -41,6 +41,8 @@ export { createExactNames, foldName } from './json/exact-names.ts';
 export type { ExactNames } from './json/exact-names.ts';
 export { Secret, missingSecret } from './secret.ts';
 export type { SecretLookup, SecretPiece } from './secret.ts';
+export { amountText, amountWord } from './words/amount-text.ts';
+export type { CountedUnit } from './words/amount-text.ts';
 export { argumentWords } from './words/argument-words.ts';
 export { ID_PART_WORDS, meantById, noSuchId } from './words/id-parts.ts';
 export { shellWord } from './words/shell-word.ts';

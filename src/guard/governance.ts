@@ -46,6 +46,8 @@ export interface GovernanceComponents {
   clientAccess(tool: string): ClientAccess;
   /** True when a server of this node could have written the policy file. */
   readonly isExposed?: (file: string) => boolean;
+  /** Whether the founder of a budget lets that one hold rights of it. */
+  readonly mayHold?: (budget: string, did: Did) => boolean;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly health: Health;
@@ -100,6 +102,7 @@ export function createGovernance(
     policy: { callerRules, current: () => policy.current() },
     approvals,
     open: init.open,
+    ...(components.mayHold === undefined ? {} : { mayHold: components.mayHold }),
     clientAccess: (tool) => components.clientAccess(tool),
     alert: ({ limit, resource, share }) =>
       alerts.raise(limit, `${resource} uses ${Math.round(share * 100)} % of ${limit}`),

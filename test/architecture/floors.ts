@@ -11,6 +11,7 @@ export const FLOORS: readonly (readonly string[])[] = [
   ['mesh'],
   ['membership', 'blackboard'],
   ['directory', 'guard'],
+  ['budget'],
   ['gateway'],
   ['builtin', 'agents'],
   ['tasks'],
@@ -97,7 +98,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['tools', 'run'],
     ['a2a'],
   ],
-  builtin: [['results'], ['results.ts'], ['grants'], ['boards'], ['*']],
+  builtin: [['results'], ['results.ts'], ['grants'], ['boards'], ['budgets'], ['*']],
   cli: [
     ['terminal'],
     ['options', 'client-files'],
@@ -120,7 +121,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   // The pure reader of addresses: `config` checks what a person wrote.
   '@multiformats/multiaddr': ['network/', 'config/addresses.ts'],
   canonicalize: ['audit/', 'gateway/pins/', 'gateway/wire/'],
-  cborg: ['network/', 'mesh/', 'membership/', 'blackboard/', 'store/', 'directory/'],
+  cborg: ['network/', 'mesh/', 'membership/', 'blackboard/', 'store/', 'directory/', 'budget/'],
   'classic-level': ['store/'],
   commander: ['cli/'],
   diff: ['cli/terminal/', 'gateway/pins/'],

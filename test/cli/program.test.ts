@@ -13,7 +13,9 @@ const SRC = resolve(import.meta.dirname, '../../src');
 
 /** Words that only hold commands together. */
 const GROUPS =
-  'grant policy identity key pin audit board agent capability task secret service'.split(' ');
+  'grant policy identity key pin audit board budget agent capability task secret service'.split(
+    ' ',
+  );
 /** Words of every command that can be run. */
 const COMMANDS = commandsOf(buildProgram({ exitCode: 0 })).filter(
   (words) => !GROUPS.includes(words),
@@ -172,6 +174,7 @@ it('the entry statically imports commander, what shuts the debugger and single f
     'cli/groups/approvals.ts',
     'cli/groups/audit.ts',
     'cli/groups/board.ts',
+    'cli/groups/budget.ts',
     'cli/groups/capability.ts',
     'cli/groups/client-names.ts',
     'cli/groups/connect.ts',

@@ -185,6 +185,18 @@ export const ADVICE: Readonly<Record<ErrorCode, Advice>> = {
     'The task has ended and can not be cancelled, or has not ended badly and can not be tried again.',
     'See `starling task info <id>`.',
   ),
+  STARLING_BUDGET_UNKNOWN: advice(
+    'There is no budget of that name or id, or its founder has not let this node hold rights of it.',
+    'See `starling budget list`; its founder lets a node in: `starling budget grant <name> <peer>`.',
+  ),
+  STARLING_BUDGET_EXHAUSTED: advice(
+    'What is left of a budget on this node is less than the call may cost; `data.left` and `data.wanted` say how much.',
+    'Ask the others for rights: `starling budget request <name> <amount>`, or see who has them: `starling budget show <name>`.',
+  ),
+  STARLING_BUDGET_CLOSED: advice(
+    'Whoever made the budget has closed it.',
+    'Make another: `starling budget create <name> --limit <amount>`.',
+  ),
   STARLING_BOARD_INVALID: advice(
     "A board's name, key or value is out of bounds, or there is no such entry.",
     'See `starling board list`; values are JSON of at most 256 KiB.',

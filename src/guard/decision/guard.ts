@@ -63,6 +63,8 @@ export interface GuardComponents {
     current(): Policy;
   };
   readonly approvals?: Pick<Approvals, 'approvedFor'>;
+  /** Whether the founder of a budget lets that one hold rights of it: then it may ask other owners for rights. */
+  readonly mayHold?: (budget: string, did: Did) => boolean;
   /** Resources of the built-in server that every proven caller may use. */
   readonly open?: ReadonlySet<string>;
   /** What clients may do with a tool of the built-in server; without it, nothing. */
@@ -229,6 +231,11 @@ class Evaluation {
       if (!isInScope(principal.scopes, target)) return refused();
       if (access === 'no') return refused(NOT_FOR_CLIENTS);
       step?.({ rule: 'scope', outcome: 'allow', text: 'a scope of its own covers it' });
+      return IN_SCOPE;
+    }
+    const [budget = ''] = wanted.ability === 'budget/transfer' ? target.segments : [];
+    if (budget !== '' && this.#components.mayHold?.(budget, principal.did) === true) {
+      step?.({ rule: 'budget', outcome: 'allow', text: 'its founder lets it hold rights of it' });
       return IN_SCOPE;
     }
     const { counters, clock = systemClock } = this.#components;

@@ -1,0 +1,89 @@
+/** The books of one node as the other files of the room see them. */
+import type { EventEmitter } from 'node:events';
+import type { Clock, Did, Logger } from '../core/index.ts';
+import type { SuccessionView } from '../grants/index.ts';
+import type { FrequentSigner } from '../identity/index.ts';
+import type { Table } from '../store/index.ts';
+import type { Account } from './accounts.ts';
+import type { Proof, Standing, actsOf } from './ledger.ts';
+import type { BudgetActs, BudgetRow, BudgetTerms } from './types.ts';
+
+/** What the books work with. */
+export interface BooksComponents {
+  readonly table: Table;
+  readonly signer: FrequentSigner;
+  readonly successions: Pick<SuccessionView, 'origin'>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Whether the mesh has recorded that this one was put out. */
+  readonly isPutOut: (owner: Did) => boolean;
+}
+
+/** An amount that may be spent by one call. */
+export interface Hold {
+  readonly rowId: string;
+  readonly amount: number;
+  /** What was spent in the end, at most what is held; the rest is free again. Once. */
+  settle(spent: number): void;
+}
+
+/** What happened to rows. */
+export interface BooksEvents {
+  /** Rows of this node that are newly on the disk. */
+  own: [rowIds: readonly string[]];
+  /** Rows of others that count newly. */
+  others: [rowIds: readonly string[]];
+  /** Somebody has contradicted itself. */
+  proof: [rowId: string, proof: Proof];
+}
+
+/** The books of one node. */
+export interface Books {
+  readonly events: EventEmitter<BooksEvents>;
+  /** This node, by its first key. */
+  readonly self: Did;
+  load(): Promise<void>;
+  /** Makes a budget of this node's; gives its id. @throws STARLING_LIMIT_EXCEEDED */
+  found(terms: BudgetTerms): Promise<string>;
+  ids(): readonly string[];
+  terms(id: string): BudgetTerms | undefined;
+  /** More than that nobody ever has of it. */
+  limitOf(id: string): number;
+  founderOf(id: string): Did | undefined;
+  acts(id: string): ReturnType<typeof actsOf>;
+  isInCharge(id: string, owner: Did): boolean;
+  /** The row in which what is spent now counts. */
+  rowIdNow(id: string): string;
+  rows(rowId: string): ReadonlyMap<Did, BudgetRow>;
+  proofs(rowId: string): readonly Proof[];
+  isFrozen(rowId: string, owner: Did): boolean;
+  standing(rowId: string): Standing;
+  account(rowId: string): Account | undefined;
+  /** What this node may spend or give now. */
+  free(rowId: string): number;
+  /** Resolves when the hold is on the disk. @throws STARLING_BUDGET_EXHAUSTED, STARLING_BUDGET_CLOSED */
+  hold(rowId: string, amount: number): Promise<Hold>;
+  /** @throws STARLING_BUDGET_EXHAUSTED, STARLING_BUDGET_CLOSED */
+  give(rowId: string, to: Did, amount: number): Promise<void>;
+  /** Writes what this node settles as who is in charge, into its row of the budget itself. */
+  act(id: string, acts: BudgetActs): Promise<void>;
+  /** Says what of {@link Account.lost} was spent; the rest is free again. */
+  reconcile(rowId: string, spent: number): Promise<void>;
+  /** Whether that one may hold rights of the budget. */
+  mayHold(id: string, owner: Did): boolean;
+  /** Takes signed rows in whatever order; gives how many were new. Never throws for bad input. */
+  take(texts: readonly string[]): Promise<number>;
+  /** All rows that may leave the node, signed, of one budget or one of its times. */
+  texts(rowId: string): readonly SignedRow[];
+  rowIds(): Iterable<string>;
+  /** Forgets rows of times that are long over. */
+  prune(): Promise<void>;
+  idle(): Promise<void>;
+}
+
+/** A row as it travels. */
+export interface SignedRow {
+  readonly owner: Did;
+  readonly seq: number;
+  readonly jws: string;
+}

@@ -1,0 +1,100 @@
+/** What happened to the budgets of a node: what was decided, and what was spent by whom, hour by hour. */
+import { messageOf } from '../core/index.ts';
+import type { Clock, Logger } from '../core/index.ts';
+import type { Table } from '../store/index.ts';
+import type { HistoryEntry } from './types.ts';
+
+const EVENT = 'event/';
+const HOUR = 'hour/';
+const HOUR_MS = 3_600_000;
+/** Entries of one budget that are kept. */
+const KEPT_MAX = 1000;
+/** Sums go to the disk so often at the most. */
+const WRITE_MS = 2000;
+const DIGITS = 15;
+
+/** Keeps what happened. */
+export interface BudgetHistory {
+  note(id: string, entry: Omit<HistoryEntry, 'at'>): void;
+  /** Adds to the sum of this hour. */
+  spent(id: string, who: string, amount: number, what?: 'spent' | 'refused'): void;
+  /** The newest first. */
+  list(id: string, limit: number): Promise<readonly HistoryEntry[]>;
+  /** Writes what is not written yet. */
+  flush(): Promise<void>;
+}
+
+/** Makes the history over a table. */
+export function createHistory(components: {
+  readonly table: Table;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}): BudgetHistory {
+  const { table, clock, logger } = components;
+  const sums = new Map<
+    string,
+    { at: number; what: 'spent' | 'refused'; who: string; amount: number; calls: number }
+  >();
+  const dirty = new Set<string>();
+  let number = 0;
+  let cancel: (() => void) | undefined;
+  const failed = (error: unknown): void =>
+    logger.warn({ error: messageOf(error) }, 'the history of a budget was not written');
+  const keyOf = (kind: string, id: string, at: number, rest: string): string =>
+    `${kind}${id}/${String(at).padStart(DIGITS, '0')}/${rest}`;
+  const flush = async (): Promise<void> => {
+    cancel?.();
+    cancel = undefined;
+    const writes = [...dirty].map((key) => ({ key, value: bytesOf(sums.get(key)) }));
+    dirty.clear();
+    const hour = clock.now() - HOUR_MS;
+    for (const [key, { at }] of sums) if (at < hour) sums.delete(key);
+    if (writes.length > 0) await table.batch(writes);
+  };
+  return {
+    flush,
+    note(id, entry) {
+      number += 1;
+      const at = clock.now();
+      const key = keyOf(EVENT, id, at, String(number));
+      table.put(key, bytesOf({ at, ...entry })).catch(failed);
+    },
+    spent(id, who, amount, what = 'spent') {
+      const at = Math.floor(clock.now() / HOUR_MS) * HOUR_MS;
+      const key = keyOf(
+        HOUR,
+        id,
+        at,
+        `${what}/${Buffer.from(who).toString('base64url').slice(0, 200)}`,
+      );
+      const sum = sums.get(key) ?? { at, what, who, amount: 0, calls: 0 };
+      sum.amount += amount;
+      sum.calls += 1;
+      sums.set(key, sum);
+      dirty.add(key);
+      cancel ??= clock.schedule(WRITE_MS, () => {
+        cancel = undefined;
+        flush().catch(failed);
+      });
+    },
+    async list(id, limit) {
+      await flush();
+      const found: HistoryEntry[] = [];
+      const over: string[] = [];
+      for (const kind of [EVENT, HOUR]) {
+        const keys: string[] = [];
+        for await (const [key, bytes] of table.entries(`${kind}${id}/`)) {
+          keys.push(key);
+          found.push(JSON.parse(Buffer.from(bytes).toString('utf8')) as HistoryEntry);
+        }
+        over.push(...keys.slice(0, Math.max(0, keys.length - KEPT_MAX)));
+      }
+      if (over.length > 0) await table.batch(over.map((key) => ({ key })));
+      return found.toSorted((a, b) => b.at - a.at).slice(0, limit);
+    },
+  };
+}
+
+function bytesOf(value: unknown): Uint8Array {
+  return Buffer.from(JSON.stringify(value), 'utf8');
+}

@@ -1,0 +1,9 @@
+/** Budgets that can't be overspent, whoever is cut off: bounded counters with escrow over signed rows. */
+export { parseAmount, readLimit } from './amounts.ts';
+export { createBooks } from './books.ts';
+export type { Books, Hold } from './book-types.ts';
+export { createBudgets } from './budgets.ts';
+export type { Budgets, Spending } from './budgets.ts';
+export { splitRowId } from './row-format.ts';
+export { OWNERS_MAX } from './types.ts';
+export type { BudgetView, HistoryEntry, Unit } from './types.ts';

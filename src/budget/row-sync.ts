@@ -1,0 +1,426 @@
+/**
+ * Carries rows of budgets between members: on a new link each says the digest of all, and who differs exchanges, budget
+ * by budget, what the other lacks. A node's own rows go to the other owners at once, many changes in one frame. Nothing
+ * of this node's leaves before it has heard what the other has: a later row of its own may be among that.
+ */
+import { createHash } from 'node:crypto';
+import {
+  StarlingError,
+  createBuckets,
+  createScope,
+  messageOf,
+  withDeadline,
+} from '../core/index.ts';
+import type { Buckets, Clock, Logger, PeerId, Scope } from '../core/index.ts';
+import { createMessageStream } from '../network/index.ts';
+import type { MessageStream, Network, PeerStream } from '../network/index.ts';
+import type { Books, SignedRow } from './book-types.ts';
+import { ENTRIES_PER_MESSAGE, decodeBudgetMessage, encodeBudgetMessage } from './row-messages.ts';
+import type { BudgetMessage, RowName } from './row-messages.ts';
+
+const PROTOCOL = '/starling/budgets/1';
+/** Frames: the digest of all rows, and rows that are new. */
+const DIGEST = 'budget-digest';
+const ROWS = 'budget-rows';
+const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
+const FRAME_BYTES = 56 * 1024;
+const SYNC_TIMEOUT_MS = 60_000;
+/** Changes within this time go out together. More = an exhausted node hears later of what it was given. */
+const TELL_PAUSE_MS = 50;
+/** After changes members that are no owners, and those that missed a frame, find out by the digest. */
+const DIGEST_PAUSE_MS = 15_000;
+/** What one peer may have us do: syncs, and frames of rows. */
+const SERVED = { burst: 30, everyMs: 1000 } as const;
+const FRAMES = { burst: 200, everyMs: 20 } as const;
+/** Between two syncs with one peer that digests ask for. */
+const SYNC_PAUSE_MS = 2000;
+
+/** What the sync works with. */
+export interface RowSyncComponents {
+  readonly network: Network;
+  readonly books: Books;
+  /** Whom rows of a budget are told at once. */
+  readonly ownersOf: (rowId: string) => readonly PeerId[];
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** The sync between start and stop. */
+export interface RowSync {
+  start(): void;
+  stop(): void;
+  /** Exchanges rows with a peer now. @throws STARLING_PEER_UNREACHABLE, STARLING_TIMEOUT */
+  sync(peer: PeerId): Promise<void>;
+  /** Hash over all rows that this node has. */
+  digest(): string;
+}
+
+/** Neither protocol nor frames are heard before `start`. */
+export function createRowSync(components: RowSyncComponents): RowSync {
+  return new RowCarrier(components);
+}
+
+class RowCarrier implements RowSync {
+  readonly #components: RowSyncComponents;
+  readonly #served: Buckets;
+  readonly #frames: Buckets;
+  readonly #digests = new Map<string, string>();
+  #digest: string | undefined;
+  /** Peers with which this node has exchanged rows since they were connected. */
+  readonly #met = new Set<PeerId>();
+  readonly #syncing = new Map<PeerId, Promise<void>>();
+  readonly #syncedAt = new Map<PeerId, number>();
+  #untold = new Set<string>();
+  #isTelling = false;
+  #isDigestDue = false;
+  #scope: Scope | undefined;
+
+  constructor(components: RowSyncComponents) {
+    this.#components = components;
+    this.#served = createBuckets(components.clock, SERVED);
+    this.#frames = createBuckets(components.clock, FRAMES);
+  }
+
+  start(): void {
+    if (this.#scope !== undefined) return;
+    const { books, network, clock } = this.#components;
+    const scope = createScope(clock);
+    this.#scope = scope;
+    const linked = (peer: PeerId): void => void this.#tellDigest(peer);
+    const lost = (peer: PeerId): void => {
+      this.#met.delete(peer);
+      this.#syncedAt.delete(peer);
+    };
+    const own = (rowIds: readonly string[]): void => this.#changed(rowIds, true);
+    const others = (rowIds: readonly string[]): void => this.#changed(rowIds, false);
+    network.events.on('peer:connect', linked);
+    network.events.on('peer:disconnect', lost);
+    books.events.on('own', own);
+    books.events.on('others', others);
+    scope.add(() => {
+      network.events.off('peer:connect', linked);
+      network.events.off('peer:disconnect', lost);
+      books.events.off('own', own);
+      books.events.off('others', others);
+    });
+    scope.add(network.onFrame(DIGEST, (bytes, from) => this.#heardDigest(bytes, from)));
+    scope.add(network.onFrame(ROWS, (bytes, from) => this.#heardRows(bytes, from)));
+    scope.add(network.handle(PROTOCOL, (stream) => this.#serve(stream)));
+    for (const peer of network.connected()) linked(peer);
+  }
+
+  stop(): void {
+    this.#scope?.close();
+    this.#scope = undefined;
+    this.#met.clear();
+    this.#untold.clear();
+    this.#isTelling = false;
+    this.#isDigestDue = false;
+  }
+
+  sync(peer: PeerId): Promise<void> {
+    const under = this.#syncing.get(peer);
+    if (under !== undefined) return under;
+    const { clock, network } = this.#components;
+    this.#syncedAt.set(peer, clock.now());
+    const done = withDeadline(clock, SYNC_TIMEOUT_MS, (signal) =>
+      network.open(peer, PROTOCOL, { signal }),
+    )
+      .then((stream) => this.#exchange(stream))
+      .finally(() => this.#syncing.delete(peer));
+    this.#syncing.set(peer, done);
+    return done;
+  }
+
+  digest(): string {
+    if (this.#digest === undefined) {
+      const hash = createHash('sha256');
+      for (const rowId of this.#rowIds()) hash.update(`${rowId} ${this.#digestOf(rowId)}\n`);
+      this.#digest = hash.digest('base64url').slice(0, 22);
+    }
+    return this.#digest;
+  }
+
+  #rowIds(): readonly string[] {
+    return [...this.#components.books.rowIds()].toSorted();
+  }
+
+  #digestOf(rowId: string): string {
+    const known = this.#digests.get(rowId);
+    if (known !== undefined) return known;
+    const names = namesOf(this.#components.books.texts(rowId)).map((name) => name.join(' '));
+    const fresh = hashOf(names.toSorted().join('\n'));
+    this.#digests.set(rowId, fresh);
+    return fresh;
+  }
+
+  #changed(rowIds: readonly string[], isOwn: boolean): void {
+    this.#digest = undefined;
+    for (const rowId of rowIds) {
+      this.#digests.delete(rowId);
+      if (isOwn) this.#untold.add(rowId);
+    }
+    const scope = this.#scope;
+    if (scope === undefined) return;
+    if (isOwn && !this.#isTelling) {
+      this.#isTelling = true;
+      scope.after(TELL_PAUSE_MS, () => this.#tell());
+    }
+    if (this.#isDigestDue) return;
+    this.#isDigestDue = true;
+    scope.after(DIGEST_PAUSE_MS, () => {
+      this.#isDigestDue = false;
+      for (const peer of this.#components.network.connected()) void this.#tellDigest(peer);
+    });
+  }
+
+  /** New rows of this node, to those owners who have said what they have. */
+  #tell(): void {
+    const { books, network, ownersOf, logger } = this.#components;
+    this.#isTelling = false;
+    const rowIds = [...this.#untold];
+    this.#untold = new Set();
+    const forPeer = new Map<PeerId, string[]>();
+    for (const rowId of rowIds) {
+      const jws = ownTextOf(books, rowId, logger);
+      if (jws === undefined) continue;
+      for (const peer of ownersOf(rowId)) {
+        if (!this.#met.has(peer) || !network.isConnected(peer)) continue;
+        const texts = forPeer.get(peer);
+        if (texts === undefined) forPeer.set(peer, [jws]);
+        else texts.push(jws);
+      }
+    }
+    for (const [peer, texts] of forPeer) {
+      for (const jws of batchesOf(texts, FRAME_BYTES)) {
+        void network.sendFrame(peer, ROWS, encodeBudgetMessage({ t: 'rows', jws }));
+      }
+    }
+  }
+
+  async #tellDigest(peer: PeerId): Promise<void> {
+    await this.#components.network.sendFrame(peer, DIGEST, Buffer.from(this.digest(), 'latin1'));
+  }
+
+  #heardDigest(bytes: Uint8Array, peer: PeerId): void {
+    const { clock, logger, network } = this.#components;
+    if (!this.#frames.take(peer)) return network.report(peer, 'records');
+    if (Buffer.from(bytes).toString('latin1') === this.digest()) return void this.#met.add(peer);
+    const since = clock.now() - (this.#syncedAt.get(peer) ?? -Infinity);
+    const isBeforeLong = since >= 0 && since < SYNC_PAUSE_MS;
+    // Of two that differ one asks at once; the other only where nothing has come of that.
+    const waitMs = network.self < peer ? 0 : SYNC_PAUSE_MS;
+    if (isBeforeLong) return undefined;
+    this.#scope?.after(waitMs, () => {
+      if (waitMs > 0 && (this.#syncedAt.get(peer) ?? -Infinity) > clock.now() - waitMs) return;
+      this.sync(peer).catch((error: unknown) =>
+        logger.debug({ peer, error: messageOf(error) }, 'budgets not synced'),
+      );
+    });
+    return undefined;
+  }
+
+  #heardRows(bytes: Uint8Array, peer: PeerId): void {
+    const { books, logger, network } = this.#components;
+    const message = decodeBudgetMessage(bytes);
+    if (message?.t !== 'rows' || !this.#frames.take(peer)) {
+      return network.report(peer, message?.t === 'rows' ? 'records' : 'malformed');
+    }
+    books
+      .take(message.jws)
+      .catch((error: unknown) => logger.warn({ error: messageOf(error) }, 'rows not written'));
+    return undefined;
+  }
+
+  #serve(stream: PeerStream): void {
+    const { logger, network } = this.#components;
+    const { peer } = stream;
+    if (!this.#served.take(peer)) {
+      network.report(peer, 'records');
+      stream.abort(new StarlingError('STARLING_RATE_LIMITED', 'too many syncs of budgets'));
+      return;
+    }
+    this.#syncedAt.set(peer, this.#components.clock.now());
+    this.#exchange(stream).catch((error: unknown) =>
+      logger.debug({ peer, error: messageOf(error) }, 'budgets not synced'),
+    );
+  }
+
+  /** Both sides do the same: what they have, lists of what differs, the rows that the other lacks, and the end. */
+  #exchange(stream: PeerStream): Promise<void> {
+    const { clock } = this.#components;
+    return new Promise((resolve, reject) => {
+      const channel = createMessageStream(stream, { maxBytes: MESSAGE_BYTES_MAX });
+      const exchange = new Exchange(channel, this.#components, (rowId) => this.#digestOf(rowId));
+      const cancel = clock.schedule(SYNC_TIMEOUT_MS, () =>
+        channel.abort(new StarlingError('STARLING_TIMEOUT', 'the sync of budgets took too long')),
+      );
+      channel.onEnd((error) => {
+        cancel();
+        if (error !== undefined) return reject(error);
+        exchange.taken.then(() => {
+          this.#met.add(stream.peer);
+          resolve();
+        }, reject);
+        return undefined;
+      });
+      channel.onMessage((bytes) => exchange.hear(bytes));
+      exchange.begin(this.#rowIds());
+    });
+  }
+}
+
+/** One exchange with one peer. */
+class Exchange {
+  /** All that came was taken. */
+  taken: Promise<unknown> = Promise.resolve();
+  readonly #channel: MessageStream;
+  readonly #components: RowSyncComponents;
+  readonly #digestOf: (rowId: string) => string;
+  #hasTheirs = false;
+  #isLastList = false;
+  /** What is sent is sent in its order. */
+  #sending: Promise<void> = Promise.resolve();
+
+  constructor(
+    channel: MessageStream,
+    components: RowSyncComponents,
+    digestOf: (rowId: string) => string,
+  ) {
+    this.#channel = channel;
+    this.#components = components;
+    this.#digestOf = digestOf;
+  }
+
+  begin(rowIds: readonly string[]): void {
+    const digests = rowIds.map((rowId) => [rowId, this.#digestOf(rowId)] as const);
+    this.#send([{ t: 'have', digests }]);
+  }
+
+  hear(bytes: Uint8Array): void {
+    const message = decodeBudgetMessage(bytes);
+    const isInOrder =
+      message?.t === 'have'
+        ? !this.#hasTheirs
+        : this.#hasTheirs && !(message?.t === 'list' && this.#isLastList);
+    if (message === undefined || !isInOrder) {
+      this.#components.network.report(this.#channel.peer, 'malformed');
+      this.#channel.abort(
+        new StarlingError('STARLING_PROTOCOL_VIOLATION', 'no message of budgets'),
+      );
+      return;
+    }
+    if (message.t === 'have') this.#compare(message.digests);
+    else if (message.t === 'list') this.#answer(message.rows, message.last);
+    else this.#take(message.jws);
+  }
+
+  #compare(digests: readonly (readonly [string, string])[]): void {
+    this.#hasTheirs = true;
+    const theirs = new Map(digests);
+    const { books } = this.#components;
+    const lists: (readonly [string, readonly RowName[]])[] = [];
+    const unknown: string[] = [];
+    for (const rowId of books.rowIds()) {
+      const digest = theirs.get(rowId);
+      if (digest === undefined) unknown.push(rowId);
+      else if (digest !== this.#digestOf(rowId)) lists.push([rowId, namesOf(books.texts(rowId))]);
+    }
+    const chunks = chunksOf(lists, 64);
+    this.#send(chunks.map((rows) => ({ t: 'list', rows, last: false })));
+    this.#send([{ t: 'list', rows: [], last: true }]);
+    for (const rowId of unknown) this.#sendRows(books.texts(rowId));
+  }
+
+  #answer(rows: readonly (readonly [string, readonly RowName[]])[], isLast: boolean): void {
+    const { books } = this.#components;
+    for (const [rowId, names] of rows) {
+      const theirs = new Map(names.map(([owner, seq, hash]) => [`${owner} ${hash}`, seq]));
+      const seqs = new Map(names.map(([owner, seq]) => [owner, seq]));
+      this.#sendRows(
+        books
+          .texts(rowId)
+          .filter(
+            (row) =>
+              !theirs.has(`${row.owner} ${hashOf(row.jws)}`) &&
+              (row.seq === 0 || row.seq >= (seqs.get(row.owner) ?? -1)),
+          ),
+      );
+    }
+    if (!isLast) return;
+    this.#isLastList = true;
+    this.#flush();
+    // The other closes when it has answered our last list, too.
+    this.#sending = this.#sending.then(() => this.#channel.close()).catch(() => undefined);
+  }
+
+  #take(jws: readonly string[]): void {
+    const { books } = this.#components;
+    const taken = this.taken.then(() => books.take(jws));
+    taken.catch((error: unknown) =>
+      this.#channel.abort(error instanceof Error ? error : new Error(messageOf(error))),
+    );
+    this.taken = taken;
+  }
+
+  #pending: string[] = [];
+
+  #sendRows(rows: readonly SignedRow[]): void {
+    this.#pending.push(...rows.map(({ jws }) => jws));
+    if (this.#pending.length >= ENTRIES_PER_MESSAGE) this.#flush();
+  }
+
+  #flush(): void {
+    const texts = this.#pending;
+    this.#pending = [];
+    this.#send(chunksOf(texts, ENTRIES_PER_MESSAGE).map((jws) => ({ t: 'rows', jws })));
+  }
+
+  #send(messages: readonly BudgetMessage[]): void {
+    for (const message of messages) {
+      this.#sending = this.#sending
+        .then(async () => {
+          if (!this.#channel.send(encodeBudgetMessage(message))) await this.#channel.drained();
+        })
+        // The end of the stream tells why.
+        .catch(() => undefined);
+    }
+  }
+}
+
+function ownTextOf(books: Books, rowId: string, logger: Logger): string | undefined {
+  try {
+    return books.texts(rowId).find(({ owner }) => owner === books.self)?.jws;
+  } catch (error) {
+    logger.warn({ rowId, error: messageOf(error) }, 'a row of a budget can not be signed');
+    return undefined;
+  }
+}
+
+function namesOf(rows: readonly SignedRow[]): readonly RowName[] {
+  return rows.map(({ owner, seq, jws }) => [owner, seq, hashOf(jws)] as const);
+}
+
+function hashOf(text: string): string {
+  return createHash('sha256').update(text).digest('base64url').slice(0, 16);
+}
+
+function chunksOf<One>(all: readonly One[], size: number): readonly (readonly One[])[] {
+  const chunks: (readonly One[])[] = [];
+  for (let at = 0; at < all.length; at += size) chunks.push(all.slice(at, at + size));
+  return chunks;
+}
+
+function batchesOf(texts: readonly string[], bytesMax: number): readonly (readonly string[])[] {
+  const batches: string[][] = [];
+  let bytes = Infinity;
+  for (const text of texts) {
+    if (bytes + text.length > bytesMax) {
+      batches.push([]);
+      bytes = 0;
+    }
+    batches.at(-1)?.push(text);
+    bytes += text.length + 8;
+  }
+  return batches;
+}

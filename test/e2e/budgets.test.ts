@@ -1,0 +1,115 @@
+/** Five whole nodes with one budget: nobody overspends, and nobody is refused what another has. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, it } from 'vitest';
+import type { BudgetListResult, BudgetRequestResult } from '../../src/builtin/results.ts';
+import type { BudgetView } from '../../src/budget/index.ts';
+import type { JsonObject } from '../../src/core/index.ts';
+import { createNode, loadConfig } from '../../src/index.ts';
+import type { StarlingNode } from '../../src/index.ts';
+import { UNLIMITED } from '../../sim/limits.ts';
+import { MemoryNetwork } from '../../sim/memory-transport.ts';
+
+const NAMES = ['ada', 'bob', 'cy', 'dee', 'eve'];
+const TEST_MS = 120_000;
+const memory = new MemoryNetwork();
+const cleanups: (() => unknown)[] = [];
+afterAll(async () => {
+  for (const cleanup of cleanups.toReversed()) await cleanup();
+});
+
+async function startNode(name: string, index: number, join_?: string): Promise<StarlingNode> {
+  const stateDir = await mkdtemp(join(tmpdir(), 'starling-budget-'));
+  cleanups.push(() => rm(stateDir, { recursive: true, force: true }));
+  const ip = `10.0.0.${index + 1}`;
+  const config = await loadConfig({
+    env: { STARLING_CONFIG: '' },
+    flags: {
+      name,
+      stateDir,
+      listen: [`/ip4/${ip}/tcp/4040`],
+      mdns: false,
+      http: { enabled: false },
+      limits: { ...UNLIMITED },
+      ...(join_ === undefined ? {} : { join: join_ }),
+    },
+  });
+  const node = await createNode(config, { transports: [memory.host(ip)] });
+  cleanups.push(() => node.stop());
+  await node.start();
+  return node;
+}
+
+async function call<Result>(node: StarlingNode, tool: string, args: JsonObject): Promise<Result> {
+  const result = await node.call(`starling__${tool}`, args);
+  if (result['isError'] === true) throw new Error(JSON.stringify(result['content']));
+  return result['structuredContent'] as Result;
+}
+
+const freeOf = async (node: StarlingNode): Promise<number> =>
+  (await call<BudgetView>(node, 'budget_show', { name: 'research' })).free;
+
+it(
+  'runs 1,000 reports against room for 100 at five nodes: exactly 100 are booked, and all books agree',
+  { timeout: TEST_MS },
+  async () => {
+    const [ada] = [await startNode('ada', 0)];
+    const nodes = [ada];
+    for (const [index, name] of NAMES.slice(1).entries()) {
+      const { ticket } = (await ada.createTicket()) as { readonly ticket: string };
+      nodes.push(await startNode(name, index + 1, ticket));
+    }
+    for (const node of nodes) {
+      await expect
+        .poll(() => node.peers().filter(({ state }) => state === 'alive').length, {
+          timeout: 60_000,
+        })
+        .toBe(4);
+    }
+    await call(ada, 'budget_create', {
+      name: 'research',
+      limit: '100 calls',
+      shares: { bob: '20 calls' },
+    });
+    for (const peer of ['cy', 'dee', 'eve']) {
+      await call(ada, 'budget_grant', { name: 'research', peer });
+    }
+    for (const node of nodes) {
+      await expect
+        .poll(async () => (await call<BudgetListResult>(node, 'budget_list', {})).total, {
+          timeout: 60_000,
+        })
+        .toBe(1);
+    }
+    await expect.poll(() => freeOf(nodes[1] ?? ada), { timeout: 60_000 }).toBe(20);
+
+    const asked = await call<BudgetRequestResult>(nodes[2] ?? ada, 'budget_request', {
+      name: 'research',
+      amount: 10,
+    });
+    expect(asked).toMatchObject({ given: 10, granted: true });
+    expect(await freeOf(nodes[2] ?? ada)).toBe(10);
+
+    const tries = nodes.flatMap((node) =>
+      Array.from({ length: 200 }, () =>
+        call(node, 'budget_report', { name: 'research', amount: 1 }).then(
+          () => true,
+          () => false,
+        ),
+      ),
+    );
+    const done = (await Promise.all(tries)).filter(Boolean).length;
+    expect(done).toBe(100);
+    for (const node of nodes) {
+      await expect
+        .poll(() => call<BudgetView>(node, 'budget_show', { name: 'research' }), {
+          timeout: 60_000,
+        })
+        .toMatchObject({ limit: 100, spent: 100, held: 0, free: 0 });
+    }
+    await expect(call(ada, 'budget_report', { name: 'research', amount: 1 })).rejects.toThrow(
+      /budget 'research' has 0 calls left on ada, and the call may cost 1 call/,
+    );
+  },
+);
