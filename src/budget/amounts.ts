@@ -1,65 +1,10 @@
-/** Amounts as people write and read them: `20usd`, `$0.002`, `50000 tokens`, `100 calls`, `$100/hour`. Whole numbers within. */
-import { StarlingError, amountText, printable } from '../core/index.ts';
-import { AMOUNT_MAX, UNITS } from './types.ts';
+/** Amounts as people write them, for budgets: of one unit, and refused in words. */
+import { AMOUNT_MAX, StarlingError, amountText, printable, readLimit } from '../core/index.ts';
+import type { Amount } from '../core/index.ts';
+import { UNITS } from './types.ts';
 import type { Unit } from './types.ts';
 
-/** So many of a unit; of `usd` micro-dollars. */
-export interface Amount {
-  readonly amount: number;
-  readonly unit: Unit;
-}
-
-/** An amount, or so much in each time. */
-export interface AmountLimit extends Amount {
-  /** ms; absent for all time. */
-  readonly everyMs?: number;
-}
-
-const MICRO = 1_000_000;
-const DECIMALS = 6;
-const FORM = /^(\$)?\s?(\d{1,13})(?:\.(\d{1,6}))?\s?([a-z]+)?(?:\s?\/\s?([a-z]+))?$/i;
-const UNIT_WORDS: Readonly<Record<string, Unit>> = {
-  usd: 'usd',
-  dollar: 'usd',
-  dollars: 'usd',
-  token: 'tokens',
-  tokens: 'tokens',
-  call: 'calls',
-  calls: 'calls',
-};
-/** ms of each time that a limit may be for. */
-const TIMES: Readonly<Record<string, number>> = {
-  minute: 60_000,
-  min: 60_000,
-  hour: 3_600_000,
-  h: 3_600_000,
-  day: 86_400_000,
-  d: 86_400_000,
-  week: 604_800_000,
-};
 const FORMS = "an amount like 20usd, $0.50, '50000 tokens' or '100 calls'";
-
-/** How an amount is written, for messages. */
-export const AMOUNT_FORMS = FORMS;
-
-/** Reads a limit; `unit` is meant where none is written. Undefined for what is no limit. */
-export function readLimit(text: string, unit?: Unit): AmountLimit | undefined {
-  const [whole, dollar, digits = '', decimals = '', word, time] = FORM.exec(text.trim()) ?? [];
-  if (whole === undefined) return undefined;
-  const named = word === undefined ? undefined : UNIT_WORDS[word.toLowerCase()];
-  if (word !== undefined && named === undefined) return undefined;
-  const found = dollar === undefined ? (named ?? unit) : 'usd';
-  if (found === undefined || (dollar !== undefined && named !== undefined && named !== 'usd')) {
-    return undefined;
-  }
-  if (decimals !== '' && found !== 'usd') return undefined;
-  const micros = decimals.padEnd(DECIMALS, '0');
-  const amount = found === 'usd' ? Number(digits) * MICRO + Number(micros) : Number(digits);
-  if (!Number.isSafeInteger(amount) || amount > AMOUNT_MAX) return undefined;
-  if (time === undefined) return { amount, unit: found };
-  const everyMs = TIMES[time.toLowerCase()];
-  return everyMs === undefined ? undefined : { amount, unit: found, everyMs };
-}
 
 /** Reads an amount of the unit that is meant, or of any. @throws STARLING_USAGE */
 export function parseAmount(text: string, unit?: Unit): Amount {

@@ -1,5 +1,5 @@
 /** Budgets that can't be overspent, whoever is cut off: bounded counters with escrow over signed rows. */
-export { parseAmount, readLimit } from './amounts.ts';
+export { parseAmount } from './amounts.ts';
 export { createBooks } from './books.ts';
 export type { Books, Hold } from './book-types.ts';
 export { createBudgets } from './budgets.ts';

@@ -7,8 +7,6 @@ export const UNITS = ['tokens', 'calls', 'usd'] as const satisfies readonly Coun
 /** See {@link UNITS}. */
 export type Unit = CountedUnit;
 
-/** The largest amount of anything; sums of all owners stay exact. */
-export const AMOUNT_MAX = 10_000_000_000_000;
 /** Owners of one budget. */
 export const OWNERS_MAX = 64;
 /** Budgets that one founder may have at others, and all founders together. */

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { OWNERS_MAX, parseAmount, splitRowId } from '../../budget/index.ts';
 import type { BudgetView, Budgets, HistoryEntry, Unit } from '../../budget/index.ts';
-import { StarlingError, durationMs } from '../../core/index.ts';
+import { StarlingError, durationMs, printable, readLimit } from '../../core/index.ts';
 import type { Did, JsonObject } from '../../core/index.ts';
 import { defineTool } from '../../gateway/index.ts';
 import type { BuiltinTool } from '../../gateway/index.ts';
@@ -103,14 +103,13 @@ function initOf(
       hint: "like { name: 'research', limit: '20usd' }",
     });
   }
-  const [written = '', time] = String(given).split('/');
-  const unit = input.unit ?? (typeof given === 'number' ? 'tokens' : undefined);
-  const limit =
-    typeof given === 'number'
-      ? { amount: given, unit: unit ?? 'tokens' }
-      : parseAmount(written, unit);
+  const read = readLimit(
+    String(given),
+    input.unit ?? (typeof given === 'number' ? 'tokens' : undefined),
+  );
+  const { everyMs: each, ...limit } = read ?? parseAmount(String(given), input.unit);
   const shares = input.shares ?? input.machine_allocations ?? {};
-  const everyMs = everyOf(every ?? (time === undefined ? undefined : EVERY[time.trim()]), time);
+  const everyMs = every === undefined ? each : everyOf(every);
   const whom = input.for ?? (task === undefined ? undefined : `task:${task}`);
   return {
     name,
@@ -129,23 +128,12 @@ function initOf(
   };
 }
 
-const EVERY: Readonly<Record<string, string>> = {
-  minute: '1m',
-  min: '1m',
-  hour: '1h',
-  h: '1h',
-  day: '1d',
-  d: '1d',
-  week: '7d',
-};
-
-function everyOf(every: string | undefined, time: string | undefined): number | undefined {
-  if (every === undefined && time === undefined) return undefined;
-  const ms = durationMs(every ?? '');
-  if (Number.isFinite(ms) && ms >= 1000) return ms;
+function everyOf(every: string): number {
+  const ms = durationMs(every);
+  if (ms >= 1000) return ms;
   throw new StarlingError(
     'STARLING_USAGE',
-    `'${every ?? time ?? ''}' is no time that a limit is for`,
+    `'${printable(every, 40)}' is no time that a limit is for`,
     {
       hint: "write it like '20usd/hour', or with every: 1h",
     },
