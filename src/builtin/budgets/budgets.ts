@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { OWNERS_MAX, parseAmount, splitRowId } from '../../budget/index.ts';
 import type { BudgetView, Budgets, HistoryEntry, Unit } from '../../budget/index.ts';
 import { StarlingError, durationMs, printable, readLimit } from '../../core/index.ts';
-import type { Did, JsonObject } from '../../core/index.ts';
+import type { AmountLimit, Did, JsonObject } from '../../core/index.ts';
 import { defineTool } from '../../gateway/index.ts';
 import type { BuiltinTool } from '../../gateway/index.ts';
 import type { SuccessionView } from '../../grants/index.ts';
@@ -103,13 +103,10 @@ function initOf(
       hint: "like { name: 'research', limit: '20usd' }",
     });
   }
-  const read = readLimit(
-    String(given),
-    input.unit ?? (typeof given === 'number' ? 'tokens' : undefined),
-  );
-  const { everyMs: each, ...limit } = read ?? parseAmount(String(given), input.unit);
+  const unit = input.unit ?? (typeof given === 'number' ? 'tokens' : undefined);
+  const limit: AmountLimit = readLimit(String(given), unit) ?? parseAmount(String(given), unit);
   const shares = input.shares ?? input.machine_allocations ?? {};
-  const everyMs = every === undefined ? each : everyOf(every);
+  const everyMs = every === undefined ? limit.everyMs : everyOf(every);
   const whom = input.for ?? (task === undefined ? undefined : `task:${task}`);
   return {
     name,
