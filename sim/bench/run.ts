@@ -1,12 +1,13 @@
 /**
- * `npm run bench [-- mesh|gateway|guard|hostile|scale|board|agents] [--quick] [--json] [--check] [--record]`: without a part, all of
+ * `npm run bench [-- mesh|gateway|guard|hostile|scale|board|agents|tasks] [--quick] [--json] [--check] [--record]`: without a part, all of
  * them. Tables for people, or one JSON object; with `--check` the exit code is 1 when a bar is not
- * cleared; `--record` writes the tables to `sim/RESULTS.md`, `hostile`, `scale` and `board` to sections of their own; `--quick` runs
+ * cleared; `--record` writes the tables to `sim/RESULTS.md`, `hostile`, `scale`, `board`, `agents` and `tasks` to sections of their own; `--quick` runs
  * everything of ours once and shortly, without bars. `--only <attack>` has `hostile` run that attack alone;
  * `--nodes N` has `scale` measure so many, `--only one-process|processes|cuts` that alone, and `--long` has its busy
  * loops run for five minutes; `--only peers|newcomer|overwrites|strong` has `board` measure that alone,
  * `--only runs` has it run nodes that are killed and cut off,
- * and `--only requests|starts|idle|hogs|queue|choosing` has `agents`.
+ * `--only requests|starts|idle|hogs|queue|choosing` has `agents`, and `--only faults|awards|rates` has `tasks`; `--seeds N` has
+ * it run so many.
  */
 import { parseArgs } from 'node:util';
 import { recordResult } from '../results.ts';
@@ -18,10 +19,11 @@ import { benchHostile } from './hostile.ts';
 import { benchMesh } from './mesh.ts';
 import { benchScale } from './scale.ts';
 import { FULL, QUICK } from './size.ts';
-import type { ScaleSize } from './size.ts';
+import type { ScaleSize, TasksSize } from './size.ts';
+import { benchTasks } from './tasks/tasks.ts';
 
 /** Parts that are recorded by themselves. */
-const OWN_SECTIONS: readonly string[] = ['hostile', 'scale', 'board', 'agents'];
+const OWN_SECTIONS: readonly string[] = ['hostile', 'scale', 'board', 'agents', 'tasks'];
 const PARTS: readonly string[] = ['mesh', 'gateway', 'guard', ...OWN_SECTIONS];
 
 const { values, positionals } = parseArgs({
@@ -37,6 +39,9 @@ const { values, positionals } = parseArgs({
     long: { type: 'boolean', default: false },
     // Numbers of nodes, for `scale`, in place of those it does.
     nodes: { type: 'string', multiple: true, default: [] },
+    // How many seeds, for `tasks`, and how many tasks each.
+    seeds: { type: 'string' },
+    tasks: { type: 'string' },
   },
 });
 const LONG_BUSY_MS = 300_000;
@@ -46,7 +51,7 @@ if (unknown !== undefined) {
   process.exitCode = 2;
 } else if (values.record && !isWhole()) {
   process.stderr.write(
-    'only the whole benchmark is recorded, or the whole of hostile, scale, board or agents: leave out other parts, --only, --nodes and --quick\n',
+    'only the whole benchmark is recorded, or the whole of hostile, scale, board, agents or tasks: leave out other parts, --only, --nodes, --seeds, --tasks and --quick\n',
   );
   process.exitCode = 2;
 } else await run(positionals.length === 0 ? PARTS : positionals);
@@ -54,7 +59,12 @@ if (unknown !== undefined) {
 function isWhole(): boolean {
   const [part, ...others] = positionals;
   const isAll = part === undefined || (OWN_SECTIONS.includes(part) && others.length === 0);
-  return isAll && !values.quick && values.only.length === 0 && values.nodes.length === 0;
+  return isAll && !values.quick && isFull();
+}
+
+function isFull(): boolean {
+  const { nodes, only, seeds, tasks } = values;
+  return only.length === 0 && nodes.length === 0 && seeds === undefined && tasks === undefined;
 }
 
 async function run(parts: readonly string[]): Promise<void> {
@@ -64,6 +74,7 @@ async function run(parts: readonly string[]): Promise<void> {
     'bench scale': [] as string[],
     'bench board': [] as string[],
     'bench agents': [] as string[],
+    'bench tasks': [] as string[],
   };
   const printTo =
     (section: keyof typeof printed) =>
@@ -88,9 +99,14 @@ async function run(parts: readonly string[]): Promise<void> {
   const agents = parts.includes('agents')
     ? await benchAgents(size.agents, values.only, printTo('bench agents'))
     : undefined;
-  const figures = { mesh, gateway, guard, hostile, scale, board, agents };
+  const tasks = parts.includes('tasks')
+    ? await benchTasks(withSeeds(size.tasks), values.only, printTo('bench tasks'))
+    : undefined;
+  const figures = { mesh, gateway, guard, hostile, scale, board, agents, tasks };
   if (values.json) process.stdout.write(`${JSON.stringify(figures)}\n`);
-  const bars = [gateway, guard, hostile, scale, board, agents].flatMap((part) => part?.bars ?? []);
+  const bars = [gateway, guard, hostile, scale, board, agents, tasks].flatMap(
+    (part) => part?.bars ?? [],
+  );
   if (values.check && !values.quick && bars.some((bar) => !bar.pass)) process.exitCode = 1;
   if (!values.record) return;
   for (const [name, texts] of Object.entries(printed)) {
@@ -99,6 +115,11 @@ async function run(parts: readonly string[]): Promise<void> {
     const command = `npm run bench -- ${part}${values.check ? '--check ' : ''}--record`;
     recordResult({ name, command, text: texts.join('') });
   }
+}
+
+function withSeeds(size: TasksSize): TasksSize {
+  const { seeds = size.seeds, tasks = size.tasks } = values;
+  return { ...size, seeds: Number(seeds), tasks: Number(tasks) };
 }
 
 /**

@@ -118,6 +118,24 @@ export interface AgentsSize {
   readonly serviceMs: number;
 }
 
+/** How tasks are measured. */
+export interface TasksSize {
+  readonly nodes: number;
+  readonly tasks: number;
+  readonly seeds: number;
+  /** Whether nodes are killed, ways cut and packets lost meanwhile: that needs root, `ip` and `nft`. */
+  readonly faults: boolean;
+  /** Awards that are timed; 0: none, and no re-awards. */
+  readonly awards: number;
+  /** Submits and synced writes that are timed; 0: none, and no queue. */
+  readonly submits: number;
+  readonly queued: number;
+  /** Tasks that are given to the queue at a time. */
+  readonly callers: number;
+  /** Whether JetStream is measured beside ours. */
+  readonly rivals: boolean;
+}
+
 /** The whole benchmark. */
 export interface BenchSize {
   readonly mesh: MeshSize;
@@ -127,6 +145,7 @@ export interface BenchSize {
   readonly scale: ScaleSize;
   readonly board: BoardSize;
   readonly agents: AgentsSize;
+  readonly tasks: TasksSize;
 }
 
 /** What `npm run bench` does. */
@@ -169,6 +188,17 @@ export const FULL: BenchSize = {
     choosingNodes: 4,
     choosingMs: 60_000,
     serviceMs: 400,
+  },
+  tasks: {
+    nodes: 5,
+    tasks: 1000,
+    seeds: 10,
+    faults: true,
+    awards: 200,
+    submits: 2000,
+    queued: 10_000,
+    callers: 64,
+    rivals: true,
   },
   hostile: { rounds: 3, roundMs: 1500, warmUpMs: 4000, attacks: [] },
   scale: {
@@ -235,6 +265,17 @@ export const QUICK: BenchSize = {
     choosingNodes: 1,
     choosingMs: 500,
     serviceMs: 50,
+  },
+  tasks: {
+    nodes: 1,
+    tasks: 3,
+    seeds: 1,
+    faults: false,
+    awards: 0,
+    submits: 0,
+    queued: 0,
+    callers: 1,
+    rivals: false,
   },
   hostile: { rounds: 1, roundMs: 100, warmUpMs: 0, attacks: ['ping-streams'] },
 };

@@ -30,6 +30,12 @@ export type Act =
       readonly shape: LinkShape;
     }
   | { readonly act: 'call'; readonly from: string; readonly to: string; readonly id: number }
+  | {
+      readonly act: 'task';
+      readonly from: string;
+      readonly id: number;
+      readonly durable: boolean;
+    }
   | { readonly act: 'write'; readonly node: string; readonly id: number }
   | { readonly act: 'record'; readonly node: string }
   | { readonly act: 'clock'; readonly node: string; readonly byMs: number }
@@ -80,6 +86,8 @@ export interface Plan {
     | { readonly that: 'answered'; readonly share: number }
     | { readonly that: 'at-least' | 'at-most'; readonly figure: string; readonly value: number }
   )[];
+  /** Nodes with agents that do tasks, and how long one takes them, ms. */
+  readonly workers: ReadonlyMap<string, number>;
   /** When the last event is over, ms. */
   readonly endMs: number;
   readonly seed: number;
@@ -101,6 +109,7 @@ class Planner {
   readonly #roles = new Map<string, readonly string[]>();
   readonly #steps: Step[] = [];
   readonly #lookups: { atMs: number; from: string }[] = [];
+  readonly #workers = new Map<string, number>();
   #endMs = 0;
   #ids = 0;
   readonly #hostileNames: readonly string[];
@@ -146,6 +155,7 @@ class Planner {
         }
         return this.#timed({ ...claim, that: claim.expect });
       }),
+      workers: this.#workers,
       endMs: this.#endMs,
       seed: this.#seed,
     };
@@ -235,6 +245,7 @@ class Planner {
       case 'calls':
       case 'board':
       case 'records':
+      case 'tasks':
         this.#load(event);
         return;
       case 'slow':
@@ -300,19 +311,25 @@ class Planner {
     }
   }
 
-  #load(event: Extract<ScenarioEvent, { do: 'calls' | 'board' | 'records' | 'lookups' }>): void {
+  #load(
+    event: Extract<ScenarioEvent, { do: 'calls' | 'board' | 'records' | 'tasks' | 'lookups' }>,
+  ): void {
     const from = this.#some(event.from);
     if (event.do === 'records') {
       for (const node of from) this.#add(event.at, { act: 'record', node });
       return;
     }
-    const to = event.do === 'calls' ? this.#some(event.to) : [];
+    const to = event.do === 'calls' || event.do === 'tasks' ? this.#some(event.to) : [];
+    if (event.do === 'tasks') for (const node of to) this.#workers.set(node, event.takes);
     for (let at = 0; at < event.for; at += 1000 / event.rate) {
       const node = from[this.#chance.below(from.length)] ?? '';
       const atMs = Math.round(event.at + at);
       this.#ids += 1;
       if (event.do === 'lookups') this.#lookups.push({ atMs, from: node });
-      else if (event.do === 'board') this.#add(atMs, { act: 'write', node, id: this.#ids });
+      else if (event.do === 'tasks') {
+        const { durable } = event;
+        this.#add(atMs, { act: 'task', from: node, id: this.#ids, durable });
+      } else if (event.do === 'board') this.#add(atMs, { act: 'write', node, id: this.#ids });
       else {
         const others = to.filter((name) => name !== node);
         const other = others[this.#chance.below(others.length)];

@@ -6,6 +6,7 @@ import type { Control } from './control.ts';
 import type { Act, NodeAct, Plan, Step } from './plan.ts';
 import { holdAfter } from './final-claims.ts';
 import { plotsOf } from './plots.ts';
+import { TaskBook } from './task-book.ts';
 import type { RunReport, Sample } from './report.ts';
 import { wordsOf } from './step-words.ts';
 import { Sights } from './sights.ts';
@@ -54,6 +55,7 @@ class Run {
   readonly #plan: Plan;
   readonly #sights: Sights;
   readonly #calls = new CallBook();
+  readonly #tasks: TaskBook;
   readonly #claims: Claims;
   readonly #running = new Map<string, Running>();
   readonly #ids = new Map<string, string>();
@@ -72,6 +74,7 @@ class Run {
   constructor(init: RunnerInit) {
     this.#init = init;
     this.#plan = init.plan;
+    this.#tasks = new TaskBook(init.plan.workers);
     this.#sights = new Sights(
       init.plan.during.map(({ never, of, by }) => ({ never, of: new Set(of), by: new Set(by) })),
     );
@@ -97,6 +100,7 @@ class Run {
       // A mesh that does not come about has nothing to show.
       if (!(await this.#settle(settleMs))) return this.#result();
       await this.#allowCalls();
+      await this.#tasks.allow(this.#running);
       this.#zeroAt = performance.now();
       await this.#steps();
     } else {
@@ -105,6 +109,7 @@ class Run {
     }
     tell('waiting for calls', 0.9);
     await this.#calls.over();
+    await this.#tasks.over(this.#running);
     await Promise.all(this.#turns.values());
     tell('holding the claims', 0.95);
     await this.#claims.over();
@@ -185,6 +190,7 @@ class Run {
     this.#sights.named(name, node.peerId);
     const control = await attachControl(node.socket);
     this.#running.set(name, { node, control });
+    await this.#tasks.serve(name, this.#running);
     this.#sights.down.delete(name);
   }
 
@@ -241,6 +247,9 @@ class Run {
         return;
       case 'write':
         this.#write(step.node);
+        return;
+      case 'task':
+        this.#tasks.give(step, this.#running.get(step.from)?.control);
         return;
       case 'expect':
         this.#note(`expected: ${this.#claims.words(step.claim)}`);
@@ -427,6 +436,7 @@ class Run {
   async #after(): Promise<void> {
     const lastStartMs = this.#plan.steps.findLast(({ act }) => act === 'start')?.atMs;
     Object.assign(this.#figures, this.#it.figures());
+    this.#tasks.judge(this.#claims, this.#figures);
     await holdAfter({
       plan: this.#plan,
       claims: this.#claims,

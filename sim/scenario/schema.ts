@@ -131,6 +131,21 @@ export const EVENTS = {
   board: z
     .strictObject({ at, do: z.literal('board'), from: nodes, rate, for: duration })
     .describe('Writes to the shared board `sim`.'),
+  tasks: z
+    .strictObject({
+      at,
+      do: z.literal('tasks'),
+      from: nodes,
+      to: nodes.describe('Nodes with an agent that does them.'),
+      rate,
+      for: duration,
+      takes: duration.default(0).describe('How long each takes its agent.'),
+      durable: z
+        .boolean({ error: 'true or false' })
+        .default(false)
+        .describe('Other nodes go on with them when their own is gone.'),
+    })
+    .describe('Tasks that agents do. None may be lost, and none may end twice.'),
   records: z
     .strictObject({ at, do: z.literal('records'), from: nodes })
     .describe('Each gives a grant and revokes it: a record that all must have in the end.'),

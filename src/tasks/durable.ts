@@ -152,14 +152,14 @@ class NodeDurable implements Durable {
     });
   }
 
-  putResult(row: TaskRow, result: Json): Promise<void> {
+  async putResult(row: TaskRow, result: Json): Promise<void> {
     const held = this.#owned(row.order.id);
     this.#size(held, ROW_BYTES + Buffer.byteLength(JSON.stringify(result)));
     this.#makeRoom(held.creator, 0);
     return this.#write(held, row, { result });
   }
 
-  reopen(row: TaskRow): Promise<void> {
+  async reopen(row: TaskRow): Promise<void> {
     return this.#write(this.#owned(row.order.id), row, { mayReopen: true });
   }
 

@@ -1,129 +1,8 @@
 /** Durable tasks over registers that several nodes share: who owns a task, and what counts. */
 import { describe, expect, it } from 'vitest';
-import { EventEmitter } from 'node:events';
-import { silentLogger } from '../../src/core/index.ts';
-import type { Did, Json, StarlingError } from '../../src/core/index.ts';
-import type { MembershipEvents, PeerState, PeerView } from '../../src/membership/types.ts';
-import { createDurable } from '../../src/tasks/durable.ts';
-import type { Durable } from '../../src/tasks/durable.ts';
+import type { Json, StarlingError } from '../../src/core/index.ts';
 import { readRegister, registerValue } from '../../src/tasks/durable-format.ts';
-import type { TaskRow } from '../../src/tasks/types.ts';
-import { createTestClock } from '../core/test-clock.ts';
-import type { TestClock } from '../core/test-clock.ts';
-import { createSharedBoards } from './shared-boards.ts';
-import type { SharedBoards } from './shared-boards.ts';
-import { turns } from './world.ts';
-
-const didOf = (name: string): Did => `did:key:z6Mk${name.padEnd(40, 'x')}` as Did;
-
-interface Node {
-  readonly did: Did;
-  readonly durable: Durable;
-  readonly owned: Map<string, TaskRow>;
-  readonly seen: Map<string, { readonly row: TaskRow; readonly owner: Did }>;
-}
-
-interface Mesh {
-  readonly clock: TestClock;
-  readonly boards: SharedBoards;
-  readonly nodes: Readonly<Record<string, Node>>;
-  at(name: string): Node;
-  /** Says to all others how a node is. */
-  says(name: string, state: PeerState): void;
-  passes(ms: number): Promise<void>;
-  stop(): void;
-}
-
-async function makeMesh(...names: readonly string[]): Promise<Mesh> {
-  const clock = createTestClock();
-  const boards = createSharedBoards();
-  const states = new Map<string, PeerState>(names.map((name) => [name, 'alive']));
-  const told: EventEmitter<MembershipEvents>[] = [];
-  const viewOf = (name: string): PeerView =>
-    ({ alias: name, did: didOf(name), state: states.get(name) }) as PeerView;
-  const nodes: Record<string, Node> = {};
-  for (const name of names) {
-    const events = new EventEmitter<MembershipEvents>();
-    told.push(events);
-    const others = (): PeerView[] => names.filter((one) => one !== name).map(viewOf);
-    const owned = new Map<string, TaskRow>();
-    const seen: Node['seen'] = new Map();
-    const durable = createDurable({
-      blackboard: boards.at(didOf(name)),
-      membership: { events, peers: others, find: (did) => others().find((one) => one.did === did) },
-      self: { did: didOf(name) },
-      clock,
-      random: Math.random,
-      logger: silentLogger,
-      shown: (row, owner) => {
-        owned.delete(row.order.id);
-        seen.set(row.order.id, { row, owner });
-      },
-      checkRoom: () => undefined,
-      taken: (row) => {
-        seen.delete(row.order.id);
-        owned.set(row.order.id, row);
-      },
-      gone: (id) => {
-        owned.delete(id);
-        seen.delete(id);
-      },
-    });
-    nodes[name] = { did: didOf(name), durable, owned, seen };
-    await durable.start();
-  }
-  const at = (name: string): Node => {
-    const found = nodes[name];
-    if (found === undefined) throw new Error(name);
-    return found;
-  };
-  return {
-    clock,
-    boards,
-    nodes,
-    at,
-    says(name, state) {
-      states.set(name, state);
-      for (const events of told) {
-        events.emit('change', viewOf(name), undefined, new Set(['state'] as const));
-      }
-    },
-    async passes(ms) {
-      for (let passed = 0; passed < ms; passed += 500) {
-        clock.advance(500);
-        await turns();
-      }
-    },
-    stop() {
-      for (const { durable } of Object.values(nodes)) durable.stop();
-    },
-  };
-}
-
-function rowOf(id: string, by: string): TaskRow {
-  const order = {
-    id,
-    seq: 1,
-    durable: 'mesh',
-    capability: 'dig',
-    priority: 'normal',
-    retry: 'lost',
-    attemptMs: 1000,
-    submitter: didOf(by),
-    from: 'the operator',
-    submittedAt: 0,
-    expiresAt: 1_000_000,
-    inputBytes: 10,
-  } as const;
-  return { order, state: 'submitted', token: 0, attempts: [], roundFrom: 0, version: 1 };
-}
-
-const doneOf = (row: TaskRow): TaskRow => ({
-  ...row,
-  state: 'done',
-  version: row.version + 5,
-  endedAt: 9,
-});
+import { didOf, doneOf, makeDurableMesh, rowOf } from './durable-world.ts';
 
 const reasonOf = (work: Promise<unknown>): Promise<unknown> =>
   work.then(
@@ -133,7 +12,7 @@ const reasonOf = (work: Promise<unknown>): Promise<unknown> =>
 
 describe('a durable task', () => {
   it('costs two writes, one when it is submitted and one when it ends', async () => {
-    const mesh = await makeMesh('ann', 'bob', 'cyd', 'dan');
+    const mesh = await makeDurableMesh('ann', 'bob', 'cyd', 'dan');
     const { durable } = mesh.at('ann');
     const row = rowOf('t1', 'ann');
     await durable.add(row, { hole: 1 });
@@ -147,7 +26,7 @@ describe('a durable task', () => {
   });
 
   it('is owned by one other node once its owner is gone, with higher tokens', async () => {
-    const mesh = await makeMesh('ann', 'bob', 'cyd');
+    const mesh = await makeDurableMesh('ann', 'bob', 'cyd');
     const ids = Array.from({ length: 40 }, (_, at) => `t${at}`);
     for (const id of ids) await mesh.at('ann').durable.add({ ...rowOf(id, 'ann'), token: 7 }, id);
     mesh.says('ann', 'dead');
@@ -165,7 +44,7 @@ describe('a durable task', () => {
   });
 
   it('is not changed any more by an owner that was cut off and comes back', async () => {
-    const mesh = await makeMesh('ann', 'bob', 'cyd');
+    const mesh = await makeDurableMesh('ann', 'bob', 'cyd');
     const [ann, bob] = [mesh.at('ann'), mesh.at('bob')];
     const row = rowOf('t1', 'ann');
     await ann.durable.add(row, 1);
@@ -191,7 +70,7 @@ describe('a durable task', () => {
   });
 
   it('has the end that was written first', async () => {
-    const mesh = await makeMesh('ann', 'bob', 'cyd');
+    const mesh = await makeDurableMesh('ann', 'bob', 'cyd');
     const { durable, seen } = mesh.at('ann');
     const row = rowOf('t1', 'ann');
     await durable.add(row, 1);
@@ -206,7 +85,7 @@ describe('a durable task', () => {
   });
 
   it('is gone on with by a node that has started again, and by nobody while its owner is there', async () => {
-    const mesh = await makeMesh('ann', 'bob', 'cyd');
+    const mesh = await makeDurableMesh('ann', 'bob', 'cyd');
     await mesh.at('ann').durable.add(rowOf('t1', 'ann'), 1);
     mesh.says('ann', 'suspect');
     await mesh.passes(20_000);
@@ -220,14 +99,14 @@ describe('a durable task', () => {
   });
 
   it('is kept by its node alone where there are no two others, and says so', async () => {
-    const mesh = await makeMesh('ann', 'bob');
+    const mesh = await makeDurableMesh('ann', 'bob');
     await mesh.at('ann').durable.add(rowOf('t1', 'ann'), 1);
     expect(mesh.at('ann').durable.copies('t1')).toBe(1);
     mesh.stop();
   });
 
   it('makes room by what has ended, and is refused where that is not enough', async () => {
-    const mesh = await makeMesh('ann', 'bob', 'cyd');
+    const mesh = await makeDurableMesh('ann', 'bob', 'cyd');
     const { durable } = mesh.at('ann');
     const large = 'x'.repeat(190_000);
     const submit = async (at: number): Promise<void> => {

@@ -9,6 +9,8 @@ export interface SharedBoards {
   at(self: Did): Pick<Blackboard, 'board'>;
   /** Nodes that reach no majority. */
   readonly cutOff: Set<Did>;
+  /** Planted fault: nodes that read what they knew before they were cut off, and set whatever is there. */
+  readonly unfenced: Set<Did>;
   /** What each register holds, by board and key. */
   readonly entries: ReadonlyMap<string, ReadonlyMap<string, BoardEntry>>;
   /** Changes that were made. */
@@ -26,6 +28,9 @@ export function createSharedBoards(): SharedBoards {
   const boards = new Map<string, SharedBoard>();
   const entries = new Map<string, Map<string, BoardEntry>>();
   const cutOff = new Set<Did>();
+  const unfenced = new Set<Did>();
+  /** What a node that is cut off knew, by node and key. */
+  const before = new Map<string, BoardEntry | undefined>();
   const writes = { count: 0 };
   let version = 0;
   const boardOf = (name: string): SharedBoard => {
@@ -41,6 +46,10 @@ export function createSharedBoards(): SharedBoards {
     const change = (key: string, value: Json | undefined): void => {
       writes.count += 1;
       version += 1;
+      for (const whose of cutOff) {
+        const name = `${whose} ${key}`;
+        if (!before.has(name)) before.set(name, board.entries.get(key));
+      }
       const entry = { key, value: value ?? null, by: self, at: 0, clock: {}, version };
       if (value === undefined) board.entries.delete(key);
       else board.entries.set(key, entry);
@@ -68,12 +77,14 @@ export function createSharedBoards(): SharedBoards {
       async strong(key, { request }) {
         await Promise.resolve();
         if (cutOff.has(self)) throw new StarlingError('STARLING_NO_QUORUM', 'too few');
-        const held = board.entries.get(key);
+        const known = unfenced.has(self) ? before.get(`${self} ${key}`) : undefined;
+        const held = known ?? board.entries.get(key);
         const now = held?.version ?? 0;
         if (request.t === 'get') {
           return { ok: true, version: now, ...(held === undefined ? {} : { value: held.value }) };
         }
-        if (request.t === 'cas' && request.version !== now) return { ok: false, version: now };
+        const isFit = unfenced.has(self) || request.t !== 'cas' || request.version === now;
+        if (!isFit) return { ok: false, version: now };
         change(key, request.t === 'cas' ? request.value : undefined);
         return { ok: true, version };
       },
@@ -87,6 +98,7 @@ export function createSharedBoards(): SharedBoards {
   return {
     at: (self) => ({ board: async (name) => handle(name, self) }),
     cutOff,
+    unfenced,
     entries,
     writes,
   };

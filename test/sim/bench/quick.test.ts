@@ -9,6 +9,7 @@ import type { GuardFigures } from '../../../sim/bench/guard.ts';
 import type { HostileResult } from '../../../sim/bench/hostile.ts';
 import type { ScaleResult } from '../../../sim/bench/scale.ts';
 import type { MeshRow } from '../../../sim/bench/mesh.ts';
+import type { TasksFigures } from '../../../sim/bench/tasks/tasks.ts';
 import { QUICK } from '../../../sim/bench/size.ts';
 
 const BENCH = resolve(import.meta.dirname, '../../../dist/bench.js');
@@ -20,6 +21,7 @@ interface Report {
   readonly hostile: HostileResult;
   readonly scale: ScaleResult;
   readonly agents: AgentsFigures;
+  readonly tasks: TasksFigures;
 }
 
 async function bench(
@@ -37,7 +39,7 @@ async function bench(
 it('measures every path once, and each answered', { timeout: 900_000 }, async () => {
   const { code, out, err } = await bench('--quick', '--json');
   expect(code, err).toBe(0);
-  const { mesh, gateway, guard, hostile, scale, agents } = JSON.parse(out) as Report;
+  const { mesh, gateway, guard, hostile, scale, agents, tasks } = JSON.parse(out) as Report;
   expect(mesh).toHaveLength(4 * QUICK.mesh.concurrency.length);
   const rows = [...mesh, ...gateway.http.flatMap((group) => group.rows), ...gateway.stdio];
   expect(rows.filter(({ perSecond }) => !(perSecond > 0))).toEqual([]);
@@ -71,6 +73,8 @@ it('measures every path once, and each answered', { timeout: 900_000 }, async ()
   const sent = QUICK.agents.queued;
   expect(queue).toMatchObject({ sent, arrived: sent, isInOrder: true });
   expect(agents.bars).toHaveLength(10);
+  const count = QUICK.tasks.tasks;
+  expect(tasks.faults).toMatchObject([{ acked: count, done: count, lost: [], twice: [] }]);
   // Node's warnings of listeners that nobody takes away go there.
   expect(err).not.toContain('Warning');
 });

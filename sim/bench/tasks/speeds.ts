@@ -1,0 +1,204 @@
+/** How soon tasks are with a worker, also where one was lost, and how many are kept and done in a second. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { createHealth, silentLogger, systemClock } from '../../../src/core/index.ts';
+import { createStore } from '../../../src/store/index.ts';
+import { percentile } from '../../report.ts';
+import { createSpaces } from '../../scenario/spaces.ts';
+import type { TasksSize } from '../size.ts';
+import { startQueueFloor } from './jetstream.ts';
+import { nameOf, startTaskMesh } from './mesh.ts';
+import type { TaskMesh, TaskNode } from './mesh.ts';
+
+/** Medians, ms. */
+export interface AwardFigures {
+  /** From the call of the submitter until a worker at a peer has the task. */
+  readonly awardMs: number;
+  /** A question of one node to another and back: the list of a peer's agents, asked anew. */
+  readonly rttMs: number;
+  /** A submit alone, as it is answered. */
+  readonly submitMs: number;
+  /** From kill -9 of the worker's node, and from a cut without a word, until another worker has the task. */
+  readonly afterKillMs: number;
+  readonly afterCutMs: number;
+}
+
+/** In a second. */
+export interface RateFigures {
+  readonly submits: number;
+  readonly writes: number;
+  readonly queue: number;
+  /** NaN where there is no nats-server. */
+  readonly jetstream: number;
+}
+
+const ROOT = 'starling-bench-tasks-';
+const LONG_MS = 60_000;
+const LOOK_MS = 5;
+const PATIENCE_MS = 60_000;
+const CALL_MS = 60_000;
+const TEXT = 'hello world';
+
+/** Awards on hosts of their own, as a cut needs them. */
+export async function measureAwards(size: TasksSize): Promise<AwardFigures> {
+  const root = await mkdtemp(join(tmpdir(), ROOT));
+  const names = Array.from({ length: 4 }, (_, at) => nameOf(at));
+  const spaces = await createSpaces(names, {});
+  let serviceMs = 0;
+  try {
+    const mesh = await startTaskMesh({ root, nodes: 4, spaces, serviceMs: () => serviceMs });
+    try {
+      const [owner, first, second] = mesh.nodes;
+      if (owner === undefined || first === undefined || second === undefined) throw new Error('3');
+      const awards: number[] = [];
+      const rtts: number[] = [];
+      const submits: number[] = [];
+      for (let at = 0; at < size.awards; at += 1) {
+        const sentAt = performance.now();
+        // One agent by its name: whom else is asked depends on chance.
+        const id = await giveTo(owner, first, `award-${at}`);
+        submits.push(performance.now() - sentAt);
+        awards.push((await begunAt(first, id)) - sentAt);
+        const askedAt = performance.now();
+        await owner.control?.builtin('agent_info', {
+          agentId: `worker-${first.name}@${first.name}`,
+        });
+        rtts.push(performance.now() - askedAt);
+      }
+      serviceMs = LONG_MS;
+      const afterKillMs = await again(mesh, { owner, end: (node) => node.kill() });
+      const afterCutMs = await again(mesh, { owner, end: (node) => spaces.silence(node.name) });
+      const median = (all: readonly number[]): number => percentile(all, 0.5);
+      const figures = { awardMs: median(awards), rttMs: median(rtts), submitMs: median(submits) };
+      return { ...figures, afterKillMs, afterCutMs };
+    } finally {
+      await mesh.stop();
+    }
+  } finally {
+    await spaces.remove();
+    await rm(root, { recursive: true, force: true });
+  }
+}
+
+/** How long after the end of a task's worker another one has the task. */
+async function again(
+  mesh: TaskMesh,
+  { owner, end }: { readonly owner: TaskNode; readonly end: (node: TaskNode) => Promise<void> },
+): Promise<number> {
+  const id = await mesh.give(owner, { input: TEXT });
+  if (id === undefined) throw new Error('the task was not taken');
+  const worker = await someBegan(mesh, id);
+  // That of the submitter does not count: it can be ended by nothing but its own end.
+  if (worker === owner) return again(mesh, { owner, end });
+  const from = performance.now();
+  const ending = end(worker);
+  const others = mesh.nodes.filter((node) => node !== worker);
+  const deadline = from + PATIENCE_MS;
+  for (;;) {
+    const found = others.flatMap(({ begun }) => begun.filter((one) => one.id === id));
+    if (found[0] !== undefined) {
+      await ending;
+      return found[0].at - from;
+    }
+    if (performance.now() > deadline) return Number.NaN;
+    await wait(LOOK_MS);
+  }
+}
+
+async function someBegan(mesh: TaskMesh, id: string): Promise<TaskNode> {
+  for (;;) {
+    const found = mesh.nodes.find(({ begun }) => begun.some((one) => one.id === id));
+    if (found !== undefined) return found;
+    await wait(LOOK_MS);
+  }
+}
+
+async function giveTo(owner: TaskNode, worker: TaskNode, id: string): Promise<string> {
+  const agentId = `worker-${worker.name}@${worker.name}`;
+  const task = await owner.control?.builtin<{ readonly taskId: string }>('agent_task', {
+    agentId,
+    input: TEXT,
+    id,
+  });
+  return task?.taskId ?? '';
+}
+
+async function begunAt(worker: TaskNode, id: string): Promise<number> {
+  const deadline = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const found = worker.begun.findLast((one) => one.id === id);
+    if (found !== undefined) return found.at;
+    if (performance.now() > deadline) throw new Error(`${worker.name} has not begun with ${id}`);
+    await wait(1);
+  }
+}
+
+/** Submits beside synced writes of the store, and a queue beside a work queue of JetStream, on one disk. */
+export async function measureRates(size: TasksSize): Promise<RateFigures> {
+  const root = await mkdtemp(join(tmpdir(), ROOT));
+  try {
+    const writes = await writesOf(join(root, 'store'), size);
+    const mesh = await startTaskMesh({ root, nodes: 1, serviceMs: () => 0 });
+    try {
+      const [node] = mesh.nodes;
+      if (node === undefined) throw new Error('there is no node');
+      // To nobody: what is measured is that they are kept.
+      const submits = await rate(size.submits, 1, (at) =>
+        submit(node, { capability: 'nobody', input: TEXT, id: `kept-${at}` }),
+      );
+      const queue = await rate(size.queued, size.callers, (at) =>
+        submit(node, { type: 'small', input: TEXT, id: `q-${at}`, wait_s: 60 }),
+      );
+      const floor = size.rivals ? await startQueueFloor(root) : undefined;
+      const jetstream =
+        floor === undefined
+          ? Number.NaN
+          : await rate(size.queued, size.callers, (at) => floor.run(at));
+      await floor?.stop();
+      return { submits, writes, queue, jetstream };
+    } finally {
+      await mesh.stop();
+    }
+  } finally {
+    await rm(root, { recursive: true, force: true });
+  }
+}
+
+async function submit(node: TaskNode, args: object): Promise<void> {
+  const end = await node.control?.call('starling__agent_task', args, CALL_MS);
+  if (end?.kind !== 'answer') throw new Error(`a task was not taken: ${JSON.stringify(end)}`);
+}
+
+/** As many synced writes of a small row, one after the other. */
+async function writesOf(folder: string, { submits }: TasksSize): Promise<number> {
+  const components = { logger: silentLogger, clock: systemClock, health: createHealth() };
+  const store = createStore(components, { dir: folder });
+  await store.start();
+  try {
+    const table = store.table('bench');
+    const value = Buffer.alloc(600, 'x');
+    return await rate(submits, 1, (at) => table.batch([{ key: `row-${at}`, value }]));
+  } finally {
+    await store.stop();
+  }
+}
+
+/** How often in a second `work` is done, by so many callers at a time. */
+async function rate(
+  count: number,
+  callers: number,
+  work: (at: number) => Promise<void>,
+): Promise<number> {
+  const from = performance.now();
+  let next = 0;
+  const caller = async (): Promise<void> => {
+    for (let at = next; at < count; at = next) {
+      next += 1;
+      await work(at);
+    }
+  };
+  await Promise.all(Array.from({ length: callers }, caller));
+  return (count / (performance.now() - from)) * 1000;
+}

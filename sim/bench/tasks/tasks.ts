@@ -1,0 +1,135 @@
+/**
+ * Tasks of real nodes: what becomes of a thousand durable ones under harm, how soon they are with a worker, and how
+ * many are kept and done in a second beside what a store and a work queue of JetStream do on the same disk.
+ */
+import { atLeast, atMost, renderBars, table } from '../bars.ts';
+import type { Bar } from '../bars.ts';
+import type { TasksSize } from '../size.ts';
+import { runFaults } from './faults.ts';
+import type { FaultsRow } from './faults.ts';
+import { measureAwards, measureRates } from './speeds.ts';
+import type { AwardFigures, RateFigures } from './speeds.ts';
+
+/** What was measured; parts that were left out are absent. */
+export interface TasksFigures {
+  readonly faults?: readonly FaultsRow[];
+  readonly awards?: AwardFigures;
+  readonly rates?: RateFigures;
+  readonly bars: readonly Bar[];
+}
+
+type Measured = Omit<TasksFigures, 'bars'>;
+
+/** Runs all parts, or those that `only` names; `print` hears each table when it is there. */
+export async function benchTasks(
+  size: TasksSize,
+  only: readonly string[],
+  print: (text: string) => void,
+): Promise<TasksFigures> {
+  const isWanted = (part: keyof Measured): boolean => only.length === 0 || only.includes(part);
+  const rows: FaultsRow[] = [];
+  if (isWanted('faults')) {
+    for (let seed = 1; seed <= size.seeds; seed += 1) rows.push(await runFaults(size, seed));
+  }
+  const awards = isWanted('awards') && size.awards > 0 ? await measureAwards(size) : undefined;
+  const rates = isWanted('rates') && size.submits > 0 ? await measureRates(size) : undefined;
+  const measured: Measured = {
+    ...(rows.length === 0 ? {} : { faults: rows }),
+    ...(awards === undefined ? {} : { awards }),
+    ...(rates === undefined ? {} : { rates }),
+  };
+  const bars = judge(measured);
+  print(render(measured) + renderBars(bars));
+  return { ...measured, bars };
+}
+
+function judge({ faults, awards, rates }: Measured): readonly Bar[] {
+  const bars: Bar[] = [];
+  if (faults !== undefined) {
+    const sum = (pick: (row: FaultsRow) => number): number =>
+      faults.reduce((all, row) => all + pick(row), 0);
+    const acked = sum((row) => row.acked);
+    bars.push(
+      atLeast(
+        `of ${acked} tasks, ended`,
+        acked,
+        sum((row) => row.done + row.failed),
+      ),
+      atMost(
+        'lost',
+        0,
+        sum((row) => row.lost.length),
+      ),
+      atMost(
+        'ended twice',
+        0,
+        sum((row) => row.twice.length),
+      ),
+      atMost(
+        'results that no worker gave',
+        0,
+        sum((row) => row.unearned.length),
+      ),
+    );
+  }
+  if (awards !== undefined) {
+    const { awardMs, rttMs, submitMs, afterKillMs, afterCutMs } = awards;
+    bars.push(
+      atMost('award over the submit, ms beyond 2 round trips', 2, awardMs - submitMs - 2 * rttMs),
+      atMost('re-award after kill -9 of the worker, ms', 1000, afterKillMs),
+      atMost('re-award after a silent cut, ms', 15_000, afterCutMs),
+    );
+  }
+  if (rates !== undefined) {
+    bars.push(
+      atLeast(
+        'submits/s, 1 caller, × synced writes of the store',
+        0.5,
+        rates.submits / rates.writes,
+      ),
+      atLeast('queued tasks/s, × JetStream work queue', 0.5, rates.queue / rates.jetstream),
+    );
+  }
+  return bars;
+}
+
+function render({ faults = [], awards, rates }: Measured): string {
+  const texts: string[] = [];
+  if (faults.length > 0) {
+    texts.push(
+      table(
+        ['seed', 'tasks', 'done', 'failed', 'again', 'kills', 'cuts', 'lost', 'twice', 's'],
+        faults.map((row) =>
+          [
+            row.seed,
+            row.acked,
+            row.done,
+            row.failed,
+            row.again,
+            row.kills,
+            row.cuts,
+            row.lost.length,
+            row.twice.length,
+            Math.round(row.tookMs / 1000),
+          ].map(String),
+        ),
+      ),
+    );
+  }
+  const others: string[][] = [];
+  if (awards !== undefined) {
+    others.push(['submit to worker, ms', awards.awardMs.toFixed(1)]);
+    others.push(['submit alone, ms', awards.submitMs.toFixed(1)]);
+    others.push(['a question to a peer, ms', awards.rttMs.toFixed(1)]);
+    others.push(['kill -9 of the worker to the next, ms', awards.afterKillMs.toFixed(0)]);
+    others.push(['silent cut to the next, ms', awards.afterCutMs.toFixed(0)]);
+  }
+  if (rates !== undefined) {
+    others.push(['submits/s, 1 caller', rates.submits.toFixed(0)]);
+    others.push(['synced writes of the store/s', rates.writes.toFixed(0)]);
+    others.push(['queued tasks done/s', rates.queue.toFixed(0)]);
+    others.push(['JetStream work queue, done/s', rates.jetstream.toFixed(0)]);
+  }
+  if (others.length > 0) texts.push(table(['tasks', ''], others));
+  return texts.join('');
+}
