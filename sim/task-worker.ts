@@ -11,7 +11,7 @@ const CALL_MS = 20_000;
 const INBOX_S = 2;
 const AGAIN_MS = 100;
 
-/** How it works. */
+/** What the program is told, and whom it tells. */
 export interface TaskWorkerInit {
   readonly agent: string;
   readonly seen: Seen[];

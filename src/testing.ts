@@ -22,6 +22,9 @@ export type {
 export { issueGrant, issueRevocation } from './grants/index.ts';
 export { didFromPeerId } from './identity/index.ts';
 export type { Signer as GrantSigner } from './identity/index.ts';
+// What a node keeps its state in, to measure it alone.
+export { createHealth } from './core/index.ts';
+export { createStore } from './store/index.ts';
 // A replica of a board, without disk and network.
 export { createBoardDocument } from './blackboard/index.ts';
 export type { BoardDocument } from './blackboard/index.ts';

@@ -2,7 +2,7 @@
 import { judgeHistory } from '../task-history.ts';
 import type { Seen } from '../task-history.ts';
 import { WORK, startTaskWorker, workerOf } from '../task-worker.ts';
-import type { TaskResult } from '../../src/tasks/types.ts';
+import type { TaskResult } from '../../src/index.ts';
 import type { Claims } from './claims.ts';
 import type { Control } from './control.ts';
 import type { Act } from './plan.ts';

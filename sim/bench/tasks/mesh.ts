@@ -4,7 +4,7 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { TaskResult } from '../../../src/tasks/types.ts';
+import type { TaskResult } from '../../../src/index.ts';
 import { UNLIMITED } from '../../limits.ts';
 import { startProcess } from '../../process.ts';
 import type { NodeProcess } from '../../process.ts';
@@ -19,7 +19,7 @@ const CALL_MS = 20_000;
 const PEERS_MS = 120_000;
 const LOOK_MS = 100;
 
-/** How the mesh is made. */
+/** Where its nodes are, and how long their agents take. */
 export interface TaskMeshInit {
   readonly root: string;
   readonly nodes: number;
@@ -40,7 +40,7 @@ export interface TaskNode {
   start(): Promise<void>;
 }
 
-/** The mesh. */
+/** Nodes that know one another, and all that was seen of tasks there. */
 export interface TaskMesh {
   readonly nodes: readonly TaskNode[];
   readonly seen: Seen[];
