@@ -31,7 +31,9 @@ export class Member {
   }
 
   async start(others: readonly string[]): Promise<void> {
-    const args = [`${this.at}`, this.#folder, this.#fault ?? '', ...others];
+    // The same as before: who was cut off knows no other one.
+    const port = this.address.split('/')[4] ?? '0';
+    const args = [`${this.at}`, this.#folder, this.#fault ?? '', port, ...others];
     const child = fork(builtFile('bench-board-member.js'), args, { execArgv: [] });
     this.#child = child;
     let isEnded = false;

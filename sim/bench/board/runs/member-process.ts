@@ -1,6 +1,6 @@
 /**
  * A node in a process of its own that does to boards what it is told, and to which is done what happens to nodes: from
- * some hosts nothing is read, and its clock jumps. `node bench-board-member.js <number> <folder> <fault> [address …]`.
+ * some hosts nothing is read, and its clock jumps. `node bench-board-member.js <number> <folder> <fault> <port> [address …]`.
  */
 import { createNode, loadConfig, silentLogger } from '../../../../src/index.ts';
 import type { Did, Json } from '../../../../src/index.ts';
@@ -17,6 +17,7 @@ export async function runMember([
   number = '0',
   stateDir = '',
   fault = '',
+  port = '0',
   ...bootstrap
 ]: readonly string[]): Promise<void> {
   let offsetMs = 0;
@@ -29,7 +30,7 @@ export async function runMember([
     flags: {
       name: `member-${number}`,
       stateDir,
-      listen: [`/ip4/${host}/tcp/0`],
+      listen: [`/ip4/${host}/tcp/${port}`],
       bootstrap: [...bootstrap],
       open: 'board',
       mdns: false,
