@@ -164,6 +164,7 @@ function createNodeNetwork(
       announce: config.announce,
       bootstrap: ownMesh.isMember() ? state.dial : [],
       mdns: config.mdns,
+      upnp: config.upnp,
       relay: config.relay,
       connections: config.limits.connections,
     },

@@ -45,6 +45,7 @@ export const ENVIRONMENT: readonly EnvironmentVariable[] = [
   ),
   row('MESH_NAME', 'meshName', 'text', 'Name of the private mesh that is founded.'),
   row('MDNS', 'mdns', 'flag', 'Multicast DNS: true or false.'),
+  row('UPNP', 'upnp', 'flag', 'Ports opened by the router: true or false.'),
   row('RELAY', 'relay', 'flag', 'Relaying: true or false.'),
   row('HTTP', 'http.enabled', 'flag', 'HTTP endpoint: true or false.'),
   row('HTTP_HOST', 'http.host', 'text', 'Address of the HTTP endpoint.'),

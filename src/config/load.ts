@@ -174,6 +174,7 @@ function complete(
     ...(open === undefined ? {} : { open }),
     ...(file.meshName === undefined ? {} : { meshName: file.meshName }),
     mdns: file.mdns,
+    upnp: file.upnp,
     relay: file.relay,
     http: httpOf(file.http, problems),
     tcp: file.tcp,

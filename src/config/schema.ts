@@ -101,6 +101,9 @@ export const fileSchema = z.strictObject({
     .optional()
     .describe('Name of the private mesh that is founded when we are in none.'),
   mdns: flag.default(true).describe('Find peers on the LAN by multicast DNS.'),
+  upnp: flag
+    .default(false)
+    .describe('Have the router of this network open the ports on which we listen (UPnP).'),
   relay: flag
     .default(true)
     .describe('Relay for members that cannot reach each other, and be relayed.'),

@@ -190,6 +190,8 @@ export interface Config {
   readonly meshName?: string;
   /** Find peers on the LAN by multicast DNS. Default true. */
   readonly mdns: boolean;
+  /** Have the router of this network open the ports on which the node listens, by UPnP. Default false. */
+  readonly upnp: boolean;
   /** Relay for members that can't reach each other, and be relayed. Default true. */
   readonly relay: boolean;
   readonly http: {

@@ -213,6 +213,23 @@ export const REACH_PAUSE_MAX_MS = 1800 * SECOND_MS;
 /** How long what was reached counts until somebody is asked again. */
 export const REACH_AGAIN_MS = 1800 * SECOND_MS;
 
+/** How long answers of routers are waited for: see `reach/find-router.ts`. A router waits up to 2 s itself. */
+export const ROUTER_SEARCH_MS = 3 * SECOND_MS;
+/** Answers to one question: a network has one router, seldom two. */
+export const ROUTER_ANSWERS_MAX = 4;
+/** The longest answer of a router that is read; a description has some kilobytes. */
+export const ROUTER_BODY_BYTES = 256 * 1024;
+/** How long all that is asked of the routers of one network may take. */
+export const ROUTER_TOTAL_MS = 15 * SECOND_MS;
+/** How long the closing of ports may delay a stop. */
+export const ROUTER_CLOSE_MS = 2 * SECOND_MS;
+/**
+ * How long a router keeps a port open, and how often it is asked to: three times in that. Less = a port of a node that
+ * was killed is closed sooner.
+ */
+export const ROUTER_LEASE_MS = 3600 * SECOND_MS;
+export const ROUTER_LOOK_MS = 1200 * SECOND_MS;
+
 /** Upper bound of the delay before the first redial. */
 export const REDIAL_BASE_MS = SECOND_MS;
 /** Upper bound of every delay between redials. */

@@ -49,6 +49,8 @@ export interface NetworkInit {
   readonly announce: readonly string[];
   readonly bootstrap: readonly string[];
   readonly mdns: boolean;
+  /** Have routers open the ports on which the node listens. */
+  readonly upnp?: boolean;
   readonly relay: boolean;
   /** Connections in all, strangers' included. */
   readonly connections: number;

@@ -5,7 +5,7 @@
 import { networkInterfaces } from 'node:os';
 import type { Connection, ConnectionGater, PeerInfo, StreamHandler } from '@libp2p/interface';
 import type { Multiaddr } from '@multiformats/multiaddr';
-import { createScope, messageOf, settledWithin } from '../core/index.ts';
+import { createScope, lanInterfaces, messageOf, settledWithin } from '../core/index.ts';
 import type { Clock, Logger, PeerId } from '../core/index.ts';
 import { parseAddress, peerIn, withoutPeer } from './addresses/addresses.ts';
 import { defaultSources } from './addresses/default-sources.ts';
@@ -51,6 +51,8 @@ import type { Doorkeeper } from './limits/doorkeeper.ts';
 import { listenOnAll } from './addresses/listen.ts';
 import { isPeerId, peerOf } from './peer-id.ts';
 import { ipOf } from './reach/outside.ts';
+import { createOpenPorts } from './reach/open-ports.ts';
+import type { OpenPorts } from './reach/open-ports.ts';
 import { createReach } from './reach/reach.ts';
 import type { Reach } from './reach/reach.ts';
 import { createRedialTargets, keepBootstrap } from './dialing/redial-targets.ts';
@@ -102,12 +104,15 @@ export async function startRun(
   const keepers = { upkeep, control, parting, reach };
   const connections = watchConnections(components, parts, keepers, events);
 
+  const ports = openPortsOf(components, parts);
   const stop = async (): Promise<void> => {
     parts.turns.close();
     parts.redialer.stop();
+    const closing = ports.stop();
     // libp2p closes sockets on which something still is on its way: last words would be lost.
     await control.finish();
     scope.close();
+    await closing;
     await stopHost(host, components);
     parts.gossip.stop();
     connections.stop();
@@ -121,6 +126,7 @@ export async function startRun(
     await node.start();
     await listenOnAll(host.transports, init.listen, logger);
     if (init.relay) await reserveRelays(host.transports);
+    if (init.upnp === true) ports.start();
   } catch (error) {
     await stop();
     throw error;
@@ -172,6 +178,19 @@ function reachOf(
     ownIps: () => ownIpsOf(components),
     send: (...frame) => control().sendOn(...frame),
     rttMs: (peer) => control().rttMs(peer),
+  });
+}
+
+function openPortsOf(
+  { clock, logger, interfaces = networkInterfaces }: RunComponents,
+  { host, scope }: RunParts,
+): OpenPorts {
+  return createOpenPorts({
+    listeners: () => host.transports.getAddrs(),
+    lanIps: () => lanInterfaces(interfaces()).map(({ address }) => address),
+    clock,
+    logger,
+    scope,
   });
 }
 

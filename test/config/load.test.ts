@@ -58,6 +58,7 @@ describe('a configuration', () => {
       offers: [],
       bootstrap: [],
       mdns: true,
+      upnp: false,
       relay: true,
       http: {
         enabled: true,
@@ -432,6 +433,7 @@ describe('the environment', () => {
         STARLING_OPEN: 'true',
         STARLING_MESH_NAME: 'mesh',
         STARLING_MDNS: 'off',
+        STARLING_UPNP: 'on',
         STARLING_RELAY: '0',
         STARLING_HTTP: 'FALSE',
         STARLING_HTTP_HOST: '127.0.0.9',
@@ -476,6 +478,7 @@ describe('the environment', () => {
       open: 'open',
       meshName: 'mesh',
       mdns: false,
+      upnp: true,
       relay: false,
       http: {
         enabled: false,
@@ -514,7 +517,7 @@ describe('the environment', () => {
     const joined = await load({}, env({ STARLING_JOIN: 'starling1abc' }));
     expect(joined.join?.reveal()).toBe('starling1abc');
     // Those above, STARLING_JOIN, STARLING_CONFIG, STARLING_NODE and the two of the passphrase.
-    expect(ENVIRONMENT).toHaveLength(46);
+    expect(ENVIRONMENT).toHaveLength(47);
   });
 
   it('says nothing by an empty variable, nor by one that is not ours', async () => {
