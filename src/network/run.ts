@@ -294,6 +294,7 @@ async function buildRun(
     random,
     logger,
     isSatisfied: (key) => targets.isSatisfied(key),
+    isAnybodyComing: () => doorkeeper.isAnybodyComing(),
     dial: (key, signal) => targets.dial(key, signal),
   });
   const onLanPeer = (found: PeerInfo): void => {

@@ -6,7 +6,8 @@ import { createRedialer } from '../../src/network/dialing/redialer.ts';
 import { freshState, lostState, nextState } from '../../src/network/dialing/redial-schedule.ts';
 import type { DialOutcome } from '../../src/network/dialing/redial-schedule.ts';
 
-function manualClock(): Clock & { advance(ms: number): Promise<void> } {
+/** `skip` moves the time on while nothing runs, as in a process that gets no processor. */
+function manualClock(): Clock & { advance(ms: number): Promise<void>; skip(ms: number): void } {
   let now = 0;
   const timers = new Set<{ at: number; task: () => void }>();
   return {
@@ -16,6 +17,7 @@ function manualClock(): Clock & { advance(ms: number): Promise<void> } {
       timers.add(timer);
       return () => void timers.delete(timer);
     },
+    skip: (ms) => void (now += ms),
     async advance(ms) {
       const end = now + ms;
       for (;;) {
@@ -60,11 +62,13 @@ describe('the loop', () => {
     const clock = manualClock();
     const dials: { key: string; at: number }[] = [];
     const connected = new Set<string>();
+    const coming = new Set<string>();
     const redialer = createRedialer({
       clock,
       random: () => 1,
       logger: silentLogger,
       isSatisfied: (key) => connected.has(key),
+      isAnybodyComing: () => coming.size > 0,
       async dial(key) {
         dials.push({ key, at: clock.now() });
         const result = await outcome(key);
@@ -72,7 +76,7 @@ describe('the loop', () => {
         return result;
       },
     });
-    return { clock, dials, connected, redialer };
+    return { clock, coming, dials, connected, redialer };
   }
 
   it('never gives up', async () => {
@@ -113,6 +117,36 @@ describe('the loop', () => {
     expect(dials.length).toBe(1);
     await clock.advance(200);
     expect(dials.length).toBe(2);
+    redialer.stop();
+  });
+
+  it('leaves it to the other side for longer while somebody is connecting, three times at the most', async () => {
+    const { clock, coming, dials, connected, redialer } = setUp(() => 'connected');
+    coming.add('somebody');
+    redialer.keep('p', 2000);
+    await clock.advance(3900);
+    // It was the peer.
+    connected.add('p');
+    coming.clear();
+    await clock.advance(60_000);
+    expect(dials).toEqual([]);
+    coming.add('somebody else, all the time');
+    redialer.keep('q', 2000);
+    const from = clock.now();
+    await clock.advance(60_000);
+    expect(dials).toEqual([{ key: 'q', at: from + 4 * 2000 }]);
+    redialer.stop();
+  });
+
+  it('leaves it to the other side for longer where this process was late', async () => {
+    const { clock, dials, redialer } = setUp(() => 'connected');
+    redialer.keep('p', 2000);
+    await clock.advance(100);
+    clock.skip(4000);
+    await clock.advance(1900);
+    expect(dials).toEqual([]);
+    await clock.advance(200);
+    expect(dials.length).toBe(1);
     redialer.stop();
   });
 

@@ -15,6 +15,8 @@ export interface RedialComponents {
   readonly logger: Logger;
   /** Whether the target needs no dial now. Cheap: asked often. */
   readonly isSatisfied: (key: string) => boolean;
+  /** Whether somebody is connecting of whom it is not known yet who that is. */
+  readonly isAnybodyComing?: () => boolean;
   /** Dials a target; must end by itself, and must not throw. */
   readonly dial: (key: string, signal: AbortSignal) => Promise<DialOutcome>;
 }
@@ -37,6 +39,14 @@ export interface Redialer {
   stop(): void;
 }
 
+/**
+ * A dial that is the other side's is put off so often, each time by its delay. More = fewer double connections where
+ * machines are slow; less = whoever is connected to by somebody else all the time dials sooner.
+ */
+const PUT_OFF_MAX = 3;
+/** A timer that is so late, ms, says that this process is slow. */
+const LATE_MS = 500;
+
 /** Makes a redialer, running. */
 export function createRedialer(components: RedialComponents): Redialer {
   return new BackoffRedialer(components);
@@ -46,6 +56,8 @@ interface Target {
   kept: boolean;
   /** How much later than the other side it is dialled. */
   delayMs: number;
+  /** How often its dial was put off since it was lost, or kept. */
+  putOff: number;
   state: RedialState;
   dialling: boolean;
   cancel: () => void;
@@ -98,6 +110,7 @@ class BackoffRedialer implements Redialer {
     const target = this.#targets.get(key);
     if (target === undefined) return;
     const { clock, random } = this.#components;
+    target.putOff = 0;
     const state = lostState(target.state, lastedMs, clock.now(), random);
     target.state = later(state, target.delayMs);
     this.#schedule(key, target);
@@ -118,7 +131,7 @@ class BackoffRedialer implements Redialer {
     }
     const state = freshState(this.#components.clock.now());
     const cancel = (): void => undefined;
-    const target: Target = { kept: false, delayMs: 0, state, dialling: false, cancel };
+    const target: Target = { kept: false, delayMs: 0, putOff: 0, state, dialling: false, cancel };
     this.#targets.set(key, target);
     return target;
   }
@@ -137,7 +150,17 @@ class BackoffRedialer implements Redialer {
     target.cancel();
     if (!target.kept || target.dialling || this.#isNotNeeded(key)) return;
     const delayMs = Math.max(0, target.state.dueAt - this.#components.clock.now());
-    target.cancel = this.#scope.after(delayMs, () => this.#start(key, target));
+    target.cancel = this.#scope.after(delayMs, () => this.#due(key, target));
+  }
+
+  #due(key: string, target: Target): void {
+    if (!this.#isOthersTurn(target)) {
+      this.#start(key, target);
+      return;
+    }
+    target.putOff += 1;
+    target.state = { ...target.state, dueAt: this.#components.clock.now() + target.delayMs };
+    this.#schedule(key, target);
   }
 
   #start(key: string, target: Target): void {
@@ -173,6 +196,16 @@ class BackoffRedialer implements Redialer {
       const target = this.#targets.get(key);
       if (target !== undefined) this.#start(key, target);
     }
+  }
+
+  /**
+   * Whether the other side, which is to dial first, may be at it: somebody is connecting, or this process is so slow that
+   * the other's dial may not have been read.
+   */
+  #isOthersTurn({ delayMs, putOff, state }: Target): boolean {
+    const { clock, isAnybodyComing } = this.#components;
+    if (delayMs === 0 || putOff >= PUT_OFF_MAX) return false;
+    return isAnybodyComing?.() === true || clock.now() - state.dueAt > LATE_MS;
   }
 
   #isNotNeeded(key: string): boolean {

@@ -16,6 +16,8 @@ export interface Doorkeeper {
   deniesAtOnce(ip: string): boolean;
   /** Whether a connection that has just been accepted must be dropped; resolves when its turn has come. */
   denies(connection: MultiaddrConnection): Promise<boolean>;
+  /** Whether anybody has come in who is neither admitted nor gone: it may be any peer. */
+  isAnybodyComing(): boolean;
   /** Whether somebody who has shown this key must be dropped. */
   deniesPeer(peer: PeerId): boolean;
   /** The connection did what a stranger may do: its end is not held against its address. */
@@ -38,6 +40,8 @@ class Keeper implements Doorkeeper {
   readonly #connections: Buckets;
   /** By the timeline, the one object that a connection has from before its handshake to its end. */
   readonly #visits = new WeakMap<object, Visit>();
+  /** The timelines of those who have come in and are neither admitted nor gone. */
+  readonly #coming = new Set<object>();
 
   constructor(
     { turns, conduct }: { readonly turns: AddressTurns; readonly conduct: Conduct },
@@ -58,8 +62,17 @@ class Keeper implements Doorkeeper {
         resolve(!mayCome),
       );
       this.#visits.set(connection.timeline, visit);
-      connection.addEventListener('close', () => visit.ended(), { once: true });
+      this.#coming.add(connection.timeline);
+      const ended = (): void => {
+        this.#coming.delete(connection.timeline);
+        visit.ended();
+      };
+      connection.addEventListener('close', ended, { once: true });
     });
+  }
+
+  isAnybodyComing(): boolean {
+    return this.#coming.size > 0;
   }
 
   deniesPeer(peer: PeerId): boolean {
@@ -74,6 +87,7 @@ class Keeper implements Doorkeeper {
   }
 
   admitted(connection: Connection): void {
+    this.#coming.delete(connection.timeline);
     this.#visits.get(connection.timeline)?.admitted();
     const distrust = this.#turns.trust(addressKey(connection.remoteAddr));
     connection.addEventListener('close', distrust, { once: true });
