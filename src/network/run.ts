@@ -112,8 +112,7 @@ export async function startRun(
     // libp2p closes sockets on which something still is on its way: last words would be lost.
     await control.finish();
     scope.close();
-    await closing;
-    await stopHost(host, components);
+    await Promise.all([closing, stopHost(host, components)]);
     parts.gossip.stop();
     connections.stop();
   };
