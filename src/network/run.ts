@@ -276,10 +276,9 @@ async function buildRun(
       if (node !== undefined && node.peer !== self) events.onLanNode(node);
     },
   });
-  const { node } = host;
   const isOwn = (address: Multiaddr): boolean => isOwnListener(address, host.transports.getAddrs());
   const gossip = createGossip(
-    { service: node.services.pubsub, admission, conduct, clock, logger, self },
+    { service: host.node.services.pubsub, admission, conduct, clock, logger, self },
     { meshId: init.meshId },
   );
   const { isDenied, onDialFailed: onFailed } = events;
