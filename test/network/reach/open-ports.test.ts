@@ -36,7 +36,7 @@ async function nodeAt(manners: RouterManners = {}): Promise<Node> {
   const clock = createTestClock();
   const scope = createScope(clock);
   const said: string[] = [];
-  const logger: Logger = { ...silentLogger, info: (_, text) => void said.push(String(text)) };
+  const logger: Logger = { ...silentLogger, info: (_, text) => void said.push(text) };
   const ports = createOpenPorts({
     listeners: () =>
       ['/ip4/127.0.0.1/tcp/4040', '/ip4/127.0.0.1/tcp/4041/ws', '/ip4/192.0.2.9/tcp/7'].map((one) =>
