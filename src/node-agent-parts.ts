@@ -15,6 +15,7 @@ import type {
   RunsComponents,
 } from './agents/index.ts';
 import { CLIENT_LOCAL, CLIENT_TCP, defaultConfigFile, socketPath } from './config/index.ts';
+import type { Blackboard } from './blackboard/index.ts';
 import type { Did } from './core/index.ts';
 import type { Providers } from './directory/index.ts';
 import { createChildren, createSandbox, runBriefly } from './gateway/index.ts';
@@ -32,7 +33,10 @@ import { boxOpenerOf, closeBox } from './identity/index.ts';
 import type { Membership } from './membership/index.ts';
 import type { Network } from './network/index.ts';
 import type { Base, OpenState } from './open-state.ts';
-import type { Blackboard } from './blackboard/index.ts';
+import { createOrchestrations } from './orchestration/index.ts';
+import type { Orchestrations } from './orchestration/index.ts';
+import { createSwarms } from './swarms/index.ts';
+import type { Swarms } from './swarms/index.ts';
 import { createTasks } from './tasks/index.ts';
 import type { Tasks } from './tasks/index.ts';
 
@@ -43,11 +47,11 @@ const EVENTS_TOPIC = 'events';
 export interface AgentRooms
   extends Pick<AgentsComponents, 'guard'>, Pick<RunsComponents, 'config'> {
   readonly network: Network;
-  readonly blackboard: Pick<Blackboard, 'board'>;
   /** How far the policy trusts a caller. */
   readonly trustOf: NonNullable<AgentsComponents['trustOf']>;
   readonly providers: Pick<Providers, 'lacking'>;
   readonly membership: Membership;
+  readonly blackboard: Blackboard;
   readonly sandbox: Pick<Sandbox, 'means'>;
   readonly clients: Pick<AttachedClients, 'holderOf'>;
   readonly tokens: Pick<TokenClients, 'scopesOf'>;
@@ -66,6 +70,8 @@ export function createAgentParts(
   readonly remote: RemoteAgents;
   readonly runs: Runs;
   readonly tasks: Tasks;
+  readonly swarms: Swarms;
+  readonly orchestrations: Orchestrations;
 } {
   const { blackboard, gateway, guard, membership, network, providers } = rooms;
   const agents = createNodeAgents(base, state, {
@@ -94,6 +100,7 @@ export function createAgentParts(
   });
   const tasks = createTasks({
     table: store.table('tasks'),
+    signer: identity,
     self: { name: base.config.name, did: identity.did },
     blackboard,
     agents,
@@ -105,7 +112,52 @@ export function createAgentParts(
     random,
     logger: logger.child('tasks'),
   });
-  return { agents, remote, runs, tasks };
+  const together = createSwarmParts(base, state, { ...rooms, agents, runs, tasks });
+  return { agents, remote, runs, tasks, ...together };
+}
+
+/** Makes the swarms of the node's agents, and what they do by plans. */
+function createSwarmParts(
+  { clock, config, logger, random }: Base,
+  { grants, identity, store }: OpenState,
+  {
+    agents,
+    blackboard,
+    membership,
+    runs,
+    tasks,
+    ...rooms
+  }: Pick<AgentRooms, 'blackboard' | 'config' | 'membership'> & {
+    readonly agents: Agents;
+    readonly runs: Runs;
+    readonly tasks: Tasks;
+  },
+): { readonly swarms: Swarms; readonly orchestrations: Orchestrations } {
+  const swarms = createSwarms({
+    agents,
+    runs,
+    kinds: () => Object.keys(rooms.config().kinds),
+    blackboard,
+    membership,
+    grants,
+    self: identity.did,
+    node: { name: config.name, did: identity.did },
+    table: store.table('swarms'),
+    clock,
+    random,
+    logger: logger.child('swarms'),
+  });
+  const orchestrations = createOrchestrations({
+    agents,
+    swarms,
+    tasks,
+    table: store.table('plans'),
+    principalOf: (key) => runs.callerOf(key) ?? OPERATOR,
+    clock,
+    random,
+    logger: logger.child('orchestration'),
+  });
+  return { swarms, orchestrations };
 }
 
 /** The record of all processes that the node starts: those of servers, and of agents. */

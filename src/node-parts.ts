@@ -132,7 +132,9 @@ function createNodeRenewalTimer(
     rooms.membership.peer(peerIdFromDid(did))?.state === 'alive';
   return createRenewalTimer({
     ...own,
-    isLive: (holder) => rooms.gateway().serves(holder) || isAlive(holder),
+    // What this node has given to itself, edges of swarms, is in use.
+    isLive: (holder) =>
+      holder === identity.did || rooms.gateway().serves(holder) || isAlive(holder),
   });
 }
 

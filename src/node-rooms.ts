@@ -23,6 +23,8 @@ import type { Governance } from './guard/index.ts';
 import type { CheckpointExchange, ConductTeller, Membership } from './membership/index.ts';
 import type { InvitationInit, Knocks, Neighbours } from './mesh/index.ts';
 import type { Network } from './network/index.ts';
+import type { Orchestrations } from './orchestration/index.ts';
+import type { Swarms } from './swarms/index.ts';
 import type { Tasks } from './tasks/index.ts';
 
 /** The rooms of a node. */
@@ -44,6 +46,8 @@ export interface Parts {
   /** The agents that this node runs. */
   readonly runs: Runs;
   readonly tasks: Tasks;
+  readonly swarms: Swarms;
+  readonly orchestrations: Orchestrations;
   readonly keys: ApiKeys;
   readonly clients: AttachedClients;
   readonly tokens: TokenClients;

@@ -21,6 +21,8 @@ import {
 import type { BuiltinTool, Upstreams } from './gateway/index.ts';
 import type { Base, OpenState } from './open-state.ts';
 import type { Parts, PartsInit } from './node-rooms.ts';
+import { orchestrationTools, withPlans } from './orchestration/index.ts';
+import { swarmTools } from './swarms/index.ts';
 import { taskTools } from './tasks/index.ts';
 
 type ToolRooms = Pick<
@@ -29,6 +31,8 @@ type ToolRooms = Pick<
   | 'remote'
   | 'runs'
   | 'tasks'
+  | 'swarms'
+  | 'orchestrations'
   | 'audit'
   | 'blackboard'
   | 'budgets'
@@ -96,7 +100,9 @@ export function createNodeTools(
     ...remoteAgentTools({ remote: rooms.remote }),
     ...runTools({ runs: rooms.runs }),
     ...eventTools({ agents: rooms.agents }),
-    ...taskTools({ tasks: rooms.tasks }),
+    ...withPlans(taskTools({ tasks: rooms.tasks }), rooms.orchestrations),
+    ...orchestrationTools({ orchestrations: rooms.orchestrations }),
+    ...swarmTools({ swarms: rooms.swarms }),
     ...boardRoomTools({
       blackboard,
       clock,
@@ -109,12 +115,7 @@ export function createNodeTools(
     ...clientTools({ clients, token }),
     ...loginTools({ logins }),
     ...secretTools({ secrets, servers, changed: rooms.secretsChanged }),
-    ...auditTools({
-      audit,
-      checkpoints,
-      peers: () => membership.peers(),
-      self: identity.did,
-    }),
+    ...auditTools({ audit, checkpoints, peers: () => membership.peers(), self: identity.did }),
     ...pinTools({ pins, membership }),
     ...governanceTools({ governance, grants, membership, keys, clock, self }),
   ];

@@ -397,11 +397,13 @@ class Node implements StarlingNode {
       providers,
       conductTeller,
       neighbours,
+      orchestrations,
       pins,
       gateway,
       remote,
       renewalTimer,
       runs,
+      swarms,
       tasks,
     } = this.#parts;
     const start = (part: Startable): Promise<void> => {
@@ -425,6 +427,8 @@ class Node implements StarlingNode {
       runs,
       remote,
       tasks,
+      swarms,
+      orchestrations,
       renewalTimer,
       neighbours,
     ]) {

@@ -122,10 +122,12 @@ export interface Agents extends Startable {
   candidates(principal: Principal, init: Wishes): Promise<readonly AgentView[]>;
   /** Whether an agent of this node is `principal`'s own. */
   owns(principal: Principal, agent: string): boolean;
+  /** The agent of a client's own by whose edge of a swarm it may give an agent of this node a task. */
+  edgeOf(principal: Principal, agent: string): string | undefined;
   /** `keyOf` whoever has announced an agent of this node. */
   ownerOf(agent: string): string | undefined;
-  /** @throws STARLING_CALL_REFUSED where `principal` may not write to that agent */
-  require(principal: Principal, agent: Pick<AgentView, 'name' | 'node'>): void;
+  /** @throws STARLING_CALL_REFUSED where `principal` may not give a task to that agent */
+  requireTask(principal: Principal, agent: Pick<AgentView, 'name' | 'node'>): void;
   /** Tells all of the mesh something. @throws STARLING_USAGE, STARLING_AGENT_TAKEN, STARLING_LIMIT_EXCEEDED, … */
   tell(principal: Principal, init: EventInit): Promise<BroadcastResult>;
   /** What was told to all. @throws STARLING_USAGE for what is no topic */
@@ -143,8 +145,8 @@ export interface Agents extends Startable {
   ): () => void;
   /** Messages that an agent of `principal` deals with, or that wait for it. @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_TAKEN */
   waiting(principal: Principal, agent: string): number;
-  /** What a message with this address is about, for the guard; undefined where there is no address. */
-  subjectOf(address: unknown): ToolSubject | undefined;
+  /** What a message, or a task, with this address is about, for the guard; undefined where there is no address. */
+  subjectOf(address: unknown, what?: 'message' | 'task'): ToolSubject | undefined;
   /** The id of the agent of this node that is called so. */
   labelOf(name: string): string | undefined;
   /** The agent of this node that goes by `name`, as doors show it to others; undefined for one that is not listed. */
@@ -212,7 +214,8 @@ class NodeAgents implements Agents {
       local: this.#local,
       find: (address) => this.#directory.find(address),
       forget: (peer) => peers.forget(peer),
-      require: (principal, address) => this.#directory.require(principal, address),
+      require: (principal, address, { from, isTask }) =>
+        this.#directory.require(principal, address, { from, what: isTask ? 'task' : 'message' }),
     });
   }
 
@@ -321,12 +324,16 @@ class NodeAgents implements Agents {
     return this.#local.find(agent)?.owner === keyOf(principal);
   }
 
+  edgeOf(principal: Principal, agent: string): string | undefined {
+    return this.#directory.edgeOf(principal, agent);
+  }
+
   ownerOf(agent: string): string | undefined {
     return this.#local.find(agent)?.owner;
   }
 
-  require(principal: Principal, agent: Pick<AgentView, 'name' | 'node'>): void {
-    this.#directory.require(principal, agent);
+  requireTask(principal: Principal, agent: Pick<AgentView, 'name' | 'node'>): void {
+    this.#directory.require(principal, agent, { what: 'task' });
   }
 
   async tell(principal: Principal, init: EventInit): Promise<BroadcastResult> {
@@ -371,8 +378,8 @@ class NodeAgents implements Agents {
     return this.#local.owned(principal, agent).inbox.waiting;
   }
 
-  subjectOf(address: unknown): ToolSubject | undefined {
-    return this.#directory.subjectOf(address);
+  subjectOf(address: unknown, what?: 'message' | 'task'): ToolSubject | undefined {
+    return this.#directory.subjectOf(address, what);
   }
 
   labelOf(name: string): string | undefined {

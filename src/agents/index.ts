@@ -20,7 +20,7 @@ export { EVENTS_ALLOWANCE } from './events/events.ts';
 export { eventTools } from './tools/event-tools.ts';
 export { createNodeAgent } from './library.ts';
 export type { NodeAgent, NodeAgentInit } from './library.ts';
-export { labelOf, parseAddress } from './names.ts';
+export { agentResource, labelOf, parseAddress } from './names.ts';
 export { findLimitMeans } from './run/limit-means.ts';
 export { createRuns } from './run/runs.ts';
 export type { LogsInit, Runs, RunsComponents, SpawnInit } from './run/runs.ts';

@@ -32,7 +32,11 @@ export function parseAddress(text: string): AgentAddress {
 }
 
 /** A label like `agent_1757967065850_dv2zg7abc`: for people, never the proof of who somebody is. */
-export function labelOf(kind: 'agent' | 'msg' | 'task', nowMs: number, random: Random): string {
+export function labelOf(
+  kind: 'agent' | 'msg' | 'swarm' | 'task',
+  nowMs: number,
+  random: Random,
+): string {
   let digits = '';
   while (digits.length < RANDOM_LENGTH) digits += Math.floor(random() * BASE).toString(BASE);
   return `${kind}_${nowMs}_${digits}`;

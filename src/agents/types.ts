@@ -54,6 +54,8 @@ export interface MessageInit {
   readonly metadata?: JsonObject | undefined;
   /** True: what is said is closed for the key of the agent's node. A text, from a peer: what was closed. */
   readonly sealed?: boolean | string | undefined;
+  /** Given by the room of tasks alone: the right to give the agent a task is enough. */
+  readonly isTask?: true | undefined;
   /** Given by the node of the sender alone. */
   readonly messageId?: string | undefined;
 }

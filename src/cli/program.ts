@@ -26,6 +26,7 @@ import { addService } from './groups/service.ts';
 import { addSecret } from './groups/secret.ts';
 import { addSim } from './groups/sim.ts';
 import { addBudget } from './groups/budget.ts';
+import { addSwarm } from './groups/swarm.ts';
 import { addTask } from './groups/task.ts';
 import { addCall, addRequest, addTools, addTrace } from './groups/tools.ts';
 import { examples, nodeOption } from './groups/define-command.ts';
@@ -58,6 +59,7 @@ const IN_ORDER = [
   addCapability,
   addTask,
   addBudget,
+  addSwarm,
   addBroadcast,
   addEvents,
   addInvite,

@@ -123,6 +123,12 @@ export const ERRORS = {
   STARLING_BUDGET_EXHAUSTED: row(-32003, 402, 1),
   /** The budget was closed by whoever made it. */
   STARLING_BUDGET_CLOSED: row(-32602, 409, 1),
+  /** No swarm of that id or name, as far as the caller may know. */
+  STARLING_SWARM_UNKNOWN: row(-32002, 404, 1),
+  /** The swarm does not take what was asked of it: `data.reason` says in a word why. */
+  STARLING_SWARM_REFUSED: row(-32002, 409, 1),
+  /** The swarm has as many operations under way as it may: `data.duration` says when to come again, ms. */
+  STARLING_SWARM_BUSY: row(-32002, 429, 1, true),
   /** A board's name, key or value is outside its bounds. */
   STARLING_BOARD_INVALID: row(-32602, 400, 1),
   /** There is no board of this name. */

@@ -32,7 +32,7 @@ import type { Work } from './work.ts';
 /** The rooms and roads that choosing a worker and following it take. */
 export interface AwardsComponents {
   readonly self: { readonly name: string; readonly did: string };
-  readonly agents: Pick<Agents, 'candidates' | 'list' | 'ownerOf' | 'require'>;
+  readonly agents: Pick<Agents, 'candidates' | 'list' | 'ownerOf' | 'requireTask'>;
   readonly work: Work;
   readonly rows: TaskRows;
   readonly membership: Pick<Membership, 'byAlias' | 'events' | 'find'>;
@@ -206,7 +206,7 @@ class NodeAwards implements Awards {
     { agent, principal, input }: { agent: AgentView; principal: Principal; input: Json },
   ): Promise<Found | undefined> {
     const { agents, clock, rows } = this.#components;
-    agents.require(principal, agent);
+    agents.requireTask(principal, agent);
     const road = this.#roadTo(agent, principal, task.session);
     const { id, attemptMs, expiresAt } = task.order;
     const token = task.row.token + 1;
@@ -349,7 +349,7 @@ class NodeAwards implements Awards {
   /** What the outcome of an attempt is for the task. Never rejects. */
   async #settle(task: LiveTask, final: Final, token: number): Promise<void> {
     const { clock } = this.#components;
-    if (final.state === 'done') return this.#count(task, final.result, token);
+    if (final.state === 'done') return this.#count(task, final, token);
     const { answered, message, reason } = final;
     const fault = { reason, message: message.slice(0, WORDS_MAX) };
     if (!task.apply({ type: 'failed', token, at: clock.now(), fault, answered })) return;
@@ -373,7 +373,11 @@ class NodeAwards implements Awards {
   }
 
   /** One result counts: on the disk before anybody is told. */
-  async #count(task: LiveTask, result: Json, token: number): Promise<void> {
+  async #count(
+    task: LiveTask,
+    { ballot, result }: Extract<Final, { state: 'done' }>,
+    token: number,
+  ): Promise<void> {
     const { clock, rows } = this.#components;
     if (!task.apply({ type: 'reported', token })) return this.#keepLate(task, token, { result });
     this.#queue.remove(task);
@@ -385,7 +389,7 @@ class NodeAwards implements Awards {
       return this.#settle(task, final, token);
     }
     task.apply({ type: 'verified', token });
-    const row = task.peek({ type: 'counted', token, at: clock.now() });
+    const row = task.peek({ type: 'counted', token, at: clock.now(), ballot });
     if (row === undefined || !(await this.#kept(() => rows.putResult(row, result)))) return;
     task.become(row);
     this.#components.ended(task);
@@ -410,7 +414,7 @@ class NodeAwards implements Awards {
     this.#life.after(LATE_MS, () => {
       road.follow(name, 0, true).then(
         (said) => {
-          if (said.state === 'done') void this.#count(task, said.result, token);
+          if (said.state === 'done') void this.#count(task, said, token);
           void road.end(name);
         },
         () => undefined,

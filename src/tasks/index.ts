@@ -1,4 +1,5 @@
 /** Tasks: work that an agent somewhere in the mesh does, and that ends once. */
+export { BALLOT_META, choiceIn, isBallot } from './ballot.ts';
 export { createTaskAgent, giveTask } from './library.ts';
 export type { TaskAgent, TaskContext, TaskHandler, TaskOptions } from './library.ts';
 export { mcpTasks } from './mcp-tasks.ts';
@@ -6,4 +7,5 @@ export { taskResources } from './resources.ts';
 export { createTasks } from './tasks.ts';
 export type { Tasks, TasksComponents } from './tasks.ts';
 export { OPEN_TASK_TOOLS, taskTools } from './tools.ts';
+export { TASK_PRIORITIES } from './types.ts';
 export type { SubmitInit, TaskListResult, TaskResult, TaskState, TaskView } from './types.ts';

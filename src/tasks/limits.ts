@@ -96,3 +96,5 @@ export const TAKE_RANK_MS = 3000;
 export const TAKE_START_MS = 10_000;
 /** Tasks that are taken over at the same time. */
 export const TAKES_MAX = 16;
+/** Characters of a signed ballot. */
+export const BALLOT_LENGTH_MAX = 4096;

@@ -33,7 +33,12 @@ export type TaskEvent =
   | { readonly type: 'told'; readonly token: number }
   | { readonly type: 'reported'; readonly token: number }
   | { readonly type: 'verified'; readonly token: number }
-  | { readonly type: 'counted'; readonly token: number; readonly at: number }
+  | {
+      readonly type: 'counted';
+      readonly token: number;
+      readonly at: number;
+      readonly ballot?: string | undefined;
+    }
   | {
       readonly type: 'failed';
       readonly token: number;
@@ -154,12 +159,16 @@ function leased(
   return { ...rest, state: 'leased', token, attempts: attempts.slice(-ATTEMPTS_KEPT) };
 }
 
-function counted(row: TaskRow, { token, at }: { token: number; at: number }): TaskRow | undefined {
+function counted(
+  row: TaskRow,
+  { at, ballot, token }: Extract<TaskEvent, { type: 'counted' }>,
+): TaskRow | undefined {
   if (row.state !== 'verified') return undefined;
   const attempts = withOutcome(row.attempts, token, { outcome: 'done', endedAt: at });
   const agent = attempts.find((one) => one.token === token)?.agent;
   const by = agent === undefined ? {} : { processedBy: agent };
-  return { ...row, ...by, state: 'done', attempts, endedAt: at };
+  const signed = ballot === undefined ? {} : { ballot };
+  return { ...row, ...by, ...signed, state: 'done', attempts, endedAt: at };
 }
 
 function failed(

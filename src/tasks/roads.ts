@@ -7,6 +7,7 @@ import type { Principal } from '../guard/index.ts';
 import type { PeerView } from '../membership/index.ts';
 import {
   ANSWER_BYTES_MAX,
+  BALLOT_LENGTH_MAX,
   BEGIN_MS,
   FOLLOW_AGAIN_MS,
   FOLLOW_MS,
@@ -58,7 +59,11 @@ const OUTCOME = z.discriminatedUnion('state', [
     news: z.number().int().min(0),
     question: QUESTION,
   }),
-  z.object({ state: z.literal('done'), result: z.json() }),
+  z.object({
+    state: z.literal('done'),
+    result: z.json(),
+    ballot: z.string().max(BALLOT_LENGTH_MAX).optional().catch(undefined),
+  }),
   z.object({
     state: z.literal('failed'),
     reason: z.string().max(64).catch('failed'),
@@ -132,6 +137,10 @@ export function peerRoad({ peer, principal, agent, callPeer }: PeerRoadInit): Ro
 
 function plain(read: z.infer<typeof OUTCOME>): Outcome {
   if (read.state === 'asks') return { ...read, question: questionOf(read.question) };
+  if (read.state === 'done') {
+    const { ballot, result, state } = read;
+    return { state, result, ...(ballot === undefined ? {} : { ballot }) };
+  }
   if (read.state !== 'running') return read;
   const { part, text } = read.progress ?? {};
   const progress: Progress = {

@@ -8,6 +8,7 @@ import { waitForNews } from '../agents/index.ts';
 import type { Agents } from '../agents/index.ts';
 import { keyOf } from '../guard/index.ts';
 import type { Principal } from '../guard/index.ts';
+import type { Signer } from '../identity/index.ts';
 import type { Table } from '../store/index.ts';
 import type { Blackboard } from '../blackboard/index.ts';
 import { createAwards } from './awards.ts';
@@ -49,12 +50,22 @@ export interface TasksComponents
     >,
     Pick<WorkComponents, 'clear'> {
   readonly table: Table;
+  /** Signs the choices of agents here; without it nothing is signed. */
+  readonly signer?: Signer;
   readonly self: { readonly name: string; readonly did: Did };
   readonly blackboard: Pick<Blackboard, 'board'>;
   readonly membership: AwardsComponents['membership'] & DurableComponents['membership'];
   readonly agents: Pick<
     Agents,
-    'candidates' | 'list' | 'message' | 'ownerOf' | 'owns' | 'require' | 'subjectOf' | 'tell'
+    | 'candidates'
+    | 'edgeOf'
+    | 'list'
+    | 'message'
+    | 'ownerOf'
+    | 'owns'
+    | 'requireTask'
+    | 'subjectOf'
+    | 'tell'
   >;
   /** Who is meant by a link of a sender (`chainOf`). */
   principalOf(this: void, key: string): Principal;

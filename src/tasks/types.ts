@@ -130,6 +130,8 @@ export interface TaskRow {
   readonly error?: TaskFault;
   /** The agent whose result counts. */
   readonly processedBy?: string;
+  /** The choice in that result, as the agent's node has signed it. */
+  readonly ballot?: string;
   readonly late?: readonly LateResult[];
   readonly progress?: Progress;
   /** What is waited for, in the state `input_required`. */
@@ -164,6 +166,8 @@ export interface TaskView {
   /** Why nobody has it yet. */
   readonly waitsFor?: string;
   readonly processedBy?: string;
+  /** The choice in the result, as the agent's node has signed it; see `ballot.ts`. */
+  readonly ballot?: string;
   readonly error?: TaskFault;
   readonly late?: readonly LateResult[];
   /** What the guide's TaskMessage said of itself. */
@@ -204,7 +208,12 @@ export type Outcome =
       readonly question: TaskQuestion;
       readonly progress?: Progress;
     }
-  | { readonly state: 'done'; readonly result: Json }
+  | {
+      readonly state: 'done';
+      readonly result: Json;
+      /** Where it was asked for: the choice in the result, signed by the worker's node; see `ballot.ts`. */
+      readonly ballot?: string;
+    }
   | {
       readonly state: 'failed';
       readonly reason: string;

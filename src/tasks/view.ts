@@ -8,7 +8,7 @@ export function viewOf(
   { row, waitsFor }: Pick<LiveTask, 'row' | 'waitsFor'>,
   kept: Pick<TaskView, 'copies' | 'owner'> = {},
 ): TaskView {
-  const { order, state, attempts, error, processedBy, late, progress, question } = row;
+  const { order, state, attempts, ballot, error, processedBy, late, progress, question } = row;
   const { version, endedAt } = row;
   const { capability, agentId, durable, said } = order;
   return {
@@ -28,6 +28,7 @@ export function viewOf(
     ...(question === undefined ? {} : { question }),
     ...(waitsFor === undefined || hasEnded(row) ? {} : { waitsFor }),
     ...(processedBy === undefined ? {} : { processedBy }),
+    ...(ballot === undefined ? {} : { ballot }),
     ...(error === undefined ? {} : { error }),
     ...(late === undefined ? {} : { late }),
     ...(said === undefined ? {} : { message: said }),

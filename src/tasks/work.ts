@@ -9,6 +9,7 @@ import { waitForNews } from '../agents/index.ts';
 import type { AgentView, Agents } from '../agents/index.ts';
 import type { ClearedAction, OwnAction } from '../gateway/index.ts';
 import { keyOf } from '../guard/index.ts';
+import type { Signer } from '../identity/index.ts';
 import type { Principal } from '../guard/index.ts';
 import {
   LEASE_MS,
@@ -19,6 +20,7 @@ import {
   WORK_MAX,
   WORK_OF_ONE_MAX,
 } from './limits.ts';
+import { signBallot, wantsBallot } from './ballot.ts';
 import type { Outcome, Progress, TaskQuestion } from './types.ts';
 import { WorkAttempt, refused } from './work-attempt.ts';
 import type { Ended } from './work-attempt.ts';
@@ -26,9 +28,14 @@ import type { Ended } from './work-attempt.ts';
 /** What work is done with. */
 export interface WorkComponents {
   readonly self: { readonly name: string };
-  readonly agents: Pick<Agents, 'list' | 'message' | 'ownerOf' | 'owns' | 'require' | 'subjectOf'>;
+  readonly agents: Pick<
+    Agents,
+    'edgeOf' | 'list' | 'message' | 'ownerOf' | 'owns' | 'requireTask' | 'subjectOf'
+  >;
   /** Lets an agent of this node have what somebody gives it, once a person has agreed where one must. */
   clear(action: OwnAction): Promise<ClearedAction>;
+  /** Signs what agents here choose; without it nothing is signed. */
+  readonly signer?: Signer | undefined;
   readonly clock: Clock;
 }
 
@@ -220,13 +227,14 @@ class NodeWork implements Work {
     { attempt, asks }: { readonly attempt: WorkAttempt; readonly asks: () => void },
   ): Promise<ClearedAction> {
     const { agents, self } = this.#components;
-    const wanted = agents.subjectOf(agent);
+    const wanted = agents.subjectOf(agent, 'task');
     if (wanted === undefined) throw refused({ agent, taskId }, 'unknown', 'it has no such name');
+    const from = agents.edgeOf(principal, agent);
     return this.#components.clear({
       principal,
       wanted,
       // The same for each attempt of the task.
-      args: { agentId: agent, taskId, input },
+      args: { agentId: agent, taskId, input, ...(from === undefined ? {} : { from }) },
       session,
       signal: attempt.asking.signal,
       asks(timeoutMs) {
@@ -282,7 +290,7 @@ class NodeWork implements Work {
   #checkRight(principal: Principal, attempt: WorkAttempt): void {
     const { agents, self } = this.#components;
     try {
-      agents.require(principal, { name: attempt.agent, node: self.name });
+      agents.requireTask(principal, { name: attempt.agent, node: self.name });
     } catch (error) {
       this.#attempts.delete(attempt.key);
       attempt.asking.abort('the right to it was taken back');
@@ -356,10 +364,20 @@ class NodeWork implements Work {
       const { state } = attempt.now();
       action.over(state === 'done' ? 'ok' : 'failed');
     };
-    this.#components.agents.message(principal, { ...query, isUntimed: true }, signal).then(
-      ({ response = null }) => ended(ofSize(response)),
-      (error: unknown) => ended(faultOf(error)),
-    );
+    this.#components.agents
+      .message(principal, { ...query, isTask: true, isUntimed: true }, signal)
+      .then(
+        ({ response = null }) => ended(this.#signed(init, ofSize(response))),
+        (error: unknown) => ended(faultOf(error)),
+      );
+  }
+
+  /** With the choice in the result, signed, where the submitter wants that. */
+  #signed({ agent, metadata, taskId, token }: BeginInit, outcome: Ended): Ended {
+    const { signer } = this.#components;
+    if (signer === undefined || outcome.state !== 'done' || !wantsBallot(metadata)) return outcome;
+    const ballot = signBallot(signer, { agent, taskId, token }, outcome.result);
+    return ballot === undefined ? outcome : { ...outcome, ballot };
   }
 
   /** Whoever is not asked for so long has lost its submitter, which gives the task to another. */

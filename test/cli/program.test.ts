@@ -13,7 +13,7 @@ const SRC = resolve(import.meta.dirname, '../../src');
 
 /** Words that only hold commands together. */
 const GROUPS =
-  'grant policy identity key pin audit board budget agent capability task secret service'.split(
+  'grant policy identity key pin audit board budget agent capability task swarm secret service'.split(
     ' ',
   );
 /** Words of every command that can be run. */
@@ -92,7 +92,9 @@ describe('did you mean', () => {
   const SLIPS = [
     ['--addr', '--add'],
     ['--args', '--arg'],
+    ['--lan', '--plan'],
     ['--nodes', '--node'],
+    ['--plain', '--plan'],
     ['--use', '--uses'],
   ];
   const tried = new Set([
@@ -196,6 +198,7 @@ it('the entry statically imports commander, what shuts the debugger and single f
     'cli/groups/secret.ts',
     'cli/groups/service.ts',
     'cli/groups/sim.ts',
+    'cli/groups/swarm.ts',
     'cli/groups/task.ts',
     'cli/groups/tools.ts',
     'cli/groups/typed-words.ts',

@@ -275,7 +275,7 @@ it('is in the audit log of the worker’s node when it begins and when it ends, 
     'decision allowed',
     'call ok',
   ]);
-  expect(b.noted[0]?.what).toEqual({ ability: 'agent/message', resource: 'agent:digger' });
+  expect(b.noted[0]?.what).toEqual({ ability: 'agent/task', resource: 'agent:digger' });
 });
 
 it('shows what is asked as a form to a client that waits for the result, and takes the answer from there', async () => {

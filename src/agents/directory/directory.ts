@@ -4,8 +4,8 @@
  */
 import { StarlingError } from '../../core/index.ts';
 import type { Did, PeerId } from '../../core/index.ts';
-import { OPERATOR } from '../../guard/index.ts';
-import type { Guard, Principal } from '../../guard/index.ts';
+import { OPERATOR, keyOf } from '../../guard/index.ts';
+import type { Guard, GuardWanted, Principal } from '../../guard/index.ts';
 import type { ToolSubject } from '../../gateway/index.ts';
 import type { Membership } from '../../membership/index.ts';
 import { offers } from '../capabilities/names.ts';
@@ -50,7 +50,14 @@ export interface ListInit {
 /** Which agent it is, and whose. */
 export type AgentPlace = Pick<AgentView, 'name' | 'node'>;
 
-const ABILITY = 'agent/message';
+/** As whom, and for what, somebody turns to an agent. */
+interface How {
+  readonly what: 'message' | 'task';
+  /** The agent of the caller's own that it is; absent: any. */
+  readonly from?: string | undefined;
+}
+
+const ABILITIES = { message: 'agent/message', task: 'agent/task' } as const;
 
 /** The agents that one node knows. */
 export class AgentDirectory {
@@ -136,29 +143,43 @@ export class AgentDirectory {
     return peers.called(text).some((agent) => agent.node !== node);
   }
 
-  /** What a message with this address is about, for the guard; undefined where there is no address. */
-  subjectOf(address: unknown): ToolSubject | undefined {
+  /** What a message, or a task, with this address is about, for the guard; undefined where there is no address. */
+  subjectOf(address: unknown, what: How['what'] = 'message'): ToolSubject | undefined {
     if (typeof address !== 'string') return undefined;
+    const ability = ABILITIES[what];
     try {
       const { name, node } = this.#found(parseAddress(address)) ?? parseAddress(address);
-      return { ability: ABILITY, resource: agentResource({ name, ...this.#owner(node) }) };
+      return { ability, resource: agentResource({ name, ...this.#owner(node) }) };
     } catch (error) {
       // What is no name, or several agents' name, is refused to whoever has no right to each agent here.
-      if (error instanceof StarlingError) return { ability: ABILITY, resource: 'agent:-' };
+      if (error instanceof StarlingError) return { ability, resource: 'agent:-' };
       throw error;
     }
   }
 
   /**
    * The guard was asked about the address; what the address turned out to mean may be something else.
-   * @throws STARLING_CALL_REFUSED where `principal` may not write to that agent
+   * @throws STARLING_CALL_REFUSED where `principal` may not write to that agent, or give it a task
    */
-  require(principal: Principal, { name, node }: { name: string; node?: string }): void {
-    if (this.#allows(principal, { name, ...this.#owner(node) })) return;
-    throw new StarlingError('STARLING_CALL_REFUSED', `no right to write to the agent ${name}`, {
+  require(principal: Principal, { name, node }: { name: string; node?: string }, how: How): void {
+    if (this.#allows(principal, { name, ...this.#owner(node) }, how)) return;
+    const does = how.what === 'task' ? 'give a task' : 'write';
+    throw new StarlingError('STARLING_CALL_REFUSED', `no right to ${does} to the agent ${name}`, {
       hint: `whoever owns it grants it: starling grant create <peer> --agent ${name}`,
       data: { agentId: name, reason: 'refused' },
     });
+  }
+
+  /** The agent of a client's own by whose edge of a swarm it may give an agent of this node a task. */
+  edgeOf(principal: Principal, name: string): string | undefined {
+    const wanted = {
+      ability: ABILITIES.task,
+      resource: agentResource({ name }),
+      look: true,
+    } as const;
+    return this.#ownNames(principal).find(
+      (from) => this.#components.guard().decide(principal, { ...wanted, args: { from } }).allow,
+    );
   }
 
   /** With how far its owner is trusted here; a peer's word of that is not taken. */
@@ -196,14 +217,34 @@ export class AgentDirectory {
     return node === undefined || node === this.#components.self.name ? {} : { node };
   }
 
+  /** Whoever may give tasks to an agent sees it, too. */
   #mayMessageOrSee(principal: Principal, { name, node, listed }: AgentView): boolean {
-    return listed || this.#allows(principal, { name, ...this.#owner(node) });
+    return listed || this.#allows(principal, { name, ...this.#owner(node) }, { what: 'task' });
   }
 
-  #allows(principal: Principal, address: { name: string; node?: string }): boolean {
-    const wanted = { ability: ABILITY, resource: agentResource(address), look: true as const };
-    const decision = this.#components.guard().decide(principal, wanted);
-    return decision.allow || decision.ask !== undefined;
+  /** Names of a client's own agents. */
+  #ownNames(principal: Principal): readonly string[] {
+    if (principal.kind !== 'client') return [];
+    const own = this.#components.local.all().filter(({ owner }) => owner === keyOf(principal));
+    return own.map(({ announcement }) => announcement.name);
+  }
+
+  /** By a right of the caller's own, or by one of those of its agents. */
+  #allows(
+    principal: Principal,
+    address: { name: string; node?: string },
+    { from, what }: How,
+  ): boolean {
+    const { guard } = this.#components;
+    const resource = agentResource(address);
+    const wanted = { ability: ABILITIES[what], resource, look: true as const };
+    const may = (asked: GuardWanted): boolean => {
+      const decision = guard().decide(principal, asked);
+      return decision.allow || decision.ask !== undefined;
+    };
+    if (may(wanted)) return true;
+    const senders = this.#ownNames(principal).filter((name) => from === undefined || name === from);
+    return senders.some((name) => may({ ...wanted, args: { from: name } }));
   }
 }
 

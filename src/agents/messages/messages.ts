@@ -42,7 +42,12 @@ export interface MessagesComponents {
   /** What is known of the agents of a peer is wrong. */
   forget(peer: PeerId): void;
   /** @throws STARLING_CALL_REFUSED */
-  require(principal: Principal, address: { name: string; node?: string }): void;
+  require(
+    principal: Principal,
+    address: { name: string; node?: string },
+    /** The agent of the caller's own that sends, and whether what is sent is a task. */
+    how: { readonly from: string | undefined; readonly isTask: boolean },
+  ): void;
   /** Seals messages, and opens those that are sealed for this node. */
   readonly sealing: Sealing;
   /** Who is meant by a link of a chain; undefined for the operator. */
@@ -173,7 +178,10 @@ class NodeMessages implements Messages {
     if (size > MESSAGE_BYTES_MAX) throw tooLong(to, size);
     const found = await this.#target(principal, to);
     // The address may mean another agent than when the guard was asked.
-    this.#components.require(principal, found);
+    this.#components.require(principal, found, {
+      from: sender.agent?.announcement.name,
+      isTask: init.isTask === true,
+    });
     if (found.node === undefined) {
       const agent = this.#components.local.find(found.name);
       if (agent === undefined) throw unknownAgent(to);

@@ -65,7 +65,10 @@ function addRun(command: Make, outcome: Outcome): void {
     '<input>',
     'what the agent is given: JSON is taken as JSON, anything else as text',
   )
-    .option('--need <capability>', 'what an agent must be able to do, or a queue: tasks.<name>')
+    .option(
+      '--need <capability>',
+      'what an agent must be able to do, or a queue: tasks.<name>; with --swarm several: code,security',
+    )
     .option('--agent <agent>', 'in place of that: this agent, and no other')
     .addOption(
       new Option('--priority <priority>', 'how urgent it is').choices(['low', 'normal', 'high']),
@@ -87,6 +90,25 @@ function addRun(command: Make, outcome: Outcome): void {
         'mesh: three nodes keep it, and another one goes on with it when this node is gone',
       ).choices(['mesh']),
     )
+    .option('--swarm <swarm>', 'a swarm does it, by a plan with a phase for each --need')
+    .option('--parallel <n>', 'members of the swarm that do a phase, each for itself', parseCount)
+    .option('--vote', 'of what they say, that counts on which enough of them agree')
+    .addOption(
+      new Option('--merge <how>', 'what is made of what they say (default: first)').choices([
+        'majority_vote',
+        'first',
+        'merge',
+        'all',
+      ]),
+    )
+    .addOption(
+      new Option('--strategy <how>', 'in which order phases are done (default: adaptive)').choices([
+        'adaptive',
+        'parallel',
+        'sequential',
+      ]),
+    )
+    .option('--plan', 'only show the plan of the swarm')
     .option('--detach', 'do not wait: print its id')
     .addHelpText(
       'after',
@@ -94,6 +116,7 @@ function addRun(command: Make, outcome: Outcome): void {
         "starling task run 'main.rs' --need review",
         "starling task run 'main.rs' --agent reviewer@bob --timeout 10m --detach",
         "starling task run 'main.rs' --need review --durable mesh",
+        "starling task run 'Find security holes in auth.ts' --swarm fix --need code,security --parallel 3 --vote --timeout 5m",
       ),
     )
     .action(action(outcome, () => import('../commands/task/run.ts')));

@@ -63,6 +63,13 @@ export function parseDepth(text: string): number {
   return parseWhole(text, 0, 7);
 }
 
+/** A share of all that is more than a half, at most 1. @throws InvalidArgumentError */
+export function parseShare(text: string): number {
+  const share = Number(text);
+  if (/^\d(?:\.\d{1,6})?$/.test(text) && share > 0.5 && share <= 1) return share;
+  throw new InvalidArgumentError('use a share that is more than 0.5, and 1 at the most, like 0.7');
+}
+
 function parseWhole(text: string, min: number, max: number): number {
   const count = Number(text);
   if (!/^\d{1,10}$/.test(text) || count < min || count > max) {

@@ -197,6 +197,18 @@ export const ADVICE: Readonly<Record<ErrorCode, Advice>> = {
     'Whoever made the budget has closed it.',
     'Make another: `starling budget create <name> --limit <amount>`.',
   ),
+  STARLING_SWARM_UNKNOWN: advice(
+    'There is no swarm of that id or name, or none that the caller may see; `data.swarmId` names it.',
+    'See `starling swarm list`.',
+  ),
+  STARLING_SWARM_REFUSED: advice(
+    'The swarm does not take what was asked of it: `data.reason` says in a word why, like `full`, `owner`, `not_invited` or `dissolved`, and `data.agentId` about whom.',
+    'See `starling swarm status <swarm>`.',
+  ),
+  STARLING_SWARM_BUSY: advice(
+    'A thousand operations of the swarm are under way at this node; `data.duration` says after how many ms to come again.',
+    'Ask again when some have ended.',
+  ),
   STARLING_BOARD_INVALID: advice(
     "A board's name, key or value is out of bounds, or there is no such entry.",
     'See `starling board list`; values are JSON of at most 256 KiB.',

@@ -80,11 +80,15 @@ export function allows(
   target: ResourceTarget,
   asked: Asked = ANYTHING,
 ): Verdict {
-  if (capability.ability !== ability && capability.ability !== '*') return ELSEWHERE;
+  if (!gives(capability.ability, ability)) return ELSEWHERE;
   const { pattern, caveats, yes } = compile(capability);
   if (ability === '*' || !matchesTarget(pattern, target)) return ELSEWHERE;
   if (caveats.void !== undefined) return refuse('caveat', caveats.void);
   const { args, hours } = caveats;
+  // What a message must be, a task is not.
+  if (capability.ability === 'agent/message' && ability === 'agent/task' && args !== undefined) {
+    return ELSEWHERE;
+  }
   if (hours !== undefined && asked.nowMs !== undefined && !isWithin(hours, asked.nowMs)) {
     return refuse('hours', 'it does not count at this hour');
   }
@@ -123,11 +127,17 @@ export function attenuates(parent: Capability, child: Capability): boolean {
 
 /** In what `child` goes beyond `parent`: `ability`, `resource` or the name of a caveat. */
 export function widening(parent: Capability, child: Capability): string | undefined {
-  if (parent.ability !== child.ability && parent.ability !== '*') return 'ability';
+  if (!gives(parent.ability, child.ability)) return 'ability';
   if (!covers(compile(parent).pattern, compile(child).pattern)) return 'resource';
   return widenedCaveat(parent.caveats, child.caveats);
 }
 
 function refuse(rule: string, text: string): Verdict {
   return { allow: false, refusal: { rule, text } };
+}
+
+/** Whether whoever has the ability `granted` has `wanted`, too: whoever may write to an agent may give it a task. */
+function gives(granted: string, wanted: string): boolean {
+  if (granted === wanted || granted === '*') return true;
+  return granted === 'agent/message' && wanted === 'agent/task';
 }

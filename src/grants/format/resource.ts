@@ -16,7 +16,7 @@ const ABILITIES: Readonly<Record<string, readonly string[]>> = {
   prompt: ['prompt/get'],
   board: ['board/read', 'board/write', 'board/admin'],
   budget: ['budget/spend', 'budget/transfer'],
-  agent: ['agent/message', 'agent/spawn'],
+  agent: ['agent/message', 'agent/task', 'agent/spawn'],
   model: ['model/use'],
 };
 

@@ -114,6 +114,8 @@ const IN_SCOPE: Rights = { ask: false };
 const TIMEOUT_DEFAULT_MS = 600_000;
 /** Things of one holder that are remembered; all are forgotten when there are more. */
 const COVERING_MAX = 256;
+/** Begins the name of a client that is an agent which this node runs. */
+const RUN_PREFIX = 'agent:';
 const ANSWERING = ['approval_list', 'approval_answer'].map((tool) => `tool:starling/${tool}`);
 /** What changes nothing. */
 const READING: readonly string[] = [
@@ -170,7 +172,9 @@ class Evaluation {
     for (const sender of worksFor) {
       // The owner asks for the rights of peers, which are of its own giving, and is told for whom it is.
       if (isElsewhere && sender.kind === 'peer') continue;
-      const theirs = this.decide(sender, { ...wanted, look: true }, undefined);
+      // Nobody needs a right to be written to.
+      if (isItself(sender, target)) continue;
+      const theirs = this.decide(sender, wantedBy(sender, wanted), undefined);
       if (theirs.allow) continue;
       const text = `${nameOf(sender)}, for whom it works, has no such right`;
       step?.({ rule: 'on-behalf-of', outcome: 'deny', text });
@@ -212,11 +216,8 @@ class Evaluation {
   }
 
   /** Scopes of a client, grants of everybody else. */
-  #rightsOf(
-    principal: Bounded,
-    { wanted, target, step }: Case,
-    { isCall, approved, access }: RightsInit,
-  ): Rights {
+  #rightsOf(principal: Bounded, one: Case, { isCall, approved, access }: RightsInit): Rights {
+    const { wanted, target, step } = one;
     const refused = (cause?: Refusal | NothingCovers): Rights => {
       const decision = notGranted(this.#words, principal, wanted, target, cause);
       if (step !== undefined) {
@@ -228,7 +229,10 @@ class Evaluation {
     };
     if (target === undefined) return refused();
     if (principal.kind === 'client') {
-      if (!isInScope(principal.scopes, target)) return refused();
+      if (!isInScope(principal.scopes, target)) {
+        const edge = this.#edgeFor(one, isCall);
+        return edge === undefined ? refused() : { grant: edge, ask: false };
+      }
       if (access === 'no') return refused(NOT_FOR_CLIENTS);
       step?.({ rule: 'scope', outcome: 'allow', text: 'a scope of its own covers it' });
       return IN_SCOPE;
@@ -250,6 +254,24 @@ class Evaluation {
     if ('ask' in evaluation) return { grant: evaluation.grant, ask: true };
     const { grant, settled } = evaluation;
     return { grant, ask: false, ...(settled === undefined ? {} : { settled }) };
+  }
+
+  /**
+   * The grant of this node to itself by which the agent `from` of a client may write to another one: an edge of a swarm.
+   * Whether that agent is the client's own, the room of agents knows.
+   */
+  #edgeFor({ wanted, target, step }: Case, isCall: boolean): Grant | undefined {
+    if (target?.scheme !== 'agent' || typeof wanted.args?.['from'] !== 'string') return undefined;
+    const { counters, clock = systemClock, self } = this.#components;
+    const evaluation = evaluateCall(
+      this.#covering(self.did, wanted, target),
+      wanted,
+      isCall ? counters : undefined,
+      clock.now(),
+    );
+    if (!('grant' in evaluation) || 'ask' in evaluation) return undefined;
+    step?.({ rule: 'grant', outcome: 'allow', text: grantText(evaluation.grant) });
+    return evaluation.grant;
   }
 
   /** What a client may do with a tool of our built-in server; undefined for anybody and anything else. */
@@ -378,6 +400,22 @@ function approvalFor(
   const rule = approvalOf(rules, target);
   const isOwn = principal.kind === 'operator' && target.segments[0] === BUILTIN_SERVER;
   return isOwn && rule?.value === true ? undefined : rule;
+}
+
+/** Whether `sender` is the agent of this node that is meant. */
+function isItself(sender: Principal, target: ResourceTarget | undefined): boolean {
+  if (sender.kind !== 'client' || target?.scheme !== 'agent') return false;
+  return target.segments.length === 1 && sender.name === `${RUN_PREFIX}${target.segments[0] ?? ''}`;
+}
+
+/** What somebody for whom an agent works would want: an edge of a swarm is of the agent that has it, and of no other. */
+function wantedBy(sender: Principal, wanted: GuardWanted): GuardWanted {
+  if (sender.kind !== 'client' || wanted.args?.['from'] === undefined) {
+    return { ...wanted, look: true };
+  }
+  const { from: _, ...args } = wanted.args;
+  const name = sender.name.startsWith(RUN_PREFIX) ? sender.name.slice(RUN_PREFIX.length) : '';
+  return { ...wanted, args: name === '' ? args : { ...args, from: name }, look: true };
 }
 
 function askRule(access: ClientAccess | undefined): Limit<unknown> | undefined {

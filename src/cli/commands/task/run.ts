@@ -10,18 +10,16 @@ import type { CommonOptions } from '../../options/common-options.ts';
 import { untilInterrupted } from '../../terminal/interrupted.ts';
 import { printData, tell } from '../../terminal/output.ts';
 import { follow, tellOnEnd } from './follow.ts';
+import { orchestrate } from './orchestrate.ts';
+import type { SwarmOptions } from './orchestrate.ts';
+import { planText } from './plan-lines.ts';
 import { copiesText } from './task-lines.ts';
 
 /** Options of the command. */
-interface RunOptions extends CommonOptions {
-  readonly need?: string;
+interface RunOptions extends CommonOptions, SwarmOptions {
   readonly agent?: string;
-  readonly priority?: string;
-  readonly retry?: string;
   readonly tag?: readonly string[];
   readonly prefer?: string;
-  /** Milliseconds. */
-  readonly timeout?: number;
   /** Milliseconds. */
   readonly attempt?: number;
   readonly durable?: string;
@@ -33,6 +31,7 @@ export function run(input: string, options: RunOptions): Promise<ExitCode> {
   const json = options.json === true;
   return untilInterrupted((signal) => {
     const give = async (node: NodeClient): Promise<ExitCode> => {
+      if (options.swarm !== undefined) return bySwarm(node, input, { signal, options });
       const task = await node.builtin<TaskView>('agent_task', argsOf(input, options));
       if (options.detach === true) {
         printData(task, json, () => task.taskId);
@@ -46,6 +45,28 @@ export function run(input: string, options: RunOptions): Promise<ExitCode> {
     };
     return withNode(options, give, signal);
   });
+}
+
+async function bySwarm(
+  node: NodeClient,
+  description: string,
+  { options, signal }: { readonly options: RunOptions; readonly signal: AbortSignal },
+): Promise<ExitCode> {
+  const json = options.json === true;
+  const plan = await orchestrate(node, description, options);
+  const view = { ...plan, status: 'running' } as const;
+  if (options.plan === true) {
+    printData(plan, json, () => planText(view));
+    return EXIT.done;
+  }
+  if (options.detach === true) {
+    printData(plan, json, () => plan.taskId);
+    return EXIT.done;
+  }
+  tell(plan.taskId);
+  tell(planText(view));
+  tellOnEnd(signal, plan.taskId);
+  return follow(node, plan.taskId, json);
 }
 
 function argsOf(input: string, options: RunOptions): Readonly<Record<string, Json>> {

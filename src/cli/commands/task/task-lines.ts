@@ -1,5 +1,6 @@
 /** How tasks are shown. */
 import type { TaskResult, TaskView } from '../../../tasks/types.ts';
+import { barsText, isPlan, planText, votesText } from './plan-lines.ts';
 import { showValue } from '../../options/board-value.ts';
 import { facts, safeLine } from '../../terminal/output.ts';
 
@@ -13,6 +14,7 @@ export function isOver({ status }: TaskView): boolean {
 
 /** Who has the task, or why nobody has, in one line. */
 export function goesText(task: TaskView): string {
+  if (isPlan(task)) return barsText(task);
   const { attempts, progress, question, status, taskId, waitsFor } = task;
   const last = attempts.at(-1);
   if (question?.kind === 'approval') return `waits at ${last?.agent}: ${question.message}`;
@@ -38,6 +40,9 @@ export function copiesText({ copies = 0 }: TaskView): string {
 export function endText(task: TaskResult): string {
   const { error, processedBy, status, taskId, late = [] } = task;
   const lateText = late.length === 0 ? '' : `; ${late.length} late: starling task info ${taskId}`;
+  const votes = isPlan(task) ? votesText(task) : '';
+  if (status === 'done' && isPlan(task))
+    return `done by the swarm${votes === '' ? '' : `; ${votes}`}`;
   if (status === 'done') return `done by ${processedBy ?? 'nobody'}${lateText}`;
   const why = error === undefined ? '' : ` (${error.reason}): ${error.message}`;
   return `${status}${why}; to have it done after all: starling task retry ${taskId}`;
@@ -60,7 +65,7 @@ export function taskText(task: TaskView): string {
       ['late', `${token}: ${agent}, ${JSON.stringify(said.result ?? said)}`] as const,
   );
   const wanted = task.capability ?? task.agentId ?? '';
-  return facts([
+  const told = facts([
     ['task', task.taskId],
     ['status', isOver(task) ? endText(task) : goesText(task)],
     ['needs', wanted],
@@ -77,4 +82,5 @@ export function taskText(task: TaskView): string {
     ...attempts,
     ...late,
   ]);
+  return isPlan(task) ? `${told}\n\n${planText(task)}` : told;
 }

@@ -1,0 +1,6 @@
+/** Swarms: agents that work together, and the grants among them. */
+export { memberId } from './status.ts';
+export { createSwarms } from './swarms.ts';
+export type { Swarms } from './swarms.ts';
+export { swarmTools } from './tools.ts';
+export type { LogLine, Role, Seat, Swarm } from './types.ts';

@@ -1,0 +1,384 @@
+/**
+ * Swarms over whole nodes in memory: who may write to whom is what the topology says, by grants that can be seen and
+ * revoked; VisionFlow's examples as they are written.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { MemoryNetwork } from '../../sim/memory-transport.ts';
+import { attach } from '../../src/cli/node/client.ts';
+import type { NodeClient } from '../../src/cli/node/client.ts';
+import type { Json, JsonObject } from '../../src/core/index.ts';
+import { createNode, loadConfig } from '../../src/index.ts';
+import type { StarlingNode } from '../../src/index.ts';
+import type { PlanView } from '../../src/orchestration/types.ts';
+import { eventually } from './support.ts';
+import type { SwarmInitResult, SwarmStatusResult } from '../../src/swarms/types.ts';
+
+const FIXTURES = resolve(import.meta.dirname, '../fixtures');
+const cleanups: (() => unknown)[] = [];
+afterAll(async () => {
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+});
+
+interface Machine {
+  readonly node: StarlingNode;
+  readonly operator: NodeClient;
+}
+
+const memory = new MemoryNetwork();
+let root: string;
+let alice: Machine;
+let bob: Machine;
+
+type Flags = NonNullable<Parameters<typeof loadConfig>[0]['flags']> & { readonly name: string };
+
+async function machine(ip: string, flags: Flags): Promise<Machine> {
+  const config = await loadConfig({
+    env: { STARLING_CONFIG: '' },
+    flags: {
+      stateDir: join(root, flags.name),
+      listen: [`/ip4/${ip}/tcp/4040`],
+      mdns: false,
+      http: { port: 0 },
+      ...flags,
+    },
+  });
+  const node = await createNode(config, { transports: [memory.host(ip)] });
+  cleanups.push(() => node.stop());
+  await node.start();
+  const operator = await attach(node.status().stateDir);
+  cleanups.push(() => operator.close());
+  return { node, operator };
+}
+
+/** Programs that write to whomever they are told to, and have no right to. */
+const KINDS = {
+  unconfined: true,
+  kinds: {
+    member: {
+      command: process.execPath,
+      args: [join(FIXTURES, 'agents/obedient.mjs')],
+      protocol: 'lines',
+      sandbox: false,
+      tools: ['tool:starling/agent_message', 'tool:starling/agent_task'],
+      capabilities: ['security', 'code', 'review'],
+      maxConcurrentTasks: 4,
+    },
+  },
+} as const;
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'starling-swarms-'));
+  cleanups.push(() => rm(root, { recursive: true, force: true, maxRetries: 5 }));
+  alice = await machine('10.0.0.1', { name: 'alice', agents: KINDS as never });
+  const { ticket } = await alice.node.createTicket({ uses: 2 });
+  bob = await machine('10.0.0.2', { name: 'bob', agents: KINDS as never, join: ticket });
+  await until('they see one another', async () =>
+    [alice, bob].every(({ node }) => node.peers().some(({ state }) => state === 'alive')),
+  );
+}, 60_000);
+
+const until = (what: string, met: () => Promise<boolean>): Promise<boolean> =>
+  eventually(
+    what,
+    () => met().catch(() => false),
+    (isMet) => isMet,
+  );
+
+/** Has an agent write to another one; gives why that was refused, or `ok`. */
+async function writes({ operator }: Machine, from: string, to: string): Promise<string> {
+  const order = {
+    obey: [
+      {
+        tool: 'starling__agent_message',
+        args: { agentId: to, from, message: 'hello', type: 'event' },
+      },
+    ],
+  };
+  const answer = await operator.builtin<{ response: Json }>('agent_message', {
+    agentId: from,
+    type: 'query',
+    message: order,
+  });
+  const [said] = answer.response as readonly Json[];
+  const text = JSON.stringify(said);
+  if (/"status":"(?:delivered|queued)"/u.test(text.replaceAll('\\"', '"'))) return 'ok';
+  return text.includes('may not write to the agent') ? 'refused' : text;
+}
+
+const make = (topology: string, names: readonly string[]): Promise<SwarmInitResult> =>
+  alice.operator.builtin('swarm_init', {
+    topology,
+    name: `${topology}-of-${names[0] ?? ''}`,
+    initialAgents: names.map((name) => ({ type: 'member', name })),
+  });
+
+it('a star lets leaves write to the hub and back, and not to one another, until it is dissolved', async () => {
+  const swarm = await make('star', ['hub', 'leaf-1', 'leaf-2']);
+  expect(swarm).toMatchObject({ status: 'active', topology: 'star' });
+  expect(swarm.edges.every(({ grant }) => grant !== undefined)).toBe(true);
+  await until('they run', async () => (await writes(alice, 'hub', 'leaf-1')) === 'ok');
+  expect(await writes(alice, 'leaf-1', 'hub')).toBe('ok');
+  expect(await writes(alice, 'leaf-1', 'leaf-2')).toBe('refused');
+  // One that says that it is another one.
+  const lie = { agentId: 'leaf-2', from: 'hub', message: 'hello', type: 'event' };
+  const said = await alice.operator.builtin<{ response: Json }>('agent_message', {
+    agentId: 'leaf-1',
+    type: 'query',
+    message: { obey: [{ tool: 'starling__agent_message', args: lie }] },
+  });
+  expect(JSON.stringify(said.response)).toMatch(/is another's|belongs to|taken/u);
+  const { swarmId } = swarm;
+  await alice.operator.builtin('swarm_dissolve', { swarmId });
+  expect(await writes(alice, 'leaf-1', 'hub')).toBe('refused');
+  expect(await alice.operator.builtin('swarm_status', { swarmId })).toMatchObject({
+    status: 'dissolved',
+    edges: [],
+  });
+});
+
+it('a swarm over two nodes has its edges where each node has agreed', async () => {
+  const swarm = await alice.operator.builtin<SwarmInitResult>('swarm_init', {
+    topology: 'star',
+    name: 'both',
+    initialAgents: [
+      { type: 'member', name: 'lead', role: 'coordinator' },
+      { type: 'member', name: 'near' },
+      { agentId: 'far@bob' },
+    ],
+  });
+  expect(swarm.agents.map(({ status }) => status)).toContain('invited');
+  await bob.operator.builtin('agent_spawn', { agentType: 'member', name: 'far', wait_s: 20 });
+  await until('bob hears of it', async () => {
+    const { swarms } = await bob.operator.builtin<{ swarms: { name: string }[] }>('swarm_list', {});
+    return swarms.some(({ name }) => name === 'both');
+  });
+  await bob.operator.builtin('swarm_join', { swarmId: 'both', agentId: 'far' });
+  await until(
+    'far writes to the hub',
+    async () => (await writes(bob, 'far', 'lead@alice')) === 'ok',
+  );
+  await until(
+    'the hub writes to far',
+    async () => (await writes(alice, 'lead', 'far@bob')) === 'ok',
+  );
+  expect(await writes(alice, 'near', 'far@bob')).toBe('refused');
+  expect(await writes(bob, 'far', 'near@alice')).toBe('refused');
+  // A node that only says that it is in the swarm has no place in it.
+  await expect(
+    bob.operator.builtin('swarm_join', { swarmId: 'both', agentId: 'far', role: 'coordinator' }),
+  ).resolves.toMatchObject({ status: 'active' });
+  const status = await alice.operator.builtin<SwarmStatusResult>('swarm_status', {
+    swarmId: 'both',
+  });
+  expect(status.agents.find(({ name }) => name === 'far')).toMatchObject({
+    role: 'worker',
+    status: 'active',
+  });
+  await bob.operator.builtin('swarm_leave', { swarmId: 'both', agentId: 'far@bob' });
+  await until('the edge is gone', async () => (await writes(alice, 'lead', 'far@bob')) !== 'ok');
+});
+
+it("takes VisionFlow's swarm_init and swarm_status as they are written, and says which kinds lack a model", async () => {
+  const written = {
+    topology: 'mesh',
+    initialAgents: [
+      { type: 'coordinator', name: 'SwarmLead' },
+      { type: 'researcher', name: 'InfoGatherer' },
+      { type: 'coder', name: 'CodeWriter' },
+    ],
+    config: { maxAgents: 10, consensusThreshold: 0.7 },
+  };
+  const swarm = await alice.operator.builtin<SwarmInitResult>('swarm_init', written);
+  expect(swarm.swarmId).toMatch(/^swarm_\d+_[a-z0-9]+$/u);
+  expect(swarm).toMatchObject({ topology: 'mesh', status: 'incomplete', agents: [] });
+  expect(swarm.lacking?.map(({ name, type, reason }) => [type, name, reason])).toEqual([
+    ['coordinator', 'SwarmLead', 'model'],
+    ['researcher', 'InfoGatherer', 'model'],
+    ['coder', 'CodeWriter', 'model'],
+  ]);
+  const { swarmId } = swarm;
+  const status = await alice.operator.builtin<SwarmStatusResult>('swarm_status', { swarmId });
+  expect(status).toMatchObject({ swarmId, metrics: { tasksCompleted: 0 }, config: written.config });
+});
+
+describe('task_orchestrate', () => {
+  /** A program of a node that gives its verdict on what it is asked. */
+  const thinker = async (
+    { node }: Machine,
+    name: string,
+    capabilities: readonly string[],
+    answer: (input: JsonObject) => Json,
+  ): Promise<void> => {
+    const agent = node
+      .agent({ name, capabilities: [...capabilities], concurrency: 8, listed: true })
+      .onMessage('query', ({ message }) => answer(message as JsonObject));
+    cleanups.push(() => agent.close());
+    await agent.announced;
+  };
+  const ended = async ({ taskId }: { readonly taskId: string }): Promise<PlanView> =>
+    eventually(
+      'the plan has ended',
+      () => alice.operator.builtin<PlanView>('task_result', { taskId, timeout_s: 20 }),
+      ({ endedAt }) => endedAt !== undefined,
+    );
+
+  beforeAll(async () => {
+    const says = (verdict: Json) => () => ({ verdict, confidence: 0.9 });
+    await thinker(alice, 'sec-1', ['security', 'code'], says('safe'));
+    await thinker(alice, 'sec-2', ['security'], says('safe'));
+    await thinker(bob, 'sec-3', ['security'], says('unsafe'));
+    await thinker(alice, 'rev', ['review', 'security'], ({ results }) => ({
+      valid: (results as JsonObject)['code'] !== null,
+    }));
+    await bob.operator.builtin('grant_create', { peer: 'alice', agents: ['sec-3'] });
+    await alice.operator.builtin('swarm_init', {
+      name: 'fix',
+      topology: 'mesh',
+      initialAgents: [
+        { agentId: 'sec-1', role: 'coordinator' },
+        { agentId: 'sec-2' },
+        { agentId: 'sec-3@bob' },
+        { agentId: 'rev' },
+      ],
+      config: { consensusThreshold: 0.7 },
+    });
+    await until('bob hears of it', async () => {
+      const { swarms } = await bob.operator.builtin<{ swarms: { name: string }[] }>(
+        'swarm_list',
+        {},
+      );
+      return swarms.some(({ name }) => name === 'fix');
+    });
+    await bob.operator.builtin('swarm_join', { swarmId: 'fix', agentId: 'sec-3' });
+    await until('alice sees that', async () => {
+      const { agents } = await alice.operator.builtin<SwarmStatusResult>('swarm_status', {
+        swarmId: 'fix',
+      });
+      return agents.every(({ status }) => status === 'active');
+    });
+  });
+
+  const written = {
+    task: {
+      description: 'Analyze security vulnerabilities in auth module',
+      priority: 'high',
+      strategy: 'adaptive',
+      timeout: 300,
+      requiredCapabilities: ['security', 'code', 'review'],
+      parallelism: 3,
+      consensusRequired: true,
+    },
+    execution: {
+      mode: 'distributed',
+      retryPolicy: 'exponential_backoff',
+      resultAggregation: 'majority_vote',
+      failureThreshold: 0.2,
+    },
+  };
+
+  it("takes VisionFlow's example as it is written, and nobody checks what is his own", async () => {
+    const { swarmId } = await alice.operator.builtin<SwarmStatusResult>('swarm_status', {
+      swarmId: 'fix',
+    });
+    const dry = await alice.operator.builtin<PlanView>('task_orchestrate', {
+      swarmId,
+      ...written,
+      plan: true,
+    });
+    expect(dry).toMatchObject({ status: 'planned' });
+    const given = await alice.operator.builtin<PlanView>('task_orchestrate', {
+      swarmId,
+      ...written,
+    });
+    expect(given.taskId).toMatch(/^task_\d+_[a-z0-9]+$/u);
+    expect(given).toMatchObject({
+      swarmId,
+      status: 'orchestrating',
+      coordination: {
+        consensusThreshold: 0.7,
+        votingMechanism: 'weighted',
+        conflictResolution: 'expert_priority',
+      },
+    });
+    expect(given.assignedAgents.map(({ role }) => role)).toContain('validator');
+    const phases = given.orchestrationPlan.phases.map(({ name, dependencies = [] }) => [
+      name,
+      ...dependencies,
+    ]);
+    expect(phases).toEqual([['security'], ['code'], ['review', 'security', 'code']]);
+    // Nothing is known of how long it takes, so that nothing is said of it.
+    expect(given.orchestrationPlan.phases.every((phase) => !('estimatedDuration' in phase))).toBe(
+      true,
+    );
+    const plan = await ended(given);
+    const [security, code, review] = plan.orchestrationPlan.phases;
+    const voters = new Set([...(security?.agents ?? []), ...(code?.agents ?? [])]);
+    expect(review?.agents.every((agent) => !voters.has(agent))).toBe(true);
+    const ballots = security?.vote?.ballots ?? [];
+    expect(ballots).toHaveLength(3);
+    expect(ballots.every(({ signed }) => signed)).toBe(true);
+    // One node of two has half of all weight at the most, so that the two of alice do not outvote the one of bob.
+    expect(security?.vote).toMatchObject({ by: 'no_consensus', tie: true });
+    expect(plan).toMatchObject({ status: 'failed', error: { reason: 'no_consensus' } });
+    expect(
+      (await alice.operator.builtin<{ tasks: PlanView[] }>('task_list', {})).tasks.map(
+        ({ taskId }) => taskId,
+      ),
+    ).toContain(given.taskId);
+  });
+
+  it('does what all agree on, shows how long such things take, and who is busy with what', async () => {
+    const given = await alice.operator.builtin<PlanView>('task_orchestrate', {
+      swarmId: 'fix',
+      task: {
+        description: 'look',
+        requiredCapabilities: ['code', 'review'],
+        parallelism: 2,
+        consensusRequired: true,
+      },
+    });
+    const plan = await ended(given);
+    expect(plan).toMatchObject({ status: 'done', result: { verdict: 'safe' } });
+    const again = await alice.operator.builtin<PlanView>('task_orchestrate', {
+      swarmId: 'fix',
+      task: { description: 'look', requiredCapabilities: ['code', 'review'] },
+      plan: true,
+    });
+    expect(again.orchestrationPlan.phases[0]?.estimatedDuration).toBeTypeOf('number');
+    expect(again.estimatedCompletion).toMatch(/^\d{4}-/u);
+    const status = await bob.operator.builtin<SwarmStatusResult>('swarm_status', {
+      swarmId: 'fix',
+    });
+    await until('bob sees how it went', async () => {
+      const { metrics } = await bob.operator.builtin<SwarmStatusResult>('swarm_status', {
+        swarmId: 'fix',
+      });
+      return metrics.tasksCompleted > 0 && metrics.avgCompletionTime !== undefined;
+    });
+    expect(status.metrics.window).toContain('last');
+  });
+
+  it.each([
+    [{ requiredCapabilities: ['flying'] }, 'can do: flying'],
+    [{ requiredCapabilities: [] }, 'needs what an agent must be able to do'],
+    [
+      {
+        phases: [
+          { name: 'a', capability: 'code', dependencies: ['b'] },
+          { name: 'b', capability: 'code', dependencies: ['a'] },
+        ],
+      },
+      'a → b → a',
+    ],
+    [{ requiredCapabilities: ['code'], parallelism: 17 }, 'parallelism'],
+  ])('%j is refused with what is wrong', async (task, why) => {
+    const asked = alice.operator.builtin('task_orchestrate', {
+      swarmId: 'fix',
+      task: { description: 'x', ...task } as Json,
+    });
+    await expect(asked).rejects.toThrow(why);
+  });
+});
