@@ -87,6 +87,8 @@ type GatewayRooms = Omit<
   | 'neighbours'
   | 'remote'
   | 'renewalTimer'
+  | 'models'
+  | 'peerModels'
   | 'tasks'
   | 'tools'
 > &
@@ -101,13 +103,14 @@ export function createNodeGateway(
   const { name, http, tcp, limits, keepAlive, list, views, stateDir } = config;
   const { audit, children, clients, governance, keys, membership, network, tokens } = rooms;
   const { pins, providers, sandbox, token, upstreams } = rooms;
-  const { agentConfig, agents, runs } = rooms;
+  const { agentConfig, agents, modelsDoor, runs } = rooms;
   return createGateway(
     {
       agents: {
         listed: (agent) => agents.listed(agent),
         arePublic: () => agentConfig().a2a === 'public',
       },
+      models: modelsDoor,
       clients,
       tokens,
       token,

@@ -1,6 +1,6 @@
 /**
  * Makes the rooms of one node, in the order in which they need one another. Only this file and those that it imports
- * (`node-peer-parts.ts`, `node-agent-parts.ts`, `node-tools.ts`, `node-gateway-parts.ts`) call the rooms' constructors.
+ * (`node-peer-parts.ts`, `node-agent-parts.ts`, `node-model-parts.ts`, `node-tools.ts`, `node-gateway-parts.ts`) call the rooms' constructors.
  * Nothing runs yet: `node.ts` starts and stops the parts, `node-wiring.ts` joins their events.
  */
 import { join } from 'node:path';
@@ -41,6 +41,7 @@ import {
 import { createNetwork } from './network/index.ts';
 import type { Network } from './network/index.ts';
 import { createAgentParts, createNodeChildren, createNodeSandbox } from './node-agent-parts.ts';
+import { createModelParts } from './node-model-parts.ts';
 import { createNodeGateway, createNodeUpstreams } from './node-gateway-parts.ts';
 import {
   createNodeBudgets,
@@ -104,6 +105,7 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     config: init.agentConfig,
     gateway: () => gateway,
   });
+  const ofModels = createModelParts(base, state, { ...made, ...init, ...ofAgents, governance });
   const tools = createNodeTools(base, state, {
     ...made,
     ...init,
@@ -113,13 +115,13 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     offers: { all: () => upstreams.all() },
   });
   const around = { sandbox, children: createNodeChildren(base) };
-  const below = { ...made, ...init, ...around, ...ofAgents };
+  const below = { ...made, ...init, ...around, ...ofAgents, ...ofModels };
   const upstreams = createNodeUpstreams(base, state, { ...below, tools });
   const renewalTimer = createNodeRenewalTimer(base, state, { membership, gateway: () => gateway });
   const gateway = createNodeGateway(base, state, { ...below, governance, upstreams });
   const conductTeller = createConductTeller({ ...base, network, membership, audit });
   const later = { conductTeller, governance, sandbox, tools, upstreams, renewalTimer, gateway };
-  return { ...made, ...ofAgents, ...later };
+  return { ...made, ...ofAgents, ...ofModels, ...later };
 }
 
 function createNodeRenewalTimer(

@@ -5,6 +5,7 @@ import type { Blackboard } from './blackboard/index.ts';
 import type { InviteResult, LeaveResult, StatusResult } from './builtin/index.ts';
 import type { Budgets } from './budget/index.ts';
 import type { Config } from './config/index.ts';
+import type { Startable } from './core/index.ts';
 import type { Providers } from './directory/index.ts';
 import type {
   ApiKeys,
@@ -14,6 +15,7 @@ import type {
   BuiltinTool,
   Gateway,
   Logins,
+  ModelsFace,
   Pins,
   Sandbox,
   Upstreams,
@@ -22,6 +24,7 @@ import type { RenewalTimer } from './grants/index.ts';
 import type { Governance } from './guard/index.ts';
 import type { CheckpointExchange, ConductTeller, Membership } from './membership/index.ts';
 import type { InvitationInit, Knocks, Neighbours } from './mesh/index.ts';
+import type { Models } from './models/index.ts';
 import type { Network } from './network/index.ts';
 import type { Orchestrations } from './orchestration/index.ts';
 import type { Swarms } from './swarms/index.ts';
@@ -48,6 +51,10 @@ export interface Parts {
   readonly tasks: Tasks;
   readonly swarms: Swarms;
   readonly orchestrations: Orchestrations;
+  readonly models: Models;
+  readonly modelsDoor: ModelsFace;
+  /** What serves peers this node's models. */
+  readonly peerModels: Startable;
   readonly keys: ApiKeys;
   readonly clients: AttachedClients;
   readonly tokens: TokenClients;
@@ -68,6 +75,8 @@ export interface PartsInit {
   readonly servers: () => Config['mcpServers'];
   /** Agents as the configuration has them now, their secrets bound. */
   readonly agentConfig: () => Config['agents'];
+  /** Language models as the configuration has them now, their secrets bound. */
+  readonly modelConfig: () => Config['models'];
   readonly status: () => StatusResult;
   readonly createTicket: (init: Omit<InvitationInit, 'addresses'>) => Promise<InviteResult>;
   readonly leave: () => Promise<LeaveResult>;

@@ -14,6 +14,7 @@ import {
   defaultConfigFile,
   heldBack,
   mapKindSecrets,
+  mapProviderSecrets,
   readAbout,
   writeAbout,
 } from './config/index.ts';
@@ -60,7 +61,7 @@ const CONFIG_HELD = 'config-held';
 /** Health warning while the config file can't be used. */
 const CONFIG_UNUSABLE = 'config-unusable';
 /** Keys of the configuration that a running node takes on. */
-const RELOADED: readonly string[] = ['mcpServers', 'agents', 'list', 'views'];
+const RELOADED: readonly string[] = ['mcpServers', 'agents', 'list', 'models', 'views'];
 
 /** To whom, which tools, and for how long. */
 export interface GrantInit {
@@ -186,6 +187,7 @@ class Node implements StarlingNode {
   #isStarted = false;
   #servers: Config['mcpServers'];
   #agents: Config['agents'];
+  #models: Config['models'];
   /** Whoever holds the node calls its tools as its operator. */
   readonly #callTool: AgentCall = async (name, args, { signal }) => {
     const tool = this.#parts.tools.find(({ definition }) => definition.name === name);
@@ -204,11 +206,13 @@ class Node implements StarlingNode {
     this.#startedAt = base.clock.now();
     this.#servers = this.#bound(base.config);
     this.#agents = this.#boundAgents(base.config);
+    this.#models = this.#boundModels(base.config);
     this.#taken = base.config;
     this.#running = createPartStack((error) => tellUnstopped(base, error));
     this.#parts = createParts(base, state, {
       servers: () => this.#servers,
       agentConfig: () => this.#agents,
+      modelConfig: () => this.#models,
       status: () => this.status(),
       createTicket: (ticket) => this.#createTicket(ticket),
       leave: () => createLeaving(base, state, this.#parts.network).leave(this.events),
@@ -320,8 +324,9 @@ class Node implements StarlingNode {
     this.#base.health.clear(CONFIG_HELD);
     this.#servers = this.#bound(config);
     this.#agents = this.#boundAgents(config);
+    if (differ(config, this.#taken, 'models')) this.#models = this.#boundModels(config);
     const servers = await gateway.configure({ ...config, mcpServers: this.#servers });
-    const keys = (['agents', 'list', 'views'] as const).filter((key) =>
+    const keys = (['agents', 'list', 'models', 'views'] as const).filter((key) =>
       differ(config, this.#taken, key),
     );
     this.#taken = config;
@@ -400,6 +405,7 @@ class Node implements StarlingNode {
       orchestrations,
       pins,
       gateway,
+      peerModels,
       remote,
       renewalTimer,
       runs,
@@ -423,6 +429,7 @@ class Node implements StarlingNode {
       pins,
       counters,
       agents,
+      peerModels,
       gateway,
       runs,
       remote,
@@ -521,6 +528,12 @@ class Node implements StarlingNode {
     const { secrets } = this.#state;
     const bind = (secret: Secret): Secret => secret.bind((name) => secrets.lookup(name));
     return { ...agents, kinds: mapKindSecrets(agents.kinds, bind) };
+  }
+
+  #boundModels({ models }: Config): Config['models'] {
+    const { secrets } = this.#state;
+    const bind = (secret: Secret): Secret => secret.bind((name) => secrets.lookup(name));
+    return { providers: mapProviderSecrets(models.providers, bind) };
   }
 
   async #createTicket(init: Omit<InvitationInit, 'addresses'>): Promise<InviteResult> {

@@ -11,6 +11,7 @@ export {
   isFreeClientName,
 } from './client-names.ts';
 export { mapKindSecrets } from './agent-kinds.ts';
+export { mapProviderSecrets } from './model-providers.ts';
 export { noteMeshLeft, noteNode, notedIn, readAbout, writeAbout } from './known-nodes.ts';
 export type { NodeAbout } from './known-nodes.ts';
 export { heldBack } from './held-file.ts';
@@ -35,6 +36,8 @@ export type {
   HttpServer,
   HttpTls,
   McpServer,
+  ModelApi,
+  ModelProvider,
   Retry,
   SandboxRules,
   ServerOAuth,

@@ -12,6 +12,7 @@ import {
 } from '../core/index.ts';
 import { checkAddresses } from './addresses.ts';
 import { readAgentKinds } from './agent-kinds.ts';
+import { readModelProviders } from './model-providers.ts';
 import { ENVIRONMENT, readEnvironment } from './env.ts';
 import { findJsonFault, readJsonc } from './json-syntax.ts';
 import { readMcpServers } from './mcp-servers.ts';
@@ -183,6 +184,7 @@ function complete(
       callTimeoutMs: file.limits.callTimeoutMs,
     }),
     agents: agentsOf(file, env),
+    models: modelsOf(file, env),
     list: file.list,
     views: readViews(file.views),
     pins: file.pins,
@@ -206,6 +208,15 @@ function agentsOf(
 ): Config['agents'] {
   const { callTimeoutMs } = limits;
   return { ...agents, kinds: readAgentKinds(agents.kinds, { env, callTimeoutMs }) };
+}
+
+/** The models' part, each provider read by itself. */
+function modelsOf(
+  { models, limits }: Pick<FileConfig, 'limits' | 'models'>,
+  env: NodeJS.ProcessEnv,
+): Config['models'] {
+  const { callTimeoutMs } = limits;
+  return { providers: readModelProviders(models.providers, { env, callTimeoutMs }) };
 }
 
 /** A node joins by a ticket, by asking, or an open mesh. */

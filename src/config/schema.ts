@@ -19,6 +19,7 @@ import {
   toolPatterns,
 } from './forms.ts';
 import { agentsSchema } from './agents-schema.ts';
+import { modelsSchema } from './models-schema.ts';
 import { mcpServerSchema } from './server-schema.ts';
 
 const MIB = 1024 * 1024;
@@ -157,6 +158,7 @@ export const fileSchema = z.strictObject({
     .default({})
     .describe('MCP servers of this node, in the form that all MCP clients use.'),
   agents: agentsSchema,
+  models: modelsSchema,
   list: z
     .strictObject({
       tools: listTools.default('all'),

@@ -164,6 +164,26 @@ export interface AgentKind {
   readonly ownRights: boolean;
 }
 
+/** The API that a provider of models speaks. */
+export type ModelApi = 'openai' | 'anthropic';
+
+/** A provider of models, as it is asked. */
+export interface ModelProvider {
+  readonly api: ModelApi;
+  /** Its base URL, version included and without a slash at its end; absent when it can't be used. */
+  readonly endpoint?: string;
+  /** Headers of every request, the key's among them. Values may be secret: never print them. */
+  readonly headers: Readonly<Record<string, Secret>>;
+  /** The only models that are offered; none: all. */
+  readonly models: readonly string[];
+  /** What is sent to it at the most, a minute. */
+  readonly limits: { readonly requestsPerMinute?: number; readonly tokensPerMinute?: number };
+  /** How long it may say nothing. */
+  readonly timeoutMs: number;
+  /** Why it can't be used, by key of the configuration; none when it can. */
+  readonly problems: readonly string[];
+}
+
 /** The whole configuration of a node. */
 export interface Config {
   /** Our name in the mesh; default: the host's name, made fit. */
@@ -236,6 +256,8 @@ export interface Config {
     /** Agents run without a sandbox where there is none. Default false. */
     readonly unconfined: boolean;
   };
+  /** Language models of this node. */
+  readonly models: { readonly providers: Readonly<Record<string, ModelProvider>> };
   /** How tools are listed, where no view says otherwise. */
   readonly list: ListStyle & {
     /** Longest name of a tool; default 48. */

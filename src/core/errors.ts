@@ -129,6 +129,24 @@ export const ERRORS = {
   STARLING_SWARM_REFUSED: row(-32002, 409, 1),
   /** The swarm has as many operations under way as it may: `data.duration` says when to come again, ms. */
   STARLING_SWARM_BUSY: row(-32002, 429, 1, true),
+  /** No such model, or none that the caller may use; or its provider has none of that name. */
+  STARLING_MODEL_UNKNOWN: row(-32602, 404, 1),
+  /** The model's provider can't do what was asked, or the request can't be said in its API. */
+  STARLING_MODEL_UNSUPPORTED: row(-32602, 400, 1),
+  /** The provider takes no such request. */
+  STARLING_MODEL_REJECTED: row(-32602, 400, 1),
+  /** The request is longer than the model's context. */
+  STARLING_MODEL_CONTEXT: row(-32602, 400, 1),
+  /** The provider does not take the key that this node has for it. */
+  STARLING_MODEL_KEY_REFUSED: row(-32003, 502, 1),
+  /** The provider has too much to do. */
+  STARLING_MODEL_OVERLOADED: row(-32003, 503, 1, true),
+  /** The provider failed, or can't be reached. */
+  STARLING_MODEL_FAILED: row(-32003, 502, 1, true),
+  /** The provider's answer broke off before its end. */
+  STARLING_MODEL_CUT: row(-32003, 502, 1, true),
+  /** The provider's answer is not one of its API. */
+  STARLING_MODEL_INVALID: row(-32003, 502, 1),
   /** A board's name, key or value is outside its bounds. */
   STARLING_BOARD_INVALID: row(-32602, 400, 1),
   /** There is no board of this name. */

@@ -29,7 +29,7 @@ import { createRateLimit } from './door/rate-limit.ts';
 import type { RateLimit } from './door/rate-limit.ts';
 import { createAddressCheck } from './door/origin-check.ts';
 import { isRefusal } from './door/types.ts';
-import type { Door } from './door/types.ts';
+import type { Door, ModelsFace } from './door/types.ts';
 import type { Pins } from './pins/pins.ts';
 import { createCatalogDigest } from './catalog/catalog-digest.ts';
 import type { CatalogDigest } from './catalog/catalog-digest.ts';
@@ -107,6 +107,8 @@ export interface GatewayComponents {
   readonly pins: Pins;
   /** Agents that A2A shows; absent: none. */
   readonly agents?: ShownAgents;
+  /** The APIs of language models at the HTTP endpoint; absent: none. */
+  readonly models?: ModelsFace;
   /** What stands around processes that the node starts, and where they are noted; absent: nothing does. */
   readonly sandbox?: Sandbox;
   readonly children?: Children;
@@ -396,7 +398,7 @@ class NodeGateway implements Gateway {
   }
 
   #createHttp(door: Door): HttpTransport {
-    const { clock, logger } = this.#components;
+    const { clock, logger, models } = this.#components;
     const { http, limits } = this.#init;
     return createHttpTransport(
       {
@@ -411,6 +413,7 @@ class NodeGateway implements Gateway {
           }),
         ended: (session) => this.#sessions.forget(session),
         exists: (spec) => this.#views.exists(spec),
+        ...(models === undefined ? {} : { models }),
         unready: () => this.#unready(),
         ...this.#a2a(),
         clock,

@@ -1,5 +1,7 @@
 /** The MCP gateway: sessions of all callers, channels to all servers, and what leads where. */
 export { auditKeysAndPins } from './audit-events.ts';
+export { createCertifier, readOnBehalfOf } from './clearance/on-behalf-of.ts';
+export type { Certifier } from './clearance/on-behalf-of.ts';
 export { answerOf, formOf } from './clearance/approval-form.ts';
 export type { FormAnswer } from './clearance/approval-form.ts';
 export { createApiKeys } from './door/api-keys.ts';
@@ -45,6 +47,20 @@ export type {
 } from './types.ts';
 export { createLogins } from './upstreams/oauth/logins.ts';
 export type { Logins } from './upstreams/oauth/logins.ts';
+export {
+  createExchanger,
+  headerOf,
+  isEventStream,
+  mediaTypeOf,
+  readBody,
+} from './upstreams/url/http-exchange.ts';
+export type { Exchange, Exchanger, Reply } from './upstreams/url/http-exchange.ts';
+export { createEventStreamDecoder } from './upstreams/url/event-stream.ts';
+export type { StreamEvent } from './upstreams/url/event-stream.ts';
+export { readRequestBody } from './door/request-body.ts';
+export { isRefusal } from './door/types.ts';
+export type { Credential, DoorRefusal, ModelsFace } from './door/types.ts';
+export { refusalOf } from './clearance/refusal-errors.ts';
 export { bindSecrets, secretUses } from './upstreams/server-secrets.ts';
 export { createChildren } from './upstreams/process/process-record.ts';
 export type { Children } from './upstreams/process/process-record.ts';

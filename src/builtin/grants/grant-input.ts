@@ -30,6 +30,7 @@ export const WHAT = {
   prompts: patterns('Prompts, e.g. `git/*`.'),
   servers: patterns('Servers of which everything is meant, e.g. `files`.'),
   agents: patterns('Agents to write to, e.g. `reviewer`, `team-*`.'),
+  models: patterns('Language models to use, e.g. `gpu/*`, `gpu/**`.'),
 } as const;
 
 /** Members of an input that say under which conditions. */
@@ -113,11 +114,19 @@ export interface Granted {
   readonly prompts?: readonly string[] | undefined;
   readonly servers?: readonly string[] | undefined;
   readonly agents?: readonly string[] | undefined;
+  readonly models?: readonly string[] | undefined;
 }
 
 /** What a grant's patterns allow. @throws STARLING_USAGE when there are none, or one is malformed */
 export function capabilitiesOf(granted: Granted): readonly Capability[] {
-  const { tools = [], resources = [], prompts = [], servers = [], agents = [] } = granted;
+  const {
+    tools = [],
+    resources = [],
+    prompts = [],
+    servers = [],
+    agents = [],
+    models = [],
+  } = granted;
   const whole = servers.flatMap((server) => [
     { resource: resourceOf('tool', `${server}/**`), ability: 'tool/call' },
     { resource: resourceOf('prompt', `${server}/**`), ability: 'prompt/get' },
@@ -134,6 +143,7 @@ export function capabilitiesOf(granted: Granted): readonly Capability[] {
     ),
     ...whole,
     ...agents.map((agent) => ({ resource: agentOf(agent), ability: 'agent/message' })),
+    ...models.map((model) => ({ resource: modelOf(model), ability: 'model/use' })),
   ];
   if (capabilities.length > CAPABILITIES_MAX) throw tooMany(capabilities.length);
   if (capabilities.length > 0) return capabilities;
@@ -159,6 +169,21 @@ function agentOf(name: string): string {
   if (/^[A-Za-z0-9._*-]{1,64}$/.test(name) && !name.includes('**')) return `agent:${name}`;
   throw new StarlingError('STARLING_USAGE', `'${name}' is no agent of this node`, {
     hint: "an agent's name has A-Z a-z 0-9 . _ -, with * as wildcard; see: starling agent list",
+  });
+}
+
+/** `gpu/*` → `model:gpu/*`. @throws STARLING_USAGE */
+function modelOf(pattern: string): string {
+  try {
+    if (/^[^@/]+\/./.test(pattern)) {
+      parseResource(`model:${pattern}`);
+      return `model:${pattern}`;
+    }
+  } catch (error) {
+    if (!(error instanceof StarlingError)) throw error;
+  }
+  throw new StarlingError('STARLING_USAGE', `'${pattern}' is no model of this node`, {
+    hint: "a model is <provider>/<model>, like 'gpu/*'; 'gpu/**' where its own name has a slash",
   });
 }
 

@@ -85,6 +85,7 @@ function addCreate(grant: Command, outcome: Outcome): void {
         'starling grant create bob --tool files/write_file --uses 3 --needs-approval',
         'starling grant create bob --server git',
         'starling grant create bob --agent reviewer',
+        "starling grant create bob --model 'gpu/*'",
         'starling grant create bob --board plan --may write',
       ),
     )
@@ -150,6 +151,11 @@ function things(command: Command): Command {
     .option(
       '--agent <name>',
       "to write to this agent, like coder or 'team-*' (may be repeated)",
+      collect,
+    )
+    .option(
+      '--model <pattern>',
+      "language models, <provider>/<model>, like 'gpu/*' (may be repeated)",
       collect,
     );
 }

@@ -10,6 +10,7 @@ export interface GrantOptions extends CommonOptions {
   readonly prompt?: readonly string[];
   readonly server?: readonly string[];
   readonly agent?: readonly string[];
+  readonly model?: readonly string[];
   /** A board that is not open, and what may be done there. */
   readonly board?: string;
   readonly may?: string;
@@ -28,13 +29,22 @@ const HOURS = /^(?:([a-z]{3})(?:-([a-z]{3}))?\s+)?(\d\d:\d\d)-(\d\d:\d\d)(?:\s+(
 
 /** The arguments of the tool that makes the grant. @throws STARLING_USAGE */
 export function grantConditions(options: GrantOptions): JsonObject {
-  const { tool = [], resource = [], prompt = [], server = [], agent = [], rate } = options;
+  const {
+    tool = [],
+    resource = [],
+    prompt = [],
+    server = [],
+    agent = [],
+    model = [],
+    rate,
+  } = options;
   const given: Record<string, Json | undefined> = {
     tools: listOf(tool),
     resources: listOf(resource),
     prompts: listOf(prompt),
     servers: listOf(server),
     agents: listOf(agent),
+    models: listOf(model),
     expires_s: options.expires === undefined ? undefined : options.expires / 1000,
     uses: options.uses,
     rate: rate === undefined ? undefined : { ...rate },

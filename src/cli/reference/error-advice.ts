@@ -209,6 +209,42 @@ export const ADVICE: Readonly<Record<ErrorCode, Advice>> = {
     'A thousand operations of the swarm are under way at this node; `data.duration` says after how many ms to come again.',
     'Ask again when some have ended.',
   ),
+  STARLING_MODEL_UNKNOWN: advice(
+    'There is no such model, or none that this caller may use; or its provider has none of that name.',
+    '`GET /v1/models` of the HTTP endpoint lists those that there are.',
+  ),
+  STARLING_MODEL_UNSUPPORTED: advice(
+    "The model's provider can't do what was asked, or its API has no word for a field of the request.",
+    'Leave the field out that is named, or choose a model whose provider has it.',
+  ),
+  STARLING_MODEL_REJECTED: advice(
+    "The model's provider does not take the request; its own words are in the message.",
+    'Change what they name.',
+  ),
+  STARLING_MODEL_CONTEXT: advice(
+    'The request is longer than what the model can read at once.',
+    'Send less, or choose a model with a longer context.',
+  ),
+  STARLING_MODEL_KEY_REFUSED: advice(
+    'A provider of models does not take the key that this node has for it.',
+    'Set the key anew: `starling secret set <name>`, or name another in `models.providers.<name>.keyFrom`.',
+  ),
+  STARLING_MODEL_OVERLOADED: advice(
+    'A provider of models has too much to do.',
+    'Try again later, or use another model.',
+  ),
+  STARLING_MODEL_FAILED: advice(
+    "A provider of models failed, or can't be reached.",
+    'See that it runs, or use another model.',
+  ),
+  STARLING_MODEL_CUT: advice(
+    'The answer of a provider of models broke off before its end; what came before is all there is.',
+    'Try again.',
+  ),
+  STARLING_MODEL_INVALID: advice(
+    'What a provider of models answered is none of its API: another content type, a malformed stream, another place.',
+    'See that `models.providers.<name>.endpoint` is the base of its API.',
+  ),
   STARLING_BOARD_INVALID: advice(
     "A board's name, key or value is out of bounds, or there is no such entry.",
     'See `starling board list`; values are JSON of at most 256 KiB.',

@@ -44,6 +44,24 @@ export interface Door {
   handle(request: IncomingMessage, response: ServerResponse): boolean;
 }
 
+/** What serves the APIs of language models, below `/v1/` of the HTTP endpoint. */
+export interface ModelsFace {
+  /** Answers a request of whoever has proven who it is. */
+  serve(
+    request: IncomingMessage,
+    response: ServerResponse,
+    path: string,
+    credential: Credential,
+  ): void;
+  /** Refuses a request in the form of its API. */
+  refuse(
+    request: IncomingMessage,
+    response: ServerResponse,
+    path: string,
+    refusal: DoorRefusal,
+  ): void;
+}
+
 /** True when somebody may not pass. */
 export function isRefusal(verdict: Verdict): verdict is DoorRefusal {
   return 'status' in verdict;

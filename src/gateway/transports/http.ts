@@ -11,7 +11,7 @@ import { SECOND_NODE, createScope, messageOf, stopAll } from '../../core/index.t
 import type { Clock, Logger, Scope, Startable } from '../../core/index.ts';
 import { createHttpServer } from '../door/http-server.ts';
 import { isRefusal } from '../door/types.ts';
-import type { Door, Credential, Verdict } from '../door/types.ts';
+import type { Door, Credential, ModelsFace, Verdict } from '../door/types.ts';
 import type { RateLimit } from '../door/rate-limit.ts';
 import type { ViewSpec } from '../catalog/types.ts';
 import type { Session } from '../session/types.ts';
@@ -32,6 +32,8 @@ import { bearerOfUpgrade, createWebSocketTransport, refuseUpgrade } from './webs
 import type { WebSocketTransport } from './websocket.ts';
 
 const PATH = '/mcp';
+/** Below it are the APIs of language models. */
+const MODELS_ROOT = '/v1/';
 /** Where the card of an agent is, below its endpoint. */
 const CARD_PATH = '/.well-known/agent-card.json';
 /** How often idle sessions are looked for; sooner where they may not be idle for long. */
@@ -57,6 +59,8 @@ export interface HttpTransportComponents {
   exists(spec: ViewSpec): boolean;
   /** Agents that A2A shows, and who signs their cards; absent: none. */
   readonly a2a?: A2aFace;
+  /** Serves the APIs of language models; absent: nothing is there. */
+  readonly models?: ModelsFace;
   /** Why the node is not ready to serve, in words that anybody may read; undefined when it is. */
   unready(): string | undefined;
   readonly clock: Clock;
@@ -233,6 +237,7 @@ class HttpEdge implements HttpTransport {
     if (request.method === 'OPTIONS') return preflight(response);
     if (door.handle(request, response)) return undefined;
     if (this.#isPublicCard(request, path)) return this.#serveA2a(request, response, path);
+    if (this.#isForModels(path)) takeApiKey(request);
     const verdict = door.authenticate(request);
     if (!(verdict instanceof Promise)) return this.#enter(request, response, verdict, path);
     void verdict.then((known) => this.#enter(request, response, known, path));
@@ -242,6 +247,7 @@ class HttpEdge implements HttpTransport {
   #enter(request: IncomingMessage, response: ServerResponse, verdict: Verdict, path: string): void {
     // The client may have gone while its token was checked: nobody would hear of that any more.
     if (request.socket.destroyed) return undefined;
+    if (this.#isForModels(path)) return this.#serveModels(request, response, verdict, path);
     if (isRefusal(verdict)) {
       return refuse(response, verdict.status, verdict.error, verdict.headers);
     }
@@ -282,6 +288,25 @@ class HttpEdge implements HttpTransport {
     const isBare = request.headers.authorization === undefined;
     const isCard = path.startsWith('/a2a/') && path.endsWith(CARD_PATH);
     return isBare && isCard && this.#components.a2a?.isPublic() === true;
+  }
+
+  #isForModels(path: string): boolean {
+    return this.#components.models !== undefined && path.startsWith(MODELS_ROOT);
+  }
+
+  /** The APIs of language models have errors of their own form; a stream ends with its credential. */
+  #serveModels(
+    request: IncomingMessage,
+    response: ServerResponse,
+    verdict: Verdict,
+    path: string,
+  ): void {
+    const { models, rateLimit } = this.#components;
+    const refusal = isRefusal(verdict) ? verdict : rateLimit.take(verdict.id);
+    if (refusal !== undefined) return models?.refuse(request, response, path, refusal);
+    if (isRefusal(verdict)) return undefined;
+    response.once('close', this.#lasting.keep(response, verdict));
+    return models?.serve(request, response, path, verdict);
   }
 
   /** What speaks A2A is loaded when somebody first asks for it. */
@@ -382,6 +407,14 @@ function pathOf(request: IncomingMessage): string {
   return (request.url ?? '').split('?', 1)[0] ?? '';
 }
 
+/** Clients of the Anthropic API send their key in a header of its own. */
+function takeApiKey({ headers }: IncomingMessage): void {
+  const key = headers['x-api-key'];
+  if (headers.authorization === undefined && typeof key === 'string') {
+    headers.authorization = `Bearer ${key}`;
+  }
+}
+
 /** The decoded segments of a path; none when one is not decodable. */
 function segmentsOf(path: string): readonly string[] {
   try {
@@ -417,7 +450,7 @@ function preflight(response: ServerResponse): void {
     .writeHead(204, {
       'access-control-allow-methods': 'POST, GET, DELETE',
       'access-control-allow-headers':
-        'authorization, content-type, accept, last-event-id, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name',
+        'authorization, content-type, accept, last-event-id, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name, x-api-key, anthropic-version, anthropic-beta',
       'access-control-max-age': '600',
     })
     .end();

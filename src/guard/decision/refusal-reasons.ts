@@ -212,6 +212,9 @@ function hintOf(
   if (target.scheme === 'agent') {
     return `starling grant create ${referenceOf(caller)} --agent '${path}'`;
   }
+  if (target.scheme === 'model') {
+    return `starling grant create ${referenceOf(caller)} --model '${path}'`;
+  }
   if (target.scheme !== 'tool') return `ask the operator of ${where}`;
   return `starling grant create ${referenceOf(caller)} --tool '${path}'`;
 }

@@ -16,12 +16,20 @@ import { withNode } from '../../node/locate-node.ts';
 
 /** Creates the grant and prints it. */
 export async function run(peer: string, options: GrantOptions): Promise<void> {
-  const { tool = [], resource = [], prompt = [], server = [], agent = [], board } = options;
+  const {
+    tool = [],
+    resource = [],
+    prompt = [],
+    server = [],
+    agent = [],
+    model = [],
+    board,
+  } = options;
   if (board !== undefined) {
     await grantBoard(peer, board, options);
     return;
   }
-  if ([tool, resource, prompt, server, agent].every(({ length }) => length === 0)) {
+  if ([tool, resource, prompt, server, agent, model].every(({ length }) => length === 0)) {
     throw new StarlingError('STARLING_USAGE', 'say what to grant', {
       hint: "name tools (--tool 'files/*'), resources, prompts, agents or all of a server (--server git); see: starling grant create --help",
     });
@@ -39,6 +47,7 @@ export async function run(peer: string, options: GrantOptions): Promise<void> {
     ...(prompt.length === 0 ? [] : [`get the prompts ${prompt.join(', ')}`]),
     ...(server.length === 0 ? [] : [`use all of ${server.join(', ')}`]),
     ...(agent.length === 0 ? [] : [`write to the agent ${agent.join(', ')}`]),
+    ...(model.length === 0 ? [] : [`use the models ${model.join(', ')}`]),
   ];
   const end = grant.renewed
     ? 'until you revoke it (it is renewed daily while the peer is there)'

@@ -1,0 +1,97 @@
+/** Providers of models in the configuration, made into what the node asks; variables expanded. */
+import type { Secret } from '../core/index.ts';
+import { readEntry } from './mcp-servers.ts';
+import type { ReadServersInit } from './mcp-servers.ts';
+import type { WrittenProvider } from './models-schema.ts';
+import type { ModelApi, ModelProvider } from './types.ts';
+
+/** Where providers are that everybody knows by name. */
+const ENDPOINTS: Readonly<Record<string, string>> = {
+  openai: 'https://api.openai.com/v1',
+  anthropic: 'https://api.anthropic.com/v1',
+  openrouter: 'https://openrouter.ai/api/v1',
+  ollama: 'http://127.0.0.1:11434/v1',
+};
+const VERSIONED = /\/v\d+[a-z]*\d*\/?$/;
+
+/** The providers that are enabled, each read by itself: one that can't be used says why when it is asked. */
+export function readModelProviders(
+  providers: Readonly<Record<string, WrittenProvider>>,
+  init: ReadServersInit,
+): Readonly<Record<string, ModelProvider>> {
+  return Object.fromEntries(
+    Object.entries(providers)
+      .filter(([, { enabled }]) => enabled)
+      .map(([name, provider]) => [name, readProvider(name, provider, init)]),
+  );
+}
+
+function readProvider(
+  name: string,
+  written: WrittenProvider,
+  init: ReadServersInit,
+): ModelProvider {
+  const endpoint = written.endpoint ?? ENDPOINTS[name];
+  const api = written.api ?? apiOf(name, endpoint);
+  const { models, timeout, rate_limits: limits } = written;
+  const base = {
+    api,
+    models,
+    timeoutMs: timeout,
+    limits: {
+      ...(limits.requests_per_minute === undefined
+        ? {}
+        : { requestsPerMinute: limits.requests_per_minute }),
+      ...(limits.tokens_per_minute === undefined
+        ? {}
+        : { tokensPerMinute: limits.tokens_per_minute }),
+    },
+  };
+  const key = `models.providers.${name}`;
+  if (endpoint === undefined) {
+    return { ...base, headers: {}, problems: [`${key}.endpoint: it is missing`] };
+  }
+  const headers = { ...written.headers, ...keyHeader(api, written.keyFrom) };
+  const { server, problems } = readEntry(name, { type: 'http', url: endpoint, headers }, init);
+  const said = problems.map(({ key: at, text }) => {
+    const part = at.startsWith(`mcpServers.${name}`) ? at.slice(`mcpServers.${name}`.length) : at;
+    return `${key}${part.replace('.url', '.endpoint')}: ${text}`;
+  });
+  if (server?.type !== 'http') return { ...base, headers: {}, problems: said };
+  const url = new URL(server.url);
+  if (!VERSIONED.test(url.pathname)) url.pathname = `${url.pathname.replace(/\/$/, '')}/v1`;
+  url.pathname = url.pathname.replace(/\/$/, '');
+  url.hash = '';
+  return { ...base, endpoint: url.href, headers: server.headers, problems: said };
+}
+
+function apiOf(name: string, endpoint: string | undefined): ModelApi {
+  const host = endpoint !== undefined && URL.canParse(endpoint) ? new URL(endpoint).hostname : '';
+  return name === 'anthropic' || host === 'api.anthropic.com' ? 'anthropic' : 'openai';
+}
+
+/** The header by which the key is sent, with the key's place in it. */
+function keyHeader(api: ModelApi, keyFrom: string | undefined): Readonly<Record<string, string>> {
+  if (keyFrom === undefined) return {};
+  const [kind, name = ''] = keyFrom.split(':', 2);
+  const place = kind === 'env' ? `\${${name}}` : `\${secret:${name}}`;
+  return api === 'anthropic' ? { 'x-api-key': place } : { authorization: `Bearer ${place}` };
+}
+
+/** The providers with their secrets from `bind`. */
+export function mapProviderSecrets(
+  providers: Readonly<Record<string, ModelProvider>>,
+  bind: (secret: Secret) => Secret,
+): Readonly<Record<string, ModelProvider>> {
+  return Object.fromEntries(
+    Object.entries(providers).map(([name, provider]) => [
+      name,
+      {
+        ...provider,
+        headers: Object.fromEntries(
+          Object.entries(provider.headers).map(([header, secret]) => [header, bind(secret)]),
+        ),
+      },
+    ]),
+  );
+}

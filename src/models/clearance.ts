@@ -1,0 +1,81 @@
+/**
+ * What stands between a caller and a model: the guard's one decision, and the audit log, which has the decision before
+ * anything is sent, and never a prompt or an answer.
+ */
+import { StarlingError } from '../core/index.ts';
+import type { Clock } from '../core/index.ts';
+import type { Audit, AuditInit, AuditOutcome } from '../audit/index.ts';
+import { refusalOf } from '../gateway/index.ts';
+import { behalfOf, keyOf } from '../guard/index.ts';
+import type { Guard, Principal } from '../guard/index.ts';
+import { USE } from './names.ts';
+
+/** What the clearance works with. */
+export interface ClearanceComponents {
+  readonly guard: () => Guard;
+  readonly audit: Pick<Audit, 'append' | 'isOn' | 'note'>;
+  readonly clock: Clock;
+  /** This node's name, in refusals. */
+  readonly self: string;
+}
+
+/** A call that may go on. */
+export interface Cleared {
+  /** To be called once, when the call is over. */
+  over(outcome: AuditOutcome, reason?: string): void;
+}
+
+/** Whether `principal` would be let use the model; nothing is used up or recorded. */
+export function mayUse(
+  { guard }: Pick<ClearanceComponents, 'guard'>,
+  principal: Principal,
+  resource: string,
+): boolean {
+  return guard().decide(principal, { resource, ability: USE, look: true }).allow;
+}
+
+/** Clears one call. @throws STARLING_CALL_REFUSED, STARLING_AUDIT_UNAVAILABLE */
+export async function clearCall(
+  { guard, audit, clock, self }: ClearanceComponents,
+  principal: Principal,
+  resource: string,
+): Promise<Cleared> {
+  const decision = guard().decide(principal, { resource, ability: USE });
+  const behalf = behalfOf(principal);
+  const about = {
+    who: keyOf(principal),
+    ...(behalf === undefined ? {} : { onBehalfOf: behalf }),
+    what: { ability: USE, resource },
+  };
+  if (!decision.allow) {
+    const error =
+      decision.ask === undefined ? refusalOf(decision, principal, self) : needsPerson(self);
+    audit.note({ kind: 'decision', ...about, outcome: 'denied', reason: error.message });
+    throw error;
+  }
+  const grant = decision.grant === undefined ? {} : { grant: decision.grant.claims.jti };
+  const entry: AuditInit = { kind: 'decision', ...about, ...grant, outcome: 'allowed' };
+  const [seq] = await Promise.all([audit.isOn ? audit.append(entry) : undefined, decision.settled]);
+  const begunAt = clock.now();
+  return {
+    over(outcome, reason) {
+      audit.note({
+        kind: 'call',
+        ...about,
+        outcome,
+        ...(reason === undefined ? {} : { reason }),
+        ...(seq === undefined ? {} : { of: seq }),
+        durationMs: clock.now() - begunAt,
+      });
+    },
+  };
+}
+
+/** Nobody can be asked while a program waits for a model. */
+function needsPerson(self: string): StarlingError {
+  return new StarlingError(
+    'STARLING_CALL_REFUSED',
+    'a person must agree to each use of this model, and nobody can be asked at this door',
+    { hint: `ask the operator of ${self} for a grant or a key without that condition` },
+  );
+}

@@ -1,0 +1,308 @@
+/**
+ * The models that this node can bring to its callers: those of its own providers, and those that peers let it use. Each call
+ * is cleared and recorded here, at the node that it enters by, and once more at the node that owns the model.
+ */
+import { StarlingError, messageOf } from '../core/index.ts';
+import type { Clock, Logger } from '../core/index.ts';
+import type { Config } from '../config/index.ts';
+import type { Exchanger } from '../gateway/index.ts';
+import { nameOf } from '../guard/index.ts';
+import type { Principal } from '../guard/index.ts';
+import { clearCall, mayUse } from './clearance.ts';
+import type { Cleared, ClearanceComponents } from './clearance.ts';
+import { modelResource, readModelName, unknownModel } from './names.ts';
+import type { ModelName } from './names.ts';
+import { answerBy } from './providers/answer.ts';
+import { createProvider } from './providers/provider.ts';
+import type { Provider } from './providers/provider.ts';
+import { createMeter } from './stats.ts';
+import type { Meter, Metered } from './stats.ts';
+import type { ListedModel, ModelAnswer, ModelStats, ReadCall, Usage } from './types.ts';
+
+/** Calls under way at a time, of all callers. */
+const CALLS_MAX = 4000;
+
+/** What peers let this node use, and the road to them. */
+export interface PeerModels {
+  /** Those that peers let this node use. */
+  list(signal: AbortSignal): Promise<{
+    readonly models: readonly ListedModel[];
+    readonly failures: readonly ListFailure[];
+  }>;
+  /** The name with its peer, where one peer alone has a provider of that name. @throws STARLING_MODEL_UNKNOWN */
+  find(name: ModelName): Required<ModelName>;
+  /** Has the peer answer. @throws what the peer does, STARLING_PEER_UNREACHABLE, … */
+  ask(
+    name: Required<ModelName>,
+    call: ReadCall,
+    principal: Principal,
+    init: { readonly signal: AbortSignal; readonly used: (usage: Usage) => void },
+  ): Promise<ModelAnswer>;
+}
+
+/** What the room works with. */
+export interface ModelsComponents extends ClearanceComponents {
+  /** Providers as the configuration has them now, their secrets bound. */
+  readonly config: () => Config['models'];
+  readonly exchanger: Exchanger;
+  readonly peers?: PeerModels;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** A provider or peer whose models are not known now. */
+export interface ListFailure {
+  /** Name of the provider, or of the peer as `@box`. */
+  readonly from: string;
+  readonly error: string;
+}
+
+/** What a caller may use. */
+export interface ModelList {
+  readonly models: readonly ListedModel[];
+  readonly failures: readonly ListFailure[];
+}
+
+/** The models of a node. */
+export interface Models {
+  /** The models that `principal` may use; of its own and of peers. */
+  list(principal: Principal, signal: AbortSignal): Promise<ModelList>;
+  /** The models of this node's own providers that `principal` may use. */
+  own(principal: Principal, signal: AbortSignal): Promise<ModelList>;
+  /**
+   * Has a model answer. The body of the answer must be read, to its end or by giving up; `signal` cancels the call
+   * down to the provider.
+   * @throws STARLING_MODEL_…, STARLING_CALL_REFUSED, STARLING_RATE_LIMITED, STARLING_TIMEOUT, STARLING_PEER_UNREACHABLE
+   */
+  ask(call: ReadCall, principal: Principal, signal: AbortSignal): Promise<ModelAnswer>;
+  /** The same for a model of this node's own alone: peers of peers are not asked. */
+  askOwn(call: ReadCall, principal: Principal, signal: AbortSignal): Promise<ModelAnswer>;
+  stats(): readonly ModelStats[];
+  /** Providers of this node by name, and why one can't be used. */
+  providers(): readonly ProviderView[];
+  /** Ends what runs. */
+  stop(): Promise<void>;
+}
+
+/** One provider, as people see it. */
+export interface ProviderView {
+  readonly name: string;
+  readonly api: string;
+  readonly endpoint?: string;
+  readonly problems: readonly string[];
+}
+
+/** Makes the room. `messageBytes` bounds an answer that is not streamed. */
+export function createModels(
+  components: ModelsComponents,
+  init: { readonly messageBytes: number },
+): Models {
+  return new NodeModels(components, init.messageBytes);
+}
+
+class NodeModels implements Models {
+  readonly #components: ModelsComponents;
+  readonly #messageBytes: number;
+  readonly #meter: Meter;
+  readonly #life = new AbortController();
+  #made:
+    | { readonly of: Config['models']; readonly byName: ReadonlyMap<string, Provider> }
+    | undefined;
+  #calls = 0;
+
+  constructor(components: ModelsComponents, messageBytes: number) {
+    this.#components = components;
+    this.#messageBytes = messageBytes;
+    this.#meter = createMeter(components.clock);
+  }
+
+  async list(principal: Principal, signal: AbortSignal): Promise<ModelList> {
+    const { peers } = this.#components;
+    const own = await this.own(principal, signal);
+    if (peers === undefined) return own;
+    const theirs = await peers.list(signal);
+    const allowed = theirs.models.filter(({ name }) => this.#mayUse(principal, name));
+    return {
+      models: [...own.models, ...allowed],
+      failures: [...own.failures, ...theirs.failures],
+    };
+  }
+
+  async own(principal: Principal, signal: AbortSignal): Promise<ModelList> {
+    const models: ListedModel[] = [];
+    const failures: ListFailure[] = [];
+    const all = [...this.#providers().values()];
+    const lists = await Promise.allSettled(all.map((provider) => provider.models(signal)));
+    signal.throwIfAborted();
+    for (const [at, provider] of all.entries()) {
+      const listed = lists[at];
+      if (listed?.status === 'fulfilled') {
+        const names = listed.value.map((model) => `${provider.name}/${model}`);
+        const allowed = names.filter((name) => this.#mayUse(principal, name));
+        models.push(...allowed.map((name) => ({ name })));
+      } else if (this.#mayUse(principal, `${provider.name}/any`)) {
+        failures.push({ from: provider.name, error: messageOf(listed?.reason) });
+      }
+    }
+    return { models, failures };
+  }
+
+  async ask(call: ReadCall, principal: Principal, signal: AbortSignal): Promise<ModelAnswer> {
+    const { peers, self } = this.#components;
+    const name = readModelName(call.model);
+    const isOwn = name.peer === self || (name.peer === undefined && this.#has(name.provider));
+    if (isOwn || peers === undefined) return this.askOwn(call, principal, signal);
+    const found = await this.#foundAt(peers, name, principal);
+    return this.#run(principal, signal, modelResource(found), (metered, until) =>
+      peers.ask(found, call, principal, { signal: until, used: metered.used.bind(metered) }),
+    );
+  }
+
+  /** Who may not use a model is refused before being told whether there is one. @throws STARLING_MODEL_UNKNOWN */
+  async #foundAt(
+    peers: PeerModels,
+    name: ModelName,
+    principal: Principal,
+  ): Promise<Required<ModelName>> {
+    try {
+      return peers.find(name);
+    } catch (error) {
+      const cleared = await clearCall(this.#components, principal, modelResource(name));
+      cleared.over('failed', 'STARLING_MODEL_UNKNOWN');
+      throw error;
+    }
+  }
+
+  askOwn(call: ReadCall, principal: Principal, signal: AbortSignal): Promise<ModelAnswer> {
+    const { clock } = this.#components;
+    const { provider: of, model } = readModelName(call.model);
+    return this.#run(
+      principal,
+      signal,
+      modelResource({ provider: of, model }),
+      async (metered, until) => {
+        const provider = this.#providers().get(of);
+        if (provider === undefined)
+          throw unknownModel(call.model, `this node has no provider '${of}'`);
+        if (!provider.offers(model)) throw unknownModel(call.model, 'this node does not offer it');
+        let told: Usage | undefined;
+        const made = await answerBy(provider, call, {
+          model,
+          signal: until,
+          messageBytes: this.#messageBytes,
+          clock,
+          used(usage) {
+            told = usage;
+            metered.used(usage);
+          },
+        });
+        return { ...made, usage: () => told };
+      },
+    );
+  }
+
+  stats(): readonly ModelStats[] {
+    return this.#meter.rows();
+  }
+
+  providers(): readonly ProviderView[] {
+    return Object.entries(this.#components.config().providers).map(
+      ([name, { api, endpoint, problems }]) => ({
+        name,
+        api,
+        ...(endpoint === undefined ? {} : { endpoint }),
+        problems,
+      }),
+    );
+  }
+
+  async stop(): Promise<void> {
+    this.#life.abort(new StarlingError('STARLING_STOPPED', 'the node is stopping'));
+    this.#components.exchanger.close();
+  }
+
+  /** One call from its clearance to its end. */
+  async #run(
+    principal: Principal,
+    signal: AbortSignal,
+    resource: string,
+    answer: (metered: Metered, until: AbortSignal) => Promise<ModelAnswer>,
+  ): Promise<ModelAnswer> {
+    if (this.#calls >= CALLS_MAX) {
+      throw new StarlingError(
+        'STARLING_RATE_LIMITED',
+        `${CALLS_MAX} calls of models are under way`,
+        {
+          hint: 'try again in a while',
+        },
+      );
+    }
+    this.#calls += 1;
+    const until = AbortSignal.any([signal, this.#life.signal]);
+    let end: ((error?: unknown) => void) | undefined;
+    try {
+      const cleared = await clearCall(this.#components, principal, resource);
+      const metered = this.#meter.start(resource.slice('model:'.length), nameOf(principal));
+      end = (error) => this.#over(cleared, metered, until, error);
+      until.throwIfAborted();
+      const made = await answer(metered, until);
+      return { ...made, body: followed(made.body, metered, end) };
+    } catch (error) {
+      if (end === undefined) this.#calls -= 1;
+      else end(error);
+      throw error;
+    }
+  }
+
+  #over(cleared: Cleared, metered: Metered, signal: AbortSignal, error: unknown): void {
+    this.#calls -= 1;
+    metered.over(error !== undefined);
+    if (error === undefined) return cleared.over('ok');
+    if (signal.aborted) return cleared.over('cancelled');
+    const code = error instanceof StarlingError ? error.code : 'the call failed';
+    return cleared.over(code === 'STARLING_TIMEOUT' ? 'timeout' : 'failed', code);
+  }
+
+  #mayUse(principal: Principal, name: string): boolean {
+    return mayUse(this.#components, principal, modelResource(readModelName(name)));
+  }
+
+  #has(provider: string): boolean {
+    return this.#providers().has(provider);
+  }
+
+  /** Made anew when the configuration is another. */
+  #providers(): ReadonlyMap<string, Provider> {
+    const config = this.#components.config();
+    if (this.#made?.of === config) return this.#made.byName;
+    const byName = new Map(
+      Object.entries(config.providers).map(([name, one]) => [
+        name,
+        createProvider(this.#components, name, one),
+      ]),
+    );
+    this.#made = { of: config, byName };
+    return byName;
+  }
+}
+
+/** The same bytes; tells once how they ended: whoever stops reading has cancelled the call. */
+async function* followed(
+  body: AsyncIterable<Uint8Array>,
+  metered: Metered,
+  end: (error?: unknown) => void,
+): AsyncGenerator<Uint8Array> {
+  let error: unknown = new Error('nobody wanted the rest');
+  try {
+    for await (const chunk of body) {
+      metered.begun();
+      yield chunk;
+    }
+    error = undefined;
+  } catch (thrown) {
+    error = thrown;
+    throw thrown;
+  } finally {
+    end(error);
+  }
+}

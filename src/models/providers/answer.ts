@@ -1,0 +1,280 @@
+/**
+ * Has one provider of this node answer a request: as the request came where both speak the same API, else said in the
+ * provider's API and its answer said back.
+ */
+import { StarlingError } from '../../core/index.ts';
+import type { Clock, Json, JsonObject } from '../../core/index.ts';
+import { isEventStream, mediaTypeOf } from '../../gateway/index.ts';
+import type { Reply } from '../../gateway/index.ts';
+import { countIn, objectIn, parsedObject } from '../json-reading.ts';
+import { withModel } from '../read-call.ts';
+import { chatAsMessage, chatUsage, messageAsChat, messagesUsage } from '../translate/answers.ts';
+import { createChatStream } from '../translate/chat-stream.ts';
+import { createMessagesStream } from '../translate/messages-stream.ts';
+import type { StreamTranslator } from '../translate/stream-translator.ts';
+import { toChat } from '../translate/to-chat.ts';
+import { toMessages } from '../translate/to-messages.ts';
+import type { ModelAnswer, ModelForm, ReadCall, Usage } from '../types.ts';
+import { followStream } from './follow-stream.ts';
+import { splitEvents } from './split-events.ts';
+import type { Provider, VendorAnswer } from './provider.ts';
+
+/** Characters of a token, at the least: what is reckoned is rather too much than too little. */
+const CHARS_PER_TOKEN = 3;
+/** What a request that names no limit is reckoned to bring. */
+const OUTPUT_GUESS = 1024;
+const PATHS: Readonly<Record<ModelForm, string>> = {
+  chat: '/chat/completions',
+  embeddings: '/embeddings',
+  messages: '/messages',
+  count_tokens: '/messages/count_tokens',
+};
+/** Headers of an answer that people ask providers about. */
+const KEPT: readonly string[] = ['request-id', 'x-request-id'];
+
+/** Bounds of one answer, and who hears of it. */
+export interface AnswerInit {
+  /** By the provider's own name. */
+  readonly model: string;
+  readonly signal: AbortSignal;
+  /** Largest answer that is not streamed, and largest event of one that is. */
+  readonly messageBytes: number;
+  readonly clock: Clock;
+  /** Hears what it took, once. */
+  readonly used: (usage: Usage) => void;
+}
+
+/** What is sent, and how the answer is said back. */
+interface Plan {
+  readonly body: Buffer;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly stream?: StreamTranslator;
+  whole?(answer: JsonObject): JsonObject | undefined;
+}
+
+/**
+ * Answers `call`. @throws STARLING_MODEL_UNSUPPORTED and what the provider throws; once the answer has begun, so does its body
+ */
+export async function answerBy(
+  provider: Provider,
+  call: ReadCall,
+  init: AnswerInit,
+): Promise<ModelAnswer> {
+  if (call.form === 'count_tokens' && provider.api === 'openai') return reckoned(call, init);
+  const plan = planOf(provider, call, init);
+  const guess = reckonTokens(call.body.length) + limitIn(call.fields);
+  const settle = provider.allowance.take(guess);
+  const used = (usage: Usage): void => {
+    settle(usage.input + usage.output);
+    init.used(usage);
+  };
+  let answer: VendorAnswer;
+  try {
+    answer = await provider.send({
+      path: plan.path,
+      model: init.model,
+      body: plan.body,
+      headers: sameApi(provider, call) ? call.headers : {},
+      signal: init.signal,
+    });
+  } catch (error) {
+    settle(0);
+    throw error;
+  }
+  const headers = { ...keptHeaders(answer.reply), ...plan.headers };
+  const made = { ...init, used };
+  if (!call.isStream) {
+    return { isStream: false, headers, body: one(await whole(provider, call, plan, answer, made)) };
+  }
+  if (!isEventStream(answer.reply)) throw wrongType(provider, answer.reply, 'a stream of events');
+  return { isStream: true, headers, body: streamed(provider, call, plan, answer, made) };
+}
+
+function sameApi({ api }: Provider, { form }: ReadCall): boolean {
+  return (form === 'chat' || form === 'embeddings') === (api === 'openai');
+}
+
+function planOf(provider: Provider, call: ReadCall, { model, clock }: AnswerInit): Plan {
+  const { body, fields, form, model: name } = call;
+  if (sameApi(provider, call)) {
+    return { body: withModel(body, model), path: PATHS[form], headers: {} };
+  }
+  if (form === 'embeddings') {
+    throw new StarlingError(
+      'STARLING_MODEL_UNSUPPORTED',
+      `provider ${provider.name} has no embeddings`,
+      { hint: 'choose a model of another provider' },
+    );
+  }
+  const said = (ignored: readonly string[], added: readonly string[]): Plan['headers'] => ({
+    ...(ignored.length === 0 ? {} : { 'starling-ignored': ignored.join(', ') }),
+    ...(added.length === 0 ? {} : { 'starling-added': added.join(', ') }),
+  });
+  const createdS = Math.floor(clock.now() / 1000);
+  if (form === 'chat') {
+    const { body: sent, ignored, added } = toMessages(fields, model);
+    const withUsage = objectIn(fields['stream_options'])['include_usage'] === true;
+    return {
+      body: Buffer.from(JSON.stringify(sent)),
+      path: PATHS.messages,
+      headers: said(ignored, added),
+      stream: createChatStream(name, createdS, withUsage),
+      whole: (answer) => messageAsChat(answer, name, createdS),
+    };
+  }
+  const { body: sent, ignored, added } = toChat(fields, model, provider);
+  return {
+    body: Buffer.from(JSON.stringify(sent)),
+    path: PATHS.chat,
+    headers: said(ignored, added),
+    stream: createMessagesStream(name),
+    whole: (answer) => chatAsMessage(answer, name),
+  };
+}
+
+/** The whole answer, in the form of the request. */
+async function whole(
+  provider: Provider,
+  call: ReadCall,
+  plan: Plan,
+  { reply, body }: VendorAnswer,
+  init: AnswerInit,
+): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of body) {
+    sizeBytes += chunk.length;
+    if (sizeBytes > init.messageBytes) {
+      throw new StarlingError(
+        'STARLING_LIMIT_EXCEEDED',
+        `provider ${provider.name} answered with more than ${init.messageBytes} bytes (limits.messageBytes)`,
+        {
+          hint: 'ask for less, or have the answer streamed',
+          data: { limit: 'limits.messageBytes' },
+        },
+      );
+    }
+    chunks.push(chunk);
+  }
+  if (!mediaTypeOf(reply).endsWith('json')) throw wrongType(provider, reply, 'JSON');
+  const bytes = Buffer.concat(chunks, sizeBytes);
+  const answer = parsedObject(bytes.toString('utf8'));
+  const said = answer === undefined || plan.whole === undefined ? answer : plan.whole(answer);
+  if (answer === undefined || said === undefined) {
+    throw new StarlingError(
+      'STARLING_MODEL_INVALID',
+      `the answer of provider ${provider.name} is none of its API`,
+      { hint: `see that models.providers.${provider.name}.endpoint is the base of its API` },
+    );
+  }
+  if (call.form !== 'count_tokens')
+    init.used(usageIn(provider, answer) ?? reckonedUsage(call, sizeBytes));
+  return said === answer ? bytes : Buffer.from(JSON.stringify(said));
+}
+
+function usageIn({ api }: Provider, { usage }: JsonObject): Usage | undefined {
+  return api === 'openai' ? chatUsage(usage) : messagesUsage(usage);
+}
+
+/** Event by event, so that a fault comes after all that was good, and between two events. */
+async function* streamed(
+  provider: Provider,
+  call: ReadCall,
+  { stream }: Plan,
+  { body }: VendorAnswer,
+  { messageBytes, used }: AnswerInit,
+): AsyncGenerator<Uint8Array> {
+  const follower = followStream(provider.api, provider.name, messageBytes);
+  const events = splitEvents(messageBytes);
+  const say = (event: Buffer): Uint8Array => {
+    const read = follower.push(event);
+    return stream === undefined ? event : sayAll(stream, read);
+  };
+  try {
+    for await (const chunk of body) {
+      const said: Uint8Array[] = [];
+      let fault: unknown;
+      try {
+        for (const event of events.push(chunk)) said.push(say(event));
+      } catch (error) {
+        fault = error;
+      }
+      const bytes = Buffer.concat(said);
+      if (bytes.length > 0) yield bytes;
+      if (fault !== undefined) throw fault;
+    }
+    const rest = say(events.rest());
+    follower.end();
+    const last = Buffer.concat([rest, Buffer.from(stream?.end?.() ?? '')]);
+    if (last.length > 0) yield last;
+  } finally {
+    // One that broke off, or that nobody wanted to its end, was paid for by what came.
+    used(follower.usage() ?? reckonedUsage(call, follower.textLength));
+  }
+}
+
+function sayAll(stream: StreamTranslator, events: readonly JsonObject[]): Buffer {
+  return Buffer.from(events.map((event) => stream.push(event)).join(''));
+}
+
+async function* one(bytes: Buffer): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+function keptHeaders(reply: Reply): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    KEPT.flatMap((name): [string, string][] => {
+      const value = reply.headers[name];
+      return typeof value === 'string' && /^[\w.:-]{1,200}$/.test(value) ? [[name, value]] : [];
+    }),
+  );
+}
+
+function wrongType(provider: Provider, reply: Reply, wanted: string): StarlingError {
+  reply.body.destroy();
+  const got = mediaTypeOf(reply);
+  return new StarlingError(
+    'STARLING_MODEL_INVALID',
+    `provider ${provider.name} answered with ${got === '' ? 'no content type' : got}, and not with ${wanted}`,
+    {
+      hint: `see that models.providers.${provider.name}.endpoint is the base of its API`,
+      data: { provider: provider.name },
+    },
+  );
+}
+
+/** No compatible provider counts tokens before a call. */
+function reckoned(call: ReadCall, { used }: AnswerInit): ModelAnswer {
+  const tokens = reckonTokens(textLengthOf(call.fields));
+  used({ input: 0, output: 0 });
+  return {
+    isStream: false,
+    headers: { 'starling-estimated': 'input_tokens' },
+    body: one(Buffer.from(JSON.stringify({ input_tokens: tokens }))),
+  };
+}
+
+function reckonedUsage(call: ReadCall, outputLength: number): Usage {
+  const input = reckonTokens(textLengthOf(call.fields));
+  return { input, output: reckonTokens(outputLength), isEstimated: true };
+}
+
+function reckonTokens(length: number): number {
+  return Math.ceil(length / CHARS_PER_TOKEN);
+}
+
+function limitIn(fields: JsonObject): number {
+  const { max_tokens: one, max_completion_tokens: other } = fields;
+  return countIn(one) || countIn(other) || OUTPUT_GUESS;
+}
+
+/** Characters of all texts in a request, but for pictures, which are paid for otherwise. */
+function textLengthOf(value: Json | undefined): number {
+  if (typeof value === 'string') return value.startsWith('data:') ? 0 : value.length;
+  if (typeof value !== 'object' || value === null) return 0;
+  return Object.entries(value).reduce(
+    (sum, [key, inner]) => (key === 'data' ? sum : sum + textLengthOf(inner)),
+    0,
+  );
+}

@@ -1,0 +1,123 @@
+/**
+ * Reads along with a provider's stream of events: whether each is one of its API, whether the stream has come to its own
+ * end, and what it says of tokens. A stream that stops without its end was cut, whatever the connection says.
+ */
+import { StarlingError } from '../../core/index.ts';
+import type { JsonObject } from '../../core/index.ts';
+import { createEventStreamDecoder } from '../../gateway/index.ts';
+import { listIn, objectIn, parsedObject, textIn } from '../json-reading.ts';
+import { chatUsage, messagesUsage } from '../translate/answers.ts';
+import type { Usage } from '../types.ts';
+import { streamError } from './vendor-errors.ts';
+
+const DONE = '[DONE]';
+
+/** What is known of a stream so far. */
+export interface StreamFollower {
+  /** The events that `chunk` completes. @throws STARLING_MODEL_INVALID, or what the provider says failed */
+  push(chunk: Uint8Array): readonly JsonObject[];
+  /** The stream is over. @throws STARLING_MODEL_CUT when it has not said so itself */
+  end(): void;
+  /** Tokens as told; undefined when they were not. */
+  usage(): Usage | undefined;
+  /** Characters of text that came. */
+  readonly textLength: number;
+}
+
+/** Makes a follower of a stream of the API `api`; one event may have `eventBytes`. */
+export function followStream(
+  api: 'openai' | 'anthropic',
+  provider: string,
+  eventBytes: number,
+): StreamFollower {
+  return new Follower(api, provider, eventBytes);
+}
+
+class Follower implements StreamFollower {
+  textLength = 0;
+  readonly #api: 'openai' | 'anthropic';
+  readonly #provider: string;
+  readonly #decoder: ReturnType<typeof createEventStreamDecoder>;
+  #events: JsonObject[] = [];
+  #fault: StarlingError | undefined;
+  #isOver = false;
+  #usage: JsonObject = {};
+
+  constructor(api: 'openai' | 'anthropic', provider: string, eventBytes: number) {
+    this.#api = api;
+    this.#provider = provider;
+    this.#decoder = createEventStreamDecoder(eventBytes, ({ data }) =>
+      this.#take(data.toString('utf8')),
+    );
+  }
+
+  push(chunk: Uint8Array): readonly JsonObject[] {
+    this.#events = [];
+    if (!this.#decoder.push(chunk)) this.#fault ??= this.#malformed('an event is too long');
+    if (this.#fault !== undefined) throw this.#fault;
+    return this.#events;
+  }
+
+  end(): void {
+    if (this.#isOver) return;
+    throw new StarlingError(
+      'STARLING_MODEL_CUT',
+      `provider ${this.#provider} ended its answer in the middle`,
+      { hint: 'try again', data: { provider: this.#provider } },
+    );
+  }
+
+  usage(): Usage | undefined {
+    return this.#api === 'openai' ? chatUsage(this.#usage) : messagesUsage(this.#usage);
+  }
+
+  #take(data: string): void {
+    if (this.#fault !== undefined) return;
+    if (this.#api === 'openai' && data.trim() === DONE) {
+      this.#isOver = true;
+      return;
+    }
+    const event = parsedObject(data);
+    if (event === undefined) {
+      this.#fault = this.#malformed('an event holds no JSON object');
+      return;
+    }
+    const { error } = event;
+    if (error !== undefined && error !== null) {
+      const said = typeof error === 'string' ? { message: error } : objectIn(error);
+      this.#fault = streamError(this.#provider, said);
+      return;
+    }
+    this.#events.push(event);
+    if (this.#api === 'openai') this.#readChat(event);
+    else this.#readMessages(event);
+  }
+
+  #readChat({ usage, choices }: JsonObject): void {
+    if (usage !== undefined && usage !== null) this.#usage = objectIn(usage);
+    for (const choice of listIn(choices)) {
+      const { delta, finish_reason: finish } = objectIn(choice);
+      // Some compatible servers leave [DONE] out.
+      if (typeof finish === 'string' && finish !== '') this.#isOver = true;
+      this.textLength += textIn(objectIn(delta)['content']).length;
+    }
+  }
+
+  #readMessages({ type, message, usage, delta }: JsonObject): void {
+    if (type === 'message_start') this.#usage = objectIn(objectIn(message)['usage']);
+    if (type === 'message_delta') this.#usage = { ...this.#usage, ...objectIn(usage) };
+    if (type === 'message_stop') this.#isOver = true;
+    this.textLength += textIn(objectIn(delta)['text']).length;
+  }
+
+  #malformed(what: string): StarlingError {
+    return new StarlingError(
+      'STARLING_MODEL_INVALID',
+      `the stream of provider ${this.#provider} is none of its API: ${what}`,
+      {
+        hint: `see that models.providers.${this.#provider}.endpoint is the base of its API`,
+        data: { provider: this.#provider },
+      },
+    );
+  }
+}

@@ -1,0 +1,320 @@
+/**
+ * One provider: the only place from which requests go to it. Each goes to the host of its endpoint and to no other, with the
+ * key that the configuration names; no redirect is followed. What it answers is bounded in size and in silence.
+ */
+import { StarlingError, messageOf } from '../../core/index.ts';
+import type { Clock } from '../../core/index.ts';
+import type { ModelProvider } from '../../config/index.ts';
+import { readBody } from '../../gateway/index.ts';
+import type { Exchange, Exchanger, Reply } from '../../gateway/index.ts';
+import { listIn, objectIn, parsedObject, textIn } from '../json-reading.ts';
+import { createAllowance } from './allowance.ts';
+import type { Allowance } from './allowance.ts';
+import { vendorError } from './vendor-errors.ts';
+
+const REFUSAL_BYTES_MAX = 64 * 1024;
+const LIST_BYTES_MAX = 8 * 1024 * 1024;
+const MODELS_MAX = 5000;
+/** For how long what a provider lists is believed. */
+const LIST_MS = 60_000;
+const LIST_TIMEOUT_MS = 15_000;
+const ANTHROPIC_VERSION = '2023-06-01';
+
+/** What a provider works with. */
+export interface ProviderComponents {
+  readonly exchanger: Exchanger;
+  readonly clock: Clock;
+}
+
+/** A request in the provider's own API. */
+export interface VendorRequest {
+  /** Below the endpoint: `/chat/completions`. */
+  readonly path: string;
+  /** By the provider's own name, for errors. */
+  readonly model: string;
+  readonly body: Buffer;
+  /** Besides the provider's own, which win. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly signal: AbortSignal;
+}
+
+/** An answer that is none of a refusal, as it comes. */
+export interface VendorAnswer {
+  readonly reply: Reply;
+  /** Ends by a StarlingError when the provider is silent or breaks off. Whoever stops reading ends the exchange. */
+  readonly body: AsyncIterable<Buffer>;
+}
+
+/** A provider of models. */
+export interface Provider {
+  readonly name: string;
+  readonly api: ModelProvider['api'];
+  /** True for the one whose newest models want `max_completion_tokens`. */
+  readonly isOpenAi: boolean;
+  readonly allowance: Allowance;
+  /** False for a model that the configuration does not offer. */
+  offers(model: string): boolean;
+  /** Its models, by its own names. @throws what {@link Provider.send} does */
+  models(signal: AbortSignal): Promise<readonly string[]>;
+  /**
+   * Sends a request; resolves when the headers of a good answer have come.
+   * @throws STARLING_MODEL_…, STARLING_RATE_LIMITED, STARLING_TIMEOUT, STARLING_CONFIG_INVALID, STARLING_SECRET_MISSING
+   */
+  send(request: VendorRequest): Promise<VendorAnswer>;
+}
+
+/** Makes the provider `name`. */
+export function createProvider(
+  components: ProviderComponents,
+  name: string,
+  config: ModelProvider,
+): Provider {
+  return new HttpProvider(components, name, config);
+}
+
+class HttpProvider implements Provider {
+  readonly name: string;
+  readonly api: ModelProvider['api'];
+  readonly isOpenAi: boolean;
+  readonly allowance: Allowance;
+  readonly #components: ProviderComponents;
+  readonly #config: ModelProvider;
+  #listed: { readonly at: number; readonly models: Promise<readonly string[]> } | undefined;
+
+  constructor(components: ProviderComponents, name: string, config: ModelProvider) {
+    this.#components = components;
+    this.#config = config;
+    this.name = name;
+    this.api = config.api;
+    this.isOpenAi =
+      config.endpoint !== undefined && new URL(config.endpoint).hostname === 'api.openai.com';
+    this.allowance = createAllowance(components.clock, name, config.limits);
+  }
+
+  offers(model: string): boolean {
+    return this.#config.models.length === 0 || this.#config.models.includes(model);
+  }
+
+  async models(signal: AbortSignal): Promise<readonly string[]> {
+    if (this.#config.models.length > 0) return this.#config.models;
+    const now = this.#components.clock.now();
+    const known = this.#listed;
+    if (known !== undefined && now - known.at < LIST_MS) return known.models;
+    // Shared by whoever asks meanwhile, so that one of them who goes ends nothing.
+    const models = this.#list();
+    this.#listed = { at: now, models };
+    models.catch(() => {
+      if (this.#listed?.models === models) this.#listed = undefined;
+    });
+    signal.throwIfAborted();
+    return models;
+  }
+
+  async #list(): Promise<readonly string[]> {
+    const more = this.api === 'anthropic' ? '?limit=1000' : '';
+    const { reply } = await this.#exchange('GET', `/models${more}`, '', {}, undefined, {
+      timeoutMs: Math.min(LIST_TIMEOUT_MS, this.#config.timeoutMs),
+    });
+    const body = await readBody(reply, LIST_BYTES_MAX).catch((error: unknown) => {
+      throw this.#broken(error);
+    });
+    const listed = objectIn(parsedObject(body.toString('utf8')))['data'];
+    if (!Array.isArray(listed)) throw this.#invalid('its list of models is none');
+    return listIn(listed)
+      .slice(0, MODELS_MAX)
+      .map((model) => textIn(objectIn(model)['id']))
+      .filter((id) => id !== '');
+  }
+
+  async send({ path, model, body, headers, signal }: VendorRequest): Promise<VendorAnswer> {
+    signal.throwIfAborted();
+    const { reply, exchange } = await this.#exchange('POST', path, model, headers, body, {
+      timeoutMs: this.#config.timeoutMs,
+      signal,
+    });
+    return { reply, body: this.#bodyOf(reply, exchange, signal) };
+  }
+
+  /** The one way out. @throws see {@link Provider.send} */
+  async #exchange(
+    method: 'GET' | 'POST',
+    path: string,
+    model: string,
+    headers: Readonly<Record<string, string>>,
+    body: Buffer | undefined,
+    { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal?: AbortSignal },
+  ): Promise<{ readonly reply: Reply; readonly exchange: Exchange }> {
+    const exchange = this.#start(method, path, headers, body, timeoutMs);
+    const cancel = (): void => exchange.abort(reasonOf(signal));
+    signal?.addEventListener('abort', cancel, { once: true });
+    try {
+      const reply = await exchange.reply;
+      if (reply.status >= 200 && reply.status < 300) return { reply, exchange };
+      throw await this.#refusalOf(reply, exchange, model);
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw this.#broken(error);
+    } finally {
+      signal?.removeEventListener('abort', cancel);
+    }
+  }
+
+  /** @throws STARLING_SECRET_INVALID where what a header is to hold can't stand in one */
+  #start(
+    method: 'GET' | 'POST',
+    path: string,
+    headers: Readonly<Record<string, string>>,
+    body: Buffer | undefined,
+    timeoutMs: number,
+  ): Exchange {
+    const url = this.#urlOf(path);
+    const all = { ...this.#defaults(body), ...headers, ...this.#ownHeaders() };
+    try {
+      return this.#components.exchanger.start({
+        method,
+        url,
+        headers: all,
+        ...(body === undefined ? {} : { body }),
+        timeoutMs,
+      });
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+      // Its message is left out: what can't be sent may be the key.
+      throw new StarlingError(
+        'STARLING_SECRET_INVALID',
+        `a header for provider ${this.name} can't be sent: it has line breaks or characters beyond ASCII`,
+        { hint: 'set its secret anew: starling secret set NAME', data: { provider: this.name } },
+      );
+    }
+  }
+
+  /** Where requests may go: below the endpoint, at its host. @throws STARLING_CONFIG_INVALID */
+  #urlOf(path: string): URL {
+    const { endpoint, problems } = this.#config;
+    if (endpoint === undefined || problems.length > 0) {
+      throw new StarlingError(
+        'STARLING_CONFIG_INVALID',
+        `provider ${this.name} can't be used: ${problems.join('; ')}`,
+        { hint: `set models.providers.${this.name} anew in the config file` },
+      );
+    }
+    const base = new URL(endpoint);
+    const url = new URL(`${base.origin}${base.pathname}${path}`);
+    if (url.origin === base.origin) return url;
+    throw new StarlingError(
+      'STARLING_MODEL_INVALID',
+      `nothing is sent to ${url.host}: provider ${this.name} is at ${base.host}`,
+    );
+  }
+
+  #defaults(body: Buffer | undefined): Readonly<Record<string, string>> {
+    return {
+      accept: 'application/json, text/event-stream',
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(this.api === 'anthropic' ? { 'anthropic-version': ANTHROPIC_VERSION } : {}),
+    };
+  }
+
+  /** @throws STARLING_SECRET_MISSING */
+  #ownHeaders(): Readonly<Record<string, string>> {
+    return Object.fromEntries(
+      Object.entries(this.#config.headers).map(([name, secret]) => [
+        name.toLowerCase(),
+        secret.reveal(),
+      ]),
+    );
+  }
+
+  async #refusalOf(reply: Reply, exchange: Exchange, model: string): Promise<StarlingError> {
+    const { clock } = this.#components;
+    const cancel = clock.schedule(this.#config.timeoutMs, () => exchange.abort(this.#late()));
+    const body = await readBody(reply, REFUSAL_BYTES_MAX).catch(() => Buffer.alloc(0));
+    cancel();
+    return vendorError({
+      provider: this.name,
+      model,
+      status: reply.status,
+      headers: reply.headers,
+      body: this.#withoutKeys(body.toString('utf8')),
+      now: clock.now(),
+    });
+  }
+
+  /** A provider may quote what it was sent, in part: what is shown of it must hold no secret of ours. */
+  #withoutKeys(text: string): string {
+    let shown = text;
+    for (const value of Object.values(this.#ownHeaders())) {
+      const secret = value.replace(/^Bearer /i, '');
+      if (secret.length >= 4) shown = shown.replaceAll(secret, '***');
+    }
+    return shown;
+  }
+
+  async *#bodyOf(reply: Reply, exchange: Exchange, signal: AbortSignal): AsyncGenerator<Buffer> {
+    const { clock } = this.#components;
+    const chunks = reply.body[Symbol.asyncIterator]();
+    const cancel = (): void => exchange.abort(reasonOf(signal));
+    signal.addEventListener('abort', cancel, { once: true });
+    try {
+      for (;;) {
+        signal.throwIfAborted();
+        const stopWaiting = clock.schedule(this.#config.timeoutMs, () =>
+          exchange.abort(this.#late()),
+        );
+        const next = await chunks.next().finally(stopWaiting);
+        if (next.done === true) return;
+        yield next.value as Buffer;
+      }
+    } catch (error) {
+      signal.throwIfAborted();
+      throw this.#cut(error);
+    } finally {
+      signal.removeEventListener('abort', cancel);
+      exchange.abort(new Error('over'));
+    }
+  }
+
+  #late(): StarlingError {
+    const seconds = this.#config.timeoutMs / 1000;
+    return new StarlingError(
+      'STARLING_TIMEOUT',
+      `provider ${this.name} said nothing for ${seconds} s`,
+      {
+        hint: `try again, or raise models.providers.${this.name}.timeout`,
+        data: { provider: this.name },
+      },
+    );
+  }
+
+  #invalid(what: string): StarlingError {
+    return new StarlingError('STARLING_MODEL_INVALID', `provider ${this.name}: ${what}`, {
+      hint: `see that models.providers.${this.name}.endpoint is the base of its API`,
+      data: { provider: this.name },
+    });
+  }
+
+  #broken(error: unknown): StarlingError {
+    if (error instanceof StarlingError) {
+      return error.code === 'STARLING_TIMEOUT' ? this.#late() : error;
+    }
+    const text = `provider ${this.name} gave no answer: ${messageOf(error)}`;
+    return new StarlingError('STARLING_MODEL_FAILED', text, {
+      hint: 'see that it runs, and that this machine reaches it',
+      data: { provider: this.name },
+    });
+  }
+
+  #cut(error: unknown): StarlingError {
+    if (error instanceof StarlingError) return error;
+    return new StarlingError(
+      'STARLING_MODEL_CUT',
+      `provider ${this.name} broke its answer off: ${messageOf(error)}`,
+      { hint: 'try again', data: { provider: this.name } },
+    );
+  }
+}
+
+function reasonOf(signal: AbortSignal | undefined): Error {
+  const reason: unknown = signal?.reason;
+  return reason instanceof Error ? reason : new Error('the caller went');
+}

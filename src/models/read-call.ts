@@ -1,0 +1,81 @@
+/** Reads the body of a request for a model, and puts another model's name into it; every other byte stays. */
+import {
+  JSON_BYTE,
+  StarlingError,
+  endOfJsonString,
+  endOfJsonValue,
+  isObject,
+  jsonStringAt,
+  skipJsonSpace,
+} from '../core/index.ts';
+import type { JsonObject } from '../core/index.ts';
+import type { ModelCall, ModelForm, ReadCall } from './types.ts';
+
+/** Keys that decide where a request goes: parsers differ on which of two counts. */
+const DECIDING: readonly string[] = ['model', 'stream'];
+
+/** Reads a request. @throws STARLING_USAGE */
+export function readCall(form: ModelForm, body: Buffer, headers: ModelCall['headers']): ReadCall {
+  const fields = parse(body);
+  const spans = topSpans(body);
+  for (const key of DECIDING) {
+    if (spans.filter(({ name }) => name === key).length > 1) {
+      throw wrong(`'${key}' stands in it twice`);
+    }
+  }
+  const { model, stream } = fields;
+  if (typeof model !== 'string' || model === '') {
+    throw wrong("'model' must name one, like gpu/qwen");
+  }
+  const isStream = form !== 'embeddings' && form !== 'count_tokens' && stream === true;
+  return { form, model, body, headers, fields, isStream };
+}
+
+/** The same body, asking for `model`. The body is one that {@link readCall} took. */
+export function withModel(body: Buffer, model: string): Buffer {
+  const span = topSpans(body).find(({ name }) => name === 'model');
+  if (span === undefined) return body;
+  return Buffer.concat([
+    body.subarray(0, span.start),
+    Buffer.from(JSON.stringify(model)),
+    body.subarray(span.end),
+  ]);
+}
+
+function parse(body: Buffer): JsonObject {
+  let value: unknown;
+  try {
+    value = JSON.parse(body.toString('utf8'));
+  } catch {
+    throw wrong('it is no JSON');
+  }
+  if (!isObject(value)) throw wrong('it must be a JSON object');
+  return value as JsonObject;
+}
+
+interface Span {
+  readonly name: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Where the values of the top level stand, in a text that JSON.parse accepts. */
+function topSpans(bytes: Buffer): readonly Span[] {
+  const spans: Span[] = [];
+  let at = skipJsonSpace(bytes, skipJsonSpace(bytes, 0) + 1);
+  while (bytes[at] === JSON_BYTE.quote) {
+    const keyEnd = endOfJsonString(bytes, at);
+    const name = jsonStringAt(bytes, at, keyEnd);
+    const start = skipJsonSpace(bytes, skipJsonSpace(bytes, keyEnd) + 1);
+    const end = endOfJsonValue(bytes, start);
+    spans.push({ name, start, end });
+    at = skipJsonSpace(bytes, end);
+    if (bytes[at] !== JSON_BYTE.comma) break;
+    at = skipJsonSpace(bytes, at + 1);
+  }
+  return spans;
+}
+
+function wrong(what: string): StarlingError {
+  return new StarlingError('STARLING_USAGE', `the request can't be used: ${what}`);
+}
