@@ -49,7 +49,6 @@ export { createLogins } from './upstreams/oauth/logins.ts';
 export type { Logins } from './upstreams/oauth/logins.ts';
 export {
   createExchanger,
-  headerOf,
   isEventStream,
   mediaTypeOf,
   readBody,
@@ -58,7 +57,6 @@ export type { Exchange, Exchanger, Reply } from './upstreams/url/http-exchange.t
 export { createEventStreamDecoder } from './upstreams/url/event-stream.ts';
 export type { StreamEvent } from './upstreams/url/event-stream.ts';
 export { readRequestBody } from './door/request-body.ts';
-export { isRefusal } from './door/types.ts';
 export type { Credential, DoorRefusal, ModelsFace } from './door/types.ts';
 export { refusalOf } from './clearance/refusal-errors.ts';
 export { bindSecrets, secretUses } from './upstreams/server-secrets.ts';
