@@ -6,6 +6,7 @@ import {
   createClientBoards,
   grantResources,
 } from './builtin/index.ts';
+import { createSpendings, readPrices } from './budget/index.ts';
 import { socketPath, tokenFile } from './config/index.ts';
 import { createDirectory } from './directory/index.ts';
 import { createGateway, createUpstreams } from './gateway/index.ts';
@@ -100,8 +101,9 @@ export function createNodeGateway(
   { identity, grants, store }: OpenState,
   rooms: GatewayRooms,
 ): Gateway {
-  const { name, http, tcp, limits, keepAlive, list, views, stateDir } = config;
-  const { audit, children, clients, governance, keys, membership, network, tokens } = rooms;
+  const { name, http, tcp, limits, keepAlive, list, prices, views, stateDir } = config;
+  const { audit, budgets, children, clients, governance, keys, membership, network, tokens } = rooms;
+  const priced = readPrices(prices);
   const { pins, providers, sandbox, token, upstreams } = rooms;
   const { agentConfig, agents, modelsDoor, runs } = rooms;
   return createGateway(
@@ -126,6 +128,12 @@ export function createNodeGateway(
       lacking: providers.lacking,
       guard: governance.guard,
       approvals: governance.approvals,
+      spendings: createSpendings({
+        budgets,
+        rulesOf: (principal) => governance.callerRules.of(principal),
+        prices: () => priced,
+        health,
+      }),
       audit,
       state: store,
       grants,

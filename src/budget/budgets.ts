@@ -2,7 +2,8 @@
 import { EventEmitter } from 'node:events';
 import { StarlingError, amountText, amountWord, printable } from '../core/index.ts';
 import type { Clock, Did, Health, JsonObject, Logger, PeerId, Startable } from '../core/index.ts';
-import type { SuccessionView } from '../grants/index.ts';
+import { parseResource } from '../grants/index.ts';
+import type { ResourcePattern, SuccessionView } from '../grants/index.ts';
 import type { FrequentSigner } from '../identity/index.ts';
 import type { PeerView } from '../membership/index.ts';
 import type { Network } from '../network/index.ts';
@@ -99,6 +100,8 @@ export interface Budgets extends Startable {
   mayHold(id: string, did: Did): boolean;
   /** Tells each change of a budget's books, at that pace at the most, until what it gives is called. */
   watch(id: string, changed: () => void, paceMs: number): () => void;
+  /** Budgets of this node whose `for` is a pattern with a wildcard, like `tool:search/*`. */
+  patterns(): readonly { readonly pattern: ResourcePattern; readonly id: string }[];
   /** All budgets of which `for` is that. */
   forWhom(whom: string): readonly string[];
 }
@@ -115,6 +118,12 @@ export function createBudgets(components: BudgetsComponents): Budgets {
   return new NodeBudgets(components);
 }
 
+/** Budgets of this node by what they are for. */
+interface LookUp {
+  readonly byFor: ReadonlyMap<string, readonly string[]>;
+  readonly patterns: readonly { readonly pattern: ResourcePattern; readonly id: string }[];
+}
+
 class NodeBudgets implements Budgets {
   readonly events = new EventEmitter<{ change: [id: string] }>();
   readonly #components: BudgetsComponents;
@@ -122,7 +131,8 @@ class NodeBudgets implements Budgets {
   readonly #sync: RowSync;
   readonly #rights: Rights;
   readonly #history: BudgetHistory;
-  #byFor: ReadonlyMap<string, readonly string[]> | undefined;
+  #whom: LookUp | undefined;
+  #known = 0;
 
   constructor(components: BudgetsComponents) {
     this.#components = components;
@@ -203,6 +213,7 @@ class NodeBudgets implements Budgets {
       ...(successor === undefined ? {} : { successor }),
     };
     if (terms.parent !== undefined) this.#requireUnit(terms.parent, unit);
+    requirePattern(whom);
     const id = await this.#books.found(terms);
     this.#history.note(id, { what: 'created', amount: limit });
     return this.#view(id);
@@ -402,17 +413,29 @@ class NodeBudgets implements Budgets {
   }
 
   forWhom(whom: string): readonly string[] {
-    if (this.#byFor === undefined) {
-      const byFor = new Map<string, string[]>();
-      for (const id of this.#books.ids()) {
-        const named = this.#books.terms(id)?.for;
-        if (named === undefined || this.#books.founderOf(id) !== this.self) continue;
-        if (this.#books.acts(id).closed) continue;
-        byFor.set(named, [...(byFor.get(named) ?? []), id]);
+    return this.#lookUp().byFor.get(whom) ?? [];
+  }
+
+  patterns(): readonly { readonly pattern: ResourcePattern; readonly id: string }[] {
+    return this.#lookUp().patterns;
+  }
+
+  /** Budgets of this node by what they are for; made anew when one comes or goes. */
+  #lookUp(): LookUp {
+    if (this.#whom !== undefined) return this.#whom;
+    const byFor = new Map<string, string[]>();
+    const patterns: { readonly pattern: ResourcePattern; readonly id: string }[] = [];
+    for (const id of this.#books.ids()) {
+      const named = this.#books.terms(id)?.for;
+      if (named === undefined || this.#books.founderOf(id) !== this.self) continue;
+      if (this.#books.acts(id).closed) continue;
+      byFor.set(named, [...(byFor.get(named) ?? []), id]);
+      if (named.startsWith('tool:') && named.includes('*')) {
+        patterns.push({ pattern: parseResource(named), id });
       }
-      this.#byFor = byFor;
     }
-    return this.#byFor.get(whom) ?? [];
+    this.#whom = { byFor, patterns };
+    return this.#whom;
   }
 
   /** The budget, and those that it is part of. */
@@ -525,7 +548,14 @@ class NodeBudgets implements Budgets {
   }
 
   #changed(rowIds: readonly string[]): void {
-    this.#byFor = undefined;
+    // A busy budget changes with each call, and what it is for does not.
+    const isDecided = rowIds.some(
+      (rowId) => this.#books.rows(rowId).get(this.self)?.acts !== undefined,
+    );
+    if (isDecided || this.#books.ids().length !== this.#known) {
+      this.#known = this.#books.ids().length;
+      this.#whom = undefined;
+    }
     for (const rowId of new Set(rowIds.map((one) => splitRowId(one)?.id ?? one))) {
       this.events.emit('change', rowId);
     }
@@ -554,6 +584,19 @@ class NodeBudgets implements Budgets {
       code: LOST,
       text: `this node was cut off in calls that had amounts held of ${names.slice(0, 5).join(', ')}: nobody knows whether these were spent, so they count as spent`,
       hint: `say what was spent: starling budget reclaim ${names[0] ?? '<name>'} --reconcile <amount>`,
+    });
+  }
+}
+
+/** @throws STARLING_USAGE for a pattern that can't be read */
+function requirePattern(whom: string | undefined): void {
+  if (whom?.startsWith('tool:') !== true) return;
+  try {
+    parseResource(whom);
+  } catch (error) {
+    throw new StarlingError('STARLING_USAGE', `'${printable(whom, 80)}' names no tools`, {
+      hint: 'write it like tool:search/* or tool:search/web',
+      cause: error,
     });
   }
 }

@@ -1,7 +1,7 @@
 /** The forms of texts and numbers that keys of the configuration share. */
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { BUILTIN_SERVER } from '../core/index.ts';
+import { BUILTIN_SERVER, readLimit } from '../core/index.ts';
 
 /** What a node, a mesh and an alias may be called. */
 const NAME_PATTERN = /^[a-z0-9][a-z0-9-]{0,31}$/;
@@ -54,10 +54,21 @@ export const authority = text(
 export const ipBlock = z
   .string({ error: IP_BLOCK_FORM })
   .refine((value) => isIpBlock(value), `not an address; allowed: ${IP_BLOCK_FORM}`);
+const PRICE_FORM = "an amount like '0.002usd' or '500 tokens'";
+/** Tools of a server or a peer. */
+export const toolPattern = text(
+  TOOL_PATTERN,
+  'tools as <server>/<tool> or <peer>/<server>/<tool>, with * in a part',
+);
 /** At most 256 patterns, each of a server's or a peer's tools. */
-export const toolPatterns = z
-  .array(text(TOOL_PATTERN, 'tools as <server>/<tool> or <peer>/<server>/<tool>, with * in a part'))
-  .max(256);
+export const toolPatterns = z.array(toolPattern).max(256);
+/** What something costs, of budgets in that unit. */
+export const price = z
+  .string({ error: PRICE_FORM })
+  .refine(
+    (value) => readLimit(value)?.everyMs === undefined && readLimit(value) !== undefined,
+    PRICE_FORM,
+  );
 /** `list.tools` of the file and of one view. */
 export const listTools = z
   .enum(['all', 'search'], { error: 'all or search' })

@@ -187,6 +187,7 @@ function complete(
     models: modelsOf(file, env),
     list: file.list,
     views: readViews(file.views),
+    prices: file.prices,
     pins: file.pins,
     audit: auditOf(file.audit),
     policy: {

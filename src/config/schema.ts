@@ -16,6 +16,8 @@ import {
   multiaddr,
   name,
   text,
+  price,
+  toolPattern,
   toolPatterns,
 } from './forms.ts';
 import { agentsSchema } from './agents-schema.ts';
@@ -185,6 +187,12 @@ export const fileSchema = z.strictObject({
     )
     .default({})
     .describe('Named views of the tools, each served at /mcp/view/<name>.'),
+  prices: z
+    .record(toolPattern, z.strictObject({ call: price }))
+    .default({})
+    .describe(
+      'What calls of tools cost, of budgets in that unit: `{"search/*": {"call": "0.002usd"}}`.',
+    ),
   pins: z
     .enum(['strict', 'off'], { error: 'strict or off' })
     .default('strict')

@@ -269,6 +269,8 @@ export interface Config {
     readonly merge: boolean | readonly string[];
   };
   readonly views: Readonly<Record<string, View>>;
+  /** What calls of tools cost, by pattern; texts like `0.002usd`. */
+  readonly prices: Readonly<Record<string, { readonly call: string }>>;
   /** Quarantine definitions that are not as they were pinned; default `strict`. */
   readonly pins: 'strict' | 'off';
   readonly audit: {

@@ -1,5 +1,6 @@
 /** The gateway of a node: opens sessions for whoever comes in, by whatever transport. */
 import type { Audit } from '../audit/index.ts';
+import type { Spendings } from '../budget/index.ts';
 import type { Config } from '../config/index.ts';
 import { BUILTIN_SERVER, VERSION, messageOf, stopAll } from '../core/index.ts';
 import type { Clock, Did, JsonObject, Logger, Random } from '../core/index.ts';
@@ -93,6 +94,8 @@ export interface GatewayComponents {
   readonly lacking?: Lacking;
   readonly guard: Guard;
   readonly approvals: Pick<Approvals, 'ask' | 'askLasting' | 'attach'>;
+  /** Holds what calls cost; default: no call costs anything. */
+  readonly spendings?: Spendings;
   readonly audit: Pick<Audit, 'append' | 'healthy' | 'isOn' | 'note'>;
   /** Whether what the node keeps can be written; default: always. */
   readonly state?: Pick<Store, 'healthy'>;

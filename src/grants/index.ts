@@ -1,7 +1,7 @@
 /** Grants: who may do what, provable offline. */
 export { CAPABILITIES_MAX } from './format/claims.ts';
 export { readCallArguments } from './chain/argument-caveat.ts';
-export { allows, allowsAlways } from './chain/capability.ts';
+export { allows, allowsAlways, budgetOf } from './chain/capability.ts';
 export type { Asked, Needs, Verdict } from './chain/capability.ts';
 export { createCounters } from './use/counters.ts';
 export type { CounterComponents, CounterInit, Counters, Taken } from './use/counters.ts';

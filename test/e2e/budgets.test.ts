@@ -19,7 +19,7 @@ afterAll(async () => {
   for (const cleanup of cleanups.toReversed()) await cleanup();
 });
 
-async function startNode(name: string, index: number, join_?: string): Promise<StarlingNode> {
+async function startNode(name: string, index: number, ticket?: string): Promise<StarlingNode> {
   const stateDir = await mkdtemp(join(tmpdir(), 'starling-budget-'));
   cleanups.push(() => rm(stateDir, { recursive: true, force: true }));
   const ip = `10.0.0.${index + 1}`;
@@ -32,7 +32,8 @@ async function startNode(name: string, index: number, join_?: string): Promise<S
       mdns: false,
       http: { enabled: false },
       limits: { ...UNLIMITED },
-      ...(join_ === undefined ? {} : { join: join_ }),
+      ...(ticket === undefined ? {} : { join: ticket }),
+      ...(name === 'ada' ? { prices: { 'functions/*': { call: '0.01usd' } } } : {}),
     },
   });
   const node = await createNode(config, { transports: [memory.host(ip)] });
@@ -111,5 +112,48 @@ it(
     await expect(call(ada, 'budget_report', { name: 'research', amount: 1 })).rejects.toThrow(
       /budget 'research' has 0 calls left on ada, and the call may cost 1 call/,
     );
+    await paysByGrant(ada, nodes[1] ?? ada);
   },
 );
+
+/** A grant whose calls count against a budget of ten cents, at a cent each: of 60 at once exactly ten run. */
+async function paysByGrant(ada: StarlingNode, bob: StarlingNode): Promise<void> {
+  let ran = 0;
+  await ada.tool({ name: 'search' }, () => {
+    ran += 1;
+    return { ran };
+  });
+  await call(ada, 'budget_create', { name: 'web', limit: '0.10usd' });
+  await call(ada, 'grant_create', {
+    peer: 'bob',
+    tools: ['functions/search'],
+    budget: { id: 'web' },
+  });
+  const search = (): Promise<JsonObject> => bob.call('ada__functions__search', {});
+  await expect
+    .poll(
+      () =>
+        search().then(
+          () => true,
+          () => false,
+        ),
+      { timeout: 60_000 },
+    )
+    .toBe(true);
+  const tries = Array.from({ length: 60 }, () =>
+    search().then(
+      ({ isError }) => isError !== true,
+      () => false,
+    ),
+  );
+  const done = (await Promise.all(tries)).filter(Boolean).length;
+  expect({ done: done + 1, ran }).toEqual({ done: 10, ran: 10 });
+  await expect
+    .poll(() => call<BudgetView>(ada, 'budget_show', { name: 'web' }))
+    .toMatchObject({ limit: 100_000, spent: 100_000, held: 0, free: 0 });
+  await expect(search()).rejects.toMatchObject({
+    code: 'STARLING_BUDGET_EXHAUSTED',
+    message: "budget 'web' has $0.00 left on ada, and the call may cost $0.01",
+    hint: expect.stringContaining('starling budget request web 0.01usd') as string,
+  });
+}

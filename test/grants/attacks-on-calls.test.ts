@@ -273,10 +273,10 @@ const onCounting: readonly Attack[] = [
       ),
   ],
   [
-    'budget, where none is kept',
+    'budget of nothing, which would be none',
     'caveat',
     () => {
-      const cap = [{ ...READ, caveats: { budget: { id: 'a', max: 5 } } }];
+      const cap = [{ ...READ, caveats: { budget: { id: 'a', max: 0 } } }];
       return word(evaluateCall([grantOf(owner, alice, { cap })], toRead, undefined, NOW_MS));
     },
   ],

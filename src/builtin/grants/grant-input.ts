@@ -68,6 +68,18 @@ export const CONDITIONS = {
     })
     .optional()
     .describe('When it counts.'),
+  budget: z
+    .strictObject({
+      id: z.string().min(1).max(64).describe('Name or id of the budget, at this node.'),
+      max: z
+        .number()
+        .int()
+        .positive()
+        .optional()
+        .describe('The most that one call may cost of it.'),
+    })
+    .optional()
+    .describe('Against what each call counts.'),
   approval: z.literal('required').optional().describe('A person here must say yes to each call.'),
   max_depth: z
     .number()
@@ -82,8 +94,8 @@ type Conditions = z.infer<z.ZodObject<typeof CONDITIONS>>;
 
 /** The caveats that `input` asks for. */
 export function caveatsOf(input: Conditions): Readonly<Record<string, Json>> {
-  const { uses, rate, args, hours, approval } = input;
-  const caveats = { uses, rate, args, hours, approval };
+  const { uses, rate, args, hours, approval, budget } = input;
+  const caveats = { uses, rate, args, hours, approval, budget };
   // What JSON has no word for (absent fields) goes.
   return JSON.parse(JSON.stringify(caveats)) as Record<string, Json>;
 }

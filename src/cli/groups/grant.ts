@@ -171,6 +171,7 @@ function conditions(command: Command): Command {
       collect,
     )
     .option('--hours <times>', "when it counts, like '08:00-18:00' or 'mon-fri 08:00-18:00'")
+    .option('--budget <budget>', 'each call counts against this budget of yours')
     .option('--needs-approval', 'somebody here must say yes to each call')
     .option(
       '--max-depth <hands>',

@@ -19,6 +19,8 @@ export interface GrantOptions extends CommonOptions {
   readonly rate?: { readonly per_s: number; readonly burst: number };
   readonly arg?: readonly string[];
   readonly hours?: string;
+  /** Name or id of the budget against which each call counts. */
+  readonly budget?: string;
   readonly needsApproval?: boolean;
   readonly maxDepth?: number;
 }
@@ -50,6 +52,7 @@ export function grantConditions(options: GrantOptions): JsonObject {
     rate: rate === undefined ? undefined : { ...rate },
     args: readRules(options.arg ?? []),
     hours: options.hours === undefined ? undefined : readHours(options.hours),
+    budget: options.budget === undefined ? undefined : { id: options.budget },
     approval: options.needsApproval === true ? 'required' : undefined,
     max_depth: options.maxDepth,
   };

@@ -49,6 +49,9 @@ export function limitText(name: string, value: unknown): string {
   const { per_s: perSecond, burst } = fields;
   if (name === 'uses' && typeof value === 'number') return value === 1 ? '1 use' : `${value} uses`;
   if (name === 'approval') return 'with approval';
+  if (name === 'budget' && typeof fields['id'] === 'string') {
+    return `of budget ${printable(fields['id'])}`;
+  }
   if (name === 'rate' && typeof perSecond === 'number' && typeof burst === 'number') {
     return rateText(perSecond, burst);
   }

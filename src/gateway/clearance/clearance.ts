@@ -6,6 +6,7 @@
  */
 import { hashArguments } from '../../audit/index.ts';
 import type { Audit, AuditInit, AuditOutcome } from '../../audit/index.ts';
+import type { CallSpending, Spendings } from '../../budget/index.ts';
 import { BUILTIN_SERVER, StarlingError, messageOf, rightText } from '../../core/index.ts';
 import type { Clock, JsonObject, Logger } from '../../core/index.ts';
 import { behalfOf, keyOf } from '../../guard/index.ts';
@@ -75,6 +76,8 @@ export interface ClearanceComponents {
   readonly guard: Guard;
   readonly approvals: Pick<Approvals, 'ask' | 'askLasting'>;
   readonly audit: Pick<Audit, 'append' | 'healthy' | 'isOn' | 'note'>;
+  /** Holds what calls cost; default: no call costs anything. */
+  readonly spendings?: Spendings;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -132,9 +135,12 @@ class CallClearance implements Clearance {
     const { guard, audit } = this.#components;
     const args = this.#argumentsOf(call);
     const decision = guard.decide(principal, { ...wanted, args });
-    if (decision.allow && !audit.isOn && decision.settled === undefined) return UNRECORDED;
+    const isFree = decision.allow && !audit.isOn && decision.settled === undefined;
+    if (isFree && this.#components.spendings === undefined) return UNRECORDED;
+    const paying = decision.allow ? this.#paying(decision, call) : undefined;
+    if (isFree && paying === undefined) return UNRECORDED;
     const about = this.#aboutOf(call, args);
-    if (decision.allow) return this.#allowed(decision, call, about);
+    if (decision.allow) return this.#afterPaying(paying, decision, call, about);
     if (decision.ask === undefined) throw this.#refused(decision, call, about);
     return this.#approved(call, about, decision.ask);
   }
@@ -241,8 +247,49 @@ class CallClearance implements Clearance {
     const args = shownArgumentsOf(call.request);
     const wanted = { ...call.wanted, approval: approval.id, args };
     const decision = guard.decide(call.principal, wanted);
-    if (decision.allow) return this.#allowed(decision, call, about);
+    if (decision.allow) {
+      return this.#afterPaying(this.#paying(decision, call), decision, call, about);
+    }
     throw this.#refused(decision, call, about);
+  }
+
+  #paying({ grant }: Yes, { principal, wanted }: WantedCall): Promise<CallSpending> | undefined {
+    return this.#components.spendings?.begin({ principal, wanted, grant });
+  }
+
+  #afterPaying(
+    paying: Promise<CallSpending> | undefined,
+    decision: Yes,
+    call: WantedCall,
+    about: About,
+  ): Promise<ClearedCall> {
+    if (paying === undefined) return this.#allowed(decision, call, about);
+    return this.#paid(paying, decision, call, about);
+  }
+
+  /** What a call may cost is held before the call is recorded as allowed; one that can't pay is refused, and recorded so. */
+  async #paid(
+    paying: Promise<CallSpending>,
+    decision: Yes,
+    call: WantedCall,
+    about: About,
+  ): Promise<ClearedCall> {
+    const spending = await paying.catch((error: unknown) => {
+      this.#noteRefusal(call, about, messageOf(error));
+      throw error;
+    });
+    try {
+      const cleared = await this.#allowed(decision, call, about);
+      return {
+        over(outcome, reason) {
+          cleared.over(outcome, reason);
+          spending.over(true);
+        },
+      };
+    } catch (error) {
+      spending.over(false);
+      throw error;
+    }
   }
 
   async #ask(call: WantedCall, request: NonNullable<Decision['ask']>): Promise<ApprovalOutcome> {

@@ -2,7 +2,7 @@
 import type { JsonObject } from '../../core/index.ts';
 import { problemOf } from './argument-caveat.ts';
 import { parseCaveats, widenedCaveat } from './caveats.ts';
-import type { Caveats, Rate } from './caveats.ts';
+import type { BudgetCaveat, Caveats, Rate } from './caveats.ts';
 import { isWithin } from './hours-caveat.ts';
 import { parseResource } from '../format/resource.ts';
 import type { ResourcePattern, ResourceTarget } from '../format/resource.ts';
@@ -118,6 +118,19 @@ export function whyVoid(capability: Capability): string | undefined {
 /** What `capability` counts. */
 export function limitsOf(capability: Capability): Omit<Needs, 'approval'> {
   return compile(capability).limits;
+}
+
+/** The budget against which a call by `grant` counts, where the capability that allows the call names one. */
+export function budgetOf(
+  grant: { readonly claims: { readonly cap: readonly Capability[] } },
+  ability: string,
+  target: ResourceTarget,
+  asked: Asked,
+): BudgetCaveat | undefined {
+  const covering = grant.claims.cap.filter((one) => allows(one, ability, target, asked).allow);
+  // What may be called without a budget by the same grant costs none.
+  if (covering.some((one) => compile(one).caveats.budget === undefined)) return undefined;
+  return covering[0] === undefined ? undefined : compile(covering[0]).caveats.budget;
 }
 
 /** True when all that `child` allows, `parent` allows, and each caveat of `parent` is kept. */

@@ -28,8 +28,16 @@ export interface Caveats {
   readonly hours?: Hours;
   readonly rate?: Rate;
   readonly uses?: number;
+  /** Budget, by name or id, against which each call counts, and the most that one call may cost of it. */
+  readonly budget?: BudgetCaveat;
   /** True when a person must say yes to each call. */
   readonly approval: boolean;
+}
+
+/** See {@link Caveats.budget}; amounts are whole numbers of the budget's unit, `usd` in micro-dollars. */
+export interface BudgetCaveat {
+  readonly id: string;
+  readonly max?: number;
 }
 
 type Raw = Readonly<Record<string, Json>>;
@@ -44,7 +52,7 @@ export function parseCaveats(raw: Raw | undefined): Caveats {
   if (raw === undefined || Object.keys(raw).length === 0) return NONE;
   const unknown = Object.keys(raw).find((name) => !KNOWN.includes(name));
   if (unknown !== undefined) return isVoid(`the caveat ${printable(unknown)} is not known here`);
-  if (Object.hasOwn(raw, 'budget')) return isVoid('budgets are not kept here yet');
+  const budget = Object.hasOwn(raw, 'budget') ? parseBudget(raw['budget']) : NOTHING;
   const args = Object.hasOwn(raw, 'args') ? parseArgumentRules(raw['args']) : NOTHING;
   const hours = Object.hasOwn(raw, 'hours') ? parseHours(raw['hours']) : NOTHING;
   const rate = Object.hasOwn(raw, 'rate') ? parseRate(raw['rate']) : NOTHING;
@@ -53,6 +61,7 @@ export function parseCaveats(raw: Raw | undefined): Caveats {
   if (hours === undefined) return isVoid('its caveat hours is malformed');
   if (rate === undefined) return isVoid('its caveat rate is malformed');
   if (uses === undefined) return isVoid('its caveat uses is malformed');
+  if (budget === undefined) return isVoid('its caveat budget is malformed');
   if (Object.hasOwn(raw, 'approval') && raw['approval'] !== 'required') {
     return isVoid('its caveat approval is malformed');
   }
@@ -61,6 +70,7 @@ export function parseCaveats(raw: Raw | undefined): Caveats {
     ...(hours === NOTHING ? {} : { hours }),
     ...(rate === NOTHING ? {} : { rate }),
     ...(uses === NOTHING ? {} : { uses }),
+    ...(budget === NOTHING ? {} : { budget }),
     approval: Object.hasOwn(raw, 'approval'),
   };
 }
@@ -92,7 +102,12 @@ function isNarrower(name: string, wider: Json, narrower: Json): boolean {
     );
   }
   if (name === 'budget') {
-    return both(wider, narrower, parseBudget, (a, b) => a.id === b.id && b.max <= a.max);
+    return both(
+      wider,
+      narrower,
+      parseBudget,
+      (a, b) => a.id === b.id && (b.max ?? Infinity) <= (a.max ?? Infinity),
+    );
   }
   // There is one value for `approval`, and what is not known can't be compared.
   return false;
@@ -119,11 +134,13 @@ function parseRate(value: unknown): Rate | undefined {
   return Object.keys(others).length > 0 ? undefined : { perSecond, burst: Number(burst) };
 }
 
-function parseBudget(value: unknown): { readonly id: string; readonly max: number } | undefined {
+function parseBudget(value: unknown): BudgetCaveat | undefined {
   if (!isObject(value)) return undefined;
   const { id, max, ...others } = value;
-  if (typeof id !== 'string' || !isPositive(max)) return undefined;
-  return Object.keys(others).length > 0 ? undefined : { id, max };
+  if (typeof id !== 'string' || id === '' || id.length > 64) return undefined;
+  if (max !== undefined && !(Number.isSafeInteger(max) && Number(max) > 0)) return undefined;
+  if (Object.keys(others).length > 0) return undefined;
+  return { id, ...(max === undefined ? {} : { max: Number(max) }) };
 }
 
 function isPositive(value: unknown): value is number {

@@ -3,11 +3,12 @@
  * own entries. All that apply hold together, so that the strictest counts. Worked out once for each
  * caller and policy.
  */
-import { durationMs } from '../../core/index.ts';
+import { durationMs, readLimit } from '../../core/index.ts';
+import type { AmountLimit } from '../../core/index.ts';
 import { matchesTarget, parseResource } from '../../grants/index.ts';
 import type { ResourcePattern, ResourceTarget } from '../../grants/index.ts';
 import type { PolicyCaller, PolicyFile, PolicyLimits } from './schema.ts';
-import { toPattern } from './tool-pattern.ts';
+import { toPatterns } from './tool-pattern.ts';
 import type { Policy } from './policy.ts';
 import type { Principal } from '../types.ts';
 import { ZONES, allNamesOf, zoneOf } from '../principal-names.ts';
@@ -34,6 +35,8 @@ export interface CallerRules {
   readonly approvals: readonly Limit<true | readonly ResourcePattern[]>[];
   readonly maxReplicas: Limit<number> | undefined;
   readonly budgetLimit: Limit<number> | undefined;
+  /** The most that the caller may spend here of what has a price; each holds. */
+  readonly spendLimits: readonly Limit<AmountLimit>[];
   readonly alertThreshold: Limit<number> | undefined;
   readonly escalationDelayMs: number | undefined;
 }
@@ -141,6 +144,7 @@ function rulesOf(
     approvals: approvalsOf(sections),
     maxReplicas: lowest(sections, 'max_replicas'),
     budgetLimit: lowest(sections, 'budget_limit'),
+    spendLimits: spendLimitsOf(sections),
     alertThreshold: lowest(sections, 'alert_threshold'),
     escalationDelayMs: delays.length === 0 ? undefined : Math.min(...delays),
   };
@@ -162,10 +166,18 @@ function lowest(
   let found: Limit<number> | undefined;
   for (const { where, limits } of sections) {
     const value = limits[key];
-    if (value === undefined || (found !== undefined && found.value <= value)) continue;
+    if (typeof value !== 'number' || (found !== undefined && found.value <= value)) continue;
     found = { where: `${where}.${key}`, value };
   }
   return found;
+}
+
+function spendLimitsOf(sections: readonly Section[]): CallerRules['spendLimits'] {
+  return sections.flatMap(({ where, limits }) => {
+    const limit = limits.budget_limit;
+    const value = typeof limit === 'string' ? readLimit(limit) : undefined;
+    return value === undefined ? [] : [{ where: `${where}.budget_limit`, value }];
+  });
 }
 
 function readOnlyOf(sections: readonly Section[]): Limit<true> | undefined {
@@ -187,7 +199,7 @@ function approvalsOf(sections: readonly Section[]): CallerRules['approvals'] {
     if (wanted === undefined || wanted === false) return [];
     const where = `${section}.approval_required`;
     if (wanted === true) return [{ where, value: true }];
-    return [{ where, value: wanted.map((pattern) => parseResource(toPattern(pattern))) }];
+    return [{ where, value: wanted.flatMap(toPatterns).map((pattern) => parseResource(pattern)) }];
   });
 }
 

@@ -9,7 +9,7 @@ import type { Problem } from '../../config/index.ts';
 import { matchesTarget, parseResource, parseTarget } from '../../grants/index.ts';
 import { reword } from './old-words.ts';
 import { SHIPPED_TYPES, policyJsonSchema, policySchema } from './schema.ts';
-import { toPattern } from './tool-pattern.ts';
+import { toPattern, toPatterns } from './tool-pattern.ts';
 import type { PolicyFile, PolicyLimits, ResourceType } from './schema.ts';
 
 /** A policy that holds. */
@@ -135,7 +135,7 @@ function checkApprovals(section: string, limits: PolicyLimits, problems: Problem
   const patterns = limits.approval_required;
   if (!Array.isArray(patterns)) return;
   for (const pattern of patterns) {
-    if (!matchesTarget(parseResource(toPattern(pattern)), ANSWER)) continue;
+    if (!toPatterns(pattern).some((one) => matchesTarget(parseResource(one), ANSWER))) continue;
     const text = `${pattern} is the tool that answers approvals; nobody could answer its own`;
     problems.push({ key: `${section}.approval_required`, text });
   }

@@ -2,12 +2,12 @@
  * The policy file: its keys, their forms and defaults. The JSON Schema is generated from it. Keys are
  * those that the file's readers know from elsewhere, so they are in snake case.
  */
-import { DURATION } from '../../core/index.ts';
+import { DURATION, readLimit } from '../../core/index.ts';
 import { z } from 'zod';
 import type { JsonObject } from '../../core/index.ts';
 import { parseResource } from '../../grants/index.ts';
 import { ZONES, isCallerName } from '../principal-names.ts';
-import { toPattern } from './tool-pattern.ts';
+import { isBareWord, toPatterns } from './tool-pattern.ts';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
 /** A scheme and a name with `*`, or the name alone. */
@@ -21,10 +21,28 @@ const unit = share('a number from 0 to 1');
 const duration = z
   .string({ error: 'a duration like 90s, 15m, 8h or 7d' })
   .regex(DURATION, 'a duration like 90s, 15m, 8h or 7d');
+/** As others write minutes. */
+const delay = z
+  .string({ error: 'a duration like 90s, 5min, 8h or 7d' })
+  .transform((text) => text.replace(/^(\d{1,6}) ?min$/, '$1m'))
+  .pipe(z.string().regex(DURATION, 'a duration like 90s, 5min, 8h or 7d'));
+/** Words for shares. */
+const SHARE_WORDS = { low: 0.25, medium: 0.5, high: 0.75, critical: 0.9 } as const;
+const threshold = z
+  .union([unit, z.enum(['low', 'medium', 'high', 'critical'])], {
+    error: 'a number from 0 to 1, or low, medium, high or critical',
+  })
+  .transform((value) => (typeof value === 'number' ? value : SHARE_WORDS[value]));
+const spendLimit = "a number, or an amount like '$100/hour', '20usd' or '50000 tokens/day'";
+const limitOfBudget = z.union(
+  [z.number().min(0), z.string().refine((text) => readLimit(text) !== undefined, spendLimit)],
+  { error: spendLimit },
+);
 const name = z.string().regex(NAME, '1 to 64 of letters, digits, _ and -');
-const pattern = z
-  .string({ error: "a pattern like 'files/write_*' or 'resource:files/**'" })
-  .refine(isPattern, "a pattern like 'files/write_*' or 'resource:files/**'");
+const patternForms = "a pattern like 'files/write_*' or 'resource:files/**'";
+const pattern = z.string({ error: patternForms }).refine(isOnePattern, patternForms);
+const approvalForms = `${patternForms}, or a namespace like files`;
+const approvalPattern = z.string({ error: approvalForms }).refine(isPattern, approvalForms);
 const patterns = z.array(pattern).max(LIST_MAX);
 const namespace = z
   .string({ error: 'a name with * as wildcard, like files, board:plan or @alice' })
@@ -40,15 +58,21 @@ const limits = {
     .optional()
     .describe('Only these servers, boards and so on, by name, with * as wildcard.'),
   approval_required: z
-    .union([flag, patterns], { error: 'true, false or a list of patterns' })
+    .union([flag, z.array(approvalPattern).max(LIST_MAX)], {
+      error: 'true, false or a list of patterns and namespaces',
+    })
     .optional()
     .describe('What waits for a person each time: everything (true), or these patterns.'),
   max_replicas: z.int().min(0).max(100_000).optional().describe('Copies of an agent at a time.'),
-  budget_limit: z.number().min(0).optional().describe('The most that may be spent of one budget.'),
-  alert_threshold: unit
+  budget_limit: limitOfBudget
+    .optional()
+    .describe(
+      'The most that a caller may spend: of one budget (a number), or in all here, of what has a price, like $100/hour.',
+    ),
+  alert_threshold: threshold
     .optional()
     .describe('Risk of a request, or used share of a limit, from which an alert is raised.'),
-  escalation_delay: duration
+  escalation_delay: delay
     .optional()
     .describe('How long an approval may wait before it is escalated.'),
 };
@@ -195,9 +219,13 @@ export function policyJsonSchema(): JsonObject {
   };
 }
 
+function isOnePattern(text: string): boolean {
+  return !isBareWord(text) && isPattern(text);
+}
+
 function isPattern(text: string): boolean {
   try {
-    parseResource(toPattern(text));
+    for (const pattern of toPatterns(text)) parseResource(pattern);
     return true;
   } catch (error) {
     if (error instanceof Error && error.name === 'StarlingError') return false;

@@ -207,7 +207,9 @@ describe('a caveat', () => {
     { rate: { per_s: 5, burst: 5, free: true } },
     { approval: true },
     { approval: 'maybe' },
-    { budget: { id: 'b', max: 3 } },
+    { budget: { id: 'b', max: 0.5 } },
+    { budget: { id: '', max: 3 } },
+    { budget: { id: 'b', free: true } },
   ])('that is not known or makes no sense makes the grant void: %j', (caveats) => {
     expect(said(caveats)).toBe('caveat');
     expect(said({ ...caveats, approval: caveats['approval'] ?? 'required' })).toBe('caveat');

@@ -23,6 +23,65 @@ function problemsOf(text: string): string {
   throw new Error('it was taken');
 }
 
+describe("PacketFlow's agent_policies", () => {
+  // As its document writes them.
+  const BLOCK = `{
+    "agent_policies": {
+      "deployment_agent": {
+        "max_replicas": 10,
+        "allowed_namespaces": ["staging", "prod"],
+        "approval_required": ["prod"],
+        "budget_limit": "$100/hour"
+      },
+      "monitoring_agent": {
+        "read_only": true,
+        "alert_threshold": "critical",
+        "escalation_delay": "5min"
+      }
+    }
+  }`;
+
+  it('are entries of callers, for the clients of these names', () => {
+    const { file, warnings } = read(BLOCK);
+    expect(warnings).toEqual([]);
+    expect(file.callers).toEqual({
+      'client:deployment_agent': {
+        roles: [],
+        max_replicas: 10,
+        allowed_namespaces: ['staging', 'prod'],
+        approval_required: ['prod'],
+        budget_limit: '$100/hour',
+      },
+      'client:monitoring_agent': {
+        roles: [],
+        read_only: true,
+        alert_threshold: 0.9,
+        escalation_delay: '5m',
+      },
+    });
+  });
+
+  it('are refused in the words of the file', () => {
+    expect(problemsOf(BLOCK.replace('$100/hour', '100 apples'))).toContain(
+      'agent_policies.deployment_agent.budget_limit',
+    );
+    expect(problemsOf('{ agent_policies: [] }')).toContain('agent_policies');
+    expect(
+      problemsOf(
+        '{ agent_policies: { x: { read_only: true } }, callers: { "client:x": { read_only: true } } }',
+      ),
+    ).toContain('callers has an entry client:x, too');
+  });
+
+  it.each([['"$100/hour"'], ['"20usd"'], ['"50000 tokens/day"'], ['7']])(
+    'budget_limit takes %s',
+    (limit) => {
+      const { file } = read(`{ zones: { trusted: { budget_limit: ${limit} } } }`);
+      expect(String(file.zones.trusted.budget_limit)).toBe(limit.replaceAll('"', ''));
+    },
+  );
+});
+
 describe('the shipped policy', () => {
   // A pin: these values are promised in the README.
   it('has three zones, four resource types, and the weights of the guardian', () => {
@@ -93,8 +152,8 @@ callers:
     ],
     ['callers: { peer:bob: { roles: [boss] } }', 'no role is called boss; known: none yet'],
     ['callers: { peer:bob: { zone: moon } }', 'allowed: local, trusted, external'],
-    ['roles: { a: { escalation_delay: soon } }', 'a duration like 90s, 15m, 8h or 7d'],
-    ['roles: { a: { approval_required: [files] } }', "a pattern like 'files/write_*'"],
+    ['roles: { a: { escalation_delay: soon } }', 'a duration like 90s, 5min, 8h or 7d'],
+    ['roles: { a: { approval_required: ["/"] } }', "a pattern like 'files/write_*'"],
     ['roles: { a: { approval_required: maybe } }', 'true, false or a list of patterns'],
     ['roles: { a: { max_replicas: -1 } }', 'roles.a.max_replicas: -1'],
     ['resource_types: { MINE: {} }', 'resource_types.MINE.risk: it is missing'],

@@ -1,0 +1,134 @@
+/** Owners that lie: no honest node's books are wrong by it. */
+import { expect, it } from 'vitest';
+import type { Did } from '../../src/core/index.ts';
+import { signRow } from '../../src/budget/row-format.ts';
+import type { BudgetRow } from '../../src/budget/types.ts';
+import { makeOwners, textsOf } from './owners.ts';
+import type { Owner, Owners } from './owners.ts';
+
+const TERMS = { name: 'research', unit: 'calls', limit: 100, shares: {} } as const;
+
+interface Lies {
+  readonly owners: Owners;
+  readonly id: string;
+  readonly founder: Owner;
+  readonly liar: Owner;
+  readonly honest: Owner;
+  /** A row that the liar signs, whatever it says. */
+  readonly sign: (row: Partial<BudgetRow>) => string;
+}
+
+/** The founder has 60, the liar 30, and the honest one 10. */
+async function lies(): Promise<Lies> {
+  const owners = await makeOwners(3);
+  const [founder, liar, honest] = owners.all;
+  if (founder === undefined || liar === undefined || honest === undefined) throw new Error('few');
+  const id = await founder.books.found({ ...TERMS, createdAt: owners.clock.now() });
+  await founder.books.give(id, liar.did(), 30);
+  await founder.books.give(id, honest.did(), 10);
+  await owners.merge();
+  const bare: BudgetRow = { budget: id, owner: liar.did(), seq: 9, spent: 0, held: 0, out: {} };
+  const sign = (row: Partial<BudgetRow>): string => signRow(liar.identity, { ...bare, ...row });
+  return { owners, id, founder, liar, honest, sign };
+}
+
+it('a gift of what the giver does not have counts for nothing', async () => {
+  const { honest, id, liar, sign } = await lies();
+  await honest.books.take([sign({ out: { [honest.did()]: 1000 } as Record<Did, number> })]);
+  // 30 were covered.
+  expect(honest.books.free(id)).toBe(40);
+  await honest.books.take([sign({ seq: 10, spent: 30, out: { [honest.did()]: 1000 } as Record<Did, number> })]);
+  expect(honest.books.free(id)).toBe(10);
+  expect(honest.books.standing(id).quota(liar.did())).toBeLessThan(0);
+});
+
+it('nobody writes the row of another, nor one of a budget that it was not let into', async () => {
+  const { founder, honest, id, liar, sign } = await lies();
+  const forged = sign({ owner: founder.did(), out: { [liar.did()]: 90 } as Record<Did, number> });
+  expect(await honest.books.take([forged])).toBe(0);
+  const terms = { ...TERMS, createdAt: 1, limit: 9999 };
+  expect(await honest.books.take([sign({ terms })])).toBe(0);
+  expect(honest.books.terms(id)?.limit).toBe(100);
+  const [stranger] = (await makeOwners(4)).all.slice(3);
+  const row = { budget: id, owner: stranger?.did() ?? founder.did(), seq: 1, spent: 0, held: 0, out: {} };
+  if (stranger !== undefined) {
+    expect(await honest.books.take([signRow(stranger.identity, row)])).toBe(0);
+  }
+});
+
+it('a row that is replayed changes nothing, and one that takes back what was spent is proof', async () => {
+  const { founder, honest, id, liar, sign } = await lies();
+  const spent = sign({ seq: 9, spent: 20 });
+  await honest.books.take([spent]);
+  expect(await honest.books.take([spent, sign({ seq: 3 })])).toBe(0);
+  expect(honest.books.rows(id).get(liar.did())?.spent).toBe(20);
+  await honest.books.take([sign({ seq: 10, spent: 5 })]);
+  expect(honest.books.isFrozen(id, liar.did())).toBe(true);
+  expect(honest.books.rows(id).get(liar.did())?.spent).toBe(20);
+  // Whoever gets both texts sees the same, whatever it had before.
+  await founder.books.take(textsOf(honest.books));
+  expect(founder.books.isFrozen(id, liar.did())).toBe(true);
+});
+
+it('two rows of one number freeze their owner everywhere until the founder settles it', async () => {
+  const { founder, honest, id, liar, owners, sign } = await lies();
+  await founder.books.take([sign({ out: { [founder.did()]: 30 } as Record<Did, number> })]);
+  await honest.books.take([sign({ out: { [honest.did()]: 30 } as Record<Did, number> })]);
+  await founder.books.take(textsOf(honest.books));
+  await honest.books.take(textsOf(founder.books));
+  for (const { books } of [founder, honest]) {
+    expect(books.isFrozen(id, liar.did())).toBe(true);
+    expect(books.proofs(id)).toHaveLength(1);
+    expect(await books.take([sign({ seq: 11, spent: 1 })])).toBe(0);
+  }
+  // The books add up, with the liar below nothing.
+  const standing = founder.books.standing(id);
+  const quotas = standing.owners().reduce((sum, owner) => sum + standing.quota(owner), 0);
+  expect(quotas).toBe(100);
+  expect(standing.quota(liar.did())).toBe(-30);
+  await founder.books.act(id, { settled: { [liar.did()]: 9 } });
+  await owners.merge();
+  expect(honest.books.isFrozen(id, liar.did())).toBe(false);
+});
+
+it('a node whose folder was set back goes on from its own later row, and counts what that says more as spent', async () => {
+  const { founder, id, liar, owners } = await lies();
+  const before = new Map(liar.rows);
+  (await liar.books.hold(id, 12)).settle(12);
+  await liar.books.reconcile(id, 0);
+  await founder.books.take(textsOf(liar.books));
+  liar.rows = before;
+  await owners.crash(liar);
+  expect(liar.books.free(id)).toBe(30);
+  await liar.books.take(textsOf(founder.books));
+  expect(liar.books.free(id)).toBe(18);
+  await liar.books.give(id, founder.did(), 1);
+  await founder.books.take(textsOf(liar.books));
+  expect(founder.books.proofs(id)).toEqual([]);
+  expect(founder.books.rows(id).get(liar.did())?.spent).toBe(12);
+});
+
+it('rights of one that was put out come back by the founder alone, and a successor acts only then', async () => {
+  const owners = await makeOwners(3);
+  const [founder, heir, other] = owners.all;
+  if (founder === undefined || heir === undefined || other === undefined) throw new Error('few');
+  const id = await founder.books.found({
+    ...TERMS,
+    createdAt: owners.clock.now(),
+    shares: { [other.did()]: 40 } as Record<Did, number>,
+    successor: heir.did(),
+  });
+  await owners.merge();
+  await heir.books.act(id, { reclaimed: { [other.did()]: 40 }, closed: true });
+  await owners.merge();
+  expect(other.books.acts(id)).toMatchObject({ closed: false, reclaimed: {} });
+  owners.putOut.add(founder.did());
+  expect(other.books.acts(id)).toMatchObject({ closed: true, reclaimed: { [other.did()]: 40 } });
+});
+
+it.each([[-1], [1.5], [Number.NaN], [2 ** 60]])('an amount of %d is refused', async (amount) => {
+  const { founder, id } = await lies();
+  await expect(founder.books.hold(id, amount)).rejects.toMatchObject({
+    code: expect.stringMatching(/STARLING_(USAGE|BUDGET_EXHAUSTED)/) as string,
+  });
+});
