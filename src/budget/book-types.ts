@@ -1,7 +1,7 @@
 /** The books of one node as the other files of the room see them. */
 import type { EventEmitter } from 'node:events';
 import type { Clock, Did, Logger } from '../core/index.ts';
-import type { SuccessionView } from '../grants/index.ts';
+import type { ResourcePattern, SuccessionView } from '../grants/index.ts';
 import type { FrequentSigner } from '../identity/index.ts';
 import type { Table } from '../store/index.ts';
 import type { Account } from './accounts.ts';
@@ -86,4 +86,10 @@ export interface SignedRow {
   readonly owner: Did;
   readonly seq: number;
   readonly jws: string;
+}
+
+/** Budgets of this node by what they are for. */
+export interface BudgetsByUse {
+  readonly byFor: ReadonlyMap<string, readonly string[]>;
+  readonly patterns: readonly { readonly pattern: ResourcePattern; readonly id: string }[];
 }

@@ -9,7 +9,7 @@ import type { PeerView } from '../membership/index.ts';
 import type { Network } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
 import { createBooks } from './books.ts';
-import type { Books, Hold } from './book-types.ts';
+import type { Books, BudgetsByUse, Hold } from './book-types.ts';
 import { viewOf } from './budget-view.ts';
 import { createHistory } from './history.ts';
 import type { BudgetHistory } from './history.ts';
@@ -118,12 +118,6 @@ export function createBudgets(components: BudgetsComponents): Budgets {
   return new NodeBudgets(components);
 }
 
-/** Budgets of this node by what they are for. */
-interface LookUp {
-  readonly byFor: ReadonlyMap<string, readonly string[]>;
-  readonly patterns: readonly { readonly pattern: ResourcePattern; readonly id: string }[];
-}
-
 class NodeBudgets implements Budgets {
   readonly events = new EventEmitter<{ change: [id: string] }>();
   readonly #components: BudgetsComponents;
@@ -131,7 +125,7 @@ class NodeBudgets implements Budgets {
   readonly #sync: RowSync;
   readonly #rights: Rights;
   readonly #history: BudgetHistory;
-  #whom: LookUp | undefined;
+  #whom: BudgetsByUse | undefined;
   #known = 0;
 
   constructor(components: BudgetsComponents) {
@@ -413,15 +407,15 @@ class NodeBudgets implements Budgets {
   }
 
   forWhom(whom: string): readonly string[] {
-    return this.#lookUp().byFor.get(whom) ?? [];
+    return this.#byUse().byFor.get(whom) ?? [];
   }
 
   patterns(): readonly { readonly pattern: ResourcePattern; readonly id: string }[] {
-    return this.#lookUp().patterns;
+    return this.#byUse().patterns;
   }
 
   /** Budgets of this node by what they are for; made anew when one comes or goes. */
-  #lookUp(): LookUp {
+  #byUse(): BudgetsByUse {
     if (this.#whom !== undefined) return this.#whom;
     const byFor = new Map<string, string[]>();
     const patterns: { readonly pattern: ResourcePattern; readonly id: string }[] = [];

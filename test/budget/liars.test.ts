@@ -1,6 +1,5 @@
 /** Owners that lie: no honest node's books are wrong by it. */
 import { expect, it } from 'vitest';
-import type { Did } from '../../src/core/index.ts';
 import { signRow } from '../../src/budget/row-format.ts';
 import type { BudgetRow } from '../../src/budget/types.ts';
 import { makeOwners, textsOf } from './owners.ts';
@@ -34,17 +33,17 @@ async function lies(): Promise<Lies> {
 
 it('a gift of what the giver does not have counts for nothing', async () => {
   const { honest, id, liar, sign } = await lies();
-  await honest.books.take([sign({ out: { [honest.did()]: 1000 } as Record<Did, number> })]);
+  await honest.books.take([sign({ out: { [honest.did()]: 1000 } })]);
   // 30 were covered.
   expect(honest.books.free(id)).toBe(40);
-  await honest.books.take([sign({ seq: 10, spent: 30, out: { [honest.did()]: 1000 } as Record<Did, number> })]);
+  await honest.books.take([sign({ seq: 10, spent: 30, out: { [honest.did()]: 1000 } })]);
   expect(honest.books.free(id)).toBe(10);
   expect(honest.books.standing(id).quota(liar.did())).toBeLessThan(0);
 });
 
 it('nobody writes the row of another, nor one of a budget that it was not let into', async () => {
   const { founder, honest, id, liar, sign } = await lies();
-  const forged = sign({ owner: founder.did(), out: { [liar.did()]: 90 } as Record<Did, number> });
+  const forged = sign({ owner: founder.did(), out: { [liar.did()]: 90 } });
   expect(await honest.books.take([forged])).toBe(0);
   const terms = { ...TERMS, createdAt: 1, limit: 9999 };
   expect(await honest.books.take([sign({ terms })])).toBe(0);
@@ -72,8 +71,8 @@ it('a row that is replayed changes nothing, and one that takes back what was spe
 
 it('two rows of one number freeze their owner everywhere until the founder settles it', async () => {
   const { founder, honest, id, liar, owners, sign } = await lies();
-  await founder.books.take([sign({ out: { [founder.did()]: 30 } as Record<Did, number> })]);
-  await honest.books.take([sign({ out: { [honest.did()]: 30 } as Record<Did, number> })]);
+  await founder.books.take([sign({ out: { [founder.did()]: 30 } })]);
+  await honest.books.take([sign({ out: { [honest.did()]: 30 } })]);
   await founder.books.take(textsOf(honest.books));
   await honest.books.take(textsOf(founder.books));
   for (const { books } of [founder, honest]) {
@@ -115,7 +114,7 @@ it('rights of one that was put out come back by the founder alone, and a success
   const id = await founder.books.found({
     ...TERMS,
     createdAt: owners.clock.now(),
-    shares: { [other.did()]: 40 } as Record<Did, number>,
+    shares: { [other.did()]: 40 },
     successor: heir.did(),
   });
   await owners.merge();
