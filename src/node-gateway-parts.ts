@@ -102,7 +102,8 @@ export function createNodeGateway(
   rooms: GatewayRooms,
 ): Gateway {
   const { name, http, tcp, limits, keepAlive, list, prices, views, stateDir } = config;
-  const { audit, budgets, children, clients, governance, keys, membership, network, tokens } = rooms;
+  const { audit, budgets, children, clients, governance, keys, membership, network, tokens } =
+    rooms;
   const priced = readPrices(prices);
   const { pins, providers, sandbox, token, upstreams } = rooms;
   const { agentConfig, agents, modelsDoor, runs } = rooms;

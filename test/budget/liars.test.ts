@@ -49,7 +49,14 @@ it('nobody writes the row of another, nor one of a budget that it was not let in
   expect(await honest.books.take([sign({ terms })])).toBe(0);
   expect(honest.books.terms(id)?.limit).toBe(100);
   const [stranger] = (await makeOwners(4)).all.slice(3);
-  const row = { budget: id, owner: stranger?.did() ?? founder.did(), seq: 1, spent: 0, held: 0, out: {} };
+  const row = {
+    budget: id,
+    owner: stranger?.did() ?? founder.did(),
+    seq: 1,
+    spent: 0,
+    held: 0,
+    out: {},
+  };
   if (stranger !== undefined) {
     expect(await honest.books.take([signRow(stranger.identity, row)])).toBe(0);
   }
