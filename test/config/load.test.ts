@@ -83,6 +83,7 @@ describe('a configuration', () => {
       policy: { file: join(root, '.config', 'starling', 'policy.yaml'), named: false },
       heartbeat: { intervalMs: 5000, phiSuspect: 8, deadAfterMs: 15_000 },
       keepAlive: { intervalMs: 30_000 },
+      prices: {},
       retry: { attempts: 0, delayMs: 1000, delayMaxMs: 60_000 },
       limits: {
         messageBytes: 10 * MIB,
