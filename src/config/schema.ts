@@ -188,7 +188,10 @@ export const fileSchema = z.strictObject({
     .default({})
     .describe('Named views of the tools, each served at /mcp/view/<name>.'),
   prices: z
-    .record(toolPattern, z.strictObject({ call: price }))
+    .record(
+      toolPattern,
+      z.strictObject({ call: price.describe('What one call costs: an amount like 0.002usd.') }),
+    )
     .default({})
     .describe(
       'What calls of tools cost, of budgets in that unit: `{"search/*": {"call": "0.002usd"}}`.',

@@ -58,6 +58,7 @@ describe('a configuration', () => {
       offers: [],
       bootstrap: [],
       mdns: true,
+      models: { providers: {} },
       upnp: false,
       relay: true,
       http: {
