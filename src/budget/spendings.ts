@@ -41,7 +41,7 @@ export interface Spendings {
   begin(call: PaidCall): Promise<CallSpending> | undefined;
 }
 
-/** A limit of the policy. */
+/** What a caller may spend by `budget_limit` of a zone, a role or an entry of its own. */
 interface PolicyLimit {
   /** Where it stands in the policy file. */
   readonly where: string;
