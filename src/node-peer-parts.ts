@@ -9,6 +9,7 @@ import type { Providers } from './directory/index.ts';
 import { VERSION } from './core/index.ts';
 import { createCheckpointExchange, createMembership } from './membership/index.ts';
 import type { CheckpointExchange, Membership, Presence } from './membership/index.ts';
+import { peerIdFromDid } from './identity/index.ts';
 import type { Gateway } from './gateway/index.ts';
 import { OPERATOR } from './guard/index.ts';
 import type { Network } from './network/index.ts';
@@ -127,6 +128,7 @@ export function createNodeBudgets(
     network,
     selfName: config.name,
     peers: () => membership.peers(),
+    nameOf: (did) => membership.nameOf(peerIdFromDid(did)),
     isPutOut: (did) =>
       ownMesh.mesh() !== undefined &&
       ownMesh.records().endOf(successions.current(did)) !== undefined,

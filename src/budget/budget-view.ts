@@ -8,7 +8,8 @@ import type { BudgetView, OwnerView } from './types.ts';
 /** What a view needs of the node. */
 export interface ViewComponents {
   readonly books: Books;
-  readonly selfName: string;
+  /** What an owner is called here, by its first key. */
+  readonly nameOf: (owner: Did) => string;
   /** The peer that has, or had, this first key. */
   readonly peerOf: (owner: Did) => PeerView | undefined;
   readonly isConnected: (peer: PeerView) => boolean;
@@ -27,7 +28,7 @@ export function viewOf(components: ViewComponents, id: string, rowId: string): B
     const { spent = 0, held = 0 } = rows.get(owner) ?? {};
     const rights = owner === books.self ? books.free(rowId) : Math.max(0, standing.quota(owner));
     return {
-      node: nameOf(components, owner),
+      node: components.nameOf(owner),
       did: owner,
       rights,
       spent,
@@ -51,7 +52,7 @@ export function viewOf(components: ViewComponents, id: string, rowId: string): B
     free: books.free(rowId),
     ...(lost === 0 ? {} : { lost }),
     ...(outOfReach === 0 ? {} : { outOfReach }),
-    founder: nameOf(components, founder),
+    founder: components.nameOf(founder),
     createdAt: terms.createdAt,
     ...(terms.for === undefined ? {} : { for: terms.for }),
     ...(terms.everyMs === undefined ? {} : { everyMs: terms.everyMs }),
@@ -67,10 +68,6 @@ export function viewOf(components: ViewComponents, id: string, rowId: string): B
     machine_allocations: byName(nodes, ({ rights, spent, held }) => rights + spent + held),
     spent_by_machine: byName(nodes, ({ spent }) => spent),
   };
-}
-
-function nameOf({ books, selfName, peerOf }: ViewComponents, owner: Did): string {
-  return owner === books.self ? selfName : (peerOf(owner)?.alias ?? owner);
 }
 
 function stateOf(

@@ -35,6 +35,8 @@ export interface BudgetsComponents {
   readonly network: Network;
   readonly selfName: string;
   readonly peers: () => readonly PeerView[];
+  /** What a peer is called here, or was before it was put out. */
+  readonly nameOf: (did: Did) => string | undefined;
   /** Whether the mesh has recorded that this one was put out. */
   readonly isPutOut: (did: Did) => boolean;
   /** Calls a tool of a peer's built-in server as this node. */
@@ -499,11 +501,11 @@ class NodeBudgets implements Budgets {
   }
 
   #view(id: string): BudgetView {
-    const { selfName, network, isPutOut } = this.#components;
+    const { network, isPutOut } = this.#components;
     return viewOf(
       {
         books: this.#books,
-        selfName,
+        nameOf: (owner) => this.#nameOf(owner),
         peerOf: (owner) => this.#peerOf(owner),
         isConnected: ({ peerId }) => network.isConnected(peerId),
         isPutOut,
@@ -514,7 +516,9 @@ class NodeBudgets implements Budgets {
   }
 
   #nameOf(owner: Did): string {
-    return owner === this.self ? this.#components.selfName : (this.#peerOf(owner)?.alias ?? owner);
+    const { nameOf, selfName, successions } = this.#components;
+    if (owner === this.self) return selfName;
+    return this.#peerOf(owner)?.alias ?? nameOf(successions.current(owner)) ?? owner;
   }
 
   #peerOf(owner: Did): PeerView | undefined {

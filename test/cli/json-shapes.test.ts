@@ -47,12 +47,15 @@ beforeAll(async () => {
   const isMet = (): boolean => alice.peers().some(({ state }) => state === 'alive');
   while (!isMet()) await new Promise((wake) => void alice.events.once('peer', wake));
   await withNodes(alice, bob);
+  await withSwarm(['--state', alice.status().stateDir]);
   await withFiles(root, alice);
   await withoutNode(root);
   await withLogin();
   await withKnock(root);
   await thatGoOn(root, alice);
   await atTheEnd(alice);
+  if (process.env['DUMP'])
+    await writeFile(process.env['DUMP'], JSON.stringify(Object.fromEntries(printed)));
 });
 
 afterAll(async () => {
@@ -209,6 +212,7 @@ async function withNodes(alice: StarlingNode, bob: StarlingNode): Promise<void> 
   await keep('task cancel', waiting, ...at);
   await keep('task retry', waiting, ...at);
   await run('task', 'cancel', waiting, ...at);
+  await withBudgets(at);
   await keep('agent stop', 'coder', ...at);
   await keep('agent retire', 'coder', ...at);
   await keep('agent spawn', 'echo', ...at);
@@ -260,6 +264,32 @@ async function withNodes(alice: StarlingNode, bob: StarlingNode): Promise<void> 
   await keep('status', ...at);
 }
 
+/** Of two agents, one of which has left again. */
+async function withSwarm(at: readonly string[]): Promise<void> {
+  await run('agent', 'announce', 'writer', ...at);
+  await run('agent', 'announce', 'reader', ...at);
+  await keep('swarm create', 'fix', '--agent', 'writer', '--threshold', '0.7', ...at);
+  await keep('swarm join', 'fix', '--agent', 'reader', ...at);
+  await keep('swarm list', ...at);
+  await keep('swarm status', 'fix', '--edges', ...at);
+  await keep('swarm leave', 'fix', '--agent', 'reader', ...at);
+  await run('agent', 'retire', 'reader', ...at);
+}
+
+/** One that bob may spend as well, and one that is closed. */
+async function withBudgets(at: readonly string[]): Promise<void> {
+  await keep('budget create', 'research', '--limit', '100calls', ...at);
+  await keep('budget grant', 'research', 'bob', '10calls', ...at);
+  await keep('budget give', 'research', 'bob', '5calls', ...at);
+  await keep('budget request', 'research', '1calls', ...at);
+  await keep('budget rebalance', 'research', ...at);
+  await keep('budget list', ...at);
+  await keep('budget show', 'research', ...at);
+  await keep('budget history', 'research', ...at);
+  await run('budget', 'create', 'short', '--limit', '1usd', ...at);
+  await keep('budget close', 'short', ...at);
+}
+
 /** Answers the next query to the agent. */
 async function answerFrom(node: StarlingNode, name: string): Promise<void> {
   const client = await attach(node.status().stateDir);
@@ -295,7 +325,9 @@ async function asksFor(
 async function atTheEnd(alice: StarlingNode): Promise<void> {
   const at = ['--state', alice.status().stateDir];
   await run('grant', 'create', 'bob', '--tool', 'plain/*', ...at);
+  await keep('swarm dissolve', 'fix', ...at);
   await keep('peers remove', 'bob', '--reason', 'it was lost', '--yes', ...at);
+  await keep('budget reclaim', 'research', 'bob', '--yes', ...at);
   await keep('leave', '--yes', ...at);
 }
 
@@ -422,6 +454,7 @@ async function thatGoOn(root: string, alice: StarlingNode): Promise<void> {
   const quiet = ['--no-http', '--no-mdns', '--listen', '/ip4/127.0.0.1/tcp/0'];
   await Promise.all([
     lines('board watch', 'plan', ...at),
+    lines('swarm watch', 'fix', ...at),
     lines('audit tail', '--lines', '1', '--kind', 'key', ...at),
     lines('up', ...quiet, '--state', third, '--json'),
   ]);
@@ -438,7 +471,8 @@ function shapeOf(value: unknown): Shape {
   if (typeof value !== 'object') return typeof value;
   const entries = Object.entries(value).map(([key, below]): [string, Shape] => [
     /^\w{1,20}$/.test(key) ? key : '<name>',
-    shapeOf(below),
+    // By what something is enforced differs from machine to machine.
+    key === 'enforcedBy' ? typeof below : shapeOf(below),
   ]);
   return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
