@@ -2,7 +2,6 @@
 import { EventEmitter } from 'node:events';
 import { StarlingError, amountText, amountWord, printable } from '../core/index.ts';
 import type { Clock, Did, Health, JsonObject, Logger, PeerId, Startable } from '../core/index.ts';
-import { parseResource } from '../grants/index.ts';
 import type { ResourcePattern, SuccessionView } from '../grants/index.ts';
 import type { FrequentSigner } from '../identity/index.ts';
 import type { PeerView } from '../membership/index.ts';
@@ -10,6 +9,7 @@ import type { Network } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
 import { createBooks } from './books.ts';
 import type { Books, BudgetsByUse, Hold } from './book-types.ts';
+import { byUseOf, requirePattern } from './budget-use.ts';
 import { viewOf } from './budget-view.ts';
 import { createHistory } from './history.ts';
 import type { BudgetHistory } from './history.ts';
@@ -418,19 +418,7 @@ class NodeBudgets implements Budgets {
 
   /** Budgets of this node by what they are for; made anew when one comes or goes. */
   #byUse(): BudgetsByUse {
-    if (this.#whom !== undefined) return this.#whom;
-    const byFor = new Map<string, string[]>();
-    const patterns: { readonly pattern: ResourcePattern; readonly id: string }[] = [];
-    for (const id of this.#books.ids()) {
-      const named = this.#books.terms(id)?.for;
-      if (named === undefined || this.#books.founderOf(id) !== this.self) continue;
-      if (this.#books.acts(id).closed) continue;
-      byFor.set(named, [...(byFor.get(named) ?? []), id]);
-      if (named.startsWith('tool:') && named.includes('*')) {
-        patterns.push({ pattern: parseResource(named), id });
-      }
-    }
-    this.#whom = { byFor, patterns };
+    this.#whom ??= byUseOf(this.#books);
     return this.#whom;
   }
 
@@ -582,19 +570,6 @@ class NodeBudgets implements Budgets {
       code: LOST,
       text: `this node was cut off in calls that had amounts held of ${names.slice(0, 5).join(', ')}: nobody knows whether these were spent, so they count as spent`,
       hint: `say what was spent: starling budget reclaim ${names[0] ?? '<name>'} --reconcile <amount>`,
-    });
-  }
-}
-
-/** @throws STARLING_USAGE for a pattern that can't be read */
-function requirePattern(whom: string | undefined): void {
-  if (whom?.startsWith('tool:') !== true) return;
-  try {
-    parseResource(whom);
-  } catch (error) {
-    throw new StarlingError('STARLING_USAGE', `'${printable(whom, 80)}' names no tools`, {
-      hint: 'write it like tool:search/* or tool:search/web',
-      cause: error,
     });
   }
 }

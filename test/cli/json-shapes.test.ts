@@ -54,8 +54,6 @@ beforeAll(async () => {
   await withKnock(root);
   await thatGoOn(root, alice);
   await atTheEnd(alice);
-  if (process.env['DUMP'])
-    await writeFile(process.env['DUMP'], JSON.stringify(Object.fromEntries(printed)));
 });
 
 afterAll(async () => {
@@ -212,7 +210,7 @@ async function withNodes(alice: StarlingNode, bob: StarlingNode): Promise<void> 
   await keep('task cancel', waiting, ...at);
   await keep('task retry', waiting, ...at);
   await run('task', 'cancel', waiting, ...at);
-  await withBudgets(at);
+  await withBudgets(at, other);
   await keep('agent stop', 'coder', ...at);
   await keep('agent retire', 'coder', ...at);
   await keep('agent spawn', 'echo', ...at);
@@ -277,10 +275,15 @@ async function withSwarm(at: readonly string[]): Promise<void> {
 }
 
 /** One that bob may spend as well, and one that is closed. */
-async function withBudgets(at: readonly string[]): Promise<void> {
+async function withBudgets(at: readonly string[], other: readonly string[]): Promise<void> {
   await keep('budget create', 'research', '--limit', '100calls', ...at);
   await keep('budget grant', 'research', 'bob', '10calls', ...at);
   await keep('budget give', 'research', 'bob', '5calls', ...at);
+  // Bob answers a request once it knows the budget.
+  let known = '';
+  while (!known.includes('free here 15')) {
+    known = (await run('budget', 'show', 'research', ...other)).stdout;
+  }
   await keep('budget request', 'research', '1calls', ...at);
   await keep('budget rebalance', 'research', ...at);
   await keep('budget list', ...at);
