@@ -6,6 +6,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { StatusResult } from '../src/index.ts';
+import { exitAtSignals } from './exit-at-signals.ts';
 
 /** The longest that a node may take to stop, also on a busy machine. */
 const STOP_MS = 30_000;
@@ -140,6 +141,7 @@ export async function startProcess(init: ProcessInit): Promise<NodeProcess> {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: environment({ HOME: home, ...init.env }),
   });
+  endWithUs(child);
   const log: string[] = [];
   createInterface({ input: child.stderr }).on('line', (line) => {
     log.push(line);
@@ -174,6 +176,20 @@ export async function startProcess(init: ProcessInit): Promise<NodeProcess> {
       return code;
     },
   };
+}
+
+const children = new Set<ChildProcess>();
+
+function killAll(): void {
+  for (const child of children) child.kill('SIGKILL');
+}
+
+/** A run that exits, or is ended by a signal, leaves no node behind. */
+function endWithUs(child: ChildProcess): void {
+  exitAtSignals();
+  if (!process.listeners('exit').includes(killAll)) process.on('exit', killAll);
+  children.add(child);
+  child.once('exit', () => children.delete(child));
 }
 
 function environment(extra: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {

@@ -2,6 +2,7 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { promisify } from 'node:util';
 import { StarlingError } from '../../src/index.ts';
+import { exitAtSignals } from '../exit-at-signals.ts';
 import type { LinkShape } from './schema.ts';
 
 const run = promisify(execFile);
@@ -74,11 +75,18 @@ class NamedSpaces implements Spaces {
   #hasNetem = false;
   readonly #shapes = new Map<string, LinkShape>();
   readonly #exit = (): void => {
-    for (const name of this.#made) execFileSync('ip', ['netns', 'del', name]);
+    for (const name of this.#made) {
+      try {
+        execFileSync('ip', ['netns', 'del', name], { stdio: 'ignore' });
+      } catch {
+        // It was being made, and the others go all the same.
+      }
+    }
   };
 
   constructor(names: readonly string[]) {
     this.#names = names;
+    exitAtSignals();
     process.on('exit', this.#exit);
   }
 

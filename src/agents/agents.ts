@@ -128,6 +128,8 @@ export interface Agents extends Startable {
   ownerOf(agent: string): string | undefined;
   /** @throws STARLING_CALL_REFUSED where `principal` may not give a task to that agent */
   requireTask(principal: Principal, agent: Pick<AgentView, 'name' | 'node'>): void;
+  /** The same, for the agent with this address, as far as this node knows whom it means. @throws STARLING_USAGE too */
+  requireTaskFor(principal: Principal, address: string): void;
   /** Tells all of the mesh something. @throws STARLING_USAGE, STARLING_AGENT_TAKEN, STARLING_LIMIT_EXCEEDED, … */
   tell(principal: Principal, init: EventInit): Promise<BroadcastResult>;
   /** What was told to all. @throws STARLING_USAGE for what is no topic */
@@ -334,6 +336,10 @@ class NodeAgents implements Agents {
 
   requireTask(principal: Principal, agent: Pick<AgentView, 'name' | 'node'>): void {
     this.#directory.require(principal, agent, { what: 'task' });
+  }
+
+  requireTaskFor(principal: Principal, address: string): void {
+    this.#directory.requireTaskFor(principal, address);
   }
 
   async tell(principal: Principal, init: EventInit): Promise<BroadcastResult> {

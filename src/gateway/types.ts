@@ -275,6 +275,8 @@ export interface OwnAction {
   readonly session?: string | undefined;
   /** Aborted when the node does not wait any more; with a text as reason, where nobody ever will. */
   readonly signal: AbortSignal;
+  /** How long what it is part of may take, ms: so long a person has, where the policy says nothing of that. */
+  readonly lastsMs?: number | undefined;
   /** A person is asked, and has so long, ms. */
   asks(this: void, timeoutMs: number): void;
 }

@@ -110,6 +110,8 @@ export interface ApprovalRequest {
   /** The session that waits: a session can't approve by a tool what it wants itself. */
   readonly session?: string;
   readonly timeoutMs: number;
+  /** Nobody has said how long: {@link timeoutMs} is what a call has otherwise. */
+  readonly isUnsaid?: true;
   readonly escalationDelayMs?: number;
   /** Of a `call` that is asked for again after its caller or the node was away: it stays open meanwhile. */
   readonly lasting?: true;

@@ -26,7 +26,9 @@ import type { TaskQueue } from './queue.ts';
 import { followToEnd, localRoad, lost, peerRoad } from './roads.ts';
 import type { CallPeer, Final, Road } from './roads.ts';
 import type { TaskRows } from './rows.ts';
-import type { Attempt, TaskOrder, TaskQuestion } from './types.ts';
+import { createReleases } from './releases.ts';
+import type { Releases } from './releases.ts';
+import type { Attempt, Outcome, TaskOrder, TaskQuestion } from './types.ts';
 import type { Work } from './work.ts';
 
 /** The rooms and roads that choosing a worker and following it take. */
@@ -76,6 +78,8 @@ interface Found {
   readonly agent: AgentView;
   readonly road: Road;
   readonly attempt: Attempt;
+  /** What its node said when it began. */
+  readonly begun?: Outcome;
 }
 
 class NodeAwards implements Awards {
@@ -84,7 +88,10 @@ class NodeAwards implements Awards {
   readonly #lanes: Lanes;
   /** All that is under way. */
   #life: Scope;
+  readonly #releases: Releases;
   #running = 0;
+  /** How many tasks each agent has from here, by its endpoint. */
+  readonly #having = new Map<string, number>();
   /** Who waits for the end of a peer. */
   readonly #watched = new Map<PeerId, Set<(why: string) => void>>();
   readonly #peerChanged = (peer: PeerView): void => {
@@ -96,6 +103,7 @@ class NodeAwards implements Awards {
   constructor(components: AwardsComponents) {
     this.#components = components;
     this.#lanes = createLanes(components, () => this.#pump());
+    this.#releases = createReleases(components.clock);
     this.#life = createScope(components.clock);
     this.#life.close();
   }
@@ -113,6 +121,7 @@ class NodeAwards implements Awards {
   stop(): void {
     this.#components.membership.events.off('change', this.#peerChanged);
     this.#life.close();
+    this.#releases.stop();
     this.#lanes.stop();
   }
 
@@ -188,6 +197,10 @@ class NodeAwards implements Awards {
     const whys: string[] = [];
     for (const agent of candidates.slice(0, TRIED_MAX)) {
       if (task.row.state !== 'bidding' || this.#life.closed) return undefined;
+      if ((this.#having.get(agent.endpoint) ?? 0) >= Math.max(1, agent.maxConcurrentTasks)) {
+        whys.push(`${agent.endpoint}: it has as many tasks from here as it takes`);
+        continue;
+      }
       try {
         const found = await this.#offer(task, { agent, principal, input });
         if (found !== undefined) return found;
@@ -203,11 +216,30 @@ class NodeAwards implements Awards {
   /** The lease is on the disk before the agent hears of it. @throws what is said against it */
   async #offer(
     task: LiveTask,
+    given: { agent: AgentView; principal: Principal; input: Json },
+  ): Promise<Found | undefined> {
+    const { endpoint } = given.agent;
+    this.#counts(endpoint, 1);
+    try {
+      return await this.#offerTo(task, given);
+    } finally {
+      this.#counts(endpoint, -1);
+    }
+  }
+
+  #counts(endpoint: string, by: 1 | -1): void {
+    const count = (this.#having.get(endpoint) ?? 0) + by;
+    if (count > 0) this.#having.set(endpoint, count);
+    else this.#having.delete(endpoint);
+  }
+
+  async #offerTo(
+    task: LiveTask,
     { agent, principal, input }: { agent: AgentView; principal: Principal; input: Json },
   ): Promise<Found | undefined> {
     const { agents, clock, rows } = this.#components;
     agents.requireTask(principal, agent);
-    const road = this.#roadTo(agent, principal, task.session);
+    const road = this.#roadTo(agent, principal, task);
     const { id, attemptMs, expiresAt } = task.order;
     const token = task.row.token + 1;
     const at = clock.now();
@@ -219,14 +251,15 @@ class NodeAwards implements Awards {
     await rows.put(task.row);
     const timeoutMs = Math.max(1, Math.min(attemptMs, expiresAt - at));
     const metadata = metadataOf(task, token);
-    await road.begin({ taskId: id, token, input, timeoutMs, metadata }).catch((error: unknown) => {
-      // It may have begun all the same.
-      void road.end({ taskId: id, token });
+    const init = { taskId: id, token, input, timeoutMs, metadata };
+    const begun = await road.begin(init).catch((error: unknown) => {
+      // Where its node has not said no, it may have begun all the same.
+      if (!isNo(error)) void road.end({ taskId: id, token });
       throw error;
     });
     if (task.apply({ type: 'started', token })) {
       const attempt = task.row.attempts.find((one) => one.token === token);
-      if (attempt !== undefined) return { agent, road, attempt };
+      if (attempt !== undefined) return { agent, road, attempt, begun };
     }
     // It has ended meanwhile.
     await road.end({ taskId: id, token });
@@ -260,18 +293,22 @@ class NodeAwards implements Awards {
   #roadTo(
     { name, node }: Pick<AgentView, 'name' | 'node'>,
     principal: Principal,
-    session: string | undefined,
+    { order, session }: LiveTask,
   ): Road {
     const { callPeer, membership, self, work } = this.#components;
     if (node === self.name) {
       return localRoad(work, { principal, agent: name, session, signal: this.#life.signal });
     }
     const peer = membership.byAlias(node);
-    if (peer !== undefined) return peerRoad({ peer, principal, agent: name, callPeer });
+    if (peer !== undefined) {
+      const { submitter } = order;
+      const releases = this.#releases;
+      return peerRoad({ peer, principal, agent: name, callPeer, releases, submitter });
+    }
     throw new StarlingError('STARLING_PEER_UNREACHABLE', `no peer is called ${node} any more`);
   }
 
-  async #follow(task: LiveTask, { agent, road, attempt }: Found): Promise<void> {
+  async #follow(task: LiveTask, { agent, road, attempt, begun }: Found): Promise<void> {
     const { token } = attempt;
     const name = { taskId: task.order.id, token };
     const abort = new AbortController();
@@ -283,9 +320,11 @@ class NodeAwards implements Awards {
     this.#life.signal.addEventListener('abort', stop, { once: true });
     const peer = this.#components.membership.byAlias(agent.node);
     const { gone, forget } = this.#goneOf(peer?.peerId);
-    const pauses = this.#pausesOf(task, road, token);
+    const pauses = this.#pausesOf(task, road, attempt);
+    this.#counts(attempt.agent, 1);
     const final = await followToEnd(road, {
       name,
+      begun,
       signal: abort.signal,
       gone,
       heard: (progress) => void task.apply({ type: 'progressed', token, progress }),
@@ -295,25 +334,27 @@ class NodeAwards implements Awards {
     });
     forget();
     pauses.end();
+    this.#counts(attempt.agent, -1);
     this.#life.signal.removeEventListener('abort', stop);
     if (final === undefined || abort.signal.aborted) return;
     task.stopWork = undefined;
     await this.#settle(task, final, token);
     if (final.state === 'failed' && !final.answered) this.#askLater(task, road, attempt);
-    else void road.end(name);
+    else road.release(name);
   }
 
   /** An attempt that waits for somebody: on the disk, told what is known, and in nobody's way. */
   #pausesOf(
     task: LiveTask,
     road: Road,
-    token: number,
+    { agent: endpoint, token }: Attempt,
   ): { readonly set: (question: TaskQuestion | undefined) => void; readonly end: () => void } {
     let isPaused = false;
     const turn = (on: boolean): void => {
       if (isPaused === on) return;
       isPaused = on;
       this.#running += on ? -1 : 1;
+      this.#counts(endpoint, on ? -1 : 1);
       if (on) this.#pump();
     };
     const keep = (): void => void this.#kept(() => this.#components.rows.put(task.row));
@@ -435,7 +476,9 @@ class NodeAwards implements Awards {
       const peer = membership.find(attempt.did);
       try {
         if (peer === undefined) throw new StarlingError('STARLING_PEER_UNKNOWN', node);
-        const road = peerRoad({ ...this.#components, peer, principal, agent });
+        const { submitter } = task.order;
+        const releases = this.#releases;
+        const road = peerRoad({ ...this.#components, peer, principal, agent, releases, submitter });
         const said = await road.follow(name, 0, true);
         cancel();
         if (!isOpen()) return;
@@ -490,6 +533,12 @@ class NodeAwards implements Awards {
     }
     return false;
   }
+}
+
+/** Its node has said that it does not take the task. */
+function isNo(error: unknown): boolean {
+  const words: readonly unknown[] = ['unknown', 'stopped', 'stale', 'full'];
+  return error instanceof StarlingError && words.includes(error.data['reason']);
 }
 
 /** What the worker is told besides the input: enough to tell one task, and one attempt of it, from others. */

@@ -63,7 +63,13 @@ class NodeDurableBoards implements DurableBoards {
   #isStarted = false;
   #opening: Promise<void> | undefined;
   #grownAt = Number.NEGATIVE_INFINITY;
-  readonly #peerChanged = ({ did }: PeerView): void => void this.#watch(did);
+  readonly #peerChanged = ({ did }: PeerView): void => {
+    this.#watch(did).catch((error: unknown) => {
+      // It is watched at the next change of the peer.
+      const { logger } = this.#components;
+      logger.debug({ peer: did, error: messageOf(error) }, 'durable tasks are not watched');
+    });
+  };
 
   constructor(components: DurableBoardsComponents) {
     this.#components = components;

@@ -4,6 +4,8 @@
 export const TASKS_MAX = 10_000;
 /** Bytes of the inputs of those. */
 export const INPUTS_BYTES_MAX = 256 * 1024 * 1024;
+/** Bytes of inputs and results that stay in memory after they were written. */
+export const LATELY_BYTES_MAX = 8 * 1024 * 1024;
 /** The part of both that one submitter may have, but for the operator. */
 export const SHARE_OF_ONE = 0.25;
 /** An input as JSON, in bytes: what a message to an agent may have, with room for what goes along. */
@@ -34,6 +36,10 @@ export const DEADLINE_MAX_MS = 7 * 86_400_000;
 export const ATTEMPT_MAX_MS = 300_000;
 /** A worker's node that hears nothing of the submitter's for so long gives the task up. */
 export const LEASE_MS = 12_000;
+/** Attempts whose outcomes were taken are told of together after this, */
+export const RELEASE_MS = 500;
+/** or when there are as many. */
+export const RELEASED_AT_ONCE = 200;
 /** A program that has told of progress and tells of none for so long is believed to be gone. */
 export const PROGRESS_MS = 15_000;
 /** How long the submitter's node waits for news in one question to the worker's. */

@@ -16,12 +16,11 @@ export class LiveTask {
   tellAnswer: (() => void) | undefined;
   /** The session that has given it, while the node runs. */
   session: string | undefined;
-  /** Why nobody has it. */
-  waitsFor: string | undefined;
   /** Of a durable one: the node that gives it to agents. */
   owner: Did | undefined;
   /** False: another node does. */
   isHere = true;
+  #waitsFor: string | undefined;
   readonly #changed: (task: LiveTask) => void;
 
   constructor(row: TaskRow, changed: (task: LiveTask) => void) {
@@ -35,6 +34,18 @@ export class LiveTask {
 
   get order(): TaskOrder {
     return this.#row.order;
+  }
+
+  /** Why nobody has it. */
+  get waitsFor(): string | undefined {
+    return this.#waitsFor;
+  }
+
+  /** Whoever watches the task hears of another reason. */
+  set waitsFor(why: string | undefined) {
+    if (why === this.#waitsFor) return;
+    this.#waitsFor = why;
+    if (why !== undefined) this.become({ ...this.#row, version: this.#row.version + 1 });
   }
 
   /** What the row would be; undefined where the event does not fit. */

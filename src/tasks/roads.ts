@@ -16,6 +16,8 @@ import {
   HASTY_MAX,
   WORDS_MAX,
 } from './limits.ts';
+import { namesIn } from './releases.ts';
+import type { Releases } from './releases.ts';
 import type { Outcome, Progress, TaskQuestion } from './types.ts';
 import type { AnswerInit, AttemptName, BeginInit, Work } from './work.ts';
 
@@ -29,6 +31,8 @@ export interface Road {
   answer(init: AnswerInit): Promise<void>;
   /** Never rejects. */
   end(name: AttemptName): Promise<void>;
+  /** What came of an attempt was taken: its node may forget it, and hears so with others, a moment later. */
+  release(name: AttemptName): void;
 }
 
 /** An attempt that has ended, by the word of the worker's node or for want of one. */
@@ -89,6 +93,7 @@ export function localRoad(work: Work, { principal, agent, session, signal }: Loc
     follow: (name, seen) => work.follow(principal, { ...name, seen, waitMs: FOLLOW_MS }, signal),
     answer: async (init) => void work.answer(principal, init),
     end: async (name) => work.end(principal, name),
+    release: (name) => work.end(principal, name),
   };
 }
 
@@ -101,10 +106,14 @@ export interface PeerRoadInit {
   readonly principal: Principal;
   readonly agent: string;
   readonly callPeer: CallPeer;
+  readonly releases: Releases;
+  /** Tells submitters apart. */
+  readonly submitter: string;
 }
 
 /** The way to an agent of a peer. */
-export function peerRoad({ peer, principal, agent, callPeer }: PeerRoadInit): Road {
+export function peerRoad(init: PeerRoadInit): Road {
+  const { peer, principal, agent, callPeer, releases, submitter } = init;
   const ask = async (args: JsonObject, timeoutMs: number): Promise<Outcome> => {
     const call = { tool: 'task_attempt', args: { agentId: agent, ...args }, principal, timeoutMs };
     const read = OUTCOME.safeParse(await callPeer(peer, call));
@@ -113,6 +122,16 @@ export function peerRoad({ peer, principal, agent, callPeer }: PeerRoadInit): Ro
       'STARLING_PROTOCOL_VIOLATION',
       `peer ${peer.alias} says of a task what nobody can read`,
       { hint: 'update Starling there', data: { peer: peer.peerId } },
+    );
+  };
+  const end = ([first, ...others]: readonly AttemptName[]): Promise<void> => {
+    if (first === undefined) return Promise.resolve();
+    const { taskId, token } = first;
+    const more = others.length === 0 ? {} : { others: namesIn(others) };
+    return ask({ op: 'end', taskId, token, ...more }, BEGIN_MS).then(
+      () => undefined,
+      // The lease ends it where the word does not come through.
+      () => undefined,
     );
   };
   return {
@@ -126,12 +145,8 @@ export function peerRoad({ peer, principal, agent, callPeer }: PeerRoadInit): Ro
     answer: async ({ taskId, token, key, answer }) => {
       await ask({ op: 'answer', taskId, token, key, answer }, BEGIN_MS);
     },
-    end: ({ taskId, token }) =>
-      ask({ op: 'end', taskId, token }, BEGIN_MS).then(
-        () => undefined,
-        // The lease ends it where the word does not come through.
-        () => undefined,
-      ),
+    end: (name) => end([name]),
+    release: (name) => releases.add({ group: `${peer.peerId} ${submitter}`, name, tell: end }),
   };
 }
 
@@ -169,6 +184,8 @@ export function questionOf({ kind, key, message, schema }: AskedQuestion): TaskQ
 /** What following heeds. */
 export interface FollowingInit {
   readonly name: AttemptName;
+  /** What was said of it last, when it began; absent where that is not known. */
+  readonly begun?: Outcome | undefined;
   /** Aborted where nobody wants to know any more. */
   readonly signal: AbortSignal;
   /** Rejects when the worker's node is believed to be gone. */
@@ -219,8 +236,9 @@ export async function followToEnd(road: Road, init: FollowingInit): Promise<Fina
 
 async function follow(
   road: Road,
-  { name, signal, gone, heard, paused, clock }: FollowingInit,
+  { name, begun, signal, gone, heard, paused, clock }: FollowingInit,
 ): Promise<Final | undefined> {
+  let known = begun;
   let seen = 0;
   let hasty = 0;
   let isAgain = false;
@@ -228,7 +246,8 @@ async function follow(
   while (!signal.aborted) {
     try {
       const askedAt = clock.now();
-      const said = await Promise.race([road.follow(name, seen, isAgain), gone]);
+      const said = known ?? (await Promise.race([road.follow(name, seen, isAgain), gone]));
+      known = undefined;
       isAgain = false;
       if (said.state === 'unknown') return lost('its node does not know the task any more');
       if (said.state !== 'running' && said.state !== 'asks') return said;

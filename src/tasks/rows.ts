@@ -2,6 +2,7 @@
 import { messageOf } from '../core/index.ts';
 import type { Json, Logger } from '../core/index.ts';
 import type { Table, Write } from '../store/index.ts';
+import { LATELY_BYTES_MAX } from './limits.ts';
 import type { TaskRow } from './types.ts';
 
 const ROW = 'task/';
@@ -26,17 +27,26 @@ export interface TaskRows {
 
 /** Makes the rows over a table. */
 export function createTaskRows(table: Table, logger: Logger): TaskRows {
+  const lately = createLately();
   const put = (row: TaskRow): Promise<void> => table.batch([rowOf(row)]);
   const read = async (key: string): Promise<Json | undefined> => {
-    const bytes = await table.get(key);
+    const bytes = lately.get(key) ?? (await table.get(key));
     return bytes === undefined ? undefined : parsed(bytes);
   };
+  const putWith = async (row: TaskRow, beside: Required<Write>): Promise<void> => {
+    await table.batch([rowOf(row), beside]);
+    lately.keep(beside);
+  };
   return {
-    add: (row, input) => table.batch([rowOf(row), written(INPUT + row.order.id, input)]),
+    add: (row, input) => putWith(row, written(INPUT + row.order.id, input)),
     put,
     reopen: put,
-    putResult: (row, result) => table.batch([rowOf(row), written(RESULT + row.order.id, result)]),
-    drop: (id) => table.batch([ROW, INPUT, RESULT].map((kind) => ({ key: kind + id }))),
+    putResult: (row, result) => putWith(row, written(RESULT + row.order.id, result)),
+    drop(id) {
+      const keys = [ROW, INPUT, RESULT].map((kind) => kind + id);
+      for (const key of keys) lately.forget(key);
+      return table.batch(keys.map((key) => ({ key })));
+    },
     input: async (id) => (await read(INPUT + id)) ?? null,
     result: (id) => read(RESULT + id),
     async load() {
@@ -83,7 +93,37 @@ function rowOf(row: TaskRow): Write {
   return { key: ROW + row.order.id, value: Buffer.from(JSON.stringify(row)) };
 }
 
-function written(key: string, value: Json): Write {
+/** What was written last, as most inputs and results are read once, a moment after they were written. */
+interface Lately {
+  keep(write: Required<Write>): void;
+  get(key: string): Uint8Array | undefined;
+  forget(key: string): void;
+}
+
+/** Keeps {@link LATELY_BYTES_MAX} bytes; what was written first goes first. */
+function createLately(): Lately {
+  const values = new Map<string, Uint8Array>();
+  let bytes = 0;
+  const forget = (key: string): void => {
+    bytes -= values.get(key)?.length ?? 0;
+    values.delete(key);
+  };
+  return {
+    keep({ key, value }) {
+      forget(key);
+      values.set(key, value);
+      bytes += value.length;
+      for (const first of values.keys()) {
+        if (bytes <= LATELY_BYTES_MAX) return;
+        forget(first);
+      }
+    },
+    get: (key) => values.get(key),
+    forget,
+  };
+}
+
+function written(key: string, value: Json): Required<Write> {
   return { key, value: Buffer.from(JSON.stringify(value)) };
 }
 

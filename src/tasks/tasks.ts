@@ -64,6 +64,7 @@ export interface TasksComponents
     | 'ownerOf'
     | 'owns'
     | 'requireTask'
+    | 'requireTaskFor'
     | 'subjectOf'
     | 'tell'
   >;
@@ -78,7 +79,7 @@ export interface TasksComponents
 export interface Tasks extends Startable {
   /** What agents of this node do for submitters. */
   readonly work: Work;
-  /** On the disk when this resolves. @throws STARLING_USAGE, STARLING_LIMIT_EXCEEDED, STARLING_STATE_UNUSABLE */
+  /** On the disk when this resolves. @throws STARLING_USAGE, STARLING_CALL_REFUSED, STARLING_LIMIT_EXCEEDED, STARLING_STATE_UNUSABLE */
   submit(principal: Principal, init: SubmitInit): Promise<TaskView>;
   /** @throws STARLING_TASK_UNKNOWN, also for one that `principal` may not see */
   status(principal: Principal, id: string, wait?: TaskWait): Promise<TaskView>;
@@ -183,6 +184,10 @@ class NodeTasks implements Tasks {
     this.#checkStarted();
     this.#seq += 1;
     const order = orderOf(principal, init, { ...this.#components, seq: this.#seq });
+    if (order.agentId !== undefined) {
+      // Without the right the task would wait until somebody gave it.
+      this.#components.agents.requireTaskFor(principal, order.agentId);
+    }
     const key = messageKey(order);
     const known = key === undefined ? undefined : this.#tasks.get(this.#byMessage.get(key) ?? '');
     if (known !== undefined) return this.#view(known);

@@ -11,6 +11,7 @@ import {
   DEADLINE_MAX_MS,
   FOLLOW_MS,
   LIST_MAX,
+  RELEASED_AT_ONCE,
   TASK_WAIT_MAX_S,
   WORDS_MAX,
 } from './limits.ts';
@@ -257,6 +258,11 @@ const ATTEMPT = z.object({
   metadata: z.record(z.string().max(128), z.json()).optional(),
   seen: count.optional().describe('`news` of the answer before.'),
   waitMs: z.number().min(0).max(FOLLOW_MS).optional(),
+  others: z
+    .array(z.object({ taskId: text, token: count }))
+    .max(RELEASED_AT_ONCE)
+    .optional()
+    .describe('Attempts that are ended as well.'),
   key: text.optional().describe('Of the question that is answered.'),
   answer: z.json().optional(),
 });
@@ -287,7 +293,7 @@ function attemptTool(tasks: Tasks): BuiltinTool {
       const { op, agentId: agent, token } = input;
       const name = { taskId: input.taskId, token };
       if (op === 'end') {
-        tasks.work.end(principal, name);
+        for (const one of [name, ...(input.others ?? [])]) tasks.work.end(principal, one);
         return { state: 'unknown' };
       }
       if (op === 'follow') {

@@ -3,7 +3,7 @@
  * agent, which ends when its lease does: the submitter's node asks how it goes, and an attempt that nobody asks for is
  * given up. A lease is a timer, so that a clock that is set neither ends nor lengthens it.
  */
-import { StarlingError, messageOf, pause } from '../core/index.ts';
+import { StarlingError, isObject, messageOf, pause } from '../core/index.ts';
 import type { Clock, Json, JsonObject } from '../core/index.ts';
 import { waitForNews } from '../agents/index.ts';
 import type { AgentView, Agents } from '../agents/index.ts';
@@ -12,6 +12,7 @@ import { keyOf } from '../guard/index.ts';
 import type { Signer } from '../identity/index.ts';
 import type { Principal } from '../guard/index.ts';
 import {
+  DEADLINE_MAX_MS,
   LEASE_MS,
   PLACE_MS,
   QUESTIONS_MAX,
@@ -223,7 +224,7 @@ class NodeWork implements Work {
   /** Resolves once a person has agreed, where one must. */
   #cleared(
     principal: Principal,
-    { agent, input, session, taskId }: BeginInit,
+    { agent, input, metadata, session, taskId }: BeginInit,
     { attempt, asks }: { readonly attempt: WorkAttempt; readonly asks: () => void },
   ): Promise<ClearedAction> {
     const { agents, self } = this.#components;
@@ -237,6 +238,7 @@ class NodeWork implements Work {
       args: { agentId: agent, taskId, input, ...(from === undefined ? {} : { from }) },
       session,
       signal: attempt.asking.signal,
+      lastsMs: leftOf(metadata, this.#components.clock.now()),
       asks(timeoutMs) {
         const waits = `within ${Math.round(timeoutMs / 1000)} s`;
         const message = `an approval by the operator of ${self.name}, ${waits}; there: starling approvals`;
@@ -403,6 +405,13 @@ function ofSize(result: Json): Ended {
   if (bytes <= RESULT_BYTES_MAX) return { state: 'done', result };
   const message = `its result has ${bytes} bytes, of ${RESULT_BYTES_MAX} at most`;
   return { state: 'failed', reason: 'size', message, answered: true };
+}
+
+/** How long the task may take yet, by what its submitter says; undefined where that is no time. */
+function leftOf({ task }: JsonObject, now: number): number | undefined {
+  const said = isObject(task) ? task['deadline'] : undefined;
+  const deadline = typeof said === 'string' ? Date.parse(said) : Number.NaN;
+  return deadline > now ? Math.min(deadline - now, DEADLINE_MAX_MS) : undefined;
 }
 
 function keyOfTask(principal: Principal, taskId: string): string {

@@ -20,6 +20,8 @@ export interface TestNode {
   readonly rows: Map<string, Uint8Array>;
   /** What peers may write to here: `<peer> agent:<name>`. */
   readonly grants: Set<string>;
+  /** Clients here that may write to nobody. */
+  readonly keptOut: Set<string>;
   /** Messages and lists that peers have asked of this node. */
   asked: string[];
   /** All that peers have sent here, and that was answered to them. */
@@ -108,6 +110,21 @@ function makeGossip(): (name: string) => Topic {
   });
 }
 
+/** Made once for each node: the schemas of a node's tools take longer to make than all that a call does. */
+const toolsOf = memoized((agents: Agents) => [
+  ...agentTools({ agents }),
+  ...eventTools({ agents }),
+]);
+
+function memoized<K extends object, V>(make: (key: K) => V): (key: K) => V {
+  const made = new WeakMap<K, V>();
+  return (key) => {
+    const value = made.get(key) ?? make(key);
+    made.set(key, value);
+    return value;
+  };
+}
+
 interface Making {
   readonly topic: Topic;
   readonly name: string;
@@ -124,8 +141,11 @@ function makeNode({ name, names, nodes, clock, viewOf, events, topic }: Making):
   const others = (): readonly PeerView[] => names.filter((one) => one !== name).map(viewOf);
   const find = (text: string): PeerView | undefined =>
     others().find(({ alias, did, peerId }) => [alias, did, peerId].includes(text as never));
+  const keptOut = new Set<string>();
   const allows = (principal: Principal, resource: string): boolean =>
-    principal.kind !== 'peer' || grants.has(`${principal.alias} ${resource}`);
+    principal.kind === 'client'
+      ? !keptOut.has(principal.name)
+      : principal.kind !== 'peer' || grants.has(`${principal.alias} ${resource}`);
   let seed = 1;
   const rooms: TestNode['rooms'] = {
     self: { name, did: `did:key:${name}` as Did, peerId: `peer-${name}` as PeerId },
@@ -169,6 +189,7 @@ function makeNode({ name, names, nodes, clock, viewOf, events, topic }: Making):
     agents: make(),
     rows: table.rows,
     grants,
+    keptOut,
     asked: [],
     carried: [],
     isAway: false,
@@ -177,8 +198,7 @@ function makeNode({ name, names, nodes, clock, viewOf, events, topic }: Making):
     topic,
     losesAnswers: 0,
     async call<T>(principal: Principal, tool: string, args: JsonObject, signal?: AbortSignal) {
-      const { agents } = node;
-      const found = [...agentTools({ agents }), ...eventTools({ agents }), ...node.more].find(
+      const found = [...toolsOf(node.agents), ...node.more].find(
         ({ definition }) => definition.name === tool,
       );
       const about = found?.subject?.(args);

@@ -1,8 +1,13 @@
 /** Bad input and bad luck of one task: each ends in one counted result, or in one stated failure. */
+import { EventEmitter } from 'node:events';
 import { afterEach, expect, it } from 'vitest';
-import { attachedClient } from '../../src/guard/index.ts';
-import type { JsonObject } from '../../src/core/index.ts';
+import { OPERATOR, attachedClient } from '../../src/guard/index.ts';
+import { silentLogger } from '../../src/core/index.ts';
+import type { Did, JsonObject } from '../../src/core/index.ts';
+import type { MembershipEvents, PeerView } from '../../src/membership/types.ts';
+import { createDurableBoards } from '../../src/tasks/durable-boards.ts';
 import type { TestNode } from '../agents/world.ts';
+import { createTestClock } from '../core/test-clock.ts';
 import { makeTaskWorld, makeWorker, turns } from './world.ts';
 import type { TaskNode, TaskWorld } from './world.ts';
 
@@ -138,4 +143,55 @@ it('has one result where a cut heals after another has been given the task, and 
     ({ late }) => late !== undefined,
   );
   expect(shown).toMatchObject({ result: 'by the second', late: [{ result: 'by the first' }] });
+});
+
+it('is refused at once where its submitter may not give it to the agent that it is for', async () => {
+  const all = await world('a', 'b');
+  const a = node(all, 'a');
+  a.node.keptOut.add('stranger');
+  await makeWorker(all, 'a', { name: 'own' });
+  const client = attachedClient('stranger');
+  for (const agentId of ['own', 'own@a', 'nobody@b']) {
+    await expect(a.submit({ agentId, input: 1 }, client)).rejects.toMatchObject({
+      code: 'STARLING_CALL_REFUSED',
+      hint: expect.stringContaining('starling grant create') as string,
+    });
+  }
+  expect((await a.submit({ agentId: 'own', input: 1 })).status).not.toBe('failed');
+});
+
+it('says to whoever watches it why nobody takes it', async () => {
+  const all = await world('a', 'b');
+  const a = node(all, 'a');
+  const { taskId, version } = await a.submit({ agentId: 'nobody@b', input: 1 });
+  const told = await all.until(
+    () => a.tasks.status(OPERATOR, taskId),
+    (view) => view.version > version,
+  );
+  expect(told.waitsFor).toContain('nobody@b');
+});
+
+it('goes on where the boards of a peer’s durable tasks cannot be opened', async () => {
+  const events = new EventEmitter<MembershipEvents>();
+  const peer = { did: 'did:key:zPeer' } as PeerView;
+  const tried: string[] = [];
+  const boards = createDurableBoards({
+    blackboard: {
+      async board(name) {
+        tried.push(name);
+        if (name.endsWith('zPeer')) throw new Error('too many boards');
+        return { watch: () => () => undefined, entries: () => [] } as never;
+      },
+    },
+    membership: { events, peers: () => [] },
+    self: { did: 'did:key:zSelf' as Did },
+    clock: createTestClock(),
+    logger: silentLogger,
+    heard: () => undefined,
+  });
+  await boards.start();
+  events.emit('change', peer, undefined, new Set(['state']));
+  await turns();
+  expect(tried).toContain('durable-tasks@zPeer');
+  boards.stop();
 });

@@ -69,6 +69,25 @@ describe('a task whose agent may only have it once a person has agreed', () => {
     expect(b.approvals.list('pending')).toEqual([]);
   });
 
+  it('waits for the person as long as the task may take, where the policy says nothing', async () => {
+    const all = await stage();
+    const { a, b } = all;
+    b.isUnsaid = true;
+    b.needsApproval.add('agent:digger');
+    const given = { capability: 'dig', input: 'hole', timeoutMs: 7_200_000 };
+    const { taskId } = await a.submit(given);
+    const waiting = await inState(all, taskId, 'input_required');
+    expect(waiting.question?.message).toContain('within 7200 s');
+    for (let step = 0; step < 60; step += 1) {
+      all.all.world.clock.advance(11_000);
+      await turns();
+    }
+    const [approval] = b.approvals.list('pending');
+    expect(approval).not.toHaveProperty('isUnsaid');
+    await b.approvals.approve(approval?.id ?? '', PERSON);
+    expect(await inState(all, taskId, 'done')).toMatchObject({ result: { dug: 'hole' } });
+  });
+
   it('fails with the person’s reason after a no, and nobody else is asked', async () => {
     const all = await stage();
     all.b.needsApproval.add('agent:digger');

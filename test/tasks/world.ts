@@ -26,6 +26,8 @@ export interface TaskNode {
   /** What a person here must agree to each time: `agent:<name>`. */
   readonly needsApproval: Set<string>;
   approvals: Approvals;
+  /** The policy says nothing of how long a person has. */
+  isUnsaid: boolean;
   /** What is written waits for this. */
   disk: Promise<void> | undefined;
   /** What the audit log here has. */
@@ -47,6 +49,7 @@ export interface TaskWorld {
 
 const STEP_MS = 250;
 const HOUR_MS = 3_600_000;
+const TEN_MINUTES_MS = 600_000;
 
 /** Makes and starts the nodes. */
 export async function makeTaskWorld(...names: readonly string[]): Promise<TaskWorld> {
@@ -146,6 +149,7 @@ async function makeTaskNode(
     noted,
     disk: undefined,
     approvals: makeApprovals(),
+    isUnsaid: false,
     async crash() {
       await made.tasks.stop();
       await made.approvals.stop();
@@ -166,7 +170,7 @@ async function makeTaskNode(
 
 /** What was granted to peers here, and a person's word where that is needed. */
 function decide(
-  { node, needsApproval, approvals }: TaskNode,
+  { node, needsApproval, approvals, isUnsaid }: TaskNode,
   principal: Principal,
   wanted: GuardWanted,
 ): Decision {
@@ -183,7 +187,9 @@ function decide(
     resource,
     ability,
     rule: 'test',
-    timeoutMs: HOUR_MS,
+    ...(isUnsaid
+      ? ({ timeoutMs: TEN_MINUTES_MS, isUnsaid: true } as const)
+      : { timeoutMs: HOUR_MS }),
   } as const;
   const shown = args === undefined ? {} : { args };
   return { allow: false, refusal, hint: '', ask: { ...ask, ...shown } };

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { createChance } from '../../scenario/random.ts';
 import type { Chance } from '../../scenario/random.ts';
+import { removeAtExit } from '../../remove-at-exit.ts';
 import { createSpaces } from '../../scenario/spaces.ts';
 import type { Spaces } from '../../scenario/spaces.ts';
 import type { TasksSize } from '../size.ts';
@@ -38,6 +39,7 @@ const SETTLE_MS = 240_000;
 /** Runs one seed. Without faults all nodes are on the loopback. */
 export async function runFaults(size: TasksSize, seed: number): Promise<FaultsRow> {
   const root = await mkdtemp(join(tmpdir(), 'starling-bench-tasks-'));
+  const cancelRemoval = removeAtExit(root);
   const names = Array.from({ length: size.nodes }, (_, at) => nameOf(at));
   const spaces = size.faults ? await createSpaces(names, { loss: LOSS }) : undefined;
   const chance = createChance(seed);
@@ -52,6 +54,7 @@ export async function runFaults(size: TasksSize, seed: number): Promise<FaultsRo
   } finally {
     await spaces?.remove();
     await rm(root, { recursive: true, force: true });
+    cancelRemoval();
   }
 }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { createHealth, createStore, silentLogger, systemClock } from '../../../src/testing.ts';
 import { percentile } from '../../report.ts';
+import { removeAtExit } from '../../remove-at-exit.ts';
 import { createSpaces } from '../../scenario/spaces.ts';
 import type { TasksSize } from '../size.ts';
 import { startQueueFloor } from './jetstream.ts';
@@ -43,6 +44,7 @@ const TEXT = 'hello world';
 /** Awards on hosts of their own, as a cut needs them. */
 export async function measureAwards(size: TasksSize): Promise<AwardFigures> {
   const root = await mkdtemp(join(tmpdir(), ROOT));
+  const cancelRemoval = removeAtExit(root);
   const names = Array.from({ length: 4 }, (_, at) => nameOf(at));
   const spaces = await createSpaces(names, {});
   let serviceMs = 0;
@@ -78,6 +80,7 @@ export async function measureAwards(size: TasksSize): Promise<AwardFigures> {
   } finally {
     await spaces.remove();
     await rm(root, { recursive: true, force: true });
+    cancelRemoval();
   }
 }
 
@@ -137,6 +140,7 @@ async function begunAt(worker: TaskNode, id: string): Promise<number> {
 /** Submits beside synced writes of the store, and a queue beside a work queue of JetStream, on one disk. */
 export async function measureRates(size: TasksSize): Promise<RateFigures> {
   const root = await mkdtemp(join(tmpdir(), ROOT));
+  const cancelRemoval = removeAtExit(root);
   try {
     const writes = await writesOf(join(root, 'store'), size);
     const mesh = await startTaskMesh({ root, nodes: 1, serviceMs: () => 0 });
@@ -162,6 +166,7 @@ export async function measureRates(size: TasksSize): Promise<RateFigures> {
     }
   } finally {
     await rm(root, { recursive: true, force: true });
+    cancelRemoval();
   }
 }
 

@@ -170,6 +170,15 @@ export class AgentDirectory {
     });
   }
 
+  /**
+   * As {@link require}, of a task for the agent with this address, as far as this node knows whom it means.
+   * @throws STARLING_CALL_REFUSED; STARLING_USAGE for what is no address
+   */
+  requireTaskFor(principal: Principal, address: string): void {
+    const asked = parseAddress(address);
+    this.require(principal, this.#found(asked) ?? asked, { what: 'task' });
+  }
+
   /** The agent of a client's own by whose edge of a swarm it may give an agent of this node a task. */
   edgeOf(principal: Principal, name: string): string | undefined {
     const wanted = {

@@ -31,6 +31,8 @@ export interface WantedCall {
   readonly isLook?: boolean;
   /** It is asked for again where it or the node was away: the approval stays open meanwhile. */
   readonly isLasting?: boolean;
+  /** What it is part of may take so long, ms: a person has as much time where the policy says nothing. */
+  readonly lastsMs?: number | undefined;
   /** Why nobody could make the call; thrown to callers that may make it, and to nobody else. */
   readonly obstacle?: (() => StarlingError) | undefined;
   /** The session that asks: it can't approve what it wants itself. */
@@ -295,11 +297,14 @@ class CallClearance implements Clearance {
   async #ask(call: WantedCall, request: NonNullable<Decision['ask']>): Promise<ApprovalOutcome> {
     // The server may not read other arguments than the person is shown, whoever calls.
     const args = shownArgumentsOf(call.request);
-    const stop = call.waits(request.timeoutMs);
+    const { isUnsaid, ...said } = request;
+    const timeoutMs = isUnsaid === true ? (call.lastsMs ?? said.timeoutMs) : said.timeoutMs;
+    const stop = call.waits(timeoutMs);
     try {
       const justification = reasoningOf(call.request);
       const asked = {
-        ...request,
+        ...said,
+        timeoutMs,
         args,
         ...(justification === undefined ? {} : { justification }),
         session: call.session,

@@ -11,7 +11,7 @@ const NO_SESSION = 'none';
  */
 export async function clearAction(
   clearance: Clearance,
-  { principal, wanted, args, session, signal, asks }: OwnAction,
+  { principal, wanted, args, session, signal, lastsMs, asks }: OwnAction,
 ): Promise<ClearedAction> {
   const request = parseFrame(
     requestBytes(1, 'tools/call', { name: wanted.resource, arguments: args }),
@@ -22,6 +22,7 @@ export async function clearAction(
     request,
     wanted,
     isLasting: true,
+    lastsMs,
     session: session ?? NO_SESSION,
     signal: () => signal,
     waits(timeoutMs) {

@@ -234,7 +234,7 @@ class ApprovalQueue implements Approvals {
 
   #make(request: ApprovalRequest): Approval {
     const { clock } = this.#components;
-    const { args, timeoutMs, escalationDelayMs, justification, ...rest } = request;
+    const { args, timeoutMs, isUnsaid: _, escalationDelayMs, justification, ...rest } = request;
     const askedAt = clock.now();
     return {
       ...rest,

@@ -381,7 +381,9 @@ class Evaluation {
       ...(args === undefined ? {} : { args }),
       rule,
       ...(grant === undefined ? {} : { grant: grant.claims.jti }),
-      timeoutMs: approvals === undefined ? TIMEOUT_DEFAULT_MS : durationMs(approvals.timeout),
+      ...(approvals === undefined
+        ? { timeoutMs: TIMEOUT_DEFAULT_MS, isUnsaid: true }
+        : { timeoutMs: durationMs(approvals.timeout) }),
       ...(delayMs === undefined ? {} : { escalationDelayMs: delayMs }),
     });
   }
