@@ -33,8 +33,6 @@ member, and it is let in again if it was kept out. So each figure is of the firs
 with all that is taken at once, and not of what is left once its author is throttled or kept out.
 
 `;
-/** The attack begins before the calls are counted, and ends after. */
-const MARGIN_MS = 300;
 
 /** One attack, measured. */
 export interface HostileRow {
@@ -177,7 +175,7 @@ class Runner {
   async measure(attack: Attack): Promise<HostileRow> {
     const { owner, peerId } = this.#world;
     const rounds: Round[] = [];
-    const durationMs = this.#size.roundMs + 2 * MARGIN_MS;
+    const durationMs = this.#size.roundMs + 2 * this.#size.marginMs;
     await owner.run(['peers', 'forgive', peerId]);
     // What the attacks before have left to be collected is no growth of this one.
     await this.#world.collect();
@@ -224,17 +222,17 @@ class Runner {
     const { attacker, floor, target } = this.#world;
     const { name } = attack;
     const attacking = handled(attacker.attack({ name, target, durationMs }));
-    await sleep(MARGIN_MS);
+    await sleep(this.#size.marginMs);
     const attacked = await this.#calls(this.#size.roundMs);
     const { acts, share } = await attacking;
     const told = await this.#saidBy(attack);
     const burning = handled(attacker.burn({ share, durationMs }));
-    await sleep(MARGIN_MS);
+    await sleep(this.#size.marginMs);
     const control = await this.#calls(this.#size.roundMs);
     await burning;
     if (attack.hasFloor !== true) return { attacked, control, floor: undefined, acts, share, told };
     const knocking = handled(attacker.attack({ name, target: floor, durationMs }));
-    await sleep(MARGIN_MS);
+    await sleep(this.#size.marginMs);
     const least = await this.#calls(this.#size.roundMs);
     await knocking;
     return { attacked, control, floor: least, acts, share, told };

@@ -42,6 +42,8 @@ export interface HostileSize {
   /** Pairs of a round with the attack and one without. */
   readonly rounds: number;
   readonly roundMs: number;
+  /** The attack begins that long before the calls are counted, and ends as long after. */
+  readonly marginMs: number;
   readonly warmUpMs: number;
   /** The names of the attacks; all of them when none is named. */
   readonly attacks: readonly string[];
@@ -79,6 +81,8 @@ export interface BoardSize {
   readonly sustainedMs: number;
   /** What a newcomer finds. */
   readonly entries: number;
+  /** Tool calls at the other node before the newcomer comes. */
+  readonly quietCalls: number;
   readonly overwrites: number;
   readonly strong: StrongSize;
   readonly runs: RunsSize;
@@ -169,6 +173,7 @@ export const FULL: BenchSize = {
     burst: 2000,
     sustainedMs: 3000,
     entries: 100_000,
+    quietCalls: 400,
     overwrites: 3_000_000,
     strong: { replicas: [3, 5], ms: 4000, callers: 64, rivals: true },
     runs: { seeds: 100, members: 5, ms: 4000, calls: 100, plantedSeeds: 50 },
@@ -200,7 +205,7 @@ export const FULL: BenchSize = {
     callers: 64,
     rivals: true,
   },
-  hostile: { rounds: 3, roundMs: 1500, warmUpMs: 4000, attacks: [] },
+  hostile: { rounds: 3, roundMs: 1500, marginMs: 300, warmUpMs: 4000, attacks: [] },
   scale: {
     oneProcess: [3, 10, 25, 50, 200],
     processes: [3, 10, 25],
@@ -216,16 +221,16 @@ export const FULL: BenchSize = {
 
 /** One short round of what is ours: shows that the benchmark works; its figures say nothing. */
 export const QUICK: BenchSize = {
-  mesh: { rounds: 1, roundMs: 50, warmUpMs: 0, concurrency: [1, 16] },
+  mesh: { rounds: 1, roundMs: 10, warmUpMs: 0, concurrency: [4] },
   gateway: {
     runs: 1,
     rounds: 1,
-    roundMs: 50,
+    roundMs: 10,
     warmUpMs: 0,
-    firstWarmUpMs: 20,
+    firstWarmUpMs: 0,
     mixedRounds: 1,
-    mixedMs: 100,
-    mixedMarginMs: 50,
+    mixedMs: 10,
+    mixedMarginMs: 10,
     rivals: false,
   },
   guard: { rounds: 1, samples: 3 },
@@ -243,16 +248,17 @@ export const QUICK: BenchSize = {
   board: {
     peers: [1],
     writes: 3,
-    burst: 50,
-    sustainedMs: 50,
+    burst: 20,
+    sustainedMs: 10,
     entries: 200,
+    quietCalls: 4,
     overwrites: 640,
-    strong: { replicas: [3], ms: 100, callers: 4, rivals: false },
+    strong: { replicas: [1], ms: 20, callers: 4, rivals: false },
     runs: { seeds: 1, members: 3, ms: 1000, calls: 20, plantedSeeds: 1 },
   },
   agents: {
     rounds: 1,
-    roundMs: 50,
+    roundMs: 10,
     warmUpMs: 0,
     callers: [1],
     rivals: false,
@@ -263,7 +269,7 @@ export const QUICK: BenchSize = {
     burnMs: 100,
     queued: 20,
     choosingNodes: 1,
-    choosingMs: 500,
+    choosingMs: 200,
     serviceMs: 50,
   },
   tasks: {
@@ -277,5 +283,5 @@ export const QUICK: BenchSize = {
     callers: 1,
     rivals: false,
   },
-  hostile: { rounds: 1, roundMs: 100, warmUpMs: 0, attacks: ['ping-streams'] },
+  hostile: { rounds: 1, roundMs: 20, marginMs: 20, warmUpMs: 0, attacks: ['ping-streams'] },
 };

@@ -57,7 +57,7 @@ export async function benchBoard(
     await server.stop();
   }
   const newcomers = isWanted('newcomer')
-    ? [await ourNewcomer(size.entries), await theirNewcomer(size.entries)]
+    ? [await ourNewcomer(size), await theirNewcomer(size.entries)]
     : [];
   const strong = isWanted('strong') ? await measureStrong(size.strong) : [];
   const runs = only.includes('runs') ? await measureRuns(size.runs, print) : undefined;

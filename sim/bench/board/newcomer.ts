@@ -10,6 +10,7 @@ import { connectHttp } from '../../client.ts';
 import { UNLIMITED } from '../../limits.ts';
 import { builtFile } from '../../project-root.ts';
 import { percentile } from '../../report.ts';
+import type { BoardSize } from '../size.ts';
 import type { NewcomerMessage } from './newcomer-process.ts';
 import { NAME, replicaOf } from './nodes.ts';
 import { until } from './replica.ts';
@@ -31,11 +32,13 @@ export interface NewcomerRow {
 }
 
 const TOGETHER = 1000;
-const QUIET_CALLS = 400;
 const RESOLUTION_MS = 5;
 
-/** Measures a node that joins one that has a board of so many entries. */
-export async function ourNewcomer(entries: number): Promise<NewcomerRow> {
+/** Measures a node that joins one that has a board of so many entries, and is called so often before. */
+export async function ourNewcomer({
+  entries,
+  quietCalls,
+}: Pick<BoardSize, 'entries' | 'quietCalls'>): Promise<NewcomerRow> {
   const root = await mkdtemp(join(tmpdir(), 'starling-newcomer-'));
   const config = await loadConfig({
     env: { STARLING_CONFIG: '' },
@@ -65,7 +68,7 @@ export async function ourNewcomer(entries: number): Promise<NewcomerRow> {
       return performance.now() - from;
     };
     const quiet: number[] = [];
-    for (let i = 0; i < QUIET_CALLS; i += 1) quiet.push(await call());
+    for (let i = 0; i < quietCalls; i += 1) quiet.push(await call());
     const busy: number[] = [];
     const row = await newcomer(
       ['starling', address, String(entries), join(root, 'newcomer')],
