@@ -1,5 +1,6 @@
 /** `task_orchestrate`, and how the tools of tasks answer about plans, too. */
 import { z } from 'zod';
+import { StarlingError } from '../core/index.ts';
 import type { JsonObject } from '../core/index.ts';
 import { defineTool } from '../gateway/index.ts';
 import type { BuiltinContext, BuiltinTool } from '../gateway/index.ts';
@@ -130,6 +131,12 @@ export function withPlans(
       const { timeout_s: wait } = args;
       const look = typeof wait === 'number' ? { waitMs: wait * 1000, signal } : undefined;
       return orchestrations.view(principal, String(args['taskId']), look);
+    },
+    task_retry: async (args, { principal }) => {
+      const { taskId } = await orchestrations.view(principal, String(args['taskId']));
+      throw new StarlingError('STARLING_USAGE', `${taskId} is a plan of a swarm, not one task`, {
+        hint: `see what was wanted, and want it again: starling task info ${taskId}`,
+      });
     },
     task_cancel: (args, { principal }) => orchestrations.cancel(principal, String(args['taskId'])),
   };

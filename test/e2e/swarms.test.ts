@@ -13,6 +13,8 @@ import type { Json, JsonObject } from '../../src/core/index.ts';
 import { createNode, loadConfig } from '../../src/index.ts';
 import type { StarlingNode } from '../../src/index.ts';
 import type { PlanView } from '../../src/orchestration/types.ts';
+import { run } from '../cli/support.ts';
+import type { Ran } from '../cli/support.ts';
 import { eventually } from './support.ts';
 import type { SwarmInitResult, SwarmStatusResult } from '../../src/swarms/types.ts';
 
@@ -144,8 +146,8 @@ it('a swarm over two nodes has its edges where each node has agreed', async () =
     topology: 'star',
     name: 'both',
     initialAgents: [
-      { type: 'member', name: 'lead', role: 'coordinator' },
-      { type: 'member', name: 'near' },
+      { agentId: 'hub', role: 'coordinator' },
+      { agentId: 'leaf-1' },
       { agentId: 'far@bob' },
     ],
   });
@@ -158,14 +160,14 @@ it('a swarm over two nodes has its edges where each node has agreed', async () =
   await bob.operator.builtin('swarm_join', { swarmId: 'both', agentId: 'far' });
   await until(
     'far writes to the hub',
-    async () => (await writes(bob, 'far', 'lead@alice')) === 'ok',
+    async () => (await writes(bob, 'far', 'hub@alice')) === 'ok',
   );
   await until(
     'the hub writes to far',
-    async () => (await writes(alice, 'lead', 'far@bob')) === 'ok',
+    async () => (await writes(alice, 'hub', 'far@bob')) === 'ok',
   );
-  expect(await writes(alice, 'near', 'far@bob')).toBe('refused');
-  expect(await writes(bob, 'far', 'near@alice')).toBe('refused');
+  expect(await writes(alice, 'leaf-1', 'far@bob')).toBe('refused');
+  expect(await writes(bob, 'far', 'leaf-1@alice')).toBe('refused');
   // A node that only says that it is in the swarm has no place in it.
   await expect(
     bob.operator.builtin('swarm_join', { swarmId: 'both', agentId: 'far', role: 'coordinator' }),
@@ -178,7 +180,7 @@ it('a swarm over two nodes has its edges where each node has agreed', async () =
     status: 'active',
   });
   await bob.operator.builtin('swarm_leave', { swarmId: 'both', agentId: 'far@bob' });
-  await until('the edge is gone', async () => (await writes(alice, 'lead', 'far@bob')) !== 'ok');
+  await until('the edge is gone', async () => (await writes(alice, 'hub', 'far@bob')) !== 'ok');
 });
 
 it("takes VisionFlow's swarm_init and swarm_status as they are written, and says which kinds lack a model", async () => {
@@ -359,6 +361,42 @@ describe('task_orchestrate', () => {
       return metrics.tasksCompleted > 0 && metrics.avgCompletionTime !== undefined;
     });
     expect(status.metrics.window).toContain('last');
+  });
+
+  it('is had from the command line: planned, done, looked at, and the swarm dissolved', async () => {
+    const { stateDir } = alice.node.status();
+    const cli = (...args: readonly string[]): Promise<Ran> => run(...args, '--state', stateDir);
+    const members = ['--coordinator', 'sec-1', '--agent', 'sec-2'];
+    const made = await cli('swarm', 'create', 'hand', '--topology', 'star', ...members);
+    expect(made.stdout).toMatch(/sec-1@alice +coordinator +active +100 %/u);
+    const joined = await cli('swarm', 'join', 'hand', '--agent', 'rev', '--role', 'validator');
+    expect(joined.stdout).toMatch(/rev@alice +validator/u);
+    const task = ['task', 'run', 'Find security holes in auth.ts', '--swarm', 'hand'];
+    const vote = ['--need', 'security,code', '--parallel', '2', '--vote', '--timeout', '5m'];
+    const plan = await cli(...task, ...vote, '--plan');
+    expect(plan.stdout).toMatch(/security +worker +security .*waiting/u);
+    expect(plan.stdout).toMatch(/validation +validator +security +security, code +rev@alice/u);
+    expect(plan.stdout).toMatch(/sec-2@alice +worker +has security/u);
+    const done = await cli(...task, ...vote);
+    expect(done, done.stderr).toMatchObject({ code: 0 });
+    expect(JSON.parse(done.stdout)).toMatchObject({ code: { verdict: 'safe' } });
+    expect(done.stderr).toContain('vote on security: 1 ≥ 0.7 → accepted');
+    const id = done.stderr.match(/task_\d+_\w+/u)?.[0] ?? '';
+    const info = await cli('task', 'info', id);
+    expect(info.stdout).toMatch(/wanted +Find security holes in auth\.ts/u);
+    expect(info.stdout).toMatch(/needs +security, code/u);
+    expect(info.stdout).toMatch(/BALLOT OF +CHOICE +SHARE/u);
+    expect((await cli('task', 'list')).stdout).toMatch(/done +security, code/u);
+    const again = await cli('task', 'retry', id);
+    expect(again.code).toBe(2);
+    expect(again.stderr).toContain(`starling task info ${id}`);
+    const none = await cli(...task, '--need', 'flying');
+    expect(none.stderr).toContain('can do: flying');
+    expect((await cli('swarm', 'status', 'hand', '--edges')).stdout).toMatch(
+      /sec-1@alice +sec-2@alice +messages, tasks/u,
+    );
+    expect((await cli('swarm', 'dissolve', 'hand')).stdout).toContain('hand is dissolved');
+    expect((await cli('swarm', 'watch', 'hand')).stdout).toMatch(/status +dissolved/u);
   });
 
   it.each([

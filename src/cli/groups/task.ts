@@ -82,7 +82,7 @@ function addRun(command: Make, outcome: Outcome): void {
     )
     .option('--tag <tag>', 'as in starling capability request (may be repeated)', collect)
     .option('--prefer <agent>', 'an agent or a node that is tried first')
-    .option('--timeout <duration>', 'when it ends as expired (default: 24h)', parseDuration)
+    .option('--timeout <duration>', 'when it expires (default: 24h, of a swarm 1h)', parseDuration)
     .option('--attempt <duration>', 'how long one agent may take (default: 5m)', parseDuration)
     .addOption(
       new Option(
@@ -91,7 +91,7 @@ function addRun(command: Make, outcome: Outcome): void {
       ).choices(['mesh']),
     )
     .option('--swarm <swarm>', 'a swarm does it, by a plan with a phase for each --need')
-    .option('--parallel <n>', 'members of the swarm that do a phase, each for itself', parseCount)
+    .option('--parallel <n>', 'phases at once; with --vote or --merge, members of each', parseCount)
     .option('--vote', 'of what they say, that counts on which enough of them agree')
     .addOption(
       new Option('--merge <how>', 'what is made of what they say (default: first)').choices([

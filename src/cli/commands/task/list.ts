@@ -3,7 +3,7 @@ import type { TaskListResult } from '../../../tasks/types.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 import { ago, cut, printData, table } from '../../terminal/output.ts';
-import { endText, goesText, isOver } from './task-lines.ts';
+import { endText, goesText, isOver, needsText } from './task-lines.ts';
 
 const TEXT_MAX = 60;
 
@@ -21,7 +21,7 @@ export async function run({ status, limit, ...options }: ListOptions): Promise<v
     const rows = result.tasks.map((task) => [
       task.taskId,
       task.status,
-      task.capability ?? task.agentId ?? '',
+      needsText(task),
       ago(Date.parse(task.submittedAt) || 0),
       cut(isOver(task) ? endText(task) : goesText(task), TEXT_MAX),
     ]);

@@ -11,6 +11,11 @@ export function isPlan(task: TaskView): task is PlanView {
   return 'orchestrationPlan' in task;
 }
 
+/** What the phases of a plan need, each once. */
+export function capabilitiesOf({ orchestrationPlan }: PlanView): readonly string[] {
+  return [...new Set(orchestrationPlan.phases.map(({ capability }) => capability))];
+}
+
 /** All phases in one line, each as a bar with how far it is. */
 export function barsText({ orchestrationPlan }: PlanView): string {
   return orchestrationPlan.phases.map((phase) => phaseText(phase)).join('   ');

@@ -1,6 +1,6 @@
 /** How tasks are shown. */
 import type { TaskResult, TaskView } from '../../../tasks/types.ts';
-import { barsText, isPlan, planText, votesText } from './plan-lines.ts';
+import { barsText, capabilitiesOf, isPlan, planText, votesText } from './plan-lines.ts';
 import { showValue } from '../../options/board-value.ts';
 import { facts, safeLine } from '../../terminal/output.ts';
 
@@ -29,6 +29,12 @@ export function goesText(task: TaskView): string {
   return last === undefined ? status : `${status} at ${last.agent}${nth}${part}${text}`;
 }
 
+/** What an agent must be able to do for it, or which agent it is for. */
+export function needsText(task: TaskView): string {
+  if (isPlan(task)) return capabilitiesOf(task).join(', ');
+  return task.capability ?? task.agentId ?? '';
+}
+
 /** How many nodes keep a durable task. */
 export function copiesText({ copies = 0 }: TaskView): string {
   if (copies > 1)
@@ -45,6 +51,8 @@ export function endText(task: TaskResult): string {
     return `done by the swarm${votes === '' ? '' : `; ${votes}`}`;
   if (status === 'done') return `done by ${processedBy ?? 'nobody'}${lateText}`;
   const why = error === undefined ? '' : ` (${error.reason}): ${error.message}`;
+  // A plan is not given anew by its id: its swarm may be another one by then.
+  if (isPlan(task)) return `${status}${why}; who did what: starling task info ${taskId}`;
   return `${status}${why}; to have it done after all: starling task retry ${taskId}`;
 }
 
@@ -64,11 +72,16 @@ export function taskText(task: TaskView): string {
     ({ agent, token, ...said }) =>
       ['late', `${token}: ${agent}, ${JSON.stringify(said.result ?? said)}`] as const,
   );
-  const wanted = task.capability ?? task.agentId ?? '';
   const told = facts([
     ['task', task.taskId],
+    ...(isPlan(task)
+      ? ([
+          ['wanted', task.description],
+          ['swarm', task.swarmId],
+        ] as const)
+      : []),
     ['status', isOver(task) ? endText(task) : goesText(task)],
-    ['needs', wanted],
+    ['needs', needsText(task)],
     ['priority', task.priority],
     ['retry', task.retryPolicy],
     ...(task.durable === undefined

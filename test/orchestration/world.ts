@@ -1,0 +1,156 @@
+/** A node with a swarm of agents at several nodes, and plans, on a clock that a test moves. */
+import { silentLogger } from '../../src/core/index.ts';
+import type { Did, JsonObject } from '../../src/core/index.ts';
+import { OPERATOR } from '../../src/guard/index.ts';
+import { createOrchestrations } from '../../src/orchestration/index.ts';
+import type { OrchestrateInit, Orchestrations } from '../../src/orchestration/orchestrations.ts';
+import type { PlanView } from '../../src/orchestration/types.ts';
+import { joinedKey } from '../../src/swarms/board-rows.ts';
+import { createSwarms } from '../../src/swarms/index.ts';
+import type { Swarms } from '../../src/swarms/index.ts';
+import type { MemberInit } from '../../src/swarms/members.ts';
+import { memoryTable } from '../grants/memory-table.ts';
+import { createPlainBoards } from '../swarms/plain-boards.ts';
+import type { PlainBoards } from '../swarms/plain-boards.ts';
+import { makeTaskWorld, makeWorker } from '../tasks/world.ts';
+import type { TaskWorld, TestWorker } from '../tasks/world.ts';
+
+/** Node `a` has the swarm, and its plans. */
+export interface PlanWorld {
+  readonly all: TaskWorld;
+  readonly boards: PlainBoards;
+  readonly swarms: Swarms;
+  readonly swarmId: string;
+  plans: Orchestrations;
+  /** Ends without a word, and starts again with what is on the disk. */
+  crash(): Promise<void>;
+  plan(init: Partial<OrchestrateInit>): Promise<PlanView>;
+  view(taskId: string): Promise<PlanView>;
+  /** Moves the clock until the plan has ended. */
+  ends(taskId: string, limitMs?: number): Promise<PlanView>;
+  stop(): Promise<void>;
+}
+
+/** An agent of the world: what it can do and where it is. */
+export interface PlanAgent {
+  readonly at: string;
+  readonly can: readonly string[];
+  readonly role?: MemberInit['role'];
+  readonly answer?: TestWorker['answer'];
+}
+
+/** Makes the nodes, the agents, and the swarm of them all; gives what each agent was told, too. */
+export async function makePlanWorld(
+  agents: Readonly<Record<string, PlanAgent>>,
+  config: { readonly threshold?: number } = {},
+): Promise<PlanWorld & { readonly workers: Readonly<Record<string, TestWorker>> }> {
+  const nodes = [...new Set(['a', ...Object.values(agents).map(({ at }) => at)])];
+  const all = await makeTaskWorld(...nodes);
+  const workers: Record<string, TestWorker> = {};
+  for (const [name, { answer, at, can }] of Object.entries(agents)) {
+    const init: JsonObject & { readonly name: string } = {
+      name,
+      capabilities: [...can],
+      maxConcurrentTasks: 8,
+    };
+    workers[name] = await makeWorker(all, at, init);
+    workers[name].answer = answer ?? (() => ({ verdict: 'yes' }));
+  }
+  const boards = createPlainBoards();
+  const swarms = makeSwarms(all, boards);
+  await swarms.start();
+  const { swarmId } = await swarms.init(
+    OPERATOR,
+    {
+      name: 'fix',
+      topology: 'mesh',
+      members: Object.entries(agents).map(([name, { at, role }]) => ({
+        agent: at === 'a' ? name : `${name}@${at}`,
+        role,
+      })),
+      ...config,
+    },
+    new AbortController().signal,
+  );
+  for (const [agent, { at }] of Object.entries(agents)) {
+    const did = `did:key:${at}` as Did;
+    if (at !== 'a') boards.forge(swarmId, did, joinedKey({ agent, did }), { at: 0 });
+  }
+  const table = memoryTable();
+  const made = {
+    all,
+    boards,
+    swarms,
+    swarmId,
+    workers,
+    plans: makePlans(all, swarms, table),
+    async crash() {
+      await made.plans.stop();
+      await all.at['a']?.crash();
+      made.plans = makePlans(all, swarms, table);
+      await made.plans.start();
+    },
+    plan: (init: Partial<OrchestrateInit>) =>
+      made.plans.orchestrate(OPERATOR, { swarmId, description: 'x', capabilities: [], ...init }),
+    view: (taskId: string) => made.plans.view(OPERATOR, taskId),
+    ends: (taskId: string, limitMs?: number) =>
+      all.until(
+        () => made.view(taskId),
+        ({ endedAt }) => endedAt !== undefined,
+        limitMs,
+      ),
+    async stop() {
+      await made.plans.stop();
+      await swarms.stop();
+      for (const worker of Object.values(workers)) worker.stop();
+      await all.stop();
+    },
+  };
+  await made.plans.start();
+  return made;
+}
+
+function makeSwarms({ at, world }: TaskWorld, boards: PlainBoards): Swarms {
+  const { node } = at['a'] ?? {};
+  if (node === undefined) throw new Error('a');
+  const { membership, random, self } = node.rooms;
+  return createSwarms({
+    agents: node.agents,
+    runs: { spawn: () => Promise.reject(new Error('no kinds')) },
+    kinds: () => [],
+    blackboard: boards.at(self.did) as never,
+    membership: membership,
+    // Who may write to whom is not asked here: test/e2e/swarms has the grants.
+    grants: {
+      issue: async () => ({ claims: { jti: 'one' } }),
+      issued: () => [],
+      revoke: async () => undefined,
+      state: () => 'valid',
+    } as never,
+    self: self.did,
+    node: self,
+    table: memoryTable(),
+    clock: world.clock,
+    random,
+    logger: silentLogger,
+  });
+}
+
+function makePlans(
+  { at, world }: TaskWorld,
+  swarms: Swarms,
+  table: ReturnType<typeof memoryTable>,
+): Orchestrations {
+  const { node, tasks } = at['a'] ?? {};
+  if (node === undefined || tasks === undefined) throw new Error('a');
+  return createOrchestrations({
+    agents: node.agents,
+    swarms,
+    tasks,
+    principalOf: () => OPERATOR,
+    table,
+    clock: world.clock,
+    random: node.rooms.random,
+    logger: silentLogger,
+  });
+}
