@@ -22,7 +22,7 @@ import type { BuiltinTool, Upstreams } from './gateway/index.ts';
 import type { Base, OpenState } from './open-state.ts';
 import type { Parts, PartsInit } from './node-rooms.ts';
 import { orchestrationTools, withPlans } from './orchestration/index.ts';
-import { swarmTools } from './swarms/index.ts';
+import { swarmTools, withSwarms } from './swarms/index.ts';
 import { taskTools } from './tasks/index.ts';
 
 type ToolRooms = Pick<
@@ -98,7 +98,7 @@ export function createNodeTools(
       },
     }),
     ...remoteAgentTools({ remote: rooms.remote }),
-    ...runTools({ runs: rooms.runs }),
+    ...withSwarms(runTools({ runs: rooms.runs }), { swarms: rooms.swarms }),
     ...eventTools({ agents: rooms.agents }),
     ...withPlans(taskTools({ tasks: rooms.tasks }), rooms.orchestrations),
     ...orchestrationTools({ orchestrations: rooms.orchestrations }),

@@ -1,7 +1,8 @@
 /**
- * What stands on the board of a swarm, and who may say what there. The creator alone writes what the swarm is and who is
- * in it; each node writes below its own prefix that its agents are in it, how its tasks went, and what it has under way.
- * An entry that anybody else wrote is none: it is read by its writer's signature, not by its key alone.
+ * What stands on the board of a swarm, and who may say what there. The creator alone writes what the swarm is and, with
+ * the coordinators that it has named at other nodes, who is in it; each node writes below its own prefix that its agents
+ * are in it, how its tasks went, and what it has under way. An entry that anybody else wrote is none: it is read by its
+ * writer's signature, not by its key alone.
  */
 import { z } from 'zod';
 import type { Board, BoardEntry } from '../blackboard/index.ts';
@@ -82,18 +83,26 @@ export function readSwarm(board: Board): Swarm | undefined {
     const entry = board.get(key);
     return entry?.by === creator ? entry : undefined;
   };
+  const named = board.entries(SEATS);
+  const ofCreator = named
+    .filter((entry) => entry.by === creator)
+    .flatMap((entry) => seatIn(board, entry));
+  const deputies = ofCreator
+    .filter(({ did, joined, role }) => joined && role === 'coordinator' && did !== creator)
+    .map(({ did }) => did);
+  const ofDeputies = named
+    .filter((entry) => deputies.includes(entry.by))
+    .flatMap((entry) => seatIn(board, entry));
   const row = SWARM.safeParse(by(ROW)?.value);
   if (!row.success || row.data.id !== board.name.split('@')[0]) return undefined;
   const end = by(END);
-  const seats = board
-    .entries(SEATS)
-    .filter((entry) => entry.by === creator)
-    .flatMap((entry) => seatIn(board, entry))
+  const seats = [...ofCreator, ...ofDeputies]
     .toSorted((one, other) => rankOf(one) - rankOf(other) || one.order - other.order)
     .slice(0, row.data.maxAgents);
   return {
     ...row.data,
     creator,
+    deputies: [...new Set(deputies)],
     seats,
     ...(end === undefined ? {} : { dissolvedAt: end.at }),
   };

@@ -7,10 +7,10 @@ import { StarlingError, messageOf } from '../core/index.ts';
 import type { Clock, Did, Json, Logger } from '../core/index.ts';
 import { agentResource } from '../agents/index.ts';
 import type { Capability, GrantBook } from '../grants/index.ts';
-import type { Membership } from '../membership/index.ts';
+import type { Membership, PeerView } from '../membership/index.ts';
 import type { Table } from '../store/index.ts';
 import { EDGE_LIFE_MS } from './limits.ts';
-import { edgesOf } from './topology.ts';
+import { edgesAround } from './topology.ts';
 import type { Seat, Swarm } from './types.ts';
 
 /** What edges need. */
@@ -84,7 +84,7 @@ export function createEdges(components: EdgesComponents): Edges {
     async settle(swarm) {
       const all = given.get(swarm.id) ?? new Map<string, Given>();
       given.set(swarm.id, all);
-      const wishes = wishesOf(swarm, self, (did) => membership.find(did)?.alias);
+      const wishes = wishesOf(swarm, self, (did) => membership.find(did));
       for (const wish of wishes) {
         const known = all.get(wish.key);
         if (known !== undefined && isThere(known, wish)) continue;
@@ -117,6 +117,11 @@ export function createEdges(components: EdgesComponents): Edges {
   };
 }
 
+/** A node that is gone, as far as this one knows. */
+export function isGone(peer: Pick<PeerView, 'state'> | undefined): boolean {
+  return peer?.state === 'dead' || peer?.state === 'left';
+}
+
 function keyOfWish(aud: Did, to: Seat): string {
   return `${aud}/${to.did}/${to.agent}`;
 }
@@ -125,15 +130,17 @@ function keyOfWish(aud: Did, to: Seat): string {
 function wishesOf(
   swarm: Swarm,
   self: Did,
-  aliasOf: (did: Did) => string | undefined,
+  peerOf: (did: Did) => Pick<PeerView, 'alias' | 'state'> | undefined,
 ): readonly Wish[] {
   if (swarm.dissolvedAt !== undefined) return [];
   const seats = swarm.seats.filter(({ joined }) => joined);
-  const edges = edgesOf(swarm.topology, seats.length);
+  const edges = edgesAround(swarm.topology, seats.length, (place) =>
+    isGone(peerOf(seats[place]?.did ?? self)),
+  );
   return seats.flatMap((to, place) => {
     const coming = edges.filter((edge) => edge.to === place);
     const senders = [...new Set(coming.flatMap(({ from }) => seats[from]?.did ?? []))];
-    const alias = to.did === self ? undefined : aliasOf(to.did);
+    const alias = to.did === self ? undefined : peerOf(to.did)?.alias;
     // On what is another node's, this one gives rights to its own agents alone.
     const auds =
       to.did === self ? senders : alias === undefined ? [] : senders.filter((did) => did === self);

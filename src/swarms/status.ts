@@ -2,7 +2,7 @@
 import type { AgentView } from '../agents/index.ts';
 import type { Did } from '../core/index.ts';
 import { HEALTH_TASKS, LOG_MAX } from './limits.ts';
-import { edgesOf } from './topology.ts';
+import { edgesAround } from './topology.ts';
 import type {
   EdgeView,
   LogLine,
@@ -22,6 +22,8 @@ export interface StatusInit {
   readonly logs: readonly LogLine[];
   readonly plans: readonly PlanRow[];
   readonly endpointOf: (seat: Seat) => string;
+  /** Its node is gone. */
+  readonly isGone: (seat: Seat) => boolean;
   readonly grantFor: (from: Seat, to: Seat) => string | undefined;
   readonly operations: number;
   readonly createdBy: string;
@@ -98,10 +100,14 @@ function healthOf(lines: readonly LogLine[]): number {
   return Math.round((100 * last.filter(({ ok }) => ok).length) / last.length);
 }
 
-function edgeViews({ endpointOf, grantFor, swarm }: StatusInit): readonly EdgeView[] {
+function edgeViews({ endpointOf, grantFor, isGone, swarm }: StatusInit): readonly EdgeView[] {
   if (swarm.dissolvedAt !== undefined) return [];
   const seats = swarm.seats.filter(({ joined }) => joined);
-  return edgesOf(swarm.topology, seats.length).flatMap(({ from, to, task }) => {
+  const isPlaceGone = (place: number): boolean => {
+    const seat = seats[place];
+    return seat !== undefined && isGone(seat);
+  };
+  return edgesAround(swarm.topology, seats.length, isPlaceGone).flatMap(({ from, to, task }) => {
     const [sender, receiver] = [seats[from], seats[to]];
     if (sender === undefined || receiver === undefined) return [];
     const grant = grantFor(sender, receiver);

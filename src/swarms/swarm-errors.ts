@@ -46,7 +46,7 @@ export function busySwarm(swarmId: string, agentId: string | undefined): Starlin
 
 /** Only the node that made the swarm does that. */
 export function notHere({ id, name }: Swarm, what: string): StarlingError {
-  const why = `the swarm ${name} was made by another node, and that one alone ${what}`;
+  const why = `the swarm ${name} was made by another node, which ${what}, as do coordinators whom it has named`;
   return refusedSwarm(id, 'creator', why);
 }
 

@@ -1,7 +1,7 @@
 /**
  * The swarms that a node knows: agents, here and at peers, that work together. A swarm is a board that its creator makes
- * and every node with a member has; so it goes on without any one of them. The creator names the members, the node of each
- * agrees, and the topology is the grants of `edges.ts`.
+ * and every node with a member has; so it goes on without any one of them. The creator, and the coordinators that it has
+ * named, name the members, the node of each agrees, and the topology is the grants of `edges.ts`.
  */
 import { StarlingError, createScope, messageOf } from '../core/index.ts';
 import type { Clock, Did, Json, Logger, Random, Scope, Startable } from '../core/index.ts';
@@ -23,7 +23,7 @@ import {
   readSwarm,
   seatKey,
 } from './board-rows.ts';
-import { createEdges } from './edges.ts';
+import { createEdges, isGone } from './edges.ts';
 import type { Edges, EdgesComponents } from './edges.ts';
 import {
   EDGES_AGAIN_MS,
@@ -88,12 +88,14 @@ export interface Swarms extends Startable {
   /** @throws STARLING_USAGE, STARLING_AGENT_UNKNOWN, STARLING_SWARM_REFUSED, STARLING_LIMIT_EXCEEDED, … */
   init(principal: Principal, init: SwarmInit, signal: AbortSignal): Promise<SwarmInitResult>;
   /**
-   * At the creator's node: names a member. At the member's node: agrees.
+   * At the creator's node, or at that of a coordinator who has agreed: names a member. At the member's node: agrees.
    * @throws STARLING_SWARM_UNKNOWN, STARLING_SWARM_REFUSED, STARLING_AGENT_UNKNOWN
    */
   join(principal: Principal, id: string, member: MemberInit): Promise<SwarmStatusResult>;
   /** @throws STARLING_SWARM_UNKNOWN, STARLING_AGENT_UNKNOWN, STARLING_SWARM_REFUSED */
   leave(principal: Principal, id: string, agent: string): Promise<SwarmStatusResult>;
+  /** Whether one more agent of this node could be named. @throws STARLING_SWARM_UNKNOWN, STARLING_SWARM_REFUSED */
+  checkPlace(principal: Principal, id: string): Promise<void>;
   /** Ends it everywhere. @throws STARLING_SWARM_UNKNOWN, STARLING_SWARM_REFUSED away from its creator's node */
   dissolve(principal: Principal, id: string): Promise<SwarmStatusResult>;
   /** @throws STARLING_SWARM_UNKNOWN, also for one that `principal` may not see */
@@ -203,12 +205,13 @@ class NodeSwarms implements Swarms {
     const { node } = this.#components;
     const address = parseAddress(member.agent ?? '');
     const isHere = address.node === undefined || address.node === node.name;
-    if (swarm.creator !== node.did && !isHere) throw notHere(swarm, 'names its members');
+    const names = mayName(swarm, node.did, principal);
+    if (!names && !isHere) throw notHere(swarm, 'names its members');
     const { wanted } = await wantedMembers(this.#components, principal, [member], swarm.id);
     const [seat] = wanted;
     if (seat === undefined) return this.status(principal, id);
     const known = swarm.seats.find(({ agent, did }) => agent === seat.agent && did === seat.did);
-    if (swarm.creator === node.did) {
+    if (swarm.creator === node.did || (names && known === undefined)) {
       if (known === undefined && swarm.seats.length >= swarm.maxAgents) throw fullSwarm(swarm);
       const order = known?.order ?? Math.max(-1, ...swarm.seats.map((one) => one.order)) + 1;
       const role = member.role ?? known?.role ?? seat.role;
@@ -217,6 +220,7 @@ class NodeSwarms implements Swarms {
     } else {
       if (known === undefined) throw notInvited(swarm, seat.agent);
       if (principal.kind !== 'operator') throw notByOperator(swarm);
+      if (seat.did !== node.did) throw notHere(swarm, 'changes its members');
       await board.set(joinedKey(seat), { at: this.#components.clock.now() });
     }
     await this.#keep(swarm.id, swarm.creator);
@@ -224,16 +228,26 @@ class NodeSwarms implements Swarms {
     return this.status(principal, id);
   }
 
+  async checkPlace(principal: Principal, id: string): Promise<void> {
+    const { swarm } = await this.open(principal, id);
+    if (!mayName(swarm, this.#components.node.did, principal)) {
+      throw notHere(swarm, 'names its members');
+    }
+    if (swarm.seats.length >= swarm.maxAgents) throw fullSwarm(swarm);
+  }
+
   async leave(principal: Principal, id: string, agent: string): Promise<SwarmStatusResult> {
     const { swarm, board } = await this.open(principal, id);
     const { node } = this.#components;
     const seat = swarm.seats.find((one) => [one.agent, this.endpointOf(one)].includes(agent));
     if (seat === undefined) throw notInvited(swarm, agent);
-    if (seat.did !== node.did && swarm.creator !== node.did)
-      throw notHere(swarm, 'names its members');
+    const isCreator = swarm.creator === node.did;
+    const isNamer = isCreator || board.get(seatKey(seat))?.by === node.did;
+    if (seat.did !== node.did && !isNamer) throw notHere(swarm, 'names its members');
     this.#checkOwner(principal, swarm, seat.agent);
     if (seat.did === node.did) await board.delete(joinedKey(seat));
-    if (swarm.creator === node.did) await board.delete(seatKey(seat));
+    if (isNamer) await board.delete(seatKey(seat));
+    if (isCreator) await giveRights(board, seat.did);
     await this.#settle(swarm.id);
     return this.status(principal, id);
   }
@@ -339,10 +353,8 @@ class NodeSwarms implements Swarms {
   ): Promise<void> {
     const { clock, node, runs } = this.#components;
     if (isNew) await runs.spawn(principal, { kind, name: agent, waitMs: 0 }, signal);
-    if (did !== node.did && !board.may(did, 'write', `${ownPrefix(did)}log`)) {
-      await board.grant({ to: did, ability: 'write', prefix: ownPrefix(did) });
-    }
     await board.set(seatKey({ agent, did }), { kind, role, order });
+    if (did !== node.did) await giveRights(board, did);
     if (did === node.did) await board.set(joinedKey({ agent, did }), { at: clock.now() });
   }
 
@@ -425,6 +437,7 @@ class NodeSwarms implements Swarms {
       logs: readLogs(board),
       plans: readPlans(board),
       endpointOf: (seat) => this.endpointOf(seat),
+      isGone: ({ did }) => isGone(this.#components.membership.find(did)),
       grantFor: (from, to) => this.#edges.grantFor(id, from, to),
       operations: this.#operations.get(id) ?? 0,
       createdBy: this.#nodeOf(swarm.creator),
@@ -489,6 +502,30 @@ class NodeSwarms implements Swarms {
     });
     this.#turn = settled.catch(() => undefined);
     return settled;
+  }
+}
+
+/** The node that made the swarm names its members; so does the operator of one with a coordinator whom that one named. */
+function mayName({ creator, deputies }: Swarm, self: Did, principal: Principal): boolean {
+  return creator === self || (principal.kind === 'operator' && deputies.includes(self));
+}
+
+/**
+ * A node may write of its own agents; one with a coordinator named by the creator may let others see the board, too.
+ * What it may no more is taken back. At a node that may give rights.
+ */
+async function giveRights(board: Board, did: Did): Promise<void> {
+  const swarm = readSwarm(board);
+  const seats = (swarm?.seats ?? []).filter((seat) => seat.did === did);
+  const namer = swarm?.creator;
+  const leads = seats.some(
+    (seat) => seat.role === 'coordinator' && board.get(seatKey(seat))?.by === namer,
+  );
+  if (!leads && board.may(did, 'admin') && did !== namer) await board.revoke(did);
+  if (seats.length === 0) return;
+  if (leads && !board.may(did, 'admin')) await board.grant({ to: did, ability: 'admin' });
+  if (!board.may(did, 'write', `${ownPrefix(did)}log`)) {
+    await board.grant({ to: did, ability: 'write', prefix: ownPrefix(did) });
   }
 }
 

@@ -32,6 +32,27 @@ export function swarmTools({ swarms }: { readonly swarms: Swarms }): readonly Bu
   ];
 }
 
+/** The tools that run agents, of which `agent_spawn` with a `swarmId` also names the agent as a member. */
+export function withSwarms(
+  tools: readonly BuiltinTool[],
+  { swarms }: { readonly swarms: Swarms },
+): readonly BuiltinTool[] {
+  return tools.map((tool) => {
+    if (tool.definition.name !== 'agent_spawn') return tool;
+    return {
+      ...tool,
+      async call(args, context) {
+        const { swarmId: id } = args;
+        if (typeof id !== 'string') return tool.call(args, context);
+        await swarms.checkPlace(context.principal, id);
+        const answer = await tool.call(args, context);
+        await swarms.join(context.principal, id, { agent: String(answer['name']) });
+        return { ...answer, swarmId: id };
+      },
+    };
+  });
+}
+
 function initTool(swarms: Swarms): BuiltinTool {
   return defineTool({
     name: 'swarm_init',

@@ -62,8 +62,10 @@ export interface PlanRow {
 
 /** A swarm as its board has it, each part by whoever may say it. */
 export interface Swarm extends SwarmRow {
-  /** The creator's key, which alone names members. */
+  /** The key of the node that made it, which names members. */
   readonly creator: Did;
+  /** Nodes of coordinators that the creator has named and that have agreed: they name members, too. */
+  readonly deputies: readonly Did[];
   readonly seats: readonly Seat[];
   readonly dissolvedAt?: number;
 }

@@ -179,6 +179,18 @@ it('a swarm over two nodes has its edges where each node has agreed', async () =
     role: 'worker',
     status: 'active',
   });
+  // Only where members are named does one begin with its spawn; elsewhere nothing is run.
+  const spawned = { agentType: 'member', name: 'fourth', swarmId: 'both' };
+  await expect(bob.operator.builtin('agent_spawn', spawned)).rejects.toThrow('another node');
+  expect(await bob.operator.builtin('agent_list', {})).not.toMatchObject({
+    agents: expect.arrayContaining([expect.objectContaining({ name: 'fourth' })]),
+  });
+  await alice.operator.builtin('swarm_leave', { swarmId: 'both', agentId: 'leaf-1' });
+  await alice.operator.builtin('agent_stop', { agentId: 'leaf-1' });
+  const ran = await alice.operator.builtin<JsonObject>('agent_spawn', spawned);
+  expect(ran).toMatchObject({ name: 'fourth', swarmId: 'both' });
+  const now = await alice.operator.builtin<SwarmStatusResult>('swarm_status', { swarmId: 'both' });
+  expect(now.agents.map(({ endpoint }) => endpoint)).toContain('fourth@alice');
   await bob.operator.builtin('swarm_leave', { swarmId: 'both', agentId: 'far@bob' });
   await until('the edge is gone', async () => (await writes(alice, 'hub', 'far@bob')) !== 'ok');
 });

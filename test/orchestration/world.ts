@@ -6,12 +6,12 @@ import { createOrchestrations } from '../../src/orchestration/index.ts';
 import type { OrchestrateInit, Orchestrations } from '../../src/orchestration/orchestrations.ts';
 import type { PlanView } from '../../src/orchestration/types.ts';
 import { joinedKey } from '../../src/swarms/board-rows.ts';
-import { createSwarms } from '../../src/swarms/index.ts';
 import type { Swarms } from '../../src/swarms/index.ts';
 import type { MemberInit } from '../../src/swarms/members.ts';
 import { memoryTable } from '../grants/memory-table.ts';
 import { createPlainBoards } from '../swarms/plain-boards.ts';
 import type { PlainBoards } from '../swarms/plain-boards.ts';
+import { makeSwarms } from '../swarms/world.ts';
 import { makeTaskWorld, makeWorker } from '../tasks/world.ts';
 import type { TaskWorld, TestWorker } from '../tasks/world.ts';
 
@@ -57,7 +57,7 @@ export async function makePlanWorld(
     workers[name].answer = answer ?? (() => ({ verdict: 'yes' }));
   }
   const boards = createPlainBoards();
-  const swarms = makeSwarms(all, boards);
+  const swarms = makeSwarms(all.world, boards, 'a');
   await swarms.start();
   const { swarmId } = await swarms.init(
     OPERATOR,
@@ -108,32 +108,6 @@ export async function makePlanWorld(
   };
   await made.plans.start();
   return made;
-}
-
-function makeSwarms({ at, world }: TaskWorld, boards: PlainBoards): Swarms {
-  const { node } = at['a'] ?? {};
-  if (node === undefined) throw new Error('a');
-  const { membership, random, self } = node.rooms;
-  return createSwarms({
-    agents: node.agents,
-    runs: { spawn: () => Promise.reject(new Error('no kinds')) },
-    kinds: () => [],
-    blackboard: boards.at(self.did) as never,
-    membership: membership,
-    // Who may write to whom is not asked here: test/e2e/swarms has the grants.
-    grants: {
-      issue: async () => ({ claims: { jti: 'one' } }),
-      issued: () => [],
-      revoke: async () => undefined,
-      state: () => 'valid',
-    } as never,
-    self: self.did,
-    node: self,
-    table: memoryTable(),
-    clock: world.clock,
-    random,
-    logger: silentLogger,
-  });
 }
 
 function makePlans(

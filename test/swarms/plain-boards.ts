@@ -15,7 +15,7 @@ interface PlainBoard {
   createdBy?: Did;
   version: number;
   readonly entries: Map<string, BoardEntry>;
-  readonly rights: { readonly to: Did; readonly prefix: string; readonly ability: string }[];
+  rights: { readonly to: Did; readonly prefix: string; readonly ability: string }[];
   readonly watchers: Set<(changes: readonly BoardChange[]) => void>;
 }
 
@@ -66,6 +66,11 @@ export function createPlainBoards(): PlainBoards {
         check('admin');
         board.rights.push({ to, prefix, ability });
         return {} as never;
+      },
+      async revoke(whom) {
+        check('admin');
+        board.rights = board.rights.filter(({ to }) => to !== whom);
+        return [];
       },
       async set(key, value) {
         check('write', key);

@@ -1,7 +1,7 @@
 /** What each topology lets through, and nothing else. */
 import { expect, it } from 'vitest';
 import { FAN, SWARM_AGENTS_MAX } from '../../src/swarms/limits.ts';
-import { edgesOf } from '../../src/swarms/topology.ts';
+import { edgesAround, edgesOf } from '../../src/swarms/topology.ts';
 import type { Topology } from '../../src/swarms/types.ts';
 
 const written = (topology: Topology, count: number): string[] =>
@@ -38,3 +38,22 @@ it.each(['mesh', 'star', 'ring', 'hierarchical'] as const)(
     expect([edgesOf(topology, 0), edgesOf(topology, 1)]).toEqual([[], []]);
   },
 );
+
+const around = (topology: Topology, count: number, ...gone: readonly number[]): string[] =>
+  edgesAround(topology, count, (place) => gone.includes(place))
+    .slice(edgesOf(topology, count).length)
+    .map(({ from, to, task }) => `${from}${task ? '=>' : '->'}${to}`);
+
+it('goes on around members that are gone, keeps what there was, and adds no more than that', () => {
+  expect(around('ring', 4, 1)).toEqual(['0=>2']);
+  expect(around('ring', 4, 1, 2)).toEqual(['0=>3']);
+  expect(around('ring', 4)).toEqual([]);
+  expect(around('ring', 3, 0, 1)).toEqual([]);
+  expect(around('star', 4, 0)).toEqual(['1=>2', '2->1', '1=>3', '3->1']);
+  expect(around('star', 4, 2)).toEqual([]);
+  expect(around('mesh', 4, 2)).toEqual([]);
+  // 1 leads 5 and 6; 0 leads 1.
+  expect(around('hierarchical', 7, 1)).toEqual(['0=>5', '5->0', '0=>6', '6->0']);
+  expect(around('hierarchical', 3, 0)).toEqual(['1=>2', '2->1']);
+  expect(around('hierarchical', 3, 0, 1, 2)).toEqual([]);
+});

@@ -39,7 +39,11 @@ const SPAWN = z.object({
     })
     .optional()
     .describe('Bounds of each process: enforced, or refused with what can be.'),
-  swarmId: z.string().max(128).optional().describe('Taken and not used.'),
+  swarmId: z
+    .string()
+    .max(128)
+    .optional()
+    .describe('A swarm that this node names members of: the agent is one.'),
   wait_s: z
     .number()
     .min(0)

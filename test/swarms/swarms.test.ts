@@ -1,0 +1,228 @@
+/** What others may not say of a swarm: forged members, ends, results, votes and plans have no effect; coordinators go on. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Did, Json } from '../../src/core/index.ts';
+import { OPERATOR, attachedClient } from '../../src/guard/index.ts';
+import {
+  joinedKey,
+  logKey,
+  planKey,
+  seatKey,
+  END_KEY,
+  SWARM_KEY,
+} from '../../src/swarms/board-rows.ts';
+import type { Swarms } from '../../src/swarms/index.ts';
+import type { SwarmStatusResult } from '../../src/swarms/types.ts';
+import { makeWorld } from '../agents/world.ts';
+import type { TestWorld } from '../agents/world.ts';
+import { createPlainBoards } from './plain-boards.ts';
+import type { PlainBoards } from './plain-boards.ts';
+import { turns } from '../tasks/world.ts';
+import { makeSwarms } from './world.ts';
+
+const NODES = ['alice', 'bob', 'carol', 'mallory'] as const;
+const did = (name: string): Did => `did:key:${name}` as Did;
+let world: TestWorld;
+let boards: PlainBoards;
+let at: Readonly<Record<(typeof NODES)[number], Swarms>>;
+let swarmId: string;
+
+/** Alice has made the swarm, with a coordinator at bob; mallory has a worker in it. */
+beforeEach(async () => {
+  world = await makeWorld(...NODES);
+  boards = createPlainBoards();
+  const rooms = NODES.map((name) => [name, makeSwarms(world, boards, name)] as const);
+  at = Object.fromEntries(rooms) as typeof at;
+  for (const [name, swarms] of rooms) {
+    await swarms.start();
+    await world.nodes[name]?.call(attachedClient('program'), 'agent_announce', {
+      name: `of-${name}`,
+      capabilities: ['dig'],
+      listed: true,
+    });
+  }
+  const made = await at.alice.init(
+    OPERATOR,
+    {
+      name: 'fix',
+      topology: 'ring',
+      members: [
+        { agent: 'of-alice' },
+        { agent: 'of-bob@bob', role: 'coordinator' },
+        { agent: 'of-mallory@mallory' },
+      ],
+    },
+    new AbortController().signal,
+  );
+  ({ swarmId } = made);
+  await at.bob.join(OPERATOR, swarmId, { agent: 'of-bob' });
+  await at.mallory.join(OPERATOR, swarmId, { agent: 'of-mallory' });
+});
+afterEach(async () => {
+  for (const swarms of Object.values(at)) await swarms.stop();
+  await world.stop();
+});
+
+const status = (name: (typeof NODES)[number] = 'alice'): Promise<SwarmStatusResult> =>
+  at[name].status(OPERATOR, swarmId);
+const members = ({ agents }: SwarmStatusResult): readonly string[] =>
+  agents.map(({ endpoint, role, status: how }) => `${endpoint} ${role} ${how}`).toSorted();
+const line = (agent: string, ok: boolean): Json => [
+  {
+    taskId: 'task_1',
+    agent: `${agent}@${did(agent.slice(3))}`,
+    capability: 'dig',
+    ok,
+    ms: 1,
+    at: 1,
+  },
+];
+const seat = (role: string): Json => ({ kind: 'agent', role, order: 0 });
+const plan = (busy: Json): Json => ({
+  taskId: 'task_9',
+  status: 'running',
+  busy,
+  view: null,
+  at: 1,
+});
+const own = { agent: 'of-mallory', did: did('mallory') };
+const row = {
+  name: 'fix',
+  topology: 'mesh',
+  maxAgents: 64,
+  threshold: 0.51,
+  owner: 'operator',
+  at: 1,
+};
+
+describe('what mallory writes on its own copy of the board, and carries to all others', () => {
+  it.each<readonly [string, string, Json]>([
+    ['makes itself the coordinator', seatKey(own), seat('coordinator')],
+    ['names another agent of its own', seatKey({ ...own, agent: 'second' }), seat('coordinator')],
+    [
+      'names an agent of a node that was not asked',
+      seatKey({ agent: 'of-carol', did: did('carol') }),
+      seat('worker'),
+    ],
+    [
+      'agrees for a node that was not asked',
+      joinedKey({ agent: 'of-carol', did: did('carol') }),
+      { at: 1 },
+    ],
+    ['agrees for an agent that nobody named', joinedKey({ ...own, agent: 'second' }), { at: 1 }],
+    ['ends the swarm', END_KEY, { at: 1 }],
+    ['tells of failures that another node saw', logKey(did('alice')), line('of-bob', false)],
+    [
+      'tells of its successes in the name of another node',
+      logKey(did('bob')),
+      line('of-mallory', true),
+    ],
+    ['tells what is no line', logKey(did('mallory')), { ok: true }],
+    [
+      'tells of more lines than there may be',
+      logKey(did('mallory')),
+      Array.from({ length: 101 }, () => (line('of-mallory', true) as Json[])[0] ?? null),
+    ],
+    [
+      'shows a plan in the name of another node',
+      planKey(did('alice'), 'task_9'),
+      plan({ [`of-bob@${did('bob')}`]: 'task_9' }),
+    ],
+    ['shows a plan that is none', planKey(did('mallory'), 'task_9'), { taskId: 'task_9' }],
+  ])('%s: nothing comes of it', async (_, key, value) => {
+    const before = await status();
+    const { version: __, ...told } = before;
+    const kept = await readAll();
+    boards.forge(swarmId, did('mallory'), key, value);
+    if (!kept.has(key)) {
+      const { version: ___, ...after } = await status();
+      expect(after).toEqual(told);
+    } else {
+      // What was there is gone with its writer's name: the swarm is less, and never more.
+      const after = await status();
+      expect(after.status).toBe(before.status);
+      expect(members(after).filter((one) => !members(before).includes(one))).toEqual([]);
+      expect(after.metrics.tasksCompleted).toBeLessThanOrEqual(before.metrics.tasksCompleted);
+    }
+  });
+
+  it('makes the swarm another one: nobody knows that one', async () => {
+    boards.forge(swarmId, did('mallory'), SWARM_KEY, { ...row, id: swarmId });
+    await expect(status('bob')).rejects.toMatchObject({ code: 'STARLING_SWARM_UNKNOWN' });
+  });
+
+  it.each([
+    ['names a member', () => at.mallory.join(OPERATOR, swarmId, { agent: 'of-carol@carol' })],
+    ['takes out another one', () => at.mallory.leave(OPERATOR, swarmId, 'of-alice@alice')],
+    ['dissolves the swarm', () => at.mallory.dissolve(OPERATOR, swarmId)],
+    ['runs an agent for the swarm', () => at.mallory.checkPlace(OPERATOR, swarmId)],
+  ])('%s by its own node: it is refused', async (_, attack) => {
+    await expect(attack()).rejects.toMatchObject({
+      code: 'STARLING_SWARM_REFUSED',
+      data: { reason: 'creator' },
+    });
+  });
+});
+
+async function readAll(): Promise<ReadonlySet<string>> {
+  const board = await boards.at(did('alice')).board(swarmId);
+  return new Set(board.entries('').map(({ key }) => key));
+}
+
+describe('without the node that made it', () => {
+  it('a coordinator that it named, and that has agreed, names members and takes them out again', async () => {
+    world.away('alice', true);
+    await expect(
+      at.bob.join(attachedClient('other'), swarmId, { agent: 'of-carol@carol' }),
+    ).rejects.toMatchObject({ code: 'STARLING_SWARM_UNKNOWN' });
+    await at.bob.join(OPERATOR, swarmId, { agent: 'of-carol@carol' });
+    await at.carol.join(OPERATOR, swarmId, { agent: 'of-carol' });
+    expect(members(await status('carol'))).toContain('of-carol@carol worker active');
+    // Whom it names does not name others, though it is called a coordinator.
+    await at.bob.leave(OPERATOR, swarmId, 'of-carol@carol');
+    await at.bob.join(OPERATOR, swarmId, { agent: 'of-carol@carol', role: 'coordinator' });
+    await at.carol.join(OPERATOR, swarmId, { agent: 'of-carol' });
+    await expect(at.carol.join(OPERATOR, swarmId, { agent: 'second@bob' })).rejects.toMatchObject({
+      code: 'STARLING_SWARM_REFUSED',
+    });
+    // Nor does it take out or change those of the creator.
+    await expect(at.bob.leave(OPERATOR, swarmId, 'of-mallory@mallory')).rejects.toMatchObject({
+      data: { reason: 'creator' },
+    });
+    await expect(
+      at.bob.join(OPERATOR, swarmId, { agent: 'of-mallory@mallory', role: 'validator' }),
+    ).rejects.toMatchObject({ data: { reason: 'creator' } });
+    world.away('alice', false);
+    expect(members(await status('alice'))).toContain('of-carol@carol coordinator active');
+  });
+
+  it('a coordinator that is one no more names nobody, and what it named is gone', async () => {
+    await at.bob.join(OPERATOR, swarmId, { agent: 'of-carol@carol' });
+    await at.alice.join(OPERATOR, swarmId, { agent: 'of-bob@bob', role: 'worker' });
+    expect(members(await status())).toEqual([
+      'of-alice@alice worker active',
+      'of-bob@bob worker active',
+      'of-mallory@mallory worker active',
+    ]);
+    await expect(at.bob.join(OPERATOR, swarmId, { agent: 'second@carol' })).rejects.toMatchObject({
+      data: { reason: 'creator' },
+    });
+  });
+
+  it('a ring goes around a node that is gone, and back when it is there again', async () => {
+    const edges = async (): Promise<readonly string[]> =>
+      (await status('bob')).edges.map(({ from, to }) => `${from} ${to}`);
+    const whole = await edges();
+    expect(whole).toHaveLength(3);
+    world.away('alice', true);
+    const around = await edges();
+    expect(around.filter((one) => !whole.includes(one))).toEqual(['of-bob@bob of-mallory@mallory']);
+    await turns();
+    const given = (await status('mallory')).edges.find(
+      ({ from, to }) => from === 'of-bob@bob' && to === 'of-mallory@mallory',
+    );
+    expect(given).toMatchObject({ task: true, grant: expect.any(String) });
+    expect(new Set(around).size).toBe(around.length);
+    world.away('alice', false);
+    expect(await edges()).toEqual(whole);
+  });
+});
