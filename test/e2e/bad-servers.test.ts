@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { textOf } from '../../sim/client.ts';
 import type { NodeProcess } from '../../sim/process.ts';
-import { SERVERS, ok, sees, status, upstream, useWorld } from './support.ts';
+import { SERVERS, attempt, ok, sees, status, upstream, useWorld } from './support.ts';
 
 const world = useWorld('file');
 let alice: NodeProcess;
@@ -29,7 +29,7 @@ describe('a node keeps running', () => {
     expect(upstream(report, 'exits').error).toMatch(/exit/);
     expect(upstream(report, 'missing').error).toMatch(/no-such-command-anywhere/);
     expect(upstream(report, 'garbage').error ?? '').toMatch(/JSON-RPC/);
-    const failed = await alice.run(['call', 'exits__anything']);
+    const failed = await attempt(alice, 'call', 'exits__anything');
     expect(failed.code).toBe(1);
     expect(await ok(alice, 'call', 'good__echo', '--arg', 'message=still here')).toContain(
       'still here',
@@ -42,16 +42,16 @@ describe('a node keeps running', () => {
     // A person who grants more servers at once than fit is told how many do.
     const servers = Array.from({ length: 17 }, (_, index) => ['--server', `s${index}`]);
     const many = ['grant', 'create', bob.up.peerId, ...servers.flat()];
-    const refused = await alice.run(many);
+    const refused = await attempt(alice, ...many);
     expect(refused.code).not.toBe(0);
     expect(refused.stderr).toContain('grant at most 16 servers at a time');
-    expect((await alice.run(many.slice(0, -2))).code).toBe(0);
+    expect((await attempt(alice, ...many.slice(0, -2))).code).toBe(0);
     await sees(bob, [alice]);
     for (const [node, tool] of [
       [alice, 'huge__huge'],
       [bob, 'alice__huge__huge'],
     ] as const) {
-      const failed = await node.run(['call', tool]);
+      const failed = await attempt(node, 'call', tool);
       expect(failed.code).toBe(1);
       expect(failed.stderr).toContain('limits.messageBytes');
     }

@@ -13,6 +13,7 @@ import type { GrantListResult, LeaveResult } from '../../src/builtin/results.ts'
 import { hasTerminals, startOnTerminal } from '../cli/terminal/on-terminal.ts';
 import type { OnTerminal } from '../cli/terminal/on-terminal.ts';
 import {
+  attempt,
   builtin,
   eventually,
   grantList,
@@ -93,7 +94,7 @@ it('a node that founded a mesh of its own by mistake goes over to another, keeps
     ['alice', 'member', undefined],
     ['bob', 'member', 'alice'],
   ]);
-  const nobody = await bob.run(['leave']);
+  const nobody = await attempt(bob, 'leave');
   expect(nobody.code).toBe(2);
   expect(nobody.stderr).toContain('--yes');
   expect(await json<LeaveResult>(bob, 'leave', '--yes')).toMatchObject({ grants: 1, told: 1 });
@@ -196,7 +197,7 @@ it('who was put out knows by whom, ends with 1, invites nobody, and is let in ag
   const both = ['carol', 'dave'];
 
   // Dave is below carol, and may not put out who is above.
-  const cannot = await dave.run(['peers', 'remove', 'carol', '--yes']);
+  const cannot = await attempt(dave, 'peers', 'remove', 'carol', '--yes');
   expect(cannot.code).toBe(1);
   expect(cannot.stderr).toMatch(/alice can, by: starling peers remove carol/);
   const remove = ['peers', 'remove', 'carol', '--reason', 'lost'];
@@ -216,7 +217,7 @@ it('who was put out knows by whom, ends with 1, invites nobody, and is let in ag
   );
   expect(dave.log()).toMatch(/carol \(….*\), by whom this node came in, was put out .* by alice/);
   for (const args of [['status'], ['invite'], ['peers']]) {
-    const result = await carol.run(args);
+    const result = await attempt(carol, ...args);
     expect(result.code).toBe(1);
     expect(result.stderr).toMatch(/put out .* by alice .*STARLING_MEMBERSHIP_ENDED/);
   }
@@ -229,7 +230,7 @@ it('who was put out knows by whom, ends with 1, invites nobody, and is let in ag
 
   const back = await world.start('carol', { args: ['--join', await ticketOf(alice)] });
   await sees(alice, [back]);
-  expect((await back.run(['status'])).code).toBe(0);
+  expect((await attempt(back, 'status')).code).toBe(0);
   await back.stop();
 });
 
@@ -274,7 +275,7 @@ it('a newcomer with the ticket of one that was put out is told so by the first r
   const real = await world.start('guest', { config: { name: 'namesake' }, args });
   await sees(alice, [real]);
   await sees(real, [alice]);
-  const several = await alice.run(['grant', 'create', 'namesake', '--tool', 'files/*']);
+  const several = await attempt(alice, 'grant', 'create', 'namesake', '--tool', 'files/*');
   expect(several.code).toBe(1);
   expect(several.stderr).toMatch(
     /2 peers go by the name 'namesake': namesake \(….*\), namesake-\w{4} \(….*\)/,
@@ -303,7 +304,7 @@ it('a newcomer with the ticket of one that was put out is told so by the first r
     () => json<PeerShowResult>(real, 'peers', 'show', 'alice'),
     (shown) => shown.peer.callsUs === 'guest',
   );
-  const refusal = await alice.run(['call', 'guest__files__read', 'path=/x']);
+  const refusal = await attempt(alice, 'call', 'guest__files__read', 'path=/x');
   const [, request = ''] = /(starling request '.*?') --because/.exec(refusal.stderr) ?? [];
   expect(request).toBe("starling request 'guest/files/read'");
 });

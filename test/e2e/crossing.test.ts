@@ -76,8 +76,18 @@ function crossing(client: Era, way: Way, era: Era, kind: string): Crossing {
   };
 }
 
+type RawClient = (line: string) => Promise<string>;
+const rawClients = new Map<Era, Promise<RawClient>>();
+
+/** The one client of an era without any library. */
+function rawClient(era: Era): Promise<RawClient> {
+  const client = rawClients.get(era) ?? startRawClient(era);
+  rawClients.set(era, client);
+  return client;
+}
+
 /** A client without any library, on stdio: sends lines and gives those that come back. */
-async function rawClient(era: Era): Promise<(line: string) => Promise<string>> {
+async function startRawClient(era: Era): Promise<RawClient> {
   const child = spawn(process.execPath, [CLI, 'mcp', '--state', pair.guest.stateDir], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });

@@ -8,6 +8,7 @@ import { createNatNetwork, createTestNetwork, namespacesMissing } from './namesp
 import type { TestNetwork } from './namespaces.ts';
 import {
   SERVERS,
+  attempt,
   builtin,
   eventually,
   ok,
@@ -158,7 +159,7 @@ describe.skipIf(missing !== undefined)('on three hosts of their own', () => {
     const call = ['call', 'host2__toolbox__echo', '--arg', 'message=around the corner'];
     const answer = await eventually(
       'the call goes through',
-      () => three.run(call),
+      () => attempt(three, ...call),
       ({ code }) => code === 0,
     );
     expect(answer.stdout).toContain('around the corner');
@@ -258,7 +259,7 @@ describe.skipIf(missing !== undefined)('two hosts behind routers of their own', 
     await ok(two, 'grant', 'create', three.up.peerId, '--tool', 'toolbox/*');
     const answer = await eventually(
       'a call through the hole',
-      () => three.run(['call', 'holed2__toolbox__echo', '--arg', 'message=through the hedge']),
+      () => attempt(three, 'call', 'holed2__toolbox__echo', '--arg', 'message=through the hedge'),
       ({ code }) => code === 0,
     );
     expect(answer.stdout).toContain('through the hedge');

@@ -13,7 +13,7 @@ import {
 } from './chain.ts';
 import type { Chain } from './chain.ts';
 import { namespacesMissing } from './namespaces.ts';
-import { eventually, grantList, revoke, sees, useWorld } from './support.ts';
+import { attempt, eventually, grantList, revoke, sees, useWorld } from './support.ts';
 
 /** One chain for all tests, in their order. */
 const world = useWorld('file');
@@ -42,7 +42,7 @@ describe.skipIf(missing !== undefined)('a link of a chain', { timeout: TEST_MS }
     // Bob is served by alice only once she has what he knows: after his first answer it counts.
     const asked = await eventually(
       'bob is served again',
-      () => bob.run(['call', 'alice__talks__note']),
+      () => attempt(bob, 'call', 'alice__talks__note'),
       ({ code }) => code === 0,
       HEALED_MS,
     );

@@ -6,7 +6,7 @@ import type { NodeProcess } from '../../sim/process.ts';
 import { attach } from './callers.ts';
 import type { Caller } from './callers.ts';
 import { sandboxMissing } from './sandbox-missing.ts';
-import { SERVERS, eventually, ok, startPair, status, useWorld } from './support.ts';
+import { SERVERS, attempt, eventually, ok, startPair, status, useWorld } from './support.ts';
 
 const world = useWorld('file');
 const missing = await sandboxMissing();
@@ -79,7 +79,7 @@ describe('a policy file', () => {
       expect(told).toContain('policy-unusable');
       expect(told).toContain('the last good one holds');
       expect(await note()).toMatch(/marked read-only/);
-      const checked = await owner.run(['policy', 'check']);
+      const checked = await attempt(owner, 'policy', 'check');
       expect([checked.code, `${checked.stdout}${checked.stderr}`]).toEqual([
         1,
         expect.stringContaining(what),

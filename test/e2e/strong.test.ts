@@ -1,7 +1,7 @@
 /** A strong board on three real nodes: by commands and tools, through kill -9 of one, and of two. */
 import { describe, expect, it } from 'vitest';
 import type { BoardCasResult, BoardGetResult } from '../../src/builtin/results.ts';
-import { builtin, eventually, json, ok, sees, ticketOf, useWorld } from './support.ts';
+import { attempt, builtin, eventually, json, ok, sees, ticketOf, useWorld } from './support.ts';
 
 const world = useWorld();
 const TEST_MS = 480_000;
@@ -45,7 +45,7 @@ describe('a strong board of three nodes', () => {
         }
       };
       expect(await cas(1, 0)).toMatchObject({ done: true, version: 1 });
-      const taken = await bob.run(['board', 'cas', 'jobs', 'n', '5']);
+      const taken = await attempt(bob, 'board', 'cas', 'jobs', 'n', '5');
       expect([taken.code, taken.stdout]).toEqual([1, expect.stringMatching(/it holds 1/)]);
       expect(
         await json(cyd, 'board', 'lease', 'jobs', 'lock', '--holder', 'cyd', '--ttl', '1h'),
@@ -58,7 +58,7 @@ describe('a strong board of three nodes', () => {
       for (let version = 1; version < 6; version += 1) {
         expect(await cas(version + 1, version)).toMatchObject({ done: true });
       }
-      const other = await ann.run(['board', 'lease', 'jobs', 'lock', '--holder', 'ann']);
+      const other = await attempt(ann, 'board', 'lease', 'jobs', 'lock', '--holder', 'ann');
       expect([other.code, other.stdout]).toEqual([1, expect.stringMatching(/cyd has the lease/)]);
       await ann.stop('SIGKILL');
       expect(

@@ -148,6 +148,9 @@ function runHere(node: NodeProcess, args: readonly string[]): Promise<Ran> {
   return turn;
 }
 
+/** Runs a command that may fail. One that waits for another command must be a process: see {@link runHere}. */
+export const attempt = (node: NodeProcess, ...args: string[]): Promise<Ran> => runHere(node, args);
+
 /** Runs a command that must succeed. */
 export async function ok(node: NodeProcess, ...args: string[]): Promise<string> {
   const result = await runHere(node, args);
