@@ -9,6 +9,8 @@ import { authWorld } from '../gateway/support/auth-server.ts';
 import { runCleanup } from '../gateway/support/gateways.ts';
 import { ECHO, agentSteps } from './examples/agent-steps.ts';
 import { boardSteps } from './examples/board-steps.ts';
+import { RECLAIM_STEPS, budgetSteps } from './examples/budget-steps.ts';
+import { swarmSteps } from './examples/swarm-steps.ts';
 import { taskSteps } from './examples/task-steps.ts';
 import type { Put, Step } from './examples/step.ts';
 import { placeOf, programsIn, runHere, startShell, wordsOf } from './examples/place.ts';
@@ -323,6 +325,7 @@ const STEPS: Readonly<Record<string, Step>> = {
   },
   'starling audit export --since 2026-05-01 > may.jsonl': { at: 'alice' },
   'starling grant create bob --agent reviewer': { at: 'alice' },
+  "starling grant create bob --model 'gpu/*'": { at: 'alice' },
   'starling agent announce reviewer --capability review': { at: 'bob' },
   'starling agent list': {
     at: 'alice',
@@ -373,7 +376,10 @@ const STEPS: Readonly<Record<string, Step>> = {
     node: () => alice,
     look: () => builtin(bob, 'agent_inbox', { name: 'reviewer', timeout_s: 0 }),
     answer: (message) => void answers(bob, 'reviewer', message),
+    ask: (taskId) =>
+      void builtin(bob, 'task_ask', { taskId, token: 1, key: 'sure', message: 'Are you sure?' }),
   }),
+  ...swarmSteps(() => alice),
   ...agentSteps(() => ({ alice, bob })),
   'starling agent stop reviewer': { at: 'bob' },
   'starling agent retire reviewer': { at: 'bob' },
@@ -464,6 +470,7 @@ const STEPS: Readonly<Record<string, Step>> = {
   },
   'starling identity rotate': { at: 'tablet' },
   'starling identity rotate --json': { at: 'tablet' },
+  ...budgetSteps(() => bob),
   'starling peers rename laptop-bjya anna-laptop': {
     at: 'alice',
     put: { 'laptop-bjya': 'laptop' },
@@ -472,6 +479,7 @@ const STEPS: Readonly<Record<string, Step>> = {
     at: 'alice',
     put: { laptop: 'anna-laptop', "'it was lost'": "'it was lost' --yes" },
   },
+  ...RECLAIM_STEPS,
   'starling peers remove laptop --yes': { at: 'alice', put: { laptop: 'phone' } },
   'starling leave': { at: 'carol', put: yes('starling leave') },
   'starling leave --yes': { at: 'bob', before: () => ends('request', 0, false) },

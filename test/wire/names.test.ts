@@ -17,6 +17,8 @@ const PINNED = [
   '/starling/hello/1',
   '/starling/link/1',
   '/starling/mcp/1',
+  '/starling/budgets/1',
+  '/starling/models/1',
   '/starling/board/2',
   '/starling/board-updates/1',
   '/starling/quorum/1',
@@ -39,7 +41,9 @@ const PINNED = [
   'starling-spent+jwt',
   'starling-succession+jwt',
   'starling-behalf+jwt',
+  'starling-ballot+jwt',
   'starling-board+jwt',
+  'starling-budget+jwt',
   'starling-entry/1',
   'starling-lane/1',
   'starling-heartbeat-v1',
@@ -63,10 +67,15 @@ const PINNED = [
   'starling/tools',
   'starling/token',
   'starling/attach',
+  'starling/ballot',
   'starling/clients',
   'starling/catalog',
   'notifications/starling/grants',
   'notifications/starling/waiting',
+  // Headers of answers at the door to models.
+  'starling-added',
+  'starling-estimated',
+  'starling-ignored',
 ];
 
 /** Not on the wire: labels inside one node, and the name that a client of ours gives itself. */
@@ -74,6 +83,8 @@ const INSIDE = [
   'starling-cli',
   // The name of a service of the system.
   'starling-…',
+  // A control group of an agent's processes.
+  'starling-…-…',
   'starling-key',
   'starling-member',
   'starling-tls',

@@ -11,6 +11,8 @@ export interface TaskStepsInit {
   readonly look: () => Promise<unknown>;
   /** Has the agent answer what it is asked next. */
   readonly answer: (message: string) => void;
+  /** Has the agent ask something about a task that it has. */
+  readonly ask: (taskId: string) => void;
 }
 
 interface Task {
@@ -21,7 +23,12 @@ interface Task {
 const ID = 'task_1790000000000_k3x9q2c1d';
 
 /** The steps, in their order. */
-export function taskSteps({ node, look, answer }: TaskStepsInit): Readonly<Record<string, Step>> {
+export function taskSteps({
+  node,
+  look,
+  answer,
+  ask,
+}: TaskStepsInit): Readonly<Record<string, Step>> {
   const newest = async (): Promise<Task> => {
     const { tasks } = await builtin<{ tasks: readonly Task[] }>(node(), 'task_list');
     return tasks[0] ?? { taskId: '', status: '' };
@@ -37,6 +44,11 @@ export function taskSteps({ node, look, answer }: TaskStepsInit): Readonly<Recor
     'starling task list': { at: 'alice', printed: /done +review/ },
     [`starling task info ${ID}`]: { at: 'alice', put, printed: /attempt +\d+: reviewer@bob/ },
     [`starling task result ${ID}`]: { at: 'alice', put, printed: /^no holes$/m },
+    "starling task run 'main.rs' --need review --durable mesh": {
+      at: 'alice',
+      before: () => answer('none'),
+      printed: /^none$/m,
+    },
     "starling task run 'main.rs' --agent reviewer@bob --timeout 10m --detach": {
       at: 'alice',
       printed: /^task_\d+_\w+$/m,
@@ -49,6 +61,15 @@ export function taskSteps({ node, look, answer }: TaskStepsInit): Readonly<Recor
           },
           ({ status }) => status === 'running',
         ),
+    },
+    [`starling task answer ${ID} yes`]: {
+      at: 'alice',
+      before: async () => {
+        ask((await newest()).taskId);
+        await eventually('it is asked', newest, ({ status }) => status === 'input_required');
+      },
+      put,
+      printed: /goes on/,
     },
     [`starling task cancel ${ID}`]: { at: 'alice', put, printed: /is cancelled$/m },
     'starling task list --status failed': { at: 'alice', printed: /^no tasks/ },
