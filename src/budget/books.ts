@@ -319,8 +319,8 @@ class NodeBooks implements Books {
         'STARLING_BUDGET_EXHAUSTED',
         `this node has said two things of what it spent of '${terms.name}', so that its rights are frozen`,
         {
-          hint: `on this node and on that of the founder: starling budget reclaim ${terms.name} --settle`,
-          data: { budget: id, left: 0 },
+          hint: `on the node that made the budget: starling budget reclaim ${terms.name} <peer> --settle`,
+          data: { budget: id, left: 0, name: terms.name, frozen: true },
         },
       );
     }

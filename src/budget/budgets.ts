@@ -439,8 +439,16 @@ class NodeBudgets implements Budgets {
     } catch (error) {
       if (!(error instanceof StarlingError) || error.code !== 'STARLING_BUDGET_EXHAUSTED')
         throw error;
-      const { left, wanted } = error.data;
+      const { left, wanted, frozen } = error.data;
       const terms = this.#books.terms(id);
+      if (terms !== undefined && frozen === true) {
+        const { selfName } = this.#components;
+        throw new StarlingError('STARLING_BUDGET_EXHAUSTED', error.message, {
+          hint: `on ${this.#nameOf(this.#books.founderOf(id) ?? this.self)}: starling budget reclaim ${terms.name} ${selfName} --settle`,
+          data: error.data,
+          cause: error,
+        });
+      }
       if (terms === undefined || typeof left !== 'number' || typeof wanted !== 'number')
         throw error;
       const { name, unit } = terms;

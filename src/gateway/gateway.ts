@@ -11,7 +11,7 @@ import type { GrantBook } from '../grants/index.ts';
 import { OPERATOR, hasPerson } from '../guard/index.ts';
 import type { Approvals, Guard, Principal } from '../guard/index.ts';
 import type { Signer } from '../identity/index.ts';
-import type { Membership } from '../membership/index.ts';
+import type { Membership, PeerView } from '../membership/index.ts';
 import type { Network } from '../network/index.ts';
 import type { Store } from '../store/index.ts';
 import { createApprovalPrompter } from './clearance/approval-prompter.ts';
@@ -40,7 +40,8 @@ import { SEPARATOR } from './catalog/tool-names.ts';
 import type { Views, ViewSpec } from './catalog/types.ts';
 import { createOpenSessions } from './session/open-sessions.ts';
 import type { OpenSessions } from './session/open-sessions.ts';
-import { callOwnTool } from './session/own-call.ts';
+import { createOwnCalls } from './session/own-call.ts';
+import type { OwnCalls } from './session/own-call.ts';
 import { createSession } from './session/session.ts';
 import type { Session, SessionComponents } from './session/types.ts';
 import type { NodeToken } from './door/token-file.ts';
@@ -166,6 +167,7 @@ class NodeGateway implements Gateway {
   readonly #digest: CatalogDigest;
   readonly #channels: ChannelOpener;
   readonly #peerTools: PeerTools;
+  readonly #ownCalls: OwnCalls;
   #http: HttpTransport | undefined;
   #tcp: TcpTransport | undefined;
   #socket: ReturnType<typeof createSocketTransport> | undefined;
@@ -198,6 +200,11 @@ class NodeGateway implements Gateway {
       { self: init.name, limits: init.limits },
     );
     this.#peerTools = createPeerTools({ channels: this.#channels, clock: components.clock });
+    this.#ownCalls = createOwnCalls({
+      open: () => this.#session('socket', { principal: OPERATOR, push: () => undefined }),
+      ended: (session) => this.#sessions.forget(session),
+      isPeers: (tool) => isOfPeer(tool, components.membership.peers()),
+    });
     this.#clearance = createClearance(
       { ...components, logger: components.logger.child('clearance') },
       { self: init.name },
@@ -291,11 +298,7 @@ class NodeGateway implements Gateway {
   }
 
   callTool(name: string, args: JsonObject, options: OwnCallOptions): Promise<JsonObject> {
-    const components = {
-      open: () => this.#session('socket', { principal: OPERATOR, push: () => undefined }),
-      ended: (session: Session) => this.#sessions.forget(session),
-    };
-    return callOwnTool(components, name, args, options);
+    return this.#ownCalls.call(name, args, options);
   }
 
   startAgent(init: AgentStart): Promise<AgentProcess> {
@@ -503,6 +506,11 @@ class NodeGateway implements Gateway {
     this.#sessions.add(session, door);
     return session;
   }
+}
+
+/** Whether a tool of that name is one of a peer's servers, as lists name these. */
+function isOfPeer(tool: string, peers: readonly PeerView[]): boolean {
+  return peers.some(({ alias }) => tool.startsWith(alias + SEPARATOR));
 }
 
 function serverInfoOf(name: string): JsonObject {

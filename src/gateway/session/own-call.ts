@@ -1,4 +1,8 @@
-/** A call of a tool by the program that holds the node: a session of one request, by the road of all others. */
+/**
+ * Calls of tools by the program that holds the node, by the road of all others. Calls of tools of peers that are under way
+ * at the same time share a session, as those of any other program do: at a peer each session costs a stream and a
+ * handshake, and many that begin at once wait for their turns. All other calls have a session each.
+ */
 import { StarlingError, VERSION, isObject } from '../../core/index.ts';
 import type { JsonObject } from '../../core/index.ts';
 import type { OwnCallOptions } from '../types.ts';
@@ -6,52 +10,105 @@ import { META, MODERN_VERSIONS } from '../wire/era.ts';
 import { errorFrom, parseFrame, requestBytes } from '../wire/frame.ts';
 import type { Session } from './types.ts';
 
-/** How the session is opened and ended. */
+/** How sessions are opened and ended. */
 export interface OwnCallComponents {
   /** @throws STARLING_LIMIT_EXCEEDED */
   open(): Session;
   ended(session: Session): void;
+  /** Whether the tool of this name is a peer's. */
+  isPeers(name: string): boolean;
 }
 
+/** Calls of the program that holds the node. */
+export interface OwnCalls {
+  /** Calls `name`, and gives the result of MCP. @throws what the tool's server, the guard or the road says */
+  call(name: string, args: JsonObject, options: OwnCallOptions): Promise<JsonObject>;
+}
+
+/** Calls that share a session at the most; more than a peer lets one session have under way would be refused. */
+const SHARED_MAX = 100;
 const CLIENT: JsonObject = {
   [META.protocolVersion]: MODERN_VERSIONS[0],
   [META.clientCapabilities]: {},
   [META.clientInfo]: { name: 'library', version: VERSION },
 };
 
-/** Calls `name`, and gives the result of MCP. @throws what the tool's server, the guard or the road says */
-export async function callOwnTool(
-  components: OwnCallComponents,
-  name: string,
-  args: JsonObject,
-  { onProgress, signal }: OwnCallOptions,
-): Promise<JsonObject> {
-  signal?.throwIfAborted();
-  const session = components.open();
-  const token = onProgress === undefined ? {} : { progressToken: 1 };
-  const params = { name, arguments: args, _meta: { ...CLIENT, ...token } };
-  const gone = (): void => session.end();
-  signal?.addEventListener('abort', gone, { once: true });
-  try {
-    return await new Promise<JsonObject>((resolve, reject) => {
-      const hear = (message: Buffer): void => progressIn(message, onProgress);
-      session.receive(parseFrame(requestBytes(1, 'tools/call', params)), {
-        interim: hear,
-        urgent: hear,
-        dropped: () => reject(givenUp()),
-        final(message) {
-          const frame = parseFrame(message);
-          if (frame.kind !== 'response' || frame.error !== undefined) {
-            reject(frame.kind === 'response' && frame.error ? errorFrom(frame.error) : givenUp());
-          } else resolve((JSON.parse(message.toString('utf8')) as { result: JsonObject }).result);
-        },
+/** Makes the calls; there is no session before the first. */
+export function createOwnCalls(components: OwnCallComponents): OwnCalls {
+  return new ProgramCalls(components);
+}
+
+/** A session, and how many calls of it are under way. */
+interface Used {
+  readonly session: Session;
+  readonly isShared: boolean;
+  underWay: number;
+}
+
+class ProgramCalls implements OwnCalls {
+  readonly #components: OwnCallComponents;
+  readonly #shared = new Set<Used>();
+  #lastId = 0;
+
+  constructor(components: OwnCallComponents) {
+    this.#components = components;
+  }
+
+  async call(
+    name: string,
+    args: JsonObject,
+    { onProgress, signal }: OwnCallOptions,
+  ): Promise<JsonObject> {
+    signal?.throwIfAborted();
+    const used = this.#use(name);
+    const { session } = used;
+    const id = (this.#lastId += 1);
+    const token = onProgress === undefined ? {} : { progressToken: id };
+    const params = { name, arguments: args, _meta: { ...CLIENT, ...token } };
+    let gone: (() => void) | undefined;
+    try {
+      return await new Promise<JsonObject>((resolve, reject) => {
+        gone = () => {
+          session.abandon?.(id, 'the program gave it up');
+          reject(givenUp());
+        };
+        signal?.addEventListener('abort', gone, { once: true });
+        const hear = (message: Buffer): void => progressIn(message, onProgress);
+        session.receive(parseFrame(requestBytes(id, 'tools/call', params)), {
+          interim: hear,
+          urgent: hear,
+          dropped: () => reject(givenUp()),
+          final(message) {
+            const frame = parseFrame(message);
+            if (frame.kind !== 'response' || frame.error !== undefined) {
+              reject(frame.kind === 'response' && frame.error ? errorFrom(frame.error) : givenUp());
+            } else resolve((JSON.parse(message.toString('utf8')) as { result: JsonObject }).result);
+          },
+        });
       });
-      signal?.addEventListener('abort', () => reject(givenUp()), { once: true });
-    });
-  } finally {
-    signal?.removeEventListener('abort', gone);
-    session.end();
-    components.ended(session);
+    } finally {
+      if (gone !== undefined) signal?.removeEventListener('abort', gone);
+      this.#leave(used);
+    }
+  }
+
+  #use(name: string): Used {
+    const isShared = this.#components.isPeers(name);
+    const known = isShared
+      ? [...this.#shared].find(({ underWay }) => underWay < SHARED_MAX)
+      : undefined;
+    const used = known ?? { session: this.#components.open(), isShared, underWay: 0 };
+    used.underWay += 1;
+    if (isShared) this.#shared.add(used);
+    return used;
+  }
+
+  #leave(used: Used): void {
+    used.underWay -= 1;
+    if (used.underWay > 0) return;
+    this.#shared.delete(used);
+    used.session.end();
+    this.#components.ended(used.session);
   }
 }
 
