@@ -46,8 +46,8 @@ import type { Parts } from './node-rooms.ts';
 import { wireParts } from './node-wiring.ts';
 import type { ConfigChanges, NodeEvents } from './node-wiring.ts';
 import { previousKeyOf } from './rotation/index.ts';
-import { createTaskAgent, giveTask } from './tasks/index.ts';
-import type { TaskAgent, TaskOptions } from './tasks/index.ts';
+import { createTaskAgent, giveTask, giveTasks } from './tasks/index.ts';
+import type { TaskAgent, TaskOptions, TaskResult } from './tasks/index.ts';
 
 /** How long a start waits for the node's servers: as long as one of them may take, and its sandbox. */
 const SETTLE_TIMEOUT_MS = 35_000;
@@ -127,6 +127,15 @@ export interface StarlingNode extends Startable {
    * @throws STARLING_AGENT_FAILED with how it ended, STARLING_LIMIT_EXCEEDED, …
    */
   task(capability: string, input: Json, options?: TaskOptions): Promise<Json>;
+  /**
+   * Has many tasks done, a thousand given in a message; gives what came of each in the order of the inputs, also where one
+   * was not done. @throws STARLING_LIMIT_EXCEEDED, …
+   */
+  tasks(
+    capability: string,
+    inputs: readonly Json[],
+    options?: TaskOptions,
+  ): Promise<readonly TaskResult[]>;
 }
 
 /** How long a request may take, and whom it goes to. */
@@ -304,6 +313,14 @@ class Node implements StarlingNode {
 
   task(capability: string, input: Json, options: TaskOptions = {}): Promise<Json> {
     return giveTask(this.#callTool, { capability, input }, options);
+  }
+
+  tasks(
+    capability: string,
+    inputs: readonly Json[],
+    options: TaskOptions = {},
+  ): Promise<readonly TaskResult[]> {
+    return giveTasks(this.#callTool, { capability, inputs }, options);
   }
 
   request(capability: string, parameters: Json, init: CapabilityOptions = {}): Promise<Json> {

@@ -431,8 +431,10 @@ class NodeAwards implements Awards {
     }
     task.apply({ type: 'verified', token });
     const row = task.peek({ type: 'counted', token, at: clock.now(), ballot });
-    if (row === undefined || !(await this.#kept(() => rows.putResult(row, result)))) return;
-    task.become(row);
+    if (row === undefined) return;
+    const counted = { ...row, resultBytes: bytes };
+    if (!(await this.#kept(() => rows.putResult(counted, result)))) return;
+    task.become(counted);
     this.#components.ended(task);
   }
 

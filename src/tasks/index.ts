@@ -1,6 +1,6 @@
 /** Tasks: work that an agent somewhere in the mesh does, and that ends once. */
 export { BALLOT_META, choiceIn, isBallot } from './ballot.ts';
-export { createTaskAgent, giveTask } from './library.ts';
+export { createTaskAgent, giveTask, giveTasks } from './library.ts';
 export type { TaskAgent, TaskContext, TaskHandler, TaskOptions } from './library.ts';
 export { mcpTasks } from './mcp-tasks.ts';
 export { taskResources } from './resources.ts';

@@ -10,7 +10,7 @@ import type {
   NodeAgent,
   NodeAgentInit,
 } from '../agents/index.ts';
-import { DEADLINE_MAX_MS, TASK_WAIT_MAX_S } from './limits.ts';
+import { BATCH_MAX, DEADLINE_MAX_MS, TASK_WAIT_MAX_S } from './limits.ts';
 import type { RetryPolicy, TaskPriority, TaskResult } from './types.ts';
 
 /** What a handler knows of its task. */
@@ -64,6 +64,8 @@ const CALL_MS = 10_000;
 /** As long as a task may be there. */
 const ASK_MS = DEADLINE_MAX_MS;
 const WAY_MS = 15_000;
+/** How long the disk, or the nodes that keep durable tasks, may take to have as many. */
+const BATCH_MS = 60_000;
 
 /** Makes an agent over `call`; `onError` hears what handlers throw. */
 export function createTaskAgent(
@@ -121,11 +123,7 @@ export async function giveTask(
     signal,
     timeoutMs: CALL_MS,
   })) as unknown as TaskResult;
-  while (task.endedAt === undefined) {
-    const wait = { taskId: task.taskId, timeout_s: TASK_WAIT_MAX_S };
-    const timeoutMs = TASK_WAIT_MAX_S * 1000 + WAY_MS;
-    task = (await call('task_result', wait, { signal, timeoutMs })) as unknown as TaskResult;
-  }
+  if (task.endedAt === undefined) task = await endOf(call, task.taskId, signal);
   if (task.status === 'done') return task.result ?? null;
   const { error, status, taskId } = task;
   throw new StarlingError(
@@ -136,6 +134,38 @@ export async function giveTask(
       data: { taskId, reason: error?.reason ?? status },
     },
   );
+}
+
+/**
+ * Gives many tasks, {@link BATCH_MAX} in a message, and waits for all; what came of each, in the order of the inputs, also
+ * where it was not done. @throws STARLING_LIMIT_EXCEEDED, …
+ */
+export async function giveTasks(
+  call: AgentCall,
+  { capability, inputs }: { readonly capability: string; readonly inputs: readonly Json[] },
+  options: TaskOptions,
+): Promise<readonly TaskResult[]> {
+  const { id, ...rest } = JSON.parse(JSON.stringify(options)) as JsonObject;
+  const { signal } = new AbortController();
+  const results: TaskResult[] = [];
+  for (let from = 0; from < inputs.length; from += BATCH_MAX) {
+    const own = id === undefined ? {} : { id: `${String(id)}/${from}` };
+    const args = { ...rest, ...own, capability, inputs: inputs.slice(from, from + BATCH_MAX) };
+    const given = await call('agent_task', args, { signal, timeoutMs: BATCH_MS });
+    for (const taskId of given['taskIds'] as readonly string[]) {
+      results.push(await endOf(call, taskId, signal));
+    }
+  }
+  return results;
+}
+
+async function endOf(call: AgentCall, taskId: string, signal: AbortSignal): Promise<TaskResult> {
+  const timeoutMs = TASK_WAIT_MAX_S * 1000 + WAY_MS;
+  for (;;) {
+    const wait = { taskId, timeout_s: TASK_WAIT_MAX_S };
+    const task = (await call('task_result', wait, { signal, timeoutMs })) as unknown as TaskResult;
+    if (task.endedAt !== undefined) return task;
+  }
 }
 
 function isTask({ metadata }: AgentMessage): boolean {

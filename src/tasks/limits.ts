@@ -13,7 +13,11 @@ export const INPUT_BYTES_MAX = 248 * 1024;
 /** A result as JSON, in bytes. A larger one ends the task as failed. */
 export const RESULT_BYTES_MAX = 1024 * 1024;
 /** Tasks that have ended and are kept; the oldest go first. */
-export const ENDED_MAX = 1000;
+export const ENDED_MAX = 10_000;
+/** Bytes of the results of those: so many of the largest go before as many tasks have ended. */
+export const RESULTS_BYTES_MAX = 1024 * 1024 * 1024;
+/** Tasks that are given in one message. */
+export const BATCH_MAX = 1000;
 /** Tasks that are with agents at the same time. */
 export const RUNNING_MAX = 256;
 /** Awards under way at the same time. */

@@ -16,7 +16,7 @@ import type { Awards, AwardsComponents } from './awards.ts';
 import { createDurable } from './durable.ts';
 import type { Durable, DurableComponents } from './durable.ts';
 import { notOwned, underWay, unknownTask, wrongState } from './faults.ts';
-import { ENDED_MAX, LIST_MAX } from './limits.ts';
+import { ENDED_MAX, LIST_MAX, RESULTS_BYTES_MAX } from './limits.ts';
 import { LiveTask } from './live-task.ts';
 import { WITH_AGENT, hasEnded } from './machine.ts';
 import { messageKey, orderOf } from './orders.ts';
@@ -28,6 +28,7 @@ import { isSubmitter, principalOfOrder } from './submitters.ts';
 import { tellerOf } from './told-ends.ts';
 import type {
   SubmitInit,
+  TaskOrder,
   TaskAnswer,
   TaskListInit,
   TaskListResult,
@@ -83,6 +84,8 @@ export interface Tasks extends Startable {
   submit(principal: Principal, init: SubmitInit): Promise<TaskView>;
   /** @throws STARLING_TASK_UNKNOWN, also for one that `principal` may not see */
   status(principal: Principal, id: string, wait?: TaskWait): Promise<TaskView>;
+  /** Many at once: none where one is refused. @throws as {@link submit} */
+  submitAll(principal: Principal, inits: readonly SubmitInit[]): Promise<readonly TaskView[]>;
   /** The view, with the result of a task that is done; waits for its end. @throws STARLING_TASK_UNKNOWN */
   result(principal: Principal, id: string, wait?: Omit<TaskWait, 'seen'>): Promise<TaskResult>;
   /** The newest first. */
@@ -107,6 +110,11 @@ export function createTasks(components: TasksComponents): Tasks {
   return new NodeTasks(components);
 }
 
+/** A task that has its place and is on its way to the disk, or that there was before. */
+type Admitted =
+  | { readonly known: LiveTask }
+  | { readonly order: TaskOrder; readonly key: string | undefined; readonly init: SubmitInit };
+
 class NodeTasks implements Tasks {
   readonly work: Work;
   readonly #components: TasksComponents;
@@ -121,6 +129,8 @@ class NodeTasks implements Tasks {
   readonly #wakers = new Set<() => void>();
   /** Ids of those that have ended, in the order of their ends. */
   readonly #ended: string[] = [];
+  /** What their results take on the disk. */
+  #resultBytes = 0;
   readonly #places: Places;
   #seq = 0;
   #isStarted = false;
@@ -176,12 +186,38 @@ class NodeTasks implements Tasks {
     for (const { wakers } of this.#tasks.values()) for (const wake of wakers) wake();
     this.#tasks.clear();
     this.#ended.splice(0);
+    this.#resultBytes = 0;
     this.#byMessage.clear();
     this.#places.clear();
   }
 
   async submit(principal: Principal, init: SubmitInit): Promise<TaskView> {
+    const [view] = await this.submitAll(principal, [init]);
+    return view as TaskView;
+  }
+
+  async submitAll(
+    principal: Principal,
+    inits: readonly SubmitInit[],
+  ): Promise<readonly TaskView[]> {
     this.#checkStarted();
+    const admitted: Admitted[] = [];
+    try {
+      for (const init of inits) admitted.push(this.#admit(principal, init));
+    } catch (error) {
+      for (const one of admitted) this.#refuse(one);
+      throw error;
+    }
+    // What is written at the same moment shares one sync of the disk.
+    const kept = await Promise.allSettled(admitted.map((one) => this.#keep(one)));
+    return kept.map((one) => {
+      if (one.status === 'rejected') throw one.reason;
+      return this.#view(one.value);
+    });
+  }
+
+  /** Takes its place, on its way to the disk; the same message again is the task that there is. */
+  #admit(principal: Principal, init: SubmitInit): Admitted {
     this.#seq += 1;
     const order = orderOf(principal, init, { ...this.#components, seq: this.#seq });
     if (order.agentId !== undefined) {
@@ -190,14 +226,25 @@ class NodeTasks implements Tasks {
     }
     const key = messageKey(order);
     const known = key === undefined ? undefined : this.#tasks.get(this.#byMessage.get(key) ?? '');
-    if (known !== undefined) return this.#view(known);
+    if (known !== undefined) return { known };
     this.#places.checkRoom(order);
     if (key !== undefined) {
       if (this.#byMessage.has(key)) throw underWay(order);
       this.#byMessage.set(key, order.id);
     }
-    // What is on its way to the disk takes its room now.
     this.#places.take(order);
+    return { order, key, init };
+  }
+
+  #refuse(one: Admitted): void {
+    if ('known' in one) return;
+    this.#places.give(one.order);
+    if (one.key !== undefined) this.#byMessage.delete(one.key);
+  }
+
+  async #keep(one: Admitted): Promise<LiveTask> {
+    if ('known' in one) return one.known;
+    const { init, order } = one;
     const row: TaskRow = {
       order,
       state: 'submitted',
@@ -209,8 +256,7 @@ class NodeTasks implements Tasks {
     try {
       await this.#rows.add(row, init.input);
     } catch (error) {
-      this.#places.give(order);
-      if (key !== undefined) this.#byMessage.delete(key);
+      this.#refuse(one);
       throw error;
     }
     const task = this.#take(row);
@@ -218,7 +264,7 @@ class NodeTasks implements Tasks {
     task.session = init.session;
     this.#keepDeadline(task);
     this.#begin(task);
-    return this.#view(task);
+    return task;
   }
 
   async status(principal: Principal, id: string, wait?: TaskWait): Promise<TaskView> {
@@ -320,7 +366,7 @@ class NodeTasks implements Tasks {
     const key = messageKey(row.order);
     if (key !== undefined) this.#byMessage.set(key, row.order.id);
     const task = this.#take(row);
-    if (hasEnded(task.row)) this.#ended.push(row.order.id);
+    if (hasEnded(task.row)) this.#keepEnded(task);
     else this.#places.take(row.order);
   }
 
@@ -386,7 +432,9 @@ class NodeTasks implements Tasks {
     task.cancelDeadline?.();
     if (!hasEnded(task.row)) return this.#places.give(task.order);
     const at = this.#ended.indexOf(id);
-    if (at !== -1) this.#ended.splice(at, 1);
+    if (at === -1) return;
+    this.#ended.splice(at, 1);
+    this.#resultBytes -= task.row.resultBytes ?? 0;
   }
 
   /** Whoever watches all hears of many changes at once. */
@@ -443,8 +491,12 @@ class NodeTasks implements Tasks {
 
   #keepEnded(task: LiveTask): void {
     this.#ended.push(task.order.id);
-    for (const id of this.#ended.splice(0, Math.max(0, this.#ended.length - ENDED_MAX))) {
-      this.#forget(id);
+    this.#resultBytes += task.row.resultBytes ?? 0;
+    while (this.#ended.length > ENDED_MAX || this.#resultBytes > RESULTS_BYTES_MAX) {
+      const [first] = this.#ended.splice(0, 1);
+      if (first === undefined) return;
+      this.#resultBytes -= this.#tasks.get(first)?.row.resultBytes ?? 0;
+      this.#forget(first);
     }
   }
 

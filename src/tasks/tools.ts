@@ -3,11 +3,12 @@ import { z } from 'zod';
 import type { JsonObject } from '../core/index.ts';
 import { BUILTIN_SERVER } from '../core/index.ts';
 import { defineTool } from '../gateway/index.ts';
-import type { BuiltinTool, ToolSubject } from '../gateway/index.ts';
+import type { BuiltinContext, BuiltinTool, ToolSubject } from '../gateway/index.ts';
 import { toolResource } from '../grants/index.ts';
 import { questionTools, resultWithForms } from './question-tools.ts';
 import {
   ATTEMPT_MAX_MS,
+  BATCH_MAX,
   DEADLINE_MAX_MS,
   FOLLOW_MS,
   LIST_MAX,
@@ -16,7 +17,15 @@ import {
   WORDS_MAX,
 } from './limits.ts';
 import { RETRY_POLICIES, TASK_PRIORITIES, TASK_STATES } from './types.ts';
-import type { Outcome, SubmitInit, TaskListResult, TaskResult, TaskView } from './types.ts';
+import type {
+  Outcome,
+  SubmitInit,
+  TaskBatch,
+  TaskListResult,
+  TaskResult,
+  TaskState,
+  TaskView,
+} from './types.ts';
 import type { Tasks } from './tasks.ts';
 
 /** What these tools need. */
@@ -63,6 +72,14 @@ const SUBMIT = z.object({
     ),
   agentId: text.optional().describe('In place of a capability: this agent, and no other.'),
   input: z.json().optional().describe('What the agent gets as message.'),
+  inputs: z
+    .array(z.json())
+    .min(1)
+    .max(BATCH_MAX)
+    .optional()
+    .describe(
+      'In place of one input: a task for each, given together or not at all. The answer has `taskIds`, and `counts` of their states.',
+    ),
   data: z.json().optional().describe('The same as input.'),
   type: text.optional().describe('Without a capability: the queue tasks.<type>.'),
   id: text.optional().describe("The caller's own id: the same one twice is one task."),
@@ -112,16 +129,45 @@ function submitTool(tasks: Tasks): BuiltinTool {
     onTop: true,
     waits: true,
     givesTask: true,
-    async run({ wait_s: wait = 0, ...input }, context): Promise<TaskResult> {
+    async run({ wait_s: wait = 0, inputs, ...input }, context): Promise<TaskResult | TaskBatch> {
       const { principal, session } = context;
+      if (inputs !== undefined) {
+        const inits = inputs.map((one, at) => ({ ...initOf(partOf(input, one, at)), session }));
+        return submitBatch(tasks, { inits, waitMs: wait * 1000 }, context);
+      }
       const view = await tasks.submit(principal, { ...initOf(input), session });
       return wait === 0 ? view : resultWithForms(tasks, view.taskId, wait * 1000, context);
     },
   });
 }
 
+type SubmitInput = Omit<z.infer<typeof SUBMIT>, 'wait_s' | 'inputs'>;
+
+/** One task of many; the caller's own id names all of them. */
+function partOf(input: SubmitInput, one: SubmitInput['input'], at: number): SubmitInput {
+  const { id } = input;
+  return { ...input, input: one, ...(id === undefined ? {} : { id: `${id}/${at}` }) };
+}
+
+/** Gives all, and waits for all to end. */
+async function submitBatch(
+  tasks: Tasks,
+  { inits, waitMs }: { readonly inits: readonly SubmitInit[]; readonly waitMs: number },
+  { principal, signal }: BuiltinContext,
+): Promise<TaskBatch> {
+  const views = await tasks.submitAll(principal, inits);
+  const deadline = tasks.now() + waitMs;
+  const counts: Partial<Record<TaskState, number>> = {};
+  for (const { taskId } of views) {
+    const wait = { waitMs: Math.max(0, deadline - tasks.now()), signal };
+    const { status } = await tasks.result(principal, taskId, wait);
+    counts[status] = (counts[status] ?? 0) + 1;
+  }
+  return { taskIds: views.map(({ taskId }) => taskId), counts };
+}
+
 /** The guide's TaskMessage is a task of the queue that its type names. */
-function initOf(input: Omit<z.infer<typeof SUBMIT>, 'wait_s'>): SubmitInit {
+function initOf(input: SubmitInput): SubmitInit {
   const { capability, agentId, type, id, requester, requiresAI, metadata } = input;
   const queue = agentId === undefined && type !== undefined ? `tasks.${type}` : undefined;
   const said = Object.fromEntries(

@@ -130,6 +130,8 @@ export interface TaskRow {
   readonly error?: TaskFault;
   /** The agent whose result counts. */
   readonly processedBy?: string;
+  /** Of that result, as JSON. */
+  readonly resultBytes?: number;
   /** The choice in that result, as the agent's node has signed it. */
   readonly ballot?: string;
   readonly late?: readonly LateResult[];
@@ -174,6 +176,14 @@ export interface TaskView {
   readonly message?: JsonObject;
   /** Given with the next call, waits for a change. */
   readonly version: number;
+}
+
+/** Tasks that were given in one message. */
+export interface TaskBatch {
+  /** In the order of their inputs. */
+  readonly taskIds: readonly string[];
+  /** How many are in which state. */
+  readonly counts: Partial<Record<TaskState, number>>;
 }
 
 /** An attempt as others see it. */

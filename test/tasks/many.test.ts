@@ -1,7 +1,10 @@
 /** Many tasks at once. */
 import { afterEach, expect, test } from 'vitest';
-import { OPERATOR } from '../../src/guard/index.ts';
+import type { AgentCall } from '../../src/agents/index.ts';
+import { OPERATOR, attachedClient } from '../../src/guard/index.ts';
+import { giveTasks } from '../../src/tasks/index.ts';
 import { makeTaskWorld, makeWorker } from './world.ts';
+import type { TaskBatch, TaskResult } from '../../src/tasks/types.ts';
 import type { TaskWorld } from './world.ts';
 
 let world: TaskWorld;
@@ -15,9 +18,8 @@ test('many tasks at once all run to their end, each once, without a question for
   const worker = await makeWorker(world, 'b', { name: 'digger', maxConcurrentTasks: 64 });
   const { a, b } = world.at;
   if (a === undefined || b === undefined) throw new Error('no nodes');
-  const given = await Promise.all(
-    Array.from({ length: MANY }, (_, at) => a.submit({ capability: 'dig', input: at })),
-  );
+  const inputs = Array.from({ length: MANY }, (_, at) => at);
+  const given = await a.node.call<TaskBatch>(OPERATOR, 'agent_task', { capability: 'dig', inputs });
   const { counts } = await world.until(
     () => a.tasks.list(OPERATOR, { limit: 1 }),
     (list) => list.counts.done === MANY,
@@ -25,8 +27,60 @@ test('many tasks at once all run to their end, each once, without a question for
   expect(counts).toEqual({ done: MANY });
   expect(worker.seen).toHaveLength(MANY);
   expect(new Set(worker.seen.map(({ message }) => message)).size).toBe(MANY);
-  expect(await a.result(given[7]?.taskId ?? '')).toMatchObject({ result: { dug: 7 } });
+  expect(await a.result(given.taskIds[7] ?? '')).toMatchObject({ result: { dug: 7 } });
   // To begin with it, and to hear how it goes; that nobody asks any more is said of many at once.
   const attempts = b.node.asked.filter((tool) => tool === 'task_attempt').length;
   expect(attempts).toBeLessThanOrEqual(MANY * 2.1);
+});
+
+test('of many tasks in one message all are taken or none, and the same message again is the same tasks', async () => {
+  world = await makeTaskWorld('a');
+  const { a } = world.at;
+  if (a === undefined) throw new Error('no node');
+  const tooLong = 'x'.repeat(300_000);
+  await expect(a.submit({ capability: 'dig', inputs: [1, 2, tooLong] })).rejects.toMatchObject({
+    code: 'STARLING_LIMIT_EXCEEDED',
+  });
+  expect(a.tasks.list(OPERATOR, {}).tasks).toEqual([]);
+  const message = { capability: 'dig', inputs: [1, 2, 3], id: 'all' };
+  const given = await a.node.call<TaskBatch>(OPERATOR, 'agent_task', message);
+  expect(new Set(given.taskIds).size).toBe(3);
+  expect(await a.node.call<TaskBatch>(OPERATOR, 'agent_task', message)).toMatchObject({
+    taskIds: given.taskIds,
+  });
+  await a.crash();
+  expect(a.tasks.list(OPERATOR, {}).tasks).toHaveLength(3);
+  // A stranger has a quarter of the places; what does not fit takes none of them.
+  const stranger = attachedClient('stranger');
+  const thousand = { capability: 'dig', inputs: Array.from({ length: 1000 }, () => 0) };
+  await a.submit(thousand, stranger);
+  await a.submit(thousand, stranger);
+  await expect(a.submit(thousand, stranger)).rejects.toMatchObject({
+    data: { reason: 'share' },
+  });
+  await a.submit({ ...thousand, inputs: thousand.inputs.slice(0, 500) }, stranger);
+});
+
+test('a program that gives many has what came of each in their order', async () => {
+  world = await makeTaskWorld('a', 'b');
+  const worker = await makeWorker(world, 'b', { name: 'digger', maxConcurrentTasks: 8 });
+  worker.answer = ({ message }) => (message === 3 ? new Error('stone') : { dug: message });
+  const { a } = world.at;
+  if (a === undefined) throw new Error('no node');
+  let results: readonly TaskResult[] | undefined;
+  const call: AgentCall = (tool, args, { signal }) => a.node.call(OPERATOR, tool, args, signal);
+  const giving = giveTasks(call, { capability: 'dig', inputs: [1, 2, 3, 4] }, {});
+  void giving.then((all) => {
+    results = all;
+  });
+  await world.until(
+    () => results,
+    (all) => all !== undefined,
+  );
+  expect(results?.map(({ result, status }) => result ?? status)).toEqual([
+    { dug: 1 },
+    { dug: 2 },
+    'failed',
+    { dug: 4 },
+  ]);
 });

@@ -239,13 +239,12 @@ class NodeServer implements BuiltinServer {
     }
     const { elicit, paused } = createBuiltinQuestions(call, init);
     const context = { ...contextOf(call, signal), elicit };
-    const done = tool
-      .call(argumentsOf(params['arguments']), context)
-      .then((result) =>
-        tool.givesTask === true && declaresTasks(call.request)
-          ? this.#asTask(call, result, signal)
-          : contentOf(result, tool.onTop === true),
-      );
+    const done = tool.call(argumentsOf(params['arguments']), context).then((result) =>
+      // Many tasks in one call have no single one that the client could ask for.
+      tool.givesTask === true && 'taskId' in result && declaresTasks(call.request)
+        ? this.#asTask(call, result, signal)
+        : contentOf(result, tool.onTop === true),
+    );
     return Promise.race([done, paused]);
   }
 
