@@ -432,3 +432,44 @@ describe('task_orchestrate', () => {
     await expect(asked).rejects.toThrow(why);
   });
 });
+
+it('goes on without the node that made it: a coordinator elsewhere names members', async () => {
+  const { ticket } = await alice.node.createTicket({ uses: 1 });
+  const carol = await machine('10.0.0.3', { name: 'carol', join: ticket });
+  for (const [{ operator }, name] of [
+    [bob, 'second'],
+    [carol, 'third'],
+  ] as const) {
+    await operator.builtin('agent_announce', { name, capabilities: ['code'], listed: true });
+  }
+  await alice.operator.builtin('swarm_init', {
+    name: 'orphan',
+    topology: 'mesh',
+    initialAgents: [{ agentId: 'second@bob', role: 'coordinator' }],
+  });
+  const joins = (at: Machine, agentId: string): Promise<boolean> =>
+    until(`${agentId} is in it`, async () => {
+      await at.operator.builtin('swarm_join', { swarmId: 'orphan', agentId });
+      return true;
+    });
+  await joins(bob, 'second');
+  await until('carol is known to bob', async () =>
+    bob.node.peers().some(({ alias, state }) => alias === 'carol' && state === 'alive'),
+  );
+  await alice.node.stop();
+  await joins(bob, 'third@carol');
+  await joins(carol, 'third');
+  await until('bob sees both', async () => {
+    const { agents } = await bob.operator.builtin<SwarmStatusResult>('swarm_status', {
+      swarmId: 'orphan',
+    });
+    return (
+      agents.map(({ endpoint, status }) => `${endpoint} ${status}`).join() ===
+      'second@bob active,third@carol active'
+    );
+  });
+  const given = await bob.operator.builtin<SwarmStatusResult>('swarm_status', {
+    swarmId: 'orphan',
+  });
+  expect(given.edges.every(({ grant }) => grant !== undefined)).toBe(true);
+});
