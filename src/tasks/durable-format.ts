@@ -79,6 +79,7 @@ const REGISTER = z.object({
     error: fault.optional(),
     processedBy: z.string().max(256).optional(),
     late: z.array(LATE).max(LATE_MAX).optional(),
+    answers: z.record(z.string().max(128), z.json()).optional(),
     endedAt: count.optional(),
   }),
   input: z.json().optional(),

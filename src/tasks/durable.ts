@@ -64,6 +64,8 @@ interface Held {
   /** Of the newest row that is known of this epoch. */
   rowVersion: number;
   input: Json | undefined;
+  /** How many answers of its submitter are written. */
+  answers: number;
   /** One write after the other. */
   last: Promise<void>;
   /** The newest row that waits to be written behind what is under way. */
@@ -140,6 +142,13 @@ class NodeDurable implements Durable {
   async put(row: TaskRow): Promise<void> {
     const held = this.#owned(row.order.id);
     if (hasEnded(row)) return this.#write(held, row, {});
+    const answers = Object.keys(row.answers ?? {}).length;
+    if (answers > held.answers) {
+      // It is acknowledged: the next owner has it, too, and nobody is asked again.
+      await this.#write(held, row, {});
+      held.answers = answers;
+      return;
+    }
     // Who has it nobody else needs to know; how often it has failed is known to the next owner.
     if (row.state !== 'bidding' || held.behind !== undefined) {
       if (held.behind !== undefined) held.behind = row;
@@ -216,6 +225,7 @@ class NodeDurable implements Durable {
       hasEnded: false,
       rowVersion: 0,
       bytes: 0,
+      answers: 0,
       last: Promise.resolve(),
       behind: undefined,
     };

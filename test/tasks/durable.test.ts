@@ -43,6 +43,21 @@ describe('a durable task', () => {
     mesh.stop();
   });
 
+  it('has what its submitter has answered at the next owner, too', async () => {
+    const mesh = await makeDurableMesh('ann', 'bob', 'cyd');
+    const row = rowOf('t1', 'ann');
+    await mesh.at('ann').durable.add(row, 1);
+    const answers = { depth: 3 };
+    await mesh.at('ann').durable.put({ ...row, state: 'running', answers, version: 5 });
+    await mesh.at('ann').durable.put({ ...row, state: 'running', answers, version: 6 });
+    expect(mesh.boards.writes.count).toBe(2);
+    mesh.says('ann', 'dead');
+    await mesh.passes(10_000);
+    const taken = mesh.at('bob').owned.get('t1') ?? mesh.at('cyd').owned.get('t1');
+    expect(taken?.answers).toEqual(answers);
+    mesh.stop();
+  });
+
   it('is not changed any more by an owner that was cut off and comes back', async () => {
     const mesh = await makeDurableMesh('ann', 'bob', 'cyd');
     const [ann, bob] = [mesh.at('ann'), mesh.at('bob')];
