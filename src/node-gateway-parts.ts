@@ -133,6 +133,7 @@ export function createNodeGateway(
         budgets,
         rulesOf: (principal) => governance.callerRules.of(principal),
         prices: () => priced,
+        clock,
         health,
       }),
       audit,

@@ -17,6 +17,8 @@ export interface BooksComponents {
   readonly logger: Logger;
   /** Whether the mesh has recorded that this one was put out. */
   readonly isPutOut: (owner: Did) => boolean;
+  /** Whether this one is, or was, a member: budgets of anybody else are not kept. All are, where nothing is given. */
+  readonly isKnown?: (owner: Did) => boolean;
 }
 
 /** An amount that may be spent by one call. */

@@ -214,11 +214,25 @@ class NodeBooks implements Books {
         },
       );
     }
+    const out = { ...account?.out, [to]: (account?.out[to] ?? 0) + amount };
+    this.#requireShort(rowId, { out, ...(account?.acts && { acts: account.acts }) });
     await this.#accounts.change(rowId, { give: [to, amount] });
   }
 
-  act(id: string, acts: BudgetActs): Promise<void> {
-    return this.#accounts.change(id, { acts });
+  async act(id: string, acts: BudgetActs): Promise<void> {
+    const account = this.#accounts.get(id);
+    const reclaimed = { ...account?.acts?.reclaimed, ...acts.reclaimed };
+    const settled = { ...account?.acts?.settled, ...acts.settled };
+    this.#requireShort(id, { out: account?.out ?? {}, acts: { ...acts, reclaimed, settled } });
+    await this.#accounts.change(id, { acts });
+  }
+
+  /** What nobody could sign is not written: with the highest amounts that may come. @throws STARLING_LIMIT_EXCEEDED */
+  #requireShort(rowId: string, named: Pick<BudgetRow, 'out' | 'acts'>): void {
+    const most = Number.MAX_SAFE_INTEGER;
+    const terms = this.#accounts.get(rowId)?.terms;
+    const row = { budget: rowId, owner: this.self, seq: most, spent: most, held: most, ...named };
+    signRow(this.#components.signer, terms === undefined ? row : { ...row, terms });
   }
 
   async reconcile(rowId: string, spent: number): Promise<void> {
@@ -420,8 +434,12 @@ class NodeBooks implements Books {
   #isWanted({ row }: ReadText): boolean {
     const { id, time } = splitRowId(row.budget) ?? { id: '' };
     const isNew = !this.#terms.has(id);
-    if (isNew && row.terms !== undefined) this.#requirePlace(row.owner);
-    else if (isNew || !this.mayHold(id, row.owner)) return false;
+    if (isNew && row.terms !== undefined) {
+      if (this.#components.isKnown?.(row.owner) === false) return false;
+      this.#requirePlace(row.owner);
+    }
+    if ((isNew && row.terms === undefined) || (!isNew && !this.mayHold(id, row.owner)))
+      return false;
     if (time !== undefined && !this.#isSoundTime(row.budget, id, time)) return false;
     const shelf = this.#shelves.get(row.budget);
     const known = shelf?.ledger.row(row.owner);

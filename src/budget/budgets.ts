@@ -134,7 +134,13 @@ class NodeBudgets implements Budgets {
     this.#components = components;
     this.events.setMaxListeners(0);
     const { clock, logger, history } = components;
-    this.#books = createBooks(components);
+    this.#books = createBooks({
+      ...components,
+      isKnown: (owner) =>
+        owner === components.signer.did ||
+        components.isPutOut(owner) ||
+        this.#peerOf(owner) !== undefined,
+    });
     this.#history = createHistory({ table: history, clock, logger });
     this.#rights = createRights({
       books: this.#books,
@@ -227,8 +233,11 @@ class NodeBudgets implements Budgets {
     if (isBudgetId(reference) && this.#books.terms(reference) !== undefined) return reference;
     const named = this.#named(reference);
     const open = named.filter((id) => !this.#books.acts(id).closed);
-    const own = open.filter((id) => this.#books.founderOf(id) === this.self);
-    const found = own.length > 0 ? own : open.length > 0 ? open : named.slice(-1);
+    // A budget of this node that is closed is not replaced by one that somebody else calls the same.
+    const own = named.filter((id) => this.#books.founderOf(id) === this.self);
+    const ownOpen = own.filter((id) => open.includes(id));
+    const found =
+      [ownOpen, own.slice(-1), open, named.slice(-1)].find((ids) => ids.length > 0) ?? [];
     const [first, ...others] = found.length > 0 ? found : this.#beginning(reference);
     if (first === undefined) {
       throw new StarlingError(
@@ -383,6 +392,9 @@ class NodeBudgets implements Budgets {
 
   async transfer(rowId: string, to: Did, wanted: number): Promise<JsonObject> {
     const id = splitRowId(rowId)?.id ?? '';
+    if (this.#books.terms(id) === undefined || rowId !== this.#books.rowIdNow(id)) {
+      throw new StarlingError('STARLING_USAGE', 'rights are given of the time that is now');
+    }
     const { given, left, rows } = await this.#rights.give(rowId, to, wanted);
     if (given > 0) this.#history.note(id, { what: 'gave', amount: given, who: this.#nameOf(to) });
     return { given, left, rows: [...rows] };

@@ -138,17 +138,18 @@ export function standingOf({ terms, founder, rows, reclaimed }: StandingInit): S
     const gone = row === undefined ? 0 : sum(Object.values(row.out)) + row.spent + row.held;
     return begunWith(owner) + (received.get(owner) ?? 0) - gone - (reclaimed[owner] ?? 0);
   };
+  const coveredOf = (owner: Did, lacks: ReadonlyMap<Did, number>): number => {
+    let covered = quota(owner);
+    for (const [giver, { out }] of rows) {
+      if (giver !== owner) covered -= Math.min(out[owner] ?? 0, lacks.get(giver) ?? 0);
+    }
+    return covered;
+  };
+  let known: ReadonlyMap<Did, number> | undefined;
+  const lacks = (): ReadonlyMap<Did, number> => (known ??= lacksOf([...rows.keys()], coveredOf));
   return {
     quota,
-    free(owner) {
-      let covered = quota(owner);
-      for (const [giver, { out }] of rows) {
-        const given = out[owner] ?? 0;
-        const lacks = given > 0 && giver !== owner ? -quota(giver) : 0;
-        if (lacks > 0) covered -= Math.min(given, lacks);
-      }
-      return Math.max(0, covered);
-    },
+    free: (owner) => Math.max(0, coveredOf(owner, lacks())),
     owners: () => [
       ...new Set<Did>([
         founder,
@@ -158,6 +159,28 @@ export function standingOf({ terms, founder, rows, reclaimed }: StandingInit): S
       ]),
     ],
   };
+}
+
+/**
+ * What each owner has given, spent or held beyond what it has. Who was given what nobody had, lacks it as well: a lack goes
+ * from gift to gift, as often as there are owners at the most.
+ */
+function lacksOf(
+  owners: readonly Did[],
+  coveredOf: (owner: Did, lacks: ReadonlyMap<Did, number>) => number,
+): ReadonlyMap<Did, number> {
+  const lacks = new Map<Did, number>();
+  for (let round = 0; round <= owners.length; round += 1) {
+    let isChanged = false;
+    for (const owner of owners) {
+      const lack = -coveredOf(owner, lacks);
+      if (lack <= (lacks.get(owner) ?? 0)) continue;
+      lacks.set(owner, lack);
+      isChanged = true;
+    }
+    if (!isChanged) break;
+  }
+  return lacks;
 }
 
 /** All acts that count: those of the founder's row, and of a successor's while that one is in charge. */

@@ -199,7 +199,12 @@ class RowCarrier implements RowSync {
   }
 
   async #tellDigest(peer: PeerId): Promise<void> {
-    await this.#components.network.sendFrame(peer, DIGEST, Buffer.from(this.digest(), 'latin1'));
+    const { logger, network } = this.#components;
+    try {
+      await network.sendFrame(peer, DIGEST, Buffer.from(this.digest(), 'latin1'));
+    } catch (error) {
+      logger.warn({ peer, error: messageOf(error) }, 'a peer was not told which budgets are here');
+    }
   }
 
   #heardDigest(bytes: Uint8Array, peer: PeerId): void {
@@ -279,6 +284,9 @@ class Exchange {
   readonly #digestOf: (rowId: string) => string;
   #hasTheirs = false;
   #isLastList = false;
+  /** The rows here when the exchange began, and those of which the other has said what it has. */
+  #rowIds: ReadonlySet<string> = new Set();
+  readonly #answered = new Set<string>();
   /** What is sent is sent in its order. */
   #sending: Promise<void> = Promise.resolve();
 
@@ -293,6 +301,7 @@ class Exchange {
   }
 
   begin(rowIds: readonly string[]): void {
+    this.#rowIds = new Set(rowIds);
     const digests = rowIds.map((rowId) => [rowId, this.#digestOf(rowId)] as const);
     this.#send([{ t: 'have', digests }]);
   }
@@ -335,6 +344,9 @@ class Exchange {
   #answer(rows: readonly (readonly [string, readonly RowName[]])[], isLast: boolean): void {
     const { books } = this.#components;
     for (const [rowId, names] of rows) {
+      // Once each: a list that names one again and again asks for work, not for rows.
+      if (this.#answered.has(rowId) || !this.#rowIds.has(rowId)) continue;
+      this.#answered.add(rowId);
       const theirs = new Map(names.map(([owner, seq, hash]) => [`${owner} ${hash}`, seq]));
       const seqs = new Map(names.map(([owner, seq]) => [owner, seq]));
       this.#sendRows(

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { BUILTIN_SERVER, StarlingError, amountText, readLimit } from '../core/index.ts';
-import type { AmountLimit, Health } from '../core/index.ts';
+import type { AmountLimit, Clock, Health, JsonObject } from '../core/index.ts';
 import { budgetOf, matchesTarget, parseResource, targetOf } from '../grants/index.ts';
 import type { Grant, ResourcePattern, ResourceTarget } from '../grants/index.ts';
 import { keyOf } from '../guard/index.ts';
@@ -17,6 +17,8 @@ export interface PaidCall {
   readonly principal: Principal;
   readonly wanted: { readonly ability: string; readonly resource: string };
   readonly grant?: Grant | undefined;
+  /** Of the call: which capability of the grant covers it depends on them. */
+  readonly args: JsonObject;
 }
 
 /** What is held for a call under way. */
@@ -57,6 +59,7 @@ export interface SpendingsComponents {
     readonly alertThreshold: { readonly value: number } | undefined;
   };
   readonly prices: () => readonly Price[];
+  readonly clock: Pick<Clock, 'now'>;
   readonly health: Pick<Health, 'raise' | 'clear'>;
 }
 
@@ -107,7 +110,9 @@ class NodeSpendings implements Spendings {
     const target = targetOf(resource);
     if (target === undefined) return undefined;
     const named = this.#named(call.principal, resource, target);
-    const caveat = call.grant === undefined ? undefined : budgetOf(call.grant, ability, target, {});
+    const use = { args: call.args, nowMs: this.#components.clock.now() };
+    const caveat =
+      call.grant === undefined ? undefined : budgetOf(call.grant, ability, target, use);
     const limits = this.#components.rulesOf(call.principal).spendLimits;
     if (named.length === 0 && caveat === undefined && limits.length === 0) return undefined;
     return this.#hold(call, target, { named, caveat, limits });

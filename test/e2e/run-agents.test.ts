@@ -215,10 +215,11 @@ async function overTcp(requests: readonly JsonObject[]): Promise<ReadonlyMap<unk
 }
 
 it("VisionFlow's agent_spawn is refused as written by the name of what can't be enforced, and runs without that", async () => {
-  // The document's words: "Spawn Agent".
+  const made = await ok(node, 'swarm', 'create', 'fix', '--json');
+  // The document's words, "Spawn Agent", but for the id of a swarm, which is that of one that there is.
   const written = {
     agentType: 'coder',
-    swarmId: 'swarm_1757880683494_yl81sece5',
+    swarmId: (JSON.parse(made) as { swarmId: string }).swarmId,
     config: {
       model: 'claude-3-opus',
       temperature: 0.7,

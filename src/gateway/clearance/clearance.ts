@@ -139,9 +139,9 @@ class CallClearance implements Clearance {
     const decision = guard.decide(principal, { ...wanted, args });
     const isFree = decision.allow && !audit.isOn && decision.settled === undefined;
     if (isFree && this.#components.spendings === undefined) return UNRECORDED;
-    const paying = decision.allow ? this.#paying(decision, call) : undefined;
+    const paying = decision.allow ? this.#paying(decision, call, args) : undefined;
     if (isFree && paying === undefined) return UNRECORDED;
-    const about = this.#aboutOf(call, args);
+    const about = this.#aboutPaid(call, args, paying);
     if (decision.allow) return this.#afterPaying(paying, decision, call, about);
     if (decision.ask === undefined) throw this.#refused(decision, call, about);
     return this.#approved(call, about, decision.ask);
@@ -250,13 +250,30 @@ class CallClearance implements Clearance {
     const wanted = { ...call.wanted, approval: approval.id, args };
     const decision = guard.decide(call.principal, wanted);
     if (decision.allow) {
-      return this.#afterPaying(this.#paying(decision, call), decision, call, about);
+      return this.#afterPaying(this.#paying(decision, call, args), decision, call, about);
     }
     throw this.#refused(decision, call, about);
   }
 
-  #paying({ grant }: Yes, { principal, wanted }: WantedCall): Promise<CallSpending> | undefined {
-    return this.#components.spendings?.begin({ principal, wanted, grant });
+  #paying(
+    { grant }: Yes,
+    { principal, wanted }: WantedCall,
+    args: JsonObject,
+  ): Promise<CallSpending> | undefined {
+    return this.#components.spendings?.begin({ principal, wanted, grant, args });
+  }
+
+  /** Nothing stays held for a call whose arguments can't be recorded. @throws as `#aboutOf` */
+  #aboutPaid(call: Caller, args: JsonObject, paying: Promise<CallSpending> | undefined): About {
+    try {
+      return this.#aboutOf(call, args);
+    } catch (error) {
+      paying?.then(
+        (spending) => spending.over(false),
+        () => undefined,
+      );
+      throw error;
+    }
   }
 
   #afterPaying(
