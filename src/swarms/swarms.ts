@@ -211,6 +211,9 @@ class NodeSwarms implements Swarms {
     const [seat] = wanted;
     if (seat === undefined) return this.status(principal, id);
     const known = swarm.seats.find(({ agent, did }) => agent === seat.agent && did === seat.did);
+    if (names && (known === undefined || member.role !== undefined)) {
+      this.#checkOwner(principal, swarm, undefined);
+    }
     if (swarm.creator === node.did || (names && known === undefined)) {
       if (known === undefined && swarm.seats.length >= swarm.maxAgents) throw fullSwarm(swarm);
       const order = known?.order ?? Math.max(-1, ...swarm.seats.map((one) => one.order)) + 1;
@@ -233,6 +236,7 @@ class NodeSwarms implements Swarms {
     if (!mayName(swarm, this.#components.node.did, principal)) {
       throw notHere(swarm, 'names its members');
     }
+    this.#checkOwner(principal, swarm, undefined);
     if (swarm.seats.length >= swarm.maxAgents) throw fullSwarm(swarm);
   }
 
@@ -414,12 +418,27 @@ class NodeSwarms implements Swarms {
     const all = await this.#all(principal);
     const named = all.filter(({ swarm }) => swarm.name === id);
     const live = named.filter(({ swarm }) => swarm.dissolvedAt === undefined);
-    const found = all.find(({ swarm }) => swarm.id === id) ?? live[0] ?? named.at(-1);
+    const found = this.#byId(all, id) ?? live[0] ?? named.at(-1);
     if (found === undefined) throw unknownSwarm(id);
     if (live.length < 2 || found.swarm.id === id) return found;
     throw new StarlingError('STARLING_USAGE', `several swarms are called '${id.slice(0, 64)}'`, {
       hint: `say which by its id: ${live.map(({ swarm }) => swarm.id).join(', ')}`,
     });
+  }
+
+  /**
+   * Anybody can call a board like a swarm of another node: this node's own counts, else the one that it follows, else the
+   * only one.
+   */
+  #byId(all: readonly OpenSwarm[], id: string): OpenSwarm | undefined {
+    const byId = all.filter(({ swarm }) => swarm.id === id);
+    const ref = this.#watched.get(id)?.ref;
+    const found =
+      byId.find(({ swarm }) => swarm.creator === this.#components.node.did) ??
+      byId.find(({ swarm }) => refOf(id, swarm.creator) === ref);
+    if (found !== undefined || byId.length === 0) return found;
+    if (byId.length === 1 && ref === undefined) return byId[0];
+    throw unknownSwarm(id);
   }
 
   async #known(swarmId: string): Promise<OpenSwarm> {
@@ -497,8 +516,15 @@ class NodeSwarms implements Swarms {
       this.#toSettle.delete(swarmId);
       const ref = this.#watched.get(swarmId)?.ref;
       if (ref === undefined || this.#life.closed) return;
-      const swarm = readSwarm(await this.#components.blackboard.board(ref));
-      if (swarm !== undefined) await this.#edges.settle(swarm);
+      const board = await this.#components.blackboard.board(ref);
+      const swarm = readSwarm(board);
+      const { did } = this.#components.node;
+      // A swarm that is gone, or that this node may write to no more, leaves no edge behind.
+      const isOut =
+        swarm === undefined ||
+        (swarm.creator !== did && !board.may(did, 'write', `${ownPrefix(did)}log`));
+      if (isOut) await this.#edges.drop(swarmId);
+      else await this.#edges.settle(swarm);
     });
     this.#turn = settled.catch(() => undefined);
     return settled;
@@ -521,7 +547,9 @@ async function giveRights(board: Board, did: Did): Promise<void> {
   const leads = seats.some(
     (seat) => seat.role === 'coordinator' && board.get(seatKey(seat))?.by === namer,
   );
-  if (!leads && board.may(did, 'admin') && did !== namer) await board.revoke(did);
+  const isOver = seats.length === 0 && board.may(did, 'write', `${ownPrefix(did)}log`);
+  const leadsNoMore = !leads && board.may(did, 'admin');
+  if (did !== namer && (isOver || leadsNoMore)) await board.revoke(did);
   if (seats.length === 0) return;
   if (leads && !board.may(did, 'admin')) await board.grant({ to: did, ability: 'admin' });
   if (!board.may(did, 'write', `${ownPrefix(did)}log`)) {

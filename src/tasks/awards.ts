@@ -20,7 +20,7 @@ import {
 } from './limits.ts';
 import type { LiveTask } from './live-task.ts';
 import { isPast } from './faults.ts';
-import { WITH_AGENT } from './machine.ts';
+import { hasEnded, WITH_AGENT } from './machine.ts';
 import { createTaskQueue, laneOf } from './queue.ts';
 import type { TaskQueue } from './queue.ts';
 import { followToEnd, localRoad, lost, peerRoad } from './roads.ts';
@@ -393,8 +393,17 @@ class NodeAwards implements Awards {
     if (final.state === 'done') return this.#count(task, final, token);
     const { answered, message, reason } = final;
     const fault = { reason, message: message.slice(0, WORDS_MAX) };
-    if (!task.apply({ type: 'failed', token, at: clock.now(), fault, answered })) return;
-    await this.#kept(() => this.#components.rows.put(task.row));
+    const event = { type: 'failed', token, at: clock.now(), fault, answered } as const;
+    const next = task.peek(event);
+    if (next === undefined) return;
+    const { rows } = this.#components;
+    // An end is told when it is written: another owner may do the task meanwhile.
+    if (hasEnded(next) && !(await this.#kept(() => rows.put(next)))) return;
+    const fits = task.apply(event);
+    if (!fits || !hasEnded(next) || task.row.version !== next.version) {
+      await this.#kept(() => rows.put(task.row));
+    }
+    if (!fits) return;
     if (task.row.state === 'bidding') this.#again(task, answered);
     else if (task.row.state === 'failed') this.#components.ended(task);
   }

@@ -11,7 +11,14 @@ import type { DurableBoards, DurableBoardsComponents, RegisterState } from './du
 import { readRegister, registerValue } from './durable-format.ts';
 import type { TaskRegister } from './durable-format.ts';
 import { endedElsewhere, movedTask } from './faults.ts';
-import { DURABLE_BYTES_MAX, SUBMIT_AGAIN_MS, SUBMIT_MS, TOKENS_OF_EPOCH } from './limits.ts';
+import {
+  DURABLE_BYTES_MAX,
+  SHARE_OF_ONE,
+  SUBMIT_AGAIN_MS,
+  SUBMIT_MS,
+  TASKS_MAX,
+  TOKENS_OF_EPOCH,
+} from './limits.ts';
 import { hasEnded } from './machine.ts';
 import type { DurableRows } from './rows.ts';
 import { createTakeovers } from './takeovers.ts';
@@ -84,6 +91,8 @@ class NodeDurable implements Durable {
   readonly #held = new Map<string, Held>();
   /** What the registers of each board take, about. */
   readonly #bytes = new Map<Did, number>();
+  /** How many registers of each board are known. */
+  readonly #counts = new Map<Did, number>();
   #isStarted = false;
 
   constructor(components: DurableComponents) {
@@ -111,6 +120,7 @@ class NodeDurable implements Durable {
     this.#boards.stop();
     this.#held.clear();
     this.#bytes.clear();
+    this.#counts.clear();
   }
 
   async add(row: TaskRow, input: Json): Promise<void> {
@@ -230,6 +240,7 @@ class NodeDurable implements Durable {
       behind: undefined,
     };
     this.#held.set(id, held);
+    this.#counts.set(creator, (this.#counts.get(creator) ?? 0) + 1);
     return held;
   }
 
@@ -241,6 +252,7 @@ class NodeDurable implements Durable {
 
   #letGo(held: Held): void {
     this.#size(held, 0);
+    this.#counts.set(held.creator, (this.#counts.get(held.creator) ?? 1) - 1);
     this.#held.delete(held.id);
     this.#takeovers.forget(held.id);
   }
@@ -342,6 +354,14 @@ class NodeDurable implements Durable {
     }
     // What was heard of later is here already.
     if (known !== undefined && isOld(now, known)) return;
+    const isMuch = (this.#counts.get(creator) ?? 0) >= TASKS_MAX * SHARE_OF_ONE;
+    if (known === undefined && isMuch && creator !== this.#components.self.did) {
+      const { logger } = this.#components;
+      return logger.debug(
+        { creator, id },
+        'one node has more durable tasks than are kept, left out',
+      );
+    }
     const held =
       known ?? this.#hold(id, creator, { isOwned: false, epoch: 0, version: 0, input: null });
     this.#show(held, now);

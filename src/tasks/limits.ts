@@ -108,3 +108,5 @@ export const TAKE_START_MS = 10_000;
 export const TAKES_MAX = 16;
 /** Characters of a signed ballot. */
 export const BALLOT_LENGTH_MAX = 4096;
+/** Before the end of a task whose time is over is written again where the disk or the replicas did not take it. */
+export const END_AGAIN_MS = 5000;

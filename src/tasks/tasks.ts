@@ -16,7 +16,7 @@ import type { Awards, AwardsComponents } from './awards.ts';
 import { createDurable } from './durable.ts';
 import type { Durable, DurableComponents } from './durable.ts';
 import { notOwned, underWay, unknownTask, wrongState } from './faults.ts';
-import { ENDED_MAX, LIST_MAX, RESULTS_BYTES_MAX } from './limits.ts';
+import { ENDED_MAX, END_AGAIN_MS, LIST_MAX, RESULTS_BYTES_MAX } from './limits.ts';
 import { LiveTask } from './live-task.ts';
 import { WITH_AGENT, hasEnded } from './machine.ts';
 import { messageKey, orderOf } from './orders.ts';
@@ -345,7 +345,11 @@ class NodeTasks implements Tasks {
     const row = task.peek(event);
     if (row === undefined) throw wrongState(task, 'it asks nothing that is not answered');
     await this.#rows.put(row);
-    if (!task.apply(event)) throw wrongState(task, 'it asks for that no more');
+    if (!task.apply(event)) {
+      // Another answer came first: the disk has that one.
+      await this.#rows.put(task.row);
+      throw wrongState(task, 'it asks for that no more');
+    }
     if (task.row.version !== row.version) await this.#rows.put(task.row);
     task.tellAnswer?.();
     return this.#view(task);
@@ -454,14 +458,18 @@ class NodeTasks implements Tasks {
     else if (WITH_AGENT.includes(task.row.state)) this.#awards.resume(task);
   }
 
-  #keepDeadline(task: LiveTask): void {
-    const { clock } = this.#components;
-    const leftMs = Math.max(0, task.order.expiresAt - clock.now());
+  /** Where the end can't be written, it is tried again. */
+  #keepDeadline(task: LiveTask, leastMs = 0): void {
+    const { clock, logger } = this.#components;
+    const leftMs = Math.max(leastMs, task.order.expiresAt - clock.now());
     task.cancelDeadline?.();
     task.cancelDeadline = clock.schedule(leftMs, () => {
-      this.#end(task, 'expired').catch((error: unknown) =>
-        this.#components.logger.warn({ error: messageOf(error) }, 'a task could not be ended'),
-      );
+      this.#end(task, 'expired').catch((error: unknown) => {
+        logger.warn({ error: messageOf(error) }, 'a task could not be ended');
+        const isOpen = this.#isStarted && task.isHere && !hasEnded(task.row);
+        if (isOpen && this.#tasks.get(task.order.id) === task)
+          this.#keepDeadline(task, END_AGAIN_MS);
+      });
     });
   }
 

@@ -120,11 +120,11 @@ class NodeWork implements Work {
   async begin(principal: Principal, init: BeginInit): Promise<Outcome> {
     const key = keyOfTask(principal, init.taskId);
     const known = this.#known(key, init);
-    if (known !== undefined) return known.now();
+    if (known !== undefined) return this.#shown(principal, known);
     const view = await this.#agentFor(principal, init);
     // Others may have begun meanwhile.
     const since = this.#known(key, init);
-    if (since !== undefined) return since.now();
+    if (since !== undefined) return this.#shown(principal, since);
     this.#makeRoom(principal, view, init);
     const attempt = this.#make(key, init);
     let heard = (): void => undefined;
@@ -149,6 +149,12 @@ class NodeWork implements Work {
       await waitForNews(attempt.wakers, this.#components.clock, { waitMs, signal });
       this.#lease(attempt);
     }
+    return this.#shown(principal, attempt);
+  }
+
+  /** What an attempt is now, to whom may still give it. */
+  #shown(principal: Principal, attempt: WorkAttempt): Outcome {
+    this.#checkRight(principal, attempt);
     return attempt.now();
   }
 
@@ -201,7 +207,9 @@ class NodeWork implements Work {
 
   answer(principal: Principal, { taskId, token, key, answer }: AnswerInit): boolean {
     const attempt = this.#attempts.get(keyOfTask(principal, taskId));
-    return attempt?.token === token && attempt.answered(key, answer);
+    if (attempt?.token !== token) return false;
+    this.#checkRight(principal, attempt);
+    return attempt.answered(key, answer);
   }
 
   stop(): void {

@@ -1,6 +1,7 @@
 /** Owners that lie: no honest node's books are wrong by it. */
 import { expect, it } from 'vitest';
 import { signRow } from '../../src/budget/row-format.ts';
+import { createIdentity } from '../../src/identity/index.ts';
 import type { BudgetRow } from '../../src/budget/types.ts';
 import { makeOwners, textsOf } from './owners.ts';
 import type { Owner, Owners } from './owners.ts';
@@ -137,4 +138,38 @@ it.each([[-1], [1.5], [Number.NaN], [2 ** 60]])('an amount of %d is refused', as
   await expect(founder.books.hold(id, amount)).rejects.toMatchObject({
     code: expect.stringMatching(/STARLING_(USAGE|BUDGET_EXHAUSTED)/) as string,
   });
+});
+
+it('what nobody had stays worth nothing when it is handed on', async () => {
+  const owners = await makeOwners(4);
+  const [founder, first, second, honest] = owners.all as [Owner, Owner, Owner, Owner];
+  const id = await founder.books.found({ ...TERMS, createdAt: owners.clock.now() });
+  for (const one of [first, second, honest]) await founder.books.give(id, one.did(), 10);
+  await owners.merge();
+  const row = { budget: id, seq: 9, spent: 0, held: 0 };
+  const gift = (from: Owner, to: Owner): string =>
+    signRow(from.identity, { ...row, owner: from.did(), out: { [to.did()]: 1e9 } });
+  await honest.books.take([gift(first, second), gift(second, honest)]);
+  // Its own ten, and those of the two liars.
+  expect(honest.books.free(id)).toBe(30);
+});
+
+it('a row that would be too long to sign is not written', async () => {
+  const owners = await makeOwners(1);
+  const [{ books }] = owners.all as [Owner];
+  const strangers = Array.from({ length: 63 }, () => createIdentity().did);
+  const shares = Object.fromEntries(strangers.map((did) => [did, 1]));
+  const id = await books.found({ ...TERMS, shares, createdAt: owners.clock.now() });
+  const given = [];
+  for (const did of strangers) {
+    given.push(
+      await books.give(id, did, 0).then(
+        () => 'given',
+        ({ code }: { code: string }) => code,
+      ),
+    );
+  }
+  expect(given.filter((one) => one === 'given').length).toBeGreaterThan(10);
+  expect(given.at(-1)).toBe('STARLING_LIMIT_EXCEEDED');
+  expect(books.texts(id)).toHaveLength(1);
 });

@@ -379,13 +379,16 @@ it('counts once among those that wait, though it is tried again while its failur
     message: null,
     error: 'stone',
   });
-  await inState(all, taskId, 'failed');
+  await turns();
+  // Nobody is told of an end that the disk does not have.
+  expect(a.tasks.list({ kind: 'operator' }, {}).counts).toEqual({ running: 1 });
   const retry = () => a.node.call({ kind: 'operator' }, 'task_retry', { taskId });
   const early = retry();
   const refused = expect(early).rejects.toMatchObject({ code: 'STARLING_TASK_ENDED' });
   await turns();
   write();
   await refused;
+  await inState(all, taskId, 'failed');
   await turns();
   const both = await Promise.allSettled([retry(), retry()]);
   expect(both.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
