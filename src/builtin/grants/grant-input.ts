@@ -100,12 +100,20 @@ export function caveatsOf(input: Conditions): Readonly<Record<string, Json>> {
   return JSON.parse(JSON.stringify(caveats)) as Record<string, Json>;
 }
 
-/** `capability` under `caveats`. Arguments are asked of what has arguments. */
+/**
+ * `capability` under `caveats`. Arguments are asked of what has arguments.
+ * @throws STARLING_USAGE for a budget of the use of a model
+ */
 export function conditioned(
   capability: Capability,
   caveats: Readonly<Record<string, Json>>,
 ): Capability {
   const { args, ...others } = caveats;
+  if (others['budget'] !== undefined && capability.ability === 'model/use') {
+    throw new StarlingError('STARLING_USAGE', 'uses of models do not count against budgets yet', {
+      hint: 'leave the budget out, and bound the uses by --uses or --rate',
+    });
+  }
   const own =
     args !== undefined && WITH_ARGUMENTS.includes(capability.ability)
       ? { ...others, args }

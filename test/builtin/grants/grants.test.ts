@@ -245,6 +245,16 @@ describe('grant_create', () => {
     });
   });
 
+  it('refuses a budget of the use of models, which would not count', async () => {
+    const { call, book } = await deskOf(owner);
+    const args = { peer: toAlice['peer'], models: ['gpu/*'], budget: { id: 'research' } };
+    await expect(call('grant_create', args)).rejects.toMatchObject({
+      code: 'STARLING_USAGE',
+      message: expect.stringContaining('models') as string,
+    });
+    expect(book.issued()).toEqual([]);
+  });
+
   it('says what is meant by a tool that no server here lists, written as lists show it', async () => {
     const { call } = await deskOf(owner);
     const args = { peer: toAlice['peer'], tools: ['desk__files__nothing'] };

@@ -101,6 +101,53 @@ describe('while the audit log can not be written', () => {
   });
 });
 
+it('a call whose arguments can not be recorded is refused, and nothing stays held for it', async () => {
+  const ends: boolean[] = [];
+  const failing = Promise.reject(new StarlingError('STARLING_BUDGET_EXHAUSTED', 'nothing is left'));
+  const holds = [
+    Promise.resolve({ over: (hasBegun: boolean) => void ends.push(hasBegun) }),
+    // Nobody else would hear of the refusal, and a rejection that nobody hears ends the process.
+    failing,
+  ];
+  const clearance = createClearance(
+    {
+      guard: { decide: () => ({ allow: true }) } as unknown as Guard,
+      approvals: {
+        ask: () => Promise.reject(new Error('nobody asks')),
+        askLasting: () => Promise.reject(new Error('nobody asks')),
+      },
+      audit: {
+        isOn: true,
+        healthy: () => true,
+        append: () => Promise.reject(new Error('nothing is written')),
+        note: () => undefined,
+      },
+      spendings: { begin: () => holds.shift() },
+      clock: systemClock,
+      logger: silentLogger,
+    },
+    { self: 'alice' },
+  );
+  const request = parseFrame(
+    Buffer.from(
+      '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"arguments":{"q":"\\ud800"}}}',
+    ),
+  ) as RequestFrame;
+  const clear = async (): Promise<unknown> =>
+    clearance.clear({
+      principal: CLIENT,
+      wanted: { ability: 'tool/call', resource: 'tool:files/read' },
+      request,
+      session: '1',
+      signal: () => new AbortController().signal,
+      waits: () => () => undefined,
+    });
+  for (let round = 0; round < 2; round += 1) await expect(clear()).rejects.toThrow();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(holds).toEqual([]);
+  expect(ends).toEqual([false]);
+});
+
 interface Asked {
   readonly clearance: Clearance;
   readonly wanted: GuardWanted[];
