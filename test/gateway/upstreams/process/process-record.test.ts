@@ -85,7 +85,10 @@ describe.skipIf(process.platform === 'win32')('a process on record', () => {
     const child = await start();
     record().note(child.pid);
     const note = join(folder, String(child.pid));
-    await writeFile(note, (await readFile(note, 'utf8')).replace(/\d/, '9'));
+    await writeFile(
+      note,
+      (await readFile(note, 'utf8')).replace(/\d/, (digit) => (digit === '9' ? '8' : '9')),
+    );
     // What nobody noted in this form is no reason to end anything either.
     await writeFile(join(folder, '1'), '');
     await writeFile(join(folder, '-1'), 'odd');
