@@ -67,7 +67,10 @@ describe('a strong board of three nodes', () => {
         ),
       ).toBe('STARLING_NO_QUORUM');
 
-      const again = await world.start('cyd');
+      // It was killed so soon after it met bob that its disk may not say where bob is; ann, who would, is gone.
+      const again = await world.start('cyd', {
+        args: ['--bootstrap', bob.up.addresses[0] ?? ''],
+      });
       await sees(bob, [again]);
       const read = await eventually(
         'a majority is there again',
