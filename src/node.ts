@@ -60,6 +60,8 @@ const TICKET_MS = 86_400_000;
 const CONFIG_HELD = 'config-held';
 /** Health warning while the config file can't be used. */
 const CONFIG_UNUSABLE = 'config-unusable';
+/** Health warning after an error that nobody foresaw. */
+const FAULT = 'unforeseen-error';
 /** Keys of the configuration that a running node takes on. */
 const RELOADED: readonly string[] = ['mcpServers', 'agents', 'list', 'models', 'views'];
 
@@ -99,6 +101,8 @@ export interface StarlingNode extends Startable {
   holdsBackConfig(): boolean;
   /** The changed configuration can't be taken up, because of `problem`: a lasting trouble until one is. */
   refuseConfig(problem: string): void;
+  /** Logs an error that nobody foresaw and that the node goes on after, and shows it in `status` until a restart. */
+  noteFault(error: unknown): void;
   /** Makes a ticket; default for one node and 24 hours. */
   createTicket(init?: TicketOptions): Promise<InviteResult>;
   /** Is an agent of this node, which must be started: `node.agent({ name: 'coder' }).onMessage('query', answer)`. */
@@ -333,6 +337,17 @@ class Node implements StarlingNode {
     const hint = 'correct the file: the node takes it up by itself; see: starling doctor';
     const text = `the config file can't be used, and the node goes on with what it had: ${problem}`;
     this.#base.health.raise({ code: CONFIG_UNUSABLE, text, hint });
+  }
+
+  noteFault(error: unknown): void {
+    const { health, logger } = this.#base;
+    const stack = error instanceof Error ? error.stack : undefined;
+    logger.error({ error: messageOf(error), stack }, 'an unforeseen error; the node goes on');
+    health.raise({
+      code: FAULT,
+      text: `an error that Starling did not foresee: ${messageOf(error)}; the node goes on, and something may be left undone`,
+      hint: 'report it with the line of the log (starling up --log error); a restart clears this warning',
+    });
   }
 
   async reload(config: Config, { asked = true }: ReloadInit = {}): Promise<readonly string[]> {

@@ -150,6 +150,14 @@ it('lets two nodes join by ticket, hear heartbeats, share a board and call a too
     { 'starling/trace': { node: 'bob', peer: alice.peerId, peerName: 'alice', ...steps } },
   ]);
 
+  bob.noteFault(new Error('nobody waited'));
+  expect(bob.status().warnings).toContainEqual(
+    expect.objectContaining({
+      code: 'unforeseen-error',
+      text: expect.stringContaining('nobody waited') as string,
+    }),
+  );
+
   const listeners = watchAbortListeners();
   cleanups.push(() => listeners.stop());
   for (let batch = 0; batch < upTo(5, 20); batch += 1) {

@@ -42,6 +42,7 @@ import type { UpLines } from '../terminal/up-lines.ts';
 import type { Say } from '../terminal/peer-lines.ts';
 import { withRunning } from '../node/running-already.ts';
 import { reloadOnChange } from '../node/config-reload.ts';
+import { outliveRejections } from '../node/unforeseen.ts';
 import { namedStateDir } from '../node/locate-node.ts';
 import type { Progress } from '../terminal/progress.ts';
 import type { CommonOptions } from '../options/common-options.ts';
@@ -156,6 +157,7 @@ async function live(life: Life): Promise<ExitCode> {
     await flush();
     return end(node);
   }
+  outliveRejections(node);
   const lines = options.json === true ? tellAsJson(node, progress) : tellAsText(node, life, before);
   tellOfStrangers(
     node.events,
