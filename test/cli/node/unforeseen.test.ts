@@ -24,13 +24,13 @@ async function run(lines: string): Promise<{ readonly code: number; readonly out
 it('goes on after rejections that nobody handles, and notes each', async () => {
   const ran = await run(`void Promise.reject(new Error('one'));
     void Promise.reject(undefined);
-    setTimeout(() => console.log('goes on'), 10);`);
+    setImmediate(() => setImmediate(() => console.log('goes on')));`);
   expect(ran).toEqual({ code: 0, out: 'noted one\nnoted undefined\ngoes on\n' });
 });
 
 it('ends by an error that is thrown outside of promises, and by a rejection after the node is over', async () => {
-  const thrown = await run(`setTimeout(() => { throw new Error('thrown') }, 1);
-    setTimeout(() => console.log('goes on'), 50);`);
+  const thrown = await run(`setImmediate(() => { throw new Error('thrown') });
+    setImmediate(() => setImmediate(() => console.log('goes on')));`);
   expect(thrown).toEqual({ code: 1, out: '' });
   expect(await run(`stop(); void Promise.reject(new Error('late'));`)).toEqual({
     code: 1,
