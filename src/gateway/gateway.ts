@@ -204,6 +204,7 @@ class NodeGateway implements Gateway {
       open: () => this.#session('socket', { principal: OPERATOR, push: () => undefined }),
       ended: (session) => this.#sessions.forget(session),
       isPeers: (tool) => isOfPeer(tool, components.membership.peers()),
+      clock: components.clock,
     });
     this.#clearance = createClearance(
       { ...components, logger: components.logger.child('clearance') },
@@ -375,6 +376,7 @@ class NodeGateway implements Gateway {
     this.#hints.stop();
     this.#catalogs.stop();
     this.#peerTools.stop();
+    this.#ownCalls.stop();
     this.#peerTransport.stop();
     const doors = [this.#http, this.#tcp, this.#socket].filter((door) => door !== undefined);
     this.#socket = undefined;

@@ -221,6 +221,18 @@ describe('a peer with a grant', () => {
     await until(() => alice.gateway.sessions().peer === 1);
   });
 
+  it('uses one stream for calls of its own program that follow one another', async () => {
+    const { alice, bob, wire } = await startPair();
+    await alice.grant(bob, 'files/*');
+    const opened = (): number => wire.streams.filter(({ from }) => from === bob.peerId).length;
+    await until(() => alice.gateway.sessions().peer === 1);
+    const before = opened();
+    for (let n = 0; n < 20; n += 1) await bob.gateway.callTool(READ.name, {}, {});
+    expect(opened()).toBe(before + 1);
+    expect(alice.gateway.sessions().peer).toBe(2);
+    expect(bob.gateway.sessions().socket).toBe(1);
+  });
+
   it('gets many large answers over one stream, none lost', async () => {
     const { alice, bob } = await startPair();
     await alice.grant(bob, 'files/*');
