@@ -9,7 +9,7 @@ import { AgentClient } from './agents/index.ts';
 import type { AgentCall, NodeAgentInit, RequestOptions } from './agents/index.ts';
 import type { Board } from './blackboard/index.ts';
 import type { GrantSummary, InviteResult, StatusResult } from './builtin/index.ts';
-import { outsideOf } from './builtin/index.ts';
+import { boardsComingOf, outsideOf } from './builtin/index.ts';
 import {
   defaultConfigFile,
   heldBack,
@@ -261,6 +261,7 @@ class Node implements StarlingNode {
       upstreams: gateway.upstreams(),
       sessions: gateway.sessions(),
       boards: blackboard.names(),
+      ...boardsComingOf(blackboard.coming(), (peer) => membership.peer(peer)?.alias ?? peer),
       records: ownMesh.mesh() === undefined ? '' : ownMesh.records().digest(),
       routingTable: network.routingTableSize(),
       warnings: health.warnings(),

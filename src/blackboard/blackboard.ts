@@ -3,48 +3,39 @@
  * what was lost is found by digests and repaired by a sync. Every member has a copy of every open
  * board that anybody has written to; of the others see `closed-boards.ts` and `closed-news.ts`.
  */
-import { StarlingError, createScope, messageOf } from '../core/index.ts';
-import type { Clock, Did, Health, Logger, PeerId, Random, Scope } from '../core/index.ts';
+import { StarlingError } from '../core/index.ts';
+import type { Clock, Did, Health, Logger, PeerId, Random } from '../core/index.ts';
 import type { SuccessionView } from '../grants/index.ts';
-import { didFromPeerId, peerIdFromDid } from '../identity/index.ts';
+import { didFromPeerId } from '../identity/index.ts';
 import type { FrequentSigner } from '../identity/index.ts';
 import type { Network, Topic } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
-import { createAntiEntropy } from './sync/anti-entropy.ts';
-import type { AntiEntropy } from './sync/anti-entropy.ts';
 import { createBoardHandle } from './board/board-handle.ts';
+import { BoardWatchers } from './board/board-watchers.ts';
+import { createBoardHome } from './board-home.ts';
+import { creatorIn, isBoardId, isClosed, nameIn } from './board-id.ts';
 import { BoardIntake } from './board-intake.ts';
 import { BoardOverflow } from './board-overflow.ts';
 import { BoardPasts } from './board-pasts.ts';
+import { runBoards } from './board-running.ts';
+import type { Running } from './board-running.ts';
 import { BoardShelf } from './board-shelf.ts';
-import { BoardWatchers } from './board/board-watchers.ts';
-import { boardIdOf, creatorIn, isBoardId, isClosed, nameIn } from './board-id.ts';
 import { ClosedBoards } from './closed-boards.ts';
 import { ClosedTraffic } from './closed-traffic.ts';
-import { digestsOf, encodeGossip } from './sync/codec.ts';
-import type { GossipUpdate } from './sync/codec.ts';
+import { readBoards } from './disk/persistence.ts';
 import { HIDDEN } from './document/document.ts';
-import { LIMITS, PEER_SLACK, checkName } from './limits.ts';
+import type { LanePart } from './lanes/update.ts';
+import { LIMITS, checkName } from './limits.ts';
 import type { BoardLimits } from './limits.ts';
-import type { StrongBoards } from './quorum/strong-boards.ts';
-import { changeReplicas, openStrongBoards } from './open-strong.ts';
-import { createGreetings } from './greetings.ts';
 import { OpenTraffic } from './open-traffic.ts';
 import { PeersAround } from './peers-around.ts';
 import type { MemberAround } from './peers-around.ts';
-import { readBoards } from './disk/persistence.ts';
-import { BOARD_PROTOCOL, createBoardSync } from './sync/sync.ts';
-import type { BoardSync } from './sync/sync.ts';
-import { digestOf } from './board/board.ts';
-import type { OpenBoard } from './board/board.ts';
-import type { LanePart } from './lanes/update.ts';
-import type { Blackboard, Board, BoardChange, HistoryBounds } from './types.ts';
-import { UPDATE_ALLOWANCE, createUpdateGossip } from './sync/update-gossip.ts';
-import type { UpdateGossip } from './sync/update-gossip.ts';
-import { createOwnNews } from './sync/own-news.ts';
-import type { OwnNews } from './sync/own-news.ts';
-import { createUpdateRoad } from './sync/update-road.ts';
-import type { UpdateRoad } from './sync/update-road.ts';
+import type { StrongBoards } from './quorum/strong-boards.ts';
+import type { AntiEntropy } from './sync/anti-entropy.ts';
+import { digestsOf } from './sync/codec.ts';
+import { ComingBoards } from './sync/coming-boards.ts';
+import { UPDATE_ALLOWANCE } from './sync/update-gossip.ts';
+import type { Blackboard, Board, BoardChange, BoardComing, HistoryBounds } from './types.ts';
 
 /** What the blackboard works with. */
 export interface BlackboardComponents {
@@ -86,8 +77,6 @@ export interface BlackboardInit {
 /** How long the history of a board is kept. More: undo and replay reach further back, and more of the disk is used. */
 const HISTORY: HistoryBounds = { days: 30, bytes: 8 * 1024 * 1024 };
 const TOPIC = 'board2';
-/** What a sync may carry besides a board of the largest size. */
-const SYNC_BYTES_EXTRA = 1024 * 1024;
 
 /** Makes the blackboard; `start` opens every board that is on disk. */
 export function createBlackboard(
@@ -95,17 +84,6 @@ export function createBlackboard(
   init: BlackboardInit = {},
 ): Blackboard {
   return new AllBoards(components, { ...LIMITS, ...init.limits }, init.history ?? HISTORY);
-}
-
-/** What exists between start and stop. */
-interface Running {
-  readonly scope: Scope;
-  readonly sync: BoardSync;
-  readonly repair: AntiEntropy;
-  readonly gossip: UpdateGossip;
-  readonly road: UpdateRoad;
-  readonly news: OwnNews;
-  readonly strong: StrongBoards | undefined;
 }
 
 class AllBoards implements Blackboard {
@@ -121,6 +99,7 @@ class AllBoards implements Blackboard {
   readonly #traffic: ClosedTraffic;
   readonly #openTraffic: OpenTraffic;
   readonly #around: PeersAround;
+  readonly #coming = new ComingBoards();
   #running: Running | undefined;
 
   constructor(components: BlackboardComponents, limits: BoardLimits, bounds: HistoryBounds) {
@@ -201,76 +180,23 @@ class AllBoards implements Blackboard {
       this.#closeBoards();
       throw error;
     }
-    this.#listen(running);
+    running.listen();
   }
 
   #run(): Running {
-    const { network, clock, random, logger } = this.#components;
-    const scope = createScope(clock, (error) =>
-      logger.error({ error: messageOf(error) }, 'blackboard task failed'),
-    );
-    const sync = this.#makeSync((peer, name) => repair.served(peer, name));
-    const repair: AntiEntropy = createAntiEntropy({
-      digests: (peer) => new Map([...this.#shelf.digests(), ...this.#traffic.digests(peer)]),
-      mayAsk: (peer, name) => this.#shelf.hasRoomFor(name) && this.#closed.mayAsk(name, peer),
-      sync: (peer, name) => this.#intake.syncOnce(sync, peer, name),
-      clock,
-      random,
-      logger,
+    return runBoards({
+      ...this.#components,
+      limits: this.#limits,
+      topic: this.#topic,
+      shelf: this.#shelf,
+      closed: this.#closed,
+      traffic: this.#traffic,
+      openTraffic: this.#openTraffic,
+      intake: this.#intake,
+      overflow: this.#overflow,
+      coming: this.#coming,
+      didOf: (peer) => this.#didOf(peer),
     });
-    const { self } = this.#components;
-    const gossip = createUpdateGossip(
-      {
-        self,
-        scope,
-        clock,
-        logger,
-        encode: (board, update) => encodeGossip({ board, update }),
-        publish: (_board, message) => this.#topic.publish(message),
-      },
-      (name) => {
-        for (const peer of network.connected()) repair.syncNow(peer, name);
-      },
-    );
-    const road = createUpdateRoad({
-      network,
-      scope,
-      clock,
-      logger,
-      self,
-      encode: (board, update) => this.#encode(board, update),
-      heard: (peer, sent) => this.#heard(peer, sent),
-      mayLack: (peer, board) => {
-        if (this.#closed.mayHave(board, peer)) repair.syncNow(peer, board);
-      },
-    });
-    const news = createOwnNews({
-      network,
-      clock,
-      scope,
-      digestOf: (name) => digestOf(this.#shelf.find(name)),
-      heard: (peer, digests) => this.#openTraffic.heardNews(peer, digests),
-    });
-    this.#traffic.start(scope);
-    return { scope, sync, repair, gossip, road, news, strong: this.#openStrong(scope) };
-  }
-
-  /** Undefined where this node has no table for what a replica keeps. */
-  #openStrong(scope: Scope): StrongBoards | undefined {
-    const { strong: table, successions } = this.#components;
-    if (table === undefined) return undefined;
-    return openStrongBoards(
-      {
-        ...this.#components,
-        table,
-        didOf: (peer) => this.#didOf(peer),
-        peerOf: (did) =>
-          (this.#components.peerOf ?? peerIdFromDid)(successions?.current(did) ?? did),
-        publish: (id, record) => this.#closed.learn(id, [record]),
-      },
-      this.#shelf.boards,
-      scope,
-    );
   }
 
   /** @throws STARLING_STOPPED */
@@ -279,29 +205,6 @@ class AllBoards implements Blackboard {
     const strong = this.#running?.strong;
     if (strong !== undefined) return strong;
     throw new StarlingError('STARLING_BOARD_REFUSED', 'this node keeps no strong boards');
-  }
-
-  #makeSync(served: (peer: PeerId, name: string) => void): BoardSync {
-    const { network, clock, logger } = this.#components;
-    return createBoardSync(
-      {
-        network,
-        clock,
-        logger,
-        boards: {
-          digests: () => this.#shelf.digests(),
-          find: (name) => this.#shelf.find(name),
-          take: (name, update, peer) => this.#intake.take(name, update, { peer }),
-          access: (name) => this.#closed.accessOf(name),
-          learn: (name, records, peer) => this.#closed.learn(name, records, peer),
-          mayHave: (name, peer) => this.#closed.mayHave(name, peer),
-          goodbye: (name, peer) => this.#closed.goodbye(name, peer),
-          answersForOthers: (name) => this.#closed.answersForOthers(name),
-        },
-        served,
-      },
-      { updateBytesMax: this.#limits.boardBytes * PEER_SLACK * 3 + SYNC_BYTES_EXTRA },
-    );
   }
 
   async stop(): Promise<void> {
@@ -319,44 +222,30 @@ class AllBoards implements Blackboard {
   async board(name: string): Promise<Board> {
     checkName(nameIn(name));
     this.#checkRunning();
-    const { clock, self } = this.#components;
-    const shelf = this.#shelf;
-    return createBoardHandle(
+    const { clock, self, signer, isOpenMesh = () => true } = this.#components;
+    const home = createBoardHome(
       {
         clock,
         self,
+        isOpenByDefault: () => signer === undefined || isOpenMesh(),
+        shelf: this.#shelf,
+        closed: this.#closed,
+        pasts: this.#pasts,
+        watchers: this.#watchers,
+        coming: this.#coming,
         checkRunning: () => this.#checkRunning(),
-        find: () => shelf.find(shelf.idOf(name)),
-        id: () => shelf.idOf(name),
-        write: (work) => this.#write(shelf.idOf(name), work),
-        watch: (listener) => this.#watchers.watch(name, listener),
-        history: () => this.#pasts.of(shelf.idOf(name)),
-        create: async ({ open, signed = false, strong }) => {
-          const { signer, isOpenMesh = () => true } = this.#components;
-          const isKind = signed || strong !== undefined;
-          // The id of a board that this node is to make names it where others have made one of that name.
-          const called = creatorIn(name) === self ? nameIn(name) : name;
-          if (open ?? (!isKind && (signer === undefined || isOpenMesh()))) return called;
-          shelf.checkRoom(called);
-          if (strong === undefined) return this.#closed.create(called, { isSigned: signed });
-          const id = boardIdOf(called, self);
-          const disks = await this.#strong().disks(id, strong);
-          return this.#closed.create(called, { strong, disks });
-        },
-        replicas: async (id) => (await this.#strong().replicas(id)).voters.map(({ did }) => did),
-        changeReplicas: (id, change) =>
-          changeReplicas(this.#strong(), id, {
-            ...change,
-            sign: (set) => this.#closed.signReplicas(id, set),
-          }),
-        writeTo: (id, work) => this.#write(id, work),
-        grant: (init) => this.#closed.grant(shelf.idOf(name), init),
-        revoke: (whom) => this.#closed.revoke(shelf.idOf(name), whom),
-        strong: (id, key, { request, id: called }) =>
-          this.#strong().request({ board: id, key }, { request, id: called }),
+        strong: () => this.#strong(),
       },
       name,
     );
+    return createBoardHandle(home, name);
+  }
+
+  coming(): readonly (BoardComing & { readonly board: string })[] {
+    return this.#coming.all.map(({ board, view }) => ({
+      ...view,
+      board: this.#shelf.shownName(board),
+    }));
   }
 
   names(): readonly string[] {
@@ -382,43 +271,6 @@ class AllBoards implements Blackboard {
     );
   }
 
-  async #write<T>(id: string, work: (board: OpenBoard) => Promise<T>): Promise<T> {
-    this.#checkRunning();
-    return this.#shelf.write(id, work);
-  }
-
-  #listen({ scope, sync, repair }: Running): void {
-    const { network, clock, random, logger } = this.#components;
-    const greetings = createGreetings({
-      network,
-      clock,
-      random,
-      logger,
-      scope,
-      digests: () => this.#shelf.digests(),
-      askDigests: (peer) => sync.askDigests(peer),
-      syncNow: (peer, name) => repair.syncNow(peer, name),
-    });
-    scope.add(network.handle(BOARD_PROTOCOL, (stream) => sync.serve(stream)));
-    scope.add(this.#topic.subscribe((data, from) => this.#openTraffic.heard(data, from)));
-    const connected = (peer: PeerId): void => {
-      void greetings.greet(peer);
-      this.#traffic.greet(peer);
-    };
-    const disconnected = (peer: PeerId): void => {
-      repair.forget(peer);
-      this.#traffic.forget(peer);
-      this.#overflow.settled(peer, () => true);
-    };
-    network.events.on('peer:connect', connected);
-    network.events.on('peer:disconnect', disconnected);
-    scope.add(() => {
-      network.events.off('peer:connect', connected);
-      network.events.off('peer:disconnect', disconnected);
-    });
-    for (const peer of network.connected()) connected(peer);
-  }
-
   #didOf(peer: PeerId): Did {
     return (this.#components.didOf ?? didFromPeerId)(peer);
   }
@@ -432,20 +284,6 @@ class AllBoards implements Blackboard {
       const readers = peers.filter((peer) => this.#closed.mayHave(id, peer));
       running.road.send(readers, id, part);
     } else this.#openTraffic.send(running, id, part);
-  }
-
-  /** With what a board that is not open is judged by. */
-  #encode(board: string, update: Uint8Array): Uint8Array {
-    if (!isClosed(board)) return encodeGossip({ board, update });
-    const access = this.#closed.accessOf(board)?.digest ?? '';
-    return encodeGossip({ board, update, access });
-  }
-
-  /** A connected peer sends what it wrote. */
-  #heard(peer: PeerId, sent: GossipUpdate): void {
-    const { access } = sent;
-    if (access === undefined) this.#openTraffic.took(peer, sent);
-    else this.#traffic.heardUpdate(peer, { ...sent, access });
   }
 
   #changed(id: string, all: readonly BoardChange[]): void {
@@ -463,6 +301,7 @@ class AllBoards implements Blackboard {
     this.#overflow.clear();
     this.#intake.clear();
     this.#around.clear();
+    this.#coming.clear();
   }
 
   #checkRunning(): void {

@@ -63,6 +63,11 @@ export class BoardShelf {
     return named.map(({ id }) => shownBoardName(id, named, calls)).toSorted();
   }
 
+  /** What the board of this id is called here. */
+  shownName(id: string): string {
+    return shownBoardName(id, this.#named(), (did) => this.#components.nameOf?.(did));
+  }
+
   /** The id of the board that a name means; of a name that nobody has, that of an open board. */
   idOf(name: string): string {
     return resolveBoard(name, this.#named(), (did) => this.#components.nameOf?.(did)) ?? name;
@@ -137,6 +142,8 @@ export class BoardShelf {
   forgetBlank(board: OpenBoard): void {
     if (!board.document.isBlank || !board.isIdle || this.#boards.get(board.name) !== board) return;
     if (board.access !== undefined && board.access.digest !== '') return;
+    // What waits for its time may be its first entry.
+    if (board.document.early !== undefined) return;
     board.close();
     this.#boards.delete(board.name);
   }

@@ -160,9 +160,9 @@ export class ClosedTraffic {
     const state = access?.state;
     const result =
       access === undefined ? 'unpermitted' : this.#components.take(id, update, { peer, author });
-    if (result === 'malformed' || result === 'early') {
+    if (result === 'malformed' || result === 'crowded') {
       logger.debug({ peer, board: id, result }, 'update of a board dropped');
-      network.report(peer, 'malformed');
+      network.report(peer, result === 'crowded' ? 'boards' : 'malformed');
     } else if (result === 'unpermitted') {
       if (isSame && state === access?.state) this.#refused(peer, id);
       else this.#withheld.put(id, { peer, author, update });

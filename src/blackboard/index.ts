@@ -6,6 +6,7 @@ export type {
   Board,
   BoardAbility,
   BoardChange,
+  BoardComing,
   BoardEntry,
   BoardInfo,
   BoardRight,

@@ -81,11 +81,13 @@ export class OpenTraffic {
     }
     const author = components.didOf(from);
     const result = components.intake.take(board, update, { peer: from, author });
-    if (result === 'early' || result === 'malformed') {
+    if (result === 'crowded' || result === 'malformed') {
       logger.debug({ peer: from, board, result }, 'update of a board dropped');
-      network.report(from, 'malformed');
+      network.report(from, result === 'crowded' ? 'boards' : 'malformed');
       return;
     }
+    // What waits for its time is neither missing nor wrong: whose clock is off is not known.
+    if (result === 'early') return;
     // A board that is still not here: the first update that we hear refers to what we have not seen.
     const isMissing = (): boolean => this.#components.shelf.find(board)?.document.isWaiting ?? true;
     const holder = isMissing() ? this.#holderNear(from) : undefined;

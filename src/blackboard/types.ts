@@ -164,6 +164,14 @@ export interface HistoryPage {
   readonly more: boolean;
 }
 
+/** A board, or much of it, that comes from a peer now. What has come can be read. */
+export interface BoardComing {
+  readonly from: PeerId;
+  /** Writes of any key that are here by now, of those that were missing when it began. */
+  readonly changes: number;
+  readonly of: number;
+}
+
 /** What one sees of a board at a glance. */
 export interface BoardInfo {
   readonly name: string;
@@ -185,6 +193,10 @@ export interface BoardInfo {
   /** How many writes of each writer were seen. */
   readonly clock: Readonly<Record<string, number>>;
   readonly digest: string;
+  /** What comes in now, by whom it comes; absent when nothing much does. */
+  readonly coming?: readonly BoardComing[];
+  /** Updates that are stamped too far ahead of this node's clock, and when the first counts; absent when none is. */
+  readonly early?: { readonly count: number; readonly nextAt: number };
 }
 
 /** One board. Names are 1 to 64 of `[A-Za-z0-9._-]`, keys 1 to 512 bytes, values up to 256 KiB of JSON. */
@@ -284,6 +296,8 @@ export interface Blackboard extends Startable {
   board(name: string): Promise<Board>;
   /** Names of the boards that exist, sorted: that were created, or hold an entry. */
   names(): readonly string[];
+  /** Boards of which much comes in now, by their names. */
+  coming(): readonly (BoardComing & { readonly board: string })[];
   /** Digest of each board, for the heartbeat. */
   digests(): Readonly<Record<string, string>>;
   /** Hears a peer's digests: syncs where they differ from ours. Called on each heartbeat. */

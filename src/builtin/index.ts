@@ -1,6 +1,7 @@
 /** The tools of the built-in MCP server `starling`: what the shell can do, an agent can do. */
 export { auditResource, auditTools } from './audit.ts';
 export type { AuditToolComponents } from './audit.ts';
+export { boardsComingOf } from './boards/board-views.ts';
 export { boardCareTools } from './boards/board-care.ts';
 export { boardResources } from './boards/board-resources.ts';
 export type { BoardResourceComponents } from './boards/board-resources.ts';

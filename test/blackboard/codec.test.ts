@@ -22,7 +22,15 @@ const message: fc.Arbitrary<BoardMessage> = fc.oneof(
     digests: fc.array(fc.tuple(name, digest), { maxLength: 64 }).map((pairs) => new Map(pairs)),
   }),
   fc.record({ t: fc.constant('state' as const), board: name, vector: bytes, digest }),
-  fc.record({ t: fc.constant('update' as const), update: bytes, more: fc.boolean() }),
+  fc.record(
+    {
+      t: fc.constant('update' as const),
+      update: bytes,
+      more: fc.boolean(),
+      of: fc.nat().map((n) => n + 1),
+    },
+    { requiredKeys: ['t', 'update', 'more'] },
+  ),
   fc.record({ t: fc.constant('done' as const), digest }),
 );
 

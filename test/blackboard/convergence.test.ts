@@ -284,19 +284,6 @@ describe('replicas of a board', () => {
     ]);
   });
 
-  it('take an entry from the future only when its time is near, and the rest of its lane then', () => {
-    let now = 1_000_000;
-    const ahead = makeDocument([], {}, { self: 'did:key:ahead' as Did, now: () => now + 200_000 });
-    const bob = makeDocument([], {}, { now: () => now });
-    ahead.set({ key: 'k', value: 1 });
-    ahead.set({ key: 'l', value: 2 });
-    expect(bob.take(ahead.diff(bob.vector()))).toEqual(['early']);
-    expect(contentOf(bob)).toEqual({});
-    now += 140_001;
-    expect(bob.take(ahead.diff(bob.vector()))).toEqual(['applied']);
-    expect(bob.digest()).toBe(ahead.digest());
-  });
-
   it('are about as small as a fresh copy after thousands of overwrites by four writers', () => {
     const writers = Array.from({ length: 4 }, (_, i) => {
       return makeDocument([], {}, { self: `did:key:w${i}` as Did });

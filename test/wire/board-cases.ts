@@ -24,6 +24,7 @@ const BOARD_NOTES: Notes = {
   digest: "the sender's digest of the board; empty when it has none",
   update: 'what the receiver lacks, as below; no bytes: nothing',
   more: 'another piece follows',
+  of: 'how many changes all pieces bring',
   records: 'signed texts, see above',
 };
 const BOARD_MESSAGES = [
@@ -49,6 +50,10 @@ const BOARD_MESSAGES = [
   {
     title: 'a piece of what is missing',
     message: { t: 'update', update: Uint8Array.of(4, 5), more: true },
+  },
+  {
+    title: 'a piece of much that is missing',
+    message: { t: 'update', update: Uint8Array.of(4, 5), more: true, of: 3000 },
   },
   { title: 'nothing is missing', message: { t: 'update', update: new Uint8Array(), more: false } },
   {

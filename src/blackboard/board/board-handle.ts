@@ -14,6 +14,7 @@ import { readToken, writeToken } from '../lanes/session-token.ts';
 import type {
   Board,
   BoardChange,
+  BoardComing,
   BoardEntry,
   BoardInfo,
   BoardRight,
@@ -42,6 +43,8 @@ export interface BoardHome {
   write<T>(work: (board: OpenBoard) => Promise<T>): Promise<T>;
   watch(listener: (changes: readonly BoardChange[]) => void): () => void;
   history(): BoardHistory;
+  /** What of the board of this id comes in now. */
+  coming(id: string): readonly BoardComing[];
   /** The id of a new board of this name. */
   create(options: CreateOptions): Promise<string>;
   /** As `write`, on the board of this id. */
@@ -160,6 +163,8 @@ class Handle implements Board {
     }
     const { document, access } = board;
     const creation = creationOf(board);
+    const coming = this.#home.coming(board.name);
+    const { early } = document;
     const hasMark = document.get(CREATION) !== undefined;
     return {
       name,
@@ -174,6 +179,8 @@ class Handle implements Board {
       tombstones: document.tombstones,
       clock: document.clock(),
       digest: this.digest(),
+      ...(coming.length === 0 ? {} : { coming }),
+      ...(early === undefined ? {} : { early }),
     };
   }
 

@@ -89,6 +89,8 @@ export interface OpenBoardInit {
 const END_PACE_MS = 1000;
 /** Timers take no longer waits; then it is looked at again. */
 const END_WAIT_MAX_MS = 3_600_000;
+/** While something waits for its time: the clock that it waits for may be set meanwhile. */
+const EARLY_WAIT_MAX_MS = 60_000;
 const TTL_MAX_MS = 10 * 365 * 24 * 3_600_000;
 
 /** Says what a replica has and by what it is judged; empty of what nobody has written to. */
@@ -197,7 +199,9 @@ class DurableBoard implements OpenBoard {
   }
 
   take(update: Uint8Array, author?: Did): ApplyResult {
-    return this.document.apply(update, author);
+    const result = this.document.apply(update, author);
+    if (result === 'early') this.#watchEnds();
+    return result;
   }
 
   flushed(): Promise<void> {
@@ -254,17 +258,21 @@ class DurableBoard implements OpenBoard {
     this.#components.changed(changes);
   }
 
-  /** Ends entries when their time is over. */
+  /** Ends entries when their time is over, and brings in early ones when theirs has come. */
   #watchEnds(): void {
     this.#cancelEnd();
-    const next = this.document.nextEnd();
-    if (next === undefined || this.#isClosed) return;
+    const ends = this.document.nextEnd();
+    const early = this.document.early?.nextAt;
+    if ((ends === undefined && early === undefined) || this.#isClosed) return;
     const { clock } = this.#components;
-    const delayMs = Math.min(Math.max(next - this.#now(), 0) + 1, END_WAIT_MAX_MS);
+    const next = Math.min(ends ?? Number.POSITIVE_INFINITY, early ?? Number.POSITIVE_INFINITY);
+    const waitMaxMs = early === undefined ? END_WAIT_MAX_MS : EARLY_WAIT_MAX_MS;
+    const delayMs = Math.min(Math.max(next - this.#now(), 0) + 1, waitMaxMs);
     this.#cancelEnd = clock.schedule(
       Math.max(delayMs, this.#endedAt + END_PACE_MS - clock.now()),
       () => {
         this.#endedAt = clock.now();
+        this.document.bringDue();
         const changes = this.document.endOver();
         if (changes.length > 0) this.#components.changed(changes);
         this.#watchEnds();

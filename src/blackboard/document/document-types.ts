@@ -2,6 +2,7 @@
 import type { Did, Json } from '../../core/index.ts';
 import type { LaneAccess } from '../access/board-access.ts';
 import type { EntrySignatures } from '../access/entry-signatures.ts';
+import type { EarlyView } from './early-parts.ts';
 import type { Place } from '../lanes/lane-format.ts';
 import type { BoardLimits } from '../limits.ts';
 import type { Stamp } from '../lanes/stamp.ts';
@@ -10,10 +11,11 @@ import type { LanePart } from '../lanes/update.ts';
 
 /**
  * What became of an update from a peer. `full`: it would bring the document over a bound, and was
- * dropped. `early`: a part of it is stamped too far ahead of this node's clock, and was left out for now.
+ * dropped. `early`: a part of it is stamped too far ahead of this node's clock, and waits for its time. `crowded`: so it is,
+ * and too much of its writer waits already, so that it was left out.
  * `unpermitted`: a part of it is by a writer without the right for that, and was left out.
  */
-export type ApplyResult = 'applied' | 'malformed' | 'full' | 'early' | 'unpermitted';
+export type ApplyResult = 'applied' | 'malformed' | 'full' | 'early' | 'crowded' | 'unpermitted';
 
 /** Hears an update that changed the document, and what it changed. */
 export type UpdateListener = (
@@ -54,6 +56,8 @@ export interface BoardDocument {
   seen(): readonly Place[];
   /** Whether all of `places` was seen, or what stands for it. */
   covers(places: readonly Place[]): boolean;
+  /** How many changes were seen, about. */
+  readonly changes: number;
   /** How many writes of each writer were seen. */
   clock(): Readonly<Record<string, number>>;
   /** Keys that are set. */
@@ -89,6 +93,10 @@ export interface BoardDocument {
   prove(update: Uint8Array, author?: Did): Iterable<void>;
   /** An update refers to others that we have not seen. */
   readonly isWaiting: boolean;
+  /** What is stamped too far ahead and waits for its time; undefined when nothing does. */
+  readonly early: EarlyView | undefined;
+  /** Brings in what has waited for its time, as far as that has come. */
+  bringDue(): void;
   /** Forgets the updates that wait for others. */
   dropWaiting(): void;
   vector(): Uint8Array;
@@ -97,6 +105,8 @@ export interface BoardDocument {
    * of what others wrote.
    */
   diff(vector: Uint8Array, ownOnly?: boolean): Iterable<Uint8Array> | undefined;
+  /** How many changes are missing at whoever has `vector`, about; 0 when the vector is malformed. */
+  missingAt(vector: Uint8Array): number;
   /** How far the lanes of one writer were seen. */
   seenOf(did: Did): readonly Place[];
   /** The whole document as it is when this is called, and maybe some of what comes meanwhile, in pieces. */

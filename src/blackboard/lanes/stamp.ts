@@ -8,6 +8,8 @@ export type Stamp = readonly [ms: number, n: number];
 
 /** How far ahead of this node's clock a stamp may be. Higher forgives worse clocks, and lets a writer win longer. */
 export const AHEAD_MS = 60_000;
+/** What is stamped further ahead than that waits for its time, up to this: no clock is off so far by mistake. */
+export const PARKED_AHEAD_MS = 24 * 3_600_000;
 
 /** Below zero when `a` is the earlier one. */
 export function compareStamps(a: Stamp, b: Stamp): number {

@@ -42,6 +42,8 @@ export interface UpdateMessage {
   readonly update: Uint8Array;
   /** Another piece follows. */
   readonly more: boolean;
+  /** Where many follow: how many changes all pieces bring together. A word about progress, which nothing counts on. */
+  readonly of?: number;
 }
 
 /** What the topic of boards carries: an update with the board that it changes. */
@@ -86,7 +88,7 @@ export function decodeMessage(bytes: Uint8Array): BoardMessage | undefined {
     }
     case 'update':
       if (!(update instanceof Uint8Array)) return undefined;
-      return { t, update, more: fields['more'] === true };
+      return { t, update, more: fields['more'] === true, ...countOf(fields['of']) };
     case 'done':
       return isDigest(fields['digest']) ? { t, digest: fields['digest'] } : undefined;
     default:
@@ -112,6 +114,10 @@ export function digestsOf(value: unknown): Digests | undefined {
     if (isBoardId(name) && isDigest(digest)) digests.set(name, digest);
   }
   return digests;
+}
+
+function countOf(value: unknown): { readonly of?: number } {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? { of: value } : {};
 }
 
 function recordsOf(value: unknown): readonly string[] | undefined {

@@ -19,6 +19,7 @@ import { digestOf } from '../board/board.ts';
 import type { OpenBoard } from '../board/board.ts';
 import type { AccessMessage, Digests, StateMessage, UpdateMessage } from './codec.ts';
 import type { ApplyResult } from '../document/document-types.ts';
+import type { ComingBoards } from './coming-boards.ts';
 import { createSlices } from '../disk/slices.ts';
 import { createSyncConversation } from './sync-conversation.ts';
 import type { SyncConversation } from './sync-conversation.ts';
@@ -52,6 +53,8 @@ export interface BoardSyncComponents {
   readonly boards: SyncedBoards;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Is told how far boards are that come in. */
+  readonly coming: ComingBoards;
   /** Hears that a sync that a peer asked for went well. */
   served(peer: PeerId, board: string): void;
 }
@@ -84,6 +87,8 @@ const QUEUED_PER_PEER_MAX = 16;
 /** Syncs that one peer may ask for: one for each board when two meet, and repairs. */
 const ASKED = { burst: 200, everyMs: 250 } as const;
 const BLANK_VECTOR = encodeVector([]);
+/** From so many changes on the receiver is told how many come. */
+const TOLD_MIN = 1000;
 /** So much of what came is written before more is read. */
 const UNWRITTEN_BYTES_MAX = 512 * 1024;
 const NOTHING = new Uint8Array(0);
@@ -310,6 +315,24 @@ class StreamSync implements BoardSync {
     board: string,
     first: UpdateMessage,
   ): Promise<void> {
+    const { of = 0 } = first;
+    const coming = this.#components.coming.begin(board, conversation.peer, of);
+    const before = this.#changesOf(board);
+    try {
+      await this.#takeEach(conversation, board, first, () =>
+        coming?.has(this.#changesOf(board) - before),
+      );
+    } finally {
+      coming?.end();
+    }
+  }
+
+  async #takeEach(
+    conversation: SyncConversation,
+    board: string,
+    first: UpdateMessage,
+    taken: () => void,
+  ): Promise<void> {
     let unwritten = 0;
     const judgedBy = this.#components.boards.access(board)?.state;
     const slices = createSlices();
@@ -318,6 +341,7 @@ class StreamSync implements BoardSync {
       const proving = this.#components.boards.find(board)?.document.prove(message.update) ?? [];
       for (const _ of proving) await slices.next();
       this.#take(conversation, board, message.update, judgedBy);
+      taken();
       unwritten += message.update.length;
       if (!message.more) return;
       await slices.next();
@@ -325,6 +349,10 @@ class StreamSync implements BoardSync {
       await this.#components.boards.find(board)?.flushed();
       unwritten = 0;
     }
+  }
+
+  #changesOf(board: string): number {
+    return this.#components.boards.find(board)?.document.changes ?? 0;
   }
 
   #take(
@@ -358,8 +386,12 @@ class StreamSync implements BoardSync {
   async #sendAll(conversation: SyncConversation, theirs: StateMessage): Promise<void> {
     const slices = createSlices();
     let last: Uint8Array = NOTHING;
+    const of = this.#components.boards.find(theirs.board)?.document.missingAt(theirs.vector) ?? 0;
+    const told = of < TOLD_MIN ? {} : { of };
     for (const piece of this.#diff(theirs)) {
-      if (last.length > 0) await conversation.send({ t: 'update', update: last, more: true });
+      if (last.length > 0) {
+        await conversation.send({ t: 'update', update: last, more: true, ...told });
+      }
       last = piece;
       await slices.next();
     }

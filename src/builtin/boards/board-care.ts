@@ -45,7 +45,7 @@ export interface BoardCareComponents {
   /** Of clients, on boards that are not open; without it clients have open boards only. */
   readonly rights?: ClientBoards;
   /** Who can keep a strong board besides this node. */
-  readonly membership: Pick<Membership, 'peers' | 'resolve'>;
+  readonly membership: Pick<Membership, 'peer' | 'peers' | 'resolve'>;
   readonly self: { readonly did: Did; readonly name: string };
 }
 
@@ -66,7 +66,13 @@ function replicasOf(
 
 /** The dids of nodes that are to keep a strong board, or no more. */
 export function replicaDids(
-  { membership, self }: Pick<BoardCareComponents, 'membership' | 'self'>,
+  {
+    membership,
+    self,
+  }: {
+    readonly membership: Pick<Membership, 'peers' | 'resolve'>;
+    readonly self: BoardCareComponents['self'];
+  },
   names: readonly string[],
 ): readonly Did[] {
   const didOf = (name: string): Did =>
@@ -129,6 +135,28 @@ export function ttlOf(seconds: number | undefined): SetOptions {
   return seconds === undefined ? {} : { ttlMs: Math.round(seconds * SECOND_MS) };
 }
 
+async function shownInfo(
+  components: BoardCareComponents,
+  found: Board,
+  { principal }: BuiltinContext,
+): Promise<BoardInfoResult> {
+  const { clock, coming, isOpen, isSigned, ...info } = found.info();
+  const isOperator = principal.kind === 'operator';
+  const clients = isOpen || !isOperator ? [] : ((await components.rights?.of(found)) ?? []);
+  const { membership } = components;
+  const on = coming?.map((one) => {
+    return { ...one, from: membership.peer(one.from)?.alias ?? one.from };
+  });
+  return {
+    ...info,
+    open: isOpen,
+    signed: isSigned,
+    ...(clients.length === 0 ? {} : { clients }),
+    ...(on === undefined ? {} : { coming: on }),
+    vector_clock: clock,
+  };
+}
+
 function lifeTools(components: BoardCareComponents): readonly BuiltinTool[] {
   return [
     defineTool({
@@ -175,13 +203,8 @@ function lifeTools(components: BoardCareComponents): readonly BuiltinTool[] {
       clients: 'yes',
       async run(input, context): Promise<BoardInfoResult> {
         const found = await usable(components, input.board, { what: 'read', context });
-        const { clock, isOpen, isSigned, ...info } = found.info();
-        if (!info.exists) throw unknownBoard(input.board);
-        const isOperator = context.principal.kind === 'operator';
-        const given = isOpen || !isOperator ? [] : ((await components.rights?.of(found)) ?? []);
-        const clients = given.length === 0 ? {} : { clients: given };
-        const kind = { open: isOpen, signed: isSigned };
-        return { ...info, ...kind, ...clients, vector_clock: clock };
+        if (!found.info().exists) throw unknownBoard(input.board);
+        return shownInfo(components, found, context);
       },
     }),
     defineTool({

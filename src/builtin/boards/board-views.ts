@@ -1,6 +1,13 @@
 /** Entries of boards as tools give them. */
-import type { BoardChange, BoardEntry, StrongOutcome, Tombstone } from '../../blackboard/index.ts';
-import type { ShownChange, ShownEntry, ShownTombstone } from '../results.ts';
+import type {
+  BoardChange,
+  BoardComing,
+  BoardEntry,
+  StrongOutcome,
+  Tombstone,
+} from '../../blackboard/index.ts';
+import type { PeerId } from '../../core/index.ts';
+import type { ShownChange, ShownEntry, ShownTombstone, StatusResult } from '../results.ts';
 
 /** An entry, with what its writer had seen. */
 export function shownEntry({ clock, until, ...entry }: BoardEntry): ShownEntry {
@@ -33,4 +40,13 @@ export function shownChange({ key, entry, gone }: BoardChange): ShownChange {
     ...(entry === undefined ? {} : { entry: shownEntry(entry) }),
     ...(gone === undefined ? {} : { deleted: shownTombstone(gone) }),
   };
+}
+
+/** Boards that come in, by the aliases of those who send them; nothing where none does. */
+export function boardsComingOf(
+  coming: readonly (BoardComing & { readonly board: string })[],
+  aliasOf: (peer: PeerId) => string,
+): Pick<StatusResult, 'boardsComing'> {
+  if (coming.length === 0) return {};
+  return { boardsComing: coming.map((one) => ({ ...one, from: aliasOf(one.from) })) };
 }

@@ -119,7 +119,16 @@ export interface BoardRevokeResult {
 }
 
 /** Result of `board_info`. */
-export interface BoardInfoResult extends Omit<BoardInfo, 'clock' | 'isOpen' | 'isSigned'> {
+export interface BoardInfoResult extends Omit<
+  BoardInfo,
+  'clock' | 'coming' | 'isOpen' | 'isSigned'
+> {
+  /** What comes in now, by the aliases of those who send it; absent when nothing much does. */
+  readonly coming?: readonly {
+    readonly from: string;
+    readonly changes: number;
+    readonly of: number;
+  }[];
   /** Each entry carries its writer's signature. */
   readonly signed: boolean;
   /** All members may read and write it. */

@@ -29,6 +29,13 @@ export interface StatusResult {
   readonly upstreams: readonly UpstreamStatus[];
   readonly sessions: Readonly<Record<SessionDoor, number>>;
   readonly boards: readonly string[];
+  /** Boards of which much comes from a peer now, by its alias; absent when none does. What has come can be read. */
+  readonly boardsComing?: readonly {
+    readonly board: string;
+    readonly from: string;
+    readonly changes: number;
+    readonly of: number;
+  }[];
   /** Digest of the records that all members keep: nodes with equal digests know the same. */
   readonly records: string;
   readonly routingTable: number;

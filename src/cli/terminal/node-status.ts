@@ -29,6 +29,7 @@ export function describeStatus(status: StatusResult, { wide = false }: StatusIni
     ...meshFacts(status, wide),
     ['peers', peersText(status.peers)],
     ...describeOutside(status),
+    ...describeBoards(status),
     ...placesToAttach(status),
   ];
   const servers = status.upstreams.filter((upstream) => upstream.kind !== 'builtin');
@@ -124,6 +125,24 @@ function describeOutside({ outside }: StatusResult): Facts {
   return [`behind a router, seen as ${seenAt.join(' and ')}`, ...rows].map(
     (text, index): Facts[number] => [index === 0 ? 'outside' : '', safeLine(text)],
   );
+}
+
+/** Boards that come in, while they do. */
+function describeBoards({ boardsComing = [] }: StatusResult): Facts {
+  return boardsComing.map(({ board, ...coming }, index): Facts[number] => [
+    index === 0 ? 'boards' : '',
+    safeLine(`${board}: ${comingText(coming)}`),
+  ]);
+}
+
+/** How much of a board is here that comes in: as `status` and `board info` say it. */
+export function comingText({
+  from,
+  changes,
+  of,
+}: Omit<NonNullable<StatusResult['boardsComing']>[number], 'board'>): string {
+  const percent = Math.floor((changes / of) * 100);
+  return `${percent} % of ${of} changes from ${from} are here, and can be read`;
 }
 
 function describeFormerly({ formerly }: StatusResult): [string, string][] {

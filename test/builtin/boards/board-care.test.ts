@@ -29,6 +29,7 @@ const ALONE = {
   membership: {
     resolve: () => Promise.reject(new Error('no peers here')) as never,
     peers: () => [],
+    peer: () => undefined,
   },
   self: { did: 'did:key:A' as Did, name: 'A' },
 };

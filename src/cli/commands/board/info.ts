@@ -1,7 +1,8 @@
 /** `starling board info` */
 import type { BoardInfoResult } from '../../../builtin/results.ts';
 import { shortId } from '../../../identity/short-id.ts';
-import { ago, printData, safeLine, table } from '../../terminal/output.ts';
+import { ago, duration, printData, safeLine, table } from '../../terminal/output.ts';
+import { comingText } from '../../terminal/node-status.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 import { namesOf } from './writer-names.ts';
@@ -36,10 +37,17 @@ export async function run(board: string, options: CommonOptions): Promise<void> 
       safeLine(
         `${info.name}: ${info.keys} entries, about ${info.bytes} bytes, ${info.open ? 'open to all members' : 'not open'}, ${creation}`,
       ),
+      ...(info.coming ?? []).map((coming) => safeLine(`coming in: ${comingText(coming)}`)),
+      ...(info.early === undefined ? [] : [safeLine(earlyText(info.early))]),
       ...(rights.length === 0 ? [] : [table(['WHO', 'MAY', 'KEYS'], rights)]),
       ...(writers.length === 0 ? [] : [table(['WRITER', 'WRITES'], writers)]),
     ].join('\n');
   });
+}
+
+function earlyText({ count, nextAt }: NonNullable<BoardInfoResult['early']>): string {
+  const updates = count === 1 ? '1 update is' : `${count} updates are`;
+  return `${updates} stamped over a minute ahead of this node's clock; the first counts in ${duration(Math.max(0, nextAt - Date.now()))}`;
 }
 
 /** The keys that resources are about, as `board grant` takes them: `board:plan/tasks/**` is `tasks/*`. */

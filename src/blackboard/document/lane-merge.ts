@@ -1,0 +1,327 @@
+/**
+ * How parts of lanes come into a replica: each is judged by the rules of the board, waits where it comes before what it follows
+ * on or before its time, and is applied to its lane; what of it wins is in the index then.
+ */
+import * as Y from 'yjs';
+import type { DocumentInit } from './document-types.ts';
+import { EarlyParts } from './early-parts.ts';
+import { LaneForks } from './lane-forks.ts';
+import { LaneRules } from './lane-rules.ts';
+import type { LaneSet } from './lane-set.ts';
+import { hasSources, makeLane } from './lane-renewal.ts';
+import type { OwnLanes } from './own-lanes.ts';
+import { hasRoomFor } from './room.ts';
+import type { Checked } from './room.ts';
+import type { WinnerIndex } from './winner-index.ts';
+import { createWinner, sizeOf } from './winner.ts';
+import { inspectUpdate, newestWrites } from '../lanes/inspect-update.ts';
+import type { NewestWrites, UpdateFacts } from '../lanes/inspect-update.ts';
+import { clockOf, createLane, laneName, wholeOf, writeIn, writesOf } from '../lanes/lane.ts';
+import type { Lane } from '../lanes/lane.ts';
+import { createParking } from '../lanes/parking.ts';
+import type { Parked } from '../lanes/parking.ts';
+import { AHEAD_MS, PARKED_AHEAD_MS } from '../lanes/stamp.ts';
+import type { LanePart, Update } from '../lanes/update.ts';
+
+/** Items that one update may hold. */
+const UPDATE_STRUCTS_MAX = 250_000;
+
+/** What came of parts that were merged. */
+export interface Merged {
+  /** Keys that changed. */
+  readonly keys: Set<string>;
+  /** What brought something new. */
+  readonly applied: LanePart[];
+  /** A part waits for its time. */
+  isEarly: boolean;
+  /** A part is early, and there was no room for it to wait. */
+  isCrowded: boolean;
+  /** A part is by a writer without the right for that. */
+  isUnpermitted: boolean;
+  isMalformed: boolean;
+  /** All of the update, and nothing else, was applied. */
+  isAsSent: boolean;
+  /** It is of the pieces of a whole replica. */
+  readonly isWhole: boolean;
+}
+
+/** Up to when stamps may be, ms since the epoch. */
+interface Latest {
+  readonly ms: number;
+  /** Of what has waited; default: the same. */
+  readonly waitingMs?: number;
+}
+
+/** Of what this node wrote itself, or has on its disk. */
+const ANY_TIME = Number.POSITIVE_INFINITY;
+
+/** Merges what comes into one replica. */
+export class LaneMerge {
+  readonly #init: DocumentInit;
+  readonly #lanes: LaneSet;
+  readonly #winners: WinnerIndex;
+  readonly #own: OwnLanes;
+  readonly #rules: LaneRules;
+  readonly #forks = new LaneForks();
+  readonly #parking = createParking();
+  readonly #early = new EarlyParts();
+
+  constructor(
+    init: DocumentInit,
+    parts: { readonly lanes: LaneSet; readonly winners: WinnerIndex; readonly own: OwnLanes },
+  ) {
+    this.#init = init;
+    this.#lanes = parts.lanes;
+    this.#winners = parts.winners;
+    this.#own = parts.own;
+    this.#rules = new LaneRules(init);
+  }
+
+  get rules(): LaneRules {
+    return this.#rules;
+  }
+
+  /** What waits for its time. */
+  get early(): EarlyParts {
+    return this.#early;
+  }
+
+  /** Something waits for what it follows on. */
+  get isWaiting(): boolean {
+    return !this.#parking.isEmpty;
+  }
+
+  dropWaiting(): void {
+    this.#parking.clear();
+  }
+
+  /** Reads the updates of Yjs in an update; undefined when one holds what no lane does. */
+  check(update: Update | undefined): readonly Checked[] | undefined {
+    const checked: Checked[] = [];
+    for (const part of update?.parts ?? []) {
+      if (part.update === undefined) {
+        checked.push({ part, facts: undefined });
+        continue;
+      }
+      const facts = inspectUpdate(part.update, this.#init.limits, UPDATE_STRUCTS_MAX);
+      if (facts === undefined) return undefined;
+      if (facts.client === undefined) continue;
+      if (facts.client !== part.client) return undefined;
+      checked.push({ part, facts });
+    }
+    return update === undefined ? undefined : checked;
+  }
+
+  hasRoomFor(checked: readonly Checked[]): boolean {
+    return hasRoomFor(checked, { lanes: this.#lanes, winners: this.#winners }, this.#init.limits);
+  }
+
+  /** Merges parts that are on this node's disk, or are written by it. */
+  mergeOwn(checked: readonly Checked[], { isWhole = false, hasPeers = false } = {}): Merged {
+    const waitingMs = hasPeers ? this.#init.now() + AHEAD_MS : ANY_TIME;
+    return this.#mergeAll(checked, { ms: ANY_TIME, waitingMs }, isWhole);
+  }
+
+  /** Merges parts of a peer. */
+  mergeTheirs(checked: readonly Checked[], isWhole: boolean): Merged {
+    return this.#mergeAll(checked, { ms: this.#init.now() + AHEAD_MS }, isWhole);
+  }
+
+  /** Merges what has waited for its time, which has come; undefined when there is no such thing. */
+  mergeDue(): Merged | undefined {
+    const parts = this.#early.take(this.#init.now());
+    const checked = parts.length === 0 ? undefined : this.check({ isWhole: false, parts });
+    if (checked === undefined || !this.hasRoomFor(checked)) return undefined;
+    return this.mergeTheirs(checked, false);
+  }
+
+  /** Merges parts and what was waiting for them. */
+  #mergeAll(checked: readonly Checked[], { ms, waitingMs = ms }: Latest, isWhole: boolean): Merged {
+    const merged: Merged = {
+      keys: new Set(),
+      applied: [],
+      isEarly: false,
+      isCrowded: false,
+      isUnpermitted: false,
+      isMalformed: false,
+      isAsSent: true,
+      isWhole,
+    };
+    this.#mergeInto(checked, ms, merged);
+    // What waited for these parts may be somebody else's: what is wrong with that is not held against these.
+    const { isMalformed, isUnpermitted, isEarly, isCrowded } = merged;
+    if (isMalformed) return merged;
+    while (!this.#parking.isEmpty) {
+      const parts = this.#parking.take((parked) => this.#isDue(parked));
+      if (parts.length === 0) break;
+      merged.isAsSent = false;
+      merged.isMalformed = false;
+      this.#mergeInto(this.check({ isWhole: false, parts }) ?? [], waitingMs, merged);
+    }
+    return Object.assign(merged, { isMalformed, isUnpermitted, isEarly, isCrowded });
+  }
+
+  /** Whether nothing is missing of what a part follows on, or the part is not needed any more. */
+  #isDue({ part, from, to }: Parked): boolean {
+    const lane = this.#lanes.get(laneName(part));
+    if (this.#lanes.isReplaced(part, to)) return true;
+    if (part.making === undefined) return lane !== undefined && from <= clockOf(lane);
+    const isHere = lane !== undefined && clockOf(lane) >= part.making.head.base;
+    return isHere || hasSources(this.#lanes.byName, part.did, part.making);
+  }
+
+  #mergeInto(checked: readonly Checked[], latestMs: number, merged: Merged): void {
+    for (const { part, facts } of checked) {
+      const isNew =
+        facts === undefined
+          ? this.#make(part, merged)
+          : this.#extend(part, facts, latestMs, merged);
+      if (merged.isMalformed) break;
+      if (!isNew) merged.isAsSent = false;
+    }
+    if (merged.applied.length === 0) return;
+    this.#winners.seenMore();
+    for (const lane of this.#lanes.settle()) {
+      this.#winners.dropped(lane, merged.keys);
+      this.#own.dropped(lane);
+    }
+  }
+
+  /** Applies an update of a lane; false when that brought nothing new, or not just what was sent. */
+  #extend(part: LanePart, sent: UpdateFacts, latestMs: number, merged: Merged): boolean {
+    const name = laneName(part);
+    const known = this.#lanes.get(name);
+    const clock = known === undefined ? 0 : clockOf(known);
+    if (this.#lanes.isReplaced(part, sent.to)) return false;
+    if (sent.to > clock && sent.to > this.#rules.limitOf(part)) {
+      merged.isUnpermitted = true;
+      return false;
+    }
+    if (merged.isWhole && known !== undefined && this.#contest(known, sent, merged)) return false;
+    if (sent.to <= clock) return false;
+    if (latestMs !== ANY_TIME && this.#waitsForItsTime(part, sent, clock, latestMs, merged))
+      return false;
+    if (sent.from > clock) {
+      this.#parking.put({ part, from: sent.from, to: sent.to });
+      return false;
+    }
+    if (latestMs !== ANY_TIME && !this.#own.letsOthersExtend(part)) return false;
+    const facts = sent.from === clock ? sent : this.#after(sent, part.client, clock);
+    const lane = known ?? createLane(part);
+    const newest = facts && newestWrites(lane, facts);
+    if (facts === undefined || newest === undefined) {
+      merged.isMalformed = true;
+      return false;
+    }
+    if (
+      !this.#rules.mayWriteAll(part, newest.keys()) ||
+      !this.#rules.isProven(part, facts, newest)
+    ) {
+      merged.isUnpermitted = true;
+      return false;
+    }
+    Y.applyUpdateV2(lane.doc, facts.update);
+    this.#lanes.add(lane);
+    this.#winners.know(lane);
+    this.#putAll(lane, newest, merged.keys);
+    const { did, client, gen } = part;
+    merged.applied.push({ did, client, gen, update: facts.update });
+    return facts === sent;
+  }
+
+  /** Keeps a part that is stamped later than `latestMs`, or follows on such a part; false of one that is neither. */
+  #waitsForItsTime(
+    part: LanePart,
+    sent: UpdateFacts,
+    clock: number,
+    latestMs: number,
+    merged: Merged,
+  ): boolean {
+    let last = 0;
+    for (const { write } of sent.items) last = Math.max(last, write?.ms ?? 0);
+    const before = sent.from > clock ? this.#early.dueBefore(part, sent.from) : undefined;
+    if (before === undefined && last <= latestMs) return false;
+    if (last > latestMs - AHEAD_MS + PARKED_AHEAD_MS) {
+      // No clock is off so far by mistake.
+      merged.isMalformed = true;
+      return true;
+    }
+    const named = sent.items.flatMap(({ key }) => key ?? []);
+    if (!this.#rules.mayWriteAll(part, named)) {
+      merged.isUnpermitted = true;
+      return true;
+    }
+    merged.isEarly = true;
+    const dueAt = Math.max(before ?? 0, last - AHEAD_MS);
+    if (!this.#early.put(part, sent, dueAt)) merged.isCrowded = true;
+    return true;
+  }
+
+  /** Compares a piece of a whole lane with the lane that is here; true when that one is replaced. */
+  #contest(known: Lane, sent: UpdateFacts, merged: Merged): boolean {
+    const lane = this.#forks.offer(known, sent);
+    if (lane === undefined || !this.#rules.isAllowed(lane) || !this.#rules.isLaneProven(lane))
+      return false;
+    if (known.did === this.#init.self) {
+      this.#own.contested();
+      return false;
+    }
+    this.#lanes.add(lane);
+    for (const { write } of writesOf(known)) this.#winners.reconsider(write.key, merged.keys);
+    for (const { write } of writesOf(lane)) this.#winners.reconsider(write.key, merged.keys);
+    const { did, client, gen } = lane;
+    merged.applied.push({ did, client, gen, update: wholeOf(lane) });
+    return true;
+  }
+
+  /** What of `sent` comes after `clock`. */
+  #after(sent: UpdateFacts, client: number, clock: number): UpdateFacts | undefined {
+    const vector = Y.encodeStateVector(new Map([[client, clock]]));
+    const rest = Y.diffUpdateV2(sent.update, vector);
+    const facts = inspectUpdate(rest, this.#init.limits, UPDATE_STRUCTS_MAX);
+    return facts?.from === clock ? facts : undefined;
+  }
+
+  /** Makes a lane from others; false when that brought nothing new. */
+  #make(part: LanePart, merged: Merged): boolean {
+    const { making, did, client, gen } = part;
+    if (making === undefined) return false;
+    const known = this.#lanes.get(laneName(part));
+    const isHere = known !== undefined && clockOf(known) >= making.head.base;
+    if (!this.#rules.isHeadProven(part, making.head)) {
+      merged.isUnpermitted = true;
+      return false;
+    }
+    if (isHere || this.#lanes.isReplaced(part, making.head.base)) return false;
+    if (!hasSources(this.#lanes.byName, did, making)) {
+      this.#parking.put({ part, from: 0, to: making.head.base });
+      return false;
+    }
+    const lane = makeLane(this.#lanes.byName, { did, client, gen }, making);
+    if (lane === undefined) {
+      merged.isMalformed = true;
+      return false;
+    }
+    if (!this.#rules.isAllowed(lane)) {
+      merged.isUnpermitted = true;
+      return false;
+    }
+    this.#lanes.add(lane);
+    this.#winners.know(lane);
+    for (const found of writesOf(lane)) {
+      const sizeBytes = this.#winners.byKey.get(found.write.key)?.sizeBytes ?? 0;
+      this.#winners.put(createWinner(lane, found, sizeBytes), merged.keys);
+    }
+    merged.applied.push(part);
+    return true;
+  }
+
+  #putAll(lane: Lane, newest: NewestWrites, keys: Set<string>): void {
+    for (const [key, facts] of newest) {
+      const found = writeIn(lane, key);
+      // What was replaced already: the write that replaced it follows.
+      if (facts === undefined || found === undefined) continue;
+      this.#winners.put(createWinner(lane, found, sizeOf(key, facts.sizeBytes)), keys);
+    }
+  }
+}
