@@ -8,7 +8,7 @@ import { StarlingError, messageOf } from '../core/index.ts';
 import type { Clock, Did, JsonObject, Logger, PeerId, Random, Startable } from '../core/index.ts';
 import { OPERATOR, keyOf } from '../guard/index.ts';
 import type { Guard, Principal } from '../guard/index.ts';
-import type { CardAgent, PeerToolCall, ToolSubject } from '../gateway/index.ts';
+import type { CardAgent, ClientSampling, PeerToolCall, ToolSubject } from '../gateway/index.ts';
 import type { Membership, PeerView } from '../membership/index.ts';
 import type { Topic } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
@@ -20,6 +20,8 @@ import type { CapabilityComponents, CapabilityInit } from './choosing/request.ts
 import type { Wishes } from './choosing/order.ts';
 import { createMeshEvents } from './events/events.ts';
 import type { EventInit, EventsInit, MeshEvents } from './events/events.ts';
+import { createSampledDeliveries, noSampling } from './inbox/sampled-delivery.ts';
+import type { SampledDeliveries } from './inbox/sampled-delivery.ts';
 import type { InboxPage, InboxWatch } from './inbox/inbox.ts';
 import { LIST_TIMEOUT_MS } from './limits.ts';
 import { createLacking } from '../directory/index.ts';
@@ -92,8 +94,15 @@ export interface InboxInit {
 
 /** The agents that this node knows, and their messages. */
 export interface Agents extends Startable {
-  /** @throws STARLING_USAGE, STARLING_AGENT_TAKEN, STARLING_LIMIT_EXCEEDED */
-  announce(principal: Principal, init: AnnounceInit): Promise<AgentAnnounceResult>;
+  /**
+   * Of an agent whose messages go to a model (`deliver`), it is that of the session behind `sampling`.
+   * @throws STARLING_USAGE, STARLING_AGENT_TAKEN, STARLING_LIMIT_EXCEEDED
+   */
+  announce(
+    principal: Principal,
+    init: AnnounceInit,
+    sampling?: ClientSampling,
+  ): Promise<AgentAnnounceResult>;
   list(principal: Principal, init: ListInit): Promise<AgentListResult>;
   /** @throws STARLING_AGENT_UNKNOWN, also for one that `principal` may not see */
   info(principal: Principal, agentId: string): Promise<AgentInfoResult>;
@@ -169,6 +178,7 @@ class NodeAgents implements Agents {
   readonly #local: LocalAgents;
   readonly #directory: AgentDirectory;
   readonly #messages: Messages;
+  readonly #sampled: SampledDeliveries;
   /** Of agents by endpoint, and of nodes by name. */
   readonly #breakers: Breakers;
   readonly #events: MeshEvents;
@@ -219,6 +229,13 @@ class NodeAgents implements Agents {
       require: (principal, address, { from, isTask }) =>
         this.#directory.require(principal, address, { from, what: isTask ? 'task' : 'message' }),
     });
+    this.#sampled = createSampledDeliveries({
+      ...components,
+      read: (principal, agent, { signal, ...init }) =>
+        this.mail(principal, { agent, ...init }, signal),
+      send: (principal, response) =>
+        this.message(principal, response, new AbortController().signal),
+    });
   }
 
   async start(): Promise<void> {
@@ -233,13 +250,21 @@ class NodeAgents implements Agents {
     this.#isOver = true;
     this.#components.membership.events.off('change', this.#peerChanged);
     this.#events.stop();
+    await this.#sampled.stop();
     this.#messages.stop();
     this.#local.close();
   }
 
-  async announce(principal: Principal, init: AnnounceInit): Promise<AgentAnnounceResult> {
+  async announce(
+    principal: Principal,
+    init: AnnounceInit,
+    sampling?: ClientSampling,
+  ): Promise<AgentAnnounceResult> {
+    if (init.deliver === 'sampling' && sampling === undefined) throw noSampling();
     const agent = await this.#local.announce(principal, init);
-    const { id, name } = agent.announcement;
+    const { id, name, deliver } = agent.announcement;
+    if (deliver !== 'sampling') await this.#sampled.end(name);
+    else if (sampling !== undefined) await this.#sampled.begin(principal, name, sampling);
     const { did, status } = this.#local.view(agent);
     if (agent.announcement.listed) this.#tellOf(agent.announcement);
     return { agentId: id, name, did, status, waiting: agent.inbox.waiting };
@@ -296,6 +321,7 @@ class NodeAgents implements Agents {
     const agent = known ?? this.#local.owned(principal, name);
     const said = { agentId: agent.announcement.id, name: agent.announcement.name };
     this.#messages.endOf(agent, how === 'stop' ? 'it was stopped' : 'it was retired');
+    await this.#sampled.end(said.name);
     if (how === 'stop') {
       await this.#local.stopAgent(agent);
       return { ...said, status: 'stopped', dropped: 0 };

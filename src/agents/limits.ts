@@ -78,3 +78,7 @@ export const EVENT_BYTES_MAX = 16 * 1024;
 export const EVENTS_KEPT = 1000;
 /** The longest wait for events of one call. */
 export const EVENTS_WAIT_MAX_S = 300;
+/** How long the model before a client may take for a message that nobody waits for the answer of. */
+export const SAMPLING_MS = 120_000;
+/** Tokens that such a model is asked for at the most, a message. */
+export const SAMPLING_TOKENS_MAX = 2048;

@@ -91,6 +91,11 @@ export interface Announcement {
   readonly tags: readonly string[];
   /** Every member of the mesh may see the agent, without a grant; to write to it takes one all the same. */
   readonly listed: boolean;
+  /**
+   * `sampling`: messages go to the model of the session that announced it, one at a time; else, and where that session is
+   * over, they wait in the inbox.
+   */
+  readonly deliver?: 'inbox' | 'sampling';
 }
 
 /** Where an agent is in its life. */

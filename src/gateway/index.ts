@@ -24,6 +24,7 @@ export type {
   AgentProcess,
   AgentStart,
   BuiltinContext,
+  ClientSampling,
   BuiltinResource,
   BuiltinTasks,
   BuiltinTemplate,

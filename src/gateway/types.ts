@@ -370,6 +370,19 @@ export interface BuiltinContext {
    * `signal` takes the form back. @throws STARLING_USAGE when the client shows no forms
    */
   elicit?(key: string, params: JsonObject, signal: AbortSignal): Promise<JsonObject | undefined>;
+  /** The model before the client, for as long as the session lasts; absent where the client offers none. */
+  readonly sampling?: ClientSampling;
+}
+
+/** The model before the client of a session. */
+export interface ClientSampling {
+  /**
+   * The result of `sampling/createMessage`; undefined where there is none, since the client answered with an error or
+   * went away, or `signal` was aborted.
+   */
+  ask(params: JsonObject, signal: AbortSignal): Promise<JsonObject | undefined>;
+  /** Aborted when the session is over. */
+  readonly over: AbortSignal;
 }
 
 /** A resource of the built-in server `starling`. */

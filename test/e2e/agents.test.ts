@@ -7,6 +7,10 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
+import { CreateMessageRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { connectHttp } from '../../sim/client.ts';
 import { attach } from '../../src/cli/node/client.ts';
@@ -223,4 +227,31 @@ it("AI Flock's announce, list, info and message run over MCP by their bare names
   expect(inbox).toMatchObject({
     messages: [{ message: 'Process this data', priority: 'high', data: { rows: 3 } }],
   });
+});
+
+it('messages for an agent that says deliver: sampling go to the model of its session, over HTTP', async () => {
+  const { url = '', tokenFile } = alice.status().endpoints;
+  const token = (await readFile(tokenFile, 'utf8')).trim();
+  const program = new Client(
+    { name: 'thinker', version: '1.0.0' },
+    { capabilities: { sampling: {} } },
+  );
+  const asked: string[] = [];
+  program.setRequestHandler(CreateMessageRequestSchema, async ({ params }) => {
+    asked.push(JSON.stringify(params.messages));
+    return { role: 'assistant', model: 'own', content: { type: 'text', text: 'four' } };
+  });
+  const requestInit = { headers: { authorization: `Bearer ${token}` } };
+  const transport: Transport = new StreamableHTTPClientTransport(new URL(url), { requestInit });
+  await program.connect(transport);
+  cleanups.push(() => program.close());
+  const args = { name: 'thinker', deliver: 'sampling', listed: true };
+  expect(await program.callTool({ name: 'agent_announce', arguments: args })).toMatchObject({
+    name: 'thinker',
+    status: 'online',
+  });
+  const query = { agentId: 'thinker', type: 'query', message: 'what is 2 + 2?' };
+  expect(await alice.call('agent_message', query)).toMatchObject({ response: 'four' });
+  expect(asked).toHaveLength(1);
+  expect(asked[0]).toContain('what is 2 + 2?');
 });

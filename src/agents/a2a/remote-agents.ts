@@ -8,8 +8,8 @@ import type { Clock, Json, JsonObject, Logger, Startable } from '../../core/inde
 import type { Principal } from '../../guard/index.ts';
 import type { Table } from '../../store/index.ts';
 import type { Agents } from '../agents.ts';
-import { createMailbox } from '../run/mailbox.ts';
-import type { Mailbox } from '../run/mailbox.ts';
+import { createMailbox } from '../inbox/mailbox.ts';
+import type { Mailbox } from '../inbox/mailbox.ts';
 import type { AgentAnnounceResult, RemoteCard } from '../types.ts';
 import { fetchOfOneHost } from './one-host.ts';
 import type { RemoteClient } from './remote-messages.ts';

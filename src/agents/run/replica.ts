@@ -1,4 +1,5 @@
 /** One process of an agent: started, watched, started again within its intensity, and ended. */
+import type { Worker } from '../inbox/mailbox.ts';
 import { StarlingError, createScope, sleep, toStarlingError } from '../../core/index.ts';
 import type { Clock, Json, JsonObject, Logger, Random, Scope } from '../../core/index.ts';
 import type { AgentProcess } from '../../gateway/index.ts';
@@ -27,24 +28,14 @@ export interface ReplicaComponents {
 }
 
 /** One process, from its first start to its last end. */
-export interface Replica {
+export interface Replica extends Worker {
   readonly state: RunState;
   readonly pid: number | undefined;
   readonly restarts: number;
-  /** It was stopped, or has ended too often: nobody starts it again. */
-  readonly isOver: boolean;
-  /** Whether it can be given a message now. */
-  readonly isReady: boolean;
-  /** Messages that it deals with now. */
-  readonly busy: number;
   /** Why it does not run; undefined while it does. */
   readonly error: StarlingError | undefined;
   /** Starts it; a second call is a no-op. */
   start(): void;
-  /** @throws STARLING_AGENT_FAILED with `data.reason` `ended` when it ends meanwhile, …; STARLING_TIMEOUT */
-  deliver(message: JsonObject, timeoutMs: number): Promise<Json>;
-  /** Ends the process, which is started again: it does nothing any more, or it is to begin anew with another one. */
-  renew(why: 'hung' | 'with another'): Promise<void>;
   /** Ends it for good. */
   stop(): Promise<void>;
 }

@@ -13,8 +13,8 @@ import { memoryShare } from './memory-use.ts';
 import { readMemory } from './process-limits.ts';
 import type { LimitPlan } from './process-limits.ts';
 import type { AgentLog } from './log.ts';
-import { createMailbox } from './mailbox.ts';
-import type { Mailbox } from './mailbox.ts';
+import { createMailbox } from '../inbox/mailbox.ts';
+import type { Mailbox } from '../inbox/mailbox.ts';
 import type { RunnableKind, RunRow } from './rows.ts';
 
 /** What an agent that the node runs works with. */

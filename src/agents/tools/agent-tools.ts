@@ -104,17 +104,24 @@ function announceTool(agents: Agents): BuiltinTool {
         .boolean()
         .optional()
         .describe('Every member may see it without a grant. Default false.'),
+      deliver: z
+        .enum(['inbox', 'sampling'])
+        .optional()
+        .describe(
+          'sampling: messages go to the model of this session, one at a time. Default inbox: read agent_inbox.',
+        ),
       timestamp: z.string().max(64).optional().describe('Taken and not used.'),
     }),
     hints: { destructiveHint: false, idempotentHint: true },
     clients: 'yes',
     peers: 'granted',
     onTop: true,
-    run: (input, { principal }): Promise<AgentAnnounceResult> => {
-      const { id, kind, capabilities, maxConcurrentTasks, zone, tags, listed } = input;
-      const said = present({ id, kind, maxConcurrentTasks, zone, tags, listed });
+    run: (input, { principal, sampling }): Promise<AgentAnnounceResult> => {
+      const { id, kind, capabilities, deliver, maxConcurrentTasks, zone, tags, listed } = input;
+      const said = present({ id, kind, deliver, maxConcurrentTasks, zone, tags, listed });
       const able = capabilitiesOf(capabilities);
-      return agents.announce(principal, { ...said, ...able, name: input.name ?? id ?? '' });
+      const init = { ...said, ...able, name: input.name ?? id ?? '' };
+      return agents.announce(principal, init, sampling);
     },
   });
 }

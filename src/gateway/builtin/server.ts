@@ -19,6 +19,8 @@ import type {
   Upstream,
   UpstreamStatus,
 } from '../types.ts';
+import { createClientSampling } from './client-sampling.ts';
+import type { SessionSampling } from './client-sampling.ts';
 import { createBuiltinQuestions } from './questions.ts';
 import { createBuiltinSubscriptions } from './subscriptions.ts';
 import type { BuiltinSubscriptions } from './subscriptions.ts';
@@ -95,8 +97,9 @@ class NodeServer implements BuiltinServer {
 
   open(init: ServerChannelInit): ServerChannel {
     const subscriptions = createBuiltinSubscriptions(this.#templates, init);
+    const sampling = createClientSampling(init);
     return {
-      relay: (call) => this.#relay(call, init, subscriptions),
+      relay: (call) => this.#relay(call, { init, subscriptions, sampling }),
       request: async (method, params) => {
         const abort = new AbortController();
         const context = { principal: init.principal, signal: abort.signal };
@@ -111,7 +114,10 @@ class NodeServer implements BuiltinServer {
       notify: () => undefined,
       // The channel ends with the node.
       ended: new Promise<StarlingError>(() => undefined),
-      close: () => subscriptions.close(),
+      close: () => {
+        subscriptions.close();
+        sampling?.end();
+      },
     };
   }
 
@@ -132,11 +138,7 @@ class NodeServer implements BuiltinServer {
     for (const tool of this.#tools.values()) tool.stop?.();
   }
 
-  #relay(
-    call: RelayedCall,
-    init: ServerChannelInit,
-    subscriptions: BuiltinSubscriptions,
-  ): ChannelCall {
+  #relay(call: RelayedCall, open: Open): ChannelCall {
     const { method, params } = call.request;
     const name = call.edits?.name ?? params['name'];
     const isWaiting = method === 'tools/call' && this.#tools.get(String(name))?.waits === true;
@@ -150,20 +152,16 @@ class NodeServer implements BuiltinServer {
     }
     const abort = new AbortController();
     under.add(abort);
-    void this.#run(call, abort, { init, subscriptions }).finally(() => under.delete(abort));
+    void this.#run(call, abort, open).finally(() => under.delete(abort));
     return { cancel: () => abort.abort() };
   }
 
   /** Runs a call and answers it, unless it is cancelled meanwhile. Never rejects. */
-  async #run(
-    call: RelayedCall,
-    abort: AbortController,
-    { init, subscriptions }: Open,
-  ): Promise<void> {
+  async #run(call: RelayedCall, abort: AbortController, open: Open): Promise<void> {
     const { id, method } = call.request;
     const { signal } = abort;
     try {
-      const result = await this.#serve(call, signal, { init, subscriptions });
+      const result = await this.#serve(call, signal, open);
       if (!signal.aborted) {
         const kind = eraOf(call.request) === 'modern' ? { resultType: 'complete' } : {};
         call.response(responseOf(resultBytes(id, { ...kind, ...result })));
@@ -176,13 +174,10 @@ class NodeServer implements BuiltinServer {
     }
   }
 
-  #serve(
-    call: RelayedCall,
-    signal: AbortSignal,
-    { init, subscriptions }: Open,
-  ): Promise<JsonObject> {
+  #serve(call: RelayedCall, signal: AbortSignal, open: Open): Promise<JsonObject> {
     const { method } = call.request;
-    if (method === 'tools/call') return this.#callTool(call, signal, init);
+    const { subscriptions } = open;
+    if (method === 'tools/call') return this.#callTool(call, signal, open);
     if (method === 'resources/read') return this.#readResource(call, signal);
     if (TASK_METHODS.includes(method)) return this.#serveTask(call, signal);
     return subscriptions.serve(method, uriOf(call), contextOf(call, signal));
@@ -225,7 +220,7 @@ class NodeServer implements BuiltinServer {
   async #callTool(
     call: RelayedCall,
     signal: AbortSignal,
-    init: ServerChannelInit,
+    { init, sampling }: Open,
   ): Promise<JsonObject> {
     const { params } = call.request;
     const name = call.edits?.name ?? params['name'];
@@ -238,7 +233,9 @@ class NodeServer implements BuiltinServer {
       );
     }
     const { elicit, paused } = createBuiltinQuestions(call, init);
-    const context = { ...contextOf(call, signal), elicit };
+    const isModern = eraOf(call.request) === 'modern';
+    const asks = { elicit, ...(sampling === undefined || isModern ? {} : { sampling }) };
+    const context = { ...contextOf(call, signal), ...asks };
     const done = tool.call(argumentsOf(params['arguments']), context).then((result) =>
       // Many tasks in one call have no single one that the client could ask for.
       tool.givesTask === true && 'taskId' in result && declaresTasks(call.request)
@@ -275,6 +272,7 @@ const SERVED: readonly string[] = ['tools/call', 'resources/read', ...SUBSCRIBIN
 interface Open {
   readonly init: ServerChannelInit;
   readonly subscriptions: BuiltinSubscriptions;
+  readonly sampling: SessionSampling | undefined;
 }
 
 function uriOf(call: RelayedCall): unknown {

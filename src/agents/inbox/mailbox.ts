@@ -1,5 +1,5 @@
 /**
- * Reads the inbox of an agent that the node runs, and has its processes deal with the messages: as many at a time as they
+ * Reads the inbox of an agent, and has the processes that the node runs for it, or what stands for them, deal with the messages: as many at a time as they
  * take, the oldest first. What the inbox has acknowledged was dealt with. A command or an event that was with a process
  * when that ended is given once more; a query fails at whoever asked.
  */
@@ -7,8 +7,7 @@ import { StarlingError, createScope, messageOf, settledWithin, sleep } from '../
 import type { Clock, Json, JsonObject, Logger, Scope } from '../../core/index.ts';
 import { PAGE_MAX } from '../limits.ts';
 import type { AgentMessage } from '../types.ts';
-import type { InboxPage } from '../inbox/inbox.ts';
-import type { Replica } from './replica.ts';
+import type { InboxPage } from './inbox.ts';
 
 /** What a mailbox works with. */
 export interface MailboxComponents {
@@ -33,8 +32,19 @@ export interface MailboxComponents {
   givenUp(message: AgentMessage, error: StarlingError): void;
 }
 
-/** What deals with messages. */
-export type Worker = Pick<Replica, 'busy' | 'deliver' | 'isOver' | 'isReady' | 'renew'>;
+/** What deals with messages: a process, or what stands for one. */
+export interface Worker {
+  /** Nobody starts it again. */
+  readonly isOver: boolean;
+  /** Whether it can be given a message now. */
+  readonly isReady: boolean;
+  /** Messages that it deals with now. */
+  readonly busy: number;
+  /** @throws STARLING_AGENT_FAILED with `data.reason` `ended` when it ends meanwhile, …; STARLING_TIMEOUT */
+  deliver(message: JsonObject, timeoutMs: number): Promise<Json>;
+  /** Begins anew: it does nothing any more, or it is to work with another one. */
+  renew(why: 'hung' | 'with another'): Promise<void>;
+}
 
 /** Bounds of a mailbox. */
 export interface MailboxInit {
