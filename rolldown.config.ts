@@ -1,34 +1,28 @@
-import { chmodSync, readFileSync } from 'node:fs';
+import { chmodSync } from 'node:fs';
 import { defineConfig } from 'rolldown';
-
-const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as {
-  dependencies: Record<string, string>;
-};
+import type { Plugin } from 'rolldown';
+import { licences } from './build/licences.ts';
+import { nativePart } from './build/native-part.ts';
+import { leftOut } from './build/left-out.ts';
 
 /** Becomes `dist` once it is whole: who runs an installed `starling` meanwhile has the one before. */
 const BUILT = 'dist.new';
-
-/** `classic-level` holds native binaries, which its `binding.js` finds beside its own files. */
-const external = ['classic-level'];
-const BINDING = 'classic-level/binding.js';
-for (const name of external) {
-  if (manifest.dependencies[name] === undefined) throw new Error(`${name} is no dependency`);
-}
 
 const shared = {
   platform: 'node' as const,
   // Its `main` is UMD, whose named exports a bundler can't see.
   resolve: { alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' } },
-  external: (id: string) => external.some((name) => id === name || id.startsWith(`${name}/`)),
 };
 
-/** What is imported, and what measures and shows. */
+/** What of the modules is in the package; the rest measures and shows, and stays with the sources. */
+const PACKAGED = ['cli', 'sim-server'];
+
+/** What starts the program, and what measures and shows. */
 const modules = defineConfig({
   ...shared,
   input: {
     cli: 'build/start.ts',
     'write-compiled': 'build/write-compiled.ts',
-    index: 'src/index.ts',
     sim: 'sim/run.ts',
     'sim-command': 'sim/command.ts',
     'sim-server': 'sim/server.ts',
@@ -52,6 +46,9 @@ const modules = defineConfig({
       // `npm install -g .` links to the file: a later build must not take the bit away again.
       writeBundle: () => chmodSync(`${BUILT}/cli.js`, 0o755),
     },
+    nativePart(BUILT),
+    leftOut(PACKAGED),
+    licences(BUILT, PACKAGED),
   ],
   output: {
     dir: BUILT,
@@ -104,22 +101,31 @@ function later(code: string, id: string): string | undefined {
   return rows.length === 0 ? undefined : text;
 }
 
-/** The program that the shell starts: CommonJS, whose compiled code can be kept. */
+/**
+ * The library as a module, which is imported by names: its code is the program's, which is there anyway.
+ */
+function libraryModule(): Plugin {
+  return {
+    name: 'library-module',
+    generateBundle(_, bundle) {
+      const library = Object.values(bundle).find(({ name }) => name === 'library');
+      if (library?.type !== 'chunk') throw new Error('nothing is built of the library');
+      const source = `export { ${library.exports.join(', ')} } from './${library.fileName}';\n`;
+      this.emitFile({ type: 'asset', fileName: 'index.js', source });
+    },
+  };
+}
+
+/** The program that the shell starts, and the library: CommonJS, whose compiled code can be kept. */
 const program = defineConfig({
   ...shared,
-  // The rest of `classic-level` is bundled: to look for its files and compile them took 15 ms of each start.
-  external: BINDING,
   // `sim` looks for its server beside itself.
-  input: { program: 'src/cli/main.ts', 'program-sim': 'sim/run.ts' },
+  input: { program: 'src/cli/main.ts', 'program-sim': 'sim/run.ts', library: 'src/index.ts' },
   plugins: [
     { name: 'late', transform: (code, id) => later(code, id) },
-    {
-      name: 'binding',
-      resolveId: (source, importer = '') =>
-        source === './binding' && importer.includes('/node_modules/classic-level/')
-          ? { id: BINDING, external: true }
-          : undefined,
-    },
+    nativePart(BUILT),
+    licences(BUILT, ['program', 'program-sim', 'library']),
+    libraryModule(),
     {
       name: 'ascii',
       generateBundle(_, bundle) {
@@ -132,6 +138,8 @@ const program = defineConfig({
   output: {
     dir: BUILT,
     format: 'cjs',
+    // The texts of licences are in a file of their own.
+    comments: false,
     entryFileNames: '[name].cjs',
     chunkFileNames: 'chunks/[name]-[hash].cjs',
   },
