@@ -60,7 +60,9 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
   const audit = createNodeAudit(base, state);
   const network = createNodeNetwork(base, state, audit);
   const { knocks, neighbours } = createNodeKnocks(base, state, network);
-  const blackboard = createNodeBlackboard(base, state, network, {
+  const blackboard = createNodeBlackboard(base, state, {
+    network,
+    audit,
     nameOf: (did) => membership.peers().find((peer) => peer.did === did)?.alias,
     members: () => membership.peers().filter(({ state: now }) => now === 'alive'),
   });
@@ -205,12 +207,21 @@ function createNodeKnocks(
 function createNodeBlackboard(
   { clock, random, logger, health }: Base,
   state: OpenState,
-  network: Network,
-  others: Pick<BlackboardComponents, 'nameOf' | 'members'>,
+  {
+    audit,
+    ...others
+  }: Pick<BlackboardComponents, 'nameOf' | 'members' | 'network'> & { readonly audit: Audit },
 ): Blackboard {
   const { store, identity, successions } = state;
   return createBlackboard({
-    network,
+    adopted: (board, owner) =>
+      audit.note({
+        kind: 'mesh',
+        who: identity.did,
+        what: { ability: 'board/adopt', resource: `board:${board}` },
+        outcome: 'ok',
+        reason: `what still counts of what ${owner} wrote, who is away, is carried by this node`,
+      }),
     table: store.table('boards'),
     history: store.table('board-history'),
     strong: store.table('board-quorum'),

@@ -10,6 +10,7 @@ import { didFromPeerId } from '../identity/index.ts';
 import type { FrequentSigner } from '../identity/index.ts';
 import type { Network, Topic } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
+import { Adopting } from './adopting.ts';
 import { createBoardHandle } from './board/board-handle.ts';
 import { BoardWatchers } from './board/board-watchers.ts';
 import { createBoardHome } from './board-home.ts';
@@ -62,6 +63,8 @@ export interface BlackboardComponents {
   readonly isOpenMesh?: () => boolean;
   /** Members that are alive, and how far their clocks are from this node's; without it all are taken for connected. */
   readonly members?: () => readonly MemberAround[];
+  /** Puts it on record that this node has adopted the lanes of a writer who is away. */
+  readonly adopted?: (board: string, owner: Did) => void;
   /** What the peer with this did is called here. */
   readonly nameOf?: (did: Did) => string | undefined;
 }
@@ -100,6 +103,7 @@ class AllBoards implements Blackboard {
   readonly #openTraffic: OpenTraffic;
   readonly #around: PeersAround;
   readonly #coming = new ComingBoards();
+  readonly #adopting: Adopting;
   #running: Running | undefined;
 
   constructor(components: BlackboardComponents, limits: BoardLimits, bounds: HistoryBounds) {
@@ -150,6 +154,12 @@ class AllBoards implements Blackboard {
       boards: shelf.boards,
       repair,
       take: (id, update, from) => this.#intake.take(id, update, from),
+    });
+    this.#adopting = new Adopting({
+      ...components,
+      boards: shelf.boards,
+      dead: limits.dead,
+      didOf,
     });
     this.#openTraffic = new OpenTraffic({
       ...components,
@@ -259,6 +269,7 @@ class AllBoards implements Blackboard {
   compare(peer: PeerId, digests: Readonly<Record<string, string>>): void {
     const theirs = digestsOf(digests);
     if (theirs === undefined || this.#running === undefined) return;
+    this.#adopting.look();
     // To know of somebody is no reason to dial: boards come round by those who are connected.
     if (!this.#components.network.isConnected(peer)) return;
     this.#running.repair.hear(peer, theirs, (id) => creatorIn(id) === undefined);

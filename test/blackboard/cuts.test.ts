@@ -46,6 +46,8 @@ const event = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('renew' as const), who }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const), who }) },
+  // Ann carries what of a writer's lanes counts: both administrators have heard of the same by then.
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('adopt' as const), who: other }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('sync' as const), who, other: who }) },
   {
     weight: 1,
@@ -174,8 +176,17 @@ class World {
     else if (happened.kind === 'restart') {
       this.open(replica, this.now % 2 === 0 ? document.whole() : replica.rows);
     } else if (happened.kind === 'sync') this.sync(replica, this.at(happened.other));
+    else if (happened.kind === 'adopt') this.adopt(self);
     else if (happened.kind === 'grant') this.grant(self, happened.prefix);
     else if (happened.kind === 'revoke') this.revoke(self, happened.byBob);
+  }
+
+  adopt(owner: Did): void {
+    const [ann, bob] = [this.at(0), this.at(1)];
+    this.sync(ann, bob);
+    const draft = ann.document.draftAdoption(new Set([owner]));
+    if (draft !== undefined) ann.document.commit(draft);
+    this.sync(ann, bob);
   }
 
   /** As `sync.ts` does it: records first, and then what each lacks. */

@@ -5,6 +5,7 @@ import type {
   BlackboardComponents,
   BlackboardInit,
 } from '../../src/blackboard/index.ts';
+import type { EntrySignatures } from '../../src/blackboard/access/entry-signatures.ts';
 import type { LaneAccess } from '../../src/blackboard/access/board-access.ts';
 import { createOpenBoard } from '../../src/blackboard/board/board.ts';
 import type { OpenBoard } from '../../src/blackboard/board/board.ts';
@@ -53,11 +54,18 @@ export type LooseDocument = BoardDocument & {
 export function makeDocument(
   updates: readonly Uint8Array[] = [],
   limits: Partial<BoardLimits> = {},
-  parts: { readonly self?: Did; readonly now?: () => number; readonly access?: LaneAccess } = {},
+  parts: {
+    readonly self?: Did;
+    readonly now?: () => number;
+    readonly access?: LaneAccess;
+    readonly signatures?: EntrySignatures;
+  } = {},
 ): LooseDocument {
-  const { self = ANN, now = () => 1_000_000, access } = parts;
-  const init = { limits: { ...LIMITS, ...limits }, self, now };
-  const document = createDocument(access === undefined ? init : { ...init, access }, updates);
+  const { self = ANN, now = () => 1_000_000, ...rules } = parts;
+  const document = createDocument(
+    { limits: { ...LIMITS, ...limits }, self, now, ...rules },
+    updates,
+  );
   const write = (change: EntryChange): boolean => {
     const draft = document.draft([change]);
     if (draft !== undefined) document.commit(draft);
@@ -148,6 +156,7 @@ export function makeMember(
     readonly keys?: ReadonlyMap<string, FrequentSigner>;
     /** Members that are alive. */
     readonly members?: BlackboardComponents['members'];
+    readonly adopted?: BlackboardComponents['adopted'];
   },
 ): Member {
   const id = name as PeerId;
@@ -165,6 +174,7 @@ export function makeMember(
       table,
       self: didOf(name),
       ...(parts.members === undefined ? {} : { members: parts.members }),
+      ...(parts.adopted === undefined ? {} : { adopted: parts.adopted }),
       ...(signer === undefined ? {} : { signer, isOpenMesh: () => false }),
       nameOf: (did) => [...(parts.keys ?? [])].find(([, key]) => key.did === did)?.[0],
       clock: parts.clock,

@@ -36,6 +36,7 @@ const part = fc.oneof(
         base: fc.integer({ min: 1, max: 9999 }),
         replaces: fc.array(place),
         after: fc.array(place),
+        adopts: fc.array(place.map((at) => ({ ...at, did: DID }))),
       }),
       sources: fc.array(
         fc.record({

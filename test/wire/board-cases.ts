@@ -84,7 +84,7 @@ const MESSAGES: readonly WireCase[] = [
   },
 ];
 
-const HEAD: Head = { base: 1, replaces: [], after: [] };
+const HEAD: Head = { base: 1, replaces: [], after: [], adopts: [] };
 
 /** An update of a lane: one entry set, one that another had written first and that ends, one deleted. */
 const LANE_UPDATE = Uint8Array.from(
@@ -110,6 +110,7 @@ const UPDATE: Update = {
           base: 3,
           replaces: [{ client: 7, gen: 1, clock: 4 }],
           after: [{ client: 9, gen: 1, clock: 2 }],
+          adopts: [],
         },
         sources: [{ client: 7, gen: 1, clock: 4, leftOut: [3] }],
       },

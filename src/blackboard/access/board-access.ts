@@ -34,6 +34,8 @@ export interface LaneAccess {
   limitOf(lane: LaneId): number;
   /** Whether its writer may, or might when the lane was written, write the key. */
   mayWriteIn(lane: LaneId, key: string): boolean;
+  /** Whether its writer may, or might when the lane was written, let it stand for lanes of others. */
+  mayAdopt(lane: LaneId): boolean;
 }
 
 /** A grant that holds, and what was revoked of that on which the grant stands. */
@@ -245,6 +247,13 @@ export class BoardAccess implements LaneAccess {
     if (this.#isCreator(did)) return true;
     const isCut = this.#cutOf(did, client) !== undefined;
     return this.#allows(isCut ? this.#heldBy(did) : this.#liveOf(did), key);
+  }
+
+  mayAdopt({ did, client }: LaneId): boolean {
+    if (this.replicas !== undefined) return false;
+    if (this.#isCreator(did)) return true;
+    const isCut = this.#cutOf(did, client) !== undefined;
+    return (isCut ? this.#heldBy(did) : this.#liveOf(did)).some(({ administers }) => administers);
   }
 
   /** All rights that were ever given. */

@@ -6,7 +6,7 @@
 import { hash } from 'node:crypto';
 import { encode } from 'cborg';
 import type { Did } from '../../core/index.ts';
-import { numbersOf } from '../lanes/lane-format.ts';
+import { numbersOf, rawAdopted } from '../lanes/lane-format.ts';
 import type { Head, Write } from '../lanes/lane-format.ts';
 import type { LaneId } from '../lanes/lane.ts';
 
@@ -56,11 +56,15 @@ export function createEntrySignatures(components: EntrySignatureComponents): Ent
     },
     signEntry: (write) => text(entryBytes(board, write)),
     signHead: (lane, head) => text(headBytes(board, lane, head)),
-    isEntryOf: (did, write) => holds(did, entryBytes(board, write), write.sig),
+    isEntryOf: (did, write) => {
+      const { author, message } = signedBy(board, did, write);
+      return author !== undefined && holds(author, message, write.sig);
+    },
     prove(did, write) {
-      const message = entryBytes(board, write);
-      if (write.sig === undefined || !verify(did, message, write.sig)) return;
-      proven.add(proofOf(did, message, write.sig));
+      const { author, message } = signedBy(board, did, write);
+      if (author === undefined || write.sig === undefined) return;
+      if (!verify(author, message, write.sig)) return;
+      proven.add(proofOf(author, message, write.sig));
       const [oldest] = proven;
       if (proven.size > PROVEN_MAX && oldest !== undefined) proven.delete(oldest);
     },
@@ -74,8 +78,23 @@ function entryBytes(board: string, write: Omit<Write, 'sig'>): Uint8Array {
   return encode([ENTRY, board, key, ms, n, index, until, by, [...seen], values]);
 }
 
+/**
+ * Who must have signed a write in a lane of `did`, and what: its author, as the author wrote it. A writer who says that
+ * somebody else wrote an entry has no word on that.
+ */
+function signedBy(
+  board: string,
+  did: Did,
+  write: Write,
+): { readonly author: Did | undefined; readonly message: Uint8Array } {
+  const { by, isAdopted } = write;
+  const author = by === undefined || isAdopted === true ? (by ?? did) : undefined;
+  return { author, message: entryBytes(board, { ...write, by: undefined }) };
+}
+
 function headBytes(board: string, { did, client, gen }: LaneId, head: Head): Uint8Array {
-  const { base, replaces, after } = head;
+  const { base, replaces, after, adopts } = head;
   const [old, seen] = [replaces.flatMap(numbersOf), after.flatMap(numbersOf)];
-  return encode([LANE, board, did, client, gen, base, old, seen]);
+  const more = adopts.length === 0 ? [] : [rawAdopted(adopts)];
+  return encode([LANE, board, did, client, gen, base, old, seen, ...more]);
 }

@@ -44,6 +44,11 @@ export interface OpenBoard {
   deleteOwn(key: string): Promise<void>;
   /** Writes into this node's lane what somebody wrote when, where nothing later is known of the key. */
   carry(entry: CarriedEntry): Promise<void>;
+  /**
+   * Has this node's lanes stand for those of writers who are away and carry what of them counts; false when there is
+   * nothing of theirs. @throws what the disk says
+   */
+  adopt(owners: ReadonlySet<Did>): Promise<boolean>;
   /** Applies an update from a peer, as `BoardDocument.apply` does, and has it written. Never throws. */
   take(update: Uint8Array, author?: Did): ApplyResult;
   /** Resolves once everything so far is durable; rejects when that could not be written. */
@@ -196,6 +201,10 @@ class DurableBoard implements OpenBoard {
     }
     const valueBytes = Buffer.byteLength(JSON.stringify(value));
     await this.#writer.change({ key, value, valueBytes, sizeBytes: valueBytes, by, stamp });
+  }
+
+  adopt(owners: ReadonlySet<Did>): Promise<boolean> {
+    return this.#writer.adopt(owners);
   }
 
   take(update: Uint8Array, author?: Did): ApplyResult {

@@ -6,7 +6,7 @@
  * what was on disk.
  */
 import { StarlingError, backoffMs, messageOf } from '../../core/index.ts';
-import type { Clock, Logger } from '../../core/index.ts';
+import type { Clock, Did, Logger } from '../../core/index.ts';
 import type { BoardDocument, Draft, EntryChange } from '../document/document-types.ts';
 import type { BoardLog } from './persistence.ts';
 import { createSlices } from './slices.ts';
@@ -63,11 +63,23 @@ export interface BoardWriter {
   change(wanted: WantedChange): Promise<ChangeResult>;
   /** A peer's update is in the document. */
   merged(update: Uint8Array): void;
+  /**
+   * Has own lanes stand for those of `owners`. Resolves to false when there was nothing to adopt.
+   * @throws why the disk refuses that: then nothing has changed
+   */
+  adopt(owners: ReadonlySet<Did>): Promise<boolean>;
   /** The next write replaces all rows by the whole board. */
   fold(): void;
   /** Resolves once everything so far is on disk. @throws why that could not be */
   flushed(): Promise<void>;
   close(): void;
+}
+
+/** Lanes that are to be adopted. */
+interface Adoption {
+  readonly owners: ReadonlySet<Did>;
+  resolve(isDone: boolean): void;
+  reject(error: unknown): void;
 }
 
 interface Waiting extends WantedChange {
@@ -95,6 +107,7 @@ class SerialWriter implements BoardWriter {
   /** The disk lacks what only the whole board brings. */
   #lacks = false;
   #wantsFold = false;
+  #adoption: Adoption | undefined;
   #writing: Promise<void> | undefined;
   #failure: unknown;
   #failures = 0;
@@ -145,6 +158,14 @@ class SerialWriter implements BoardWriter {
     else this.#waitFor(GATHER_MS);
   }
 
+  adopt(owners: ReadonlySet<Did>): Promise<boolean> {
+    if (this.#isClosed || this.#adoption !== undefined) return Promise.resolve(false);
+    return new Promise((resolve, reject) => {
+      this.#adoption = { owners, resolve, reject };
+      this.#kick();
+    });
+  }
+
   fold(): void {
     this.#wantsFold = true;
     this.#kick();
@@ -162,6 +183,8 @@ class SerialWriter implements BoardWriter {
   close(): void {
     this.#isClosed = true;
     this.#endWait();
+    this.#adoption?.resolve(false);
+    this.#adoption = undefined;
   }
 
   async #idle(): Promise<void> {
@@ -212,6 +235,7 @@ class SerialWriter implements BoardWriter {
     }
     this.#failures = 0;
     try {
+      await this.#adopt();
       await this.#renew();
       return true;
     } catch (error) {
@@ -223,7 +247,27 @@ class SerialWriter implements BoardWriter {
   #hasWork(): boolean {
     if (this.#isClosed) return false;
     const isDue = this.#isDue && this.#isBehind;
+    if (this.#adoption !== undefined) return true;
     return this.#queue.length > 0 || isDue || this.#components.log.isDoubtful || this.#mustFold;
+  }
+
+  /** A write like any other: whoever wants it hears of a failure. */
+  async #adopt(): Promise<void> {
+    const adoption = this.#adoption;
+    if (adoption === undefined) return;
+    this.#adoption = undefined;
+    try {
+      const own = this.#components.document.draftAdoption(adoption.owners);
+      if (own !== undefined) {
+        await this.#save([own.bytes]);
+        this.#components.document.commit(own);
+        this.#components.written(own);
+      }
+      adoption.resolve(own !== undefined);
+    } catch (error) {
+      adoption.reject(error);
+      throw error;
+    }
   }
 
   /** Begins own lanes anew when that pays: a write like any other. */

@@ -4,8 +4,7 @@
  * costs one hash a key.
  */
 import { createHash, hash } from 'node:crypto';
-import type { Lane } from '../lanes/lane.ts';
-import { clockOf } from '../lanes/lane.ts';
+import type { NamedPlace } from './lane-set.ts';
 import type { Winner } from './winner.ts';
 
 /** The digest of one replica. */
@@ -16,8 +15,8 @@ export interface ContentDigest {
   remove(winner: Winner): void;
   /** More was seen of some lane. */
   seenMore(): void;
-  /** Text of fixed length. */
-  text(lanes: Iterable<Lane>): string;
+  /** Text of fixed length; `places`: how far each lane was seen. */
+  text(places: Iterable<NamedPlace>): string;
 }
 
 const WORDS = 4;
@@ -56,9 +55,9 @@ export function createContentDigest(): ContentDigest {
     seenMore() {
       text = undefined;
     },
-    text(lanes) {
+    text(places) {
       countAll();
-      text ??= textOf(sum, lanes);
+      text ??= textOf(sum, places);
       return text;
     },
   };
@@ -69,9 +68,9 @@ function wordsOf({ ms, n, by, key, value, until }: Winner): string {
   return `${ms} ${n} ${until} ${by} ${key.length} ${key} ${JSON.stringify(value)}`;
 }
 
-function textOf(sum: Uint32Array, lanes: Iterable<Lane>): string {
+function textOf(sum: Uint32Array, places: Iterable<NamedPlace>): string {
   const seen: string[] = [];
-  for (const lane of lanes) seen.push(`${lane.name} ${clockOf(lane)}`);
+  for (const { name, clock } of places) seen.push(`${name} ${clock}`);
   const made = createHash('sha256').update(sum).update(seen.toSorted().join('\n')).digest('hex');
   return made.slice(0, DIGITS);
 }

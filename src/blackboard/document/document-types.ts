@@ -77,6 +77,13 @@ export interface BoardDocument {
   draft(changes: readonly EntryChange[]): Draft | undefined;
   /** Own lanes begun anew, which is a draft as well. Undefined while that is not worth the work. */
   draftRenewal(): Draft | undefined;
+  /**
+   * Own lanes begun anew with what still counts of the lanes of `owners`, which they stand for from then on; a draft as
+   * well. Undefined when there are no such lanes.
+   */
+  draftAdoption(owners: ReadonlySet<Did>): Draft | undefined;
+  /** Writers whose last write is before a time, ms since the epoch, and whose lanes hold over `dead` dead items and more than live ones. */
+  absentSince(limits: { readonly writtenBefore: number; readonly dead: number }): readonly Did[];
   /** Applies what {@link draft} gave. */
   commit(draft: Draft): void;
   /** The last draft, if there is one, was given up: the next one is written into another lane. */

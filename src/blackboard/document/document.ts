@@ -22,7 +22,9 @@ import { LaneMerge } from './lane-merge.ts';
 import type { Merged } from './lane-merge.ts';
 import { allPieces, piecesAfter } from './lane-pieces.ts';
 import { LaneSet } from './lane-set.ts';
-import { clockOf, createLane, laneName, placeOf } from '../lanes/lane.ts';
+import { areWorn } from './lane-renewal.ts';
+import { clockOf, createLane, laneName, writesOf } from '../lanes/lane.ts';
+import type { Lane } from '../lanes/lane.ts';
 import { LIMITS } from '../limits.ts';
 import { OwnLanes } from './own-lanes.ts';
 import { decodeUpdate, decodeVector, encodeUpdate, encodeVector } from '../lanes/update.ts';
@@ -62,11 +64,12 @@ class LaneDocument implements BoardDocument {
 
   constructor(init: DocumentInit) {
     this.#init = init;
-    this.#lanes = new LaneSet(init.access);
+    this.#lanes = new LaneSet(init.self, init.access);
     this.#winners = new WinnerIndex({
       self: init.self,
       now: () => init.now(),
       lanes: () => this.#lanes.all(),
+      places: () => this.#lanes.places(),
     });
     this.#own = new OwnLanes(init, this.#lanes, this.#winners);
     const parts = { lanes: this.#lanes, winners: this.#winners, own: this.#own };
@@ -160,7 +163,7 @@ class LaneDocument implements BoardDocument {
   }
 
   seen(): readonly Place[] {
-    return [...this.#lanes.all()].map(placeOf);
+    return [...this.#lanes.places()].map(({ client, gen, clock }) => ({ client, gen, clock }));
   }
 
   covers(places: readonly Place[]): boolean {
@@ -173,6 +176,18 @@ class LaneDocument implements BoardDocument {
 
   draftRenewal(): Draft | undefined {
     return this.#own.draftRenewal();
+  }
+
+  draftAdoption(owners: ReadonlySet<Did>): Draft | undefined {
+    return this.#own.draftAdoption(owners);
+  }
+
+  absentSince(limits: { readonly writtenBefore: number; readonly dead: number }): readonly Did[] {
+    const writers = new Set([...this.#lanes.all()].map(({ did }) => did));
+    return [...writers].filter((did) => {
+      const lanes = this.#lanes.of(did);
+      return lastIn(lanes) < limits.writtenBefore && areWorn(lanes, limits.dead);
+    });
   }
 
   commit({ bytes, part }: Draft): void {
@@ -226,19 +241,14 @@ class LaneDocument implements BoardDocument {
   }
 
   vector(): Uint8Array {
-    return encodeVector(
-      [...this.#lanes.all()].map((lane) => {
-        const { did, client, gen } = lane;
-        return { did, client, gen, clock: clockOf(lane) };
-      }),
-    );
+    return encodeVector([...this.#lanes.places()]);
   }
 
   diff(vector: Uint8Array, ownOnly = false): Iterable<Uint8Array> | undefined {
     const theirs = decodeVector(vector);
     if (theirs === undefined) return undefined;
     return piecesAfter(
-      [...this.#lanes.all()],
+      this.#lanes,
       new Map(theirs.map((lane) => [laneName(lane), lane.clock])),
       ownOnly ? this.#init.self : undefined,
     );
@@ -254,7 +264,9 @@ class LaneDocument implements BoardDocument {
   }
 
   seenOf(did: Did): readonly Place[] {
-    return this.#lanes.of(did).map(placeOf);
+    return [...this.#lanes.places()]
+      .filter((place) => place.did === did)
+      .map(({ client, gen, clock }) => ({ client, gen, clock }));
   }
 
   snapshot(): Iterable<Uint8Array> {
@@ -307,6 +319,15 @@ class LaneDocument implements BoardDocument {
     });
     for (const listener of this.#listeners) listener(bytes, origin, changes);
   }
+}
+
+/** When the newest write of lanes was made, ms since the epoch. */
+function lastIn(lanes: readonly Lane[]): number {
+  let last = 0;
+  for (const lane of lanes) {
+    for (const { write } of writesOf(lane)) last = Math.max(last, write.ms);
+  }
+  return last;
 }
 
 function lost(): StarlingError {

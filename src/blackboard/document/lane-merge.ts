@@ -185,6 +185,8 @@ export class LaneMerge {
       this.#winners.dropped(lane, merged.keys);
       this.#own.dropped(lane);
     }
+    // Whoever is here again carries its own entries itself.
+    if (this.#lanes.isOwnAdopted) this.#own.contested();
   }
 
   /** Applies an update of a lane; false when that brought nothing new, or not just what was sent. */

@@ -2,6 +2,7 @@
 import type { Did } from '../../core/index.ts';
 import { clockOf, piecesOf } from '../lanes/lane.ts';
 import type { Lane } from '../lanes/lane.ts';
+import type { LaneSet } from './lane-set.ts';
 import { encodeUpdate } from '../lanes/update.ts';
 
 /** All of `lanes`. */
@@ -11,16 +12,23 @@ export function allPieces(lanes: readonly Lane[]): Iterable<Uint8Array> {
 
 /** What is missing at whoever has seen the lanes up to the clocks in `known`; with `owner` of that writer's only. */
 export function piecesAfter(
-  all: readonly Lane[],
+  set: LaneSet,
   known: ReadonlyMap<string, number>,
   owner: Did | undefined,
 ): Iterable<Uint8Array> {
+  const places = [...set.places()];
+  const all = [...set.all()];
   const isEqual =
-    known.size === all.length && all.every((lane) => known.get(lane.name) === clockOf(lane));
+    known.size === places.length && places.every(({ name, clock }) => known.get(name) === clock);
   const lanes = owner === undefined ? all : all.filter(({ did }) => did === owner);
   if (isEqual) return pieces(lanes, () => 0, true);
   const later = lanes.filter((lane) => clockOf(lane) > (known.get(lane.name) ?? 0));
-  return pieces(later, ({ name }) => known.get(name) ?? 0, false);
+  // Whoever has let go of a lane that others stand for needs all of it again where it goes further.
+  const from = (lane: Lane): number => {
+    const clock = known.get(lane.name) ?? 0;
+    return set.adoptedClock(lane) >= clock ? 0 : clock;
+  };
+  return pieces(later, from, false);
 }
 
 function* pieces(

@@ -5,8 +5,8 @@
  */
 import type { Did } from '../../core/index.ts';
 import { PLACES_MAX } from '../lanes/lane-format.ts';
-import type { Place, RawWrite, Write } from '../lanes/lane-format.ts';
-import { clockOf, fillLane, laneHead, placeOf, rawIn, writesOf } from '../lanes/lane.ts';
+import type { AdoptedPlace, Place, RawWrite, Write } from '../lanes/lane-format.ts';
+import { clockOf, fillLane, laneHead, laneName, placeOf, rawIn, writesOf } from '../lanes/lane.ts';
 import type { Lane, LaneId } from '../lanes/lane.ts';
 import type { LanePart, Making, Source } from '../lanes/update.ts';
 import { deadIn, isHeldByOthers } from './winner.ts';
@@ -70,7 +70,8 @@ export function planRenewal(init: RenewalInit): LanePart {
   });
   const replaces = lastOfRuns([...seen, ...before], id.client).slice(0, REPLACED_MAX);
   const after = all.filter(({ did }) => did !== id.did).map(placeOf);
-  return { ...id, making: { head: { base: kept + 1, replaces, after }, sources } };
+  const adopts = adoptedStill(own, all);
+  return { ...id, making: { head: { base: kept + 1, replaces, after, adopts }, sources } };
 }
 
 /** Whether `lanes` are just what `making` says that a lane is made from. */
@@ -114,6 +115,18 @@ export function replaces(of: Lane, { client, gen, clock }: Place): boolean {
       (place) =>
         place.client === client && (gen < place.gen || (gen === place.gen && clock <= place.clock)),
     ) ?? false
+  );
+}
+
+/** What lanes stand for of others', without what an owner who returned has taken back. */
+function adoptedStill(own: readonly Lane[], all: readonly Lane[]): readonly AdoptedPlace[] {
+  const adopts = new Map<string, AdoptedPlace>();
+  for (const place of own.flatMap((lane) => laneHead(lane)?.adopts ?? [])) {
+    if ((adopts.get(laneName(place))?.clock ?? 0) < place.clock) adopts.set(laneName(place), place);
+  }
+  return [...adopts.values()].filter(
+    (place) =>
+      !all.some((lane) => lane.did === place.did && lane.isEffective && replaces(lane, place)),
   );
 }
 

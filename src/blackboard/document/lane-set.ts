@@ -1,10 +1,16 @@
 /** The lanes of one board, and which of them are not needed any more because another stands for them. */
 import type { Did } from '../../core/index.ts';
 import type { LaneAccess } from '../access/board-access.ts';
-import type { Place } from '../lanes/lane-format.ts';
+import type { AdoptedPlace, Place } from '../lanes/lane-format.ts';
+import { AdoptedLanes } from './adoption.ts';
 import { replaces } from './lane-renewal.ts';
-import { clockOf, laneHead } from '../lanes/lane.ts';
+import { clockOf, laneHead, laneName } from '../lanes/lane.ts';
 import type { Lane, LaneId } from '../lanes/lane.ts';
+
+/** How far a lane was seen. */
+export interface NamedPlace extends AdoptedPlace {
+  readonly name: string;
+}
 
 /** Lanes by their names. */
 export class LaneSet {
@@ -12,9 +18,13 @@ export class LaneSet {
   /** Lanes that will stand for others once all is here that they need. */
   readonly #pending = new Set<Lane>();
   readonly #access: LaneAccess | undefined;
+  readonly #adopted: AdoptedLanes;
+  readonly #self: Did;
 
-  constructor(access?: LaneAccess) {
+  constructor(self: Did, access?: LaneAccess) {
+    this.#self = self;
     this.#access = access;
+    this.#adopted = new AdoptedLanes(access);
   }
 
   get byName(): ReadonlyMap<string, Lane> {
@@ -50,14 +60,47 @@ export class LaneSet {
   add(lane: Lane): void {
     const before = this.#lanes.get(lane.name);
     if (before === lane) return;
-    if (before !== undefined) this.#pending.delete(before);
+    if (before !== undefined) {
+      this.#pending.delete(before);
+      this.#adopted.remove(before);
+    }
     this.#lanes.set(lane.name, lane);
     this.#pending.add(lane);
   }
 
   remove(lane: Lane): void {
     this.#pending.delete(lane);
+    this.#adopted.remove(lane);
     if (this.#lanes.get(lane.name) === lane) this.#lanes.delete(lane.name);
+  }
+
+  /**
+   * How far each lane was seen. Whether a lane that others stand for is still here makes no difference, so that replicas are
+   * equal before and after they let go of it.
+   */
+  *places(): Iterable<NamedPlace> {
+    for (const lane of this.#lanes.values()) {
+      const { did, client, gen, name } = lane;
+      const clock = Math.max(clockOf(lane), this.adoptedClock(lane));
+      yield { did, client, gen, clock, name };
+    }
+    for (const place of this.#adopted.all) {
+      const name = laneName(place);
+      if (!this.#lanes.has(name) && !this.isReplaced(place, place.clock)) yield { ...place, name };
+    }
+  }
+
+  /** Up to which clock lanes of other writers stand for a lane; 0: not at all. */
+  adoptedClock(lane: LaneId): number {
+    if (this.#adopted.isEmpty) return 0;
+    const clock = this.#adopted.clockOf(laneName(lane));
+    return clock > 0 && this.isReplaced(lane, clock) ? 0 : clock;
+  }
+
+  /** Whether others' lanes stand for one of this node's own that is still here. */
+  get isOwnAdopted(): boolean {
+    if (this.#adopted.isEmpty) return false;
+    return this.of(this.#self).some((lane) => this.adoptedClock(lane) > 0);
   }
 
   /** Whether what a lane says up to a clock is not needed any more. */
@@ -98,11 +141,8 @@ export class LaneSet {
         lane.isEffective = true;
         this.#pending.delete(lane);
         hasChanged = true;
-        for (const other of this.of(lane.did)) {
-          const { client, gen } = other;
-          if (other === lane || !replaces(lane, { client, gen, clock: clockOf(other) })) continue;
-          this.#lanes.delete(other.name);
-          this.#pending.delete(other);
+        for (const other of this.#stoodForBy(lane)) {
+          this.remove(other);
           dropped.push(other);
         }
       }
@@ -110,10 +150,29 @@ export class LaneSet {
     return dropped;
   }
 
+  /** The lanes that are not needed any more when `lane` is effective. */
+  *#stoodForBy(lane: Lane): Iterable<Lane> {
+    for (const other of this.of(lane.did)) {
+      const { client, gen } = other;
+      if (other !== lane && replaces(lane, { client, gen, clock: clockOf(other) })) yield other;
+    }
+    for (const { did, client, gen, clock } of this.#adopted.add(lane)) {
+      const other = this.#lanes.get(laneName({ did, client, gen }));
+      // One that goes further stays, and of its own lanes a node takes back what there is.
+      if (other !== undefined && did !== this.#self && clockOf(other) <= clock) yield other;
+    }
+  }
+
   #isStoodFor(place: Place): boolean {
     for (const lane of this.#lanes.values()) {
-      const { base = Number.POSITIVE_INFINITY } = laneHead(lane) ?? {};
-      if (clockOf(lane) >= base && replaces(lane, place)) return true;
+      const { base = Number.POSITIVE_INFINITY, adopts = [] } = laneHead(lane) ?? {};
+      if (clockOf(lane) < base) continue;
+      if (replaces(lane, place)) return true;
+      const isAdopted = adopts.some(
+        ({ client, gen, clock }) =>
+          client === place.client && gen === place.gen && place.clock <= clock,
+      );
+      if (isAdopted && this.#access?.mayAdopt(lane) === true) return true;
     }
     return false;
   }

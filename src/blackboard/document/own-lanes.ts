@@ -4,10 +4,12 @@
  * one lane when there are several, or when much of it is dead.
  */
 import { randomInt } from 'node:crypto';
+import type { Did } from '../../core/index.ts';
 import type { DocumentInit, Draft, EntryChange } from './document-types.ts';
 import { createDrafter } from '../lanes/draft.ts';
 import { ENTRIES, rawWrite } from '../lanes/lane-format.ts';
 import type { Head, RawWrite } from '../lanes/lane-format.ts';
+import { makeAdopting } from './adoption.ts';
 import { areWorn, makeLane, planRenewal } from './lane-renewal.ts';
 import type { LaneSet } from './lane-set.ts';
 import { fillLane, laneName, wholeOf } from '../lanes/lane.ts';
@@ -107,6 +109,25 @@ export class OwnLanes {
     return lane && this.#drafted({ did, client, gen, update: wholeOf(lane) });
   }
 
+  /** Own lanes with what still counts of the lanes of `owners` as one; see `adoption.ts`. */
+  draftAdoption(owners: ReadonlySet<Did>): Draft | undefined {
+    const { limits, self } = this.#init;
+    const { did, client, gen } = this.#id();
+    const now = this.#init.now() - AHEAD_MS;
+    const lane = makeAdopting({
+      id: { did, client, gen: this.#lane === undefined ? gen : gen + 1 },
+      lanes: [...this.#lanes.all()].filter((one) => one.did !== self || !this.#isCut(one)),
+      winners: this.#winners.byKey,
+      now,
+      forgetBefore: now - TOMBSTONE_MS,
+      tombstones: limits.tombstones,
+      owners: new Set([...owners].filter((one) => one !== self)),
+      signed: (id, head) => this.#signed(id, head),
+    });
+    if (lane === undefined) return undefined;
+    return this.#drafted({ did, client, gen: lane.gen, update: wholeOf(lane) });
+  }
+
   /** What this node may write has changed: where its lane is cut off, or was dropped, changes go to another one. */
   reviewRights(wasDropped: boolean): void {
     const lane = this.#lane ?? { did: this.#init.self, client: this.#client, gen: 1 };
@@ -180,7 +201,7 @@ export class OwnLanes {
     if (own === undefined) {
       const writes = wanted.map(({ key, value }) => ({ key, raw: value }));
       const id = this.#id();
-      const head = this.#signed(id, { base: 1, replaces: [], after: [] });
+      const head = this.#signed(id, { base: 1, replaces: [], after: [], adopts: [] });
       return wholeOf(fillLane(id, head, writes));
     }
     own.drafter ??= createDrafter<RawWrite>(own.doc, ENTRIES);

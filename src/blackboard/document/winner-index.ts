@@ -11,7 +11,8 @@ import type { Lane } from '../lanes/lane.ts';
 import { compareStamps } from '../lanes/stamp.ts';
 import type { Stamp } from '../lanes/stamp.ts';
 import type { BoardChange, BoardEntry } from '../types.ts';
-import { compareWrites, isSameWrite, newestAmong } from './winner.ts';
+import { compareWrites, isOwn, isSameWrite, newestAmong } from './winner.ts';
+import type { NamedPlace } from './lane-set.ts';
 import type { Winner } from './winner.ts';
 
 /** The newest writes of a replica. */
@@ -19,6 +20,7 @@ export class WinnerIndex {
   readonly #self: Did;
   readonly #now: () => number;
   readonly #lanes: () => Iterable<Lane>;
+  readonly #places: () => Iterable<NamedPlace>;
   readonly #winners = new Map<string, Winner>();
   /** Keys whose winner is no entry any more. */
   readonly #gone = new Set<string>();
@@ -40,10 +42,13 @@ export class WinnerIndex {
     now(): number;
     /** All lanes of the board. */
     lanes(): Iterable<Lane>;
+    /** How far each lane was seen, those that others stand for included. */
+    places(): Iterable<NamedPlace>;
   }) {
     this.#self = init.self;
     this.#now = () => init.now();
     this.#lanes = () => init.lanes();
+    this.#places = () => init.places();
   }
 
   get byKey(): ReadonlyMap<string, Winner> {
@@ -94,7 +99,7 @@ export class WinnerIndex {
   }
 
   digest(): string {
-    return this.#digest.text(this.#lanes());
+    return this.#digest.text(this.#places());
   }
 
   /** Hears of the newest write of a key in a lane; adds the key to `keys` when the board shows another thing now. */
@@ -106,8 +111,9 @@ export class WinnerIndex {
       this.#set(winner);
       keys.add(key);
     } else if (isSameWrite(winner, before)) {
-      // Its lane begun anew, or who else carries it.
-      const isNearer = before.lane.did === lane.did || lane.name > before.lane.name;
+      // Its lane begun anew, or who else carries it: its own writer's lane before all others.
+      const isLater = before.lane.did === lane.did || lane.name > before.lane.name;
+      const isNearer = isOwn(winner) === isOwn(before) ? isLater : isOwn(winner);
       if (isNearer) this.#replace(before, winner);
     } else if (compareWrites(winner, before) > 0) {
       this.#replace(before, winner);
@@ -166,13 +172,13 @@ export class WinnerIndex {
   }
 
   /** A write as users see it. */
-  shown({ key, value, by, ms, until, lane, index, seen }: Winner): BoardEntry {
+  shown({ key, value, by, ms, until, lane, index, isAdopted, seen }: Winner): BoardEntry {
     const clock: Record<string, number> = {};
     for (let at = 0; at < seen.length; at += 2) {
       const mark = seen[at] ?? 0;
       clock[this.#writers.get(mark) ?? mark.toString(16)] = seen[at + 1] ?? 0;
     }
-    clock[lane.did] = index;
+    clock[isAdopted === true ? by : lane.did] = index;
     return {
       key,
       value: value ?? null,
@@ -184,11 +190,14 @@ export class WinnerIndex {
     };
   }
 
-  #note({ ms, n, lane, index }: Winner): void {
+  #note({ ms, n, by, lane, index, isAdopted }: Winner): void {
     if (compareStamps([ms, n], this.#last) > 0) this.#last = [ms, n];
-    if (index <= (this.#counts.get(lane.did) ?? 0)) return;
-    this.#counts.set(lane.did, index);
-    if (lane.did !== this.#self) this.#seen = undefined;
+    const writer = isAdopted === true ? by : lane.did;
+    const known = this.#counts.get(writer);
+    if (known === undefined) this.#writers.set(markOf(writer), writer);
+    if (index <= (known ?? 0)) return;
+    this.#counts.set(writer, index);
+    if (writer !== this.#self) this.#seen = undefined;
   }
 
   /** The winner is not in its lane any more: the newest of all others is chosen. */

@@ -28,7 +28,7 @@ export function createWinner(
   found: { readonly write: Write; readonly clock: number },
   sizeBytes: number,
 ): Winner {
-  const { key, ms, n, value, until, index, seen } = found.write;
+  const { key, ms, n, value, until, index, isAdopted, seen } = found.write;
   const by = found.write.by ?? lane.did;
   const { clock } = found;
   return {
@@ -38,6 +38,7 @@ export function createWinner(
     value,
     until,
     index,
+    isAdopted,
     seen,
     by,
     lane,
@@ -91,9 +92,16 @@ export function compareWrites(a: Winner, b: Winner): number {
     compareTexts(a.by, b.by) ||
     compareTexts(textOf(a.value), textOf(b.value)) ||
     a.until - b.until ||
+    // Of one write, that in a lane of whoever wrote it.
+    Number(isOwn(a)) - Number(isOwn(b)) ||
     compareTexts(a.lane.name, b.lane.name) ||
     a.clock - b.clock
   );
+}
+
+/** Whether a write stands in a lane of whoever wrote it. */
+export function isOwn({ by, lane }: Winner): boolean {
+  return by === lane.did;
 }
 
 /** What of a lane is dead: replaced in it, or beaten by what another lane holds. */

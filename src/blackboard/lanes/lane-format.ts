@@ -28,6 +28,8 @@ export interface Write {
   readonly index: number;
   /** Who wrote it first, when that is not the lane's owner, who only carries it. */
   readonly by: Did | undefined;
+  /** It stands as its author wrote it: `index`, `seen` and `sig` are the author's. */
+  readonly isAdopted?: true | undefined;
   readonly seen: Seen;
   /** Its writer's signature, base64url; see `entry-signatures.ts`. */
   readonly sig?: string | undefined;
@@ -40,6 +42,11 @@ export interface Place {
   readonly clock: number;
 }
 
+/** How far the lane of another writer was seen. */
+export interface AdoptedPlace extends Place {
+  readonly did: Did;
+}
+
 /** What a lane begins with. */
 export interface Head {
   /** The lane stands for those it replaces once its clock is at least this. */
@@ -48,6 +55,8 @@ export interface Head {
   readonly replaces: readonly Place[];
   /** What its owner had seen of others' lanes: nothing is replaced where less was seen. */
   readonly after: readonly Place[];
+  /** Lanes of other writers, up to these clocks, whose entries it carries; see `document/adoption.ts`. */
+  readonly adopts: readonly AdoptedPlace[];
   /** Its owner's signature, base64url; see `entry-signatures.ts`. */
   readonly sig?: string | undefined;
 }
@@ -60,6 +69,7 @@ export interface RawWrite {
   readonly i: number;
   readonly u?: number;
   readonly b?: string;
+  readonly a?: 1;
   readonly s?: readonly number[];
   readonly g?: string;
 }
@@ -69,6 +79,7 @@ export interface RawHead {
   readonly b: number;
   readonly r: readonly number[];
   readonly a: readonly number[];
+  readonly x?: readonly (number | string)[];
   readonly g?: string;
 }
 
@@ -111,16 +122,19 @@ export function rawWrite(write: Omit<Write, 'key'>): RawWrite {
 
 /** A write as it was read from a document that `isWrite` has let through. */
 export function writeOf(key: string, raw: RawWrite): Write {
-  const { v, m, n = 0, i, u = 0, b, s = NO_SEEN, g } = raw;
-  const write = { key, ms: m, n, value: v, until: u, index: i, by: b as Did | undefined, seen: s };
-  return g === undefined ? write : { ...write, sig: g };
+  const { v, m, n = 0, i, u = 0, b, a, s = NO_SEEN, g } = raw;
+  const by = b as Did | undefined;
+  const write = { key, ms: m, n, value: v, until: u, index: i, by, seen: s };
+  if (a === undefined && g === undefined) return write;
+  return { ...write, ...(a && { isAdopted: true }), ...(g !== undefined && { sig: g }) };
 }
 
 /** Whether JSON is a write as {@link rawWrite} gives one. */
 export function isWrite(value: Json): boolean {
   const raw = membersOf(value);
   if (raw === undefined) return false;
-  const { m, n, i, u, b, s, g } = raw;
+  const { m, n, i, u, b, a, s, g } = raw;
+  if (a !== undefined && (a !== 1 || b === undefined)) return false;
   if (g !== undefined && !isSignature(g)) return false;
   if (!isBelow(m, TIME_END) || !isBelow(i) || (b !== undefined && !isDid(b))) return false;
   if (n !== undefined && (!isBelow(n) || n === 0)) return false;
@@ -129,8 +143,9 @@ export function isWrite(value: Json): boolean {
 }
 
 /** A head as it is put into the document. */
-export function rawHead({ base, replaces, after, sig }: Head): RawHead {
-  const head = { b: base, r: replaces.flatMap(numbersOf), a: after.flatMap(numbersOf) };
+export function rawHead({ base, replaces, after, adopts, sig }: Head): RawHead {
+  const places = { b: base, r: replaces.flatMap(numbersOf), a: after.flatMap(numbersOf) };
+  const head = adopts.length === 0 ? places : { ...places, x: rawAdopted(adopts) };
   return sig === undefined ? head : { ...head, g: sig };
 }
 
@@ -141,9 +156,11 @@ export function headOf(value: unknown): Head | undefined {
   const replaces = placesOf(raw['r']);
   const after = placesOf(raw['a']);
   if (replaces === undefined || after === undefined) return undefined;
+  const adopts = adoptedOf(raw['x']);
+  if (adopts === undefined) return undefined;
   const { g } = raw;
-  if (g === undefined) return { base: raw['b'], replaces, after };
-  return isSignature(g) ? { base: raw['b'], replaces, after, sig: g } : undefined;
+  if (g === undefined) return { base: raw['b'], replaces, after, adopts };
+  return isSignature(g) ? { base: raw['b'], replaces, after, adopts, sig: g } : undefined;
 }
 
 /** Places as a row of numbers. */
@@ -159,6 +176,26 @@ export function placesOf(value: unknown): readonly Place[] | undefined {
     const [client = 0, gen = 0, clock = 0] = value.slice(at, at + 3);
     if (client >= CLIENTS) return undefined;
     places.push({ client, gen, clock });
+  }
+  return places;
+}
+
+/** Adopted places as a row, as a head and its signature have them. */
+export function rawAdopted(places: readonly AdoptedPlace[]): (number | string)[] {
+  return places.flatMap((place) => [place.did, ...numbersOf(place)]);
+}
+
+function adoptedOf(value: unknown): readonly AdoptedPlace[] | undefined {
+  if (value === undefined) return [];
+  if (!Array.isArray(value) || value.length > PLACES_MAX * 4 || value.length % 4 !== 0) {
+    return undefined;
+  }
+  const places: AdoptedPlace[] = [];
+  for (let at = 0; at < value.length; at += 4) {
+    const did: unknown = value[at];
+    const [place] = placesOf(value.slice(at + 1, at + 4)) ?? [];
+    if (!isDid(did) || place === undefined) return undefined;
+    places.push({ did, ...place });
   }
   return places;
 }
