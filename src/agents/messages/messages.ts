@@ -1,11 +1,9 @@
 /** How a message goes: into an inbox here, to the node that has the agent, or to the disk until that node is back. */
-import { StarlingError, isCount, messageOf } from '../../core/index.ts';
-import type { Clock, Did, Json, JsonObject, Logger, PeerId, Random } from '../../core/index.ts';
-import { OPERATOR, createAllowance, keyOf } from '../../guard/index.ts';
+import { StarlingError, isCount } from '../../core/index.ts';
+import type { Json, JsonObject } from '../../core/index.ts';
+import { createAllowance, keyOf } from '../../guard/index.ts';
 import type { Allowance, Principal } from '../../guard/index.ts';
-import type { PeerToolCall } from '../../gateway/index.ts';
 import type { Membership, PeerView } from '../../membership/index.ts';
-import type { Table } from '../../store/index.ts';
 import { definitionFor, misfits } from '../capabilities/schemas.ts';
 import {
   FOLLOWING_PER_MINUTE,
@@ -14,33 +12,24 @@ import {
   MESSAGE_BYTES_MAX,
   QUERY_MAX_MS,
   QUERY_MS,
-  AWAY_WAIT_MAX_MS,
-  AWAY_WAIT_MS,
 } from '../limits.ts';
 import { unknownAgent } from '../directory/local-agents.ts';
-import type { LocalAgent, LocalAgents } from '../directory/local-agents.ts';
+import type { LocalAgent } from '../directory/local-agents.ts';
 import { labelOf, parseAddress } from '../names.ts';
-import { createOutbox } from './outbox.ts';
-import type { Outbox, Parcel } from './outbox.ts';
+import { PeerMessages } from './peer-messages.ts';
+import type { PeerMessagesComponents, Sender } from './peer-messages.ts';
 import { createQueries, failed, misfit } from './queries.ts';
-import { openedInit, openedResponse, sealedArgs, sealedResponse } from './sealing.ts';
-import type { Sealing } from './sealing.ts';
-import { NODE_SENDER, senderKey, sendersIn } from '../inbox/sender.ts';
+import { openedInit, sealedResponse } from './sealing.ts';
+import { senderKey } from '../inbox/sender.ts';
 import type { Queries } from './queries.ts';
 import { MESSAGE_TYPES } from '../types.ts';
 import type { AgentMessage, AgentMessageResult, MessageInit, MessageType } from '../types.ts';
 
 /** What messages go by. */
-export interface MessagesComponents {
-  readonly table: Table;
-  readonly self: { readonly name: string; readonly did: Did };
-  readonly local: LocalAgents;
+export interface MessagesComponents extends PeerMessagesComponents {
   readonly membership: Pick<Membership, 'byAlias' | 'find' | 'resolve'>;
-  callPeer(peer: PeerView, call: PeerToolCall): Promise<JsonObject>;
   /** The agent of this address; asks peers where this node does not know it. */
   find(address: string): Promise<{ readonly name: string; readonly node: string } | undefined>;
-  /** What is known of the agents of a peer is wrong. */
-  forget(peer: PeerId): void;
   /** @throws STARLING_CALL_REFUSED */
   require(
     principal: Principal,
@@ -48,13 +37,6 @@ export interface MessagesComponents {
     /** The agent of the caller's own that sends, and whether what is sent is a task. */
     how: { readonly from: string | undefined; readonly isTask: boolean },
   ): void;
-  /** Seals messages, and opens those that are sealed for this node. */
-  readonly sealing: Sealing;
-  /** Who is meant by a link of a chain; undefined for the operator. */
-  readonly callerOf?: (this: void, link: string) => Principal | undefined;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
 }
 
 /** Sends. */
@@ -72,9 +54,6 @@ export interface Messages {
   endOf(agent: LocalAgent, why: string): void;
 }
 
-/** How much longer than the agent's time the way there and back may take. */
-const WAY_MS = 5000;
-const DELIVERY_TIMEOUT_MS = 15_000;
 const FROM = /^[\w.:@-]{1,64}$/;
 
 /** Makes the messages of a node. */
@@ -85,7 +64,7 @@ export function createMessages(components: MessagesComponents): Messages {
 class NodeMessages implements Messages {
   readonly #components: MessagesComponents;
   readonly #queries: Queries;
-  readonly #outbox: Outbox;
+  readonly #peers: PeerMessages;
   readonly #allowance: Allowance;
   readonly #following: Allowance;
 
@@ -94,25 +73,20 @@ class NodeMessages implements Messages {
     this.#queries = createQueries(components.clock);
     this.#allowance = createAllowance(components.clock, 'messages');
     this.#following = createAllowance(components.clock, 'messages because of others');
-    this.#outbox = createOutbox({
-      ...components,
-      isHere: (peer) => components.membership.find(peer)?.state === 'alive',
-      send: (parcel) => this.#sendParcel(parcel),
-      givenUp: (parcel, error) => this.#givenUp(parcel, error),
-    });
+    this.#peers = new PeerMessages(components);
   }
 
   start(): Promise<void> {
-    return this.#outbox.load();
+    return this.#peers.start();
   }
 
   stop(): void {
-    this.#outbox.stop();
+    this.#peers.stop();
     this.#queries.stop();
   }
 
-  peerIsHere({ did }: PeerView): void {
-    this.#outbox.look(did);
+  peerIsHere(peer: PeerView): void {
+    this.#peers.peerIsHere(peer);
   }
 
   endOf(agent: LocalAgent, why: string): void {
@@ -189,7 +163,7 @@ class NodeMessages implements Messages {
       const answer = await this.#deliver(agent, message, how);
       return typeof init.sealed === 'string' ? this.#sealedFor(principal, answer) : answer;
     }
-    return this.#sendAway(found.node, found.name, { principal, init, message, sender });
+    return this.#peers.send(found.node, found.name, { principal, init, message, sender });
   }
 
   /** The answer to what came sealed is sealed. */
@@ -242,97 +216,6 @@ class NodeMessages implements Messages {
     requireFit(agent, definition?.output, response, 'result');
     const responseTime = this.#components.clock.now() - startedAt;
     return { messageId, agentId, status: 'answered', correlationId, response, responseTime };
-  }
-
-  async #sendAway(
-    alias: string,
-    name: string,
-    { principal, init, message, sender }: Away,
-  ): Promise<AgentMessageResult> {
-    const peer = this.#components.membership.byAlias(alias);
-    if (peer === undefined) throw unknownAgent(`${name}@${alias}`);
-    const { sealing } = this.#components;
-    const open = argsOf(name, message, sender);
-    const args = init.sealed === true ? sealedArgs(sealing, peer.did, open) : open;
-    const isQuery = message.type === 'query';
-    const parcel: Parcel = {
-      to: peer.did,
-      args,
-      sender: sender.agent?.announcement.name,
-      by: senderKey(principal),
-      expiresAt:
-        this.#components.clock.now() + Math.min(init.ttlMs ?? AWAY_WAIT_MS, AWAY_WAIT_MAX_MS),
-    };
-    if (!isQuery && (this.#outbox.waiting(peer.did) > 0 || peer.state !== 'alive')) {
-      return this.#queue(parcel, message, name);
-    }
-    const timeoutMs = isQuery ? (message.timeoutMs ?? QUERY_MS) + WAY_MS : DELIVERY_TIMEOUT_MS;
-    try {
-      const call = { tool: 'agent_message', args, principal, timeoutMs };
-      const result = await this.#components.callPeer(peer, call);
-      const { sealedResponse: sealed } = result;
-      const opened =
-        typeof sealed === 'string' ? { response: openedResponse(sealing, sealed) } : {};
-      return resultIn({ ...result, ...opened }, message, name);
-    } catch (error) {
-      if (isUnknown(error)) this.#components.forget(peer.peerId);
-      if (isQuery || !(error instanceof StarlingError) || !isAway(error)) throw error;
-      return this.#queue(parcel, message, name);
-    }
-  }
-
-  async #queue(parcel: Parcel, message: AgentMessage, name: string): Promise<AgentMessageResult> {
-    await this.#outbox.add(parcel);
-    const { id: messageId, correlationId } = message;
-    return { messageId, agentId: name, status: 'queued', correlationId };
-  }
-
-  async #sendParcel({ to, args, by }: Parcel): Promise<void> {
-    const peer = this.#components.membership.find(to);
-    if (peer === undefined) throw gone(to);
-    await this.#components.callPeer(peer, {
-      tool: 'agent_message',
-      args,
-      principal: this.#whose(by),
-      timeoutMs: DELIVERY_TIMEOUT_MS,
-    });
-  }
-
-  /** By whose word a parcel was sent. Whoever has gone meanwhile is asked for, too, by the owner. */
-  #whose(by: string | undefined): Principal {
-    const { callerOf } = this.#components;
-    if (by === undefined || callerOf === undefined) return OPERATOR;
-    const [first = OPERATOR, ...others] = sendersIn(by)
-      .map((link) => callerOf(link))
-      .filter((one) => one !== undefined);
-    if (first.kind !== 'client' || others.length === 0) return first;
-    return { ...first, worksFor: others };
-  }
-
-  /** The agent that sent it hears of it as an event. */
-  #givenUp({ args, sender }: Parcel, error: StarlingError): void {
-    const { clock, local, logger, random, self } = this.#components;
-    const { messageId, agentId } = args;
-    logger.warn({ messageId, error: error.message }, 'a message was given up');
-    const agent = sender === undefined ? undefined : local.find(sender);
-    if (agent === undefined) return;
-    agent.metrics.errors += 1;
-    const id = labelOf('msg', clock.now(), random);
-    const message: AgentMessage = {
-      id,
-      from: self.name,
-      to: agent.announcement.name,
-      type: 'event',
-      message: 'undelivered',
-      data: { messageId: messageId ?? null, agentId: agentId ?? null, reason: error.message },
-      priority: 'normal',
-      correlationId: String(args['correlationId'] ?? id),
-      timestamp: new Date(clock.now()).toISOString(),
-      metadata: {},
-    };
-    agent.inbox
-      .add({ message, sender: NODE_SENDER, durable: true })
-      .catch((other: unknown) => logger.warn({ error: messageOf(other) }, 'an event was lost'));
   }
 
   #respond(principal: Principal, init: MessageInit, sender: Sender): AgentMessageResult {
@@ -414,27 +297,12 @@ function requireFit(
   throw misfit(agent.announcement.name, what, problems);
 }
 
-/** Who sends a message. */
-interface Sender {
-  /** An agent of this node. */
-  readonly agent?: LocalAgent;
-  readonly from: string;
-}
-
 /** How a message is delivered to an agent of this node. */
 interface Delivery {
   readonly sender: string;
   readonly signal: AbortSignal;
   /** The sender ends the wait for the answer. */
   readonly isUntimed: boolean;
-}
-
-/** A message that goes to another node. */
-interface Away {
-  readonly principal: Principal;
-  readonly init: MessageInit;
-  readonly message: AgentMessage;
-  readonly sender: Sender;
 }
 
 /** How many messages led to one: by the word of the peer that it came from, or of what is known of an agent here. */
@@ -453,52 +321,6 @@ function soleOf(own: readonly LocalAgent[]): LocalAgent | undefined {
 function typeIn(message: Json): MessageType | undefined {
   if (typeof message !== 'object' || message === null || Array.isArray(message)) return undefined;
   return MESSAGE_TYPES.find((type) => type === (message as JsonObject)['type']);
-}
-
-function argsOf(name: string, message: AgentMessage, { from }: Sender): JsonObject {
-  const { id, type, message: body, data, priority, correlationId, timeoutMs } = message;
-  return {
-    agentId: name,
-    from: from.split('@')[0] ?? '',
-    messageId: id,
-    type,
-    message: body,
-    priority,
-    correlationId,
-    metadata: message.metadata,
-    ...(data === undefined ? {} : { data }),
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
-  };
-}
-
-/** The peer's answer, of which only what the caller asked for counts. */
-function resultIn(result: JsonObject, message: AgentMessage, name: string): AgentMessageResult {
-  const { id: messageId, correlationId, type } = message;
-  const { agentId, response, responseTime } = result;
-  const known = {
-    messageId,
-    agentId: typeof agentId === 'string' ? agentId.slice(0, 64) : name,
-    correlationId,
-  };
-  if (type !== 'query') return { ...known, status: 'delivered' };
-  return {
-    ...known,
-    status: 'answered',
-    response: response ?? null,
-    ...(typeof responseTime === 'number' ? { responseTime } : {}),
-  };
-}
-
-function isAway({ code }: StarlingError): boolean {
-  return ['STARLING_PEER_UNREACHABLE', 'STARLING_TIMEOUT', 'STARLING_STOPPED'].includes(code);
-}
-
-function isUnknown(error: unknown): boolean {
-  return error instanceof StarlingError && error.code === 'STARLING_AGENT_UNKNOWN';
-}
-
-function gone(did: Did): StarlingError {
-  return new StarlingError('STARLING_PEER_UNKNOWN', `${did} is no peer of this node any more`);
 }
 
 function usage(why: string): StarlingError {
