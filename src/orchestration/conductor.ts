@@ -3,33 +3,24 @@
  * anew what failed. Each step is on the disk before the next one is begun, and each task has an id that tells it, so that
  * a node that was started again goes on where it was.
  */
-import { StarlingError, backoffMs, messageOf, pause } from '../core/index.ts';
-import type { Clock, Json, Logger, Random } from '../core/index.ts';
+import { backoffMs, messageOf, pause } from '../core/index.ts';
+import type { Json, Logger, Random } from '../core/index.ts';
 import type { Principal } from '../guard/index.ts';
 import type { Swarms } from '../swarms/index.ts';
-import { BALLOT_META, isBallot } from '../tasks/index.ts';
-import type { TaskResult, Tasks } from '../tasks/index.ts';
 import { chooseCrew } from './crew.ts';
 import type { Chosen, CrewComponents } from './crew.ts';
 import { lastOfPlaces, verdictOf } from './verdict.ts';
 import type { Verdict } from './verdict.ts';
-import {
-  BIDDING_MS,
-  CONTEXT_BYTES_MAX,
-  LOOK_MS,
-  REPLANS_MAX,
-  RESULT_BYTES_MAX,
-  SEAT_MS,
-  TRIES_MAX,
-} from './limits.ts';
+import { REPLANS_MAX, TRIES_MAX } from './limits.ts';
+import { memberTask } from './member-task.ts';
+import type { MemberTaskComponents } from './member-task.ts';
 import { areApart } from './plan.ts';
+import { withoutResults } from './plan-rows.ts';
 import type { Phase, PhaseRow, PlanState, SeatRow } from './types.ts';
 
 /** What conducting takes. */
-export interface ConductorComponents extends CrewComponents {
+export interface ConductorComponents extends CrewComponents, MemberTaskComponents {
   readonly swarms: Swarms;
-  readonly tasks: Pick<Tasks, 'cancel' | 'result' | 'submit'>;
-  readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
 }
@@ -37,7 +28,8 @@ export interface ConductorComponents extends CrewComponents {
 /** One plan under way. */
 export interface ConductorInit {
   readonly state: PlanState;
-  readonly principal: Principal;
+  /** By whose right it is done, as that is now. */
+  principal(): Principal;
   /** On the disk when it resolves. */
   keep(state: PlanState): Promise<void>;
   /** Aborted when the node stops: nothing is ended by that. */
@@ -96,16 +88,23 @@ export class Conductor {
   ): Promise<void> {
     if (this.isOver) return;
     const { clock, logger, tasks } = this.#components;
-    await this.#put({ status, error: { reason, message }, endedAt: clock.now() });
+    const { phases } = this.state;
+    await this.#put({
+      status,
+      error: { reason, message },
+      // What each gave is of no use once the plan has ended.
+      phases: phases.map(withoutResults),
+      endedAt: clock.now(),
+    });
     this.#over.abort();
-    const open = this.state.phases.flatMap(({ seats }) =>
+    const open = phases.flatMap(({ seats }) =>
       seats.flatMap(({ outcome, taskId }) =>
         outcome === undefined && taskId !== undefined ? taskId : [],
       ),
     );
     for (const id of open) {
       await tasks
-        .cancel(this.#init.principal, id)
+        .cancel(this.#init.principal(), id)
         .catch((error: unknown) =>
           logger.debug({ id, error: messageOf(error) }, 'a task of a plan had ended'),
         );
@@ -149,7 +148,12 @@ export class Conductor {
     const results = last.map(({ name }) => [name, this.#row(name).result ?? null] as const);
     const result: Json =
       results.length === 1 ? (results[0]?.[1] ?? null) : Object.fromEntries(results);
-    return this.#put({ status: 'done', result, endedAt: this.#components.clock.now() });
+    return this.#put({
+      status: 'done',
+      result,
+      phases: phases.map(withoutResults),
+      endedAt: this.#components.clock.now(),
+    });
   }
 
   async #phase(phase: Phase): Promise<void> {
@@ -299,100 +303,25 @@ export class Conductor {
     return ended;
   }
 
-  async #ask(phase: Phase, seat: SeatRow, stop: AbortSignal): Promise<SeatRow> {
-    const { clock, tasks } = this.#components;
-    const { principal } = this.#init;
-    const { order } = this.state;
-    const timeoutMs = Math.max(1, Math.min(SEAT_MS, order.expiresAt - clock.now()));
-    const { taskId } = await tasks.submit(principal, {
-      agentId: seat.endpoint,
-      input: this.#inputOf(phase),
-      priority: order.priority,
-      retryPolicy: 'none',
-      timeoutMs,
-      said: {
-        id: [order.id, phase.name, seat.round, seat.place, seat.nth].join('/'),
-        metadata: {
-          [BALLOT_META]: true,
-          swarmId: order.swarmId,
-          phase: phase.name,
-          role: phase.role,
-        },
-      },
+  #ask(phase: Phase, seat: SeatRow, stop: AbortSignal): Promise<SeatRow> {
+    const { signal: stopping } = this.#init;
+    return memberTask(this.#components, {
+      principal: this.#init.principal(),
+      phase,
+      seat,
+      state: () => this.state,
+      given: (given) => this.#replace(phase.name, given),
+      hasOther: async () => (await this.#crew(phase, seat.round, 1)).length > 0,
+      stop,
+      stopping,
     });
-    const given = { ...seat, taskId };
-    await this.#replace(phase.name, given);
-    const result = await this.#outcome(taskId, phase, given, stop);
-    if (result === undefined) return given;
-    const attempt = result.attempts.at(-1);
-    if (result.status !== 'done') {
-      const error = result.error?.message ?? `it is ${result.status}`;
-      return { ...given, outcome: 'failed', error: error.slice(0, 2000) };
-    }
-    const agent = seat.endpoint.split('@')[0] ?? '';
-    const value = result.result ?? null;
-    const { ballot } = result;
-    const bytes = Buffer.byteLength(JSON.stringify(value));
-    if (bytes > RESULT_BYTES_MAX) {
-      const error = `its result has ${bytes} bytes, of ${RESULT_BYTES_MAX} at most`;
-      return { ...given, outcome: 'failed', error };
-    }
-    const isSigned =
-      ballot !== undefined &&
-      isBallot(ballot, seat.did, { taskId, token: attempt?.token ?? 0, agent }, value);
-    return { ...given, outcome: 'done', result: value, ...(isSigned ? { ballot } : {}) };
-  }
-
-  /** How the task of a place has ended; an agent that does not take it in time loses it to another one. */
-  async #outcome(
-    taskId: string,
-    phase: Phase,
-    seat: SeatRow,
-    stop: AbortSignal,
-  ): Promise<TaskResult | undefined> {
-    const { clock, tasks } = this.#components;
-    const { principal } = this.#init;
-    const since = clock.now();
-    for (;;) {
-      const result = await tasks.result(principal, taskId, { waitMs: LOOK_MS, signal: stop });
-      if (result.endedAt !== undefined) return result;
-      const isOver = stop.aborted && !this.#init.signal.aborted;
-      const isIdle = result.status === 'bidding' && clock.now() - since > BIDDING_MS;
-      const isStuck = isIdle && (await this.#crew(phase, seat.round, 1)).length > 0;
-      if (isOver || isStuck) {
-        await tasks.cancel(principal, taskId).catch((error: unknown) => {
-          if (!(error instanceof StarlingError)) throw error;
-        });
-      }
-      if (stop.aborted) return undefined;
-    }
-  }
-
-  /** What an agent is given: what is wanted, its part of it, and what came of the phases before. */
-  #inputOf({ capability, dependencies, name, role }: Phase): Json {
-    const { description, swarmId } = this.state.order;
-    const before = dependencies.map((one) => [one, this.#row(one).result ?? null] as const);
-    const results: Json = Object.fromEntries(before);
-    const isLong = Buffer.byteLength(JSON.stringify(results)) > CONTEXT_BYTES_MAX;
-    const told: Json = isLong ? { board: swarmId, tooLong: dependencies.slice() } : results;
-    const rejected = this.#row(name).error;
-    return {
-      task: description,
-      phase: name,
-      capability,
-      role,
-      swarmId,
-      results: told,
-      ...(rejected === undefined ? {} : { before: rejected.slice(0, 2000) }),
-      answer: role === 'validator' ? '{ valid: true or false, reason }' : '{ verdict, … }',
-    };
   }
 
   /** Who could do the phase: none who failed at it, and of a check none who worked on what is checked. */
   async #crew(phase: Phase, round: number, count?: number): Promise<readonly Chosen[]> {
     const { swarms } = this.#components;
     const { order, phases } = this.state;
-    const { principal } = this.#init;
+    const principal = this.#init.principal();
     const { swarm } = await swarms.open({ kind: 'operator' }, order.swarmId);
     const own = this.#row(phase.name).seats;
     const without = new Set(

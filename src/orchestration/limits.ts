@@ -2,8 +2,16 @@
 
 /** Orchestrations of a node that have not ended. */
 export const PLANS_MAX = 500;
+/** The part of these that one submitter may have, but for the operator. */
+export const SHARE_OF_ONE = 0.25;
+/** Inputs of one call, each of which has a plan. */
+export const INPUTS_MAX = 100;
+/** The input of a plan as JSON, in bytes. */
+export const INPUT_BYTES_MAX = 64 * 1024;
 /** Those that have ended and are kept; the oldest go first. */
 export const ENDED_MAX = 200;
+/** Bytes of the results of those: so many of the largest go before as many plans have ended. */
+export const ENDED_BYTES_MAX = 256 * 1024 * 1024;
 /** Phases of one plan. */
 export const PHASES_MAX = 32;
 /** Agents that do one phase at the same time. */
@@ -34,3 +42,5 @@ export const NODE_SHARE_OF_MANY = 1 / 3;
 export const BIDDING_MS = 15_000;
 /** What one agent may give for a phase, in bytes of JSON: what is longer stands on a board. */
 export const RESULT_BYTES_MAX = 128 * 1024;
+/** What all agents of one plan may give, in bytes of JSON, whatever phase, round and place. */
+export const PLAN_BYTES_MAX = 16 * 1024 * 1024;

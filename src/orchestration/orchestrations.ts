@@ -4,28 +4,21 @@
  */
 import { StarlingError, backoffMs, createScope, messageOf, sleep } from '../core/index.ts';
 import type { Json, Scope, Startable } from '../core/index.ts';
-import { labelOf, senderKey, sendersIn, waitForNews } from '../agents/index.ts';
+import { senderKey, sendersIn, waitForNews } from '../agents/index.ts';
 import { nameOf } from '../guard/index.ts';
 import type { Principal } from '../guard/index.ts';
 import type { Table } from '../store/index.ts';
 import { Conductor } from './conductor.ts';
 import type { ConductorComponents } from './conductor.ts';
-import { chooseCrew } from './crew.ts';
-import type { CrewInit } from './crew.ts';
-import { DEADLINE_MAX_MS, DEADLINE_MS, ENDED_MAX, PARALLEL_MAX, PLANS_MAX } from './limits.ts';
-import { areApart, planFrom, planOf } from './plan.ts';
-import type { PhaseInit } from './plan.ts';
-import type {
-  Aggregation,
-  Phase,
-  PhaseRow,
-  PlanOrder,
-  PlanState,
-  PlanView,
-  Resolution,
-  SeatRow,
-  Strategy,
-} from './types.ts';
+import { firstCrews } from './first-crews.ts';
+import { ENDED_BYTES_MAX, ENDED_MAX } from './limits.ts';
+import { planOrder } from './order.ts';
+import type { OrchestrateInit } from './order.ts';
+import { createPlanPlaces } from './plan-places.ts';
+import type { PlanPlaces } from './plan-places.ts';
+import { createPlanRows } from './plan-rows.ts';
+import type { PlanRows } from './plan-rows.ts';
+import type { PlanState, PlanView } from './types.ts';
 import { planView } from './view.ts';
 
 /** The rooms below. */
@@ -33,27 +26,6 @@ export interface OrchestrationsComponents extends ConductorComponents {
   readonly table: Table;
   /** Who is meant by a link of a sender (`chainOf`). */
   principalOf(key: string): Principal;
-}
-
-/** What somebody wants a swarm to do. */
-export interface OrchestrateInit {
-  readonly swarmId: string;
-  readonly description: string;
-  readonly capabilities: readonly string[];
-  /** In place of a plan that is made from the capabilities. */
-  readonly phases?: readonly PhaseInit[] | undefined;
-  readonly priority?: 'low' | 'medium' | 'normal' | 'high' | undefined;
-  readonly strategy?: Strategy | undefined;
-  readonly parallelism?: number | undefined;
-  readonly aggregation?: Aggregation | undefined;
-  readonly resolution?: Resolution | undefined;
-  readonly retry?: 'none' | 'exponential_backoff' | undefined;
-  /** Share of the agents of one phase that may fail; default all but one. */
-  readonly failureThreshold?: number | undefined;
-  readonly threshold?: number | undefined;
-  readonly timeoutMs?: number | undefined;
-  /** Only to be seen. */
-  readonly isDry?: boolean | undefined;
 }
 
 /** How long a look waits for something new. */
@@ -68,6 +40,12 @@ export interface PlanWait {
 export interface Orchestrations extends Startable {
   /** On the disk when it resolves. @throws STARLING_USAGE, STARLING_SWARM_UNKNOWN, STARLING_SWARM_REFUSED, STARLING_SWARM_BUSY */
   orchestrate(principal: Principal, init: OrchestrateInit): Promise<PlanView>;
+  /** A plan for each input, all or none; in the order of the inputs. @throws as {@link orchestrate} */
+  orchestrateAll(
+    principal: Principal,
+    init: OrchestrateInit,
+    inputs: readonly Json[],
+  ): Promise<readonly PlanView[]>;
   /** Whether this is the id of a plan here. */
   has(taskId: string): boolean;
   /** @throws STARLING_TASK_UNKNOWN, also for one that `principal` may not see */
@@ -78,7 +56,6 @@ export interface Orchestrations extends Startable {
   list(principal: Principal): Promise<readonly PlanView[]>;
 }
 
-const ROW = 'plan/';
 const DISK_RETRY = { baseMs: 500, capMs: 30_000 };
 /** The most that a board shows of a plan, in bytes. */
 const SHOWN_MAX = 128 * 1024;
@@ -93,36 +70,31 @@ interface Live {
   readonly conductor: Conductor;
   readonly wakers: Set<() => void>;
   cancelDeadline: () => void;
+  /** What it takes once it has ended. */
+  bytes: number;
 }
 
 class NodeOrchestrations implements Orchestrations {
   readonly #components: OrchestrationsComponents;
+  readonly #rows: PlanRows;
   readonly #plans = new Map<string, Live>();
+  #places: PlanPlaces = createPlanPlaces();
   #life: Scope;
 
   constructor(components: OrchestrationsComponents) {
     this.#components = components;
+    this.#rows = createPlanRows(components.table, components.logger);
     this.#life = createScope(components.clock);
     this.#life.close();
   }
 
   async start(): Promise<void> {
-    const { logger, table } = this.#components;
     this.#life = createScope(this.#components.clock);
-    const states: PlanState[] = [];
-    for await (const [key, bytes] of table.entries(ROW)) {
-      try {
-        const state = JSON.parse(Buffer.from(bytes).toString('utf8')) as PlanState;
-        if (typeof state.order.id !== 'string') throw new TypeError('it has no id');
-        states.push(state);
-      } catch (error) {
-        logger.warn({ key, error: messageOf(error) }, 'a stored plan is damaged, left out');
-      }
+    this.#places = createPlanPlaces();
+    for (const state of await this.#rows.load()) {
+      const isOver = state.status !== 'running';
+      this.#take(state, isOver ? nothing : this.#places.keep(state.order.submitter));
     }
-    const inOrder = states.toSorted(
-      (one, other) => one.order.submittedAt - other.order.submittedAt,
-    );
-    for (const state of inOrder) this.#take(state);
   }
 
   async stop(): Promise<void> {
@@ -135,30 +107,62 @@ class NodeOrchestrations implements Orchestrations {
   }
 
   async orchestrate(principal: Principal, init: OrchestrateInit): Promise<PlanView> {
-    const { swarms, table } = this.#components;
-    this.#checkRoom();
-    const { swarm } = await swarms.open(principal, init.swarmId);
+    const [view] = await this.#planned(principal, [init]);
+    return view as PlanView;
+  }
+
+  orchestrateAll(
+    principal: Principal,
+    init: OrchestrateInit,
+    inputs: readonly Json[],
+  ): Promise<readonly PlanView[]> {
+    const all = inputs.map((input) => ({ ...init, input }));
+    return this.#planned(principal, all);
+  }
+
+  /** The places are taken before anything is waited for, so that as many at once have no more. */
+  async #planned(
+    principal: Principal,
+    inits: readonly OrchestrateInit[],
+  ): Promise<readonly PlanView[]> {
+    if (this.#life.closed) throw new StarlingError('STARLING_STOPPED', 'the node is stopping');
+    const isDry = inits.some((init) => init.isDry === true);
+    const submitter = senderKey(principal);
+    const give = isDry ? nothing : this.#places.take(submitter, inits.length);
+    try {
+      const states = await this.#statesOf(principal, inits, isDry);
+      if (isDry) return await Promise.all(states.map((state) => this.#viewOf(state)));
+      await this.#rows.put(states);
+      if (this.#life.closed) throw new StarlingError('STARLING_STOPPED', 'the node is stopping');
+      give();
+      const lives = states.map((state) => this.#take(state, this.#places.keep(submitter)));
+      for (const state of states) this.#show(state);
+      this.#forget();
+      return await Promise.all(lives.map(({ conductor }) => this.#viewOf(conductor.state)));
+    } finally {
+      give();
+    }
+  }
+
+  async #statesOf(
+    principal: Principal,
+    inits: readonly OrchestrateInit[],
+    isDry: boolean,
+  ): Promise<readonly PlanState[]> {
+    const { clock, random, swarms } = this.#components;
+    const { swarm } = await swarms.open(principal, inits[0]?.swarmId ?? '');
     const hasValidators = swarm.seats.some(({ joined, role }) => joined && role === 'validator');
-    const order = this.#orderOf(
-      principal,
-      { ...init, swarmId: swarm.id },
-      {
-        hasValidators,
-        threshold: init.threshold ?? swarm.threshold,
-      },
-    );
-    const phases = await this.#crews(principal, order);
-    const state: PlanState = { order, status: 'running', version: 1, phases };
-    if (init.isDry === true) return this.#viewOf(state);
-    const lacking = order.phases.filter((_, at) => phases[at]?.seats.length === 0);
-    if (lacking.length > 0) throw nobodyCan(swarm, lacking);
+    const orders = inits.map((init) => {
+      const threshold = init.threshold ?? swarm.threshold;
+      const components = { clock, random, swarmId: swarm.id, threshold, hasValidators };
+      return planOrder(principal, init, components);
+    });
+    const crews = await firstCrews(this.#components, orders, { principal, swarm, isDry });
     // A swarm that is full says so before it takes anything.
-    swarms.begin(swarm.id)();
-    await table.put(ROW + order.id, Buffer.from(JSON.stringify(state)));
-    const live = this.#take(state);
-    this.#show(state);
-    this.#forget();
-    return this.#viewOf(live.conductor.state);
+    if (!isDry) swarms.begin(swarm.id, undefined, orders.length)();
+    return orders.map((order, at) => {
+      return { order, status: 'running', version: 1, phases: crews[at] ?? [] };
+    });
   }
 
   has(taskId: string): boolean {
@@ -200,103 +204,31 @@ class NodeOrchestrations implements Orchestrations {
     return Promise.all(seen.toReversed().map(({ conductor }) => this.#viewOf(conductor.state)));
   }
 
-  #orderOf(
-    principal: Principal,
-    init: OrchestrateInit,
-    { hasValidators, threshold }: { readonly hasValidators: boolean; readonly threshold: number },
-  ): PlanOrder {
-    const { clock, random } = this.#components;
-    const { aggregation = 'first', parallelism = 1, strategy = 'adaptive' } = init;
-    if (parallelism > PARALLEL_MAX) throw tooWide(parallelism);
-    const now = clock.now();
-    const isShared = aggregation !== 'first' || init.aggregation === 'first';
-    const copies = isShared ? parallelism : 1;
-    const sequential = strategy === 'sequential';
-    const phases: readonly Phase[] =
-      init.phases === undefined
-        ? planFrom({ capabilities: init.capabilities, sequential, copies, hasValidators })
-        : planOf(init.phases, copies);
-    return {
-      id: labelOf('task', now, random),
-      swarmId: init.swarmId,
-      description: init.description,
-      priority: init.priority === 'medium' ? 'normal' : (init.priority ?? 'normal'),
-      strategy,
-      aggregation,
-      resolution: init.resolution ?? 'expert_priority',
-      threshold,
-      failureThreshold: init.failureThreshold ?? 1,
-      retry: init.retry ?? 'none',
-      parallelism,
-      phases,
-      submitter: senderKey(principal),
-      from: nameOf(principal),
-      submittedAt: now,
-      expiresAt: now + Math.min(init.timeoutMs ?? DEADLINE_MS, DEADLINE_MAX_MS),
-    };
-  }
-
-  /** Who is to do what, before anything is done: whoever checks is chosen first, or last where others come off better so. */
-  async #crews(principal: Principal, order: PlanOrder): Promise<readonly PhaseRow[]> {
-    const { swarms } = this.#components;
-    const { swarm } = await swarms.open({ kind: 'operator' }, order.swarmId);
-    const log = await swarms.log(order.swarmId);
-    const lacking = (rows: readonly PhaseRow[]): number =>
-      rows.filter(({ seats }) => seats.length === 0).length;
-    const choose = (first: Phase['role']): Promise<readonly PhaseRow[]> =>
-      this.#crewsInOrder(order, { principal, swarm, log, first });
-    const rows = await choose('validator');
-    if (lacking(rows) === 0) return rows;
-    const others = await choose('worker');
-    return lacking(others) < lacking(rows) ? others : rows;
-  }
-
-  async #crewsInOrder(
-    { phases }: PlanOrder,
-    {
-      first,
-      ...init
-    }: Pick<CrewInit, 'log' | 'principal' | 'swarm'> & { readonly first: Phase['role'] },
-  ): Promise<readonly PhaseRow[]> {
-    const busy = new Map<string, number>();
-    const rows = new Map<string, PhaseRow>();
-    const inOrder = [
-      ...phases.filter(({ role }) => role === first),
-      ...phases.filter(({ role }) => role !== first),
-    ];
-    for (const phase of inOrder) {
-      const without = new Set(
-        [...rows.values()]
-          .filter(({ name }) => areApart(phases, phase.name, name))
-          .flatMap(({ seats }) => seats.map(({ member }) => member)),
-      );
-      const crew = await chooseCrew(this.#components, {
-        ...init,
-        phase,
-        without,
-        busy,
-        count: phase.copies,
-      });
-      for (const { member } of crew) busy.set(member, (busy.get(member) ?? 0) + 1);
-      const seats = crew.map((one, place): SeatRow => ({ ...one, round: 0, place, nth: 0 }));
-      rows.set(phase.name, { name: phase.name, status: 'waiting', round: 0, seats });
-    }
-    return phases.flatMap(({ name }) => rows.get(name) ?? []);
-  }
-
-  #take(state: PlanState): Live {
+  /** `over` gives its place back. */
+  #take(state: PlanState, over: () => void): Live {
     const { clock } = this.#components;
     const { id, expiresAt, submitter } = state.order;
     const wakers = new Set<() => void>();
+    const ended = (last: PlanState): void => {
+      live.bytes = sizeOf(last);
+      over();
+    };
     const conductor = new Conductor(this.#components, {
       state,
-      principal: this.#principalOf(submitter),
-      keep: (next) => this.#keep(next, wakers),
+      // Asked for each time: a key that was revoked has no more rights in the middle of its plan either.
+      principal: () => this.#principalOf(submitter),
+      keep: async (next) => {
+        await this.#keep(next, wakers);
+        if (next.status !== 'running') ended(next);
+      },
       signal: this.#life.signal,
     });
-    const live: Live = { conductor, wakers, cancelDeadline: () => undefined };
+    const live: Live = { conductor, wakers, cancelDeadline: nothing, bytes: 0 };
     this.#plans.set(id, live);
-    if (conductor.isOver) return live;
+    if (conductor.isOver) {
+      live.bytes = sizeOf(state);
+      return live;
+    }
     const leftMs = Math.max(0, expiresAt - clock.now());
     live.cancelDeadline = clock.schedule(leftMs, () => {
       void conductor.end('expired', 'expired', 'it was not done in its time');
@@ -309,10 +241,10 @@ class NodeOrchestrations implements Orchestrations {
 
   /** Written until the disk takes it, then shown. */
   async #keep(state: PlanState, wakers: ReadonlySet<() => void>): Promise<void> {
-    const { logger, random, table } = this.#components;
+    const { logger, random } = this.#components;
     for (let failures = 0; !this.#life.closed; failures += 1) {
       try {
-        await table.put(ROW + state.order.id, Buffer.from(JSON.stringify(state)));
+        await this.#rows.put([state]);
         break;
       } catch (error) {
         logger.warn({ error: messageOf(error) }, 'a plan could not be written');
@@ -377,27 +309,16 @@ class NodeOrchestrations implements Orchestrations {
     });
   }
 
-  #checkRoom(): void {
-    if (this.#life.closed) throw new StarlingError('STARLING_STOPPED', 'the node is stopping');
-    const open = [...this.#plans.values()].filter(({ conductor }) => !conductor.isOver).length;
-    if (open < PLANS_MAX) return;
-    throw new StarlingError(
-      'STARLING_LIMIT_EXCEEDED',
-      `${open} plans are under way, and ${PLANS_MAX} may be`,
-      {
-        hint: 'ask again when some have ended: starling task list',
-        data: { reason: 'full', limit: PLANS_MAX },
-      },
-    );
-  }
-
   /** The oldest of those that have ended go. */
   #forget(): void {
     const ended = [...this.#plans].filter(([, { conductor }]) => conductor.isOver);
-    for (const [id] of ended.slice(0, Math.max(0, ended.length - ENDED_MAX))) {
+    let bytes = ended.reduce((sum, [, live]) => sum + live.bytes, 0);
+    for (const [at, [id, live]] of ended.entries()) {
+      if (ended.length - at <= ENDED_MAX && bytes <= ENDED_BYTES_MAX) return;
+      bytes -= live.bytes;
       this.#plans.delete(id);
-      this.#components.table
-        .delete(ROW + id)
+      this.#rows
+        .drop(id)
         .catch((error: unknown) =>
           this.#components.logger.warn({ error: messageOf(error) }, 'an old plan was not deleted'),
         );
@@ -412,34 +333,17 @@ class NodeOrchestrations implements Orchestrations {
   }
 }
 
+function nothing(): void {
+  // There is nothing to give back.
+}
+
+function sizeOf({ result }: PlanState): number {
+  return Buffer.byteLength(JSON.stringify(result ?? null));
+}
+
 function isSubmitter(principal: Principal, { order }: PlanState): boolean {
   return (
     principal.kind === 'operator' ||
     sendersIn(senderKey(principal))[0] === sendersIn(order.submitter)[0]
-  );
-}
-
-function nobodyCan(
-  { id, name }: { readonly id: string; readonly name: string },
-  lacking: readonly Phase[],
-): StarlingError {
-  const needs = lacking.map(({ capability, role }) =>
-    role === 'validator' ? `${capability} (to check, by somebody who did not do it)` : capability,
-  );
-  return new StarlingError(
-    'STARLING_SWARM_REFUSED',
-    `nobody in the swarm ${name} who is online and may be given a task can do: ${needs.join(', ')}`,
-    {
-      hint: `see who is in it: starling swarm status ${name}`,
-      data: { swarmId: id, reason: 'capability' },
-    },
-  );
-}
-
-function tooWide(parallelism: number): StarlingError {
-  return new StarlingError(
-    'STARLING_USAGE',
-    `${parallelism} agents are to do a phase at once, and ${PARALLEL_MAX} may`,
-    { hint: 'see: starling task run --help' },
   );
 }

@@ -5,7 +5,15 @@ import type { JsonObject } from '../core/index.ts';
 import { defineTool } from '../gateway/index.ts';
 import type { BuiltinContext, BuiltinTool } from '../gateway/index.ts';
 import { TASK_PRIORITIES } from '../tasks/index.ts';
-import { DEADLINE_MAX_MS, DESCRIPTION_MAX, PARALLEL_MAX, PHASES_MAX } from './limits.ts';
+import type { TaskBatch } from '../tasks/index.ts';
+import {
+  DEADLINE_MAX_MS,
+  DESCRIPTION_MAX,
+  INPUTS_MAX,
+  PARALLEL_MAX,
+  PHASES_MAX,
+} from './limits.ts';
+import type { OrchestrateInit } from './order.ts';
 import type { Orchestrations } from './orchestrations.ts';
 import { AGGREGATIONS, RESOLUTIONS, STRATEGIES } from './types.ts';
 import type { OrchestrateResult, PlanView } from './types.ts';
@@ -81,18 +89,26 @@ export function orchestrationTools({
         swarmId: text,
         task: TASK,
         execution: EXECUTION.optional(),
+        inputs: z
+          .array(z.json())
+          .min(1)
+          .max(INPUTS_MAX)
+          .optional()
+          .describe(
+            'The same is wanted of each: a plan for each, given together or not at all. The answer has `taskIds`, and `counts` of their states.',
+          ),
         plan: z.boolean().optional().describe('Only shows the plan.'),
       }),
       hints: { destructiveHint: false },
       clients: 'yes',
       onTop: true,
       async run(
-        { execution = {}, plan, swarmId, task },
+        { execution = {}, inputs, plan, swarmId, task },
         { principal },
-      ): Promise<OrchestrateResult> {
+      ): Promise<OrchestrateResult | TaskBatch> {
         const { consensusRequired, requiredCapabilities: capabilities = [], timeout } = task;
         const voted = consensusRequired === true ? ('majority_vote' as const) : undefined;
-        const view = await orchestrations.orchestrate(principal, {
+        const init: OrchestrateInit = {
           swarmId,
           description: task.description,
           capabilities,
@@ -106,11 +122,19 @@ export function orchestrationTools({
           failureThreshold: execution.failureThreshold,
           timeoutMs: timeout === undefined ? undefined : timeout * 1000,
           isDry: plan,
-        });
+        };
+        if (inputs !== undefined) return batchOf(await orchestrations.orchestrateAll(principal, init, inputs));
+        const view = await orchestrations.orchestrate(principal, init);
         return { ...view, status: plan === true ? 'planned' : 'orchestrating' };
       },
     }),
   ];
+}
+
+function batchOf(views: readonly PlanView[]): TaskBatch {
+  const counts: Record<string, number> = {};
+  for (const { status } of views) counts[status] = (counts[status] ?? 0) + 1;
+  return { taskIds: views.map(({ taskId }) => taskId), counts };
 }
 
 /** The tools of tasks, of which those that look at a task or end it know plans, too. */

@@ -36,6 +36,8 @@ export interface PlanOrder {
   readonly id: string;
   readonly swarmId: string;
   readonly description: string;
+  /** What each agent gets besides, where the same is wanted of many inputs. */
+  readonly input?: Json;
   readonly priority: 'low' | 'normal' | 'high';
   readonly strategy: Strategy;
   readonly aggregation: Aggregation;
@@ -71,6 +73,8 @@ export interface SeatRow {
   readonly taskId?: string;
   readonly outcome?: 'done' | 'failed';
   readonly result?: Json;
+  /** Of that, as JSON. */
+  readonly resultBytes?: number;
   readonly error?: string;
   /** The choice as its node has signed it. */
   readonly ballot?: string;

@@ -8,7 +8,7 @@ export const SWARM_AGENTS = 20;
 export const FAN = 4;
 /** Share of the weight of all who are invited that a choice needs, where nobody says. */
 export const THRESHOLD = 0.7;
-/** Swarms that a node knows. */
+/** Swarms that a node has a part in and that were not dissolved. */
 export const SWARMS_MAX = 100;
 /** Operations of one swarm that are under way at this node at the same time. */
 export const OPERATIONS_MAX = 1000;
@@ -24,3 +24,7 @@ export const EDGE_LIFE_MS = 86_400_000;
 export const EDGES_AGAIN_MS = 5000;
 /** A swarm that was dissolved so long ago is forgotten, with its board. */
 export const FORGET_MS = 86_400_000;
+/** After one could not be forgotten: when that is tried again. */
+export const FORGET_AGAIN_MS = 60_000;
+/** Dissolved swarms that are kept until then; what was dissolved first goes first. */
+export const DISSOLVED_MAX = 100;

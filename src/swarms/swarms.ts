@@ -3,8 +3,8 @@
  * and every node with a member has; so it goes on without any one of them. The creator, and the coordinators that it has
  * named, name the members, the node of each agrees, and the topology is the grants of `edges.ts`.
  */
-import { StarlingError, createScope, messageOf } from '../core/index.ts';
-import type { Clock, Did, Json, Logger, Random, Scope, Startable } from '../core/index.ts';
+import { StarlingError } from '../core/index.ts';
+import type { Clock, Did, Json, Logger, Random, Startable } from '../core/index.ts';
 import { labelOf, parseAddress, waitForNews } from '../agents/index.ts';
 import type { Agents, Runs } from '../agents/index.ts';
 import type { Blackboard, Board } from '../blackboard/index.ts';
@@ -23,17 +23,10 @@ import {
   readSwarm,
   seatKey,
 } from './board-rows.ts';
-import { createEdges, isGone } from './edges.ts';
-import type { Edges, EdgesComponents } from './edges.ts';
-import {
-  EDGES_AGAIN_MS,
-  FORGET_MS,
-  LOG_MAX,
-  OPERATIONS_MAX,
-  SWARMS_MAX,
-  SWARM_AGENTS,
-  THRESHOLD,
-} from './limits.ts';
+import { isGone } from './edges.ts';
+import { Followed } from './followed.ts';
+import type { FollowedComponents, OpenSwarm } from './followed.ts';
+import { LOG_MAX, OPERATIONS_MAX, SWARMS_MAX, SWARM_AGENTS, THRESHOLD } from './limits.ts';
 import { checkInit, wantedMembers } from './members.ts';
 import type { MemberInit, MembersComponents, SwarmInit, Wanted } from './members.ts';
 import { statusOf } from './status.ts';
@@ -44,7 +37,6 @@ import {
   notHere,
   notInvited,
   refusedSwarm,
-  unknownSwarm,
 } from './swarm-errors.ts';
 import type {
   LogLine,
@@ -58,7 +50,7 @@ import type {
 } from './types.ts';
 
 /** The rooms below. */
-export interface SwarmsComponents extends EdgesComponents, MembersComponents {
+export interface SwarmsComponents extends FollowedComponents, MembersComponents {
   readonly agents: Pick<Agents, 'list' | 'owns'>;
   readonly runs: Pick<Runs, 'spawn'>;
   readonly blackboard: Blackboard;
@@ -75,12 +67,6 @@ export interface SwarmWait {
   readonly seen: string;
   readonly waitMs: number;
   readonly signal: AbortSignal;
-}
-
-/** A swarm and its board, for who works in it. */
-export interface OpenSwarm {
-  readonly swarm: Swarm;
-  readonly board: Board;
 }
 
 /** The swarms of a node. */
@@ -119,8 +105,6 @@ export interface Swarms extends Startable {
   plans(swarmId: string): Promise<readonly (PlanRow & { readonly did: Did })[]>;
 }
 
-const PREFIX = 'swarm_';
-const REF = 'swarm/';
 /** Plans of one node that its board keeps. */
 const PLANS_KEPT = 16;
 
@@ -131,43 +115,26 @@ export function createSwarms(components: SwarmsComponents): Swarms {
 
 class NodeSwarms implements Swarms {
   readonly #components: SwarmsComponents;
-  readonly #edges: Edges;
-  /** Boards that are watched, by the id of the swarm. */
-  readonly #watched = new Map<string, { readonly ref: string; readonly stop: () => void }>();
-  readonly #wakers = new Map<string, Set<() => void>>();
+  readonly #followed: Followed;
+  /** Ends the looks that wait. */
+  readonly #looks = new Set<() => void>();
   readonly #operations = new Map<string, number>();
-  /** One after the other: what edges there should be, and what is written to a log. */
-  #turn: Promise<void> = Promise.resolve();
-  #toSettle = new Set<string>();
-  #life: Scope;
-  readonly #peerChanged = (): void => {
-    for (const id of this.#watched.keys()) this.#settleSoon(id);
-  };
+  /** What is written to a log, one line after the other. */
+  #written: Promise<void> = Promise.resolve();
 
   constructor(components: SwarmsComponents) {
     this.#components = components;
-    this.#edges = createEdges(components);
-    this.#life = createScope(components.clock);
-    this.#life.close();
+    this.#followed = new Followed(components);
   }
 
-  async start(): Promise<void> {
-    this.#life = createScope(this.#components.clock);
-    await this.#edges.load();
-    for await (const [key, bytes] of this.#components.table.entries(REF)) {
-      await this.#watch(key.slice(REF.length), Buffer.from(bytes).toString('utf8'));
-    }
-    for (const id of this.#edges.swarms()) this.#settleSoon(id);
-    this.#components.membership.events.on('change', this.#peerChanged);
+  start(): Promise<void> {
+    return this.#followed.start();
   }
 
   async stop(): Promise<void> {
-    this.#components.membership.events.off('change', this.#peerChanged);
-    this.#life.close();
-    for (const { stop } of this.#watched.values()) stop();
-    this.#watched.clear();
-    for (const wakers of this.#wakers.values()) for (const wake of wakers) wake();
-    await this.#turn;
+    await this.#followed.stop();
+    for (const wake of this.#looks) wake();
+    await this.#written;
     this.#operations.clear();
   }
 
@@ -194,8 +161,8 @@ class NodeSwarms implements Swarms {
     for (const [order, seat] of wanted.entries()) {
       await this.#seat(board, { ...seat, order }, { principal, signal });
     }
-    await this.#keep(id, node.did);
-    await this.#settle(id);
+    await this.#followed.keep(id, node.did);
+    await this.#followed.settle(id);
     const status = await this.status(principal, id);
     return lacking.length === 0 ? status : { ...status, lacking };
   }
@@ -214,11 +181,12 @@ class NodeSwarms implements Swarms {
     if (names && (known === undefined || member.role !== undefined)) {
       this.#checkOwner(principal, swarm, undefined);
     }
+    await this.#followed.keep(swarm.id, swarm.creator);
     if (swarm.creator === node.did || (names && known === undefined)) {
       if (known === undefined && swarm.seats.length >= swarm.maxAgents) throw fullSwarm(swarm);
       const order = known?.order ?? Math.max(-1, ...swarm.seats.map((one) => one.order)) + 1;
       const role = member.role ?? known?.role ?? seat.role;
-      const { signal } = this.#life;
+      const { signal } = this.#followed;
       await this.#seat(board, { ...seat, role, order }, { principal, signal });
     } else {
       if (known === undefined) throw notInvited(swarm, seat.agent);
@@ -226,8 +194,7 @@ class NodeSwarms implements Swarms {
       if (seat.did !== node.did) throw notHere(swarm, 'changes its members');
       await board.set(joinedKey(seat), { at: this.#components.clock.now() });
     }
-    await this.#keep(swarm.id, swarm.creator);
-    await this.#settle(swarm.id);
+    await this.#followed.settle(swarm.id);
     return this.status(principal, id);
   }
 
@@ -252,33 +219,28 @@ class NodeSwarms implements Swarms {
     if (seat.did === node.did) await board.delete(joinedKey(seat));
     if (isNamer) await board.delete(seatKey(seat));
     if (isCreator) await giveRights(board, seat.did);
-    await this.#settle(swarm.id);
+    await this.#followed.settle(swarm.id);
     return this.status(principal, id);
   }
 
   async dissolve(principal: Principal, id: string): Promise<SwarmStatusResult> {
-    const { swarm, board } = await this.#find(principal, id);
+    const { swarm, board } = await this.#followed.find(principal, id);
     const { node, clock } = this.#components;
     if (swarm.creator !== node.did) throw notHere(swarm, 'dissolves it');
     this.#checkOwner(principal, swarm, undefined);
     if (swarm.dissolvedAt === undefined) await board.set(END_KEY, { at: clock.now() });
-    await this.#settle(swarm.id);
-    return this.#statusOf(swarm.id);
+    await this.#followed.settle(swarm.id);
+    return this.#statusOf({ swarm, board });
   }
 
   async status(principal: Principal, id: string, wait?: SwarmWait): Promise<SwarmStatusResult> {
-    const { swarm, board } = await this.#find(principal, id);
-    if (wait !== undefined && board.digest() === wait.seen) {
-      const wakers = this.#wakers.get(swarm.id) ?? new Set();
-      this.#wakers.set(swarm.id, wakers);
-      await this.#watch(swarm.id, refOf(swarm.id, swarm.creator));
-      if (board.digest() === wait.seen) await waitForNews(wakers, this.#components.clock, wait);
-    }
-    return this.#statusOf(swarm.id);
+    const { swarm, board } = await this.#followed.find(principal, id);
+    if (wait !== undefined) await this.#newsOf(board, wait);
+    return this.#statusOf({ swarm, board });
   }
 
   async list(principal: Principal): Promise<SwarmListResult> {
-    const all = await this.#all(principal);
+    const all = await this.#followed.all(principal);
     return {
       swarms: all.map(({ swarm }) => ({
         swarmId: swarm.id,
@@ -292,7 +254,7 @@ class NodeSwarms implements Swarms {
   }
 
   async open(principal: Principal, id: string): Promise<OpenSwarm> {
-    const found = await this.#find(principal, id);
+    const found = await this.#followed.find(principal, id);
     if (found.swarm.dissolvedAt === undefined) return found;
     throw refusedSwarm(id, 'dissolved', `the swarm ${found.swarm.name} was dissolved`);
   }
@@ -331,8 +293,8 @@ class NodeSwarms implements Swarms {
       const lines = [...(await this.log(swarmId)), line].slice(-LOG_MAX);
       await board.set(logKey(this.#components.node.did), lines as unknown as Json);
     };
-    const written = this.#turn.then(write);
-    this.#turn = written.catch(() => undefined);
+    const written = this.#written.then(write);
+    this.#written = written.catch(() => undefined);
     return written;
   }
 
@@ -362,15 +324,38 @@ class NodeSwarms implements Swarms {
     if (did === node.did) await board.set(joinedKey({ agent, did }), { at: clock.now() });
   }
 
+  async #newsOf(board: Board, wait: SwarmWait): Promise<void> {
+    const wakers = new Set<() => void>();
+    const wake = (): void => {
+      for (const one of wakers) one();
+    };
+    const unwatch = board.watch(wake);
+    this.#looks.add(wake);
+    try {
+      if (board.digest() === wait.seen)
+        await waitForNews(wakers, this.#components.clock, wait);
+    } finally {
+      unwatch();
+      this.#looks.delete(wake);
+    }
+  }
+
+  #known(swarmId: string): Promise<OpenSwarm> {
+    return this.#followed.find({ kind: 'operator' }, swarmId);
+  }
+
   async #checkRoom(principal: Principal, name: string): Promise<void> {
-    const all = await this.#all({ kind: 'operator' });
+    const all = await this.#followed.all({ kind: 'operator' });
     if (all.some(({ swarm }) => swarm.name === name && swarm.dissolvedAt === undefined)) {
       throw new StarlingError('STARLING_SWARM_REFUSED', `there is a swarm '${name}' already`, {
         hint: 'take another name, or end that one: starling swarm dissolve <id>',
         data: { reason: 'taken', swarmId: name },
       });
     }
-    if (all.length < SWARMS_MAX) return;
+    const live = all.filter(
+      ({ swarm }) => swarm.dissolvedAt === undefined && this.#followed.has(swarm.id),
+    );
+    if (live.length < SWARMS_MAX) return;
     throw new StarlingError(
       'STARLING_LIMIT_EXCEEDED',
       `${nameOf(principal)} wants one more swarm than the ${SWARMS_MAX} that a node may know`,
@@ -384,69 +369,16 @@ class NodeSwarms implements Swarms {
   /** Who may say of a swarm, or of an agent in it, what is to be. @throws STARLING_SWARM_REFUSED */
   #checkOwner(principal: Principal, swarm: Swarm, agent: string | undefined): void {
     const { agents } = this.#components;
-    if (principal.kind === 'operator' || this.#isOwner(principal, swarm)) return;
+    if (principal.kind === 'operator' || this.#followed.isOwner(principal, swarm)) return;
     if (agent !== undefined && agents.owns(principal, agent)) return;
     throw refusedSwarm(swarm.id, 'owner', `the swarm ${swarm.name} is not the caller's`, {
       hint: 'whoever made it, and the operator, may do that',
     });
   }
 
-  #isOwner(principal: Principal, { creator, owner }: Swarm): boolean {
-    return creator === this.#components.node.did && owner === keyOf(principal);
-  }
-
-  /** The operator, who made it, and whose agents are in it. */
-  #maySee(principal: Principal, swarm: Swarm): boolean {
-    const { agents, node } = this.#components;
-    if (principal.kind === 'operator' || this.#isOwner(principal, swarm)) return true;
-    return swarm.seats.some(({ agent, did }) => did === node.did && agents.owns(principal, agent));
-  }
-
-  async #all(principal: Principal): Promise<readonly OpenSwarm[]> {
-    const { blackboard } = this.#components;
-    const found: OpenSwarm[] = [];
-    for (const name of blackboard.names().filter((one) => one.startsWith(PREFIX))) {
-      const board = await blackboard.board(name);
-      const swarm = readSwarm(board);
-      if (swarm !== undefined && this.#maySee(principal, swarm)) found.push({ swarm, board });
-    }
-    return found.toSorted((one, other) => one.swarm.at - other.swarm.at);
-  }
-
-  /** By its id, or by its name where one goes by it. @throws STARLING_SWARM_UNKNOWN */
-  async #find(principal: Principal, id: string): Promise<OpenSwarm> {
-    const all = await this.#all(principal);
-    const named = all.filter(({ swarm }) => swarm.name === id);
-    const live = named.filter(({ swarm }) => swarm.dissolvedAt === undefined);
-    const found = this.#byId(all, id) ?? live[0] ?? named.at(-1);
-    if (found === undefined) throw unknownSwarm(id);
-    if (live.length < 2 || found.swarm.id === id) return found;
-    throw new StarlingError('STARLING_USAGE', `several swarms are called '${id.slice(0, 64)}'`, {
-      hint: `say which by its id: ${live.map(({ swarm }) => swarm.id).join(', ')}`,
-    });
-  }
-
-  /**
-   * Anybody can call a board like a swarm of another node: this node's own counts, else the one that it follows, else the
-   * only one.
-   */
-  #byId(all: readonly OpenSwarm[], id: string): OpenSwarm | undefined {
-    const byId = all.filter(({ swarm }) => swarm.id === id);
-    const ref = this.#watched.get(id)?.ref;
-    const found =
-      byId.find(({ swarm }) => swarm.creator === this.#components.node.did) ??
-      byId.find(({ swarm }) => refOf(id, swarm.creator) === ref);
-    if (found !== undefined || byId.length === 0) return found;
-    if (byId.length === 1 && ref === undefined) return byId[0];
-    throw unknownSwarm(id);
-  }
-
-  async #known(swarmId: string): Promise<OpenSwarm> {
-    return this.#find({ kind: 'operator' }, swarmId);
-  }
-
-  async #statusOf(id: string): Promise<SwarmStatusResult> {
-    const { swarm, board } = await this.#known(id);
+  async #statusOf({ swarm: known, board }: OpenSwarm): Promise<SwarmStatusResult> {
+    const swarm = readSwarm(board) ?? known;
+    const { id } = swarm;
     const { agents } = this.#components;
     const listed = await agents.list({ kind: 'operator' }, {});
     return statusOf({
@@ -457,7 +389,7 @@ class NodeSwarms implements Swarms {
       plans: readPlans(board),
       endpointOf: (seat) => this.endpointOf(seat),
       isGone: ({ did }) => isGone(this.#components.membership.find(did)),
-      grantFor: (from, to) => this.#edges.grantFor(id, from, to),
+      grantFor: (from, to) => this.#followed.grantFor(id, from, to),
       operations: this.#operations.get(id) ?? 0,
       createdBy: this.#nodeOf(swarm.creator),
       version: board.digest(),
@@ -469,66 +401,6 @@ class NodeSwarms implements Swarms {
     return did === node.did ? node.name : (membership.find(did)?.alias ?? did);
   }
 
-  /** This node has a part in the swarm: it is known after a restart, and followed. */
-  async #keep(swarmId: string, creator: Did): Promise<void> {
-    const ref = refOf(swarmId, creator);
-    await this.#components.table.put(REF + swarmId, Buffer.from(ref));
-    await this.#watch(swarmId, ref);
-  }
-
-  async #watch(swarmId: string, ref: string): Promise<void> {
-    if (this.#watched.has(swarmId) || this.#life.closed) return;
-    const board = await this.#components.blackboard.board(ref);
-    if (this.#watched.has(swarmId) || this.#life.closed) return;
-    const stop = board.watch((changes) => {
-      for (const wake of this.#wakers.get(swarmId) ?? []) wake();
-      const isOfMembers = changes.some(({ key }) => !/^at\/[^/]+\/(?:log|plan\/)/u.test(key));
-      if (isOfMembers) this.#settleSoon(swarmId);
-    });
-    this.#watched.set(swarmId, { ref, stop });
-    const end = readSwarm(board)?.dissolvedAt;
-    if (end !== undefined && end + FORGET_MS < this.#components.clock.now())
-      await this.#forget(swarmId, board);
-  }
-
-  async #forget(swarmId: string, board: Board): Promise<void> {
-    await this.#edges.drop(swarmId);
-    if (board.info().createdBy === this.#components.node.did) await board.drop();
-    await this.#components.table.delete(REF + swarmId);
-    this.#watched.get(swarmId)?.stop();
-    this.#watched.delete(swarmId);
-    this.#wakers.delete(swarmId);
-  }
-
-  #settleSoon(swarmId: string): void {
-    if (this.#toSettle.has(swarmId) || this.#life.closed) return;
-    this.#toSettle.add(swarmId);
-    this.#settle(swarmId).catch((error: unknown) => {
-      const { logger } = this.#components;
-      logger.warn({ swarmId, error: messageOf(error) }, 'edges of a swarm were not given');
-      this.#life.after(EDGES_AGAIN_MS, () => this.#settleSoon(swarmId));
-    });
-  }
-
-  /** What edges there should be now, there are. @throws as the grants do */
-  #settle(swarmId: string): Promise<void> {
-    const settled = this.#turn.then(async () => {
-      this.#toSettle.delete(swarmId);
-      const ref = this.#watched.get(swarmId)?.ref;
-      if (ref === undefined || this.#life.closed) return;
-      const board = await this.#components.blackboard.board(ref);
-      const swarm = readSwarm(board);
-      const { did } = this.#components.node;
-      // A swarm that is gone, or that this node may write to no more, leaves no edge behind.
-      const isOut =
-        swarm === undefined ||
-        (swarm.creator !== did && !board.may(did, 'write', `${ownPrefix(did)}log`));
-      if (isOut) await this.#edges.drop(swarmId);
-      else await this.#edges.settle(swarm);
-    });
-    this.#turn = settled.catch(() => undefined);
-    return settled;
-  }
 }
 
 /** The node that made the swarm names its members; so does the operator of one with a coordinator whom that one named. */
@@ -555,10 +427,6 @@ async function giveRights(board: Board, did: Did): Promise<void> {
   if (!board.may(did, 'write', `${ownPrefix(did)}log`)) {
     await board.grant({ to: did, ability: 'write', prefix: ownPrefix(did) });
   }
-}
-
-function refOf(swarmId: string, creator: Did): string {
-  return `${swarmId}@${creator.slice('did:key:'.length)}`;
 }
 
 function stateOf({ dissolvedAt, seats }: Swarm): SwarmStatusResult['status'] {

@@ -1,6 +1,6 @@
 /** Tasks of the program that holds the node: an agent that does them, and the giving of one. */
-import { StarlingError, createScope, isObject } from '../core/index.ts';
-import type { Clock, Json, JsonObject } from '../core/index.ts';
+import { StarlingError, createScope, isObject, sleep } from '../core/index.ts';
+import type { Clock, Json, JsonObject, Scope } from '../core/index.ts';
 import { createNodeAgent } from '../agents/index.ts';
 import type {
   AgentCall,
@@ -58,8 +58,10 @@ export interface TaskOptions {
   readonly id?: string;
 }
 
-/** How often a program that does a task says that it does. */
-const TELL_MS = 5000;
+/** A program that does a task says so after this first: what is small is done by then, */
+const TELL_FIRST_MS = 1000;
+/** and then each time that it has waited so long for the word to stop. */
+const TELL_S = 5;
 const CALL_MS = 10_000;
 /** As long as a task may be there. */
 const ASK_MS = DEADLINE_MAX_MS;
@@ -193,12 +195,14 @@ async function doTask(
   const { id, token, idempotencyKey, answers } = message.metadata['task'] as JsonObject;
   const scope = createScope(clock, () => undefined);
   const name = { taskId: String(id), token: Number(token) };
-  const tell = async (part?: number, text?: string): Promise<void> => {
+  const tell = async (part?: number, text?: string, waitS?: number): Promise<void> => {
     const said = {
       ...(part === undefined ? {} : { progress: part }),
       ...(text === undefined ? {} : { message: text }),
+      ...(waitS === undefined ? {} : { timeout_s: waitS }),
     };
-    const options = { signal: scope.signal, timeoutMs: CALL_MS };
+    const timeoutMs = (waitS ?? 0) * 1000 + CALL_MS;
+    const options = { signal: scope.signal, timeoutMs };
     const { wanted } = await call('task_progress', { ...name, ...said }, options);
     if (wanted === false) scope.close();
   };
@@ -209,7 +213,7 @@ async function doTask(
     const options = { signal: scope.signal, timeoutMs: ASK_MS };
     return (await call('task_ask', asked, options))['answer'] ?? null;
   };
-  scope.every(TELL_MS, () => tell());
+  void heed(scope, clock, () => tell(undefined, undefined, TELL_S));
   try {
     return await handler(message.message, {
       id: name.taskId,
@@ -218,9 +222,22 @@ async function doTask(
       signal: scope.signal,
       message,
       ask,
-      progress: tell,
+      progress: (part, text) => tell(part, text),
     });
   } finally {
     scope.close();
+  }
+}
+
+/** Says again and again that the work goes on, until it does not. Never rejects: what did not come through is said again. */
+async function heed(scope: Scope, clock: Clock, tell: () => Promise<void>): Promise<void> {
+  for (let pauseMs = TELL_FIRST_MS; await sleep(scope, pauseMs); ) {
+    const at = clock.now();
+    const isTold = await tell().then(
+      () => true,
+      () => false,
+    );
+    // A node that does not wait is told no more often for that.
+    pauseMs = isTold && clock.now() - at >= TELL_S * 500 ? 0 : TELL_S * 1000;
   }
 }

@@ -46,6 +46,8 @@ export const RELEASE_MS = 500;
 export const RELEASED_AT_ONCE = 200;
 /** A program that has told of progress and tells of none for so long is believed to be gone. */
 export const PROGRESS_MS = 15_000;
+/** How long an agent that tells of its progress may wait for the word to stop, s. */
+export const PROGRESS_WAIT_MAX_S = 10;
 /** How long the submitter's node waits for news in one question to the worker's. */
 export const FOLLOW_MS = 4000;
 /** How much longer than the wait such a question may take. */

@@ -9,10 +9,18 @@ const ROW = 'task/';
 const INPUT = 'input/';
 const RESULT = 'result/';
 
+/** A task that is kept from now on. */
+export interface AddedTask {
+  readonly row: TaskRow;
+  readonly input: Json;
+}
+
 /** Where tasks are kept. What resolves is on the disk. */
 export interface TaskRows {
   /** @throws STARLING_LIMIT_EXCEEDED, STARLING_STATE_UNUSABLE as the store does; so do the others */
   add(row: TaskRow, input: Json): Promise<void>;
+  /** All of them or none. */
+  addAll(all: readonly AddedTask[]): Promise<void>;
   put(row: TaskRow): Promise<void>;
   putResult(row: TaskRow, result: Json): Promise<void>;
   /** Writes that a task that had ended waits again. */
@@ -39,6 +47,11 @@ export function createTaskRows(table: Table, logger: Logger): TaskRows {
   };
   return {
     add: (row, input) => putWith(row, written(INPUT + row.order.id, input)),
+    async addAll(all) {
+      const inputs = all.map(({ row, input }) => written(INPUT + row.order.id, input));
+      await table.batch([...all.map(({ row }) => rowOf(row)), ...inputs]);
+      for (const input of inputs) lately.keep(input);
+    },
     put,
     reopen: put,
     putResult: (row, result) => putWith(row, written(RESULT + row.order.id, result)),
@@ -73,6 +86,13 @@ export function routedRows(local: TaskRows, durable: DurableRows): TaskRows {
     durable.copies(id) === undefined ? local : durable;
   return {
     add: (row, input) => of(row).add(row, input),
+    async addAll(all) {
+      const isDurable = ({ row }: AddedTask): boolean => row.order.durable !== undefined;
+      const shared = all.filter(isDurable);
+      const own = all.filter((one) => !isDurable(one));
+      if (shared.length > 0) await durable.addAll(shared);
+      if (own.length > 0) await local.addAll(own);
+    },
     put: (row) => of(row).put(row),
     putResult: (row, result) => of(row).putResult(row, result),
     reopen: (row) => of(row).reopen(row),

@@ -11,20 +11,20 @@ import type { Principal } from '../guard/index.ts';
 import type { Signer } from '../identity/index.ts';
 import type { Table } from '../store/index.ts';
 import type { Blackboard } from '../blackboard/index.ts';
-import { createAwards } from './awards.ts';
-import type { Awards, AwardsComponents } from './awards.ts';
-import { createDurable } from './durable.ts';
-import type { Durable, DurableComponents } from './durable.ts';
-import { notOwned, underWay, unknownTask, wrongState } from './faults.ts';
+import { createAwards } from './awards/awards.ts';
+import type { Awards, AwardsComponents } from './awards/awards.ts';
+import { createDurable } from './durable/durable.ts';
+import type { Durable, DurableComponents } from './durable/durable.ts';
+import { notOwned, underWay, unknownTask, wrongState } from './life/faults.ts';
 import { ENDED_MAX, END_AGAIN_MS, LIST_MAX, RESULTS_BYTES_MAX } from './limits.ts';
-import { LiveTask } from './live-task.ts';
-import { WITH_AGENT, hasEnded } from './machine.ts';
-import { messageKey, orderOf } from './orders.ts';
-import { createPlaces } from './places.ts';
-import type { Places } from './places.ts';
+import { LiveTask } from './life/live-task.ts';
+import { WITH_AGENT, hasEnded } from './life/machine.ts';
+import { messageKey, orderOf } from './life/orders.ts';
+import { createPlaces } from './life/places.ts';
+import type { Places } from './life/places.ts';
 import { createTaskRows, routedRows } from './rows.ts';
 import type { TaskRows } from './rows.ts';
-import { isSubmitter, principalOfOrder } from './submitters.ts';
+import { isSubmitter, principalOfOrder } from './life/submitters.ts';
 import { tellerOf } from './told-ends.ts';
 import type {
   SubmitInit,
@@ -38,9 +38,9 @@ import type {
   TaskView,
   TaskWait,
 } from './types.ts';
-import { viewOf } from './view.ts';
-import { createWork } from './work.ts';
-import type { Work, WorkComponents } from './work.ts';
+import { viewOf } from './life/view.ts';
+import { createWork } from './work/work.ts';
+import type { Work, WorkComponents } from './work/work.ts';
 
 /** The rooms below, and the road to peers. */
 export interface TasksComponents
@@ -110,10 +110,15 @@ export function createTasks(components: TasksComponents): Tasks {
   return new NodeTasks(components);
 }
 
-/** A task that has its place and is on its way to the disk, or that there was before. */
-type Admitted =
-  | { readonly known: LiveTask }
-  | { readonly order: TaskOrder; readonly key: string | undefined; readonly init: SubmitInit };
+/** A task that has its place and is on its way to the disk. */
+interface Fresh {
+  readonly order: TaskOrder;
+  readonly key: string | undefined;
+  readonly init: SubmitInit;
+}
+
+/** The same, or a task that there was before. */
+type Admitted = { readonly known: LiveTask } | Fresh;
 
 class NodeTasks implements Tasks {
   readonly work: Work;
@@ -146,6 +151,7 @@ class NodeTasks implements Tasks {
       shown: (row, owner) => this.#shown(row, owner),
       checkRoom: (order) => this.#places.checkRoom(order),
       taken: (row) => this.#taken(row),
+      answered: (id, answers) => this.#answered(id, answers),
       gone: (id) => this.#gone(id),
     });
     this.#rows = routedRows(createTaskRows(table, logger), this.#durable);
@@ -208,11 +214,18 @@ class NodeTasks implements Tasks {
       for (const one of admitted) this.#refuse(one);
       throw error;
     }
-    // What is written at the same moment shares one sync of the disk.
-    const kept = await Promise.allSettled(admitted.map((one) => this.#keep(one)));
-    return kept.map((one) => {
-      if (one.status === 'rejected') throw one.reason;
-      return this.#view(one.value);
+    const fresh = admitted.flatMap((one) => ('known' in one ? [] : { ...one, row: rowOf(one) }));
+    try {
+      await this.#rows.addAll(fresh.map(({ row, init }) => ({ row, input: init.input })));
+    } catch (error) {
+      for (const one of fresh) this.#refuse(one);
+      throw error;
+    }
+    // Nobody gets one before all are kept.
+    const made = new Map(fresh.map((one) => [one.order.id, this.#kept(one)]));
+    return admitted.map((one) => {
+      const task = 'known' in one ? one.known : made.get(one.order.id);
+      return this.#view(task as LiveTask);
     });
   }
 
@@ -242,23 +255,7 @@ class NodeTasks implements Tasks {
     if (one.key !== undefined) this.#byMessage.delete(one.key);
   }
 
-  async #keep(one: Admitted): Promise<LiveTask> {
-    if ('known' in one) return one.known;
-    const { init, order } = one;
-    const row: TaskRow = {
-      order,
-      state: 'submitted',
-      token: 0,
-      attempts: [],
-      roundFrom: 0,
-      version: 1,
-    };
-    try {
-      await this.#rows.add(row, init.input);
-    } catch (error) {
-      this.#refuse(one);
-      throw error;
-    }
+  #kept({ init, order, row }: Fresh & { readonly row: TaskRow }): LiveTask {
     const task = this.#take(row);
     if (order.durable !== undefined) task.owner = this.#components.self.did;
     task.session = init.session;
@@ -335,7 +332,6 @@ class NodeTasks implements Tasks {
 
   async answer(principal: Principal, id: string, given: TaskAnswer): Promise<TaskView> {
     const task = this.#owned(principal, id);
-    if (!task.isHere) throw wrongState(task, 'another node goes on with it, answer there');
     const { question } = task.row;
     const key = given.key ?? question?.key ?? '';
     if (question?.kind === 'approval') {
@@ -344,6 +340,11 @@ class NodeTasks implements Tasks {
     const event = { type: 'answered', key, answer: given.answer } as const;
     const row = task.peek(event);
     if (row === undefined) throw wrongState(task, 'it asks nothing that is not answered');
+    if (!task.isHere) {
+      const isTaken = await this.#durable.answer(id, key, given.answer);
+      if (!isTaken) throw wrongState(task, 'it asks for that no more');
+      return this.#view(task);
+    }
     await this.#rows.put(row);
     if (!task.apply(event)) {
       // Another answer came first: the disk has that one.
@@ -404,6 +405,16 @@ class NodeTasks implements Tasks {
     this.#places.take(task.order);
     this.#keepDeadline(task);
     this.#begin(task);
+  }
+
+  /** Answers of a durable task that were given here or at another node: its agent is told what it did not know. */
+  #answered(id: string, answers: NonNullable<TaskRow['answers']>): void {
+    const task = this.#tasks.get(id);
+    if (task?.isHere !== true) return;
+    const isNew = Object.entries(answers).filter(([key, answer]) =>
+      task.apply({ type: 'answered', key, answer }),
+    );
+    if (isNew.length > 0) task.tellAnswer?.();
   }
 
   #gone(id: string): void {
@@ -574,3 +585,7 @@ class NodeTasks implements Tasks {
 
 /** How long changes of tasks are gathered for whoever watches all of them. */
 const TELL_MS = 250;
+
+function rowOf({ order }: Fresh): TaskRow {
+  return { order, state: 'submitted', token: 0, attempts: [], roundFrom: 0, version: 1 };
+}

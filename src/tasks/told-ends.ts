@@ -3,7 +3,7 @@ import { messageOf } from '../core/index.ts';
 import type { JsonObject, Logger } from '../core/index.ts';
 import type { Agents } from '../agents/index.ts';
 import type { Principal } from '../guard/index.ts';
-import type { LiveTask } from './live-task.ts';
+import type { LiveTask } from './life/live-task.ts';
 import type { TaskRows } from './rows.ts';
 import type { TaskOrder } from './types.ts';
 

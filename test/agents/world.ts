@@ -144,7 +144,7 @@ function makeNode({ name, names, nodes, clock, viewOf, events, topic }: Making):
   const keptOut = new Set<string>();
   const allows = (principal: Principal, resource: string): boolean =>
     principal.kind === 'client'
-      ? !keptOut.has(principal.name)
+      ? !keptOut.has(principal.name) && principal.scopes.length > 0
       : principal.kind !== 'peer' || grants.has(`${principal.alias} ${resource}`);
   let seed = 1;
   const rooms: TestNode['rooms'] = {

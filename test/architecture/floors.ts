@@ -109,6 +109,15 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['*'],
     ['door', 'mesh'],
   ],
+  tasks: [
+    ['types.ts', 'limits.ts'],
+    ['life'],
+    ['rows.ts'],
+    ['work'],
+    ['awards', 'durable'],
+    ['*'],
+    ['tools'],
+  ],
   builtin: [['results'], ['results.ts'], ['grants'], ['boards'], ['budgets'], ['*']],
   cli: [
     ['terminal'],

@@ -1,11 +1,13 @@
 /** A node with a swarm of agents at several nodes, and plans, on a clock that a test moves. */
 import { silentLogger } from '../../src/core/index.ts';
 import type { Did, JsonObject } from '../../src/core/index.ts';
-import { OPERATOR } from '../../src/guard/index.ts';
+import { OPERATOR, attachedClient } from '../../src/guard/index.ts';
 import { createOrchestrations } from '../../src/orchestration/index.ts';
-import type { OrchestrateInit, Orchestrations } from '../../src/orchestration/orchestrations.ts';
+import type { OrchestrateInit } from '../../src/orchestration/order.ts';
+import type { Orchestrations } from '../../src/orchestration/orchestrations.ts';
 import type { PlanView } from '../../src/orchestration/types.ts';
 import { joinedKey } from '../../src/swarms/board-rows.ts';
+import type { Table } from '../../src/store/index.ts';
 import type { Swarms } from '../../src/swarms/index.ts';
 import type { MemberInit } from '../../src/swarms/members.ts';
 import { memoryTable } from '../grants/memory-table.ts';
@@ -22,6 +24,10 @@ export interface PlanWorld {
   readonly swarms: Swarms;
   readonly swarmId: string;
   plans: Orchestrations;
+  /** The disk of the plans; `writes` hears the bytes of each write. */
+  readonly disk: { readonly rows: Map<string, Uint8Array>; writes: (bytes: number) => void };
+  /** Keys that have no rights any more. */
+  readonly revoked: Set<string>;
   /** Ends without a word, and starts again with what is on the disk. */
   crash(): Promise<void>;
   plan(init: Partial<OrchestrateInit>): Promise<PlanView>;
@@ -77,17 +83,28 @@ export async function makePlanWorld(
     if (at !== 'a') boards.forge(swarmId, did, joinedKey({ agent, did }), { at: 0 });
   }
   const table = memoryTable();
+  const disk: PlanWorld['disk'] = { rows: table.rows, writes: () => undefined };
+  const counted: Table = {
+    ...table,
+    batch(writes) {
+      disk.writes(writes.reduce((sum, { value }) => sum + (value?.length ?? 0), 0));
+      return table.batch(writes);
+    },
+  };
+  const revoked = new Set<string>();
   const made = {
+    disk,
+    revoked,
     all,
     boards,
     swarms,
     swarmId,
     workers,
-    plans: makePlans(all, swarms, table),
+    plans: makePlans(all, swarms, { table: counted, revoked }),
     async crash() {
       await made.plans.stop();
       await all.at['a']?.crash();
-      made.plans = makePlans(all, swarms, table);
+      made.plans = makePlans(all, swarms, { table: counted, revoked });
       await made.plans.start();
     },
     plan: (init: Partial<OrchestrateInit>) =>
@@ -113,7 +130,7 @@ export async function makePlanWorld(
 function makePlans(
   { at, world }: TaskWorld,
   swarms: Swarms,
-  table: ReturnType<typeof memoryTable>,
+  { revoked, table }: { readonly table: Table; readonly revoked: ReadonlySet<string> },
 ): Orchestrations {
   const { node, tasks } = at['a'] ?? {};
   if (node === undefined || tasks === undefined) throw new Error('a');
@@ -121,7 +138,11 @@ function makePlans(
     agents: node.agents,
     swarms,
     tasks,
-    principalOf: () => OPERATOR,
+    principalOf(key) {
+      if (key === 'operator') return OPERATOR;
+      const client = attachedClient(key.replace('client:', ''));
+      return revoked.has(key) ? { ...client, scopes: [] } : client;
+    },
     table,
     clock: world.clock,
     random: node.rooms.random,

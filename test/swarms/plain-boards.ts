@@ -9,6 +9,8 @@ export interface PlainBoards {
   at(self: Did): Pick<Blackboard, 'board' | 'names'>;
   /** Writes what the rights of `by` do not allow, as a node with another program could keep it on its own disk. */
   forge(name: string, by: Did, key: string, value: Json): void;
+  /** Makes a board that `by` calls like one that there is. */
+  copy(name: string, by: Did): void;
 }
 
 interface PlainBoard {
@@ -25,7 +27,7 @@ export function createPlainBoards(): PlainBoards {
   /** A name is said with or without the key of who made the board. */
   const boardOf = (ref: string): PlainBoard => {
     const [name = ''] = ref.split('@');
-    const known = boards.get(name);
+    const known = boards.get(ref) ?? boards.get(name);
     if (known !== undefined) return known;
     const made = { version: 0, entries: new Map(), rights: [], watchers: new Set<never>() };
     boards.set(name, made);
@@ -82,6 +84,11 @@ export function createPlainBoards(): PlainBoards {
         change(board, self, key, undefined);
         return true;
       },
+      async drop() {
+        check('admin');
+        for (const [name, one] of boards) if (one === board) boards.delete(name);
+        return 0;
+      },
       watch(listener) {
         board.watchers.add(listener);
         return () => void board.watchers.delete(listener);
@@ -95,5 +102,9 @@ export function createPlainBoards(): PlainBoards {
       names: () => [...boards.keys()],
     }),
     forge: (name, by, key, value) => change(boardOf(name), by, key, value),
+    copy(name, by) {
+      const made = { version: 0, entries: new Map(), rights: [], watchers: new Set<never>() };
+      boards.set(name, { ...made, createdBy: by });
+    },
   };
 }

@@ -11,6 +11,7 @@ import {
   SWARM_KEY,
 } from '../../src/swarms/board-rows.ts';
 import type { Swarms } from '../../src/swarms/index.ts';
+import { FORGET_MS, SWARMS_MAX } from '../../src/swarms/limits.ts';
 import type { SwarmStatusResult } from '../../src/swarms/types.ts';
 import { makeWorld } from '../agents/world.ts';
 import type { TestWorld } from '../agents/world.ts';
@@ -161,6 +162,71 @@ describe('what mallory writes on its own copy of the board, and carries to all o
       data: { reason: 'creator' },
     });
   });
+});
+
+describe('a board of mallory that is called like the swarm', () => {
+  const copy = async (): Promise<void> => {
+    const name = `${swarmId}@mallory`;
+    boards.copy(name, did('mallory'));
+    boards.forge(name, did('mallory'), SWARM_KEY, { ...row, id: swarmId, name: 'free' });
+    const bob = { agent: 'of-bob', did: did('bob') };
+    boards.forge(name, did('mallory'), seatKey(bob), seat('worker'));
+  };
+
+  it('is another one to nobody who follows the swarm, whatever it calls itself', async () => {
+    await copy();
+    await expect(at.bob.join(OPERATOR, 'free', { agent: 'of-bob' })).rejects.toMatchObject({
+      code: 'STARLING_SWARM_UNKNOWN',
+    });
+    expect((await at.bob.list(OPERATOR)).swarms.map(({ name }) => name)).toEqual(['fix']);
+    await at.bob.stop();
+    await at.bob.start();
+    expect(members(await status('bob'))).toEqual(members(await status('alice')));
+  });
+
+  it('is not followed for a look, so that the swarm can be joined after it', async () => {
+    await copy();
+    const { signal } = new AbortController();
+    const { version } = await at.carol.status(OPERATOR, 'free');
+    const looking = at.carol.status(OPERATOR, 'free', { seen: version, waitMs: 1000, signal });
+    await turns();
+    world.clock.advance(1000);
+    await looking;
+    await at.alice.join(OPERATOR, swarmId, { agent: 'of-carol@carol' });
+    await at.carol.join(OPERATOR, 'fix', { agent: 'of-carol' });
+    expect(members(await status('alice'))).toContain('of-carol@carol worker active');
+    expect((await at.carol.list(OPERATOR)).swarms.map(({ name }) => name)).toEqual(['fix']);
+  });
+});
+
+it('shows a swarm to whoever owns an agent that its node has agreed to, not to one that was only named', async () => {
+  await at.alice.join(OPERATOR, swarmId, { agent: 'of-carol@carol' });
+  const carol = attachedClient('program');
+  await expect(at.carol.status(carol, swarmId)).rejects.toMatchObject({
+    code: 'STARLING_SWARM_UNKNOWN',
+  });
+  await expect(at.carol.open(carol, swarmId)).rejects.toMatchObject({
+    code: 'STARLING_SWARM_UNKNOWN',
+  });
+  expect((await at.carol.list(carol)).swarms).toEqual([]);
+  await at.carol.join(OPERATOR, swarmId, { agent: 'of-carol' });
+  expect((await at.carol.status(carol, swarmId)).name).toBe('fix');
+});
+
+it('has room again when swarms were dissolved, and forgets these a day later', async () => {
+  const { signal } = new AbortController();
+  const init = (name: string): Promise<SwarmStatusResult> =>
+    at.alice.init(OPERATOR, { name, topology: 'mesh', members: [] }, signal);
+  const ids: string[] = [swarmId];
+  for (let nth = 1; nth < SWARMS_MAX; nth += 1) ids.push((await init(`nth-${nth}`)).swarmId);
+  await expect(init('more')).rejects.toMatchObject({ data: { reason: 'full' } });
+  for (const id of ids.slice(1)) await at.alice.dissolve(OPERATOR, id);
+  ids.push((await init('more')).swarmId);
+  world.clock.advance(FORGET_MS + 1000);
+  await turns();
+  await turns();
+  const left = (await at.alice.list(OPERATOR)).swarms.map(({ name }) => name);
+  expect(left).toEqual(['fix', 'more']);
 });
 
 async function readAll(): Promise<ReadonlySet<string>> {

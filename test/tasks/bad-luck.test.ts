@@ -5,7 +5,7 @@ import { OPERATOR, attachedClient } from '../../src/guard/index.ts';
 import { silentLogger } from '../../src/core/index.ts';
 import type { Did, JsonObject } from '../../src/core/index.ts';
 import type { MembershipEvents, PeerView } from '../../src/membership/types.ts';
-import { createDurableBoards } from '../../src/tasks/durable-boards.ts';
+import { createDurableBoards } from '../../src/tasks/durable/boards.ts';
 import type { TestNode } from '../agents/world.ts';
 import { createTestClock } from '../core/test-clock.ts';
 import { makeTaskWorld, makeWorker, turns } from './world.ts';

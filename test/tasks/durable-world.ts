@@ -1,10 +1,10 @@
 /** Nodes with durable tasks alone, whose registers are in memory, on a clock that a test moves. */
 import { EventEmitter } from 'node:events';
 import { silentLogger } from '../../src/core/index.ts';
-import type { Did } from '../../src/core/index.ts';
+import type { Did, Json } from '../../src/core/index.ts';
 import type { MembershipEvents, PeerState, PeerView } from '../../src/membership/types.ts';
-import { createDurable } from '../../src/tasks/durable.ts';
-import type { Durable } from '../../src/tasks/durable.ts';
+import { createDurable } from '../../src/tasks/durable/durable.ts';
+import type { Durable } from '../../src/tasks/durable/durable.ts';
 import type { TaskRow } from '../../src/tasks/types.ts';
 import { createTestClock } from '../core/test-clock.ts';
 import type { TestClock } from '../core/test-clock.ts';
@@ -21,6 +21,8 @@ export interface DurableNode {
   readonly durable: Durable;
   readonly owned: Map<string, TaskRow>;
   readonly seen: Map<string, { readonly row: TaskRow; readonly owner: Did }>;
+  /** What submitters have answered, as the owner of a task hears. */
+  readonly answers: Map<string, Json>;
 }
 
 /** Nodes that share their boards. */
@@ -50,6 +52,7 @@ export async function makeDurableMesh(...names: readonly string[]): Promise<Dura
     const others = (): PeerView[] => names.filter((one) => one !== name).map(viewOf);
     const owned = new Map<string, TaskRow>();
     const seen: DurableNode['seen'] = new Map();
+    const answers: DurableNode['answers'] = new Map();
     const durable = createDurable({
       blackboard: boards.at(didOf(name)),
       membership: { events, peers: others, find: (did) => others().find((one) => one.did === did) },
@@ -66,12 +69,13 @@ export async function makeDurableMesh(...names: readonly string[]): Promise<Dura
         seen.delete(row.order.id);
         owned.set(row.order.id, row);
       },
+      answered: (id, given) => void answers.set(id, { ...given }),
       gone: (id) => {
         owned.delete(id);
         seen.delete(id);
       },
     });
-    nodes[name] = { did: didOf(name), durable, owned, seen };
+    nodes[name] = { did: didOf(name), durable, owned, seen, answers };
     await durable.start();
   }
   const at = (name: string): DurableNode => {

@@ -1,7 +1,9 @@
 /** Durable tasks over registers that several nodes share: who owns a task, and what counts. */
 import { describe, expect, it } from 'vitest';
 import type { Json, StarlingError } from '../../src/core/index.ts';
-import { readRegister, registerValue } from '../../src/tasks/durable-format.ts';
+import { readRegister, registerValue } from '../../src/tasks/durable/format.ts';
+import { nextRow } from '../../src/tasks/life/machine.ts';
+import type { TaskRow } from '../../src/tasks/types.ts';
 import { didOf, doneOf, makeDurableMesh, rowOf } from './durable-world.ts';
 
 const reasonOf = (work: Promise<unknown>): Promise<unknown> =>
@@ -55,6 +57,68 @@ describe('a durable task', () => {
     await mesh.passes(10_000);
     const taken = mesh.at('bob').owned.get('t1') ?? mesh.at('cyd').owned.get('t1');
     expect(taken?.answers).toEqual(answers);
+    mesh.stop();
+  });
+
+  it('has what its agent asks at the other nodes and at the next owner, and is answered at any of them', async () => {
+    const mesh = await makeDurableMesh('ann', 'bob', 'cyd');
+    const [ann, bob] = [mesh.at('ann'), mesh.at('bob')];
+    const row = rowOf('t1', 'ann');
+    const question = { kind: 'input', key: 'depth', message: 'How deep?' } as const;
+    const asking = { ...row, state: 'input_required', version: 5, question } as const;
+    await ann.durable.add(row, 1);
+    await ann.durable.put({ ...asking, progress: { part: 0.5 } });
+    await ann.durable.put({ ...asking, version: 6 });
+    await mesh.passes(500);
+    expect(mesh.boards.writes.count).toBe(2);
+    expect(bob.seen.get('t1')?.row).toMatchObject({ state: 'input_required', question });
+    expect(await bob.durable.answer('t1', 'width', 3)).toBe(false);
+    expect(await bob.durable.answer('t1', 'depth', 3)).toBe(true);
+    expect(await mesh.at('cyd').durable.answer('t1', 'depth', 4)).toBe(false);
+    expect(ann.answers.get('t1')).toEqual({ depth: 3 });
+    expect(bob.seen.get('t1')?.row.state).toBe('bidding');
+    // What the owner writes next does not take it back.
+    await ann.durable.put({ ...row, state: 'bidding', version: 9 });
+    await mesh.passes(500);
+    mesh.says('ann', 'dead');
+    await mesh.passes(10_000);
+    const taken = bob.owned.get('t1') ?? mesh.at('cyd').owned.get('t1');
+    expect(taken).toMatchObject({ state: 'bidding', answers: { depth: 3 } });
+    mesh.stop();
+  });
+
+  it('asks still when its owner is gone, for whoever goes on with it', async () => {
+    const mesh = await makeDurableMesh('ann', 'bob', 'cyd');
+    const row = rowOf('t1', 'ann');
+    const question = { kind: 'input', key: 'depth', message: 'How deep?' } as const;
+    await mesh.at('ann').durable.add(row, 1);
+    await mesh.at('ann').durable.put({ ...row, state: 'input_required', version: 5, question });
+    await mesh.passes(500);
+    mesh.says('ann', 'dead');
+    await mesh.passes(10_000);
+    const taken = mesh.at('bob').owned.get('t1') ?? mesh.at('cyd').owned.get('t1');
+    expect(taken).toMatchObject({ state: 'bidding', question });
+    const answered = nextRow(taken as TaskRow, { type: 'answered', key: 'depth', answer: 3 });
+    expect(answered).toMatchObject({ state: 'bidding', answers: { depth: 3 } });
+    expect(answered?.question).toBeUndefined();
+    mesh.stop();
+  });
+
+  it('of many that are given together is kept with all of them or not at all', async () => {
+    const mesh = await makeDurableMesh('ann', 'bob', 'cyd');
+    const { durable } = mesh.at('ann');
+    const all = ['t1', 't2', 't3'].map((id) => ({ row: rowOf(id, 'ann'), input: id }));
+    mesh.boards.room.registers = 2;
+    expect(await reasonOf(durable.addAll(all))).toBe('STARLING_LIMIT_EXCEEDED');
+    await mesh.passes(500);
+    expect([...mesh.boards.entries.values()].map(({ size }) => size)).toContain(0);
+    expect(mesh.at('bob').seen.size).toBe(0);
+    mesh.says('ann', 'dead');
+    await mesh.passes(10_000);
+    expect(mesh.at('bob').owned.size + mesh.at('cyd').owned.size).toBe(0);
+    mesh.boards.room.registers = 3;
+    await durable.addAll(all);
+    expect(mesh.at('bob').seen.size).toBe(3);
     mesh.stop();
   });
 

@@ -2,9 +2,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ATTEMPTS_MAX, POISON_PEERS } from '../../src/tasks/limits.ts';
-import { hasEnded, nextRow } from '../../src/tasks/machine.ts';
-import type { TaskEvent } from '../../src/tasks/machine.ts';
-import { createTaskQueue, placeOf } from '../../src/tasks/queue.ts';
+import { hasEnded, nextRow } from '../../src/tasks/life/machine.ts';
+import type { TaskEvent } from '../../src/tasks/life/machine.ts';
+import { createTaskQueue, placeOf } from '../../src/tasks/awards/queue.ts';
 import { RETRY_POLICIES, TASK_STATES } from '../../src/tasks/types.ts';
 import type { RetryPolicy, TaskOrder, TaskRow } from '../../src/tasks/types.ts';
 

@@ -3,7 +3,7 @@ import { afterEach, expect, test } from 'vitest';
 import type { AgentCall } from '../../src/agents/index.ts';
 import { OPERATOR, attachedClient } from '../../src/guard/index.ts';
 import { giveTasks } from '../../src/tasks/index.ts';
-import { makeTaskWorld, makeWorker } from './world.ts';
+import { makeTaskWorld, makeWorker, turns } from './world.ts';
 import type { TaskBatch, TaskResult } from '../../src/tasks/types.ts';
 import type { TaskWorld } from './world.ts';
 
@@ -60,6 +60,36 @@ test('of many tasks in one message all are taken or none, and the same message a
   });
   await a.submit({ ...thousand, inputs: thousand.inputs.slice(0, 500) }, stranger);
 });
+
+test.each([{}, { durable: 'mesh' }] as const)(
+  'where one of many cannot be written, nobody gets any of them: %o',
+  async (how) => {
+    world = await makeTaskWorld('a', 'b', 'c');
+    const worker = await makeWorker(world, 'a', { name: 'digger', maxConcurrentTasks: 8 });
+    const { a } = world.at;
+    if (a === undefined) throw new Error('no node');
+    world.boards.room.registers = 2;
+    let written = 0;
+    a.fails = (keys) => {
+      written += keys.filter((key) => key.startsWith('task/')).length;
+      return written > 2;
+    };
+    const many = { capability: 'dig', inputs: [1, 2, 3], ...how };
+    await expect(a.submit(many)).rejects.toThrow();
+    world.world.clock.advance(1000);
+    await turns();
+    expect(a.tasks.list(OPERATOR, {}).tasks).toEqual([]);
+    expect(worker.seen).toEqual([]);
+    world.boards.room.registers = 10;
+    a.fails = () => false;
+    const { taskIds } = await a.node.call<TaskBatch>(OPERATOR, 'agent_task', many);
+    expect(taskIds).toHaveLength(3);
+    await world.until(
+      () => a.tasks.list(OPERATOR, {}).counts.done,
+      (done) => done === 3,
+    );
+  },
+);
 
 test('a program that gives many has what came of each in their order', async () => {
   world = await makeTaskWorld('a', 'b');

@@ -1,7 +1,7 @@
 /** The places of tasks that wait: how many there are for all, and for one. */
 import { expect, it } from 'vitest';
 import { INPUTS_BYTES_MAX, SHARE_OF_ONE, TASKS_MAX } from '../../src/tasks/limits.ts';
-import { createPlaces } from '../../src/tasks/places.ts';
+import { createPlaces } from '../../src/tasks/life/places.ts';
 import type { TaskOrder } from '../../src/tasks/types.ts';
 
 const order = (submitter: string, inputBytes = 10): TaskOrder =>

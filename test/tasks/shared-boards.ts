@@ -15,6 +15,8 @@ export interface SharedBoards {
   readonly entries: ReadonlyMap<string, ReadonlyMap<string, BoardEntry>>;
   /** Changes that were made. */
   readonly writes: { count: number };
+  /** After so many registers a board takes no more. */
+  readonly room: { registers: number };
 }
 
 interface SharedBoard {
@@ -32,6 +34,7 @@ export function createSharedBoards(): SharedBoards {
   /** What a node that is cut off knew, by node and key. */
   const before = new Map<string, BoardEntry | undefined>();
   const writes = { count: 0 };
+  const room = { registers: Number.POSITIVE_INFINITY };
   let version = 0;
   const boardOf = (name: string): SharedBoard => {
     const known = boards.get(name);
@@ -85,6 +88,9 @@ export function createSharedBoards(): SharedBoards {
         }
         const isFit = unfenced.has(self) || request.t !== 'cas' || request.version === now;
         if (!isFit) return { ok: false, version: now };
+        if (held === undefined && board.entries.size >= room.registers) {
+          throw new StarlingError('STARLING_LIMIT_EXCEEDED', 'the board is full');
+        }
         change(key, request.t === 'cas' ? request.value : undefined);
         return { ok: true, version };
       },
@@ -101,5 +107,6 @@ export function createSharedBoards(): SharedBoards {
     unfenced,
     entries,
     writes,
+    room,
   };
 }

@@ -28,6 +28,8 @@ export interface TaskNode {
   approvals: Approvals;
   /** The policy says nothing of how long a person has. */
   isUnsaid: boolean;
+  /** What the disk does not take: by the keys of one write. */
+  fails: (keys: readonly string[]) => boolean;
   /** What is written waits for this. */
   disk: Promise<void> | undefined;
   /** What the audit log here has. */
@@ -42,6 +44,7 @@ export interface TaskNode {
 export interface TaskWorld {
   readonly world: TestWorld;
   readonly at: Readonly<Record<string, TaskNode>>;
+  readonly boards: SharedBoards;
   /** Moves the clock by small steps until `met`. */
   until<T>(look: () => T | Promise<T>, met: (value: T) => boolean, limitMs?: number): Promise<T>;
   stop(): Promise<void>;
@@ -73,6 +76,7 @@ export async function makeTaskWorld(...names: readonly string[]): Promise<TaskWo
   return {
     world,
     at,
+    boards,
     until,
     async stop() {
       for (const { tasks } of Object.values(at)) await tasks.stop();
@@ -130,6 +134,7 @@ async function makeTaskNode(
         ...table,
         async batch(writes) {
           await made.disk;
+          if (made.fails(writes.map(({ key }) => key))) throw new Error('the disk is full');
           return table.batch(writes);
         },
       },
@@ -148,6 +153,7 @@ async function makeTaskNode(
     needsApproval,
     noted,
     disk: undefined,
+    fails: () => false,
     approvals: makeApprovals(),
     isUnsaid: false,
     async crash() {

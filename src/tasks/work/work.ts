@@ -3,14 +3,14 @@
  * agent, which ends when its lease does: the submitter's node asks how it goes, and an attempt that nobody asks for is
  * given up. A lease is a timer, so that a clock that is set neither ends nor lengthens it.
  */
-import { StarlingError, isObject, messageOf, pause } from '../core/index.ts';
-import type { Clock, Json, JsonObject } from '../core/index.ts';
-import { waitForNews } from '../agents/index.ts';
-import type { AgentView, Agents } from '../agents/index.ts';
-import type { ClearedAction, OwnAction } from '../gateway/index.ts';
-import { keyOf } from '../guard/index.ts';
-import type { Signer } from '../identity/index.ts';
-import type { Principal } from '../guard/index.ts';
+import { StarlingError, isObject, messageOf, pause } from '../../core/index.ts';
+import type { Clock, Json, JsonObject } from '../../core/index.ts';
+import { waitForNews } from '../../agents/index.ts';
+import type { AgentView, Agents } from '../../agents/index.ts';
+import type { ClearedAction, OwnAction } from '../../gateway/index.ts';
+import { keyOf } from '../../guard/index.ts';
+import type { Signer } from '../../identity/index.ts';
+import type { Principal } from '../../guard/index.ts';
 import {
   DEADLINE_MAX_MS,
   LEASE_MS,
@@ -20,9 +20,9 @@ import {
   WORDS_MAX,
   WORK_MAX,
   WORK_OF_ONE_MAX,
-} from './limits.ts';
+} from '../limits.ts';
 import { signBallot, wantsBallot } from './ballot.ts';
-import type { Outcome, Progress, TaskQuestion } from './types.ts';
+import type { Outcome, Progress, TaskQuestion } from '../types.ts';
 import { WorkAttempt, refused } from './work-attempt.ts';
 import type { Ended } from './work-attempt.ts';
 
@@ -71,6 +71,12 @@ export interface ProgressInit extends AttemptName {
   readonly progress: Progress;
 }
 
+/** How long an agent hears whether it is to stop. */
+export interface ProgressWait {
+  readonly waitMs: number;
+  readonly signal: AbortSignal;
+}
+
 /** What the agent of an attempt asks its submitter. */
 export interface AskInit extends AttemptName {
   readonly question: TaskQuestion;
@@ -94,8 +100,11 @@ export interface Work {
   follow(principal: Principal, init: FollowInit, signal: AbortSignal): Promise<Outcome>;
   /** Nobody wants it any more. */
   end(principal: Principal, name: AttemptName): void;
-  /** An agent of `principal` tells how far it is; false where it is to stop. @throws STARLING_AGENT_UNKNOWN */
-  progress(principal: Principal, init: ProgressInit): boolean;
+  /**
+   * An agent of `principal` tells how far it is, and hears for `waitMs` whether it is to stop: false as soon as it is.
+   * @throws STARLING_AGENT_UNKNOWN
+   */
+  progress(principal: Principal, init: ProgressInit, wait?: ProgressWait): Promise<boolean>;
   /** An agent of `principal` needs to know something; waits for the answer. @throws STARLING_AGENT_FAILED where it is to stop */
   ask(principal: Principal, init: AskInit, signal: AbortSignal): Promise<Json>;
   /** False where nobody waits for that. */
@@ -167,11 +176,21 @@ class NodeWork implements Work {
     attempt.close();
   }
 
-  progress(principal: Principal, name: ProgressInit): boolean {
+  async progress(
+    principal: Principal,
+    name: ProgressInit,
+    wait?: ProgressWait,
+  ): Promise<boolean> {
     const attempt = this.#owned(principal, name);
     if (attempt === undefined) return false;
     attempt.progressed(name.progress);
-    return true;
+    if (wait === undefined) return true;
+    const { clock } = this.#components;
+    const until = clock.now() + wait.waitMs;
+    while (!attempt.isOver && !wait.signal.aborted && clock.now() < until) {
+      await waitForNews(attempt.wakers, clock, { ...wait, waitMs: until - clock.now() });
+    }
+    return !attempt.isOver;
   }
 
   async ask(principal: Principal, init: AskInit, signal: AbortSignal): Promise<Json> {

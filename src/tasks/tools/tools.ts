@@ -1,10 +1,10 @@
 /** The tools of tasks: `agent_task` gives one, `task_status`, `task_result`, `task_list` look, `task_cancel`, `task_retry` change. */
 import { z } from 'zod';
-import type { JsonObject } from '../core/index.ts';
-import { BUILTIN_SERVER } from '../core/index.ts';
-import { defineTool } from '../gateway/index.ts';
-import type { BuiltinContext, BuiltinTool, ToolSubject } from '../gateway/index.ts';
-import { toolResource } from '../grants/index.ts';
+import type { JsonObject } from '../../core/index.ts';
+import { BUILTIN_SERVER } from '../../core/index.ts';
+import { defineTool } from '../../gateway/index.ts';
+import type { BuiltinContext, BuiltinTool, ToolSubject } from '../../gateway/index.ts';
+import { toolResource } from '../../grants/index.ts';
 import { questionTools, resultWithForms } from './question-tools.ts';
 import {
   ATTEMPT_MAX_MS,
@@ -12,11 +12,12 @@ import {
   DEADLINE_MAX_MS,
   FOLLOW_MS,
   LIST_MAX,
+  PROGRESS_WAIT_MAX_S,
   RELEASED_AT_ONCE,
   TASK_WAIT_MAX_S,
   WORDS_MAX,
-} from './limits.ts';
-import { RETRY_POLICIES, TASK_PRIORITIES, TASK_STATES } from './types.ts';
+} from '../limits.ts';
+import { RETRY_POLICIES, TASK_PRIORITIES, TASK_STATES } from '../types.ts';
 import type {
   Outcome,
   SubmitInit,
@@ -25,8 +26,8 @@ import type {
   TaskResult,
   TaskState,
   TaskView,
-} from './types.ts';
-import type { Tasks } from './tasks.ts';
+} from '../types.ts';
+import type { Tasks } from '../tasks.ts';
 
 /** What these tools need. */
 export interface TaskToolComponents {
@@ -279,17 +280,26 @@ function progressTool(tasks: Tasks): BuiltinTool {
       token: count,
       progress: z.number().min(0).max(1).optional().describe('From 0 to 1.'),
       message: z.string().max(WORDS_MAX).optional(),
+      timeout_s: z
+        .number()
+        .min(0)
+        .max(PROGRESS_WAIT_MAX_S)
+        .optional()
+        .describe('How long to wait for the word that nobody wants it any more; default not at all.'),
     }),
     hints: { destructiveHint: false, idempotentHint: true },
     clients: 'yes',
     onTop: true,
-    run: async (input, { principal }): Promise<{ readonly wanted: boolean }> => {
-      const { progress: part, message, token } = input;
+    waits: true,
+    run: async (input, { principal, signal }): Promise<{ readonly wanted: boolean }> => {
+      const { progress: part, message, timeout_s: wait, token } = input;
       const progress = {
         ...(part === undefined ? {} : { part }),
         ...(message === undefined ? {} : { text: message }),
       };
-      return { wanted: tasks.work.progress(principal, { taskId: input.taskId, token, progress }) };
+      const name = { taskId: input.taskId, token, progress };
+      const look = wait === undefined ? undefined : { waitMs: wait * 1000, signal };
+      return { wanted: await tasks.work.progress(principal, name, look) };
     },
   });
 }

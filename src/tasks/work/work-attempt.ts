@@ -1,8 +1,8 @@
 /** One attempt at the node of its worker: what came of it, what it waits for, and its timers. */
-import { StarlingError, createScope } from '../core/index.ts';
-import type { Clock, Json, Scope } from '../core/index.ts';
-import { OUTCOME_MS, PROGRESS_MS, QUESTIONS_MAX } from './limits.ts';
-import type { Outcome, Progress, TaskQuestion } from './types.ts';
+import { StarlingError, createScope } from '../../core/index.ts';
+import type { Clock, Json, Scope } from '../../core/index.ts';
+import { OUTCOME_MS, PROGRESS_MS, QUESTIONS_MAX } from '../limits.ts';
+import type { Outcome, Progress, TaskQuestion } from '../types.ts';
 
 /** What the agent's work has come to. */
 export type Ended = Exclude<Outcome, { state: 'running' | 'asks' | 'unknown' }>;

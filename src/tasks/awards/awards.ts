@@ -2,11 +2,11 @@
  * The submitter's side of the contract net: gives tasks that wait to agents, the freer of two that are asked on the spot
  * first (docs/tasks.md); follows each attempt; and gives the task to another where a worker was lost.
  */
-import { StarlingError, backoffMs, createScope, messageOf, sleep } from '../core/index.ts';
-import type { Clock, Json, JsonObject, Logger, PeerId, Random, Scope } from '../core/index.ts';
-import type { Agents, AgentView } from '../agents/index.ts';
-import type { Principal } from '../guard/index.ts';
-import type { Membership, PeerView } from '../membership/index.ts';
+import { StarlingError, backoffMs, createScope, messageOf, sleep } from '../../core/index.ts';
+import type { Clock, Json, JsonObject, Logger, PeerId, Random, Scope } from '../../core/index.ts';
+import type { Agents, AgentView } from '../../agents/index.ts';
+import type { Principal } from '../../guard/index.ts';
+import type { Membership, PeerView } from '../../membership/index.ts';
 import { createLanes } from './lanes.ts';
 import type { Lanes } from './lanes.ts';
 import {
@@ -17,19 +17,19 @@ import {
   RUNNING_MAX,
   TRIED_MAX,
   WORDS_MAX,
-} from './limits.ts';
-import type { LiveTask } from './live-task.ts';
-import { isPast } from './faults.ts';
-import { hasEnded, WITH_AGENT } from './machine.ts';
+} from '../limits.ts';
+import type { LiveTask } from '../life/live-task.ts';
+import { isPast } from '../life/faults.ts';
+import { hasEnded, WITH_AGENT } from '../life/machine.ts';
 import { createTaskQueue, laneOf } from './queue.ts';
 import type { TaskQueue } from './queue.ts';
 import { followToEnd, localRoad, lost, peerRoad } from './roads.ts';
 import type { CallPeer, Final, Road } from './roads.ts';
-import type { TaskRows } from './rows.ts';
+import type { TaskRows } from '../rows.ts';
 import { createReleases } from './releases.ts';
 import type { Releases } from './releases.ts';
-import type { Attempt, Outcome, TaskOrder, TaskQuestion } from './types.ts';
-import type { Work } from './work.ts';
+import type { Attempt, Outcome, TaskOrder, TaskQuestion } from '../types.ts';
+import type { Work } from '../work/work.ts';
 
 /** The rooms and roads that choosing a worker and following it take. */
 export interface AwardsComponents {

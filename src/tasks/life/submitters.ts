@@ -1,9 +1,9 @@
 /** By whose right a task is done, and who its submitter is, also at another node than that of the submit. */
-import type { Did } from '../core/index.ts';
-import { senderKey, sendersIn } from '../agents/index.ts';
-import { chainOf, readLink } from '../guard/index.ts';
-import type { Principal } from '../guard/index.ts';
-import type { TaskOrder } from './types.ts';
+import type { Did } from '../../core/index.ts';
+import { senderKey, sendersIn } from '../../agents/index.ts';
+import { chainOf, readLink } from '../../guard/index.ts';
+import type { Principal } from '../../guard/index.ts';
+import type { TaskOrder } from '../types.ts';
 
 /** What reads links. */
 export interface SubmittersComponents {

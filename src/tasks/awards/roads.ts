@@ -1,12 +1,11 @@
 /** The ways to workers: a function call to agents of this node, the peer's tool `task_attempt` to others. */
-import { StarlingError, messageOf, pause } from '../core/index.ts';
-import type { Clock, JsonObject } from '../core/index.ts';
+import { StarlingError, messageOf, pause } from '../../core/index.ts';
+import type { Clock, JsonObject } from '../../core/index.ts';
 import { z } from 'zod';
-import type { PeerToolCall } from '../gateway/index.ts';
-import type { Principal } from '../guard/index.ts';
-import type { PeerView } from '../membership/index.ts';
+import type { PeerToolCall } from '../../gateway/index.ts';
+import type { Principal } from '../../guard/index.ts';
+import type { PeerView } from '../../membership/index.ts';
 import {
-  ANSWER_BYTES_MAX,
   BALLOT_LENGTH_MAX,
   BEGIN_MS,
   FOLLOW_AGAIN_MS,
@@ -15,11 +14,12 @@ import {
   FOLLOW_WAY_MS,
   HASTY_MAX,
   WORDS_MAX,
-} from './limits.ts';
+} from '../limits.ts';
 import { namesIn } from './releases.ts';
 import type { Releases } from './releases.ts';
-import type { Outcome, Progress, TaskQuestion } from './types.ts';
-import type { AnswerInit, AttemptName, BeginInit, Work } from './work.ts';
+import { QUESTION, questionOf } from '../life/questions.ts';
+import type { Outcome, Progress, TaskQuestion } from '../types.ts';
+import type { AnswerInit, AttemptName, BeginInit, Work } from '../work/work.ts';
 
 /** The way to one agent. */
 export interface Road {
@@ -37,14 +37,6 @@ export interface Road {
 
 /** An attempt that has ended, by the word of the worker's node or for want of one. */
 export type Final = Exclude<Outcome, { readonly state: 'running' | 'asks' | 'unknown' }>;
-
-/** What the agent of a task may ask; its schema is bounded by whoever takes it. */
-const QUESTION = z.object({
-  kind: z.enum(['approval', 'input']),
-  key: z.string().min(1).max(128),
-  message: z.string().min(1).max(WORDS_MAX),
-  schema: z.record(z.string(), z.json()).optional(),
-});
 
 const OUTCOME = z.discriminatedUnion('state', [
   z.object({
@@ -163,22 +155,6 @@ function plain(read: z.infer<typeof OUTCOME>): Outcome {
     ...(text === undefined ? {} : { text }),
   };
   return { ...read, progress: progress };
-}
-
-/** A question as somebody asks it. */
-export interface AskedQuestion extends Pick<TaskQuestion, 'kind' | 'key' | 'message'> {
-  readonly schema?: object | undefined;
-}
-
-/** A question without what it has too much of. */
-export function questionOf({ kind, key, message, schema }: AskedQuestion): TaskQuestion {
-  const isSmall = Buffer.byteLength(JSON.stringify(schema ?? {})) <= ANSWER_BYTES_MAX;
-  return {
-    kind,
-    key,
-    message,
-    ...(schema !== undefined && isSmall ? { schema: schema as JsonObject } : {}),
-  };
 }
 
 /** What following heeds. */

@@ -4,13 +4,13 @@
  * with an epoch that makes its fencing tokens higher than any before. Whoever was owner until then can change nothing
  * any more: what it writes, it writes on a version that has passed.
  */
-import { StarlingError, messageOf, pause } from '../core/index.ts';
-import type { Clock, Did, Json, Logger, Random } from '../core/index.ts';
-import { createDurableBoards } from './durable-boards.ts';
-import type { DurableBoards, DurableBoardsComponents, RegisterState } from './durable-boards.ts';
-import { readRegister, registerValue } from './durable-format.ts';
-import type { TaskRegister } from './durable-format.ts';
-import { endedElsewhere, movedTask } from './faults.ts';
+import { StarlingError, messageOf, pause } from '../../core/index.ts';
+import type { Clock, Did, Json, Logger, Random } from '../../core/index.ts';
+import { createDurableBoards } from './boards.ts';
+import type { DurableBoards, DurableBoardsComponents, RegisterState } from './boards.ts';
+import { readRegister, registerValue } from './format.ts';
+import type { TaskRegister } from './format.ts';
+import { endedElsewhere, movedTask } from '../life/faults.ts';
 import {
   DURABLE_BYTES_MAX,
   SHARE_OF_ONE,
@@ -18,12 +18,13 @@ import {
   SUBMIT_MS,
   TASKS_MAX,
   TOKENS_OF_EPOCH,
-} from './limits.ts';
-import { hasEnded } from './machine.ts';
-import type { DurableRows } from './rows.ts';
+} from '../limits.ts';
+import { hasEnded, nextRow } from '../life/machine.ts';
+import { openQuestion } from '../life/questions.ts';
+import type { AddedTask, DurableRows } from '../rows.ts';
 import { createTakeovers } from './takeovers.ts';
 import type { Takeovers, TakeoversComponents } from './takeovers.ts';
-import type { TaskOrder, TaskRow } from './types.ts';
+import type { TaskOrder, TaskRow } from '../types.ts';
 
 /** The rooms below, and who hears of the tasks. */
 export interface DurableComponents
@@ -40,6 +41,8 @@ export interface DurableComponents
   readonly checkRoom: (order: TaskOrder) => void;
   /** A task that this node owns from now on. */
   readonly taken: (row: TaskRow) => void;
+  /** What the submitter of a task that this node owns has answered, here or at another node. */
+  readonly answered: (id: string, answers: NonNullable<TaskRow['answers']>) => void;
   /** Its register was deleted. */
   readonly gone: (id: string) => void;
 }
@@ -55,6 +58,11 @@ export interface Durable extends DurableRows {
   take(id: string): Promise<void>;
   /** Reads the register of a task that another node owns; where too few replicas answer, what is known stays. */
   refresh(id: string): Promise<void>;
+  /**
+   * Answers what the agent of a task asks that another node owns: its owner hears of it by the register. False where it asks
+   * that no more. @throws STARLING_TASK_ENDED; STARLING_NO_QUORUM, STARLING_OUTCOME_UNKNOWN
+   */
+  answer(id: string, key: string, answer: Json): Promise<boolean>;
 }
 
 /** What is known of a register. */
@@ -73,6 +81,8 @@ interface Held {
   input: Json | undefined;
   /** How many answers of its submitter are written. */
   answers: number;
+  /** The key of what it has asked last, as it is written. */
+  asked: string | undefined;
   /** One write after the other. */
   last: Promise<void>;
   /** The newest row that waits to be written behind what is under way. */
@@ -143,10 +153,24 @@ class NodeDurable implements Durable {
         if (!isOver && isForNow(error)) await pause(clock, SUBMIT_AGAIN_MS);
         else {
           this.#letGo(held);
+          this.#takeBack(id);
           throw error;
         }
       }
     }
+  }
+
+  async addAll(all: readonly AddedTask[]): Promise<void> {
+    const written = await Promise.allSettled(all.map(({ row, input }) => this.add(row, input)));
+    const failed = written.find((one) => one.status === 'rejected');
+    if (failed === undefined) return;
+    for (const { row } of all) {
+      const held = this.#held.get(row.order.id);
+      if (held === undefined) continue;
+      this.#letGo(held);
+      this.#takeBack(held.id);
+    }
+    throw failed.reason;
   }
 
   async put(row: TaskRow): Promise<void> {
@@ -159,8 +183,11 @@ class NodeDurable implements Durable {
       held.answers = answers;
       return;
     }
-    // Who has it nobody else needs to know; how often it has failed is known to the next owner.
-    if (row.state !== 'bidding' || held.behind !== undefined) {
+    const asked = openQuestion(row)?.key;
+    const isNew = asked !== undefined && asked !== held.asked;
+    if (isNew) held.asked = asked;
+    // Who has it nobody else needs to know; how often it has failed, and what it asks, the next owner knows.
+    if ((row.state !== 'bidding' && !isNew) || held.behind !== undefined) {
       if (held.behind !== undefined) held.behind = row;
       return;
     }
@@ -218,6 +245,27 @@ class NodeDurable implements Durable {
     }
   }
 
+  async answer(id: string, key: string, answer: Json): Promise<boolean> {
+    while (this.#isStarted) {
+      const held = this.#held.get(id);
+      if (held === undefined) throw movedTask(id);
+      const { creator } = held;
+      const { value, version } = await this.#boards.read(creator, id);
+      const now = readRegister(value, held);
+      if (now === undefined || hasEnded(now.row)) {
+        this.#heard(creator, id, value);
+        throw endedElsewhere(id);
+      }
+      const row = nextRow(now.row, { type: 'answered', key, answer });
+      if (row === undefined) return false;
+      const next = registerValue({ ...now, row: { ...row, ...asIs(now.row) } });
+      if ((await this.#boards.write(creator, id, { version, value: next })) === undefined) continue;
+      this.#heard(creator, id, next);
+      return true;
+    }
+    throw new StarlingError('STARLING_STOPPED', 'the node is stopping');
+  }
+
   copies(id: string): number | undefined {
     const held = this.#held.get(id);
     return held === undefined ? undefined : this.#boards.replicas(held.creator).length;
@@ -236,12 +284,31 @@ class NodeDurable implements Durable {
       rowVersion: 0,
       bytes: 0,
       answers: 0,
+      asked: undefined,
       last: Promise.resolve(),
       behind: undefined,
     };
     this.#held.set(id, held);
     this.#counts.set(creator, (this.#counts.get(creator) ?? 0) + 1);
     return held;
+  }
+
+  /** What somebody was told is not kept is not kept, also where its replicas had it and could not say so. Never rejects. */
+  #takeBack(id: string): void {
+    const { clock, logger, self } = this.#components;
+    const work = async (): Promise<void> => {
+      while (this.#isStarted) {
+        try {
+          return await this.#boards.remove(self.did, id);
+        } catch (error) {
+          if (!isForNow(error)) throw error;
+          await pause(clock, SUBMIT_AGAIN_MS);
+        }
+      }
+    };
+    work().catch((error: unknown) =>
+      logger.warn({ task: id, error: messageOf(error) }, 'a task was not taken back'),
+    );
   }
 
   /** Counts what a register takes of its board. */
@@ -288,8 +355,9 @@ class NodeDurable implements Durable {
     row: TaskRow,
     { result, mayReopen }: { readonly result?: Json; readonly mayReopen?: boolean },
   ): Promise<boolean> {
-    const { self } = this.#components;
+    const { answered, self } = this.#components;
     const { id, creator, epoch, input } = held;
+    let newest = row;
     if (held.version === undefined) {
       const state = await this.#boards.read(creator, id);
       const now = this.#checkOwner(held, state);
@@ -297,6 +365,12 @@ class NodeDurable implements Durable {
       held.hasEnded = hasEnded(now.row);
       // An answer was lost on its way: this very row is there.
       if (now.row.version === row.version && now.row.state === row.state) return true;
+      // What was answered at another node stays.
+      const { answers } = now.row;
+      if (answers !== undefined) {
+        newest = { ...row, answers: { ...answers, ...row.answers } };
+        answered(id, answers);
+      }
     }
     if (!held.isOwned) throw movedTask(id);
     if (held.hasEnded && mayReopen !== true) {
@@ -309,7 +383,7 @@ class NodeDurable implements Durable {
       ...(hasEnded(row) && row.state === 'done' ? {} : { input: input ?? null }),
       ...(result === undefined ? {} : { result }),
     };
-    const value = registerValue({ owner: self.did, epoch, row: waiting(row), ...kept });
+    const value = registerValue({ owner: self.did, epoch, row: waiting(newest), ...kept });
     const { version } = held;
     held.version = undefined;
     held.version = await this.#boards.write(creator, id, { version, value });
@@ -352,6 +426,11 @@ class NodeDurable implements Durable {
       const { logger } = this.#components;
       return logger.debug({ creator, id }, 'a register holds no task, left out');
     }
+    const isOwn = known?.isOwned === true && now.owner === this.#components.self.did;
+    if (isOwn && now.epoch === known.epoch && now.row.answers !== undefined) {
+      known.answers = Math.max(known.answers, Object.keys(now.row.answers).length);
+      this.#components.answered(id, now.row.answers);
+    }
     // What was heard of later is here already.
     if (known !== undefined && isOld(now, known)) return;
     const isMuch = (this.#counts.get(creator) ?? 0) >= TASKS_MAX * SHARE_OF_ONE;
@@ -377,7 +456,7 @@ class NodeDurable implements Durable {
     held.hasEnded = hasEnded(row);
     // What has ended here is kept, and forgotten, by this node.
     held.isOwned = held.hasEnded && owner === self.did;
-    shown(row, owner);
+    shown(openQuestion(row) === undefined ? row : { ...row, state: 'input_required' }, owner);
     if (held.hasEnded) this.#takeovers.forget(held.id);
     else this.#takeovers.watch({ id: held.id, creator: held.creator, owner });
   }
@@ -453,6 +532,11 @@ function sizeOf(row: TaskRow, result: Json | undefined): number {
 /** As others are to see it: who has a task that has not ended is its owner's alone. */
 function waiting(row: TaskRow): TaskRow {
   return hasEnded(row) ? row : { ...row, state: 'bidding' };
+}
+
+/** Where the task stands, as its owner has written it. */
+function asIs({ question, state }: TaskRow): Pick<TaskRow, 'question' | 'state'> {
+  return { state, ...(question === undefined ? {} : { question }) };
 }
 
 /** Whether something later is known already, or is being written here. */

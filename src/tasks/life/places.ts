@@ -1,10 +1,10 @@
 /** How many tasks that have not ended a node keeps, in all and of one submitter: no submitter takes the places of all others. */
-import { StarlingError } from '../core/index.ts';
-import type { Did } from '../core/index.ts';
-import { sendersIn } from '../agents/index.ts';
-import { OPERATOR, keyOf } from '../guard/index.ts';
-import { INPUTS_BYTES_MAX, SHARE_OF_ONE, TASKS_MAX } from './limits.ts';
-import type { TaskOrder } from './types.ts';
+import { StarlingError } from '../../core/index.ts';
+import type { Did } from '../../core/index.ts';
+import { sendersIn } from '../../agents/index.ts';
+import { OPERATOR, keyOf } from '../../guard/index.ts';
+import { INPUTS_BYTES_MAX, SHARE_OF_ONE, TASKS_MAX } from '../limits.ts';
+import type { TaskOrder } from '../types.ts';
 
 /** The places of tasks that have not ended. */
 export interface Places {

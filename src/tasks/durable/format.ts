@@ -3,12 +3,13 @@
  * trusted with the tasks that it keeps, and with no others. Pure.
  */
 import { z } from 'zod';
-import type { Did, Json } from '../core/index.ts';
-import { sendersIn } from '../agents/index.ts';
-import { readLink } from '../guard/index.ts';
-import { ATTEMPTS_KEPT, ATTEMPT_MAX_MS, LATE_MAX, TOKENS_OF_EPOCH, WORDS_MAX } from './limits.ts';
-import { TASK_STATES } from './types.ts';
-import type { TaskRow } from './types.ts';
+import type { Did, Json } from '../../core/index.ts';
+import { sendersIn } from '../../agents/index.ts';
+import { readLink } from '../../guard/index.ts';
+import { ATTEMPTS_KEPT, ATTEMPT_MAX_MS, LATE_MAX, TOKENS_OF_EPOCH, WORDS_MAX } from '../limits.ts';
+import { QUESTION, questionOf } from '../life/questions.ts';
+import { TASK_STATES } from '../types.ts';
+import type { TaskRow } from '../types.ts';
 
 /** One durable task, as its register has it. */
 export interface TaskRegister {
@@ -79,6 +80,7 @@ const REGISTER = z.object({
     error: fault.optional(),
     processedBy: z.string().max(256).optional(),
     late: z.array(LATE).max(LATE_MAX).optional(),
+    question: QUESTION.optional().catch(undefined),
     answers: z.record(z.string().max(128), z.json()).optional(),
     endedAt: count.optional(),
   }),
@@ -88,7 +90,9 @@ const REGISTER = z.object({
 
 /** What is written for `register`. */
 export function registerValue({ owner, epoch, row, input, result }: TaskRegister): Json {
-  const { progress: _, question: __, ...kept } = row;
+  const { progress: _, question, ...rest } = row;
+  // A person at the node of a worker is asked anew by the next one.
+  const kept = question?.kind === 'input' ? { ...rest, question } : rest;
   const value = {
     v: 1,
     owner,
@@ -119,10 +123,11 @@ export function readRegister(
   const link = readLink(first);
   if (link === undefined || (link.node ?? link.did) !== creator) return undefined;
   if (token >= (epoch + 1) * TOKENS_OF_EPOCH) return undefined;
+  const asked = row.question === undefined ? {} : { question: questionOf(row.question) };
   return {
     owner: owner as Did,
     epoch,
-    row: row as TaskRow,
+    row: { ...row, ...asked } as TaskRow,
     ...(input === undefined ? {} : { input: input }),
     ...(result === undefined ? {} : { result: result }),
   };

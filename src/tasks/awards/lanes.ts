@@ -2,9 +2,9 @@
  * How many awards of one lane may be under way: as many as have gone well twice over, and one after one that found nobody;
  * a lane that found nobody waits until an agent is free again, or a moment. So ten thousand tasks ask as often as one.
  */
-import { backoffMs } from '../core/index.ts';
-import type { Clock, Random } from '../core/index.ts';
-import { AWARDS_MAX, LANE_BASE_MS, LANE_CAP_MS } from './limits.ts';
+import { backoffMs } from '../../core/index.ts';
+import type { Clock, Random } from '../../core/index.ts';
+import { AWARDS_MAX, LANE_BASE_MS, LANE_CAP_MS } from '../limits.ts';
 
 /** Lanes by name. */
 export interface Lanes {

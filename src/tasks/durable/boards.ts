@@ -2,11 +2,11 @@
  * The strong boards that hold durable tasks: one of this node, which it makes and has replicated by itself, and those of
  * other nodes, as far as this node may read them. A task is one register.
  */
-import { StarlingError, messageOf } from '../core/index.ts';
-import type { Clock, Did, Json, Logger } from '../core/index.ts';
-import type { Blackboard, Board } from '../blackboard/index.ts';
-import type { Membership, PeerView } from '../membership/index.ts';
-import { COPIES, GROW_MS } from './limits.ts';
+import { StarlingError, messageOf } from '../../core/index.ts';
+import type { Clock, Did, Json, Logger } from '../../core/index.ts';
+import type { Blackboard, Board } from '../../blackboard/index.ts';
+import type { Membership, PeerView } from '../../membership/index.ts';
+import { COPIES, GROW_MS } from '../limits.ts';
 
 /** What the board of durable tasks of each node is called. */
 export const DURABLE_BOARD = 'durable-tasks';

@@ -3,7 +3,7 @@
  * place comes first. A place never moves, so that a task of low priority waits for those of a bounded time alone, and not
  * for all urgent ones that come for ever (earliest deadline first; Liu and Layland, 1973). Pure but for its own lists.
  */
-import type { TaskOrder } from './types.ts';
+import type { TaskOrder } from '../types.ts';
 
 /** How much later than an urgent task one of this priority comes, ms. */
 const WAITS = { high: 0, normal: 10_000, low: 60_000 } as const;

@@ -1,11 +1,11 @@
 /** Tasks of the node as MCP tasks (SEP-2663, the extension `io.modelcontextprotocol/tasks` of MCP 2026-07-28). */
-import { StarlingError, isObject } from '../core/index.ts';
-import type { JsonObject } from '../core/index.ts';
-import type { BuiltinTasks } from '../gateway/index.ts';
-import { MCP_POLL_MS } from './limits.ts';
+import { StarlingError, isObject } from '../../core/index.ts';
+import type { JsonObject } from '../../core/index.ts';
+import type { BuiltinTasks } from '../../gateway/index.ts';
+import { MCP_POLL_MS } from '../limits.ts';
 import { answerIn, formOf } from './question-tools.ts';
-import type { Tasks } from './tasks.ts';
-import type { TaskResult } from './types.ts';
+import type { Tasks } from '../tasks.ts';
+import type { TaskQuestion, TaskResult } from '../types.ts';
 
 /** Makes the tasks as MCP clients see them. */
 export function mcpTasks(tasks: Tasks): BuiltinTasks {
@@ -48,6 +48,10 @@ export function mcpTask(task: TaskResult): JsonObject {
 
 function statusOf(task: TaskResult): JsonObject {
   const { error, question, status } = task;
+  // What another owner had been asked waits for its answer, whoever has the task now.
+  if (error === undefined && task.endedAt === undefined && question?.kind === 'input') {
+    return asking(question);
+  }
   switch (status) {
     case 'done':
       return { status: 'completed', result: resultOf(task, false) };
@@ -61,21 +65,19 @@ function statusOf(task: TaskResult): JsonObject {
       };
     case 'cancelled':
       return { status: 'cancelled' };
-    case 'input_required':
-      if (question?.kind !== 'input') break;
-      return {
-        status: 'input_required',
-        statusMessage: question.message,
-        inputRequests: {
-          [question.key]: {
-            method: 'elicitation/create',
-            params: { mode: 'form', message: question.message, requestedSchema: formOf(question) },
-          },
-        },
-      };
     default:
+      return { status: 'working', statusMessage: workText(task) };
   }
-  return { status: 'working', statusMessage: workText(task) };
+}
+
+function asking(question: TaskQuestion): JsonObject {
+  const { key, message } = question;
+  const params = { mode: 'form', message, requestedSchema: formOf(question) };
+  return {
+    status: 'input_required',
+    statusMessage: message,
+    inputRequests: { [key]: { method: 'elicitation/create', params } },
+  };
 }
 
 function workText({ attempts, progress, question, status, waitsFor }: TaskResult): string {

@@ -1,14 +1,14 @@
 /** The tools of what agents ask of submitters: `task_ask`, `task_answer`, and forms for the person before a client that waits. */
 import { z } from 'zod';
-import { StarlingError, isObject } from '../core/index.ts';
-import type { Json, JsonObject } from '../core/index.ts';
-import { defineTool } from '../gateway/index.ts';
-import type { BuiltinContext, BuiltinTool } from '../gateway/index.ts';
-import { ANSWER_BYTES_MAX, WORDS_MAX } from './limits.ts';
-import { hasEnded } from './machine.ts';
-import { questionOf } from './roads.ts';
-import type { Tasks } from './tasks.ts';
-import type { TaskQuestion, TaskResult, TaskView } from './types.ts';
+import { StarlingError, isObject } from '../../core/index.ts';
+import type { Json, JsonObject } from '../../core/index.ts';
+import { defineTool } from '../../gateway/index.ts';
+import type { BuiltinContext, BuiltinTool } from '../../gateway/index.ts';
+import { ANSWER_BYTES_MAX, WORDS_MAX } from '../limits.ts';
+import { hasEnded } from '../life/machine.ts';
+import { questionOf } from '../life/questions.ts';
+import type { Tasks } from '../tasks.ts';
+import type { TaskQuestion, TaskResult, TaskView } from '../types.ts';
 
 const text = z.string().min(1).max(128);
 const taskId = text.describe('As agent_task gave it.');

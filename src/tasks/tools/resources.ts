@@ -1,8 +1,8 @@
 /** Tasks as resources: `task://<id>` is one with its result, `task_queue://` what has not ended. */
-import type { BuiltinContext, BuiltinTemplate } from '../gateway/index.ts';
-import { ENDED } from './machine.ts';
-import type { Tasks } from './tasks.ts';
-import { TASK_STATES } from './types.ts';
+import type { BuiltinContext, BuiltinTemplate } from '../../gateway/index.ts';
+import { ENDED } from '../life/machine.ts';
+import type { Tasks } from '../tasks.ts';
+import { TASK_STATES } from '../types.ts';
 
 const SCHEME = 'task://';
 const QUEUE = 'task_queue://';

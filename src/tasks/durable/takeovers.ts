@@ -4,10 +4,10 @@
  * as its register is compared and set.
  */
 import { createHash } from 'node:crypto';
-import { backoffMs, createSemaphore, messageOf } from '../core/index.ts';
-import type { Clock, Did, Logger, Random } from '../core/index.ts';
-import type { Membership, PeerAspect, PeerView } from '../membership/index.ts';
-import { TAKES_MAX, TAKE_RANK_MS, TAKE_START_MS } from './limits.ts';
+import { backoffMs, createSemaphore, messageOf } from '../../core/index.ts';
+import type { Clock, Did, Logger, Random } from '../../core/index.ts';
+import type { Membership, PeerAspect, PeerView } from '../../membership/index.ts';
+import { TAKES_MAX, TAKE_RANK_MS, TAKE_START_MS } from '../limits.ts';
 
 /** What decides who takes what. */
 export interface TakeoversComponents {

@@ -1,7 +1,7 @@
 /** What is said where a task can't be seen, or can't be changed so any more. */
-import { StarlingError } from '../core/index.ts';
+import { StarlingError } from '../../core/index.ts';
 import type { LiveTask } from './live-task.ts';
-import type { TaskOrder } from './types.ts';
+import type { TaskOrder } from '../types.ts';
 
 /** There is none, or none that the caller may see. */
 export function unknownTask(id: string): StarlingError {

@@ -1,8 +1,8 @@
 /** A task of this node while the node runs: its row, and who waits for changes of it. */
-import type { Did } from '../core/index.ts';
+import type { Did } from '../../core/index.ts';
 import { nextRow } from './machine.ts';
 import type { TaskEvent } from './machine.ts';
-import type { TaskOrder, TaskRow } from './types.ts';
+import type { TaskOrder, TaskRow } from '../types.ts';
 
 /** See the file. */
 export class LiveTask {

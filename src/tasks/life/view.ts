@@ -1,7 +1,7 @@
 /** A task as others see it. Pure. */
 import type { LiveTask } from './live-task.ts';
 import { hasEnded } from './machine.ts';
-import type { Attempt, AttemptView, TaskView } from './types.ts';
+import type { Attempt, AttemptView, TaskView } from '../types.ts';
 
 /** What is shown of a task, without its input and its result. */
 export function viewOf(

@@ -1,18 +1,18 @@
 /** What somebody wants to have done, as it is kept: checked, with what is not said filled in. */
-import { StarlingError } from '../core/index.ts';
-import type { Clock, Did, Random } from '../core/index.ts';
-import { labelOf, parseAddress, senderKey } from '../agents/index.ts';
-import { nameOf } from '../guard/index.ts';
-import type { Principal } from '../guard/index.ts';
+import { StarlingError } from '../../core/index.ts';
+import type { Clock, Did, Random } from '../../core/index.ts';
+import { labelOf, parseAddress, senderKey } from '../../agents/index.ts';
+import { nameOf } from '../../guard/index.ts';
+import type { Principal } from '../../guard/index.ts';
 import {
   ATTEMPT_MAX_MS,
   DEADLINE_MAX_MS,
   DEADLINE_MS,
   DURABLE_INPUT_BYTES_MAX,
   INPUT_BYTES_MAX,
-} from './limits.ts';
+} from '../limits.ts';
 import { submitterKey } from './submitters.ts';
-import type { SubmitInit, TaskOrder } from './types.ts';
+import type { SubmitInit, TaskOrder } from '../types.ts';
 
 /** Whose node it is, what time it is there, and how many came before. */
 export interface OrderComponents {

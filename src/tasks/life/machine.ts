@@ -2,8 +2,9 @@
  * The life of a task as a pure function: a row and an event give the next row, or nothing where the event does not fit.
  * Drawn in docs/tasks.md. Whoever holds the fencing token of the row may report; anybody else is late.
  */
-import type { Json } from '../core/index.ts';
-import { ATTEMPTS_KEPT, ATTEMPTS_MAX, LATE_MAX, POISON_PEERS, QUESTIONS_MAX } from './limits.ts';
+import type { Json } from '../../core/index.ts';
+import { ATTEMPTS_KEPT, ATTEMPTS_MAX, LATE_MAX, POISON_PEERS, QUESTIONS_MAX } from '../limits.ts';
+import { openQuestion } from './questions.ts';
 import type {
   Attempt,
   LateResult,
@@ -12,7 +13,7 @@ import type {
   TaskQuestion,
   TaskRow,
   TaskState,
-} from './types.ts';
+} from '../types.ts';
 
 /** What happens to a task. */
 export type TaskEvent =
@@ -136,12 +137,14 @@ function answered(
   row: TaskRow,
   { key, answer }: Extract<TaskEvent, { type: 'answered' }>,
 ): TaskRow | undefined {
-  const { question, answers = {} } = row;
-  if (row.state !== 'input_required' || question?.kind !== 'input' || question.key !== key) {
-    return undefined;
-  }
-  if (Object.keys(answers).length >= QUESTIONS_MAX || Object.hasOwn(answers, key)) return undefined;
-  return { ...row, answers: { ...answers, [key]: answer } };
+  const { question, ...rest } = row;
+  const { answers = {} } = row;
+  if (hasEnded(row) || openQuestion(row)?.key !== key) return undefined;
+  if (Object.keys(answers).length >= QUESTIONS_MAX) return undefined;
+  const known = { ...answers, [key]: answer };
+  // The agent of an owner before has asked it: whoever has the task now does not wait for it yet.
+  if (row.state !== 'input_required') return { ...rest, answers: known };
+  return { ...rest, ...(question === undefined ? {} : { question }), answers: known };
 }
 
 function moved(row: TaskRow, from: readonly TaskState[], to: TaskState): TaskRow | undefined {

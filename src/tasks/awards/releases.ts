@@ -2,9 +2,9 @@
  * Attempts whose outcomes were taken: the node of the worker may forget them. Nobody waits for that word, so that one
  * message says it of many. Where it is lost, the node forgets them by itself, later.
  */
-import type { Clock, JsonObject } from '../core/index.ts';
-import { RELEASED_AT_ONCE, RELEASE_MS } from './limits.ts';
-import type { AttemptName } from './work.ts';
+import type { Clock, JsonObject } from '../../core/index.ts';
+import { RELEASED_AT_ONCE, RELEASE_MS } from '../limits.ts';
+import type { AttemptName } from '../work/work.ts';
 
 /** One attempt, and the way to say so. */
 export interface Release {

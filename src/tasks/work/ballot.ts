@@ -4,10 +4,10 @@
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { isObject } from '../core/index.ts';
-import type { Did, Json, JsonObject } from '../core/index.ts';
-import { decodeJws, encodeJws } from '../identity/index.ts';
-import type { Signer } from '../identity/index.ts';
+import { isObject } from '../../core/index.ts';
+import type { Did, Json, JsonObject } from '../../core/index.ts';
+import { decodeJws, encodeJws } from '../../identity/index.ts';
+import type { Signer } from '../../identity/index.ts';
 
 const TYPE = 'starling-ballot+jwt';
 /** Characters of a choice as JSON. */
