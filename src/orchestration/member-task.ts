@@ -89,7 +89,11 @@ async function endOf(
 }
 
 /** The seat with what its member gave, where that is of size, and with its ballot, where its node has signed that. */
-function judged(seat: SeatRow & { readonly taskId: string }, ended: TaskResult, state: PlanState): SeatRow {
+function judged(
+  seat: SeatRow & { readonly taskId: string },
+  ended: TaskResult,
+  state: PlanState,
+): SeatRow {
   const { attempts, ballot, result = null, status } = ended;
   if (status !== 'done') {
     const error = ended.error?.message ?? `it is ${status}`;

@@ -114,10 +114,7 @@ function whole(state: PlanState, given: Given | undefined): PlanState {
     return result === undefined ? one : { ...one, result };
   };
   const phases = state.phases.map((phase, at) =>
-    of(
-      { ...phase, seats: phase.seats.map((seat) => of(seat, seatKey(at, seat))) },
-      String(at),
-    ),
+    of({ ...phase, seats: phase.seats.map((seat) => of(seat, seatKey(at, seat))) }, String(at)),
   );
   return of({ ...state, phases }, END);
 }

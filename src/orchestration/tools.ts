@@ -123,7 +123,8 @@ export function orchestrationTools({
           timeoutMs: timeout === undefined ? undefined : timeout * 1000,
           isDry: plan,
         };
-        if (inputs !== undefined) return batchOf(await orchestrations.orchestrateAll(principal, init, inputs));
+        if (inputs !== undefined)
+          return batchOf(await orchestrations.orchestrateAll(principal, init, inputs));
         const view = await orchestrations.orchestrate(principal, init);
         return { ...view, status: plan === true ? 'planned' : 'orchestrating' };
       },

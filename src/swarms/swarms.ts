@@ -332,8 +332,7 @@ class NodeSwarms implements Swarms {
     const unwatch = board.watch(wake);
     this.#looks.add(wake);
     try {
-      if (board.digest() === wait.seen)
-        await waitForNews(wakers, this.#components.clock, wait);
+      if (board.digest() === wait.seen) await waitForNews(wakers, this.#components.clock, wait);
     } finally {
       unwatch();
       this.#looks.delete(wake);
@@ -400,7 +399,6 @@ class NodeSwarms implements Swarms {
     const { membership, node } = this.#components;
     return did === node.did ? node.name : (membership.find(did)?.alias ?? did);
   }
-
 }
 
 /** The node that made the swarm names its members; so does the operator of one with a coordinator whom that one named. */

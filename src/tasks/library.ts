@@ -231,7 +231,7 @@ async function doTask(
 
 /** Says again and again that the work goes on, until it does not. Never rejects: what did not come through is said again. */
 async function heed(scope: Scope, clock: Clock, tell: () => Promise<void>): Promise<void> {
-  for (let pauseMs = TELL_FIRST_MS; await sleep(scope, pauseMs); ) {
+  for (let pauseMs = TELL_FIRST_MS; await sleep(scope, pauseMs);) {
     const at = clock.now();
     const isTold = await tell().then(
       () => true,

@@ -23,7 +23,9 @@ const reasonOf = (how: PromiseSettledResult<unknown>): unknown =>
     : (how.reason as { readonly data?: { readonly reason?: unknown } }).data?.reason;
 
 it('gives one submitter a quarter of the places, also where all are wanted at the same moment', async () => {
-  const { plans, swarmId } = await world({ one: { at: 'a', can: ['dig'], answer: () => undefined } });
+  const { plans, swarmId } = await world({
+    one: { at: 'a', can: ['dig'], answer: () => undefined },
+  });
   const one = attachedClient('program-one');
   const init = { swarmId, description: 'x', capabilities: ['dig'] };
   const wanted = Array.from({ length: SHARE + 5 }, () => plans.orchestrate(one, init));

@@ -285,7 +285,9 @@ function progressTool(tasks: Tasks): BuiltinTool {
         .min(0)
         .max(PROGRESS_WAIT_MAX_S)
         .optional()
-        .describe('How long to wait for the word that nobody wants it any more; default not at all.'),
+        .describe(
+          'How long to wait for the word that nobody wants it any more; default not at all.',
+        ),
     }),
     hints: { destructiveHint: false, idempotentHint: true },
     clients: 'yes',

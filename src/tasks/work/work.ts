@@ -176,11 +176,7 @@ class NodeWork implements Work {
     attempt.close();
   }
 
-  async progress(
-    principal: Principal,
-    name: ProgressInit,
-    wait?: ProgressWait,
-  ): Promise<boolean> {
+  async progress(principal: Principal, name: ProgressInit, wait?: ProgressWait): Promise<boolean> {
     const attempt = this.#owned(principal, name);
     if (attempt === undefined) return false;
     attempt.progressed(name.progress);
