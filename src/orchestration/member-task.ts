@@ -64,7 +64,7 @@ export async function memberTask(
   const given = { ...seat, taskId };
   await init.given(given);
   const result = await endOf(components, taskId, init);
-  return result === undefined ? given : judged(given, result, init.state());
+  return result === undefined ? given : outcomeOf(given, result, init.state());
 }
 
 /** How the task of a place has ended; an agent that does not take it in time loses it to another one. */
@@ -89,7 +89,7 @@ async function endOf(
 }
 
 /** The seat with what its member gave, where that is of size, and with its ballot, where its node has signed that. */
-function judged(
+function outcomeOf(
   seat: SeatRow & { readonly taskId: string },
   ended: TaskResult,
   state: PlanState,

@@ -1,5 +1,5 @@
 /** Tasks: work that an agent somewhere in the mesh does, and that ends once. */
-export { BALLOT_META, choiceIn, isBallot } from './work/ballot.ts';
+export { BALLOT_META, choiceIn, isBallot } from './worker/ballot.ts';
 export { createTaskAgent, giveTask, giveTasks } from './library.ts';
 export type { TaskAgent, TaskContext, TaskHandler, TaskOptions } from './library.ts';
 export { mcpTasks } from './tools/mcp-tasks.ts';

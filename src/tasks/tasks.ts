@@ -39,8 +39,8 @@ import type {
   TaskWait,
 } from './types.ts';
 import { viewOf } from './life/view.ts';
-import { createWork } from './work/work.ts';
-import type { Work, WorkComponents } from './work/work.ts';
+import { createWork } from './worker/work.ts';
+import type { Work, WorkComponents } from './worker/work.ts';
 
 /** The rooms below, and the road to peers. */
 export interface TasksComponents

@@ -113,7 +113,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['types.ts', 'limits.ts'],
     ['life'],
     ['rows.ts'],
-    ['work'],
+    ['worker'],
     ['awards', 'durable'],
     ['*'],
     ['tools'],

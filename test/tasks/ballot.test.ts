@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import type { Json } from '../../src/core/index.ts';
 import { encodeJws } from '../../src/identity/index.ts';
-import { choiceIn, isBallot, signBallot } from '../../src/tasks/work/ballot.ts';
+import { choiceIn, isBallot, signBallot } from '../../src/tasks/worker/ballot.ts';
 import { alice, bob } from '../grants/arrange.ts';
 
 const of = { taskId: 'task_1_a', token: 2, agent: 'sec' };

@@ -29,7 +29,7 @@ import type { TaskRows } from '../rows.ts';
 import { createReleases } from './releases.ts';
 import type { Releases } from './releases.ts';
 import type { Attempt, Outcome, TaskOrder, TaskQuestion } from '../types.ts';
-import type { Work } from '../work/work.ts';
+import type { Work } from '../worker/work.ts';
 
 /** The rooms and roads that choosing a worker and following it take. */
 export interface AwardsComponents {

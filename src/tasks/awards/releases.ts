@@ -4,7 +4,7 @@
  */
 import type { Clock, JsonObject } from '../../core/index.ts';
 import { RELEASED_AT_ONCE, RELEASE_MS } from '../limits.ts';
-import type { AttemptName } from '../work/work.ts';
+import type { AttemptName } from '../worker/work.ts';
 
 /** One attempt, and the way to say so. */
 export interface Release {
