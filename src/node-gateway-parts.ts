@@ -6,7 +6,7 @@ import {
   createClientBoards,
   grantResources,
 } from './builtin/index.ts';
-import { createSpendings, readPrices } from './budget/index.ts';
+import type { Spendings } from './budget/index.ts';
 import { socketPath, tokenFile } from './config/index.ts';
 import { createDirectory } from './directory/index.ts';
 import { createGateway, createUpstreams } from './gateway/index.ts';
@@ -93,7 +93,10 @@ type GatewayRooms = Omit<
   | 'tasks'
   | 'tools'
 > &
-  Pick<PartsInit, 'agentConfig'> & { readonly children: Children };
+  Pick<PartsInit, 'agentConfig'> & {
+    readonly children: Children;
+    readonly spendings: Spendings;
+  };
 
 /** Makes the gateway, with the directory of what peers offer. */
 export function createNodeGateway(
@@ -101,10 +104,9 @@ export function createNodeGateway(
   { identity, grants, store }: OpenState,
   rooms: GatewayRooms,
 ): Gateway {
-  const { name, http, tcp, limits, keepAlive, list, prices, views, stateDir } = config;
-  const { audit, budgets, children, clients, governance, keys, membership, network, tokens } =
+  const { name, http, tcp, limits, keepAlive, list, views, stateDir } = config;
+  const { audit, children, clients, governance, keys, membership, network, spendings, tokens } =
     rooms;
-  const priced = readPrices(prices);
   const { pins, providers, sandbox, token, upstreams } = rooms;
   const { agentConfig, agents, modelsDoor, runs } = rooms;
   return createGateway(
@@ -129,13 +131,7 @@ export function createNodeGateway(
       lacking: providers.lacking,
       guard: governance.guard,
       approvals: governance.approvals,
-      spendings: createSpendings({
-        budgets,
-        rulesOf: (principal) => governance.callerRules.of(principal),
-        prices: () => priced,
-        clock,
-        health,
-      }),
+      spendings,
       audit,
       state: store,
       grants,

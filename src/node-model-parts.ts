@@ -1,6 +1,7 @@
 /** Makes the room of language models of one node, its door, and what serves its peers. */
 import type { Runs } from './agents/index.ts';
 import type { Audit } from './audit/index.ts';
+import type { Spendings } from './budget/index.ts';
 import type { Config } from './config/index.ts';
 import type { Startable } from './core/index.ts';
 import { createCertifier, createExchanger } from './gateway/index.ts';
@@ -16,6 +17,8 @@ import type { Base, OpenState } from './open-state.ts';
 export interface ModelRooms {
   readonly audit: Audit;
   readonly governance: Pick<Governance, 'guard'>;
+  /** Holds what uses may cost. */
+  readonly spendings: Spendings;
   /** Who is meant by a link, of those for whom an agent of a peer works. */
   readonly runs: Pick<Runs, 'callerOf'>;
   readonly network: Network;
@@ -28,7 +31,7 @@ export interface ModelRooms {
 export function createModelParts(
   { config, clock, logger }: Base,
   { grants, identity }: OpenState,
-  { audit, governance, membership, modelConfig, network, runs }: ModelRooms,
+  { audit, governance, membership, modelConfig, network, runs, spendings }: ModelRooms,
 ): { readonly models: Models; readonly modelsDoor: ModelsFace; readonly peerModels: Startable } {
   const { messageBytes } = config.limits;
   const self = config.name;
@@ -43,6 +46,7 @@ export function createModelParts(
       guard,
       audit,
       self,
+      spendings,
       peers: createPeerModels(
         { network, membership, grants, certifier, self, clock },
         { messageBytes },

@@ -45,6 +45,7 @@ import { createModelParts } from './node-model-parts.ts';
 import { createNodeGateway, createNodeUpstreams } from './node-gateway-parts.ts';
 import {
   createNodeBudgets,
+  createNodeSpendings,
   createNodeCheckpoints,
   createNodeMembership,
   createNodeProviders,
@@ -94,20 +95,21 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
   const peerRooms = { audit, network, knocks, neighbours, membership };
   const made = { ...peerRooms, providers, checkpoints, blackboard, budgets, ...stores };
   const ofAgents = createAgentParts(base, state, {
-    network,
-    blackboard,
-    membership,
+    ...made,
     sandbox,
-    keys: stores.keys,
-    clients: stores.clients,
-    tokens: stores.tokens,
-    providers,
     guard: () => governance.guard,
     trustOf: (principal) => governance.callerRules.of(principal).trust,
     config: init.agentConfig,
     gateway: () => gateway,
   });
-  const ofModels = createModelParts(base, state, { ...made, ...init, ...ofAgents, governance });
+  const spendings = createNodeSpendings(base, { budgets, governance });
+  const ofModels = createModelParts(base, state, {
+    ...made,
+    ...init,
+    ...ofAgents,
+    governance,
+    spendings,
+  });
   const tools = createNodeTools(base, state, {
     ...made,
     ...init,
@@ -120,7 +122,7 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
   const below = { ...made, ...init, ...around, ...ofAgents, ...ofModels };
   const upstreams = createNodeUpstreams(base, state, { ...below, tools });
   const renewalTimer = createNodeRenewalTimer(base, state, { membership, gateway: () => gateway });
-  const gateway = createNodeGateway(base, state, { ...below, governance, upstreams });
+  const gateway = createNodeGateway(base, state, { ...below, governance, spendings, upstreams });
   const conductTeller = createConductTeller({ ...base, network, membership, audit });
   const later = { conductTeller, governance, sandbox, tools, upstreams, renewalTimer, gateway };
   return { ...made, ...ofAgents, ...ofModels, ...later };

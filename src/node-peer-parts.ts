@@ -2,14 +2,15 @@
 import type { Agents } from './agents/index.ts';
 import { createCheckpointStore } from './audit/index.ts';
 import type { Audit } from './audit/index.ts';
-import { createBudgets } from './budget/index.ts';
-import type { Budgets } from './budget/index.ts';
+import { createBudgets, createSpendings, readPrices } from './budget/index.ts';
+import type { Budgets, Spendings } from './budget/index.ts';
 import { OFFERS_MAX, createProviders } from './directory/index.ts';
 import type { Providers } from './directory/index.ts';
 import { VERSION } from './core/index.ts';
 import { createCheckpointExchange, createMembership } from './membership/index.ts';
 import type { CheckpointExchange, Membership, Presence } from './membership/index.ts';
 import { peerIdFromDid } from './identity/index.ts';
+import type { Governance } from './guard/index.ts';
 import type { Gateway } from './gateway/index.ts';
 import { OPERATOR } from './guard/index.ts';
 import type { Network } from './network/index.ts';
@@ -136,6 +137,21 @@ export function createNodeBudgets(
       gateway().callPeer(peer, { tool, args, principal: OPERATOR, timeoutMs }),
     clock,
     logger: logger.child('budget'),
+    health,
+  });
+}
+
+/** Makes what decides against which budgets calls of tools and uses of models count. */
+export function createNodeSpendings(
+  { config, clock, health }: Base,
+  { budgets, governance }: { readonly budgets: Budgets; readonly governance: Governance },
+): Spendings {
+  const priced = readPrices(config.prices);
+  return createSpendings({
+    budgets,
+    rulesOf: (principal) => governance.callerRules.of(principal),
+    prices: () => priced,
+    clock,
     health,
   });
 }

@@ -77,6 +77,7 @@ export function createNodeTools(
       leave: rooms.leave,
     }),
     ...grantTools({
+      budgets: rooms.budgets,
       clock,
       grants,
       counters,

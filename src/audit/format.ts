@@ -61,6 +61,7 @@ export function placed(content: Content, { seq, at, prev }: Place): AuditEntry {
   if (content.reason !== undefined) entry.reason = content.reason;
   if (content.reasoning !== undefined) entry.reasoning = content.reasoning;
   if (content.durationMs !== undefined) entry.durationMs = content.durationMs;
+  if (content.spent !== undefined) entry.spent = content.spent;
   if (content.of !== undefined) entry.of = content.of;
   if (content.checkpoint !== undefined) entry.checkpoint = content.checkpoint;
   entry.prev = prev;

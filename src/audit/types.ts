@@ -64,6 +64,8 @@ export interface AuditInit {
   /** Why, in the caller's words; at most 2048 characters. */
   readonly reasoning?: string;
   readonly durationMs?: number;
+  /** What it has cost of which budgets, by their names: `{"research": "$0.002"}`. */
+  readonly spent?: Readonly<Record<string, string>>;
   /** `seq` of the decision that this is about. */
   readonly of?: number;
 }

@@ -25,8 +25,11 @@ export interface BooksComponents {
 export interface Hold {
   readonly rowId: string;
   readonly amount: number;
-  /** What was spent in the end, at most what is held; the rest is free again. Once. */
-  settle(spent: number): void;
+  /**
+   * What was spent in the end; the rest is free again. More than was held is booked as far as this node has rights. Once;
+   * gives what was booked.
+   */
+  settle(spent: number): number;
 }
 
 /** What happened to rows. */

@@ -186,9 +186,19 @@ class NodeBooks implements Books {
       rowId,
       amount,
       settle: (spent) => {
-        if (isOver) return;
+        if (isOver) return 0;
         isOver = true;
-        this.#accounts.settle(rowId, amount, Math.min(amount, Math.max(0, Math.ceil(spent))));
+        const whole = Math.max(0, Math.ceil(spent));
+        const more = whole > amount ? Math.min(whole - amount, this.free(rowId)) : 0;
+        const booked = Math.min(amount, whole) + more;
+        if (whole > booked) {
+          this.#components.logger.warn(
+            { rowId, spent: whole, booked },
+            'something cost more than was held, and than this node has',
+          );
+        }
+        this.#accounts.settle(rowId, amount, booked);
+        return booked;
       },
     };
   }

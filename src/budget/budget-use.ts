@@ -1,4 +1,4 @@
-/** What budgets are for: a caller by its name, tools by a pattern, or nothing in particular. */
+/** What budgets are for: a caller by its name, tools or models by a pattern, or nothing in particular. */
 import { StarlingError, printable } from '../core/index.ts';
 import { parseResource } from '../grants/index.ts';
 import type { ResourcePattern } from '../grants/index.ts';
@@ -13,22 +13,27 @@ export function byUseOf(books: Books): BudgetsByUse {
     if (named === undefined || books.founderOf(id) !== books.self || books.acts(id).closed)
       continue;
     byFor.set(named, [...(byFor.get(named) ?? []), id]);
-    if (named.startsWith('tool:') && named.includes('*')) {
+    if (isPattern(named) && named.includes('*')) {
       patterns.push({ pattern: parseResource(named), id });
     }
   }
   return { byFor, patterns };
 }
 
-/** Refuses a pattern of tools that can't be read. @throws STARLING_USAGE */
+/** Refuses a pattern of tools or models that can't be read. @throws STARLING_USAGE */
 export function requirePattern(whom: string | undefined): void {
-  if (whom?.startsWith('tool:') !== true) return;
+  if (whom === undefined || !isPattern(whom)) return;
   try {
     parseResource(whom);
   } catch (error) {
-    throw new StarlingError('STARLING_USAGE', `'${printable(whom, 80)}' names no tools`, {
-      hint: 'write it like tool:search/* or tool:search/web',
+    throw new StarlingError('STARLING_USAGE', `'${printable(whom, 80)}' names no tools or models`, {
+      hint: 'write it like tool:search/*, tool:search/web or model:gpu/*',
       cause: error,
     });
   }
+}
+
+/** Whether such budgets are for what is used, and not for whoever uses it. */
+function isPattern(whom: string): boolean {
+  return whom.startsWith('tool:') || whom.startsWith('model:');
 }

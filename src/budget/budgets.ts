@@ -1,17 +1,30 @@
 /** The budgets of a node, by the names that people use: made, shown, given and taken back. */
 import { EventEmitter } from 'node:events';
-import { StarlingError, amountText, amountWord, printable } from '../core/index.ts';
-import type { Clock, Did, Health, JsonObject, Logger, PeerId, Startable } from '../core/index.ts';
+import { StarlingError, amountText, createScope, messageOf, printable } from '../core/index.ts';
+import type {
+  Clock,
+  Did,
+  Health,
+  JsonObject,
+  Logger,
+  PeerId,
+  Scope,
+  Startable,
+} from '../core/index.ts';
 import type { ResourcePattern, SuccessionView } from '../grants/index.ts';
 import type { FrequentSigner } from '../identity/index.ts';
 import type { PeerView } from '../membership/index.ts';
 import type { Network } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
 import { createBooks } from './books.ts';
-import type { Books, BudgetsByUse, Hold } from './book-types.ts';
+import type { Books, BudgetsByUse } from './book-types.ts';
+import { BudgetCare } from './budget-care.ts';
+import { BudgetNames } from './budget-names.ts';
 import { byUseOf, requirePattern } from './budget-use.ts';
 import { viewOf } from './budget-view.ts';
 import { createHistory } from './history.ts';
+import { holdAll, worded } from './holding.ts';
+import type { HoldingComponents, Spending } from './holding.ts';
 import type { BudgetHistory } from './history.ts';
 import { createRights } from './rights.ts';
 import type { Asked, Donor, Rights } from './rights.ts';
@@ -19,12 +32,10 @@ import { BUDGET_NAME, isBudgetId, splitRowId } from './row-format.ts';
 import { createRowSync } from './row-sync.ts';
 import type { RowSync } from './row-sync.ts';
 import { NAME_MAX, OWNERS_MAX } from './types.ts';
-import type { BudgetTerms, BudgetView, HistoryEntry, Unit } from './types.ts';
+import type { BudgetTerms, BudgetView, Cost, HistoryEntry, Unit } from './types.ts';
 
-/** Health warning while somebody has contradicted itself. */
-const CONTRADICTED = 'budget-contradiction';
-/** Health warning while calls that the node was cut off in hold amounts. */
-const LOST = 'budget-lost-holds';
+/** How often times that are long over are looked for. */
+const PRUNE_MS = 3_600_000;
 
 /** What budgets work with. */
 export interface BudgetsComponents {
@@ -92,27 +103,46 @@ export interface Budgets extends Startable {
   reconcile(reference: string, spent: number): Promise<BudgetView>;
   /** Settles that an owner, or this node, has said two things. */
   settle(reference: string, owner: Did): Promise<BudgetView>;
-  /** Holds on a budget, and on those that it is part of. @throws STARLING_BUDGET_EXHAUSTED, STARLING_BUDGET_CLOSED */
-  hold(id: string, amount: number, who: string): Promise<Spending>;
+  /** Whether the id is that of a budget which is known here. */
+  knows(id: string): boolean;
+  /** Whether this node decides on the budget. */
+  isInCharge(id: string): boolean;
+  /** @throws STARLING_BUDGET_UNKNOWN for what is no id of a budget that is known here */
+  unitOf(id: string): Unit;
+  /** What may be held of it now without asking anybody. @throws STARLING_BUDGET_UNKNOWN */
+  freeOf(id: string): number;
+  /** @throws STARLING_BUDGET_UNKNOWN */
+  levelOf(id: string): BudgetLevel;
+  /**
+   * Holds on budgets, and on those that they are part of, each in its unit. All are on the disk when this resolves, or none.
+   * @throws STARLING_BUDGET_EXHAUSTED, STARLING_BUDGET_CLOSED, STARLING_BUDGET_UNKNOWN
+   */
+  hold(ids: readonly string[], cost: Cost, who: string): Promise<Spending>;
   /** Books that something was spent without a hold, as others report. */
   report(reference: string, amount: number, who: string): Promise<BudgetView>;
   /** Answers an owner that asks for rights in a row. */
   transfer(rowId: string, to: Did, wanted: number): Promise<JsonObject>;
+  /** How many rows there are: an owner's of a budget, or of one of its times. */
+  rowCount(): number;
   /** Whether the founder lets that one hold rights of the budget. */
   mayHold(id: string, did: Did): boolean;
   /** Tells each change of a budget's books, at that pace at the most, until what it gives is called. */
   watch(id: string, changed: () => void, paceMs: number): () => void;
   /** Budgets of this node whose `for` is a pattern with a wildcard, like `tool:search/*`. */
   patterns(): readonly { readonly pattern: ResourcePattern; readonly id: string }[];
-  /** All budgets of which `for` is that. */
+  /** All open budgets of this node of which `for` is that. */
   forWhom(whom: string): readonly string[];
+  /** All that open budgets of this node are for. */
+  purposes(): Iterable<readonly [whom: string, ids: readonly string[]]>;
 }
 
-/** What is held of a budget, and of those that it is part of. */
-export interface Spending {
-  readonly amount: number;
-  /** What was spent in the end; the rest is free again. Once. */
-  settle(spent: number): void;
+/** How far a budget is, by what this node knows of all owners. */
+export interface BudgetLevel {
+  readonly name: string;
+  readonly unit: Unit;
+  readonly limit: number;
+  /** Spent and held, of the time that is now. */
+  readonly used: number;
 }
 
 /** Makes the budgets; nothing is read before `start`. */
@@ -124,35 +154,42 @@ class NodeBudgets implements Budgets {
   readonly events = new EventEmitter<{ change: [id: string] }>();
   readonly #components: BudgetsComponents;
   readonly #books: Books;
+  readonly #names: BudgetNames;
+  readonly #care: BudgetCare;
   readonly #sync: RowSync;
   readonly #rights: Rights;
   readonly #history: BudgetHistory;
   #whom: BudgetsByUse | undefined;
   #known = 0;
+  #life: Scope | undefined;
 
   constructor(components: BudgetsComponents) {
     this.#components = components;
     this.events.setMaxListeners(0);
-    const { clock, logger, history } = components;
+    const { clock, logger, history, isPutOut, health } = components;
     this.#books = createBooks({
       ...components,
       isKnown: (owner) =>
         owner === components.signer.did ||
-        components.isPutOut(owner) ||
-        this.#peerOf(owner) !== undefined,
+        isPutOut(owner) ||
+        this.#names.peerOf(owner) !== undefined,
     });
+    this.#names = new BudgetNames(this.#books, components);
     this.#history = createHistory({ table: history, clock, logger });
-    this.#rights = createRights({
-      books: this.#books,
-      donors: (id) => this.#donors(id),
-      clock,
-      logger,
+    const books = this.#books;
+    this.#care = new BudgetCare({
+      books,
+      names: this.#names,
+      history: this.#history,
+      isPutOut,
+      health,
     });
-    const ownersOf = (rowId: string): readonly PeerId[] => this.#ownersOf(rowId);
-    this.#sync = createRowSync({ ...components, books: this.#books, ownersOf });
-    this.#books.events.on('own', (rowIds) => this.#changed(rowIds));
-    this.#books.events.on('others', (rowIds) => this.#changed(rowIds));
-    this.#books.events.on('proof', (rowId, { owner }) => this.#contradicted(rowId, owner));
+    this.#rights = createRights({ books, donors: (id) => this.#donors(id), clock, logger });
+    const ownersOf = (rowId: string): readonly PeerId[] => this.#names.peersOf(rowId);
+    this.#sync = createRowSync({ ...components, books, ownersOf });
+    books.events.on('own', (rowIds) => this.#changed(rowIds));
+    books.events.on('others', (rowIds) => this.#changed(rowIds));
+    books.events.on('proof', (rowId, { owner }) => this.#care.contradicted(rowId, owner));
   }
 
   get self(): Did {
@@ -162,12 +199,16 @@ class NodeBudgets implements Budgets {
   async start(): Promise<void> {
     await this.#books.load();
     await this.#books.prune();
-    this.#tellLost();
+    this.#care.tellLost();
+    this.#care.tellContradictions();
     this.#sync.start();
     this.#rights.start();
+    this.#life = createScope(this.#components.clock);
+    this.#pruneSoon();
   }
 
   async stop(): Promise<void> {
+    this.#life?.close();
     this.#rights.stop();
     this.#sync.stop();
     await this.#books.idle();
@@ -176,33 +217,16 @@ class NodeBudgets implements Budgets {
 
   async create(init: BudgetInit): Promise<BudgetView> {
     const { name, unit, limit, shares = {}, for: whom, everyMs, parent, successor } = init;
-    if (name.length > NAME_MAX || !BUDGET_NAME.test(name) || isBudgetId(name)) {
-      throw new StarlingError(
-        'STARLING_USAGE',
-        `'${printable(name, 80)}' can't be the name of a budget`,
-        {
-          hint: `1 to ${NAME_MAX} of letters, digits, '.', '_' and '-', the first a letter or digit`,
-        },
-      );
-    }
-    const mine = this.#named(name).some(
-      (id) => this.#books.founderOf(id) === this.self && !this.#books.acts(id).closed,
-    );
+    checkName(name);
+    const mine = this.#names
+      .named(name)
+      .some((id) => this.#books.founderOf(id) === this.self && !this.#books.acts(id).closed);
     if (mine) {
       throw new StarlingError('STARLING_USAGE', `this node has a budget '${name}' already`, {
         hint: `see it with: starling budget show ${name}; end it with: starling budget close ${name}`,
       });
     }
-    const shared = Object.values(shares).reduce((sum, one) => sum + one, 0);
-    if (limit < 1 || shared > limit || Object.keys(shares).length >= OWNERS_MAX) {
-      throw new StarlingError(
-        'STARLING_USAGE',
-        limit < 1
-          ? 'a budget of nothing lets nobody spend'
-          : `the shares are ${amountText(shared, unit)} in all, and the limit is ${amountText(limit, unit)}`,
-        { hint: `shares fit into the limit, and go to ${OWNERS_MAX - 1} nodes at the most` },
-      );
-    }
+    checkShares(limit, shares, unit);
     const terms: BudgetTerms = {
       name,
       unit,
@@ -230,45 +254,48 @@ class NodeBudgets implements Budgets {
   }
 
   idOf(reference: string): string {
-    if (isBudgetId(reference) && this.#books.terms(reference) !== undefined) return reference;
-    const named = this.#named(reference);
-    const open = named.filter((id) => !this.#books.acts(id).closed);
-    // A budget of this node that is closed is not replaced by one that somebody else calls the same.
-    const own = named.filter((id) => this.#books.founderOf(id) === this.self);
-    const ownOpen = own.filter((id) => open.includes(id));
-    const found =
-      [ownOpen, own.slice(-1), open, named.slice(-1)].find((ids) => ids.length > 0) ?? [];
-    const [first, ...others] = found.length > 0 ? found : this.#beginning(reference);
-    if (first === undefined) {
-      throw new StarlingError(
-        'STARLING_BUDGET_UNKNOWN',
-        `no budget is called '${printable(reference, 80)}'`,
-        {
-          hint: 'see which there are: starling budget list',
-          data: { budget: printable(reference, 80) },
-        },
-      );
+    return this.#names.idOf(reference);
+  }
+
+  knows(id: string): boolean {
+    return this.#books.terms(id) !== undefined;
+  }
+
+  isInCharge(id: string): boolean {
+    return this.#books.isInCharge(id, this.self);
+  }
+
+  unitOf(id: string): Unit {
+    return this.#names.termsOf(id).unit;
+  }
+
+  freeOf(id: string): number {
+    const line = this.#names.linesOf([id]);
+    return Math.min(...line.map((one) => this.#books.free(this.#books.rowIdNow(one))));
+  }
+
+  levelOf(id: string): BudgetLevel {
+    const { name, unit, limit } = this.#names.termsOf(id);
+    let used = 0;
+    for (const { spent, held } of this.#books.rows(this.#books.rowIdNow(id)).values()) {
+      used += spent + held;
     }
-    if (others.length === 0) return first;
-    throw new StarlingError(
-      'STARLING_USAGE',
-      `several budgets are called '${printable(reference, 80)}': ${[first, ...others].join(', ')}`,
-      { hint: 'name one by its id: starling budget list' },
-    );
+    return { name, unit, limit, used };
   }
 
   async grant(reference: string, to: Did): Promise<BudgetView> {
     const id = this.idOf(reference);
-    this.#requireInCharge(id);
+    this.#care.requireInCharge(id);
     await this.#books.give(id, to, 0);
-    this.#history.note(id, { what: 'granted', who: this.#nameOf(to) });
+    this.#history.note(id, { what: 'granted', who: this.#names.owner(to) });
     return this.#view(id);
   }
 
   async give(reference: string, to: Did, amount: number): Promise<BudgetView> {
     const id = this.idOf(reference);
-    await this.#worded(id, this.#books.give(this.#books.rowIdNow(id), to, amount));
-    this.#history.note(id, { what: 'gave', amount, who: this.#nameOf(to) });
+    const giving = this.#books.give(this.#books.rowIdNow(id), to, amount);
+    await worded(this.#holding(), id, giving);
+    this.#history.note(id, { what: 'gave', amount, who: this.#names.owner(to) });
     return this.#view(id);
   }
 
@@ -292,7 +319,7 @@ class NodeBudgets implements Budgets {
       const lacks = Math.min(spare, each - Math.max(0, standing.quota(owner)));
       if (lacks <= 0) continue;
       await this.#books.give(rowId, owner, lacks);
-      this.#history.note(id, { what: 'gave', amount: lacks, who: this.#nameOf(owner) });
+      this.#history.note(id, { what: 'gave', amount: lacks, who: this.#names.owner(owner) });
       spare -= lacks;
     }
     return this.#view(id);
@@ -300,7 +327,7 @@ class NodeBudgets implements Budgets {
 
   async close(reference: string): Promise<BudgetView> {
     const id = this.idOf(reference);
-    this.#requireInCharge(id);
+    this.#care.requireInCharge(id);
     await this.#books.act(id, { closed: true });
     this.#history.note(id, { what: 'closed' });
     return this.#view(id);
@@ -311,82 +338,35 @@ class NodeBudgets implements Budgets {
   }
 
   stranded(reference: string, owner: Did): number {
-    const id = this.idOf(reference);
-    this.#requireInCharge(id);
-    if (!this.#components.isPutOut(owner)) {
-      throw new StarlingError(
-        'STARLING_CALL_REFUSED',
-        `${this.#nameOf(owner)} is a member still: it may be spending its rights, whether it can be reached or not`,
-        { hint: `put it out first: starling peers remove ${this.#nameOf(owner)}` },
-      );
-    }
-    return Math.max(0, this.#books.standing(id).quota(owner));
+    return this.#care.stranded(this.idOf(reference), owner);
   }
 
   async reclaim(reference: string, owner: Did): Promise<BudgetView> {
     const id = this.idOf(reference);
-    const amount = this.stranded(reference, owner);
-    const before = this.#books.acts(id).reclaimed[owner] ?? 0;
-    await this.#books.act(id, { reclaimed: { [owner]: before + amount } });
-    this.#history.note(id, { what: 'reclaimed', amount, who: this.#nameOf(owner) });
+    await this.#care.reclaim(id, owner);
     return this.#view(id);
   }
 
   async reconcile(reference: string, spent: number): Promise<BudgetView> {
     const id = this.idOf(reference);
-    await this.#books.reconcile(this.#books.rowIdNow(id), spent);
-    this.#history.note(id, { what: 'settled', amount: spent });
-    this.#tellLost();
+    await this.#care.reconcile(id, spent);
     return this.#view(id);
   }
 
   async settle(reference: string, owner: Did): Promise<BudgetView> {
     const id = this.idOf(reference);
-    this.#requireInCharge(id);
-    const seqs = this.#rowIdsOf(id).flatMap((rowId) =>
-      this.#books
-        .proofs(rowId)
-        .filter((one) => one.owner === owner)
-        .flatMap(({ rows }) => rows.map(({ seq }) => seq)),
-    );
-    if (seqs.length === 0) {
-      throw new StarlingError(
-        'STARLING_USAGE',
-        `${this.#nameOf(owner)} has not contradicted itself here`,
-        {
-          hint: `see: starling budget show ${this.#books.terms(id)?.name ?? id}`,
-        },
-      );
-    }
-    await this.#books.act(id, { settled: { [owner]: Math.max(...seqs) } });
-    this.#history.note(id, { what: 'settled', who: this.#nameOf(owner) });
-    this.#components.health.clear(CONTRADICTED);
+    await this.#care.settle(id, owner);
     return this.#view(id);
   }
 
-  async hold(id: string, amount: number, who: string): Promise<Spending> {
-    const held: Hold[] = [];
-    try {
-      for (const one of this.#lineOf(id)) {
-        held.push(await this.#worded(one, this.#rights.hold(one, amount)));
-      }
-    } catch (error) {
-      for (const hold of held) hold.settle(0);
-      this.#history.spent(id, who, amount, 'refused');
-      throw error;
-    }
-    return {
-      amount,
-      settle: (spent) => {
-        for (const hold of held) hold.settle(spent);
-        this.#history.spent(id, who, Math.min(amount, spent));
-      },
-    };
+  hold(ids: readonly string[], cost: Cost, who: string): Promise<Spending> {
+    return holdAll(this.#holding(), ids, cost, who);
   }
 
   async report(reference: string, amount: number, who: string): Promise<BudgetView> {
     const id = this.idOf(reference);
-    (await this.hold(id, amount, who)).settle(amount);
+    const cost = { [this.unitOf(id)]: amount };
+    (await this.hold([id], cost, who)).settle(cost);
     return this.#view(id);
   }
 
@@ -396,8 +376,14 @@ class NodeBudgets implements Budgets {
       throw new StarlingError('STARLING_USAGE', 'rights are given of the time that is now');
     }
     const { given, left, rows } = await this.#rights.give(rowId, to, wanted);
-    if (given > 0) this.#history.note(id, { what: 'gave', amount: given, who: this.#nameOf(to) });
+    if (given > 0) {
+      this.#history.note(id, { what: 'gave', amount: given, who: this.#names.owner(to) });
+    }
     return { given, left, rows: [...rows] };
+  }
+
+  rowCount(): number {
+    return [...this.#books.rowIds()].reduce((sum, rowId) => sum + this.#books.rows(rowId).size, 0);
   }
 
   mayHold(id: string, did: Did): boolean {
@@ -424,6 +410,10 @@ class NodeBudgets implements Budgets {
     return this.#byUse().byFor.get(whom) ?? [];
   }
 
+  purposes(): Iterable<readonly [whom: string, ids: readonly string[]]> {
+    return this.#byUse().byFor;
+  }
+
   patterns(): readonly { readonly pattern: ResourcePattern; readonly id: string }[] {
     return this.#byUse().patterns;
   }
@@ -434,58 +424,32 @@ class NodeBudgets implements Budgets {
     return this.#whom;
   }
 
-  /** The budget, and those that it is part of. */
-  #lineOf(id: string): readonly string[] {
-    const line: string[] = [];
-    for (let one: string | undefined = id; one !== undefined && !line.includes(one);) {
-      line.push(one);
-      one = this.#books.terms(one)?.parent;
-    }
-    return line;
+  #holding(): HoldingComponents {
+    const { selfName } = this.#components;
+    return {
+      books: this.#books,
+      rights: this.#rights,
+      history: this.#history,
+      names: this.#names,
+      selfName,
+    };
   }
 
-  /** Adds to what the books refuse how much is left, and the command that would help. */
-  async #worded<Value>(id: string, doing: Promise<Value>): Promise<Value> {
-    try {
-      return await doing;
-    } catch (error) {
-      if (!(error instanceof StarlingError) || error.code !== 'STARLING_BUDGET_EXHAUSTED')
-        throw error;
-      const { left, wanted, frozen } = error.data;
-      const terms = this.#books.terms(id);
-      if (terms !== undefined && frozen === true) {
-        const { selfName } = this.#components;
-        throw new StarlingError('STARLING_BUDGET_EXHAUSTED', error.message, {
-          hint: `on ${this.#nameOf(this.#books.founderOf(id) ?? this.self)}: starling budget reclaim ${terms.name} ${selfName} --settle`,
-          data: error.data,
-          cause: error,
-        });
-      }
-      if (terms === undefined || typeof left !== 'number' || typeof wanted !== 'number')
-        throw error;
-      const { name, unit } = terms;
-      throw new StarlingError(
-        'STARLING_BUDGET_EXHAUSTED',
-        `budget '${name}' has ${amountText(left, unit)} left on ${this.#components.selfName}, and the call may cost ${amountText(wanted, unit)}`,
-        {
-          hint: `on ${this.#components.selfName}: starling budget request ${name} ${amountWord(wanted - left, unit)}; who has the rest: starling budget show ${name}`,
-          data: error.data,
-          cause: error,
+  /** Times that are long over are forgotten while the node runs, too. */
+  #pruneSoon(): void {
+    this.#life?.after(PRUNE_MS, () => {
+      this.#books.prune().then(
+        () => this.#pruneSoon(),
+        (error: unknown) => {
+          const { logger } = this.#components;
+          logger.warn(
+            { error: messageOf(error) },
+            'times of budgets that are over were not forgotten',
+          );
+          this.#pruneSoon();
         },
       );
-    }
-  }
-
-  #named(name: string): readonly string[] {
-    return this.#books.ids().filter((id) => this.#books.terms(id)?.name === name);
-  }
-
-  #beginning(part: string): readonly string[] {
-    return part.length < 5 ? [] : this.#books.ids().filter((id) => id.startsWith(part));
-  }
-
-  #rowIdsOf(id: string): readonly string[] {
-    return [...this.#books.rowIds()].filter((rowId) => splitRowId(rowId)?.id === id);
+    });
   }
 
   #requireUnit(id: string, unit: Unit): void {
@@ -500,38 +464,19 @@ class NodeBudgets implements Budgets {
     );
   }
 
-  #requireInCharge(id: string): void {
-    if (this.#books.isInCharge(id, this.self)) return;
-    const founder = this.#nameOf(this.#books.founderOf(id) ?? ('' as Did));
-    throw new StarlingError('STARLING_CALL_REFUSED', `the budget is that of ${founder}`, {
-      hint: `run the same command on ${founder}`,
-    });
-  }
-
   #view(id: string): BudgetView {
     const { network, isPutOut } = this.#components;
     return viewOf(
       {
         books: this.#books,
-        nameOf: (owner) => this.#nameOf(owner),
-        peerOf: (owner) => this.#peerOf(owner),
+        nameOf: (owner) => this.#names.owner(owner),
+        peerOf: (owner) => this.#names.peerOf(owner),
         isConnected: ({ peerId }) => network.isConnected(peerId),
         isPutOut,
       },
       id,
       this.#books.rowIdNow(id),
     );
-  }
-
-  #nameOf(owner: Did): string {
-    const { nameOf, selfName, successions } = this.#components;
-    if (owner === this.self) return selfName;
-    return this.#peerOf(owner)?.alias ?? nameOf(successions.current(owner)) ?? owner;
-  }
-
-  #peerOf(owner: Did): PeerView | undefined {
-    const { peers, successions } = this.#components;
-    return peers().find(({ did }) => successions.origin(did) === owner);
   }
 
   #donors(id: string): readonly Donor[] {
@@ -545,19 +490,9 @@ class NodeBudgets implements Budgets {
     });
   }
 
-  #ownersOf(rowId: string): readonly PeerId[] {
-    const id = splitRowId(rowId)?.id ?? rowId;
-    const { successions, peers } = this.#components;
-    return peers()
-      .filter(({ did }) => this.#books.mayHold(id, successions.origin(did)))
-      .map(({ peerId }) => peerId);
-  }
-
   #changed(rowIds: readonly string[]): void {
     // A busy budget changes with each call, and what it is for does not.
-    const isDecided = rowIds.some(
-      (rowId) => this.#books.rows(rowId).get(this.self)?.acts !== undefined,
-    );
+    const isDecided = rowIds.some((rowId) => this.#books.account(rowId)?.acts !== undefined);
     if (isDecided || this.#books.ids().length !== this.#known) {
       this.#known = this.#books.ids().length;
       this.#whom = undefined;
@@ -566,30 +501,29 @@ class NodeBudgets implements Budgets {
       this.events.emit('change', rowId);
     }
   }
+}
 
-  #contradicted(rowId: string, owner: Did): void {
-    const id = splitRowId(rowId)?.id ?? rowId;
-    const name = this.#books.terms(id)?.name ?? id;
-    this.#history.note(id, { what: 'contradiction', who: this.#nameOf(owner) });
-    this.#components.health.raise({
-      code: CONTRADICTED,
-      text: `${this.#nameOf(owner)} has signed two things of what it spent of budget '${name}': its state folder was set back, or it lies; what it gives counts no more`,
-      hint: `when it is known why, on the node that made the budget: starling budget reclaim ${name} ${this.#nameOf(owner)} --settle`,
-    });
-  }
+/** @throws STARLING_USAGE */
+function checkName(name: string): void {
+  if (name.length <= NAME_MAX && BUDGET_NAME.test(name) && !isBudgetId(name)) return;
+  throw new StarlingError(
+    'STARLING_USAGE',
+    `'${printable(name, 80)}' can't be the name of a budget`,
+    {
+      hint: `1 to ${NAME_MAX} of letters, digits, '.', '_' and '-', the first a letter or digit`,
+    },
+  );
+}
 
-  #tellLost(): void {
-    const lost = [...this.#books.rowIds()].filter(
-      (rowId) => (this.#books.account(rowId)?.lost ?? 0) > 0,
-    );
-    if (lost.length === 0) return this.#components.health.clear(LOST);
-    const names = lost.map(
-      (rowId) => this.#books.terms(splitRowId(rowId)?.id ?? rowId)?.name ?? rowId,
-    );
-    return this.#components.health.raise({
-      code: LOST,
-      text: `this node was cut off in calls that had amounts held of ${names.slice(0, 5).join(', ')}: nobody knows whether these were spent, so they count as spent`,
-      hint: `say what was spent: starling budget reclaim ${names[0] ?? '<name>'} --reconcile <amount>`,
-    });
-  }
+/** @throws STARLING_USAGE */
+function checkShares(limit: number, shares: Readonly<Record<Did, number>>, unit: Unit): void {
+  const shared = Object.values(shares).reduce((sum, one) => sum + one, 0);
+  if (limit >= 1 && shared <= limit && Object.keys(shares).length < OWNERS_MAX) return;
+  throw new StarlingError(
+    'STARLING_USAGE',
+    limit < 1
+      ? 'a budget of nothing lets nobody spend'
+      : `the shares are ${amountText(shared, unit)} in all, and the limit is ${amountText(limit, unit)}`,
+    { hint: `shares fit into the limit, and go to ${OWNERS_MAX - 1} nodes at the most` },
+  );
 }

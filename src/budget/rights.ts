@@ -114,7 +114,10 @@ class MovingRights implements Rights {
     }
     const isVain = clock.now() - (this.#vainAt.get(rowId) ?? -Infinity) < VAIN_MS;
     const isFull = queue !== undefined && queue.length >= WAITING_MAX;
-    if (isVain || isFull || amount > books.limitOf(id)) return books.hold(rowId, amount);
+    const isAlone = queue === undefined && this.#components.donors(id).length === 0;
+    if (isVain || isFull || isAlone || amount > books.limitOf(id)) {
+      return books.hold(rowId, amount);
+    }
     return new Promise((resolve) => {
       if (queue !== undefined) return void queue.push({ amount, resolve });
       this.#waiting.set(rowId, [{ amount, resolve }]);

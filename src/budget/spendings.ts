@@ -1,16 +1,20 @@
 /**
- * What calls cost, and against which budgets: those that name the caller or the tool, that of the grant by which a call is
- * made, and the limits of the policy. The price is held before the call begins; a call that has begun has cost it.
+ * What calls cost, and against which budgets: those that name the caller or the thing, those of the agent, task or swarm
+ * that calls, that of the grant by which a call is made, and the limits of the policy. The most that a call may cost is
+ * held before it begins; a call that has begun has cost its price, or what is known of its cost when it is over.
  */
-import { createHash } from 'node:crypto';
-import { BUILTIN_SERVER, StarlingError, amountText, readLimit } from '../core/index.ts';
-import type { AmountLimit, Clock, Health, JsonObject } from '../core/index.ts';
-import { budgetOf, matchesTarget, parseResource, targetOf } from '../grants/index.ts';
-import type { Grant, ResourcePattern, ResourceTarget } from '../grants/index.ts';
+import { BUILTIN_SERVER, StarlingError, amountText } from '../core/index.ts';
+import type { Clock, Health, JsonObject } from '../core/index.ts';
+import { budgetOf, matchesTarget, targetOf } from '../grants/index.ts';
+import type { Grant, ResourceTarget } from '../grants/index.ts';
 import { keyOf } from '../guard/index.ts';
 import type { Principal } from '../guard/index.ts';
-import type { Budgets, Spending } from './budgets.ts';
-import type { Unit } from './types.ts';
+import type { Budgets } from './budgets.ts';
+import { createPolicyBudgets } from './policy-limits.ts';
+import type { PolicyBudgets, PolicyLimit } from './policy-limits.ts';
+import { costOf } from './prices.ts';
+import type { Price } from './prices.ts';
+import type { Cost, Unit } from './types.ts';
 
 /** A call that is about to be made. */
 export interface PaidCall {
@@ -19,19 +23,19 @@ export interface PaidCall {
   readonly grant?: Grant | undefined;
   /** Of the call: which capability of the grant covers it depends on them. */
   readonly args: JsonObject;
+  /** The most that it may cost, where whoever makes it knows more than the prices: tokens and micro-dollars of a model. */
+  readonly worst?: Cost | undefined;
+  /** Ids of further budgets that it counts against. */
+  readonly budgets?: readonly string[] | undefined;
 }
 
 /** What is held for a call under way. */
 export interface CallSpending {
-  /** The call has ended, or was never made (`hasBegun: false`), and then cost nothing. */
-  over(hasBegun: boolean): void;
-}
-
-/** What a tool costs a call, by a pattern. */
-export interface Price {
-  readonly pattern: ResourcePattern;
-  readonly amount: number;
-  readonly unit: Unit;
+  /**
+   * The call has ended, or was never made (`hasBegun: false`), and then cost nothing. `actual` is what it did cost, of the
+   * units in which that is known; of the others all that was held is spent. Gives what was spent, a budget's name each.
+   */
+  over(hasBegun: boolean, actual?: Cost): Readonly<Record<string, string>>;
 }
 
 /** Decides what a call costs. */
@@ -41,13 +45,8 @@ export interface Spendings {
    * @throws STARLING_BUDGET_EXHAUSTED, STARLING_BUDGET_CLOSED, STARLING_BUDGET_UNKNOWN, by rejecting
    */
   begin(call: PaidCall): Promise<CallSpending> | undefined;
-}
-
-/** What a caller may spend by `budget_limit` of a zone, a role or an entry of its own. */
-interface PolicyLimit {
-  /** Where it stands in the policy file. */
-  readonly where: string;
-  readonly value: AmountLimit;
+  /** What such a call may cost at the most without anybody being asked for rights, of each unit in which it is bounded. */
+  room(call: PaidCall): Promise<Cost>;
 }
 
 /** What the spendings work with. */
@@ -59,36 +58,27 @@ export interface SpendingsComponents {
     readonly alertThreshold: { readonly value: number } | undefined;
   };
   readonly prices: () => readonly Price[];
+  /** Ids of budgets of the agent, the tasks and the swarms for which a caller works; default none. */
+  readonly workOf?: (principal: Principal) => readonly string[];
   readonly clock: Pick<Clock, 'now'>;
   readonly health: Pick<Health, 'raise' | 'clear'>;
 }
 
-/** A budget that a call counts against. */
-interface Payer {
-  readonly id: string;
-  readonly unit: Unit;
-  /** The most that one call may cost of it. */
-  readonly max?: number | undefined;
+/** Budgets against which a call counts, and the most that one call may cost of some. */
+interface Payers {
+  readonly ids: readonly string[];
+  readonly max?: { readonly id: string; readonly amount: number };
 }
 
 const OWN = `tool:${BUILTIN_SERVER}/`;
-const PAID: readonly string[] = ['tool/call', 'agent/message', 'prompt/get', 'model/use'];
+const PAID: readonly string[] = [
+  'tool/call',
+  'agent/message',
+  'agent/task',
+  'prompt/get',
+  'model/use',
+];
 const ALERT = 'budget-alert';
-
-/** Reads prices as the configuration has them: `{ "search/*": { "call": "0.002usd" } }`. */
-export function readPrices(
-  given: Readonly<Record<string, { readonly call: string }>>,
-): readonly Price[] {
-  return Object.entries(given).flatMap(([pattern, { call }]) => {
-    const [first = '', second, third] = pattern.split('/');
-    // As lists name a peer's tools: the peer first.
-    const named = third === undefined ? [first, second] : [`@${first}`, second, third];
-    const read = readLimit(call);
-    if (read === undefined) return [];
-    const { amount, unit } = read;
-    return [{ pattern: parseResource(`tool:${named.join('/')}`), amount, unit }];
-  });
-}
 
 /** Makes the spendings of one node. */
 export function createSpendings(components: SpendingsComponents): Spendings {
@@ -97,106 +87,115 @@ export function createSpendings(components: SpendingsComponents): Spendings {
 
 class NodeSpendings implements Spendings {
   readonly #components: SpendingsComponents;
-  /** Budgets of limits of the policy that are being made. */
-  readonly #making = new Map<string, Promise<string>>();
+  readonly #policy: PolicyBudgets;
+  readonly #alerted = new Set<string>();
 
   constructor(components: SpendingsComponents) {
     this.#components = components;
+    this.#policy = createPolicyBudgets(components.budgets);
   }
 
   begin(call: PaidCall): Promise<CallSpending> | undefined {
-    const { ability, resource } = call.wanted;
-    if (!PAID.includes(ability) || resource.startsWith(OWN)) return undefined;
-    const target = targetOf(resource);
+    const target = this.#paidTarget(call);
     if (target === undefined) return undefined;
-    const named = this.#named(call.principal, resource, target);
-    const use = { args: call.args, nowMs: this.#components.clock.now() };
-    const caveat =
-      call.grant === undefined ? undefined : budgetOf(call.grant, ability, target, use);
-    const limits = this.#components.rulesOf(call.principal).spendLimits;
-    if (named.length === 0 && caveat === undefined && limits.length === 0) return undefined;
-    return this.#hold(call, target, { named, caveat, limits });
+    const payers = this.#payersOf(call, target);
+    return payers === undefined ? undefined : this.#hold(call, target, payers);
+  }
+
+  async room(call: PaidCall): Promise<Cost> {
+    const target = this.#paidTarget(call);
+    const payers = target === undefined ? undefined : await this.#payersOf(call, target);
+    if (payers === undefined) return {};
+    const { budgets } = this.#components;
+    const room: { [Name in Unit]?: number } = {};
+    for (const id of payers.ids) {
+      const unit = budgets.unitOf(id);
+      const most = payers.max?.id === id ? payers.max.amount : Infinity;
+      room[unit] = Math.min(room[unit] ?? Infinity, budgets.freeOf(id), most);
+    }
+    return room;
+  }
+
+  #paidTarget({ wanted: { ability, resource } }: PaidCall): ResourceTarget | undefined {
+    if (!PAID.includes(ability) || resource.startsWith(OWN)) return undefined;
+    return targetOf(resource);
+  }
+
+  /** Undefined, at once, for most calls: nothing counts. */
+  #payersOf(call: PaidCall, target: ResourceTarget): Promise<Payers> | undefined {
+    const { principal, wanted, grant, args } = call;
+    const { budgets, clock, rulesOf, workOf } = this.#components;
+    const use = { args, nowMs: clock.now() };
+    const caveat = grant === undefined ? undefined : budgetOf(grant, wanted.ability, target, use);
+    // Whoever has an agent do something spends what that costs.
+    const all = withThoseMeant(principal);
+    const named = [
+      ...this.#named(all, wanted.resource, target),
+      ...all.flatMap((one) => workOf?.(one) ?? []),
+      ...(call.budgets ?? []),
+    ];
+    const limited = all
+      .map((one) => ({ who: keyOf(one), limits: rulesOf(one).spendLimits }))
+      .filter(({ who, limits }) => this.#policy.concerns(who, limits));
+    if (named.length === 0 && caveat === undefined && limited.length === 0) return undefined;
+    return (async () => {
+      const granted = caveat === undefined ? [] : [budgets.idOf(caveat.id)];
+      const ofPolicy: string[] = [];
+      for (const { who, limits } of limited) ofPolicy.push(...(await this.#policy.of(who, limits)));
+      const ids = [...new Set([...named, ...granted, ...ofPolicy])];
+      const [first] = granted;
+      if (first === undefined || caveat?.max === undefined) return { ids };
+      return { ids, max: { id: first, amount: caveat.max } };
+    })();
   }
 
   async #hold(
-    { principal }: PaidCall,
+    { principal, worst }: PaidCall,
     target: ResourceTarget,
-    by: {
-      readonly named: readonly string[];
-      readonly caveat: { readonly id: string; readonly max?: number } | undefined;
-      readonly limits: readonly PolicyLimit[];
-    },
+    paying: Promise<Payers>,
   ): Promise<CallSpending> {
-    const { budgets } = this.#components;
-    const ids = new Map<string, number | undefined>(by.named.map((id) => [id, undefined]));
-    if (by.caveat !== undefined) ids.set(budgets.idOf(by.caveat.id), by.caveat.max);
-    const who = keyOf(principal);
-    for (const limit of by.limits) ids.set(await this.#ofPolicy(limit, who), undefined);
-    const held: Spending[] = [];
-    try {
-      for (const [id, max] of ids) {
-        const payer = { id, unit: budgets.show(id).unit, max };
-        const amount = this.#costOf(payer, target);
-        if (amount > 0) held.push(await budgets.hold(id, amount, who));
-      }
-    } catch (error) {
-      for (const spending of held) spending.settle(0);
-      throw error;
-    }
-    this.#alert(principal, [...ids.keys()]);
+    const { budgets, prices } = this.#components;
+    const { ids, max } = await paying;
+    const cost = costOf(prices(), target, worst);
+    if (max !== undefined) this.#requireLittle(cost[budgets.unitOf(max.id)], max);
+    const paid = ids.filter((id) => cost[budgets.unitOf(id)] > 0);
+    const spending = await budgets.hold(paid, cost, keyOf(principal));
+    this.#alert(principal, paid);
     return {
-      over(hasBegun) {
-        for (const spending of held) spending.settle(hasBegun ? spending.amount : 0);
+      over: (hasBegun, actual = {}) => {
+        const none = { tokens: 0, usd: 0, calls: 0 };
+        const spent = spending.settle(hasBegun ? { ...cost, ...actual } : none);
+        return Object.fromEntries(
+          spent.map(({ name, amount, unit }) => [name, amountText(amount, unit)]),
+        );
       },
     };
   }
 
-  /** Of several prices the highest. @throws STARLING_BUDGET_EXHAUSTED where one call may not cost so much */
-  #costOf({ id, unit, max }: Payer, target: ResourceTarget): number {
-    const priced = this.#components
-      .prices()
-      .filter((price) => price.unit === unit && matchesTarget(price.pattern, target))
-      .map(({ amount }) => amount);
-    const cost = Math.max(unit === 'calls' ? 1 : 0, ...priced);
-    if (max === undefined || cost <= max) return cost;
+  /** @throws STARLING_BUDGET_EXHAUSTED where one call may not cost so much */
+  #requireLittle(cost: number, { id, amount }: NonNullable<Payers['max']>): void {
+    if (cost <= amount) return;
+    const unit = this.#components.budgets.unitOf(id);
     throw new StarlingError(
       'STARLING_BUDGET_EXHAUSTED',
-      `a call may cost ${amountText(cost, unit)}, and by this grant at the most ${amountText(max, unit)}`,
-      { hint: 'ask for a grant that allows more', data: { budget: id, wanted: cost, left: max } },
+      `a call may cost ${amountText(cost, unit)}, and by this grant at the most ${amountText(amount, unit)}`,
+      {
+        hint: 'ask for a grant that allows more',
+        data: { budget: id, wanted: cost, left: amount },
+      },
     );
   }
 
-  #named(principal: Principal, resource: string, target: ResourceTarget): readonly string[] {
+  #named(
+    callers: readonly Principal[],
+    resource: string,
+    target: ResourceTarget,
+  ): readonly string[] {
     const { budgets } = this.#components;
-    const whom = [...namesOf(principal), resource];
+    const whom = [...callers.flatMap(namesOf), resource];
     const exact = whom.flatMap((one) => budgets.forWhom(one));
     const byPattern = budgets.patterns().filter(({ pattern }) => matchesTarget(pattern, target));
     return [...new Set([...exact, ...byPattern.map(({ id }) => id)])];
-  }
-
-  /** A limit of the policy is a budget of this node, for that caller alone. */
-  #ofPolicy({ where, value }: PolicyLimit, who: string): Promise<string> {
-    const { budgets } = this.#components;
-    const whom = `policy:${createHash('sha256')
-      .update(JSON.stringify([where, who, value]))
-      .digest('base64url')
-      .slice(0, 16)}`;
-    const [known] = budgets.forWhom(whom);
-    if (known !== undefined) return Promise.resolve(known);
-    const under = this.#making.get(whom);
-    if (under !== undefined) return under;
-    const making = budgets
-      .create({
-        name: `limit-${whom.slice('policy:'.length).replaceAll(/[^A-Za-z0-9]/g, '0')}`,
-        unit: value.unit,
-        limit: value.amount,
-        everyMs: value.everyMs,
-        for: whom,
-      })
-      .then(({ id }) => id)
-      .finally(() => this.#making.delete(whom));
-    this.#making.set(whom, making);
-    return making;
   }
 
   #alert(principal: Principal, ids: readonly string[]): void {
@@ -204,15 +203,35 @@ class NodeSpendings implements Spendings {
     const threshold = rulesOf(principal).alertThreshold?.value;
     if (threshold === undefined) return;
     for (const id of ids) {
-      const { free, limit, name, unit } = budgets.show(id);
-      if ((limit - free) / limit < threshold) continue;
+      const code = `${ALERT}:${id}`;
+      const { limit, name, unit, used } = budgets.levelOf(id);
+      if (used / limit < threshold) {
+        if (this.#alerted.delete(id)) health.clear(code);
+        continue;
+      }
+      this.#alerted.add(id);
       health.raise({
-        code: `${ALERT}:${id}`,
-        text: `of budget ${name} ${amountText(free, unit)} of ${amountText(limit, unit)} is left here`,
+        code,
+        text: `of budget ${name} ${amountText(limit - used, unit)} of ${amountText(limit, unit)} is left`,
         hint: `see: starling budget show ${name}`,
       });
     }
   }
+}
+
+/** A caller, and those for whom it works, each once. */
+function withThoseMeant(principal: Principal): readonly Principal[] {
+  const found = new Map<string, Principal>([[keyOf(principal), principal]]);
+  const add = (one: Principal): void => {
+    for (const meant of ('worksFor' in one ? one.worksFor : undefined) ?? []) {
+      const key = keyOf(meant);
+      if (found.has(key)) continue;
+      found.set(key, meant);
+      add(meant);
+    }
+  };
+  add(principal);
+  return [...found.values()];
 }
 
 /** By which names a budget may mean a caller. */
@@ -221,7 +240,10 @@ function namesOf(principal: Principal): readonly string[] {
     case 'operator':
       return ['operator'];
     case 'client':
-      return [`client:${principal.name}`, `agent:${principal.name}`];
+      // An agent that the node runs is the client `agent:<name>`.
+      return principal.name.startsWith('agent:')
+        ? [principal.name, `client:${principal.name}`]
+        : [`client:${principal.name}`, `agent:${principal.name}`];
     case 'peer':
       return [`peer:${principal.alias}`, principal.did];
     default:

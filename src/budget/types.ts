@@ -7,6 +7,9 @@ export const UNITS = ['tokens', 'calls', 'usd'] as const satisfies readonly Coun
 /** See {@link UNITS}. */
 export type Unit = CountedUnit;
 
+/** Amounts by their units; what is not named is nothing. */
+export type Cost = Readonly<{ [Name in Unit]?: number }>;
+
 /** Owners of one budget. */
 export const OWNERS_MAX = 64;
 /** Budgets that one founder may have at others, and all founders together. */

@@ -2,9 +2,10 @@
  * What stands between a caller and a model: the guard's one decision, and the audit log, which has the decision before
  * anything is sent, and never a prompt or an answer.
  */
-import { StarlingError } from '../core/index.ts';
+import { StarlingError, messageOf } from '../core/index.ts';
 import type { Clock } from '../core/index.ts';
 import type { Audit, AuditInit, AuditOutcome } from '../audit/index.ts';
+import type { Cost, Spendings } from '../budget/index.ts';
 import { refusalOf } from '../gateway/index.ts';
 import { behalfOf, keyOf } from '../guard/index.ts';
 import type { Guard, Principal } from '../guard/index.ts';
@@ -14,6 +15,8 @@ import { USE } from './names.ts';
 export interface ClearanceComponents {
   readonly guard: () => Guard;
   readonly audit: Pick<Audit, 'append' | 'isOn' | 'note'>;
+  /** Holds what calls may cost; default: no call costs anything. */
+  readonly spendings?: Pick<Spendings, 'begin'>;
   readonly clock: Clock;
   /** This node's name, in refusals. */
   readonly self: string;
@@ -21,8 +24,10 @@ export interface ClearanceComponents {
 
 /** A call that may go on. */
 export interface Cleared {
-  /** To be called once, when the call is over. */
-  over(outcome: AuditOutcome, reason?: string): void;
+  /**
+   * To be called once, when the call is over, with what it did cost; where that is not known, all that was held is spent.
+   */
+  over(outcome: AuditOutcome, reason?: string, cost?: Cost): void;
 }
 
 /** Whether `principal` would be let use the model; nothing is used up or recorded. */
@@ -34,11 +39,15 @@ export function mayUse(
   return guard().decide(principal, { resource, ability: USE, look: true }).allow;
 }
 
-/** Clears one call. @throws STARLING_CALL_REFUSED, STARLING_AUDIT_UNAVAILABLE */
+/**
+ * Clears one call, which may cost `worst` at the most: so much is held of the budgets that it counts against.
+ * @throws STARLING_CALL_REFUSED, STARLING_AUDIT_UNAVAILABLE, STARLING_BUDGET_EXHAUSTED, …
+ */
 export async function clearCall(
-  { guard, audit, clock, self }: ClearanceComponents,
+  { guard, audit, clock, self, spendings }: ClearanceComponents,
   principal: Principal,
   resource: string,
+  worst: Cost = {},
 ): Promise<Cleared> {
   const decision = guard().decide(principal, { resource, ability: USE });
   const behalf = behalfOf(principal);
@@ -53,12 +62,23 @@ export async function clearCall(
     audit.note({ kind: 'decision', ...about, outcome: 'denied', reason: error.message });
     throw error;
   }
+  const wanted = { resource, ability: USE };
+  const paying = spendings?.begin({ principal, wanted, grant: decision.grant, args: {}, worst });
+  const spending = await paying?.catch((error: unknown) => {
+    audit.note({ kind: 'decision', ...about, outcome: 'denied', reason: messageOf(error) });
+    throw error;
+  });
   const grant = decision.grant === undefined ? {} : { grant: decision.grant.claims.jti };
   const entry: AuditInit = { kind: 'decision', ...about, ...grant, outcome: 'allowed' };
-  const [seq] = await Promise.all([audit.isOn ? audit.append(entry) : undefined, decision.settled]);
+  const recorded = Promise.all([audit.isOn ? audit.append(entry) : undefined, decision.settled]);
+  const [seq] = await recorded.catch((error: unknown) => {
+    spending?.over(false);
+    throw error;
+  });
   const begunAt = clock.now();
   return {
-    over(outcome, reason) {
+    over(outcome, reason, cost) {
+      const spent = spending?.over(true, cost) ?? {};
       audit.note({
         kind: 'call',
         ...about,
@@ -66,6 +86,7 @@ export async function clearCall(
         ...(reason === undefined ? {} : { reason }),
         ...(seq === undefined ? {} : { of: seq }),
         durationMs: clock.now() - begunAt,
+        ...(Object.keys(spent).length === 0 ? {} : { spent }),
       });
     },
   };

@@ -18,6 +18,7 @@ import type { Provider } from './providers/provider.ts';
 import { createMeter } from './stats.ts';
 import type { Meter, Metered } from './stats.ts';
 import type { ListedModel, ModelAnswer, ModelStats, ReadCall, Usage } from './types.ts';
+import { costOfUse, worstCase } from './worst-case.ts';
 
 /** Calls under way at a time, of all callers. */
 const CALLS_MAX = 4000;
@@ -153,8 +154,11 @@ class NodeModels implements Models {
     const isOwn = name.peer === self || (name.peer === undefined && this.#has(name.provider));
     if (isOwn || peers === undefined) return this.askOwn(call, principal, signal);
     const found = await this.#foundAt(peers, name, principal);
-    return this.#run(principal, signal, modelResource(found), (metered, until) =>
-      peers.ask(found, call, principal, { signal: until, used: metered.used.bind(metered) }),
+    return this.#run(
+      call,
+      { principal, signal, resource: modelResource(found) },
+      (metered, until) =>
+        peers.ask(found, call, principal, { signal: until, used: metered.used.bind(metered) }),
     );
   }
 
@@ -177,9 +181,8 @@ class NodeModels implements Models {
     const { clock } = this.#components;
     const { provider: of, model } = readModelName(call.model);
     return this.#run(
-      principal,
-      signal,
-      modelResource({ provider: of, model }),
+      call,
+      { principal, signal, resource: modelResource({ provider: of, model }) },
       async (metered, until) => {
         const provider = this.#providers().get(of);
         if (provider === undefined)
@@ -223,9 +226,8 @@ class NodeModels implements Models {
 
   /** One call from its clearance to its end. */
   async #run(
-    principal: Principal,
-    signal: AbortSignal,
-    resource: string,
+    call: ReadCall,
+    { principal, signal, resource }: RunInit,
     answer: (metered: Metered, until: AbortSignal) => Promise<ModelAnswer>,
   ): Promise<ModelAnswer> {
     if (this.#calls >= CALLS_MAX) {
@@ -241,9 +243,22 @@ class NodeModels implements Models {
     const until = AbortSignal.any([signal, this.#life.signal]);
     let end: ((error?: unknown) => void) | undefined;
     try {
-      const cleared = await clearCall(this.#components, principal, resource);
-      const metered = this.#meter.start(resource.slice('model:'.length), nameOf(principal));
-      end = (error) => this.#over(cleared, metered, until, error);
+      const cleared = await clearCall(this.#components, principal, resource, worstCase(call));
+      const counted = this.#meter.start(resource.slice('model:'.length), nameOf(principal));
+      let told: Usage | undefined;
+      const metered: Metered = {
+        ...counted,
+        used(usage) {
+          told = usage;
+          counted.used(usage);
+        },
+      };
+      end = (error) => {
+        const ending: Cleared = {
+          over: (outcome, reason) => cleared.over(outcome, reason, costOfUse(told, error)),
+        };
+        this.#over(ending, metered, until, error);
+      };
       until.throwIfAborted();
       const made = await answer(metered, until);
       return { ...made, body: followed(made.body, metered, end) };
@@ -284,6 +299,13 @@ class NodeModels implements Models {
     this.#made = { of: config, byName };
     return byName;
   }
+}
+
+/** Whose call it is, of which model, and what ends it. */
+interface RunInit {
+  readonly principal: Principal;
+  readonly signal: AbortSignal;
+  readonly resource: string;
 }
 
 /** The same bytes; tells once how they ended: whoever stops reading has cancelled the call. */

@@ -138,6 +138,30 @@ it('passes failures on by their codes, before the first token and after', async 
   await expect(textOf('gpu/cut')).rejects.toThrow('STARLING_MODEL_CUT');
 });
 
+it('counts what a peer uses against a budget of the node that owns the model', async () => {
+  await ofBox.builtin('budget_create', {
+    name: 'gpu',
+    limit: '1000 tokens',
+    for: 'peer:laptop',
+  });
+  const ask = (most: number): Promise<unknown> =>
+    openai.chat.completions.create({ model: 'gpu/qwen', messages, max_tokens: most });
+  await ask(100);
+  await expect
+    .poll(() => ofBox.builtin<JsonObject>('budget_show', { name: 'gpu' }), { timeout: 20_000 })
+    .toMatchObject({ spent: 16, held: 0, free: 984 });
+  const before = vendor.got.length;
+  await expect(ask(2000)).rejects.toMatchObject({
+    status: 402,
+    code: 'STARLING_BUDGET_EXHAUSTED',
+    message: expect.stringContaining("budget 'gpu' has 984 tokens left on box") as string,
+  });
+  expect(vendor.got).toHaveLength(before);
+  // One that names no limit may be answered with more than is left.
+  await expect(textOf('gpu/qwen')).rejects.toMatchObject({ code: 'STARLING_BUDGET_EXHAUSTED' });
+  await ofBox.builtin('budget_close', { name: 'gpu' });
+});
+
 it('shows the first words while the vendor still thinks about the rest', async () => {
   const stream = await openai.chat.completions.create({
     model: 'gpu/steps',

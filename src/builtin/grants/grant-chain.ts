@@ -7,6 +7,7 @@ import type { Grant, GrantBook, InspectionContext } from '../../grants/index.ts'
 import type { BuiltinTool } from '../../gateway/index.ts';
 import { peerIdFromDid } from '../../identity/index.ts';
 import type { Membership } from '../../membership/index.ts';
+import type { BudgetsHere } from './grant-input.ts';
 import { CONDITIONS, WHAT, audienceOf, capabilitiesOf, caveatsOf, seconds } from './grant-input.ts';
 import { withoutOwner } from './grant-names.ts';
 import type { OfferView } from './grant-remarks.ts';
@@ -25,6 +26,7 @@ import { defineTool } from '../../gateway/index.ts';
 export interface ChainComponents extends SummaryComponents {
   readonly clock: Clock;
   readonly grants: GrantBook;
+  readonly budgets: BudgetsHere;
   readonly membership: Pick<Membership, 'resolve' | 'peer' | 'peers'>;
   /** What this node calls itself. */
   readonly self: { readonly name: string };
@@ -143,7 +145,7 @@ function delegateTool(components: ChainComponents): BuiltinTool {
         parent: input.id,
         aud: audienceOf(membership, input.peer),
         ...(wanted === undefined ? {} : { resources: [...new Set(wanted)] }),
-        caveats: caveatsOf(input),
+        caveats: caveatsOf(input, components.budgets, 'any'),
         ...(input.max_depth === undefined ? {} : { maxDepth: input.max_depth }),
         ...(input.expires_s === undefined
           ? { renewForMs: RENEWED_LIFETIME_MS }

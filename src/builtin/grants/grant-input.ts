@@ -1,6 +1,7 @@
 /** The input of the grant tools: what to grant, to whom, and under which conditions. */
 import { z } from 'zod';
-import { StarlingError } from '../../core/index.ts';
+import type { Budgets } from '../../budget/index.ts';
+import { StarlingError, isObject } from '../../core/index.ts';
 import type { Did, Json } from '../../core/index.ts';
 import { CAPABILITIES_MAX, parseResource, uriResource } from '../../grants/index.ts';
 import type { Capability } from '../../grants/index.ts';
@@ -92,27 +93,60 @@ export const CONDITIONS = {
 
 type Conditions = z.infer<z.ZodObject<typeof CONDITIONS>>;
 
-/** The caveats that `input` asks for. */
-export function caveatsOf(input: Conditions): Readonly<Record<string, Json>> {
-  const { uses, rate, args, hours, approval, budget } = input;
+/** Budgets of this node, which a grant names by id: a name may mean another one tomorrow. */
+export type BudgetsHere = Pick<Budgets, 'idOf' | 'unitOf'>;
+
+/**
+ * The caveats that `input` asks for; a budget by its id, where this node knows it. With `own`, it must.
+ * @throws STARLING_BUDGET_UNKNOWN
+ */
+export function caveatsOf(
+  input: Conditions,
+  budgets: BudgetsHere,
+  own: 'own' | 'any',
+): Readonly<Record<string, Json>> {
+  const { uses, rate, args, hours, approval } = input;
+  const budget = input.budget === undefined ? undefined : budgetIn(input.budget, budgets, own);
   const caveats = { uses, rate, args, hours, approval, budget };
   // What JSON has no word for (absent fields) goes.
   return JSON.parse(JSON.stringify(caveats)) as Record<string, Json>;
 }
 
+function budgetIn(
+  given: NonNullable<Conditions['budget']>,
+  budgets: BudgetsHere,
+  own: 'own' | 'any',
+): Conditions['budget'] {
+  try {
+    return { ...given, id: budgets.idOf(given.id) };
+  } catch (error) {
+    // What somebody else granted counts against a budget of that one, which need not be known here.
+    if (own === 'any' && error instanceof StarlingError) return given;
+    throw error;
+  }
+}
+
 /**
  * `capability` under `caveats`. Arguments are asked of what has arguments.
- * @throws STARLING_USAGE for a budget of the use of a model
+ * @throws STARLING_USAGE for a budget in dollars of the use of a model
  */
 export function conditioned(
   capability: Capability,
   caveats: Readonly<Record<string, Json>>,
+  budgets: BudgetsHere,
 ): Capability {
   const { args, ...others } = caveats;
-  if (others['budget'] !== undefined && capability.ability === 'model/use') {
-    throw new StarlingError('STARLING_USAGE', 'uses of models do not count against budgets yet', {
-      hint: 'leave the budget out, and bound the uses by --uses or --rate',
-    });
+  const { budget } = others;
+  const id = isObject(budget) ? budget['id'] : undefined;
+  const isOfModel = capability.ability === 'model/use' && typeof id === 'string';
+  if (isOfModel && budgets.unitOf(id) === 'usd') {
+    throw new StarlingError(
+      'STARLING_USAGE',
+      'uses of models count in tokens and in calls, and have no price in dollars yet',
+      {
+        hint: "name a budget in tokens, like one made by: starling budget create research --limit '1000000 tokens'",
+      },
+    );
   }
   const own =
     args !== undefined && WITH_ARGUMENTS.includes(capability.ability)

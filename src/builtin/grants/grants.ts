@@ -108,12 +108,13 @@ function createTool(components: GrantComponents): BuiltinTool {
     clients: 'no',
     async run(given): Promise<GrantCreateResult> {
       const input = asGrantsWrite(given, namesIn(components));
-      const caveats = caveatsOf(input);
+      const { budgets } = components;
+      const caveats = caveatsOf(input, budgets, 'own');
       const lifetimeMs =
         input.expires_s === undefined ? RENEWED_LIFETIME_MS : input.expires_s * 1000;
       const grant = await components.grants.issue({
         aud: audienceOf(components.membership, input.peer),
-        capabilities: capabilitiesOf(input).map((one) => conditioned(one, caveats)),
+        capabilities: capabilitiesOf(input).map((one) => conditioned(one, caveats, budgets)),
         expiresAtMs: components.clock.now() + lifetimeMs,
         ...(input.max_depth === undefined ? {} : { maxDepth: input.max_depth }),
         ...(input.expires_s === undefined ? { renewForMs: lifetimeMs } : {}),

@@ -29,24 +29,35 @@ const RULE = /^([^=<>^:]+)(:=|<=|>=|\^=|=)([\s\S]*)$/;
 const DAYS: readonly string[] = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'];
 const HOURS = /^(?:([a-z]{3})(?:-([a-z]{3}))?\s+)?(\d\d:\d\d)-(\d\d:\d\d)(?:\s+(\S+))?$/;
 
+/** What is granted, as somebody has typed it: empty where nothing of a kind is. */
+export interface TypedThings {
+  readonly tools: readonly string[];
+  readonly resources: readonly string[];
+  readonly prompts: readonly string[];
+  readonly servers: readonly string[];
+  readonly agents: readonly string[];
+  readonly models: readonly string[];
+}
+
+/** What the options grant. */
+export function thingsIn(options: GrantOptions): TypedThings {
+  const { tool = [], resource = [], prompt = [], server = [], agent = [], model = [] } = options;
+  return {
+    tools: tool,
+    resources: resource,
+    prompts: prompt,
+    servers: server,
+    agents: agent,
+    models: model,
+  };
+}
+
 /** The arguments of the tool that makes the grant. @throws STARLING_USAGE */
 export function grantConditions(options: GrantOptions): JsonObject {
-  const {
-    tool = [],
-    resource = [],
-    prompt = [],
-    server = [],
-    agent = [],
-    model = [],
-    rate,
-  } = options;
+  const { rate } = options;
+  const things = Object.entries(thingsIn(options)).map(([name, values]) => [name, listOf(values)]);
   const given: Record<string, Json | undefined> = {
-    tools: listOf(tool),
-    resources: listOf(resource),
-    prompts: listOf(prompt),
-    servers: listOf(server),
-    agents: listOf(agent),
-    models: listOf(model),
+    ...(Object.fromEntries(things) as Record<keyof TypedThings, Json | undefined>),
     expires_s: options.expires === undefined ? undefined : options.expires / 1000,
     uses: options.uses,
     rate: rate === undefined ? undefined : { ...rate },

@@ -6,7 +6,7 @@ import { paint, safeLine, sentence, withLocalTimes } from './output.ts';
 
 /** An entry on one line, or where the terminal is narrower on several, beside its time. `names` are the names of known peers, by did. */
 export function showEntry(entry: AuditEntry, names: Readonly<Record<string, string>> = {}): string {
-  const { at, kind, who, onBehalfOf, what, outcome, durationMs, reason, reasoning } = entry;
+  const { at, kind, who, onBehalfOf, what, outcome, durationMs, reason, reasoning, spent } = entry;
   const called = (one: string): string => {
     const name = Object.hasOwn(names, one) ? names[one] : undefined;
     return name === undefined ? withShortIds(one) : `${name} (${shortId(one)})`;
@@ -16,6 +16,7 @@ export function showEntry(entry: AuditEntry, names: Readonly<Record<string, stri
   const why = [
     ...(reason === undefined ? [] : [reason]),
     ...(reasoning === undefined ? [] : [`said: ${reasoning}`]),
+    ...Object.entries(spent ?? {}).map(([budget, amount]) => `${amount} of budget ${budget}`),
   ];
   const line = `${actor} ${withShortIds(rightText(what.ability, what.resource))}${why.length === 0 ? '' : ` (${withLocalTimes(withShortIds(why.join('; ')), process.stdout)})`}`;
   const ended = `${outcome}${took}`;

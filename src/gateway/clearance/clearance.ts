@@ -79,7 +79,7 @@ export interface ClearanceComponents {
   readonly approvals: Pick<Approvals, 'ask' | 'askLasting'>;
   readonly audit: Pick<Audit, 'append' | 'healthy' | 'isOn' | 'note'>;
   /** Holds what calls cost; default: no call costs anything. */
-  readonly spendings?: Spendings;
+  readonly spendings?: Pick<Spendings, 'begin'>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -87,8 +87,17 @@ export interface ClearanceComponents {
 const OWN_TOOLS = `tool:${BUILTIN_SERVER}/`;
 const OWN_RESOURCES = `resource:${BUILTIN_SERVER}/`;
 
+/** A call that was let go on, and is told what it has cost. */
+interface RecordedCall extends ClearedCall {
+  over(
+    outcome: Parameters<ClearedCall['over']>[0],
+    reason?: string,
+    spent?: AuditInit['spent'],
+  ): void;
+}
+
 /** A call that nobody keeps a record of. */
-const UNRECORDED: ClearedCall = { over: () => undefined };
+const UNRECORDED: RecordedCall = { over: () => undefined };
 
 type Yes = Extract<Decision, { allow: true }>;
 type No = Extract<Decision, { allow: false }>;
@@ -184,13 +193,13 @@ class CallClearance implements Clearance {
     }
   }
 
-  #allowed({ grant, settled }: Yes, call: WantedCall, about: About): Promise<ClearedCall> {
+  #allowed({ grant, settled }: Yes, call: WantedCall, about: About): Promise<RecordedCall> {
     const { audit } = this.#components;
     const id = grant === undefined ? {} : { grant: grant.claims.jti };
     const said = saidIn(call);
     const entry: AuditInit = { kind: 'decision', ...about, ...id, outcome: 'allowed', ...said };
     // Written once the log can be written again.
-    const unrecorded = (): ClearedCall => {
+    const unrecorded = (): RecordedCall => {
       audit.note(entry);
       return UNRECORDED;
     };
@@ -208,11 +217,11 @@ class CallClearance implements Clearance {
     });
   }
 
-  #recorded(about: About, seq: number): ClearedCall {
+  #recorded(about: About, seq: number): RecordedCall {
     const { audit, clock } = this.#components;
     const begunAt = clock.now();
     return {
-      over(outcome, reason) {
+      over(outcome, reason, spent = {}) {
         audit.note({
           kind: 'call',
           ...about,
@@ -220,6 +229,7 @@ class CallClearance implements Clearance {
           ...(reason === undefined ? {} : { reason }),
           of: seq,
           durationMs: clock.now() - begunAt,
+          ...(Object.keys(spent).length === 0 ? {} : { spent }),
         });
       },
     };
@@ -269,7 +279,7 @@ class CallClearance implements Clearance {
       return this.#aboutOf(call, args);
     } catch (error) {
       paying?.then(
-        (spending) => spending.over(false),
+        (spending) => void spending.over(false),
         () => undefined,
       );
       throw error;
@@ -301,8 +311,7 @@ class CallClearance implements Clearance {
       const cleared = await this.#allowed(decision, call, about);
       return {
         over(outcome, reason) {
-          cleared.over(outcome, reason);
-          spending.over(true);
+          cleared.over(outcome, reason, spending.over(true));
         },
       };
     } catch (error) {

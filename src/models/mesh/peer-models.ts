@@ -208,7 +208,7 @@ class MeshModels implements PeerModels {
       network.open(peer.peerId, MODELS_PROTOCOL, { signal: AbortSignal.any([deadline, signal]) }),
     ).catch((error: unknown) => {
       signal.throwIfAborted();
-      throw namePeer(error, peer);
+      throw unsent(namePeer(error, peer));
     });
     const maxBytes = Math.max(this.#messageBytes + 1, FRAME_BYTES_MAX);
     const messages = createMessageStream(stream, { maxBytes });
@@ -282,6 +282,18 @@ function isName(text: string): boolean {
     if (error instanceof StarlingError) return false;
     throw error;
   }
+}
+
+/** Nothing has gone to the peer, so that nothing was used there. */
+function unsent(error: unknown): unknown {
+  if (!(error instanceof StarlingError)) return error;
+  const { code, message, hint, data } = error;
+  const said = hint === undefined ? {} : { hint };
+  return new StarlingError(code, message, {
+    ...said,
+    data: { ...data, unsent: true },
+    cause: error,
+  });
 }
 
 function went({ alias, peerId }: PeerView, cause?: unknown): StarlingError {

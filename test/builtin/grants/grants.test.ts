@@ -93,6 +93,14 @@ async function deskOf(identity: Signer): Promise<Desk> {
   const components = {
     clock,
     grants: book,
+    budgets: {
+      idOf(reference: string) {
+        if (['research', 'bResearch'].includes(reference)) return 'bResearch';
+        if (reference === 'dollars') return 'bDollars';
+        throw new StarlingError('STARLING_BUDGET_UNKNOWN', `no budget is called ${reference}`);
+      },
+      unitOf: (id: string) => (id === 'bDollars' ? ('usd' as const) : ('tokens' as const)),
+    },
     counters,
     membership: {
       peer: () => undefined,
@@ -245,13 +253,27 @@ describe('grant_create', () => {
     });
   });
 
-  it('refuses a budget of the use of models, which would not count', async () => {
+  it('keeps the id of a budget, whose name may mean another one tomorrow', async () => {
     const { call, book } = await deskOf(owner);
-    const args = { peer: toAlice['peer'], models: ['gpu/*'], budget: { id: 'research' } };
-    await expect(call('grant_create', args)).rejects.toMatchObject({
-      code: 'STARLING_USAGE',
-      message: expect.stringContaining('models') as string,
-    });
+    const args = { peer: toAlice['peer'], models: ['gpu/*'], budget: { id: 'research', max: 5 } };
+    await call('grant_create', args);
+    expect(book.issued()[0]?.claims.cap).toEqual([
+      {
+        resource: 'model:gpu/*',
+        ability: 'model/use',
+        caveats: { budget: { id: 'bResearch', max: 5 } },
+      },
+    ]);
+  });
+
+  it.each([
+    ['nothing', 'STARLING_BUDGET_UNKNOWN'],
+    // Models have no prices.
+    ['dollars', 'STARLING_USAGE'],
+  ])('refuses the budget %s for the use of models by %s', async (budget, code) => {
+    const { call, book } = await deskOf(owner);
+    const args = { peer: toAlice['peer'], models: ['gpu/*'], budget: { id: budget } };
+    await expect(call('grant_create', args)).rejects.toMatchObject({ code });
     expect(book.issued()).toEqual([]);
   });
 

@@ -105,7 +105,12 @@ it('a call whose arguments can not be recorded is refused, and nothing stays hel
   const ends: boolean[] = [];
   const failing = Promise.reject(new StarlingError('STARLING_BUDGET_EXHAUSTED', 'nothing is left'));
   const holds = [
-    Promise.resolve({ over: (hasBegun: boolean) => void ends.push(hasBegun) }),
+    Promise.resolve({
+      over(hasBegun: boolean) {
+        ends.push(hasBegun);
+        return {};
+      },
+    }),
     // Nobody else would hear of the refusal, and a rejection that nobody hears ends the process.
     failing,
   ];

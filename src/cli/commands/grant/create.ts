@@ -2,8 +2,8 @@
 import type { GrantCreateResult } from '../../../builtin/results.ts';
 import { StarlingError } from '../../../core/errors.ts';
 import { plainResource } from '../../../core/words/right-words.ts';
-import { grantConditions } from '../../options/grant-conditions.ts';
-import type { GrantOptions } from '../../options/grant-conditions.ts';
+import { grantConditions, thingsIn } from '../../options/grant-conditions.ts';
+import type { GrantOptions, TypedThings } from '../../options/grant-conditions.ts';
 import {
   asSentence,
   duration,
@@ -16,20 +16,13 @@ import { withNode } from '../../node/locate-node.ts';
 
 /** Creates the grant and prints it. */
 export async function run(peer: string, options: GrantOptions): Promise<void> {
-  const {
-    tool = [],
-    resource = [],
-    prompt = [],
-    server = [],
-    agent = [],
-    model = [],
-    board,
-  } = options;
+  const { board } = options;
+  const things = thingsIn(options);
   if (board !== undefined) {
     await grantBoard(peer, board, options);
     return;
   }
-  if ([tool, resource, prompt, server, agent, model].every(({ length }) => length === 0)) {
+  if (Object.values(things).every(({ length }) => length === 0)) {
     throw new StarlingError('STARLING_USAGE', 'say what to grant', {
       hint: "name tools (--tool 'files/*'), resources, prompts, agents or all of a server (--server git); see: starling grant create --help",
     });
@@ -39,16 +32,7 @@ export async function run(peer: string, options: GrantOptions): Promise<void> {
     node.builtin<GrantCreateResult>('grant_create', args),
   );
   const { grant } = result;
-  // As grants write them: the options may have them as lists do, with the node before the server.
-  const called = tool.map((typed, at) => plainResource(grant.capabilities[at]?.resource ?? typed));
-  const things = [
-    ...(tool.length === 0 ? [] : [`call ${called.join(', ')}`]),
-    ...(resource.length === 0 ? [] : [`read ${resource.join(', ')}`]),
-    ...(prompt.length === 0 ? [] : [`get the prompts ${prompt.join(', ')}`]),
-    ...(server.length === 0 ? [] : [`use all of ${server.join(', ')}`]),
-    ...(agent.length === 0 ? [] : [`write to the agent ${agent.join(', ')}`]),
-    ...(model.length === 0 ? [] : [`use the models ${model.join(', ')}`]),
-  ];
+  const given = givenText(things, grant.capabilities);
   const end = grant.renewed
     ? 'until you revoke it (it is renewed daily while the peer is there)'
     : `for ${duration(grant.expiresAt - Date.now())}`;
@@ -58,11 +42,32 @@ export async function run(peer: string, options: GrantOptions): Promise<void> {
   const asked = needsApproval ? ', each time you approve it (starling approvals)' : '';
   printData(result, options.json === true, () =>
     asSentence(
-      `${grant.with} may now ${things.join(' and ')}${where} ${end}${bounds}${asked}; end it with: starling grant revoke ${grant.id.slice(0, 8)}`,
+      `${grant.with} may now ${given}${where} ${end}${bounds}${asked}; end it with: starling grant revoke ${grant.id.slice(0, 8)}`,
     ),
   );
   if (options.json !== true)
     for (const remark of result.remarks ?? []) tell(`${paintTalk.yellow('!')} ${safeLine(remark)}`);
+}
+
+/** What was granted, in words. */
+function givenText(
+  { tools, resources, prompts, servers, agents, models }: TypedThings,
+  capabilities: GrantCreateResult['grant']['capabilities'],
+): string {
+  // As grants write them: the options may have them as lists do, with the node before the server.
+  const called = tools.map((typed, at) => plainResource(capabilities[at]?.resource ?? typed));
+  const kinds: readonly (readonly [string, readonly string[]])[] = [
+    ['call', called],
+    ['read', resources],
+    ['get the prompts', prompts],
+    ['use all of', servers],
+    ['write to the agent', agents],
+    ['use the models', models],
+  ];
+  return kinds
+    .filter(([, names]) => names.length > 0)
+    .map(([does, names]) => `${does} ${names.join(', ')}`)
+    .join(' and ');
 }
 
 /** With the zone in which they count, where the person left that to this machine. */

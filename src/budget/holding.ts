@@ -1,0 +1,104 @@
+/** Holds what something may cost on all budgets that it counts against, and settles what it did cost. */
+import { StarlingError, amountText, amountWord } from '../core/index.ts';
+import type { Books, Hold } from './book-types.ts';
+import type { BudgetNames } from './budget-names.ts';
+import type { BudgetHistory } from './history.ts';
+import type { Rights } from './rights.ts';
+import type { Cost, Unit } from './types.ts';
+
+/** What was spent of one budget. */
+export interface Spent {
+  readonly id: string;
+  readonly name: string;
+  readonly unit: Unit;
+  readonly amount: number;
+}
+
+/** What is held of budgets, and of those that they are part of. */
+export interface Spending {
+  /** What it did cost in the end; the rest is free again. Once; gives what was spent of which of the budgets. */
+  settle(spent: Cost): readonly Spent[];
+}
+
+/** What the holding works with. */
+export interface HoldingComponents {
+  readonly books: Books;
+  readonly rights: Pick<Rights, 'hold'>;
+  readonly history: Pick<BudgetHistory, 'spent'>;
+  readonly names: BudgetNames;
+  readonly selfName: string;
+}
+
+/**
+ * Holds on each budget, and on those that it is part of, `cost` in its unit; all, or none where one has no room. A budget that
+ * is named twice, or by two parts of it, pays once.
+ * @throws STARLING_BUDGET_EXHAUSTED, STARLING_BUDGET_CLOSED, STARLING_BUDGET_UNKNOWN
+ */
+export async function holdAll(
+  components: HoldingComponents,
+  ids: readonly string[],
+  cost: Cost,
+  who: string,
+): Promise<Spending> {
+  const { rights, history, names } = components;
+  const line = names.linesOf(ids).map((id) => ({ id, terms: names.termsOf(id) }));
+  const holding = line.map(({ id, terms }) =>
+    worded(components, id, rights.hold(id, cost[terms.unit] ?? 0)),
+  );
+  // What one of them has written must be freed, whichever was refused first.
+  const held = await Promise.allSettled(holding);
+  const holds = held.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  const refused = held.find((one) => one.status === 'rejected');
+  if (refused !== undefined) {
+    for (const hold of holds) hold.settle(0);
+    for (const id of ids) history.spent(id, who, cost[names.termsOf(id).unit] ?? 0, 'refused');
+    throw refused.reason;
+  }
+  let isOver = false;
+  return {
+    settle(spent) {
+      if (isOver) return [];
+      isOver = true;
+      return line.flatMap(({ id, terms: { name, unit } }, at): readonly Spent[] => {
+        const amount = (holds[at] as Hold).settle(spent[unit] ?? 0);
+        if (amount === 0) return [];
+        history.spent(id, who, amount);
+        return [{ id, name, unit, amount }];
+      });
+    },
+  };
+}
+
+/** Adds to what the books refuse how much is left, and the command that would help. */
+export async function worded<Value>(
+  { books, names, selfName }: Pick<HoldingComponents, 'books' | 'names' | 'selfName'>,
+  id: string,
+  doing: Promise<Value>,
+): Promise<Value> {
+  try {
+    return await doing;
+  } catch (error) {
+    if (!(error instanceof StarlingError) || error.code !== 'STARLING_BUDGET_EXHAUSTED')
+      throw error;
+    const { left, wanted, frozen } = error.data;
+    const terms = books.terms(id);
+    if (terms !== undefined && frozen === true) {
+      throw new StarlingError('STARLING_BUDGET_EXHAUSTED', error.message, {
+        hint: `on ${names.owner(books.founderOf(id) ?? books.self)}: starling budget reclaim ${terms.name} ${selfName} --settle`,
+        data: error.data,
+        cause: error,
+      });
+    }
+    if (terms === undefined || typeof left !== 'number' || typeof wanted !== 'number') throw error;
+    const { name, unit } = terms;
+    throw new StarlingError(
+      'STARLING_BUDGET_EXHAUSTED',
+      `budget '${name}' has ${amountText(left, unit)} left on ${selfName}, and the call may cost ${amountText(wanted, unit)}`,
+      {
+        hint: `on ${selfName}: starling budget request ${name} ${amountWord(wanted - left, unit)}; who has the rest: starling budget show ${name}`,
+        data: error.data,
+        cause: error,
+      },
+    );
+  }
+}
