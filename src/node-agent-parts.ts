@@ -83,6 +83,8 @@ export function createAgentParts(
     runOf: (name) => runs.viewOf(name),
     callerOf: (link) => runs.callerOf(link),
     trustOf: rooms.trustOf,
+    blackboard,
+    eventsBoard: () => rooms.config().events,
   });
   const runs = createNodeRuns(base, state, {
     ...rooms,
@@ -202,7 +204,15 @@ function createNodeAgents(
   { store, identity }: OpenState,
   rooms: Pick<
     AgentsComponents,
-    'callPeer' | 'callerOf' | 'guard' | 'lacking' | 'membership' | 'runOf' | 'trustOf'
+    | 'blackboard'
+    | 'callPeer'
+    | 'callerOf'
+    | 'eventsBoard'
+    | 'guard'
+    | 'lacking'
+    | 'membership'
+    | 'runOf'
+    | 'trustOf'
   > & {
     readonly network: Network;
   },

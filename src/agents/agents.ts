@@ -6,6 +6,7 @@
  */
 import { StarlingError, messageOf } from '../core/index.ts';
 import type { Clock, Did, JsonObject, Logger, PeerId, Random, Startable } from '../core/index.ts';
+import type { Blackboard } from '../blackboard/index.ts';
 import { OPERATOR, keyOf } from '../guard/index.ts';
 import type { Guard, Principal } from '../guard/index.ts';
 import type { CardAgent, ClientSampling, PeerToolCall, ToolSubject } from '../gateway/index.ts';
@@ -18,6 +19,7 @@ import type { Breakers } from './choosing/breakers.ts';
 import { candidatesFor, offersOf, requestCapability } from './choosing/request.ts';
 import type { CapabilityComponents, CapabilityInit } from './choosing/request.ts';
 import type { Wishes } from './choosing/order.ts';
+import { createEventLog } from './events/event-log.ts';
 import { createMeshEvents } from './events/events.ts';
 import type { EventInit, EventsInit, MeshEvents } from './events/events.ts';
 import { createSampledDeliveries, noSampling } from './inbox/sampled-delivery.ts';
@@ -64,6 +66,10 @@ export interface AgentsComponents {
   readonly sealing: Sealing;
   /** Where what is for all is told. */
   readonly topic: Topic;
+  /** Where what was told to all is kept, as {@link AgentsComponents.eventsBoard} says. */
+  readonly blackboard: Pick<Blackboard, 'board'>;
+  /** The board that the configuration names for events, and how long they stay; default: none. */
+  eventsBoard?(): { readonly board: string; readonly keepMs: number } | undefined;
   /** Calls a tool of a peer's built-in server. */
   callPeer(peer: PeerView, call: PeerToolCall): Promise<JsonObject>;
   /** How an agent runs that this node runs; undefined for any other. */
@@ -197,8 +203,14 @@ class NodeAgents implements Agents {
     this.#lacking = components.lacking ?? createLacking(components.clock);
     const { membership } = components;
     this.#breakers = createBreakers(components.clock);
+    const { self } = components;
     this.#events = createMeshEvents({
       ...components,
+      log: createEventLog({
+        config: () => components.eventsBoard?.(),
+        board: (name) => components.blackboard.board(name),
+      }),
+      nameOf: (did) => (did === self.did ? self.name : membership.find(did)?.alias),
       aliasOf: (peer) => membership.peer(peer)?.alias,
       isElsewhere: (agent, node) => this.#directory.isElsewhere(agent, node),
     });

@@ -323,7 +323,7 @@ export interface AgentEndResult {
 
 /** Something that was told to all of the mesh. */
 export interface MeshEvent {
-  /** Of this node: in the order in which it heard them. */
+  /** Of this node: in the order in which it heard them; 0 for one that it did not hear, and has from a board. */
   readonly seq: number;
   readonly id: string;
   /** `broadcast`, `agent.<id>.events`, `task.result`, … */

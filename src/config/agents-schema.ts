@@ -110,6 +110,20 @@ export const agentsSchema = z
       .describe(
         'Who sees the A2A cards of listed agents at the HTTP endpoint. private: callers that may write to them; public: anybody. Messages need a key either way.',
       ),
+    events: z
+      .strictObject({
+        board: z.string().min(1).max(64).describe('Name of the board.'),
+        keepMs: z
+          .int()
+          .min(60_000)
+          .max(31_536_000_000)
+          .default(604_800_000)
+          .describe('How long an event stays on it.'),
+      })
+      .optional()
+      .describe(
+        'A board on which this node keeps the events that it tells, for those who come later.',
+      ),
     unconfined: z
       .boolean()
       .default(false)

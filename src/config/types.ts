@@ -253,6 +253,8 @@ export interface Config {
     readonly timeoutMs: number;
     /** Who sees the A2A cards of listed agents: callers that may write to them, or anybody. Default private. */
     readonly a2a: 'private' | 'public';
+    /** The board on which this node keeps the events that it tells; default none. */
+    readonly events?: { readonly board: string; readonly keepMs: number } | undefined;
     /** Agents run without a sandbox where there is none. Default false. */
     readonly unconfined: boolean;
   };

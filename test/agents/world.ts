@@ -2,6 +2,7 @@
 import { EventEmitter } from 'node:events';
 import { agentTools, createAgents, eventTools } from '../../src/agents/index.ts';
 import type { Agents, AgentsComponents } from '../../src/agents/index.ts';
+import type { Board, BoardEntry } from '../../src/blackboard/index.ts';
 import type { BuiltinTool } from '../../src/gateway/index.ts';
 import { StarlingError, silentLogger } from '../../src/core/index.ts';
 import type { Did, JsonObject, PeerId } from '../../src/core/index.ts';
@@ -33,6 +34,8 @@ export interface TestNode {
   readonly rooms: Pick<AgentsComponents, 'self' | 'membership' | 'callPeer' | 'random'>;
   /** Where it tells what is for all. */
   readonly topic: Topic;
+  /** Where it keeps events; undefined: nowhere. */
+  eventsBoard: { readonly board: string; readonly keepMs: number } | undefined;
   /** The next so many answers to peers are lost. */
   losesAnswers: number;
   call<T = JsonObject>(
@@ -51,6 +54,8 @@ export interface TestWorld {
   readonly nodes: Readonly<Record<string, TestNode>>;
   /** Says to all that a node is there or away. */
   away(name: string, isAway: boolean): void;
+  /** What is on the one board, which all nodes hold. */
+  readonly board: Map<string, BoardEntry>;
   stop(): Promise<void>;
 }
 
@@ -72,15 +77,17 @@ export async function makeWorld(...names: readonly string[]): Promise<TestWorld>
       presence: { ...nodes[name]?.agents.presence() },
     }) as unknown as PeerView;
   const gossip = makeGossip();
+  const board = new Map<string, BoardEntry>();
   for (const name of names) {
     const heard = events.get(name);
     const topic = gossip(name);
-    nodes[name] = makeNode({ name, names, nodes, clock, viewOf, events: heard, topic });
+    nodes[name] = makeNode({ name, names, nodes, clock, viewOf, events: heard, topic, board });
     await nodes[name].agents.start();
   }
   return {
     clock,
     nodes,
+    board,
     away(name, isAway) {
       const node = nodes[name];
       if (node !== undefined) node.isAway = isAway;
@@ -126,6 +133,7 @@ function memoized<K extends object, V>(make: (key: K) => V): (key: K) => V {
 }
 
 interface Making {
+  readonly board: Map<string, BoardEntry>;
   readonly topic: Topic;
   readonly name: string;
   readonly names: readonly string[];
@@ -135,7 +143,8 @@ interface Making {
   readonly events: EventEmitter<MembershipEvents> | undefined;
 }
 
-function makeNode({ name, names, nodes, clock, viewOf, events, topic }: Making): TestNode {
+function makeNode(making: Making): TestNode {
+  const { name, names, nodes, clock, viewOf, events, topic, board } = making;
   const table = memoryTable();
   const grants = new Set<string>();
   const others = (): readonly PeerView[] => names.filter((one) => one !== name).map(viewOf);
@@ -173,6 +182,13 @@ function makeNode({ name, names, nodes, clock, viewOf, events, topic }: Making):
       ...rooms,
       table,
       topic,
+      eventsBoard: () => node.eventsBoard,
+      blackboard: {
+        async board(called) {
+          if (called === 'refuses') throw new StarlingError('STARLING_BOARD_REFUSED', called);
+          return boardOf(board, `did:key:${name}` as Did, clock);
+        },
+      },
       guard: () => ({
         decide: (principal, { resource }) =>
           allows(principal, resource)
@@ -196,6 +212,7 @@ function makeNode({ name, names, nodes, clock, viewOf, events, topic }: Making):
     more: [],
     rooms,
     topic,
+    eventsBoard: undefined,
     losesAnswers: 0,
     async call<T>(principal: Principal, tool: string, args: JsonObject, signal?: AbortSignal) {
       const found = [...toolsOf(node.agents), ...node.more].find(
@@ -217,6 +234,19 @@ function makeNode({ name, names, nodes, clock, viewOf, events, topic }: Making):
     },
   };
   return node;
+}
+
+/** The board as one node writes to it. */
+function boardOf(board: Map<string, BoardEntry>, by: Did, clock: TestClock): Board {
+  const own: Pick<Board, 'entries' | 'set'> = {
+    entries: (prefix = '') => [...board.values()].filter(({ key }) => key.startsWith(prefix)),
+    async set(key, value, { ttlMs = 0 } = {}) {
+      const entry = { key, value, by, at: clock.now(), clock: {}, until: clock.now() + ttlMs };
+      board.set(key, entry);
+      return entry;
+    },
+  };
+  return own as Board;
 }
 
 /** Sealing that says for whom it is, and shows nothing to whoever looks by the eye. */

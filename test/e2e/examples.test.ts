@@ -509,7 +509,7 @@ beforeAll(async () => {
     sums: SERVERS.toolbox(),
     git: changing(),
   };
-  const agents = { unconfined: true, kinds: { echo: ECHO } };
+  const agents = { unconfined: true, kinds: { echo: ECHO }, events: { board: 'told' } };
   alice = await world.start('alice', { config: { mcpServers, agents, mdns: true } });
   [bob, open] = await Promise.all([
     world.start('bob', { args: ['--join', alice.up.ticket ?? ''] }),

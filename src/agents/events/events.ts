@@ -1,16 +1,18 @@
 /**
- * What agents tell all of the mesh: events by gossip, with the AI Flock guide's subjects. They are for now: who was not there
- * has missed them, and nothing waits for anybody. Each node keeps the last ones, so that a program may look a moment later.
+ * What agents tell all of the mesh: events by gossip, with the AI Flock guide's subjects. They are for now: nothing waits for
+ * anybody. Each node keeps the last ones, so that a program may look a moment later; what is to be read by those who were
+ * not there is on a board besides (`event-log.ts`).
  */
-import { z } from 'zod';
 import { StarlingError, createBuckets, messageOf, printable } from '../../core/index.ts';
-import type { Buckets, Clock, Json, Logger, PeerId, Random } from '../../core/index.ts';
+import type { Buckets, Clock, Did, Json, Logger, PeerId, Random } from '../../core/index.ts';
 import { keyOf } from '../../guard/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { Topic } from '../../network/types.ts';
 import { EVENTS_KEPT, EVENT_BYTES_MAX } from '../limits.ts';
-import { isAgentName, labelOf } from '../names.ts';
+import { labelOf } from '../names.ts';
 import type { EventsResult, MeshEvent } from '../types.ts';
+import { SUBJECT, toldSchema } from './event-log.ts';
+import type { EventLog, Told } from './event-log.ts';
 import { waitForNews } from '../inbox/wait-for-news.ts';
 
 /** What events go by. */
@@ -21,6 +23,10 @@ export interface MeshEventsComponents {
   aliasOf(peer: PeerId): string | undefined;
   /** Whether an id or name is that of an agent of another node than this one, as far as this node knows. */
   isElsewhere(agent: string, node: string): boolean;
+  /** Events that outlast the moment. */
+  readonly log: EventLog;
+  /** What this node calls whoever has that did, itself included; undefined for nobody that it knows. */
+  readonly nameOf: (did: Did) => string | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -39,6 +45,8 @@ export interface EventsInit {
   /** Like `agent.*.events`; default everything. */
   readonly topic?: string | undefined;
   readonly cursor?: number | undefined;
+  /** ms since the epoch: also what was told since then while nobody here heard it; waits for nothing. */
+  readonly since?: number | undefined;
   readonly limit: number;
   readonly waitMs: number;
 }
@@ -49,25 +57,15 @@ export interface MeshEvents {
   stop(): void;
   /** Resolves when it is on its way. @throws STARLING_USAGE, STARLING_LIMIT_EXCEEDED, STARLING_RATE_LIMITED */
   tell(principal: Principal, init: EventInit): Promise<MeshEvent>;
+  /** @throws STARLING_USAGE for what is no topic, and for `since` where no events are kept */
   read(init: EventsInit, signal: AbortSignal): Promise<EventsResult>;
 }
 
-/** A subject: words with dots between. */
-const SUBJECT = /^[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,7}$/;
 const PATTERN = /^(\*|>|[A-Za-z0-9_-]{1,64})(\.(\*|>|[A-Za-z0-9_-]{1,64})){0,7}$/;
 /** Events that one caller may tell: a few at once, one a second in the long run. No event can breed faster. */
 const OWN_PACE = { burst: 20, everyMs: 1000 } as const;
 /** Events of one node that others take; see `Topic`. */
 export const EVENTS_ALLOWANCE = { burst: 100, everyMs: 200 } as const;
-const TEXT = z.object({
-  v: z.literal(1),
-  id: z.string().min(1).max(64),
-  subject: z.string().max(520).regex(SUBJECT),
-  agent: z.string().max(64).refine(isAgentName).optional(),
-  at: z.number().int().min(0).max(8.64e15),
-  message: z.json(),
-});
-
 /** What a node tells of an agent that is listed. */
 const ANNOUNCED = 'agent.announce';
 
@@ -119,7 +117,8 @@ class NodeEvents implements MeshEvents {
     const at = clock.now();
     const id = labelOf('msg', at, random);
     const agent = from === undefined ? {} : { agent: from };
-    const data = Buffer.from(JSON.stringify({ v: 1, id, subject, ...agent, at, message }));
+    const told: Told = { v: 1, id, subject, ...agent, at, message };
+    const data = Buffer.from(JSON.stringify(told));
     if (data.length > EVENT_BYTES_MAX) {
       throw new StarlingError(
         'STARLING_LIMIT_EXCEEDED',
@@ -135,6 +134,7 @@ class NodeEvents implements MeshEvents {
         hint: 'one a second in the long run; send messages to agents instead',
       });
     }
+    await this.#components.log.keep(told);
     await topic.publish(data);
     return this.#keep({ id, subject, from: placeOf(from, self.name), at, message });
   }
@@ -146,6 +146,7 @@ class NodeEvents implements MeshEvents {
         hint: "subjects with * for one word and > for the rest, like 'agent.*.events'",
       });
     }
+    if (init.since !== undefined) return this.#replay(init.since, topic, limit);
     const { clock } = this.#components;
     const deadline = clock.now() + waitMs;
     for (;;) {
@@ -163,11 +164,32 @@ class NodeEvents implements MeshEvents {
     }
   }
 
+  /** What was heard has its number here; what was not has 0. */
+  async #replay(sinceMs: number, topic: string, limit: number): Promise<EventsResult> {
+    const { log, nameOf } = this.#components;
+    const logged = await log.since(sinceMs);
+    const heard = new Map(
+      this.#kept.flatMap((event) => (Date.parse(event.at) < sinceMs ? [] : [[event.id, event]])),
+    );
+    const missed = logged.flatMap(({ told, by }) => {
+      const { id, subject, agent, at, message } = told;
+      const node = nameOf(by);
+      if (heard.has(id) || node === undefined || !this.#mayTell(subject, agent, node)) return [];
+      const from = placeOf(agent, node);
+      return [{ seq: 0, id, subject, from, at: new Date(at).toISOString(), message }];
+    });
+    const events = [...missed, ...heard.values()]
+      .filter(({ subject }) => matchesSubject(topic, subject))
+      .toSorted((one, other) => Date.parse(one.at) - Date.parse(other.at))
+      .slice(-limit);
+    return { events, cursor: this.#next - 1 };
+  }
+
   #heard(data: Uint8Array, from: PeerId): void {
     const alias = this.#components.aliasOf(from);
     if (alias === undefined || data.length > EVENT_BYTES_MAX) return;
     try {
-      const read = TEXT.parse(JSON.parse(Buffer.from(data).toString('utf8')));
+      const read = toldSchema.parse(JSON.parse(Buffer.from(data).toString('utf8')));
       const { id, subject, agent, at, message } = read;
       if (!this.#mayTell(subject, agent, alias)) {
         this.#components.logger.debug(

@@ -19,7 +19,7 @@ function broadcastTool(agents: Agents): BuiltinTool {
     name: 'broadcast',
     title: 'Tell all of the mesh',
     description:
-      'Tells every member of the mesh something, at once and to nobody in particular: who is away misses it. Every member can read it.',
+      'Tells every member of the mesh something, at once and to nobody in particular: who is away misses it, unless events are kept on a board. Every member can read it.',
     input: z.object({
       message: z.json().describe(`Text, or any JSON; up to ${EVENT_BYTES_MAX} bytes.`),
       subject: z
@@ -56,6 +56,14 @@ function eventsTool(agents: Agents): BuiltinTool {
           'Subjects with * for one word and > for the rest: `agent.*.events`. Default all.',
         ),
       cursor: z.number().int().min(0).optional(),
+      since: z
+        .number()
+        .int()
+        .min(0)
+        .optional()
+        .describe(
+          'ms since the epoch: what was told since then, also while this node was away, from the board where events are kept; waits for nothing.',
+        ),
       limit: z
         .number()
         .int()
@@ -79,6 +87,7 @@ function eventsTool(agents: Agents): BuiltinTool {
         {
           topic: input.topic,
           cursor: input.cursor,
+          since: input.since,
           limit: input.limit ?? LIMIT_DEFAULT,
           waitMs: (input.timeout_s ?? 0) * 1000,
         },

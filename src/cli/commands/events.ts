@@ -18,13 +18,17 @@ interface EventsOptions extends CommonOptions {
   readonly topic?: string;
   readonly follow?: boolean;
   readonly lines: number;
+  /** ms since the epoch. */
+  readonly since?: number;
 }
 
 /** Prints the last events, and with `--follow` those that come. */
 export function run(options: EventsOptions): Promise<ExitCode> {
   const topic = options.topic === undefined ? {} : { topic: options.topic };
   const tail = async (node: NodeClient): Promise<ExitCode> => {
-    let page = await node.builtin<EventsResult>('events', { ...topic, limit: options.lines });
+    const since = options.since === undefined ? {} : { since: options.since };
+    const first = { ...topic, ...since, limit: options.lines };
+    let page = await node.builtin<EventsResult>('events', first);
     if (page.events.length > 0 || options.follow !== true) print(page, options);
     while (options.follow === true) {
       const args = { ...topic, cursor: page.cursor, timeout_s: WAIT_S };
@@ -38,9 +42,13 @@ export function run(options: EventsOptions): Promise<ExitCode> {
   return untilInterrupted((signal) => withNode(options, tail, signal));
 }
 
-function print(page: EventsResult, { json }: EventsOptions): void {
+function print(page: EventsResult, { json, since }: EventsOptions): void {
   printData(page, json === true, () =>
-    page.events.length === 0 ? 'nothing was told lately' : page.events.map(line).join('\n'),
+    page.events.length === 0
+      ? since === undefined
+        ? 'nothing was told lately'
+        : 'nothing was told since then'
+      : page.events.map(line).join('\n'),
   );
 }
 

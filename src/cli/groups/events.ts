@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { action, examples, ofNode, withJson } from './define-command.ts';
 import type { Outcome } from './define-command.ts';
-import { parseCount } from '../options/parsers.ts';
+import { parseCount, parseTime } from '../options/parsers.ts';
 
 /** Adds `starling broadcast`. */
 export function addBroadcast(program: Command, outcome: Outcome): void {
@@ -23,10 +23,19 @@ export function addEvents(program: Command, outcome: Outcome): void {
       "subjects, with * for one word and > for the rest: 'agent.*.events'",
     )
     .option('-f, --follow', 'go on with what comes')
+    .option(
+      '--since <when>',
+      'how long ago (2h), or a date: also what was told while nobody here heard it',
+      parseTime,
+    )
     .option('-n, --lines <n>', 'events at the most', parseCount, 100)
     .addHelpText(
       'after',
-      examples('starling events', "starling events --topic 'agent.*.events' --follow"),
+      examples(
+        'starling events',
+        "starling events --topic 'agent.*.events' --follow",
+        'starling events --since 2h',
+      ),
     )
     .action(action(outcome, () => import('../commands/events.ts')));
 }

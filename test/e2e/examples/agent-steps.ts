@@ -46,6 +46,7 @@ export function agentSteps(
       printed: /^told to \d+ peers? \(broadcast\)$/m,
     },
     'starling events': { at: 'bob', printed: /broadcast from bob: .*lunch is ready/ },
+    'starling events --since 2h': { at: 'alice', printed: /broadcast from bob: .*lunch is ready/ },
     "starling events --topic 'agent.*.events' --follow": {
       at: 'alice',
       says: /agent\.echo\.events from echo@bob: done/,
