@@ -6,17 +6,17 @@ import {
   createClientBoards,
   grantResources,
 } from './builtin/index.ts';
+import { pricesOf, readPrices } from './budget/index.ts';
 import type { Spendings } from './budget/index.ts';
 import { socketPath, tokenFile } from './config/index.ts';
-import { createDirectory } from './directory/index.ts';
 import { createGateway, createUpstreams } from './gateway/index.ts';
 import type { Children, Gateway, Upstreams } from './gateway/index.ts';
+import { toolResource } from './grants/index.ts';
 import type { Base, OpenState } from './open-state.ts';
+import { CATALOG_BYTES_MAX } from './node-peer-parts.ts';
 import type { Parts, PartsInit } from './node-rooms.ts';
 import { mcpTasks, taskResources } from './tasks/index.ts';
 
-/** Bytes of the catalog of one peer or server. */
-const CATALOG_BYTES_MAX = 16 * 1024 * 1024;
 /** Calls under way at one server, as a multiple of what one session may have. */
 const CALLS_PER_SERVER = 4;
 
@@ -82,6 +82,7 @@ type GatewayRooms = Omit<
   | 'blackboard'
   | 'checkpoints'
   | 'conductTeller'
+  | 'documents'
   | 'gateway'
   | 'knocks'
   | 'logins'
@@ -100,14 +101,14 @@ type GatewayRooms = Omit<
 
 /** Makes the gateway, with the directory of what peers offer. */
 export function createNodeGateway(
-  { config, clock, random, logger, health }: Base,
+  { config, clock, random, logger }: Base,
   { identity, grants, store }: OpenState,
   rooms: GatewayRooms,
 ): Gateway {
-  const { name, http, tcp, limits, keepAlive, list, views, stateDir } = config;
-  const { audit, children, clients, governance, keys, membership, network, spendings, tokens } =
-    rooms;
-  const { pins, providers, sandbox, token, upstreams } = rooms;
+  const { name, http, tcp, limits, keepAlive, list, prices, views, stateDir } = config;
+  const { audit, children, clients, directory, governance, keys, membership, network } = rooms;
+  const { pins, providers, sandbox, spendings, token, tokens, upstreams } = rooms;
+  const priced = readPrices(prices);
   const { agentConfig, agents, modelsDoor, runs } = rooms;
   return createGateway(
     {
@@ -120,17 +121,11 @@ export function createNodeGateway(
       tokens,
       token,
       upstreams,
-      directory: createDirectory(
-        {
-          logger: logger.child('directory'),
-          health,
-          nameOf: (peer) => membership.peer(peer)?.alias ?? peer,
-        },
-        { tools: limits.tools, bytes: CATALOG_BYTES_MAX },
-      ),
+      directory,
       lacking: providers.lacking,
       guard: governance.guard,
       approvals: governance.approvals,
+      pricesOf: (server, tool) => pricesOf(priced, toolResource(server, tool)),
       spendings,
       audit,
       state: store,

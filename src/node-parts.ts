@@ -48,7 +48,7 @@ import {
   createNodeSpendings,
   createNodeCheckpoints,
   createNodeMembership,
-  createNodeProviders,
+  createOffers,
   presenceOf,
 } from './node-peer-parts.ts';
 import type { Parts, PartsInit } from './node-rooms.ts';
@@ -73,14 +73,14 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     load: () => gateway.load(),
     catalog: () => gateway.catalogDigest(),
     audit: () => checkpoints.presence(),
-    agents: () => presenceOf(base, ofAgents.agents),
+    agents: () => ({ ...presenceOf(base, ofAgents.agents), ...offered.documents.presence() }),
   });
-  const providers = createNodeProviders(
-    base,
-    state,
-    { network, membership },
-    () => ofAgents.agents,
-  );
+  const offered = createOffers(base, state, {
+    network,
+    membership,
+    agents: () => ofAgents.agents,
+    gateway: () => gateway,
+  });
   const checkpoints = createNodeCheckpoints(base, state, { network, membership, audit });
   const budgets = createNodeBudgets(base, state, { network, membership, gateway: () => gateway });
   const stores = createNodeStores(base, state, init);
@@ -93,7 +93,7 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     mayHold: (budget, did) => budgets.mayHold(budget, did),
   });
   const peerRooms = { audit, network, knocks, neighbours, membership };
-  const made = { ...peerRooms, providers, checkpoints, blackboard, budgets, ...stores };
+  const made = { ...peerRooms, ...offered, checkpoints, blackboard, budgets, ...stores };
   const ofAgents = createAgentParts(base, state, {
     ...made,
     sandbox,

@@ -4,8 +4,13 @@ import { createCheckpointStore } from './audit/index.ts';
 import type { Audit } from './audit/index.ts';
 import { createBudgets, createSpendings, readPrices } from './budget/index.ts';
 import type { Budgets, Spendings } from './budget/index.ts';
-import { OFFERS_MAX, createProviders } from './directory/index.ts';
-import type { Providers } from './directory/index.ts';
+import {
+  OFFERS_MAX,
+  createCatalogDocuments,
+  createDirectory,
+  createProviders,
+} from './directory/index.ts';
+import type { CatalogDocuments, Directory, Providers } from './directory/index.ts';
 import { VERSION } from './core/index.ts';
 import { createCheckpointExchange, createMembership } from './membership/index.ts';
 import type { CheckpointExchange, Membership, Presence } from './membership/index.ts';
@@ -15,6 +20,9 @@ import type { Gateway } from './gateway/index.ts';
 import { OPERATOR } from './guard/index.ts';
 import type { Network } from './network/index.ts';
 import type { Base, OpenState } from './open-state.ts';
+
+/** Bytes of the catalog of one peer or server. */
+export const CATALOG_BYTES_MAX = 16 * 1024 * 1024;
 
 /** What these parts stand on. */
 export interface PeerRooms {
@@ -50,7 +58,7 @@ export function createNodeMembership(
     readonly load: () => number;
     readonly catalog: () => string;
     readonly audit: CheckpointExchange['presence'];
-    readonly agents: () => Pick<Presence, 'agents' | 'offers'>;
+    readonly agents: () => Pick<Presence, 'agents' | 'lists' | 'offers'>;
   },
 ): Membership {
   const { network, boards, load, catalog, audit, agents } = rooms;
@@ -81,8 +89,48 @@ export function createNodeMembership(
   );
 }
 
+/** Makes what is known of what peers offer. */
+function createNodeDirectory(
+  { config, logger, health }: Base,
+  { membership }: Pick<PeerRooms, 'membership'>,
+): Directory {
+  return createDirectory(
+    {
+      logger: logger.child('directory'),
+      health,
+      nameOf: (peer) => membership.peer(peer)?.alias ?? peer,
+    },
+    { tools: config.limits.tools, bytes: CATALOG_BYTES_MAX },
+  );
+}
+
+/** Makes what brings the catalogs that nodes list to all members, from hand to hand. */
+function createNodeDocuments(
+  { clock, random, logger, health }: Base,
+  { store, identity }: OpenState,
+  rooms: Omit<PeerRooms, 'audit'> & {
+    readonly directory: Directory;
+    readonly gateway: () => Pick<Gateway, 'listing'>;
+  },
+): CatalogDocuments {
+  const { network, membership, directory, gateway } = rooms;
+  return createCatalogDocuments({
+    network,
+    membership,
+    table: store.table('catalog'),
+    identity: { sign: (message) => identity.signOften(message) },
+    listed: () => gateway().listing(),
+    show: (owner, servers) => directory.setListed(owner, servers),
+    announce: () => membership.announce(),
+    clock,
+    random,
+    logger: logger.child('documents'),
+    health,
+  });
+}
+
 /** Makes what finds out who offers which kind of capability. */
-export function createNodeProviders(
+function createNodeProviders(
   base: Base,
   { admission, identity }: OpenState,
   { network, membership }: Omit<PeerRooms, 'audit'>,
@@ -97,6 +145,25 @@ export function createNodeProviders(
     offers: () => offersOf(base, agents()),
     logger: base.logger.child('directory'),
   });
+}
+
+/** Makes the parts that know who offers what. */
+export function createOffers(
+  base: Base,
+  state: OpenState,
+  rooms: Omit<PeerRooms, 'audit'> & {
+    readonly agents: () => Pick<Agents, 'offers'>;
+    readonly gateway: () => Pick<Gateway, 'listing'>;
+  },
+): {
+  readonly directory: Directory;
+  readonly documents: CatalogDocuments;
+  readonly providers: Providers;
+} {
+  const directory = createNodeDirectory(base, rooms);
+  const documents = createNodeDocuments(base, state, { ...rooms, directory });
+  const providers = createNodeProviders(base, state, rooms, rooms.agents);
+  return { directory, documents, providers };
 }
 
 /** Makes the exchange of what peers saw of one another's audit logs. */

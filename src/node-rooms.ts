@@ -6,7 +6,7 @@ import type { InviteResult, LeaveResult, StatusResult } from './builtin/index.ts
 import type { Budgets } from './budget/index.ts';
 import type { Config } from './config/index.ts';
 import type { Startable } from './core/index.ts';
-import type { Providers } from './directory/index.ts';
+import type { CatalogDocuments, Directory, Providers } from './directory/index.ts';
 import type {
   ApiKeys,
   AttachedClients,
@@ -38,6 +38,9 @@ export interface Parts {
   readonly knocks: Knocks;
   readonly neighbours: Neighbours;
   readonly membership: Membership;
+  readonly directory: Directory;
+  /** What nodes list to all members, from hand to hand. */
+  readonly documents: CatalogDocuments;
   readonly providers: Providers;
   readonly checkpoints: CheckpointExchange;
   readonly conductTeller: ConductTeller;

@@ -78,7 +78,7 @@ export function wireParts(
   wirePeers(state, parts, events);
   wireServers(parts, events);
   wireRevocations(base, state);
-  const { gateway, governance, keys, knocks, membership, neighbours, network } = parts;
+  const { documents, gateway, governance, keys, knocks, membership, neighbours, network } = parts;
   const { renewalTimer, runs } = parts;
   knocks.events.on('knock', (knock) => events.emit('knock', knock));
   neighbours.events.on('mesh', (found) => events.emit('neighbour', found, state.ownMesh.mayGo()));
@@ -89,6 +89,7 @@ export function wireParts(
   });
   gateway.onCaller((caller) => renewalTimer.returned(caller));
   gateway.onCatalogChange(() => membership.announce());
+  gateway.onListingChange(() => documents.changed());
   governance.policy.events.on('change', (_, changes) => {
     gateway.recheck();
     events.emit('policy', changes);

@@ -5,7 +5,7 @@ export type { Books, Hold } from './book-types.ts';
 export { createBudgets } from './budgets.ts';
 export type { Budgets } from './budgets.ts';
 export { splitRowId } from './row-format.ts';
-export { readPrices } from './prices.ts';
+export { pricesOf, readPrices } from './prices.ts';
 export { createSpendings } from './spendings.ts';
 export type { CallSpending, PaidCall, Spendings } from './spendings.ts';
 export { OWNERS_MAX } from './types.ts';

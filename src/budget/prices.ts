@@ -1,6 +1,6 @@
 /** What things cost: by the prices of a node's configuration, and by what is known of one use beforehand. */
-import { readLimit } from '../core/index.ts';
-import { matchesTarget, parseResource } from '../grants/index.ts';
+import { amountWord, readLimit } from '../core/index.ts';
+import { matchesTarget, parseResource, targetOf } from '../grants/index.ts';
 import type { ResourcePattern, ResourceTarget } from '../grants/index.ts';
 import { UNITS } from './types.ts';
 import type { Cost, Unit } from './types.ts';
@@ -25,6 +25,18 @@ export function readPrices(
     const { amount, unit } = read;
     return [{ pattern: parseResource(`tool:${named.join('/')}`), amount, unit }];
   });
+}
+
+/** What a call of a thing costs, the highest price in each unit, as texts like `0.002usd`. */
+export function pricesOf(prices: readonly Price[], resource: string): readonly string[] {
+  const target = targetOf(resource);
+  if (target === undefined) return [];
+  const highest = new Map<Unit, number>();
+  for (const { pattern, amount, unit } of prices) {
+    if (!matchesTarget(pattern, target)) continue;
+    highest.set(unit, Math.max(amount, highest.get(unit) ?? 0));
+  }
+  return [...highest].map(([unit, amount]) => amountWord(amount, unit));
 }
 
 /**

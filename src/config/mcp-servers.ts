@@ -23,7 +23,7 @@ import type {
 type Entry = z.output<typeof mcpServerSchema>;
 type Base = Pick<
   McpServer,
-  'timeoutMs' | 'shared' | 'sessions' | 'peerRoots' | 'idleMs' | 'remarks'
+  'timeoutMs' | 'shared' | 'sessions' | 'peerRoots' | 'listed' | 'idleMs' | 'remarks'
 >;
 
 /** What the entries are read with. */
@@ -207,6 +207,7 @@ class EntryReader {
       timeoutMs: entry.timeout ?? callTimeoutMs,
       shared: entry.shared,
       peerRoots: entry.peerRoots,
+      ...(entry.listed ? { listed: true as const } : {}),
       idleMs: entry.idleTimeout,
     };
     if (type === 'stdio' || (type === undefined && entry.command !== undefined)) {

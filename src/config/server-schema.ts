@@ -111,6 +111,11 @@ export const mcpServerSchema = z
         '`each`: a process (or upstream session) of its own for every session of a caller.',
       ),
     peerRoots: flag.default(false).describe("Tell the server the roots of peers' clients, too."),
+    listed: flag
+      .default(false)
+      .describe(
+        'All members of the mesh see what the server lists, also who is granted none of it; to use it takes a grant all the same.',
+      ),
     idleTimeout: z
       .int()
       .min(0)

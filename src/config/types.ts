@@ -11,6 +11,8 @@ interface ServerBase {
   readonly sessions?: 'each';
   /** Is the server told the roots of peers' clients? Default false: of our own ones only. */
   readonly peerRoots: boolean;
+  /** All members of the mesh see what it lists, without a grant; to use it takes one all the same. Default false. */
+  readonly listed?: true;
   /** An upstream session unused for this long is ended; 0 never. Default 600000. */
   readonly idleMs: number;
   /** What of the entry was not taken as it is written: a sentence each, without any value. */

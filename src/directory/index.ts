@@ -1,5 +1,8 @@
 /** Who offers what. */
+export { createCatalogDocuments } from './documents/documents.ts';
+export type { CatalogDocuments, CatalogDocumentsComponents } from './documents/documents.ts';
 export { createDirectory, soundCatalogs } from './peer-offers.ts';
+export { readCatalogs } from './read-catalogs.ts';
 export { OFFERS_MAX, OFFER_KIND, createProviders } from './providers.ts';
 export type { Provider, Providers, ProvidersComponents } from './providers.ts';
 export { remarkedName, soundItems } from './sound-items.ts';

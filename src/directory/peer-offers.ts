@@ -2,6 +2,7 @@
 import { EventEmitter } from 'node:events';
 import { BUILTIN_SERVER } from '../core/index.ts';
 import type { Health, Logger, PeerId } from '../core/index.ts';
+import { withListed } from './listed-items.ts';
 import { soundItems } from './sound-items.ts';
 import type { CatalogLimits, ItemRemark } from './sound-items.ts';
 import type { Directory, DirectoryEvents, ServerCatalog } from './types.ts';
@@ -19,23 +20,41 @@ export interface DirectoryComponents {
 
 /** Makes an empty directory. */
 export function createDirectory(components: DirectoryComponents, limits: CatalogLimits): Directory {
+  const granted = new Map<PeerId, readonly ServerCatalog[]>();
+  const listed = new Map<PeerId, readonly ServerCatalog[]>();
   const catalogs = new Map<PeerId, readonly ServerCatalog[]>();
   const events = new EventEmitter<DirectoryEvents>();
+  const put = (
+    peer: PeerId,
+    servers: readonly ServerCatalog[],
+    into: Map<PeerId, readonly ServerCatalog[]>,
+  ): void => {
+    into.set(peer, servers);
+    const all = withListed(granted.get(peer) ?? [], listed.get(peer) ?? []);
+    const { catalogs: sound, cut } = cutCatalogs(all, limits, components.logger.child(peer));
+    tellCut(components, peer, cut, limits);
+    if (JSON.stringify(catalogs.get(peer)) === JSON.stringify(sound)) return;
+    catalogs.set(peer, sound);
+    events.emit('change', peer);
+  };
+  const forget = (peer: PeerId, from: Map<PeerId, readonly ServerCatalog[]>): void => {
+    if (!from.delete(peer)) return;
+    const rest = granted.get(peer) ?? listed.get(peer);
+    if (rest !== undefined) return put(peer, rest, granted.has(peer) ? granted : listed);
+    components.health?.clear(cutCode(peer));
+    catalogs.delete(peer);
+    events.emit('change', peer);
+  };
   return {
     events,
     servers: (peer) => catalogs.get(peer) ?? [],
     peers: () => [...catalogs.keys()],
-    set(peer, servers) {
-      const { catalogs: sound, cut } = cutCatalogs(servers, limits, components.logger.child(peer));
-      tellCut(components, peer, cut, limits);
-      if (JSON.stringify(catalogs.get(peer)) === JSON.stringify(sound)) return;
-      catalogs.set(peer, sound);
-      events.emit('change', peer);
+    set: (peer, servers) => put(peer, servers, granted),
+    setListed(peer, servers) {
+      if (servers.length === 0) forget(peer, listed);
+      else put(peer, servers, listed);
     },
-    clear(peer) {
-      components.health?.clear(cutCode(peer));
-      if (catalogs.delete(peer)) events.emit('change', peer);
-    },
+    clear: (peer) => forget(peer, granted),
   };
 }
 

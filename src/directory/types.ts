@@ -52,14 +52,16 @@ export interface DirectoryEvents {
   change: [peer: PeerId];
 }
 
-/** The servers of every peer that we know, as far as they are granted to us. */
+/** The servers of every peer that we know, as far as they are granted to us or listed to all members. */
 export interface Directory {
   readonly events: EventEmitter<DirectoryEvents>;
   /** Servers of `peer`; empty when unknown or away. */
   servers(peer: PeerId): readonly ServerCatalog[];
-  /** Replaces what `peer` offers. Lists over a limit are cut, and that is logged. */
+  /** Replaces what `peer` has granted to us. Lists over a limit are cut, and that is logged. */
   set(peer: PeerId, servers: readonly ServerCatalog[]): void;
-  /** Forgets what `peer` offers. */
+  /** Replaces what `peer` lists to all members, by its catalog document; what is granted as well stands as it was granted. */
+  setListed(peer: PeerId, servers: readonly ServerCatalog[]): void;
+  /** Forgets what `peer` has granted; what it lists stays. */
   clear(peer: PeerId): void;
   peers(): readonly PeerId[];
 }

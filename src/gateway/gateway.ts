@@ -5,7 +5,7 @@ import type { Config } from '../config/index.ts';
 import { BUILTIN_SERVER, VERSION, messageOf, stopAll } from '../core/index.ts';
 import type { Clock, Did, JsonObject, Logger, Random } from '../core/index.ts';
 import { createLacking } from '../directory/index.ts';
-import type { Directory, Lacking } from '../directory/index.ts';
+import type { Directory, Lacking, ServerCatalog } from '../directory/index.ts';
 import { encodeSegment } from '../grants/index.ts';
 import type { GrantBook } from '../grants/index.ts';
 import { OPERATOR, hasPerson } from '../guard/index.ts';
@@ -34,6 +34,8 @@ import type { Door, ModelsFace } from './door/types.ts';
 import type { Pins } from './pins/pins.ts';
 import { createCatalogDigest } from './catalog/catalog-digest.ts';
 import type { CatalogDigest } from './catalog/catalog-digest.ts';
+import { createListedServers } from './catalog/listed-servers.ts';
+import type { ListedServers } from './catalog/listed-servers.ts';
 import { createViews } from './catalog/views.ts';
 import { createSearchMode } from './catalog/search/mode.ts';
 import { SEPARATOR } from './catalog/tool-names.ts';
@@ -97,6 +99,8 @@ export interface GatewayComponents {
   readonly approvals: Pick<Approvals, 'ask' | 'askLasting' | 'attach'>;
   /** Holds what calls cost; default: no call costs anything. */
   readonly spendings?: Spendings;
+  /** What calls of a tool of this node cost, for lists; default: nothing. */
+  readonly pricesOf?: (server: string, tool: string) => readonly string[];
   readonly audit: Pick<Audit, 'append' | 'healthy' | 'isOn' | 'note'>;
   /** Whether what the node keeps can be written; default: always. */
   readonly state?: Pick<Store, 'healthy'>;
@@ -165,6 +169,7 @@ class NodeGateway implements Gateway {
   readonly #rateLimit: RateLimit;
   readonly #sessions: OpenSessions;
   readonly #digest: CatalogDigest;
+  readonly #listed: ListedServers;
   readonly #channels: ChannelOpener;
   readonly #peerTools: PeerTools;
   readonly #ownCalls: OwnCalls;
@@ -193,6 +198,7 @@ class NodeGateway implements Gateway {
     this.#init = init;
     this.#sessions = createOpenSessions(components.logger, init.limits.sessions);
     this.#digest = createCatalogDigest(components.upstreams);
+    this.#listed = createListedServers(components);
     this.#rateLimit = createRateLimit(components.clock, init.limits.requestsPerSecond);
     const allowances = createPeerAllowances(components);
     this.#channels = createChannelOpener(
@@ -325,6 +331,14 @@ class NodeGateway implements Gateway {
     return this.#digest.onChange(listener);
   }
 
+  listing(): readonly ServerCatalog[] {
+    return this.#listed.current();
+  }
+
+  onListingChange(listener: () => void): () => void {
+    return this.#listed.onChange(listener);
+  }
+
   load(): number {
     return this.#sessions.load();
   }
@@ -361,6 +375,7 @@ class NodeGateway implements Gateway {
     if (tcp.enabled) await this.#tcp.start();
     await this.#socket.start();
     await upstreams.start();
+    this.#listed.start();
     this.#peerTransport.start();
     keys.events.on('revoked', this.#keyRevoked);
     token.events.on('rotated', this.#tokenRotated);
@@ -374,6 +389,7 @@ class NodeGateway implements Gateway {
     this.#components.keys.events.off('revoked', this.#keyRevoked);
     this.#components.token.events.off('rotated', this.#tokenRotated);
     this.#hints.stop();
+    this.#listed.stop();
     this.#catalogs.stop();
     this.#peerTools.stop();
     this.#ownCalls.stop();

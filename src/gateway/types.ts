@@ -312,6 +312,8 @@ export interface UpstreamStatus {
 /** One upstream server of this node. */
 export interface Upstream {
   readonly server: string;
+  /** True where all members of the mesh see what it lists. */
+  readonly isListed?: boolean;
   status(): UpstreamStatus;
   /** What the server says and lists; empty until it was first ready. The same object until that changes. */
   catalog(): ServerCatalog;
@@ -585,6 +587,10 @@ export interface Gateway extends Startable {
   catalogDigest(): string;
   /** Called when {@link catalogDigest} changes. */
   onCatalogChange(listener: () => void): () => void;
+  /** What this node lists to all members of the mesh, whoever they are. */
+  listing(): readonly ServerCatalog[];
+  /** Called when {@link listing} may be another, and not before the servers have had the time to start. */
+  onListingChange(listener: () => void): () => void;
   /** Calls in flight, of all sessions. */
   load(): number;
   /** Open sessions by where they come from. */

@@ -15,7 +15,7 @@ export interface Presence {
   readonly addresses: readonly string[];
   /** Calls under way at it. */
   readonly load: number;
-  /** Digest of the catalog of tools that the node offers to anyone; changes when a tool does. */
+  /** Digest of all tools of the node, with a secret of its own; changes when a tool does. */
   readonly catalog: string;
   /** Digest by board name, at most 64 boards. */
   readonly boards: Readonly<Record<string, string>>;
@@ -25,6 +25,8 @@ export interface Presence {
   readonly agents?: string;
   /** Kinds of capability that it offers, at most 16; absent where it names none, and of older nodes. */
   readonly offers?: readonly string[];
+  /** Which catalog document of it counts; absent where it lists nothing to all members, and of older nodes. */
+  readonly lists?: { readonly version: number; readonly hash: string };
 }
 
 /** One peer as we see it. */

@@ -66,6 +66,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['roster'],
     ['*'],
   ],
+  directory: [['types.ts'], ['read-catalogs.ts'], ['documents'], ['*']],
   blackboard: [
     ['types.ts', 'limits.ts'],
     ['board-id.ts'],

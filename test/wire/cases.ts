@@ -37,6 +37,7 @@ import type { FrameListener } from '../../src/network/types.ts';
 import { createTestClock } from '../core/test-clock.ts';
 import { fakeNetwork } from './fake-stream.ts';
 import type { Notes } from './fixture.ts';
+import { DOCUMENT_CASES } from './document-cases.ts';
 import { HEARTBEAT_CASES } from './heartbeat-cases.ts';
 import { KNOCK_CASES } from './knock-cases.ts';
 import { encodeLongTicket } from './long-ticket.ts';
@@ -494,6 +495,7 @@ const framing: readonly WireCase[] = [0, 1, 127, 128, 300, 16_384].map((length) 
 export const CASES: readonly WireCase[] = [
   ...framing,
   ...hellos,
+  ...DOCUMENT_CASES,
   ...HEARTBEAT_CASES,
   ...RECORD_CASES,
   ...probes,

@@ -44,6 +44,11 @@ const OFFERING: Heartbeat = {
   status: 'up',
   presence: { ...LEAVING.presence, offers: ['search', 'translate:de'] },
 };
+const LISTING: Heartbeat = {
+  ...LEAVING,
+  status: 'up',
+  presence: { ...LEAVING.presence, lists: { version: NOW_MS, hash: 'ab'.repeat(16) } },
+};
 const HEARTBEAT_NOTES: Notes = {
   v: 'version of the heartbeat; another one is no heartbeat',
   inc: 'incarnation: when the process started, ms since the epoch; a later one refutes all before',
@@ -58,6 +63,8 @@ const HEARTBEAT_NOTES: Notes = {
   addrs: 'dialable multiaddrs, at most 6',
   load: 'calls under way',
   catalog: 'digest of what the sender offers; a different one is fetched anew',
+  lists:
+    'version and hash of the catalog document of the sender that counts; absent where it lists nothing',
   boards: 'digest of each board, at most 64',
   suspects:
     'whom the sender suspects, because of what it has seen itself: PeerId, incarnation, sequence; at most 64',
@@ -89,6 +96,7 @@ function heartbeatCases(): readonly WireCase[] {
     { title: 'a heartbeat told to one whose name is taken', beat: NAMING },
     { title: 'a heartbeat that accuses', beat: ACCUSING },
     { title: 'a heartbeat that offers', beat: OFFERING },
+    { title: 'a heartbeat that names a catalog document', beat: LISTING },
     { title: 'a heartbeat that anybody can pass on', beat: LEAVING, signer: founder },
   ].map(({ title, beat, signer }) => ({
     file: 'heartbeat',

@@ -52,6 +52,7 @@ const PINNED = [
   'starling-offer-v1',
   'starling-succession-v1',
   'starling-audit-…-v1',
+  'starling-catalog-v1',
   'starling-http-session-v1',
   'starling-session.….….…',
   // Keys in `_meta`, methods and notifications of an MCP session.
@@ -70,6 +71,8 @@ const PINNED = [
   'starling/ballot',
   'starling/clients',
   'starling/catalog',
+  'starling/granted',
+  'starling/price',
   'notifications/starling/grants',
   'notifications/starling/waiting',
   // Headers of answers at the door to models.

@@ -3,7 +3,7 @@
  * that announced it, until it is retired: another window of the same program is the same agent, and nobody else
  * can take the name, nor read its inbox.
  */
-import { createHash } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { StarlingError, messageOf } from '../../core/index.ts';
 import type { Clock, Did, Logger, PeerId, Random } from '../../core/index.ts';
 import { keyOf, nameOf } from '../../guard/index.ts';
@@ -84,6 +84,8 @@ export interface LocalAgents {
 
 const AGENT = 'agent/';
 const DIGEST_LENGTH = 8;
+/** Bytes that nobody else knows, new in each run. */
+const SECRET_BYTES = 32;
 
 /** Makes the agents of a node; `load` reads those of earlier runs. */
 export function createLocalAgents(components: LocalAgentsComponents): LocalAgents {
@@ -96,6 +98,8 @@ class NodeAgents implements LocalAgents {
   readonly #budget: Budget;
   /** Names that are being announced: one at a time. */
   readonly #announcing = new Map<string, Promise<unknown>>();
+  /** All members hear the digest: without this whoever guesses an agent that is not listed could tell that the guess is right. */
+  readonly #secret = randomBytes(SECRET_BYTES);
   #digest: string | undefined;
   /** All by name; undefined after one came or went. */
   #sorted: readonly LocalAgent[] | undefined;
@@ -297,7 +301,9 @@ class NodeAgents implements LocalAgents {
 
   #redigest(): void {
     const seen = this.all().map(({ announcement, stopped }) => ({ ...announcement, stopped }));
-    const hash = createHash('sha256').update(JSON.stringify(seen)).digest('base64url');
+    const hash = createHmac('sha256', this.#secret)
+      .update(JSON.stringify(seen))
+      .digest('base64url');
     const before = this.#digest;
     this.#digest = seen.length === 0 ? undefined : hash.slice(0, DIGEST_LENGTH);
     if (this.#digest !== before) this.#components.changed();

@@ -92,6 +92,7 @@ export function createManagedUpstream(
 class Managed implements ManagedUpstream {
   readonly server: string;
   readonly config: UsableServer;
+  readonly isListed: boolean;
   readonly settled: Promise<void>;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -116,6 +117,7 @@ class Managed implements ManagedUpstream {
   ) {
     this.server = server;
     this.config = config;
+    this.isListed = config.listed === true;
     this.#components = components;
     this.clock = components.clock;
     this.logger = components.logger;

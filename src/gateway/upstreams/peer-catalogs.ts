@@ -1,8 +1,9 @@
 /**
- * Keeps the directory true: one session of the node's own at every neighbour that offers anything, which lists
- * what the peer grants us. The list is asked for again when the peer tells of a change, when another
- * digest comes with its heartbeat, and when it could not be had. A peer that is no neighbour, and offers
- * anything, is asked in a session that is over then. A peer that goes takes its list along.
+ * Keeps the directory true of what is only for this node: one session of the node's own at every neighbour that has granted
+ * it anything, which lists that. The list is asked for again when the peer tells of a change, when another
+ * digest comes with its heartbeat, and when it could not be had. A peer that is no neighbour is asked in a session that is
+ * over then. A peer that goes takes its list along. Where nothing is granted nobody is asked: what is listed to
+ * all members comes from hand to hand (`directory/documents`).
  */
 import {
   StarlingError,
@@ -11,11 +12,10 @@ import {
   createScope,
   messageOf,
 } from '../../core/index.ts';
-import type { Buckets, Clock, Json, Logger, PeerId, Random, Scope } from '../../core/index.ts';
+import type { Buckets, Clock, Logger, PeerId, Random, Scope } from '../../core/index.ts';
+import { readCatalogs } from '../../directory/index.ts';
 import type { Directory, ServerCatalog } from '../../directory/index.ts';
 import type { Membership, PeerView } from '../../membership/index.ts';
-import { NOTHING_OFFERED } from '../catalog/catalog-digest.ts';
-import { objectOf } from '../wire/era.ts';
 import { resultOf } from '../wire/client-handshake.ts';
 import { CATALOG_METHOD } from '../wire/peer-protocol.ts';
 import type { NotificationFrame, ServerChannel } from '../types.ts';
@@ -38,10 +38,6 @@ const LIST_COST = 250;
 const TOO_LONG_COST = 10_000;
 /** A session that is opened anew for a list counts as so many changes that were told. */
 const SESSION_COST = 10;
-/** Servers that one peer may list. */
-const SERVERS_MAX = 1000;
-const SERVER_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
-const INSTRUCTIONS_LENGTH_MAX = 16_384;
 
 /** What peers' catalogs are followed with. */
 export interface PeerCatalogsComponents {
@@ -201,13 +197,15 @@ class PeerCatalog {
     }
   }
 
-  /** Whether a session is to be had: with a neighbour that offers anything, with others when that is another list. */
+  /**
+   * Whether a session is to be had: where this node may hold anything that is listed to nobody else, with a neighbour as
+   * long as there is a link, with others when that is another list.
+   */
   #isDueAt(peer: PeerView): boolean {
     const components = this.#components;
-    const offered = peer.presence?.catalog;
-    const isOffering = offered !== NOTHING_OFFERED || components.isWanted(peer);
-    if (!components.isSpare(this.#peer)) return isOffering && components.isConnected(this.#peer);
-    return isOffering && (offered !== this.#listedDigest || this.#isWantedAgain);
+    if (!components.isWanted(peer)) return false;
+    if (!components.isSpare(this.#peer)) return components.isConnected(this.#peer);
+    return peer.presence?.catalog !== this.#listedDigest || this.#isWantedAgain;
   }
 
   #notified(frame: NotificationFrame): void {
@@ -254,7 +252,7 @@ class PeerCatalog {
       const { servers } = resultOf(response);
       if (this.#scope.closed) return;
       // The directory keeps what is well-formed of it.
-      const catalogs = catalogsOf(servers);
+      const catalogs = readCatalogs(servers);
       const sizeKib = response.bytes.length / 1024;
       this.#allowance.charge(this.#peer, LIST_COST + Math.max(itemsOf(catalogs), sizeKib));
       directory.set(this.#peer, catalogs);
@@ -291,31 +289,4 @@ function itemsOf(catalogs: readonly ServerCatalog[]): number {
   const count = ({ tools, resources, templates, prompts }: ServerCatalog): number =>
     tools.length + resources.length + templates.length + prompts.length;
   return catalogs.reduce((sum, catalog) => sum + count(catalog), 0);
-}
-
-/** The servers of a peer's answer, as far as they have the shape of one. */
-function catalogsOf(servers: Json | undefined): readonly ServerCatalog[] {
-  if (!Array.isArray(servers)) return [];
-  const known = new Set<string>();
-  return (servers as readonly Json[]).slice(0, SERVERS_MAX).flatMap((value) => {
-    const { server, instructions, ...facts } = objectOf(value);
-    if (typeof server !== 'string' || !SERVER_NAME.test(server) || known.has(server)) return [];
-    known.add(server);
-    const list = (key: string): readonly never[] =>
-      Array.isArray(facts[key]) ? (facts[key] as unknown as readonly never[]) : [];
-    return [
-      {
-        server,
-        capabilities: objectOf(facts['capabilities']),
-        serverInfo: objectOf(facts['serverInfo']),
-        ...(typeof instructions === 'string'
-          ? { instructions: instructions.slice(0, INSTRUCTIONS_LENGTH_MAX) }
-          : {}),
-        tools: list('tools'),
-        resources: list('resources'),
-        templates: list('templates'),
-        prompts: list('prompts'),
-      },
-    ];
-  });
 }

@@ -49,6 +49,8 @@ const BOARDS_MAX = 64;
 const SUSPECTS_MAX = 64;
 const OFFERS_MAX = 16;
 const TEXT_MAX = 256;
+/** The hash of a catalog document: half of a SHA-256. */
+const DOCUMENT_HASH = /^[0-9a-f]{32}$/;
 
 /** Encodes a heartbeat, with the signature of `signer`; what is over a bound is left out. */
 export function encodeHeartbeat(heartbeat: Heartbeat, signer?: Pick<Signer, 'sign'>): Uint8Array {
@@ -72,6 +74,9 @@ export function encodeHeartbeat(heartbeat: Heartbeat, signer?: Pick<Signer, 'sig
     ...(presence.audit === undefined ? {} : { audit: presence.audit }),
     ...(presence.agents === undefined ? {} : { agents: presence.agents }),
     ...(presence.offers === undefined ? {} : { offers: presence.offers.slice(0, OFFERS_MAX) }),
+    ...(presence.lists === undefined
+      ? {}
+      : { lists: [presence.lists.version, presence.lists.hash] }),
   };
   return encode(
     signer === undefined ? fields : { ...fields, sig: signer.sign(signedPart(fields)) },
@@ -135,6 +140,7 @@ function heartbeatOf(fields: Fields): Heartbeat | undefined {
       ...(standing === undefined ? {} : { audit: standing }),
       ...(isShort(agents) ? { agents } : {}),
       ...readOffers(fields['offers']),
+      ...readLists(fields['lists']),
     },
   };
 }
@@ -180,6 +186,14 @@ function readStanding(value: unknown): Presence['audit'] {
 function readOffers(value: unknown): Pick<Presence, 'offers'> {
   if (!Array.isArray(value) || value.length > OFFERS_MAX || !value.every(isShort)) return {};
   return { offers: value.map(String) };
+}
+
+/** Which catalog document of the sender counts; what is malformed is left out. */
+function readLists(value: unknown): Pick<Presence, 'lists'> {
+  if (!Array.isArray(value) || value.length !== 2) return {};
+  const [version, hash] = value as readonly unknown[];
+  if (!isCount(version) || typeof hash !== 'string' || !DOCUMENT_HASH.test(hash)) return {};
+  return { lists: { version, hash } };
 }
 
 function isShort(value: unknown): value is string {

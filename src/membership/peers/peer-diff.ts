@@ -11,6 +11,7 @@ const PRESENCE: Readonly<Record<keyof Presence, (presence: Presence) => unknown>
   boards: ({ boards }) => boardsText(boards),
   agents: ({ agents }) => agents ?? '',
   offers: ({ offers }) => offers?.join(' ') ?? '',
+  lists: ({ lists }) => (lists === undefined ? '' : `${lists.version} ${lists.hash}`),
   audit: ({ audit }) => (audit === undefined ? '' : `${audit.seq} ${audit.hash} ${audit.sig}`),
 };
 const PARTS = Object.keys(PRESENCE) as (keyof Presence)[];

@@ -3,7 +3,6 @@ import { describe, expect, it } from 'vitest';
 import { StarlingError, createHealth, silentLogger } from '../../../src/core/index.ts';
 import type { PeerId } from '../../../src/core/index.ts';
 import type { ServerCatalog } from '../../../src/directory/index.ts';
-import { NOTHING_OFFERED } from '../../../src/gateway/catalog/catalog-digest.ts';
 import { createPeerCatalogs } from '../../../src/gateway/upstreams/peer-catalogs.ts';
 import type { PeerCatalogs } from '../../../src/gateway/upstreams/peer-catalogs.ts';
 import type {
@@ -50,7 +49,7 @@ interface Peer {
   beat(digest: string): void;
 }
 
-async function followed(digest = 'one'): Promise<Peer> {
+async function followed(digest = 'one', isWanted = true): Promise<Peer> {
   const clock = manualClock();
   const membership = createFakeMembership();
   let hear: (frame: NotificationFrame) => void = () => undefined;
@@ -108,7 +107,7 @@ async function followed(digest = 'one'): Promise<Peer> {
     servers: ['files'],
     isLinked: true,
     isSpare: false,
-    isWanted: false,
+    isWanted,
     isTooLong: false,
     asked: 0,
     opened: 0,
@@ -152,8 +151,10 @@ describe('the list of a peer', () => {
     peer.catalogs.stop();
   });
 
-  it('of a neighbour that offers nothing is not asked for, until it offers or grants something', async () => {
-    const peer = await followed(NOTHING_OFFERED);
+  it('of a neighbour that has granted nothing is not asked for, whatever it offers, until it grants something', async () => {
+    const peer = await followed('one', false);
+    await peer.clock.advance(300_000);
+    peer.beat('two');
     await peer.clock.advance(300_000);
     expect(peer.opened).toBe(0);
     peer.isWanted = true;
@@ -162,12 +163,6 @@ describe('the list of a peer', () => {
     await settle();
     expect([peer.opened, peer.listed]).toEqual([1, ['files']]);
     peer.catalogs.stop();
-    const other = await followed(NOTHING_OFFERED);
-    other.beat('one');
-    await settle();
-    await settle();
-    expect(other.opened).toBe(1);
-    other.catalogs.stop();
   });
 
   it('of a peer that is no neighbour is asked for in a session of its own, once for each digest', async () => {
@@ -184,10 +179,11 @@ describe('the list of a peer', () => {
     expect([peer.listed, peer.opened]).toEqual([['git'], 2]);
     peer.beat('two');
     await peer.clock.advance(60_000);
-    peer.beat(NOTHING_OFFERED);
+    peer.isWanted = false;
+    peer.beat('three');
     await peer.clock.advance(300_000);
     expect(peer.opened).toBe(2);
-    // Something of its built-in server was granted.
+    // Something more was granted.
     peer.isWanted = true;
     peer.catalogs.look();
     await peer.clock.advance(300_000);
@@ -344,7 +340,7 @@ describe('a peer that lists a hundred thousand tools', () => {
     const catalogs = createPeerCatalogs({
       isConnected: () => true,
       isSpare: () => false,
-      isWanted: () => false,
+      isWanted: () => true,
       listed: () => undefined,
       changesTooOften: () => void (complaints += 1),
       membership,

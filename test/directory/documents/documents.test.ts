@@ -1,0 +1,330 @@
+/** What a node lists to all comes from hand to hand, once to each, and nothing of it is believed that its owner has not signed. */
+import { createHash } from 'node:crypto';
+import { encode } from 'cborg';
+import { expect, it } from 'vitest';
+import {
+  DOCUMENT_BYTES_MAX,
+  hashOf,
+  openDocument,
+  sealDocument,
+} from '../../../src/directory/documents/document.ts';
+import { encodeDocumentMessage } from '../../../src/directory/documents/document-messages.ts';
+import { createDocumentShelf } from '../../../src/directory/documents/document-shelf.ts';
+import { createDocumentWorld, serverOf } from './arrange.ts';
+import type { DocumentNode, DocumentWorld } from './arrange.ts';
+
+const LISTED_MS = 300;
+
+/** Lists `names` at `node`, and tells everybody which document that is. */
+async function list(world: DocumentWorld, node: DocumentNode, names: readonly string[]) {
+  node.servers = names.map((name) => serverOf(name));
+  node.documents.changed();
+  await world.run(LISTED_MS);
+  world.beat(node);
+}
+
+/** A chain of nodes, each linked to the next. */
+function chain(world: DocumentWorld, count: number): readonly DocumentNode[] {
+  const nodes = Array.from({ length: count }, (_, at) => world.node(at + 2));
+  for (const [at, node] of nodes.entries()) {
+    const next = nodes[at + 1];
+    if (next !== undefined) world.link(node, next);
+  }
+  return nodes;
+}
+
+const seen = (node: DocumentNode, of: DocumentNode): readonly string[] =>
+  node.shown.get(of.peerId) ?? [];
+
+it('reaches who has no link to its owner, with no more than one question and one answer a node', async () => {
+  const world = createDocumentWorld();
+  const [alice, ...others] = chain(world, 5) as [DocumentNode, ...DocumentNode[]];
+  await list(world, alice, ['files']);
+  await world.run(1000);
+  expect(others.map((node) => seen(node, alice))).toEqual(others.map(() => ['files-0']));
+  const parts = world.sent.filter(({ message }) => message?.t === 'part');
+  expect(parts.length).toBe(others.length);
+  // At the most a link carries: I lack it, so do I, now I have it, then give me that, here.
+  expect(world.sent.length).toBeLessThanOrEqual(5 * others.length);
+  const before = world.sent.length;
+  await world.run(60_000, 5000);
+  expect(world.sent.length).toBe(before);
+});
+
+it('is hidden as soon as a heartbeat names another one, and is shown once that is here', async () => {
+  const world = createDocumentWorld();
+  const [alice, bob, carol] = chain(world, 3) as [DocumentNode, DocumentNode, DocumentNode];
+  await list(world, alice, ['files']);
+  await world.run(500);
+  alice.servers = [serverOf('git')];
+  alice.documents.changed();
+  await world.run(LISTED_MS);
+  const now = alice.documents.presence().lists;
+  world.passes = () => false;
+  carol.hear(alice.peerId, now);
+  expect(seen(carol, alice)).toEqual([]);
+  await world.run(2000);
+  expect(seen(carol, alice)).toEqual([]);
+  world.passes = () => true;
+  bob.hear(alice.peerId, now);
+  await world.run(20_000);
+  expect([seen(bob, alice), seen(carol, alice)]).toEqual([['git-0'], ['git-0']]);
+  // Who goes takes its list along, and who comes back with the same one has nobody fetch it.
+  const before = world.sent.length;
+  carol.hear(alice.peerId, now, { state: 'dead' });
+  expect(seen(carol, alice)).toEqual([]);
+  carol.hear(alice.peerId, now);
+  expect(seen(carol, alice)).toEqual(['git-0']);
+  expect(world.sent.length).toBe(before);
+});
+
+it('of a node whose folder was restored counts as its heartbeat says, also with a lower version', async () => {
+  const world = createDocumentWorld();
+  const [alice, bob] = chain(world, 2) as [DocumentNode, DocumentNode];
+  await list(world, alice, ['old']);
+  await world.run(500);
+  const backup = new Map(alice.rows);
+  const old = alice.documents.presence().lists;
+  await list(world, alice, ['new']);
+  await world.run(500);
+  expect(seen(bob, alice)).toEqual(['new-0']);
+  await alice.documents.stop();
+  const again = world.node(2, { rows: backup, servers: [serverOf('old')] });
+  again.documents.changed();
+  await world.run(LISTED_MS);
+  expect(again.documents.presence().lists).toEqual(old);
+  world.beat(again);
+  expect(seen(bob, alice)).toEqual([]);
+  await world.run(500);
+  expect(seen(bob, alice)).toEqual(['old-0']);
+});
+
+it('has a version that goes up over restarts and clocks that go back, and stays where nothing has changed', async () => {
+  const world = createDocumentWorld();
+  const rows = new Map<string, Uint8Array>();
+  const first = world.node(2, { rows, servers: [serverOf('files')] });
+  first.documents.changed();
+  await world.run(LISTED_MS);
+  const listed = first.documents.presence().lists;
+  await first.documents.stop();
+  const second = world.node(2, { rows, servers: [serverOf('files')] });
+  second.documents.changed();
+  await world.run(LISTED_MS);
+  expect(second.documents.presence().lists).toEqual(listed);
+  const future = { version: 9_000_000_000_000, body: 'another' };
+  rows.set('own', Buffer.from(JSON.stringify(future)));
+  second.servers = [serverOf('git')];
+  second.documents.changed();
+  await world.run(LISTED_MS);
+  expect(second.documents.presence().lists?.version).toBe(future.version + 1);
+  second.servers = [];
+  second.documents.changed();
+  await world.run(LISTED_MS);
+  expect(second.documents.presence()).toEqual({});
+});
+
+it('is asked of somebody else when who was asked keeps silent, has it not, or gives another text', async () => {
+  const world = createDocumentWorld();
+  const [alice, bob, carol, dave] = [2, 3, 4, 5].map((seed) => world.node(seed)) as [
+    DocumentNode,
+    DocumentNode,
+    DocumentNode,
+    DocumentNode,
+  ];
+  world.link(alice, carol);
+  await list(world, alice, ['files']);
+  await world.run(500);
+  const lists = alice.documents.presence().lists ?? { version: 0, hash: '' };
+  // Bob passes on nothing.
+  world.passes = ({ from }) => from !== bob.peerId;
+  world.link(dave, bob);
+  dave.hear(alice.peerId, lists);
+  world.link(dave, carol);
+  await world.run(6000);
+  expect(seen(dave, alice)).toEqual(['files-0']);
+  // Mallory gives what alice has never signed.
+  const [mallory, erin] = [world.node(6), world.node(7)];
+  await mallory.documents.stop();
+  world.passes = () => true;
+  world.link(erin, mallory);
+  erin.hear(alice.peerId, lists);
+  await world.run(50);
+  const forged = sealDocument(mallory.identity, {
+    owner: alice.peerId,
+    version: lists.version,
+    body: Buffer.from('{"servers":[]}'),
+  }).bytes;
+  const about = { of: alice.peerId, hash: lists.hash };
+  const part = { t: 'part', at: 0, size: forged.length, bytes: forged, ...about } as const;
+  mallory.say(erin.peerId, encodeDocumentMessage(part));
+  await world.run(50);
+  expect(erin.reported).toEqual([`forgeries ${mallory.peerId}`]);
+  world.link(erin, carol);
+  await world.run(500);
+  expect(seen(erin, alice)).toEqual(['files-0']);
+});
+
+it('is refused for good when its owner names what is none of its own, and nobody asks for it again', async () => {
+  const world = createDocumentWorld();
+  const [alice, bob, mallory] = [2, 3, 4].map((seed) => world.node(seed)) as [
+    DocumentNode,
+    DocumentNode,
+    DocumentNode,
+  ];
+  world.link(alice, bob);
+  world.link(mallory, bob);
+  await list(world, alice, ['files']);
+  await world.run(500);
+  const lists = alice.documents.presence().lists;
+  // Mallory says that alice's document is its own, and has it.
+  await mallory.documents.stop();
+  bob.hear(mallory.peerId, lists);
+  await world.run(50);
+  const want = world.sent.findLast(({ to }) => to === mallory.peerId)?.message;
+  expect(want).toMatchObject({ t: 'want', of: mallory.peerId });
+  const alices = sealDocument(alice.identity, {
+    owner: alice.peerId,
+    version: lists?.version ?? 0,
+    body: Buffer.from(JSON.stringify({ servers: alice.servers })),
+  }).bytes;
+  expect(hashOf(alices)).toBe(lists?.hash);
+  const give = (): void => {
+    const about = { of: mallory.peerId, hash: lists?.hash ?? '' };
+    const part = { t: 'part', at: 0, size: alices.length, bytes: alices, ...about } as const;
+    mallory.say(bob.peerId, encodeDocumentMessage(part));
+  };
+  give();
+  await world.run(50);
+  expect(seen(bob, mallory)).toEqual([]);
+  expect(bob.reported).toEqual([`malformed ${mallory.peerId}`]);
+  const before = world.sent.length;
+  bob.hear(mallory.peerId, lists);
+  await world.run(600_000, 5000);
+  expect(world.sent.length).toBe(before);
+});
+
+it('is not fetched when it is too long, nor more of it than was asked for', async () => {
+  const world = createDocumentWorld();
+  const [bob, mallory] = [world.node(3), world.node(4)];
+  await mallory.documents.stop();
+  world.link(bob, mallory);
+  const hash = 'ab'.repeat(16);
+  bob.hear(mallory.peerId, { version: 2 ** 53 - 1, hash });
+  await world.run(50);
+  const about = { of: mallory.peerId, hash };
+  const size = 100 * 1024 * 1024;
+  const bytes = Buffer.alloc(32 * 1024);
+  mallory.say(bob.peerId, encodeDocumentMessage({ t: 'part', at: 0, size, bytes, ...about }));
+  await world.run(50);
+  expect(bob.reported).toEqual([`malformed ${mallory.peerId}`]);
+  expect(DOCUMENT_BYTES_MAX).toBeLessThan(size);
+  const asked = (): number => world.sent.filter(({ from }) => from === bob.peerId).length;
+  const before = asked();
+  for (let at = 0; at < 100; at += 1) {
+    mallory.say(bob.peerId, encodeDocumentMessage({ t: 'part', at, size: 10, bytes, ...about }));
+  }
+  mallory.say(bob.peerId, encode({ t: 'part', of: mallory.peerId, hash, at: 0 }));
+  await world.run(1000);
+  expect(asked()).toBe(before);
+  expect(bob.reported.length).toBeGreaterThan(60);
+  // In an hour of that it is asked for some dozen times.
+  await world.run(3_600_000, 5000);
+  expect(asked() - before).toBeLessThan(30);
+});
+
+it('is passed on at a pace: who asks again and again is not answered, and is told of', async () => {
+  const world = createDocumentWorld();
+  const [alice, mallory] = chain(world, 2) as [DocumentNode, DocumentNode];
+  await mallory.documents.stop();
+  alice.servers = [serverOf('files', 100, 1000)];
+  alice.documents.changed();
+  await world.run(LISTED_MS);
+  const about = { of: alice.peerId, hash: alice.documents.presence().lists?.hash ?? '' };
+  for (let at = 0; at < 1000; at += 1) {
+    mallory.say(alice.peerId, encodeDocumentMessage({ t: 'want', at: 0, ...about }));
+  }
+  await world.run(0);
+  const parts = world.sent.filter(({ message }) => message?.t === 'part').length;
+  expect(parts).toBeGreaterThan(100);
+  expect(parts).toBeLessThan(140);
+  expect(alice.reported.length).toBe(1000 - parts);
+});
+
+it('has ten thousand tools as far as they fit, says what does not, and comes in parts', async () => {
+  const world = createDocumentWorld();
+  const [alice, bob] = chain(world, 2) as [DocumentNode, DocumentNode];
+  alice.servers = [serverOf('small', 10), serverOf('large', 10_000, 200), serverOf('after', 1)];
+  alice.documents.changed();
+  await world.run(LISTED_MS);
+  expect(alice.warnings).toEqual(['listing-cut']);
+  world.beat(alice);
+  await world.run(5000);
+  const names = seen(bob, alice);
+  expect(names.length).toBeGreaterThan(3000);
+  expect(names.length).toBeLessThan(10_000);
+  expect(names.filter((name) => name.startsWith('small')).length).toBe(10);
+  const parts = world.sent.filter(({ message }) => message?.t === 'part');
+  expect(Math.max(...parts.map(({ sizeBytes }) => sizeBytes))).toBeLessThan(33 * 1024);
+  expect(parts.length).toBeLessThanOrEqual(DOCUMENT_BYTES_MAX / (32 * 1024));
+  // What has changed ten times in a second is a few versions.
+  for (let at = 0; at < 30; at += 1) {
+    alice.servers = [serverOf(`changed-${at}`)];
+    alice.documents.changed();
+    await world.run(300);
+  }
+  expect(alice.announced).toBeLessThan(10);
+});
+
+it('is no document unless each of its parts is what it has to be', () => {
+  const world = createDocumentWorld();
+  const [alice, mallory] = [world.node(2), world.node(3)];
+  const body = Buffer.from(JSON.stringify({ servers: [serverOf('files')] }));
+  const { bytes, hash } = sealDocument(alice.identity, { owner: alice.peerId, version: 7, body });
+  const name = { owner: alice.peerId, version: 7, hash };
+  expect(openDocument(bytes, name)?.servers.map(({ server }) => server)).toEqual(['files']);
+  const wrong = (changed: Uint8Array, more: Partial<typeof name> = {}): void =>
+    expect(openDocument(changed, { ...name, hash: hashOf(changed), ...more })).toBeUndefined();
+  wrong(bytes, { version: 6 });
+  wrong(bytes, { version: 8 });
+  wrong(bytes, { owner: mallory.peerId });
+  wrong(bytes, { hash: 'ab'.repeat(16) });
+  wrong(Buffer.concat([bytes, Buffer.alloc(1)]));
+  wrong(sealDocument(mallory.identity, { owner: alice.peerId, version: 7, body }).bytes);
+  const flipped = Buffer.from(bytes);
+  flipped[40] = (flipped[40] ?? 0) ^ 1;
+  wrong(flipped);
+  const sealed = (text: string): Uint8Array =>
+    sealDocument(alice.identity, { owner: alice.peerId, version: 7, body: Buffer.from(text) })
+      .bytes;
+  wrong(sealed('{"servers":'));
+  wrong(sealed('7'));
+  wrong(sealed(`${'['.repeat(5000)}${']'.repeat(5000)}`));
+  wrong(
+    sealed(`{"servers":[{"server":"a","capabilities":${'{"a":'.repeat(200)}1${'}'.repeat(200)}}]}`),
+  );
+  wrong(sealed(`{"servers":"${'x'.repeat(DOCUMENT_BYTES_MAX)}"}`));
+  const odd = sealed('{"servers":[7,null,{"server":"../x"},{"server":"ok","tools":7}]}');
+  expect(openDocument(odd, { ...name, hash: hashOf(odd) })?.servers).toMatchObject([
+    { server: 'ok', tools: [] },
+  ]);
+  // The hash is one of the text that everybody has, and of nothing else.
+  expect(hash).toBe(createHash('sha256').update(bytes).digest('hex').slice(0, 32));
+});
+
+it('goes first, where there is no room for all, when it is the longest', () => {
+  const shelf = createDocumentShelf({ documents: 3, bytes: 1000 });
+  const put = (owner: string, sizeBytes: number): readonly string[] =>
+    shelf.put({
+      owner: owner as never,
+      version: 1,
+      hash: owner,
+      bytes: new Uint8Array(sizeBytes),
+    });
+  expect([put('a', 100), put('b', 800), put('c', 90)]).toEqual([[], [], []]);
+  expect(put('d', 120)).toEqual(['b']);
+  expect(put('e', 950)).toEqual(['e']);
+  expect(put('a', 10)).toEqual([]);
+  expect(shelf.sizeBytes).toBe(10 + 90 + 120);
+  shelf.delete('d' as never);
+  expect(shelf.sizeBytes).toBe(100);
+});
