@@ -13,7 +13,7 @@ import type { CatalogDocument } from './document.ts';
 
 const KEY = 'own';
 
-/** What it is made with. */
+/** Where versions are kept, and whose key signs. */
 export interface OwnDocumentComponents {
   readonly table: Table;
   readonly self: PeerId;

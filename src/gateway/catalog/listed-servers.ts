@@ -17,7 +17,7 @@ const PRICE_META = 'starling/price';
  */
 const FIRST_MS = 3000;
 
-/** What lists are made of. */
+/** Which servers are looked at, what of them is offered, and at which price. */
 export interface ListedServersComponents {
   readonly upstreams: Pick<Upstreams, 'all' | 'events' | 'settled'>;
   readonly pins: Pick<Pins, 'events' | 'offered'>;
