@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Target } from '../hostile/attack.ts';
+import { didFromPeerId } from '../../src/testing.ts';
 import { UNLIMITED } from '../limits.ts';
 import { measureMemory } from '../soak/memory.ts';
 import { startProcess } from '../process.ts';
@@ -15,6 +16,8 @@ import type { Loader } from './loader-process.ts';
 
 /** The tool that the member calls. */
 export const TOOL = 'owner__small__echo';
+/** The strong board of the node, which both members may write. */
+export const STRONG_BOARD = 'jobs';
 
 const cli = fileURLToPath(new URL('./cli.js', import.meta.url));
 const probe = fileURLToPath(new URL('./soak-probe.js', import.meta.url));
@@ -79,6 +82,8 @@ async function startAll(
   });
   cleanups.push(() => entry.stop());
   await owner.run(['grant', 'create', entry.up.peerId, '--tool', 'small/*']);
+  await owner.run(['board', 'create', STRONG_BOARD, '--strong', 'owner']);
+  await owner.run(['board', 'grant', STRONG_BOARD, entry.up.peerId, 'write']);
   const loader = startLoader();
   cleanups.push(() => loader.stop());
   const { url = '', tokenFile } = entry.up.endpoints;
@@ -91,6 +96,7 @@ async function startAll(
   const { ticket } = JSON.parse(invited.stdout) as { ticket: string };
   const home = join(root, 'mallory');
   const { peerId } = await attacker.join({ ticket, home, stateDir: join(home, 'state') });
+  await owner.run(['board', 'grant', STRONG_BOARD, didFromPeerId(peerId as never), 'write']);
   const listener = startAttacker();
   cleanups.push(() => listener.stop());
   const { port } = await listener.listen();

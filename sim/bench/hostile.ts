@@ -13,7 +13,7 @@ import { percentile } from '../report.ts';
 import { renderBars, table } from './bars.ts';
 import type { Bar } from './bars.ts';
 import { beginPeak, cpuUs, peakMiB, rssMiB } from './cpu.ts';
-import { TOOL, startHostileWorld, writtenBytes } from './hostile-world.ts';
+import { STRONG_BOARD, TOOL, startHostileWorld, writtenBytes } from './hostile-world.ts';
 import type { HostileWorld } from './hostile-world.ts';
 import type { HostileSize } from './size.ts';
 
@@ -27,6 +27,17 @@ const GROWTH_MIB_MOST = 256;
 /** What the node may write to its log, and to its state folder, in a minute of it, KiB. */
 const LOG_KIB_MOST = 32;
 const STATE_KIB_MOST = 8 * 1024;
+/** What the member does beside an attack. */
+const TOOL_CALLS = {
+  tool: TOOL,
+  args: { message: 'hello world' },
+  expect: { text: '"text":"hello world"', sizeBytes: 0 },
+} as const;
+const STRONG_WRITES = {
+  tool: 'starling__board_set',
+  args: { board: STRONG_BOARD, key: 'owner', value: 'hello world' },
+  expect: { text: 'hello world', sizeBytes: 0 },
+} as const;
 /** What the figures of the table are of. */
 const LEGEND = `Each round begins with \`peers forgive\`: all allowances of conduct are new, nothing is counted against the
 member, and it is let in again if it was kept out. So each figure is of the first seconds of harm, the burst
@@ -220,20 +231,20 @@ class Runner {
 
   async #round(attack: Attack, durationMs: number): Promise<Round & { readonly told: string }> {
     const { attacker, floor, target } = this.#world;
-    const { name } = attack;
+    const { name, beside } = attack;
     const attacking = handled(attacker.attack({ name, target, durationMs }));
     await sleep(this.#size.marginMs);
-    const attacked = await this.#calls(this.#size.roundMs);
+    const attacked = await this.#calls(this.#size.roundMs, beside);
     const { acts, share } = await attacking;
     const told = await this.#saidBy(attack);
     const burning = handled(attacker.burn({ share, durationMs }));
     await sleep(this.#size.marginMs);
-    const control = await this.#calls(this.#size.roundMs);
+    const control = await this.#calls(this.#size.roundMs, beside);
     await burning;
     if (attack.hasFloor !== true) return { attacked, control, floor: undefined, acts, share, told };
     const knocking = handled(attacker.attack({ name, target: floor, durationMs }));
     await sleep(this.#size.marginMs);
-    const least = await this.#calls(this.#size.roundMs);
+    const least = await this.#calls(this.#size.roundMs, beside);
     await knocking;
     return { attacked, control, floor: least, acts, share, told };
   }
@@ -247,14 +258,12 @@ class Runner {
   }
 
   /** Calls a second; 0 when the calls failed, as they do while a node is overrun. */
-  async #calls(durationMs: number): Promise<Calls> {
+  async #calls(durationMs: number, beside?: Attack['beside']): Promise<Calls> {
     const { loader, owner } = this.#world;
     try {
       const { perSecond, cpuUsPerCall = Number.NaN } = await loader.run({
         session: 'entry',
-        tool: TOOL,
-        args: { message: 'hello world' },
-        expect: { text: '"text":"hello world"', sizeBytes: 0 },
+        ...(beside === undefined ? TOOL_CALLS : STRONG_WRITES),
         callers: CALLERS,
         warmUpMs: 0,
         durationMs,

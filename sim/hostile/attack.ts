@@ -31,6 +31,8 @@ export interface Attack {
   readonly said?: RegExp;
   /** Whether it only opens connections: then a bare listener is measured beside the node. */
   readonly hasFloor?: boolean;
+  /** What others do beside it that is counted: calls of a tool where nothing is said. */
+  readonly beside?: 'strong writes';
   /** Goes on until the signal of the tools fires. May reject: then the attack begins anew. */
   run(tools: AttackTools): Promise<void>;
 }

@@ -1,13 +1,18 @@
-/** What members do on the road of boards: `/starling/board-updates/1`, as fast as the other end reads. */
+/**
+ * What members do on the road of boards, `/starling/board-updates/1`, and to strong boards, `/starling/quorum/1`, as fast as
+ * the other end reads.
+ */
 import { randomBytes } from 'node:crypto';
 import { encode } from 'cborg';
 import { Doc } from 'yjs';
+import { didFromPeerId } from '../../src/testing.ts';
 import type { Attack } from './attack.ts';
 import { openTo, pour } from './floods.ts';
 import { prefixed } from './pubsub.ts';
 import { attack } from './streams.ts';
 
 const ROAD = '/starling/board-updates/1';
+const QUORUM = '/starling/quorum/1';
 const BOARD = 'notes';
 const KEYS = 1000;
 const DAY_MS = 86_400_000;
@@ -99,5 +104,63 @@ const unpermitted = road(
   },
 );
 
+/** Asks replicas of strong boards on and on: for a board that is not there, and as if it were a replica itself. */
+const questions = attack(
+  'strong-questions',
+  'questions and requests about strong boards without end',
+  'floods boards',
+  async ({ target, signal, act }, member) => {
+    let count = 0;
+    const next = (): Uint8Array => {
+      act();
+      count += 1;
+      const board = `jobs@${someDid().slice('did:key:'.length)}`;
+      const cell = { i: count, board, key: `key${count % KEYS}` };
+      const request = { t: 'set', value: `value ${count}` };
+      const asks = [
+        { ...cell, t: 'do', id: `r${count}`, request: JSON.stringify(request), patienceMs: 2000 },
+        { ...cell, t: 'look', set: 0, disk: '' },
+        { ...cell, t: 'disk' },
+      ];
+      return prefixed(encode(asks[count % asks.length]));
+    };
+    while (!signal.aborted) {
+      const stream = await openTo(member, target, QUORUM, signal);
+      if (stream !== undefined) await pour(stream, next, signal);
+    }
+  },
+);
+
+/** Writes to a strong board of the node's own, which the member may: what of it is too much waits. */
+const strongWrites: Attack = {
+  ...attack(
+    'strong-writes',
+    'writes to a strong board without end',
+    undefined,
+    async ({ target, signal, act }, member) => {
+      const board = `jobs@${didFromPeerId(target.peerId as never).slice('did:key:'.length)}`;
+      let count = 0;
+      const next = (): Uint8Array => {
+        act();
+        count += 1;
+        const request = JSON.stringify({ t: 'set', value: `value ${count}` });
+        const cell = { i: count, board, key: `key${count % KEYS}` };
+        return prefixed(encode({ ...cell, t: 'do', id: `r${count}`, request, patienceMs: 2000 }));
+      };
+      while (!signal.aborted) {
+        const stream = await openTo(member, target, QUORUM, signal);
+        if (stream !== undefined) await pour(stream, next, signal);
+      }
+    },
+  ),
+  beside: 'strong writes',
+};
+
 /** What members do to boards. */
-export const boardAttacks: readonly Attack[] = [writes, forged, unpermitted];
+export const boardAttacks: readonly Attack[] = [
+  writes,
+  forged,
+  unpermitted,
+  questions,
+  strongWrites,
+];

@@ -5,27 +5,17 @@
  * whoever asks must not take that for a no.
  */
 import { StarlingError, messageOf } from '../../core/index.ts';
-import type { Clock, Logger, PeerId, Scope } from '../../core/index.ts';
+import type { PeerId } from '../../core/index.ts';
 import { createMessageStream } from '../../network/index.ts';
 import type { MessageStream, Network, PeerStream } from '../../network/index.ts';
-import {
-  MESSAGE_BYTES_MAX,
-  QUORUM_PROTOCOL,
-  decodeAsk,
-  decodeReply,
-  encodeAsk,
-  encodeReply,
-} from './format.ts';
-import type { Ask, AskMessage, Cell, Reply } from './format.ts';
+import { MESSAGE_BYTES_MAX, QUORUM_PROTOCOL, decodeReply, encodeAsk } from './format.ts';
+import type { Ask, Cell, Reply } from './format.ts';
+import { ServedQuestions } from './served-questions.ts';
+import type { ServedQuestionsComponents } from './served-questions.ts';
 
 /** What the links work with. */
-export interface QuorumLinksComponents {
+export interface QuorumLinksComponents extends ServedQuestionsComponents {
   readonly network: Pick<Network, 'handle' | 'open' | 'report'>;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly scope: Scope;
-  /** Answers a question of `peer`; undefined: no answer. Rejects when there can be none. */
-  answer(peer: PeerId, message: AskMessage): Promise<Reply | undefined>;
 }
 
 /** Streams to replicas. */
@@ -44,12 +34,8 @@ export interface QuorumLinks {
 
 /** A stream on which nobody asked for so long is closed. */
 const IDLE_MS = 60_000;
-/** Questions of one peer that are answered at once; more wait in the stream. */
-const ANSWERED_AT_ONCE = 64;
 /** Questions to one peer without an answer, on one stream. */
 const PENDING_MAX = 4096;
-/** Streams on which one peer asks. */
-const STREAMS_OF_ONE_MAX = 4;
 
 /** Makes the links; they end when the scope closes. */
 export function createQuorumLinks(components: QuorumLinksComponents): QuorumLinks {
@@ -69,13 +55,14 @@ interface Link {
 class StreamLinks implements QuorumLinks {
   readonly #components: QuorumLinksComponents;
   readonly #links = new Map<string, Promise<Link | undefined>>();
-  readonly #served = new Set<PeerStream>();
+  readonly #served: ServedQuestions;
   #asked = 0;
 
   constructor(components: QuorumLinksComponents) {
     this.#components = components;
     const { network, scope } = components;
-    scope.add(network.handle(QUORUM_PROTOCOL, (stream) => this.#serve(stream)));
+    this.#served = new ServedQuestions(components);
+    scope.add(network.handle(QUORUM_PROTOCOL, (stream) => this.#served.serve(stream)));
     scope.add(() => this.#stop());
   }
 
@@ -172,57 +159,12 @@ class StreamLinks implements QuorumLinks {
     });
   }
 
-  #serve(peerStream: PeerStream): void {
-    const { network, logger } = this.#components;
-    const { peer } = peerStream;
-    const open = [...this.#served].filter((one) => one.peer === peer).length;
-    if (open >= STREAMS_OF_ONE_MAX) {
-      network.report(peer, 'streams');
-      peerStream.abort(
-        new StarlingError('STARLING_LIMIT_EXCEEDED', 'too many streams of questions'),
-      );
-      return;
-    }
-    const stream = createMessageStream(peerStream, { maxBytes: MESSAGE_BYTES_MAX });
-    let running = 0;
-    this.#served.add(peerStream);
-    stream.onEnd(() => this.#served.delete(peerStream));
-    const answered = (): void => {
-      if (running === ANSWERED_AT_ONCE) peerStream.resume();
-      running -= 1;
-    };
-    stream.onMessage((bytes) => {
-      const message = decodeAsk(bytes);
-      if (message === undefined) {
-        network.report(peer, 'malformed');
-        stream.abort(
-          new StarlingError('STARLING_PROTOCOL_VIOLATION', `${peer} sent what is no question`),
-        );
-        return;
-      }
-      running += 1;
-      if (running === ANSWERED_AT_ONCE) peerStream.pause();
-      this.#components
-        .answer(peer, message)
-        .then((reply) => {
-          if (reply !== undefined) stream.send(encodeReply({ i: message.i, reply }));
-          return undefined;
-        })
-        .catch((error: unknown) =>
-          // No answer: whoever asks hears nothing, and counts on the others.
-          logger.warn({ peer, error: messageOf(error) }, 'question about a strong key unanswered'),
-        )
-        .finally(answered);
-    });
-  }
-
   #stop(): void {
     const stopped = new StarlingError('STARLING_STOPPED', 'this node is stopping');
     for (const opening of this.#links.values()) {
       void opening.then((link) => link?.stream.abort(stopped));
     }
-    for (const stream of this.#served) stream.abort(stopped);
+    this.#served.stop(stopped);
     this.#links.clear();
-    this.#served.clear();
   }
 }

@@ -5,20 +5,20 @@
  * id: so a change is done once. What a majority has on disk is written to the replica's lane as well, for whoever
  * reads the board as others are read.
  */
-import { hash, randomUUID } from 'node:crypto';
-import { encode } from 'cborg';
+import { randomUUID } from 'node:crypto';
 import { StarlingError } from '../../core/index.ts';
 import type { Clock, Did, Json, Logger, PeerId, Random, Scope } from '../../core/index.ts';
 import type { Network } from '../../network/index.ts';
 import type { Table } from '../../store/index.ts';
-import { LIMITS, checkedValue } from '../limits.ts';
 import type { StrongOutcome, StrongRequest } from '../types.ts';
 import type { StrongState } from './acceptor.ts';
-import { ANSWER_MS, Electorate, failure } from './electorate.ts';
+import { StrongAnswers } from './answers.ts';
+import type { Asked } from './answers.ts';
+import { ANSWER_MS, Electorate } from './electorate.ts';
 import type { StrongBoard } from './electorate.ts';
 import { createErasing } from './erasing.ts';
 import type { Erasing } from './erasing.ts';
-import type { AskMessage, Cell, NodeAsk, Reply } from './format.ts';
+import type { Cell, Reply } from './format.ts';
 import { createLateShowing } from './late-showing.ts';
 import type { LateShowing } from './late-showing.ts';
 import { createPacedShowing } from './paced-showing.ts';
@@ -30,10 +30,10 @@ import type { Proposer, ProposerComponents } from './proposer.ts';
 import { rankedFor } from './ranking.ts';
 import { createReplica } from './replica.ts';
 import type { Replica } from './replica.ts';
-import { votersOf } from './replica-set.ts';
 import type { ReplicaSet } from './replica-set.ts';
 import type { Voter } from '../lanes/voters.ts';
 import { changeOf, heldIn, isRead, shownState } from './request.ts';
+import { checkRequest, isTriedOn, isUndone, opOf, readId } from './request-forms.ts';
 import { SET_KEY, createSetChanges } from './set-change.ts';
 import type { SetChanges } from './set-change.ts';
 
@@ -106,30 +106,14 @@ const CHANGE_MS = 120_000;
 /** How long after a start, and how often, a change of replicas is looked for that nobody ended. */
 const FINISH_MS = 60_000;
 const DISK_MS = 5000;
-/** Characters of what a request is remembered by. */
-const OP_CHARS = 22;
 /** Keys whose last number is remembered for requests that are lost on the way. */
 const NUMBERS_MAX = 4096;
 /** Keys that begin with this are the board's own. */
 const HIDDEN = '\u0000';
-const ID_AT = /^(.{1,64})@(\d{1,15})$/;
-const ID = /^[A-Za-z0-9._:-]{1,48}$/;
 
 /** Makes them; they end when the scope closes. */
 export function createStrongBoards(components: StrongBoardsComponents, scope: Scope): StrongBoards {
   return new QuorumBoards(components, scope);
-}
-
-interface Asked {
-  readonly board: StrongBoard;
-  readonly cell: Cell;
-  readonly by: Did;
-  readonly request: StrongRequest;
-  readonly id: string;
-  readonly since: number | undefined;
-  /** That was in this very request, at another replica. */
-  readonly isFresh: boolean;
-  readonly patienceMs: number;
 }
 
 class QuorumBoards implements StrongBoards {
@@ -139,6 +123,7 @@ class QuorumBoards implements StrongBoards {
   readonly #electorate: Electorate;
   readonly #proposer: Proposer;
   readonly #changes: SetChanges;
+  readonly #answers: StrongAnswers;
   readonly #toShow: LateShowing;
   readonly #showing: PacedShowing<Chosen>;
   readonly #toErase: Erasing;
@@ -157,7 +142,9 @@ class QuorumBoards implements StrongBoards {
       clock,
       logger,
       scope,
-      answer: (peer, message) => this.#answer(peer, message),
+      isReplica: (peer, id) =>
+        isReplicaIn(components.find(id), (one) => components.isSame(components.didOf(peer), one)),
+      answer: (peer, message) => this.#answers.answer(peer, message),
     });
     this.#electorate = new Electorate({
       ...components,
@@ -193,6 +180,15 @@ class QuorumBoards implements StrongBoards {
       proposer: this.#proposer,
       isStopped,
       publish: components.publish,
+    });
+    this.#answers = new StrongAnswers({
+      ...components,
+      electorate,
+      changes: this.#changes,
+      patienceMs: PATIENCE_MS,
+      disk: () => this.#replica.disk(),
+      isReplica: (board) => this.#isReplica(board),
+      do: (asked) => this.#do(asked),
     });
     this.#toErase = this.#makeErasing(scope);
     scope.every(FINISH_MS, () => this.#finishChanges());
@@ -274,87 +270,6 @@ class QuorumBoards implements StrongBoards {
     const chosen = chosenOf(cell, state);
     if (chosen !== undefined) this.#showing.show(cell, chosen);
     return outcome;
-  }
-
-  async #answer(peer: PeerId, { board, key, ask }: AskMessage): Promise<Reply | undefined> {
-    const cell = { board, key };
-    if (ask.t === 'disk') return { t: 'disk', disk: await this.#replica.disk() };
-    const found = this.#components.find(board);
-    const by = this.#components.didOf(peer);
-    if (found === undefined) return undefined;
-    try {
-      if ('to' in ask) return await this.#electorate.answer({ peer, did: by }, cell, ask);
-      return await this.#answerNode(found, cell, { ...ask, by, peer });
-    } catch (error) {
-      const failed = failure(error);
-      if (failed !== undefined) return failed;
-      throw error;
-    }
-  }
-
-  async #answerNode(
-    board: StrongBoard,
-    cell: Cell,
-    asked: Exclude<NodeAsk, { t: 'disk' }> & { readonly by: Did; readonly peer: PeerId },
-  ): Promise<Reply | undefined> {
-    const { by, peer } = asked;
-    switch (asked.t) {
-      case 'do':
-        return this.#doFor(board, cell, asked);
-      case 'adopt': {
-        const isKnown = await this.#mayTell(by, cell.board, board, asked.state);
-        if (isKnown && (await this.#electorate.adopt(cell.board, asked.state))) {
-          return { t: 'adopted' };
-        }
-        if (!isKnown) this.#components.network.report(peer, 'unpermitted');
-        return undefined;
-      }
-      case 'change':
-        if (!(await this.#isReplica(cell.board))) throw noReplica();
-        await this.#changes.change(cell.board, board, asked.record);
-        return { t: 'done', outcome: { ok: true, version: 0 } };
-    }
-  }
-
-  /**
-   * Whether somebody may say what the replicas are: those that this node knows, and whoever comes in, where records
-   * say so. Of whoever comes in a replica believes only that a change has begun, and that only when the others have
-   * agreed on it: whoever signed it may have lost the right to. That a change is over, with every key written
-   * anew, it believes those alone whom it knows; they tell it when it asks them.
-   */
-  async #mayTell(by: Did, id: string, board: StrongBoard, set: ReplicaSet): Promise<boolean> {
-    const known = await this.#electorate.setOf(id);
-    const isAmong = (of: ReplicaSet): boolean =>
-      votersOf(of).some(({ did }) => this.#components.isSame(by, did));
-    if (isAmong(known)) return true;
-    if (!isAmong(set) || set.record === undefined) return false;
-    if ((await this.#electorate.ownVoter(known)) === undefined) return board.isCounted(set.record);
-    const isAgreed = await this.#changes.isAgreed(id, set.record);
-    if ((await this.#electorate.setOf(id)).number >= set.number) return true;
-    return isAgreed && set.before !== undefined;
-  }
-
-  /** Does a request of another node. @throws STARLING_BOARD_REFUSED, as `request` does */
-  async #doFor(
-    board: StrongBoard,
-    cell: Cell,
-    asked: Pick<Asked, 'by' | 'id' | 'request' | 'patienceMs'> & {
-      readonly since?: number;
-      readonly isFresh?: boolean;
-    },
-  ): Promise<Reply> {
-    const { by, request, since, id, isFresh = false } = asked;
-    checkRequest(request);
-    const may = isRead(request) ? board.mayRead(by) : board.mayWrite(by, cell.key);
-    if (!may || cell.key.startsWith(HIDDEN)) {
-      throw new StarlingError('STARLING_BOARD_REFUSED', `no right for '${cell.key}'`);
-    }
-    if (!(await this.#isReplica(cell.board))) throw noReplica();
-    const patienceMs = Math.min(asked.patienceMs, PATIENCE_MS);
-    return {
-      t: 'done',
-      outcome: await this.#do({ board, cell, by, request, id, since, isFresh, patienceMs }),
-    };
   }
 
   async replicas(board: string): Promise<ReplicaSet> {
@@ -506,56 +421,18 @@ function chosenOf({ key }: Cell, state: StrongState): Chosen | undefined {
   return held === undefined ? undefined : { key, value: held.v, by: held.by, at: held.at };
 }
 
+/** Whether records name somebody as a replica of the board. */
+function isReplicaIn(board: StrongBoard | undefined, isMeant: (did: Did) => boolean): boolean {
+  if (board === undefined) return false;
+  const voters = board.lastChange?.voters.map(({ did }) => did) ?? board.first;
+  return voters.some(isMeant);
+}
+
 /** What a proposer hears of a reply. */
 function answerIn(reply: Reply | undefined): Awaited<ReturnType<ProposerComponents['ask']>> {
   if (reply?.t === 'failed' || reply?.t === 'moved') return reply;
   if (reply?.t === 'promised' || reply?.t === 'accepted' || reply?.t === 'refused') return reply;
   return undefined;
-}
-
-/**
- * By what a request is remembered: its id and what it wants, so that nobody who guesses an id can have another's
- * request taken for done.
- */
-function opOf(id: string, request: StrongRequest): string {
-  // CBOR of the library has the fields of maps in one order, however they were written.
-  return hash('sha256', encode([id, request]), 'base64url').slice(0, OP_CHARS);
-}
-
-function noReplica(): StarlingError {
-  return new StarlingError('STARLING_NO_QUORUM', 'this node is no replica of the board now', {
-    hint: 'see who is: starling board replicas <board>',
-  });
-}
-
-/** Whether another replica is asked after a failure of this kind. */
-function isTriedOn(code: string | undefined): boolean {
-  return code === 'STARLING_OUTCOME_UNKNOWN' || code === 'STARLING_STOPPED' || isUndone(code);
-}
-
-/** Whether a failure of this kind says that nothing was proposed. */
-function isUndone(code: string | undefined): boolean {
-  return code === 'STARLING_NO_QUORUM' || code === 'STARLING_STATE_UNUSABLE';
-}
-
-/** @throws STARLING_BOARD_INVALID */
-function checkRequest(request: StrongRequest): void {
-  if (request.t === 'set' || request.t === 'cas') checkedValue(request.value, LIMITS);
-  if (request.t === 'cas' && request.expect !== undefined) checkedValue(request.expect, LIMITS);
-}
-
-/** @throws STARLING_USAGE */
-function readId(given: string | undefined): {
-  readonly id: string;
-  readonly since: number | undefined;
-} {
-  if (given === undefined) return { id: randomUUID(), since: undefined };
-  const parts = ID_AT.exec(given);
-  const [, id = given, since] = parts ?? [];
-  if (ID.test(id)) return { id, since: since === undefined ? undefined : Number(since) };
-  throw new StarlingError('STARLING_USAGE', 'this is no id of a request', {
-    hint: 'it is 1 to 48 of A-Z, a-z, 0-9, ., _, : and -, or what an error gave to try again with',
-  });
 }
 
 function nameOf({ board, key }: Cell): string {

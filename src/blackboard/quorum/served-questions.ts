@@ -1,0 +1,178 @@
+/**
+ * Questions of peers to this node about strong boards: many of one peer are answered at once, and what one peer may
+ * ask in a time is bounded, so that whoever asks on and on waits for itself. Questions that are refused cost most of it.
+ */
+import { StarlingError, createBuckets, messageOf } from '../../core/index.ts';
+import type { Buckets, Clock, Logger, PeerId, Scope } from '../../core/index.ts';
+import { createMessageStream } from '../../network/index.ts';
+import type { Network, PeerStream } from '../../network/index.ts';
+import { MESSAGE_BYTES_MAX, decodeAsk, encodeReply } from './format.ts';
+import type { AskMessage, Reply } from './format.ts';
+
+/** What answering works with. */
+export interface ServedQuestionsComponents {
+  readonly network: Pick<Network, 'report'>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly scope: Scope;
+  /** Whether `peer` keeps the board as well, as far as records say: what replicas ask each other is not counted. */
+  isReplica(peer: PeerId, board: string): boolean;
+  /** Answers a question of `peer`; undefined: no answer. Rejects when there can be none. */
+  answer(peer: PeerId, message: AskMessage): Promise<Reply | undefined>;
+}
+
+/** Questions of one peer that are answered at once; more wait in the stream. */
+const ANSWERED_AT_ONCE = 64;
+/** Streams on which one peer asks. */
+const STREAMS_OF_ONE_MAX = 4;
+/**
+ * Whole requests of one peer, which any member with the right may have done. Higher: a node that is no replica does
+ * more; lower: less of the disk is one writer's. Questions of replicas to replicas are not counted.
+ */
+const REQUESTS = { burst: 1000, everyMs: 2 } as const;
+/** Questions of one peer that nobody with a right asks. */
+const REFUSED = { burst: 50, everyMs: 20 } as const;
+
+/** Why a stream is not read for now. */
+type Reason = 'busy' | 'too much';
+
+/** The streams on which peers ask. */
+export class ServedQuestions {
+  readonly #components: ServedQuestionsComponents;
+  readonly #served = new Set<PeerStream>();
+  readonly #requests: Buckets;
+  readonly #refused: Buckets;
+
+  constructor(components: ServedQuestionsComponents) {
+    this.#components = components;
+    this.#requests = createBuckets(components.clock, REQUESTS);
+    this.#refused = createBuckets(components.clock, REFUSED);
+  }
+
+  /** Answers on a stream until its end. */
+  serve(peerStream: PeerStream): void {
+    const { network } = this.#components;
+    const { peer } = peerStream;
+    const open = [...this.#served].filter((one) => one.peer === peer).length;
+    if (open >= STREAMS_OF_ONE_MAX) {
+      network.report(peer, 'streams');
+      peerStream.abort(
+        new StarlingError('STARLING_LIMIT_EXCEEDED', 'too many streams of questions'),
+      );
+      return;
+    }
+    const stream = createMessageStream(peerStream, { maxBytes: MESSAGE_BYTES_MAX });
+    const gate = this.#gateOf(peerStream);
+    let running = 0;
+    this.#served.add(peerStream);
+    stream.onEnd(() => {
+      this.#served.delete(peerStream);
+      gate.end();
+    });
+    stream.onMessage((bytes) => {
+      const message = decodeAsk(bytes);
+      if (message === undefined) {
+        network.report(peer, 'malformed');
+        stream.abort(
+          new StarlingError('STARLING_PROTOCOL_VIOLATION', `${peer} sent what is no question`),
+        );
+        return;
+      }
+      if (this.#isCounted(peer, message)) gate.wait(this.#requests.charge(peer, 1));
+      running += 1;
+      if (running === ANSWERED_AT_ONCE) gate.hold('busy');
+      this.#answered(peer, message, gate)
+        .then((reply) => {
+          if (reply !== undefined) stream.send(encodeReply({ i: message.i, reply }));
+          return undefined;
+        })
+        .catch((error: unknown) =>
+          // No answer: whoever asks hears nothing, and counts on the others.
+          this.#components.logger.warn(
+            { peer, error: messageOf(error) },
+            'question about a strong key unanswered',
+          ),
+        )
+        .finally(() => {
+          if (running === ANSWERED_AT_ONCE) gate.release('busy');
+          running -= 1;
+        });
+    });
+  }
+
+  /** Ends all streams. */
+  stop(error: Error): void {
+    for (const stream of this.#served) stream.abort(error);
+    this.#served.clear();
+  }
+
+  #isCounted(peer: PeerId, { ask, board }: AskMessage): boolean {
+    return !('to' in ask) && !this.#components.isReplica(peer, board);
+  }
+
+  async #answered(peer: PeerId, message: AskMessage, gate: Gate): Promise<Reply | undefined> {
+    const { network } = this.#components;
+    const reply = await this.#components.answer(peer, message);
+    if (reply === undefined || isRefusal(reply)) {
+      const waitMs = this.#refused.charge(peer, 1);
+      if (waitMs > 0) network.report(peer, 'boards');
+      gate.wait(waitMs);
+    }
+    return reply;
+  }
+
+  #gateOf(stream: PeerStream): Gate {
+    const { scope } = this.#components;
+    const { peer } = stream;
+    return new Gate(stream, scope, () =>
+      Math.max(this.#requests.waitMs(peer), this.#refused.waitMs(peer)),
+    );
+  }
+}
+
+/** Whether a stream is read: not while there is a reason against that. */
+class Gate {
+  readonly #stream: PeerStream;
+  readonly #scope: Scope;
+  readonly #moreMs: () => number;
+  readonly #reasons = new Set<Reason>();
+  #cancel: (() => void) | undefined;
+
+  constructor(stream: PeerStream, scope: Scope, moreMs: () => number) {
+    this.#stream = stream;
+    this.#scope = scope;
+    this.#moreMs = moreMs;
+  }
+
+  hold(reason: Reason): void {
+    if (this.#reasons.size === 0) this.#stream.pause();
+    this.#reasons.add(reason);
+  }
+
+  release(reason: Reason): void {
+    if (this.#reasons.delete(reason) && this.#reasons.size === 0) this.#stream.resume();
+  }
+
+  /** Nothing is read for so long, and for what is too much by then. */
+  wait(waitMs: number): void {
+    if (waitMs <= 0) return;
+    this.hold('too much');
+    // One timer a stream, however much of a chunk is beyond the allowance.
+    this.#cancel ??= this.#scope.after(waitMs, () => {
+      this.#cancel = undefined;
+      const moreMs = this.#moreMs();
+      if (moreMs > 0) this.wait(moreMs);
+      else this.release('too much');
+    });
+  }
+
+  end(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+  }
+}
+
+function isRefusal(reply: Reply): boolean {
+  if (reply.t !== 'failed') return false;
+  return reply.code === 'STARLING_BOARD_REFUSED' || reply.code === 'STARLING_BOARD_INVALID';
+}
