@@ -466,8 +466,8 @@ class NodeGateway implements Gateway {
       const decision = guard.decide(caller.principal, wanted);
       return decision.allow || decision.ask !== undefined ? found : undefined;
     };
-    const messageTool = `${BUILTIN_SERVER}${SEPARATOR}agent_message`;
-    return { a2a: { agent, isPublic: () => agents.arePublic(), messageTool, signer } };
+    const toolName = (tool: string): string => `${BUILTIN_SERVER}${SEPARATOR}${tool}`;
+    return { a2a: { agent, isPublic: () => agents.arePublic(), toolName, signer } };
   }
 
   #createTcp(door: Door): TcpTransport {

@@ -2,7 +2,14 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { AgentCard, Message, verifyAgentCardSignature } from '@a2a-js/sdk';
+import {
+  AgentCard,
+  Message,
+  Task,
+  TaskStatusUpdateEvent,
+  verifyAgentCardSignature,
+} from '@a2a-js/sdk';
+import type { StreamResponse } from '@a2a-js/sdk';
 import {
   ClientFactory,
   DefaultAgentCardResolver,
@@ -27,9 +34,12 @@ afterAll(async () => {
 let node: StarlingNode;
 let operator: NodeClient;
 let base: string;
-/** A key that names the agent, and one that may use everything but agents. */
+/** A key that names the agent, one that may give it tasks, too, and one that may use everything but agents. */
 let key: string;
+let taskKey: string;
 let otherKey: string;
+/** Ends what the agent does for `slow`. */
+let release: (text: string) => void = () => undefined;
 
 beforeAll(async () => {
   const root = await mkdtemp(join(tmpdir(), 'starling-a2a-'));
@@ -56,12 +66,21 @@ beforeAll(async () => {
       (await operator.builtin<JsonObject>('key_create', { name, scopes: [...scopes] }))['key'],
     );
   key = await makeKey('may', ['agent:coder', 'agent:full']);
+  taskKey = await makeKey('gives', ['agent:coder', 'tool:starling/*']);
   otherKey = await makeKey('may-not', ['*']);
   const coder = node.agent({ name: 'coder', capabilities: ['review'], listed: true, tags: ['ts'] });
   coder.onMessage('query', ({ message, metadata }) => {
     if (message === 'fail') throw new Error('it can not be done');
     if (message === 'context') return metadata['a2a'];
     return typeof message === 'string' ? `you said: ${message}` : message;
+  });
+  coder.onTask('review', (input, { ask, signal }) => {
+    if (input === 'ask') return ask('depth', 'How deep?');
+    if (input !== 'slow') return `you said: ${String(input)}`;
+    return new Promise((resolve) => {
+      release = resolve;
+      signal.addEventListener('abort', () => resolve(null), { once: true });
+    });
   });
   await coder.announced;
   const hidden = node.agent({ name: 'hidden' }).onMessage('query', () => 'hidden');
@@ -141,6 +160,88 @@ it('the client of the A2A SDK finds a listed agent by its card, and has messages
   }
   expect(events).toMatchObject([{ parts: [{ text: 'you said: stream' }] }]);
   await expect(ask(client, { text: 'fail' })).rejects.toThrow('it can not be done');
+});
+
+const later = (...parts: readonly object[]) => ({
+  ...requestOf(...parts),
+  configuration: {
+    acceptedOutputModes: [],
+    taskPushNotificationConfig: undefined,
+    returnImmediately: true,
+  },
+});
+const shown = ({ payload }: StreamResponse): unknown => {
+  if (payload?.$case === 'task') return Task.toJSON(payload.value);
+  if (payload?.$case === 'statusUpdate') return TaskStatusUpdateEvent.toJSON(payload.value);
+  if (payload?.$case === 'artifactUpdate') return payload.value.artifact?.parts[0]?.content?.value;
+  return payload?.$case;
+};
+async function taskIn(client: Client, ...parts: readonly object[]): Promise<Task> {
+  const task = await client.sendMessage(later(...parts));
+  if (!('status' in task)) throw new Error('not a task');
+  return task;
+}
+
+it('a message whose sender does not wait is a task: followed by a stream, seen by its submitter alone, cancelled', async () => {
+  const client = await clientOf(taskKey);
+  const { contextId, id } = await taskIn(client, { text: 'slow' });
+  expect(contextId).not.toBe('');
+  const events: unknown[] = [];
+  let isFollowed = false;
+  for await (const event of client.resubscribeTask({ tenant: '', id })) {
+    events.push(shown(event));
+    const { status } = await operator.builtin<{ status: string }>('task_status', { taskId: id });
+    if (status === 'running' && !isFollowed) {
+      isFollowed = true;
+      release('at last');
+    }
+  }
+  expect(events[0]).toMatchObject({ id, contextId });
+  expect(events.at(-2)).toBe('at last');
+  expect(events.at(-1)).toMatchObject({ status: { state: 'TASK_STATE_COMPLETED' } });
+  const got = Task.toJSON(await client.getTask({ tenant: '', id, historyLength: 0 }));
+  expect(got).toMatchObject({ artifacts: [{ parts: [{ text: 'at last' }] }] });
+  expect(await operator.builtin('task_result', { taskId: id })).toMatchObject({
+    status: 'done',
+    result: 'at last',
+    submittedBy: 'the client gives',
+  });
+  // Nobody else has given it, nor may give any.
+  for (const token of [key, otherKey]) {
+    const { body, status } = await raw(rpc('GetTask', { id }), { token });
+    expect(status === 404 || (body['error'] as JsonObject)['code'] === -32_001).toBe(true);
+  }
+  const message = Message.toJSON(messageOf({ text: 'x' }));
+  const unwaited = rpc('SendMessage', { message, configuration: { returnImmediately: true } });
+  expect((await raw(unwaited)).body['error']).toMatchObject({ code: expect.any(Number) });
+
+  const second = await taskIn(client, { text: 'slow' });
+  const ended = Task.toJSON(await client.cancelTask({ tenant: '', id: second.id, metadata: {} }));
+  expect(ended).toMatchObject({ status: { state: 'TASK_STATE_CANCELED' } });
+  await expect(client.cancelTask({ tenant: '', id: second.id, metadata: {} })).rejects.toThrow();
+});
+
+it('a task that asks is answered by a message to it, and the same message twice is one task', async () => {
+  const client = await clientOf(taskKey);
+  const events: unknown[] = [];
+  for await (const event of client.sendMessageStream(requestOf({ text: 'ask' })))
+    events.push(shown(event));
+  const { id } = events[0] as { id: string };
+  const asks = { state: 'TASK_STATE_INPUT_REQUIRED', message: { parts: [{ text: 'How deep?' }] } };
+  expect(events.at(-1)).toMatchObject({ status: asks });
+  const answer = Message.fromJSON({
+    messageId: 'm-9',
+    taskId: id,
+    role: 'ROLE_USER',
+    parts: [{ data: 3 }],
+  });
+  await client.sendMessage({ ...requestOf({ text: '' }), message: answer });
+  expect(await operator.builtin('task_result', { taskId: id, timeout_s: 10 })).toMatchObject({
+    result: 3,
+  });
+  const request = later({ text: 'once' });
+  const [one, again] = [await client.sendMessage(request), await client.sendMessage(request)];
+  expect(again).toMatchObject({ id: (one as Task).id });
 });
 
 it('an agent is told the ids of A2A, and the answer stays in the conversation', async () => {
@@ -228,7 +329,7 @@ it('an agent of its own key is let in once it was granted the agent', async () =
   });
 });
 
-it('what is not served is refused by its name: push notifications, tasks, other versions, other media', async () => {
+it('what is not served is refused by its name: push notifications, other versions, other media', async () => {
   const said = messageOf({ text: 'x' });
   const message = Message.toJSON(said);
   const refused = async (method: string, params: object): Promise<unknown> =>

@@ -82,7 +82,7 @@ export interface HttpTransportInit {
 }
 
 /** What A2A needs besides what the edge has. */
-export type A2aFace = Pick<A2aDoorComponents, 'agent' | 'signer' | 'messageTool'> & {
+export type A2aFace = Pick<A2aDoorComponents, 'agent' | 'signer' | 'toolName'> & {
   /** Whether cards are shown to whoever asks. */
   isPublic(): boolean;
 };

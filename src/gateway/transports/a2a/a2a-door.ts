@@ -21,7 +21,7 @@ import { startOneCall } from '../one-call.ts';
 import type { OneCallComponents } from '../one-call.ts';
 import { A2A_VERSION, signedCardOf } from './agent-card.ts';
 import { createA2aRequests } from './a2a-requests.ts';
-import type { CallAgentMessage } from './a2a-requests.ts';
+import type { CallTool } from './a2a-requests.ts';
 
 /** What the door of A2A works with. */
 export interface A2aDoorComponents {
@@ -29,8 +29,8 @@ export interface A2aDoorComponents {
   readonly signer: Signer;
   /** The agent of this node, listed by its owner, that `caller` may write to; without a caller: any listed one. */
   agent(name: string, caller: Credential | undefined): CardAgent | undefined;
-  /** The name under which lists show the tool `agent_message`. */
-  readonly messageTool: string;
+  /** The name under which lists show a built-in tool. */
+  toolName(this: void, tool: string): string;
   readonly rateLimit: RateLimit;
   /** Opens the session of one request. @throws STARLING_LIMIT_EXCEEDED */
   open(this: void, credential: Credential): ReturnType<OneCallComponents['open']>;
@@ -141,7 +141,9 @@ class HttpA2a implements A2aDoor {
       const text = `this is A2A ${A2A_VERSION}: send the header A2A-Version: ${A2A_VERSION}`;
       return sendError(response, id, new VersionNotSupportedError({ message: text }));
     }
-    const requests = createA2aRequests(agent.name, (args) => this.#call(args, exchange));
+    const requests = createA2aRequests(agent.name, (tool, args) =>
+      this.#call(tool, args, exchange),
+    );
     const handler = new JsonRpcTransportHandler(requests);
     const context = new ServerCallContext({ requestedVersion: version });
     try {
@@ -174,13 +176,13 @@ class HttpA2a implements A2aDoor {
     response.end();
   }
 
-  /** A call of `agent_message` by the road of all calls; a caller that goes away gives it up. */
-  #call(args: JsonObject, { credential, response }: Exchange): ReturnType<CallAgentMessage> {
-    const { open, ended, messageTool } = this.#components;
-    const params = `"name":${JSON.stringify(messageTool)},"arguments":${JSON.stringify(args)}`;
+  /** A call of a built-in tool by the road of all calls; a caller that goes away gives it up. */
+  #call(tool: string, args: JsonObject, { credential, response }: Exchange): ReturnType<CallTool> {
+    const { open, ended, toolName } = this.#components;
+    const params = `"name":${JSON.stringify(toolName(tool))},"arguments":${JSON.stringify(args)}`;
     return new Promise((resolve) => {
       let end: (() => void) | undefined;
-      const done = (answer: Awaited<ReturnType<CallAgentMessage>>): void => {
+      const done = (answer: Awaited<ReturnType<CallTool>>): void => {
         end?.();
         resolve(answer);
       };
@@ -212,7 +214,7 @@ function readObject(body: Buffer): JsonObject | undefined {
 }
 
 /** An answer of the session: a failed tool says why in its text. */
-function resultIn(message: Buffer): Awaited<ReturnType<CallAgentMessage>> {
+function resultIn(message: Buffer): Awaited<ReturnType<CallTool>> {
   const { result, error } = JSON.parse(message.toString('utf8')) as JsonObject;
   if (error !== undefined) return { error: objectOf(error) };
   return { result: objectOf(result) };

@@ -19,6 +19,9 @@ const ANY: readonly string[] = ['*/*', 'text/*', 'application/*'];
 export interface Received {
   readonly message: Json;
   readonly contextId: string;
+  readonly messageId: string;
+  /** The task that it goes on with. */
+  readonly taskId?: string;
   /** The A2A ids of the message. */
   readonly metadata: JsonObject;
 }
@@ -39,8 +42,7 @@ export function receivedOf(request: SendMessageRequest, freshId: () => string): 
   if (parts.length === 0 || parts.length > PARTS_MAX) {
     throw malformed(`a message has 1 to ${PARTS_MAX} parts`);
   }
-  // There are no tasks here yet that a message could go on with.
-  if (taskId !== '') throw new TaskNotFoundError({ message: 'there is no such task' });
+  if (taskId.length > ID_MAX) throw new TaskNotFoundError({ message: 'there is no such task' });
   if (configuration?.taskPushNotificationConfig !== undefined) {
     throw new PushNotificationNotSupportedError();
   }
@@ -54,6 +56,8 @@ export function receivedOf(request: SendMessageRequest, freshId: () => string): 
   return {
     message: bodyOf(parts, said),
     contextId: context,
+    messageId,
+    ...(taskId === '' ? {} : { taskId }),
     metadata: {
       a2a: {
         messageId,
