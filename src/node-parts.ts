@@ -52,6 +52,7 @@ import {
   presenceOf,
 } from './node-peer-parts.ts';
 import type { Parts, PartsInit } from './node-rooms.ts';
+import { createNodeMetrics } from './node-metrics.ts';
 import { createNodeTools } from './node-tools.ts';
 import { createLoginStore } from './secrets/index.ts';
 import { OPEN_TASK_TOOLS } from './tasks/index.ts';
@@ -103,13 +104,8 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     gateway: () => gateway,
   });
   const spendings = createNodeSpendings(base, { budgets, governance });
-  const ofModels = createModelParts(base, state, {
-    ...made,
-    ...init,
-    ...ofAgents,
-    governance,
-    spendings,
-  });
+  const decided = { governance, spendings };
+  const ofModels = createModelParts(base, state, { ...made, ...init, ...ofAgents, ...decided });
   const tools = createNodeTools(base, state, {
     ...made,
     ...init,
@@ -122,10 +118,12 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
   const below = { ...made, ...init, ...around, ...ofAgents, ...ofModels };
   const upstreams = createNodeUpstreams(base, state, { ...below, tools });
   const renewalTimer = createNodeRenewalTimer(base, state, { membership, gateway: () => gateway });
-  const gateway = createNodeGateway(base, state, { ...below, governance, spendings, upstreams });
+  const metrics = createNodeMetrics(base, { ...below, gateway: () => gateway });
+  const above = { ...decided, metrics, upstreams };
+  const gateway = createNodeGateway(base, state, { ...below, ...above });
   const conductTeller = createConductTeller({ ...base, network, membership, audit });
   const later = { conductTeller, governance, sandbox, tools, upstreams, renewalTimer, gateway };
-  return { ...made, ...ofAgents, ...ofModels, ...later };
+  return { ...made, ...ofAgents, ...ofModels, ...later, metrics };
 }
 
 function createNodeRenewalTimer(

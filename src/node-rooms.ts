@@ -24,6 +24,7 @@ import type { RenewalTimer } from './grants/index.ts';
 import type { Governance } from './guard/index.ts';
 import type { CheckpointExchange, ConductTeller, Membership } from './membership/index.ts';
 import type { InvitationInit, Knocks, Neighbours } from './mesh/index.ts';
+import type { Metrics } from './metrics/index.ts';
 import type { Models } from './models/index.ts';
 import type { Network } from './network/index.ts';
 import type { Orchestrations } from './orchestration/index.ts';
@@ -55,6 +56,7 @@ export interface Parts {
   readonly swarms: Swarms;
   readonly orchestrations: Orchestrations;
   readonly models: Models;
+  readonly metrics: Metrics;
   readonly modelsDoor: ModelsFace;
   /** What serves peers this node's models. */
   readonly peerModels: Startable;

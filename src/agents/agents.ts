@@ -168,6 +168,8 @@ export interface Agents extends Startable {
   labelOf(name: string): string | undefined;
   /** The agent of this node that goes by `name`, as doors show it to others; undefined for one that is not listed. */
   listed(name: string): CardAgent | undefined;
+  /** Whether each agent of this node is stopped. */
+  stopped(): readonly boolean[];
   /** What heartbeats say of this node's agents: nothing where there are none. */
   presence(): { readonly agents?: string };
   /** Kinds and capabilities of those agents of this node that every member may see. */
@@ -442,6 +444,10 @@ class NodeAgents implements Agents {
       return { id, tags, ...(description === undefined ? {} : { description }) };
     });
     return { name, kind, skills };
+  }
+
+  stopped(): readonly boolean[] {
+    return this.#local.all().map(({ stopped }) => stopped);
   }
 
   presence(): { readonly agents?: string } {

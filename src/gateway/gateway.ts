@@ -30,7 +30,8 @@ import { createRateLimit } from './door/rate-limit.ts';
 import type { RateLimit } from './door/rate-limit.ts';
 import { createAddressCheck } from './door/origin-check.ts';
 import { isRefusal } from './door/types.ts';
-import type { Door, ModelsFace } from './door/types.ts';
+import type { Door, MetricsFace, ModelsFace } from './door/types.ts';
+import type { CallMeter } from './session/call-meter.ts';
 import type { Pins } from './pins/pins.ts';
 import { createCatalogDigest } from './catalog/catalog-digest.ts';
 import type { CatalogDigest } from './catalog/catalog-digest.ts';
@@ -117,6 +118,8 @@ export interface GatewayComponents {
   readonly agents?: ShownAgents;
   /** The APIs of language models at the HTTP endpoint; absent: none. */
   readonly models?: ModelsFace;
+  /** The figures at the HTTP endpoint, and what counts calls for them; absent: nobody reads or counts. */
+  readonly metrics?: MetricsFace & { readonly calls: CallMeter };
   /** What stands around processes that the node starts, and where they are noted; absent: nothing does. */
   readonly sandbox?: Sandbox;
   readonly children?: Children;
@@ -422,7 +425,7 @@ class NodeGateway implements Gateway {
   }
 
   #createHttp(door: Door): HttpTransport {
-    const { clock, logger, models } = this.#components;
+    const { clock, logger, metrics, models } = this.#components;
     const { http, limits } = this.#init;
     return createHttpTransport(
       {
@@ -438,6 +441,7 @@ class NodeGateway implements Gateway {
         ended: (session) => this.#sessions.forget(session),
         exists: (spec) => this.#views.exists(spec),
         ...(models === undefined ? {} : { models }),
+        ...(metrics === undefined ? {} : { metrics }),
         unready: () => this.#unready(),
         ...this.#a2a(),
         clock,
@@ -497,7 +501,7 @@ class NodeGateway implements Gateway {
   #session(door: SessionDoor, { spec, isLimited = false, ...own }: NewSession): Session {
     const { limits, name } = this.#init;
     this.#sessions.checkRoom(door, own.principal);
-    const { clock, logger } = this.#components;
+    const { clock, logger, metrics } = this.#components;
     const caller = this.#sessions.nextId();
     const session = createSession(
       {
@@ -506,6 +510,7 @@ class NodeGateway implements Gateway {
         channels: this.#channels,
         clearance: this.#clearance,
         search: this.#search,
+        ...(metrics === undefined ? {} : { meter: metrics.calls }),
         ...(hasPerson(own.principal)
           ? { ready: (client) => this.#approvalPrompter.attach(client, own.principal) }
           : {}),

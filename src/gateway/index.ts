@@ -58,7 +58,14 @@ export type { Exchange, Exchanger, Reply } from './upstreams/url/http-exchange.t
 export { createEventStreamDecoder } from './upstreams/url/event-stream.ts';
 export type { StreamEvent } from './upstreams/url/event-stream.ts';
 export { readRequestBody } from './door/request-body.ts';
-export type { Credential, DoorRefusal, ModelsFace } from './door/types.ts';
+export type {
+  Credential,
+  DoorRefusal,
+  MetricsFace,
+  MetricsText,
+  ModelsFace,
+} from './door/types.ts';
+export type { CallMeter, CallOutcome } from './session/call-meter.ts';
 export { refusalOf } from './clearance/refusal-errors.ts';
 export { bindSecrets, secretUses } from './upstreams/server-secrets.ts';
 export { createChildren } from './upstreams/process/process-record.ts';

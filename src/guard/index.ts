@@ -38,6 +38,7 @@ export { defaultPolicy, parsePolicy, policyChanges } from './policy/policy.ts';
 export type { Policy, PolicyChange } from './policy/policy.ts';
 export {
   ATTACHED_SCOPES,
+  METRICS_SCOPE,
   FULL_SCOPE,
   attachedClient,
   isScope,

@@ -7,7 +7,7 @@ export { taskResources } from './tools/resources.ts';
 export { createTasks } from './tasks.ts';
 export type { Tasks, TasksComponents } from './tasks.ts';
 export { OPEN_TASK_TOOLS, taskTools } from './tools/tools.ts';
-export { TASK_PRIORITIES } from './types.ts';
+export { TASK_PRIORITIES, TASK_STATES } from './types.ts';
 export type {
   SubmitInit,
   TaskBatch,

@@ -4,6 +4,7 @@ import { configurationPage } from './configuration.ts';
 import { environmentPage } from './environment.ts';
 import { errorsPage } from './errors.ts';
 import { limitsPage } from './limits.ts';
+import { metricsPage } from './metrics.ts';
 
 /** Names of the files in `docs/reference` and what belongs into each; `source` is the folder `src`. */
 export async function referencePages(source: string): Promise<ReadonlyMap<string, string>> {
@@ -13,5 +14,6 @@ export async function referencePages(source: string): Promise<ReadonlyMap<string
     ['environment.md', environmentPage()],
     ['errors.md', errorsPage()],
     ['limits.md', await limitsPage(source)],
+    ['metrics.md', metricsPage()],
   ]);
 }

@@ -249,7 +249,7 @@ class StoredKeys implements ApiKeys {
         odd === undefined
           ? `a key has 1 to ${SCOPES_MAX} scopes`
           : `'${printable(odd)}' is no scope`,
-        "a scope is a resource pattern like 'tool:files/*', 'resource:files/**' or 'prompt:files/*', or '*' for all of them",
+        "a scope is a resource pattern like 'tool:files/*', 'resource:files/**' or 'prompt:files/*', '*' for all of them, or 'metrics' for the node's figures",
       );
     }
     if (expiresAt !== undefined && expiresAt <= this.#components.clock.now()) {

@@ -62,6 +62,19 @@ export interface ModelsFace {
   ): void;
 }
 
+/** What the node tells of itself in numbers, as Prometheus reads them. */
+export interface MetricsText {
+  /** The media type. */
+  readonly type: string;
+  readonly text: string;
+}
+
+/** What makes the numbers of a scrape. */
+export interface MetricsFace {
+  /** All figures as they are now. */
+  text(): Promise<MetricsText>;
+}
+
 /** True when somebody may not pass. */
 export function isRefusal(verdict: Verdict): verdict is DoorRefusal {
   return 'status' in verdict;

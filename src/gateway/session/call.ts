@@ -3,6 +3,7 @@
  * cleared, sent on the channel to its server, sent to another server where that does no harm, and ends
  * once. Nothing but the call itself changes what is written here.
  */
+import { performance } from 'node:perf_hooks';
 import { StarlingError, messageOf } from '../../core/index.ts';
 import type { Clock, Json, JsonObject, Logger } from '../../core/index.ts';
 import type { GuardWanted, Principal } from '../../guard/index.ts';
@@ -22,6 +23,8 @@ import {
 import type { Reply } from '../wire/reply.ts';
 import { traceOf } from './call-trace.ts';
 import type { CallTrace } from './call-trace.ts';
+import { outcomeOf } from './call-meter.ts';
+import type { CallMeter, CallOutcome } from './call-meter.ts';
 import type { ChannelTable } from './channel-table.ts';
 import type { McpTasks } from './mcp-tasks.ts';
 import { editsOf } from './request-target.ts';
@@ -52,6 +55,7 @@ export interface CallComponents {
   readonly subscriptions: Subscriptions;
   readonly subscriber: Pick<Subscriber, 'unsubscribe'>;
   readonly tasks: McpTasks;
+  readonly meter?: CallMeter;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -99,6 +103,9 @@ class Call {
   readonly #init: CallInit;
   readonly #ended: CallEnd;
   #principal: Principal;
+  /** When it began, and whether the last server that it was sent to is a peer's; counted where somebody wants to know. */
+  readonly #beganAt: number;
+  #isPeers = false;
   #isOver = false;
   /** The channel that the call is on, by its name in the table. */
   #server: string | undefined;
@@ -125,6 +132,7 @@ class Call {
     this.token = progressTokenOf(what.request);
     this.#ended = ended;
     this.#trace = traceOf(this, init.self);
+    this.#beganAt = components.meter === undefined ? 0 : performance.now();
   }
 
   /** The server that the call is made to, by the name of its channel; undefined before that is known. */
@@ -142,6 +150,7 @@ class Call {
     const [route, ...others] = routes;
     if (route === undefined) return this.fail(unknownMethod(this.request.method));
     this.#wanted = this.#wantedBy(route);
+    this.#isPeers = route.target.peer !== undefined;
     this.#server = this.#components.channels.nameOf(route.target);
     this.#cleared = undefined;
     try {
@@ -164,7 +173,7 @@ class Call {
     const kind = this.era === 'modern' ? { resultType: 'complete' } : {};
     result.then(
       (found) => {
-        if (this.#end()) this.reply.final(resultBytes(this.request.id, { ...kind, ...found }));
+        if (this.#end('ok')) this.reply.final(resultBytes(this.request.id, { ...kind, ...found }));
       },
       (error: unknown) => this.fail(error),
     );
@@ -178,14 +187,14 @@ class Call {
 
   /** The caller has given the request up. */
   abandon(reason: string): void {
-    if (!this.#end()) return;
+    if (!this.#end('cancelled')) return;
     this.#stop(reason, reason);
     this.reply.dropped();
   }
 
   /** The caller's session is over. A listener gets the answer that ends it, other calls an error. */
   endWithSession(error: StarlingError): void {
-    if (!this.#end()) return;
+    if (!this.#end('cancelled')) return;
     if (this.#listener !== undefined) {
       this.#components.subscriptions.close(this.#listener, true);
       return;
@@ -202,7 +211,7 @@ class Call {
   /** Asks the guard again, because grants or the policy have changed; ends the call when it refuses. */
   recheck(): void {
     const refusal = this.#refusal();
-    if (refusal === undefined || !this.#end()) return;
+    if (refusal === undefined || !this.#end('refused')) return;
     this.#abort?.abort(NOT_ALLOWED);
     this.#stop(NOT_ALLOWED, refusal.message);
     this.reply.final(errorBytes(this.request.id, errorOf(refusal)));
@@ -212,7 +221,7 @@ class Call {
   fail(error: unknown): void {
     if (this.#isOver) return;
     this.#cleared?.over('failed', messageOf(error));
-    this.#end();
+    this.#end(outcomeOf(error));
     this.#closeListener();
     reportFailure(this.#components.logger, error);
     this.#trace?.over();
@@ -336,8 +345,9 @@ class Call {
       return;
     }
     if (error === undefined) this.#attempt?.made();
-    this.#end();
-    this.#cleared?.over(error === undefined ? 'ok' : 'failed', failureOf(frame));
+    const outcome = error === undefined ? 'ok' : 'failed';
+    this.#end(outcome);
+    this.#cleared?.over(outcome, failureOf(frame));
     this.#components.tasks.note(route, frame);
     this.#trace?.over();
     this.reply.final(rewriteOrError(frame, this.request.id));
@@ -375,9 +385,14 @@ class Call {
   }
 
   /** False when the call was over already. */
-  #end(): boolean {
+  #end(outcome: CallOutcome): boolean {
     if (this.#isOver) return false;
     this.#isOver = true;
+    const { meter } = this.#components;
+    // A listener is there for as long as its caller likes.
+    if (meter !== undefined && this.#listener === undefined) {
+      meter.ended(this.request.method, this.#isPeers, outcome, performance.now() - this.#beganAt);
+    }
     this.#attempt?.failed();
     this.#ended(this);
     return true;

@@ -113,6 +113,7 @@ class CallerSession implements Session {
     this.#calls = createCalls(
       {
         ...shared,
+        ...(components.meter === undefined ? {} : { meter: components.meter }),
         clearance: components.clearance,
         search: components.search,
         subscriber: this.#subscriber,

@@ -1,4 +1,5 @@
 /** A session as its transport and its makers see it. */
+import type { CallMeter } from './call-meter.ts';
 import type { Clock, JsonObject, Logger, StarlingError } from '../../core/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { Clearance } from '../clearance/clearance.ts';
@@ -32,6 +33,8 @@ export interface SessionComponents {
   readonly clearance: Clearance;
   /** Answers where three tools stand for the whole list. */
   readonly search: SearchMode;
+  /** Counts calls; absent: nobody wants to know. */
+  readonly meter?: CallMeter;
   /** Sends a message that answers no request. */
   push(message: Buffer): void;
   /** Says why one more request may not be taken now, if so. */

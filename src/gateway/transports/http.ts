@@ -11,7 +11,7 @@ import { SECOND_NODE, createScope, messageOf, stopAll } from '../../core/index.t
 import type { Clock, Logger, Scope, Startable } from '../../core/index.ts';
 import { createHttpServer } from '../door/http-server.ts';
 import { isRefusal } from '../door/types.ts';
-import type { Door, Credential, ModelsFace, Verdict } from '../door/types.ts';
+import type { Door, Credential, MetricsFace, ModelsFace, Verdict } from '../door/types.ts';
 import type { RateLimit } from '../door/rate-limit.ts';
 import type { ViewSpec } from '../catalog/types.ts';
 import type { Session } from '../session/types.ts';
@@ -22,6 +22,7 @@ import { notFound, refuse, sendText, usage } from './http-reply.ts';
 import { listen } from './listen.ts';
 import { createLongLivedConnections } from './long-lived.ts';
 import type { LongLivedConnections } from './long-lived.ts';
+import { METRICS_PATH, serveMetrics } from './metrics-page.ts';
 import { createSseTransport } from './sse.ts';
 import type { SseTransport } from './sse.ts';
 import { createStatelessTransport, isModern } from './stateless.ts';
@@ -61,6 +62,8 @@ export interface HttpTransportComponents {
   readonly a2a?: A2aFace;
   /** Serves the APIs of language models; absent: nothing is there. */
   readonly models?: ModelsFace;
+  /** Tells the node's figures; absent: nothing is there. */
+  readonly metrics?: MetricsFace;
   /** Why the node is not ready to serve, in words that anybody may read; undefined when it is. */
   unready(): string | undefined;
   readonly clock: Clock;
@@ -250,6 +253,10 @@ class HttpEdge implements HttpTransport {
     if (this.#isForModels(path)) return this.#serveModels(request, response, verdict, path);
     if (isRefusal(verdict)) {
       return refuse(response, verdict.status, verdict.error, verdict.headers);
+    }
+    const { metrics } = this.#components;
+    if (path === METRICS_PATH && metrics !== undefined) {
+      return serveMetrics({ ...this.#components, metrics }, request, response, verdict);
     }
     const [root, ...segments] = segmentsOf(path);
     const spec = specOf(segments);

@@ -7,6 +7,8 @@ import { covers, matchesTarget, parseResource } from '../../grants/index.ts';
 import type { ResourcePattern, ResourceTarget } from '../../grants/index.ts';
 import type { Principal } from '../types.ts';
 
+/** The node's figures, which `*` does not cover. */
+export const METRICS_SCOPE = 'metrics';
 /** Every tool, resource and prompt, the built-in server's left out. */
 export const FULL_SCOPE = '*';
 
@@ -45,9 +47,9 @@ interface Scopes {
 
 const parsed = new WeakMap<readonly string[], Scopes>();
 
-/** True when `scope` is `*` or a resource pattern. */
+/** True when `scope` is `*`, `metrics` or a resource pattern. */
 export function isScope(scope: string): boolean {
-  return scope === FULL_SCOPE || tryParse(scope) !== undefined;
+  return scope === FULL_SCOPE || scope === METRICS_SCOPE || tryParse(scope) !== undefined;
 }
 
 /** True when one of `scopes` covers `target`. A malformed scope covers nothing. */
@@ -65,6 +67,7 @@ export function isInScope(scopes: readonly string[], target: ResourceTarget): bo
 export function scopesCover(scopes: readonly string[], scope: string): boolean {
   const { full, patterns } = parse(scopes);
   if (scope === FULL_SCOPE) return full;
+  if (scope === METRICS_SCOPE) return scopes.includes(METRICS_SCOPE);
   const child = tryParse(scope);
   if (child === undefined) return false;
   // What names the built-in server, here or at a peer, only a scope covers that names it, too.

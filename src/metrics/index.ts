@@ -1,0 +1,5 @@
+/** The door of the room: what a node tells of itself in numbers. */
+export { createMetrics } from './metrics.ts';
+export type { BudgetFigures, Metrics, MetricsSources, ModelFigures } from './metrics.ts';
+export { FIGURES } from './names.ts';
+export type { Figure } from './names.ts';

@@ -1,0 +1,183 @@
+/**
+ * What a node tells Prometheus. Calls are counted as they end; all else is read from the rooms when somebody asks, and
+ * costs nothing before. `prom-client` writes the text, and is loaded when it is first asked for.
+ */
+import { performance } from 'node:perf_hooks';
+import type { Metric, Registry } from 'prom-client';
+import { VERSION } from '../core/index.ts';
+import type { MetricsFace, MetricsText } from '../gateway/index.ts';
+import { createCallCounts } from './call-counts.ts';
+import type { CallCounts, Sample } from './call-counts.ts';
+import { FIGURES } from './names.ts';
+import type { Figure, FigureKey } from './names.ts';
+
+/** What is read of the rooms, at each look. Counts by the words of a label. */
+export interface MetricsSources {
+  callsNow(): number;
+  sessions(): Readonly<Record<string, number>>;
+  peers(): Readonly<Record<string, number>>;
+  /** The state of each MCP server. */
+  servers(): readonly string[];
+  boards(): number;
+  tasks(): Readonly<Record<string, number | undefined>>;
+  /** Those that are not closed. */
+  budgets(): readonly BudgetFigures[];
+  /** Whether each agent of this node is stopped. */
+  agents(): readonly boolean[];
+  models(): readonly ModelFigures[];
+  isAuditHealthy(): boolean;
+  auditEntries(): number;
+  warnings(): number;
+}
+
+/** The figures of one budget, in its unit. */
+export interface BudgetFigures {
+  readonly unit: string;
+  readonly limit: number;
+  readonly spent: number;
+  readonly held: number;
+  readonly free: number;
+}
+
+/** The figures of one model and caller. */
+export interface ModelFigures {
+  readonly calls: number;
+  readonly failed: number;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+}
+
+/** What a scrape is answered with, and what hears of calls meanwhile. */
+export interface Metrics extends MetricsFace {
+  readonly calls: CallCounts;
+}
+
+/** Makes the figures; nothing is read before somebody asks. */
+export function createMetrics(sources: MetricsSources): Metrics {
+  const calls = createCallCounts();
+  let registry: Promise<Registry> | undefined;
+  let asked: Promise<MetricsText> | undefined;
+  const text = async (): Promise<MetricsText> => {
+    registry ??= registryOf(sources, calls);
+    const made = await registry;
+    return { type: made.contentType, text: await made.metrics() };
+  };
+  return {
+    calls,
+    text() {
+      // Who asks while an answer is made has that answer.
+      asked ??= text().finally(() => {
+        asked = undefined;
+      });
+      return asked;
+    },
+  };
+}
+
+async function registryOf(sources: MetricsSources, calls: CallCounts): Promise<Registry> {
+  const { Registry } = await import('prom-client');
+  const registry = new Registry();
+  for (const [key, figure] of Object.entries(FIGURES)) {
+    registry.registerMetric(metricOf(figure, readersOf(sources, calls)[key as FigureKey]));
+  }
+  return registry;
+}
+
+/** What a registry takes: an object that gives its values when it is asked. */
+function metricOf({ name, help, type }: Figure, read: () => readonly Sample[]): Metric {
+  const get = async (): Promise<object> => ({ name, help, type, values: read() });
+  return { name, help, type, get } as unknown as Metric;
+}
+
+/** Where each figure comes from. */
+function readersOf(
+  sources: MetricsSources,
+  calls: CallCounts,
+): Readonly<Record<FigureKey, () => readonly Sample[]>> {
+  return {
+    info: () => [{ labels: { version: VERSION }, value: 1 }],
+    calls: () => calls.totals(),
+    callSeconds: () => calls.times(FIGURES.callSeconds.name),
+    callsNow: () => one(sources.callsNow()),
+    sessions: () => by(FIGURES.sessions, sources.sessions()),
+    peers: () => by(FIGURES.peers, sources.peers()),
+    servers: () =>
+      by(
+        FIGURES.servers,
+        countOf(sources.servers(), (state) => state),
+      ),
+    boards: () => one(sources.boards()),
+    tasks: () => by(FIGURES.tasks, sources.tasks()),
+    budgetLimit: () => by(FIGURES.budgetLimit, sumOf(sources.budgets(), 'limit')),
+    budgetSpent: () => by(FIGURES.budgetSpent, sumOf(sources.budgets(), 'spent')),
+    budgetHeld: () => by(FIGURES.budgetHeld, sumOf(sources.budgets(), 'held')),
+    budgetFree: () => by(FIGURES.budgetFree, sumOf(sources.budgets(), 'free')),
+    agents: () =>
+      by(
+        FIGURES.agents,
+        countOf(sources.agents(), (isStopped) => (isStopped ? 'stopped' : 'active')),
+      ),
+    modelCalls: () => modelCalls(sources.models()),
+    modelTokens: () => modelTokens(sources.models()),
+    auditHealthy: () => one(sources.isAuditHealthy() ? 1 : 0),
+    auditEntries: () => one(sources.auditEntries()),
+    warnings: () => one(sources.warnings()),
+    cpu: () => one(cpuSeconds()),
+    memory: () => one(process.memoryUsage.rss()),
+    started: () => one(Math.round(performance.timeOrigin) / 1000),
+    heap: () => one(process.memoryUsage().heapUsed),
+    busy: () => one(performance.eventLoopUtilization().active / 1000),
+  };
+}
+
+function one(value: number): readonly Sample[] {
+  return [{ labels: {}, value }];
+}
+
+/** A series for each word of the one label that `figure` has; what has no such word counts as the last, if that is `other`. */
+function by(
+  { labels }: Figure,
+  values: Readonly<Record<string, number | undefined>>,
+): readonly Sample[] {
+  const [[label, words] = ['', []]] = Object.entries(labels);
+  const rest = Object.entries(values).reduce(
+    (sum, [word, value = 0]) => (words.includes(word) ? sum : sum + value),
+    0,
+  );
+  return words.map((word) => ({
+    labels: { [label]: word },
+    value: (values[word] ?? 0) + (word === 'other' ? rest : 0),
+  }));
+}
+
+function countOf<T>(all: readonly T[], wordOf: (one: T) => string): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const one of all) counts[wordOf(one)] = (counts[wordOf(one)] ?? 0) + 1;
+  return counts;
+}
+
+function sumOf(
+  budgets: readonly BudgetFigures[],
+  what: Exclude<keyof BudgetFigures, 'unit'>,
+): Record<string, number> {
+  const sums: Record<string, number> = {};
+  for (const budget of budgets) sums[budget.unit] = (sums[budget.unit] ?? 0) + budget[what];
+  return sums;
+}
+
+function modelCalls(rows: readonly ModelFigures[]): readonly Sample[] {
+  const failed = rows.reduce((sum, row) => sum + row.failed, 0);
+  const all = rows.reduce((sum, row) => sum + row.calls, 0);
+  return by(FIGURES.modelCalls, { ok: all - failed, failed });
+}
+
+function modelTokens(rows: readonly ModelFigures[]): readonly Sample[] {
+  const input = rows.reduce((sum, row) => sum + row.inputTokens, 0);
+  const output = rows.reduce((sum, row) => sum + row.outputTokens, 0);
+  return by(FIGURES.modelTokens, { input, output });
+}
+
+function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1_000_000;
+}

@@ -1,0 +1,113 @@
+/** What a node tells Prometheus: a closed table, counted as calls end and read when somebody asks. */
+import { readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { FIGURES, createMetrics } from '../../src/metrics/index.ts';
+import type { Figure, Metrics } from '../../src/metrics/index.ts';
+
+const TABLE: readonly Figure[] = Object.values(FIGURES);
+
+/** The figures over rooms in which there is a bit of everything. */
+function metrics(): Metrics {
+  return createMetrics({
+    callsNow: () => 2,
+    sessions: () => ({ http: 3, socket: 1, peer: 0, tcp: 0 }),
+    peers: () => ({ alive: 2, dead: 1 }),
+    servers: () => ['ready', 'ready', 'failed'],
+    boards: () => 4,
+    tasks: () => ({ running: 5 }),
+    budgets: () => [
+      { unit: 'usd', limit: 10, spent: 2.5, held: 0.5, free: 7 },
+      { unit: 'usd', limit: 5, spent: 1, held: 0, free: 4 },
+    ],
+    agents: () => [false, true, false],
+    models: () => [
+      { calls: 3, failed: 1, inputTokens: 100, outputTokens: 20 },
+      { calls: 1, failed: 0, inputTokens: 1, outputTokens: 2 },
+    ],
+    isAuditHealthy: () => true,
+    auditEntries: () => 7,
+    warnings: () => 1,
+  });
+}
+
+/** Every series of a scrape by its name with labels, and its value. */
+async function scrape(of: Metrics): Promise<ReadonlyMap<string, number>> {
+  const { type, text } = await of.text();
+  expect(type).toBe('text/plain; version=0.0.4; charset=utf-8');
+  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  return new Map(
+    lines.map((line) => {
+      const at = line.lastIndexOf(' ');
+      return [line.slice(0, at), Number(line.slice(at + 1))];
+    }),
+  );
+}
+
+it('tells of each room what it is asked for', async () => {
+  const told = await scrape(metrics());
+  expect(told.get('starling_peers{state="alive"}')).toBe(2);
+  expect(told.get('starling_peers{state="suspect"}')).toBe(0);
+  expect(told.get('starling_servers{state="failed"}')).toBe(1);
+  expect(told.get('starling_tasks{state="running"}')).toBe(5);
+  expect(told.get('starling_budget_spent{unit="usd"}')).toBe(3.5);
+  expect(told.get('starling_agents{state="stopped"}')).toBe(1);
+  expect(told.get('starling_model_calls_total{outcome="ok"}')).toBe(3);
+  expect(told.get('starling_model_tokens_total{direction="input"}')).toBe(101);
+  expect(told.get('starling_audit_healthy')).toBe(1);
+  expect(told.get('process_resident_memory_bytes')).toBeGreaterThan(1_000_000);
+});
+
+it('counts calls by what they were, where they went and how they ended, and how long they took', async () => {
+  const counted = metrics();
+  counted.calls.ended('tools/call', false, 'ok', 0.5);
+  counted.calls.ended('tools/call', false, 'ok', 3);
+  counted.calls.ended('tools/call', true, 'refused', 70_000);
+  counted.calls.ended('completion/complete', false, 'failed', 1);
+  const told = await scrape(counted);
+  const here = 'kind="tool",place="here"';
+  expect(told.get(`starling_calls_total{${here},outcome="ok"}`)).toBe(2);
+  expect(told.get('starling_calls_total{kind="tool",place="peer",outcome="refused"}')).toBe(1);
+  expect(told.get('starling_calls_total{kind="other",place="here",outcome="failed"}')).toBe(1);
+  // Classes hold all that took no longer.
+  expect(told.get(`starling_call_seconds_bucket{${here},le="0.001"}`)).toBe(1);
+  expect(told.get(`starling_call_seconds_bucket{${here},le="0.005"}`)).toBe(2);
+  expect(told.get(`starling_call_seconds_bucket{${here},le="+Inf"}`)).toBe(2);
+  expect(told.get(`starling_call_seconds_sum{${here}}`)).toBeCloseTo(0.0035);
+  const far = 'kind="tool",place="peer"';
+  expect(told.get(`starling_call_seconds_bucket{${far},le="60"}`)).toBe(0);
+  expect(told.get(`starling_call_seconds_count{${far}}`)).toBe(1);
+});
+
+it('has the same series however much happens, and no word that is not in the table', async () => {
+  const busy = metrics();
+  for (let n = 0; n < 1000; n += 1) busy.calls.ended(`method/${n}`, n % 2 === 0, 'ok', n);
+  const told = [...(await scrape(busy)).keys()];
+  expect(told).toEqual([...(await scrape(metrics())).keys()]);
+  expect(told.length).toBeLessThan(400);
+  for (const series of told) {
+    const [, name = '', labels = ''] = /^(\w+)(?:\{(.*)\})?$/.exec(series) ?? [];
+    const figure = TABLE.find(
+      (one) => name.replace(/_(bucket|sum|count)$/, '') === one.name || name === one.name,
+    );
+    for (const [, label = '', word = ''] of labels.matchAll(/(\w+)="([^"]*)"/g)) {
+      if (label === 'le' || label === 'version') continue;
+      expect(figure?.labels[label], series).toContain(word);
+    }
+  }
+});
+
+it('gives whoever asks at the same time one answer', () => {
+  const shared = metrics();
+  expect(shared.text()).toBe(shared.text());
+});
+
+it.each(['prometheus/alerts.yaml', 'grafana/starling.json'])(
+  'config/%s asks for nothing else',
+  (file) => {
+    const text = readFileSync(`config/${file}`, 'utf8');
+    const named = new Set(text.match(/\b(?:starling|process|nodejs)_[a-z_]+[a-z]/g));
+    expect(named.size).toBeGreaterThan(5);
+    const names = TABLE.flatMap(({ name }) => [name, `${name}_bucket`]);
+    expect([...named].filter((name) => !names.includes(name))).toEqual([]);
+  },
+);
