@@ -5,7 +5,8 @@
  * everything of ours once and shortly, without bars. `--only <attack>` has `hostile` run that attack alone;
  * `--nodes N` has `scale` measure so many, `--only one-process|processes|cuts` that alone, and `--long` has its busy
  * loops run for five minutes; `--only peers|newcomer|overwrites|strong` has `board` measure that alone,
- * `--only runs` has it run nodes that are killed and cut off,
+ * `--only runs` has it run nodes that are killed and cut off (with `--seeds N` and `--first M` so many seeds from M on, and
+ * nothing planted),
  * `--only requests|starts|idle|hogs|queue|choosing` has `agents`, and `--only faults|awards|rates` has `tasks`; `--seeds N` has
  * it run so many.
  */
@@ -19,7 +20,7 @@ import { benchHostile } from './hostile.ts';
 import { benchMesh } from './mesh.ts';
 import { benchScale } from './scale.ts';
 import { FULL, QUICK } from './size.ts';
-import type { ScaleSize, TasksSize } from './size.ts';
+import type { BoardSize, ScaleSize, TasksSize } from './size.ts';
 import { benchTasks } from './tasks/tasks.ts';
 
 /** Parts that are recorded by themselves. */
@@ -39,8 +40,10 @@ const { values, positionals } = parseArgs({
     long: { type: 'boolean', default: false },
     // Numbers of nodes, for `scale`, in place of those it does.
     nodes: { type: 'string', multiple: true, default: [] },
-    // How many seeds, for `tasks`, and how many tasks each.
+    // How many seeds, for `tasks` and the runs of `board`, and how many tasks each.
     seeds: { type: 'string' },
+    // The first seed, for the runs of `board`: they take minutes each on a busy machine.
+    first: { type: 'string' },
     tasks: { type: 'string' },
   },
 });
@@ -63,8 +66,14 @@ function isWhole(): boolean {
 }
 
 function isFull(): boolean {
-  const { nodes, only, seeds, tasks } = values;
-  return only.length === 0 && nodes.length === 0 && seeds === undefined && tasks === undefined;
+  const { nodes, only, seeds, first, tasks } = values;
+  return [
+    only.length === 0,
+    nodes.length === 0,
+    seeds === undefined,
+    first === undefined,
+    tasks === undefined,
+  ].every(Boolean);
 }
 
 async function run(parts: readonly string[]): Promise<void> {
@@ -94,7 +103,7 @@ async function run(parts: readonly string[]): Promise<void> {
     ? await benchScale(withNodes(size.scale), printTo('bench scale'))
     : undefined;
   const board = parts.includes('board')
-    ? await benchBoard(size.board, values.only, printTo('bench board'))
+    ? await benchBoard(withRuns(size.board), values.only, printTo('bench board'))
     : undefined;
   const agents = parts.includes('agents')
     ? await benchAgents(size.agents, values.only, printTo('bench agents'))
@@ -115,6 +124,14 @@ async function run(parts: readonly string[]): Promise<void> {
     const command = `npm run bench -- ${part}${values.check ? '--check ' : ''}--record`;
     recordResult({ name, command, text: texts.join('') });
   }
+}
+
+/** A part of the runs has nothing planted. */
+function withRuns(size: BoardSize): BoardSize {
+  const { seeds, first = '1' } = values;
+  if (seeds === undefined) return size;
+  const runs = { ...size.runs, seeds: Number(seeds), first: Number(first), plantedSeeds: 0 };
+  return { ...size, runs };
 }
 
 function withSeeds(size: TasksSize): TasksSize {

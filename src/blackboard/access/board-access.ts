@@ -10,16 +10,13 @@
  */
 import { createHash } from 'node:crypto';
 import type { Did } from '../../core/index.ts';
-import {
-  matchesTarget,
-  parseResource,
-  patternCovers,
-  targetOf,
-  verifyChain,
-} from '../../grants/index.ts';
-import type { Grant, ResourcePattern, Revocation, SuccessionView } from '../../grants/index.ts';
+import { matchesTarget, patternCovers, targetOf, verifyChain } from '../../grants/index.ts';
+import type { Grant, SuccessionView } from '../../grants/index.ts';
 import { changeName, keyResource, readAccessRecord, wholeOf } from './access-records.ts';
 import type { AccessRecord, BoardCreation, BoardReplicas, Cuts } from './access-records.ts';
+import { earliestIn } from './cuts.ts';
+import { heldOf, rightOf } from './held-rights.ts';
+import type { Held, RevocationRecord } from './held-rights.ts';
 import { creatorIn, nameIn } from '../board-id.ts';
 import type { Place } from '../lanes/lane-format.ts';
 import type { LaneId } from '../lanes/lane.ts';
@@ -36,25 +33,6 @@ export interface LaneAccess {
   mayWriteIn(lane: LaneId, key: string): boolean;
   /** Whether its writer may, or might when the lane was written, let it stand for lanes of others. */
   mayAdopt(lane: LaneId): boolean;
-}
-
-/** A grant that holds, and what was revoked of that on which the grant stands. */
-interface Held {
-  readonly grant: Grant;
-  readonly reads: boolean;
-  readonly administers: boolean;
-  /** All keys may be written. */
-  readonly writesAll: boolean;
-  readonly writes: readonly ResourcePattern[];
-  readonly revocations: readonly RevocationRecord[];
-  readonly isLive: boolean;
-}
-
-interface RevocationRecord {
-  readonly jws: string;
-  readonly revocation: Revocation;
-  readonly cuts: Cuts;
-  readonly changes: ReadonlySet<string>;
 }
 
 /** Records of one board: a bound that an honest board does not reach. */
@@ -258,23 +236,7 @@ export class BoardAccess implements LaneAccess {
 
   /** All rights that were ever given. */
   rights(): readonly BoardRight[] {
-    return [...this.#held.values()]
-      .flat()
-      .map(({ grant, administers, isLive, writes, writesAll }) => {
-        const { jti, aud, iss, cap, iat, exp } = grant.claims;
-        const ability = administers ? 'admin' : writesAll || writes.length > 0 ? 'write' : 'read';
-        const on = cap.filter((one) => one.ability === `board/${ability}`);
-        return {
-          id: jti,
-          to: aud,
-          by: iss,
-          ability,
-          on: on.map(({ resource }) => resource),
-          at: iat * 1000,
-          expiresAt: exp * 1000,
-          isRevoked: !isLive,
-        };
-      });
+    return [...this.#held.values()].flat().map(rightOf);
   }
 
   /** A live grant by which `did` may give rights to others; undefined of the creator, who needs none. */
@@ -446,41 +408,4 @@ export class BoardAccess implements LaneAccess {
   #issuersOf(grant: Grant, grants: ReadonlyMap<string, Grant> = this.#grants): ReadonlySet<Did> {
     return new Set(this.#chainOf(grant, grants).map(({ claims }) => claims.iss));
   }
-}
-
-function heldOf(grant: Grant, whole: string, revocations: readonly RevocationRecord[]): Held {
-  const of = (ability: string): readonly string[] =>
-    grant.claims.cap.filter((one) => one.ability === ability).map(({ resource }) => resource);
-  const isWhole = (resource: string): boolean => patternCovers(resource, whole);
-  const writes = of('board/write');
-  return {
-    grant,
-    reads: of('board/read').some(isWhole),
-    administers: of('board/admin').some(isWhole),
-    writesAll: writes.some(isWhole),
-    writes: writes.map(parseResource),
-    revocations,
-    isLive: revocations.length === 0,
-  };
-}
-
-/** The earliest position in lanes of `client` that a cut names, or `known`. */
-function earliestIn(
-  cuts: readonly Cuts[],
-  did: Did,
-  client: number,
-  known: Place | undefined,
-): Place | undefined {
-  let earliest = known;
-  for (const cut of cuts) {
-    for (const place of cut.get(did) ?? []) {
-      if (place.client !== client) continue;
-      if (earliest === undefined || isBefore(place, earliest)) earliest = place;
-    }
-  }
-  return earliest;
-}
-
-function isBefore(a: Place, b: Place): boolean {
-  return a.gen === b.gen ? a.clock < b.clock : a.gen < b.gen;
 }
