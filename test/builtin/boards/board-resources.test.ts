@@ -36,7 +36,7 @@ async function bench() {
     const heard: unknown[] = [];
     const channel = server.open({
       principal,
-      client: {} as never,
+      client: { capabilities: {}, clientInfo: {} },
       listener: {
         notification: ({ params }) => heard.push(params['uri']),
         request: () => undefined,
