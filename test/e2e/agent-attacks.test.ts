@@ -14,6 +14,7 @@ import type { NodeClient } from '../../src/cli/node/client.ts';
 import type { Json, JsonObject } from '../../src/core/index.ts';
 import { createNode, loadConfig } from '../../src/index.ts';
 import type { StarlingNode } from '../../src/index.ts';
+import { TASK_TOOLS, makeTargets, taskAttacks } from './task-attacks.ts';
 
 const FIXTURES = resolve(import.meta.dirname, '../fixtures');
 const SECRET = 'the-crown-jewels';
@@ -61,6 +62,7 @@ const STRONG = [
   ...own('agent_announce', 'agent_inbox', 'agent_list', 'agent_logs', 'agent_message'),
   ...own('agent_retire', 'agent_spawn', 'agent_stop', 'approval_answer', 'board_get', 'broadcast'),
   ...own('events', 'grant_create', 'key_create', 'policy_explain', 'secret_set'),
+  ...own(...TASK_TOOLS),
 ];
 
 async function machine(ip: string, flags: Flags): Promise<Machine> {
@@ -534,6 +536,35 @@ it('no attack on an agent that obeys everybody has an effect that its author has
   expect(succeeded.map(([, title]) => title)).toEqual([]);
   expect(done).not.toContain('by-the-page');
   await expect(Promise.all([alice, bob].map(standing))).resolves.toEqual(before);
+});
+
+it('no task, result, vote, award, member or plan that such an agent is told to forge has an effect', async () => {
+  const { targets, tasks } = await makeTargets(alice.operator, alice.node.status().did, SECRET);
+  const seen = async (): Promise<Json> => [
+    await tasks(),
+    await standing(alice),
+    await standing(bob),
+  ];
+  const before = await seen();
+  const marks = new Map<string, string>();
+  const attacks = taskAttacks(targets, {});
+  expect(attacks.length).toBeGreaterThanOrEqual(30);
+  for (const [index, { title }] of attacks.entries()) {
+    const mark = `forged-${index}`;
+    marks.set(mark, title);
+    const note = orders(['plain__note', { mark }]);
+    const { args, tool } = taskAttacks(targets, note)[index] ?? attacks[0] ?? {};
+    if (tool === undefined || args === undefined) throw new Error(title);
+    const told = await by(mallory, 'deputy@alice', orders([`starling__${tool}`, args]), SHORT);
+    const keyed = await byKey('thief', tool, args);
+    for (const said of [told, keyed]) expect(JSON.stringify(said), title).not.toContain(SECRET);
+  }
+  for (const agent of ['deputy', 'weak', 'wild']) await by(alice, agent, { obey: [] });
+  await by(bob, 'helper', { obey: [] });
+  const effectsNow = await effects();
+  const succeeded = [...marks].filter(([mark]) => effectsNow.includes(`"mark":"${mark}"`));
+  expect(succeeded.map(([, title]) => title)).toEqual([]);
+  await expect(seen()).resolves.toEqual(before);
 });
 
 it('what its author may do the same agents do: through two nodes and through three', async () => {

@@ -15,6 +15,8 @@ export interface SharedBoards {
   readonly entries: ReadonlyMap<string, ReadonlyMap<string, BoardEntry>>;
   /** Changes that were made. */
   readonly writes: { count: number };
+  /** Questions that were asked of the replicas. */
+  readonly reads: { count: number };
   /** After so many registers a board takes no more. */
   readonly room: { registers: number };
 }
@@ -34,6 +36,7 @@ export function createSharedBoards(): SharedBoards {
   /** What a node that is cut off knew, by node and key. */
   const before = new Map<string, BoardEntry | undefined>();
   const writes = { count: 0 };
+  const reads = { count: 0 };
   const room = { registers: Number.POSITIVE_INFINITY };
   let version = 0;
   const boardOf = (name: string): SharedBoard => {
@@ -84,6 +87,7 @@ export function createSharedBoards(): SharedBoards {
         const held = known ?? board.entries.get(key);
         const now = held?.version ?? 0;
         if (request.t === 'get') {
+          reads.count += 1;
           return { ok: true, version: now, ...(held === undefined ? {} : { value: held.value }) };
         }
         const isFit = unfenced.has(self) || request.t !== 'cas' || request.version === now;
@@ -107,6 +111,7 @@ export function createSharedBoards(): SharedBoards {
     unfenced,
     entries,
     writes,
+    reads,
     room,
   };
 }

@@ -33,6 +33,10 @@ const LASTS_MS = 6000;
 /** Between tasks, and between looks at them. */
 const GIVE_MS = 40;
 const LOOK_MS = 150;
+/** Looks at the same time. */
+const LOOKS = 32;
+/** So few that have not ended are asked for one by one. */
+const LAST = 50;
 /** How long all may take to have ended once nothing is broken any more. */
 const SETTLE_MS = 240_000;
 
@@ -86,9 +90,8 @@ async function runMesh(
   await spaces?.heal();
   await allHaveEnded(mesh, ids);
   // Each node that knows a task says the same of its end.
-  for (const node of mesh.nodes) {
-    for (const id of ids) await mesh.look(node, id);
-  }
+  const looks = mesh.nodes.flatMap((node) => ids.map((id) => ({ node, id })));
+  await eachOf(looks, ({ node, id }) => mesh.look(node, id));
   const { kills = 0, cuts = 0 } = harm ?? {};
   return { seed, kills, cuts, tookMs: performance.now() - from, ...judgeHistory(mesh.seen) };
 }
@@ -132,16 +135,30 @@ async function allHaveEnded(mesh: TaskMesh, ids: readonly string[]): Promise<voi
   const deadline = performance.now() + SETTLE_MS;
   const open = new Set(ids);
   while (open.size > 0 && performance.now() < deadline) {
-    for (const id of open) {
-      for (const node of mesh.nodes) {
-        const task = await mesh.look(node, id);
-        if (task?.endedAt === undefined) continue;
-        open.delete(id);
-        break;
-      }
+    for (const ended of await Promise.all(mesh.nodes.map((node) => mesh.ended(node)))) {
+      for (const id of ended) open.delete(id);
     }
+    // What is older than a list is asked for by its name.
+    if (open.size < LAST)
+      await eachOf(open, async (id) => {
+        for (const node of mesh.nodes) {
+          const task = await mesh.look(node, id);
+          if (task?.endedAt === undefined) continue;
+          open.delete(id);
+          return;
+        }
+      });
     await wait(LOOK_MS);
   }
+}
+
+/** Does `work` for each, so many at a time. */
+async function eachOf<T>(all: Iterable<T>, work: (one: T) => Promise<unknown>): Promise<void> {
+  const left = [...all];
+  const worker = async (): Promise<void> => {
+    for (let one = left.pop(); one !== undefined; one = left.pop()) await work(one);
+  };
+  await Promise.all(Array.from({ length: LOOKS }, worker));
 }
 
 interface Harm {

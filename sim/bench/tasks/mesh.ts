@@ -4,7 +4,7 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { TaskResult } from '../../../src/index.ts';
+import type { TaskResult, TaskView } from '../../../src/index.ts';
 import { UNLIMITED } from '../../limits.ts';
 import { startProcess } from '../../process.ts';
 import type { NodeProcess } from '../../process.ts';
@@ -18,6 +18,8 @@ const cli = fileURLToPath(new URL('./cli.js', import.meta.url));
 const CALL_MS = 20_000;
 const PEERS_MS = 120_000;
 const LOOK_MS = 100;
+/** Tasks in one list. */
+const LISTED = 1000;
 
 /** Where its nodes are, and how long their agents take. */
 export interface TaskMeshInit {
@@ -48,6 +50,8 @@ export interface TaskMesh {
   give(node: TaskNode, input: Readonly<Record<string, unknown>>): Promise<string | undefined>;
   /** What a node says of a task; notes how it has ended. Undefined where it says nothing. */
   look(node: TaskNode, id: string): Promise<TaskResult | undefined>;
+  /** The tasks that have ended by the list of a node; none where it says nothing. */
+  ended(node: TaskNode): Promise<readonly string[]>;
   stop(): Promise<void>;
 }
 
@@ -86,6 +90,17 @@ export async function startTaskMesh(init: TaskMeshInit): Promise<TaskMesh> {
         seen.push({ t: 'ended', id: taskId, status, result });
       }
       return task;
+    },
+    async ended(node) {
+      const status = ['done', 'failed', 'cancelled', 'expired'];
+      const end = await node.control?.call(
+        'starling__task_list',
+        { status, limit: LISTED },
+        CALL_MS,
+      );
+      if (end?.kind !== 'answer') return [];
+      const { tasks } = end.structured as { readonly tasks: readonly TaskView[] };
+      return tasks.map(({ taskId }) => taskId);
     },
     async stop() {
       for (const node of nodes) await node.stop();

@@ -74,6 +74,8 @@ interface Held {
   /** Undefined: it is read before it is written. */
   version: number | undefined;
   hasEnded: boolean;
+  /** Its result counts, and nothing changes that. */
+  isDone: boolean;
   /** What it takes of the board, about. */
   bytes: number;
   /** Of the newest row that is known of this epoch. */
@@ -235,7 +237,8 @@ class NodeDurable implements Durable {
 
   async refresh(id: string): Promise<void> {
     const held = this.#held.get(id);
-    if (held === undefined || held.isOwned) return;
+    // What is done stays so: nobody needs to be asked again.
+    if (held === undefined || held.isOwned || held.isDone) return;
     try {
       const { value } = await this.#boards.read(held.creator, id);
       this.#heard(held.creator, id, value);
@@ -281,6 +284,7 @@ class NodeDurable implements Durable {
       creator,
       ...init,
       hasEnded: false,
+      isDone: false,
       rowVersion: 0,
       bytes: 0,
       answers: 0,
@@ -454,6 +458,7 @@ class NodeDurable implements Durable {
     held.input = input;
     this.#size(held, ROW_BYTES + sizeOf(row, result));
     held.hasEnded = hasEnded(row);
+    held.isDone = row.state === 'done';
     // What has ended here is kept, and forgotten, by this node.
     held.isOwned = held.hasEnded && owner === self.did;
     shown(openQuestion(row) === undefined ? row : { ...row, state: 'input_required' }, owner);
