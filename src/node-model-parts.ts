@@ -8,7 +8,14 @@ import { createCertifier, createExchanger } from './gateway/index.ts';
 import type { ModelsFace } from './gateway/index.ts';
 import type { Governance, Guard } from './guard/index.ts';
 import type { Membership } from './membership/index.ts';
-import { createModels, createModelsDoor, createPeerModels, servePeers } from './models/index.ts';
+import {
+  createModels,
+  createModelsDoor,
+  createPeerModels,
+  createRouter,
+  createUsageBook,
+  servePeers,
+} from './models/index.ts';
 import type { Models, PeerServingComponents } from './models/index.ts';
 import type { Network } from './network/index.ts';
 import type { Base, OpenState } from './open-state.ts';
@@ -30,7 +37,7 @@ export interface ModelRooms {
 /** Makes the models and what serves their APIs. */
 export function createModelParts(
   { config, clock, logger }: Base,
-  { grants, identity }: OpenState,
+  { grants, identity, store }: OpenState,
   { audit, governance, membership, modelConfig, network, runs, spendings }: ModelRooms,
 ): { readonly models: Models; readonly modelsDoor: ModelsFace; readonly peerModels: Startable } {
   const { messageBytes } = config.limits;
@@ -39,7 +46,7 @@ export function createModelParts(
   const callerOf: PeerServingComponents['callerOf'] = (link) => runs.callerOf(link);
   const log = logger.child('models');
   const certifier = createCertifier({ signer: identity, clock });
-  const models = createModels(
+  const direct = createModels(
     {
       config: modelConfig,
       exchanger: createExchanger({ clock }),
@@ -51,17 +58,20 @@ export function createModelParts(
         { network, membership, grants, certifier, self, clock },
         { messageBytes },
       ),
+      usage: createUsageBook({ table: store.table('model-usage'), clock, logger: log }),
       clock,
       logger: log,
     },
     { messageBytes },
   );
+  const models = createRouter({ models: direct, config: modelConfig, clock });
   let stopServing: (() => void) | undefined;
   return {
     models,
     modelsDoor: createModelsDoor({ models, clock }, { messageBytes }),
     peerModels: {
       async start() {
+        await models.start();
         const own = { did: identity.did };
         const serving = { models, guard, network, membership, grants, callerOf, self: own };
         stopServing ??= servePeers({ ...serving, clock, logger: log }, { messageBytes });

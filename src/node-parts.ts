@@ -105,17 +105,17 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
   });
   const spendings = createNodeSpendings(base, { budgets, governance });
   const decided = { governance, spendings };
-  const ofModels = createModelParts(base, state, { ...made, ...init, ...ofAgents, ...decided });
+  const own = { ...made, ...init, ...ofAgents };
+  const ofModels = createModelParts(base, state, { ...own, ...decided });
   const tools = createNodeTools(base, state, {
-    ...made,
-    ...init,
-    ...ofAgents,
+    ...own,
+    ...ofModels,
     governance,
     secretsChanged: () => upstreams.secretsChanged(),
     offers: { all: () => upstreams.all() },
   });
   const around = { sandbox, children: createNodeChildren(base) };
-  const below = { ...made, ...init, ...around, ...ofAgents, ...ofModels };
+  const below = { ...own, ...around, ...ofModels };
   const upstreams = createNodeUpstreams(base, state, { ...below, tools });
   const renewalTimer = createNodeRenewalTimer(base, state, { membership, gateway: () => gateway });
   const metrics = createNodeMetrics(base, { ...below, gateway: () => gateway });

@@ -20,6 +20,7 @@ import {
 } from './builtin/index.ts';
 import type { BuiltinTool, Upstreams } from './gateway/index.ts';
 import type { Base, OpenState } from './open-state.ts';
+import { modelTools } from './models/index.ts';
 import type { Parts, PartsInit } from './node-rooms.ts';
 import { orchestrationTools, withPlans } from './orchestration/index.ts';
 import { swarmTools, withSwarms } from './swarms/index.ts';
@@ -43,6 +44,7 @@ type ToolRooms = Pick<
   | 'knocks'
   | 'logins'
   | 'membership'
+  | 'models'
   | 'network'
   | 'pins'
   | 'providers'
@@ -112,6 +114,7 @@ export function createNodeTools(
       self: { did: identity.did, name: config.name },
     }),
     ...budgetTools({ budgets: rooms.budgets, membership, successions }),
+    ...modelTools({ models: rooms.models, clock }, config.limits),
     ...keyTools({ clock, keys }),
     ...clientTools({ clients, token }),
     ...loginTools({ logins }),

@@ -568,7 +568,7 @@ class Node implements StarlingNode {
   #boundModels({ models }: Config): Config['models'] {
     const { secrets } = this.#state;
     const bind = (secret: Secret): Secret => secret.bind((name) => secrets.lookup(name));
-    return { providers: mapProviderSecrets(models.providers, bind) };
+    return { ...models, providers: mapProviderSecrets(models.providers, bind) };
   }
 
   async #createTicket(init: Omit<InvitationInit, 'addresses'>): Promise<InviteResult> {

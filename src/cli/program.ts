@@ -17,6 +17,7 @@ import { addGrant } from './groups/grant.ts';
 import { addIdentity } from './groups/identity.ts';
 import { addKey } from './groups/key.ts';
 import { addMcp } from './groups/mcp.ts';
+import { addLlm, addModel } from './groups/model.ts';
 import { addMembers } from './groups/members.ts';
 import { addInvite, addLeave, addPeers, addPing } from './groups/mesh.ts';
 import { addDoctor, addNodes, addStatus, addUp } from './groups/node.ts';
@@ -68,6 +69,8 @@ const IN_ORDER = [
   addService,
   addDoctor,
   addMcp,
+  addModel,
+  addLlm,
   addSecret,
   addConnect,
 ] as const;

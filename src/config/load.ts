@@ -12,7 +12,7 @@ import {
 } from '../core/index.ts';
 import { checkAddresses } from './addresses.ts';
 import { readAgentKinds } from './agent-kinds.ts';
-import { readModelProviders } from './model-providers.ts';
+import { readModelProviders, readModelRules } from './model-providers.ts';
 import { ENVIRONMENT, readEnvironment } from './env.ts';
 import { findJsonFault, readJsonc } from './json-syntax.ts';
 import { readMcpServers } from './mcp-servers.ts';
@@ -217,7 +217,8 @@ function modelsOf(
   env: NodeJS.ProcessEnv,
 ): Config['models'] {
   const { callTimeoutMs } = limits;
-  return { providers: readModelProviders(models.providers, { env, callTimeoutMs }) };
+  const providers = readModelProviders(models.providers, { env, callTimeoutMs });
+  return { providers, ...readModelRules(models) };
 }
 
 /** A node joins by a ticket, by asking, or an open mesh. */

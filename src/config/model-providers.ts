@@ -2,8 +2,8 @@
 import type { Secret } from '../core/index.ts';
 import { readEntry } from './mcp-servers.ts';
 import type { ReadServersInit } from './mcp-servers.ts';
-import type { WrittenProvider } from './models-schema.ts';
-import type { ModelApi, ModelProvider } from './types.ts';
+import type { WrittenModels, WrittenProvider } from './models-schema.ts';
+import type { MinuteLimits, ModelApi, ModelProvider, ModelTier, ModelsConfig } from './types.ts';
 
 /** Where providers are that everybody knows by name. */
 const ENDPOINTS: Readonly<Record<string, string>> = {
@@ -12,6 +12,9 @@ const ENDPOINTS: Readonly<Record<string, string>> = {
   openrouter: 'https://openrouter.ai/api/v1',
   ollama: 'http://127.0.0.1:11434/v1',
 };
+/** Names and addresses of this machine and of private networks (RFC 1918, 4193, 3927, 6762). */
+const EDGE =
+  /^(localhost|[^.]+|.+\.local|127\..+|10\..+|192\.168\..+|172\.(1[6-9]|2\d|3[01])\..+|169\.254\..+|\[(::1|f[cd].*|fe[89ab].*)\])$/i;
 const VERSIONED = /\/v\d+[a-z]*\d*\/?$/;
 
 /** The providers that are enabled, each read by itself: one that can't be used says why when it is asked. */
@@ -38,14 +41,8 @@ function readProvider(
     api,
     models,
     timeoutMs: timeout,
-    limits: {
-      ...(limits.requests_per_minute === undefined
-        ? {}
-        : { requestsPerMinute: limits.requests_per_minute }),
-      ...(limits.tokens_per_minute === undefined
-        ? {}
-        : { tokensPerMinute: limits.tokens_per_minute }),
-    },
+    limits: minuteLimits(limits),
+    tier: written.tier ?? tierOf(endpoint),
   };
   const key = `models.providers.${name}`;
   if (endpoint === undefined) {
@@ -63,6 +60,49 @@ function readProvider(
   url.pathname = url.pathname.replace(/\/$/, '');
   url.hash = '';
   return { ...base, endpoint: url.href, headers: server.headers, problems: said };
+}
+
+/** The parts of `models` besides its providers. */
+export function readModelRules({
+  routes,
+  prices,
+  quotas,
+  cache,
+}: WrittenModels): Omit<ModelsConfig, 'providers'> {
+  return {
+    routes,
+    prices: mapped(prices, ({ input, output, cached_input: cached, cache_write: write }) => ({
+      input,
+      output,
+      ...(cached === undefined ? {} : { cachedInput: cached }),
+      ...(write === undefined ? {} : { cacheWrite: write }),
+    })),
+    quotas: mapped(quotas, minuteLimits),
+    cache: { ttlMs: cache.ttl, bytes: cache.bytes },
+  };
+}
+
+function mapped<From, To>(
+  given: Readonly<Record<string, From>>,
+  make: (one: From) => To,
+): Readonly<Record<string, To>> {
+  return Object.fromEntries(Object.entries(given).map(([name, one]) => [name, make(one)]));
+}
+
+function minuteLimits({
+  requests_per_minute: requests,
+  tokens_per_minute: tokens,
+}: WrittenProvider['rate_limits']): MinuteLimits {
+  return {
+    ...(requests === undefined ? {} : { requestsPerMinute: requests }),
+    ...(tokens === undefined ? {} : { tokensPerMinute: tokens }),
+  };
+}
+
+/** On this machine and its network is the edge. */
+function tierOf(endpoint: string | undefined): ModelTier {
+  const host = endpoint !== undefined && URL.canParse(endpoint) ? new URL(endpoint).hostname : '';
+  return EDGE.test(host) ? 'edge' : 'central';
 }
 
 function apiOf(name: string, endpoint: string | undefined): ModelApi {

@@ -1,12 +1,15 @@
 /** The schema of `models` in the configuration: which language models this node offers, and where they are. */
 import { z } from 'zod';
 import { count, flag, text } from './forms.ts';
+import { MODEL_STRATEGIES, MODEL_TIERS } from './types.ts';
 
 const DAY_MS = 86_400_000;
 /** A provider is the first part of a model's name, so it holds no `/`. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$/;
 const KEY_FROM = /^(?:secret|env):[A-Za-z_][A-Za-z0-9_]{0,127}$/;
 const MODELS_MAX = 1000;
+const ROUTE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+const ROUTE_MODELS_MAX = 32;
 
 const providerSchema = z
   .strictObject({
@@ -51,8 +54,77 @@ const providerSchema = z
       .max(DAY_MS)
       .default(120_000)
       .describe('Milliseconds that it may say nothing: before the first token, and between two.'),
+    tier: z
+      .enum(MODEL_TIERS)
+      .optional()
+      .describe(
+        'How far it is: `edge` on this machine or its network, `regional` in between, `central` elsewhere. Default: as its address says.',
+      ),
   })
   .describe('A provider of language models. Its key never leaves this node.');
+
+const routeSchema = z
+  .strictObject({
+    models: z
+      .array(z.string().min(3).max(300))
+      .min(1)
+      .max(ROUTE_MODELS_MAX)
+      .describe('Its models, like gpu/qwen; for the strategy `best` the best one first.'),
+    strategy: z
+      .enum(MODEL_STRATEGIES)
+      .default('best')
+      .describe(
+        'Which is asked first: `cheapest` by price, `fastest` as measured, `best` as they are listed, `balanced` by price, speed and load, `local-first` the nearest tier.',
+      ),
+    fallbacks: z
+      .array(z.string().min(3).max(300))
+      .max(ROUTE_MODELS_MAX)
+      .default([])
+      .describe('Models that are asked, in this order, once all others have failed.'),
+    shared: flag
+      .default(false)
+      .describe('True: an answer that is kept for one caller is given to the others as well.'),
+  })
+  .describe('A name for several models: the first that answers is the one.');
+
+/** Per million tokens, in dollars. */
+const dollars = z.number().min(0).max(1_000_000);
+const priceSchema = z
+  .strictObject({
+    input: dollars.describe('Dollars for a million tokens of input.'),
+    output: dollars.describe('Dollars for a million tokens of output.'),
+    cached_input: dollars
+      .optional()
+      .describe("Dollars for a million tokens read from the provider's cache; default as input."),
+    cache_write: dollars
+      .optional()
+      .describe("Dollars for a million tokens written to the provider's cache; default as input."),
+  })
+  .describe('What a model costs.');
+
+const quotaSchema = z
+  .strictObject({
+    requests_per_minute: count.max(10_000_000).optional().describe('Requests a minute.'),
+    tokens_per_minute: count.max(10_000_000_000).optional().describe('Tokens a minute.'),
+  })
+  .describe('What one caller may ask for in a minute.');
+
+const cacheSchema = z
+  .strictObject({
+    ttl: z
+      .number()
+      .int()
+      .min(0)
+      .max(DAY_MS)
+      .default(300_000)
+      .describe('Milliseconds for which an answer is kept; 0 keeps none.'),
+    bytes: count
+      .max(4_294_967_296)
+      .default(16_777_216)
+      .describe('Bytes of answers that are kept, in memory.'),
+  })
+  .prefault({})
+  .describe('Answers that are given again for the very same request of the same caller.');
 
 /** The part of the file. */
 export const modelsSchema = z
@@ -64,9 +136,30 @@ export const modelsSchema = z
       )
       .default({})
       .describe('Providers by name: `gpu` makes its models `gpu/<model>`.'),
+    routes: z
+      .record(
+        text(ROUTE, '1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit'),
+        routeSchema,
+      )
+      .default({})
+      .describe('Names that stand for several models: `cheap` is asked for like a model.'),
+    prices: z
+      .record(z.string().min(1).max(300), priceSchema)
+      .default({})
+      .describe('Prices by model or by pattern, `gpu/*`, in place of those that the node knows.'),
+    quotas: z
+      .record(z.string().min(1).max(200), quotaSchema)
+      .default({})
+      .describe(
+        'What callers may ask for in a minute, by `operator`, `client:<name>`, `peer:<alias>`, and `*` for each other one.',
+      ),
+    cache: cacheSchema,
   })
   .prefault({})
   .describe('Language models of this node.');
 
 /** A provider after its schema. */
 export type WrittenProvider = z.output<typeof providerSchema>;
+
+/** The part after its schema. */
+export type WrittenModels = z.output<typeof modelsSchema>;

@@ -169,6 +169,41 @@ export interface AgentKind {
 /** The API that a provider of models speaks. */
 export type ModelApi = 'openai' | 'anthropic';
 
+/** How far a provider is, the nearest first. */
+export const MODEL_TIERS = ['edge', 'regional', 'central'] as const;
+
+/** See {@link MODEL_TIERS}. */
+export type ModelTier = (typeof MODEL_TIERS)[number];
+
+/** By what a route chooses which of its models is asked first. */
+export const MODEL_STRATEGIES = ['cheapest', 'fastest', 'best', 'balanced', 'local-first'] as const;
+
+/** See {@link MODEL_STRATEGIES}. */
+export type ModelStrategy = (typeof MODEL_STRATEGIES)[number];
+
+/** Several models behind one name. */
+export interface ModelRoute {
+  readonly models: readonly string[];
+  readonly strategy: ModelStrategy;
+  readonly fallbacks: readonly string[];
+  /** An answer that is kept for one caller is given to the others as well. */
+  readonly shared: boolean;
+}
+
+/** What a model costs, dollars for a million tokens. */
+export interface ModelPrice {
+  readonly input: number;
+  readonly output: number;
+  readonly cachedInput?: number;
+  readonly cacheWrite?: number;
+}
+
+/** Requests and tokens of one minute; what is absent is not bounded. */
+export interface MinuteLimits {
+  readonly requestsPerMinute?: number;
+  readonly tokensPerMinute?: number;
+}
+
 /** A provider of models, as it is asked. */
 export interface ModelProvider {
   readonly api: ModelApi;
@@ -179,11 +214,25 @@ export interface ModelProvider {
   /** The only models that are offered; none: all. */
   readonly models: readonly string[];
   /** What is sent to it at the most, a minute. */
-  readonly limits: { readonly requestsPerMinute?: number; readonly tokensPerMinute?: number };
+  readonly limits: MinuteLimits;
+  readonly tier: ModelTier;
   /** How long it may say nothing. */
   readonly timeoutMs: number;
   /** Why it can't be used, by key of the configuration; none when it can. */
   readonly problems: readonly string[];
+}
+
+/** Language models of a node. */
+export interface ModelsConfig {
+  readonly providers: Readonly<Record<string, ModelProvider>>;
+  /** By name, which holds no `/`. */
+  readonly routes: Readonly<Record<string, ModelRoute>>;
+  /** By model, or by a pattern whose `*` is any characters. */
+  readonly prices: Readonly<Record<string, ModelPrice>>;
+  /** By caller: `operator`, `client:<name>`, `peer:<alias>`, or `*` for each other one. */
+  readonly quotas: Readonly<Record<string, MinuteLimits>>;
+  /** How long an answer is kept, 0 for not at all, and how many bytes of answers. */
+  readonly cache: { readonly ttlMs: number; readonly bytes: number };
 }
 
 /** The whole configuration of a node. */
@@ -261,7 +310,7 @@ export interface Config {
     readonly unconfined: boolean;
   };
   /** Language models of this node. */
-  readonly models: { readonly providers: Readonly<Record<string, ModelProvider>> };
+  readonly models: ModelsConfig;
   /** How tools are listed, where no view says otherwise. */
   readonly list: ListStyle & {
     /** Longest name of a tool; default 48. */

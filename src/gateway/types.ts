@@ -366,6 +366,8 @@ export interface BuiltinContext {
   readonly session?: string;
   /** Aborted when the caller cancels or goes away. */
   readonly signal: AbortSignal;
+  /** Tells a caller that asked for progress how far the call is (MCP 2025-11-25 `utilities/progress`). */
+  progress?(progress: number, message?: string): void;
   /**
    * Shows a form to the person before the client that calls; gives the result of `elicitation/create`,
    * undefined when there is none. `key` names the question across the rounds of one call. Aborting
@@ -378,10 +380,7 @@ export interface BuiltinContext {
 
 /** The model before the client of a session. */
 export interface ClientSampling {
-  /**
-   * The result of `sampling/createMessage`; undefined where there is none, since the client answered with an error or
-   * went away, or `signal` was aborted.
-   */
+  /** The result of `sampling/createMessage`; undefined where the client fails or goes, or `signal` is aborted. */
   ask(params: JsonObject, signal: AbortSignal): Promise<JsonObject | undefined>;
   /** Aborted when the session is over. */
   readonly over: AbortSignal;

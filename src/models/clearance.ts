@@ -5,7 +5,7 @@
 import { StarlingError, messageOf } from '../core/index.ts';
 import type { Clock } from '../core/index.ts';
 import type { Audit, AuditInit, AuditOutcome } from '../audit/index.ts';
-import type { Cost, Spendings } from '../budget/index.ts';
+import type { CallSpending, Cost, PaidCall, Spendings } from '../budget/index.ts';
 import { refusalOf } from '../gateway/index.ts';
 import { behalfOf, keyOf } from '../guard/index.ts';
 import type { Guard, Principal } from '../guard/index.ts';
@@ -16,7 +16,7 @@ export interface ClearanceComponents {
   readonly guard: () => Guard;
   readonly audit: Pick<Audit, 'append' | 'isOn' | 'note'>;
   /** Holds what calls may cost; default: no call costs anything. */
-  readonly spendings?: Pick<Spendings, 'begin'>;
+  readonly spendings?: Pick<Spendings, 'begin' | 'room'>;
   readonly clock: Clock;
   /** This node's name, in refusals. */
   readonly self: string;
@@ -40,14 +40,15 @@ export function mayUse(
 }
 
 /**
- * Clears one call, which may cost `worst` at the most: so much is held of the budgets that it counts against.
+ * Clears one call. `costIn` is told what it may cost without anybody being asked for rights, of each unit in which that is
+ * bounded, and says what it may cost at the most: so much is held of the budgets that it counts against. Undefined: nobody pays.
  * @throws STARLING_CALL_REFUSED, STARLING_AUDIT_UNAVAILABLE, STARLING_BUDGET_EXHAUSTED, …
  */
 export async function clearCall(
   { guard, audit, clock, self, spendings }: ClearanceComponents,
   principal: Principal,
   resource: string,
-  worst: Cost = {},
+  costIn: (room: Cost) => Cost | undefined = () => undefined,
 ): Promise<Cleared> {
   const decision = guard().decide(principal, { resource, ability: USE });
   const behalf = behalfOf(principal);
@@ -63,8 +64,8 @@ export async function clearCall(
     throw error;
   }
   const wanted = { resource, ability: USE };
-  const paying = spendings?.begin({ principal, wanted, grant: decision.grant, args: {}, worst });
-  const spending = await paying?.catch((error: unknown) => {
+  const paid = { principal, wanted, grant: decision.grant, args: {} };
+  const spending = await holding(spendings, paid, costIn).catch((error: unknown) => {
     audit.note({ kind: 'decision', ...about, outcome: 'denied', reason: messageOf(error) });
     throw error;
   });
@@ -90,6 +91,15 @@ export async function clearCall(
       });
     },
   };
+}
+
+async function holding(
+  spendings: ClearanceComponents['spendings'],
+  call: PaidCall,
+  costIn: (room: Cost) => Cost | undefined,
+): Promise<CallSpending | undefined> {
+  const worst = costIn((await spendings?.room(call)) ?? {});
+  return worst === undefined ? undefined : spendings?.begin({ ...call, worst });
 }
 
 /** Nobody can be asked while a program waits for a model. */

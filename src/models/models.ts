@@ -2,23 +2,32 @@
  * The models that this node can bring to its callers: those of its own providers, and those that peers let it use. Each call
  * is cleared and recorded here, at the node that it enters by, and once more at the node that owns the model.
  */
-import { StarlingError, messageOf } from '../core/index.ts';
+import { StarlingError, messageOf, printable } from '../core/index.ts';
 import type { Clock, Logger } from '../core/index.ts';
-import type { Config } from '../config/index.ts';
+import type { Config, ModelTier } from '../config/index.ts';
 import type { Exchanger } from '../gateway/index.ts';
-import { nameOf } from '../guard/index.ts';
 import type { Principal } from '../guard/index.ts';
 import { clearCall, mayUse } from './clearance.ts';
 import type { Cleared, ClearanceComponents } from './clearance.ts';
-import { modelResource, readModelName, unknownModel } from './names.ts';
+import { modelResource, nameText, readModelName, unknownModel } from './names.ts';
 import type { ModelName } from './names.ts';
+import { costOfUsage, priceOf } from './prices/price-table.ts';
+import type { KnownPrice } from './prices/price-table.ts';
 import { answerBy } from './providers/answer.ts';
 import { createProvider } from './providers/provider.ts';
 import type { Provider } from './providers/provider.ts';
-import { createMeter } from './stats.ts';
-import type { Meter, Metered } from './stats.ts';
-import type { ListedModel, ModelAnswer, ModelStats, ReadCall, Usage } from './types.ts';
-import { costOfUse, worstCase } from './worst-case.ts';
+import type { Metered, UsageBook } from './usage/usage-book.ts';
+import type {
+  ListFailure,
+  ListedModel,
+  ModelAnswer,
+  ModelStats,
+  ProviderView,
+  ReadCall,
+  Usage,
+} from './types.ts';
+import { costOfUse, fitted } from './worst-case.ts';
+import type { Fitted } from './worst-case.ts';
 
 /** Calls under way at a time, of all callers. */
 const CALLS_MAX = 4000;
@@ -47,21 +56,24 @@ export interface ModelsComponents extends ClearanceComponents {
   readonly config: () => Config['models'];
   readonly exchanger: Exchanger;
   readonly peers?: PeerModels;
+  /** Counts what went through. */
+  readonly usage: UsageBook;
   readonly clock: Clock;
   readonly logger: Logger;
-}
-
-/** A provider or peer whose models are not known now. */
-export interface ListFailure {
-  /** Name of the provider, or of the peer as `@box`. */
-  readonly from: string;
-  readonly error: string;
 }
 
 /** What a caller may use. */
 export interface ModelList {
   readonly models: readonly ListedModel[];
   readonly failures: readonly ListFailure[];
+}
+
+/** A model that may be asked. */
+export interface AboutModel {
+  /** With its peer, where a peer has it: `@box/gpu/qwen`. */
+  readonly name: string;
+  readonly tier: ModelTier;
+  readonly price: KnownPrice;
 }
 
 /** The models of a node. */
@@ -76,21 +88,28 @@ export interface Models {
    * @throws STARLING_MODEL_…, STARLING_CALL_REFUSED, STARLING_RATE_LIMITED, STARLING_TIMEOUT, STARLING_PEER_UNREACHABLE
    */
   ask(call: ReadCall, principal: Principal, signal: AbortSignal): Promise<ModelAnswer>;
+  /**
+   * Gives an answer again that was kept of an earlier call: cleared, recorded and counted like a call, and paid by nobody.
+   * @throws STARLING_CALL_REFUSED, STARLING_RATE_LIMITED
+   */
+  replay(call: ReadCall, principal: Principal, kept: ModelAnswer): Promise<ModelAnswer>;
+  /** What is known of a model before it is asked; undefined where `principal` may not use it, or nobody has it. */
+  about(name: string, principal: Principal): AboutModel | undefined;
   /** The same for a model of this node's own alone: peers of peers are not asked. */
   askOwn(call: ReadCall, principal: Principal, signal: AbortSignal): Promise<ModelAnswer>;
+  /** What went through since counts are kept. */
   stats(): readonly ModelStats[];
+  /**
+   * Asks a provider of this node for its models, now and at its address.
+   * @throws STARLING_MODEL_UNKNOWN where there is no such provider, and what the provider throws
+   */
+  probe(provider: string, signal: AbortSignal): Promise<readonly string[]>;
   /** Providers of this node by name, and why one can't be used. */
   providers(): readonly ProviderView[];
+  /** Reads the counts of earlier runs. */
+  start(): Promise<void>;
   /** Ends what runs. */
   stop(): Promise<void>;
-}
-
-/** One provider, as people see it. */
-export interface ProviderView {
-  readonly name: string;
-  readonly api: string;
-  readonly endpoint?: string;
-  readonly problems: readonly string[];
 }
 
 /** Makes the room. `messageBytes` bounds an answer that is not streamed. */
@@ -104,7 +123,6 @@ export function createModels(
 class NodeModels implements Models {
   readonly #components: ModelsComponents;
   readonly #messageBytes: number;
-  readonly #meter: Meter;
   readonly #life = new AbortController();
   #made:
     | { readonly of: Config['models']; readonly byName: ReadonlyMap<string, Provider> }
@@ -114,7 +132,6 @@ class NodeModels implements Models {
   constructor(components: ModelsComponents, messageBytes: number) {
     this.#components = components;
     this.#messageBytes = messageBytes;
-    this.#meter = createMeter(components.clock);
   }
 
   async list(principal: Principal, signal: AbortSignal): Promise<ModelList> {
@@ -154,12 +171,55 @@ class NodeModels implements Models {
     const isOwn = name.peer === self || (name.peer === undefined && this.#has(name.provider));
     if (isOwn || peers === undefined) return this.askOwn(call, principal, signal);
     const found = await this.#foundAt(peers, name, principal);
-    return this.#run(
-      call,
-      { principal, signal, resource: modelResource(found) },
-      (metered, until) =>
-        peers.ask(found, call, principal, { signal: until, used: metered.used.bind(metered) }),
+    return this.#run(call, { principal, signal, name: found }, (metered, until, sent) =>
+      peers.ask(found, sent, principal, { signal: until, used: metered.used.bind(metered) }),
     );
+  }
+
+  async replay(call: ReadCall, principal: Principal, kept: ModelAnswer): Promise<ModelAnswer> {
+    const name = this.#resolved(call.model);
+    const { signal } = new AbortController();
+    return this.#run(call, { principal, signal, name, isFree: true }, async (metered) => {
+      metered.hit();
+      return kept;
+    });
+  }
+
+  about(text: string, principal: Principal): AboutModel | undefined {
+    try {
+      const resolved = this.#resolved(text);
+      const resource = modelResource(resolved);
+      if (!mayUse(this.#components, principal, resource)) return undefined;
+      const { providers } = this.#components.config();
+      const own = providers[resolved.provider]?.tier ?? 'central';
+      const tier = resolved.peer === undefined ? own : 'regional';
+      return { name: nameText(resolved), tier, price: this.#priceOf(resolved) };
+    } catch (error) {
+      if (error instanceof StarlingError) return undefined;
+      throw error;
+    }
+  }
+
+  /** By which name the provider of a model takes the limit of a request that has none. */
+  #limitKey({ peer, provider }: ModelName): 'max_tokens' | 'max_completion_tokens' {
+    const isOpenAi = peer === undefined && this.#providers().get(provider)?.isOpenAi === true;
+    return isOpenAi ? 'max_completion_tokens' : 'max_tokens';
+  }
+
+  /** Whoever runs a model on a machine of its own pays nobody. */
+  #priceOf(name: ModelName): KnownPrice {
+    const { providers, prices } = this.#components.config();
+    const isOwn = name.peer === undefined && providers[name.provider]?.tier === 'edge';
+    return priceOf(nameText(name), prices, isOwn);
+  }
+
+  /** The model that a name means. @throws STARLING_MODEL_UNKNOWN */
+  #resolved(text: string): ModelName {
+    const { peers, self } = this.#components;
+    const { peer, provider, model } = readModelName(text);
+    if (peer === self || (peer === undefined && this.#has(provider))) return { provider, model };
+    const name = { ...(peer === undefined ? {} : { peer }), provider, model };
+    return peers === undefined ? name : peers.find(name);
   }
 
   /** Who may not use a model is refused before being told whether there is one. @throws STARLING_MODEL_UNKNOWN */
@@ -182,14 +242,14 @@ class NodeModels implements Models {
     const { provider: of, model } = readModelName(call.model);
     return this.#run(
       call,
-      { principal, signal, resource: modelResource({ provider: of, model }) },
-      async (metered, until) => {
+      { principal, signal, name: { provider: of, model } },
+      async (metered, until, sent) => {
         const provider = this.#providers().get(of);
         if (provider === undefined)
           throw unknownModel(call.model, `this node has no provider '${of}'`);
         if (!provider.offers(model)) throw unknownModel(call.model, 'this node does not offer it');
         let told: Usage | undefined;
-        const made = await answerBy(provider, call, {
+        const made = await answerBy(provider, sent, {
           model,
           signal: until,
           messageBytes: this.#messageBytes,
@@ -205,7 +265,23 @@ class NodeModels implements Models {
   }
 
   stats(): readonly ModelStats[] {
-    return this.#meter.rows();
+    return this.#components.usage.rows();
+  }
+
+  async probe(name: string, signal: AbortSignal): Promise<readonly string[]> {
+    const provider = this.#providers().get(name);
+    if (provider === undefined) {
+      throw new StarlingError(
+        'STARLING_MODEL_UNKNOWN',
+        `this node has no provider '${printable(name, 80)}' of models`,
+        { hint: 'see which there are: starling model list' },
+      );
+    }
+    return provider.probe(signal);
+  }
+
+  start(): Promise<void> {
+    return this.#components.usage.load();
   }
 
   providers(): readonly ProviderView[] {
@@ -222,13 +298,14 @@ class NodeModels implements Models {
   async stop(): Promise<void> {
     this.#life.abort(new StarlingError('STARLING_STOPPED', 'the node is stopping'));
     this.#components.exchanger.close();
+    await this.#components.usage.stop();
   }
 
   /** One call from its clearance to its end. */
   async #run(
     call: ReadCall,
-    { principal, signal, resource }: RunInit,
-    answer: (metered: Metered, until: AbortSignal) => Promise<ModelAnswer>,
+    { principal, signal, name, isFree }: RunInit,
+    answer: (metered: Metered, until: AbortSignal, call: ReadCall) => Promise<ModelAnswer>,
   ): Promise<ModelAnswer> {
     if (this.#calls >= CALLS_MAX) {
       throw new StarlingError(
@@ -243,25 +320,38 @@ class NodeModels implements Models {
     const until = AbortSignal.any([signal, this.#life.signal]);
     let end: ((error?: unknown) => void) | undefined;
     try {
-      const cleared = await clearCall(this.#components, principal, resource, worstCase(call));
-      const counted = this.#meter.start(resource.slice('model:'.length), nameOf(principal));
+      const resource = modelResource(name);
+      const price = this.#priceOf(name);
+      let sent: Fitted = { call, worst: {}, headers: {} };
+      const cleared = await clearCall(this.#components, principal, resource, (room) => {
+        if (isFree === true) return undefined;
+        sent = fitted(call, price, room, this.#limitKey(name));
+        return sent.worst;
+      });
+      const counted = this.#components.usage.start(
+        resource.slice('model:'.length),
+        principal,
+        call.task,
+      );
       let told: Usage | undefined;
       const metered: Metered = {
         ...counted,
         used(usage) {
           told = usage;
           counted.used(usage);
+          counted.paid(costOfUsage(price, usage));
         },
       };
       end = (error) => {
         const ending: Cleared = {
-          over: (outcome, reason) => cleared.over(outcome, reason, costOfUse(told, error)),
+          over: (outcome, reason) => cleared.over(outcome, reason, costOfUse(told, price, error)),
         };
         this.#over(ending, metered, until, error);
       };
       until.throwIfAborted();
-      const made = await answer(metered, until);
-      return { ...made, body: followed(made.body, metered, end) };
+      const made = await answer(metered, until, sent.call);
+      const headers = joined(made.headers, sent.headers);
+      return { ...made, headers, body: followed(made.body, metered, end) };
     } catch (error) {
       if (end === undefined) this.#calls -= 1;
       else end(error);
@@ -305,7 +395,21 @@ class NodeModels implements Models {
 interface RunInit {
   readonly principal: Principal;
   readonly signal: AbortSignal;
-  readonly resource: string;
+  readonly name: ModelName;
+  /** Nobody is asked, so that nobody pays. */
+  readonly isFree?: true;
+}
+
+/** Both, where both have something to say under one name. */
+function joined(
+  one: Readonly<Record<string, string>>,
+  other: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  const both = Object.entries(other).map(([name, value]) => [
+    name,
+    one[name] === undefined ? value : `${one[name]}, ${value}`,
+  ]);
+  return { ...one, ...Object.fromEntries(both) };
 }
 
 /** The same bytes; tells once how they ended: whoever stops reading has cancelled the call. */

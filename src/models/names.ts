@@ -20,7 +20,12 @@ export interface ModelName {
 /** Reads a name. @throws STARLING_MODEL_UNKNOWN */
 export function readModelName(text: string): ModelName {
   const [, peer, provider = '', model = ''] = text.length > NAME_MAX ? [] : (NAME.exec(text) ?? []);
-  if (model === '') throw unknownModel(text, 'a model is named <provider>/<model>');
+  if (model === '') {
+    throw unknownModel(
+      text,
+      'a model is named <provider>/<model>, and this node has no such route',
+    );
+  }
   return { ...(peer === undefined ? {} : { peer }), provider, model };
 }
 
@@ -28,6 +33,11 @@ export function readModelName(text: string): ModelName {
 export function modelResource({ peer, provider, model }: ModelName): string {
   const parts = [provider, ...model.split('/')].map(encodeSegment);
   return `model:${peer === undefined ? '' : `@${encodeSegment(peer)}/`}${parts.join('/')}`;
+}
+
+/** The name in full: `gpu/qwen`, of a peer's `@box/gpu/qwen`. */
+export function nameText({ peer, provider, model }: ModelName): string {
+  return `${peer === undefined ? '' : `@${peer}/`}${provider}/${model}`;
 }
 
 /** The error for a name that leads nowhere; `why` is a clause. */

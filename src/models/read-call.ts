@@ -11,8 +11,10 @@ import {
 import type { JsonObject } from '../core/index.ts';
 import type { ModelCall, ModelForm, ReadCall } from './types.ts';
 
-/** Keys that decide where a request goes: parsers differ on which of two counts. */
-const DECIDING: readonly string[] = ['model', 'stream'];
+/** Keys that decide where a request goes and what it may cost: parsers differ on which of two counts. */
+const DECIDING: readonly string[] = ['model', 'stream', 'max_tokens', 'max_completion_tokens', 'n'];
+/** What a request calls the longest answer that it wants. */
+const LIMITS: readonly string[] = ['max_tokens', 'max_completion_tokens'];
 
 /** Reads a request. @throws STARLING_USAGE */
 export function readCall(form: ModelForm, body: Buffer, headers: ModelCall['headers']): ReadCall {
@@ -35,11 +37,23 @@ export function readCall(form: ModelForm, body: Buffer, headers: ModelCall['head
 export function withModel(body: Buffer, model: string): Buffer {
   const span = topSpans(body).find(({ name }) => name === 'model');
   if (span === undefined) return body;
-  return Buffer.concat([
-    body.subarray(0, span.start),
-    Buffer.from(JSON.stringify(model)),
-    body.subarray(span.end),
-  ]);
+  return replaced(body, span.start, span.end, JSON.stringify(model));
+}
+
+/** The same call with that limit, in place of those that it names, or under `key` where it names none. */
+export function withLimit(call: ReadCall, key: string, limit: number): ReadCall {
+  const named = topSpans(call.body).filter(({ name }) => LIMITS.includes(name));
+  const keys = named.length === 0 ? [key] : named.map(({ name }) => name);
+  const fields = { ...call.fields, ...Object.fromEntries(keys.map((name) => [name, limit])) };
+  const open = skipJsonSpace(call.body, 0) + 1;
+  // A request names its model, so that something stands behind what is put first.
+  let body = named.length > 0 ? call.body : replaced(call.body, open, open, `"${key}":${limit},`);
+  for (const { start, end } of named.toReversed()) body = replaced(body, start, end, `${limit}`);
+  return { ...call, body, fields };
+}
+
+function replaced(body: Buffer, start: number, end: number, text: string): Buffer {
+  return Buffer.concat([body.subarray(0, start), Buffer.from(text), body.subarray(end)]);
 }
 
 function parse(body: Buffer): JsonObject {

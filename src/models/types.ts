@@ -24,6 +24,8 @@ export interface ModelCall {
 export interface ReadCall extends ModelCall {
   readonly fields: JsonObject;
   readonly isStream: boolean;
+  /** The task that the caller says it is for; counts are kept by it. */
+  readonly task?: string;
 }
 
 /** Tokens that a call took. */
@@ -32,6 +34,8 @@ export interface Usage {
   readonly output: number;
   /** Of `input`, read from the provider's cache. */
   readonly cachedInput?: number;
+  /** Of `input`, written to the provider's cache. */
+  readonly cacheWrite?: number;
   /** True where the provider did not say, so that they are reckoned from the length of the texts. */
   readonly isEstimated?: true;
 }
@@ -57,19 +61,96 @@ export interface ListedModel {
   readonly shortName?: string;
   /** The peer that has it; absent for this node. */
   readonly peer?: string;
+  /** It is a name of this node for several models. */
+  readonly isRoute?: true;
 }
 
-/** What went through, of one model and one caller, since the node was started. */
+/** What went through, of one model, caller and task. */
 export interface ModelStats {
   readonly model: string;
+  /** Who called, as messages name it. */
   readonly caller: string;
+  /** The agent that called, where the caller is one. */
+  readonly agent?: string;
+  /** For whom the caller worked. */
+  readonly onBehalfOf?: string;
+  /** The task that the caller said the calls were for. */
+  readonly task?: string;
+  /** When the first and the last of these calls ended, ms since the epoch. */
+  readonly since: number;
+  readonly lastAt: number;
   readonly calls: number;
   readonly failed: number;
+  /** Calls whose answer was kept from an earlier one. */
+  readonly cacheHits: number;
   readonly inputTokens: number;
   readonly outputTokens: number;
+  /** Of the input, read from the provider's cache. */
+  readonly cachedInputTokens: number;
+  /** What they cost by the price table, micro-dollars. */
+  readonly costMicroUsd: number;
   /** Of the tokens, at least one call's are reckoned and not told. */
   readonly hasEstimates: boolean;
   /** Mean time to the first byte, and to the end, ms. */
   readonly firstByteMs: number;
   readonly totalMs: number;
+}
+
+/** A provider or peer whose models are not known now. */
+export interface ListFailure {
+  /** Name of the provider, or of the peer as `@box`. */
+  readonly from: string;
+  readonly error: string;
+}
+
+/** One provider, as people see it. */
+export interface ProviderView {
+  readonly name: string;
+  readonly api: string;
+  readonly endpoint?: string;
+  readonly problems: readonly string[];
+}
+
+/** The models that a caller may use: what `model_list` gives. */
+export interface ModelListResult {
+  readonly models: readonly ListedModel[];
+  /** Providers and peers whose models are not known now. */
+  readonly failures: readonly ListFailure[];
+  /** Providers of this node; for its operator only. */
+  readonly providers?: readonly ProviderView[];
+}
+
+/** That a provider or a model answers: what `model_test` gives. */
+export interface ModelTestResult {
+  /** The provider or model that was asked. */
+  readonly name: string;
+  readonly tookMs: number;
+  /** Models that the provider lists; absent where one model was asked. */
+  readonly models?: readonly string[];
+  /** What the model said; absent where only the provider was asked. */
+  readonly response?: string;
+}
+
+/** The answer to one question, as `ai_query` gives it; a field that the model did not tell is absent. */
+export interface AiQueryResult {
+  readonly response: string;
+  /** What the model told of its way there. */
+  readonly reasoning?: string;
+  readonly tokens_used: number;
+  readonly input_tokens: number;
+  readonly output_tokens: number;
+  /** Nobody told how many tokens it took: they are reckoned. */
+  readonly is_estimated?: true;
+  /** As it was asked for, or as a route chose. */
+  readonly model: string;
+  /** Why it ended: `stop`, `length`, `content_filter`. */
+  readonly finish_reason?: string;
+  readonly took_ms: number;
+  /** What the node said of the call: headers that begin with `starling-`. */
+  readonly notes?: Readonly<Record<string, string>>;
+}
+
+/** Counts by model and caller: what `llm_stats` gives. */
+export interface LlmStatsResult {
+  readonly stats: readonly ModelStats[];
 }

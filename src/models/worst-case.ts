@@ -1,13 +1,20 @@
 /** What one use of a model may cost at the most, before anything is sent, and what it did cost. Pure. */
 import { StarlingError } from '../core/index.ts';
 import type { Cost } from '../budget/index.ts';
+import type { ModelPrice } from '../config/index.ts';
 import { countIn } from './json-reading.ts';
+import { costOfUsage, worstCost } from './prices/price-table.ts';
+import { withLimit } from './read-call.ts';
 import type { ReadCall, Usage } from './types.ts';
 
 /** Characters of a token, at the least. */
 const CHARS_PER_TOKEN = 3;
 /** Tokens that an answer is reckoned to have where the request names no limit. */
 const OUTPUT_UNSAID = 4096;
+/** The shortest answer that is worth asking for: a call that can't pay for so much is refused. */
+const OUTPUT_MIN = 256;
+/** No answer is longer. */
+const OUTPUT_MOST = 10_000_000;
 /** Answers to one request. */
 const ANSWERS_MAX = 128;
 
@@ -26,22 +33,72 @@ const UNDONE: readonly string[] = [
   'STARLING_USAGE',
 ];
 
-/** The most tokens that the call may take: its whole body, and all that it lets be answered. */
-export function worstCase({ body, fields, form }: ReadCall): Cost {
-  if (form === 'count_tokens') return {};
+/** A request as it is sent, what it may cost, and what the caller is told of the difference. */
+export interface Fitted {
+  readonly call: ReadCall;
+  readonly worst: Cost;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/**
+ * The call as `room` pays for it: one that names no limit gets one, and one that may cost more than there is room for a lower
+ * one, of at least {@link OUTPUT_MIN} tokens. Where nothing is bounded in tokens or dollars, the call stays as it is.
+ * `limitKey` is what a limit is called where there is none.
+ */
+export function fitted(
+  call: ReadCall,
+  price: ModelPrice,
+  room: Cost,
+  limitKey: 'max_tokens' | 'max_completion_tokens',
+): Fitted {
+  const { body, fields, form } = call;
+  if (form === 'count_tokens') return { call, worst: {}, headers: {} };
   const input = Math.ceil(body.length / CHARS_PER_TOKEN);
-  if (form === 'embeddings') return { tokens: input };
-  const { max_tokens: one, max_completion_tokens: other, n } = fields;
-  const limit = countIn(one) || countIn(other) || OUTPUT_UNSAID;
-  return { tokens: input + limit * Math.min(ANSWERS_MAX, countIn(n) || 1) };
+  const costOf = (output: number): Cost => ({
+    tokens: input + output,
+    usd: worstCost(price, { input, output }),
+  });
+  if (form === 'embeddings') return { call, worst: costOf(0), headers: {} };
+  const answers = Math.min(ANSWERS_MAX, countIn(fields['n']) || 1);
+  const said = Math.max(countIn(fields['max_tokens']), countIn(fields['max_completion_tokens']));
+  const wanted = said || OUTPUT_UNSAID;
+  const limit = Math.min(wanted, Math.max(OUTPUT_MIN, payable(room, costOf, answers)));
+  const isBounded = room.tokens !== undefined || room.usd !== undefined;
+  if (!isBounded || limit === said) return { call, worst: costOf(wanted * answers), headers: {} };
+  return {
+    call: withLimit(call, limitKey, limit),
+    worst: costOf(limit * answers),
+    headers: { 'starling-added': `max_tokens=${limit}` },
+  };
+}
+
+/** The longest answer that the room pays for, in tokens. */
+function payable(room: Cost, costOf: (output: number) => Cost, answers: number): number {
+  const fits = (output: number): boolean => {
+    const { tokens = 0, usd = 0 } = costOf(output * answers);
+    return tokens <= (room.tokens ?? Infinity) && usd <= (room.usd ?? Infinity);
+  };
+  let [low, high] = [0, OUTPUT_MOST];
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (fits(middle)) low = middle;
+    else high = middle - 1;
+  }
+  return low;
 }
 
 /**
  * What a call did cost: by the word of whoever answered; nothing where the call was refused, or nothing was sent. Undefined where
  * nobody knows, since then it may have cost all.
  */
-export function costOfUse(usage: Usage | undefined, error: unknown): Cost | undefined {
-  if (usage !== undefined) return { tokens: usage.input + usage.output };
+export function costOfUse(
+  usage: Usage | undefined,
+  price: ModelPrice,
+  error: unknown,
+): Cost | undefined {
+  if (usage !== undefined) {
+    return { tokens: usage.input + usage.output, usd: costOfUsage(price, usage) };
+  }
   if (!(error instanceof StarlingError)) return undefined;
   const { status, unsent } = error.data;
   const isUndone = UNDONE.includes(error.code) || typeof status === 'number' || unsent === true;

@@ -105,11 +105,11 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
   ],
   models: [
     ['types.ts', 'names.ts', 'json-reading.ts'],
-    ['read-call.ts', 'stats.ts', 'clearance.ts'],
+    ['read-call.ts', 'clearance.ts', 'usage', 'prices'],
     ['translate'],
     ['providers'],
     ['*'],
-    ['door', 'mesh'],
+    ['door', 'mesh', 'tools', 'routing'],
   ],
   tasks: [
     ['types.ts', 'limits.ts'],
@@ -165,6 +165,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
     'agents/',
     'config/',
     'directory/',
+    'models/tools/',
     'guard/policy/',
     'gateway/builtin/',
     'builtin/',

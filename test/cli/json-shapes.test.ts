@@ -19,6 +19,7 @@ import type { StarlingNode } from '../../src/index.ts';
 import { MemoryNetwork } from '../../sim/memory-transport.ts';
 import { showCard } from '../agents/a2a/shown-card.ts';
 import { serving, startFakeNode } from './fake-node.ts';
+import { startVendor } from '../models/fake-vendor.ts';
 import { run, start } from './support.ts';
 
 /** A type as a word; of an object the shape of each key, of a list the different shapes in it. */
@@ -75,12 +76,15 @@ it('an error has a code, a message and a hint', async () => {
 
 /** A node with a server, one of whose tools hides a character and one of which needs an approval. */
 async function aliceIn(memory: MemoryNetwork, root: string): Promise<StarlingNode> {
+  const vendor = await startVendor();
+  cleanups.push(() => vendor.stop());
   const [text, log, policy] = ['note.txt', 'log', 'policy.yaml'].map((name) => join(root, name));
   await writeFile(text ?? '', 'reads\u200B it');
   await writeFile(policy ?? '', 'callers: { operator: { approval_required: [plain/who] } }\n');
   return nodeIn(memory, join(root, 'alice'), '10.7.0.1', {
     name: 'alice',
     policy: policy ?? '',
+    models: { providers: { gpu: { endpoint: vendor.url } } },
     agents: {
       unconfined: true,
       kinds: {
@@ -256,6 +260,7 @@ async function withNodes(alice: StarlingNode, bob: StarlingNode): Promise<void> 
     join(alice.status().stateDir, '../note.txt'),
     ...at,
   );
+  await withModels(at);
   await keep('secret list', ...at);
   await keep('secret remove', 'API_KEY', ...at);
   await keep('identity show', ...at);
@@ -272,6 +277,19 @@ async function withSwarm(at: readonly string[]): Promise<void> {
   await keep('swarm status', 'fix', '--edges', ...at);
   await keep('swarm leave', 'fix', '--agent', 'reader', ...at);
   await run('agent', 'retire', 'reader', ...at);
+}
+
+/** Of a provider that the node has, and of one that is written into a file of its own. */
+async function withModels(at: readonly string[]): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'starling-shapes-'));
+  cleanups.push(() => rm(folder, { recursive: true, force: true }));
+  const own = ['--config', join(folder, 'starling.json'), ...at];
+  await keep('model add', 'box', '--url', 'http://127.0.0.1:11434', ...own);
+  await keep('model list', ...own);
+  await keep('model remove', 'box', ...own);
+  await keep('model test', 'gpu', ...at);
+  await keep('llm ask', 'why', '--model', 'gpu/qwen', ...at);
+  await keep('llm stats', ...at);
 }
 
 /** One that bob may spend as well, and one that is closed. */

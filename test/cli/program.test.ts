@@ -13,7 +13,7 @@ const SRC = resolve(import.meta.dirname, '../../src');
 
 /** Words that only hold commands together. */
 const GROUPS =
-  'grant policy identity key pin audit board budget agent capability task swarm secret service'.split(
+  'grant policy identity key pin audit board budget agent capability task swarm secret service model llm'.split(
     ' ',
   );
 /** Words of every command that can be run. */
@@ -95,6 +95,7 @@ describe('did you mean', () => {
     ['--lan', '--plan'],
     ['--nodes', '--node'],
     ['--plain', '--plan'],
+    ['--uri', '--url'],
     ['--use', '--uses'],
   ];
   const tried = new Set([
@@ -191,6 +192,7 @@ it('the entry statically imports commander, what shuts the debugger and single f
     'cli/groups/meant-options.ts',
     'cli/groups/members.ts',
     'cli/groups/mesh.ts',
+    'cli/groups/model.ts',
     'cli/groups/node.ts',
     'cli/groups/own-words.ts',
     'cli/groups/pin.ts',

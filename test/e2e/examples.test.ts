@@ -10,6 +10,7 @@ import { runCleanup } from '../gateway/support/gateways.ts';
 import { ECHO, agentSteps } from './examples/agent-steps.ts';
 import { boardSteps } from './examples/board-steps.ts';
 import { RECLAIM_STEPS, budgetSteps } from './examples/budget-steps.ts';
+import { modelSteps } from './examples/model-steps.ts';
 import { swarmSteps } from './examples/swarm-steps.ts';
 import { taskSteps } from './examples/task-steps.ts';
 import type { Put, Step } from './examples/step.ts';
@@ -470,6 +471,7 @@ const STEPS: Readonly<Record<string, Step>> = {
   },
   'starling identity rotate': { at: 'tablet' },
   'starling identity rotate --json': { at: 'tablet' },
+  ...modelSteps(() => alice),
   ...budgetSteps(() => bob),
   'starling peers rename laptop-bjya anna-laptop': {
     at: 'alice',

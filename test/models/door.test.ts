@@ -260,6 +260,8 @@ const FAILURES: readonly (readonly [model: string, status: number, code: string]
   ['gpu/too-long', 400, 'STARLING_MODEL_CONTEXT'],
   ['gpu/html', 502, 'STARLING_MODEL_INVALID'],
   ['gpu/moved', 502, 'STARLING_MODEL_INVALID'],
+  ['gpu/filtered', 400, 'STARLING_MODEL_REJECTED'],
+  ['claude/filtered', 400, 'STARLING_MODEL_REJECTED'],
   ['hasty/silent', 504, 'STARLING_TIMEOUT'],
   ['dead/qwen', 502, 'STARLING_MODEL_FAILED'],
   ['keyless/qwen', 500, 'STARLING_SECRET_MISSING'],
@@ -311,6 +313,27 @@ describe('what a vendor fails', () => {
       });
       await expect(stream.finalMessage(), name).rejects.toThrow(code);
     }
+  });
+
+  it('a call of a tool with broken JSON is an error, whole and streamed, before the client could act on it', async () => {
+    const request = { messages: ask, max_tokens: 5 };
+    for (const name of ['gpu', 'claude']) {
+      const model = `${name}/bad-tool`;
+      const chat = await post('/chat/completions', { ...request, model, tools, stream: true });
+      const text = await chat.text();
+      expect(text, name).toContain('STARLING_MODEL_INVALID');
+      expect(text, name).not.toMatch(/"finish_reason":"tool_calls"|\[DONE\]/);
+      const named = { name: 'look', input_schema: { type: 'object' } };
+      const asked = { ...request, model, tools: [named], stream: true };
+      const messages = await (await post('/messages', asked)).text();
+      expect(messages, name).toContain('STARLING_MODEL_INVALID');
+      expect(messages, name).not.toMatch(/"stop_reason":"tool_use"|message_stop/);
+    }
+    const whole = await post('/chat/completions', { ...request, model: 'gpu/bad-tool', tools });
+    expect(whole.status).toBe(502);
+    expect(await whole.text()).toContain(
+      "calls tool 'look' with arguments that are no JSON object",
+    );
   });
 
   it('a stream that stalls ends in time', async () => {

@@ -1,6 +1,6 @@
 /**
  * Vendors of models at the wire: a server that answers in the OpenAI and the Anthropic API, well or as the model's name
- * says: `status-401`, `cut`, `silent`, `malformed`, `html`, `moved`.
+ * says: `status-401`, `cut`, `silent`, `malformed`, `html`, `moved`, `filtered`, `bad-tool`.
  */
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
@@ -100,6 +100,7 @@ async function answer(
     return json(REFUSAL(Number(status), `no: ${key}`), Number(status), headers);
   }
   if (model === 'too-long') return json(REFUSAL(400, 'prompt is too long: 9 > 8'), 400);
+  if (model === 'filtered') return json(REFUSAL(400, 'content_filter: not this'), 400);
   if (model === 'html')
     return void response.writeHead(200, { 'content-type': 'text/html' }).end('<p>');
   if (model === 'moved')
@@ -115,6 +116,7 @@ async function answer(
   response.writeHead(200, { 'content-type': 'text/event-stream' });
   const events = isChat ? chatEvents(body, model) : messageEvents(body, model);
   for (const [at, event] of events.entries()) {
+    if (model === 'cut-first' && at === 1) return void response.destroy();
     if (model === 'cut' && at === 3) return void response.destroy();
     if (model === 'short' && at === 3) return void response.end();
     if (model === 'malformed' && at === 3) response.write('data: {"choi\n\n');
@@ -150,7 +152,7 @@ function chat(body: Got['body'], model: string): object {
   const called = {
     id: 'call_1',
     type: 'function',
-    function: { name: 'look', arguments: '{"at":"sky"}' },
+    function: { name: 'look', arguments: model === 'bad-tool' ? '{"at": sky' : '{"at":"sky"}' },
   };
   const message = usesTool(body)
     ? { role: 'assistant', content: null, tool_calls: [called] }
@@ -192,7 +194,7 @@ function chatEvents(body: Got['body'], model: string): string[] {
     ? [
         chunk(call({ id: 'call_1', type: 'function', function: { name: 'look', arguments: '' } })),
         chunk(call({ function: { arguments: '{"at":' } })),
-        chunk(call({ function: { arguments: '"sky"}' } })),
+        chunk(call({ function: { arguments: model === 'bad-tool' ? 'sky' : '"sky"}' } })),
         chunk({}, 'tool_calls'),
       ]
     : [
@@ -221,7 +223,10 @@ function messageEvents(body: Got['body'], model: string): string[] {
     ? { type: 'tool_use', id: 'toolu_1', name: 'look', input: {} }
     : { type: 'text', text: '' };
   const deltas = usesTool(body)
-    ? ['{"at":', '"sky"}'].map((text) => ({ type: 'input_json_delta', partial_json: text }))
+    ? ['{"at":', model === 'bad-tool' ? 'sky' : '"sky"}'].map((text) => ({
+        type: 'input_json_delta',
+        partial_json: text,
+      }))
     : WORDS.map((text) => ({ type: 'text_delta', text }));
   return [
     event({ type: 'message_start', message: { ...start, content: [], stop_reason: null, usage } }),

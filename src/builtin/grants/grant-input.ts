@@ -1,7 +1,7 @@
 /** The input of the grant tools: what to grant, to whom, and under which conditions. */
 import { z } from 'zod';
 import type { Budgets } from '../../budget/index.ts';
-import { StarlingError, isObject } from '../../core/index.ts';
+import { StarlingError } from '../../core/index.ts';
 import type { Did, Json } from '../../core/index.ts';
 import { CAPABILITIES_MAX, parseResource, uriResource } from '../../grants/index.ts';
 import type { Capability } from '../../grants/index.ts';
@@ -94,7 +94,7 @@ export const CONDITIONS = {
 type Conditions = z.infer<z.ZodObject<typeof CONDITIONS>>;
 
 /** Budgets of this node, which a grant names by id: a name may mean another one tomorrow. */
-export type BudgetsHere = Pick<Budgets, 'idOf' | 'unitOf'>;
+export type BudgetsHere = Pick<Budgets, 'idOf'>;
 
 /**
  * The caveats that `input` asks for; a budget by its id, where this node knows it. With `own`, it must.
@@ -126,28 +126,12 @@ function budgetIn(
   }
 }
 
-/**
- * `capability` under `caveats`. Arguments are asked of what has arguments.
- * @throws STARLING_USAGE for a budget in dollars of the use of a model
- */
+/** `capability` under `caveats`. Arguments are asked of what has arguments. */
 export function conditioned(
   capability: Capability,
   caveats: Readonly<Record<string, Json>>,
-  budgets: BudgetsHere,
 ): Capability {
   const { args, ...others } = caveats;
-  const { budget } = others;
-  const id = isObject(budget) ? budget['id'] : undefined;
-  const isOfModel = capability.ability === 'model/use' && typeof id === 'string';
-  if (isOfModel && budgets.unitOf(id) === 'usd') {
-    throw new StarlingError(
-      'STARLING_USAGE',
-      'uses of models count in tokens and in calls, and have no price in dollars yet',
-      {
-        hint: "name a budget in tokens, like one made by: starling budget create research --limit '1000000 tokens'",
-      },
-    );
-  }
   const own =
     args !== undefined && WITH_ARGUMENTS.includes(capability.ability)
       ? { ...others, args }

@@ -114,7 +114,7 @@ function createTool(components: GrantComponents): BuiltinTool {
         input.expires_s === undefined ? RENEWED_LIFETIME_MS : input.expires_s * 1000;
       const grant = await components.grants.issue({
         aud: audienceOf(components.membership, input.peer),
-        capabilities: capabilitiesOf(input).map((one) => conditioned(one, caveats, budgets)),
+        capabilities: capabilitiesOf(input).map((one) => conditioned(one, caveats)),
         expiresAtMs: components.clock.now() + lifetimeMs,
         ...(input.max_depth === undefined ? {} : { maxDepth: input.max_depth }),
         ...(input.expires_s === undefined ? { renewForMs: lifetimeMs } : {}),

@@ -1,4 +1,4 @@
-/** The config file of this node, as `starling mcp add|remove|list|import` read and write it. */
+/** The config file of this node, as the commands of `starling mcp` and `starling model` read and write it. */
 import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -21,6 +21,8 @@ import type { CommonOptions } from '../options/common-options.ts';
 export interface OwnConfig {
   readonly file: JsonFile;
   readonly servers: ReadonlyMap<string, Json>;
+  /** Providers of models, as they are written there. */
+  readonly providers: ReadonlyMap<string, Json>;
 }
 
 const FILE_MODE = 0o600;
@@ -44,9 +46,17 @@ export async function readOwnConfig(options: CommonOptions): Promise<OwnConfig> 
     );
   }
   const tree = valueOf(parseJsonc(file.text, path));
-  const servers = isObject(tree) ? tree['mcpServers'] : undefined;
-  const entries = isObject(servers) ? Object.entries(servers) : [];
-  return { file, servers: new Map(entries.map(([name, entry]) => [name, entry ?? null])) };
+  const models = isObject(tree) ? tree['models'] : undefined;
+  return {
+    file,
+    servers: entriesOf(isObject(tree) ? tree['mcpServers'] : undefined),
+    providers: entriesOf(isObject(models) ? models['providers'] : undefined),
+  };
+}
+
+function entriesOf(value: Json | undefined): ReadonlyMap<string, Json> {
+  const entries = isObject(value) ? Object.entries(value) : [];
+  return new Map(entries.map(([name, entry]) => [name, entry ?? null]));
 }
 
 /** The person may think of the file that the node had, and this is another. */
@@ -64,12 +74,25 @@ export function writeOwnConfig(config: OwnConfig, text: string): Promise<void> {
 
 /** The file's text with these servers added or replaced; a new file names its schema as well. */
 export function withServers(config: OwnConfig, servers: ReadonlyMap<string, JsonObject>): string {
+  return withEntries(config, ['mcpServers'], servers);
+}
+
+/** The same with this provider of models. */
+export function withProvider(config: OwnConfig, name: string, entry: JsonObject): string {
+  return withEntries(config, ['models', 'providers'], new Map([[name, entry]]));
+}
+
+function withEntries(
+  config: OwnConfig,
+  below: readonly string[],
+  entries: ReadonlyMap<string, JsonObject>,
+): string {
   const { path, exists } = config.file;
   let { text } = config.file;
   const schema = exists ? undefined : schemaUrl();
   if (schema !== undefined) text = setProperty({ text, file: path }, ['$schema'], schema);
-  for (const [name, entry] of servers) {
-    text = setProperty({ text, file: path }, ['mcpServers', name], entry);
+  for (const [name, entry] of entries) {
+    text = setProperty({ text, file: path }, [...below, name], entry);
   }
   return text;
 }
@@ -86,8 +109,12 @@ export interface NextStep {
   readonly text: string;
 }
 
-/** Looks whether a node runs, and says what happens next. @throws STARLING_CONFIG_INVALID */
-export async function nextStep(options: CommonOptions, path: string): Promise<NextStep> {
+/** Looks whether a node runs, and says what happens next; `see` shows what is there then. @throws STARLING_CONFIG_INVALID */
+export async function nextStep(
+  options: CommonOptions,
+  path: string,
+  see = 'starling mcp list',
+): Promise<NextStep> {
   const named = options.config === undefined ? '' : ` --config ${options.config}`;
   const stateDir = await stateDirOf({ ...options, config: path });
   try {
@@ -95,7 +122,7 @@ export async function nextStep(options: CommonOptions, path: string): Promise<Ne
     const who = named === '' ? 'the running node' : 'a running node that reads this file';
     return {
       node: 'running',
-      text: `${who} takes it up by itself; see: starling mcp list${named}`,
+      text: `${who} takes it up by itself; see: ${see}${named}`,
     };
   } catch (error) {
     if (!(error instanceof StarlingError) || error.code !== 'STARLING_NODE_UNREACHABLE')

@@ -4,14 +4,8 @@ import { StarlingError, VERSION, isObject, messageOf } from '../../core/index.ts
 import type { Json, JsonObject, Logger } from '../../core/index.ts';
 import type { ListedTool, ServerCatalog } from '../../directory/index.ts';
 import { eraOf } from '../wire/era.ts';
-import {
-  RPC,
-  errorBytes,
-  errorOf,
-  notificationBytes,
-  parseFrame,
-  resultBytes,
-} from '../wire/frame.ts';
+import { RPC, errorBytes, errorOf, parseFrame, resultBytes } from '../wire/frame.ts';
+import { progressOf } from './call-progress.ts';
 import { readJsonSchema } from './json-schema.ts';
 import type {
   ChannelCall,
@@ -175,19 +169,11 @@ class Functions implements FunctionServer {
   async #run(call: RelayedCall, { tool, input }: Offered, abort: AbortController): Promise<void> {
     const { id } = call.request;
     const { signal } = abort;
+    const tell = progressOf(call, signal);
     const context: FunctionContext = {
       signal,
       principal: call.principal,
-      progress(progress, total, message) {
-        const said = {
-          progressToken: 0,
-          progress,
-          ...(total === undefined ? {} : { total }),
-          ...(message === undefined ? {} : { message }),
-        };
-        const frame = parseFrame(notificationBytes('notifications/progress', said));
-        if (!signal.aborted && frame.kind === 'notification') call.progress(frame);
-      },
+      progress: (progress, total, message) => tell(progress, message, total),
     };
     try {
       const args = argumentsOf(call.request.params['arguments'], tool.name, input);

@@ -5,6 +5,7 @@ import type { ServerCatalog } from '../../directory/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import { CACHING, declaresTasks, eraOf, lacksTasks, objectOf } from '../wire/era.ts';
 import { RPC, errorBytes, errorOf, parseFrame, resultBytes } from '../wire/frame.ts';
+import { progressOf } from './call-progress.ts';
 import type {
   BuiltinContext,
   BuiltinResource,
@@ -234,7 +235,11 @@ class NodeServer implements BuiltinServer {
     }
     const { elicit, paused } = createBuiltinQuestions(call, init);
     const isModern = eraOf(call.request) === 'modern';
-    const asks = { elicit, ...(sampling === undefined || isModern ? {} : { sampling }) };
+    const asks = {
+      elicit,
+      progress: progressOf(call, signal),
+      ...(sampling === undefined || isModern ? {} : { sampling }),
+    };
     const context = { ...contextOf(call, signal), ...asks };
     const done = tool.call(argumentsOf(params['arguments']), context).then((result) =>
       // Many tasks in one call have no single one that the client could ask for.

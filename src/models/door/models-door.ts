@@ -26,6 +26,7 @@ const THERE = [...Object.keys(FORMS), MODELS_PATH].join(', ');
 /** What a provider of the same API may see of a caller's headers. */
 const PASSED: readonly string[] = ['anthropic-version', 'anthropic-beta'];
 const HEADER_MAX = 1024;
+const TASK_ID = /^[\w.-]{1,64}$/;
 
 /** What the door works with. */
 export interface ModelsDoorComponents {
@@ -107,7 +108,9 @@ async function answer(
   { request, response, credential }: Exchange,
   body: Buffer,
 ): Promise<void> {
-  const call = readCall(form, body, passedHeaders(request));
+  const task = taskIn(request);
+  const read = readCall(form, body, passedHeaders(request));
+  const call = { ...read, ...(task === undefined ? {} : { task }) };
   const signal = untilGone(response);
   const made = await models.ask(call, credential.principal, signal);
   await (made.isStream ? sendStream(response, made) : sendWhole(response, made));
@@ -120,6 +123,12 @@ function passedHeaders({ headers }: IncomingMessage): Readonly<Record<string, st
       return typeof value === 'string' && value.length <= HEADER_MAX ? [[name, value]] : [];
     }),
   );
+}
+
+/** The task that the caller names, where that can be the id of one. */
+function taskIn({ headers }: IncomingMessage): string | undefined {
+  const named = headers['starling-task'];
+  return typeof named === 'string' && TASK_ID.test(named) ? named : undefined;
 }
 
 /** Aborted when the caller goes before it has its answer. */
@@ -201,7 +210,7 @@ function wantedIn(path: string): string {
 
 function entryOf(api: DoorApi, { name, shortName = name }: ListedModel, now: number): Json {
   if (api === 'openai') {
-    const owner = name.slice(0, name.lastIndexOf('/'));
+    const owner = name.includes('/') ? name.slice(0, name.lastIndexOf('/')) : 'starling';
     return { id: shortName, object: 'model', created: Math.floor(now / 1000), owned_by: owner };
   }
   const at = new Date(now).toISOString();

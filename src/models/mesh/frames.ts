@@ -113,12 +113,13 @@ export function headersIn(value: Json | undefined): Readonly<Record<string, stri
 
 /** Tokens as a peer tells them; undefined where it tells none that can be. */
 export function usageIn(value: Json | undefined): Usage | undefined {
-  const { input, output, cachedInput, isEstimated } = objectIn(value);
+  const { input, output, cachedInput, cacheWrite, isEstimated } = objectIn(value);
   if (!isCount(input) || !isCount(output)) return undefined;
   return {
     input,
     output,
     ...(isCount(cachedInput) ? { cachedInput } : {}),
+    ...(isCount(cacheWrite) ? { cacheWrite } : {}),
     ...(isEstimated === true ? { isEstimated } : {}),
   };
 }

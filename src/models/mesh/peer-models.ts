@@ -13,10 +13,10 @@ import type { Membership, PeerView } from '../../membership/index.ts';
 import { createMessageStream } from '../../network/index.ts';
 import type { Network, PeerStream } from '../../network/index.ts';
 import { listIn, textIn } from '../json-reading.ts';
-import type { ListFailure, PeerModels } from '../models.ts';
-import { USE, modelResource, readModelName, unknownModel } from '../names.ts';
+import type { PeerModels } from '../models.ts';
+import { USE, modelResource, nameText, readModelName, unknownModel } from '../names.ts';
 import type { ModelName } from '../names.ts';
-import type { ListedModel, ModelAnswer, ReadCall, Usage } from '../types.ts';
+import type { ListFailure, ListedModel, ModelAnswer, ReadCall, Usage } from '../types.ts';
 import {
   FRAME,
   FRAME_BYTES_MAX,
@@ -96,7 +96,8 @@ class MeshModels implements PeerModels {
   find(name: ModelName): Required<ModelName> {
     if (name.peer !== undefined) {
       const peer = this.#components.membership.byAlias(name.peer);
-      if (peer === undefined) throw unknownModel(textOf(name), `no peer is called '${name.peer}'`);
+      if (peer === undefined)
+        throw unknownModel(nameText(name), `no peer is called '${name.peer}'`);
       return { ...name, peer: peer.alias };
     }
     const able = this.#owners(name);
@@ -104,13 +105,13 @@ class MeshModels implements PeerModels {
     const [first, second] = alive.length === 0 ? able : alive;
     if (first === undefined) {
       throw unknownModel(
-        textOf(name),
+        nameText(name),
         `neither this node nor a peer that has granted it to ${this.#components.self} has a provider '${name.provider}'`,
       );
     }
     if (second !== undefined) {
-      const both = [first, second].map(({ alias }) => `@${alias}/${textOf(name)}`);
-      throw unknownModel(textOf(name), `it may be ${both.join(' or ')}: name one of them`);
+      const both = [first, second].map(({ alias }) => `@${alias}/${nameText(name)}`);
+      throw unknownModel(nameText(name), `it may be ${both.join(' or ')}: name one of them`);
     }
     return { ...name, peer: first.alias };
   }
@@ -122,8 +123,8 @@ class MeshModels implements PeerModels {
     { signal, used }: Parameters<PeerModels['ask']>[3],
   ): Promise<ModelAnswer> {
     const peer = this.#components.membership.byAlias(name.peer);
-    if (peer === undefined) throw unknownModel(textOf(name), `no peer is called '${name.peer}'`);
-    const model = textOf({ provider: name.provider, model: name.model });
+    if (peer === undefined) throw unknownModel(nameText(name), `no peer is called '${name.peer}'`);
+    const model = nameText({ provider: name.provider, model: name.model });
     const behalf = this.#behalfOf(principal);
     const inbox = await this.#open(peer, signal, [
       jsonFrame(FRAME.ask, {
@@ -269,10 +270,6 @@ class MeshModels implements PeerModels {
     }
     return [...owners].map((did) => membership.find(did)).filter((peer) => peer !== undefined);
   }
-}
-
-function textOf({ peer, provider, model }: ModelName): string {
-  return `${peer === undefined ? '' : `@${peer}/`}${provider}/${model}`;
 }
 
 function isName(text: string): boolean {

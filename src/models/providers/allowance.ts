@@ -1,11 +1,20 @@
-/** What one provider is sent in a minute: requests and tokens, each from a bucket that a minute fills. */
+/** What one provider is sent in a minute, or one caller may ask for: requests and tokens, each from a bucket that a minute fills. */
 import { StarlingError } from '../../core/index.ts';
 import type { Clock } from '../../core/index.ts';
-import type { ModelProvider } from '../../config/index.ts';
+import type { MinuteLimits } from '../../config/index.ts';
 
 const MINUTE_MS = 60_000;
 
-/** Counts what a provider is sent. */
+/** Whose minute it is, for refusals. */
+export interface AllowanceWords {
+  /** The subject, up to the number: `this node sends provider gpu`. */
+  readonly who: string;
+  /** Where the limits stand in the configuration. */
+  readonly key: string;
+  readonly provider?: string;
+}
+
+/** Counts what is sent in a minute. */
 export interface Allowance {
   /**
    * Takes one request of so many tokens, as a guess; gives what settles it by what it really took.
@@ -14,21 +23,21 @@ export interface Allowance {
   take(tokens: number): (actualTokens: number) => void;
 }
 
-/** Makes the allowance of the provider `name`. */
+/** Makes an allowance; what is not limited is not counted. */
 export function createAllowance(
   clock: Clock,
-  name: string,
-  { requestsPerMinute, tokensPerMinute }: ModelProvider['limits'],
+  { who, key, provider }: AllowanceWords,
+  { requestsPerMinute, tokensPerMinute }: MinuteLimits,
 ): Allowance {
   const requests = requestsPerMinute === undefined ? undefined : bucket(clock, requestsPerMinute);
   const tokens = tokensPerMinute === undefined ? undefined : bucket(clock, tokensPerMinute);
   const refuse = (waitMs: number, limit: string, most: number): never => {
     throw new StarlingError(
       'STARLING_RATE_LIMITED',
-      `this node sends provider ${name} no more than ${most} ${limit.replaceAll('_', ' ')}`,
+      `${who} no more than ${most} ${limit.replaceAll('_', ' ')}`,
       {
-        hint: `wait ${waitMs} ms, or raise models.providers.${name}.rate_limits.${limit}`,
-        data: { provider: name, retryAfterMs: waitMs, limit },
+        hint: `wait ${waitMs} ms, or raise ${key}.${limit}`,
+        data: { retryAfterMs: waitMs, limit, ...(provider === undefined ? {} : { provider }) },
       },
     );
   };

@@ -3,10 +3,10 @@
  * provider's API and its answer said back.
  */
 import { StarlingError } from '../../core/index.ts';
-import type { Clock, Json, JsonObject } from '../../core/index.ts';
+import type { Clock, JsonObject } from '../../core/index.ts';
 import { isEventStream, mediaTypeOf } from '../../gateway/index.ts';
 import type { Reply } from '../../gateway/index.ts';
-import { countIn, objectIn, parsedObject } from '../json-reading.ts';
+import { objectIn, parsedObject } from '../json-reading.ts';
 import { withModel } from '../read-call.ts';
 import { chatAsMessage, chatUsage, messageAsChat, messagesUsage } from '../translate/answers.ts';
 import { createChatStream } from '../translate/chat-stream.ts';
@@ -18,11 +18,9 @@ import type { ModelAnswer, ModelForm, ReadCall, Usage } from '../types.ts';
 import { followStream } from './follow-stream.ts';
 import { splitEvents } from './split-events.ts';
 import type { Provider, VendorAnswer } from './provider.ts';
+import { limitIn, reckonTokens, textLengthOf } from './reckoning.ts';
+import { checkToolCalls } from './tool-arguments.ts';
 
-/** Characters of a token, at the least: what is reckoned is rather too much than too little. */
-const CHARS_PER_TOKEN = 3;
-/** What a request that names no limit is reckoned to bring. */
-const OUTPUT_GUESS = 1024;
 const PATHS: Readonly<Record<ModelForm, string>> = {
   chat: '/chat/completions',
   embeddings: '/embeddings',
@@ -63,7 +61,7 @@ export async function answerBy(
 ): Promise<ModelAnswer> {
   if (call.form === 'count_tokens' && provider.api === 'openai') return reckoned(call, init);
   const plan = planOf(provider, call, init);
-  const guess = reckonTokens(call.body.length) + limitIn(call.fields);
+  const guess = reckonTokens(call.body.length) + limitIn(call);
   const settle = provider.allowance.take(guess);
   const used = (usage: Usage): void => {
     settle(usage.input + usage.output);
@@ -160,6 +158,10 @@ async function whole(
   if (!mediaTypeOf(reply).endsWith('json')) throw wrongType(provider, reply, 'JSON');
   const bytes = Buffer.concat(chunks, sizeBytes);
   const answer = parsedObject(bytes.toString('utf8'));
+  if (answer !== undefined && call.form !== 'count_tokens') {
+    init.used(usageIn(provider, answer) ?? reckonedUsage(call, sizeBytes));
+    if (provider.api === 'openai') checkToolCalls(provider.name, answer);
+  }
   const said = answer === undefined || plan.whole === undefined ? answer : plan.whole(answer);
   if (answer === undefined || said === undefined) {
     throw new StarlingError(
@@ -168,8 +170,6 @@ async function whole(
       { hint: `see that models.providers.${provider.name}.endpoint is the base of its API` },
     );
   }
-  if (call.form !== 'count_tokens')
-    init.used(usageIn(provider, answer) ?? reckonedUsage(call, sizeBytes));
   return said === answer ? bytes : Buffer.from(JSON.stringify(said));
 }
 
@@ -258,23 +258,4 @@ function reckoned(call: ReadCall, { used }: AnswerInit): ModelAnswer {
 function reckonedUsage(call: ReadCall, outputLength: number): Usage {
   const input = reckonTokens(textLengthOf(call.fields));
   return { input, output: reckonTokens(outputLength), isEstimated: true };
-}
-
-function reckonTokens(length: number): number {
-  return Math.ceil(length / CHARS_PER_TOKEN);
-}
-
-function limitIn(fields: JsonObject): number {
-  const { max_tokens: one, max_completion_tokens: other } = fields;
-  return countIn(one) || countIn(other) || OUTPUT_GUESS;
-}
-
-/** Characters of all texts in a request, but for pictures, which are paid for otherwise. */
-function textLengthOf(value: Json | undefined): number {
-  if (typeof value === 'string') return value.startsWith('data:') ? 0 : value.length;
-  if (typeof value !== 'object' || value === null) return 0;
-  return Object.entries(value).reduce(
-    (sum, [key, inner]) => (key === 'data' ? sum : sum + textLengthOf(inner)),
-    0,
-  );
 }

@@ -2,12 +2,14 @@
  * Reads along with a provider's stream of events: whether each is one of its API, whether the stream has come to its own
  * end, and what it says of tokens. A stream that stops without its end was cut, whatever the connection says.
  */
-import { StarlingError } from '../../core/index.ts';
+import { StarlingError, messageOf } from '../../core/index.ts';
 import type { JsonObject } from '../../core/index.ts';
 import { createEventStreamDecoder } from '../../gateway/index.ts';
-import { listIn, objectIn, parsedObject, textIn } from '../json-reading.ts';
+import { countIn, listIn, objectIn, parsedObject, textIn } from '../json-reading.ts';
 import { chatUsage, messagesUsage } from '../translate/answers.ts';
 import type { Usage } from '../types.ts';
+import { createToolArguments } from './tool-arguments.ts';
+import type { ToolArguments } from './tool-arguments.ts';
 import { streamError } from './vendor-errors.ts';
 
 const DONE = '[DONE]';
@@ -42,10 +44,12 @@ class Follower implements StreamFollower {
   #fault: StarlingError | undefined;
   #isOver = false;
   #usage: JsonObject = {};
+  readonly #arguments: ToolArguments;
 
   constructor(api: 'openai' | 'anthropic', provider: string, eventBytes: number) {
     this.#api = api;
     this.#provider = provider;
+    this.#arguments = createToolArguments(provider);
     this.#decoder = createEventStreamDecoder(eventBytes, ({ data }) =>
       this.#take(data.toString('utf8')),
     );
@@ -89,24 +93,45 @@ class Follower implements StreamFollower {
       return;
     }
     this.#events.push(event);
-    if (this.#api === 'openai') this.#readChat(event);
-    else this.#readMessages(event);
+    try {
+      if (this.#api === 'openai') this.#readChat(event);
+      else this.#readMessages(event);
+    } catch (error) {
+      // A decoder that calls back must not be left in the middle.
+      this.#fault = error instanceof StarlingError ? error : this.#malformed(messageOf(error));
+    }
   }
 
   #readChat({ usage, choices }: JsonObject): void {
     if (usage !== undefined && usage !== null) this.#usage = objectIn(usage);
     for (const choice of listIn(choices)) {
-      const { delta, finish_reason: finish } = objectIn(choice);
+      const { delta, finish_reason: finish, index } = objectIn(choice);
       // Some compatible servers leave [DONE] out.
-      if (typeof finish === 'string' && finish !== '') this.#isOver = true;
+      for (const call of listIn(objectIn(delta)['tool_calls'])) {
+        const { index: at, function: called } = objectIn(call);
+        const { name, arguments: piece } = objectIn(called);
+        const key = `${countIn(index)} ${countIn(at)}`;
+        this.#arguments.add(key, textIn(name), textIn(piece));
+      }
+      if (typeof finish === 'string' && finish !== '') {
+        this.#isOver = true;
+        this.#arguments.end(finish);
+      }
       this.textLength += textIn(objectIn(delta)['content']).length;
     }
   }
 
-  #readMessages({ type, message, usage, delta }: JsonObject): void {
+  #readMessages({ type, message, usage, delta, index, content_block: block }: JsonObject): void {
     if (type === 'message_start') this.#usage = objectIn(objectIn(message)['usage']);
     if (type === 'message_delta') this.#usage = { ...this.#usage, ...objectIn(usage) };
     if (type === 'message_stop') this.#isOver = true;
+    if (type === 'content_block_start' || type === 'content_block_delta') {
+      const piece = textIn(objectIn(delta)['partial_json']);
+      const name = textIn(objectIn(block)['name']);
+      if (piece !== '' || name !== '') this.#arguments.add(`${countIn(index)}`, name, piece);
+    }
+    const reason = textIn(objectIn(delta)['stop_reason']);
+    if (type === 'message_delta' && reason !== '') this.#arguments.end(reason);
     this.textLength += textIn(objectIn(delta)['text']).length;
   }
 

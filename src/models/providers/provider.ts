@@ -56,6 +56,8 @@ export interface Provider {
   offers(model: string): boolean;
   /** Its models, by its own names. @throws what {@link Provider.send} does */
   models(signal: AbortSignal): Promise<readonly string[]>;
+  /** The same, asked at its address now, whatever is known or configured. */
+  probe(signal: AbortSignal): Promise<readonly string[]>;
   /**
    * Sends a request; resolves when the headers of a good answer have come.
    * @throws STARLING_MODEL_…, STARLING_RATE_LIMITED, STARLING_TIMEOUT, STARLING_CONFIG_INVALID, STARLING_SECRET_MISSING
@@ -88,7 +90,15 @@ class HttpProvider implements Provider {
     this.api = config.api;
     this.isOpenAi =
       config.endpoint !== undefined && new URL(config.endpoint).hostname === 'api.openai.com';
-    this.allowance = createAllowance(components.clock, name, config.limits);
+    this.allowance = createAllowance(
+      components.clock,
+      {
+        who: `this node sends provider ${name}`,
+        key: `models.providers.${name}.rate_limits`,
+        provider: name,
+      },
+      config.limits,
+    );
   }
 
   offers(model: string): boolean {
@@ -110,10 +120,17 @@ class HttpProvider implements Provider {
     return models;
   }
 
-  async #list(): Promise<readonly string[]> {
+  async probe(signal: AbortSignal): Promise<readonly string[]> {
+    const models = await this.#list(signal);
+    this.#listed = { at: this.#components.clock.now(), models: Promise.resolve(models) };
+    return models;
+  }
+
+  async #list(signal?: AbortSignal): Promise<readonly string[]> {
     const more = this.api === 'anthropic' ? '?limit=1000' : '';
     const { reply } = await this.#exchange('GET', `/models${more}`, '', {}, undefined, {
       timeoutMs: Math.min(LIST_TIMEOUT_MS, this.#config.timeoutMs),
+      ...(signal === undefined ? {} : { signal }),
     });
     const body = await readBody(reply, LIST_BYTES_MAX).catch((error: unknown) => {
       throw this.#broken(error);

@@ -6,6 +6,8 @@ import { objectIn, parsedObject, textIn } from '../json-reading.ts';
 const WORDS_MAX = 400;
 const TOO_LONG =
   /context_length_exceeded|exceed_context_size|prompt is too long|maximum context|context (?:length|window|size)/i;
+const FILTERED =
+  /content_filter|content_policy_violation|content management policy|responsible_ai/i;
 const RETRY_MAX_MS = 86_400_000;
 
 /** A refusal as it came. */
@@ -37,6 +39,16 @@ export function vendorError(refusal: VendorRefusal): StarlingError {
   if (TOO_LONG.test(body)) {
     const text = `the request is longer than the context of ${provider}/${model}${saying}`;
     return fail('STARLING_MODEL_CONTEXT', text, 'send less, or choose a model with more context');
+  }
+  if (status === 400 && FILTERED.test(body)) {
+    const text = `the content filter of provider ${provider} refuses the request${saying}`;
+    const more = { reason: 'content_filter' };
+    return fail(
+      'STARLING_MODEL_REJECTED',
+      text,
+      'say it in other words, or choose another model',
+      more,
+    );
   }
   if (status === 404) {
     const text = `provider ${provider} has no model '${printable(model)}'${saying}`;

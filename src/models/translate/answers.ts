@@ -53,6 +53,7 @@ export function messagesUsage(usage: Json | undefined): Usage | undefined {
     input: countIn(told['input_tokens']) + cached + written,
     output: countIn(told['output_tokens']),
     ...(cached === 0 ? {} : { cachedInput: cached }),
+    ...(written === 0 ? {} : { cacheWrite: written }),
   };
 }
 

@@ -1,0 +1,89 @@
+/** `starling model list` */
+import { checkModelProvider } from '../../../config/check-provider.ts';
+import { StarlingError } from '../../../core/errors.ts';
+import { isObject } from '../../../core/json/value-checks.ts';
+import type { ModelListResult } from '../../../models/types.ts';
+import { readOwnConfig } from '../../node/config-file.ts';
+import { stateDirOf, withNode } from '../../node/locate-node.ts';
+import { paint, printData, safeLine, sentence, table } from '../../terminal/output.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
+
+/** Longer than a node waits for what its providers and peers list. */
+const TIMEOUT_MS = 60_000;
+
+interface ProviderRow {
+  readonly name: string;
+  readonly api: string | undefined;
+  readonly endpoint: string | undefined;
+  readonly keyFrom: string | undefined;
+  readonly problems: readonly string[];
+}
+
+/** Prints the providers of the config file, and the models that may be used if a node runs. */
+export async function run(options: CommonOptions): Promise<void> {
+  const { file, providers } = await readOwnConfig(options);
+  const listed = await askNode(options, file.exists ? file.path : undefined);
+  const rows = [...providers].map(([name, entry]): ProviderRow => {
+    const { api, endpoint, problems } = checkModelProvider(name, entry, process.env);
+    const keyFrom = isObject(entry) ? entry['keyFrom'] : undefined;
+    return {
+      name,
+      api,
+      endpoint,
+      keyFrom: typeof keyFrom === 'string' ? keyFrom : undefined,
+      problems,
+    };
+  });
+  const { models = [], failures = [] } = listed ?? {};
+  const data = { file: file.path, providers: rows, models, failures };
+  printData(data, options.json === true, () =>
+    [
+      rows.length === 0 ? none(file.path) : tableOf(rows),
+      ...(models.length === 0 ? [] : ['', ...models.map((model) => lineOf(model))]),
+      ...failures.map(({ from, error }) =>
+        sentence(`${paint.red('✗')} `, safeLine(`${from}: ${error}`)),
+      ),
+      ...(listed === undefined ? ['no node runs yet; start one with: starling up'] : []),
+    ].join('\n'),
+  );
+}
+
+function tableOf(rows: readonly ProviderRow[]): string {
+  return table(
+    ['PROVIDER', 'API', 'KEY', 'ADDRESS'],
+    rows.map(({ name, api, keyFrom, endpoint, problems }) => [
+      name,
+      api ?? '–',
+      keyFrom ?? 'none',
+      problems[0] ?? endpoint ?? '–',
+    ]),
+    { flexible: 3, wrap: true },
+  );
+}
+
+function lineOf({ name, shortName, peer }: ModelListResult['models'][number]): string {
+  const long = shortName === undefined ? '' : paint.dim(` (${safeLine(name)})`);
+  const of = peer === undefined ? '' : paint.dim(`  of ${safeLine(peer)}`);
+  return `${safeLine(shortName ?? name)}${long}${of}`;
+}
+
+function none(path: string): string {
+  return `no providers in ${safeLine(path)}; add one with: starling model add <name> --url <address>`;
+}
+
+/** What the running node may use; undefined when there is no node. */
+async function askNode(
+  options: CommonOptions,
+  config: string | undefined,
+): Promise<ModelListResult | undefined> {
+  const state = await stateDirOf(config === undefined ? options : { ...options, config });
+  try {
+    return await withNode({ state }, (node) =>
+      node.builtin<ModelListResult>('model_list', {}, { timeoutMs: TIMEOUT_MS }),
+    );
+  } catch (error) {
+    const isAbsent = error instanceof StarlingError && error.code === 'STARLING_NODE_UNREACHABLE';
+    if (!isAbsent) throw error;
+    return undefined;
+  }
+}

@@ -1,0 +1,147 @@
+/** The tools of language models: which there are, whether one answers, a question to one, and what went through. */
+import { z } from 'zod';
+import type { Clock } from '../../core/index.ts';
+import { defineTool } from '../../gateway/index.ts';
+import type { BuiltinTool } from '../../gateway/index.ts';
+import type { Models } from '../models.ts';
+import { askQuery } from './query.ts';
+import type { AiQueryResult, LlmStatsResult, ModelListResult, ModelTestResult } from '../types.ts';
+
+/** What these tools need. */
+export interface ModelToolComponents {
+  readonly models: Models;
+  readonly clock: Clock;
+}
+
+const QUERY_MAX = 4_000_000;
+const TEST_QUERY = 'Answer with the one word ready.';
+/** Thinking models spend some before the first word. */
+const TEST_TOKENS = 256;
+const name = z.string().min(1).max(300);
+
+/** `model_list`, `model_test`, `ai_query`, `llm_stats`; `messageBytes` bounds an answer. */
+export function modelTools(
+  components: ModelToolComponents,
+  init: { readonly messageBytes: number },
+): readonly BuiltinTool[] {
+  return [
+    listTool(components),
+    testTool(components, init.messageBytes),
+    queryTool(components, init.messageBytes),
+    statsTool(components),
+  ];
+}
+
+function listTool({ models }: ModelToolComponents): BuiltinTool {
+  return defineTool({
+    name: 'model_list',
+    title: 'List language models',
+    description:
+      'The language models that the caller may use, of this node and of peers, and which providers and peers did not answer.',
+    input: z.object({}),
+    hints: { readOnlyHint: true },
+    clients: 'yes',
+    waits: true,
+    async run(_, { principal, signal }): Promise<ModelListResult> {
+      const listed = await models.list(principal, signal);
+      const isOperator = principal.kind === 'operator';
+      return { ...listed, ...(isOperator ? { providers: models.providers() } : {}) };
+    },
+  });
+}
+
+function testTool({ models, clock }: ModelToolComponents, messageBytes: number): BuiltinTool {
+  return defineTool({
+    name: 'model_test',
+    title: 'Test a provider or a model',
+    description:
+      'Of a provider: asks it for its models, which costs nothing. Of a model, `<provider>/<model>`: asks it one short question, which may cost something.',
+    input: z.object({ name: name.describe('`gpu`, or `gpu/qwen`.') }),
+    hints: { destructiveHint: false },
+    clients: 'no',
+    waits: true,
+    async run(input, { principal, signal }): Promise<ModelTestResult> {
+      const begunAt = clock.now();
+      const took = (): number => clock.now() - begunAt;
+      if (!input.name.includes('/')) {
+        const found = await models.probe(input.name, signal);
+        return { name: input.name, tookMs: took(), models: found };
+      }
+      const { response } = await askQuery(
+        { query: TEST_QUERY, model: input.name, maxTokens: TEST_TOKENS },
+        { models, principal, signal, messageBytes, clock },
+      );
+      return { name: input.name, tookMs: took(), response };
+    },
+  });
+}
+
+function queryTool({ models, clock }: ModelToolComponents, messageBytes: number): BuiltinTool {
+  return defineTool({
+    name: 'ai_query',
+    title: 'Ask a language model',
+    description:
+      'Asks a language model that the caller may use, and gives its answer. A caller that asks for progress is told the text as it comes.',
+    input: z.object({
+      query: z.string().min(1).max(QUERY_MAX).describe('The question.'),
+      model: name.describe('As model_list names it: `gpu/qwen`.'),
+      system: z.string().max(QUERY_MAX).optional().describe('How the model is to behave.'),
+      context: z
+        .record(z.string(), z.json())
+        .optional()
+        .describe('Data for the question, which the model is told is none of its instructions.'),
+      temperature: z.number().min(0).max(2).optional(),
+      max_tokens: z.number().int().min(1).max(10_000_000).optional(),
+      task_id: z
+        .string()
+        .regex(/^[\w.-]{1,64}$/)
+        .optional()
+        .describe('The task that it is for: counts are kept by it.'),
+    }),
+    hints: { destructiveHint: false },
+    clients: 'yes',
+    waits: true,
+    run({ max_tokens: maxTokens, task_id: task, context, ...asked }, call): Promise<AiQueryResult> {
+      let length = 0;
+      return askQuery(
+        { ...asked, context: context, maxTokens, task },
+        {
+          models,
+          principal: call.principal,
+          signal: call.signal,
+          messageBytes,
+          clock,
+          said(text) {
+            length += text.length;
+            call.progress?.(length, text);
+          },
+        },
+      );
+    },
+  });
+}
+
+function statsTool({ models }: ModelToolComponents): BuiltinTool {
+  return defineTool({
+    name: 'llm_stats',
+    title: 'What went through to models',
+    description:
+      'Calls, failures, tokens, costs and times by model, caller and task, since counts are kept; the last used first.',
+    input: z.object({
+      model: name.optional().describe('Only of this one, or of this provider.'),
+      limit: z.number().int().min(1).max(2000).optional(),
+    }),
+    hints: { readOnlyHint: true },
+    clients: 'no',
+    async run(input): Promise<LlmStatsResult> {
+      const wanted = input.model;
+      const stats = models
+        .stats()
+        .filter(
+          ({ model }) => wanted === undefined || model === wanted || model.startsWith(`${wanted}/`),
+        )
+        .toSorted((one, other) => other.lastAt - one.lastAt);
+      return { stats: stats.slice(0, input.limit ?? 2000) };
+    },
+  });
+}

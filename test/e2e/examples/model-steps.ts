@@ -1,0 +1,61 @@
+/** Examples of language models: a provider is added to a running node, tested, asked, counted and removed. */
+import type { NodeProcess } from '../../../sim/process.ts';
+import { startVendor } from '../../models/fake-vendor.ts';
+import type { FakeVendor } from '../../models/fake-vendor.ts';
+import { builtin, eventually } from '../support.ts';
+import type { Step } from './step.ts';
+
+interface Listed {
+  readonly models: readonly { readonly name: string }[];
+}
+
+let vendor: FakeVendor | undefined;
+
+const urlOf = async (): Promise<string> => {
+  vendor ??= await startVendor();
+  return vendor.url;
+};
+const REAL = { 'gpu/qwen3:8b': 'gpu/qwen' };
+
+/** The steps, in their order. */
+export const modelSteps = (alice: () => NodeProcess): Readonly<Record<string, Step>> => ({
+  'starling model add gpu --url http://127.0.0.1:11434': {
+    at: 'alice',
+    put: { 'http://127.0.0.1:11434': urlOf },
+    printed: /added gpu/,
+    after: () =>
+      eventually(
+        'alice has the models',
+        () => builtin<Listed>(alice(), 'model_list'),
+        ({ models }) => models.some(({ name }) => name === 'gpu/qwen'),
+      ),
+  },
+  'starling model add anthropic --key-from secret:ANTHROPIC': {
+    at: 'spare',
+    printed: /api\.anthropic\.com[^]*secret:ANTHROPIC/,
+  },
+  'starling model list': { at: 'alice', printed: /gpu[^]*gpu\/qwen/ },
+  'starling model list --json': { at: 'alice', printed: /"name": ?"gpu\/qwen"/ },
+  'starling model test gpu': { at: 'alice', printed: /gpu answers in [^]*gpu\/qwen/ },
+  'starling model test gpu/qwen3:8b': {
+    at: 'alice',
+    put: REAL,
+    printed: /answers in [^]*The mesh says hello\./,
+  },
+  "starling llm ask 'Why is the sky blue?' --model gpu/qwen3:8b": {
+    at: 'alice',
+    put: REAL,
+    printed: /^The mesh says hello\.\n/,
+  },
+  'git diff | starling llm ask - --model gpu/qwen3:8b': {
+    at: 'alice',
+    put: { ...REAL, 'git diff': 'echo why' },
+    printed: /^The mesh says hello\.\n/,
+  },
+  'starling llm stats': { at: 'alice', printed: /gpu\/qwen +the operator +3 / },
+  'starling model remove gpu': {
+    at: 'alice',
+    printed: /removed gpu/,
+    after: () => vendor?.stop(),
+  },
+});

@@ -1,0 +1,185 @@
+/** Calls of models against budgets, at the wire: what is held before a call leaves, what is spent of it, and what it may ask for. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { attach } from '../../src/cli/node/client.ts';
+import type { NodeClient } from '../../src/cli/node/client.ts';
+import type { JsonObject } from '../../src/core/index.ts';
+import { createNode, loadConfig } from '../../src/index.ts';
+import type { StarlingNode } from '../../src/index.ts';
+import { readCall, withLimit } from '../../src/models/read-call.ts';
+import { fitted } from '../../src/models/worst-case.ts';
+import { startVendor } from './fake-vendor.ts';
+import type { FakeVendor } from './fake-vendor.ts';
+
+interface View {
+  readonly spent: number;
+  readonly held: number;
+  readonly free: number;
+}
+
+const cleanups: (() => unknown)[] = [];
+let node: StarlingNode;
+let operator: NodeClient;
+let vendor: FakeVendor;
+let base: string;
+/** A key whose client has a budget of its own, by the budget's name. */
+const keys = new Map<string, string>();
+
+beforeAll(async () => {
+  vendor = await startVendor();
+  cleanups.push(() => vendor.stop());
+  const root = await mkdtemp(join(tmpdir(), 'starling-paid-'));
+  cleanups.push(() => rm(root, { recursive: true, force: true, maxRetries: 5 }));
+  const stateDir = join(root, 'box');
+  const provider = { endpoint: vendor.url };
+  const config = await loadConfig({
+    env: { STARLING_CONFIG: '' },
+    flags: {
+      stateDir,
+      name: 'box',
+      listen: ['/ip4/127.0.0.1/tcp/0'],
+      mdns: false,
+      http: { port: 0 },
+      models: {
+        providers: { gpu: provider, claude: { ...provider, api: 'anthropic' } },
+        prices: { 'gpu/*': { input: 1, output: 10 }, 'claude/*': { input: 2, output: 20 } },
+      },
+    },
+  });
+  node = await createNode(config);
+  cleanups.push(() => node.stop());
+  await node.start();
+  operator = await attach(stateDir);
+  cleanups.push(() => operator.close());
+  base = new URL('/v1', node.status().endpoints.url).href;
+});
+afterAll(async () => {
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+});
+beforeEach(() => vendor.got.splice(0));
+
+/** A client with a key and a budget, both called so. */
+async function payer(name: string, limit: string): Promise<void> {
+  const made = await operator.builtin<JsonObject>('key_create', { name, scopes: ['model:**'] });
+  keys.set(name, String(made['key']));
+  await operator.builtin('budget_create', { name, limit, for: `client:${name}` });
+}
+const post = (as: string, body: object, path = '/chat/completions'): Promise<Response> =>
+  fetch(`${base}${path}`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${keys.get(as)}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ messages: [{ role: 'user', content: 'why' }], ...body }),
+  });
+const show = (name: string): Promise<View> => operator.builtin<View>('budget_show', { name });
+
+it('spends what a call took, in tokens and in dollars, whichever API was asked', async () => {
+  await payer('tokens', '100000 tokens');
+  await payer('dollars', '1usd');
+  for (const model of ['gpu/qwen', 'claude/qwen']) {
+    for (const path of ['/chat/completions', '/messages']) {
+      for (const as of ['tokens', 'dollars']) {
+        expect((await post(as, { model, max_tokens: 50 }, path)).status).toBe(200);
+      }
+    }
+  }
+  // 11 in and 5 out each; of claude's 2 were read from the cache, which has no price of its own.
+  expect(await show('tokens')).toMatchObject({ spent: 4 * 16, held: 0 });
+  expect(await show('dollars')).toMatchObject({ spent: 2 * (11 + 50) + 2 * (22 + 100), held: 0 });
+});
+
+it('gives a request without a limit the one that the room pays for, and says so', async () => {
+  await payer('roomy', '100000 tokens');
+  const roomy = await post('roomy', { model: 'gpu/qwen' });
+  expect(roomy.headers.get('starling-added')).toBe('max_tokens=4096');
+  expect(vendor.got.at(-1)?.body['max_tokens']).toBe(4096);
+  await payer('tight', '600 tokens');
+  const tight = await post('tight', { model: 'gpu/qwen', max_tokens: 90_000 });
+  expect(tight.status).toBe(200);
+  const limit = Number(vendor.got.at(-1)?.body['max_tokens']);
+  expect(tight.headers.get('starling-added')).toBe(`max_tokens=${limit}`);
+  expect(limit).toBeGreaterThanOrEqual(256);
+  expect(limit).toBeLessThan(600);
+});
+
+it.each(['/chat/completions', '/messages'])(
+  'refuses what can not pay for 256 tokens, and asks nobody, at %s',
+  async (path) => {
+    const name = path === '/messages' ? 'poor-a' : 'poor-o';
+    await payer(name, '200 tokens');
+    const response = await post(name, { model: 'gpu/qwen', max_tokens: 4000 }, path);
+    expect(response.status).toBe(402);
+    const text = await response.text();
+    expect(text).toContain('STARLING_BUDGET_EXHAUSTED');
+    expect(text).toContain(path === '/messages' ? '"type":"error"' : '"error":');
+    expect(vendor.got).toEqual([]);
+    expect(await show(name)).toMatchObject({ spent: 0, held: 0 });
+    // What asks for less than that itself may have it.
+    expect((await post(name, { model: 'gpu/qwen', max_tokens: 20 }, path)).status).toBe(200);
+  },
+);
+
+it('spends of a stream that broke off what came, and nothing of a call that was refused', async () => {
+  await payer('cut', '100000 tokens');
+  const text = await (
+    await post('cut', { model: 'gpu/cut', max_tokens: 1000, stream: true })
+  ).text();
+  expect(text).toContain('STARLING_MODEL_CUT');
+  const { spent, held } = await show('cut');
+  expect(held).toBe(0);
+  expect(spent).toBeGreaterThan(0);
+  expect(spent).toBeLessThan(30);
+  await (await post('cut', { model: 'gpu/status-400', max_tokens: 1000 })).text();
+  await (await post('cut', { model: 'gpu/status-429', max_tokens: 1000 })).text();
+  expect(await show('cut')).toMatchObject({ spent, held: 0 });
+});
+
+it('never spends more than there is, however many ask at once', async () => {
+  await payer('crowd', '2000 tokens');
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, () => post('crowd', { model: 'gpu/qwen', max_tokens: 256 })),
+  );
+  const good = answers.filter(({ status }) => status === 200).length;
+  expect(good).toBeGreaterThanOrEqual(5);
+  expect(good).toBeLessThan(20);
+  const { spent, held } = await show('crowd');
+  expect({ spent, held }).toEqual({ spent: good * 16, held: 0 });
+});
+
+it('an answer that is given again costs nothing', async () => {
+  await payer('again', '5000 tokens');
+  const request = { model: 'gpu/qwen', temperature: 0, max_tokens: 300 };
+  await (await post('again', request)).text();
+  const hit = await post('again', request);
+  expect(hit.headers.get('starling-cache')).toBe('hit');
+  await hit.text();
+  expect(await show('again')).toMatchObject({ spent: 16, held: 0 });
+});
+
+describe('a limit', () => {
+  const call = (text: string) => readCall('chat', Buffer.from(text), {});
+  it('is put in place of the one there, or first, and every other byte stays', () => {
+    const there = withLimit(
+      call('{ "model":"gpu/a",  "max_tokens" : 9, "x": [1] }'),
+      'max_tokens',
+      7,
+    );
+    expect(there.body.toString()).toBe('{ "model":"gpu/a",  "max_tokens" : 7, "x": [1] }');
+    const none = withLimit(call('{ "model":"gpu/a" }'), 'max_completion_tokens', 7);
+    expect(JSON.parse(none.body.toString())).toEqual({ model: 'gpu/a', max_completion_tokens: 7 });
+    expect(none.fields['max_completion_tokens']).toBe(7);
+  });
+
+  it('that stands twice is refused: one parser would hold for the one, and another send the other', () => {
+    expect(() => call('{"model":"gpu/a","max_tokens":1,"max_tokens":99}')).toThrow('twice');
+    expect(() => call('{"model":"gpu/a","n":1,"n":99}')).toThrow('twice');
+  });
+
+  it('is held for each of several answers, and the larger of two counts', () => {
+    const price = { input: 0, output: 1 };
+    const worst = (text: string) => fitted(call(text), price, {}, 'max_tokens').worst;
+    expect(worst('{"model":"a","max_tokens":100,"n":4}').usd).toBe(400);
+    expect(worst('{"model":"a","max_tokens":1,"max_completion_tokens":100}').usd).toBe(100);
+  });
+});

@@ -1,0 +1,230 @@
+/** Routes at the wire, on both doors: who is asked first, who next, what is kept, and how much a caller may ask for. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { attach } from '../../src/cli/node/client.ts';
+import type { NodeClient } from '../../src/cli/node/client.ts';
+import type { JsonObject } from '../../src/core/index.ts';
+import { createNode, loadConfig } from '../../src/index.ts';
+import type { StarlingNode } from '../../src/index.ts';
+import type { ModelStats } from '../../src/models/types.ts';
+import { startVendor } from './fake-vendor.ts';
+import type { FakeVendor } from './fake-vendor.ts';
+
+const TEXT = 'The mesh says hello.';
+/** What the first model of a route does, by the name of the route. Each at a provider of its own, so that none is left alone for another. */
+const FAILS = [
+  'status-401',
+  'status-404',
+  'status-429',
+  'status-429-7',
+  'status-500',
+  'status-529',
+  'too-long',
+  'html',
+  'moved',
+  'silent',
+  'cut-first',
+] as const;
+const cleanups: (() => unknown)[] = [];
+let node: StarlingNode;
+let operator: NodeClient;
+let vendor: FakeVendor;
+let base: string;
+let key: string;
+let narrow: string;
+let small: string;
+
+beforeAll(async () => {
+  vendor = await startVendor();
+  cleanups.push(() => vendor.stop());
+  const root = await mkdtemp(join(tmpdir(), 'starling-routes-'));
+  cleanups.push(() => rm(root, { recursive: true, force: true, maxRetries: 5 }));
+  const stateDir = join(root, 'box');
+  const provider = { endpoint: vendor.url, timeout: 60_000 };
+  const failing = FAILS.map((how) => [`p-${how}`, { ...provider, timeout: 150 }] as const);
+  const over = FAILS.map(
+    (how) => [`over-${how}`, { models: [`p-${how}/${how}`, 'claude/qwen'] }] as const,
+  );
+  const config = await loadConfig({
+    env: { STARLING_CONFIG: '' },
+    flags: {
+      stateDir,
+      name: 'box',
+      listen: ['/ip4/127.0.0.1/tcp/0'],
+      mdns: false,
+      http: { port: 0 },
+      models: {
+        providers: {
+          gpu: provider,
+          far: { ...provider, tier: 'central' },
+          claude: { ...provider, api: 'anthropic', tier: 'central' },
+          bad: provider,
+          ...Object.fromEntries(failing),
+        },
+        routes: {
+          ...Object.fromEntries(over),
+          near: { strategy: 'local-first', models: ['far/qwen', 'gpu/qwen'] },
+          cheap: { strategy: 'cheapest', models: ['far/gpt-4o', 'far/gpt-4o-mini'] },
+          late: { models: ['gpu/cut', 'claude/qwen'] },
+          wrong: { models: ['bad/status-400', 'claude/qwen'] },
+          none: { models: ['bad/status-500', 'bad/status-529'] },
+          worn: { models: ['bad/status-503'], fallbacks: ['gpu/qwen'] },
+          ours: { models: ['gpu/qwen'], shared: true },
+        },
+        quotas: { 'client:small': { requests_per_minute: 2 } },
+      },
+    },
+  });
+  node = await createNode(config);
+  cleanups.push(() => node.stop());
+  await node.start();
+  operator = await attach(stateDir);
+  cleanups.push(() => operator.close());
+  base = new URL('/v1', node.status().endpoints.url).href;
+  const makeKey = async (name: string, scopes: string[]): Promise<string> =>
+    String((await operator.builtin<JsonObject>('key_create', { name, scopes }))['key']);
+  key = await makeKey('all', ['model:**']);
+  narrow = await makeKey('narrow', ['model:claude/**']);
+  small = await makeKey('small', ['model:**']);
+});
+afterAll(async () => {
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+});
+beforeEach(() => vendor.got.splice(0));
+
+const messages = [{ role: 'user', content: 'why' }];
+const post = (path: string, body: object, as = key): Promise<Response> =>
+  fetch(`${base}${path}`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${as}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ messages, max_tokens: 5, ...body }),
+  });
+const asked = (): readonly unknown[] =>
+  vendor.got.map(({ body }) => body['model']).filter((model) => model !== undefined);
+
+describe.each(['/chat/completions', '/messages'])('a route at %s', (path) => {
+  it.each(FAILS)('has the next model answer where the first is %s', async (how) => {
+    const response = await post(path, { model: `over-${how}`, stream: true });
+    const text = await response.text();
+    expect(response.status, text).toBe(200);
+    for (const word of ['The', ' mesh', ' hello']) expect(text).toContain(JSON.stringify(word));
+    expect(text).not.toContain('STARLING_');
+    expect(response.headers.get('starling-model')).toBe('claude/qwen');
+    expect(response.headers.get('starling-fallback-from')).toBe(`p-${how}/${how}`);
+  });
+
+  it('asks nobody else once a token has come: what came stands, and an error ends it', async () => {
+    const text = await (await post(path, { model: 'late', stream: true })).text();
+    expect(text).toContain('" mesh"');
+    expect(text).toContain('STARLING_MODEL_CUT');
+    expect(asked()).toEqual(['cut']);
+  });
+
+  it('asks nobody else where the request itself is at fault', async () => {
+    const response = await post(path, { model: 'wrong' });
+    expect(response.status).toBe(400);
+    expect(await response.text()).toContain('STARLING_MODEL_REJECTED');
+    expect(asked()).toEqual(['status-400']);
+  });
+
+  it('says of each model why it has not answered, where none has', async () => {
+    const response = await post(path, { model: 'none' });
+    expect(response.status).toBe(502);
+    expect(await response.text()).toMatch(/bad\/status-500: [^]*bad\/status-529: /);
+  });
+});
+
+it('leaves a provider alone after five failures, and asks it no more meanwhile', async () => {
+  for (let at = 0; at < 8; at += 1) {
+    const response = await post('/chat/completions', { model: 'worn' });
+    expect(response.status).toBe(200);
+    expect(response.headers.get('starling-model')).toBe('gpu/qwen');
+  }
+  expect(asked().filter((model) => model === 'status-503').length).toBeLessThanOrEqual(5);
+});
+
+it('honours retry-after: who takes no more for 7 s is not asked again', async () => {
+  await (await post('/chat/completions', { model: 'over-status-429-7' })).text();
+  vendor.got.splice(0);
+  await (await post('/chat/completions', { model: 'over-status-429-7' })).text();
+  expect(asked()).toEqual(['qwen']);
+});
+
+it('chooses by distance and by price', async () => {
+  const near = await post('/chat/completions', { model: 'near' });
+  expect(near.headers.get('starling-model')).toBe('gpu/qwen');
+  const cheap = await post('/chat/completions', { model: 'cheap' });
+  expect(cheap.headers.get('starling-model')).toBe('far/gpt-4o-mini');
+});
+
+it('asks only models that the caller may use, and lists routes to who may use one of theirs', async () => {
+  const response = await post('/chat/completions', { model: 'near' }, narrow);
+  expect(response.status).toBe(403);
+  const over = await post('/chat/completions', { model: 'over-status-500' }, narrow);
+  expect(over.headers.get('starling-model')).toBe('claude/qwen');
+  expect(asked()).toEqual(['qwen']);
+  const list = await fetch(`${base}/models`, { headers: { authorization: `Bearer ${narrow}` } });
+  const ids = ((await list.json()) as { data: { id: string }[] }).data.map(({ id }) => id);
+  expect(ids).toContain('over-status-500');
+  expect(ids).not.toContain('near');
+});
+
+it('gives an answer again to the same caller, and asks the vendor once for twins that come together', async () => {
+  const request = { model: 'gpu/qwen', temperature: 0, seed: 1 };
+  const twins = await Promise.all([
+    post('/chat/completions', request),
+    post('/chat/completions', request),
+  ]);
+  const texts = await Promise.all(twins.map((one) => one.text()));
+  expect(texts[0]).toBe(texts[1]);
+  expect(texts[0]).toContain(TEXT);
+  expect(asked()).toEqual(['qwen']);
+  const again = await post('/chat/completions', { seed: 1, temperature: 0, model: 'gpu/qwen' });
+  expect(again.headers.get('starling-cache')).toBe('hit');
+  expect(await again.text()).toBe(texts[0]);
+  expect(asked()).toEqual(['qwen']);
+  await post('/chat/completions', request, small);
+  expect(asked()).toEqual(['qwen', 'qwen']);
+  const { stats } = await operator.builtin<{ stats: ModelStats[] }>('llm_stats', {});
+  const row = stats.find((one) => one.model === 'gpu/qwen' && one.caller === 'the client all');
+  expect(row?.cacheHits).toBe(2);
+});
+
+it('streams what was kept, and keeps nothing that has tools, any temperature, or broke off', async () => {
+  const stream = { model: 'gpu/qwen', temperature: 0, stream: true, seed: 2 };
+  const first = await (await post('/chat/completions', stream)).text();
+  const hit = await post('/chat/completions', stream);
+  expect(hit.headers.get('content-type')).toBe('text/event-stream');
+  expect(await hit.text()).toBe(first);
+  const tools = [{ type: 'function', function: { name: 'look', parameters: { type: 'object' } } }];
+  for (const request of [
+    { model: 'gpu/qwen', temperature: 0, tools },
+    { model: 'gpu/qwen', temperature: 0.1 },
+    { model: 'gpu/qwen' },
+    { model: 'gpu/cut', temperature: 0, stream: true },
+  ]) {
+    vendor.got.splice(0);
+    for (let at = 0; at < 2; at += 1) await (await post('/chat/completions', request)).text();
+    expect(vendor.got.length, JSON.stringify(request)).toBe(2);
+  }
+});
+
+it('a hit still needs the right: a key of another scope gets nothing of a shared route', async () => {
+  const request = { model: 'ours', temperature: 0, seed: 3 };
+  await (await post('/chat/completions', request)).text();
+  const other = await post('/chat/completions', request, narrow);
+  expect(other.status).toBe(403);
+  expect(await other.text()).not.toContain(TEXT);
+});
+
+it('a caller has no more of a minute than the configuration says', async () => {
+  const request = { model: 'claude/qwen', max_tokens: 7 };
+  const statuses: number[] = [];
+  for (let at = 0; at < 3; at += 1) {
+    statuses.push((await post('/chat/completions', request, small)).status);
+  }
+  expect(statuses.at(-1)).toBe(429);
+  expect((await post('/chat/completions', request)).status).toBe(200);
+});
