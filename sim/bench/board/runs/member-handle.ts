@@ -8,6 +8,9 @@ import type { Fault, MemberNews, MemberOrder } from './orders.ts';
 
 type Omitted<T> = T extends { readonly i: number } ? Omit<T, 'i'> : never;
 
+/** How long an answer may take: a strong request gives up after seconds by a clock that jumps half a minute. */
+const ASK_MS = 120_000;
+
 /** A process, or the place of one that is dead. */
 export class Member {
   readonly at: number;
@@ -58,12 +61,20 @@ export class Member {
     this.#ended();
   }
 
-  /** What came of an order; undefined where the process is not there, or dies before it says that. */
+  /**
+   * What came of an order; undefined where the process is not there, or dies before it says that.
+   * @throws when the process lives and says nothing: whatever it was asked ends within seconds
+   */
   ask(order: Omitted<MemberOrder>): Promise<Exclude<MemberNews, { t: 'up' }> | undefined> {
     if (!this.isUp) return Promise.resolve(undefined);
     const i = (this.#asked += 1);
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#waiting.delete(i);
+        reject(new Error(`member ${this.at} has not answered '${order.t}' for ${ASK_MS / 1000} s`));
+      }, ASK_MS);
       this.#waiting.set(i, (news) => {
+        clearTimeout(timer);
         this.#waiting.delete(i);
         resolve(news?.t === 'up' ? undefined : news);
       });

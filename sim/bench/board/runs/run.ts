@@ -50,6 +50,8 @@ const DISTURB_MS = { least: 150, most: 500 } as const;
 const JUMP_MS = 25_000;
 const HEAL_MS = 40_000;
 const CALLS_MS = 20_000;
+/** Until all know one another, and the board. */
+const BEGIN_MS = 120_000;
 const DISTURBANCES = ['kill', 'cut', 'jump', 'cut off', 'heal'] as const;
 /** With these each run begins. */
 const ALWAYS = 3;
@@ -123,17 +125,20 @@ class World {
     await this.#untilAll(({ peers }) => peers === dids.length - 1);
     const replicas = this.#init.seed % 2 === 0 ? dids : dids.slice(0, 3);
     const writers = dids.filter((did) => !replicas.includes(did));
-    await first.ask({ t: 'create', replicas, writers });
+    const created = await first.ask({ t: 'create', replicas, writers });
+    if (created?.t !== 'done') throw new Error(`no board: ${JSON.stringify(created)}`);
     await this.#untilAll(({ isStrong }) => isStrong === true);
   }
 
   async #untilAll(isSo: (look: Record<string, Json>) => boolean): Promise<void> {
+    const end = performance.now() + BEGIN_MS;
     for (;;) {
       const looks = await Promise.all(this.#members.map((member) => member.ask({ t: 'look' })));
       const isAll = looks.every(
         (news) => news?.t === 'done' && isSo(news.result as Record<string, Json>),
       );
       if (isAll) return;
+      if (performance.now() > end) throw new Error(`no beginning: ${JSON.stringify(looks)}`);
       await pause(50);
     }
   }
