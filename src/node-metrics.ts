@@ -43,7 +43,8 @@ export function createNodeMetrics(
         .filter(({ closed }) => closed !== true)
         .map((budget) => inDollars(budget)),
     agents: () => agents.stopped(),
-    models: () => models.stats(),
+    // Rows of single callers and tasks are forgotten in time, and what is told as a counter must not go back.
+    models: () => [models.totals()],
     isAuditHealthy: () => audit.healthy(),
     auditEntries: () => written,
     warnings: () => health.warnings().length,

@@ -16,7 +16,7 @@ import type { KnownPrice } from './prices/price-table.ts';
 import { answerBy } from './providers/answer.ts';
 import { createProvider } from './providers/provider.ts';
 import type { Provider } from './providers/provider.ts';
-import type { Metered, UsageBook } from './usage/usage-book.ts';
+import type { Metered, UsageBook, UsageTotals } from './usage/usage-book.ts';
 import type {
   ListFailure,
   ListedModel,
@@ -99,6 +99,8 @@ export interface Models {
   askOwn(call: ReadCall, principal: Principal, signal: AbortSignal): Promise<ModelAnswer>;
   /** What went through since counts are kept. */
   stats(): readonly ModelStats[];
+  /** The same in all since the start of the node. */
+  totals(): UsageTotals;
   /**
    * Asks a provider of this node for its models, now and at its address.
    * @throws STARLING_MODEL_UNKNOWN where there is no such provider, and what the provider throws
@@ -266,6 +268,10 @@ class NodeModels implements Models {
 
   stats(): readonly ModelStats[] {
     return this.#components.usage.rows();
+  }
+
+  totals(): UsageTotals {
+    return this.#components.usage.totals();
   }
 
   async probe(name: string, signal: AbortSignal): Promise<readonly string[]> {

@@ -109,3 +109,22 @@ it('forgets who was idle longest, on the disk as well, and drops what it can not
   expect(again.rows().some(({ caller }) => caller === 'the client c0')).toBe(false);
   expect(await table.get('junk')).toBeUndefined();
 });
+
+it('counts in all what only grows, also when rows are forgotten, and from 0 after a restart', async () => {
+  const table = memoryTable();
+  const { book } = bookOn(table);
+  await book.load();
+  for (let at = 0; at <= ROWS_MAX; at += 1) {
+    const call = book.start('gpu/qwen', EDITOR, `task_${at}`);
+    call.used({ input: 3, output: 2 });
+    call.over(at === 0);
+  }
+  expect(book.rows()).toHaveLength(ROWS_MAX);
+  const calls = ROWS_MAX + 1;
+  const all = { calls, failed: 1, inputTokens: 3 * calls, outputTokens: 2 * calls };
+  expect(book.totals()).toEqual(all);
+  await book.stop();
+  const again = bookOn(table).book;
+  await again.load();
+  expect(again.totals()).toEqual({ calls: 0, failed: 0, inputTokens: 0, outputTokens: 0 });
+});

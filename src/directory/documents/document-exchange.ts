@@ -157,7 +157,7 @@ class Exchange implements DocumentExchange {
     const name = isHere ? presence?.lists : undefined;
     if (ended !== undefined) this.#shelf.delete(peerId);
     if (name === undefined) this.#refused.delete(peerId);
-    if (name?.hash === this.#shown.get(peerId)) return;
+    if (name !== undefined && name.hash === this.#shown.get(peerId)) return;
     // What does not count any more goes at once: an older list is never shown as the one of now.
     this.#hide(peerId);
     const wanted = this.#wanted.get(peerId);

@@ -169,6 +169,12 @@ class PeerCatalog {
         await this.#pause(UNLINKED_LOOK_MS);
         continue;
       }
+      // Its session would be over before its list may be read: another one after the other would be opened.
+      const waitMs = this.#components.isSpare(this.#peer) ? this.#allowance.waitMs(this.#peer) : 0;
+      if (waitMs > 0) {
+        await this.#pause(waitMs);
+        continue;
+      }
       try {
         const channel = await this.#components.open(peer, (frame) => this.#notified(frame));
         if (this.#scope.closed) {

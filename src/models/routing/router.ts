@@ -108,6 +108,10 @@ class RoutedModels implements Models {
     return this.#components.models.stats();
   }
 
+  totals(): ReturnType<Models['totals']> {
+    return this.#components.models.totals();
+  }
+
   providers(): ReturnType<Models['providers']> {
     return this.#components.models.providers();
   }

@@ -29,12 +29,17 @@ export interface Metered {
   over(hasFailed: boolean): void;
 }
 
+/** Calls and tokens of all models, for whomever. */
+export type UsageTotals = Pick<ModelStats, 'calls' | 'failed' | 'inputTokens' | 'outputTokens'>;
+
 /** The counts of a node. */
 export interface UsageBook {
   /** Reads what was written before. */
   load(): Promise<void>;
   start(model: string, principal: Principal, task: string | undefined): Metered;
   rows(): readonly ModelStats[];
+  /** All that was counted since the start of the node, also in rows that are forgotten: it only grows. */
+  totals(): UsageTotals;
   /** Writes what has not been written; nothing is written after that by itself. */
   stop(): Promise<void>;
 }
@@ -58,6 +63,7 @@ class NodeUsageBook implements UsageBook {
   #cancel: (() => void) | undefined;
   #writing: Promise<void> = Promise.resolve();
   #isStopped = false;
+  readonly #totals = { calls: 0, failed: 0, inputTokens: 0, outputTokens: 0 };
 
   constructor(components: UsageBookComponents) {
     this.#components = components;
@@ -103,6 +109,10 @@ class NodeUsageBook implements UsageBook {
       over: (hasFailed) => {
         if (isOver) return;
         isOver = true;
+        this.#totals.calls += 1;
+        if (hasFailed) this.#totals.failed += 1;
+        this.#totals.inputTokens += added.input;
+        this.#totals.outputTokens += added.output;
         const row = this.#rowOf(model, principal, task);
         row.calls += 1;
         if (hasFailed) row.failed += 1;
@@ -127,6 +137,10 @@ class NodeUsageBook implements UsageBook {
       firstByteMs: begun === 0 ? 0 : Math.round(firstByteMs / begun),
       totalMs: row.calls === 0 ? 0 : Math.round(totalMs / row.calls),
     }));
+  }
+
+  totals(): UsageTotals {
+    return this.#totals;
   }
 
   async stop(): Promise<void> {

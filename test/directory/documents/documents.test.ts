@@ -33,6 +33,8 @@ function chain(world: DocumentWorld, count: number): readonly DocumentNode[] {
   return nodes;
 }
 
+type Lists = ReturnType<DocumentNode['documents']['presence']>['lists'];
+
 const seen = (node: DocumentNode, of: DocumentNode): readonly string[] =>
   node.shown.get(of.peerId) ?? [];
 
@@ -76,6 +78,26 @@ it('is hidden as soon as a heartbeat names another one, and is shown once that i
   carol.hear(alice.peerId, now);
   expect(seen(carol, alice)).toEqual(['git-0']);
   expect(world.sent.length).toBe(before);
+});
+
+it('is wanted no more, and not shown when it comes, once its owner lists nothing or is gone', async () => {
+  const world = createDocumentWorld();
+  const [alice, bob, carol] = chain(world, 3) as [DocumentNode, DocumentNode, DocumentNode];
+  const ends = [
+    (lists: Lists) => carol.hear(alice.peerId, lists, { state: 'dead' }),
+    () => carol.hear(alice.peerId, undefined),
+  ];
+  for (const [at, end] of ends.entries()) {
+    // Bob has it, and carol, who asks for it, gets no answer.
+    world.passes = ({ from, to }) => from !== bob.peerId || to !== carol.peerId;
+    await list(world, alice, [`server${at}`]);
+    await world.run(1000);
+    end(alice.documents.presence().lists);
+    world.passes = () => true;
+    const before = world.sent.length;
+    await world.run(600_000, 5000);
+    expect([seen(carol, alice), world.sent.length]).toEqual([[], before]);
+  }
 });
 
 it('of a node whose folder was restored counts as its heartbeat says, also with a lower version', async () => {

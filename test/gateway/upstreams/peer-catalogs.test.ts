@@ -61,6 +61,7 @@ async function followed(digest = 'one', isWanted = true): Promise<Peer> {
   };
   const open = async (): Promise<ServerChannel> => {
     peer.opened += 1;
+    if (peer.opened > 1000) throw new StarlingError('STARLING_LIMIT_EXCEEDED', 'too many sessions');
     return {
       relay: () => ({ cancel: () => undefined }),
       async request() {
@@ -188,6 +189,25 @@ describe('the list of a peer', () => {
     peer.catalogs.look();
     await peer.clock.advance(300_000);
     expect(peer.opened).toBe(3);
+    peer.catalogs.stop();
+  });
+
+  it('of a peer that is no neighbour costs no session while no list of it may be read', async () => {
+    const peer = await followed();
+    peer.isSpare = true;
+    peer.isLinked = false;
+    peer.servers = Array.from({ length: 900 }, (_, at) => `server${at}-${'x'.repeat(20)}`);
+    peer.end();
+    for (let beat = 0; beat < 300; beat += 1) {
+      peer.beat(`${beat}`);
+      await peer.clock.advance(100);
+      await settle();
+      await settle();
+    }
+    expect(peer.opened).toBeLessThanOrEqual(peer.asked);
+    expect(peer.opened).toBeLessThan(50);
+    await peer.clock.advance(120_000);
+    expect(peer.listed).toHaveLength(900);
     peer.catalogs.stop();
   });
 

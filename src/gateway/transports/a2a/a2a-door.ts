@@ -168,7 +168,9 @@ class HttpA2a implements A2aDoor {
     scope.every(this.#init.keepAliveMs / 2, () => writeComment(response));
     response.once('close', () => scope.close());
     try {
-      for await (const event of events) response.write(formatSSEEvent(event));
+      for await (const event of events) {
+        if (!response.write(formatSSEEvent(event))) await drained(response);
+      }
     } catch (error) {
       response.write(formatSSEEvent(errorAnswer(id, error)));
     }
@@ -182,10 +184,16 @@ class HttpA2a implements A2aDoor {
     const params = `"name":${JSON.stringify(toolName(tool))},"arguments":${JSON.stringify(args)}`;
     return new Promise((resolve) => {
       let end: (() => void) | undefined;
+      let isDone = false;
       const done = (answer: Awaited<ReturnType<CallTool>>): void => {
+        isDone = true;
+        response.off('close', gone);
         end?.();
         resolve(answer);
       };
+      const gone = (): void => done({ error: { message: 'the caller went away' } });
+      // A stream makes many calls: the last one before its caller went away may have just ended.
+      if (response.destroyed) return gone();
       try {
         end = startOneCall(
           { open: () => open(credential), ended },
@@ -195,10 +203,12 @@ class HttpA2a implements A2aDoor {
             dropped: () => done({ error: { message: 'the call was given up' } }),
           },
         );
-        response.once('close', () => done({ error: { message: 'the caller went away' } }));
+        if (isDone) end();
+        else response.once('close', gone);
       } catch (error) {
         resolve({ error: errorOf(error) as unknown as JsonObject });
       }
+      return undefined;
     });
   }
 }
@@ -218,6 +228,18 @@ function resultIn(message: Buffer): Awaited<ReturnType<CallTool>> {
   const { result, error } = JSON.parse(message.toString('utf8')) as JsonObject;
   if (error !== undefined) return { error: objectOf(error) };
   return { result: objectOf(result) };
+}
+
+/** Whoever does not read is told nothing more meanwhile. */
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      response.off('drain', done).off('close', done);
+      resolve();
+    };
+    response.once('drain', done).once('close', done);
+    if (response.destroyed) done();
+  });
 }
 
 function sendError(response: ServerResponse, id: Json, error: unknown): void {
