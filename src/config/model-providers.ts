@@ -14,7 +14,7 @@ const ENDPOINTS: Readonly<Record<string, string>> = {
 };
 /** Names and addresses of this machine and of private networks (RFC 1918, 4193, 3927, 6762). */
 const EDGE =
-  /^(localhost|[^.]+|.+\.local|127\..+|10\..+|192\.168\..+|172\.(1[6-9]|2\d|3[01])\..+|169\.254\..+|\[(::1|f[cd].*|fe[89ab].*)\])$/i;
+  /^(localhost|[^.:]+|.+\.local|127\..+|10\..+|192\.168\..+|172\.(1[6-9]|2\d|3[01])\..+|169\.254\..+|\[(::1|f[cd].*|fe[89ab].*)\])$/i;
 const VERSIONED = /\/v\d+[a-z]*\d*\/?$/;
 
 /** The providers that are enabled, each read by itself: one that can't be used says why when it is asked. */

@@ -4,6 +4,7 @@
  */
 import { StarlingError, messageOf, printable } from '../core/index.ts';
 import type { Clock, Logger } from '../core/index.ts';
+import type { Cost } from '../budget/index.ts';
 import type { Config, ModelTier } from '../config/index.ts';
 import type { Exchanger } from '../gateway/index.ts';
 import type { Principal } from '../guard/index.ts';
@@ -26,7 +27,7 @@ import type {
   ReadCall,
   Usage,
 } from './types.ts';
-import { costOfUse, fitted } from './worst-case.ts';
+import { costOfUse, fitted, withinHeld } from './worst-case.ts';
 import type { Fitted } from './worst-case.ts';
 
 /** Calls under way at a time, of all callers. */
@@ -92,7 +93,12 @@ export interface Models {
    * Gives an answer again that was kept of an earlier call: cleared, recorded and counted like a call, and paid by nobody.
    * @throws STARLING_CALL_REFUSED, STARLING_RATE_LIMITED
    */
-  replay(call: ReadCall, principal: Principal, kept: ModelAnswer): Promise<ModelAnswer>;
+  replay(
+    call: ReadCall,
+    principal: Principal,
+    signal: AbortSignal,
+    kept: ModelAnswer,
+  ): Promise<ModelAnswer>;
   /** What is known of a model before it is asked; undefined where `principal` may not use it, or nobody has it. */
   about(name: string, principal: Principal): AboutModel | undefined;
   /** The same for a model of this node's own alone: peers of peers are not asked. */
@@ -178,9 +184,13 @@ class NodeModels implements Models {
     );
   }
 
-  async replay(call: ReadCall, principal: Principal, kept: ModelAnswer): Promise<ModelAnswer> {
+  async replay(
+    call: ReadCall,
+    principal: Principal,
+    signal: AbortSignal,
+    kept: ModelAnswer,
+  ): Promise<ModelAnswer> {
     const name = this.#resolved(call.model);
-    const { signal } = new AbortController();
     return this.#run(call, { principal, signal, name, isFree: true }, async (metered) => {
       metered.hit();
       return kept;
@@ -345,16 +355,24 @@ class NodeModels implements Models {
         used(usage) {
           told = usage;
           counted.used(usage);
-          counted.paid(costOfUsage(price, usage));
+          const paid = costOfUsage(price, usage);
+          counted.paid(name.peer === undefined ? paid : Math.min(paid, sent.worst.usd ?? 0));
         },
+      };
+      let isSent = false;
+      const costIn = (error: unknown): Cost | undefined => {
+        if (!isSent) return { tokens: 0, calls: 0, usd: 0 };
+        const cost = costOfUse(told, price, error);
+        return name.peer === undefined ? cost : withinHeld(cost, sent.worst);
       };
       end = (error) => {
         const ending: Cleared = {
-          over: (outcome, reason) => cleared.over(outcome, reason, costOfUse(told, price, error)),
+          over: (outcome, reason) => cleared.over(outcome, reason, costIn(error)),
         };
         this.#over(ending, metered, until, error);
       };
       until.throwIfAborted();
+      isSent = true;
       const made = await answer(metered, until, sent.call);
       const headers = joined(made.headers, sent.headers);
       return { ...made, headers, body: followed(made.body, metered, end) };

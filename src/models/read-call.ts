@@ -11,7 +11,10 @@ import {
 import type { JsonObject } from '../core/index.ts';
 import type { ModelCall, ModelForm, ReadCall } from './types.ts';
 
-/** Keys that decide where a request goes and what it may cost: parsers differ on which of two counts. */
+/**
+ * Keys that decide where a request goes and what it may cost: parsers differ on which of two counts, and some (Go's, so Ollama's)
+ * take a key in other letters for the same.
+ */
 const DECIDING: readonly string[] = ['model', 'stream', 'max_tokens', 'max_completion_tokens', 'n'];
 /** What a request calls the longest answer that it wants. */
 const LIMITS: readonly string[] = ['max_tokens', 'max_completion_tokens'];
@@ -21,9 +24,10 @@ export function readCall(form: ModelForm, body: Buffer, headers: ModelCall['head
   const fields = parse(body);
   const spans = topSpans(body);
   for (const key of DECIDING) {
-    if (spans.filter(({ name }) => name === key).length > 1) {
-      throw wrong(`'${key}' stands in it twice`);
-    }
+    const alike = spans.filter(({ name }) => name === key || folded(name) === key);
+    if (alike.length > 1) throw wrong(`'${key}' stands in it twice`);
+    if (alike.some(({ name }) => name !== key))
+      throw wrong(`'${key}' stands in it in other letters`);
   }
   const { model, stream } = fields;
   if (typeof model !== 'string' || model === '') {
@@ -54,6 +58,11 @@ export function withLimit(call: ReadCall, key: string, limit: number): ReadCall 
 
 function replaced(body: Buffer, start: number, end: number, text: string): Buffer {
   return Buffer.concat([body.subarray(0, start), Buffer.from(text), body.subarray(end)]);
+}
+
+/** In small letters; by way of capitals, since two letters beyond ASCII (U+017F, U+212A) count as `s` and `k` too. */
+function folded(name: string): string {
+  return name.toUpperCase().toLowerCase();
 }
 
 function parse(body: Buffer): JsonObject {

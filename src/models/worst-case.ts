@@ -1,5 +1,6 @@
 /** What one use of a model may cost at the most, before anything is sent, and what it did cost. Pure. */
 import { StarlingError } from '../core/index.ts';
+import type { Json } from '../core/index.ts';
 import type { Cost } from '../budget/index.ts';
 import type { ModelPrice } from '../config/index.ts';
 import { countIn } from './json-reading.ts';
@@ -59,7 +60,7 @@ export function fitted(
     usd: worstCost(price, { input, output }),
   });
   if (form === 'embeddings') return { call, worst: costOf(0), headers: {} };
-  const answers = Math.min(ANSWERS_MAX, countIn(fields['n']) || 1);
+  const answers = answersIn(fields['n']);
   const said = Math.max(countIn(fields['max_tokens']), countIn(fields['max_completion_tokens']));
   const wanted = said || OUTPUT_UNSAID;
   const limit = Math.min(wanted, Math.max(OUTPUT_MIN, payable(room, costOf, answers)));
@@ -70,6 +71,12 @@ export function fitted(
     worst: costOf(limit * answers),
     headers: { 'starling-added': `max_tokens=${limit}` },
   };
+}
+
+/** Answers that are asked for; what is no count may be read as one by the provider, so it counts as the most. */
+function answersIn(n: Json | undefined): number {
+  if (n === undefined || n === null) return 1;
+  return Math.min(ANSWERS_MAX, countIn(n) || ANSWERS_MAX);
 }
 
 /** The longest answer that the room pays for, in tokens. */
@@ -103,4 +110,17 @@ export function costOfUse(
   const { status, unsent } = error.data;
   const isUndone = UNDONE.includes(error.code) || typeof status === 'number' || unsent === true;
   return isUndone ? { tokens: 0, calls: 0, usd: 0 } : undefined;
+}
+
+/** What a peer says that a call did cost counts up to what was held for it, or one peer's word could empty a budget. */
+export function withinHeld(
+  cost: Cost | undefined,
+  { tokens = 0, usd = 0 }: Cost,
+): Cost | undefined {
+  if (cost === undefined) return undefined;
+  return {
+    ...cost,
+    tokens: Math.min(cost.tokens ?? tokens, tokens),
+    usd: Math.min(cost.usd ?? usd, usd),
+  };
 }

@@ -92,6 +92,14 @@ async function answer(
     response.end(JSON.stringify(value));
   };
   if (url.startsWith('/v1/models')) {
+    if (key.includes('hanging')) {
+      return response.writeHead(200, { 'content-type': 'application/json' }).flushHeaders();
+    }
+    if (key.includes('odd')) {
+      return json({
+        data: ['qwen', 'two\nlines', 'x'.repeat(300), '\ud800'].map((id) => ({ id })),
+      });
+    }
     return json({ object: 'list', data: [{ id: 'qwen' }, { id: 'org/qwen:7b' }] });
   }
   const [, status = '', retry = ''] = /^status-(\d+)(?:-(\d+))?$/.exec(model) ?? [];
@@ -121,7 +129,7 @@ async function answer(
     if (model === 'short' && at === 3) return void response.end();
     if (model === 'malformed' && at === 3) response.write('data: {"choi\n\n');
     if (model === 'fails' && at === 3)
-      response.write(`data: ${JSON.stringify(REFUSAL(500, 'broke'))}\n\n`);
+      response.write(`data: ${JSON.stringify(REFUSAL(500, `broke: ${key}`))}\n\n`);
     if (model === 'stalls' && at === 3) return undefined;
     if (model === 'steps' && at > 0) await control.wait();
     await new Promise((resolve) => response.write(event, resolve));

@@ -166,6 +166,8 @@ async function sendStream(response: ServerResponse, { body, headers }: ModelAnsw
 
 /** Resolves when the caller has read; rejects when it has gone. */
 async function drained(response: ServerResponse): Promise<void> {
+  // One that has gone already says so no more.
+  if (response.destroyed) throw new Error('the caller went');
   const over = new AbortController();
   try {
     await Promise.race([

@@ -4,7 +4,7 @@
  */
 import { ERRORS, StarlingError, isCount, printable } from '../../core/index.ts';
 import type { ErrorCode, Json, JsonObject } from '../../core/index.ts';
-import { listIn, objectIn, parsedObject, textIn } from '../json-reading.ts';
+import { listIn, objectIn, parsedObject, textIn, tokensIn } from '../json-reading.ts';
 import { MODEL_FORMS } from '../types.ts';
 import type { ModelForm, Usage } from '../types.ts';
 
@@ -113,8 +113,12 @@ export function headersIn(value: Json | undefined): Readonly<Record<string, stri
 
 /** Tokens as a peer tells them; undefined where it tells none that can be. */
 export function usageIn(value: Json | undefined): Usage | undefined {
-  const { input, output, cachedInput, cacheWrite, isEstimated } = objectIn(value);
-  if (!isCount(input) || !isCount(output)) return undefined;
+  const told = objectIn(value);
+  const { cachedInput, cacheWrite, isEstimated } = told;
+  if (!isCount(told['input']) || !isCount(told['output'])) return undefined;
+  const input = tokensIn(told['input']);
+  const output = tokensIn(told['output']);
+  if (input === undefined || output === undefined) return undefined;
   return {
     input,
     output,

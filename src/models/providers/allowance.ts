@@ -17,7 +17,7 @@ export interface AllowanceWords {
 /** Counts what is sent in a minute. */
 export interface Allowance {
   /**
-   * Takes one request of so many tokens, as a guess; gives what settles it by what it really took.
+   * Takes one request of so many tokens, as a guess; gives what settles it, once, by what it really took.
    * @throws STARLING_RATE_LIMITED
    */
   take(tokens: number): (actualTokens: number) => void;
@@ -51,7 +51,11 @@ export function createAllowance(
       if (forTokens > 0) refuse(forTokens, 'tokens_per_minute', tokensPerMinute ?? 0);
       requests?.take(1);
       tokens?.take(wanted);
-      return (actual) => tokens?.take(actual - wanted);
+      let isSettled = false;
+      return (actual) => {
+        if (!isSettled) tokens?.take(actual - wanted);
+        isSettled = true;
+      };
     },
   };
 }

@@ -16,6 +16,7 @@ import { toChat } from '../translate/to-chat.ts';
 import { toMessages } from '../translate/to-messages.ts';
 import type { ModelAnswer, ModelForm, ReadCall, Usage } from '../types.ts';
 import { followStream } from './follow-stream.ts';
+import type { StreamFollower } from './follow-stream.ts';
 import { splitEvents } from './split-events.ts';
 import type { Provider, VendorAnswer } from './provider.ts';
 import { limitIn, reckonTokens, textLengthOf } from './reckoning.ts';
@@ -185,7 +186,9 @@ async function* streamed(
   { body }: VendorAnswer,
   { messageBytes, used }: AnswerInit,
 ): AsyncGenerator<Uint8Array> {
-  const follower = followStream(provider.api, provider.name, messageBytes);
+  const follower = followStream(provider.api, provider.name, messageBytes, (text) =>
+    provider.withoutKeys(text),
+  );
   const events = splitEvents(messageBytes);
   const say = (event: Buffer): Uint8Array => {
     const read = follower.push(event);
@@ -210,8 +213,16 @@ async function* streamed(
     if (last.length > 0) yield last;
   } finally {
     // One that broke off, or that nobody wanted to its end, was paid for by what came.
-    used(follower.usage() ?? reckonedUsage(call, follower.textLength));
+    used(usageOf(follower, reckonedUsage(call, follower.textLength)));
   }
+}
+
+/** What a provider tells at the beginning knows nothing of what comes after: of a stream that was left, what came counts. */
+function usageOf(follower: StreamFollower, reckoned: Usage): Usage {
+  const told = follower.usage();
+  if (told === undefined) return reckoned;
+  if (follower.isOver || told.output >= reckoned.output) return told;
+  return { ...told, output: reckoned.output, isEstimated: true };
 }
 
 function sayAll(stream: StreamTranslator, events: readonly JsonObject[]): Buffer {

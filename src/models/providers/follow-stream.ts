@@ -13,6 +13,9 @@ import type { ToolArguments } from './tool-arguments.ts';
 import { streamError } from './vendor-errors.ts';
 
 const DONE = '[DONE]';
+/** Where a chat's pieces have text that is paid for, and where those of messages have. */
+const SAID: readonly string[] = ['content', 'reasoning_content', 'reasoning', 'refusal'];
+const WRITTEN: readonly string[] = ['text', 'thinking', 'partial_json'];
 
 /** What is known of a stream so far. */
 export interface StreamFollower {
@@ -22,17 +25,23 @@ export interface StreamFollower {
   end(): void;
   /** Tokens as told; undefined when they were not. */
   usage(): Usage | undefined;
-  /** Characters of text that came. */
+  /** Whether the stream has come to its own end. */
+  readonly isOver: boolean;
+  /** Characters of text, thoughts and arguments of tools that came. */
   readonly textLength: number;
 }
 
-/** Makes a follower of a stream of the API `api`; one event may have `eventBytes`. */
+/**
+ * Makes a follower of a stream of the API `api`; one event may have `eventBytes`. `withoutKeys` takes out of an error in the
+ * stream what may not be shown.
+ */
 export function followStream(
   api: 'openai' | 'anthropic',
   provider: string,
   eventBytes: number,
+  withoutKeys: (text: string) => string = (text) => text,
 ): StreamFollower {
-  return new Follower(api, provider, eventBytes);
+  return new Follower(api, provider, eventBytes, withoutKeys);
 }
 
 class Follower implements StreamFollower {
@@ -43,11 +52,18 @@ class Follower implements StreamFollower {
   #events: JsonObject[] = [];
   #fault: StarlingError | undefined;
   #isOver = false;
+  readonly #withoutKeys: (text: string) => string;
   #usage: JsonObject = {};
   readonly #arguments: ToolArguments;
 
-  constructor(api: 'openai' | 'anthropic', provider: string, eventBytes: number) {
+  constructor(
+    api: 'openai' | 'anthropic',
+    provider: string,
+    eventBytes: number,
+    withoutKeys: (text: string) => string,
+  ) {
     this.#api = api;
+    this.#withoutKeys = withoutKeys;
     this.#provider = provider;
     this.#arguments = createToolArguments(provider);
     this.#decoder = createEventStreamDecoder(eventBytes, ({ data }) =>
@@ -71,6 +87,10 @@ class Follower implements StreamFollower {
     );
   }
 
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
   usage(): Usage | undefined {
     return this.#api === 'openai' ? chatUsage(this.#usage) : messagesUsage(this.#usage);
   }
@@ -89,7 +109,7 @@ class Follower implements StreamFollower {
     const { error } = event;
     if (error !== undefined && error !== null) {
       const said = typeof error === 'string' ? { message: error } : objectIn(error);
-      this.#fault = streamError(this.#provider, said);
+      this.#fault = streamError(this.#provider, said, this.#withoutKeys);
       return;
     }
     this.#events.push(event);
@@ -112,12 +132,13 @@ class Follower implements StreamFollower {
         const { name, arguments: piece } = objectIn(called);
         const key = `${countIn(index)} ${countIn(at)}`;
         this.#arguments.add(key, textIn(name), textIn(piece));
+        this.textLength += textIn(piece).length;
       }
       if (typeof finish === 'string' && finish !== '') {
         this.#isOver = true;
         this.#arguments.end(finish);
       }
-      this.textLength += textIn(objectIn(delta)['content']).length;
+      for (const part of SAID) this.textLength += textIn(objectIn(delta)[part]).length;
     }
   }
 
@@ -132,7 +153,7 @@ class Follower implements StreamFollower {
     }
     const reason = textIn(objectIn(delta)['stop_reason']);
     if (type === 'message_delta' && reason !== '') this.#arguments.end(reason);
-    this.textLength += textIn(objectIn(delta)['text']).length;
+    for (const part of WRITTEN) this.textLength += textIn(objectIn(delta)[part]).length;
   }
 
   #malformed(what: string): StarlingError {

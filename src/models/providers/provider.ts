@@ -18,6 +18,10 @@ const MODELS_MAX = 5000;
 /** For how long what a provider lists is believed. */
 const LIST_MS = 60_000;
 const LIST_TIMEOUT_MS = 15_000;
+/** What a model may be called: on one line, and no longer than the configuration may name it. */
+const MODEL_ID = /^.{1,256}$/;
+/** Half of a character, which no address can hold. */
+const LONE = /\p{Cs}/u;
 const ANTHROPIC_VERSION = '2023-06-01';
 
 /** What a provider works with. */
@@ -58,6 +62,8 @@ export interface Provider {
   models(signal: AbortSignal): Promise<readonly string[]>;
   /** The same, asked at its address now, whatever is known or configured. */
   probe(signal: AbortSignal): Promise<readonly string[]>;
+  /** What the provider says, without the keys that it was sent and may quote. */
+  withoutKeys(text: string): string;
   /**
    * Sends a request; resolves when the headers of a good answer have come.
    * @throws STARLING_MODEL_…, STARLING_RATE_LIMITED, STARLING_TIMEOUT, STARLING_CONFIG_INVALID, STARLING_SECRET_MISSING
@@ -128,19 +134,42 @@ class HttpProvider implements Provider {
 
   async #list(signal?: AbortSignal): Promise<readonly string[]> {
     const more = this.api === 'anthropic' ? '?limit=1000' : '';
-    const { reply } = await this.#exchange('GET', `/models${more}`, '', {}, undefined, {
-      timeoutMs: Math.min(LIST_TIMEOUT_MS, this.#config.timeoutMs),
+    const timeoutMs = Math.min(LIST_TIMEOUT_MS, this.#config.timeoutMs);
+    const { reply, exchange } = await this.#exchange('GET', `/models${more}`, '', {}, undefined, {
+      timeoutMs,
       ...(signal === undefined ? {} : { signal }),
     });
-    const body = await readBody(reply, LIST_BYTES_MAX).catch((error: unknown) => {
-      throw this.#broken(error);
-    });
+    const body = await this.#wholeOf(reply, exchange, timeoutMs, signal);
     const listed = objectIn(parsedObject(body.toString('utf8')))['data'];
     if (!Array.isArray(listed)) throw this.#invalid('its list of models is none');
     return listIn(listed)
       .slice(0, MODELS_MAX)
       .map((model) => textIn(objectIn(model)['id']))
-      .filter((id) => id !== '');
+      .filter((id) => MODEL_ID.test(id) && !LONE.test(id));
+  }
+
+  /** The body of a list: all of it within `timeoutMs`. @throws see {@link Provider.send} */
+  async #wholeOf(
+    reply: Reply,
+    exchange: Exchange,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Buffer> {
+    const cancel = (): void => exchange.abort(reasonOf(signal));
+    signal?.addEventListener('abort', cancel, { once: true });
+    const stopWaiting = this.#components.clock.schedule(timeoutMs, () =>
+      exchange.abort(this.#late()),
+    );
+    try {
+      signal?.throwIfAborted();
+      return await readBody(reply, LIST_BYTES_MAX);
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw this.#broken(error);
+    } finally {
+      stopWaiting();
+      signal?.removeEventListener('abort', cancel);
+    }
   }
 
   async send({ path, model, body, headers, signal }: VendorRequest): Promise<VendorAnswer> {
@@ -252,16 +281,15 @@ class HttpProvider implements Provider {
       model,
       status: reply.status,
       headers: reply.headers,
-      body: this.#withoutKeys(body.toString('utf8')),
+      body: this.withoutKeys(body.toString('utf8')),
       now: clock.now(),
     });
   }
 
-  /** A provider may quote what it was sent, in part: what is shown of it must hold no secret of ours. */
-  #withoutKeys(text: string): string {
+  withoutKeys(text: string): string {
     let shown = text;
     for (const value of Object.values(this.#ownHeaders())) {
-      const secret = value.replace(/^Bearer /i, '');
+      const secret = value.replace(/^(?:Bearer|Basic) /i, '');
       if (secret.length >= 4) shown = shown.replaceAll(secret, '***');
     }
     return shown;

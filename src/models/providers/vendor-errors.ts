@@ -71,10 +71,14 @@ export function vendorError(refusal: VendorRefusal): StarlingError {
   return fail('STARLING_MODEL_REJECTED', text, 'send what the provider takes');
 }
 
-/** The error for one that a provider sent within a stream which had begun well. */
-export function streamError(provider: string, error: JsonObject): StarlingError {
+/** The error for one that a provider sent within a stream which had begun well. `withoutKeys` takes out what it may quote. */
+export function streamError(
+  provider: string,
+  error: JsonObject,
+  withoutKeys: (text: string) => string,
+): StarlingError {
   const type = textIn(error['type']);
-  const said = shown(textIn(error['message']));
+  const said = shown(withoutKeys(textIn(error['message'])));
   const isBusy = type === 'overloaded_error';
   return new StarlingError(
     isBusy ? 'STARLING_MODEL_OVERLOADED' : 'STARLING_MODEL_FAILED',

@@ -165,7 +165,7 @@ class RoutedModels implements Models {
         body: once(body),
         usage: () => ({ input: 0, output: 0 }),
       };
-      return this.#components.models.replay({ ...call, model }, principal, again);
+      return this.#components.models.replay({ ...call, model }, principal, signal, again);
     }
     const end = this.#cache.begin(key);
     try {
@@ -266,13 +266,14 @@ async function* tellingEnd(
   body: AsyncIterable<Uint8Array>,
   end: (error?: unknown) => void,
 ): AsyncGenerator<Uint8Array> {
+  let error: unknown;
   try {
     yield* body;
-  } catch (error) {
-    end(error);
-    throw error;
+  } catch (thrown) {
+    error = thrown;
+    throw thrown;
   } finally {
-    end();
+    end(error);
   }
 }
 

@@ -1,6 +1,6 @@
 /** Whole answers, said in the other API; and the usage that each tells. Pure. */
 import type { Json, JsonObject } from '../../core/index.ts';
-import { countIn, listIn, objectIn, parsedObject, textIn } from '../json-reading.ts';
+import { countIn, listIn, objectIn, parsedObject, textIn, tokensIn } from '../json-reading.ts';
 import type { Usage } from '../types.ts';
 import { present } from './fields.ts';
 
@@ -31,27 +31,30 @@ export function stopOf(finish: string): string {
   return STOPS[finish] ?? 'end_turn';
 }
 
-/** Tokens as a chat or embeddings tell them; undefined when they don't. */
+/** Tokens as a chat or embeddings tell them; undefined when they don't, or tell what can't be. */
 export function chatUsage(usage: Json | undefined): Usage | undefined {
-  const { prompt_tokens: input, completion_tokens: output } = objectIn(usage);
-  if (typeof input !== 'number') return undefined;
+  const told = objectIn(usage);
+  if (typeof told['prompt_tokens'] !== 'number') return undefined;
+  const input = tokensIn(told['prompt_tokens']);
+  const output = tokensIn(told['completion_tokens']);
+  if (input === undefined || output === undefined) return undefined;
   const cached = countIn(objectIn(objectIn(usage)['prompt_tokens_details'])['cached_tokens']);
-  return {
-    input: countIn(input),
-    output: countIn(output),
-    ...(cached === 0 ? {} : { cachedInput: cached }),
-  };
+  return { input, output, ...(cached === 0 ? {} : { cachedInput: cached }) };
 }
 
 /** Tokens as messages tell them: what was read from or written to the cache is told apart there. */
 export function messagesUsage(usage: Json | undefined): Usage | undefined {
   const told = objectIn(usage);
   if (typeof told['input_tokens'] !== 'number') return undefined;
-  const cached = countIn(told['cache_read_input_tokens']);
-  const written = countIn(told['cache_creation_input_tokens']);
+  const input = tokensIn(told['input_tokens']);
+  const output = tokensIn(told['output_tokens']);
+  const cached = tokensIn(told['cache_read_input_tokens']);
+  const written = tokensIn(told['cache_creation_input_tokens']);
+  if (input === undefined || output === undefined) return undefined;
+  if (cached === undefined || written === undefined) return undefined;
   return {
-    input: countIn(told['input_tokens']) + cached + written,
-    output: countIn(told['output_tokens']),
+    input: input + cached + written,
+    output,
     ...(cached === 0 ? {} : { cachedInput: cached }),
     ...(written === 0 ? {} : { cacheWrite: written }),
   };

@@ -1,0 +1,236 @@
+/** Callers, peers and vendors that do their worst: what they say must not widen a right, empty a budget, or hold anything for ever. */
+import { createServer } from 'node:http';
+import { connect } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { loadConfig } from '../../src/config/index.ts';
+import { Secret, StarlingError, silentLogger, systemClock } from '../../src/core/index.ts';
+import { createExchanger } from '../../src/gateway/index.ts';
+import { OPERATOR } from '../../src/guard/index.ts';
+import { createModelsDoor } from '../../src/models/door/models-door.ts';
+import { usageIn } from '../../src/models/mesh/frames.ts';
+import { createModels } from '../../src/models/models.ts';
+import type { ModelsComponents, PeerModels } from '../../src/models/models.ts';
+import { createAllowance } from '../../src/models/providers/allowance.ts';
+import { answerBy } from '../../src/models/providers/answer.ts';
+import { createProvider } from '../../src/models/providers/provider.ts';
+import type { Provider } from '../../src/models/providers/provider.ts';
+import { readCall } from '../../src/models/read-call.ts';
+import { chatUsage, messagesUsage } from '../../src/models/translate/answers.ts';
+import type { ModelAnswer, Usage } from '../../src/models/types.ts';
+import { fitted } from '../../src/models/worst-case.ts';
+import { createUsageBook } from '../../src/models/index.ts';
+import { createTestClock } from '../core/test-clock.ts';
+import { memoryTable } from '../grants/memory-table.ts';
+import { startVendor } from './fake-vendor.ts';
+import type { FakeVendor } from './fake-vendor.ts';
+
+const exchanger = createExchanger({ clock: systemClock });
+let vendor: FakeVendor;
+beforeAll(async () => {
+  vendor = await startVendor();
+});
+afterAll(async () => {
+  exchanger.close();
+  await vendor.stop();
+});
+
+const chat = (text: string) => readCall('chat', Buffer.from(text), {});
+function provider(
+  key: string,
+  api: 'openai' | 'anthropic' = 'openai',
+  timeoutMs = 60_000,
+): Provider {
+  const header = api === 'openai' ? 'authorization' : 'x-api-key';
+  return createProvider({ exchanger, clock: systemClock }, 'gpu', {
+    api,
+    endpoint: `${vendor.url}/v1`,
+    models: [],
+    headers: { [header]: new Secret(api === 'openai' ? `Bearer ${key}` : key) },
+    timeoutMs,
+    limits: {},
+    tier: 'edge',
+    problems: [],
+  });
+}
+const signal = (): AbortSignal => new AbortController().signal;
+
+it.each(['MODEL', 'Max_Tokens', 'N', '\u017ftream', 'max_to\u212aens'])(
+  "refuses the key '%s', which some vendors read as one that decides",
+  (key) => {
+    expect(() => chat(`{"model":"gpu/small","${key}":"gpu/large"}`)).toThrow(StarlingError);
+    expect(() => chat(`{"${key}":9,"model":"gpu/small","max_tokens":1,"stream":true}`)).toThrow(
+      StarlingError,
+    );
+  },
+);
+
+it('counts a number of answers that is none as the most there can be', () => {
+  const worst = (n: string) =>
+    fitted(chat(`{"model":"a","max_tokens":1,"n":${n}}`), { input: 0, output: 1 }, {}, 'max_tokens')
+      .worst.usd;
+  expect([worst('null'), worst('3'), worst('"100"'), worst('1.5')]).toEqual([1, 3, 128, 128]);
+});
+
+it.each([-1, 0.5, 1e12, Number.MAX_SAFE_INTEGER])('takes %d tokens for nothing told', (many) => {
+  expect(chatUsage({ prompt_tokens: many, completion_tokens: 1 })).toBeUndefined();
+  expect(chatUsage({ prompt_tokens: 1, completion_tokens: many })).toBeUndefined();
+  expect(messagesUsage({ input_tokens: 1, output_tokens: many })).toBeUndefined();
+  expect(usageIn({ input: many, output: 1 })).toBeUndefined();
+});
+
+it('shows no key that a vendor quotes within its stream', async () => {
+  const made = await answerBy(provider('sk-quoted-2718'), chat('{"model":"gpu/x","stream":true}'), {
+    model: 'fails',
+    signal: signal(),
+    messageBytes: 100_000,
+    clock: systemClock,
+    used: () => undefined,
+  });
+  const reading = (async () => {
+    for await (const _ of made.body);
+  })();
+  const error: Error = await reading.then(
+    () => expect.unreachable(),
+    (thrown: Error) => thrown,
+  );
+  expect(error.message).toContain('broke: Bearer ***');
+});
+
+it('counts what came of a stream that its caller left before it had told its tokens', async () => {
+  const used: Usage[] = [];
+  const body = Buffer.from('{"model":"claude/qwen","stream":true,"max_tokens":99,"messages":[]}');
+  const made = await answerBy(provider('key', 'anthropic'), readCall('messages', body, {}), {
+    model: 'steps',
+    signal: signal(),
+    messageBytes: 100_000,
+    clock: systemClock,
+    used: (usage) => used.push(usage),
+  });
+  let text = '';
+  for await (const chunk of made.body) {
+    text += Buffer.from(chunk).toString();
+    if (text.includes('" hello"')) break;
+    while (!vendor.step()) await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(used).toEqual([
+    {
+      input: 11,
+      output: expect.toSatisfy((n: number) => n >= 5),
+      cachedInput: 2,
+      isEstimated: true,
+    },
+  ]);
+});
+
+it('settles a minute once, so that nobody gets back more than was taken', () => {
+  const clock = createTestClock();
+  const minute = createAllowance(clock, { who: 'x', key: 'y' }, { tokensPerMinute: 100 });
+  minute.take(50)(50);
+  const settle = minute.take(50);
+  settle(10);
+  settle(10);
+  expect(() => minute.take(41)).toThrow('no more than 100');
+});
+
+it('ends the wait for a list that does not come, and leaves out names that can be none', async () => {
+  await expect(provider('hanging', 'openai', 100).models(signal())).rejects.toMatchObject({
+    code: 'STARLING_TIMEOUT',
+  });
+  expect(await provider('odd').models(signal())).toEqual(['qwen']);
+});
+
+it('holds a public address without dots for no neighbour, which would cost nothing', async () => {
+  const tierOf = async (endpoint: string) => {
+    const flags = { models: { providers: { x: { endpoint } } } };
+    const { models } = await loadConfig({ env: { STARLING_CONFIG: '' }, flags });
+    return models.providers['x']?.tier;
+  };
+  expect(await tierOf('http://[2001:db8::1]/v1')).toBe('central');
+  expect(await tierOf('http://[fd00::1]/v1')).toBe('edge');
+  expect(await tierOf('http://gpu:8080/v1')).toBe('edge');
+});
+
+it('ends an answer whose caller went before it could be written', async () => {
+  const over = vi.fn<() => void>();
+  let asked = (): void => undefined;
+  const isAsked = new Promise<void>((resolve) => (asked = resolve));
+  const ask = async (_call: unknown, _by: unknown, gone: AbortSignal): Promise<ModelAnswer> => {
+    asked();
+    await new Promise((resolve) => gone.addEventListener('abort', resolve));
+    return { isStream: true, headers: {}, body: answering(over) };
+  };
+  const door = createModelsDoor(
+    { models: { ask } as never, clock: systemClock },
+    { messageBytes: 1000 },
+  );
+  const server = createServer((request, response) =>
+    door.serve(request, response, '/v1/chat/completions', { principal: OPERATOR } as never),
+  );
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  const body = '{"model":"gpu/qwen","stream":true}';
+  socket.write(`POST / HTTP/1.1\r\nhost: x\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
+  await isAsked;
+  socket.destroy();
+  await vi.waitFor(() => expect(over).toHaveBeenCalled());
+  server.close();
+});
+
+async function* answering(over: () => void): AsyncGenerator<Uint8Array> {
+  try {
+    yield Buffer.from('data: 1\n\n');
+    yield Buffer.from('data: 2\n\n');
+  } finally {
+    over();
+  }
+}
+
+it('books of what a peer tells no more than was held, and nothing of a call that never left', async () => {
+  const { models, spent, state } = meshed();
+  const call = chat('{"model":"@evil/gpu/qwen","max_tokens":100}');
+  for await (const _ of (await models.ask(call, OPERATOR, signal())).body);
+  const most = fitted(call, { input: 1, output: 10 }, {}, 'max_tokens').worst;
+  expect(spent).toEqual([most]);
+  expect(models.stats()[0]?.costMicroUsd).toBe(most.usd);
+  state.isGone = true;
+  await expect(models.ask(call, OPERATOR, state.gone.signal)).rejects.toThrow('went');
+  expect(spent[1]).toEqual({ tokens: 0, calls: 0, usd: 0 });
+});
+
+/** A node whose one peer tells of enormous usage, and whose caller goes while its call is cleared, once `isGone`. */
+function meshed() {
+  const clock = createTestClock();
+  const spent: unknown[] = [];
+  const state = { isGone: false, gone: new AbortController() };
+  const peers: Pick<PeerModels, 'find' | 'ask'> = {
+    find: (name) => ({ ...name, peer: 'evil' }),
+    async ask(_name, _call, _principal, { used }) {
+      const body = (async function* (): AsyncGenerator<Uint8Array> {
+        yield Buffer.from('{}');
+        used({ input: 900_000_000, output: 900_000_000 });
+      })();
+      return { isStream: false, headers: {}, body };
+    },
+  };
+  const components = {
+    config: () => ({ providers: {}, prices: { '@evil/*': { input: 1, output: 10 } } }),
+    exchanger,
+    peers,
+    usage: createUsageBook({ table: memoryTable(), clock, logger: silentLogger }),
+    clock,
+    logger: silentLogger,
+    self: 'box',
+    guard: () => ({ decide: () => ({ allow: true }) }),
+    audit: { isOn: false, append: async () => 1, note: () => undefined },
+    spendings: {
+      room: async () => ({}),
+      async begin() {
+        if (state.isGone) state.gone.abort(new Error('the caller went'));
+        return { over: (_: boolean, cost: unknown) => (spent.push(cost), {}) };
+      },
+    },
+  };
+  const models = createModels(components as unknown as ModelsComponents, { messageBytes: 1000 });
+  return { models, spent, state };
+}
