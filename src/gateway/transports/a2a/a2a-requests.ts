@@ -4,6 +4,7 @@
  * calls. Push notifications are not served.
  */
 import { randomUUID } from 'node:crypto';
+import { TaskState } from '@a2a-js/sdk';
 import type {
   CancelTaskRequest,
   GetTaskRequest,
@@ -154,18 +155,32 @@ class AgentRequests implements A2ARequestHandler {
     return taskOf(await this.#answer('task_cancel', { taskId: id }));
   }
 
-  async listTasks({ contextId, pageSize = PAGE_DEFAULT }: ListTasksRequest): Promise<{
+  /** The newest first; the token of a page is the task before it. @throws RequestMalformedError for a token of no page */
+  async listTasks(request: ListTasksRequest): Promise<{
     tasks: Task[];
     nextPageToken: string;
     pageSize: number;
     totalSize: number;
   }> {
+    const { contextId, pageSize = PAGE_DEFAULT, pageToken, status } = request;
     const { tasks = [] } = await this.#answer('task_list', { limit: LIST_MAX });
     const views = (Array.isArray(tasks) ? tasks : []).map((one) => objectOf(one));
     const own = views.filter((view) => isOf(view, this.#name)).map((view) => taskOf(view));
-    const asked = own.filter((task) => contextId === '' || task.contextId === contextId);
-    const page = asked.slice(0, Math.min(PAGE_MAX, Math.max(1, pageSize)));
-    return { tasks: page, nextPageToken: '', pageSize: page.length, totalSize: asked.length };
+    const asked = own.filter(
+      (task) =>
+        (contextId === '' || task.contextId === contextId) &&
+        (status === TaskState.TASK_STATE_UNSPECIFIED || task.status?.state === status),
+    );
+    // A task that has changed since may be in the list no more: its place is known by all of them.
+    const before = own.findIndex(({ id }) => id === pageToken);
+    if (pageToken !== '' && before === -1) {
+      throw new RequestMalformedError({ message: 'this pageToken is of no page, ask without one' });
+    }
+    const after = new Set(own.slice(before + 1));
+    const left = asked.filter((task) => after.has(task));
+    const page = left.slice(0, Math.min(PAGE_MAX, Math.max(1, pageSize)));
+    const nextPageToken = page.length < left.length ? (page.at(-1)?.id ?? '') : '';
+    return { tasks: page, nextPageToken, pageSize: page.length, totalSize: asked.length };
   }
 
   async *resubscribe({ id }: SubscribeToTaskRequest): AsyncGenerator<StreamResponse, void> {
