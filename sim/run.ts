@@ -17,6 +17,7 @@ import { removeAtExit } from './remove-at-exit.ts';
 import { percentile, renderReport } from './report.ts';
 import type { SimReport } from './report.ts';
 
+export { runDemo } from './demos/demo.ts';
 export { listScenarios, runScenario } from './scenario/run.ts';
 
 const BOARD = 'sim';

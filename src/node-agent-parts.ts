@@ -16,6 +16,7 @@ import type {
 } from './agents/index.ts';
 import { CLIENT_LOCAL, CLIENT_TCP, defaultConfigFile, socketPath } from './config/index.ts';
 import type { Blackboard } from './blackboard/index.ts';
+import { createClientBoards } from './builtin/index.ts';
 import type { Did } from './core/index.ts';
 import type { Providers } from './directory/index.ts';
 import { createChildren, createSandbox, runBriefly } from './gateway/index.ts';
@@ -33,8 +34,8 @@ import { boxOpenerOf, closeBox } from './identity/index.ts';
 import type { Membership } from './membership/index.ts';
 import type { Network } from './network/index.ts';
 import type { Base, OpenState } from './open-state.ts';
-import { createOrchestrations } from './orchestration/index.ts';
-import type { Orchestrations } from './orchestration/index.ts';
+import { createCollaborations, createOrchestrations } from './orchestration/index.ts';
+import type { Collaborations, Orchestrations } from './orchestration/index.ts';
 import { createSwarms } from './swarms/index.ts';
 import type { Swarms } from './swarms/index.ts';
 import { createTasks } from './tasks/index.ts';
@@ -72,6 +73,7 @@ export function createAgentParts(
   readonly tasks: Tasks;
   readonly swarms: Swarms;
   readonly orchestrations: Orchestrations;
+  readonly collaborations: Collaborations;
 } {
   const { blackboard, gateway, guard, membership, network, providers } = rooms;
   const agents = createNodeAgents(base, state, {
@@ -134,7 +136,11 @@ function createSwarmParts(
     readonly runs: Runs;
     readonly tasks: Tasks;
   },
-): { readonly swarms: Swarms; readonly orchestrations: Orchestrations } {
+): {
+  readonly swarms: Swarms;
+  readonly orchestrations: Orchestrations;
+  readonly collaborations: Collaborations;
+} {
   const swarms = createSwarms({
     agents,
     runs,
@@ -159,7 +165,18 @@ function createSwarmParts(
     random,
     logger: logger.child('orchestration'),
   });
-  return { swarms, orchestrations };
+  const clientBoards = createClientBoards({ table: store.table('client-boards') });
+  const collaborations = createCollaborations({
+    agents,
+    blackboard,
+    membership,
+    letRead: (board, client) =>
+      clientBoards.give(board, { client, ability: 'read', prefix: '' }),
+    node: { name: config.name, did: identity.did },
+    clock,
+    random,
+  });
+  return { swarms, orchestrations, collaborations };
 }
 
 /** The record of all processes that the node starts: those of servers, and of agents. */

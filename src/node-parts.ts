@@ -113,6 +113,7 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     governance,
     secretsChanged: () => upstreams.secretsChanged(),
     offers: { all: () => upstreams.all() },
+    upstreams: () => upstreams,
   });
   const around = { sandbox, children: createNodeChildren(base) };
   const below = { ...own, ...around, ...ofModels };

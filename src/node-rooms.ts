@@ -27,7 +27,7 @@ import type { InvitationInit, Knocks, Neighbours } from './mesh/index.ts';
 import type { Metrics } from './metrics/index.ts';
 import type { Models } from './models/index.ts';
 import type { Network } from './network/index.ts';
-import type { Orchestrations } from './orchestration/index.ts';
+import type { Collaborations, Orchestrations } from './orchestration/index.ts';
 import type { Swarms } from './swarms/index.ts';
 import type { Tasks } from './tasks/index.ts';
 
@@ -55,6 +55,7 @@ export interface Parts {
   readonly tasks: Tasks;
   readonly swarms: Swarms;
   readonly orchestrations: Orchestrations;
+  readonly collaborations: Collaborations;
   readonly models: Models;
   readonly metrics: Metrics;
   readonly modelsDoor: ModelsFace;

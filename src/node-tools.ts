@@ -15,6 +15,7 @@ import {
   memberTools,
   pinTools,
   secretTools,
+  serverTools,
   pingTool,
   statusTools,
 } from './builtin/index.ts';
@@ -22,7 +23,7 @@ import type { BuiltinTool, Upstreams } from './gateway/index.ts';
 import type { Base, OpenState } from './open-state.ts';
 import { modelTools } from './models/index.ts';
 import type { Parts, PartsInit } from './node-rooms.ts';
-import { orchestrationTools, withPlans } from './orchestration/index.ts';
+import { collaborateTool, orchestrationTools, withPlans } from './orchestration/index.ts';
 import { swarmTools, withSwarms } from './swarms/index.ts';
 import { taskTools } from './tasks/index.ts';
 
@@ -33,6 +34,7 @@ type ToolRooms = Pick<
   | 'runs'
   | 'tasks'
   | 'swarms'
+  | 'collaborations'
   | 'orchestrations'
   | 'audit'
   | 'blackboard'
@@ -53,6 +55,8 @@ type ToolRooms = Pick<
   PartsInit & {
     readonly secretsChanged: () => readonly string[];
     readonly offers: Pick<Upstreams, 'all'>;
+    /** Made later. */
+    readonly upstreams: () => Upstreams;
   };
 
 /** Makes the tools that the built-in server offers; what each may be asked by whom stands in its definition. */
@@ -105,6 +109,7 @@ export function createNodeTools(
     ...eventTools({ agents: rooms.agents }),
     ...withPlans(taskTools({ tasks: rooms.tasks }), rooms.orchestrations),
     ...orchestrationTools({ orchestrations: rooms.orchestrations }),
+    collaborateTool({ collaborations: rooms.collaborations }),
     ...swarmTools({ swarms: rooms.swarms }),
     ...boardRoomTools({
       blackboard,
@@ -118,6 +123,7 @@ export function createNodeTools(
     ...keyTools({ clock, keys }),
     ...clientTools({ clients, token }),
     ...loginTools({ logins }),
+    ...serverTools({ clock, upstreams: rooms.upstreams }),
     ...secretTools({ secrets, servers, changed: rooms.secretsChanged }),
     ...auditTools({ audit, checkpoints, peers: () => membership.peers(), self: identity.did }),
     ...pinTools({ pins, membership }),

@@ -38,6 +38,7 @@ export { pinTools } from './pins.ts';
 export type { PinComponents } from './pins.ts';
 export { secretTools } from './secrets.ts';
 export type { SecretComponents } from './secrets.ts';
+export { serverTools } from './servers.ts';
 export { outsideOf, peerSummary, statusTools } from './status.ts';
 export { pingTool } from './ping.ts';
 export type { StatusComponents } from './status.ts';

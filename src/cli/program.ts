@@ -20,6 +20,7 @@ import { addMcp } from './groups/mcp.ts';
 import { addLlm, addModel } from './groups/model.ts';
 import { addMembers } from './groups/members.ts';
 import { addInvite, addLeave, addPeers, addPing } from './groups/mesh.ts';
+import { addDemo } from './groups/demo.ts';
 import { addDoctor, addNodes, addStatus, addUp } from './groups/node.ts';
 import { addPin } from './groups/pin.ts';
 import { addPolicy } from './groups/policy.ts';
@@ -66,6 +67,7 @@ const IN_ORDER = [
   addInvite,
   addLeave,
   addSim,
+  addDemo,
   addService,
   addDoctor,
   addMcp,

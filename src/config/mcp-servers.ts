@@ -23,7 +23,7 @@ import type {
 type Entry = z.output<typeof mcpServerSchema>;
 type Base = Pick<
   McpServer,
-  'timeoutMs' | 'shared' | 'sessions' | 'peerRoots' | 'listed' | 'idleMs' | 'remarks'
+  'timeoutMs' | 'shared' | 'sessions' | 'peerRoots' | 'listed' | 'idleMs' | 'restart' | 'remarks'
 >;
 
 /** What the entries are read with. */
@@ -209,6 +209,7 @@ class EntryReader {
       peerRoots: entry.peerRoots,
       ...(entry.listed ? { listed: true as const } : {}),
       idleMs: entry.idleTimeout,
+      ...(entry.restart === 'asked' ? { restart: entry.restart } : {}),
     };
     if (type === 'stdio' || (type === undefined && entry.command !== undefined)) {
       return this.#stdio(entry, base);

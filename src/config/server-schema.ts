@@ -122,6 +122,12 @@ export const mcpServerSchema = z
       .max(7 * DAY_MS)
       .default(HOUR_MS / 6)
       .describe('Milliseconds after which an unused session of the server ends; 0 never.'),
+    restart: z
+      .enum(['itself', 'asked'], { error: 'itself or asked' })
+      .default('itself')
+      .describe(
+        'How it is started again when it has ended by itself. `itself`: at once, then with pauses. `asked`: when somebody asks for that (`starling mcp restart`, the tool server_restart).',
+      ),
     disabled: flag.optional().describe('True: the server is left alone.'),
     enabled: flag.optional().describe('False: another word for `disabled: true`.'),
   })

@@ -15,6 +15,8 @@ interface ServerBase {
   readonly listed?: true;
   /** An upstream session unused for this long is ended; 0 never. Default 600000. */
   readonly idleMs: number;
+  /** `asked`: when it has ended by itself, it is started again when somebody asks for that. Default by itself. */
+  readonly restart?: 'asked';
   /** What of the entry was not taken as it is written: a sentence each, without any value. */
   readonly remarks?: readonly string[];
 }

@@ -43,6 +43,8 @@ export type {
   GatewayEndpoints,
   Upstream,
   ServerChanges,
+  ServerCondition,
+  ServerLogLine,
   UpstreamStatus,
   Upstreams,
 } from './types.ts';

@@ -340,6 +340,26 @@ export interface UpstreamsEvents {
   change: [server: string];
 }
 
+/** A line of what a server wrote, or of what became of it. */
+export interface ServerLogLine {
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  /** Bounded, and without the secrets of the server's environment. */
+  readonly text: string;
+}
+
+/** What whoever looks after a server knows besides its {@link UpstreamStatus}. */
+export interface ServerCondition {
+  /** Rises with each process or session that begins, and each restart that somebody asks for. */
+  readonly run: number;
+  /** It is not started again by itself. */
+  readonly isHeld: boolean;
+  /** When the newest of what runs began, ms since the epoch; absent while nothing runs. */
+  readonly startedAt?: number;
+  /** The oldest first. */
+  readonly log: readonly ServerLogLine[];
+}
+
 /** All upstream servers of this node. */
 export interface Upstreams extends Startable {
   readonly events: EventEmitter<UpstreamsEvents>;
@@ -350,6 +370,14 @@ export interface Upstreams extends Startable {
   settled(): Promise<void>;
   /** Starts, stops and restarts servers so that they are as `servers` says; the unchanged ones run on. */
   configure(servers: Readonly<Record<string, McpServer>>): Promise<ServerChanges>;
+  /** Of a server of the configuration; undefined where there is none of the name. */
+  condition(server: string): ServerCondition | undefined;
+  /**
+   * Ends what runs of a server of the configuration and starts it anew; waits for nothing. With `run`, only while that
+   * is still the run: of two who have seen the same end one restarts.
+   * False where it was restarted since. @throws STARLING_USAGE where there is no such server
+   */
+  restart(server: string, run?: number): boolean;
   /** Offers a function of this program; gives what takes it away. @throws STARLING_USAGE */
   offer(tool: FunctionTool): () => void;
   /**

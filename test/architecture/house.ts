@@ -134,7 +134,8 @@ function fileRules({ from, to, kind }: Edge): Violation[] {
   const room = roomOf(from);
   if (!to.startsWith('src/')) {
     // The command line starts the simulator, and only when somebody asks for it.
-    const allowed = from === 'src/cli/commands/sim.ts' && to === 'sim/run.ts' && kind === 'lazy';
+    const isAsked = ['sim', 'demo'].some((name) => from === `src/cli/commands/${name}.ts`);
+    const allowed = isAsked && to === 'sim/run.ts' && kind === 'lazy';
     return allowed ? [] : [violation('floor', arrow)];
   }
   const other = roomOf(to);

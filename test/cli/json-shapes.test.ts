@@ -408,11 +408,25 @@ async function withLogin(): Promise<void> {
     answer: serving({
       mcp_login: { id: '1', server: 'far', state: 'done', expiresAt: 0 },
       mcp_logout: { server: 'far', loggedOut: true },
+      server_restart: {
+        server: 'far',
+        kind: 'stdio',
+        state: 'ready',
+        tools: 2,
+        run: 3,
+        held: false,
+        pid: 7,
+        startedAt: '2026-01-01T00:00:00.000Z',
+        restarted: true,
+      },
+      server_logs: { server: 'far', lines: [{ at: 0, text: 'started, pid 7' }] },
     }),
   });
   cleanups.push(() => node.stop());
   await keep('mcp login', 'far', '--state', node.stateDir);
   await keep('mcp logout', 'far', '--state', node.stateDir);
+  await keep('mcp restart', 'far', '--state', node.stateDir);
+  await keep('mcp logs', 'far', '--state', node.stateDir);
 }
 
 /** Nodes of this machine, who asks to join one of them, and its service, which is only shown. */

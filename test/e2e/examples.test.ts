@@ -410,6 +410,9 @@ const STEPS: Readonly<Record<string, Step>> = {
     says: /^https?:/m,
   },
   'starling mcp logout tickets': { at: 'alice' },
+  'starling mcp restart files': { at: 'alice', printed: /^files is (?:ready|idle): \d+ tools/ },
+  'starling mcp logs files': { at: 'alice', printed: /started, pid \d+$/m },
+  'starling mcp logs files --lines 200': { at: 'alice', printed: /is started anew/ },
   'starling mcp add files -- npx -y @modelcontextprotocol/server-filesystem /srv/docs': {
     at: 'spare',
   },

@@ -155,3 +155,36 @@ it('are answered over TCP and WebSocket, and changes of a resource come as packe
     });
   }
 });
+
+it("has agents collaborate, as PacketFlow's document writes it", async () => {
+  const node = await startNode();
+  const said: unknown[] = [];
+  for (const name of ['planner', 'writer']) {
+    const agent = node.agent({ name, capabilities: [] });
+    agent.onMessage('query', ({ message }) => {
+      const { ask, shared_context } = message as Record<string, unknown>;
+      said.push([name, ask, shared_context]);
+      return ask === 'conclude' ? { result: 'a plan with a text' } : { context: { [name]: 'was here' } };
+    });
+  }
+  const door = await overTcp(node);
+  door.send({
+    g: 'ai',
+    e: 'collaborate',
+    d: {
+      participants: ['planner', 'writer'],
+      task: 'Write the release notes',
+      coordination_mode: 'hierarchical',
+      shared_context: { version: '0.2.0' },
+    },
+  });
+  expect(await door.next()).toMatchObject({
+    success: true,
+    data: { status: 'agreed', result: 'a plan with a text', coordination_mode: 'hierarchical' },
+  });
+  expect(said).toEqual([
+    ['planner', 'plan', { version: '0.2.0' }],
+    ['writer', 'work', { version: '0.2.0', planner: 'was here' }],
+    ['planner', 'conclude', { version: '0.2.0', planner: 'was here', writer: 'was here' }],
+  ]);
+});

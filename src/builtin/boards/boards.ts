@@ -99,7 +99,16 @@ function getTool(components: Shared): BuiltinTool {
     name: 'board_get',
     title: 'Read a board entry',
     description: 'One entry of a shared board, or null when there is none.',
-    input: z.object({ board, key, token, consistency }),
+    input: z.object({
+      board,
+      key,
+      token,
+      consistency,
+      writer: z
+        .boolean()
+        .optional()
+        .describe('Also say whether who wrote the entry may write it now.'),
+    }),
     hints: { readOnlyHint: true },
     clients: 'yes',
     async run(input, context): Promise<BoardGetResult> {
@@ -111,8 +120,10 @@ function getTool(components: Shared): BuiltinTool {
       }
       const entry = found.get(input.key);
       const gone = found.tombstone(input.key);
+      const asked = input.writer === true && entry !== undefined;
       return {
         entry: entry === undefined ? null : shownEntry(entry),
+        ...(asked ? { writerMay: found.may(entry.by, 'write', input.key) } : {}),
         ...(gone === undefined ? {} : { deleted: shownTombstone(gone) }),
         token: found.token(),
       };

@@ -32,6 +32,8 @@ interface WithToken {
 /** Result of `board_get`. */
 export interface BoardGetResult extends WithToken {
   readonly entry: ShownEntry | null;
+  /** Where that was asked: who wrote the entry may write it now. */
+  readonly writerMay?: boolean;
   /** Who deleted it, where that is remembered. */
   readonly deleted?: ShownTombstone;
   /** Of a strong reading: the number of the last change of the key, also of one that deleted it. */

@@ -1,5 +1,38 @@
 /** What the tools about servers return: their logins, secrets and pinned definitions. */
-import type { InvisibleFlag } from '../../gateway/index.ts';
+import type { InvisibleFlag, ServerLogLine, UpstreamStatus } from '../../gateway/index.ts';
+
+/** One server in the answer of `server_status`. */
+export interface ServerView extends Pick<UpstreamStatus, 'server' | 'kind' | 'state' | 'tools'> {
+  /** Rises with each start and each restart. */
+  readonly run: number;
+  /** It has failed, and is not started again by itself. */
+  readonly held: boolean;
+  readonly error?: string;
+  readonly hint?: string;
+  readonly pid?: number;
+  /** ISO 8601; absent while it does not run. */
+  readonly startedAt?: string;
+}
+
+/** Result of `server_status`. */
+export interface ServerStatusResult {
+  readonly servers: readonly ServerView[];
+  /** Given with the next call, waits for a change. */
+  readonly version: string;
+}
+
+/** Result of `server_logs`. */
+export interface ServerLogsResult {
+  readonly server: string;
+  /** The oldest first. */
+  readonly lines: readonly ServerLogLine[];
+}
+
+/** Result of `server_restart`. */
+export interface ServerRestartResult extends ServerView {
+  /** False: it was restarted since the run that was named, and is left as it is. */
+  readonly restarted: boolean;
+}
 
 /** Result of `mcp_login`. */
 export interface McpLoginResult {

@@ -28,6 +28,7 @@ export function addAgent(program: Command, outcome: Outcome): void {
   };
   addAnnounce(command, outcome);
   addRun(command, outcome);
+  addHealer(agent, outcome);
   command(
     'add',
     'Makes an A2A agent elsewhere an agent of this node, after a look at its card.',
@@ -125,6 +126,17 @@ function addRun(command: Make, outcome: Outcome): void {
     .option('-n, --lines <n>', 'lines at the most', parseCount, 100)
     .addHelpText('after', examples('starling agent logs echo', 'starling agent logs echo --follow'))
     .action(action(outcome, () => import('../commands/agent/logs.ts')));
+}
+
+function addHealer(agent: Command, outcome: Outcome): void {
+  agent
+    .command('healer')
+    .summary('be the built-in healer: what a kind of agents starts')
+    .description(
+      'Is the built-in agent that looks after servers, by the line protocol, for the node that starts it as a kind of agents: docs/self-healing.md. What it looks after stands in AGENT_CONFIG (agent spawn --tell).',
+    )
+    .addHelpText('after', examples(`starling agent spawn healer --tell '{"watch":[{"server":"files"}]}'`))
+    .action(action(outcome, () => import('../commands/agent/healer.ts')));
 }
 
 function addMessage(command: Make, outcome: Outcome): void {

@@ -3,7 +3,7 @@ import { Option } from 'commander';
 import type { Command } from 'commander';
 import { action, collect, examples, ofNode, withJson } from './define-command.ts';
 import type { Outcome } from './define-command.ts';
-import { parseTimeout } from '../options/parsers.ts';
+import { parseCount, parseTimeout } from '../options/parsers.ts';
 import { CLIENTS } from './client-names.ts';
 
 /** Adds `starling mcp` and its commands. */
@@ -33,6 +33,7 @@ export function addMcp(program: Command, outcome: Outcome): void {
     .action(action(outcome, () => import('../commands/mcp/stdio.ts')));
   addMcpAdd(mcp, outcome);
   addLogins(mcp, outcome);
+  addCare(mcp, outcome);
   withJson(ofNode(mcp.command('remove').alias('rm').argument('<name>')))
     .summary('take a server out of the config file')
     .description('Takes an MCP server of this node out of the config file.')
@@ -94,6 +95,25 @@ function addMcpAdd(mcp: Command, outcome: Outcome): void {
       ),
     )
     .action(action(outcome, () => import('../commands/mcp/add.ts')));
+}
+
+/** What is done with a server while the node runs. */
+function addCare(mcp: Command, outcome: Outcome): void {
+  withJson(ofNode(mcp.command('restart').argument('<server>', 'its name in mcpServers')))
+    .summary('start a server anew')
+    .description(
+      'Ends what runs of a server, starts the server anew, and waits until it is ready or has failed.',
+    )
+    .addHelpText('after', examples('starling mcp restart files'))
+    .action(action(outcome, () => import('../commands/mcp/restart.ts')));
+  withJson(ofNode(mcp.command('logs').argument('<server>', 'its name in mcpServers')))
+    .summary('show what a server wrote')
+    .description(
+      'Prints the last lines that a server has written to standard error since the node started, and when its process began and ended, and how.',
+    )
+    .option('-n, --lines <n>', 'how many, 200 at the most', parseCount, 50)
+    .addHelpText('after', examples('starling mcp logs files', 'starling mcp logs files --lines 200'))
+    .action(action(outcome, () => import('../commands/mcp/logs.ts')));
 }
 
 function addLogins(mcp: Command, outcome: Outcome): void {

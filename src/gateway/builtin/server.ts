@@ -1,6 +1,13 @@
 /** The built-in server `starling`: tools of the node itself, as a channel like any other. */
-import { BUILTIN_SERVER, StarlingError, VERSION, isObject, messageOf } from '../../core/index.ts';
-import type { JsonObject, Logger } from '../../core/index.ts';
+import {
+  BUILTIN_SERVER,
+  StarlingError,
+  VERSION,
+  isObject,
+  messageOf,
+  systemClock,
+} from '../../core/index.ts';
+import type { Clock, JsonObject, Logger } from '../../core/index.ts';
 import type { ServerCatalog } from '../../directory/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import { CACHING, declaresTasks, eraOf, lacksTasks, objectOf } from '../wire/era.ts';
@@ -26,6 +33,8 @@ import { createBuiltinQuestions } from './questions.ts';
 import { createBuiltinSubscriptions } from './subscriptions.ts';
 import type { BuiltinSubscriptions } from './subscriptions.ts';
 
+/** Characters of an agent's name or id that an error repeats. */
+const AGENT_MAX = 128;
 /** Calls that may run at the same time. */
 const CALLS_MAX = 1000;
 /** Calls besides these that wait for something to happen, as in an inbox: each costs some kB and a timer. */
@@ -45,6 +54,8 @@ export interface BuiltinServerComponents {
   /** Absent: no call is answered with a task. */
   readonly tasks?: BuiltinTasks | undefined;
   readonly logger: Logger;
+  /** By which the duration of what failed is told; default the system's. */
+  readonly clock?: Clock;
 }
 
 /** Makes the built-in server of `tools`, `resources` and `templates`. */
@@ -60,11 +71,20 @@ class NodeServer implements BuiltinServer {
   readonly #templates: readonly BuiltinTemplate[];
   readonly #tasks: BuiltinTasks | undefined;
   readonly #catalog: ServerCatalog;
+  readonly #clock: Clock;
   readonly #running = new Set<AbortController>();
   readonly #waiting = new Set<AbortController>();
 
-  constructor({ tools, resources, templates, tasks, logger }: BuiltinServerComponents) {
+  constructor({
+    tools,
+    resources,
+    templates,
+    tasks,
+    logger,
+    clock = systemClock,
+  }: BuiltinServerComponents) {
     this.#logger = logger;
+    this.#clock = clock;
     this.#tasks = tasks;
     this.#tools = new Map(tools.map((tool) => [tool.definition.name, tool]));
     this.#resources = new Map(resources.map((one) => [one.definition.uri, one]));
@@ -161,6 +181,7 @@ class NodeServer implements BuiltinServer {
   async #run(call: RelayedCall, abort: AbortController, open: Open): Promise<void> {
     const { id, method } = call.request;
     const { signal } = abort;
+    const startedAt = this.#clock.now();
     try {
       const result = await this.#serve(call, signal, open);
       if (!signal.aborted) {
@@ -171,7 +192,8 @@ class NodeServer implements BuiltinServer {
       if (!(error instanceof StarlingError)) {
         this.#logger.error({ method, error: messageOf(error) }, 'built-in server failed');
       }
-      if (!signal.aborted) call.response(responseOf(errorBytes(id, errorOf(error))));
+      const told = withFacts(error, call, this.#clock.now() - startedAt);
+      if (!signal.aborted) call.response(responseOf(errorBytes(id, errorOf(told))));
     }
   }
 
@@ -290,6 +312,22 @@ async function answered(result: Promise<JsonObject>): Promise<Buffer> {
   } catch (error) {
     return errorBytes(0, errorOf(error));
   }
+}
+
+/** JSON-RPC codes of agents, swarms and resources, whose errors have the document's `{ agentId, reason, duration }`. */
+const WITH_FACTS: readonly number[] = [-32_001, -32_002, -32_003];
+
+/** An error of a tool with whom the call was about and how long that took, ms, where the error does not say so itself. */
+function withFacts(error: unknown, { request }: RelayedCall, duration: number): unknown {
+  if (!(error instanceof StarlingError) || request.method !== 'tools/call') return error;
+  const { code, data, hint, message, row } = error;
+  if (!WITH_FACTS.includes(row.rpc) || data['rpc'] !== undefined) return error;
+  const { agentId, to } = objectOf(request.params['arguments']);
+  const whom = agentId ?? to;
+  const about = typeof whom === 'string' ? { agentId: whom.slice(0, AGENT_MAX) } : {};
+  const facts = { ...about, duration, ...data };
+  const said = hint === undefined ? {} : { hint };
+  return new StarlingError(code, message, { ...said, data: facts, cause: error });
 }
 
 /** Whatever the guard said: a tool that is for the operator alone is not run for anybody else. */

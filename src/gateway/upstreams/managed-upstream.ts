@@ -8,7 +8,13 @@ import type { Clock, Health, JsonObject, Logger, Random, Scope } from '../../cor
 import type { CatalogLimits, ItemKind, ServerCatalog } from '../../directory/index.ts';
 import { objectOf } from '../wire/era.ts';
 import { headerParamsOf, paramHeadersOf } from '../wire/modern-headers.ts';
-import type { ServerChannel, ServerChannelInit, Upstream, UpstreamStatus } from '../types.ts';
+import type {
+  ServerChannel,
+  ServerChannelInit,
+  ServerCondition,
+  Upstream,
+  UpstreamStatus,
+} from '../types.ts';
 import type { SuspendedCall } from './suspended-call.ts';
 import type { Credentials } from './connection-types.ts';
 import type { ServerInstances } from './instances/server-instances-types.ts';
@@ -26,6 +32,8 @@ import type { Children } from './process/process-record.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
 import { createServerListing } from './server-listing.ts';
 import type { ServerListing } from './server-listing.ts';
+import { createServerLog } from './server-log.ts';
+import type { ServerLog } from './server-log.ts';
 
 /** Programs that fetch a server from a registry before they start it. */
 const DOWNLOADERS = /^(?:npx|bunx|pnpx|pnpm|yarn|uvx|uv|pipx|docker|podman)(?:\.\w+)?$/;
@@ -65,9 +73,12 @@ export interface ConfiguredUpstream extends Upstream {
   start(): void;
   /** True when the server has failed so often that it is not started again by itself. */
   readonly hasGivenUp: boolean;
+  condition(): ServerCondition;
   /** Starts the server anew at once: what made it fail may be mended. */
   retry(): void;
-  /** The same, where `isMended` is true of why the server failed. */
+  /** The same for whoever asks: it counts as a run of its own, and begins when what runs has ended. */
+  restart(): void;
+  /** The same as {@link retry}, where `isMended` is true of why the server failed. */
   retryIf(isMended: (error: StarlingError) => boolean): void;
   /** True when one of its instances runs with a secret that has changed since. */
   isOutdated(): boolean;
@@ -104,6 +115,8 @@ class Managed implements ManagedUpstream {
   readonly #pool: InstancePool;
   readonly #listing: ServerListing;
   readonly #channels = new Set<ServerChannel>();
+  readonly #log: ServerLog;
+  #run = 0;
   #settle: () => void = () => undefined;
   #scope: Scope | undefined;
   #state: UpstreamStatus['state'] = 'stopped';
@@ -122,7 +135,8 @@ class Managed implements ManagedUpstream {
     this.clock = components.clock;
     this.logger = components.logger;
     this.eras = createKnownEras(config.type);
-    this.#backoff = createRestartBackoff(components, init.retry);
+    this.#log = createServerLog(components);
+    this.#backoff = createRestartBackoff(components, init.retry, config.restart === 'asked');
     this.#pool = this.#createPool(init);
     this.#listing = this.#createListing(init);
     this.settled = new Promise((resolve) => {
@@ -198,6 +212,29 @@ class Managed implements ManagedUpstream {
     return this.#backoff.hasGivenUp;
   }
 
+  condition(): ServerCondition {
+    const begun = this.#pool.running().map(({ startedAt }) => startedAt);
+    return {
+      run: this.#run,
+      isHeld: this.hasGivenUp,
+      ...(begun.length === 0 ? {} : { startedAt: Math.max(...begun) }),
+      log: this.#log.lines(),
+    };
+  }
+
+  restart(): void {
+    const scope = this.#scope;
+    if (scope === undefined) return;
+    this.#run += 1;
+    this.#log.add('is started anew, as somebody has asked for');
+    this.#become('starting', undefined);
+    this.#pool.renew();
+    // What a process has to itself (a port, a file) its successor gets when it is over.
+    void this.#pool.untilEnded().then(() => {
+      if (!scope.closed) this.#listing.refreshIn(0);
+    });
+  }
+
   retry(): void {
     if (this.#scope === undefined) return;
     this.#pool.renew();
@@ -231,8 +268,13 @@ class Managed implements ManagedUpstream {
         backoff: this.#backoff,
         eras: this.eras,
         paramHeaders: (method, params) => this.#paramHeaders(method, params),
+        hooks: {
+          spawned: (pid) => this.#log.add(`started, pid ${pid}`),
+          wrote: (line) => this.#log.add(line),
+        },
         listener: {
           started: () => {
+            this.#run += 1;
             if (this.#listing.isListed) this.#become('ready', undefined);
           },
           failed: (error) => this.#failed(error),
@@ -275,6 +317,7 @@ class Managed implements ManagedUpstream {
   /** The server failed to start or to be listed, or an instance ended by itself. */
   #failed(error: StarlingError): void {
     if (this.#scope === undefined) return;
+    this.#log.add(error.message);
     const waitMs = this.#backoff.failed(this.#listing.isListed);
     this.#become('failed', this.hasGivenUp ? this.#givenUp(error) : this.#again(error, waitMs));
     this.#settle();
@@ -300,8 +343,11 @@ class Managed implements ManagedUpstream {
   }
 
   #givenUp(error: StarlingError): StarlingError {
-    const hint = 'see why, then start it again: save the config file, or restart the node';
-    const what = `it has failed ${this.#backoff.failures} times and is not started again by itself (retry.attempts)`;
+    const hint = `see why (starling mcp logs ${this.server}), then: starling mcp restart ${this.server}`;
+    const { failures, isHeld } = this.#backoff;
+    const what = isHeld
+      ? 'it is started again when somebody asks for that (restart: asked)'
+      : `it has failed ${failures} times and is not started again by itself (retry.attempts)`;
     return new StarlingError(error.code, `${error.message}; ${what}`, {
       hint: error.hint === undefined ? hint : `${error.hint}; ${hint}`,
       data: error.data,

@@ -27,6 +27,7 @@ export function createUnusableUpstream(
     config,
     settled: Promise.resolve(),
     hasGivenUp: false,
+    condition: () => ({ run: 0, isHeld: true, log: [] }),
     status: () => ({
       server,
       kind: 'unusable',
@@ -52,6 +53,7 @@ export function createUnusableUpstream(
       health.raise({ code, text: error.message, hint: HINT });
     },
     retry: () => undefined,
+    restart: () => undefined,
     retryIf: () => undefined,
     isOutdated: () => false,
     async stop() {

@@ -11,6 +11,7 @@ import type {
   BuiltinTool,
   FunctionTool,
   ServerChanges,
+  ServerCondition,
   Upstream,
   Upstreams,
   UpstreamsEvents,
@@ -80,6 +81,8 @@ class AllUpstreams implements Upstreams {
   #cancelLook: () => void = () => undefined;
 
   constructor(components: UpstreamsComponents, init: UpstreamsInit) {
+    // Each call that waits for a change listens.
+    this.events.setMaxListeners(0);
     this.#components = components;
     this.#init = { ...init, startTimeoutMs: init.startTimeoutMs ?? START_TIMEOUT_MS };
     this.#builtin = createBuiltinServer({
@@ -88,6 +91,7 @@ class AllUpstreams implements Upstreams {
       templates: components.builtinTemplates ?? [],
       tasks: components.builtinTasks,
       logger: components.logger.child('builtin'),
+      clock: components.clock,
     });
     this.#functions = createFunctionServer(components.logger.child(FUNCTIONS_SERVER), () =>
       this.events.emit('change', FUNCTIONS_SERVER),
@@ -117,6 +121,22 @@ class AllUpstreams implements Upstreams {
       );
     }
     return this.#functions.add(tool);
+  }
+
+  condition(server: string): ServerCondition | undefined {
+    return this.#managed.get(server)?.condition();
+  }
+
+  restart(server: string, run?: number): boolean {
+    const managed = this.#managed.get(server);
+    if (managed === undefined) {
+      throw new StarlingError('STARLING_USAGE', `there is no server '${server.slice(0, 80)}' here`, {
+        hint: 'see which there are: starling mcp list',
+      });
+    }
+    if (run !== undefined && managed.condition().run !== run) return false;
+    managed.restart();
+    return true;
   }
 
   async settled(): Promise<void> {

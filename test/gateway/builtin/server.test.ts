@@ -1,9 +1,12 @@
 /** The built-in server: a catalog that stays the same object, and tools that end with the node. */
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { silentLogger } from '../../../src/core/index.ts';
+import { StarlingError, silentLogger } from '../../../src/core/index.ts';
+import type { ErrorCode, JsonObject } from '../../../src/core/index.ts';
 import { createBuiltinServer } from '../../../src/gateway/builtin/server.ts';
 import { defineTool } from '../../../src/gateway/builtin/tool.ts';
+import { parseFrame } from '../../../src/gateway/wire/frame.ts';
+import { createTestClock } from '../../core/test-clock.ts';
 
 describe('the built-in server', () => {
   it('has one catalog, the same object however often it is asked', () => {
@@ -42,5 +45,63 @@ describe('the built-in server', () => {
     );
     createBuiltinServer({ tools, resources: [], templates: [], logger: silentLogger }).stop();
     expect(stopped).toEqual(['one', 'two']);
+  });
+});
+
+describe('an error of a tool about agents, swarms or resources', () => {
+  const failing = (code: ErrorCode, data: JsonObject, args: JsonObject): Promise<unknown> => {
+    const clock = createTestClock();
+    const tool = defineTool({
+      name: 'fail',
+      title: 'Fail',
+      description: 'Fails.',
+      input: z.object({ agentId: z.string() }),
+      hints: {},
+      clients: 'yes',
+      run: () => {
+        clock.advance(305);
+        throw new StarlingError(code, 'it failed', { data });
+      },
+    });
+    const logger = silentLogger;
+    const server = createBuiltinServer({ tools: [tool], resources: [], templates: [], logger, clock });
+    const frame = parseFrame(
+      Buffer.from(
+        JSON.stringify({
+          jsonrpc: '2.0',
+          id: 1,
+          method: 'tools/call',
+          params: { name: 'fail', arguments: args },
+        }),
+      ),
+    );
+    return new Promise((resolve, reject) => {
+      const channel = server.open({ principal: { kind: 'operator' } } as never);
+      channel.relay({
+        request: frame,
+        principal: { kind: 'operator' },
+        response: (answer: { error?: { code: number; data: JsonObject } }) => resolve(answer.error),
+        failed: reject,
+      } as never);
+    });
+  };
+
+  it.each<[ErrorCode, number]>([
+    ['STARLING_AGENT_FAILED', -32_001],
+    ['STARLING_SWARM_REFUSED', -32_002],
+    ['STARLING_TIMEOUT', -32_003],
+  ])('%s is %i with { agentId, reason, duration }', async (code, rpc) => {
+    expect(await failing(code, { reason: 'timeout' }, { agentId: 'agent_123' })).toMatchObject({
+      code: rpc,
+      data: { agentId: 'agent_123', reason: 'timeout', duration: 305 },
+    });
+    // What the error itself says counts.
+    const own = { reason: 'rate_limit', agentId: 'coder', duration: 1000 };
+    expect(await failing(code, own, { agentId: 'x' })).toMatchObject({ code: rpc, data: own });
+  });
+
+  it('others are as they were', async () => {
+    const data = (await failing('STARLING_USAGE', {}, { agentId: 'x' })) as { data: JsonObject };
+    expect(Object.keys(data.data)).not.toContain('duration');
   });
 });

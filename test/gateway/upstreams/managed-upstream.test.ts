@@ -521,3 +521,38 @@ describe('a list that changes', () => {
     expect(toolsOf(bench).slice(0, 8)).toContain('whoami');
   });
 });
+
+describe('a server that is started again when somebody asks for that', () => {
+  it('stays down after it has ended, also for callers, and says how to start it', async () => {
+    const bench = await upstreamBench({ server: { restart: 'asked' } });
+    const { upstream } = bench;
+    const before = upstream.condition();
+    expect(before).toMatchObject({ isHeld: false, startedAt: expect.any(Number) as number });
+    const caller = callerOf(bench);
+    await crash(caller);
+    await until(() => upstream.status().state === 'failed');
+    expect(upstream.condition().isHeld).toBe(true);
+    expect(upstream.status().hint).toContain('starling mcp restart far');
+    await bench.clock.leap(600_000);
+    const refused = await caller.send('tools/call', { name: 'whoami' }).ending;
+    expect(refused.failed?.message).toContain('exited with code 9');
+    expect(upstream.status().state).toBe('failed');
+    const texts = upstream.condition().log.map(({ text }) => text);
+    expect(texts[0]).toMatch(/^started, pid \d+$/u);
+    expect(texts.at(-1)).toContain('exited with code 9');
+    upstream.restart();
+    expect(upstream.condition().run).toBeGreaterThan(before.run);
+    await until(() => upstream.status().state === 'ready');
+    expect(await whoami(callerOf(bench))).toMatchObject({ pid: expect.any(Number) as number });
+  });
+
+  it('is started anew while it runs, once what runs has ended', async () => {
+    const bench = await upstreamBench();
+    const { pid } = await whoami(callerOf(bench));
+    bench.upstream.restart();
+    expect(bench.upstream.status().state).toBe('starting');
+    await until(() => bench.upstream.status().state === 'ready');
+    expect(isGone(pid)).toBe(true);
+    expect((await whoami(callerOf(bench))).pid).not.toBe(pid);
+  });
+});

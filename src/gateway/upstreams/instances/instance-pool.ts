@@ -11,6 +11,7 @@ import type { Instance } from './instance.ts';
 import type { InstanceNeeds } from './instance-needs.ts';
 import type { KnownEras } from '../known-eras.ts';
 import type { RestartBackoff } from '../process/restart-backoff.ts';
+import type { ProcessHooks } from '../process/process-hooks.ts';
 import type { Children } from '../process/process-record.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
 import { revealedServer, sameServer } from '../server-secrets.ts';
@@ -31,6 +32,8 @@ export interface InstancePoolComponents {
   readonly eras: KnownEras;
   readonly sandbox?: Sandbox | undefined;
   readonly children?: Children | undefined;
+  /** Hear what processes write, and that they were started. */
+  readonly hooks: ProcessHooks;
   readonly listener: InstancePoolListener;
   /** `Mcp-Param-*` headers of a request to a modern server at a URL. */
   paramHeaders(method: string, params: JsonObject): Readonly<Record<string, string>>;
@@ -80,6 +83,8 @@ export interface InstancePool {
   dismiss(key: string): void;
   /** Ends what runs and forgets the failures: the next instances start at once, with the secrets of now. */
   renew(): void;
+  /** Resolves when those have ended that are ending now. Never rejects. */
+  untilEnded(): Promise<unknown>;
   /** True when an instance runs with a secret that has changed since. */
   isOutdated(): boolean;
   /** `scope` is the pool's life: starting is possible until the scope closes. */
@@ -155,6 +160,10 @@ class Pool implements InstancePool {
     }
   }
 
+  untilEnded(): Promise<unknown> {
+    return Promise.all(this.#ending);
+  }
+
   isOutdated(): boolean {
     return this.running().some((instance) => {
       const started = this.#startedWith.get(instance);
@@ -205,6 +214,10 @@ class Pool implements InstancePool {
     const { server } = this.#init;
     const scope = this.#scope;
     if (scope === undefined) throw unavailable(server, 'is stopped');
+    if (this.#components.backoff.isHeld) {
+      const { message = 'it has ended', hint } = this.#components.listener.trouble() ?? {};
+      throw unavailable(server, `is not ready: ${message}`, hint);
+    }
     const waitMs = this.#components.backoff.waitMs();
     if (waitMs > PATIENCE_MS) {
       const { message = 'it failed', hint } = this.#components.listener.trouble() ?? {};

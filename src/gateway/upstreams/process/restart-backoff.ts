@@ -20,6 +20,8 @@ export interface RestartBackoff {
   readonly failures: number;
   /** True when the server has failed so often that it is not started again by itself. */
   readonly hasGivenUp: boolean;
+  /** True when the server has ended and is started again only when somebody asks for that. */
+  readonly isHeld: boolean;
   /** How long a start has to wait, ms; 0 when one may be tried now. */
   waitMs(): number;
   /**
@@ -35,10 +37,11 @@ export interface RestartBackoff {
   reset(): void;
 }
 
-/** Makes the backoff of one server. */
+/** Makes the backoff of one server; `whenAsked`: after it has failed nobody starts it but who asks for that. */
 export function createRestartBackoff(
   components: { readonly clock: Clock; readonly random: Random },
   retry: Retry = RETRY,
+  whenAsked = false,
 ): RestartBackoff {
   const { clock, random } = components;
   const bounds = { baseMs: retry.delayMs, capMs: retry.delayMaxMs };
@@ -49,7 +52,10 @@ export function createRestartBackoff(
       return failures;
     },
     get hasGivenUp() {
-      return retry.attempts > 0 && failures > retry.attempts;
+      return this.isHeld || (retry.attempts > 0 && failures > retry.attempts);
+    },
+    get isHeld() {
+      return whenAsked && failures > 0;
     },
     waitMs: () => Math.max(0, nextStartAt - clock.now()),
     failed(isProven) {
