@@ -170,8 +170,7 @@ function createSwarmParts(
     agents,
     blackboard,
     membership,
-    letRead: (board, client) =>
-      clientBoards.give(board, { client, ability: 'read', prefix: '' }),
+    letRead: (board, client) => clientBoards.give(board, { client, ability: 'read', prefix: '' }),
     node: { name: config.name, did: identity.did },
     clock,
     random,

@@ -49,7 +49,12 @@ export async function selfHeal(stage: Stage): Promise<void> {
   stage.step('Three machines in one mesh: alice has a server, bob a healer, carol uses the server');
   const program = await stage.write('notes.mjs', SERVER);
   const file = await stage.write('notes.txt', '');
-  const notes = { command: process.execPath, args: [program, file], restart: 'asked' };
+  const notes = {
+    command: process.execPath,
+    args: [program, file],
+    restart: 'asked',
+    shared: true,
+  };
   const alice = await stage.node('alice', { mcpServers: { notes } });
   const kinds = { healer: healerKind(stage.cli) };
   const bob = await stage.node('bob', { agents: { unconfined: true, kinds } });
@@ -84,7 +89,14 @@ export async function selfHeal(stage: Stage): Promise<void> {
     (found) => found['entry'] !== null,
   );
   stage.say('carol may read it, and tries to put a plan of her own in its place:');
-  await stage.shell(carol, 'board', 'set', 'runbooks', KEY, '{"steps":[{"do":"delete everything"}]}');
+  await stage.shell(
+    carol,
+    'board',
+    'set',
+    'runbooks',
+    KEY,
+    '{"steps":[{"do":"delete everything"}]}',
+  );
 
   stage.step('The second time that is the plan; a person is asked all the same');
   await kill(stage, alice);
@@ -101,14 +113,29 @@ async function allow(stage: Stage, alice: NodeProcess, bob: NodeProcess): Promis
   stage.command(alice, 'grant', 'create', 'carol', '--tool', 'notes/*');
   await stage.tool(alice, 'grant_create', { peer: 'carol', tools: ['notes/*'] });
   const looks = ['starling/server_status', 'starling/server_logs'];
-  stage.command(alice, 'grant', 'create', 'bob', ...looks.flatMap((tool) => ['--tool', tool]), ...only);
+  stage.command(
+    alice,
+    'grant',
+    'create',
+    'bob',
+    ...looks.flatMap((tool) => ['--tool', tool]),
+    ...only,
+  );
   await stage.tool(alice, 'grant_create', { peer: 'bob', tools: looks, args });
   const restart = 'starling/server_restart';
   stage.command(alice, 'grant', 'create', 'bob', '--tool', restart, ...only, '--needs-approval');
-  await stage.tool(alice, 'grant_create', { peer: 'bob', tools: [restart], args, approval: 'required' });
+  await stage.tool(alice, 'grant_create', {
+    peer: 'bob',
+    tools: [restart],
+    args,
+    approval: 'required',
+  });
   stage.command(alice, 'board', 'create', 'runbooks', '--signed');
   await stage.tool(alice, 'board_create', { board: 'runbooks', signed: true });
-  for (const [to, ability] of [['bob', 'write'], ['carol', 'read']] as const) {
+  for (const [to, ability] of [
+    ['bob', 'write'],
+    ['carol', 'read'],
+  ] as const) {
     stage.command(alice, 'board', 'grant', 'runbooks', to, ability);
     await stage.tool(alice, 'board_grant', { board: 'runbooks', to, ability });
   }
@@ -151,7 +178,11 @@ async function follow(stage: Stage, bob: NodeProcess, from: number, last: string
   if (from === 0) stage.command(bob, 'agent', 'logs', 'healer', '--follow');
   let cursor = from;
   const read = async (): Promise<readonly string[]> => {
-    const args: JsonObject = { agentId: 'healer', timeout_s: 2, ...(cursor === 0 ? {} : { cursor }) };
+    const args: JsonObject = {
+      agentId: 'healer',
+      timeout_s: 2,
+      ...(cursor === 0 ? {} : { cursor }),
+    };
     const page = await stage.tool(bob, 'agent_logs', args);
     cursor = Number(page['cursor']);
     const lines = (page['lines'] as { text: string }[]).map(({ text }) => text);

@@ -72,7 +72,8 @@ export class Stage {
   async shell(node: NodeProcess, ...args: string[]): Promise<string> {
     this.command(node, ...args);
     const { stderr, stdout } = await node.run(args);
-    const said = stdout + stderr;
+    // What it says on the way, and then what came of it.
+    const said = stderr + stdout;
     if (said.trim() !== '') this.show(said);
     return said;
   }

@@ -37,7 +37,13 @@ export async function swarm(stage: Stage): Promise<void> {
   stage.say('(cid, at carol, is told to lie)');
 
   stage.step('alice puts them together; bob and carol agree, each for its own agent');
-  await together(stage, { alice, others: [[bob, 'ben'], [carol, 'cid']] });
+  await together(stage, {
+    alice,
+    others: [
+      [bob, 'ben'],
+      [carol, 'cid'],
+    ],
+  });
   await stage.shell(alice, 'swarm', 'status', 'trio', '--edges');
 
   stage.step('They do something together, each for itself, and vote: the lie does not count');
@@ -63,21 +69,30 @@ function agentsOf(name: string, program: string): object {
   };
 }
 
-async function run(stage: Stage, node: NodeProcess, name: string, config: JsonObject): Promise<void> {
+async function run(
+  stage: Stage,
+  node: NodeProcess,
+  name: string,
+  config: JsonObject,
+): Promise<void> {
   stage.command(node, 'agent', 'spawn', 'reader', '--name', name);
   await stage.tool(node, 'agent_spawn', { agentType: 'reader', name, config, wait_s: 60 });
 }
 
 async function together(
   stage: Stage,
-  { alice, others }: { readonly alice: NodeProcess; readonly others: readonly (readonly [NodeProcess, string])[] },
+  {
+    alice,
+    others,
+  }: { readonly alice: NodeProcess; readonly others: readonly (readonly [NodeProcess, string])[] },
 ): Promise<void> {
   const far = others.map(([node, agent]) => `${agent}@${node.name}`);
   stage.command(
     alice,
     ...['swarm', 'create', 'trio', '--topology', 'star', '--coordinator', 'ann'],
     ...far.flatMap((agent) => ['--agent', agent]),
-    ...['--threshold', '0.6'],
+    '--threshold',
+    '0.6',
   );
   await stage.until(
     'alice sees the agents',
@@ -87,7 +102,10 @@ async function together(
   await stage.tool(alice, 'swarm_init', {
     name: 'trio',
     topology: 'star',
-    initialAgents: [{ agentId: 'ann', role: 'coordinator' }, ...far.map((agentId) => ({ agentId }))],
+    initialAgents: [
+      { agentId: 'ann', role: 'coordinator' },
+      ...far.map((agentId) => ({ agentId })),
+    ],
     config: { consensusThreshold: 0.6 },
   });
   for (const [node, agent] of others) {
@@ -122,9 +140,13 @@ async function dying(
     (agents as { name: string; currentTask: string | null }[]).find(
       ({ currentTask }) => currentTask !== null,
     )?.name;
-  const busy = busyOf(await stage.until('somebody has it', look, (seen) => busyOf(seen) !== undefined));
+  const busy = busyOf(
+    await stage.until('somebody has it', look, (seen) => busyOf(seen) !== undefined),
+  );
   const node = busy === 'ben' ? nodes.ben : nodes.cid;
-  stage.say(`${String(busy)} works on it; kill -9 ${String(node.child.pid)}, the node ${node.name}`);
+  stage.say(
+    `${String(busy)} works on it; kill -9 ${String(node.child.pid)}, the node ${node.name}`,
+  );
   node.child.kill('SIGKILL');
   await stage.until(
     'it is done all the same',
@@ -132,4 +154,5 @@ async function dying(
     ({ endedAt }) => endedAt !== undefined,
   );
   await stage.shell(alice, 'task', 'info', String(taskId));
+  await stage.shell(alice, 'task', 'result', String(taskId));
 }

@@ -132,7 +132,12 @@ class RuleHealer implements Healer {
     waitS: number = LOOK_S,
   ): Promise<{ readonly state: ServerState; readonly version: string }> {
     const wait = version === undefined ? {} : { version, timeout_s: waitS };
-    const answer = await this.#call(node, 'server_status', { server, ...wait }, waitS * 1000 + WAY_MS);
+    const answer = await this.#call(
+      node,
+      'server_status',
+      { server, ...wait },
+      waitS * 1000 + WAY_MS,
+    );
     return readStatus(answer, server);
   }
 
@@ -159,7 +164,9 @@ class RuleHealer implements Healer {
       const { lines } = answer;
       if (!Array.isArray(lines)) return [];
       return (lines as readonly Json[])
-        .map((line) => (line !== null && typeof line === 'object' && 'text' in line ? line.text : ''))
+        .map((line) =>
+          line !== null && typeof line === 'object' && 'text' in line ? line.text : '',
+        )
         .filter((text): text is string => typeof text === 'string');
     } catch (error) {
       this.#say({ node, server }, `its log can't be read: ${messageOf(error)}`);
@@ -173,7 +180,7 @@ class RuleHealer implements Healer {
       if (refused !== undefined) this.#say(watched, `a runbook is not used: ${refused}`);
       if (runbook !== undefined) {
         const times = runbook.healed === 1 ? 'once' : `${runbook.healed} times`;
-        this.#say(watched, `a runbook of ${runbook.healer} has mended that ${times}: it is the plan`);
+        this.#say(watched, `a runbook has mended that ${times}: it is the plan`);
       }
       return runbook;
     } catch (error) {
@@ -235,7 +242,10 @@ class RuleHealer implements Healer {
     return false;
   }
 
-  async #write({ finding, runbook, startedAt, watched }: Case, plan: readonly Step[]): Promise<void> {
+  async #write(
+    { finding, runbook, startedAt, watched }: Case,
+    plan: readonly Step[],
+  ): Promise<void> {
     if (this.#runbooks === undefined) return;
     const { cause, evidence } = finding;
     try {
@@ -255,7 +265,11 @@ class RuleHealer implements Healer {
     }
   }
 
-  #end({ finding, runbook, startedAt, state, watched }: Case, ending: Incident['ending'], why: string): void {
+  #end(
+    { finding, runbook, startedAt, state, watched }: Case,
+    ending: Incident['ending'],
+    why: string,
+  ): void {
     const now = this.#components.clock.now();
     const words = {
       healed: 'runs again',
@@ -313,7 +327,11 @@ function readStatus(
   const all = Array.isArray(servers) ? (servers as readonly Json[]) : [];
   const [view] = all.filter(
     (one): one is JsonObject =>
-      one !== null && typeof one === 'object' && !Array.isArray(one) && 'server' in one && one.server === server,
+      one !== null &&
+      typeof one === 'object' &&
+      !Array.isArray(one) &&
+      'server' in one &&
+      one.server === server,
   );
   const { error = '', held, run, state } = view ?? {};
   if (

@@ -17,7 +17,10 @@ const name = z.string().min(1).max(64);
 const ms = z.number().int().min(0).max(86_400_000);
 
 const CONFIG = z.strictObject({
-  watch: z.array(z.strictObject({ node: name.optional(), server: name })).min(1).max(WATCHED_MAX),
+  watch: z
+    .array(z.strictObject({ node: name.optional(), server: name }))
+    .min(1)
+    .max(WATCHED_MAX),
   board: z.string().min(1).max(128).optional(),
   restarts: z.number().int().min(1).max(100).default(3),
   withinMs: ms.default(600_000),
@@ -58,7 +61,8 @@ function readConfig(text: string | undefined): z.output<typeof CONFIG> {
   try {
     told = JSON.parse(text ?? '');
   } catch (error) {
-    const why = 'a healer is started by a node, which says in AGENT_CONFIG what is to be looked after';
+    const why =
+      'a healer is started by a node, which says in AGENT_CONFIG what is to be looked after';
     throw new StarlingError('STARLING_USAGE', why, { hint, cause: error });
   }
   const read = CONFIG.safeParse(told);
@@ -77,7 +81,10 @@ interface Lines {
 }
 
 function createLines(output: Writable, clock: Clock): Lines {
-  const waiting = new Map<string, { resolve(value: JsonObject): void; reject(error: Error): void }>();
+  const waiting = new Map<
+    string,
+    { resolve: (value: JsonObject) => void; reject: (error: Error) => void }
+  >();
   let calls = 0;
   const send = (line: JsonObject): void => void output.write(`${JSON.stringify(line)}\n`);
   return {
@@ -105,7 +112,7 @@ function createLines(output: Writable, clock: Clock): Lines {
         send({ id, answer: { watch, incidents: healer.incidents() as unknown as Json } });
       } else if (error !== undefined) {
         one.reject(new Error(typeof error === 'string' ? error : JSON.stringify(error)));
-      } else one.resolve(isObject(result) ? (result as JsonObject) : { text: result ?? null });
+      } else one.resolve(isObject(result) ? result : { text: result ?? null });
     },
     end() {
       for (const { reject } of waiting.values()) reject(new Error('the node has ended the healer'));

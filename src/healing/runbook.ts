@@ -79,7 +79,7 @@ export function createRunbooks(call: CallTool, board: string): Runbooks {
     },
     async write(watched, runbook) {
       const key = keyOf(watched, runbook.cause);
-      await ask('board_set', { key, value: runbook as unknown as Json });
+      await ask('board_set', { key, value: runbook });
     },
   };
 }

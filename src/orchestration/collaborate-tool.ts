@@ -1,6 +1,5 @@
 /** `ai_collaborate`: PacketFlow's `ai:collaborate`, with its fields. */
 import { z } from 'zod';
-import type { JsonObject } from '../core/index.ts';
 import { defineTool } from '../gateway/index.ts';
 import type { BuiltinTool } from '../gateway/index.ts';
 import {
@@ -68,7 +67,7 @@ export function collaborateTool({
           participants,
           task,
           mode,
-          context: (input.shared_context ?? {}) as JsonObject,
+          context: input.shared_context ?? {},
           rounds: input.rounds ?? ROUNDS,
           turnMs: input.turn_timeout === undefined ? TURN_MS : input.turn_timeout * 1000,
           timeoutMs: timeout === undefined ? TOGETHER_MS : timeout * 1000,

@@ -229,7 +229,10 @@ class Together {
       await this.#note(member, await this.#ask(member, round, 'contribute'));
     }
     const left = this.#members.filter(isAsked);
-    this.#require(left.length > 1, this.#members.find((one) => !isAsked(one)));
+    this.#require(
+      left.length > 1,
+      this.#members.find((one) => !isAsked(one)),
+    );
     return left.every(({ isDone }) => isDone);
   }
 
@@ -295,7 +298,7 @@ class Together {
   async #share(said: Json): Promise<void> {
     const added = isObject(said) ? said['context'] : undefined;
     if (!isObject(added)) return;
-    for (const [key, value] of Object.entries(added as JsonObject)) {
+    for (const [key, value] of Object.entries(added)) {
       const next = { ...this.#context, [key]: value ?? null };
       const isRoom = Object.keys(next).length <= CONTEXT_KEYS_MAX && sizeOf(next) <= CONTEXT_MAX;
       if (!isRoom || key === '' || key.length > 128) continue;
@@ -309,7 +312,13 @@ class Together {
     const told: Json[] = [];
     let bytes = 0;
     for (const { agent, ask, error, role, round, said } of this.#turns.toReversed()) {
-      const one = { agent, role, round, ask, ...(error === undefined ? { said: said ?? null } : { error }) };
+      const one = {
+        agent,
+        role,
+        round,
+        ask,
+        ...(error === undefined ? { said: said ?? null } : { error }),
+      };
       bytes += sizeOf(one);
       if (bytes > TOLD_MAX) break;
       told.unshift(one);
@@ -405,7 +414,7 @@ function isAsked({ failing }: Member): boolean {
 
 /** What an agent gives as the result, where it says so; else all that it said. */
 function resultIn(said: Json): Json {
-  return isObject(said) && 'result' in said ? ((said as JsonObject)['result'] ?? null) : said;
+  return isObject(said) && 'result' in said ? (said['result'] ?? null) : said;
 }
 
 /** Of `<agent>@<node>`. */

@@ -3,7 +3,8 @@ import { EventEmitter } from 'node:events';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { serverTools } from '../../src/builtin/index.ts';
 import type { JsonObject } from '../../src/core/index.ts';
-import type { ServerCondition, UpstreamStatus, UpstreamsEvents } from '../../src/gateway/index.ts';
+import type { ServerCondition, UpstreamStatus } from '../../src/gateway/index.ts';
+import type { UpstreamsEvents } from '../../src/gateway/types.ts';
 import { createTestClock } from '../core/test-clock.ts';
 
 const STATUS: UpstreamStatus = {
@@ -31,7 +32,11 @@ beforeEach(() => {
   onRestart = () => undefined;
 });
 
-function call(name: string, args: JsonObject, signal = new AbortController().signal): Promise<JsonObject> {
+function call(
+  name: string,
+  args: JsonObject,
+  signal = new AbortController().signal,
+): Promise<JsonObject> {
   const upstream = { server: 'notes', status: () => status } as never;
   const tools = serverTools({
     clock,
@@ -73,7 +78,9 @@ describe('server_status', () => {
     status = { ...STATUS, state: 'failed', error: 'gone' };
     condition = { ...condition, isHeld: true };
     events.emit('change', 'notes');
-    expect((await waiting)['servers']).toMatchObject([{ state: 'failed', held: true, error: 'gone' }]);
+    expect((await waiting)['servers']).toMatchObject([
+      { state: 'failed', held: true, error: 'gone' },
+    ]);
     const late = call('server_status', { ...args, version: (await waiting)['version'] ?? '' });
     clock.advance(10_000);
     expect(await late).toEqual(await waiting);

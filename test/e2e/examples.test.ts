@@ -7,7 +7,7 @@ import type { NodeProcess } from '../../sim/process.ts';
 import { buildProgram } from '../../src/cli/program.ts';
 import { authWorld } from '../gateway/support/auth-server.ts';
 import { runCleanup } from '../gateway/support/gateways.ts';
-import { ECHO, agentSteps } from './examples/agent-steps.ts';
+import { ECHO, HEALER, agentSteps } from './examples/agent-steps.ts';
 import { boardSteps } from './examples/board-steps.ts';
 import { RECLAIM_STEPS, budgetSteps } from './examples/budget-steps.ts';
 import { modelSteps } from './examples/model-steps.ts';
@@ -391,6 +391,8 @@ const STEPS: Readonly<Record<string, Step>> = {
     stdin: '',
     printed: /full membership +\d[^]*failures +0/,
   },
+  'starling demo self-heal': { at: 'spare', says: /Three machines in one mesh/ },
+  'starling demo swarm': { at: 'spare', says: /Three machines/ },
   'starling sim partition-heal': { at: 'spare', says: /./ },
   'starling sim churn --nodes 5,10,20 --seeds 3': { at: 'spare', says: /./ },
   'starling service install --print': { at: 'alice' },
@@ -514,7 +516,8 @@ beforeAll(async () => {
     sums: SERVERS.toolbox(),
     git: changing(),
   };
-  const agents = { unconfined: true, kinds: { echo: ECHO }, events: { board: 'told' } };
+  const kinds = { echo: ECHO, healer: HEALER };
+  const agents = { unconfined: true, kinds, events: { board: 'told' } };
   alice = await world.start('alice', { config: { mcpServers, agents, mdns: true } });
   [bob, open] = await Promise.all([
     world.start('bob', { args: ['--join', alice.up.ticket ?? ''] }),

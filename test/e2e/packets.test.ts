@@ -164,7 +164,9 @@ it("has agents collaborate, as PacketFlow's document writes it", async () => {
     agent.onMessage('query', ({ message }) => {
       const { ask, shared_context } = message as Record<string, unknown>;
       said.push([name, ask, shared_context]);
-      return ask === 'conclude' ? { result: 'a plan with a text' } : { context: { [name]: 'was here' } };
+      return ask === 'conclude'
+        ? { result: 'a plan with a text' }
+        : { context: { [name]: 'was here' } };
     });
   }
   const door = await overTcp(node);

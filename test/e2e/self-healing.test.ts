@@ -76,12 +76,13 @@ const KINDS = {
     },
   },
 };
-const NOTES = { ...SERVERS.fixture('plain.mjs'), restart: 'asked', sandbox: false };
 
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'starling-healing-'));
   cleanups.push(() => rm(root, { recursive: true, force: true, maxRetries: 5 }));
-  bob = await machine('10.0.0.2', { name: 'bob', mcpServers: { notes: NOTES } as never });
+  const plain = SERVERS.fixture('plain.mjs', '--log', join(root, 'notes.log'));
+  const notesServer = { ...plain, restart: 'asked', shared: true, sandbox: false };
+  bob = await machine('10.0.0.2', { name: 'bob', mcpServers: { notes: notesServer } as never });
   const { ticket } = await bob.node.createTicket({ uses: 2 });
   alice = await machine('10.0.0.1', { name: 'alice', join: ticket, agents: KINDS as never });
   carol = await machine('10.0.0.3', { name: 'carol', join: ticket });
@@ -100,7 +101,10 @@ beforeAll(async () => {
   await grant(['server_status', 'server_logs']);
   await grant(['server_restart'], { approval: 'required' });
   await bob.operator.builtin('board_create', { board: 'runbooks', signed: true });
-  for (const [to, ability] of [['alice', 'write'], ['carol', 'read']] as const) {
+  for (const [to, ability] of [
+    ['alice', 'write'],
+    ['carol', 'read'],
+  ] as const) {
     await bob.operator.builtin('board_grant', { board: 'runbooks', to, ability });
   }
   await until('alice has the board', async () => {
@@ -200,7 +204,7 @@ it('the second time the runbook is the plan, and a person is asked all the same'
   await kill();
   await answer(true);
   expect(await incident(2)).toMatchObject({ by: 'runbook', ending: 'healed' });
-  expect(await log()).toContain('a runbook of healer has mended that once: it is the plan');
+  expect(await log()).toContain('a runbook has mended that once: it is the plan');
   await until('it is counted', async () => {
     const { entry } = await runbook(bob);
     return (entry?.value as { healed: number }).healed === 2;

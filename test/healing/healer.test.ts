@@ -85,7 +85,10 @@ describe('a server that was killed', () => {
     const healer = started();
     node.fail("server 'notes' exited with code 1");
     const last = await node.incident(healer, 4);
-    expect(last).toMatchObject({ ending: 'left', why: expect.stringContaining('3 times') as string });
+    expect(last).toMatchObject({
+      ending: 'left',
+      why: expect.stringContaining('3 times') as string,
+    });
     node.clock.advance(3_600_000);
     await node.until(() => true);
     expect(node.restarts).toBe(3);
@@ -115,7 +118,9 @@ describe('what a server writes', () => {
     expect(await node.incident(healer)).toMatchObject({ ending: 'healed', cause: 'killed' });
     const servers = node.calls.map(([, { server }]) => server).filter((one) => one !== undefined);
     expect(new Set(servers)).toEqual(new Set(['notes']));
-    expect(used().every((tool) => /server_(?:status|logs|restart)|board_(?:get|info|set)/u.test(tool))).toBe(true);
+    expect(
+      used().every((tool) => /server_(?:status|logs|restart)|board_(?:get|info|set)/u.test(tool)),
+    ).toBe(true);
     expect(node.restarts).toBe(1);
   });
 
@@ -140,20 +145,73 @@ describe('a runbook', () => {
   });
 
   it.each<[string, (board: TestNode['board']) => void]>([
-    ['whose signer has lost the right', (board) => void board.entries.set(KEY, { by: 'revoked', value: RUNBOOK })],
-    ['on a board that is open', (board) => ((board.open = true), void board.entries.set(KEY, { by: 'healer', value: RUNBOOK }))],
-    ['on a board without signatures', (board) => ((board.signed = false), void board.entries.set(KEY, { by: 'healer', value: RUNBOOK }))],
-    ['with a step that nobody knows', (board) => void board.entries.set(KEY, { by: 'healer', value: { ...RUNBOOK, steps: [{ do: 'call', tool: 'files__delete' }] } })],
-    ['that restarts again and again', (board) => void board.entries.set(KEY, { by: 'healer', value: { ...RUNBOOK, steps: Array.from({ length: 5 }, () => ({ do: 'restart' })) } })],
-    ['that waits for hours', (board) => void board.entries.set(KEY, { by: 'healer', value: { ...RUNBOOK, steps: Array.from({ length: 8 }, () => ({ do: 'wait', ms: 60_000 })) } })],
-    ['for another server', (board) => void board.entries.set(KEY, { by: 'healer', value: { ...RUNBOOK, server: 'vault' } })],
-    ['with a member more', (board) => void board.entries.set(KEY, { by: 'healer', value: { ...RUNBOOK, also: 1 } })],
-    ['that is a text', (board) => void board.entries.set(KEY, { by: 'healer', value: 'restart everything' })],
+    [
+      'whose signer has lost the right',
+      (board) => void board.entries.set(KEY, { by: 'revoked', value: RUNBOOK }),
+    ],
+    [
+      'on a board that is open',
+      (board) => (
+        (board.open = true),
+        void board.entries.set(KEY, { by: 'healer', value: RUNBOOK })
+      ),
+    ],
+    [
+      'on a board without signatures',
+      (board) => (
+        (board.signed = false),
+        void board.entries.set(KEY, { by: 'healer', value: RUNBOOK })
+      ),
+    ],
+    [
+      'with a step that nobody knows',
+      (board) =>
+        void board.entries.set(KEY, {
+          by: 'healer',
+          value: { ...RUNBOOK, steps: [{ do: 'call', tool: 'files__delete' }] },
+        }),
+    ],
+    [
+      'that restarts again and again',
+      (board) =>
+        void board.entries.set(KEY, {
+          by: 'healer',
+          value: { ...RUNBOOK, steps: Array.from({ length: 5 }, () => ({ do: 'restart' })) },
+        }),
+    ],
+    [
+      'that waits for hours',
+      (board) =>
+        void board.entries.set(KEY, {
+          by: 'healer',
+          value: {
+            ...RUNBOOK,
+            steps: Array.from({ length: 8 }, () => ({ do: 'wait', ms: 60_000 })),
+          },
+        }),
+    ],
+    [
+      'for another server',
+      (board) =>
+        void board.entries.set(KEY, { by: 'healer', value: { ...RUNBOOK, server: 'vault' } }),
+    ],
+    [
+      'with a member more',
+      (board) => void board.entries.set(KEY, { by: 'healer', value: { ...RUNBOOK, also: 1 } }),
+    ],
+    [
+      'that is a text',
+      (board) => void board.entries.set(KEY, { by: 'healer', value: 'restart everything' }),
+    ],
   ])('%s is not used, and the rules go on', async (_, put) => {
     put(node.board);
     const healer = started();
     node.fail();
-    expect(await node.incident(healer)).toMatchObject({ by: 'rules', ending: 'healed', restarts: 1 });
+    expect(await node.incident(healer)).toMatchObject({
+      by: 'rules',
+      ending: 'healed',
+      restarts: 1,
+    });
     expect(node.said.some((text) => text.includes('a runbook is not used'))).toBe(true);
     expect(node.calls.some(([, { server }]) => server === 'vault')).toBe(false);
   });

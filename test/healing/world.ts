@@ -73,9 +73,11 @@ export class TestNode {
       this.calls.push([tool, args]);
       const { server, key } = args;
       if (tool === 'starling__server_status') return this.#status(args);
-      if (tool === 'starling__server_logs') return { server: server ?? '', lines: this.log.map((text) => ({ at: 0, text })) };
+      if (tool === 'starling__server_logs')
+        return { server: server ?? '', lines: this.log.map((text) => ({ at: 0, text })) };
       if (tool === 'starling__server_restart') return this.#restart(Number(args['run']));
-      if (tool === 'starling__board_info') return { open: this.board.open, signed: this.board.signed };
+      if (tool === 'starling__board_info')
+        return { open: this.board.open, signed: this.board.signed };
       if (tool === 'starling__board_get') {
         const entry = this.board.entries.get(String(key));
         if (entry === undefined) return { entry: null };

@@ -110,8 +110,13 @@ describe('hierarchical', () => {
   });
 
   it('the leader has them work once more, as often as there are rounds', async () => {
-    answers['lead'] = ({ ask, round }) => (ask === 'conclude' ? { done: false, result: round ?? 0 } : null);
-    expect(await collaborate({ rounds: 2 })).toMatchObject({ status: 'rounds', result: 2, rounds: 2 });
+    answers['lead'] = ({ ask, round }) =>
+      ask === 'conclude' ? { done: false, result: round ?? 0 } : null;
+    expect(await collaborate({ rounds: 2 })).toMatchObject({
+      status: 'rounds',
+      result: 2,
+      rounds: 2,
+    });
     expect(asked.filter(([agent]) => agent === 'one')).toHaveLength(2);
   });
 
@@ -132,7 +137,10 @@ describe('peer-to-peer', () => {
   const mode = 'peer-to-peer' as const;
 
   it('each has its turn in order, until all say in one round that it is done', async () => {
-    const says = ({ round }: JsonObject): Json => ({ done: round === 2, result: `draft ${String(round)}` });
+    const says = ({ round }: JsonObject): Json => ({
+      done: round === 2,
+      result: `draft ${String(round)}`,
+    });
     answers = { lead: says, one: says, 'two@bob': says };
     expect(await collaborate({ mode, rounds: 5 })).toMatchObject({
       status: 'agreed',
@@ -152,11 +160,19 @@ describe('peer-to-peer', () => {
 
   it('ends after its rounds where one never agrees', async () => {
     answers = { lead: () => ({ done: true }), one: () => ({ done: true }), 'two@bob': () => 'no' };
-    expect(await collaborate({ mode })).toMatchObject({ status: 'rounds', rounds: 3, result: 'no' });
+    expect(await collaborate({ mode })).toMatchObject({
+      status: 'rounds',
+      rounds: 3,
+      result: 'no',
+    });
   });
 
   it('one that hangs loses its turns, one that is left alone can not go on', async () => {
-    answers = { one: () => new Promise<Json>(() => undefined), lead: () => ({ done: true }), 'two@bob': () => ({ done: true }) };
+    answers = {
+      one: () => new Promise<Json>(() => undefined),
+      lead: () => ({ done: true }),
+      'two@bob': () => ({ done: true }),
+    };
     const work = collaborate({ mode, rounds: 10 });
     await passing(work);
     expect(await work).toMatchObject({ status: 'agreed', rounds: 2 });
@@ -167,7 +183,9 @@ describe('peer-to-peer', () => {
   });
 
   it('ends when its time is over', async () => {
-    answers = { lead: () => new Promise<Json>((resolve) => void clock.schedule(900, () => resolve('slow'))) };
+    answers = {
+      lead: () => new Promise<Json>((resolve) => void clock.schedule(900, () => resolve('slow'))),
+    };
     const work = collaborate({ mode, rounds: 10, timeoutMs: 2000 });
     await passing(work);
     expect(await work).toMatchObject({ status: 'time' });
@@ -208,6 +226,8 @@ describe('what is bounded', () => {
 
   it('a participant twice, and a context that is too large, are refused', async () => {
     await expect(collaborate({ participants: ['a', 'a'] })).rejects.toThrow('named twice');
-    await expect(collaborate({ context: { big: 'x'.repeat(70_000) } })).rejects.toThrow('shared_context');
+    await expect(collaborate({ context: { big: 'x'.repeat(70_000) } })).rejects.toThrow(
+      'shared_context',
+    );
   });
 });

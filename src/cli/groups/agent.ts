@@ -135,7 +135,10 @@ function addHealer(agent: Command, outcome: Outcome): void {
     .description(
       'Is the built-in agent that looks after servers, by the line protocol, for the node that starts it as a kind of agents: docs/self-healing.md. What it looks after stands in AGENT_CONFIG (agent spawn --tell).',
     )
-    .addHelpText('after', examples(`starling agent spawn healer --tell '{"watch":[{"server":"files"}]}'`))
+    .addHelpText(
+      'after',
+      examples(`starling agent spawn healer --tell '{"watch":[{"server":"files"}]}'`),
+    )
     .action(action(outcome, () => import('../commands/agent/healer.ts')));
 }
 

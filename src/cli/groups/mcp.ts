@@ -112,7 +112,10 @@ function addCare(mcp: Command, outcome: Outcome): void {
       'Prints the last lines that a server has written to standard error since the node started, and when its process began and ended, and how.',
     )
     .option('-n, --lines <n>', 'how many, 200 at the most', parseCount, 50)
-    .addHelpText('after', examples('starling mcp logs files', 'starling mcp logs files --lines 200'))
+    .addHelpText(
+      'after',
+      examples('starling mcp logs files', 'starling mcp logs files --lines 200'),
+    )
     .action(action(outcome, () => import('../commands/mcp/logs.ts')));
 }
 

@@ -130,9 +130,13 @@ class AllUpstreams implements Upstreams {
   restart(server: string, run?: number): boolean {
     const managed = this.#managed.get(server);
     if (managed === undefined) {
-      throw new StarlingError('STARLING_USAGE', `there is no server '${server.slice(0, 80)}' here`, {
-        hint: 'see which there are: starling mcp list',
-      });
+      throw new StarlingError(
+        'STARLING_USAGE',
+        `there is no server '${server.slice(0, 80)}' here`,
+        {
+          hint: 'see which there are: starling mcp list',
+        },
+      );
     }
     if (run !== undefined && managed.condition().run !== run) return false;
     managed.restart();

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import type { NodeProcess } from '../../../sim/process.ts';
 import type { JsonObject } from '../../../src/core/index.ts';
 import { showCard } from '../../agents/a2a/shown-card.ts';
-import { builtin } from '../support.ts';
+import { CLI, builtin } from '../support.ts';
 import type { Step } from './step.ts';
 
 /** A kind of agents that the node runs. */
@@ -12,6 +12,14 @@ export const ECHO: JsonObject = {
   args: [resolve(import.meta.dirname, '../../fixtures/agents/worker.mjs')],
   protocol: 'lines',
   maxReplicas: 2,
+};
+
+/** The built-in healer, as a kind that looks after servers of its own node. */
+export const HEALER: JsonObject = {
+  command: process.execPath,
+  args: [CLI, 'agent', 'healer'],
+  protocol: 'lines',
+  tools: ['tool:starling/server_status', 'tool:starling/server_logs'],
 };
 
 let shown: Awaited<ReturnType<typeof showCard>> | undefined;
@@ -33,6 +41,10 @@ export function agentSteps(
     'starling agent spawn echo --name twins --replicas 2 --memory 512Mi': {
       at: 'alice',
       printed: /^twins .* memory 512Mi/,
+    },
+    'starling agent spawn healer --tell \'{"watch":[{"server":"files"}]}\'': {
+      at: 'alice',
+      printed: /^healer \(agent_\S+\) {2}ready in /,
     },
     'starling agent logs echo': {
       at: 'alice',

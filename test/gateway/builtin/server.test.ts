@@ -64,7 +64,13 @@ describe('an error of a tool about agents, swarms or resources', () => {
       },
     });
     const logger = silentLogger;
-    const server = createBuiltinServer({ tools: [tool], resources: [], templates: [], logger, clock });
+    const server = createBuiltinServer({
+      tools: [tool],
+      resources: [],
+      templates: [],
+      logger,
+      clock,
+    });
     const frame = parseFrame(
       Buffer.from(
         JSON.stringify({

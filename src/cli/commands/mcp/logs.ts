@@ -15,6 +15,8 @@ export async function run(
   printData(result, options.json === true, () =>
     result.lines.length === 0
       ? `${safeLine(result.server)} has written nothing since the node started`
-      : result.lines.map(({ at, text }) => safeLine(`${new Date(at).toISOString()}  ${text}`)).join('\n'),
+      : result.lines
+          .map(({ at, text }) => safeLine(`${new Date(at).toISOString()}  ${text}`))
+          .join('\n'),
   );
 }
