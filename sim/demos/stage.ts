@@ -12,13 +12,14 @@ const LOOK_MS = 100;
 /** How long one call may take: those of a story wait for people and restarts. */
 const CALL_MS = 120_000;
 
-/** What a stage is made of. */
+/** By which program its nodes run, below which folder, and who hears each line. */
 export interface StageInit {
   readonly cli: string;
   readonly root: string;
   readonly print: (line: string) => void;
 }
 
+/** The nodes of one story, and what is done and shown there. */
 export class Stage {
   readonly #init: StageInit;
   readonly #nodes: NodeProcess[] = [];

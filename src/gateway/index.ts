@@ -43,8 +43,6 @@ export type {
   GatewayEndpoints,
   Upstream,
   ServerChanges,
-  ServerCondition,
-  ServerLogLine,
   UpstreamStatus,
   Upstreams,
 } from './types.ts';
@@ -82,3 +80,4 @@ export { readJsonSchema } from './builtin/json-schema.ts';
 export { defineTool } from './builtin/tool.ts';
 export { createUpstreams } from './upstreams/upstreams.ts';
 export type { UpstreamsComponents, UpstreamsInit } from './upstreams/upstreams.ts';
+export type { ServerCondition, ServerLogLine } from './server-condition.ts';

@@ -11,6 +11,7 @@ import type {
 } from '../directory/types.ts';
 import type { ClientAccess, GuardWanted, Principal } from '../guard/types.ts';
 import type { PeerView } from '../membership/types.ts';
+import type { ServerCondition } from './server-condition.ts';
 
 /** A JSON-RPC id: a text, or a number, which is written back as it came. */
 export type FrameId = string | number | WrittenNumber;
@@ -338,26 +339,6 @@ export interface ServerChanges {
 export interface UpstreamsEvents {
   /** State or lists of a server changed. */
   change: [server: string];
-}
-
-/** A line of what a server wrote, or of what became of it. */
-export interface ServerLogLine {
-  /** Milliseconds since the epoch. */
-  readonly at: number;
-  /** Bounded, and without the secrets of the server's environment. */
-  readonly text: string;
-}
-
-/** What whoever looks after a server knows besides its {@link UpstreamStatus}. */
-export interface ServerCondition {
-  /** Rises with each process or session that begins, and each restart that somebody asks for. */
-  readonly run: number;
-  /** It is not started again by itself. */
-  readonly isHeld: boolean;
-  /** When the newest of what runs began, ms since the epoch; absent while nothing runs. */
-  readonly startedAt?: number;
-  /** The oldest first. */
-  readonly log: readonly ServerLogLine[];
 }
 
 /** All upstream servers of this node. */

@@ -31,7 +31,7 @@ export interface HealerInit {
   readonly steadyMs: number;
 }
 
-/** A healer. */
+/** Looks after servers from `start` until `stop`. */
 export interface Healer {
   start(): void;
   /** Resolves when what it does has ended. */

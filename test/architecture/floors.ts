@@ -80,6 +80,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['*'],
   ],
   gateway: [
+    ['server-condition.ts'],
     ['types.ts'],
     ['wire'],
     ['pins'],

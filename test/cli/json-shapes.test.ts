@@ -30,8 +30,11 @@ const GOLDEN = resolve(import.meta.dirname, '../golden/json-shapes.json');
 const SHAPES = JSON.parse(readFileSync(GOLDEN, 'utf8')) as Readonly<Record<string, Shape>>;
 const WORKER = resolve(import.meta.dirname, '../fixtures/agents/worker.mjs');
 const PLAIN = resolve(import.meta.dirname, '../fixtures/servers/plain.mjs');
-/** `mcp` prints what the protocol says; `sim` and `request`, which waits for a person, have tests of their own. */
-const WITHOUT = ['mcp', 'request', 'sim'];
+/**
+ * `mcp` and `agent healer` print what a protocol says, `demo` a story; `sim` and `request`, which waits for a person,
+ * have tests of their own.
+ */
+const WITHOUT = ['agent healer', 'demo', 'mcp', 'request', 'sim'];
 
 const printed = new Map<string, Shape>();
 const cleanups: (() => unknown)[] = [];

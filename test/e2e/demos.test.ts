@@ -16,7 +16,9 @@ async function tells(story: string): Promise<string> {
       env: { ...process.env, TMPDIR: folder, NO_COLOR: '1' },
       timeout: 150_000,
     });
-    expect(await readdir(folder)).toEqual([]);
+    // Nodes keep one folder for sockets whose paths would be too long.
+    const left = await readdir(folder);
+    expect(left.filter((name) => name.startsWith('starling-demo'))).toEqual([]);
     return stdout;
   } finally {
     await rm(folder, { recursive: true, force: true, maxRetries: 5 });

@@ -1,6 +1,6 @@
 /** What the processes of one server wrote on standard error, and what became of them: the last lines. */
 import type { Clock } from '../../core/index.ts';
-import type { ServerLogLine } from '../types.ts';
+import type { ServerLogLine } from '../server-condition.ts';
 
 /** Lines that are kept of a server. */
 const LINES_MAX = 200;

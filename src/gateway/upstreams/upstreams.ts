@@ -11,11 +11,11 @@ import type {
   BuiltinTool,
   FunctionTool,
   ServerChanges,
-  ServerCondition,
   Upstream,
   Upstreams,
   UpstreamsEvents,
 } from '../types.ts';
+import type { ServerCondition } from '../server-condition.ts';
 import { FUNCTIONS_SERVER, createFunctionServer } from '../builtin/functions.ts';
 import type { FunctionServer } from '../builtin/functions.ts';
 import { createBuiltinServer } from '../builtin/server.ts';

@@ -423,7 +423,7 @@ describe('a server that is to be started again a few times only', () => {
     await until(() => bench.upstream.hasGivenUp);
     const [warning] = bench.health.warnings();
     expect(warning?.text).toMatch(/code 3.*has failed 3 times.*retry\.attempts/);
-    expect(warning?.hint).toContain('start it again: save the config file');
+    expect(warning?.hint).toContain('starling mcp restart far');
     expect(bench.waitsFrom(before)).toEqual(expect.arrayContaining([75, 112.5]));
     const changes = bench.changes();
     await bench.clock.leap(600_000);
