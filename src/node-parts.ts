@@ -112,7 +112,6 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     ...ofModels,
     governance,
     secretsChanged: () => upstreams.secretsChanged(),
-    offers: { all: () => upstreams.all() },
     upstreams: () => upstreams,
   });
   const around = { sandbox, children: createNodeChildren(base) };

@@ -54,7 +54,6 @@ type ToolRooms = Pick<
 > &
   PartsInit & {
     readonly secretsChanged: () => readonly string[];
-    readonly offers: Pick<Upstreams, 'all'>;
     /** Made later. */
     readonly upstreams: () => Upstreams;
   };
@@ -66,7 +65,8 @@ export function createNodeTools(
   rooms: ToolRooms,
 ): readonly BuiltinTool[] {
   const { audit, blackboard, checkpoints, clients, governance, keys, logins, membership } = rooms;
-  const { network, offers, pins, servers, status, token, createTicket } = rooms;
+  const { network, pins, servers, status, token, createTicket } = rooms;
+  const offers = { all: () => rooms.upstreams().all() };
   const self = { did: identity.did, name: config.name };
   return [
     ...statusTools({ membership, network, providers: rooms.providers, status }),

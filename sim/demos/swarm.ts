@@ -89,7 +89,13 @@ async function together(
   const far = others.map(([node, agent]) => `${agent}@${node.name}`);
   stage.command(
     alice,
-    ...['swarm', 'create', 'trio', '--topology', 'star', '--coordinator', 'ann'],
+    'swarm',
+    'create',
+    'trio',
+    '--topology',
+    'star',
+    '--coordinator',
+    'ann',
     ...far.flatMap((agent) => ['--agent', agent]),
     '--threshold',
     '0.6',

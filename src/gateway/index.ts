@@ -42,7 +42,6 @@ export type {
   Gateway,
   GatewayEndpoints,
   Upstream,
-  ServerChanges,
   UpstreamStatus,
   Upstreams,
 } from './types.ts';
@@ -80,4 +79,4 @@ export { readJsonSchema } from './builtin/json-schema.ts';
 export { defineTool } from './builtin/tool.ts';
 export { createUpstreams } from './upstreams/upstreams.ts';
 export type { UpstreamsComponents, UpstreamsInit } from './upstreams/upstreams.ts';
-export type { ServerCondition, ServerLogLine } from './server-condition.ts';
+export type { ServerChanges, ServerCondition, ServerLogLine } from './server-condition.ts';

@@ -19,3 +19,10 @@ export interface ServerCondition {
   /** The oldest first. */
   readonly log: readonly ServerLogLine[];
 }
+
+/** Servers of this node, by what a changed configuration has done to them. */
+export interface ServerChanges {
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+  readonly restarted: readonly string[];
+}

@@ -11,7 +11,7 @@ import type {
 } from '../directory/types.ts';
 import type { ClientAccess, GuardWanted, Principal } from '../guard/types.ts';
 import type { PeerView } from '../membership/types.ts';
-import type { ServerCondition } from './server-condition.ts';
+import type { ServerChanges, ServerCondition } from './server-condition.ts';
 
 /** A JSON-RPC id: a text, or a number, which is written back as it came. */
 export type FrameId = string | number | WrittenNumber;
@@ -326,13 +326,6 @@ export interface Upstream {
   leftOut(kind: ItemKind, name: string): string | undefined;
   /** How a call of `tool` says what it is about; undefined where the guard is asked about the tool. */
   subjectOf?(tool: string): BuiltinTool['subject'];
-}
-
-/** Servers of this node, by what a changed configuration has done to them. */
-export interface ServerChanges {
-  readonly added: readonly string[];
-  readonly removed: readonly string[];
-  readonly restarted: readonly string[];
 }
 
 /** Events of the upstream servers. */

@@ -207,7 +207,7 @@ it('the second time the runbook is the plan, and a person is asked all the same'
   expect(await log()).toContain('a runbook has mended that once: it is the plan');
   await until('it is counted', async () => {
     const { entry } = await runbook(bob);
-    return (entry?.value as { healed: number }).healed === 2;
+    return (entry?.value as { healed: number } | undefined)?.healed === 2;
   });
 }, 60_000);
 

@@ -72,12 +72,13 @@ function collaborate(
 }
 
 async function passing(work: Promise<unknown>): Promise<void> {
-  let isOver = false;
+  const life = { isOver: false };
   work.then(
-    () => (isOver = true),
-    () => (isOver = true),
+    () => (life.isOver = true),
+    () => (life.isOver = true),
   );
-  for (let turn = 0; turn < 300 && !isOver; turn += 1) {
+  for (let turn = 0; turn < 300; turn += 1) {
+    if (life.isOver) return;
     await new Promise((resolve) => setImmediate(resolve));
     clock.advance(500);
   }

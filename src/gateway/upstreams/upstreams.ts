@@ -10,12 +10,11 @@ import type {
   BuiltinTemplate,
   BuiltinTool,
   FunctionTool,
-  ServerChanges,
   Upstream,
   Upstreams,
   UpstreamsEvents,
 } from '../types.ts';
-import type { ServerCondition } from '../server-condition.ts';
+import type { ServerChanges, ServerCondition } from '../server-condition.ts';
 import { FUNCTIONS_SERVER, createFunctionServer } from '../builtin/functions.ts';
 import type { FunctionServer } from '../builtin/functions.ts';
 import { createBuiltinServer } from '../builtin/server.ts';
