@@ -63,12 +63,12 @@ import type {
   GatewayEndpoints,
   OwnAction,
   OwnCallOptions,
-  ServerChanges,
   SessionDoor,
   ShownAgents,
   UpstreamStatus,
   Upstreams,
 } from './types.ts';
+import type { ServerChanges } from './server-condition.ts';
 import { startAgentProcess } from './upstreams/agent-process.ts';
 import type { Children } from './upstreams/process/process-record.ts';
 import type { Sandbox } from './upstreams/sandbox/sandbox.ts';
