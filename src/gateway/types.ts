@@ -346,11 +346,7 @@ export interface Upstreams extends Startable {
   configure(servers: Readonly<Record<string, McpServer>>): Promise<ServerChanges>;
   /** Of a server of the configuration; undefined where there is none of the name. */
   condition(server: string): ServerCondition | undefined;
-  /**
-   * Ends what runs of a server of the configuration and starts it anew; waits for nothing. With `run`, only while that
-   * is still the run: of two who have seen the same end one restarts.
-   * False where it was restarted since. @throws STARLING_USAGE where there is no such server
-   */
+  /** Ends what runs of a server, starts it anew, waits for nothing; false where `run` is not its run. @throws STARLING_USAGE */
   restart(server: string, run?: number): boolean;
   /** Offers a function of this program; gives what takes it away. @throws STARLING_USAGE */
   offer(tool: FunctionTool): () => void;

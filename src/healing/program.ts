@@ -56,7 +56,7 @@ export async function runHealer({ clock, env, input, output }: ProgramInit): Pro
 
 /** @throws STARLING_USAGE */
 function readConfig(text: string | undefined): z.output<typeof CONFIG> {
-  const hint = `starling agent spawn healer --tell '{"watch":[{"node":"bob","server":"notes"}],"board":"runbooks"}'`;
+  const hint = 'docs/self-healing.md shows what a healer is told (agent spawn --tell)';
   let told: unknown;
   try {
     told = JSON.parse(text ?? '');
