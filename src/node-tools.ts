@@ -96,21 +96,7 @@ export function createNodeTools(
       createTicket,
     }),
     ...knockTools({ knocks: rooms.knocks, createTicket }),
-    ...agentTools({
-      agents: rooms.agents,
-      async end(principal, agent, how) {
-        const result = await rooms.runs.end(principal, agent, how);
-        if (how === 'retire') await rooms.remote.retired(result.name);
-        return result;
-      },
-    }),
-    ...remoteAgentTools({ remote: rooms.remote }),
-    ...withSwarms(runTools({ runs: rooms.runs }), { swarms: rooms.swarms }),
-    ...eventTools({ agents: rooms.agents }),
-    ...withPlans(taskTools({ tasks: rooms.tasks }), rooms.orchestrations),
-    ...orchestrationTools({ orchestrations: rooms.orchestrations }),
-    collaborateTool({ collaborations: rooms.collaborations }),
-    ...swarmTools({ swarms: rooms.swarms }),
+    ...workTools(rooms),
     ...boardRoomTools({
       blackboard,
       clock,
@@ -128,5 +114,26 @@ export function createNodeTools(
     ...auditTools({ audit, checkpoints, peers: () => membership.peers(), self: identity.did }),
     ...pinTools({ pins, membership }),
     ...governanceTools({ governance, grants, membership, keys, clock, self }),
+  ];
+}
+
+/** The tools of agents, and of what they do for and with one another. */
+function workTools(rooms: ToolRooms): readonly BuiltinTool[] {
+  return [
+    ...agentTools({
+      agents: rooms.agents,
+      async end(principal, agent, how) {
+        const result = await rooms.runs.end(principal, agent, how);
+        if (how === 'retire') await rooms.remote.retired(result.name);
+        return result;
+      },
+    }),
+    ...remoteAgentTools({ remote: rooms.remote }),
+    ...withSwarms(runTools({ runs: rooms.runs }), { swarms: rooms.swarms }),
+    ...eventTools({ agents: rooms.agents }),
+    ...withPlans(taskTools({ tasks: rooms.tasks }), rooms.orchestrations),
+    ...orchestrationTools({ orchestrations: rooms.orchestrations }),
+    collaborateTool({ collaborations: rooms.collaborations }),
+    ...swarmTools({ swarms: rooms.swarms }),
   ];
 }

@@ -126,7 +126,7 @@ export const mcpServerSchema = z
       .enum(['itself', 'asked'], { error: 'itself or asked' })
       .default('itself')
       .describe(
-        'How it is started again when it has ended by itself. `itself`: at once, then with pauses. `asked`: when somebody asks for that (`starling mcp restart`, the tool server_restart).',
+        'How it is started again when it has ended by itself. `itself`: at once, then with pauses. `asked`: when somebody asks for that (`starling mcp restart <server>`, the tool server_restart).',
       ),
     disabled: flag.optional().describe('True: the server is left alone.'),
     enabled: flag.optional().describe('False: another word for `disabled: true`.'),

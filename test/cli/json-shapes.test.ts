@@ -41,7 +41,7 @@ const cleanups: (() => unknown)[] = [];
 
 beforeAll(async () => {
   const root = await mkdtemp(join(tmpdir(), 'starling-shapes-'));
-  cleanups.push(() => rm(root, { recursive: true, force: true }));
+  cleanups.push(() => rm(root, { recursive: true, force: true, maxRetries: 5 }));
   const memory = new MemoryNetwork();
   const alice = await aliceIn(memory, root);
   const bob = await nodeIn(memory, join(root, 'bob'), '10.7.0.2', {
@@ -285,7 +285,7 @@ async function withSwarm(at: readonly string[]): Promise<void> {
 /** Of a provider that the node has, and of one that is written into a file of its own. */
 async function withModels(at: readonly string[]): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'starling-shapes-'));
-  cleanups.push(() => rm(folder, { recursive: true, force: true }));
+  cleanups.push(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
   const own = ['--config', join(folder, 'starling.json'), ...at];
   await keep('model add', 'box', '--url', 'http://127.0.0.1:11434', ...own);
   await keep('model list', ...own);

@@ -7,6 +7,8 @@ import type { Config, ConfigSources } from '../../src/config/index.ts';
 import { ENVIRONMENT } from '../../src/config/env.ts';
 import { StarlingError } from '../../src/core/index.ts';
 
+const NO_MODELS = { prices: {}, providers: {}, quotas: {}, routes: {} };
+
 const PEER = '12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo';
 
 let root: string;
@@ -58,7 +60,7 @@ describe('a configuration', () => {
       offers: [],
       bootstrap: [],
       mdns: true,
-      models: { providers: {} },
+      models: { ...NO_MODELS, cache: { bytes: 16 * MIB, ttlMs: 300_000 } },
       upnp: false,
       relay: true,
       http: {
