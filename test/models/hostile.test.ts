@@ -173,9 +173,44 @@ it('ends an answer whose caller went before it could be written', async () => {
   socket.write(`POST / HTTP/1.1\r\nhost: x\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
   await isAsked;
   socket.destroy();
-  await vi.waitFor(() => expect(over).toHaveBeenCalled());
+  await vi.waitFor(() => expect(over).toHaveBeenCalled(), 20_000);
   server.close();
 });
+
+it('gives up a caller that reads nothing of its answer', async () => {
+  const over = vi.fn<() => void>();
+  const clock = createTestClock();
+  const ask = async (): Promise<ModelAnswer> => ({
+    isStream: true,
+    headers: {},
+    body: endless(over),
+  });
+  const door = createModelsDoor({ models: { ask } as never, clock }, { messageBytes: 1000 });
+  const server = createServer((request, response) =>
+    door.serve(request, response, '/v1/chat/completions', { principal: OPERATOR } as never),
+  );
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  socket.on('error', () => undefined);
+  socket.pause();
+  const body = '{"model":"gpu/qwen","stream":true}';
+  socket.write(`POST / HTTP/1.1\r\nhost: x\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
+  await vi.waitFor(() => {
+    clock.advance(100_000);
+    expect(over).toHaveBeenCalled();
+  }, 20_000);
+  socket.destroy();
+  server.close();
+});
+
+async function* endless(over: () => void): AsyncGenerator<Uint8Array> {
+  const chunk = Buffer.alloc(1024 * 1024, 'x');
+  try {
+    for (;;) yield chunk;
+  } finally {
+    over();
+  }
+}
 
 async function* answering(over: () => void): AsyncGenerator<Uint8Array> {
   try {

@@ -26,6 +26,8 @@ const THERE = [...Object.keys(FORMS), MODELS_PATH].join(', ');
 /** What a provider of the same API may see of a caller's headers. */
 const PASSED: readonly string[] = ['anthropic-version', 'anthropic-beta'];
 const HEADER_MAX = 1024;
+/** A caller that reads nothing for so long is given up: its call holds a place, and what it may cost. */
+const UNREAD_MS = 300_000;
 const TASK_ID = /^[\w.-]{1,64}$/;
 
 /** What the door works with. */
@@ -103,7 +105,7 @@ function settle(work: Promise<void>, response: ServerResponse, api: DoorApi): vo
 }
 
 async function answer(
-  { models }: ModelsDoorComponents,
+  { models, clock }: ModelsDoorComponents,
   form: ModelForm,
   { request, response, credential }: Exchange,
   body: Buffer,
@@ -113,7 +115,7 @@ async function answer(
   const call = { ...read, ...(task === undefined ? {} : { task }) };
   const signal = untilGone(response);
   const made = await models.ask(call, credential.principal, signal);
-  await (made.isStream ? sendStream(response, made) : sendWhole(response, made));
+  await (made.isStream ? sendStream(response, made, clock) : sendWhole(response, made));
 }
 
 function passedHeaders({ headers }: IncomingMessage): Readonly<Record<string, string>> {
@@ -149,7 +151,11 @@ async function sendWhole(response: ServerResponse, { body, headers }: ModelAnswe
 }
 
 /** The head goes with the first bytes: what fails before has its own status. */
-async function sendStream(response: ServerResponse, { body, headers }: ModelAnswer): Promise<void> {
+async function sendStream(
+  response: ServerResponse,
+  { body, headers }: ModelAnswer,
+  clock: Clock,
+): Promise<void> {
   for await (const chunk of body) {
     if (!response.headersSent) {
       response.writeHead(200, {
@@ -159,16 +165,17 @@ async function sendStream(response: ServerResponse, { body, headers }: ModelAnsw
         'x-accel-buffering': 'no',
       });
     }
-    if (!response.write(chunk)) await drained(response);
+    if (!response.write(chunk)) await drained(response, clock);
   }
   response.end();
 }
 
-/** Resolves when the caller has read; rejects when it has gone. */
-async function drained(response: ServerResponse): Promise<void> {
+/** Resolves when the caller has read; rejects when it has gone, or reads no more. */
+async function drained(response: ServerResponse, clock: Clock): Promise<void> {
   // One that has gone already says so no more.
   if (response.destroyed) throw new Error('the caller went');
   const over = new AbortController();
+  const stopWaiting = clock.schedule(UNREAD_MS, () => response.destroy());
   try {
     await Promise.race([
       once(response, 'drain', { signal: over.signal }),
@@ -177,6 +184,7 @@ async function drained(response: ServerResponse): Promise<void> {
       }),
     ]);
   } finally {
+    stopWaiting();
     over.abort();
   }
 }
