@@ -11,6 +11,7 @@ import { addApprovals } from './groups/approvals.ts';
 import { addAudit } from './groups/audit.ts';
 import { addBoard } from './groups/board.ts';
 import { addCapability } from './groups/capability.ts';
+import { addCompletion } from './groups/completion.ts';
 import { addConnect } from './groups/connect.ts';
 import { addBroadcast, addEvents } from './groups/events.ts';
 import { addGrant } from './groups/grant.ts';
@@ -75,6 +76,7 @@ const IN_ORDER = [
   addLlm,
   addSecret,
   addConnect,
+  addCompletion,
 ] as const;
 
 /**

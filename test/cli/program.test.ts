@@ -152,8 +152,8 @@ describe('help', () => {
   });
 
   it('offers --json with all that print data', async () => {
-    // What two of these print is a protocol, and what the third does a story.
-    const others = ['mcp', 'agent healer', 'demo'];
+    // A client, the node or a shell reads what three of these print, and a person the story of the fourth.
+    const others = ['mcp', 'agent healer', 'completion', 'demo'];
     for (const words of COMMANDS.filter((name) => !others.includes(name))) {
       expect((await run(...words.split(' '), '--help')).stdout, words).toContain('--json');
     }
@@ -182,6 +182,7 @@ it('the entry statically imports commander, what shuts the debugger and single f
     'cli/groups/budget.ts',
     'cli/groups/capability.ts',
     'cli/groups/client-names.ts',
+    'cli/groups/completion.ts',
     'cli/groups/connect.ts',
     'cli/groups/define-command.ts',
     'cli/groups/demo.ts',

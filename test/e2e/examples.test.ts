@@ -489,6 +489,7 @@ const STEPS: Readonly<Record<string, Step>> = {
   ...RECLAIM_STEPS,
   'starling peers remove laptop --yes': { at: 'alice', put: { laptop: 'phone' } },
   'starling leave': { at: 'carol', put: yes('starling leave') },
+  'starling completion bash': { at: 'bob', printed: /^complete .* starling$/m },
   'starling leave --yes': { at: 'bob', before: () => ends('request', 0, false) },
 };
 
