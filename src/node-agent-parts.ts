@@ -14,6 +14,7 @@ import type {
   Runs,
   RunsComponents,
 } from './agents/index.ts';
+import type { Funds } from './budget/index.ts';
 import { CLIENT_LOCAL, CLIENT_TCP, defaultConfigFile, socketPath } from './config/index.ts';
 import type { Blackboard } from './blackboard/index.ts';
 import { createClientBoards } from './builtin/index.ts';
@@ -57,6 +58,8 @@ export interface AgentRooms
   readonly clients: Pick<AttachedClients, 'holderOf'>;
   readonly tokens: Pick<TokenClients, 'scopesOf'>;
   readonly keys: Pick<ApiKeys, 'list'>;
+  /** Gives what is made its budgets. */
+  readonly funds: Funds;
   /** Made later. */
   readonly gateway: () => Pick<Gateway, 'callPeer' | 'clear' | 'startAgent'>;
 }
@@ -111,6 +114,7 @@ export function createAgentParts(
     membership,
     callPeer: (...call) => gateway().callPeer(...call),
     clear: (action) => gateway().clear(action),
+    funds: rooms.funds,
     principalOf: (key) => runs.callerOf(key) ?? OPERATOR,
     clock,
     random,
@@ -131,7 +135,7 @@ function createSwarmParts(
     runs,
     tasks,
     ...rooms
-  }: Pick<AgentRooms, 'blackboard' | 'config' | 'membership'> & {
+  }: Pick<AgentRooms, 'blackboard' | 'config' | 'funds' | 'membership'> & {
     readonly agents: Agents;
     readonly runs: Runs;
     readonly tasks: Tasks;
@@ -145,6 +149,7 @@ function createSwarmParts(
     agents,
     runs,
     kinds: () => Object.keys(rooms.config().kinds),
+    funds: rooms.funds,
     blackboard,
     membership,
     grants,
@@ -159,6 +164,7 @@ function createSwarmParts(
     agents,
     swarms,
     tasks,
+    funds: rooms.funds,
     table: store.table('plans'),
     principalOf: (key) => runs.callerOf(key) ?? OPERATOR,
     clock,
@@ -245,7 +251,10 @@ function createNodeAgents(
   });
 }
 
-interface RunRooms extends Pick<RunsComponents, 'agents' | 'config' | 'guard' | 'startProcess'> {
+interface RunRooms extends Pick<
+  RunsComponents,
+  'agents' | 'config' | 'funds' | 'guard' | 'startProcess'
+> {
   readonly keys: Pick<ApiKeys, 'list'>;
   readonly clients: Pick<AttachedClients, 'holderOf'>;
   readonly tokens: Pick<TokenClients, 'scopesOf'>;

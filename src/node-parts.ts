@@ -95,16 +95,17 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
   });
   const peerRooms = { audit, network, knocks, neighbours, membership };
   const made = { ...peerRooms, ...offered, checkpoints, blackboard, budgets, ...stores };
+  const ofBudgets = createNodeSpendings(base, { budgets, governance, made: () => ofAgents });
   const ofAgents = createAgentParts(base, state, {
     ...made,
+    ...ofBudgets,
     sandbox,
     guard: () => governance.guard,
     trustOf: (principal) => governance.callerRules.of(principal).trust,
     config: init.agentConfig,
     gateway: () => gateway,
   });
-  const spendings = createNodeSpendings(base, { budgets, governance });
-  const decided = { governance, spendings };
+  const decided = { ...ofBudgets, governance };
   const own = { ...made, ...init, ...ofAgents };
   const ofModels = createModelParts(base, state, { ...own, ...decided });
   const tools = createNodeTools(base, state, {

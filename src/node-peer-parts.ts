@@ -1,9 +1,9 @@
 /** The parts of a node that stand on knowing its peers: who offers what, and what peers saw of audit logs. */
-import type { Agents } from './agents/index.ts';
+import type { Agents, Runs } from './agents/index.ts';
 import { createCheckpointStore } from './audit/index.ts';
 import type { Audit } from './audit/index.ts';
-import { createBudgets, createSpendings, readPrices } from './budget/index.ts';
-import type { Budgets, Spendings } from './budget/index.ts';
+import { createBudgets, createFunds, createSpendings, readPrices } from './budget/index.ts';
+import type { Budgets, Funds, Spendings } from './budget/index.ts';
 import {
   OFFERS_MAX,
   createCatalogDocuments,
@@ -15,11 +15,13 @@ import { VERSION } from './core/index.ts';
 import { createCheckpointExchange, createMembership } from './membership/index.ts';
 import type { CheckpointExchange, Membership, Presence } from './membership/index.ts';
 import { peerIdFromDid } from './identity/index.ts';
-import type { Governance } from './guard/index.ts';
+import type { Governance, Guard, Principal } from './guard/index.ts';
 import type { Gateway } from './gateway/index.ts';
 import { OPERATOR } from './guard/index.ts';
 import type { Network } from './network/index.ts';
 import type { Base, OpenState } from './open-state.ts';
+import type { Swarms } from './swarms/index.ts';
+import type { Tasks } from './tasks/index.ts';
 
 /** Bytes of the catalog of one peer or server. */
 export const CATALOG_BYTES_MAX = 16 * 1024 * 1024;
@@ -208,17 +210,44 @@ export function createNodeBudgets(
   });
 }
 
-/** Makes what decides against which budgets calls of tools and uses of models count. */
+/** What the work of agents counts against, in three rooms that are made later. */
+interface Works {
+  readonly runs: Pick<Runs, 'budgetsOf'>;
+  readonly tasks: Pick<Tasks, 'budgetsOf'>;
+  readonly swarms: Pick<Swarms, 'budgetsOf'>;
+}
+
+/** Makes what decides against which budgets calls and uses count, and what gives agents, tasks and swarms theirs. */
 export function createNodeSpendings(
-  { config, clock, health }: Base,
-  { budgets, governance }: { readonly budgets: Budgets; readonly governance: Governance },
-): Spendings {
+  { config, clock, health, logger }: Base,
+  {
+    budgets,
+    governance,
+    made,
+  }: {
+    readonly budgets: Budgets;
+    readonly governance: Governance;
+    readonly made: () => Works;
+  },
+): { readonly spendings: Spendings; readonly funds: Funds } {
   const priced = readPrices(config.prices);
-  return createSpendings({
+  const workOf = (principal: Principal): readonly string[] => {
+    const { runs, tasks, swarms } = made();
+    return [
+      ...runs.budgetsOf(principal),
+      ...tasks.budgetsOf(principal),
+      ...swarms.budgetsOf(principal),
+    ];
+  };
+  const spendings = createSpendings({
     budgets,
     rulesOf: (principal) => governance.callerRules.of(principal),
     prices: () => priced,
+    workOf,
     clock,
     health,
   });
+  const guard = (): Guard => governance.guard;
+  const funds = createFunds({ budgets, guard, workOf, logger: logger.child('budget') });
+  return { spendings, funds };
 }

@@ -189,6 +189,8 @@ export interface AgentSpawnResult {
   readonly tools: readonly string[];
   /** What its kind could use, and whoever spawned it could not. */
   readonly withheld?: readonly string[];
+  /** Ids of the budgets that its calls count against. */
+  readonly budgets?: readonly string[];
   readonly replicas: number;
   readonly pids: readonly number[];
   /** Why a process of it did not start, where one did not. */

@@ -105,6 +105,8 @@ export interface Budgets extends Startable {
   settle(reference: string, owner: Did): Promise<BudgetView>;
   /** Whether the id is that of a budget which is known here. */
   knows(id: string): boolean;
+  /** Whether that one, by any of its keys, has made the budget. */
+  isFounder(id: string, did: Did): boolean;
   /** Whether this node decides on the budget. */
   isInCharge(id: string): boolean;
   /** @throws STARLING_BUDGET_UNKNOWN for what is no id of a budget that is known here */
@@ -259,6 +261,10 @@ class NodeBudgets implements Budgets {
 
   knows(id: string): boolean {
     return this.#books.terms(id) !== undefined;
+  }
+
+  isFounder(id: string, did: Did): boolean {
+    return this.#books.founderOf(id) === this.#components.successions.origin(did);
   }
 
   isInCharge(id: string): boolean {

@@ -4,6 +4,8 @@ export { createBooks } from './books.ts';
 export type { Books, Hold } from './book-types.ts';
 export { createBudgets } from './budgets.ts';
 export type { Budgets } from './budgets.ts';
+export { createFunds } from './funds.ts';
+export type { Fund, Funds } from './funds.ts';
 export { splitRowId } from './row-format.ts';
 export { pricesOf, readPrices } from './prices.ts';
 export { createSpendings } from './spendings.ts';

@@ -50,6 +50,8 @@ export async function memberTask(
     input: inputOf(phase, init.state()),
     priority: order.priority,
     retryPolicy: 'none',
+    // The plan closes what was made for it alone.
+    ...(order.fund === undefined ? {} : { fund: { budgets: order.fund.budgets } }),
     timeoutMs: Math.max(1, Math.min(SEAT_MS, order.expiresAt - clock.now())),
     said: {
       id: [order.id, phase.name, seat.round, seat.place, seat.nth].join('/'),

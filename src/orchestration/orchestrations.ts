@@ -2,6 +2,7 @@
  * Work that a swarm does by a plan. A plan belongs to the node where it was wanted, is on the disk there before anybody is
  * told so, and goes on after a restart; the board of the swarm shows to all of its nodes how it goes.
  */
+import type { Fund, Funds } from '../budget/index.ts';
 import { StarlingError, backoffMs, createScope, messageOf, sleep } from '../core/index.ts';
 import type { Json, Scope, Startable } from '../core/index.ts';
 import { senderKey, sendersIn, waitForNews } from '../agents/index.ts';
@@ -18,11 +19,14 @@ import { createPlanPlaces } from './plan-places.ts';
 import type { PlanPlaces } from './plan-places.ts';
 import { createPlanRows } from './plan-rows.ts';
 import type { PlanRows } from './plan-rows.ts';
-import type { PlanState, PlanView } from './types.ts';
+import type { Swarm } from '../swarms/index.ts';
+import type { PlanOrder, PlanState, PlanView } from './types.ts';
 import { planView } from './view.ts';
 
 /** The rooms below. */
 export interface OrchestrationsComponents extends ConductorComponents {
+  /** Gives plans the budgets that they spend of; without it there are none. */
+  readonly funds?: Pick<Funds, 'end' | 'of'>;
   readonly table: Table;
   /** Who is meant by a link of a sender (`chainOf`). */
   principalOf(key: string): Principal;
@@ -132,7 +136,10 @@ class NodeOrchestrations implements Orchestrations {
     try {
       const states = await this.#statesOf(principal, inits, isDry);
       if (isDry) return await Promise.all(states.map((state) => this.#viewOf(state)));
-      await this.#rows.put(states);
+      await this.#rows.put(states).catch((error: unknown) => {
+        this.#components.funds?.end(states[0]?.order.fund);
+        throw error;
+      });
       if (this.#life.closed) throw new StarlingError('STARLING_STOPPED', 'the node is stopping');
       give();
       const lives = states.map((state) => this.#take(state, this.#places.keep(submitter)));
@@ -160,9 +167,33 @@ class NodeOrchestrations implements Orchestrations {
     const crews = await firstCrews(this.#components, orders, { principal, swarm, isDry });
     // A swarm that is full says so before it takes anything.
     if (!isDry) swarms.begin(swarm.id, undefined, orders.length)();
+    const fund = isDry ? undefined : await this.#fundOf(principal, orders, inits[0], swarm);
     return orders.map((order, at) => {
-      return { order, status: 'running', version: 1, phases: crews[at] ?? [] };
+      const funded = fund === undefined ? order : { ...order, fund };
+      return { order: funded, status: 'running', version: 1, phases: crews[at] ?? [] };
     });
+  }
+
+  /** What all that is planned at once may spend together, and what is the swarm's. @throws as funds do */
+  async #fundOf(
+    principal: Principal,
+    [first]: readonly PlanOrder[],
+    init: OrchestrateInit | undefined,
+    swarm: Swarm,
+  ): Promise<Fund | undefined> {
+    const { funds } = this.#components;
+    const own = await funds?.of(principal, init?.budget, `task:${first?.id ?? ''}`);
+    const budgets = [...new Set([...(own?.budgets ?? []), ...(swarm.fund?.budgets ?? [])])];
+    return budgets.length === 0 ? undefined : { ...own, budgets };
+  }
+
+  /** What was to be spent for these plans alone is closed when the last of them is over. */
+  #endFund({ fund }: PlanOrder): void {
+    if (fund?.own === undefined) return;
+    const isNeeded = [...this.#plans.values()].some(
+      ({ conductor }) => !conductor.isOver && conductor.state.order.fund?.own === fund.own,
+    );
+    if (!isNeeded) this.#components.funds?.end(fund);
   }
 
   has(taskId: string): boolean {
@@ -234,7 +265,9 @@ class NodeOrchestrations implements Orchestrations {
       void conductor.end('expired', 'expired', 'it was not done in its time');
     });
     void conductor.run().finally(() => {
-      if (conductor.isOver) live.cancelDeadline();
+      if (!conductor.isOver) return;
+      live.cancelDeadline();
+      this.#endFund(state.order);
     });
     return live;
   }

@@ -28,6 +28,8 @@ export interface OrchestrateInit {
   readonly failureThreshold?: number | undefined;
   readonly threshold?: number | undefined;
   readonly timeoutMs?: number | undefined;
+  /** What its tasks count against: a budget, so much of one, or so much; all plans of one call together. */
+  readonly budget?: string | undefined;
   /** Only to be seen. */
   readonly isDry?: boolean | undefined;
 }

@@ -97,13 +97,16 @@ export function orchestrationTools({
           .describe(
             'The same is wanted of each: a plan for each, given together or not at all. The answer has `taskIds`, and `counts` of their states.',
           ),
+        budget: text
+          .optional()
+          .describe('What it counts against: a budget, or so much of one: research:0.50usd.'),
         plan: z.boolean().optional().describe('Only shows the plan.'),
       }),
       hints: { destructiveHint: false },
       clients: 'yes',
       onTop: true,
       async run(
-        { execution = {}, inputs, plan, swarmId, task },
+        { budget, execution = {}, inputs, plan, swarmId, task },
         { principal },
       ): Promise<OrchestrateResult | TaskBatch> {
         const { consensusRequired, requiredCapabilities: capabilities = [], timeout } = task;
@@ -121,6 +124,7 @@ export function orchestrationTools({
           retry: execution.retryPolicy,
           failureThreshold: execution.failureThreshold,
           timeoutMs: timeout === undefined ? undefined : timeout * 1000,
+          budget,
           isDry: plan,
         };
         if (inputs !== undefined)

@@ -1,4 +1,5 @@
 /** The words of orchestrations. */
+import type { Fund } from '../budget/index.ts';
 import type { Did, Json } from '../core/index.ts';
 import type { Role } from '../swarms/index.ts';
 import type { TaskView } from '../tasks/index.ts';
@@ -48,6 +49,8 @@ export interface PlanOrder {
   readonly retry: 'none' | 'exponential_backoff';
   readonly parallelism: number;
   readonly phases: readonly Phase[];
+  /** The budgets that its tasks count against. */
+  readonly fund?: Fund;
   /** `keyOf` whoever wants it, and those for whom that one works, a line each. */
   readonly submitter: string;
   readonly from: string;

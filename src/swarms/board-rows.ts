@@ -17,6 +17,9 @@ const END = 'dissolved';
 const SEATS = 'seat/';
 const OWN = 'at/';
 
+/** Budgets of one swarm. */
+const BUDGETS_MAX = 16;
+
 const text = z.string().min(1).max(128);
 const ms = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const SWARM = z.object({
@@ -26,6 +29,13 @@ const SWARM = z.object({
   maxAgents: z.number().int().min(1).max(SWARM_AGENTS_MAX),
   threshold: z.number().gt(0.5).max(1),
   owner: z.string().max(512),
+  fund: z
+    .object({
+      budgets: z.array(z.string().max(32)).max(BUDGETS_MAX),
+      own: z.string().max(32).optional(),
+    })
+    .transform(({ budgets, own }) => (own === undefined ? { budgets } : { budgets, own }))
+    .optional(),
   at: ms,
 });
 const SEAT = z.object({ kind: text, role: z.enum(ROLES), order: ms });

@@ -3,6 +3,7 @@
  * part in stays so, whatever others call theirs; the edges of each are given as its board says, and a swarm that was
  * dissolved is forgotten in its time.
  */
+import type { Fund, Funds } from '../budget/index.ts';
 import { StarlingError, createScope, messageOf } from '../core/index.ts';
 import type { Clock, Did, Logger, Scope } from '../core/index.ts';
 import type { Agents } from '../agents/index.ts';
@@ -21,6 +22,8 @@ import type { Seat, Swarm } from './types.ts';
 export interface FollowedComponents extends EdgesComponents {
   readonly agents: Pick<Agents, 'owns'>;
   readonly blackboard: Blackboard;
+  /** Without them swarms have no budgets. */
+  readonly funds?: Pick<Funds, 'counts' | 'end' | 'of' | 'share'>;
   readonly membership: Pick<Membership, 'events' | 'find'>;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -51,6 +54,11 @@ export class Followed {
   readonly #edges: Edges;
   /** By the id of the swarm. */
   readonly #watched = new Map<string, Watched>();
+  /** Of swarms that have budgets: which, by whose word, and the agents of this node in them. */
+  readonly #funded = new Map<
+    string,
+    { readonly fund: Fund; readonly by: Did; readonly agents: readonly string[] }
+  >();
   /** One after the other: what edges there should be. */
   #turn: Promise<void> = Promise.resolve();
   readonly #toSettle = new Set<string>();
@@ -155,12 +163,31 @@ export class Followed {
       const isOut =
         swarm === undefined ||
         (swarm.creator !== self && !board.may(self, 'write', `${ownPrefix(self)}log`));
+      this.#keepFund(swarmId, isOut ? undefined : swarm);
       if (isOut) await this.#edges.drop(swarmId);
       else await this.#edges.settle(swarm);
       this.#forgetLater(swarmId, board);
     });
     this.#turn = settled.catch(() => undefined);
     return settled;
+  }
+
+  /** Ids of the budgets of swarms of which an agent of `principal` is a member. */
+  budgetsOf(principal: Principal): readonly string[] {
+    if (this.#funded.size === 0) return [];
+    const { agents, funds } = this.#components;
+    return [...this.#funded.values()]
+      .filter((one) => one.agents.some((agent) => agents.owns(principal, agent)))
+      .flatMap(({ by, fund }) => fund.budgets.filter((id) => funds?.counts(id, by) === true));
+  }
+
+  #keepFund(swarmId: string, swarm: Swarm | undefined): void {
+    const { self } = this.#components;
+    const own = swarm?.seats.filter(({ did, joined }) => did === self && joined) ?? [];
+    this.#funded.delete(swarmId);
+    if (swarm?.fund === undefined || swarm.dissolvedAt !== undefined || own.length === 0) return;
+    const agents = own.map(({ agent }) => agent);
+    this.#funded.set(swarmId, { fund: swarm.fund, by: swarm.creator, agents });
   }
 
   /** The operator, who made it, and whose agents are in it: whom somebody has only named has no part in it. */

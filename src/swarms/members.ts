@@ -38,6 +38,8 @@ export interface SwarmInit {
   readonly members: readonly MemberInit[];
   readonly maxAgents?: number | undefined;
   readonly threshold?: number | undefined;
+  /** What its members' work counts against: a budget, so much of one, or so much. */
+  readonly budget?: string | undefined;
 }
 
 /** An agent that is there, or is to be run. */

@@ -91,6 +91,8 @@ export interface Swarms extends Startable {
   open(principal: Principal, id: string): Promise<OpenSwarm>;
   /** A swarm that this node knows, dissolved or not. @throws STARLING_SWARM_UNKNOWN */
   find(id: string): Promise<Swarm>;
+  /** Ids of the budgets of swarms of which an agent of `principal` is a member. */
+  budgetsOf(principal: Principal): readonly string[];
   /** `<agent>@<node>` of a member, as this node calls it. */
   endpointOf(seat: Pick<Seat, 'agent' | 'did'>): string;
   /** Takes note of operations that begin; gives what ends them. @throws STARLING_SWARM_BUSY */
@@ -146,6 +148,7 @@ class NodeSwarms implements Swarms {
     checkInit(init, { name, maxAgents });
     await this.#checkRoom(principal, name);
     const { wanted, lacking } = await wantedMembers(this.#components, principal, members, id);
+    const fund = await this.#components.funds?.of(principal, init.budget, `swarm:${id}`);
     const row: SwarmRow = {
       id,
       name,
@@ -153,13 +156,21 @@ class NodeSwarms implements Swarms {
       maxAgents,
       threshold,
       owner: keyOf(principal),
+      ...(fund === undefined ? {} : { fund }),
       at: clock.now(),
     };
-    const board = await blackboard.board(id);
-    await board.create({ open: false, signed: true });
-    await board.set(SWARM_KEY, { ...row });
-    for (const [order, seat] of wanted.entries()) {
-      await this.#seat(board, { ...seat, order }, { principal, signal });
+    try {
+      const board = await blackboard.board(id);
+      await board.create({ open: false, signed: true });
+      await board.set(SWARM_KEY, { ...row } as unknown as Json);
+      for (const [order, seat] of wanted.entries()) {
+        await this.#seat(board, { ...seat, order }, { principal, signal });
+      }
+      await this.#followed.keep(id, node.did);
+      await this.#followed.settle(id);
+    } catch (error) {
+      this.#components.funds?.end(fund);
+      throw error;
     }
     await this.#followed.keep(id, node.did);
     await this.#followed.settle(id);
@@ -229,6 +240,7 @@ class NodeSwarms implements Swarms {
     if (swarm.creator !== node.did) throw notHere(swarm, 'dissolves it');
     this.#checkOwner(principal, swarm, undefined);
     if (swarm.dissolvedAt === undefined) await board.set(END_KEY, { at: clock.now() });
+    this.#components.funds?.end(swarm.fund);
     await this.#followed.settle(swarm.id);
     return this.#statusOf({ swarm, board });
   }
@@ -261,6 +273,10 @@ class NodeSwarms implements Swarms {
 
   async find(id: string): Promise<Swarm> {
     return (await this.#known(id)).swarm;
+  }
+
+  budgetsOf(principal: Principal): readonly string[] {
+    return this.#followed.budgetsOf(principal);
   }
 
   endpointOf({ agent, did }: Pick<Seat, 'agent' | 'did'>): string {
@@ -320,7 +336,11 @@ class NodeSwarms implements Swarms {
     const { clock, node, runs } = this.#components;
     if (isNew) await runs.spawn(principal, { kind, name: agent, waitMs: 0 }, signal);
     await board.set(seatKey({ agent, did }), { kind, role, order });
-    if (did !== node.did) await giveRights(board, did);
+    if (did !== node.did) {
+      await giveRights(board, did);
+      const fund = readSwarm(board)?.fund;
+      if (fund !== undefined) await this.#components.funds?.share(fund, did);
+    }
     if (did === node.did) await board.set(joinedKey({ agent, did }), { at: clock.now() });
   }
 

@@ -62,6 +62,11 @@ function initTool(swarms: Swarms): BuiltinTool {
     input: z.object({
       topology: z.enum(TOPOLOGIES),
       name: text.optional().describe('What people call it; default its id.'),
+      budget: text
+        .optional()
+        .describe(
+          "What its members' work counts against: a budget, or so much of one: research, research:0.50usd.",
+        ),
       initialAgents: z
         .array(
           z.object({
@@ -99,7 +104,7 @@ function initTool(swarms: Swarms): BuiltinTool {
     clients: 'ask',
     onTop: true,
     run: (input, { principal, signal }): Promise<SwarmInitResult> => {
-      const { config = {}, initialAgents = [], name, topology } = input;
+      const { budget, config = {}, initialAgents = [], name, topology } = input;
       const members = initialAgents.map(
         ({ agentId, name: called, role: does, type }): MemberInit => ({
           type,
@@ -108,7 +113,8 @@ function initTool(swarms: Swarms): BuiltinTool {
         }),
       );
       const { maxAgents, consensusThreshold: threshold } = config;
-      return swarms.init(principal, { name, topology, members, maxAgents, threshold }, signal);
+      const wanted = { name, topology, members, maxAgents, threshold, budget };
+      return swarms.init(principal, wanted, signal);
     },
   });
 }

@@ -1,4 +1,5 @@
 /** The words of swarms. */
+import type { Fund } from '../budget/index.ts';
 import type { Did, Json } from '../core/index.ts';
 import type { AgentStatus } from '../agents/index.ts';
 
@@ -21,6 +22,8 @@ export interface SwarmRow {
   readonly threshold: number;
   /** `keyOf` whoever made it, at its creator's node. */
   readonly owner: string;
+  /** The budgets that what its members do counts against, at each node that may hold rights of them. */
+  readonly fund?: Fund | undefined;
   /** Milliseconds since the epoch. */
   readonly at: number;
 }

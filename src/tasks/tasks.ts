@@ -2,11 +2,11 @@
  * Tasks of a node: work that somebody here has submitted, which an agent here or at a peer does, and which ends once. A
  * task belongs to the node where it was submitted; it is on the disk there before its submitter is told so.
  */
+import type { Fund, Funds } from '../budget/index.ts';
 import { StarlingError, messageOf } from '../core/index.ts';
 import type { Clock, Did, Logger, Random, Startable } from '../core/index.ts';
 import { waitForNews } from '../agents/index.ts';
 import type { Agents } from '../agents/index.ts';
-import { keyOf } from '../guard/index.ts';
 import type { Principal } from '../guard/index.ts';
 import type { Signer } from '../identity/index.ts';
 import type { Table } from '../store/index.ts';
@@ -24,11 +24,12 @@ import { createPlaces } from './life/places.ts';
 import type { Places } from './life/places.ts';
 import { createTaskRows, routedRows } from './rows.ts';
 import type { TaskRows } from './rows.ts';
-import { isSubmitter, principalOfOrder } from './life/submitters.ts';
+import { isSubmitter, maySee, principalOfOrder } from './life/submitters.ts';
+import { TaskFunds, rowOf } from './task-funds.ts';
+import type { Admitted, Fresh } from './task-funds.ts';
 import { tellerOf } from './told-ends.ts';
 import type {
   SubmitInit,
-  TaskOrder,
   TaskAnswer,
   TaskListInit,
   TaskListResult,
@@ -47,10 +48,12 @@ export interface TasksComponents
   extends
     Omit<
       AwardsComponents,
-      'agents' | 'membership' | 'work' | 'rows' | 'ended' | 'principalOf' | 'self'
+      'agents' | 'funds' | 'membership' | 'work' | 'rows' | 'ended' | 'principalOf' | 'self'
     >,
     Pick<WorkComponents, 'clear'> {
   readonly table: Table;
+  /** Gives tasks the budgets that they spend of; without it there are none. */
+  readonly funds?: Pick<Funds, 'counts' | 'end' | 'hold' | 'of'>;
   /** Signs the choices of agents here; without it nothing is signed. */
   readonly signer?: Signer;
   readonly self: { readonly name: string; readonly did: Did };
@@ -99,6 +102,8 @@ export interface Tasks extends Startable {
    * later. @throws STARLING_TASK_UNKNOWN; STARLING_TASK_ENDED where nothing, or something else, is asked
    */
   answer(principal: Principal, id: string, answer: TaskAnswer): Promise<TaskView>;
+  /** Ids of the budgets of tasks of this node that agents of `principal` have under way. */
+  budgetsOf(principal: Principal): readonly string[];
   /** Milliseconds since the epoch, by the clock of the node. */
   now(): number;
   /** Calls `changed` at each change of a task, or of any where there is no `id`; gives back what ends that. */
@@ -110,16 +115,6 @@ export function createTasks(components: TasksComponents): Tasks {
   return new NodeTasks(components);
 }
 
-/** A task that has its place and is on its way to the disk. */
-interface Fresh {
-  readonly order: TaskOrder;
-  readonly key: string | undefined;
-  readonly init: SubmitInit;
-}
-
-/** The same, or a task that there was before. */
-type Admitted = { readonly known: LiveTask } | Fresh;
-
 class NodeTasks implements Tasks {
   readonly work: Work;
   readonly #components: TasksComponents;
@@ -130,6 +125,7 @@ class NodeTasks implements Tasks {
   readonly #tasks = new Map<string, LiveTask>();
   /** Tasks by submitter and the id that their message gave, also those on their way to the disk. */
   readonly #byMessage = new Map<string, string>();
+  readonly #funds: TaskFunds;
   /** Called at any change. */
   readonly #wakers = new Set<() => void>();
   /** Ids of those that have ended, in the order of their ends. */
@@ -145,6 +141,7 @@ class NodeTasks implements Tasks {
     const { table, logger } = components;
     this.#components = components;
     this.work = createWork(components);
+    this.#funds = new TaskFunds(components.funds, this.work, (id) => this.#tasks.get(id)?.order);
     this.#places = createPlaces(components.self.did);
     this.#durable = createDurable({
       ...components,
@@ -191,6 +188,7 @@ class NodeTasks implements Tasks {
     this.#cancelTelling = undefined;
     for (const { wakers } of this.#tasks.values()) for (const wake of wakers) wake();
     this.#tasks.clear();
+    this.#funds.clear();
     this.#ended.splice(0);
     this.#resultBytes = 0;
     this.#byMessage.clear();
@@ -208,13 +206,17 @@ class NodeTasks implements Tasks {
   ): Promise<readonly TaskView[]> {
     this.#checkStarted();
     const admitted: Admitted[] = [];
+    let fund: Fund | undefined;
     try {
       for (const init of inits) admitted.push(this.#admit(principal, init));
+      fund = await this.#funds.of(principal, admitted);
     } catch (error) {
       for (const one of admitted) this.#refuse(one);
       throw error;
     }
-    const fresh = admitted.flatMap((one) => ('known' in one ? [] : { ...one, row: rowOf(one) }));
+    const fresh = admitted.flatMap((one) =>
+      'known' in one ? [] : { ...one, row: rowOf(one, fund) },
+    );
     try {
       await this.#rows.addAll(fresh.map(({ row, init }) => ({ row, input: init.input })));
     } catch (error) {
@@ -287,7 +289,9 @@ class NodeTasks implements Tasks {
   }
 
   list(principal: Principal, { states, limit = LIST_MAX }: TaskListInit): TaskListResult {
-    const all = [...this.#tasks.values()].filter((task) => this.#maySee(principal, task.row));
+    const all = [...this.#tasks.values()].filter((task) =>
+      maySee(principal, task.row, this.#components.self),
+    );
     const counts: Partial<Record<TaskState, number>> = {};
     for (const { row } of all) counts[row.state] = (counts[row.state] ?? 0) + 1;
     const asked = all.filter(({ row }) => states === undefined || states.includes(row.state));
@@ -325,6 +329,7 @@ class NodeTasks implements Tasks {
       throw error;
     }
     task.become(row);
+    this.#funds.begins(row);
     this.#keepDeadline(task);
     this.#awards.add(task);
     return this.#view(task);
@@ -356,6 +361,10 @@ class NodeTasks implements Tasks {
     return this.#view(task);
   }
 
+  budgetsOf(principal: Principal): readonly string[] {
+    return this.#funds.budgetsOf(principal);
+  }
+
   now(): number {
     return this.#components.clock.now();
   }
@@ -378,6 +387,7 @@ class NodeTasks implements Tasks {
   #take(row: TaskRow): LiveTask {
     const task = new LiveTask(row, () => this.#changed());
     this.#tasks.set(row.order.id, task);
+    this.#funds.begins(row);
     this.#changed();
     return task;
   }
@@ -426,7 +436,7 @@ class NodeTasks implements Tasks {
 
   #mirror(row: TaskRow): LiveTask {
     this.#seq += 1;
-    const task = this.#take({ ...row, order: { ...row.order, seq: this.#seq } });
+    const task = this.#take({ ...row, order: { ...this.#funds.read(row.order), seq: this.#seq } });
     task.isHere = false;
     const key = messageKey(task.order);
     if (key !== undefined && !this.#byMessage.has(key)) this.#byMessage.set(key, task.order.id);
@@ -436,7 +446,11 @@ class NodeTasks implements Tasks {
   /** Takes what another node has written, as a change that can be seen here. */
   #renew(task: LiveTask, row: TaskRow): void {
     const version = Math.max(task.row.version + 1, row.version);
-    task.become({ ...row, version, order: { ...row.order, seq: task.order.seq } });
+    task.become({
+      ...row,
+      version,
+      order: { ...this.#funds.read(row.order), seq: task.order.seq },
+    });
   }
 
   /** It is with another node: what is under way here for it ends. */
@@ -505,6 +519,7 @@ class NodeTasks implements Tasks {
     task.cancelDeadline?.();
     this.#places.give(task.order);
     void this.#tell(task);
+    this.#funds.ended(task.row);
     this.#keepEnded(task);
   }
 
@@ -530,6 +545,7 @@ class NodeTasks implements Tasks {
 
   #forgetHere({ order }: LiveTask): void {
     this.#tasks.delete(order.id);
+    this.#funds.forgotten(order);
     const key = messageKey(order);
     if (key !== undefined && this.#byMessage.get(key) === order.id) this.#byMessage.delete(key);
   }
@@ -551,7 +567,7 @@ class NodeTasks implements Tasks {
   #seen(principal: Principal, id: string): LiveTask {
     this.#checkStarted();
     const task = this.#tasks.get(id);
-    if (task !== undefined && this.#maySee(principal, task.row)) return task;
+    if (task !== undefined && maySee(principal, task.row, this.#components.self)) return task;
     throw unknownTask(id);
   }
 
@@ -559,18 +575,6 @@ class NodeTasks implements Tasks {
     const task = this.#seen(principal, id);
     if (isSubmitter(principal, task.order, this.#components.self)) return task;
     throw notOwned(id);
-  }
-
-  /** Its submitter, who has it or had it, and the operator. */
-  #maySee(principal: Principal, row: TaskRow): boolean {
-    const { self } = this.#components;
-    if (isSubmitter(principal, row.order, self)) return true;
-    // Whoever announces the name of an agent that has retired has had none of its tasks.
-    return row.attempts.some(({ did, owner }) =>
-      did === self.did
-        ? owner === keyOf(principal)
-        : principal.kind === 'peer' && principal.did === did,
-    );
   }
 
   #view(task: LiveTask): TaskView {
@@ -585,7 +589,3 @@ class NodeTasks implements Tasks {
 
 /** How long changes of tasks are gathered for whoever watches all of them. */
 const TELL_MS = 250;
-
-function rowOf({ order }: Fresh): TaskRow {
-  return { order, state: 'submitted', token: 0, attempts: [], roundFrom: 0, version: 1 };
-}

@@ -1,4 +1,5 @@
 /** The words of tasks. */
+import type { Fund } from '../budget/index.ts';
 import type { Json, JsonObject } from '../core/index.ts';
 
 /** Where a task is in its life; see `machine.ts`. */
@@ -112,6 +113,8 @@ export interface TaskOrder {
   readonly submittedAt: number;
   readonly expiresAt: number;
   readonly inputBytes: number;
+  /** The budgets that its attempts count against, and what its agent does here meanwhile. */
+  readonly fund?: Fund;
   /** What the guide's TaskMessage said of itself, given back as it came. */
   readonly said?: JsonObject;
 }
@@ -251,6 +254,10 @@ export interface SubmitInit {
   readonly attemptMs?: number | undefined;
   /** `mesh`: other nodes go on with it when this one is gone. */
   readonly durable?: 'mesh' | undefined;
+  /** What it counts against: a budget, so much of one, or so much; all tasks of one submission together. */
+  readonly budget?: string | undefined;
+  /** In place of that: what is known to be its to spend. */
+  readonly fund?: Fund | undefined;
   /** What the guide's TaskMessage says of itself. Its `id` makes the same message twice one task. */
   readonly said?: JsonObject | undefined;
   /** The session that gives it, which can't approve it itself. */

@@ -2,6 +2,7 @@
 import { silentLogger } from '../../src/core/index.ts';
 import type { Json, JsonObject } from '../../src/core/index.ts';
 import type { AuditInit } from '../../src/audit/index.ts';
+import type { Funds } from '../../src/budget/index.ts';
 import { createClearance } from '../../src/gateway/clearance/clearance.ts';
 import { clearAction } from '../../src/gateway/clearance/own-action.ts';
 import type { ClearedAction, OwnAction } from '../../src/gateway/index.ts';
@@ -30,6 +31,8 @@ export interface TaskNode {
   isUnsaid: boolean;
   /** What the disk does not take: by the keys of one write. */
   fails: (keys: readonly string[]) => boolean;
+  /** Gives its tasks budgets. */
+  funds: Funds | undefined;
   /** What is written waits for this. */
   disk: Promise<void> | undefined;
   /** What the audit log here has. */
@@ -98,12 +101,12 @@ async function makeTaskNode(
   const node = world.nodes[name];
   if (node === undefined) throw new Error(name);
   const table = memoryTable();
-  const asked = memoryTable();
+  const approvalsTable = memoryTable();
   const needsApproval = new Set<string>();
   const noted: AuditInit[] = [];
   const makeApprovals = (): Approvals =>
     createApprovals({
-      table: asked,
+      table: approvalsTable,
       clock: world.clock,
       logger: silentLogger,
       callerRules: { of: (principal) => ({ mayApprove: principal.kind === 'operator' }) as never },
@@ -141,6 +144,15 @@ async function makeTaskNode(
       blackboard: boards.at(node.rooms.self.did),
       agents: node.agents,
       clear,
+      funds: {
+        of: async (...asked) => made.funds?.of(...asked),
+        async hold(...asked) {
+          if (made.funds === undefined) throw new Error('nobody gives any');
+          return made.funds.hold(...asked);
+        },
+        counts: (...asked) => made.funds?.counts(...asked) === true,
+        end: (fund) => made.funds?.end(fund),
+      },
       principalOf: (key) =>
         key === 'operator' ? OPERATOR : attachedClient(key.replace('client:', '')),
       clock: world.clock,
@@ -152,6 +164,7 @@ async function makeTaskNode(
     tasks: make(),
     needsApproval,
     noted,
+    funds: undefined,
     disk: undefined,
     fails: () => false,
     approvals: makeApprovals(),

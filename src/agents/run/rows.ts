@@ -1,4 +1,5 @@
 /** What is kept of agents that the node runs, so that a node that starts again runs them again. */
+import type { Fund } from '../../budget/index.ts';
 import { isObject, messageOf } from '../../core/index.ts';
 import type { JsonObject, Logger } from '../../core/index.ts';
 import type { AgentKind, StdioServer } from '../../config/index.ts';
@@ -28,6 +29,8 @@ export interface RunRow {
   readonly resources: ResourcesInit;
   /** What its spawner wants it to know. */
   readonly config?: JsonObject;
+  /** The budgets that its calls count against. */
+  readonly fund?: Fund;
   readonly spawnedAt: number;
   /** Stopped by somebody: it stays so when the node starts again. */
   readonly stopped: boolean;

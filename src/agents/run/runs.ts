@@ -3,6 +3,7 @@
  * only narrow what its agents may use. Each is an agent as any other: a name, an inbox, messages; its processes are
  * started again when they end (`one_for_one`), with the same name, inbox and rights.
  */
+import type { Funds } from '../../budget/index.ts';
 import { StarlingError, messageOf } from '../../core/index.ts';
 import type {
   Clock,
@@ -45,6 +46,8 @@ export interface RunsComponents {
   noSandbox(): Promise<{ readonly why: string; readonly hint: string } | undefined>;
   /** Whom a link means that is no agent which this node runs; undefined for the operator. */
   principalOf(link: Link): Principal | undefined;
+  /** Gives agents the budgets that they spend of; without it there are none. */
+  readonly funds?: Pick<Funds, 'end' | 'of'>;
   readonly self: Did;
   readonly limits: LimitMeans;
   readonly health: Health;
@@ -64,6 +67,8 @@ export interface SpawnInit {
   readonly capabilities?: readonly string[] | undefined;
   readonly resources?: ResourcesInit | undefined;
   readonly config?: JsonObject | undefined;
+  /** What its calls count against: a budget, so much of one, or so much: see {@link Funds}. */
+  readonly budget?: string | undefined;
   /** How long to wait for it to be ready. */
   readonly waitMs: number;
 }
@@ -88,12 +93,15 @@ export interface Runs extends Startable {
   /** @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_TAKEN for whoever did not spawn it */
   logs(principal: Principal, init: LogsInit, signal: AbortSignal): Promise<LogPage>;
   viewOf(name: string): RunView | undefined;
+  /** Ids of the budgets that what `principal` does counts against, where it is an agent that the node runs. */
+  budgetsOf(principal: Principal): readonly string[];
   /** Who is meant by a link of a chain (`chainOf`) now, without those for whom that one works; undefined for the operator. */
   callerOf(link: string): Principal | undefined;
   /** Whoever goes by `key` is nobody any more: what it spawned ends. */
   spawnerGone(key: string): void;
 }
 
+const AGENT = 'agent:';
 const ABILITY = 'agent/spawn';
 const UNCONFINED = 'agents-unconfined';
 
@@ -163,6 +171,7 @@ class NodeRuns implements Runs {
       ...(withheld.length === 0 ? {} : { withheld }),
       replicas: view.replicas,
       pids: view.pids,
+      ...(run.row.fund === undefined ? {} : { budgets: run.row.fund.budgets }),
       ...(view.error === undefined ? {} : { error: view.error }),
       ...(isReady && init.waitMs > 0 ? { initialisationMetrics: { spawnTime } } : {}),
     };
@@ -187,6 +196,7 @@ class NodeRuns implements Runs {
       // What it deals with now has a moment to end.
       await run.stop();
       this.#runs.delete(name);
+      this.#components.funds?.end(run.row.fund);
       const result = await agents.end(OPERATOR, name, how);
       this.#components.health.clear(codeOf(name));
       this.#tellUnconfined();
@@ -216,6 +226,11 @@ class NodeRuns implements Runs {
 
   viewOf(name: string): RunView | undefined {
     return this.#runs.get(name)?.view();
+  }
+
+  budgetsOf(principal: Principal): readonly string[] {
+    if (principal.kind !== 'client' || !principal.name.startsWith(AGENT)) return [];
+    return this.#runs.get(principal.name.slice(AGENT.length))?.row.fund?.budgets ?? [];
   }
 
   callerOf(text: string): Principal | undefined {
@@ -277,8 +292,17 @@ class NodeRuns implements Runs {
       const prepared = await this.#prepared(row);
       if (before !== undefined) await before.stop();
       this.#runs.delete(name);
-      await writeRow(table, row);
-      return { ...(await this.#begun(row, prepared)), withheld };
+      const { funds } = this.#components;
+      funds?.end(before?.row.fund);
+      const fund = await funds?.of(principal, init.budget, `${AGENT}${name}`);
+      try {
+        const funded = fund === undefined ? row : { ...row, fund };
+        await writeRow(table, funded);
+        return { ...(await this.#begun(funded, prepared)), withheld };
+      } catch (error) {
+        funds?.end(fund);
+        throw error;
+      }
     } finally {
       this.#coming.delete(row);
     }

@@ -39,6 +39,14 @@ const SPAWN = z.object({
     })
     .optional()
     .describe('Bounds of each process: enforced, or refused with what can be.'),
+  budget: z
+    .string()
+    .min(1)
+    .max(128)
+    .optional()
+    .describe(
+      'What its calls count against: a budget, or so much of one: research, research:0.50usd.',
+    ),
   swarmId: z
     .string()
     .max(128)
@@ -70,7 +78,7 @@ function spawnTool(runs: Runs): BuiltinTool {
     onTop: true,
     waits: true,
     run: (input, { principal, signal }): Promise<AgentSpawnResult> => {
-      const { agentType, config, resources, name, replicas, tools } = input;
+      const { agentType, budget, config, resources, name, replicas, tools } = input;
       return runs.spawn(
         principal,
         {
@@ -80,6 +88,7 @@ function spawnTool(runs: Runs): BuiltinTool {
           tools,
           resources,
           config,
+          budget,
           capabilities: capabilitiesIn(config),
           waitMs: (input.wait_s ?? 0) * 1000,
         },

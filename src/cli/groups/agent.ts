@@ -113,11 +113,16 @@ function addRun(command: Make, outcome: Outcome): void {
     .option('--cpu <cores>', 'cores that each process may use, like 2 or 2000m')
     .option('--memory <bytes>', 'memory that each process may use, like 512Mi')
     .option('--tell <json>', 'what the program is told, as AGENT_CONFIG')
+    .option(
+      '--budget <budget>',
+      'what its calls count against: a budget, or so much of one, like research:5usd',
+    )
     .addHelpText(
       'after',
       examples(
         'starling agent spawn echo',
         'starling agent spawn echo --name twins --replicas 2 --memory 512Mi',
+        'starling agent spawn echo --name frugal --budget research:1usd',
       ),
     )
     .action(action(outcome, () => import('../commands/agent/spawn.ts')));

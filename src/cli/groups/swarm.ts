@@ -66,6 +66,10 @@ function addCreate(command: Make, outcome: Outcome): void {
         .choices(['mesh', 'hierarchical', 'star', 'ring'])
         .default('mesh'),
     )
+    .option(
+      '--budget <budget>',
+      "what its members' work counts against: a budget, or so much of one, like research:5usd",
+    )
     .option('--agent <agent>', `${AGENT} (may be repeated)`, collect)
     .option(
       '--coordinator <agent>',

@@ -90,6 +90,10 @@ function addRun(command: Make, outcome: Outcome): void {
         'mesh: three nodes keep it, and another one goes on with it when this node is gone',
       ).choices(['mesh']),
     )
+    .option(
+      '--budget <budget>',
+      'what it counts against: a budget, or so much of one, like research:0.50usd',
+    )
     .option('--swarm <swarm>', 'a swarm does it, by a plan with a phase for each --need')
     .option('--parallel <n>', 'phases at once; with --vote or --merge, members of each', parseCount)
     .option('--vote', 'of what they say, that counts on which enough of them agree')
@@ -116,6 +120,7 @@ function addRun(command: Make, outcome: Outcome): void {
         "starling task run 'main.rs' --need review",
         "starling task run 'main.rs' --agent reviewer@bob --timeout 10m --detach",
         "starling task run 'main.rs' --need review --durable mesh",
+        "starling task run 'main.rs' --need review --budget research:0.50usd",
         "starling task run 'Find security holes in auth.ts' --swarm fix --need code,security --parallel 3 --vote --timeout 5m",
       ),
     )

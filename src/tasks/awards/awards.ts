@@ -2,6 +2,7 @@
  * The submitter's side of the contract net: gives tasks that wait to agents, the freer of two that are asked on the spot
  * first (docs/tasks.md); follows each attempt; and gives the task to another where a worker was lost.
  */
+import type { Funds } from '../../budget/index.ts';
 import { StarlingError, backoffMs, createScope, messageOf, sleep } from '../../core/index.ts';
 import type { Clock, Json, JsonObject, Logger, PeerId, Random, Scope } from '../../core/index.ts';
 import type { Agents, AgentView } from '../../agents/index.ts';
@@ -43,6 +44,8 @@ export interface AwardsComponents {
   principalOf(order: TaskOrder): Principal;
   /** The task has ended, and what counts is on the disk. */
   ended(task: LiveTask): void;
+  /** Holds what attempts of tasks cost; without it they cost nothing. */
+  readonly funds?: Pick<Funds, 'hold'> | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -233,12 +236,31 @@ class NodeAwards implements Awards {
     else this.#having.delete(endpoint);
   }
 
+  /** An attempt costs one call of the task's budgets; where one has no room, the task waits for that. */
   async #offerTo(
+    task: LiveTask,
+    given: { agent: AgentView; principal: Principal; input: Json },
+  ): Promise<Found | undefined> {
+    const { agents, funds } = this.#components;
+    agents.requireTask(given.principal, given.agent);
+    const { fund, from } = task.order;
+    if (fund === undefined || funds === undefined) return this.#begin(task, given);
+    const spending = await funds.hold(fund, from);
+    try {
+      const found = await this.#begin(task, given);
+      spending.settle({ calls: 1 });
+      return found;
+    } catch (error) {
+      spending.settle({ calls: isNo(error) ? 0 : 1 });
+      throw error;
+    }
+  }
+
+  async #begin(
     task: LiveTask,
     { agent, principal, input }: { agent: AgentView; principal: Principal; input: Json },
   ): Promise<Found | undefined> {
     const { agents, clock, rows } = this.#components;
-    agents.requireTask(principal, agent);
     const road = this.#roadTo(agent, principal, task);
     const { id, attemptMs, expiresAt } = task.order;
     const token = task.row.token + 1;

@@ -27,6 +27,9 @@ export interface TaskRegister {
 /** Epochs whose tokens are whole numbers. */
 const EPOCHS_MAX = Math.floor(Number.MAX_SAFE_INTEGER / TOKENS_OF_EPOCH) - 1;
 
+/** Budgets of one task. */
+const BUDGETS_MAX = 16;
+
 const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const text = z.string().max(128);
 const words = z.string().max(WORDS_MAX);
@@ -47,6 +50,12 @@ const ORDER = z.object({
   submittedAt: count,
   expiresAt: count,
   inputBytes: count,
+  fund: z
+    .object({
+      budgets: z.array(z.string().max(32)).max(BUDGETS_MAX),
+      own: z.string().max(32).optional(),
+    })
+    .optional(),
   said: z.record(z.string().max(128), z.json()).optional(),
 });
 const ATTEMPT = z.object({

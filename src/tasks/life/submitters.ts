@@ -1,9 +1,9 @@
 /** By whose right a task is done, and who its submitter is, also at another node than that of the submit. */
 import type { Did } from '../../core/index.ts';
 import { senderKey, sendersIn } from '../../agents/index.ts';
-import { chainOf, readLink } from '../../guard/index.ts';
+import { chainOf, keyOf, readLink } from '../../guard/index.ts';
 import type { Principal } from '../../guard/index.ts';
-import type { TaskOrder } from '../types.ts';
+import type { TaskOrder, TaskRow } from '../types.ts';
 
 /** What reads links. */
 export interface SubmittersComponents {
@@ -52,8 +52,23 @@ export function isSubmitter(
   return sendersIn(key)[0] === sendersIn(submitter)[0];
 }
 
+/** Whether `principal` may see a task: its submitter, who has it or had it, and the operator. */
+export function maySee(
+  principal: Principal,
+  { attempts, order }: Pick<TaskRow, 'attempts' | 'order'>,
+  self: { readonly did: Did },
+): boolean {
+  if (isSubmitter(principal, order, self)) return true;
+  // Whoever announces the name of an agent that has retired has had none of its tasks.
+  return attempts.some(({ did, owner }) =>
+    did === self.did
+      ? owner === keyOf(principal)
+      : principal.kind === 'peer' && principal.did === did,
+  );
+}
+
 /** The node that has vouched for the submitter of a durable task. */
-function homeOf(submitter: string): Did | undefined {
+export function homeOf(submitter: string): Did | undefined {
   const link = readLink(sendersIn(submitter)[0] ?? '');
   return link?.node ?? link?.did;
 }

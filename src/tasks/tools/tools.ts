@@ -115,6 +115,11 @@ const SUBMIT = z.object({
     .describe(
       '`mesh`: three nodes keep it, and another one goes on with it when this node is gone. Costs two writes to a majority of them.',
     ),
+  budget: text
+    .optional()
+    .describe(
+      'What it counts against: a budget, or so much of one: research, research:0.50usd; all of `inputs` together.',
+    ),
   wait_s: waitS.optional().describe('How long to wait for its end; default not at all.'),
 });
 
@@ -187,6 +192,7 @@ function initOf(input: SubmitInput): SubmitInit {
     timeoutMs: input.timeoutMs ?? input.timeout,
     attemptMs: input.attemptMs,
     durable: input.durable,
+    budget: input.budget,
     ...(Object.keys(said).length === 0 ? {} : { said }),
   };
 }

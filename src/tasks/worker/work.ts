@@ -109,6 +109,8 @@ export interface Work {
   ask(principal: Principal, init: AskInit, signal: AbortSignal): Promise<Json>;
   /** False where nobody waits for that. */
   answer(principal: Principal, init: AnswerInit): boolean;
+  /** Tasks of submitters of this node that agents of `principal` have. */
+  under(principal: Principal): readonly string[];
   stop(): void;
 }
 
@@ -225,6 +227,14 @@ class NodeWork implements Work {
     if (attempt?.token !== token) return false;
     this.#checkRight(principal, attempt);
     return attempt.answered(key, answer);
+  }
+
+  under(principal: Principal): readonly string[] {
+    const owner = keyOf(principal);
+    // A peer may give its tasks the ids of others.
+    return [...this.#attempts.values()]
+      .filter((one) => one.owner === owner && one.isWorking && !one.key.startsWith('did:'))
+      .map(({ key }) => key.slice(key.lastIndexOf(' ') + 1));
   }
 
   stop(): void {

@@ -46,6 +46,12 @@ export function agentSteps(
       at: 'alice',
       printed: /^healer \(agent_\S+\) {2}ready in /,
     },
+    'starling agent spawn echo --name frugal --budget research:1usd': {
+      at: 'alice',
+      before: () => builtin(nodes().alice, 'budget_create', { name: 'frugal', limit: '2usd' }),
+      put: { research: 'frugal' },
+      printed: /^frugal \(agent_\S+\) {2}ready in /,
+    },
     'starling agent logs echo': {
       at: 'alice',
       before: () =>

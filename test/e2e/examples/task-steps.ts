@@ -49,6 +49,15 @@ export function taskSteps({
       before: () => answer('none'),
       printed: /^none$/m,
     },
+    "starling task run 'main.rs' --need review --budget research:0.50usd": {
+      at: 'alice',
+      before: async () => {
+        await builtin(node(), 'budget_create', { name: 'spare', limit: '10usd' });
+        answer('some');
+      },
+      put: { research: 'spare' },
+      printed: /^some$/m,
+    },
     "starling task run 'main.rs' --agent reviewer@bob --timeout 10m --detach": {
       at: 'alice',
       printed: /^task_\d+_\w+$/m,

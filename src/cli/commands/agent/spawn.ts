@@ -17,11 +17,12 @@ interface SpawnOptions extends CommonOptions {
   readonly cpu?: string;
   readonly memory?: string;
   readonly tell?: string;
+  readonly budget?: string;
 }
 
 /** Runs an agent, waits until it is ready, and says by what it is bounded. */
 export async function run(kind: string, options: SpawnOptions): Promise<void> {
-  const { name, replicas, tool, cpu, memory, tell } = options;
+  const { budget, name, replicas, tool, cpu, memory, tell } = options;
   const resources = {
     ...(cpu === undefined ? {} : { cpuLimit: cpu }),
     ...(memory === undefined ? {} : { memoryLimit: memory }),
@@ -34,6 +35,7 @@ export async function run(kind: string, options: SpawnOptions): Promise<void> {
     ...(tool === undefined ? {} : { tools: [...tool] }),
     ...(tell === undefined ? {} : { config: readValue(tell) }),
     ...(Object.keys(resources).length === 0 ? {} : { resources }),
+    ...(budget === undefined ? {} : { budget }),
   };
   const result = await withNode(options, (node) =>
     node.builtin<AgentSpawnResult>('agent_spawn', args, { timeoutMs: READY_S * 1000 + WAY_MS }),

@@ -14,6 +14,7 @@ interface CreateOptions extends CommonOptions {
   readonly validator?: readonly string[];
   readonly threshold?: number;
   readonly max?: number;
+  readonly budget?: string;
 }
 
 /** Makes the swarm, and prints it. @throws STARLING_USAGE, STARLING_AGENT_UNKNOWN, STARLING_SWARM_REFUSED */
@@ -25,12 +26,21 @@ export async function run(name: string, options: CreateOptions): Promise<void> {
 }
 
 function argsOf(name: string, options: CreateOptions): Readonly<Record<string, Json>> {
-  const { agent = [], coordinator = [], max, threshold, topology, validator = [] } = options;
+  const {
+    agent = [],
+    budget,
+    coordinator = [],
+    max,
+    threshold,
+    topology,
+    validator = [],
+  } = options;
   const members = (list: readonly string[], role?: string): Json[] =>
     list.map((agentId) => ({ agentId, ...(role === undefined ? {} : { role }) }));
   return {
     name,
     topology,
+    ...(budget === undefined ? {} : { budget }),
     initialAgents: [
       ...members(coordinator, 'coordinator'),
       ...members(agent),

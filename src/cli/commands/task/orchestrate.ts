@@ -15,6 +15,7 @@ export interface SwarmOptions {
   readonly strategy?: string;
   readonly merge?: string;
   readonly priority?: string;
+  readonly budget?: string;
   readonly retry?: string;
   /** Milliseconds. */
   readonly timeout?: number;
@@ -26,7 +27,8 @@ export function orchestrate(
   description: string,
   options: SwarmOptions,
 ): Promise<OrchestrateResult> {
-  const { merge, need, parallel, plan, priority, retry, strategy, swarm, timeout, vote } = options;
+  const { budget, merge, need, parallel, plan, priority, retry, strategy, swarm, timeout, vote } =
+    options;
   if (retry === 'lost') {
     throw new StarlingError(
       'STARLING_USAGE',
@@ -50,6 +52,7 @@ export function orchestrate(
     swarmId: swarm ?? '',
     task: given(task),
     execution: given(execution),
+    ...(budget === undefined ? {} : { budget }),
     ...(plan === true ? { plan } : {}),
   });
 }

@@ -23,6 +23,7 @@ interface RunOptions extends CommonOptions, SwarmOptions {
   /** Milliseconds. */
   readonly attempt?: number;
   readonly durable?: string;
+  readonly budget?: string;
   readonly detach?: boolean;
 }
 
@@ -70,7 +71,7 @@ async function bySwarm(
 }
 
 function argsOf(input: string, options: RunOptions): Readonly<Record<string, Json>> {
-  const { agent, attempt, durable, need, prefer, priority, retry, tag, timeout } = options;
+  const { agent, attempt, budget, durable, need, prefer, priority, retry, tag, timeout } = options;
   const given: Readonly<Record<string, Json | undefined>> = {
     input: readValue(input),
     capability: need,
@@ -82,6 +83,7 @@ function argsOf(input: string, options: RunOptions): Readonly<Record<string, Jso
     timeoutMs: timeout,
     attemptMs: attempt,
     durable,
+    budget,
   };
   return Object.fromEntries(
     Object.entries(given).filter((one): one is [string, Json] => one[1] !== undefined),
