@@ -48,7 +48,7 @@ export interface FundsComponents {
   readonly logger: Logger;
 }
 
-/** Makes the funds. */
+/** Makes the funds of a node, none at first. */
 export function createFunds(components: FundsComponents): Funds {
   const { budgets, logger, workOf } = components;
   return {

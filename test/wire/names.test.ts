@@ -78,11 +78,17 @@ const PINNED = [
   // Headers of answers at the door to models.
   'starling-added',
   'starling-estimated',
+  'starling-cache',
+  'starling-fallback-from',
   'starling-ignored',
+  'starling-model',
+  'starling-task',
 ];
 
 /** Not on the wire: labels inside one node, and the name that a client of ours gives itself. */
 const INSIDE = [
+  // What headers about an answer of a model begin with.
+  'starling-',
   'starling-cli',
   // The name of a service of the system.
   'starling-…',
