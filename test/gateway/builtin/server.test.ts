@@ -82,7 +82,10 @@ describe('an error of a tool about agents, swarms or resources', () => {
       ),
     );
     return new Promise((resolve, reject) => {
-      const channel = server.open({ principal: { kind: 'operator' } } as never);
+      const channel = server.open({
+        principal: { kind: 'operator' },
+        client: { capabilities: {}, clientInfo: {} },
+      } as never);
       channel.relay({
         request: frame,
         principal: { kind: 'operator' },
