@@ -45,6 +45,6 @@ export function unknownModel(name: string, why: string): StarlingError {
   return new StarlingError(
     'STARLING_MODEL_UNKNOWN',
     `there is no model '${printable(name.slice(0, NAME_MAX))}': ${why}`,
-    { hint: 'see which there are: GET /v1/models' },
+    { hint: 'see which there are: GET /v1/models, or: starling model list' },
   );
 }

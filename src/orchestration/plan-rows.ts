@@ -51,16 +51,24 @@ export function createPlanRows(table: Table, logger: Logger): PlanRows {
     },
     async load() {
       written.clear();
+      /** Plans of which something that was given can't be read: without it they would do their work again. */
+      const damaged = new Map<string, Error>();
       for await (const [key, bytes] of table.entries(GIVEN)) {
         const [, id = '', ...rest] = key.split('/');
         const given = written.get(id) ?? new Map<string, Json>();
-        written.set(id, given.set(rest.join('/'), parsed(bytes)));
+        try {
+          written.set(id, given.set(rest.join('/'), parsed(bytes)));
+        } catch (error) {
+          damaged.set(id, new TypeError(`${key}: ${messageOf(error)}`));
+        }
       }
       const states: PlanState[] = [];
       for await (const [key, bytes] of table.entries(ROW)) {
         try {
           const state = parsed(bytes) as unknown as PlanState;
           if (typeof state.order.id !== 'string') throw new TypeError('it has no id');
+          const fault = damaged.get(state.order.id);
+          if (fault !== undefined) throw fault;
           states.push(whole(state, written.get(state.order.id)));
         } catch (error) {
           logger.warn({ key, error: messageOf(error) }, 'a stored plan is damaged, left out');

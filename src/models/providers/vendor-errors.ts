@@ -52,7 +52,11 @@ export function vendorError(refusal: VendorRefusal): StarlingError {
   }
   if (status === 404) {
     const text = `provider ${provider} has no model '${printable(model)}'${saying}`;
-    return fail('STARLING_MODEL_UNKNOWN', text, 'see which there are: GET /v1/models');
+    return fail(
+      'STARLING_MODEL_UNKNOWN',
+      text,
+      'see which there are: GET /v1/models, or: starling model list',
+    );
   }
   if (status === 429) return rateLimited(refusal, saying);
   if (status === 503 || status === 529) {
