@@ -23,7 +23,7 @@ export type { NodeAgent, NodeAgentInit } from './library.ts';
 export { agentResource, labelOf, parseAddress } from './names.ts';
 export { findLimitMeans } from './run/limit-means.ts';
 export { createRuns } from './run/runs.ts';
-export type { LogsInit, Runs, RunsComponents, SpawnInit } from './run/runs.ts';
+export type { LogsInit, Runs, RunsComponents, SpawnInit } from './run/types.ts';
 export { runTools } from './run/tools.ts';
 export { senderKey, sendersIn } from './inbox/sender.ts';
 export { OPEN_AGENT_TOOLS, agentTools } from './tools/tools.ts';

@@ -3,107 +3,32 @@
  * only narrow what its agents may use. Each is an agent as any other: a name, an inbox, messages; its processes are
  * started again when they end (`one_for_one`), with the same name, inbox and rights.
  */
-import type { Funds } from '../../budget/index.ts';
 import { StarlingError, messageOf } from '../../core/index.ts';
-import type {
-  Clock,
-  Did,
-  Health,
-  JsonObject,
-  Logger,
-  Random,
-  Startable,
-} from '../../core/index.ts';
-import type { AgentKind, Config } from '../../config/index.ts';
-import type { AgentProcess, AgentStart } from '../../gateway/index.ts';
 import { OPERATOR, keyOf, nameOf, readLink, scopesCover } from '../../guard/index.ts';
-import type { Guard, Link, Principal } from '../../guard/index.ts';
-import type { Table } from '../../store/index.ts';
-import type { Agents } from '../agents.ts';
-import { SPAWN_CONFIG_MAX } from '../limits.ts';
-import { isAgentName } from '../names.ts';
+import type { Principal } from '../../guard/index.ts';
 import type { AgentEndResult, AgentSpawnResult, RunView } from '../types.ts';
 import { openLog } from './log.ts';
 import type { AgentLog, LogPage } from './log.ts';
 import { narrowTools } from './narrowing.ts';
 import { planLimits } from './process-limits.ts';
-import type { LimitMeans, LimitPlan, ResourcesInit } from './process-limits.ts';
+import type { LimitPlan } from './process-limits.ts';
 import { dropRow, readRows, writeRow } from './rows.ts';
 import type { RunRow, RunnableKind } from './rows.ts';
 import { createRunAgent, runPrincipal } from './run-agent.ts';
 import type { RunAgent } from './run-agent.ts';
-import { failedKind, refusedSpawn, unknownKind } from './spawn-errors.ts';
-
-/** What running agents takes. */
-export interface RunsComponents {
-  readonly table: Table;
-  readonly agents: Agents;
-  readonly guard: () => Pick<Guard, 'decide'>;
-  /** `agents` of the configuration as it is now, its secrets bound. */
-  config(): Config['agents'];
-  startProcess(init: AgentStart): Promise<AgentProcess>;
-  /** Why no sandbox can be put around a process, and what to do; undefined where one can. */
-  noSandbox(): Promise<{ readonly why: string; readonly hint: string } | undefined>;
-  /** Whom a link means that is no agent which this node runs; undefined for the operator. */
-  principalOf(link: Link): Principal | undefined;
-  /** Gives agents the budgets that they spend of; without it there are none. */
-  readonly funds?: Pick<Funds, 'end' | 'of'>;
-  readonly self: Did;
-  readonly limits: LimitMeans;
-  readonly health: Health;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-}
-
-/** What somebody wants to run. */
-export interface SpawnInit {
-  readonly kind: string;
-  readonly name?: string | undefined;
-  /** Processes, or how many at least and at most, between which the queue says how many. */
-  readonly replicas?: number | { readonly least: number; readonly most: number } | undefined;
-  /** Default: all of its kind that the spawner has. */
-  readonly tools?: readonly string[] | undefined;
-  readonly capabilities?: readonly string[] | undefined;
-  readonly resources?: ResourcesInit | undefined;
-  readonly config?: JsonObject | undefined;
-  /** What its calls count against: a budget, so much of one, or so much: see {@link Funds}. */
-  readonly budget?: string | undefined;
-  /** How long to wait for it to be ready. */
-  readonly waitMs: number;
-}
-
-/** A look at what an agent writes. */
-export interface LogsInit {
-  readonly agent: string;
-  readonly cursor?: number | undefined;
-  readonly limit: number;
-  readonly waitMs: number;
-}
-
-/** The agents that this node runs. */
-export interface Runs extends Startable {
-  /**
-   * @throws STARLING_AGENT_UNKNOWN for a kind that there is not, STARLING_AGENT_FAILED for resources that can't be
-   * enforced, STARLING_CALL_REFUSED for more rights than there are to give, STARLING_LIMIT_EXCEEDED, STARLING_AGENT_TAKEN
-   */
-  spawn(principal: Principal, init: SpawnInit, signal: AbortSignal): Promise<AgentSpawnResult>;
-  /** Ends an agent that the node runs, or any other: see `Agents.end`. */
-  end(principal: Principal, agent: string, how: 'stop' | 'retire'): Promise<AgentEndResult>;
-  /** @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_TAKEN for whoever did not spawn it */
-  logs(principal: Principal, init: LogsInit, signal: AbortSignal): Promise<LogPage>;
-  viewOf(name: string): RunView | undefined;
-  /** Ids of the budgets that what `principal` does counts against, where it is an agent that the node runs. */
-  budgetsOf(principal: Principal): readonly string[];
-  /** Who is meant by a link of a chain (`chainOf`) now, without those for whom that one works; undefined for the operator. */
-  callerOf(link: string): Principal | undefined;
-  /** Whoever goes by `key` is nobody any more: what it spawned ends. */
-  spawnerGone(key: string): void;
-}
+import { clearTrouble, tellChange, tellTrouble, tellUnconfined } from './run-health.ts';
+import {
+  boundsOf,
+  requireForm,
+  requireKind,
+  requireRight,
+  requireRoom,
+  unconfined,
+} from './spawn-checks.ts';
+import { alreadyRuns } from './spawn-errors.ts';
+import type { LogsInit, Runs, RunsComponents, SpawnInit } from './types.ts';
 
 const AGENT = 'agent:';
-const ABILITY = 'agent/spawn';
-const UNCONFINED = 'agents-unconfined';
 
 /** Makes what runs agents; `start` runs those of before again. */
 export function createRuns(components: RunsComponents): Runs {
@@ -126,7 +51,7 @@ class NodeRuns implements Runs {
 
   async start(): Promise<void> {
     this.#isOver = false;
-    const { logger, table } = this.#components;
+    const { health, logger, table } = this.#components;
     for (const row of await readRows(table, logger)) {
       if (row.stopped) continue;
       try {
@@ -135,7 +60,7 @@ class NodeRuns implements Runs {
         const tools = row.tools.filter((scope) => scopesCover(prepared.kind.tools, scope));
         await this.#run({ ...row, tools }, prepared);
       } catch (error) {
-        this.#trouble(row.name, messageOf(error));
+        tellTrouble(health, row.name, messageOf(error));
       }
     }
   }
@@ -198,7 +123,7 @@ class NodeRuns implements Runs {
       this.#runs.delete(name);
       this.#components.funds?.end(run.row.fund);
       const result = await agents.end(OPERATOR, name, how);
-      this.#components.health.clear(codeOf(name));
+      clearTrouble(this.#components.health, name);
       this.#tellUnconfined();
       this.spawnerGone(keyOf(runPrincipal(name, [])));
       if (how === 'retire') await this.#forget(name);
@@ -261,16 +186,21 @@ class NodeRuns implements Runs {
     principal: Principal,
     init: SpawnInit & { readonly name: string },
   ): Promise<{ run: RunAgent; agentId: string; withheld: readonly string[] }> {
-    const { clock, table } = this.#components;
+    const { clock, guard, table } = this.#components;
     const { name, config, resources = {} } = init;
+    const agents = this.#components.config();
     const { least, most: replicas } = boundsOf(init.replicas);
     this.#requireRunning();
-    checkInit(init);
-    const kind = this.#kind(init.kind);
-    this.#requireRight(principal, init.kind, replicas);
+    requireForm(init);
+    const kind = requireKind(agents, init.kind);
+    requireRight(guard(), principal, {
+      kind: init.kind,
+      processes: this.#processes((row) => row.owner === keyOf(principal)) + replicas,
+    });
     const before = this.#runs.get(name);
-    if (before !== undefined && !before.isOver) throw running(name);
-    this.#requireRoom(kind, init.kind, replicas);
+    if (before !== undefined && !before.isOver) throw alreadyRuns(name);
+    const all = this.#processes(() => true) + replicas;
+    requireRoom(agents, kind, { kind: init.kind, wanted: replicas, all });
     const { tools, withheld } = narrowTools(principal, kind.tools, init.tools);
     const row: RunRow = {
       name,
@@ -324,10 +254,10 @@ class NodeRuns implements Runs {
 
   /** What a row needs to run. @throws as `spawn` */
   async #prepared(row: RunRow): Promise<{ kind: RunnableKind; limits: LimitPlan }> {
-    const kind = this.#kind(row.kind);
+    const kind = requireKind(this.#components.config(), row.kind);
     this.#turn += 1;
     const plan = planLimits(row.resources, kind, this.#components.limits, this.#turn);
-    const none = await this.#unconfined(row.kind, kind);
+    const none = await unconfined(this.#components, row.kind, kind);
     const { applied } = plan;
     const files = none === undefined ? { files: 'sandbox' } : {};
     const enforcedBy = { ...applied.enforcedBy, ...files };
@@ -347,7 +277,7 @@ class NodeRuns implements Runs {
         ...this.#components,
         callerOf: (link) => this.callerOf(link),
         log,
-        changed: (one) => this.#changed(one),
+        changed: (one) => tellChange(this.#components.health, one),
       },
       { row, kind, limits, timeoutMs },
     );
@@ -378,46 +308,6 @@ class NodeRuns implements Runs {
     return (await readRows(table, logger)).find((row) => row.name === name)?.owner;
   }
 
-  /** @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_FAILED */
-  #kind(name: string): RunnableKind {
-    const { kinds } = this.#components.config();
-    const kind: AgentKind | undefined = Object.hasOwn(kinds, name) ? kinds[name] : undefined;
-    if (kind === undefined) throw unknownKind(name, Object.keys(kinds));
-    const { server } = kind;
-    if (server === undefined) throw failedKind(name, kind.problems);
-    return { ...kind, server };
-  }
-
-  /** @throws STARLING_CALL_REFUSED */
-  #requireRight(principal: Principal, kind: string, wants: number): void {
-    // The guard counts one more.
-    const replicas = this.#processes((row) => row.owner === keyOf(principal)) + wants - 1;
-    const wanted = {
-      ability: ABILITY,
-      resource: `agent:${kind}`,
-      look: true as const,
-      facts: { replicas },
-    };
-    const decision = this.#components.guard().decide(principal, wanted);
-    if (decision.allow) return;
-    throw refusedSpawn(kind, decision.refusal.text, decision.hint);
-  }
-
-  /** @throws STARLING_LIMIT_EXCEEDED */
-  #requireRoom(kind: AgentKind, name: string, replicas: number): void {
-    const { max } = this.#components.config();
-    const [count, limit] =
-      replicas > kind.maxReplicas
-        ? [kind.maxReplicas, `agents.kinds.${name}.maxReplicas`]
-        : [max, 'agents.max'];
-    if (replicas <= kind.maxReplicas && this.#processes(() => true) + replicas <= max) return;
-    throw new StarlingError(
-      'STARLING_LIMIT_EXCEEDED',
-      `not spawned: ${limit} lets ${count} processes of agents run`,
-      { hint: 'stop one (starling agent stop <name>), or raise it', data: { limit } },
-    );
-  }
-
   #processes(counts: (row: RunRow) => boolean): number {
     const running = [...this.#runs.values()].filter((run) => !run.isOver).map(({ row }) => row);
     const rows = [...new Set([...running, ...this.#coming])].filter(counts);
@@ -429,49 +319,8 @@ class NodeRuns implements Runs {
     if (this.#isOver) throw new StarlingError('STARLING_STOPPED', 'the node is stopping');
   }
 
-  /** Why nothing stands around a process of the kind; refused where the operator does not allow that. */
-  async #unconfined(name: string, { server }: RunnableKind): Promise<string | undefined> {
-    const none =
-      server.sandbox === false
-        ? {
-            why: `"sandbox": false in agents.kinds.${name}`,
-            hint: 'take "sandbox": false away, or set agents.unconfined: true',
-          }
-        : await this.#components.noSandbox();
-    if (none === undefined) return undefined;
-    if (this.#components.config().unconfined) return none.why;
-    throw new StarlingError('STARLING_AGENT_FAILED', `not spawned without a sandbox: ${none.why}`, {
-      hint: none.hint,
-      data: { reason: 'sandbox' },
-    });
-  }
-
   #tellUnconfined(): void {
-    const { health } = this.#components;
-    const bare = [...this.#runs.values()].filter(
-      (run) => run.view().resources.enforcedBy.files === undefined,
-    );
-    if (bare.length === 0) return health.clear(UNCONFINED);
-    health.raise({
-      code: UNCONFINED,
-      text: `agents ${bare.map(({ row }) => `'${row.name}'`).join(', ')} can read the key and the token of this node, and act as its operator: agents.unconfined`,
-      hint: 'install bubblewrap, and take agents.unconfined away',
-    });
-  }
-
-  #changed(run: RunAgent): void {
-    const { name } = run.row;
-    const { error, isOver } = run;
-    if (isOver && error !== undefined) this.#trouble(name, error.message);
-    else this.#components.health.clear(codeOf(name));
-  }
-
-  #trouble(name: string, why: string): void {
-    this.#components.health.raise({
-      code: codeOf(name),
-      text: `the agent '${name}' does not run: ${why}`,
-      hint: `see why: starling agent logs ${name}`,
-    });
+    tellUnconfined(this.#components.health, this.#runs.values());
   }
 
   #find(nameOrId: string): RunAgent | undefined {
@@ -513,42 +362,4 @@ class NodeRuns implements Runs {
       this.#busy.delete(name);
     }
   }
-}
-
-function boundsOf(replicas: SpawnInit['replicas'] = 1): {
-  readonly least: number;
-  readonly most: number;
-} {
-  return typeof replicas === 'number' ? { least: replicas, most: replicas } : replicas;
-}
-
-function codeOf(name: string): string {
-  return `agent-down:${name}`;
-}
-
-function checkInit({ name, config, replicas }: SpawnInit & { readonly name: string }): void {
-  const { least, most } = boundsOf(replicas);
-  if (least > most) {
-    throw new StarlingError(
-      'STARLING_USAGE',
-      `replicas ${least}..${most}: the first is the larger`,
-    );
-  }
-  if (!isAgentName(name)) {
-    throw new StarlingError('STARLING_USAGE', `'${name.slice(0, 80)}' can't be an agent's name`, {
-      hint: 'a name has 1 to 64 of A-Z a-z 0-9 . _ -, and begins with a letter or a digit',
-    });
-  }
-  if (config === undefined || Buffer.byteLength(JSON.stringify(config)) <= SPAWN_CONFIG_MAX) return;
-  throw new StarlingError('STARLING_LIMIT_EXCEEDED', `config has over ${SPAWN_CONFIG_MAX} bytes`, {
-    hint: 'send what is long as a message',
-    data: { limit: SPAWN_CONFIG_MAX },
-  });
-}
-
-function running(name: string): StarlingError {
-  return new StarlingError('STARLING_AGENT_TAKEN', `the agent '${name}' runs already`, {
-    hint: `take another name, or stop it first: starling agent stop ${name}`,
-    data: { agentId: name, reason: 'taken' },
-  });
 }

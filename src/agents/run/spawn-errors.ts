@@ -31,3 +31,11 @@ export function refusedSpawn(kind: string, why: string, hint: string): StarlingE
     data: { agentType: kind, reason: 'refused' },
   });
 }
+
+/** An agent of that name runs here. */
+export function alreadyRuns(name: string): StarlingError {
+  return new StarlingError('STARLING_AGENT_TAKEN', `the agent '${name}' runs already`, {
+    hint: `take another name, or stop it first: starling agent stop ${name}`,
+    data: { agentId: name, reason: 'taken' },
+  });
+}

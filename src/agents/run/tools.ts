@@ -4,7 +4,7 @@ import { defineTool } from '../../gateway/index.ts';
 import type { BuiltinTool } from '../../gateway/index.ts';
 import { LOG_LINES_MAX, LOG_WAIT_MAX_S, SPAWN_WAIT_MAX_S } from '../limits.ts';
 import type { AgentLogsResult, AgentSpawnResult } from '../types.ts';
-import type { Runs, SpawnInit } from './runs.ts';
+import type { Runs, SpawnInit } from './types.ts';
 
 const LINES_DEFAULT = 100;
 const amount = z.union([z.string().max(32), z.number().positive()]);

@@ -1,0 +1,115 @@
+/**
+ * What a spawn must pass before anything of it is on the disk: its form, its kind, the right of whoever spawns, the room
+ * that is left, and what stands around its processes.
+ */
+import { StarlingError } from '../../core/index.ts';
+import type { AgentKind, Config } from '../../config/index.ts';
+import type { Guard, Principal } from '../../guard/index.ts';
+import { SPAWN_CONFIG_MAX } from '../limits.ts';
+import { isAgentName } from '../names.ts';
+import type { RunnableKind } from './rows.ts';
+import { failedKind, refusedSpawn, unknownKind } from './spawn-errors.ts';
+import type { RunsComponents, SpawnInit } from './types.ts';
+
+const ABILITY = 'agent/spawn';
+
+/** Processes of an agent: as many as it always has, and as many as it has at most. */
+export function boundsOf(replicas: SpawnInit['replicas'] = 1): {
+  readonly least: number;
+  readonly most: number;
+} {
+  return typeof replicas === 'number' ? { least: replicas, most: replicas } : replicas;
+}
+
+/** @throws STARLING_USAGE for a name or a count of processes that none can have, STARLING_LIMIT_EXCEEDED for a long config */
+export function requireForm({
+  name,
+  config,
+  replicas,
+}: SpawnInit & { readonly name: string }): void {
+  const { least, most } = boundsOf(replicas);
+  if (least > most) {
+    throw new StarlingError(
+      'STARLING_USAGE',
+      `replicas ${least}..${most}: the first is the larger`,
+    );
+  }
+  if (!isAgentName(name)) {
+    throw new StarlingError('STARLING_USAGE', `'${name.slice(0, 80)}' can't be an agent's name`, {
+      hint: 'a name has 1 to 64 of A-Z a-z 0-9 . _ -, and begins with a letter or a digit',
+    });
+  }
+  if (config === undefined || Buffer.byteLength(JSON.stringify(config)) <= SPAWN_CONFIG_MAX) return;
+  throw new StarlingError('STARLING_LIMIT_EXCEEDED', `config has over ${SPAWN_CONFIG_MAX} bytes`, {
+    hint: 'send what is long as a message',
+    data: { limit: SPAWN_CONFIG_MAX },
+  });
+}
+
+/** The kind of that name. @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_FAILED where it can't be used as it is written */
+export function requireKind({ kinds }: Config['agents'], name: string): RunnableKind {
+  const kind: AgentKind | undefined = Object.hasOwn(kinds, name) ? kinds[name] : undefined;
+  if (kind === undefined) throw unknownKind(name, Object.keys(kinds));
+  const { server } = kind;
+  if (server === undefined) throw failedKind(name, kind.problems);
+  return { ...kind, server };
+}
+
+/** `processes`: those that the spawner would have then. @throws STARLING_CALL_REFUSED */
+export function requireRight(
+  guard: Pick<Guard, 'decide'>,
+  principal: Principal,
+  { kind, processes }: { readonly kind: string; readonly processes: number },
+): void {
+  const wanted = {
+    ability: ABILITY,
+    resource: `agent:${kind}`,
+    look: true as const,
+    // The guard counts one more.
+    facts: { replicas: processes - 1 },
+  };
+  const decision = guard.decide(principal, wanted);
+  if (decision.allow) return;
+  throw refusedSpawn(kind, decision.refusal.text, decision.hint);
+}
+
+/** `all`: processes of all agents of the node, those that are wanted among them. @throws STARLING_LIMIT_EXCEEDED */
+export function requireRoom(
+  { max }: Config['agents'],
+  { maxReplicas }: AgentKind,
+  { kind, wanted, all }: { readonly kind: string; readonly wanted: number; readonly all: number },
+): void {
+  if (wanted <= maxReplicas && all <= max) return;
+  const [count, limit] =
+    wanted > maxReplicas ? [maxReplicas, `agents.kinds.${kind}.maxReplicas`] : [max, 'agents.max'];
+  throw new StarlingError(
+    'STARLING_LIMIT_EXCEEDED',
+    `not spawned: ${limit} lets ${count} processes of agents run`,
+    { hint: 'stop one (starling agent stop <name>), or raise it', data: { limit } },
+  );
+}
+
+/**
+ * Why nothing stands around a process of the kind; undefined where a sandbox does.
+ *
+ * @throws STARLING_AGENT_FAILED where the operator does not allow that
+ */
+export async function unconfined(
+  components: Pick<RunsComponents, 'config' | 'noSandbox'>,
+  name: string,
+  { server }: RunnableKind,
+): Promise<string | undefined> {
+  const none =
+    server.sandbox === false
+      ? {
+          why: `"sandbox": false in agents.kinds.${name}`,
+          hint: 'take "sandbox": false away, or set agents.unconfined: true',
+        }
+      : await components.noSandbox();
+  if (none === undefined) return undefined;
+  if (components.config().unconfined) return none.why;
+  throw new StarlingError('STARLING_AGENT_FAILED', `not spawned without a sandbox: ${none.why}`, {
+    hint: none.hint,
+    data: { reason: 'sandbox' },
+  });
+}

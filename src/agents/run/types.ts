@@ -1,0 +1,86 @@
+/** The shapes of what runs agents: what it is made of, what is asked of it, and what it offers. */
+import type { Funds } from '../../budget/index.ts';
+import type {
+  Clock,
+  Did,
+  Health,
+  JsonObject,
+  Logger,
+  Random,
+  Startable,
+} from '../../core/index.ts';
+import type { Config } from '../../config/index.ts';
+import type { AgentProcess, AgentStart } from '../../gateway/index.ts';
+import type { Guard, Link, Principal } from '../../guard/index.ts';
+import type { Table } from '../../store/index.ts';
+import type { Agents } from '../agents.ts';
+import type { AgentEndResult, AgentSpawnResult, RunView } from '../types.ts';
+import type { LogPage } from './log.ts';
+import type { LimitMeans, ResourcesInit } from './process-limits.ts';
+
+/** What running agents takes. */
+export interface RunsComponents {
+  readonly table: Table;
+  readonly agents: Agents;
+  readonly guard: () => Pick<Guard, 'decide'>;
+  /** `agents` of the configuration as it is now, its secrets bound. */
+  config(): Config['agents'];
+  startProcess(init: AgentStart): Promise<AgentProcess>;
+  /** Why no sandbox can be put around a process, and what to do; undefined where one can. */
+  noSandbox(): Promise<{ readonly why: string; readonly hint: string } | undefined>;
+  /** Whom a link means that is no agent which this node runs; undefined for the operator. */
+  principalOf(link: Link): Principal | undefined;
+  /** Gives agents the budgets that they spend of; without it there are none. */
+  readonly funds?: Pick<Funds, 'end' | 'of'>;
+  readonly self: Did;
+  readonly limits: LimitMeans;
+  readonly health: Health;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** What somebody wants to run. */
+export interface SpawnInit {
+  readonly kind: string;
+  readonly name?: string | undefined;
+  /** Processes, or how many at least and at most, between which the queue says how many. */
+  readonly replicas?: number | { readonly least: number; readonly most: number } | undefined;
+  /** Default: all of its kind that the spawner has. */
+  readonly tools?: readonly string[] | undefined;
+  readonly capabilities?: readonly string[] | undefined;
+  readonly resources?: ResourcesInit | undefined;
+  readonly config?: JsonObject | undefined;
+  /** What its calls count against: a budget, so much of one, or so much: see {@link Funds}. */
+  readonly budget?: string | undefined;
+  /** How long to wait for it to be ready. */
+  readonly waitMs: number;
+}
+
+/** A look at what an agent writes. */
+export interface LogsInit {
+  readonly agent: string;
+  readonly cursor?: number | undefined;
+  readonly limit: number;
+  readonly waitMs: number;
+}
+
+/** The agents that this node runs. */
+export interface Runs extends Startable {
+  /**
+   * @throws STARLING_AGENT_UNKNOWN for a kind that there is not, STARLING_AGENT_FAILED for resources that can't be
+   * enforced, STARLING_CALL_REFUSED for more rights than there are to give, STARLING_LIMIT_EXCEEDED, STARLING_AGENT_TAKEN
+   */
+  spawn(principal: Principal, init: SpawnInit, signal: AbortSignal): Promise<AgentSpawnResult>;
+  /** Ends an agent that the node runs, or any other: see `Agents.end`. */
+  end(principal: Principal, agent: string, how: 'stop' | 'retire'): Promise<AgentEndResult>;
+  /** @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_TAKEN for whoever did not spawn it */
+  logs(principal: Principal, init: LogsInit, signal: AbortSignal): Promise<LogPage>;
+  viewOf(name: string): RunView | undefined;
+  /** Ids of the budgets that what `principal` does counts against, where it is an agent that the node runs. */
+  budgetsOf(principal: Principal): readonly string[];
+  /** Who is meant by a link of a chain (`chainOf`) now, without those for whom that one works; undefined for the operator. */
+  callerOf(link: string): Principal | undefined;
+  /** Whoever goes by `key` is nobody any more: what it spawned ends. */
+  spawnerGone(key: string): void;
+}
