@@ -60,7 +60,7 @@ export type {
 } from './gateway/index.ts';
 export { createNode } from './node.ts';
 export type { NodeComponents } from './open-state.ts';
-export type { CapabilityOptions, GrantInit, StarlingNode } from './node.ts';
+export type { CapabilityOptions, GrantInit, StarlingNode } from './node-types.ts';
 export type { NodeEvents } from './node-wiring.ts';
 export type {
   TaskAgent,

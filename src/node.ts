@@ -6,18 +6,11 @@ import './core/system/node20.ts';
 import { EventEmitter } from 'node:events';
 import { existsSync } from 'node:fs';
 import { AgentClient } from './agents/index.ts';
-import type { AgentCall, NodeAgentInit, RequestOptions } from './agents/index.ts';
+import type { AgentCall, NodeAgentInit } from './agents/index.ts';
 import type { Board } from './blackboard/index.ts';
 import type { GrantSummary, InviteResult, StatusResult } from './builtin/index.ts';
 import { boardsComingOf, outsideOf } from './builtin/index.ts';
-import {
-  defaultConfigFile,
-  heldBack,
-  mapKindSecrets,
-  mapProviderSecrets,
-  readAbout,
-  writeAbout,
-} from './config/index.ts';
+import { readAbout, writeAbout } from './config/index.ts';
 import type { Config } from './config/index.ts';
 import {
   StarlingError,
@@ -29,9 +22,17 @@ import {
   stopAll,
   withDeadline,
 } from './core/index.ts';
-import type { Json, JsonObject, PartStack, PeerId, Secret, Startable } from './core/index.ts';
-import { bindSecrets } from './gateway/index.ts';
+import type { Json, JsonObject, PartStack, PeerId, Startable } from './core/index.ts';
 import type { FunctionTool, OwnCallOptions } from './gateway/index.ts';
+import { createNodeConfig } from './node-config.ts';
+import type { NodeConfig } from './node-config.ts';
+import type {
+  CapabilityOptions,
+  GrantInit,
+  ReloadInit,
+  StarlingNode,
+  TicketOptions,
+} from './node-types.ts';
 import { closeState, forgetLeft, meshOf, openState } from './open-state.ts';
 import type { Base, OpenState, NodeComponents } from './open-state.ts';
 import { OPERATOR, createApprovalAccess } from './guard/index.ts';
@@ -44,7 +45,7 @@ import { createLeaving } from './node-leaving.ts';
 import { createParts } from './node-parts.ts';
 import type { Parts } from './node-rooms.ts';
 import { wireParts } from './node-wiring.ts';
-import type { ConfigChanges, NodeEvents } from './node-wiring.ts';
+import type { NodeEvents } from './node-wiring.ts';
 import { previousKeyOf } from './rotation/index.ts';
 import { createTaskAgent, giveTask, giveTasks } from './tasks/index.ts';
 import type { TaskAgent, TaskOptions, TaskResult } from './tasks/index.ts';
@@ -56,111 +57,8 @@ const ELSEWHERE_MS = 5000;
 /** How long a ticket holds when the library is not told. */
 const TICKET_MS = 86_400_000;
 
-/** Code of the warning of a config file that waits for the operator's word. */
-const CONFIG_HELD = 'config-held';
-/** Health warning while the config file can't be used. */
-const CONFIG_UNUSABLE = 'config-unusable';
 /** Health warning after an error that nobody foresaw. */
 const FAULT = 'unforeseen-error';
-/** Keys of the configuration that a running node takes on. */
-const RELOADED: readonly string[] = ['mcpServers', 'agents', 'list', 'models', 'views'];
-
-/** To whom, which tools, and for how long. */
-export interface GrantInit {
-  /** Alias, PeerId or did:key. */
-  readonly peer: string;
-  /** Patterns like `files/*`. */
-  readonly tools: readonly string[];
-  /** Default: until revoked, renewed daily while the peer is there. */
-  readonly expiresInMs?: number;
-}
-
-/** A node of the mesh. */
-export interface StarlingNode extends Startable {
-  readonly peerId: PeerId;
-  readonly events: EventEmitter<NodeEvents>;
-  /** True when this start founded the mesh: nobody else can be in it yet. */
-  readonly hasFounded: boolean;
-  /** True when this start was given a ticket of the mesh that the node is a member of already: it used none. */
-  readonly hasIdleTicket: boolean;
-  /** What waits for a person, for a dashboard: whoever holds the node answers as its operator. */
-  readonly approvals: ApprovalAccess;
-  status(): StatusResult;
-  peers(): readonly PeerView[];
-  /** Opens a shared board. @throws STARLING_BOARD_INVALID */
-  board(name: string): Promise<Board>;
-  /** Lets a peer call tools of this node. @throws STARLING_PEER_UNKNOWN, STARLING_USAGE */
-  grant(init: GrantInit): Promise<GrantSummary>;
-  /**
-   * Takes on what of a new configuration a running node can: its servers, lists and views. Sessions
-   * stay. Resolves with the keys that differ and need a restart. `asked: false`: a file has changed, and
-   * nobody said so; then a policy that a server could have written is not taken on.
-   */
-  reload(config: Config, init?: ReloadInit): Promise<readonly string[]>;
-  /** True when a server could have written the config file, which must not be taken up then; raises a warning. */
-  holdsBackConfig(): boolean;
-  /** The changed configuration can't be taken up, because of `problem`: a lasting trouble until one is. */
-  refuseConfig(problem: string): void;
-  /** Logs an error that nobody foresaw and that the node goes on after, and shows it in `status` until a restart. */
-  noteFault(error: unknown): void;
-  /** Makes a ticket; default for one node and 24 hours. */
-  createTicket(init?: TicketOptions): Promise<InviteResult>;
-  /** Is an agent of this node, which must be started: `node.agent({ name: 'coder' }).onMessage('query', answer)`. */
-  agent(init: NodeAgentInit): TaskAgent;
-  /**
-   * Offers a function as a tool `functions__<name>`, to clients of this node and to peers that are granted
-   * `functions/<name>`; resolves once it is offered, with what takes it away. @throws STARLING_USAGE
-   */
-  tool(
-    definition: Omit<FunctionTool, 'handler'>,
-    handler: FunctionTool['handler'],
-  ): Promise<() => void>;
-  /**
-   * Calls a tool, here or at a peer, by the name that lists show, as the operator of this node; gives the result of MCP.
-   * @throws STARLING_TOOL_UNKNOWN, STARLING_CALL_REFUSED, …
-   */
-  call(name: string, args?: JsonObject, options?: OwnCallOptions): Promise<JsonObject>;
-  /**
-   * Has what is asked for done by an agent, here or at a peer, that can do it; gives its answer.
-   * @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_FAILED with each candidate's refusal, …
-   */
-  request(capability: string, parameters: Json, init?: CapabilityOptions): Promise<Json>;
-  /**
-   * Has a task done, however long that takes and whoever dies meanwhile; gives its result. A node that is stopped goes on
-   * with it when it is started again, and whoever gives the same `id` then has the same task.
-   * @throws STARLING_AGENT_FAILED with how it ended, STARLING_LIMIT_EXCEEDED, …
-   */
-  task(capability: string, input: Json, options?: TaskOptions): Promise<Json>;
-  /**
-   * Has many tasks done, a thousand given in a message; gives what came of each in the order of the inputs, also where one
-   * was not done. @throws STARLING_LIMIT_EXCEEDED, …
-   */
-  tasks(
-    capability: string,
-    inputs: readonly Json[],
-    options?: TaskOptions,
-  ): Promise<readonly TaskResult[]>;
-}
-
-/** How long a request may take, and whom it goes to. */
-export interface CapabilityOptions extends RequestOptions {
-  /** Default: 30 s. */
-  readonly timeoutMs?: number;
-}
-
-/** Why a configuration is taken on. */
-export interface ReloadInit {
-  /** Default true: the operator wants it. */
-  readonly asked?: boolean;
-}
-
-/** For how many nodes, and how long. */
-export interface TicketOptions {
-  /** Default: 24 hours. */
-  readonly expiresInMs?: number;
-  /** Nodes that it lets in; default 1, at most 100. */
-  readonly uses?: number;
-}
 
 /**
  * Makes a node from its configuration: opens its state folder and identity, and settles which mesh it
@@ -198,17 +96,13 @@ class Node implements StarlingNode {
   #life = new AbortController();
   #stopping: Promise<void> | undefined;
   #isStarted = false;
-  #servers: Config['mcpServers'];
-  #agents: Config['agents'];
-  #models: Config['models'];
+  readonly #config: NodeConfig;
   /** Whoever holds the node calls its tools as its operator. */
   readonly #callTool: AgentCall = async (name, args, { signal }) => {
     const tool = this.#parts.tools.find(({ definition }) => definition.name === name);
     if (tool === undefined) throw new StarlingError('STARLING_TOOL_UNKNOWN', `no tool ${name}`);
     return tool.call(args, { principal: OPERATOR, signal });
   };
-  /** The configuration that was taken up last. */
-  #taken: Config;
 
   constructor(base: Base, state: OpenState) {
     this.#base = base;
@@ -217,15 +111,12 @@ class Node implements StarlingNode {
     this.hasFounded = state.ownMesh.hasFounded();
     this.hasIdleTicket = state.hasIdleTicket;
     this.#startedAt = base.clock.now();
-    this.#servers = this.#bound(base.config);
-    this.#agents = this.#boundAgents(base.config);
-    this.#models = this.#boundModels(base.config);
-    this.#taken = base.config;
+    this.#config = createNodeConfig(base, state);
     this.#running = createPartStack((error) => tellUnstopped(base, error));
     this.#parts = createParts(base, state, {
-      servers: () => this.#servers,
-      agentConfig: () => this.#agents,
-      modelConfig: () => this.#models,
+      servers: () => this.#config.servers,
+      agentConfig: () => this.#config.agents,
+      modelConfig: () => this.#config.models,
       status: () => this.status(),
       createTicket: (ticket) => this.#createTicket(ticket),
       leave: () => createLeaving(base, state, this.#parts.network).leave(this.events),
@@ -335,9 +226,7 @@ class Node implements StarlingNode {
   }
 
   refuseConfig(problem: string): void {
-    const hint = 'correct the file: the node takes it up by itself; see: starling doctor';
-    const text = `the config file can't be used, and the node goes on with what it had: ${problem}`;
-    this.#base.health.raise({ code: CONFIG_UNUSABLE, text, hint });
+    this.#config.refuse(problem);
   }
 
   noteFault(error: unknown): void {
@@ -351,36 +240,12 @@ class Node implements StarlingNode {
     });
   }
 
-  async reload(config: Config, { asked = true }: ReloadInit = {}): Promise<readonly string[]> {
-    this.#base.health.clear(CONFIG_UNUSABLE);
-    const { gateway, governance } = this.#parts;
-    this.#base.health.clear(CONFIG_HELD);
-    this.#servers = this.#bound(config);
-    this.#agents = this.#boundAgents(config);
-    if (differ(config, this.#taken, 'models')) this.#models = this.#boundModels(config);
-    const servers = await gateway.configure({ ...config, mcpServers: this.#servers });
-    const keys = (['agents', 'list', 'models', 'views'] as const).filter((key) =>
-      differ(config, this.#taken, key),
-    );
-    this.#taken = config;
-    const changes: ConfigChanges = { ...servers, keys };
-    this.events.emit('reloaded', changes);
-    await (asked ? governance.policy.reload() : governance.policy.changed());
-    return (Object.keys(config) as (keyof Config)[]).filter(
-      (key) =>
-        !RELOADED.includes(key) &&
-        (key !== 'name' || config.isNameGiven) &&
-        key !== 'isNameGiven' &&
-        differ(config, this.#base.config, key),
-    );
+  reload(config: Config, { asked = true }: ReloadInit = {}): Promise<readonly string[]> {
+    return this.#config.reload(config, { asked }, this.#parts, this.events);
   }
 
   holdsBackConfig(): boolean {
-    // Where there was none, what comes to the default place is taken up.
-    const { file = defaultConfigFile(process.env) } = this.#base.config;
-    if (!this.#parts.sandbox.isExposed(file)) return false;
-    this.#base.health.raise(heldBack(CONFIG_HELD, file));
-    return true;
+    return this.#config.holdsBack(this.#parts.sandbox);
   }
 
   async start(): Promise<void> {
@@ -555,22 +420,6 @@ class Node implements StarlingNode {
     await settledWithin(SETTLE_TIMEOUT_MS, gateway.settled(), this.#base.clock);
   }
 
-  #bound({ mcpServers }: Config): Config['mcpServers'] {
-    return bindSecrets(mcpServers, (name) => this.#state.secrets.lookup(name));
-  }
-
-  #boundAgents({ agents }: Config): Config['agents'] {
-    const { secrets } = this.#state;
-    const bind = (secret: Secret): Secret => secret.bind((name) => secrets.lookup(name));
-    return { ...agents, kinds: mapKindSecrets(agents.kinds, bind) };
-  }
-
-  #boundModels({ models }: Config): Config['models'] {
-    const { secrets } = this.#state;
-    const bind = (secret: Secret): Secret => secret.bind((name) => secrets.lookup(name));
-    return { ...models, providers: mapProviderSecrets(models.providers, bind) };
-  }
-
   async #createTicket(init: Omit<InvitationInit, 'addresses'>): Promise<InviteResult> {
     const addresses = this.#parts.network.addresses();
     const { ticket, expiresAt } = await this.#state.admission.invite({ ...init, addresses });
@@ -588,10 +437,6 @@ function mayInvite(ownMesh: OpenState['ownMesh']): boolean {
   } catch {
     return false;
   }
-}
-
-function differ(one: Config, other: Config, key: keyof Config): boolean {
-  return JSON.stringify(one[key]) !== JSON.stringify(other[key]);
 }
 
 function tellUnstopped({ logger }: Base, error: unknown): void {

@@ -2,11 +2,10 @@
 import type { Audit } from '../audit/index.ts';
 import type { Spendings } from '../budget/index.ts';
 import type { Config } from '../config/index.ts';
-import { BUILTIN_SERVER, VERSION, messageOf, stopAll } from '../core/index.ts';
+import { VERSION, messageOf, stopAll } from '../core/index.ts';
 import type { Clock, Did, JsonObject, Logger, Random } from '../core/index.ts';
 import { createLacking } from '../directory/index.ts';
 import type { Directory, Lacking, ServerCatalog } from '../directory/index.ts';
-import { encodeSegment } from '../grants/index.ts';
 import type { GrantBook } from '../grants/index.ts';
 import { OPERATOR, hasPerson } from '../guard/index.ts';
 import type { Approvals, Guard, Principal } from '../guard/index.ts';
@@ -25,12 +24,10 @@ import { clearAction } from './clearance/own-action.ts';
 import type { ApiKeys } from './door/api-keys.ts';
 import type { AttachedClients } from './door/attached-clients.ts';
 import type { TokenClients } from './door/token-clients.ts';
-import { OPERATOR_ID, createDoor } from './door/door.ts';
+import { OPERATOR_ID } from './door/door.ts';
 import { createRateLimit } from './door/rate-limit.ts';
 import type { RateLimit } from './door/rate-limit.ts';
-import { createAddressCheck } from './door/origin-check.ts';
-import { isRefusal } from './door/types.ts';
-import type { Door, MetricsFace, ModelsFace } from './door/types.ts';
+import type { MetricsFace, ModelsFace } from './door/types.ts';
 import type { CallMeter } from './session/call-meter.ts';
 import type { Pins } from './pins/pins.ts';
 import { createCatalogDigest } from './catalog/catalog-digest.ts';
@@ -41,6 +38,8 @@ import { createViews } from './catalog/views.ts';
 import { createSearchMode } from './catalog/search/mode.ts';
 import { SEPARATOR } from './catalog/tool-names.ts';
 import type { Views, ViewSpec } from './catalog/types.ts';
+import { createLocalDoors } from './local-doors.ts';
+import type { LocalDoors } from './local-doors.ts';
 import { createOpenSessions } from './session/open-sessions.ts';
 import type { OpenSessions } from './session/open-sessions.ts';
 import { createOwnCalls } from './session/own-call.ts';
@@ -48,13 +47,8 @@ import type { OwnCalls } from './session/own-call.ts';
 import { createSession } from './session/session.ts';
 import type { Session, SessionComponents } from './session/types.ts';
 import type { NodeToken } from './door/token-file.ts';
-import { createHttpTransport } from './transports/http.ts';
-import type { A2aFace, HttpTransport } from './transports/http.ts';
 import { createPeerTransport } from './transports/libp2p.ts';
 import type { PeerTransport, PeerTransportComponents } from './transports/libp2p.ts';
-import { createSocketTransport } from './transports/socket.ts';
-import { createTcpTransport } from './transports/tcp.ts';
-import type { TcpTransport } from './transports/tcp.ts';
 import type {
   AgentProcess,
   AgentStart,
@@ -176,13 +170,10 @@ class NodeGateway implements Gateway {
   readonly #channels: ChannelOpener;
   readonly #peerTools: PeerTools;
   readonly #ownCalls: OwnCalls;
-  #http: HttpTransport | undefined;
-  #tcp: TcpTransport | undefined;
-  #socket: ReturnType<typeof createSocketTransport> | undefined;
-  readonly #keyRevoked = (credential: string): void => {
-    this.#http?.evict(credential);
-    this.#tcp?.evict(credential);
-  };
+  #doors: LocalDoors | undefined;
+  /** Whoever comes in is served. */
+  #isOpen = false;
+  readonly #keyRevoked = (credential: string): void => this.#doors?.evict(credential);
   readonly #tokenRotated = (): void => this.#keyRevoked(OPERATOR_ID);
   readonly #grantsChanged = (holder: Did): void => {
     const { grants } = this.#components;
@@ -260,11 +251,8 @@ class NodeGateway implements Gateway {
   }
 
   endpoints(): GatewayEndpoints {
-    const url = this.#http?.url();
-    const tcp = this.#tcp?.address();
     return {
-      ...(url === undefined ? {} : { url }),
-      ...(tcp === undefined ? {} : { tcp }),
+      ...this.#doors?.addresses(),
       socket: this.#init.socketPath,
       tokenFile: this.#init.tokenFile,
     };
@@ -351,32 +339,24 @@ class NodeGateway implements Gateway {
   }
 
   async start(): Promise<void> {
-    if (this.#socket !== undefined) return;
-    const { logger, clock, upstreams, keys, clients, token } = this.#components;
-    const { http, tcp, limits, socketPath } = this.#init;
+    if (this.#isOpen) return;
+    const { upstreams, keys, clients, token } = this.#components;
     await keys.load();
     await clients.load();
     await token.load();
-    const door = createDoor(
-      { ...this.#components, rateLimit: this.#rateLimit, logger: logger.child('door') },
-      http,
-    );
-    this.#socket = createSocketTransport(
+    this.#doors = createLocalDoors(
       {
-        principalOf: (as) => this.#components.clients.principalOf(as),
-        open: (principal, push) => this.#session('socket', { principal, push }),
+        ...this.#components,
+        rateLimit: this.#rateLimit,
+        views: this.#views,
+        open: (door, opening) => this.#session(door, opening),
         ended: (session) => this.#sessions.forget(session),
-        clock,
-        logger: logger.child('socket'),
+        unready: () => this.#unready(),
       },
-      { path: socketPath, messageBytes: limits.messageBytes },
+      this.#init,
     );
-    this.#http = this.#createHttp(door);
-    this.#tcp = this.#createTcp(door);
-    // The ports first: they are what most often fails, and then nothing else needs undoing.
-    if (http.enabled) await this.#http.start();
-    if (tcp.enabled) await this.#tcp.start();
-    await this.#socket.start();
+    await this.#doors.start();
+    this.#isOpen = true;
     await upstreams.start();
     this.#listed.start();
     this.#peerTransport.start();
@@ -397,9 +377,8 @@ class NodeGateway implements Gateway {
     this.#peerTools.stop();
     this.#ownCalls.stop();
     this.#peerTransport.stop();
-    const doors = [this.#http, this.#tcp, this.#socket].filter((door) => door !== undefined);
-    this.#socket = undefined;
-    await stopAll([...doors, { stop: () => this.#stopInside() }], (error) =>
+    this.#isOpen = false;
+    await stopAll([...(this.#doors?.parts ?? []), { stop: () => this.#stopInside() }], (error) =>
       this.#components.logger.error({ error: messageOf(error) }, 'a part did not stop'),
     );
   }
@@ -419,83 +398,9 @@ class NodeGateway implements Gateway {
   /** Why the node takes no calls, in words for anybody; undefined when it does. */
   #unready(): string | undefined {
     const { audit, state } = this.#components;
-    if (this.#socket === undefined) return 'the node is starting or stopping';
+    if (!this.#isOpen) return 'the node is starting or stopping';
     if (!audit.healthy()) return 'its audit log can not be written';
     return state?.healthy() === false ? 'its database can not be written' : undefined;
-  }
-
-  #createHttp(door: Door): HttpTransport {
-    const { clock, logger, metrics, models } = this.#components;
-    const { http, limits } = this.#init;
-    return createHttpTransport(
-      {
-        door,
-        rateLimit: this.#rateLimit,
-        open: (opening) =>
-          this.#session('http', {
-            principal: opening.credential.principal,
-            spec: opening.spec,
-            isLimited: opening.isLongLived === true,
-            push: (message) => opening.push(message),
-          }),
-        ended: (session) => this.#sessions.forget(session),
-        exists: (spec) => this.#views.exists(spec),
-        ...(models === undefined ? {} : { models }),
-        ...(metrics === undefined ? {} : { metrics }),
-        unready: () => this.#unready(),
-        ...this.#a2a(),
-        clock,
-        logger: logger.child('http'),
-      },
-      {
-        ...http,
-        messageBytes: limits.messageBytes,
-        sessionIdleMs: limits.sessionIdleMs,
-        keepAliveMs: this.#init.keepAlive.intervalMs,
-        node: this.#init.name,
-        hasOauth: http.oauth !== undefined,
-      },
-    );
-  }
-
-  /** Listed agents, for whoever may write to them. */
-  #a2a(): { readonly a2a?: A2aFace } {
-    const { agents, guard, signer } = this.#components;
-    if (agents === undefined) return {};
-    const agent: A2aFace['agent'] = (name, caller) => {
-      const found = agents.listed(name);
-      if (found === undefined || caller === undefined) return found;
-      const resource = `agent:${encodeSegment(name)}`;
-      const wanted = { ability: 'agent/message', resource, look: true as const };
-      const decision = guard.decide(caller.principal, wanted);
-      return decision.allow || decision.ask !== undefined ? found : undefined;
-    };
-    const toolName = (tool: string): string => `${BUILTIN_SERVER}${SEPARATOR}${tool}`;
-    return { a2a: { agent, isPublic: () => agents.arePublic(), toolName, signer } };
-  }
-
-  #createTcp(door: Door): TcpTransport {
-    const { clock, logger } = this.#components;
-    const { http, tcp, limits } = this.#init;
-    return createTcpTransport(
-      {
-        isAllowed: createAddressCheck(http.allowedAddresses),
-        async credentialOf(token, address) {
-          const verdict = await door.byToken(token, address);
-          return isRefusal(verdict) ? undefined : verdict;
-        },
-        nobody: this.#components.clients.tcp,
-        open: (principal, push) => this.#session('tcp', { principal, push, isLimited: true }),
-        ended: (session) => this.#sessions.forget(session),
-        clock,
-        logger: logger.child('tcp'),
-      },
-      {
-        ...tcp,
-        messageBytes: limits.messageBytes,
-        keepAliveMs: this.#init.keepAlive.intervalMs,
-      },
-    );
   }
 
   #session(door: SessionDoor, { spec, isLimited = false, ...own }: NewSession): Session {

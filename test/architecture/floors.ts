@@ -27,6 +27,7 @@ export const FLOORS: readonly (readonly string[])[] = [
   ['node-tools.ts', 'node-gateway-parts.ts'],
   ['node-parts.ts'],
   ['node-wiring.ts'],
+  ['node-types.ts', 'node-config.ts'],
   ['node-leaving.ts'],
   ['node.ts'],
   ['cli', 'index.ts', 'testing.ts'],
@@ -80,6 +81,8 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['*'],
   ],
   gateway: [
+    ['frame-types.ts'],
+    ['channel-types.ts'],
     ['server-condition.ts'],
     ['types.ts'],
     ['wire'],
@@ -91,7 +94,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['door'],
     ['transports'],
     ['upstreams'],
-    ['audit-events.ts'],
+    ['audit-events.ts', 'local-doors.ts'],
     ['gateway.ts'],
   ],
   agents: [

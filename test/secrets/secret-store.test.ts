@@ -7,7 +7,7 @@ import { Secret, createHealth, silentLogger, systemClock } from '../../src/core/
 import { bindSecrets, createUpstreams, secretUses } from '../../src/gateway/index.ts';
 import type { Upstreams } from '../../src/gateway/index.ts';
 import { parseFrame } from '../../src/gateway/wire/frame.ts';
-import type { RequestFrame } from '../../src/gateway/types.ts';
+import type { RequestFrame } from '../../src/gateway/frame-types.ts';
 import { createIdentity, sealerOf } from '../../src/identity/index.ts';
 import { createTestClock } from '../core/test-clock.ts';
 import { memoryTable } from '../grants/memory-table.ts';

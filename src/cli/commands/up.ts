@@ -13,7 +13,7 @@ import { refuseDebugger } from '../../core/system/debugger.ts';
 import { settledWithin } from '../../core/wait.ts';
 import { createNode } from '../../node.ts';
 import type { PeerView } from '../../membership/index.ts';
-import type { StarlingNode } from '../../node.ts';
+import type { StarlingNode } from '../../node-types.ts';
 import { secretFilesOf } from '../node/secret-files.ts';
 import { tellOfApprovals } from '../terminal/approval-lines.ts';
 import { tellOfStrangers } from '../terminal/stranger-lines.ts';

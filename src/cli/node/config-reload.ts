@@ -7,7 +7,7 @@ import { unwatchFile, watchFile } from 'node:fs';
 import type { Stats } from 'node:fs';
 import { loadConfig } from '../../config/index.ts';
 import type { ConfigSources } from '../../config/index.ts';
-import type { StarlingNode } from '../../node.ts';
+import type { StarlingNode } from '../../node-types.ts';
 import type { ConfigChanges } from '../../node-wiring.ts';
 import { messageOf } from '../../core/errors.ts';
 import { print, printError, safeLine, tell } from '../terminal/output.ts';

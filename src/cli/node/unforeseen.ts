@@ -4,7 +4,7 @@
  * goes on, and says so in its log and in `status`. An error that is thrown outside of promises ends the process as
  * before: nobody knows what that has left half done.
  */
-import type { StarlingNode } from '../../node.ts';
+import type { StarlingNode } from '../../node-types.ts';
 
 /** Tells `node` of each rejection that nobody handles, until the function that this gives is called. */
 export function outliveRejections(node: Pick<StarlingNode, 'noteFault'>): () => void {

@@ -4,7 +4,7 @@ import { StarlingError } from '../../core/errors.ts';
 import { shortId, withShortIds } from '../../identity/short-id.ts';
 import type { PeerView } from '../../membership/types.ts';
 import type { Mesh } from '../../mesh/types.ts';
-import type { StarlingNode } from '../../node.ts';
+import type { StarlingNode } from '../../node-types.ts';
 import { systemClock } from '../../core/time/clock.ts';
 import type { Clock } from '../../core/time/clock.ts';
 import { calledLine, isNewlyCalled, nameLines } from './name-lines.ts';

@@ -2,7 +2,7 @@
 import type { Config } from '../../config/types.ts';
 import { systemClock } from '../../core/time/clock.ts';
 import type { UpstreamStatus } from '../../gateway/types.ts';
-import type { StarlingNode } from '../../node.ts';
+import type { StarlingNode } from '../../node-types.ts';
 import { describeServer } from './node-status.ts';
 import { paintTalk, safeLine } from './output.ts';
 import type { Say } from './peer-lines.ts';

@@ -1,6 +1,6 @@
 /** Lines of `starling up` about who is on this network and not in the mesh: other meshes, and who asks to join. */
 import type { NeighbourMesh } from '../../mesh/index.ts';
-import type { StarlingNode } from '../../node.ts';
+import type { StarlingNode } from '../../node-types.ts';
 import { paintTalk, print, safeLine, tell } from './output.ts';
 
 /** What a shell takes as one word, and no option. */

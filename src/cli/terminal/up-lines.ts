@@ -5,7 +5,7 @@
 import type { Config } from '../../config/types.ts';
 import { systemClock } from '../../core/time/clock.ts';
 import type { PolicyChange } from '../../guard/index.ts';
-import type { StarlingNode } from '../../node.ts';
+import type { StarlingNode } from '../../node-types.ts';
 import type { ConfigChanges } from '../../node-wiring.ts';
 import {
   describeStart,

@@ -1,6 +1,6 @@
 /** How a call of this node's own servers tells how far it is. */
 import { notificationBytes, parseFrame } from '../wire/frame.ts';
-import type { RelayedCall } from '../types.ts';
+import type { RelayedCall } from '../channel-types.ts';
 
 /**
  * Gives what tells the caller of `call` of its progress, until `signal` is aborted; the caller hears nothing where its

@@ -4,7 +4,8 @@
  */
 import type { JsonObject } from '../../core/index.ts';
 import { askQuestion } from '../wire/question.ts';
-import type { ClientSampling, ServerChannelInit } from '../types.ts';
+import type { ServerChannelInit } from '../channel-types.ts';
+import type { ClientSampling } from '../types.ts';
 
 /** What {@link createClientSampling} makes. */
 export interface SessionSampling extends ClientSampling {

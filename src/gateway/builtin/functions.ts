@@ -7,16 +7,9 @@ import { eraOf } from '../wire/era.ts';
 import { RPC, errorBytes, errorOf, parseFrame, resultBytes } from '../wire/frame.ts';
 import { progressOf } from './call-progress.ts';
 import { readJsonSchema } from './json-schema.ts';
-import type {
-  ChannelCall,
-  FunctionContext,
-  FunctionTool,
-  RelayedCall,
-  ResponseFrame,
-  ServerChannel,
-  Upstream,
-  UpstreamStatus,
-} from '../types.ts';
+import type { ChannelCall, RelayedCall, ServerChannel } from '../channel-types.ts';
+import type { ResponseFrame } from '../frame-types.ts';
+import type { FunctionContext, FunctionTool, Upstream, UpstreamStatus } from '../types.ts';
 
 /** What lists call it, before the names of its tools. */
 export const FUNCTIONS_SERVER = 'functions';

@@ -8,7 +8,8 @@ import type { JsonObject } from '../../core/index.ts';
 import { showsForms } from '../clearance/approval-form.ts';
 import { clientOf, eraOf, objectOf } from '../wire/era.ts';
 import { askQuestion } from '../wire/question.ts';
-import type { BuiltinContext, RelayedCall, ServerChannelInit } from '../types.ts';
+import type { RelayedCall, ServerChannelInit } from '../channel-types.ts';
+import type { BuiltinContext } from '../types.ts';
 
 /** The questions of one call. */
 export interface BuiltinQuestions {

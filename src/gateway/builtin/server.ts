@@ -14,16 +14,18 @@ import { CACHING, declaresTasks, eraOf, lacksTasks, objectOf } from '../wire/era
 import { RPC, errorBytes, errorOf, parseFrame, resultBytes } from '../wire/frame.ts';
 import { progressOf } from './call-progress.ts';
 import type {
+  ChannelCall,
+  RelayedCall,
+  ServerChannel,
+  ServerChannelInit,
+} from '../channel-types.ts';
+import type { ResponseFrame } from '../frame-types.ts';
+import type {
   BuiltinContext,
   BuiltinResource,
   BuiltinTasks,
   BuiltinTemplate,
   BuiltinTool,
-  ChannelCall,
-  RelayedCall,
-  ResponseFrame,
-  ServerChannel,
-  ServerChannelInit,
   Upstream,
   UpstreamStatus,
 } from '../types.ts';

@@ -2,7 +2,8 @@
 import { BUILTIN_SERVER, StarlingError, printable } from '../../core/index.ts';
 import type { JsonObject } from '../../core/index.ts';
 import { notificationBytes, parseFrame } from '../wire/frame.ts';
-import type { BuiltinContext, BuiltinTemplate, ServerChannelInit } from '../types.ts';
+import type { ServerChannelInit } from '../channel-types.ts';
+import type { BuiltinContext, BuiltinTemplate } from '../types.ts';
 
 const UPDATED = 'notifications/resources/updated';
 /** Resources that one session may hear of. */

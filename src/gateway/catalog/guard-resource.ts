@@ -2,7 +2,7 @@
 import type { JsonObject } from '../../core/index.ts';
 import { promptResource, toolResource, uriResource } from '../../grants/index.ts';
 import type { GuardWanted } from '../../guard/index.ts';
-import type { ServerTarget } from '../types.ts';
+import type { ServerTarget } from '../channel-types.ts';
 import { objectOf } from '../wire/era.ts';
 
 /** What kind of thing is wanted, as grants name it. */

@@ -13,7 +13,9 @@ import type { JsonObject, StarlingError } from '../../core/index.ts';
 import type { Config } from '../../config/types.ts';
 import type { ServerCatalog, ServerFacts } from '../../directory/types.ts';
 import type { GuardWanted, Principal } from '../../guard/types.ts';
-import type { BuiltinTool, RelayedCall, RequestFrame, ServerTarget } from '../types.ts';
+import type { RelayedCall, ServerTarget } from '../channel-types.ts';
+import type { RequestFrame } from '../frame-types.ts';
+import type { BuiltinTool } from '../types.ts';
 import type { Lists } from './lists.ts';
 import type { ToolsMode, ViewSpec } from './view-spec.ts';
 

@@ -10,7 +10,7 @@ import type { Principal } from '../../guard/index.ts';
 import type { PeerView } from '../../membership/index.ts';
 import { quarantineError } from '../pins/quarantine.ts';
 import type { Quarantined } from '../pins/quarantine.ts';
-import type { ServerTarget } from '../types.ts';
+import type { ServerTarget } from '../channel-types.ts';
 import { createLists } from './lists.ts';
 import type { ItemLocation, Lists, ListsInit } from './lists.ts';
 import { fitsTemplate, translate } from './resource-uris.ts';

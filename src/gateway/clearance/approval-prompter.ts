@@ -8,7 +8,7 @@ import type { Clock } from '../../core/index.ts';
 import { OPERATOR, isSameClient, nameOf } from '../../guard/index.ts';
 import type { Answerer, Approval, Approvals, Principal } from '../../guard/index.ts';
 import { answerOf, formOf, showsApprovals } from './approval-form.ts';
-import type { AskableClient } from '../types.ts';
+import type { AskableClient } from '../channel-types.ts';
 
 /** What the approval prompter works with. */
 export interface ApprovalPrompterComponents {

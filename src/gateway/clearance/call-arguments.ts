@@ -3,7 +3,7 @@ import { StarlingError, foldName, isObject, printable } from '../../core/index.t
 import type { Json, JsonObject } from '../../core/index.ts';
 import { readCallArguments } from '../../grants/index.ts';
 import type { Principal } from '../../guard/index.ts';
-import type { RequestFrame } from '../types.ts';
+import type { RequestFrame } from '../frame-types.ts';
 import { metaOf, objectOf } from '../wire/era.ts';
 import { spansOf } from '../wire/frame.ts';
 

@@ -18,7 +18,7 @@ import type {
   GuardWanted,
   Principal,
 } from '../../guard/index.ts';
-import type { RequestFrame } from '../types.ts';
+import type { RequestFrame } from '../frame-types.ts';
 import { argumentsOf, reasoningOf, shownArgumentsOf } from './call-arguments.ts';
 import { refusalOf } from './refusal-errors.ts';
 

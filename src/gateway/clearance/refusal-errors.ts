@@ -3,7 +3,7 @@ import { StarlingError } from '../../core/index.ts';
 import type { Refusal } from '../../grants/index.ts';
 import type { Decision, Principal } from '../../guard/index.ts';
 import { objectOf } from '../wire/era.ts';
-import type { ResponseFrame } from '../types.ts';
+import type { ResponseFrame } from '../frame-types.ts';
 
 /** The refusal as an error for the caller; its data names the node that refuses and the peer that is refused. */
 export function refusalOf(

@@ -9,7 +9,8 @@ import { metaOf } from '../wire/era.ts';
 import { notificationBytes, parseFrame, rewriteFrame } from '../wire/frame.ts';
 import { TRACE_META } from '../wire/peer-protocol.ts';
 import type { Reply } from '../wire/reply.ts';
-import type { FrameId, RequestFrame, ServerTarget } from '../types.ts';
+import type { ServerTarget } from '../channel-types.ts';
+import type { FrameId, RequestFrame } from '../frame-types.ts';
 
 /** As much of a call as is needed to trace it. */
 export interface TracedCall {

@@ -31,16 +31,14 @@ import { editsOf } from './request-target.ts';
 import type { Subscriber } from './subscribe.ts';
 import type { Listener, SubscriptionAttempt, Subscriptions } from './subscriptions.ts';
 import { tellWaiting } from './waiting-notice.ts';
+import type { ChannelCall, RelayedCall, ServerChannel } from '../channel-types.ts';
 import type {
-  ChannelCall,
   FrameError,
   FrameId,
   NotificationFrame,
-  RelayedCall,
   RequestFrame,
   ResponseFrame,
-  ServerChannel,
-} from '../types.ts';
+} from '../frame-types.ts';
 
 /** Methods that only look at what the caller may use anyway. */
 const LOOKS: readonly string[] = ['completion/complete', 'resources/unsubscribe'];

@@ -9,7 +9,7 @@ import { createCall } from './call.ts';
 import type { Call, CallComponents, CallInit, CallRequest } from './call.ts';
 import { routesOf } from './request-target.ts';
 import type { Subscriber } from './subscribe.ts';
-import type { RequestFrame } from '../types.ts';
+import type { RequestFrame } from '../frame-types.ts';
 
 /** What the table works with. */
 export interface CallsComponents extends CallComponents {

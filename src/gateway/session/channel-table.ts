@@ -1,7 +1,12 @@
 /** The channels of one session: one to each server that it has used, opened when it is first needed. */
 import { messageOf } from '../../core/index.ts';
 import type { JsonObject, Logger } from '../../core/index.ts';
-import type { ServerChannel, ServerChannelInit, ServerChannels, ServerTarget } from '../types.ts';
+import type {
+  ServerChannel,
+  ServerChannelInit,
+  ServerChannels,
+  ServerTarget,
+} from '../channel-types.ts';
 
 const LEVEL_TIMEOUT_MS = 10_000;
 

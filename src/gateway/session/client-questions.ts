@@ -15,7 +15,8 @@ import {
   rewriteFrame,
 } from '../wire/frame.ts';
 import { askQuestion } from '../wire/question.ts';
-import type { Answer, NotificationFrame, RequestFrame, ResponseFrame } from '../types.ts';
+import type { Answer } from '../channel-types.ts';
+import type { NotificationFrame, RequestFrame, ResponseFrame } from '../frame-types.ts';
 
 /** Questions that may wait for one client. */
 const QUESTIONS_MAX = 256;

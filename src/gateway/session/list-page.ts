@@ -4,7 +4,7 @@ import { CACHING, protocolError } from '../wire/era.ts';
 import type { Era } from '../wire/era.ts';
 import { RPC } from '../wire/frame.ts';
 import type { View } from '../catalog/types.ts';
-import type { RequestFrame } from '../types.ts';
+import type { RequestFrame } from '../frame-types.ts';
 import type { ListKind } from '../catalog/lists.ts';
 
 const RESULT_END = Buffer.from('}}');

@@ -4,7 +4,7 @@
  */
 import { objectOf } from '../wire/era.ts';
 import type { Route } from '../catalog/types.ts';
-import type { RequestFrame, ResponseFrame } from '../types.ts';
+import type { RequestFrame, ResponseFrame } from '../frame-types.ts';
 
 /** Tasks that a session remembers. */
 const TASKS_MAX = 1000;

@@ -5,7 +5,8 @@ import { toolResource } from '../../grants/index.ts';
 import { objectOf, protocolError } from '../wire/era.ts';
 import { RPC } from '../wire/frame.ts';
 import type { Route, View } from '../catalog/types.ts';
-import type { RelayedCall, RequestFrame } from '../types.ts';
+import type { RelayedCall } from '../channel-types.ts';
+import type { RequestFrame } from '../frame-types.ts';
 
 /** A lone surrogate, or NUL. */
 const AMBIGUOUS = /[\p{Cs}\0]/u;

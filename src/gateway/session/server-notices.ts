@@ -3,7 +3,8 @@ import { META, isLogLevel, metaOf, reaches } from '../wire/era.ts';
 import type { Call } from './call.ts';
 import type { ClientQuestions } from './client-questions.ts';
 import type { Subscriptions } from './subscriptions.ts';
-import type { ChannelListener, NotificationFrame, RelayedCall } from '../types.ts';
+import type { ChannelListener, RelayedCall } from '../channel-types.ts';
+import type { NotificationFrame } from '../frame-types.ts';
 
 /** What the notices of a session go by. */
 export interface ServerNoticesComponents {

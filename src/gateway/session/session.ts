@@ -50,7 +50,8 @@ import { createSubscriber } from './subscribe.ts';
 import type { Subscriber } from './subscribe.ts';
 import { createSubscriptions } from './subscriptions.ts';
 import type { Session, SessionComponents, SessionInit } from './types.ts';
-import type { ClientFacts, Frame, NotificationFrame, RequestFrame } from '../types.ts';
+import type { ClientFacts } from '../channel-types.ts';
+import type { Frame, NotificationFrame, RequestFrame } from '../frame-types.ts';
 
 /** Key in `_meta` of `initialize`: the client wants the whole list of tools, or search. */
 const TOOLS_META = 'starling/tools';

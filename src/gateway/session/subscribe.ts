@@ -18,7 +18,7 @@ import type {
   SubscribedResource,
   Subscriptions,
 } from './subscriptions.ts';
-import type { FrameError } from '../types.ts';
+import type { FrameError } from '../frame-types.ts';
 
 const KINDS: readonly ListKind[] = ['tools', 'resources', 'templates', 'prompts'];
 const TIMEOUT_MS = 30_000;

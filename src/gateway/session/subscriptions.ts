@@ -10,7 +10,7 @@ import { META, clientOf, declaresTasks, lacksTasks, metaOf, objectOf } from '../
 import { jsonOfId } from '../wire/frame-id.ts';
 import { notificationBytes, resultBytes } from '../wire/frame.ts';
 import type { Reply } from '../wire/reply.ts';
-import type { FrameId, NotificationFrame, RequestFrame } from '../types.ts';
+import type { FrameId, NotificationFrame, RequestFrame } from '../frame-types.ts';
 import { isOwnTask } from './request-target.ts';
 import type { ListKind } from '../catalog/lists.ts';
 

@@ -5,7 +5,8 @@ import type { Principal } from '../../guard/index.ts';
 import type { Clearance } from '../clearance/clearance.ts';
 import type { Views, SearchMode, ViewSpec } from '../catalog/types.ts';
 import type { Receiver } from '../wire/reply.ts';
-import type { AskableClient, NotificationFrame, ServerChannels } from '../types.ts';
+import type { AskableClient, ServerChannels } from '../channel-types.ts';
+import type { NotificationFrame } from '../frame-types.ts';
 
 /** What a peer's `initialize` decides about its session. */
 export interface Initializing {

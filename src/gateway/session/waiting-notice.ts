@@ -9,7 +9,7 @@ import { jsonOfId } from '../wire/frame-id.ts';
 import { notificationBytes, parseFrame, rewriteFrame } from '../wire/frame.ts';
 import { WAITING_NOTIFICATION } from '../wire/peer-protocol.ts';
 import type { Reply } from '../wire/reply.ts';
-import type { FrameId } from '../types.ts';
+import type { FrameId } from '../frame-types.ts';
 
 /** Below any time after which somebody could take a call for lost. */
 const TELL_MS = 1000;

@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { StarlingError } from '../../core/index.ts';
 import { readRequestBody } from '../door/request-body.ts';
-import type { FrameId } from '../types.ts';
+import type { FrameId } from '../frame-types.ts';
 import { parseIncoming } from '../wire/batch.ts';
 import { idAtEdge } from '../wire/edge-id.ts';
 import { isFrameId } from '../wire/frame-id.ts';

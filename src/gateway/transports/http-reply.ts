@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { StarlingError } from '../../core/index.ts';
 import { errorBytes, errorOf } from '../wire/frame.ts';
 import type { Reply } from '../wire/reply.ts';
-import type { FrameId } from '../types.ts';
+import type { FrameId } from '../frame-types.ts';
 
 /** Progress is left out while this much waits for a client that does not read. */
 const INTERIM_BYTES_MAX = 1024 * 1024;

@@ -28,7 +28,7 @@ import type { PeerAllowances } from '../wire/peer-allowances.ts';
 import { createPeerWriter } from '../wire/peer-writer.ts';
 import type { PeerWriter } from '../wire/peer-writer.ts';
 import type { Receiver, Reply } from '../wire/reply.ts';
-import type { Frame } from '../types.ts';
+import type { Frame } from '../frame-types.ts';
 import type { Initializing, Session, SessionComponents } from '../session/types.ts';
 import { createSessionDecoder } from './message-session.ts';
 import { createSessionTurns } from './session-turns.ts';

@@ -14,7 +14,7 @@ import type { MethodBatch, MethodBatches } from '../wire/method-batch.ts';
 import { createPackets, readPacket } from '../wire/packet.ts';
 import type { Packet, Packets } from '../wire/packet.ts';
 import type { Receiver, Reply } from '../wire/reply.ts';
-import type { Frame, FrameId } from '../types.ts';
+import type { Frame, FrameId } from '../frame-types.ts';
 
 /** Where messages go out. */
 export interface LineOutput {

@@ -15,7 +15,7 @@ import { ATTACH_METHOD } from '../../config/index.ts';
 import { keyOf } from '../../guard/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { Session } from '../session/types.ts';
-import type { Frame } from '../types.ts';
+import type { Frame } from '../frame-types.ts';
 import { errorBytes, errorOf, resultBytes } from '../wire/frame.ts';
 import type { Reply } from '../wire/reply.ts';
 import { createSocketOutput, serveLines } from './line-connection.ts';

@@ -14,7 +14,7 @@ import { isFrameId } from '../wire/frame-id.ts';
 import { toLine } from '../wire/frame.ts';
 import type { Credential } from '../door/types.ts';
 import type { Session } from '../session/types.ts';
-import type { Frame } from '../types.ts';
+import type { Frame } from '../frame-types.ts';
 import { createWaitingPosts } from './waiting-posts.ts';
 import type { WaitingPosts } from './waiting-posts.ts';
 import { readPostedBody, refusePosted, takesEvents } from './http-body.ts';

@@ -18,7 +18,7 @@ import {
 import { isFrameId } from '../wire/frame-id.ts';
 import { RPC, parseFrame } from '../wire/frame.ts';
 import type { Session } from '../session/types.ts';
-import type { Frame, RequestFrame } from '../types.ts';
+import type { Frame, RequestFrame } from '../frame-types.ts';
 import { headerParamsOf, paramHeadersOf } from '../wire/modern-headers.ts';
 import type { HeaderParam } from '../wire/modern-headers.ts';
 import { readJsonBody } from './http-body.ts';

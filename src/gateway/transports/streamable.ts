@@ -12,7 +12,7 @@ import type { RateLimit } from '../door/rate-limit.ts';
 import { MODERN_RPC, eraOf } from '../wire/era.ts';
 import { isFrameId, keyOfId } from '../wire/frame-id.ts';
 import { NO_REPLY } from '../wire/reply.ts';
-import type { Frame, FrameId, RequestFrame } from '../types.ts';
+import type { Frame, FrameId, RequestFrame } from '../frame-types.ts';
 import { createEventStream } from './client-event-stream.ts';
 import { readJsonBody, takesEvents } from './http-body.ts';
 import { createHttpReply, notFound, refuse, usage } from './http-reply.ts';

@@ -12,7 +12,7 @@ import { errorBytes, errorOf, resultBytes } from '../wire/frame.ts';
 import { objectOf } from '../wire/era.ts';
 import type { Session } from '../session/types.ts';
 import type { Reply } from '../wire/reply.ts';
-import type { Frame, FrameId, RequestFrame } from '../types.ts';
+import type { Frame, FrameId, RequestFrame } from '../frame-types.ts';
 import type { Credential } from '../door/types.ts';
 import { close, listen } from './listen.ts';
 import { createLongLivedConnections } from './long-lived.ts';

@@ -1,7 +1,7 @@
 /** A connection to an upstream server, as an instance uses it; and what shows the server who we are. */
 import type { Secret, StarlingError } from '../../core/index.ts';
 import type { Handshake } from '../wire/client-handshake.ts';
-import type { Channel } from '../types.ts';
+import type { Channel } from '../channel-types.ts';
 
 /** One connection to an upstream server, from its start to its one end. */
 export interface UpstreamConnection {

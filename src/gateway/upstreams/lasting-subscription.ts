@@ -10,7 +10,8 @@ import { modernMeta } from '../wire/client-handshake.ts';
 import type { Handshake } from '../wire/client-handshake.ts';
 import { objectOf } from '../wire/era.ts';
 import { RPC, requestBytes } from '../wire/frame.ts';
-import type { Channel, ChannelCall, NotificationFrame } from '../types.ts';
+import type { Channel, ChannelCall } from '../channel-types.ts';
+import type { NotificationFrame } from '../frame-types.ts';
 
 /**
  * Pause before the subscription is made again: 1 s, doubled up to a minute. Shorter pauses lose fewer

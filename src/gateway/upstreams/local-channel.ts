@@ -24,10 +24,10 @@ import type {
   ChannelCall,
   ChannelListener,
   RelayedCall,
-  ResponseFrame,
   ServerChannel,
   ServerChannelInit,
-} from '../types.ts';
+} from '../channel-types.ts';
+import type { ResponseFrame } from '../frame-types.ts';
 
 const LEVEL_TIMEOUT_MS = 30_000;
 

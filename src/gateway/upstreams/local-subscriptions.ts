@@ -5,7 +5,7 @@
  */
 import { messageOf } from '../../core/index.ts';
 import type { Clock, Logger } from '../../core/index.ts';
-import type { ChannelListener } from '../types.ts';
+import type { ChannelListener } from '../channel-types.ts';
 import type { Instance } from './instances/instance.ts';
 
 const TIMEOUT_MS = 30_000;

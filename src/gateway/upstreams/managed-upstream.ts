@@ -8,7 +8,8 @@ import type { Clock, Health, JsonObject, Logger, Random, Scope } from '../../cor
 import type { CatalogLimits, ItemKind, ServerCatalog } from '../../directory/index.ts';
 import { objectOf } from '../wire/era.ts';
 import { headerParamsOf, paramHeadersOf } from '../wire/modern-headers.ts';
-import type { ServerChannel, ServerChannelInit, Upstream, UpstreamStatus } from '../types.ts';
+import type { ServerChannel, ServerChannelInit } from '../channel-types.ts';
+import type { Upstream, UpstreamStatus } from '../types.ts';
 import type { ServerCondition } from '../server-condition.ts';
 import type { SuspendedCall } from './suspended-call.ts';
 import type { Credentials } from './connection-types.ts';

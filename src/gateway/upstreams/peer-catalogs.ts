@@ -18,7 +18,8 @@ import type { Directory, ServerCatalog } from '../../directory/index.ts';
 import type { Membership, PeerView } from '../../membership/index.ts';
 import { resultOf } from '../wire/client-handshake.ts';
 import { CATALOG_METHOD } from '../wire/peer-protocol.ts';
-import type { NotificationFrame, ServerChannel } from '../types.ts';
+import type { ServerChannel } from '../channel-types.ts';
+import type { NotificationFrame } from '../frame-types.ts';
 
 /** Between attempts to open the session, and between lists that fail: at most two a minute of each. */
 const BACKOFF = { baseMs: 500, capMs: 30_000 };

@@ -9,7 +9,9 @@ import type { PeerView } from '../../membership/index.ts';
 import { objectOf } from '../wire/era.ts';
 import { OWN_CLIENT_INFO } from '../wire/client-handshake.ts';
 import { RPC, errorBytes, errorFrom } from '../wire/frame.ts';
-import type { ChannelListener, PeerToolCall, ResponseFrame, ServerChannel } from '../types.ts';
+import type { ChannelListener, ServerChannel } from '../channel-types.ts';
+import type { ResponseFrame } from '../frame-types.ts';
+import type { PeerToolCall } from '../types.ts';
 import type { ChannelOpener } from './channel-opener.ts';
 
 /** Sessions that are open at one time; the one that was used longest ago is closed for another. */

@@ -26,9 +26,9 @@ import type {
   ChannelListener,
   ClientFacts,
   RelayedCall,
-  ResponseFrame,
   ServerChannel,
-} from '../types.ts';
+} from '../channel-types.ts';
+import type { ResponseFrame } from '../frame-types.ts';
 import { createGivenGrants } from './given-grants.ts';
 import type { GivenGrants } from './given-grants.ts';
 

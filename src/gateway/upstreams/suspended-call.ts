@@ -1,5 +1,5 @@
 /** A modern client's call on a legacy server that waits for input of the client (MRTR). */
-import type { ChannelCall, RelayedCall } from '../types.ts';
+import type { ChannelCall, RelayedCall } from '../channel-types.ts';
 
 /** A call that waits. */
 export interface SuspendedCall {

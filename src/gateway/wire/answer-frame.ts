@@ -6,7 +6,7 @@
  */
 import { isObject, messageOf, parseStrictJson, printable } from '../../core/index.ts';
 import type { Json, JsonObject } from '../../core/index.ts';
-import type { FrameError, FrameId, ResponseFrame } from '../types.ts';
+import type { FrameError, FrameId, ResponseFrame } from '../frame-types.ts';
 import { twinInAnswer } from './envelope.ts';
 import { idText, isFrameId } from './frame-id.ts';
 import { placesOf, scanSpans } from './json-scan.ts';

@@ -8,7 +8,7 @@ import { idText, isFrameId } from './frame-id.ts';
 import { RPC, errorBytes, errorOf, parseFrame } from './frame.ts';
 import { NO_REPLY } from './reply.ts';
 import type { Receiver, Reply } from './reply.ts';
-import type { Frame, FrameError, FrameId, RequestFrame } from '../types.ts';
+import type { Frame, FrameError, FrameId, RequestFrame } from '../frame-types.ts';
 
 /** Messages in one batch. */
 const BATCH_MAX = 100;

@@ -7,6 +7,10 @@
 import { StarlingError, createChurnMap, messageOf, printable } from '../../core/index.ts';
 import type { Clock, JsonObject, Logger } from '../../core/index.ts';
 import { isBatch, splitBatch } from './batch.ts';
+import { createAnswerQueue } from './answer-queue.ts';
+import type { AnswerQueue } from './answer-queue.ts';
+import { createCallDeadlines } from './call-deadlines.ts';
+import type { CallDeadlines, TimedCall } from './call-deadlines.ts';
 import { META, metaOf } from './era.ts';
 import { ownIdAtEdge } from './edge-id.ts';
 import { idText, isFrameId, keyOfId, ownIdOf } from './frame-id.ts';
@@ -19,16 +23,8 @@ import {
   resultBytes,
   rewriteFrame,
 } from './frame.ts';
-import type {
-  Frame,
-  Channel,
-  ChannelCall,
-  ChannelListener,
-  NotificationFrame,
-  RelayedCall,
-  RequestFrame,
-  ResponseFrame,
-} from '../types.ts';
+import type { Channel, ChannelCall, ChannelListener, RelayedCall } from '../channel-types.ts';
+import type { Frame, NotificationFrame, RequestFrame, ResponseFrame } from '../frame-types.ts';
 import { WAITING_NOTIFICATION } from './peer-protocol.ts';
 
 /** What a channel works with. */
@@ -73,37 +69,14 @@ export interface ChannelCore extends Channel {
   end(error: StarlingError): void;
 }
 
-/** How a call is given more time without progress, and more in all. */
-const MORE_TIME = {
-  server:
-    'if it needs longer, raise `timeout` of the server where that runs: starling mcp add --force --timeout <duration> …',
-  peer: 'if it needs longer, raise limits.callTimeoutMs of the node that asks, and `timeout` of the server there',
-} as const;
-const MORE_IN_ALL = {
-  server: 'if it needs longer, raise limits.callTotalMs of the node that has the server',
-  peer: 'if it needs longer, raise limits.callTotalMs of both nodes',
-} as const;
-
-interface Pending {
+interface Pending extends TimedCall {
   readonly method: string;
-  /** The method, and the thing that it is about. */
-  readonly what: string;
-  readonly startedAt: number;
-  readonly timeoutMs: number;
-  /** How long it may take in all, also while the server asks something itself; default: as long as any. */
-  readonly totalMs?: number | undefined;
   activeAt: number;
   /** True when the caller wants progress. */
   readonly progress: boolean;
   readonly call: Pick<RelayedCall, 'response' | 'progress' | 'failed'> & Partial<RelayedCall>;
 }
 
-/** How often deadlines are looked at, as a share of the timeout, and at the most. */
-const SWEEP_SHARE = 4;
-const SWEEP_MAX_MS = 1000;
-/** Answers that wait for room, and how often room is looked for. */
-const UNSENT_MAX = 100;
-const RESEND_MS = 100;
 const ID_SHOWN_MAX = 80;
 const ANSWER_HEAD_BYTES = 1024;
 const EMPTY_RESULTS: ReadonlySet<string> = new Set([
@@ -130,14 +103,28 @@ class MappedChannel implements ChannelCore {
   #ended: StarlingError | undefined;
   /** The last id in an answer that was no request's of ours. */
   #stray: string | undefined;
-  #cancelSweep: (() => void) | undefined;
-  /** Answers that the other end's queue had no room for. */
-  readonly #unsent: Buffer[] = [];
-  #cancelResend: (() => void) | undefined;
+  readonly #deadlines: CallDeadlines;
+  readonly #answers: AnswerQueue;
 
   constructor(components: ChannelComponents, init: ChannelInit) {
     this.#components = components;
     this.#init = init;
+    const { clock, logger } = components;
+    this.#answers = createAnswerQueue({
+      send: (message) => components.send(message),
+      clock,
+      logger,
+    });
+    this.#deadlines = createCallDeadlines(
+      {
+        waiting: () => this.#pending.entries(),
+        isAsking: () => this.#asking.size > 0,
+        late: (id, error) => this.#late(id, error),
+        oddities: () => this.#oddities(),
+        clock,
+      },
+      init,
+    );
   }
 
   get inFlight(): number {
@@ -219,9 +206,8 @@ class MappedChannel implements ChannelCore {
   end(error: StarlingError): void {
     if (this.#ended !== undefined) return;
     this.#ended = error;
-    this.#cancelSweep?.();
-    this.#cancelResend?.();
-    this.#unsent.length = 0;
+    this.#deadlines.stop();
+    this.#answers.stop();
     this.failAll(error);
   }
 
@@ -275,7 +261,7 @@ class MappedChannel implements ChannelCore {
       progress,
       call,
     });
-    if (timeoutMs < Number.POSITIVE_INFINITY) this.#sweepSoon(timeoutMs);
+    this.#deadlines.began(timeoutMs);
     return id;
   }
 
@@ -385,32 +371,11 @@ class MappedChannel implements ChannelCore {
       isAnswered = true;
       this.#asking.delete(keyOfId(request.id));
       this.#touch();
-      this.#sendAnswer(message);
+      this.#answers.send(message);
     };
     this.#asking.add(keyOfId(request.id));
     if (request.method === 'ping') answer(resultBytes(request.id, {}));
     else this.#components.listener.request(request, answer, related);
-  }
-
-  /** Sends an answer to a question, or keeps the answer until there is room: who asked waits for it. */
-  #sendAnswer(message: Buffer): void {
-    if (this.#unsent.length === 0) {
-      try {
-        this.#components.send(message);
-        return;
-      } catch (error) {
-        this.#components.logger.debug({ error: messageOf(error) }, 'answer not sent yet');
-      }
-    }
-    if (this.#unsent.length >= UNSENT_MAX) return;
-    this.#unsent.push(message);
-    this.#cancelResend ??= this.#components.clock.schedule(RESEND_MS, () => this.#resend());
-  }
-
-  #resend(): void {
-    this.#cancelResend = undefined;
-    const waiting = this.#unsent.splice(0);
-    for (const message of waiting) this.#sendAnswer(message);
   }
 
   /** The other end wants no answer any more: nothing waits on its question. */
@@ -447,49 +412,15 @@ class MappedChannel implements ChannelCore {
     pending.call.progress(frame);
   }
 
-  #sweepSoon(timeoutMs: number): void {
-    if (this.#cancelSweep !== undefined) return;
-    const waitMs = Math.min(SWEEP_MAX_MS, Math.ceil(timeoutMs / SWEEP_SHARE));
-    this.#cancelSweep = this.#components.clock.schedule(waitMs, () => {
-      this.#cancelSweep = undefined;
-      this.#sweep();
-    });
+  #late(id: number, error: StarlingError): void {
+    const pending = this.#pending.get(id);
+    this.#cancel(id, 'timeout');
+    pending?.call.failed(error);
   }
 
-  #sweep(): void {
-    const now = this.#components.clock.now();
-    let soonest = Number.POSITIVE_INFINITY;
-    for (const [id, pending] of this.#pending.entries()) {
-      if (pending.timeoutMs === Number.POSITIVE_INFINITY) continue;
-      const quietMs = this.#asking.size > 0 ? 0 : now - pending.activeAt;
-      const totalMs = now - pending.startedAt;
-      if (quietMs >= pending.timeoutMs || totalMs >= this.#totalOf(pending)) {
-        this.#cancel(id, 'timeout');
-        pending.call.failed(this.#late(pending, quietMs >= pending.timeoutMs));
-      } else {
-        soonest = Math.min(soonest, pending.timeoutMs);
-      }
-    }
-    if (soonest < Number.POSITIVE_INFINITY) this.#sweepSoon(soonest);
-  }
-
-  #totalOf({ totalMs = Infinity }: Pending): number {
-    return Math.min(totalMs, this.#init.callTotalMs);
-  }
-
-  #late(pending: Pending, quiet: boolean): StarlingError {
-    const limit = quiet ? pending.timeoutMs : this.#totalOf(pending);
+  #oddities(): readonly string[] {
     const stray = this.#stray === undefined ? [] : [`it answered under the id ${this.#stray}`];
-    const oddities = [...stray, this.#init.oddity?.() ?? []].flat();
-    const odd = oddities.map((text) => `; ${text}`).join('');
-    return new StarlingError(
-      'STARLING_TIMEOUT',
-      `${this.#init.title} did not answer ${pending.what} within ${limit / 1000} s${odd}`,
-      {
-        hint: quiet ? MORE_TIME[this.#init.kind] : MORE_IN_ALL[this.#init.kind],
-        data: { timeoutMs: limit },
-      },
-    );
+    return [...stray, this.#init.oddity?.() ?? []].flat();
   }
 }
 

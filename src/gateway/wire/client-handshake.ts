@@ -8,7 +8,8 @@ import type { ServerFacts } from '../../directory/index.ts';
 import { LEGACY_VERSIONS, META, MODERN_RPC, MODERN_VERSIONS, metaOf, objectOf } from './era.ts';
 import type { Era } from './era.ts';
 import { RPC, errorFrom } from './frame.ts';
-import type { ClientFacts, Channel, ResponseFrame } from '../types.ts';
+import type { ClientFacts, Channel } from '../channel-types.ts';
+import type { ResponseFrame } from '../frame-types.ts';
 
 const PAGES_MAX = 100;
 const CURSOR_LENGTH_MAX = 4096;

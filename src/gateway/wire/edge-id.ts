@@ -1,6 +1,6 @@
 /** The id of a message of which only the ends are known, because it is too long or no JSON as a whole. */
 import { numberId, ownIdOf } from './frame-id.ts';
-import type { FrameId } from '../types.ts';
+import type { FrameId } from '../frame-types.ts';
 
 const NOTHING = Buffer.alloc(0);
 /** A text without escapes, or a number (RFC 8259 §6 and §7). */

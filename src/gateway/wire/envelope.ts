@@ -6,7 +6,7 @@
  */
 import { createExactNames, jsonStringAt, printable } from '../../core/index.ts';
 import type { ExactNames, JsonObject } from '../../core/index.ts';
-import type { EnvelopeLevel, Spans } from '../types.ts';
+import type { EnvelopeLevel, Spans } from '../frame-types.ts';
 
 const MODERN = 'io.modelcontextprotocol/';
 const SHOWN_MAX = 80;

@@ -6,7 +6,8 @@ import canonicalize from 'canonicalize';
 import { StarlingError, isObject } from '../../core/index.ts';
 import type { Json, JsonObject } from '../../core/index.ts';
 import { RPC } from './frame.ts';
-import type { ClientFacts, RequestFrame } from '../types.ts';
+import type { ClientFacts } from '../channel-types.ts';
+import type { RequestFrame } from '../frame-types.ts';
 
 export type Era = 'legacy' | 'modern';
 

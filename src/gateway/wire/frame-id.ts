@@ -3,7 +3,7 @@
  * came (`1.0`, `1e3`, `12345678901234567890`) keeps its text, because clients look for the id that they wrote.
  */
 import type { Json } from '../../core/index.ts';
-import type { FrameId, WrittenNumber } from '../types.ts';
+import type { FrameId, WrittenNumber } from '../frame-types.ts';
 
 /** `-0`, an exponent of any size and 400 digits are numbers too; longer ones are nobody's ids. */
 const WRITTEN_MAX = 1024;

@@ -20,7 +20,7 @@ import type {
   RequestFrame,
   Span,
   Spans,
-} from '../types.ts';
+} from '../frame-types.ts';
 
 const METHOD_KEY = Buffer.from('"method"');
 const NEWLINE = 0x0a;

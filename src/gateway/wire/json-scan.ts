@@ -12,7 +12,7 @@ import {
   jsonStringAt,
   skipJsonSpace,
 } from '../../core/index.ts';
-import type { EnvelopeLevel, Span, Spans } from '../types.ts';
+import type { EnvelopeLevel, Span, Spans } from '../frame-types.ts';
 import { ENVELOPE_KEYS } from './envelope.ts';
 import type { EnvelopeKey } from './envelope.ts';
 

@@ -11,7 +11,7 @@ import { idText, keyOfId } from './frame-id.ts';
 import { RPC, cancelledBy, errorBytes, errorOf, parseFrame, spliced } from './frame.ts';
 import { scanSpans } from './json-scan.ts';
 import type { Receiver, Reply } from './reply.ts';
-import type { Frame, FrameId, RequestFrame } from '../types.ts';
+import type { Frame, FrameId, RequestFrame } from '../frame-types.ts';
 
 const METHOD = 'batch';
 const CANCELLED = 'notifications/cancelled';

@@ -20,7 +20,7 @@ import { META, MODERN_VERSIONS } from './era.ts';
 import { RPC, errorOf, parseFrame } from './frame.ts';
 import { scanSpans } from './json-scan.ts';
 import type { Receiver, Reply } from './reply.ts';
-import type { RequestFrame, Span } from '../types.ts';
+import type { RequestFrame, Span } from '../frame-types.ts';
 
 const MARK = Buffer.from('"g"');
 const GROUP = 'ai';

@@ -1,7 +1,8 @@
 /** Asks a client by a request that the node itself makes, and takes the question back when it is not needed. */
 import type { JsonObject } from '../../core/index.ts';
 import { notificationBytes, parseFrame, requestBytes } from './frame.ts';
-import type { Answer, NotificationFrame, RequestFrame } from '../types.ts';
+import type { Answer } from '../channel-types.ts';
+import type { NotificationFrame, RequestFrame } from '../frame-types.ts';
 
 /** What this node itself asks a client, and when nobody waits for the answer any more. */
 export interface OwnQuestion {

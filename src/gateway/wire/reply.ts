@@ -1,5 +1,5 @@
 /** Where the answer to one request goes, and who takes messages. */
-import type { Frame } from '../types.ts';
+import type { Frame } from '../frame-types.ts';
 
 /** The way back to who sent one request: `interim` and `urgent` any number of times, then one of the others. */
 export interface Reply {

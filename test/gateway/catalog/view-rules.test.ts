@@ -4,7 +4,7 @@ import { silentLogger } from '../../../src/core/index.ts';
 import { parseFrame } from '../../../src/gateway/wire/frame.ts';
 import { routesOf } from '../../../src/gateway/session/request-target.ts';
 import type { Route, View } from '../../../src/gateway/catalog/types.ts';
-import type { RequestFrame } from '../../../src/gateway/types.ts';
+import type { RequestFrame } from '../../../src/gateway/frame-types.ts';
 import { createGrantBook } from '../../../src/grants/index.ts';
 import { createGuard } from '../../../src/guard/index.ts';
 import type { Guard, Principal } from '../../../src/guard/index.ts';

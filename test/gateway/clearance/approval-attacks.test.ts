@@ -5,7 +5,7 @@ import { createDisabledAudit } from '../../../src/audit/index.ts';
 import type { Audit, AuditInit } from '../../../src/audit/index.ts';
 import { parseFrame } from '../../../src/gateway/wire/frame.ts';
 import { failureOf } from '../../../src/gateway/clearance/refusal-errors.ts';
-import type { ResponseFrame } from '../../../src/gateway/types.ts';
+import type { ResponseFrame } from '../../../src/gateway/frame-types.ts';
 import { auditGovernance } from '../../../src/guard/index.ts';
 import { didFromPeerId } from '../../../src/identity/index.ts';
 import { ALL_WAIT, ECHO, FORMS, attach, meshOf, pending } from '../support/approvers.ts';

@@ -6,7 +6,7 @@ import { createClearance } from '../../../src/gateway/clearance/clearance.ts';
 import type { Clearance, WantedCall } from '../../../src/gateway/clearance/clearance.ts';
 import type { Did } from '../../../src/core/index.ts';
 import type { GuardWanted } from '../../../src/guard/index.ts';
-import type { RequestFrame } from '../../../src/gateway/types.ts';
+import type { RequestFrame } from '../../../src/gateway/frame-types.ts';
 import { parseFrame } from '../../../src/gateway/wire/frame.ts';
 import type { Guard, Principal } from '../../../src/guard/index.ts';
 

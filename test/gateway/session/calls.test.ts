@@ -1,7 +1,7 @@
 /** What is under way in a session: it ends once, whatever fails, and leaves nothing behind. */
 import { describe, expect, it } from 'vitest';
 import { StarlingError } from '../../../src/core/index.ts';
-import type { ServerChannel } from '../../../src/gateway/types.ts';
+import type { ServerChannel } from '../../../src/gateway/channel-types.ts';
 import { call, openDesk } from '../support/session-bench.ts';
 import type { Desk, Message } from '../support/session-bench.ts';
 

@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { listPage } from '../../../src/gateway/session/list-page.ts';
 import { parseFrame } from '../../../src/gateway/wire/frame.ts';
 import type { View } from '../../../src/gateway/catalog/types.ts';
-import type { RequestFrame } from '../../../src/gateway/types.ts';
+import type { RequestFrame } from '../../../src/gateway/frame-types.ts';
 
 const GATEWAY = resolve(import.meta.dirname, '../../../src/gateway');
 const view = {

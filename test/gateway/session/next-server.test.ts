@@ -1,7 +1,7 @@
 /** After what a call goes to the next server that has its tool or resource, and after what not. */
 import { describe, expect, it } from 'vitest';
 import { StarlingError } from '../../../src/core/index.ts';
-import type { ServerChannel } from '../../../src/gateway/types.ts';
+import type { ServerChannel } from '../../../src/gateway/channel-types.ts';
 import { call, openDesk } from '../support/session-bench.ts';
 import type { Desk, Message } from '../support/session-bench.ts';
 

@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { createOwnCalls } from '../../../src/gateway/session/own-call.ts';
 import type { Session } from '../../../src/gateway/session/types.ts';
-import type { Frame } from '../../../src/gateway/types.ts';
+import type { Frame } from '../../../src/gateway/frame-types.ts';
 import type { Reply } from '../../../src/gateway/wire/reply.ts';
 import { createTestClock } from '../../core/test-clock.ts';
 import type { TestClock } from '../../core/test-clock.ts';

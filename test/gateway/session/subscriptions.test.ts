@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { createSubscriptions } from '../../../src/gateway/session/subscriptions.ts';
 import type { Listener, Subscriptions } from '../../../src/gateway/session/subscriptions.ts';
 import { parseFrame } from '../../../src/gateway/wire/frame.ts';
-import type { NotificationFrame, RequestFrame } from '../../../src/gateway/types.ts';
+import type { NotificationFrame, RequestFrame } from '../../../src/gateway/frame-types.ts';
 
 const REPLY = { interim: () => undefined, final: () => undefined };
 

@@ -4,7 +4,7 @@ import type { Clock, JsonObject } from '../../../src/core/index.ts';
 import { notificationBytes, requestBytes, resultBytes } from '../../../src/gateway/wire/frame.ts';
 import type { Session } from '../../../src/gateway/session/types.ts';
 import type { Reply } from '../../../src/gateway/wire/reply.ts';
-import type { Frame, FrameId, RequestFrame } from '../../../src/gateway/types.ts';
+import type { Frame, FrameId, RequestFrame } from '../../../src/gateway/frame-types.ts';
 import type { Principal } from '../../../src/guard/index.ts';
 
 type Push = (message: Buffer) => void;

@@ -15,7 +15,7 @@ import type {
 } from '../../../src/gateway/catalog/types.ts';
 import { createSearchMode } from '../../../src/gateway/catalog/search/mode.ts';
 import { createSession } from '../../../src/gateway/session/session.ts';
-import type { ChannelListener, ServerChannel } from '../../../src/gateway/types.ts';
+import type { ChannelListener, ServerChannel } from '../../../src/gateway/channel-types.ts';
 import { createLists } from '../../../src/gateway/catalog/lists.ts';
 import { jointFacts } from '../../../src/gateway/catalog/server-facts.ts';
 import { catalogOf } from '../../directory/arrange.ts';

@@ -5,15 +5,13 @@ import { Secret, createHealth, silentLogger } from '../../../src/core/index.ts';
 import type { Clock, Health, JsonObject, StarlingError } from '../../../src/core/index.ts';
 import { META } from '../../../src/gateway/wire/era.ts';
 import { parseFrame, resultBytes } from '../../../src/gateway/wire/frame.ts';
+import type { Answer, ChannelCall, ServerChannel } from '../../../src/gateway/channel-types.ts';
 import type {
-  Answer,
   Frame,
   FrameError,
-  ChannelCall,
   NotificationFrame,
   RequestFrame,
-  ServerChannel,
-} from '../../../src/gateway/types.ts';
+} from '../../../src/gateway/frame-types.ts';
 import { createManagedUpstream } from '../../../src/gateway/upstreams/managed-upstream.ts';
 import type {
   ManagedUpstreamInit,

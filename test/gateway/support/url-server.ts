@@ -5,7 +5,8 @@ import { silentLogger, systemClock } from '../../../src/core/index.ts';
 import type { JsonObject, Logger, StarlingError } from '../../../src/core/index.ts';
 import { parseFrame } from '../../../src/gateway/wire/frame.ts';
 import type { Handshake } from '../../../src/gateway/wire/client-handshake.ts';
-import type { ChannelListener, RequestFrame, ResponseFrame } from '../../../src/gateway/types.ts';
+import type { ChannelListener } from '../../../src/gateway/channel-types.ts';
+import type { RequestFrame, ResponseFrame } from '../../../src/gateway/frame-types.ts';
 import type { UpstreamConnection } from '../../../src/gateway/upstreams/connection-types.ts';
 import { defer } from './gateways.ts';
 

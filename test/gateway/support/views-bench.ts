@@ -17,7 +17,7 @@ import type { Upstream, UpstreamsEvents } from '../../../src/gateway/types.ts';
 import type { ListKind } from '../../../src/gateway/catalog/lists.ts';
 import { matchResource } from '../../../src/grants/index.ts';
 import { parseFrame } from '../../../src/gateway/wire/frame.ts';
-import type { RequestFrame } from '../../../src/gateway/types.ts';
+import type { RequestFrame } from '../../../src/gateway/frame-types.ts';
 import type { Guard, Principal } from '../../../src/guard/index.ts';
 import { createIdentity, didFromPeerId } from '../../../src/identity/index.ts';
 import { createTestClock } from '../../core/test-clock.ts';

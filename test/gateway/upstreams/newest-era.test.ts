@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../../src/core/index.ts';
 import { META, MODERN_RPC } from '../../../src/gateway/wire/era.ts';
 import { parseFrame } from '../../../src/gateway/wire/frame.ts';
-import type { RequestFrame } from '../../../src/gateway/types.ts';
+import type { RequestFrame } from '../../../src/gateway/frame-types.ts';
 import type { Instance, InstanceInit } from '../../../src/gateway/upstreams/instances/instance.ts';
 import { useCleanup } from '../support/gateways.ts';
 import { startAlone } from '../support/lone-instance.ts';

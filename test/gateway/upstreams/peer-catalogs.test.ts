@@ -5,11 +5,8 @@ import type { PeerId } from '../../../src/core/index.ts';
 import type { ServerCatalog } from '../../../src/directory/index.ts';
 import { createPeerCatalogs } from '../../../src/gateway/upstreams/peer-catalogs.ts';
 import type { PeerCatalogs } from '../../../src/gateway/upstreams/peer-catalogs.ts';
-import type {
-  NotificationFrame,
-  ResponseFrame,
-  ServerChannel,
-} from '../../../src/gateway/types.ts';
+import type { ServerChannel } from '../../../src/gateway/channel-types.ts';
+import type { NotificationFrame, ResponseFrame } from '../../../src/gateway/frame-types.ts';
 import { notificationBytes, parseFrame } from '../../../src/gateway/wire/frame.ts';
 import { createIdentity } from '../../../src/identity/index.ts';
 import { createDirectory } from '../../../src/directory/index.ts';

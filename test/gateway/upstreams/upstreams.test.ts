@@ -11,7 +11,7 @@ import { parseFrame } from '../../../src/gateway/wire/frame.ts';
 import { createTestClock } from '../../core/test-clock.ts';
 import { useCleanup } from '../support/gateways.ts';
 import { urlServer } from '../support/url-server.ts';
-import type { RequestFrame } from '../../../src/gateway/types.ts';
+import type { RequestFrame } from '../../../src/gateway/frame-types.ts';
 
 const FIXTURES = resolve(import.meta.dirname, '../../fixtures/servers');
 let running: Upstreams | undefined;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { ResponseFrame } from '../../../src/gateway/types.ts';
+import type { ResponseFrame } from '../../../src/gateway/frame-types.ts';
 import { parseFrame } from '../../../src/gateway/wire/frame.ts';
 
 function answer(text: string): ResponseFrame {

@@ -6,7 +6,8 @@ import { parseFrame, resultBytes } from '../../../src/gateway/wire/frame.ts';
 import { createChannel } from '../../../src/gateway/wire/channel.ts';
 import { ownIdAtEdge } from '../../../src/gateway/wire/edge-id.ts';
 import type { ChannelCore } from '../../../src/gateway/wire/channel.ts';
-import type { Answer, ChannelCall, RelayedCall, RequestFrame } from '../../../src/gateway/types.ts';
+import type { Answer, ChannelCall, RelayedCall } from '../../../src/gateway/channel-types.ts';
+import type { RequestFrame } from '../../../src/gateway/frame-types.ts';
 import { createTestClock } from '../../core/test-clock.ts';
 
 interface Sent {

@@ -18,7 +18,7 @@ import {
   unknownMethod,
 } from '../../../src/gateway/wire/era.ts';
 import { parseFrame } from '../../../src/gateway/wire/frame.ts';
-import type { RequestFrame } from '../../../src/gateway/types.ts';
+import type { RequestFrame } from '../../../src/gateway/frame-types.ts';
 
 const request = (params: unknown): RequestFrame =>
   parseFrame(

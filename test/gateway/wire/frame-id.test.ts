@@ -8,7 +8,7 @@ import {
   resultBytes,
   rewriteFrame,
 } from '../../../src/gateway/wire/frame.ts';
-import type { FrameId, NotificationFrame, RequestFrame } from '../../../src/gateway/types.ts';
+import type { FrameId, NotificationFrame, RequestFrame } from '../../../src/gateway/frame-types.ts';
 
 const request = (id: string, meta = '{}'): RequestFrame =>
   parseFrame(

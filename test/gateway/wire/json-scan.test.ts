@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { placesOf, scanSpans } from '../../../src/gateway/wire/json-scan.ts';
-import type { Span } from '../../../src/gateway/types.ts';
+import type { Span } from '../../../src/gateway/frame-types.ts';
 import { anyText } from '../../fixtures/any-text.ts';
 
 const at = (text: string, span: Span | undefined): unknown =>

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createSessionDecoder } from '../../../src/gateway/transports/message-session.ts';
 import { readMethodBatch, receiveMethodBatch } from '../../../src/gateway/wire/method-batch.ts';
 import { errorBytes, resultBytes } from '../../../src/gateway/wire/frame.ts';
-import type { Frame } from '../../../src/gateway/types.ts';
+import type { Frame } from '../../../src/gateway/frame-types.ts';
 import type { Receiver, Reply } from '../../../src/gateway/wire/reply.ts';
 
 /** Answers each call with its params, and `fail` with an error. */

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createPackets, readPacket } from '../../../src/gateway/wire/packet.ts';
 import { errorBytes, notificationBytes, resultBytes } from '../../../src/gateway/wire/frame.ts';
 import type { Reply } from '../../../src/gateway/wire/reply.ts';
-import type { RequestFrame } from '../../../src/gateway/types.ts';
+import type { RequestFrame } from '../../../src/gateway/frame-types.ts';
 
 interface Asked {
   readonly request: RequestFrame;

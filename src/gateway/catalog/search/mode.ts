@@ -3,7 +3,7 @@ import { StarlingError } from '../../../core/index.ts';
 import type { JsonObject } from '../../../core/index.ts';
 import type { ListedTool } from '../../../directory/index.ts';
 import { requestBytes } from '../../wire/frame.ts';
-import type { RequestFrame } from '../../types.ts';
+import type { RequestFrame } from '../../frame-types.ts';
 import { paginate } from '../lists.ts';
 import { META_TOOLS } from './meta-tool-definitions.ts';
 import { answerMetaTool, isMetaTool, metaToolError, readToolCall } from './meta-tools.ts';

@@ -1,6 +1,7 @@
 /** What a server may ask of a client: what the client has declared, and nothing else. */
 import { RPC, errorBytes } from '../../wire/frame.ts';
-import type { ChannelListener, ClientFacts, RequestFrame } from '../../types.ts';
+import type { ChannelListener, ClientFacts } from '../../channel-types.ts';
+import type { RequestFrame } from '../../frame-types.ts';
 
 /** The capability that a client declares to be asked by each method (MCP `client`). */
 const METHOD_CAPABILITY: Readonly<Record<string, string>> = {

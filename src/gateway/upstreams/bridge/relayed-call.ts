@@ -1,7 +1,8 @@
 /** Small parts of both bridges: calls that are changed in part, and responses of our own. */
 import type { JsonObject } from '../../../core/index.ts';
 import { parseFrame, resultBytes } from '../../wire/frame.ts';
-import type { ChannelCall, RelayedCall, ResponseFrame } from '../../types.ts';
+import type { ChannelCall, RelayedCall } from '../../channel-types.ts';
+import type { ResponseFrame } from '../../frame-types.ts';
 
 /** `call` as a plain object, to be changed in part: calls may be objects whose methods need their `this`. */
 export function relayedWith(call: RelayedCall): RelayedCall {

@@ -13,11 +13,9 @@ import type {
   ChannelCall,
   ChannelListener,
   ClientFacts,
-  NotificationFrame,
   RelayedCall,
-  RequestFrame,
-  ResponseFrame,
-} from '../../types.ts';
+} from '../../channel-types.ts';
+import type { NotificationFrame, RequestFrame, ResponseFrame } from '../../frame-types.ts';
 import type { Instance } from '../instances/instance.ts';
 import type { ServerInstances } from '../instances/server-instances-types.ts';
 import { asUpstreamError } from '../upstream-errors.ts';

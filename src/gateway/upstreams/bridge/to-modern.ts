@@ -12,10 +12,9 @@ import type {
   ChannelCall,
   ChannelListener,
   ClientFacts,
-  FrameEdits,
   RelayedCall,
-  RequestFrame,
-} from '../../types.ts';
+} from '../../channel-types.ts';
+import type { FrameEdits, RequestFrame } from '../../frame-types.ts';
 import type { Instance } from '../instances/instance.ts';
 import { isDeclared, undeclared } from './declared-capabilities.ts';
 import { answered, relayedWith, responseOf } from './relayed-call.ts';

@@ -5,7 +5,7 @@
 import type { McpServer } from '../../../config/index.ts';
 import type { Principal } from '../../../guard/index.ts';
 import { capabilitiesKey } from '../../wire/era.ts';
-import type { ClientFacts } from '../../types.ts';
+import type { ClientFacts } from '../../channel-types.ts';
 import { SHARED_NEEDS } from './instance-needs.ts';
 import type { InstanceNeeds } from './instance-needs.ts';
 import type { KnownEras } from '../known-eras.ts';

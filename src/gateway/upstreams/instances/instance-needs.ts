@@ -1,6 +1,6 @@
 /** Which instance of a server a request needs. */
 import type { Era } from '../../wire/era.ts';
-import type { ClientFacts } from '../../types.ts';
+import type { ClientFacts } from '../../channel-types.ts';
 
 /** What an instance is needed for. Equal keys share an instance. */
 export interface InstanceNeeds {

@@ -9,13 +9,8 @@ import type { Era } from '../../wire/era.ts';
 import { RPC, errorBytes, resultBytes } from '../../wire/frame.ts';
 import { discover, initialize } from '../../wire/client-handshake.ts';
 import type { Handshake } from '../../wire/client-handshake.ts';
-import type {
-  ClientFacts,
-  Channel,
-  ChannelListener,
-  NotificationFrame,
-  RequestFrame,
-} from '../../types.ts';
+import type { ClientFacts, Channel, ChannelListener } from '../../channel-types.ts';
+import type { NotificationFrame, RequestFrame } from '../../frame-types.ts';
 import type { Credentials, UpstreamConnection } from '../connection-types.ts';
 import { createLastingSubscription } from '../lasting-subscription.ts';
 import { connectHttp } from '../url/streamable-http.ts';

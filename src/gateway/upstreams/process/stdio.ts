@@ -12,7 +12,7 @@ import { createLineWriter } from '../../wire/line-writer.ts';
 import { createChannel } from '../../wire/channel.ts';
 import { ownIdAtEdge } from '../../wire/edge-id.ts';
 import type { ChannelCore } from '../../wire/channel.ts';
-import type { ChannelListener } from '../../types.ts';
+import type { ChannelListener } from '../../channel-types.ts';
 import type { UpstreamConnection } from '../connection-types.ts';
 import type { ProcessHooks } from './process-hooks.ts';
 import type { Children } from './process-record.ts';

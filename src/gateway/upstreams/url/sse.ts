@@ -9,7 +9,7 @@ import type { SseServer } from '../../../config/index.ts';
 import { StarlingError } from '../../../core/index.ts';
 import { errorBytes } from '../../wire/frame.ts';
 import type { Handshake } from '../../wire/client-handshake.ts';
-import type { Channel } from '../../types.ts';
+import type { Channel } from '../../channel-types.ts';
 import type { UpstreamConnection } from '../connection-types.ts';
 import { createEventStreamDecoder } from './event-stream.ts';
 import type { StreamEvent } from './event-stream.ts';

@@ -11,7 +11,7 @@ import { parseIncoming } from '../../wire/batch.ts';
 import { ownIdOf } from '../../wire/frame-id.ts';
 import { errorBytes, parseFrame } from '../../wire/frame.ts';
 import type { Handshake } from '../../wire/client-handshake.ts';
-import type { Channel } from '../../types.ts';
+import type { Channel } from '../../channel-types.ts';
 import type { UpstreamConnection } from '../connection-types.ts';
 import { followAnswer } from './answer-stream.ts';
 import type { Asked } from './answer-stream.ts';

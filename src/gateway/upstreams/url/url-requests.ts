@@ -6,7 +6,8 @@
 import { StarlingError } from '../../../core/index.ts';
 import type { Clock, Logger, Random, Secret } from '../../../core/index.ts';
 import { parseFrame } from '../../wire/frame.ts';
-import type { ChannelListener, ResponseFrame } from '../../types.ts';
+import type { ChannelListener } from '../../channel-types.ts';
+import type { ResponseFrame } from '../../frame-types.ts';
 import type { Credentials } from '../connection-types.ts';
 import type { EventStreamDecoder } from './event-stream.ts';
 import { failureText } from '../../wire/failure-words.ts';

@@ -1,0 +1,130 @@
+/** One JSON-RPC message as the gateway's parts hand it on, and the places in its text. */
+import type { Json, JsonObject } from '../core/index.ts';
+
+/** A JSON-RPC id: a text, or a number, which is written back as it came. */
+export type FrameId = string | number | WrittenNumber;
+
+/** A JSON number that JavaScript would write otherwise. */
+export interface WrittenNumber {
+  readonly written: string;
+}
+
+/** A value's place: first byte, and the byte after its last. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** An object of the envelope. */
+export type EnvelopeLevel = 'top' | 'params' | 'meta' | 'ref' | 'argument' | 'task';
+
+/** A key that decides nothing by what it is: its place, quotes included. */
+export interface Stranger extends Span {
+  readonly level: EnvelopeLevel;
+}
+
+/** The places in a message that a relay may change, or read as they were written. */
+export interface Spans {
+  /** The text that the places are in. */
+  readonly bytes: Buffer;
+  id?: Span;
+  /** The object `params`, braces included. */
+  params?: Span;
+  /** `params` where it is no object. */
+  oddParams?: Span;
+  /** The object `params._meta`. */
+  meta?: Span;
+  /** `params._meta` where it is no object. */
+  oddMeta?: Span;
+  /** The object `result`. */
+  result?: Span;
+  /** `params.name` */
+  name?: Span;
+  /** `params.uri` */
+  uri?: Span;
+  /** `params.ref.name` */
+  refName?: Span;
+  /** `params.ref.uri` */
+  refUri?: Span;
+  /** `params.arguments` */
+  arguments?: Span;
+  /** `params.requestId` */
+  requestId?: Span;
+  /** `params.progressToken` */
+  progressToken?: Span;
+  /** `params._meta.progressToken` */
+  metaProgressToken?: Span;
+  /** `params._meta["io.modelcontextprotocol/clientCapabilities"]` */
+  clientCapabilities?: Span;
+  /** Keys of the envelope that are none of those that decide, in the order of the text. */
+  strangers?: Stranger[];
+  /** A repeated key among those that decide where a message goes and what it asks. */
+  repeated?: string;
+}
+
+/** A JSON-RPC error object. */
+export interface FrameError {
+  readonly code: number;
+  readonly message: string;
+  readonly data?: Json;
+}
+
+/** One JSON-RPC message, parsed once. `bytes` is the message as it came, without line end. */
+export type Frame = RequestFrame | NotificationFrame | ResponseFrame;
+
+/** Has an id, and is answered once. */
+export interface RequestFrame {
+  readonly kind: 'request';
+  readonly bytes: Buffer;
+  /** Where the parts of `bytes` stand. */
+  readonly spans?: Spans;
+  readonly id: FrameId;
+  readonly method: string;
+  readonly params: JsonObject;
+}
+
+/** Has no id, and is never answered. */
+export interface NotificationFrame {
+  readonly kind: 'notification';
+  readonly bytes: Buffer;
+  readonly spans?: Spans;
+  readonly method: string;
+  readonly params: JsonObject;
+}
+
+/**
+ * A response: one of `result`, `error` and `odd`. `id` is null when the sender could not tell.
+ */
+export interface ResponseFrame {
+  readonly kind: 'response';
+  readonly bytes: Buffer;
+  readonly spans?: Spans;
+  /** What is wrong with an answer that can't be read; beside an empty result where it was null. */
+  readonly odd?: string;
+  readonly id: FrameId | null;
+  readonly result?: JsonObject;
+  readonly error?: FrameError;
+}
+
+/** What a relay may change in a frame; everything else keeps its bytes. */
+export interface FrameEdits {
+  readonly id?: FrameId;
+  /** `params.name` */
+  readonly name?: string;
+  /** `params.uri` */
+  readonly uri?: string;
+  /** `params.ref.name` */
+  readonly refName?: string;
+  /** `params.ref.uri` */
+  readonly refUri?: string;
+  /** `params._meta.progressToken` of a request, `params.progressToken` of a progress notification. */
+  readonly progressToken?: FrameId;
+  /** What the client of a modern request can do, in its `_meta`. */
+  readonly clientCapabilities?: JsonObject;
+  /** `params.requestId` of `notifications/cancelled`. */
+  readonly requestId?: FrameId;
+  /** New members of `params`, of `params._meta`, of `result`: none of them may be there already. */
+  readonly params?: JsonObject;
+  readonly meta?: JsonObject;
+  readonly result?: JsonObject;
+}
