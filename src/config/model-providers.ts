@@ -39,6 +39,7 @@ function readProvider(
   const { models, timeout, rate_limits: limits } = written;
   const base = {
     api,
+    ...(written.responses === undefined ? {} : { responses: written.responses }),
     models,
     timeoutMs: timeout,
     limits: minuteLimits(limits),

@@ -20,6 +20,11 @@ const providerSchema = z
       .describe(
         'The API that it speaks. `openai`: OpenAI and all that is compatible (Ollama, llama.cpp, LM Studio, vLLM, OpenRouter). Default: as its name or endpoint says, else openai.',
       ),
+    responses: flag
+      .optional()
+      .describe(
+        'True: it speaks the Responses API too, and requests in it pass as they came; else they are said as chats. Default: true for OpenAI itself.',
+      ),
     endpoint: z
       .string()
       .min(1)

@@ -213,6 +213,8 @@ export interface ModelProvider {
   readonly endpoint?: string;
   /** Headers of every request, the key's among them. Values may be secret: never print them. */
   readonly headers: Readonly<Record<string, Secret>>;
+  /** Whether it speaks the Responses API too; absent: as its address says. */
+  readonly responses?: boolean;
   /** The only models that are offered; none: all. */
   readonly models: readonly string[];
   /** What is sent to it at the most, a minute. */

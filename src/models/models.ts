@@ -14,6 +14,7 @@ import { modelResource, nameText, readModelName, unknownModel } from './names.ts
 import type { ModelName } from './names.ts';
 import { costOfUsage, priceOf } from './prices/price-table.ts';
 import type { KnownPrice } from './prices/price-table.ts';
+import type { LimitKey } from './read-call.ts';
 import { answerBy } from './providers/answer.ts';
 import { createProvider } from './providers/provider.ts';
 import type { Provider } from './providers/provider.ts';
@@ -22,6 +23,7 @@ import type {
   ListFailure,
   ListedModel,
   ModelAnswer,
+  ModelForm,
   ModelStats,
   ProviderView,
   ReadCall,
@@ -213,7 +215,8 @@ class NodeModels implements Models {
   }
 
   /** By which name the provider of a model takes the limit of a request that has none. */
-  #limitKey({ peer, provider }: ModelName): 'max_tokens' | 'max_completion_tokens' {
+  #limitKey({ peer, provider }: ModelName, form: ModelForm): LimitKey {
+    if (form === 'responses') return 'max_output_tokens';
     const isOpenAi = peer === undefined && this.#providers().get(provider)?.isOpenAi === true;
     return isOpenAi ? 'max_completion_tokens' : 'max_tokens';
   }
@@ -341,7 +344,7 @@ class NodeModels implements Models {
       let sent: Fitted = { call, worst: {}, headers: {} };
       const cleared = await clearCall(this.#components, principal, resource, (room) => {
         if (isFree === true) return undefined;
-        sent = fitted(call, price, room, this.#limitKey(name));
+        sent = fitted(call, price, room, this.#limitKey(name, call.form));
         return sent.worst;
       });
       const counted = this.#components.usage.start(

@@ -8,18 +8,37 @@ import {
   jsonStringAt,
   skipJsonSpace,
 } from '../core/index.ts';
-import type { JsonObject } from '../core/index.ts';
+import type { Json, JsonObject } from '../core/index.ts';
+import { requireStateless } from './stateless.ts';
 import type { ModelCall, ModelForm, ReadCall } from './types.ts';
 
 /**
  * Keys that decide where a request goes and what it may cost: parsers differ on which of two counts, and some (Go's, so Ollama's)
  * take a key in other letters for the same.
  */
-const DECIDING: readonly string[] = ['model', 'stream', 'max_tokens', 'max_completion_tokens', 'n'];
-/** What a request calls the longest answer that it wants. */
-const LIMITS: readonly string[] = ['max_tokens', 'max_completion_tokens'];
+const DECIDING: readonly string[] = [
+  'background',
+  'conversation',
+  'max_completion_tokens',
+  'max_output_tokens',
+  'max_tokens',
+  'model',
+  'n',
+  'previous_response_id',
+  'store',
+  'stream',
+];
+const STREAMED: readonly ModelForm[] = ['chat', 'messages', 'responses'];
 
-/** Reads a request. @throws STARLING_USAGE */
+/** What a request calls the longest answer that it wants. */
+export type LimitKey = 'max_tokens' | 'max_completion_tokens' | 'max_output_tokens';
+
+/** By which names a request of that form bounds its answer. */
+export function limitKeys(form: ModelForm): readonly LimitKey[] {
+  return form === 'responses' ? ['max_output_tokens'] : ['max_tokens', 'max_completion_tokens'];
+}
+
+/** Reads a request. @throws STARLING_USAGE, STARLING_MODEL_UNSUPPORTED */
 export function readCall(form: ModelForm, body: Buffer, headers: ModelCall['headers']): ReadCall {
   const fields = parse(body);
   const spans = topSpans(body);
@@ -33,7 +52,8 @@ export function readCall(form: ModelForm, body: Buffer, headers: ModelCall['head
   if (typeof model !== 'string' || model === '') {
     throw wrong("'model' must name one, like gpu/qwen");
   }
-  const isStream = form !== 'embeddings' && form !== 'count_tokens' && stream === true;
+  if (form === 'responses') requireStateless(fields);
+  const isStream = STREAMED.includes(form) && stream === true;
   return { form, model, body, headers, fields, isStream };
 }
 
@@ -45,15 +65,25 @@ export function withModel(body: Buffer, model: string): Buffer {
 }
 
 /** The same call with that limit, in place of those that it names, or under `key` where it names none. */
-export function withLimit(call: ReadCall, key: string, limit: number): ReadCall {
-  const named = topSpans(call.body).filter(({ name }) => LIMITS.includes(name));
-  const keys = named.length === 0 ? [key] : named.map(({ name }) => name);
-  const fields = { ...call.fields, ...Object.fromEntries(keys.map((name) => [name, limit])) };
+export function withLimit(call: ReadCall, key: LimitKey, limit: number): ReadCall {
+  const keys: readonly string[] = limitKeys(call.form);
+  const named = topSpans(call.body).flatMap(({ name }) => (keys.includes(name) ? [name] : []));
+  let made = call;
+  for (const name of named.length === 0 ? [key] : named) made = withField(made, name, limit);
+  return made;
+}
+
+/** The same call whose field `key` of the top level is `value`, whether it was there or not. */
+export function withField(call: ReadCall, key: string, value: Json): ReadCall {
+  const span = topSpans(call.body).find(({ name }) => name === key);
   const open = skipJsonSpace(call.body, 0) + 1;
-  // A request names its model, so that something stands behind what is put first.
-  let body = named.length > 0 ? call.body : replaced(call.body, open, open, `"${key}":${limit},`);
-  for (const { start, end } of named.toReversed()) body = replaced(body, start, end, `${limit}`);
-  return { ...call, body, fields };
+  const text = JSON.stringify(value);
+  const body =
+    span === undefined
+      ? // A request names its model, so that something stands behind what is put first.
+        replaced(call.body, open, open, `${JSON.stringify(key)}:${text},`)
+      : replaced(call.body, span.start, span.end, text);
+  return { ...call, body, fields: { ...call.fields, [key]: value } };
 }
 
 function replaced(body: Buffer, start: number, end: number, text: string): Buffer {

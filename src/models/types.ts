@@ -2,10 +2,17 @@
 import type { JsonObject } from '../core/index.ts';
 
 /**
- * What a request is in: Chat Completions and embeddings of the OpenAI API, messages and the count of their tokens of the
- * Anthropic API.
+ * What a request is in: Chat Completions, embeddings, responses and moderations of the OpenAI API, messages and the count of
+ * their tokens of the Anthropic API.
  */
-export const MODEL_FORMS = ['chat', 'embeddings', 'messages', 'count_tokens'] as const;
+export const MODEL_FORMS = [
+  'chat',
+  'embeddings',
+  'messages',
+  'count_tokens',
+  'responses',
+  'moderations',
+] as const;
 
 export type ModelForm = (typeof MODEL_FORMS)[number];
 

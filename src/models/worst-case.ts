@@ -5,8 +5,9 @@ import type { Cost } from '../budget/index.ts';
 import type { ModelPrice } from '../config/index.ts';
 import { countIn } from './json-reading.ts';
 import { costOfUsage, worstCost } from './prices/price-table.ts';
-import { withLimit } from './read-call.ts';
-import type { ReadCall, Usage } from './types.ts';
+import { limitKeys, withLimit } from './read-call.ts';
+import type { LimitKey } from './read-call.ts';
+import type { ModelForm, ReadCall, Usage } from './types.ts';
 
 /** Characters of a token, at the least. */
 const CHARS_PER_TOKEN = 3;
@@ -46,12 +47,7 @@ export interface Fitted {
  * one, of at least {@link OUTPUT_MIN} tokens. Where nothing is bounded in tokens or dollars, the call stays as it is.
  * `limitKey` is what a limit is called where there is none.
  */
-export function fitted(
-  call: ReadCall,
-  price: ModelPrice,
-  room: Cost,
-  limitKey: 'max_tokens' | 'max_completion_tokens',
-): Fitted {
+export function fitted(call: ReadCall, price: ModelPrice, room: Cost, limitKey: LimitKey): Fitted {
   const { body, fields, form } = call;
   if (form === 'count_tokens') return { call, worst: {}, headers: {} };
   const input = Math.ceil(body.length / CHARS_PER_TOKEN);
@@ -59,9 +55,10 @@ export function fitted(
     tokens: input + output,
     usd: worstCost(price, { input, output }),
   });
-  if (form === 'embeddings') return { call, worst: costOf(0), headers: {} };
-  const answers = answersIn(fields['n']);
-  const said = Math.max(countIn(fields['max_tokens']), countIn(fields['max_completion_tokens']));
+  if (form === 'embeddings' || form === 'moderations')
+    return { call, worst: costOf(0), headers: {} };
+  const answers = form === 'responses' ? 1 : answersIn(fields['n']);
+  const said = Math.max(...limitKeys(form).map((key) => countIn(fields[key])));
   const wanted = said || OUTPUT_UNSAID;
   const limit = Math.min(wanted, Math.max(OUTPUT_MIN, payable(room, costOf, answers)));
   const isBounded = room.tokens !== undefined || room.usd !== undefined;
@@ -69,8 +66,13 @@ export function fitted(
   return {
     call: withLimit(call, limitKey, limit),
     worst: costOf(limit * answers),
-    headers: { 'starling-added': `max_tokens=${limit}` },
+    headers: { 'starling-added': `${addedAs(form)}=${limit}` },
   };
+}
+
+/** What the caller is told that was added. */
+function addedAs(form: ModelForm): LimitKey {
+  return form === 'responses' ? 'max_output_tokens' : 'max_tokens';
 }
 
 /** Answers that are asked for; what is no count may be read as one by the provider, so it counts as the most. */

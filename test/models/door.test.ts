@@ -399,7 +399,9 @@ describe('who may', () => {
   });
 
   it('says what is here, and takes no request that can be read in two ways', async () => {
-    expect(await errorOf(await post('/responses', {}))).toMatchObject({ type: 'not_found_error' });
+    expect(await errorOf(await post('/completions', {}))).toMatchObject({
+      type: 'not_found_error',
+    });
     for (const body of ['{', '[]', '{}', '{"model":"gpu/qwen","model":"claude/qwen"}']) {
       expect((await post('/chat/completions', body)).status, body).toBe(400);
     }

@@ -1,10 +1,11 @@
 /**
- * Vendors of models at the wire: a server that answers in the OpenAI and the Anthropic API, well or as the model's name
+ * Vendors of models at the wire: a server that answers in the APIs of OpenAI and Anthropic, well or as the model's name
  * says: `status-401`, `cut`, `silent`, `malformed`, `html`, `moved`, `filtered`, `bad-tool`.
  */
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { response as responseOf, responseEvents } from './fake-responses.ts';
 
 /** A request as the vendor got it. */
 export interface Got {
@@ -119,10 +120,13 @@ async function answer(
     return json({ object: 'list', model, data, usage: { prompt_tokens: 3, total_tokens: 3 } });
   }
   if (url === '/v1/messages/count_tokens') return json({ input_tokens: 17 });
-  const isChat = url === '/v1/chat/completions';
-  if (body['stream'] !== true) return json(isChat ? chat(body, model) : message(body, model));
+  if (url === '/v1/moderations') {
+    return json({ id: 'modr-1', model, results: [{ flagged: body['input'] === 'bad' }] });
+  }
+  const { whole, events: streamed } = FORMS[url] ?? { whole: message, events: messageEvents };
+  if (body['stream'] !== true) return json(whole(body, model));
   response.writeHead(200, { 'content-type': 'text/event-stream' });
-  const events = isChat ? chatEvents(body, model) : messageEvents(body, model);
+  const events = streamed(body, model);
   for (const [at, event] of events.entries()) {
     if (model === 'cut-first' && at === 1) return void response.destroy();
     if (model === 'cut' && at === 3) return void response.destroy();
@@ -137,6 +141,22 @@ async function answer(
   if (model === 'endless') return endless(response, control);
   return void response.end();
 }
+
+const FORMS: Readonly<
+  Record<
+    string,
+    {
+      readonly whole: (body: Got['body'], model: string) => object;
+      readonly events: (body: Got['body'], model: string) => string[];
+    }
+  >
+> = {
+  '/v1/chat/completions': { whole: chat, events: chatEvents },
+  '/v1/responses': {
+    whole: (body) => responseOf(body, WORDS.join('')),
+    events: (body) => responseEvents(body, WORDS),
+  },
+};
 
 async function endless(response: ServerResponse, control: Control): Promise<void> {
   const filler = 'x'.repeat(16_384);

@@ -1,6 +1,9 @@
 /** Errors in the form of each API, as its clients read them. Pure. */
 import { ERRORS, StarlingError, messageOf, toStarlingError } from '../../core/index.ts';
 import type { ErrorCode, JsonObject } from '../../core/index.ts';
+import { objectIn } from '../json-reading.ts';
+import { eventText } from '../translate/stream-translator.ts';
+import type { ModelForm } from '../types.ts';
 
 /** Which API a client speaks. */
 export type DoorApi = 'openai' | 'anthropic';
@@ -38,8 +41,14 @@ export function apiError(api: DoorApi, error: unknown, statusGiven?: number): Ap
 }
 
 /** The event by which a stream that had begun says that it failed. */
-export function errorEvent(api: DoorApi, error: unknown): string {
-  const data = JSON.stringify(apiError(api, error).body);
+export function errorEvent(api: DoorApi, error: unknown, form?: ModelForm): string {
+  const { body } = apiError(api, error);
+  if (form === 'responses') {
+    // Its own form, and the one by which clients of chats know an error.
+    const { code = null, message = '' } = objectIn(body['error']);
+    return eventText({ type: 'error', code, message, param: null, ...body });
+  }
+  const data = JSON.stringify(body);
   return api === 'openai' ? `data: ${data}\n\n` : `event: error\ndata: ${data}\n\n`;
 }
 

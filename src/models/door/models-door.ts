@@ -17,10 +17,13 @@ import type { DoorApi } from './api-errors.ts';
 
 const FORMS: Readonly<Record<string, ModelForm>> = {
   '/v1/chat/completions': 'chat',
+  '/v1/responses': 'responses',
   '/v1/embeddings': 'embeddings',
+  '/v1/moderations': 'moderations',
   '/v1/messages': 'messages',
   '/v1/messages/count_tokens': 'count_tokens',
 };
+const RESPONSES_PATH = '/v1/responses';
 const MODELS_PATH = '/v1/models';
 const THERE = [...Object.keys(FORMS), MODELS_PATH].join(', ');
 /** What a provider of the same API may see of a caller's headers. */
@@ -71,6 +74,7 @@ function serve(components: ModelsDoorComponents, messageBytes: number, exchange:
   const isModels = path === MODELS_PATH || path.startsWith(`${MODELS_PATH}/`);
   const form = Object.hasOwn(FORMS, path) ? FORMS[path] : undefined;
   if (form === undefined && !isModels) {
+    if (path.startsWith(`${RESPONSES_PATH}/`)) return fail(response, api, nothingKept());
     return fail(response, api, usage(`nothing is at ${path.slice(0, 128)}; here are ${THERE}`), {
       status: 404,
     });
@@ -82,7 +86,7 @@ function serve(components: ModelsDoorComponents, messageBytes: number, exchange:
   }
   if (form === undefined) return settle(listModels(components, api, exchange), response, api);
   return readRequestBody(request, messageBytes, {
-    whole: (body) => settle(answer(components, form, exchange, body), response, api),
+    whole: (body) => settle(answer(components, form, exchange, body), response, api, form),
     tooLarge: () =>
       fail(
         response,
@@ -96,10 +100,15 @@ function serve(components: ModelsDoorComponents, messageBytes: number, exchange:
   });
 }
 
-function settle(work: Promise<void>, response: ServerResponse, api: DoorApi): void {
+function settle(
+  work: Promise<void>,
+  response: ServerResponse,
+  api: DoorApi,
+  form?: ModelForm,
+): void {
   work.catch((error: unknown) => {
     if (!response.headersSent) return fail(response, api, error);
-    if (!response.destroyed) response.end(errorEvent(api, error));
+    if (!response.destroyed) response.end(errorEvent(api, error, form));
     return undefined;
   });
 }
@@ -256,6 +265,14 @@ function fail(
   response
     .writeHead(status, { 'content-type': 'application/json', ...headers, ...given.headers })
     .end(JSON.stringify(body));
+}
+
+function nothingKept(): StarlingError {
+  return new StarlingError(
+    'STARLING_MODEL_UNSUPPORTED',
+    `this node keeps no responses: nothing is below ${RESPONSES_PATH}`,
+    { hint: `send the whole conversation in input to POST ${RESPONSES_PATH}` },
+  );
 }
 
 function usage(what: string): StarlingError {

@@ -83,7 +83,7 @@ export function jsonIn(frame: Uint8Array): JsonObject {
   return value;
 }
 
-/** Reads what is asked for. @throws STARLING_PROTOCOL_VIOLATION */
+/** Reads what is asked for. @throws STARLING_PROTOCOL_VIOLATION, STARLING_MODEL_UNSUPPORTED */
 export function readAsk(frame: Uint8Array): AskHead {
   const value = jsonIn(frame);
   const grants = listIn(value['grants']).filter((one): one is string => typeof one === 'string');
@@ -92,9 +92,19 @@ export function readAsk(frame: Uint8Array): AskHead {
   if (value['op'] === 'list') return { op: 'list', grants, behalf };
   const form = MODEL_FORMS.find((one) => one === value['form']);
   const model = textIn(value['model']);
-  if (value['op'] !== 'ask' || form === undefined) throw broken('what is asked for is unknown');
+  if (value['op'] !== 'ask') throw broken('what is asked for is unknown');
+  if (form === undefined) throw newer(value['form']);
   if (model === '' || model.length > NAME_MAX) throw broken('no model is named');
   return { op: 'ask', form, model, grants, behalf, headers: headersIn(value['headers']) };
+}
+
+/** A newer version may ask in forms that this one has no word for: no fault of the peer. */
+function newer(form: Json | undefined): StarlingError {
+  return new StarlingError(
+    'STARLING_MODEL_UNSUPPORTED',
+    `this node can't be asked for models in the form '${printable(textIn(form).slice(0, 64))}'`,
+    { hint: 'update that node, or ask in another API' },
+  );
 }
 
 /** Headers that may come from a peer: known names, plain values. */

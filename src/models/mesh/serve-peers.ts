@@ -145,6 +145,10 @@ class PeerServing {
         const body = Buffer.from(message.subarray(1));
         void this.#answer({ stream, messages, running, gone: gone.signal }, head, body);
       } catch (error) {
+        if (isUnsupported(error)) {
+          isBegun = true;
+          return this.#fail(messages, error);
+        }
         network.report(peer, 'malformed');
         stream.abort(error instanceof Error ? error : new Error(messageOf(error)));
       }
@@ -249,6 +253,10 @@ class PeerServing {
     messages.send(jsonFrame(FRAME.error, errorJson(error)));
     void messages.close().catch(() => undefined);
   }
+}
+
+function isUnsupported(error: unknown): error is StarlingError {
+  return error instanceof StarlingError && error.code === 'STARLING_MODEL_UNSUPPORTED';
 }
 
 function tooMany(): StarlingError {

@@ -44,6 +44,8 @@ const LISTED: Readonly<Record<string, ModelPrice>> = {
   'o4-mini': price(1.1, 4.4, 0.275),
   o3: price(2, 8, 0.5),
   o1: price(15, 60, 7.5),
+  'omni-moderation': price(0, 0, 0),
+  'text-moderation': price(0, 0, 0),
   'text-embedding-3-small': price(0.02, 0, 0.02),
   'text-embedding-3-large': price(0.13, 0, 0.13),
 };

@@ -6,28 +6,20 @@ import { StarlingError } from '../../core/index.ts';
 import type { Clock, JsonObject } from '../../core/index.ts';
 import { isEventStream, mediaTypeOf } from '../../gateway/index.ts';
 import type { Reply } from '../../gateway/index.ts';
-import { objectIn, parsedObject } from '../json-reading.ts';
-import { withModel } from '../read-call.ts';
-import { chatAsMessage, chatUsage, messageAsChat, messagesUsage } from '../translate/answers.ts';
-import { createChatStream } from '../translate/chat-stream.ts';
-import { createMessagesStream } from '../translate/messages-stream.ts';
+import { parsedObject } from '../json-reading.ts';
+import { CHAT_END, eventText } from '../translate/stream-translator.ts';
 import type { StreamTranslator } from '../translate/stream-translator.ts';
-import { toChat } from '../translate/to-chat.ts';
-import { toMessages } from '../translate/to-messages.ts';
-import type { ModelAnswer, ModelForm, ReadCall, Usage } from '../types.ts';
+import type { ModelAnswer, ReadCall, Usage } from '../types.ts';
 import { followStream } from './follow-stream.ts';
 import type { StreamFollower } from './follow-stream.ts';
+import { isNative, noSuch, planOf } from './plan.ts';
+import type { Plan } from './plan.ts';
 import { splitEvents } from './split-events.ts';
 import type { Provider, VendorAnswer } from './provider.ts';
 import { limitIn, reckonTokens, textLengthOf } from './reckoning.ts';
+import { usageOfAnswer } from './dialects.ts';
 import { checkToolCalls } from './tool-arguments.ts';
 
-const PATHS: Readonly<Record<ModelForm, string>> = {
-  chat: '/chat/completions',
-  embeddings: '/embeddings',
-  messages: '/messages',
-  count_tokens: '/messages/count_tokens',
-};
 /** Headers of an answer that people ask providers about. */
 const KEPT: readonly string[] = ['request-id', 'x-request-id'];
 
@@ -43,15 +35,6 @@ export interface AnswerInit {
   readonly used: (usage: Usage) => void;
 }
 
-/** What is sent, and how the answer is said back. */
-interface Plan {
-  readonly body: Buffer;
-  readonly path: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly stream?: StreamTranslator;
-  whole?(answer: JsonObject): JsonObject | undefined;
-}
-
 /**
  * Answers `call`. @throws STARLING_MODEL_UNSUPPORTED and what the provider throws; once the answer has begun, so does its body
  */
@@ -60,7 +43,7 @@ export async function answerBy(
   call: ReadCall,
   init: AnswerInit,
 ): Promise<ModelAnswer> {
-  if (call.form === 'count_tokens' && provider.api === 'openai') return reckoned(call, init);
+  if (call.form === 'count_tokens' && provider.api !== 'anthropic') return reckoned(call, init);
   const plan = planOf(provider, call, init);
   const guess = reckonTokens(call.body.length) + limitIn(call);
   const settle = provider.allowance.take(guess);
@@ -74,12 +57,12 @@ export async function answerBy(
       path: plan.path,
       model: init.model,
       body: plan.body,
-      headers: sameApi(provider, call) ? call.headers : {},
+      headers: isNative(provider, call) ? call.headers : {},
       signal: init.signal,
     });
   } catch (error) {
     settle(0);
-    throw error;
+    throw call.form === 'moderations' && isUnknown(error) ? noSuch(provider, call.form) : error;
   }
   const headers = { ...keptHeaders(answer.reply), ...plan.headers };
   const made = { ...init, used };
@@ -88,48 +71,6 @@ export async function answerBy(
   }
   if (!isEventStream(answer.reply)) throw wrongType(provider, answer.reply, 'a stream of events');
   return { isStream: true, headers, body: streamed(provider, call, plan, answer, made) };
-}
-
-function sameApi({ api }: Provider, { form }: ReadCall): boolean {
-  return (form === 'chat' || form === 'embeddings') === (api === 'openai');
-}
-
-function planOf(provider: Provider, call: ReadCall, { model, clock }: AnswerInit): Plan {
-  const { body, fields, form, model: name } = call;
-  if (sameApi(provider, call)) {
-    return { body: withModel(body, model), path: PATHS[form], headers: {} };
-  }
-  if (form === 'embeddings') {
-    throw new StarlingError(
-      'STARLING_MODEL_UNSUPPORTED',
-      `provider ${provider.name} has no embeddings`,
-      { hint: 'choose a model of another provider' },
-    );
-  }
-  const said = (ignored: readonly string[], added: readonly string[]): Plan['headers'] => ({
-    ...(ignored.length === 0 ? {} : { 'starling-ignored': ignored.join(', ') }),
-    ...(added.length === 0 ? {} : { 'starling-added': added.join(', ') }),
-  });
-  const createdS = Math.floor(clock.now() / 1000);
-  if (form === 'chat') {
-    const { body: sent, ignored, added } = toMessages(fields, model);
-    const withUsage = objectIn(fields['stream_options'])['include_usage'] === true;
-    return {
-      body: Buffer.from(JSON.stringify(sent)),
-      path: PATHS.messages,
-      headers: said(ignored, added),
-      stream: createChatStream(name, createdS, withUsage),
-      whole: (answer) => messageAsChat(answer, name, createdS),
-    };
-  }
-  const { body: sent, ignored, added } = toChat(fields, model, provider);
-  return {
-    body: Buffer.from(JSON.stringify(sent)),
-    path: PATHS.chat,
-    headers: said(ignored, added),
-    stream: createMessagesStream(name),
-    whole: (answer) => chatAsMessage(answer, name),
-  };
 }
 
 /** The whole answer, in the form of the request. */
@@ -160,8 +101,8 @@ async function whole(
   const bytes = Buffer.concat(chunks, sizeBytes);
   const answer = parsedObject(bytes.toString('utf8'));
   if (answer !== undefined && call.form !== 'count_tokens') {
-    init.used(usageIn(provider, answer) ?? reckonedUsage(call, sizeBytes));
-    if (provider.api === 'openai') checkToolCalls(provider.name, answer);
+    init.used(usageOfAnswer(plan.api, answer) ?? reckonedUsage(call, sizeBytes));
+    checkToolCalls(plan.api, provider.name, answer);
   }
   const said = answer === undefined || plan.whole === undefined ? answer : plan.whole(answer);
   if (answer === undefined || said === undefined) {
@@ -174,19 +115,15 @@ async function whole(
   return said === answer ? bytes : Buffer.from(JSON.stringify(said));
 }
 
-function usageIn({ api }: Provider, { usage }: JsonObject): Usage | undefined {
-  return api === 'openai' ? chatUsage(usage) : messagesUsage(usage);
-}
-
 /** Event by event, so that a fault comes after all that was good, and between two events. */
 async function* streamed(
   provider: Provider,
   call: ReadCall,
-  { stream }: Plan,
+  { api, stream }: Plan,
   { body }: VendorAnswer,
   { messageBytes, used }: AnswerInit,
 ): AsyncGenerator<Uint8Array> {
-  const follower = followStream(provider.api, provider.name, messageBytes, (text) =>
+  const follower = followStream(api, provider.name, messageBytes, (text) =>
     provider.withoutKeys(text),
   );
   const events = splitEvents(messageBytes);
@@ -209,7 +146,7 @@ async function* streamed(
     }
     const rest = say(events.rest());
     follower.end();
-    const last = Buffer.concat([rest, Buffer.from(stream?.end?.() ?? '')]);
+    const last = Buffer.concat([rest, Buffer.from(lastOf(call, stream))]);
     if (last.length > 0) yield last;
   } finally {
     // One that broke off, or that nobody wanted to its end, was paid for by what came.
@@ -226,7 +163,24 @@ function usageOf(follower: StreamFollower, reckoned: Usage): Usage {
 }
 
 function sayAll(stream: StreamTranslator, events: readonly JsonObject[]): Buffer {
-  return Buffer.from(events.map((event) => stream.push(event)).join(''));
+  return Buffer.from(
+    events
+      .flatMap((event) => stream.push(event))
+      .map(eventText)
+      .join(''),
+  );
+}
+
+/** What is said at the end of a stream that is said in another API; one that passes as it came has its own end. */
+function lastOf({ form }: ReadCall, stream: StreamTranslator | undefined): string {
+  if (stream === undefined) return '';
+  const events = (stream.end?.() ?? []).map(eventText).join('');
+  return form === 'chat' ? `${events}${CHAT_END}` : events;
+}
+
+/** Most compatible providers have no moderations, and say so like of a model that they have not. */
+function isUnknown(error: unknown): boolean {
+  return error instanceof StarlingError && error.code === 'STARLING_MODEL_UNKNOWN';
 }
 
 async function* one(bytes: Buffer): AsyncGenerator<Uint8Array> {

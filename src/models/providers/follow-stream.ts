@@ -5,18 +5,14 @@
 import { StarlingError, messageOf } from '../../core/index.ts';
 import type { JsonObject } from '../../core/index.ts';
 import { createEventStreamDecoder } from '../../gateway/index.ts';
-import { countIn, listIn, objectIn, parsedObject, textIn } from '../json-reading.ts';
-import { chatUsage, messagesUsage } from '../translate/answers.ts';
+import { parsedObject } from '../json-reading.ts';
 import type { Usage } from '../types.ts';
+import { READERS, usageOfStream } from './dialects.ts';
+import type { Heard, StreamApi } from './dialects.ts';
 import { createToolArguments } from './tool-arguments.ts';
-import type { ToolArguments } from './tool-arguments.ts';
 import { streamError } from './vendor-errors.ts';
 
 const DONE = '[DONE]';
-/** Where a chat's pieces have text that is paid for, and where those of messages have. */
-const SAID: readonly string[] = ['content', 'reasoning_content', 'reasoning', 'refusal'];
-const WRITTEN: readonly string[] = ['text', 'thinking', 'partial_json'];
-
 /** What is known of a stream so far. */
 export interface StreamFollower {
   /** The events that `chunk` completes. @throws STARLING_MODEL_INVALID, or what the provider says failed */
@@ -36,7 +32,7 @@ export interface StreamFollower {
  * stream what may not be shown.
  */
 export function followStream(
-  api: 'openai' | 'anthropic',
+  api: StreamApi,
   provider: string,
   eventBytes: number,
   withoutKeys: (text: string) => string = (text) => text,
@@ -45,19 +41,16 @@ export function followStream(
 }
 
 class Follower implements StreamFollower {
-  textLength = 0;
-  readonly #api: 'openai' | 'anthropic';
+  readonly #api: StreamApi;
   readonly #provider: string;
   readonly #decoder: ReturnType<typeof createEventStreamDecoder>;
   #events: JsonObject[] = [];
   #fault: StarlingError | undefined;
-  #isOver = false;
   readonly #withoutKeys: (text: string) => string;
-  #usage: JsonObject = {};
-  readonly #arguments: ToolArguments;
+  readonly #heard: Heard;
 
   constructor(
-    api: 'openai' | 'anthropic',
+    api: StreamApi,
     provider: string,
     eventBytes: number,
     withoutKeys: (text: string) => string,
@@ -65,7 +58,12 @@ class Follower implements StreamFollower {
     this.#api = api;
     this.#withoutKeys = withoutKeys;
     this.#provider = provider;
-    this.#arguments = createToolArguments(provider);
+    this.#heard = {
+      isOver: false,
+      textLength: 0,
+      usage: {},
+      calls: createToolArguments(provider),
+    };
     this.#decoder = createEventStreamDecoder(eventBytes, ({ data }) =>
       this.#take(data.toString('utf8')),
     );
@@ -79,7 +77,7 @@ class Follower implements StreamFollower {
   }
 
   end(): void {
-    if (this.#isOver) return;
+    if (this.#heard.isOver) return;
     throw new StarlingError(
       'STARLING_MODEL_CUT',
       `provider ${this.#provider} ended its answer in the middle`,
@@ -88,17 +86,21 @@ class Follower implements StreamFollower {
   }
 
   get isOver(): boolean {
-    return this.#isOver;
+    return this.#heard.isOver;
+  }
+
+  get textLength(): number {
+    return this.#heard.textLength;
   }
 
   usage(): Usage | undefined {
-    return this.#api === 'openai' ? chatUsage(this.#usage) : messagesUsage(this.#usage);
+    return usageOfStream(this.#api, this.#heard);
   }
 
   #take(data: string): void {
     if (this.#fault !== undefined) return;
     if (this.#api === 'openai' && data.trim() === DONE) {
-      this.#isOver = true;
+      this.#heard.isOver = true;
       return;
     }
     const event = parsedObject(data);
@@ -106,54 +108,14 @@ class Follower implements StreamFollower {
       this.#fault = this.#malformed('an event holds no JSON object');
       return;
     }
-    const { error } = event;
-    if (error !== undefined && error !== null) {
-      const said = typeof error === 'string' ? { message: error } : objectIn(error);
-      this.#fault = streamError(this.#provider, said, this.#withoutKeys);
-      return;
-    }
-    this.#events.push(event);
     try {
-      if (this.#api === 'openai') this.#readChat(event);
-      else this.#readMessages(event);
+      const told = READERS[this.#api](event, this.#heard);
+      if (told === undefined) this.#events.push(event);
+      else this.#fault = streamError(this.#provider, told, this.#withoutKeys);
     } catch (error) {
       // A decoder that calls back must not be left in the middle.
       this.#fault = error instanceof StarlingError ? error : this.#malformed(messageOf(error));
     }
-  }
-
-  #readChat({ usage, choices }: JsonObject): void {
-    if (usage !== undefined && usage !== null) this.#usage = objectIn(usage);
-    for (const choice of listIn(choices)) {
-      const { delta, finish_reason: finish, index } = objectIn(choice);
-      // Some compatible servers leave [DONE] out.
-      for (const call of listIn(objectIn(delta)['tool_calls'])) {
-        const { index: at, function: called } = objectIn(call);
-        const { name, arguments: piece } = objectIn(called);
-        const key = `${countIn(index)} ${countIn(at)}`;
-        this.#arguments.add(key, textIn(name), textIn(piece));
-        this.textLength += textIn(piece).length;
-      }
-      if (typeof finish === 'string' && finish !== '') {
-        this.#isOver = true;
-        this.#arguments.end(finish);
-      }
-      for (const part of SAID) this.textLength += textIn(objectIn(delta)[part]).length;
-    }
-  }
-
-  #readMessages({ type, message, usage, delta, index, content_block: block }: JsonObject): void {
-    if (type === 'message_start') this.#usage = objectIn(objectIn(message)['usage']);
-    if (type === 'message_delta') this.#usage = { ...this.#usage, ...objectIn(usage) };
-    if (type === 'message_stop') this.#isOver = true;
-    if (type === 'content_block_start' || type === 'content_block_delta') {
-      const piece = textIn(objectIn(delta)['partial_json']);
-      const name = textIn(objectIn(block)['name']);
-      if (piece !== '' || name !== '') this.#arguments.add(`${countIn(index)}`, name, piece);
-    }
-    const reason = textIn(objectIn(delta)['stop_reason']);
-    if (type === 'message_delta' && reason !== '') this.#arguments.end(reason);
-    for (const part of WRITTEN) this.textLength += textIn(objectIn(delta)[part]).length;
   }
 
   #malformed(what: string): StarlingError {

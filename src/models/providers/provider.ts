@@ -55,6 +55,8 @@ export interface Provider {
   readonly api: ModelProvider['api'];
   /** True for the one whose newest models want `max_completion_tokens`. */
   readonly isOpenAi: boolean;
+  /** Requests in the Responses API pass as they came. */
+  readonly hasResponses: boolean;
   readonly allowance: Allowance;
   /** False for a model that the configuration does not offer. */
   offers(model: string): boolean;
@@ -84,6 +86,7 @@ class HttpProvider implements Provider {
   readonly name: string;
   readonly api: ModelProvider['api'];
   readonly isOpenAi: boolean;
+  readonly hasResponses: boolean;
   readonly allowance: Allowance;
   readonly #components: ProviderComponents;
   readonly #config: ModelProvider;
@@ -96,6 +99,7 @@ class HttpProvider implements Provider {
     this.api = config.api;
     this.isOpenAi =
       config.endpoint !== undefined && new URL(config.endpoint).hostname === 'api.openai.com';
+    this.hasResponses = config.api === 'openai' && (config.responses ?? this.isOpenAi);
     this.allowance = createAllowance(
       components.clock,
       {

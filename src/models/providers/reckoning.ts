@@ -1,6 +1,7 @@
 /** How many tokens a text may have, where nobody has said it: rather too many than too few. Pure. */
 import type { Json } from '../../core/index.ts';
 import { countIn } from '../json-reading.ts';
+import { limitKeys } from '../read-call.ts';
 import type { ReadCall } from '../types.ts';
 
 /** Characters of a token, at the least. */
@@ -15,9 +16,9 @@ export function reckonTokens(length: number): number {
 
 /** Tokens that the request lets be answered. */
 export function limitIn({ fields, form }: Pick<ReadCall, 'fields' | 'form'>): number {
-  if (form === 'embeddings' || form === 'count_tokens') return 0;
-  const { max_tokens: one, max_completion_tokens: other } = fields;
-  return countIn(one) || countIn(other) || OUTPUT_GUESS;
+  if (form === 'embeddings' || form === 'count_tokens' || form === 'moderations') return 0;
+  const said = limitKeys(form).find((key) => countIn(fields[key]) > 0);
+  return said === undefined ? OUTPUT_GUESS : countIn(fields[said]);
 }
 
 /** Characters of all texts in a request, but for pictures, which are paid for otherwise. */

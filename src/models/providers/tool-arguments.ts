@@ -5,6 +5,7 @@
 import { StarlingError, printable } from '../../core/index.ts';
 import type { JsonObject } from '../../core/index.ts';
 import { listIn, objectIn, parsedObject, textIn } from '../json-reading.ts';
+import type { StreamApi } from './dialects.ts';
 
 /** Calls in one answer, and bytes of the arguments of all. */
 const CALLS_MAX = 256;
@@ -40,8 +41,14 @@ export function createToolArguments(provider: string): ToolArguments {
   };
 }
 
-/** The same for the calls of a whole answer of a chat. @throws STARLING_MODEL_INVALID */
-export function checkToolCalls(provider: string, answer: JsonObject): void {
+/** The same for the calls of a whole answer. @throws STARLING_MODEL_INVALID */
+export function checkToolCalls(api: StreamApi, provider: string, answer: JsonObject): void {
+  // Elsewhere arguments are objects as they come.
+  if (api === 'openai') checkChat(provider, answer);
+  if (api === 'responses') checkResponse(provider, answer);
+}
+
+function checkChat(provider: string, answer: JsonObject): void {
   for (const choice of listIn(answer['choices'])) {
     const { message, finish_reason: finish } = objectIn(choice);
     if (CUT_SHORT.includes(textIn(finish))) continue;
@@ -49,6 +56,14 @@ export function checkToolCalls(provider: string, answer: JsonObject): void {
       const { name, arguments: args } = objectIn(objectIn(call)['function']);
       requireObject(provider, textIn(name), textIn(args));
     }
+  }
+}
+
+function checkResponse(provider: string, answer: JsonObject): void {
+  if (answer['status'] === 'incomplete') return;
+  for (const item of listIn(answer['output']).slice(0, CALLS_MAX)) {
+    const { type, name, arguments: args } = objectIn(item);
+    if (type === 'function_call') requireObject(provider, textIn(name), textIn(args));
   }
 }
 

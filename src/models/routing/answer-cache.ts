@@ -40,7 +40,7 @@ export function cacheKey(
   whose: string,
 ): string | undefined {
   if (form === 'count_tokens') return undefined;
-  const isSure = form === 'embeddings' || fields['temperature'] === 0;
+  const isSure = form === 'embeddings' || form === 'moderations' || fields['temperature'] === 0;
   const hasTools = ['tools', 'functions', 'mcp_servers', 'web_search_options'].some(
     (name) => fields[name] !== undefined,
   );

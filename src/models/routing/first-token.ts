@@ -8,6 +8,8 @@ import type { ModelAnswer, ModelForm } from '../types.ts';
 const BEFORE_MAX = 64 * 1024;
 /** A token, a thought or a call of a tool, in events of each API. */
 const CHAT = /"(?:content|reasoning_content|reasoning|refusal)": ?"[^"]|"tool_calls": ?\[ ?\{/;
+const RESPONSES =
+  /"type": ?"response\.(?:output_text|reasoning\w*|refusal|function_call_arguments|custom_tool_call_input)[\w.]*\.delta"|"type": ?"(?:function|custom_tool)_call"/;
 const MESSAGES = /"type": ?"content_block_delta"|"type": ?"tool_use"/;
 
 /**
@@ -17,7 +19,7 @@ const MESSAGES = /"type": ?"content_block_delta"|"type": ?"tool_use"/;
 export async function withFirstToken(answer: ModelAnswer, form: ModelForm): Promise<ModelAnswer> {
   const chunks = answer.body[Symbol.asyncIterator]();
   const held: Uint8Array[] = [];
-  const token = form === 'messages' ? MESSAGES : CHAT;
+  const token = form === 'messages' ? MESSAGES : form === 'responses' ? RESPONSES : CHAT;
   let text = '';
   let isOver = false;
   while (!isOver) {

@@ -28,7 +28,7 @@ class ChatStream implements StreamTranslator {
     this.#withUsage = withUsage;
   }
 
-  push(event: JsonObject): string {
+  push(event: JsonObject): readonly JsonObject[] {
     switch (event['type']) {
       case 'message_start':
         return this.#start(objectIn(event['message']));
@@ -41,21 +41,21 @@ class ChatStream implements StreamTranslator {
       case 'message_stop':
         return this.#end();
       default:
-        return '';
+        return [];
     }
   }
 
-  #start(message: JsonObject): string {
+  #start(message: JsonObject): readonly JsonObject[] {
     this.#id = textIn(message['id']);
     this.#usage = objectIn(message['usage']);
     return this.#chunk({ role: 'assistant', content: '' });
   }
 
-  #block(at: number, block: JsonObject): string {
+  #block(at: number, block: JsonObject): readonly JsonObject[] {
     if (block['type'] === 'text' && textIn(block['text']) !== '') {
       return this.#chunk({ content: textIn(block['text']) });
     }
-    if (block['type'] !== 'tool_use') return '';
+    if (block['type'] !== 'tool_use') return [];
     const index = this.#calls.size;
     this.#calls.set(at, index);
     const called = { name: textIn(block['name']), arguments: '' };
@@ -64,42 +64,40 @@ class ChatStream implements StreamTranslator {
     });
   }
 
-  #delta(at: number, delta: JsonObject): string {
+  #delta(at: number, delta: JsonObject): readonly JsonObject[] {
     const { type } = delta;
     if (type === 'text_delta') return this.#chunk({ content: textIn(delta['text']) });
     if (type === 'thinking_delta') {
       return this.#chunk({ reasoning_content: textIn(delta['thinking']) });
     }
     const index = this.#calls.get(at);
-    if (type !== 'input_json_delta' || index === undefined) return '';
+    if (type !== 'input_json_delta' || index === undefined) return [];
     const called = { arguments: textIn(delta['partial_json']) };
     return this.#chunk({ tool_calls: [{ index, function: called }] });
   }
 
-  #finish(event: JsonObject): string {
+  #finish(event: JsonObject): readonly JsonObject[] {
     this.#usage = { ...this.#usage, ...objectIn(event['usage']) };
     const stop = textIn(objectIn(event['delta'])['stop_reason']);
-    return stop === '' ? '' : this.#chunk({}, finishOf(stop));
+    return stop === '' ? [] : this.#chunk({}, finishOf(stop));
   }
 
-  #end(): string {
+  #end(): readonly JsonObject[] {
     const usage = this.#withUsage ? messagesUsage(this.#usage) : undefined;
-    const last = usage === undefined ? '' : this.#write({ choices: [], usage: asChatUsage(usage) });
-    return `${last}data: [DONE]\n\n`;
+    return usage === undefined ? [] : [this.#whole({ choices: [], usage: asChatUsage(usage) })];
   }
 
-  #chunk(delta: JsonObject, finish: string | null = null): string {
-    return this.#write({ choices: [{ index: 0, delta, finish_reason: finish }] });
+  #chunk(delta: JsonObject, finish: string | null = null): readonly JsonObject[] {
+    return [this.#whole({ choices: [{ index: 0, delta, finish_reason: finish }] })];
   }
 
-  #write(fields: JsonObject): string {
-    const chunk = {
+  #whole(fields: JsonObject): JsonObject {
+    return {
       id: this.#id,
       object: 'chat.completion.chunk',
       created: this.#createdS,
       model: this.#model,
       ...fields,
     };
-    return `data: ${JSON.stringify(chunk)}\n\n`;
   }
 }

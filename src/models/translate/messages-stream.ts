@@ -27,7 +27,7 @@ class MessagesStream implements StreamTranslator {
     this.#model = model;
   }
 
-  push(chunk: JsonObject): string {
+  push(chunk: JsonObject): readonly JsonObject[] {
     this.#usage = chatUsage(chunk['usage']) ?? this.#usage;
     const started = this.#start(textIn(chunk['id']));
     const [choice] = listIn(chunk['choices']);
@@ -36,28 +36,28 @@ class MessagesStream implements StreamTranslator {
     if (typeof finish === 'string') this.#finish = finish;
     const { content, reasoning_content: thinking, tool_calls: calls } = objectIn(delta);
     return [
-      started,
-      this.#text('thinking', textIn(thinking)),
-      this.#text('text', textIn(content)),
-      ...listIn(calls).map((call) => this.#call(objectIn(call))),
-    ].join('');
+      ...started,
+      ...this.#text('thinking', textIn(thinking)),
+      ...this.#text('text', textIn(content)),
+      ...listIn(calls).flatMap((call) => this.#call(objectIn(call))),
+    ];
   }
 
-  end(): string {
+  end(): readonly JsonObject[] {
     return [
-      this.#start(''),
-      this.#close(),
-      event({
+      ...this.#start(''),
+      ...this.#close(),
+      {
         type: 'message_delta',
         delta: { stop_reason: stopOf(this.#finish), stop_sequence: null },
         usage: asMessagesUsage(this.#usage),
-      }),
-      event({ type: 'message_stop' }),
-    ].join('');
+      },
+      { type: 'message_stop' },
+    ];
   }
 
-  #start(id: string): string {
-    if (this.#hasStarted) return '';
+  #start(id: string): readonly JsonObject[] {
+    if (this.#hasStarted) return [];
     this.#hasStarted = true;
     const message: JsonObject = {
       id,
@@ -69,19 +69,19 @@ class MessagesStream implements StreamTranslator {
       stop_sequence: null,
       usage: { input_tokens: 0, output_tokens: 0 },
     };
-    return event({ type: 'message_start', message });
+    return [{ type: 'message_start', message }];
   }
 
-  #text(kind: 'text' | 'thinking', text: string): string {
-    if (text === '') return '';
+  #text(kind: 'text' | 'thinking', text: string): readonly JsonObject[] {
+    if (text === '') return [];
     const block: JsonObject =
       kind === 'text' ? { type: kind, text: '' } : { type: kind, thinking: '', signature: '' };
     const delta: JsonObject =
       kind === 'text' ? { type: 'text_delta', text } : { type: 'thinking_delta', thinking: text };
-    return `${this.#begin(kind, block)}${this.#delta(delta)}`;
+    return [...this.#begin(kind, block), this.#delta(delta)];
   }
 
-  #call({ index, id, function: called }: JsonObject): string {
+  #call({ index, id, function: called }: JsonObject): readonly JsonObject[] {
     const { name, arguments: args } = objectIn(called);
     const kind: Kind = `call ${countIn(index)}`;
     const block = { type: 'tool_use', id: textIn(id), name: textIn(name), input: {} };
@@ -89,12 +89,12 @@ class MessagesStream implements StreamTranslator {
     const part = textIn(args);
     return part === ''
       ? begun
-      : `${begun}${this.#delta({ type: 'input_json_delta', partial_json: part })}`;
+      : [...begun, this.#delta({ type: 'input_json_delta', partial_json: part })];
   }
 
   /** Texts may come in turns, each a block; a call that was closed can't be gone on with. */
-  #begin(kind: Kind, block: JsonObject): string {
-    if (this.#open === kind) return '';
+  #begin(kind: Kind, block: JsonObject): readonly JsonObject[] {
+    if (this.#open === kind) return [];
     if (kind.startsWith('call') && this.#begun.has(kind)) {
       throw new StarlingError(
         'STARLING_MODEL_INVALID',
@@ -104,23 +104,18 @@ class MessagesStream implements StreamTranslator {
     const closed = this.#close();
     this.#open = kind;
     this.#begun.add(kind);
-    const start = event({ type: 'content_block_start', index: this.#index, content_block: block });
-    return `${closed}${start}`;
+    return [...closed, { type: 'content_block_start', index: this.#index, content_block: block }];
   }
 
-  #close(): string {
-    if (this.#open === undefined) return '';
+  #close(): readonly JsonObject[] {
+    if (this.#open === undefined) return [];
     this.#open = undefined;
     const index = this.#index;
     this.#index += 1;
-    return event({ type: 'content_block_stop', index });
+    return [{ type: 'content_block_stop', index }];
   }
 
-  #delta(delta: Json): string {
-    return event({ type: 'content_block_delta', index: this.#index, delta });
+  #delta(delta: Json): JsonObject {
+    return { type: 'content_block_delta', index: this.#index, delta };
   }
-}
-
-function event(data: JsonObject & { readonly type: string }): string {
-  return `event: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`;
 }

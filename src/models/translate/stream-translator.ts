@@ -1,10 +1,31 @@
-/** What says the events of one stream in another API. */
+/** What says the events of one stream in another API, and how the events of each API are written. */
 import type { JsonObject } from '../../core/index.ts';
+import { textIn } from '../json-reading.ts';
 
-/** Takes the provider's events one by one, and gives text for the caller. */
+/** Takes the events of one API one by one, and gives those of another. */
 export interface StreamTranslator {
-  /** The text of the events that one event of the provider means; empty for none. @throws STARLING_MODEL_INVALID */
-  push(event: JsonObject): string;
-  /** What is still to be said once the provider's stream has ended well; default nothing. */
-  end?(): string;
+  /** What one event means; none where the other API has nothing to say. @throws STARLING_MODEL_INVALID */
+  push(event: JsonObject): readonly JsonObject[];
+  /** What is still to be said once the stream has ended well; default nothing. */
+  end?(): readonly JsonObject[];
+}
+
+/** The last line of a chat. */
+export const CHAT_END = 'data: [DONE]\n\n';
+
+/** One translator after the other: the first one's events are said by the second. */
+export function chained(first: StreamTranslator, second: StreamTranslator): StreamTranslator {
+  return {
+    push: (event) => first.push(event).flatMap((one) => second.push(one)),
+    end: () => [
+      ...(first.end?.() ?? []).flatMap((one) => second.push(one)),
+      ...(second.end?.() ?? []),
+    ],
+  };
+}
+
+/** An event as it is written: those of a chat have no name, all others that of their `type`. */
+export function eventText(event: JsonObject): string {
+  const type = textIn(event['type']);
+  return `${type === '' ? '' : `event: ${type}\n`}data: ${JSON.stringify(event)}\n\n`;
 }
