@@ -9,13 +9,20 @@ import type { MinuteLimits, ModelApi, ModelProvider, ModelTier, ModelsConfig } f
 const ENDPOINTS: Readonly<Record<string, string>> = {
   openai: 'https://api.openai.com/v1',
   anthropic: 'https://api.anthropic.com/v1',
+  google: 'https://generativelanguage.googleapis.com/v1beta',
   openrouter: 'https://openrouter.ai/api/v1',
   ollama: 'http://127.0.0.1:11434/v1',
 };
 /** Names and addresses of this machine and of private networks (RFC 1918, 4193, 3927, 6762). */
 const EDGE =
   /^(localhost|[^.:]+|.+\.local|127\..+|10\..+|192\.168\..+|172\.(1[6-9]|2\d|3[01])\..+|169\.254\..+|\[(::1|f[cd].*|fe[89ab].*)\])$/i;
-const VERSIONED = /\/v\d+[a-z]*\d*\/?$/;
+const VERSIONED = /\/v\d+[a-z]*\d*(?:\/|$)/;
+const VERSION: Readonly<Record<ModelApi, string>> = {
+  openai: 'v1',
+  anthropic: 'v1',
+  google: 'v1beta',
+};
+const GOOGLE = 'generativelanguage.googleapis.com';
 
 /** The providers that are enabled, each read by itself: one that can't be used says why when it is asked. */
 export function readModelProviders(
@@ -57,7 +64,9 @@ function readProvider(
   });
   if (server?.type !== 'http') return { ...base, headers: {}, problems: said };
   const url = new URL(server.url);
-  if (!VERSIONED.test(url.pathname)) url.pathname = `${url.pathname.replace(/\/$/, '')}/v1`;
+  if (!VERSIONED.test(url.pathname)) {
+    url.pathname = `${url.pathname.replace(/\/$/, '')}/${VERSION[api]}`;
+  }
   url.pathname = url.pathname.replace(/\/$/, '');
   url.hash = '';
   return { ...base, endpoint: url.href, headers: server.headers, problems: said };
@@ -107,8 +116,12 @@ function tierOf(endpoint: string | undefined): ModelTier {
 }
 
 function apiOf(name: string, endpoint: string | undefined): ModelApi {
-  const host = endpoint !== undefined && URL.canParse(endpoint) ? new URL(endpoint).hostname : '';
-  return name === 'anthropic' || host === 'api.anthropic.com' ? 'anthropic' : 'openai';
+  const isUrl = endpoint !== undefined && URL.canParse(endpoint);
+  const { hostname: host, pathname } = new URL(isUrl ? endpoint : 'http://nowhere');
+  if (name === 'anthropic' || host === 'api.anthropic.com') return 'anthropic';
+  // There Google answers like OpenAI.
+  if (host === GOOGLE) return pathname.includes('/openai') ? 'openai' : 'google';
+  return name === 'google' ? 'google' : 'openai';
 }
 
 /** The header by which the key is sent, with the key's place in it. */
@@ -116,6 +129,7 @@ function keyHeader(api: ModelApi, keyFrom: string | undefined): Readonly<Record<
   if (keyFrom === undefined) return {};
   const [kind, name = ''] = keyFrom.split(':', 2);
   const place = kind === 'env' ? `\${${name}}` : `\${secret:${name}}`;
+  if (api === 'google') return { 'x-goog-api-key': place };
   return api === 'anthropic' ? { 'x-api-key': place } : { authorization: `Bearer ${place}` };
 }
 

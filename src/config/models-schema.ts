@@ -15,10 +15,10 @@ const providerSchema = z
   .strictObject({
     enabled: flag.default(true).describe('False: the provider is left alone.'),
     api: z
-      .enum(['openai', 'anthropic'], { error: 'openai or anthropic' })
+      .enum(['openai', 'anthropic', 'google'], { error: 'openai, anthropic or google' })
       .optional()
       .describe(
-        'The API that it speaks. `openai`: OpenAI and all that is compatible (Ollama, llama.cpp, LM Studio, vLLM, OpenRouter). Default: as its name or endpoint says, else openai.',
+        'The API that it speaks. `openai`: OpenAI and all that is compatible (Ollama, llama.cpp, LM Studio, vLLM, OpenRouter). `google`: Gemini. Default: as its name or endpoint says, else openai.',
       ),
     responses: flag
       .optional()
@@ -31,7 +31,7 @@ const providerSchema = z
       .max(2048)
       .optional()
       .describe(
-        'Its address, like http://127.0.0.1:11434; default that of a provider called openai, anthropic, openrouter or ollama.',
+        'Its address, like http://127.0.0.1:11434; default that of a provider called openai, anthropic, google, openrouter or ollama.',
       ),
     keyFrom: text(KEY_FROM, 'secret:NAME or env:NAME')
       .optional()

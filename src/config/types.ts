@@ -169,7 +169,7 @@ export interface AgentKind {
 }
 
 /** The API that a provider of models speaks. */
-export type ModelApi = 'openai' | 'anthropic';
+export type ModelApi = 'openai' | 'anthropic' | 'google';
 
 /** How far a provider is, the nearest first. */
 export const MODEL_TIERS = ['edge', 'regional', 'central'] as const;

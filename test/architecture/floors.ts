@@ -109,6 +109,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
   ],
   models: [
     ['types.ts', 'names.ts', 'json-reading.ts'],
+    ['stateless.ts'],
     ['read-call.ts', 'clearance.ts', 'usage', 'prices'],
     ['translate'],
     ['providers'],

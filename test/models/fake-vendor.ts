@@ -5,6 +5,7 @@
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { content, contentEvents, googleError } from './fake-google.ts';
 import { response as responseOf, responseEvents } from './fake-responses.ts';
 
 /** A request as the vendor got it. */
@@ -87,11 +88,16 @@ async function answer(
   key: string,
   control: Control,
 ): Promise<void> {
-  const model = String(body['model'] ?? '');
+  const [, inPath = '', verb = ''] = /^\/v1beta\/models\/([^:]+):(\w+)/.exec(url) ?? [];
+  const model = String(body['model'] ?? inPath);
   const json = (value: object, status = 200, headers = {}): void => {
     response.writeHead(status, { 'content-type': 'application/json', ...headers });
     response.end(JSON.stringify(value));
   };
+  if (url.startsWith('/v1beta/models?')) {
+    return json({ models: [{ name: 'models/gemini-2.5-flash' }, { name: 'tunedModels/own' }] });
+  }
+  if (verb !== '' && google(verb, model, body, json)) return undefined;
   if (url.startsWith('/v1/models')) {
     if (key.includes('hanging')) {
       return response.writeHead(200, { 'content-type': 'application/json' }).flushHeaders();
@@ -123,8 +129,9 @@ async function answer(
   if (url === '/v1/moderations') {
     return json({ id: 'modr-1', model, results: [{ flagged: body['input'] === 'bad' }] });
   }
-  const { whole, events: streamed } = FORMS[url] ?? { whole: message, events: messageEvents };
-  if (body['stream'] !== true) return json(whole(body, model));
+  const { whole, events: streamed } = FORMS[verb === '' ? url : 'google'] ?? MESSAGES;
+  const isStream = body['stream'] === true || verb === 'streamGenerateContent';
+  if (!isStream) return json(whole(body, model));
   response.writeHead(200, { 'content-type': 'text/event-stream' });
   const events = streamed(body, model);
   for (const [at, event] of events.entries()) {
@@ -142,15 +149,43 @@ async function answer(
   return void response.end();
 }
 
-const FORMS: Readonly<
-  Record<
-    string,
-    {
-      readonly whole: (body: Got['body'], model: string) => object;
-      readonly events: (body: Got['body'], model: string) => string[];
-    }
-  >
-> = {
+interface Form {
+  readonly whole: (body: Got['body'], model: string) => object;
+  readonly events: (body: Got['body'], model: string) => string[];
+}
+
+/** What Google does in its own way; false where it does as the others do. */
+function google(
+  verb: string,
+  model: string,
+  body: Got['body'],
+  json: (value: object, status?: number) => void,
+): boolean {
+  if (verb === 'batchEmbedContents') {
+    const requests = (body['requests'] ?? []) as readonly unknown[];
+    json({ embeddings: requests.map(() => ({ values: [0.5, -0.25] })) });
+    return true;
+  }
+  const refusals: Readonly<Record<string, readonly [number, string]>> = {
+    'bad-key': [400, 'API key not valid. Please pass a valid API key.'],
+    'too-long': [
+      400,
+      'The input token count (9) exceeds the maximum number of tokens allowed (8).',
+    ],
+    busy: [429, 'You exceeded your current quota'],
+  };
+  const refusal = refusals[model];
+  if (refusal === undefined) return false;
+  json(googleError(...refusal), refusal[0]);
+  return true;
+}
+
+const MESSAGES: Form = { whole: message, events: messageEvents };
+const FORMS: Readonly<Record<string, Form>> = {
+  google: {
+    whole: (body, model) => content(body, model, WORDS.join('')),
+    events: (body, model) => contentEvents(body, model, WORDS),
+  },
   '/v1/chat/completions': { whole: chat, events: chatEvents },
   '/v1/responses': {
     whole: (body) => responseOf(body, WORDS.join('')),

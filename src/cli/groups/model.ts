@@ -48,7 +48,7 @@ function addModelAdd(model: Command, outcome: Outcome): void {
   withJson(ofNode(model.command('add')))
     .summary('add a provider of models to the config file')
     .description(
-      "Adds a provider of models to this node's config file: anything that speaks the OpenAI API (Ollama, llama.cpp, LM Studio, vLLM, OpenRouter), or Anthropic. openai, anthropic, openrouter and ollama need no address. Its models are called <name>/<model>.",
+      "Adds a provider of models to this node's config file: anything that speaks the OpenAI API (Ollama, llama.cpp, LM Studio, vLLM, OpenRouter), Anthropic, or Google. openai, anthropic, google, openrouter and ollama need no address. Its models are called <name>/<model>.",
     )
     .argument('<name>', 'what to call it: its models become <name>/<model>')
     .option('--url <address>', 'where it is, like http://127.0.0.1:11434')
@@ -57,6 +57,7 @@ function addModelAdd(model: Command, outcome: Outcome): void {
       new Option('--api <kind>', 'the API it speaks; default as its name or address says').choices([
         'openai',
         'anthropic',
+        'google',
       ]),
     )
     .option('--model <name>', 'the only model that is offered (may be repeated)', collect)

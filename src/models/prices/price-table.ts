@@ -1,7 +1,8 @@
 /**
  * What models cost, dollars for a million tokens: a table of list prices, which the configuration may override. Prices
  * change, and whoever must be exact sets `models.prices`. The table has the list prices of the vendors as they were looked
- * up on 2026-03-21, for requests that are neither batched nor flexible. Pure.
+ * up on 2026-03-21 (Google's on 2026-11-29, of long prompts, which are dearer), for requests that are neither batched nor
+ * flexible. Pure.
  */
 import type { ModelPrice } from '../../config/index.ts';
 import type { Usage } from '../types.ts';
@@ -44,6 +45,14 @@ const LISTED: Readonly<Record<string, ModelPrice>> = {
   'o4-mini': price(1.1, 4.4, 0.275),
   o3: price(2, 8, 0.5),
   o1: price(15, 60, 7.5),
+  'gemini-3.1-pro': price(4, 18, 0.4),
+  'gemini-3-pro': price(4, 18, 0.4),
+  'gemini-3.1-flash-lite': price(0.25, 1.5, 0.025),
+  'gemini-3-flash': price(0.5, 3, 0.05),
+  'gemini-2.5-pro': price(2.5, 15, 0.25),
+  'gemini-2.5-flash-lite': price(0.1, 0.4, 0.01),
+  'gemini-2.5-flash': price(0.3, 2.5, 0.03),
+  'gemini-embedding-001': price(0.15, 0, 0.15),
   'omni-moderation': price(0, 0, 0),
   'text-moderation': price(0, 0, 0),
   'text-embedding-3-small': price(0.02, 0, 0.02),

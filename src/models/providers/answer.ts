@@ -222,5 +222,6 @@ function reckoned(call: ReadCall, { used }: AnswerInit): ModelAnswer {
 
 function reckonedUsage(call: ReadCall, outputLength: number): Usage {
   const input = reckonTokens(textLengthOf(call.fields));
-  return { input, output: reckonTokens(outputLength), isEstimated: true };
+  const hasText = call.form !== 'embeddings' && call.form !== 'moderations';
+  return { input, output: hasText ? reckonTokens(outputLength) : 0, isEstimated: true };
 }

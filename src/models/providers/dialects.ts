@@ -5,12 +5,11 @@
 import type { JsonObject } from '../../core/index.ts';
 import { countIn, listIn, objectIn, textIn } from '../json-reading.ts';
 import { chatUsage, messagesUsage } from '../translate/answers.ts';
+import { googleUsage } from '../translate/google/answers.ts';
 import { responsesUsage } from '../translate/responses/answers.ts';
+import type { StreamApi } from '../translate/stream-translator.ts';
 import type { Usage } from '../types.ts';
 import type { ToolArguments } from './tool-arguments.ts';
-
-/** What a provider's answer is in: the chats of `openai`, messages of `anthropic`, responses of OpenAI. */
-export type StreamApi = 'openai' | 'anthropic' | 'responses';
 
 /** What is known of a stream so far. */
 export interface Heard {
@@ -37,12 +36,14 @@ const WRITTEN: readonly string[] = ['text', 'thinking', 'partial_json'];
 export const READERS: Readonly<Record<StreamApi, EventReader>> = {
   openai: readChat,
   anthropic: readMessages,
+  google: readContent,
   responses: readResponses,
 };
 
 const USAGES: Readonly<Record<StreamApi, (answer: JsonObject) => Usage | undefined>> = {
   openai: ({ usage }) => chatUsage(usage),
   anthropic: ({ usage }) => messagesUsage(usage),
+  google: ({ usageMetadata }) => googleUsage(usageMetadata),
   responses: ({ usage }) => responsesUsage(usage),
 };
 
@@ -53,7 +54,7 @@ export function usageOfAnswer(api: StreamApi, answer: JsonObject): Usage | undef
 
 /** Tokens that a stream has told. */
 export function usageOfStream(api: StreamApi, { usage }: Heard): Usage | undefined {
-  return USAGES[api]({ usage });
+  return USAGES[api]({ usage, usageMetadata: usage });
 }
 
 function readChat({ error, usage, choices }: JsonObject, heard: Heard): ToldError | undefined {
@@ -94,6 +95,21 @@ function readMessages(event: JsonObject, heard: Heard): ToldError | undefined {
   const reason = textIn(objectIn(delta)['stop_reason']);
   if (type === 'message_delta' && reason !== '') heard.calls.end(reason);
   for (const part of WRITTEN) heard.textLength += textIn(objectIn(delta)[part]).length;
+  return undefined;
+}
+
+/** Calls come whole there, with objects for arguments. */
+function readContent(piece: JsonObject, heard: Heard): ToldError | undefined {
+  const told = toldError(piece['error']);
+  if (told !== undefined) return told;
+  if (piece['usageMetadata'] !== undefined) heard.usage = objectIn(piece['usageMetadata']);
+  const { content, finishReason } = objectIn(listIn(piece['candidates'])[0]);
+  if (textIn(finishReason) !== '') heard.isOver = true;
+  for (const part of listIn(objectIn(content)['parts'])) {
+    const { text, functionCall } = objectIn(part);
+    heard.textLength += textIn(text).length;
+    if (functionCall !== undefined) heard.textLength += JSON.stringify(functionCall).length;
+  }
   return undefined;
 }
 

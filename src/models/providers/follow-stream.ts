@@ -6,9 +6,10 @@ import { StarlingError, messageOf } from '../../core/index.ts';
 import type { JsonObject } from '../../core/index.ts';
 import { createEventStreamDecoder } from '../../gateway/index.ts';
 import { parsedObject } from '../json-reading.ts';
+import type { StreamApi } from '../translate/stream-translator.ts';
 import type { Usage } from '../types.ts';
 import { READERS, usageOfStream } from './dialects.ts';
-import type { Heard, StreamApi } from './dialects.ts';
+import type { Heard } from './dialects.ts';
 import { createToolArguments } from './tool-arguments.ts';
 import { streamError } from './vendor-errors.ts';
 

@@ -5,20 +5,24 @@
 import { StarlingError } from '../../core/index.ts';
 import type { Clock, JsonObject } from '../../core/index.ts';
 import { objectIn } from '../json-reading.ts';
+import { unknownModel } from '../names.ts';
 import { withField, withModel } from '../read-call.ts';
 import { chatAsMessage, messageAsChat } from '../translate/answers.ts';
 import { createChatStream } from '../translate/chat-stream.ts';
 import { createMessagesStream } from '../translate/messages-stream.ts';
+import { googleAsChat, googleAsEmbeddings } from '../translate/google/answers.ts';
+import { createGoogleStream } from '../translate/google/stream.ts';
+import { toGoogle, toGoogleEmbeddings } from '../translate/google/to-google.ts';
 import { chatAsResponse } from '../translate/responses/answers.ts';
 import { createResponsesStream } from '../translate/responses/stream.ts';
 import { responsesToChat } from '../translate/responses/to-chat.ts';
 import { chained } from '../translate/stream-translator.ts';
-import type { StreamTranslator } from '../translate/stream-translator.ts';
+import type { StreamApi, StreamTranslator } from '../translate/stream-translator.ts';
 import { toChat } from '../translate/to-chat.ts';
 import { toMessages } from '../translate/to-messages.ts';
 import type { ModelForm, ReadCall } from '../types.ts';
-import type { StreamApi } from './dialects.ts';
 import type { Provider } from './provider.ts';
+import { reckonTokens, textLengthOf } from './reckoning.ts';
 
 const PATHS: Readonly<Record<ModelForm, string>> = {
   chat: '/chat/completions',
@@ -77,6 +81,7 @@ export function isNative({ api, hasResponses }: Provider, { form }: ReadCall): b
 export function planOf(provider: Provider, call: ReadCall, init: PlanInit): Plan {
   if (isNative(provider, call)) return nativePlan(provider, call, init.model);
   const { form } = call;
+  if (form === 'embeddings' && provider.api === 'google') return googleEmbeddings(call, init);
   if (form === 'embeddings' || form === 'moderations') throw noSuch(provider, form);
   const asked = asChat(provider, call, init);
   const { model, clock } = init;
@@ -90,9 +95,22 @@ export function planOf(provider: Provider, call: ReadCall, init: PlanInit): Plan
       ...answering(asked),
     };
   }
-  const { body, ignored, added } = toMessages(asked.body, model);
   const createdS = Math.floor(clock.now() / 1000);
   const withUsage = form !== 'chat' || objectIn(fields['stream_options'])['include_usage'] === true;
+  if (provider.api === 'google') {
+    const { body, ignored } = toGoogle(asked.body, model);
+    return {
+      body: bodyOf(body),
+      path: googlePath(model, call.isStream ? 'streamGenerateContent?alt=sse' : 'generateContent'),
+      headers: said([...asked.ignored, ...ignored], []),
+      api: 'google',
+      ...answering(asked, {
+        stream: createGoogleStream(name, createdS, withUsage),
+        whole: (answer) => googleAsChat(answer, name, createdS),
+      }),
+    };
+  }
+  const { body, ignored, added } = toMessages(asked.body, model);
   return {
     body: bodyOf(body),
     path: PATHS.messages,
@@ -103,6 +121,27 @@ export function planOf(provider: Provider, call: ReadCall, init: PlanInit): Plan
       whole: (answer) => messageAsChat(answer, name, createdS),
     }),
   };
+}
+
+function googleEmbeddings({ fields, model: name }: ReadCall, { model }: PlanInit): Plan {
+  const { body, ignored } = toGoogleEmbeddings(fields, model);
+  const tokens = reckonTokens(textLengthOf(fields['input']));
+  return {
+    body: bodyOf(body),
+    path: googlePath(model, 'batchEmbedContents'),
+    headers: { ...said(ignored, []), 'starling-estimated': 'usage' },
+    api: 'google',
+    whole: (answer) => googleAsEmbeddings(answer, name, fields, tokens),
+  };
+}
+
+/** There the model stands in the address, of which it must be a part and no other place. @throws STARLING_MODEL_UNKNOWN */
+function googlePath(model: string, verb: string): string {
+  const parts = model.includes('/') ? model.split('/') : ['models', model];
+  if (parts.some((part) => part === '' || part === '.' || part === '..')) {
+    throw unknownModel(model, 'no model of Google is called so');
+  }
+  return `/${parts.map(encodeURIComponent).join('/')}:${verb}`;
 }
 
 function nativePlan({ api }: Provider, call: ReadCall, model: string): Plan {

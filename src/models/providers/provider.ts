@@ -3,7 +3,7 @@
  * key that the configuration names; no redirect is followed. What it answers is bounded in size and in silence.
  */
 import { StarlingError, messageOf } from '../../core/index.ts';
-import type { Clock } from '../../core/index.ts';
+import type { Clock, JsonObject } from '../../core/index.ts';
 import type { ModelProvider } from '../../config/index.ts';
 import { readBody } from '../../gateway/index.ts';
 import type { Exchange, Exchanger, Reply } from '../../gateway/index.ts';
@@ -137,18 +137,19 @@ class HttpProvider implements Provider {
   }
 
   async #list(signal?: AbortSignal): Promise<readonly string[]> {
-    const more = this.api === 'anthropic' ? '?limit=1000' : '';
+    const more = { anthropic: '?limit=1000', google: '?pageSize=1000', openai: '' }[this.api];
     const timeoutMs = Math.min(LIST_TIMEOUT_MS, this.#config.timeoutMs);
     const { reply, exchange } = await this.#exchange('GET', `/models${more}`, '', {}, undefined, {
       timeoutMs,
       ...(signal === undefined ? {} : { signal }),
     });
     const body = await this.#wholeOf(reply, exchange, timeoutMs, signal);
-    const listed = objectIn(parsedObject(body.toString('utf8')))['data'];
+    const { data, models } = objectIn(parsedObject(body.toString('utf8')));
+    const listed = this.api === 'google' ? models : data;
     if (!Array.isArray(listed)) throw this.#invalid('its list of models is none');
     return listIn(listed)
       .slice(0, MODELS_MAX)
-      .map((model) => textIn(objectIn(model)['id']))
+      .map((model) => idOf(objectIn(model)))
       .filter((id) => MODEL_ID.test(id) && !LONE.test(id));
   }
 
@@ -361,6 +362,11 @@ class HttpProvider implements Provider {
       { hint: 'try again', data: { provider: this.name } },
     );
   }
+}
+
+/** Google names its models with the folder that they stand in. */
+function idOf({ id, name }: JsonObject): string {
+  return id === undefined ? textIn(name).replace(/^models\//, '') : textIn(id);
 }
 
 function reasonOf(signal: AbortSignal | undefined): Error {

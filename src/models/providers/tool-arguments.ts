@@ -5,7 +5,7 @@
 import { StarlingError, printable } from '../../core/index.ts';
 import type { JsonObject } from '../../core/index.ts';
 import { listIn, objectIn, parsedObject, textIn } from '../json-reading.ts';
-import type { StreamApi } from './dialects.ts';
+import type { StreamApi } from '../translate/stream-translator.ts';
 
 /** Calls in one answer, and bytes of the arguments of all. */
 const CALLS_MAX = 256;

@@ -5,9 +5,13 @@ import { objectIn, parsedObject, textIn } from '../json-reading.ts';
 
 const WORDS_MAX = 400;
 const TOO_LONG =
-  /context_length_exceeded|exceed_context_size|prompt is too long|maximum context|context (?:length|window|size)/i;
+  /input token count .{0,40}exceeds|context_length_exceeded|exceed_context_size|prompt is too long|maximum context|context (?:length|window|size)/i;
 const FILTERED =
   /content_filter|content_policy_violation|content management policy|responsible_ai/i;
+/** Google calls a wrong key a bad request. */
+const BAD_KEY = /"API_KEY_INVALID"|API key (?:not valid|expired)/;
+/** And says in the body how long to wait. */
+const RETRY_DELAY = /"retryDelay":\s*"(\d{1,6}(?:\.\d{1,9})?)s"/;
 const RETRY_MAX_MS = 86_400_000;
 
 /** A refusal as it came. */
@@ -29,7 +33,7 @@ export function vendorError(refusal: VendorRefusal): StarlingError {
   const fail = (code: ErrorCode, text: string, hint: string, more = {}): StarlingError =>
     new StarlingError(code, text, { hint, data: { ...data, ...more } });
   const saying = said === '' ? '' : `: ${said}`;
-  if (status === 401 || status === 403) {
+  if (status === 401 || status === 403 || (status === 400 && BAD_KEY.test(body))) {
     return fail(
       'STARLING_MODEL_KEY_REFUSED',
       `provider ${provider} refuses the key that this node has for it (HTTP ${status})`,
@@ -81,9 +85,9 @@ export function streamError(
   error: JsonObject,
   withoutKeys: (text: string) => string,
 ): StarlingError {
-  const type = textIn(error['type']);
+  const type = textIn(error['type']) || textIn(error['status']);
   const said = shown(withoutKeys(textIn(error['message'])));
-  const isBusy = type === 'overloaded_error';
+  const isBusy = type === 'overloaded_error' || type === 'UNAVAILABLE';
   return new StarlingError(
     isBusy ? 'STARLING_MODEL_OVERLOADED' : 'STARLING_MODEL_FAILED',
     `provider ${provider} ended its answer with an error${said === '' ? '' : `: ${said}`}`,
@@ -109,11 +113,12 @@ function rateLimited(refusal: VendorRefusal, saying: string): StarlingError {
 }
 
 /** RFC 9110 §10.2.3: seconds or a date; some providers say milliseconds in a header of their own. */
-function retryOf({ headers, now }: VendorRefusal): { readonly retryAfterMs?: number } {
+function retryOf({ headers, body, now }: VendorRefusal): { readonly retryAfterMs?: number } {
   const byMs = Number(headers['retry-after-ms'] ?? Number.NaN);
   const text = String(headers['retry-after'] ?? '');
   const bySeconds = /^\d{1,6}(\.\d{1,3})?$/.test(text) ? Number(text) * 1000 : Number.NaN;
-  const waits = [byMs, bySeconds, Date.parse(text) - now];
+  const byBody = Number(RETRY_DELAY.exec(body)?.[1] ?? Number.NaN) * 1000;
+  const waits = [byMs, bySeconds, Date.parse(text) - now, byBody];
   const waitMs = waits.find((one) => Number.isFinite(one) && one >= 0);
   return waitMs === undefined ? {} : { retryAfterMs: Math.min(RETRY_MAX_MS, Math.round(waitMs)) };
 }

@@ -2,6 +2,9 @@
 import type { JsonObject } from '../../core/index.ts';
 import { textIn } from '../json-reading.ts';
 
+/** What a provider's answer is in: the chats of `openai`, messages of `anthropic`, content of `google`, responses of OpenAI. */
+export type StreamApi = 'openai' | 'anthropic' | 'google' | 'responses';
+
 /** Takes the events of one API one by one, and gives those of another. */
 export interface StreamTranslator {
   /** What one event means; none where the other API has nothing to say. @throws STARLING_MODEL_INVALID */

@@ -9,7 +9,7 @@ import type { CommonOptions } from '../../options/common-options.ts';
 interface AddOptions extends CommonOptions {
   readonly url?: string;
   readonly keyFrom?: string;
-  readonly api?: 'openai' | 'anthropic';
+  readonly api?: 'openai' | 'anthropic' | 'google';
   readonly model?: readonly string[];
   readonly force?: boolean;
 }
