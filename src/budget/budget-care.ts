@@ -1,10 +1,10 @@
 /** What the operator decides when something went wrong: holds of calls that were cut off, stranded rights, contradictions. */
 import { StarlingError } from '../core/index.ts';
 import type { Did, Health } from '../core/index.ts';
-import type { Books } from './book-types.ts';
+import type { Books } from './books/book-types.ts';
 import type { BudgetNames } from './budget-names.ts';
 import type { BudgetHistory } from './history.ts';
-import { splitRowId } from './row-format.ts';
+import { splitRowId } from './rows/row-format.ts';
 
 /** Health warning while somebody has contradicted itself. */
 const CONTRADICTED = 'budget-contradiction';

@@ -3,8 +3,8 @@ import { StarlingError, printable } from '../core/index.ts';
 import type { Did, PeerId } from '../core/index.ts';
 import type { SuccessionView } from '../grants/index.ts';
 import type { PeerView } from '../membership/index.ts';
-import type { Books } from './book-types.ts';
-import { isBudgetId, splitRowId } from './row-format.ts';
+import type { Books } from './books/book-types.ts';
+import { isBudgetId, splitRowId } from './rows/row-format.ts';
 import type { BudgetTerms } from './types.ts';
 
 /** A beginning of an id that means one. */
@@ -60,7 +60,7 @@ export class BudgetNames {
 
   /** All budgets of that name. */
   named(name: string): readonly string[] {
-    return this.#books.ids().filter((id) => this.#books.terms(id)?.name === name);
+    return this.#books.named(name);
   }
 
   /** The terms of a budget that is known. @throws STARLING_BUDGET_UNKNOWN */

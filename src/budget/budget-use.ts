@@ -2,7 +2,7 @@
 import { StarlingError, printable } from '../core/index.ts';
 import { parseResource } from '../grants/index.ts';
 import type { ResourcePattern } from '../grants/index.ts';
-import type { Books, BudgetsByUse } from './book-types.ts';
+import type { Books, BudgetsByUse } from './books/book-types.ts';
 
 /** The open budgets of this node by what they are for: a budget counts at the node that made it. */
 export function byUseOf(books: Books): BudgetsByUse {

@@ -1,8 +1,8 @@
 /** What is shown of a budget: as true as this node can know, and with what it can't. */
 import type { Did } from '../core/index.ts';
 import type { PeerView } from '../membership/types.ts';
-import type { Books } from './book-types.ts';
-import { splitRowId } from './row-format.ts';
+import type { Books } from './books/book-types.ts';
+import { splitRowId } from './rows/row-format.ts';
 import type { BudgetView, OwnerView } from './types.ts';
 
 /** What a view needs of the node. */

@@ -1,151 +1,29 @@
 /** The budgets of a node, by the names that people use: made, shown, given and taken back. */
 import { EventEmitter } from 'node:events';
-import { StarlingError, amountText, createScope, messageOf, printable } from '../core/index.ts';
-import type {
-  Clock,
-  Did,
-  Health,
-  JsonObject,
-  Logger,
-  PeerId,
-  Scope,
-  Startable,
-} from '../core/index.ts';
-import type { ResourcePattern, SuccessionView } from '../grants/index.ts';
-import type { FrequentSigner } from '../identity/index.ts';
-import type { PeerView } from '../membership/index.ts';
-import type { Network } from '../network/index.ts';
-import type { Table } from '../store/index.ts';
-import { createBooks } from './books.ts';
-import type { Books, BudgetsByUse } from './book-types.ts';
+import { StarlingError, createScope, messageOf } from '../core/index.ts';
+import type { Did, JsonObject, PeerId, Scope } from '../core/index.ts';
+import type { ResourcePattern } from '../grants/index.ts';
+import type { Books, BudgetsByUse } from './books/book-types.ts';
+import { createBooks } from './books/books.ts';
 import { BudgetCare } from './budget-care.ts';
 import { BudgetNames } from './budget-names.ts';
-import { byUseOf, requirePattern } from './budget-use.ts';
+import { byUseOf } from './budget-use.ts';
 import { viewOf } from './budget-view.ts';
+import type { BudgetInit, BudgetLevel, Budgets, BudgetsComponents } from './budgets-types.ts';
 import { createHistory } from './history.ts';
+import type { BudgetHistory } from './history.ts';
 import { holdAll, worded } from './holding.ts';
 import type { HoldingComponents, Spending } from './holding.ts';
-import type { BudgetHistory } from './history.ts';
+import { termsOf } from './new-budget.ts';
 import { createRights } from './rights.ts';
 import type { Asked, Donor, Rights } from './rights.ts';
-import { BUDGET_NAME, isBudgetId, splitRowId } from './row-format.ts';
-import { createRowSync } from './row-sync.ts';
-import type { RowSync } from './row-sync.ts';
-import { NAME_MAX, OWNERS_MAX } from './types.ts';
-import type { BudgetTerms, BudgetView, Cost, HistoryEntry, Unit } from './types.ts';
+import { splitRowId } from './rows/row-format.ts';
+import { createRowSync } from './sync/row-sync.ts';
+import type { RowSync } from './sync/row-sync.ts';
+import type { BudgetView, Cost, HistoryEntry, Unit } from './types.ts';
 
 /** How often times that are long over are looked for. */
 const PRUNE_MS = 3_600_000;
-
-/** What budgets work with. */
-export interface BudgetsComponents {
-  readonly table: Table;
-  readonly history: Table;
-  readonly signer: FrequentSigner;
-  readonly successions: Pick<SuccessionView, 'origin' | 'current'>;
-  readonly network: Network;
-  readonly selfName: string;
-  readonly peers: () => readonly PeerView[];
-  /** What a peer is called here, or was before it was put out. */
-  readonly nameOf: (did: Did) => string | undefined;
-  /** Whether the mesh has recorded that this one was put out. */
-  readonly isPutOut: (did: Did) => boolean;
-  /** Calls a tool of a peer's built-in server as this node. */
-  readonly callPeer: (
-    peer: PeerView,
-    tool: string,
-    args: JsonObject,
-    timeoutMs: number,
-  ) => Promise<JsonObject>;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly health: Pick<Health, 'raise' | 'clear'>;
-}
-
-/** A new budget. */
-export interface BudgetInit {
-  readonly name: string;
-  readonly unit: Unit;
-  readonly limit: number;
-  /** Rights that others begin with. */
-  readonly shares?: Readonly<Record<Did, number>>;
-  readonly for?: string | undefined;
-  readonly everyMs?: number | undefined;
-  readonly parent?: string | undefined;
-  readonly successor?: Did | undefined;
-}
-
-/** The budgets of one node. */
-export interface Budgets extends Startable {
-  /** `change` hears the ids of budgets whose books have changed. */
-  readonly events: EventEmitter<{ change: [id: string] }>;
-  /** This node, by its first key. */
-  readonly self: Did;
-  /** @throws STARLING_USAGE, STARLING_LIMIT_EXCEEDED */
-  create(init: BudgetInit): Promise<BudgetView>;
-  list(): readonly BudgetView[];
-  /** By name, id or the beginning of one. @throws STARLING_BUDGET_UNKNOWN; STARLING_USAGE where several go by that name */
-  show(reference: string): BudgetView;
-  /** The id that is meant. @throws STARLING_BUDGET_UNKNOWN, STARLING_USAGE */
-  idOf(reference: string): string;
-  /** Lets a node hold rights. @throws STARLING_CALL_REFUSED where this node is not the founder's */
-  grant(reference: string, to: Did): Promise<BudgetView>;
-  give(reference: string, to: Did, amount: number): Promise<BudgetView>;
-  request(reference: string, amount: number): Promise<Asked & { readonly view: BudgetView }>;
-  /** Gives every owner that can be reached an equal part of what this node has. */
-  rebalance(reference: string): Promise<BudgetView>;
-  close(reference: string): Promise<BudgetView>;
-  history(reference: string, limit: number): Promise<readonly HistoryEntry[]>;
-  /** What taking back the rights of an owner that was put out would give, and may thereby be spent twice. */
-  stranded(reference: string, owner: Did): number;
-  reclaim(reference: string, owner: Did): Promise<BudgetView>;
-  /** Says what of the lost holds was spent. */
-  reconcile(reference: string, spent: number): Promise<BudgetView>;
-  /** Settles that an owner, or this node, has said two things. */
-  settle(reference: string, owner: Did): Promise<BudgetView>;
-  /** Whether the id is that of a budget which is known here. */
-  knows(id: string): boolean;
-  /** Whether that one, by any of its keys, has made the budget. */
-  isFounder(id: string, did: Did): boolean;
-  /** Whether this node decides on the budget. */
-  isInCharge(id: string): boolean;
-  /** @throws STARLING_BUDGET_UNKNOWN for what is no id of a budget that is known here */
-  unitOf(id: string): Unit;
-  /** What may be held of it now without asking anybody. @throws STARLING_BUDGET_UNKNOWN */
-  freeOf(id: string): number;
-  /** @throws STARLING_BUDGET_UNKNOWN */
-  levelOf(id: string): BudgetLevel;
-  /**
-   * Holds on budgets, and on those that they are part of, each in its unit. All are on the disk when this resolves, or none.
-   * @throws STARLING_BUDGET_EXHAUSTED, STARLING_BUDGET_CLOSED, STARLING_BUDGET_UNKNOWN
-   */
-  hold(ids: readonly string[], cost: Cost, who: string): Promise<Spending>;
-  /** Books that something was spent without a hold, as others report. */
-  report(reference: string, amount: number, who: string): Promise<BudgetView>;
-  /** Answers an owner that asks for rights in a row. */
-  transfer(rowId: string, to: Did, wanted: number): Promise<JsonObject>;
-  /** How many rows there are: an owner's of a budget, or of one of its times. */
-  rowCount(): number;
-  /** Whether the founder lets that one hold rights of the budget. */
-  mayHold(id: string, did: Did): boolean;
-  /** Tells each change of a budget's books, at that pace at the most, until what it gives is called. */
-  watch(id: string, changed: () => void, paceMs: number): () => void;
-  /** Budgets of this node whose `for` is a pattern with a wildcard, like `tool:search/*`. */
-  patterns(): readonly { readonly pattern: ResourcePattern; readonly id: string }[];
-  /** All open budgets of this node of which `for` is that. */
-  forWhom(whom: string): readonly string[];
-  /** All that open budgets of this node are for. */
-  purposes(): Iterable<readonly [whom: string, ids: readonly string[]]>;
-}
-
-/** How far a budget is, by what this node knows of all owners. */
-export interface BudgetLevel {
-  readonly name: string;
-  readonly unit: Unit;
-  readonly limit: number;
-  /** Spent and held, of the time that is now. */
-  readonly used: number;
-}
 
 /** Makes the budgets; nothing is read before `start`. */
 export function createBudgets(components: BudgetsComponents): Budgets {
@@ -218,32 +96,9 @@ class NodeBudgets implements Budgets {
   }
 
   async create(init: BudgetInit): Promise<BudgetView> {
-    const { name, unit, limit, shares = {}, for: whom, everyMs, parent, successor } = init;
-    checkName(name);
-    const mine = this.#names
-      .named(name)
-      .some((id) => this.#books.founderOf(id) === this.self && !this.#books.acts(id).closed);
-    if (mine) {
-      throw new StarlingError('STARLING_USAGE', `this node has a budget '${name}' already`, {
-        hint: `see it with: starling budget show ${name}; end it with: starling budget close ${name}`,
-      });
-    }
-    checkShares(limit, shares, unit);
-    const terms: BudgetTerms = {
-      name,
-      unit,
-      limit,
-      createdAt: this.#components.clock.now(),
-      shares,
-      ...(whom === undefined ? {} : { for: whom }),
-      ...(everyMs === undefined ? {} : { everyMs }),
-      ...(parent === undefined ? {} : { parent: this.idOf(parent) }),
-      ...(successor === undefined ? {} : { successor }),
-    };
-    if (terms.parent !== undefined) this.#requireUnit(terms.parent, unit);
-    requirePattern(whom);
+    const terms = termsOf(this.#books, this.#names, init, this.#components.clock.now());
     const id = await this.#books.found(terms);
-    this.#history.note(id, { what: 'created', amount: limit });
+    this.#history.note(id, { what: 'created', amount: terms.limit });
     return this.#view(id);
   }
 
@@ -458,18 +313,6 @@ class NodeBudgets implements Budgets {
     });
   }
 
-  #requireUnit(id: string, unit: Unit): void {
-    const terms = this.#books.terms(id);
-    if (terms?.unit === unit) return;
-    throw new StarlingError(
-      'STARLING_USAGE',
-      `budget '${terms?.name ?? id}' is in ${terms?.unit ?? '?'}, and the one below it in ${unit}`,
-      {
-        hint: 'units are never converted: make both in one unit',
-      },
-    );
-  }
-
   #view(id: string): BudgetView {
     const { network, isPutOut } = this.#components;
     return viewOf(
@@ -499,37 +342,12 @@ class NodeBudgets implements Budgets {
   #changed(rowIds: readonly string[]): void {
     // A busy budget changes with each call, and what it is for does not.
     const isDecided = rowIds.some((rowId) => this.#books.account(rowId)?.acts !== undefined);
-    if (isDecided || this.#books.ids().length !== this.#known) {
-      this.#known = this.#books.ids().length;
+    if (isDecided || this.#books.count() !== this.#known) {
+      this.#known = this.#books.count();
       this.#whom = undefined;
     }
     for (const rowId of new Set(rowIds.map((one) => splitRowId(one)?.id ?? one))) {
       this.events.emit('change', rowId);
     }
   }
-}
-
-/** @throws STARLING_USAGE */
-function checkName(name: string): void {
-  if (name.length <= NAME_MAX && BUDGET_NAME.test(name) && !isBudgetId(name)) return;
-  throw new StarlingError(
-    'STARLING_USAGE',
-    `'${printable(name, 80)}' can't be the name of a budget`,
-    {
-      hint: `1 to ${NAME_MAX} of letters, digits, '.', '_' and '-', the first a letter or digit`,
-    },
-  );
-}
-
-/** @throws STARLING_USAGE */
-function checkShares(limit: number, shares: Readonly<Record<Did, number>>, unit: Unit): void {
-  const shared = Object.values(shares).reduce((sum, one) => sum + one, 0);
-  if (limit >= 1 && shared <= limit && Object.keys(shares).length < OWNERS_MAX) return;
-  throw new StarlingError(
-    'STARLING_USAGE',
-    limit < 1
-      ? 'a budget of nothing lets nobody spend'
-      : `the shares are ${amountText(shared, unit)} in all, and the limit is ${amountText(limit, unit)}`,
-    { hint: `shares fit into the limit, and go to ${OWNERS_MAX - 1} nodes at the most` },
-  );
 }

@@ -7,7 +7,7 @@ import { StarlingError, amountText, messageOf, printable, readLimit } from '../c
 import type { Did, Logger } from '../core/index.ts';
 import type { Guard, Principal } from '../guard/index.ts';
 import { parseAmount } from './amounts.ts';
-import type { Budgets } from './budgets.ts';
+import type { Budgets } from './budgets-types.ts';
 import type { Spending } from './holding.ts';
 
 /** What something that somebody has made may spend. */

@@ -1,6 +1,6 @@
 /** Holds what something may cost on all budgets that it counts against, and settles what it did cost. */
 import { StarlingError, amountText, amountWord } from '../core/index.ts';
-import type { Books, Hold } from './book-types.ts';
+import type { Books, Hold } from './books/book-types.ts';
 import type { BudgetNames } from './budget-names.ts';
 import type { BudgetHistory } from './history.ts';
 import type { Rights } from './rights.ts';

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { AmountLimit } from '../core/index.ts';
-import type { Budgets } from './budgets.ts';
+import type { Budgets } from './budgets-types.ts';
 
 /** What a caller may spend by `budget_limit` of a zone, a role or an entry of its own. */
 export interface PolicyLimit {

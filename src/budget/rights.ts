@@ -5,8 +5,8 @@
  */
 import { StarlingError, createScope, isObject, messageOf, pause } from '../core/index.ts';
 import type { Clock, Did, JsonObject, Logger, Scope } from '../core/index.ts';
-import type { Books, Hold } from './book-types.ts';
-import { splitRowId } from './row-format.ts';
+import type { Books, Hold } from './books/book-types.ts';
+import { splitRowId } from './rows/row-format.ts';
 
 /** Below this share of what a node has got it asks for more, beside its calls. */
 const LOW_WATER = 0.25;

@@ -9,7 +9,7 @@ import { budgetOf, matchesTarget, targetOf } from '../grants/index.ts';
 import type { Grant, ResourceTarget } from '../grants/index.ts';
 import { keyOf } from '../guard/index.ts';
 import type { Principal } from '../guard/index.ts';
-import type { Budgets } from './budgets.ts';
+import type { Budgets } from './budgets-types.ts';
 import { createPolicyBudgets } from './policy-limits.ts';
 import type { PolicyBudgets, PolicyLimit } from './policy-limits.ts';
 import { costOf } from './prices.ts';

@@ -80,6 +80,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['sync'],
     ['*'],
   ],
+  budget: [['types.ts'], ['amounts.ts'], ['rows'], ['books'], ['sync'], ['*']],
   gateway: [
     ['frame-types.ts'],
     ['channel-types.ts'],

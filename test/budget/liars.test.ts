@@ -1,6 +1,6 @@
 /** Owners that lie: no honest node's books are wrong by it. */
 import { expect, it } from 'vitest';
-import { signRow } from '../../src/budget/row-format.ts';
+import { signRow } from '../../src/budget/rows/row-format.ts';
 import { createIdentity } from '../../src/identity/index.ts';
 import type { BudgetRow } from '../../src/budget/types.ts';
 import { makeOwners, textsOf } from './owners.ts';

@@ -9,9 +9,9 @@
  * earlier one said, are proof that their owner lies, or that its state folder was set back: from then on that owner's
  * later rows wait until whoever is in charge has settled that. Pure.
  */
-import { isObject } from '../core/index.ts';
-import type { Did } from '../core/index.ts';
-import type { BudgetActs, BudgetRow, BudgetTerms } from './types.ts';
+import { isObject } from '../../core/index.ts';
+import type { Did } from '../../core/index.ts';
+import type { BudgetActs, BudgetRow, BudgetTerms } from '../types.ts';
 
 /** What became of a row. */
 export type Taken =

@@ -1,13 +1,13 @@
 /** Rows of budgets as signed texts: compact JWS by their owner. Read strictly, and bounded before a signature is looked at. */
 import { createHash } from 'node:crypto';
-import { AMOUNT_MAX, StarlingError, isObject } from '../core/index.ts';
-import type { Did } from '../core/index.ts';
-import type { SuccessionView } from '../grants/index.ts';
-import { decodeJws, encodeJws, malformedAs, parseDid } from '../identity/index.ts';
-import type { FrequentSigner } from '../identity/index.ts';
-import { isUnit } from './amounts.ts';
-import { NAME_MAX, OWNERS_MAX } from './types.ts';
-import type { BudgetActs, BudgetRow, BudgetTerms } from './types.ts';
+import { AMOUNT_MAX, StarlingError, isObject } from '../../core/index.ts';
+import type { Did } from '../../core/index.ts';
+import type { SuccessionView } from '../../grants/index.ts';
+import { decodeJws, encodeJws, malformedAs, parseDid } from '../../identity/index.ts';
+import type { FrequentSigner } from '../../identity/index.ts';
+import { isUnit } from '../amounts.ts';
+import { NAME_MAX, OWNERS_MAX } from '../types.ts';
+import type { BudgetActs, BudgetRow, BudgetTerms } from '../types.ts';
 
 /** `typ` of a row's header. */
 export const BUDGET_ROW_TYPE = 'starling-budget+jwt';

@@ -1,6 +1,6 @@
 /** What members say to each other of budgets on `/starling/budgets/1`, and in frames of the same kind: CBOR, bounded. */
 import { encode } from 'cborg';
-import { messageFields } from '../network/index.ts';
+import { messageFields } from '../../network/index.ts';
 
 /** Rows, or entries of lists, in one message at the most; the rest goes in further ones. */
 export const ENTRIES_PER_MESSAGE = 512;

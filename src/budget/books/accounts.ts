@@ -4,11 +4,11 @@
  * Each write has a number of its own: by it the row is signed when it leaves the node, so that no two rows with one
  * number are ever signed, and only what is on the disk leaves.
  */
-import { StarlingError, messageOf } from '../core/index.ts';
-import type { Did, Logger } from '../core/index.ts';
-import type { Table, Write } from '../store/index.ts';
-import { raise } from './ledger.ts';
-import type { BudgetActs, BudgetRow, BudgetTerms } from './types.ts';
+import { StarlingError, messageOf } from '../../core/index.ts';
+import type { Did, Logger } from '../../core/index.ts';
+import type { Table, Write } from '../../store/index.ts';
+import { raise } from '../rows/ledger.ts';
+import type { BudgetActs, BudgetRow, BudgetTerms } from '../types.ts';
 
 const KEY = 'own/';
 

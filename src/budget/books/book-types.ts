@@ -1,12 +1,12 @@
 /** The books of one node as the other files of the room see them. */
 import type { EventEmitter } from 'node:events';
-import type { Clock, Did, Logger } from '../core/index.ts';
-import type { ResourcePattern, SuccessionView } from '../grants/index.ts';
-import type { FrequentSigner } from '../identity/index.ts';
-import type { Table } from '../store/index.ts';
+import type { Clock, Did, Logger } from '../../core/index.ts';
+import type { ResourcePattern, SuccessionView } from '../../grants/index.ts';
+import type { FrequentSigner } from '../../identity/index.ts';
+import type { Table } from '../../store/index.ts';
 import type { Account } from './accounts.ts';
-import type { Proof, Standing, actsOf } from './ledger.ts';
-import type { BudgetActs, BudgetRow, BudgetTerms } from './types.ts';
+import type { Proof, Standing, actsOf } from '../rows/ledger.ts';
+import type { BudgetActs, BudgetRow, BudgetTerms } from '../types.ts';
 
 /** What the books work with. */
 export interface BooksComponents {
@@ -51,6 +51,10 @@ export interface Books {
   /** Makes a budget of this node's; gives its id. @throws STARLING_LIMIT_EXCEEDED */
   found(terms: BudgetTerms): Promise<string>;
   ids(): readonly string[];
+  /** How many there are. */
+  count(): number;
+  /** Ids of all that have this name. */
+  named(name: string): readonly string[];
   terms(id: string): BudgetTerms | undefined;
   /** More than that nobody ever has of it. */
   limitOf(id: string): number;

@@ -1,0 +1,346 @@
+/**
+ * All budgets as one node knows them: the rows that it owns, which {@link createAccounts} keeps, and the signed rows of
+ * others, which {@link RowIntake} takes. What this node may spend is reckoned with its own changes at once, whether they
+ * are on the disk or not, and with gifts of others once their rows are here.
+ */
+import { EventEmitter } from 'node:events';
+import { StarlingError } from '../../core/index.ts';
+import type { Did } from '../../core/index.ts';
+import { budgetIdOf, signRow, splitRowId } from '../rows/row-format.ts';
+import { BUDGETS_MAX, OWNERS_MAX } from '../types.ts';
+import type { BudgetActs, BudgetRow, BudgetTerms } from '../types.ts';
+import { createAccounts } from './accounts.ts';
+import type { Account, Accounts } from './accounts.ts';
+import type { Books, BooksComponents, BooksEvents, Hold, SignedRow } from './book-types.ts';
+import { KnownBudgets } from './known-budgets.ts';
+import { actsOf, standingOf } from '../rows/ledger.ts';
+import type { Proof, Standing } from '../rows/ledger.ts';
+import { OwnTexts } from './own-texts.ts';
+import { RowIntake } from './row-intake.ts';
+import { Shelves } from './shelves.ts';
+
+/** Makes the books; nothing is read before `load`. */
+export function createBooks(components: BooksComponents): Books {
+  return new NodeBooks(components);
+}
+
+class NodeBooks implements Books {
+  readonly events = new EventEmitter<BooksEvents>();
+  readonly #components: BooksComponents;
+  readonly #accounts: Accounts;
+  readonly #known: KnownBudgets;
+  readonly #shelves = new Shelves((id, owner) => this.acts(id).settled[owner] ?? -1);
+  readonly #own: OwnTexts;
+  readonly #intake: RowIntake;
+
+  constructor(components: BooksComponents) {
+    this.#components = components;
+    const { table, logger, signer } = components;
+    this.#accounts = createAccounts({ table, logger, written: (rowIds) => this.#written(rowIds) });
+    this.#known = new KnownBudgets(components);
+    this.#own = new OwnTexts(this.#accounts, signer);
+    this.#intake = new RowIntake({
+      ...components,
+      accounts: this.#accounts,
+      known: this.#known,
+      shelves: this.#shelves,
+      own: this.#own,
+      events: this.events,
+      self: () => this.self,
+      mayHold: (id, owner) => this.mayHold(id, owner),
+      isKnown: components.isKnown ?? (() => true),
+    });
+  }
+
+  get self(): Did {
+    const { signer, successions } = this.#components;
+    return successions.origin(signer.did);
+  }
+
+  async load(): Promise<void> {
+    await this.#accounts.load();
+    this.#written([...this.#accounts.all()].map(({ rowId }) => rowId));
+    await this.#intake.load();
+  }
+
+  async found(terms: BudgetTerms): Promise<string> {
+    const id = budgetIdOf(this.self, terms.name, terms.createdAt);
+    if (this.#known.countOf(this.self) >= BUDGETS_MAX) {
+      throw new StarlingError(
+        'STARLING_LIMIT_EXCEEDED',
+        `this node has made ${BUDGETS_MAX} budgets, which is the limit`,
+        {
+          hint: 'close some that are over: starling budget close <name>',
+        },
+      );
+    }
+    // A row that is too long must not be written.
+    signRow(this.#components.signer, {
+      budget: id,
+      owner: this.self,
+      seq: 1,
+      spent: 0,
+      held: 0,
+      out: {},
+      terms,
+    });
+    await this.#accounts.change(id, { terms });
+    return id;
+  }
+
+  ids(): readonly string[] {
+    return [...this.#known.ids()];
+  }
+
+  count(): number {
+    return this.#known.size;
+  }
+
+  named(name: string): readonly string[] {
+    return this.#known.named(name);
+  }
+
+  terms(id: string): BudgetTerms | undefined {
+    return this.#known.terms(id);
+  }
+
+  limitOf(id: string): number {
+    return this.#known.terms(id)?.limit ?? 0;
+  }
+
+  founderOf(id: string): Did | undefined {
+    return this.#known.founder(id);
+  }
+
+  acts(id: string): ReturnType<typeof actsOf> {
+    return actsOf(this.rows(id), (owner) => this.isInCharge(id, owner));
+  }
+
+  isInCharge(id: string, owner: Did): boolean {
+    return this.#known.isInCharge(id, owner);
+  }
+
+  rowIdNow(id: string): string {
+    return this.#known.rowIdNow(id);
+  }
+
+  rows(rowId: string): ReadonlyMap<Did, BudgetRow> {
+    const rows = new Map(this.#shelves.find(rowId)?.ledger.rows());
+    const own = this.#accounts.get(rowId);
+    if (own === undefined) return rows;
+    const { spent, held, lost, out, terms, acts } = own;
+    const row = { budget: rowId, owner: this.self, seq: 0, spent, held: held + lost, out };
+    return rows.set(this.self, {
+      ...row,
+      ...(terms === undefined ? {} : { terms }),
+      ...(acts === undefined ? {} : { acts }),
+    });
+  }
+
+  proofs(rowId: string): readonly Proof[] {
+    return this.#shelves.find(rowId)?.ledger.proofs() ?? [];
+  }
+
+  isFrozen(rowId: string, owner: Did): boolean {
+    return this.#shelves.find(rowId)?.ledger.isFrozen(owner) ?? false;
+  }
+
+  standing(rowId: string): Standing {
+    const id = splitRowId(rowId)?.id ?? rowId;
+    const [terms, founder] = [this.#known.terms(id), this.#known.founder(id)];
+    if (terms === undefined || founder === undefined) throw unknown(rowId);
+    // What was taken back was taken from the budget itself, whose times begin with their shares anew.
+    const reclaimed = rowId === id ? this.acts(id).reclaimed : {};
+    return standingOf({ terms, founder, rows: this.rows(rowId), reclaimed });
+  }
+
+  account(rowId: string): Account | undefined {
+    return this.#accounts.get(rowId);
+  }
+
+  free(rowId: string): number {
+    const shelf = this.#shelves.at(rowId);
+    shelf.incoming ??= this.#incoming(rowId);
+    const own = this.#accounts.get(rowId);
+    if (own === undefined) return Math.max(0, shelf.incoming);
+    return Math.max(0, shelf.incoming - own.given - own.spent - own.held - own.lost);
+  }
+
+  async hold(rowId: string, amount: number): Promise<Hold> {
+    this.#requireRoom(rowId, amount);
+    await this.#accounts.change(rowId, { held: amount });
+    let isOver = false;
+    return {
+      rowId,
+      amount,
+      settle: (spent) => {
+        if (isOver) return 0;
+        isOver = true;
+        const whole = Math.max(0, Math.ceil(spent));
+        const more = whole > amount ? Math.min(whole - amount, this.free(rowId)) : 0;
+        const booked = Math.min(amount, whole) + more;
+        if (whole > booked) {
+          this.#components.logger.warn(
+            { rowId, spent: whole, booked },
+            'something cost more than was held, and than this node has',
+          );
+        }
+        this.#accounts.settle(rowId, amount, booked);
+        return booked;
+      },
+    };
+  }
+
+  async give(rowId: string, to: Did, amount: number): Promise<void> {
+    const id = splitRowId(rowId)?.id ?? rowId;
+    if (to === this.self)
+      throw new StarlingError('STARLING_USAGE', 'a node gives nothing to itself');
+    if (this.founderOf(id) !== this.self && !this.mayHold(id, to)) {
+      throw new StarlingError('STARLING_CALL_REFUSED', `${to} may hold no rights of this budget`, {
+        hint: 'on the node that made the budget: starling budget grant <name> <peer>',
+      });
+    }
+    if (amount > 0) this.#requireRoom(rowId, amount);
+    const account = this.#accounts.get(rowId);
+    const names = Object.keys({ ...this.#known.terms(id)?.shares, ...account?.out });
+    if (!names.includes(to) && names.length >= OWNERS_MAX - 1) {
+      throw new StarlingError(
+        'STARLING_LIMIT_EXCEEDED',
+        `a budget has ${OWNERS_MAX} owners at the most`,
+        {
+          hint: 'make a second budget for the others',
+        },
+      );
+    }
+    const out = { ...account?.out, [to]: (account?.out[to] ?? 0) + amount };
+    this.#requireShort(rowId, { out, ...(account?.acts && { acts: account.acts }) });
+    await this.#accounts.change(rowId, { give: [to, amount] });
+  }
+
+  async act(id: string, acts: BudgetActs): Promise<void> {
+    const account = this.#accounts.get(id);
+    const reclaimed = { ...account?.acts?.reclaimed, ...acts.reclaimed };
+    const settled = { ...account?.acts?.settled, ...acts.settled };
+    this.#requireShort(id, { out: account?.out ?? {}, acts: { ...acts, reclaimed, settled } });
+    await this.#accounts.change(id, { acts });
+  }
+
+  /** What nobody could sign is not written: with the highest amounts that may come. @throws STARLING_LIMIT_EXCEEDED */
+  #requireShort(rowId: string, named: Pick<BudgetRow, 'out' | 'acts'>): void {
+    const most = Number.MAX_SAFE_INTEGER;
+    const terms = this.#accounts.get(rowId)?.terms;
+    const row = { budget: rowId, owner: this.self, seq: most, spent: most, held: most, ...named };
+    signRow(this.#components.signer, terms === undefined ? row : { ...row, terms });
+  }
+
+  async reconcile(rowId: string, spent: number): Promise<void> {
+    const lost = this.#accounts.get(rowId)?.lost ?? 0;
+    await this.#accounts.change(rowId, { lost: -lost, spent: Math.min(lost, spent) });
+  }
+
+  mayHold(id: string, owner: Did): boolean {
+    const founder = this.#known.founder(id);
+    const terms = this.#known.terms(id);
+    if (founder === undefined || terms === undefined) return false;
+    if (owner === founder || owner === terms.successor) return true;
+    return (
+      terms.shares[owner] !== undefined || this.rows(id).get(founder)?.out[owner] !== undefined
+    );
+  }
+
+  take(texts: readonly string[]): Promise<number> {
+    return this.#intake.take(texts);
+  }
+
+  texts(rowId: string): readonly SignedRow[] {
+    const shelf = this.#shelves.find(rowId);
+    const proofs = [...(shelf?.proofs ?? [])].flatMap(([owner, both]) =>
+      both.map((jws) => ({ owner, seq: 0, jws })),
+    );
+    const own = this.#own.of(rowId, this.self);
+    // Of who contradicts itself both texts go, whichever came first here.
+    const others = [...(shelf?.texts.values() ?? [])].filter(
+      ({ owner, jws }) => owner !== this.self && shelf?.proofs.get(owner)?.includes(jws) !== true,
+    );
+    return [...(own === undefined ? [] : [own]), ...others, ...proofs];
+  }
+
+  *rowIds(): Iterable<string> {
+    yield* this.#shelves.rowIds();
+    for (const { rowId } of this.#accounts.all()) if (!this.#shelves.has(rowId)) yield rowId;
+  }
+
+  async prune(): Promise<void> {
+    const over = [...this.rowIds()].filter((rowId) => this.#known.isLongOver(rowId));
+    for (const rowId of over) this.#own.drop(rowId);
+    await this.#intake.forget(over);
+    await this.#accounts.forget(over);
+  }
+
+  idle(): Promise<void> {
+    return this.#accounts.idle();
+  }
+
+  #requireRoom(rowId: string, amount: number): void {
+    const id = splitRowId(rowId)?.id ?? rowId;
+    const terms = this.#known.terms(id);
+    if (terms === undefined) throw unknown(rowId);
+    if (!Number.isSafeInteger(amount) || amount < 0) {
+      throw new StarlingError('STARLING_USAGE', `${amount} is no whole number from 0 on`);
+    }
+    if (this.acts(id).closed) {
+      throw new StarlingError('STARLING_BUDGET_CLOSED', `budget '${terms.name}' is closed`, {
+        hint: 'make another: starling budget create <name> --limit <amount>',
+        data: { budget: id },
+      });
+    }
+    if (this.isFrozen(rowId, this.self) || this.isFrozen(id, this.self)) {
+      throw new StarlingError(
+        'STARLING_BUDGET_EXHAUSTED',
+        `this node has said two things of what it spent of '${terms.name}', so that its rights are frozen`,
+        {
+          hint: `on the node that made the budget: starling budget reclaim ${terms.name} <peer> --settle`,
+          data: { budget: id, left: 0, name: terms.name, frozen: true },
+        },
+      );
+    }
+    const left = this.free(rowId);
+    if (left >= amount) return;
+    throw new StarlingError(
+      'STARLING_BUDGET_EXHAUSTED',
+      `budget '${terms.name}' has ${left} left on this node, and ${amount} is wanted`,
+      {
+        data: { budget: id, left, wanted: amount, unit: terms.unit, name: terms.name },
+      },
+    );
+  }
+
+  #incoming(rowId: string): number {
+    const id = splitRowId(rowId)?.id ?? rowId;
+    if (!this.#known.has(id)) return 0;
+    const own = this.#accounts.get(rowId);
+    const gone = own === undefined ? 0 : own.given + own.spent + own.held + own.lost;
+    const standing = this.standing(rowId);
+    // `free` stops at 0, where less than nothing may be covered.
+    const quota = standing.quota(this.self);
+    const free = standing.free(this.self);
+    return gone + (free > 0 ? free : Math.min(quota, 0));
+  }
+
+  /** Rows of this node that are on the disk. */
+  #written(rowIds: readonly string[]): void {
+    for (const rowId of rowIds) {
+      const own = this.#accounts.get(rowId);
+      const isNew = own?.terms !== undefined && !this.#known.has(rowId);
+      if (isNew) this.#known.learn(rowId, this.self, own.terms);
+      if (isNew || own?.acts !== undefined) this.#shelves.reckonAnew(rowId);
+    }
+    this.events.emit('own', rowIds);
+  }
+}
+
+function unknown(rowId: string): StarlingError {
+  return new StarlingError('STARLING_BUDGET_UNKNOWN', `no budget ${rowId} is known here`, {
+    hint: 'see which there are: starling budget list',
+  });
+}

@@ -1,0 +1,111 @@
+/** Which budgets a node knows: their terms, who made them, who decides on them, and which of their times is now. */
+import { StarlingError } from '../../core/index.ts';
+import type { Clock, Did } from '../../core/index.ts';
+import { splitRowId } from '../rows/row-format.ts';
+import { BUDGETS_MAX } from '../types.ts';
+import type { BudgetTerms } from '../types.ts';
+
+/** Budgets of all founders together. */
+const TOTAL_MAX = 50_000;
+/** Times before the one now whose rows are kept. */
+const TIMES_KEPT = 24;
+
+/** What the known budgets work with. */
+export interface KnownBudgetsComponents {
+  readonly clock: Pick<Clock, 'now'>;
+  /** Whether the mesh has recorded that this one was put out. */
+  readonly isPutOut: (owner: Did) => boolean;
+}
+
+interface Known {
+  readonly founder: Did;
+  readonly terms: BudgetTerms;
+}
+
+/** Finds budgets by id and by name; nothing is on the disk of it. */
+export class KnownBudgets {
+  readonly #components: KnownBudgetsComponents;
+  readonly #known = new Map<string, Known>();
+  readonly #perFounder = new Map<Did, number>();
+  readonly #named = new Map<string, string[]>();
+
+  constructor(components: KnownBudgetsComponents) {
+    this.#components = components;
+  }
+
+  get size(): number {
+    return this.#known.size;
+  }
+
+  ids(): Iterable<string> {
+    return this.#known.keys();
+  }
+
+  /** Ids of all that have this name, in the order in which they became known. */
+  named(name: string): readonly string[] {
+    return this.#named.get(name) ?? [];
+  }
+
+  has(id: string): boolean {
+    return this.#known.has(id);
+  }
+
+  terms(id: string): BudgetTerms | undefined {
+    return this.#known.get(id)?.terms;
+  }
+
+  founder(id: string): Did | undefined {
+    return this.#known.get(id)?.founder;
+  }
+
+  learn(id: string, founder: Did, terms: BudgetTerms): void {
+    this.#known.set(id, { founder, terms });
+    this.#perFounder.set(founder, this.countOf(founder) + 1);
+    const named = this.#named.get(terms.name);
+    if (named === undefined) this.#named.set(terms.name, [id]);
+    else named.push(id);
+  }
+
+  /** How many budgets that one has made. */
+  countOf(founder: Did): number {
+    return this.#perFounder.get(founder) ?? 0;
+  }
+
+  /** @throws STARLING_LIMIT_EXCEEDED where no further budget of that founder is kept */
+  requirePlace(founder: Did): void {
+    if (this.countOf(founder) < BUDGETS_MAX && this.size < TOTAL_MAX) return;
+    throw new StarlingError('STARLING_LIMIT_EXCEEDED', 'too many budgets are known already');
+  }
+
+  /** Whether that one decides on the budget: its founder, or its successor once the founder is put out. */
+  isInCharge(id: string, owner: Did): boolean {
+    const known = this.#known.get(id);
+    if (known === undefined) return false;
+    if (owner === known.founder) return true;
+    return known.terms.successor === owner && this.#components.isPutOut(known.founder);
+  }
+
+  /** The row in which what is spent now counts. */
+  rowIdNow(id: string): string {
+    const terms = this.terms(id);
+    if (terms?.everyMs === undefined) return id;
+    const { createdAt, everyMs } = terms;
+    return `${id}/${Math.max(0, Math.floor((this.#components.clock.now() - createdAt) / everyMs))}`;
+  }
+
+  /** Whether the row is that of a time which nobody asks for any more. */
+  isLongOver(rowId: string): boolean {
+    const { id, time } = splitRowId(rowId) ?? { id: rowId };
+    return time !== undefined && time < this.#timeNow(id) - TIMES_KEPT;
+  }
+
+  /** Whether the budget has such a time; a clock may be ahead, and not by more than one. */
+  isSoundTime(rowId: string, id: string, time: number): boolean {
+    if (this.terms(id)?.everyMs === undefined || this.isLongOver(rowId)) return false;
+    return time <= this.#timeNow(id) + 1;
+  }
+
+  #timeNow(id: string): number {
+    return splitRowId(this.rowIdNow(id))?.time ?? 0;
+  }
+}

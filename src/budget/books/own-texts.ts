@@ -1,0 +1,33 @@
+/** The rows of this node as they leave the node: signed when somebody asks for them, and once for each number. */
+import type { Did } from '../../core/index.ts';
+import type { FrequentSigner } from '../../identity/index.ts';
+import { signRow } from '../rows/row-format.ts';
+import type { Accounts } from './accounts.ts';
+import type { SignedRow } from './book-types.ts';
+
+/** Signs what is on the disk. */
+export class OwnTexts {
+  readonly #accounts: Pick<Accounts, 'durable'>;
+  readonly #signer: FrequentSigner;
+  readonly #signed = new Map<string, SignedRow>();
+
+  constructor(accounts: Pick<Accounts, 'durable'>, signer: FrequentSigner) {
+    this.#accounts = accounts;
+    this.#signer = signer;
+  }
+
+  /** Undefined where `self` has written no such row. @throws STARLING_LIMIT_EXCEEDED when the row names too many */
+  of(rowId: string, self: Did): SignedRow | undefined {
+    const row = this.#accounts.durable(rowId, self);
+    if (row === undefined) return undefined;
+    const known = this.#signed.get(rowId);
+    if (known?.seq === row.seq) return known;
+    const signed = { owner: self, seq: row.seq, jws: signRow(this.#signer, row) };
+    this.#signed.set(rowId, signed);
+    return signed;
+  }
+
+  drop(rowId: string): void {
+    this.#signed.delete(rowId);
+  }
+}
