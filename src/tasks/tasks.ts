@@ -3,7 +3,7 @@
  * task belongs to the node where it was submitted; it is on the disk there before its submitter is told so.
  */
 import type { Fund, Funds } from '../budget/index.ts';
-import { StarlingError, messageOf } from '../core/index.ts';
+import { StarlingError } from '../core/index.ts';
 import type { Clock, Did, Logger, Random, Startable } from '../core/index.ts';
 import { waitForNews } from '../agents/index.ts';
 import type { Agents } from '../agents/index.ts';
@@ -15,13 +15,16 @@ import { createAwards } from './awards/awards.ts';
 import type { Awards, AwardsComponents } from './awards/awards.ts';
 import { createDurable } from './durable/durable.ts';
 import type { Durable, DurableComponents } from './durable/durable.ts';
+import { Mirrors } from './mirrors.ts';
 import { notOwned, underWay, unknownTask, wrongState } from './life/faults.ts';
-import { ENDED_MAX, END_AGAIN_MS, LIST_MAX, RESULTS_BYTES_MAX } from './limits.ts';
-import { LiveTask } from './life/live-task.ts';
+import { LIST_MAX } from './limits.ts';
+import { Endings } from './endings.ts';
+import type { LiveTask } from './life/live-task.ts';
 import { WITH_AGENT, hasEnded } from './life/machine.ts';
 import { messageKey, orderOf } from './life/orders.ts';
 import { createPlaces } from './life/places.ts';
 import type { Places } from './life/places.ts';
+import { TaskTable } from './life/task-table.ts';
 import { createTaskRows, routedRows } from './rows.ts';
 import type { TaskRows } from './rows.ts';
 import { isSubmitter, maySee, principalOfOrder } from './life/submitters.ts';
@@ -33,6 +36,7 @@ import type {
   TaskAnswer,
   TaskListInit,
   TaskListResult,
+  TaskOrder,
   TaskResult,
   TaskRow,
   TaskState,
@@ -121,48 +125,53 @@ class NodeTasks implements Tasks {
   readonly #rows: TaskRows;
   readonly #durable: Durable;
   readonly #awards: Awards;
-  readonly #tell: (task: LiveTask) => Promise<void>;
-  readonly #tasks = new Map<string, LiveTask>();
-  /** Tasks by submitter and the id that their message gave, also those on their way to the disk. */
-  readonly #byMessage = new Map<string, string>();
+  readonly #mirrors: Mirrors;
+  readonly #table: TaskTable;
   readonly #funds: TaskFunds;
-  /** Called at any change. */
-  readonly #wakers = new Set<() => void>();
-  /** Ids of those that have ended, in the order of their ends. */
-  readonly #ended: string[] = [];
-  /** What their results take on the disk. */
-  #resultBytes = 0;
   readonly #places: Places;
-  #seq = 0;
+  readonly #endings: Endings;
   #isStarted = false;
-  #cancelTelling: (() => void) | undefined;
 
   constructor(components: TasksComponents) {
     const { table, logger } = components;
     this.#components = components;
     this.work = createWork(components);
-    this.#funds = new TaskFunds(components.funds, this.work, (id) => this.#tasks.get(id)?.order);
+    this.#table = new TaskTable(components.clock);
+    this.#funds = new TaskFunds(components.funds, this.work, (id) => this.#table.get(id)?.order);
     this.#places = createPlaces(components.self.did);
+    const principalOf = (order: TaskOrder): Principal => principalOfOrder(order, components);
+    const shared = { table: this.#table, places: this.#places, funds: this.#funds };
     this.#durable = createDurable({
       ...components,
-      shown: (row, owner) => this.#shown(row, owner),
+      shown: (row, owner) => this.#mirrors.shown(row, owner),
       checkRoom: (order) => this.#places.checkRoom(order),
-      taken: (row) => this.#taken(row),
-      answered: (id, answers) => this.#answered(id, answers),
-      gone: (id) => this.#gone(id),
+      taken: (row) => this.#mirrors.taken(row),
+      answered: (id, answers) => this.#mirrors.answered(id, answers),
+      gone: (id) => this.#mirrors.gone(id),
     });
     this.#rows = routedRows(createTaskRows(table, logger), this.#durable);
-    this.#tell = tellerOf({
+    const drop = (task: LiveTask): void => this.#awards.drop(task);
+    this.#endings = new Endings({
       ...components,
+      ...shared,
       rows: this.#rows,
-      principalOf: (order) => principalOfOrder(order, components),
+      drop,
+      tell: tellerOf({ ...components, rows: this.#rows, principalOf }),
+      isOn: () => this.#isStarted,
     });
     this.#awards = createAwards({
       ...components,
       work: this.work,
       rows: this.#rows,
-      principalOf: (order) => principalOfOrder(order, components),
-      ended: (task) => this.#hasEnded(task),
+      principalOf,
+      ended: (task) => this.#endings.ended(task),
+    });
+    this.#mirrors = new Mirrors({
+      ...shared,
+      self: components.self,
+      endings: this.#endings,
+      begin: (task) => this.#begin(task),
+      drop,
     });
   }
 
@@ -170,9 +179,9 @@ class NodeTasks implements Tasks {
     for (const row of await this.#rows.load()) this.#restore(row);
     this.#isStarted = true;
     this.#awards.start();
-    for (const task of this.#tasks.values()) {
+    for (const task of this.#table.all()) {
       if (hasEnded(task.row)) continue;
-      this.#keepDeadline(task);
+      this.#endings.keepDeadline(task);
       this.#begin(task);
     }
     await this.#durable.start();
@@ -183,15 +192,9 @@ class NodeTasks implements Tasks {
     this.#durable.stop();
     this.#awards.stop();
     this.work.stop();
-    for (const { cancelDeadline } of this.#tasks.values()) cancelDeadline?.();
-    this.#cancelTelling?.();
-    this.#cancelTelling = undefined;
-    for (const { wakers } of this.#tasks.values()) for (const wake of wakers) wake();
-    this.#tasks.clear();
+    this.#table.clear();
     this.#funds.clear();
-    this.#ended.splice(0);
-    this.#resultBytes = 0;
-    this.#byMessage.clear();
+    this.#endings.clear();
     this.#places.clear();
   }
 
@@ -233,20 +236,17 @@ class NodeTasks implements Tasks {
 
   /** Takes its place, on its way to the disk; the same message again is the task that there is. */
   #admit(principal: Principal, init: SubmitInit): Admitted {
-    this.#seq += 1;
-    const order = orderOf(principal, init, { ...this.#components, seq: this.#seq });
+    const seq = this.#table.nextSeq();
+    const order = orderOf(principal, init, { ...this.#components, seq });
     if (order.agentId !== undefined) {
       // Without the right the task would wait until somebody gave it.
       this.#components.agents.requireTaskFor(principal, order.agentId);
     }
     const key = messageKey(order);
-    const known = key === undefined ? undefined : this.#tasks.get(this.#byMessage.get(key) ?? '');
+    const known = key === undefined ? undefined : this.#table.byMessage(key);
     if (known !== undefined) return { known };
     this.#places.checkRoom(order);
-    if (key !== undefined) {
-      if (this.#byMessage.has(key)) throw underWay(order);
-      this.#byMessage.set(key, order.id);
-    }
+    if (key !== undefined && !this.#table.reserve(key, order.id)) throw underWay(order);
     this.#places.take(order);
     return { order, key, init };
   }
@@ -254,14 +254,15 @@ class NodeTasks implements Tasks {
   #refuse(one: Admitted): void {
     if ('known' in one) return;
     this.#places.give(one.order);
-    if (one.key !== undefined) this.#byMessage.delete(one.key);
+    if (one.key !== undefined) this.#table.release(one.key);
   }
 
   #kept({ init, order, row }: Fresh & { readonly row: TaskRow }): LiveTask {
-    const task = this.#take(row);
+    const task = this.#table.take(row);
+    this.#funds.begins(row);
     if (order.durable !== undefined) task.owner = this.#components.self.did;
     task.session = init.session;
-    this.#keepDeadline(task);
+    this.#endings.keepDeadline(task);
     this.#begin(task);
     return task;
   }
@@ -289,7 +290,7 @@ class NodeTasks implements Tasks {
   }
 
   list(principal: Principal, { states, limit = LIST_MAX }: TaskListInit): TaskListResult {
-    const all = [...this.#tasks.values()].filter((task) =>
+    const all = [...this.#table.all()].filter((task) =>
       maySee(principal, task.row, this.#components.self),
     );
     const counts: Partial<Record<TaskState, number>> = {};
@@ -302,7 +303,7 @@ class NodeTasks implements Tasks {
   async cancel(principal: Principal, id: string): Promise<TaskView> {
     const task = this.#owned(principal, id);
     if (!task.isHere) await this.#durable.take(id);
-    await this.#end(task, 'cancelled');
+    await this.#endings.end(task, 'cancelled');
     return this.#view(task);
   }
 
@@ -312,25 +313,24 @@ class NodeTasks implements Tasks {
     const { clock } = this.#components;
     const retried = task.peek({ type: 'retried' });
     if (retried === undefined) throw wrongState(task, 'only what was not done is tried again');
-    if (!this.#ended.includes(id)) {
+    this.#places.checkRoom(task.order);
+    // From here on it is none of those that have ended, of which the oldest are forgotten.
+    if (!this.#endings.letGo(task)) {
       throw wrongState(task, 'its end is being written, ask again in a moment');
     }
-    this.#places.checkRoom(task.order);
     const lifeMs = task.order.expiresAt - task.order.submittedAt;
     const row = { ...retried, order: { ...task.order, expiresAt: clock.now() + lifeMs } };
-    // From here on it is none of those that have ended, of which the oldest are forgotten.
-    this.#ended.splice(this.#ended.indexOf(id), 1);
     this.#places.take(task.order);
     try {
       await this.#rows.reopen(row);
     } catch (error) {
       this.#places.give(task.order);
-      this.#ended.push(id);
+      this.#endings.keep(task);
       throw error;
     }
     task.become(row);
     this.#funds.begins(row);
-    this.#keepDeadline(task);
+    this.#endings.keepDeadline(task);
     this.#awards.add(task);
     return this.#view(task);
   }
@@ -370,109 +370,19 @@ class NodeTasks implements Tasks {
   }
 
   watch(id: string | undefined, changed: () => void): () => void {
-    const wakers = id === undefined ? this.#wakers : this.#tasks.get(id)?.wakers;
+    if (id === undefined) return this.#table.watch(changed);
+    const wakers = this.#table.get(id)?.wakers;
     wakers?.add(changed);
     return () => void wakers?.delete(changed);
   }
 
   #restore(row: TaskRow): void {
-    this.#seq = Math.max(this.#seq, row.order.seq);
     const key = messageKey(row.order);
-    if (key !== undefined) this.#byMessage.set(key, row.order.id);
-    const task = this.#take(row);
-    if (hasEnded(task.row)) this.#keepEnded(task);
-    else this.#places.take(row.order);
-  }
-
-  #take(row: TaskRow): LiveTask {
-    const task = new LiveTask(row, () => this.#changed());
-    this.#tasks.set(row.order.id, task);
+    if (key !== undefined) this.#table.reserve(key, row.order.id);
+    const task = this.#table.take(row);
     this.#funds.begins(row);
-    this.#changed();
-    return task;
-  }
-
-  /** A durable task that another node owns; or that this one has owned, and has no more, or that has ended here. */
-  #shown(row: TaskRow, owner: Did): void {
-    const { self } = this.#components;
-    const known = this.#tasks.get(row.order.id);
-    if (known?.isHere === true) this.#leave(known);
-    const task = known ?? this.#mirror(row);
-    task.owner = owner;
-    this.#renew(task, row);
-    if (owner !== self.did || !hasEnded(row)) return;
-    task.isHere = true;
-    this.#keepEnded(task);
-  }
-
-  /** Goes on with a durable task that another node, or a former life of this one, has owned. */
-  #taken(row: TaskRow): void {
-    const task = this.#tasks.get(row.order.id) ?? this.#mirror(row);
-    task.owner = this.#components.self.did;
-    task.isHere = true;
-    this.#renew(task, row);
-    if (hasEnded(task.row)) return this.#keepEnded(task);
-    this.#places.take(task.order);
-    this.#keepDeadline(task);
-    this.#begin(task);
-  }
-
-  /** Answers of a durable task that were given here or at another node: its agent is told what it did not know. */
-  #answered(id: string, answers: NonNullable<TaskRow['answers']>): void {
-    const task = this.#tasks.get(id);
-    if (task?.isHere !== true) return;
-    const isNew = Object.entries(answers).filter(([key, answer]) =>
-      task.apply({ type: 'answered', key, answer }),
-    );
-    if (isNew.length > 0) task.tellAnswer?.();
-  }
-
-  #gone(id: string): void {
-    const task = this.#tasks.get(id);
-    if (task === undefined) return;
-    if (task.isHere) this.#leave(task);
-    this.#forgetHere(task);
-  }
-
-  #mirror(row: TaskRow): LiveTask {
-    this.#seq += 1;
-    const task = this.#take({ ...row, order: { ...this.#funds.read(row.order), seq: this.#seq } });
-    task.isHere = false;
-    const key = messageKey(task.order);
-    if (key !== undefined && !this.#byMessage.has(key)) this.#byMessage.set(key, task.order.id);
-    return task;
-  }
-
-  /** Takes what another node has written, as a change that can be seen here. */
-  #renew(task: LiveTask, row: TaskRow): void {
-    const version = Math.max(task.row.version + 1, row.version);
-    task.become({
-      ...row,
-      version,
-      order: { ...this.#funds.read(row.order), seq: task.order.seq },
-    });
-  }
-
-  /** It is with another node: what is under way here for it ends. */
-  #leave(task: LiveTask): void {
-    const { id } = task.order;
-    task.isHere = false;
-    this.#awards.drop(task);
-    task.cancelDeadline?.();
-    if (!hasEnded(task.row)) return this.#places.give(task.order);
-    const at = this.#ended.indexOf(id);
-    if (at === -1) return;
-    this.#ended.splice(at, 1);
-    this.#resultBytes -= task.row.resultBytes ?? 0;
-  }
-
-  /** Whoever watches all hears of many changes at once. */
-  #changed(): void {
-    if (this.#wakers.size === 0) return;
-    this.#cancelTelling ??= this.#components.clock.schedule(TELL_MS, () => {
-      this.#cancelTelling = undefined;
-      for (const wake of this.#wakers) wake();
-    });
+    if (hasEnded(row)) this.#endings.keep(task);
+    else this.#places.take(row.order);
   }
 
   /** From where it is to an agent. */
@@ -481,73 +391,6 @@ class NodeTasks implements Tasks {
     task.apply({ type: 'offered' });
     if (task.row.state === 'bidding') this.#awards.add(task);
     else if (WITH_AGENT.includes(task.row.state)) this.#awards.resume(task);
-  }
-
-  /** Where the end can't be written, it is tried again. */
-  #keepDeadline(task: LiveTask, leastMs = 0): void {
-    const { clock, logger } = this.#components;
-    const leftMs = Math.max(leastMs, task.order.expiresAt - clock.now());
-    task.cancelDeadline?.();
-    task.cancelDeadline = clock.schedule(leftMs, () => {
-      this.#end(task, 'expired').catch((error: unknown) => {
-        logger.warn({ error: messageOf(error) }, 'a task could not be ended');
-        const isOpen = this.#isStarted && task.isHere && !hasEnded(task.row);
-        if (isOpen && this.#tasks.get(task.order.id) === task)
-          this.#keepDeadline(task, END_AGAIN_MS);
-      });
-    });
-  }
-
-  /** On the disk first: a task that has ended for somebody does not begin again. */
-  async #end(task: LiveTask, type: 'cancelled' | 'expired'): Promise<void> {
-    const at = this.#components.clock.now();
-    const planned = task.peek({ type, at });
-    if (planned === undefined) throw wrongState(task, `it is ${task.row.state}`);
-    await this.#rows.put(planned);
-    // What has happened meanwhile counts: a result that came first stays.
-    if (!task.apply({ type, at })) {
-      await this.#rows.put(task.row);
-      throw wrongState(task, `it is ${task.row.state}`);
-    }
-    this.#awards.drop(task);
-    this.#hasEnded(task);
-    // Something else may have been written after the end was.
-    if (task.row.version !== planned.version) await this.#rows.put(task.row);
-  }
-
-  #hasEnded(task: LiveTask): void {
-    task.cancelDeadline?.();
-    this.#places.give(task.order);
-    void this.#tell(task);
-    this.#funds.ended(task.row);
-    this.#keepEnded(task);
-  }
-
-  #keepEnded(task: LiveTask): void {
-    this.#ended.push(task.order.id);
-    this.#resultBytes += task.row.resultBytes ?? 0;
-    while (this.#ended.length > ENDED_MAX || this.#resultBytes > RESULTS_BYTES_MAX) {
-      const [first] = this.#ended.splice(0, 1);
-      if (first === undefined) return;
-      this.#resultBytes -= this.#tasks.get(first)?.row.resultBytes ?? 0;
-      this.#forget(first);
-    }
-  }
-
-  #forget(id: string): void {
-    const task = this.#tasks.get(id);
-    if (task !== undefined) this.#forgetHere(task);
-    this.#rows.drop(id).catch((error: unknown) => {
-      // It is there again after a start, and goes then.
-      this.#components.logger.warn({ error: messageOf(error) }, 'a task was not forgotten');
-    });
-  }
-
-  #forgetHere({ order }: LiveTask): void {
-    this.#tasks.delete(order.id);
-    this.#funds.forgotten(order);
-    const key = messageKey(order);
-    if (key !== undefined && this.#byMessage.get(key) === order.id) this.#byMessage.delete(key);
   }
 
   async #until(task: LiveTask, wait: Omit<TaskWait, 'seen'>, met: () => boolean): Promise<void> {
@@ -566,7 +409,7 @@ class NodeTasks implements Tasks {
 
   #seen(principal: Principal, id: string): LiveTask {
     this.#checkStarted();
-    const task = this.#tasks.get(id);
+    const task = this.#table.get(id);
     if (task !== undefined && maySee(principal, task.row, this.#components.self)) return task;
     throw unknownTask(id);
   }
@@ -586,6 +429,3 @@ class NodeTasks implements Tasks {
     return viewOf(task, { copies, owner });
   }
 }
-
-/** How long changes of tasks are gathered for whoever watches all of them. */
-const TELL_MS = 250;
