@@ -3,7 +3,7 @@ import type { Did, Json } from '../../core/index.ts';
 import { DURABLE_BYTES_MAX } from '../limits.ts';
 import type { TaskRow } from '../types.ts';
 
-/** What is known of a register. */
+/** One register of a board, as far as this node has heard of it or writes it. */
 export interface KnownRegister {
   readonly id: string;
   readonly creator: Did;

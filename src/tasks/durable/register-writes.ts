@@ -22,7 +22,7 @@ export interface RegisterWritesComponents {
   answered(this: void, id: string, answers: NonNullable<TaskRow['answers']>): void;
   /** Another one, or a later life of this node, has it. */
   changed(this: void, known: KnownRegister, value: Json | undefined): void;
-  /** It has ended with this. */
+  /** The register has an end already, which stays. */
   ended(this: void, known: KnownRegister, end: TaskRegister): void;
   /** It was deleted. */
   gone(this: void, id: string): void;
