@@ -146,7 +146,7 @@ class Node implements StarlingNode {
       mesh: meshOf(this.#state),
       ...(mayInvite(ownMesh) ? {} : { mayInvite: false as const }),
       addresses: network.addresses(),
-      ...outsideOf(network.outside(), (peer) => membership.peer(peer)?.alias ?? peer),
+      ...outsideOf(network, (peer) => membership.peer(peer)?.alias ?? peer),
       endpoints: gateway.endpoints(),
       peers,
       upstreams: gateway.upstreams(),

@@ -5,7 +5,7 @@ import type { Providers } from '../directory/index.ts';
 import type { BuiltinTool } from '../gateway/index.ts';
 import { deedsOf, versionWords } from '../membership/index.ts';
 import type { Membership, PeerView } from '../membership/index.ts';
-import type { Network, OutsideView } from '../network/index.ts';
+import type { Network } from '../network/index.ts';
 import type {
   PeerForgiveResult,
   PeerSummary,
@@ -83,14 +83,17 @@ export function statusTools(components: StatusComponents): readonly BuiltinTool[
   ];
 }
 
-/** How a node behind a router looks from outside, for its status; nothing of one that is behind none. */
+/** How a node behind a router looks from outside, and which ports routers have opened for it, for its status. */
 export function outsideOf(
-  view: OutsideView | undefined,
+  network: Pick<Network, 'openPorts' | 'outside'>,
   aliasOf: (peer: PeerId) => string,
-): Pick<StatusResult, 'outside'> {
-  if (view === undefined || !view.isBehindRouter) return {};
+): Pick<StatusResult, 'outside' | 'upnp'> {
+  const upnp = network.openPorts();
+  const view = network.outside();
+  const opened = upnp === undefined ? {} : { upnp };
+  if (view === undefined || !view.isBehindRouter) return opened;
   const found = view.found.map((one) => ({ ...one, by: aliasOf(one.by) }));
-  return { outside: { seenAt: view.seenAt, found } };
+  return { outside: { seenAt: view.seenAt, found }, ...opened };
 }
 
 /** A peer, with what is to be said of how it behaves and of its version. */

@@ -24,7 +24,7 @@ export type {
   Misconduct,
   Network,
   NetworkEvents,
-  OutsideView,
+  OpenPortsView,
   PeerStream,
   Route,
   SpokenVersion,

@@ -40,6 +40,7 @@ import type {
   Misconduct,
   Network,
   NetworkEvents,
+  OpenPortsView,
   OutsideView,
   PeerStream,
   Route,
@@ -173,6 +174,10 @@ class MeshNetwork implements Network {
 
   outside(): OutsideView | undefined {
     return this.#run?.reach.view();
+  }
+
+  openPorts(): readonly OpenPortsView[] | undefined {
+    return this.#run?.ports?.view();
   }
 
   async dial(target: string, options: { readonly signal: AbortSignal }): Promise<PeerId> {

@@ -15,6 +15,7 @@ import type { Conduct } from './limits/conduct.ts';
 import type { Doorkeeper } from './limits/doorkeeper.ts';
 import type { RedialTargets } from './dialing/redial-targets.ts';
 import type { Redialer } from './dialing/redialer.ts';
+import type { OpenPorts } from './reach/open-ports.ts';
 import type { Reach } from './reach/reach.ts';
 import type { NetworkTally } from './host/tally.ts';
 import type { Admission, LanNode, PeerStream, SpokenVersion, Transport } from './types.ts';
@@ -116,6 +117,8 @@ export interface NetworkRun extends RunParts {
   readonly control: ControlStreams;
   readonly parting: Parting;
   readonly reach: Reach;
+  /** Ports that routers open; undefined where that was not chosen. */
+  readonly ports: Pick<OpenPorts, 'view'> | undefined;
   /** Ends everything. Never rejects. */
   stop(): Promise<void>;
 }

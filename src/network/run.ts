@@ -104,11 +104,11 @@ export async function startRun(
   const keepers = { upkeep, control, parting, reach };
   const connections = watchConnections(components, parts, keepers, events);
 
-  const ports = openPortsOf(components, parts);
+  const ports = init.upnp === true ? openPortsOf(components, parts) : undefined;
   const stop = async (): Promise<void> => {
     parts.turns.close();
     parts.redialer.stop();
-    const closing = ports.stop();
+    const closing = ports?.stop();
     // libp2p closes sockets on which something still is on its way: last words would be lost.
     await control.finish();
     scope.close();
@@ -125,7 +125,7 @@ export async function startRun(
     await node.start();
     await listenOnAll(host.transports, init.listen, logger);
     if (init.relay) await reserveRelays(host.transports);
-    if (init.upnp === true) ports.start();
+    ports?.start();
   } catch (error) {
     await stop();
     throw error;
@@ -142,7 +142,7 @@ export async function startRun(
     reach.look();
   });
   keepBootstrap(init.bootstrap, { ...parts, self });
-  return { ...parts, control, parting, reach, stop };
+  return { ...parts, control, parting, reach, ports, stop };
 }
 
 /** Whoever is reached through a relay is dialled directly now and then, by both ends: one of them may get through. */

@@ -54,6 +54,18 @@ export interface OutsideView {
   readonly found: readonly FoundOutside[];
 }
 
+/** What came of asking the router of one network to open ports (UPnP). */
+export interface OpenPortsView {
+  /** The IP address of this machine on that network. */
+  readonly address: string;
+  /** The router's; absent where none has opened any. */
+  readonly router?: string;
+  /** The TCP ports that it has opened, the same outside and here. */
+  readonly opened: readonly number[];
+  /** Why not all on which the node listens there; absent where they are. */
+  readonly why?: string;
+}
+
 /** A byte stream to an admitted peer. Writes are coalesced per tick, bounded and back-pressured. */
 export interface PeerStream {
   readonly peer: PeerId;
@@ -298,6 +310,8 @@ export interface Network extends Startable {
   route(peer: PeerId): Route | undefined;
   /** How this node looks from outside; undefined until a peer that it has dialled has said where it sees this node. */
   outside(): OutsideView | undefined;
+  /** What routers were asked for by UPnP, one of each network; undefined where the operator has not chosen that. */
+  openPorts(): readonly OpenPortsView[] | undefined;
   /**
    * Connects to a multiaddr or a known peer and waits until admitted.
    * @throws STARLING_PEER_UNREACHABLE, STARLING_JOIN_REFUSED or the code of the refusal

@@ -132,6 +132,7 @@ function createHubNetwork(hub: Hub, node: (id: PeerId) => Node, self: Node): Net
     findProviders: never,
     routingTableSize: () => self.links.size,
     outside: () => undefined,
+    openPorts: () => undefined,
     report: (peer, what) => void hub.reported.push({ by: self.id, peer, what }),
     conduct: () => undefined,
     misbehaving: () => [],

@@ -1,4 +1,6 @@
 /** Nodes on hosts of their own: multicast discovery, and cables that are cut. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import type { NodeProcess } from '../../sim/process.ts';
 import { LISTEN_DEFAULT } from '../../src/config/schema.ts';
@@ -23,6 +25,7 @@ const world = useWorld();
 const missing = await namespacesMissing();
 if (missing !== undefined) process.stderr.write(`skipped: ${missing}\n`);
 
+const UPNP_ROUTER = new URL('../fixtures/upnp-router.mjs', import.meta.url).pathname;
 const LISTEN = { listen: ['/ip4/0.0.0.0/tcp/4040'] };
 
 describe.skipIf(missing !== undefined)('on hosts of their own', () => {
@@ -242,10 +245,14 @@ describe.skipIf(missing !== undefined)('two hosts behind routers of their own', 
   it('make a hole in both, and one whose router forwards its port finds that out and tells others', async () => {
     const network = await createNatNetwork(4);
     mesh.defer(() => network.remove());
-    const start = (host: number, ticket?: string): ReturnType<typeof mesh.start> =>
+    const start = (host: number, ticket?: string, more = {}): ReturnType<typeof mesh.start> =>
       mesh.start(`holed${host}`, {
         prefix: network.prefix(host),
-        config: { ...LISTEN, mcpServers: host === 2 ? { toolbox: SERVERS.toolbox() } : {} },
+        config: {
+          ...LISTEN,
+          ...more,
+          mcpServers: host === 2 ? { toolbox: SERVERS.toolbox() } : {},
+        },
         ...(ticket === undefined ? {} : { env: { STARLING_JOIN: ticket } }),
       });
     const one = await start(1);
@@ -278,8 +285,12 @@ describe.skipIf(missing !== undefined)('two hosts behind routers of their own', 
       found: [{ address: `/ip4/${network.address(3)}/tcp/4040`, why: expect.any(String) }],
     });
 
-    await network.forward(4, 4040);
-    const four = await start(4, await ticketOf(one));
+    // The router of host 4 opens ports for who asks it.
+    const [command = '', ...args] = network.routerPrefix(4);
+    const router = spawn(command, [...args, process.execPath, UPNP_ROUTER, '10.0.4.1']);
+    mesh.defer(() => router.kill());
+    await once(router.stdout, 'data');
+    const four = await start(4, await ticketOf(one), { upnp: true });
     const place = `/ip4/${network.address(4)}/tcp/4040`;
     const reached = await eventually(
       'host 4 is reached from outside',
@@ -290,7 +301,11 @@ describe.skipIf(missing !== undefined)('two hosts behind routers of their own', 
       150_000,
     );
     expect(reached.outside?.found).toMatchObject([{ address: place }]);
-    expect(await ok(four, 'status')).toMatch(/outside +behind a router, seen as 11\.77\.0\.4/);
+    expect(reached.upnp).toEqual([{ address: '10.0.4.2', router: '10.0.4.1', opened: [4040] }]);
+    const text = await ok(four, 'status');
+    expect(text).toMatch(/outside +behind a router, seen as 11\.77\.0\.4/);
+    expect(text).toMatch(/UPnP +10\.0\.4\.1 has opened 4040/);
+    expect(await ok(three, 'status')).toMatch(/UPnP +off: with upnp: true/);
   });
 
   it('are relayed, know why, and meet directly once the router of one lets the other in', async () => {

@@ -85,6 +85,8 @@ export interface NatNetwork {
   prefix(host: number): readonly string[];
   /** Where the host is seen from outside: its own address, or that of its router. */
   address(host: number): string;
+  /** `ip netns exec …` for the router of the host. */
+  routerPrefix(host: number): readonly string[];
   /** Has the router of the host hand on to it what comes to the TCP port. */
   forward(host: number, port: number): Promise<void>;
   remove(): Promise<void>;
@@ -142,6 +144,7 @@ export async function createNatNetwork(
   }
   return {
     prefix: (host) => ['ip', 'netns', 'exec', space(host)],
+    routerPrefix: (host) => ['ip', 'netns', 'exec', router(host)],
     address: (host) => `11.77.0.${host}`,
     async forward(host, port) {
       const rule = `add rule ip nat in iif eth0 tcp dport ${port} dnat to 10.0.${host}.2:${port}`;

@@ -3,7 +3,7 @@ import type { PeerId, Warning } from '../../core/index.ts';
 import type { GatewayEndpoints, SessionDoor, UpstreamStatus } from '../../gateway/types.ts';
 import type { PeerView, PreviousKey } from '../../membership/types.ts';
 import type { Mesh } from '../../mesh/types.ts';
-import type { ConductReport, SpokenVersion } from '../../network/types.ts';
+import type { ConductReport, OpenPortsView, SpokenVersion } from '../../network/types.ts';
 
 /** Result of `status`. */
 export interface StatusResult {
@@ -22,6 +22,8 @@ export interface StatusResult {
   readonly addresses: readonly string[];
   /** How this node looks from outside; absent where it is seen at an address of its machine, or by nobody. */
   readonly outside?: Outside;
+  /** What routers answered who were asked to open ports, one of each network; absent without `upnp: true`. */
+  readonly upnp?: readonly OpenPortsView[];
   readonly endpoints: GatewayEndpoints;
   /** Absent where this node may let others in. */
   readonly mayInvite?: false;

@@ -29,6 +29,7 @@ export function describeStatus(status: StatusResult, { wide = false }: StatusIni
     ...meshFacts(status, wide),
     ['peers', peersText(status.peers)],
     ...describeOutside(status),
+    ...describePorts(status),
     ...describeBoards(status),
     ...placesToAttach(status),
   ];
@@ -125,6 +126,23 @@ function describeOutside({ outside }: StatusResult): Facts {
   return [`behind a router, seen as ${seenAt.join(' and ')}`, ...rows].map(
     (text, index): Facts[number] => [index === 0 ? 'outside' : '', safeLine(text)],
   );
+}
+
+/** What routers were asked for by UPnP, and how to have them asked where nobody gets in. */
+function describePorts({ outside, upnp }: StatusResult): Facts {
+  const found = outside?.found ?? [];
+  const isShut = found.length > 0 && found.every(({ why }) => why !== undefined);
+  if (upnp === undefined) {
+    return isShut
+      ? [['UPnP', 'off: with upnp: true in the configuration the router is asked to open ports']]
+      : [];
+  }
+  if (upnp.length === 0) return [['UPnP', 'no router was found yet']];
+  return upnp.map(({ address, opened, router = '', why }, index): Facts[number] => {
+    const done = opened.length === 0 ? [] : [`${router} has opened ${opened.join(', ')}`];
+    const not = why === undefined ? [] : [`for ${address}: ${why}`];
+    return [index === 0 ? 'UPnP' : '', safeLine([...done, ...not].join('; '))];
+  });
 }
 
 /** Boards that come in, while they do. */

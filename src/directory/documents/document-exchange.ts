@@ -16,6 +16,8 @@ import type { CatalogDocument, DocumentName } from './document.ts';
 import { PART_BYTES, decodeDocumentMessage, encodeDocumentMessage } from './document-messages.ts';
 import type { DocumentMessage } from './document-messages.ts';
 import { createDocumentShelf } from './document-shelf.ts';
+import { createNamePace } from './name-pace.ts';
+import type { NamePace } from './name-pace.ts';
 import type { DocumentShelf, ShelfLimits } from './document-shelf.ts';
 
 /** Of frames on control streams. */
@@ -97,6 +99,9 @@ class Exchange implements DocumentExchange {
   /** By owner the hash of what is shown, and of what counts and is not fit to be. */
   readonly #shown = new Map<PeerId, string>();
   readonly #refused = new Map<PeerId, string>();
+  /** Who names another one too often: the last view of each, which is looked at when its time has come. */
+  readonly #held = new Map<PeerId, PeerView>();
+  readonly #pace: NamePace;
   /** Whom to tell once a document is here: by peer the hashes by owner. */
   readonly #awaited = new Map<PeerId, Map<PeerId, string>>();
   readonly #fetches = new Map<PeerId, number>();
@@ -110,6 +115,7 @@ class Exchange implements DocumentExchange {
   constructor(components: DocumentExchangeComponents, limits: ShelfLimits | undefined) {
     this.#components = components;
     this.#shelf = createDocumentShelf(limits);
+    this.#pace = createNamePace(components.clock);
     this.#served = createBuckets(components.clock, SERVED);
     this.#asked = createBuckets(components.clock, ASKED);
     this.#unasked = createBuckets(components.clock, UNASKED);
@@ -142,6 +148,7 @@ class Exchange implements DocumentExchange {
     for (const owner of this.#shown.keys()) this.#components.show(owner, []);
     this.#shown.clear();
     this.#wanted.clear();
+    this.#held.clear();
     this.#fetches.clear();
     this.#awaited.clear();
   }
@@ -152,11 +159,18 @@ class Exchange implements DocumentExchange {
   }
 
   /** What counts of a peer may be another document now, or none. */
-  #look({ ended, peerId, presence, state }: PeerView): void {
+  #look(view: PeerView): void {
+    const { ended, peerId, presence, state } = view;
     const isHere = ended === undefined && (state === 'alive' || state === 'suspect');
     const name = isHere ? presence?.lists : undefined;
-    if (ended !== undefined) this.#shelf.delete(peerId);
-    if (name === undefined) this.#refused.delete(peerId);
+    if (ended !== undefined) {
+      this.#shelf.delete(peerId);
+      this.#pace.forget(peerId);
+    }
+    if (name === undefined) {
+      this.#refused.delete(peerId);
+      this.#held.delete(peerId);
+    }
     if (name !== undefined && name.hash === this.#shown.get(peerId)) return;
     // What does not count any more goes at once: an older list is never shown as the one of now.
     this.#hide(peerId);
@@ -164,6 +178,7 @@ class Exchange implements DocumentExchange {
     if (name !== undefined && wanted?.name.hash === name.hash) return;
     if (wanted !== undefined) this.#forget(peerId, wanted);
     if (name === undefined || this.#refused.get(peerId) === name.hash) return;
+    if (this.#isHeld(view, name)) return;
     const kept = this.#shelf.get(peerId);
     if (kept?.hash === name.hash && this.#take(peerId, name, kept.bytes)) return;
     this.#wanted.set(peerId, {
@@ -173,6 +188,28 @@ class Exchange implements DocumentExchange {
       fetch: undefined,
     });
     this.#fetchSome();
+  }
+
+  /** Who names another document too often is looked at again once it may, and told of; the last name counts then. */
+  #isHeld(view: PeerView, { hash }: DocumentName): boolean {
+    const { peerId } = view;
+    const before = this.#held.get(peerId);
+    if (before !== undefined) {
+      this.#held.set(peerId, view);
+      if (before.presence?.lists?.hash !== hash)
+        this.#components.network.report(peerId, 'catalogs');
+      return true;
+    }
+    const waitMs = this.#pace.take(peerId, hash);
+    if (waitMs === 0) return false;
+    this.#components.network.report(peerId, 'catalogs');
+    this.#held.set(peerId, view);
+    this.#scope?.after(waitMs, () => {
+      const last = this.#held.get(peerId);
+      this.#held.delete(peerId);
+      if (last !== undefined) this.#look(last);
+    });
+    return true;
   }
 
   #hide(owner: PeerId): void {

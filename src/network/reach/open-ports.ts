@@ -8,6 +8,7 @@ import { messageOf, withDeadline } from '../../core/index.ts';
 import type { Clock, Logger, Scope } from '../../core/index.ts';
 import { ROUTER_CLOSE_MS, ROUTER_LEASE_MS, ROUTER_LOOK_MS, ROUTER_TOTAL_MS } from '../constants.ts';
 import { findRouters } from './find-router.ts';
+import type { OpenPortsView } from '../types.ts';
 import { closePort, openPort, readRouter } from './router.ts';
 import type { Router } from './router.ts';
 
@@ -29,6 +30,8 @@ export interface OpenPortsComponents {
 export interface OpenPorts {
   /** Asks for them now, and again and again. */
   start(): void;
+  /** What came of it, one of each network on which the node listens; empty until the first is known. */
+  view(): readonly OpenPortsView[];
   /** Resolves once the round that is under way is over. Never rejects. */
   settled(): Promise<void>;
   /** Has them closed, in {@link ROUTER_CLOSE_MS} at the most. Never rejects. */
@@ -50,7 +53,8 @@ class Opener implements OpenPorts {
   /** By router and port. */
   readonly #opened = new Map<string, Opened>();
   #round: Promise<void> = Promise.resolve();
-  /** What was said last of each network, so that it is not said again. */
+  /** What came of it at each address of this machine, and how that was said last, so that it is not said again. */
+  readonly #found = new Map<string, OpenPortsView>();
   readonly #said = new Map<string, string>();
 
   constructor(components: OpenPortsComponents) {
@@ -63,6 +67,10 @@ class Opener implements OpenPorts {
     };
     look();
     this.#components.scope.every(ROUTER_LOOK_MS, look);
+  }
+
+  view(): readonly OpenPortsView[] {
+    return [...this.#found.values()];
   }
 
   settled(): Promise<void> {
@@ -89,7 +97,14 @@ class Opener implements OpenPorts {
   /** One network after the other: most machines are on one. */
   async #look(): Promise<void> {
     const { clock, lanIps, scope } = this.#components;
-    for (const ip of lanIps()) {
+    const ips = lanIps();
+    // A machine moves from network to network.
+    for (const ip of this.#found.keys()) {
+      if (ips.includes(ip)) continue;
+      this.#found.delete(ip);
+      this.#said.delete(ip);
+    }
+    for (const ip of ips) {
       if (scope.closed) return;
       const ports = this.#portsAt(ip);
       if (ports.length === 0) continue;
@@ -101,7 +116,8 @@ class Opener implements OpenPorts {
           scope.signal,
         );
       } catch (error) {
-        this.#say(ip, messageOf(error));
+        if (scope.closed) return;
+        this.#say({ address: ip, opened: [], why: messageOf(error) });
       }
     }
   }
@@ -111,15 +127,21 @@ class Opener implements OpenPorts {
     const places = await findRouters(clock, ip, signal, group);
     let last: unknown = new Error('no router of this network opens ports');
     for (const place of places) {
+      const opened: number[] = [];
       try {
         const router = await readRouter(place, signal);
         for (const port of ports) {
           await openPort(router, { port, client: ip, leaseS: ROUTER_LEASE_MS / 1000 }, signal);
           this.#opened.set(`${router.control.href} ${port}`, { router, port });
+          opened.push(port);
         }
-        this.#say(ip, `the router at ${place.hostname} has opened ${ports.join(', ')}`);
+        this.#say({ address: ip, router: place.hostname, opened });
         return;
       } catch (error) {
+        if (opened.length > 0) {
+          this.#say({ address: ip, router: place.hostname, opened, why: messageOf(error) });
+          return;
+        }
         signal.throwIfAborted();
         last = error;
       }
@@ -136,9 +158,14 @@ class Opener implements OpenPorts {
     return [...new Set(ports)];
   }
 
-  #say(ip: string, what: string): void {
-    if (this.#said.get(ip) === what) return;
-    this.#said.set(ip, what);
-    this.#components.logger.info({ address: ip }, `UPnP: ${what}`);
+  #say(found: OpenPortsView): void {
+    const { address, router = '', opened, why } = found;
+    this.#found.set(address, found);
+    const done =
+      opened.length === 0 ? [] : [`the router at ${router} has opened ${opened.join(', ')}`];
+    const what = [...done, ...(why === undefined ? [] : [why])].join('; ');
+    if (this.#said.get(address) === what) return;
+    this.#said.set(address, what);
+    this.#components.logger.info({ address }, `UPnP: ${what}`);
   }
 }

@@ -272,6 +272,42 @@ it('is passed on at a pace: who asks again and again is not answered, and is tol
   expect(alice.reported.length).toBe(1000 - parts);
 });
 
+it('is fetched no oftener than its owner may name another one, which is told of, and the last one wins', async () => {
+  const world = createDocumentWorld();
+  const [mallory, bob] = chain(world, 2) as [DocumentNode, DocumentNode];
+  await list(world, mallory, ['first']);
+  await world.run(500);
+  expect(seen(bob, mallory)).toEqual(['first-0']);
+  const last = mallory.documents.presence().lists;
+  const names = Array.from({ length: 1000 }, (_, at) => ({
+    version: at + 1,
+    hash: createHash('sha256').update(String(at)).digest('hex').slice(0, 32),
+  }));
+  const wants = (): number => world.sent.filter(({ message }) => message?.t === 'want').length;
+  const before = wants();
+  for (const name of names) bob.hear(mallory.peerId, name);
+  await world.run(50);
+  expect(wants() - before).toBeLessThanOrEqual(9);
+  expect(bob.reported.length).toBe(1000 - 9);
+  expect(new Set(bob.reported)).toEqual(new Set([`catalogs ${mallory.peerId}`]));
+  // Two that are both there cost as much, when one after the other is named.
+  for (let at = 0; at < 50; at += 1) bob.hear(mallory.peerId, at % 2 === 0 ? names[0] : last);
+  // What does not count is not shown meanwhile, and the last one is once it may be.
+  expect(seen(bob, mallory)).toEqual([]);
+  await world.run(5000);
+  expect(seen(bob, mallory)).toEqual(['first-0']);
+  expect(wants() - before).toBeLessThanOrEqual(11);
+  // Who is held and goes is forgotten, and its heartbeats that say the same cost nothing.
+  for (const name of names) bob.hear(mallory.peerId, name);
+  bob.hear(mallory.peerId, last, { state: 'dead' });
+  const asked = wants();
+  await world.run(60_000, 5000);
+  expect([wants(), seen(bob, mallory)]).toEqual([asked, []]);
+  const reported = bob.reported.length;
+  for (let at = 0; at < 50; at += 1) bob.hear(mallory.peerId, last);
+  expect([bob.reported.length, seen(bob, mallory)]).toEqual([reported, ['first-0']]);
+});
+
 it('has ten thousand tools as far as they fit, says what does not, and comes in parts', async () => {
   const world = createDocumentWorld();
   const [alice, bob] = chain(world, 2) as [DocumentNode, DocumentNode];

@@ -10,7 +10,7 @@ export interface RouterManners {
   location?: (port: number) => string;
   description?: (port: number) => string;
   /** The error that it gives to who would have a port opened; undefined: none. */
-  error?: (lease: string) => string | undefined;
+  error?: (lease: string, port: string) => string | undefined;
   isSilent?: boolean;
 }
 
@@ -62,7 +62,9 @@ export async function startFakeRouter(manners: RouterManners = {}): Promise<Fake
       const action = String(request.headers['soapaction']).split('#')[1]?.replace('"', '') ?? '';
       asked.push(action);
       const error =
-        action === 'AddPortMapping' ? manners.error?.(of('NewLeaseDuration')) : undefined;
+        action === 'AddPortMapping'
+          ? manners.error?.(of('NewLeaseDuration'), of('NewExternalPort'))
+          : undefined;
       if (error !== undefined) {
         response.statusCode = 500;
         response.end(

@@ -30,7 +30,10 @@ interface Node {
   stop(): Promise<void>;
 }
 
-async function nodeAt(manners: RouterManners = {}): Promise<Node> {
+async function nodeAt(
+  manners: RouterManners = {},
+  lanIps: () => readonly string[] = () => ['127.0.0.1'],
+): Promise<Node> {
   const router = await startFakeRouter(manners);
   cleanups.push(() => router.close());
   const clock = createTestClock();
@@ -42,7 +45,7 @@ async function nodeAt(manners: RouterManners = {}): Promise<Node> {
       ['/ip4/127.0.0.1/tcp/4040', '/ip4/127.0.0.1/tcp/4041/ws', '/ip4/192.0.2.9/tcp/7'].map((one) =>
         multiaddr(one),
       ),
-    lanIps: () => ['127.0.0.1'],
+    lanIps,
     group: router.group,
     clock,
     logger,
@@ -77,6 +80,9 @@ describe('a router that opens ports', () => {
     ]);
     expect(node.router.open).toEqual(all);
     expect(node.said).toEqual(['UPnP: the router at 127.0.0.1 has opened 4040, 4041']);
+    expect(node.ports.view()).toEqual([
+      { address: '127.0.0.1', router: '127.0.0.1', opened: [4040, 4041] },
+    ]);
     // The router was switched off meanwhile.
     node.router.open.clear();
     await node.round(() => node.clock.advance(ROUTER_LOOK_MS));
@@ -100,9 +106,32 @@ describe('a router that opens ports', () => {
     await node.round(() => node.ports.start());
     await node.round(() => node.clock.advance(ROUTER_LOOK_MS));
     expect(node.said).toEqual([expect.stringMatching(what)]);
+    const why = expect.stringMatching(what) as string;
+    expect(node.ports.view()).toEqual([{ address: '127.0.0.1', opened: [], why }]);
     await node.stop();
     expect(node.router.asked).not.toContain('DeletePortMapping');
   });
+});
+
+it('tells which ports a router has opened when it opens one and not another, and forgets a network that is gone', async () => {
+  let ips = ['127.0.0.1'];
+  const node = await nodeAt(
+    { error: (_, port) => (port === '4041' ? '718' : undefined) },
+    () => ips,
+  );
+  await node.round(() => node.ports.start());
+  const why = 'the router does not open port 4041: another machine has it';
+  expect(node.ports.view()).toEqual([
+    { address: '127.0.0.1', router: '127.0.0.1', opened: [4040], why },
+  ]);
+  expect(node.said).toEqual([`UPnP: the router at 127.0.0.1 has opened 4040; ${why}`]);
+  ips = [];
+  node.clock.advance(ROUTER_LOOK_MS);
+  await new Promise((resolve) => setImmediate(resolve));
+  await node.ports.settled();
+  expect(node.ports.view()).toEqual([]);
+  await node.stop();
+  expect(node.router.open.size).toBe(0);
 });
 
 describe('whoever poses as a router', () => {
