@@ -1,4 +1,4 @@
-import { chmodSync } from 'node:fs';
+import { chmodSync, copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { defineConfig } from 'rolldown';
 import type { Plugin } from 'rolldown';
 import { licences } from './build/licences.ts';
@@ -145,4 +145,25 @@ const program = defineConfig({
   },
 });
 
-export default [modules, program];
+/** The page of the dashboard, for browsers: one script, one sheet of styles, and nothing from elsewhere. */
+const page = defineConfig({
+  input: { app: 'page/main.tsx' },
+  platform: 'browser',
+  tsconfig: 'page/tsconfig.json',
+  plugins: [
+    licences(BUILT, ['app']),
+    {
+      name: 'page-files',
+      writeBundle() {
+        for (const name of ['index.html', 'icon.svg']) {
+          copyFileSync(`page/${name}`, `${BUILT}/page/${name}`);
+        }
+        const styles = readFileSync('page/app.css', 'utf8');
+        writeFileSync(`${BUILT}/page/app.css`, styles.replaceAll(/\s*\n\s*/g, '\n'));
+      },
+    },
+  ],
+  output: { dir: `${BUILT}/page`, format: 'esm', entryFileNames: '[name].js', minify: true },
+});
+
+export default [modules, program, page];

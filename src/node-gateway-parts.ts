@@ -109,7 +109,7 @@ export function createNodeGateway(
   const { audit, children, clients, directory, governance, keys, membership, network } = rooms;
   const { pins, providers, sandbox, spendings, token, tokens, upstreams } = rooms;
   const priced = readPrices(prices);
-  const { agentConfig, agents, metrics, modelsDoor, runs } = rooms;
+  const { agentConfig, agents, dashboard, metrics, modelsDoor, runs } = rooms;
   return createGateway(
     {
       agents: {
@@ -118,6 +118,7 @@ export function createNodeGateway(
       },
       models: modelsDoor,
       metrics,
+      dashboard,
       clients,
       tokens,
       token,

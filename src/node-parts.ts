@@ -13,6 +13,7 @@ import { OPEN_RESOURCES, offeredTools } from './builtin/index.ts';
 import { tokenFile } from './config/index.ts';
 import { Secret, messageOf } from './core/index.ts';
 import type { Did } from './core/index.ts';
+import { createDashboard } from './dashboard/index.ts';
 import {
   createApiKeys,
   createAttachedClients,
@@ -106,7 +107,8 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     gateway: () => gateway,
   });
   const decided = { ...ofBudgets, governance };
-  const own = { ...made, ...init, ...ofAgents };
+  const dashboard = createDashboard({ ...base, endpoint: () => gateway.endpoints().url });
+  const own = { ...made, ...init, ...ofAgents, dashboard };
   const ofModels = createModelParts(base, state, { ...own, ...decided });
   const tools = createNodeTools(base, state, {
     ...own,
@@ -124,7 +126,7 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
   const gateway = createNodeGateway(base, state, { ...below, ...above });
   const conductTeller = createConductTeller({ ...base, network, membership, audit });
   const later = { conductTeller, governance, sandbox, tools, upstreams, renewalTimer, gateway };
-  return { ...made, ...ofAgents, ...ofModels, ...later, metrics };
+  return { ...made, ...ofAgents, ...ofModels, ...later, dashboard, metrics };
 }
 
 function createNodeRenewalTimer(

@@ -6,6 +6,7 @@ import type { InviteResult, LeaveResult, StatusResult } from './builtin/index.ts
 import type { Budgets } from './budget/index.ts';
 import type { Config } from './config/index.ts';
 import type { Startable } from './core/index.ts';
+import type { Dashboard } from './dashboard/index.ts';
 import type { CatalogDocuments, Directory, Providers } from './directory/index.ts';
 import type {
   ApiKeys,
@@ -59,6 +60,7 @@ export interface Parts {
   readonly models: Models;
   readonly metrics: Metrics;
   readonly modelsDoor: ModelsFace;
+  readonly dashboard: Dashboard;
   /** What serves peers this node's models. */
   readonly peerModels: Startable;
   readonly keys: ApiKeys;

@@ -19,6 +19,7 @@ import {
   pingTool,
   statusTools,
 } from './builtin/index.ts';
+import { dashboardTools } from './dashboard/index.ts';
 import type { BuiltinTool, Upstreams } from './gateway/index.ts';
 import type { Base, OpenState } from './open-state.ts';
 import { modelTools } from './models/index.ts';
@@ -41,6 +42,7 @@ type ToolRooms = Pick<
   | 'budgets'
   | 'checkpoints'
   | 'clients'
+  | 'dashboard'
   | 'governance'
   | 'keys'
   | 'knocks'
@@ -108,6 +110,7 @@ export function createNodeTools(
     ...modelTools({ models: rooms.models, clock }, config.limits),
     ...keyTools({ clock, keys }),
     ...clientTools({ clients, token }),
+    ...dashboardTools(rooms),
     ...loginTools({ logins }),
     ...serverTools({ clock, upstreams: rooms.upstreams }),
     ...secretTools({ secrets, servers, changed: rooms.secretsChanged }),

@@ -128,7 +128,7 @@ class Node implements StarlingNode {
   status(): StatusResult {
     const { config, health } = this.#base;
     const { identity, ownMesh, successions } = this.#state;
-    const { blackboard, gateway, knocks, membership, network } = this.#parts;
+    const { blackboard, dashboard, gateway, knocks, membership, network } = this.#parts;
     // Whoever has gone without an answer is no trouble any more.
     knocks.waiting();
     const peers = { alive: 0, suspect: 0, dead: 0, left: 0 };
@@ -151,6 +151,7 @@ class Node implements StarlingNode {
       peers,
       upstreams: gateway.upstreams(),
       sessions: gateway.sessions(),
+      ...dashboard.shown(),
       boards: blackboard.names(),
       ...boardsComingOf(blackboard.coming(), (peer) => membership.peer(peer)?.alias ?? peer),
       records: ownMesh.mesh() === undefined ? '' : ownMesh.records().digest(),

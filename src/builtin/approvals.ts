@@ -60,6 +60,7 @@ export function approvalTools({
       }),
       hints: { destructiveHint: true },
       clients: 'no',
+      dashboard: true,
       peers: 'granted',
       async run(input, context): Promise<ApprovalAnswerResult> {
         const { principal, session } = context;

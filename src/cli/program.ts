@@ -22,7 +22,7 @@ import { addLlm, addModel } from './groups/model.ts';
 import { addMembers } from './groups/members.ts';
 import { addInvite, addLeave, addPeers, addPing } from './groups/mesh.ts';
 import { addDemo } from './groups/demo.ts';
-import { addDoctor, addNodes, addStatus, addUp } from './groups/node.ts';
+import { addDashboard, addDoctor, addNodes, addStatus, addUp } from './groups/node.ts';
 import { addPin } from './groups/pin.ts';
 import { addPolicy } from './groups/policy.ts';
 import { addService } from './groups/service.ts';
@@ -42,6 +42,7 @@ import type { Outcome } from './groups/define-command.ts';
 const IN_ORDER = [
   addUp,
   addStatus,
+  addDashboard,
   addNodes,
   addPeers,
   addPing,

@@ -27,7 +27,7 @@ import type { TokenClients } from './door/token-clients.ts';
 import { OPERATOR_ID } from './door/door.ts';
 import { createRateLimit } from './door/rate-limit.ts';
 import type { RateLimit } from './door/rate-limit.ts';
-import type { MetricsFace, ModelsFace } from './door/types.ts';
+import type { DashboardFace, MetricsFace, ModelsFace } from './door/types.ts';
 import type { CallMeter } from './session/call-meter.ts';
 import type { Pins } from './pins/pins.ts';
 import { createCatalogDigest } from './catalog/catalog-digest.ts';
@@ -114,6 +114,8 @@ export interface GatewayComponents {
   readonly models?: ModelsFace;
   /** The figures at the HTTP endpoint, and what counts calls for them; absent: nobody reads or counts. */
   readonly metrics?: MetricsFace & { readonly calls: CallMeter };
+  /** The page of the operator at the HTTP endpoint; absent: none. */
+  readonly dashboard?: DashboardFace;
   /** What stands around processes that the node starts, and where they are noted; absent: nothing does. */
   readonly sandbox?: Sandbox;
   readonly children?: Children;
@@ -362,6 +364,7 @@ class NodeGateway implements Gateway {
     this.#peerTransport.start();
     keys.events.on('revoked', this.#keyRevoked);
     token.events.on('rotated', this.#tokenRotated);
+    this.#components.dashboard?.events.on('ended', this.#keyRevoked);
     this.#components.grants.events.on('change', this.#grantsChanged);
     this.#hints.start((peer) => this.#catalogs.look(peer));
     this.#catalogs.start();
@@ -371,6 +374,7 @@ class NodeGateway implements Gateway {
     this.#components.grants.events.off('change', this.#grantsChanged);
     this.#components.keys.events.off('revoked', this.#keyRevoked);
     this.#components.token.events.off('rotated', this.#tokenRotated);
+    this.#components.dashboard?.events.off('ended', this.#keyRevoked);
     this.#hints.stop();
     this.#listed.stop();
     this.#catalogs.stop();

@@ -56,9 +56,12 @@ export {
 export type { Exchange, Exchanger, Reply } from './upstreams/url/http-exchange.ts';
 export { createEventStreamDecoder } from './upstreams/url/event-stream.ts';
 export type { StreamEvent } from './upstreams/url/event-stream.ts';
+export { refuseWith, sendJson } from './door/auth-endpoints.ts';
 export { readRequestBody } from './door/request-body.ts';
 export type {
   Credential,
+  DashboardFace,
+  DashboardFaceEvents,
   DoorRefusal,
   MetricsFace,
   MetricsText,

@@ -12,7 +12,7 @@ import { createDoor } from './door/door.ts';
 import type { DoorComponents } from './door/door.ts';
 import { createAddressCheck } from './door/origin-check.ts';
 import { isRefusal } from './door/types.ts';
-import type { Door, MetricsFace, ModelsFace } from './door/types.ts';
+import type { DashboardFace, Door, MetricsFace, ModelsFace } from './door/types.ts';
 import type { Session } from './session/types.ts';
 import { createHttpTransport } from './transports/http.ts';
 import type { A2aFace, HttpTransport } from './transports/http.ts';
@@ -39,6 +39,8 @@ export interface LocalDoorsComponents extends DoorComponents {
   readonly agents?: ShownAgents;
   /** The APIs of language models at the HTTP endpoint; absent: none. */
   readonly models?: ModelsFace;
+  /** The page of the operator at the HTTP endpoint; absent: none. */
+  readonly dashboard?: DashboardFace;
   /** The figures at the HTTP endpoint; absent: nobody reads them. */
   readonly metrics?: MetricsFace;
   readonly views: Pick<Views, 'exists'>;
@@ -122,7 +124,7 @@ function createHttp(
   { http, keepAlive, limits, name }: LocalDoorsInit,
   door: Door,
 ): HttpTransport {
-  const { clock, logger, metrics, models, rateLimit, views } = components;
+  const { clock, dashboard, logger, metrics, models, rateLimit, views } = components;
   return createHttpTransport(
     {
       door,
@@ -138,6 +140,7 @@ function createHttp(
       exists: (spec) => views.exists(spec),
       ...(models === undefined ? {} : { models }),
       ...(metrics === undefined ? {} : { metrics }),
+      ...(dashboard === undefined ? {} : { dashboard }),
       unready: () => components.unready(),
       ...shownBy(components),
       clock,

@@ -178,6 +178,8 @@ export interface BuiltinTool {
   readonly clients: ClientAccess;
   /** What peers and agents may do with it: call it where that was granted to them, or nothing. */
   readonly peers: 'granted' | 'no';
+  /** Whether the page in the operator's browser may call it; absent: not. */
+  readonly dashboard?: boolean;
   /** What a call with these arguments is about: the guard is asked about that, and not about the tool. */
   readonly subject?: ((args: JsonObject) => ToolSubject | undefined) | undefined;
   /** The members of its result stand at the top of the MCP result, too. */

@@ -61,5 +61,14 @@ export type {
   Principal,
   WantedFacts,
 } from './types.ts';
-export { OPERATOR, behalfOf, hasPerson, isSameClient, keyOf, nameOf } from './principal-names.ts';
+export {
+  DASHBOARD,
+  OPERATOR,
+  behalfOf,
+  hasPerson,
+  isSameClient,
+  keyOf,
+  nameOf,
+  seesAll,
+} from './principal-names.ts';
 export type { MeshFacts, Zone } from './principal-names.ts';

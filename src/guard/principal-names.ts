@@ -9,6 +9,17 @@ export const OPERATOR: Extract<Principal, { kind: 'operator' }> = Object.freeze(
   kind: 'operator',
 });
 
+/** The operator by the page in a browser. */
+export const DASHBOARD: Extract<Principal, { kind: 'operator' }> = Object.freeze({
+  kind: 'operator',
+  dashboard: true,
+});
+
+/** True for whoever sees all that there is at this node: the operator, but for the page in a browser. */
+export function seesAll(principal: Principal): boolean {
+  return principal.kind === 'operator' && principal.dashboard !== true;
+}
+
 /** How callers come, the most trusted first. */
 export const ZONES = ['local', 'trusted', 'external'] as const;
 /** How a caller came. */

@@ -17,7 +17,11 @@ export interface OnBehalfOf {
 /** Who calls, as proven at the door. */
 export type Principal =
   /** Whoever may read this node's state folder: root of this node, and of no other. */
-  | { readonly kind: 'operator' }
+  | {
+      readonly kind: 'operator';
+      /** True for the page in the operator's browser: of the node's own tools it has only those that say so. */
+      readonly dashboard?: true;
+    }
   /** A peer, by the key of its connection. */
   | {
       readonly kind: 'peer';

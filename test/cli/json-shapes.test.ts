@@ -268,6 +268,7 @@ async function withNodes(alice: StarlingNode, bob: StarlingNode): Promise<void> 
   await keep('secret remove', 'API_KEY', ...at);
   await keep('identity show', ...at);
   await keep('status', ...at);
+  await keep('dashboard', '--close', ...at);
 }
 
 /** Of two agents, one of which has left again. */

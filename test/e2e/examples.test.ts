@@ -177,6 +177,11 @@ const STEPS: Readonly<Record<string, Step>> = {
     says: /passer/,
   },
   'starling status': { at: 'alice' },
+  'starling dashboard': {
+    at: 'alice',
+    printed: /^http:\/\/127\.0\.0\.1:\d+\/dashboard\/#[\w-]{43}$/m,
+  },
+  'starling dashboard --close': { at: 'alice', printed: /lead nowhere now/ },
   'starling status --wide': { at: 'alice' },
   'starling nodes': { at: 'alice' },
   'starling --node lab status': { at: 'alice', put: { lab: 'alice' } },

@@ -197,6 +197,8 @@ function exportTool(components: ChainComponents): BuiltinTool {
     input: z.object({ id }),
     hints: { readOnlyHint: true },
     clients: 'no',
+    // What it gives is for another node: in a browser it has no use.
+    dashboard: false,
     run(input): GrantExportResult {
       const grant = grants.find(input.id);
       const chain = grants.chainOf(grant);

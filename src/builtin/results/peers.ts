@@ -30,6 +30,8 @@ export interface StatusResult {
   readonly peers: Readonly<Record<'alive' | 'suspect' | 'dead' | 'left', number>>;
   readonly upstreams: readonly UpstreamStatus[];
   readonly sessions: Readonly<Record<SessionDoor, number>>;
+  /** Pages of the dashboard that are open; absent when none is. */
+  readonly dashboards?: readonly DashboardPage[];
   readonly boards: readonly string[];
   /** Boards of which much comes from a peer now, by its alias; absent when none does. What has come can be read. */
   readonly boardsComing?: readonly {
@@ -42,6 +44,17 @@ export interface StatusResult {
   readonly records: string;
   readonly routingTable: number;
   readonly warnings: readonly Warning[];
+}
+
+/** A page of the dashboard that is open. Times are ms since the epoch. */
+export interface DashboardPage {
+  readonly id: string;
+  /** The address that the browser came from. */
+  readonly from: string;
+  readonly openedAt: number;
+  readonly usedAt: number;
+  /** When it ends if it is not used. */
+  readonly expiresAt: number;
 }
 
 /** A node behind a router, from outside. */

@@ -66,6 +66,18 @@ export function addStatus(program: Command, outcome: Outcome): void {
     .action(action(outcome, () => import('../commands/status.ts')));
 }
 
+/** Adds `starling dashboard`. */
+export function addDashboard(program: Command, outcome: Outcome): void {
+  withJson(ofNode(program.command('dashboard')))
+    .summary('open the dashboard in a browser')
+    .description(
+      'Prints a link to the dashboard of the node, which one browser can open once within a minute: the mesh, calls, tools, what waits for you, and what is wrong. Keys, secrets, rights and policy are changed only in the terminal.',
+    )
+    .option('--close', 'end all pages that are open')
+    .addHelpText('after', examples('starling dashboard', 'starling dashboard --close'))
+    .action(action(outcome, () => import('../commands/dashboard.ts')));
+}
+
 /** Adds `starling nodes`. */
 export function addNodes(program: Command, outcome: Outcome): void {
   withJson(program.command('nodes'))

@@ -32,6 +32,7 @@ export function describeStatus(status: StatusResult, { wide = false }: StatusIni
     ...describePorts(status),
     ...describeBoards(status),
     ...placesToAttach(status),
+    ...describeDashboards(status),
   ];
   const servers = status.upstreams.filter((upstream) => upstream.kind !== 'builtin');
   return [
@@ -100,6 +101,16 @@ function placesToAttach({ endpoints, stateDir }: StatusResult): Facts {
     ['token', endpoints.tokenFile],
     ['state', stateDir],
   ];
+}
+
+/** Pages of the dashboard that are open, and how they end. */
+function describeDashboards({ dashboards = [] }: StatusResult): Facts {
+  return dashboards.map(({ from, openedAt, usedAt }, index): Facts[number] => [
+    index === 0 ? 'dashboard' : '',
+    safeLine(
+      `open from ${from} since ${ago(openedAt)}, used ${ago(usedAt)} (end it: starling dashboard --close)`,
+    ),
+  ]);
 }
 
 function peersText({ alive, suspect, dead, left }: StatusResult['peers']): string {

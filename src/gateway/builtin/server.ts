@@ -9,6 +9,7 @@ import {
 } from '../../core/index.ts';
 import type { Clock, JsonObject, Logger } from '../../core/index.ts';
 import type { ServerCatalog } from '../../directory/index.ts';
+import { seesAll } from '../../guard/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import { CACHING, declaresTasks, eraOf, lacksTasks, objectOf } from '../wire/era.ts';
 import { RPC, errorBytes, errorOf, parseFrame, resultBytes } from '../wire/frame.ts';
@@ -252,10 +253,7 @@ class NodeServer implements BuiltinServer {
     const tool = typeof name === 'string' ? this.#tools.get(name) : undefined;
     if (tool === undefined) throw unknown('STARLING_TOOL_UNKNOWN', 'tool', name);
     if (isBarred(tool, call.principal)) {
-      throw new StarlingError(
-        'STARLING_CALL_REFUSED',
-        `${BUILTIN_SERVER}/${tool.definition.name} is for this node's operator only`,
-      );
+      throw barred(tool, call.principal);
     }
     const { elicit, paused } = createBuiltinQuestions(call, init);
     const isModern = eraOf(call.request) === 'modern';
@@ -333,10 +331,20 @@ function withFacts(error: unknown, { request }: RelayedCall, duration: number): 
 }
 
 /** Whatever the guard said: a tool that is for the operator alone is not run for anybody else. */
-function isBarred(tool: BuiltinTool | undefined, { kind }: Principal): boolean {
-  if (kind === 'operator') return false;
+function isBarred(tool: BuiltinTool | undefined, principal: Principal): boolean {
+  const { kind } = principal;
+  if (kind === 'operator') return !seesAll(principal) && tool?.dashboard !== true;
   const isForClients = kind === 'client' && tool?.clients !== 'no';
   return tool === undefined || (tool.peers === 'no' && !isForClients);
+}
+
+function barred({ definition }: BuiltinTool, { kind }: Principal): StarlingError {
+  const what = `${BUILTIN_SERVER}/${definition.name}`;
+  return kind === 'operator'
+    ? new StarlingError('STARLING_CALL_REFUSED', `${what} is not for the dashboard`, {
+        hint: 'keys, secrets, rights and policy are changed in a terminal: starling --help',
+      })
+    : new StarlingError('STARLING_CALL_REFUSED', `${what} is for this node's operator only`);
 }
 
 function unknown(

@@ -31,6 +31,11 @@ export interface ToolInit<Input extends z.ZodObject> {
   readonly clients: ClientAccess;
   /** What peers and agents may do with it; default `no`. */
   readonly peers?: 'granted' | 'no';
+  /**
+   * Whether the page in the operator's browser may call it. Default: what only reads, and what clients may use at all;
+   * so nothing that changes rights, keys, secrets, pins, policy or members.
+   */
+  readonly dashboard?: boolean;
   /** See {@link BuiltinTool}. */
   readonly subject?: BuiltinTool['subject'];
   readonly onTop?: boolean;
@@ -63,6 +68,7 @@ export function defineTool<Input extends z.ZodObject>(init: ToolInit<Input>): Bu
     },
     clients: init.clients,
     peers: init.peers ?? 'no',
+    dashboard: init.dashboard ?? (init.hints.readOnlyHint === true || init.clients !== 'no'),
     ...(init.subject === undefined ? {} : { subject: init.subject }),
     ...(init.onTop === true ? { onTop: true } : {}),
     ...(init.waits === true ? { waits: true } : {}),

@@ -6,6 +6,7 @@
 import { BUILTIN_SERVER } from '../../core/index.ts';
 import type { JsonObject } from '../../core/index.ts';
 import type { Directory, ServerCatalog } from '../../directory/index.ts';
+import { seesAll } from '../../guard/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { Membership, PeerView } from '../../membership/index.ts';
 import type { Clearance } from '../clearance/clearance.ts';
@@ -109,7 +110,7 @@ class PrincipalSources implements Sources {
   }
 
   visible(): readonly Source[] {
-    if (this.#principal.kind === 'operator') return this.all();
+    if (seesAll(this.#principal)) return this.all();
     return this.all()
       .map((source) => this.#seen(source))
       .filter(({ catalog: { tools, prompts, resources, templates } }) =>
@@ -124,7 +125,7 @@ class PrincipalSources implements Sources {
   }
 
   shows(source: Source, { scheme, name, ...rest }: SourceItem): boolean {
-    if (this.#principal.kind === 'operator') return true;
+    if (seesAll(this.#principal)) return true;
     const { upstreams, clearance } = this.#components;
     const target = targetOf(source);
     const upstream = target.peer === undefined ? upstreams.get(target.server) : undefined;

@@ -2,7 +2,7 @@
  * Keeps what principals see, until something changes: many sessions of one client share one view. Of
  * those who hold grants nothing is kept, because grants expire by themselves.
  */
-import { OPERATOR } from '../../guard/index.ts';
+import { OPERATOR, seesAll } from '../../guard/index.ts';
 import type { Principal } from '../../guard/index.ts';
 
 /** Views that are kept for one principal: callers choose the paths, and with them the views. */
@@ -21,7 +21,7 @@ export function createViewCache<View>(): ViewCache<View> {
   return {
     get(principal, spec, make) {
       if (principal.kind !== 'operator' && principal.kind !== 'client') return make();
-      const owner = principal.kind === 'operator' ? OPERATOR : principal;
+      const owner = seesAll(principal) ? OPERATOR : principal;
       const own = views.get(owner) ?? new Map<string, View>();
       views.set(owner, own);
       const key = JSON.stringify(spec);

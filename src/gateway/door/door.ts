@@ -22,7 +22,7 @@ import type { OriginCheckInit } from './origin-check.ts';
 import type { NodeToken } from './token-file.ts';
 import type { RateLimit } from './rate-limit.ts';
 import { isRefusal } from './types.ts';
-import type { Door, DoorRefusal, Credential, Verdict } from './types.ts';
+import type { DashboardFace, Door, DoorRefusal, Credential, Verdict } from './types.ts';
 
 /** Verdicts on access tokens that are remembered. */
 const CACHED_MAX = 4096;
@@ -44,6 +44,8 @@ export interface DoorComponents {
   readonly tokens?: Pick<TokenClients, 'came'>;
   /** The node's own token: who has it is the operator. */
   readonly token: Pick<NodeToken, 'matches' | 'count'>;
+  /** The page of the operator; absent: there is none. */
+  readonly dashboard?: Pick<DashboardFace, 'check'>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -104,6 +106,8 @@ class HttpDoor implements Door {
     const address = socket.remoteAddress ?? '';
     const token = bearerOf(request);
     if (token !== undefined) {
+      const shown = this.#components.dashboard?.check(token, request);
+      if (shown !== undefined) return shown;
       const verdict = this.byToken(token, address);
       if (verdict === OPERATOR_CREDENTIAL && authorization !== undefined) {
         this.#operators.set(socket, authorization);

@@ -1,4 +1,5 @@
 /** The shapes of the HTTP door: who came in, and why somebody did not. */
+import type { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { StarlingError } from '../../core/index.ts';
 import type { Principal } from '../../guard/index.ts';
@@ -60,6 +61,21 @@ export interface ModelsFace {
     path: string,
     refusal: DoorRefusal,
   ): void;
+}
+
+/** What the gateway hears of the dashboard. */
+export interface DashboardFaceEvents {
+  /** A credential of it holds no longer. */
+  ended: [credential: string];
+}
+
+/** The page of the operator at the HTTP endpoint, and the sessions that it opens. */
+export interface DashboardFace {
+  readonly events: EventEmitter<DashboardFaceEvents>;
+  /** Serves the page, and what opens and ends a session of it; false when the path is none of these. */
+  handle(request: IncomingMessage, response: ServerResponse): boolean;
+  /** Whom a request comes from by its token; undefined where that opens nothing here. */
+  check(token: string, request: IncomingMessage): Credential | undefined;
 }
 
 /** What the node tells of itself in numbers, as Prometheus reads them. */

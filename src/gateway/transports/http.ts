@@ -11,7 +11,14 @@ import { SECOND_NODE, createScope, messageOf, stopAll } from '../../core/index.t
 import type { Clock, Logger, Scope, Startable } from '../../core/index.ts';
 import { createHttpServer } from '../door/http-server.ts';
 import { isRefusal } from '../door/types.ts';
-import type { Door, Credential, MetricsFace, ModelsFace, Verdict } from '../door/types.ts';
+import type {
+  DashboardFace,
+  Door,
+  Credential,
+  MetricsFace,
+  ModelsFace,
+  Verdict,
+} from '../door/types.ts';
 import type { RateLimit } from '../door/rate-limit.ts';
 import type { ViewSpec } from '../catalog/types.ts';
 import type { Session } from '../session/types.ts';
@@ -64,6 +71,8 @@ export interface HttpTransportComponents {
   readonly models?: ModelsFace;
   /** Tells the node's figures; absent: nothing is there. */
   readonly metrics?: MetricsFace;
+  /** The page of the operator; absent: nothing is there. */
+  readonly dashboard?: Pick<DashboardFace, 'handle'>;
   /** Why the node is not ready to serve, in words that anybody may read; undefined when it is. */
   unready(): string | undefined;
   readonly clock: Clock;
@@ -238,6 +247,7 @@ class HttpEdge implements HttpTransport {
     const { origin } = request.headers;
     if (origin !== undefined) allowOrigin(response, origin);
     if (request.method === 'OPTIONS') return preflight(response);
+    if (this.#components.dashboard?.handle(request, response) === true) return undefined;
     if (door.handle(request, response)) return undefined;
     if (this.#isPublicCard(request, path)) return this.#serveA2a(request, response, path);
     if (this.#isForModels(path)) takeApiKey(request);

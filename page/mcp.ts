@@ -1,0 +1,170 @@
+/**
+ * The page as an MCP client of the node: Streamable HTTP at `/mcp`, with a session. The token of the page is in this
+ * module's memory and nowhere else; the cookie beside it is the browser's.
+ */
+
+/** A JSON object. */
+export type Data = { readonly [key: string]: unknown };
+
+/** An error that the node answered with. */
+export class NodeError extends Error {
+  readonly code: string;
+  readonly hint: string | undefined;
+
+  constructor(message: string, code: string, hint?: string) {
+    super(message);
+    this.name = 'NodeError';
+    this.code = code;
+    this.hint = hint;
+  }
+}
+
+/** The node can't be reached now. */
+export class CutError extends Error {}
+
+/** The session is over: the token opens nothing any more. */
+export class OverError extends Error {}
+
+/** What a tool gave: its structured content where it has some, and its texts. */
+export interface ToolAnswer {
+  readonly data: Data | undefined;
+  readonly texts: readonly string[];
+  readonly isError: boolean;
+}
+
+const VERSION = '2025-11-25';
+/** How long an answer may take. Calls of tools may take as long as the node lets them. */
+const ANSWER_MS = 20_000;
+const CALL_MS = 300_000;
+
+let token = '';
+let session: Promise<string> | undefined;
+let asked = 0;
+
+/** Opens a session by the code of a link, which is good once. @throws NodeError, CutError */
+export async function openSession(code: string): Promise<void> {
+  const response = await post('session', {}, code, ANSWER_MS);
+  const answer = (await response.json()) as Data;
+  if (!response.ok) throw errorOf(answer['error']);
+  token = String(answer['token']);
+}
+
+/** Ends the session; also while the page goes away. */
+export function endSession(): void {
+  if (token === '') return;
+  const body = token;
+  token = '';
+  session = undefined;
+  fetch('end', { method: 'POST', body, keepalive: true }).catch(() => undefined);
+}
+
+/** Calls a tool of the node itself. @throws NodeError, CutError, OverError */
+export async function ask<T>(tool: string, args: Data = {}): Promise<T> {
+  const { data, texts, isError } = await callTool(`starling__${tool}`, args, ANSWER_MS);
+  if (isError || data === undefined) throw new NodeError(texts.join('\n'), '');
+  return data as T;
+}
+
+/** Calls any tool by the name that lists show. @throws NodeError, CutError, OverError */
+export async function callTool(name: string, args: Data, timeoutMs = CALL_MS): Promise<ToolAnswer> {
+  const result = await request('tools/call', { name, arguments: args }, timeoutMs);
+  const content = Array.isArray(result['content']) ? (result['content'] as readonly Data[]) : [];
+  const structured = result['structuredContent'];
+  return {
+    data: isData(structured) ? structured : undefined,
+    texts: content.map((part) =>
+      part['type'] === 'text' ? String(part['text']) : `[${String(part['type'])}]`,
+    ),
+    isError: result['isError'] === true,
+  };
+}
+
+async function request(method: string, params: Data, timeoutMs: number): Promise<Data> {
+  session ??= initialize();
+  const id = await session.catch((error: unknown) => {
+    session = undefined;
+    throw error;
+  });
+  const response = await send(method, params, id, timeoutMs);
+  if (response.status !== 404) return resultOf(response);
+  // The node has let go of the session, as after a long pause: it gets a new one, once.
+  session = initialize();
+  return resultOf(await send(method, params, await session, timeoutMs));
+}
+
+async function initialize(): Promise<string> {
+  const params = {
+    protocolVersion: VERSION,
+    capabilities: {},
+    clientInfo: { name: 'starling-dashboard', version: '1' },
+  };
+  const response = await send('initialize', params, undefined, ANSWER_MS);
+  await resultOf(response);
+  const id = response.headers.get('mcp-session-id') ?? '';
+  const body = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' });
+  await post('/mcp', headersOf(id), body, ANSWER_MS);
+  return id;
+}
+
+function send(
+  method: string,
+  params: Data,
+  id: string | undefined,
+  timeoutMs: number,
+): Promise<Response> {
+  asked += 1;
+  const body = JSON.stringify({ jsonrpc: '2.0', id: asked, method, params });
+  return post('/mcp', headersOf(id), body, timeoutMs);
+}
+
+function headersOf(id: string | undefined): Record<string, string> {
+  return {
+    authorization: `Bearer ${token}`,
+    'content-type': 'application/json',
+    accept: 'application/json',
+    ...(id === undefined ? {} : { 'mcp-session-id': id, 'mcp-protocol-version': VERSION }),
+  };
+}
+
+async function post(
+  path: string,
+  headers: Record<string, string>,
+  body: string,
+  timeoutMs: number,
+): Promise<Response> {
+  const signal = AbortSignal.timeout(timeoutMs);
+  let response: Response;
+  try {
+    response = await fetch(path, { method: 'POST', headers, body, signal });
+  } catch (error) {
+    throw new CutError(error instanceof Error ? error.message : String(error));
+  }
+  if (response.status === 401 && path === '/mcp') throw new OverError('the session is over');
+  return response;
+}
+
+async function resultOf(response: Response): Promise<Data> {
+  let answer: Data;
+  try {
+    answer = (await response.json()) as Data;
+  } catch (error) {
+    throw new CutError(error instanceof Error ? error.message : String(error));
+  }
+  if (isData(answer['result'])) return answer['result'];
+  throw errorOf(answer['error']);
+}
+
+function errorOf(error: unknown): NodeError {
+  const said = isData(error) ? error : {};
+  const data = isData(said['data']) ? said['data'] : {};
+  const hint = data['hint'];
+  return new NodeError(
+    String(said['message'] ?? 'the node did not say why'),
+    String(data['code'] ?? said['code'] ?? ''),
+    typeof hint === 'string' ? hint : undefined,
+  );
+}
+
+function isData(value: unknown): value is Data {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,49 @@
+/** How the page says numbers and times. */
+
+const UNITS: readonly (readonly [ms: number, word: string])[] = [
+  [86_400_000, 'd'],
+  [3_600_000, 'h'],
+  [60_000, 'm'],
+  [1000, 's'],
+];
+
+/** `3m`, `2h`, `5d`; `now` for less than a second. */
+export function duration(ms: number): string {
+  const [unit, word] = UNITS.find(([size]) => Math.abs(ms) >= size) ?? [1000, 's'];
+  return `${Math.floor(Math.abs(ms) / unit)}${word}`;
+}
+
+/** `3m ago`; `never` for 0. */
+export function ago(at: number, now = Date.now()): string {
+  if (at === 0) return 'never';
+  return now - at < 1000 ? 'now' : `${duration(now - at)} ago`;
+}
+
+/** `3 ms`, `1.2 s`. */
+export function latency(ms: number | undefined): string {
+  if (ms === undefined) return '–';
+  if (ms >= 1000) return `${(ms / 1000).toFixed(1)} s`;
+  return ms < 10 ? `${ms.toFixed(1)} ms` : `${Math.round(ms)} ms`;
+}
+
+/** `1,234`, `12.3k`, `4.5M`. */
+export function count(value: number): string {
+  if (value >= 1e6) return `${(value / 1e6).toFixed(1)}M`;
+  if (value >= 1e4) return `${(value / 1e3).toFixed(1)}k`;
+  return value.toLocaleString('en');
+}
+
+/** A count with its noun: `1 peer`, `2 peers`. */
+export function counted(value: number, noun: string, plural = `${noun}s`): string {
+  return `${count(value)} ${value === 1 ? noun : plural}`;
+}
+
+/** Many long ids begin alike: the end tells them apart. */
+export function shortId(id: string): string {
+  return id.length > 20 ? `…${id.slice(-8)}` : id;
+}
+
+/** A word of a command, quoted where a shell would read it otherwise. */
+export function shellWord(word: string): string {
+  return /^[\w./:@%+=,-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
+}

@@ -1,0 +1,75 @@
+/** A real browser before the dashboard of a node: what a person would see of it, and everything that it complains of. */
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { chromium } from 'playwright-core';
+import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
+import { hasProgram } from './has-program.ts';
+
+const require = createRequire(import.meta.url);
+/** The programs under which distributions have Chromium. */
+const PROGRAMS = ['chromium', 'chromium-browser', 'google-chrome'];
+
+/** Where Chromium is; undefined where the machine has none. */
+export const CHROMIUM = PROGRAMS.map((name) => hasProgram(name)).find((path) => path !== undefined);
+
+/** Starts it without a window. */
+export function startBrowser(): Promise<Browser> {
+  // As root there is no sandbox of its own; what it is shown here is ours.
+  return chromium.launch({ executablePath: CHROMIUM ?? '', args: ['--no-sandbox'] });
+}
+
+/** A page, and what the browser has said of it. */
+export interface Watched {
+  readonly context: BrowserContext;
+  readonly page: Page;
+  /** Errors and warnings of the console, uncaught errors, violations of the policy, and dialogs. */
+  readonly complaints: string[];
+}
+
+/** Opens a window with nothing in it. */
+export async function watched(
+  browser: Browser,
+  options: BrowserContextOptions = {},
+): Promise<Watched> {
+  const context = await browser.newContext(options);
+  const complaints: string[] = [];
+  // Violations are told to the page, whether or not the console shows them.
+  await context.exposeFunction('complain', (text: string) => void complaints.push(text));
+  await context.addInitScript({
+    content:
+      "addEventListener('securitypolicyviolation', (event) => complain('policy: ' + event.violatedDirective + ' ' + event.blockedURI + ' ' + event.sample), true);",
+  });
+  const page = await context.newPage();
+  page.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type())) complaints.push(message.text());
+  });
+  page.on('pageerror', (error) => void complaints.push(error.message));
+  page.on('dialog', (dialog) => {
+    complaints.push(`dialog: ${dialog.message()}`);
+    void dialog.dismiss().catch((error: unknown) => complaints.push(String(error)));
+  });
+  return { context, page, complaints };
+}
+
+/** What axe finds wrong with what is shown now: one text each. It runs in a world of its own, where the page's policy does not reach. */
+export async function axe({ context, page }: Watched): Promise<readonly string[]> {
+  const cdp = await context.newCDPSession(page);
+  const { frameTree } = await cdp.send('Page.getFrameTree');
+  const world = await cdp.send('Page.createIsolatedWorld', { frameId: frameTree.frame.id });
+  const run = async (expression: string): Promise<unknown> => {
+    const { result, exceptionDetails } = await cdp.send('Runtime.evaluate', {
+      expression,
+      contextId: world.executionContextId,
+      awaitPromise: true,
+      returnByValue: true,
+    });
+    if (exceptionDetails !== undefined) throw new Error(JSON.stringify(exceptionDetails));
+    return result.value;
+  };
+  await run(`${readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8')};undefined`);
+  const found = await run(
+    "axe.run(document).then(({ violations }) => violations.map(({ id, nodes }) => id + ': ' + nodes.map(({ html }) => html.slice(0, 200)).join(' ')))",
+  );
+  await cdp.detach();
+  return found as readonly string[];
+}

@@ -1,0 +1,208 @@
+/** The dashboard in a real browser, over a mesh of three nodes. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Browser } from 'playwright-core';
+import type { NodeProcess } from '../../sim/process.ts';
+import { CHROMIUM, axe, startBrowser, watched } from './browser/browser.ts';
+import type { Watched } from './browser/browser.ts';
+import { SERVERS, json, ok, sees, status, ticketOf, useWorld } from './support.ts';
+
+const world = useWorld('file');
+let nodes: { readonly alice: NodeProcess; readonly bob: NodeProcess; readonly eve: NodeProcess };
+let browser: Browser;
+let open: Watched;
+
+const linkOf = async (node: NodeProcess): Promise<string> =>
+  (await json<{ readonly url: string }>(node, 'dashboard')).url;
+
+/** Opens the dashboard of a node in a window of its own. */
+async function opened(node: NodeProcess): Promise<Watched> {
+  const window = await watched(browser);
+  await window.page.goto(await linkOf(node));
+  await window.page.getByRole('navigation').waitFor();
+  return window;
+}
+
+/** Goes to a page of the dashboard, and waits until it shows what the node says. */
+async function show({ page }: Watched, name: string): Promise<void> {
+  await page.getByRole('navigation').getByRole('link', { name }).click();
+  await page.getByRole('heading', { level: 1, name }).waitFor();
+  await page.locator('.loading').waitFor({ state: 'detached' });
+}
+
+beforeAll(async () => {
+  if (CHROMIUM === undefined) return;
+  const [alice, started] = await Promise.all([
+    world.start('alice', {
+      config: { mcpServers: { toolbox: SERVERS.toolbox(), gone: { command: '/no/such/program' } } },
+    }),
+    startBrowser(),
+  ]);
+  browser = started;
+  const [bob, eve] = (await Promise.all(
+    ['bob', 'eve'].map(async (name) =>
+      world.start(name, { args: ['--join', await ticketOf(alice)] }),
+    ),
+  )) as [NodeProcess, NodeProcess];
+  nodes = { alice, bob, eve };
+  await sees(alice, [bob, eve]);
+  open = await opened(alice);
+});
+afterAll(() => browser?.close());
+
+describe.skipIf(CHROMIUM === undefined)('the dashboard', () => {
+  it('keeps nothing of the link in the address, and is listed in the status', async () => {
+    expect(new URL(open.page.url()).hash).toBe('');
+    const { dashboards = [] } = await status(nodes.alice);
+    expect(dashboards).toMatchObject([{ from: '127.0.0.1' }]);
+    expect(await ok(nodes.alice, 'status')).toContain('starling dashboard --close');
+    const stored = await open.page.evaluate(
+      'JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie])',
+    );
+    expect(stored).toBe('[{},{},""]');
+  });
+
+  it('shows the mesh, and the card of a peer', async () => {
+    await show(open, 'Mesh');
+    const { page } = open;
+    await page.getByRole('img', { name: /alice and its peers: .*bob alive/ }).waitFor();
+    await page.getByRole('button', { name: 'bob' }).click();
+    await page.getByRole('dialog').getByText(nodes.bob.up.did).waitFor();
+    await page.getByText('starling peers show bob').waitFor();
+    await page.keyboard.press('Escape');
+    await expect.poll(() => page.getByRole('dialog').count()).toBe(0);
+    expect(await page.evaluate('document.activeElement.textContent')).toBe('bob');
+  });
+
+  it('shows every warning with its remedy', async () => {
+    await show(open, 'Health');
+    await open.page.getByText('upstream-down:gone').waitFor();
+    await open.page
+      .getByText(/correct mcpServers\.gone\.command/)
+      .first()
+      .waitFor();
+  });
+
+  it('has nothing that axe or the browser complains of, on any page', async () => {
+    const names = await open.page.getByRole('navigation').getByRole('link').allInnerTexts();
+    for (const text of names) {
+      const name = text.replace(/\s*\d+$/, '');
+      await show(open, name);
+      expect(await axe(open), name).toEqual([]);
+      expect(await open.page.locator('main .command').count(), name).toBeGreaterThan(0);
+    }
+    expect(open.complaints).toEqual([]);
+  });
+
+  it('shows a cut connection, and mends it by itself', async () => {
+    const window = await opened(nodes.bob);
+    await window.context.setOffline(true);
+    await window.page.getByText(/no connection for \d+s, trying again/).waitFor();
+    await window.context.setOffline(false);
+    await window.page.getByText('live', { exact: true }).waitFor();
+    await window.context.close();
+  });
+});
+
+describe.skipIf(CHROMIUM === undefined)('attacks on the dashboard', () => {
+  it('a stolen link opens nothing, nor does a second tab', async () => {
+    const link = await linkOf(nodes.bob);
+    const [first, thief] = await Promise.all([watched(browser), watched(browser)]);
+    await first.page.goto(link);
+    await first.page.getByRole('navigation').waitFor();
+    await thief.page.goto(link);
+    await thief.page.getByText(/was opened before/).waitFor();
+    const second = await first.context.newPage();
+    await second.goto(link.replace(/#.*/, ''));
+    await second.getByText('This page is closed').waitFor();
+    await Promise.all([first.context.close(), thief.context.close()]);
+  });
+
+  it('no page of elsewhere can ask, frame or read it', async () => {
+    const { page, context } = await watched(browser);
+    // A page of another origin of this machine: another node serves one.
+    await page.goto(nodes.eve.up.endpoints.url?.replace('/mcp', '/healthz') ?? '');
+    const origin = new URL(nodes.alice.up.endpoints.url ?? '').origin;
+    const reached = await page.evaluate(`(async () => {
+      const tried = [];
+      for (const path of ['/dashboard/', '/dashboard/session', '/dashboard/end', '/mcp']) {
+        const init = { method: path.endsWith('/') ? 'GET' : 'POST', credentials: 'include', body: path.endsWith('/') ? undefined : 'x' };
+        tried.push(await fetch('${origin}' + path, init).then((it) => it.status, () => 'refused'));
+      }
+      const frame = document.createElement('iframe');
+      frame.src = '${origin}/dashboard/';
+      document.body.append(frame);
+      await new Promise((done) => { frame.onload = done; setTimeout(done, 2000); });
+      try { tried.push(frame.contentDocument === null ? 'refused' : frame.contentDocument.title); } catch { tried.push('refused'); }
+      return tried;
+    })()`);
+    expect(reached).toEqual(['refused', 'refused', 'refused', 'refused', 'refused']);
+    await context.close();
+  });
+
+  it('what changes keys, secrets, rights or policy is not there, whatever the page asks for', async () => {
+    // The page itself is the attacker: as if a script ran in it.
+    const requests: string[] = [];
+    open.page.on('request', (request) => {
+      const { authorization } = request.headers();
+      if (authorization !== undefined) requests.push(authorization);
+    });
+    await expect.poll(() => requests.length).toBeGreaterThan(0);
+    const refused = await open.page.evaluate(`(async () => {
+      const headers = { authorization: ${JSON.stringify(requests[0] ?? '')}, 'content-type': 'application/json', accept: 'application/json' };
+      const send = async (body, more = {}) => fetch('/mcp', { method: 'POST', headers: { ...headers, ...more }, body: JSON.stringify({ jsonrpc: '2.0', id: 1, ...body }) });
+      const begun = await send({ method: 'initialize', params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'evil', version: '1' } } });
+      const session = { 'mcp-session-id': begun.headers.get('mcp-session-id') };
+      const allowed = [];
+      for (const name of ${JSON.stringify(TERMINAL_ONLY)}) {
+        const answer = await (await send({ method: 'tools/call', params: { name: 'starling__' + name, arguments: {} } }, session)).json();
+        const isRefused = answer.error?.message.includes('not for the dashboard') || answer.error?.data?.code === 'STARLING_TOOL_UNKNOWN';
+        if (!isRefused) allowed.push(name + ' ' + JSON.stringify(answer));
+      }
+      return allowed;
+    })()`);
+    expect(refused).toEqual([]);
+  });
+
+  it('--close ends every page', async () => {
+    const window = await opened(nodes.bob);
+    expect(await ok(nodes.bob, 'dashboard', '--close')).toContain('closed');
+    await window.page.getByText('This page is closed').waitFor();
+    expect((await status(nodes.bob)).dashboards).toBeUndefined();
+    await window.context.close();
+  });
+});
+
+/** What only the terminal does. */
+const TERMINAL_ONLY = [
+  'agent_add',
+  'board_grant',
+  'board_revoke',
+  'budget_close',
+  'budget_create',
+  'budget_give',
+  'budget_grant',
+  'budget_reclaim',
+  'client_connect',
+  'client_disconnect',
+  'dashboard_close',
+  'dashboard_open',
+  'grant_create',
+  'grant_delegate',
+  'grant_export',
+  'grant_import',
+  'grant_revoke',
+  'invite_create',
+  'key_create',
+  'key_revoke',
+  'knock_answer',
+  'mcp_login',
+  'mcp_logout',
+  'mesh_leave',
+  'peer_forgive',
+  'peer_remove',
+  'peer_rename',
+  'pin_approve',
+  'secret_remove',
+  'secret_set',
+  'token_rotate',
+];
