@@ -20,7 +20,7 @@ const FILES: ReadonlyMap<string, readonly [file: string, type: string]> = new Ma
   ['icon.svg', ['icon.svg', 'image/svg+xml']],
 ]);
 
-/** One file of the page. */
+/** What a browser is sent. */
 export interface PageFile {
   readonly type: string;
   readonly bytes: Buffer;
