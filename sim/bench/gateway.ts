@@ -80,8 +80,10 @@ async function measureOnce(
   const root = await mkdtemp(join(tmpdir(), 'starling-bench-'));
   const cleanups: (() => unknown)[] = [() => rm(root, { recursive: true, force: true })];
   try {
-    const { a, b } = await startMesh(join(root, 'quiet'), OFF, cleanups);
     const recorded = await startMesh(join(root, 'audited'), ON, cleanups);
+    const { a, b } = size.quietNodes
+      ? await startMesh(join(root, 'quiet'), OFF, cleanups)
+      : recorded;
     const floors = await startFloors(root, upstream);
     cleanups.push(() => floors.stop());
     const rivals: Rival[] = [];

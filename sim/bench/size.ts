@@ -28,6 +28,8 @@ export interface GatewaySize {
   readonly mixedMarginMs: number;
   /** Whether other gateways are measured beside ours. */
   readonly rivals: boolean;
+  /** Whether calls that are audited go by nodes of their own; else all are audited. */
+  readonly quietNodes: boolean;
 }
 
 /** The guard alone. */
@@ -165,6 +167,7 @@ export const FULL: BenchSize = {
     mixedMs: 2000,
     mixedMarginMs: 500,
     rivals: true,
+    quietNodes: true,
   },
   guard: { rounds: 5, samples: 60 },
   board: {
@@ -232,6 +235,7 @@ export const QUICK: BenchSize = {
     mixedMs: 10,
     mixedMarginMs: 10,
     rivals: false,
+    quietNodes: false,
   },
   guard: { rounds: 1, samples: 3 },
   scale: {

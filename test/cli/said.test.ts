@@ -143,12 +143,16 @@ const TO_COPY = /→|starling |^config file: |^(?:state|token|MCP|PeerId|identit
 
 /** The command's lines on terminals of 60, 80 and 120 columns: none goes over; gives those at 80. */
 async function fits(args: readonly string[]): Promise<string> {
+  const shown = new Map<number, string>();
   for (const columns of [60, 80, 120]) {
-    const lines = (await printed(columns, args)).split('\n');
-    const wide = lines.filter((line) => stringWidth(line) > columns && !TO_COPY.test(line));
+    const text = await printed(columns, args);
+    const wide = text
+      .split('\n')
+      .filter((line) => stringWidth(line) > columns && !TO_COPY.test(line));
     expect(wide, `starling ${args.join(' ')} at ${columns}`).toEqual([]);
+    shown.set(columns, text);
   }
-  return printed(80, args);
+  return shown.get(80) ?? '';
 }
 
 it('the first hour of two machines, as their terminals tell it', async () => {

@@ -1,4 +1,7 @@
-/** The stories of `starling demo`, as a stranger sees them: real processes, to the end, and nothing is left of them. */
+/**
+ * The stories of `starling demo`, as a stranger sees them: real processes, to the end, and nothing is left of them. Both
+ * are told at once: they wait more than they compute.
+ */
 import { execFile } from 'node:child_process';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -25,7 +28,7 @@ async function tells(story: string): Promise<string> {
   }
 }
 
-it('self-heal: killed, noticed, diagnosed, approved, healed, written down; then by the runbook', async () => {
+it.concurrent('self-heal: killed, noticed, diagnosed, approved, healed, written down; then by the runbook', async () => {
   const said = await tells('self-heal');
   const steps = [
     'kill -9',
@@ -49,7 +52,7 @@ it('self-heal: killed, noticed, diagnosed, approved, healed, written down; then 
   expect(said.split('\n').length).toBeLessThan(120);
 }, 180_000);
 
-it('swarm: three vote, the lie does not count, and a machine that dies takes no work with it', async () => {
+it.concurrent('swarm: three vote, the lie does not count, and a machine that dies takes no work with it', async () => {
   const said = await tells('swarm');
   expect(said).toMatch(/vote on count: 0\.6\d+ ≥ 0\.6 → accepted, against cid@carol/u);
   expect(said).toMatch(/kill -9 \d+/u);

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
+import type { TestContext } from 'vitest';
 import type { NodeProcess } from '../../sim/process.ts';
 import { LISTEN_DEFAULT } from '../../src/config/schema.ts';
 import type { KnockListResult } from '../../src/builtin/index.ts';
@@ -12,6 +13,7 @@ import {
   SERVERS,
   attempt,
   builtin,
+  createWorld,
   eventually,
   ok,
   peers,
@@ -20,10 +22,18 @@ import {
   ticketOf,
   useWorld,
 } from './support.ts';
+import type { World } from './support.ts';
 
 const world = useWorld();
 const missing = await namespacesMissing();
 if (missing !== undefined) process.stderr.write(`skipped: ${missing}\n`);
+
+/** The world of one of several tests that run at once: what is in it ends with that test. */
+function ownWorld({ onTestFinished }: TestContext): World {
+  const { world: own, end } = createWorld();
+  onTestFinished(end);
+  return own;
+}
 
 const UPNP_ROUTER = new URL('../fixtures/upnp-router.mjs', import.meta.url).pathname;
 const LISTEN = { listen: ['/ip4/0.0.0.0/tcp/4040'] };
@@ -50,79 +60,6 @@ describe.skipIf(missing !== undefined)('on hosts of their own', () => {
     expect(seen.peers.find((peer) => peer.peerId === second.up.peerId)?.address).toContain(
       '192.0.2.2',
     );
-  });
-
-  it('two meshes notice one another, one that knocks comes in once the operator has said so, and both meet again by multicast after their addresses went stale', async () => {
-    const network = await createTestNetwork(2);
-    world.defer(() => network.remove());
-    const config = { ...LISTEN, mdns: true };
-    const lab = await world.start('workstation', {
-      prefix: network.prefix(1),
-      config,
-      args: ['--mesh-name', 'lab'],
-    });
-    const lines: string[] = [];
-    const other = await world.start('other', {
-      prefix: network.prefix(2),
-      config,
-      onLine: (line) => void lines.push(line),
-    });
-    const { fingerprint } = lab.up.mesh;
-    const told = await eventually(
-      'the other mesh is told of',
-      async () => lines.find((line) => line.startsWith('{"event":"neighbour"')),
-      (line) => line !== undefined,
-    );
-    expect(JSON.parse(told ?? '{}')).toMatchObject({
-      meshName: 'lab',
-      fingerprint,
-      name: 'workstation',
-      open: false,
-      address: `/ip4/192.0.2.1/tcp/4040/p2p/${lab.up.peerId}`,
-    });
-    // By a process: it looks around in the network of its host.
-    const listing = `lab (${fingerprint}), workstation at 192.0.2.1 → ask to join: starling up --knock lab\n`;
-    const { stdout: listed } = await eventually(
-      'it is listed, which a busy machine may be too slow for in the time of one look',
-      () => other.run(['up', '--knock']),
-      ({ stdout }) => stdout.includes(listing),
-    );
-    // Its own mesh, which it hears as well, is none that it could ask.
-    expect(listed.match(/--knock/g)).toHaveLength(1);
-    await other.stop();
-
-    // A node that is alone in its mesh goes over from it.
-    const knocking = world.start('other', {
-      prefix: network.prefix(2),
-      config,
-      args: ['--knock', 'lab', '--yes'],
-    });
-    const { knocks } = await eventually(
-      'the operator hears who asks',
-      () => builtin<KnockListResult>(lab, 'knock_list'),
-      (list) => list.knocks.length === 1,
-    );
-    expect(knocks).toMatchObject([{ name: 'other', address: '192.0.2.2' }]);
-    expect((await status(lab)).warnings).toMatchObject([
-      { text: `other (${knocks[0]?.fingerprint}) at 192.0.2.2 asks to join this mesh` },
-    ]);
-    expect(await ok(lab, 'members', 'admit', 'other')).toBe(
-      `other (${knocks[0]?.fingerprint}) is let in; it may use nothing yet: starling grant create other --tool '<server>/*'\n`,
-    );
-    const newcomer = await knocking;
-    expect(newcomer.up.mesh).toMatchObject({ name: 'lab', fingerprint });
-    expect([newcomer.up.peerId, other.up.peerId]).toEqual([knocks[0]?.peerId, knocks[0]?.peerId]);
-    await sees(lab, [newcomer]);
-    expect((await status(lab)).warnings).toEqual([]);
-
-    await Promise.all([lab.stop('SIGKILL'), newcomer.stop('SIGKILL')]);
-    const again = (host: number, name: string, port: number): ReturnType<typeof world.start> =>
-      world.start(name, {
-        prefix: network.prefix(host),
-        config: { listen: [`/ip4/0.0.0.0/tcp/${port}`], mdns: true },
-      });
-    const labAgain = await again(1, 'workstation', 5050);
-    await sees(await again(2, 'other', 6060), [labAgain]);
   });
 
   it('hosts that have IPv6 only start with the defaults, and one joins the other by its ticket', async () => {
@@ -239,14 +176,90 @@ describe.skipIf(missing !== undefined)('on three hosts of their own', () => {
   });
 });
 
-describe.skipIf(missing !== undefined)('two hosts behind routers of their own', () => {
-  const mesh = useWorld('file');
+/**
+ * Each of these waits for many seconds, and computes for few: they run at once, each with nodes and hosts of its own.
+ */
+describe.skipIf(missing !== undefined).concurrent('at once, on hosts of their own', () => {
+  it('two meshes notice one another, one that knocks comes in once the operator has said so, and both meet again by multicast after their addresses went stale', async (context) => {
+    const world = ownWorld(context);
+    const network = await createTestNetwork(2);
+    world.defer(() => network.remove());
+    const config = { ...LISTEN, mdns: true };
+    const lab = await world.start('workstation', {
+      prefix: network.prefix(1),
+      config,
+      args: ['--mesh-name', 'lab'],
+    });
+    const lines: string[] = [];
+    const other = await world.start('other', {
+      prefix: network.prefix(2),
+      config,
+      onLine: (line) => void lines.push(line),
+    });
+    const { fingerprint } = lab.up.mesh;
+    const told = await eventually(
+      'the other mesh is told of',
+      async () => lines.find((line) => line.startsWith('{"event":"neighbour"')),
+      (line) => line !== undefined,
+    );
+    expect(JSON.parse(told ?? '{}')).toMatchObject({
+      meshName: 'lab',
+      fingerprint,
+      name: 'workstation',
+      open: false,
+      address: `/ip4/192.0.2.1/tcp/4040/p2p/${lab.up.peerId}`,
+    });
+    // By a process: it looks around in the network of its host.
+    const listing = `lab (${fingerprint}), workstation at 192.0.2.1 → ask to join: starling up --knock lab\n`;
+    const { stdout: listed } = await eventually(
+      'it is listed, which a busy machine may be too slow for in the time of one look',
+      () => other.run(['up', '--knock']),
+      ({ stdout }) => stdout.includes(listing),
+    );
+    // Its own mesh, which it hears as well, is none that it could ask.
+    expect(listed.match(/--knock/g)).toHaveLength(1);
+    await other.stop();
 
-  it('make a hole in both, and one whose router forwards its port finds that out and tells others', async () => {
+    // A node that is alone in its mesh goes over from it.
+    const knocking = world.start('other', {
+      prefix: network.prefix(2),
+      config,
+      args: ['--knock', 'lab', '--yes'],
+    });
+    const { knocks } = await eventually(
+      'the operator hears who asks',
+      () => builtin<KnockListResult>(lab, 'knock_list'),
+      (list) => list.knocks.length === 1,
+    );
+    expect(knocks).toMatchObject([{ name: 'other', address: '192.0.2.2' }]);
+    expect((await status(lab)).warnings).toMatchObject([
+      { text: `other (${knocks[0]?.fingerprint}) at 192.0.2.2 asks to join this mesh` },
+    ]);
+    expect(await ok(lab, 'members', 'admit', 'other')).toBe(
+      `other (${knocks[0]?.fingerprint}) is let in; it may use nothing yet: starling grant create other --tool '<server>/*'\n`,
+    );
+    const newcomer = await knocking;
+    expect(newcomer.up.mesh).toMatchObject({ name: 'lab', fingerprint });
+    expect([newcomer.up.peerId, other.up.peerId]).toEqual([knocks[0]?.peerId, knocks[0]?.peerId]);
+    await sees(lab, [newcomer]);
+    expect((await status(lab)).warnings).toEqual([]);
+
+    await Promise.all([lab.stop('SIGKILL'), newcomer.stop('SIGKILL')]);
+    const again = (host: number, name: string, port: number): ReturnType<typeof world.start> =>
+      world.start(name, {
+        prefix: network.prefix(host),
+        config: { listen: [`/ip4/0.0.0.0/tcp/${port}`], mdns: true },
+      });
+    const labAgain = await again(1, 'workstation', 5050);
+    await sees(await again(2, 'other', 6060), [labAgain]);
+  });
+
+  it('make a hole in both, and one whose router forwards its port finds that out and tells others', async (context) => {
+    const world = ownWorld(context);
     const network = await createNatNetwork(4);
-    mesh.defer(() => network.remove());
-    const start = (host: number, ticket?: string, more = {}): ReturnType<typeof mesh.start> =>
-      mesh.start(`holed${host}`, {
+    world.defer(() => network.remove());
+    const start = (host: number, ticket?: string, more = {}): ReturnType<typeof world.start> =>
+      world.start(`holed${host}`, {
         prefix: network.prefix(host),
         config: {
           ...LISTEN,
@@ -288,7 +301,7 @@ describe.skipIf(missing !== undefined)('two hosts behind routers of their own', 
     // The router of host 4 opens ports for who asks it.
     const [command = '', ...args] = network.routerPrefix(4);
     const router = spawn(command, [...args, process.execPath, UPNP_ROUTER, '10.0.4.1']);
-    mesh.defer(() => router.kill());
+    world.defer(() => router.kill());
     await once(router.stdout, 'data');
     const four = await start(4, await ticketOf(one), { upnp: true });
     const place = `/ip4/${network.address(4)}/tcp/4040`;
@@ -308,11 +321,12 @@ describe.skipIf(missing !== undefined)('two hosts behind routers of their own', 
     expect(await ok(three, 'status')).toMatch(/UPnP +off: with upnp: true/);
   });
 
-  it('are relayed, know why, and meet directly once the router of one lets the other in', async () => {
+  it('are relayed, know why, and meet directly once the router of one lets the other in', async (context) => {
+    const world = ownWorld(context);
     const network = await createNatNetwork(3, 'others');
-    mesh.defer(() => network.remove());
-    const start = (host: number, ticket?: string): ReturnType<typeof mesh.start> =>
-      mesh.start(`host${host}`, {
+    world.defer(() => network.remove());
+    const start = (host: number, ticket?: string): ReturnType<typeof world.start> =>
+      world.start(`host${host}`, {
         prefix: network.prefix(host),
         config: {
           listen: ['/ip4/0.0.0.0/tcp/4040'],

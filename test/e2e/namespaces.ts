@@ -18,6 +18,14 @@ export interface TestNetwork {
 
 const ip = async (...args: string[]): Promise<void> => void (await run('ip', args));
 
+let made = 0;
+
+/** Tells networks apart, also those of one moment; what is left of a process that was killed has other tags. */
+function nextTag(): string {
+  made += 1;
+  return `${process.pid.toString(36)}${Math.floor(performance.now()).toString(36).slice(-3)}${made.toString(36)}`;
+}
+
 /** Why this machine can't make namespaces; undefined when it can. */
 export async function namespacesMissing(): Promise<string | undefined> {
   const name = `starling-probe-${process.pid}`;
@@ -35,7 +43,7 @@ export async function namespacesMissing(): Promise<string | undefined> {
  * and no other address at all, loopback's of IPv4 apart.
  */
 export async function createTestNetwork(hosts: number, family: 4 | 6 = 4): Promise<TestNetwork> {
-  const tag = `st${process.pid.toString(36)}${Math.floor(performance.now()).toString(36).slice(-3)}`;
+  const tag = `st${nextTag()}`;
   const space = (host: number): string => `${tag}-h${host}`;
   const hub = `${tag}-hub`;
   const made: string[] = [];
@@ -101,7 +109,7 @@ export async function createNatNetwork(
   hosts: number,
   ports: 'kept' | 'others' = 'kept',
 ): Promise<NatNetwork> {
-  const tag = `sn${process.pid.toString(36)}${Math.floor(performance.now()).toString(36).slice(-3)}`;
+  const tag = `sn${nextTag()}`;
   const [hub, space, router] = [
     `${tag}-hub`,
     (host: number): string => `${tag}-h${host}`,

@@ -13,7 +13,9 @@ import {
   sameListen,
   sees,
   startPair,
+  status,
   ticketOf,
+  upstream,
   useWorld,
 } from './support.ts';
 
@@ -24,6 +26,8 @@ let ownerConfig: { readonly mcpServers: Params; readonly listen: readonly string
 let owner: NodeProcess;
 let second: NodeProcess;
 let guest: NodeProcess;
+/** A node with a server that never answers, once it is up; the error where it does not come up. */
+let patient: Promise<NodeProcess | Error>;
 
 const logOf = async (name: string): Promise<string> => join(await world.root(), `${name}.log`);
 const heardBy = async (name: string): Promise<string> => readFile(await logOf(name), 'utf8');
@@ -35,6 +39,12 @@ async function plain(era: Era, log: string, ...more: string[]): Promise<object> 
 }
 
 beforeAll(async () => {
+  // It takes half a minute, and nothing of the processor: the other tests run meanwhile.
+  patient = world
+    .start('patient', {
+      config: { mcpServers: { silent: SERVERS.fixture('silent.mjs'), good: SERVERS.toolbox() } },
+    })
+    .catch((error: unknown) => error as Error);
   const text = join(await world.root(), 'text');
   await writeFile(text, 'Notes something.');
   const mcpServers = {
@@ -380,5 +390,15 @@ describe('a node that stops', () => {
     expect(pids.map(isAlive)).toEqual(pids.map(() => true));
     expect(await owner.stop()).toBe(0);
     for (const pid of pids) await gone(`process ${pid}`, pid);
+  });
+});
+
+describe('a server that never answers', () => {
+  it('is given up after its time to start, and the node goes on with the others', async () => {
+    const node = await patient;
+    if (node instanceof Error) throw node;
+    expect(upstream(await status(node), 'silent')).toMatchObject({ state: 'failed' });
+    expect(upstream(await status(node), 'silent').error).toMatch(/answer/);
+    expect(upstream(await status(node), 'good').state).toBe('ready');
   });
 });
