@@ -7,8 +7,8 @@
  * loops run for five minutes; `--only peers|newcomer|overwrites|strong` has `board` measure that alone,
  * `--only runs` has it run nodes that are killed and cut off (with `--seeds N` and `--first M` so many seeds from M on, and
  * nothing planted),
- * `--only requests|starts|idle|hogs|queue|choosing` has `agents`, and `--only faults|awards|rates` has `tasks`; `--seeds N` has
- * it run so many.
+ * `--only requests|starts|idle|hogs|queue|choosing` has `agents`, and `--only faults|awards|rates` has `tasks`; `--seeds N`,
+ * `--first M` and `--tasks K` have it run so many seeds from M on, of so many tasks.
  */
 import { parseArgs } from 'node:util';
 import { recordResult } from '../results.ts';
@@ -42,7 +42,7 @@ const { values, positionals } = parseArgs({
     nodes: { type: 'string', multiple: true, default: [] },
     // How many seeds, for `tasks` and the runs of `board`, and how many tasks each.
     seeds: { type: 'string' },
-    // The first seed, for the runs of `board`: they take minutes each on a busy machine.
+    // The first seed, for `tasks` and the runs of `board`: they take minutes each on a busy machine.
     first: { type: 'string' },
     tasks: { type: 'string' },
   },
@@ -109,7 +109,11 @@ async function run(parts: readonly string[]): Promise<void> {
     ? await benchAgents(size.agents, values.only, printTo('bench agents'))
     : undefined;
   const tasks = parts.includes('tasks')
-    ? await benchTasks(withSeeds(size.tasks), values.only, printTo('bench tasks'))
+    ? await benchTasks(withSeeds(size.tasks), {
+        only: values.only,
+        print: printTo('bench tasks'),
+        progress: (line) => void process.stderr.write(`${line}\n`),
+      })
     : undefined;
   const figures = { mesh, gateway, guard, hostile, scale, board, agents, tasks };
   if (values.json) process.stdout.write(`${JSON.stringify(figures)}\n`);
@@ -135,8 +139,11 @@ function withRuns(size: BoardSize): BoardSize {
 }
 
 function withSeeds(size: TasksSize): TasksSize {
-  const { seeds = size.seeds, tasks = size.tasks } = values;
-  return { ...size, seeds: Number(seeds), tasks: Number(tasks) };
+  const { first = size.first, seeds = size.seeds, tasks } = values;
+  const some = { ...size, seeds: Number(seeds), first: Number(first) };
+  if (tasks === undefined) return some;
+  const count = Number(tasks);
+  return { ...some, tasks: count, queued: count, submits: Math.min(size.submits, count) };
 }
 
 /**

@@ -129,6 +129,8 @@ export interface TasksSize {
   readonly nodes: number;
   readonly tasks: number;
   readonly seeds: number;
+  /** The first seed. */
+  readonly first: number;
   /** Whether nodes are killed, ways cut and packets lost meanwhile: that needs root, `ip` and `nft`. */
   readonly faults: boolean;
   /** Awards that are timed; 0: none, and no re-awards. */
@@ -201,6 +203,7 @@ export const FULL: BenchSize = {
     nodes: 5,
     tasks: 1000,
     seeds: 10,
+    first: 1,
     faults: true,
     awards: 200,
     submits: 2000,
@@ -280,6 +283,7 @@ export const QUICK: BenchSize = {
     nodes: 1,
     tasks: 3,
     seeds: 1,
+    first: 1,
     faults: false,
     awards: 0,
     submits: 0,

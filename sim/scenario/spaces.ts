@@ -12,6 +12,8 @@ const NET = '10.77';
 /** What tbf lets through at once, and how long bytes may wait for it. */
 const BURST = '32kb';
 const QUEUE = '400ms';
+/** How long what is under way when the process exits may take. */
+const EXIT_MS = 200;
 
 /** Hosts by name. */
 export interface Spaces {
@@ -75,13 +77,11 @@ class NamedSpaces implements Spaces {
   #hasNetem = false;
   readonly #shapes = new Map<string, LinkShape>();
   readonly #exit = (): void => {
-    for (const name of this.#made) {
-      try {
-        execFileSync('ip', ['netns', 'del', name], { stdio: 'ignore' });
-      } catch {
-        // It was being made, and the others go all the same.
-      }
-    }
+    this.#removeNow();
+    if (this.#made.length === 0) return;
+    // What was being made, or was held by a process that ends with this one, goes a moment later.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, EXIT_MS);
+    this.#removeNow();
   };
 
   constructor(names: readonly string[]) {
@@ -207,8 +207,23 @@ class NamedSpaces implements Spaces {
   }
 
   async remove(): Promise<void> {
-    for (const name of this.#made.splice(0).toReversed()) await ip('netns', 'del', name);
+    // A signal meanwhile finds those that are still there.
+    for (let name = this.#made.at(-1); name !== undefined; name = this.#made.at(-1)) {
+      await ip('netns', 'del', name).catch(unlessAbsent);
+      this.#made.pop();
+    }
     process.off('exit', this.#exit);
+  }
+
+  /** Removes what can be removed; the rest stays in the list. */
+  #removeNow(): void {
+    for (const name of this.#made.splice(0)) {
+      try {
+        execFileSync('ip', ['netns', 'del', name], { stdio: 'ignore' });
+      } catch {
+        this.#made.push(name);
+      }
+    }
   }
 
   async #probeNetem(): Promise<void> {
@@ -226,8 +241,9 @@ class NamedSpaces implements Spaces {
   }
 
   async #add(name: string): Promise<void> {
-    await ip('netns', 'add', name);
+    // Before it is there, so that a signal meanwhile leaves nothing.
     this.#made.push(name);
+    await ip('netns', 'add', name);
     await ip('-n', name, 'link', 'set', 'lo', 'up');
   }
 
@@ -247,6 +263,11 @@ const TABLE = `table inet sim {
   chain lost { }
   chain come { type filter hook input priority 0; jump lost; }
 }`;
+
+/** A host that was not made need not be removed. */
+function unlessAbsent(error: unknown): void {
+  if (!String(error).includes('No such file or directory')) throw error;
+}
 
 async function ip(...args: readonly string[]): Promise<void> {
   await run('ip', args);

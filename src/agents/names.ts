@@ -33,7 +33,7 @@ export function parseAddress(text: string): AgentAddress {
 
 /** A label like `agent_1757967065850_dv2zg7abc`: for people, never the proof of who somebody is. */
 export function labelOf(
-  kind: 'agent' | 'msg' | 'swarm' | 'task',
+  kind: 'agent' | 'batch' | 'msg' | 'swarm' | 'task',
   nowMs: number,
   random: Random,
 ): string {

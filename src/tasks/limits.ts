@@ -102,6 +102,10 @@ export const TOKENS_OF_EPOCH = 2 ** 24;
 export const SUBMIT_MS = 10_000;
 /** Between its tries. */
 export const SUBMIT_AGAIN_MS = 250;
+/** Batches of durable tasks that a node remembers. */
+export const BATCHES_MAX = 1000;
+/** How long it stays known of a batch that its tasks do not count. */
+export const BATCH_ENDED_MS = 3_600_000;
 /** When the next replica tries to go on with a task of an owner that is gone. */
 export const TAKE_RANK_MS = 3000;
 /** How long an owner that is not there when a task is first heard of has to appear. */

@@ -28,7 +28,7 @@ export interface FaultsRow extends Verdict {
 const LOSS = 0.1;
 const SERVICE_MS = 200;
 /** Between one fault and the next, at the most; and how long each lasts. */
-const PAUSE_MS = 5000;
+const PAUSE_MS = 2500;
 const LASTS_MS = 6000;
 /** Between tasks, and between looks at them. */
 const GIVE_MS = 40;
@@ -37,21 +37,33 @@ const LOOK_MS = 150;
 const LOOKS = 32;
 /** So few that have not ended are asked for one by one. */
 const LAST = 50;
+/** Between words of where the run is; and how many tasks are shown with what is wrong with them. */
+const TELL_MS = 10_000;
+const SHOWN_MAX = 5;
 /** How long all may take to have ended once nothing is broken any more. */
 const SETTLE_MS = 240_000;
 
+/** One run of a mesh under harm. */
+export interface FaultsInit {
+  readonly size: TasksSize;
+  readonly seed: number;
+  /** Hears where the run is, and what it finds. */
+  readonly progress: (line: string) => void;
+}
+
 /** Runs one seed. Without faults all nodes are on the loopback. */
-export async function runFaults(size: TasksSize, seed: number): Promise<FaultsRow> {
+export async function runFaults({ size, seed, progress }: FaultsInit): Promise<FaultsRow> {
   const root = await mkdtemp(join(tmpdir(), 'starling-bench-tasks-'));
   const cancelRemoval = removeAtExit(root);
   const names = Array.from({ length: size.nodes }, (_, at) => nameOf(at));
-  const spaces = size.faults ? await createSpaces(names, { loss: LOSS }) : undefined;
   const chance = createChance(seed);
+  let spaces: Spaces | undefined;
   try {
+    if (size.faults) spaces = await createSpaces(names, { loss: LOSS });
     const serviceMs = (): number => chance.below(SERVICE_MS);
     const mesh = await startTaskMesh({ root, nodes: size.nodes, spaces, serviceMs });
     try {
-      return await runMesh(mesh, { size, seed, chance, spaces });
+      return await runMesh(mesh, { size, seed, chance, spaces, progress });
     } finally {
       await mesh.stop();
     }
@@ -62,46 +74,100 @@ export async function runFaults(size: TasksSize, seed: number): Promise<FaultsRo
   }
 }
 
-interface Running {
-  readonly size: TasksSize;
-  readonly seed: number;
+interface Running extends FaultsInit {
   readonly chance: Chance;
   readonly spaces: Spaces | undefined;
 }
 
-async function runMesh(
-  mesh: TaskMesh,
-  { size, seed, chance, spaces }: Running,
-): Promise<FaultsRow> {
+async function runMesh(mesh: TaskMesh, running: Running): Promise<FaultsRow> {
+  const { size, seed, chance, spaces, progress } = running;
   const from = performance.now();
   const ids: string[] = [];
-  const over = new AbortController();
   const harm = spaces === undefined ? undefined : createHarm(mesh, { chance, spaces });
-  const harming = harm?.run(over.signal);
-  const looking = lookAround(mesh, { ids, chance, signal: over.signal });
+  const row = (): FaultsRow => {
+    const { kills = 0, cuts = 0 } = harm ?? {};
+    return { seed, kills, cuts, tookMs: performance.now() - from, ...judgeHistory(mesh.seen) };
+  };
+  const told = setInterval(() => progress(lineOf(row(), size)), TELL_MS);
+  try {
+    await giveAll(mesh, running, { ids, harm });
+    await spaces?.heal();
+    progress(`seed ${seed}: all are given, and nothing is broken any more`);
+    await allHaveEnded(mesh, ids);
+    // Each node that knows a task says the same of its end.
+    const looks = mesh.nodes.flatMap((node) => ids.map((id) => ({ node, id })));
+    await eachOf(looks, ({ node, id }) => mesh.look(node, id));
+  } finally {
+    clearInterval(told);
+  }
+  const judged = row();
+  progress(lineOf(judged, size));
+  for (const id of [...judged.lost, ...judged.twice, ...judged.unearned].slice(0, SHOWN_MAX)) {
+    const history = mesh.seen.filter((one) => one.id === id).map((one) => JSON.stringify(one));
+    progress(`seed ${seed}: ${id}: ${history.join(' ')}`);
+  }
+  return judged;
+}
+
+/** Gives all tasks while harm is done, and looks at them meanwhile. */
+async function giveAll(
+  mesh: TaskMesh,
+  { size, chance }: Running,
+  { ids, harm }: { readonly ids: string[]; readonly harm: Harm | undefined },
+): Promise<void> {
+  const over = new AbortController();
+  const beside = [
+    harm?.run(over.signal),
+    lookAround(mesh, { ids, chance, signal: over.signal }),
+  ].map((work) => heldUntil(work, over));
   const giving: Promise<void>[] = [];
-  for (let at = 0; at < size.tasks; at += 1) {
-    giving.push(giveOne(mesh, { at, chance, ids }));
+  for (let at = 0; at < size.tasks && !over.signal.aborted; at += 1) {
+    giving.push(giveOne(mesh, { at, chance, ids, signal: over.signal }));
     await wait(GIVE_MS);
   }
   await Promise.all(giving);
   over.abort();
-  await Promise.all([harming, looking]);
-  await spaces?.heal();
-  await allHaveEnded(mesh, ids);
-  // Each node that knows a task says the same of its end.
-  const looks = mesh.nodes.flatMap((node) => ids.map((id) => ({ node, id })));
-  await eachOf(looks, ({ node, id }) => mesh.look(node, id));
-  const { kills = 0, cuts = 0 } = harm ?? {};
-  return { seed, kills, cuts, tookMs: performance.now() - from, ...judgeHistory(mesh.seen) };
+  for (const ended of await Promise.all(beside)) ended();
+}
+
+/** What is done beside the giving ends the run where it fails; what resolves throws why. */
+async function heldUntil(
+  work: Promise<void> | undefined,
+  over: AbortController,
+): Promise<() => void> {
+  try {
+    await work;
+    return () => undefined;
+  } catch (error) {
+    over.abort();
+    return () => {
+      throw error;
+    };
+  }
+}
+
+function lineOf(row: FaultsRow, { tasks }: TasksSize): string {
+  const { seed, acked, cuts, done, failed, kills, tookMs } = row;
+  const ended = `${done} done, ${failed} failed`;
+  return `seed ${seed}: ${Math.round(tookMs / 1000)} s, ${acked} of ${tasks} given, seen: ${ended}; ${kills} kills, ${cuts} cuts`;
 }
 
 /** Gives a task at some node that is up, until one has acknowledged it. */
 async function giveOne(
   mesh: TaskMesh,
-  { at, chance, ids }: { readonly at: number; readonly chance: Chance; readonly ids: string[] },
+  {
+    at,
+    chance,
+    ids,
+    signal,
+  }: {
+    readonly at: number;
+    readonly chance: Chance;
+    readonly ids: string[];
+    readonly signal: AbortSignal;
+  },
 ): Promise<void> {
-  for (let tries = 0; ; tries += 1) {
+  for (let tries = 0; !signal.aborted; tries += 1) {
     const node = mesh.nodes[chance.below(mesh.nodes.length)];
     if (node?.control === undefined) {
       await wait(GIVE_MS);

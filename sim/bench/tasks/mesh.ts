@@ -60,13 +60,22 @@ export async function startTaskMesh(init: TaskMeshInit): Promise<TaskMesh> {
   const seen: Seen[] = [];
   const names = Array.from({ length: init.nodes }, (_, at) => nameOf(at));
   const nodes: RealNode[] = [];
-  for (const name of names) {
-    const node = new RealNode(name, init, seen, () => nodes[0]?.address);
-    nodes.push(node);
-    await node.start();
+  const stop = async (): Promise<void> => {
+    for (const node of nodes) await node.stop();
+  };
+  try {
+    for (const name of names) {
+      const node = new RealNode(name, init, seen, () => nodes[0]?.address);
+      nodes.push(node);
+      await node.start();
+    }
+    for (const node of nodes) await node.knows(names);
+    for (const node of nodes) await node.grantTo(names.filter((name) => name !== node.name));
+  } catch (error) {
+    // Nobody else knows of them.
+    await stop();
+    throw error;
   }
-  for (const node of nodes) await node.knows(names);
-  for (const node of nodes) await node.grantTo(names.filter((name) => name !== node.name));
   return {
     nodes,
     seen,
@@ -102,9 +111,7 @@ export async function startTaskMesh(init: TaskMeshInit): Promise<TaskMesh> {
       const { tasks } = end.structured as { readonly tasks: readonly TaskView[] };
       return tasks.map(({ taskId }) => taskId);
     },
-    async stop() {
-      for (const node of nodes) await node.stop();
-    },
+    stop,
   };
 }
 

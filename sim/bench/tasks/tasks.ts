@@ -20,19 +20,34 @@ export interface TasksFigures {
 
 type Measured = Omit<TasksFigures, 'bars'>;
 
-/** Runs all parts, or those that `only` names; `print` hears each table when it is there. */
+/** What is run, and who hears of it. */
+export interface BenchTasksInit {
+  /** Parts that are run: `faults`, `awards`, `rates`; none: all. */
+  readonly only: readonly string[];
+  /** Hears each table when it is there. */
+  readonly print: (text: string) => void;
+  /** Hears where the run is. */
+  readonly progress: (line: string) => void;
+}
+
+/** Runs all parts, or those that are named. */
 export async function benchTasks(
   size: TasksSize,
-  only: readonly string[],
-  print: (text: string) => void,
+  { only, print, progress }: BenchTasksInit,
 ): Promise<TasksFigures> {
   const isWanted = (part: keyof Measured): boolean => only.length === 0 || only.includes(part);
   const rows: FaultsRow[] = [];
   if (isWanted('faults')) {
-    for (let seed = 1; seed <= size.seeds; seed += 1) rows.push(await runFaults(size, seed));
+    for (let seed = size.first; seed < size.first + size.seeds; seed += 1) {
+      rows.push(await runFaults({ size, seed, progress }));
+    }
   }
-  const awards = isWanted('awards') && size.awards > 0 ? await measureAwards(size) : undefined;
-  const rates = isWanted('rates') && size.submits > 0 ? await measureRates(size) : undefined;
+  const isAwards = isWanted('awards') && size.awards > 0;
+  if (isAwards) progress('how soon tasks are with a worker');
+  const awards = isAwards ? await measureAwards(size) : undefined;
+  const isRates = isWanted('rates') && size.submits > 0;
+  if (isRates) progress('how many tasks are kept and done in a second');
+  const rates = isRates ? await measureRates(size) : undefined;
   const measured: Measured = {
     ...(rows.length === 0 ? {} : { faults: rows }),
     ...(awards === undefined ? {} : { awards }),

@@ -187,3 +187,11 @@ function notStrong(): StarlingError {
     { hint: `drop it, and submit again: starling board drop ${DURABLE_BOARD}` },
   );
 }
+
+/** Too few replicas answer now, or have the board yet. */
+export function isForNow(error: unknown): boolean {
+  return (
+    error instanceof StarlingError &&
+    (error.code === 'STARLING_NO_QUORUM' || error.code === 'STARLING_OUTCOME_UNKNOWN')
+  );
+}

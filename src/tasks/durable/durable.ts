@@ -6,7 +6,8 @@
  */
 import { StarlingError, messageOf, pause } from '../../core/index.ts';
 import type { Clock, Did, Json, Logger, Random } from '../../core/index.ts';
-import { createDurableBoards } from './boards.ts';
+import { Batches } from './batches.ts';
+import { createDurableBoards, isForNow } from './boards.ts';
 import type { DurableBoards, DurableBoardsComponents } from './boards.ts';
 import { readRegister, registerValue } from './format.ts';
 import type { TaskRegister } from './format.ts';
@@ -79,6 +80,7 @@ class NodeDurable implements Durable {
   readonly #takeovers: Takeovers;
   readonly #known = new KnownRegisters();
   readonly #writes: RegisterWrites;
+  readonly #batches: Batches;
   #isStarted = false;
 
   constructor(components: DurableComponents) {
@@ -99,7 +101,17 @@ class NodeDurable implements Durable {
     this.#takeovers = createTakeovers({
       ...components,
       replicas: (creator) => this.#boards.replicas(creator),
-      take: (id) => this.#take(id, false),
+      take: (id) => this.#goOn(id),
+    });
+    this.#batches = new Batches({
+      ...components,
+      boards: this.#boards,
+      isOn: () => this.#isStarted,
+      watch: (batch) => this.#takeovers.watch(batch),
+      forget: (id) => this.#takeovers.forget(id),
+      decided: (creator, tasks) => {
+        for (const id of tasks) this.#heard(creator, id, this.#boards.known(creator, id));
+      },
     });
   }
 
@@ -114,9 +126,14 @@ class NodeDurable implements Durable {
     this.#takeovers.stop();
     this.#boards.stop();
     this.#known.clear();
+    this.#batches.clear();
   }
 
-  async add(row: TaskRow, input: Json): Promise<void> {
+  add(row: TaskRow, input: Json): Promise<void> {
+    return this.#add(row, input);
+  }
+
+  async #add(row: TaskRow, input: Json, batch?: string): Promise<void> {
     const { clock, self } = this.#components;
     const { id } = row.order;
     const until = clock.now() + SUBMIT_MS;
@@ -124,7 +141,9 @@ class NodeDurable implements Durable {
     this.#checkRoom(row.order.inputBytes);
     const register = this.#known.add(id, self.did, { isOwned: true, epoch: 0, version: 0, input });
     this.#known.size(register, ROW_BYTES + row.order.inputBytes);
-    const value = registerValue({ owner: self.did, epoch: 0, row: waiting(row), input });
+    const given = batch === undefined ? {} : { batch };
+    const owned = { owner: self.did, epoch: 0, row: waiting(row), input, ...given };
+    const value = registerValue(owned);
     for (;;) {
       try {
         const version = await this.#boards.write(self.did, id, { version: 0, value });
@@ -144,16 +163,27 @@ class NodeDurable implements Durable {
   }
 
   async addAll(all: readonly AddedTask[]): Promise<void> {
-    const written = await Promise.allSettled(all.map(({ row, input }) => this.add(row, input)));
-    const failed = written.find((one) => one.status === 'rejected');
-    if (failed === undefined) return;
-    for (const { row } of all) {
-      const register = this.#known.get(row.order.id);
-      if (register === undefined) continue;
-      this.#letGo(register);
-      this.#takeBack(register.id);
+    const [first, ...others] = all;
+    if (first === undefined) return;
+    if (others.length === 0) return this.#add(first.row, first.input);
+    await this.#boards.open();
+    const batch = await this.#batches.open();
+    try {
+      const adding = all.map(({ row, input }) => this.#add(row, input, batch));
+      const written = await Promise.allSettled(adding);
+      const failed = written.find((one) => one.status === 'rejected');
+      if (failed !== undefined) throw failed.reason;
+      await this.#batches.keep(batch);
+    } catch (error) {
+      this.#batches.giveUp(batch);
+      for (const { row } of all) {
+        const register = this.#known.get(row.order.id);
+        if (register === undefined) continue;
+        this.#letGo(register);
+        this.#takeBack(register.id);
+      }
+      throw error;
     }
-    throw failed.reason;
   }
 
   async put(row: TaskRow): Promise<void> {
@@ -290,6 +320,7 @@ class NodeDurable implements Durable {
     if (!this.#isStarted) return;
     const known = this.#known.get(id);
     if (known !== undefined && known.creator !== creator) return;
+    if (known === undefined && this.#batches.heard(creator, id, value)) return;
     if (value === undefined) {
       if (known === undefined || known.isOwned) return;
       this.#letGo(known);
@@ -300,6 +331,8 @@ class NodeDurable implements Durable {
       const { logger } = this.#components;
       return logger.debug({ creator, id }, 'a register holds no task, left out');
     }
+    const isPart = known === undefined && now.batch !== undefined;
+    if (isPart && !this.#counts(creator, id, now.batch ?? '')) return;
     const isOwn = known?.isOwned === true && now.owner === this.#components.self.did;
     if (isOwn && now.epoch === known.epoch && now.row.answers !== undefined) {
       known.answers = Math.max(known.answers, Object.keys(now.row.answers).length);
@@ -336,6 +369,20 @@ class NodeDurable implements Durable {
     else this.#takeovers.watch({ id: register.id, creator: register.creator, owner });
   }
 
+  /** A task, or what another one had not finished giving. */
+  #goOn(id: string): Promise<void> {
+    const creator = this.#batches.creatorOf(id);
+    return creator === undefined ? this.#take(id, false) : this.#batches.end(creator, id);
+  }
+
+  /** False where a task was given with others and does not count, or nobody knows yet whether it does. */
+  #counts(creator: Did, id: string, batch: string): boolean {
+    const counts = this.#batches.counts(creator, batch, id);
+    // Its own board is cleared by the node that has given it.
+    if (counts === false && creator === this.#components.self.did) this.#takeBack(id);
+    return counts === true;
+  }
+
   /** Compares and sets the owner. */
   async #take(id: string, alsoEnded: boolean): Promise<void> {
     const { self, taken } = this.#components;
@@ -350,7 +397,8 @@ class NodeDurable implements Durable {
       this.#components.checkRoom(now.row.order);
       const epoch = now.epoch + 1;
       const token = Math.max(now.row.token, epoch * TOKENS_OF_EPOCH);
-      const next = { ...now, owner: self.did, epoch, row: { ...now.row, token } };
+      const { batch: _, ...rest } = now;
+      const next = { ...rest, owner: self.did, epoch, row: { ...now.row, token } };
       const written = await this.#boards.write(creator, id, {
         version,
         value: registerValue(next),
@@ -408,12 +456,4 @@ function asIs({ question, state }: TaskRow): Pick<TaskRow, 'question' | 'state'>
 function isOld({ epoch, row }: TaskRegister, known: KnownRegister): boolean {
   if (epoch !== known.epoch) return epoch < known.epoch;
   return known.isOwned || row.version <= known.rowVersion;
-}
-
-/** Too few replicas answer now, or have the board yet. */
-function isForNow(error: unknown): boolean {
-  return (
-    error instanceof StarlingError &&
-    (error.code === 'STARLING_NO_QUORUM' || error.code === 'STARLING_OUTCOME_UNKNOWN')
-  );
 }

@@ -22,6 +22,18 @@ export interface TaskRegister {
   readonly input?: Json;
   /** Of one that is done. */
   readonly result?: Json;
+  /** The batch that it was given in, until something else is written of it: where that does not count, it does not. */
+  readonly batch?: string;
+}
+
+/** Tasks that were given together, as the register of their batch has it. */
+export interface BatchRegister {
+  /** The node that gives them. */
+  readonly owner: Did;
+  /** `open` while they are written; then all of them count, or none does. */
+  readonly state: 'open' | 'kept' | 'ended';
+  /** When it was begun, ms since the epoch. */
+  readonly at: number;
 }
 
 /** Epochs whose tokens are whole numbers. */
@@ -95,10 +107,30 @@ const REGISTER = z.object({
   }),
   input: z.json().optional(),
   result: z.json().optional(),
+  batch: text.optional(),
+});
+const BATCH = z.object({
+  v: z.literal(1),
+  owner: z.string().regex(/^did:key:z\w{20,128}$/),
+  batch: z.enum(['open', 'kept', 'ended']),
+  at: count,
 });
 
+/** What is written for a batch. */
+export function batchValue({ owner, state, at }: BatchRegister): Json {
+  return { v: 1, owner, batch: state, at };
+}
+
+/** Reads the register of a batch; undefined for what is none. */
+export function readBatch(value: Json | undefined): BatchRegister | undefined {
+  const read = BATCH.safeParse(value);
+  if (!read.success) return undefined;
+  const { at, batch, owner } = read.data;
+  return { owner: owner as Did, state: batch, at };
+}
+
 /** What is written for `register`. */
-export function registerValue({ owner, epoch, row, input, result }: TaskRegister): Json {
+export function registerValue({ owner, epoch, row, input, result, batch }: TaskRegister): Json {
   const { progress: _, question, ...rest } = row;
   // A person at the node of a worker is asked anew by the next one.
   const kept = question?.kind === 'input' ? { ...rest, question } : rest;
@@ -109,6 +141,7 @@ export function registerValue({ owner, epoch, row, input, result }: TaskRegister
     row: kept,
     ...(input === undefined ? {} : { input }),
     ...(result === undefined ? {} : { result }),
+    ...(batch === undefined ? {} : { batch }),
   };
   return value as unknown as Json;
 }
@@ -123,7 +156,7 @@ export function readRegister(
 ): TaskRegister | undefined {
   const read = REGISTER.safeParse(value);
   if (!read.success) return undefined;
-  const { owner, epoch, row, input, result } = read.data;
+  const { owner, epoch, row, input, result, batch } = read.data;
   const { order, token } = row;
   if (order.id !== id || (order.capability === undefined) === (order.agentId === undefined)) {
     return undefined;
@@ -139,5 +172,6 @@ export function readRegister(
     row: { ...row, ...asked } as TaskRow,
     ...(input === undefined ? {} : { input: input }),
     ...(result === undefined ? {} : { result: result }),
+    ...(batch === undefined ? {} : { batch }),
   };
 }
