@@ -3,6 +3,7 @@ import { agentTools, eventTools, remoteAgentTools, runTools } from './agents/ind
 import {
   auditTools,
   boardRoomTools,
+  bugreportTool,
   budgetTools,
   createClientBoards,
   clientTools,
@@ -62,7 +63,7 @@ type ToolRooms = Pick<
 
 /** Makes the tools that the built-in server offers; what each may be asked by whom stands in its definition. */
 export function createNodeTools(
-  { clock, config }: Base,
+  { clock, config, recentLines }: Base,
   { admission, grants, counters, members, secrets, identity, store, successions }: OpenState,
   rooms: ToolRooms,
 ): readonly BuiltinTool[] {
@@ -73,6 +74,13 @@ export function createNodeTools(
   return [
     ...statusTools({ membership, network, providers: rooms.providers, status }),
     pingTool({ membership, network }),
+    bugreportTool({
+      status,
+      peers: () => membership.peers().map((view) => peerSummary({ network }, view)),
+      recentLines: () => recentLines.lines(),
+      configured: () => [config, servers(), rooms.agentConfig(), rooms.modelConfig()],
+      secrets,
+    }),
     ...memberTools({
       grants,
       counters,

@@ -9,13 +9,14 @@ import {
   StarlingError,
   createHealth,
   createLogger,
+  createRecentLines,
   createPartStack,
   ensurePrivateFolder,
   messageOf,
   stopAll,
   systemClock,
 } from './core/index.ts';
-import type { Clock, Did, Health, Logger, Random } from './core/index.ts';
+import type { Clock, Did, Health, Logger, Random, RecentLines } from './core/index.ts';
 import { didFromPeerId, loadIdentity, sealerOf } from './identity/index.ts';
 import type { Identity, PassphraseSource } from './identity/index.ts';
 import { createStore } from './store/index.ts';
@@ -57,6 +58,8 @@ export interface Base {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** What {@link Base.logger} was told last. */
+  readonly recentLines: RecentLines;
   readonly progress: (line: string) => void;
   readonly health: Health;
   readonly secretFiles: () => Promise<readonly string[]>;
@@ -167,12 +170,15 @@ async function namesIn(store: Store, logger: Logger): Promise<OpenState['nameOf'
 function baseOf(config: Config, components: NodeComponents): Base {
   const { clock = systemClock, random = Math.random, transports, tally } = components;
   const { level, file } = config.log;
+  const logger =
+    components.logger ?? createLogger({ spec: level, ...(file === undefined ? {} : { file }) });
+  const recentLines = createRecentLines(clock);
   return {
     config,
     clock,
     random,
-    logger:
-      components.logger ?? createLogger({ spec: level, ...(file === undefined ? {} : { file }) }),
+    logger: recentLines.around(logger),
+    recentLines,
     progress: components.progress ?? (() => undefined),
     health: createHealth(),
     secretFiles: components.secretFiles ?? (async () => []),

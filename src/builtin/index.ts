@@ -15,6 +15,8 @@ export { boardTools } from './boards/boards.ts';
 export type { BoardComponents } from './boards/boards.ts';
 export { createClientBoards } from './boards/client-boards.ts';
 export type { ClientBoards, ClientRight } from './boards/client-boards.ts';
+export { bugreportTool } from './bugreport.ts';
+export type { BugreportComponents } from './bugreport.ts';
 export { budgetResources } from './budgets/budget-resources.ts';
 export { budgetTools } from './budgets/budgets.ts';
 export { clientTools } from './clients.ts';
@@ -56,6 +58,7 @@ export type {
   BoardListResult,
   BoardSetResult,
   BoardWatchResult,
+  BugreportResult,
   ClientConnectResult,
   ClientDisconnectResult,
   GrantCreateResult,

@@ -1,6 +1,7 @@
 /** What the tools of the built-in server `starling` return; the CLI prints these. */
 export type * from './results/audit.ts';
 export type * from './results/boards.ts';
+export type * from './results/bugreport.ts';
 export type * from './results/budgets.ts';
 export type * from './results/governance.ts';
 export type * from './results/grants.ts';

@@ -22,7 +22,14 @@ import { addLlm, addModel } from './groups/model.ts';
 import { addMembers } from './groups/members.ts';
 import { addInvite, addLeave, addPeers, addPing } from './groups/mesh.ts';
 import { addDemo } from './groups/demo.ts';
-import { addDashboard, addDoctor, addNodes, addStatus, addUp } from './groups/node.ts';
+import {
+  addBugreport,
+  addDashboard,
+  addDoctor,
+  addNodes,
+  addStatus,
+  addUp,
+} from './groups/node.ts';
 import { addPin } from './groups/pin.ts';
 import { addPolicy } from './groups/policy.ts';
 import { addService } from './groups/service.ts';
@@ -72,6 +79,7 @@ const IN_ORDER = [
   addDemo,
   addService,
   addDoctor,
+  addBugreport,
   addMcp,
   addModel,
   addLlm,

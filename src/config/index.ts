@@ -28,6 +28,8 @@ export {
 } from './paths.ts';
 export { explain, invalidConfig, suggestion } from './problems.ts';
 export type { Problem } from './problems.ts';
+export { shownConfig } from './shown-config.ts';
+export type { ShownConfig } from './shown-config.ts';
 export { SECRET_NAME_FORM, isSecretName } from './secret-name.ts';
 export type {
   AgentKind,

@@ -1,4 +1,5 @@
 /** File < environment < flags, through one schema, into one frozen object. */
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
@@ -83,6 +84,15 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
     throw invalidFrom(where, problems, variables, sources);
   }
   return deepFreeze(config);
+}
+
+/**
+ * The content of a configuration file as somebody wrote it; undefined when there is no such file.
+ * @throws STARLING_CONFIG_INVALID when the file can't be read, or is no JSON object
+ */
+export async function readConfigTree(file: string): Promise<Readonly<Tree> | undefined> {
+  if (!existsSync(file)) return undefined;
+  return (await loadFile({ file, env: {}, flags: {} })).tree;
 }
 
 async function loadFile(sources: ConfigSources): Promise<FileContent> {

@@ -23,6 +23,11 @@ export class Secret {
     return this.#pieces.flatMap((piece) => (typeof piece === 'string' ? [] : [piece.secret]));
   }
 
+  /** What of the text stands there as it is: a secret all the same. */
+  plainPieces(): string[] {
+    return this.#pieces.filter((piece) => typeof piece === 'string');
+  }
+
   /** The same text with its named secrets from `lookup`, which is asked at each `reveal`. */
   bind(lookup: SecretLookup): Secret {
     return new Secret(this.#pieces, lookup);
@@ -49,6 +54,21 @@ export class Secret {
   [inspect.custom](): string {
     return '***';
   }
+}
+
+/** The texts of all secrets within `value`, however deep; a named one that is not set has none. */
+export function secretsWithin(value: unknown): string[] {
+  if (value instanceof Secret) {
+    const texts = value.plainPieces();
+    try {
+      return [value.reveal(), ...texts];
+    } catch (error) {
+      if (!(error instanceof StarlingError)) throw error;
+      return texts;
+    }
+  }
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.values(value).flatMap((one) => secretsWithin(one));
 }
 
 /** What a lookup throws when there is no such secret. @throws STARLING_SECRET_MISSING */

@@ -2,6 +2,7 @@
  * The rules by which the built-in agent tells why a server does not run. What the server itself has written is data: a
  * line can make one cause of this list more likely than another one, and nothing else follows from it.
  */
+import { withoutLastWords } from '../core/index.ts';
 import type { Cause, Finding, ServerState, Step } from './types.ts';
 
 /** Lines of a log that rules look at: the newest. */
@@ -86,7 +87,7 @@ const RULES: readonly Rule[] = [
 /** Finds out why a server is down, from what its node says of it and the last lines of its log. */
 export function diagnose({ error }: ServerState, log: readonly string[]): Finding {
   // Whatever the node quotes of the server stands behind this, and is no word of the node.
-  const [ended = ''] = error.split('; it last wrote:');
+  const ended = withoutLastWords(error);
   const lines = log.slice(-LINES);
   for (const { cause, ended: told, plan, why, wrote } of RULES) {
     const found = wrote === undefined ? [] : lines.filter((line) => wrote.test(line));

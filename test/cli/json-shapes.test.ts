@@ -401,6 +401,7 @@ async function withoutNode(root: string): Promise<void> {
   await run('secret', 'set', 'X', '--file', passphrase, ...at);
   // With findings that say what to do, and some that need not.
   await keep('doctor', ...at);
+  await keep('bugreport', '--out', join(root, 'report.md'), ...at);
   await keep('identity encrypt', '--new-passphrase-file', passphrase, ...at);
   process.env['STARLING_PASSPHRASE_FILE'] = passphrase;
   await keep('identity decrypt', ...at);

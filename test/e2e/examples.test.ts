@@ -150,6 +150,8 @@ const yes = (line: string): Put => ({ [line]: `${line} --yes` });
 const STEPS: Readonly<Record<string, Step>> = {
   'starling doctor': { at: 'alice' },
   'starling doctor --config starling.json': { at: 'alice' },
+  'starling bugreport': { at: 'alice', printed: /read it before you pass it on/ },
+  'starling bugreport --out -': { at: 'alice', printed: /## Peers/ },
   'starling up --config starling.json': {
     at: 'carol',
     before: () => file('carol', 'starling.json', '{"mcpServers": {}}'),

@@ -1,4 +1,4 @@
-/** The commands that start a node and look at it: `starling up`, `status` and `doctor`. */
+/** The commands that start a node and look at it: `starling up`, `status`, `doctor` and `bugreport`. */
 import type { Command } from 'commander';
 import { action, collect, examples, nodeOption, ofNode, withJson } from './define-command.ts';
 import type { Outcome } from './define-command.ts';
@@ -98,4 +98,16 @@ export function addDoctor(program: Command, outcome: Outcome): void {
     )
     .addHelpText('after', examples('starling doctor', 'starling doctor --config starling.json'))
     .action(action(outcome, () => import('../commands/doctor.ts')));
+}
+
+/** Adds `starling bugreport`. */
+export function addBugreport(program: Command, outcome: Outcome): void {
+  withJson(ofNode(program.command('bugreport')))
+    .summary('write what a fault report needs')
+    .description(
+      'Writes one file with versions, the configuration, health, the last lines of the log and the peer table, and takes all secrets out. Works without a running node, too.',
+    )
+    .option('--out <file>', 'write here; - prints the report')
+    .addHelpText('after', examples('starling bugreport', 'starling bugreport --out -'))
+    .action(action(outcome, () => import('../commands/bugreport.ts')));
 }

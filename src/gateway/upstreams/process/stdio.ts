@@ -6,7 +6,13 @@
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:os';
 import type { StdioServer } from '../../../config/index.ts';
-import { StarlingError, createLineDecoder, messageOf, settledWithin } from '../../../core/index.ts';
+import {
+  StarlingError,
+  createLineDecoder,
+  messageOf,
+  settledWithin,
+  withLastWords,
+} from '../../../core/index.ts';
 import type { Clock, Logger } from '../../../core/index.ts';
 import { createLineWriter } from '../../wire/line-writer.ts';
 import { createChannel } from '../../wire/channel.ts';
@@ -320,10 +326,10 @@ class StdioConnection implements UpstreamConnection {
         : code === null
           ? 'is ending'
           : `exited with code ${code}`;
-    const last = this.#stderr.at(-1);
+    const last = this.#closing ? undefined : this.#stderr.at(-1);
     return new StarlingError(
       'STARLING_UPSTREAM_UNAVAILABLE',
-      `server '${this.#init.name}' ${how}${last === undefined || this.#closing ? '' : `; it last wrote: ${last}`}`,
+      withLastWords(`server '${this.#init.name}' ${how}`, last),
       {
         hint: 'its owner sees why by running its command by hand (starling mcp list)',
         data: { server: this.#init.name },
