@@ -50,7 +50,8 @@ export function bugreportTool(components: BugreportComponents): BuiltinTool {
   });
 }
 
-async function secretsOf({ configured, secrets }: BugreportComponents): Promise<readonly string[]> {
+async function secretsOf(components: BugreportComponents): Promise<readonly string[]> {
+  const { secrets } = components;
   const named = (await secrets.list()).flatMap(({ name }) => {
     try {
       return [secrets.lookup(name)];
@@ -60,7 +61,7 @@ async function secretsOf({ configured, secrets }: BugreportComponents): Promise<
       return [];
     }
   });
-  return [...secretsWithin(configured()), ...named];
+  return [...secretsWithin(components.configured()), ...named];
 }
 
 /** What JSON keeps of a value, but for what servers wrote: nobody knows what secrets are in that. */
