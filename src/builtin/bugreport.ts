@@ -24,7 +24,7 @@ export interface BugreportComponents {
   readonly secrets: Pick<SecretStore, 'list' | 'lookup'>;
 }
 
-/** `bugreport`. */
+/** For the operator of the node alone: the answer names all peers and their addresses. */
 export function bugreportTool(components: BugreportComponents): BuiltinTool {
   return defineTool({
     name: 'bugreport',
