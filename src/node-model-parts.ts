@@ -64,7 +64,7 @@ export function createModelParts(
     },
     { messageBytes },
   );
-  const models = createRouter({ models: direct, config: modelConfig, clock });
+  const models = createRouter({ models: direct, config: modelConfig, clock }, { messageBytes });
   let stopServing: (() => void) | undefined;
   return {
     models,

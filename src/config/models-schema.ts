@@ -74,18 +74,27 @@ const routeSchema = z
       .array(z.string().min(3).max(300))
       .min(1)
       .max(ROUTE_MODELS_MAX)
-      .describe('Its models, like gpu/qwen; for the strategy `best` the best one first.'),
+      .describe(
+        'Its models, like gpu/qwen; for the strategy `best` the best one first, for `escalate` the smallest.',
+      ),
     strategy: z
       .enum(MODEL_STRATEGIES)
       .default('best')
       .describe(
-        'Which is asked first: `cheapest` by price, `fastest` as measured, `best` as they are listed, `balanced` by price, speed and load, `local-first` the nearest tier.',
+        'Which is asked first: `cheapest` by price, `fastest` as measured, `best` as they are listed, `balanced` by price, speed and load, `local-first` the nearest tier, `escalate` the first that is listed, and the next where its answer does not fit the schema that was asked for, was cut, or loses the vote: every call is paid.',
       ),
     fallbacks: z
       .array(z.string().min(3).max(300))
       .max(ROUTE_MODELS_MAX)
       .default([])
       .describe('Models that are asked, in this order, once all others have failed.'),
+    votes: count
+      .min(1)
+      .max(9)
+      .default(1)
+      .describe(
+        'For `escalate`: how often each model but the last is asked at once; most of its answers must say the same. 1: no vote.',
+      ),
     shared: flag
       .default(false)
       .describe('True: an answer that is kept for one caller is given to the others as well.'),

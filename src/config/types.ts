@@ -178,7 +178,14 @@ export const MODEL_TIERS = ['edge', 'regional', 'central'] as const;
 export type ModelTier = (typeof MODEL_TIERS)[number];
 
 /** By what a route chooses which of its models is asked first. */
-export const MODEL_STRATEGIES = ['cheapest', 'fastest', 'best', 'balanced', 'local-first'] as const;
+export const MODEL_STRATEGIES = [
+  'cheapest',
+  'fastest',
+  'best',
+  'balanced',
+  'local-first',
+  'escalate',
+] as const;
 
 /** See {@link MODEL_STRATEGIES}. */
 export type ModelStrategy = (typeof MODEL_STRATEGIES)[number];
@@ -188,6 +195,8 @@ export interface ModelRoute {
   readonly models: readonly string[];
   readonly strategy: ModelStrategy;
   readonly fallbacks: readonly string[];
+  /** How many answers of one model are compared, for the strategy `escalate`; 1: none. */
+  readonly votes: number;
   /** An answer that is kept for one caller is given to the others as well. */
   readonly shared: boolean;
 }

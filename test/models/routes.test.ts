@@ -71,6 +71,7 @@ beforeAll(async () => {
           wrong: { models: ['bad/status-400', 'claude/qwen'] },
           none: { models: ['bad/status-500', 'bad/status-529'] },
           worn: { models: ['bad/status-503'], fallbacks: ['gpu/qwen'] },
+          up: { strategy: 'escalate', models: ['gpu/qwen', 'claude/qwen'] },
           ours: { models: ['gpu/qwen'], shared: true },
         },
         quotas: { 'client:small': { requests_per_minute: 2 } },
@@ -113,6 +114,24 @@ describe.each(['/chat/completions', '/messages'])('a route at %s', (path) => {
     expect(text).not.toContain('STARLING_');
     expect(response.headers.get('starling-model')).toBe('claude/qwen');
     expect(response.headers.get('starling-fallback-from')).toBe(`p-${how}/${how}`);
+  });
+
+  it('that escalates asks the next where a call fits no schema, on either API; both are paid', async () => {
+    const schema = { type: 'object', properties: { at: { type: 'number' } } };
+    const tools = path.startsWith('/chat')
+      ? [{ type: 'function', function: { name: 'look', parameters: schema } }]
+      : [{ name: 'look', input_schema: schema }];
+    for (const stream of [false, true]) {
+      const response = await post(path, { model: 'up', tools, stream });
+      expect(await response.text()).toContain('sky');
+      expect(Object.fromEntries(response.headers)).toMatchObject({
+        'starling-model': 'claude/qwen',
+        'starling-escalated-from': 'gpu/qwen (schema)',
+        'starling-calls-paid': '2',
+        'starling-doubt': 'schema',
+      });
+    }
+    expect(asked()).toEqual(['qwen', 'qwen', 'qwen', 'qwen']);
   });
 
   it('asks nobody else once a token has come: what came stands, and an error ends it', async () => {

@@ -11,12 +11,13 @@ import type { Principal } from '../../guard/index.ts';
 import type { AboutModel, Models } from '../models.ts';
 import { worstCost } from '../prices/price-table.ts';
 import { limitIn, reckonTokens } from '../providers/reckoning.ts';
-import type { ListedModel, ModelAnswer, ReadCall } from '../types.ts';
+import type { ListedModel, ModelAnswer, ModelForm, ReadCall, Usage } from '../types.ts';
 import { cacheKey, createAnswerCache } from './answer-cache.ts';
 import type { AnswerCache } from './answer-cache.ts';
 import { createBreakers } from './breakers.ts';
 import type { Breakers, Trial } from './breakers.ts';
 import { inOrder } from './choice.ts';
+import { sumOf, tryModel } from './escalation.ts';
 import { withFirstToken } from './first-token.ts';
 import { createQuotas } from './quotas.ts';
 import type { Quotas } from './quotas.ts';
@@ -35,9 +36,22 @@ export interface RouterComponents {
   readonly clock: Clock;
 }
 
-/** Makes the same models, behind routes. */
-export function createRouter(components: RouterComponents): Models {
-  return new RoutedModels(components);
+/** Makes the same models, behind routes; `messageBytes` bounds an answer that is checked before anybody sees of it. */
+export function createRouter(
+  components: RouterComponents,
+  init: { readonly messageBytes: number },
+): Models {
+  return new RoutedModels(components, init.messageBytes);
+}
+
+/** Forms whose answers can be checked. */
+const CHECKED: readonly ModelForm[] = ['chat', 'messages', 'responses'];
+
+/** A model whose answer was not good enough, and why not. */
+interface Doubted {
+  readonly name: string;
+  readonly answer: ModelAnswer;
+  readonly doubt?: string;
 }
 
 /** A model that has failed, or was not asked. */
@@ -52,7 +66,10 @@ class RoutedModels implements Models {
   readonly #quotas: Quotas;
   readonly #cache: AnswerCache;
 
-  constructor(components: RouterComponents) {
+  readonly #messageBytes: number;
+
+  constructor(components: RouterComponents, messageBytes: number) {
+    this.#messageBytes = messageBytes;
     const { clock, config } = components;
     this.#components = components;
     this.#breakers = createBreakers(clock);
@@ -201,6 +218,9 @@ class RoutedModels implements Models {
     if (names.length === 0) {
       return this.#components.models.ask({ ...call, model: first ?? '' }, principal, signal);
     }
+    if (route.strategy === 'escalate' && CHECKED.includes(call.form)) {
+      return this.#escalated(call, { names, votes: route.votes }, principal, signal);
+    }
     const failures: Failure[] = [];
     for (const name of names) {
       const restMs = this.#breakers.restMs(name);
@@ -228,6 +248,63 @@ class RoutedModels implements Models {
       }
     }
     throw allFailed(call.model, failures);
+  }
+
+  /**
+   * Asks the next one where the answer of the one before is not good enough; the last one's is given as it is. Where the last
+   * ones fail, what came before is better than nothing. @throws what the first of them failed with
+   */
+  async #escalated(
+    call: ReadCall,
+    { names, votes }: { readonly names: readonly string[]; readonly votes: number },
+    principal: Principal,
+    signal: AbortSignal,
+  ): Promise<ModelAnswer> {
+    const failures: Failure[] = [];
+    const usages: Usage[] = [];
+    const doubted: Doubted[] = [];
+    for (const name of names) {
+      const restMs = this.#breakers.restMs(name);
+      if (restMs > 0) {
+        failures.push({ name, error: resting(name, restMs) });
+        continue;
+      }
+      try {
+        const init = { votes: name === names.at(-1) ? 1 : votes, answerBytes: this.#messageBytes };
+        const {
+          answer,
+          doubt,
+          usages: took,
+        } = await tryModel(call, init, () =>
+          this.#tried({ ...call, model: name }, principal, signal),
+        );
+        usages.push(...took);
+        if (doubt === undefined)
+          return escalatedTo({ name, answer }, { doubted, failures, usages });
+        doubted.push({ name, answer, doubt });
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!(error instanceof StarlingError) || FINAL.has(error.code)) throw error;
+        failures.push({ name, error });
+      }
+    }
+    const last = doubted.pop();
+    if (last === undefined) throw allFailed(call.model, failures);
+    return escalatedTo(last, { doubted, failures, usages });
+  }
+
+  /** One call of one model, of which its provider's breaker hears. */
+  async #tried(call: ReadCall, principal: Principal, signal: AbortSignal): Promise<ModelAnswer> {
+    const trial = this.#breakers.begin(call.model);
+    try {
+      const answer = await this.#components.models.ask(call, principal, signal);
+      const begun = await withFirstToken(answer, call.form);
+      trial.begun();
+      return followed(begun, (error) => trial.over(error));
+    } catch (error) {
+      trial.over(signal.aborted ? new Error('the caller went') : error);
+      throw error;
+    }
   }
 
   /** @throws the error, where no other model is to be asked */
@@ -292,6 +369,29 @@ function marked(answer: ModelAnswer, name: string, failures: readonly Failure[])
       ...(failed === '' ? {} : { 'starling-fallback-from': failed.slice(0, 1000) }),
     },
   };
+}
+
+/** Says who was asked before, and what was wrong; an answer that was taken for want of a better one says so. */
+function escalatedTo(
+  { name, answer, doubt }: Doubted,
+  before: {
+    readonly doubted: readonly Doubted[];
+    readonly failures: readonly Failure[];
+    readonly usages: readonly Usage[];
+  },
+): ModelAnswer {
+  const from = before.doubted
+    .map((one) => `${headerText(one.name)} (${one.doubt ?? ''})`)
+    .join(', ');
+  const usage = sumOf(before.usages);
+  const calls = before.usages.length;
+  const headers = {
+    ...answer.headers,
+    ...(from === '' ? {} : { 'starling-escalated-from': from.slice(0, 1000) }),
+    ...(calls < 2 ? {} : { 'starling-calls-paid': `${calls}` }),
+    ...(doubt === undefined ? {} : { 'starling-doubt': doubt }),
+  };
+  return marked({ ...answer, headers, usage: () => usage }, name, before.failures);
 }
 
 function headerText(name: string): string {
