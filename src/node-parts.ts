@@ -113,7 +113,7 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
   const tools = createNodeTools(base, state, {
     ...own,
     ...ofModels,
-    governance,
+    ...decided,
     secretsChanged: () => upstreams.secretsChanged(),
     upstreams: () => upstreams,
   });

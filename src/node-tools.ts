@@ -21,6 +21,7 @@ import {
   statusTools,
 } from './builtin/index.ts';
 import { dashboardTools } from './dashboard/index.ts';
+import type { Funds } from './budget/index.ts';
 import type { BuiltinTool, Upstreams } from './gateway/index.ts';
 import type { Base, OpenState } from './open-state.ts';
 import { modelTools } from './models/index.ts';
@@ -57,6 +58,7 @@ type ToolRooms = Pick<
 > &
   PartsInit & {
     readonly secretsChanged: () => readonly string[];
+    readonly funds: Funds;
     /** Made later. */
     readonly upstreams: () => Upstreams;
   };
@@ -115,7 +117,7 @@ export function createNodeTools(
       self: { did: identity.did, name: config.name },
     }),
     ...budgetTools({ budgets: rooms.budgets, membership, successions }),
-    ...modelTools({ models: rooms.models, clock }, config.limits),
+    ...modelTools({ models: rooms.models, funds: rooms.funds, clock }, config.limits),
     ...keyTools({ clock, keys }),
     ...clientTools({ clients, token }),
     ...dashboardTools(rooms),

@@ -41,7 +41,8 @@ export function mayUse(
 
 /**
  * Clears one call. `costIn` is told what it may cost without anybody being asked for rights, of each unit in which that is
- * bounded, and says what it may cost at the most: so much is held of the budgets that it counts against. Undefined: nobody pays.
+ * bounded, and says what it may cost at the most: so much is held of the budgets that it counts against. Undefined: nobody pays. `budgets`
+ * are further ones that it counts against.
  * @throws STARLING_CALL_REFUSED, STARLING_AUDIT_UNAVAILABLE, STARLING_BUDGET_EXHAUSTED, …
  */
 export async function clearCall(
@@ -49,6 +50,7 @@ export async function clearCall(
   principal: Principal,
   resource: string,
   costIn: (room: Cost) => Cost | undefined = () => undefined,
+  budgets: readonly string[] = [],
 ): Promise<Cleared> {
   const decision = guard().decide(principal, { resource, ability: USE });
   const behalf = behalfOf(principal);
@@ -64,7 +66,7 @@ export async function clearCall(
     throw error;
   }
   const wanted = { resource, ability: USE };
-  const paid = { principal, wanted, grant: decision.grant, args: {} };
+  const paid = { principal, wanted, grant: decision.grant, args: {}, budgets };
   const spending = await holding(spendings, paid, costIn).catch((error: unknown) => {
     audit.note({ kind: 'decision', ...about, outcome: 'denied', reason: messageOf(error) });
     throw error;

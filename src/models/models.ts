@@ -342,11 +342,13 @@ class NodeModels implements Models {
       const resource = modelResource(name);
       const price = this.#priceOf(name);
       let sent: Fitted = { call, worst: {}, headers: {} };
-      const cleared = await clearCall(this.#components, principal, resource, (room) => {
+      const costAtMost = (room: Cost): Cost | undefined => {
         if (isFree === true) return undefined;
         sent = fitted(call, price, room, this.#limitKey(name, call.form));
         return sent.worst;
-      });
+      };
+      const { budgets } = call;
+      const cleared = await clearCall(this.#components, principal, resource, costAtMost, budgets);
       const counted = this.#components.usage.start(
         resource.slice('model:'.length),
         principal,

@@ -33,6 +33,8 @@ export interface ReadCall extends ModelCall {
   readonly isStream: boolean;
   /** The task that the caller says it is for; counts are kept by it. */
   readonly task?: string;
+  /** Ids of budgets that it counts against besides those of the caller, which may spend of them. */
+  readonly budgets?: readonly string[];
 }
 
 /** Tokens that a call took. */
@@ -153,6 +155,8 @@ export interface AiQueryResult {
   /** Why it ended: `stop`, `length`, `content_filter`. */
   readonly finish_reason?: string;
   readonly took_ms: number;
+  /** What it did cost, dollars, where one model was asked whose price is known. */
+  readonly cost_usd?: number;
   /** What the node said of the call: headers that begin with `starling-`. */
   readonly notes?: Readonly<Record<string, string>>;
 }

@@ -89,6 +89,22 @@ it('spends what a call took, in tokens and in dollars, whichever API was asked',
   expect(await show('dollars')).toMatchObject({ spent: 2 * (11 + 50) + 2 * (22 + 100), held: 0 });
 });
 
+it('a question counts against the budget that it names, or so much of it, and what is left refuses the next', async () => {
+  await operator.builtin('budget_create', { name: 'research', limit: '1usd' });
+  const ask = (budget: string, model = 'gpu/qwen') =>
+    operator.builtin<JsonObject>('ai_query', { query: 'why', model, budget, max_tokens: 50 });
+  expect(await ask('research')).toMatchObject({ cost_usd: 0.000_061 });
+  expect(await show('research')).toMatchObject({ spent: 61, held: 0 });
+  await ask('research:0.01usd');
+  await expect.poll(() => show('research')).toMatchObject({ spent: 122, held: 0 });
+  const asked = vendor.got.length;
+  await expect(ask('research:0.0001usd')).rejects.toMatchObject({
+    code: 'STARLING_BUDGET_EXHAUSTED',
+  });
+  await expect(ask('nobody')).rejects.toMatchObject({ code: 'STARLING_BUDGET_UNKNOWN' });
+  expect(vendor.got.length).toBe(asked);
+});
+
 it('gives a request without a limit the one that the room pays for, and says so', async () => {
   await payer('roomy', '100000 tokens');
   const roomy = await post('roomy', { model: 'gpu/qwen' });

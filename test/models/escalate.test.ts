@@ -70,7 +70,7 @@ function bench(script: Readonly<Record<string, readonly Line[]>>, votes = 1) {
     const body = Buffer.from(JSON.stringify({ model: 'up', messages: [], ...more }));
     const made = await router.ask(
       readCall('chat', body, {}),
-      OPERATOR as never,
+      OPERATOR,
       new AbortController().signal,
     );
     const chunks: Uint8Array[] = [];

@@ -92,11 +92,16 @@ export function addLlm(program: Command, outcome: Outcome): void {
     .option('--system <text>', 'how the model is to behave')
     .option('--max-tokens <n>', 'longest answer, in tokens', parseCount)
     .option('--temperature <number>', 'from 0, the likeliest words, to 2', Number)
+    .option(
+      '--budget <name>',
+      'what it counts against: research, or so much of one, research:0.50usd',
+    )
     .addHelpText(
       'after',
       examples(
         "starling llm ask 'Why is the sky blue?' --model gpu/qwen3:8b",
         'git diff | starling llm ask - --model gpu/qwen3:8b',
+        "starling llm ask 'What does this cost?' --model gpu/qwen3:8b --budget research",
       ),
     )
     .action(action(outcome, () => import('../commands/llm/ask.ts')));

@@ -1,5 +1,7 @@
 /** The tools of language models: which there are, whether one answers, a question to one, and what went through. */
+import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
+import type { Funds } from '../../budget/index.ts';
 import type { Clock } from '../../core/index.ts';
 import { defineTool } from '../../gateway/index.ts';
 import type { BuiltinTool } from '../../gateway/index.ts';
@@ -10,6 +12,8 @@ import type { AiQueryResult, LlmStatsResult, ModelListResult, ModelTestResult } 
 /** What these tools need. */
 export interface ModelToolComponents {
   readonly models: Models;
+  /** Gives a question the budget that it names. */
+  readonly funds: Pick<Funds, 'of' | 'end'>;
   readonly clock: Clock;
 }
 
@@ -76,7 +80,10 @@ function testTool({ models, clock }: ModelToolComponents, messageBytes: number):
   });
 }
 
-function queryTool({ models, clock }: ModelToolComponents, messageBytes: number): BuiltinTool {
+function queryTool(
+  { funds, models, clock }: ModelToolComponents,
+  messageBytes: number,
+): BuiltinTool {
   return defineTool({
     name: 'ai_query',
     title: 'Ask a language model',
@@ -97,26 +104,38 @@ function queryTool({ models, clock }: ModelToolComponents, messageBytes: number)
         .regex(/^[\w.-]{1,64}$/)
         .optional()
         .describe('The task that it is for: counts are kept by it.'),
+      budget: z
+        .string()
+        .min(1)
+        .max(200)
+        .optional()
+        .describe(
+          'What it counts against besides: a budget, or so much of one: research, research:0.50usd.',
+        ),
     }),
     hints: { destructiveHint: false },
     clients: 'yes',
     waits: true,
-    run({ max_tokens: maxTokens, task_id: task, context, ...asked }, call): Promise<AiQueryResult> {
+    async run(input, { principal, progress, signal }): Promise<AiQueryResult> {
+      const { max_tokens: maxTokens, task_id: task, budget, context, ...asked } = input;
+      // Calls of whoever works for something count against the budgets of that by themselves.
+      const fund =
+        budget === undefined
+          ? undefined
+          : await funds.of(principal, budget, `question:${randomUUID()}`);
       let length = 0;
-      return askQuery(
-        { ...asked, context: context, maxTokens, task },
-        {
-          models,
-          principal: call.principal,
-          signal: call.signal,
-          messageBytes,
-          clock,
-          said(text) {
-            length += text.length;
-            call.progress?.(length, text);
-          },
-        },
-      );
+      const said = (text: string): void => {
+        length += text.length;
+        progress?.(length, text);
+      };
+      try {
+        return await askQuery(
+          { ...asked, context, maxTokens, task, budgets: fund?.budgets },
+          { models, principal, signal, messageBytes, clock, said },
+        );
+      } finally {
+        funds.end(fund);
+      }
     },
   });
 }

@@ -6,7 +6,8 @@ import { listIn, objectIn, textIn } from '../json-reading.ts';
 import type { Models } from '../models.ts';
 import { followStream } from '../providers/follow-stream.ts';
 import { readCall } from '../read-call.ts';
-import type { AiQueryResult } from '../types.ts';
+import { costOfUsage } from '../prices/price-table.ts';
+import type { AiQueryResult, ModelAnswer, Usage } from '../types.ts';
 
 const NOTES = 'starling-';
 
@@ -20,11 +21,13 @@ export interface Query {
   readonly temperature?: number | undefined;
   readonly maxTokens?: number | undefined;
   readonly task?: string | undefined;
+  /** Ids of budgets that it counts against, too. */
+  readonly budgets?: readonly string[] | undefined;
 }
 
 /** What a question is asked with. */
 export interface QueryInit {
-  readonly models: Pick<Models, 'ask'>;
+  readonly models: Pick<Models, 'ask'> & Partial<Pick<Models, 'about'>>;
   readonly principal: Principal;
   readonly signal: AbortSignal;
   /** Largest answer. */
@@ -40,7 +43,11 @@ export async function askQuery(query: Query, init: QueryInit): Promise<AiQueryRe
   const begunAt = clock.now();
   const body = Buffer.from(JSON.stringify(requestOf(query)));
   const read = readCall('chat', body, {});
-  const call = { ...read, ...(query.task === undefined ? {} : { task: query.task }) };
+  const call = {
+    ...read,
+    ...(query.task === undefined ? {} : { task: query.task }),
+    ...(query.budgets === undefined ? {} : { budgets: query.budgets }),
+  };
   const answer = await models.ask(call, principal, signal);
   const follower = followStream('openai', query.model, messageBytes);
   const text: string[] = [];
@@ -62,6 +69,7 @@ export async function askQuery(query: Query, init: QueryInit): Promise<AiQueryRe
   }
   follower.end();
   const usage = answer.usage?.() ?? follower.usage();
+  const cost = costOf(query, init, answer.headers, usage);
   const notes = Object.entries(answer.headers).filter(([name]) => name.startsWith(NOTES));
   return {
     response: text.join(''),
@@ -73,8 +81,22 @@ export async function askQuery(query: Query, init: QueryInit): Promise<AiQueryRe
     model: query.model,
     ...(finish === '' ? {} : { finish_reason: finish }),
     took_ms: clock.now() - begunAt,
+    ...(cost === undefined ? {} : { cost_usd: cost }),
     ...(notes.length === 0 ? {} : { notes: Object.fromEntries(notes) }),
   };
+}
+
+/** Dollars that one call of one model took; of several calls the counts know more. */
+function costOf(
+  { model }: Query,
+  { models, principal }: QueryInit,
+  headers: ModelAnswer['headers'],
+  usage: Usage | undefined,
+): number | undefined {
+  if (usage === undefined || headers['starling-calls-paid'] !== undefined) return undefined;
+  const price = models.about?.(headers['starling-model'] ?? model, principal)?.price;
+  if (price === undefined || price.source === 'unknown') return undefined;
+  return costOfUsage(price, usage) / 1_000_000;
 }
 
 function requestOf({ query, model, system, context, temperature, maxTokens }: Query): JsonObject {

@@ -52,7 +52,12 @@ export const modelSteps = (alice: () => NodeProcess): Readonly<Record<string, St
     put: { ...REAL, 'git diff': 'echo why' },
     printed: /^The mesh says hello\.\n/,
   },
-  'starling llm stats': { at: 'alice', printed: /gpu\/qwen +the operator +3 / },
+  "starling llm ask 'What does this cost?' --model gpu/qwen3:8b --budget research": {
+    at: 'alice',
+    put: { ...REAL, research: '5usd' },
+    printed: /^The mesh says hello\.\n/,
+  },
+  'starling llm stats': { at: 'alice', printed: /gpu\/qwen +the operator +4 / },
   'starling model remove gpu': {
     at: 'alice',
     printed: /removed gpu/,

@@ -18,11 +18,12 @@ interface AskOptions extends CommonOptions {
   readonly system?: string;
   readonly maxTokens?: number;
   readonly temperature?: number;
+  readonly budget?: string;
 }
 
 /** Asks the model and prints its answer as it comes. @throws what the call fails with */
 export async function run(question: string, options: AskOptions): Promise<ExitCode> {
-  const { model, system, maxTokens, temperature } = options;
+  const { budget, model, system, maxTokens, temperature } = options;
   if (temperature !== undefined && !(temperature >= 0 && temperature <= 2)) {
     throw new StarlingError('STARLING_USAGE', '--temperature is a number from 0 to 2');
   }
@@ -33,6 +34,7 @@ export async function run(question: string, options: AskOptions): Promise<ExitCo
     ...(system === undefined ? {} : { system }),
     ...(maxTokens === undefined ? {} : { max_tokens: maxTokens }),
     ...(temperature === undefined ? {} : { temperature }),
+    ...(budget === undefined ? {} : { budget }),
   };
   const isJson = options.json === true;
   let isBegun = false;
@@ -75,6 +77,7 @@ function lineOf(result: AiQueryResult): string {
     [
       result.model,
       `${about}${result.tokens_used.toLocaleString('en-US')} tokens`,
+      ...(result.cost_usd === undefined ? [] : [`$${Number(result.cost_usd.toFixed(6))}`]),
       durationText(result.took_ms),
       ...(ended === 'stop' ? [] : [`ended by: ${ended}`]),
       ...notes,
