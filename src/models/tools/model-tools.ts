@@ -116,7 +116,8 @@ function queryTool(
     hints: { destructiveHint: false },
     clients: 'yes',
     waits: true,
-    async run(input, { principal, progress, signal }): Promise<AiQueryResult> {
+    async run(input, call): Promise<AiQueryResult> {
+      const { principal, signal } = call;
       const { max_tokens: maxTokens, task_id: task, budget, context, ...asked } = input;
       // Calls of whoever works for something count against the budgets of that by themselves.
       const fund =
@@ -126,7 +127,7 @@ function queryTool(
       let length = 0;
       const said = (text: string): void => {
         length += text.length;
-        progress?.(length, text);
+        call.progress?.(length, text);
       };
       try {
         return await askQuery(
