@@ -42,6 +42,7 @@ import { HEARTBEAT_CASES } from './heartbeat-cases.ts';
 import { KNOCK_CASES } from './knock-cases.ts';
 import { encodeLongTicket } from './long-ticket.ts';
 import { MCP_CASES } from './mcp-cases.ts';
+import { MODEL_CASES } from './model-cases.ts';
 import { BOARD_CASES } from './board-cases.ts';
 import { QUORUM_CASES } from './quorum-cases.ts';
 import { RECORD_CASES } from './record-cases.ts';
@@ -508,6 +509,7 @@ export const CASES: readonly WireCase[] = [
   ...KNOCK_CASES,
   ...behalves,
   ...MCP_CASES,
+  ...MODEL_CASES,
 ];
 
 /** Bytes for fixtures that no code writes twice the same; for `print.ts`. */

@@ -132,7 +132,10 @@ class PeerServing {
     this.#running.set(peer, siblings.add(running));
     let head: AskHead | undefined;
     let isBegun = false;
+    let isRefused = false;
     messages.onMessage((message) => {
+      // What had been sent before the peer was told counts for nothing.
+      if (isRefused) return;
       try {
         if (isBegun) throw broken('nothing more may come');
         if (head === undefined) {
@@ -145,10 +148,8 @@ class PeerServing {
         const body = Buffer.from(message.subarray(1));
         void this.#answer({ stream, messages, running, gone: gone.signal }, head, body);
       } catch (error) {
-        if (isUnsupported(error)) {
-          isBegun = true;
-          return this.#fail(messages, error);
-        }
+        isRefused = true;
+        if (isUnsupported(error)) return this.#fail(messages, error);
         network.report(peer, 'malformed');
         stream.abort(error instanceof Error ? error : new Error(messageOf(error)));
       }
