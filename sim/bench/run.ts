@@ -5,8 +5,8 @@
  * everything of ours once and shortly, without bars. `--only <attack>` has `hostile` run that attack alone;
  * `--nodes N` has `scale` measure so many, `--only one-process|processes|cuts` that alone, and `--long` has its busy
  * loops run for five minutes; `--only peers|newcomer|overwrites|strong` has `board` measure that alone,
- * `--only runs` has it run nodes that are killed and cut off (with `--seeds N` and `--first M` so many seeds from M on, and
- * nothing planted),
+ * `--only runs` has it run nodes that are killed and cut off (with `--seeds N` and `--first M` so many seeds from M on),
+ * `--only planted` such runs with faults planted in them, which they must find,
  * `--only requests|starts|idle|hogs|queue|choosing` has `agents`, and `--only faults|awards|rates` has `tasks`; `--seeds N`,
  * `--first M` and `--tasks K` have it run so many seeds from M on, of so many tasks.
  */
@@ -25,6 +25,8 @@ import { benchTasks } from './tasks/tasks.ts';
 
 /** Parts that are recorded by themselves. */
 const OWN_SECTIONS: readonly string[] = ['hostile', 'scale', 'board', 'agents', 'tasks'];
+/** What `board` does only where that is asked for, which is recorded by itself, too. */
+const LONG_OF_BOARD: readonly string[] = ['runs', 'planted'];
 const PARTS: readonly string[] = ['mesh', 'gateway', 'guard', ...OWN_SECTIONS];
 
 const { values, positionals } = parseArgs({
@@ -68,12 +70,19 @@ function isWhole(): boolean {
 function isFull(): boolean {
   const { nodes, only, seeds, first, tasks } = values;
   return [
-    only.length === 0,
+    only.length === 0 || longOfBoard() !== undefined,
     nodes.length === 0,
     seeds === undefined,
     first === undefined,
     tasks === undefined,
   ].every(Boolean);
+}
+
+/** The one thing that `board` is to do of those that take half an hour. */
+function longOfBoard(): string | undefined {
+  const [only = '', ...more] = values.only;
+  const isAlone = positionals.join() === 'board' && more.length === 0;
+  return isAlone && LONG_OF_BOARD.includes(only) ? only : undefined;
 }
 
 async function run(parts: readonly string[]): Promise<void> {
@@ -125,16 +134,19 @@ async function run(parts: readonly string[]): Promise<void> {
   for (const [name, texts] of Object.entries(printed)) {
     if (texts.length === 0) continue;
     const part = name === 'bench' || parts.length > 1 ? '' : `${name.slice('bench '.length)} `;
-    const command = `npm run bench -- ${part}${values.check ? '--check ' : ''}--record`;
-    recordResult({ name, command, text: texts.join('') });
+    const only = longOfBoard();
+    const option = only === undefined ? '' : `--only ${only} `;
+    const command = `npm run bench -- ${part}${option}${values.check ? '--check ' : ''}--record`;
+    const section = only === undefined ? name : `${name} ${only}`;
+    recordResult({ name: section, command, text: texts.join('') });
   }
 }
 
-/** A part of the runs has nothing planted. */
+/** A part of the runs. */
 function withRuns(size: BoardSize): BoardSize {
   const { seeds, first = '1' } = values;
   if (seeds === undefined) return size;
-  const runs = { ...size.runs, seeds: Number(seeds), first: Number(first), plantedSeeds: 0 };
+  const runs = { ...size.runs, seeds: Number(seeds), first: Number(first) };
   return { ...size, runs };
 }
 

@@ -183,6 +183,20 @@ describe('a deleted key of a strong board', () => {
   });
 });
 
+describe('a key that is deleted long after it was made', () => {
+  it('is remembered from its deletion on, and not from when it was made', async () => {
+    const jobs = await make();
+    await jobs.ask('ann', 'k', { t: 'set', value: 1 });
+    await jobs.settle(10, 60_000);
+    expect(await jobs.ask('ann', 'k', { t: 'delete' }, 'gone@1')).toMatchObject({ existed: true });
+    await jobs.settle(9, 60_000);
+    expect(jobs.rowsOf('ann')).toEqual(['k']);
+    expect(await jobs.ask('bob', 'k', { t: 'delete' }, 'gone@1')).toMatchObject({ existed: true });
+    await jobs.settle(14, 60_000);
+    expect(jobs.rowsOf('ann')).toEqual([]);
+  });
+});
+
 describe('what is kept of a key that holds nothing', () => {
   it('is erased where a promise came to nothing, and where the replica to do it was away', async () => {
     const jobs = await make();

@@ -30,8 +30,8 @@ export interface ErasingComponents {
 
 /** Keys that may have to be erased. */
 export interface Erasing {
-  /** Something is kept of a key. */
-  add(cell: Cell): void;
+  /** Something is kept of a key; what was accepted just now is remembered from now on. */
+  add(cell: Cell, isAccepted: boolean): void;
 }
 
 const SWEEP_MS = 60_000;
@@ -57,7 +57,7 @@ class Sweeper implements Erasing {
   readonly #components: ErasingComponents;
   readonly #scope: Scope;
   /** In which sweep each key is looked at next, and how often it was left to others. */
-  readonly #due = new Map<string, { readonly cell: Cell; readonly at: number; left: number }>();
+  readonly #due = new Map<string, { readonly cell: Cell; at: number; left: number }>();
   readonly #listed = new Set<string>();
   #sweeps = 0;
 
@@ -66,12 +66,15 @@ class Sweeper implements Erasing {
     this.#scope = scope;
   }
 
-  add(cell: Cell): void {
-    this.#addIn(REMEMBERED_SWEEPS + 1, cell, 0);
+  add(cell: Cell, isAccepted: boolean): void {
+    const due = this.#due.get(nameOf(cell));
+    if (due === undefined) this.#addIn(REMEMBERED_SWEEPS + 1, cell, 0);
+    // The key may have been there for long, and be deleted only now: whoever tries that again must learn of it.
+    else if (isAccepted) due.at = this.#sweeps + REMEMBERED_SWEEPS + 1;
   }
 
   #addIn(sweeps: number, cell: Cell, left: number): void {
-    const name = `${cell.board}/${cell.key}`;
+    const name = nameOf(cell);
     if (this.#due.has(name)) return;
     if (this.#due.size >= KEYS_MAX) this.#listed.delete(cell.board);
     else this.#due.set(name, { cell, at: this.#sweeps + sweeps, left });
@@ -99,7 +102,7 @@ class Sweeper implements Erasing {
     for (const board of this.#components.boards()) {
       if (this.#listed.has(board)) continue;
       this.#listed.add(board);
-      for (const key of await this.#components.keys(board)) this.add({ board, key });
+      for (const key of await this.#components.keys(board)) this.add({ board, key }, false);
     }
   }
 
@@ -145,6 +148,10 @@ class Sweeper implements Erasing {
     if (own === undefined || erased.includes(false)) return 'again';
     return (await erase(own)) ? 'over' : 'again';
   }
+}
+
+function nameOf({ board, key }: Cell): string {
+  return `${board}/${key}`;
 }
 
 function isSame({ accepted }: Shown, ballot: Ballot): boolean {

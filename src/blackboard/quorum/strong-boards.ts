@@ -154,7 +154,7 @@ class QuorumBoards implements StrongBoards {
       kept: (cell, isAccepted) => {
         if (cell.key === SET_KEY) return;
         if (isAccepted) this.#toShow.add(cell);
-        this.#toErase.add(cell);
+        this.#toErase.add(cell, isAccepted);
       },
       erased: (cell) => this.#proposer.forget(cell),
     });

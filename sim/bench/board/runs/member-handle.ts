@@ -4,7 +4,7 @@ import type { ChildProcess } from 'node:child_process';
 import { builtFile } from '../../../project-root.ts';
 import { until } from '../replica.ts';
 import { hostOf } from './orders.ts';
-import type { Fault, MemberNews, MemberOrder } from './orders.ts';
+import type { MemberNews, MemberOrder } from './orders.ts';
 
 type Omitted<T> = T extends { readonly i: number } ? Omit<T, 'i'> : never;
 
@@ -21,23 +21,25 @@ export class Member {
   /** Resolves once it is up again, if it was killed. */
   starting: Promise<void> = Promise.resolve();
   readonly #folder: string;
-  readonly #fault: Fault | undefined;
+  readonly #planted: string | undefined;
   readonly #waiting = new Map<number, (news: MemberNews | undefined) => void>();
   #child: ChildProcess | undefined;
   #asked = 0;
 
-  constructor(at: number, folder: string, fault: Fault | undefined) {
+  /** `planted`: the fault that it has, or how else it is told that it has none; undefined: it can have none. */
+  constructor(at: number, folder: string, planted: string | undefined) {
     this.at = at;
     this.host = hostOf(at);
     this.#folder = folder;
-    this.#fault = fault;
+    this.#planted = planted;
   }
 
   async start(others: readonly string[]): Promise<void> {
     // The same as before: who was cut off knows no other one.
     const port = this.address.split('/')[4] ?? '0';
-    const args = [`${this.at}`, this.#folder, this.#fault ?? '', port, ...others];
-    const child = fork(builtFile('bench-board-member.js'), args, { execArgv: [] });
+    const program = this.#planted === undefined ? 'bench-board-member.js' : 'planted/member.js';
+    const args = [`${this.at}`, this.#folder, this.#planted ?? '', port, ...others];
+    const child = fork(builtFile(program), args, { execArgv: [] });
     this.#child = child;
     let isEnded = false;
     child.on('exit', () => {
@@ -82,8 +84,12 @@ export class Member {
     });
   }
 
-  cut(from: readonly string[]): void {
-    if (this.isUp) this.#tell({ t: 'cut', from });
+  cut(from: readonly string[], isParted = false): void {
+    if (this.isUp) this.#tell({ t: 'cut', from, isParted });
+  }
+
+  slow(isSlow: boolean): void {
+    if (this.isUp) this.#tell({ t: 'slow', isSlow });
   }
 
   jump(ms: number): void {

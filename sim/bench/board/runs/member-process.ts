@@ -6,11 +6,17 @@ import { createNode, loadConfig, silentLogger } from '../../../../src/index.ts';
 import type { Did, Json } from '../../../../src/index.ts';
 import { UNLIMITED } from '../../../limits.ts';
 import { Gate, gatedTcp } from './gated-tcp.ts';
+import type { RunHooks } from './faults.ts';
 import { hostOf } from './orders.ts';
 import type { MemberNews, MemberOrder } from './orders.ts';
 
 const STRONG = 'jobs';
 const OPEN = 'notes';
+
+/** What is planted looks here; a program without faults does not. */
+declare global {
+  var starlingRun: RunHooks;
+}
 
 /** Runs the process. */
 export async function runMember([
@@ -23,6 +29,8 @@ export async function runMember([
   let offsetMs = 0;
   const realNow = Date.now.bind(Date);
   Date.now = () => realNow() + offsetMs;
+  const pace = new Pace();
+  globalThis.starlingRun = { fault, goOn: () => pace.goOn() };
   const gate = new Gate();
   const host = hostOf(Number(number));
   const config = await loadConfig({
@@ -34,6 +42,8 @@ export async function runMember([
       bootstrap: [...bootstrap],
       open: 'board',
       mdns: false,
+      // Who is parted from somebody must have no way to that one.
+      relay: false,
       http: { enabled: false },
       limits: UNLIMITED,
     },
@@ -57,11 +67,15 @@ export async function runMember([
         return true;
       }
       case 'strong': {
-        if (fault === 'stale reads' && order.request.t === 'get') {
-          return { ok: true, value: board.get(order.key)?.value ?? null };
-        }
         const { key, request, id } = order;
         return { ...(await board.strong(key, { request, id })) };
+      }
+      case 'change': {
+        const { add, remove } = order;
+        return board.changeReplicas({
+          add: add as readonly Did[],
+          remove: remove as readonly Did[],
+        });
       }
       case 'look': {
         const notes = await node.board(OPEN);
@@ -70,13 +84,15 @@ export async function runMember([
           isStrong: board.isStrong,
           peers: node.peers().filter(({ state }) => state === 'alive').length,
           digest: notes.digest(),
+          held: pace.held,
           entries: Object.fromEntries(entries),
         };
       }
     }
   };
   process.on('message', (order: MemberOrder) => {
-    if (order.t === 'cut') gate.close(order.from);
+    if (order.t === 'cut') gate.close(order.from, order.isParted);
+    else if (order.t === 'slow') pace.slow(order.isSlow);
     else if (order.t === 'jump') offsetMs = order.ms;
     else {
       const { i } = order;
@@ -100,4 +116,26 @@ export async function runMember([
   process.on('disconnect', () => process.exit());
   const { did, addresses } = node.status();
   say({ t: 'up', did, address: addresses[0] ?? '' });
+}
+
+/** Whether a proposer that has the promises of a majority goes on at once. */
+class Pace {
+  #isSlow = false;
+  #waiting: (() => void)[] = [];
+
+  /** How many changes wait. */
+  get held(): number {
+    return this.#waiting.length;
+  }
+
+  slow(isSlow: boolean): void {
+    this.#isSlow = isSlow;
+    if (isSlow) return;
+    for (const goOn of this.#waiting) goOn();
+    this.#waiting = [];
+  }
+
+  async goOn(): Promise<void> {
+    if (this.#isSlow) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
 }

@@ -21,7 +21,17 @@ export type MemberOrder =
     }
   | { readonly t: 'set'; readonly i: number; readonly key: string; readonly value: Json }
   | { readonly t: 'look'; readonly i: number }
-  | { readonly t: 'cut'; readonly from: readonly string[] }
+  /** The strong board is kept by others from now on. */
+  | {
+      readonly t: 'change';
+      readonly i: number;
+      readonly add: readonly string[];
+      readonly remove: readonly string[];
+    }
+  /** Nothing comes from these any more: it is held back, or, where they are parted, connections with them break. */
+  | { readonly t: 'cut'; readonly from: readonly string[]; readonly isParted: boolean }
+  /** Whoever has the promises of a majority waits with the change, or goes on; see `faults.ts`. */
+  | { readonly t: 'slow'; readonly isSlow: boolean }
   /** Your clock is off by so much from now on. */
   | { readonly t: 'jump'; readonly ms: number };
 
@@ -30,14 +40,6 @@ export type MemberNews =
   | { readonly t: 'up'; readonly did: string; readonly address: string }
   | { readonly t: 'done'; readonly i: number; readonly result: Json }
   | { readonly t: 'failed'; readonly i: number; readonly code: string; readonly request?: string };
-
-/** What can be planted, to see that the runs find it. */
-export const FAULTS = [
-  'stale reads',
-  'unknown told as failed',
-  'a retry is another request',
-] as const;
-export type Fault = (typeof FAULTS)[number];
 
 /** The address of a member. */
 export function hostOf(member: number): string {
