@@ -9,6 +9,7 @@ import {
   ensurePrivateFolder,
   messageOf,
   settledWithin,
+  unawaited,
 } from '../core/index.ts';
 import type { Clock, Did, Health, Logger, Scope } from '../core/index.ts';
 import type { Signer } from '../identity/index.ts';
@@ -315,7 +316,9 @@ class AuditLog implements Audit {
     if (checkpoint !== undefined) {
       this.#publishing = this.#publishing.then(() => this.#publish(checkpoint));
     }
-    if (batch.fills) void this.#removeOld();
+    if (batch.fills) {
+      unawaited(this.#removeOld(), this.#components.logger, 'audit log: old segments not removed');
+    }
     this.#tellLost();
   }
 

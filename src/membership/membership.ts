@@ -3,7 +3,7 @@
  * known of each peer. Whether a silent peer is alive is decided in `suspicion.ts`.
  */
 import { EventEmitter } from 'node:events';
-import { createScope, isClockApart, messageOf } from '../core/index.ts';
+import { createScope, isClockApart, messageOf, unawaited } from '../core/index.ts';
 import type { Clock, Health, Logger, PeerId, Random, Scope } from '../core/index.ts';
 import { createRecordSync } from '../mesh/index.ts';
 import type { Signer } from '../identity/index.ts';
@@ -193,7 +193,7 @@ class LiveView implements Membership {
     this.#peers.rename(peer, alias);
     // One that is away hears it when it connects.
     if (this.#components.network.connected().includes(peerId)) {
-      void this.#heartbeats.tell(peerId, this.#nextFor(peer.view));
+      this.#tell(peerId, this.#nextFor(peer.view));
     }
     return peer.view;
   }
@@ -327,7 +327,9 @@ class LiveView implements Membership {
       return;
     }
     const { incarnation, sequence, status, seen } = heartbeat;
-    if (seen !== undefined) void this.#pass(seen);
+    if (seen !== undefined) {
+      unawaited(this.#pass(seen), this.#components.logger, 'incarnation not kept');
+    }
     const peer = this.#peers.get(from) ?? this.#peers.meet(from, heartbeat.presence.name);
     if (peer === undefined) return;
     const isNew = incarnation > peer.incarnation;
@@ -350,7 +352,7 @@ class LiveView implements Membership {
     if (status === 'leaving') return;
     // Whoever has just started has heard nobody yet. Who is not connected hears by gossip, or when it is.
     if (isNew && this.#components.network.isConnected(from)) {
-      void this.#heartbeats.tell(from, this.#nextFor(peer.view));
+      this.#tell(from, this.#nextFor(peer.view));
     }
   }
 
@@ -398,13 +400,17 @@ class LiveView implements Membership {
     const nowMs = this.#components.clock.now();
     if (Math.abs(nowMs - peer.correctedAtMs) < this.#init.intervalMs) return;
     peer.correctedAtMs = nowMs;
-    void this.#heartbeats.tell(
-      peer.view.peerId,
-      this.#heartbeats.next(this.#status, { seen: peer.incarnation }),
-    );
+    this.#tell(peer.view.peerId, this.#heartbeats.next(this.#status, { seen: peer.incarnation }));
   }
 
   /** Goes on in a later incarnation when somebody knows this node by a later one than its own. */
+  /** Tells one peer by itself. */
+  #tell(peer: PeerId, bytes: Uint8Array): void {
+    unawaited(this.#heartbeats.tell(peer, bytes), this.#components.logger, 'heartbeat not told', {
+      peer,
+    });
+  }
+
   async #pass(seen: number): Promise<void> {
     try {
       const next = await this.#incarnations.pass(seen);
@@ -439,7 +445,7 @@ class LiveView implements Membership {
   }
 
   #connected(peerId: PeerId): void {
-    void this.#heartbeats.tell(peerId, this.#nextFor(this.#peers.get(peerId)?.view));
+    this.#tell(peerId, this.#nextFor(this.#peers.get(peerId)?.view));
     this.#evidence.connected(peerId);
   }
 

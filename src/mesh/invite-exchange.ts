@@ -2,7 +2,7 @@
  * `/starling/invite/1`: a member to whom a newcomer shows a ticket asks who made the ticket, so that its
  * uses are counted in one place for as long as that place can be reached.
  */
-import { StarlingError, createBuckets, messageOf, withDeadline } from '../core/index.ts';
+import { StarlingError, createBuckets, messageOf, withDeadline, unawaited } from '../core/index.ts';
 import type { Clock, Logger, PeerId } from '../core/index.ts';
 import { createMessageStream } from '../network/index.ts';
 import type { MessageStream, Network, PeerStream } from '../network/index.ts';
@@ -56,7 +56,7 @@ async function ask(
       channel = opened;
       opened.send(encodeInviteQuestion(question));
       const answer = decodeInviteAnswer(await firstMessage(opened));
-      void opened.close();
+      unawaited(opened.close(), logger, 'a stream did not close', { peer: inviter });
       return answer;
     });
   } catch (error) {

@@ -3,7 +3,14 @@
  * told so, and goes on after a restart; the board of the swarm shows to all of its nodes how it goes.
  */
 import type { Fund, Funds } from '../budget/index.ts';
-import { StarlingError, backoffMs, createScope, messageOf, sleep } from '../core/index.ts';
+import {
+  StarlingError,
+  backoffMs,
+  createScope,
+  messageOf,
+  sleep,
+  unawaited,
+} from '../core/index.ts';
 import type { Json, Scope, Startable } from '../core/index.ts';
 import { senderKey, sendersIn, waitForNews } from '../agents/index.ts';
 import { nameOf } from '../guard/index.ts';
@@ -262,13 +269,17 @@ class NodeOrchestrations implements Orchestrations {
     }
     const leftMs = Math.max(0, expiresAt - clock.now());
     live.cancelDeadline = clock.schedule(leftMs, () => {
-      void conductor.end('expired', 'expired', 'it was not done in its time');
+      const ended = conductor.end('expired', 'expired', 'it was not done in its time');
+      unawaited(ended, this.#components.logger, 'a plan whose time is over has not ended', {
+        plan: id,
+      });
     });
-    void conductor.run().finally(() => {
+    const running = conductor.run().finally(() => {
       if (!conductor.isOver) return;
       live.cancelDeadline();
       this.#endFund(state.order);
     });
+    unawaited(running, this.#components.logger, 'a plan does not go on', { plan: id });
     return live;
   }
 

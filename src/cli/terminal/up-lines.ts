@@ -3,6 +3,7 @@
  * taken up. Nothing more once its goodbye is said.
  */
 import type { Config } from '../../config/types.ts';
+import { messageOf } from '../../core/errors.ts';
 import { systemClock } from '../../core/time/clock.ts';
 import type { PolicyChange } from '../../guard/index.ts';
 import type { StarlingNode } from '../../node-types.ts';
@@ -59,7 +60,7 @@ export function tellOfNode(
   node.events.on('serving', () => {
     progress.done();
     show(describeStart(node.status()));
-    void invitation().then((text) => {
+    const told = invitation().then((text) => {
       if (text !== '') show(`\n${text}\n`);
       for (const line of describeWarnings(node.status())) show(line);
       if (Object.keys(config.mcpServers).length === 0) show(noServers(last));
@@ -69,6 +70,9 @@ export function tellOfNode(
       for (const line of untold ?? []) say(line);
       untold = undefined;
     });
+    told.catch((error: unknown) =>
+      show(`not all is shown here: ${messageOf(error)}; see: starling status`),
+    );
   });
   node.events.on('policy', (changes) => sayBelow(policyText(changes)));
   return {

@@ -1,6 +1,6 @@
 /** Functions of the program that holds the node, as tools: one server `functions`, which is there once it has one. */
 import type { z } from 'zod';
-import { StarlingError, VERSION, isObject, messageOf } from '../../core/index.ts';
+import { StarlingError, VERSION, isObject, messageOf, unawaited } from '../../core/index.ts';
 import type { Json, JsonObject, Logger } from '../../core/index.ts';
 import type { ListedTool, ServerCatalog } from '../../directory/index.ts';
 import { eraOf } from '../wire/era.ts';
@@ -143,7 +143,10 @@ class Functions implements FunctionServer {
     }
     const abort = new AbortController();
     this.#running.add(abort);
-    void this.#run(call, found, abort).finally(() => this.#running.delete(abort));
+    const running = this.#run(call, found, abort).finally(() => this.#running.delete(abort));
+    unawaited(running, this.#logger, 'a call of a function was not answered', {
+      tool: found.tool.name,
+    });
     return { cancel: () => abort.abort() };
   }
 

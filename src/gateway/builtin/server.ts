@@ -6,6 +6,7 @@ import {
   isObject,
   messageOf,
   systemClock,
+  unawaited,
 } from '../../core/index.ts';
 import type { Clock, JsonObject, Logger } from '../../core/index.ts';
 import type { ServerCatalog } from '../../directory/index.ts';
@@ -176,7 +177,8 @@ class NodeServer implements BuiltinServer {
     }
     const abort = new AbortController();
     under.add(abort);
-    void this.#run(call, abort, open).finally(() => under.delete(abort));
+    const running = this.#run(call, abort, open).finally(() => under.delete(abort));
+    unawaited(running, this.#logger, 'a call of the built-in server was not answered', { method });
     return { cancel: () => abort.abort() };
   }
 

@@ -3,7 +3,8 @@ import { EventEmitter } from 'node:events';
 import type { ServerCatalog } from '../../directory/index.ts';
 import type { Directory } from '../../directory/index.ts';
 import type { Membership, PeerView } from '../../membership/index.ts';
-import type { PeerId } from '../../core/index.ts';
+import { unawaited } from '../../core/index.ts';
+import type { Logger, PeerId } from '../../core/index.ts';
 import type { PinOwner } from '../pins/pin-rows.ts';
 import type { Pins } from '../pins/pins.ts';
 import type { Upstreams } from '../types.ts';
@@ -19,6 +20,7 @@ export interface ViewsComponents extends ViewComponents {
   readonly directory: Pick<Directory, 'servers' | 'peers' | 'events'>;
   readonly membership: Pick<Membership, 'peer' | 'byAlias' | 'events'>;
   readonly pins: Pick<Pins, 'read' | 'review' | 'offered' | 'keeping' | 'events'>;
+  readonly logger: Logger;
 }
 
 /** Makes the views of a node. */
@@ -106,12 +108,13 @@ class NodeViews implements Views {
 
   /** What is seen for the first time is told of once its pins are on disk: the pins say when. */
   #listed(owner: PinOwner, catalogs: () => readonly ServerCatalog[]): void {
-    const { pins } = this.#components;
+    const { logger, pins } = this.#components;
     const reading = pins.read(catalogs());
     if (reading === undefined) return this.#review(owner, catalogs());
     const reviewing = this.#reviewAfter(reading, owner, catalogs);
     this.#reading.add(reviewing);
-    void reviewing.finally(() => this.#reading.delete(reviewing));
+    const read = reviewing.finally(() => this.#reading.delete(reviewing));
+    unawaited(read, logger, 'a long list was not read', { owner });
   }
 
   async #reviewAfter(

@@ -1,5 +1,5 @@
 /** The channels of one session: one to each server that it has used, opened when it is first needed. */
-import { messageOf } from '../../core/index.ts';
+import { messageOf, unawaited } from '../../core/index.ts';
 import type { JsonObject, Logger } from '../../core/index.ts';
 import type {
   ServerChannel,
@@ -113,9 +113,12 @@ class SessionChannels implements ChannelTable {
     }
     this.#table.set(name, channel);
     this.#tellLevel(channel);
-    void channel.ended.then(() => {
+    const forgotten = channel.ended.then(() => {
       if (this.#table.get(name) === channel) this.#table.delete(name);
       if (!this.#isClosed) this.#components.lost(name);
+    });
+    unawaited(forgotten, this.#components.logger, 'the end of a channel was not told', {
+      server: name,
     });
     return channel;
   }

@@ -359,15 +359,13 @@ function coalesced(
         again = false;
         await tell();
       } while (again);
-    } catch (error) {
-      failed(error, 'a change of a task was not told');
     } finally {
       runs = false;
     }
   };
   return () => {
     if (runs) again = true;
-    else void run();
+    else run().catch((error: unknown) => failed(error, 'a change of a task was not told'));
   };
 }
 

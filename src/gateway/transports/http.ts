@@ -253,7 +253,9 @@ class HttpEdge implements HttpTransport {
     if (this.#isForModels(path)) takeApiKey(request);
     const verdict = door.authenticate(request);
     if (!(verdict instanceof Promise)) return this.#enter(request, response, verdict, path);
-    void verdict.then((known) => this.#enter(request, response, known, path));
+    verdict
+      .then((known) => this.#enter(request, response, known, path))
+      .catch((error: unknown) => this.#notServed(error, request.socket));
     return undefined;
   }
 
@@ -415,8 +417,15 @@ class HttpEdge implements HttpTransport {
       }
     };
     const verdict = door.authenticate(request);
-    if (verdict instanceof Promise) void verdict.then(proceed);
-    else proceed(verdict);
+    if (!(verdict instanceof Promise)) return proceed(verdict);
+    verdict.then(proceed).catch((error: unknown) => this.#notServed(error, socket));
+    return undefined;
+  }
+
+  /** Whoever asked must not wait for ever. */
+  #notServed(error: unknown, socket: Duplex): void {
+    this.#components.logger.error({ error: messageOf(error) }, 'HTTP request not served');
+    socket.destroy();
   }
 }
 

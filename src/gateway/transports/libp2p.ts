@@ -4,7 +4,7 @@
  * issued to the caller rides back the same way.
  */
 import type { Audit } from '../../audit/index.ts';
-import { StarlingError, createBuckets, messageOf } from '../../core/index.ts';
+import { StarlingError, createBuckets, messageOf, unawaited } from '../../core/index.ts';
 import type { Buckets, Clock, Did, Json, JsonObject, Logger } from '../../core/index.ts';
 import type { Grant, GrantBook, Revocation } from '../../grants/index.ts';
 import type { OnBehalfOf, Principal } from '../../guard/index.ts';
@@ -285,7 +285,7 @@ class PeerCaller {
       this.#isRefused = true;
       if (frame.kind === 'request') reply.final(errorBytes(frame.id, errorOf(error)));
       // After the writer's flush, which is a microtask.
-      setImmediate(() => void this.#stream.close());
+      setImmediate(() => closeQuietly(this.#stream, logger));
     }
     return this.#session;
   }
@@ -360,7 +360,7 @@ class PeerCaller {
   }
 
   close(): void {
-    void this.#stream.close();
+    closeQuietly(this.#stream, this.#components.logger);
   }
 
   end(): void {
@@ -388,7 +388,7 @@ class PeerCaller {
     this.#cancelTimeout?.();
     const behalf = behalfIn(meta[ON_BEHALF_OF_META], this.#stream, this.#holder, this.#components);
     if (behalf !== undefined && this.#session !== undefined) {
-      endWith(behalf, this.#stream, this.#session, this.#components.clock);
+      endWith(behalf, this.#stream, this.#session, this.#components);
     }
     this.#present(meta[GRANTS_META]);
     const server = meta[SERVER_META];
@@ -438,7 +438,7 @@ function behalfIn(
     const what = { ability: 'session/open', resource: `agent:${stream.peer}` };
     audit.note({ kind: 'decision', who: issuer, what, outcome: 'denied', reason });
     // After the answer, which is on its way when this turn is over.
-    setImmediate(() => void stream.close());
+    setImmediate(() => closeQuietly(stream, logger));
     throw error;
   }
 }
@@ -448,12 +448,17 @@ function endWith(
   { endsAtMs }: CertifiedOnBehalfOf,
   stream: PeerStream,
   session: Session,
-  clock: Clock,
+  { clock, logger }: Pick<PeerTransportComponents, 'clock' | 'logger'>,
 ): void {
   const cancel = clock.schedule(Math.max(0, endsAtMs - clock.now()), () =>
-    session.whenIdle(() => void stream.close()),
+    session.whenIdle(() => closeQuietly(stream, logger)),
   );
   stream.onEnd(cancel);
+}
+
+/** Closes the stream after what was written; nobody waits for that. */
+function closeQuietly(stream: PeerStream, logger: Logger): void {
+  unawaited(stream.close(), logger, 'a stream did not close', { peer: stream.peer });
 }
 
 /** Answers the first request with `error`, then ends the stream. */
@@ -470,7 +475,7 @@ function refuse(
     if (frame.kind !== 'request') return;
     reply.final(errorBytes(frame.id, errorOf(error)));
     // After the writer's flush, which is a microtask.
-    setImmediate(() => void stream.close());
+    setImmediate(() => closeQuietly(stream, logger));
   };
   const decoder = createSessionDecoder({ receive }, output, { messageBytes: REFUSED_BYTES_MAX });
   stream.onData((chunk) => decoder.push(chunk));

@@ -3,7 +3,7 @@
  * An instance that ends takes its subscriptions along: they are made again on the next instance, though
  * nobody calls, and until that succeeds.
  */
-import { messageOf } from '../../core/index.ts';
+import { messageOf, unawaited } from '../../core/index.ts';
 import type { Clock, Logger } from '../../core/index.ts';
 import type { ChannelListener } from '../channel-types.ts';
 import type { Instance } from './instances/instance.ts';
@@ -158,7 +158,12 @@ class Subscribed implements LocalSubscriptions {
   #watch(instance: Instance): void {
     if (this.#watched.has(instance)) return;
     this.#watched.add(instance);
-    void instance.ended.then(() => this.#lost(instance));
+    const seen = instance.ended.then(() => this.#lost(instance));
+    unawaited(
+      seen,
+      this.#components.logger,
+      'subscriptions of an instance that ended are not renewed',
+    );
   }
 
   /** What was heard of `instance` is subscribed to anew on another one. */

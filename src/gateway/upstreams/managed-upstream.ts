@@ -3,7 +3,7 @@
  * it lists (`server-listing.ts`) and its running instances (`instance-pool.ts`).
  */
 import type { McpServer, Retry, UsableServer } from '../../config/index.ts';
-import { StarlingError, createScope } from '../../core/index.ts';
+import { StarlingError, createScope, unawaited } from '../../core/index.ts';
 import type { Clock, Health, JsonObject, Logger, Random, Scope } from '../../core/index.ts';
 import type { CatalogLimits, ItemKind, ServerCatalog } from '../../directory/index.ts';
 import { objectOf } from '../wire/era.ts';
@@ -181,7 +181,8 @@ class Managed implements ManagedUpstream {
   open(init: ServerChannelInit): ServerChannel {
     const channel = createLocalChannel(this, init);
     this.#channels.add(channel);
-    void channel.ended.then(() => this.#channels.delete(channel));
+    const gone = channel.ended.then(() => this.#channels.delete(channel));
+    unawaited(gone, this.logger, 'a channel that ended is still counted');
     return channel;
   }
 
@@ -226,9 +227,10 @@ class Managed implements ManagedUpstream {
     this.#become('starting', undefined);
     this.#pool.renew();
     // What a process has to itself (a port, a file) its successor gets when it is over.
-    void this.#pool.untilEnded().then(() => {
+    const begun = this.#pool.untilEnded().then(() => {
       if (!scope.closed) this.#listing.refreshIn(0);
     });
+    unawaited(begun, this.logger, 'the server was not started anew');
   }
 
   retry(): void {

@@ -11,6 +11,7 @@ import {
   createBuckets,
   createScope,
   messageOf,
+  unawaited,
 } from '../../core/index.ts';
 import type { Buckets, Clock, Logger, PeerId, Random, Scope } from '../../core/index.ts';
 import { readCatalogs } from '../../directory/index.ts';
@@ -229,7 +230,9 @@ class PeerCatalog {
     this.#scope.after(Math.max(delayMs, this.#allowance.waitMs(this.#peer)), () => {
       this.#isDue = false;
       const channel = this.#channel;
-      if (channel !== undefined && !this.#isListing) void this.#listAgain(channel);
+      if (channel === undefined || this.#isListing) return;
+      const { logger } = this.#components;
+      unawaited(this.#listAgain(channel), logger, 'tools of peer not listed', { peer: this.#peer });
     });
   }
 

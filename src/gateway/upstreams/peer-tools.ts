@@ -107,7 +107,7 @@ class NodePeerTools implements PeerTools {
       if (this.#sessions.get(key) === session) this.#sessions.delete(key);
       session.cancelIdle();
     };
-    channel.then(({ ended }) => void ended.then(forget), forget);
+    channel.then(({ ended }) => ended).then(forget, forget);
     return session;
   }
 

@@ -1,5 +1,5 @@
 /** Peers as upstreams: an MCP session of ours on a stream to the peer that owns the tools. */
-import { StarlingError, createLineDecoder, withDeadline } from '../../core/index.ts';
+import { StarlingError, createLineDecoder, withDeadline, unawaited } from '../../core/index.ts';
 import type { Clock, JsonObject, Logger } from '../../core/index.ts';
 import type { GrantBook } from '../../grants/index.ts';
 import { namePeer } from '../../membership/index.ts';
@@ -195,7 +195,8 @@ class PeerChannel implements ServerChannel {
   }
 
   close(): void {
-    void this.#stream.close();
+    const { logger } = this.#components;
+    unawaited(this.#stream.close(), logger, 'a stream did not close', { peer: this.#peer.alias });
   }
 
   #notified(...[frame, related]: Parameters<ChannelListener['notification']>): void {

@@ -4,7 +4,13 @@
  * session at a peer that offers nothing, and what is granted still comes at once: grants themselves come in the
  * session. A peer of before can't say, and has a session as all had.
  */
-import { createBuckets, createScope, messageOf, withDeadline } from '../../core/index.ts';
+import {
+  createBuckets,
+  createScope,
+  messageOf,
+  withDeadline,
+  unawaited,
+} from '../../core/index.ts';
 import type { Buckets, Clock, Did, Logger, PeerId, Scope } from '../../core/index.ts';
 import type { GrantBook } from '../../grants/index.ts';
 import { didFromPeerId, peerIdFromDid } from '../../identity/index.ts';
@@ -66,9 +72,16 @@ class Hints implements SessionHints {
     const scope = createScope(clock);
     this.#scope = scope;
     this.#changed = changed;
-    const connected = (peer: PeerId): void => void this.#say(peer);
+    const { logger } = this.#components;
+    const connected = (peer: PeerId): void =>
+      unawaited(this.#say(peer), logger, 'a peer was not told whether it was granted anything', {
+        peer,
+      });
     const disconnected = (peer: PeerId): void => void this.#old.delete(peer);
-    const granted = (holder: Did): void => void this.#granted(holder);
+    const granted = (holder: Did): void =>
+      unawaited(this.#granted(holder), logger, 'who was granted something was not told', {
+        holder,
+      });
     network.events.on('peer:connect', connected);
     network.events.on('peer:disconnect', disconnected);
     grants.events.on('change', granted);
@@ -76,7 +89,7 @@ class Hints implements SessionHints {
     scope.add(() => network.events.off('peer:disconnect', disconnected));
     scope.add(() => grants.events.off('change', granted));
     scope.add(network.onFrame(KIND, (bytes, from) => this.#heard(bytes, from)));
-    for (const peer of network.connected()) void this.#say(peer);
+    for (const peer of network.connected()) connected(peer);
   }
 
   stop(): void {

@@ -5,7 +5,14 @@
  */
 import { randomBytes as systemRandomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
-import { StarlingError, createScope, idOf, messageOf, printable } from '../../core/index.ts';
+import {
+  StarlingError,
+  createScope,
+  idOf,
+  messageOf,
+  printable,
+  unawaited,
+} from '../../core/index.ts';
 import type { Clock, Logger, Scope } from '../../core/index.ts';
 import type { Table } from '../../store/index.ts';
 import { Entries } from './entries.ts';
@@ -108,7 +115,7 @@ class ApprovalQueue implements Approvals {
   attach(answerer: Answerer): () => void {
     this.#answerers.add(answerer);
     for (const entry of this.#entries.all()) {
-      if (entry.isOpen && entry.approval.state === 'pending') void this.#askOne(entry, answerer);
+      if (entry.isOpen && entry.approval.state === 'pending') this.#ask(entry, answerer);
     }
     return () => void this.#answerers.delete(answerer);
   }
@@ -122,7 +129,7 @@ class ApprovalQueue implements Approvals {
     const gone = (): void => {
       const why: unknown = signal?.reason;
       const text = typeof why === 'string' ? why : 'the caller is gone';
-      void this.#closeQuietly(entry, 'withdrawn', text);
+      this.#closeSoon(entry, 'withdrawn', text);
     };
     if (signal?.aborted === true) gone();
     signal?.addEventListener('abort', gone, { once: true });
@@ -141,7 +148,7 @@ class ApprovalQueue implements Approvals {
     const gone = new Promise<never>((_, reject) => {
       const left = (): void => {
         if (typeof signal.reason === 'string') {
-          void this.#closeQuietly(entry, 'withdrawn', signal.reason);
+          this.#closeSoon(entry, 'withdrawn', signal.reason);
         }
         reject(new StarlingError('STARLING_STOPPED', 'nobody waits for the approval any more'));
       };
@@ -227,7 +234,7 @@ class ApprovalQueue implements Approvals {
     if (entry.approval.state !== 'pending') return entry;
     this.#arm(entry);
     this.events.emit('pending', approval);
-    for (const answerer of this.#answerers) void this.#askOne(entry, answerer);
+    for (const answerer of this.#answerers) this.#ask(entry, answerer);
     await this.#prune();
     return entry;
   }
@@ -272,7 +279,7 @@ class ApprovalQueue implements Approvals {
 
   #timedOut(entry: Entry): void {
     // An answer that is on its way to the disk came first.
-    if (!entry.answering) void this.#closeQuietly(entry, 'expired', 'nobody answered in time');
+    if (!entry.answering) this.#closeSoon(entry, 'expired', 'nobody answered in time');
   }
 
   #escalate(entry: Entry): void {
@@ -283,8 +290,15 @@ class ApprovalQueue implements Approvals {
     this.events.emit('escalated', entry.approval);
     // Whoever put the question aside sees it once more.
     for (const answerer of this.#answerers) {
-      if (!entry.asked.has(answerer)) void this.#askOne(entry, answerer);
+      if (!entry.asked.has(answerer)) this.#ask(entry, answerer);
     }
+  }
+
+  #ask(entry: Entry, answerer: Answerer): void {
+    const { logger } = this.#components;
+    unawaited(this.#askOne(entry, answerer), logger, 'somebody was not asked', {
+      id: entry.approval.id,
+    });
   }
 
   async #askOne(entry: Entry, answerer: Answerer): Promise<void> {
@@ -342,6 +356,13 @@ class ApprovalQueue implements Approvals {
     if (approval.kind === 'call') return undefined;
     if (this.#effect === undefined) throw stopped();
     return this.#effect(approval);
+  }
+
+  #closeSoon(entry: Entry, state: 'expired' | 'withdrawn', why: string): void {
+    const { logger } = this.#components;
+    unawaited(this.#closeQuietly(entry, state, why), logger, 'an approval was not ended', {
+      id: entry.approval.id,
+    });
   }
 
   async #closeQuietly(entry: Entry, state: 'expired' | 'withdrawn', why: string): Promise<void> {

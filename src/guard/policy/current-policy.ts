@@ -6,7 +6,7 @@ import { EventEmitter } from 'node:events';
 import { unwatchFile, watchFile } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { heldBack } from '../../config/index.ts';
-import { StarlingError, createScope, messageOf } from '../../core/index.ts';
+import { StarlingError, createScope, messageOf, unawaited } from '../../core/index.ts';
 import type { Clock, Health, Logger, Scope, Startable } from '../../core/index.ts';
 import { defaultPolicy, parsePolicy, policyChanges } from './policy.ts';
 import type { Policy, PolicyChange } from './policy.ts';
@@ -117,7 +117,9 @@ class PolicyInForce implements CurrentPolicy {
     let cancel: () => void = () => undefined;
     const looked = (): void => {
       cancel();
-      cancel = scope.after(SETTLE_MS, () => void this.changed());
+      cancel = scope.after(SETTLE_MS, () =>
+        unawaited(this.changed(), this.#components.logger, 'the policy file was not taken up'),
+      );
     };
     // By name, so that editors may replace the file, and it may come later.
     const interval = this.#init.lookMs ?? 1000;

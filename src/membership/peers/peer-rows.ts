@@ -3,7 +3,7 @@
  * heartbeats has something to be saved, and each write waits for the disk. A row gives nobody any right, so that what
  * a crash takes is heard again.
  */
-import { messageOf } from '../../core/index.ts';
+import { messageOf, unawaited } from '../../core/index.ts';
 import type { Clock, Logger, PeerId } from '../../core/index.ts';
 import type { Table } from '../../store/index.ts';
 import { savePeers } from './saved-peers.ts';
@@ -62,7 +62,9 @@ export function createPeerRows(components: PeerRowsComponents): PeerRows {
   return {
     later(peer) {
       waiting.add(peer);
-      cancel ??= components.clock.schedule(SAVE_DELAY_MS, () => void now());
+      cancel ??= components.clock.schedule(SAVE_DELAY_MS, () =>
+        unawaited(now(), components.logger, 'peers not saved'),
+      );
     },
     now,
   };

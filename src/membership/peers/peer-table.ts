@@ -2,7 +2,7 @@
  * The peers that this node knows, each under one alias and its newest key: found by either in constant
  * time, saved over restarts, and told of when something about them changes.
  */
-import { StarlingError, messageOf } from '../../core/index.ts';
+import { StarlingError, messageOf, unawaited } from '../../core/index.ts';
 import type { Clock, Did, Logger, PeerId } from '../../core/index.ts';
 import type { Successions } from '../../grants/index.ts';
 import { didFromPeerId, parseDid, parsePeerId, peerIdFromDid } from '../../identity/index.ts';
@@ -235,7 +235,9 @@ class Peers implements PeerTable {
     entry.isUnsaved = false;
     // An operator chose it: it waits for nobody else.
     this.#rows.later(before.peerId);
-    void this.#rows.now();
+    unawaited(this.#rows.now(), this.#components.logger, 'the name of a peer was not kept', {
+      alias,
+    });
     this.update(entry, {});
     this.#tell(entry.view, before);
   }

@@ -10,7 +10,7 @@
  *   a: news          ─►  ◄─         news :b        what the other has not; later whatever is new
  * ```
  */
-import { createBuckets } from '../../core/index.ts';
+import { createBuckets, unawaited } from '../../core/index.ts';
 import type { Buckets, Clock, Logger, PeerId, Random, Scope } from '../../core/index.ts';
 import type { Network } from '../../network/index.ts';
 import { decodeHeartbeat } from '../heartbeats/heartbeat-format.ts';
@@ -251,7 +251,9 @@ class RosterExchange implements Roster {
   }
 
   #send(peer: PeerId, message: RosterMessage): void {
-    void this.#components.network.sendFrame(peer, KIND, encodeRosterMessage(message));
+    const { logger, network } = this.#components;
+    const sent = network.sendFrame(peer, KIND, encodeRosterMessage(message));
+    unawaited(sent, logger, 'news of the roster were not sent', { peer });
   }
 
   /** Who is there, this node included, by PeerId. */

@@ -1,6 +1,6 @@
 /** Other meshes of this LAN: multicast DNS names their nodes, and one of them is asked which mesh it is of. */
 import { EventEmitter } from 'node:events';
-import { createScope, messageOf, sleep } from '../../core/index.ts';
+import { createScope, messageOf, sleep, unawaited } from '../../core/index.ts';
 import type { Clock, Logger, MeshId, PeerId, Scope, Startable } from '../../core/index.ts';
 import { createBareHost } from '../../network/index.ts';
 import type { LanNode, Network, Transport } from '../../network/index.ts';
@@ -86,7 +86,7 @@ class Watch implements Neighbours {
     this.#scope ??= createScope(clock, (error) =>
       logger.error({ error: messageOf(error) }, 'looking for other meshes failed'),
     );
-    void this.#askAll();
+    this.#askOn();
   }
 
   async stop(): Promise<void> {
@@ -109,8 +109,12 @@ class Watch implements Neighbours {
       this.#seen.delete(peer);
     }
     this.#queue.push(node);
-    void this.#askAll();
+    this.#askOn();
   };
+
+  #askOn(): void {
+    unawaited(this.#askAll(), this.#components.logger, 'looking for other meshes failed');
+  }
 
   /** One after the other, so that a LAN full of nodes costs little at a time. */
   async #askAll(): Promise<void> {

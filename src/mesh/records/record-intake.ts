@@ -4,7 +4,7 @@
  * streams bring them, and after what came to nothing, or was of somebody who signs many, the lane rests for long. So who
  * sends records without end has a small share of a core, and holds up nobody else's records.
  */
-import { StarlingError, messageOf, pause } from '../../core/index.ts';
+import { StarlingError, messageOf, pause, unawaited } from '../../core/index.ts';
 import type { Clock, Logger, PeerId } from '../../core/index.ts';
 import { GRANT_TYPE, MEMBERSHIP_LINKS_MAX, SUCCESSION_TYPE } from '../../grants/index.ts';
 import type { Revocation } from '../../grants/index.ts';
@@ -110,9 +110,10 @@ class Intake implements RecordIntake {
       () => undefined,
     );
     this.#lanes.set(from, lane);
-    void lane.then(() => {
+    const left = lane.then(() => {
       if (this.#lanes.get(from) === lane) this.#lanes.delete(from);
     });
+    unawaited(left, this.#components.logger, 'a lane of records stays', { peer: from });
     return taken;
   }
 

@@ -8,6 +8,7 @@ import {
   createScope,
   messageOf,
   withDeadline,
+  unawaited,
 } from '../../core/index.ts';
 import type { Buckets, Clock, Logger, PeerId, Scope } from '../../core/index.ts';
 import { peerIdFromDid } from '../../identity/index.ts';
@@ -147,14 +148,14 @@ class RecordCarrier implements RecordSync {
 
   start(): void {
     if (this.#scope !== undefined) return;
-    const { network, records, clock } = this.#components;
+    const { network, records, clock, logger } = this.#components;
     const scope = createScope(clock);
     this.#scope = scope;
     const linked = (peer: PeerId): void => {
       this.#linkCount += 1;
       this.#links.set(peer, this.#linkCount);
       this.#linksSince.set(peer, (this.#linksSince.get(peer) ?? 0) + 1);
-      void this.#greet(peer, scope);
+      unawaited(this.#greet(peer, scope), logger, 'records not greeted', { peer });
     };
     const lost = (peer: PeerId): void => {
       this.#links.delete(peer);

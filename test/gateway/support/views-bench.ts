@@ -149,6 +149,7 @@ export async function houseOf(
     membership,
     clearance,
     self: 'workstation',
+    logger: silentLogger,
     lacking: createLacking(createTestClock()),
     // When a pin is on disk is for the tests of pins: here each is at once.
     pins: {

@@ -7,7 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { JsonRpcTransportHandler, ServerCallContext } from '@a2a-js/sdk/server';
 import { AGENT_CARD_PATH, formatSSEEvent } from '@a2a-js/sdk';
 import { VersionNotSupportedError } from '@a2a-js/sdk/errors';
-import { createScope, isObject } from '../../../core/index.ts';
+import { createScope, isObject, messageOf } from '../../../core/index.ts';
 import type { Clock, Json, JsonObject, Logger } from '../../../core/index.ts';
 import type { Signer } from '../../../identity/index.ts';
 import type { Credential } from '../../door/types.ts';
@@ -113,7 +113,11 @@ class HttpA2a implements A2aDoor {
       return refuse(response, 405, usage('allowed: POST'), { allow: 'POST' });
     }
     return readPostedBody(request, response, this.#init.messageBytes, (body) => {
-      void this.#answer(body, { agent, request, response, credential });
+      this.#answer(body, { agent, request, response, credential }).catch((error: unknown) => {
+        const { logger } = this.#components;
+        logger.error({ error: messageOf(error) }, 'a request of A2A was not answered');
+        response.destroy();
+      });
     });
   }
 

@@ -3,7 +3,7 @@
  * idle for long or make room, and started again with pauses when they fail.
  */
 import type { UsableServer } from '../../../config/index.ts';
-import { StarlingError, sleep } from '../../../core/index.ts';
+import { StarlingError, sleep, unawaited } from '../../../core/index.ts';
 import type { Clock, JsonObject, Logger, Random, Scope } from '../../../core/index.ts';
 import type { Credentials } from '../connection-types.ts';
 import { startInstance } from './instance.ts';
@@ -233,13 +233,14 @@ class Pool implements InstancePool {
 
   #started(key: string, instance: Instance): void {
     if (this.#scope === undefined) {
-      void instance.close();
+      const { logger } = this.#components;
+      unawaited(instance.close(), logger, 'an instance that nobody wants did not end');
       return;
     }
-    const { backoff, listener } = this.#components;
+    const { backoff, listener, logger } = this.#components;
     this.#instances.set(key, instance);
     listener.started();
-    void instance.ended.then((error) => {
+    const seen = instance.ended.then((error) => {
       if (this.#instances.get(key) !== instance) return;
       this.#instances.delete(key);
       listener.gone(key, instance);
@@ -247,6 +248,7 @@ class Pool implements InstancePool {
       backoff.ended({ startedAt: instance.startedAt, answered: instance.channel.answered });
       listener.failed(error);
     });
+    unawaited(seen, logger, 'the end of an instance was not seen');
   }
 
   /** Ends instances that nobody has used for a while. */

@@ -3,7 +3,13 @@
  * Channels attach to the instance and hear what the server says by itself.
  */
 import type { UsableServer } from '../../../config/index.ts';
-import { StarlingError, createScope, messageOf, toStarlingError } from '../../../core/index.ts';
+import {
+  StarlingError,
+  createScope,
+  messageOf,
+  toStarlingError,
+  unawaited,
+} from '../../../core/index.ts';
 import type { Clock, JsonObject, Logger, Random } from '../../../core/index.ts';
 import type { Era } from '../../wire/era.ts';
 import { RPC, errorBytes, resultBytes } from '../../wire/frame.ts';
@@ -128,7 +134,8 @@ async function startOnce(components: InstanceComponents, init: InstanceInit): Pr
   const connection = await connect(components, init, listener, { era: () => era, renew });
   let handshake: Handshake;
   const { signal } = components;
-  const stopped = (): void => void connection.close();
+  const stopped = (): void =>
+    unawaited(connection.close(), components.logger, 'an instance that starts did not end');
   if (signal?.aborted === true) stopped();
   signal?.addEventListener('abort', stopped, { once: true });
   try {
@@ -179,12 +186,13 @@ function runningInstance(components: InstanceComponents, parts: RunningParts): I
     { handshake: parts.handshake(), uris: () => [...subscribers.keys()] },
   );
   subscription.open();
-  void connection.ended.then(() => {
+  const told = connection.ended.then(() => {
     scope.close();
     const losers = [...attached.values()];
     attached.clear();
     for (const { lost } of losers) lost?.();
   });
+  unawaited(told, components.logger, 'the end of an instance was not told to all');
   return {
     get handshake() {
       return parts.handshake();

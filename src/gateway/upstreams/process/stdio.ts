@@ -294,10 +294,13 @@ class StdioConnection implements UpstreamConnection {
       });
       this.#child.once('close', (code, signal) => {
         cancelDrain();
-        void this.#explained(this.#gone(code, signal)).then((error) => {
+        const gone = this.#gone(code, signal);
+        const end = (error: StarlingError): void => {
           this.channel.end(error);
           resolve(error);
-        });
+        };
+        // Why the sandbox ended it may not be found out; that it has ended must be known all the same.
+        this.#explained(gone).then(end, () => end(gone));
       });
     });
   }

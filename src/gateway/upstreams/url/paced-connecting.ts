@@ -10,22 +10,26 @@ import type { Semaphore } from '../../../core/index.ts';
 export function paceConnecting<A extends Agent>(agent: A, permits: Semaphore): A {
   const connect = agent.createConnection.bind(agent);
   agent.createConnection = (options, opened) => {
-    void permits.take().then(() => {
-      let given = false;
-      const give = (): void => {
-        if (!given) permits.give();
-        given = true;
-      };
-      try {
-        const socket = connect(options) as Duplex;
-        socket.once('connect', give);
-        socket.once('close', give);
-        opened?.(null, socket);
-      } catch (error) {
-        give();
-        opened?.(error as Error, undefined as never);
-      }
-    });
+    const failed = (error: unknown): void => opened?.(error as Error, undefined as never);
+    permits
+      .take()
+      .then(() => {
+        let given = false;
+        const give = (): void => {
+          if (!given) permits.give();
+          given = true;
+        };
+        try {
+          const socket = connect(options) as Duplex;
+          socket.once('connect', give);
+          socket.once('close', give);
+          opened?.(null, socket);
+        } catch (error) {
+          give();
+          failed(error);
+        }
+      })
+      .catch(failed);
     return undefined;
   };
   return agent;

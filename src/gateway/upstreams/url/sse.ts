@@ -117,10 +117,10 @@ class SseConnection implements UpstreamConnection {
       throw reply.status === 200 ? this.#noStream() : this.#requests.refused(reply);
     }
     await new Promise<void>((resolve, reject) => {
-      void this.#read(reply, streamId, () => {
+      this.#read(reply, streamId, () => {
         cancelTimer();
         resolve();
-      }).then(reject);
+      }).then(reject, reject);
     });
   }
 
@@ -165,8 +165,11 @@ class SseConnection implements UpstreamConnection {
 
   #send(message: Buffer, id: number | undefined): void {
     const notice = id === undefined ? noticeOf(message) : undefined;
-    if (notice?.method === 'notifications/initialized') void this.#initialized(message);
-    else void this.#post(message, id);
+    const sent =
+      notice?.method === 'notifications/initialized'
+        ? this.#initialized(message)
+        : this.#post(message, id);
+    sent.catch((error: unknown) => this.#connection.failed(this.#requests.failure(error), id));
   }
 
   /** Servers refuse what overtakes this notification, so that the rest waits for its receipt. */

@@ -103,12 +103,12 @@ class StreamableConnection implements UpstreamConnection {
     let known: () => void = () => undefined;
     this.#streamKnown = new Promise((resolve) => {
       known = resolve;
-      void sleep(scope, STREAM_WAIT_MS).then(() => resolve());
+      sleep(scope, STREAM_WAIT_MS).then(() => resolve(), resolve);
     });
     if (scope.closed) return;
     const { clock } = this.#components;
     this.#streamScope = createScope(clock);
-    void followNotifications(
+    const following = followNotifications(
       {
         clock,
         random: this.#random,
@@ -120,6 +120,9 @@ class StreamableConnection implements UpstreamConnection {
         failed: (error) => this.#connection.failed(error, undefined),
       },
       { messageBytes: this.#init.messageBytes, known },
+    );
+    following.catch((error: unknown) =>
+      this.#connection.failed(this.#requests.failure(error), undefined),
     );
   }
 
@@ -153,8 +156,11 @@ class StreamableConnection implements UpstreamConnection {
       // A server of the modern era takes the end of the stream for the cancellation.
       if (this.#isModern()) return;
     }
-    if (notice?.method === 'notifications/initialized') void this.#initialized(message);
-    else void this.#post(message, id);
+    const sent =
+      notice?.method === 'notifications/initialized'
+        ? this.#initialized(message)
+        : this.#post(message, id);
+    sent.catch((error: unknown) => this.#connection.failed(this.#requests.failure(error), id));
   }
 
   /**
