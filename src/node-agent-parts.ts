@@ -30,13 +30,15 @@ import type {
   TokenClients,
 } from './gateway/index.ts';
 import { OPERATOR, attachedClient } from './guard/index.ts';
-import type { Link, Principal } from './guard/index.ts';
+import type { Governance, Guard, Link, Principal } from './guard/index.ts';
 import { boxOpenerOf, closeBox } from './identity/index.ts';
 import type { Membership } from './membership/index.ts';
 import type { Network } from './network/index.ts';
 import type { Base, OpenState } from './open-state.ts';
 import { createCollaborations, createOrchestrations } from './orchestration/index.ts';
 import type { Collaborations, Orchestrations } from './orchestration/index.ts';
+import { createThinkingParts } from './node-thinking-parts.ts';
+import type { ThinkingRooms } from './node-thinking-parts.ts';
 import { createSwarms } from './swarms/index.ts';
 import type { Swarms } from './swarms/index.ts';
 import { createTasks } from './tasks/index.ts';
@@ -46,11 +48,9 @@ import type { Tasks } from './tasks/index.ts';
 const EVENTS_TOPIC = 'events';
 
 /** What agents stand on. */
-export interface AgentRooms
-  extends Pick<AgentsComponents, 'guard'>, Pick<RunsComponents, 'config'> {
+export interface AgentRooms extends Pick<RunsComponents, 'config'>, Omit<ThinkingRooms, 'gateway'> {
+  readonly governance: Pick<Governance, 'callerRules' | 'guard' | 'sourceZones'>;
   readonly network: Network;
-  /** How far the policy trusts a caller. */
-  readonly trustOf: NonNullable<AgentsComponents['trustOf']>;
   readonly providers: Pick<Providers, 'lacking'>;
   readonly membership: Membership;
   readonly blackboard: Blackboard;
@@ -61,7 +61,7 @@ export interface AgentRooms
   /** Gives what is made its budgets. */
   readonly funds: Funds;
   /** Made later. */
-  readonly gateway: () => Pick<Gateway, 'callPeer' | 'clear' | 'startAgent'>;
+  readonly gateway: () => Pick<Gateway, 'callPeer' | 'clear' | 'innerCaller' | 'startAgent'>;
 }
 
 /** Makes who is an agent here, the road to those elsewhere, and what runs those that are this node's own. */
@@ -78,7 +78,8 @@ export function createAgentParts(
   readonly orchestrations: Orchestrations;
   readonly collaborations: Collaborations;
 } {
-  const { blackboard, gateway, guard, membership, network, providers } = rooms;
+  const { blackboard, gateway, governance, membership, network, providers } = rooms;
+  const guard = (): Guard => governance.guard;
   const agents = createNodeAgents(base, state, {
     network,
     membership,
@@ -87,12 +88,14 @@ export function createAgentParts(
     callPeer: (...call) => gateway().callPeer(...call),
     runOf: (name) => runs.viewOf(name),
     callerOf: (link) => runs.callerOf(link),
-    trustOf: rooms.trustOf,
+    trustOf: (principal) => governance.callerRules.of(principal).trust,
     blackboard,
     eventsBoard: () => rooms.config().events,
   });
   const runs = createNodeRuns(base, state, {
     ...rooms,
+    ...createThinkingParts(base, state, rooms),
+    guard,
     agents,
     startProcess: (start) => gateway().startAgent(start),
   });
@@ -253,7 +256,7 @@ function createNodeAgents(
 
 interface RunRooms extends Pick<
   RunsComponents,
-  'agents' | 'config' | 'funds' | 'guard' | 'startProcess'
+  'agents' | 'config' | 'funds' | 'guard' | 'modelScopes' | 'startMind' | 'startProcess'
 > {
   readonly keys: Pick<ApiKeys, 'list'>;
   readonly clients: Pick<AttachedClients, 'holderOf'>;

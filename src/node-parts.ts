@@ -101,8 +101,9 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     ...made,
     ...ofBudgets,
     sandbox,
-    guard: () => governance.guard,
-    trustOf: (principal) => governance.callerRules.of(principal).trust,
+    governance,
+    models: () => ofModels.models,
+    modelConfig: init.modelConfig,
     config: init.agentConfig,
     gateway: () => gateway,
   });

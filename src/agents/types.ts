@@ -118,6 +118,8 @@ export interface RunView {
   readonly state: RunState;
   /** The kind in the configuration of its node. */
   readonly kind: string;
+  /** The language model, or route, that it thinks with; absent for a program. */
+  readonly model?: string;
   /** Who spawned it, and has more rights than it. */
   readonly spawnedBy: string;
   /** What it may use. */
@@ -191,6 +193,8 @@ export interface AgentSpawnResult {
   readonly withheld?: readonly string[];
   /** Ids of the budgets that its calls count against. */
   readonly budgets?: readonly string[];
+  /** The language model, or route, that it thinks with; absent for a program. */
+  readonly model?: string;
   readonly replicas: number;
   readonly pids: readonly number[];
   /** Why a process of it did not start, where one did not. */

@@ -3,7 +3,7 @@ import type { Secret } from '../core/index.ts';
 import type { WrittenKind } from './agents-schema.ts';
 import { readEntry } from './mcp-servers.ts';
 import type { ReadServersInit } from './mcp-servers.ts';
-import type { AgentKind } from './types.ts';
+import type { AgentKind, AgentMind } from './types.ts';
 
 /** The kinds, each read by itself: one that can't be used says why when somebody spawns it. */
 export function readAgentKinds(
@@ -17,7 +17,8 @@ export function readAgentKinds(
 
 function readKind(name: string, kind: WrittenKind, init: ReadServersInit): AgentKind {
   const { command: program, args: given, env: variables, envFile: file, cwd: folder } = kind;
-  const { sandbox: rules, cpu, memory, ...rest } = kind;
+  const { sandbox: rules, cpu, memory } = kind;
+  if (kind.model !== undefined) return { ...sharedOf(kind), problems: [], thinks: mindOf(kind) };
   const entry = present({
     type: 'stdio',
     command: program,
@@ -28,26 +29,53 @@ function readKind(name: string, kind: WrittenKind, init: ReadServersInit): Agent
     sandbox: rules,
   });
   const { server, problems } = readEntry(name, entry, init);
-  const { protocol, tools, capabilities, tags, maxConcurrentTasks, maxReplicas } = rest;
   const said = problems.map(
     ({ key, text: why }) => `${key.replace('mcpServers.', 'agents.kinds.')}: ${why}`,
   );
   return {
     ...(server?.type === 'stdio' ? { server } : {}),
+    ...sharedOf(kind),
     problems: said,
+    ...(cpu === undefined ? {} : { cpu }),
+    ...(memory === undefined ? {} : { memory }),
+  };
+}
+
+/** What a kind says whatever its agents are made of. */
+function sharedOf({
+  protocol,
+  tools,
+  capabilities,
+  tags,
+  maxConcurrentTasks,
+  maxReplicas,
+  strategy,
+  restarts,
+  listed,
+  processes,
+  ownRights,
+}: WrittenKind): Omit<AgentKind, 'problems'> {
+  return {
     protocol,
     tools,
     capabilities,
     tags,
     maxConcurrentTasks,
     maxReplicas,
-    strategy: rest.strategy,
-    restarts: rest.restarts,
-    listed: rest.listed,
-    processes: rest.processes,
-    ownRights: rest.ownRights,
-    ...(cpu === undefined ? {} : { cpu }),
-    ...(memory === undefined ? {} : { memory }),
+    strategy,
+    restarts,
+    listed,
+    processes,
+    ownRights,
+  };
+}
+
+function mindOf({ model = '', instructions, prompt, steps }: WrittenKind): AgentMind {
+  return {
+    model,
+    steps,
+    ...(instructions === undefined ? {} : { instructions }),
+    ...(prompt === undefined ? {} : { prompt }),
   };
 }
 

@@ -7,6 +7,8 @@ import { mcpServerSchema } from './server-schema.ts';
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const CPU = /^([1-9]\d{0,5}m|[1-9]\d{0,3})$/;
 const MEMORY = /^[1-9]\d{0,8}(Ki|Mi|Gi|Ti|k|M|G|T)?$/;
+/** A prompt as grants name it. */
+const PROMPT = /^[^/\s]{1,128}\/\S{1,256}$/;
 const REPLICAS_MAX = 64;
 const CAPABILITIES_MAX = 64;
 
@@ -14,7 +16,25 @@ const { command, args, env, envFile, cwd, sandbox } = mcpServerSchema.shape;
 
 const agentKindSchema = z
   .strictObject({
-    command: command.unwrap().describe('Program to run; found on PATH, never by a shell.'),
+    command: command.describe('Program to run; found on PATH, never by a shell.'),
+    model: z
+      .string()
+      .min(1)
+      .max(300)
+      .optional()
+      .describe('The language model, or route, that its agents think with; then no `command`.'),
+    instructions: z
+      .string()
+      .max(32_768)
+      .optional()
+      .describe('With `model`: what its agents are for, and how they work.'),
+    prompt: text(PROMPT, 'a prompt as <server>/<prompt>')
+      .optional()
+      .describe('With `model`: a prompt of a server that says the same, `<server>/<prompt>`.'),
+    steps: count
+      .max(200)
+      .default(20)
+      .describe('With `model`: how often the model is asked for one message, at the most.'),
     args,
     env,
     envFile,
@@ -85,7 +105,12 @@ const agentKindSchema = z
         'True: its agents use their own rights whoever they work for. False: whoever they work for must have the right, too.',
       ),
   })
-  .describe('A program that this node may run as an agent; the command line is yours alone.');
+  .refine(({ command: program, model }) => (program === undefined) !== (model === undefined), {
+    error: 'either `command`, a program, or `model`, a language model',
+  })
+  .describe(
+    'A program, or a language model, that this node may run as an agent; the command line is yours alone.',
+  );
 
 /** The part of the file. */
 export const agentsSchema = z

@@ -33,6 +33,7 @@ export type { ShownConfig } from './shown-config.ts';
 export { SECRET_NAME_FORM, isSecretName } from './secret-name.ts';
 export type {
   AgentKind,
+  AgentMind,
   Config,
   HttpOAuth,
   HttpServer,

@@ -140,10 +140,24 @@ export interface Retry {
   readonly delayMaxMs: number;
 }
 
+/** What an agent with a language model thinks with. */
+export interface AgentMind {
+  /** A model, or a route. */
+  readonly model: string;
+  /** What the agent is for, and how it works. */
+  readonly instructions?: string;
+  /** A prompt of a server that says the same: `<server>/<prompt>`. */
+  readonly prompt?: string;
+  /** How often the model is asked for one message, at the most. */
+  readonly steps: number;
+}
+
 /** A kind of agents that the node may run. */
 export interface AgentKind {
   /** How a process of it is started; absent where {@link problems} says why it can't be. */
   readonly server?: StdioServer;
+  /** In place of a process: a language model. */
+  readonly thinks?: AgentMind;
   /** Why it can't be used: a sentence each, without any value. */
   readonly problems: readonly string[];
   /** `mcp`: an MCP server with a tool `message`. `lines`: lines of JSON. */

@@ -40,6 +40,8 @@ import { SEPARATOR } from './catalog/tool-names.ts';
 import type { Views, ViewSpec } from './catalog/types.ts';
 import { createLocalDoors } from './local-doors.ts';
 import type { LocalDoors } from './local-doors.ts';
+import { createInnerCaller } from './session/inner-caller.ts';
+import type { InnerSessionsComponents } from './session/inner-sessions.ts';
 import { createOpenSessions } from './session/open-sessions.ts';
 import type { OpenSessions } from './session/open-sessions.ts';
 import { createOwnCalls } from './session/own-call.ts';
@@ -62,6 +64,7 @@ import type {
   UpstreamStatus,
   Upstreams,
 } from './types.ts';
+import type { InnerCaller } from './inner-types.ts';
 import type { ServerChanges } from './server-condition.ts';
 import { startAgentProcess } from './upstreams/agent-process.ts';
 import type { Children } from './upstreams/process/process-record.ts';
@@ -306,14 +309,24 @@ class NodeGateway implements Gateway {
     return startAgentProcess(
       {
         ...this.#components,
-        open: (principal) =>
-          this.#session('socket', { principal, push: () => undefined, isLimited: true }),
-        ended: (session) => this.#sessions.forget(session),
+        ...this.#inner(),
         logger: logger.child('agents'),
       },
       init,
       { messageBytes: this.#init.limits.messageBytes },
     );
+  }
+
+  innerCaller(principal: () => Principal): InnerCaller {
+    return createInnerCaller(this.#inner(), principal);
+  }
+
+  #inner(): InnerSessionsComponents {
+    return {
+      open: (principal) =>
+        this.#session('socket', { principal, push: () => undefined, isLimited: true }),
+      ended: (session) => this.#sessions.forget(session),
+    };
   }
 
   catalogDigest(): string {

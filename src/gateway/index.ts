@@ -82,4 +82,5 @@ export { readJsonSchema } from './builtin/json-schema.ts';
 export { defineTool } from './builtin/tool.ts';
 export { createUpstreams } from './upstreams/upstreams.ts';
 export type { UpstreamsComponents, UpstreamsInit } from './upstreams/upstreams.ts';
+export type { InnerCaller, ToolOrigin } from './inner-types.ts';
 export type { ServerChanges, ServerCondition, ServerLogLine } from './server-condition.ts';

@@ -12,6 +12,7 @@ import type {
 import type { ClientAccess, GuardWanted, Principal } from '../guard/types.ts';
 import type { PeerView } from '../membership/types.ts';
 import type { ServerChannel, ServerChannelInit } from './channel-types.ts';
+import type { InnerCaller } from './inner-types.ts';
 import type { ServerChanges, ServerCondition } from './server-condition.ts';
 
 /** A call of the node itself to a tool of a peer's built-in server. */
@@ -320,6 +321,8 @@ export interface Gateway extends Startable {
    * @throws STARLING_UPSTREAM_UNAVAILABLE, STARLING_UPSTREAM_INVALID when it has no tool `message`
    */
   startAgent(init: AgentStart): Promise<AgentProcess>;
+  /** A caller inside of the node, whose rights are asked for before each of its requests. */
+  innerCaller(principal: () => Principal): InnerCaller;
   /** Calls a tool as whoever holds the node, by the name that lists show; gives the result of MCP. */
   callTool(name: string, args: JsonObject, options: OwnCallOptions): Promise<JsonObject>;
   endpoints(): GatewayEndpoints;

@@ -15,6 +15,8 @@ import { createCurrentPolicy } from './policy/current-policy.ts';
 import type { CurrentPolicy } from './policy/current-policy.ts';
 import { createCallerRules } from './policy/caller-rules.ts';
 import type { CallerRulesLookup } from './policy/caller-rules.ts';
+import { createSourceZones } from './policy/source-zones.ts';
+import type { SourceZones } from './policy/source-zones.ts';
 import type { ClientAccess, ExplainingGuard } from './types.ts';
 import { nameOf } from './principal-names.ts';
 import type { MeshFacts } from './principal-names.ts';
@@ -23,6 +25,8 @@ import type { MeshFacts } from './principal-names.ts';
 export interface Governance extends Startable {
   readonly policy: CurrentPolicy;
   readonly callerRules: CallerRulesLookup;
+  /** From which zone comes what a thing gives. */
+  readonly sourceZones: SourceZones;
   readonly approvals: Approvals;
   readonly guard: ExplainingGuard;
   readonly guardian: Guardian;
@@ -66,6 +70,18 @@ export interface GovernanceInit {
 const ALERT_MS = 3_600_000;
 const DIDS_MAX = 4096;
 
+/** An approval that waits too long is a warning until it is closed. */
+function tellEscalated(approvals: Approvals, health: Health): void {
+  approvals.events.on('escalated', ({ id, principal, ability, resource }) =>
+    health.raise({
+      code: `approval-escalated:${id}`,
+      text: `${nameOf(principal)} still waits for an approval: ${printable(rightText(ability, resource))}`,
+      hint: `starling approvals approve ${id.slice(0, 8)} (or deny)`,
+    }),
+  );
+  approvals.events.on('closed', ({ id }) => health.clear(`approval-escalated:${id}`));
+}
+
 /** Puts policy, approvals, guard and guardian together. Nothing runs before `start`. */
 export function createGovernance(
   components: GovernanceComponents,
@@ -84,15 +100,9 @@ export function createGovernance(
     { file: init.policy.file, mustExist: init.policy.named },
   );
   const callerRules = createCallerRules({ policy, mesh: meshOf(components) });
+  const sourceZones = createSourceZones({ policy, callerRules });
   const approvals = createApprovals({ table: components.table, clock, logger, callerRules });
-  approvals.events.on('escalated', ({ id, principal, ability, resource }) =>
-    health.raise({
-      code: `approval-escalated:${id}`,
-      text: `${nameOf(principal)} still waits for an approval: ${printable(rightText(ability, resource))}`,
-      hint: `starling approvals approve ${id.slice(0, 8)} (or deny)`,
-    }),
-  );
-  approvals.events.on('closed', ({ id }) => health.clear(`approval-escalated:${id}`));
+  tellEscalated(approvals, health);
   const guard = createGuard({
     grants,
     ...(counters === undefined ? {} : { counters }),
@@ -121,6 +131,7 @@ export function createGovernance(
   return {
     policy,
     callerRules,
+    sourceZones,
     approvals,
     guard,
     guardian,

@@ -48,6 +48,7 @@ export { chainOf, isLink, readLink } from './chain.ts';
 export type { Link } from './chain.ts';
 export { createCallerRules } from './policy/caller-rules.ts';
 export type { CallerRules, CallerRulesLookup } from './policy/caller-rules.ts';
+export type { SourceZones } from './policy/source-zones.ts';
 export type {
   ApprovalRequest,
   ClientAccess,
@@ -68,6 +69,7 @@ export {
   hasPerson,
   isSameClient,
   keyOf,
+  leastTrusted,
   nameOf,
   seesAll,
 } from './principal-names.ts';

@@ -25,6 +25,11 @@ export const ZONES = ['local', 'trusted', 'external'] as const;
 /** How a caller came. */
 export type Zone = (typeof ZONES)[number];
 
+/** The least trusted of some zones; undefined of none. */
+export function leastTrusted(zones: readonly Zone[]): Zone | undefined {
+  return ZONES.toReversed().find((zone) => zones.includes(zone));
+}
+
 /** What is known of the mesh when zones are told apart. */
 export interface MeshFacts {
   /** True for a mesh that anybody may join. */

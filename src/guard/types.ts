@@ -51,6 +51,11 @@ export type Principal =
       readonly worksFor?: readonly Principal[];
       /** Messages that led, one by the other, to what it does now as an agent that the node runs. */
       readonly hops?: number;
+      /**
+       * The least trusted zone that what it has read came from, below its own: the limits that the policy sets to callers
+       * of that zone hold for it, too.
+       */
+      readonly taint?: 'trusted' | 'external';
     }
   /** Whoever proved an Ed25519 identity over HTTP: has what was granted to its did. */
   | { readonly kind: 'agent'; readonly did: Did; readonly name: string };

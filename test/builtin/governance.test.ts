@@ -42,7 +42,14 @@ async function benchOf(policyText = POLICY): Promise<Bench> {
     { file: '/nowhere/policy.yaml' },
   );
   const tools = governanceTools({
-    governance: { ...node, tools: () => node.tools, policy, start: nothing, stop: nothing },
+    governance: {
+      ...node,
+      sourceZones: () => 'local',
+      tools: () => node.tools,
+      policy,
+      start: nothing,
+      stop: nothing,
+    },
     grants: node.book,
     membership: {
       peer: (id) => (id === peerId ? view : undefined),

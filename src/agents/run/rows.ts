@@ -2,14 +2,19 @@
 import type { Fund } from '../../budget/index.ts';
 import { isObject, messageOf } from '../../core/index.ts';
 import type { JsonObject, Logger } from '../../core/index.ts';
-import type { AgentKind, StdioServer } from '../../config/index.ts';
+import type { AgentKind, AgentMind } from '../../config/index.ts';
 import type { Table } from '../../store/index.ts';
 import { isAgentName } from '../names.ts';
 import type { ResourcesInit } from './process-limits.ts';
 
-/** A kind that can be run. */
+/** What an agent thinks with, and by which scopes it may ask that. */
+export interface RunMind extends AgentMind {
+  readonly scopes: readonly string[];
+}
+
+/** A kind that can be run: with a server, or with a mind. */
 export interface RunnableKind extends AgentKind {
-  readonly server: StdioServer;
+  readonly mind?: RunMind;
 }
 
 /** An agent that the node runs, as somebody has spawned it. */
@@ -29,6 +34,8 @@ export interface RunRow {
   readonly resources: ResourcesInit;
   /** What its spawner wants it to know. */
   readonly config?: JsonObject;
+  /** What its spawner wants it to think with in place of what its kind says, and what that one may use of it. */
+  readonly thinks?: { readonly model?: string; readonly prompt?: string } & Pick<RunMind, 'scopes'>;
   /** The budgets that its calls count against. */
   readonly fund?: Fund;
   readonly spawnedAt: number;

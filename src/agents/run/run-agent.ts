@@ -1,6 +1,7 @@
 /** One agent that the node runs: its name, its processes, its mailbox and its rights. */
 import { Secret, StarlingError, isCount } from '../../core/index.ts';
-import type { Clock, Logger, Random } from '../../core/index.ts';
+import type { Clock, JsonObject, Logger, Random } from '../../core/index.ts';
+import type { StdioServer } from '../../config/index.ts';
 import type { AgentProcess, AgentStart } from '../../gateway/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { Agents } from '../agents.ts';
@@ -15,12 +16,14 @@ import type { LimitPlan } from './process-limits.ts';
 import type { AgentLog } from './log.ts';
 import { createMailbox } from '../inbox/mailbox.ts';
 import type { Mailbox } from '../inbox/mailbox.ts';
-import type { RunnableKind, RunRow } from './rows.ts';
+import type { RunMind, RunnableKind, RunRow } from './rows.ts';
+import { failedKind } from './spawn-errors.ts';
 
 /** What an agent that the node runs works with. */
 export interface RunAgentComponents {
   readonly agents: Pick<Agents, 'announce' | 'mail' | 'message' | 'waiting' | 'watchInbox'>;
   startProcess(init: AgentStart): Promise<AgentProcess>;
+  readonly startMind?: (init: MindStart) => Promise<AgentProcess>;
   /** Who is meant by a link of a sender; undefined for the operator, whom nothing narrows. */
   callerOf(link: string): Principal | undefined;
   readonly log: AgentLog;
@@ -29,6 +32,23 @@ export interface RunAgentComponents {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+}
+
+/** An agent that thinks with a model, and as whom. */
+export interface MindStart {
+  /** Its name. */
+  readonly agent: string;
+  readonly kind: string;
+  readonly mind: RunMind;
+  /** What its spawner wants it to know. */
+  readonly config?: JsonObject | undefined;
+  /** By whose rights it calls tools, asked before each call. */
+  principal(): Principal;
+  /** By whose rights it asks its model: its own, whoever it works for. */
+  readonly asks: Principal;
+  /** Something that it has done, as a line of its log. */
+  wrote(line: string): void;
+  readonly signal: AbortSignal;
 }
 
 /** As whom, of which kind, and within which bounds it runs. */
@@ -200,10 +220,12 @@ class NodeRunAgent implements RunAgent {
   view(): RunView {
     const { kind, least, ownerName, replicas, tools } = this.row;
     const { error } = this;
+    const { mind } = this.#init.kind;
     const { members } = this.#crew;
     return {
       state: this.state,
       kind,
+      ...(mind === undefined ? {} : { model: mind.model }),
       spawnedBy: ownerName,
       tools,
       replicas: members.length,
@@ -283,9 +305,12 @@ class NodeRunAgent implements RunAgent {
     signal: AbortSignal,
   ): Promise<AgentProcess> {
     const { kind, limits, timeoutMs, row } = this.#init;
+    if (kind.mind !== undefined) return this.#startMind(kind.mind, number, signal);
+    const { server } = kind;
+    if (server === undefined) throw failedKind(row.kind, kind.problems);
     return this.#components.startProcess({
       name: `agent ${row.name}`,
-      server: { ...kind.server, env: { ...kind.server.env, ...environmentOf(row, number) } },
+      server: { ...server, env: { ...server.env, ...environmentOf(row, number) } },
       protocol: kind.protocol,
       principal: () => this.#principal(),
       spawned,
@@ -293,6 +318,22 @@ class NodeRunAgent implements RunAgent {
       within: [...around, ...limits.within],
       callsMax: kind.maxConcurrentTasks,
       timeoutMs,
+      signal,
+    });
+  }
+
+  async #startMind(mind: RunMind, number: number, signal: AbortSignal): Promise<AgentProcess> {
+    const { name, kind, config } = this.row;
+    const { startMind } = this.#components;
+    if (startMind === undefined) throw failedKind(kind, ['this node has no models']);
+    return startMind({
+      agent: name,
+      kind,
+      mind,
+      config,
+      principal: () => this.#principal(),
+      asks: runPrincipal(name, mind.scopes),
+      wrote: (line) => this.log.add(line, number),
       signal,
     });
   }
@@ -353,7 +394,7 @@ class NodeRunAgent implements RunAgent {
 const NEVER = new AbortController().signal;
 
 /** By which a program knows which agent it is. */
-function environmentOf(row: RunRow, number: number): RunnableKind['server']['env'] {
+function environmentOf(row: RunRow, number: number): StdioServer['env'] {
   return Object.fromEntries(
     Object.entries({
       AGENT_NAME: row.name,

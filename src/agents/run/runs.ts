@@ -10,21 +10,14 @@ import type { AgentEndResult, AgentSpawnResult, RunView } from '../types.ts';
 import { openLog } from './log.ts';
 import type { AgentLog, LogPage } from './log.ts';
 import { narrowTools } from './narrowing.ts';
-import { planLimits } from './process-limits.ts';
-import type { LimitPlan } from './process-limits.ts';
+import { findKind, prepare, requireModel } from './prepare.ts';
+import type { Prepared, WantedMind } from './prepare.ts';
 import { dropRow, readRows, writeRow } from './rows.ts';
-import type { RunRow, RunnableKind } from './rows.ts';
+import type { RunRow } from './rows.ts';
 import { createRunAgent, runPrincipal } from './run-agent.ts';
 import type { RunAgent } from './run-agent.ts';
 import { clearTrouble, tellChange, tellTrouble, tellUnconfined } from './run-health.ts';
-import {
-  boundsOf,
-  requireForm,
-  requireKind,
-  requireRight,
-  requireRoom,
-  unconfined,
-} from './spawn-checks.ts';
+import { boundsOf, requireForm, requireRight, requireRoom } from './spawn-checks.ts';
 import { alreadyRuns } from './spawn-errors.ts';
 import type { LogsInit, Runs, RunsComponents, SpawnInit } from './types.ts';
 
@@ -55,7 +48,7 @@ class NodeRuns implements Runs {
     for (const row of await readRows(table, logger)) {
       if (row.stopped) continue;
       try {
-        const prepared = await this.#prepared(row);
+        const prepared = await this.#prepare(row);
         // The operator may have taken something from the kind since.
         const tools = row.tools.filter((scope) => scopesCover(prepared.kind.tools, scope));
         await this.#run({ ...row, tools }, prepared);
@@ -96,6 +89,7 @@ class NodeRuns implements Runs {
       ...(withheld.length === 0 ? {} : { withheld }),
       replicas: view.replicas,
       pids: view.pids,
+      ...(view.model === undefined ? {} : { model: view.model }),
       ...(run.row.fund === undefined ? {} : { budgets: run.row.fund.budgets }),
       ...(view.error === undefined ? {} : { error: view.error }),
       ...(isReady && init.waitMs > 0 ? { initialisationMetrics: { spawnTime } } : {}),
@@ -192,7 +186,8 @@ class NodeRuns implements Runs {
     const { least, most: replicas } = boundsOf(init.replicas);
     this.#requireRunning();
     requireForm(init);
-    const kind = requireKind(agents, init.kind);
+    const wanted = wantedMind(init);
+    const { kind, isShipped } = findKind(agents.kinds, init.kind, wanted);
     requireRight(guard(), principal, {
       kind: init.kind,
       processes: this.#processes((row) => row.owner === keyOf(principal)) + replicas,
@@ -201,7 +196,12 @@ class NodeRuns implements Runs {
     if (before !== undefined && !before.isOver) throw alreadyRuns(name);
     const all = this.#processes(() => true) + replicas;
     requireRoom(agents, kind, { kind: init.kind, wanted: replicas, all });
-    const { tools, withheld } = narrowTools(principal, kind.tools, init.tools);
+    // Of a kind that comes with the node, nobody has said what it may use.
+    const asked = init.tools ?? (isShipped ? [] : undefined);
+    const { tools, withheld } = narrowTools(principal, kind.tools, asked);
+    const { thinks } = kind;
+    const scopes =
+      thinks === undefined ? [] : requireModel(this.#components, thinks.model, principal);
     const row: RunRow = {
       name,
       kind: init.kind,
@@ -213,13 +213,14 @@ class NodeRuns implements Runs {
       ...(least < replicas ? { least } : {}),
       resources,
       ...(config === undefined ? {} : { config }),
+      ...(thinks === undefined ? {} : { thinks: { ...wanted, scopes } }),
       spawnedAt: clock.now(),
       stopped: false,
     };
     this.#coming.add(row);
     try {
       await this.#requireOwner(principal, row);
-      const prepared = await this.#prepared(row);
+      const prepared = await this.#prepare(row);
       if (before !== undefined) await before.stop();
       this.#runs.delete(name);
       const { funds } = this.#components;
@@ -238,11 +239,13 @@ class NodeRuns implements Runs {
     }
   }
 
+  #prepare(row: RunRow): Promise<Prepared> {
+    this.#turn += 1;
+    return prepare(this.#components, row, this.#turn);
+  }
+
   /** Runs what is new. */
-  async #begun(
-    row: RunRow,
-    prepared: { kind: RunnableKind; limits: LimitPlan },
-  ): Promise<{ run: RunAgent; agentId: string }> {
+  async #begun(row: RunRow, prepared: Prepared): Promise<{ run: RunAgent; agentId: string }> {
     try {
       return await this.#run(row, prepared);
     } catch (error) {
@@ -252,22 +255,7 @@ class NodeRuns implements Runs {
     }
   }
 
-  /** What a row needs to run. @throws as `spawn` */
-  async #prepared(row: RunRow): Promise<{ kind: RunnableKind; limits: LimitPlan }> {
-    const kind = requireKind(this.#components.config(), row.kind);
-    this.#turn += 1;
-    const plan = planLimits(row.resources, kind, this.#components.limits, this.#turn);
-    const none = await unconfined(this.#components, row.kind, kind);
-    const { applied } = plan;
-    const files = none === undefined ? { files: 'sandbox' } : {};
-    const enforcedBy = { ...applied.enforcedBy, ...files };
-    return { kind, limits: { ...plan, applied: { ...applied, enforcedBy } } };
-  }
-
-  async #run(
-    row: RunRow,
-    { kind, limits }: { kind: RunnableKind; limits: LimitPlan },
-  ): Promise<{ run: RunAgent; agentId: string }> {
+  async #run(row: RunRow, { kind, limits }: Prepared): Promise<{ run: RunAgent; agentId: string }> {
     const { timeoutMs } = this.#components.config();
     const log = await this.#log(row.name);
     // A stop that came meanwhile ends what runs, and knows nothing of this agent.
@@ -362,4 +350,11 @@ class NodeRuns implements Runs {
       this.#busy.delete(name);
     }
   }
+}
+
+function wantedMind({ model, prompt }: SpawnInit): WantedMind {
+  return {
+    ...(model === undefined ? {} : { model }),
+    ...(prompt === undefined ? {} : { prompt }),
+  };
 }

@@ -1,15 +1,14 @@
 /**
- * What a spawn must pass before anything of it is on the disk: its form, its kind, the right of whoever spawns, the room
- * that is left, and what stands around its processes.
+ * What a spawn must pass before anything of it is on the disk: its form, the right of whoever spawns, and the room that is
+ * left. Its kind, and what stands around its processes, `prepare.ts` finds.
  */
 import { StarlingError } from '../../core/index.ts';
 import type { AgentKind, Config } from '../../config/index.ts';
 import type { Guard, Principal } from '../../guard/index.ts';
 import { SPAWN_CONFIG_MAX } from '../limits.ts';
 import { isAgentName } from '../names.ts';
-import type { RunnableKind } from './rows.ts';
-import { failedKind, refusedSpawn, unknownKind } from './spawn-errors.ts';
-import type { RunsComponents, SpawnInit } from './types.ts';
+import { refusedSpawn } from './spawn-errors.ts';
+import type { SpawnInit } from './types.ts';
 
 const ABILITY = 'agent/spawn';
 
@@ -46,15 +45,6 @@ export function requireForm({
   });
 }
 
-/** The kind of that name. @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_FAILED where it can't be used as it is written */
-export function requireKind({ kinds }: Config['agents'], name: string): RunnableKind {
-  const kind: AgentKind | undefined = Object.hasOwn(kinds, name) ? kinds[name] : undefined;
-  if (kind === undefined) throw unknownKind(name, Object.keys(kinds));
-  const { server } = kind;
-  if (server === undefined) throw failedKind(name, kind.problems);
-  return { ...kind, server };
-}
-
 /** `processes`: those that the spawner would have then. @throws STARLING_CALL_REFUSED */
 export function requireRight(
   guard: Pick<Guard, 'decide'>,
@@ -87,29 +77,4 @@ export function requireRoom(
     `not spawned: ${limit} lets ${count} processes of agents run`,
     { hint: 'stop one (starling agent stop <name>), or raise it', data: { limit } },
   );
-}
-
-/**
- * Why nothing stands around a process of the kind; undefined where a sandbox does.
- *
- * @throws STARLING_AGENT_FAILED where the operator does not allow that
- */
-export async function unconfined(
-  components: Pick<RunsComponents, 'config' | 'noSandbox'>,
-  name: string,
-  { server }: RunnableKind,
-): Promise<string | undefined> {
-  const none =
-    server.sandbox === false
-      ? {
-          why: `"sandbox": false in agents.kinds.${name}`,
-          hint: 'take "sandbox": false away, or set agents.unconfined: true',
-        }
-      : await components.noSandbox();
-  if (none === undefined) return undefined;
-  if (components.config().unconfined) return none.why;
-  throw new StarlingError('STARLING_AGENT_FAILED', `not spawned without a sandbox: ${none.why}`, {
-    hint: none.hint,
-    data: { reason: 'sandbox' },
-  });
 }

@@ -31,6 +31,17 @@ const SPAWN = z.object({
     .record(z.string().max(128), z.json())
     .optional()
     .describe('What the program is told, as AGENT_CONFIG; `capabilities` is what it can do.'),
+  model: z
+    .string()
+    .min(1)
+    .max(300)
+    .optional()
+    .describe('The language model, or route, that it thinks with: as model_list names it.'),
+  prompt: z
+    .string()
+    .regex(/^[^/\s]{1,128}\/\S{1,256}$/)
+    .optional()
+    .describe('With a model: the prompt that says how it works, `<server>/<prompt>`.'),
   resources: z
     .looseObject({
       cpuLimit: amount.optional().describe('Cores, like 2000m.'),
@@ -78,7 +89,7 @@ function spawnTool(runs: Runs): BuiltinTool {
     onTop: true,
     waits: true,
     run: (input, { principal, signal }): Promise<AgentSpawnResult> => {
-      const { agentType, budget, config, resources, name, replicas, tools } = input;
+      const { agentType, budget, config, model, prompt, resources, name, replicas, tools } = input;
       return runs.spawn(
         principal,
         {
@@ -88,6 +99,8 @@ function spawnTool(runs: Runs): BuiltinTool {
           tools,
           resources,
           config,
+          model,
+          prompt,
           budget,
           capabilities: capabilitiesIn(config),
           waitMs: (input.wait_s ?? 0) * 1000,

@@ -9,31 +9,29 @@ import type {
   Random,
   Startable,
 } from '../../core/index.ts';
-import type { Config } from '../../config/index.ts';
 import type { AgentProcess, AgentStart } from '../../gateway/index.ts';
 import type { Guard, Link, Principal } from '../../guard/index.ts';
 import type { Table } from '../../store/index.ts';
 import type { Agents } from '../agents.ts';
 import type { AgentEndResult, AgentSpawnResult, RunView } from '../types.ts';
 import type { LogPage } from './log.ts';
-import type { LimitMeans, ResourcesInit } from './process-limits.ts';
+import type { PrepareComponents } from './prepare.ts';
+import type { ResourcesInit } from './process-limits.ts';
+import type { MindStart } from './run-agent.ts';
 
 /** What running agents takes. */
-export interface RunsComponents {
+export interface RunsComponents extends PrepareComponents {
   readonly table: Table;
   readonly agents: Agents;
   readonly guard: () => Pick<Guard, 'decide'>;
-  /** `agents` of the configuration as it is now, its secrets bound. */
-  config(): Config['agents'];
   startProcess(init: AgentStart): Promise<AgentProcess>;
-  /** Why no sandbox can be put around a process, and what to do; undefined where one can. */
-  noSandbox(): Promise<{ readonly why: string; readonly hint: string } | undefined>;
+  /** Starts what stands for a process where an agent has a model. Absent where the node has no models. */
+  readonly startMind?: (init: MindStart) => Promise<AgentProcess>;
   /** Whom a link means that is no agent which this node runs; undefined for the operator. */
   principalOf(link: Link): Principal | undefined;
   /** Gives agents the budgets that they spend of; without it there are none. */
   readonly funds?: Pick<Funds, 'end' | 'of'>;
   readonly self: Did;
-  readonly limits: LimitMeans;
   readonly health: Health;
   readonly clock: Clock;
   readonly random: Random;
@@ -51,6 +49,9 @@ export interface SpawnInit {
   readonly capabilities?: readonly string[] | undefined;
   readonly resources?: ResourcesInit | undefined;
   readonly config?: JsonObject | undefined;
+  /** The model or route that it thinks with, and the prompt that it works by, in place of its kind's. */
+  readonly model?: string | undefined;
+  readonly prompt?: string | undefined;
   /** What its calls count against: a budget, so much of one, or so much: see {@link Funds}. */
   readonly budget?: string | undefined;
   /** How long to wait for it to be ready. */

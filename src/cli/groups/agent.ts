@@ -99,15 +99,23 @@ function addAnnounce(command: Make, outcome: Outcome): void {
 function addRun(command: Make, outcome: Outcome): void {
   command(
     'spawn',
-    'Runs an agent on this node: a program that answers messages.',
+    'Runs an agent on this node: a program that answers messages, or a language model that does.',
     '<kind>',
-    'a kind of the config file: agents.kinds.<kind>',
+    'a kind of the config file (agents.kinds.<kind>); with --model coordinator, researcher or coder, too',
   )
     .option('--name <name>', 'its name (default: the kind)')
     .option(
       '--replicas <n>',
       'processes that it has, or like 1..5: as many as its queue needs (default: 1)',
       parseReplicas,
+    )
+    .option(
+      '--model <name>',
+      'the language model, or route, that it thinks with: starling model list',
+    )
+    .option(
+      '--prompt <prompt>',
+      'with a model: the prompt that says how it works, <server>/<prompt>',
     )
     .option('--tool <pattern>', 'what it may use, of what its kind may (may be repeated)', collect)
     .option('--cpu <cores>', 'cores that each process may use, like 2 or 2000m')
@@ -123,6 +131,7 @@ function addRun(command: Make, outcome: Outcome): void {
         'starling agent spawn echo',
         'starling agent spawn echo --name twins --replicas 2 --memory 512Mi',
         'starling agent spawn echo --name frugal --budget research:1usd',
+        "starling agent spawn coder --model gpu/qwen3:8b --tool 'tool:files/*'",
       ),
     )
     .action(action(outcome, () => import('../commands/agent/spawn.ts')));

@@ -52,6 +52,7 @@ import { createSubscriptions } from './subscriptions.ts';
 import type { Session, SessionComponents, SessionInit } from './types.ts';
 import type { ClientFacts } from '../channel-types.ts';
 import type { Frame, NotificationFrame, RequestFrame } from '../frame-types.ts';
+import type { ToolOrigin } from '../inner-types.ts';
 
 /** Key in `_meta` of `initialize`: the client wants the whole list of tools, or search. */
 const TOOLS_META = 'starling/tools';
@@ -168,6 +169,14 @@ class CallerSession implements Session {
 
   toolOf(name: string): JsonObject | undefined {
     return this.#currentView().lists.item('tools', name);
+  }
+
+  originOf(name: string): ToolOrigin | undefined {
+    const view = this.#currentView();
+    const [route] = view.lists.item('tools', name) === undefined ? [] : view.tool(name);
+    return route === undefined
+      ? undefined
+      : { resource: route.wanted.resource, peer: route.target.peer };
   }
 
   abandon(key: unknown, reason: string): void {

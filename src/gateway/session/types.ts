@@ -7,6 +7,7 @@ import type { Views, SearchMode, ViewSpec } from '../catalog/types.ts';
 import type { Receiver } from '../wire/reply.ts';
 import type { AskableClient, ServerChannels } from '../channel-types.ts';
 import type { NotificationFrame } from '../frame-types.ts';
+import type { ToolOrigin } from '../inner-types.ts';
 
 /** What a peer's `initialize` decides about its session. */
 export interface Initializing {
@@ -81,6 +82,8 @@ export interface Session extends Receiver {
   rename(principal: Principal): void;
   /** The definition of a tool that the caller sees, as it is listed. */
   toolOf(name: string): JsonObject | undefined;
+  /** Where a tool that the caller sees leads: its resource, and the peer that has it. */
+  originOf(name: string): ToolOrigin | undefined;
   /** The caller has given up the request of `key`. */
   abandon(key: unknown, reason: string): void;
   /** Asks the guard again about every call under way; ends those that it now refuses. */

@@ -5,13 +5,13 @@
  */
 import { StarlingError, messageOf } from '../../core/index.ts';
 import type { Clock, Json, JsonObject, Logger, Random } from '../../core/index.ts';
-import type { Principal } from '../../guard/index.ts';
-import { LEGACY_VERSIONS, objectOf } from '../wire/era.ts';
-import { RPC, errorBytes, notificationBytes, parseFrame } from '../wire/frame.ts';
+import { objectOf } from '../wire/era.ts';
+import { RPC, errorBytes } from '../wire/frame.ts';
 import { resultOf } from '../wire/client-handshake.ts';
 import { NO_REPLY } from '../wire/reply.ts';
 import type { Reply } from '../wire/reply.ts';
-import type { Session } from '../session/types.ts';
+import { createInnerSessions } from '../session/inner-sessions.ts';
+import type { InnerSessions, InnerSessionsComponents } from '../session/inner-sessions.ts';
 import type { Answer } from '../channel-types.ts';
 import type { RequestFrame } from '../frame-types.ts';
 import type { AgentProcess, AgentStart } from '../types.ts';
@@ -23,16 +23,12 @@ import type { Children } from './process/process-record.ts';
 import type { Sandbox } from './sandbox/sandbox.ts';
 
 /** What a process of an agent is started with. */
-export interface AgentProcessComponents {
+export interface AgentProcessComponents extends InnerSessionsComponents {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
   readonly sandbox?: Sandbox | undefined;
   readonly children?: Children | undefined;
-  /** Opens the session by which the agent calls tools. @throws STARLING_LIMIT_EXCEEDED */
-  open(principal: Principal): Session;
-  /** Hears that the session is over. */
-  ended(session: Session): void;
 }
 
 /** Bounds of all agents of the node. */
@@ -109,14 +105,12 @@ export async function startAgentProcess(
 class RunningProcess implements AgentProcess {
   readonly pid: number | undefined;
   readonly ended: Promise<StarlingError>;
-  readonly #components: AgentProcessComponents;
   readonly #instance: Instance;
   readonly #init: AgentStart;
-  /** By whose rights: one for each that it had since what it does now began. */
-  readonly #sessions = new Map<Principal, Session>();
+  readonly #sessions: InnerSessions;
 
   constructor(components: AgentProcessComponents, instance: Instance, init: AgentStart) {
-    this.#components = components;
+    this.#sessions = createInnerSessions(components);
     this.#instance = instance;
     this.#init = init;
     this.pid = instance.pid;
@@ -125,7 +119,7 @@ class RunningProcess implements AgentProcess {
       request: (frame, answer) => this.#asked(frame, answer),
     });
     this.ended = instance.ended.then((error) => {
-      this.#endAll();
+      this.#sessions.end();
       return error;
     });
   }
@@ -144,7 +138,7 @@ class RunningProcess implements AgentProcess {
   }
 
   close(): Promise<void> {
-    this.#endAll();
+    this.#sessions.end();
     return this.#instance.close();
   }
 
@@ -156,50 +150,13 @@ class RunningProcess implements AgentProcess {
       return;
     }
     try {
-      const session = this.#opened(this.#init.principal());
+      const session = this.#sessions.of(this.#init.principal());
       session.receive(frame, replyTo(answer));
     } catch (error) {
       answer(errorBytes(frame.id, { code: RPC.internal, message: messageOf(error) }));
     }
   }
-
-  /** The session with the rights of now; others end when what they call is done, as a peer knows by them for whom it was. */
-  #opened(principal: Principal): Session {
-    const known = this.#sessions.get(principal);
-    if (known !== undefined) return known;
-    for (const [other, session] of this.#sessions) session.whenIdle(() => this.#end(other));
-    const session = this.#components.open(principal);
-    this.#sessions.set(principal, session);
-    session.receive(parseFrame(HELLO), NO_REPLY);
-    session.receive(parseFrame(notificationBytes('notifications/initialized')), NO_REPLY);
-    return session;
-  }
-
-  #endAll(): void {
-    for (const principal of this.#sessions.keys()) this.#end(principal);
-  }
-
-  #end(principal: Principal): void {
-    const session = this.#sessions.get(principal);
-    if (session === undefined) return;
-    this.#sessions.delete(principal);
-    session.end();
-    this.#components.ended(session);
-  }
 }
-
-const HELLO = Buffer.from(
-  JSON.stringify({
-    jsonrpc: '2.0',
-    id: 'agent',
-    method: 'initialize',
-    params: {
-      protocolVersion: LEGACY_VERSIONS[0],
-      capabilities: {},
-      clientInfo: { name: 'agent', version: '1' },
-    },
-  }),
-);
 
 function replyTo(answer: Answer): Reply {
   return { ...NO_REPLY, final: (message) => answer(message) };

@@ -11,7 +11,7 @@ import type { PolicyCaller, PolicyFile, PolicyLimits } from './schema.ts';
 import { toPatterns } from './tool-pattern.ts';
 import type { Policy } from './policy.ts';
 import type { Principal } from '../types.ts';
-import { ZONES, allNamesOf, zoneOf } from '../principal-names.ts';
+import { allNamesOf, leastTrusted, zoneOf } from '../principal-names.ts';
 import type { MeshFacts, Zone } from '../principal-names.ts';
 
 /** A limit, and where in the policy file it stands. */
@@ -81,6 +81,7 @@ export function createCallerRules(components: {
       }
       const rules = rulesOf(policy.file, allNamesOf(principal, components.mesh), {
         zone,
+        taint: principal.kind === 'client' ? principal.taint : undefined,
         isOperator: principal.kind === 'operator',
       });
       cache.set(principal, { policy, zone, rules });
@@ -111,7 +112,11 @@ export function approvalOf(
 function rulesOf(
   file: PolicyFile,
   names: readonly string[],
-  came: { readonly zone: Zone; readonly isOperator: boolean },
+  came: {
+    readonly zone: Zone;
+    readonly taint: Zone | undefined;
+    readonly isOperator: boolean;
+  },
 ): CallerRules {
   const entries = names.flatMap((name): [string, PolicyCaller][] => {
     const entry = Object.hasOwn(file.callers, name) ? file.callers[name] : undefined;
@@ -124,19 +129,24 @@ function rulesOf(
     return role === undefined ? [] : [{ where: `roles.${name}`, limits: role }];
   });
   const ofEntries = entries.map(([where, limits]) => ({ where, limits }));
+  const { taint } = came;
+  const isTainted = taint !== undefined && taint !== zone;
   const sections: readonly Section[] = [
     { where: `zones.${zone}`, limits: file.zones[zone] },
+    // What it does now may be what somebody of that zone wants.
+    ...(isTainted ? [{ where: `zones.${taint}`, limits: file.zones[taint] }] : []),
     ...ofRoles,
     ...ofEntries,
   ];
   const delays = sections.flatMap(({ limits }) => limits.escalation_delay ?? []).map(durationMs);
   const named = [...ofRoles, ...ofEntries].map(({ limits }) => limits);
+  const trust =
+    least(ofEntries.map(({ limits }) => limits.trust)) ??
+    least(ofRoles.map(({ limits }) => limits.trust)) ??
+    file.zones[zone].trust;
   return {
     zone,
-    trust:
-      least(ofEntries.map(({ limits }) => limits.trust)) ??
-      least(ofRoles.map(({ limits }) => limits.trust)) ??
-      file.zones[zone].trust,
+    trust: isTainted ? Math.min(trust, file.zones[taint].trust) : trust,
     roles,
     mayApprove: came.isOperator || named.some((it) => it.may_approve === true),
     readOnly: readOnlyOf(sections),
@@ -148,10 +158,6 @@ function rulesOf(
     alertThreshold: lowest(sections, 'alert_threshold'),
     escalationDelayMs: delays.length === 0 ? undefined : Math.min(...delays),
   };
-}
-
-function leastTrusted(zones: readonly Zone[]): Zone | undefined {
-  return ZONES.toReversed().find((zone) => zones.includes(zone));
 }
 
 function least(values: readonly (number | undefined)[]): number | undefined {

@@ -86,6 +86,13 @@ const zone = (trust: number) =>
     .strictObject({
       trust: unit.default(trust),
       ...limits,
+      sources: z
+        .array(approvalPattern)
+        .max(LIST_MAX)
+        .optional()
+        .describe(
+          'What these give counts as from this zone: agents with a model that have read it have the limits of the zone, too.',
+        ),
     })
     .prefault({});
 

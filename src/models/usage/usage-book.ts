@@ -218,9 +218,8 @@ class NodeUsageBook implements UsageBook {
 /** The agent that calls, where the caller is one. */
 function agentOf(principal: Principal): string | undefined {
   if (principal.kind === 'agent') return principal.did;
-  return principal.kind === 'client' && principal.worksFor !== undefined
-    ? principal.name
-    : undefined;
+  const { worksFor, name } = principal.kind === 'client' ? principal : { name: '' };
+  return worksFor !== undefined || name.startsWith('agent:') ? name : undefined;
 }
 
 type About = Pick<UsageRow, 'model' | 'caller' | 'agent' | 'onBehalfOf' | 'task'>;

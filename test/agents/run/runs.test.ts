@@ -214,7 +214,7 @@ it('a kind that there is not is refused with those there are, one that is wrong 
   const one = await stage();
   await expect(one.spawn(OPERATOR, { kind: 'poet' })).rejects.toMatchObject({
     code: 'STARLING_AGENT_UNKNOWN',
-    data: { reason: 'kind', kinds: ['coder', 'odd'] },
+    data: { reason: 'kind', kinds: ['coder', 'coordinator', 'odd', 'researcher'] },
   });
   await expect(one.spawn(OPERATOR, { kind: 'odd' })).rejects.toMatchObject({
     code: 'STARLING_AGENT_FAILED',

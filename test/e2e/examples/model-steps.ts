@@ -47,6 +47,11 @@ export const modelSteps = (alice: () => NodeProcess): Readonly<Record<string, St
     put: REAL,
     printed: /^The mesh says hello\.\n/,
   },
+  "starling agent spawn coder --model gpu/qwen3:8b --tool 'tool:files/*'": {
+    at: 'alice',
+    put: REAL,
+    printed: /^coder \(agent_\S+\) {2}ready in \S+ {2}model gpu\/qwen$/m,
+  },
   'git diff | starling llm ask - --model gpu/qwen3:8b': {
     at: 'alice',
     put: { ...REAL, 'git diff': 'echo why' },

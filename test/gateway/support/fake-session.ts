@@ -120,6 +120,7 @@ function fakeSession(opener: Principal, push: Push, clock: Pick<Clock, 'now'>): 
       return isOver;
     },
     toolOf: () => undefined,
+    originOf: () => undefined,
     receive(frame, reply, key) {
       seen.push(frame);
       activeAt = clock.now();

@@ -18,11 +18,13 @@ interface SpawnOptions extends CommonOptions {
   readonly memory?: string;
   readonly tell?: string;
   readonly budget?: string;
+  readonly model?: string;
+  readonly prompt?: string;
 }
 
 /** Runs an agent, waits until it is ready, and says by what it is bounded. */
 export async function run(kind: string, options: SpawnOptions): Promise<void> {
-  const { budget, name, replicas, tool, cpu, memory, tell } = options;
+  const { budget, name, model, prompt, replicas, tool, cpu, memory, tell } = options;
   const resources = {
     ...(cpu === undefined ? {} : { cpuLimit: cpu }),
     ...(memory === undefined ? {} : { memoryLimit: memory }),
@@ -36,6 +38,8 @@ export async function run(kind: string, options: SpawnOptions): Promise<void> {
     ...(tell === undefined ? {} : { config: readValue(tell) }),
     ...(Object.keys(resources).length === 0 ? {} : { resources }),
     ...(budget === undefined ? {} : { budget }),
+    ...(model === undefined ? {} : { model }),
+    ...(prompt === undefined ? {} : { prompt }),
   };
   const result = await withNode(options, (node) =>
     node.builtin<AgentSpawnResult>('agent_spawn', args, { timeoutMs: READY_S * 1000 + WAY_MS }),
@@ -44,7 +48,7 @@ export async function run(kind: string, options: SpawnOptions): Promise<void> {
 }
 
 function lineOf(result: AgentSpawnResult): string {
-  const { agentId, name, status, pids, resources, initialisationMetrics, error } = result;
+  const { agentId, name, status, model, pids, resources, initialisationMetrics, error } = result;
   const { cpu, memory, enforcedBy } = resources;
   const ready =
     initialisationMetrics === undefined
@@ -53,9 +57,16 @@ function lineOf(result: AgentSpawnResult): string {
   return [
     `${name} (${agentId})`,
     ready,
+    ...(model === undefined ? [] : [`model ${model}`]),
     ...(pids.length === 0 ? [] : [`pid ${pids.join(', ')}`]),
     ...(memory === undefined ? [] : [`memory ${memory} (${enforcedBy.memory})`]),
     ...(cpu === undefined ? [] : [`cpu ${cpu} (${enforcedBy.cpu})`]),
-    enforcedBy.files === undefined ? 'no sandbox' : 'in its sandbox',
+    ...filesOf(result),
   ].join('  ');
+}
+
+/** A model has no process that could read files. */
+function filesOf({ model, resources }: AgentSpawnResult): readonly string[] {
+  if (model !== undefined) return [];
+  return [resources.enforcedBy.files === undefined ? 'no sandbox' : 'in its sandbox'];
 }

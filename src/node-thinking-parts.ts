@@ -1,0 +1,86 @@
+/** What agents of a node that think with a model stand on. */
+import type { RunsComponents } from './agents/index.ts';
+import type { ModelsConfig } from './config/index.ts';
+import { StarlingError } from './core/index.ts';
+import type { Gateway, ToolOrigin } from './gateway/index.ts';
+import { OPERATOR, scopesCover } from './guard/index.ts';
+import type { Governance, Principal, Zone } from './guard/index.ts';
+import { modelResource, readModelName } from './models/index.ts';
+import type { Models } from './models/index.ts';
+import type { Base, OpenState } from './open-state.ts';
+import { startMind } from './thinking/index.ts';
+
+/** The rooms that thinking needs; those that are made later are asked for when they are used. */
+export interface ThinkingRooms {
+  readonly governance: Pick<Governance, 'callerRules' | 'sourceZones'>;
+  readonly modelConfig: () => ModelsConfig;
+  readonly models: () => Models;
+  readonly gateway: () => Pick<Gateway, 'innerCaller'>;
+}
+
+/** Makes what starts agents with a model. */
+export function createThinkingParts(
+  { clock, config, logger }: Base,
+  { store }: OpenState,
+  { gateway, governance, modelConfig, models }: ThinkingRooms,
+): Required<Pick<RunsComponents, 'modelScopes' | 'startMind'>> {
+  const { callerRules, sourceZones } = governance;
+  const zoneOf = ({ resource, peer }: ToolOrigin): Zone => {
+    if (peer === undefined) return sourceZones(resource, undefined);
+    const { alias, did, peerId } = peer;
+    return sourceZones(resource, { kind: 'peer', peerId, did, alias });
+  };
+  return {
+    startMind: (init) =>
+      startMind(
+        {
+          models: models(),
+          messageBytes: config.limits.messageBytes,
+          innerCaller: (principal) => gateway().innerCaller(principal),
+          zoneOf,
+          zoneOfCaller: (principal) => callerRules.of(principal).zone,
+          table: store.table('thinking'),
+          clock,
+          logger: logger.child('thinking'),
+        },
+        init,
+      ),
+    modelScopes: (model, principal) =>
+      scopesOf({ models: models(), modelConfig }, model, principal),
+  };
+}
+
+/** Of a model, or of the models of a route: those that `principal` has. */
+function scopesOf(
+  { models, modelConfig }: { readonly models: Models; readonly modelConfig: () => ModelsConfig },
+  name: string,
+  principal: Principal,
+): readonly string[] {
+  const { routes } = modelConfig();
+  const route = Object.hasOwn(routes, name) ? routes[name] : undefined;
+  const names = route === undefined ? [name] : [...route.models, ...route.fallbacks];
+  const scopes = names.flatMap((one) => [
+    ...resourcesOf(one),
+    // In full, where a peer is known to have it.
+    ...resourcesOf(models.about(one, principal)?.name ?? one),
+  ]);
+  return [...new Set(scopes)].filter(
+    (scope) =>
+      principal.kind === OPERATOR.kind ||
+      (principal.kind === 'client' && scopesCover(principal.scopes, scope)),
+  );
+}
+
+/** What a name may stand for: a model of this node, or of the one peer that has it. */
+function resourcesOf(name: string): readonly string[] {
+  try {
+    const read = readModelName(name);
+    const resource = modelResource(read);
+    return read.peer === undefined
+      ? [resource, resource.replace('model:', 'model:@*/')]
+      : [resource];
+  } catch (error) {
+    if (error instanceof StarlingError) return [];
+    throw error;
+  }
+}

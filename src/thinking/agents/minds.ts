@@ -1,0 +1,191 @@
+/**
+ * What stands for the process of an agent that thinks with a model: given messages as a process is, it thinks about each,
+ * and its answer is what the model said in the end.
+ */
+import { StarlingError, isObject, printable, withDeadline } from '../../core/index.ts';
+import type { Clock, Json, JsonObject } from '../../core/index.ts';
+import type { MindStart } from '../../agents/index.ts';
+import type { AgentProcess } from '../../gateway/index.ts';
+import type { Principal, Zone } from '../../guard/index.ts';
+import { LOGGED_MAX, PROMPT_BYTES_MAX } from '../limits.ts';
+import { asData } from '../loop/conversation.ts';
+import { createMeshToolbox } from '../loop/mesh-toolbox.ts';
+import type { MeshToolbox, ToolboxComponents } from '../loop/mesh-toolbox.ts';
+import { think } from '../loop/think.ts';
+import type { ThinkComponents } from '../loop/think.ts';
+import { openSteps } from '../step-rows.ts';
+import type { StepRowsComponents } from '../step-rows.ts';
+import type { ThoughtEvent } from '../types.ts';
+
+/** What minds work with. */
+export interface MindsComponents extends ThinkComponents, ToolboxComponents, StepRowsComponents {
+  /** How somebody came for whom an agent works. */
+  zoneOfCaller(principal: Principal): Zone;
+  readonly clock: Clock;
+}
+
+/** Starts a mind; it is ready at once. */
+export async function startMind(
+  components: MindsComponents,
+  init: MindStart,
+): Promise<AgentProcess> {
+  init.signal.throwIfAborted();
+  return new Mind(components, init);
+}
+
+class Mind implements AgentProcess {
+  readonly pid = undefined;
+  readonly ended: Promise<StarlingError>;
+  readonly #components: MindsComponents;
+  readonly #init: MindStart;
+  readonly #life = new AbortController();
+  #end: (error: StarlingError) => void = () => undefined;
+
+  constructor(components: MindsComponents, init: MindStart) {
+    this.#components = components;
+    this.#init = init;
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+  }
+
+  async deliver(message: JsonObject, timeoutMs: number): Promise<Json> {
+    const { clock } = this.#components;
+    const { signal } = this.#life;
+    if (signal.aborted) throw stopped(this.#init.agent);
+    try {
+      return await withDeadline(clock, timeoutMs, (until) => this.#answer(message, until), signal);
+    } catch (error) {
+      if (signal.aborted) throw stopped(this.#init.agent);
+      if (error instanceof DOMException && error.name === 'TimeoutError') {
+        throw new StarlingError(
+          'STARLING_TIMEOUT',
+          `agent ${this.#init.agent} did not answer within ${timeoutMs / 1000} s`,
+        );
+      }
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    const error = stopped(this.#init.agent);
+    this.#life.abort(error);
+    this.#end(error);
+  }
+
+  async #answer(message: JsonObject, signal: AbortSignal): Promise<Json> {
+    const { agent, asks, mind } = this.#init;
+    const from = textOf(message['from']);
+    const id = taskOf(message) ?? textOf(message['messageId']);
+    const { type, message: said = null, data = null } = message;
+    const text = JSON.stringify([type ?? null, said, data]);
+    const log = await openSteps(this.#components, { agent, from, message: id, text });
+    const goesOn = log.steps.length > 1 ? `, which goes on after ${log.steps.length} steps` : '';
+    this.#wrote(`message from ${from}${goesOn}`);
+    const toolbox = createMeshToolbox(this.#components, () => this.#init.principal());
+    try {
+      this.#heardSender(toolbox);
+      const instructions = await this.#instructions(toolbox, signal);
+      const thought = await think(this.#components, {
+        model: mind.model,
+        asks,
+        steps: mind.steps,
+        toolbox,
+        log,
+        task: taskOf(message),
+        opening: (mark) => ({
+          system: this.#system(instructions),
+          question: questionOf(message, mark),
+        }),
+        signal,
+        happened: (event) => this.#happened(event),
+      });
+      const { inputTokens, outputTokens, steps } = thought;
+      this.#wrote(`answered after ${steps} turns, ${inputTokens} + ${outputTokens} tokens`);
+      return valueOf(thought.text);
+    } finally {
+      toolbox.close();
+    }
+  }
+
+  /** What a message from elsewhere says may be what its sender wants of others' rights. */
+  #heardSender(toolbox: MeshToolbox): void {
+    const principal = this.#init.principal();
+    const worksFor = principal.kind === 'client' ? (principal.worksFor ?? []) : [];
+    for (const sender of worksFor) toolbox.heard(this.#components.zoneOfCaller(sender));
+  }
+
+  /** The words of a prompt count as its spawner's, who named it. */
+  async #instructions(toolbox: MeshToolbox, signal: AbortSignal): Promise<string> {
+    const { instructions = '', prompt } = this.#init.mind;
+    if (prompt === undefined) return instructions;
+    const text = await toolbox.prompt(prompt, signal);
+    if (Buffer.byteLength(text) > PROMPT_BYTES_MAX) {
+      throw new StarlingError(
+        'STARLING_AGENT_FAILED',
+        `the prompt '${prompt}' has over ${PROMPT_BYTES_MAX} bytes`,
+        { hint: 'take a shorter one', data: { reason: 'prompt' } },
+      );
+    }
+    return [instructions, text].filter((part) => part !== '').join('\n\n');
+  }
+
+  #system(instructions: string): string {
+    const { agent, config, kind } = this.#init;
+    const about = config === undefined ? '' : `\nWhat you were told: ${JSON.stringify(config)}`;
+    return `You are the agent '${agent}' (${kind}) of a Starling node.\n${instructions}${about}`.trim();
+  }
+
+  #happened(event: ThoughtEvent): void {
+    if (event.kind === 'calls') this.#wrote(`calls ${event.tool} ${event.args}`);
+    if (event.kind === 'result') {
+      this.#wrote(`${event.tool} ${event.isError ? 'failed' : 'gave'}: ${event.text}`);
+    }
+  }
+
+  #wrote(line: string): void {
+    this.#init.wrote(printable(line.slice(0, LOGGED_MAX)));
+  }
+}
+
+/** A message to deal with, as data of its sender. */
+function questionOf(message: JsonObject, mark: string): string {
+  const { data, from, message: said, type } = message;
+  const what = typeof said === 'string' ? said : JSON.stringify(said ?? null);
+  const beside = data === undefined ? '' : `\n${JSON.stringify(data)}`;
+  const sender = printable(textOf(from).slice(0, 200));
+  const told =
+    type === 'query'
+      ? 'Your answer is sent back to the sender.'
+      : 'Nobody waits for an answer: do what it asks, and say in a sentence what you did.';
+  const about = `A ${printable(textOf(type).slice(0, 40))} came from '${sender}', who may ask you for work that fits what you are for. ${told}`;
+  return asData(mark, about, `${what}${beside}`);
+}
+
+/** The id of the task that a message is, where it is one: its next attempt goes on where this one was. */
+function taskOf({ metadata }: JsonObject): string | undefined {
+  const task = isObject(metadata) ? metadata['task'] : undefined;
+  const id = isObject(task) ? task['id'] : undefined;
+  return typeof id === 'string' && /^[\w.-]{1,64}$/.test(id) ? id : undefined;
+}
+
+/** An answer that is a JSON object is given as one: who asked by a schema can read it. */
+function valueOf(text: string): Json {
+  if (!text.trim().startsWith('{')) return text;
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) ? (value as JsonObject) : text;
+  } catch {
+    // It is a text that begins like an object.
+    return text;
+  }
+}
+
+function textOf(value: Json | undefined): string {
+  return typeof value === 'string' ? value : '';
+}
+
+/** As of a process that has ended: what is no query stays in the inbox. */
+function stopped(agent: string): StarlingError {
+  return new StarlingError('STARLING_UPSTREAM_UNAVAILABLE', `agent ${agent} was stopped`);
+}

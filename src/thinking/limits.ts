@@ -1,0 +1,20 @@
+/** The bounds of agents that think with a model. */
+
+/** Tools that a model is shown. More = more tokens in each request; the rest is named as left out. */
+export const TOOLS_MAX = 128;
+/** Calls that a model may make in one turn; what is over is answered with an error. */
+export const CALLS_PER_TURN_MAX = 16;
+/** Bytes of one tool's result that a model is shown. */
+export const RESULT_BYTES_MAX = 32 * 1024;
+/** Bytes of all that a model is sent in one request; older results give way. */
+export const CONVERSATION_BYTES_MAX = 1024 * 1024;
+/** Bytes of a prompt of a server. */
+export const PROMPT_BYTES_MAX = 64 * 1024;
+/** Bytes of what one call is given. */
+export const ARGUMENTS_BYTES_MAX = 256 * 1024;
+/** Pages of a list of tools. */
+export const PAGES_MAX = 16;
+/** Ended thoughts of one agent that are kept, so that a message that comes again has its answer. */
+export const THOUGHTS_KEPT_MAX = 64;
+/** Characters of arguments and results in a log. */
+export const LOGGED_MAX = 200;

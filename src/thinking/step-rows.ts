@@ -1,0 +1,110 @@
+/** The steps of thoughts on the disk: each is there before it is acted on, and an ended thought stays for a while. */
+import { createHash, randomBytes } from 'node:crypto';
+import { isObject, messageOf } from '../core/index.ts';
+import type { Clock, Logger } from '../core/index.ts';
+import type { Table } from '../store/index.ts';
+import { THOUGHTS_KEPT_MAX } from './limits.ts';
+import type { Step, StepLog } from './types.ts';
+
+/** What steps are kept with. */
+export interface StepRowsComponents {
+  readonly table: Table;
+  readonly clock: Pick<Clock, 'now'>;
+  readonly logger: Logger;
+}
+
+/** Whose thought it is, and about what. */
+export interface ThoughtId {
+  readonly agent: string;
+  /** Who sent the message, and which: the same again is the same thought. */
+  readonly from: string;
+  readonly message: string;
+  /** All of the message: another text under the same id is another thought. */
+  readonly text: string;
+}
+
+const STEP_DIGITS = 6;
+const MARK_BYTES = 8;
+
+/** The steps of the thought so far; of a new one, its beginning. @throws STARLING_STATE_UNUSABLE */
+export async function openSteps(components: StepRowsComponents, id: ThoughtId): Promise<StepLog> {
+  const { clock, table } = components;
+  const digest = hashOf([id.text]);
+  const prefix = `${agentPrefix(id.agent)}${hashOf([id.from, id.message])}/`;
+  const known = await readSteps(components, prefix);
+  const [first] = known;
+  const isSame = first?.kind === 'begun' && first.digest === digest;
+  const steps: Step[] = isSame ? [...known] : [];
+  const log: StepLog = {
+    steps,
+    async add(step) {
+      const key = `${prefix}${String(steps.length).padStart(STEP_DIGITS, '0')}`;
+      await table.put(key, Buffer.from(JSON.stringify(step)));
+      steps.push(step);
+    },
+  };
+  if (isSame) return log;
+  await dropSteps(table, prefix);
+  await forgetOld(components, id.agent);
+  const mark = randomBytes(MARK_BYTES).toString('hex');
+  await log.add({ kind: 'begun', digest, mark, at: clock.now() });
+  return log;
+}
+
+/** Steps that are kept in memory alone: of a thought that ends with its caller. */
+export function passingSteps(now: number): StepLog {
+  const mark = randomBytes(MARK_BYTES).toString('hex');
+  const steps: Step[] = [{ kind: 'begun', digest: '', mark, at: now }];
+  return { steps, add: async (step) => void steps.push(step) };
+}
+
+/** Whole steps from the first on: what follows a damaged one is of no use. */
+async function readSteps(
+  { table, logger }: StepRowsComponents,
+  prefix: string,
+): Promise<readonly Step[]> {
+  const steps: Step[] = [];
+  for await (const [key, bytes] of table.entries(prefix)) {
+    try {
+      const step: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
+      if (!isObject(step) || typeof step['kind'] !== 'string') throw new Error('it is no step');
+      steps.push(step as unknown as Step);
+    } catch (error) {
+      logger.warn(
+        { key, error: messageOf(error) },
+        'a stored step is damaged; the thought begins anew',
+      );
+      return [];
+    }
+  }
+  return steps;
+}
+
+async function dropSteps(table: Table, prefix: string): Promise<void> {
+  const keys: string[] = [];
+  for await (const [key] of table.entries(prefix)) keys.push(key);
+  if (keys.length > 0) await table.batch(keys.map((key) => ({ key })));
+}
+
+/** The oldest thoughts of the agent go, whether they have ended or not, when there are too many. */
+async function forgetOld({ table }: StepRowsComponents, agent: string): Promise<void> {
+  const begun = new Map<string, number>();
+  for await (const [key, bytes] of table.entries(agentPrefix(agent))) {
+    const thought = key.slice(0, key.lastIndexOf('/') + 1);
+    if (begun.has(thought)) continue;
+    const { at } = JSON.parse(Buffer.from(bytes).toString('utf8')) as { at?: unknown };
+    begun.set(thought, typeof at === 'number' ? at : 0);
+  }
+  const oldest = [...begun].toSorted(([, one], [, other]) => one - other);
+  for (const [thought] of oldest.slice(0, Math.max(0, begun.size - THOUGHTS_KEPT_MAX + 1))) {
+    await dropSteps(table, thought);
+  }
+}
+
+function agentPrefix(agent: string): string {
+  return `step/${hashOf([agent])}/`;
+}
+
+function hashOf(parts: readonly string[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32);
+}

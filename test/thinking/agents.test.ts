@@ -1,0 +1,243 @@
+/** Agents that think with a model: a whole node, real servers and its own functions, and a vendor at the wire whose model does as the test says. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
+import { MemoryNetwork } from '../../sim/memory-transport.ts';
+import type { AgentMessageResult, AgentSpawnResult } from '../../src/agents/index.ts';
+import { attach } from '../../src/cli/node/client.ts';
+import type { NodeClient } from '../../src/cli/node/client.ts';
+import type { Json, JsonObject } from '../../src/core/index.ts';
+import { createNode, loadConfig } from '../../src/index.ts';
+import type { StarlingNode } from '../../src/index.ts';
+import { resultsIn, startScriptedVendor } from './scripted-vendor.ts';
+import type { ScriptedVendor } from './scripted-vendor.ts';
+
+const cleanups: (() => unknown)[] = [];
+afterAll(async () => {
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+});
+
+let root: string;
+let vendor: ScriptedVendor;
+let node: StarlingNode;
+let operator: NodeClient;
+let clerk: AgentSpawnResult;
+/** Calls of `functions/note`. */
+let noted: string[] = [];
+
+const POLICY = `
+zones:
+  external:
+    sources: ['page']
+    approval_required: ['functions/note']
+`;
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'starling-thinking-'));
+  cleanups.push(() => rm(root, { recursive: true, force: true, maxRetries: 5 }));
+  vendor = await startScriptedVendor();
+  cleanups.push(() => vendor.stop());
+  const policy = join(root, 'policy.yaml');
+  await writeFile(policy, POLICY);
+  const plain = resolve(import.meta.dirname, '../fixtures/servers/plain.mjs');
+  const config = await loadConfig({
+    env: { STARLING_CONFIG: '' },
+    flags: {
+      name: 'alice',
+      stateDir: join(root, 'alice'),
+      listen: ['/ip4/10.83.0.1/tcp/4040'],
+      mdns: false,
+      http: { port: 0 },
+      policy,
+      mcpServers: {
+        page: {
+          command: process.execPath,
+          args: [plain, '--log', join(root, 'page.log'), '--label', 'Dear reader'],
+          sandbox: false,
+        },
+      },
+      models: {
+        providers: { gpu: { endpoint: vendor.url } },
+        routes: { cheap: { models: ['gpu/mind'] } },
+      },
+      agents: {
+        kinds: {
+          clerk: {
+            model: 'cheap',
+            instructions: 'You keep the books.',
+            tools: ['tool:functions/*', 'tool:page/*', 'prompt:page/*'],
+            steps: 4,
+          },
+        },
+      },
+    },
+  });
+  node = await createNode(config, { transports: [new MemoryNetwork().host('10.83.0.1')] });
+  cleanups.push(() => node.stop());
+  await node.start();
+  operator = await attach(node.status().stateDir);
+  cleanups.push(() => operator.close());
+  await node.tool({ name: 'note', inputSchema: { type: 'object' } }, async ({ mark }) => {
+    noted.push(String(mark));
+    return { noted: true };
+  });
+  clerk = await spawn({ agentType: 'clerk' });
+});
+
+beforeEach(() => {
+  noted = [];
+  vendor.got.length = 0;
+  vendor.script = () => ({ text: 'ready' });
+});
+
+const spawn = (args: JsonObject): Promise<AgentSpawnResult> =>
+  operator.builtin('agent_spawn', { wait_s: 30, ...args });
+
+async function ask(agentId: string, message: Json, more: JsonObject = {}): Promise<Json> {
+  const sent = { agentId, message, type: 'query', ...more };
+  const { response } = await operator.builtin<AgentMessageResult>('agent_message', sent);
+  return response ?? null;
+}
+
+it('an agent calls tools by its own rights, reads what they give as data, and answers', async () => {
+  expect(clerk).toMatchObject({ status: 'ready', model: 'cheap', pids: [] });
+  vendor.script = (request) => {
+    const [said] = resultsIn(request);
+    return said === undefined
+      ? { text: 'I note it.', calls: [['functions__note', { mark: 'one' }]] }
+      : { text: said.includes('noted') ? 'It is noted.' : 'It is not.' };
+  };
+  await expect(ask('clerk', 'note this')).resolves.toBe('It is noted.');
+  expect(noted).toEqual(['one']);
+  const [first, second] = vendor.got;
+  const [system, question] = first?.messages ?? [];
+  expect(system?.content).toContain('You keep the books.');
+  const [, about = '', mark = '', text, close] =
+    /^(.*)\n([\da-f]{16})\n(.*)\n(.*)$/s.exec(question?.content ?? '') ?? [];
+  expect(about).toContain("from 'operator@alice'");
+  expect([text, close]).toEqual(['note this', mark]);
+  expect(resultsIn(second ?? { model: '', messages: [] })[0]).toMatch(
+    new RegExp(`^What the call gave \\(functions__note\\):\n${mark}\n[^]*\n${mark}$`),
+  );
+  const { lines } = await operator.builtin<{ lines: { text: string }[] }>('agent_logs', {
+    agentId: 'clerk',
+  });
+  expect(lines.map((line) => line.text).join('\n')).toContain(
+    'calls functions__note {"mark":"one"}',
+  );
+});
+
+it('a call that it has no right to, or that names no tool is told to the model, and nothing is called', async () => {
+  vendor.script = (request) => {
+    const results = resultsIn(request);
+    if (results.length > 0) return { text: results.join('\n--\n') };
+    return {
+      calls: [
+        ['starling__grant_create', { peer: 'mallory', tools: ['**'] }],
+        ['no__such', {}],
+      ],
+    };
+  };
+  const said = String(await ask('clerk', 'do it all'));
+  expect(said.split('\n--\n')).toEqual([
+    expect.stringContaining('there is no such tool, or you may not use it'),
+    expect.stringContaining('there is no such tool, or you may not use it'),
+  ]);
+  expect(noted).toEqual([]);
+});
+
+it('a model that writes arguments which are no JSON is asked once more, and fails where it does so again', async () => {
+  const broken = { calls: [['functions__note', '{"mark": oops'] as const] };
+  vendor.script = () => (vendor.got.length === 1 ? broken : { text: 'sorry' });
+  await expect(ask('clerk', 'note')).resolves.toBe('sorry');
+  vendor.got.length = 0;
+  vendor.script = () => broken;
+  await expect(ask('clerk', 'note')).rejects.toMatchObject({
+    message: expect.stringContaining('no JSON object') as string,
+  });
+  expect(vendor.got).toHaveLength(2);
+  expect(noted).toEqual([]);
+});
+
+it('a model that calls and calls is asked so often as its kind says, the last time without tools', async () => {
+  vendor.script = ({ tools }) =>
+    tools === undefined ? { text: 'enough' } : { calls: [['functions__note', { mark: 'again' }]] };
+  await expect(ask('clerk', 'go on for ever')).resolves.toBe('enough');
+  expect(vendor.got).toHaveLength(4);
+  expect(noted).toHaveLength(3);
+});
+
+it('after data of an untrusted zone, what the policy asks approval for there waits for a person', async () => {
+  const call = (mark: string) => (): { calls: [string, object][] } => ({
+    calls: [['functions__note', { mark }]],
+  });
+  vendor.script = (request) => {
+    const count = resultsIn(request).length;
+    if (count === 0) return call('before')();
+    if (count === 1) return { calls: [['page__who', {}]] };
+    return count === 2 ? call('after')() : { text: 'done' };
+  };
+  const answered = ask('clerk', 'read the page, and note');
+  const waiting = async (): Promise<readonly { id: string; resource: string }[]> =>
+    (await operator.builtin<{ approvals: { id: string; resource: string }[] }>('approval_list'))
+      .approvals;
+  const open = await vi.waitFor(async () => {
+    const found = await waiting();
+    expect(found).toHaveLength(1);
+    return found;
+  }, 20_000);
+  expect(noted).toEqual(['before']);
+  expect(open[0]?.resource).toBe('tool:functions/note');
+  await operator.builtin('approval_answer', { id: open[0]?.id ?? '', approve: true });
+  await expect(answered).resolves.toBe('done');
+  expect(noted).toEqual(['before', 'after']);
+});
+
+it('an answer that is a JSON object is given as one', async () => {
+  vendor.script = () => ({ text: '{"verdict":"yes","because":"it fits"}' });
+  await expect(ask('clerk', 'vote')).resolves.toEqual({ verdict: 'yes', because: 'it fits' });
+});
+
+it('a kind that comes with the node takes any model, and has no tool that it was not given', async () => {
+  const spawned = await spawn({ agentType: 'researcher', model: 'gpu/mind' });
+  expect(spawned).toMatchObject({ name: 'researcher', model: 'gpu/mind', tools: [] });
+  vendor.script = ({ tools, messages }) => ({
+    text: `${tools?.length ?? 0} tools; ${messages[0]?.content?.includes('You research.') === true ? 'researches' : ''}`,
+  });
+  await expect(ask('researcher', 'what have you?')).resolves.toBe('0 tools; researches');
+  const given = { agentType: 'coder', model: 'gpu/mind', tools: ['tool:functions/note'] };
+  await expect(spawn(given)).resolves.toMatchObject({ tools: ['tool:functions/note'] });
+  await expect(spawn({ agentType: 'coordinator' })).rejects.toMatchObject({
+    code: 'STARLING_USAGE',
+    hint: expect.stringContaining('--model') as string,
+  });
+});
+
+it('what nothing can bound, a model for a program and a model that its spawner may not use are refused', async () => {
+  await expect(
+    spawn({
+      agentType: 'coder',
+      name: 'big',
+      model: 'gpu/mind',
+      resources: { memoryLimit: '1Gi' },
+    }),
+  ).rejects.toMatchObject({ code: 'STARLING_AGENT_FAILED' });
+  const { key } = await operator.builtin<{ key: string }>('key_create', {
+    name: 'poor',
+    scopes: ['tool:starling/agent_spawn', 'agent:*'],
+  });
+  const answer = await fetch(`${node.status().endpoints.url ?? ''}/tools/policy_explain`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+    body: '{}',
+  });
+  expect(answer.status).toBeGreaterThanOrEqual(400);
+});
+
+it('its model is asked on its own account: what it took stands under its name, and its budget pays', async () => {
+  vendor.script = () => ({ text: 'paid' });
+  await ask('clerk', 'count');
+  const { stats } = await operator.builtin<{ stats: JsonObject[] }>('llm_stats', {});
+  expect(stats.find(({ agent }) => agent === 'agent:clerk')).toMatchObject({ model: 'gpu/mind' });
+});

@@ -1,0 +1,165 @@
+/** The loop step by step: cut off behind each step, a thought goes on where it was, and makes no call twice that could do harm. */
+import { expect, it } from 'vitest';
+import type { JsonObject } from '../../src/core/index.ts';
+import { OPERATOR } from '../../src/guard/index.ts';
+import type { Models } from '../../src/models/index.ts';
+import { think } from '../../src/thinking/loop/think.ts';
+import { createMeshToolbox } from '../../src/thinking/loop/mesh-toolbox.ts';
+import { passingSteps } from '../../src/thinking/step-rows.ts';
+import type { Step, StepLog, Thought, Toolbox, UsableTool } from '../../src/thinking/types.ts';
+
+const NEVER = new AbortController().signal;
+const TOOLS: readonly UsableTool[] = [
+  { name: 'pay', description: '', inputSchema: {}, isRepeatable: false },
+  { name: 'look', description: '', inputSchema: {}, isRepeatable: true },
+];
+
+/** The bytes of a vendor's stream. */
+function streamed(delta: JsonObject): AsyncIterable<Uint8Array> {
+  const chunk = (choice: JsonObject): string =>
+    `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', choices: [{ index: 0, ...choice }] })}\n\n`;
+  const text = `${chunk({ delta, finish_reason: null })}${chunk({ delta: {}, finish_reason: 'stop' })}data: [DONE]\n\n`;
+  return (async function* bytes() {
+    yield Buffer.from(text);
+  })();
+}
+
+/** A model that looks, pays and answers with what it was told last. */
+const models: Pick<Models, 'ask'> = {
+  async ask({ fields }) {
+    const messages = fields['messages'] as { role: string; content: string }[];
+    const results = messages.filter(({ role }) => role === 'tool').map(({ content }) => content);
+    const call = (name: string): JsonObject => ({
+      tool_calls: [{ index: 0, id: `call ${results.length}`, function: { name, arguments: '{}' } }],
+    });
+    const delta =
+      results.length === 0
+        ? call('look')
+        : results.length === 1
+          ? call('pay')
+          : { content: `paid: ${results[1]?.includes('paid 1') === true ? 'yes' : 'unsure'}` };
+    return { isStream: true, headers: {}, body: streamed(delta) };
+  },
+};
+
+interface Bench {
+  readonly calls: string[];
+  readonly toolbox: Toolbox;
+}
+
+function bench(): Bench {
+  const calls: string[] = [];
+  return {
+    calls,
+    toolbox: {
+      list: async () => ({ tools: TOOLS, others: 0 }),
+      async call({ name }) {
+        calls.push(name);
+        return { text: `${name === 'pay' ? 'paid' : 'seen'} 1`, isError: false, zone: 'local' };
+      },
+      heard: () => undefined,
+    },
+  };
+}
+
+const run = (log: StepLog, toolbox: Toolbox): Promise<Thought> =>
+  think(
+    { models, messageBytes: 1_000_000 },
+    {
+      model: 'gpu/mind',
+      asks: OPERATOR,
+      steps: 9,
+      toolbox,
+      log,
+      opening: () => ({ system: 'You pay.', question: 'Pay.' }),
+      signal: NEVER,
+      happened: () => undefined,
+    },
+  );
+
+it('a thought that is cut off behind any step goes on there: paid once at the most, and never silently twice', async () => {
+  const whole = passingSteps(1);
+  const first = bench();
+  await expect(run(whole, first.toolbox)).resolves.toMatchObject({ text: 'paid: yes', steps: 3 });
+  expect(first.calls).toEqual(['look', 'pay']);
+  const kinds = whole.steps.map(({ kind }) => kind);
+  expect(kinds).toEqual([
+    'begun',
+    'said',
+    'calling',
+    'result',
+    'said',
+    'calling',
+    'result',
+    'said',
+    'answered',
+  ]);
+  for (let cut = 1; cut <= whole.steps.length; cut += 1) {
+    const steps: Step[] = whole.steps.slice(0, cut);
+    const again = bench();
+    const log: StepLog = { steps, add: async (step) => void steps.push(step) };
+    const { text } = await run(log, again.toolbox);
+    const isUnsure = steps[cut - 1]?.kind === 'calling' && cut === 6;
+    expect(text, `cut at ${cut}`).toBe(isUnsure ? 'paid: unsure' : 'paid: yes');
+    const paidBefore = whole.steps
+      .slice(0, cut)
+      .some((step) => step.kind === 'calling' && step.call === 'call 1');
+    expect(
+      again.calls.filter((call) => call === 'pay'),
+      `cut at ${cut}`,
+    ).toHaveLength(paidBefore ? 0 : 1);
+  }
+});
+
+it('a step that the disk does not take is not acted on', async () => {
+  const { calls, toolbox } = bench();
+  const log = passingSteps(1);
+  const failing: StepLog = {
+    steps: log.steps,
+    async add(step) {
+      if (step.kind === 'calling') throw new Error('the disk is full');
+      await log.add(step);
+    },
+  };
+  await expect(run(failing, toolbox)).rejects.toThrow('the disk is full');
+  expect(calls).toEqual([]);
+});
+
+it("a result that is not as its tool's outputSchema says is an error, and no data", async () => {
+  const outputSchema = { type: 'object', properties: { n: { type: 'number' } }, required: ['n'] };
+  const results: JsonObject[] = [
+    { content: [{ type: 'text', text: 'evil' }], structuredContent: { n: 'evil' } },
+    { content: [{ type: 'text', text: 'evil' }] },
+    { content: [{ type: 'text', text: '{"n":1}' }], structuredContent: { n: 1 } },
+  ];
+  const toolbox = createMeshToolbox(
+    {
+      innerCaller: () => ({
+        request: async () => results.shift() ?? {},
+        originOf: (name) => ({ resource: `tool:files/${name}`, peer: undefined }),
+        close: () => undefined,
+      }),
+      zoneOf: () => 'local',
+    },
+    () => OPERATOR,
+  );
+  const tool = {
+    name: 'count',
+    description: '',
+    inputSchema: {},
+    outputSchema,
+    isRepeatable: false,
+  };
+  for (const wanted of ['n: ', 'no structured content']) {
+    const outcome = await toolbox.call(tool, {}, NEVER);
+    expect(outcome).toMatchObject({
+      isError: true,
+      text: expect.stringContaining(wanted) as string,
+    });
+    expect(outcome.text).not.toContain('evil');
+  }
+  await expect(toolbox.call(tool, {}, NEVER)).resolves.toMatchObject({
+    isError: false,
+    text: '{"n":1}',
+  });
+});
