@@ -8,6 +8,8 @@ import type { Seen } from './task-history.ts';
 export const WORK = 'work';
 const AT_ONCE = 64;
 const CALL_MS = 20_000;
+/** Messages that are read, and answered, at a time. */
+const PAGE = 100;
 const INBOX_S = 2;
 const AGAIN_MS = 100;
 
@@ -49,10 +51,12 @@ export async function startTaskWorker(control: Control, init: TaskWorkerInit): P
 
 async function work(control: Control, init: TaskWorkerInit): Promise<void> {
   let cursor: string | undefined;
+  const answers = createAnswers(control, init.agent);
   while (init.isOn()) {
     const args = {
       name: init.agent,
       timeout_s: INBOX_S,
+      limit: PAGE,
       ...(cursor === undefined ? {} : { cursor }),
     };
     const end = await control.call('starling__agent_inbox', args, CALL_MS);
@@ -63,15 +67,36 @@ async function work(control: Control, init: TaskWorkerInit): Promise<void> {
     }
     const page = end.structured as Page;
     ({ cursor } = page);
-    for (const message of page.messages) void doTask(control, message, init);
+    for (const message of page.messages) void doTask(answers, message, init);
   }
 }
 
 /** Numbers of runs in this process: no two have the same answer, so that it shows whose counts. */
 let runs = 0;
 
+/** Gives an answer to a message. */
+type Answers = (inReplyTo: string, result: Json) => Promise<void>;
+
+/** Answers that come at the same time go in one call. */
+function createAnswers(control: Control, agent: string): Answers {
+  const waiting: { readonly inReplyTo: string; readonly message: Json }[] = [];
+  let sending: Promise<void> | undefined;
+  const send = async (): Promise<void> => {
+    await new Promise((resolve) => void setImmediate(resolve));
+    sending = undefined;
+    const responses = waiting.splice(0, PAGE);
+    if (waiting.length > 0) sending = send();
+    await control.call('starling__agent_message', { responses, from: agent }, CALL_MS);
+  };
+  return (inReplyTo, message) => {
+    waiting.push({ inReplyTo, message });
+    sending ??= send();
+    return sending;
+  };
+}
+
 async function doTask(
-  control: Control,
+  answer: Answers,
   { id: inReplyTo, metadata }: Page['messages'][number],
   { agent, began, seen, serviceMs }: TaskWorkerInit,
 ): Promise<void> {
@@ -79,10 +104,10 @@ async function doTask(
   const { id, token } = metadata.task;
   began?.(id);
   seen.push({ t: 'began', id, token });
-  await wait(serviceMs());
+  const ms = serviceMs();
+  if (ms > 0) await wait(ms);
   runs += 1;
   const result: Json = { by: agent, token, run: runs };
   seen.push({ t: 'answered', id, token, result });
-  const answer = { type: 'response', inReplyTo, message: result, from: agent };
-  await control.call('starling__agent_message', answer, CALL_MS);
+  await answer(inReplyTo, result);
 }

@@ -44,6 +44,7 @@ import type {
   AgentInfoResult,
   AgentListResult,
   AgentMessageResult,
+  AgentResponsesResult,
   AgentView,
   Announcement,
   BroadcastResult,
@@ -51,6 +52,7 @@ import type {
   CapabilityResult,
   EventsResult,
   MessageInit,
+  ResponseInit,
   RunView,
 } from './types.ts';
 
@@ -120,6 +122,12 @@ export interface Agents extends Startable {
   ): Promise<AgentMessageResult>;
   /** @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_TAKEN */
   inbox(principal: Principal, init: InboxInit, signal: AbortSignal): Promise<AgentInboxResult>;
+  /** Answers several queries; says which answers nobody waits for. @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_TAKEN, STARLING_RATE_LIMITED */
+  respondAll(
+    principal: Principal,
+    from: string | undefined,
+    responses: readonly ResponseInit[],
+  ): AgentResponsesResult;
   /** What {@link inbox} gives, with who sent each message. @throws as that */
   mail(principal: Principal, init: InboxInit, signal: AbortSignal): Promise<InboxPage>;
   /** @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_TAKEN */
@@ -298,6 +306,14 @@ class NodeAgents implements Agents {
     signal: AbortSignal,
   ): Promise<AgentMessageResult> {
     return this.#messages.message(principal, init, signal);
+  }
+
+  respondAll(
+    principal: Principal,
+    from: string | undefined,
+    responses: readonly ResponseInit[],
+  ): AgentResponsesResult {
+    return this.#messages.respondAll(principal, from, responses);
   }
 
   async inbox(

@@ -60,6 +60,24 @@ export interface MessageInit {
   readonly messageId?: string | undefined;
 }
 
+/** One of several answers that come in one message. */
+export interface ResponseInit {
+  /** The message that it answers. */
+  readonly inReplyTo: string;
+  readonly message?: Json | undefined;
+  /** The sender could not do what was asked. */
+  readonly error?: string | undefined;
+}
+
+/** What became of answers that came in one message. */
+export interface AgentResponsesResult {
+  readonly status: 'delivered';
+  /** How many somebody waited for. */
+  readonly answered: number;
+  /** Ids of messages whose answers nobody waits for any more. */
+  readonly late: readonly string[];
+}
+
 /** What is said of one capability besides its name. */
 export interface CapabilityDefinition {
   readonly description?: string;

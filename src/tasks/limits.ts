@@ -22,6 +22,8 @@ export const BATCH_MAX = 1000;
 export const RUNNING_MAX = 256;
 /** Awards under way at the same time. */
 export const AWARDS_MAX = 16;
+/** Tasks of one lane that one award gives to an agent together. */
+export const AWARDED_AT_ONCE = 128;
 /** Candidates that one award tries. */
 export const TRIED_MAX = 5;
 /** Nodes at which a task may fail before it is set aside. */

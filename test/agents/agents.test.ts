@@ -190,6 +190,36 @@ it('nobody but the agent answers for it; silence and failure end as one error th
   await failed;
 });
 
+it('several queries are answered in one call, which says which answers nobody waits for, and sends nothing else', async () => {
+  const { alice, bob } = await two();
+  await announce(bob, 'coder');
+  await announce(bob, 'other', {}, CLAUDE);
+  bob.grants.add('alice agent:coder');
+  const asked = [1, 2, 3].map((message) =>
+    send(alice, { agentId: 'coder@bob', type: 'query', message }).catch(String),
+  );
+  await settle();
+  const { messages } = await inbox(bob, 'coder');
+  const answers = messages.map(({ id, message }) => ({ inReplyTo: id, message }));
+  const failed = { inReplyTo: answers[2]?.inReplyTo ?? '', error: 'no disk' };
+  const responses = [...answers.slice(0, 2), { inReplyTo: 'nobody', message: 0 }, failed];
+  const beside = { agentId: 'other', type: 'command', message: 'and this' };
+  // Whoever is not the agent answers for nobody.
+  expect(await send(bob, { responses }, CLAUDE)).toMatchObject({ answered: 0 });
+  expect(await send(bob, { ...beside, responses }, CURSOR)).toEqual({
+    status: 'delivered',
+    answered: 3,
+    late: ['nobody'],
+  });
+  const [first, second, third] = await Promise.all(asked);
+  expect([first, second]).toMatchObject([{ response: 1 }, { response: 2 }]);
+  expect(third).toMatch(/no disk/);
+  expect((await inbox(bob, 'other', {}, CLAUDE)).messages).toEqual([]);
+  await expect(send(bob, { agentId: 'coder' }, CURSOR)).rejects.toMatchObject({
+    code: 'STARLING_USAGE',
+  });
+});
+
 it('messages to a node that is away wait on disk, and arrive in order, none twice, however the roads fail', async () => {
   const { alice, bob } = await two();
   await announce(bob, 'coder');

@@ -40,6 +40,7 @@ const LAST = 50;
 /** Between words of where the run is; and how many tasks are shown with what is wrong with them. */
 const TELL_MS = 10_000;
 const SHOWN_MAX = 5;
+const REFUSALS_SHOWN = 4;
 /** How long all may take to have ended once nothing is broken any more. */
 const SETTLE_MS = 240_000;
 
@@ -88,7 +89,10 @@ async function runMesh(mesh: TaskMesh, running: Running): Promise<FaultsRow> {
     const { kills = 0, cuts = 0 } = harm ?? {};
     return { seed, kills, cuts, tookMs: performance.now() - from, ...judgeHistory(mesh.seen) };
   };
-  const told = setInterval(() => progress(lineOf(row(), size)), TELL_MS);
+  const told = setInterval(() => {
+    const refusals = [...mesh.refusals].map(([why, count]) => `; ${count}× ${why}`);
+    progress(`${lineOf(row(), size)}${refusals.slice(-REFUSALS_SHOWN).join('')}`);
+  }, TELL_MS);
   try {
     await giveAll(mesh, running, { ids, harm });
     await spaces?.heal();

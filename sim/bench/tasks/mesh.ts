@@ -46,6 +46,8 @@ export interface TaskNode {
 export interface TaskMesh {
   readonly nodes: readonly TaskNode[];
   readonly seen: Seen[];
+  /** Why tasks were not taken: what nodes said, or `gone` and `silence`; how often each. */
+  readonly refusals: ReadonlyMap<string, number>;
   /** Gives a task, and says so in the history once it is acknowledged; undefined where nobody knows. */
   give(node: TaskNode, input: Readonly<Record<string, unknown>>): Promise<string | undefined>;
   /** What a node says of a task; notes how it has ended. Undefined where it says nothing. */
@@ -58,6 +60,7 @@ export interface TaskMesh {
 /** Starts the nodes, and waits until each knows all, and has granted them its agent. */
 export async function startTaskMesh(init: TaskMeshInit): Promise<TaskMesh> {
   const seen: Seen[] = [];
+  const refusals = new Map<string, number>();
   const names = Array.from({ length: init.nodes }, (_, at) => nameOf(at));
   const nodes: RealNode[] = [];
   const stop = async (): Promise<void> => {
@@ -79,6 +82,7 @@ export async function startTaskMesh(init: TaskMeshInit): Promise<TaskMesh> {
   return {
     nodes,
     seen,
+    refusals,
     async give(node, input) {
       const end = await node.control?.call(
         'starling__agent_task',
@@ -86,7 +90,11 @@ export async function startTaskMesh(init: TaskMeshInit): Promise<TaskMesh> {
         CALL_MS,
       );
       const task = end?.kind === 'answer' ? (end.structured as TaskResult | undefined) : undefined;
-      if (task?.taskId === undefined) return undefined;
+      if (task?.taskId === undefined) {
+        const why = end?.kind === 'error' ? end.text.split('\n')[0] : end?.kind;
+        refusals.set(why ?? 'gone', (refusals.get(why ?? 'gone') ?? 0) + 1);
+        return undefined;
+      }
       seen.push({ t: 'acked', id: task.taskId });
       return task.taskId;
     },

@@ -40,6 +40,9 @@ const LOOK_MS = 5;
 const PATIENCE_MS = 60_000;
 const CALL_MS = 60_000;
 const TEXT = 'hello world';
+/** Tasks that are given to the queue in a message, and such messages at a time. */
+const BATCH = 1000;
+const BATCHES_AT_ONCE = 4;
 
 /** Awards on hosts of their own, as a cut needs them. */
 export async function measureAwards(size: TasksSize): Promise<AwardFigures> {
@@ -151,9 +154,14 @@ export async function measureRates(size: TasksSize): Promise<RateFigures> {
       const submits = await rate(size.submits, 1, (at) =>
         submit(node, { capability: 'nobody', input: TEXT, id: `kept-${at}` }),
       );
-      const queue = await rate(size.queued, size.callers, (at) =>
-        submit(node, { type: 'small', input: TEXT, id: `q-${at}`, wait_s: 60 }),
-      );
+      // As many in a message as one takes; all of them are done when it answers.
+      const batches = Math.ceil(size.queued / BATCH);
+      const inputs = Array.from({ length: Math.ceil(size.queued / batches) }, () => TEXT);
+      const queue =
+        inputs.length *
+        (await rate(batches, BATCHES_AT_ONCE, (at) =>
+          submit(node, { type: 'small', inputs, id: `q-${at}`, wait_s: 60 }),
+        ));
       const floor = size.rivals ? await startQueueFloor(root) : undefined;
       const jetstream =
         floor === undefined

@@ -23,7 +23,14 @@ import { openedInit, sealedResponse } from './sealing.ts';
 import { senderKey } from '../inbox/sender.ts';
 import type { Queries } from './queries.ts';
 import { MESSAGE_TYPES } from '../types.ts';
-import type { AgentMessage, AgentMessageResult, MessageInit, MessageType } from '../types.ts';
+import type {
+  AgentMessage,
+  AgentMessageResult,
+  AgentResponsesResult,
+  MessageInit,
+  MessageType,
+  ResponseInit,
+} from '../types.ts';
 
 /** What messages go by. */
 export interface MessagesComponents extends PeerMessagesComponents {
@@ -49,6 +56,12 @@ export interface Messages {
     init: MessageInit,
     signal: AbortSignal,
   ): Promise<AgentMessageResult>;
+  /** Answers several queries. @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_TAKEN; STARLING_RATE_LIMITED */
+  respondAll(
+    principal: Principal,
+    from: string | undefined,
+    responses: readonly ResponseInit[],
+  ): AgentResponsesResult;
   peerIsHere(peer: PeerView): void;
   /** Whoever waits for the agent's answer waits no more. */
   endOf(agent: LocalAgent, why: string): void;
@@ -110,6 +123,27 @@ class NodeMessages implements Messages {
       if (sender.agent !== undefined) sender.agent.metrics.errors += 1;
       throw error;
     }
+  }
+
+  respondAll(
+    principal: Principal,
+    from: string | undefined,
+    responses: readonly ResponseInit[],
+  ): AgentResponsesResult {
+    const late: string[] = [];
+    for (const { error, inReplyTo, message = null } of responses) {
+      this.#allowance.take(keyOf(principal), MESSAGES_PER_MINUTE);
+      const init = { type: 'response', from, inReplyTo, message, error } as const;
+      const sender = this.#senderOf(principal, init);
+      try {
+        this.#respond(principal, init, sender);
+        if (sender.agent !== undefined) sender.agent.metrics.sent += 1;
+      } catch (trouble) {
+        if (!isLate(trouble)) throw trouble;
+        late.push(inReplyTo);
+      }
+    }
+    return { status: 'delivered', answered: responses.length - late.length, late };
   }
 
   /** What a peer has sealed is as any other message from here on. @throws STARLING_USAGE */
@@ -295,6 +329,11 @@ function requireFit(
   if (problems.length === 0) return;
   if (what === 'result') agent.metrics.failed();
   throw misfit(agent.announcement.name, what, problems);
+}
+
+/** Nobody waits for that answer. */
+function isLate(error: unknown): boolean {
+  return error instanceof StarlingError && error.data['reason'] === 'late';
 }
 
 /** How a message is delivered to an agent of this node. */

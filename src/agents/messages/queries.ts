@@ -72,13 +72,14 @@ class NodeQueries implements Queries {
   }
 
   answer(agent: LocalAgent, ids: readonly string[], answer: Answer): boolean {
-    const found = [...this.#waiting].find(
-      ({ query }) =>
-        query.agent === agent &&
-        (ids.includes(query.message.id) || ids.includes(query.message.correlationId)),
-    );
-    found?.settle(answer);
-    return found !== undefined;
+    for (const one of this.#waiting) {
+      const { message, agent: asked } = one.query;
+      if (asked !== agent) continue;
+      if (!ids.includes(message.id) && !ids.includes(message.correlationId)) continue;
+      one.settle(answer);
+      return true;
+    }
+    return false;
   }
 
   end(agent: LocalAgent, why: string): void {

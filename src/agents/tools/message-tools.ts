@@ -1,12 +1,18 @@
 /** The tools by which agents write to one another and read what came. */
 import { z } from 'zod';
-import type { JsonObject } from '../../core/index.ts';
+import { StarlingError } from '../../core/index.ts';
+import type { Json, JsonObject } from '../../core/index.ts';
 import { defineTool } from '../../gateway/index.ts';
 import type { BuiltinTool } from '../../gateway/index.ts';
 import type { Agents } from '../agents.ts';
 import { AWAY_WAIT_MAX_MS, INBOX_WAIT_MAX_S, PAGE_MAX, QUERY_MAX_MS, QUERY_MS } from '../limits.ts';
 import { MESSAGE_TYPES, PRIORITIES } from '../types.ts';
-import type { AgentInboxResult, AgentMessageResult, MessageInit } from '../types.ts';
+import type {
+  AgentInboxResult,
+  AgentMessageResult,
+  AgentResponsesResult,
+  MessageInit,
+} from '../types.ts';
 import { agentId, label, own, swarmId } from './fields.ts';
 
 /** Characters of a sealed message: base64 of what one may have. */
@@ -27,7 +33,19 @@ const MESSAGE = z.object({
     .describe('Which agent of the caller sends; default: the only one that it has.'),
   swarmId,
   type: z.enum(MESSAGE_TYPES).optional().describe('Default: `type` in the message, else command.'),
-  message: z.json().describe('Text, or any JSON; all of the message up to 256 KiB.'),
+  message: z.json().optional().describe('Text, or any JSON; all of the message up to 256 KiB.'),
+  responses: z
+    .array(
+      z.object({
+        inReplyTo: label('Id of the message that it answers.'),
+        message: z.json().optional(),
+        error: z.string().max(2000).optional().describe('Why it could not be done.'),
+      }),
+    )
+    .min(1)
+    .max(PAGE_MAX)
+    .optional()
+    .describe('In place of all else but `from`: responses to several queries, in one call.'),
   data: z.json().optional(),
   priority: z.enum(PRIORITIES).optional(),
   timeout: z.number().positive().max(QUERY_MAX_MS).optional().describe('The same as timeoutMs.'),
@@ -72,20 +90,34 @@ function messageTool(agents: Agents): BuiltinTool {
     waits: true,
     subject: (args) =>
       isResponse(args) ? undefined : agents.subjectOf(args['agentId'] ?? args['to']),
-    run: (input, { principal, signal }): Promise<AgentMessageResult> =>
-      agents.message(principal, initOf(input), signal),
+    run: async (
+      { responses, message, ...input },
+      { principal, signal },
+    ): Promise<AgentMessageResult | AgentResponsesResult> => {
+      if (responses !== undefined) return agents.respondAll(principal, input.from, responses);
+      if (message === undefined && input.sealed === undefined) {
+        throw new StarlingError('STARLING_USAGE', 'say what the message is: message');
+      }
+      return agents.message(principal, initOf({ ...input, message: message ?? null }), signal);
+    },
   });
 }
 
 /** Whoever answers needs no right to write: a query was asked of it. What is sealed says its type outside. */
-function isResponse({ type, message, sealed }: JsonObject): boolean {
+function isResponse({ type, message, responses, sealed }: JsonObject): boolean {
+  // With these nothing else is sent.
+  if (responses !== undefined) return true;
   if (typeof sealed === 'string') return type === 'response';
   const inside =
     typeof message === 'object' && message !== null ? (message as JsonObject)['type'] : undefined;
   return (type ?? inside) === 'response';
 }
 
-function initOf(input: z.infer<typeof MESSAGE>): MessageInit {
+type MessageInput = Omit<z.infer<typeof MESSAGE>, 'message' | 'responses'> & {
+  readonly message: Json;
+};
+
+function initOf(input: MessageInput): MessageInit {
   const {
     agentId: id,
     to,

@@ -10,7 +10,7 @@ import type { Principal } from '../../guard/index.ts';
 import type { Membership, PeerView } from '../../membership/index.ts';
 import { createLanes } from './lanes.ts';
 import type { Lanes } from './lanes.ts';
-import { RUNNING_MAX, TRIED_MAX, WORDS_MAX } from '../limits.ts';
+import { AWARDED_AT_ONCE, RUNNING_MAX, TRIED_MAX, WORDS_MAX } from '../limits.ts';
 import type { LiveTask } from '../life/live-task.ts';
 import { AgentLoads } from './agent-loads.ts';
 import { Following } from './following.ts';
@@ -64,6 +64,12 @@ export function createAwards(components: AwardsComponents): Awards {
   return new NodeAwards(components);
 }
 
+/** A task that an agent has taken. */
+interface Found {
+  readonly task: LiveTask;
+  readonly taken: Taken;
+}
+
 class NodeAwards implements Awards {
   readonly #components: AwardsComponents;
   readonly #queue: TaskQueue<LiveTask> = createTaskQueue();
@@ -76,6 +82,7 @@ class NodeAwards implements Awards {
   readonly #following: Following;
   readonly #offers: Offers;
   #running = 0;
+  #isWaking = false;
   readonly #peerChanged = (peer: PeerView): void => {
     if (peer.state === 'alive') return this.#lanes.wake();
     if (peer.state === 'suspect') return;
@@ -153,7 +160,7 @@ class NodeAwards implements Awards {
       this.#queue.remove(task);
       this.#lanes.begins(lane);
       this.#running += 1;
-      void this.#give(task, lane).then((hasRun) => this.#left(hasRun));
+      void this.#give(task, lane);
     }
   }
 
@@ -166,54 +173,107 @@ class NodeAwards implements Awards {
   #left(hasRun: boolean): void {
     this.#running -= 1;
     if (this.#life.closed) return;
-    // Whoever had it can take another.
-    if (hasRun) this.#lanes.wake();
-    else this.#pump();
+    if (!hasRun) return this.#pump();
+    if (this.#isWaking) return;
+    // Whoever had them can take others: what ends at the same time makes room for as many together.
+    this.#isWaking = true;
+    queueMicrotask(() => {
+      this.#isWaking = false;
+      if (!this.#life.closed) this.#lanes.wake();
+    });
   }
 
-  /** True where an agent has had it. Never rejects. */
-  async #give(task: LiveTask, lane: string): Promise<boolean> {
-    let found: Taken | undefined;
+  /** Never rejects. */
+  async #give(task: LiveTask, lane: string): Promise<void> {
+    let found: readonly Found[] = [];
     try {
-      found = await this.#award(task);
+      found = await this.#award(task, lane);
     } catch (error) {
       task.waitsFor = messageOf(error);
     }
-    const isGone = task.row.state !== 'bidding' && found === undefined;
-    this.#lanes.ends(lane, found !== undefined ? 'taken' : isGone ? 'gone' : 'nobody');
-    if (found === undefined) {
-      if (task.row.state === 'bidding') this.#queue.add(task);
-      return false;
+    const isTaken = found.some((one) => one.task === task);
+    const isGone = task.row.state !== 'bidding' && !isTaken;
+    this.#lanes.ends(lane, found.length > 0 ? 'taken' : isGone ? 'gone' : 'nobody');
+    if (!isTaken) this.#back(task);
+    for (const one of found) {
+      one.task.waitsFor = undefined;
+      // From here on it is counted as one that is followed.
+      this.#loads.count(one.taken.agent.endpoint, -1);
+      void this.#following.follow(one.task, one.taken).then(() => this.#left(true));
     }
-    task.waitsFor = undefined;
     this.#pump();
-    await this.#following.follow(task, found);
-    return true;
   }
 
-  /** Tries one candidate after the other; undefined where nobody took it. @throws why there is no candidate */
-  async #award(task: LiveTask): Promise<Taken | undefined> {
-    const { rows } = this.#components;
+  /** It was given to nobody. */
+  #back(task: LiveTask): void {
+    if (task.row.state === 'bidding' && !this.#life.closed) this.#queue.add(task);
+    this.#running -= 1;
+  }
+
+  /**
+   * Tries one candidate after the other; what was taken, with others of the lane that the same agent has taken; empty
+   * where nobody took it. @throws why there is no candidate
+   */
+  async #award(task: LiveTask, lane: string): Promise<readonly Found[]> {
     const principal = this.#components.principalOf(task.order);
     const candidates = await this.#candidates(principal, task);
-    const input = await rows.input(task.order.id);
     const whys: string[] = [];
     for (const agent of candidates.slice(0, TRIED_MAX)) {
-      if (task.row.state !== 'bidding' || this.#life.closed) return undefined;
-      if (this.#loads.of(agent.endpoint) >= Math.max(1, agent.maxConcurrentTasks)) {
+      if (task.row.state !== 'bidding' || this.#life.closed) return [];
+      const places = Math.max(1, agent.maxConcurrentTasks) - this.#loads.of(agent.endpoint);
+      if (places < 1) {
         whys.push(`${agent.endpoint}: it has as many tasks from here as it takes`);
         continue;
       }
-      try {
-        const found = await this.#offers.give(task, { agent, principal, input });
-        if (found !== undefined) return found;
-      } catch (error) {
-        whys.push(`${agent.endpoint}: ${messageOf(error)}`);
-        task.apply({ type: 'refused', token: task.row.token });
+      const mates = this.#matesOf(task, lane, Math.min(places, agent.free) - 1);
+      const group = [task, ...mates];
+      // At once, so that nobody else takes the same places.
+      for (const _ of group) this.#loads.count(agent.endpoint, 1);
+      const offered = await Promise.all(group.map((one) => this.#offer(one, { agent, principal })));
+      for (const { task: one, taken } of offered) {
+        if (taken !== undefined) continue;
+        this.#loads.count(agent.endpoint, -1);
+        if (one !== task) this.#back(one);
       }
+      const found = offered.flatMap(({ task: one, taken }) =>
+        taken === undefined ? [] : { task: one, taken },
+      );
+      if (found.length > 0) return found;
+      whys.push(`${agent.endpoint}: ${offered[0]?.why ?? 'it takes no task'}`);
     }
     task.waitsFor = whys.join('; ').slice(0, WORDS_MAX);
-    return undefined;
+    return [];
+  }
+
+  /** Others of the lane that may go along: those that nobody has failed with, and that cost nothing. They have left the queue. */
+  #matesOf(task: LiveTask, lane: string, places: number): readonly LiveTask[] {
+    const isAlone = task.order.fund !== undefined || task.row.attempts.length > 0;
+    const room = Math.min(places, RUNNING_MAX - this.#running, AWARDED_AT_ONCE - 1);
+    if (isAlone || room <= 0) return [];
+    const mates: LiveTask[] = [];
+    for (const one of this.#queue.inLane(lane)) {
+      if (mates.length >= room) break;
+      const mayJoin = one.order.fund === undefined && one.row.attempts.length === 0;
+      if (mayJoin && one.row.state === 'bidding') mates.push(one);
+    }
+    for (const mate of mates) this.#queue.remove(mate);
+    this.#running += mates.length;
+    return mates;
+  }
+
+  /** Never rejects. */
+  async #offer(
+    task: LiveTask,
+    { agent, principal }: { readonly agent: AgentView; readonly principal: Principal },
+  ): Promise<{ readonly task: LiveTask; readonly taken?: Taken; readonly why?: string }> {
+    try {
+      const input = await this.#components.rows.input(task.order.id);
+      const taken = await this.#offers.give(task, { agent, principal, input });
+      return taken === undefined ? { task } : { task, taken };
+    } catch (error) {
+      task.apply({ type: 'refused', token: task.row.token });
+      return { task, why: messageOf(error) };
+    }
   }
 
   async #candidates(principal: Principal, task: LiveTask): Promise<readonly AgentView[]> {

@@ -8,7 +8,6 @@ import type { Membership } from '../../membership/index.ts';
 import type { LiveTask } from '../life/live-task.ts';
 import type { TaskRows } from '../rows.ts';
 import type { Work } from '../worker/work.ts';
-import type { AgentLoads } from './agent-loads.ts';
 import type { Taken } from './following.ts';
 import type { Releases } from './releases.ts';
 import { localRoad, peerRoad } from './roads.ts';
@@ -26,7 +25,6 @@ export interface OffersComponents {
   readonly funds?: Pick<Funds, 'hold'> | undefined;
   readonly clock: Clock;
   readonly releases: Releases;
-  readonly loads: AgentLoads;
   /** All that is under way; another one after each start. */
   life(this: void): Scope;
 }
@@ -46,19 +44,11 @@ export class Offers {
     this.#components = components;
   }
 
-  /** The lease is on the disk before the agent hears of it. @throws what is said against it */
+  /**
+   * The lease is on the disk before the agent hears of it. An attempt costs one call of the task's budgets; where one has no
+   * room, the task waits for that. @throws what is said against it
+   */
   async give(task: LiveTask, given: Given): Promise<Taken | undefined> {
-    const { endpoint } = given.agent;
-    this.#components.loads.count(endpoint, 1);
-    try {
-      return await this.#paid(task, given);
-    } finally {
-      this.#components.loads.count(endpoint, -1);
-    }
-  }
-
-  /** An attempt costs one call of the task's budgets; where one has no room, the task waits for that. */
-  async #paid(task: LiveTask, given: Given): Promise<Taken | undefined> {
     const { agents, funds } = this.#components;
     agents.requireTask(given.principal, given.agent);
     const { fund, from } = task.order;

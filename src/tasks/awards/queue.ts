@@ -20,8 +20,8 @@ export interface TaskQueue<T extends Waiting> {
   remove(task: T): void;
   /** The next task of a lane that `mayGo`; it stays in the queue. */
   next(mayGo: (lane: string) => boolean): T | undefined;
-  /** Each task, lane by lane. */
-  all(): Iterable<T>;
+  /** The tasks of one lane, in their order. */
+  inLane(lane: string): readonly T[];
 }
 
 /** Where a task stands among others. */
@@ -78,9 +78,7 @@ export function createTaskQueue<T extends Waiting>(): TaskQueue<T> {
       }
       return best;
     },
-    *all() {
-      for (const lane of lanes.values()) yield* lane;
-    },
+    inLane: (lane) => lanes.get(lane) ?? [],
   };
 }
 
