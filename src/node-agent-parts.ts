@@ -19,7 +19,7 @@ import { CLIENT_LOCAL, CLIENT_TCP, defaultConfigFile, socketPath } from './confi
 import type { Blackboard } from './blackboard/index.ts';
 import { createClientBoards } from './builtin/index.ts';
 import type { Did } from './core/index.ts';
-import type { Providers } from './directory/index.ts';
+import type { CatalogDocuments, Providers } from './directory/index.ts';
 import { createChildren, createSandbox, runBriefly } from './gateway/index.ts';
 import type {
   ApiKeys,
@@ -53,6 +53,7 @@ export interface AgentRooms extends Pick<RunsComponents, 'config'>, Omit<Thinkin
   readonly network: Network;
   readonly providers: Pick<Providers, 'lacking'>;
   readonly membership: Membership;
+  readonly documents: Pick<CatalogDocuments, 'agentsOf' | 'changed'>;
   readonly blackboard: Blackboard;
   readonly sandbox: Pick<Sandbox, 'means'>;
   readonly clients: Pick<AttachedClients, 'holderOf'>;
@@ -91,6 +92,8 @@ export function createAgentParts(
     trustOf: (principal) => governance.callerRules.of(principal).trust,
     blackboard,
     eventsBoard: () => rooms.config().events,
+    listedBy: (peer) => rooms.documents.agentsOf(peer),
+    listingChanged: () => rooms.documents.changed(),
   });
   const runs = createNodeRuns(base, state, {
     ...rooms,
@@ -235,6 +238,8 @@ function createNodeAgents(
     | 'eventsBoard'
     | 'guard'
     | 'lacking'
+    | 'listedBy'
+    | 'listingChanged'
     | 'membership'
     | 'runOf'
     | 'trustOf'

@@ -9,9 +9,11 @@ import {
   createCatalogDocuments,
   createDirectory,
   createProviders,
+  soundListing,
 } from './directory/index.ts';
-import type { CatalogDocuments, Directory, Providers } from './directory/index.ts';
+import type { CatalogDocuments, Directory, KeptListing, Providers } from './directory/index.ts';
 import { VERSION } from './core/index.ts';
+import type { PeerId } from './core/index.ts';
 import { createCheckpointExchange, createMembership } from './membership/index.ts';
 import type { CheckpointExchange, Membership, Presence } from './membership/index.ts';
 import { peerIdFromDid } from './identity/index.ts';
@@ -113,22 +115,37 @@ function createNodeDocuments(
   rooms: Omit<PeerRooms, 'audit'> & {
     readonly directory: Directory;
     readonly gateway: () => Pick<Gateway, 'listing'>;
+    readonly agents: () => Pick<Agents, 'announced'>;
   },
 ): CatalogDocuments {
-  const { network, membership, directory, gateway } = rooms;
+  const { agents, network, membership, directory, gateway } = rooms;
   return createCatalogDocuments({
     network,
     membership,
     table: store.table('catalog'),
     identity: { sign: (message) => identity.signOften(message) },
-    listed: () => gateway().listing(),
-    show: (owner, servers) => directory.setListed(owner, servers),
+    listed() {
+      const servers = gateway().listing();
+      return servers === undefined ? undefined : { servers, agents: agents().announced() };
+    },
+    show: (owner, { servers }) => directory.setListed(owner, servers),
     announce: () => membership.announce(),
     clock,
     random,
     logger: logger.child('documents'),
     health,
   });
+}
+
+/** What a peer lists to all members, or listed last where it is away, as far as it is sound. */
+export function listingOf(
+  { config, logger }: Pick<Base, 'config' | 'logger'>,
+  documents: Pick<CatalogDocuments, 'kept'>,
+  peer: PeerId,
+): KeptListing | undefined {
+  const kept = documents.kept(peer);
+  const limits = { tools: config.limits.tools, bytes: CATALOG_BYTES_MAX };
+  return kept === undefined ? undefined : soundListing(kept, limits, logger.child('directory'));
 }
 
 /** Makes what finds out who offers which kind of capability. */
@@ -154,7 +171,7 @@ export function createOffers(
   base: Base,
   state: OpenState,
   rooms: Omit<PeerRooms, 'audit'> & {
-    readonly agents: () => Pick<Agents, 'offers'>;
+    readonly agents: () => Pick<Agents, 'announced' | 'offers'>;
     readonly gateway: () => Pick<Gateway, 'listing'>;
   },
 ): {

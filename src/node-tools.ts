@@ -25,6 +25,7 @@ import type { Funds } from './budget/index.ts';
 import type { BuiltinTool, Upstreams } from './gateway/index.ts';
 import type { Base, OpenState } from './open-state.ts';
 import { modelTools } from './models/index.ts';
+import { listingOf } from './node-peer-parts.ts';
 import type { Parts, PartsInit } from './node-rooms.ts';
 import { collaborateTool, orchestrationTools, withPlans } from './orchestration/index.ts';
 import { swarmTools, withSwarms } from './swarms/index.ts';
@@ -45,6 +46,7 @@ type ToolRooms = Pick<
   | 'checkpoints'
   | 'clients'
   | 'dashboard'
+  | 'documents'
   | 'governance'
   | 'keys'
   | 'knocks'
@@ -65,16 +67,17 @@ type ToolRooms = Pick<
 
 /** Makes the tools that the built-in server offers; what each may be asked by whom stands in its definition. */
 export function createNodeTools(
-  { clock, config, recentLines }: Base,
+  base: Base,
   { admission, grants, counters, members, secrets, identity, store, successions }: OpenState,
   rooms: ToolRooms,
 ): readonly BuiltinTool[] {
+  const { clock, config, recentLines } = base;
   const { audit, blackboard, checkpoints, clients, governance, keys, logins, membership } = rooms;
   const { network, pins, servers, status, token, createTicket } = rooms;
   const offers = { all: () => rooms.upstreams().all() };
   const self = { did: identity.did, name: config.name };
   return [
-    ...statusTools({ membership, network, providers: rooms.providers, status }),
+    ...statusTools({ ...rooms, listingOf: (peer) => listingOf(base, rooms.documents, peer) }),
     pingTool({ membership, network }),
     bugreportTool({
       status,

@@ -27,7 +27,7 @@ import type { SampledDeliveries } from './inbox/sampled-delivery.ts';
 import type { InboxPage, InboxWatch } from './inbox/inbox.ts';
 import { LIST_TIMEOUT_MS } from './limits.ts';
 import { createLacking } from '../directory/index.ts';
-import type { Lacking } from '../directory/index.ts';
+import type { Lacking, ListedAgent } from '../directory/index.ts';
 import { createLocalAgents } from './directory/local-agents.ts';
 import type { AnnounceInit, LocalAgents } from './directory/local-agents.ts';
 import { createMessages } from './messages/messages.ts';
@@ -74,6 +74,10 @@ export interface AgentsComponents {
   eventsBoard?(): { readonly board: string; readonly keepMs: number } | undefined;
   /** Calls a tool of a peer's built-in server. */
   callPeer(peer: PeerView, call: PeerToolCall): Promise<JsonObject>;
+  /** What the catalog document of a peer lists, also while that peer is away; default: nothing. */
+  readonly listedBy?: (this: void, peer: PeerId) => readonly ListedAgent[];
+  /** What this node lists to all may be another. */
+  readonly listingChanged?: (this: void) => void;
   /** How an agent runs that this node runs; undefined for any other. */
   runOf?(name: string): RunView | undefined;
   /** Who is meant by a link of a chain (`chainOf`); undefined for the operator. */
@@ -180,6 +184,8 @@ export interface Agents extends Startable {
   stopped(): readonly boolean[];
   /** What heartbeats say of this node's agents: nothing where there are none. */
   presence(): { readonly agents?: string };
+  /** Those agents of this node that every member may see, as its catalog document lists them. */
+  announced(): readonly ListedAgent[];
   /** Kinds and capabilities of those agents of this node that every member may see. */
   offers(): readonly string[];
 }
@@ -229,6 +235,7 @@ class NodeAgents implements Agents {
       ...components,
       changed: () => {
         membership.announce();
+        components.listingChanged?.();
         this.#watchers.tell();
       },
     });
@@ -469,6 +476,10 @@ class NodeAgents implements Agents {
   presence(): { readonly agents?: string } {
     const digest = this.#local.digest();
     return digest === undefined ? {} : { agents: digest };
+  }
+
+  announced(): readonly ListedAgent[] {
+    return this.#local.announced();
   }
 
   offers(): readonly string[] {

@@ -266,6 +266,8 @@ export interface AgentView extends Announcement {
   readonly metrics: AgentMetrics;
   /** Of an agent that its node runs, for whoever asks that node. */
   readonly run?: RunView;
+  /** Only what its node lists to all members is known: that node is away, or has not answered. */
+  readonly announced?: true;
 }
 
 /** The answer of `agent_list`. */

@@ -1,12 +1,13 @@
 /** The tools that show the node and its mesh as they are. */
 import { z } from 'zod';
 import type { PeerId } from '../core/index.ts';
-import type { Providers } from '../directory/index.ts';
+import type { KeptListing, Providers } from '../directory/index.ts';
 import type { BuiltinTool } from '../gateway/index.ts';
 import { deedsOf, versionWords } from '../membership/index.ts';
 import type { Membership, PeerView } from '../membership/index.ts';
 import type { Network } from '../network/index.ts';
 import type {
+  ListedByPeer,
   PeerForgiveResult,
   PeerSummary,
   PeersResult,
@@ -20,6 +21,8 @@ export interface StatusComponents {
   readonly membership: Pick<Membership, 'peer' | 'peers' | 'resolve'>;
   readonly network: Pick<Network, 'conduct' | 'forgive' | 'misbehaving' | 'otherVersion' | 'route'>;
   readonly providers: Pick<Providers, 'find'>;
+  /** What a peer lists to all members, as far as it is sound; or listed last, where it is away. */
+  readonly listingOf: (peer: PeerId) => KeptListing | undefined;
   status(): StatusResult;
 }
 
@@ -43,7 +46,7 @@ export function statusTools(components: StatusComponents): readonly BuiltinTool[
       name: 'peers',
       title: 'Peers of the mesh',
       description:
-        'Every peer of the mesh: alias, PeerId, state (alive, suspect, dead, left), last heartbeat, round-trip time, route and address; what it does too much of, if anything; and its version where that is another one.',
+        'Every peer of the mesh: alias, PeerId, state (alive, suspect, dead, left), last heartbeat, round-trip time, route and address; what it does too much of, if anything; and its version where that is another one. With `listing` only that peer, and what it lists to all members, also while it is away.',
       input: z.object({
         offering: z
           .string()
@@ -51,11 +54,23 @@ export function statusTools(components: StatusComponents): readonly BuiltinTool[
           .max(64)
           .optional()
           .describe('Only those that offer this kind of capability, the best first.'),
+        listing: z
+          .string()
+          .min(1)
+          .max(256)
+          .optional()
+          .describe(
+            'Only this peer (alias, PeerId or did:key), with what it lists to all members.',
+          ),
       }),
       hints: { readOnlyHint: true },
       clients: 'yes',
-      async run({ offering }, { signal }): Promise<PeersResult> {
+      async run({ listing, offering }, { signal }): Promise<PeersResult> {
         const { membership, providers } = components;
+        if (listing !== undefined) {
+          const view = membership.peer(membership.resolve(listing).peerId);
+          return { peers: view === undefined ? [] : [withListing(components, view)] };
+        }
         const views =
           offering === undefined
             ? membership.peers()
@@ -94,6 +109,29 @@ export function outsideOf(
   if (view === undefined || !view.isBehindRouter) return opened;
   const found = view.found.map((one) => ({ ...one, by: aliasOf(one.by) }));
   return { outside: { seenAt: view.seenAt, found }, ...opened };
+}
+
+function withListing(components: StatusComponents, view: PeerView): PeerSummary {
+  const summary = peerSummary(components, view);
+  const listing = components.listingOf(view.peerId);
+  return listing === undefined ? summary : { ...summary, lists: listedBy(listing) };
+}
+
+function listedBy({ agents, isCurrent, servers, version }: KeptListing): ListedByPeer {
+  return {
+    version,
+    isCurrent,
+    servers: servers.map(({ server, tools, resources, templates, prompts }) => ({
+      server,
+      tools: tools.map(({ name, description }) =>
+        typeof description === 'string' ? { name, description } : { name },
+      ),
+      resources: resources.map(({ uri }) => uri),
+      templates: templates.map(({ uriTemplate }) => uriTemplate),
+      prompts: prompts.map(({ name }) => name),
+    })),
+    agents: agents.map(({ name, capabilities }) => ({ name, capabilities })),
+  };
 }
 
 /** A peer, with what is to be said of how it behaves and of its version. */

@@ -1,7 +1,7 @@
 /** Who offers what. */
 export { createCatalogDocuments } from './documents/documents.ts';
 export type { CatalogDocuments, CatalogDocumentsComponents } from './documents/documents.ts';
-export { createDirectory, soundCatalogs } from './peer-offers.ts';
+export { createDirectory, soundCatalogs, soundListing } from './peer-offers.ts';
 export { readCatalogs } from './read-catalogs.ts';
 export { OFFERS_MAX, OFFER_KIND, createProviders } from './providers.ts';
 export type { Provider, Providers, ProvidersComponents } from './providers.ts';
@@ -11,10 +11,13 @@ export type {
   Directory,
   DirectoryEvents,
   ItemKind,
+  KeptListing,
+  ListedAgent,
   ListedPrompt,
   ListedResource,
   ListedTemplate,
   ListedTool,
+  Listing,
   ServerCatalog,
   ServerFacts,
   ServerItems,

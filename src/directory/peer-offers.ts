@@ -5,7 +5,7 @@ import type { Health, Logger, PeerId } from '../core/index.ts';
 import { withListed } from './listed-items.ts';
 import { soundItems } from './sound-items.ts';
 import type { CatalogLimits, ItemRemark } from './sound-items.ts';
-import type { Directory, DirectoryEvents, ServerCatalog } from './types.ts';
+import type { Directory, DirectoryEvents, Listing, ServerCatalog } from './types.ts';
 
 const KIND_NAMES = ['tools', 'resources', 'templates', 'prompts'] as const;
 
@@ -65,6 +65,15 @@ export function soundCatalogs(
   logger: Logger,
 ): readonly ServerCatalog[] {
   return cutCatalogs(servers, limits, logger).catalogs;
+}
+
+/** A listing with what of its servers is sound, for whoever is shown it. */
+export function soundListing<Shown extends Listing>(
+  listing: Shown,
+  limits: CatalogLimits,
+  logger: Logger,
+): Shown {
+  return { ...listing, servers: soundCatalogs(listing.servers, limits, logger) };
 }
 
 /** The same, and how many items were over the limit. */

@@ -1,6 +1,6 @@
 /** Who offers what: the servers of each peer, as that peer lists them to us. */
 import type { EventEmitter } from 'node:events';
-import type { JsonObject, PeerId } from '../core/index.ts';
+import type { Did, JsonObject, PeerId } from '../core/index.ts';
 
 /** A tool as its owner lists it: the MCP `Tool` object, every field kept. */
 export interface ListedTool extends JsonObject {
@@ -44,6 +44,32 @@ export interface ServerFacts {
 export interface ServerCatalog extends ServerFacts, ServerItems {
   /** Its name in the configuration of its owner. */
   readonly server: string;
+}
+
+/** An agent as its node lists it to all members; how it does, and what is free, its node says when it is asked. */
+export interface ListedAgent {
+  /** A label. */
+  readonly id: string;
+  /** The key that answers for it: its own, else that of its node. */
+  readonly did: Did;
+  readonly name: string;
+  readonly kind: string;
+  readonly capabilities: readonly string[];
+  readonly maxConcurrentTasks: number;
+  readonly zone: string;
+}
+
+/** What a node lists to all members. */
+export interface Listing {
+  readonly servers: readonly ServerCatalog[];
+  readonly agents: readonly ListedAgent[];
+}
+
+/** What a node has listed by the last document of it that is here. */
+export interface KeptListing extends Listing {
+  readonly version: number;
+  /** False: the node is away, and this is what it listed when it was heard last. */
+  readonly isCurrent: boolean;
 }
 
 /** Heard by the views, which are made anew then. */

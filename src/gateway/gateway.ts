@@ -337,7 +337,7 @@ class NodeGateway implements Gateway {
     return this.#digest.onChange(listener);
   }
 
-  listing(): readonly ServerCatalog[] {
+  listing(): readonly ServerCatalog[] | undefined {
     return this.#listed.current();
   }
 

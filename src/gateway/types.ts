@@ -351,7 +351,7 @@ export interface Gateway extends Startable {
   /** Called when {@link catalogDigest} changes. */
   onCatalogChange(listener: () => void): () => void;
   /** What this node lists to all members of the mesh, whoever they are. */
-  listing(): readonly ServerCatalog[];
+  listing(): readonly ServerCatalog[] | undefined;
   /** Called when {@link listing} may be another, and not before the servers have had the time to start. */
   onListingChange(listener: () => void): () => void;
   /** Calls in flight, of all sessions. */

@@ -69,7 +69,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['roster'],
     ['*'],
   ],
-  directory: [['types.ts'], ['read-catalogs.ts'], ['documents'], ['*']],
+  directory: [['types.ts'], ['read-agents.ts', 'read-catalogs.ts'], ['documents'], ['*']],
   blackboard: [
     ['types.ts', 'limits.ts'],
     ['board-id.ts'],

@@ -1,8 +1,10 @@
 /** What the operator reads of peers that do too much, and how one is forgiven. */
 import { expect, it } from 'vitest';
+import { catalogOf } from '../directory/arrange.ts';
 import { statusTools } from '../../src/builtin/index.ts';
 import { StarlingError } from '../../src/core/index.ts';
 import type { JsonObject, PeerId } from '../../src/core/index.ts';
+import type { KeptListing } from '../../src/directory/index.ts';
 import { OPERATOR } from '../../src/guard/index.ts';
 import type { PeerView } from '../../src/membership/index.ts';
 import type { ConductReport, SpokenVersion } from '../../src/network/index.ts';
@@ -13,6 +15,7 @@ const MALLORY = '12D3KooWmallory' as PeerId;
 function callerOf(
   reports: Map<PeerId, ConductReport>,
   versions: ReadonlyMap<PeerId, SpokenVersion> = new Map(),
+  listing?: KeptListing,
 ) {
   const views = [{ alias: 'bob', peerId: BOB } as PeerView];
   const tools = statusTools({
@@ -35,6 +38,7 @@ function callerOf(
     providers: {
       find: async (kind) => (kind === 'search' ? [{ peer: BOB, by: 'roster' as const }] : []),
     },
+    listingOf: (peer) => (peer === BOB ? listing : undefined),
     status: () => {
       throw new Error('not asked for');
     },
@@ -44,6 +48,36 @@ function callerOf(
     return tool?.call(args, { principal: OPERATOR, signal: new AbortController().signal });
   };
 }
+
+it('one peer is shown with what it lists to all members, and that it is away where it is', async () => {
+  const files = catalogOf('files', {
+    tools: [
+      { name: 'read', description: 'Reads.', inputSchema: {} },
+      { name: 'odd', description: 7 },
+    ],
+    prompts: [{ name: 'ask' }],
+  });
+  const listing = { version: 7, isCurrent: false, servers: [files], agents: [] };
+  const call = callerOf(new Map(), new Map(), listing);
+  const servers = [
+    {
+      server: 'files',
+      tools: [{ name: 'read', description: 'Reads.' }, { name: 'odd' }],
+      resources: [],
+      templates: [],
+      prompts: ['ask'],
+    },
+  ];
+  expect(await call('peers', { listing: 'bob' })).toMatchObject({
+    peers: [{ alias: 'bob', lists: { version: 7, isCurrent: false, servers, agents: [] } }],
+  });
+  expect(await callerOf(new Map())('peers', { listing: 'bob' })).toEqual({
+    peers: [{ alias: 'bob', peerId: BOB }],
+  });
+  await expect(call('peers', { listing: 'nobody' })).rejects.toMatchObject({
+    code: 'STARLING_PEER_UNKNOWN',
+  });
+});
 
 it('a peer is shown with what it does too much of, and without that once it is forgiven', async () => {
   const report = { peer: BOB, state: 'blocked', counts: { gossip: 2020 }, until: 5 } as const;

@@ -398,6 +398,42 @@ it('a grant whose uses are all taken is no valid one, and of the others it is sa
   expect(stdout).toMatch(/unknown0 .* valid +\S+.*\(2 uses\)/);
 });
 
+it('what a peer that is away lists to all is shown as what it is, and is no tool that can be called', async () => {
+  const lists = {
+    version: 1,
+    isCurrent: false,
+    servers: [
+      {
+        server: 'files',
+        tools: [{ name: 'read', description: 'Reads a file.' }, { name: 'odd\u001B[2J' }],
+        resources: ['file:///plan'],
+        templates: [],
+        prompts: ['ask'],
+      },
+    ],
+    agents: [{ name: 'researcher', capabilities: ['summarise'] }],
+  };
+  const away = { alias: 'alice', peerId: ID, state: 'dead', lastHeartbeatAt: NOW, lists };
+  const answers = serving({ peers: { peers: [away] }, pin_list: { quarantined: [] } });
+  const { heard, stateDir } = await fakeNode({
+    answer: (message, connection) =>
+      message.method === 'tools/list' ? { tools: [] } : answers(message, connection),
+  });
+  const { stdout } = await run('tools', 'alice', '--state', stateDir);
+  expect(stdout).toMatch(
+    /^alice is away, and was heard .* ago: nothing of it can be used until it/,
+  );
+  expect(stdout).toMatch(/alice__files__read +Reads a file\./);
+  expect(stdout).toMatch(/file:\/\/\/plan +resource of files/);
+  expect(stdout).toMatch(/researcher@alice +agent: summarise/);
+  expect(stdout).not.toContain('\u001B');
+  const asked = heard.find(({ params }) => params?.['name'] === 'starling__peers');
+  expect(asked?.params?.['arguments']).toEqual({ listing: 'alice' });
+  // For a script there is no such tool.
+  const json = await run('tools', 'alice', '--json', '--state', stateDir);
+  expect(JSON.parse(json.stdout)).toEqual({ tools: [] });
+});
+
 it('of a peer behind a relay it is said which peer that is', async () => {
   const peer = (alias: string, peerId: string, address: string): JsonObject => {
     return { alias, peerId, state: 'alive', lastHeartbeatAt: NOW, address };

@@ -5,6 +5,8 @@ import { join, resolve } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { attach } from '../../src/cli/node/client.ts';
 import type { NodeClient } from '../../src/cli/node/client.ts';
+import type { AgentListResult } from '../../src/agents/index.ts';
+import type { ListedByPeer, PeersResult } from '../../src/builtin/results.ts';
 import { createNode, loadConfig } from '../../src/index.ts';
 import type { StarlingNode } from '../../src/index.ts';
 import { UNLIMITED } from '../../sim/limits.ts';
@@ -115,4 +117,41 @@ it('comes by way of others, with its prices, and opens no session; what was gran
   await expect.poll(() => namesOf(carol, 'alice__'), SOON).toEqual([]);
   await expect.poll(() => namesOf(bob, 'alice__'), SOON).toContain('alice__hidden__who');
   await expect.poll(() => namesOf(bob, 'alice__'), SOON).toContain('alice__shown__who');
+
+  // An agent that she lists stands in the same document, and one that she does not in none.
+  const before2 = sessions();
+  const announce = (name: string, listed: boolean): Promise<unknown> =>
+    alice.client.builtin('agent_announce', { name, listed, capabilities: ['summarise'] });
+  await announce('recluse', false);
+  await announce('researcher', true);
+  const shown = async (): Promise<ListedByPeer | undefined> => {
+    const asked = { listing: 'alice' };
+    return (await carol.client.builtin<PeersResult>('peers', asked)).peers[0]?.lists;
+  };
+  const agents = [{ name: 'researcher', capabilities: ['summarise'] }];
+  await expect.poll(shown, SOON).toMatchObject({ isCurrent: true, agents });
+  const again = await loadConfig({
+    env: { STARLING_CONFIG: '' },
+    flags: { name: 'alice', stateDir: config, mcpServers: { shown: { ...plain, listed: true } } },
+  });
+  await alice.node.reload(again);
+  await expect.poll(() => namesOf(carol, 'alice__'), SOON).toContain('alice__shown__who');
+
+  // She goes: what she lists is shown as what it is, and a call of it says that she is away.
+  alice.client.close();
+  const { peerId } = alice.node.status();
+  await alice.node.stop();
+  await expect.poll(() => namesOf(carol, 'alice__'), SOON).toEqual([]);
+  const left = await shown();
+  expect(left).toMatchObject({ isCurrent: false, agents, servers: [{ server: 'shown' }] });
+  expect(left?.servers[0]?.tools.map(({ name }) => name)).toContain('who');
+  await expect(carol.client.call('alice__shown__who', {})).rejects.toMatchObject({
+    code: 'STARLING_PEER_UNREACHABLE',
+    message: expect.stringContaining('peer alice has stopped') as unknown,
+  });
+  const list = await carol.client.builtin<AgentListResult>('agent_list', {});
+  expect(list.agents).toMatchObject([
+    { endpoint: 'researcher@alice', status: 'offline', announced: true, machine_id: peerId },
+  ]);
+  expect(sessions()).toBe(before2);
 });

@@ -22,10 +22,21 @@ const SERVERS = [
     prompts: [],
   },
 ] as const;
+const AGENTS = [
+  {
+    id: 'agent_1_a',
+    did: founder.did,
+    name: 'critic',
+    kind: 'attached',
+    capabilities: ['review'],
+    maxConcurrentTasks: 1,
+    zone: 'local',
+  },
+] as const;
 const DOCUMENT = sealDocument(founder, {
   owner: founder.peerId,
   version: NOW_MS,
-  body: text(JSON.stringify({ servers: SERVERS })),
+  body: text(JSON.stringify({ servers: SERVERS, agents: AGENTS })),
 });
 const { hash } = DOCUMENT;
 const ABOUT = { of: founder.peerId, hash };
@@ -60,8 +71,11 @@ export const DOCUMENT_CASES: readonly WireCase[] = [
     kind: 'cbor',
     notes: NOTES,
     write: () => DOCUMENT.bytes,
-    read: (bytes) => openDocument(bytes, { ...DOCUMENT })?.servers,
-    value: SERVERS,
+    read(bytes) {
+      const opened = openDocument(bytes, { ...DOCUMENT });
+      return opened === undefined ? undefined : { servers: opened.servers, agents: opened.agents };
+    },
+    value: { servers: SERVERS, agents: AGENTS },
   },
   ...MESSAGES.map(([title, message]): WireCase => ({
     file: 'catalog',

@@ -90,7 +90,9 @@ export class AgentDirectory {
 
   /** @throws STARLING_AGENT_UNKNOWN, also for one that `principal` may not see */
   async info(principal: Principal, agentId: string): Promise<AgentInfoResult> {
-    const { agents } = await this.list(principal, { agentId });
+    const listed = await this.list(principal, { agentId });
+    const asked = listed.agents.filter(({ announced }) => announced !== true);
+    const agents = asked.length > 0 ? asked : listed.agents;
     const [agent, ...others] = agents;
     if (agent === undefined) throw unknownAgent(agentId);
     const here = agents.find(({ node }) => node === this.#components.self.name);

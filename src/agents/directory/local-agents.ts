@@ -6,6 +6,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { StarlingError, messageOf } from '../../core/index.ts';
 import type { Clock, Did, Logger, PeerId, Random } from '../../core/index.ts';
+import type { ListedAgent } from '../../directory/index.ts';
 import { keyOf, nameOf } from '../../guard/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { Table } from '../../store/index.ts';
@@ -77,6 +78,8 @@ export interface LocalAgents {
   retire(agent: LocalAgent): Promise<number>;
   view(agent: LocalAgent): AgentView;
   statusOf(agent: LocalAgent): AgentStatus;
+  /** Those that every member may see, by name. */
+  announced(): readonly ListedAgent[];
   /** Another text when what others see of the agents is another; undefined without agents. */
   digest(): string | undefined;
   close(): void;
@@ -207,6 +210,16 @@ class NodeAgents implements LocalAgents {
       metrics: metrics.view(),
       ...(run === undefined ? {} : { run }),
     };
+  }
+
+  announced(): readonly ListedAgent[] {
+    const { self } = this.#components;
+    return this.all()
+      .filter(({ announcement, stopped }) => announcement.listed && !stopped)
+      .map(({ announcement, did = self.did }) => {
+        const { id, name, kind, capabilities, maxConcurrentTasks, zone } = announcement;
+        return { id, did, name, kind, capabilities, maxConcurrentTasks, zone };
+      });
   }
 
   digest(): string | undefined {

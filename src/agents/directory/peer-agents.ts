@@ -1,11 +1,13 @@
 /**
  * The agents of peers. A heartbeat says with a digest of eight characters that a node has agents; who they are is
  * asked of the node itself, by `agent_list` on the MCP road, when somebody here wants to know: so an announcement
- * costs one heartbeat, and a list only whoever looks at one.
+ * costs one heartbeat, and a list only whoever looks at one. Of a node that is away, or does not answer, is known what its
+ * signed catalog document lists to all members.
  */
 import { z } from 'zod';
 import { createSemaphore, messageOf } from '../../core/index.ts';
 import type { Clock, JsonObject, PeerId } from '../../core/index.ts';
+import type { ListedAgent } from '../../directory/index.ts';
 import type { Membership, PeerView } from '../../membership/index.ts';
 import { definitionsFault } from '../capabilities/schemas.ts';
 import {
@@ -23,14 +25,16 @@ export interface PeerAgentsComponents {
   readonly membership: Pick<Membership, 'peers' | 'peer'>;
   /** Calls `agent_list` at a peer, for all its agents or one. */
   list(peer: PeerView, agentId?: string): Promise<JsonObject>;
+  /** What a peer lists to all members, also while it is away. */
+  readonly listedBy?: (this: void, peer: PeerId) => readonly ListedAgent[];
   readonly clock: Clock;
 }
 
 /** Who is an agent elsewhere, as far as somebody has looked. */
 export interface PeerAgents {
-  /** Those that peers have listed, as far as they are fresh; asks nobody. */
+  /** Those that peers have listed, as far as they are fresh, and else by their documents; asks nobody. */
   known(): readonly AgentView[];
-  /** Those of them that go by a name, a label, or either with its node. */
+  /** Those of them that go by a name, a label, or either with its node; of nodes that are away only where no other has one. */
   called(text: string): readonly AgentView[];
   /** Asks the peers whose lists are not fresh, or the one of this alias. */
   refresh(alias?: string): Promise<NonNullable<AgentListResult['unreachable']>>;
@@ -104,18 +108,22 @@ class KnownAgents implements PeerAgents {
   }
 
   known(): readonly AgentView[] {
-    return this.#here().flatMap((peer) => {
-      const listed = this.#listed.get(peer.peerId);
-      // The name of the node may be another than when it was asked.
-      return (listed?.agents ?? []).map((agent) => atNode(agent, peer));
-    });
+    return this.#components.membership.peers().flatMap((peer) => this.#of(peer));
   }
 
   called(text: string): readonly AgentView[] {
-    return this.#here().flatMap((peer) => {
-      const all = this.#listed.get(peer.peerId)?.agents ?? [];
-      return all.filter((agent) => isNamed(agent, text, peer)).map((agent) => atNode(agent, peer));
-    });
+    const named = this.known().filter((agent) => isNamed(agent, text));
+    const asked = named.filter(({ announced }) => announced !== true);
+    return asked.length > 0 ? asked : named;
+  }
+
+  #of(peer: PeerView): readonly AgentView[] {
+    if (peer.ended !== undefined) return [];
+    const listed = hasAgents(peer) ? this.#listed.get(peer.peerId) : undefined;
+    // The name of the node may be another than when it was asked.
+    if (listed !== undefined) return listed.agents.map((agent) => atNode(agent, peer));
+    const said = this.#components.listedBy?.(peer.peerId) ?? [];
+    return said.filter(isSound).map((agent) => announcedBy(agent, peer));
   }
 
   async refresh(alias?: string): Promise<NonNullable<AgentListResult['unreachable']>> {
@@ -145,9 +153,7 @@ class KnownAgents implements PeerAgents {
 
   /** Peers that say that they have agents. */
   #here(): readonly PeerView[] {
-    return this.#components.membership
-      .peers()
-      .filter(({ presence, state }) => state === 'alive' && presence?.agents !== undefined);
+    return this.#components.membership.peers().filter(hasAgents);
   }
 
   #isFresh({ peerId, presence }: PeerView): boolean {
@@ -183,6 +189,39 @@ class KnownAgents implements PeerAgents {
       this.#permits.give();
     }
   }
+}
+
+function hasAgents({ presence, state }: PeerView): boolean {
+  return state === 'alive' && presence?.agents !== undefined;
+}
+
+function isSound({ id, name }: ListedAgent): boolean {
+  return isAgentName(id) && isAgentName(name);
+}
+
+/** How it does nobody has said. */
+function announcedBy(listed: ListedAgent, peer: PeerView): AgentView {
+  const { did, lastHeartbeatAt, peerId } = peer;
+  return atNode(
+    {
+      ...listed,
+      tags: [],
+      listed: true,
+      did,
+      status: 'offline',
+      free: 0,
+      busy: 0,
+      tasksProcessed: 0,
+      uptime: 0,
+      last_seen: lastHeartbeatAt === 0 ? '' : new Date(lastHeartbeatAt).toISOString(),
+      metrics: { sent: 0, received: 0, errors: 0, capabilityRequests: {} },
+      node: peer.alias,
+      machine_id: peerId,
+      endpoint: '',
+      announced: true,
+    },
+    peer,
+  );
 }
 
 /** Where an agent is, and which key answers for it, is what this node knows, and not the peer's word. */

@@ -87,8 +87,26 @@ export interface PeerSummary extends PeerView {
   readonly conduct?: Omit<ConductReport, 'peer'> & { readonly text: string };
   /** Of a peer that is reached through a relay: why there is no direct way. */
   readonly whyRelayed?: string;
+  /** What it lists to all members, where that was asked for and is known; see {@link ListedByPeer}. */
+  readonly lists?: ListedByPeer;
   /** Of a peer of another version, with which there is no link: what it speaks, and what is to be done. */
   readonly otherVersion?: SpokenVersion & { readonly text: string; readonly hint: string };
+}
+
+/** What a peer lists to all members, by the document that it has signed. */
+export interface ListedByPeer {
+  readonly version: number;
+  /** False: the peer is away, and this is what it listed when it was heard last. Nothing of it can be used meanwhile. */
+  readonly isCurrent: boolean;
+  /** Names, or URIs, by server. */
+  readonly servers: readonly {
+    readonly server: string;
+    readonly tools: readonly { readonly name: string; readonly description?: string }[];
+    readonly resources: readonly string[];
+    readonly templates: readonly string[];
+    readonly prompts: readonly string[];
+  }[];
+  readonly agents: readonly { readonly name: string; readonly capabilities: readonly string[] }[];
 }
 
 /** Result of `peers`. */

@@ -10,15 +10,17 @@ import { createBuckets, createScope, messageOf } from '../../core/index.ts';
 import type { Buckets, Clock, Logger, PeerId, Random, Scope } from '../../core/index.ts';
 import type { Membership, PeerView } from '../../membership/index.ts';
 import type { Network } from '../../network/index.ts';
-import type { ServerCatalog } from '../types.ts';
+import type { Table } from '../../store/index.ts';
+import type { KeptListing, ListedAgent, Listing } from '../types.ts';
 import { DOCUMENT_BYTES_MAX, hashOf, openDocument } from './document.ts';
 import type { CatalogDocument, DocumentName } from './document.ts';
 import { PART_BYTES, decodeDocumentMessage, encodeDocumentMessage } from './document-messages.ts';
 import type { DocumentMessage } from './document-messages.ts';
-import { createDocumentShelf } from './document-shelf.ts';
 import { createNamePace } from './name-pace.ts';
 import type { NamePace } from './name-pace.ts';
-import type { DocumentShelf, ShelfLimits } from './document-shelf.ts';
+import type { ShelfLimits } from './document-shelf.ts';
+import { createKeptDocuments } from './kept-documents.ts';
+import type { KeptDocuments } from './kept-documents.ts';
 
 /** Of frames on control streams. */
 const KIND = 'catalogs';
@@ -48,11 +50,13 @@ export interface DocumentExchangeComponents {
     Network,
     'connected' | 'events' | 'isConnected' | 'onFrame' | 'report' | 'self' | 'sendFrame'
   >;
-  readonly membership: Pick<Membership, 'events' | 'peers'>;
+  readonly membership: Pick<Membership, 'events' | 'peer' | 'peers'>;
+  /** Where documents of others are kept, below `of/`. */
+  readonly table: Table;
   /** This node's own document; undefined while it lists nothing. */
   readonly own: () => CatalogDocument | undefined;
   /** What `owner` lists by the document that counts; nothing while that is not here. */
-  readonly show: (owner: PeerId, servers: readonly ServerCatalog[]) => void;
+  readonly show: (owner: PeerId, listing: Listing) => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -60,8 +64,16 @@ export interface DocumentExchangeComponents {
 
 /** The exchange, between start and stop. */
 export interface DocumentExchange {
+  /** Takes what was kept on disk; before `start`. Never rejects: what can't be read is fetched again. */
+  load(): Promise<void>;
   start(): void;
   stop(): void;
+  /** Resolves once what was kept is on disk. Never rejects. */
+  written(): Promise<void>;
+  /** What `owner` lists now, or listed last where it is away; an older list is never given. */
+  kept(owner: PeerId): KeptListing | undefined;
+  /** The agents of {@link DocumentExchange.kept}. */
+  agentsOf(owner: PeerId): readonly ListedAgent[];
   /** This node's own document is another: who has asked for it is told. */
   published(): void;
 }
@@ -84,6 +96,12 @@ interface Wanted {
   fetch: Fetch | undefined;
 }
 
+const NOTHING: Listing = { servers: [], agents: [] };
+
+function isHere({ state }: PeerView): boolean {
+  return state === 'alive' || state === 'suspect';
+}
+
 /** Nothing is asked for before `start`. */
 export function createDocumentExchange(
   components: DocumentExchangeComponents,
@@ -94,7 +112,7 @@ export function createDocumentExchange(
 
 class Exchange implements DocumentExchange {
   readonly #components: DocumentExchangeComponents;
-  readonly #shelf: DocumentShelf;
+  readonly #documents: KeptDocuments;
   readonly #wanted = new Map<PeerId, Wanted>();
   /** By owner the hash of what is shown, and of what counts and is not fit to be. */
   readonly #shown = new Map<PeerId, string>();
@@ -114,11 +132,47 @@ class Exchange implements DocumentExchange {
 
   constructor(components: DocumentExchangeComponents, limits: ShelfLimits | undefined) {
     this.#components = components;
-    this.#shelf = createDocumentShelf(limits);
+    this.#documents = createKeptDocuments(components, limits);
     this.#pace = createNamePace(components.clock);
     this.#served = createBuckets(components.clock, SERVED);
     this.#asked = createBuckets(components.clock, ASKED);
     this.#unasked = createBuckets(components.clock, UNASKED);
+  }
+
+  async load(): Promise<void> {
+    try {
+      await this.#documents.load();
+    } catch (error) {
+      const { logger } = this.#components;
+      logger.warn({ error: messageOf(error) }, 'catalogs of peers that were kept can not be read');
+    }
+  }
+
+  written(): Promise<void> {
+    return this.#documents.written();
+  }
+
+  kept(owner: PeerId): KeptListing | undefined {
+    const document = this.#documents.get(owner);
+    if (document === undefined || !this.#isLast(document)) return undefined;
+    const listing = this.#documents.open(owner);
+    if (listing === undefined) return undefined;
+    const { agents, servers } = listing;
+    const isCurrent = this.#shown.get(owner) === document.hash;
+    return { version: document.version, servers, agents, isCurrent };
+  }
+
+  agentsOf(owner: PeerId): readonly ListedAgent[] {
+    const document = this.#documents.get(owner);
+    return document !== undefined && this.#isLast(document) ? this.#documents.agentsOf(owner) : [];
+  }
+
+  /** What counts now, or counted when its owner was heard last. */
+  #isLast({ owner, hash }: CatalogDocument): boolean {
+    if (this.#shown.get(owner) === hash) return true;
+    const peer = this.#components.membership.peer(owner);
+    if (peer === undefined || peer.ended !== undefined || isHere(peer)) return false;
+    return peer.presence === undefined || peer.presence.lists?.hash === hash;
   }
 
   start(): void {
@@ -145,7 +199,7 @@ class Exchange implements DocumentExchange {
     this.#scope?.close();
     this.#scope = undefined;
     this.#isRetryDue = false;
-    for (const owner of this.#shown.keys()) this.#components.show(owner, []);
+    for (const owner of this.#shown.keys()) this.#components.show(owner, NOTHING);
     this.#shown.clear();
     this.#wanted.clear();
     this.#held.clear();
@@ -160,13 +214,14 @@ class Exchange implements DocumentExchange {
 
   /** What counts of a peer may be another document now, or none. */
   #look(view: PeerView): void {
-    const { ended, peerId, presence, state } = view;
-    const isHere = ended === undefined && (state === 'alive' || state === 'suspect');
-    const name = isHere ? presence?.lists : undefined;
-    if (ended !== undefined) {
-      this.#shelf.delete(peerId);
-      this.#pace.forget(peerId);
+    const { ended, peerId, presence } = view;
+    const isListing = ended === undefined && isHere(view);
+    const name = isListing ? presence?.lists : undefined;
+    // Who says that it lists nothing, and then goes, has listed nothing last.
+    if (ended !== undefined || (isListing && presence !== undefined && name === undefined)) {
+      this.#documents.delete(peerId);
     }
+    if (ended !== undefined) this.#pace.forget(peerId);
     if (name === undefined) {
       this.#refused.delete(peerId);
       this.#held.delete(peerId);
@@ -179,7 +234,7 @@ class Exchange implements DocumentExchange {
     if (wanted !== undefined) this.#forget(peerId, wanted);
     if (name === undefined || this.#refused.get(peerId) === name.hash) return;
     if (this.#isHeld(view, name)) return;
-    const kept = this.#shelf.get(peerId);
+    const kept = this.#documents.get(peerId);
     if (kept?.hash === name.hash && this.#take(peerId, name, kept.bytes)) return;
     this.#wanted.set(peerId, {
       name,
@@ -213,7 +268,7 @@ class Exchange implements DocumentExchange {
   }
 
   #hide(owner: PeerId): void {
-    if (this.#shown.delete(owner)) this.#components.show(owner, []);
+    if (this.#shown.delete(owner)) this.#components.show(owner, NOTHING);
   }
 
   #connected(peer: PeerId): void {
@@ -328,7 +383,7 @@ class Exchange implements DocumentExchange {
       network.report(to, 'catalogs');
       return;
     }
-    const document = of === network.self ? own() : this.#shelf.get(of);
+    const document = of === network.self ? own() : this.#documents.get(of);
     if (document?.hash !== hash || at >= document.bytes.length) {
       this.#served.charge(to, 1);
       this.#await(to, of, hash);
@@ -427,8 +482,8 @@ class Exchange implements DocumentExchange {
     const opened = openDocument(bytes, { owner, ...name });
     if (opened === undefined) return false;
     this.#shown.set(owner, name.hash);
-    show(owner, opened.servers);
-    for (const gone of this.#shelf.put(opened.document)) {
+    show(owner, opened);
+    for (const gone of this.#documents.put(opened.document, opened.agents)) {
       logger.warn({ peer: gone }, 'too many or too long catalogs: one is not kept');
       this.#refused.set(gone, this.#shown.get(gone) ?? '');
       this.#hide(gone);

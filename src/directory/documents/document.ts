@@ -5,19 +5,21 @@
  *
  * ```
  * document := cbor { v: 1, owner: PeerId, version, body: bytes, sig }     1 MiB at the most
- * body     := JSON { servers: [ServerCatalog] }
+ * body     := JSON { servers: [ServerCatalog], agents?: [ListedAgent] }
  * sig      := by the owner's key over "starling-catalog-v1" LF cbor of the other four
  * hash     := the first 32 hexadecimal digits of SHA-256 over the document
  * ```
  */
 import { createHash } from 'node:crypto';
 import { encode } from 'cborg';
+import { isCount } from '../../core/index.ts';
 import type { Json, PeerId } from '../../core/index.ts';
 import { didFromPeerId, verifySignature } from '../../identity/index.ts';
 import type { Signer } from '../../identity/index.ts';
 import { messageFields } from '../../network/index.ts';
+import { readAgents } from '../read-agents.ts';
 import { readCatalogs } from '../read-catalogs.ts';
-import type { ServerCatalog } from '../types.ts';
+import type { ListedAgent, Listing, ServerCatalog } from '../types.ts';
 
 const VERSION = 1;
 /** So that no signature of something else is one of a document. */
@@ -28,6 +30,8 @@ const HASH_LENGTH = 32;
  * do so once for each version.
  */
 export const DOCUMENT_BYTES_MAX = 1024 * 1024;
+/** Of that, for agents. */
+const AGENTS_BYTES_MAX = 128 * 1024;
 /** What a document has besides its body, at the most. */
 const ENVELOPE_BYTES = 256;
 /** JSON in a body that is nested deeper than this is nobody's honest list: items may have 64 levels. */
@@ -48,19 +52,24 @@ export interface CatalogDocument extends DocumentName {
   readonly bytes: Uint8Array;
 }
 
-/** A body, and how many items were left out so that the body fits. */
+/** A body, and how many agents and items were left out so that the body fits. */
 export interface Body {
   readonly bytes: Uint8Array;
   readonly cut: number;
 }
 
-/** The body that lists `servers`: as many items as fit, those of earlier servers first. */
-export function bodyOf(servers: readonly ServerCatalog[]): Body {
+/** The body that lists this: as much as fits, agents first, then items, those of earlier servers first. */
+export function bodyOf({ agents, servers }: Listing): Body {
+  const fitting = fittingAgents(agents);
+  const listed = fitting.length === 0 ? {} : { agents: fitting };
   const roomBytes = DOCUMENT_BYTES_MAX - ENVELOPE_BYTES;
-  const whole = Buffer.from(JSON.stringify({ servers }), 'utf8');
-  if (whole.length <= roomBytes) return { bytes: whole, cut: 0 };
-  const { fitting, cut } = fittingItems(servers, roomBytes - Buffer.byteLength('{"servers":[]}'));
-  return { bytes: Buffer.from(JSON.stringify({ servers: fitting }), 'utf8'), cut };
+  const bytesOf = (shown: readonly ServerCatalog[]): Uint8Array =>
+    Buffer.from(JSON.stringify({ servers: shown, ...listed }), 'utf8');
+  const whole = bytesOf(servers);
+  const cutAgents = agents.length - fitting.length;
+  if (whole.length <= roomBytes) return { bytes: whole, cut: cutAgents };
+  const items = fittingItems(servers, roomBytes - bytesOf([]).length);
+  return { bytes: bytesOf(items.fitting), cut: cutAgents + items.cut };
 }
 
 /** Signs a body as the document of `owner` with this version. */
@@ -77,19 +86,31 @@ export function sealDocument(
   return { owner, version, hash: hashOf(bytes), bytes };
 }
 
+/** What a document says that it is, which proves nothing. */
+export function labelOf(
+  bytes: Uint8Array,
+): { readonly owner: string; readonly version: number } | undefined {
+  if (bytes.length > DOCUMENT_BYTES_MAX) return undefined;
+  const { v, owner, version } = messageFields(bytes);
+  if (v !== VERSION || typeof owner !== 'string' || !isCount(version)) return undefined;
+  return { owner, version };
+}
+
 /** The document in `bytes`; undefined unless it is one of `owner` with this very name. Never throws. */
 export function openDocument(
   bytes: Uint8Array,
   { owner, version, hash }: DocumentName & { readonly owner: PeerId },
-): { readonly document: CatalogDocument; readonly servers: readonly ServerCatalog[] } | undefined {
+): ({ readonly document: CatalogDocument } & Listing) | undefined {
   if (bytes.length > DOCUMENT_BYTES_MAX || hashOf(bytes) !== hash) return undefined;
   const { v, owner: signedOwner, version: signedVersion, body, sig } = messageFields(bytes);
   if (v !== VERSION || signedOwner !== owner || signedVersion !== version) return undefined;
   if (!(body instanceof Uint8Array) || !(sig instanceof Uint8Array)) return undefined;
   const part = signedPart({ v, owner, version, body });
   if (!verifySignature(didFromPeerId(owner), part, sig)) return undefined;
-  const servers = serversIn(body);
-  return servers === undefined ? undefined : { document: { owner, version, hash, bytes }, servers };
+  const listing = listingIn(body);
+  return listing === undefined
+    ? undefined
+    : { document: { owner, version, hash, bytes }, ...listing };
 }
 
 /** By which heartbeats name a document: half of a SHA-256, which nobody but the owner could find a second text for. */
@@ -101,7 +122,7 @@ function signedPart(fields: object): Uint8Array {
   return Buffer.concat([Buffer.from(`${DOMAIN}\n`, 'latin1'), encode(fields)]);
 }
 
-function serversIn(body: Uint8Array): readonly ServerCatalog[] | undefined {
+function listingIn(body: Uint8Array): Listing | undefined {
   let value: unknown;
   try {
     value = JSON.parse(Buffer.from(body).toString('utf8'));
@@ -109,7 +130,8 @@ function serversIn(body: Uint8Array): readonly ServerCatalog[] | undefined {
     return undefined;
   }
   if (typeof value !== 'object' || value === null || !isShallow(value, DEPTH_MAX)) return undefined;
-  return readCatalogs((value as Readonly<Record<string, Json>>)['servers']);
+  const { agents, servers } = value as Readonly<Record<string, Json>>;
+  return { servers: readCatalogs(servers), agents: readAgents(agents) };
 }
 
 function isShallow(value: unknown, depth: number): boolean {
@@ -119,6 +141,14 @@ function isShallow(value: unknown, depth: number): boolean {
 }
 
 const KINDS = ['tools', 'prompts', 'resources', 'templates'] as const;
+
+function fittingAgents(agents: readonly ListedAgent[]): readonly ListedAgent[] {
+  let leftBytes = AGENTS_BYTES_MAX;
+  return agents.filter((agent) => {
+    leftBytes -= Buffer.byteLength(JSON.stringify(agent)) + 1;
+    return leftBytes >= 0;
+  });
+}
 
 function fittingItems(
   servers: readonly ServerCatalog[],

@@ -1,8 +1,8 @@
 /** Catalog documents of one node: its own, which its heartbeats name, and those of others, which it keeps and passes on. */
 import { createBuckets, createScope, messageOf } from '../../core/index.ts';
-import type { Buckets, Health, Scope, Startable } from '../../core/index.ts';
+import type { Buckets, Health, PeerId, Scope, Startable } from '../../core/index.ts';
 import type { Presence } from '../../membership/index.ts';
-import type { ServerCatalog } from '../types.ts';
+import type { KeptListing, ListedAgent, Listing } from '../types.ts';
 import { DOCUMENT_BYTES_MAX } from './document.ts';
 import { createDocumentExchange } from './document-exchange.ts';
 import type { DocumentExchange, DocumentExchangeComponents } from './document-exchange.ts';
@@ -23,8 +23,8 @@ export interface CatalogDocumentsComponents
   extends
     Omit<DocumentExchangeComponents, 'own'>,
     Pick<OwnDocumentComponents, 'identity' | 'table'> {
-  /** What this node lists to all members. */
-  readonly listed: () => readonly ServerCatalog[];
+  /** What this node lists to all members; undefined while that is not known yet. */
+  readonly listed: () => Listing | undefined;
   /** Another document is this node's own: heartbeats are to name it. */
   readonly announce: () => void;
   readonly health: Pick<Health, 'raise' | 'clear'>;
@@ -34,6 +34,10 @@ export interface CatalogDocumentsComponents
 export interface CatalogDocuments extends Startable {
   /** What this node lists may be another. */
   changed(): void;
+  /** What `owner` lists, or listed last where it is away; undefined where no document of it is here that may be shown. */
+  kept(owner: PeerId): KeptListing | undefined;
+  /** The agents of {@link CatalogDocuments.kept}; costs nothing when it is asked for again. */
+  agentsOf(owner: PeerId): readonly ListedAgent[];
   /** What heartbeats say of it. */
   presence(): Pick<Presence, 'lists'>;
 }
@@ -62,8 +66,11 @@ class NodeDocuments implements CatalogDocuments {
 
   async start(): Promise<void> {
     if (this.#scope !== undefined) return;
-    this.#scope = createScope(this.#components.clock);
-    this.#exchange.start();
+    const scope = createScope(this.#components.clock);
+    this.#scope = scope;
+    await this.#exchange.load();
+    // It may be stopped meanwhile.
+    if (!scope.closed) this.#exchange.start();
   }
 
   async stop(): Promise<void> {
@@ -72,12 +79,21 @@ class NodeDocuments implements CatalogDocuments {
     this.#isDue = false;
     this.#exchange.stop();
     await this.#listing;
+    await this.#exchange.written();
   }
 
   presence(): Pick<Presence, 'lists'> {
     const document = this.#own.current;
     if (document === undefined) return {};
     return { lists: { version: document.version, hash: document.hash } };
+  }
+
+  kept(owner: PeerId): KeptListing | undefined {
+    return this.#exchange.kept(owner);
+  }
+
+  agentsOf(owner: PeerId): readonly ListedAgent[] {
+    return this.#exchange.agentsOf(owner);
   }
 
   changed(): void {
@@ -97,7 +113,9 @@ class NodeDocuments implements CatalogDocuments {
   async #list(): Promise<void> {
     const { announce, health, listed, logger } = this.#components;
     try {
-      const isOther = await this.#own.list(listed());
+      const listing = listed();
+      if (listing === undefined) return;
+      const isOther = await this.#own.list(listing);
       health.clear(UNKEPT);
       if (!isOther) return;
     } catch (error) {
@@ -123,7 +141,7 @@ class NodeDocuments implements CatalogDocuments {
     else {
       health.raise({
         code: CUT,
-        text: `what this node lists is longer than ${DOCUMENT_BYTES_MAX / 1024} KiB: ${cut} of its tools, resources or prompts are left out`,
+        text: `what this node lists is longer than ${DOCUMENT_BYTES_MAX / 1024} KiB: ${cut} of its agents, tools, resources or prompts are left out`,
         hint: 'list fewer servers (`listed` in mcpServers); who is granted what is left out sees it all the same',
       });
     }

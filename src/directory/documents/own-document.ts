@@ -7,7 +7,7 @@ import { isCount } from '../../core/index.ts';
 import type { Clock, Logger, PeerId } from '../../core/index.ts';
 import type { Signer } from '../../identity/index.ts';
 import type { Table } from '../../store/index.ts';
-import type { ServerCatalog } from '../types.ts';
+import type { Listing } from '../types.ts';
 import { bodyOf, sealDocument } from './document.ts';
 import type { CatalogDocument } from './document.ts';
 
@@ -29,10 +29,10 @@ export interface OwnDocument {
   /** How many items were left out because the document would be too long. */
   readonly cut: number;
   /**
-   * Lists these servers from now on; one call at a time. False when that is what was listed already.
+   * Lists this from now on; one call at a time. False when that is what was listed already.
    * @throws STARLING_STATE_UNUSABLE when the disk refuses; then all is as it was
    */
-  list(servers: readonly ServerCatalog[]): Promise<boolean>;
+  list(listing: Listing): Promise<boolean>;
 }
 
 /** What is on disk: the version, and of what. */
@@ -62,13 +62,13 @@ export function createOwnDocument(components: OwnDocumentComponents): OwnDocumen
     get cut() {
       return cut;
     },
-    async list(servers) {
-      if (servers.length === 0) {
+    async list(listing) {
+      if (listing.servers.length === 0 && listing.agents.length === 0) {
         const hadSome = current !== undefined;
         [current, digest, cut] = [undefined, '', 0];
         return hadSome;
       }
-      const body = bodyOf(servers);
+      const body = bodyOf(listing);
       const next = createHash('sha256').update(body.bytes).digest('hex');
       if (next === digest) return false;
       const version = await versionOf(next);

@@ -29,7 +29,8 @@ export interface ListedServersComponents {
 
 /** What is listed to all members. */
 export interface ListedServers {
-  current(): readonly ServerCatalog[];
+  /** Undefined while servers are still starting. */
+  current(): readonly ServerCatalog[] | undefined;
   /** Calls `listener` when that may be another; gives how to end that. */
   onChange(listener: () => void): () => void;
   /** To be called when the servers are started. */
@@ -45,23 +46,28 @@ export function createListedServers(components: ListedServersComponents): Listed
   let hasListed = false;
   /** Which start it is: what waits for the servers of an earlier one is over. */
   let run = 0;
+  const tell = (): void => {
+    for (const listener of listeners) listener();
+  };
   const changed = (): void => {
     const isListing = upstreams.all().some(({ isListed }) => isListed === true);
     if (!isReady || (!isListing && !hasListed)) return;
     hasListed = isListing;
-    for (const listener of listeners) listener();
+    tell();
   };
   const pinned = (owner: string): void => {
     if (owner === '') changed();
   };
   return {
-    current: () =>
-      upstreams
+    current() {
+      if (!isReady) return undefined;
+      return upstreams
         .all()
         .filter(({ isListed }) => isListed === true)
         .map((upstream) => pins.offered('', upstream.server, upstream.catalog()).allowed)
         .filter((catalog) => ITEMS.some((kind) => catalog[kind].length > 0))
-        .map((catalog) => withPrices(catalog, pricesOf)),
+        .map((catalog) => withPrices(catalog, pricesOf));
+    },
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -75,7 +81,9 @@ export function createListedServers(components: ListedServersComponents): Listed
         .then(() => {
           if (started !== run) return;
           isReady = true;
-          changed();
+          hasListed = upstreams.all().some(({ isListed }) => isListed === true);
+          // Also where no server lists anything: agents may be listed.
+          tell();
         })
         .catch((error: unknown) =>
           logger.error({ error: messageOf(error) }, 'what servers list was not told'),

@@ -21,6 +21,25 @@ function agentsOf(): LocalAgents {
   });
 }
 
+it('lists to all members those that are announced as listed, without what changes with load, and no others', async () => {
+  const own = agentsOf();
+  await own.announce(OPERATOR, { name: 'recluse' });
+  await own.announce(OPERATOR, {
+    name: 'critic',
+    id: 'c',
+    listed: true,
+    zone: 'lab',
+    kind: 'model',
+  });
+  const stopped = await own.announce(OPERATOR, { name: 'gone', listed: true });
+  await own.stopAgent(stopped);
+  const lists = { did, capabilities: [], maxConcurrentTasks: 1 };
+  expect(own.announced()).toEqual([
+    { id: 'c', name: 'critic', kind: 'model', zone: 'lab', ...lists },
+  ]);
+  own.close();
+});
+
 it('is another word with each change, and nobody who guesses the agents can tell by it that the guess is right', async () => {
   const [own, guess] = [agentsOf(), agentsOf()];
   expect(own.digest()).toBeUndefined();

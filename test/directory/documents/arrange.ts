@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events';
 import { silentLogger } from '../../../src/core/index.ts';
 import type { PeerId } from '../../../src/core/index.ts';
 import { createCatalogDocuments } from '../../../src/directory/index.ts';
-import type { CatalogDocuments, ServerCatalog } from '../../../src/directory/index.ts';
+import type { CatalogDocuments, ListedAgent, ServerCatalog } from '../../../src/directory/index.ts';
 import { decodeDocumentMessage } from '../../../src/directory/documents/document-messages.ts';
 import type { DocumentMessage } from '../../../src/directory/documents/document-messages.ts';
 import { createIdentity } from '../../../src/identity/index.ts';
@@ -29,6 +29,7 @@ export interface DocumentNode {
   readonly documents: CatalogDocuments;
   /** What it lists; `documents.changed()` tells of it. */
   servers: readonly ServerCatalog[];
+  agents: readonly ListedAgent[];
   /** What it is shown of others: names of tools by owner. */
   readonly shown: Map<PeerId, readonly string[]>;
   readonly reported: string[];
@@ -60,6 +61,7 @@ export interface DocumentWorld {
 interface NodeInit {
   readonly rows?: Map<string, Uint8Array>;
   readonly servers?: readonly ServerCatalog[];
+  readonly agents?: readonly ListedAgent[];
 }
 
 /** A server with `count` tools whose descriptions have so many characters. */
@@ -70,6 +72,23 @@ export function serverOf(name: string, count = 1, textLength = 10): ServerCatalo
     inputSchema: { type: 'object' },
   }));
   return catalogOf(name, { tools });
+}
+
+/** An agent with this name, as a node lists it. */
+export function agentOf(
+  name: string,
+  capabilities: readonly string[] = ['summarise'],
+): ListedAgent {
+  const { did } = createIdentity(Buffer.alloc(32, 9));
+  return {
+    id: `agent_${name}`,
+    did,
+    name,
+    kind: 'attached',
+    capabilities,
+    maxConcurrentTasks: 2,
+    zone: 'lab',
+  };
 }
 
 /** No node, and no link. */
@@ -89,7 +108,10 @@ export function createDocumentWorld(): DocumentWorld {
     if (world.passes(frame)) setImmediate(() => hears.get(to)?.(payload, from));
     return true;
   };
-  const node: DocumentWorld['node'] = (seed, { rows = new Map(), servers = [] } = {}) => {
+  const node: DocumentWorld['node'] = (
+    seed,
+    { rows = new Map(), servers = [], agents = [] } = {},
+  ) => {
     const identity = createIdentity(Buffer.alloc(32, seed));
     const { peerId } = identity;
     const membership = new EventEmitter<MembershipEvents>();
@@ -109,11 +131,15 @@ export function createDocumentWorld(): DocumentWorld {
         },
         sendFrame: async (to, _, payload) => deliver(peerId, to, payload),
       },
-      membership: { events: membership, peers: () => [...views.values()] },
+      membership: {
+        events: membership,
+        peer: (peer) => views.get(peer),
+        peers: () => [...views.values()],
+      },
       table: memoryTable(rows),
       identity,
-      listed: () => made.servers,
-      show: (owner, shown) =>
+      listed: () => ({ servers: made.servers, agents: made.agents }),
+      show: (owner, { servers: shown }) =>
         void made.shown.set(
           owner,
           shown.flatMap(({ tools }) => tools.map(({ name }) => name)),
@@ -132,6 +158,7 @@ export function createDocumentWorld(): DocumentWorld {
       peerId,
       documents,
       servers,
+      agents,
       shown: new Map(),
       reported: [],
       warnings: [],

@@ -4,13 +4,15 @@ import { encode } from 'cborg';
 import { expect, it } from 'vitest';
 import {
   DOCUMENT_BYTES_MAX,
+  bodyOf,
   hashOf,
   openDocument,
   sealDocument,
 } from '../../../src/directory/documents/document.ts';
 import { encodeDocumentMessage } from '../../../src/directory/documents/document-messages.ts';
+import { readAgents } from '../../../src/directory/read-agents.ts';
 import { createDocumentShelf } from '../../../src/directory/documents/document-shelf.ts';
-import { createDocumentWorld, serverOf } from './arrange.ts';
+import { agentOf, createDocumentWorld, serverOf } from './arrange.ts';
 import type { DocumentNode, DocumentWorld } from './arrange.ts';
 
 const LISTED_MS = 300;
@@ -306,6 +308,143 @@ it('is fetched no oftener than its owner may name another one, which is told of,
   const reported = bob.reported.length;
   for (let at = 0; at < 50; at += 1) bob.hear(mallory.peerId, last);
   expect([bob.reported.length, seen(bob, mallory)]).toEqual([reported, ['first-0']]);
+});
+
+it('is kept on disk by its hash: of who is away it tells what was listed last, and who comes back has nobody fetch it', async () => {
+  const world = createDocumentWorld();
+  const [alice, bob] = chain(world, 2) as [DocumentNode, DocumentNode];
+  await list(world, alice, ['files']);
+  await world.run(500);
+  const lists = alice.documents.presence().lists;
+  const toolsOf = (node: DocumentNode): readonly string[] | undefined =>
+    node.documents
+      .kept(alice.peerId)
+      ?.servers.flatMap(({ tools }) => tools.map(({ name }) => name));
+  expect(bob.documents.kept(alice.peerId)).toMatchObject({
+    version: lists?.version,
+    isCurrent: true,
+  });
+  bob.hear(alice.peerId, lists, { state: 'dead' });
+  expect([seen(bob, alice), toolsOf(bob)]).toEqual([[], ['files-0']]);
+  expect(bob.documents.kept(alice.peerId)?.isCurrent).toBe(false);
+  await bob.documents.stop();
+
+  // Bob again, who has heard nothing of alice yet, and then hears that all is as it was.
+  const again = world.node(3, { rows: bob.rows });
+  again.hear(alice.peerId, undefined, { state: 'dead', presence: undefined } as never);
+  await world.run(0);
+  expect([toolsOf(again), again.documents.kept(alice.peerId)?.isCurrent]).toEqual([
+    ['files-0'],
+    false,
+  ]);
+  const before = world.sent.length;
+  again.hear(alice.peerId, lists);
+  expect([seen(again, alice), toolsOf(again)]).toEqual([['files-0'], ['files-0']]);
+  expect(world.sent.length).toBe(before);
+
+  // Alice names another one, which never comes: the old one is told by nobody as what counts, nor as the last.
+  world.passes = () => false;
+  again.hear(alice.peerId, { version: 9, hash: 'ab'.repeat(16) });
+  expect(toolsOf(again)).toBeUndefined();
+  again.hear(alice.peerId, { version: 9, hash: 'ab'.repeat(16) }, { state: 'left' });
+  expect(toolsOf(again)).toBeUndefined();
+  // Who lists nothing, or is no member any more, has its row removed.
+  for (const more of [{}, { state: 'dead', ended: {} }] as const) {
+    world.passes = () => true;
+    again.hear(alice.peerId, lists);
+    await world.run(500);
+    expect(toolsOf(again)).toEqual(['files-0']);
+    again.hear(alice.peerId, undefined, more);
+    await world.run(0);
+    expect([toolsOf(again), [...again.rows.keys()]]).toEqual([undefined, []]);
+  }
+});
+
+it('is not believed because it stands on the disk', async () => {
+  const world = createDocumentWorld();
+  const [alice, mallory] = [world.node(2), world.node(3)];
+  const body = Buffer.from(
+    JSON.stringify({ servers: [serverOf('files')], agents: [agentOf('one')] }),
+  );
+  const sealed = (signer: DocumentNode, owner: DocumentNode): Uint8Array =>
+    sealDocument(signer.identity, { owner: owner.peerId, version: 7, body }).bytes;
+  const rows = new Map([
+    [`of/${alice.peerId}`, sealed(mallory, alice)],
+    [`of/${mallory.peerId}`, sealed(alice, alice)],
+    ['of/nobody', sealed(alice, alice)],
+    [`of/${world.node(4).peerId}`, Buffer.from('nothing')],
+    [`of/${world.node(5).peerId}`, new Uint8Array()],
+  ]);
+  const bob = world.node(6, { rows });
+  for (const { peerId } of [alice, mallory]) {
+    bob.hear(peerId, undefined, { state: 'dead', presence: undefined } as never);
+  }
+  await world.run(0);
+  expect([...rows.keys()]).toEqual([`of/${alice.peerId}`]);
+  expect(bob.documents.agentsOf(alice.peerId)).toEqual([]);
+  expect(bob.documents.kept(alice.peerId)).toBeUndefined();
+  await world.run(0);
+  expect(rows.size).toBe(0);
+});
+
+it('has the agents of its owner, as far as they are listed and fit, and nothing odd of what another says', async () => {
+  const world = createDocumentWorld();
+  const [alice, bob] = chain(world, 2) as [DocumentNode, DocumentNode];
+  alice.agents = [agentOf('researcher'), agentOf('critic')];
+  alice.documents.changed();
+  await world.run(LISTED_MS);
+  world.beat(alice);
+  await world.run(500);
+  expect(bob.documents.agentsOf(alice.peerId)).toEqual(alice.agents);
+  // A node without any has the document that it had before there were agents in it.
+  expect(Buffer.from(bodyOf({ servers: [], agents: [] }).bytes).toString()).toBe('{"servers":[]}');
+  // Those that are too many are left out, which is told of.
+  alice.agents = Array.from({ length: 256 }, (_, at) =>
+    agentOf(
+      `a${at}`,
+      Array.from({ length: 64 }, (_, of) => `capability-${of}`),
+    ),
+  );
+  alice.servers = [serverOf('files')];
+  alice.documents.changed();
+  await world.run(LISTED_MS);
+  expect(alice.warnings).toEqual(['listing-cut']);
+  world.beat(alice);
+  await world.run(500);
+  const count = bob.documents.agentsOf(alice.peerId).length;
+  expect(count).toBeGreaterThan(50);
+  expect(count).toBeLessThan(256);
+  expect(seen(bob, alice)).toEqual(['files-0']);
+});
+
+it('is read of agents only as far as they have the shape of one', () => {
+  const good = agentOf('one');
+  const odd = [
+    7,
+    null,
+    [],
+    { ...good, did: 'did:key:zNobody' },
+    { ...good, name: 7 },
+    { ...good, name: 'x'.repeat(257) },
+    { ...good, kind: undefined },
+    good,
+    { ...good, id: 'again' },
+    {
+      ...good,
+      name: 'two',
+      capabilities: ['a', 7, 'x'.repeat(257)],
+      maxConcurrentTasks: -1,
+      zone: 7,
+      more: 1,
+    },
+  ] as never;
+  expect(readAgents(odd)).toEqual([
+    good,
+    { ...good, name: 'two', capabilities: ['a'], maxConcurrentTasks: 0, zone: '' },
+  ]);
+  expect(readAgents('x')).toEqual([]);
+  const many = Array.from({ length: 1000 }, (_, at) => agentOf(`a${at}`));
+  expect(readAgents(many as never).length).toBe(256);
 });
 
 it('has ten thousand tools as far as they fit, says what does not, and comes in parts', async () => {

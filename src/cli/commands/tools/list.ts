@@ -1,13 +1,13 @@
 /** `starling tools` */
-import type { PeersResult } from '../../../builtin/results.ts';
+import type { ListedByPeer, PeerSummary, PeersResult } from '../../../builtin/results.ts';
 import { StarlingError } from '../../../core/errors.ts';
-import type { PeerView } from '../../../membership/types.ts';
 import type { NodeClient } from '../../node/client.ts';
 import type { UpstreamStatus } from '../../../gateway/types.ts';
 import { heldBack, heldLine } from './held-back.ts';
 import { silentServers } from './silent-servers.ts';
 import { toolHelp } from './tool-help.ts';
 import {
+  ago,
   cut,
   forTerminal,
   print,
@@ -72,9 +72,10 @@ export async function run(typed: string | undefined, options: CommonOptions): Pr
 }
 
 /** A tool that nobody granted is not listed, and the reader can't tell that from one that is not there. */
-function noneText(filter = '', peer?: PeerView): string {
+function noneText(filter = '', peer?: PeerSummary): string {
   if (peer !== undefined) {
-    const { alias, state } = peer;
+    const { alias, lists, state } = peer;
+    if (lists?.isCurrent === false) return awayText(peer, lists);
     return state === 'alive' || state === 'suspect'
       ? safeLine(
           `${alias} is here, and lets this node use nothing yet: starling request '${alias}/<server>/*' --because '<why>'`,
@@ -82,6 +83,30 @@ function noneText(filter = '', peer?: PeerView): string {
       : safeLine(`${alias} is away: what it lets this node use shows once it is back`);
   }
   return `no tool that you may call has '${safeLine(filter)}' in its name\n${ASK}`;
+}
+
+/** What a peer that is away lists to all members, as what it is. */
+function awayText(
+  { alias, lastHeartbeatAt }: PeerSummary,
+  { agents, servers }: ListedByPeer,
+): string {
+  const when = lastHeartbeatAt === 0 ? '' : `, and was heard ${ago(lastHeartbeatAt)}`;
+  const head = `${alias} is away${when}: nothing of it can be used until it is back. To all members it lists`;
+  const rows = [
+    ...servers.flatMap(({ server, tools, resources, templates, prompts }) => [
+      ...tools.map(({ name, description }) => [
+        `${alias}__${server}__${name}`,
+        summary(description),
+      ]),
+      ...[...resources, ...templates].map((uri) => [uri, `resource of ${server}`]),
+      ...prompts.map((name) => [`${alias}__${server}__${name}`, 'prompt']),
+    ]),
+    ...agents.map(({ name, capabilities }) => [
+      `${name}@${alias}`,
+      `agent: ${capabilities.join(', ')}`,
+    ]),
+  ];
+  return `${safeLine(head)}\n${table(['NAME', 'WHAT IT DOES'], rows, { flexible: 1 })}`;
 }
 
 /** What a server lists shows once it is ready. */
@@ -97,9 +122,11 @@ async function serverOf(node: NodeClient, filter: string): Promise<UpstreamStatu
 }
 
 /** The peer of that name, where the caller may see peers. */
-async function peerOf(node: NodeClient, alias: string): Promise<PeerView | undefined> {
+async function peerOf(node: NodeClient, filter: string): Promise<PeerSummary | undefined> {
+  const [alias = ''] = filter.split('__');
   try {
-    const result = await node.builtin<Partial<PeersResult> | undefined>('peers');
+    const asked = { listing: alias };
+    const result = await node.builtin<Partial<PeersResult> | undefined>('peers', asked);
     return result?.peers?.find((one) => one.alias === alias);
   } catch (error) {
     if (error instanceof StarlingError) return undefined;
