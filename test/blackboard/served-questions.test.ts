@@ -6,6 +6,8 @@ import { ServedQuestions } from '../../src/blackboard/quorum/served-questions.ts
 import { createScope, silentLogger } from '../../src/core/index.ts';
 import type { PeerId, Scope } from '../../src/core/index.ts';
 import { createMessageStream } from '../../src/network/index.ts';
+import type { PeerStream } from '../../src/network/index.ts';
+import { encodeLength } from '../../src/network/streams/framing.ts';
 import { createTestClock } from '../core/test-clock.ts';
 import type { TestClock } from '../core/test-clock.ts';
 import { calm, createHub } from './hub.ts';
@@ -30,17 +32,20 @@ interface Bench {
   readonly clock: TestClock;
   /** How many questions of each were answered. */
   readonly answered: Map<PeerId, number>;
+  /** Sends one chunk on the last stream of a peer. */
+  write(from: PeerId, chunk: Uint8Array): void;
   /** Asks so often, and gives how many answers have come by now. */
   ask(from: PeerId, ask: Ask, times: number): Promise<() => number>;
 }
 
-function makeBench(replyTo: (peer: PeerId) => Reply | undefined): Bench {
+function makeBench(replyTo: (peer: PeerId) => Reply | undefined | Promise<Reply>): Bench {
   const hub = createHub();
   const clock = createTestClock();
   const open = createScope(clock);
   scope = open;
   const network = hub.network(SELF);
   const answered = new Map<PeerId, number>();
+  const streams = new Map<PeerId, PeerStream>();
   const served = new ServedQuestions({
     network,
     clock,
@@ -57,11 +62,13 @@ function makeBench(replyTo: (peer: PeerId) => Reply | undefined): Bench {
     hub,
     clock,
     answered,
+    write: (from, chunk) => void streams.get(from)?.write(chunk),
     async ask(from, ask, times) {
       hub.connect(SELF, from);
       const peerStream = await hub
         .network(from)
         .open(SELF, PROTOCOL, { signal: new AbortController().signal });
+      streams.set(from, peerStream);
       const stream = createMessageStream(peerStream, { maxBytes: 64 * 1024 });
       let replies = 0;
       stream.onMessage((bytes) => {
@@ -113,4 +120,23 @@ it('what replicas ask each other is not counted', async () => {
   const replies = await bench.ask(REPLICA, REQUEST, 3000);
   await calm(3500);
   expect([replies(), bench.hub.reported]).toEqual([3000, []]);
+});
+
+it('of many requests in one chunk few are done at once, and all in their turn', async () => {
+  const done: (() => void)[] = [];
+  const bench = makeBench(() => new Promise((resolve) => done.push(() => resolve(DONE))));
+  const replies = await bench.ask(EVE, REQUEST, 0);
+  const frames = Array.from({ length: 300 }, (_, i) => {
+    const message = encodeAsk({ i: i + 1, board: 'jobs', key: 'k', ask: REQUEST });
+    return Buffer.concat([encodeLength(message.length), message]);
+  });
+  bench.write(EVE, Buffer.concat(frames));
+  await calm(300);
+  expect(done).toHaveLength(8);
+  for (let at = 0; at < 300; at += 1) {
+    done[at]?.();
+    await calm(4);
+  }
+  await calm(300);
+  expect([replies(), done.length]).toEqual([300, 300]);
 });

@@ -5,7 +5,7 @@
 import { StarlingError, createBuckets, messageOf } from '../../core/index.ts';
 import type { Buckets, Clock, Logger, PeerId, Scope } from '../../core/index.ts';
 import { createMessageStream } from '../../network/index.ts';
-import type { Network, PeerStream } from '../../network/index.ts';
+import type { MessageStream, Network, PeerStream } from '../../network/index.ts';
 import { MESSAGE_BYTES_MAX, decodeAsk, encodeReply } from './format.ts';
 import type { AskMessage, Reply } from './format.ts';
 
@@ -21,8 +21,13 @@ export interface ServedQuestionsComponents {
   answer(peer: PeerId, message: AskMessage): Promise<Reply | undefined>;
 }
 
-/** Questions of one peer that are answered at once; more wait in the stream. */
+/** Questions of one stream that are answered at once; more wait. */
 const ANSWERED_AT_ONCE = 64;
+/**
+ * Whole requests of one stream that are done at once, of a peer that is no replica. Higher: a node that is no replica does
+ * more; lower: more of a busy node is left to others.
+ */
+const REQUESTS_AT_ONCE = 8;
 /** Streams on which one peer asks. */
 const STREAMS_OF_ONE_MAX = 4;
 /**
@@ -62,11 +67,30 @@ export class ServedQuestions {
       return;
     }
     const stream = createMessageStream(peerStream, { maxBytes: MESSAGE_BYTES_MAX });
-    const gate = this.#gateOf(peerStream);
+    // What a chunk holds beyond what is answered at once; the stream is not read meanwhile.
+    const waiting: AskMessage[] = [];
+    const gate = this.#gateOf(peerStream, () => next());
     let running = 0;
+    const next = (): void => {
+      for (let [message] = waiting; message !== undefined; [message] = waiting) {
+        const isCounted = this.#isCounted(peer, message);
+        const most = isCounted ? REQUESTS_AT_ONCE : ANSWERED_AT_ONCE;
+        if (gate.isWaiting || running >= most) break;
+        waiting.shift();
+        if (isCounted) gate.wait(this.#requests.charge(peer, 1));
+        running += 1;
+        void this.#serveOne(stream, message, gate).finally(() => {
+          running -= 1;
+          next();
+        });
+      }
+      if (waiting.length > 0) gate.hold('busy');
+      else gate.release('busy');
+    };
     this.#served.add(peerStream);
     stream.onEnd(() => {
       this.#served.delete(peerStream);
+      waiting.length = 0;
       gate.end();
     });
     stream.onMessage((bytes) => {
@@ -78,26 +102,24 @@ export class ServedQuestions {
         );
         return;
       }
-      if (this.#isCounted(peer, message)) gate.wait(this.#requests.charge(peer, 1));
-      running += 1;
-      if (running === ANSWERED_AT_ONCE) gate.hold('busy');
-      this.#answered(peer, message, gate)
-        .then((reply) => {
-          if (reply !== undefined) stream.send(encodeReply({ i: message.i, reply }));
-          return undefined;
-        })
-        .catch((error: unknown) =>
-          // No answer: whoever asks hears nothing, and counts on the others.
-          this.#components.logger.warn(
-            { peer, error: messageOf(error) },
-            'question about a strong key unanswered',
-          ),
-        )
-        .finally(() => {
-          if (running === ANSWERED_AT_ONCE) gate.release('busy');
-          running -= 1;
-        });
+      waiting.push(message);
+      next();
     });
+  }
+
+  /** Never rejects. */
+  async #serveOne(stream: MessageStream, message: AskMessage, gate: Gate): Promise<void> {
+    const { peer } = stream;
+    try {
+      const reply = await this.#answered(peer, message, gate);
+      if (reply !== undefined) stream.send(encodeReply({ i: message.i, reply }));
+    } catch (error) {
+      // No answer: whoever asks hears nothing, and counts on the others.
+      this.#components.logger.warn(
+        { peer, error: messageOf(error) },
+        'question about a strong key unanswered',
+      );
+    }
   }
 
   /** Ends all streams. */
@@ -121,27 +143,38 @@ export class ServedQuestions {
     return reply;
   }
 
-  #gateOf(stream: PeerStream): Gate {
+  #gateOf(stream: PeerStream, onOpen: () => void): Gate {
     const { scope } = this.#components;
     const { peer } = stream;
-    return new Gate(stream, scope, () =>
-      Math.max(this.#requests.waitMs(peer), this.#refused.waitMs(peer)),
-    );
+    const moreMs = (): number => Math.max(this.#requests.waitMs(peer), this.#refused.waitMs(peer));
+    return new Gate(stream, scope, { moreMs, onOpen });
   }
+}
+
+interface GateInit {
+  /** How long the peer has to wait now, ms. */
+  readonly moreMs: () => number;
+  /** The peer has waited long enough. */
+  readonly onOpen: () => void;
 }
 
 /** Whether a stream is read: not while there is a reason against that. */
 class Gate {
   readonly #stream: PeerStream;
   readonly #scope: Scope;
-  readonly #moreMs: () => number;
+  readonly #init: GateInit;
   readonly #reasons = new Set<Reason>();
   #cancel: (() => void) | undefined;
 
-  constructor(stream: PeerStream, scope: Scope, moreMs: () => number) {
+  constructor(stream: PeerStream, scope: Scope, init: GateInit) {
     this.#stream = stream;
     this.#scope = scope;
-    this.#moreMs = moreMs;
+    this.#init = init;
+  }
+
+  /** Whether the peer has to wait for what it has asked already. */
+  get isWaiting(): boolean {
+    return this.#reasons.has('too much');
   }
 
   hold(reason: Reason): void {
@@ -160,9 +193,13 @@ class Gate {
     // One timer a stream, however much of a chunk is beyond the allowance.
     this.#cancel ??= this.#scope.after(waitMs, () => {
       this.#cancel = undefined;
-      const moreMs = this.#moreMs();
-      if (moreMs > 0) this.wait(moreMs);
-      else this.release('too much');
+      const moreMs = this.#init.moreMs();
+      if (moreMs > 0) {
+        this.wait(moreMs);
+        return;
+      }
+      this.release('too much');
+      this.#init.onOpen();
     });
   }
 

@@ -31,7 +31,7 @@ const JUMP_MS = 25_000;
 /** How long members are parted before more happens. */
 const PARTED_MS = 1200;
 /** How long a part of a story may take on a busy machine. */
-const PART_MS = 4000;
+const PART_MS = 6000;
 const LOOK_MS = 20;
 /** Longer than a request is tried: whoever hears nothing for so long has an outcome that nobody knows. */
 const DEAF_MS = 6000;
@@ -104,7 +104,8 @@ export class Disturbances {
     const left = sides.filter((_, at) => at % 2 === 0);
     const right = sides.filter((_, at) => at % 2 === 1);
     this.#part(left, right);
-    await this.#answered(12);
+    // Both change the same keys by turns.
+    await this.#callOnly(members, 1, 48);
     // Each half knows what comes next of other keys; and the turns of the left one are the later ones.
     await this.#callOnly(right, 1, 12);
     await this.#callOnly(left, 0, 24);
