@@ -1,8 +1,8 @@
 /** Checks the multiaddrs of a configuration: that they parse, and that Starling can use them. */
 import type { Problem } from './problems.ts';
 import { misfit } from './problems.ts';
-import type { FileConfig } from './schema.ts';
-import { LISTEN_DEFAULT } from './schema.ts';
+import type { FileConfig } from './schema/schema.ts';
+import { LISTEN_DEFAULT } from './schema/schema.ts';
 
 type Key = 'listen' | 'announce' | 'bootstrap';
 

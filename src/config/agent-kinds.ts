@@ -1,8 +1,8 @@
 /** Kinds of agents in the configuration, made into what is run; variables expanded. */
 import type { Secret } from '../core/index.ts';
-import type { WrittenKind } from './agents-schema.ts';
-import { readEntry } from './mcp-servers.ts';
-import type { ReadServersInit } from './mcp-servers.ts';
+import type { WrittenKind } from './schema/agents-schema.ts';
+import { readEntry } from './servers/mcp-servers.ts';
+import type { ReadServersInit } from './servers/mcp-servers.ts';
 import type { AgentKind, AgentMind } from './types.ts';
 
 /** The kinds, each read by itself: one that can't be used says why when somebody spawns it. */

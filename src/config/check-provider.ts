@@ -1,6 +1,6 @@
 /** Checks one entry of `models.providers` before it is written to a file. */
 import { readModelProviders } from './model-providers.ts';
-import { modelsSchema } from './models-schema.ts';
+import { modelsSchema } from './schema/models-schema.ts';
 import type { ModelApi } from './types.ts';
 
 /** Time of a call where nobody says another; which one does not matter to the check. */

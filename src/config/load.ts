@@ -16,12 +16,12 @@ import { readAgentKinds } from './agent-kinds.ts';
 import { readModelProviders, readModelRules } from './model-providers.ts';
 import { ENVIRONMENT, readEnvironment } from './env.ts';
 import { findJsonFault, readJsonc } from './json-syntax.ts';
-import { readMcpServers } from './mcp-servers.ts';
+import { readMcpServers } from './servers/mcp-servers.ts';
 import { defaultConfigFile, defaultStateDir, policyFile } from './paths.ts';
 import { explain, invalidConfig, misfit, valueAt } from './problems.ts';
 import type { Problem } from './problems.ts';
-import { fileSchema } from './schema.ts';
-import type { FileConfig, FileInput } from './schema.ts';
+import { fileSchema } from './schema/schema.ts';
+import type { FileConfig, FileInput } from './schema/schema.ts';
 import type { Config, View } from './types.ts';
 
 /** Where a configuration comes from; later ones win, key by key. */

@@ -1,8 +1,8 @@
 /** Providers of models in the configuration, made into what the node asks; variables expanded. */
 import type { Secret } from '../core/index.ts';
-import { readEntry } from './mcp-servers.ts';
-import type { ReadServersInit } from './mcp-servers.ts';
-import type { WrittenModels, WrittenProvider } from './models-schema.ts';
+import { readEntry } from './servers/mcp-servers.ts';
+import type { ReadServersInit } from './servers/mcp-servers.ts';
+import type { WrittenModels, WrittenProvider } from './schema/models-schema.ts';
 import type { MinuteLimits, ModelApi, ModelProvider, ModelTier, ModelsConfig } from './types.ts';
 
 /** Where providers are that everybody knows by name. */

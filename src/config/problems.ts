@@ -5,7 +5,7 @@
 import type { z } from 'zod';
 import { StarlingError, nearest } from '../core/index.ts';
 import type { JsonObject } from '../core/index.ts';
-import { configJsonSchema } from './json-schema.ts';
+import { configJsonSchema } from './schema/json-schema.ts';
 
 /** One thing that is wrong. */
 export interface Problem {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { findJsonFault, readJsonc } from '../../src/config/json-syntax.ts';
-import { readMcpServers } from '../../src/config/mcp-servers.ts';
+import { readMcpServers } from '../../src/config/servers/mcp-servers.ts';
 import { serversIn } from '../../src/cli/client-files/import-servers.ts';
 import { Secret } from '../../src/core/index.ts';
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { configJsonSchema } from '../../src/config/json-schema.ts';
+import { configJsonSchema } from '../../src/config/schema/json-schema.ts';
 import type { JsonObject } from '../../src/core/index.ts';
 
 const FILE = resolve(import.meta.dirname, '../../config/starling.schema.json');

@@ -1,7 +1,7 @@
 /** `${secret:NAME}` in `mcpServers`. */
 import { describe, expect, it } from 'vitest';
-import { checkMcpServer } from '../../src/config/check-server.ts';
-import { readMcpServers } from '../../src/config/mcp-servers.ts';
+import { checkMcpServer } from '../../src/config/servers/check-server.ts';
+import { readMcpServers } from '../../src/config/servers/mcp-servers.ts';
 import type { HttpServer, StdioServer } from '../../src/config/types.ts';
 
 function read(entry: object, env: NodeJS.ProcessEnv = {}): { server: unknown; problems: string[] } {

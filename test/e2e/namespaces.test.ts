@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import type { TestContext } from 'vitest';
 import type { NodeProcess } from '../../sim/process.ts';
-import { LISTEN_DEFAULT } from '../../src/config/schema.ts';
+import { LISTEN_DEFAULT } from '../../src/config/schema/schema.ts';
 import type { KnockListResult } from '../../src/builtin/index.ts';
 import type { BoardListResult } from '../../src/index.ts';
 import { createNatNetwork, createTestNetwork, namespacesMissing } from './namespaces.ts';

@@ -1,7 +1,7 @@
 /** Where a node listens, on machines that lack a family of addresses. The transports are a stub. */
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { expect, it } from 'vitest';
-import { LISTEN_DEFAULT } from '../../src/config/schema.ts';
+import { LISTEN_DEFAULT } from '../../src/config/schema/schema.ts';
 import { silentLogger } from '../../src/core/index.ts';
 import { listenOnAll } from '../../src/network/addresses/listen.ts';
 

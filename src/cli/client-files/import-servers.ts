@@ -4,11 +4,11 @@
  */
 import { homedir } from 'node:os';
 import { basename, sep } from 'node:path';
-import { checkMcpServer } from '../../config/check-server.ts';
-import { plainEntry } from '../../config/client-entries.ts';
-import { serverName, wrongName } from '../../config/mcp-servers.ts';
-import { ITSELF, isStarlingItself } from '../../config/own-entry.ts';
-import { mcpServerSchema } from '../../config/server-schema.ts';
+import { checkMcpServer } from '../../config/servers/check-server.ts';
+import { plainEntry } from '../../config/servers/client-entries.ts';
+import { serverName, wrongName } from '../../config/servers/mcp-servers.ts';
+import { ITSELF, isStarlingItself } from '../../config/servers/own-entry.ts';
+import { mcpServerSchema } from '../../config/schema/server-schema.ts';
 import { StarlingError } from '../../core/errors.ts';
 import type { Json, JsonObject } from '../../core/json/json.ts';
 import { readJsonFile } from './json-file.ts';

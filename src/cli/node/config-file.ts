@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { findJsonFault } from '../../config/json-syntax.ts';
-import { serverName } from '../../config/mcp-servers.ts';
+import { serverName } from '../../config/servers/mcp-servers.ts';
 import { StarlingError } from '../../core/errors.ts';
 import type { Json, JsonObject } from '../../core/json/json.ts';
 import { isObject } from '../../core/json/value-checks.ts';

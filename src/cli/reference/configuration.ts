@@ -1,5 +1,5 @@
 /** `docs/reference/configuration.md`: every key of the config file, from its schema. */
-import { configJsonSchema } from '../../config/json-schema.ts';
+import { configJsonSchema } from '../../config/schema/json-schema.ts';
 import type { Json, JsonObject } from '../../core/json/json.ts';
 import { isObject } from '../../core/json/value-checks.ts';
 import { code, page, table } from './markdown.ts';

@@ -1,6 +1,6 @@
 /** `starling mcp add` */
 import { isAbsolute, resolve } from 'node:path';
-import { checkMcpServer } from '../../../config/check-server.ts';
+import { checkMcpServer } from '../../../config/servers/check-server.ts';
 import { StarlingError } from '../../../core/errors.ts';
 import type { JsonObject } from '../../../core/json/json.ts';
 import {

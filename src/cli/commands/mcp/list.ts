@@ -1,6 +1,6 @@
 /** `starling mcp list` */
 import type { StatusResult } from '../../../builtin/results.ts';
-import { serverName } from '../../../config/mcp-servers.ts';
+import { serverName } from '../../../config/servers/mcp-servers.ts';
 import { StarlingError } from '../../../core/errors.ts';
 import { readOwnConfig } from '../../node/config-file.ts';
 import { paint, printData, safeLine, sentence, table } from '../../terminal/output.ts';

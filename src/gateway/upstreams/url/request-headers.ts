@@ -6,7 +6,7 @@ import type { Secret } from '../../../core/index.ts';
  * wins, whatever the case it is written in:
  *
  * 1. `configured`: `mcpServers.<name>.headers`. Where the config has one name in two cases (`X-A` and
- *    `x-a`), the later line wins, and a remark says so beside the server (`config/mcp-servers.ts`).
+ *    `x-a`), the later line wins, and a remark says so beside the server (`config/servers/mcp-servers.ts`).
  * 2. `own`: what the transport says of this request (`content-type`, `mcp-session-id`, …).
  * 3. `authorization`, from the token of the login. The config refuses to have `headers.Authorization`
  *    beside `oauth`, so that this hides nothing that a person wrote.

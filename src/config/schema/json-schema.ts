@@ -1,6 +1,6 @@
 /** The config file's JSON Schema (draft 2020-12), generated from the one zod schema. */
 import { z } from 'zod';
-import type { JsonObject } from '../core/index.ts';
+import type { JsonObject } from '../../core/index.ts';
 import { fileSchema } from './schema.ts';
 import { mcpServerSchema } from './server-schema.ts';
 

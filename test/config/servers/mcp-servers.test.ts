@@ -2,10 +2,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { readMcpServers } from '../../src/config/mcp-servers.ts';
-import type { FileInput } from '../../src/config/schema.ts';
-import type { McpServer } from '../../src/config/index.ts';
-import { Secret } from '../../src/core/index.ts';
+import { readMcpServers } from '../../../src/config/servers/mcp-servers.ts';
+import type { FileInput } from '../../../src/config/schema/schema.ts';
+import type { McpServer } from '../../../src/config/index.ts';
+import { Secret } from '../../../src/core/index.ts';
 
 let root: string;
 beforeEach(async () => {

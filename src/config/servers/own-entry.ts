@@ -1,6 +1,6 @@
 /** Entries of clients' files by which a client uses Starling: copied into a node's own file, a node would serve itself. */
 import { basename, dirname } from 'node:path';
-import { isObject } from '../core/json/value-checks.ts';
+import { isObject } from '../../core/json/value-checks.ts';
 
 /** What is said of such an entry. */
 export const ITSELF = 'it is Starling itself, which is here already';

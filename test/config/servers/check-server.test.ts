@@ -1,6 +1,6 @@
 /** One entry, checked before it is written. */
 import { describe, expect, it } from 'vitest';
-import { checkMcpServer } from '../../src/config/check-server.ts';
+import { checkMcpServer } from '../../../src/config/servers/check-server.ts';
 
 describe('an entry that is to be written', () => {
   it('is good when the node could use it', () => {

@@ -3,14 +3,14 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, resolve } from 'node:path';
 import type { z } from 'zod';
-import { BUILTIN_SERVER, Secret, messageOf, printable } from '../core/index.ts';
-import type { JsonObject, SecretPiece } from '../core/index.ts';
+import { BUILTIN_SERVER, Secret, messageOf, printable } from '../../core/index.ts';
+import type { JsonObject, SecretPiece } from '../../core/index.ts';
 import { plainEntry } from './client-entries.ts';
 import { ITSELF, isStarlingItself } from './own-entry.ts';
-import { explain } from './problems.ts';
-import type { Problem } from './problems.ts';
-import { mcpServerSchema } from './server-schema.ts';
-import { SECRET_NAME_FORM, isSecretName } from './secret-name.ts';
+import { explain } from '../problems.ts';
+import type { Problem } from '../problems.ts';
+import { mcpServerSchema } from '../schema/server-schema.ts';
+import { SECRET_NAME_FORM, isSecretName } from '../secret-name.ts';
 import type {
   HttpServer,
   McpServer,
@@ -18,7 +18,7 @@ import type {
   SseServer,
   StdioServer,
   UnusableServer,
-} from './types.ts';
+} from '../types.ts';
 
 type Entry = z.output<typeof mcpServerSchema>;
 type Base = Pick<

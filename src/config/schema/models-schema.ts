@@ -1,7 +1,7 @@
 /** The schema of `models` in the configuration: which language models this node offers, and where they are. */
 import { z } from 'zod';
 import { count, flag, text } from './forms.ts';
-import { MODEL_STRATEGIES, MODEL_TIERS } from './types.ts';
+import { MODEL_STRATEGIES, MODEL_TIERS } from '../types.ts';
 
 const DAY_MS = 86_400_000;
 /** A provider is the first part of a model's name, so it holds no `/`. */

@@ -1,7 +1,7 @@
 /** The forms of texts and numbers that keys of the configuration share. */
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { BUILTIN_SERVER, readLimit } from '../core/index.ts';
+import { BUILTIN_SERVER, readLimit } from '../../core/index.ts';
 
 /** What a node, a mesh and an alias may be called. */
 const NAME_PATTERN = /^[a-z0-9][a-z0-9-]{0,31}$/;

@@ -1,6 +1,6 @@
 /** Checks one entry of `mcpServers` before it is written to a file. */
 import { readEntry, wrongName } from './mcp-servers.ts';
-import type { Problem } from './problems.ts';
+import type { Problem } from '../problems.ts';
 
 /** Time of a call where nobody says another; which one does not matter to the check. */
 const CALL_TIMEOUT_MS = 60_000;

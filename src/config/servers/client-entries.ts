@@ -3,8 +3,8 @@
  * clients document: Claude Desktop and Code, Cursor, VS Code, Windsurf, Cline and Roo, Gemini CLI, Copilot,
  * Zed and LM Studio.
  */
-import { isObject, nearest } from '../core/index.ts';
-import type { Json, JsonObject } from '../core/index.ts';
+import { isObject, nearest } from '../../core/index.ts';
+import type { Json, JsonObject } from '../../core/index.ts';
 
 /** An entry in our words. */
 export interface PlainEntry {
