@@ -140,7 +140,7 @@ function saysAgain(said: string, name: string): boolean {
 
 /** Folders of `test` that are no rooms of `src`, and folders in them that mirror none. */
 const OWN_FOLDERS =
-  'architecture build compat compliance conformance e2e fixtures golden long mutation sim wire'.split(
+  'architecture build compat compliance conformance e2e fixtures golden long mutation nodes sim wire'.split(
     ' ',
   );
 const HELP_FOLDERS = ['support', 'hostile', 'bench'];
