@@ -61,6 +61,7 @@ const MAY_TIME: ReadonlyMap<string, string> = new Map([
   ['test/mutation/runner.ts', 'an end to waiting for a mutant'],
   ['test/mutation/try-mutants.ts', 'an end to waiting for a process'],
   ['test/mutation/run.ts', 'tells how long it took'],
+  ['test/nodes/run.ts', 'tells how long each release took'],
   ['test/compat/run.ts', 'asks other processes again until something holds'],
   ['test/conformance/fixture/tools.ts', 'tools that the conformance suite wants slow'],
   ['test/conformance/mesh.ts', 'asks other processes again; an end to waiting'],

@@ -3,6 +3,7 @@
  * registry, and a stranger's program and a stranger's types are tried with nothing else beside it.
  */
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -11,11 +12,18 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { runCli, startProcess } from '../../sim/process.ts';
 import { VERSION } from '../../src/core/version.ts';
+import { imageRunner, readImage } from './image.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const TSC = join(ROOT, 'node_modules/typescript/bin/tsc');
 const MB = 1_000_000;
 const exec = promisify(execFile);
+
+/** Whether Debian's bubblewrap is there and may make namespaces: `npm run machine` installs it. */
+const hasBwrap = await exec('bwrap', ['--unshare-user', '--ro-bind', '/', '/', 'true']).then(
+  () => true,
+  () => false,
+);
 
 let folder: string;
 /** The package as npm has installed it. */
@@ -81,6 +89,37 @@ it('runs a node, its commands and a call of a tool', async () => {
   const linked = await runCli(join(folder, 'prefix/bin/starling'), ['--version']);
   expect(linked.stdout).toBe(`${VERSION}\n`);
 });
+
+it.runIf(hasBwrap)(
+  'runs as the image says: not as root, on a root folder that is read-only',
+  async () => {
+    const image = await readImage(join(ROOT, 'config/container/Containerfile'));
+    const { run, start } = await imageRunner(image, {
+      prefix: join(folder, 'prefix'),
+      home: join(folder, 'image'),
+      env: {
+        STARLING_LISTEN: '/ip4/127.0.0.1/tcp/0',
+        STARLING_HTTP_PORT: '0',
+        STARLING_MDNS: 'false',
+      },
+    });
+    expect((await run(['id', '-u'])).said).toBe('1000\n');
+    expect((await run(['touch', '/opt/x', '/x'])).code).not.toBe(0);
+    expect((await run(image.health)).code).toBe(1);
+    const node = start(image.command);
+    const ended = once(node, 'exit');
+    await expect.poll(async () => (await run(image.health)).code).toBe(0);
+    const status = await run(['starling', 'status', '--json']);
+    const { pid, warnings } = JSON.parse(status.said) as {
+      readonly pid: number;
+      readonly warnings: readonly { readonly code: string }[];
+    };
+    // Everything that the node keeps has found its place.
+    expect(warnings.filter(({ code }) => /state|disk|audit|noted/.test(code))).toEqual([]);
+    process.kill(pid, image.stopSignal);
+    expect(await ended).toEqual([0, null]);
+  },
+);
 
 it('is a library whose types need no package but those of Node', async () => {
   const home = join(folder, 'stranger');
