@@ -66,17 +66,16 @@ export async function imageRunner(
   await writeFile(passwd, `${image.user}:x:1000:1000::/home/${image.user}:/bin/sh\n`);
   const path = ['/opt/bin', '/node', '/usr/bin', '/bin'].join(delimiter);
   const env = { ...image.env, ...place.env, PATH: path };
-  const args = [
-    ...['--unshare-user', '--uid', '1000', '--gid', '1000', '--die-with-parent', '--clearenv'],
-    ...['--ro-bind', '/usr', '/usr', '--symlink', 'usr/bin', '/bin'],
-    ...['--symlink', 'usr/lib', '/lib', '--symlink', 'usr/lib64', '/lib64'],
-    ...['--ro-bind', passwd, '/etc/passwd'],
-    ...['--ro-bind', prefix, '/opt', '--ro-bind', dirname(process.execPath), '/node'],
-    ...['--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp', '--bind', data, image.volume],
-    ...['--remount-ro', '/', '--chdir', image.folder],
-    ...Object.entries(env).flatMap(([name, value]) => ['--setenv', name, value]),
-    '--',
+  const words = [
+    '--unshare-user --uid 1000 --gid 1000 --die-with-parent --clearenv',
+    '--ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64',
+    `--ro-bind ${passwd} /etc/passwd --ro-bind ${prefix} /opt`,
+    `--ro-bind ${dirname(process.execPath)} /node`,
+    `--proc /proc --dev /dev --tmpfs /tmp --bind ${data} ${image.volume}`,
+    `--remount-ro / --chdir ${image.folder}`,
   ];
+  const variables = Object.entries(env).flatMap(([name, value]) => ['--setenv', name, value]);
+  const args = [...words.flatMap((line) => line.split(' ')), ...variables, '--'];
   return {
     start: (command) => spawn('bwrap', [...args, ...command], { stdio: 'ignore' }),
     run: (command) =>
