@@ -95,6 +95,17 @@ export async function runProgram(given: readonly string[]): Promise<ExitCode> {
   const outcome: Outcome = { exitCode: EXIT.done };
   const program = buildProgram(outcome);
   const args = plainWords(given);
+  if (given[0] === 'help' && given.length === 2) {
+    const [{ topicPage }, { print }] = await Promise.all([
+      import('./topics.ts'),
+      import('./terminal/output.ts'),
+    ]);
+    const page = topicPage(given[1] ?? '');
+    if (page !== undefined) {
+      print(page);
+      return EXIT.done;
+    }
+  }
   try {
     refuseHelpOnNothing(program, withoutNode(args));
     await program.parseAsync(args, { from: 'user' });
@@ -115,6 +126,10 @@ export function buildProgram(outcome: Outcome): Command {
     .version(VERSION, '-v, --version', 'print the version')
     .addOption(nodeOption())
     .addHelpText('after', examples('starling up --config starling.json', 'starling doctor'))
+    .addHelpText(
+      'after',
+      '\nTopics (starling help <topic>):\n  start clients grants boards agents tasks budgets models files',
+    )
     .configureHelp({ showGlobalOptions: true, visibleGlobalOptions: onlyAbove })
     // Else `mcp`, which has options and commands, would take the options of its commands.
     .enablePositionalOptions()

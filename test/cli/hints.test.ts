@@ -12,7 +12,7 @@ import { run } from './support.ts';
 const SRC = resolve(import.meta.dirname, '../../src');
 
 /** Words after `starling` in prose, where the program or the product is meant and no command. */
-const PROSE = ['that', 'and', 'open', 'nonsense', 'ticket'];
+const PROSE = ['help', 'that', 'and', 'open', 'nonsense', 'ticket'];
 /** A command of the text: `starling`, and the words up to where the shell or the sentence ends it. */
 const SHOWN = /(?<![\w/.@-])starling ((?:-{1,2})?[a-z][^`'"\\)(;|,\n]*)/g;
 
