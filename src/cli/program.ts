@@ -97,7 +97,7 @@ export async function runProgram(given: readonly string[]): Promise<ExitCode> {
   const args = plainWords(given);
   if (given[0] === 'help' && given.length === 2) {
     const [{ topicPage }, { print }] = await Promise.all([
-      import('./topics.ts'),
+      import('./groups/topics.ts'),
       import('./terminal/output.ts'),
     ]);
     const page = topicPage(given[1] ?? '');
