@@ -9,6 +9,8 @@ import {
   clientTools,
   peerSummary,
   governanceTools,
+  findingTools,
+  grantProposeTool,
   grantTools,
   keyTools,
   knockTools,
@@ -130,6 +132,8 @@ export function createNodeTools(
     ...auditTools({ audit, checkpoints, peers: () => membership.peers(), self: identity.did }),
     ...pinTools({ pins, membership }),
     ...governanceTools({ governance, grants, membership, keys, clock, self }),
+    grantProposeTool({ models: rooms.models, clock, membership, offers, budgets: rooms.budgets }),
+    ...findingTools({ models: rooms.models, clock, audit, grants, membership, keys }),
   ];
 }
 

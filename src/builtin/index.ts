@@ -23,6 +23,10 @@ export { clientTools } from './clients.ts';
 export type { ClientComponents } from './clients.ts';
 export { governanceTools, offeredTools } from './governance.ts';
 export type { GovernanceToolComponents } from './governance.ts';
+export { findingTools } from './proposals/findings.ts';
+export type { FindingComponents } from './proposals/findings.ts';
+export { grantProposeTool } from './proposals/grant-propose.ts';
+export type { GrantProposeComponents } from './proposals/grant-propose.ts';
 export { grantTools } from './grants/grants.ts';
 export type { GrantComponents } from './grants/grants.ts';
 export { keyTools } from './keys.ts';
@@ -61,7 +65,9 @@ export type {
   BugreportResult,
   ClientConnectResult,
   ClientDisconnectResult,
+  FindingsResult,
   GrantCreateResult,
+  GrantProposeResult,
   GrantExportResult,
   GrantImportResult,
   GrantListResult,

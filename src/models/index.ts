@@ -9,5 +9,6 @@ export { modelResource, readModelName } from './names.ts';
 export { createRouter } from './routing/router.ts';
 export { createModels } from './models.ts';
 export type { Models } from './models.ts';
+export { askQuery } from './tools/query.ts';
 export { modelTools } from './tools/model-tools.ts';
 export { createUsageBook } from './usage/usage-book.ts';

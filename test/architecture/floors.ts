@@ -129,7 +129,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['tools'],
   ],
   thinking: [['types.ts', 'limits.ts'], ['loop'], ['*'], ['agents']],
-  builtin: [['results'], ['results.ts'], ['grants'], ['boards'], ['budgets'], ['*']],
+  builtin: [['results'], ['results.ts'], ['grants'], ['boards'], ['budgets'], ['proposals'], ['*']],
   cli: [
     ['terminal'],
     ['options', 'client-files'],

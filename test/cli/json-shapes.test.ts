@@ -294,6 +294,7 @@ async function withModels(at: readonly string[]): Promise<void> {
   await keep('model test', 'gpu', ...at);
   await keep('llm ask', 'why', '--model', 'gpu/qwen', ...at);
   await keep('llm stats', ...at);
+  await keep('grant propose', 'let bob', '--model', 'gpu/proposes', ...at);
 }
 
 /** One that bob may spend as well, and one that is closed. */

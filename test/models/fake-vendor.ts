@@ -32,6 +32,9 @@ export interface FakeVendor {
 }
 
 const WORDS = ['The', ' mesh', ' says', ' hello', '.'];
+/** What a model says that proposes grants. */
+const PROPOSAL = ['{"peer": "bob",', ' "models": ["gpu/*"]}'];
+const wordsOf = (model: string): readonly string[] => (model === 'proposes' ? PROPOSAL : WORDS);
 /** Sent with each refusal, so that a leak would show. */
 const REFUSAL = (status: number, message: string): object => ({
   type: 'error',
@@ -219,7 +222,7 @@ function chat(body: Got['body'], model: string): object {
   };
   const message = usesTool(body)
     ? { role: 'assistant', content: null, tool_calls: [called] }
-    : { role: 'assistant', content: WORDS.join('') };
+    : { role: 'assistant', content: wordsOf(model).join('') };
   return {
     id: 'chatcmpl-1',
     object: 'chat.completion',
@@ -261,7 +264,7 @@ function chatEvents(body: Got['body'], model: string): string[] {
         chunk({}, 'tool_calls'),
       ]
     : [
-        ...WORDS.map((content) => chunk({ content })),
+        ...wordsOf(model).map((content) => chunk({ content })),
         chunk({}, model === 'endless' ? null : 'stop'),
       ];
   const { include_usage: withUsage } = (body['stream_options'] ?? {}) as {

@@ -1,4 +1,5 @@
 /** What the tools about grants return. */
+import type { JsonObject } from '../../core/index.ts';
 import type { ShownChain } from '../../grants/index.ts';
 import type { Capability, Refusal } from '../../grants/types.ts';
 
@@ -103,4 +104,28 @@ export interface RevokeTokenResult {
 /** Content of `grants://active`. */
 export interface ActiveGrantsResult {
   readonly grants: readonly TokenView[];
+}
+
+/** Result of `grant_propose`: nothing is granted yet. */
+export interface GrantProposeResult {
+  /** The model that proposed it. */
+  readonly model: string;
+  /** What `grant_create` makes of it, but for its end. */
+  readonly grant: JsonObject;
+  /** When it is to end, ms since the epoch; absent: when it is revoked. */
+  readonly until?: number;
+  /** What that gives, in our words. */
+  readonly lines: readonly string[];
+}
+
+/** Result of `audit_review`, `risk_analyse` and `policy_recommend`: nothing is done yet. */
+export interface FindingsResult {
+  /** The model that looked. */
+  readonly model: string;
+  /** What it found, in our words. */
+  readonly lines: readonly string[];
+  /** Commands that would do what it proposes. */
+  readonly commands: readonly string[];
+  /** What would stand in the policy file, which only narrows. */
+  readonly policy: JsonObject;
 }

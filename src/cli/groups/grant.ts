@@ -18,6 +18,19 @@ export function addGrant(program: Command, outcome: Outcome): void {
     );
   addCreate(grant, outcome);
   withJson(
+    ofNode(grant.command('propose').argument('<sentence>', 'who is to get what, in plain words')),
+  )
+    .summary('say in plain words what to grant')
+    .description(
+      'Has a language model turn one sentence into a grant, and shows in our words what that gives. It is granted when you say yes, and never without.',
+    )
+    .option('--model <name>', 'the model to ask; default the first there is')
+    .addHelpText(
+      'after',
+      examples("starling grant propose 'let bob read my files until friday' --model gpu/qwen3:8b"),
+    )
+    .action(action(outcome, () => import('../commands/grant/propose.ts')));
+  withJson(
     ofNode(grant.command('list').alias('ls').argument('[peer]', 'only those to and from it')),
   )
     .summary('show grants')

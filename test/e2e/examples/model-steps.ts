@@ -62,6 +62,11 @@ export const modelSteps = (alice: () => NodeProcess): Readonly<Record<string, St
     put: { ...REAL, research: '5usd' },
     printed: /^The mesh says hello\.\n/,
   },
+  "starling grant propose 'let bob read my files until friday' --model gpu/qwen3:8b": {
+    at: 'alice',
+    put: { 'gpu/qwen3:8b': 'gpu/proposes' },
+    printed: /^bob may use the model gpu\/\*[^]*until you revoke it/,
+  },
   'starling llm stats': { at: 'alice', printed: /gpu\/qwen +the operator +4 / },
   'starling model remove gpu': {
     at: 'alice',
