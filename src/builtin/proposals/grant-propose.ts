@@ -61,7 +61,7 @@ export interface GrantProposeComponents extends AskingComponents {
   readonly budgets: BudgetsHere;
 }
 
-/** Makes `grant_propose`. */
+/** One sentence of a person as a grant that can be looked at; see the head of this file. */
 export function grantProposeTool(components: GrantProposeComponents): BuiltinTool {
   return defineTool({
     name: 'grant_propose',

@@ -172,7 +172,7 @@ describe('a right proposal', () => {
     const shown = await propose(proposal);
     expect(book.issued()).toEqual([]);
     // A person may think for a while; it ends when it was said to end all the same.
-    clock.advance(30_000);
+    await clock.advance(30_000);
     const end =
       shown.until === undefined
         ? {}
