@@ -102,7 +102,7 @@ function knownHere({ membership, offers, models, clock }: GrantProposeComponents
       .slice(0, NAMES_MAX),
     servers: servers.map(({ server }) => server).slice(0, NAMES_MAX),
     tools: servers
-      .flatMap(({ server, catalog }) => catalog().tools.map(({ name }) => `${server}/${name}`))
+      .flatMap((one) => one.catalog().tools.map(({ name }) => `${one.server}/${name}`))
       .slice(0, NAMES_MAX),
     providers: models.providers().map(({ name }) => name),
   };

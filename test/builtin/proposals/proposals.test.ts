@@ -22,12 +22,26 @@ const PEERS = [
   { alias: 'laptop', did: alice.did },
   { alias: 'gpu-box', did: bob.did },
 ] as unknown as readonly PeerView[];
+/** As far as grants look at a server; a class, as the real one is, so that nothing may be called without it. */
+class Server {
+  readonly server: string;
+  readonly #tools: readonly string[];
+
+  constructor(name: string, tools: readonly string[]) {
+    this.server = name;
+    this.#tools = tools;
+  }
+
+  status(): unknown {
+    return { state: this.#tools.length > 0 ? 'ready' : 'failed' };
+  }
+
+  catalog(): unknown {
+    return { tools: this.#tools.map((name) => ({ name })), prompts: [{ name: 'sum' }] };
+  }
+}
 const server = (name: string, tools: readonly string[]): Upstream =>
-  ({
-    server: name,
-    status: () => ({ state: 'ready' }),
-    catalog: () => ({ tools: tools.map((one) => ({ name: one })), prompts: [{ name: 'sum' }] }),
-  }) as unknown as Upstream;
+  new Server(name, tools) as unknown as Upstream;
 const OFFERS = [
   server('files', ['read_file', 'read_many', 'write_file']),
   server('git', ['status', 'log', 'push']),
