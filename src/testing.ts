@@ -20,11 +20,14 @@ export type {
   PeerStream,
 } from './network/index.ts';
 export { issueGrant, issueRevocation } from './grants/index.ts';
-export { didFromPeerId } from './identity/index.ts';
+export { createIdentity, didFromPeerId } from './identity/index.ts';
 export type { Signer as GrantSigner } from './identity/index.ts';
 // What a node keeps its state in, to measure it alone.
 export { createHealth } from './core/index.ts';
 export { createStore } from './store/index.ts';
+// The books of budgets over a table, and rows that owners sign.
+export { createBooks, signRow } from './budget/index.ts';
+export type { BudgetView, Books } from './budget/index.ts';
 // A replica of a board, without disk and network.
 export { createBoardDocument } from './blackboard/index.ts';
 export type { BoardDocument } from './blackboard/index.ts';

@@ -1,12 +1,13 @@
 /**
- * `npm run bench [-- mesh|gateway|guard|hostile|scale|board|agents|tasks] [--quick] [--json] [--check] [--record]`: without a part, all of
+ * `npm run bench [-- mesh|gateway|guard|budget|hostile|scale|board|agents|tasks] [--quick] [--json] [--check] [--record]`: without a part, all of
  * them. Tables for people, or one JSON object; with `--check` the exit code is 1 when a bar is not
- * cleared; `--record` writes the tables to `sim/RESULTS.md`, `hostile`, `scale`, `board`, `agents` and `tasks` to sections of their own; `--quick` runs
+ * cleared; `--record` writes the tables to `sim/RESULTS.md`, `budget`, `hostile`, `scale`, `board`, `agents` and `tasks` to sections of their own; `--quick` runs
  * everything of ours once and shortly, without bars. `--only <attack>` has `hostile` run that attack alone;
  * `--nodes N` has `scale` measure so many, `--only one-process|processes|cuts` that alone, and `--long` has its busy
  * loops run for five minutes; `--only peers|newcomer|overwrites|strong` has `board` measure that alone,
  * `--only runs` has it run nodes that are killed and cut off (with `--seeds N` and `--first M` so many seeds from M on),
  * `--only planted` such runs with faults planted in them, which they must find,
+ * `--only costs|newcomer|parallel|cuts` has `budget` measure that,
  * `--only requests|starts|idle|hogs|queue|choosing` has `agents`, and `--only faults|awards|rates` has `tasks`; `--seeds N`,
  * `--first M` and `--tasks K` have it run so many seeds from M on, of so many tasks.
  */
@@ -14,6 +15,7 @@ import { parseArgs } from 'node:util';
 import { recordResult } from '../results.ts';
 import { benchAgents } from './agents/agents.ts';
 import { benchBoard } from './board/board.ts';
+import { benchBudget } from './budget/budget.ts';
 import { benchGateway } from './gateway.ts';
 import { benchGuard } from './guard.ts';
 import { benchHostile } from './hostile.ts';
@@ -24,7 +26,7 @@ import type { BoardSize, ScaleSize, TasksSize } from './size.ts';
 import { benchTasks } from './tasks/tasks.ts';
 
 /** Parts that are recorded by themselves. */
-const OWN_SECTIONS: readonly string[] = ['hostile', 'scale', 'board', 'agents', 'tasks'];
+const OWN_SECTIONS: readonly string[] = ['budget', 'hostile', 'scale', 'board', 'agents', 'tasks'];
 /** What `board` does only where that is asked for, which is recorded by itself, too. */
 const LONG_OF_BOARD: readonly string[] = ['runs', 'planted'];
 const PARTS: readonly string[] = ['mesh', 'gateway', 'guard', ...OWN_SECTIONS];
@@ -42,7 +44,7 @@ const { values, positionals } = parseArgs({
     long: { type: 'boolean', default: false },
     // Numbers of nodes, for `scale`, in place of those it does.
     nodes: { type: 'string', multiple: true, default: [] },
-    // How many seeds, for `tasks` and the runs of `board`, and how many tasks each.
+    // How many seeds, for `tasks`, `budget` and the runs of `board`, and how many tasks each.
     seeds: { type: 'string' },
     // The first seed, for `tasks` and the runs of `board`: they take minutes each on a busy machine.
     first: { type: 'string' },
@@ -56,7 +58,7 @@ if (unknown !== undefined) {
   process.exitCode = 2;
 } else if (values.record && !isWhole()) {
   process.stderr.write(
-    'only the whole benchmark is recorded, or the whole of hostile, scale, board, agents or tasks: leave out other parts, --only, --nodes, --seeds, --tasks and --quick\n',
+    'only the whole benchmark is recorded, or the whole of budget, hostile, scale, board, agents or tasks: leave out other parts, --only, --nodes, --seeds, --tasks and --quick\n',
   );
   process.exitCode = 2;
 } else await run(positionals.length === 0 ? PARTS : positionals);
@@ -88,6 +90,7 @@ function longOfBoard(): string | undefined {
 async function run(parts: readonly string[]): Promise<void> {
   const printed = {
     bench: [] as string[],
+    'bench budget': [] as string[],
     'bench hostile': [] as string[],
     'bench scale': [] as string[],
     'bench board': [] as string[],
@@ -105,6 +108,13 @@ async function run(parts: readonly string[]): Promise<void> {
   const mesh = parts.includes('mesh') ? await benchMesh(size.mesh, print) : undefined;
   const gateway = parts.includes('gateway') ? await benchGateway(size.gateway, print) : undefined;
   const guard = parts.includes('guard') ? await benchGuard(size.guard, print) : undefined;
+  const budget = parts.includes('budget')
+    ? await benchBudget(
+        { ...size.budget, seeds: Number(values.seeds ?? size.budget.seeds) },
+        values.only,
+        printTo('bench budget'),
+      )
+    : undefined;
   const hostile = parts.includes('hostile')
     ? await benchHostile(size.hostile, values.only, printTo('bench hostile'))
     : undefined;
@@ -124,9 +134,9 @@ async function run(parts: readonly string[]): Promise<void> {
         progress: (line) => void process.stderr.write(`${line}\n`),
       })
     : undefined;
-  const figures = { mesh, gateway, guard, hostile, scale, board, agents, tasks };
+  const figures = { mesh, gateway, guard, budget, hostile, scale, board, agents, tasks };
   if (values.json) process.stdout.write(`${JSON.stringify(figures)}\n`);
-  const bars = [gateway, guard, hostile, scale, board, agents, tasks].flatMap(
+  const bars = [gateway, guard, budget, hostile, scale, board, agents, tasks].flatMap(
     (part) => part?.bars ?? [],
   );
   if (values.check && !values.quick && bars.some((bar) => !bar.pass)) process.exitCode = 1;

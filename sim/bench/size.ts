@@ -32,6 +32,21 @@ export interface GatewaySize {
   readonly quietNodes: boolean;
 }
 
+/** How many holds, calls and rows are timed, and how often nodes are cut off. */
+export interface BudgetSize {
+  readonly rounds: number;
+  /** Holds of a round, and holds alone, one after the other. */
+  readonly holds: number;
+  readonly alone: number;
+  /** Calls of a round. */
+  readonly calls: number;
+  /** Rows that a new node gets: of so many budgets, and owners of each. */
+  readonly budgets: number;
+  readonly owners: number;
+  /** Runs of nodes that are killed and cut off. */
+  readonly seeds: number;
+}
+
 /** The guard alone. */
 export interface GuardSize {
   readonly rounds: number;
@@ -149,6 +164,7 @@ export interface BenchSize {
   readonly mesh: MeshSize;
   readonly gateway: GatewaySize;
   readonly guard: GuardSize;
+  readonly budget: BudgetSize;
   readonly hostile: HostileSize;
   readonly scale: ScaleSize;
   readonly board: BoardSize;
@@ -172,6 +188,15 @@ export const FULL: BenchSize = {
     quietNodes: true,
   },
   guard: { rounds: 5, samples: 60 },
+  budget: {
+    rounds: 5,
+    holds: 20_000,
+    alone: 200,
+    calls: 4000,
+    budgets: 1000,
+    owners: 50,
+    seeds: 10,
+  },
   board: {
     peers: [1, 5, 10, 25],
     writes: 200,
@@ -241,6 +266,7 @@ export const QUICK: BenchSize = {
     quietNodes: false,
   },
   guard: { rounds: 1, samples: 3 },
+  budget: { rounds: 1, holds: 64, alone: 2, calls: 64, budgets: 2, owners: 3, seeds: 0 },
   scale: {
     oneProcess: [3],
     processes: [],

@@ -36,6 +36,7 @@ export type Act =
       readonly id: number;
       readonly durable: boolean;
     }
+  | { readonly act: 'spend'; readonly node: string; readonly id: number }
   | { readonly act: 'write'; readonly node: string; readonly id: number }
   | { readonly act: 'record'; readonly node: string }
   | { readonly act: 'clock'; readonly node: string; readonly byMs: number }
@@ -88,6 +89,8 @@ export interface Plan {
   )[];
   /** Nodes with agents that do tasks, and how long one takes them, ms. */
   readonly workers: ReadonlyMap<string, number>;
+  /** What the nodes may spend together; undefined where nobody spends. */
+  readonly budget: { readonly limit: number; readonly by: readonly string[] } | undefined;
   /** When the last event is over, ms. */
   readonly endMs: number;
   readonly seed: number;
@@ -110,6 +113,7 @@ class Planner {
   readonly #steps: Step[] = [];
   readonly #lookups: { atMs: number; from: string }[] = [];
   readonly #workers = new Map<string, number>();
+  #budget: Plan['budget'];
   #endMs = 0;
   #ids = 0;
   readonly #hostileNames: readonly string[];
@@ -156,6 +160,7 @@ class Planner {
         return this.#timed({ ...claim, that: claim.expect });
       }),
       workers: this.#workers,
+      budget: this.#budget,
       endMs: this.#endMs,
       seed: this.#seed,
     };
@@ -245,6 +250,7 @@ class Planner {
       case 'calls':
       case 'board':
       case 'records':
+      case 'spend':
       case 'tasks':
         this.#load(event);
         return;
@@ -312,12 +318,19 @@ class Planner {
   }
 
   #load(
-    event: Extract<ScenarioEvent, { do: 'calls' | 'board' | 'records' | 'tasks' | 'lookups' }>,
+    event: Extract<
+      ScenarioEvent,
+      { do: 'calls' | 'board' | 'records' | 'spend' | 'tasks' | 'lookups' }
+    >,
   ): void {
     const from = this.#some(event.from);
     if (event.do === 'records') {
       for (const node of from) this.#add(event.at, { act: 'record', node });
       return;
+    }
+    if (event.do === 'spend') {
+      const by = [...new Set([...(this.#budget?.by ?? []), ...from])];
+      this.#budget = { limit: (this.#budget?.limit ?? 0) + event.limit, by };
     }
     const to = event.do === 'calls' || event.do === 'tasks' ? this.#some(event.to) : [];
     if (event.do === 'tasks') for (const node of to) this.#workers.set(node, event.takes);
@@ -329,7 +342,8 @@ class Planner {
       else if (event.do === 'tasks') {
         const { durable } = event;
         this.#add(atMs, { act: 'task', from: node, id: this.#ids, durable });
-      } else if (event.do === 'board') this.#add(atMs, { act: 'write', node, id: this.#ids });
+      } else if (event.do === 'spend') this.#add(atMs, { act: 'spend', node, id: this.#ids });
+      else if (event.do === 'board') this.#add(atMs, { act: 'write', node, id: this.#ids });
       else {
         const others = to.filter((name) => name !== node);
         const other = others[this.#chance.below(others.length)];

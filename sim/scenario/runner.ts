@@ -1,4 +1,5 @@
 /** Carries a scenario out on real nodes: starts them, does each step at its time, and holds the claims. */
+import { BudgetBook } from './budget-book.ts';
 import { CallBook } from './calls.ts';
 import { Claims } from './claims.ts';
 import { attachControl } from './control.ts';
@@ -56,6 +57,7 @@ class Run {
   readonly #sights: Sights;
   readonly #calls = new CallBook();
   readonly #tasks: TaskBook;
+  readonly #budget: BudgetBook;
   readonly #claims: Claims;
   readonly #running = new Map<string, Running>();
   readonly #ids = new Map<string, string>();
@@ -75,6 +77,7 @@ class Run {
     this.#init = init;
     this.#plan = init.plan;
     this.#tasks = new TaskBook(init.plan.workers);
+    this.#budget = new BudgetBook(init.plan.budget);
     this.#sights = new Sights(
       init.plan.during.map(({ never, of, by }) => ({ never, of: new Set(of), by: new Set(by) })),
     );
@@ -101,6 +104,7 @@ class Run {
       if (!(await this.#settle(settleMs))) return this.#result();
       await this.#allowCalls();
       await this.#tasks.allow(this.#running);
+      await this.#budget.make(this.#running);
       this.#zeroAt = performance.now();
       await this.#steps();
     } else {
@@ -110,6 +114,7 @@ class Run {
     tell('waiting for calls', 0.9);
     await this.#calls.over();
     await this.#tasks.over(this.#running);
+    await this.#budget.over(this.#running);
     await Promise.all(this.#turns.values());
     tell('holding the claims', 0.95);
     await this.#claims.over();
@@ -250,6 +255,9 @@ class Run {
         return;
       case 'task':
         this.#tasks.give(step, this.#running.get(step.from)?.control);
+        return;
+      case 'spend':
+        this.#budget.spend(this.#running.get(step.node)?.control);
         return;
       case 'expect':
         this.#note(`expected: ${this.#claims.words(step.claim)}`);
@@ -437,6 +445,7 @@ class Run {
     const lastStartMs = this.#plan.steps.findLast(({ act }) => act === 'start')?.atMs;
     Object.assign(this.#figures, this.#it.figures());
     this.#tasks.judge(this.#claims, this.#figures);
+    this.#budget.judge(this.#claims, this.#figures);
     await holdAfter({
       plan: this.#plan,
       claims: this.#claims,

@@ -146,6 +146,22 @@ export const EVENTS = {
         .describe('Other nodes go on with them when their own is gone.'),
     })
     .describe('Tasks that agents do. None may be lost, and none may end twice.'),
+  spend: z
+    .strictObject({
+      at,
+      do: z.literal('spend'),
+      from: nodes,
+      rate,
+      for: duration,
+      limit: z
+        .int({ error: 'a whole number from 1 to 1000000' })
+        .min(1, 'a whole number from 1 to 1000000')
+        .max(1_000_000, 'a whole number from 1 to 1000000')
+        .describe('How many calls the budget has for all together.'),
+    })
+    .describe(
+      'Nodes spend one budget, which the first makes. It is never overspent, and in the end all books agree.',
+    ),
   records: z
     .strictObject({ at, do: z.literal('records'), from: nodes })
     .describe('Each gives a grant and revokes it: a record that all must have in the end.'),

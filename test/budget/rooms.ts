@@ -30,6 +30,8 @@ export interface Room {
   /** Writes of its books, each of which would be synced. */
   writes: number;
   isDiskFull: boolean;
+  /** Members of which it has not heard yet. */
+  readonly unheard: Set<Did>;
 }
 
 /** The nodes of one mesh. */
@@ -57,7 +59,8 @@ export async function makeRooms(count: number): Promise<Rooms> {
   for (const [at, identity] of identities.entries()) {
     const { did, peerId } = identity;
     const room = { name: `n${at + 1}`, did, peerId, identity, network: hub.network(peerId) };
-    const counted = { signed: 0, asked: 0, writes: 0, isDiskFull: false };
+    const unheard = new Set<Did>();
+    const counted = { signed: 0, asked: 0, writes: 0, isDiskFull: false, unheard };
     const made = Object.assign(room, counted, { health: createHealth() }) as Omit<
       Room,
       'budgets'
@@ -76,7 +79,7 @@ export async function makeRooms(count: number): Promise<Rooms> {
       successions: { origin: (one: Did) => one, current: (one: Did) => one },
       network: room.network,
       selfName: room.name,
-      peers: () => peers.filter((peer) => peer.did !== did),
+      peers: () => peers.filter((peer) => peer.did !== did && !unheard.has(peer.did)),
       nameOf: (one) => peers.find((peer) => peer.did === one)?.alias,
       isPutOut: () => false,
       async callPeer(peer, _tool, args: JsonObject) {

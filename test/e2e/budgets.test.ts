@@ -154,6 +154,15 @@ async function paysByGrant(ada: StarlingNode, bob: StarlingNode): Promise<void> 
   await expect
     .poll(() => call<BudgetView>(ada, 'budget_show', { name: 'web' }))
     .toMatchObject({ limit: 1_000_000, spent: 1_000_000, held: 0, free: 0 });
+  // The audit log has what each call has cost, and of which budget.
+  const audited = await call<{ entries: readonly { outcome: string; spent?: JsonObject }[] }>(
+    ada,
+    'audit_query',
+    { kind: 'call', what: 'functions/search', limit: 1000 },
+  );
+  const spent = audited.entries.flatMap((entry) => (entry.spent === undefined ? [] : [entry]));
+  expect(spent).toHaveLength(100);
+  expect(spent[0]).toMatchObject({ outcome: 'ok', spent: { web: '$0.01' } });
   await expect(search()).rejects.toMatchObject({
     code: 'STARLING_BUDGET_EXHAUSTED',
     message: "budget 'web' has $0.00 left on ada, and the call may cost $0.01",

@@ -28,7 +28,7 @@ it('names its scenarios, and refuses what an engine can not do before anything s
   for (const name of ['first-mesh', 'partition-heal', 'hostile-peer', 'scale-model']) {
     expect(list.stdout).toContain(name);
   }
-  expect(list.stdout.trimEnd().split('\n')).toHaveLength(19);
+  expect(list.stdout.trimEnd().split('\n')).toHaveLength(20);
   const refused = await world.cli(['sim', 'disk-full', '--engine', 'inproc']);
   expect(refused.code).toBe(2);
   expect(refused.stderr).toContain("event 2 (disk): it can't do 'disk'");

@@ -80,20 +80,31 @@ export interface Books {
   reconcile(rowId: string, spent: number): Promise<void>;
   /** Whether that one may hold rights of the budget. */
   mayHold(id: string, owner: Did): boolean;
-  /** Takes signed rows in whatever order; gives how many were new. Never throws for bad input. */
-  take(texts: readonly string[]): Promise<number>;
+  /** Takes signed rows in whatever order; gives how many were new, and tells which were not looked at. Never throws for bad input. */
+  take(texts: readonly string[], refused?: RefusedRow): Promise<number>;
   /** All rows that may leave the node, signed, of one budget or one of its times. */
   texts(rowId: string): readonly SignedRow[];
+  /** The same as {@link texts}, by name alone: nothing is signed for it. */
+  names(rowId: string): readonly NamedRow[];
   rowIds(): Iterable<string>;
   /** Forgets rows of times that are long over. */
   prune(): Promise<void>;
   idle(): Promise<void>;
 }
 
-/** A row as it travels. */
-export interface SignedRow {
+/** A row as lists name it: by owner, number, and the beginning of the hash of what it says. */
+export interface NamedRow {
   readonly owner: Did;
+  /** 0 for both rows of one that contradicts itself: they go to everybody. */
   readonly seq: number;
+  readonly hash: string;
+}
+
+/** Hears of a row that nobody can read, and of a budget whose founder is not known here, or not yet. */
+export type RefusedRow = (why: 'unreadable' | 'stranger') => void;
+
+/** A row as it travels. */
+export interface SignedRow extends NamedRow {
   readonly jws: string;
 }
 

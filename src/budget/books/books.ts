@@ -11,7 +11,15 @@ import { BUDGETS_MAX, OWNERS_MAX } from '../types.ts';
 import type { BudgetActs, BudgetRow, BudgetTerms } from '../types.ts';
 import { createAccounts } from './accounts.ts';
 import type { Account, Accounts } from './accounts.ts';
-import type { Books, BooksComponents, BooksEvents, Hold, SignedRow } from './book-types.ts';
+import type {
+  Books,
+  BooksComponents,
+  BooksEvents,
+  Hold,
+  NamedRow,
+  RefusedRow,
+  SignedRow,
+} from './book-types.ts';
 import { KnownBudgets } from './known-budgets.ts';
 import { actsOf, standingOf } from '../rows/ledger.ts';
 import type { Proof, Standing } from '../rows/ledger.ts';
@@ -248,21 +256,32 @@ class NodeBooks implements Books {
     );
   }
 
-  take(texts: readonly string[]): Promise<number> {
-    return this.#intake.take(texts);
+  take(texts: readonly string[], refused?: RefusedRow): Promise<number> {
+    return this.#intake.take(texts, refused);
   }
 
   texts(rowId: string): readonly SignedRow[] {
-    const shelf = this.#shelves.find(rowId);
-    const proofs = [...(shelf?.proofs ?? [])].flatMap(([owner, both]) =>
-      both.map((jws) => ({ owner, seq: 0, jws })),
-    );
     const own = this.#own.of(rowId, this.self);
-    // Of who contradicts itself both texts go, whichever came first here.
-    const others = [...(shelf?.texts.values() ?? [])].filter(
-      ({ owner, jws }) => owner !== this.self && shelf?.proofs.get(owner)?.includes(jws) !== true,
+    return [...(own === undefined ? [] : [own]), ...this.#othersTexts(rowId)];
+  }
+
+  names(rowId: string): readonly NamedRow[] {
+    const own = this.#own.nameOf(rowId, this.self);
+    return [...(own === undefined ? [] : [own]), ...this.#othersTexts(rowId)];
+  }
+
+  /** Of who contradicts itself both rows go, whichever came first here. */
+  #othersTexts(rowId: string): readonly SignedRow[] {
+    const shelf = this.#shelves.find(rowId);
+    if (shelf === undefined) return [];
+    const proofs = [...shelf.proofs.values()].flatMap((both) =>
+      both.map((row) => ({ ...row, seq: 0 })),
     );
-    return [...(own === undefined ? [] : [own]), ...others, ...proofs];
+    const others = [...shelf.texts.values()].filter(
+      ({ owner, hash }) =>
+        owner !== this.self && shelf.proofs.get(owner)?.some((row) => row.hash === hash) !== true,
+    );
+    return [...others, ...proofs];
   }
 
   *rowIds(): Iterable<string> {

@@ -1,14 +1,15 @@
 /** The rows of this node as they leave the node: signed when somebody asks for them, and once for each number. */
 import type { Did } from '../../core/index.ts';
 import type { FrequentSigner } from '../../identity/index.ts';
-import { signRow } from '../rows/row-format.ts';
+import { rowHash, signRow } from '../rows/row-format.ts';
 import type { Accounts } from './accounts.ts';
-import type { SignedRow } from './book-types.ts';
+import type { NamedRow, SignedRow } from './book-types.ts';
 
 /** Signs what is on the disk. */
 export class OwnTexts {
   readonly #accounts: Pick<Accounts, 'durable'>;
   readonly #signer: FrequentSigner;
+  readonly #named = new Map<string, NamedRow>();
   readonly #signed = new Map<string, SignedRow>();
 
   constructor(accounts: Pick<Accounts, 'durable'>, signer: FrequentSigner) {
@@ -22,12 +23,29 @@ export class OwnTexts {
     if (row === undefined) return undefined;
     const known = this.#signed.get(rowId);
     if (known?.seq === row.seq) return known;
-    const signed = { owner: self, seq: row.seq, jws: signRow(this.#signer, row) };
+    const signed = {
+      owner: self,
+      seq: row.seq,
+      hash: rowHash(row),
+      jws: signRow(this.#signer, row),
+    };
     this.#signed.set(rowId, signed);
     return signed;
   }
 
+  /** The same, and nothing is signed for it. */
+  nameOf(rowId: string, self: Did): NamedRow | undefined {
+    const row = this.#accounts.durable(rowId, self);
+    if (row === undefined) return undefined;
+    const known = this.#named.get(rowId);
+    if (known?.seq === row.seq) return known;
+    const named = { owner: self, seq: row.seq, hash: rowHash(row) };
+    this.#named.set(rowId, named);
+    return named;
+  }
+
   drop(rowId: string): void {
+    this.#named.delete(rowId);
     this.#signed.delete(rowId);
   }
 }

@@ -7,18 +7,20 @@ import { messageOf } from '../../core/index.ts';
 import type { Did, Logger } from '../../core/index.ts';
 import type { SuccessionView } from '../../grants/index.ts';
 import type { Table } from '../../store/index.ts';
-import { readRow, splitRowId } from '../rows/row-format.ts';
+import { readRow, rowHash, splitRowId } from '../rows/row-format.ts';
 import type { ReadRow } from '../rows/row-format.ts';
 import type { BudgetRow } from '../types.ts';
 import type { Accounts } from './accounts.ts';
-import type { BooksEvents } from './book-types.ts';
+import type { BooksEvents, RefusedRow, SignedRow } from './book-types.ts';
 import type { KnownBudgets } from './known-budgets.ts';
-import { entriesOf } from '../rows/ledger.ts';
+import { entriesOf, isSame } from '../rows/ledger.ts';
 import type { OwnTexts } from './own-texts.ts';
 import type { Shelves } from './shelves.ts';
 
 const ROW = 'row/';
 const PROOF = 'proof/';
+/** Signatures that are verified in one turn of the event loop. */
+const TURN_ROWS = 64;
 
 /** What the intake works with. */
 export interface IntakeComponents {
@@ -65,14 +67,15 @@ export class RowIntake {
     for await (const [key, bytes] of table.entries(PROOF)) this.#loadProof(key, bytes);
   }
 
-  /** Takes signed rows in whatever order; gives how many were new. Never throws for bad input. */
-  async take(texts: readonly string[]): Promise<number> {
+  /** Takes signed rows in whatever order; gives how many were new, and tells which were not looked at. Never throws for bad input. */
+  async take(texts: readonly string[], refused?: RefusedRow): Promise<number> {
     const { logger, successions } = this.#components;
     const read: ReadText[] = [];
-    for (const jws of texts) {
+    for (const jws of new Set(texts)) {
       try {
         read.push({ jws, ...readRow(jws, successions) });
       } catch (error) {
+        refused?.('unreadable');
         logger.debug({ error: messageOf(error) }, 'a row of a budget refused');
       }
     }
@@ -81,7 +84,7 @@ export class RowIntake {
     const sorted = inOrder(read);
     const ofTerms = sorted.filter(({ row }) => row.terms !== undefined);
     for (const part of [ofTerms, sorted.filter(({ row }) => row.terms === undefined)]) {
-      taken += await this.#takeAll(part);
+      taken += await this.#takeAll(part, refused);
     }
     return taken;
   }
@@ -99,14 +102,16 @@ export class RowIntake {
     if (keys.length > 0) await table.batch(keys.map((key) => ({ key })));
   }
 
-  async #takeAll(read: readonly ReadText[]): Promise<number> {
+  async #takeAll(read: readonly ReadText[], refused: RefusedRow | undefined): Promise<number> {
     const { events, logger, table, self } = this.#components;
     const sound: ReadText[] = [];
     for (const one of read) {
       try {
-        if (!this.#isWanted(one)) continue;
+        if (!this.#isWanted(one, refused)) continue;
         one.verify();
         sound.push(one);
+        // Nothing else waits longer than for some signatures.
+        if (sound.length % TURN_ROWS === 0) await new Promise((next) => setImmediate(next));
       } catch (error) {
         logger.debug({ error: messageOf(error) }, 'a row of a budget refused');
       }
@@ -130,12 +135,15 @@ export class RowIntake {
   }
 
   /** Cheap looks before a signature is verified. @throws why the row does not count */
-  #isWanted({ row }: ReadText): boolean {
+  #isWanted({ row, jws }: ReadText, refused: RefusedRow | undefined): boolean {
     const { known, isKnown, mayHold, shelves } = this.#components;
     const { id, time } = splitRowId(row.budget) ?? { id: '' };
     const isNew = !known.has(id);
     if (isNew && row.terms !== undefined) {
-      if (!isKnown(row.owner)) return false;
+      if (!isKnown(row.owner)) {
+        refused?.('stranger');
+        return false;
+      }
       known.requirePlace(row.owner);
     }
     if ((isNew && row.terms === undefined) || (!isNew && !mayHold(id, row.owner))) return false;
@@ -144,12 +152,9 @@ export class RowIntake {
     const last = shelf?.ledger.row(row.owner);
     if (last === undefined) return true;
     if (shelf?.ledger.isFrozen(row.owner) === true) return false;
-    return (
-      row.seq > last.seq ||
-      (row.seq === last.seq &&
-        shelf?.texts.get(row.owner)?.jws !== undefined &&
-        !isEqual(last, row))
-    );
+    if (row.seq !== last.seq) return row.seq > last.seq;
+    const text = shelf?.texts.get(row.owner)?.jws;
+    return text !== undefined && text !== jws && !isSame(last, row);
   }
 
   #saysMore(row: BudgetRow): boolean {
@@ -186,19 +191,20 @@ export class RowIntake {
     const before = shelf.texts.get(row.owner);
     const taken = shelf.ledger.take(row);
     if (taken === 'known' || taken === 'frozen') return false;
-    shelf.texts.set(row.owner, { owner: row.owner, seq: row.seq, jws });
-    if (taken === 'proof' && before !== undefined) this.#keepProof(row, [before.jws, jws]);
+    const signed = { owner: row.owner, seq: row.seq, hash: rowHash(row), jws };
+    shelf.texts.set(row.owner, signed);
+    if (taken === 'proof' && before !== undefined) this.#keepProof(row, [before, signed]);
     shelf.incoming = undefined;
     if (row.acts !== undefined || row.terms !== undefined) shelves.reckonAnew(row.budget);
     return true;
   }
 
-  #keepProof({ budget, owner }: BudgetRow, both: readonly string[]): void {
+  #keepProof({ budget, owner }: BudgetRow, both: readonly SignedRow[]): void {
     const { events, logger, shelves, table } = this.#components;
     const shelf = shelves.at(budget);
     shelf.proofs.set(owner, both);
     table
-      .put(proofKeyOf(budget, owner), Buffer.from(JSON.stringify(both)))
+      .put(proofKeyOf(budget, owner), Buffer.from(JSON.stringify(both.map(({ jws }) => jws))))
       .catch((error: unknown) =>
         logger.warn({ error: messageOf(error) }, 'a proof was not written'),
       );
@@ -209,11 +215,17 @@ export class RowIntake {
   #loadProof(key: string, bytes: Uint8Array): void {
     const { logger, shelves, successions } = this.#components;
     try {
-      const both = JSON.parse(Buffer.from(bytes).toString('utf8')) as readonly string[];
-      for (const jws of both) {
-        const { row } = readRow(jws, successions);
+      const texts = JSON.parse(Buffer.from(bytes).toString('utf8')) as readonly string[];
+      const both = texts.map((jws) => ({ jws, row: readRow(jws, successions).row }));
+      const signed = both.map(({ jws, row }): SignedRow => ({
+        owner: row.owner,
+        seq: row.seq,
+        hash: rowHash(row),
+        jws,
+      }));
+      for (const { row } of both) {
         const shelf = shelves.at(row.budget);
-        if (shelf.ledger.take(row) === 'proof') shelf.proofs.set(row.owner, both);
+        if (shelf.ledger.take(row) === 'proof') shelf.proofs.set(row.owner, signed);
         shelf.incoming = undefined;
       }
     } catch (error) {
@@ -225,16 +237,6 @@ export class RowIntake {
 function inOrder(read: readonly ReadText[]): readonly ReadText[] {
   const rank = ({ row }: ReadText): number => (row.terms === undefined ? 1 : 0);
   return read.toSorted((a, b) => rank(a) - rank(b) || a.row.seq - b.row.seq);
-}
-
-function isEqual(one: BudgetRow, other: BudgetRow): boolean {
-  const given = entriesOf(one.out);
-  return (
-    one.spent === other.spent &&
-    one.held === other.held &&
-    given.length === entriesOf(other.out).length &&
-    given.every(([to, amount]) => other.out[to] === amount)
-  );
 }
 
 function keyOf(rowId: string, owner: Did): string {

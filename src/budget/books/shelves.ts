@@ -9,8 +9,8 @@ import type { Ledger } from '../rows/ledger.ts';
 export interface Shelf {
   readonly ledger: Ledger;
   readonly texts: Map<Did, SignedRow>;
-  /** Both texts of each who has contradicted itself. */
-  readonly proofs: Map<Did, readonly string[]>;
+  /** Both rows of each who has contradicted itself. */
+  readonly proofs: Map<Did, readonly SignedRow[]>;
   /** What this node has got in all, but for what is not covered; undefined when it is to be reckoned anew. */
   incoming: number | undefined;
 }

@@ -265,7 +265,8 @@ function lowers(
   return entriesOf(before).some(([owner, amount]) => (after[owner] ?? -1) < amount);
 }
 
-function isSame(one: BudgetRow, other: BudgetRow): boolean {
+/** Whether two rows say the same, in whatever order their words come. */
+export function isSame(one: BudgetRow, other: BudgetRow): boolean {
   return one.seq === other.seq && isSameValue(one, other);
 }
 
@@ -274,7 +275,8 @@ function isSameValue(one: unknown, other: unknown): boolean {
   return one === other || sortedText(one) === sortedText(other);
 }
 
-function sortedText(value: unknown): string {
+/** The text of a value, the same in whatever order its fields come. */
+export function sortedText(value: unknown): string {
   return JSON.stringify(value, (_, inner: unknown) =>
     isObject(inner)
       ? Object.fromEntries(Object.entries(inner).toSorted(([a], [b]) => (a < b ? -1 : 1)))

@@ -8,6 +8,7 @@ import type { FrequentSigner } from '../../identity/index.ts';
 import { isUnit } from '../amounts.ts';
 import { NAME_MAX, OWNERS_MAX } from '../types.ts';
 import type { BudgetActs, BudgetRow, BudgetTerms } from '../types.ts';
+import { sortedText } from './ledger.ts';
 
 /** `typ` of a row's header. */
 export const BUDGET_ROW_TYPE = 'starling-budget+jwt';
@@ -51,6 +52,11 @@ export function splitRowId(
 /** Whether the text is the id of a budget. */
 export function isBudgetId(text: string): boolean {
   return ID.test(text);
+}
+
+/** The beginning of the hash of what a row says, whoever asks and however it is written or signed. */
+export function rowHash(row: BudgetRow): string {
+  return createHash('sha256').update(sortedText(row)).digest('base64url').slice(0, 16);
 }
 
 /** Signs a row. @throws STARLING_LIMIT_EXCEEDED when it names too many */

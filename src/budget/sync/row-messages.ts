@@ -8,7 +8,7 @@ export const ENTRIES_PER_MESSAGE = 512;
 const LIST_MAX = 200_000;
 const TEXT_MAX = 128;
 
-/** An owner's row as lists name it: number, and the beginning of the hash of its text. */
+/** An owner's row as lists name it: number, and the beginning of the hash of what it says. */
 export type RowName = readonly [owner: string, seq: number, hash: string];
 
 /** One message of an exchange; who begins says `have`. */

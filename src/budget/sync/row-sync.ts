@@ -22,6 +22,7 @@ const PROTOCOL = '/starling/budgets/1';
 /** Frames: the digest of all rows, and rows that are new. */
 const DIGEST = 'budget-digest';
 const ROWS = 'budget-rows';
+const DIGEST_LENGTH = 22;
 const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
 const FRAME_BYTES = 56 * 1024;
 const SYNC_TIMEOUT_MS = 60_000;
@@ -34,6 +35,14 @@ const SERVED = { burst: 30, everyMs: 1000 } as const;
 const FRAMES = { burst: 200, everyMs: 20 } as const;
 /** Between two syncs with one peer that digests ask for. */
 const SYNC_PAUSE_MS = 2000;
+/** Where there are budgets, all peers are told the digest so often: one that was lost, or came too early, is made up for. */
+const DIGEST_EVERY_MS = 60_000;
+/** What a sync did not bring is asked for again after this, twice as long each time. */
+const AGAIN_MS = 500;
+/** Rows signed in one go for others; more wait for the next. */
+const TOLD_MAX = 100;
+/** Rows of a frame that count as one frame. */
+const ROWS_A_FRAME = 128;
 
 /** What the sync works with. */
 export interface RowSyncComponents {
@@ -70,6 +79,8 @@ class RowCarrier implements RowSync {
   readonly #met = new Set<PeerId>();
   readonly #syncing = new Map<PeerId, Promise<void>>();
   readonly #syncedAt = new Map<PeerId, number>();
+  /** Peers that are asked again, and after what time. */
+  readonly #again = new Map<PeerId, { afterMs: number; isDue: boolean }>();
   #untold = new Set<string>();
   #isTelling = false;
   #isDigestDue = false;
@@ -88,6 +99,7 @@ class RowCarrier implements RowSync {
     this.#scope = scope;
     const linked = (peer: PeerId): void => void this.#tellDigest(peer);
     const lost = (peer: PeerId): void => {
+      this.#again.delete(peer);
       this.#met.delete(peer);
       this.#syncedAt.delete(peer);
     };
@@ -107,6 +119,7 @@ class RowCarrier implements RowSync {
     scope.add(network.onFrame(ROWS, (bytes, from) => this.#heardRows(bytes, from)));
     scope.add(network.handle(PROTOCOL, (stream) => this.#serve(stream)));
     for (const peer of network.connected()) linked(peer);
+    this.#tellAgain();
   }
 
   stop(): void {
@@ -116,6 +129,7 @@ class RowCarrier implements RowSync {
     this.#untold.clear();
     this.#isTelling = false;
     this.#isDigestDue = false;
+    this.#again.clear();
   }
 
   sync(peer: PeerId): Promise<void> {
@@ -136,7 +150,7 @@ class RowCarrier implements RowSync {
     if (this.#digest === undefined) {
       const hash = createHash('sha256');
       for (const rowId of this.#rowIds()) hash.update(`${rowId} ${this.#digestOf(rowId)}\n`);
-      this.#digest = hash.digest('base64url').slice(0, 22);
+      this.#digest = hash.digest('base64url').slice(0, DIGEST_LENGTH);
     }
     return this.#digest;
   }
@@ -148,7 +162,7 @@ class RowCarrier implements RowSync {
   #digestOf(rowId: string): string {
     const known = this.#digests.get(rowId);
     if (known !== undefined) return known;
-    const names = namesOf(this.#components.books.texts(rowId)).map((name) => name.join(' '));
+    const names = namesOf(this.#components.books.names(rowId)).map((name) => name.join(' '));
     const fresh = hashOf(names.toSorted().join('\n'));
     this.#digests.set(rowId, fresh);
     return fresh;
@@ -162,10 +176,7 @@ class RowCarrier implements RowSync {
     }
     const scope = this.#scope;
     if (scope === undefined) return;
-    if (isOwn && !this.#isTelling) {
-      this.#isTelling = true;
-      scope.after(TELL_PAUSE_MS, () => this.#tell());
-    }
+    if (isOwn) this.#tellSoon();
     if (this.#isDigestDue) return;
     this.#isDigestDue = true;
     scope.after(DIGEST_PAUSE_MS, () => {
@@ -174,12 +185,48 @@ class RowCarrier implements RowSync {
     });
   }
 
+  /** Also where nothing has changed. */
+  #tellAgain(): void {
+    this.#scope?.after(DIGEST_EVERY_MS, () => {
+      const { books, network } = this.#components;
+      if (books.count() > 0) for (const peer of network.connected()) void this.#tellDigest(peer);
+      this.#tellAgain();
+    });
+  }
+
+  /** Who joins hears of budgets before it knows all members; whose budgets were left out then are asked for again. */
+  #askAgain(peer: PeerId): void {
+    const known = this.#again.get(peer) ?? { afterMs: AGAIN_MS, isDue: false };
+    if (known.isDue) return;
+    this.#again.set(peer, { afterMs: Math.min(DIGEST_EVERY_MS, known.afterMs * 2), isDue: true });
+    this.#scope?.after(known.afterMs, () => {
+      const due = this.#again.get(peer);
+      if (due === undefined) return;
+      due.isDue = false;
+      if (this.#components.network.isConnected(peer)) this.#syncQuietly(peer);
+    });
+  }
+
+  #syncQuietly(peer: PeerId): void {
+    this.sync(peer).catch((error: unknown) => {
+      this.#components.logger.debug({ peer, error: messageOf(error) }, 'budgets not synced');
+      this.#askAgain(peer);
+    });
+  }
+
+  #tellSoon(): void {
+    if (this.#isTelling) return;
+    this.#isTelling = true;
+    this.#scope?.after(TELL_PAUSE_MS, () => this.#tell());
+  }
+
   /** New rows of this node, to those owners who have said what they have. */
   #tell(): void {
     const { books, network, ownersOf, logger } = this.#components;
     this.#isTelling = false;
-    const rowIds = [...this.#untold];
-    this.#untold = new Set();
+    const rowIds = [...this.#untold].slice(0, TOLD_MAX);
+    for (const rowId of rowIds) this.#untold.delete(rowId);
+    if (this.#untold.size > 0) this.#tellSoon();
     const forPeer = new Map<PeerId, string[]>();
     for (const rowId of rowIds) {
       const jws = ownTextOf(books, rowId, logger);
@@ -193,7 +240,12 @@ class RowCarrier implements RowSync {
     }
     for (const [peer, texts] of forPeer) {
       for (const jws of batchesOf(texts, FRAME_BYTES)) {
-        void network.sendFrame(peer, ROWS, encodeBudgetMessage({ t: 'rows', jws }));
+        network
+          .sendFrame(peer, ROWS, encodeBudgetMessage({ t: 'rows', jws }))
+          // The digest tells that peer that it lacks them.
+          .catch((error: unknown) =>
+            logger.debug({ peer, error: messageOf(error) }, 'a peer was not told new rows'),
+          );
       }
     }
   }
@@ -208,9 +260,10 @@ class RowCarrier implements RowSync {
   }
 
   #heardDigest(bytes: Uint8Array, peer: PeerId): void {
-    const { clock, logger, network } = this.#components;
+    const { clock, network } = this.#components;
     if (!this.#frames.take(peer)) return network.report(peer, 'records');
-    if (Buffer.from(bytes).toString('latin1') === this.digest()) return void this.#met.add(peer);
+    const theirs = Buffer.from(bytes).toString('latin1').slice(0, DIGEST_LENGTH);
+    if (theirs === this.digest()) return void this.#met.add(peer);
     const since = clock.now() - (this.#syncedAt.get(peer) ?? -Infinity);
     const isBeforeLong = since >= 0 && since < SYNC_PAUSE_MS;
     // Of two that differ one asks at once; the other only where nothing has come of that.
@@ -218,9 +271,7 @@ class RowCarrier implements RowSync {
     if (isBeforeLong) return undefined;
     this.#scope?.after(waitMs, () => {
       if (waitMs > 0 && (this.#syncedAt.get(peer) ?? -Infinity) > clock.now() - waitMs) return;
-      this.sync(peer).catch((error: unknown) =>
-        logger.debug({ peer, error: messageOf(error) }, 'budgets not synced'),
-      );
+      this.#syncQuietly(peer);
     });
     return undefined;
   }
@@ -231,6 +282,7 @@ class RowCarrier implements RowSync {
     if (message?.t !== 'rows' || !this.#frames.take(peer)) {
       return network.report(peer, message?.t === 'rows' ? 'records' : 'malformed');
     }
+    this.#frames.charge(peer, message.jws.length / ROWS_A_FRAME);
     books
       .take(message.jws)
       .catch((error: unknown) => logger.warn({ error: messageOf(error) }, 'rows not written'));
@@ -256,7 +308,9 @@ class RowCarrier implements RowSync {
     const { clock } = this.#components;
     return new Promise((resolve, reject) => {
       const channel = createMessageStream(stream, { maxBytes: MESSAGE_BYTES_MAX });
-      const exchange = new Exchange(channel, this.#components, (rowId) => this.#digestOf(rowId));
+      const exchange = new Exchange(channel, stream, this.#components, (rowId) =>
+        this.#digestOf(rowId),
+      );
       const cancel = clock.schedule(SYNC_TIMEOUT_MS, () =>
         channel.abort(new StarlingError('STARLING_TIMEOUT', 'the sync of budgets took too long')),
       );
@@ -265,6 +319,8 @@ class RowCarrier implements RowSync {
         if (error !== undefined) return reject(error);
         exchange.taken.then(() => {
           this.#met.add(stream.peer);
+          if (exchange.hadStrangers) this.#askAgain(stream.peer);
+          else this.#again.delete(stream.peer);
           resolve();
         }, reject);
         return undefined;

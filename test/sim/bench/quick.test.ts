@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { expect, it } from 'vitest';
 import type { AgentsFigures } from '../../../sim/bench/agents/agents.ts';
+import type { BudgetFigures } from '../../../sim/bench/budget/budget.ts';
 import type { GatewayResult } from '../../../sim/bench/gateway.ts';
 import type { GuardFigures } from '../../../sim/bench/guard.ts';
 import type { HostileResult } from '../../../sim/bench/hostile.ts';
@@ -18,6 +19,7 @@ interface Report {
   readonly mesh: readonly MeshRow[];
   readonly gateway: GatewayResult;
   readonly guard: GuardFigures;
+  readonly budget: BudgetFigures;
   readonly hostile: HostileResult;
   readonly scale: ScaleResult;
   readonly agents: AgentsFigures;
@@ -39,7 +41,7 @@ async function bench(
 it('measures every path once, and each answered', { timeout: 900_000 }, async () => {
   const { code, out, err } = await bench('--quick', '--json');
   expect(code, err).toBe(0);
-  const { mesh, gateway, guard, hostile, scale, agents, tasks } = JSON.parse(out) as Report;
+  const { mesh, gateway, guard, budget, hostile, scale, agents, tasks } = JSON.parse(out) as Report;
   expect(mesh).toHaveLength(4 * QUICK.mesh.concurrency.length);
   const rows = [...mesh, ...gateway.http.flatMap((group) => group.rows), ...gateway.stdio];
   expect(rows.filter(({ perSecond }) => !(perSecond > 0))).toEqual([]);
@@ -54,6 +56,9 @@ it('measures every path once, and each answered', { timeout: 900_000 }, async ()
   );
   expect(gateway.mixed.map(({ title }) => title)).toEqual(['starling', 'starling, two peers']);
   expect(guard.rows.filter(({ p50Us }) => !(p50Us > 0))).toEqual([]);
+  expect(budget.costs?.holdsPerSecond).toBeGreaterThan(0);
+  expect(budget.costs?.ratio).toBeGreaterThan(0);
+  expect(budget.newcomer?.rows).toBe(QUICK.budget.budgets * QUICK.budget.owners);
   expect(hostile.rows.map(({ name }) => name)).toEqual(QUICK.hostile.attacks);
   expect(hostile.rows.filter(({ attacked, control }) => !(attacked > 0 && control > 0))).toEqual(
     [],
