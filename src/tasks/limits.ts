@@ -24,6 +24,8 @@ export const RUNNING_MAX = 256;
 export const AWARDS_MAX = 16;
 /** Tasks of one lane that one award gives to an agent together. */
 export const AWARDED_AT_ONCE = 128;
+/** Bytes of their inputs, of all but the first. */
+export const AWARDED_BYTES_MAX = 1024 * 1024;
 /** Candidates that one award tries. */
 export const TRIED_MAX = 5;
 /** Nodes at which a task may fail before it is set aside. */

@@ -15,6 +15,7 @@ import type { LiveTask } from '../life/live-task.ts';
 import { AgentLoads } from './agent-loads.ts';
 import { Following } from './following.ts';
 import type { Taken } from './following.ts';
+import { matesIn } from './mates.ts';
 import { Offers } from './offers.ts';
 import { Outcomes } from './outcomes.ts';
 import { createTaskQueue, laneOf } from './queue.ts';
@@ -250,12 +251,7 @@ class NodeAwards implements Awards {
     const isAlone = task.order.fund !== undefined || task.row.attempts.length > 0;
     const room = Math.min(places, RUNNING_MAX - this.#running, AWARDED_AT_ONCE - 1);
     if (isAlone || room <= 0) return [];
-    const mates: LiveTask[] = [];
-    for (const one of this.#queue.inLane(lane)) {
-      if (mates.length >= room) break;
-      const mayJoin = one.order.fund === undefined && one.row.attempts.length === 0;
-      if (mayJoin && one.row.state === 'bidding') mates.push(one);
-    }
+    const mates = matesIn(this.#queue.inLane(lane), room);
     for (const mate of mates) this.#queue.remove(mate);
     this.#running += mates.length;
     return mates;
