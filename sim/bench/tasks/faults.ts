@@ -30,7 +30,9 @@ const SERVICE_MS = 200;
 /** Between one fault and the next, at the most; and how long each lasts. */
 const PAUSE_MS = 2500;
 const LASTS_MS = 6000;
-/** Between tasks, and between looks at them. */
+/** Tasks that are given at the same time. */
+const GIVERS = 16;
+/** Between tasks, of all givers together, and between looks at them. */
 const GIVE_MS = 40;
 const LOOK_MS = 150;
 /** Looks at the same time. */
@@ -124,12 +126,16 @@ async function giveAll(
     harm?.run(over.signal),
     lookAround(mesh, { ids, chance, signal: over.signal }),
   ].map((work) => heldUntil(work, over));
-  const giving: Promise<void>[] = [];
-  for (let at = 0; at < size.tasks && !over.signal.aborted; at += 1) {
-    giving.push(giveOne(mesh, { at, chance, ids, signal: over.signal }));
-    await wait(GIVE_MS);
-  }
-  await Promise.all(giving);
+  let next = 0;
+  const giver = async (): Promise<void> => {
+    for (let at = next; at < size.tasks && !over.signal.aborted; at = next) {
+      next += 1;
+      await giveOne(mesh, { at, chance, ids, signal: over.signal });
+      await wait(GIVE_MS * GIVERS);
+    }
+  };
+  // Whoever hears nothing waits: a thousand that try again at once would be a harm of their own.
+  await Promise.all(Array.from({ length: GIVERS }, giver));
   over.abort();
   for (const ended of await Promise.all(beside)) ended();
 }
