@@ -1,12 +1,23 @@
 /** The frame of all pages: which there are, how the page stands with the node, and the command that does the same. */
 import type { ComponentChildren, ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import type { StatusResult } from '../src/builtin/results.ts';
+import type { ApprovalListResult, StatusResult } from '../src/builtin/results.ts';
 import { noteOver, useConnection, useLive } from './live.ts';
 import type { Live } from './live.ts';
 import { endSession } from './mcp.ts';
+import { AgentsPage } from './pages/agents.tsx';
+import { TasksPage } from './pages/tasks.tsx';
+import { SwarmsPage } from './pages/swarms.tsx';
+import { BoardsPage } from './pages/boards.tsx';
+import { BudgetsPage } from './pages/budgets.tsx';
+import { ModelsPage } from './pages/models.tsx';
+import { ApprovalsPage } from './pages/approvals.tsx';
+import { AuditPage } from './pages/audit.tsx';
+import { CallsPage } from './pages/calls.tsx';
+import { GrantsPage } from './pages/grants.tsx';
 import { HealthPage } from './pages/health.tsx';
 import { MeshPage } from './pages/mesh.tsx';
+import { ToolsPage } from './pages/tools.tsx';
 import { Badge, Command } from './parts.tsx';
 import { duration } from './words.ts';
 
@@ -26,6 +37,17 @@ interface Page {
 /** All pages, as the menu lists them. */
 const PAGES: readonly Page[] = [
   { path: 'mesh', name: 'Mesh', command: 'starling peers --watch', component: MeshPage },
+  { path: 'calls', name: 'Calls', command: 'starling audit tail', component: CallsPage },
+  { path: 'tools', name: 'Tools', command: 'starling tools', component: ToolsPage },
+  { path: 'approvals', name: 'Approvals', command: 'starling approvals', component: ApprovalsPage },
+  { path: 'grants', name: 'Grants', command: 'starling grant list', component: GrantsPage },
+  { path: 'audit', name: 'Audit', command: 'starling audit query', component: AuditPage },
+  { path: 'agents', name: 'Agents', command: 'starling agent list', component: AgentsPage },
+  { path: 'tasks', name: 'Tasks', command: 'starling task list', component: TasksPage },
+  { path: 'swarms', name: 'Swarms', command: 'starling swarm list', component: SwarmsPage },
+  { path: 'boards', name: 'Boards', command: 'starling board list', component: BoardsPage },
+  { path: 'budgets', name: 'Budgets', command: 'starling budget list', component: BudgetsPage },
+  { path: 'models', name: 'Models', command: 'starling model list', component: ModelsPage },
   { path: 'health', name: 'Health', command: 'starling status', component: HealthPage },
 ];
 const [FIRST] = PAGES as readonly [Page, ...Page[]];
@@ -44,7 +66,12 @@ export function App() {
 function Shell() {
   const page = usePage();
   const status = useLive<StatusResult>('status');
-  const warnings = status.data?.warnings.length ?? 0;
+  const waiting = useLive<ApprovalListResult>('approval_list', {}, 5000);
+  /** What a page has for the person, by its path. */
+  const counts: Readonly<Record<string, number>> = {
+    health: status.data?.warnings.length ?? 0,
+    approvals: waiting.data?.approvals.length ?? 0,
+  };
   useEffect(() => {
     document.title = `${page.name} – ${status.data?.name ?? 'Starling'}`;
   }, [page, status.data?.name]);
@@ -68,8 +95,8 @@ function Shell() {
             <li key={path}>
               <a href={`#/${path}`} aria-current={path === page.path ? 'page' : undefined}>
                 {name}
-                {path === 'health' && warnings > 0 ? (
-                  <Badge tone="bad">{warnings}</Badge>
+                {(counts[path] ?? 0) > 0 ? (
+                  <Badge tone={path === 'health' ? 'bad' : 'warn'}>{counts[path]}</Badge>
                 ) : undefined}
               </a>
             </li>

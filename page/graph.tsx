@@ -6,7 +6,12 @@ import type { PeerSummary } from '../src/builtin/results.ts';
 import { latency } from './words.ts';
 
 const WIDTH = 720;
-const HEIGHT = 360;
+/** Few peers need less room. */
+const HEIGHTS: readonly (readonly [peers: number, height: number])[] = [
+  [2, 170],
+  [6, 280],
+];
+const HEIGHT_MAX = 400;
 /** Peers on the innermost ring; each further ring has room for as many more. */
 const RING = 12;
 /** More labels than this can't be read. */
@@ -29,14 +34,15 @@ export function Graph({
   peers: readonly PeerSummary[];
   onShow: (alias: string) => void;
 }) {
-  const placed = place(peers);
-  const [x, y] = [WIDTH / 2, HEIGHT / 2];
+  const [, height] = HEIGHTS.find(([most]) => peers.length <= most) ?? [0, HEIGHT_MAX];
+  const placed = place(peers, height);
+  const [x, y] = [WIDTH / 2, height / 2];
   const words = peers.map(({ alias, state, rttMs }) => `${alias} ${state} ${latency(rttMs)}`);
   const told = words.slice(0, LABELS_MAX).join(', ');
   return (
     <svg
       class="graph"
-      viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
+      viewBox={`0 0 ${WIDTH} ${height}`}
       role="img"
       aria-label={`${self} and its peers: ${told}`}
     >
@@ -95,7 +101,7 @@ function Edge({
 }
 
 /** Peers by name around the middle: rings from the inside out, each as far apart as its room allows. */
-function place(peers: readonly PeerSummary[]): readonly Placed[] {
+function place(peers: readonly PeerSummary[], height: number): readonly Placed[] {
   const sorted = peers.toSorted((a, b) => (a.peerId < b.peerId ? -1 : 1));
   const rings: PeerSummary[][] = [];
   for (let at = 0, room = RING; at < sorted.length; at += room, room += RING) {
@@ -103,10 +109,10 @@ function place(peers: readonly PeerSummary[]): readonly Placed[] {
   }
   return rings.flatMap((ring, index) => {
     const share = (index + 1) / rings.length;
-    const [rx, ry] = [(WIDTH / 2 - 60) * share, (HEIGHT / 2 - 46) * share];
+    const [rx, ry] = [(WIDTH / 2 - 60) * share, (height / 2 - 46) * share];
     return ring.map((peer, position) => {
       const angle = (2 * Math.PI * position) / ring.length + index * 0.3;
-      return { peer, x: WIDTH / 2 + rx * Math.cos(angle), y: HEIGHT / 2 + ry * Math.sin(angle) };
+      return { peer, x: WIDTH / 2 + rx * Math.cos(angle), y: height / 2 + ry * Math.sin(angle) };
     });
   });
 }

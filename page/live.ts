@@ -54,7 +54,7 @@ export interface Live<T> {
   /** Why the last answer is none. */
   readonly error: Error | undefined;
   /** Asks at once. */
-  refresh(): void;
+  readonly refresh: () => void;
 }
 
 /** Asks a tool of the node every `everyMs`, while the page can be seen; 0 asks once. */

@@ -32,10 +32,20 @@ export interface ToolAnswer {
   readonly isError: boolean;
 }
 
+/** A tool as the node lists it. */
+export interface Tool {
+  readonly name: string;
+  readonly title?: string;
+  readonly description?: string;
+  readonly inputSchema?: Data;
+  readonly annotations?: Data;
+}
+
 const VERSION = '2025-11-25';
 /** How long an answer may take. Calls of tools may take as long as the node lets them. */
 const ANSWER_MS = 20_000;
 const CALL_MS = 300_000;
+const TOOL_PAGES_MAX = 200;
 
 let token = '';
 let session: Promise<string> | undefined;
@@ -77,6 +87,19 @@ export async function callTool(name: string, args: Data, timeoutMs = CALL_MS): P
     ),
     isError: result['isError'] === true,
   };
+}
+
+/** All tools that the page may call. @throws NodeError, CutError, OverError */
+export async function listTools(): Promise<readonly Tool[]> {
+  const tools: Tool[] = [];
+  let cursor: unknown;
+  for (let page = 0; page < TOOL_PAGES_MAX; page += 1) {
+    const result = await request('tools/list', cursor === undefined ? {} : { cursor }, ANSWER_MS);
+    tools.push(...((result['tools'] ?? []) as readonly Tool[]));
+    cursor = result['nextCursor'];
+    if (cursor === undefined) break;
+  }
+  return tools;
 }
 
 async function request(method: string, params: Data, timeoutMs: number): Promise<Data> {

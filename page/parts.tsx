@@ -207,3 +207,25 @@ export function Facts({ facts }: { facts: readonly (readonly [string, ComponentC
     </dl>
   );
 }
+
+/** How full something is. */
+export function Meter({
+  label,
+  parts,
+}: {
+  label: string;
+  parts: readonly { readonly share: number; readonly tone: Tone }[];
+}) {
+  let at = 0;
+  return (
+    <svg class="meter" viewBox="0 0 100 6" preserveAspectRatio="none" role="img" aria-label={label}>
+      <rect class="track" width="100" height="6" />
+      {parts.map(({ share, tone }) => {
+        const width = Math.max(0, Math.min(100 - at, share * 100));
+        const x = at;
+        at += width;
+        return <rect class={tone} x={x} width={width} height="6" key={`${tone}${x}`} />;
+      })}
+    </svg>
+  );
+}

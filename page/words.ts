@@ -38,6 +38,20 @@ export function counted(value: number, noun: string, plural = `${noun}s`): strin
   return `${count(value)} ${value === 1 ? noun : plural}`;
 }
 
+/** An amount of a budget: dollars are counted in millionths. */
+export function amount(value: number, unit: string): string {
+  if (unit !== 'usd') return `${count(value)} ${unit}`;
+  const dollars = value / 1_000_000;
+  return `$${dollars.toFixed(dollars !== 0 && Math.abs(dollars) < 0.01 ? 4 : 2)}`;
+}
+
+/** `14:03:12` today, else with the day. */
+export function clock(at: number): string {
+  const date = new Date(at);
+  const isToday = date.toDateString() === new Date().toDateString();
+  return isToday ? date.toLocaleTimeString() : date.toLocaleString();
+}
+
 /** Many long ids begin alike: the end tells them apart. */
 export function shortId(id: string): string {
   return id.length > 20 ? `…${id.slice(-8)}` : id;

@@ -117,6 +117,7 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     ...decided,
     secretsChanged: () => upstreams.secretsChanged(),
     upstreams: () => upstreams,
+    metrics: () => metrics,
   });
   const around = { sandbox, children: createNodeChildren(base) };
   const below = { ...own, ...around, ...ofModels };

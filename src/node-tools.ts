@@ -26,6 +26,8 @@ import { dashboardTools } from './dashboard/index.ts';
 import type { Funds } from './budget/index.ts';
 import type { BuiltinTool, Upstreams } from './gateway/index.ts';
 import type { Base, OpenState } from './open-state.ts';
+import { metricsTools } from './metrics/index.ts';
+import type { Metrics } from './metrics/index.ts';
 import { modelTools } from './models/index.ts';
 import { listingOf } from './node-peer-parts.ts';
 import type { Parts, PartsInit } from './node-rooms.ts';
@@ -65,6 +67,7 @@ type ToolRooms = Pick<
     readonly funds: Funds;
     /** Made later. */
     readonly upstreams: () => Upstreams;
+    readonly metrics: () => Metrics;
   };
 
 /** Makes the tools that the built-in server offers; what each may be asked by whom stands in its definition. */
@@ -126,6 +129,7 @@ export function createNodeTools(
     ...keyTools({ clock, keys }),
     ...clientTools({ clients, token }),
     ...dashboardTools(rooms),
+    ...metricsTools({ recent: () => rooms.metrics().recent() }),
     ...loginTools({ logins }),
     ...serverTools({ clock, upstreams: rooms.upstreams }),
     ...secretTools({ secrets, servers, changed: rooms.secretsChanged }),

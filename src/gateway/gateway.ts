@@ -7,7 +7,7 @@ import type { Clock, Did, JsonObject, Logger, Random } from '../core/index.ts';
 import { createLacking } from '../directory/index.ts';
 import type { Directory, Lacking, ServerCatalog } from '../directory/index.ts';
 import type { GrantBook } from '../grants/index.ts';
-import { OPERATOR, hasPerson } from '../guard/index.ts';
+import { DASHBOARD, OPERATOR, hasPerson } from '../guard/index.ts';
 import type { Approvals, Guard, Principal } from '../guard/index.ts';
 import type { Signer } from '../identity/index.ts';
 import type { Membership, PeerView } from '../membership/index.ts';
@@ -432,7 +432,8 @@ class NodeGateway implements Gateway {
         channels: this.#channels,
         clearance: this.#clearance,
         search: this.#search,
-        ...(metrics === undefined ? {} : { meter: metrics.calls }),
+        // What the page of the operator asks again and again would hide all else.
+        ...(metrics === undefined || own.principal === DASHBOARD ? {} : { meter: metrics.calls }),
         ...(hasPerson(own.principal)
           ? { ready: (client) => this.#approvalPrompter.attach(client, own.principal) }
           : {}),

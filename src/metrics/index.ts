@@ -1,4 +1,6 @@
 /** The door of the room: what a node tells of itself in numbers. */
+export type { CallPoint, RecentCalls } from './call-history.ts';
+export { metricsTools } from './tools.ts';
 export { createMetrics } from './metrics.ts';
 export type { BudgetFigures, Metrics, MetricsSources, ModelFigures } from './metrics.ts';
 export { FIGURES } from './names.ts';

@@ -5,7 +5,10 @@
 import { performance } from 'node:perf_hooks';
 import type { Metric, Registry } from 'prom-client';
 import { VERSION } from '../core/index.ts';
-import type { MetricsFace, MetricsText } from '../gateway/index.ts';
+import type { Clock } from '../core/index.ts';
+import type { CallMeter, MetricsFace, MetricsText } from '../gateway/index.ts';
+import { createCallHistory } from './call-history.ts';
+import type { RecentCalls } from './call-history.ts';
 import { createCallCounts } from './call-counts.ts';
 import type { CallCounts, Sample } from './call-counts.ts';
 import { FIGURES } from './names.ts';
@@ -49,12 +52,15 @@ export interface ModelFigures {
 
 /** What a scrape is answered with, and what hears of calls meanwhile. */
 export interface Metrics extends MetricsFace {
-  readonly calls: CallCounts;
+  readonly calls: CallMeter;
+  /** The calls of the last hour. */
+  recent(): RecentCalls;
 }
 
 /** Makes the figures; nothing is read before somebody asks. */
-export function createMetrics(sources: MetricsSources): Metrics {
+export function createMetrics(sources: MetricsSources, clock: Pick<Clock, 'now'>): Metrics {
   const calls = createCallCounts();
+  const history = createCallHistory(clock);
   let registry: Promise<Registry> | undefined;
   let asked: Promise<MetricsText> | undefined;
   const text = async (): Promise<MetricsText> => {
@@ -63,7 +69,13 @@ export function createMetrics(sources: MetricsSources): Metrics {
     return { type: made.contentType, text: await made.metrics() };
   };
   return {
-    calls,
+    calls: {
+      ended(method, isPeers, outcome, ms) {
+        calls.ended(method, isPeers, outcome, ms);
+        history.ended(outcome, ms);
+      },
+    },
+    recent: () => history.recent(),
     text() {
       // Who asks while an answer is made has that answer.
       asked ??= text().finally(() => {

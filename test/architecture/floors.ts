@@ -183,6 +183,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
     'orchestration/',
     'healing/',
     'dashboard/',
+    'metrics/',
   ],
   'node:child_process': ['gateway/upstreams/process/start-process.ts'],
   'node:cluster': [],

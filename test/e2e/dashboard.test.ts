@@ -1,4 +1,6 @@
 /** The dashboard in a real browser, over a mesh of three nodes. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Browser } from 'playwright-core';
 import type { NodeProcess } from '../../sim/process.ts';
@@ -7,6 +9,8 @@ import type { Watched } from './browser/browser.ts';
 import { SERVERS, json, ok, sees, status, ticketOf, useWorld } from './support.ts';
 
 const world = useWorld('file');
+/** What somebody hostile writes wherever that is shown. */
+const MARKUP = '<img src=x onerror=alert(1)><script>alert(2)</script>';
 let nodes: { readonly alice: NodeProcess; readonly bob: NodeProcess; readonly eve: NodeProcess };
 let browser: Browser;
 let open: Watched;
@@ -26,14 +30,28 @@ async function opened(node: NodeProcess): Promise<Watched> {
 async function show({ page }: Watched, name: string): Promise<void> {
   await page.getByRole('navigation').getByRole('link', { name }).click();
   await page.getByRole('heading', { level: 1, name }).waitFor();
-  await page.locator('.loading').waitFor({ state: 'detached' });
+  await expect.poll(() => page.locator('.loading').count()).toBe(0);
 }
 
 beforeAll(async () => {
   if (CHROMIUM === undefined) return;
+  const root = await world.root();
+  const described = join(root, 'description.txt');
+  await writeFile(described, `Reads notes. ${MARKUP}`);
+  const odd = SERVERS.fixture(
+    'plain.mjs',
+    '--era',
+    'legacy',
+    '--log',
+    join(root, 'odd.log'),
+    '--text',
+    described,
+  );
   const [alice, started] = await Promise.all([
     world.start('alice', {
-      config: { mcpServers: { toolbox: SERVERS.toolbox(), gone: { command: '/no/such/program' } } },
+      config: {
+        mcpServers: { toolbox: SERVERS.toolbox(), odd, gone: { command: '/no/such/program' } },
+      },
     }),
     startBrowser(),
   ]);
@@ -71,6 +89,39 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard', () => {
     await page.keyboard.press('Escape');
     await expect.poll(() => page.getByRole('dialog').count()).toBe(0);
     expect(await page.evaluate('document.activeElement.textContent')).toBe('bob');
+  });
+
+  it('calls a tool by a form made from its schema, and names the command that does the same', async () => {
+    await show(open, 'Tools');
+    const { page } = open;
+    await page.getByRole('button', { name: 'toolbox__add', exact: true }).click();
+    await page.getByLabel(/^a/).fill('2');
+    await page.getByLabel(/^b/).fill('40');
+    await page.getByText('starling call toolbox__add --arg a=2 --arg b=40').waitFor();
+    await page.getByRole('button', { name: 'Call it' }).click();
+    await page.getByRole('dialog').locator('pre', { hasText: '42' }).waitFor();
+    await page.keyboard.press('Escape');
+    await show(open, 'Calls');
+    await page.getByRole('cell', { name: 'tool:toolbox/add' }).first().waitFor();
+    await page.getByRole('img', { name: /^Calls by minute/ }).waitFor();
+  });
+
+  it('answers what waits for a person, and says so where it is asked', async () => {
+    await ok(nodes.alice, 'grant', 'create', 'bob', '--tool', 'toolbox/add', '--needs-approval');
+    const asked = nodes.bob.run(['call', 'alice__toolbox__add', '--arg', 'a=1', '--arg', 'b=2']);
+    await show(open, 'Approvals');
+    const { page } = open;
+    await page.getByText('{"a":1,"b":2}').waitFor();
+    await page.getByLabel(/Your reason/).fill('go on');
+    await page.getByRole('button', { name: 'Approve', exact: true }).click();
+    expect((await asked).stdout).toContain('3');
+    await page.getByRole('cell', { name: 'approved' }).waitFor();
+  });
+
+  it('verifies the record', async () => {
+    await show(open, 'Audit');
+    await open.page.getByRole('button', { name: 'Verify', exact: true }).click();
+    await open.page.getByText('it holds').waitFor();
   });
 
   it('shows every warning with its remedy', async () => {
@@ -161,6 +212,30 @@ describe.skipIf(CHROMIUM === undefined)('attacks on the dashboard', () => {
       return allowed;
     })()`);
     expect(refused).toEqual([]);
+  });
+
+  it('shows markup of peers and servers as text', async () => {
+    await ok(
+      nodes.eve,
+      'board',
+      'set',
+      'wall',
+      'greeting',
+      JSON.stringify(MARKUP),
+      '--create',
+      '--open',
+    );
+    await show(open, 'Tools');
+    const { page } = open;
+    await page.getByRole('cell', { name: MARKUP }).waitFor();
+    await page.getByRole('button', { name: 'odd__note' }).click();
+    await page.getByRole('dialog').getByText(MARKUP).waitFor();
+    await page.keyboard.press('Escape');
+    await show(open, 'Boards');
+    await page.getByLabel('board', { exact: true }).selectOption('wall');
+    await page.getByRole('cell', { name: MARKUP }).first().waitFor();
+    expect(await page.locator('img[onerror], #app script').count()).toBe(0);
+    expect(open.complaints).toEqual([]);
   });
 
   it('--close ends every page', async () => {

@@ -3,31 +3,35 @@ import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { FIGURES, createMetrics } from '../../src/metrics/index.ts';
 import type { Figure, Metrics } from '../../src/metrics/index.ts';
+import { createTestClock } from '../core/test-clock.ts';
 
 const TABLE: readonly Figure[] = Object.values(FIGURES);
 
 /** The figures over rooms in which there is a bit of everything. */
 function metrics(): Metrics {
-  return createMetrics({
-    callsNow: () => 2,
-    sessions: () => ({ http: 3, socket: 1, peer: 0, tcp: 0 }),
-    peers: () => ({ alive: 2, dead: 1 }),
-    servers: () => ['ready', 'ready', 'failed'],
-    boards: () => 4,
-    tasks: () => ({ running: 5 }),
-    budgets: () => [
-      { unit: 'usd', limit: 10, spent: 2.5, held: 0.5, free: 7 },
-      { unit: 'usd', limit: 5, spent: 1, held: 0, free: 4 },
-    ],
-    agents: () => [false, true, false],
-    models: () => [
-      { calls: 3, failed: 1, inputTokens: 100, outputTokens: 20 },
-      { calls: 1, failed: 0, inputTokens: 1, outputTokens: 2 },
-    ],
-    isAuditHealthy: () => true,
-    auditEntries: () => 7,
-    warnings: () => 1,
-  });
+  return createMetrics(
+    {
+      callsNow: () => 2,
+      sessions: () => ({ http: 3, socket: 1, peer: 0, tcp: 0 }),
+      peers: () => ({ alive: 2, dead: 1 }),
+      servers: () => ['ready', 'ready', 'failed'],
+      boards: () => 4,
+      tasks: () => ({ running: 5 }),
+      budgets: () => [
+        { unit: 'usd', limit: 10, spent: 2.5, held: 0.5, free: 7 },
+        { unit: 'usd', limit: 5, spent: 1, held: 0, free: 4 },
+      ],
+      agents: () => [false, true, false],
+      models: () => [
+        { calls: 3, failed: 1, inputTokens: 100, outputTokens: 20 },
+        { calls: 1, failed: 0, inputTokens: 1, outputTokens: 2 },
+      ],
+      isAuditHealthy: () => true,
+      auditEntries: () => 7,
+      warnings: () => 1,
+    },
+    createTestClock(),
+  );
 }
 
 /** Every series of a scrape by its name with labels, and its value. */

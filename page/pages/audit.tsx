@@ -1,0 +1,115 @@
+/** Audit: what is on record, and whether the record holds. */
+import { useState } from 'preact/hooks';
+import type { AuditQueryResult, AuditVerifyResult } from '../../src/builtin/results.ts';
+import { EntryTable } from '../entries.tsx';
+import { noteFailure, useLive } from '../live.ts';
+import { ask } from '../mcp.ts';
+import { Answer, Badge, Card, Command, Failure, Nothing } from '../parts.tsx';
+import { counted } from '../words.ts';
+
+const SHOWN = 100;
+const KINDS = [
+  'decision',
+  'call',
+  'approval',
+  'policy',
+  'grant',
+  'revocation',
+  'identity',
+  'mesh',
+  'key',
+  'pin',
+];
+
+/** The page. */
+export function AuditPage() {
+  const [kind, setKind] = useState('');
+  const [who, setWho] = useState('');
+  const live = useLive<AuditQueryResult>(
+    'audit_query',
+    { limit: SHOWN, ...(kind === '' ? {} : { kind }), ...(who === '' ? {} : { who }) },
+    4000,
+  );
+  return (
+    <>
+      <Verify />
+      <Card title="Record">
+        <div class="filters">
+          <label class="field">
+            <span>kind</span>
+            <select value={kind} onChange={(event) => setKind(event.currentTarget.value)}>
+              {['', ...KINDS].map((word) => (
+                <option value={word} key={word}>
+                  {word === '' ? 'any' : word}
+                </option>
+              ))}
+            </select>
+          </label>
+          <label class="field">
+            <span>who</span>
+            <input
+              type="search"
+              value={who}
+              onInput={(event) => setWho(event.currentTarget.value)}
+            />
+          </label>
+        </div>
+        <Answer live={live}>
+          {({ entries, names }) =>
+            entries.length === 0 ? (
+              <Nothing>No such entry is on record.</Nothing>
+            ) : (
+              <EntryTable label="Entries, newest first" entries={entries} names={names ?? {}} />
+            )
+          }
+        </Answer>
+      </Card>
+    </>
+  );
+}
+
+/** Reads the whole record, and asks peers what they have seen of it. */
+function Verify() {
+  const [verdict, setVerdict] = useState<AuditVerifyResult>();
+  const [error, setError] = useState<Error>();
+  const [isBusy, setBusy] = useState(false);
+  const verify = async (): Promise<void> => {
+    setBusy(true);
+    setError(undefined);
+    try {
+      setVerdict(await ask<AuditVerifyResult>('audit_verify'));
+    } catch (failure) {
+      noteFailure(failure);
+      setError(failure instanceof Error ? failure : new Error(String(failure)));
+    }
+    setBusy(false);
+  };
+  return (
+    <Card title="Does the record hold?" aside={<Command line="starling audit verify" />}>
+      {verdict === undefined ? undefined : (
+        <p role="status">
+          <Badge tone={verdict.ok ? 'good' : 'bad'}>
+            {verdict.ok ? 'it holds' : 'it was changed'}
+          </Badge>{' '}
+          {counted(verdict.entries, 'entry', 'entries')},{' '}
+          {counted(verdict.witnesses.filter(({ answered }) => answered).length, 'peer')} asked,{' '}
+          {verdict.unsigned} at the end not signed yet
+        </p>
+      )}
+      {verdict?.findings.map(({ text, segment, line }) => (
+        <p key={`${segment}${line}`}>
+          {text}{' '}
+          <small>
+            {segment} line {line}
+          </small>
+        </p>
+      ))}
+      {error === undefined ? undefined : <Failure error={error} />}
+      <div class="actions">
+        <button type="button" disabled={isBusy} onClick={() => void verify()}>
+          {isBusy ? 'reading …' : 'Verify'}
+        </button>
+      </div>
+    </Card>
+  );
+}

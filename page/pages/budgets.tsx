@@ -1,0 +1,89 @@
+/** Budgets: what may be spent, what is spent and held, and the rights of each node. */
+import type { BudgetListResult } from '../../src/builtin/results/budgets.ts';
+import { useLive } from '../live.ts';
+import { Answer, Badge, Card, Command, Meter, Nothing, Table } from '../parts.tsx';
+import type { Tone } from '../parts.tsx';
+import { amount, duration, shellWord } from '../words.ts';
+
+const TONES: Readonly<Record<string, Tone>> = {
+  here: 'good',
+  reachable: 'good',
+  unreachable: 'warn',
+  'put-out': 'quiet',
+  frozen: 'bad',
+};
+
+/** The page. */
+export function BudgetsPage() {
+  const live = useLive<BudgetListResult>('budget_list', {}, 3000);
+  return (
+    <Answer live={live}>
+      {({ budgets }) =>
+        budgets.length === 0 ? (
+          <Card>
+            <Nothing command="starling budget create <name> --limit 20usd">
+              Nothing limits yet what may be spent.
+            </Nothing>
+          </Card>
+        ) : (
+          <>
+            {budgets.map((budget) => (
+              <Budget budget={budget} key={budget.id} />
+            ))}
+          </>
+        )
+      }
+    </Answer>
+  );
+}
+
+function Budget({ budget }: { budget: BudgetListResult['budgets'][number] }) {
+  const { name, unit, limit, spent, held, free, nodes, everyMs, for: whom, closed } = budget;
+  const said = (value: number): string => amount(value, unit);
+  const whole = Math.max(1, limit);
+  return (
+    <Card
+      title={name}
+      aside={
+        closed === true ? (
+          <Badge tone="quiet">closed</Badge>
+        ) : (
+          <Command line={`starling budget show ${shellWord(name)}`} />
+        )
+      }
+    >
+      <p class="amounts">
+        <b>{said(spent)}</b> spent of {said(limit)}
+        {everyMs === undefined ? '' : ` each ${duration(everyMs)}`}, {said(held)} held, {said(free)}{' '}
+        free here
+        {whom === undefined ? '' : `, for ${whom}`}
+      </p>
+      <Meter
+        label={`${said(spent)} spent and ${said(held)} held of ${said(limit)}`}
+        parts={[
+          { share: spent / whole, tone: spent > whole * 0.9 ? 'bad' : 'info' },
+          { share: held / whole, tone: 'warn' },
+        ]}
+      />
+      <Table
+        label={`Rights of nodes in ${name}`}
+        rows={nodes}
+        keyOf={({ did }) => did}
+        columns={[
+          { name: 'node', cell: ({ node }) => <b>{node}</b> },
+          {
+            name: 'state',
+            cell: ({ state, note }) => (
+              <>
+                <Badge tone={TONES[state] ?? 'quiet'}>{state}</Badge> {note}
+              </>
+            ),
+          },
+          { name: 'may spend', isNumber: true, cell: ({ rights }) => said(rights) },
+          { name: 'spent', isNumber: true, cell: (row) => said(row.spent) },
+          { name: 'held', isNumber: true, cell: (row) => said(row.held) },
+        ]}
+      />
+    </Card>
+  );
+}

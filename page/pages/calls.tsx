@@ -1,0 +1,103 @@
+/** Calls: what goes through the node now and in the last hour, and the calls that are on record. */
+import { useState } from 'preact/hooks';
+import type { AuditQueryResult } from '../../src/builtin/results.ts';
+import type { RecentCalls } from '../../src/metrics/index.ts';
+import { Bars, Times } from '../chart.tsx';
+import { EntryTable } from '../entries.tsx';
+import { useLive } from '../live.ts';
+import { Answer, Card, Figure, Nothing } from '../parts.tsx';
+import { count, latency } from '../words.ts';
+
+const SHOWN = 60;
+
+/** The page. */
+export function CallsPage() {
+  const recent = useLive<RecentCalls>('calls_recent', {}, 5000);
+  const [what, setWhat] = useState('');
+  const [outcome, setOutcome] = useState('');
+  const calls = useLive<AuditQueryResult>('audit_query', {
+    kind: 'call',
+    limit: SHOWN,
+    ...(what === '' ? {} : { what }),
+    ...(outcome === '' ? {} : { outcome }),
+  });
+  return (
+    <>
+      <Answer live={recent}>{(data) => <Hour recent={data} />}</Answer>
+      <Card title="Latest calls">
+        <div class="filters">
+          <label class="field">
+            <span>tool or server</span>
+            <input
+              type="search"
+              value={what}
+              onInput={(event) => setWhat(event.currentTarget.value)}
+            />
+          </label>
+          <label class="field">
+            <span>how it ended</span>
+            <select value={outcome} onChange={(event) => setOutcome(event.currentTarget.value)}>
+              {['', 'ok', 'failed', 'cancelled', 'timeout'].map((word) => (
+                <option value={word} key={word}>
+                  {word === '' ? 'any' : word}
+                </option>
+              ))}
+            </select>
+          </label>
+        </div>
+        <Answer live={calls}>
+          {({ entries, names }) =>
+            entries.length === 0 ? (
+              <Nothing command="starling call <tool>">No such call is on record.</Nothing>
+            ) : (
+              <EntryTable
+                label="Calls, newest first"
+                entries={entries}
+                names={names ?? {}}
+                replays
+              />
+            )
+          }
+        </Answer>
+      </Card>
+    </>
+  );
+}
+
+function Hour({ recent: { now, minutes } }: { recent: RecentCalls }) {
+  const all = minutes.reduce((sum, { calls }) => sum + calls, 0);
+  const bad = minutes.reduce((sum, { failed, refused }) => sum + failed + refused, 0);
+  return (
+    <>
+      <dl class="figures">
+        <Figure
+          label="calls a second"
+          value={now.perSecond.toFixed(1)}
+          detail="in the last ten seconds"
+        />
+        <Figure label="half took up to" value={latency(now.p50Ms)} detail="of those" />
+        <Figure label="99 of 100 took up to" value={latency(now.p99Ms)} detail="of those" />
+        <Figure
+          label="in the last hour"
+          value={count(all)}
+          detail={`${count(bad)} failed or refused`}
+          tone={bad > 0 ? 'warn' : 'good'}
+        />
+      </dl>
+      <div class="columns">
+        <Card>
+          <Bars
+            label="Calls by minute"
+            values={minutes.map(({ calls, failed, refused }) => ({
+              all: calls,
+              bad: failed + refused,
+            }))}
+          />
+        </Card>
+        <Card>
+          <Times label="How long they took" values={minutes} />
+        </Card>
+      </div>
+    </>
+  );
+}

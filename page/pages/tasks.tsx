@@ -1,0 +1,225 @@
+/** Tasks: what was given to agents, who has it or had it, the phases of a plan and how its members voted. */
+import { useState } from 'preact/hooks';
+import type { PlanView } from '../../src/orchestration/types.ts';
+import type { TaskListResult, TaskView } from '../../src/tasks/types.ts';
+import { Action } from '../action.tsx';
+import { useLive } from '../live.ts';
+import { Answer, Badge, Card, Command, Facts, Figure, Nothing, Panel, Table } from '../parts.tsx';
+import type { Tone } from '../parts.tsx';
+import { ago, clock, duration, shellWord, shortId } from '../words.ts';
+
+const TONES: Readonly<Record<string, Tone>> = {
+  done: 'good',
+  running: 'info',
+  failed: 'bad',
+  expired: 'bad',
+  lost: 'bad',
+  waiting: 'quiet',
+  cancelled: 'quiet',
+};
+const ENDED: readonly string[] = ['done', 'failed', 'cancelled', 'expired'];
+const SHOWN = 100;
+
+/** The page. */
+export function TasksPage() {
+  const live = useLive<TaskListResult>('task_list', { limit: SHOWN });
+  const [shown, setShown] = useState<string>();
+  return (
+    <>
+      <Answer live={live}>
+        {({ tasks, counts }) => (
+          <>
+            {Object.keys(counts).length === 0 ? undefined : (
+              <dl class="figures">
+                {Object.entries(counts).map(([state, many]) => (
+                  <Figure label={state} value={many} key={state} />
+                ))}
+              </dl>
+            )}
+            <Card title="Tasks, the newest first">
+              {tasks.length === 0 ? (
+                <Nothing command="starling task run <input> --need <capability>">
+                  No task was given.
+                </Nothing>
+              ) : (
+                <TaskTable tasks={tasks} onShow={setShown} />
+              )}
+            </Card>
+          </>
+        )}
+      </Answer>
+      {shown === undefined ? undefined : (
+        <Panel title={`Task ${shortId(shown)}`} onClose={() => setShown(undefined)}>
+          <TaskCard id={shown} />
+        </Panel>
+      )}
+    </>
+  );
+}
+
+function TaskTable({
+  tasks,
+  onShow,
+}: {
+  tasks: readonly TaskView[];
+  onShow: (id: string) => void;
+}) {
+  return (
+    <Table
+      label="Tasks"
+      rows={tasks}
+      keyOf={({ taskId }) => taskId}
+      columns={[
+        {
+          name: 'task',
+          cell: ({ taskId }) => (
+            <button type="button" class="link" onClick={() => onShow(taskId)}>
+              {shortId(taskId)}
+            </button>
+          ),
+        },
+        {
+          name: 'state',
+          cell: ({ status }) => <Badge tone={TONES[status] ?? 'warn'}>{status}</Badge>,
+        },
+        { name: 'for', cell: ({ capability, agentId }) => capability ?? agentId ?? '–' },
+        {
+          name: 'agent',
+          cell: ({ processedBy, attempts, waitsFor }) =>
+            processedBy ?? attempts.at(-1)?.agent ?? waitsFor ?? '–',
+        },
+        { name: 'attempts', isNumber: true, cell: ({ attempts }) => attempts.length },
+        { name: 'given', isNumber: true, cell: ({ submittedAt }) => ago(Date.parse(submittedAt)) },
+      ]}
+    />
+  );
+}
+
+function TaskCard({ id }: { id: string }) {
+  const live = useLive<TaskView & Partial<Pick<PlanView, 'orchestrationPlan' | 'description'>>>(
+    'task_status',
+    { taskId: id },
+  );
+  return (
+    <Answer live={live}>
+      {(task) => (
+        <>
+          <Facts
+            facts={[
+              ['state', <Badge tone={TONES[task.status] ?? 'warn'}>{task.status}</Badge>],
+              ['what', task.description],
+              ['capability', task.capability],
+              ['agent', task.agentId],
+              ['given by', task.submittedBy],
+              ['given', clock(Date.parse(task.submittedAt))],
+              ['must end by', clock(Date.parse(task.deadline))],
+              ['ended', task.endedAt === undefined ? undefined : clock(Date.parse(task.endedAt))],
+              ['waits for', task.waitsFor],
+              ['asks', task.question === undefined ? undefined : JSON.stringify(task.question)],
+              ['progress', task.progress === undefined ? undefined : JSON.stringify(task.progress)],
+              ['error', task.error === undefined ? undefined : JSON.stringify(task.error)],
+            ]}
+          />
+          {task.orchestrationPlan === undefined ? undefined : (
+            <Phases phases={task.orchestrationPlan.phases} />
+          )}
+          {task.attempts.length === 0 ? undefined : (
+            <>
+              <h3>Attempts</h3>
+              <ul class="plain-list">
+                {task.attempts.map(({ token, agent, startedAt, endedAt, outcome, why }) => (
+                  <li key={token}>
+                    <Badge tone={TONES[outcome ?? 'running'] ?? 'quiet'}>
+                      {outcome ?? 'running'}
+                    </Badge>{' '}
+                    {agent}{' '}
+                    <small>
+                      {duration(
+                        Date.parse(endedAt ?? new Date().toISOString()) - Date.parse(startedAt),
+                      )}{' '}
+                      {why}
+                    </small>
+                  </li>
+                ))}
+              </ul>
+            </>
+          )}
+          <div class="actions">
+            {ENDED.includes(task.status) ? undefined : (
+              <>
+                <Action
+                  tool="task_cancel"
+                  args={{ taskId: id }}
+                  isDanger
+                  question="Cancel it now?"
+                  onDone={live.refresh}
+                >
+                  Cancel
+                </Action>
+                <Command line={`starling task cancel ${shellWord(id)}`} />
+              </>
+            )}
+            {ENDED.includes(task.status) && task.status !== 'done' ? (
+              <>
+                <Action tool="task_retry" args={{ taskId: id }} onDone={live.refresh}>
+                  Try again
+                </Action>
+                <Command line={`starling task retry ${shellWord(id)}`} />
+              </>
+            ) : undefined}
+            <Command line={`starling task info ${shellWord(id)}`} />
+          </div>
+        </>
+      )}
+    </Answer>
+  );
+}
+
+/** Each phase as a bar, from when it began to when it ended, over the time of the whole plan. */
+function Phases({ phases }: { phases: PlanView['orchestrationPlan']['phases'] }) {
+  const times = phases
+    .flatMap(({ startedAt, endedAt }) => [startedAt, endedAt])
+    .flatMap((text) => (text === undefined ? [] : [Date.parse(text)]));
+  const now = Date.now();
+  const begin = Math.min(now, ...times);
+  const isOver = phases.every(
+    ({ status, endedAt }) => status === 'waiting' || endedAt !== undefined,
+  );
+  const whole = Math.max(1, (isOver ? Math.max(begin, ...times) : now) - begin);
+  return (
+    <>
+      <h3>Phases</h3>
+      <ul class="phases">
+        {phases.map(({ name, status, agents, startedAt, endedAt, vote, error }) => {
+          const from = startedAt === undefined ? whole : Date.parse(startedAt) - begin;
+          const to = endedAt === undefined ? whole : Date.parse(endedAt) - begin;
+          return (
+            <li key={name}>
+              <p>
+                <b>{name}</b> <Badge tone={TONES[status] ?? 'quiet'}>{status}</Badge>{' '}
+                <small>{agents.join(', ')}</small>
+              </p>
+              <svg class="meter" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">
+                <rect class="track" width="100" height="6" />
+                <rect
+                  class={TONES[status] ?? 'quiet'}
+                  x={(from / whole) * 100}
+                  width={(Math.max(0, to - from) / whole) * 100}
+                  height="6"
+                />
+              </svg>
+              {vote === undefined ? undefined : (
+                <small>
+                  vote {vote.share.toFixed(2)} of {vote.threshold} ({vote.by}),{' '}
+                  {vote.ballots.length} ballots
+                  {vote.dissent.length === 0 ? '' : `, against: ${vote.dissent.join(', ')}`}
+                </small>
+              )}
+              {error === undefined ? undefined : <small>{error}</small>}
+            </li>
+          );
+        })}
+      </ul>
+    </>
+  );
+}

@@ -1,0 +1,177 @@
+/** Tools: search what can be called, try a tool by a form made from its schema, and attach a client. */
+import { useEffect, useState } from 'preact/hooks';
+import { SchemaForm, argumentsOf, commandOf } from '../schema-form.tsx';
+import type { Values } from '../schema-form.tsx';
+import { noteFailure } from '../live.ts';
+import { callTool, listTools } from '../mcp.ts';
+import type { Tool, ToolAnswer } from '../mcp.ts';
+import { Badge, Card, Command, Failure, Nothing, Panel, Table } from '../parts.tsx';
+import { counted } from '../words.ts';
+
+/** Tools that are shown at once: a search narrows them. */
+const SHOWN_MAX = 60;
+/** The clients that `starling connect` knows. */
+const CLIENTS = [
+  'claude-desktop',
+  'claude-code',
+  'cursor',
+  'vscode',
+  'windsurf',
+  'cline',
+  'gemini-cli',
+  'copilot',
+  'zed',
+  'lm-studio',
+];
+
+/** The page. */
+export function ToolsPage() {
+  const [tools, setTools] = useState<readonly Tool[]>();
+  const [error, setError] = useState<Error>();
+  const [search, setSearch] = useState('');
+  const [shown, setShown] = useState<Tool>();
+  useEffect(() => {
+    listTools().then(setTools, (failure: unknown) => {
+      noteFailure(failure);
+      setError(failure instanceof Error ? failure : new Error(String(failure)));
+    });
+  }, []);
+  const words = search
+    .toLowerCase()
+    .split(/\s+/)
+    .filter((word) => word !== '');
+  const found = (tools ?? []).filter(({ name, title = '', description = '' }) => {
+    const text = `${name} ${title} ${description}`.toLowerCase();
+    // Those of the node itself come up where they are asked for: its pages are made of them.
+    return words.length === 0
+      ? !name.startsWith('starling__')
+      : words.every((word) => text.includes(word));
+  });
+  return (
+    <>
+      <Card title="Tools">
+        <label class="field">
+          <span>search names and descriptions</span>
+          <input
+            type="search"
+            value={search}
+            onInput={(event) => setSearch(event.currentTarget.value)}
+          />
+        </label>
+        {error === undefined ? undefined : <Failure error={error} />}
+        {tools === undefined && error === undefined ? (
+          <p class="loading">asking the node …</p>
+        ) : undefined}
+        {tools !== undefined && found.length === 0 ? (
+          <Nothing command="starling mcp add <name> -- <command>">
+            No tool is called so. Add a server, or look for <i>starling</i>.
+          </Nothing>
+        ) : undefined}
+        {found.length === 0 ? undefined : (
+          <>
+            <p class="hint" role="status">
+              {counted(found.length, 'tool')}
+              {found.length > SHOWN_MAX ? `, of which ${SHOWN_MAX} are shown` : ''}
+            </p>
+            <Table
+              label="Tools"
+              rows={found.slice(0, SHOWN_MAX)}
+              keyOf={({ name }) => name}
+              columns={[
+                {
+                  name: 'tool',
+                  cell: (tool) => (
+                    <button type="button" class="link" onClick={() => setShown(tool)}>
+                      {tool.name}
+                    </button>
+                  ),
+                },
+                {
+                  name: 'what it does',
+                  cell: ({ description = '' }) => <span class="clip">{description}</span>,
+                },
+                {
+                  name: 'says of itself',
+                  cell: ({ annotations }) => <Hints hints={annotations ?? {}} />,
+                },
+              ]}
+            />
+          </>
+        )}
+      </Card>
+      <Card title="Attach a client">
+        <p class="hint">
+          Each of these writes the configuration of one program, which then has your tools and those
+          that peers grant you:
+        </p>
+        <ul class="clients">
+          {CLIENTS.map((name) => (
+            <li key={name}>
+              <b>{name}</b>
+              <Command line={`starling connect ${name}`} />
+            </li>
+          ))}
+        </ul>
+      </Card>
+      {shown === undefined ? undefined : (
+        <Panel title={shown.name} onClose={() => setShown(undefined)}>
+          <Try tool={shown} />
+        </Panel>
+      )}
+    </>
+  );
+}
+
+function Hints({ hints }: { hints: Readonly<Record<string, unknown>> }) {
+  if (hints['readOnlyHint'] === true) return <Badge tone="good">only reads</Badge>;
+  if (hints['destructiveHint'] === false) return <Badge tone="info">adds</Badge>;
+  return <Badge tone="warn">may change things</Badge>;
+}
+
+function Try({ tool }: { tool: Tool }) {
+  const [values, setValues] = useState<Values>({});
+  const [answer, setAnswer] = useState<ToolAnswer>();
+  const [error, setError] = useState<Error>();
+  const [isBusy, setBusy] = useState(false);
+  const schema = tool.inputSchema ?? {};
+  const call = async (event: Event): Promise<void> => {
+    event.preventDefault();
+    setBusy(true);
+    setAnswer(undefined);
+    setError(undefined);
+    try {
+      setAnswer(await callTool(tool.name, argumentsOf(schema, values)));
+    } catch (failure) {
+      noteFailure(failure);
+      setError(failure instanceof Error ? failure : new Error(String(failure)));
+    }
+    setBusy(false);
+  };
+  return (
+    <>
+      <p class="description">{tool.description}</p>
+      <form onSubmit={(event) => void call(event)}>
+        <SchemaForm schema={schema} values={values} onChange={setValues} />
+        <div class="actions">
+          <button type="submit" disabled={isBusy}>
+            {isBusy ? 'waiting …' : 'Call it'}
+          </button>
+          <Command line={commandOf(tool.name, schema, values)} />
+        </div>
+      </form>
+      <div role="status">
+        {error === undefined ? undefined : <Failure error={error} />}
+        {answer === undefined ? undefined : (
+          <>
+            <h3>{answer.isError ? 'It failed' : 'It answered'}</h3>
+            <pre tabIndex={0}>
+              {answer.data === undefined
+                ? answer.texts.join('\n')
+                : JSON.stringify(answer.data, undefined, 2)}
+            </pre>
+          </>
+        )}
+      </div>
+    </>
+  );
+}
