@@ -123,55 +123,62 @@ function TaskCard({ id }: { id: string }) {
           {task.orchestrationPlan === undefined ? undefined : (
             <Phases phases={task.orchestrationPlan.phases} />
           )}
-          {task.attempts.length === 0 ? undefined : (
-            <>
-              <h3>Attempts</h3>
-              <ul class="plain-list">
-                {task.attempts.map(({ token, agent, startedAt, endedAt, outcome, why }) => (
-                  <li key={token}>
-                    <Badge tone={TONES[outcome ?? 'running'] ?? 'quiet'}>
-                      {outcome ?? 'running'}
-                    </Badge>{' '}
-                    {agent}{' '}
-                    <small>
-                      {duration(
-                        Date.parse(endedAt ?? new Date().toISOString()) - Date.parse(startedAt),
-                      )}{' '}
-                      {why}
-                    </small>
-                  </li>
-                ))}
-              </ul>
-            </>
-          )}
-          <div class="actions">
-            {ENDED.includes(task.status) ? undefined : (
-              <>
-                <Action
-                  tool="task_cancel"
-                  args={{ taskId: id }}
-                  isDanger
-                  question="Cancel it now?"
-                  onDone={live.refresh}
-                >
-                  Cancel
-                </Action>
-                <Command line={`starling task cancel ${shellWord(id)}`} />
-              </>
-            )}
-            {ENDED.includes(task.status) && task.status !== 'done' ? (
-              <>
-                <Action tool="task_retry" args={{ taskId: id }} onDone={live.refresh}>
-                  Try again
-                </Action>
-                <Command line={`starling task retry ${shellWord(id)}`} />
-              </>
-            ) : undefined}
-            <Command line={`starling task info ${shellWord(id)}`} />
-          </div>
+          <Attempts attempts={task.attempts} />
+          <TaskActions task={task} onDone={live.refresh} />
         </>
       )}
     </Answer>
+  );
+}
+
+function TaskActions({ task: { status, taskId }, onDone }: { task: TaskView; onDone: () => void }) {
+  return (
+    <div class="actions">
+      {ENDED.includes(status) ? undefined : (
+        <>
+          <Action
+            tool="task_cancel"
+            args={{ taskId }}
+            isDanger
+            question="Cancel it now?"
+            onDone={onDone}
+          >
+            Cancel
+          </Action>
+          <Command line={`starling task cancel ${shellWord(taskId)}`} />
+        </>
+      )}
+      {ENDED.includes(status) && status !== 'done' ? (
+        <>
+          <Action tool="task_retry" args={{ taskId }} onDone={onDone}>
+            Try again
+          </Action>
+          <Command line={`starling task retry ${shellWord(taskId)}`} />
+        </>
+      ) : undefined}
+      <Command line={`starling task info ${shellWord(taskId)}`} />
+    </div>
+  );
+}
+
+function Attempts({ attempts }: Pick<TaskView, 'attempts'>) {
+  if (attempts.length === 0) return undefined;
+  return (
+    <>
+      <h3>Attempts</h3>
+      <ul class="plain-list">
+        {attempts.map(({ token, agent, startedAt, endedAt, outcome, why }) => (
+          <li key={token}>
+            <Badge tone={TONES[outcome ?? 'running'] ?? 'quiet'}>{outcome ?? 'running'}</Badge>{' '}
+            {agent}{' '}
+            <small>
+              {duration(Date.parse(endedAt ?? new Date().toISOString()) - Date.parse(startedAt))}{' '}
+              {why}
+            </small>
+          </li>
+        ))}
+      </ul>
+    </>
   );
 }
 

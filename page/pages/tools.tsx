@@ -67,58 +67,68 @@ export function ToolsPage() {
             No tool is called so. Add a server, or look for <i>starling</i>.
           </Nothing>
         ) : undefined}
-        {found.length === 0 ? undefined : (
-          <>
-            <p class="hint" role="status">
-              {counted(found.length, 'tool')}
-              {found.length > SHOWN_MAX ? `, of which ${SHOWN_MAX} are shown` : ''}
-            </p>
-            <Table
-              label="Tools"
-              rows={found.slice(0, SHOWN_MAX)}
-              keyOf={({ name }) => name}
-              columns={[
-                {
-                  name: 'tool',
-                  cell: (tool) => (
-                    <button type="button" class="link" onClick={() => setShown(tool)}>
-                      {tool.name}
-                    </button>
-                  ),
-                },
-                {
-                  name: 'what it does',
-                  cell: ({ description = '' }) => <span class="clip">{description}</span>,
-                },
-                {
-                  name: 'says of itself',
-                  cell: ({ annotations }) => <Hints hints={annotations ?? {}} />,
-                },
-              ]}
-            />
-          </>
-        )}
+        {found.length === 0 ? undefined : <Found tools={found} onShow={setShown} />}
       </Card>
-      <Card title="Attach a client">
-        <p class="hint">
-          Each of these writes the configuration of one program, which then has your tools and those
-          that peers grant you:
-        </p>
-        <ul class="clients">
-          {CLIENTS.map((name) => (
-            <li key={name}>
-              <b>{name}</b>
-              <Command line={`starling connect ${name}`} />
-            </li>
-          ))}
-        </ul>
-      </Card>
+      <AttachCard />
       {shown === undefined ? undefined : (
         <Panel title={shown.name} onClose={() => setShown(undefined)}>
           <Try tool={shown} />
         </Panel>
       )}
     </>
+  );
+}
+
+function Found({ tools, onShow }: { tools: readonly Tool[]; onShow: (tool: Tool) => void }) {
+  return (
+    <>
+      <p class="hint" role="status">
+        {counted(tools.length, 'tool')}
+        {tools.length > SHOWN_MAX ? `, of which ${SHOWN_MAX} are shown` : ''}
+      </p>
+      <Table
+        label="Tools"
+        rows={tools.slice(0, SHOWN_MAX)}
+        keyOf={({ name }) => name}
+        columns={[
+          {
+            name: 'tool',
+            cell: (tool) => (
+              <button type="button" class="link" onClick={() => onShow(tool)}>
+                {tool.name}
+              </button>
+            ),
+          },
+          {
+            name: 'what it does',
+            cell: ({ description = '' }) => <span class="clip">{description}</span>,
+          },
+          {
+            name: 'says of itself',
+            cell: ({ annotations }) => <Hints hints={annotations ?? {}} />,
+          },
+        ]}
+      />
+    </>
+  );
+}
+
+function AttachCard() {
+  return (
+    <Card title="Attach a client">
+      <p class="hint">
+        Each of these writes the configuration of one program, which then has your tools and those
+        that peers grant you:
+      </p>
+      <ul class="clients">
+        {CLIENTS.map((name) => (
+          <li key={name}>
+            <b>{name}</b>
+            <Command line={`starling connect ${name}`} />
+          </li>
+        ))}
+      </ul>
+    </Card>
   );
 }
 
