@@ -119,8 +119,7 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     upstreams: () => upstreams,
     metrics: () => metrics,
   });
-  const around = { sandbox, children: createNodeChildren(base) };
-  const below = { ...own, ...around, ...ofModels };
+  const below = { ...own, sandbox, children: createNodeChildren(base), ...ofModels };
   const upstreams = createNodeUpstreams(base, state, { ...below, tools });
   const renewalTimer = createNodeRenewalTimer(base, state, { membership, gateway: () => gateway });
   const metrics = createNodeMetrics(base, { ...below, gateway: () => gateway });
