@@ -1,14 +1,18 @@
 /** What agents of a node that think with a model stand on. */
 import type { RunsComponents } from './agents/index.ts';
 import type { ModelsConfig } from './config/index.ts';
-import { StarlingError } from './core/index.ts';
+import { BUILTIN_SERVER, StarlingError } from './core/index.ts';
 import type { Gateway, ToolOrigin } from './gateway/index.ts';
-import { OPERATOR, scopesCover } from './guard/index.ts';
+import { OPERATOR, leastTrusted, scopesCover } from './guard/index.ts';
 import type { Governance, Principal, Zone } from './guard/index.ts';
 import { modelResource, readModelName } from './models/index.ts';
 import type { Models } from './models/index.ts';
+import { meshOf } from './open-state.ts';
 import type { Base, OpenState } from './open-state.ts';
 import { startMind } from './thinking/index.ts';
+
+/** As grants name the node's own tools. */
+const NODE_TOOLS = `tool:${BUILTIN_SERVER}/`;
 
 /** The rooms that thinking needs; those that are made later are asked for when they are used. */
 export interface ThinkingRooms {
@@ -21,12 +25,17 @@ export interface ThinkingRooms {
 /** Makes what starts agents with a model. */
 export function createThinkingParts(
   { clock, config, logger }: Base,
-  { store }: OpenState,
+  state: OpenState,
   { gateway, governance, modelConfig, models }: ThinkingRooms,
 ): Required<Pick<RunsComponents, 'modelScopes' | 'startMind'>> {
   const { callerRules, sourceZones } = governance;
   const zoneOf = ({ resource, peer }: ToolOrigin): Zone => {
-    if (peer === undefined) return sourceZones(resource, undefined);
+    if (peer === undefined) {
+      const own = sourceZones(resource, undefined);
+      if (!resource.startsWith(NODE_TOOLS)) return own;
+      // Answers of agents, boards and lists of peers hold what any member may have written.
+      return leastTrusted([own, meshOf(state).open ? 'external' : 'trusted']) ?? own;
+    }
     const { alias, did, peerId } = peer;
     return sourceZones(resource, { kind: 'peer', peerId, did, alias });
   };
@@ -39,7 +48,7 @@ export function createThinkingParts(
           innerCaller: (principal) => gateway().innerCaller(principal),
           zoneOf,
           zoneOfCaller: (principal) => callerRules.of(principal).zone,
-          table: store.table('thinking'),
+          table: state.store.table('thinking'),
           clock,
           logger: logger.child('thinking'),
         },

@@ -23,14 +23,48 @@ export interface ThoughtId {
   readonly text: string;
 }
 
+/** Steps that somebody goes on with now. */
+export interface OpenSteps extends StepLog {
+  /** Nobody goes on with them here: they may give way to newer thoughts. */
+  close(): void;
+}
+
 const STEP_DIGITS = 6;
 const MARK_BYTES = 8;
 
+/** By table the prefixes of thoughts that are under way, which give way to nobody. */
+const underWay = new WeakMap<Table, Map<string, number>>();
+
 /** The steps of the thought so far; of a new one, its beginning. @throws STARLING_STATE_UNUSABLE */
-export async function openSteps(components: StepRowsComponents, id: ThoughtId): Promise<StepLog> {
+export async function openSteps(components: StepRowsComponents, id: ThoughtId): Promise<OpenSteps> {
+  const prefix = `${agentPrefix(id.agent)}${hashOf([id.from, id.message])}/`;
+  const close = keep(components.table, prefix);
+  try {
+    return { ...(await readThought(components, prefix, id)), close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+function keep(table: Table, prefix: string): () => void {
+  const kept = underWay.get(table) ?? new Map<string, number>();
+  underWay.set(table, kept);
+  kept.set(prefix, (kept.get(prefix) ?? 0) + 1);
+  return () => {
+    const left = (kept.get(prefix) ?? 1) - 1;
+    if (left > 0) kept.set(prefix, left);
+    else kept.delete(prefix);
+  };
+}
+
+async function readThought(
+  components: StepRowsComponents,
+  prefix: string,
+  id: ThoughtId,
+): Promise<StepLog> {
   const { clock, table } = components;
   const digest = hashOf([id.text]);
-  const prefix = `${agentPrefix(id.agent)}${hashOf([id.from, id.message])}/`;
   const known = await readSteps(components, prefix);
   const [first] = known;
   const isSame = first?.kind === 'begun' && first.digest === digest;
@@ -86,18 +120,27 @@ async function dropSteps(table: Table, prefix: string): Promise<void> {
   if (keys.length > 0) await table.batch(keys.map((key) => ({ key })));
 }
 
-/** The oldest thoughts of the agent go, whether they have ended or not, when there are too many. */
+/** The oldest thoughts of the agent go when there are too many, whether they have ended or not, but for those under way. */
 async function forgetOld({ table }: StepRowsComponents, agent: string): Promise<void> {
   const begun = new Map<string, number>();
   for await (const [key, bytes] of table.entries(agentPrefix(agent))) {
     const thought = key.slice(0, key.lastIndexOf('/') + 1);
-    if (begun.has(thought)) continue;
-    const { at } = JSON.parse(Buffer.from(bytes).toString('utf8')) as { at?: unknown };
-    begun.set(thought, typeof at === 'number' ? at : 0);
+    if (begun.has(thought) || underWay.get(table)?.has(thought) === true) continue;
+    begun.set(thought, begunAt(bytes));
   }
   const oldest = [...begun].toSorted(([, one], [, other]) => one - other);
   for (const [thought] of oldest.slice(0, Math.max(0, begun.size - THOUGHTS_KEPT_MAX + 1))) {
     await dropSteps(table, thought);
+  }
+}
+
+/** What is damaged goes first. */
+function begunAt(bytes: Uint8Array): number {
+  try {
+    const step: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
+    return isObject(step) && typeof step['at'] === 'number' ? step['at'] : 0;
+  } catch {
+    return 0;
   }
 }
 

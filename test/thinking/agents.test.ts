@@ -31,6 +31,10 @@ zones:
   external:
     sources: ['page']
     approval_required: ['functions/note']
+  trusted:
+    approval_required: ['functions/note']
+callers:
+  client:visitor: { zone: external }
 `;
 
 beforeAll(async () => {
@@ -69,6 +73,8 @@ beforeAll(async () => {
             tools: ['tool:functions/*', 'tool:page/*', 'prompt:page/*'],
             steps: 4,
           },
+          looker: { model: 'cheap', tools: ['tool:starling/peers', 'tool:functions/*'] },
+          proxy: { model: 'cheap', tools: ['tool:functions/*'], ownRights: true },
         },
       },
     },
@@ -98,6 +104,18 @@ async function ask(agentId: string, message: Json, more: JsonObject = {}): Promi
   const sent = { agentId, message, type: 'query', ...more };
   const { response } = await operator.builtin<AgentMessageResult>('agent_message', sent);
   return response ?? null;
+}
+
+/** What waits for an approval, once one thing does. */
+function oneWaiting(): Promise<{ readonly id: string; readonly resource: string }> {
+  return vi.waitFor(async () => {
+    const { approvals } = await operator.builtin<{
+      approvals: { id: string; resource: string }[];
+    }>('approval_list');
+    expect(approvals).toHaveLength(1);
+    const [first] = approvals;
+    return first ?? expect.fail('nothing waits');
+  }, 20_000);
 }
 
 it('an agent calls tools by its own rights, reads what they give as data, and answers', async () => {
@@ -179,19 +197,49 @@ it('after data of an untrusted zone, what the policy asks approval for there wai
     return count === 2 ? call('after')() : { text: 'done' };
   };
   const answered = ask('clerk', 'read the page, and note');
-  const waiting = async (): Promise<readonly { id: string; resource: string }[]> =>
-    (await operator.builtin<{ approvals: { id: string; resource: string }[] }>('approval_list'))
-      .approvals;
-  const open = await vi.waitFor(async () => {
-    const found = await waiting();
-    expect(found).toHaveLength(1);
-    return found;
-  }, 20_000);
+  const open = await oneWaiting();
   expect(noted).toEqual(['before']);
-  expect(open[0]?.resource).toBe('tool:functions/note');
-  await operator.builtin('approval_answer', { id: open[0]?.id ?? '', approve: true });
+  expect(open.resource).toBe('tool:functions/note');
+  await operator.builtin('approval_answer', { id: open.id, approve: true });
   await expect(answered).resolves.toBe('done');
   expect(noted).toEqual(['before', 'after']);
+});
+
+it("what the node's own tools give may be the words of any member, and counts as from there", async () => {
+  await spawn({ agentType: 'looker' });
+  vendor.script = (request) => {
+    const count = resultsIn(request).length;
+    if (count === 0) return { calls: [['starling__peers', {}]] };
+    return count === 1 ? { calls: [['functions__note', { mark: 'looked' }]] } : { text: 'done' };
+  };
+  const answered = ask('looker', 'who is there? note it');
+  const { id } = await oneWaiting();
+  expect(noted).toEqual([]);
+  await operator.builtin('approval_answer', { id, approve: false });
+  await expect(answered).resolves.toBe('done');
+  expect(noted).toEqual([]);
+});
+
+it('an agent that answers for itself is led by its senders all the same: the limits of their zone hold', async () => {
+  await spawn({ agentType: 'proxy' });
+  const { key } = await operator.builtin<{ key: string }>('key_create', {
+    name: 'visitor',
+    scopes: ['tool:starling/agent_message', 'agent:*'],
+  });
+  vendor.script = (request) =>
+    resultsIn(request).length === 0
+      ? { calls: [['functions__note', { mark: 'led' }]] }
+      : { text: 'done' };
+  const answered = fetch(`${node.status().endpoints.url ?? ''}/tools/agent_message`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ agentId: 'proxy', message: 'note it', type: 'query' }),
+  });
+  const { id } = await oneWaiting();
+  expect(noted).toEqual([]);
+  await operator.builtin('approval_answer', { id, approve: false });
+  expect((await answered).status).toBe(200);
+  expect(noted).toEqual([]);
 });
 
 it('an answer that is a JSON object is given as one', async () => {

@@ -1,11 +1,14 @@
 /** The loop step by step: cut off behind each step, a thought goes on where it was, and makes no call twice that could do harm. */
 import { expect, it } from 'vitest';
+import { silentLogger } from '../../src/core/index.ts';
 import type { JsonObject } from '../../src/core/index.ts';
 import { OPERATOR } from '../../src/guard/index.ts';
 import type { Models } from '../../src/models/index.ts';
 import { think } from '../../src/thinking/loop/think.ts';
 import { createMeshToolbox } from '../../src/thinking/loop/mesh-toolbox.ts';
-import { passingSteps } from '../../src/thinking/step-rows.ts';
+import { THOUGHTS_KEPT_MAX } from '../../src/thinking/limits.ts';
+import { openSteps, passingSteps } from '../../src/thinking/step-rows.ts';
+import { memoryTable } from '../grants/memory-table.ts';
 import type { Step, StepLog, Thought, Toolbox, UsableTool } from '../../src/thinking/types.ts';
 
 const NEVER = new AbortController().signal;
@@ -62,9 +65,9 @@ function bench(): Bench {
   };
 }
 
-const run = (log: StepLog, toolbox: Toolbox): Promise<Thought> =>
+const run = (log: StepLog, toolbox: Toolbox, asked = models): Promise<Thought> =>
   think(
-    { models, messageBytes: 1_000_000 },
+    { models: asked, messageBytes: 1_000_000 },
     {
       model: 'gpu/mind',
       asks: OPERATOR,
@@ -109,6 +112,53 @@ it('a thought that is cut off behind any step goes on there: paid once at the mo
       `cut at ${cut}`,
     ).toHaveLength(paidBefore ? 0 : 1);
   }
+});
+
+it('a model that calls every first call of a turn the same has each of them made', async () => {
+  const asked: Pick<Models, 'ask'> = {
+    async ask({ fields }) {
+      const turns = (fields['messages'] as { role: string }[]).filter(
+        ({ role }) => role === 'assistant',
+      );
+      const call = { index: 0, id: 'call_0', function: { name: 'pay', arguments: '{}' } };
+      const delta = turns.length < 2 ? { tool_calls: [call] } : { content: 'paid twice' };
+      return { isStream: true, headers: {}, body: streamed(delta) };
+    },
+  };
+  const { calls, toolbox } = bench();
+  await expect(run(passingSteps(1), toolbox, asked)).resolves.toMatchObject({ text: 'paid twice' });
+  expect(calls).toEqual(['pay', 'pay']);
+});
+
+it('what the model said last is its answer, also where the node ended before it noted that', async () => {
+  const log = passingSteps(1);
+  await log.add({ kind: 'said', text: 'paid', calls: [] });
+  const never: Pick<Models, 'ask'> = {
+    ask: async () => expect.fail('the model was asked again'),
+  };
+  const thought = run(log, bench().toolbox, never);
+  await expect(thought).resolves.toMatchObject({ text: 'paid', steps: 1 });
+});
+
+const THOUGHT = { agent: 'clerk', from: 'operator', message: 'm1', text: 'pay' };
+
+it('a thought that is under way gives way to none, and a damaged one keeps nobody from thinking', async () => {
+  const table = memoryTable();
+  let now = 1;
+  const components = { table, clock: { now: () => now }, logger: silentLogger };
+  const under = await openSteps(components, THOUGHT);
+  await under.add({ kind: 'calling', call: 'one' });
+  const idle = await openSteps(components, { ...THOUGHT, message: 'idle' });
+  idle.close();
+  const [damaged = ''] = table.rows.keys();
+  await table.put(damaged.replace(/[^/]+\/\d+$/, `${'0'.repeat(32)}/000000`), Buffer.from('{oops'));
+  for (let at = 0; at < 2 * THOUGHTS_KEPT_MAX; at += 1) {
+    now += 1;
+    (await openSteps(components, { ...THOUGHT, message: `other ${at}` })).close();
+  }
+  expect(table.rows.size).toBeLessThanOrEqual(THOUGHTS_KEPT_MAX + 2);
+  const again = await openSteps(components, THOUGHT);
+  expect(again.steps.map(({ kind }) => kind)).toEqual(['begun', 'calling']);
 });
 
 it('a step that the disk does not take is not acted on', async () => {

@@ -44,6 +44,8 @@ export interface MindStart {
   readonly config?: JsonObject | undefined;
   /** By whose rights it calls tools, asked before each call. */
   principal(): Principal;
+  /** Those by whose word it does what it does now, also where it answers for itself. */
+  senders(): readonly Principal[];
   /** By whose rights it asks its model: its own, whoever it works for. */
   readonly asks: Principal;
   /** Something that it has done, as a line of its log. */
@@ -332,6 +334,7 @@ class NodeRunAgent implements RunAgent {
       mind,
       config,
       principal: () => this.#principal(),
+      senders: () => this.#senders(),
       asks: runPrincipal(name, mind.scopes),
       wrote: (line) => this.log.add(line, number),
       signal,
@@ -343,6 +346,16 @@ class NodeRunAgent implements RunAgent {
    * those whom it answered last: whoever wrote to it could have asked for just that.
    */
   #principal(): Principal {
+    const senders = this.#senders();
+    const { hops } = this.#orders;
+    const worksFor = this.#init.kind.ownRights ? [] : senders;
+    const principal = runPrincipal(this.row.name, this.row.tools, { worksFor, hops });
+    const key = JSON.stringify(principal);
+    if (key !== this.#working.key) this.#working = { key, principal };
+    return this.#working.principal;
+  }
+
+  #senders(): readonly Principal[] {
     const inHand = this.#mailbox?.inHand() ?? new Map<AgentMessage, string>();
     const senders = new Set([...inHand.values()].flatMap(sendersIn));
     senders.delete(NODE_SENDER);
@@ -350,17 +363,8 @@ class NodeRunAgent implements RunAgent {
     if (senders.size > 0) {
       this.#orders = { senders, hops: Math.max(0, ...led.filter(isCount)) + 1 };
     }
-    const { hops } = this.#orders;
     // A sender may have lost its rights since, or be nobody any more.
-    const worksFor = this.#init.kind.ownRights ? [] : this.#meant(this.#orders.senders);
-    const principal = runPrincipal(this.row.name, this.row.tools, { worksFor, hops });
-    const key = JSON.stringify(principal);
-    if (key !== this.#working.key) this.#working = { key, principal };
-    return this.#working.principal;
-  }
-
-  #meant(senders: ReadonlySet<string>): readonly Principal[] {
-    return [...senders]
+    return [...this.#orders.senders]
       .map((sender) => this.#components.callerOf(sender))
       .filter((one) => one !== undefined);
   }

@@ -236,6 +236,8 @@ class Exchange implements DocumentExchange {
     if (this.#isHeld(view, name)) return;
     const kept = this.#documents.get(peerId);
     if (kept?.hash === name.hash && this.#take(peerId, name, kept.bytes)) return;
+    // Nor as the last one after a restart, where the one of now does not come before its owner goes.
+    this.#documents.delete(peerId);
     this.#wanted.set(peerId, {
       name,
       tried: new Set(),

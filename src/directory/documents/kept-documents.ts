@@ -51,7 +51,9 @@ class Kept implements KeptDocuments {
   readonly #shelf: DocumentShelf;
   /** Of documents that were opened. */
   readonly #agents = new Map<PeerId, readonly ListedAgent[]>();
-  #writing: Promise<void> = Promise.resolve();
+  /** What the disk has not taken yet, by key: the last of each counts, so that a slow disk has no more to wait for than it holds. */
+  readonly #unwritten = new Map<string, Uint8Array | undefined>();
+  #writing: Promise<void> | undefined;
 
   constructor(components: KeptDocumentsComponents, shelf: DocumentShelf) {
     this.#components = components;
@@ -108,20 +110,29 @@ class Kept implements KeptDocuments {
     return this.#agents.get(owner) ?? this.open(owner)?.agents ?? [];
   }
 
-  written(): Promise<void> {
-    return this.#writing;
+  async written(): Promise<void> {
+    await this.#writing;
   }
 
-  /** One after the other; what the disk refuses is fetched again after a restart. */
   #write(key: string, bytes: Uint8Array | undefined): void {
+    this.#unwritten.set(key, bytes);
+    this.#writing ??= this.#writeAll();
+  }
+
+  /** One after the other; what the disk refuses is fetched again after a restart. Never rejects. */
+  async #writeAll(): Promise<void> {
     const { logger, table } = this.#components;
-    this.#writing = this.#writing.then(async () => {
+    // Not before `#writing` is known.
+    await Promise.resolve();
+    for (const [key, bytes] of this.#unwritten) {
+      this.#unwritten.delete(key);
       try {
         await (bytes === undefined ? table.delete(key) : table.put(key, bytes));
       } catch (error) {
         logger.warn({ key, error: messageOf(error) }, 'a catalog of a peer is not kept on disk');
       }
-    });
+    }
+    this.#writing = undefined;
   }
 }
 

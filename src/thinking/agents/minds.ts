@@ -105,14 +105,13 @@ class Mind implements AgentProcess {
       return valueOf(thought.text);
     } finally {
       toolbox.close();
+      log.close();
     }
   }
 
   /** What a message from elsewhere says may be what its sender wants of others' rights. */
   #heardSender(toolbox: MeshToolbox): void {
-    const principal = this.#init.principal();
-    const worksFor = principal.kind === 'client' ? (principal.worksFor ?? []) : [];
-    for (const sender of worksFor) toolbox.heard(this.#components.zoneOfCaller(sender));
+    for (const sender of this.#init.senders()) toolbox.heard(this.#components.zoneOfCaller(sender));
   }
 
   /** The words of a prompt count as its spawner's, who named it. */

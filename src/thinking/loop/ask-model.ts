@@ -110,7 +110,8 @@ function takeCalls(coming: Map<number, Coming>, told: Json | undefined): void {
 function callsOf(coming: ReadonlyMap<number, Coming>): readonly WantedCall[] {
   const used = new Set<string>();
   return [...coming.values()].map(({ id, tool, args }, index) => {
-    const own = id === '' || used.has(id) ? `call_${index}_${used.size}` : id;
+    let own = id;
+    for (let more = 0; own === '' || used.has(own); more += 1) own = `call_${index}_${more}`;
     used.add(own);
     return { id: own, tool, args };
   });

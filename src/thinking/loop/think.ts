@@ -76,6 +76,12 @@ class Thinker {
       signal.throwIfAborted();
       const answered = log.steps.findLast((step) => step.kind === 'answered');
       if (answered !== undefined) return this.#thought(answered.text);
+      const last = log.steps.at(-1);
+      if (last?.kind === 'said' && last.calls.length === 0) {
+        // The node may have ended between the two: the model has answered, and is not asked again.
+        await log.add({ kind: 'answered', text: last.text });
+        continue;
+      }
       const open = openCalls(log.steps);
       if (open.length > 0) await this.#callAll(open);
       else await this.#turn();
@@ -105,7 +111,6 @@ class Thinker {
     this.#output += turn.output;
     const calls = isLast ? [] : turn.calls;
     await log.add({ kind: 'said', text: turn.text, calls });
-    if (calls.length === 0) await log.add({ kind: 'answered', text: turn.text });
   }
 
   /** Once more where the answer can't be used, as small models write what is no JSON now and then. */
@@ -147,7 +152,10 @@ class Thinker {
     if (tool === undefined) return failed('there is no such tool, or you may not use it');
     const args = argumentsOf(call.args);
     if (args === undefined) return failed('not called: its arguments are no JSON object');
-    const isBegun = log.steps.some((step) => step.kind === 'calling' && step.call === call.id);
+    // Many models call each turn's first call the same: a call of an earlier turn is another one.
+    const isBegun = ofThisTurn(log.steps).some(
+      (step) => step.kind === 'calling' && step.call === call.id,
+    );
     if (isBegun && !tool.isRepeatable) return failed(UNSURE);
     if (!isBegun) await log.add({ kind: 'calling', call: call.id });
     this.#init.happened({ kind: 'calls', tool: call.tool, args: call.args });
@@ -165,11 +173,15 @@ function lastCalls(steps: readonly Step[]): readonly WantedCall[] {
   return steps.findLast((step) => step.kind === 'said')?.calls ?? [];
 }
 
+/** What came since the model said something last. */
+function ofThisTurn(steps: readonly Step[]): readonly Step[] {
+  return steps.slice(steps.findLastIndex(({ kind }) => kind === 'said') + 1);
+}
+
 /** Those of them that have no result yet. */
 function openCalls(steps: readonly Step[]): readonly WantedCall[] {
-  const from = steps.findLastIndex(({ kind }) => kind === 'said');
   const done = new Set(
-    steps.slice(from + 1).flatMap((step) => (step.kind === 'result' ? [step.call] : [])),
+    ofThisTurn(steps).flatMap((step) => (step.kind === 'result' ? [step.call] : [])),
   );
   return lastCalls(steps).filter(({ id }) => !done.has(id));
 }

@@ -6,11 +6,15 @@ import {
   DOCUMENT_BYTES_MAX,
   bodyOf,
   hashOf,
+  labelOf,
   openDocument,
   sealDocument,
 } from '../../../src/directory/documents/document.ts';
 import { encodeDocumentMessage } from '../../../src/directory/documents/document-messages.ts';
+import { silentLogger } from '../../../src/core/index.ts';
+import { memoryTable } from '../../grants/memory-table.ts';
 import { readAgents } from '../../../src/directory/read-agents.ts';
+import { createKeptDocuments } from '../../../src/directory/documents/kept-documents.ts';
 import { createDocumentShelf } from '../../../src/directory/documents/document-shelf.ts';
 import { agentOf, createDocumentWorld, serverOf } from './arrange.ts';
 import type { DocumentNode, DocumentWorld } from './arrange.ts';
@@ -348,6 +352,11 @@ it('is kept on disk by its hash: of who is away it tells what was listed last, a
   expect(toolsOf(again)).toBeUndefined();
   again.hear(alice.peerId, { version: 9, hash: 'ab'.repeat(16) }, { state: 'left' });
   expect(toolsOf(again)).toBeUndefined();
+  await world.run(0);
+  const third = world.node(4, { rows: new Map(again.rows) });
+  third.hear(alice.peerId, undefined, { state: 'left', presence: undefined } as never);
+  await world.run(0);
+  expect(toolsOf(third)).toBeUndefined();
   // Who lists nothing, or is no member any more, has its row removed.
   for (const more of [{}, { state: 'dead', ended: {} }] as const) {
     world.passes = () => true;
@@ -358,6 +367,39 @@ it('is kept on disk by its hash: of who is away it tells what was listed last, a
     await world.run(0);
     expect([toolsOf(again), [...again.rows.keys()]]).toEqual([undefined, []]);
   }
+});
+
+it('waits for a slow disk with the last text of each owner, however often that names another one', async () => {
+  const { identity, peerId } = createDocumentWorld().node(2);
+  const table = memoryTable();
+  const puts: string[] = [];
+  let release = (): void => undefined;
+  const gate = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const slow = {
+    ...table,
+    async put(key: string, value: Uint8Array) {
+      puts.push(key);
+      await gate;
+      await table.put(key, value);
+    },
+  };
+  const kept = createKeptDocuments({ table: slow, logger: silentLogger });
+  const body = Buffer.from(JSON.stringify({ servers: [serverOf('files')] }));
+  for (let version = 1; version <= 50; version += 1) {
+    kept.put(sealDocument(identity, { owner: peerId, version, body }), []);
+    await Promise.resolve();
+  }
+  release();
+  await kept.written();
+  expect(puts.length).toBeLessThanOrEqual(2);
+  expect(labelOf(table.rows.get(`of/${peerId}`) ?? new Uint8Array())).toMatchObject({
+    version: 50,
+  });
+  kept.delete(peerId);
+  await kept.written();
+  expect(table.rows.size).toBe(0);
 });
 
 it('is not believed because it stands on the disk', async () => {
