@@ -160,7 +160,9 @@ function fieldOf(name: string, property: Data | null, isRequired: boolean): Fiel
     integer: 'number',
     boolean: 'boolean',
   };
-  const kind = options.length > 0 ? 'choice' : (kinds[String(type)] ?? 'json');
+  // A type may be anything, also what can't be made a text.
+  const known = typeof type === 'string' && Object.hasOwn(kinds, type) ? kinds[type] : undefined;
+  const kind = options.length > 0 ? 'choice' : (known ?? 'json');
   return {
     name,
     kind,

@@ -57,7 +57,20 @@ export function shortId(id: string): string {
   return id.length > 20 ? `…${id.slice(-8)}` : id;
 }
 
+/** What a terminal obeys, or nobody sees: a command that is pasted must hold none of it. */
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+
 /** A word of a command, quoted where a shell would read it otherwise. */
 export function shellWord(word: string): string {
+  if (word.search(UNSEEN) >= 0) {
+    const quoted = word.replaceAll(/['\\]/g, String.raw`\$&`).replaceAll(UNSEEN, escaped);
+    return `$'${quoted}'`;
+  }
   return /^[\w./:@%+=,-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
+}
+
+function escaped(character: string): string {
+  const code = character.codePointAt(0) ?? 0;
+  if (code < 0x80) return String.raw`\x${code.toString(16).padStart(2, '0')}`;
+  return String.raw`\U${code.toString(16).padStart(8, '0')}`;
 }

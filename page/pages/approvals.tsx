@@ -19,7 +19,8 @@ export function ApprovalsPage() {
   return (
     <Answer live={live}>
       {({ approvals }) => {
-        const waiting = approvals.filter(({ state }) => state === 'pending');
+        // What comes while a person reads stands below: it must not come under a hand that is about to approve.
+        const waiting = approvals.filter(({ state }) => state === 'pending').toReversed();
         const over = approvals.filter(({ state }) => state !== 'pending');
         return (
           <>

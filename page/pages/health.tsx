@@ -13,7 +13,7 @@ const TONES: Readonly<Record<string, Tone>> = {
 };
 
 /** Words in a hint that are a command of ours, to be copied. */
-const COMMAND = /starling [a-z][^;,)]*/;
+const COMMAND = /starling [a-z][^;,)|&$`\p{Cc}]*/u;
 
 /** The page. */
 export function HealthPage({ status }: { status: Live<StatusResult> }) {

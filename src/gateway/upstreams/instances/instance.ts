@@ -268,9 +268,14 @@ async function shakeHands(
   const title = `server '${init.name}'`;
   const { client, startTimeoutMs } = init;
   const [first = 'legacy', second] = erasOf(init);
-  const shake = (era: Era, timeoutMs: number): Promise<Handshake> => {
+  const shake = async (era: Era, timeoutMs: number): Promise<Handshake> => {
     speak(era);
-    return (era === 'modern' ? discover : initialize)(channel, title, { timeoutMs, client });
+    try {
+      const greet = era === 'modern' ? discover : initialize;
+      return await greet(channel, title, { timeoutMs, client });
+    } catch (error) {
+      throw inItsOwnWords(error);
+    }
   };
   const isProbe = first === 'modern';
   const probeMs = Math.min(PROBE_TIMEOUT_MS, startTimeoutMs);
@@ -304,6 +309,13 @@ async function initializeAnew(
   }
   renewed();
   return handshake;
+}
+
+/** What a server says of itself is no hint of ours, and has none of our codes: status would tell its words as ours. */
+function inItsOwnWords(error: unknown): unknown {
+  if (!isAnswer(error)) return error;
+  const { data, message } = error as StarlingError;
+  return new StarlingError('STARLING_UPSTREAM_UNAVAILABLE', message, { data, cause: error });
 }
 
 /** True for an error by which the server itself answered. */
