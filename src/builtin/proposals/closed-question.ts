@@ -28,7 +28,7 @@ export interface ClosedQuestion<Answer> {
   /** What the model may know, as data. */
   readonly data: JsonObject;
   readonly form: z.ZodType<Answer>;
-  /** Default: the first that the caller may use. */
+  /** Default: the first of this node's own that the caller may use. A peer's is told of the node only where somebody names it. */
   readonly model: string | undefined;
   readonly principal: Principal;
   readonly signal: AbortSignal;
@@ -76,12 +76,17 @@ async function firstModel(
   signal: AbortSignal,
 ): Promise<string> {
   const { models: listed } = await models.list(principal, signal);
-  const [first] = listed;
-  if (first !== undefined) return first.name;
+  const own = listed.find(({ peer }) => peer === undefined);
+  if (own !== undefined) return own.name;
+  const isNone = listed.length === 0;
   throw new StarlingError(
     'STARLING_MODEL_UNKNOWN',
-    'nobody can think about this here: this node has no language model, and no peer lets it use one',
-    { hint: 'add one: starling model add gpu --url http://127.0.0.1:11434' },
+    `nobody can think about this here: this node has no language model${isNone ? ', and no peer lets it use one' : ' of its own'}`,
+    {
+      hint: isNone
+        ? 'add one: starling model add gpu --url http://127.0.0.1:11434'
+        : 'name one of a peer that may know what stands in the question: starling model list',
+    },
   );
 }
 

@@ -69,7 +69,7 @@ export interface FindingComponents extends AskingComponents {
   readonly keys: Pick<ApiKeys, 'list'>;
 }
 
-const model = z.string().min(1).max(300).optional().describe('Default: the first there is.');
+const model = z.string().min(1).max(300).optional().describe('Default: the first of this node.');
 
 /** `audit_review`, `risk_analyse` and `policy_recommend`. */
 export function findingTools(components: FindingComponents): readonly BuiltinTool[] {

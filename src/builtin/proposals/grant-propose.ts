@@ -70,7 +70,7 @@ export function grantProposeTool(components: GrantProposeComponents): BuiltinToo
       'Has a language model turn one sentence into a grant, and says in our words what that would give. Nothing is granted: grant_create makes it.',
     input: z.object({
       text: z.string().min(1).max(TEXT_MAX).describe('Who is to get what, in plain words.'),
-      model: z.string().min(1).max(300).optional().describe('Default: the first there is.'),
+      model: z.string().min(1).max(300).optional().describe('Default: the first of this node.'),
     }),
     hints: { readOnlyHint: true },
     clients: 'no',

@@ -24,7 +24,7 @@ export function addGrant(program: Command, outcome: Outcome): void {
     .description(
       'Has a language model turn one sentence into a grant, and shows in our words what that gives. It is granted when you say yes, and never without.',
     )
-    .option('--model <name>', 'the model to ask; default the first there is')
+    .option('--model <name>', 'the model to ask; default the first of this node')
     .addHelpText(
       'after',
       examples("starling grant propose 'let bob read my files until friday' --model gpu/qwen3:8b"),

@@ -14,7 +14,7 @@ import type { GrantBook } from '../../../src/grants/index.ts';
 import type { BuiltinTool, Upstream } from '../../../src/gateway/index.ts';
 import type { PeerView } from '../../../src/membership/index.ts';
 import { eventText } from '../../../src/models/translate/stream-translator.ts';
-import type { ModelAnswer, ReadCall } from '../../../src/models/types.ts';
+import type { ListedModel, ModelAnswer, ReadCall } from '../../../src/models/types.ts';
 import { NOW_MS, alice, bob, manualClock, owner } from '../../grants/arrange.ts';
 import { memoryTable } from '../../grants/memory-table.ts';
 
@@ -49,6 +49,7 @@ const OFFERS = [
 ];
 
 let said: string;
+let listed: readonly ListedModel[];
 let prompts: string[];
 let book: GrantBook;
 let clock: ReturnType<typeof manualClock>;
@@ -56,6 +57,7 @@ let call: <Result>(name: string, args: JsonObject) => Promise<Result>;
 
 beforeEach(async () => {
   prompts = [];
+  listed = [{ name: 'gpu/qwen' }];
   clock = manualClock();
   const tables = { grants: memoryTable(), revocations: memoryTable() };
   book = createGrantBook({ identity: owner, ...tables, clock, logger: silentLogger });
@@ -79,7 +81,7 @@ beforeEach(async () => {
       })();
       return { isStream: true, headers: {}, body };
     },
-    list: async () => ({ models: said === 'no model' ? [] : [{ name: 'gpu/qwen' }], failures: [] }),
+    list: async () => ({ models: said === 'no model' ? [] : listed, failures: [] }),
     providers: () => [{ name: 'gpu', api: 'openai', problems: [] }],
   };
   const budgets = {
@@ -300,17 +302,29 @@ it('tells a model what is here, and no tool of the node itself', async () => {
   expect(prompt).not.toContain('starling/grant_create');
 });
 
-it.each(['grant_propose', 'audit_review', 'risk_analyse', 'policy_recommend'])(
-  '%s says so where there is no model',
-  async (name) => {
-    said = 'no model';
-    const text = ['grant_propose', 'policy_recommend'].includes(name) ? { text: 'x' } : {};
-    await expect(call(name, text)).rejects.toMatchObject({
-      code: 'STARLING_MODEL_UNKNOWN',
-      hint: expect.stringContaining('starling model add') as string,
-    });
-  },
-);
+const ALL = ['grant_propose', 'audit_review', 'risk_analyse', 'policy_recommend'];
+
+it.each(ALL)("%s tells a peer's model nothing of the node unless it is named", async (name) => {
+  listed = [{ name: '@laptop/gpu/qwen', peer: 'laptop' }];
+  const text = ['grant_propose', 'policy_recommend'].includes(name) ? { text: 'x' } : {};
+  await expect(call(name, text)).rejects.toMatchObject({
+    code: 'STARLING_MODEL_UNKNOWN',
+    hint: expect.stringContaining('starling model list') as string,
+  });
+  expect(prompts).toEqual([]);
+  said = JSON.stringify({ findings: [] });
+  await call(name, { ...text, model: '@laptop/gpu/qwen' }).catch(() => undefined);
+  expect(prompts).toHaveLength(1);
+});
+
+it.each(ALL)('%s says so where there is no model', async (name) => {
+  said = 'no model';
+  const text = ['grant_propose', 'policy_recommend'].includes(name) ? { text: 'x' } : {};
+  await expect(call(name, text)).rejects.toMatchObject({
+    code: 'STARLING_MODEL_UNKNOWN',
+    hint: expect.stringContaining('starling model add') as string,
+  });
+});
 
 describe('what is found', () => {
   const found = async (tool: string, findings: readonly unknown[]): Promise<FindingsResult> => {
