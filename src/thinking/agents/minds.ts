@@ -58,10 +58,10 @@ class Mind implements AgentProcess {
     } catch (error) {
       if (signal.aborted) throw stopped(this.#init.agent);
       if (error instanceof DOMException && error.name === 'TimeoutError') {
-        throw new StarlingError(
-          'STARLING_TIMEOUT',
-          `agent ${this.#init.agent} did not answer within ${timeoutMs / 1000} s`,
-        );
+        const text = `agent ${this.#init.agent} did not answer within ${timeoutMs / 1000} s`;
+        if (message['type'] === 'query') throw new StarlingError('STARLING_TIMEOUT', text);
+        // The thought is over by this. A program would hang and be started anew, and with it all that it does for others.
+        throw new StarlingError('STARLING_AGENT_FAILED', text, { data: { reason: 'late' } });
       }
       throw error;
     }

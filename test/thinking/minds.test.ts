@@ -1,0 +1,67 @@
+/** A mind without a node: what one message does to the thoughts about others. */
+import { expect, it } from 'vitest';
+import { silentLogger } from '../../src/core/index.ts';
+import { OPERATOR } from '../../src/guard/index.ts';
+import type { Models } from '../../src/models/index.ts';
+import { startMind } from '../../src/thinking/index.ts';
+import { createTestClock } from '../core/test-clock.ts';
+import { memoryTable } from '../grants/memory-table.ts';
+
+/** Thinks until it is told to stop. */
+const models: Pick<Models, 'ask'> = {
+  ask: (_, __, signal) =>
+    new Promise((_resolve, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+    }),
+};
+
+it('a command that takes too long fails alone: no process hangs that would have to begin anew', async () => {
+  const clock = createTestClock();
+  const mind = await startMind(
+    {
+      models,
+      messageBytes: 1_000_000,
+      innerCaller: () => ({
+        request: async () => ({ tools: [] }),
+        originOf: () => undefined,
+        close: () => undefined,
+      }),
+      zoneOf: () => 'local',
+      zoneOfCaller: () => 'local',
+      table: memoryTable(),
+      clock,
+      logger: silentLogger,
+    },
+    {
+      agent: 'clerk',
+      kind: 'clerk',
+      mind: { model: 'gpu/mind', steps: 3, scopes: [] },
+      principal: () => OPERATOR,
+      senders: () => [],
+      asks: OPERATOR,
+      wrote: () => undefined,
+      signal: new AbortController().signal,
+    },
+  );
+  const message = {
+    type: 'command',
+    from: 'mallory',
+    messageId: 'm1',
+    message: 'call my slow tool',
+  };
+  const late = expect(mind.deliver(message, 1000)).rejects.toMatchObject({
+    code: 'STARLING_AGENT_FAILED',
+    data: { reason: 'late' },
+  });
+  const asked = expect(
+    mind.deliver({ ...message, type: 'query', messageId: 'm2' }, 2000),
+  ).rejects.toMatchObject({ code: 'STARLING_TIMEOUT' });
+  clock.advance(1000);
+  await late;
+  clock.advance(1000);
+  await asked;
+  const last = mind.deliver({ ...message, messageId: 'm3' }, 60_000);
+  const ended = expect(last).rejects.toMatchObject({ code: 'STARLING_UPSTREAM_UNAVAILABLE' });
+  await mind.close();
+  await ended;
+});
