@@ -116,6 +116,7 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     ...ofModels,
     ...decided,
     secretsChanged: () => upstreams.secretsChanged(),
+    gateway: () => gateway,
     upstreams: () => upstreams,
     metrics: () => metrics,
   });

@@ -2,14 +2,15 @@
 import type { RunsComponents } from './agents/index.ts';
 import type { ModelsConfig } from './config/index.ts';
 import { BUILTIN_SERVER, StarlingError } from './core/index.ts';
-import type { Gateway, ToolOrigin } from './gateway/index.ts';
+import type { BuiltinTool, Gateway, ToolOrigin } from './gateway/index.ts';
 import { OPERATOR, leastTrusted, scopesCover } from './guard/index.ts';
 import type { Governance, Principal, Zone } from './guard/index.ts';
 import { modelResource, readModelName } from './models/index.ts';
 import type { Models } from './models/index.ts';
 import { meshOf } from './open-state.ts';
 import type { Base, OpenState } from './open-state.ts';
-import { startMind } from './thinking/index.ts';
+import { askTools, startMind } from './thinking/index.ts';
+import type { AskComponents } from './thinking/index.ts';
 
 /** As grants name the node's own tools. */
 const NODE_TOOLS = `tool:${BUILTIN_SERVER}/`;
@@ -29,24 +30,16 @@ export function createThinkingParts(
   { gateway, governance, modelConfig, models }: ThinkingRooms,
 ): Required<Pick<RunsComponents, 'modelScopes' | 'startMind'>> {
   const { callerRules, sourceZones } = governance;
-  const zoneOf = ({ resource, peer }: ToolOrigin): Zone => {
-    if (peer === undefined) {
-      const own = sourceZones(resource, undefined);
-      if (!resource.startsWith(NODE_TOOLS)) return own;
-      // Answers of agents, boards and lists of peers hold what any member may have written.
-      return leastTrusted([own, meshOf(state).open ? 'external' : 'trusted']) ?? own;
-    }
-    const { alias, did, peerId } = peer;
-    return sourceZones(resource, { kind: 'peer', peerId, did, alias });
-  };
+  const asking = (): AskComponents =>
+    askingOf(
+      { clock, messageBytes: config.limits.messageBytes },
+      { gateway, models, sourceZones, state },
+    );
   return {
     startMind: (init) =>
       startMind(
         {
-          models: models(),
-          messageBytes: config.limits.messageBytes,
-          innerCaller: (principal) => gateway().innerCaller(principal),
-          zoneOf,
+          ...asking(),
           zoneOfCaller: (principal) => callerRules.of(principal).zone,
           table: state.store.table('thinking'),
           clock,
@@ -57,6 +50,53 @@ export function createThinkingParts(
     modelScopes: (model, principal) =>
       scopesOf({ models: models(), modelConfig }, model, principal),
   };
+}
+
+/** What a loop between a model and the tools of somebody works with. */
+function askingOf(
+  { clock, messageBytes }: Pick<AskComponents, 'clock' | 'messageBytes'>,
+  {
+    gateway,
+    models,
+    sourceZones,
+    state,
+  }: Pick<ThinkingRooms, 'gateway' | 'models'> &
+    Pick<Governance, 'sourceZones'> & { readonly state: Pick<OpenState, 'ownMesh'> },
+): AskComponents {
+  return {
+    models: models(),
+    messageBytes,
+    innerCaller: (principal) => gateway().innerCaller(principal),
+    zoneOf({ resource, peer }: ToolOrigin): Zone {
+      if (peer === undefined) {
+        const own = sourceZones(resource, undefined);
+        if (!resource.startsWith(NODE_TOOLS)) return own;
+        // Answers of agents, boards and lists of peers hold what any member may have written.
+        return leastTrusted([own, meshOf(state).open ? 'external' : 'trusted']) ?? own;
+      }
+      const { alias, did, peerId } = peer;
+      return sourceZones(resource, { kind: 'peer', peerId, did, alias });
+    },
+    clock,
+  };
+}
+
+/** The tool `ask` of this node. */
+export function createAskTools(
+  { clock, config }: Pick<Base, 'clock' | 'config'>,
+  state: Pick<OpenState, 'ownMesh'>,
+  { gateway, governance, models }: Omit<ThinkingRooms, 'modelConfig'>,
+): readonly BuiltinTool[] {
+  const { sourceZones } = governance;
+  const init = { clock, messageBytes: config.limits.messageBytes };
+  // The gateway is made later than its tools.
+  const made = (): AskComponents => askingOf(init, { gateway, models, sourceZones, state });
+  return askTools({
+    ...init,
+    models: { ask: (...call) => models().ask(...call) },
+    innerCaller: (...call) => made().innerCaller(...call),
+    zoneOf: (origin) => made().zoneOf(origin),
+  });
 }
 
 /** Of a model, or of the models of a route: those that `principal` has. */

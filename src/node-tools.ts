@@ -24,13 +24,14 @@ import {
 } from './builtin/index.ts';
 import { dashboardTools } from './dashboard/index.ts';
 import type { Funds } from './budget/index.ts';
-import type { BuiltinTool, Upstreams } from './gateway/index.ts';
+import type { BuiltinTool, Gateway, Upstreams } from './gateway/index.ts';
 import type { Base, OpenState } from './open-state.ts';
 import { metricsTools } from './metrics/index.ts';
 import type { Metrics } from './metrics/index.ts';
 import { modelTools } from './models/index.ts';
 import { listingOf } from './node-peer-parts.ts';
 import type { Parts, PartsInit } from './node-rooms.ts';
+import { createAskTools } from './node-thinking-parts.ts';
 import { collaborateTool, orchestrationTools, withPlans } from './orchestration/index.ts';
 import { swarmTools, withSwarms } from './swarms/index.ts';
 import { taskTools } from './tasks/index.ts';
@@ -66,6 +67,7 @@ type ToolRooms = Pick<
     readonly secretsChanged: () => readonly string[];
     readonly funds: Funds;
     /** Made later. */
+    readonly gateway: () => Gateway;
     readonly upstreams: () => Upstreams;
     readonly metrics: () => Metrics;
   };
@@ -73,7 +75,17 @@ type ToolRooms = Pick<
 /** Makes the tools that the built-in server offers; what each may be asked by whom stands in its definition. */
 export function createNodeTools(
   base: Base,
-  { admission, grants, counters, members, secrets, identity, store, successions }: OpenState,
+  {
+    admission,
+    grants,
+    counters,
+    members,
+    secrets,
+    identity,
+    ownMesh,
+    store,
+    successions,
+  }: OpenState,
   rooms: ToolRooms,
 ): readonly BuiltinTool[] {
   const { clock, config, recentLines } = base;
@@ -126,6 +138,7 @@ export function createNodeTools(
     }),
     ...budgetTools({ budgets: rooms.budgets, membership, successions }),
     ...modelTools({ models: rooms.models, funds: rooms.funds, clock }, config.limits),
+    ...createAskTools({ clock, config }, { ownMesh }, { ...rooms, models: () => rooms.models }),
     ...keyTools({ clock, keys }),
     ...clientTools({ clients, token }),
     ...dashboardTools(rooms),

@@ -38,7 +38,7 @@ import { addSim } from './groups/sim.ts';
 import { addBudget } from './groups/budget.ts';
 import { addSwarm } from './groups/swarm.ts';
 import { addTask } from './groups/task.ts';
-import { addCall, addRequest, addTools, addTrace } from './groups/tools.ts';
+import { addAsk, addCall, addRequest, addTools, addTrace } from './groups/tools.ts';
 import { examples, nodeOption } from './groups/define-command.ts';
 import { helpColumns, onlyAbove, refuseHelpOnNothing } from './groups/help.ts';
 import { plainWords, withoutNode } from './groups/typed-words.ts';
@@ -56,6 +56,7 @@ const IN_ORDER = [
   addMembers,
   addTools,
   addCall,
+  addAsk,
   addTrace,
   addRequest,
   addGrant,

@@ -18,3 +18,12 @@ export const PAGES_MAX = 16;
 export const THOUGHTS_KEPT_MAX = 64;
 /** Characters of arguments and results in a log. */
 export const LOGGED_MAX = 200;
+/** Characters of a question to `ask`. */
+export const QUESTION_MAX = 100_000;
+/** Tools that one question may have agreed to. */
+export const PLAN_TOOLS_MAX = 32;
+/** Sentences of a plan, and characters of each. */
+export const PLAN_LINES_MAX = 20;
+export const PLAN_TEXT_MAX = 300;
+/** Characters of arguments and errors that whoever asks is told while calls go on. */
+export const CALL_LINE_MAX = 300;

@@ -78,3 +78,24 @@ export interface Thought {
   readonly inputTokens: number;
   readonly outputTokens: number;
 }
+
+/** What a model means to do for a question: what `ask` gives without `tools`. */
+export interface AskPlanResult {
+  readonly plan: readonly string[];
+  /** By the names that lists show; `ask` with these may call them. */
+  readonly tools: readonly string[];
+  readonly model: string;
+}
+
+/** The answer to a question: what `ask` gives with `tools`. */
+export interface AskResult {
+  readonly response: string;
+  readonly model: string;
+  /** How often the model was asked. */
+  readonly steps: number;
+  /** The tools that it called, in their order. */
+  readonly calls: readonly string[];
+  readonly input_tokens: number;
+  readonly output_tokens: number;
+  readonly took_ms: number;
+}

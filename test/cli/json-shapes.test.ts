@@ -295,6 +295,7 @@ async function withModels(at: readonly string[]): Promise<void> {
   await keep('llm ask', 'why', '--model', 'gpu/qwen', ...at);
   await keep('llm stats', ...at);
   await keep('grant propose', 'let bob', '--model', 'gpu/proposes', ...at);
+  await keep('ask', 'why', '--model', 'gpu/plans', ...at);
 }
 
 /** One that bob may spend as well, and one that is closed. */

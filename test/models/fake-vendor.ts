@@ -32,9 +32,11 @@ export interface FakeVendor {
 }
 
 const WORDS = ['The', ' mesh', ' says', ' hello', '.'];
-/** What a model says that proposes grants. */
+/** What models say that propose grants, and that plan and need no tool. */
 const PROPOSAL = ['{"peer": "bob",', ' "models": ["gpu/*"]}'];
-const wordsOf = (model: string): readonly string[] => (model === 'proposes' ? PROPOSAL : WORDS);
+const PLAN = ['{"plan":["Say hello."],"tools":[]}'];
+const SAID: Readonly<Record<string, readonly string[]>> = { proposes: PROPOSAL, plans: PLAN };
+const wordsOf = (model: string): readonly string[] => SAID[model] ?? WORDS;
 /** Sent with each refusal, so that a leak would show. */
 const REFUSAL = (status: number, message: string): object => ({
   type: 'error',

@@ -289,3 +289,47 @@ it('its model is asked on its own account: what it took stands under its name, a
   const { stats } = await operator.builtin<{ stats: JsonObject[] }>('llm_stats', {});
   expect(stats.find(({ agent }) => agent === 'agent:clerk')).toMatchObject({ model: 'gpu/mind' });
 });
+
+const PLANNED =
+  '{"plan":["Note it."],"tools":["functions__note","starling__key_create","no__such"]}';
+
+it('ask plans first and calls nothing; then it calls the tools that were agreed to, and no others', async () => {
+  vendor.script = ({ messages }) =>
+    messages[0]?.content?.includes('You plan') === true
+      ? { text: `Here it is:\n${PLANNED}` }
+      : { text: 'no plan' };
+  const asked = { question: 'Note it, please.', model: 'gpu/mind' };
+  const plan = await operator.builtin<JsonObject>('ask', asked);
+  expect(plan).toEqual({ plan: ['Note it.'], tools: ['functions__note'], model: 'gpu/mind' });
+  expect(noted).toEqual([]);
+  const said: string[] = [];
+  vendor.script = (request) => {
+    const results = resultsIn(request);
+    if (results.length > 0) return { text: results.join('\n') };
+    return {
+      calls: [
+        ['functions__note', { mark: 'asked' }],
+        ['page__who', {}],
+        ['starling__key_create', { name: 'evil', scopes: ['*'] }],
+      ],
+    };
+  };
+  const result = await operator.builtin<{ response: string }>(
+    'ask',
+    { ...asked, tools: ['functions__note', 'starling__key_create'] },
+    { progress: ({ message }) => void said.push(String(message)) },
+  );
+  expect(result).toMatchObject({ calls: ['functions__note'], steps: 2 });
+  expect(result.response.match(/there is no such tool/g)).toHaveLength(2);
+  expect(noted).toEqual(['asked']);
+  expect(said.join('')).toContain('→ functions__note {"mark":"asked"}');
+  const { keys } = await operator.builtin<{ keys: { name: string }[] }>('key_list');
+  expect(keys.map(({ name }) => name)).not.toContain('evil');
+});
+
+it('a plan that is none is an error', async () => {
+  vendor.script = () => ({ text: 'I would rather talk.' });
+  await expect(
+    operator.builtin('ask', { question: 'Plan.', model: 'gpu/mind' }),
+  ).rejects.toMatchObject({ code: 'STARLING_MODEL_INVALID' });
+});

@@ -213,3 +213,27 @@ it("a result that is not as its tool's outputSchema says is an error, and no dat
     text: '{"n":1}',
   });
 });
+
+it('a prompt of a server is found by server and name, and is given as its text', async () => {
+  const asked: [string, JsonObject][] = [];
+  const toolbox = createMeshToolbox(
+    {
+      innerCaller: () => ({
+        async request(method, params) {
+          asked.push([method, params]);
+          if (method === 'prompts/list') return { prompts: [{ name: 'files__reviewer' }] };
+          return { messages: [{ role: 'user', content: { type: 'text', text: 'Review it.' } }] };
+        },
+        originOf: () => undefined,
+        close: () => undefined,
+      }),
+      zoneOf: () => 'local',
+    },
+    () => OPERATOR,
+  );
+  await expect(toolbox.prompt('files/reviewer', NEVER)).resolves.toBe('Review it.');
+  expect(asked.at(-1)).toEqual(['prompts/get', { name: 'files__reviewer' }]);
+  await expect(toolbox.prompt('files/other', NEVER)).rejects.toMatchObject({
+    code: 'STARLING_AGENT_FAILED',
+  });
+});

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { action, collect, examples, ofNode, withJson } from './define-command.ts';
 import type { Outcome } from './define-command.ts';
-import { parseTimeout } from '../options/parsers.ts';
+import { parseCount, parseTimeout } from '../options/parsers.ts';
 
 /** Adds `starling tools`. */
 export function addTools(program: Command, outcome: Outcome): void {
@@ -63,6 +63,37 @@ export function addCall(program: Command, outcome: Outcome): void {
       ),
     )
     .action(action(outcome, () => import('../commands/call.ts')));
+}
+
+/** Adds `starling ask`. */
+export function addAsk(program: Command, outcome: Outcome): void {
+  withJson(
+    ofNode(
+      program
+        .command('ask')
+        .summary('have a model answer with your tools')
+        .description(
+          'Has a language model answer a question with the tools that you have. First it shows what it means to do and by which tools; it calls those, and no others, once you agree. What the policy asks approval for waits: starling approvals.',
+        )
+        .argument('<question>', 'what to ask; - reads standard input')
+        .requiredOption('--model <name>', 'a model or route, as starling model list shows it')
+        .option('--plan', 'only show what it would do')
+        .option(
+          '--steps <n>',
+          'how often the model is asked, at the most (default: 12)',
+          parseCount,
+        )
+        .option('--yes', 'agree beforehand to the tools that it plans'),
+    ),
+  )
+    .addHelpText(
+      'after',
+      examples(
+        "starling ask 'Which of my notes are about herons?' --model gpu/qwen3:8b",
+        "starling ask 'Which of my notes are about herons?' --model gpu/qwen3:8b --plan",
+      ),
+    )
+    .action(action(outcome, () => import('../commands/ask.ts')));
 }
 
 /** Adds `starling trace`. */

@@ -52,6 +52,16 @@ export const modelSteps = (alice: () => NodeProcess): Readonly<Record<string, St
     put: REAL,
     printed: /^coder \(agent_\S+\) {2}ready in \S+ {2}model gpu\/qwen$/m,
   },
+  "starling ask 'Which of my notes are about herons?' --model gpu/qwen3:8b": {
+    at: 'alice',
+    put: { 'gpu/qwen3:8b': 'gpu/plans' },
+    printed: /^\{"plan"/m,
+  },
+  "starling ask 'Which of my notes are about herons?' --model gpu/qwen3:8b --plan": {
+    at: 'alice',
+    put: { 'gpu/qwen3:8b': 'gpu/plans' },
+    printed: /^1\. Say hello\.\nno tools/,
+  },
   'git diff | starling llm ask - --model gpu/qwen3:8b': {
     at: 'alice',
     put: { ...REAL, 'git diff': 'echo why' },
