@@ -50,7 +50,7 @@ export const modelSteps = (alice: () => NodeProcess): Readonly<Record<string, St
   "starling agent spawn coder --model gpu/qwen3:8b --tool 'tool:files/*'": {
     at: 'alice',
     put: REAL,
-    printed: /^coder \(agent_\S+\) {2}ready in \S+ {2}model gpu\/qwen$/m,
+    printed: /^coder\S* \(agent_\S+\) {2}ready in \S+ {2}model gpu\/qwen$/m,
   },
   "starling ask 'Which of my notes are about herons?' --model gpu/qwen3:8b": {
     at: 'alice',
