@@ -90,7 +90,7 @@ export function shownConfig(tree: unknown): ShownConfig {
     if (REFERENCE.test(text) || SHOWN.some((key) => isAt(key, path))) return text;
     if (path.includes('args') && OPTION.test(text)) return text;
     if (ADDRESSES.some((key) => isAt(key, path))) return origin(text, hide);
-    // A program may write a part of what it was given, like the value of --token=….
+    // A program may write a part of what it was given, like the value of an option.
     hidden.push(...text.split(WORDS).filter((word) => word.length >= PART_CHARS_MIN));
     return hide(text);
   };

@@ -252,7 +252,13 @@ it("VisionFlow's agent_spawn is refused as written by the name of what can't be 
     },
   });
   expect(answers.get(5)).toMatchObject({
-    error: { code: -32_001, data: { reason: 'kind', kinds: ['bare', 'coder', 'mcp', 'tight'] } },
+    error: {
+      code: -32_001,
+      data: {
+        reason: 'kind',
+        kinds: ['bare', 'coder', 'coordinator', 'mcp', 'researcher', 'tight'],
+      },
+    },
   });
 });
 

@@ -80,6 +80,9 @@ const PINNED = [
   'starling-estimated',
   'starling-cache',
   'starling-fallback-from',
+  'starling-calls-paid',
+  'starling-doubt',
+  'starling-escalated-from',
   'starling-ignored',
   'starling-model',
   'starling-task',
@@ -90,6 +93,11 @@ const INSIDE = [
   // What headers about an answer of a model begin with.
   'starling-',
   'starling-cli',
+  // The file of a report.
+  'starling-bugreport-….md',
+  // The cookie of the page, and the token in its memory.
+  'starling-dashboard-…',
+  'starling-dashboard.….…',
   // The name of a service of the system.
   'starling-…',
   // A control group of an agent's processes.

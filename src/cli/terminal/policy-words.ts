@@ -25,6 +25,10 @@ const LIMITS: Readonly<Record<string, Phrase>> = {
       what === 'true' ? 'needs an approval for everything' : `needs an approval for ${what}`,
     'needs no approval any more',
   ),
+  sources: told(
+    (what) => `counts as its own what ${what} gives`,
+    'counts as its own no answers of certain tools any more',
+  ),
   max_replicas: told(
     (count) => `may have ${count} copies of an agent at a time`,
     'may have any number of copies of an agent',
