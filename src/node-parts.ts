@@ -124,8 +124,7 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
   const upstreams = createNodeUpstreams(base, state, { ...below, tools });
   const renewalTimer = createNodeRenewalTimer(base, state, { membership, gateway: () => gateway });
   const metrics = createNodeMetrics(base, { ...below, gateway: () => gateway });
-  const above = { ...decided, metrics, upstreams };
-  const gateway = createNodeGateway(base, state, { ...below, ...above });
+  const gateway = createNodeGateway(base, state, { ...below, ...decided, metrics, upstreams });
   const conductTeller = createConductTeller({ ...base, network, membership, audit });
   const later = { conductTeller, governance, sandbox, tools, upstreams, renewalTimer, gateway };
   return { ...made, ...ofAgents, ...ofModels, ...later, dashboard, metrics };

@@ -75,19 +75,10 @@ type ToolRooms = Pick<
 /** Makes the tools that the built-in server offers; what each may be asked by whom stands in its definition. */
 export function createNodeTools(
   base: Base,
-  {
-    admission,
-    grants,
-    counters,
-    members,
-    secrets,
-    identity,
-    ownMesh,
-    store,
-    successions,
-  }: OpenState,
+  state: OpenState,
   rooms: ToolRooms,
 ): readonly BuiltinTool[] {
+  const { admission, grants, counters, members, secrets, identity, store, successions } = state;
   const { clock, config, recentLines } = base;
   const { audit, blackboard, checkpoints, clients, governance, keys, logins, membership } = rooms;
   const { network, pins, servers, status, token, createTicket } = rooms;
@@ -129,16 +120,10 @@ export function createNodeTools(
     }),
     ...knockTools({ knocks: rooms.knocks, createTicket }),
     ...workTools(rooms),
-    ...boardRoomTools({
-      blackboard,
-      clock,
-      membership,
-      rights: createClientBoards({ table: store.table('client-boards') }),
-      self: { did: identity.did, name: config.name },
-    }),
+    ...boardRoomTools({ blackboard, clock, membership, rights: rightsOf(store), self }),
     ...budgetTools({ budgets: rooms.budgets, membership, successions }),
     ...modelTools({ models: rooms.models, funds: rooms.funds, clock }, config.limits),
-    ...createAskTools({ clock, config }, { ownMesh }, { ...rooms, models: () => rooms.models }),
+    ...createAskTools({ clock, config }, state, { ...rooms, models: () => rooms.models }),
     ...keyTools({ clock, keys }),
     ...clientTools({ clients, token }),
     ...dashboardTools(rooms),
@@ -152,6 +137,10 @@ export function createNodeTools(
     grantProposeTool({ models: rooms.models, clock, membership, offers, budgets: rooms.budgets }),
     ...findingTools({ models: rooms.models, clock, audit, grants, membership, keys }),
   ];
+}
+
+function rightsOf(store: OpenState['store']): ReturnType<typeof createClientBoards> {
+  return createClientBoards({ table: store.table('client-boards') });
 }
 
 /** The tools of agents, and of what they do for and with one another. */
