@@ -128,7 +128,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['*'],
     ['tools'],
   ],
-  thinking: [['types.ts', 'limits.ts'], ['loop'], ['*'], ['agents']],
+  thinking: [['types.ts', 'limits.ts'], ['loop'], ['*'], ['agents', 'ask']],
   builtin: [['results'], ['results.ts'], ['grants'], ['boards'], ['budgets'], ['proposals'], ['*']],
   cli: [
     ['terminal'],
@@ -182,6 +182,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
     'swarms/',
     'orchestration/',
     'healing/',
+    'thinking/ask/',
     'dashboard/',
     'metrics/',
   ],

@@ -73,7 +73,7 @@ export function addAsk(program: Command, outcome: Outcome): void {
         .command('ask')
         .summary('have a model answer with your tools')
         .description(
-          'Has a language model answer a question with the tools that you have. First it shows what it means to do and by which tools; it calls those, and no others, once you agree. What the policy asks approval for waits: starling approvals.',
+          'Has a language model answer a question with the tools that you have. First it shows what it means to do and by which tools; it calls those, and no others, once you agree. What the policy asks approval for waits, and is answered with: starling approvals approve <id>.',
         )
         .argument('<question>', 'what to ask; - reads standard input')
         .requiredOption('--model <name>', 'a model or route, as starling model list shows it')

@@ -9,7 +9,7 @@ import type { AskComponents } from './ask.ts';
 
 const STEPS_DEFAULT = 12;
 
-/** `ask` */
+/** One tool with two steps: without `tools` it plans, with them it answers. */
 export function askTools(components: AskComponents): readonly BuiltinTool[] {
   return [
     defineTool({
