@@ -72,8 +72,14 @@ async function readThought(
   const log: StepLog = {
     steps,
     async add(step) {
-      const key = `${prefix}${String(steps.length).padStart(STEP_DIGITS, '0')}`;
-      await table.put(key, Buffer.from(JSON.stringify(step)));
+      const value = Buffer.from(JSON.stringify(step));
+      // Of what has ended the answer is enough: results fill a disk, and are read again with each new thought.
+      const between = step.kind === 'answered' ? steps.slice(1).map((_, at) => at + 1) : [];
+      const keyOf = (at: number): string => `${prefix}${String(at).padStart(STEP_DIGITS, '0')}`;
+      await table.batch([
+        { key: keyOf(steps.length), value },
+        ...between.map((at) => ({ key: keyOf(at) })),
+      ]);
       steps.push(step);
     },
   };

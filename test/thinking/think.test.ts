@@ -161,6 +161,19 @@ it('a thought that is under way gives way to none, and a damaged one keeps nobod
   expect(again.steps.map(({ kind }) => kind)).toEqual(['begun', 'calling']);
 });
 
+it('of a thought that has ended its answer is kept, and what tools gave is not', async () => {
+  const table = memoryTable();
+  const components = { table, clock: { now: () => 1 }, logger: silentLogger };
+  const log = await openSteps(components, THOUGHT);
+  await expect(run(log, bench().toolbox)).resolves.toMatchObject({ text: 'paid: yes', steps: 3 });
+  log.close();
+  expect(table.rows.size).toBe(2);
+  const again = bench();
+  const kept = await openSteps(components, THOUGHT);
+  await expect(run(kept, again.toolbox)).resolves.toMatchObject({ text: 'paid: yes' });
+  expect(again.calls).toEqual([]);
+});
+
 it('a step that the disk does not take is not acted on', async () => {
   const { calls, toolbox } = bench();
   const log = passingSteps(1);
