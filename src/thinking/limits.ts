@@ -27,3 +27,5 @@ export const PLAN_LINES_MAX = 20;
 export const PLAN_TEXT_MAX = 300;
 /** Characters of arguments and errors that whoever asks is told while calls go on. */
 export const CALL_LINE_MAX = 300;
+/** Questions that are answered at one time. More = more memory: each keeps all that its tools gave. */
+export const ASKS_MAX = 32;
