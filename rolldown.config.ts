@@ -147,18 +147,18 @@ const program = defineConfig({
 
 /** The page of the dashboard, for browsers: one script, one sheet of styles, and nothing from elsewhere. */
 const page = defineConfig({
-  input: { app: 'page/main.tsx' },
+  input: { app: 'src/dashboard/page/main.tsx' },
   platform: 'browser',
-  tsconfig: 'page/tsconfig.json',
+  tsconfig: 'src/dashboard/page/tsconfig.json',
   plugins: [
     licences(BUILT, ['app']),
     {
       name: 'page-files',
       writeBundle() {
         for (const name of ['index.html', 'icon.svg']) {
-          copyFileSync(`page/${name}`, `${BUILT}/page/${name}`);
+          copyFileSync(`src/dashboard/page/${name}`, `${BUILT}/page/${name}`);
         }
-        const styles = readFileSync('page/app.css', 'utf8');
+        const styles = readFileSync('src/dashboard/page/app.css', 'utf8');
         writeFileSync(`${BUILT}/page/app.css`, styles.replaceAll(/\s*\n\s*/g, '\n'));
       },
     },

@@ -70,6 +70,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['roster'],
     ['*'],
   ],
+  dashboard: [['*'], ['page']],
   directory: [['types.ts'], ['read-agents.ts', 'read-catalogs.ts'], ['documents'], ['*']],
   blackboard: [
     ['types.ts', 'limits.ts'],
@@ -164,6 +165,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   multiformats: ['identity/', 'mesh/', 'network/host/dht-searches.ts'],
   picocolors: ['cli/terminal/'],
   pino: ['core/logger.ts'],
+  preact: ['dashboard/page/'],
   'prom-client': ['metrics/'],
   'string-width': ['cli/terminal/'],
   tweetnacl: ['identity/'],

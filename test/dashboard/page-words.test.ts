@@ -1,7 +1,7 @@
 /** What the page says, and what it lets be copied. */
 import { execFileSync } from 'node:child_process';
 import { expect, it } from 'vitest';
-import { shellWord } from '../../page/words.ts';
+import { shellWord } from '../../src/dashboard/page/words.ts';
 
 it('quotes each word of a command so that a shell reads that word, and a terminal obeys nothing of it', () => {
   const words = [

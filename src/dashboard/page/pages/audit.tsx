@@ -1,6 +1,6 @@
 /** Audit: what is on record, and whether the record holds. */
 import { useState } from 'preact/hooks';
-import type { AuditQueryResult, AuditVerifyResult } from '../../src/builtin/results.ts';
+import type { AuditQueryResult, AuditVerifyResult } from '../../../builtin/results.ts';
 import { EntryTable } from '../entries.tsx';
 import { noteFailure, useLive } from '../live.ts';
 import { ask } from '../mcp.ts';

@@ -2,6 +2,7 @@
  * The page as an MCP client of the node: Streamable HTTP at `/mcp`, with a session. The token of the page is in this
  * module's memory and nowhere else; the cookie beside it is the browser's.
  */
+import { isObject } from '../../core/json/value-checks.ts';
 
 /** A JSON object. */
 export type Data = { readonly [key: string]: unknown };
@@ -189,5 +190,5 @@ function errorOf(error: unknown): NodeError {
 }
 
 function isData(value: unknown): value is Data {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return isObject(value);
 }

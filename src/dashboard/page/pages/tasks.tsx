@@ -1,7 +1,7 @@
 /** Tasks: what was given to agents, who has it or had it, the phases of a plan and how its members voted. */
 import { useState } from 'preact/hooks';
-import type { PlanView } from '../../src/orchestration/types.ts';
-import type { TaskListResult, TaskView } from '../../src/tasks/types.ts';
+import type { PlanView } from '../../../orchestration/types.ts';
+import type { TaskListResult, TaskView } from '../../../tasks/types.ts';
 import { Action } from '../action.tsx';
 import { useLive } from '../live.ts';
 import { Answer, Badge, Card, Command, Facts, Figure, Nothing, Panel, Table } from '../parts.tsx';

@@ -1,7 +1,7 @@
 /** The frame of all pages: which there are, how the page stands with the node, and the command that does the same. */
 import type { ComponentChildren, ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import type { ApprovalListResult, StatusResult } from '../src/builtin/results.ts';
+import type { ApprovalListResult, StatusResult } from '../../builtin/results.ts';
 import { noteOver, useConnection, useLive } from './live.ts';
 import type { Live } from './live.ts';
 import { endSession } from './mcp.ts';

@@ -1,5 +1,5 @@
 /** Models: which may be used here, and what went through: calls, tokens, cost and speed. */
-import type { LlmStatsResult, ModelListResult } from '../../src/models/types.ts';
+import type { LlmStatsResult, ModelListResult } from '../../../models/types.ts';
 import { useLive } from '../live.ts';
 import { Answer, Badge, Card, Figure, Nothing, Table } from '../parts.tsx';
 import { ago, amount, count, latency } from '../words.ts';

@@ -1,7 +1,7 @@
 /** Calls: what goes through the node now and in the last hour, and the calls that are on record. */
 import { useState } from 'preact/hooks';
-import type { AuditQueryResult } from '../../src/builtin/results.ts';
-import type { RecentCalls } from '../../src/metrics/index.ts';
+import type { AuditQueryResult } from '../../../builtin/results.ts';
+import type { RecentCalls } from '../../../metrics/index.ts';
 import { Bars, Times } from '../chart.tsx';
 import { EntryTable } from '../entries.tsx';
 import { useLive } from '../live.ts';

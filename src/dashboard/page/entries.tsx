@@ -1,5 +1,5 @@
 /** Entries of the audit log as a table: of all kinds, or calls alone with the command that makes them again. */
-import type { AuditQueryResult } from '../src/builtin/results.ts';
+import type { AuditQueryResult } from '../../builtin/results.ts';
 import { Badge, Command, Table } from './parts.tsx';
 import type { Column, Tone } from './parts.tsx';
 import { clock, latency, shellWord, shortId } from './words.ts';

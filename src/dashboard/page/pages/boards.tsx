@@ -4,7 +4,7 @@ import type {
   BoardHistoryResult,
   BoardInfoResult,
   BoardListResult,
-} from '../../src/builtin/results.ts';
+} from '../../../builtin/results.ts';
 import { Action } from '../action.tsx';
 import { useLive } from '../live.ts';
 import { Answer, Badge, Card, Command, Facts, Nothing, Table } from '../parts.tsx';

@@ -5,7 +5,7 @@ import type {
   AgentListResult,
   AgentLogsResult,
   AgentView,
-} from '../../src/agents/types.ts';
+} from '../../../agents/types.ts';
 import { Action } from '../action.tsx';
 import { useLive } from '../live.ts';
 import { Answer, Badge, Card, Command, Facts, Meter, Nothing, Panel, Table } from '../parts.tsx';

@@ -1,6 +1,6 @@
 /** Swarms: agents that work together, who of them may write to whom, and how their tasks went. */
 import { useState } from 'preact/hooks';
-import type { SwarmListResult, SwarmStatusResult } from '../../src/swarms/types.ts';
+import type { SwarmListResult, SwarmStatusResult } from '../../../swarms/types.ts';
 import { useLive } from '../live.ts';
 import { Answer, Badge, Card, Command, Facts, Nothing, Panel, Table } from '../parts.tsx';
 import type { Tone } from '../parts.tsx';

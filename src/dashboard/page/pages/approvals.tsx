@@ -1,6 +1,6 @@
 /** Approvals: what waits for a person, to be answered here or in a terminal, and what was answered. */
 import { useState } from 'preact/hooks';
-import type { ApprovalListResult, ApprovalSummary } from '../../src/builtin/results.ts';
+import type { ApprovalListResult, ApprovalSummary } from '../../../builtin/results.ts';
 import { Action } from '../action.tsx';
 import { useLive } from '../live.ts';
 import { Answer, Badge, Card, Command, Facts, Nothing, Table } from '../parts.tsx';

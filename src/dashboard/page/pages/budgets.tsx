@@ -1,5 +1,5 @@
 /** Budgets: what may be spent, what is spent and held, and the rights of each node. */
-import type { BudgetListResult } from '../../src/builtin/results/budgets.ts';
+import type { BudgetListResult } from '../../../builtin/results/budgets.ts';
 import { useLive } from '../live.ts';
 import { Answer, Badge, Card, Command, Meter, Nothing, Table } from '../parts.tsx';
 import type { Tone } from '../parts.tsx';

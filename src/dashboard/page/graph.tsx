@@ -2,7 +2,7 @@
  * The mesh as a picture: this node in the middle, its peers on rings around it, one line for each connection. The table
  * below it says the same in words. Places depend on the names alone, so that nothing jumps while it is watched.
  */
-import type { PeerSummary } from '../src/builtin/results.ts';
+import type { PeerSummary } from '../../builtin/results.ts';
 import { latency } from './words.ts';
 
 const WIDTH = 720;

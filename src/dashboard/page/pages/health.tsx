@@ -1,5 +1,5 @@
 /** Health: every lasting trouble with its remedy, and the servers of the node. */
-import type { StatusResult } from '../../src/builtin/results.ts';
+import type { StatusResult } from '../../../builtin/results.ts';
 import type { Live } from '../live.ts';
 import { Answer, Badge, Card, Command, Nothing, Table } from '../parts.tsx';
 import type { Tone } from '../parts.tsx';

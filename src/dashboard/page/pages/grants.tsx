@@ -5,7 +5,7 @@ import type {
   GrantShowResult,
   GrantSummary,
   StatusResult,
-} from '../../src/builtin/results.ts';
+} from '../../../builtin/results.ts';
 import { useLive } from '../live.ts';
 import type { Live } from '../live.ts';
 import { Answer, Badge, Card, Command, Facts, Nothing, Panel, Table } from '../parts.tsx';

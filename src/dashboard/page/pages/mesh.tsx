@@ -5,7 +5,7 @@ import type {
   PeerSummary,
   PeersResult,
   StatusResult,
-} from '../../src/builtin/results.ts';
+} from '../../../builtin/results.ts';
 import { useLive } from '../live.ts';
 import type { Live } from '../live.ts';
 import { Graph } from '../graph.tsx';
