@@ -367,7 +367,7 @@ class NodeSwarms implements Swarms {
     const all = await this.#followed.all({ kind: 'operator' });
     if (all.some(({ swarm }) => swarm.name === name && swarm.dissolvedAt === undefined)) {
       throw new StarlingError('STARLING_SWARM_REFUSED', `there is a swarm '${name}' already`, {
-        hint: 'take another name, or end that one: starling swarm dissolve <id>',
+        hint: `take another name, or end that one: starling swarm dissolve ${name}`,
         data: { reason: 'taken', swarmId: name },
       });
     }
@@ -379,7 +379,7 @@ class NodeSwarms implements Swarms {
       'STARLING_LIMIT_EXCEEDED',
       `${nameOf(principal)} wants one more swarm than the ${SWARMS_MAX} that a node may know`,
       {
-        hint: 'end some: starling swarm dissolve <id>',
+        hint: 'end some: starling swarm dissolve <swarm>; which there are: starling swarm list',
         data: { reason: 'full', limit: SWARMS_MAX },
       },
     );

@@ -88,7 +88,11 @@ it('starling board list and get say which board was meant', async () => {
 });
 
 it('starling key create says that no server is called as a scope has it', async () => {
-  const info = { id: 'k', name: 'ci', scopes: ['tool:files/*', 'tool:@lab/git/*', 'tool:*/x'] };
+  const info = {
+    id: 'k',
+    name: 'ci',
+    scopes: ['tool:files/*', 'tool:@lab/git/*', 'tool:*/x', 'model:gpu/**'],
+  };
   const { stateDir } = await nodeOf([], {
     key_create: { key: 'starling_x', info },
     status: { upstreams: [{ server: 'git' }] },

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Browser } from 'playwright-core';
 import type { NodeProcess } from '../../sim/process.ts';
-import { CHROMIUM, axe, startBrowser, watched } from './browser/browser.ts';
+import { CHROMIUM, axe, brokenWords, startBrowser, watched } from './browser/browser.ts';
 import type { Watched } from './browser/browser.ts';
 import { SERVERS, builtin, json, ok, sees, status, ticketOf, useWorld } from './support.ts';
 
@@ -149,6 +149,7 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard', () => {
       await show(open, name);
       expect(await axe(open), name).toEqual([]);
       expect(await open.page.locator('main .command').count(), name).toBeGreaterThan(0);
+      expect(await brokenWords(open), name).toEqual([]);
     }
     expect(open.complaints).toEqual([]);
   });

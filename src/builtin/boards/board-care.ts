@@ -126,7 +126,7 @@ interface Usage {
 /** There is no board of this name, and nobody said that one may be made. */
 export function unknownBoard(name: string): StarlingError {
   return new StarlingError('STARLING_BOARD_UNKNOWN', `there is no board '${name}'`, {
-    hint: `to make it: starling board create ${name}, or set with --create (tools: create: true)`,
+    hint: `see which there are, in a moment also one that was just granted: starling board list; to make it: starling board create ${name}, or set with --create (tools: create: true)`,
   });
 }
 

@@ -8,6 +8,7 @@ import { parseCount, parseTime } from '../options/parsers.ts';
 export function addBroadcast(program: Command, outcome: Outcome): void {
   withJson(ofNode(program.command('broadcast').argument('<message>')))
     .description('Tells all members of the mesh something: who is away misses it.')
+    .summary('tell all members of the mesh something')
     .option('--subject <subject>', 'what it is about (default: broadcast)')
     .option('--from <name>', 'which agent of yours tells it')
     .addHelpText('after', examples("starling broadcast 'lunch is ready'"))
@@ -18,6 +19,7 @@ export function addBroadcast(program: Command, outcome: Outcome): void {
 export function addEvents(program: Command, outcome: Outcome): void {
   withJson(ofNode(program.command('events')))
     .description('Prints what members of the mesh have told to all lately.')
+    .summary('print what members have told to all lately')
     .option(
       '--topic <pattern>',
       "subjects, with * for one word and > for the rest: 'agent.*.events'",

@@ -7,6 +7,8 @@ const VERBS: Readonly<Record<string, string>> = {
   'resource/subscribe': 'follow',
   'prompt/get': 'get the prompt',
   'agent/message': 'write to the agent',
+  'agent/task': 'give tasks to the agent',
+  'model/use': 'use the model',
   'board/read': 'read the board',
   'board/write': 'write to the board',
   'board/admin': 'administer the board',
@@ -16,7 +18,7 @@ const OF_MESH: Readonly<Record<string, string>> = {
   'mesh/join': 'join the mesh',
   'mesh/invite': 'let others into the mesh',
 };
-const KIND = /^(?:tool|resource|prompt|server|agent|board):/;
+const KIND = /^(?:tool|resource|prompt|server|agent|board|model):/;
 
 /**
  * An ability on a resource in words; what has no words is shown as a grant has it. Used by refusals, lists,

@@ -83,6 +83,9 @@ export function defineTool<Input extends z.ZodObject>(init: ToolInit<Input>): Bu
         throw new StarlingError(
           'STARLING_USAGE',
           `${BUILTIN_SERVER}${SEPARATOR}${init.name} can't use these arguments: ${problems.join('; ')}`,
+          {
+            hint: `all that it takes: starling tools show ${BUILTIN_SERVER}${SEPARATOR}${init.name}`,
+          },
         );
       }
       const result = await init.run(parsed.data as z.infer<Input>, context);

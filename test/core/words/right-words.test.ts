@@ -6,6 +6,8 @@ it.each([
   ['tool/call', 'tool:files/echo', 'call files/echo'],
   ['resource/read', 'resource:files/file:///a', 'read files/file:///a'],
   ['prompt/get', 'prompt:git/review', 'get the prompt git/review'],
+  ['model/use', 'model:gpu/*', 'use the model gpu/*'],
+  ['agent/task', 'agent:coder', 'give tasks to the agent coder'],
   ['mesh/invite', 'mesh:did:key:z6Mk', 'let others into the mesh'],
   ['odd/verb', 'tool:files/echo', 'odd/verb tool:files/echo'],
 ])('%s on %s is said as: %s', (ability, resource, words) => {

@@ -73,3 +73,22 @@ export async function axe({ context, page }: Watched): Promise<readonly string[]
   await cdp.detach();
   return found as readonly string[];
 }
+
+/** Runs in the page, whose names nobody knows here. */
+const BROKEN_WORDS = `(() => {
+  const broken = document.documentElement.scrollWidth > innerWidth ? ['(too wide)'] : [];
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let text = texts.nextNode(); text !== null; text = texts.nextNode()) {
+    if (!/^[a-zA-Z0-9@:.-]{1,12}$/.test(text.textContent) || text.parentElement.closest('td') === null) continue;
+    const range = document.createRange();
+    range.selectNodeContents(text);
+    const lines = new Set([...range.getClientRects()].map(({ top }) => Math.round(top)));
+    if (lines.size > 1) broken.push(text.textContent);
+  }
+  return broken;
+})()`;
+
+/** Short words in tables that stand on more than one line, and whether the page is wider than its window. */
+export function brokenWords({ page }: Watched): Promise<readonly string[]> {
+  return page.evaluate<readonly string[]>(BROKEN_WORDS);
+}

@@ -34,7 +34,11 @@ function replicasIn(strong: boolean | string): boolean | readonly string[] {
 function madeText({ board, open, replicas }: BoardCreateResult): string {
   if (replicas !== undefined) {
     const needed = Math.floor(replicas.length / 2) + 1;
-    return `created ${board}, a strong board that ${replicas.length} nodes keep, of which ${needed} must be there; let others in with: starling board grant ${board} <peer> write`;
+    const kept =
+      replicas.length === 1
+        ? 'this node alone keeps'
+        : `${replicas.length} nodes keep, of which ${needed} must be there`;
+    return `created ${board}, a strong board that ${kept}; let others in with: starling board grant ${board} <peer> write`;
   }
   if (open) return `created ${board}, which every peer may read and write`;
   return `created ${board}, which is yours; let others in with: starling board grant ${board} <peer> read`;

@@ -35,7 +35,7 @@ export async function run(board: string, options: CommonOptions): Promise<void> 
     ]);
     return [
       safeLine(
-        `${info.name}: ${info.keys} entries, about ${info.bytes} bytes, ${info.open ? 'open to all members' : 'not open'}, ${creation}`,
+        `${info.name}: ${info.keys} ${info.keys === 1 ? 'entry' : 'entries'}, about ${info.bytes} bytes, ${info.open ? 'open to all members' : 'not open'}, ${creation}`,
       ),
       ...(info.coming ?? []).map((coming) => safeLine(`coming in: ${comingText(coming)}`)),
       ...(info.early === undefined ? [] : [safeLine(earlyText(info.early))]),

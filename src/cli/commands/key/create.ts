@@ -48,6 +48,8 @@ async function serversOf(node: NodeClient): Promise<readonly string[] | undefine
 
 /** Servers that scopes name and this node does not have. */
 function absentIn(scopes: readonly string[], servers: readonly string[]): readonly string[] {
-  const named = scopes.flatMap((scope) => /^[a-z]+:([^/@*]+)\//.exec(scope)?.[1] ?? []);
+  const named = scopes.flatMap(
+    (scope) => /^(?:tool|resource|prompt|server):([^/@*]+)\//.exec(scope)?.[1] ?? [],
+  );
   return [...new Set(named)].filter((server) => !servers.includes(server));
 }

@@ -1,6 +1,6 @@
 /** How swarms are shown. */
 import type { SwarmStatusResult } from '../../../swarms/types.ts';
-import { facts, table } from '../../terminal/output.ts';
+import { facts, safeLine, table } from '../../terminal/output.ts';
 
 const PER_CENT = 100;
 
@@ -32,7 +32,23 @@ export function swarmText(swarm: SwarmStatusResult, withEdges = false): string {
     rows.length === 0
       ? `no agents: add one with starling swarm join ${name} --agent <agent>`
       : table(['AGENT', 'ROLE', 'STATUS', 'HEALTH', 'CAPABILITIES', 'TASK'], rows, { flexible: 4 });
-  return [head, listed, ...(withEdges ? [edgesText(swarm)] : [])].join('\n\n');
+  return [head, listed, ...invitedText(swarm), ...(withEdges ? [edgesText(swarm)] : [])].join(
+    '\n\n',
+  );
+}
+
+/** Who is invited is agreed to at its own node: by which command. */
+function invitedText({ agents, name }: SwarmStatusResult): readonly string[] {
+  const lines = agents
+    .filter(({ status }) => status === 'invited')
+    .map(({ endpoint }) => {
+      const at = endpoint.lastIndexOf('@');
+      const [agent, node] = [endpoint.slice(0, at), endpoint.slice(at + 1)];
+      return safeLine(
+        `${endpoint} is invited: on ${node}: starling swarm join ${name} --agent ${agent}`,
+      );
+    });
+  return lines.length === 0 ? [] : [lines.join('\n')];
 }
 
 function edgesText({ edges }: SwarmStatusResult): string {

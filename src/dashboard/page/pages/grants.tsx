@@ -94,12 +94,13 @@ function Direction({
             },
             {
               name: 'ends',
-              cell: ({ renewed, expiresAt, state }) =>
-                renewed
-                  ? 'renewed until revoked'
-                  : state === 'valid'
-                    ? `in ${duration(expiresAt - Date.now())}`
-                    : clock(expiresAt),
+              cell: ({ board, renewed, expiresAt, state }) => {
+                if (renewed) return 'renewed until revoked';
+                if (state !== 'valid') return clock(expiresAt);
+                return board === undefined
+                  ? `in ${duration(expiresAt - Date.now())}`
+                  : 'when it is revoked';
+              },
             },
             {
               name: 'grant',
