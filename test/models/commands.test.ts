@@ -49,6 +49,20 @@ afterAll(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 });
 
+it('says that a vendor wants a key, and how to give it one', async () => {
+  const other = join(root, 'keyless.json');
+  await writeFile(other, CONFIG);
+  const own = ['--config', other, ...at];
+  const { stdout } = await run('model', 'add', 'google', ...own);
+  expect(stdout).toContain(
+    'starling secret set GOOGLE, then: starling model add google --key-from secret:GOOGLE --force',
+  );
+  const keyed = await run('model', 'add', 'openai', '--key-from', 'secret:OPENAI', ...own);
+  expect(keyed).toMatchObject({ code: 0, stdout: expect.not.stringContaining('without a key') });
+  const local = await run('model', 'add', 'ollama', ...own);
+  expect(local).toMatchObject({ code: 0, stdout: expect.not.stringContaining('without a key') });
+});
+
 it('adds a provider to the file and takes it out again, and leaves every other byte', async () => {
   const own = ['--config', file, ...at];
   const added = await run(

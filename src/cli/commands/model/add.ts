@@ -51,9 +51,22 @@ export async function run(name: string, options: AddOptions): Promise<void> {
       ...unset.map(
         (variable) => `${paint.yellow('!')} ${variable} is not set here: the node needs it`,
       ),
+      ...(url === undefined && keyFrom === undefined ? keylessText(name) : []),
       next.text,
     ].join('\n'),
   );
+}
+
+/** Vendors that answer nobody who brings no key. */
+const WITH_KEY: readonly string[] = ['openai', 'anthropic', 'google', 'openrouter'];
+
+/** What is missing for a vendor that wants a key, and the commands that give it one. */
+function keylessText(name: string): readonly string[] {
+  if (!WITH_KEY.includes(name)) return [];
+  const secret = name.toUpperCase();
+  return [
+    `${paint.yellow('!')} ${name} answers nobody without a key: starling secret set ${secret}, then: starling model add ${name} --key-from secret:${secret} --force`,
+  ];
 }
 
 /** The problem, by the names of the options. */
