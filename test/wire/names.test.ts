@@ -93,6 +93,7 @@ const INSIDE = [
   // What headers about an answer of a model begin with.
   'starling-',
   'starling-cli',
+  'starling-dashboard',
   // The file of a report.
   'starling-bugreport-….md',
   // The cookie of the page, and the token in its memory.
