@@ -11,6 +11,7 @@ it('no more questions than there is room for are answered at one time, and one t
       ask: (_, __, signal) =>
         new Promise((_resolve, reject) => {
           asked += 1;
+          if (signal.aborted) reject(signal.reason as Error);
           signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
         }),
     },

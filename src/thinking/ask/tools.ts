@@ -1,8 +1,9 @@
 /** The tool `ask`: a question that a model answers with the caller's own tools, planned first. */
 import { z } from 'zod';
+import { StarlingError } from '../../core/index.ts';
 import { defineTool } from '../../gateway/index.ts';
 import type { BuiltinTool } from '../../gateway/index.ts';
-import { CALL_LINE_MAX, PLAN_TOOLS_MAX, QUESTION_MAX } from '../limits.ts';
+import { ASKS_MAX, CALL_LINE_MAX, PLAN_TOOLS_MAX, QUESTION_MAX } from '../limits.ts';
 import type { AskPlanResult, AskResult, ThoughtEvent } from '../types.ts';
 import { answerQuestion, planQuestion } from './ask.ts';
 import type { AskComponents } from './ask.ts';
@@ -11,6 +12,7 @@ const STEPS_DEFAULT = 12;
 
 /** One tool with two steps: without `tools` it plans, with them it answers. */
 export function askTools(components: AskComponents): readonly BuiltinTool[] {
+  let underWay = 0;
   return [
     defineTool({
       name: 'ask',
@@ -36,26 +38,40 @@ export function askTools(components: AskComponents): readonly BuiltinTool[] {
       hints: { destructiveHint: true },
       clients: 'yes',
       waits: true,
-      run(
+      async run(
         { question, model, tools, steps = STEPS_DEFAULT },
         context,
       ): Promise<AskPlanResult | AskResult> {
         const { principal, signal } = context;
         const asked = { question, model, principal, signal };
-        if (tools === undefined) return planQuestion(components, asked);
-        let told = 0;
-        return answerQuestion(components, asked, {
-          tools,
-          steps,
-          happened(event) {
-            const text = wordsOf(event);
-            told += text.length;
-            if (text !== '') context.progress?.(told, text);
-          },
-        });
+        if (underWay >= ASKS_MAX) throw tooMany();
+        underWay += 1;
+        try {
+          if (tools === undefined) return await planQuestion(components, asked);
+          let told = 0;
+          return await answerQuestion(components, asked, {
+            tools,
+            steps,
+            happened(event) {
+              const text = wordsOf(event);
+              told += text.length;
+              if (text !== '') context.progress?.(told, text);
+            },
+          });
+        } finally {
+          underWay -= 1;
+        }
       },
     }),
   ];
+}
+
+function tooMany(): StarlingError {
+  return new StarlingError(
+    'STARLING_LIMIT_EXCEEDED',
+    `${ASKS_MAX} questions are being answered here already`,
+    { hint: 'ask again when one of them has its answer' },
+  );
 }
 
 function wordsOf(event: ThoughtEvent): string {
