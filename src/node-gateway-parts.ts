@@ -109,7 +109,7 @@ export function createNodeGateway(
   const { audit, children, clients, directory, governance, keys, membership, network } = rooms;
   const { pins, providers, sandbox, spendings, token, tokens, upstreams } = rooms;
   const priced = readPrices(prices);
-  const { agentConfig, agents, dashboard, metrics, modelsDoor, runs } = rooms;
+  const { agentConfig, agents, dashboard, metrics, modelsDoor, runs, sampling } = rooms;
   return createGateway(
     {
       agents: {
@@ -117,6 +117,7 @@ export function createNodeGateway(
         arePublic: () => agentConfig().a2a === 'public',
       },
       models: modelsDoor,
+      sampling,
       metrics,
       dashboard,
       clients,

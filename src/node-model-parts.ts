@@ -5,7 +5,7 @@ import type { Spendings } from './budget/index.ts';
 import type { Config } from './config/index.ts';
 import type { Startable } from './core/index.ts';
 import { createCertifier, createExchanger } from './gateway/index.ts';
-import type { ModelsFace } from './gateway/index.ts';
+import type { ModelsFace, SamplingFace } from './gateway/index.ts';
 import type { Governance, Guard } from './guard/index.ts';
 import type { Membership } from './membership/index.ts';
 import {
@@ -13,17 +13,19 @@ import {
   createModelsDoor,
   createPeerModels,
   createRouter,
+  createSampling,
   createUsageBook,
   servePeers,
 } from './models/index.ts';
 import type { Models, PeerServingComponents } from './models/index.ts';
 import type { Network } from './network/index.ts';
 import type { Base, OpenState } from './open-state.ts';
+import { createOriginZones } from './node-thinking-parts.ts';
 
 /** What the models stand on. */
 export interface ModelRooms {
   readonly audit: Audit;
-  readonly governance: Pick<Governance, 'guard'>;
+  readonly governance: Pick<Governance, 'guard' | 'sourceZones'>;
   /** Holds what uses may cost. */
   readonly spendings: Spendings;
   /** Who is meant by a link, of those for whom an agent of a peer works. */
@@ -37,9 +39,15 @@ export interface ModelRooms {
 /** Makes the models and what serves their APIs. */
 export function createModelParts(
   { config, clock, logger }: Base,
-  { grants, identity, store }: OpenState,
+  state: OpenState,
   { audit, governance, membership, modelConfig, network, runs, spendings }: ModelRooms,
-): { readonly models: Models; readonly modelsDoor: ModelsFace; readonly peerModels: Startable } {
+): {
+  readonly models: Models;
+  readonly modelsDoor: ModelsFace;
+  readonly peerModels: Startable;
+  readonly sampling: SamplingFace;
+} {
+  const { grants, identity, store } = state;
   const { messageBytes } = config.limits;
   const self = config.name;
   const guard = (): Guard => governance.guard;
@@ -69,6 +77,10 @@ export function createModelParts(
   return {
     models,
     modelsDoor: createModelsDoor({ models, clock }, { messageBytes }),
+    sampling: createSampling(
+      { models, config: modelConfig, zoneOf: createOriginZones(state, governance), clock },
+      { messageBytes },
+    ),
     peerModels: {
       async start() {
         await models.start();

@@ -17,6 +17,7 @@ import type {
   Gateway,
   Logins,
   ModelsFace,
+  SamplingFace,
   Pins,
   Sandbox,
   Upstreams,
@@ -60,6 +61,8 @@ export interface Parts {
   readonly models: Models;
   readonly metrics: Metrics;
   readonly modelsDoor: ModelsFace;
+  /** Answers servers in place of clients that have no model. */
+  readonly sampling: SamplingFace;
   readonly dashboard: Dashboard;
   /** What serves peers this node's models. */
   readonly peerModels: Startable;

@@ -67,17 +67,25 @@ function askingOf(
     models: models(),
     messageBytes,
     innerCaller: (principal) => gateway().innerCaller(principal),
-    zoneOf({ resource, peer }: ToolOrigin): Zone {
-      if (peer === undefined) {
-        const own = sourceZones(resource, undefined);
-        if (!resource.startsWith(NODE_TOOLS)) return own;
-        // Answers of agents, boards and lists of peers hold what any member may have written.
-        return leastTrusted([own, meshOf(state).open ? 'external' : 'trusted']) ?? own;
-      }
-      const { alias, did, peerId } = peer;
-      return sourceZones(resource, { kind: 'peer', peerId, did, alias });
-    },
+    zoneOf: createOriginZones(state, { sourceZones }),
     clock,
+  };
+}
+
+/** Says from which zone comes what a tool gives. */
+export function createOriginZones(
+  state: Pick<OpenState, 'ownMesh'>,
+  { sourceZones }: Pick<Governance, 'sourceZones'>,
+): (origin: ToolOrigin) => Zone {
+  return ({ resource, peer }) => {
+    if (peer === undefined) {
+      const own = sourceZones(resource, undefined);
+      if (!resource.startsWith(NODE_TOOLS)) return own;
+      // Answers of agents, boards and lists of peers hold what any member may have written.
+      return leastTrusted([own, meshOf(state).open ? 'external' : 'trusted']) ?? own;
+    }
+    const { alias, did, peerId } = peer;
+    return sourceZones(resource, { kind: 'peer', peerId, did, alias });
   };
 }
 

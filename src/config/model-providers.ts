@@ -78,6 +78,7 @@ export function readModelRules({
   prices,
   quotas,
   cache,
+  sampling,
 }: WrittenModels): Omit<ModelsConfig, 'providers'> {
   return {
     routes,
@@ -89,6 +90,7 @@ export function readModelRules({
     })),
     quotas: mapped(quotas, minuteLimits),
     cache: { ttlMs: cache.ttl, bytes: cache.bytes },
+    sampling,
   };
 }
 

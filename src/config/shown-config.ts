@@ -58,6 +58,7 @@ const SHOWN: readonly string[] = [
   'models.providers.*.models',
   'models.providers.*.tier',
   'models.routes',
+  'models.sampling',
   'list',
   'views',
   'prices',

@@ -260,6 +260,8 @@ export interface ModelsConfig {
   readonly quotas: Readonly<Record<string, MinuteLimits>>;
   /** How long an answer is kept, 0 for not at all, and how many bytes of answers. */
   readonly cache: { readonly ttlMs: number; readonly bytes: number };
+  /** Which route or model this node asks for a server, by its name (`files`, `@nas/files`), when the client that calls has none. */
+  readonly sampling: Readonly<Record<string, string>>;
 }
 
 /** The whole configuration of a node. */

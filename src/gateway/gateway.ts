@@ -64,7 +64,7 @@ import type {
   UpstreamStatus,
   Upstreams,
 } from './types.ts';
-import type { InnerCaller } from './inner-types.ts';
+import type { InnerCaller, SamplingFace } from './inner-types.ts';
 import type { ServerChanges } from './server-condition.ts';
 import { startAgentProcess } from './upstreams/agent-process.ts';
 import type { Children } from './upstreams/process/process-record.ts';
@@ -115,6 +115,8 @@ export interface GatewayComponents {
   readonly agents?: ShownAgents;
   /** The APIs of language models at the HTTP endpoint; absent: none. */
   readonly models?: ModelsFace;
+  /** Answers servers in place of clients that have no model; absent: nobody does. */
+  readonly sampling?: SamplingFace;
   /** The figures at the HTTP endpoint, and what counts calls for them; absent: nobody reads or counts. */
   readonly metrics?: MetricsFace & { readonly calls: CallMeter };
   /** The page of the operator at the HTTP endpoint; absent: none. */
@@ -423,7 +425,7 @@ class NodeGateway implements Gateway {
   #session(door: SessionDoor, { spec, isLimited = false, ...own }: NewSession): Session {
     const { limits, name } = this.#init;
     this.#sessions.checkRoom(door, own.principal);
-    const { clock, logger, metrics } = this.#components;
+    const { clock, logger, metrics, sampling } = this.#components;
     const caller = this.#sessions.nextId();
     const session = createSession(
       {
@@ -432,6 +434,7 @@ class NodeGateway implements Gateway {
         channels: this.#channels,
         clearance: this.#clearance,
         search: this.#search,
+        ...(sampling === undefined ? {} : { sampling }),
         // What the page of the operator asks again and again would hide all else.
         ...(metrics === undefined || own.principal === DASHBOARD ? {} : { meter: metrics.calls }),
         ...(hasPerson(own.principal)

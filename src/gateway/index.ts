@@ -82,5 +82,6 @@ export { readJsonSchema } from './builtin/json-schema.ts';
 export { defineTool } from './builtin/tool.ts';
 export { createUpstreams } from './upstreams/upstreams.ts';
 export type { UpstreamsComponents, UpstreamsInit } from './upstreams/upstreams.ts';
-export type { InnerCaller, ToolOrigin } from './inner-types.ts';
+export type { ServerTarget } from './channel-types.ts';
+export type { InnerCaller, SampleRequest, SamplingFace, ToolOrigin } from './inner-types.ts';
 export type { ServerChanges, ServerCondition, ServerLogLine } from './server-condition.ts';

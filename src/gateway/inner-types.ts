@@ -1,6 +1,11 @@
-/** Callers inside of the node: agents that think with a model, and what they see of the tools that they may use. */
+/**
+ * Callers inside of the node: agents that think with a model, and what they see of the tools that they may use; and who
+ * answers in place of clients that have no model.
+ */
 import type { JsonObject } from '../core/index.ts';
+import type { Principal } from '../guard/index.ts';
 import type { PeerView } from '../membership/index.ts';
+import type { ServerTarget } from './channel-types.ts';
 
 /** Where a tool leads that a caller sees. */
 export interface ToolOrigin {
@@ -21,4 +26,27 @@ export interface InnerCaller {
   originOf(name: string): ToolOrigin | undefined;
   /** Ends what is under way; later requests begin anew. */
   close(): void;
+}
+
+/** What a server asks for, during a call of somebody whose client has no model. */
+export interface SampleRequest {
+  readonly target: ServerTarget;
+  /** Of `sampling/createMessage`, as the server sent them: nothing of them is checked. */
+  readonly params: JsonObject;
+  /** Length of the request as it came, bytes. */
+  readonly sizeBytes: number;
+  /** Who calls: whose right to a model, and whose budget, it is. */
+  readonly principal: Principal;
+  /** What is called, as grants name it. */
+  readonly resource: string;
+  /** Aborted when the call is over. */
+  readonly signal: AbortSignal;
+}
+
+/** Answers in place of clients that have no model, by a model of this node's choice. */
+export interface SamplingFace {
+  /** True where the operator lets servers of that name ask. */
+  isAllowed(target: ServerTarget): boolean;
+  /** The result of `sampling/createMessage`. @throws why there is none */
+  answer(asked: SampleRequest): Promise<JsonObject>;
 }

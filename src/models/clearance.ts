@@ -39,6 +39,13 @@ export function mayUse(
   return guard().decide(principal, { resource, ability: USE, look: true }).allow;
 }
 
+/** Whose call it is. */
+export interface Caller {
+  readonly principal: Principal;
+  /** A server that asks during a call of `principal`, by `server:<name>`: the audit log has it as who acted, for `principal`. */
+  readonly asker?: string | undefined;
+}
+
 /**
  * Clears one call. `costIn` is told what it may cost without anybody being asked for rights, of each unit in which that is
  * bounded, and says what it may cost at the most: so much is held of the budgets that it counts against. Undefined: nobody pays. `budgets`
@@ -47,16 +54,17 @@ export function mayUse(
  */
 export async function clearCall(
   { guard, audit, clock, self, spendings }: ClearanceComponents,
-  principal: Principal,
+  { principal, asker }: Caller,
   resource: string,
   costIn: (room: Cost) => Cost | undefined = () => undefined,
   budgets: readonly string[] = [],
 ): Promise<Cleared> {
   const decision = guard().decide(principal, { resource, ability: USE });
-  const behalf = behalfOf(principal);
+  const whom = [asker === undefined ? undefined : keyOf(principal), behalfOf(principal)];
+  const behalf = whom.filter((one) => one !== undefined).join(', ');
   const about = {
-    who: keyOf(principal),
-    ...(behalf === undefined ? {} : { onBehalfOf: behalf }),
+    who: asker ?? keyOf(principal),
+    ...(behalf === '' ? {} : { onBehalfOf: behalf }),
     what: { ability: USE, resource },
   };
   if (!decision.allow) {

@@ -7,6 +7,7 @@ export { followStream } from './providers/follow-stream.ts';
 export { readCall } from './read-call.ts';
 export { modelResource, readModelName } from './names.ts';
 export { createRouter } from './routing/router.ts';
+export { createSampling } from './sampling/sampling.ts';
 export { createModels } from './models.ts';
 export type { Models } from './models.ts';
 export { askQuery } from './tools/query.ts';

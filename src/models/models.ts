@@ -246,7 +246,7 @@ class NodeModels implements Models {
     try {
       return peers.find(name);
     } catch (error) {
-      const cleared = await clearCall(this.#components, principal, modelResource(name));
+      const cleared = await clearCall(this.#components, { principal }, modelResource(name));
       cleared.over('failed', 'STARLING_MODEL_UNKNOWN');
       throw error;
     }
@@ -347,8 +347,9 @@ class NodeModels implements Models {
         sent = fitted(call, price, room, this.#limitKey(name, call.form));
         return sent.worst;
       };
-      const { budgets } = call;
-      const cleared = await clearCall(this.#components, principal, resource, costAtMost, budgets);
+      const { asker, budgets } = call;
+      const caller = { principal, asker };
+      const cleared = await clearCall(this.#components, caller, resource, costAtMost, budgets);
       const counted = this.#components.usage.start(
         resource.slice('model:'.length),
         principal,

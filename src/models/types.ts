@@ -35,6 +35,8 @@ export interface ReadCall extends ModelCall {
   readonly task?: string;
   /** Ids of budgets that it counts against besides those of the caller, which may spend of them. */
   readonly budgets?: readonly string[];
+  /** The server that asks during a call of the caller, as `server:<name>`: the audit log has it by this name. */
+  readonly asker?: string;
 }
 
 /** Tokens that a call took. */

@@ -119,6 +119,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['providers'],
     ['*'],
     ['door', 'mesh', 'tools', 'routing'],
+    ['sampling'],
   ],
   tasks: [
     ['types.ts', 'limits.ts'],

@@ -10,6 +10,8 @@ const KEY_FROM = /^(?:secret|env):[A-Za-z_][A-Za-z0-9_]{0,127}$/;
 const MODELS_MAX = 1000;
 const ROUTE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const ROUTE_MODELS_MAX = 32;
+/** A server as grants name it: `files`, of a peer `@nas/files`. */
+const SERVER = /^(?:@[^\s/@]{1,128}\/)?[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
 
 const providerSchema = z
   .strictObject({
@@ -168,6 +170,12 @@ export const modelsSchema = z
         'What callers may ask for in a minute, by `operator`, `client:<name>`, `peer:<alias>`, and `*` for each other one.',
       ),
     cache: cacheSchema,
+    sampling: z
+      .record(text(SERVER, 'the name of a server, or @<peer>/<server>'), z.string().min(1).max(300))
+      .default({})
+      .describe(
+        'Which servers may have this node ask a model for them (MCP sampling) when the client that calls has none, by the server, `files` or `@nas/files`, and the route or model that is asked. Default: none may.',
+      ),
   })
   .prefault({})
   .describe('Language models of this node.');

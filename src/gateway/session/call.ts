@@ -27,6 +27,7 @@ import { outcomeOf } from './call-meter.ts';
 import type { CallMeter, CallOutcome } from './call-meter.ts';
 import type { ChannelTable } from './channel-table.ts';
 import type { McpTasks } from './mcp-tasks.ts';
+import type { NodeSampling } from './node-sampling.ts';
 import { editsOf } from './request-target.ts';
 import type { Subscriber } from './subscribe.ts';
 import type { Listener, SubscriptionAttempt, Subscriptions } from './subscriptions.ts';
@@ -52,6 +53,7 @@ export interface CallComponents {
   readonly channels: ChannelTable;
   readonly subscriptions: Subscriptions;
   readonly subscriber: Pick<Subscriber, 'unsubscribe'>;
+  readonly sampling: NodeSampling;
   readonly tasks: McpTasks;
   readonly meter?: CallMeter;
   readonly clock: Clock;
@@ -114,6 +116,8 @@ class Call {
   #cleared: ClearedCall | undefined;
   /** Made when somebody waits for more than the server. */
   #abort: AbortController | undefined;
+  /** Made when something is done for the call that ends with it. */
+  #life: AbortController | undefined;
   #onChannel: ChannelCall | undefined;
   #attempt: SubscriptionAttempt | undefined;
   #listener: Listener | undefined;
@@ -136,6 +140,23 @@ class Call {
   /** The server that the call is made to, by the name of its channel; undefined before that is known. */
   get server(): string | undefined {
     return this.#server;
+  }
+
+  /** By whose rights it is made. */
+  get principal(): Principal {
+    return this.#principal;
+  }
+
+  /** What it is of, as grants name it; undefined before that is known. */
+  get resource(): string | undefined {
+    return this.#wanted?.resource;
+  }
+
+  /** Aborted once the call is over, however it ends. */
+  underWay(): AbortSignal {
+    this.#life ??= new AbortController();
+    if (this.#isOver) this.#life.abort();
+    return this.#life.signal;
   }
 
   /** A `subscriptions/listen`, which stays until its caller ends it. */
@@ -327,7 +348,7 @@ class Call {
     };
     this.#trace?.sent();
     try {
-      this.#onChannel = channel.relay(relayed);
+      this.#onChannel = this.#components.sampling.relay(this, route.target, channel, relayed);
     } catch (error) {
       this.#failed(error, others);
     }
@@ -386,6 +407,7 @@ class Call {
   #end(outcome: CallOutcome): boolean {
     if (this.#isOver) return false;
     this.#isOver = true;
+    this.#life?.abort();
     const { meter } = this.#components;
     // A listener is there for as long as its caller likes.
     if (meter !== undefined && this.#listener === undefined) {

@@ -30,8 +30,8 @@ export interface ChannelTable {
 /** What the table works with. */
 export interface ChannelTableComponents {
   readonly channels: ServerChannels;
-  /** What a channel is opened with, by the name of its server in this table. */
-  describe(name: string): ServerChannelInit;
+  /** What a channel is opened with, by its server, and the name of that in this table. */
+  describe(name: string, target: ServerTarget): ServerChannelInit;
   /** Hears that the channel to the server of this name has ended by itself. */
   lost(name: string): void;
   readonly logger: Logger;
@@ -61,7 +61,7 @@ class SessionChannels implements ChannelTable {
     const known = this.#table.get(name);
     if (known !== undefined) return known;
     const { channels, logger } = this.#components;
-    const channel = channels.open(target, this.#components.describe(name));
+    const channel = channels.open(target, this.#components.describe(name, target));
     if (!(channel instanceof Promise)) return this.#keep(name, channel);
     const opened = channel.then((one) => this.#keep(name, one));
     this.#table.set(name, opened);

@@ -1,15 +1,20 @@
 /** Leads what servers say by themselves to where the client of one session hears it. */
 import { META, isLogLevel, metaOf, reaches } from '../wire/era.ts';
+import type { Principal } from '../../guard/index.ts';
 import type { Call } from './call.ts';
 import type { ClientQuestions } from './client-questions.ts';
+import type { NodeSampling } from './node-sampling.ts';
 import type { Subscriptions } from './subscriptions.ts';
-import type { ChannelListener, RelayedCall } from '../channel-types.ts';
+import type { ChannelListener, ClientFacts, RelayedCall, ServerTarget } from '../channel-types.ts';
 import type { NotificationFrame } from '../frame-types.ts';
 
 /** What the notices of a session go by. */
 export interface ServerNoticesComponents {
   readonly questions: ClientQuestions;
   readonly subscriptions: Subscriptions;
+  readonly sampling: NodeSampling;
+  /** Whose session it is, and what its client says of itself. */
+  caller(): { readonly principal: Principal; readonly client: ClientFacts };
   /** The session's requests that are under way. */
   calls(): Iterable<Call>;
   /** The least severe log messages that the client wants; `undefined`: all; `none`: it has no session. */
@@ -18,13 +23,13 @@ export interface ServerNoticesComponents {
   push(message: Buffer): void;
 }
 
-/** Makes the listener for the channel to `server`, which is the channel's name in the session's table. */
+/** Makes the listener for the channel to `target`; `server` is the channel's name in the session's table. */
 export function createServerNotices(
   components: ServerNoticesComponents,
-): (server: string) => ChannelListener {
-  const { questions, subscriptions } = components;
+): (server: string, target: ServerTarget) => ChannelListener {
+  const { questions, sampling, subscriptions } = components;
   const push = (message: Buffer): void => components.push(message);
-  return (server) => ({
+  return (server, target) => ({
     notification(frame, related) {
       // The session itself compares lists, and tells of its own.
       if (frame.method.endsWith('/list_changed')) return;
@@ -32,6 +37,7 @@ export function createServerNotices(
         subscriptions.updated(server, frame, push);
       } else if (frame.method === 'notifications/cancelled') {
         questions.cancelled(server, frame);
+        sampling.cancelled(server, frame);
       } else if (frame.method === 'notifications/message') {
         logged(components, server, frame, related);
       } else {
@@ -42,6 +48,8 @@ export function createServerNotices(
     },
     request(frame, answer, related) {
       const call = callOn(components, server, related);
+      const asked = { ...components.caller(), channel: server, target, frame, call };
+      if (sampling.answers(asked, answer)) return;
       questions.ask(server, frame, answer, (message) => {
         if (call === undefined) push(message);
         else call.reply.urgent(message);

@@ -45,6 +45,8 @@ import { createAnnouncer } from './list-change-announcer.ts';
 import type { Announcer } from './list-change-announcer.ts';
 import { listPage } from './list-page.ts';
 import { createMcpTasks } from './mcp-tasks.ts';
+import { createNodeSampling } from './node-sampling.ts';
+import type { NodeSampling } from './node-sampling.ts';
 import { createServerNotices } from './server-notices.ts';
 import { createSubscriber } from './subscribe.ts';
 import type { Subscriber } from './subscribe.ts';
@@ -74,6 +76,7 @@ class CallerSession implements Session {
   readonly #init: SessionInit;
   readonly #questions: ClientQuestions;
   readonly #channels: ChannelTable;
+  readonly #sampling: NodeSampling;
   readonly #calls: Calls;
   readonly #subscriptions = createSubscriptions();
   readonly #subscriber: Subscriber;
@@ -104,6 +107,7 @@ class CallerSession implements Session {
       { push, clock, logger },
       { timeoutMs: init.callTotalMs },
     );
+    this.#sampling = createNodeSampling({ face: components.sampling, logger });
     this.#channels = this.#createChannels(push);
     const shared = { clock, logger, channels: this.#channels, subscriptions: this.#subscriptions };
     this.#subscriber = createSubscriber({
@@ -119,6 +123,7 @@ class CallerSession implements Session {
         clearance: components.clearance,
         search: components.search,
         subscriber: this.#subscriber,
+        sampling: this.#sampling,
         tasks: createMcpTasks(),
         view,
         listening: () => this.#announcer.start(),
@@ -212,6 +217,8 @@ class CallerSession implements Session {
     const listenerOf = createServerNotices({
       questions: this.#questions,
       subscriptions: this.#subscriptions,
+      sampling: this.#sampling,
+      caller: () => ({ principal: this.#principal, client: this.#client }),
       calls: () => this.#calls.values(),
       logLevel: () => (this.#initialized ? this.#level : 'none'),
       push,
@@ -220,10 +227,10 @@ class CallerSession implements Session {
     return createChannelTable({
       channels,
       logger,
-      describe: (server) => ({
+      describe: (server, target) => ({
         principal: this.#principal,
-        client: this.#client,
-        listener: listenerOf(server),
+        client: this.#sampling.described(target, this.#client, this.#principal),
+        listener: listenerOf(server, target),
       }),
       lost: (server) => this.#subscriber.lost(server),
     });

@@ -7,7 +7,7 @@ import type { Views, SearchMode, ViewSpec } from '../catalog/types.ts';
 import type { Receiver } from '../wire/reply.ts';
 import type { AskableClient, ServerChannels } from '../channel-types.ts';
 import type { NotificationFrame } from '../frame-types.ts';
-import type { ToolOrigin } from '../inner-types.ts';
+import type { SamplingFace, ToolOrigin } from '../inner-types.ts';
 
 /** What a peer's `initialize` decides about its session. */
 export interface Initializing {
@@ -35,6 +35,8 @@ export interface SessionComponents {
   readonly clearance: Clearance;
   /** Answers where three tools stand for the whole list. */
   readonly search: SearchMode;
+  /** Answers servers in place of a client that has no model; absent: nobody does. */
+  readonly sampling?: SamplingFace;
   /** Counts calls; absent: nobody wants to know. */
   readonly meter?: CallMeter;
   /** Sends a message that answers no request. */

@@ -7,7 +7,7 @@ import type { Models } from '../models.ts';
 import { followStream } from '../providers/follow-stream.ts';
 import { readCall } from '../read-call.ts';
 import { costOfUsage } from '../prices/price-table.ts';
-import type { AiQueryResult, ModelAnswer, Usage } from '../types.ts';
+import type { AiQueryResult, ModelAnswer, ReadCall, Usage } from '../types.ts';
 
 const NOTES = 'starling-';
 
@@ -37,26 +37,38 @@ export interface QueryInit {
   readonly said?: (text: string) => void;
 }
 
-/** Asks; resolves when the answer is whole. @throws what {@link Models.ask} does, STARLING_MODEL_CUT, STARLING_LIMIT_EXCEEDED */
-export async function askQuery(query: Query, init: QueryInit): Promise<AiQueryResult> {
+/** Asks; resolves when the answer is whole. @throws what {@link askChat} does */
+export function askQuery(query: Query, init: QueryInit): Promise<AiQueryResult> {
+  const { task, budgets } = query;
+  return askChat(requestOf(query), init, {
+    ...(task === undefined ? {} : { task }),
+    ...(budgets === undefined ? {} : { budgets }),
+  });
+}
+
+/**
+ * Asks by a request in the form of OpenAI's chat completions, which names its model; resolves when the answer is whole.
+ * @throws what {@link Models.ask} does, STARLING_MODEL_CUT, STARLING_LIMIT_EXCEEDED
+ */
+export async function askChat(
+  request: JsonObject & { readonly model: string },
+  init: QueryInit,
+  counted: Pick<ReadCall, 'asker' | 'budgets' | 'task'>,
+): Promise<AiQueryResult> {
   const { clock, messageBytes, models, principal, signal } = init;
+  const { model } = request;
   const begunAt = clock.now();
-  const body = Buffer.from(JSON.stringify(requestOf(query)));
-  const read = readCall('chat', body, {});
-  const call = {
-    ...read,
-    ...(query.task === undefined ? {} : { task: query.task }),
-    ...(query.budgets === undefined ? {} : { budgets: query.budgets }),
-  };
-  const answer = await models.ask(call, principal, signal);
-  const follower = followStream('openai', query.model, messageBytes);
+  const streamed = { ...request, stream: true, stream_options: { include_usage: true } };
+  const read = readCall('chat', Buffer.from(JSON.stringify(streamed)), {});
+  const answer = await models.ask({ ...read, ...counted }, principal, signal);
+  const follower = followStream('openai', model, messageBytes);
   const text: string[] = [];
   const thoughts: string[] = [];
   let finish = '';
   let sizeBytes = 0;
   for await (const chunk of answer.body) {
     sizeBytes += chunk.length;
-    if (sizeBytes > messageBytes) throw tooLong(query.model, messageBytes);
+    if (sizeBytes > messageBytes) throw tooLong(model, messageBytes);
     for (const event of follower.push(chunk)) {
       const { delta, finish_reason: finished } = objectIn(listIn(event['choices'])[0]);
       const { content, reasoning_content: thought } = objectIn(delta);
@@ -69,7 +81,7 @@ export async function askQuery(query: Query, init: QueryInit): Promise<AiQueryRe
   }
   follower.end();
   const usage = answer.usage?.() ?? follower.usage();
-  const cost = costOf(query, init, answer.headers, usage);
+  const cost = costOf(model, init, answer.headers, usage);
   const notes = Object.entries(answer.headers).filter(([name]) => name.startsWith(NOTES));
   return {
     response: text.join(''),
@@ -78,7 +90,7 @@ export async function askQuery(query: Query, init: QueryInit): Promise<AiQueryRe
     input_tokens: usage?.input ?? 0,
     output_tokens: usage?.output ?? 0,
     ...(usage === undefined || usage.isEstimated === true ? { is_estimated: true } : {}),
-    model: query.model,
+    model,
     ...(finish === '' ? {} : { finish_reason: finish }),
     took_ms: clock.now() - begunAt,
     ...(cost === undefined ? {} : { cost_usd: cost }),
@@ -88,7 +100,7 @@ export async function askQuery(query: Query, init: QueryInit): Promise<AiQueryRe
 
 /** Dollars that one call of one model took; of several calls the counts know more. */
 function costOf(
-  { model }: Query,
+  model: string,
   { models, principal }: QueryInit,
   headers: ModelAnswer['headers'],
   usage: Usage | undefined,
@@ -99,7 +111,14 @@ function costOf(
   return costOfUsage(price, usage) / 1_000_000;
 }
 
-function requestOf({ query, model, system, context, temperature, maxTokens }: Query): JsonObject {
+function requestOf({
+  query,
+  model,
+  system,
+  context,
+  temperature,
+  maxTokens,
+}: Query): JsonObject & { readonly model: string } {
   const messages: Json[] = [];
   if (system !== undefined) messages.push({ role: 'system', content: system });
   if (context !== undefined) {
@@ -113,8 +132,6 @@ function requestOf({ query, model, system, context, temperature, maxTokens }: Qu
   return {
     model,
     messages,
-    stream: true,
-    stream_options: { include_usage: true },
     ...(temperature === undefined ? {} : { temperature }),
     ...(maxTokens === undefined ? {} : { max_tokens: maxTokens }),
   };

@@ -16,6 +16,7 @@ import type {
 import { createSearchMode } from '../../../src/gateway/catalog/search/mode.ts';
 import { createSession } from '../../../src/gateway/session/session.ts';
 import type { ChannelListener, ServerChannel } from '../../../src/gateway/channel-types.ts';
+import type { SamplingFace } from '../../../src/gateway/inner-types.ts';
 import { createLists } from '../../../src/gateway/catalog/lists.ts';
 import { jointFacts } from '../../../src/gateway/catalog/server-facts.ts';
 import { catalogOf } from '../../directory/arrange.ts';
@@ -52,7 +53,13 @@ export interface Desk {
   receiveFrom(text: string): void;
 }
 
-export function deskOf(): Desk {
+/** What differs from an operator whose client answers by itself. */
+export interface DeskInit {
+  readonly principal?: Principal;
+  readonly sampling?: SamplingFace;
+}
+
+export function deskOf({ principal = { kind: 'operator' }, sampling }: DeskInit = {}): Desk {
   const clock = manualClock();
   const views = new EventEmitter<ViewsEvents>();
   const [sent, pushed]: [Message[], Message[]] = [[], []];
@@ -126,7 +133,8 @@ export function deskOf(): Desk {
   };
   const session = createSession(
     {
-      principal: { kind: 'operator' },
+      principal,
+      ...(sampling === undefined ? {} : { sampling }),
       views: fake,
       channels: {
         open(target, init) {
