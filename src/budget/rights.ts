@@ -3,7 +3,14 @@
  * most half of what it has; who has nothing left asks all, twice, before a call is refused. Rights beyond a node's share
  * that lie idle go home to the founder.
  */
-import { StarlingError, createScope, isObject, messageOf, pause } from '../core/index.ts';
+import {
+  StarlingError,
+  createScope,
+  isObject,
+  messageOf,
+  pause,
+  unawaited,
+} from '../core/index.ts';
 import type { Clock, Did, JsonObject, Logger, Scope } from '../core/index.ts';
 import type { Books, Hold } from './books/book-types.ts';
 import { splitRowId } from './rows/row-format.ts';
@@ -121,7 +128,8 @@ class MovingRights implements Rights {
     return new Promise((resolve) => {
       if (queue !== undefined) return void queue.push({ amount, resolve });
       this.#waiting.set(rowId, [{ amount, resolve }]);
-      return void this.#refill(id, rowId);
+      const { logger } = this.#components;
+      return unawaited(this.#refill(id, rowId), logger, 'calls wait for rights', { rowId });
     });
   }
 
@@ -228,7 +236,9 @@ class MovingRights implements Rights {
     this.#usedAt.set(rowId, this.#components.clock.now());
     if (this.#isLooking || this.#scope === undefined) return;
     this.#isLooking = true;
-    this.#scope.after(IDLE_MS, () => void this.#lookIdle());
+    this.#scope.after(IDLE_MS, () =>
+      unawaited(this.#lookIdle(), this.#components.logger, 'idle rights were not looked at'),
+    );
   }
 
   #lookLow(id: string, rowId: string): void {
@@ -241,9 +251,10 @@ class MovingRights implements Rights {
     this.#low.add(rowId);
     const wanted = Math.ceil(got / 2);
     const isVain = (asked: Asked): number => (asked.given > 0 ? AGAIN_MS : VAIN_MS * 10);
-    void this.#askAll(id, rowId, () => wanted - books.free(rowId), ASKED_AT_ONCE)
+    const asked = this.#askAll(id, rowId, () => wanted - books.free(rowId), ASKED_AT_ONCE)
       .then(isVain, () => VAIN_MS * 10)
       .then((waitMs) => this.#scope?.after(waitMs, () => void this.#low.delete(rowId)));
+    unawaited(asked, this.#components.logger, 'rights ahead were not asked for', { rowId });
   }
 
   async #lookIdle(): Promise<void> {

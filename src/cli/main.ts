@@ -24,7 +24,14 @@ const tellUnfinished = (): void => {
 process.once('beforeExit', tellUnfinished);
 
 // Not awaited here: the built program is CommonJS, whose compiled code can be kept (`build/`).
-void runProgram(args).then((code) => {
-  process.off('beforeExit', tellUnfinished);
-  process.exitCode = code;
-});
+runProgram(args)
+  .then((code) => {
+    process.exitCode = code;
+    return undefined;
+  })
+  .catch((error: unknown) => {
+    const told = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    process.exitCode = EXIT.failed;
+    process.stderr.write(`error: the command ended in a way that nobody foresaw: ${told}\n`);
+  })
+  .finally(() => process.off('beforeExit', tellUnfinished));

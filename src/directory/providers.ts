@@ -11,6 +11,7 @@ import {
   isCount,
   isText,
   messageOf,
+  unawaited,
   withDeadline,
 } from '../core/index.ts';
 import type { Buckets, Clock, Logger, PeerId, Random, Scope, Startable } from '../core/index.ts';
@@ -132,7 +133,9 @@ class KnownProviders implements Providers {
     );
     this.#scope = scope;
     scope.add(network.onFrame(KIND, (bytes, from) => this.#heard(bytes, from)));
-    scope.after(RENEW_MS * random() * 0.1, () => void this.#announce(scope));
+    scope.after(RENEW_MS * random() * 0.1, () =>
+      unawaited(this.#announce(scope), logger, 'the DHT was not told what is offered here'),
+    );
     scope.every(RENEW_MS, () => this.#announce(scope));
   }
 
@@ -247,13 +250,14 @@ class KnownProviders implements Providers {
   }
 
   #asked(kind: string, from: PeerId): void {
-    const { network, offers } = this.#components;
+    const { logger, network, offers } = this.#components;
     if (!this.#questions.take(from)) {
       network.report(from, 'control');
       return;
     }
     const offer = offers().includes(kind) ? this.#sign(kind) : { until: 0 };
-    void network.sendFrame(from, KIND, encode({ kind, ...offer }));
+    const told = network.sendFrame(from, KIND, encode({ kind, ...offer }));
+    unawaited(told, logger, 'a peer was not told what is offered here', { peer: from });
   }
 
   #answered(

@@ -249,7 +249,8 @@ class MeshNetwork implements Network {
 
   async ping(peer: PeerId, { signal }: { readonly signal: AbortSignal }): Promise<number> {
     const connection = this.#linkTo(peer);
-    return ping(await this.#protocols.open(connection, PING_PROTOCOL, signal), signal);
+    const stream = await this.#protocols.open(connection, PING_PROTOCOL, signal);
+    return ping(stream, { logger: this.#logger, signal });
   }
 
   handle(protocol: string, handler: (stream: PeerStream) => void): () => void {

@@ -133,7 +133,7 @@ export async function startRun(
   // A memory transport has nothing to do with the machine's routes.
   if (components.transports === undefined) {
     await parts.lookAtRoutes();
-    scope.every(TIDY_INTERVAL_MS, () => void parts.lookAtRoutes());
+    scope.every(TIDY_INTERVAL_MS, () => parts.lookAtRoutes());
   }
   scope.every(IDLE_LOOK_MS, () => parting.look());
   scope.every(TIDY_INTERVAL_MS, () => {

@@ -1,5 +1,5 @@
 /** How tasks end, and how many that have ended are kept: those that ended longest ago go first. */
-import { messageOf } from '../core/index.ts';
+import { messageOf, unawaited } from '../core/index.ts';
 import type { Clock, Logger } from '../core/index.ts';
 import { ENDED_MAX, END_AGAIN_MS, RESULTS_BYTES_MAX } from './limits.ts';
 import type { TaskRows } from './rows.ts';
@@ -72,10 +72,10 @@ export class Endings {
 
   /** A task has ended here, and that is on the disk. */
   ended(task: LiveTask): void {
-    const { funds, places, tell } = this.#components;
+    const { funds, logger, places, tell } = this.#components;
     task.cancelDeadline?.();
     places.give(task.order);
-    void tell(task);
+    unawaited(tell(task), logger, 'the end of a task was not told', { task: task.order.id });
     funds.ended(task.row);
     this.keep(task);
   }

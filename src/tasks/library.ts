@@ -213,20 +213,24 @@ async function doTask(
     const options = { signal: scope.signal, timeoutMs: ASK_MS };
     return (await call('task_ask', asked, options))['answer'] ?? null;
   };
-  void heed(scope, clock, () => tell(undefined, undefined, TELL_S));
-  try {
-    return await handler(message.message, {
-      id: name.taskId,
-      token: name.token,
-      idempotencyKey: String(idempotencyKey),
-      signal: scope.signal,
-      message,
-      ask,
-      progress: (part, text) => tell(part, text),
-    });
-  } finally {
-    scope.close();
-  }
+  const handle = async (): Promise<unknown> => {
+    try {
+      return await handler(message.message, {
+        id: name.taskId,
+        token: name.token,
+        idempotencyKey: String(idempotencyKey),
+        signal: scope.signal,
+        message,
+        ask,
+        progress: (part, text) => tell(part, text),
+      });
+    } finally {
+      scope.close();
+    }
+  };
+  const heeded = heed(scope, clock, () => tell(undefined, undefined, TELL_S));
+  const [result] = await Promise.all([handle(), heeded]);
+  return result;
 }
 
 /** Says again and again that the work goes on, until it does not. Never rejects: what did not come through is said again. */

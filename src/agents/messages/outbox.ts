@@ -3,7 +3,14 @@
  * other once the node is there again. A message that was sent and not acknowledged is sent again under its old id, by
  * which the receiver knows it. One that nobody would take, or that is too old, is given up, and its sender hears of it.
  */
-import { StarlingError, backoffMs, createScope, messageOf, sleep } from '../../core/index.ts';
+import {
+  StarlingError,
+  backoffMs,
+  createScope,
+  messageOf,
+  sleep,
+  unawaited,
+} from '../../core/index.ts';
 import type { Clock, Did, JsonObject, Logger, Random, Scope } from '../../core/index.ts';
 import type { Table } from '../../store/index.ts';
 import { WAITING_BYTES_MAX, WAITING_MAX } from '../limits.ts';
@@ -127,7 +134,10 @@ class NodeOutbox implements Outbox {
     this.#pauses.get(peer)?.close();
     if (this.#sending.has(peer)) return;
     this.#sending.add(peer);
-    void this.#sendAll(peer).finally(() => this.#sending.delete(peer));
+    const sent = this.#sendAll(peer).finally(() => this.#sending.delete(peer));
+    unawaited(sent, this.#components.logger, 'messages that wait for a peer were not sent', {
+      peer,
+    });
   }
 
   stop(): void {

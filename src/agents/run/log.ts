@@ -1,5 +1,5 @@
 /** What one agent writes: its last lines, kept over restarts, and read by a cursor. */
-import { messageOf } from '../../core/index.ts';
+import { messageOf, unawaited } from '../../core/index.ts';
 import type { Clock, Logger } from '../../core/index.ts';
 import type { Table } from '../../store/index.ts';
 import { LOG_BYTES_MAX, LOG_LINES_MAX, LOG_LINE_MAX } from '../limits.ts';
@@ -75,7 +75,12 @@ class KeptLog implements AgentLog {
       this.#bytes -= this.#lines.shift()?.text.length ?? 0;
     }
     for (const wake of this.#wakers) wake();
-    this.#cancelWrite ??= this.#components.clock.schedule(WRITE_MS, () => void this.#write());
+    const { clock, logger } = this.#components;
+    this.#cancelWrite ??= clock.schedule(WRITE_MS, () =>
+      unawaited(this.#write(), logger, 'the log of an agent was not written', {
+        agent: this.#name,
+      }),
+    );
   }
 
   page(cursor: number | undefined, limit: number): LogPage {

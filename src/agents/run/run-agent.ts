@@ -1,5 +1,5 @@
 /** One agent that the node runs: its name, its processes, its mailbox and its rights. */
-import { Secret, StarlingError, isCount } from '../../core/index.ts';
+import { Secret, StarlingError, isCount, unawaited } from '../../core/index.ts';
 import type { Clock, JsonObject, Logger, Random } from '../../core/index.ts';
 import type { StdioServer } from '../../config/index.ts';
 import type { AgentProcess, AgentStart } from '../../gateway/index.ts';
@@ -285,7 +285,8 @@ class NodeRunAgent implements RunAgent {
     this.#groups.add(group);
     try {
       const started = await this.#start(number, group.within, spawned, signal);
-      void started.ended.then(() => this.#endGroup(group));
+      const removed = started.ended.then(() => this.#endGroup(group));
+      unawaited(removed, this.#components.logger, 'the group of a process was not removed');
       return started;
     } catch (error) {
       this.#endGroup(group);

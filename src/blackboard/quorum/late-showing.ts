@@ -2,7 +2,8 @@
  * Looks again at what was accepted here: whoever proposed it shows it to the readers of the board right after it was
  * chosen, but may be gone before that.
  */
-import type { Scope } from '../../core/index.ts';
+import { messageOf, unawaited } from '../../core/index.ts';
+import type { Logger, Scope } from '../../core/index.ts';
 import type { Cell } from './format.ts';
 
 /** Keys that are looked at again. */
@@ -16,13 +17,19 @@ const SHOW_MS = 5000;
 const TO_SHOW_MAX = 4096;
 
 /** `show` is called for each key once, after a while; what it throws is no concern, as the next change shows all. */
-export function createLateShowing(scope: Scope, show: (cell: Cell) => Promise<void>): LateShowing {
+export function createLateShowing(
+  scope: Scope,
+  logger: Pick<Logger, 'debug' | 'error'>,
+  show: (cell: Cell) => Promise<void>,
+): LateShowing {
   const cells = new Map<string, Cell>();
   let isDue = false;
   const showAll = async (due: readonly Cell[]): Promise<void> => {
     for (const cell of due) {
       if (scope.closed) return;
-      await show(cell).catch(() => undefined);
+      await show(cell).catch((error: unknown) =>
+        logger.debug({ ...cell, error: messageOf(error) }, 'what a key holds was not shown again'),
+      );
     }
   };
   return {
@@ -35,7 +42,7 @@ export function createLateShowing(scope: Scope, show: (cell: Cell) => Promise<vo
         isDue = false;
         const due = [...cells.values()];
         cells.clear();
-        void showAll(due);
+        unawaited(showAll(due), logger, 'what was accepted here was not shown again');
       });
     },
   };

@@ -4,7 +4,7 @@
  * there must not hold up the questions by which requests of others are done. A question that is not answered in time has no answer:
  * whoever asks must not take that for a no.
  */
-import { StarlingError, messageOf } from '../../core/index.ts';
+import { StarlingError, messageOf, unawaited } from '../../core/index.ts';
 import type { PeerId } from '../../core/index.ts';
 import { createMessageStream } from '../../network/index.ts';
 import type { MessageStream, Network, PeerStream } from '../../network/index.ts';
@@ -98,10 +98,11 @@ class StreamLinks implements QuorumLinks {
     if (known !== undefined) return known;
     const opening = this.#open(name, peer, timeoutMs);
     this.#links.set(name, opening);
-    void opening.then((link) => {
+    const looked = opening.then((link) => {
       if (link === undefined && this.#links.get(name) === opening) this.#links.delete(name);
       return undefined;
     });
+    unawaited(looked, this.#components.logger, 'a link to a replica was not opened', { peer });
     return opening;
   }
 
@@ -155,14 +156,18 @@ class StreamLinks implements QuorumLinks {
     link.cancelIdle = this.#components.clock.schedule(IDLE_MS, () => {
       if (link.pending.size > 0) return;
       this.#links.delete(name);
-      void link.stream.close();
+      const { peer } = link.stream;
+      unawaited(link.stream.close(), this.#components.logger, 'an idle link did not close', {
+        peer,
+      });
     });
   }
 
   #stop(): void {
     const stopped = new StarlingError('STARLING_STOPPED', 'this node is stopping');
     for (const opening of this.#links.values()) {
-      void opening.then((link) => link?.stream.abort(stopped));
+      const ended = opening.then((link) => link?.stream.abort(stopped));
+      unawaited(ended, this.#components.logger, 'a link to a replica did not end');
     }
     this.#served.stop(stopped);
     this.#links.clear();

@@ -139,16 +139,19 @@ class RoundProposer implements Proposer {
     const looking = beginLook(groupsOf(set));
     const voters = votersOf(set);
     let left = voters.length;
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
+      const hear = (voter: Voter, shown: Shown | Trouble | undefined): void => {
+        const isShown = shown?.t === 'shown';
+        const found = isShown ? looking.hear(voterName(voter), shown.accepted) : undefined;
+        left -= 1;
+        if (found !== undefined && found !== 'differ') resolve(found);
+        else if (found === 'differ' || left === 0 || shown?.t === 'moved') resolve(undefined);
+      };
       for (const voter of voters) {
-        void this.#components.look(voter, set, cell).then((shown) => {
-          const isShown = shown?.t === 'shown';
-          const found = isShown ? looking.hear(voterName(voter), shown.accepted) : undefined;
-          left -= 1;
-          if (found !== undefined && found !== 'differ') resolve(found);
-          else if (found === 'differ' || left === 0 || shown?.t === 'moved') resolve(undefined);
-          return undefined;
-        });
+        this.#components
+          .look(voter, set, cell)
+          .then((shown) => hear(voter, shown))
+          .catch(reject);
       }
     });
   }
@@ -204,24 +207,27 @@ class RoundProposer implements Proposer {
     { round, failures }: { readonly round: Round; readonly failures: Failures },
   ): Promise<RoundEnd | undefined> {
     const voters = votersOf(set);
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       const askAll = (): void => {
         const { question } = round;
         let left = voters.length;
+        const hear = (voter: Voter, answer: QuorumAnswer | Trouble | undefined): void => {
+          if (answer?.t === 'failed') failures.last = answer;
+          const isAnswer = answer !== undefined && 'ballot' in answer;
+          const over = isAnswer ? round.hear(voterName(voter), answer) : undefined;
+          left -= 1;
+          if (over === 'ask') askAll();
+          else if (over !== undefined) resolve(over);
+          // What was asked anew has its own end.
+          else if (answer?.t === 'moved' || (left === 0 && round.question === question)) {
+            resolve(undefined);
+          }
+        };
         for (const voter of voters) {
-          void this.#components.ask(voter, set, { cell, question }).then((answer) => {
-            if (answer?.t === 'failed') failures.last = answer;
-            const isAnswer = answer !== undefined && 'ballot' in answer;
-            const over = isAnswer ? round.hear(voterName(voter), answer) : undefined;
-            left -= 1;
-            if (over === 'ask') askAll();
-            else if (over !== undefined) resolve(over);
-            // What was asked anew has its own end.
-            else if (answer?.t === 'moved' || (left === 0 && round.question === question)) {
-              resolve(undefined);
-            }
-            return undefined;
-          });
+          this.#components
+            .ask(voter, set, { cell, question })
+            .then((answer) => hear(voter, answer))
+            .catch(reject);
         }
       };
       askAll();

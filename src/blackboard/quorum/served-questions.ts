@@ -2,7 +2,7 @@
  * Questions of peers to this node about strong boards: many of one peer are answered at once, and what one peer may
  * ask in a time is bounded, so that whoever asks on and on waits for itself. Questions that are refused cost most of it.
  */
-import { StarlingError, createBuckets, messageOf } from '../../core/index.ts';
+import { StarlingError, createBuckets, messageOf, unawaited } from '../../core/index.ts';
 import type { Buckets, Clock, Logger, PeerId, Scope } from '../../core/index.ts';
 import { createMessageStream } from '../../network/index.ts';
 import type { MessageStream, Network, PeerStream } from '../../network/index.ts';
@@ -79,10 +79,11 @@ export class ServedQuestions {
         waiting.shift();
         if (isCounted) gate.wait(this.#requests.charge(peer, 1));
         running += 1;
-        void this.#serveOne(stream, message, gate).finally(() => {
+        const served = this.#serveOne(stream, message, gate).finally(() => {
           running -= 1;
           next();
         });
+        unawaited(served, this.#components.logger, 'a question was not answered', { peer });
       }
       if (waiting.length > 0) gate.hold('busy');
       else gate.release('busy');

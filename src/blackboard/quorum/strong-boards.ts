@@ -132,7 +132,7 @@ class QuorumBoards implements StrongBoards {
   constructor(components: StrongBoardsComponents, scope: Scope) {
     const { network, clock, logger, table, self, random } = components;
     this.#components = components;
-    this.#toShow = createLateShowing(scope, (cell) => this.#show(cell));
+    this.#toShow = createLateShowing(scope, logger, (cell) => this.#show(cell));
     this.#showing = createPacedShowing<Chosen>(scope, ({ board }, chosen) => {
       if (!components.isShown(board, chosen)) components.chosen(board, chosen);
     });

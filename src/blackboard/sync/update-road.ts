@@ -4,7 +4,7 @@
  * messages, and the reader says each time that so many of them were read: a slow reader, or one that is sent more than
  * it takes, holds its sender up, and what is written meanwhile goes as one.
  */
-import { StarlingError, createBuckets, messageOf } from '../../core/index.ts';
+import { StarlingError, createBuckets, messageOf, unawaited } from '../../core/index.ts';
 import type { Buckets, Clock, Did, Logger, PeerId, Scope } from '../../core/index.ts';
 import { createMessageStream } from '../../network/index.ts';
 import type { MessageStream, Network, PeerStream } from '../../network/index.ts';
@@ -186,7 +186,9 @@ class WayTo {
     if (pending.sizeBytes <= UPDATE_BYTES_MAX) pending.parts.push(part);
     pending.sizeBytes += part.update?.length ?? 0;
     this.#pending.set(board, pending);
-    if (this.#stream === undefined && !this.#isHeldUp) void this.#open();
+    if (this.#stream !== undefined || this.#isHeldUp) return;
+    const { logger } = this.#components;
+    unawaited(this.#open(), logger, 'no stream of updates', { peer: this.#peer });
   }
 
   get #isFree(): boolean {
@@ -303,7 +305,8 @@ class WayTo {
     for (const board of this.#pending.keys()) this.#lack(board);
     this.#pending.clear();
     this.#over();
-    void stream.close();
+    const { logger } = this.#components;
+    unawaited(stream.close(), logger, 'a stream of updates did not close', { peer: this.#peer });
   }
 
   #lack(board: string): void {

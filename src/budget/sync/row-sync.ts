@@ -9,6 +9,7 @@ import {
   createBuckets,
   createScope,
   messageOf,
+  unawaited,
   withDeadline,
 } from '../../core/index.ts';
 import type { Buckets, Clock, Logger, PeerId, Scope } from '../../core/index.ts';
@@ -97,7 +98,7 @@ class RowCarrier implements RowSync {
     const { books, network, clock } = this.#components;
     const scope = createScope(clock);
     this.#scope = scope;
-    const linked = (peer: PeerId): void => void this.#tellDigest(peer);
+    const linked = (peer: PeerId): void => this.#tellDigest(peer);
     const lost = (peer: PeerId): void => {
       this.#again.delete(peer);
       this.#met.delete(peer);
@@ -181,7 +182,7 @@ class RowCarrier implements RowSync {
     this.#isDigestDue = true;
     scope.after(DIGEST_PAUSE_MS, () => {
       this.#isDigestDue = false;
-      for (const peer of this.#components.network.connected()) void this.#tellDigest(peer);
+      for (const peer of this.#components.network.connected()) this.#tellDigest(peer);
     });
   }
 
@@ -189,7 +190,7 @@ class RowCarrier implements RowSync {
   #tellAgain(): void {
     this.#scope?.after(DIGEST_EVERY_MS, () => {
       const { books, network } = this.#components;
-      if (books.count() > 0) for (const peer of network.connected()) void this.#tellDigest(peer);
+      if (books.count() > 0) for (const peer of network.connected()) this.#tellDigest(peer);
       this.#tellAgain();
     });
   }
@@ -250,13 +251,10 @@ class RowCarrier implements RowSync {
     }
   }
 
-  async #tellDigest(peer: PeerId): Promise<void> {
+  #tellDigest(peer: PeerId): void {
     const { logger, network } = this.#components;
-    try {
-      await network.sendFrame(peer, DIGEST, Buffer.from(this.digest(), 'latin1'));
-    } catch (error) {
-      logger.warn({ peer, error: messageOf(error) }, 'a peer was not told which budgets are here');
-    }
+    const told = network.sendFrame(peer, DIGEST, Buffer.from(this.digest(), 'latin1'));
+    unawaited(told, logger, 'a peer was not told which budgets are here', { peer });
   }
 
   #heardDigest(bytes: Uint8Array, peer: PeerId): void {

@@ -6,7 +6,7 @@
  *
  * Nothing that comes is believed: it has to be what the owner's own heartbeat names, and signed by the owner.
  */
-import { createBuckets, createScope, messageOf } from '../../core/index.ts';
+import { createBuckets, createScope, messageOf, unawaited } from '../../core/index.ts';
 import type { Buckets, Clock, Logger, PeerId, Random, Scope } from '../../core/index.ts';
 import type { Membership, PeerView } from '../../membership/index.ts';
 import type { Network } from '../../network/index.ts';
@@ -331,9 +331,7 @@ class Exchange implements DocumentExchange {
     };
     fetch.cancel = scope.after(ANSWER_MS, failed);
     const { hash } = wanted.name;
-    void this.#send(fetch.from, { t: 'want', of: owner, hash, at: fetch.at }).then((isSent) => {
-      if (!isSent) failed();
-    });
+    this.#send(fetch.from, { t: 'want', of: owner, hash, at: fetch.at }, failed);
   }
 
   /** Who was asked for a document gives none: somebody else is asked. */
@@ -392,12 +390,12 @@ class Exchange implements DocumentExchange {
       // Who asks has it not.
       const wanted = this.#wanted.get(of);
       if (wanted?.name.hash === hash && wanted.fetch?.from !== to) wanted.tried.add(to);
-      void this.#send(to, { t: 'none', of, hash });
+      this.#send(to, { t: 'none', of, hash });
       return;
     }
     const bytes = document.bytes.subarray(at, at + PART_BYTES);
     this.#served.charge(to, 1 + bytes.length / 1024);
-    void this.#send(to, { t: 'part', of, hash, at, size: document.bytes.length, bytes });
+    this.#send(to, { t: 'part', of, hash, at, size: document.bytes.length, bytes });
   }
 
   /** Who has not what is not here either is told once it is; of a document that nobody makes, never. */
@@ -411,7 +409,7 @@ class Exchange implements DocumentExchange {
     for (const [peer, awaited] of this.#awaited) {
       if (awaited.get(owner) !== hash) continue;
       awaited.delete(owner);
-      void this.#send(peer, { t: 'have', of: owner, hash });
+      this.#send(peer, { t: 'have', of: owner, hash });
     }
   }
 
@@ -494,7 +492,12 @@ class Exchange implements DocumentExchange {
     return true;
   }
 
-  #send(peer: PeerId, message: DocumentMessage): Promise<boolean> {
-    return this.#components.network.sendFrame(peer, KIND, encodeDocumentMessage(message));
+  /** `failed` is called where there is no way to the peer. */
+  #send(peer: PeerId, message: DocumentMessage, failed?: () => void): void {
+    const { logger, network } = this.#components;
+    const sent = network.sendFrame(peer, KIND, encodeDocumentMessage(message)).then((isSent) => {
+      if (!isSent) failed?.();
+    });
+    unawaited(sent, logger, 'a peer was not told of a document', { peer });
   }
 }

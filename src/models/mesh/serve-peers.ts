@@ -3,7 +3,13 @@
  * keys. What a peer sends is hostile until it is read: bounded, counted, and cleared like every other call.
  */
 import type { EventEmitter } from 'node:events';
-import { StarlingError, createBuckets, messageOf, toStarlingError } from '../../core/index.ts';
+import {
+  StarlingError,
+  createBuckets,
+  messageOf,
+  toStarlingError,
+  unawaited,
+} from '../../core/index.ts';
 import type { Buckets, Clock, Did, Logger, PeerId } from '../../core/index.ts';
 import { readOnBehalfOf } from '../../gateway/index.ts';
 import type { GrantBook, GrantBookEvents } from '../../grants/index.ts';
@@ -105,7 +111,7 @@ class PeerServing {
   }
 
   #accept(stream: PeerStream): void {
-    const { clock, network } = this.#components;
+    const { clock, logger, network } = this.#components;
     const { peer } = stream;
     const messages = createMessageStream(stream, { maxBytes: this.#messageBytes + 1 });
     const gone = new AbortController();
@@ -146,7 +152,10 @@ class PeerServing {
         isBegun = true;
         cancelTimeout();
         const body = Buffer.from(message.subarray(1));
-        void this.#answer({ stream, messages, running, gone: gone.signal }, head, body);
+        const call = { stream, messages, running, gone: gone.signal };
+        unawaited(this.#answer(call, head, body), logger, 'a peer got no answer of a model', {
+          peer,
+        });
       } catch (error) {
         isRefused = true;
         if (isUnsupported(error)) return this.#fail(messages, error);
@@ -252,7 +261,8 @@ class PeerServing {
 
   #fail(messages: MessageStream, error: StarlingError): void {
     messages.send(jsonFrame(FRAME.error, errorJson(error)));
-    void messages.close().catch(() => undefined);
+    const { logger } = this.#components;
+    unawaited(messages.close(), logger, 'a stream of a call of a model did not close');
   }
 }
 

@@ -2,7 +2,7 @@
  * What went through, by model, caller and task: calls, tokens, costs and times. Counts are kept in memory and written a
  * while after they have changed, all that changed in one batch, and once more when the node stops.
  */
-import { messageOf } from '../../core/index.ts';
+import { messageOf, unawaited } from '../../core/index.ts';
 import type { Clock, Logger } from '../../core/index.ts';
 import { behalfOf, nameOf } from '../../guard/index.ts';
 import type { Principal } from '../../guard/index.ts';
@@ -184,7 +184,7 @@ class NodeUsageBook implements UsageBook {
     if (this.#isStopped) return;
     this.#cancel ??= this.#components.clock.schedule(WRITE_AFTER_MS, () => {
       this.#cancel = undefined;
-      void this.#flush();
+      unawaited(this.#flush(), this.#components.logger, 'the counts of models were not written');
     });
   }
 

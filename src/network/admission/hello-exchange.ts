@@ -9,6 +9,7 @@ import {
   createBuckets,
   messageOf,
   toStarlingError,
+  unawaited,
   withDeadline,
 } from '../../core/index.ts';
 import type { Buckets, Clock, Logger, PeerId, Scope } from '../../core/index.ts';
@@ -215,7 +216,9 @@ class Exchange implements HelloExchange {
 
   #refuse(connection: Connection, error: Error): void {
     this.#components.gate.refuse(connection, error);
-    void closeConnection(this.#components, connection, error);
+    const { logger } = this.#components;
+    const closed = closeConnection(this.#components, connection, error);
+    unawaited(closed, logger, 'a refused connection did not close', { peer: peerOf(connection) });
   }
 
   /** Leaves the peer the time to read why. */
@@ -245,7 +248,9 @@ export function sayHello(
     try {
       messages.send(encodeHello(hello));
       const answer = decodeHelloAnswer(await raceAbort(firstMessage(messages), signal), peer);
-      void messages.close();
+      unawaited(messages.close(), components.logger, 'the stream of a hello did not close', {
+        peer,
+      });
       return answer;
     } catch (error) {
       const reason = asOurs(error, 'STARLING_PEER_UNREACHABLE', `no answer from ${peer}`);

@@ -2,7 +2,7 @@
  * Keeps peers and addresses connected: dials, and when a dial fails or a connection is lost, dials
  * again, without end, at the times of `redial-schedule.ts`. This file owns the timers.
  */
-import { createScope, messageOf } from '../../core/index.ts';
+import { createScope, messageOf, unawaited } from '../../core/index.ts';
 import type { Clock, Logger, Random, Scope } from '../../core/index.ts';
 import { REDIAL_PARALLEL_MAX, REDIAL_TARGETS_MAX } from '../constants.ts';
 import { freshState, lostState, nextState } from './redial-schedule.ts';
@@ -171,7 +171,7 @@ class BackoffRedialer implements Redialer {
     }
     this.#running += 1;
     target.dialling = true;
-    void this.#dial(key, target);
+    unawaited(this.#dial(key, target), this.#components.logger, 'a redial broke', { target: key });
   }
 
   async #dial(key: string, target: Target): Promise<void> {

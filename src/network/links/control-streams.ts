@@ -9,6 +9,7 @@ import {
   createBuckets,
   messageOf,
   settledWithin,
+  unawaited,
   withDeadline,
 } from '../../core/index.ts';
 import type { Buckets, Clock, Logger, PeerId, Scope } from '../../core/index.ts';
@@ -111,7 +112,9 @@ class Streams implements ControlStreams {
     this.#entries.set(connection, entry);
     this.#awaitIntroduction(connection, entry);
     if (connection.direction === 'outbound') {
-      void this.#open(connection, entry);
+      const peer = peerOf(connection);
+      const opened = this.#open(connection, entry);
+      unawaited(opened, this.#components.logger, 'a control stream was not opened', { peer });
     } else {
       this.#components.scope.after(CONTROL_OPEN_TIMEOUT_MS, () => entry.settle(false));
     }

@@ -3,7 +3,7 @@
  * is double and unused.
  */
 import type { Connection, Stream } from '@libp2p/interface';
-import { StarlingError, messageOf, withDeadline } from '../../core/index.ts';
+import { StarlingError, messageOf, unawaited, withDeadline } from '../../core/index.ts';
 import type { Clock, Logger, PeerId, Scope } from '../../core/index.ts';
 import { closeConnection } from '../admission/close-connection.ts';
 import {
@@ -81,7 +81,7 @@ class Upkeep implements LinkUpkeep {
     const retry = this.#retries.get(connection);
     retry?.cancel();
     this.#retries.delete(connection);
-    void this.#tellNow(connection, retry?.attempt ?? 0);
+    this.#tellNow(connection, retry?.attempt ?? 0);
   }
 
   tidy(isInUse: (stream: Stream) => boolean, gossip: Pick<Gossip, 'peers'>, self: PeerId): void {
@@ -98,12 +98,19 @@ class Upkeep implements LinkUpkeep {
         if (youngestMs < DUPLICATE_GRACE_MS || other.streams.some(isInUse)) continue;
         const text = 'another connection to this peer is better';
         const reason = new StarlingError('STARLING_LIMIT_EXCEEDED', text);
-        void closeConnection(this.#components, other, reason);
+        const closed = closeConnection(this.#components, other, reason);
+        unawaited(closed, this.#components.logger, 'a spare connection did not close', { peer });
       }
     }
   }
 
-  async #tellNow(connection: Connection, attempt: number): Promise<void> {
+  #tellNow(connection: Connection, attempt: number): void {
+    const told = this.#introduce(connection, attempt);
+    const peer = peerOf(connection);
+    unawaited(told, this.#components.logger, 'a peer was not told what is spoken here', { peer });
+  }
+
+  async #introduce(connection: Connection, attempt: number): Promise<void> {
     const { scope, clock, logger } = this.#components;
     const introduction = this.#introductions.get(connection);
     if (introduction === undefined || connection.status !== 'open' || scope.closed) return;
@@ -128,7 +135,7 @@ class Upkeep implements LinkUpkeep {
     const delayMs = Math.min(REDIAL_CAP_MS, REDIAL_BASE_MS * 2 ** Math.min(attempt - 1, 6));
     const cancel = this.#components.scope.after(delayMs, () => {
       this.#retries.delete(connection);
-      void this.#tellNow(connection, attempt);
+      this.#tellNow(connection, attempt);
     });
     this.#retries.set(connection, { attempt, cancel });
   }

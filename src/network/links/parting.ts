@@ -13,7 +13,7 @@
  * {@link PART_TIMEOUT_MS} keeps its link.
  */
 import type { Connection, Stream } from '@libp2p/interface';
-import { StarlingError } from '../../core/index.ts';
+import { StarlingError, unawaited } from '../../core/index.ts';
 import type { Clock, Logger, PeerId, Scope } from '../../core/index.ts';
 import { closeConnection } from '../admission/close-connection.ts';
 import { IDLE_LINK_MS, PART_PAUSE_MS, PART_TIMEOUT_MS } from '../constants.ts';
@@ -144,7 +144,8 @@ class LinkParting implements Parting {
     const { logger, clock } = this.#components;
     this.#meant.add(connection);
     const reason = new StarlingError('STARLING_STOPPED', 'nobody used the link');
-    void closeConnection({ logger, clock }, connection, reason);
+    const closed = closeConnection({ logger, clock }, connection, reason);
+    unawaited(closed, logger, 'an idle link did not close', { peer: peerOf(connection) });
   }
 
   #ask(peer: PeerId, connection: Connection, timeoutMs: number): void {

@@ -1,6 +1,7 @@
 /** libp2p's ping (`/ipfs/ping/1.0.0`): bytes that the other end sends back. */
 import { randomBytes } from 'node:crypto';
-import { StarlingError } from '../../core/index.ts';
+import { StarlingError, unawaited } from '../../core/index.ts';
+import type { Logger } from '../../core/index.ts';
 import { abortReason, raceAbort } from '../abort.ts';
 import { PING_BYTES } from '../constants.ts';
 import type { PeerStream } from '../types.ts';
@@ -10,21 +11,24 @@ import type { PeerStream } from '../types.ts';
  * own time, finer than a clock's milliseconds; nothing waits for that time.
  * @throws STARLING_PEER_UNREACHABLE, STARLING_PROTOCOL_VIOLATION, or the reason of `signal`
  */
-export async function ping(stream: PeerStream, signal: AbortSignal): Promise<number> {
+export async function ping(
+  stream: PeerStream,
+  { logger, signal }: { readonly logger: Logger; readonly signal: AbortSignal },
+): Promise<number> {
   try {
-    return await raceAbort(roundTrip(stream), signal);
+    return await raceAbort(roundTrip(stream, logger), signal);
   } catch (error) {
     stream.abort(error instanceof Error ? error : abortReason(signal));
     throw error;
   }
 }
 
-async function roundTrip(stream: PeerStream): Promise<number> {
+async function roundTrip(stream: PeerStream, logger: Logger): Promise<number> {
   const sent = randomBytes(PING_BYTES);
   const startedAt = performance.now();
   const received = await echoOf(stream, sent);
   const elapsedMs = performance.now() - startedAt;
-  void stream.close();
+  unawaited(stream.close(), logger, 'the stream of a ping did not close', { peer: stream.peer });
   if (received.equals(sent)) return elapsedMs;
   throw new StarlingError('STARLING_PROTOCOL_VIOLATION', `${stream.peer} answered a ping wrongly`);
 }

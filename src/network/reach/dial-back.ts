@@ -16,7 +16,7 @@ import { isIPv4 } from 'node:net';
 import type { Connection } from '@libp2p/interface';
 import { multiaddr } from '@multiformats/multiaddr';
 import type { Multiaddr } from '@multiformats/multiaddr';
-import { createBuckets, messageOf, withDeadline } from '../../core/index.ts';
+import { createBuckets, messageOf, unawaited, withDeadline } from '../../core/index.ts';
 import type { Buckets, Clock, Logger, PeerId, Random, Scope } from '../../core/index.ts';
 import { isRelayed, peerIn, withPeer } from '../addresses/addresses.ts';
 import {
@@ -110,8 +110,11 @@ class Back implements DialBack {
   }
 
   heard(connection: Connection, kind: string, payload: Uint8Array): boolean {
-    if (kind === REACH) void this.#asked(connection, payload);
-    else if (kind === REACHED) this.#answered(peerOf(connection), payload);
+    if (kind === REACH) {
+      const dialled = this.#asked(connection, payload);
+      const peer = peerOf(connection);
+      unawaited(dialled, this.#components.logger, 'a peer was not dialled back', { peer });
+    } else if (kind === REACHED) this.#answered(peerOf(connection), payload);
     else return false;
     return true;
   }

@@ -16,7 +16,7 @@
 import { isIPv4 } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Connection } from '@libp2p/interface';
-import { createBuckets, messageOf, sleep, withDeadline } from '../../core/index.ts';
+import { createBuckets, messageOf, sleep, unawaited, withDeadline } from '../../core/index.ts';
 import type { Buckets, Clock, Logger, PeerId, Random, Scope } from '../../core/index.ts';
 import {
   HOLES_AT_ONCE,
@@ -180,14 +180,14 @@ class Punch implements HolePunch {
       this.#end(aTry, 'the link to it has gone');
       return;
     }
-    scope.after((rttMs(peer) ?? 0) / 2, () => void this.#dial(aTry, theirs));
+    scope.after((rttMs(peer) ?? 0) / 2, () => this.#dial(aTry, theirs));
   }
 
   #told(connection: Connection, payload: Uint8Array): void {
     const aTry = this.#tryOf(peerOf(connection), payload);
     // Who asked hears no such thing.
     if (aTry?.theirs === undefined || this.#components.self < aTry.peer) return;
-    void this.#dial(aTry, aTry.theirs);
+    this.#dial(aTry, aTry.theirs);
   }
 
   /** A try of this very id whose dial has not begun. */
@@ -209,7 +209,12 @@ class Punch implements HolePunch {
     return aTry;
   }
 
-  async #dial(aTry: Try, theirs: HoleEnd): Promise<void> {
+  #dial(aTry: Try, theirs: HoleEnd): void {
+    const { logger } = this.#components;
+    unawaited(this.#punch(aTry, theirs), logger, 'no hole was tried', { peer: aTry.peer });
+  }
+
+  async #punch(aTry: Try, theirs: HoleEnd): Promise<void> {
     const { clock, scope, logger, use, self } = this.#components;
     if (this.#tries.get(aTry.peer) !== aTry || scope.closed) return;
     aTry.forget();

@@ -4,7 +4,7 @@
  */
 import type { Stream } from '@libp2p/interface';
 import { asOurs } from '../failure-words.ts';
-import { StarlingError, toStarlingError } from '../../core/index.ts';
+import { StarlingError, toStarlingError, unawaited } from '../../core/index.ts';
 import type { Clock, Logger, PeerId } from '../../core/index.ts';
 import {
   SEND_BATCH_BYTES,
@@ -335,8 +335,10 @@ class LibP2PPeerStream implements PeerStream, Reading, Writing {
   /** The remote end closed its half and all of it was read: close ours too, or libp2p leaks it. */
   #onReadableEnd(): void {
     if (!this.#stream.readableEnded || this.#inbox.length > 0) return;
-    if (this.#stream.status === 'open') void this.close();
-    else if (this.#stream.status === 'closed') this.#onClose(undefined);
+    const { status } = this.#stream;
+    if (status === 'closed') this.#onClose(undefined);
+    if (status !== 'open') return;
+    unawaited(this.close(), this.#logger, 'a stream did not close', { peer: this.peer });
   }
 
   #onClose(error: Error | undefined): void {

@@ -3,7 +3,7 @@
  * first (docs/tasks.md); follows each attempt; and gives the task to another where a worker was lost.
  */
 import type { Funds } from '../../budget/index.ts';
-import { StarlingError, createScope, messageOf } from '../../core/index.ts';
+import { StarlingError, createScope, messageOf, unawaited } from '../../core/index.ts';
 import type { Clock, Logger, Random, Scope } from '../../core/index.ts';
 import type { Agents, AgentView } from '../../agents/index.ts';
 import type { Principal } from '../../guard/index.ts';
@@ -93,7 +93,7 @@ class NodeAwards implements Awards {
   constructor(components: AwardsComponents) {
     this.#components = components;
     this.#lanes = createLanes(components, () => this.#pump());
-    this.#releases = createReleases(components.clock);
+    this.#releases = createReleases(components.clock, components.logger);
     this.#life = createScope(components.clock);
     this.#life.close();
     const life = (): Scope => this.#life;
@@ -143,17 +143,22 @@ class NodeAwards implements Awards {
   }
 
   resume(task: LiveTask): void {
+    const { logger } = this.#components;
     const attempt = task.row.attempts.find(({ token }) => token === task.row.token);
     if (attempt === undefined || attempt.did === this.#components.self.did) {
-      void this.#outcomes.settle(task, lost('the node was started again'), attempt?.token ?? 0);
+      const end = lost('the node was started again');
+      const settled = this.#outcomes.settle(task, end, attempt?.token ?? 0);
+      unawaited(settled, logger, 'an attempt that was lost was not ended', { task: task.order.id });
       return;
     }
     this.#running += 1;
-    void this.#following.resume(task, attempt).finally(() => this.#left(true));
+    const over = this.#following.resume(task, attempt).finally(() => this.#left(true));
+    unawaited(over, logger, 'an attempt was not followed', { task: task.order.id });
   }
 
   /** As many awards as may be under way. */
   #pump(): void {
+    const { logger } = this.#components;
     while (!this.#life.closed && this.#running < RUNNING_MAX) {
       const task = this.#queue.next((lane) => this.#lanes.mayGo(lane));
       if (task === undefined) return;
@@ -161,7 +166,7 @@ class NodeAwards implements Awards {
       this.#queue.remove(task);
       this.#lanes.begins(lane);
       this.#running += 1;
-      void this.#give(task, lane);
+      unawaited(this.#give(task, lane), logger, 'a task was not awarded', { task: task.order.id });
     }
   }
 
@@ -200,7 +205,9 @@ class NodeAwards implements Awards {
       one.task.waitsFor = undefined;
       // From here on it is counted as one that is followed.
       this.#loads.count(one.taken.agent.endpoint, -1);
-      void this.#following.follow(one.task, one.taken).then(() => this.#left(true));
+      const over = this.#following.follow(one.task, one.taken).finally(() => this.#left(true));
+      const { id } = one.task.order;
+      unawaited(over, this.#components.logger, 'an attempt was not followed', { task: id });
     }
     this.#pump();
   }

@@ -1,6 +1,6 @@
 /** Attempts that agents have: each is followed to its end, also after a start of the node, and what it asks is kept and answered. */
-import { StarlingError, messageOf, sleep } from '../../core/index.ts';
-import type { Clock, PeerId, Scope } from '../../core/index.ts';
+import { StarlingError, messageOf, sleep, unawaited } from '../../core/index.ts';
+import type { Clock, Logger, PeerId, Scope } from '../../core/index.ts';
 import type { AgentView } from '../../agents/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { Membership, PeerView } from '../../membership/index.ts';
@@ -9,6 +9,7 @@ import { WITH_AGENT } from '../life/machine.ts';
 import { LATE_MS, LEASE_MS } from '../limits.ts';
 import type { TaskRows } from '../rows.ts';
 import type { Attempt, Outcome, TaskOrder, TaskQuestion } from '../types.ts';
+import type { AttemptName } from '../worker/work.ts';
 import type { AgentLoads } from './agent-loads.ts';
 import type { Outcomes } from './outcomes.ts';
 import type { Releases } from './releases.ts';
@@ -31,6 +32,7 @@ export interface FollowingComponents {
   readonly outcomes: Outcomes;
   readonly releases: Releases;
   readonly loads: AgentLoads;
+  readonly logger: Logger;
   /** All that is under way; another one after each start. */
   life(this: void): Scope;
   /** An attempt waits for somebody and is in nobody's way, or does so no more. */
@@ -62,13 +64,14 @@ export class Following {
   }
 
   async follow(task: LiveTask, { agent, road, attempt, begun }: Taken): Promise<void> {
+    const { logger } = this.#components;
     const { token } = attempt;
     const name = { taskId: task.order.id, token };
     const abort = new AbortController();
     const stop = (): void => abort.abort();
     task.stopWork = () => {
       stop();
-      void road.end(name);
+      unawaited(road.end(name), logger, 'a worker was not told that its task is over', name);
     };
     this.#components.life().signal.addEventListener('abort', stop, { once: true });
     const peer = this.#components.membership.byAlias(agent.node);
@@ -109,8 +112,11 @@ export class Following {
       this.#components.loads.count(endpoint, on ? -1 : 1);
       this.#components.paused(on);
     };
-    const keep = (): void =>
-      void this.#components.outcomes.kept(() => this.#components.rows.put(task.row));
+    const { logger, outcomes, rows } = this.#components;
+    const keep = (): void => {
+      const kept = outcomes.kept(() => rows.put(task.row));
+      unawaited(kept, logger, 'a pause of a task was not written', { task: task.order.id });
+    };
     const answer = (): void => {
       const { answers = {}, order, question, state } = task.row;
       const key = question?.key ?? '';
@@ -144,15 +150,25 @@ export class Following {
   #askLater(task: LiveTask, road: Road, attempt: Attempt): void {
     const { token } = attempt;
     const name = { taskId: task.order.id, token };
-    this.#components.life().after(LATE_MS, () => {
-      road.follow(name, 0, true).then(
-        (said) => {
-          if (said.state === 'done') void this.#components.outcomes.count(task, said, token);
-          void road.end(name);
-        },
-        () => undefined,
-      );
-    });
+    const { life, logger } = this.#components;
+    life().after(LATE_MS, () =>
+      unawaited(this.#takeLate(task, road, name), logger, 'a late result was not taken', name),
+    );
+  }
+
+  async #takeLate(task: LiveTask, road: Road, name: AttemptName): Promise<void> {
+    const { logger, outcomes } = this.#components;
+    let said: Outcome;
+    try {
+      said = await road.follow(name, 0, true);
+    } catch (error) {
+      logger.debug({ ...name, error: messageOf(error) }, 'a worker that was given up says nothing');
+      return;
+    }
+    await Promise.all([
+      said.state === 'done' ? outcomes.count(task, said, name.token) : undefined,
+      road.end(name),
+    ]);
   }
 
   /** A task that was with a peer's agent when this node ended. */

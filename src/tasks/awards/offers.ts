@@ -1,7 +1,7 @@
 /** A task is offered to one agent: the lease is on the disk first, and what the attempt costs is held. */
 import type { Funds } from '../../budget/index.ts';
-import { StarlingError } from '../../core/index.ts';
-import type { Clock, Json, JsonObject, Scope } from '../../core/index.ts';
+import { StarlingError, unawaited } from '../../core/index.ts';
+import type { Clock, Json, JsonObject, Logger, Scope } from '../../core/index.ts';
 import type { Agents, AgentView } from '../../agents/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { Membership } from '../../membership/index.ts';
@@ -25,6 +25,7 @@ export interface OffersComponents {
   readonly funds?: Pick<Funds, 'hold'> | undefined;
   readonly clock: Clock;
   readonly releases: Releases;
+  readonly logger: Logger;
   /** All that is under way; another one after each start. */
   life(this: void): Scope;
 }
@@ -65,7 +66,7 @@ export class Offers {
   }
 
   async #begin(task: LiveTask, { agent, principal, input }: Given): Promise<Taken | undefined> {
-    const { agents, clock, rows } = this.#components;
+    const { agents, clock, logger, rows } = this.#components;
     const road = this.#roadTo(agent, principal, task);
     const { id, attemptMs, expiresAt } = task.order;
     const token = task.row.token + 1;
@@ -81,7 +82,10 @@ export class Offers {
     const init = { taskId: id, token, input, timeoutMs, metadata };
     const begun = await road.begin(init).catch((error: unknown) => {
       // Where its node has not said no, it may have begun all the same.
-      if (!isNo(error)) void road.end({ taskId: id, token });
+      if (!isNo(error)) {
+        const name = { taskId: id, token };
+        unawaited(road.end(name), logger, 'a worker was not told that its task is over', name);
+      }
       throw error;
     });
     if (task.apply({ type: 'started', token })) {

@@ -1,5 +1,5 @@
 /** What outcomes of attempts are for their tasks: the one result that counts, another attempt, the end, or nothing any more. */
-import { backoffMs, messageOf, sleep } from '../../core/index.ts';
+import { backoffMs, messageOf, sleep, unawaited } from '../../core/index.ts';
 import type { Clock, Json, Logger, Random, Scope } from '../../core/index.ts';
 import { isPast } from '../life/faults.ts';
 import type { LiveTask } from '../life/live-task.ts';
@@ -101,10 +101,12 @@ export class Outcomes {
     if (known || attempt === undefined || attempt.outcome === 'done') return;
     const text = JSON.stringify(said.result ?? null);
     const small = text.length <= WORDS_MAX ? said : { bytes: Buffer.byteLength(text) };
-    const at = this.#components.clock.now();
+    const { clock, logger, rows } = this.#components;
+    const at = clock.now();
     const late = { token, agent: attempt.agent, at, ...small };
-    if (task.apply({ type: 'late', late }))
-      void this.kept(() => this.#components.rows.put(task.row));
+    if (!task.apply({ type: 'late', late })) return;
+    const kept = this.kept(() => rows.put(task.row));
+    unawaited(kept, logger, 'a late result was not written', { task: task.order.id, token });
   }
 
   /** Writes until the disk takes it; false when the node ends before, or the task is over otherwise. */

@@ -2,7 +2,8 @@
  * Attempts whose outcomes were taken: the node of the worker may forget them. Nobody waits for that word, so that one
  * message says it of many. Where it is lost, the node forgets them by itself, later.
  */
-import type { Clock, JsonObject } from '../../core/index.ts';
+import { unawaited } from '../../core/index.ts';
+import type { Clock, JsonObject, Logger } from '../../core/index.ts';
 import { RELEASED_AT_ONCE, RELEASE_MS } from '../limits.ts';
 import type { AttemptName } from '../worker/work.ts';
 
@@ -29,13 +30,14 @@ interface Group {
 }
 
 /** Makes what gathers releases. */
-export function createReleases(clock: Clock): Releases {
+export function createReleases(clock: Clock, logger: Logger): Releases {
   const groups = new Map<string, Group>();
   const flush = (key: string): void => {
     const group = groups.get(key);
     groups.delete(key);
     group?.cancel();
-    void group?.tell(group.names);
+    if (group === undefined) return;
+    unawaited(group.tell(group.names), logger, 'a node was not told what it may forget');
   };
   return {
     add({ group: key, name, tell }) {

@@ -4,7 +4,7 @@
  * as its register is compared and set.
  */
 import { createHash } from 'node:crypto';
-import { backoffMs, createSemaphore, messageOf } from '../../core/index.ts';
+import { backoffMs, createSemaphore, messageOf, unawaited } from '../../core/index.ts';
 import type { Clock, Did, Logger, Random } from '../../core/index.ts';
 import type { Membership, PeerAspect, PeerView } from '../../membership/index.ts';
 import { TAKES_MAX, TAKE_RANK_MS, TAKE_START_MS } from '../limits.ts';
@@ -106,7 +106,8 @@ class NodeTakeovers implements Takeovers {
     if (!this.#isStarted || rank === undefined) return;
     task.cancel = this.#components.clock.schedule(afterMs + rank * TAKE_RANK_MS, () => {
       task.cancel = undefined;
-      void this.#take(task);
+      const { logger } = this.#components;
+      unawaited(this.#take(task), logger, 'a task was not taken over', { task: task.id });
     });
   }
 

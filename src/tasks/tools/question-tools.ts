@@ -113,7 +113,7 @@ async function showForm(
   // A form is taken back when the task goes on without it.
   const taken = new AbortController();
   const unwatch = tasks.watch(id, () => {
-    void tasks.status(principal, id).then(
+    tasks.status(principal, id).then(
       (now) => now.question?.key !== question.key && taken.abort(),
       () => taken.abort(),
     );
