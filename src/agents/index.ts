@@ -3,7 +3,7 @@ export { agentResources } from './tools/resources.ts';
 export { createRemoteAgents } from './a2a/remote-agents.ts';
 export type { RemoteAgents } from './a2a/remote-agents.ts';
 export { remoteAgentTools } from './a2a/tools.ts';
-export { createAgents } from './agents.ts';
+export { createAgents } from './node-agents.ts';
 export type { Agents, AgentsComponents, InboxInit } from './agents.ts';
 export type { ListInit } from './directory/directory.ts';
 export { AgentClient } from './client.ts';

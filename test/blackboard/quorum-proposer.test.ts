@@ -8,7 +8,7 @@ import type { Did } from '../../src/core/index.ts';
 import { createTestClock } from '../core/test-clock.ts';
 
 const SELF = 'did:key:z6MkAnn' as Did;
-const SET: ReplicaSet = { number: 0, voters: [{ did: SELF, disk: 'd1' }], count: 0 };
+const SET: ReplicaSet = { number: 0, voters: [{ did: SELF, disk: 'd1', since: 0 }], count: 0 };
 const CELL = { board: 'jobs@z6MkAnn', key: 'k' };
 
 /** A replica that agrees to all. */

@@ -35,6 +35,13 @@ export type DocumentMessage =
     } & About)
   | ({ readonly t: 'none' | 'have' } & About);
 
+/** Sends a message to a peer; `failed` is called where there is no way to it. */
+export type SendDocumentMessage = (
+  peer: PeerId,
+  message: DocumentMessage,
+  failed?: () => void,
+) => void;
+
 /** CBOR; a part has {@link PART_BYTES} at the most. */
 export function encodeDocumentMessage(message: DocumentMessage): Uint8Array {
   return encode(message);
