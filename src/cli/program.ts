@@ -6,22 +6,22 @@ import { Command, CommanderError } from 'commander';
 import { EXIT } from '../core/exit-codes.ts';
 import type { ExitCode } from '../core/exit-codes.ts';
 import { VERSION } from '../core/version.ts';
-import { addAgent } from './groups/agent.ts';
-import { addApprovals } from './groups/approvals.ts';
-import { addAudit } from './groups/audit.ts';
-import { addBoard } from './groups/board.ts';
-import { addCapability } from './groups/capability.ts';
-import { addCompletion } from './groups/completion.ts';
-import { addConnect } from './groups/connect.ts';
-import { addBroadcast, addEvents } from './groups/events.ts';
-import { addGrant } from './groups/grant.ts';
-import { addIdentity } from './groups/identity.ts';
-import { addKey } from './groups/key.ts';
-import { addMcp } from './groups/mcp.ts';
-import { addLlm, addModel } from './groups/model.ts';
-import { addMembers } from './groups/members.ts';
-import { addInvite, addLeave, addPeers, addPing } from './groups/mesh.ts';
-import { addDemo } from './groups/demo.ts';
+import { addAgent } from './groups/agents/agent.ts';
+import { addApprovals } from './groups/rights/approvals.ts';
+import { addAudit } from './groups/rights/audit.ts';
+import { addBoard } from './groups/agents/board.ts';
+import { addCapability } from './groups/agents/capability.ts';
+import { addCompletion } from './groups/command-line/completion.ts';
+import { addConnect } from './groups/servers/connect.ts';
+import { addBroadcast, addEvents } from './groups/agents/events.ts';
+import { addGrant } from './groups/rights/grant.ts';
+import { addIdentity } from './groups/mesh/identity.ts';
+import { addKey } from './groups/rights/key.ts';
+import { addMcp } from './groups/servers/mcp.ts';
+import { addLlm, addModel } from './groups/agents/model.ts';
+import { addMembers } from './groups/mesh/members.ts';
+import { addInvite, addLeave, addPeers, addPing } from './groups/mesh/mesh.ts';
+import { addDemo } from './groups/mesh/demo.ts';
 import {
   addBugreport,
   addDashboard,
@@ -29,21 +29,21 @@ import {
   addNodes,
   addStatus,
   addUp,
-} from './groups/node.ts';
-import { addPin } from './groups/pin.ts';
-import { addPolicy } from './groups/policy.ts';
-import { addService } from './groups/service.ts';
-import { addSecret } from './groups/secret.ts';
-import { addSim } from './groups/sim.ts';
-import { addBudget } from './groups/budget.ts';
-import { addSwarm } from './groups/swarm.ts';
-import { addTask } from './groups/task.ts';
-import { addAsk, addCall, addRequest, addTools, addTrace } from './groups/tools.ts';
-import { examples, nodeOption } from './groups/define-command.ts';
-import { helpColumns, onlyAbove, refuseHelpOnNothing } from './groups/help.ts';
-import { plainWords, withoutNode } from './groups/typed-words.ts';
-import { usageError } from './groups/usage-errors.ts';
-import type { Outcome } from './groups/define-command.ts';
+} from './groups/mesh/node.ts';
+import { addPin } from './groups/rights/pin.ts';
+import { addPolicy } from './groups/rights/policy.ts';
+import { addService } from './groups/mesh/service.ts';
+import { addSecret } from './groups/rights/secret.ts';
+import { addSim } from './groups/mesh/sim.ts';
+import { addBudget } from './groups/rights/budget.ts';
+import { addSwarm } from './groups/agents/swarm.ts';
+import { addTask } from './groups/agents/task.ts';
+import { addAsk, addCall, addRequest, addTools, addTrace } from './groups/servers/tools.ts';
+import { examples, nodeOption } from './groups/command-line/define-command.ts';
+import { helpColumns, onlyAbove, refuseHelpOnNothing } from './groups/command-line/help.ts';
+import { plainWords, withoutNode } from './groups/command-line/typed-words.ts';
+import { usageError } from './groups/command-line/usage-errors.ts';
+import type { Outcome } from './groups/command-line/define-command.ts';
 
 /** The commands, in the order in which the help lists them. */
 const IN_ORDER = [
@@ -98,7 +98,7 @@ export async function runProgram(given: readonly string[]): Promise<ExitCode> {
   const args = plainWords(given);
   if (given[0] === 'help' && given.length === 2) {
     const [{ topicPage }, { print }] = await Promise.all([
-      import('./groups/topics.ts'),
+      import('./groups/command-line/topics.ts'),
       import('./terminal/output.ts'),
     ]);
     const page = topicPage(given[1] ?? '');

@@ -13,9 +13,9 @@ import type {
 import { describeMembers } from '../../src/cli/commands/members/list.ts';
 import { describeRemoval } from '../../src/cli/commands/peers/remove.ts';
 import { describePeer } from '../../src/cli/commands/peers/show.ts';
-import { askToMove } from '../../src/cli/terminal/ask-to-move.ts';
-import { choosePeer } from '../../src/cli/terminal/choose-peer.ts';
-import { calledLine, nameLines } from '../../src/cli/terminal/name-lines.ts';
+import { askToMove } from '../../src/cli/terminal/questions/ask-to-move.ts';
+import { choosePeer } from '../../src/cli/terminal/questions/choose-peer.ts';
+import { calledLine, nameLines } from '../../src/cli/terminal/lines/name-lines.ts';
 import { StarlingError } from '../../src/core/index.ts';
 import type { JsonObject } from '../../src/core/index.ts';
 import { createIdentity, shortId, withShortIds } from '../../src/identity/index.ts';

@@ -13,7 +13,7 @@ import type { FakeNode } from './fake-node.ts';
 import { fakeNode, run, start, temporaryFolder } from './support.ts';
 
 const { answers } = vi.hoisted(() => ({ answers: [] as string[] }));
-vi.mock('../../src/cli/terminal/ask.ts', async (original) => ({
+vi.mock('../../src/cli/terminal/questions/ask.ts', async (original) => ({
   ...(await original<object>()),
   canAsk: () => answers.length > 0,
   ask: async () => {

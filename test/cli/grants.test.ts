@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseCount, parseDepth, parseRate } from '../../src/cli/options/parsers.ts';
 import { grantConditions } from '../../src/cli/options/grant-conditions.ts';
-import { drawChain } from '../../src/cli/terminal/grant-tree.ts';
+import { drawChain } from '../../src/cli/terminal/lines/grant-tree.ts';
 import { StarlingError } from '../../src/core/index.ts';
 import type { Json, JsonObject } from '../../src/core/index.ts';
 import { explainChain, issueGrant } from '../../src/grants/index.ts';

@@ -4,8 +4,8 @@ import { resolve } from 'node:path';
 import { CommanderError } from 'commander';
 import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
-import { MEANT_OPTIONS } from '../../src/cli/groups/meant-options.ts';
-import { MEANT_HINTS } from '../../src/cli/groups/meant-commands.ts';
+import { MEANT_OPTIONS } from '../../src/cli/groups/command-line/meant-options.ts';
+import { MEANT_HINTS } from '../../src/cli/groups/command-line/meant-commands.ts';
 import { buildProgram } from '../../src/cli/program.ts';
 import { run } from './support.ts';
 

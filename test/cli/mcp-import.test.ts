@@ -8,7 +8,7 @@ import { run, temporaryFolder } from './support.ts';
 import type { Ran } from './support.ts';
 
 const { answers } = vi.hoisted(() => ({ answers: [] as string[] }));
-vi.mock('../../src/cli/terminal/ask.ts', async (original) => ({
+vi.mock('../../src/cli/terminal/questions/ask.ts', async (original) => ({
   ...(await original<object>()),
   canAsk: () => answers.length > 0,
   ask: () => Promise.resolve(answers.shift()),

@@ -1,7 +1,7 @@
 /** What commands say whose node stops while they wait, and what `up` says where the node runs. */
 import { expect, it } from 'vitest';
 import { withRunning } from '../../src/cli/node/running-already.ts';
-import { noServers } from '../../src/cli/terminal/node-status.ts';
+import { noServers } from '../../src/cli/terminal/lines/node-status.ts';
 import { StarlingError } from '../../src/core/index.ts';
 import { serving } from './fake-node.ts';
 import type { Answer } from './fake-node.ts';

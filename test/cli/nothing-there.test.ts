@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { plainSecretsIn, secretLines } from '../../src/cli/client-files/server-entry.ts';
 import { meantTool } from '../../src/cli/commands/tools/explain-failure.ts';
-import { otherConfig } from '../../src/cli/terminal/node-status.ts';
+import { otherConfig } from '../../src/cli/terminal/lines/node-status.ts';
 import { writeAbout } from '../../src/config/known-nodes.ts';
 import type { JsonObject } from '../../src/core/index.ts';
 import { serving } from './fake-node.ts';

@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { buildProgram } from '../../src/cli/program.ts';
-import { TOPICS } from '../../src/cli/groups/topics.ts';
+import { TOPICS } from '../../src/cli/groups/command-line/topics.ts';
 import { run } from './support.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');

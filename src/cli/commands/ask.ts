@@ -6,7 +6,7 @@ import type { AskPlanResult, AskResult } from '../../thinking/types.ts';
 import type { NodeClient } from '../node/client.ts';
 import { withNode } from '../node/locate-node.ts';
 import type { CommonOptions } from '../options/common-options.ts';
-import { ask, canAsk, nobodyAgreed } from '../terminal/ask.ts';
+import { ask, canAsk, nobodyAgreed } from '../terminal/questions/ask.ts';
 import { untilInterrupted } from '../terminal/interrupted.ts';
 import { paintTalk, print, printData, safe, safeLine, tell } from '../terminal/output.ts';
 import { readStdin } from '../terminal/stdin.ts';

@@ -6,8 +6,8 @@ import type { ExitCode } from '../../core/exit-codes.ts';
 import type { Json, JsonObject } from '../../core/json/json.ts';
 import { isObject } from '../../core/json/value-checks.ts';
 import { readArguments } from '../options/tool-arguments.ts';
-import { contentOf } from '../terminal/tool-content.ts';
-import { canAsk } from '../terminal/ask.ts';
+import { contentOf } from '../terminal/lines/tool-content.ts';
+import { canAsk } from '../terminal/questions/ask.ts';
 import { untilInterrupted } from '../terminal/interrupted.ts';
 import { print, safe, safeLine, tell } from '../terminal/output.ts';
 import { withNode } from '../node/locate-node.ts';
@@ -90,7 +90,7 @@ function answerer(tool: string, talk: Talk): FormAnswerer {
   return async (params, signal) => {
     talk.isAsking = true;
     try {
-      const { askForm } = await import('../terminal/ask-form.ts');
+      const { askForm } = await import('../terminal/questions/ask-form.ts');
       return await askForm(params, from, { signal });
     } catch (error) {
       // The terminal was read by the question, so that nobody else heard of Ctrl-C: it is meant for the call.

@@ -9,7 +9,7 @@ import type { ExitCode } from '../../core/exit-codes.ts';
 import { CLIENT_NAME_WORDS, isFreeClientName } from '../../config/client-names.ts';
 import { StarlingError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json/json.ts';
-import { ask, canAsk, nobodyAgreed } from '../terminal/ask.ts';
+import { ask, canAsk, nobodyAgreed } from '../terminal/questions/ask.ts';
 import { diffLines } from '../terminal/text-diff.ts';
 import type { DiffLine } from '../terminal/text-diff.ts';
 import { backUp, readJsonFile, writeJsonFile } from '../client-files/json-file.ts';

@@ -6,9 +6,9 @@ import type { NodeClient } from '../node/client.ts';
 import { attach } from '../node/client.ts';
 import { stateDirOf } from '../node/locate-node.ts';
 import type { CommonOptions } from '../options/common-options.ts';
-import { ask, canAsk, nobodyAgreed } from '../terminal/ask.ts';
+import { ask, canAsk, nobodyAgreed } from '../terminal/questions/ask.ts';
 import { asSentence, printData, safeLine, tell } from '../terminal/output.ts';
-import { passphraseOf } from '../terminal/passphrase.ts';
+import { passphraseOf } from '../terminal/questions/passphrase.ts';
 
 interface LeaveOptions extends CommonOptions {
   readonly yes?: boolean;

@@ -8,7 +8,7 @@ import { meshesHere } from '../../mesh/index.ts';
 import type { NeighbourMesh } from '../../mesh/index.ts';
 import { stateDirOf } from '../node/locate-node.ts';
 import type { CommonOptions } from '../options/common-options.ts';
-import { askToJoin } from '../terminal/stranger-lines.ts';
+import { askToJoin } from '../terminal/lines/stranger-lines.ts';
 import { printData, safeLine, tell } from '../terminal/output.ts';
 
 /** Listens for a few seconds, and prints each mesh with the command that asks it. Starts no node. */

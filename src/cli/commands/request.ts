@@ -11,8 +11,8 @@ import type { CommonOptions } from '../options/common-options.ts';
 import { createScope } from '../../core/lifecycle.ts';
 import { sleep } from '../../core/wait.ts';
 import { untilInterrupted } from '../terminal/interrupted.ts';
-import { answerText, waitText } from '../terminal/permission-lines.ts';
-import type { PermissionAnswered as Answer } from '../terminal/permission-lines.ts';
+import { answerText, waitText } from '../terminal/lines/permission-lines.ts';
+import type { PermissionAnswered as Answer } from '../terminal/lines/permission-lines.ts';
 import { asSentence, printData, safeLine, tell } from '../terminal/output.ts';
 
 interface RequestOptions extends CommonOptions {

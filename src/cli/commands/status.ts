@@ -1,7 +1,7 @@
 /** `starling status` */
 import type { StatusResult } from '../../builtin/results.ts';
-import { describeStatus } from '../terminal/node-status.ts';
-import type { StatusInit } from '../terminal/node-status.ts';
+import { describeStatus } from '../terminal/lines/node-status.ts';
+import type { StatusInit } from '../terminal/lines/node-status.ts';
 import { printData } from '../terminal/output.ts';
 import { withNode } from '../node/locate-node.ts';
 import type { CommonOptions } from '../options/common-options.ts';

@@ -15,8 +15,8 @@ import { createNode } from '../../node.ts';
 import type { PeerView } from '../../membership/index.ts';
 import type { StarlingNode } from '../../node-types.ts';
 import { secretFilesOf } from '../node/secret-files.ts';
-import { tellOfApprovals } from '../terminal/approval-lines.ts';
-import { tellOfStrangers } from '../terminal/stranger-lines.ts';
+import { tellOfApprovals } from '../terminal/lines/approval-lines.ts';
+import { tellOfStrangers } from '../terminal/lines/stranger-lines.ts';
 import {
   clearEcho,
   flush,
@@ -27,19 +27,19 @@ import {
   safeLine,
   tell,
 } from '../terminal/output.ts';
-import { passphraseOf } from '../terminal/passphrase.ts';
-import type { Passphrases } from '../terminal/passphrase.ts';
-import { tellOfFailures } from '../terminal/peer-lines.ts';
+import { passphraseOf } from '../terminal/questions/passphrase.ts';
+import type { Passphrases } from '../terminal/questions/passphrase.ts';
+import { tellOfFailures } from '../terminal/lines/peer-lines.ts';
 import { createProgress } from '../terminal/progress.ts';
-import { canAsk } from '../terminal/ask.ts';
-import { askToMove } from '../terminal/ask-to-move.ts';
-import { isNewlyCalled, nameLines } from '../terminal/name-lines.ts';
+import { canAsk } from '../terminal/questions/ask.ts';
+import { askToMove } from '../terminal/questions/ask-to-move.ts';
+import { isNewlyCalled, nameLines } from '../terminal/lines/name-lines.ts';
 import { createTalkingLogger } from '../terminal/terminal-logger.ts';
 import type { LogInit } from '../terminal/terminal-logger.ts';
-import { tellOfNode } from '../terminal/up-lines.ts';
+import { tellOfNode } from '../terminal/lines/up-lines.ts';
 import { listMeshes } from './meshes-here.ts';
-import type { UpLines } from '../terminal/up-lines.ts';
-import type { Say } from '../terminal/peer-lines.ts';
+import type { UpLines } from '../terminal/lines/up-lines.ts';
+import type { Say } from '../terminal/lines/peer-lines.ts';
 import { withRunning } from '../node/running-already.ts';
 import { reloadOnChange } from '../node/config-reload.ts';
 import { outliveRejections } from '../node/unforeseen.ts';

@@ -251,7 +251,7 @@ class SocketClient implements NodeClient {
     } catch (error) {
       const isSeveral = error instanceof StarlingError && error.code === 'STARLING_PEER_AMBIGUOUS';
       if (!isSeveral || typeof args['peer'] !== 'string') throw error;
-      const { choosePeer } = await import('../terminal/choose-peer.ts');
+      const { choosePeer } = await import('../terminal/questions/choose-peer.ts');
       const peer = await choosePeer(error);
       if (peer === undefined) throw error;
       return this.call(name, { ...args, peer }, options);

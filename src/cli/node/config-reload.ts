@@ -11,7 +11,7 @@ import type { StarlingNode } from '../../node-types.ts';
 import type { ConfigChanges } from '../../node-wiring.ts';
 import { messageOf } from '../../core/errors.ts';
 import { print, printError, safeLine, tell } from '../terminal/output.ts';
-import { reloadText } from '../terminal/up-lines.ts';
+import { reloadText } from '../terminal/lines/up-lines.ts';
 import { configFileOf } from './locate-node.ts';
 
 /** How often the file is looked at: by its name, as editors replace files, and there may be none yet. */

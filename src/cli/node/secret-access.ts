@@ -32,7 +32,7 @@ export async function nodeOrFolder<T>(options: CommonOptions, work: SecretWork<T
   }
   const [{ noKey, withOwnSecrets }, { passphraseOf }] = await Promise.all([
     import('./offline-state.ts'),
-    import('../terminal/passphrase.ts'),
+    import('../terminal/questions/passphrase.ts'),
   ]);
   const stateDir = await stateDirOf(options);
   const key = join(stateDir, 'key');

@@ -5,7 +5,7 @@ import type { Config } from '../../config/index.ts';
 import { tokenFile } from '../../config/paths.ts';
 import { filesWith } from '../client-files/token-files.ts';
 import { surroundings } from '../client-files/mcp-clients.ts';
-import { PASSPHRASE_FILE } from '../terminal/passphrase.ts';
+import { PASSPHRASE_FILE } from '../terminal/questions/passphrase.ts';
 
 /** An API key of a node. */
 const API_KEY = /\bstarling_[0-9a-f]{12}_[\w-]{43}/;

@@ -1,4 +1,4 @@
-/** Options that nearly every command has: see `ofNode` and `withJson` of `groups/define-command.ts`. */
+/** Options that nearly every command has: see `ofNode` and `withJson` of `groups/command-line/define-command.ts`. */
 
 /** Which node is meant, and how to print. */
 export interface CommonOptions {

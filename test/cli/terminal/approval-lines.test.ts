@@ -1,7 +1,7 @@
 /** What `starling up` says of approvals. */
 import { EventEmitter } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { tellOfApprovals } from '../../../src/cli/terminal/approval-lines.ts';
+import { tellOfApprovals } from '../../../src/cli/terminal/lines/approval-lines.ts';
 import type { Approval, ApprovalAccess, ApprovalEvents } from '../../../src/guard/index.ts';
 
 const approval = (id: string, more: Partial<Approval> = {}): Approval => ({

@@ -1,7 +1,7 @@
 /** A form of a server, answered at the terminal. */
 import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { askForm } from '../../../src/cli/terminal/ask-form.ts';
+import { askForm } from '../../../src/cli/terminal/questions/ask-form.ts';
 import type { JsonObject } from '../../../src/core/index.ts';
 
 interface Talk {

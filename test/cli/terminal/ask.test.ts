@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import { expect, it } from 'vitest';
-import { ask, canAsk } from '../../../src/cli/terminal/ask.ts';
+import { ask, canAsk } from '../../../src/cli/terminal/questions/ask.ts';
 
 function person(): { readonly input: PassThrough; readonly output: PassThrough } {
   return { input: new PassThrough(), output: new PassThrough() };

@@ -1,6 +1,6 @@
 /** What is typed for a field of a form, as the server gets it (MCP 2025-11-25 `client/elicitation`). */
 import { expect, it } from 'vitest';
-import { choicesOf, readField, ruleOf } from '../../../src/cli/terminal/form-fields.ts';
+import { choicesOf, readField, ruleOf } from '../../../src/cli/terminal/questions/form-fields.ts';
 import type { JsonObject } from '../../../src/core/index.ts';
 
 const CHOICE: JsonObject = { type: 'string', enum: ['a', 'b'], enumNames: ['Anna', 'Bob'] };

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import stringWidth from 'string-width';
 import { describe, expect, it } from 'vitest';
 import { readArguments } from '../../../src/cli/options/tool-arguments.ts';
-import { contentOf } from '../../../src/cli/terminal/tool-content.ts';
+import { contentOf } from '../../../src/cli/terminal/lines/tool-content.ts';
 import { parsePort, parseTimeout } from '../../../src/cli/options/parsers.ts';
 import {
   ago,

@@ -2,7 +2,7 @@
 import { EventEmitter } from 'node:events';
 import { stripVTControlCharacters } from 'node:util';
 import { expect, it } from 'vitest';
-import { tellOfPeers } from '../../../src/cli/terminal/peer-lines.ts';
+import { tellOfPeers } from '../../../src/cli/terminal/lines/peer-lines.ts';
 import { StarlingError, systemClock } from '../../../src/core/index.ts';
 import type { Clock, Did, PeerId } from '../../../src/core/index.ts';
 import type { PeerView } from '../../../src/membership/index.ts';

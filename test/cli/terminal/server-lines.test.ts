@@ -2,7 +2,7 @@
 import { EventEmitter } from 'node:events';
 import { stripVTControlCharacters } from 'node:util';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { slowText, tellOfServers } from '../../../src/cli/terminal/server-lines.ts';
+import { slowText, tellOfServers } from '../../../src/cli/terminal/lines/server-lines.ts';
 import type { UpstreamStatus } from '../../../src/gateway/index.ts';
 import type { NodeEvents } from '../../../src/index.ts';
 

@@ -2,7 +2,7 @@
 import { EventEmitter } from 'node:events';
 import { afterEach, expect, it, vi } from 'vitest';
 import { listText } from '../../../src/cli/commands/meshes-here.ts';
-import { tellOfStrangers } from '../../../src/cli/terminal/stranger-lines.ts';
+import { tellOfStrangers } from '../../../src/cli/terminal/lines/stranger-lines.ts';
 import type { StarlingNode } from '../../../src/index.ts';
 
 type Events = StarlingNode['events'];

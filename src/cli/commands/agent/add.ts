@@ -3,7 +3,7 @@ import type { RemoteCard } from '../../../agents/types.ts';
 import type { ExitCode } from '../../../core/exit-codes.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
-import { ask, canAsk, nobodyAgreed } from '../../terminal/ask.ts';
+import { ask, canAsk, nobodyAgreed } from '../../terminal/questions/ask.ts';
 import { printData, safeLine, table, tell } from '../../terminal/output.ts';
 
 interface AddOptions extends CommonOptions {

@@ -2,7 +2,7 @@
 import type { AuditEntry } from '../../../audit/types.ts';
 import type { AuditQueryResult } from '../../../builtin/results.ts';
 import { filterOf } from '../../options/audit-filter.ts';
-import { showEntry } from '../../terminal/audit-entries.ts';
+import { showEntry } from '../../terminal/lines/audit-entries.ts';
 import type { FilterOptions } from '../../options/audit-filter.ts';
 import { printData } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';

@@ -3,7 +3,7 @@ import type { ExitCode } from '../../../core/exit-codes.ts';
 import type { AuditEntry } from '../../../audit/types.ts';
 import type { AuditQueryResult, AuditTailResult } from '../../../builtin/results.ts';
 import { filterOf } from '../../options/audit-filter.ts';
-import { showEntry } from '../../terminal/audit-entries.ts';
+import { showEntry } from '../../terminal/lines/audit-entries.ts';
 import type { FilterOptions } from '../../options/audit-filter.ts';
 import { untilInterrupted } from '../../terminal/interrupted.ts';
 import { print } from '../../terminal/output.ts';

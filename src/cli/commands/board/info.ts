@@ -2,7 +2,7 @@
 import type { BoardInfoResult } from '../../../builtin/results.ts';
 import { shortId } from '../../../identity/short-id.ts';
 import { ago, duration, printData, safeLine, table } from '../../terminal/output.ts';
-import { comingText } from '../../terminal/node-status.ts';
+import { comingText } from '../../terminal/lines/node-status.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 import { namesOf } from './writer-names.ts';

@@ -8,7 +8,7 @@ import type { JsonObject } from '../../../core/json/json.ts';
 import type { NodeClient } from '../../node/client.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
-import { ask, canAsk, nobodyAgreed } from '../../terminal/ask.ts';
+import { ask, canAsk, nobodyAgreed } from '../../terminal/questions/ask.ts';
 import { printData, safeLine, tell } from '../../terminal/output.ts';
 import { budgetText } from './budget-lines.ts';
 

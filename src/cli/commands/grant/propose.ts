@@ -1,6 +1,6 @@
 /** `starling grant propose` */
 import type { GrantCreateResult, GrantProposeResult } from '../../../builtin/results.ts';
-import { ask, canAsk } from '../../terminal/ask.ts';
+import { ask, canAsk } from '../../terminal/questions/ask.ts';
 import { asSentence, print, printData, safeLine, tell } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';

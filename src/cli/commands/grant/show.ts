@@ -1,6 +1,6 @@
 /** `starling grant show` */
 import type { GrantShowResult } from '../../../builtin/results.ts';
-import { drawChain } from '../../terminal/grant-tree.ts';
+import { drawChain } from '../../terminal/lines/grant-tree.ts';
 import { printData } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';

@@ -1,7 +1,7 @@
 /** `starling grant verify`: needs no node. */
 import type { ExitCode } from '../../../core/exit-codes.ts';
 import { inspectGrants } from '../../../grants/index.ts';
-import { drawChain } from '../../terminal/grant-tree.ts';
+import { drawChain } from '../../terminal/lines/grant-tree.ts';
 import { printData, safeLine } from '../../terminal/output.ts';
 import { readGrantTexts } from '../../options/grant-texts.ts';
 

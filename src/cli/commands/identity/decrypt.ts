@@ -2,7 +2,7 @@
 import { PLAIN, writeKeyFile } from '../../../identity/index.ts';
 import { printData, safeLine } from '../../terminal/output.ts';
 import { withOwnKey } from '../../node/offline-state.ts';
-import { passphraseOf } from '../../terminal/passphrase.ts';
+import { passphraseOf } from '../../terminal/questions/passphrase.ts';
 import { stateDirOf } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 

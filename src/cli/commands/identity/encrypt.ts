@@ -2,7 +2,7 @@
 import { protectBy, writeKeyFile } from '../../../identity/index.ts';
 import { printData, safeLine } from '../../terminal/output.ts';
 import { withOwnKey } from '../../node/offline-state.ts';
-import { newPassphrase, passphraseOf } from '../../terminal/passphrase.ts';
+import { newPassphrase, passphraseOf } from '../../terminal/questions/passphrase.ts';
 import { stateDirOf } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 

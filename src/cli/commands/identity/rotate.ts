@@ -1,7 +1,7 @@
 /** `starling identity rotate` */
 import { systemClock } from '../../../core/index.ts';
 import { facts, paint, printData, safeLine } from '../../terminal/output.ts';
-import { passphraseOf } from '../../terminal/passphrase.ts';
+import { passphraseOf } from '../../terminal/questions/passphrase.ts';
 import { createTalkingLogger } from '../../terminal/terminal-logger.ts';
 import { stateDirOf } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';

@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { StarlingError } from '../../../core/errors.ts';
 import type { JsonObject } from '../../../core/json/json.ts';
-import { ask, canAsk, nobodyAgreed } from '../../terminal/ask.ts';
+import { ask, canAsk, nobodyAgreed } from '../../terminal/questions/ask.ts';
 import { mustHoldServers, serversIn } from '../../client-files/import-servers.ts';
 import type { Found, Source } from '../../client-files/import-servers.ts';
 import { CLIENT_IDS, clientOf, fileOf, surroundings } from '../../client-files/mcp-clients.ts';

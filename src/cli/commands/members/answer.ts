@@ -3,7 +3,7 @@ import type { GrantListResult, KnockAnswerResult } from '../../../builtin/result
 import { didFromPeerId } from '../../../identity/did.ts';
 import type { PeerId } from '../../../core/index.ts';
 import type { NodeClient } from '../../node/client.ts';
-import { grantsHold } from '../../terminal/peer-lines.ts';
+import { grantsHold } from '../../terminal/lines/peer-lines.ts';
 import { asSentence, printData } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';

@@ -3,7 +3,7 @@ import type { ExitCode } from '../../../core/exit-codes.ts';
 import type { MemberSummary, MembersResult, PeerRemoveResult } from '../../../builtin/results.ts';
 import { localTime } from '../../../core/time/local-time.ts';
 import { isShortIdOf, shortId } from '../../../identity/short-id.ts';
-import { ask, canAsk, nobodyAgreed } from '../../terminal/ask.ts';
+import { ask, canAsk, nobodyAgreed } from '../../terminal/questions/ask.ts';
 import { asSentence, printData, safeLine, tell } from '../../terminal/output.ts';
 import type { NodeClient } from '../../node/client.ts';
 import { withNode } from '../../node/locate-node.ts';
