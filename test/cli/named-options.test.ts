@@ -28,7 +28,7 @@ const FOREIGN_FILES = new Set([
   join('cli', 'node', 'service-manager.ts'),
   join('cli', 'commands', 'service', 'install.ts'),
   // What people type in place of ours; `hints.test.ts` looks at the answers.
-  join('cli', 'groups', 'meant-options.ts'),
+  join('cli', 'groups', 'command-line', 'meant-options.ts'),
 ]);
 
 function named(file: string): readonly string[] {
