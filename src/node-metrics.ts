@@ -38,11 +38,7 @@ export function createNodeMetrics(
           .map(({ state }) => state),
       boards: () => blackboard.names().length,
       tasks: () => tasks.list(OPERATOR, { limit: 0 }).counts,
-      budgets: () =>
-        budgets
-          .list()
-          .filter(({ closed }) => closed !== true)
-          .map((budget) => inDollars(budget)),
+      budgets: () => budgets.sums().map((budget) => inDollars(budget)),
       agents: () => agents.stopped(),
       // Rows of single callers and tasks are forgotten in time, and what is told as a counter must not go back.
       models: () => [models.totals()],

@@ -56,7 +56,10 @@ export interface Budgets extends Startable {
   readonly self: Did;
   /** @throws STARLING_USAGE, STARLING_LIMIT_EXCEEDED */
   create(init: BudgetInit): Promise<BudgetView>;
-  list(): readonly BudgetView[];
+  /** Those of a page, in the order in which they became known, and how many there are on all. */
+  list(page?: BudgetPage): { readonly budgets: readonly BudgetView[]; readonly total: number };
+  /** Those of all open budgets. */
+  sums(): readonly BudgetSums[];
   /** By name, id or the beginning of one. @throws STARLING_BUDGET_UNKNOWN; STARLING_USAGE where several go by that name */
   show(reference: string): BudgetView;
   /** The id that is meant. @throws STARLING_BUDGET_UNKNOWN, STARLING_USAGE */
@@ -68,6 +71,8 @@ export interface Budgets extends Startable {
   /** Gives every owner that can be reached an equal part of what this node has. */
   rebalance(reference: string): Promise<BudgetView>;
   close(reference: string): Promise<BudgetView>;
+  /** Closes the budget and forgets it at every node, also where not every owner has said its last word; what it was. */
+  forget(reference: string): Promise<BudgetView>;
   history(reference: string, limit: number): Promise<readonly HistoryEntry[]>;
   /** What taking back the rights of an owner that was put out would give, and may thereby be spent twice. */
   stranded(reference: string, owner: Did): number;
@@ -109,6 +114,25 @@ export interface Budgets extends Startable {
   forWhom(whom: string): readonly string[];
   /** All that open budgets of this node are for. */
   purposes(): Iterable<readonly [whom: string, ids: readonly string[]]>;
+}
+
+/** Which budgets are listed; all that are open where nothing is said. */
+export interface BudgetPage {
+  /** The closed ones, too. */
+  readonly closed?: boolean;
+  /** So many before it are left out. */
+  readonly from?: number;
+  readonly limit?: number;
+}
+
+/** How far an open budget is, in sums over all owners, of the time that is now. */
+export interface BudgetSums {
+  readonly unit: Unit;
+  readonly limit: number;
+  readonly spent: number;
+  readonly held: number;
+  /** What this node may spend without asking anybody. */
+  readonly free: number;
 }
 
 /** How far a budget is, by what this node knows of all owners. */

@@ -3,13 +3,20 @@ import { EventEmitter } from 'node:events';
 import { StarlingError, createScope, messageOf } from '../core/index.ts';
 import type { Did, JsonObject, PeerId, Scope } from '../core/index.ts';
 import type { ResourcePattern } from '../grants/index.ts';
-import type { Books, BudgetsByUse } from './books/book-types.ts';
+import type { Books } from './books/book-types.ts';
 import { createBooks } from './books/books.ts';
 import { BudgetCare } from './budget-care.ts';
 import { BudgetNames } from './budget-names.ts';
-import { byUseOf } from './budget-use.ts';
+import { BudgetUses } from './budget-use.ts';
 import { viewOf } from './budget-view.ts';
-import type { BudgetInit, BudgetLevel, Budgets, BudgetsComponents } from './budgets-types.ts';
+import type {
+  BudgetInit,
+  BudgetLevel,
+  BudgetPage,
+  BudgetSums,
+  Budgets,
+  BudgetsComponents,
+} from './budgets-types.ts';
 import { createHistory } from './history.ts';
 import type { BudgetHistory } from './history.ts';
 import { holdAll, worded } from './holding.ts';
@@ -35,12 +42,11 @@ class NodeBudgets implements Budgets {
   readonly #components: BudgetsComponents;
   readonly #books: Books;
   readonly #names: BudgetNames;
+  readonly #uses: BudgetUses;
   readonly #care: BudgetCare;
   readonly #sync: RowSync;
   readonly #rights: Rights;
   readonly #history: BudgetHistory;
-  #whom: BudgetsByUse | undefined;
-  #known = 0;
   #life: Scope | undefined;
 
   constructor(components: BudgetsComponents) {
@@ -54,6 +60,7 @@ class NodeBudgets implements Budgets {
         isPutOut(owner) ||
         this.#names.peerOf(owner) !== undefined,
     });
+    this.#uses = new BudgetUses(this.#books);
     this.#names = new BudgetNames(this.#books, components);
     this.#history = createHistory({ table: history, clock, logger });
     const books = this.#books;
@@ -69,6 +76,7 @@ class NodeBudgets implements Budgets {
     this.#sync = createRowSync({ ...components, books, ownersOf });
     books.events.on('own', (rowIds) => this.#changed(rowIds));
     books.events.on('others', (rowIds) => this.#changed(rowIds));
+    books.events.on('forgotten', (rowIds) => this.#forgotten(rowIds));
     books.events.on('proof', (rowId, { owner }) => this.#care.contradicted(rowId, owner));
   }
 
@@ -96,14 +104,37 @@ class NodeBudgets implements Budgets {
   }
 
   async create(init: BudgetInit): Promise<BudgetView> {
-    const terms = termsOf(this.#books, this.#names, init, this.#components.clock.now());
+    // Of what is over the date says so: a clock that was set back must not make a budget that is over from the beginning.
+    const createdAt = Math.max(this.#components.clock.now(), this.#books.newestOver() + 1);
+    const terms = termsOf(this.#books, this.#names, init, createdAt);
     const id = await this.#books.found(terms);
     this.#history.note(id, { what: 'created', amount: terms.limit });
     return this.#view(id);
   }
 
-  list(): readonly BudgetView[] {
-    return this.#books.ids().map((id) => this.#view(id));
+  list({ closed = false, from = 0, limit }: BudgetPage = {}): ReturnType<Budgets['list']> {
+    const ids = closed ? this.#books.ids() : this.#open();
+    const page = ids.slice(from, limit === undefined ? undefined : from + limit);
+    return { budgets: page.map((id) => this.#view(id)), total: ids.length };
+  }
+
+  sums(): readonly BudgetSums[] {
+    return this.#open().map((id) => {
+      const { unit, limit } = this.#names.termsOf(id);
+      const rowId = this.#books.rowIdNow(id);
+      const rows = [...this.#books.rows(rowId).values()];
+      return {
+        unit,
+        limit,
+        spent: rows.reduce((sum, row) => sum + row.spent, 0),
+        held: rows.reduce((sum, row) => sum + row.held, 0),
+        free: this.#books.free(rowId),
+      };
+    });
+  }
+
+  #open(): readonly string[] {
+    return this.#books.ids().filter((id) => !this.#books.acts(id).closed);
   }
 
   show(reference: string): BudgetView {
@@ -194,6 +225,15 @@ class NodeBudgets implements Budgets {
     return this.#view(id);
   }
 
+  async forget(reference: string): Promise<BudgetView> {
+    const id = this.idOf(reference);
+    this.#care.requireInCharge(id);
+    await this.#books.act(id, { closed: true });
+    const view = this.#view(id);
+    await this.#books.forget([id]);
+    return view;
+  }
+
   history(reference: string, limit: number): Promise<readonly HistoryEntry[]> {
     return this.#history.list(this.idOf(reference), limit);
   }
@@ -268,21 +308,15 @@ class NodeBudgets implements Budgets {
   }
 
   forWhom(whom: string): readonly string[] {
-    return this.#byUse().byFor.get(whom) ?? [];
+    return this.#uses.byFor.get(whom) ?? [];
   }
 
   purposes(): Iterable<readonly [whom: string, ids: readonly string[]]> {
-    return this.#byUse().byFor;
+    return this.#uses.byFor;
   }
 
   patterns(): readonly { readonly pattern: ResourcePattern; readonly id: string }[] {
-    return this.#byUse().patterns;
-  }
-
-  /** Budgets of this node by what they are for; made anew when one comes or goes. */
-  #byUse(): BudgetsByUse {
-    this.#whom ??= byUseOf(this.#books);
-    return this.#whom;
+    return this.#uses.patterns;
   }
 
   #holding(): HoldingComponents {
@@ -339,15 +373,24 @@ class NodeBudgets implements Budgets {
     });
   }
 
+  #forgotten(rowIds: readonly string[]): void {
+    const { logger } = this.#components;
+    this.#changed(rowIds);
+    this.#care.tellLost();
+    this.#care.tellContradictions();
+    // Of a time that is over the budget is there still, and so is its history.
+    const ids = rowIds.filter((rowId) => !this.knows(splitRowId(rowId)?.id ?? rowId));
+    this.#history
+      .forget(ids)
+      .catch((error: unknown) =>
+        logger.warn({ error: messageOf(error) }, 'the history of budgets that are over stays'),
+      );
+  }
+
   #changed(rowIds: readonly string[]): void {
-    // A busy budget changes with each call, and what it is for does not.
-    const isDecided = rowIds.some((rowId) => this.#books.account(rowId)?.acts !== undefined);
-    if (isDecided || this.#books.count() !== this.#known) {
-      this.#known = this.#books.count();
-      this.#whom = undefined;
-    }
-    for (const rowId of new Set(rowIds.map((one) => splitRowId(one)?.id ?? one))) {
-      this.events.emit('change', rowId);
+    for (const id of new Set(rowIds.map((one) => splitRowId(one)?.id ?? one))) {
+      this.#uses.look(id);
+      this.events.emit('change', id);
     }
   }
 }

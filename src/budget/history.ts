@@ -20,6 +20,8 @@ export interface BudgetHistory {
   spent(id: string, who: string, amount: number, what?: 'spent' | 'refused'): void;
   /** The newest first. */
   list(id: string, limit: number): Promise<readonly HistoryEntry[]>;
+  /** Forgets what happened to budgets. */
+  forget(ids: readonly string[]): Promise<void>;
   /** Writes what is not written yet. */
   flush(): Promise<void>;
 }
@@ -77,22 +79,48 @@ export function createHistory(components: {
         flush().catch(failed);
       });
     },
+    async forget(ids) {
+      const prefixes = ids.flatMap((id) => [`${EVENT}${id}/`, `${HOUR}${id}/`]);
+      const keys = await keysUnder(table, prefixes);
+      const all = new Set(ids);
+      const unwritten = [...sums.keys()].filter((key) => all.has(key.split('/')[1] ?? ''));
+      for (const key of unwritten) sums.delete(key);
+      for (const key of unwritten) dirty.delete(key);
+      if (keys.length > 0) await table.batch(keys.map((key) => ({ key })));
+    },
     async list(id, limit) {
       await flush();
-      const found: HistoryEntry[] = [];
-      const over: string[] = [];
-      for (const kind of [EVENT, HOUR]) {
-        const keys: string[] = [];
-        for await (const [key, bytes] of table.entries(`${kind}${id}/`)) {
-          keys.push(key);
-          found.push(JSON.parse(Buffer.from(bytes).toString('utf8')) as HistoryEntry);
-        }
-        over.push(...keys.slice(0, Math.max(0, keys.length - KEPT_MAX)));
-      }
+      const { found, over } = await entriesOf(table, id);
       if (over.length > 0) await table.batch(over.map((key) => ({ key })));
       return found.toSorted((a, b) => b.at - a.at).slice(0, limit);
     },
   };
+}
+
+/** What is kept of a budget, and the keys of what is more than that. */
+async function entriesOf(
+  table: Table,
+  id: string,
+): Promise<{ readonly found: readonly HistoryEntry[]; readonly over: readonly string[] }> {
+  const found: HistoryEntry[] = [];
+  const over: string[] = [];
+  for (const kind of [EVENT, HOUR]) {
+    const keys: string[] = [];
+    for await (const [key, bytes] of table.entries(`${kind}${id}/`)) {
+      keys.push(key);
+      found.push(JSON.parse(Buffer.from(bytes).toString('utf8')) as HistoryEntry);
+    }
+    over.push(...keys.slice(0, Math.max(0, keys.length - KEPT_MAX)));
+  }
+  return { found, over };
+}
+
+async function keysUnder(table: Table, prefixes: readonly string[]): Promise<readonly string[]> {
+  const keys: string[] = [];
+  for (const prefix of prefixes) {
+    for await (const [key] of table.entries(prefix)) keys.push(key);
+  }
+  return keys;
 }
 
 function bytesOf(value: unknown): Uint8Array {

@@ -34,7 +34,7 @@ type Op =
       readonly keep: boolean;
     }
   | { readonly op: 'crash' | 'rotate' | 'disk' | 'reconcile'; readonly who: number }
-  | { readonly op: 'reclaim'; readonly who: number };
+  | { readonly op: 'reclaim' | 'close' | 'forget'; readonly who: number };
 
 const nat = fc.nat({ max: 6 });
 const OPS: fc.Arbitrary<Op> = fc.oneof(
@@ -78,6 +78,14 @@ const OPS: fc.Arbitrary<Op> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('reclaim' as const), who: nat }) },
 );
+/** Budgets end late in a run, so that there is something to be forgotten. */
+const ENDS: fc.Arbitrary<Op> = fc.oneof(
+  { weight: 12, arbitrary: OPS },
+  {
+    weight: 2,
+    arbitrary: fc.record({ op: fc.constantFrom('close' as const, 'forget' as const), who: nat }),
+  },
+);
 
 describe('the books of owners', () => {
   it('are never overspent, whatever is lost, late, twice, in another order, or crashed, and agree when all have met', async () => {
@@ -96,6 +104,24 @@ describe('the books of owners', () => {
     );
     await fc.assert(run, { numRuns: 25 });
   }, 60_000);
+
+  it('are forgotten once and for ever: whoever comes back with whatever old rows, nothing is spent a second time', async () => {
+    const run = fc.asyncProperty(
+      fc.integer({ min: 3, max: 5 }),
+      fc.array(OPS, { minLength: 10, maxLength: 25 }),
+      fc.array(ENDS, { minLength: 10, maxLength: 40 }),
+      async (count, ops, ends) => {
+        const { owners, id, founder } = await made(count);
+        const world = new World(owners, id, founder);
+        for (const op of [...ops, ...ends]) {
+          await world.step(op);
+          expect(world.faults()).toEqual([]);
+        }
+        expect(await world.faultsOfTheForgotten()).toEqual([]);
+      },
+    );
+    await fc.assert(run, { numRuns: 20 });
+  }, 60_000);
 });
 
 /** Texts on their way to one owner. */
@@ -110,12 +136,17 @@ class World {
   readonly #founder: Owner;
   readonly #seen = new Map<string, number>();
   #under: Message[] = [];
+  /** All that ever left a node. */
+  readonly #sent = new Set<string>();
+  /** The disks as they were in the beginning. */
+  readonly #begunWith: ReadonlyMap<Owner, ReadonlyMap<string, Uint8Array>>;
   #reclaimed = 0;
 
   constructor(owners: Owners, id: string, founder: Owner) {
     this.#owners = owners;
     this.#id = id;
     this.#founder = founder;
+    this.#begunWith = new Map(owners.all.map((one) => [one, new Map(one.rows)]));
   }
 
   async step(op: Op): Promise<void> {
@@ -140,7 +171,7 @@ class World {
         return;
       }
       case 'send':
-        this.#under.push({ to: at(all, op.to), texts: textsOf(one.books) });
+        this.#send(one, at(all, op.to));
         return;
       case 'deliver': {
         const at = op.to % Math.max(1, this.#under.length);
@@ -163,12 +194,31 @@ class World {
         return one.books.reconcile(this.#id, AMOUNT).catch(refused);
       case 'reclaim':
         return this.#reclaim(one);
+      case 'close':
+        return this.#founder.books.act(this.#id, { closed: true }).catch(refused);
+      case 'forget':
+        return this.#forget(one);
     }
+  }
+
+  #send(from: Owner, to: Owner): void {
+    const texts = textsOf(from.books);
+    for (const text of texts) this.#sent.add(text);
+    this.#under.push({ to, texts });
+  }
+
+  /** By the founder's word, or by what each node does from time to time. */
+  async #forget(one: Owner): Promise<void> {
+    const { books } = this.#founder;
+    if (one !== this.#founder) return one.books.prune().catch(refused);
+    if (books.terms(this.#id) === undefined || !books.acts(this.#id).closed) return undefined;
+    return books.forget([this.#id]).catch(refused);
   }
 
   async #reclaim(one: Owner): Promise<void> {
     const { books } = this.#founder;
     if (one === this.#founder || this.#owners.putOut.has(one.did())) return;
+    if (books.terms(this.#id) === undefined) return;
     const amount = Math.max(0, books.standing(this.#id).quota(one.did()));
     this.#owners.putOut.add(one.did());
     await books.act(this.#id, { reclaimed: { [one.did()]: amount } }).then(() => {
@@ -193,6 +243,38 @@ class World {
       }
     }
     return faults;
+  }
+
+  /** What is wrong once the budget was forgotten, all have met, and each got every text of old once more. */
+  async faultsOfTheForgotten(): Promise<readonly string[]> {
+    const { all } = this.#owners;
+    for (const one of all) {
+      one.isDiskFull = false;
+      this.#send(one, one);
+    }
+    const { books } = this.#founder;
+    if (books.terms(this.#id) !== undefined) {
+      await books.act(this.#id, { closed: true });
+      await books.forget([this.#id]);
+    }
+    await this.#owners.merge();
+    for (const one of all) this.#send(one, one);
+    for (const one of all) {
+      // One that was away since the beginning, or whose folder was set back to it, has its rows of then.
+      if (one !== this.#founder) one.rows = new Map(this.#begunWith.get(one));
+      await this.#owners.crash(one);
+    }
+    const faults: string[] = [];
+    for (const one of all) {
+      await one.books.take([...this.#sent]);
+      await one.books.idle();
+      const rows = [...one.books.rowIds()].filter((rowId) => !rowId.startsWith('over/'));
+      if (rows.length > 0) faults.push(`rows are here again: ${rows.join(' ')}`);
+      const erased = [...one.rows.keys()].filter((key) => key.includes(this.#id));
+      if (erased.length > 0) faults.push(`on the disk is still ${erased.join(' ')}`);
+      await one.books.hold(this.#id, 1).then(() => faults.push('somebody spends'), refused);
+    }
+    return [...faults, ...this.faults()];
   }
 
   /** What is wrong once all have met. */

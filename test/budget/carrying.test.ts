@@ -27,7 +27,7 @@ it('a newcomer that hears of a budget before it knows who made it asks again, al
   // The digest goes out, both exchange what they have, and the newcomer wants none of it.
   await world.settle(16_000);
   await world.settle(3000);
-  expect(newcomer.budgets.list()).toEqual([]);
+  expect(newcomer.budgets.list().budgets).toEqual([]);
   newcomer.unheard.clear();
   for (let round = 0; round < 4; round += 1) await world.settle(2000);
   expect(newcomer.budgets.show('research')).toMatchObject({ limit: 100, founder: 'n1' });
@@ -51,7 +51,7 @@ it('who sends rows that nobody can read is cut off and reported, and not read on
   await calm();
   expect(ended).toBe(true);
   expect(world.hub.reported.filter(({ what }) => what === 'malformed')).not.toEqual([]);
-  expect(victim.budgets.list()).toEqual([]);
+  expect(victim.budgets.list().budgets).toEqual([]);
 });
 
 it('two rows of one number that differ only in what is decided are proof, and one in other words is not', async () => {

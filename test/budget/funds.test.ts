@@ -92,7 +92,7 @@ it.each<[string, Principal, string]>([
   ['research', { kind: 'client', name: 'other', scopes: ['tool:*'] }, 'STARLING_CALL_REFUSED'],
 ])('refuses %s', async (said, principal, code) => {
   await expect(funds.of(principal, said, 'task:1')).rejects.toMatchObject({ code });
-  expect(node.budgets.list()).toHaveLength(1);
+  expect(node.budgets.list().budgets).toHaveLength(1);
 });
 
 it('lets the node of a member ask for rights, and counts what may be held here', async () => {

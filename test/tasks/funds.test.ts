@@ -49,7 +49,7 @@ it('each attempt costs a call, and a task without room waits and says why', asyn
   const waiting = ends.find(({ status }) => status !== 'done');
   expect(waiting?.waitsFor).toContain('has 0 calls left');
   expect(books.budgets.show('research')).toMatchObject({ spent: 1, held: 0 });
-  const own = books.budgets.list().find(({ name }) => name.startsWith('task-task_'));
+  const own = books.budgets.list().budgets.find(({ name }) => name.startsWith('task-task_'));
   expect(own).toMatchObject({ limit: 1, spent: 1 });
   // The last of them is over, and what was to be spent for them alone is closed.
   await node.node.call({ kind: 'operator' }, 'task_cancel', { taskId: waiting?.taskId ?? '' });

@@ -54,8 +54,10 @@ export interface Accounts {
   durable(rowId: string, owner: Did): BudgetRow | undefined;
   /** A row of this node came back that is newer than its own: goes on from that, what it says more counts as spent. */
   goOnFrom(row: BudgetRow): Promise<void>;
-  /** Forgets a row whose time is over. */
-  forget(rowIds: readonly string[]): Promise<void>;
+  /** Whether nothing is held in this run and nothing waits to be written, so that the row can be forgotten. */
+  isQuiet(rowId: string): boolean;
+  /** Forgets quiet rows; gives what is to be erased from the disk. */
+  forget(rowIds: readonly string[]): readonly Write[];
   /** Resolves when nothing is being written; never rejects. */
   idle(): Promise<void>;
 }
@@ -103,6 +105,8 @@ class DiskAccounts implements Accounts {
   readonly #written: (rowIds: readonly string[]) => void;
   readonly #own = new Map<string, Own>();
   readonly #dirty = new Set<Own>();
+  /** What is being written now. */
+  #group: readonly Own[] = [];
   #waiters: Waiter[] = [];
   #writing: Promise<void> | undefined;
 
@@ -186,9 +190,17 @@ class DiskAccounts implements Accounts {
     return this.#write(own, () => Object.assign(own, before));
   }
 
-  async forget(rowIds: readonly string[]): Promise<void> {
-    for (const rowId of rowIds) this.#own.delete(rowId);
-    if (rowIds.length > 0) await this.#table.batch(rowIds.map((rowId) => ({ key: KEY + rowId })));
+  isQuiet(rowId: string): boolean {
+    const own = this.#own.get(rowId);
+    return (
+      own === undefined || (own.held === 0 && !this.#dirty.has(own) && !this.#group.includes(own))
+    );
+  }
+
+  forget(rowIds: readonly string[]): readonly Write[] {
+    const quiet = rowIds.filter((rowId) => this.#own.has(rowId) && this.isQuiet(rowId));
+    for (const rowId of quiet) this.#own.delete(rowId);
+    return quiet.map((rowId) => ({ key: KEY + rowId }));
   }
 
   async idle(): Promise<void> {
@@ -216,6 +228,7 @@ class DiskAccounts implements Accounts {
     await new Promise((resolve) => setImmediate(resolve));
     while (this.#dirty.size > 0) {
       const group = [...this.#dirty];
+      this.#group = group;
       const waiters = this.#waiters;
       this.#dirty.clear();
       this.#waiters = [];
@@ -232,7 +245,9 @@ class DiskAccounts implements Accounts {
       return snapshotOf(own);
     });
     try {
-      await this.#table.batch(group.map((own, at): Write => writeOf(own, snapshots[at])));
+      await this.#table
+        .batch(group.map((own, at): Write => writeOf(own, snapshots[at])))
+        .finally(() => (this.#group = []));
     } catch (error) {
       // Refused writes have left nothing behind. What was settled meanwhile stays here, and goes with the next write.
       for (const { undo } of waiters.toReversed()) undo();

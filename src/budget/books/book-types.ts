@@ -1,7 +1,7 @@
 /** The books of one node as the other files of the room see them. */
 import type { EventEmitter } from 'node:events';
 import type { Clock, Did, Logger } from '../../core/index.ts';
-import type { ResourcePattern, SuccessionView } from '../../grants/index.ts';
+import type { SuccessionView } from '../../grants/index.ts';
 import type { FrequentSigner } from '../../identity/index.ts';
 import type { Table } from '../../store/index.ts';
 import type { Account } from './accounts.ts';
@@ -38,6 +38,8 @@ export interface BooksEvents {
   own: [rowIds: readonly string[]];
   /** Rows of others that count newly. */
   others: [rowIds: readonly string[]];
+  /** Rows that are here no more. */
+  forgotten: [rowIds: readonly string[]];
   /** Somebody has contradicted itself. */
   proof: [rowId: string, proof: Proof];
 }
@@ -86,9 +88,16 @@ export interface Books {
   texts(rowId: string): readonly SignedRow[];
   /** The same as {@link texts}, by name alone: nothing is signed for it. */
   names(rowId: string): readonly NamedRow[];
+  /** All that {@link texts} has something of: what founders said of budgets that are over, and then rows. */
   rowIds(): Iterable<string>;
-  /** Forgets rows of times that are long over. */
+  /** Forgets rows of times that are long over, and the oldest of this node's closed budgets once their books are final. */
   prune(): Promise<void>;
+  /** Says that budgets of this node are over, whoever has not said its last word, and forgets them. */
+  forget(ids: readonly string[]): Promise<void>;
+  /** Owners of a closed budget whose last word is not here. */
+  unsaid(id: string): readonly Did[];
+  /** A new budget of this node must be made after this, ms since the epoch. */
+  newestOver(): number;
   idle(): Promise<void>;
 }
 
@@ -106,10 +115,4 @@ export type RefusedRow = (why: 'unreadable' | 'stranger') => void;
 /** A row as it travels. */
 export interface SignedRow extends NamedRow {
   readonly jws: string;
-}
-
-/** Budgets of this node by what they are for. */
-export interface BudgetsByUse {
-  readonly byFor: ReadonlyMap<string, readonly string[]>;
-  readonly patterns: readonly { readonly pattern: ResourcePattern; readonly id: string }[];
 }

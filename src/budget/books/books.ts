@@ -4,8 +4,9 @@
  * are on the disk or not, and with gifts of others once their rows are here.
  */
 import { EventEmitter } from 'node:events';
-import { StarlingError } from '../../core/index.ts';
+import { StarlingError, messageOf } from '../../core/index.ts';
 import type { Did } from '../../core/index.ts';
+import { isEndingId } from '../rows/ending-format.ts';
 import { budgetIdOf, signRow, splitRowId } from '../rows/row-format.ts';
 import { BUDGETS_MAX, OWNERS_MAX } from '../types.ts';
 import type { BudgetActs, BudgetRow, BudgetTerms } from '../types.ts';
@@ -20,6 +21,8 @@ import type {
   RefusedRow,
   SignedRow,
 } from './book-types.ts';
+import { CLOSED_KEPT, Closings } from './closings.ts';
+import { Endings } from './endings.ts';
 import { KnownBudgets } from './known-budgets.ts';
 import { actsOf, standingOf } from '../rows/ledger.ts';
 import type { Proof, Standing } from '../rows/ledger.ts';
@@ -40,6 +43,10 @@ class NodeBooks implements Books {
   readonly #shelves = new Shelves((id, owner) => this.acts(id).settled[owner] ?? -1);
   readonly #own: OwnTexts;
   readonly #intake: RowIntake;
+  readonly #endings: Endings;
+  readonly #closings: Closings;
+  /** Rows of what is over leave the disk. */
+  #erasing: Promise<void> = Promise.resolve();
 
   constructor(components: BooksComponents) {
     this.#components = components;
@@ -47,12 +54,21 @@ class NodeBooks implements Books {
     this.#accounts = createAccounts({ table, logger, written: (rowIds) => this.#written(rowIds) });
     this.#known = new KnownBudgets(components);
     this.#own = new OwnTexts(this.#accounts, signer);
+    this.#endings = new Endings(components);
+    this.#closings = new Closings({
+      ...components,
+      books: this,
+      accounts: this.#accounts,
+      known: this.#known,
+      endings: this.#endings,
+    });
     this.#intake = new RowIntake({
       ...components,
       accounts: this.#accounts,
       known: this.#known,
       shelves: this.#shelves,
       own: this.#own,
+      endings: this.#endings,
       events: this.events,
       self: () => this.self,
       mayHold: (id, owner) => this.mayHold(id, owner),
@@ -66,22 +82,18 @@ class NodeBooks implements Books {
   }
 
   async load(): Promise<void> {
+    await this.#endings.load();
     await this.#accounts.load();
     this.#written([...this.#accounts.all()].map(({ rowId }) => rowId));
     await this.#intake.load();
+    await this.#dropOver();
+    this.events.on('others', (rowIds) => this.#heard(rowIds));
+    this.#closings.sayLast(this.ids());
   }
 
   async found(terms: BudgetTerms): Promise<string> {
     const id = budgetIdOf(this.self, terms.name, terms.createdAt);
-    if (this.#known.countOf(this.self) >= BUDGETS_MAX) {
-      throw new StarlingError(
-        'STARLING_LIMIT_EXCEEDED',
-        `this node has made ${BUDGETS_MAX} budgets, which is the limit`,
-        {
-          hint: 'close some that are over: starling budget close <name>',
-        },
-      );
-    }
+    if (this.#known.countOf(this.self) >= BUDGETS_MAX) await this.#makePlace();
     // A row that is too long must not be written.
     signRow(this.#components.signer, {
       budget: id,
@@ -121,7 +133,16 @@ class NodeBooks implements Books {
   }
 
   acts(id: string): ReturnType<typeof actsOf> {
-    return actsOf(this.rows(id), (owner) => this.isInCharge(id, owner));
+    const deciding = [this.founderOf(id), this.terms(id)?.successor].filter(
+      (one) => one !== undefined,
+    );
+    const acts = actsOf(
+      deciding.map((owner) => [owner, this.#row(id, owner)?.acts] as const),
+      (owner) => this.isInCharge(id, owner),
+    );
+    // Who has said its last word holds nothing any more, whatever became of the founder's.
+    const isClosed = this.#accounts.get(id)?.acts?.closed === true || this.#closings.isOver(id);
+    return isClosed && !acts.closed ? { ...acts, closed: true } : acts;
   }
 
   isInCharge(id: string, owner: Did): boolean {
@@ -143,6 +164,12 @@ class NodeBooks implements Books {
       ...(terms === undefined ? {} : { terms }),
       ...(acts === undefined ? {} : { acts }),
     });
+  }
+
+  /** What one owner says; of this node with what is not on the disk yet. */
+  #row(rowId: string, owner: Did): Pick<Account, 'out' | 'acts'> | undefined {
+    const own = owner === this.self ? this.#accounts.get(rowId) : undefined;
+    return own ?? this.#shelves.find(rowId)?.ledger.row(owner);
   }
 
   proofs(rowId: string): readonly Proof[] {
@@ -194,6 +221,7 @@ class NodeBooks implements Books {
           );
         }
         this.#accounts.settle(rowId, amount, booked);
+        this.#closings.sayLast([rowId]);
         return booked;
       },
     };
@@ -226,6 +254,7 @@ class NodeBooks implements Books {
   }
 
   async act(id: string, acts: BudgetActs): Promise<void> {
+    if (!this.#known.has(id)) throw unknown(id);
     const account = this.#accounts.get(id);
     const reclaimed = { ...account?.acts?.reclaimed, ...acts.reclaimed };
     const settled = { ...account?.acts?.settled, ...acts.settled };
@@ -242,8 +271,11 @@ class NodeBooks implements Books {
   }
 
   async reconcile(rowId: string, spent: number): Promise<void> {
-    const lost = this.#accounts.get(rowId)?.lost ?? 0;
+    const account = this.#accounts.get(rowId);
+    if (account === undefined) return;
+    const { lost } = account;
     await this.#accounts.change(rowId, { lost: -lost, spent: Math.min(lost, spent) });
+    this.#closings.sayLast([rowId]);
   }
 
   mayHold(id: string, owner: Did): boolean {
@@ -251,9 +283,7 @@ class NodeBooks implements Books {
     const terms = this.#known.terms(id);
     if (founder === undefined || terms === undefined) return false;
     if (owner === founder || owner === terms.successor) return true;
-    return (
-      terms.shares[owner] !== undefined || this.rows(id).get(founder)?.out[owner] !== undefined
-    );
+    return terms.shares[owner] !== undefined || this.#row(id, founder)?.out[owner] !== undefined;
   }
 
   take(texts: readonly string[], refused?: RefusedRow): Promise<number> {
@@ -261,11 +291,13 @@ class NodeBooks implements Books {
   }
 
   texts(rowId: string): readonly SignedRow[] {
+    if (isEndingId(rowId)) return this.#endingTexts(rowId);
     const own = this.#own.of(rowId, this.self);
     return [...(own === undefined ? [] : [own]), ...this.#othersTexts(rowId)];
   }
 
   names(rowId: string): readonly NamedRow[] {
+    if (isEndingId(rowId)) return this.#endingTexts(rowId);
     const own = this.#own.nameOf(rowId, this.self);
     return [...(own === undefined ? [] : [own]), ...this.#othersTexts(rowId)];
   }
@@ -284,20 +316,98 @@ class NodeBooks implements Books {
     return [...others, ...proofs];
   }
 
+  #endingTexts(endingId: string): readonly SignedRow[] {
+    const text = this.#endings.text(endingId);
+    return text === undefined ? [] : [text];
+  }
+
   *rowIds(): Iterable<string> {
+    // First, so that nobody takes rows of what is over.
+    yield* this.#endings.ids();
     yield* this.#shelves.rowIds();
     for (const { rowId } of this.#accounts.all()) if (!this.#shelves.has(rowId)) yield rowId;
   }
 
-  async prune(): Promise<void> {
-    const over = [...this.rowIds()].filter((rowId) => this.#known.isLongOver(rowId));
-    for (const rowId of over) this.#own.drop(rowId);
-    await this.#intake.forget(over);
-    await this.#accounts.forget(over);
+  newestOver(): number {
+    return this.#endings.newestOver(this.self);
   }
 
-  idle(): Promise<void> {
-    return this.#accounts.idle();
+  unsaid(id: string): readonly Did[] {
+    return this.#closings.unsaid(id);
+  }
+
+  async forget(ids: readonly string[]): Promise<void> {
+    const over = new Set(ids);
+    const kept = this.#known.madeBy(this.self).filter((id) => !over.has(id));
+    const said = await this.#endings.say(
+      this.self,
+      this.#closings.dated(ids),
+      this.#closings.dated(kept),
+    );
+    if (said.length === 0) return;
+    this.events.emit('own', said);
+    await this.#dropOver();
+  }
+
+  async prune(): Promise<void> {
+    await this.#drop([...this.rowIds()].filter((rowId) => this.#known.isLongOver(rowId)));
+    await this.#dropOver();
+    const now = this.#components.clock.now();
+    const final = this.#closings.final().filter(({ createdAt }) => createdAt <= now);
+    await this.forget(final.slice(0, -CLOSED_KEPT).map(({ id }) => id));
+  }
+
+  /** Forgets closed budgets while there is no place for a new one. @throws STARLING_LIMIT_EXCEEDED */
+  async #makePlace(): Promise<void> {
+    const final = this.#closings.final();
+    await this.forget(final.slice(0, Math.ceil(final.length / 2)).map(({ id }) => id));
+    if (this.#known.countOf(this.self) < BUDGETS_MAX) return;
+    throw new StarlingError(
+      'STARLING_LIMIT_EXCEEDED',
+      `this node has ${BUDGETS_MAX} budgets that are open, or closed and not final, which is the limit`,
+      {
+        hint: 'close some that are over: starling budget close <name>; where a node has not said its last word: starling budget close <name> --forget',
+      },
+    );
+  }
+
+  /** Endings have come, or rows that somebody else decides by. */
+  #heard(rowIds: readonly string[]): void {
+    this.#closings.sayLast(rowIds);
+    if (!rowIds.some(isEndingId)) return;
+    this.#erasing = this.#dropOver().catch((error: unknown) =>
+      this.#components.logger.warn(
+        { error: messageOf(error) },
+        'rows of budgets that are over were not erased; they are at the next start',
+      ),
+    );
+  }
+
+  /** Forgets budgets that are over, but for those of which work under way holds something. */
+  #dropOver(): Promise<void> {
+    const over = new Set(this.ids().filter((id) => this.#closings.isOver(id)));
+    if (over.size === 0) return Promise.resolve();
+    const all = [...this.rowIds()].filter((rowId) => over.has(splitRowId(rowId)?.id ?? ''));
+    for (const rowId of all) {
+      if (!this.#accounts.isQuiet(rowId)) over.delete(splitRowId(rowId)?.id ?? '');
+    }
+    for (const id of over) this.#known.forget(id);
+    return this.#drop(all.filter((rowId) => over.has(splitRowId(rowId)?.id ?? '')));
+  }
+
+  /** Forgets rows at once, and then erases them; what a full disk keeps is known to be over at the next start. */
+  async #drop(rowIds: readonly string[]): Promise<void> {
+    const quiet = rowIds.filter((rowId) => this.#accounts.isQuiet(rowId));
+    if (quiet.length === 0) return;
+    for (const rowId of quiet) this.#own.drop(rowId);
+    const erased = [...this.#intake.forget(quiet), ...this.#accounts.forget(quiet)];
+    this.events.emit('forgotten', quiet);
+    if (erased.length > 0) await this.#components.table.batch(erased);
+  }
+
+  async idle(): Promise<void> {
+    await this.#erasing;
+    await this.#accounts.idle();
   }
 
   #requireRoom(rowId: string, amount: number): void {

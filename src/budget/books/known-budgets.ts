@@ -66,6 +66,36 @@ export class KnownBudgets {
     else named.push(id);
   }
 
+  /** Forgets a budget that is over. */
+  forget(id: string): void {
+    const known = this.#known.get(id);
+    if (known === undefined) return;
+    this.#known.delete(id);
+    const { founder, terms } = known;
+    const count = this.countOf(founder) - 1;
+    if (count > 0) this.#perFounder.set(founder, count);
+    else this.#perFounder.delete(founder);
+    const named = this.named(terms.name).filter((one) => one !== id);
+    if (named.length > 0) this.#named.set(terms.name, [...named]);
+    else this.#named.delete(terms.name);
+  }
+
+  /** Ids of all that this one has made. */
+  madeBy(founder: Did): readonly string[] {
+    return [...this.#known].flatMap(([id, known]) => (known.founder === founder ? [id] : []));
+  }
+
+  /** The rows that there may be of a budget: its own, and those of its times. */
+  rowIdsOf(id: string): readonly string[] {
+    if (this.terms(id)?.everyMs === undefined) return [id];
+    const now = this.#timeNow(id);
+    const ids = [id];
+    for (let time = Math.max(0, now - TIMES_KEPT); time <= now + 1; time += 1) {
+      ids.push(`${id}/${time}`);
+    }
+    return ids;
+  }
+
   /** How many budgets that one has made. */
   countOf(founder: Did): number {
     return this.#perFounder.get(founder) ?? 0;

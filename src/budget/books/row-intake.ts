@@ -3,15 +3,17 @@
  * this node itself that comes back is gone on from.
  */
 import type { EventEmitter } from 'node:events';
-import { messageOf } from '../../core/index.ts';
+import { StarlingError, messageOf } from '../../core/index.ts';
 import type { Did, Logger } from '../../core/index.ts';
 import type { SuccessionView } from '../../grants/index.ts';
-import type { Table } from '../../store/index.ts';
+import type { Table, Write } from '../../store/index.ts';
+import { endingIdOf, isEndingText, readEnding } from '../rows/ending-format.ts';
 import { readRow, rowHash, splitRowId } from '../rows/row-format.ts';
 import type { ReadRow } from '../rows/row-format.ts';
 import type { BudgetRow } from '../types.ts';
 import type { Accounts } from './accounts.ts';
 import type { BooksEvents, RefusedRow, SignedRow } from './book-types.ts';
+import type { Endings } from './endings.ts';
 import type { KnownBudgets } from './known-budgets.ts';
 import { entriesOf, isSame } from '../rows/ledger.ts';
 import type { OwnTexts } from './own-texts.ts';
@@ -31,6 +33,7 @@ export interface IntakeComponents {
   readonly known: KnownBudgets;
   readonly shelves: Shelves;
   readonly own: OwnTexts;
+  readonly endings: Endings;
   readonly events: EventEmitter<BooksEvents>;
   readonly self: () => Did;
   /** Whether this one may hold rights of the budget. */
@@ -71,7 +74,12 @@ export class RowIntake {
   async take(texts: readonly string[], refused?: RefusedRow): Promise<number> {
     const { logger, successions } = this.#components;
     const read: ReadText[] = [];
-    for (const jws of new Set(texts)) {
+    const unique = new Set(texts);
+    // What is over lets no row in, and comes first.
+    const endings = [...unique].filter(isEndingText);
+    let taken = endings.length === 0 ? 0 : await this.#takeEndings(endings, refused);
+    for (const jws of unique) {
+      if (isEndingText(jws)) continue;
       try {
         read.push({ jws, ...readRow(jws, successions) });
       } catch (error) {
@@ -79,7 +87,6 @@ export class RowIntake {
         logger.debug({ error: messageOf(error) }, 'a row of a budget refused');
       }
     }
-    let taken = 0;
     // Terms let other rows in, and come first.
     const sorted = inOrder(read);
     const ofTerms = sorted.filter(({ row }) => row.terms !== undefined);
@@ -89,9 +96,9 @@ export class RowIntake {
     return taken;
   }
 
-  /** Forgets rows of times that are long over, on the disk, too. */
-  async forget(rowIds: readonly string[]): Promise<void> {
-    const { shelves, table } = this.#components;
+  /** Forgets rows; gives what is to be erased from the disk. */
+  forget(rowIds: readonly string[]): readonly Write[] {
+    const { shelves } = this.#components;
     const keys: string[] = [];
     for (const rowId of rowIds) {
       const shelf = shelves.find(rowId);
@@ -99,7 +106,31 @@ export class RowIntake {
       for (const owner of shelf?.proofs.keys() ?? []) keys.push(proofKeyOf(rowId, owner));
       shelves.drop(rowId);
     }
-    if (keys.length > 0) await table.batch(keys.map((key) => ({ key })));
+    return keys.map((key) => ({ key }));
+  }
+
+  async #takeEndings(texts: readonly string[], refused: RefusedRow | undefined): Promise<number> {
+    const { endings, events, isKnown, logger, successions } = this.#components;
+    const taken: string[] = [];
+    for (const jws of texts) {
+      try {
+        const read = readEnding(jws, successions);
+        const { ending } = read;
+        if (!isKnown(ending.founder)) refused?.('stranger');
+        else if (endings.isNews(ending, jws)) {
+          read.verify();
+          await endings.take(ending, jws);
+          taken.push(endingIdOf(ending.founder, ending.part));
+        }
+      } catch (error) {
+        if (error instanceof StarlingError) {
+          if (error.code === 'STARLING_GRANT_MALFORMED') refused?.('unreadable');
+          logger.debug({ error: error.message }, 'a word on budgets that are over refused');
+        } else throw error;
+      }
+    }
+    if (taken.length > 0) events.emit('others', taken);
+    return taken.length;
   }
 
   async #takeAll(read: readonly ReadText[], refused: RefusedRow | undefined): Promise<number> {
@@ -139,6 +170,7 @@ export class RowIntake {
     const { known, isKnown, mayHold, shelves } = this.#components;
     const { id, time } = splitRowId(row.budget) ?? { id: '' };
     const isNew = !known.has(id);
+    if (this.#isOver(id, row)) return false;
     if (isNew && row.terms !== undefined) {
       if (!isKnown(row.owner)) {
         refused?.('stranger');
@@ -155,6 +187,13 @@ export class RowIntake {
     if (row.seq !== last.seq) return row.seq > last.seq;
     const text = shelf?.texts.get(row.owner)?.jws;
     return text !== undefined && text !== jws && !isSame(last, row);
+  }
+
+  /** Whether the row is one of a budget that is over: its terms, or those that are here, say when it was made. */
+  #isOver(id: string, { owner, terms }: BudgetRow): boolean {
+    const { endings, known } = this.#components;
+    const [founder, made] = [known.founder(id) ?? owner, known.terms(id) ?? terms];
+    return made !== undefined && endings.isOver(founder, { id, createdAt: made.createdAt });
   }
 
   #saysMore(row: BudgetRow): boolean {

@@ -185,13 +185,13 @@ function lacksOf(
 
 /** All acts that count: those of the founder's row, and of a successor's while that one is in charge. */
 export function actsOf(
-  rows: ReadonlyMap<Did, BudgetRow>,
+  said: Iterable<readonly [Did, BudgetActs | undefined]>,
   isInCharge: IsInCharge,
 ): Required<Omit<BudgetActs, 'closed'>> & { readonly closed: boolean } {
   const reclaimed: Record<Did, number> = {};
   const settled: Record<Did, number> = {};
   let closed = false;
-  for (const [owner, { acts }] of rows) {
+  for (const [owner, acts] of said) {
     if (acts === undefined || !isInCharge(owner)) continue;
     closed ||= acts.closed === true;
     raise(reclaimed, acts.reclaimed ?? {});

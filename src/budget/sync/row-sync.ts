@@ -106,15 +106,18 @@ class RowCarrier implements RowSync {
     };
     const own = (rowIds: readonly string[]): void => this.#changed(rowIds, true);
     const others = (rowIds: readonly string[]): void => this.#changed(rowIds, false);
+    const forgotten = (rowIds: readonly string[]): void => this.#forgot(rowIds);
     network.events.on('peer:connect', linked);
     network.events.on('peer:disconnect', lost);
     books.events.on('own', own);
     books.events.on('others', others);
+    books.events.on('forgotten', forgotten);
     scope.add(() => {
       network.events.off('peer:connect', linked);
       network.events.off('peer:disconnect', lost);
       books.events.off('own', own);
       books.events.off('others', others);
+      books.events.off('forgotten', forgotten);
     });
     scope.add(network.onFrame(DIGEST, (bytes, from) => this.#heardDigest(bytes, from)));
     scope.add(network.onFrame(ROWS, (bytes, from) => this.#heardRows(bytes, from)));
@@ -167,6 +170,14 @@ class RowCarrier implements RowSync {
     const fresh = hashOf(names.toSorted().join('\n'));
     this.#digests.set(rowId, fresh);
     return fresh;
+  }
+
+  #forgot(rowIds: readonly string[]): void {
+    this.#digest = undefined;
+    for (const rowId of rowIds) {
+      this.#digests.delete(rowId);
+      this.#untold.delete(rowId);
+    }
   }
 
   #changed(rowIds: readonly string[], isOwn: boolean): void {

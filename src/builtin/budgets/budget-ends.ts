@@ -41,12 +41,16 @@ function closeTool({ budgets }: BudgetToolComponents): BuiltinTool {
   return defineTool({
     name: 'budget_close',
     title: 'Close a budget',
-    description: 'Nothing is spent of it any more, at any node that hears of it.',
-    input: NAMED,
+    description:
+      'Nothing is spent of it any more, at any node that hears of it. With `forget` all nodes forget it, too, also what one that is away has not told yet.',
+    input: NAMED.extend({ forget: z.boolean().optional() }),
     hints: { destructiveHint: true, idempotentHint: true },
     clients: 'no',
     onTop: true,
-    run: async (input): Promise<BudgetView> => budgets.close(named(budgets, input)),
+    run(input): Promise<BudgetView> {
+      const name = named(budgets, input);
+      return input.forget === true ? budgets.forget(name) : budgets.close(name);
+    },
   });
 }
 

@@ -8,7 +8,9 @@ import { NAMED, named } from './budget-input.ts';
 import type { BudgetToolComponents } from './budget-input.ts';
 
 const HISTORY_MAX = 1000;
-const LIST_MAX = 10_000;
+/** Budgets of one page, at the most and where nothing is said. */
+const PAGE_MAX = 1000;
+const PAGE = 200;
 
 /** `budget_show`, `budget_list`, `budget_history`. */
 export function lookTools({ budgets }: BudgetToolComponents): readonly BuiltinTool[] {
@@ -27,18 +29,20 @@ export function lookTools({ budgets }: BudgetToolComponents): readonly BuiltinTo
     defineTool({
       name: 'budget_list',
       title: 'List budgets',
-      description: 'All budgets that this node knows of, the closed ones only when asked for.',
+      description:
+        'The budgets that this node knows of, the closed ones only when asked for; page by page, with the cursor of the answer before.',
       input: z.object({
         closed: z.boolean().optional(),
-        limit: z.number().int().min(1).max(LIST_MAX).optional(),
+        limit: z.number().int().min(1).max(PAGE_MAX).optional(),
+        cursor: z.number().int().min(0).optional().describe('The cursor of the answer before.'),
       }),
       hints: { readOnlyHint: true },
       clients: 'yes',
       async run(input): Promise<BudgetListResult> {
-        const shown = budgets
-          .list()
-          .filter(({ closed }) => input.closed === true || closed !== true);
-        return { budgets: shown.slice(0, input.limit ?? LIST_MAX), total: shown.length };
+        const { closed = false, cursor = 0, limit = PAGE } = input;
+        const page = budgets.list({ closed, from: cursor, limit });
+        const next = cursor + page.budgets.length;
+        return { ...page, ...(next < page.total ? { cursor: next } : {}) };
       },
     }),
     defineTool({

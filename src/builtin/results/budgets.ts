@@ -1,10 +1,12 @@
 /** What the tools of budgets return. */
 import type { BudgetView, HistoryEntry } from '../../budget/index.ts';
 
-/** The budgets that `budget_list` shows, and how many there are. */
+/** A page of the budgets that `budget_list` shows, and how many there are in all. */
 export interface BudgetListResult {
   readonly budgets: readonly BudgetView[];
   readonly total: number;
+  /** Where the next page begins; absent of the last one. */
+  readonly cursor?: number;
 }
 
 /** What `budget_history` tells, in the budget's unit. */

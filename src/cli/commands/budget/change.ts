@@ -67,9 +67,12 @@ export function rebalance(name: string, options: CommonOptions): Promise<void> {
   return change('budget_rebalance', { name }, options);
 }
 
-/** Ends the budget. @throws STARLING_BUDGET_UNKNOWN, STARLING_CALL_REFUSED */
-export function close(name: string, options: CommonOptions): Promise<void> {
-  return change('budget_close', { name }, options);
+/** Ends the budget, and has it forgotten with `forget`. @throws STARLING_BUDGET_UNKNOWN, STARLING_CALL_REFUSED */
+export function close(
+  name: string,
+  { forget, ...options }: CommonOptions & { readonly forget?: boolean },
+): Promise<void> {
+  return change('budget_close', { name, ...(forget === true ? { forget } : {}) }, options);
 }
 
 async function change(tool: string, args: JsonObject, options: CommonOptions): Promise<void> {

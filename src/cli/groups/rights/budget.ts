@@ -100,6 +100,7 @@ function addMoves(command: Make, outcome: Outcome): void {
     .action(move('rebalance'));
   command('close', 'Ends a budget: nothing is spent of it any more.')
     .argument('<name>', NAME)
+    .option('--forget', 'all nodes forget it, also what one that is away has not told yet')
     .addHelpText('after', examples('starling budget close research'))
     .action(move('close'));
 }

@@ -18,7 +18,7 @@ export function BudgetsPage() {
   const live = useLive<BudgetListResult>('budget_list', {}, 3000);
   return (
     <Answer live={live}>
-      {({ budgets }) =>
+      {({ budgets, total }) =>
         budgets.length === 0 ? (
           <Card>
             <Nothing command="starling budget create <name> --limit 20usd">
@@ -30,6 +30,11 @@ export function BudgetsPage() {
             {budgets.map((budget) => (
               <Budget budget={budget} key={budget.id} />
             ))}
+            {total > budgets.length && (
+              <Nothing command="starling budget list">
+                {`${total - budgets.length} more are not shown here.`}
+              </Nothing>
+            )}
           </>
         )
       }
