@@ -1,7 +1,4 @@
 /** A2A at the HTTP door, asked by the SDK's own client and by raw requests of the specification. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import {
   AgentCard,
   Message,
@@ -16,20 +13,17 @@ import {
   JsonRpcTransportFactory,
 } from '@a2a-js/sdk/client';
 import type { Client } from '@a2a-js/sdk/client';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { attach } from '../../src/cli/node/client.ts';
+import { beforeAll, expect, it, vi } from 'vitest';
 import type { NodeClient } from '../../src/cli/node/client.ts';
 import type { Did, JsonObject } from '../../src/core/index.ts';
 import { challengeText } from '../../src/gateway/door/challenge.ts';
 import { createIdentity, publicKeyFromDid } from '../../src/identity/index.ts';
-import { createNode, loadConfig } from '../../src/index.ts';
+import { loadConfig } from '../../src/index.ts';
 import type { StarlingNode } from '../../src/index.ts';
+import { makeKey, wholeNodes } from '../fixtures/whole-nodes.ts';
 
 const CARD = '.well-known/agent-card.json';
-const cleanups: (() => unknown)[] = [];
-afterAll(async () => {
-  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
-});
+const nodes = wholeNodes('a2a');
 
 let node: StarlingNode;
 let operator: NodeClient;
@@ -42,32 +36,11 @@ let otherKey: string;
 let release: (text: string) => void = () => undefined;
 
 beforeAll(async () => {
-  const root = await mkdtemp(join(tmpdir(), 'starling-a2a-'));
-  cleanups.push(() => rm(root, { recursive: true, force: true, maxRetries: 5 }));
-  const config = await loadConfig({
-    env: { STARLING_CONFIG: '' },
-    flags: {
-      stateDir: join(root, 'alice'),
-      name: 'alice',
-      listen: ['/ip4/127.0.0.1/tcp/0'],
-      mdns: false,
-      http: { port: 0 },
-      log: { level: 'silent' },
-    },
-  });
-  node = await createNode(config);
-  cleanups.push(() => node.stop());
-  await node.start();
-  operator = await attach(node.status().stateDir);
-  cleanups.push(() => operator.close());
+  ({ node, operator } = await nodes.start({ name: 'alice', log: { level: 'silent' } }));
   base = new URL('/a2a/', node.status().endpoints.url).href;
-  const makeKey = async (name: string, scopes: readonly string[]): Promise<string> =>
-    String(
-      (await operator.builtin<JsonObject>('key_create', { name, scopes: [...scopes] }))['key'],
-    );
-  key = await makeKey('may', ['agent:coder', 'agent:full']);
-  taskKey = await makeKey('gives', ['agent:coder', 'tool:starling/*']);
-  otherKey = await makeKey('may-not', ['*']);
+  key = await makeKey(operator, 'may', ['agent:coder', 'agent:full']);
+  taskKey = await makeKey(operator, 'gives', ['agent:coder', 'tool:starling/*']);
+  otherKey = await makeKey(operator, 'may-not', ['*']);
   const coder = node.agent({ name: 'coder', capabilities: ['review'], listed: true, tags: ['ts'] });
   coder.onMessage('query', ({ message, metadata }) => {
     if (message === 'fail') throw new Error('it can not be done');
@@ -85,7 +58,7 @@ beforeAll(async () => {
   await coder.announced;
   const hidden = node.agent({ name: 'hidden' }).onMessage('query', () => 'hidden');
   await hidden.announced;
-  cleanups.push(
+  nodes.cleanups.push(
     () => coder.close(),
     () => hidden.close(),
   );

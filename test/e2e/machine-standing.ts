@@ -1,13 +1,6 @@
 /** A whole node of a test, and what somebody could have changed at it. */
-import type { NodeClient } from '../../src/cli/node/client.ts';
 import type { Json } from '../../src/core/index.ts';
-import type { StarlingNode } from '../../src/index.ts';
-
-/** A node, and its operator. */
-export interface Machine {
-  readonly node: StarlingNode;
-  readonly operator: NodeClient;
-}
+import type { Machine } from '../fixtures/whole-nodes.ts';
 
 /** What an attack could have changed at a node. */
 export async function standing({ operator }: Machine): Promise<Json> {

@@ -3,26 +3,20 @@
  * client for the extension.
  */
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { attach } from '../../src/cli/node/client.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { NodeClient } from '../../src/cli/node/client.ts';
 import type { JsonObject } from '../../src/core/index.ts';
-import { createNode, loadConfig } from '../../src/index.ts';
 import type { StarlingNode } from '../../src/index.ts';
+import { makeKey, wholeNodes } from '../fixtures/whole-nodes.ts';
 
 const CLI = resolve(import.meta.dirname, '../../dist/cli.js');
 const VERSION = '2026-07-28';
 const META = 'io.modelcontextprotocol/';
 const TASKS = `${META}tasks`;
 const DECLARES = { extensions: { [TASKS]: {} }, elicitation: {} };
-const cleanups: (() => unknown)[] = [];
-afterAll(async () => {
-  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
-});
+const nodes = wholeNodes('mcp-tasks');
 
 let node: StarlingNode;
 let operator: NodeClient;
@@ -30,30 +24,10 @@ let key: string;
 let otherKey: string;
 
 beforeAll(async () => {
-  const root = await mkdtemp(join(tmpdir(), 'starling-mcp-tasks-'));
-  cleanups.push(() => rm(root, { recursive: true, force: true, maxRetries: 5 }));
-  const config = await loadConfig({
-    env: { STARLING_CONFIG: '' },
-    flags: {
-      stateDir: join(root, 'alice'),
-      name: 'alice',
-      listen: ['/ip4/127.0.0.1/tcp/0'],
-      mdns: false,
-      http: { port: 0 },
-      log: { level: 'silent' },
-    },
-  });
-  node = await createNode(config);
-  cleanups.push(() => node.stop());
-  await node.start();
-  operator = await attach(node.status().stateDir);
-  cleanups.push(() => operator.close());
-  const makeKey = async (name: string): Promise<string> => {
-    const scopes = ['tool:starling/*', 'agent:*', 'resource:starling/*'];
-    return String((await operator.builtin<JsonObject>('key_create', { name, scopes }))['key']);
-  };
-  key = await makeKey('ann');
-  otherKey = await makeKey('bob');
+  ({ node, operator } = await nodes.start({ name: 'alice', log: { level: 'silent' } }));
+  const scopes = ['tool:starling/*', 'agent:*', 'resource:starling/*'];
+  key = await makeKey(operator, 'ann', scopes);
+  otherKey = await makeKey(operator, 'bob', scopes);
   const digger = node
     .agent({ name: 'digger', listed: true, concurrency: 8 })
     .onTask('dig', (input) => ({ dug: input }))
@@ -71,9 +45,9 @@ beforeAll(async () => {
       }),
   );
   await idler.announced;
-  cleanups.push(() => idler.close());
+  nodes.cleanups.push(() => idler.close());
   await digger.announced;
-  cleanups.push(() => digger.close());
+  nodes.cleanups.push(() => digger.close());
 });
 
 /** Sends one request, and gives its answer and what came before it. */
@@ -118,7 +92,7 @@ function overStdio(): Send {
   const args = [CLI, 'mcp', '--as', 'cursor', '--state', node.status().stateDir];
   const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'ignore'] });
   const ended = new Promise((done) => void child.once('exit', done));
-  cleanups.push(() => {
+  nodes.cleanups.push(() => {
     child.kill();
     return ended;
   });

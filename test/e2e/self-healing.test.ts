@@ -2,11 +2,8 @@
  * Self-healing over whole nodes: bob has a server, alice runs the built-in healer, a process of its own. A real kill, real
  * grants, a person's approvals, and a board of runbooks that nobody but alice's healer may write.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { MemoryNetwork } from '../../sim/memory-transport.ts';
+import { beforeAll, expect, it } from 'vitest';
 import type { AgentLogsResult } from '../../src/agents/types.ts';
 import type {
   ApprovalListResult,
@@ -14,49 +11,18 @@ import type {
   ServerStatusResult,
   ServerView,
 } from '../../src/builtin/results.ts';
-import { attach } from '../../src/cli/node/client.ts';
-import type { NodeClient } from '../../src/cli/node/client.ts';
-import { createNode, loadConfig } from '../../src/index.ts';
-import type { StarlingNode } from '../../src/index.ts';
+import { wholeNodes } from '../fixtures/whole-nodes.ts';
+import type { Machine } from '../fixtures/whole-nodes.ts';
 import type { Incident } from '../../src/healing/types.ts';
 import { CLI, SERVERS, eventually } from './support.ts';
 
 const KEY = 'runbook/bob/notes/killed';
-const cleanups: (() => unknown)[] = [];
-afterAll(async () => {
-  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
-});
+const nodes = wholeNodes('healing');
 
-interface Machine {
-  readonly node: StarlingNode;
-  readonly operator: NodeClient;
-}
-type Flags = NonNullable<Parameters<typeof loadConfig>[0]['flags']> & { readonly name: string };
-
-const memory = new MemoryNetwork();
 let root: string;
 let alice: Machine;
 let bob: Machine;
 let carol: Machine;
-
-async function machine(ip: string, flags: Flags): Promise<Machine> {
-  const config = await loadConfig({
-    env: { STARLING_CONFIG: '' },
-    flags: {
-      stateDir: join(root, flags.name),
-      listen: [`/ip4/${ip}/tcp/4040`],
-      mdns: false,
-      http: { port: 0 },
-      ...flags,
-    },
-  });
-  const node = await createNode(config, { transports: [memory.host(ip)] });
-  cleanups.push(() => node.stop());
-  await node.start();
-  const operator = await attach(node.status().stateDir);
-  cleanups.push(() => operator.close());
-  return { node, operator };
-}
 
 const OF_BOB = ['server_status', 'server_logs', 'server_restart'];
 const OF_BOARDS = ['board_get', 'board_set', 'board_info'];
@@ -78,14 +44,19 @@ const KINDS = {
 };
 
 beforeAll(async () => {
-  root = await mkdtemp(join(tmpdir(), 'starling-healing-'));
-  cleanups.push(() => rm(root, { recursive: true, force: true, maxRetries: 5 }));
+  root = await nodes.root();
   const plain = SERVERS.fixture('plain.mjs', '--log', join(root, 'notes.log'));
   const notesServer = { ...plain, restart: 'asked', shared: true, sandbox: false };
-  bob = await machine('10.0.0.2', { name: 'bob', mcpServers: { notes: notesServer } as never });
+  bob = await nodes.start(
+    { name: 'bob', mcpServers: { notes: notesServer } as never },
+    { ip: '10.0.0.2' },
+  );
   const { ticket } = await bob.node.createTicket({ uses: 2 });
-  alice = await machine('10.0.0.1', { name: 'alice', join: ticket, agents: KINDS as never });
-  carol = await machine('10.0.0.3', { name: 'carol', join: ticket });
+  alice = await nodes.start(
+    { name: 'alice', join: ticket, agents: KINDS as never },
+    { ip: '10.0.0.1' },
+  );
+  carol = await nodes.start({ name: 'carol', join: ticket }, { ip: '10.0.0.3' });
   await until('they see one another', async () =>
     [alice, bob, carol].every(
       ({ node }) => node.peers().filter(({ state }) => state === 'alive').length === 2,

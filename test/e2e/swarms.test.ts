@@ -2,16 +2,11 @@
  * Swarms over whole nodes in memory: who may write to whom is what the topology says, by grants that can be seen and
  * revoked; VisionFlow's examples as they are written.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { MemoryNetwork } from '../../sim/memory-transport.ts';
-import { attach } from '../../src/cli/node/client.ts';
-import type { NodeClient } from '../../src/cli/node/client.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { Json, JsonObject } from '../../src/core/index.ts';
-import { createNode, loadConfig } from '../../src/index.ts';
-import type { StarlingNode } from '../../src/index.ts';
+import { wholeNodes } from '../fixtures/whole-nodes.ts';
+import type { Machine } from '../fixtures/whole-nodes.ts';
 import type { PlanView } from '../../src/orchestration/types.ts';
 import { run } from '../cli/support.ts';
 import type { Ran } from '../cli/support.ts';
@@ -19,41 +14,10 @@ import { eventually } from './support.ts';
 import type { SwarmInitResult, SwarmStatusResult } from '../../src/swarms/types.ts';
 
 const FIXTURES = resolve(import.meta.dirname, '../fixtures');
-const cleanups: (() => unknown)[] = [];
-afterAll(async () => {
-  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
-});
+const nodes = wholeNodes('swarms');
 
-interface Machine {
-  readonly node: StarlingNode;
-  readonly operator: NodeClient;
-}
-
-const memory = new MemoryNetwork();
-let root: string;
 let alice: Machine;
 let bob: Machine;
-
-type Flags = NonNullable<Parameters<typeof loadConfig>[0]['flags']> & { readonly name: string };
-
-async function machine(ip: string, flags: Flags): Promise<Machine> {
-  const config = await loadConfig({
-    env: { STARLING_CONFIG: '' },
-    flags: {
-      stateDir: join(root, flags.name),
-      listen: [`/ip4/${ip}/tcp/4040`],
-      mdns: false,
-      http: { port: 0 },
-      ...flags,
-    },
-  });
-  const node = await createNode(config, { transports: [memory.host(ip)] });
-  cleanups.push(() => node.stop());
-  await node.start();
-  const operator = await attach(node.status().stateDir);
-  cleanups.push(() => operator.close());
-  return { node, operator };
-}
 
 /** Programs that write to whomever they are told to, and have no right to. */
 const KINDS = {
@@ -72,11 +36,12 @@ const KINDS = {
 } as const;
 
 beforeAll(async () => {
-  root = await mkdtemp(join(tmpdir(), 'starling-swarms-'));
-  cleanups.push(() => rm(root, { recursive: true, force: true, maxRetries: 5 }));
-  alice = await machine('10.0.0.1', { name: 'alice', agents: KINDS as never });
+  alice = await nodes.start({ name: 'alice', agents: KINDS as never }, { ip: '10.0.0.1' });
   const { ticket } = await alice.node.createTicket({ uses: 2 });
-  bob = await machine('10.0.0.2', { name: 'bob', agents: KINDS as never, join: ticket });
+  bob = await nodes.start(
+    { name: 'bob', agents: KINDS as never, join: ticket },
+    { ip: '10.0.0.2' },
+  );
   await until('they see one another', async () =>
     [alice, bob].every(({ node }) => node.peers().some(({ state }) => state === 'alive')),
   );
@@ -229,7 +194,7 @@ describe('task_orchestrate', () => {
     const agent = node
       .agent({ name, capabilities: [...capabilities], concurrency: 8, listed: true })
       .onMessage('query', ({ message }) => answer(message as JsonObject));
-    cleanups.push(() => agent.close());
+    nodes.cleanups.push(() => agent.close());
     await agent.announced;
   };
   const ended = async ({ taskId }: { readonly taskId: string }): Promise<PlanView> =>
@@ -435,7 +400,7 @@ describe('task_orchestrate', () => {
 
 it('goes on without the node that made it: a coordinator elsewhere names members', async () => {
   const { ticket } = await alice.node.createTicket({ uses: 1 });
-  const carol = await machine('10.0.0.3', { name: 'carol', join: ticket });
+  const carol = await nodes.start({ name: 'carol', join: ticket }, { ip: '10.0.0.3' });
   for (const [{ operator }, name] of [
     [bob, 'second'],
     [carol, 'third'],

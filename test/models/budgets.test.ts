@@ -1,17 +1,12 @@
 /** Calls of models against budgets, at the wire: what is held before a call leaves, what is spent of it, and what it may ask for. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { attach } from '../../src/cli/node/client.ts';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { NodeClient } from '../../src/cli/node/client.ts';
 import type { JsonObject } from '../../src/core/index.ts';
-import { createNode, loadConfig } from '../../src/index.ts';
-import type { StarlingNode } from '../../src/index.ts';
+import { makeKey, wholeNodes } from '../fixtures/whole-nodes.ts';
 import { readCall, withLimit } from '../../src/models/read-call.ts';
 import { fitted } from '../../src/models/worst-case.ts';
-import { startVendor } from './fake-vendor.ts';
 import type { FakeVendor } from './fake-vendor.ts';
+import { startModelBox } from './model-box.ts';
 
 interface View {
   readonly spent: number;
@@ -19,8 +14,7 @@ interface View {
   readonly free: number;
 }
 
-const cleanups: (() => unknown)[] = [];
-let node: StarlingNode;
+const nodes = wholeNodes('paid');
 let operator: NodeClient;
 let vendor: FakeVendor;
 let base: string;
@@ -28,42 +22,17 @@ let base: string;
 const keys = new Map<string, string>();
 
 beforeAll(async () => {
-  vendor = await startVendor();
-  cleanups.push(() => vendor.stop());
-  const root = await mkdtemp(join(tmpdir(), 'starling-paid-'));
-  cleanups.push(() => rm(root, { recursive: true, force: true, maxRetries: 5 }));
-  const stateDir = join(root, 'box');
-  const provider = { endpoint: vendor.url };
-  const config = await loadConfig({
-    env: { STARLING_CONFIG: '' },
-    flags: {
-      stateDir,
-      name: 'box',
-      listen: ['/ip4/127.0.0.1/tcp/0'],
-      mdns: false,
-      http: { port: 0 },
-      models: {
-        providers: { gpu: provider, claude: { ...provider, api: 'anthropic' } },
-        prices: { 'gpu/*': { input: 1, output: 10 }, 'claude/*': { input: 2, output: 20 } },
-      },
-    },
-  });
-  node = await createNode(config);
-  cleanups.push(() => node.stop());
-  await node.start();
-  operator = await attach(stateDir);
-  cleanups.push(() => operator.close());
-  base = new URL('/v1', node.status().endpoints.url).href;
-});
-afterAll(async () => {
-  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+  const box = await startModelBox(nodes, (endpoint) => ({
+    providers: { gpu: { endpoint }, claude: { endpoint, api: 'anthropic' } },
+    prices: { 'gpu/*': { input: 1, output: 10 }, 'claude/*': { input: 2, output: 20 } },
+  }));
+  ({ base, operator, vendor } = box);
 });
 beforeEach(() => vendor.got.splice(0));
 
 /** A client with a key and a budget, both called so. */
 async function payer(name: string, limit: string): Promise<void> {
-  const made = await operator.builtin<JsonObject>('key_create', { name, scopes: ['model:**'] });
-  keys.set(name, String(made['key']));
+  keys.set(name, await makeKey(operator, name, ['model:**']));
   await operator.builtin('budget_create', { name, limit, for: `client:${name}` });
 }
 const post = (as: string, body: object, path = '/chat/completions'): Promise<Response> =>

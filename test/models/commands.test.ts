@@ -1,52 +1,33 @@
 /** `starling model …` and `starling llm …` at a real node in this process, with a vendor of ours at the wire. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { attach } from '../../src/cli/node/client.ts';
-import { createNode, loadConfig } from '../../src/index.ts';
+import { loadConfig } from '../../src/index.ts';
 import type { StarlingNode } from '../../src/index.ts';
+import { wholeNodes } from '../fixtures/whole-nodes.ts';
 import { run } from '../cli/support.ts';
-import { startVendor } from './fake-vendor.ts';
 import type { FakeVendor } from './fake-vendor.ts';
+import { TEXT, startModelBox } from './model-box.ts';
 
-const cleanups: (() => unknown)[] = [];
+const nodes = wholeNodes('model');
 let node: StarlingNode;
 let vendor: FakeVendor;
 let root: string;
 let file: string;
 let at: readonly string[];
-const TEXT = 'The mesh says hello.';
 
 const CONFIG = '{\n  // my own words\n  "name": "box", // and these\n}\n';
 
 beforeAll(async () => {
-  vendor = await startVendor();
-  cleanups.push(() => vendor.stop());
-  root = await mkdtemp(join(tmpdir(), 'starling-model-'));
-  cleanups.push(() => rm(root, { recursive: true, force: true, maxRetries: 5 }));
+  root = await nodes.root();
   file = join(root, 'starling.json');
   await writeFile(file, CONFIG);
-  const config = await loadConfig({
-    env: { STARLING_CONFIG: '' },
-    flags: {
-      stateDir: join(root, 'state'),
-      name: 'box',
-      listen: ['/ip4/127.0.0.1/tcp/0'],
-      mdns: false,
-      http: { port: 0 },
-      models: {
-        providers: { gpu: { endpoint: vendor.url }, dead: { endpoint: 'http://127.0.0.1:9' } },
-      },
-    },
-  });
-  node = await createNode(config);
-  cleanups.push(() => node.stop());
-  await node.start();
-  at = ['--state', join(root, 'state')];
-});
-afterAll(async () => {
-  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+  const box = await startModelBox(nodes, (endpoint) => ({
+    providers: { gpu: { endpoint }, dead: { endpoint: 'http://127.0.0.1:9' } },
+  }));
+  ({ node, vendor } = box);
+  at = ['--state', node.status().stateDir];
 });
 
 it('says that a vendor wants a key, and how to give it one', async () => {
@@ -153,7 +134,7 @@ it('shows an answer while it comes, and what came of one that broke off', async 
 });
 
 it('tells progress in pieces, and gives data as data', async () => {
-  const client = await attach(join(root, 'state'));
+  const client = await attach(node.status().stateDir);
   const pieces: unknown[] = [];
   const asked = { query: 'why', model: 'gpu/qwen', context: { rule: 'obey' }, task_id: 'task_7' };
   await client.builtin('ai_query', asked, { progress: ({ message }) => pieces.push(message) });

@@ -1,27 +1,19 @@
 /** The door of the OpenAI and Anthropic APIs, asked by the vendors' own SDKs; the vendors behind it are ours, at the wire. */
-import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { attach } from '../../src/cli/node/client.ts';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import type { NodeClient } from '../../src/cli/node/client.ts';
 import type { JsonObject } from '../../src/core/index.ts';
-import { createNode, loadConfig } from '../../src/index.ts';
-import type { StarlingNode } from '../../src/index.ts';
-import { startVendor } from './fake-vendor.ts';
+import { makeKey, wholeNodes } from '../fixtures/whole-nodes.ts';
 import type { FakeVendor } from './fake-vendor.ts';
+import { TEXT, startModelBox } from './model-box.ts';
 
 const SECRET = 'sk-vendor-5f1e0c9a77d2';
 const PROMPT = 'what does the heron whisper';
-const TEXT = 'The mesh says hello.';
-const cleanups: (() => unknown)[] = [];
-afterAll(async () => {
-  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
-});
+const nodes = wholeNodes('door');
 
-let node: StarlingNode;
 let operator: NodeClient;
 let vendor: FakeVendor;
 let base: string;
@@ -32,43 +24,27 @@ let anthropic: Anthropic;
 let stateDir: string;
 
 beforeAll(async () => {
-  vendor = await startVendor();
-  cleanups.push(() => vendor.stop());
-  const root = await mkdtemp(join(tmpdir(), 'starling-models-'));
-  cleanups.push(() => rm(root, { recursive: true, force: true, maxRetries: 5 }));
-  stateDir = join(root, 'box');
-  const provider = { endpoint: vendor.url, keyFrom: 'env:VENDOR_KEY', timeout: 60_000 };
-  const config = await loadConfig({
-    env: { STARLING_CONFIG: '', VENDOR_KEY: SECRET },
-    flags: {
-      stateDir,
-      name: 'box',
-      listen: ['/ip4/127.0.0.1/tcp/0'],
-      mdns: false,
-      http: { port: 0 },
-      log: { level: 'debug', file: join(root, 'log') },
-      models: {
-        providers: {
-          gpu: provider,
-          claude: { ...provider, api: 'anthropic' },
-          hasty: { ...provider, timeout: 100 },
-          few: { ...provider, models: ['qwen'], rate_limits: { requests_per_minute: 1 } },
-          dead: { endpoint: 'http://127.0.0.1:9' },
-          keyless: { endpoint: vendor.url, keyFrom: 'secret:NEVER_SET' },
-        },
+  const provider = { keyFrom: 'env:VENDOR_KEY', timeout: 60_000 };
+  const box = await startModelBox(
+    nodes,
+    (endpoint) => ({
+      providers: {
+        gpu: { ...provider, endpoint },
+        claude: { ...provider, endpoint, api: 'anthropic' },
+        hasty: { ...provider, endpoint, timeout: 100 },
+        few: { ...provider, endpoint, models: ['qwen'], rate_limits: { requests_per_minute: 1 } },
+        dead: { endpoint: 'http://127.0.0.1:9' },
+        keyless: { endpoint, keyFrom: 'secret:NEVER_SET' },
       },
+    }),
+    {
+      env: { VENDOR_KEY: SECRET },
+      log: { level: 'debug', file: join(await nodes.root(), 'log') },
     },
-  });
-  node = await createNode(config);
-  cleanups.push(() => node.stop());
-  await node.start();
-  operator = await attach(stateDir);
-  cleanups.push(() => operator.close());
-  base = new URL('/v1', node.status().endpoints.url).href;
-  const makeKey = async (name: string, scopes: string[]): Promise<string> =>
-    String((await operator.builtin<JsonObject>('key_create', { name, scopes }))['key']);
-  key = await makeKey('all', ['model:**']);
-  narrowKey = await makeKey('narrow', ['model:gpu/qwen']);
+  );
+  ({ base, operator, stateDir, vendor } = box);
+  key = await makeKey(operator, 'all', ['model:**']);
+  narrowKey = await makeKey(operator, 'narrow', ['model:gpu/qwen']);
   openai = new OpenAI({ baseURL: base, apiKey: key, maxRetries: 0 });
   anthropic = new Anthropic({ baseURL: base.replace(/\/v1$/, ''), apiKey: key, maxRetries: 0 });
 });

@@ -1,23 +1,15 @@
 /** Google's models, asked in the APIs of OpenAI and Anthropic by the vendors' own SDKs. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { attach } from '../../src/cli/node/client.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { NodeClient } from '../../src/cli/node/client.ts';
 import type { JsonObject } from '../../src/core/index.ts';
-import { createNode, loadConfig } from '../../src/index.ts';
-import { startVendor } from './fake-vendor.ts';
+import { makeKey, wholeNodes } from '../fixtures/whole-nodes.ts';
 import type { FakeVendor } from './fake-vendor.ts';
+import { TEXT, startModelBox } from './model-box.ts';
 
-const TEXT = 'The mesh says hello.';
 const KEY = 'AIza-vendor-7c3e';
-const cleanups: (() => unknown)[] = [];
-afterAll(async () => {
-  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
-});
+const nodes = wholeNodes('google');
 
 let vendor: FakeVendor;
 let operator: NodeClient;
@@ -27,37 +19,19 @@ let openai: OpenAI;
 let anthropic: Anthropic;
 
 beforeAll(async () => {
-  vendor = await startVendor();
-  cleanups.push(() => vendor.stop());
-  const root = await mkdtemp(join(tmpdir(), 'starling-google-'));
-  cleanups.push(() => rm(root, { recursive: true, force: true, maxRetries: 5 }));
-  const stateDir = join(root, 'box');
-  const config = await loadConfig({
-    env: { STARLING_CONFIG: '', GOOGLE_KEY: KEY },
-    flags: {
-      stateDir,
-      name: 'box',
-      listen: ['/ip4/127.0.0.1/tcp/0'],
-      mdns: false,
-      http: { port: 0 },
-      log: { level: 'debug', file: join(root, 'log') },
-      models: {
-        providers: {
-          google: { endpoint: vendor.url, keyFrom: 'env:GOOGLE_KEY' },
-          hasty: { endpoint: vendor.url, api: 'google', timeout: 100 },
-        },
-        routes: { any: { models: ['google/blocked', 'google/qwen'] } },
+  const box = await startModelBox(
+    nodes,
+    (endpoint) => ({
+      providers: {
+        google: { endpoint, keyFrom: 'env:GOOGLE_KEY' },
+        hasty: { endpoint, api: 'google', timeout: 100 },
       },
-    },
-  });
-  const node = await createNode(config);
-  cleanups.push(() => node.stop());
-  await node.start();
-  operator = await attach(stateDir);
-  cleanups.push(() => operator.close());
-  base = new URL('/v1', node.status().endpoints.url).href;
-  const scopes = ['model:**'];
-  key = String((await operator.builtin<JsonObject>('key_create', { name: 'all', scopes }))['key']);
+      routes: { any: { models: ['google/blocked', 'google/qwen'] } },
+    }),
+    { env: { GOOGLE_KEY: KEY } },
+  );
+  ({ base, operator, vendor } = box);
+  key = await makeKey(operator, 'all', ['model:**']);
   openai = new OpenAI({ baseURL: base, apiKey: key, maxRetries: 0 });
   anthropic = new Anthropic({ baseURL: base.replace(/\/v1$/, ''), apiKey: key, maxRetries: 0 });
 });

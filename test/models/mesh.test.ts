@@ -1,26 +1,21 @@
 /** A peer's model, used by name with no key and no port: two whole nodes whose mesh is in memory, and a vendor at the wire. */
-import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import OpenAI from 'openai';
 import Anthropic from '@anthropic-ai/sdk';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { attach } from '../../src/cli/node/client.ts';
+import { beforeAll, expect, it, vi } from 'vitest';
 import type { NodeClient } from '../../src/cli/node/client.ts';
 import type { JsonObject } from '../../src/core/index.ts';
-import { createNode, loadConfig } from '../../src/index.ts';
 import type { StarlingNode } from '../../src/index.ts';
-import { MemoryNetwork } from '../../sim/memory-transport.ts';
+import { makeKey, wholeNodes } from '../fixtures/whole-nodes.ts';
+import type { Machine, NodeFlags } from '../fixtures/whole-nodes.ts';
 import { startVendor } from './fake-vendor.ts';
 import type { FakeVendor } from './fake-vendor.ts';
+import { TEXT } from './model-box.ts';
 
 const SECRET = 'sk-of-the-box-3141';
 const PROMPT = 'what does the heron whisper';
-const TEXT = 'The mesh says hello.';
-const cleanups: (() => unknown)[] = [];
-afterAll(async () => {
-  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
-});
+const nodes = wholeNodes('mesh-models');
 
 let vendor: FakeVendor;
 let box: StarlingNode;
@@ -29,51 +24,30 @@ let laptop: StarlingNode;
 let base: string;
 let openai: OpenAI;
 let grant: string;
-const memory = new MemoryNetwork();
 
 beforeAll(async () => {
   vendor = await startVendor();
-  cleanups.push(() => vendor.stop());
+  nodes.cleanups.push(() => vendor.stop());
   const provider = { endpoint: vendor.url, keyFrom: 'env:VENDOR_KEY' };
-  box = await start('10.79.0.1', {
+  ({ node: box, operator: ofBox } = await start('10.79.0.1', {
     name: 'box',
     http: { enabled: false },
     models: { providers: { gpu: provider, claude: { ...provider, api: 'anthropic' } } },
-  });
-  ofBox = await attach(box.status().stateDir);
-  cleanups.push(() => ofBox.close());
+  }));
   const { ticket } = await box.createTicket();
-  laptop = await start('10.79.0.2', { name: 'laptop', join: ticket, http: { port: 0 } });
+  const ofLaptop = await start('10.79.0.2', { name: 'laptop', join: ticket });
+  laptop = ofLaptop.node;
   const isMet = (): boolean => box.peers().some(({ state }) => state === 'alive');
   while (!isMet()) await new Promise((wake) => void box.events.once('peer', wake));
-  const ofLaptop = await attach(laptop.status().stateDir);
-  cleanups.push(() => ofLaptop.close());
   base = new URL('/v1', laptop.status().endpoints.url).href;
-  const scopes = ['model:@box/**'];
-  const { key } = await ofLaptop.builtin<JsonObject>('key_create', { name: 'editor', scopes });
-  openai = new OpenAI({ baseURL: base, apiKey: String(key), maxRetries: 0 });
+  const key = await makeKey(ofLaptop.operator, 'editor', ['model:@box/**']);
+  openai = new OpenAI({ baseURL: base, apiKey: key, maxRetries: 0 });
 }, 60_000);
 
-async function start(
-  ip: string,
-  flags: Parameters<typeof loadConfig>[0]['flags'] & { readonly name: string },
-): Promise<StarlingNode> {
-  const root = await mkdtemp(join(tmpdir(), 'starling-mesh-models-'));
-  cleanups.push(() => rm(root, { recursive: true, force: true, maxRetries: 5 }));
-  const config = await loadConfig({
-    env: { STARLING_CONFIG: '', VENDOR_KEY: SECRET },
-    flags: {
-      stateDir: join(root, 'state'),
-      listen: [`/ip4/${ip}/tcp/4040`],
-      mdns: false,
-      log: { level: 'debug', file: join(root, 'log') },
-      ...flags,
-    },
-  });
-  const node = await createNode(config, { transports: [memory.host(ip)] });
-  cleanups.push(() => node.stop());
-  await node.start();
-  return node;
+/** Each with its log beside its state folder. */
+async function start(ip: string, flags: NodeFlags & { readonly name: string }): Promise<Machine> {
+  const log = { level: 'debug' as const, file: join(await nodes.root(), `${flags.name}.log`) };
+  return nodes.start({ log, ...flags }, { ip, env: { VENDOR_KEY: SECRET } });
 }
 
 const messages = [{ role: 'user' as const, content: PROMPT }];
@@ -217,7 +191,7 @@ it('keeps no prompt and no answer in either audit log, and says who asked', asyn
     const texts = await Promise.all(
       (await readdir(folder)).map((file) => readFile(join(folder, file), 'utf8').catch(() => '')),
     );
-    const log = await readFile(join(node.status().stateDir, '..', 'log'), 'utf8').catch(() => '');
+    const log = await readFile(`${node.status().stateDir}.log`, 'utf8').catch(() => '');
     const all = [...texts, log].join('\n');
     for (const secret of [SECRET, PROMPT, 'mesh says']) expect(all).not.toContain(secret);
     expect(texts.join('\n')).toContain('model/use');

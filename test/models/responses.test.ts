@@ -1,20 +1,12 @@
 /** The Responses API and moderations at the door, asked by the vendor's own SDK and as coding agents do. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import OpenAI from 'openai';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { attach } from '../../src/cli/node/client.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../src/core/index.ts';
-import { createNode, loadConfig } from '../../src/index.ts';
-import { startVendor } from './fake-vendor.ts';
+import { makeKey, wholeNodes } from '../fixtures/whole-nodes.ts';
 import type { FakeVendor } from './fake-vendor.ts';
+import { TEXT, startModelBox } from './model-box.ts';
 
-const TEXT = 'The mesh says hello.';
-const cleanups: (() => unknown)[] = [];
-afterAll(async () => {
-  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
-});
+const nodes = wholeNodes('responses');
 
 let vendor: FakeVendor;
 let base: string;
@@ -22,41 +14,16 @@ let key: string;
 let openai: OpenAI;
 
 beforeAll(async () => {
-  vendor = await startVendor();
-  cleanups.push(() => vendor.stop());
-  const root = await mkdtemp(join(tmpdir(), 'starling-responses-'));
-  cleanups.push(() => rm(root, { recursive: true, force: true, maxRetries: 5 }));
-  const stateDir = join(root, 'box');
-  const config = await loadConfig({
-    env: { STARLING_CONFIG: '' },
-    flags: {
-      stateDir,
-      name: 'box',
-      listen: ['/ip4/127.0.0.1/tcp/0'],
-      mdns: false,
-      http: { port: 0 },
-      log: { level: 'debug', file: join(root, 'log') },
-      models: {
-        providers: {
-          gpu: { endpoint: vendor.url },
-          claude: { endpoint: vendor.url, api: 'anthropic' },
-          open: { endpoint: vendor.url, responses: true },
-        },
-        routes: { any: { models: ['gpu/status-500', 'open/status-429', 'claude/qwen'] } },
-      },
+  const box = await startModelBox(nodes, (endpoint) => ({
+    providers: {
+      gpu: { endpoint },
+      claude: { endpoint, api: 'anthropic' },
+      open: { endpoint, responses: true },
     },
-  });
-  const node = await createNode(config);
-  cleanups.push(() => node.stop());
-  await node.start();
-  const operator = await attach(stateDir);
-  cleanups.push(() => operator.close());
-  base = new URL('/v1', node.status().endpoints.url).href;
-  const made = await operator.builtin<JsonObject>('key_create', {
-    name: 'all',
-    scopes: ['model:**'],
-  });
-  key = String(made['key']);
+    routes: { any: { models: ['gpu/status-500', 'open/status-429', 'claude/qwen'] } },
+  }));
+  ({ base, vendor } = box);
+  key = await makeKey(box.operator, 'all', ['model:**']);
   openai = new OpenAI({ baseURL: base, apiKey: key, maxRetries: 0 });
 });
 

@@ -1,18 +1,11 @@
 /** Routes at the wire, on both doors: who is asked first, who next, what is kept, and how much a caller may ask for. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { attach } from '../../src/cli/node/client.ts';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { NodeClient } from '../../src/cli/node/client.ts';
-import type { JsonObject } from '../../src/core/index.ts';
-import { createNode, loadConfig } from '../../src/index.ts';
-import type { StarlingNode } from '../../src/index.ts';
+import { makeKey, wholeNodes } from '../fixtures/whole-nodes.ts';
 import type { ModelStats } from '../../src/models/types.ts';
-import { startVendor } from './fake-vendor.ts';
 import type { FakeVendor } from './fake-vendor.ts';
+import { TEXT, startModelBox } from './model-box.ts';
 
-const TEXT = 'The mesh says hello.';
 /** What the first model of a route does, by the name of the route. Each at a provider of its own, so that none is left alone for another. */
 const FAILS = [
   'status-401',
@@ -27,8 +20,7 @@ const FAILS = [
   'silent',
   'cut-first',
 ] as const;
-const cleanups: (() => unknown)[] = [];
-let node: StarlingNode;
+const nodes = wholeNodes('routes');
 let operator: NodeClient;
 let vendor: FakeVendor;
 let base: string;
@@ -37,61 +29,38 @@ let narrow: string;
 let small: string;
 
 beforeAll(async () => {
-  vendor = await startVendor();
-  cleanups.push(() => vendor.stop());
-  const root = await mkdtemp(join(tmpdir(), 'starling-routes-'));
-  cleanups.push(() => rm(root, { recursive: true, force: true, maxRetries: 5 }));
-  const stateDir = join(root, 'box');
-  const provider = { endpoint: vendor.url, timeout: 60_000 };
-  const failing = FAILS.map((how) => [`p-${how}`, { ...provider, timeout: 150 }] as const);
-  const over = FAILS.map(
-    (how) => [`over-${how}`, { models: [`p-${how}/${how}`, 'claude/qwen'] }] as const,
-  );
-  const config = await loadConfig({
-    env: { STARLING_CONFIG: '' },
-    flags: {
-      stateDir,
-      name: 'box',
-      listen: ['/ip4/127.0.0.1/tcp/0'],
-      mdns: false,
-      http: { port: 0 },
-      models: {
-        providers: {
-          gpu: provider,
-          far: { ...provider, tier: 'central' },
-          claude: { ...provider, api: 'anthropic', tier: 'central' },
-          bad: provider,
-          ...Object.fromEntries(failing),
-        },
-        routes: {
-          ...Object.fromEntries(over),
-          near: { strategy: 'local-first', models: ['far/qwen', 'gpu/qwen'] },
-          cheap: { strategy: 'cheapest', models: ['far/gpt-4o', 'far/gpt-4o-mini'] },
-          late: { models: ['gpu/cut', 'claude/qwen'] },
-          wrong: { models: ['bad/status-400', 'claude/qwen'] },
-          none: { models: ['bad/status-500', 'bad/status-529'] },
-          worn: { models: ['bad/status-503'], fallbacks: ['gpu/qwen'] },
-          up: { strategy: 'escalate', models: ['gpu/qwen', 'claude/qwen'] },
-          ours: { models: ['gpu/qwen'], shared: true },
-        },
-        quotas: { 'client:small': { requests_per_minute: 2 } },
+  const box = await startModelBox(nodes, (endpoint) => {
+    const provider = { endpoint, timeout: 60_000 };
+    const failing = FAILS.map((how) => [`p-${how}`, { ...provider, timeout: 150 }] as const);
+    const over = FAILS.map(
+      (how) => [`over-${how}`, { models: [`p-${how}/${how}`, 'claude/qwen'] }] as const,
+    );
+    return {
+      providers: {
+        gpu: provider,
+        far: { ...provider, tier: 'central' },
+        claude: { ...provider, api: 'anthropic', tier: 'central' },
+        bad: provider,
+        ...Object.fromEntries(failing),
       },
-    },
+      routes: {
+        ...Object.fromEntries(over),
+        near: { strategy: 'local-first', models: ['far/qwen', 'gpu/qwen'] },
+        cheap: { strategy: 'cheapest', models: ['far/gpt-4o', 'far/gpt-4o-mini'] },
+        late: { models: ['gpu/cut', 'claude/qwen'] },
+        wrong: { models: ['bad/status-400', 'claude/qwen'] },
+        none: { models: ['bad/status-500', 'bad/status-529'] },
+        worn: { models: ['bad/status-503'], fallbacks: ['gpu/qwen'] },
+        up: { strategy: 'escalate', models: ['gpu/qwen', 'claude/qwen'] },
+        ours: { models: ['gpu/qwen'], shared: true },
+      },
+      quotas: { 'client:small': { requests_per_minute: 2 } },
+    };
   });
-  node = await createNode(config);
-  cleanups.push(() => node.stop());
-  await node.start();
-  operator = await attach(stateDir);
-  cleanups.push(() => operator.close());
-  base = new URL('/v1', node.status().endpoints.url).href;
-  const makeKey = async (name: string, scopes: string[]): Promise<string> =>
-    String((await operator.builtin<JsonObject>('key_create', { name, scopes }))['key']);
-  key = await makeKey('all', ['model:**']);
-  narrow = await makeKey('narrow', ['model:claude/**']);
-  small = await makeKey('small', ['model:**']);
-});
-afterAll(async () => {
-  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+  ({ base, operator, vendor } = box);
+  key = await makeKey(operator, 'all', ['model:**']);
+  narrow = await makeKey(operator, 'narrow', ['model:claude/**']);
+  small = await makeKey(operator, 'small', ['model:**']);
 });
 beforeEach(() => vendor.got.splice(0));
 

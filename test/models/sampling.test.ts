@@ -3,11 +3,9 @@
  * official SDK at their URLs, one of them at the peer, and a vendor at the wire.
  */
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { Server } from '@modelcontextprotocol/sdk/server/index.js';
@@ -18,67 +16,63 @@ import {
   ListToolsRequestSchema,
 } from '@modelcontextprotocol/sdk/types.js';
 import type { CreateMessageRequestParams } from '@modelcontextprotocol/sdk/types.js';
-import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
-import { attach } from '../../src/cli/node/client.ts';
+import { beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import type { NodeClient } from '../../src/cli/node/client.ts';
 import type { JsonObject } from '../../src/core/index.ts';
-import { createNode, loadConfig } from '../../src/index.ts';
 import type { StarlingNode } from '../../src/index.ts';
-import { MemoryNetwork } from '../../sim/memory-transport.ts';
+import { wholeNodes } from '../fixtures/whole-nodes.ts';
 import { startVendor } from './fake-vendor.ts';
 import type { FakeVendor } from './fake-vendor.ts';
+import { TEXT } from './model-box.ts';
 
-const TEXT = 'The mesh says hello.';
 const scopes = ['tool:**', 'model:gpu/*'];
-const cleanups: (() => unknown)[] = [];
-afterAll(async () => {
-  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
-});
+const nodes = wholeNodes('sampling');
 
 let vendor: FakeVendor;
 let laptop: StarlingNode;
 let operator: NodeClient;
 let key: string;
-const memory = new MemoryNetwork();
 
 beforeAll(async () => {
   vendor = await startVendor();
-  cleanups.push(() => vendor.stop());
+  nodes.cleanups.push(() => vendor.stop());
   const [near, far, mute] = [await sampler(), await sampler(), await sampler()];
   const provider = { endpoint: vendor.url, tier: 'central' as const };
   const old = [resolve(import.meta.dirname, '../gateway/support/session-server.mjs')];
-  const box = await start('10.79.1.1', {
-    name: 'box',
-    http: { enabled: false },
-    mcpServers: { far: { url: far } },
-    // What the owner of the server allows at its own node is no word for others' calls.
-    models: { providers: { gpu: provider }, sampling: { far: 'gpu/qwen' } },
-  });
-  const ofBox = await attach(box.status().stateDir);
-  cleanups.push(() => ofBox.close());
+  const { node: box, operator: ofBox } = await nodes.start(
+    {
+      name: 'box',
+      http: { enabled: false },
+      mcpServers: { far: { url: far } },
+      // What the owner of the server allows at its own node is no word for others' calls.
+      models: { providers: { gpu: provider }, sampling: { far: 'gpu/qwen' } },
+    },
+    { ip: '10.79.1.1' },
+  );
   const { ticket } = await box.createTicket();
-  laptop = await start('10.79.1.2', {
-    name: 'laptop',
-    join: ticket,
-    http: { port: 0 },
-    mcpServers: {
-      near: { url: near },
-      mute: { url: mute },
-      newest: { command: process.execPath, args: old, env: { ERAS: 'modern' } },
-      older: { command: process.execPath, args: old, env: { ERAS: 'legacy' } },
+  ({ node: laptop, operator } = await nodes.start(
+    {
+      name: 'laptop',
+      join: ticket,
+      http: { port: 0 },
+      mcpServers: {
+        near: { url: near },
+        mute: { url: mute },
+        newest: { command: process.execPath, args: old, env: { ERAS: 'modern' } },
+        older: { command: process.execPath, args: old, env: { ERAS: 'legacy' } },
+      },
+      models: {
+        providers: { gpu: provider },
+        routes: { cheap: { models: ['gpu/qwen'] }, slow: { models: ['gpu/steps'] } },
+        sampling: { near: 'cheap', '@box/far': 'cheap', newest: 'cheap', older: 'cheap' },
+      },
     },
-    models: {
-      providers: { gpu: provider },
-      routes: { cheap: { models: ['gpu/qwen'] }, slow: { models: ['gpu/steps'] } },
-      sampling: { near: 'cheap', '@box/far': 'cheap', newest: 'cheap', older: 'cheap' },
-    },
-  });
+    { ip: '10.79.1.2' },
+  ));
   while (!box.peers().some(({ state }) => state === 'alive')) {
     await new Promise((wake) => void box.events.once('peer', wake));
   }
   await ofBox.builtin('grant_create', { peer: 'laptop', tools: ['far/*'] });
-  operator = await attach(laptop.status().stateDir);
-  cleanups.push(() => operator.close());
   key = await keyOf('editor', scopes);
   const wanted = ['near__ask', 'mute__ask', 'newest__ask', 'older__ask', 'box__far__ask'];
   await vi.waitFor(
@@ -92,28 +86,6 @@ beforeAll(async () => {
 }, 60_000);
 
 beforeEach(() => void vendor.got.splice(0));
-
-async function start(
-  ip: string,
-  flags: Parameters<typeof loadConfig>[0]['flags'] & { readonly name: string },
-): Promise<StarlingNode> {
-  const root = await mkdtemp(join(tmpdir(), 'starling-sampling-'));
-  cleanups.push(() => rm(root, { recursive: true, force: true, maxRetries: 5 }));
-  const config = await loadConfig({
-    env: { STARLING_CONFIG: '' },
-    flags: {
-      stateDir: join(root, 'state'),
-      listen: [`/ip4/${ip}/tcp/4040`],
-      mdns: false,
-      log: { level: 'debug', file: join(root, 'log') },
-      ...flags,
-    },
-  });
-  const node = await createNode(config, { transports: [memory.host(ip)] });
-  cleanups.push(() => node.stop());
-  await node.start();
-  return node;
-}
 
 const asked: CreateMessageRequestParams = {
   messages: [{ role: 'user', content: { type: 'text', text: 'what does the heron whisper' } }],
@@ -142,7 +114,7 @@ async function sampler(): Promise<string> {
     return transport;
   };
   await new Promise<void>((done) => http.listen(0, '127.0.0.1', done));
-  cleanups.push(() => {
+  nodes.cleanups.push(() => {
     http.closeAllConnections();
     return new Promise((done) => http.close(done));
   });
@@ -187,7 +159,7 @@ async function client(bearer: string, sampling?: () => JsonObject): Promise<Clie
       requestInit: { headers: { authorization: `Bearer ${bearer}` } },
     }),
   );
-  cleanups.push(() => made.close());
+  nodes.cleanups.push(() => made.close());
   return made;
 }
 
