@@ -31,6 +31,8 @@ const modules = defineConfig({
     'bench-loader': 'sim/bench/loader.ts',
     'bench-upstream': 'sim/bench/upstream.ts',
     'bench-agent': 'sim/bench/agents/program.ts',
+    'bench-asker': 'sim/bench/models/asker.ts',
+    'bench-vendor': 'sim/bench/models/vendor.ts',
     'bench-board-member': 'sim/bench/board/runs/member.ts',
     'bench-board-newcomer': 'sim/bench/board/newcomer-process.ts',
     'bench-board-strong': 'sim/bench/board/strong-process.ts',

@@ -1,13 +1,14 @@
 /**
- * `npm run bench [-- mesh|gateway|guard|budget|hostile|scale|board|agents|tasks] [--quick] [--json] [--check] [--record]`: without a part, all of
+ * `npm run bench [-- mesh|gateway|guard|budget|hostile|scale|board|agents|tasks|models] [--quick] [--json] [--check] [--record]`: without a part, all of
  * them. Tables for people, or one JSON object; with `--check` the exit code is 1 when a bar is not
- * cleared; `--record` writes the tables to `sim/RESULTS.md`, `budget`, `hostile`, `scale`, `board`, `agents` and `tasks` to sections of their own; `--quick` runs
+ * cleared; `--record` writes the tables to `sim/RESULTS.md`, `budget`, `hostile`, `scale`, `board`, `agents`, `tasks` and `models` to sections of their own; `--quick` runs
  * everything of ours once and shortly, without bars. `--only <attack>` has `hostile` run that attack alone;
  * `--nodes N` has `scale` measure so many, `--only one-process|processes|cuts` that alone, and `--long` has its busy
  * loops run for five minutes; `--only peers|newcomer|overwrites|strong` has `board` measure that alone,
  * `--only runs` has it run nodes that are killed and cut off (with `--seeds N` and `--first M` so many seeds from M on),
  * `--only planted` such runs with faults planted in them, which they must find,
  * `--only costs|newcomer|parallel|cuts` has `budget` measure that,
+ * `--only times|cpu|failures|cache|crowd` has `models`, whose crowd asks for 20 s, and with `--long` for ten minutes,
  * `--only requests|starts|idle|hogs|queue|choosing` has `agents`, and `--only faults|awards|rates` has `tasks`; `--seeds N`,
  * `--first M` and `--tasks K` have it run so many seeds from M on, of so many tasks.
  */
@@ -20,13 +21,22 @@ import { benchGateway } from './gateway.ts';
 import { benchGuard } from './guard.ts';
 import { benchHostile } from './hostile.ts';
 import { benchMesh } from './mesh.ts';
+import { benchModels } from './models/models.ts';
 import { benchScale } from './scale.ts';
 import { FULL, QUICK } from './size.ts';
-import type { BoardSize, ScaleSize, TasksSize } from './size.ts';
+import type { BoardSize, ModelsSize, ScaleSize, TasksSize } from './size.ts';
 import { benchTasks } from './tasks/tasks.ts';
 
 /** Parts that are recorded by themselves. */
-const OWN_SECTIONS: readonly string[] = ['budget', 'hostile', 'scale', 'board', 'agents', 'tasks'];
+const OWN_SECTIONS: readonly string[] = [
+  'budget',
+  'hostile',
+  'scale',
+  'board',
+  'agents',
+  'tasks',
+  'models',
+];
 /** What `board` does only where that is asked for, which is recorded by itself, too. */
 const LONG_OF_BOARD: readonly string[] = ['runs', 'planted'];
 const PARTS: readonly string[] = ['mesh', 'gateway', 'guard', ...OWN_SECTIONS];
@@ -40,7 +50,7 @@ const { values, positionals } = parseArgs({
     record: { type: 'boolean', default: false },
     // Names of attacks, for `hostile`: the rest is left out.
     only: { type: 'string', multiple: true, default: [] },
-    // Busy loops for five minutes, for `scale`.
+    // Busy loops for five minutes, for `scale`; a crowd for ten, for `models`.
     long: { type: 'boolean', default: false },
     // Numbers of nodes, for `scale`, in place of those it does.
     nodes: { type: 'string', multiple: true, default: [] },
@@ -52,13 +62,14 @@ const { values, positionals } = parseArgs({
   },
 });
 const LONG_BUSY_MS = 300_000;
+const LONG_CROWD_MS = 600_000;
 const unknown = positionals.find((part) => !PARTS.includes(part));
 if (unknown !== undefined) {
   process.stderr.write(`no part is called ${unknown}; parts: ${PARTS.join(', ')}\n`);
   process.exitCode = 2;
 } else if (values.record && !isWhole()) {
   process.stderr.write(
-    'only the whole benchmark is recorded, or the whole of budget, hostile, scale, board, agents or tasks: leave out other parts, --only, --nodes, --seeds, --tasks and --quick\n',
+    'only the whole benchmark is recorded, or the whole of budget, hostile, scale, board, agents, tasks or models: leave out other parts, --only, --nodes, --seeds, --tasks and --quick\n',
   );
   process.exitCode = 2;
 } else await run(positionals.length === 0 ? PARTS : positionals);
@@ -96,6 +107,7 @@ async function run(parts: readonly string[]): Promise<void> {
     'bench board': [] as string[],
     'bench agents': [] as string[],
     'bench tasks': [] as string[],
+    'bench models': [] as string[],
   };
   const printTo =
     (section: keyof typeof printed) =>
@@ -134,9 +146,12 @@ async function run(parts: readonly string[]): Promise<void> {
         progress: (line) => void process.stderr.write(`${line}\n`),
       })
     : undefined;
-  const figures = { mesh, gateway, guard, budget, hostile, scale, board, agents, tasks };
+  const models = parts.includes('models')
+    ? await benchModels(withCrowd(size.models), values.only, printTo('bench models'))
+    : undefined;
+  const figures = { mesh, gateway, guard, budget, hostile, scale, board, agents, tasks, models };
   if (values.json) process.stdout.write(`${JSON.stringify(figures)}\n`);
-  const bars = [gateway, guard, budget, hostile, scale, board, agents, tasks].flatMap(
+  const bars = [gateway, guard, budget, hostile, scale, board, agents, tasks, models].flatMap(
     (part) => part?.bars ?? [],
   );
   if (values.check && !values.quick && bars.some((bar) => !bar.pass)) process.exitCode = 1;
@@ -150,6 +165,11 @@ async function run(parts: readonly string[]): Promise<void> {
     const section = only === undefined ? name : `${name} ${only}`;
     recordResult({ name: section, command, text: texts.join('') });
   }
+}
+
+/** Whether memory stays as it is shows in ten minutes. */
+function withCrowd(size: ModelsSize): ModelsSize {
+  return values.long ? { ...size, crowdMs: LONG_CROWD_MS } : size;
 }
 
 /** A part of the runs. */

@@ -159,6 +159,23 @@ export interface TasksSize {
   readonly rivals: boolean;
 }
 
+/** How models are measured. */
+export interface ModelsSize {
+  /** Questions one after the other by each way: at a vendor's pace, and without delay. */
+  readonly pacedAsks: number;
+  readonly quickAsks: number;
+  readonly cpuRounds: number;
+  readonly cpuStreams: number;
+  readonly failovers: number;
+  readonly failureAsks: number;
+  readonly cacheAsks: number;
+  /** Streams at a time, and for how long. */
+  readonly crowd: number;
+  readonly crowdMs: number;
+  /** Whether models of a peer are asked, too. */
+  readonly withPeer: boolean;
+}
+
 /** The whole benchmark. */
 export interface BenchSize {
   readonly mesh: MeshSize;
@@ -170,6 +187,7 @@ export interface BenchSize {
   readonly board: BoardSize;
   readonly agents: AgentsSize;
   readonly tasks: TasksSize;
+  readonly models: ModelsSize;
 }
 
 /** What `npm run bench` does. */
@@ -235,6 +253,18 @@ export const FULL: BenchSize = {
     queued: 10_000,
     callers: 64,
     rivals: true,
+  },
+  models: {
+    pacedAsks: 40,
+    quickAsks: 400,
+    cpuRounds: 3,
+    cpuStreams: 500,
+    failovers: 200,
+    failureAsks: 10_000,
+    cacheAsks: 500,
+    crowd: 1000,
+    crowdMs: 20_000,
+    withPeer: true,
   },
   hostile: { rounds: 3, roundMs: 1500, marginMs: 300, warmUpMs: 4000, attacks: [] },
   scale: {
@@ -316,6 +346,18 @@ export const QUICK: BenchSize = {
     queued: 0,
     callers: 1,
     rivals: false,
+  },
+  models: {
+    pacedAsks: 1,
+    quickAsks: 2,
+    cpuRounds: 0,
+    cpuStreams: 5,
+    failovers: 2,
+    failureAsks: 20,
+    cacheAsks: 2,
+    crowd: 5,
+    crowdMs: 100,
+    withPeer: false,
   },
   hostile: { rounds: 1, roundMs: 20, marginMs: 20, warmUpMs: 0, attacks: ['ping-streams'] },
 };

@@ -9,6 +9,7 @@ import type { GatewayResult } from '../../../sim/bench/gateway.ts';
 import type { GuardFigures } from '../../../sim/bench/guard.ts';
 import type { HostileResult } from '../../../sim/bench/hostile.ts';
 import type { ScaleResult } from '../../../sim/bench/scale.ts';
+import type { ModelsFigures } from '../../../sim/bench/models/models.ts';
 import type { MeshRow } from '../../../sim/bench/mesh.ts';
 import type { TasksFigures } from '../../../sim/bench/tasks/tasks.ts';
 import { QUICK } from '../../../sim/bench/size.ts';
@@ -24,6 +25,7 @@ interface Report {
   readonly scale: ScaleResult;
   readonly agents: AgentsFigures;
   readonly tasks: TasksFigures;
+  readonly models: ModelsFigures;
 }
 
 async function bench(
@@ -41,7 +43,9 @@ async function bench(
 it('measures every path once, and each answered', { timeout: 900_000 }, async () => {
   const { code, out, err } = await bench('--quick', '--json');
   expect(code, err).toBe(0);
-  const { mesh, gateway, guard, budget, hostile, scale, agents, tasks } = JSON.parse(out) as Report;
+  const { mesh, gateway, guard, budget, hostile, scale, agents, tasks, models } = JSON.parse(
+    out,
+  ) as Report;
   expect(mesh).toHaveLength(4 * QUICK.mesh.concurrency.length);
   const rows = [...mesh, ...gateway.http.flatMap((group) => group.rows), ...gateway.stdio];
   expect(rows.filter(({ perSecond }) => !(perSecond > 0))).toEqual([]);
@@ -80,6 +84,18 @@ it('measures every path once, and each answered', { timeout: 900_000 }, async ()
   expect(agents.bars).toHaveLength(10);
   const count = QUICK.tasks.tasks;
   expect(tasks.faults).toMatchObject([{ acked: count, done: count, lost: [], twice: [] }]);
+  const { times = [], cpu = [], failures, cache, crowd } = models;
+  expect(times.map(({ title, model, faults }) => `${title}, ${model}: ${faults}`)).toEqual([
+    'SDK, directly, paced: 0',
+    'through a node, paced: 0',
+    'SDK, directly, quick: 0',
+    'through a node, quick: 0',
+  ]);
+  expect(cpu.filter(({ sdkMs, faults }) => !(sdkMs > 0) || faults > 0)).toEqual([]);
+  const { failovers, failureAsks, cacheAsks } = QUICK.models;
+  expect(failures).toMatchObject({ failovers, answered: failureAsks, faults: {} });
+  expect(cache).toMatchObject({ asked: cacheAsks, atVendor: 1 });
+  expect(crowd).toMatchObject({ faults: {} });
   // Node's warnings of listeners that nobody takes away go there.
   expect(err).not.toContain('Warning');
 });
