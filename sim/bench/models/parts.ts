@@ -160,7 +160,7 @@ export interface CrowdFigures {
   /** Memory of the node in the second quarter of the time, and in the last: medians, MiB. */
   readonly beforeMiB: number;
   readonly afterMiB: number;
-  /** The most of all. */
+  /** Of all samples, its peak. */
   readonly mostMiB: number;
 }
 

@@ -28,7 +28,7 @@ export interface Vendor {
   counted(): Promise<VendorCounts>;
 }
 
-/** What asks. */
+/** The process that puts questions by the SDK. */
 export interface Asker {
   readonly pid: number;
   ask(job: AskJob): Promise<AskResult>;
