@@ -109,7 +109,7 @@ export function createNodeGateway(
   const { audit, children, clients, directory, governance, keys, membership, network } = rooms;
   const { pins, providers, sandbox, spendings, token, tokens, upstreams } = rooms;
   const priced = readPrices(prices);
-  const { agentConfig, agents, dashboard, metrics, modelsDoor, runs, sampling } = rooms;
+  const { agentConfig, agents, dashboard, metrics, modelsDoor, runs, sampling, traces } = rooms;
   return createGateway(
     {
       agents: {
@@ -119,6 +119,7 @@ export function createNodeGateway(
       models: modelsDoor,
       sampling,
       metrics,
+      ...(traces === undefined ? {} : { tracer: traces.tracer }),
       dashboard,
       clients,
       tokens,

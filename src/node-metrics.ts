@@ -1,24 +1,61 @@
-/** What the figures of a node are read from. */
-import type { Clock, Health } from './core/index.ts';
+/** What the figures of a node are read from, and the traces of its calls. */
+import type { Clock, Health, Secret } from './core/index.ts';
 import { OPERATOR } from './guard/index.ts';
 import { createMetrics } from './metrics/index.ts';
 import type { BudgetFigures, Metrics } from './metrics/index.ts';
 import type { Parts } from './node-rooms.ts';
+import type { Base, OpenState } from './open-state.ts';
+import { createTraces } from './traces/index.ts';
+import type { Traces } from './traces/index.ts';
 
+const NO_SPANS = { sent: 0, rejected: 0, dropped: 0, limited: 0, waiting: 0 } as const;
 /** Dollars are counted in millionths. */
 const PARTS_OF_A_DOLLAR = 1_000_000;
 
-/** Makes the figures over the rooms. */
-export function createNodeMetrics(
+type FigureRooms = Pick<
+  Parts,
+  'agents' | 'audit' | 'blackboard' | 'budgets' | 'membership' | 'models' | 'tasks'
+> & {
+  readonly gateway: () => Parts['gateway'];
+};
+
+/** Makes the figures over the rooms, and the traces; those are undefined where no collector is named. */
+export function createNodeFigures(
+  base: Base,
+  state: Pick<OpenState, 'identity' | 'secrets'>,
+  rooms: FigureRooms,
+): Pick<Parts, 'metrics' | 'traces'> {
+  const traces = createNodeTraces(base, state);
+  return { metrics: createNodeMetrics(base, { ...rooms, traces }), traces };
+}
+
+/** Undefined where no collector is named: then a call costs nothing for them. */
+function createNodeTraces(
+  { config, clock, health, logger }: Base,
+  { identity, secrets }: Pick<OpenState, 'identity' | 'secrets'>,
+): Traces | undefined {
+  const { otlp, serviceName, ...init } = config.telemetry;
+  if (otlp === undefined) return undefined;
+  const headers = Object.entries(otlp.headers).map(([name, secret]): [string, Secret] => [
+    name,
+    secret.bind((one) => secrets.lookup(one)),
+  ]);
+  return createTraces(
+    { clock, health, logger: logger.child('traces') },
+    {
+      ...init,
+      url: otlp.url,
+      headers: Object.fromEntries(headers),
+      source: { serviceName, node: config.name, peerId: identity.peerId },
+    },
+  );
+}
+
+function createNodeMetrics(
   { clock, health }: { readonly clock: Clock; readonly health: Pick<Health, 'warnings'> },
-  rooms: Pick<
-    Parts,
-    'agents' | 'audit' | 'blackboard' | 'budgets' | 'membership' | 'models' | 'tasks'
-  > & {
-    readonly gateway: () => Parts['gateway'];
-  },
+  rooms: FigureRooms & { readonly traces: Traces | undefined },
 ): Metrics {
-  const { agents, audit, blackboard, budgets, gateway, membership, models, tasks } = rooms;
+  const { agents, audit, blackboard, budgets, gateway, membership, models, tasks, traces } = rooms;
   let written = 0;
   audit.events.on('entries', (entries) => {
     written += entries.length;
@@ -45,6 +82,7 @@ export function createNodeMetrics(
       isAuditHealthy: () => audit.healthy(),
       auditEntries: () => written,
       warnings: () => health.warnings().length,
+      spans: () => traces?.view() ?? NO_SPANS,
     },
     clock,
   );

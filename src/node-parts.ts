@@ -53,7 +53,7 @@ import {
   presenceOf,
 } from './node-peer-parts.ts';
 import type { Parts, PartsInit } from './node-rooms.ts';
-import { createNodeMetrics } from './node-metrics.ts';
+import { createNodeFigures } from './node-metrics.ts';
 import { createNodeTools } from './node-tools.ts';
 import { createLoginStore } from './secrets/index.ts';
 import { OPEN_TASK_TOOLS } from './tasks/index.ts';
@@ -118,16 +118,16 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     secretsChanged: () => upstreams.secretsChanged(),
     gateway: () => gateway,
     upstreams: () => upstreams,
-    metrics: () => metrics,
+    metrics: () => told.metrics,
   });
   const below = { ...own, sandbox, children: createNodeChildren(base), ...ofModels };
   const upstreams = createNodeUpstreams(base, state, { ...below, tools });
   const renewalTimer = createNodeRenewalTimer(base, state, { membership, gateway: () => gateway });
-  const metrics = createNodeMetrics(base, { ...below, gateway: () => gateway });
-  const gateway = createNodeGateway(base, state, { ...below, ...decided, metrics, upstreams });
+  const told = createNodeFigures(base, state, { ...below, gateway: () => gateway });
+  const gateway = createNodeGateway(base, state, { ...below, ...decided, ...told, upstreams });
   const conductTeller = createConductTeller({ ...base, network, membership, audit });
   const later = { conductTeller, governance, sandbox, tools, upstreams, renewalTimer, gateway };
-  return { ...made, ...ofAgents, ...ofModels, ...later, dashboard, metrics };
+  return { ...made, ...ofAgents, ...ofModels, ...later, ...told, dashboard };
 }
 
 function createNodeRenewalTimer(

@@ -32,6 +32,7 @@ import type { Network } from './network/index.ts';
 import type { Collaborations, Orchestrations } from './orchestration/index.ts';
 import type { Swarms } from './swarms/index.ts';
 import type { Tasks } from './tasks/index.ts';
+import type { Traces } from './traces/index.ts';
 
 /** The rooms of a node. */
 export interface Parts {
@@ -60,6 +61,8 @@ export interface Parts {
   readonly collaborations: Collaborations;
   readonly models: Models;
   readonly metrics: Metrics;
+  /** Absent where no collector is named. */
+  readonly traces: Traces | undefined;
   readonly modelsDoor: ModelsFace;
   /** Answers servers in place of clients that have no model. */
   readonly sampling: SamplingFace;

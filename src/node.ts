@@ -128,7 +128,7 @@ class Node implements StarlingNode {
   status(): StatusResult {
     const { config, health } = this.#base;
     const { identity, ownMesh, successions } = this.#state;
-    const { blackboard, dashboard, gateway, knocks, membership, network } = this.#parts;
+    const { blackboard, dashboard, gateway, knocks, membership, network, traces } = this.#parts;
     // Whoever has gone without an answer is no trouble any more.
     knocks.waiting();
     const peers = { alive: 0, suspect: 0, dead: 0, left: 0 };
@@ -152,6 +152,7 @@ class Node implements StarlingNode {
       upstreams: gateway.upstreams(),
       sessions: gateway.sessions(),
       ...dashboard.shown(),
+      ...(traces === undefined ? {} : { traces: traces.view() }),
       boards: blackboard.names(),
       ...boardsComingOf(blackboard.coming(), (peer) => membership.peer(peer)?.alias ?? peer),
       records: ownMesh.mesh() === undefined ? '' : ownMesh.records().digest(),
@@ -294,7 +295,7 @@ class Node implements StarlingNode {
   /** @throws STARLING_STOPPED when `signal` is aborted: nothing is started on what is being stopped */
   async #startParts(signal: AbortSignal): Promise<void> {
     const { ownMesh, dial, counters } = this.#state;
-    const { audit, budgets, governance, network, membership, checkpoints } = this.#parts;
+    const { audit, budgets, governance, network, membership, checkpoints, traces } = this.#parts;
     const {
       agents,
       blackboard,
@@ -316,7 +317,8 @@ class Node implements StarlingNode {
       signal.throwIfAborted();
       return this.#running.start(part);
     };
-    for (const part of [audit, governance, network]) await start(part);
+    const first = traces === undefined ? [] : [traces];
+    for (const part of [...first, audit, governance, network]) await start(part);
     const elsewhere = ownMesh.isMember() ? this.#lookElsewhere(dial) : undefined;
     if (!ownMesh.isMember()) await this.#join(signal);
     for (const part of [

@@ -1,9 +1,10 @@
 /** The environment variables, in one table: name, the config key each sets, and how it is read. */
 import { misfit, suggestion } from './problems.ts';
 import type { Problem } from './problems.ts';
+import { SAMPLERS } from './types.ts';
 
 /** How a variable's text becomes a value. */
-type Kind = 'text' | 'list' | 'flag' | 'number' | 'name-or-flag';
+type Kind = 'text' | 'list' | 'flag' | 'number' | 'share' | 'sampler' | 'headers' | 'name-or-flag';
 
 /** Its name, and the key of the config file that it stands for. */
 export interface EnvironmentVariable {
@@ -13,6 +14,14 @@ export interface EnvironmentVariable {
   readonly kind: Kind;
   readonly text: string;
 }
+
+/** A variable that all programs with OpenTelemetry have. */
+const standard = (name: string, key: string, kind: Kind, text: string): EnvironmentVariable => ({
+  name: `OTEL_${name}`,
+  key: `telemetry.${key}`,
+  kind,
+  text,
+});
 
 const row = (name: string, key: string, kind: Kind, text: string): EnvironmentVariable => ({
   name: `STARLING_${name}`,
@@ -79,6 +88,16 @@ export const ENVIRONMENT: readonly EnvironmentVariable[] = [
   row('CALL_TIMEOUT_MS', 'limits.callTimeoutMs', 'number', 'Longest call without progress.'),
   row('LOG', 'log.level', 'text', 'Log levels, like `info,gateway=debug`.'),
   row('LOG_FILE', 'log.file', 'text', 'Log file.'),
+  standard('EXPORTER_OTLP_ENDPOINT', 'otlp.endpoint', 'text', 'Collector of traces.'),
+  standard(
+    'EXPORTER_OTLP_HEADERS',
+    'otlp.headers',
+    'headers',
+    'Headers for the collector: `name=value`, separated by commas.',
+  ),
+  standard('SERVICE_NAME', 'serviceName', 'text', 'Name of the node in traces.'),
+  standard('TRACES_SAMPLER', 'sampler', 'sampler', 'Which calls are kept in traces.'),
+  standard('TRACES_SAMPLER_ARG', 'ratio', 'share', 'Share of the traces that is kept: 0 to 1.'),
 ];
 
 /** What the environment sets, by dotted key. What is wrong goes to `problems`. */
@@ -89,14 +108,17 @@ export function readEnvironment(
   const values = new Map<string, unknown>();
   const known = ENVIRONMENT.map((variable) => variable.name);
   for (const [name, text] of Object.entries(env)) {
-    if (!name.startsWith('STARLING_') || text === undefined || text === '') continue;
+    const isOurs = name.startsWith('STARLING_');
+    if (!(isOurs || name.startsWith('OTEL_')) || text === undefined || text === '') continue;
     const variable = ENVIRONMENT.find((candidate) => candidate.name === name);
+    if (variable === undefined && !isOurs) continue;
     if (variable === undefined) {
       problems.push({ key: name, text: `unknown environment variable${suggestion(name, known)}` });
     } else if (variable.key !== undefined) {
       const value = readValue(variable.kind, text);
-      if (value === undefined) problems.push(misfit(name, text, FORMS[variable.kind]));
-      else values.set(variable.key, value);
+      if (value !== undefined) values.set(variable.key, value);
+      // What is set for other programs as well, and is no word of ours, is passed over, as OpenTelemetry has it.
+      else if (isOurs) problems.push(misfit(name, text, FORMS[variable.kind]));
     }
   }
   return values;
@@ -107,6 +129,9 @@ const FORMS: Readonly<Record<Kind, string>> = {
   list: 'values separated by commas',
   flag: 'true or false',
   number: 'a whole number',
+  share: 'a number from 0 to 1',
+  sampler: SAMPLERS.join(', '),
+  headers: 'name=value, separated by commas',
   'name-or-flag': 'a name, or true or false',
 };
 
@@ -117,6 +142,12 @@ function readValue(kind: Kind, text: string): unknown {
       return text.split(',').map((part) => part.trim());
     case 'number':
       return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+    case 'share':
+      return /^(0(\.\d{1,15})?|1(\.0{1,15})?)$/.test(text) ? Number(text) : undefined;
+    case 'sampler':
+      return SAMPLERS.find((known) => known === text);
+    case 'headers':
+      return headersOf(text);
     case 'flag':
       return flagOf(text);
     case 'name-or-flag':
@@ -125,6 +156,23 @@ function readValue(kind: Kind, text: string): unknown {
       return text;
   }
   return undefined;
+}
+
+/** As W3C Baggage writes them, without properties: values may be percent-encoded (OpenTelemetry, "OTLP Exporter Configuration"). */
+function headersOf(text: string): Record<string, string> | undefined {
+  const pairs = text.split(',').filter((part) => part.trim() !== '');
+  const headers: Record<string, string> = {};
+  for (const pair of pairs) {
+    const at = pair.indexOf('=');
+    if (at < 1) return undefined;
+    try {
+      headers[pair.slice(0, at).trim()] = decodeURIComponent(pair.slice(at + 1).trim());
+    } catch (error) {
+      if (error instanceof URIError) return undefined;
+      throw error;
+    }
+  }
+  return headers;
 }
 
 function flagOf(text: string): boolean | undefined {

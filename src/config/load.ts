@@ -13,6 +13,7 @@ import {
 } from '../core/index.ts';
 import { checkAddresses } from './addresses.ts';
 import { readAgentKinds } from './agent-kinds.ts';
+import { readTelemetry } from './collector.ts';
 import { readModelProviders, readModelRules } from './model-providers.ts';
 import { ENVIRONMENT, readEnvironment } from './env.ts';
 import { findJsonFault, readJsonc } from './json-syntax.ts';
@@ -158,13 +159,7 @@ function complete(
       text: `${deadAfterMs} can't be used; allowed: at least heartbeat.intervalMs (${intervalMs})`,
     });
   }
-  const { delayMs, delayMaxMs } = file.retry;
-  if (delayMaxMs < delayMs) {
-    problems.push({
-      key: 'retry.delayMaxMs',
-      text: `${delayMaxMs} can't be used; allowed: at least retry.delayMs (${delayMs})`,
-    });
-  }
+  checkRetry(file.retry, problems);
   if (!file.tcp.requireToken && !isLoopback(file.tcp.host)) {
     problems.push({
       key: 'tcp.requireToken',
@@ -208,8 +203,22 @@ function complete(
     keepAlive: file.keepAlive,
     retry: file.retry,
     limits: file.limits,
+    telemetry: readTelemetry(
+      file.telemetry,
+      { env, callTimeoutMs: file.limits.callTimeoutMs },
+      problems,
+    ),
     log: logOf(file.log),
   };
+}
+
+function checkRetry({ delayMs, delayMaxMs }: FileConfig['retry'], problems: Problem[]): void {
+  if (delayMaxMs < delayMs) {
+    problems.push({
+      key: 'retry.delayMaxMs',
+      text: `${delayMaxMs} can't be used; allowed: at least retry.delayMs (${delayMs})`,
+    });
+  }
 }
 
 /** The agents' part, each kind read by itself. */

@@ -1,6 +1,6 @@
 /**
  * What is wrong with a configuration, in the words that a person gets: the key, its value where that
- * can't be secret, and the allowed form. Never a value of `join` or `mcpServers`.
+ * can't be secret, and the allowed form. Never a value of `join`, `mcpServers` or `telemetry.otlp`.
  */
 import type { z } from 'zod';
 import { StarlingError, nearest } from '../core/index.ts';
@@ -16,7 +16,7 @@ export interface Problem {
   readonly variable?: string;
 }
 
-const SECRET_KEYS = /^(join|mcpServers)(\.|$)/;
+const SECRET_KEYS = /^(join|mcpServers|telemetry\.otlp)(\.|$)/;
 const TICKET = /^starling\d/;
 const SHOWN_MAX = 120;
 

@@ -65,10 +65,16 @@ const SHOWN: readonly string[] = [
   'pins',
   'audit',
   'policy',
+  'telemetry.serviceName',
+  'telemetry.sampler',
   'log',
 ];
 /** Keys of addresses, of which only scheme, host and port are shown. */
-const ADDRESSES: readonly string[] = ['mcpServers.*.url', 'models.providers.*.endpoint'];
+const ADDRESSES: readonly string[] = [
+  'mcpServers.*.url',
+  'models.providers.*.endpoint',
+  'telemetry.otlp.endpoint',
+];
 /** A text that names where a value is, and holds none. */
 const REFERENCE = /^(?:\$\{(?:secret:)?[A-Za-z_][A-Za-z0-9_]*\}|(?:secret|env):[A-Za-z_]\w*)$/;
 /** An option without a value. */

@@ -1,6 +1,23 @@
 /** The node's configuration after file, environment and flags are merged: frozen, complete. */
 import type { Secret } from '../core/index.ts';
 
+/** Who is kept, as the standard names it (OpenTelemetry, `OTEL_TRACES_SAMPLER`). */
+export const SAMPLERS = [
+  'always_on',
+  'always_off',
+  'traceidratio',
+  'parentbased_always_on',
+  'parentbased_always_off',
+  'parentbased_traceidratio',
+] as const;
+
+/** A collector of OpenTelemetry. */
+export interface Collector {
+  /** Its address for traces. */
+  readonly url: string;
+  readonly headers: Readonly<Record<string, Secret>>;
+}
+
 /** What every upstream MCP server has. */
 interface ServerBase {
   /** How long a call may take without progress. */
@@ -407,6 +424,19 @@ export interface Config {
     readonly requestsPerSecond: number;
     /** Connections to other peers; default 300. */
     readonly connections: number;
+  };
+  /** Traces of calls. */
+  readonly telemetry: {
+    /** Where spans are sent; absent: nothing is traced. */
+    readonly otlp?: Collector;
+    /** `service.name` of OpenTelemetry; default starling. */
+    readonly serviceName: string;
+    /** Which calls are kept; default `parentbased_always_on`. */
+    readonly sampler: (typeof SAMPLERS)[number];
+    /** For samplers with a ratio: 0 to 1, default 1. */
+    readonly ratio: number;
+    /** Spans a second that are kept at the most; default 1000. */
+    readonly spansPerSecond: number;
   };
   readonly log: {
     /** `info,gateway=debug`; default `warn`. */

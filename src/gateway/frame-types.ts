@@ -123,6 +123,8 @@ export interface FrameEdits {
   readonly clientCapabilities?: JsonObject;
   /** `params.requestId` of `notifications/cancelled`. */
   readonly requestId?: FrameId;
+  /** `params._meta.traceparent`, whether the message has one or not. */
+  readonly traceparent?: string;
   /** New members of `params`, of `params._meta`, of `result`: none of them may be there already. */
   readonly params?: JsonObject;
   readonly meta?: JsonObject;

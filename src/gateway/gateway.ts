@@ -29,6 +29,7 @@ import { createRateLimit } from './door/rate-limit.ts';
 import type { RateLimit } from './door/rate-limit.ts';
 import type { DashboardFace, MetricsFace, ModelsFace } from './door/types.ts';
 import type { CallMeter } from './session/call-meter.ts';
+import type { CallTracer } from './session/call-span.ts';
 import type { Pins } from './pins/pins.ts';
 import { createCatalogDigest } from './catalog/catalog-digest.ts';
 import type { CatalogDigest } from './catalog/catalog-digest.ts';
@@ -119,6 +120,8 @@ export interface GatewayComponents {
   readonly sampling?: SamplingFace;
   /** The figures at the HTTP endpoint, and what counts calls for them; absent: nobody reads or counts. */
   readonly metrics?: MetricsFace & { readonly calls: CallMeter };
+  /** Keeps the spans of calls; absent: nobody collects them. */
+  readonly tracer?: CallTracer;
   /** The page of the operator at the HTTP endpoint; absent: none. */
   readonly dashboard?: DashboardFace;
   /** What stands around processes that the node starts, and where they are noted; absent: nothing does. */
@@ -425,7 +428,9 @@ class NodeGateway implements Gateway {
   #session(door: SessionDoor, { spec, isLimited = false, ...own }: NewSession): Session {
     const { limits, name } = this.#init;
     this.#sessions.checkRoom(door, own.principal);
-    const { clock, logger, metrics, sampling } = this.#components;
+    const { clock, logger, metrics, sampling, tracer } = this.#components;
+    // What the page of the operator asks again and again would hide all else.
+    const isSeen = own.principal !== DASHBOARD;
     const caller = this.#sessions.nextId();
     const session = createSession(
       {
@@ -435,8 +440,8 @@ class NodeGateway implements Gateway {
         clearance: this.#clearance,
         search: this.#search,
         ...(sampling === undefined ? {} : { sampling }),
-        // What the page of the operator asks again and again would hide all else.
-        ...(metrics === undefined || own.principal === DASHBOARD ? {} : { meter: metrics.calls }),
+        ...(metrics === undefined || !isSeen ? {} : { meter: metrics.calls }),
+        ...(tracer === undefined || !isSeen ? {} : { tracer }),
         ...(hasPerson(own.principal)
           ? { ready: (client) => this.#approvalPrompter.attach(client, own.principal) }
           : {}),

@@ -68,6 +68,10 @@ export type {
   ModelsFace,
 } from './door/types.ts';
 export type { CallMeter, CallOutcome } from './session/call-meter.ts';
+export type { BeginningCall, CallSpan, CallSpanEnd, CallTracer } from './session/call-span.ts';
+export { traceParentText } from './wire/trace-parent.ts';
+export type { TraceParent } from './wire/trace-parent.ts';
+export { METHODS } from './wire/envelope.ts';
 export { refusalOf } from './clearance/refusal-errors.ts';
 export { bindSecrets, secretUses } from './upstreams/server-secrets.ts';
 export { createChildren } from './upstreams/process/process-record.ts';

@@ -31,6 +31,16 @@ export interface MetricsSources {
   isAuditHealthy(): boolean;
   auditEntries(): number;
   warnings(): number;
+  spans(): SpanFigures;
+}
+
+/** What has become of the spans of calls; all 0 where none are collected. */
+export interface SpanFigures {
+  readonly sent: number;
+  readonly rejected: number;
+  readonly dropped: number;
+  readonly limited: number;
+  readonly waiting: number;
 }
 
 /** The figures of one budget, in its unit. */
@@ -134,6 +144,11 @@ function readersOf(
     auditHealthy: () => one(sources.isAuditHealthy() ? 1 : 0),
     auditEntries: () => one(sources.auditEntries()),
     warnings: () => one(sources.warnings()),
+    spans() {
+      const { sent, rejected, dropped, limited } = sources.spans();
+      return by(FIGURES.spans, { sent, rejected, dropped, limited });
+    },
+    spansWaiting: () => one(sources.spans().waiting),
     cpu: () => one(cpuSeconds()),
     memory: () => one(process.memoryUsage.rss()),
     started: () => one(Math.round(performance.timeOrigin) / 1000),

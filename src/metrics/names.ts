@@ -83,6 +83,15 @@ export const FIGURES = {
     'starling_warnings',
     'Lasting troubles, as `starling status` has them.',
   ),
+  spans: figure(
+    'counter',
+    'starling_trace_spans_total',
+    'Spans of calls, by what became of them.',
+    {
+      outcome: ['sent', 'rejected', 'dropped', 'limited'],
+    },
+  ),
+  spansWaiting: figure('gauge', 'starling_trace_spans_waiting', 'Spans that are not sent yet.'),
   cpu: figure('counter', 'process_cpu_seconds_total', 'CPU time that the process has used.'),
   memory: figure('gauge', 'process_resident_memory_bytes', 'Memory of the process.'),
   started: figure('gauge', 'process_start_time_seconds', 'When it started, since the epoch.'),

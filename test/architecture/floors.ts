@@ -17,7 +17,7 @@ export const FLOORS: readonly (readonly string[])[] = [
   ['builtin', 'agents'],
   ['tasks', 'thinking'],
   ['swarms'],
-  ['orchestration', 'metrics', 'healing', 'dashboard'],
+  ['orchestration', 'metrics', 'traces', 'healing', 'dashboard'],
   ['identity-state.ts', 'leaving.ts', 'own-name.ts'],
   ['rotation'],
   ['open-state.ts'],

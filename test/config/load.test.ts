@@ -100,6 +100,7 @@ describe('a configuration', () => {
         requestsPerSecond: 100,
         connections: 300,
       },
+      telemetry: expect.any(Object) as object,
       log: { level: 'warn' },
     });
   });
@@ -520,8 +521,8 @@ describe('the environment', () => {
     });
     const joined = await load({}, env({ STARLING_JOIN: 'starling1abc' }));
     expect(joined.join?.reveal()).toBe('starling1abc');
-    // Those above, STARLING_JOIN, STARLING_CONFIG, STARLING_NODE and the two of the passphrase.
-    expect(ENVIRONMENT).toHaveLength(47);
+    // Those above, STARLING_JOIN, STARLING_CONFIG, STARLING_NODE, the two of the passphrase and those of OpenTelemetry.
+    expect(ENVIRONMENT).toHaveLength(52);
   });
 
   it('says nothing by an empty variable, nor by one that is not ours', async () => {

@@ -29,6 +29,7 @@ function metrics(): Metrics {
       isAuditHealthy: () => true,
       auditEntries: () => 7,
       warnings: () => 1,
+      spans: () => ({ sent: 9, rejected: 1, dropped: 2, limited: 3, waiting: 4 }),
     },
     createTestClock(),
   );
@@ -58,6 +59,8 @@ it('tells of each room what it is asked for', async () => {
   expect(told.get('starling_model_calls_total{outcome="ok"}')).toBe(3);
   expect(told.get('starling_model_tokens_total{direction="input"}')).toBe(101);
   expect(told.get('starling_audit_healthy')).toBe(1);
+  expect(told.get('starling_trace_spans_total{outcome="dropped"}')).toBe(2);
+  expect(told.get('starling_trace_spans_waiting')).toBe(4);
   expect(told.get('process_resident_memory_bytes')).toBeGreaterThan(1_000_000);
 });
 

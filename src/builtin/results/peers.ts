@@ -32,6 +32,8 @@ export interface StatusResult {
   readonly sessions: Readonly<Record<SessionDoor, number>>;
   /** Pages of the dashboard that are open; absent when none is. */
   readonly dashboards?: readonly DashboardPage[];
+  /** What has become of spans; absent where no collector is named. */
+  readonly traces?: TracesReport;
   readonly boards: readonly string[];
   /** Boards of which much comes from a peer now, by its alias; absent when none does. What has come can be read. */
   readonly boardsComing?: readonly {
@@ -44,6 +46,23 @@ export interface StatusResult {
   readonly records: string;
   readonly routingTable: number;
   readonly warnings: readonly Warning[];
+}
+
+/** Spans of calls since the start, and where they go. */
+export interface TracesReport {
+  /** Scheme, host and port of the collector. */
+  readonly to: string;
+  /** The collector took them. */
+  readonly sent: number;
+  /** The collector did not want them. */
+  readonly rejected: number;
+  /** There were more than the queue holds, or the collector did not answer for too long. */
+  readonly dropped: number;
+  /** Calls that were to be kept, and came faster than the node keeps them. */
+  readonly limited: number;
+  readonly waiting: number;
+  /** Why the collector does not take spans now; absent while it does. */
+  readonly trouble?: string;
 }
 
 /** A page of the dashboard that is open. Times are ms since the epoch. */

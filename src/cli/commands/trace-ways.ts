@@ -2,6 +2,8 @@
 import type { JsonObject } from '../../core/json/json.ts';
 
 const NAME_MAX = 256;
+const TRACE_ID = /^[0-9a-f]{32}$/;
+const SPAN_ID = /^[0-9a-f]{16}$/;
 
 /** What one node says: times in milliseconds since the call came to it. */
 export interface Span {
@@ -13,6 +15,9 @@ export interface Span {
   /** When the request went on to the server; absent where the call ended before. */
   readonly sentMs?: number;
   readonly totalMs: number;
+  /** Where the node sends spans to a collector: by which the call is found there (W3C Trace Context). */
+  readonly traceId?: string;
+  readonly spanId?: string;
 }
 
 /** How a peer is reached. */
@@ -31,13 +36,15 @@ export interface Way extends Partial<Link> {
   readonly ms: number;
   /** The call went no further. */
   readonly endedHere?: true;
+  /** By which the node's part is found at the collector of its traces. */
+  readonly spanId?: string;
   /** The node at the other end did not say what it took: that is in here, too. */
   readonly isWhole?: true;
 }
 
 /** Reads what a node says; undefined when it is none. Never throws. */
 export function readSpan(told: JsonObject): Span | undefined {
-  const { node, server, peer, peerName, sentMs, totalMs } = told;
+  const { node, server, peer, peerName, sentMs, totalMs, traceId, spanId } = told;
   if (!isName(node) || !isTime(totalMs)) return undefined;
   return {
     node,
@@ -46,6 +53,8 @@ export function readSpan(told: JsonObject): Span | undefined {
     ...(isName(peerName) ? { peerName } : {}),
     ...(isTime(sentMs) ? { sentMs } : {}),
     totalMs,
+    ...(isForm(traceId, TRACE_ID) ? { traceId } : {}),
+    ...(isForm(spanId, SPAN_ID) ? { spanId } : {}),
   };
 }
 
@@ -76,9 +85,12 @@ export function waysOf(
   return [...ways, serverOf(owner, name, less(owner.totalMs, owner.sentMs))];
 }
 
-function stepsAt({ node, sentMs, totalMs }: Span): Way {
-  if (sentMs === undefined) return { part: 'node', at: node, ms: totalMs, endedHere: true };
-  return { part: 'node', at: node, ms: sentMs };
+function stepsAt({ node, sentMs, totalMs, spanId }: Span): Way {
+  const span = spanId === undefined ? {} : { spanId };
+  if (sentMs === undefined) {
+    return { part: 'node', at: node, ms: totalMs, ...span, endedHere: true };
+  }
+  return { part: 'node', at: node, ms: sentMs, ...span };
 }
 
 function serverOf({ server }: Span, at: string, ms: number): Way {
@@ -92,6 +104,10 @@ function less(whole: number, part: number): number {
 
 function isName(value: unknown): value is string {
   return typeof value === 'string' && value.length > 0 && value.length <= NAME_MAX;
+}
+
+function isForm(value: unknown, form: RegExp): value is string {
+  return typeof value === 'string' && form.test(value);
 }
 
 function isTime(value: unknown): value is number {

@@ -88,12 +88,15 @@ async function show(
   const own = spans.at(-1);
   const link = own?.peer === undefined ? undefined : await linkTo(node, own.peer);
   const ways = waysOf(totalMs, spans, link);
+  const traceId = own?.traceId;
   if (json === true) {
-    print(JSON.stringify({ tool, ok: !hasFailed, totalMs, ways }));
+    const id = traceId === undefined ? {} : { traceId };
+    print(JSON.stringify({ tool, ok: !hasFailed, totalMs, ...id, ways }));
     return;
   }
   const took = hasFailed ? 'failed after' : 'in';
   print(safeLine(`${tool} ${took} ${totalMs.toFixed(1)} ms`));
+  if (traceId !== undefined) print(safeLine(`trace ${traceId}`));
   for (const way of ways) {
     const ms = `${way.ms.toFixed(1)} ms`.padStart(10);
     print(safeLine(`${ms}  ${placeOf(way)}: ${said(way)}`));
@@ -122,7 +125,10 @@ function placeOf({ at, to }: Way): string {
 function said(way: Way): string {
   if (way.part === 'client') return 'the socket of this machine';
   if (way.part === 'server') return 'the server';
-  if (way.part === 'node') return way.endedHere === true ? 'it ended here' : 'checked and sent on';
+  if (way.part === 'node') {
+    const span = way.spanId === undefined ? '' : ` (span ${way.spanId})`;
+    return (way.endedHere === true ? 'it ended here' : 'checked and sent on') + span;
+  }
   const { route, relay, address, rttMs } = way;
   const how = route === 'direct' ? 'direct' : `through ${relay ?? 'a relay'}`;
   const where = route === 'direct' && address !== undefined ? `, ${addressText(address)}` : '';

@@ -98,7 +98,7 @@ export function environmentPage(): string {
     [
       'Variables that a node and the commands read. They win over the config file; the command line wins',
       'over them. An empty variable says nothing, and one that begins with `STARLING_` and is not in this',
-      'table is refused. The last column has the names that other systems give to the same thing.',
+      'table is refused. Of `OTEL_` variables, which other programs read as well, one that fits no form is passed over. The last column has the names that other systems give to the same thing.',
     ].join('\n'),
     [
       table(

@@ -23,6 +23,7 @@ import {
 import { agentsSchema } from './agents-schema.ts';
 import { modelsSchema } from './models-schema.ts';
 import { mcpServerSchema } from './server-schema.ts';
+import { telemetrySchema } from './telemetry-schema.ts';
 
 const MIB = 1024 * 1024;
 const HOUR_MS = 3_600_000;
@@ -321,6 +322,7 @@ export const fileSchema = z.strictObject({
     })
     .prefault({})
     .describe('Bounds of what the node takes, keeps and waits for.'),
+  telemetry: telemetrySchema,
   log: z
     .strictObject({
       level: text(

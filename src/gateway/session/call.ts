@@ -4,8 +4,8 @@
  * once. Nothing but the call itself changes what is written here.
  */
 import { performance } from 'node:perf_hooks';
-import { StarlingError, messageOf } from '../../core/index.ts';
-import type { Clock, Json, JsonObject, Logger } from '../../core/index.ts';
+import { ERRORS, StarlingError, messageOf } from '../../core/index.ts';
+import type { Clock, Json, JsonObject, LogFields, Logger } from '../../core/index.ts';
 import type { GuardWanted, Principal } from '../../guard/index.ts';
 import type { Route } from '../catalog/types.ts';
 import type { ClearedCall, Clearance } from '../clearance/clearance.ts';
@@ -21,10 +21,11 @@ import {
   rewriteFrame,
 } from '../wire/frame.ts';
 import type { Reply } from '../wire/reply.ts';
-import { traceOf } from './call-trace.ts';
+import { traceFields, traceOf } from './call-trace.ts';
 import type { CallTrace } from './call-trace.ts';
 import { outcomeOf } from './call-meter.ts';
 import type { CallMeter, CallOutcome } from './call-meter.ts';
+import type { CallTracer } from './call-span.ts';
 import type { ChannelTable } from './channel-table.ts';
 import type { McpTasks } from './mcp-tasks.ts';
 import type { NodeSampling } from './node-sampling.ts';
@@ -56,6 +57,7 @@ export interface CallComponents {
   readonly sampling: NodeSampling;
   readonly tasks: McpTasks;
   readonly meter?: CallMeter;
+  readonly tracer?: CallTracer;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -121,7 +123,7 @@ class Call {
   #onChannel: ChannelCall | undefined;
   #attempt: SubscriptionAttempt | undefined;
   #listener: Listener | undefined;
-  /** Of a call whose caller wants to know what it takes where. */
+  /** Of a call whose caller wants to know what it takes where, or whose span is collected. */
   readonly #trace: CallTrace | undefined;
 
   constructor(components: CallComponents, init: CallInit, what: CallRequest, ended: CallEnd) {
@@ -133,7 +135,9 @@ class Call {
     this.#principal = what.principal;
     this.token = progressTokenOf(what.request);
     this.#ended = ended;
-    this.#trace = traceOf(this, init.self);
+    const { self } = init;
+    const { principal } = what;
+    this.#trace = traceOf(this, { self, principal, tracer: components.tracer });
     this.#beganAt = components.meter === undefined ? 0 : performance.now();
   }
 
@@ -170,6 +174,7 @@ class Call {
     if (route === undefined) return this.fail(unknownMethod(this.request.method));
     this.#wanted = this.#wantedBy(route);
     this.#isPeers = route.target.peer !== undefined;
+    this.#trace?.toward(route);
     this.#server = this.#components.channels.nameOf(route.target);
     this.#cleared = undefined;
     try {
@@ -230,7 +235,7 @@ class Call {
   /** Asks the guard again, because grants or the policy have changed; ends the call when it refuses. */
   recheck(): void {
     const refusal = this.#refusal();
-    if (refusal === undefined || !this.#end('refused')) return;
+    if (refusal === undefined || !this.#end('refused', refusal.code)) return;
     this.#abort?.abort(NOT_ALLOWED);
     this.#stop(NOT_ALLOWED, refusal.message);
     this.reply.final(errorBytes(this.request.id, errorOf(refusal)));
@@ -240,9 +245,9 @@ class Call {
   fail(error: unknown): void {
     if (this.#isOver) return;
     this.#cleared?.over('failed', messageOf(error));
-    this.#end(outcomeOf(error));
+    this.#end(outcomeOf(error), codeOf(error));
     this.#closeListener();
-    reportFailure(this.#components.logger, error);
+    reportFailure(this.#components.logger, error, traceFields(this.#trace, this.request));
     this.#trace?.over();
     this.reply.final(errorBytes(this.request.id, errorOf(error)));
   }
@@ -320,7 +325,7 @@ class Call {
       return;
     }
     this.#cleared = cleared;
-    this.#trace?.cleared(route.target);
+    this.#trace?.cleared();
     const failed = (error: unknown): void => this.#failed(error, others);
     try {
       this.#subscribing(route);
@@ -340,7 +345,7 @@ class Call {
       request: this.request,
       principal: this.#principal,
       session: this.#init.id,
-      edits: editsOf(this.request, route),
+      edits: this.#edits(route),
       response: (frame) => this.#responded(route, others, frame),
       progress: (frame) => this.#progress(frame),
       notification: (frame) => this.reply.interim(frame.bytes),
@@ -354,6 +359,13 @@ class Call {
     }
   }
 
+  /** What is changed on the way: names, and the trace where this node is a part of that. */
+  #edits(route: Route): NonNullable<RelayedCall['edits']> {
+    const edits = editsOf(this.request, route);
+    const traceparent = this.#trace?.traceparent;
+    return traceparent === undefined ? edits : { ...edits, traceparent };
+  }
+
   #responded(route: Route, others: readonly Route[], frame: ResponseFrame): void {
     if (this.#isOver) return;
     const { error } = frame;
@@ -365,7 +377,7 @@ class Call {
     }
     if (error === undefined) this.#attempt?.made();
     const outcome = error === undefined ? 'ok' : 'failed';
-    this.#end(outcome);
+    this.#end(outcome, errorIn(frame));
     this.#cleared?.over(outcome, failureOf(frame));
     this.#components.tasks.note(route, frame);
     this.#trace?.over();
@@ -388,7 +400,9 @@ class Call {
     try {
       message = rewriteFrame(frame, { progressToken: this.token });
     } catch (error) {
-      this.#components.logger.debug({ error: messageOf(error) }, 'malformed progress dropped');
+      const fields = traceFields(this.#trace, this.request);
+      const { logger } = this.#components;
+      logger.debug({ ...fields, error: messageOf(error) }, 'malformed progress dropped');
       return;
     }
     this.reply.interim(message);
@@ -403,12 +417,20 @@ class Call {
     return this.relay(others);
   }
 
-  /** False when the call was over already. */
-  #end(outcome: CallOutcome): boolean {
+  /** False when the call was over already. `error` is a code. */
+  #end(outcome: CallOutcome, error?: string): boolean {
     if (this.#isOver) return false;
     this.#isOver = true;
     this.#life?.abort();
-    const { meter } = this.#components;
+    this.#trace?.ended(outcome, error);
+    const { logger, meter } = this.#components;
+    if (error !== undefined) {
+      const { method } = this.request;
+      logger.debug(
+        { ...traceFields(this.#trace, this.request), method, code: error },
+        'call failed',
+      );
+    }
     // A listener is there for as long as its caller likes.
     if (meter !== undefined && this.#listener === undefined) {
       meter.ended(this.request.method, this.#isPeers, outcome, performance.now() - this.#beganAt);
@@ -438,10 +460,22 @@ function isMissing(data: Json | undefined): boolean {
   return objectOf(data)['code'] === 'STARLING_TOOL_UNKNOWN';
 }
 
-/** Logs what went wrong here, and was no refusal. */
-export function reportFailure(logger: Logger, error: unknown): void {
+/** Logs what went wrong here, and was no refusal; `fields` are the ids of its trace. */
+export function reportFailure(logger: Logger, error: unknown, fields: LogFields = {}): void {
   if (error instanceof StarlingError) return;
-  logger.error({ error: messageOf(error) }, 'request failed');
+  logger.error({ ...fields, error: messageOf(error) }, 'request failed');
+}
+
+/** The code of what went wrong; what nobody foresaw has none. */
+function codeOf(error: unknown): string {
+  return error instanceof StarlingError ? error.code : 'internal';
+}
+
+/** The same of an answer, as the conventions of OpenTelemetry for MCP name it; undefined when it tells of no error. */
+function errorIn({ error, result }: ResponseFrame): string | undefined {
+  if (error === undefined) return result?.['isError'] === true ? 'tool_error' : undefined;
+  const { code } = objectOf(error.data);
+  return typeof code === 'string' && Object.hasOwn(ERRORS, code) ? code : String(error.code);
 }
 
 function rewriteOrError(frame: ResponseFrame, id: FrameId): Buffer {

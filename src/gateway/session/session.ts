@@ -120,6 +120,7 @@ class CallerSession implements Session {
       {
         ...shared,
         ...(components.meter === undefined ? {} : { meter: components.meter }),
+        ...(components.tracer === undefined ? {} : { tracer: components.tracer }),
         clearance: components.clearance,
         search: components.search,
         subscriber: this.#subscriber,

@@ -1,5 +1,6 @@
 /** A session as its transport and its makers see it. */
 import type { CallMeter } from './call-meter.ts';
+import type { CallTracer } from './call-span.ts';
 import type { Clock, JsonObject, Logger, StarlingError } from '../../core/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { Clearance } from '../clearance/clearance.ts';
@@ -39,6 +40,8 @@ export interface SessionComponents {
   readonly sampling?: SamplingFace;
   /** Counts calls; absent: nobody wants to know. */
   readonly meter?: CallMeter;
+  /** Keeps the spans of calls; absent: nobody collects them. */
+  readonly tracer?: CallTracer;
   /** Sends a message that answers no request. */
   push(message: Buffer): void;
   /** Says why one more request may not be taken now, if so. */

@@ -15,6 +15,7 @@ import { scanSpans } from '../wire/json-scan.ts';
 import { readPostedBody } from './http-body.ts';
 import { sendJsonText, usage } from './http-reply.ts';
 import { startOneCall } from './one-call.ts';
+import { traceMetaOf } from './trace-headers.ts';
 
 /** What a bare call works with. */
 export interface BareCallComponents {
@@ -76,12 +77,12 @@ function call(
   { open, ended }: BareCallComponents,
   method: string,
   params: string,
-  { response, credential }: BareExchange,
+  { request, response, credential }: BareExchange,
 ): void {
   try {
     const end = startOneCall(
       { open: () => open(credential), ended },
-      { method, params },
+      { method, params, meta: traceMetaOf(request.headers) },
       { final: (message) => answer(response, message), dropped: () => response.destroy() },
     );
     response.once('close', end);

@@ -476,7 +476,7 @@ function preflight(response: ServerResponse): void {
     .writeHead(204, {
       'access-control-allow-methods': 'POST, GET, DELETE',
       'access-control-allow-headers':
-        'authorization, content-type, accept, last-event-id, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name, x-api-key, anthropic-version, anthropic-beta',
+        'authorization, content-type, accept, last-event-id, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name, x-api-key, anthropic-version, anthropic-beta, traceparent, tracestate',
       'access-control-max-age': '600',
     })
     .end();

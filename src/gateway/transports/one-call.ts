@@ -22,16 +22,20 @@ export interface OneCallReply {
 }
 
 /**
- * Makes one request; `params` are members of its params as JSON text. Gives what ends the session, which the caller
+ * Makes one request; `params` are members of its params as JSON text, `meta` of its `_meta`. Gives what ends the session, which the caller
  * calls when it has the answer or wants none. @throws STARLING_LIMIT_EXCEEDED, STARLING_PROTOCOL_VIOLATION
  */
 export function startOneCall(
   { open, ended }: OneCallComponents,
-  { method, params }: { readonly method: string; readonly params: string },
+  {
+    method,
+    params,
+    meta = {},
+  }: { readonly method: string; readonly params: string; readonly meta?: JsonObject },
   reply: OneCallReply,
 ): () => void {
-  const meta = `"_meta":${JSON.stringify(CLIENT)}`;
-  const request = `{"jsonrpc":"2.0","id":1,"method":"${method}","params":{${params},${meta}}}`;
+  const said = `"_meta":${JSON.stringify({ ...CLIENT, ...meta })}`;
+  const request = `{"jsonrpc":"2.0","id":1,"method":"${method}","params":{${params},${said}}}`;
   const frame = parseFrame(Buffer.from(request));
   const session = open();
   let isOver = false;

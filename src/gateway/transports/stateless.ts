@@ -27,6 +27,7 @@ import type { AnswerForm } from './http-reply.ts';
 import { createHttpSessions } from './http-sessions.ts';
 import type { HttpCaller, HttpClient, HttpSessions } from './http-sessions.ts';
 import type { StreamableComponents, StreamableInit } from './streamable.ts';
+import { withTraceOf } from './trace-headers.ts';
 
 const VERSION_HEADER = 'mcp-protocol-version';
 /** Methods whose name, URI or task is repeated in `Mcp-Name`, and the member that holds it. */
@@ -133,7 +134,7 @@ class StatelessEdge implements StatelessTransport {
       isListener: frame.method === 'subscriptions/listen',
     });
     // Ids of several clients meet here: the reply tells them apart.
-    session.receive(frame, reply, reply);
+    session.receive(withTraceOf(request.headers, frame), reply, reply);
   }
 
   /** What is kept of the caller, with the rights that this request brings. @throws STARLING_LIMIT_EXCEEDED */

@@ -24,6 +24,7 @@ import type {
   HttpSessions,
   HttpSessionsComponents,
 } from './http-sessions.ts';
+import { withTraceOf } from './trace-headers.ts';
 
 const SESSION_HEADER = 'mcp-session-id';
 
@@ -127,12 +128,12 @@ class SessionEdge implements StreamableTransport {
     return undefined;
   }
 
-  #answer(client: HttpClient, frame: RequestFrame, { form, response }: Exchange): void {
+  #answer(client: HttpClient, frame: RequestFrame, { form, request, response }: Exchange): void {
     const reply = replyIn(response, form, client);
     client.waits(reply, response, {
       gone: () => client.session.abandon(keyOfId(frame.id), 'the HTTP client closed its request'),
     });
-    client.session.receive(frame, reply);
+    client.session.receive(withTraceOf(request.headers, frame), reply);
   }
 
   #answerBatch(client: HttpClient, batch: BatchFrames, { form, response }: Exchange): void {

@@ -11,6 +11,7 @@ import { twinInCall } from './envelope.ts';
 import { idAtEdge } from './edge-id.ts';
 import { idText, isFrameId, jsonOfId, keyOfId, numberId } from './frame-id.ts';
 import { scanSpans } from './json-scan.ts';
+import { TRACEPARENT, traceParentPlaces } from './trace-parent.ts';
 import type {
   Frame,
   FrameEdits,
@@ -173,12 +174,23 @@ export function rewriteFrame(frame: Frame, edits: FrameEdits): Buffer {
     edit(splices, spans.clientCapabilities, text, 'client capabilities');
   }
   if (edits.params !== undefined) splices.push(insertParams(frame.bytes, spans, edits.params));
-  if (edits.meta !== undefined) splices.push(insertMeta(frame.bytes, spans, edits.meta));
+  const meta = metaWithTrace(splices, spans, edits);
+  if (meta !== undefined) splices.push(insertMeta(frame.bytes, spans, meta));
   if (edits.result !== undefined && spans.result !== undefined) {
     splices.push(insertInto(frame.bytes, spans.result, edits.result));
   }
   if (splices.length > 1) splices.sort((one, other) => one.start - other.start);
   return toLine(spliced(frame.bytes, splices));
+}
+
+/** The members that are new in `_meta`: the trace among them, where the message names none, else that is put in its place. */
+function metaWithTrace(splices: Splice[], spans: Spans, edits: FrameEdits): JsonObject | undefined {
+  const { meta, traceparent } = edits;
+  // What is no object holds no trace, and is for its server to refuse.
+  if (traceparent === undefined || spans.oddMeta !== undefined) return meta;
+  const places = traceParentPlaces(spans);
+  for (const place of places) splices.push({ ...place, text: JSON.stringify(traceparent) });
+  return places.length > 0 ? meta : { ...meta, [TRACEPARENT]: traceparent };
 }
 
 /** A value's place, and the JSON to put there. */

@@ -20,6 +20,8 @@ const LEFT_OUT: readonly string[] = [
   'STARLING_NODE',
   'STARLING_CONFIG',
   'STARLING_STATE_DIR',
+  // It may hold a key of the collector.
+  'OTEL_EXPORTER_OTLP_HEADERS',
 ];
 /** Variables besides ours without which a node finds other things than here. */
 const PLACES: readonly string[] = [

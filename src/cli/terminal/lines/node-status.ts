@@ -33,6 +33,7 @@ export function describeStatus(status: StatusResult, { wide = false }: StatusIni
     ...describeBoards(status),
     ...placesToAttach(status),
     ...describeDashboards(status),
+    ...describeTraces(status),
   ];
   const servers = status.upstreams.filter((upstream) => upstream.kind !== 'builtin');
   return [
@@ -111,6 +112,21 @@ function describeDashboards({ dashboards = [] }: StatusResult): Facts {
       `open from ${from} since ${ago(openedAt)}, used ${ago(usedAt)} (end it: starling dashboard --close)`,
     ),
   ]);
+}
+
+/** Where spans of calls go, and what has become of them. */
+function describeTraces({ traces }: StatusResult): Facts {
+  if (traces === undefined) return [];
+  const { to, sent, trouble, ...rest } = traces;
+  const counts = [
+    [rest.waiting, 'wait'],
+    [rest.dropped, 'dropped'],
+    [rest.rejected, 'rejected'],
+    [rest.limited, 'calls left out as too many'],
+  ] as const;
+  const others = counts.filter(([count]) => count > 0).map(([count, what]) => `, ${count} ${what}`);
+  const why = trouble === undefined ? '' : `; ${trouble}`;
+  return [['traces', safeLine(`to ${to}: ${sent} spans sent${others.join('')}${why}`)]];
 }
 
 function peersText({ alive, suspect, dead, left }: StatusResult['peers']): string {

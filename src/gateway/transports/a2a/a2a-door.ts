@@ -18,6 +18,7 @@ import { errorOf } from '../../wire/frame.ts';
 import { readPostedBody } from '../http-body.ts';
 import { notFound, refuse, sendJsonText, startEvents, usage, writeComment } from '../http-reply.ts';
 import { startOneCall } from '../one-call.ts';
+import { traceMetaOf } from '../trace-headers.ts';
 import type { OneCallComponents } from '../one-call.ts';
 import { A2A_VERSION, signedCardOf } from './agent-card.ts';
 import { createA2aRequests } from './a2a-requests.ts';
@@ -183,7 +184,8 @@ class HttpA2a implements A2aDoor {
   }
 
   /** A call of a built-in tool by the road of all calls; a caller that goes away gives it up. */
-  #call(tool: string, args: JsonObject, { credential, response }: Exchange): ReturnType<CallTool> {
+  #call(tool: string, args: JsonObject, exchange: Exchange): ReturnType<CallTool> {
+    const { credential, request, response } = exchange;
     const { open, ended, toolName } = this.#components;
     const params = `"name":${JSON.stringify(toolName(tool))},"arguments":${JSON.stringify(args)}`;
     return new Promise((resolve) => {
@@ -201,7 +203,7 @@ class HttpA2a implements A2aDoor {
       try {
         end = startOneCall(
           { open: () => open(credential), ended },
-          { method: 'tools/call', params },
+          { method: 'tools/call', params, meta: traceMetaOf(request.headers) },
           {
             final: (message) => done(resultIn(message)),
             dropped: () => done({ error: { message: 'the call was given up' } }),

@@ -1,5 +1,12 @@
-/** Which header wins on a request to a server at a URL, where several parts name the same one. Pure. */
-import type { Secret } from '../../../core/index.ts';
+/** The headers of a request to a server at a URL: which wins where several parts name the same one, and the trace. Pure. */
+import type { JsonObject, Secret } from '../../../core/index.ts';
+import { metaOf } from '../../wire/era.ts';
+import { parseFrame } from '../../wire/frame.ts';
+import { TRACEPARENT, readTraceParent } from '../../wire/trace-parent.ts';
+
+const TRACE_KEY = Buffer.from(`"${TRACEPARENT}"`);
+/** Printable ASCII, of a length that all must hand on (W3C Trace Context §3.3). */
+const TRACESTATE = /^[\x20-\x7e]{1,512}$/;
 
 /**
  * The headers of one request, with lower-case names. Of a name that several parts give, the last of these
@@ -25,4 +32,19 @@ export function requestHeaders(
     ...Object.fromEntries(Object.entries(own).map(([name, value]) => [name.toLowerCase(), value])),
     ...(token === undefined ? {} : { authorization: `Bearer ${token.reveal()}` }),
   };
+}
+
+/** The trace that a message names in `_meta`, in the headers of W3C Trace Context for whatever stands before the server. */
+export function traceHeadersOf(message: Buffer): Readonly<Record<string, string>> {
+  // Most messages have none, and are not read again to learn that.
+  if (!message.includes(TRACE_KEY)) return {};
+  const frame = parseFrame(message);
+  return frame.kind === 'response' ? {} : traceHeadersIn(frame.params);
+}
+
+function traceHeadersIn(params: JsonObject): Readonly<Record<string, string>> {
+  const { [TRACEPARENT]: parent, tracestate } = metaOf(params);
+  if (typeof parent !== 'string' || readTraceParent(parent) === undefined) return {};
+  const isState = typeof tracestate === 'string' && TRACESTATE.test(tracestate);
+  return { [TRACEPARENT]: parent, ...(isState ? { tracestate } : {}) };
 }

@@ -16,6 +16,7 @@ import type { StreamEvent } from './event-stream.ts';
 import { isEventStream } from './http-exchange.ts';
 import type { Reply } from './http-exchange.ts';
 import { createSessionLosses } from './http-session.ts';
+import { traceHeadersOf } from './request-headers.ts';
 import type { HttpSession } from './http-session.ts';
 import { createUrlConnection, isOpening } from './url-connection.ts';
 import type { UrlConnection } from './url-connection.ts';
@@ -185,7 +186,7 @@ class SseConnection implements UpstreamConnection {
       const reply = await this.#requests.send({
         method: 'POST',
         ...(session === undefined ? {} : { url: session.address }),
-        headers: { 'content-type': 'application/json' },
+        headers: { 'content-type': 'application/json', ...traceHeadersOf(message) },
         body: message,
         timeoutMs: this.#init.server.timeoutMs,
       });

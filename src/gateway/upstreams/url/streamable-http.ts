@@ -18,6 +18,7 @@ import type { Asked } from './answer-stream.ts';
 import { headerOf, mediaTypeOf } from './http-exchange.ts';
 import type { Reply } from './http-exchange.ts';
 import { createSessionLosses, sessionOf } from './http-session.ts';
+import { traceHeadersOf } from './request-headers.ts';
 import type { HttpSession, SessionRefusal } from './http-session.ts';
 import { followNotifications } from './notification-stream.ts';
 import { modernHeaders } from '../../wire/modern-headers.ts';
@@ -192,6 +193,7 @@ class StreamableConnection implements UpstreamConnection {
           'content-type': 'application/json',
           accept: 'application/json, text/event-stream',
           ...this.#modern(message),
+          ...traceHeadersOf(message),
         }),
         body: message,
         ...(id === undefined ? { timeoutMs: this.#init.server.timeoutMs } : { id }),
