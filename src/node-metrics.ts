@@ -2,15 +2,13 @@
 import type { Clock, Health, Secret } from './core/index.ts';
 import { OPERATOR } from './guard/index.ts';
 import { createMetrics } from './metrics/index.ts';
-import type { BudgetFigures, Metrics } from './metrics/index.ts';
+import type { Metrics } from './metrics/index.ts';
 import type { Parts } from './node-rooms.ts';
 import type { Base, OpenState } from './open-state.ts';
 import { createTraces } from './traces/index.ts';
 import type { Traces } from './traces/index.ts';
 
 const NO_SPANS = { sent: 0, rejected: 0, dropped: 0, limited: 0, waiting: 0 } as const;
-/** Dollars are counted in millionths. */
-const PARTS_OF_A_DOLLAR = 1_000_000;
 
 type FigureRooms = Pick<
   Parts,
@@ -75,7 +73,7 @@ function createNodeMetrics(
           .map(({ state }) => state),
       boards: () => blackboard.names().length,
       tasks: () => tasks.list(OPERATOR, { limit: 0 }).counts,
-      budgets: () => budgets.sums().map((budget) => inDollars(budget)),
+      budgets: () => budgets.sums(),
       agents: () => agents.stopped(),
       // Rows of single callers and tasks are forgotten in time, and what is told as a counter must not go back.
       models: () => [models.totals()],
@@ -86,15 +84,4 @@ function createNodeMetrics(
     },
     clock,
   );
-}
-
-function inDollars({ unit, limit, spent, held, free }: BudgetFigures): BudgetFigures {
-  const scale = unit === 'usd' ? PARTS_OF_A_DOLLAR : 1;
-  return {
-    unit,
-    limit: limit / scale,
-    spent: spent / scale,
-    held: held / scale,
-    free: free / scale,
-  };
 }

@@ -127,7 +127,10 @@ export function createNodeTools(
     ...keyTools({ clock, keys }),
     ...clientTools({ clients, token }),
     ...dashboardTools(rooms),
-    ...metricsTools({ recent: () => rooms.metrics().recent() }),
+    ...metricsTools({
+      recent: () => rooms.metrics().recent(),
+      glance: () => rooms.metrics().glance(),
+    }),
     ...loginTools({ logins }),
     ...serverTools({ clock, upstreams: rooms.upstreams }),
     ...secretTools({ secrets, servers, changed: rooms.secretsChanged }),

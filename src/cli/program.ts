@@ -28,6 +28,7 @@ import {
   addDoctor,
   addNodes,
   addStatus,
+  addTop,
   addUp,
 } from './groups/mesh/node.ts';
 import { addPin } from './groups/rights/pin.ts';
@@ -49,6 +50,7 @@ import type { Outcome } from './groups/command-line/define-command.ts';
 const IN_ORDER = [
   addUp,
   addStatus,
+  addTop,
   addDashboard,
   addNodes,
   addPeers,

@@ -429,7 +429,7 @@ class NodeGateway implements Gateway {
     const { limits, name } = this.#init;
     this.#sessions.checkRoom(door, own.principal);
     const { clock, logger, metrics, sampling, tracer } = this.#components;
-    // What the page of the operator asks again and again would hide all else.
+    // What an operator who watches asks again and again would hide all else.
     const isSeen = own.principal !== DASHBOARD;
     const caller = this.#sessions.nextId();
     const session = createSession(

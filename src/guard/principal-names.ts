@@ -9,13 +9,13 @@ export const OPERATOR: Extract<Principal, { kind: 'operator' }> = Object.freeze(
   kind: 'operator',
 });
 
-/** The operator by the page in a browser. */
+/** The operator who only looks: by the page in a browser, or by a command that shows the node anew each second. */
 export const DASHBOARD: Extract<Principal, { kind: 'operator' }> = Object.freeze({
   kind: 'operator',
   dashboard: true,
 });
 
-/** True for whoever sees all that there is at this node: the operator, but for the page in a browser. */
+/** True for whoever sees all that there is at this node: the operator who does not only look. */
 export function seesAll(principal: Principal): boolean {
   return principal.kind === 'operator' && principal.dashboard !== true;
 }

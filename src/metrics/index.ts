@@ -2,6 +2,13 @@
 export type { CallPoint, RecentCalls } from './call-history.ts';
 export { metricsTools } from './tools.ts';
 export { createMetrics } from './metrics.ts';
-export type { BudgetFigures, Metrics, MetricsSources, ModelFigures } from './metrics.ts';
+export type { Metrics } from './metrics.ts';
+export type {
+  BudgetFigures,
+  MetricsSources,
+  ModelFigures,
+  NodeFigures,
+  UnitFigures,
+} from './types.ts';
 export { FIGURES } from './names.ts';
 export type { Figure } from './names.ts';

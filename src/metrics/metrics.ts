@@ -9,62 +9,24 @@ import type { Clock } from '../core/index.ts';
 import type { CallMeter, MetricsFace, MetricsText } from '../gateway/index.ts';
 import { createCallHistory } from './call-history.ts';
 import type { RecentCalls } from './call-history.ts';
+import { glanceOf } from './glance.ts';
 import { createCallCounts } from './call-counts.ts';
 import type { CallCounts, Sample } from './call-counts.ts';
+import { countOf } from './count-of.ts';
 import { FIGURES } from './names.ts';
 import type { Figure, FigureKey } from './names.ts';
+import type { BudgetFigures, MetricsSources, ModelFigures, NodeFigures } from './types.ts';
 
-/** What is read of the rooms, at each look. Counts by the words of a label. */
-export interface MetricsSources {
-  callsNow(): number;
-  sessions(): Readonly<Record<string, number>>;
-  peers(): Readonly<Record<string, number>>;
-  /** The state of each MCP server. */
-  servers(): readonly string[];
-  boards(): number;
-  tasks(): Readonly<Record<string, number | undefined>>;
-  /** Those that are not closed. */
-  budgets(): readonly BudgetFigures[];
-  /** Whether each agent of this node is stopped. */
-  agents(): readonly boolean[];
-  models(): readonly ModelFigures[];
-  isAuditHealthy(): boolean;
-  auditEntries(): number;
-  warnings(): number;
-  spans(): SpanFigures;
-}
-
-/** What has become of the spans of calls; all 0 where none are collected. */
-export interface SpanFigures {
-  readonly sent: number;
-  readonly rejected: number;
-  readonly dropped: number;
-  readonly limited: number;
-  readonly waiting: number;
-}
-
-/** The figures of one budget, in its unit. */
-export interface BudgetFigures {
-  readonly unit: string;
-  readonly limit: number;
-  readonly spent: number;
-  readonly held: number;
-  readonly free: number;
-}
-
-/** The figures of one model and caller. */
-export interface ModelFigures {
-  readonly calls: number;
-  readonly failed: number;
-  readonly inputTokens: number;
-  readonly outputTokens: number;
-}
+/** Prometheus is told of dollars. */
+const PARTS_OF_A_DOLLAR = 1_000_000;
 
 /** What a scrape is answered with, and what hears of calls meanwhile. */
 export interface Metrics extends MetricsFace {
   readonly calls: CallMeter;
   /** The calls of the last hour. */
   recent(): RecentCalls;
+  /** All that a person wants to see at one glance: small, however much there is. */
+  glance(): NodeFigures;
 }
 
 /** Makes the figures; nothing is read before somebody asks. */
@@ -86,6 +48,7 @@ export function createMetrics(sources: MetricsSources, clock: Pick<Clock, 'now'>
       },
     },
     recent: () => history.recent(),
+    glance: () => glanceOf(sources, history, clock),
     text() {
       // Who asks while an answer is made has that answer.
       asked ??= text().finally(() => {
@@ -177,18 +140,15 @@ function by(
   }));
 }
 
-function countOf<T>(all: readonly T[], wordOf: (one: T) => string): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const one of all) counts[wordOf(one)] = (counts[wordOf(one)] ?? 0) + 1;
-  return counts;
-}
-
 function sumOf(
   budgets: readonly BudgetFigures[],
   what: Exclude<keyof BudgetFigures, 'unit'>,
 ): Record<string, number> {
   const sums: Record<string, number> = {};
-  for (const budget of budgets) sums[budget.unit] = (sums[budget.unit] ?? 0) + budget[what];
+  for (const budget of budgets) {
+    const scale = budget.unit === 'usd' ? PARTS_OF_A_DOLLAR : 1;
+    sums[budget.unit] = (sums[budget.unit] ?? 0) + budget[what] / scale;
+  }
   return sums;
 }
 

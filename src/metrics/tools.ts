@@ -1,14 +1,17 @@
-/** The tool that tells what went through the node in the last hour. */
+/** The tools that tell in numbers what goes on at the node. */
 import { z } from 'zod';
 import { defineTool } from '../gateway/index.ts';
 import type { BuiltinTool } from '../gateway/index.ts';
 import type { RecentCalls } from './call-history.ts';
+import type { NodeFigures } from './types.ts';
 
-/** `calls_recent`: for the operator. */
+/** `calls_recent` and `node_figures`: for the operator. */
 export function metricsTools({
   recent,
+  glance,
 }: {
   readonly recent: () => RecentCalls;
+  readonly glance: () => NodeFigures;
 }): readonly BuiltinTool[] {
   return [
     defineTool({
@@ -20,6 +23,16 @@ export function metricsTools({
       hints: { readOnlyHint: true },
       clients: 'no',
       run: () => recent(),
+    }),
+    defineTool({
+      name: 'node_figures',
+      title: 'The node at one glance',
+      description:
+        'Counts of this node in one small answer: calls a second and how long they took, peers, sessions, servers, agents and tasks by their states, what budgets allow and have spent, what models cost in the last hour, and the processor time and memory of the node.',
+      input: z.object({}),
+      hints: { readOnlyHint: true },
+      clients: 'no',
+      run: () => glance(),
     }),
   ];
 }

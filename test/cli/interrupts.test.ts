@@ -25,6 +25,7 @@ it.each([
   [['mcp', 'login', 'tickets'], 'tools/call', ''],
   [['ping', 'laptop'], 'tools/call', ''],
   [['peers', '--watch'], 'tools/call', ''],
+  [['top'], 'tools/call', ''],
 ])('starling %s: ends while the node has not answered %s', async (words, method, stderr) => {
   expect(await interrupted(words, method)).toEqual({ code: 130, stderr });
 });

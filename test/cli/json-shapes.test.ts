@@ -31,10 +31,10 @@ const SHAPES = JSON.parse(readFileSync(GOLDEN, 'utf8')) as Readonly<Record<strin
 const WORKER = resolve(import.meta.dirname, '../fixtures/agents/worker.mjs');
 const PLAIN = resolve(import.meta.dirname, '../fixtures/servers/plain.mjs');
 /**
- * `mcp` and `agent healer` print what a protocol says, `completion` what a shell runs, `demo` a story; `sim` and `request`, which waits for a person,
- * have tests of their own.
+ * `mcp` and `agent healer` print what a protocol says, `completion` what a shell runs, `demo` a story; `sim`, `request`, which
+ * waits for a person, and `top`, whose figures come and go, have tests of their own.
  */
-const WITHOUT = ['agent healer', 'completion', 'demo', 'mcp', 'request', 'sim'];
+const WITHOUT = ['agent healer', 'completion', 'demo', 'mcp', 'request', 'sim', 'top'];
 
 const printed = new Map<string, Shape>();
 const cleanups: (() => unknown)[] = [];

@@ -10,6 +10,7 @@ import { runCleanup } from '../gateway/support/gateways.ts';
 import { ECHO, HEALER, agentSteps } from './examples/agent-steps.ts';
 import { boardSteps } from './examples/board-steps.ts';
 import { RECLAIM_STEPS, budgetSteps } from './examples/budget-steps.ts';
+import { lookSteps } from './examples/look-steps.ts';
 import { modelSteps } from './examples/model-steps.ts';
 import { swarmSteps } from './examples/swarm-steps.ts';
 import { taskSteps } from './examples/task-steps.ts';
@@ -148,10 +149,7 @@ const yes = (line: string): Put => ({ [line]: `${line} --yes` });
 
 /** Each example, in the order in which a day would bring them. */
 const STEPS: Readonly<Record<string, Step>> = {
-  'starling doctor': { at: 'alice' },
-  'starling doctor --config starling.json': { at: 'alice' },
-  'starling bugreport': { at: 'alice', printed: /read it before you pass it on/ },
-  'starling bugreport --out -': { at: 'alice', printed: /## Peers/ },
+  ...lookSteps(() => alice),
   'starling up --config starling.json': {
     at: 'carol',
     before: () => file('carol', 'starling.json', '{"mcpServers": {}}'),
@@ -178,15 +176,6 @@ const STEPS: Readonly<Record<string, Step>> = {
     put: { '/ip4/192.0.2.7/tcp/4040/p2p/12D3Koo…': () => open.up.addresses[0] ?? '' },
     says: /passer/,
   },
-  'starling status': { at: 'alice' },
-  'starling dashboard': {
-    at: 'alice',
-    printed: /^http:\/\/127\.0\.0\.1:\d+\/dashboard\/#[\w-]{43}$/m,
-  },
-  'starling dashboard --close': { at: 'alice', printed: /lead nowhere now/ },
-  'starling status --wide': { at: 'alice' },
-  'starling nodes': { at: 'alice' },
-  'starling --node lab status': { at: 'alice', put: { lab: 'alice' } },
   'starling peers': { at: 'alice' },
   'starling peers --wide': { at: 'alice' },
   'starling peers --watch': { at: 'alice', says: /bob/ },

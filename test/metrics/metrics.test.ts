@@ -18,13 +18,27 @@ function metrics(): Metrics {
       boards: () => 4,
       tasks: () => ({ running: 5 }),
       budgets: () => [
-        { unit: 'usd', limit: 10, spent: 2.5, held: 0.5, free: 7 },
-        { unit: 'usd', limit: 5, spent: 1, held: 0, free: 4 },
+        { unit: 'usd', limit: 10_000_000, spent: 2_500_000, held: 500_000, free: 7_000_000 },
+        { unit: 'usd', limit: 5_000_000, spent: 1_000_000, held: 0, free: 4_000_000 },
       ],
       agents: () => [false, true, false],
       models: () => [
-        { calls: 3, failed: 1, inputTokens: 100, outputTokens: 20 },
-        { calls: 1, failed: 0, inputTokens: 1, outputTokens: 2 },
+        {
+          calls: 3,
+          failed: 1,
+          inputTokens: 100,
+          outputTokens: 20,
+          costMicroUsd: 1500,
+          lastHourMicroUsd: 500,
+        },
+        {
+          calls: 1,
+          failed: 0,
+          inputTokens: 1,
+          outputTokens: 2,
+          costMicroUsd: 500,
+          lastHourMicroUsd: 500,
+        },
       ],
       isAuditHealthy: () => true,
       auditEntries: () => 7,
@@ -101,6 +115,46 @@ it('has the same series however much happens, and no word that is not in the tab
       expect(figure?.labels[label], series).toContain(word);
     }
   }
+});
+
+it('is told at one glance, in an answer that does not grow', () => {
+  const busy = metrics();
+  for (let n = 0; n < 1000; n += 1) busy.calls.ended(`method/${n}`, false, 'ok', n);
+  const { memoryBytes, cpuMs, calls, ...rest } = busy.glance();
+  expect(rest).toEqual({
+    at: 1_700_000_000_000,
+    peers: { alive: 2, dead: 1 },
+    sessions: { http: 3, socket: 1, peer: 0, tcp: 0 },
+    servers: { ready: 2, failed: 1 },
+    agents: { active: 2, stopped: 1 },
+    tasks: { running: 5 },
+    budgets: [
+      {
+        unit: 'usd',
+        budgets: 2,
+        limit: 15_000_000,
+        spent: 3_500_000,
+        held: 500_000,
+        free: 11_000_000,
+      },
+    ],
+    models: {
+      calls: 4,
+      failed: 1,
+      inputTokens: 101,
+      outputTokens: 22,
+      costMicroUsd: 2000,
+      lastHourMicroUsd: 1000,
+    },
+    boards: 4,
+    warnings: 1,
+  });
+  expect(calls).toMatchObject({ underWay: 2, perSecond: 0 });
+  expect(calls.minutes).toHaveLength(60);
+  expect(calls.minutes.at(-1)).toBe(1000);
+  expect(memoryBytes).toBeGreaterThan(1_000_000);
+  expect(cpuMs).toBeGreaterThan(0);
+  expect(JSON.stringify(busy.glance()).length).toBeLessThan(2000);
 });
 
 it('gives whoever asks at the same time one answer', () => {

@@ -117,14 +117,48 @@ it('counts in all what only grows, also when rows are forgotten, and from 0 afte
   for (let at = 0; at <= ROWS_MAX; at += 1) {
     const call = book.start('gpu/qwen', EDITOR, `task_${at}`);
     call.used({ input: 3, output: 2 });
+    call.paid(10);
     call.over(at === 0);
   }
   expect(book.rows()).toHaveLength(ROWS_MAX);
   const calls = ROWS_MAX + 1;
-  const all = { calls, failed: 1, inputTokens: 3 * calls, outputTokens: 2 * calls };
+  const all = {
+    calls,
+    failed: 1,
+    inputTokens: 3 * calls,
+    outputTokens: 2 * calls,
+    costMicroUsd: 10 * calls,
+    lastHourMicroUsd: 10 * calls,
+  };
   expect(book.totals()).toEqual(all);
   await book.stop();
   const again = bookOn(table).book;
   await again.load();
-  expect(again.totals()).toEqual({ calls: 0, failed: 0, inputTokens: 0, outputTokens: 0 });
+  expect(again.totals()).toEqual({
+    calls: 0,
+    failed: 0,
+    inputTokens: 0,
+    outputTokens: 0,
+    costMicroUsd: 0,
+    lastHourMicroUsd: 0,
+  });
+});
+
+it('knows what was paid in the last hour', () => {
+  const { book, clock } = bookOn(memoryTable());
+  const pay = (micros: number): void => {
+    const call = book.start('gpu/qwen', EDITOR, undefined);
+    call.paid(micros);
+    call.over(false);
+  };
+  pay(1);
+  clock.advance(59 * 60_000);
+  pay(20);
+  expect(book.totals().lastHourMicroUsd).toBe(21);
+  clock.advance(60_000);
+  expect(book.totals().lastHourMicroUsd).toBe(20);
+  pay(300);
+  expect(book.totals().lastHourMicroUsd).toBe(320);
+  clock.advance(24 * 3_600_000);
+  expect(book.totals()).toMatchObject({ lastHourMicroUsd: 0, costMicroUsd: 321 });
 });

@@ -2,7 +2,7 @@
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { resolve } from 'node:path';
-import { ATTACH_OPERATOR, CALL_FORMS_ONLY } from '../../config/client-names.ts';
+import { ATTACH_OPERATOR, ATTACH_WATCHING, CALL_FORMS_ONLY } from '../../config/client-names.ts';
 import { defaultStateDir, socketPath } from '../../config/paths.ts';
 import { systemClock } from '../../core/time/clock.ts';
 import { StarlingError, messageOf } from '../../core/errors.ts';
@@ -62,22 +62,27 @@ interface Waiting {
   readonly progress: CallOptions['progress'];
 }
 
-/**
- * Attaches to the node of `stateDir` as its operator. `signal` gives up what is under way: attaching itself,
- * and each request that has no signal of its own. With `answer` the client shows the forms of the tools that it calls:
- * a server then has an instance for this client alone. @throws STARLING_NODE_UNREACHABLE when none runs
- */
+/** How a client is attached. */
+export interface AttachInit {
+  /** Gives up what is under way: attaching itself, and each request that has no signal of its own. */
+  readonly signal?: AbortSignal | undefined;
+  /** Shows the forms of the tools that the client calls: a server then has an instance for this client alone. */
+  readonly answer?: FormAnswerer | undefined;
+  /** The client only looks, again and again: the node neither counts nor records that, and refuses all else. */
+  readonly watching?: boolean;
+}
+
+/** Attaches to the node of `stateDir` as its operator. @throws STARLING_NODE_UNREACHABLE when none runs */
 export async function attach(
   stateDir: string,
-  signal?: AbortSignal,
-  answer?: FormAnswerer,
+  { signal, answer, watching = false }: AttachInit = {},
 ): Promise<NodeClient> {
   const socket = await open(stateDir);
   const giveUp = (): void => void socket.destroy();
   signal?.addEventListener('abort', giveUp);
   try {
     signal?.throwIfAborted();
-    await attachAs(socket, ATTACH_OPERATOR);
+    await attachAs(socket, watching ? ATTACH_WATCHING : ATTACH_OPERATOR);
     const client = await greeted(socket, answer);
     client.signal = signal;
     return client;

@@ -7,7 +7,7 @@ import { readAbout } from '../../config/known-nodes.ts';
 import { defaultConfigFile, defaultStateDir } from '../../config/paths.ts';
 import { StarlingError, messageOf } from '../../core/errors.ts';
 import { attach } from './client.ts';
-import type { FormAnswerer, NodeClient } from './client.ts';
+import type { AttachInit, FormAnswerer, NodeClient } from './client.ts';
 import { nodeCalled } from './local-nodes.ts';
 import type { CommonOptions } from '../options/common-options.ts';
 
@@ -107,17 +107,41 @@ async function fileOfRunning(stateDir: string): Promise<string | undefined> {
  * what servers ask.
  * @throws STARLING_NODE_UNREACHABLE
  */
-export async function withNode<T>(
+export function withNode<T>(
   options: CommonOptions,
   work: (node: NodeClient) => Promise<T>,
   signal?: AbortSignal,
   answer?: FormAnswerer,
 ): Promise<T> {
-  const stateDir = await stateDirOf(options);
-  const node = await attach(stateDir, signal, answer).catch(async (error: unknown) => {
-    if (signal?.aborted === true) throw error;
+  return withClient(options, work, { signal, answer });
+}
+
+/**
+ * As {@link withNode}, for commands that look at the node again and again, and do nothing else: it neither counts nor
+ * records what they ask. @throws STARLING_NODE_UNREACHABLE
+ */
+export function watchNode<T>(
+  options: CommonOptions,
+  work: (node: NodeClient) => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
+  return withClient(options, work, { signal, watching: true });
+}
+
+/** A client of the node of `stateDir`; of a node that was put out the error says so. @throws STARLING_NODE_UNREACHABLE, STARLING_MEMBERSHIP_ENDED */
+export function attachTo(stateDir: string, init: AttachInit): Promise<NodeClient> {
+  return attach(stateDir, init).catch(async (error: unknown) => {
+    if (init.signal?.aborted === true) throw error;
     throw (await endedIn(stateDir, error)) ?? error;
   });
+}
+
+async function withClient<T>(
+  options: CommonOptions,
+  work: (node: NodeClient) => Promise<T>,
+  init: AttachInit,
+): Promise<T> {
+  const node = await attachTo(await stateDirOf(options), init);
   try {
     return await work(node);
   } finally {

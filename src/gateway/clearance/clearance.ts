@@ -204,7 +204,7 @@ class CallClearance implements Clearance {
       return UNRECORDED;
     };
     const needsNoLog = looksForTrouble(call);
-    // The page looks every other second: that would bury what the log is for.
+    // Who watches looks every other second: that would bury what the log is for.
     if (needsNoLog && call.principal === DASHBOARD) return Promise.resolve(UNRECORDED);
     if (needsNoLog && !audit.healthy()) return Promise.resolve(unrecorded());
     const recorded = Promise.all([audit.append(entry), settled]).then(([seq]) =>

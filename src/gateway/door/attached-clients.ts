@@ -5,6 +5,7 @@
 import {
   ATTACH_CLIENT,
   ATTACH_OPERATOR,
+  ATTACH_WATCHING,
   CLIENT_LOCAL,
   CLIENT_NAME_WORDS,
   CLIENT_TCP,
@@ -12,7 +13,7 @@ import {
 } from '../../config/index.ts';
 import { StarlingError, messageOf, printable } from '../../core/index.ts';
 import type { Logger, Secret } from '../../core/index.ts';
-import { ATTACHED_SCOPES, OPERATOR, attachedClient } from '../../guard/index.ts';
+import { ATTACHED_SCOPES, DASHBOARD, OPERATOR, attachedClient } from '../../guard/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { Table } from '../../store/index.ts';
 import type { ApiKey, ApiKeys } from './api-keys.ts';
@@ -46,7 +47,7 @@ export interface AttachedClients {
   /** Reads what is stored: before anything else. */
   load(): Promise<void>;
   /**
-   * Whom `as` of the socket's first request means: `operator` or `client:<name>`; without it, the
+   * Whom `as` of the socket's first request means: `operator`, `watching` or `client:<name>`; without it, the
    * client that nobody named. The same object for the same name, as long as it is remembered.
    * @throws STARLING_USAGE
    */
@@ -93,6 +94,7 @@ class NodeClients implements AttachedClients {
 
   principalOf(as: unknown = `${ATTACH_CLIENT}${CLIENT_LOCAL}`): Principal {
     if (as === ATTACH_OPERATOR) return OPERATOR;
+    if (as === ATTACH_WATCHING) return DASHBOARD;
     if (as === `${ATTACH_CLIENT}${CLIENT_LOCAL}`) return this.#local;
     const isClient = typeof as === 'string' && as.startsWith(ATTACH_CLIENT);
     const name = isClient ? as.slice(ATTACH_CLIENT.length) : '';

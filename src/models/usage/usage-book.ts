@@ -8,6 +8,8 @@ import { behalfOf, nameOf } from '../../guard/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { Table, Write } from '../../store/index.ts';
 import type { ModelStats, Usage } from '../types.ts';
+import { createLastHour } from './last-hour.ts';
+import type { LastHour } from './last-hour.ts';
 import { readRow, rowBytes } from './usage-row.ts';
 import type { UsageRow } from './usage-row.ts';
 
@@ -30,7 +32,13 @@ export interface Metered {
 }
 
 /** Calls and tokens of all models, for whomever. */
-export type UsageTotals = Pick<ModelStats, 'calls' | 'failed' | 'inputTokens' | 'outputTokens'>;
+export interface UsageTotals extends Pick<
+  ModelStats,
+  'calls' | 'costMicroUsd' | 'failed' | 'inputTokens' | 'outputTokens'
+> {
+  /** What was paid in the last 60 minutes, micro-dollars. */
+  readonly lastHourMicroUsd: number;
+}
 
 /** The counts of a node. */
 export interface UsageBook {
@@ -63,10 +71,12 @@ class NodeUsageBook implements UsageBook {
   #cancel: (() => void) | undefined;
   #writing: Promise<void> = Promise.resolve();
   #isStopped = false;
-  readonly #totals = { calls: 0, failed: 0, inputTokens: 0, outputTokens: 0 };
+  readonly #totals = { calls: 0, failed: 0, inputTokens: 0, outputTokens: 0, costMicroUsd: 0 };
+  readonly #lastHour: LastHour;
 
   constructor(components: UsageBookComponents) {
     this.#components = components;
+    this.#lastHour = createLastHour(components.clock);
   }
 
   async load(): Promise<void> {
@@ -113,6 +123,8 @@ class NodeUsageBook implements UsageBook {
         if (hasFailed) this.#totals.failed += 1;
         this.#totals.inputTokens += added.input;
         this.#totals.outputTokens += added.output;
+        this.#totals.costMicroUsd += added.micros;
+        this.#lastHour.add(added.micros);
         const row = this.#rowOf(model, principal, task);
         row.calls += 1;
         if (hasFailed) row.failed += 1;
@@ -140,7 +152,7 @@ class NodeUsageBook implements UsageBook {
   }
 
   totals(): UsageTotals {
-    return this.#totals;
+    return { ...this.#totals, lastHourMicroUsd: this.#lastHour.sum() };
   }
 
   async stop(): Promise<void> {

@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { attach } from '../../../src/cli/node/client.ts';
+import type { FormAnswerer } from '../../../src/cli/node/client.ts';
 import { fakeNode, temporaryFolder } from '../support.ts';
 
 describe('a client of the node', () => {
@@ -106,12 +107,13 @@ describe('a client of the node', () => {
       },
     });
     const under: string[] = [];
-    const client = await attach(node.stateDir, undefined, async ({ one }) => {
+    const answer: FormAnswerer = async ({ one }) => {
       under.push(`${String(one)} asked`);
       await Promise.resolve();
       under.push(`${String(one)} answered`);
       return { action: 'accept' };
-    });
+    };
+    const client = await attach(node.stateDir, { answer });
     await client.call('x', {});
     expect(under).toEqual(['q1 asked', 'q1 answered', 'q2 asked', 'q2 answered']);
     expect(node.heard[0]).toMatchObject({

@@ -20,6 +20,8 @@ export interface OnTerminal {
   /** Resolves when the screen holds `text`. */
   shows(text: string | RegExp): Promise<void>;
   type(text: string): void;
+  /** Makes the terminal 40 columns wide. */
+  narrow(): void;
   ended(): Promise<{ readonly code: number | null; readonly screen: string }>;
   /** Closes the terminal, as its window would; gives the exit code of what ran there, once that has ended. */
   close(): Promise<number | null>;
@@ -64,6 +66,7 @@ export function startOnTerminal(args: readonly string[], init: TerminalInit = {}
       }
     },
     type: (text) => void child.stdin.write(text),
+    narrow: () => void child.kill('SIGUSR1'),
     async ended() {
       const [code] = (await closed) as [number | null];
       return { code, screen: screen() };

@@ -5,7 +5,7 @@ import { systemClock } from '../../../core/time/clock.ts';
 import { createScope } from '../../../core/lifecycle.ts';
 import { sleep } from '../../../core/wait.ts';
 import type { NodeClient } from '../../node/client.ts';
-import { withNode } from '../../node/locate-node.ts';
+import { watchNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 import { untilInterrupted } from '../../terminal/interrupted.ts';
 import { print } from '../../terminal/output.ts';
@@ -35,5 +35,5 @@ export function watchPeers(
     } while (await sleep(scope, EVERY_MS));
     return 0;
   };
-  return untilInterrupted((signal) => withNode(options, (node) => watch(node, signal), signal));
+  return untilInterrupted((signal) => watchNode(options, (node) => watch(node, signal), signal));
 }

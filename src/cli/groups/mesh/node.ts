@@ -1,4 +1,4 @@
-/** The commands that start a node and look at it: `starling up`, `status`, `doctor` and `bugreport`. */
+/** The commands that start a node and look at it: `starling up`, `status`, `top`, `doctor` and `bugreport`. */
 import type { Command } from 'commander';
 import {
   action,
@@ -83,6 +83,18 @@ export function addDashboard(program: Command, outcome: Outcome): void {
     .option('--close', 'end all pages that are open')
     .addHelpText('after', examples('starling dashboard', 'starling dashboard --close'))
     .action(action(outcome, () => import('../../commands/dashboard.ts')));
+}
+
+/** Adds `starling top`. */
+export function addTop(program: Command, outcome: Outcome): void {
+  withJson(ofNode(program.command('top')))
+    .summary('show what goes on, live')
+    .description(
+      'Shows the node and its peers anew every other second: calls and how long they take, agents, tasks, and what is spent. q or Ctrl-C ends it. Prints one reading where nobody watches: with --once, with --json, and to a pipe.',
+    )
+    .option('--once', 'print one reading')
+    .addHelpText('after', examples('starling top', 'starling top --once'))
+    .action(action(outcome, () => import('../../commands/top.ts')));
 }
 
 /** Adds `starling nodes`. */
