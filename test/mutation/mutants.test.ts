@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { EQUIVALENTS } from './equivalents.ts';
 import { mutate } from './mutants.ts';
 import { TARGETS } from './targets.ts';
-import { tryMutants } from './try-mutants.ts';
+import { patienceMs, tryMutants } from './try-mutants.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const SAMPLE = join(import.meta.dirname, 'sample');
@@ -124,4 +124,9 @@ describe('a run', () => {
     });
     expect(all.filter((id) => !killed.has(id))).toEqual([]);
   });
+});
+
+it('nothing is held against a process that a busy machine has not loaded within a minute', () => {
+  expect(patienceMs('')).toBeGreaterThan(60_000);
+  expect(patienceMs('{"kind":"begin","id":1}\n')).toBeLessThan(60_000);
 });

@@ -12,6 +12,8 @@ import type { Job, Report } from './job.ts';
 const ROOT = resolve(import.meta.dirname, '../..');
 /** A mutant in which nothing happens for so long has blocked its process. */
 const SILENCE_MS = 30_000;
+/** The same before the first test has run: on a busy machine Vitest takes a minute to load, and that is nobody's fault. */
+const LOADING_MS = 180_000;
 
 /** A file, its tests, and the mutants to try. */
 export interface Trial {
@@ -43,7 +45,9 @@ export async function tryMutants(
     const covered = reports.find((report) => report.kind === 'covered');
     if (covered === undefined) {
       throw new Error(
-        `the tests of ${trial.source} fail without a mutant: ${JSON.stringify(last)}`,
+        last === undefined
+          ? `no test of ${trial.source} has run within ${LOADING_MS / 1000} s`
+          : `the tests of ${trial.source} fail without a mutant: ${JSON.stringify(last)}`,
       );
     }
     const sound = careful ? reports : soundPart(reports);
@@ -62,6 +66,11 @@ export async function tryMutants(
     else if (begun !== undefined) killed.add(begun);
     else throw new Error(`nothing comes of ${trial.source}: ${JSON.stringify(last)}`);
   }
+}
+
+/** How long nothing may happen in a process that has reported this so far. */
+export function patienceMs(reported: string): number {
+  return reported === '' ? LOADING_MS : SILENCE_MS;
 }
 
 /** Up to the last test that still passed without a mutant. */
@@ -113,7 +122,7 @@ function runVitest(job: Job, read: () => string): Promise<void> {
   const watch = setInterval(() => {
     const now = read();
     if (now !== seen) [seen, seenAt] = [now, performance.now()];
-    else if (performance.now() - seenAt > SILENCE_MS && child.pid !== undefined) {
+    else if (performance.now() - seenAt > patienceMs(seen) && child.pid !== undefined) {
       process.kill(-child.pid, 'SIGKILL');
     }
   }, 1000);
