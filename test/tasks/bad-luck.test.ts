@@ -1,6 +1,6 @@
 /** Bad input and bad luck of one task: each ends in one counted result, or in one stated failure. */
 import { EventEmitter } from 'node:events';
-import { afterEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { OPERATOR, attachedClient } from '../../src/guard/index.ts';
 import { silentLogger } from '../../src/core/index.ts';
 import type { Did, JsonObject } from '../../src/core/index.ts';
@@ -8,32 +8,13 @@ import type { MembershipEvents, PeerView } from '../../src/membership/types.ts';
 import { createDurableBoards } from '../../src/tasks/durable/boards.ts';
 import type { TestNode } from '../agents/world.ts';
 import { createTestClock } from '../core/test-clock.ts';
-import { makeTaskWorld, makeWorker, turns } from './world.ts';
-import type { TaskNode, TaskWorld } from './world.ts';
+import { endOf, makeWorker, nodeIn, taskWorlds, turns } from './world.ts';
+import type { TaskWorld } from './world.ts';
 
-let made: TaskWorld | undefined;
-afterEach(async () => {
-  await made?.stop();
-  made = undefined;
-});
-
-async function world(...names: readonly string[]): Promise<TaskWorld> {
-  made = await makeTaskWorld(...names);
-  return made;
-}
-
-const node = ({ at }: TaskWorld, name: string): TaskNode => {
-  const found = at[name];
-  if (found === undefined) throw new Error(name);
-  return found;
-};
-const ends = (all: TaskWorld, id: string) =>
-  all.until(
-    () => node(all, 'a').result(id),
-    ({ endedAt }) => endedAt !== undefined,
-  );
+const world = taskWorlds();
+const ends = (all: TaskWorld, id: string) => endOf(all, 'a', id);
 const respond = (all: TaskWorld, at: string, name: string, inReplyTo: string, message: string) =>
-  node(all, at).node.call(attachedClient(`program-${name}`), 'agent_message', {
+  nodeIn(all, at).node.call(attachedClient(`program-${name}`), 'agent_message', {
     type: 'response',
     inReplyTo,
     message,
@@ -43,7 +24,7 @@ it('counts the first of two answers of one worker, and refuses the second', asyn
   const all = await world('a', 'b');
   const worker = await makeWorker(all, 'b', { name: 'digger' });
   worker.answer = () => undefined;
-  const { taskId } = await node(all, 'a').submit({ capability: 'dig', input: 'hole' });
+  const { taskId } = await nodeIn(all, 'a').submit({ capability: 'dig', input: 'hole' });
   await all.until(
     () => worker.seen.length,
     (count) => count === 1,
@@ -61,10 +42,10 @@ it('counts the first of two answers of one worker, and refuses the second', asyn
 
 it('goes to another where a node lies about how much its agent can take', async () => {
   const all = await world('a', 'b', 'c');
-  const a = node(all, 'a');
+  const a = nodeIn(all, 'a');
   const liar = await makeWorker(all, 'b', { name: 'liar', maxConcurrentTasks: 1 });
   liar.answer = () => undefined;
-  const lied = node(all, 'b').node;
+  const lied = nodeIn(all, 'b').node;
   const call = lied.call.bind(lied);
   const lying: TestNode['call'] = async (principal, tool, args, signal) => {
     const answer = await call(principal, tool, args, signal);
@@ -93,7 +74,7 @@ it.each([-3_600_000, 3_600_000])(
   'has one result, and one attempt, though the clock jumps by %i ms',
   async (jump) => {
     const all = await world('a', 'b');
-    const a = node(all, 'a');
+    const a = nodeIn(all, 'a');
     const worker = await makeWorker(all, 'b', { name: 'digger' });
     worker.answer = () => undefined;
     const { taskId } = await a.submit({ capability: 'dig', input: 'hole' });
@@ -116,7 +97,7 @@ it.each([-3_600_000, 3_600_000])(
 
 it('has one result where a cut heals after another has been given the task, and both have done it', async () => {
   const all = await world('a', 'b', 'c');
-  const a = node(all, 'a');
+  const a = nodeIn(all, 'a');
   const first = await makeWorker(all, 'b', { name: 'first' });
   first.answer = () => undefined;
   const { taskId } = await a.submit({ capability: 'dig', input: 'hole' });
@@ -147,7 +128,7 @@ it('has one result where a cut heals after another has been given the task, and 
 
 it('is refused at once where its submitter may not give it to the agent that it is for', async () => {
   const all = await world('a', 'b');
-  const a = node(all, 'a');
+  const a = nodeIn(all, 'a');
   a.node.keptOut.add('stranger');
   await makeWorker(all, 'a', { name: 'own' });
   const client = attachedClient('stranger');
@@ -162,7 +143,7 @@ it('is refused at once where its submitter may not give it to the agent that it 
 
 it('says to whoever watches it why nobody takes it', async () => {
   const all = await world('a', 'b');
-  const a = node(all, 'a');
+  const a = nodeIn(all, 'a');
   const { taskId, version } = await a.submit({ agentId: 'nobody@b', input: 1 });
   const told = await all.until(
     () => a.tasks.status(OPERATOR, taskId),

@@ -1,16 +1,12 @@
 /** Tasks that wait for a person: for an approval at the node of the agent, and for what the agent needs to know. */
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../src/core/index.ts';
 import { attachedClient } from '../../src/guard/index.ts';
 import type { Voter } from '../../src/guard/approvals/types.ts';
-import { makeTaskWorld, makeWorker, turns } from './world.ts';
+import { makeWorker, taskWorlds, turns } from './world.ts';
 import type { TaskNode, TaskWorld, TestWorker } from './world.ts';
 
-let made: TaskWorld | undefined;
-afterEach(async () => {
-  await made?.stop();
-  made = undefined;
-});
+const world = taskWorlds();
 
 const PERSON: Voter = { principal: { kind: 'operator' }, via: 'tool' };
 
@@ -22,8 +18,7 @@ interface Stage {
 }
 
 async function stage(): Promise<Stage> {
-  const all = await makeTaskWorld('a', 'b');
-  made = all;
+  const all = await world('a', 'b');
   const [a, b] = [all.at['a'], all.at['b']];
   if (a === undefined || b === undefined) throw new Error('a and b');
   return { all, a, b, worker: await makeWorker(all, 'b', { name: 'digger' }) };

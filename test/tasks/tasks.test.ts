@@ -1,40 +1,18 @@
 /** Tasks on nodes whose roads are function calls: each ends once, whatever becomes of workers and owners. */
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { attachedClient } from '../../src/guard/index.ts';
 import { StarlingError } from '../../src/core/index.ts';
 import type { JsonObject } from '../../src/core/index.ts';
 import { taskResources } from '../../src/tasks/index.ts';
 import { RESULT_BYTES_MAX, TASKS_MAX } from '../../src/tasks/limits.ts';
-import { makeTaskWorld, makeWorker, turns } from './world.ts';
-import type { TaskNode, TaskWorld } from './world.ts';
+import { endOf, makeWorker, nodeIn, taskWorlds, turns } from './world.ts';
+import type { TaskWorld } from './world.ts';
 
-let made: TaskWorld | undefined;
-afterEach(async () => {
-  await made?.stop();
-  made = undefined;
-});
+const world = taskWorlds();
 
-async function world(...names: readonly string[]): Promise<TaskWorld> {
-  made = await makeTaskWorld(...names);
-  return made;
-}
-
-const node = ({ at }: TaskWorld, name: string): TaskNode => {
-  const found = at[name];
-  if (found === undefined) throw new Error(name);
-  return found;
-};
-
-/** The end of a task, however it ends. */
-const ends = (all: TaskWorld, at: string, id: string, limitMs?: number) =>
-  all.until(
-    () => node(all, at).result(id),
-    ({ endedAt }) => endedAt !== undefined,
-    limitMs,
-  );
 const states = (all: TaskWorld, at: string, id: string, state: string) =>
   all.until(
-    () => node(all, at).result(id),
+    () => nodeIn(all, at).result(id),
     ({ status }) => status === state,
   );
 
@@ -42,10 +20,10 @@ describe('a task', () => {
   it('is done by an agent of a peer, and its result is there after a restart', async () => {
     const all = await world('a', 'b');
     const worker = await makeWorker(all, 'b', { name: 'digger' });
-    const a = node(all, 'a');
+    const a = nodeIn(all, 'a');
     const { taskId, status } = await a.submit({ capability: 'dig', input: 'hole' });
     expect(status).toBe('bidding');
-    const done = await ends(all, 'a', taskId);
+    const done = await endOf(all, 'a', taskId);
     expect(done).toMatchObject({
       status: 'done',
       result: { dug: 'hole' },
@@ -64,7 +42,7 @@ describe('a task', () => {
 
   it('is on the disk before its submitter is told, and waits there until somebody can do it', async () => {
     const all = await world('a', 'b');
-    const a = node(all, 'a');
+    const a = nodeIn(all, 'a');
     const { taskId } = await a.submit({ capability: 'dig', input: 'hole' });
     expect(a.rows.has(`task/${taskId}`)).toBe(true);
     const waiting = await all.until(
@@ -74,12 +52,12 @@ describe('a task', () => {
     expect(waiting.waitsFor).toContain("no agent for 'dig'");
     await a.crash();
     await makeWorker(all, 'a', { name: 'digger' });
-    expect(await ends(all, 'a', taskId)).toMatchObject({ processedBy: 'digger@a' });
+    expect(await endOf(all, 'a', taskId)).toMatchObject({ processedBy: 'digger@a' });
   });
 
   it('goes to another at once where the connection to a worker is lost, and a late result is kept and shown', async () => {
     const all = await world('a', 'b', 'c');
-    const a = node(all, 'a');
+    const a = nodeIn(all, 'a');
     const lost = await makeWorker(all, 'b', { name: 'first' });
     lost.answer = () => undefined;
     const { taskId } = await a.submit({ capability: 'dig', input: 'hole', prefer: 'first' });
@@ -89,7 +67,7 @@ describe('a task', () => {
     );
     await makeWorker(all, 'c', { name: 'second' });
     all.world.away('b', true);
-    const done = await ends(all, 'a', taskId, 20_000);
+    const done = await endOf(all, 'a', taskId, 20_000);
     expect(done).toMatchObject({
       status: 'done',
       processedBy: 'second@c',
@@ -117,7 +95,7 @@ describe('a task', () => {
 
   it('goes to another within fifteen seconds where a node falls silent', async () => {
     const all = await world('a', 'b', 'c');
-    const a = node(all, 'a');
+    const a = nodeIn(all, 'a');
     const lost = await makeWorker(all, 'b', { name: 'first' });
     lost.answer = () => undefined;
     const { taskId } = await a.submit({ capability: 'dig', input: 'hole', prefer: 'first' });
@@ -127,7 +105,7 @@ describe('a task', () => {
     );
     await makeWorker(all, 'c', { name: 'second' });
     // From now on nothing comes from there, and nobody says so.
-    node(all, 'b').node.more.splice(0);
+    nodeIn(all, 'b').node.more.splice(0);
     const silent = all.world.nodes['b'];
     const { clock } = all.world;
     if (silent !== undefined) {
@@ -149,7 +127,7 @@ describe('a task', () => {
 
   it('is given up by a worker whose submitter does not ask any more', async () => {
     const all = await world('a', 'b');
-    const b = node(all, 'b');
+    const b = nodeIn(all, 'b');
     const worker = await makeWorker(all, 'b', { name: 'digger' });
     worker.answer = () => undefined;
     const peer = { kind: 'peer', alias: 'a', did: 'did:key:a', peerId: 'peer-a' } as never;
@@ -176,7 +154,7 @@ describe('a task', () => {
 
   it('is tried again at other nodes where its submitter wants that, and is set aside after three', async () => {
     const all = await world('a', 'b', 'c', 'd');
-    const a = node(all, 'a');
+    const a = nodeIn(all, 'a');
     const workers = [];
     for (const at of ['b', 'c', 'd']) {
       const worker = await makeWorker(all, at, { name: `digger-${at}` });
@@ -184,18 +162,18 @@ describe('a task', () => {
       workers.push(worker);
     }
     const once = await a.submit({ capability: 'dig', input: 'hole' });
-    expect(await ends(all, 'a', once.taskId)).toMatchObject({
+    expect(await endOf(all, 'a', once.taskId)).toMatchObject({
       status: 'failed',
       error: { reason: 'failed', message: expect.stringContaining('stone') as string },
     });
     const retryPolicy = 'exponential_backoff';
     const { taskId } = await a.submit({ capability: 'dig', input: 'hole', retryPolicy });
-    const aside = await ends(all, 'a', taskId);
+    const aside = await endOf(all, 'a', taskId);
     expect(aside).toMatchObject({ status: 'failed', error: { reason: 'poison' } });
     expect(new Set(aside.attempts.map(({ agent }) => agent)).size).toBe(3);
     for (const worker of workers) worker.answer = () => 'done after all';
     await a.node.call({ kind: 'operator' }, 'task_retry', { taskId });
-    expect(await ends(all, 'a', taskId)).toMatchObject({
+    expect(await endOf(all, 'a', taskId)).toMatchObject({
       status: 'done',
       result: 'done after all',
     });
@@ -203,7 +181,7 @@ describe('a task', () => {
 
   it('survives the end of its own node while a peer has it, without a second attempt', async () => {
     const all = await world('a', 'b');
-    const a = node(all, 'a');
+    const a = nodeIn(all, 'a');
     const worker = await makeWorker(all, 'b', { name: 'digger' });
     worker.answer = () => undefined;
     const { taskId } = await a.submit({ capability: 'dig', input: 'hole' });
@@ -219,13 +197,13 @@ describe('a task', () => {
       inReplyTo: message?.id ?? '',
       message: 'dug',
     });
-    expect(await ends(all, 'a', taskId)).toMatchObject({ status: 'done', result: 'dug' });
+    expect(await endOf(all, 'a', taskId)).toMatchObject({ status: 'done', result: 'dug' });
     expect(worker.seen).toHaveLength(1);
   });
 
   it('is cancelled, or expires, once; whoever has it is told to stop', async () => {
     const all = await world('a', 'b');
-    const a = node(all, 'a');
+    const a = nodeIn(all, 'a');
     const worker = await makeWorker(all, 'b', { name: 'digger' });
     worker.answer = () => undefined;
     const { taskId } = await a.submit({ capability: 'dig', input: 'hole' });
@@ -233,7 +211,7 @@ describe('a task', () => {
     const operator = { kind: 'operator' } as const;
     const token = 1;
     const program = attachedClient('program-digger');
-    const b = node(all, 'b').node;
+    const b = nodeIn(all, 'b').node;
     const tell = { taskId, token, progress: 0.5, message: 'half way' };
     expect(await b.call(program, 'task_progress', tell)).toEqual({ wanted: true });
     const half = await all.until(
@@ -250,22 +228,22 @@ describe('a task', () => {
     await turns();
     expect(await b.call(program, 'task_progress', tell)).toEqual({ wanted: false });
     const late = await a.submit({ capability: 'paint', input: 'hole', timeoutMs: 5000 });
-    expect(await ends(all, 'a', late.taskId)).toMatchObject({ status: 'expired' });
+    expect(await endOf(all, 'a', late.taskId)).toMatchObject({ status: 'expired' });
     await a.crash();
     expect(await a.result(late.taskId)).toMatchObject({ status: 'expired' });
   });
 
   it('goes to another where a program that told of progress tells of none any more', async () => {
     const all = await world('a', 'b');
-    const a = node(all, 'a');
+    const a = nodeIn(all, 'a');
     const worker = await makeWorker(all, 'b', { name: 'digger' });
     worker.answer = () => undefined;
     const { taskId } = await a.submit({ capability: 'dig', input: 'hole' });
     await states(all, 'a', taskId, 'running');
     const tell = { taskId, token: 1, progress: 0.5 };
-    await node(all, 'b').node.call(attachedClient('program-digger'), 'task_progress', tell);
+    await nodeIn(all, 'b').node.call(attachedClient('program-digger'), 'task_progress', tell);
     worker.answer = () => 'dug';
-    const done = await ends(all, 'a', taskId);
+    const done = await endOf(all, 'a', taskId);
     expect(done).toMatchObject({
       result: 'dug',
       attempts: [{ outcome: 'lost', why: expect.stringContaining('told nothing') as string }, {}],
@@ -274,11 +252,11 @@ describe('a task', () => {
 
   it('is seen by its submitter, its worker and the operator, and by nobody else', async () => {
     const all = await world('a', 'b');
-    const a = node(all, 'a');
+    const a = nodeIn(all, 'a');
     await makeWorker(all, 'a', { name: 'digger' });
     const own = attachedClient('own');
     const { taskId } = await a.submit({ capability: 'dig', input: 'hole' }, own);
-    await ends(all, 'a', taskId);
+    await endOf(all, 'a', taskId);
     expect(await a.result(taskId, own)).toMatchObject({ result: { dug: 'hole' } });
     expect(await a.result(taskId, attachedClient('program-digger'))).toMatchObject({ taskId });
     for (const stranger of [
@@ -298,7 +276,7 @@ describe('a task', () => {
 
   it('takes the messages of the guide, each once, and gives back what they say; their results are told to all', async () => {
     const all = await world('a', 'b');
-    const a = node(all, 'a');
+    const a = nodeIn(all, 'a');
     await makeWorker(all, 'b', { name: 'digger', capabilities: ['tasks.*'] });
     const message = {
       id: 'task-123',
@@ -312,7 +290,7 @@ describe('a task', () => {
     const { taskId } = await a.submit(message);
     expect((await a.submit(message)).taskId).toBe(taskId);
     const { data: _, priority, ...said } = message;
-    expect(await ends(all, 'a', taskId)).toMatchObject({
+    expect(await endOf(all, 'a', taskId)).toMatchObject({
       capability: 'tasks.claude',
       priority,
       message: said,
@@ -338,7 +316,7 @@ describe('a task', () => {
   });
 
   it('is refused where what is given back as it came is larger than an input may be', async () => {
-    const a = node(await world('a'), 'a');
+    const a = nodeIn(await world('a'), 'a');
     const said = { metadata: { note: 'x'.repeat(300 * 1024) } };
     await expect(a.submit({ capability: 'dig', ...said })).rejects.toThrow(/bytes/);
     expect(a.rows.size).toBe(0);
@@ -346,7 +324,7 @@ describe('a task', () => {
 
   it('is refused without a trace where ten thousand wait', async () => {
     const all = await world('a');
-    const a = node(all, 'a');
+    const a = nodeIn(all, 'a');
     const submits = Array.from({ length: TASKS_MAX }, (_, index) =>
       a.tasks.submit({ kind: 'operator' }, { capability: 'dig', input: index }),
     );
@@ -362,15 +340,15 @@ describe('a task', () => {
 
   it('goes to another where the right to a worker is taken back half-way, and that one is told to stop', async () => {
     const all = await world('a', 'b', 'c');
-    const a = node(all, 'a');
+    const a = nodeIn(all, 'a');
     const first = await makeWorker(all, 'b', { name: 'first' });
     first.answer = () => undefined;
     const { taskId } = await a.submit({ capability: 'dig', input: 'hole', prefer: 'first' });
     await states(all, 'a', taskId, 'running');
     await makeWorker(all, 'c', { name: 'second' });
-    const b = node(all, 'b').node;
+    const b = nodeIn(all, 'b').node;
     b.grants.delete('a agent:first');
-    expect(await ends(all, 'a', taskId)).toMatchObject({
+    expect(await endOf(all, 'a', taskId)).toMatchObject({
       processedBy: 'second@c',
       attempts: [{ outcome: 'lost', why: expect.stringContaining('no right') as string }, {}],
     });
@@ -382,8 +360,8 @@ describe('a task', () => {
 
   it('goes to another where a node says what nobody can read, and fails where its result is too large', async () => {
     const all = await world('a', 'b', 'c');
-    const a = node(all, 'a');
-    const b = node(all, 'b');
+    const a = nodeIn(all, 'a');
+    const b = nodeIn(all, 'b');
     await makeWorker(all, 'b', { name: 'first' });
     const answers: JsonObject[] = [{ state: 'running', news: 1 }, { state: 'done' }];
     const odd = { ...b.node.more.find(({ definition }) => definition.name === 'task_attempt') };
@@ -395,10 +373,10 @@ describe('a task', () => {
       ({ attempts }) => attempts[0]?.outcome === 'lost',
     );
     const second = await makeWorker(all, 'c', { name: 'second' });
-    expect(await ends(all, 'a', taskId)).toMatchObject({ processedBy: 'second@c' });
+    expect(await endOf(all, 'a', taskId)).toMatchObject({ processedBy: 'second@c' });
     second.answer = () => 'x'.repeat(RESULT_BYTES_MAX);
     const large = await a.submit({ capability: 'dig', input: 'hole', prefer: 'second' });
-    expect(await ends(all, 'a', large.taskId)).toMatchObject({
+    expect(await endOf(all, 'a', large.taskId)).toMatchObject({
       status: 'failed',
       error: { reason: 'size' },
     });
@@ -406,8 +384,8 @@ describe('a task', () => {
 
   it('goes to another where a node says for ever that it works, and is asked no faster for it', async () => {
     const all = await world('a', 'b', 'c');
-    const a = node(all, 'a');
-    const b = node(all, 'b');
+    const a = nodeIn(all, 'a');
+    const b = nodeIn(all, 'b');
     await makeWorker(all, 'b', { name: 'first' });
     let asked = 0;
     const busy = { ...b.node.more.find(({ definition }) => definition.name === 'task_attempt') };
@@ -416,7 +394,7 @@ describe('a task', () => {
     const { taskId } = await a.submit({ capability: 'dig', input: 1, attemptMs: 20_000 });
     await states(all, 'a', taskId, 'running');
     await makeWorker(all, 'c', { name: 'second' });
-    expect(await ends(all, 'a', taskId)).toMatchObject({
+    expect(await endOf(all, 'a', taskId)).toMatchObject({
       processedBy: 'second@c',
       attempts: [{ agent: 'first@b', outcome: 'lost' }, { agent: 'second@c' }],
     });
@@ -425,7 +403,7 @@ describe('a task', () => {
 
   it('has one result where the machine sleeps for hours while a worker has it', async () => {
     const all = await world('a', 'b');
-    const a = node(all, 'a');
+    const a = nodeIn(all, 'a');
     const worker = await makeWorker(all, 'b', { name: 'digger' });
     worker.answer = () => undefined;
     const { taskId } = await a.submit({ capability: 'dig', input: 'hole' });
@@ -434,19 +412,19 @@ describe('a task', () => {
     worker.answer = () => 'dug';
     const { message } = worker.seen[0] ?? {};
     expect(message).toBe('hole');
-    await node(all, 'b').node.call(attachedClient('program-digger'), 'agent_message', {
+    await nodeIn(all, 'b').node.call(attachedClient('program-digger'), 'agent_message', {
       type: 'response',
       inReplyTo: worker.seen[0]?.id ?? '',
       message: 'dug',
     });
-    const done = await ends(all, 'a', taskId);
+    const done = await endOf(all, 'a', taskId);
     expect(done).toMatchObject({ status: 'done', result: 'dug' });
     expect(done.attempts).toHaveLength(1);
   });
 
   it('is a resource that tells its changes, to nobody but whoever may see it', async () => {
     const all = await world('a');
-    const a = node(all, 'a');
+    const a = nodeIn(all, 'a');
     const [one, queue] = taskResources({ tasks: a.tasks });
     const signal = new AbortController().signal;
     const own = { principal: attachedClient('own'), signal };
@@ -470,7 +448,7 @@ describe('a task', () => {
       tasks: [{ taskId }],
     });
     await makeWorker(all, 'a', { name: 'digger' });
-    await ends(all, 'a', taskId);
+    await endOf(all, 'a', taskId);
     await all.until(
       () => queued,
       (count) => count > 0,

@@ -1,4 +1,5 @@
 /** Nodes with agents and tasks whose roads are function calls, on a clock that a test moves. */
+import { afterEach } from 'vitest';
 import { silentLogger } from '../../src/core/index.ts';
 import type { Json, JsonObject } from '../../src/core/index.ts';
 import type { AuditInit } from '../../src/audit/index.ts';
@@ -270,4 +271,35 @@ export async function makeWorker(
   };
   void read().catch(() => undefined);
   return worker;
+}
+
+/** Worlds of one test file: each ends with its test. */
+export function taskWorlds(): (...names: readonly string[]) => Promise<TaskWorld> {
+  let made: TaskWorld | undefined;
+  afterEach(async () => {
+    await made?.stop();
+    made = undefined;
+  });
+  return async (...names) => {
+    made = await makeTaskWorld(...names);
+    return made;
+  };
+}
+
+/** The node of that name. */
+export function nodeIn({ at }: TaskWorld, name: string): TaskNode {
+  const found = at[name];
+  if (found === undefined) throw new Error(`no node ${name}`);
+  return found;
+}
+
+/** The end of a task that was submitted at the node `at`, however it ends. */
+export function endOf(
+  all: TaskWorld,
+  at: string,
+  id: string,
+  limitMs?: number,
+): Promise<TaskResult> {
+  const result = (): Promise<TaskResult> => nodeIn(all, at).result(id);
+  return all.until(result, ({ endedAt }) => endedAt !== undefined, limitMs);
 }

@@ -1,8 +1,7 @@
 /** Attacks on approvals, and what the audit log says of each: once, and never an argument's value. */
 import { EventEmitter } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { createDisabledAudit } from '../../../src/audit/index.ts';
-import type { Audit, AuditInit } from '../../../src/audit/index.ts';
+import type { AuditInit } from '../../../src/audit/index.ts';
 import { parseFrame } from '../../../src/gateway/wire/frame.ts';
 import { failureOf } from '../../../src/gateway/clearance/refusal-errors.ts';
 import type { ResponseFrame } from '../../../src/gateway/frame-types.ts';
@@ -10,28 +9,14 @@ import { auditGovernance } from '../../../src/guard/index.ts';
 import { didFromPeerId } from '../../../src/identity/index.ts';
 import { ALL_WAIT, ECHO, FORMS, attach, meshOf, pending } from '../support/approvers.ts';
 import type { Mesh } from '../support/approvers.ts';
+import type { Kept } from '../support/memory-audit.ts';
+import { memoryAudit } from '../support/memory-audit.ts';
 import { until, useCleanup } from '../support/gateways.ts';
 import type { TestNode } from '../support/gateways.ts';
 
 useCleanup();
 
 const OPERATOR = { principal: { kind: 'operator' }, via: 'library' } as const;
-
-interface Kept extends Audit {
-  readonly entries: AuditInit[];
-}
-
-function memoryAudit(): Kept {
-  const entries: AuditInit[] = [];
-  return {
-    ...createDisabledAudit(),
-    isOn: true,
-    events: new EventEmitter(),
-    entries,
-    append: (entry) => Promise.resolve(entries.push(entry)),
-    note: (entry) => void entries.push(entry),
-  };
-}
 
 async function recorded(policy = ALL_WAIT): Promise<Mesh & { audit: Kept; said: () => string[] }> {
   const audit = memoryAudit();

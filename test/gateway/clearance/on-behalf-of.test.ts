@@ -1,9 +1,7 @@
 /** On whose behalf a node calls: what it certifies, what its peer believes, and where that is shown. */
-import { EventEmitter } from 'node:events';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { describe, expect, it } from 'vitest';
-import type { Audit, AuditInit } from '../../../src/audit/index.ts';
 import { StarlingError, systemClock } from '../../../src/core/index.ts';
 import type { Clock, Json } from '../../../src/core/index.ts';
 import {
@@ -12,7 +10,6 @@ import {
   readOnBehalfOf,
 } from '../../../src/gateway/clearance/on-behalf-of.ts';
 import { challengeText } from '../../../src/gateway/door/challenge.ts';
-import { createDisabledAudit } from '../../../src/audit/index.ts';
 import { GRANT_TYPE, issueGrant } from '../../../src/grants/index.ts';
 import type { Principal } from '../../../src/guard/index.ts';
 import type { Signer } from '../../../src/identity/index.ts';
@@ -24,6 +21,7 @@ import {
 } from '../../../src/identity/index.ts';
 import type { PeerStream } from '../../../src/network/index.ts';
 import { NOW_S, manualClock, signerOf } from '../../grants/arrange.ts';
+import { memoryAudit } from '../support/memory-audit.ts';
 import {
   INITIALIZE,
   defer,
@@ -183,23 +181,6 @@ describe('a certificate that does not hold', () => {
     expect(readOnBehalfOf(undefined, { issuer: node.did, self: SELF, nowMs: 0 })).toBeUndefined();
   });
 });
-
-interface Kept extends Audit {
-  readonly entries: AuditInit[];
-}
-
-/** A log in memory. */
-function memoryAudit(): Kept {
-  const entries: AuditInit[] = [];
-  return {
-    ...createDisabledAudit(),
-    isOn: true,
-    events: new EventEmitter(),
-    entries,
-    append: (entry) => Promise.resolve(entries.push(entry)),
-    note: (entry) => void entries.push(entry),
-  };
-}
 
 /** Attaches to `at` as the agent of `signer`. */
 async function attach(at: TestNode, signer: Signer): Promise<Client> {
