@@ -18,6 +18,7 @@ import type { Funds } from './budget/index.ts';
 import { CLIENT_LOCAL, CLIENT_TCP, defaultConfigFile, socketPath } from './config/index.ts';
 import type { Blackboard } from './blackboard/index.ts';
 import { createClientBoards } from './builtin/index.ts';
+import type { Contexts } from './contexts/index.ts';
 import type { Did } from './core/index.ts';
 import type { CatalogDocuments, Providers } from './directory/index.ts';
 import { createChildren, createSandbox, runBriefly } from './gateway/index.ts';
@@ -37,7 +38,7 @@ import type { Network } from './network/index.ts';
 import type { Base, OpenState } from './open-state.ts';
 import { createCollaborations, createOrchestrations } from './orchestration/index.ts';
 import type { Collaborations, Orchestrations } from './orchestration/index.ts';
-import { createThinkingParts } from './node-thinking-parts.ts';
+import { createNodeContexts, createThinkingParts } from './node-thinking-parts.ts';
 import type { ThinkingRooms } from './node-thinking-parts.ts';
 import { createSwarms } from './swarms/index.ts';
 import type { Swarms } from './swarms/index.ts';
@@ -48,7 +49,8 @@ import type { Tasks } from './tasks/index.ts';
 const EVENTS_TOPIC = 'events';
 
 /** What agents stand on. */
-export interface AgentRooms extends Pick<RunsComponents, 'config'>, Omit<ThinkingRooms, 'gateway'> {
+export interface AgentRooms
+  extends Pick<RunsComponents, 'config'>, Omit<ThinkingRooms, 'contexts' | 'gateway'> {
   readonly governance: Pick<Governance, 'callerRules' | 'guard' | 'sourceZones'>;
   readonly network: Network;
   readonly providers: Pick<Providers, 'lacking'>;
@@ -72,6 +74,7 @@ export function createAgentParts(
   rooms: AgentRooms,
 ): {
   readonly agents: Agents;
+  readonly contexts: Contexts;
   readonly remote: RemoteAgents;
   readonly runs: Runs;
   readonly tasks: Tasks;
@@ -95,9 +98,10 @@ export function createAgentParts(
     listedBy: (peer) => rooms.documents.agentsOf(peer),
     listingChanged: () => rooms.documents.changed(),
   });
+  const contexts = createNodeContexts(base, state, { blackboard, membership });
   const runs = createNodeRuns(base, state, {
     ...rooms,
-    ...createThinkingParts(base, state, rooms),
+    ...createThinkingParts(base, state, { ...rooms, contexts }),
     guard,
     agents,
     startProcess: (start) => gateway().startAgent(start),
@@ -127,7 +131,7 @@ export function createAgentParts(
     logger: logger.child('tasks'),
   });
   const together = createSwarmParts(base, state, { ...rooms, agents, runs, tasks });
-  return { agents, remote, runs, tasks, ...together };
+  return { agents, contexts, remote, runs, tasks, ...together };
 }
 
 /** Makes the swarms of the node's agents, and what they do by plans. */

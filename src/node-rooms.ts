@@ -4,6 +4,7 @@ import type { Audit } from './audit/index.ts';
 import type { Blackboard } from './blackboard/index.ts';
 import type { InviteResult, LeaveResult, StatusResult } from './builtin/index.ts';
 import type { Budgets } from './budget/index.ts';
+import type { Contexts } from './contexts/index.ts';
 import type { Config } from './config/index.ts';
 import type { Startable } from './core/index.ts';
 import type { Dashboard } from './dashboard/index.ts';
@@ -56,6 +57,8 @@ export interface Parts {
   /** The agents that this node runs. */
   readonly runs: Runs;
   readonly tasks: Tasks;
+  /** Conversations of agents. */
+  readonly contexts: Contexts;
   readonly swarms: Swarms;
   readonly orchestrations: Orchestrations;
   readonly collaborations: Collaborations;

@@ -1,14 +1,20 @@
 /** What agents of a node that think with a model stand on. */
 import type { RunsComponents } from './agents/index.ts';
+import type { Blackboard } from './blackboard/index.ts';
 import type { ModelsConfig } from './config/index.ts';
+import { createContexts } from './contexts/index.ts';
+import type { Contexts } from './contexts/index.ts';
 import { BUILTIN_SERVER, StarlingError } from './core/index.ts';
 import type { BuiltinTool, Gateway, ToolOrigin } from './gateway/index.ts';
 import { OPERATOR, leastTrusted, scopesCover } from './guard/index.ts';
 import type { Governance, Principal, Zone } from './guard/index.ts';
+import { boxOpenerOf, peerIdFromDid, sealerOf } from './identity/index.ts';
+import type { Membership } from './membership/index.ts';
 import { modelResource, readModelName } from './models/index.ts';
 import type { Models } from './models/index.ts';
 import { meshOf } from './open-state.ts';
 import type { Base, OpenState } from './open-state.ts';
+import { CONTEXTS_TABLE } from './secrets/index.ts';
 import { askTools, startMind } from './thinking/index.ts';
 import type { AskComponents } from './thinking/index.ts';
 
@@ -21,13 +27,34 @@ export interface ThinkingRooms {
   readonly modelConfig: () => ModelsConfig;
   readonly models: () => Models;
   readonly gateway: () => Pick<Gateway, 'innerCaller'>;
+  readonly contexts: Contexts;
+}
+
+/** Makes what keeps the conversations of agents. */
+export function createNodeContexts(
+  { clock, logger }: Pick<Base, 'clock' | 'logger'>,
+  { identity, store }: Pick<OpenState, 'identity' | 'store'>,
+  { blackboard, membership }: { readonly blackboard: Blackboard; readonly membership: Membership },
+): Contexts {
+  const { name, label } = CONTEXTS_TABLE;
+  return createContexts({
+    blackboard,
+    table: store.table(name),
+    lines: store.table('context-lines'),
+    sealer: sealerOf(identity, label),
+    openBox: boxOpenerOf(identity),
+    self: identity.did,
+    isHere: (did) => membership.peer(peerIdFromDid(did))?.state === 'alive',
+    clock,
+    logger: logger.child('contexts'),
+  });
 }
 
 /** Makes what starts agents with a model. */
 export function createThinkingParts(
   { clock, config, logger }: Base,
   state: OpenState,
-  { gateway, governance, modelConfig, models }: ThinkingRooms,
+  { contexts, gateway, governance, modelConfig, models }: ThinkingRooms,
 ): Required<Pick<RunsComponents, 'modelScopes' | 'startMind'>> {
   const { callerRules, sourceZones } = governance;
   const asking = (): AskComponents =>
@@ -40,6 +67,7 @@ export function createThinkingParts(
       startMind(
         {
           ...asking(),
+          contexts,
           zoneOfCaller: (principal) => callerRules.of(principal).zone,
           table: state.store.table('thinking'),
           clock,
@@ -93,7 +121,7 @@ export function createOriginZones(
 export function createAskTools(
   { clock, config }: Pick<Base, 'clock' | 'config'>,
   state: Pick<OpenState, 'ownMesh'>,
-  { gateway, governance, models }: Omit<ThinkingRooms, 'modelConfig'>,
+  { gateway, governance, models }: Omit<ThinkingRooms, 'contexts' | 'modelConfig'>,
 ): readonly BuiltinTool[] {
   const { sourceZones } = governance;
   const init = { clock, messageBytes: config.limits.messageBytes };

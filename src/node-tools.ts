@@ -1,6 +1,7 @@
 /** The tools of the built-in server, of all rooms of one node. */
 import { agentTools, eventTools, remoteAgentTools, runTools } from './agents/index.ts';
 import {
+  audienceOf,
   auditTools,
   boardRoomTools,
   bugreportTool,
@@ -22,6 +23,8 @@ import {
   pingTool,
   statusTools,
 } from './builtin/index.ts';
+import type { Did } from './core/index.ts';
+import { contextTools } from './contexts/index.ts';
 import { dashboardTools } from './dashboard/index.ts';
 import type { Funds } from './budget/index.ts';
 import type { BuiltinTool, Gateway, Upstreams } from './gateway/index.ts';
@@ -42,6 +45,7 @@ type ToolRooms = Pick<
   | 'remote'
   | 'runs'
   | 'tasks'
+  | 'contexts'
   | 'swarms'
   | 'collaborations'
   | 'orchestrations'
@@ -124,6 +128,7 @@ export function createNodeTools(
     ...budgetTools({ budgets: rooms.budgets, membership, successions }),
     ...modelTools({ models: rooms.models, funds: rooms.funds, clock }, config.limits),
     ...createAskTools({ clock, config }, state, { ...rooms, models: () => rooms.models }),
+    ...conversationTools(base, rooms),
     ...keyTools({ clock, keys }),
     ...clientTools({ clients, token }),
     ...dashboardTools(rooms),
@@ -140,6 +145,15 @@ export function createNodeTools(
     grantProposeTool({ models: rooms.models, clock, membership, offers, budgets: rooms.budgets }),
     ...findingTools({ models: rooms.models, clock, audit, grants, membership, keys }),
   ];
+}
+
+/** The tools of what agents and others have said to each other. */
+function conversationTools(
+  { clock, config }: Base,
+  { contexts, membership, models }: ToolRooms,
+): readonly BuiltinTool[] {
+  const didOf = (peer: string): Did => audienceOf(membership, peer);
+  return contextTools({ contexts, models, didOf, clock }, config.limits);
 }
 
 function rightsOf(store: OpenState['store']): ReturnType<typeof createClientBoards> {

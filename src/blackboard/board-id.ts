@@ -6,6 +6,12 @@
 import type { Did } from '../core/index.ts';
 import { isBoardName } from './limits.ts';
 
+/**
+ * What the names of boards begin with that have no history, at any node: what is on them is sealed, and must be able to end
+ * with its key.
+ */
+export const SEALED_BOARDS = 'contexts.';
+
 const DID = 'did:key:';
 const KEY = /^[A-Za-z0-9]{1,128}$/;
 
@@ -34,4 +40,9 @@ export function creatorIn(id: string): Did | undefined {
 /** Whether a board is one that is not open to all members. */
 export function isClosed(id: string): boolean {
   return id.includes('@');
+}
+
+/** Whether a board is one of those that have no history. */
+export function isWithoutPast(id: string): boolean {
+  return isClosed(id) && id.startsWith(SEALED_BOARDS);
 }

@@ -4,6 +4,7 @@ import type { Clock, Did, Logger } from '../core/index.ts';
 import type { Table } from '../store/index.ts';
 import { createBoardHistory } from './disk/history.ts';
 import type { BoardHistory } from './disk/history.ts';
+import { isWithoutPast } from './board-id.ts';
 import type { BoardChange, HistoryBounds } from './types.ts';
 
 /** What histories work with. */
@@ -34,7 +35,7 @@ export class BoardPasts {
     const known = this.#histories.get(id);
     if (known !== undefined) return known;
     const { table, clock, history: kept } = this.#components;
-    const bounds = kept === undefined ? { days: 0, bytes: 0 } : this.#bounds;
+    const bounds = kept === undefined || isWithoutPast(id) ? { days: 0, bytes: 0 } : this.#bounds;
     const history = createBoardHistory({ table: kept ?? table, clock }, { board: id, bounds });
     this.#histories.set(id, history);
     return history;

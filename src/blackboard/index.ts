@@ -1,4 +1,5 @@
 /** Shared boards: small key-value documents that every member holds and that merge by themselves. */
+export { SEALED_BOARDS } from './board-id.ts';
 export { createBlackboard } from './blackboard.ts';
 export type { BlackboardComponents, BlackboardInit } from './blackboard.ts';
 export type {

@@ -15,6 +15,7 @@ export { boardTools } from './boards/boards.ts';
 export type { BoardComponents } from './boards/boards.ts';
 export { createClientBoards } from './boards/client-boards.ts';
 export type { ClientBoards, ClientRight } from './boards/client-boards.ts';
+export { audienceOf } from './grants/grant-input.ts';
 export { bugreportTool } from './bugreport.ts';
 export type { BugreportComponents } from './bugreport.ts';
 export { budgetResources } from './budgets/budget-resources.ts';

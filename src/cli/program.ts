@@ -37,6 +37,7 @@ import { addService } from './groups/mesh/service.ts';
 import { addSecret } from './groups/rights/secret.ts';
 import { addSim } from './groups/mesh/sim.ts';
 import { addBudget } from './groups/rights/budget.ts';
+import { addContext } from './groups/agents/context.ts';
 import { addSwarm } from './groups/agents/swarm.ts';
 import { addTask } from './groups/agents/task.ts';
 import { addAsk, addCall, addRequest, addTools, addTrace } from './groups/servers/tools.ts';
@@ -73,6 +74,7 @@ const IN_ORDER = [
   addCapability,
   addTask,
   addBudget,
+  addContext,
   addSwarm,
   addBroadcast,
   addEvents,

@@ -117,6 +117,8 @@ export const ERRORS = {
   STARLING_TASK_UNKNOWN: row(-32602, 404, 1),
   /** What the task is at does not allow what was asked: it has ended, or it has not. */
   STARLING_TASK_ENDED: row(-32602, 409, 1),
+  /** No conversation of that id is kept or shown here. */
+  STARLING_CONTEXT_UNKNOWN: row(-32602, 404, 1),
   /** No budget of that name or id, as far as the caller may know. */
   STARLING_BUDGET_UNKNOWN: row(-32602, 404, 1),
   /** What is left of a budget on this node is less than what may be spent. */

@@ -74,8 +74,15 @@ export const LOGINS_TABLE: SealedTable = {
   reseal: (server, row, { before, after }) => after.seal(server, before.open(server, row)),
 };
 
-/** All tables of this room: when the node's key changes, each row is encrypted anew. */
-export const SEALED_TABLES: readonly SealedTable[] = [LOGINS_TABLE, SECRETS_TABLE];
+/** The table of conversations with their keys: each row is encrypted as a whole. */
+export const CONTEXTS_TABLE: SealedTable = {
+  name: 'contexts',
+  label: 'contexts',
+  reseal: (id, row, { before, after }) => after.seal(id, before.open(id, row)),
+};
+
+/** All tables that are encrypted: when the node's key changes, each row is encrypted anew. */
+export const SEALED_TABLES: readonly SealedTable[] = [CONTEXTS_TABLE, LOGINS_TABLE, SECRETS_TABLE];
 
 function secretRowBytes({ setAt }: SecretInfo, sealed: Uint8Array): Buffer {
   const text = Buffer.from(sealed).toString('base64');

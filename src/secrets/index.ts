@@ -1,5 +1,5 @@
 /** Secrets: what a node keeps encrypted, by name. */
-export { SEALED_TABLES } from './encryption.ts';
+export { CONTEXTS_TABLE, SEALED_TABLES } from './encryption.ts';
 export type { SecretInfo } from './encryption.ts';
 export { createSecretStore } from './secret-store.ts';
 export type { SecretStore } from './secret-store.ts';

@@ -14,7 +14,7 @@ export const FLOORS: readonly (readonly string[])[] = [
   ['budget'],
   ['gateway'],
   ['models'],
-  ['builtin', 'agents'],
+  ['builtin', 'agents', 'contexts'],
   ['tasks', 'thinking'],
   ['swarms'],
   ['orchestration', 'metrics', 'traces', 'healing', 'dashboard'],
@@ -175,6 +175,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   yjs: ['blackboard/'],
   zod: [
     'agents/',
+    'contexts/',
     'config/',
     'directory/',
     'models/tools/',

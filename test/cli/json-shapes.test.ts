@@ -296,6 +296,23 @@ async function withModels(at: readonly string[]): Promise<void> {
   await keep('llm stats', ...at);
   await keep('grant propose', 'let bob', '--model', 'gpu/proposes', ...at);
   await keep('ask', 'why', '--model', 'gpu/plans', ...at);
+  await withContext(at);
+}
+
+/** Of one conversation, which is shown to bob before it is deleted. */
+async function withContext(at: readonly string[]): Promise<void> {
+  const model = ['--model', 'gpu/qwen'];
+  await run('agent', 'spawn', 'researcher', '--name', 'clerk', ...model, ...at);
+  const said = ['clerk', 'hello', '--type', 'query', '--session', 'books'];
+  await run('agent', 'message', ...said, ...at);
+  const { stdout } = await run('context', 'list', ...at);
+  const [id = ''] = /ctx_[0-9a-f]{16}/.exec(stdout) ?? [];
+  await keep('context summarise', id, ...model, ...at);
+  await keep('context share', id, 'bob', '--view', 'last', ...at);
+  await keep('context list', ...at);
+  await keep('context show', id, ...at);
+  await keep('context delete', id, ...at);
+  await run('agent', 'stop', 'clerk', ...at);
 }
 
 /** One that bob may spend as well, and one that is closed. */

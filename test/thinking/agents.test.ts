@@ -19,6 +19,7 @@ afterAll(async () => {
 });
 
 let root: string;
+let config: Awaited<ReturnType<typeof loadConfig>>;
 let vendor: ScriptedVendor;
 let node: StarlingNode;
 let operator: NodeClient;
@@ -45,7 +46,7 @@ beforeAll(async () => {
   const policy = join(root, 'policy.yaml');
   await writeFile(policy, POLICY);
   const plain = resolve(import.meta.dirname, '../fixtures/servers/plain.mjs');
-  const config = await loadConfig({
+  config = await loadConfig({
     env: { STARLING_CONFIG: '' },
     flags: {
       name: 'alice',
@@ -79,17 +80,35 @@ beforeAll(async () => {
       },
     },
   });
-  node = await createNode(config, { transports: [new MemoryNetwork().host('10.83.0.1')] });
-  cleanups.push(() => node.stop());
-  await node.start();
-  operator = await attach(node.status().stateDir);
-  cleanups.push(() => operator.close());
+  await open();
   await node.tool({ name: 'note', inputSchema: { type: 'object' } }, async ({ mark }) => {
     noted.push(String(mark));
     return { noted: true };
   });
   clerk = await spawn({ agentType: 'clerk' });
 });
+
+async function open(): Promise<void> {
+  const opened = await createNode(config, {
+    transports: [new MemoryNetwork().host('10.83.0.1')],
+  });
+  cleanups.push(() => opened.stop());
+  await opened.start();
+  const client = await attach(opened.status().stateDir);
+  cleanups.push(() => client.close());
+  [node, operator] = [opened, client];
+}
+
+async function restart(): Promise<void> {
+  await node.stop();
+  await open();
+  const ready = async (): Promise<void> => {
+    await expect(operator.builtin('agent_info', { agentId: 'clerk' })).resolves.toMatchObject({
+      run: { state: 'ready' },
+    });
+  };
+  await vi.waitFor(ready, 20_000);
+}
 
 beforeEach(() => {
   noted = [];
@@ -332,4 +351,44 @@ it('a plan that is none is an error', async () => {
   await expect(
     operator.builtin('ask', { question: 'Plan.', model: 'gpu/mind' }),
   ).rejects.toMatchObject({ code: 'STARLING_MODEL_INVALID' });
+});
+
+it('a conversation goes on from one message to the next, over a restart, until it is deleted', async () => {
+  const birds = { metadata: { session: 'birds' } };
+  const known = (): number =>
+    vendor.got.at(-1)?.messages.filter(({ role }) => role === 'assistant').length ?? -1;
+  const contents = (): string =>
+    vendor.got
+      .at(-1)
+      ?.messages.map(({ content }) => content)
+      .join('\n') ?? '';
+  vendor.script = () => ({ text: 'a heron, I see' });
+  await ask('clerk', 'my bird is a heron', birds);
+  expect(known()).toBe(0);
+  await ask('clerk', 'what is my bird?', birds);
+  expect(known()).toBe(1);
+  // What the sender said before is data as it was then, behind the mark of now.
+  expect(contents()).toMatch(/Before, the sender said:\n([\da-f]{16})\nmy bird is a heron\n\1/);
+  await ask('clerk', 'what is my bird?');
+  expect(known()).toBe(0);
+  await ask('clerk', 'what is my bird?', { metadata: { session: 'fish' } });
+  expect(known()).toBe(0);
+  await restart();
+  await ask('clerk', 'and today?', birds);
+  expect(known()).toBe(2);
+  type Listed = { readonly contexts: readonly { id: string; session: string; lines: number }[] };
+  const { contexts } = await operator.builtin<Listed>('context_list');
+  const { id = '', ...info } = contexts.find(({ session }) => session === 'birds') ?? {};
+  expect(info).toMatchObject({ agent: 'clerk', from: 'operator@alice', lines: 6, shares: [] });
+  vendor.script = () => ({ text: 'They speak of a heron.' });
+  await expect(
+    operator.builtin('context_summarise', { id, model: 'cheap' }),
+  ).resolves.toMatchObject({ summary: { text: 'They speak of a heron.', first: 1, last: 6 } });
+  await ask('clerk', 'once more', birds);
+  expect(known()).toBe(0);
+  expect(contents()).toContain('They speak of a heron.');
+  expect(contents()).not.toContain('my bird is a heron');
+  await operator.builtin('context_delete', { id });
+  await ask('clerk', 'what is my bird?', birds);
+  expect(contents()).not.toContain('heron');
 });

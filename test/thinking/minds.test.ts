@@ -28,6 +28,7 @@ it('a command that takes too long fails alone: no process hangs that would have 
       }),
       zoneOf: () => 'local',
       zoneOfCaller: () => 'local',
+      contexts: { recall: async () => ({ said: [] }), keep: async () => undefined },
       table: memoryTable(),
       clock,
       logger: silentLogger,

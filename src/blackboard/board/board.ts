@@ -6,6 +6,7 @@ import { StarlingError } from '../../core/index.ts';
 import type { Clock, Did, Json, Logger } from '../../core/index.ts';
 import { verifySignature } from '../../identity/index.ts';
 import type { Table } from '../../store/index.ts';
+import { isWithoutPast } from '../board-id.ts';
 import type { BoardAccess } from '../access/board-access.ts';
 import { createBoardWriter } from '../disk/board-writer.ts';
 import type { BoardWriter } from '../disk/board-writer.ts';
@@ -262,6 +263,9 @@ class DurableBoard implements OpenBoard {
   ): void {
     if (origin === 'cut') this.#writer.fold();
     else if (origin === 'remote') this.#writer.merged(update);
+    // What was deleted there stands in no row either: rows of before hold what they said.
+    const isGone = isWithoutPast(this.name) && changes.some(({ gone }) => gone !== undefined);
+    if (isGone) this.#writer.fold();
     if (changes.length === 0) return;
     if (changes.some(({ entry }) => entry?.until !== undefined)) this.#watchEnds();
     this.#components.changed(changes);

@@ -181,6 +181,10 @@ export const ADVICE: Readonly<Record<ErrorCode, Advice>> = {
     'There is no task of that id, or none that the caller may see; `data.taskId` names it.',
     'See `starling task list`; a task that has ended is kept until a thousand others have.',
   ),
+  STARLING_CONTEXT_UNKNOWN: advice(
+    'There is no conversation of that id here, or it was deleted, or its owner shows it to this node no more.',
+    'See `starling context list`.',
+  ),
   STARLING_TASK_ENDED: advice(
     'The task has ended and can not be cancelled, or has not ended badly and can not be tried again.',
     'See `starling task info <id>`.',

@@ -5,6 +5,8 @@
 import { StarlingError, isObject, printable, withDeadline } from '../../core/index.ts';
 import type { Clock, Json, JsonObject } from '../../core/index.ts';
 import type { MindStart } from '../../agents/index.ts';
+import { SESSION_CHARS_MAX, zoneOfRecalled } from '../../contexts/index.ts';
+import type { ContextOf, Recalled, Recollection } from '../../contexts/index.ts';
 import type { AgentProcess } from '../../gateway/index.ts';
 import type { Principal, Zone } from '../../guard/index.ts';
 import { LOGGED_MAX, PROMPT_BYTES_MAX } from '../limits.ts';
@@ -21,6 +23,8 @@ import type { ThoughtEvent } from '../types.ts';
 export interface MindsComponents extends ThinkComponents, ToolboxComponents, StepRowsComponents {
   /** How somebody came for whom an agent works. */
   zoneOfCaller(principal: Principal): Zone;
+  /** Conversations that go on from one message to the next. */
+  readonly contexts: Recollection;
   readonly clock: Clock;
 }
 
@@ -75,6 +79,7 @@ class Mind implements AgentProcess {
 
   async #answer(message: JsonObject, signal: AbortSignal): Promise<Json> {
     const { agent, asks, mind } = this.#init;
+    const { contexts } = this.#components;
     const from = textOf(message['from']);
     const id = taskOf(message) ?? textOf(message['messageId']);
     const { type, message: said = null, data = null } = message;
@@ -85,6 +90,10 @@ class Mind implements AgentProcess {
     const toolbox = createMeshToolbox(this.#components, () => this.#init.principal());
     try {
       this.#heardSender(toolbox);
+      const session = sessionOf(message);
+      const context = session === undefined ? undefined : { agent, from, session };
+      const before = context === undefined ? undefined : await contexts.recall(context);
+      if (before !== undefined) toolbox.heard(zoneOfRecalled(before));
       const instructions = await this.#instructions(toolbox, signal);
       const thought = await think(this.#components, {
         model: mind.model,
@@ -96,17 +105,26 @@ class Mind implements AgentProcess {
         opening: (mark) => ({
           system: this.#system(instructions),
           question: questionOf(message, mark),
+          ...(before === undefined ? {} : { before: remindersOf(before, mark) }),
         }),
         signal,
         happened: (event) => this.#happened(event),
       });
       const { inputTokens, outputTokens, steps } = thought;
       this.#wrote(`answered after ${steps} turns, ${inputTokens} + ${outputTokens} tokens`);
+      if (context !== undefined) await this.#keep(context, message, thought.text, toolbox.zone);
       return valueOf(thought.text);
     } finally {
       toolbox.close();
       log.close();
     }
+  }
+
+  /** Before the answer goes out: a message that comes once more finds the same conversation. */
+  #keep(of: ContextOf, message: JsonObject, answer: string, zone: Zone): Promise<void> {
+    const id = textOf(message['messageId']);
+    const question = wordsOf(message);
+    return this.#components.contexts.keep(of, { message: id, question, answer, zone });
   }
 
   /** What a message from elsewhere says may be what its sender wants of others' rights. */
@@ -149,16 +167,46 @@ class Mind implements AgentProcess {
 
 /** A message to deal with, as data of its sender. */
 function questionOf(message: JsonObject, mark: string): string {
-  const { data, from, message: said, type } = message;
-  const what = typeof said === 'string' ? said : JSON.stringify(said ?? null);
-  const beside = data === undefined ? '' : `\n${JSON.stringify(data)}`;
+  const { from, type } = message;
   const sender = printable(textOf(from).slice(0, 200));
   const told =
     type === 'query'
       ? 'Your answer is sent back to the sender.'
       : 'Nobody waits for an answer: do what it asks, and say in a sentence what you did.';
   const about = `A ${printable(textOf(type).slice(0, 40))} came from '${sender}', who may ask you for work that fits what you are for. ${told}`;
-  return asData(mark, about, `${what}${beside}`);
+  return asData(mark, about, wordsOf(message));
+}
+
+/** What a message says, with what came beside. */
+function wordsOf({ data, message: said }: JsonObject): string {
+  const what = typeof said === 'string' ? said : JSON.stringify(said ?? null);
+  return data === undefined ? what : `${what}\n${JSON.stringify(data)}`;
+}
+
+/** What was said before, as a chat: what the other one said as data, as then. */
+function remindersOf({ said, summary }: Recalled, mark: string): readonly Json[] {
+  const short = 'What was said before, in short:';
+  const first =
+    summary === undefined
+      ? []
+      : [{ role: 'user', content: asData(mark, short, summary.text) } satisfies JsonObject];
+  return [
+    ...first,
+    ...said.map(({ role, text }) =>
+      role === 'assistant'
+        ? { role, content: text }
+        : { role, content: asData(mark, 'Before, the sender said:', text) },
+    ),
+  ];
+}
+
+/** The conversation that a message belongs to, as its sender calls it. A task stands for itself. */
+function sessionOf(message: JsonObject): string | undefined {
+  const { metadata } = message;
+  const session = isObject(metadata) ? metadata['session'] : undefined;
+  if (typeof session !== 'string' || session === '' || taskOf(message) !== undefined)
+    return undefined;
+  return session.length > SESSION_CHARS_MAX ? undefined : session;
 }
 
 /** The id of the task that a message is, where it is one: its next attempt goes on where this one was. */

@@ -13,6 +13,8 @@ export interface Opening {
   readonly system: string;
   /** What it is asked, marked where others wrote it. */
   readonly question: string;
+  /** What was said before, as messages of a chat; default: nothing. */
+  readonly before?: readonly Json[];
 }
 
 const RULES = [
@@ -31,14 +33,17 @@ export function asData(mark: string, about: string, text: string): string {
 
 /** The messages of a request in the form of OpenAI's chat completions. */
 export function messagesOf(
-  { system, question }: Opening,
+  { before = [], system, question }: Opening,
   steps: readonly Step[],
   init: { readonly mark: string; readonly isLast: boolean },
 ): readonly Json[] {
-  const room = CONVERSATION_BYTES_MAX - Buffer.byteLength(system) - Buffer.byteLength(question);
+  const reminder = Buffer.byteLength(JSON.stringify(before));
+  const opening = Buffer.byteLength(system) + Buffer.byteLength(question) + reminder;
+  const room = CONVERSATION_BYTES_MAX - opening;
   const shown = withinRoom(steps, room);
   const messages: Json[] = [
     { role: 'system', content: `${system}\n\n${RULES}` },
+    ...before,
     { role: 'user', content: question },
   ];
   const tools = new Map<string, string>();

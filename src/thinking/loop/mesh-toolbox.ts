@@ -22,6 +22,8 @@ export interface MeshToolbox extends Toolbox {
   prompt(name: string, signal: AbortSignal): Promise<string>;
   /** Whose rights it has now. */
   principal(): Principal;
+  /** The least trusted zone from which it was given anything so far. */
+  readonly zone: Zone;
   close(): void;
 }
 
@@ -61,6 +63,10 @@ class CallerToolbox implements MeshToolbox {
     const principal = of.kind === 'client' && taint !== 'local' ? { ...of, taint } : of;
     this.#made = { of, zone: taint, principal };
     return principal;
+  }
+
+  get zone(): Zone {
+    return this.#zone;
   }
 
   heard(zone: Zone): void {

@@ -15,6 +15,16 @@ const urlOf = async (): Promise<string> => {
   vendor ??= await startVendor();
   return vendor.url;
 };
+/** The conversation of the agent that the examples talk with. */
+const ofClerk = (alice: () => NodeProcess): Readonly<Record<string, () => Promise<string>>> => ({
+  ctx_0123456789abcdef: async () => {
+    const { contexts } = await builtin<{ contexts: readonly { id: string }[] }>(
+      alice(),
+      'context_list',
+    );
+    return contexts[0]?.id ?? '';
+  },
+});
 const REAL = { 'gpu/qwen3:8b': 'gpu/qwen' };
 
 /** The steps, in their order. */
@@ -62,6 +72,45 @@ export const modelSteps = (alice: () => NodeProcess): Readonly<Record<string, St
     put: { 'gpu/qwen3:8b': 'gpu/plans' },
     printed: /^1\. Say hello\.\nno tools/,
   },
+  "starling agent message clerk 'and yesterday?' --type query --session books": {
+    at: 'alice',
+    before: () =>
+      builtin(alice(), 'agent_spawn', {
+        agentType: 'researcher',
+        name: 'clerk',
+        model: 'gpu/qwen',
+        tools: [],
+        wait_s: 30,
+      }),
+    printed: /^The mesh says hello\.\n/,
+  },
+  'starling context list': { at: 'alice', printed: /ctx_[0-9a-f]{16} +clerk[^]*books +2 / },
+  'starling context summarise ctx_0123456789abcdef --model gpu/qwen3:8b': {
+    at: 'alice',
+    put: { ...REAL, ...ofClerk(alice) },
+    printed: /^The mesh says hello\.\n/,
+  },
+  'starling context show ctx_0123456789abcdef': {
+    at: 'alice',
+    put: ofClerk(alice),
+    printed: /lines 1 to 2 in short[^]*1 operator@alice: and yesterday\?\n2 clerk: The mesh/,
+  },
+  'starling context share ctx_0123456789abcdef bob --view last --lines 10': {
+    at: 'alice',
+    put: ofClerk(alice),
+    printed: /^bob is shown ctx_/,
+  },
+  'starling context share ctx_0123456789abcdef bob --view none': {
+    at: 'alice',
+    put: ofClerk(alice),
+    printed: /no more/,
+  },
+  'starling context delete ctx_0123456789abcdef': {
+    at: 'alice',
+    put: ofClerk(alice),
+    printed: /is deleted: nobody can read it any more/,
+    after: () => builtin(alice(), 'agent_stop', { agentId: 'clerk' }),
+  },
   'git diff | starling llm ask - --model gpu/qwen3:8b': {
     at: 'alice',
     put: { ...REAL, 'git diff': 'echo why' },
@@ -77,7 +126,7 @@ export const modelSteps = (alice: () => NodeProcess): Readonly<Record<string, St
     put: { 'gpu/qwen3:8b': 'gpu/proposes' },
     printed: /^bob may use the model gpu\/\*[^]*until you revoke it/,
   },
-  'starling llm stats': { at: 'alice', printed: /gpu\/qwen +the operator +4 / },
+  'starling llm stats': { at: 'alice', printed: /gpu\/qwen +the operator +5 / },
   'starling model remove gpu': {
     at: 'alice',
     printed: /removed gpu/,

@@ -18,6 +18,7 @@ interface MessageOptions extends CommonOptions {
   readonly priority?: string;
   readonly timeout?: number;
   readonly ttl?: number;
+  readonly session?: string;
   readonly replyTo?: string;
   readonly sealed?: boolean;
 }
@@ -28,7 +29,7 @@ export async function run(
   message: string,
   options: MessageOptions,
 ): Promise<void> {
-  const { type, from, data, priority, timeout, ttl, replyTo, sealed } = options;
+  const { type, from, data, priority, timeout, ttl, session, replyTo, sealed } = options;
   const given: Readonly<Record<string, Json | undefined>> = {
     agentId,
     message: readValue(message),
@@ -38,6 +39,7 @@ export async function run(
     priority,
     timeoutMs: timeout,
     ttlMs: ttl,
+    metadata: session === undefined ? undefined : { session },
     inReplyTo: replyTo,
     sealed,
   };

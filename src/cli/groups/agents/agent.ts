@@ -183,12 +183,14 @@ function addMessage(command: Make, outcome: Outcome): void {
       '--sealed',
       "close it for the key of the agent's node: whoever carries it can't read it",
     )
+    .option('--session <name>', 'the conversation with an agent that thinks that this is part of')
     .option('--reply-to <id>', 'the query that this answers: its id')
     .addHelpText(
       'after',
       examples(
         "starling agent message coder@bob 'run the tests'",
         "starling agent message coder@bob 'what is your status?' --type query",
+        "starling agent message clerk 'and yesterday?' --type query --session books",
       ),
     )
     .action(action(outcome, () => import('../../commands/agent/message.ts')));

@@ -1,0 +1,101 @@
+/** Contexts: what an agent and somebody have said to each other, under a name that the other one gave. */
+import type { Did } from '../core/index.ts';
+import type { Zone } from '../guard/index.ts';
+
+/** Whose conversation it is. */
+export interface ContextOf {
+  /** The agent of this node. */
+  readonly agent: string;
+  /** Who speaks with it, as messages name the sender: another sender has another conversation. */
+  readonly from: string;
+  /** What the sender calls the conversation. */
+  readonly session: string;
+}
+
+/** One thing that was said. */
+export interface ContextLine {
+  /** 1 for the first of the conversation, and one more for each that follows. */
+  readonly n: number;
+  readonly role: 'user' | 'assistant';
+  readonly text: string;
+  /** ms since the epoch. */
+  readonly at: number;
+  /** The least trusted zone of what led to it. */
+  readonly zone: Zone;
+  /** Id of the message that it is of, or that it answers. */
+  readonly message: string;
+}
+
+/** What stands for lines of a conversation. */
+export interface ContextSummary {
+  readonly text: string;
+  /** First and last line that it stands for. */
+  readonly first: number;
+  readonly last: number;
+  readonly at: number;
+  readonly model: string;
+  readonly zone: Zone;
+}
+
+/** What of a conversation somebody is shown: all, the last lines, the summary alone, or nothing any more. */
+export type ContextView = 'full' | 'summary' | 'none' | { readonly last: number };
+
+/** To whom a conversation is shown. */
+export interface ContextShare {
+  readonly to: Did;
+  readonly view: Exclude<ContextView, 'none'>;
+}
+
+/** A conversation at a glance. */
+export interface ContextInfo extends ContextOf {
+  readonly id: string;
+  /** Who shares it with this node; absent of one of this node. */
+  readonly by?: Did;
+  /** What of it is shown here; absent of one of this node. */
+  readonly view?: ContextShare['view'];
+  readonly createdAt: number;
+  readonly usedAt: number;
+  /** Lines that are kept here. */
+  readonly lines: number;
+  readonly summary?: ContextSummary;
+  /** Whom it is shown to; empty of one that somebody shares. */
+  readonly shares: readonly ContextShare[];
+}
+
+/** A conversation with its lines. */
+export interface ContextContent extends ContextInfo {
+  readonly said: readonly ContextLine[];
+}
+
+/** What an agent is reminded of. */
+export interface Recalled {
+  readonly summary?: ContextSummary;
+  /** The newest that there is room for, in their order, without those that the summary stands for. */
+  readonly said: readonly ContextLine[];
+}
+
+/** What an agent has with its conversations. */
+export interface Recollection {
+  recall(of: ContextOf): Promise<Recalled>;
+  /** Resolves once both are on disk; a message that is there already is not kept twice. */
+  keep(of: ContextOf, said: Exchange): Promise<void>;
+}
+
+/** A question and its answer. */
+export interface Exchange {
+  readonly message: string;
+  readonly question: string;
+  readonly answer: string;
+  readonly zone: Zone;
+}
+
+/** What of a conversation ended where. */
+export interface ContextEnd {
+  /** Those that it was shown to, and whether they are connected now: the others are told when they come back. */
+  readonly holders: readonly { readonly did: Did; readonly isHere: boolean }[];
+}
+
+/** The conversations that this node has or is shown: what `context_list` gives. */
+export interface ContextListResult {
+  readonly contexts: readonly ContextInfo[];
+}
