@@ -31,5 +31,7 @@ export type { BudgetView, Books } from './budget/index.ts';
 // A replica of a board, without disk and network.
 export { createBoardDocument } from './blackboard/index.ts';
 export type { BoardDocument } from './blackboard/index.ts';
+// What counts calls, and writes the text of a scrape.
+export { createMetrics, createMetricsRegistry } from './metrics/index.ts';
 export { joinMesh } from './mesh/index.ts';
 export { closeState, meshOf, openState } from './open-state.ts';

@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- mesh|gateway|guard|budget|hostile|scale|board|agents|tasks|models] [--quick] [--json] [--check] [--record]`: without a part, all of
+ * `npm run bench [-- mesh|gateway|guard|metrics|budget|hostile|scale|board|agents|tasks|models] [--quick] [--json] [--check] [--record]`: without a part, all of
  * them. Tables for people, or one JSON object; with `--check` the exit code is 1 when a bar is not
  * cleared; `--record` writes the tables to `sim/RESULTS.md`, `budget`, `hostile`, `scale`, `board`, `agents`, `tasks` and `models` to sections of their own; `--quick` runs
  * everything of ours once and shortly, without bars. `--only <attack>` has `hostile` run that attack alone;
@@ -21,6 +21,7 @@ import { benchGateway } from './gateway.ts';
 import { benchGuard } from './guard.ts';
 import { benchHostile } from './hostile.ts';
 import { benchMesh } from './mesh.ts';
+import { benchMetrics } from './metrics.ts';
 import { benchModels } from './models/models.ts';
 import { benchScale } from './scale.ts';
 import { FULL, QUICK } from './size.ts';
@@ -39,7 +40,7 @@ const OWN_SECTIONS: readonly string[] = [
 ];
 /** What `board` does only where that is asked for, which is recorded by itself, too. */
 const LONG_OF_BOARD: readonly string[] = ['runs', 'planted'];
-const PARTS: readonly string[] = ['mesh', 'gateway', 'guard', ...OWN_SECTIONS];
+const PARTS: readonly string[] = ['mesh', 'gateway', 'guard', 'metrics', ...OWN_SECTIONS];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -120,6 +121,7 @@ async function run(parts: readonly string[]): Promise<void> {
   const mesh = parts.includes('mesh') ? await benchMesh(size.mesh, print) : undefined;
   const gateway = parts.includes('gateway') ? await benchGateway(size.gateway, print) : undefined;
   const guard = parts.includes('guard') ? await benchGuard(size.guard, print) : undefined;
+  const metrics = parts.includes('metrics') ? await benchMetrics(size.metrics, print) : undefined;
   const budget = parts.includes('budget')
     ? await benchBudget(
         { ...size.budget, seeds: Number(values.seeds ?? size.budget.seeds) },
@@ -149,11 +151,32 @@ async function run(parts: readonly string[]): Promise<void> {
   const models = parts.includes('models')
     ? await benchModels(withCrowd(size.models), values.only, printTo('bench models'))
     : undefined;
-  const figures = { mesh, gateway, guard, budget, hostile, scale, board, agents, tasks, models };
+  const figures = {
+    mesh,
+    gateway,
+    guard,
+    metrics,
+    budget,
+    hostile,
+    scale,
+    board,
+    agents,
+    tasks,
+    models,
+  };
   if (values.json) process.stdout.write(`${JSON.stringify(figures)}\n`);
-  const bars = [gateway, guard, budget, hostile, scale, board, agents, tasks, models].flatMap(
-    (part) => part?.bars ?? [],
-  );
+  const bars = [
+    gateway,
+    guard,
+    metrics,
+    budget,
+    hostile,
+    scale,
+    board,
+    agents,
+    tasks,
+    models,
+  ].flatMap((part) => part?.bars ?? []);
   if (values.check && !values.quick && bars.some((bar) => !bar.pass)) process.exitCode = 1;
   if (!values.record) return;
   for (const [name, texts] of Object.entries(printed)) {

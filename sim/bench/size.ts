@@ -54,6 +54,17 @@ export interface GuardSize {
   readonly samples: number;
 }
 
+/** Figures and traces. */
+export interface MetricsSize {
+  readonly rounds: number;
+  readonly roundMs: number;
+  readonly warmUpMs: number;
+  /** Calls that are counted in a round. */
+  readonly counted: number;
+  /** Nodes without a collector; with one, and the bounds as they are; with one that gets every call. */
+  readonly ways: readonly ('off' | 'traced' | 'all')[];
+}
+
 /** Calls beside harm. */
 export interface HostileSize {
   /** Pairs of a round with the attack and one without. */
@@ -181,6 +192,7 @@ export interface BenchSize {
   readonly mesh: MeshSize;
   readonly gateway: GatewaySize;
   readonly guard: GuardSize;
+  readonly metrics: MetricsSize;
   readonly budget: BudgetSize;
   readonly hostile: HostileSize;
   readonly scale: ScaleSize;
@@ -206,6 +218,13 @@ export const FULL: BenchSize = {
     quietNodes: true,
   },
   guard: { rounds: 5, samples: 60 },
+  metrics: {
+    rounds: 8,
+    roundMs: 1000,
+    warmUpMs: 500,
+    counted: 1_000_000,
+    ways: ['off', 'traced', 'all'],
+  },
   budget: {
     rounds: 5,
     holds: 20_000,
@@ -296,6 +315,7 @@ export const QUICK: BenchSize = {
     quietNodes: false,
   },
   guard: { rounds: 1, samples: 3 },
+  metrics: { rounds: 1, roundMs: 10, warmUpMs: 0, counted: 1000, ways: ['all'] },
   budget: { rounds: 1, holds: 64, alone: 2, calls: 64, budgets: 2, owners: 3, seeds: 0 },
   scale: {
     oneProcess: [3],

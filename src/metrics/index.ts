@@ -1,7 +1,7 @@
 /** The door of the room: what a node tells of itself in numbers. */
 export type { CallPoint, RecentCalls } from './call-history.ts';
 export { metricsTools } from './tools.ts';
-export { createMetrics } from './metrics.ts';
+export { createMetrics, createMetricsRegistry } from './metrics.ts';
 export type { Metrics } from './metrics.ts';
 export type {
   BudgetFigures,

@@ -60,11 +60,18 @@ export function createMetrics(sources: MetricsSources, clock: Pick<Clock, 'now'>
 }
 
 async function registryOf(sources: MetricsSources, calls: CallCounts): Promise<Registry> {
+  const readers = readersOf(sources, calls);
+  const figures = Object.entries(FIGURES) as [FigureKey, Figure][];
+  return createMetricsRegistry(figures.map(([key, figure]) => [figure, readers[key]]));
+}
+
+/** Makes what writes the text of figures, each with what reads it when somebody asks. */
+export async function createMetricsRegistry(
+  figures: readonly (readonly [figure: Figure, read: () => readonly Sample[]])[],
+): Promise<Registry> {
   const { Registry } = await import('prom-client');
   const registry = new Registry();
-  for (const [key, figure] of Object.entries(FIGURES)) {
-    registry.registerMetric(metricOf(figure, readersOf(sources, calls)[key as FigureKey]));
-  }
+  for (const [figure, read] of figures) registry.registerMetric(metricOf(figure, read));
   return registry;
 }
 

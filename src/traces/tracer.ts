@@ -81,28 +81,31 @@ class BoundedTracer implements Tracer {
     if (isOff || (parent?.isSampled === false && isByParent(sampler) && !call.isAskedFor)) {
       return undefined;
     }
-    const traceId = parent?.traceId ?? this.#idOf(TRACE_ID_BYTES);
-    if (!this.#isWanted(call, traceId)) return this.#unkept(traceId, parent);
+    // Most samplers need no id to decide, and most calls beyond the bound get none.
+    const drawn = parent?.traceId ?? (isDrawn(sampler) ? this.#idOf(TRACE_ID_BYTES) : undefined);
+    if (!this.#isWanted(call, drawn))
+      return drawn === undefined ? undefined : this.#unkept(drawn, parent);
     const { principal } = call;
     const caller = keyOf(principal);
     // Those for whom a peer calls are as many as the peer says.
     const counted = principal.kind === 'peer' ? principal.did : caller;
     if (!this.#isWithin(counted)) {
       this.#limited += 1;
-      return this.#unkept(traceId, parent);
+      return undefined;
     }
+    const traceId = drawn ?? this.#idOf(TRACE_ID_BYTES);
     const ids = { traceId, spanId: this.#idOf(SPAN_ID_BYTES), parent };
     return new KeptSpan(ids, call.method, caller, this.#components.keep);
   }
 
-  #isWanted({ parent, isAskedFor }: BeginningCall, traceId: string): boolean {
+  #isWanted({ parent, isAskedFor }: BeginningCall, traceId = ''): boolean {
     const { sampler, ratio } = this.#init;
     if (isAskedFor) return true;
     if (parent !== undefined && isByParent(sampler)) return parent.isSampled;
     if (sampler.endsWith('always_on')) return true;
     if (sampler.endsWith('always_off')) return false;
-    const drawn = Number.parseInt(traceId.slice(-RATIO_DIGITS), 16) / 16 ** RATIO_DIGITS;
-    return drawn >= 1 - ratio;
+    const place = Number.parseInt(traceId.slice(-RATIO_DIGITS), 16) / 16 ** RATIO_DIGITS;
+    return place >= 1 - ratio;
   }
 
   /** Counts one more call of a caller, if there is room in this second. */
@@ -121,7 +124,7 @@ class BoundedTracer implements Tracer {
     return true;
   }
 
-  /** Goes on as a trace that is not kept, so that those behind do not begin one of their own. */
+  /** Was not drawn: goes on as a trace that is not kept, so that those behind do not begin one of their own. */
   #unkept(traceId: string, parent: TraceParent | undefined): CallSpan {
     const spanId = parent?.spanId ?? this.#idOf(SPAN_ID_BYTES);
     const traceparent = traceParentText({ traceId, spanId, isSampled: false });
@@ -174,6 +177,10 @@ class KeptSpan implements CallSpan {
       beganAt: this.#beganAt,
     });
   }
+}
+
+function isDrawn(sampler: Sampler): boolean {
+  return sampler.endsWith('traceidratio');
 }
 
 function isByParent(sampler: Sampler): boolean {

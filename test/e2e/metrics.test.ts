@@ -2,7 +2,7 @@
 import { execFile, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -13,6 +13,7 @@ import type { NodeProcess } from '../../sim/process.ts';
 import { SERVERS, eventually, useWorld } from './support.ts';
 
 const RULES = resolve(import.meta.dirname, '../../config/prometheus/alerts.yaml');
+const DASHBOARD = resolve(import.meta.dirname, '../../config/grafana/starling.json');
 const NAMES = ['alice', 'bob', 'carol'];
 const exec = promisify(execFile);
 const world = useWorld('file');
@@ -88,33 +89,59 @@ async function figure(node: NodeProcess | undefined, series: string): Promise<nu
   return Number(line?.slice(series.length + 1));
 }
 
-it.runIf(hasPrometheus)('are read by Prometheus, whose rules see a node that ends', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'starling-prometheus-'));
-  world.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
-  const address = `127.0.0.1:${await freePort()}`;
-  await writePrometheus(folder);
-  await exec('promtool', ['check', 'config', join(folder, 'prometheus.yaml')]);
-  const prometheus = startPrometheus(folder, address);
-  world.defer(() => ended(prometheus));
+it.runIf(hasPrometheus)(
+  'are read by Prometheus, for each panel and with rules that see a node that ends',
+  async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'starling-prometheus-'));
+    world.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
+    const address = `127.0.0.1:${await freePort()}`;
+    await writePrometheus(folder);
+    await exec('promtool', ['check', 'config', join(folder, 'prometheus.yaml')]);
+    const prometheus = startPrometheus(folder, address);
+    world.defer(() => ended(prometheus));
+    await eventually(
+      'Prometheus reads three nodes',
+      () => query(address, 'query?query=up==1'),
+      ({ result }) => result?.length === NAMES.length,
+    );
+    await Promise.all((await panelQueries()).map((expression) => hasFigures(address, expression)));
+    await nodes[2]?.stop();
+    const { groups = [] } = await eventually(
+      'the rule sees the node that ended',
+      () => query(address, 'rules'),
+      (answer) => stateOf(answer, 'StarlingNodeDown') === 'pending',
+    );
+    const rules = groups.flatMap((group) => group.rules);
+    expect(rules.filter(({ health }) => health !== 'ok')).toEqual([]);
+    // The two that run are well: nothing else is told of.
+    const others = rules.filter(
+      ({ name, state }) => name !== 'StarlingNodeDown' && state !== 'inactive',
+    );
+    expect(others.map(({ name }) => name).filter((name) => name !== 'StarlingWarnings')).toEqual(
+      [],
+    );
+  },
+);
+
+/** What the panels of the dashboard ask, as Grafana fills it in for all nodes. */
+async function panelQueries(): Promise<readonly string[]> {
+  const { panels } = JSON.parse(await readFile(DASHBOARD, 'utf8')) as {
+    readonly panels: readonly { readonly targets: readonly { readonly expr: string }[] }[];
+  };
+  return panels
+    .flatMap(({ targets }) => targets.map(({ expr }) => expr))
+    .map((expr) => expr.replaceAll('$instance', '.*').replaceAll('$__rate_interval', '1m'));
+}
+
+/** Until there is something of each of the three nodes, or of all together. */
+async function hasFigures(address: string, expression: string): Promise<void> {
+  const wanted = /by \((?!instance)/.test(expression) ? 1 : NAMES.length;
   await eventually(
-    'Prometheus reads three nodes',
-    () => query(address, 'query?query=up==1'),
-    ({ result }) => result?.length === NAMES.length,
+    `the panel that asks for ${expression} shows something`,
+    () => query(address, `query?query=${encodeURIComponent(expression)}`),
+    ({ result }) => (result?.length ?? 0) >= wanted,
   );
-  await nodes[2]?.stop();
-  const { groups = [] } = await eventually(
-    'the rule sees the node that ended',
-    () => query(address, 'rules'),
-    (answer) => stateOf(answer, 'StarlingNodeDown') === 'pending',
-  );
-  const rules = groups.flatMap((group) => group.rules);
-  expect(rules.filter(({ health }) => health !== 'ok')).toEqual([]);
-  // The two that run are well: nothing else is told of.
-  const others = rules.filter(
-    ({ name, state }) => name !== 'StarlingNodeDown' && state !== 'inactive',
-  );
-  expect(others.map(({ name }) => name).filter((name) => name !== 'StarlingWarnings')).toEqual([]);
-});
+}
 
 /** As much of the answers of Prometheus's HTTP API as is read here. */
 interface Answer {

@@ -11,6 +11,7 @@ import type { HostileResult } from '../../../sim/bench/hostile.ts';
 import type { ScaleResult } from '../../../sim/bench/scale.ts';
 import type { ModelsFigures } from '../../../sim/bench/models/models.ts';
 import type { MeshRow } from '../../../sim/bench/mesh.ts';
+import type { MetricsFigures } from '../../../sim/bench/metrics.ts';
 import type { TasksFigures } from '../../../sim/bench/tasks/tasks.ts';
 import { QUICK } from '../../../sim/bench/size.ts';
 
@@ -20,6 +21,7 @@ interface Report {
   readonly mesh: readonly MeshRow[];
   readonly gateway: GatewayResult;
   readonly guard: GuardFigures;
+  readonly metrics: MetricsFigures;
   readonly budget: BudgetFigures;
   readonly hostile: HostileResult;
   readonly scale: ScaleResult;
@@ -43,9 +45,8 @@ async function bench(
 it('measures every path once, and each answered', { timeout: 900_000 }, async () => {
   const { code, out, err } = await bench('--quick', '--json');
   expect(code, err).toBe(0);
-  const { mesh, gateway, guard, budget, hostile, scale, agents, tasks, models } = JSON.parse(
-    out,
-  ) as Report;
+  const { mesh, gateway, guard, metrics, budget, hostile, scale, agents, tasks, models } =
+    JSON.parse(out) as Report;
   expect(mesh).toHaveLength(4 * QUICK.mesh.concurrency.length);
   const rows = [...mesh, ...gateway.http.flatMap((group) => group.rows), ...gateway.stdio];
   expect(rows.filter(({ perSecond }) => !(perSecond > 0))).toEqual([]);
@@ -60,6 +61,8 @@ it('measures every path once, and each answered', { timeout: 900_000 }, async ()
   );
   expect(gateway.mixed.map(({ title }) => title)).toEqual(['starling', 'starling, two peers']);
   expect(guard.rows.filter(({ p50Us }) => !(p50Us > 0))).toEqual([]);
+  expect(metrics.callUs.all).toBeGreaterThan(0);
+  expect(metrics.scrapeMs).toBeGreaterThan(0);
   expect(budget.costs?.holdsPerSecond).toBeGreaterThan(0);
   expect(budget.costs?.ratio).toBeGreaterThan(0);
   expect(budget.newcomer?.rows).toBe(QUICK.budget.budgets * QUICK.budget.owners);
