@@ -26,7 +26,7 @@ export type { Signer as GrantSigner } from './identity/index.ts';
 export { createHealth } from './core/index.ts';
 export { createStore } from './store/index.ts';
 // The books of budgets over a table, and rows that owners sign.
-export { createBooks, signRow } from './budget/index.ts';
+export { createBooks, signRows } from './budget/index.ts';
 export type { BudgetView, Books } from './budget/index.ts';
 // A replica of a board, without disk and network.
 export { createBoardDocument } from './blackboard/index.ts';

@@ -6,7 +6,7 @@ export { createBudgets } from './budgets.ts';
 export type { Budgets } from './budgets-types.ts';
 export { createFunds } from './funds.ts';
 export type { Fund, Funds } from './funds.ts';
-export { signRow, splitRowId } from './rows/row-format.ts';
+export { signRows, splitRowId } from './rows/row-format.ts';
 export { pricesOf, readPrices } from './prices.ts';
 export { createSpendings } from './spendings.ts';
 export type { CallSpending, PaidCall, Spendings } from './spendings.ts';

@@ -53,9 +53,9 @@ export function publicKeyFromPeerId(peerId: string): Uint8Array {
 }
 
 /** Checks that `text` is a did:key in canonical form. @throws STARLING_ID_MALFORMED */
-export function parseDid(text: string): Did {
-  return didFromPublicKey(publicKeyFromDid(text));
-}
+export const parseDid: (text: string) => Did = remembered((text: string) =>
+  didFromPublicKey(publicKeyFromDid(text)),
+);
 
 /** Checks that `text` is a PeerId in canonical form. @throws STARLING_ID_MALFORMED */
 export function parsePeerId(text: string): PeerId {

@@ -19,6 +19,7 @@ export { sealerOf } from './seal.ts';
 export type { SealedTable, Sealer } from './seal.ts';
 export { createIdentity, randomSeed, signerFromSeed, verifySignature } from './sign.ts';
 export type { FrequentSigner, Identity, Signer } from './types.ts';
+export { BATCH_MAX, decodeBatched, encodeBatch, isBatched } from './batch.ts';
 export { decodeBase64url, decodeJws, encodeJws, malformedAs } from './jws.ts';
 export type { DecodedJws, MalformedError } from './jws.ts';
 export { isShortIdOf, shortId, withShortIds } from './short-id.ts';

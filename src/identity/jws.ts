@@ -8,7 +8,7 @@ import type { Did } from '../core/index.ts';
 import type { Signer } from './types.ts';
 
 /** A JWS longer than this is refused unread, in bytes. */
-const JWS_BYTES_MAX = 8 * 1024;
+export const JWS_BYTES_MAX = 8 * 1024;
 /** Levels of arrays and objects in a payload. */
 const JSON_DEPTH_MAX = 12;
 /** Characters of what a message tells about a foreign text. */
@@ -40,13 +40,13 @@ export function decodeJws(jws: string, typ: string, what = SIGNED_TEXT): Decoded
   const parts = jws.split('.');
   const [header = '', payload = '', signature = ''] = parts;
   if (parts.length !== 3) throw malformed('format', `it has ${parts.length} parts instead of 3`);
-  checkHeader(decodeJson(header, 'header', what), typ, malformed);
+  checkHeader(decodeJsonPart(header, 'header', what), typ, malformed);
   const signatureBytes = decodeBase64url(signature, 'signature', what);
   if (signatureBytes.length !== SIGNATURE_BYTES) {
     throw malformed('format', `its signature has ${signatureBytes.length} bytes instead of 64`);
   }
   return {
-    payload: decodeJson(payload, 'payload', what),
+    payload: decodeJsonPart(payload, 'payload', what),
     verify(did) {
       const message = Buffer.from(`${header}.${payload}`, 'ascii');
       if (verifySignature(did, message, signatureBytes)) return;
@@ -102,7 +102,8 @@ function toBase64url(text: string): string {
   return Buffer.from(text, 'utf8').toString('base64url');
 }
 
-function decodeJson(text: string, member: string, what: string): unknown {
+/** The JSON value of a part of a text, as `decodeBase64url` reads it. @throws STARLING_GRANT_MALFORMED */
+export function decodeJsonPart(text: string, member: string, what: string): unknown {
   const bytes = decodeBase64url(text, member, what);
   try {
     return parseStrictJson(utf8.decode(bytes), JSON_DEPTH_MAX);

@@ -69,3 +69,17 @@ it('two rows of one number that differ only in what is decided are proof, and on
   await other.books.take([sign({ acts: { closed: true } })]);
   expect(other.books.isFrozen(id, founder.did())).toBe(true);
 });
+
+it('one exchange brings all rows, though who lacks them has nothing to say; those that leave together bear one signature', async () => {
+  const world = await start(2);
+  const [full, newcomer] = world.all as [Room, Room];
+  world.hub.cut(full.peerId, newcomer.peerId);
+  const count = 300;
+  for (let at = 0; at < count; at += 1) await full.budgets.create({ name: `b${at}`, ...CALLS });
+  const before = full.signed;
+  world.hub.connect(full.peerId, newcomer.peerId);
+  for (let round = 0; round < 10; round += 1) await world.settle();
+  expect(newcomer.budgets.list().total).toBe(count);
+  expect(newcomer.budgets.rowCount()).toBe(count);
+  expect(full.signed - before).toBeLessThanOrEqual(Math.ceil(count / 32) + 5);
+});

@@ -44,6 +44,7 @@ const PINNED = [
   'starling-ballot+jwt',
   'starling-board+jwt',
   'starling-budget+jwt',
+  'starling-budget-batch+jwt',
   'starling-budget-ending+jwt',
   'starling-entry/1',
   'starling-lane/1',

@@ -86,6 +86,8 @@ export interface Books {
   take(texts: readonly string[], refused?: RefusedRow): Promise<number>;
   /** All rows that may leave the node, signed, of one budget or one of its times. */
   texts(rowId: string): readonly SignedRow[];
+  /** Signs this node's rows of those at once; more rows of one signature are cheaper for whoever gets them. */
+  sign(rowIds: readonly string[]): void;
   /** The same as {@link texts}, by name alone: nothing is signed for it. */
   names(rowId: string): readonly NamedRow[];
   /** All that {@link texts} has something of: what founders said of budgets that are over, and then rows. */

@@ -296,6 +296,10 @@ class NodeBooks implements Books {
     return [...(own === undefined ? [] : [own]), ...this.#othersTexts(rowId)];
   }
 
+  sign(rowIds: readonly string[]): void {
+    this.#own.sign(rowIds, this.self);
+  }
+
   names(rowId: string): readonly NamedRow[] {
     if (isEndingId(rowId)) return this.#endingTexts(rowId);
     const own = this.#own.nameOf(rowId, this.self);

@@ -1,7 +1,7 @@
 /** The rows of this node as they leave the node: signed when somebody asks for them, and once for each number. */
 import type { Did } from '../../core/index.ts';
 import type { FrequentSigner } from '../../identity/index.ts';
-import { rowHash, signRow } from '../rows/row-format.ts';
+import { rowHash, signRow, signRows } from '../rows/row-format.ts';
 import type { Accounts } from './accounts.ts';
 import type { NamedRow, SignedRow } from './book-types.ts';
 
@@ -31,6 +31,19 @@ export class OwnTexts {
     };
     this.#signed.set(rowId, signed);
     return signed;
+  }
+
+  /** Signs those that are not signed yet with as few signatures as there can be; {@link of} gives them then. */
+  sign(rowIds: readonly string[], self: Did): void {
+    const rows = rowIds.flatMap((rowId) => {
+      const row = this.#accounts.durable(rowId, self);
+      return row === undefined || this.#signed.get(rowId)?.seq === row.seq ? [] : [row];
+    });
+    for (const [at, jws] of signRows(this.#signer, rows).entries()) {
+      const row = rows[at];
+      if (row === undefined) continue;
+      this.#signed.set(row.budget, { owner: self, seq: row.seq, hash: rowHash(row), jws });
+    }
   }
 
   /** The same, and nothing is signed for it. */

@@ -3,7 +3,16 @@ import { createHash } from 'node:crypto';
 import { AMOUNT_MAX, StarlingError, isObject } from '../../core/index.ts';
 import type { Did } from '../../core/index.ts';
 import type { SuccessionView } from '../../grants/index.ts';
-import { decodeJws, encodeJws, malformedAs, parseDid } from '../../identity/index.ts';
+import {
+  BATCH_MAX,
+  decodeBatched,
+  decodeJws,
+  encodeBatch,
+  encodeJws,
+  isBatched,
+  malformedAs,
+  parseDid,
+} from '../../identity/index.ts';
 import type { FrequentSigner } from '../../identity/index.ts';
 import { isUnit } from '../amounts.ts';
 import { NAME_MAX, OWNERS_MAX } from '../types.ts';
@@ -12,12 +21,16 @@ import { sortedText } from './ledger.ts';
 
 /** `typ` of a row's header. */
 export const BUDGET_ROW_TYPE = 'starling-budget+jwt';
+/** `typ` of the signature over several rows. */
+export const BUDGET_BATCH_TYPE = 'starling-budget-batch+jwt';
 const WHAT = "an owner's row of a budget";
 const ID = /^b[A-Za-z0-9_-]{21}$/;
 const ROW_ID = /^(b[A-Za-z0-9_-]{21})(?:\/(\d{1,9}))?$/;
 /** What a budget may be called. */
 export const BUDGET_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const FOR_MAX = 200;
+/** Of a text that is taken. */
+const ROW_BYTES_MAX = 8 * 1024;
 /** The shortest time that has a limit of its own. */
 const EVERY_MIN_MS = 1000;
 /** What sums of amounts stay below. */
@@ -73,9 +86,32 @@ export function signRow(signer: FrequentSigner, row: BudgetRow): string {
   }
 }
 
+/**
+ * Signs rows of one owner, as few signatures as there can be: who gets many looks at each signature once.
+ * @throws STARLING_LIMIT_EXCEEDED when a row names too many
+ */
+export function signRows(signer: FrequentSigner, rows: readonly BudgetRow[]): readonly string[] {
+  const often = { did: signer.did, sign: (message: Uint8Array) => signer.signOften(message) };
+  const texts: string[] = [];
+  for (let at = 0; at < rows.length; at += BATCH_MAX) {
+    const part = rows.slice(at, at + BATCH_MAX);
+    const claims = part.map((row) => ({ iss: signer.did, ...row }));
+    const batch = part.length > 1 ? encodeBatch(often, BUDGET_BATCH_TYPE, claims, WHAT) : [];
+    for (const [place, row] of part.entries()) {
+      const text = batch[place];
+      // The way to the root makes a row longer, and one that names many nodes too long.
+      const isShort = text !== undefined && text.length <= ROW_BYTES_MAX;
+      texts.push(isShort ? text : signRow(signer, row));
+    }
+  }
+  return texts;
+}
+
 /** Reads a row, all of it but its signature. @throws STARLING_GRANT_MALFORMED */
 export function readRow(jws: string, successions: Pick<SuccessionView, 'origin'>): ReadRow {
-  const decoded = decodeJws(jws, BUDGET_ROW_TYPE, WHAT);
+  const decoded = isBatched(jws)
+    ? decodeBatched(jws, BUDGET_BATCH_TYPE, WHAT)
+    : decodeJws(jws, BUDGET_ROW_TYPE, WHAT);
   const claims = decoded.payload;
   if (!isObject(claims)) throw malformed('claims', 'it is no object');
   const { iss, budget, owner, seq, spent, held, out, terms, acts, ...others } = claims;

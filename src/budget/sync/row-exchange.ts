@@ -31,6 +31,8 @@ export class Exchange {
   readonly #digestOf: (rowId: string) => string;
   #hasTheirs = false;
   #isLastList = false;
+  #hasToldAll = false;
+  #hasHeardAll = false;
   /** The rows here when the exchange began, and those of which the other has said what it has. */
   #rowIds: ReadonlySet<string> = new Set();
   readonly #answered = new Set<string>();
@@ -71,8 +73,11 @@ export class Exchange {
       this.#breaks('no message of budgets');
       return;
     }
-    if (message.t === 'rows') this.#take(message.jws);
-    else if (message.t === 'have') {
+    if (message.t === 'rows' && message.jws.length > 0) this.#take(message.jws);
+    else if (message.t === 'rows') {
+      this.#hasHeardAll = true;
+      this.#closeAfterAll();
+    } else if (message.t === 'have') {
       this.#hasTheirs = true;
       this.#inTurn(() => this.#compare(message.digests));
     } else {
@@ -108,7 +113,10 @@ export class Exchange {
     const chunks = chunksOf(lists, 64);
     this.#send(chunks.map((rows) => ({ t: 'list', rows, last: false })));
     this.#send([{ t: 'list', rows: [], last: true }]);
-    for await (const rowId of inTurns(unknown)) this.#sendRows(books.texts(rowId));
+    for (const part of chunksOf(unknown, TURN_BUDGETS)) {
+      books.sign(part);
+      for await (const rowId of inTurns(part)) this.#sendRows(books.texts(rowId));
+    }
   }
 
   async #answer(
@@ -116,6 +124,7 @@ export class Exchange {
     isLast: boolean,
   ): Promise<void> {
     const { books } = this.#components;
+    books.sign(rows.map(([rowId]) => rowId).filter((rowId) => this.#rowIds.has(rowId)));
     for await (const [rowId, names] of inTurns(rows)) {
       // Once each: a list that names one again and again asks for work, not for rows.
       if (this.#answered.has(rowId) || !this.#rowIds.has(rowId)) continue;
@@ -134,7 +143,15 @@ export class Exchange {
     }
     if (!isLast) return;
     this.#flush();
-    // The other closes when it has answered our last list, too.
+    // No rows at all say that these were all.
+    this.#send([{ t: 'rows', jws: [] }]);
+    this.#hasToldAll = true;
+    this.#closeAfterAll();
+  }
+
+  /** Who closes before the other has told all is told no more: a stream whose one half is closed closes its other. */
+  #closeAfterAll(): void {
+    if (!this.#hasToldAll || !this.#hasHeardAll) return;
     this.#sending = this.#sending.then(() => this.#channel.close()).catch(() => undefined);
   }
 

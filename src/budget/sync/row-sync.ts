@@ -239,6 +239,7 @@ class RowCarrier implements RowSync {
     const rowIds = [...this.#untold].slice(0, TOLD_MAX);
     for (const rowId of rowIds) this.#untold.delete(rowId);
     if (this.#untold.size > 0) this.#tellSoon();
+    signTogether(books, rowIds, logger);
     const forPeer = new Map<PeerId, string[]>();
     for (const rowId of rowIds) {
       const jws = ownTextOf(books, rowId, logger);
@@ -337,6 +338,15 @@ class RowCarrier implements RowSync {
       channel.onMessage((bytes) => exchange.hear(bytes));
       exchange.begin(this.#rowIds());
     });
+  }
+}
+
+/** One that can not be signed is told of when it is asked for alone. */
+function signTogether(books: Books, rowIds: readonly string[], logger: Logger): void {
+  try {
+    books.sign(rowIds);
+  } catch (error) {
+    logger.warn({ error: messageOf(error) }, 'rows of budgets were not signed together');
   }
 }
 
