@@ -27,7 +27,7 @@ const WORDS: readonly (readonly [theirs: RegExp, ours: string])[] = [
   [/(?:EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL) (\S+)/, 'this machine has no way to $1'],
   [/EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL/, 'this machine has no way there'],
   [/(?:ENOTFOUND|EAI_AGAIN) (\S+)/, 'the name $1 is not known here'],
-  [/ETIMEDOUT|timed? ?out|aborted|took too long/i, 'no answer in time'],
+  [/ETIMEDOUT|timed? ?out|aborted|took (?:too long|longer than)/i, 'no answer in time'],
   [
     /ECONNRESET|EPIPE|reset|closed|hang up|end of (?:input|stream)|unexpected end/i,
     'whoever is there ended the connection',

@@ -17,6 +17,7 @@ describe('a failed dial', () => {
     ['getaddrinfo ENOTFOUND home.example', 'the name home.example is not known here'],
     ['The operation was aborted due to timeout', 'no answer in time'],
     ['the TLS handshake took too long', 'no answer in time'],
+    ['it took longer than 20000 ms', 'no answer in time'],
     ['read ECONNRESET', 'ended the connection'],
     ['The stream has been reset', 'ended the connection'],
     ['Protocol selection failed - could not negotiate /tls/1.0.0', 'no Starling node is there'],

@@ -9,11 +9,12 @@ import type { Libp2pOptions } from 'libp2p';
 import type { Connection, Libp2p } from '@libp2p/interface';
 import { multiaddr } from '@multiformats/multiaddr';
 import type { Multiaddr } from '@multiformats/multiaddr';
-import { connect, createServer } from 'node:net';
+import { Socket, connect, createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createIdentity } from '../../src/identity/index.ts';
 import { tlsOfOneCertificate } from '../../src/network/host/one-certificate.ts';
+import { takeSocket } from '../../src/network/host/taken-socket.ts';
 import { steadyYamux } from '../../src/network/host/muxer.ts';
 import { soon } from './support.ts';
 
@@ -178,5 +179,44 @@ describe('a host of one certificate', () => {
     socket.destroy();
     await serve(b);
     expect(await echoed(await a.dial(place(b), soon()), 'still there')).toBe('still there');
+  });
+
+  it('reads and writes the socket itself, whoever dials, and sees its end, its reset and what came before', async () => {
+    const [ours, other] = [await host(), await host()];
+    await serve(other);
+    const far: Connection[] = [];
+    other.addEventListener('connection:open', ({ detail }) => far.push(detail));
+    for (const end of ['close', 'abort'] as const) {
+      for (const isOurs of [true, false]) {
+        const out = await ours.dial(place(other), { ...soon(), force: true });
+        expect(await echoed(out, 'x'.repeat(300_000))).not.toBe('');
+        const into = far.at(-1) as Connection;
+        const [ending, left] = isOurs ? [out, into] : [into, out];
+        // Much is on its way when the connection ends.
+        const stream = await out.newStream('/echo', soon());
+        for (let at = 0; at < 50; at += 1) stream.send(Buffer.alloc(10_000));
+        const closed = new Promise((resolve) =>
+          left.addEventListener('close', resolve, { once: true }),
+        );
+        if (end === 'close') await ending.close(soon());
+        else ending.abort(new Error('it is over'));
+        await closed;
+        expect([out.status, into.status]).not.toContain('open');
+      }
+    }
+  });
+
+  it('takes no socket where there is none, where it is gone, or where something waits to be sent', async () => {
+    const empty = { byteLength: 0, subarray: () => new Uint8Array(), consume: () => undefined };
+    const full = { ...empty, byteLength: 1 };
+    const socket = new Socket();
+    const take = (connection: object): Promise<unknown> => takeSocket(connection as never);
+    expect(await take({ readBuffer: empty, writeBuffer: empty })).toBeUndefined();
+    expect(await take({ socket: {}, readBuffer: empty, writeBuffer: empty })).toBeUndefined();
+    expect(await take({ socket, readBuffer: empty, writeBuffer: full })).toBeUndefined();
+    expect(await take({ socket, readBuffer: [], writeBuffer: empty })).toBeUndefined();
+    expect(await take({ socket, readBuffer: empty, writeBuffer: empty })).toBe(socket);
+    socket.destroy();
+    expect(await take({ socket, readBuffer: empty, writeBuffer: empty })).toBeUndefined();
   });
 });

@@ -19,6 +19,7 @@ import { TLSSocket, connect, createSecureContext } from 'node:tls';
 import type { SecureContext } from 'node:tls';
 import { joinWrites } from './joined-writes.ts';
 import { verifyPeerCertificate } from './peer-certificate.ts';
+import { takeSocket } from './taken-socket.ts';
 
 /**
  * How long a certificate is used, ms. It holds from an hour before it was made, for decades. Less = whoever broke a
@@ -77,7 +78,7 @@ class HostTls implements ConnectionEncrypter {
     const secureContext = await this.#context();
     options.signal?.throwIfAborted();
     const muxers = this.#muxers(options);
-    const pipe = toNodeDuplex(connection);
+    const pipe = (await takeSocket(connection, options.signal)) ?? toNodeDuplex(connection);
     const common = { secureContext, rejectUnauthorized: false };
     const socket = isServer
       ? new TLSSocket(pipe, {
@@ -90,6 +91,7 @@ class HostTls implements ConnectionEncrypter {
     pipe.on('error', (error) => socket.destroy(error));
     try {
       await handshake(socket, options.signal);
+      if (socket.destroyed) throw new Error(ENDED);
       const raw = socket.getPeerX509Certificate()?.raw;
       if (raw === undefined) throw new Error('the peer has shown no certificate');
       const remotePeer = await verifyPeerCertificate(raw, options.remotePeer);
@@ -135,6 +137,8 @@ function isAgreed(protocol: string, muxers: Muxers): boolean {
   return protocol === NO_MUXER || muxers.has(protocol);
 }
 
+const ENDED = 'the peer ended the TLS handshake';
+
 /** Resolves when the handshake is done; the listener of errors stays, as what comes later is the connection's. */
 function handshake(socket: TLSSocket, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -144,8 +148,10 @@ function handshake(socket: TLSSocket, signal: AbortSignal | undefined): Promise<
       end();
     };
     signal?.addEventListener('abort', aborted, { once: true });
-    socket.once('secure', () => settle(resolve));
+    // Node tells of the end from within OpenSSL's handshake, and what a listener begins runs there too: a socket that was
+    // ended by that (a peer that is blocked) was freed below OpenSSL's feet, which ended the process.
+    socket.once('secure', () => settle(() => setImmediate(resolve)));
     socket.on('error', (error) => settle(() => reject(error)));
-    socket.once('close', () => settle(() => reject(new Error('the peer ended the TLS handshake'))));
+    socket.once('close', () => settle(() => reject(new Error(ENDED))));
   });
 }
