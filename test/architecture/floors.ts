@@ -119,7 +119,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['providers'],
     ['*'],
     ['door', 'mesh', 'tools', 'routing'],
-    ['sampling'],
+    ['sampling', 'replay'],
   ],
   tasks: [
     ['types.ts', 'limits.ts'],

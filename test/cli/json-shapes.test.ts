@@ -294,6 +294,12 @@ async function withModels(at: readonly string[]): Promise<void> {
   await keep('model test', 'gpu', ...at);
   await keep('llm ask', 'why', '--model', 'gpu/qwen', ...at);
   await keep('llm stats', ...at);
+  await keep('llm replay');
+  const questions = join(folder, 'questions.jsonl');
+  const question = { class: 'why', prompt: 'why', expect: { words: ['mesh'] } };
+  await writeFile(questions, JSON.stringify(question));
+  const both = ['--model', 'gpu/qwen', '--model', 'gpu/other'];
+  await keep('llm record', questions, '--out', join(folder, 'mix.jsonl'), ...both, ...own);
   await keep('grant propose', 'let bob', '--model', 'gpu/proposes', ...at);
   await keep('ask', 'why', '--model', 'gpu/plans', ...at);
   await withContext(at);

@@ -1,5 +1,5 @@
 /** `starling model …` and `starling llm …` at a real node in this process, with a vendor of ours at the wire. */
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import { attach } from '../../src/cli/node/client.ts';
@@ -161,4 +161,38 @@ it('counts by model, caller and task', async () => {
     expect.objectContaining({ model: 'gpu/cut', failed: 1, hasEstimates: true }),
   );
   expect((await run('llm', 'stats', ...at)).stdout).toMatch(/gpu\/qwen +the operator/);
+});
+
+it('records what models answer in a file of our own, and replays that', async () => {
+  const questions = join(root, 'questions.jsonl');
+  const out = join(root, 'mix.jsonl');
+  const lines = [
+    { class: 'greet', prompt: 'why', expect: { equals: TEXT } },
+    {
+      class: 'greet',
+      body: { messages: [{ role: 'user', content: 'why else' }] },
+      expect: { words: ['mesh', 'nowhere'] },
+    },
+  ];
+  await writeFile(questions, lines.map((line) => JSON.stringify(line)).join('\n'));
+  const record = ['llm', 'record', questions, '--out', out, '--config', file, ...at];
+  const models = ['--model', 'gpu/qwen', '--model', 'gpu/other'];
+  const recorded = await run(...record, ...models);
+  expect(recorded).toMatchObject({ code: 0, stdout: expect.stringContaining('2 questions') });
+  expect(recorded.stderr).toContain('nobody knows the price of gpu/other');
+  expect((await stat(out)).mode & 0o777).toBe(0o600);
+  const replayed = await run('llm', 'replay', out, '--json');
+  expect(JSON.parse(replayed.stdout)).toMatchObject({
+    synthetic: false,
+    requests: 2,
+    models: ['gpu/qwen', 'gpu/other'],
+    classes: [{ class: 'greet', judged: 1, score: 0.5, kept: 1, saved: 0 }],
+  });
+  expect(await run(...record, ...models)).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('--force'),
+  });
+  expect(await run(...record, '--model', 'gpu/qwen', '--force')).toMatchObject({ code: 2 });
+  const none = await run(...record, '--force', '--model', 'gpu/qwen', '--model', 'gpu/status-401');
+  expect(none).toMatchObject({ code: 1, stderr: expect.stringContaining('gpu/status-401') });
 });

@@ -1,4 +1,6 @@
 /** Examples of language models: a provider is added to a running node, tested, asked, counted and removed. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { NodeProcess } from '../../../sim/process.ts';
 import { startVendor } from '../../models/fake-vendor.ts';
 import type { FakeVendor } from '../../models/fake-vendor.ts';
@@ -25,6 +27,7 @@ const ofClerk = (alice: () => NodeProcess): Readonly<Record<string, () => Promis
     return contexts[0]?.id ?? '';
   },
 });
+const QUESTION = { class: 'sky', prompt: 'Why?', expect: { words: ['mesh'] } };
 const REAL = { 'gpu/qwen3:8b': 'gpu/qwen' };
 
 /** The steps, in their order. */
@@ -126,7 +129,31 @@ export const modelSteps = (alice: () => NodeProcess): Readonly<Record<string, St
     put: { 'gpu/qwen3:8b': 'gpu/proposes' },
     printed: /^bob may use the model gpu\/\*[^]*until you revoke it/,
   },
-  'starling llm stats': { at: 'alice', printed: /gpu\/qwen +the operator +5 / },
+  'starling llm record questions.jsonl --model gpu/qwen3:8b --model anthropic/claude-opus-4-6 --out mix.jsonl':
+    {
+      at: 'alice',
+      put: {
+        ...REAL,
+        'anthropic/claude-opus-4-6': 'gpu/other',
+        'questions.jsonl': async () => {
+          await writeFile(
+            join(alice().stateDir, '..', 'questions.jsonl'),
+            JSON.stringify(QUESTION),
+          );
+          return join(alice().stateDir, '..', 'questions.jsonl');
+        },
+        'mix.jsonl': () => join(alice().stateDir, '..', 'mix.jsonl'),
+      },
+      printed: /1 questions are recorded/,
+    },
+  'starling llm replay mix.jsonl': {
+    at: 'alice',
+    put: { 'mix.jsonl': () => join(alice().stateDir, '..', 'mix.jsonl') },
+    printed: /^1 requests, the smallest model first/,
+  },
+  'starling llm replay': { at: 'alice', printed: /^SYNTHETIC/ },
+  'starling llm replay --class reason': { at: 'alice', printed: /^SYNTHETIC[^]*reason/ },
+  'starling llm stats': { at: 'alice', printed: /gpu\/qwen +the operator +\d+ / },
   'starling model remove gpu': {
     at: 'alice',
     printed: /removed gpu/,

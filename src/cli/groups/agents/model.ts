@@ -114,4 +114,40 @@ export function addLlm(program: Command, outcome: Outcome): void {
     .option('--limit <n>', 'rows at the most', parseCount, 50)
     .addHelpText('after', examples('starling llm stats'))
     .action(action(outcome, () => import('../../commands/llm/stats.ts')));
+  addReplay(llm, outcome);
+}
+
+function addReplay(llm: Command, outcome: Outcome): void {
+  withJson(ofNode(llm.command('record')))
+    .summary('record what several models answer, to see what a cheaper route would save')
+    .description(
+      'Asks each model each question of a file, and keeps questions and answers in a file that only you can read. Each answer costs what it costs, and counts against your budgets. docs/models.md says what the lines of the file are.',
+    )
+    .argument('<file>', 'questions, a line of JSON each: class, prompt or body, and expect')
+    .requiredOption('--model <name>', 'a model, the smallest first (to be repeated)', collect)
+    .requiredOption('--out <file>', 'where to keep what was answered')
+    .option('-f, --force', 'replace that file')
+    .addHelpText(
+      'after',
+      examples(
+        'starling llm record questions.jsonl --model gpu/qwen3:8b --model anthropic/claude-opus-4-6 --out mix.jsonl',
+      ),
+    )
+    .action(action(outcome, () => import('../../commands/llm/record.ts')));
+  withJson(llm.command('replay'))
+    .summary('see what a cheaper route would have cost, and how good its answers were')
+    .description(
+      'Replays recorded answers: for each class of questions the cheapest way that keeps the quality of the best model, chosen by one half of them and judged by the other. Asks nobody. Without a file, a mix that is made up.',
+    )
+    .argument('[file]', 'what starling llm record has kept; default: a mix that is made up')
+    .option('--class <name>', 'only questions of this class (may be repeated)', collect)
+    .addHelpText(
+      'after',
+      examples(
+        'starling llm replay',
+        'starling llm replay --class reason',
+        'starling llm replay mix.jsonl',
+      ),
+    )
+    .action(action(outcome, () => import('../../commands/llm/replay.ts')));
 }

@@ -1,0 +1,190 @@
+/** `starling llm record` */
+import { open, readFile } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { StarlingError, messageOf } from '../../../core/errors.ts';
+import type { ExitCode } from '../../../core/exit-codes.ts';
+import type { Json, JsonObject } from '../../../core/json/json.ts';
+import { systemClock } from '../../../core/time/clock.ts';
+import { pause } from '../../../core/wait.ts';
+import type { StatusResult } from '../../../builtin/results.ts';
+import { loadConfig } from '../../../config/index.ts';
+import { headLine, priceOf, readQuestions } from '../../../models/index.ts';
+import type { MixQuestion, MixTier } from '../../../models/index.ts';
+import { withNode } from '../../node/locate-node.ts';
+import { untilInterrupted } from '../../terminal/interrupted.ts';
+import { printData, safeLine, tell } from '../../terminal/output.ts';
+import { readLineFile } from '../../options/line-file.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
+
+/** Only who runs the node may read prompts and answers. */
+const OWN_MODE = 0o600;
+/** Times that a model is asked which says that it has too much to do, and the longest that it is waited for. */
+const TRIES = 5;
+const RETRY_MAX_MS = 60_000;
+const RETRY_MS = 2000;
+
+interface RecordOptions extends CommonOptions {
+  readonly model: readonly string[];
+  readonly out: string;
+  readonly force?: boolean;
+}
+
+/** Where a node answers in the OpenAI API, and by whose right it is asked. */
+interface Door {
+  readonly url: URL;
+  readonly token: string;
+}
+
+interface Recorded {
+  readonly recorded: number;
+  /** Questions that are left out, since a model gave no answer. */
+  readonly left_out: number;
+  readonly file: string;
+}
+
+/** Asks each model each question, and keeps what was answered. @throws STARLING_USAGE, what all questions fail with */
+export async function run(file: string, options: RecordOptions): Promise<ExitCode> {
+  const { model: models } = options;
+  if (models.length < 2 || new Set(models).size !== models.length) {
+    throw new StarlingError('STARLING_USAGE', 'name two models or more, the smallest first', {
+      hint: 'starling llm record questions.jsonl --model gpu/qwen3:8b --model anthropic/claude-opus-4-6',
+    });
+  }
+  const questions = readQuestions(await readLineFile(file), file);
+  const tiers = await pricesOf(models, options);
+  const result = await untilInterrupted(async (signal) => {
+    const door = await withNode(options, async (node) => doorOf(await node.builtin('status')));
+    const out = await created(options);
+    try {
+      await out.appendFile(`${headLine(tiers)}\n`);
+      return await recordAll({ questions, models, door, out, signal }, options.out);
+    } finally {
+      await out.sync();
+      await out.close();
+    }
+  });
+  if (typeof result === 'number') return result;
+  printData(result, options.json === true, () =>
+    safeLine(
+      `${result.recorded} questions are recorded in ${result.file}${result.left_out === 0 ? '' : `, and ${result.left_out} left out`}; see: starling llm replay ${result.file}`,
+    ),
+  );
+  return 0;
+}
+
+interface Recording {
+  readonly questions: readonly MixQuestion[];
+  readonly models: readonly string[];
+  readonly door: Door;
+  readonly out: FileHandle;
+  readonly signal: AbortSignal;
+}
+
+async function recordAll(
+  { questions, models, door, out, signal }: Recording,
+  file: string,
+): Promise<Recorded> {
+  let recorded = 0;
+  let last: unknown;
+  for (const [at, question] of questions.entries()) {
+    try {
+      const asked = models.map((model) => answerOf(door, question.body, model, signal));
+      const given = await Promise.all(asked);
+      const answers = Object.fromEntries(models.map((model, which) => [model, given[which]]));
+      await out.appendFile(`${JSON.stringify({ ...question, answers })}\n`);
+      recorded += 1;
+    } catch (error) {
+      signal.throwIfAborted();
+      last = error;
+      tell(safeLine(`question ${at + 1} is left out: ${messageOf(error)}`));
+    }
+    if ((at + 1) % 50 === 0) tell(`${at + 1} of ${questions.length}`);
+  }
+  if (recorded === 0) throw last;
+  return { recorded, left_out: questions.length - recorded, file };
+}
+
+/** What the model answered, without what tells nothing of it. */
+async function answerOf(
+  { url, token }: Door,
+  body: JsonObject,
+  model: string,
+  signal: AbortSignal,
+): Promise<JsonObject> {
+  for (let tried = 1; ; tried += 1) {
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ ...body, model, stream: false }),
+      signal,
+    });
+    const answer = (await response.json()) as Record<string, Json>;
+    if (response.ok) {
+      const { choices = [], usage = {} } = answer;
+      return { choices, usage };
+    }
+    if (response.status !== 429 || tried === TRIES) throw refusal(model, answer);
+    const afterS = Number(response.headers.get('retry-after'));
+    await pause(systemClock, Math.min(afterS > 0 ? afterS * 1000 : RETRY_MS, RETRY_MAX_MS));
+    signal.throwIfAborted();
+  }
+}
+
+function refusal(model: string, { error }: Readonly<Record<string, Json>>): StarlingError {
+  const { message } = (error ?? {}) as { readonly message?: string };
+  return new StarlingError('STARLING_MODEL_FAILED', `${model}: ${message ?? 'no answer'}`, {
+    hint: `see whether it answers: starling model test ${model}`,
+  });
+}
+
+async function doorOf(status: StatusResult): Promise<Door> {
+  const { tokenFile, url } = status.endpoints;
+  if (url === undefined) {
+    throw new StarlingError('STARLING_USAGE', 'this node has no HTTP endpoint to ask models at', {
+      hint: 'set http.enabled to true in the config file, and restart the node',
+    });
+  }
+  return {
+    url: new URL('/v1/chat/completions', url),
+    token: (await readFile(tokenFile, 'utf8')).trim(),
+  };
+}
+
+/** By the config file and the table of prices. */
+async function pricesOf(
+  models: readonly string[],
+  options: RecordOptions,
+): Promise<readonly MixTier[]> {
+  const { models: configured } = await loadConfig({
+    ...(options.config === undefined ? {} : { file: options.config }),
+    env: process.env,
+    flags: {},
+  });
+  const { prices, providers } = configured;
+  return models.map((model) => {
+    const [provider = ''] = model.split('/');
+    const isOwn = providers[provider]?.tier === 'edge';
+    const { source, ...price } = priceOf(model, prices, isOwn);
+    if (source === 'unknown') {
+      tell(
+        safeLine(
+          `nobody knows the price of ${model}: it counts as the dearest there is, unless you set models.prices, or another one in the first line of ${options.out}`,
+        ),
+      );
+    }
+    return { model, price };
+  });
+}
+
+async function created({ force, out }: RecordOptions): Promise<FileHandle> {
+  try {
+    const handle = await open(out, force === true ? 'w' : 'wx', OWN_MODE);
+    await handle.chmod(OWN_MODE);
+    return handle;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    throw new StarlingError('STARLING_USAGE', `${out} exists already`, {
+      hint: 'choose another name, or replace it: --force',
+    });
+  }
+}
