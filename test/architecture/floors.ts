@@ -178,6 +178,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
     'contexts/',
     'config/',
     'directory/',
+    'models/replay/',
     'models/tools/',
     'guard/policy/',
     'gateway/builtin/',
