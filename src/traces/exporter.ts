@@ -5,7 +5,7 @@
  * there only while spans wait.
  */
 import { performance } from 'node:perf_hooks';
-import { messageOf, withDeadline } from '../core/index.ts';
+import { StarlingError, messageOf, withDeadline } from '../core/index.ts';
 import type { Clock, Health, Logger, Secret, Startable } from '../core/index.ts';
 import { otlpBody } from './otlp.ts';
 import type { SpanSource } from './otlp.ts';
@@ -211,10 +211,7 @@ class QueuedExporter implements Exporter {
 
   async #post(spans: readonly EndedSpan[], signal: AbortSignal): Promise<Sent> {
     const { url, headers, source } = this.#init;
-    const own = Object.entries(headers).map(([name, secret]): [string, string] => [
-      name,
-      secret.reveal(),
-    ]);
+    const own = Object.entries(headers).map(([name, secret]) => [name, headerText(name, secret)]);
     const response = await fetch(url, {
       method: 'POST',
       headers: { ...Object.fromEntries(own), 'content-type': 'application/json' },
@@ -237,6 +234,17 @@ class QueuedExporter implements Exporter {
     if (Math.abs(fresh - this.#epochMs) > DRIFT_MS) this.#epochMs = fresh;
     return this.#epochMs;
   }
+}
+
+/** What a header may hold: `fetch` would repeat anything else in its error. @throws STARLING_SECRET_INVALID */
+function headerText(name: string, secret: Secret): string {
+  const value = secret.reveal();
+  if (/^[\t\x20-\x7E]*$/.test(value)) return value;
+  throw new StarlingError(
+    'STARLING_SECRET_INVALID',
+    `telemetry.otlp.headers.${name} can't be sent: it has line breaks or characters beyond ASCII`,
+    { hint: 'set its secret anew: starling secret set <name>' },
+  );
 }
 
 /** What the answer says, up to a bound; what is longer is left unread. */

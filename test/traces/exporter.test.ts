@@ -22,7 +22,7 @@ interface Bench {
   readonly health: Health;
 }
 
-async function bench(): Promise<Bench> {
+async function bench(key = 'of-the-collector'): Promise<Bench> {
   const receiver = await startReceiver();
   cleanups.push(() => receiver.stop());
   const clock = createTestClock();
@@ -31,7 +31,7 @@ async function bench(): Promise<Bench> {
     { clock, health, logger: silentLogger },
     {
       url: `${receiver.url}/v1/traces`,
-      headers: { 'x-key': new Secret('of-the-collector') },
+      headers: { 'x-key': new Secret(key) },
       source: { serviceName: 'lab', node: 'alice', peerId: '12D3KooWAlice' },
     },
   );
@@ -249,4 +249,13 @@ it('an address that leads elsewhere does not get the headers of the collector', 
   at.clock.advance(1000);
   await expect.poll(() => at.exporter.trouble()).toBeDefined();
   expect(other.receiver.bodies).toEqual([]);
+});
+
+it('a key that no header can hold is told of, and not what it is', async () => {
+  const at = await bench('of the\r\ncollector');
+  keep(at, 1);
+  at.clock.advance(1000);
+  await expect.poll(() => at.exporter.trouble()).toContain('telemetry.otlp.headers.x-key');
+  expect(at.exporter.trouble()).not.toContain('of the');
+  expect(at.receiver.bodies).toEqual([]);
 });

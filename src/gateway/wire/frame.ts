@@ -11,7 +11,7 @@ import { twinInCall } from './envelope.ts';
 import { idAtEdge } from './edge-id.ts';
 import { idText, isFrameId, jsonOfId, keyOfId, numberId } from './frame-id.ts';
 import { scanSpans } from './json-scan.ts';
-import { TRACEPARENT, traceParentPlaces } from './trace-parent.ts';
+import { TRACEPARENT, traceParentPlace } from './trace-parent.ts';
 import type {
   Frame,
   FrameEdits,
@@ -188,9 +188,10 @@ function metaWithTrace(splices: Splice[], spans: Spans, edits: FrameEdits): Json
   const { meta, traceparent } = edits;
   // What is no object holds no trace, and is for its server to refuse.
   if (traceparent === undefined || spans.oddMeta !== undefined) return meta;
-  const places = traceParentPlaces(spans);
-  for (const place of places) splices.push({ ...place, text: JSON.stringify(traceparent) });
-  return places.length > 0 ? meta : { ...meta, [TRACEPARENT]: traceparent };
+  const place = traceParentPlace(spans);
+  if (place === 'none') return { ...meta, [TRACEPARENT]: traceparent };
+  if (place !== 'many') splices.push({ ...place, text: JSON.stringify(traceparent) });
+  return meta;
 }
 
 /** A value's place, and the JSON to put there. */

@@ -48,14 +48,19 @@ export function traceParentOf(params: JsonObject): TraceParent | undefined {
   return isObject(meta) ? readTraceParent(meta[TRACEPARENT]) : undefined;
 }
 
-/** Where the values of that key stand in `params._meta` of a message; more than one where the key comes again. */
-export function traceParentPlaces({ bytes, strangers = [] }: Spans): readonly Span[] {
-  const places: Span[] = [];
+/** What a message says of its trace: nothing, once, or more than once, which is left as it came. */
+export type TracePlace = Span | 'none' | 'many';
+
+/** Where the value of that key stands in `params._meta` of a message. */
+export function traceParentPlace({ bytes, strangers = [] }: Spans): TracePlace {
+  let place: TracePlace = 'none';
   for (const { level, start, end } of strangers) {
     if (level !== 'meta' || jsonStringAt(bytes, start, end) !== TRACEPARENT) continue;
+    // Each would be replaced by a longer text: a message of such keys would leave as a much bigger one.
+    if (place !== 'none') return 'many';
     const colon = skipJsonSpace(bytes, end);
     const from = skipJsonSpace(bytes, colon + 1);
-    places.push({ start: from, end: endOfJsonValue(bytes, from) });
+    place = { start: from, end: endOfJsonValue(bytes, from) };
   }
-  return places;
+  return place;
 }

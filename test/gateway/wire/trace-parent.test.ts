@@ -60,12 +60,15 @@ describe('in a message', () => {
     expect(at('{"name":"a"}')).toBe(`{"_meta":{"traceparent":"${NEXT}"},"name":"a"}`);
   });
 
-  it('is the only one: what a caller wrote twice, or with escapes, or as no text, says the same', () => {
-    const key = '"tracep\\u0061rent"';
-    const hostile = `{"name":"a","_meta":{"traceparent":{"a":[1]},${key}:"${PARENT}","y":2}}`;
-    expect(at(hostile)).toBe(
-      `{"name":"a","_meta":{"traceparent":"${NEXT}",${key}:"${NEXT}","y":2}}`,
+  it('takes the place of what is no text, and of a key that is written with escapes', () => {
+    expect(at('{"name":"a","_meta":{"tracep\\u0061rent":{"a":[1]},"y":2}}')).toBe(
+      `{"name":"a","_meta":{"tracep\\u0061rent":"${NEXT}","y":2}}`,
     );
+  });
+
+  it('that the caller names more than once stays as it came: it would grow with each', () => {
+    const twice = `{"name":"a","_meta":{${'"traceparent":1,'.repeat(10_000)}"y":2}}`;
+    expect(at(twice)).toBe(twice);
   });
 
   it('of arguments is theirs', () => {
