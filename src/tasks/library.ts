@@ -228,9 +228,11 @@ async function doTask(
       scope.close();
     }
   };
-  const heeded = heed(scope, clock, () => tell(undefined, undefined, TELL_S));
-  const [result] = await Promise.all([handle(), heeded]);
-  return result;
+  return new Promise((resolve, reject) => {
+    // The result does not wait for the last word to the node.
+    heed(scope, clock, () => tell(undefined, undefined, TELL_S)).catch(reject);
+    handle().then(resolve, reject);
+  });
 }
 
 /** Says again and again that the work goes on, until it does not. Never rejects: what did not come through is said again. */

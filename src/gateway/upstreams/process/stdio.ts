@@ -15,9 +15,9 @@ import {
 } from '../../../core/index.ts';
 import type { Clock, Logger } from '../../../core/index.ts';
 import { createLineWriter } from '../../wire/line-writer.ts';
-import { createChannel } from '../../wire/channel.ts';
 import { ownIdAtEdge } from '../../wire/edge-id.ts';
 import type { ChannelCore } from '../../wire/channel.ts';
+import { createServerChannel } from '../server-channel.ts';
 import type { ChannelListener } from '../../channel-types.ts';
 import type { UpstreamConnection } from '../connection-types.ts';
 import type { ProcessHooks } from './process-hooks.ts';
@@ -164,30 +164,18 @@ class StdioConnection implements UpstreamConnection {
       .map((secret) => secret.reveal())
       .filter((value) => value.length >= 4);
     const writer = createLineWriter((chunk) => void child.stdin.write(chunk));
-    this.channel = createChannel(
-      {
-        send: (message) => {
-          if (child.stdin.writableLength > QUEUE_BYTES_MAX) throw this.#deaf();
-          if (!child.stdin.writable) throw this.#gone();
-          this.#send(writer, message);
-        },
-        listener: components.listener,
-        invalid: (bytes) => {
-          this.#garbage += 1;
-          components.hooks?.wrote?.(this.#clean(bytes.toString('utf8', 0, STDERR_LINE_BYTES)));
-        },
-        clock: components.clock,
-        logger: components.logger,
+    this.channel = createServerChannel(components, init, {
+      send: (message) => {
+        if (child.stdin.writableLength > QUEUE_BYTES_MAX) throw this.#deaf();
+        if (!child.stdin.writable) throw this.#gone();
+        this.#send(writer, message);
       },
-      {
-        title: `server '${init.name}'`,
-        kind: 'server',
-        oddity: () => this.oddity(),
-        callTimeoutMs: init.server.timeoutMs,
-        callTotalMs: init.callTotalMs,
-        callsMax: init.callsMax,
+      invalid: (bytes) => {
+        this.#garbage += 1;
+        components.hooks?.wrote?.(this.#clean(bytes.toString('utf8', 0, STDERR_LINE_BYTES)));
       },
-    );
+      oddity: () => this.oddity(),
+    });
     this.#read();
     this.ended = this.#untilEnd();
   }

@@ -4,8 +4,8 @@
  */
 import { createScope } from '../../../core/index.ts';
 import type { Scope, StarlingError } from '../../../core/index.ts';
-import { createChannel } from '../../wire/channel.ts';
 import type { ChannelCore } from '../../wire/channel.ts';
+import { createServerChannel } from '../server-channel.ts';
 import { parseFrame } from '../../wire/frame.ts';
 import { createUrlRequests, endsConnection } from './url-requests.ts';
 import type { UrlComponents, UrlInit, UrlRequests } from './url-requests.ts';
@@ -76,25 +76,13 @@ class Connection implements UrlConnection {
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
-    this.channel = createChannel(
-      {
-        send: (message, id) => this.deliver(message, id),
-        listener: components.listener,
-        invalid: () => {
-          this.#unread += 1;
-        },
-        clock: components.clock,
-        logger: components.logger,
+    this.channel = createServerChannel(components, init, {
+      send: (message, id) => this.deliver(message, id),
+      invalid: () => {
+        this.#unread += 1;
       },
-      {
-        title: `server '${init.name}'`,
-        kind: 'server',
-        oddity: () => this.oddity(),
-        callTimeoutMs: init.server.timeoutMs,
-        callTotalMs: init.callTotalMs,
-        callsMax: init.callsMax,
-      },
-    );
+      oddity: () => this.oddity(),
+    });
   }
 
   oddity(): string | undefined {
