@@ -70,6 +70,7 @@ export const TARGETS: readonly Target[] = [
       'test/guard/decision/decide.test.ts',
       'test/guard/decision/guard.test.ts',
       'test/guard/decision/clients.test.ts',
+      'test/guard/decision/client-scopes.test.ts',
     ],
     'src/guard/decision/guard.ts',
     'src/guard/decision/client-scopes.ts',

@@ -12,7 +12,7 @@ export interface ServerChannelInit {
 
 /** What a connection brings: its lower end, and what was odd about what came so far. */
 export interface ServerChannelEnd extends Pick<ChannelComponents, 'invalid' | 'send'> {
-  oddity(): string | undefined;
+  oddity(this: void): string | undefined;
 }
 
 /** Makes it over `end`. */
