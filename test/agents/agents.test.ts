@@ -400,12 +400,13 @@ it('what a peer says of how many messages led to one counts, and after eight nob
   await bob.call(CLAUDE, 'agent_message', {
     agentId: 'coder',
     message: 'mine',
-    metadata: { hops: 99 },
+    metadata: { hops: 99, taint: 'none' },
   });
   const { messages } = await inbox(bob, 'coder');
   expect(messages.map(({ message, metadata }) => [message, metadata['hops']])).toEqual([
     ['after 8', 8],
     ['mine', undefined],
   ]);
+  expect(messages.at(-1)?.metadata).not.toHaveProperty('taint');
   expect(alice.asked).toEqual([]);
 });

@@ -75,6 +75,10 @@ beforeAll(async () => {
             steps: 4,
           },
           looker: { model: 'cheap', tools: ['tool:starling/peers', 'tool:functions/*'] },
+          courier: {
+            model: 'cheap',
+            tools: ['tool:page/*', 'tool:starling/agent_message', 'agent:*'],
+          },
           proxy: { model: 'cheap', tools: ['tool:functions/*'], ownRights: true },
         },
       },
@@ -259,6 +263,22 @@ it('an agent that answers for itself is led by its senders all the same: the lim
   await operator.builtin('approval_answer', { id, approve: false });
   expect((await answered).status).toBe(200);
   expect(noted).toEqual([]);
+});
+
+it('what an agent has read goes with what it tells another one: the limits of that zone hold there, too', async () => {
+  await spawn({ agentType: 'courier' });
+  vendor.script = (request) => {
+    const count = resultsIn(request).length;
+    const isCourier = request.messages[0]?.content?.includes("'courier'") === true;
+    if (!isCourier) return count === 0 ? { calls: [['functions__note', { mark: 'told' }]] } : {};
+    if (count === 0) return { calls: [['page__who', {}]] };
+    const tell = { agentId: 'clerk', message: 'note it', type: 'command' };
+    return count === 1 ? { calls: [['starling__agent_message', tell]] } : { text: 'told' };
+  };
+  await expect(ask('courier', 'read the page, and tell the clerk')).resolves.toBe('told');
+  const { id } = await oneWaiting();
+  expect(noted).toEqual([]);
+  await operator.builtin('approval_answer', { id, approve: false });
 });
 
 it('an answer that is a JSON object is given as one', async () => {

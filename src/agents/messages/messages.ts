@@ -284,8 +284,10 @@ class NodeMessages implements Messages {
     const isPeer = principal.kind === 'peer';
     const id = (isPeer ? init.messageId : undefined) ?? labelOf('msg', clock.now(), random);
     const correlationId = init.correlationId ?? id;
-    const { hops: _claimed, ...metadata } = init.metadata ?? {};
+    const { hops: _claimed, taint: _said, ...metadata } = init.metadata ?? {};
     const hops = hopsOf(principal, init);
+    // What an agent of this node has read from elsewhere may be what it says now.
+    const taint = principal.kind === 'client' ? principal.taint : undefined;
     const { timeoutMs = QUERY_MS } = init;
     return {
       id,
@@ -297,7 +299,13 @@ class NodeMessages implements Messages {
       priority: init.priority ?? 'normal',
       correlationId,
       timestamp: new Date(clock.now()).toISOString(),
-      metadata: { ...metadata, ...(hops === 0 ? {} : { hops }), correlationId, messageId: id },
+      metadata: {
+        ...metadata,
+        ...(hops === 0 ? {} : { hops }),
+        ...(taint === undefined ? {} : { taint }),
+        correlationId,
+        messageId: id,
+      },
       ...(init.type === 'query' ? { timeoutMs: Math.min(timeoutMs, QUERY_MAX_MS) } : {}),
     };
   }

@@ -85,19 +85,27 @@ const GROUP_PAUSE_MS = 1000;
 /** How old what is known of its memory may be. */
 const MEASURED_MS = 5000;
 
+/** From how far away comes what its orders may be made of: less trusted than this node. */
+type Taint = 'trusted' | 'external';
+
 /** Whom an agent that the node runs is for the guard: its name is no name of a client. */
 export function runPrincipal(
   name: string,
   scopes: readonly string[],
-  working: { readonly worksFor?: readonly Principal[]; readonly hops?: number } = {},
+  working: {
+    readonly worksFor?: readonly Principal[];
+    readonly hops?: number;
+    readonly taint?: Taint;
+  } = {},
 ): Extract<Principal, { kind: 'client' }> {
-  const { worksFor = [], hops = 0 } = working;
+  const { worksFor = [], hops = 0, taint } = working;
   return {
     kind: 'client',
     name: `agent:${name}`,
     scopes,
     ...(worksFor.length === 0 ? {} : { worksFor }),
     ...(hops === 0 ? {} : { hops }),
+    ...(taint === undefined ? {} : { taint }),
   };
 }
 
@@ -116,10 +124,11 @@ class NodeRunAgent implements RunAgent {
   readonly #wakers = new Set<() => void>();
   /** By whom it was asked to do what it does now, and what follows for its rights. */
   #working: { readonly key: string; readonly principal: Principal };
-  #orders: { readonly senders: ReadonlySet<string>; readonly hops: number } = {
-    senders: new Set(),
-    hops: 0,
-  };
+  #orders: {
+    readonly senders: ReadonlySet<string>;
+    readonly hops: number;
+    readonly taint?: Taint | undefined;
+  } = { senders: new Set(), hops: 0 };
   #mailbox: Mailbox | undefined;
   #isStopped = false;
   /** Of the processes of now. */
@@ -348,9 +357,13 @@ class NodeRunAgent implements RunAgent {
    */
   #principal(): Principal {
     const senders = this.#senders();
-    const { hops } = this.#orders;
+    const { hops, taint } = this.#orders;
     const worksFor = this.#init.kind.ownRights ? [] : senders;
-    const principal = runPrincipal(this.row.name, this.row.tools, { worksFor, hops });
+    const principal = runPrincipal(this.row.name, this.row.tools, {
+      ...(taint === undefined ? {} : { taint }),
+      worksFor,
+      hops,
+    });
     const key = JSON.stringify(principal);
     if (key !== this.#working.key) this.#working = { key, principal };
     return this.#working.principal;
@@ -362,7 +375,8 @@ class NodeRunAgent implements RunAgent {
     senders.delete(NODE_SENDER);
     const led = [...inHand.keys()].map(({ metadata }) => metadata['hops']);
     if (senders.size > 0) {
-      this.#orders = { senders, hops: Math.max(0, ...led.filter(isCount)) + 1 };
+      const hops = Math.max(0, ...led.filter(isCount)) + 1;
+      this.#orders = { senders, hops, taint: taintIn([...inHand.keys()]) };
     }
     // A sender may have lost its rights since, or be nobody any more.
     return [...this.#orders.senders]
@@ -408,4 +422,11 @@ function environmentOf(row: RunRow, number: number): StdioServer['env'] {
       ...(row.config === undefined ? {} : { AGENT_CONFIG: JSON.stringify(row.config) }),
     }).map(([name, value]) => [name, new Secret(value)]),
   );
+}
+
+/** The least trusted zone that whoever sent these messages had read from. */
+function taintIn(messages: readonly AgentMessage[]): Taint | undefined {
+  const taints = messages.map(({ metadata }) => metadata['taint']);
+  if (taints.includes('external')) return 'external';
+  return taints.includes('trusted') ? 'trusted' : undefined;
 }

@@ -130,6 +130,9 @@ class Mind implements AgentProcess {
   /** What a message from elsewhere says may be what its sender wants of others' rights. */
   #heardSender(toolbox: MeshToolbox): void {
     for (const sender of this.#init.senders()) toolbox.heard(this.#components.zoneOfCaller(sender));
+    const own = this.#init.principal();
+    // A sender that is an agent of this node may have read anything.
+    if (own.kind === 'client' && own.taint !== undefined) toolbox.heard(own.taint);
   }
 
   /** The words of a prompt count as its spawner's, who named it. */
