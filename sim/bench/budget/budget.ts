@@ -101,8 +101,8 @@ async function costsOf(
 budgets, ${CALLERS} callers
   holds in groups, settled     ${Math.round(figures.holdsPerSecond)}/s
   one hold                     ${figures.holdMs.toFixed(2)} ms; a synced write of the store ${figures.writeMs.toFixed(2)} ms
-  calls without a budget       ${Math.round(figures.free)}/s
-  calls that count against one ${Math.round(figures.paid)}/s, ${figures.ratio.toFixed(2)}× the time
+  a call without a budget      ${Math.round(figures.freeUs)} µs of a processor
+  one that counts against one  ${Math.round(figures.paidUs)} µs, ${figures.ratio.toFixed(2)}×
 `);
   return figures;
 }
@@ -111,7 +111,7 @@ function barsOf({ holdsPerSecond, holdMs, writeMs, ratio }: HoldCosts & CallCost
   return [
     atLeast('budget: grouped holds/s, 64 callers', BARS.holds, holdsPerSecond),
     atMost('budget: one hold over a synced write: ms', BARS.holdMs, holdMs - writeMs),
-    atMost('budget: a call with one, × one without, 64 callers', BARS.ratio, ratio),
+    atMost('budget: processor of a call with one, × one without, 64 callers', BARS.ratio, ratio),
   ];
 }
 

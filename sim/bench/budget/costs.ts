@@ -26,9 +26,9 @@ export interface HoldCosts {
 
 /** Figures of whole nodes, with the guard and the audit log. */
 export interface CallCosts {
-  /** Calls a second of 64 callers, with and without a budget, of the round whose ratio is in the middle. */
-  readonly paid: number;
-  readonly free: number;
+  /** Processor of the node for one call of 64 callers, µs, with and without a budget, of the round whose ratio is in the middle. */
+  readonly paidUs: number;
+  readonly freeUs: number;
   readonly ratio: number;
 }
 
@@ -96,11 +96,12 @@ export async function measureCalls(stateDir: string, size: BudgetSize): Promise<
   try {
     await node.tool({ name: 'echo' }, () => ({ ok: true }));
     const run = async (): Promise<number> => {
-      const startedAt = performance.now();
+      const before = process.cpuUsage();
       await each(CALLERS, size.calls, async () => {
         await node.call('functions__echo', {});
       });
-      return (size.calls * 1000) / (performance.now() - startedAt);
+      const { user, system } = process.cpuUsage(before);
+      return (user + system) / size.calls;
     };
     await run();
     const rounds: CallCosts[] = [];
@@ -109,11 +110,11 @@ export async function measureCalls(stateDir: string, size: BudgetSize): Promise<
       const name = `bench-${round}`;
       const terms = { name, limit: `${PLENTY} calls`, for: 'tool:functions/*' };
       await node.call('starling__budget_create', terms);
-      const paid = await run();
+      const paidUs = await run();
       await node.call('starling__budget_close', { name });
       // What else the machine does changes from one run to the next, and less between one and the two around it.
-      const free = (before + (await run())) / 2;
-      rounds.push({ paid, free, ratio: free / paid });
+      const freeUs = (before + (await run())) / 2;
+      rounds.push({ paidUs, freeUs, ratio: paidUs / freeUs });
     }
     const middle = rounds.toSorted((a, b) => a.ratio - b.ratio)[Math.floor(rounds.length / 2)];
     if (middle === undefined) throw new Error('no round was measured');
