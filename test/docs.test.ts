@@ -82,6 +82,23 @@ describe('the papers', () => {
     expect(tests.flatMap((path) => named(path))).toEqual([]);
   });
 
+  it('name as proof of the security model no test that is not there', () => {
+    const text = read('docs/security.md');
+    const tests = [...text.matchAll(/`(test\/[^`]+)`/g)].map(([, path = '']) => path);
+    expect(tests.length).toBeGreaterThan(20);
+    expect(tests.flatMap((path) => named(path))).toEqual([]);
+  });
+
+  it('tell no figure of performance that the results do not have', () => {
+    const results = read('sim/RESULTS.md').replaceAll(/\s+/g, ' ');
+    const rows = [...read('docs/performance.md').matchAll(/^\| .+ \| ([\d,]+) \| [\d.]+ ms \|/gm)];
+    expect(rows.length).toBe(8);
+    const unknown = rows
+      .map(([, rate = '']) => rate.replace(',', ''))
+      .filter((rate) => !results.includes(` ${rate} `));
+    expect(unknown).toEqual([]);
+  });
+
   it('repeat the head of each file of wire bytes as it is', () => {
     const text = read('docs/protocols.md');
     const folder = 'test/fixtures/wire';

@@ -43,7 +43,7 @@ import { addTask } from './groups/agents/task.ts';
 import { addAsk, addCall, addRequest, addTools, addTrace } from './groups/servers/tools.ts';
 import { examples, nodeOption } from './groups/command-line/define-command.ts';
 import { helpColumns, onlyAbove, refuseHelpOnNothing } from './groups/command-line/help.ts';
-import { plainWords, withoutNode } from './groups/command-line/typed-words.ts';
+import { commandOf, plainWords, withoutNode } from './groups/command-line/typed-words.ts';
 import { usageError } from './groups/command-line/usage-errors.ts';
 import type { Outcome } from './groups/command-line/define-command.ts';
 
@@ -101,14 +101,18 @@ export async function runProgram(given: readonly string[]): Promise<ExitCode> {
   const program = buildProgram(outcome);
   const args = plainWords(given);
   if (given[0] === 'help' && given.length === 2) {
-    const [{ topicPage }, { print }] = await Promise.all([
+    const [{ noTopic, topicPage }, { print, printError }] = await Promise.all([
       import('./groups/command-line/topics.ts'),
       import('./terminal/output.ts'),
     ]);
-    const page = topicPage(given[1] ?? '');
+    const word = given[1] ?? '';
+    const page = topicPage(word);
     if (page !== undefined) {
       print(page);
       return EXIT.done;
+    }
+    if (!word.startsWith('-') && commandOf(program, word) === undefined) {
+      return printError(noTopic(word, program), false);
     }
   }
   try {

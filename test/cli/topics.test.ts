@@ -50,3 +50,12 @@ it('lists the topics in the help of starling, and helps with commands as before'
   expect((await run('help', 'grant')).stdout).toMatch(/^Usage: starling grant/);
   expect(await run('help', 'toString')).toMatchObject({ code: 2 });
 });
+
+it('names the topics where a word is none, and no command', async () => {
+  const { code, stderr } = await run('help', 'nonsense');
+  expect(code).toBe(2);
+  expect(stderr).toContain("unknown command 'nonsense', and no topic is called so");
+  expect(stderr).toContain(`topics: ${Object.keys(TOPICS).join(', ')}`);
+  expect((await run('help', 'budgts')).stderr).toContain('did you mean starling help budgets?');
+  expect((await run('help', 'grnt')).stderr).toContain('did you mean starling help grant');
+});

@@ -2,7 +2,7 @@
 import type { AuditQueryResult } from '../../builtin/results.ts';
 import { Badge, Command, Table } from './parts.tsx';
 import type { Column, Tone } from './parts.tsx';
-import { clock, latency, shellWord, shortId } from './words.ts';
+import { clock, latency, replayOf, shortId } from './words.ts';
 
 type Entry = AuditQueryResult['entries'][number];
 
@@ -52,7 +52,10 @@ export function EntryTable({
     ...(replays
       ? [
           { name: 'took', isNumber: true, cell: ({ durationMs }: Entry) => latency(durationMs) },
-          { name: 'again', cell: ({ what }: Entry) => <Replay resource={what.resource} /> },
+          {
+            name: 'again',
+            cell: ({ what, args }: Entry) => <Replay resource={what.resource} args={args} />,
+          },
         ]
       : [
           {
@@ -65,10 +68,14 @@ export function EntryTable({
   return <Table label={label} rows={entries} keyOf={({ seq }) => String(seq)} columns={columns} />;
 }
 
-/** The command; its arguments are not on record, only their hash is. */
-function Replay({ resource }: { resource: string }) {
-  const [, peer, server, tool] = /^tool:(?:@([^/]+)\/)?([^/]+)\/([^/]+)$/.exec(resource) ?? [];
-  if (server === undefined || tool === undefined) return <>–</>;
-  const name = [peer, server, tool].filter((part) => part !== undefined).join('__');
-  return <Command line={`starling call ${shellWord(name)}`} />;
+/** The command that makes the call again, and where the record does not have all of it, what is missing. */
+function Replay({ resource, args }: { resource: string; args: string | undefined }) {
+  const replay = replayOf(resource, args);
+  if (replay === undefined) return <>–</>;
+  return (
+    <>
+      <Command line={replay.line} />
+      {replay.missing === undefined ? undefined : <small>{replay.missing}</small>}
+    </>
+  );
 }

@@ -74,3 +74,27 @@ function escaped(character: string): string {
   if (code < 0x80) return String.raw`\x${code.toString(16).padStart(2, '0')}`;
   return String.raw`\U${code.toString(16).padStart(8, '0')}`;
 }
+
+/** What the record has as the hash of no arguments (`hashArguments` of the room `audit`). */
+const NO_ARGUMENTS = '44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a';
+
+/** A call as a command. */
+export interface Replay {
+  readonly line: string;
+  /** What the command lacks to be the whole call, in words; absent where it is. */
+  readonly missing?: string;
+}
+
+/**
+ * The command that makes a call of the record again; undefined where it was no call of a tool. The record keeps a hash of the
+ * arguments and not themselves, so that only a call without any comes back whole.
+ */
+export function replayOf(resource: string, args: string | undefined): Replay | undefined {
+  const [, peer, server, tool] = /^tool:(?:@([^/]+)\/)?([^/]+)\/([^/]+)$/.exec(resource) ?? [];
+  if (server === undefined || tool === undefined) return undefined;
+  const name = shellWord([peer, server, tool].filter((part) => part !== undefined).join('__'));
+  const line = `starling call ${name}`;
+  if (args === undefined || args === NO_ARGUMENTS) return { line };
+  const missing = `and its arguments, of which the record keeps only a hash; what it takes: starling tools show ${name}`;
+  return { line, missing };
+}

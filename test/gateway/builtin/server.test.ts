@@ -48,6 +48,30 @@ describe('the built-in server', () => {
   });
 });
 
+describe('arguments that a tool can not use', () => {
+  const tool = defineTool({
+    name: 'wait',
+    title: 'Wait',
+    description: 'Waits.',
+    input: z.object({
+      timeoutMs: z.number().max(86_400_000).optional(),
+      timeout_s: z.number().max(600).optional(),
+      count: z.number().max(86_400_000).optional(),
+    }),
+    hints: {},
+    clients: 'yes',
+    run: () => ({}),
+  });
+
+  it.each([
+    [{ timeoutMs: 9e9 }, 'timeoutMs: a time of 24h at the most'],
+    [{ timeout_s: 9e9 }, 'timeout_s: a time of 10m at the most'],
+    [{ count: 9e9 }, '<=86400000'],
+  ])('are told as people write times: %j', async (args, says) => {
+    await expect(tool.call(args, {} as never)).rejects.toThrow(says);
+  });
+});
+
 describe('an error of a tool about agents, swarms or resources', () => {
   const failing = (code: ErrorCode, data: JsonObject, args: JsonObject): Promise<unknown> => {
     const clock = createTestClock();

@@ -2,6 +2,9 @@
  * What `starling help <topic>` prints: a page of a terminal on what one needs to know of one thing, with the commands for it.
  * The papers in `docs/` say more; each page names its own.
  */
+import type { Command } from 'commander';
+import { StarlingError } from '../../../core/errors.ts';
+import { slipsOf } from '../../../core/words/slips.ts';
 
 /** One page. */
 interface Topic {
@@ -201,4 +204,18 @@ export function topicPage(name: string): string | undefined {
   if (topic === undefined) return undefined;
   const { summary, text, paper } = topic;
   return `${name}: ${summary}\n${text}\nMore: ${paper}`;
+}
+
+/** What is said of `starling help <word>` where `word` is neither a topic nor a command: what there is. */
+export function noTopic(word: string, program: Command): StarlingError {
+  const topics = Object.keys(TOPICS);
+  const [meant] = slipsOf(word, [...topics, ...program.commands.map((command) => command.name())]);
+  const guess = meant === undefined ? '' : `did you mean starling help ${meant}? `;
+  return new StarlingError(
+    'STARLING_USAGE',
+    `unknown command '${word}', and no topic is called so`,
+    {
+      hint: `${guess}topics: ${topics.join(', ')}; commands: starling --help`,
+    },
+  );
 }
