@@ -61,6 +61,7 @@ const MAY_TIME: ReadonlyMap<string, string> = new Map([
   ['test/mutation/runner.ts', 'an end to waiting for a mutant'],
   ['test/mutation/try-mutants.ts', 'an end to waiting for a process'],
   ['test/mutation/run.ts', 'tells how long it took'],
+  ['test/live/live.ts', 'tells how long real vendors took'],
   ['test/nodes/run.ts', 'tells how long each release took'],
   ['test/compat/run.ts', 'asks other processes again until something holds'],
   ['test/conformance/fixture/tools.ts', 'tools that the conformance suite wants slow'],
@@ -141,7 +142,7 @@ function saysAgain(said: string, name: string): boolean {
 
 /** Folders of `test` that are no rooms of `src`, and folders in them that mirror none. */
 const OWN_FOLDERS =
-  'architecture build compat compliance conformance e2e fixtures golden long mutation nodes sim wire'.split(
+  'architecture build compat compliance conformance e2e fixtures golden live long mutation nodes sim wire'.split(
     ' ',
   );
 const HELP_FOLDERS = ['support', 'hostile', 'bench'];
