@@ -61,7 +61,10 @@ const keyFor = async (name: string, ...scopes: readonly string[]): Promise<strin
   return made.key;
 };
 
-describe.runIf(hasProgram('python3') !== undefined)('call.py', () => {
+const hasPython = hasProgram('python3') !== undefined;
+if (!hasPython) process.stderr.write('left out: there is no python3 to run call.py with\n');
+
+describe.runIf(hasPython)('call.py', () => {
   interface Ended {
     readonly code: number;
     readonly stdout: string;
