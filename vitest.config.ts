@@ -26,6 +26,7 @@ const LONGEST = [
   'cli/said',
   'sim/bench/quick',
   'e2e/partition',
+  'e2e/dashboard',
   'e2e/first-mesh',
   'e2e/resilience',
   'sim/soak',
@@ -39,6 +40,7 @@ const LONGEST = [
   'e2e/rotation',
   'build/package',
   'e2e/interop',
+  'e2e/model-attacks',
   'e2e/self-healing',
   'e2e/policy',
   'e2e/swarms',
@@ -123,7 +125,7 @@ class Mixed extends BaseSequencer {
  */
 const shared = {
   setupFiles: ['src/core/system/node20.ts', 'test/seeded.ts'],
-  // Three times the cores of a small machine: while one test waits for a peer, another has the processor.
+  // Twice the cores of a small machine: while one test waits for a peer, another has the processor.
   maxWorkers: Math.max(4, availableParallelism()),
   isolate: false,
 };

@@ -7,7 +7,7 @@ import type { Config, ConfigSources } from '../../src/config/index.ts';
 import { ENVIRONMENT } from '../../src/config/env.ts';
 import { StarlingError } from '../../src/core/index.ts';
 
-const NO_MODELS = { prices: {}, providers: {}, quotas: {}, routes: {} };
+const NO_MODELS = { prices: {}, providers: {}, quotas: {}, routes: {}, sampling: {} };
 
 const PEER = '12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo';
 

@@ -21,9 +21,9 @@ export const EQUIVALENTS: readonly Equivalent[] = [
   },
   {
     file: 'src/gateway/wire/frame.ts',
-    line: 'if (edits.meta !== undefined) splices.push(insertMeta(frame.bytes, spans, edits.meta));',
-    from: 'splices.push(insertMeta(frame.bytes, spans, edits.meta))',
-    to: 'splices.unshift(insertMeta(frame.bytes, spans, edits.meta))',
+    line: 'if (meta !== undefined) splices.push(insertMeta(frame.bytes, spans, meta));',
+    from: 'splices.push(insertMeta(frame.bytes, spans, meta))',
+    to: 'splices.unshift(insertMeta(frame.bytes, spans, meta))',
     why: 'the splices are sorted by place before they are used',
   },
   {
