@@ -99,6 +99,7 @@ export function createNodeTools(
       secrets,
     }),
     ...memberTools({
+      budgets: rooms.budgets,
       grants,
       counters,
       admission,

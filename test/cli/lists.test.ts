@@ -377,7 +377,7 @@ const COMING_AND_GOING: Readonly<Record<string, JsonObject>> = {
 
 const ABOUT = { mesh: 'lab', fingerprint: 'one two three four' };
 
-it('a grant whose uses are all taken is no valid one, and of the others it is said how many are left', async () => {
+it('a grant whose uses are all taken is no valid one; how many are left, and the name of a budget, are said', async () => {
   const grant = (id: string, taken: number | undefined): JsonObject => ({
     id,
     direction: 'issued',
@@ -390,12 +390,27 @@ it('a grant whose uses are all taken is no valid one, and of the others it is sa
     expiresAt: NOW + HOURS,
     state: 'valid',
   });
-  const grants = [grant('over0000', 2), grant('left0000', 1), grant('unknown0', undefined)];
+  const spending = {
+    ...grant('spends00', undefined),
+    capabilities: [
+      { ability: 'tool/call', resource: 'tool:git/*', caveats: { budget: { id: 'bOne' } } },
+      { ability: 'tool/call', resource: 'tool:gone/*', caveats: { budget: { id: 'bTwo' } } },
+    ],
+    budgets: [{ capability: 0, name: 'research\u001b[31m' }],
+  };
+  const grants = [
+    grant('over0000', 2),
+    grant('left0000', 1),
+    grant('unknown0', undefined),
+    spending,
+  ];
   const { stateDir } = await fakeNode({ answer: serving({ grant_list: { grants } }) });
   const { stdout } = await run('grant', 'list', '--state', stateDir);
   expect(stdout).toMatch(/over0000 .* used up +– +call files\/\* \(2 of 2 uses taken\)/);
   expect(stdout).toMatch(/left0000 .* valid +\S+.*\(1 of 2 uses taken\)/);
   expect(stdout).toMatch(/unknown0 .* valid +\S+.*\(2 uses\)/);
+  expect(stdout).toMatch(/spends00 .*call git\/\* \(budget research.*\), call gone\/\* \(budget\)/);
+  expect(stdout).not.toContain('\u001b');
 });
 
 it('what a peer that is away lists to all is shown as what it is, and is no tool that can be called', async () => {

@@ -26,7 +26,7 @@ import { defineTool } from '../../gateway/index.ts';
 export interface ChainComponents extends SummaryComponents {
   readonly clock: Clock;
   readonly grants: GrantBook;
-  readonly budgets: BudgetsHere;
+  readonly budgets: BudgetsHere & SummaryComponents['budgets'];
   readonly membership: Pick<Membership, 'resolve' | 'peer' | 'peers'>;
   /** What this node calls itself. */
   readonly self: { readonly name: string };

@@ -17,6 +17,8 @@ export interface GrantSummary {
   readonly capabilities: readonly Capability[];
   /** Uses that were taken, for each capability that counts them; at the owner only. */
   readonly taken?: readonly { readonly capability: number; readonly uses: number }[];
+  /** Names of the budgets that calls count against, for each capability that has one which this node knows. */
+  readonly budgets?: readonly { readonly capability: number; readonly name: string }[];
   /** True when this node renews it as long as the peer is there and it is not revoked. */
   readonly renewed: boolean;
   /** ms since the epoch */

@@ -10,6 +10,7 @@ import type {
   GrantShowResult,
   GrantVerifyResult,
 } from '../../../src/builtin/index.ts';
+import type { BudgetView } from '../../../src/budget/index.ts';
 import { StarlingError, silentLogger } from '../../../src/core/index.ts';
 import type { JsonObject } from '../../../src/core/index.ts';
 import { createCounters, createGrantBook } from '../../../src/grants/index.ts';
@@ -98,6 +99,8 @@ async function deskOf(identity: Signer): Promise<Desk> {
         if (['research', 'bResearch'].includes(reference)) return 'bResearch';
         throw new StarlingError('STARLING_BUDGET_UNKNOWN', `no budget is called ${reference}`);
       },
+      knows: (id: string) => id === 'bResearch',
+      show: () => ({ name: 'research' }) as BudgetView,
     },
     counters,
     membership: {
@@ -262,6 +265,9 @@ describe('grant_create', () => {
         caveats: { budget: { id: 'bResearch', max: 5 } },
       },
     ]);
+    expect(await call('grant_list', {})).toMatchObject({
+      grants: [{ budgets: [{ capability: 0, name: 'research' }] }],
+    });
   });
 
   it('refuses a budget for the use of models that nobody knows', async () => {

@@ -3,6 +3,7 @@ import type { GrantListResult, GrantSummary } from '../../../builtin/results.ts'
 import { shownName } from '../../../core/words/shown-name.ts';
 import { rightText } from '../../../core/words/right-words.ts';
 import { shortId } from '../../../identity/short-id.ts';
+import { printable } from '../../../core/words/text.ts';
 import { asSentence, duration, printData, table } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
@@ -36,7 +37,7 @@ export async function run(
       grant.capabilities
         .map(({ ability, resource, caveats }, index) => {
           const conditions = Object.keys(caveats ?? {}).map((name) =>
-            name === 'uses' ? usesText(grant, index) : name,
+            conditionText(grant, index, name),
           );
           const what =
             options.wide === true ? `${ability} ${resource}` : rightText(ability, resource);
@@ -70,6 +71,14 @@ function isUsedUp({ capabilities, taken = [] }: GrantSummary): boolean {
     const used = taken.find(({ capability }) => capability === index)?.uses ?? 0;
     return typeof uses === 'number' && used >= uses;
   });
+}
+
+/** One condition in a word or two. */
+function conditionText(grant: GrantSummary, index: number, name: string): string {
+  if (name === 'uses') return usesText(grant, index);
+  if (name !== 'budget') return name;
+  const known = grant.budgets?.find(({ capability }) => capability === index)?.name;
+  return known === undefined ? name : `budget ${printable(known)}`;
 }
 
 function usesText({ capabilities, taken = [] }: GrantSummary, index: number): string {
