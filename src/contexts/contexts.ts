@@ -54,6 +54,8 @@ export interface ContextsComponents {
 /** Lines that are to be summarised, and what stands before them. */
 export interface Unsummarised {
   readonly before: ContextSummary | undefined;
+  /** The conversation that they are of, which may end while somebody reads. */
+  readonly of: Pick<ContextRow, 'key'>;
   readonly lines: readonly ContextLine[];
 }
 
@@ -70,8 +72,15 @@ export interface Contexts extends Recollection, Startable {
   share(id: string, to: Did, view: ContextView): Promise<ContextInfo>;
   /** What a summary would have to stand for besides the one that there is. @throws STARLING_CONTEXT_UNKNOWN */
   unsummarised(id: string): Promise<Unsummarised>;
-  /** Keeps a summary. @throws STARLING_CONTEXT_UNKNOWN */
-  summarised(id: string, summary: Omit<ContextSummary, 'at'>): Promise<ContextInfo>;
+  /**
+   * Keeps a summary of what {@link unsummarised} gave.
+   * @throws STARLING_CONTEXT_UNKNOWN, also where that one was deleted since; STARLING_USAGE where another summary is there since
+   */
+  summarised(
+    id: string,
+    summary: Omit<ContextSummary, 'at'>,
+    read: Pick<Unsummarised, 'before' | 'of'>,
+  ): Promise<ContextInfo>;
   /** Ends a conversation of this node, here and wherever it is shown. @throws STARLING_CONTEXT_UNKNOWN */
   delete(id: string): Promise<ContextEnd>;
   /** Reads what is kept, and goes on with what was to be ended. */
@@ -135,6 +144,9 @@ class NodeContexts implements Contexts {
     const id = idOf(of);
     return this.#inTurn(id, async () => {
       const now = this.#components.clock.now();
+      const ended = this.#known.get(id);
+      // The row says where what was deleted is to be taken away: nothing new takes its place before.
+      if (ended?.key === '') await this.#finish(ended);
       const known = this.#live(id) ?? newRow(id, of, now);
       const lately = await this.#rows.lines(known, known.next - AGAIN_MAX);
       if (lately.some(({ message }) => message === said.message)) return;
@@ -192,12 +204,19 @@ class NodeContexts implements Contexts {
       if (bytes > SUMMARISED_BYTES_MAX) break;
       lines.push(line);
     }
-    return { before: row.summary, lines };
+    return { before: row.summary, lines, of: row };
   }
 
-  summarised(id: string, summary: Omit<ContextSummary, 'at'>): Promise<ContextInfo> {
+  summarised(
+    id: string,
+    summary: Omit<ContextSummary, 'at'>,
+    { before, of }: Pick<Unsummarised, 'before' | 'of'>,
+  ): Promise<ContextInfo> {
     return this.#inTurn(id, async () => {
       const row = this.#own(id);
+      // Under the same id its sender may have begun anew.
+      if (row.key !== of.key) throw unknown(id);
+      if (row.summary?.at !== before?.at) throw summarisedMeanwhile(id);
       const changed = { ...row, summary: { ...summary, at: this.#components.clock.now() } };
       await this.#rows.put(changed);
       this.#known.set(id, changed);
@@ -282,16 +301,18 @@ class NodeContexts implements Contexts {
 }
 
 /** The same for the same conversation; says nothing of whose it is to who does not know that. */
-function idOf({ agent, from, session }: ContextOf): string {
+function idOf({ agent, from, owner, sender, session }: ContextOf): string {
   const hash = createHash('sha256')
-    .update(JSON.stringify([agent, from, session]))
+    .update(JSON.stringify([agent, owner, from, sender, session]))
     .digest('hex');
   return `ctx_${hash.slice(0, 16)}`;
 }
 
-function newRow(id: string, { agent, from, session }: ContextOf, now: number): ContextRow {
+function newRow(id: string, of: ContextOf, now: number): ContextRow {
+  const { agent, from, owner, sender, session } = of;
+  const whose = { agent, owner, from, sender, session };
   const fresh = { first: 1, next: 1, shares: [] };
-  return { id, agent, from, session, key: newKey(), createdAt: now, usedAt: now, ...fresh };
+  return { id, ...whose, key: newKey(), createdAt: now, usedAt: now, ...fresh };
 }
 
 function glanceAt({ said, ...info }: ContextContent): ContextInfo {
@@ -299,7 +320,7 @@ function glanceAt({ said, ...info }: ContextContent): ContextInfo {
 }
 
 function infoOf(row: ContextRow): ContextInfo {
-  const { key: _, first, next, shares, ...info } = row;
+  const { key: _, owner: _owner, sender: _sender, first, next, shares, ...info } = row;
   return {
     ...info,
     lines: next - first,
@@ -346,6 +367,12 @@ function unknown(id: string): StarlingError {
     `this node has no conversation '${printable(id, 80)}'`,
     { hint: 'see which there are: starling context list' },
   );
+}
+
+function summarisedMeanwhile(id: string): StarlingError {
+  return new StarlingError('STARLING_USAGE', 'it was summarised meanwhile', {
+    hint: `see it: starling context show ${id}`,
+  });
 }
 
 function wrong(why: string, hint?: string): StarlingError {

@@ -97,7 +97,8 @@ async function summarise(
   { id: of, model }: { readonly id: string; readonly model: string },
   { principal, signal }: BuiltinContext,
 ): Promise<ContextInfo> {
-  const { before, lines } = await contexts.unsummarised(of);
+  const read = await contexts.unsummarised(of);
+  const { before, lines } = read;
   const [first, last] = [lines[0], lines.at(-1)];
   if (first === undefined || last === undefined) {
     throw new StarlingError('STARLING_USAGE', 'its summary stands for all that was said', {
@@ -109,11 +110,12 @@ async function summarise(
   const query = { model, system: SYSTEM, query: 'Summarise it.', context };
   const { response } = await askQuery(query, { models, principal, signal, messageBytes, clock });
   const zones = [...lines.map(({ zone }) => zone), ...(before === undefined ? [] : [before.zone])];
-  return contexts.summarised(of, {
+  const summary = {
     text: response.slice(0, SUMMARY_CHARS_MAX),
     first: before?.first ?? first.n,
     last: last.n,
     model,
     zone: leastTrusted(zones) ?? 'local',
-  });
+  };
+  return contexts.summarised(of, summary, read);
 }

@@ -2,12 +2,16 @@
 import type { Did } from '../core/index.ts';
 import type { Zone } from '../guard/index.ts';
 
-/** Whose conversation it is. */
+/** Whose conversation it is: who else goes by one of its names, now or later, has another one. */
 export interface ContextOf {
   /** The agent of this node. */
   readonly agent: string;
-  /** Who speaks with it, as messages name the sender: another sender has another conversation. */
+  /** Who runs that agent: another one may give its name to another agent. */
+  readonly owner: string;
+  /** Who speaks with it, as messages name the sender. */
   readonly from: string;
+  /** The same by what nobody else can have, and those for whom that one works. */
+  readonly sender: string;
   /** What the sender calls the conversation. */
   readonly session: string;
 }
@@ -47,7 +51,7 @@ export interface ContextShare {
 }
 
 /** A conversation at a glance. */
-export interface ContextInfo extends ContextOf {
+export interface ContextInfo extends Pick<ContextOf, 'agent' | 'from' | 'session'> {
   readonly id: string;
   /** Who shares it with this node; absent of one of this node. */
   readonly by?: Did;

@@ -306,10 +306,10 @@ export interface AgentProcess {
   /** Resolves when the process is over, with why. Never rejects. */
   readonly ended: Promise<StarlingError>;
   /**
-   * Has it deal with one message; gives its answer.
+   * Has it deal with one message; gives its answer. `sender` is who sent it, by what nobody else can have.
    * @throws STARLING_AGENT_FAILED, STARLING_UPSTREAM_UNAVAILABLE, STARLING_TIMEOUT
    */
-  deliver(message: JsonObject, timeoutMs: number): Promise<Json>;
+  deliver(message: JsonObject, timeoutMs: number, sender: string): Promise<Json>;
   /** Ends it, by force where it takes too long. */
   close(): Promise<void>;
 }

@@ -68,7 +68,13 @@ function openAt(
   });
 }
 
-const of: ContextOf = { agent: 'clerk', from: 'operator@ann', session: 'birds' };
+const of: ContextOf = {
+  agent: 'clerk',
+  owner: 'operator',
+  from: 'scout@bob',
+  sender: 'did:key:bob',
+  session: 'birds',
+};
 
 async function talk(contexts: Contexts, times: number, about = of): Promise<string> {
   for (let at = 1; at <= times; at += 1) {
@@ -116,7 +122,7 @@ describe('a conversation', () => {
     ]);
     const disk = Buffer.concat([...ann.rows.values(), ...ann.lines.values()]).toString('latin1');
     expect(disk).not.toContain('heron');
-    expect(disk).not.toContain('operator@ann');
+    expect(disk).not.toContain('scout@bob');
   });
 
   it('is another one for another sender, however that one calls it', async () => {
@@ -124,15 +130,21 @@ describe('a conversation', () => {
     await talk(ann.contexts, 1);
     expect(await ann.contexts.recall({ ...of, from: 'mallory@bob' })).toEqual({ said: [] });
     expect(await ann.contexts.recall({ ...of, agent: 'other' })).toEqual({ said: [] });
+    // The same names, which another node, program or spawner has got since.
+    expect(await ann.contexts.recall({ ...of, sender: 'did:key:mallory' })).toEqual({ said: [] });
+    expect(await ann.contexts.recall({ ...of, owner: 'client:mallory' })).toEqual({ said: [] });
   });
 
   it('reminds its agent of what there is room for, behind the summary of the rest', async () => {
     const { ann } = await arranged();
     const id = await talk(ann.contexts, 3);
-    const { lines } = await ann.contexts.unsummarised(id);
+    const read = await ann.contexts.unsummarised(id);
+    const { lines } = read;
     expect(lines.map(({ n }) => n)).toEqual([1, 2, 3, 4, 5, 6]);
     const summary = { text: 'herons sleep', first: 1, last: 4, model: 'm', zone: 'external' };
-    await ann.contexts.summarised(id, summary as never);
+    await ann.contexts.summarised(id, summary as never, read);
+    const second = ann.contexts.summarised(id, summary as never, read);
+    await expect(second).rejects.toMatchObject({ code: 'STARLING_USAGE' });
     const recalled = await ann.contexts.recall(of);
     expect(recalled.summary).toMatchObject(summary);
     expect(recalled.said.map(({ n }) => n)).toEqual([5, 6]);
@@ -176,7 +188,7 @@ describe('a conversation that is shown to a node', () => {
     expect(await textsOf(bob.contexts, id)).toHaveLength(6);
     expect(await textsOf(cyd.contexts, id)).toEqual(['yes 3']);
     const summary = { text: 'herons sleep', first: 1, last: 6, model: 'm', zone: 'local' };
-    await ann.contexts.summarised(id, summary as never);
+    await ann.contexts.summarised(id, summary as never, await ann.contexts.unsummarised(id));
     await ann.contexts.share(id, cyd.did, 'summary');
     await settle();
     expect(await cyd.contexts.show(id)).toMatchObject({ by: ann.did, said: [], summary });
@@ -236,6 +248,42 @@ describe('a conversation that is shown to a node', () => {
       const disk = Buffer.concat([...member.table.rows.values()]).toString('latin1');
       expect(sealed.filter((text) => disk.includes(text))).toEqual([]);
     }
+  });
+
+  it('stays deleted where its sender goes on before a board has taken the end', async () => {
+    const { ann, bob } = await arranged();
+    const id = await talk(ann.contexts, 1);
+    await ann.contexts.share(id, bob.did, 'full');
+    await settle();
+    let isBroken = true;
+    const { blackboard } = ann.member;
+    const flaky = Object.assign(Object.create(blackboard), {
+      names: () => blackboard.names(),
+      board: (name: string) =>
+        isBroken ? Promise.reject(new Error('no disk')) : blackboard.board(name),
+    }) as Member['blackboard'];
+    const failing = openAt('ann', { ...ann.member, blackboard: flaky }, ann.rows, ann.lines);
+    await failing.start();
+    await expect(failing.delete(id)).rejects.toThrow('no disk');
+    const said = { message: 'm9', question: 'and now?', answer: 'now', zone: 'local' } as const;
+    await expect(failing.keep(of, said)).rejects.toThrow('no disk');
+    isBroken = false;
+    await failing.keep(of, said);
+    await settle();
+    await expect(bob.contexts.show(id)).rejects.toMatchObject(refused);
+    expect(await failing.show(id)).toMatchObject({ lines: 2, shares: [] });
+  });
+
+  it('takes no summary that a model was still writing into what its sender says next', async () => {
+    const { ann } = await arranged();
+    const id = await talk(ann.contexts, 2);
+    const read = await ann.contexts.unsummarised(id);
+    await ann.contexts.delete(id);
+    await talk(ann.contexts, 1);
+    const summary = { text: 'herons sleep', first: 1, last: 4, model: 'm', zone: 'local' };
+    const late = ann.contexts.summarised(id, summary as never, read);
+    await expect(late).rejects.toMatchObject(refused);
+    expect(await ann.contexts.recall(of)).not.toHaveProperty('summary');
   });
 
   it('stays deleted where the node ended in between', async () => {

@@ -412,3 +412,29 @@ it('a conversation goes on from one message to the next, over a restart, until i
   await ask('clerk', 'what is my bird?', birds);
   expect(contents()).not.toContain('heron');
 });
+
+it('a conversation is of who sent it, and not of who goes by the same name later', async () => {
+  const birds = { session: 'eagles' };
+  const scout = { name: 'scout', kind: 'scout' };
+  const asked = { agentId: 'clerk', type: 'query', from: 'scout', metadata: birds };
+  await operator.builtin('agent_announce', scout);
+  await operator.builtin('agent_message', { ...asked, message: 'my bird is an eagle' });
+  await operator.builtin('agent_retire', { agentId: 'scout' });
+  const { key } = await operator.builtin<{ key: string }>('key_create', {
+    name: 'impostor',
+    scopes: ['tool:starling/agent_announce', 'tool:starling/agent_message', 'agent:*'],
+  });
+  const call = (tool: string, args: JsonObject): Promise<Response> =>
+    fetch(`${node.status().endpoints.url ?? ''}/tools/${tool}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+      body: JSON.stringify(args),
+    });
+  expect((await call('agent_announce', scout)).status).toBe(200);
+  expect((await call('agent_message', { ...asked, message: 'my bird?' })).status).toBe(200);
+  const told = JSON.stringify(vendor.got.at(-1)?.messages);
+  expect(told).toContain("from 'scout@alice'");
+  // Nor is anybody called as the operator is.
+  expect((await call('agent_announce', { ...scout, name: 'operator' })).status).toBe(409);
+  expect(told).not.toContain('eagle');
+});

@@ -35,6 +35,7 @@ it('a command that takes too long fails alone: no process hangs that would have 
     },
     {
       agent: 'clerk',
+      owner: 'operator',
       kind: 'clerk',
       mind: { model: 'gpu/mind', steps: 3, scopes: [] },
       principal: () => OPERATOR,
@@ -50,18 +51,18 @@ it('a command that takes too long fails alone: no process hangs that would have 
     messageId: 'm1',
     message: 'call my slow tool',
   };
-  const late = expect(mind.deliver(message, 1000)).rejects.toMatchObject({
+  const late = expect(mind.deliver(message, 1000, 'client:mallory')).rejects.toMatchObject({
     code: 'STARLING_AGENT_FAILED',
     data: { reason: 'late' },
   });
   const asked = expect(
-    mind.deliver({ ...message, type: 'query', messageId: 'm2' }, 2000),
+    mind.deliver({ ...message, type: 'query', messageId: 'm2' }, 2000, 'client:mallory'),
   ).rejects.toMatchObject({ code: 'STARLING_TIMEOUT' });
   clock.advance(1000);
   await late;
   clock.advance(1000);
   await asked;
-  const last = mind.deliver({ ...message, messageId: 'm3' }, 60_000);
+  const last = mind.deliver({ ...message, messageId: 'm3' }, 60_000, 'client:mallory');
   const ended = expect(last).rejects.toMatchObject({ code: 'STARLING_UPSTREAM_UNAVAILABLE' });
   await mind.close();
   await ended;

@@ -7,7 +7,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { StarlingError, messageOf } from '../../core/index.ts';
 import type { Clock, Did, Logger, PeerId, Random } from '../../core/index.ts';
 import type { ListedAgent } from '../../directory/index.ts';
-import { keyOf, nameOf } from '../../guard/index.ts';
+import { OPERATOR, keyOf, nameOf } from '../../guard/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { Table } from '../../store/index.ts';
 import { definitionFault, definitionsFault } from '../capabilities/schemas.ts';
@@ -235,6 +235,9 @@ class NodeAgents implements LocalAgents {
     const known = this.#agents.get(init.name);
     const owner = keyOf(principal);
     if (known !== undefined && known.owner !== owner) throw taken(init.name, known.ownerName);
+    // Messages of the operator come under this name: no program is to pass for the person.
+    const isPersons = init.name.toLowerCase() === keyOf(OPERATOR);
+    if (isPersons && owner !== keyOf(OPERATOR)) throw taken(init.name, nameOf(OPERATOR));
     this.#checkLabel(init, known);
     if (known === undefined) this.#checkRoom(owner);
     const agent = await this.#keep({

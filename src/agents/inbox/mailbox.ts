@@ -41,7 +41,7 @@ export interface Worker {
   /** Messages that it deals with now. */
   readonly busy: number;
   /** @throws STARLING_AGENT_FAILED with `data.reason` `ended` when it ends meanwhile, …; STARLING_TIMEOUT */
-  deliver(message: JsonObject, timeoutMs: number): Promise<Json>;
+  deliver(message: JsonObject, timeoutMs: number, sender: string): Promise<Json>;
   /** Begins anew: it does nothing any more, or it is to work with another one. */
   renew(why: 'hung' | 'with another'): Promise<void>;
 }
@@ -181,7 +181,11 @@ class RunMailbox implements Mailbox {
     const timeoutMs = message.timeoutMs ?? this.#init.timeoutMs;
     this.#hand.set(message, sender);
     try {
-      const response = await this.#deliver(message, timeoutMs, isQuery ? 1 : TRIES);
+      const response = await this.#deliver(message, {
+        sender,
+        timeoutMs,
+        tries: isQuery ? 1 : TRIES,
+      });
       if (isQuery) await this.#components.respond(message, { response });
       return true;
     } catch (error) {
@@ -193,14 +197,17 @@ class RunMailbox implements Mailbox {
     }
   }
 
-  async #deliver(message: AgentMessage, timeoutMs: number, tries: number): Promise<Json> {
+  async #deliver(
+    message: AgentMessage,
+    { sender, timeoutMs, tries }: { sender: string; timeoutMs: number; tries: number },
+  ): Promise<Json> {
     const deadline = this.#components.clock.now() + timeoutMs;
     for (let left = tries; ; left -= 1) {
       const replica = await this.#free(deadline);
       const leftMs = Math.max(1, deadline - this.#components.clock.now());
       const again = left < tries ? { redelivered: true } : {};
       try {
-        return await replica.deliver({ ...asArguments(message), ...again }, leftMs);
+        return await replica.deliver({ ...asArguments(message), ...again }, leftMs, sender);
       } catch (error) {
         if (isLate(error) && message.type !== 'query') await replica.renew('hung');
         if (!isEnd(error) || left <= 1 || this.#scope.closed) throw error;

@@ -96,13 +96,13 @@ class WatchedReplica implements Replica {
     });
   }
 
-  async deliver(message: JsonObject, timeoutMs: number): Promise<Json> {
+  async deliver(message: JsonObject, timeoutMs: number, sender: string): Promise<Json> {
     const running = this.#process;
     if (running === undefined) throw this.#ended('it does not run');
     this.busy += 1;
     this.#happened('busy');
     try {
-      return await running.deliver(message, timeoutMs);
+      return await running.deliver(message, timeoutMs, sender);
     } catch (error) {
       const known = toStarlingError(error, 'STARLING_AGENT_FAILED', this.#title);
       if (known.code !== 'STARLING_UPSTREAM_UNAVAILABLE') throw known;

@@ -38,6 +38,8 @@ export interface RunAgentComponents {
 export interface MindStart {
   /** Its name. */
   readonly agent: string;
+  /** Who spawned it. */
+  readonly owner: string;
   readonly kind: string;
   readonly mind: RunMind;
   /** What its spawner wants it to know. */
@@ -335,11 +337,12 @@ class NodeRunAgent implements RunAgent {
   }
 
   async #startMind(mind: RunMind, number: number, signal: AbortSignal): Promise<AgentProcess> {
-    const { name, kind, config } = this.row;
+    const { name, kind, config, owner } = this.row;
     const { startMind } = this.#components;
     if (startMind === undefined) throw failedKind(kind, ['this node has no models']);
     return startMind({
       agent: name,
+      owner,
       kind,
       mind,
       config,

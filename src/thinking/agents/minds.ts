@@ -53,12 +53,13 @@ class Mind implements AgentProcess {
     });
   }
 
-  async deliver(message: JsonObject, timeoutMs: number): Promise<Json> {
+  async deliver(message: JsonObject, timeoutMs: number, sender: string): Promise<Json> {
     const { clock } = this.#components;
     const { signal } = this.#life;
     if (signal.aborted) throw stopped(this.#init.agent);
     try {
-      return await withDeadline(clock, timeoutMs, (until) => this.#answer(message, until), signal);
+      const work = (until: AbortSignal): Promise<Json> => this.#answer(message, sender, until);
+      return await withDeadline(clock, timeoutMs, work, signal);
     } catch (error) {
       if (signal.aborted) throw stopped(this.#init.agent);
       if (error instanceof DOMException && error.name === 'TimeoutError') {
@@ -77,8 +78,8 @@ class Mind implements AgentProcess {
     this.#end(error);
   }
 
-  async #answer(message: JsonObject, signal: AbortSignal): Promise<Json> {
-    const { agent, asks, mind } = this.#init;
+  async #answer(message: JsonObject, sender: string, signal: AbortSignal): Promise<Json> {
+    const { agent, asks, mind, owner } = this.#init;
     const { contexts } = this.#components;
     const from = textOf(message['from']);
     const id = taskOf(message) ?? textOf(message['messageId']);
@@ -91,7 +92,7 @@ class Mind implements AgentProcess {
     try {
       this.#heardSender(toolbox);
       const session = sessionOf(message);
-      const context = session === undefined ? undefined : { agent, from, session };
+      const context = session === undefined ? undefined : { agent, owner, from, sender, session };
       const before = context === undefined ? undefined : await contexts.recall(context);
       if (before !== undefined) toolbox.heard(zoneOfRecalled(before));
       const instructions = await this.#instructions(toolbox, signal);

@@ -91,12 +91,12 @@ const say = (message: unknown): JsonObject => ({ type: 'query', message }) as Js
 
 it('a plain program answers by lines; what is no answer is its log, without its secrets', async () => {
   const { agent, wrote } = await start('worker.mjs');
-  await expect(agent.deliver(say('hello'), LONG_MS)).resolves.toBe('you said: "hello"');
-  await expect(agent.deliver(say({ do: 'env', name: 'TOKEN' }), LONG_MS)).resolves.toBe(
+  await expect(agent.deliver(say('hello'), LONG_MS, 'operator')).resolves.toBe('you said: "hello"');
+  await expect(agent.deliver(say({ do: 'env', name: 'TOKEN' }), LONG_MS, 'operator')).resolves.toBe(
     'a-long-secret',
   );
   expect(wrote).toContain('a line that is no message');
-  await expect(agent.deliver(say({ do: 'die' }), LONG_MS)).rejects.toMatchObject({
+  await expect(agent.deliver(say({ do: 'die' }), LONG_MS, 'operator')).rejects.toMatchObject({
     code: 'STARLING_UPSTREAM_UNAVAILABLE',
     message: expect.stringContaining('out of cheese') as string,
   });
@@ -106,7 +106,7 @@ it('a plain program answers by lines; what is no answer is its log, without its 
 
 it('an MCP server with a tool `message` is an agent, one without is refused', async () => {
   const { agent } = await start('mcp-worker.mjs', { protocol: 'mcp' });
-  await expect(agent.deliver(say('hi'), LONG_MS)).resolves.toBe('over MCP: hi');
+  await expect(agent.deliver(say('hi'), LONG_MS, 'operator')).resolves.toBe('over MCP: hi');
   await expect(start('../servers/crashes.mjs', { protocol: 'mcp' })).rejects.toMatchObject({
     code: 'STARLING_UPSTREAM_INVALID',
     message: expect.stringContaining("no tool 'message'") as string,
@@ -117,7 +117,7 @@ it('a program calls by its own pipe, in a session of its own rights; other right
   let principal: Principal = { kind: 'client', name: 'agent:a', scopes: [] };
   const { agent, sessions } = await start('worker.mjs', { principal: () => principal });
   const call = (): Promise<unknown> =>
-    agent.deliver(say({ do: 'call', tool: 'files__read' }), LONG_MS);
+    agent.deliver(say({ do: 'call', tool: 'files__read' }), LONG_MS, 'operator');
   await expect(call()).resolves.toEqual({ result: { called: 'files__read' } });
   await call();
   expect(sessions).toHaveLength(1);
@@ -163,9 +163,9 @@ it('lines of a program mean what the protocol says, and nothing else', () => {
 
 it('a program that waits for a call of its own takes no longer for a message than there is time', async () => {
   const { agent } = await start('worker.mjs');
-  const asked = agent.deliver(say({ do: 'call', tool: 'approved__later' }), 500);
+  const asked = agent.deliver(say({ do: 'call', tool: 'approved__later' }), 500, 'operator');
   await expect(asked).rejects.toMatchObject({ code: 'STARLING_TIMEOUT' });
-  await expect(agent.deliver(say('hello'), LONG_MS)).resolves.toBe('you said: "hello"');
+  await expect(agent.deliver(say('hello'), LONG_MS, 'operator')).resolves.toBe('you said: "hello"');
 });
 
 it('a plain program that nests deeper than can be written fails its answer, and nothing else', () => {
