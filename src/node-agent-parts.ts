@@ -2,12 +2,14 @@
 import { join } from 'node:path';
 import {
   EVENTS_ALLOWANCE,
+  createAgentMemory,
   createAgents,
   createRemoteAgents,
   createRuns,
   findLimitMeans,
 } from './agents/index.ts';
 import type {
+  AgentMemory,
   Agents,
   AgentsComponents,
   RemoteAgents,
@@ -75,6 +77,7 @@ export function createAgentParts(
 ): {
   readonly agents: Agents;
   readonly contexts: Contexts;
+  readonly memory: AgentMemory;
   readonly remote: RemoteAgents;
   readonly runs: Runs;
   readonly tasks: Tasks;
@@ -99,8 +102,10 @@ export function createAgentParts(
     listingChanged: () => rooms.documents.changed(),
   });
   const contexts = createNodeContexts(base, state, { blackboard, membership });
+  const memory = createNodeMemory(state, blackboard);
   const runs = createNodeRuns(base, state, {
     ...rooms,
+    memory,
     ...createThinkingParts(base, state, { ...rooms, contexts }),
     guard,
     agents,
@@ -131,7 +136,7 @@ export function createAgentParts(
     logger: logger.child('tasks'),
   });
   const together = createSwarmParts(base, state, { ...rooms, agents, runs, tasks });
-  return { agents, contexts, remote, runs, tasks, ...together };
+  return { agents, contexts, memory, remote, runs, tasks, ...together };
 }
 
 /** Makes the swarms of the node's agents, and what they do by plans. */
@@ -263,9 +268,13 @@ function createNodeAgents(
   });
 }
 
+function createNodeMemory({ store, identity }: OpenState, blackboard: Blackboard): AgentMemory {
+  return createAgentMemory({ blackboard, table: store.table('agents'), self: identity.did });
+}
+
 interface RunRooms extends Pick<
   RunsComponents,
-  'agents' | 'config' | 'funds' | 'guard' | 'modelScopes' | 'startMind' | 'startProcess'
+  'agents' | 'config' | 'funds' | 'guard' | 'memory' | 'modelScopes' | 'startMind' | 'startProcess'
 > {
   readonly keys: Pick<ApiKeys, 'list'>;
   readonly clients: Pick<AttachedClients, 'holderOf'>;

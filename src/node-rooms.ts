@@ -1,5 +1,5 @@
 /** The rooms of one node, and what they need of the node: types only. */
-import type { Agents, RemoteAgents, Runs } from './agents/index.ts';
+import type { AgentMemory, Agents, RemoteAgents, Runs } from './agents/index.ts';
 import type { Audit } from './audit/index.ts';
 import type { Blackboard } from './blackboard/index.ts';
 import type { InviteResult, LeaveResult, StatusResult } from './builtin/index.ts';
@@ -59,6 +59,8 @@ export interface Parts {
   readonly tasks: Tasks;
   /** Conversations of agents. */
   readonly contexts: Contexts;
+  /** What the agents that this node runs remember. */
+  readonly memory: AgentMemory;
   readonly swarms: Swarms;
   readonly orchestrations: Orchestrations;
   readonly collaborations: Collaborations;

@@ -23,6 +23,7 @@ import {
   pingTool,
   statusTools,
 } from './builtin/index.ts';
+import type { BoardRoomComponents } from './builtin/index.ts';
 import type { Did } from './core/index.ts';
 import { contextTools } from './contexts/index.ts';
 import { dashboardTools } from './dashboard/index.ts';
@@ -46,6 +47,7 @@ type ToolRooms = Pick<
   | 'runs'
   | 'tasks'
   | 'contexts'
+  | 'memory'
   | 'swarms'
   | 'collaborations'
   | 'orchestrations'
@@ -125,7 +127,7 @@ export function createNodeTools(
     }),
     ...knockTools({ knocks: rooms.knocks, createTicket }),
     ...workTools(rooms),
-    ...boardRoomTools({ blackboard, clock, membership, rights: rightsOf(store), self }),
+    ...boardsTools({ clock, store, self }, rooms),
     ...budgetTools({ budgets: rooms.budgets, membership, successions }),
     ...modelTools({ models: rooms.models, funds: rooms.funds, clock }, config.limits),
     ...createAskTools({ clock, config }, state, { ...rooms, models: () => rooms.models }),
@@ -146,6 +148,19 @@ export function createNodeTools(
     grantProposeTool({ models: rooms.models, clock, membership, offers, budgets: rooms.budgets }),
     ...findingTools({ models: rooms.models, clock, audit, grants, membership, keys }),
   ];
+}
+
+/** The tools of the boards, on one of which each agent has its own memory. */
+function boardsTools(
+  {
+    store,
+    ...base
+  }: Pick<Base, 'clock'> &
+    Pick<OpenState, 'store'> & { readonly self: { readonly did: Did; readonly name: string } },
+  { blackboard, membership, memory }: ToolRooms,
+): readonly BuiltinTool[] {
+  const ownMemory: BoardRoomComponents['ownMemory'] = (principal) => memory.of(principal);
+  return boardRoomTools({ ...base, blackboard, membership, rights: rightsOf(store), ownMemory });
 }
 
 /** The tools of what agents and others have said to each other. */

@@ -23,6 +23,8 @@ export type { NodeAgent, NodeAgentInit } from './library.ts';
 export { agentResource, labelOf, parseAddress } from './names.ts';
 export { misfits } from './capabilities/schemas.ts';
 export { findLimitMeans } from './run/limit-means.ts';
+export { createAgentMemory } from './run/agent-memory.ts';
+export type { AgentMemory } from './run/agent-memory.ts';
 export { createRuns } from './run/runs.ts';
 export type { LogsInit, Runs, RunsComponents, SpawnInit } from './run/types.ts';
 export type { MindStart } from './run/run-agent.ts';

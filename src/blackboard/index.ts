@@ -1,5 +1,5 @@
 /** Shared boards: small key-value documents that every member holds and that merge by themselves. */
-export { SEALED_BOARDS } from './board-id.ts';
+export { SEALED_BOARDS, boardIdOf } from './board-id.ts';
 export { createBlackboard } from './blackboard.ts';
 export type { BlackboardComponents, BlackboardInit } from './blackboard.ts';
 export type {

@@ -325,6 +325,7 @@ class NodeRuns implements Runs {
   }
 
   async #forget(name: string): Promise<void> {
+    await this.#components.memory?.forget(name);
     await dropRow(this.#components.table, name);
     await (await this.#log(name)).drop();
   }

@@ -15,6 +15,8 @@ const OWN_TOOLS = [
   'board_get',
   'board_set',
   'events',
+  'memory_retrieve',
+  'memory_store',
   'broadcast',
   'task_list',
   'task_orchestrate',

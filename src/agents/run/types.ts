@@ -1,4 +1,5 @@
 /** The shapes of what runs agents: what it is made of, what is asked of it, and what it offers. */
+import type { AgentMemory } from './agent-memory.ts';
 import type { Funds } from '../../budget/index.ts';
 import type {
   Clock,
@@ -31,6 +32,8 @@ export interface RunsComponents extends PrepareComponents {
   principalOf(link: Link): Principal | undefined;
   /** Gives agents the budgets that they spend of; without it there are none. */
   readonly funds?: Pick<Funds, 'end' | 'of'>;
+  /** What its agents remember; without it nothing is forgotten with them. */
+  readonly memory?: Pick<AgentMemory, 'forget'>;
   readonly self: Did;
   readonly health: Health;
   readonly clock: Clock;

@@ -5,6 +5,7 @@ import { StarlingError } from '../../core/index.ts';
 import type { Did, Json } from '../../core/index.ts';
 import type { BuiltinContext, BuiltinTool } from '../../gateway/index.ts';
 import { defineTool } from '../../gateway/index.ts';
+import type { Principal } from '../../guard/index.ts';
 import type { Membership } from '../../membership/index.ts';
 import { audienceOf } from '../grants/grant-input.ts';
 import { shownEntry } from './board-views.ts';
@@ -32,7 +33,9 @@ const key = z.string().describe('Key of the entry.');
 const swarmId = z
   .string()
   .optional()
-  .describe(`The swarm whose memory it is: the name of a board; default '${MEMORY}'.`);
+  .describe(
+    `The swarm whose memory it is: the name of a board; default '${MEMORY}', of an agent that this node runs its own.`,
+  );
 
 /** `board_create`, `board_info`, `board_drop`, `board_history`, `board_undo`, `memory_store`, `memory_retrieve`. */
 export function boardCareTools(components: BoardCareComponents): readonly BuiltinTool[] {
@@ -47,6 +50,17 @@ export interface BoardCareComponents {
   /** Who can keep a strong board besides this node. */
   readonly membership: Pick<Membership, 'peer' | 'peers' | 'resolve'>;
   readonly self: { readonly did: Did; readonly name: string };
+  /** What a caller remembers by itself, where the caller is an agent that this node runs. */
+  readonly ownMemory?: (principal: Principal) => Promise<OwnMemory | undefined>;
+}
+
+/** The memory of one agent: what is stored and recalled where no swarm is named. */
+export interface OwnMemory {
+  /** The name of the board on which that is. */
+  readonly board: string;
+  get(key: string): Json | undefined;
+  /** Resolves to when the value is forgotten, ms since the epoch. */
+  set(key: string, value: Json, options: SetOptions): Promise<number | undefined>;
 }
 
 /**
@@ -272,6 +286,24 @@ function pastTools(components: BoardCareComponents): readonly BuiltinTool[] {
   ];
 }
 
+/** The memory that is meant: that of a swarm; without one an agent's own, or the one that all share. */
+async function memoryOf(
+  components: BoardCareComponents,
+  input: { readonly swarmId?: string | undefined; readonly key: string },
+  { what, context }: Omit<Usage, 'key'>,
+): Promise<OwnMemory> {
+  const own =
+    input.swarmId === undefined ? await components.ownMemory?.(context.principal) : undefined;
+  if (own !== undefined) return own;
+  const name = input.swarmId ?? MEMORY;
+  const found = await usable(components, name, { what, key: input.key, context });
+  return {
+    board: name,
+    get: (key) => found.get(key)?.value,
+    set: async (key, value, options) => (await found.set(key, value, options)).until,
+  };
+}
+
 function memoryTools(components: BoardCareComponents): readonly BuiltinTool[] {
   return [
     defineTool({
@@ -288,11 +320,10 @@ function memoryTools(components: BoardCareComponents): readonly BuiltinTool[] {
       hints: { destructiveHint: true, idempotentHint: true },
       clients: 'yes',
       async run(input, context): Promise<MemoryStoreResult> {
-        const name = input.swarmId ?? MEMORY;
-        const found = await usable(components, name, { what: 'write', key: input.key, context });
-        const { until } = await found.set(input.key, input.value as Json, ttlOf(input.ttl));
+        const memory = await memoryOf(components, input, { what: 'write', context });
+        const until = await memory.set(input.key, input.value as Json, ttlOf(input.ttl));
         const expires = until === undefined ? {} : { expires: until };
-        return { stored: true, key: input.key, swarmId: name, ...expires };
+        return { stored: true, key: input.key, swarmId: memory.board, ...expires };
       },
     }),
     defineTool({
@@ -304,11 +335,10 @@ function memoryTools(components: BoardCareComponents): readonly BuiltinTool[] {
       hints: { readOnlyHint: true },
       clients: 'yes',
       async run(input, context): Promise<MemoryRetrieveResult> {
-        const name = input.swarmId ?? MEMORY;
-        const found = await usable(components, name, { what: 'read', key: input.key, context });
-        const entry = found.get(input.key);
-        const value = entry?.value ?? null;
-        return { found: entry !== undefined, key: input.key, swarmId: name, value };
+        const memory = await memoryOf(components, input, { what: 'read', context });
+        const value = memory.get(input.key);
+        const { board: name } = memory;
+        return { found: value !== undefined, key: input.key, swarmId: name, value: value ?? null };
       },
     }),
   ];

@@ -1,6 +1,7 @@
 /** The tools that look after boards, as a client calls them. */
 import { afterEach, expect, it } from 'vitest';
-import type { Did, JsonObject } from '../../../src/core/index.ts';
+import type { Did, Json, JsonObject } from '../../../src/core/index.ts';
+import type { OwnMemory } from '../../../src/builtin/boards/board-care.ts';
 import {
   boardCareTools,
   boardRightTools,
@@ -288,4 +289,41 @@ it('rights on boards are among the grants of who gave them and who got them, and
   expect(await called('00000000')).toBeUndefined();
   await plan.revoke(keyOf('bob').did);
   expect(await listed(ann, 'ann')).toMatchObject([{ id, state: 'revoked' }]);
+});
+
+it('what an agent stores without a swarm is its own, and with one the board of that', async () => {
+  made = await makeMesh(['A']);
+  const [{ blackboard }] = made.members as [Mesh['members'][number]];
+  const kept = new Map<string, Json>();
+  const own: OwnMemory = {
+    board: 'agents.memory',
+    get: (key) => kept.get(key),
+    set: (key, value) => {
+      kept.set(key, value);
+      return Promise.resolve(undefined);
+    },
+  };
+  const tools = boardCareTools({
+    blackboard,
+    ...ALONE,
+    ownMemory: ({ kind }) => Promise.resolve(kind === 'client' ? own : undefined),
+  });
+  const call = async (name: string, input: JsonObject, context = CONTEXT): Promise<unknown> =>
+    tools.find(({ definition }) => definition.name === name)?.call(input, context);
+  const agent: BuiltinContext = {
+    ...CONTEXT,
+    principal: { kind: 'client', name: 'agent:coder', scopes: [] },
+  };
+  await call('memory_store', { key: 'plan', value: null }, agent);
+  expect(await call('memory_retrieve', { key: 'plan' }, agent)).toEqual({
+    found: true,
+    key: 'plan',
+    swarmId: 'agents.memory',
+    value: null,
+  });
+  expect(await call('memory_retrieve', { key: 'plan' })).toMatchObject({ found: false });
+  await call('memory_store', { key: 'plan', value: 1, swarmId: 'memory' });
+  expect(await call('memory_retrieve', { key: 'plan', swarmId: 'memory' }, agent)).toMatchObject({
+    value: 1,
+  });
 });

@@ -1,0 +1,98 @@
+/**
+ * What agents that the node runs remember: one board of the node, on which each has the keys that begin with its name. The
+ * board is closed, so that no peer and no other client reads or writes there; it lasts over restarts of agent and node.
+ */
+import { boardIdOf } from '../../blackboard/index.ts';
+import type { Blackboard, Board } from '../../blackboard/index.ts';
+import { StarlingError } from '../../core/index.ts';
+import type { Did, Json } from '../../core/index.ts';
+import type { Principal } from '../../guard/index.ts';
+import type { Table } from '../../store/index.ts';
+
+/** What one agent remembers. */
+export interface OwnMemory {
+  /** The name of the board. */
+  readonly board: string;
+  /** The value, or undefined. */
+  get(key: string): Json | undefined;
+  /**
+   * Resolves to when it is forgotten, ms since the epoch, once it is durable.
+   * @throws STARLING_LIMIT_EXCEEDED where the agent remembers too much, and as `Board.set`
+   */
+  set(key: string, value: Json, ttl: { readonly ttlMs?: number }): Promise<number | undefined>;
+}
+
+/** The memories of all agents of one node. */
+export interface AgentMemory {
+  /** That of an agent which the node runs; undefined for any other caller. */
+  of(principal: Principal): Promise<OwnMemory | undefined>;
+  /** Deletes what the agent of this name remembers. */
+  forget(name: string): Promise<void>;
+}
+
+/** What the memories stand on. */
+export interface AgentMemoryComponents {
+  readonly blackboard: Pick<Blackboard, 'board'>;
+  /** Keeps which board it is: a key that was rotated makes no other one. */
+  readonly table: Pick<Table, 'get' | 'put'>;
+  readonly self: Did;
+}
+
+/** Things that one agent remembers: less = it forgets by itself, more = one agent fills the board of all. */
+export const MEMORIES_MAX = 1000;
+const BOARD = 'agents.memory';
+const ROW = 'memory-board';
+const AGENT = 'agent:';
+
+/** Makes the memories of one node. */
+export function createAgentMemory(components: AgentMemoryComponents): AgentMemory {
+  let opened: Promise<Board> | undefined;
+  const board = async (): Promise<Board> => {
+    opened ??= open(components).catch((error: unknown) => {
+      opened = undefined;
+      throw error;
+    });
+    const found = await opened;
+    // The operator may have dropped the board.
+    if (!found.info().exists) await found.create({ open: false, lasts: true });
+    return found;
+  };
+  return {
+    async of(principal) {
+      if (principal.kind !== 'client' || !principal.name.startsWith(AGENT)) return undefined;
+      return memoryOf(await board(), `${principal.name.slice(AGENT.length)}/`);
+    },
+    async forget(name) {
+      if ((await components.table.get(ROW)) === undefined) return;
+      const all = await board();
+      for (const { key } of all.entries(`${name}/`)) await all.delete(key);
+    },
+  };
+}
+
+/** By its id, which names this node: who makes a board of the same name elsewhere first gets nothing by that. */
+async function open({ blackboard, table, self }: AgentMemoryComponents): Promise<Board> {
+  const kept = await table.get(ROW);
+  const id = kept === undefined ? boardIdOf(BOARD, self) : Buffer.from(kept).toString('utf8');
+  const board = await blackboard.board(id);
+  if (kept === undefined) await table.put(ROW, Buffer.from(id));
+  return board;
+}
+
+function memoryOf(board: Board, prefix: string): OwnMemory {
+  return {
+    board: board.name,
+    get: (key) => board.get(prefix + key)?.value,
+    async set(key, value, ttl) {
+      const place = prefix + key;
+      if (board.get(place) === undefined && board.entries(prefix).length >= MEMORIES_MAX) {
+        throw new StarlingError(
+          'STARLING_LIMIT_EXCEEDED',
+          `agent ${prefix.slice(0, -1)} remembers ${MEMORIES_MAX} things already`,
+          { hint: 'write over one that is no longer needed, or give each a ttl' },
+        );
+      }
+      return (await board.set(place, value, ttl)).until;
+    },
+  };
+}
