@@ -7,7 +7,7 @@ import type { Clock, Did, JsonObject, Logger, Random } from '../core/index.ts';
 import { createLacking } from '../directory/index.ts';
 import type { Directory, Lacking, ServerCatalog } from '../directory/index.ts';
 import type { GrantBook } from '../grants/index.ts';
-import { DASHBOARD, OPERATOR, hasPerson } from '../guard/index.ts';
+import { DASHBOARD, OPERATOR, WATCHING, hasPerson } from '../guard/index.ts';
 import type { Approvals, Guard, Principal } from '../guard/index.ts';
 import type { Signer } from '../identity/index.ts';
 import type { Membership, PeerView } from '../membership/index.ts';
@@ -430,7 +430,7 @@ class NodeGateway implements Gateway {
     this.#sessions.checkRoom(door, own.principal);
     const { clock, logger, metrics, sampling, tracer } = this.#components;
     // What an operator who watches asks again and again would hide all else.
-    const isSeen = own.principal !== DASHBOARD;
+    const isSeen = own.principal !== DASHBOARD && own.principal !== WATCHING;
     const caller = this.#sessions.nextId();
     const session = createSession(
       {

@@ -65,6 +65,7 @@ export type {
 export {
   DASHBOARD,
   OPERATOR,
+  WATCHING,
   behalfOf,
   hasPerson,
   isSameClient,

@@ -9,8 +9,14 @@ export const OPERATOR: Extract<Principal, { kind: 'operator' }> = Object.freeze(
   kind: 'operator',
 });
 
-/** The operator who only looks: by the page in a browser, or by a command that shows the node anew each second. */
+/** The operator by the page in a browser. */
 export const DASHBOARD: Extract<Principal, { kind: 'operator' }> = Object.freeze({
+  kind: 'operator',
+  dashboard: true,
+});
+
+/** The operator by a command that shows the node anew each second. */
+export const WATCHING: Extract<Principal, { kind: 'operator' }> = Object.freeze({
   kind: 'operator',
   dashboard: true,
 });

@@ -68,7 +68,7 @@ export interface AttachInit {
   readonly signal?: AbortSignal | undefined;
   /** Shows the forms of the tools that the client calls: a server then has an instance for this client alone. */
   readonly answer?: FormAnswerer | undefined;
-  /** The client only looks, again and again: the node neither counts nor records that, and refuses all else. */
+  /** The client only looks, again and again: the node neither counts nor records what `peers --watch` and `top` ask; all else it records. */
   readonly watching?: boolean;
 }
 

@@ -118,7 +118,7 @@ export function withNode<T>(
 
 /**
  * As {@link withNode}, for commands that look at the node again and again, and do nothing else: it neither counts nor
- * records what they ask. @throws STARLING_NODE_UNREACHABLE
+ * records the figures and peers that they ask for. @throws STARLING_NODE_UNREACHABLE
  */
 export function watchNode<T>(
   options: CommonOptions,

@@ -9,7 +9,7 @@ import type { Audit, AuditInit, AuditOutcome } from '../../audit/index.ts';
 import type { CallSpending, Spendings } from '../../budget/index.ts';
 import { BUILTIN_SERVER, StarlingError, messageOf, rightText } from '../../core/index.ts';
 import type { Clock, JsonObject, Logger } from '../../core/index.ts';
-import { DASHBOARD, behalfOf, keyOf } from '../../guard/index.ts';
+import { DASHBOARD, WATCHING, behalfOf, keyOf } from '../../guard/index.ts';
 import type {
   ApprovalOutcome,
   Approvals,
@@ -86,6 +86,10 @@ export interface ClearanceComponents {
 
 const OWN_TOOLS = `tool:${BUILTIN_SERVER}/`;
 const OWN_RESOURCES = `resource:${BUILTIN_SERVER}/`;
+/** What commands ask that show the node anew each second. */
+const WATCHED: ReadonlySet<string> = new Set(
+  ['node_figures', 'peers', 'status'].map((tool) => OWN_TOOLS + tool),
+);
 
 /** A call that was let go on, and is told what it has cost. */
 interface RecordedCall extends ClearedCall {
@@ -204,8 +208,7 @@ class CallClearance implements Clearance {
       return UNRECORDED;
     };
     const needsNoLog = looksForTrouble(call);
-    // Who watches looks every other second: that would bury what the log is for.
-    if (needsNoLog && call.principal === DASHBOARD) return Promise.resolve(UNRECORDED);
+    if (needsNoLog && isAskedAgainAndAgain(call)) return Promise.resolve(UNRECORDED);
     if (needsNoLog && !audit.healthy()) return Promise.resolve(unrecorded());
     const recorded = Promise.all([audit.append(entry), settled]).then(([seq]) =>
       this.#recorded(about, seq),
@@ -374,6 +377,13 @@ function looksForTrouble({ principal, wanted }: Caller): boolean {
   const { ability, facts, resource } = wanted;
   if (ability === 'resource/read') return resource.startsWith(OWN_RESOURCES);
   return resource.startsWith(OWN_TOOLS) && facts?.readOnly === true;
+}
+
+/** Who watches looks every other second: that would bury what the log is for. */
+function isAskedAgainAndAgain({ principal, wanted }: Caller): boolean {
+  if (principal === DASHBOARD) return true;
+  // Any program of the operator's account can say that it watches: only what tells nothing of contents goes unseen.
+  return principal === WATCHING && WATCHED.has(wanted.resource);
 }
 
 function partiesOf({ principal, wanted }: Caller): About {

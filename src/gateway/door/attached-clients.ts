@@ -13,7 +13,7 @@ import {
 } from '../../config/index.ts';
 import { StarlingError, messageOf, printable } from '../../core/index.ts';
 import type { Logger, Secret } from '../../core/index.ts';
-import { ATTACHED_SCOPES, DASHBOARD, OPERATOR, attachedClient } from '../../guard/index.ts';
+import { ATTACHED_SCOPES, OPERATOR, WATCHING, attachedClient } from '../../guard/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { Table } from '../../store/index.ts';
 import type { ApiKey, ApiKeys } from './api-keys.ts';
@@ -94,7 +94,7 @@ class NodeClients implements AttachedClients {
 
   principalOf(as: unknown = `${ATTACH_CLIENT}${CLIENT_LOCAL}`): Principal {
     if (as === ATTACH_OPERATOR) return OPERATOR;
-    if (as === ATTACH_WATCHING) return DASHBOARD;
+    if (as === ATTACH_WATCHING) return WATCHING;
     if (as === `${ATTACH_CLIENT}${CLIENT_LOCAL}`) return this.#local;
     const isClient = typeof as === 'string' && as.startsWith(ATTACH_CLIENT);
     const name = isClient ? as.slice(ATTACH_CLIENT.length) : '';

@@ -8,6 +8,7 @@ import type { Did } from '../../../src/core/index.ts';
 import type { GuardWanted } from '../../../src/guard/index.ts';
 import type { RequestFrame } from '../../../src/gateway/frame-types.ts';
 import { parseFrame } from '../../../src/gateway/wire/frame.ts';
+import { DASHBOARD, WATCHING } from '../../../src/guard/index.ts';
 import type { Guard, Principal } from '../../../src/guard/index.ts';
 
 const OPERATOR: Principal = { kind: 'operator' };
@@ -99,6 +100,20 @@ describe('while the audit log can not be written', () => {
     }
     expect(noted).toEqual([]);
   });
+});
+
+it('who watches is left unrecorded in what commands ask each second, and in nothing else', async () => {
+  const { clearance, noted } = startClearance();
+  const told = ['starling/status', 'starling/peers', 'starling/node_figures'];
+  // Any program of this account can say that it watches.
+  const more = ['starling/context_show', 'starling/secret_list', 'starling/grant_export'];
+  for (const tool of [...told, ...more]) {
+    expect(await call(clearance, WATCHING, tool, READING)).toBe('ok');
+  }
+  expect(noted.map(({ what }) => what.resource)).toEqual(more.map((tool) => `tool:${tool}`));
+  noted.length = 0;
+  expect(await call(clearance, DASHBOARD, 'starling/grant_list', READING)).toBe('ok');
+  expect(noted).toEqual([]);
 });
 
 it('a call whose arguments can not be recorded is refused, and nothing stays held for it', async () => {

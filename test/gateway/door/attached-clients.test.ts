@@ -6,7 +6,7 @@ import type { ApiKeys } from '../../../src/gateway/door/api-keys.ts';
 import { digestOf } from '../../../src/gateway/door/bearer.ts';
 import { createAttachedClients } from '../../../src/gateway/door/attached-clients.ts';
 import type { AttachedClients } from '../../../src/gateway/door/attached-clients.ts';
-import { ATTACHED_SCOPES, DASHBOARD, OPERATOR } from '../../../src/guard/index.ts';
+import { ATTACHED_SCOPES, OPERATOR, WATCHING } from '../../../src/guard/index.ts';
 import type { Table } from '../../../src/store/index.ts';
 import { createTestClock } from '../../core/test-clock.ts';
 import { memoryTable } from '../../grants/memory-table.ts';
@@ -40,7 +40,7 @@ describe('who attaches on this machine', () => {
   it('is whom it says: the operator, a client by its name, or one that nobody named', async () => {
     const { clients } = await benchOf();
     expect(clients.principalOf('operator')).toBe(OPERATOR);
-    expect(clients.principalOf('watching')).toBe(DASHBOARD);
+    expect(clients.principalOf('watching')).toBe(WATCHING);
     expect(clients.principalOf()).toMatchObject({ kind: 'client', name: 'local' });
     expect(clients.principalOf('client:local')).toBe(clients.principalOf());
     const cursor = clients.principalOf('client:cursor');
