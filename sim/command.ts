@@ -3,6 +3,7 @@
  * with `--record` its table is written to `sim/RESULTS.md`. Exit code 1 when anything failed.
  */
 import { parseArgs } from 'node:util';
+import { createWorkProgress } from '../src/cli/terminal/progress.ts';
 import { recordResult } from './results.ts';
 
 /** What is recorded: as many nodes as one process may have, with a hundred calls each. */
@@ -36,7 +37,7 @@ const { exitCode } = await runSim({
   calls,
   seed,
   json: values.json,
-  ...(values.json ? {} : { progress: (line) => void process.stderr.write(`${line}\n`) }),
+  progress: createWorkProgress(),
   print(text) {
     printed.push(text);
     process.stdout.write(text);
@@ -65,7 +66,7 @@ async function scenario(name: string): Promise<never> {
       out,
       json,
       nodes: values.nodes,
-      screen: process.stderr,
+      progress: createWorkProgress(),
       print(text) {
         lines.push(text);
         process.stdout.write(text);
@@ -89,11 +90,13 @@ async function all(): Promise<never> {
   const { runAll } = await import('./scenario/all.ts');
   const lines: string[] = [];
   const seeds = values.seeds ?? '1';
+  const progress = createWorkProgress();
   const isHeld = await runAll({
     seeds: Number(seeds),
+    progress,
     print(text) {
       lines.push(text);
-      process.stdout.write(text);
+      progress.above(() => process.stdout.write(text));
     },
   });
   if (values.record) {
@@ -109,15 +112,17 @@ async function modelCheck(): Promise<never> {
   const { checkModel } = await import('./scenario/model/check.ts');
   const lines: string[] = [];
   const nodes = values.nodes ?? '10,25';
+  const progress = createWorkProgress();
+  progress.show('measuring the model against real nodes');
   const isClose = await checkModel({
     nodes: nodes.split(',').map(Number),
     idleMs: 15_000,
     isRecorded: values.record,
     print(text) {
       lines.push(text);
-      process.stdout.write(text);
+      progress.above(() => process.stdout.write(text));
     },
-  });
+  }).finally(() => progress.done());
   if (values.record) {
     const command = `npm run sim -- model-check --nodes ${nodes} --record`;
     recordResult({ name: 'sim model-check', command, text: lines.join('') });

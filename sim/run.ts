@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { createNode, loadConfig } from '../src/index.ts';
+import type { WorkProgress } from '../src/cli/terminal/progress.ts';
 import { UNLIMITED } from './limits.ts';
 import type { StarlingNode } from '../src/index.ts';
 import { connectHttp, textOf } from './client.ts';
@@ -37,8 +38,8 @@ export interface SimOptions {
   /** Seed of the choice of who calls whom; default 1. */
   readonly seed?: number;
   readonly json: boolean;
-  /** Hears what is going on; not called with `json`. */
-  readonly progress?: (line: string) => void;
+  /** Shows what is going on. */
+  readonly progress?: WorkProgress;
   readonly print?: (text: string) => void;
 }
 
@@ -52,9 +53,11 @@ export async function runSim(options: SimOptions): Promise<{ exitCode: 0 | 1 }> 
   const cancelRemoval = removeAtExit(root);
   try {
     const report = await simulate(options, root, nodes, failures);
+    options.progress?.done();
     print(options.json ? `${JSON.stringify(report)}\n` : renderReport(report));
     return { exitCode: report.failures.length === 0 ? 0 : 1 };
   } finally {
+    options.progress?.done();
     await Promise.all(nodes.map((node) => node.stop()));
     await rm(root, { recursive: true, force: true });
     cancelRemoval();
@@ -69,7 +72,7 @@ async function simulate(
 ): Promise<SimReport> {
   const count = options.nodes;
   const random = seededRandom(options.seed ?? 1);
-  const note = (line: string): void => options.progress?.(line);
+  const note = (line: string): void => options.progress?.show(line);
   const phase = async (name: string, done: () => boolean | Promise<boolean>): Promise<number> => {
     note(name);
     const from = performance.now();
@@ -78,9 +81,10 @@ async function simulate(
     return performance.now() - from;
   };
 
-  note(`starting ${count} nodes`);
   const started = performance.now();
-  await startAll(count, root, nodes);
+  await startAll(count, root, nodes, (done) =>
+    options.progress?.show(`starting ${count} nodes`, done / count),
+  );
   const startMs = performance.now() - started;
   await phase('waiting for full membership', () =>
     nodes.every(
@@ -133,11 +137,18 @@ async function simulate(
 }
 
 /** Starts the first node, then the others in batches, all with the first one's address. */
-async function startAll(count: number, root: string, nodes: StarlingNode[]): Promise<void> {
+async function startAll(
+  count: number,
+  root: string,
+  nodes: StarlingNode[],
+  begun: (done: number) => void,
+): Promise<void> {
+  begun(0);
   const first = await startOne(0, root, []);
   nodes.push(first);
   const bootstrap = first.status().addresses.slice(0, 1);
   for (let from = 1; from < count; from += JOIN_BATCH) {
+    begun(from);
     const batch = Array.from({ length: Math.min(JOIN_BATCH, count - from) }, (_, i) => from + i);
     nodes.push(...(await Promise.all(batch.map((index) => startOne(index, root, bootstrap)))));
   }

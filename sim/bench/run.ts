@@ -13,6 +13,7 @@
  * `--first M` and `--tasks K` have it run so many seeds from M on, of so many tasks.
  */
 import { parseArgs } from 'node:util';
+import { createWorkProgress } from '../../src/cli/terminal/progress.ts';
 import { recordResult } from '../results.ts';
 import { benchAgents } from './agents/agents.ts';
 import { benchBoard } from './board/board.ts';
@@ -110,47 +111,56 @@ async function run(parts: readonly string[]): Promise<void> {
     'bench tasks': [] as string[],
     'bench models': [] as string[],
   };
+  const progress = createWorkProgress();
   const printTo =
     (section: keyof typeof printed) =>
     (text: string): void => {
       printed[section].push(text);
-      if (!values.json) process.stdout.write(text);
+      if (!values.json) progress.above(() => process.stdout.write(text));
     };
   const print = printTo('bench');
   const size = values.quick ? QUICK : FULL;
-  const mesh = parts.includes('mesh') ? await benchMesh(size.mesh, print) : undefined;
-  const gateway = parts.includes('gateway') ? await benchGateway(size.gateway, print) : undefined;
-  const guard = parts.includes('guard') ? await benchGuard(size.guard, print) : undefined;
-  const metrics = parts.includes('metrics') ? await benchMetrics(size.metrics, print) : undefined;
-  const budget = parts.includes('budget')
+  const isPart = (part: string): boolean => {
+    const isAsked = parts.includes(part);
+    // Its seconds begin with it.
+    progress.done();
+    if (isAsked) progress.show(`measuring: ${part}`);
+    return isAsked;
+  };
+  const mesh = isPart('mesh') ? await benchMesh(size.mesh, print) : undefined;
+  const gateway = isPart('gateway') ? await benchGateway(size.gateway, print) : undefined;
+  const guard = isPart('guard') ? await benchGuard(size.guard, print) : undefined;
+  const metrics = isPart('metrics') ? await benchMetrics(size.metrics, print) : undefined;
+  const budget = isPart('budget')
     ? await benchBudget(
         { ...size.budget, seeds: Number(values.seeds ?? size.budget.seeds) },
         values.only,
         printTo('bench budget'),
       )
     : undefined;
-  const hostile = parts.includes('hostile')
+  const hostile = isPart('hostile')
     ? await benchHostile(size.hostile, values.only, printTo('bench hostile'))
     : undefined;
-  const scale = parts.includes('scale')
+  const scale = isPart('scale')
     ? await benchScale(withNodes(size.scale), printTo('bench scale'))
     : undefined;
-  const board = parts.includes('board')
+  const board = isPart('board')
     ? await benchBoard(withRuns(size.board), values.only, printTo('bench board'))
     : undefined;
-  const agents = parts.includes('agents')
+  const agents = isPart('agents')
     ? await benchAgents(size.agents, values.only, printTo('bench agents'))
     : undefined;
-  const tasks = parts.includes('tasks')
+  const tasks = isPart('tasks')
     ? await benchTasks(withSeeds(size.tasks), {
         only: values.only,
         print: printTo('bench tasks'),
-        progress: (line) => void process.stderr.write(`${line}\n`),
+        progress: (line) => progress.say(line),
       })
     : undefined;
-  const models = parts.includes('models')
+  const models = isPart('models')
     ? await benchModels(withCrowd(size.models), values.only, printTo('bench models'))
     : undefined;
+  progress.done();
   const figures = {
     mesh,
     gateway,

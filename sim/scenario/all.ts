@@ -6,6 +6,7 @@ import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { WorkProgress } from '../../src/cli/terminal/progress.ts';
 import { table } from '../bench/bars.ts';
 import { builtFile } from '../project-root.ts';
 import { loadScenario, scenarioNames } from './read.ts';
@@ -22,6 +23,7 @@ const OUTPUT_MAX_BYTES = 256 * 1024 * 1024;
 export interface AllInit {
   readonly seeds: number;
   readonly print: (text: string) => void;
+  readonly progress: WorkProgress;
 }
 
 interface Row {
@@ -33,17 +35,22 @@ interface Row {
 }
 
 /** Runs them; true when all claims of all of them held. */
-export async function runAll({ seeds, print }: AllInit): Promise<boolean> {
+export async function runAll({ seeds, print, progress }: AllInit): Promise<boolean> {
   const waiting = [...scenarioNames()];
   const rows: Row[] = [];
+  const all = waiting.length;
+  const show = (): void =>
+    progress.show(`${rows.length} of ${all} scenarios`, rows.length / Math.max(1, all));
+  show();
   const work = async (): Promise<void> => {
     for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
       const row = await runOne(name, seeds);
       rows.push(row);
+      show();
       for (const line of faultsOf(row)) print(`${line}\n`);
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  await Promise.all(Array.from({ length: AT_ONCE }, work)).finally(() => progress.done());
   print(renderRows(rows.toSorted((a, b) => (a.name < b.name ? -1 : 1))));
   return rows.every((row) => row.error === '' && row.reports.every(({ pass }) => pass));
 }

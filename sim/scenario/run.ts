@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import type { WorkProgress } from '../../src/cli/terminal/progress.ts';
 import { StarlingError } from '../../src/index.ts';
 import { removeAtExit } from '../remove-at-exit.ts';
 import { chooseEngine } from './engine.ts';
@@ -16,8 +17,6 @@ import { renderRun, replayLine } from './report.ts';
 import type { Plot, RunReport } from './report.ts';
 import { runOnWorld } from './runner.ts';
 import type { EngineName, Scenario } from './schema.ts';
-import { createView } from './view.ts';
-import type { Screen } from './view.ts';
 import type { World, WorldInit } from './world.ts';
 
 const SEED_MAX = 2 ** 32 - 1;
@@ -37,7 +36,8 @@ export interface ScenarioOptions {
   readonly out?: string | undefined;
   readonly json: boolean;
   readonly print: (text: string) => void;
-  readonly screen: Screen;
+  /** Shows what is going on. */
+  readonly progress: WorkProgress;
 }
 
 /** What was run, and where the report is. */
@@ -60,7 +60,7 @@ export async function runScenario(options: ScenarioOptions): Promise<ScenarioOut
   const seeds = wholeNumber('--seeds', options.seeds ?? '1', 1, SEEDS_MAX);
   // All of them before the first: a refusal must not come after minutes.
   const engines = counts.map((nodes) => chooseEngine(scenario, options.engine, nodes));
-  const view = createView(options.screen);
+  const { progress } = options;
   const reports: RunReport[] = [];
   for (const [at, nodes] of counts.entries()) {
     for (let seed = first; seed < first + seeds; seed += 1) {
@@ -68,9 +68,8 @@ export async function runScenario(options: ScenarioOptions): Promise<ScenarioOut
       const title = `${scenario.name} ×${nodes} ${engine} seed ${seed}`;
       const report = await runOnce(
         { scenario, given: options.given, engine, nodes, seed },
-        (text, done) => view.show(title, text, done),
-      );
-      view.clear();
+        (text, done) => progress.show(`${title}  ${text}`, done),
+      ).finally(() => progress.done());
       reports.push(report);
       if (!options.json) options.print(renderRun(report));
     }

@@ -3,6 +3,7 @@
  * of everything in some seconds; `--record` writes what the whole printed to `sim/RESULTS.md`.
  */
 import { parseArgs } from 'node:util';
+import { createWorkProgress } from '../../src/cli/terminal/progress.ts';
 import { recordResult } from '../results.ts';
 import { FULL, HEADS, QUICK, renderChecks, soak } from './soak.ts';
 
@@ -20,12 +21,16 @@ if (values.record && values.quick) {
 
 async function run(): Promise<void> {
   const printed: string[] = [];
+  const progress = createWorkProgress();
   const print = (text: string): void => {
     printed.push(text);
-    if (!values.json) process.stdout.write(text);
+    if (!values.json) progress.above(() => process.stdout.write(text));
   };
   print(HEADS);
-  const report = await soak(values.quick ? QUICK : FULL, print);
+  const size = values.quick ? QUICK : FULL;
+  const report = await soak(size, print, (text, share) => progress.show(text, share)).finally(() =>
+    progress.done(),
+  );
   print(`\n${renderChecks(report.checks)}`);
   if (values.json) process.stdout.write(`${JSON.stringify(report)}\n`);
   if (report.checks.some(({ pass }) => !pass)) process.exitCode = 1;

@@ -90,8 +90,12 @@ export interface SoakReport {
 
 type Work = readonly [title: string, count: number, run: (count: number, tally: Tally) => unknown];
 
-/** Runs it; `print` hears each line when it is there. */
-export async function soak(size: SoakSize, print: (text: string) => void): Promise<SoakReport> {
+/** Runs it; `print` hears each line when it is there, `begins` each phase, and the share of them that is over. */
+export async function soak(
+  size: SoakSize,
+  print: (text: string) => void,
+  begins: (title: string, share: number) => void = () => undefined,
+): Promise<SoakReport> {
   const root = await mkdtemp(join(tmpdir(), 'starling-soak-'));
   const crashed = { count: 0 };
   const phases: PhaseResult[] = [];
@@ -100,7 +104,8 @@ export async function soak(size: SoakSize, print: (text: string) => void): Promi
     world = await startWorld(root, size);
     const works = worksOf(root, world, size, crashed);
     const calm = newTally();
-    for (const [title, count, run] of works) {
+    for (const [at, [title, count, run]] of works.entries()) {
+      begins(`warm-up: ${title}`, at / works.length / 2);
       const from = performance.now();
       await run(Math.ceil(count * size.warmUpShare), calm);
       const seconds = (performance.now() - from) / 1000;
@@ -112,7 +117,8 @@ export async function soak(size: SoakSize, print: (text: string) => void): Promi
     await world.settled(0);
     const before = await keptMemory(world, size.samples);
     print(line('warm-up', calm, 0, before));
-    for (const [title, count, run] of works) {
+    for (const [at, [title, count, run]] of works.entries()) {
+      begins(title, (1 + at / works.length) / 2);
       const tally = newTally();
       const from = performance.now();
       await run(count, tally);

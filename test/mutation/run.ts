@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
+import { createWorkProgress } from '../../src/cli/terminal/progress.ts';
 import { recordResult } from '../../sim/results.ts';
 import { EQUIVALENTS } from './equivalents.ts';
 import { mutate } from './mutants.ts';
@@ -18,6 +19,7 @@ const ROOT = resolve(import.meta.dirname, '../..');
 /** Percent of the mutants that are not equivalent. */
 const SCORE_MIN = 85;
 const WORKERS = Math.min(2, availableParallelism());
+const progress = createWorkProgress();
 
 interface Score {
   readonly file: string;
@@ -72,7 +74,7 @@ function print(score: Score, ms: number): void {
     ),
     ...score.complaints,
   ];
-  process.stdout.write(`${lines.join('\n')}\n`);
+  progress.above(() => process.stdout.write(`${lines.join('\n')}\n`));
 }
 
 function row({ file, total, killed }: Score): string {
@@ -95,6 +97,11 @@ const targets = TARGETS.filter(
 const queue = [...targets];
 const scores: Score[] = [];
 const failures: string[] = [];
+const showDone = (): void => {
+  const done = scores.length + failures.length;
+  progress.show(`${done} of ${targets.length} files`, done / Math.max(1, targets.length));
+};
+showDone();
 await Promise.all(
   Array.from({ length: WORKERS }, async () => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
@@ -104,9 +111,10 @@ await Promise.all(
         // The other files are tried all the same.
         failures.push(`${next.file}: ${String(error)}`);
       }
+      showDone();
     }
   }),
-);
+).finally(() => progress.done());
 const sum = (of: (score: Score) => number): number =>
   scores.reduce((all, each) => all + of(each), 0);
 const [killed, total, equal] = [sum((s) => s.killed), sum((s) => s.total), sum((s) => s.equal)];

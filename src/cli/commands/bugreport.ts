@@ -12,6 +12,7 @@ import { VERSION } from '../../core/version.ts';
 import { createSecretRemover } from '../../core/words/without-secrets.ts';
 import { configFileMeant, likelyStateDir, runChecks } from '../checks/run-checks.ts';
 import type { Finding } from '../checks/check.ts';
+import { whileShown } from '../terminal/progress.ts';
 import { withNode } from '../node/locate-node.ts';
 import { print, printData } from '../terminal/output.ts';
 import type { CommonOptions } from '../options/common-options.ts';
@@ -38,7 +39,7 @@ interface Gathered {
 export async function run(options: BugreportOptions): Promise<void> {
   const at = new Date().toISOString();
   const { out = `starling-bugreport-${at.slice(0, 19).replaceAll(/[-:]/g, '')}.md` } = options;
-  const gathered = await gather(options);
+  const gathered = await whileShown('gathering what is known', () => gather(options));
   const text = await withoutSecrets(options, gathered, reportOf(gathered, at));
   if (out === '-') {
     print(text);

@@ -2,12 +2,13 @@
 import type { ExitCode } from '../../core/exit-codes.ts';
 import type { Finding } from '../checks/check.ts';
 import { runChecks } from '../checks/run-checks.ts';
+import { whileShown } from '../terminal/progress.ts';
 import { asSentence, paint, printData, safe, safeLine, sentence } from '../terminal/output.ts';
 import type { CommonOptions } from '../options/common-options.ts';
 
 /** Runs all checks side by side; exit code 1 when one failed. */
 export async function run(options: CommonOptions): Promise<ExitCode> {
-  const found = await runChecks(options);
+  const found = await whileShown('looking at this machine and its node', () => runChecks(options));
   printData({ findings: found }, options.json === true, () => found.map(show).join('\n'));
   return found.some(({ result }) => result === 'fail') ? 1 : 0;
 }

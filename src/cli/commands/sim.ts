@@ -3,6 +3,7 @@ import { EXIT } from '../../core/exit-codes.ts';
 import type { ExitCode } from '../../core/exit-codes.ts';
 import { StarlingError } from '../../core/errors.ts';
 import { flush, print, safeLine, tell } from '../terminal/output.ts';
+import { createWorkProgress } from '../terminal/progress.ts';
 
 const ENDINGS = [
   ['SIGINT', EXIT.interrupted],
@@ -49,7 +50,7 @@ function plain(options: SimOptions, json: boolean): () => Promise<{ exitCode: Ex
   const seed = count('--seed', options.seed ?? '1', 0, 2 ** 31);
   return async () => {
     const { runSim } = await import('../../../sim/run.ts');
-    return runSim({ nodes, calls, seed, json, ...(json ? {} : { progress: tell }) });
+    return runSim({ nodes, calls, seed, json, progress: createWorkProgress() });
   };
 }
 
@@ -64,7 +65,7 @@ function of(
     const { runScenario } = await import('../../../sim/run.ts');
     const write = (text: string): void => void process.stdout.write(text);
     const asked = { given, nodes, seed, seeds, engine, out, json };
-    return runScenario({ ...asked, print: write, screen: process.stderr });
+    return runScenario({ ...asked, print: write, progress: createWorkProgress() });
   };
 }
 

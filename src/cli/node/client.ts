@@ -70,12 +70,14 @@ export interface AttachInit {
   readonly answer?: FormAnswerer | undefined;
   /** The client only looks, again and again: the node neither counts nor records what `peers --watch` and `top` ask; all else it records. */
   readonly watching?: boolean;
+  /** Hears that a request is under way; what it gives is called when that is over. */
+  readonly waiting?: (() => () => void) | undefined;
 }
 
 /** Attaches to the node of `stateDir` as its operator. @throws STARLING_NODE_UNREACHABLE when none runs */
 export async function attach(
   stateDir: string,
-  { signal, answer, watching = false }: AttachInit = {},
+  { signal, answer, watching = false, waiting }: AttachInit = {},
 ): Promise<NodeClient> {
   const socket = await open(stateDir);
   const giveUp = (): void => void socket.destroy();
@@ -85,6 +87,7 @@ export async function attach(
     await attachAs(socket, watching ? ATTACH_WATCHING : ATTACH_OPERATOR);
     const client = await greeted(socket, answer);
     client.signal = signal;
+    client.waiting = waiting;
     return client;
   } finally {
     signal?.removeEventListener('abort', giveUp);
@@ -161,6 +164,8 @@ class SocketClient implements NodeClient {
   #answered: Promise<unknown> = Promise.resolve();
   /** Cancels requests that have no signal of their own. */
   signal: AbortSignal | undefined;
+  /** Hears of each request. */
+  waiting: AttachInit['waiting'];
 
   constructor(socket: Socket, answer?: FormAnswerer) {
     this.#socket = socket;
@@ -194,7 +199,9 @@ class SocketClient implements NodeClient {
     const said = { ...options.meta, ...token };
     const meta = Object.keys(said).length === 0 ? {} : { _meta: said };
     return new Promise((resolve, reject) => {
+      const over = this.waiting?.();
       const finish = (): void => {
+        over?.();
         stopTimer();
         signal?.removeEventListener('abort', cancelled);
         this.#waiting.delete(id);

@@ -8,6 +8,7 @@ import { defaultConfigFile, defaultStateDir } from '../../config/paths.ts';
 import { StarlingError, messageOf } from '../../core/errors.ts';
 import { attach } from './client.ts';
 import type { AttachInit, FormAnswerer, NodeClient } from './client.ts';
+import { createWorkProgress } from '../terminal/progress.ts';
 import { nodeCalled } from './local-nodes.ts';
 import type { CommonOptions } from '../options/common-options.ts';
 
@@ -104,7 +105,8 @@ async function fileOfRunning(stateDir: string): Promise<string | undefined> {
 
 /**
  * Runs `work` with a client of the running node, and closes it; `signal` cancels all that the node is asked, `answer`
- * what servers ask.
+ * what servers ask. On a terminal is shown that the node is waited for, unless there is a signal: whoever waits at length
+ * says what for.
  * @throws STARLING_NODE_UNREACHABLE
  */
 export function withNode<T>(
@@ -113,7 +115,8 @@ export function withNode<T>(
   signal?: AbortSignal,
   answer?: FormAnswerer,
 ): Promise<T> {
-  return withClient(options, work, { signal, answer });
+  const waiting = signal === undefined && answer === undefined ? showWaiting() : undefined;
+  return withClient(options, work, { signal, answer, waiting });
 }
 
 /**
@@ -126,6 +129,20 @@ export function watchNode<T>(
   signal?: AbortSignal,
 ): Promise<T> {
   return withClient(options, work, { signal, watching: true });
+}
+
+/** Shows while requests are under way that the node is waited for. */
+function showWaiting(): AttachInit['waiting'] {
+  const progress = createWorkProgress();
+  let count = 0;
+  return () => {
+    count += 1;
+    progress.show('waiting for the node');
+    return () => {
+      count -= 1;
+      if (count === 0) progress.done();
+    };
+  };
 }
 
 /** A client of the node of `stateDir`; of a node that was put out the error says so. @throws STARLING_NODE_UNREACHABLE, STARLING_MEMBERSHIP_ENDED */

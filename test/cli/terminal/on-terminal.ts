@@ -40,7 +40,7 @@ export function startOnTerminal(args: readonly string[], init: TerminalInit = {}
     [PTY, String(columns), String(ROWS), process.execPath, CLI, ...args],
     {
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...process.env, TERM: 'xterm', NO_COLOR: '', COLUMNS: '', LINES: '', ...env },
+      env: { ...process.env, TERM: 'xterm', NO_COLOR: '', CI: '', COLUMNS: '', LINES: '', ...env },
     },
   );
   let raw = '';

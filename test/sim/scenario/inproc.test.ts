@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { runScenario } from '../../../sim/scenario/run.ts';
+import { createWorkProgress } from '../../../src/cli/terminal/progress.ts';
 import type { RunReport } from '../../../sim/scenario/report.ts';
 
 const cleanups: (() => unknown)[] = [];
@@ -28,7 +29,7 @@ async function run(
     out,
     json: false,
     print,
-    screen: { write: print },
+    progress: createWorkProgress({ screen: { write: print } }),
   });
   return { report: reports[0] as RunReport, said, out };
 }

@@ -17,6 +17,7 @@ import { simulate } from '../../../sim/scenario/model/simulate.ts';
 import { Wheel } from '../../../sim/scenario/model/wheel.ts';
 import { createChance } from '../../../sim/scenario/random.ts';
 import { runScenario } from '../../../sim/scenario/run.ts';
+import { createWorkProgress } from '../../../src/cli/terminal/progress.ts';
 
 const QUIET = {
   durationMs: 30_000,
@@ -30,7 +31,7 @@ const QUIET = {
 async function bytesOf(seed: string): Promise<string> {
   const out = await mkdtemp(join(tmpdir(), 'starling-model-'));
   try {
-    const quiet = { print: () => undefined, screen: { write: () => undefined }, json: false };
+    const quiet = { print: () => undefined, progress: createWorkProgress(), json: false };
     const { exitCode } = await runScenario({ given: 'scale-model', seed, out, ...quiet });
     expect(exitCode).toBe(0);
     return await readFile(join(out, 'report.json'), 'utf8');

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { runScenario } from '../../../sim/scenario/run.ts';
+import { createWorkProgress } from '../../../src/cli/terminal/progress.ts';
 import { createSpaces } from '../../../sim/scenario/spaces.ts';
 
 const missing = await createSpaces(['probe'], {}).then(
@@ -23,7 +24,12 @@ async function run(
 ): Promise<{ readonly pass: boolean | undefined; readonly said: string }> {
   let said = '';
   const print = (text: string): void => void (said += text);
-  const quiet = { out: join(folder, 'out'), json: false, print, screen: { write: print } };
+  const quiet = {
+    out: join(folder, 'out'),
+    json: false,
+    print,
+    progress: createWorkProgress({ screen: { write: print } }),
+  };
   const { reports } = await runScenario({ given, ...quiet });
   return { pass: reports[0]?.pass, said };
 }

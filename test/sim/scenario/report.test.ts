@@ -4,7 +4,6 @@ import { renderHtml } from '../../../sim/scenario/html.ts';
 import { renderRun, replayLine } from '../../../sim/scenario/report.ts';
 import type { RunReport } from '../../../sim/scenario/report.ts';
 import { plotsOverNodes } from '../../../sim/scenario/run.ts';
-import { createView } from '../../../sim/scenario/view.ts';
 
 const report = (nodes: number, pass = true): RunReport => ({
   scenario: 'mine',
@@ -60,24 +59,5 @@ describe('a report', () => {
       [5, 50],
       [10, 100],
     ]);
-  });
-});
-
-describe('the view', () => {
-  it('shows one line that changes on a terminal, and takes it away', () => {
-    const said: string[] = [];
-    const view = createView({ isTTY: true, write: (text) => said.push(text) });
-    view.show('mine', 'kill n2', 0.5);
-    view.clear();
-    expect(said[0]).toContain('mine  kill n2');
-    expect(said[1]).toBe('\r\u001b[2K');
-  });
-
-  it('is quiet where nobody looks', () => {
-    const said: string[] = [];
-    const view = createView({ isTTY: false, write: (text) => said.push(text) });
-    view.show('mine', 'kill n2', 0.5);
-    view.clear();
-    expect(said).toEqual([]);
   });
 });

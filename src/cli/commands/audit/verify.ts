@@ -8,6 +8,7 @@ import { auditDidsOf, auditFolderOf } from '../../node/audit-folder.ts';
 import type { FolderOptions } from '../../node/audit-folder.ts';
 import { checkpointsSeen } from '../../node/checkpoints-seen.ts';
 import { ago, paint, printData, safeLine, sentence } from '../../terminal/output.ts';
+import { whileShown } from '../../terminal/progress.ts';
 import { withNode } from '../../node/locate-node.ts';
 
 const TIMEOUT_MS = 600_000;
@@ -48,7 +49,9 @@ async function readFolder(options: FolderOptions): Promise<AuditVerdict & Compar
   const dids = await auditDidsOf(options);
   const folder = await auditFolderOf(options);
   const { checkpoints, problem } = await checkpointsSeen(dids, options);
-  const verdict = await verifyLog(folder, { did: dids, checkpointsSeen: checkpoints });
+  const verdict = await whileShown('verifying the record', () =>
+    verifyLog(folder, { did: dids, checkpointsSeen: checkpoints }),
+  );
   return {
     ...verdict,
     seenHere: checkpoints.length,

@@ -2,8 +2,13 @@
 import { readFile } from 'node:fs/promises';
 import type { BoardListResult } from '../../../builtin/results.ts';
 import { StarlingError, messageOf } from '../../../core/errors.ts';
+import { EXIT } from '../../../core/exit-codes.ts';
+import type { ExitCode } from '../../../core/exit-codes.ts';
 import type { Json } from '../../../core/json/json.ts';
-import { printData } from '../../terminal/output.ts';
+import { untilInterrupted } from '../../terminal/interrupted.ts';
+import { printData, tell } from '../../terminal/output.ts';
+import { createWorkProgress } from '../../terminal/progress.ts';
+import type { Progress } from '../../terminal/progress.ts';
 import { readStdin } from '../../terminal/stdin.ts';
 import type { NodeClient } from '../../node/client.ts';
 import { withNode } from '../../node/locate-node.ts';
@@ -38,17 +43,47 @@ const SECOND_MS = 1000;
 const STDIN = '-';
 
 /** Writes the entries of a file of JSON Lines; nothing when a line is none. */
-export async function run(board: string, file: string, options: ImportOptions): Promise<void> {
+export async function run(board: string, file: string, options: ImportOptions): Promise<ExitCode> {
   const lines = linesOf(await read(file), file);
+  const progress = createWorkProgress();
+  return untilInterrupted(async (signal) => {
+    const say = (): void => {
+      progress.done();
+      tell('what was written stays; the same command goes on with the rest');
+    };
+    signal.addEventListener('abort', say, { once: true });
+    try {
+      const result = await imported({ board, lines, progress }, options, signal);
+      progress.done();
+      printData(result, options.json === true, () => textOf(result));
+      return EXIT.done;
+    } finally {
+      progress.done();
+    }
+  });
+}
+
+interface ImportInit {
+  readonly board: string;
+  readonly lines: readonly Line[];
+  readonly progress: Progress;
+}
+
+function imported(
+  { board, lines, progress }: ImportInit,
+  options: ImportOptions,
+  signal: AbortSignal,
+): Promise<ImportResult> {
   const isDry = options.dryRun === true;
-  const result = await withNode(options, async (node): Promise<ImportResult> => {
+  const work = async (node: NodeClient): Promise<ImportResult> => {
+    progress.show(`reading board '${board}'`);
     const { entries = [] } = await node.builtin<BoardListResult>('board_list', { board });
     const before = new Map(entries.map(({ key, value }) => [key, JSON.stringify(value)]));
     const now = Date.now();
     const alive = lines.filter(({ expires }) => expires === undefined || expires > now);
     const news = alive.filter(({ key, value }) => before.get(key) !== JSON.stringify(value));
     const added = news.filter(({ key }) => !before.has(key)).length;
-    if (!isDry) await write(node, { board, lines: news, create: options.create === true });
+    if (!isDry) await write(node, { board, lines: news, progress }, options.create === true);
     return {
       board,
       dryRun: isDry,
@@ -57,16 +92,18 @@ export async function run(board: string, file: string, options: ImportOptions): 
       unchanged: alive.length - news.length,
       expired: lines.length - alive.length,
     };
-  });
-  printData(result, options.json === true, () => textOf(result));
+  };
+  return withNode(options, work, signal);
 }
 
 async function write(
   node: NodeClient,
-  init: { readonly board: string; readonly lines: readonly Line[]; readonly create: boolean },
+  { board, lines, progress }: ImportInit,
+  create: boolean,
 ): Promise<void> {
-  const { board, lines, create } = init;
   for (let at = 0; at < lines.length; at += AT_ONCE) {
+    const text = `writing to board '${board}': ${at} of ${lines.length} entries`;
+    progress.show(text, at / lines.length);
     const some = lines.slice(at, at + AT_ONCE);
     await Promise.all(
       some.map(({ key, value, expires }) => {
