@@ -32,10 +32,13 @@ export async function nodeFolders(env: NodeJS.ProcessEnv): Promise<readonly stri
   return [...new Set([...usual, ...notes, ...sockets, ...noted.flat(), ...(await openNow())])];
 }
 
-/** Makes the folders that a node without a word of its own will use, so that they are hidden before it is there. Never throws. */
+/**
+ * Makes the folders that a node without a word of its own will use, and the one below which further nodes may have theirs,
+ * so that they are hidden before those are there. Never throws.
+ */
 export async function makeUsualFolders(env: NodeJS.ProcessEnv): Promise<void> {
   if (process.platform === 'win32') return;
-  for (const folder of [defaultStateDir(env), socketsFolder()]) {
+  for (const folder of [defaultStateDir(env), nodesFolder(env), socketsFolder()]) {
     // Not recursive: nobody's home is made anew. Where nothing can be made, what comes later is told of.
     await mkdir(folder, { mode: 0o700 }).catch(() => undefined);
   }

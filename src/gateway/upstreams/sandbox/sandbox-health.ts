@@ -23,16 +23,21 @@ export async function tellOfSandbox(
 }
 
 /** Raises or clears what is to be said of nodes that began after servers which run. */
-export async function tellOfNewerNodes(sandbox: Sandbox, health: Health): Promise<void> {
+export async function tellOfNewerNodes(
+  sandbox: Pick<Sandbox, 'reachable'>,
+  health: Health,
+): Promise<void> {
   const found = await sandbox.reachable();
   const folders = [...new Set([...found.values()].flat())];
   const [first] = folders;
   if (first === undefined) return health.clear(OLDER);
   const others = folders.length > 1 ? ` (and ${folders.length - 1} more)` : '';
+  const servers = [...found.keys()];
+  const commands = servers.map((name) => `starling mcp restart ${name}`).join('; ');
   health.raise({
     code: OLDER,
-    text: `${listed([...found.keys()])} began before the node in ${first}${others} and can read its key`,
-    hint: 'start this node again: a server that starts is shut out of the folders of all nodes that are there',
+    text: `${listed(servers)} began before the node in ${first}${others} and can read its key`,
+    hint: `a server that starts anew is shut out of it: ${commands}`,
   });
 }
 

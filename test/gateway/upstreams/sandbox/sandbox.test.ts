@@ -22,12 +22,13 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { noteNode, socketsFolder, writeAbout } from '../../../../src/config/index.ts';
 import type { SandboxRules, StdioServer } from '../../../../src/config/index.ts';
 import { defaultPolicy, parsePolicy } from '../../../../src/guard/index.ts';
-import { Secret, silentLogger, systemClock } from '../../../../src/core/index.ts';
+import { Secret, createHealth, silentLogger, systemClock } from '../../../../src/core/index.ts';
 import type { StarlingError } from '../../../../src/core/index.ts';
 import type { Sandbox } from '../../../../src/gateway/index.ts';
 import { createSandbox, runBriefly } from '../../../../src/gateway/index.ts';
 import type { UpstreamConnection } from '../../../../src/gateway/upstreams/connection-types.ts';
 import { connectStdio } from '../../../../src/gateway/upstreams/process/stdio.ts';
+import { tellOfNewerNodes } from '../../../../src/gateway/upstreams/sandbox/sandbox-health.ts';
 import { sandboxMissing } from '../../../e2e/sandbox-missing.ts';
 import { until } from '../../support/clients.ts';
 
@@ -260,6 +261,39 @@ describe.skipIf(missing !== undefined)('a process in its sandbox', () => {
     await looks.ended;
     expect(JSON.parse(await out())).toEqual([]);
     expect((await stat(usual)).mode & 0o777).toBe(0o700);
+  });
+
+  it('is shut out of state folders that come later below the folder of notes, which is no reason to warn', async () => {
+    await world();
+    await mkdir(join(root, 'home/.local/state'), { recursive: true });
+    const notes = join(root, 'home/.local/state/starling-nodes');
+    const [second, elsewhere] = [join(notes, 'second'), join(root, 'elsewhere')];
+    const looks = await start(
+      `setInterval(() => {
+        if (!fs.existsSync('${root}/home/now')) return;
+        fs.writeFileSync(out, JSON.stringify(fs.readdirSync('${notes}')));
+        process.exit(0);
+      }, 10)`,
+    );
+    expect((await stat(notes)).mode & 0o777).toBe(0o700);
+    for (const folder of [second, elsewhere]) {
+      await mkdir(folder);
+      await writeFile(join(folder, 'key'), '{}');
+      await noteNode(folder, { HOME: join(root, 'home') });
+    }
+    const reached = (await sandbox?.reachable())?.get('tool') ?? [];
+    expect([reached.includes(second), reached.includes(elsewhere)]).toEqual([false, true]);
+    const health = createHealth();
+    await tellOfNewerNodes({ reachable: async () => new Map([['tool', [elsewhere]]]) }, health);
+    expect(health.warnings()).toMatchObject([
+      {
+        text: `server 'tool' began before the node in ${elsewhere} and can read its key`,
+        hint: 'a server that starts anew is shut out of it: starling mcp restart tool',
+      },
+    ]);
+    await writeFile(join(root, 'home/now'), '');
+    await looks.ended;
+    expect(JSON.parse(await out())).toEqual([]);
   });
 
   it('can add no key by which it would log in at its machine, nor write into control groups', async () => {
