@@ -104,9 +104,7 @@ class NodeBudgets implements Budgets {
   }
 
   async create(init: BudgetInit): Promise<BudgetView> {
-    // Of what is over the date says so: a clock that was set back must not make a budget that is over from the beginning.
-    const createdAt = Math.max(this.#components.clock.now(), this.#books.newestOver() + 1);
-    const terms = termsOf(this.#books, this.#names, init, createdAt);
+    const terms = termsOf(this.#books, this.#names, init, this.#components.clock.now());
     const id = await this.#books.found(terms);
     this.#history.note(id, { what: 'created', amount: terms.limit });
     return this.#view(id);

@@ -98,8 +98,6 @@ export interface Books {
   forget(ids: readonly string[]): Promise<void>;
   /** Owners of a closed budget whose last word is not here. */
   unsaid(id: string): readonly Did[];
-  /** A new budget of this node must be made after this, ms since the epoch. */
-  newestOver(): number;
   idle(): Promise<void>;
 }
 

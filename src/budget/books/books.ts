@@ -91,9 +91,12 @@ class NodeBooks implements Books {
     this.#closings.sayLast(this.ids());
   }
 
-  async found(terms: BudgetTerms): Promise<string> {
-    const id = budgetIdOf(this.self, terms.name, terms.createdAt);
+  async found(wanted: BudgetTerms): Promise<string> {
     if (this.#known.countOf(this.self) >= BUDGETS_MAX) await this.#makePlace();
+    // Of what is over the date says so: a clock that was set back must not make a budget that is over from the beginning.
+    const createdAt = Math.max(wanted.createdAt, this.#endings.newestOver(this.self) + 1);
+    const terms = { ...wanted, createdAt };
+    const id = budgetIdOf(this.self, terms.name, createdAt);
     // A row that is too long must not be written.
     signRow(this.#components.signer, {
       budget: id,
@@ -330,10 +333,6 @@ class NodeBooks implements Books {
     yield* this.#endings.ids();
     yield* this.#shelves.rowIds();
     for (const { rowId } of this.#accounts.all()) if (!this.#shelves.has(rowId)) yield rowId;
-  }
-
-  newestOver(): number {
-    return this.#endings.newestOver(this.self);
   }
 
   unsaid(id: string): readonly Did[] {

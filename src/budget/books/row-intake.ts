@@ -49,6 +49,8 @@ interface ReadText extends ReadRow {
 /** Takes rows, and reads those that were taken. */
 export class RowIntake {
   readonly #components: IntakeComponents;
+  /** What came before is on the disk first: an older row would be written over a newer one that is under way. */
+  #taking: Promise<unknown> = Promise.resolve();
 
   constructor(components: IntakeComponents) {
     this.#components = components;
@@ -71,7 +73,13 @@ export class RowIntake {
   }
 
   /** Takes signed rows in whatever order; gives how many were new, and tells which were not looked at. Never throws for bad input. */
-  async take(texts: readonly string[], refused?: RefusedRow): Promise<number> {
+  take(texts: readonly string[], refused?: RefusedRow): Promise<number> {
+    const taken = this.#taking.then(() => this.#take(texts, refused));
+    this.#taking = taken.catch(() => undefined);
+    return taken;
+  }
+
+  async #take(texts: readonly string[], refused?: RefusedRow): Promise<number> {
     const { logger, successions } = this.#components;
     const read: ReadText[] = [];
     const unique = new Set(texts);
