@@ -1,6 +1,7 @@
 /** `starling model …` and `starling llm …` at a real node in this process, with a vendor of ours at the wire. */
-import { readFile, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { execFile } from 'node:child_process';
+import { readFile, readdir, stat, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import { attach } from '../../src/cli/node/client.ts';
 import { loadConfig } from '../../src/index.ts';
@@ -9,6 +10,8 @@ import { wholeNodes } from '../fixtures/whole-nodes.ts';
 import { run } from '../cli/support.ts';
 import type { FakeVendor } from './fake-vendor.ts';
 import { TEXT, startModelBox } from './model-box.ts';
+
+const CLI = resolve(import.meta.dirname, '../../dist/cli.js');
 
 const nodes = wholeNodes('model');
 let node: StarlingNode;
@@ -195,4 +198,33 @@ it('records what models answer in a file of our own, and replays that', async ()
   expect(await run(...record, '--model', 'gpu/qwen', '--force')).toMatchObject({ code: 2 });
   const none = await run(...record, '--force', '--model', 'gpu/qwen', '--model', 'gpu/status-401');
   expect(none).toMatchObject({ code: 1, stderr: expect.stringContaining('gpu/status-401') });
+  // What nobody answered has replaced nothing, and nothing half-made stays.
+  expect((await readFile(out, 'utf8')).split('\n')).toHaveLength(4);
+  expect((await readdir(root)).filter((name) => name.endsWith('.part'))).toEqual([]);
+  const device = [...record.slice(0, 3), '--out', '/dev/null', ...record.slice(5), '--force'];
+  const mode = (await stat('/dev/null')).mode;
+  expect(await run(...device, ...models)).toMatchObject({ code: 2 });
+  expect((await stat('/dev/null')).mode).toBe(mode);
+});
+
+it('asks no further where answers cannot be kept, and leaves whole lines only', async () => {
+  const questions = join(root, 'many.jsonl');
+  const out = join(root, 'full.jsonl');
+  const line = JSON.stringify({ class: 'greet', prompt: 'why', expect: { equals: TEXT } });
+  await writeFile(questions, Array.from({ length: 40 }, () => line).join('\n'));
+  const words = ['llm', 'record', questions, '--out', out, '--config', file, ...at];
+  const models = ['--model', 'gpu/qwen', '--model', 'gpu/other'];
+  // No file may grow beyond two KiB: what a full disk does.
+  const bounded = ['-c', 'ulimit -f 2; exec "$@"', 'bash', process.execPath, CLI];
+  const ended = await new Promise<{ readonly code: unknown; readonly stderr: string }>((done) => {
+    execFile('bash', [...bounded, ...words, ...models], (error, _, stderr) =>
+      done({ code: error?.code, stderr }),
+    );
+  });
+  expect(ended).toMatchObject({ code: 1, stderr: expect.stringContaining('make room') });
+  expect(ended.stderr).not.toContain('left out');
+  const kept = (await readFile(out, 'utf8')).trimEnd().split('\n');
+  expect(kept.length).toBeGreaterThan(2);
+  for (const each of kept) JSON.parse(each);
+  expect((await run('llm', 'replay', out)).code).toBe(0);
 });

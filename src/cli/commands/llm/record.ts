@@ -1,5 +1,5 @@
 /** `starling llm record` */
-import { open, readFile } from 'node:fs/promises';
+import { open, readFile, rename, rm, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { StarlingError, messageOf } from '../../../core/errors.ts';
 import type { ExitCode } from '../../../core/exit-codes.ts';
@@ -52,16 +52,17 @@ export async function run(file: string, options: RecordOptions): Promise<ExitCod
   }
   const questions = readQuestions(await readLineFile(file), file);
   const tiers = await pricesOf(models, options);
-  const result = await untilInterrupted(async (signal) => {
+  const result = await untilInterrupted(async (signal): Promise<Recorded> => {
     const door = await withNode(options, async (node) => doorOf(await node.builtin('status')));
-    const out = await created(options);
+    const out = await Recording.begin(options);
     try {
-      await out.appendFile(`${headLine(tiers)}\n`);
-      return await recordAll({ questions, models, door, out, signal }, options.out);
+      await out.add(headLine(tiers));
+      await recordAll({ questions, models, door, out, signal });
     } finally {
-      await out.sync();
-      await out.close();
+      await out.end();
     }
+    const { recorded } = out;
+    return { recorded, left_out: questions.length - recorded, file: options.out };
   });
   if (typeof result === 'number') return result;
   printData(result, options.json === true, () =>
@@ -72,37 +73,100 @@ export async function run(file: string, options: RecordOptions): Promise<ExitCod
   return 0;
 }
 
-interface Recording {
+interface Asking {
   readonly questions: readonly MixQuestion[];
   readonly models: readonly string[];
   readonly door: Door;
-  readonly out: FileHandle;
+  readonly out: Recording;
   readonly signal: AbortSignal;
 }
 
-async function recordAll(
-  { questions, models, door, out, signal }: Recording,
-  file: string,
-): Promise<Recorded> {
-  let recorded = 0;
+async function recordAll({ questions, models, door, out, signal }: Asking): Promise<void> {
   let last: unknown;
   for (const [at, question] of questions.entries()) {
-    try {
-      const asked = models.map((model) => answerOf(door, question.body, model, signal));
-      const given = await Promise.all(asked);
-      const answers = Object.fromEntries(models.map((model, which) => [model, given[which]]));
-      await out.appendFile(`${JSON.stringify({ ...question, answers })}\n`);
-      recorded += 1;
-    } catch (error) {
+    const asked = models.map((model) => answerOf(door, question.body, model, signal));
+    const given = await Promise.all(asked).catch((error: unknown) => {
       signal.throwIfAborted();
       last = error;
       tell(safeLine(`question ${at + 1} is left out: ${messageOf(error)}`));
+      return undefined;
+    });
+    if (given !== undefined) {
+      const answers = Object.fromEntries(models.map((model, which) => [model, given[which]]));
+      // Answers that can't be kept are not paid for any longer.
+      await out.add(JSON.stringify({ ...question, answers }));
     }
     if ((at + 1) % 50 === 0) tell(`${at + 1} of ${questions.length}`);
   }
-  if (recorded === 0) throw last;
-  return { recorded, left_out: questions.length - recorded, file };
+  if (out.recorded === 0) throw last;
 }
+
+/**
+ * A file that is being written: beside the one that it will be, whose place it takes once it ends with an answer in it. It
+ * has whole lines only, also when the disk is full.
+ */
+class Recording {
+  readonly #file: string;
+  readonly #handle: FileHandle;
+  #lines = 0;
+  #bytes = 0;
+
+  private constructor(file: string, handle: FileHandle) {
+    this.#file = file;
+    this.#handle = handle;
+  }
+
+  /** @throws STARLING_USAGE where there is a file already, or something that is none */
+  static async begin({ force, out }: RecordOptions): Promise<Recording> {
+    const there = await stat(out).catch(() => undefined);
+    if (there !== undefined && !there.isFile()) {
+      throw new StarlingError('STARLING_USAGE', `${out} is not a file`, {
+        hint: 'name a file that is to be made: --out mix.jsonl',
+      });
+    }
+    if (there !== undefined && force !== true) {
+      throw new StarlingError('STARLING_USAGE', `${out} exists already`, {
+        hint: 'choose another name, or replace it: --force',
+      });
+    }
+    // Left by one that was killed.
+    await rm(partOf(out), { force: true });
+    return new Recording(out, await open(partOf(out), 'wx', OWN_MODE));
+  }
+
+  /** Questions with their answers; the first line is none of them. */
+  get recorded(): number {
+    return Math.max(0, this.#lines - 1);
+  }
+
+  /** @throws STARLING_STATE_UNUSABLE where the disk takes no more */
+  async add(line: string): Promise<void> {
+    const text = `${line}\n`;
+    try {
+      await this.#handle.appendFile(text);
+    } catch (error) {
+      await this.#handle.truncate(this.#bytes);
+      const kept = this.recorded === 0 ? 'nothing is' : `${this.recorded} questions are`;
+      throw new StarlingError(
+        'STARLING_STATE_UNUSABLE',
+        `${this.#file} could not be written: ${messageOf(error)}`,
+        { hint: `make room on the disk, and record again: ${kept} in the file`, cause: error },
+      );
+    }
+    this.#bytes += Buffer.byteLength(text);
+    this.#lines += 1;
+  }
+
+  /** Puts the file in its place; where nobody answered, what was there stays. */
+  async end(): Promise<void> {
+    await this.#handle.sync();
+    await this.#handle.close();
+    if (this.recorded === 0) await rm(partOf(this.#file), { force: true });
+    else await rename(partOf(this.#file), this.#file);
+  }
+}
+
+const partOf = (file: string): string => `${file}.part`;
 
 /** What the model answered, without what tells nothing of it. */
 async function answerOf(
@@ -174,17 +238,4 @@ async function pricesOf(
     }
     return { model, price };
   });
-}
-
-async function created({ force, out }: RecordOptions): Promise<FileHandle> {
-  try {
-    const handle = await open(out, force === true ? 'w' : 'wx', OWN_MODE);
-    await handle.chmod(OWN_MODE);
-    return handle;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    throw new StarlingError('STARLING_USAGE', `${out} exists already`, {
-      hint: 'choose another name, or replace it: --force',
-    });
-  }
 }
