@@ -2,16 +2,33 @@
  * `npm run sim [-- <scenario>] [--nodes N] [--calls N] [--seed N] [--json] [--record]`: what `starling sim` does;
  * with `--record` its table is written to `sim/RESULTS.md`. Exit code 1 when anything failed.
  */
-import { parseArgs } from 'node:util';
 import { createWorkProgress } from '../src/cli/terminal/progress.ts';
+import { readOptions } from './command-options.ts';
 import { recordResult } from './results.ts';
 
 /** What is recorded: as many nodes as one process may have, with a hundred calls each. */
 const RECORDED = { nodes: '50', calls: '100', seed: '1' } as const;
 const USUAL = { nodes: '10', calls: '20', seed: '1' } as const;
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
+const USAGE = `
+npm run sim -- [scenario] [options]: a mesh of real nodes in one process, or a scenario (docs/simulator.md)
+
+  all              all scenarios, with --seeds <n>
+  model-check      the model against real nodes, with --nodes 10,25
+  <scenario>       a name or a file; starling sim --help has more
+
+  --nodes <n>      how many nodes (2 to 50; default: ${USUAL.nodes})
+  --calls <n>      how many tool calls (default: ${USUAL.calls})
+  --seed <n>       the seed (default: ${USUAL.seed})
+  --seeds <n>      a scenario: so many seeds, one after the other
+  --engine <name>  a scenario: model or nodes
+  --out <folder>   a scenario: where its report goes
+  --json           print JSON
+  --record         write the result to sim/RESULTS.md
+`;
+
+const { values, positionals } = readOptions({
+  usage: USAGE,
   options: {
     engine: { type: 'string' },
     out: { type: 'string' },

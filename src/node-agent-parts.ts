@@ -274,7 +274,15 @@ function createNodeMemory({ store, identity }: OpenState, blackboard: Blackboard
 
 interface RunRooms extends Pick<
   RunsComponents,
-  'agents' | 'config' | 'funds' | 'guard' | 'memory' | 'modelScopes' | 'startMind' | 'startProcess'
+  | 'agents'
+  | 'config'
+  | 'funds'
+  | 'guard'
+  | 'memory'
+  | 'modelScopes'
+  | 'requireModelThere'
+  | 'startMind'
+  | 'startProcess'
 > {
   readonly keys: Pick<ApiKeys, 'list'>;
   readonly clients: Pick<AttachedClients, 'holderOf'>;

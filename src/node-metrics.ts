@@ -70,7 +70,8 @@ function createNodeMetrics(
       servers: () =>
         gateway()
           .upstreams()
-          .map(({ state }) => state),
+          // The node's own tools are no server of anybody's.
+          .flatMap(({ kind, state }) => (kind === 'builtin' ? [] : [state])),
       boards: () => blackboard.names().length,
       tasks: () => tasks.list(OPERATOR, { limit: 0 }).counts,
       budgets: () => budgets.sums(),

@@ -4,7 +4,7 @@ import type { Blackboard } from './blackboard/index.ts';
 import type { ModelsConfig } from './config/index.ts';
 import { createContexts } from './contexts/index.ts';
 import type { Contexts } from './contexts/index.ts';
-import { BUILTIN_SERVER, StarlingError } from './core/index.ts';
+import { BUILTIN_SERVER, StarlingError, printable } from './core/index.ts';
 import type { BuiltinTool, Gateway, ToolOrigin } from './gateway/index.ts';
 import { OPERATOR, leastTrusted, scopesCover } from './guard/index.ts';
 import type { Governance, Principal, Zone } from './guard/index.ts';
@@ -20,6 +20,10 @@ import type { AskComponents } from './thinking/index.ts';
 
 /** As grants name the node's own tools. */
 const NODE_TOOLS = `tool:${BUILTIN_SERVER}/`;
+/** Ollama takes a name without a tag for the one with this. */
+const ANY_TAG = ':latest';
+/** How many models an error names. */
+const NAMED_MAX = 8;
 
 /** The rooms that thinking needs; those that are made later are asked for when they are used. */
 export interface ThinkingRooms {
@@ -55,7 +59,7 @@ export function createThinkingParts(
   { clock, config, logger }: Base,
   state: OpenState,
   { contexts, gateway, governance, modelConfig, models }: ThinkingRooms,
-): Required<Pick<RunsComponents, 'modelScopes' | 'startMind'>> {
+): Required<Pick<RunsComponents, 'modelScopes' | 'requireModelThere' | 'startMind'>> {
   const { callerRules, sourceZones } = governance;
   const asking = (): AskComponents =>
     askingOf(
@@ -77,6 +81,8 @@ export function createThinkingParts(
       ),
     modelScopes: (model, principal) =>
       scopesOf({ models: models(), modelConfig }, model, principal),
+    requireModelThere: (model, principal, signal) =>
+      requireModelThere({ models: models(), modelConfig }, { model, principal, signal }),
   };
 }
 
@@ -141,9 +147,7 @@ function scopesOf(
   name: string,
   principal: Principal,
 ): readonly string[] {
-  const { routes } = modelConfig();
-  const route = Object.hasOwn(routes, name) ? routes[name] : undefined;
-  const names = route === undefined ? [name] : [...route.models, ...route.fallbacks];
+  const names = namesIn(modelConfig(), name);
   const scopes = names.flatMap((one) => [
     ...resourcesOf(one),
     // In full, where a peer is known to have it.
@@ -154,6 +158,55 @@ function scopesOf(
       principal.kind === OPERATOR.kind ||
       (principal.kind === 'client' && scopesCover(principal.scopes, scope)),
   );
+}
+
+/** The models that a name stands for: those of a route, or itself. */
+function namesIn({ routes }: ModelsConfig, name: string): readonly string[] {
+  const route = Object.hasOwn(routes, name) ? routes[name] : undefined;
+  return route === undefined ? [name] : [...route.models, ...route.fallbacks];
+}
+
+/**
+ * What a server on this machine or its network lists is all that it has; vendors answer by names that they do not list, and
+ * whoever does not answer now may have anything. @throws STARLING_MODEL_UNKNOWN
+ */
+async function requireModelThere(
+  { models, modelConfig }: { readonly models: Models; readonly modelConfig: () => ModelsConfig },
+  init: {
+    readonly model: string;
+    readonly principal: Principal;
+    readonly signal: AbortSignal;
+  },
+): Promise<void> {
+  const { model, principal, signal } = init;
+  const names = namesIn(modelConfig(), model);
+  const usable = names.flatMap((name) => models.about(name, principal) ?? []);
+  if (usable.some(({ tier }) => tier !== 'edge')) return;
+  const { models: listed, failures } = await models.list(principal, signal);
+  const there = listed.map(({ name }) => name);
+  const isThere = usable.some(
+    ({ name }) =>
+      there.includes(name) ||
+      there.includes(`${name}${ANY_TAG}`) ||
+      failures.some(({ from }) => from === providerOf(name)),
+  );
+  if (isThere) return;
+  const some = there.slice(0, NAMED_MAX).map((name) => printable(name));
+  const more = there.length > NAMED_MAX ? `, and ${there.length - NAMED_MAX} more` : '';
+  throw new StarlingError(
+    'STARLING_MODEL_UNKNOWN',
+    `no agent with the model '${printable(model.slice(0, 300))}': nobody has such a model`,
+    {
+      hint:
+        some.length === 0
+          ? 'there are none yet: starling model add --help'
+          : `there are ${some.join(', ')}${more}: starling model list`,
+    },
+  );
+}
+
+function providerOf(name: string): string {
+  return readModelName(name).provider;
 }
 
 /** What a name may stand for: a model of this node, or of the one peer that has it. */

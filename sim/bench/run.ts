@@ -12,8 +12,8 @@
  * `--only requests|starts|idle|hogs|queue|choosing` has `agents`, and `--only faults|awards|rates` has `tasks`; `--seeds N`,
  * `--first M` and `--tasks K` have it run so many seeds from M on, of so many tasks.
  */
-import { parseArgs } from 'node:util';
 import { createWorkProgress } from '../../src/cli/terminal/progress.ts';
+import { readOptions } from '../command-options.ts';
 import { recordResult } from '../results.ts';
 import { benchAgents } from './agents/agents.ts';
 import { benchBoard } from './board/board.ts';
@@ -43,8 +43,30 @@ const OWN_SECTIONS: readonly string[] = [
 const LONG_OF_BOARD: readonly string[] = ['runs', 'planted'];
 const PARTS: readonly string[] = ['mesh', 'gateway', 'guard', 'metrics', ...OWN_SECTIONS];
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
+const USAGE = `
+npm run bench -- [part …] [options]: measures speed and costs; all parts without a name of one
+
+parts: ${PARTS.join(', ')}
+
+  --quick          everything of ours once and shortly, without bars
+  --check          exit code 1 when a bar is not cleared
+  --record         write the tables to sim/RESULTS.md
+  --json           one JSON object in place of tables
+  --only <what>    hostile: one attack; scale: one-process, processes, cuts;
+                   board: peers, newcomer, overwrites, strong, runs, planted;
+                   budget: costs, newcomer, parallel, cuts;
+                   models: times, cpu, failures, cache, crowd;
+                   agents: requests, starts, idle, hogs, queue, choosing;
+                   tasks: faults, awards, rates (may be repeated)
+  --long           scale: busy loops for five minutes; models: a crowd for ten
+  --nodes <n>      scale: so many nodes (may be repeated)
+  --seeds <n>      tasks, budget, runs of board: so many seeds
+  --first <n>      tasks, runs of board: the first seed
+  --tasks <n>      tasks: so many tasks a seed
+`;
+
+const { values, positionals } = readOptions({
+  usage: USAGE,
   options: {
     quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },

@@ -2,12 +2,21 @@
  * `npm run soak [-- --quick] [--json] [--record]`: exit code 1 when a check fails. `--quick` does a little
  * of everything in some seconds; `--record` writes what the whole printed to `sim/RESULTS.md`.
  */
-import { parseArgs } from 'node:util';
 import { createWorkProgress } from '../../src/cli/terminal/progress.ts';
+import { readOptions } from '../command-options.ts';
 import { recordResult } from '../results.ts';
 import { FULL, HEADS, QUICK, renderChecks, soak } from './soak.ts';
 
-const { values } = parseArgs({
+const USAGE = `
+npm run soak -- [options]: what a year brings, to nodes of this machine (minutes)
+
+  --quick   a little of everything, in half a minute
+  --json    print JSON
+  --record  write what the whole printed to sim/RESULTS.md
+`;
+
+const { values } = readOptions({
+  usage: USAGE,
   options: {
     quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },

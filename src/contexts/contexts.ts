@@ -176,7 +176,7 @@ class NodeContexts implements Contexts {
 
   share(id: string, to: Did, view: ContextView): Promise<ContextInfo> {
     return this.#inTurn(id, async () => {
-      const row = this.#own(id);
+      const row = await this.#own(id);
       if (to === this.#components.self) throw wrong('this node has it already');
       const others = row.shares.filter((share) => share.to !== to);
       if (view === 'summary' && row.summary === undefined) {
@@ -196,7 +196,7 @@ class NodeContexts implements Contexts {
   }
 
   async unsummarised(id: string): Promise<Unsummarised> {
-    const row = this.#own(id);
+    const row = await this.#own(id);
     const lines: ContextLine[] = [];
     let bytes = 0;
     for (const line of await this.#rows.lines(row, (row.summary?.last ?? 0) + 1)) {
@@ -213,7 +213,7 @@ class NodeContexts implements Contexts {
     { before, of }: Pick<Unsummarised, 'before' | 'of'>,
   ): Promise<ContextInfo> {
     return this.#inTurn(id, async () => {
-      const row = this.#own(id);
+      const row = await this.#own(id);
       // Under the same id its sender may have begun anew.
       if (row.key !== of.key) throw unknown(id);
       if (row.summary?.at !== before?.at) throw summarisedMeanwhile(id);
@@ -227,7 +227,7 @@ class NodeContexts implements Contexts {
 
   delete(id: string): Promise<ContextEnd> {
     return this.#inTurn(id, async () => {
-      const row = this.#own(id);
+      const row = await this.#own(id);
       await this.#end(row);
       const here = (did: Did): boolean => this.#components.isHere(did);
       return { holders: row.shares.map(({ to: did }) => ({ did, isHere: here(did) })) };
@@ -279,10 +279,11 @@ class NodeContexts implements Contexts {
     return row === undefined || row.key === '' ? undefined : row;
   }
 
-  #own(id: string): ContextRow {
+  async #own(id: string): Promise<ContextRow> {
     const row = this.#live(id);
-    if (row === undefined) throw unknown(id);
-    return row;
+    if (row !== undefined) return row;
+    const shown = (await this.#boards.received()).find((one) => one.id === id);
+    throw shown?.by === undefined ? unknown(id) : ofAnother(id, shown.by);
   }
 
   async #inTurn<T>(id: string, work: () => Promise<T>): Promise<T> {
@@ -373,6 +374,15 @@ function summarisedMeanwhile(id: string): StarlingError {
   return new StarlingError('STARLING_USAGE', 'it was summarised meanwhile', {
     hint: `see it: starling context show ${id}`,
   });
+}
+
+/** Who is shown a conversation reads it, and changes nothing of it. */
+function ofAnother(id: string, by: Did): StarlingError {
+  return new StarlingError(
+    'STARLING_CONTEXT_UNKNOWN',
+    `this node only reads '${printable(id, 80)}': it belongs to the node ${by}, which shows it`,
+    { hint: 'change it there; whoever is shown it can read it: starling context show' },
+  );
 }
 
 function wrong(why: string, hint?: string): StarlingError {

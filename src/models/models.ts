@@ -204,9 +204,13 @@ class NodeModels implements Models {
       const resolved = this.#resolved(text);
       const resource = modelResource(resolved);
       if (!mayUse(this.#components, principal, resource)) return undefined;
+      const { peer, provider, model } = resolved;
+      if (peer === undefined && this.#providers().get(provider)?.offers(model) !== true) {
+        return undefined;
+      }
       const { providers } = this.#components.config();
-      const own = providers[resolved.provider]?.tier ?? 'central';
-      const tier = resolved.peer === undefined ? own : 'regional';
+      const own = providers[provider]?.tier ?? 'central';
+      const tier = peer === undefined ? own : 'regional';
       return { name: nameText(resolved), tier, price: this.#priceOf(resolved) };
     } catch (error) {
       if (error instanceof StarlingError) return undefined;

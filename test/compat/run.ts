@@ -7,7 +7,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
+import { readOptions } from '../../sim/command-options.ts';
 import { startProcess } from '../../sim/process.ts';
 import { recordResult } from '../../sim/results.ts';
 import type { NodeProcess, RunResult } from '../../sim/process.ts';
@@ -21,7 +21,15 @@ const BOTH = /version 1\b[^]*version 2\b|version 2\b[^]*version 1\b/;
 const WAIT_MS = 60_000;
 const LOOK_MS = 200;
 
-const { values } = parseArgs({ options: { record: { type: 'boolean', default: false } } });
+const USAGE = `
+npm run compat -- [options]: how a node of version 1 of the protocols, built out of the history, and one of today meet
+
+  --record  write what held to sim/RESULTS.md
+`;
+const { values } = readOptions({
+  usage: USAGE,
+  options: { record: { type: 'boolean', default: false } },
+});
 const failures: string[] = [];
 /** What was looked at, a line each. */
 const seen: string[] = [];

@@ -210,7 +210,10 @@ describe('a conversation that is shown to a node', () => {
     expect(cyd.member.blackboard.names()).toEqual([]);
     expect(await cyd.contexts.list()).toEqual([]);
     // What another node is shown is not its own to end or to pass on.
-    await expect(bob.contexts.delete(id)).rejects.toMatchObject(refused);
+    await expect(bob.contexts.delete(id)).rejects.toMatchObject({
+      ...refused,
+      message: `this node only reads '${id}': it belongs to the node ${ann.did}, which shows it`,
+    });
     await expect(bob.contexts.share(id, cyd.did, 'full')).rejects.toMatchObject(refused);
   });
 

@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
+import { readOptions } from '../../sim/command-options.ts';
 import { recordResult } from '../../sim/results.ts';
 import { EXTENT } from './extent.ts';
 
@@ -73,9 +73,16 @@ function linesOf(results: Report['testResults']): readonly string[] {
   ];
 }
 
-const { values, positionals } = parseArgs({
+const USAGE = `
+npm run long -- [part of a path …] [options]: the long form of the tests that have one (many minutes)
+
+  e2e/interop  only files that have this in their paths
+  --record     write how many passed to sim/RESULTS.md (a whole run that passed)
+`;
+
+const { values, positionals } = readOptions({
+  usage: USAGE,
   options: { record: { type: 'boolean', default: false } },
-  allowPositionals: true,
 });
 const isWanted = (path: string): boolean =>
   positionals.length === 0 || positionals.some((part) => path.includes(part));

@@ -2,12 +2,12 @@
 import { execFile } from 'node:child_process';
 import { readFile, readdir, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it, vi } from 'vitest';
 import { attach } from '../../src/cli/node/client.ts';
 import { loadConfig } from '../../src/index.ts';
 import type { StarlingNode } from '../../src/index.ts';
 import { wholeNodes } from '../fixtures/whole-nodes.ts';
-import { run } from '../cli/support.ts';
+import { fakeNode, run } from '../cli/support.ts';
 import type { FakeVendor } from './fake-vendor.ts';
 import { TEXT, startModelBox } from './model-box.ts';
 
@@ -20,15 +20,24 @@ let root: string;
 let file: string;
 let at: readonly string[];
 
+/** What a node says of a provider that it does not know. */
+const STRANGE = {
+  code: 'STARLING_MODEL_UNKNOWN',
+  hint: 'see which there are: starling model list',
+};
 const CONFIG = '{\n  // my own words\n  "name": "box", // and these\n}\n';
 
 beforeAll(async () => {
   root = await nodes.root();
   file = join(root, 'starling.json');
   await writeFile(file, CONFIG);
-  const box = await startModelBox(nodes, (endpoint) => ({
-    providers: { gpu: { endpoint }, dead: { endpoint: 'http://127.0.0.1:9' } },
-  }));
+  const box = await startModelBox(
+    nodes,
+    (endpoint) => ({
+      providers: { gpu: { endpoint }, dead: { endpoint: 'http://127.0.0.1:9' } },
+    }),
+    { env: { STARLING_CONFIG: file } },
+  );
   ({ node, vendor } = box);
   at = ['--state', node.status().stateDir];
 });
@@ -110,6 +119,34 @@ it('tests a provider and a model, and fails with what fails', async () => {
   expect(dead).toMatchObject({ code: 1 });
   expect(dead.stderr).toContain('STARLING_MODEL_FAILED');
   expect((await run('model', 'test', 'nobody', ...at)).stderr).toContain('starling model list');
+});
+
+it('tests what was just added once the node has taken the file up, and waits for nothing else', async () => {
+  const asked: unknown[] = [];
+  const unknown = { code: -32602, message: 'no such provider', data: STRANGE };
+  const slow = await fakeNode({
+    answer({ id, params }, { fail }) {
+      const { name } = (params?.['arguments'] ?? {}) as { name?: string };
+      if (!String(params?.['name']).endsWith('model_test'))
+        return { structuredContent: {}, content: [] };
+      asked.push(name);
+      if (name === 'new' && asked.length > 2) {
+        const found = { name, tookMs: 5, models: ['tiny'] };
+        return { structuredContent: found, content: [] };
+      }
+      fail(id, unknown);
+      return undefined;
+    },
+  });
+  const own = join(root, 'slow.json');
+  await writeFile(own, '{ "models": { "providers": { "new": { "endpoint": "http://[::1]" } } } }');
+  const there = ['--state', slow.stateDir, '--config', own];
+  const late = await run('model', 'test', 'new', ...there);
+  expect(late).toMatchObject({ code: 0, stdout: expect.stringContaining('new/tiny') });
+  expect(asked).toEqual(['new', 'new', 'new']);
+  asked.length = 0;
+  expect((await run('model', 'test', 'other', ...there)).code).toBe(1);
+  expect(asked).toEqual(['other']);
 });
 
 it('shows an answer while it comes, and what came of one that broke off', async () => {
@@ -196,6 +233,15 @@ it('records what models answer in a file of our own, and replays that', async ()
     stderr: expect.stringContaining('--force'),
   });
   expect(await run(...record, '--model', 'gpu/qwen', '--force')).toMatchObject({ code: 2 });
+  // Without --config: by the file that the node reads, in which that provider is on this machine.
+  const edge = '{ "models": { "providers": { "gpu": { "endpoint": "http://127.0.0.1:9" } } } }';
+  const before = await readFile(file, 'utf8');
+  await writeFile(file, edge);
+  vi.stubEnv('STARLING_CONFIG', '');
+  const byNode = await run('llm', 'record', questions, '--out', `${out}.2`, ...models, ...at);
+  vi.unstubAllEnvs();
+  await writeFile(file, before);
+  expect(byNode).toMatchObject({ code: 0, stderr: '' });
   const none = await run(...record, '--force', '--model', 'gpu/qwen', '--model', 'gpu/status-401');
   expect(none).toMatchObject({ code: 1, stderr: expect.stringContaining('gpu/status-401') });
   // What nobody answered has replaced nothing, and nothing half-made stays.

@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createWorkProgress } from '../../src/cli/terminal/progress.ts';
+import { readOptions } from '../../sim/command-options.ts';
 import { recordResult } from '../../sim/results.ts';
 import { EQUIVALENTS } from './equivalents.ts';
 import { mutate } from './mutants.ts';
@@ -90,10 +91,19 @@ function percent(part: number, all: number): string {
 }
 
 const startedAt = performance.now();
-const [, , ...wanted] = process.argv;
+const USAGE = `
+npm run mutate -- [part of a path …]: how many small faults, planted in pure files, the tests see (an hour or more for all)
+
+  grants/chain/verify  only files that have this in their paths; a run over all files writes sim/RESULTS.md
+`;
+const { positionals: wanted } = readOptions({ usage: USAGE, options: {} });
 const targets = TARGETS.filter(
   ({ file }) => wanted.length === 0 || wanted.some((part) => file.includes(part)),
 );
+if (targets.length === 0) {
+  process.stderr.write(`no file that is mutated has ${wanted.join(' or ')} in its path\n`);
+  process.exit(2);
+}
 const queue = [...targets];
 const scores: Score[] = [];
 const failures: string[] = [];

@@ -11,7 +11,8 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
-import { parseArgs, promisify } from 'node:util';
+import { promisify } from 'node:util';
+import { readOptions } from '../../sim/command-options.ts';
 import { recordResult } from '../../sim/results.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -86,9 +87,17 @@ async function runOn(
   }
 }
 
-const { values, positionals } = parseArgs({
+const USAGE = `
+npm run nodes -- [part of a path …] [options]: the end-to-end tests on releases of Node.js, which npm brings
+
+  e2e/first-mesh    only files that have this in their paths
+  --only <release>  one release: ${RELEASES.join(', ')}
+  --record          write how many passed to sim/RESULTS.md (a whole run that passed)
+`;
+
+const { values, positionals } = readOptions({
+  usage: USAGE,
   options: { record: { type: 'boolean', default: false }, only: { type: 'string' } },
-  allowPositionals: true,
 });
 const { only } = values;
 const releases = RELEASES.filter((release) => only === undefined || release === only);

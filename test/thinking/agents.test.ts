@@ -301,6 +301,19 @@ it('a kind that comes with the node takes any model, and has no tool that it was
   });
 });
 
+it.each(['nope/mind', 'gpu/mond'])(
+  'an agent with the model %s, which nobody has, is refused with those that there are',
+  async (model) => {
+    await expect(spawn({ agentType: 'coder', name: 'lost', model })).rejects.toMatchObject({
+      code: 'STARLING_MODEL_UNKNOWN',
+      hint: 'there are cheap, gpu/mind: starling model list',
+    });
+    await expect(operator.builtin('agent_info', { agentId: 'lost' })).rejects.toMatchObject({
+      code: 'STARLING_AGENT_UNKNOWN',
+    });
+  },
+);
+
 it('what nothing can bound, a model for a program and a model that its spawner may not use are refused', async () => {
   await expect(
     spawn({

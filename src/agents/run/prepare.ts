@@ -20,6 +20,15 @@ export interface PrepareComponents {
    * Absent where the node has no models.
    */
   readonly modelScopes?: (model: string, principal: Principal) => readonly string[];
+  /**
+   * Looks whether anybody has the model, or one of a route. Absent where the node has no models.
+   * @throws STARLING_MODEL_UNKNOWN, which names those that there are
+   */
+  readonly requireModelThere?: (
+    model: string,
+    principal: Principal,
+    signal: AbortSignal,
+  ) => Promise<void>;
   readonly limits: LimitMeans;
 }
 

@@ -72,7 +72,7 @@ class NodeRuns implements Runs {
     const startedAt = this.#components.clock.now();
     const name = init.name ?? this.#freeName(init.kind);
     const { run, agentId, withheld } = await this.#alone(name, () =>
-      this.#spawn(principal, { ...init, name }),
+      this.#spawn(principal, { ...init, name }, signal),
     );
     await run.settled(init.waitMs, signal);
     const view = run.view();
@@ -179,6 +179,7 @@ class NodeRuns implements Runs {
   async #spawn(
     principal: Principal,
     init: SpawnInit & { readonly name: string },
+    signal: AbortSignal,
   ): Promise<{ run: RunAgent; agentId: string; withheld: readonly string[] }> {
     const { clock, guard, table } = this.#components;
     const { name, config, resources = {} } = init;
@@ -220,6 +221,9 @@ class NodeRuns implements Runs {
     this.#coming.add(row);
     try {
       await this.#requireOwner(principal, row);
+      if (thinks !== undefined) {
+        await this.#components.requireModelThere?.(thinks.model, principal, signal);
+      }
       const prepared = await this.#prepare(row);
       if (before !== undefined) await before.stop();
       this.#runs.delete(name);

@@ -73,7 +73,8 @@ export interface LogsInit {
 export interface Runs extends Startable {
   /**
    * @throws STARLING_AGENT_UNKNOWN for a kind that there is not, STARLING_AGENT_FAILED for resources that can't be
-   * enforced, STARLING_CALL_REFUSED for more rights than there are to give, STARLING_LIMIT_EXCEEDED, STARLING_AGENT_TAKEN
+   * enforced, STARLING_CALL_REFUSED for more rights than there are to give, STARLING_LIMIT_EXCEEDED, STARLING_AGENT_TAKEN,
+   * STARLING_MODEL_UNKNOWN for a model that nobody has
    */
   spawn(principal: Principal, init: SpawnInit, signal: AbortSignal): Promise<AgentSpawnResult>;
   /** Ends an agent that the node runs, or any other: see `Agents.end`. */

@@ -50,6 +50,8 @@ export interface ModelMix {
   readonly requests: readonly MixRequest[];
 }
 
+/** As help calls a file of questions. */
+const QUESTIONS = 'questions.jsonl';
 const object = z.record(z.string(), z.json());
 const expectation = z.union([
   z.strictObject({ equals: z.string().min(1) }),
@@ -88,6 +90,11 @@ export function headLine(tiers: readonly MixTier[]): string {
 /** Reads a recorded mix. @throws STARLING_USAGE, which names the line */
 export function readMix(text: string, from: string): ModelMix {
   const [first = '', ...rest] = linesOf(text, from);
+  if (!isHead(first)) {
+    throw new StarlingError('STARLING_USAGE', `${from} is no file of recorded answers`, {
+      hint: `record some: starling llm record ${QUESTIONS} --model <small> --model <best> --out mix.jsonl`,
+    });
+  }
   const { synthetic, tiers } = readLine(head, first, `line 1 of ${from}`);
   const requests = rest.map((line, at) => {
     const read = readLine(request, line, `line ${at + 2} of ${from}`);
@@ -112,6 +119,15 @@ export function readQuestions(text: string, from: string): readonly MixQuestion[
     const body = { messages: [{ role: 'user', content: read.prompt }] };
     return { class: kind, body, expect: expect };
   });
+}
+
+/** Whether a line says of itself that it begins such a file, or is none of JSON. */
+function isHead(line: string): boolean {
+  try {
+    return Object.hasOwn(Object(JSON.parse(line)) as object, 'mix');
+  } catch {
+    return true;
+  }
 }
 
 function linesOf(text: string, from: string): readonly string[] {

@@ -114,3 +114,16 @@ it('says first of all that the mix is made up, and names classes where one is no
   expect(absent).toMatchObject({ code: 2 });
   expect(absent.stderr).toContain('/nowhere/mix.jsonl');
 });
+
+it('says of a file that is none of recorded answers how such a file is made', async () => {
+  const other = '{"class":"greet","prompt":"why","expect":{"equals":"so"}}\n';
+  for (const text of [other, '[]', 'null']) {
+    expect(() => readMix(text, 'q.jsonl')).toThrow(
+      expect.objectContaining({
+        code: 'STARLING_USAGE',
+        message: 'q.jsonl is no file of recorded answers',
+        hint: expect.stringContaining('starling llm record') as string,
+      }),
+    );
+  }
+});

@@ -1,5 +1,6 @@
 /** `starling context list` */
-import type { ContextListResult } from '../../../contexts/types.ts';
+import type { PeersResult } from '../../../builtin/results.ts';
+import type { ContextInfo, ContextListResult } from '../../../contexts/types.ts';
 import { shortId } from '../../../identity/short-id.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
@@ -11,9 +12,14 @@ const NONE_YET =
 
 /** Prints the conversations. */
 export async function run(options: CommonOptions): Promise<void> {
-  const result = await withNode(options, (node) =>
-    node.builtin<ContextListResult>('context_list', {}),
-  );
+  const { result, peers } = await withNode(options, async (node) => {
+    const result = await node.builtin<ContextListResult>('context_list', {});
+    const isShown = options.json !== true && result.contexts.some(concernsPeers);
+    const peers = isShown ? (await node.builtin<PeersResult>('peers', {})).peers : [];
+    return { result, peers };
+  });
+  const called = new Map<string, string>(peers.map(({ alias, did }) => [did, alias]));
+  const nameOf = (did: string): string => called.get(did) ?? shortId(did);
   printData(result, options.json === true, () => {
     if (result.contexts.length === 0) return NONE_YET;
     const rows = result.contexts.map((one) => [
@@ -24,11 +30,15 @@ export async function run(options: CommonOptions): Promise<void> {
       String(one.lines),
       ago(one.usedAt),
       one.by === undefined
-        ? one.shares.map(({ to, view }) => `${viewText(view)} to ${shortId(to)}`).join(', ')
-        : `${viewText(one.view ?? 'full')} of ${shortId(one.by)}`,
+        ? one.shares.map(({ to, view }) => `${viewText(view)} to ${nameOf(to)}`).join(', ')
+        : `${viewText(one.view ?? 'full')} by ${nameOf(one.by)}`,
     ]);
     return table(['ID', 'AGENT', 'WITH', 'SESSION', 'LINES', 'USED', 'SHOWN'], rows, {
       flexible: 3,
     });
   });
+}
+
+function concernsPeers({ by, shares }: ContextInfo): boolean {
+  return by !== undefined || shares.length > 0;
 }

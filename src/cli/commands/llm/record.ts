@@ -1,4 +1,5 @@
 /** `starling llm record` */
+import { existsSync } from 'node:fs';
 import { open, readFile, rename, rm, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { StarlingError, messageOf } from '../../../core/errors.ts';
@@ -10,7 +11,7 @@ import type { StatusResult } from '../../../builtin/results.ts';
 import { loadConfig } from '../../../config/index.ts';
 import { headLine, priceOf, readQuestions } from '../../../models/index.ts';
 import type { MixQuestion, MixTier } from '../../../models/index.ts';
-import { withNode } from '../../node/locate-node.ts';
+import { configFileInUse, withNode } from '../../node/locate-node.ts';
 import { untilInterrupted } from '../../terminal/interrupted.ts';
 import { printData, safeLine, tell } from '../../terminal/output.ts';
 import { readLineFile } from '../../options/line-file.ts';
@@ -47,7 +48,7 @@ export async function run(file: string, options: RecordOptions): Promise<ExitCod
   const { model: models } = options;
   if (models.length < 2 || new Set(models).size !== models.length) {
     throw new StarlingError('STARLING_USAGE', 'name two models or more, the smallest first', {
-      hint: 'starling llm record questions.jsonl --model gpu/qwen3:8b --model anthropic/claude-opus-4-6',
+      hint: 'starling llm record questions.jsonl --model gpu/qwen3:8b --model anthropic/claude-opus-4-6 --out mix.jsonl',
     });
   }
   const questions = readQuestions(await readLineFile(file), file);
@@ -214,13 +215,20 @@ async function doorOf(status: StatusResult): Promise<Door> {
   };
 }
 
+/** The file of the node that runs, where there is one. */
+async function fileInUse(options: RecordOptions): Promise<{ readonly file?: string }> {
+  if (options.config !== undefined) return { file: options.config };
+  const file = await configFileInUse(options);
+  return existsSync(file) ? { file } : {};
+}
+
 /** By the config file and the table of prices. */
 async function pricesOf(
   models: readonly string[],
   options: RecordOptions,
 ): Promise<readonly MixTier[]> {
   const { models: configured } = await loadConfig({
-    ...(options.config === undefined ? {} : { file: options.config }),
+    ...(await fileInUse(options)),
     env: process.env,
     flags: {},
   });
