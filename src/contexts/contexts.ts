@@ -381,7 +381,7 @@ function ofAnother(id: string, by: Did): StarlingError {
   return new StarlingError(
     'STARLING_CONTEXT_UNKNOWN',
     `this node only reads '${printable(id, 80)}': it belongs to the node ${by}, which shows it`,
-    { hint: 'change it there; whoever is shown it can read it: starling context show' },
+    { hint: `change it there; to read it here: starling context show ${printable(id, 80)}` },
   );
 }
 

@@ -9,13 +9,13 @@ import { join, resolve } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import type { Json, JsonObject } from '../../src/core/index.ts';
 import { wholeNodes } from '../fixtures/whole-nodes.ts';
-import type { Machine, NodeFlags } from '../fixtures/whole-nodes.ts';
+import type { Machine, NodeFlags, WholeNodes } from '../fixtures/whole-nodes.ts';
 import { standing } from './machine-standing.ts';
 import { TASK_TOOLS, makeTargets, taskAttacks } from './task-attacks.ts';
 
 const FIXTURES = resolve(import.meta.dirname, '../fixtures');
 const SECRET = 'the-crown-jewels';
-const nodes = wholeNodes('attacks');
+let nodes: WholeNodes;
 
 let root: string;
 let alice: Machine;
@@ -561,6 +561,8 @@ async function servesItsAuthor(): Promise<void> {
 
 /** Registers the nodes and the attacks of one test file. */
 export function attackAgents(what: Obedient): void {
+  // Here and not above: this module is loaded once for all files of a worker, and each file ends its own nodes.
+  nodes = wholeNodes('attacks');
   beforeAll(() => setUp(what));
   it(
     'no attack on an agent that obeys everybody has an effect that its author has no right to',
