@@ -16,6 +16,7 @@ import { createWorkProgress } from '../../src/cli/terminal/progress.ts';
 import { readOptions } from '../command-options.ts';
 import { recordResult } from '../results.ts';
 import { benchAgents } from './agents/agents.ts';
+import type { Bar } from './bars.ts';
 import { benchBoard } from './board/board.ts';
 import { benchBudget } from './budget/budget.ts';
 import { benchGateway } from './gateway.ts';
@@ -197,18 +198,9 @@ async function run(parts: readonly string[]): Promise<void> {
     models,
   };
   if (values.json) process.stdout.write(`${JSON.stringify(figures)}\n`);
-  const bars = [
-    gateway,
-    guard,
-    metrics,
-    budget,
-    hostile,
-    scale,
-    board,
-    agents,
-    tasks,
-    models,
-  ].flatMap((part) => part?.bars ?? []);
+  const bars = Object.values(figures).flatMap((part): readonly Bar[] =>
+    part !== undefined && 'bars' in part ? part.bars : [],
+  );
   if (values.check && !values.quick && bars.some((bar) => !bar.pass)) process.exitCode = 1;
   if (!values.record) return;
   for (const [name, texts] of Object.entries(printed)) {
@@ -216,7 +208,9 @@ async function run(parts: readonly string[]): Promise<void> {
     const part = name === 'bench' || parts.length > 1 ? '' : `${name.slice('bench '.length)} `;
     const only = longOfBoard();
     const option = only === undefined ? '' : `--only ${only} `;
-    const command = `npm run bench -- ${part}${option}${values.check ? '--check ' : ''}--record`;
+    const long = values.long ? '--long ' : '';
+    const check = values.check ? '--check ' : '';
+    const command = `npm run bench -- ${part}${option}${long}${check}--record`;
     const section = only === undefined ? name : `${name} ${only}`;
     recordResult({ name: section, command, text: texts.join('') });
   }

@@ -133,10 +133,18 @@ export function problemOf(value: Json, depth: number): string | undefined {
   if (typeof value === 'number' && !Number.isFinite(value)) return 'has a number that is too large';
   if (typeof value !== 'object' || value === null) return undefined;
   if (depth === 0) return 'is nested too deep';
-  for (const [key, inner] of Object.entries(value)) {
+  if (Array.isArray(value)) {
+    for (const inner of value) {
+      const problem = problemOf(inner ?? null, depth - 1);
+      if (problem !== undefined) return problem;
+    }
+    return undefined;
+  }
+  // Without the pairs that Object.entries makes: every state of a strong key is looked through.
+  for (const key in value) {
     if (key === '__proto__') return `has a member called '__proto__'`;
     const problem = isWellFormed(key)
-      ? problemOf(inner ?? null, depth - 1)
+      ? problemOf(value[key] ?? null, depth - 1)
       : 'has a name with half a surrogate pair';
     if (problem !== undefined) return problem;
   }

@@ -33,7 +33,7 @@ export class BudgetNames {
   idOf(reference: string): string {
     if (isBudgetId(reference) && this.#books.terms(reference) !== undefined) return reference;
     const named = this.named(reference);
-    const open = named.filter((id) => !this.#books.acts(id).closed);
+    const open = named.filter((id) => !this.#books.isClosed(id));
     // A budget of this node that is closed is not replaced by one that somebody else calls the same.
     const own = named.filter((id) => this.#books.founderOf(id) === this.#books.self);
     const ownOpen = own.filter((id) => open.includes(id));

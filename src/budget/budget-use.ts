@@ -43,7 +43,7 @@ export class BudgetUses {
   #whomNow(id: string): string | undefined {
     const whom = this.#books.terms(id)?.for;
     if (whom === undefined || this.#books.founderOf(id) !== this.#books.self) return undefined;
-    return this.#books.acts(id).closed ? undefined : whom;
+    return this.#books.isClosed(id) ? undefined : whom;
   }
 
   #add(id: string, whom: string): void {

@@ -132,7 +132,7 @@ class NodeBudgets implements Budgets {
   }
 
   #open(): readonly string[] {
-    return this.#books.ids().filter((id) => !this.#books.acts(id).closed);
+    return this.#books.ids().filter((id) => !this.#books.isClosed(id));
   }
 
   show(reference: string): BudgetView {

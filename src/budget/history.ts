@@ -26,6 +26,19 @@ export interface BudgetHistory {
   flush(): Promise<void>;
 }
 
+/** What one caller did in one hour, and where the sum is kept. */
+interface Sum {
+  readonly id: string;
+  readonly key: string;
+  readonly said: {
+    readonly at: number;
+    readonly what: 'spent' | 'refused';
+    readonly who: string;
+    amount: number;
+    calls: number;
+  };
+}
+
 /** Makes the history over a table. */
 export function createHistory(components: {
   readonly table: Table;
@@ -33,11 +46,8 @@ export function createHistory(components: {
   readonly logger: Logger;
 }): BudgetHistory {
   const { table, clock, logger } = components;
-  const sums = new Map<
-    string,
-    { at: number; what: 'spent' | 'refused'; who: string; amount: number; calls: number }
-  >();
-  const dirty = new Set<string>();
+  const sums = new Map<string, Sum>();
+  const dirty = new Set<Sum>();
   let number = 0;
   let cancel: (() => void) | undefined;
   const failed = (error: unknown): void =>
@@ -47,10 +57,10 @@ export function createHistory(components: {
   const flush = async (): Promise<void> => {
     cancel?.();
     cancel = undefined;
-    const writes = [...dirty].map((key) => ({ key, value: bytesOf(sums.get(key)) }));
+    const writes = [...dirty].map(({ key, said }) => ({ key, value: bytesOf(said) }));
     dirty.clear();
     const hour = clock.now() - HOUR_MS;
-    for (const [key, { at }] of sums) if (at < hour) sums.delete(key);
+    for (const [name, { said }] of sums) if (said.at < hour) sums.delete(name);
     if (writes.length > 0) await table.batch(writes);
   };
   return {
@@ -63,17 +73,17 @@ export function createHistory(components: {
     },
     spent(id, who, amount, what = 'spent') {
       const at = Math.floor(clock.now() / HOUR_MS) * HOUR_MS;
-      const key = keyOf(
-        HOUR,
-        id,
-        at,
-        `${what}/${Buffer.from(who).toString('base64url').slice(0, 200)}`,
-      );
-      const sum = sums.get(key) ?? { at, what, who, amount: 0, calls: 0 };
-      sum.amount += amount;
-      sum.calls += 1;
-      sums.set(key, sum);
-      dirty.add(key);
+      const name = `${what} ${id} ${who}`;
+      let sum = sums.get(name);
+      if (sum?.said.at !== at) {
+        const rest = `${what}/${Buffer.from(who).toString('base64url').slice(0, 200)}`;
+        const key = keyOf(HOUR, id, at, rest);
+        sum = { id, key, said: { at, what, who, amount: 0, calls: 0 } };
+        sums.set(name, sum);
+      }
+      sum.said.amount += amount;
+      sum.said.calls += 1;
+      dirty.add(sum);
       cancel ??= clock.schedule(WRITE_MS, () => {
         cancel = undefined;
         flush().catch(failed);
@@ -83,9 +93,8 @@ export function createHistory(components: {
       const prefixes = ids.flatMap((id) => [`${EVENT}${id}/`, `${HOUR}${id}/`]);
       const keys = await keysUnder(table, prefixes);
       const all = new Set(ids);
-      const unwritten = [...sums.keys()].filter((key) => all.has(key.split('/')[1] ?? ''));
-      for (const key of unwritten) sums.delete(key);
-      for (const key of unwritten) dirty.delete(key);
+      for (const [name, { id }] of sums) if (all.has(id)) sums.delete(name);
+      for (const sum of dirty) if (all.has(sum.id)) dirty.delete(sum);
       if (keys.length > 0) await table.batch(keys.map((key) => ({ key })));
     },
     async list(id, limit) {

@@ -19,7 +19,7 @@ export function termsOf(
   const { name, unit, limit, shares = {}, for: whom, everyMs, successor } = init;
   checkName(name);
   const isMine = (id: string): boolean => books.founderOf(id) === books.self;
-  if (names.named(name).some((id) => isMine(id) && !books.acts(id).closed)) {
+  if (names.named(name).some((id) => isMine(id) && !books.isClosed(id))) {
     throw new StarlingError('STARLING_USAGE', `this node has a budget '${name}' already`, {
       hint: `see it with: starling budget show ${name}; end it with: starling budget close ${name}`,
     });

@@ -41,11 +41,14 @@ describe('a question to a replica', () => {
     expect(decodeAsk(encodeAsk({ ...CELL, ask }))).toEqual({ ...CELL, ask });
     expect(decodeAsk(accept(STATE))).toBeDefined();
     expect(decodeAsk(request({ t: 'get' }))).toBeDefined();
+    const look = { t: 'look', to: TO, known: BALLOT } as const;
+    expect(decodeAsk(encodeAsk({ ...CELL, ask: look }))).toEqual({ ...CELL, ask: look });
   });
 
   it.each([
     ['no map', encode([1])],
     ['a board that is none', encode({ ...CELL, board: '../x', t: 'look' })],
+    ['a look for what is no ballot', encode({ ...CELL, ...TO, t: 'look', known: [1, 2] })],
     ['no key', encode({ i: 1, board: CELL.board, t: 'look' })],
     ['a key of a kilobyte', encode({ ...CELL, key: 'k'.repeat(1024), t: 'look' })],
     ['no number', encode({ ...CELL, i: -1, t: 'look' })],

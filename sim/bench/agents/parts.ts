@@ -78,6 +78,8 @@ export async function measureRequests(
   } finally {
     loader.stop();
     floors?.stop();
+    // It has the capability of those that are chosen among later, and sixty-four places.
+    await call(owner, 'agent_retire', { agentId: 'echo' });
   }
 }
 

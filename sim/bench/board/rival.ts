@@ -80,6 +80,8 @@ export async function createYjsClient(url: string): Promise<YjsClient> {
   map.observe((event) => {
     for (const { action } of event.changes.keys.values()) if (action === 'add') size += 1;
   });
+  // Each of them listens for the end of the process, and Node takes more than ten for a leak.
+  process.setMaxListeners(process.getMaxListeners() + 1);
   const provider = new WebsocketProvider(url, ROOM, doc, {
     WebSocketPolyfill: WebSocket as unknown as typeof globalThis.WebSocket,
     disableBc: true,
@@ -89,6 +91,7 @@ export async function createYjsClient(url: string): Promise<YjsClient> {
     synced,
     stop() {
       provider.destroy();
+      process.setMaxListeners(process.getMaxListeners() - 1);
       // Ends the timer of who is there, which would keep a process alive.
       doc.destroy();
     },

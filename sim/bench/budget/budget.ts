@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { removeAtExit } from '../../remove-at-exit.ts';
-import { atLeast, atMost } from '../bars.ts';
+import { atLeast, atMost, renderBars } from '../bars.ts';
 import type { Bar } from '../bars.ts';
 import type { BudgetSize } from '../size.ts';
 import { CALLERS, measureCalls, measureHolds } from './costs.ts';
@@ -80,6 +80,7 @@ export async function benchBudget(
       ? []
       : [atMost('budget: seeds with faults', 0, cuts.filter(hasFaults).length)]),
   ];
+  print(renderBars(bars));
   return {
     ...(costs === undefined ? {} : { costs }),
     ...(newcomer === undefined ? {} : { newcomer }),

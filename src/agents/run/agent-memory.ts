@@ -47,6 +47,7 @@ const AGENT = 'agent:';
 /** Makes the memories of one node. */
 export function createAgentMemory(components: AgentMemoryComponents): AgentMemory {
   let opened: Promise<Board> | undefined;
+  const coming = new Set<string>();
   const board = async (): Promise<Board> => {
     opened ??= open(components).catch((error: unknown) => {
       opened = undefined;
@@ -60,7 +61,7 @@ export function createAgentMemory(components: AgentMemoryComponents): AgentMemor
   return {
     async of(principal) {
       if (principal.kind !== 'client' || !principal.name.startsWith(AGENT)) return undefined;
-      return memoryOf(await board(), `${principal.name.slice(AGENT.length)}/`);
+      return memoryOf(await board(), `${principal.name.slice(AGENT.length)}/`, coming);
     },
     async forget(name) {
       if ((await components.table.get(ROW)) === undefined) return;
@@ -79,20 +80,31 @@ async function open({ blackboard, table, self }: AgentMemoryComponents): Promise
   return board;
 }
 
-function memoryOf(board: Board, prefix: string): OwnMemory {
+/** `coming` are the places of all agents that are being written for the first time: they count before they are durable. */
+function memoryOf(board: Board, prefix: string, coming: Set<string>): OwnMemory {
+  const isNew = (place: string): boolean => board.get(place) === undefined;
+  const used = (): number =>
+    board.entries(prefix).length +
+    [...coming].filter((place) => place.startsWith(prefix) && isNew(place)).length;
   return {
     board: board.name,
     get: (key) => board.get(prefix + key)?.value,
     async set(key, value, ttl) {
       const place = prefix + key;
-      if (board.get(place) === undefined && board.entries(prefix).length >= MEMORIES_MAX) {
+      if (!isNew(place) || coming.has(place)) return (await board.set(place, value, ttl)).until;
+      if (used() >= MEMORIES_MAX) {
         throw new StarlingError(
           'STARLING_LIMIT_EXCEEDED',
           `agent ${prefix.slice(0, -1)} remembers ${MEMORIES_MAX} things already`,
           { hint: 'write over one that is no longer needed, or give each a ttl' },
         );
       }
-      return (await board.set(place, value, ttl)).until;
+      coming.add(place);
+      try {
+        return (await board.set(place, value, ttl)).until;
+      } finally {
+        coming.delete(place);
+      }
     },
   };
 }

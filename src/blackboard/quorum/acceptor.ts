@@ -62,6 +62,8 @@ export type QuorumAnswer =
 /** What a replica shows of a key. */
 export interface Shown extends Partial<AcceptorRow> {
   readonly t: 'shown';
+  /** Accepted is what whoever asks has as well: it is not told again. */
+  readonly isSame?: true;
 }
 
 /** Before all others. */

@@ -6,6 +6,7 @@ import { StarlingError } from '../../core/index.ts';
 import type { Clock, Did, Logger, PeerId } from '../../core/index.ts';
 import type { Network } from '../../network/index.ts';
 import { compareBallots } from './acceptor.ts';
+import type { Ballot, Shown } from './acceptor.ts';
 import type { Addressee, Cell, Reply, ReplicaAsk } from './format.ts';
 import type { QuorumLinks } from './links.ts';
 import type { OtherSet, Replica } from './replica.ts';
@@ -180,7 +181,7 @@ export class Electorate {
     const { set } = ask.to;
     switch (ask.t) {
       case 'look':
-        return replyTo(await replica.look(cell, set));
+        return replyTo(briefed(await replica.look(cell, set), ask.known));
       case 'erase': {
         const erased = await replica.erase(cell, set, ask);
         if (erased === true) this.#components.erased(cell);
@@ -244,6 +245,14 @@ function isOf(set: ReplicaSet, record: SetRecord): boolean {
   return (
     set.number === record.number && JSON.stringify(set.before) === JSON.stringify(record.before)
   );
+}
+
+/** What is shown, without what whoever asks has accepted as well. */
+function briefed(shown: Shown | OtherSet, known: Ballot | undefined): Shown | OtherSet {
+  if (shown.t !== 'shown' || known === undefined || shown.accepted === undefined) return shown;
+  if (compareBallots(shown.accepted.ballot, known) !== 0) return shown;
+  const { accepted: _, ...rest } = shown;
+  return { ...rest, isSame: true };
 }
 
 function replyTo(answer: Exclude<Reply, { t: 'moved' | 'behind' }> | OtherSet): Reply {

@@ -45,8 +45,8 @@ export interface Cell {
 /** What is asked of one replica of a set. */
 export type ReplicaAsk =
   | QuorumQuestion
-  /** What have you accepted? */
-  | { readonly t: 'look' }
+  /** What have you accepted? Under `known` whoever asks has accepted the same, and need not be told what. */
+  | { readonly t: 'look'; readonly known?: Ballot | undefined }
   | ({ readonly t: 'erase' } & Erasure)
   /** Which keys have you, after this one? */
   | { readonly t: 'keys'; readonly after: string };
@@ -117,7 +117,10 @@ export function encodeAsk({ i, board, key, ask }: AskMessage): Uint8Array {
   const to = 'to' in ask ? { set: ask.to.set, disk: ask.to.disk } : {};
   const head = { i, board, key, t: ask.t, ...to };
   switch (ask.t) {
-    case 'look':
+    case 'look': {
+      const known = ask.known === undefined ? {} : { known: [...ask.known] };
+      return encode({ ...head, ...known });
+    }
     case 'disk':
       return encode(head);
     case 'erase':
@@ -137,7 +140,7 @@ export function encodeAsk({ i, board, key, ask }: AskMessage): Uint8Array {
       return encode({ ...head, ballot: [...ask.ballot] });
     case 'accept': {
       const ballots = { ballot: [...ask.ballot], next: [...ask.next] };
-      return encode({ ...head, ...ballots, state: JSON.stringify(ask.state) });
+      return encode({ ...head, ...ballots, state: stateText(ask.state) });
     }
     case 'do': {
       const { id, request, since, isFresh, patienceMs } = ask;
@@ -164,7 +167,8 @@ export function encodeReply({ i, reply }: ReplyMessage): Uint8Array {
     case 'shown': {
       const { promised } = reply;
       const kept = promised === undefined ? {} : { promised: [...promised] };
-      return encode({ ...head, ...kept, ...acceptedText(reply.accepted) });
+      const same = reply.isSame === true ? { isSame: true } : {};
+      return encode({ ...head, ...kept, ...same, ...acceptedText(reply.accepted) });
     }
     case 'accepted':
       return encode({ ...head, ballot: [...reply.ballot] });
@@ -207,8 +211,10 @@ export function decodeReply(bytes: Uint8Array): ReplyMessage | undefined {
 }
 
 /** A row as bytes. */
-export function encodeRow(row: AcceptorRow): Uint8Array {
-  return Buffer.from(JSON.stringify(row));
+export function encodeRow({ promised, accepted }: AcceptorRow): Uint8Array {
+  const { accepted: text } = acceptedText(accepted);
+  const kept = text === undefined ? '' : `,"accepted":${text}`;
+  return Buffer.from(`{"promised":${JSON.stringify(promised)}${kept}}`);
 }
 
 /** A set or a floor as bytes. */
@@ -277,7 +283,11 @@ function doOf(fields: Fields): Ask | undefined {
 
 function replicaAskOf(fields: Fields): ReplicaAsk | undefined {
   const { t, after } = fields;
-  if (t === 'look') return { t };
+  if (t === 'look') {
+    if (fields['known'] === undefined) return { t };
+    const known = ballotOf(fields['known']);
+    return known && { t, known };
+  }
   if (t === 'keys') {
     return typeof after === 'string' && after.length <= LIMITS.keyBytes ? { t, after } : undefined;
   }
@@ -342,7 +352,8 @@ function answerOf(fields: Fields): Reply | undefined {
   if (t === 'shown') {
     if (fields['promised'] === undefined) return accepted === undefined ? { t } : undefined;
     const promised = ballotOf(fields['promised']);
-    return promised && { t, promised, ...shown };
+    const same = fields['isSame'] === true ? ({ isSame: true } as const) : {};
+    return promised && { t, promised, ...same, ...shown };
   }
   const ballot = ballotOf(fields['ballot']);
   if (ballot === undefined) return undefined;
@@ -355,8 +366,22 @@ function answerOf(fields: Fields): Reply | undefined {
   return t === 'refused' && higher !== undefined ? { t, ballot, higher } : undefined;
 }
 
+/** States as JSON, each once: a proposal goes to every replica, and to the disk. */
+const texts = new WeakMap<StrongState, string>();
+
+function stateText(state: StrongState): string {
+  let text = texts.get(state);
+  if (text === undefined) {
+    text = JSON.stringify(state);
+    texts.set(state, text);
+  }
+  return text;
+}
+
 function acceptedText(accepted: AcceptorRow['accepted']): { readonly accepted?: string } {
-  return accepted === undefined ? {} : { accepted: JSON.stringify(accepted) };
+  if (accepted === undefined) return {};
+  const { ballot, state } = accepted;
+  return { accepted: `{"ballot":${JSON.stringify(ballot)},"state":${stateText(state)}}` };
 }
 
 function acceptedOf(raw: unknown): AcceptorRow['accepted'] {

@@ -3,9 +3,16 @@
  * timeouts and tries, until a majority has the change on disk or the patience is over. Whoever proposed last
  * needs one round, as its next ballot was promised with the last one.
  */
-import { StarlingError, backoffMs, pause } from '../../core/index.ts';
+import { StarlingError, backoffMs, pause, settledWithin } from '../../core/index.ts';
 import type { Clock, Did, ErrorCode, Json, Random } from '../../core/index.ts';
-import type { Ballot, QuorumAnswer, QuorumQuestion, Shown, StrongState } from './acceptor.ts';
+import type {
+  AcceptorRow,
+  Ballot,
+  QuorumAnswer,
+  QuorumQuestion,
+  Shown,
+  StrongState,
+} from './acceptor.ts';
 import type { Cell } from './format.ts';
 import { beginLook } from './look.ts';
 import { groupsOf, voterName, votersOf } from './replica-set.ts';
@@ -31,8 +38,17 @@ export interface ProposerComponents {
     set: ReplicaSet,
     asked: { readonly cell: Cell; readonly question: QuorumQuestion },
   ): Promise<QuorumAnswer | Trouble | undefined>;
-  /** What one replica keeps; undefined when it gave no answer in time. Never rejects. */
-  look(voter: Voter, set: ReplicaSet, cell: Cell): Promise<Shown | Trouble | undefined>;
+  /** This node among the replicas of a set, if it is one. */
+  ownVoter(set: ReplicaSet): Promise<Voter | undefined>;
+  /**
+   * What one replica keeps, but for what it has accepted under `known`; undefined when it gave no answer in time. Never
+   * rejects.
+   */
+  look(
+    voter: Voter,
+    set: ReplicaSet,
+    asked: { readonly cell: Cell; readonly known?: Ballot | undefined },
+  ): Promise<Shown | Trouble | undefined>;
 }
 
 /** Why a replica does not answer what it was asked. */
@@ -69,6 +85,8 @@ export interface Proposer {
 }
 
 const RETRY = { baseMs: 5, capMs: 640 } as const;
+/** How long a reading waits for this node's own disk before the others are asked. */
+const OWN_MS = 50;
 /** Keys whose next ballot is promised to this node. */
 const KNOWN_MAX = 4096;
 /** Requests of one key that wait for their turn here. */
@@ -135,25 +153,49 @@ class RoundProposer implements Proposer {
   }
 
   async look(cell: Cell): Promise<StrongState | undefined> {
-    const set = await this.#components.setOf(cell.board);
+    const components = this.#components;
+    const set = await components.setOf(cell.board);
     const looking = beginLook(groupsOf(set));
     const voters = votersOf(set);
+    const { own, shown, kept } = await this.#ownShown(set, cell);
     let left = voters.length;
     return new Promise((resolve, reject) => {
-      const hear = (voter: Voter, shown: Shown | Trouble | undefined): void => {
-        const isShown = shown?.t === 'shown';
-        const found = isShown ? looking.hear(voterName(voter), shown.accepted) : undefined;
+      const hear = (voter: Voter, one: Shown | Trouble | undefined): void => {
+        const accepted = one?.t === 'shown' && one.isSame !== true ? one.accepted : kept;
+        const found = one?.t === 'shown' ? looking.hear(voterName(voter), accepted) : undefined;
         left -= 1;
         if (found !== undefined && found !== 'differ') resolve(found);
-        else if (found === 'differ' || left === 0 || shown?.t === 'moved') resolve(undefined);
+        else if (found === 'differ' || left === 0 || one?.t === 'moved') resolve(undefined);
       };
       for (const voter of voters) {
-        this.#components
-          .look(voter, set, cell)
-          .then((shown) => hear(voter, shown))
-          .catch(reject);
+        const asked =
+          own !== undefined && voterName(voter) === voterName(own)
+            ? shown
+            : components.look(voter, set, { cell, known: kept?.ballot });
+        asked.then((one) => hear(voter, one)).catch(reject);
       }
     });
+  }
+
+  /** What this node keeps itself, where it is a replica: states are long, and the others need not tell the same one. */
+  async #ownShown(
+    set: ReplicaSet,
+    cell: Cell,
+  ): Promise<{
+    readonly own?: Voter;
+    readonly shown: Promise<Shown | Trouble | undefined>;
+    readonly kept?: AcceptorRow['accepted'];
+  }> {
+    const components = this.#components;
+    const own = await components.ownVoter(set);
+    if (own === undefined) return { shown: Promise.resolve(undefined) };
+    const shown = components.look(own, set, { cell });
+    // A disk that hangs holds up nobody for longer: the others tell what they have then.
+    if (!(await settledWithin(OWN_MS, shown, components.clock))) return { own, shown };
+    const one = await shown;
+    return one?.t === 'shown' && one.accepted !== undefined
+      ? { own, shown, kept: one.accepted }
+      : { own, shown };
   }
 
   async #try(

@@ -169,8 +169,9 @@ class QuorumBoards implements StrongBoards {
       setOf: (board) => electorate.setOf(board),
       ask: async (voter, set, { cell, question }) =>
         answerIn(await electorate.ask(voter, set, { cell, ask: question })),
-      look: async (voter, set, cell) => {
-        const reply = await electorate.ask(voter, set, { cell, ask: { t: 'look' } });
+      ownVoter: (set) => electorate.ownVoter(set),
+      look: async (voter, set, { cell, known }) => {
+        const reply = await electorate.ask(voter, set, { cell, ask: { t: 'look', known } });
         return reply?.t === 'shown' || reply?.t === 'moved' ? reply : undefined;
       },
     });

@@ -11,6 +11,8 @@ import { raise } from '../rows/ledger.ts';
 import type { BudgetActs, BudgetRow, BudgetTerms } from '../types.ts';
 
 const KEY = 'own/';
+/** Turns of the event loop that a change waits at the most for others: more = larger groups, and later acknowledgements. */
+const TURNS_MAX = 16;
 
 /** What this node owns of one budget, or of one of its times. */
 export interface Account {
@@ -224,9 +226,8 @@ class DiskAccounts implements Accounts {
   }
 
   async #drain(): Promise<void> {
-    // One turn of the event loop, so that changes of the same moment share a write.
-    await new Promise((resolve) => setImmediate(resolve));
     while (this.#dirty.size > 0) {
+      await this.#gather();
       const group = [...this.#dirty];
       this.#group = group;
       const waiters = this.#waiters;
@@ -236,6 +237,18 @@ class DiskAccounts implements Accounts {
     }
     this.#writing = undefined;
     if (this.#waiters.length > 0) this.#writing = this.#drain();
+  }
+
+  /**
+   * Waits for turns of the event loop while each brings another change: a write costs as much as many changes, and
+   * whoever is alone waits for one turn that brings none.
+   */
+  async #gather(): Promise<void> {
+    for (let turns = 0; turns < TURNS_MAX; turns += 1) {
+      const before = this.#waiters.length;
+      await new Promise((resolve) => setImmediate(resolve));
+      if (this.#waiters.length === before) return;
+    }
   }
 
   /** False when the disk has refused. */

@@ -62,6 +62,8 @@ export interface Books {
   limitOf(id: string): number;
   founderOf(id: string): Did | undefined;
   acts(id: string): ReturnType<typeof actsOf>;
+  /** Whether nothing may be held of the budget any more. */
+  isClosed(id: string): boolean;
   isInCharge(id: string, owner: Did): boolean;
   /** The row in which what is spent now counts. */
   rowIdNow(id: string): string;

@@ -136,16 +136,24 @@ class NodeBooks implements Books {
   }
 
   acts(id: string): ReturnType<typeof actsOf> {
-    const deciding = [this.founderOf(id), this.terms(id)?.successor].filter(
-      (one) => one !== undefined,
-    );
     const acts = actsOf(
-      deciding.map((owner) => [owner, this.#row(id, owner)?.acts] as const),
+      this.#deciding(id).map((owner) => [owner, this.#row(id, owner)?.acts] as const),
       (owner) => this.isInCharge(id, owner),
     );
+    return this.isClosed(id) && !acts.closed ? { ...acts, closed: true } : acts;
+  }
+
+  isClosed(id: string): boolean {
     // Who has said its last word holds nothing any more, whatever became of the founder's.
-    const isClosed = this.#accounts.get(id)?.acts?.closed === true || this.#closings.isOver(id);
-    return isClosed && !acts.closed ? { ...acts, closed: true } : acts;
+    if (this.#accounts.get(id)?.acts?.closed === true || this.#closings.isOver(id)) return true;
+    return this.#deciding(id).some(
+      (owner) => this.#row(id, owner)?.acts?.closed === true && this.isInCharge(id, owner),
+    );
+  }
+
+  /** Those whose word closes a budget. */
+  #deciding(id: string): readonly Did[] {
+    return [this.founderOf(id), this.terms(id)?.successor].filter((one) => one !== undefined);
   }
 
   isInCharge(id: string, owner: Did): boolean {
@@ -420,7 +428,7 @@ class NodeBooks implements Books {
     if (!Number.isSafeInteger(amount) || amount < 0) {
       throw new StarlingError('STARLING_USAGE', `${amount} is no whole number from 0 on`);
     }
-    if (this.acts(id).closed) {
+    if (this.isClosed(id)) {
       throw new StarlingError('STARLING_BUDGET_CLOSED', `budget '${terms.name}' is closed`, {
         hint: 'make another: starling budget create <name> --limit <amount>',
         data: { budget: id },

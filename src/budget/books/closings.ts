@@ -16,7 +16,7 @@ export const CLOSED_KEPT = 1000;
 
 /** What the closings work with. */
 export interface ClosingsComponents {
-  readonly books: Pick<Books, 'self' | 'acts' | 'act' | 'rows' | 'standing'>;
+  readonly books: Pick<Books, 'self' | 'isClosed' | 'act' | 'rows' | 'standing'>;
   readonly accounts: Pick<Accounts, 'get'>;
   readonly known: KnownBudgets;
   readonly endings: Endings;
@@ -63,7 +63,7 @@ export class Closings {
     const closed: string[] = [];
     for (const id of known.madeBy(books.self)) {
       const parent = known.terms(id)?.parent;
-      if (books.acts(id).closed) closed.push(id);
+      if (books.isClosed(id)) closed.push(id);
       else if (parent !== undefined) parents.add(parent);
     }
     // What an open budget spends of is not forgotten before that one.
@@ -102,7 +102,7 @@ export class Closings {
   /** Whether this node has a part in the closed budget, holds nothing of it, and has not said so. */
   #mayFinish(id: string): boolean {
     const { accounts, books, known } = this.#components;
-    if (!known.has(id) || !books.acts(id).closed) return false;
+    if (!known.has(id) || !books.isClosed(id)) return false;
     if (accounts.get(id)?.acts?.closed === true || this.isOver(id)) return false;
     const own = known.rowIdsOf(id).map((rowId) => accounts.get(rowId));
     if (own.some((one) => one !== undefined && one.held + one.lost > 0)) return false;

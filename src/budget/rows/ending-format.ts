@@ -6,8 +6,9 @@
 import { isObject } from '../../core/index.ts';
 import type { Did } from '../../core/index.ts';
 import type { SuccessionView } from '../../grants/index.ts';
-import { decodeJws, encodeJws, malformedAs, parseDid } from '../../identity/index.ts';
+import { decodeJws, encodeJws, malformedAs } from '../../identity/index.ts';
 import type { FrequentSigner } from '../../identity/index.ts';
+import { claimReaders } from './claims.ts';
 
 /** `typ` of an ending's header. */
 export const BUDGET_ENDING_TYPE = 'starling-budget-ending+jwt';
@@ -28,6 +29,7 @@ const BEGINNING = Buffer.from(
 ).toString('base64url');
 
 const malformed = malformedAs(WHAT);
+const { countOf, didOf } = claimReaders(malformed);
 
 /** What a founder says of one part of its budgets. */
 export interface Ending {
@@ -111,19 +113,4 @@ export function readEnding(jws: string, successions: Pick<SuccessionView, 'origi
     kept: new Set(names),
   };
   return { ending, verify: () => decoded.verify(issuer) };
-}
-
-function countOf(value: unknown, what: string, max: number): number {
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && value <= max) {
-    return value;
-  }
-  throw malformed('claims', `its ${what} is no whole number from 0 to ${max}`);
-}
-
-function didOf(value: unknown): Did {
-  try {
-    return parseDid(String(value));
-  } catch (error) {
-    throw malformed('claims', 'it names what is no did:key', error);
-  }
 }

@@ -11,12 +11,12 @@ import {
   encodeJws,
   isBatched,
   malformedAs,
-  parseDid,
 } from '../../identity/index.ts';
 import type { FrequentSigner } from '../../identity/index.ts';
 import { isUnit } from '../amounts.ts';
 import { NAME_MAX, OWNERS_MAX } from '../types.ts';
 import type { BudgetActs, BudgetRow, BudgetTerms } from '../types.ts';
+import { claimReaders } from './claims.ts';
 import { sortedText } from './ledger.ts';
 
 /** `typ` of a row's header. */
@@ -37,6 +37,7 @@ const EVERY_MIN_MS = 1000;
 const SUM_MAX = AMOUNT_MAX * OWNERS_MAX;
 
 const malformed = malformedAs(WHAT);
+const { countOf, didOf } = claimReaders(malformed);
 
 /** A row that was read; nobody has looked at its signature. */
 export interface ReadRow {
@@ -222,19 +223,4 @@ function amountsOf(value: unknown, what: string, max = SUM_MAX): Readonly<Record
   return Object.fromEntries(
     entries.map(([owner, amount]) => [didOf(owner), countOf(amount, what, max)]),
   );
-}
-
-function countOf(value: unknown, what: string, max: number): number {
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && value <= max) {
-    return value;
-  }
-  throw malformed('claims', `its ${what} is no whole number from 0 to ${max}`);
-}
-
-function didOf(value: unknown): Did {
-  try {
-    return parseDid(String(value));
-  } catch (error) {
-    throw malformed('claims', 'it names what is no did:key', error);
-  }
 }

@@ -4,8 +4,8 @@
  * once. Nothing but the call itself changes what is written here.
  */
 import { performance } from 'node:perf_hooks';
-import { ERRORS, StarlingError, messageOf } from '../../core/index.ts';
-import type { Clock, Json, JsonObject, LogFields, Logger } from '../../core/index.ts';
+import { StarlingError, messageOf } from '../../core/index.ts';
+import type { Clock, JsonObject, Logger } from '../../core/index.ts';
 import type { GuardWanted, Principal } from '../../guard/index.ts';
 import type { Route } from '../catalog/types.ts';
 import type { ClearedCall, Clearance } from '../clearance/clearance.ts';
@@ -21,6 +21,7 @@ import {
   rewriteFrame,
 } from '../wire/frame.ts';
 import type { Reply } from '../wire/reply.ts';
+import { codeOf, errorIn, isMissing, reportFailure } from './call-failures.ts';
 import { traceFields, traceOf } from './call-trace.ts';
 import type { CallTrace } from './call-trace.ts';
 import { outcomeOf } from './call-meter.ts';
@@ -453,29 +454,6 @@ class Call {
     const { subscriptions, subscriber } = this.#components;
     subscriber.unsubscribe(subscriptions.close(this.#listener, false));
   }
-}
-
-/** A peer says so of a tool that it lists no more. */
-function isMissing(data: Json | undefined): boolean {
-  return objectOf(data)['code'] === 'STARLING_TOOL_UNKNOWN';
-}
-
-/** Logs what went wrong here, and was no refusal; `fields` are the ids of its trace. */
-export function reportFailure(logger: Logger, error: unknown, fields: LogFields = {}): void {
-  if (error instanceof StarlingError) return;
-  logger.error({ ...fields, error: messageOf(error) }, 'request failed');
-}
-
-/** The code of what went wrong; what nobody foresaw has none. */
-function codeOf(error: unknown): string {
-  return error instanceof StarlingError ? error.code : 'internal';
-}
-
-/** The same of an answer, as the conventions of OpenTelemetry for MCP name it; undefined when it tells of no error. */
-function errorIn({ error, result }: ResponseFrame): string | undefined {
-  if (error === undefined) return result?.['isError'] === true ? 'tool_error' : undefined;
-  const { code } = objectOf(error.data);
-  return typeof code === 'string' && Object.hasOwn(ERRORS, code) ? code : String(error.code);
 }
 
 function rewriteOrError(frame: ResponseFrame, id: FrameId): Buffer {

@@ -108,8 +108,11 @@ class SessionCalls implements Calls {
   }
 
   end(): void {
-    const error = new StarlingError('STARLING_STOPPED', 'the session ended before the call did');
-    for (const call of this.#calls.values()) call.endWithSession(error);
+    // Most sessions end with nothing under way, and an error costs more than the rest of the end.
+    if (this.#calls.size > 0) {
+      const error = new StarlingError('STARLING_STOPPED', 'the session ended before the call did');
+      for (const call of this.#calls.values()) call.endWithSession(error);
+    }
     this.#tellIdle();
   }
 

@@ -34,7 +34,7 @@ import {
 } from '../wire/frame.ts';
 import { CATALOG_METHOD } from '../wire/peer-protocol.ts';
 import type { Reply } from '../wire/reply.ts';
-import { reportFailure } from './call.ts';
+import { reportFailure } from './call-failures.ts';
 import { createCalls } from './calls.ts';
 import type { Calls } from './calls.ts';
 import { createChannelTable } from './channel-table.ts';

@@ -90,3 +90,11 @@ it('has a bound for each agent, within which what is there can be written over',
   expect(own.get('7')).toBe('over');
   await (await of('other')).set('more', 1, {});
 });
+
+it('stores that are under way together count against the bound', async () => {
+  const own = await of('coder');
+  const stores = Array.from({ length: MEMORIES_MAX + 7 }, (_, at) => own.set(`${at}`, at, {}));
+  const refused = (await Promise.allSettled(stores)).filter(({ status }) => status === 'rejected');
+  expect(refused).toHaveLength(7);
+  await own.set('7', 'over', {});
+});
