@@ -52,3 +52,25 @@ describe('the protocol of a stream', () => {
     expect(written).toHaveLength(2);
   });
 });
+
+it('is never told that libp2p is to keep a peer connected, which has it dial whoever has parted from this node', async () => {
+  const tagged: unknown[] = [];
+  const write = async (id: PeerId, data: PeerData): Promise<Peer> => {
+    tagged.push(data);
+    return { id, addresses: [], protocols: [], metadata: new Map(), tags: new Map() };
+  };
+  const inner = { save: write, patch: write, merge: write, delete: async () => undefined };
+  sparePeerStore(inner as unknown as PeerStore, SELF);
+  const store = inner as unknown as PeerStore;
+  const kept = { 'keep-alive-kad-dht': { value: 1 } };
+  await store.merge(OTHER, { tags: kept });
+  expect(tagged).toEqual([]);
+  await store.merge(OTHER, { tags: { ...kept, near: { value: 1 } } });
+  await store.patch(OTHER, { multiaddrs: [], tags: new Map(Object.entries(kept)) });
+  await store.save(OTHER, { protocols: ['/meshsub/1.2.0'], tags: kept });
+  expect(tagged).toEqual([
+    { tags: { near: { value: 1 } } },
+    { multiaddrs: [] },
+    { protocols: ['/meshsub/1.2.0'] },
+  ]);
+});

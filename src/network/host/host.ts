@@ -247,8 +247,6 @@ function connectionOptions(
       inboundUpgradeTimeout: HANDSHAKE_TIMEOUT_MS,
       dialTimeout: DIAL_TIMEOUT_MS,
       addressDialTimeout: ADDRESS_DIAL_TIMEOUT_MS,
-      // Redialling is ours: libp2p gives up after a few tries.
-      reconnectRetries: 0,
     },
     // Control streams notice the silence of a connection, without a stream for each ping.
     connectionMonitor: { enabled: false },

@@ -2,7 +2,11 @@
  * Spares libp2p's peer store what changes nothing: for each stream, at both ends, libp2p 3.3.11 merges the stream's
  * protocol into the record of the peer, which is read, decoded, encoded and written for that. Protocols of ours
  * interest nobody there, and those of libp2p's services stand in the record since the peer has introduced itself.
+ *
+ * Nor is it told whom libp2p is to keep connected: the DHT says so of its closest peers, and libp2p dials whoever bears
+ * such a tag once more when its connection ends, at both ends, however many links the two need. Redialling is ours.
  */
+import { KEEP_ALIVE } from '@libp2p/interface';
 import type { Peer, PeerData, PeerId, PeerStore } from '@libp2p/interface';
 import { performance } from 'node:perf_hooks';
 import { isOwnProtocol } from '../admission/introduction.ts';
@@ -33,9 +37,13 @@ export function sparePeerStore(peerStore: PeerStore, self: PeerId): void {
   const merge = peerStore.merge.bind(peerStore);
   const forget = peerStore.delete.bind(peerStore);
   Object.assign(peerStore, {
-    save: async (...args) => remember(await save(...args)),
-    patch: async (...args) => remember(await patch(...args)),
-    merge: async (id, data, options) => {
+    save: async (id, data, options) => remember(await save(id, untagged(data), options)),
+    patch: async (id, data, options) => remember(await patch(id, untagged(data), options)),
+    merge: async (id, given, options) => {
+      const data = untagged(given);
+      if (isNothing(data) && !isNothing(given)) {
+        return known.get(id.toString())?.peer ?? nothingOf(id);
+      }
       const protocols = protocolsAlone(data);
       if (protocols === undefined || id.equals(self))
         return remember(await merge(id, data, options));
@@ -52,6 +60,20 @@ export function sparePeerStore(peerStore: PeerStore, self: PeerId): void {
       await forget(id, options);
     },
   } satisfies Partial<PeerStore>);
+}
+
+/** Without the tags by which libp2p redials; without `tags` where nothing else was among them. */
+function untagged(data: PeerData): PeerData {
+  const { tags, ...rest } = data;
+  if (tags === undefined) return data;
+  const all = tags instanceof Map ? [...tags] : Object.entries(tags);
+  const others = all.filter(([name]) => !name.startsWith(KEEP_ALIVE));
+  if (others.length === all.length) return data;
+  return others.length === 0 ? rest : { ...rest, tags: Object.fromEntries(others) };
+}
+
+function isNothing(data: PeerData): boolean {
+  return Object.keys(data).length === 0;
 }
 
 /** The protocols of `data`, when there is nothing else. */
