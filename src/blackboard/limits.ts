@@ -4,7 +4,7 @@
  * large in all, so that what was written on both sides of a partition still merges.
  */
 import { StarlingError } from '../core/index.ts';
-import type { Json } from '../core/index.ts';
+import type { Json, JsonObject } from '../core/index.ts';
 
 /** Bounds of boards: the same on every node, so that all accept the same. */
 export interface BoardLimits {
@@ -144,7 +144,7 @@ export function problemOf(value: Json, depth: number): string | undefined {
   for (const key in value) {
     if (key === '__proto__') return `has a member called '__proto__'`;
     const problem = isWellFormed(key)
-      ? problemOf(value[key] ?? null, depth - 1)
+      ? problemOf((value as JsonObject)[key] ?? null, depth - 1)
       : 'has a name with half a surrogate pair';
     if (problem !== undefined) return problem;
   }
