@@ -140,11 +140,11 @@ export function problemOf(value: Json, depth: number): string | undefined {
     }
     return undefined;
   }
-  // Without the pairs that Object.entries makes: every state of a strong key is looked through.
-  for (const key in value) {
+  const members = value as JsonObject;
+  for (const key of Object.keys(members)) {
     if (key === '__proto__') return `has a member called '__proto__'`;
     const problem = isWellFormed(key)
-      ? problemOf((value as JsonObject)[key] ?? null, depth - 1)
+      ? problemOf(members[key] ?? null, depth - 1)
       : 'has a name with half a surrogate pair';
     if (problem !== undefined) return problem;
   }

@@ -99,8 +99,7 @@ describe('a proposer', () => {
         clock,
         setOf: async () => THREE,
         ownVoter: async () => own,
-        look: async (voter) =>
-          voter === own ? one : { t: 'shown', promised: ballot, accepted },
+        look: async (voter) => (voter === own ? one : { t: 'shown', promised: ballot, accepted }),
       });
       const read = proposer.look(CELL);
       await calm();

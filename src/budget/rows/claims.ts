@@ -6,9 +6,9 @@ import type { malformedAs } from '../../identity/index.ts';
 /** Readers of single claims. */
 export interface ClaimReaders {
   /** @throws STARLING_GRANT_MALFORMED where the value is no whole number from 0 to `max` */
-  countOf(value: unknown, what: string, max: number): number;
+  countOf(this: void, value: unknown, what: string, max: number): number;
   /** @throws STARLING_GRANT_MALFORMED where the value is no did:key */
-  didOf(value: unknown): Did;
+  didOf(this: void, value: unknown): Did;
 }
 
 /** Makes the readers of one kind of text, whose name is in the errors that `malformed` makes. */
