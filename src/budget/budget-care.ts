@@ -41,6 +41,20 @@ export class BudgetCare {
     });
   }
 
+  /** @throws STARLING_CALL_REFUSED where another node has made the budget: no other word has all forget it */
+  requireFounder(id: string): void {
+    const { books, names } = this.#components;
+    this.requireInCharge(id);
+    if (books.founderOf(id) === books.self) return;
+    const name = books.terms(id)?.name ?? id;
+    const founder = names.owner(books.founderOf(id) ?? ('' as Did));
+    throw new StarlingError(
+      'STARLING_CALL_REFUSED',
+      `only ${founder}, which has made budget '${name}', could have all nodes forget it; a successor closes it`,
+      { hint: `close it, so that nothing is spent of it any more: starling budget close ${name}` },
+    );
+  }
+
   /** What taking back the rights of an owner would give. @throws STARLING_CALL_REFUSED for a member */
   stranded(id: string, owner: Did): number {
     const { books, isPutOut, names } = this.#components;

@@ -21,7 +21,7 @@ import { createHistory } from './history.ts';
 import type { BudgetHistory } from './history.ts';
 import { holdAll, worded } from './holding.ts';
 import type { HoldingComponents, Spending } from './holding.ts';
-import { termsOf } from './new-budget.ts';
+import { nameTaken, termsOf } from './new-budget.ts';
 import { createRights } from './rights.ts';
 import type { Asked, Donor, Rights } from './rights.ts';
 import { splitRowId } from './rows/row-format.ts';
@@ -47,6 +47,8 @@ class NodeBudgets implements Budgets {
   readonly #sync: RowSync;
   readonly #rights: Rights;
   readonly #history: BudgetHistory;
+  /** Names of budgets that are being made. */
+  readonly #making = new Set<string>();
   #life: Scope | undefined;
 
   constructor(components: BudgetsComponents) {
@@ -105,9 +107,15 @@ class NodeBudgets implements Budgets {
 
   async create(init: BudgetInit): Promise<BudgetView> {
     const terms = termsOf(this.#books, this.#names, init, this.#components.clock.now());
-    const id = await this.#books.found(terms);
-    this.#history.note(id, { what: 'created', amount: terms.limit });
-    return this.#view(id);
+    if (this.#making.has(init.name)) throw nameTaken(init.name);
+    this.#making.add(init.name);
+    try {
+      const id = await this.#books.found(terms);
+      this.#history.note(id, { what: 'created', amount: terms.limit });
+      return this.#view(id);
+    } finally {
+      this.#making.delete(init.name);
+    }
   }
 
   list({ closed = false, from = 0, limit }: BudgetPage = {}): ReturnType<Budgets['list']> {
@@ -225,11 +233,11 @@ class NodeBudgets implements Budgets {
 
   async forget(reference: string): Promise<BudgetView> {
     const id = this.idOf(reference);
-    this.#care.requireInCharge(id);
+    this.#care.requireFounder(id);
     await this.#books.act(id, { closed: true });
     const view = this.#view(id);
-    await this.#books.forget([id]);
-    return view;
+    if (!(await this.#books.forget([id]))) throw notForgotten(view.name);
+    return { ...view, forgotten: true };
   }
 
   history(reference: string, limit: number): Promise<readonly HistoryEntry[]> {
@@ -391,4 +399,13 @@ class NodeBudgets implements Budgets {
       this.events.emit('change', id);
     }
   }
+}
+
+/** More of this node's budgets are open than the word on those that are over can name. */
+function notForgotten(name: string): StarlingError {
+  return new StarlingError(
+    'STARLING_LIMIT_EXCEEDED',
+    `budget '${name}' is closed, and stays known: too many that were made before it are open`,
+    { hint: 'close some that are over, and try again: starling budget close <name> --forget' },
+  );
 }

@@ -20,9 +20,7 @@ export function termsOf(
   checkName(name);
   const isMine = (id: string): boolean => books.founderOf(id) === books.self;
   if (names.named(name).some((id) => isMine(id) && !books.isClosed(id))) {
-    throw new StarlingError('STARLING_USAGE', `this node has a budget '${name}' already`, {
-      hint: `see it with: starling budget show ${name}; end it with: starling budget close ${name}`,
-    });
+    throw nameTaken(name);
   }
   checkShares(limit, shares, unit);
   const parent = init.parent === undefined ? undefined : names.idOf(init.parent);
@@ -39,6 +37,13 @@ export function termsOf(
     ...(parent === undefined ? {} : { parent }),
     ...(successor === undefined ? {} : { successor }),
   };
+}
+
+/** Two open budgets of one node go by two names. */
+export function nameTaken(name: string): StarlingError {
+  return new StarlingError('STARLING_USAGE', `this node has a budget '${name}' already`, {
+    hint: `see it with: starling budget show ${name}; end it with: starling budget close ${name}`,
+  });
 }
 
 /** @throws STARLING_USAGE */

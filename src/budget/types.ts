@@ -99,6 +99,8 @@ export interface BudgetView {
   readonly time?: number;
   readonly parent?: string;
   readonly closed?: true;
+  /** All nodes that hear of it forget it; this one once it holds nothing of it any more. */
+  readonly forgotten?: true;
   /** What was taken back from nodes that were put out, and may thereby be spent twice. */
   readonly reclaimed?: number;
   readonly nodes: readonly OwnerView[];

@@ -210,9 +210,12 @@ class World {
   /** By the founder's word, or by what each node does from time to time. */
   async #forget(one: Owner): Promise<void> {
     const { books } = this.#founder;
-    if (one !== this.#founder) return one.books.prune().catch(refused);
-    if (books.terms(this.#id) === undefined || !books.acts(this.#id).closed) return undefined;
-    return books.forget([this.#id]).catch(refused);
+    if (one !== this.#founder) {
+      await one.books.prune().catch(refused);
+      return;
+    }
+    if (books.terms(this.#id) === undefined || !books.acts(this.#id).closed) return;
+    await books.forget([this.#id]).catch(refused);
   }
 
   async #reclaim(one: Owner): Promise<void> {

@@ -57,7 +57,7 @@ it('a budget that the founder forgets is forgotten everywhere, also where it was
   world.hub.cut(second.peerId, away.peerId);
   const id = founder.budgets.idOf('research');
   const view = await founder.budgets.forget('research');
-  expect(view).toMatchObject({ name: 'research', closed: true });
+  expect(view).toMatchObject({ name: 'research', closed: true, forgotten: true });
   await world.settle(16_000);
   await world.settle(3000);
   expect([known(founder), known(second)]).toEqual([0, 0]);
@@ -137,6 +137,100 @@ it('ten thousand budgets are the most, and the eleventh thousand has place once 
   expect(words).toHaveLength(16);
   expect(words.every(([, text]) => text.length <= 8 * 1024)).toBe(true);
 }, 60_000);
+
+it('a budget that was dated ahead is forgotten, and those after it are dated as the clock has it', async () => {
+  const owners = await makeOwners(2);
+  const [founder, other] = owners.all as [Owner, Owner];
+  const { books } = founder;
+  const now = owners.clock.now();
+  const shares = { [other.did()]: 10 };
+  const terms = (name: string, createdAt: number) => ({ name, ...TERMS, shares, createdAt });
+  // One of each sixteenth of the ids, so that no new one falls to another.
+  const ahead: string[] = [];
+  for (let at = 0; new Set(ahead.map(partOf)).size < 16; at += 1) {
+    ahead.push(await books.found(terms(`ahead${at}`, now + 3_600_000 + at)));
+  }
+  for (const id of ahead) await books.act(id, { closed: true });
+  await owners.merge();
+  expect(await books.forget(ahead)).toBe(true);
+  // Two at once: the word that lets one be names the other, too.
+  const made = await Promise.all(
+    Array.from({ length: 40 }, (_, at) =>
+      books.found({ ...terms(`b${at}`, now), everyMs: 60_000 }),
+    ),
+  );
+  expect(made.map((id) => books.terms(id)?.createdAt)).toEqual(made.map(() => now));
+  await owners.merge();
+  await owners.crash(founder);
+  for (const owner of [founder, other]) {
+    expect(made.filter((id) => owner.books.terms(id) === undefined)).toEqual([]);
+    expect(ahead.filter((id) => owner.books.terms(id) !== undefined)).toEqual([]);
+    expect(made.filter((id) => owner.books.acts(id).closed)).toEqual([]);
+  }
+});
+
+it('two words at once on what is over forget both budgets', async () => {
+  const owners = await makeOwners(1);
+  const [{ books }] = owners.all as [Owner];
+  const createdAt = owners.clock.now();
+  const ids: string[] = [];
+  for (let at = 0; at < 40; at += 1) {
+    ids.push(
+      await books.found({ name: `b${at}`, ...TERMS, shares: {}, createdAt: createdAt + at }),
+    );
+  }
+  await Promise.all(ids.map((id) => books.act(id, { closed: true })));
+  expect(await Promise.all(ids.map((id) => books.forget([id])))).toEqual(ids.map(() => true));
+  expect(books.count()).toBe(0);
+});
+
+it('two budgets of one name are not one, when the first is closed in the moment in which it was made', async () => {
+  const owners = await makeOwners(1);
+  const [{ books }] = owners.all as [Owner];
+  const terms = { name: 'twice', ...TERMS, shares: {}, createdAt: owners.clock.now() };
+  const first = await books.found(terms);
+  await books.act(first, { closed: true });
+  const second = await books.found(terms);
+  expect(second).not.toBe(first);
+  expect(books.acts(second).closed).toBe(false);
+});
+
+it('of two that are made at once where there is place for one, one is refused', async () => {
+  const owners = await makeOwners(1);
+  const [{ books }] = owners.all as [Owner];
+  const createdAt = owners.clock.now();
+  const terms = (at: number) => ({ name: `b${at}`, ...TERMS, shares: {}, createdAt });
+  await Promise.all(Array.from({ length: 9999 }, (_, at) => books.found(terms(at))));
+  const both = await Promise.allSettled([books.found(terms(9999)), books.found(terms(10_000))]);
+  expect(both.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
+  expect(books.count()).toBe(10_000);
+}, 60_000);
+
+it('of two budgets of one name that are made at once one is refused', async () => {
+  const world = await makeRooms(1);
+  rooms = world;
+  const [{ budgets }] = world.all as [Room];
+  const make = (limit: number) => budgets.create({ name: 'same', unit: 'calls', limit });
+  const both = await Promise.allSettled([make(1), make(2)]);
+  expect(both.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
+  expect(budgets.show('same').limit).toBe(1);
+});
+
+it('a successor closes a budget, and is told that it can not have it forgotten', async () => {
+  const world = await makeRooms(2);
+  rooms = world;
+  const [founder, successor] = world.all as [Room, Room];
+  await founder.budgets.create({ name: 'research', ...TERMS, successor: successor.did });
+  await world.settle();
+  await world.settle(16_000);
+  world.putOut.add(founder.did);
+  await expect(successor.budgets.forget('research')).rejects.toMatchObject({
+    code: 'STARLING_CALL_REFUSED',
+    hint: expect.stringContaining('starling budget close research') as string,
+  });
+  expect(successor.budgets.show('research').closed).toBeUndefined();
+  expect(await successor.budgets.close('research')).toMatchObject({ closed: true });
+});
 
 it('who sends an older word right behind the new one does not get it onto the disk', async () => {
   const owners = await makeOwners(2);

@@ -39,6 +39,8 @@ export interface Rooms {
   readonly all: readonly Room[];
   readonly clock: TestClock;
   readonly hub: Hub;
+  /** Members that the mesh has recorded as put out. */
+  readonly putOut: Set<Did>;
   /** Lets pass what waits a moment, and arrive what is under way. */
   settle(ms?: number): Promise<void>;
   stop(): Promise<void>;
@@ -49,6 +51,7 @@ export async function makeRooms(count: number): Promise<Rooms> {
   const clock = createTestClock(1_790_000_000_000);
   const hub = createHub();
   const all: Room[] = [];
+  const putOut = new Set<Did>();
   const identities = Array.from({ length: count }, (_, at) =>
     createIdentity(new Uint8Array(32).map((__, place) => (place === 0 ? at + 1 : place))),
   );
@@ -81,7 +84,7 @@ export async function makeRooms(count: number): Promise<Rooms> {
       selfName: room.name,
       peers: () => peers.filter((peer) => peer.did !== did && !unheard.has(peer.did)),
       nameOf: (one) => peers.find((peer) => peer.did === one)?.alias,
-      isPutOut: () => false,
+      isPutOut: (one) => putOut.has(one),
       async callPeer(peer, _tool, args: JsonObject) {
         const donor = all.find(({ name }) => name === peer.alias);
         if (donor === undefined || !room.network.isConnected(donor.peerId)) {
@@ -110,6 +113,7 @@ export async function makeRooms(count: number): Promise<Rooms> {
     all,
     clock,
     hub,
+    putOut,
     settle,
     async stop() {
       for (const { budgets } of all) await budgets.stop();

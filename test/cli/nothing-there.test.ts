@@ -64,6 +64,52 @@ describe('starling call', () => {
   });
 });
 
+describe('starling budget', () => {
+  const view = (more: JsonObject): JsonObject => ({
+    name: 'old',
+    unit: 'calls',
+    limit: 100,
+    spent: 3,
+    held: 0,
+    free: 97,
+    nodes: [],
+    ...more,
+  });
+
+  it('list names the closed ones where there are no others', async () => {
+    const budgets: Answer = ({ params }) => {
+      const asked = (params?.['arguments'] ?? {}) as { closed?: boolean };
+      return { structuredContent: { budgets: [], total: asked.closed === true ? 2 : 0 } };
+    };
+    const { stateDir } = await fakeNode({ answer: budgets });
+    expect((await run('budget', 'list', '--state', stateDir)).stdout).toBe(
+      'no budgets are open: make one with starling budget create <name> --limit <amount>; see the 2 that are closed with starling budget list --all\n',
+    );
+    const none = await nodeOf([], { budget_list: { budgets: [], total: 0 } });
+    expect((await run('budget', 'list', '--state', none.stateDir)).stdout).toBe(
+      'no budgets: make one with starling budget create <name> --limit <amount>\n',
+    );
+  });
+
+  it.each([
+    [view({ closed: true, forgotten: true }), 'closed and forgotten'],
+    [
+      view({
+        closed: true,
+        forgotten: true,
+        nodes: [{ node: 'a', rights: 0, spent: 0, held: 5, state: 'here' }],
+      }),
+      'closed, and forgotten once what is held here is settled',
+    ],
+  ])('close --forget says that it is forgotten', async (closed, said) => {
+    const { stateDir } = await nodeOf([], { budget_close: closed });
+    const { stdout } = await run('budget', 'close', 'old', '--forget', '--state', stateDir);
+    expect(stdout.split('\n', 1)[0]).toBe(
+      `old  limit 100 calls  spent 3 calls  held 0 calls  ${said}`,
+    );
+  });
+});
+
 it('starling board list and get say which board was meant', async () => {
   const others = serving({
     members: { members: [], tickets: [] },

@@ -96,8 +96,11 @@ export interface Books {
   rowIds(): Iterable<string>;
   /** Forgets rows of times that are long over, and the oldest of this node's closed budgets once their books are final. */
   prune(): Promise<void>;
-  /** Says that budgets of this node are over, whoever has not said its last word, and forgets them. */
-  forget(ids: readonly string[]): Promise<void>;
+  /**
+   * Says that budgets of this node are over, whoever has not said its last word, and forgets them; false where one stays: it is
+   * another founder's, or too many that are kept would have to be told apart from it.
+   */
+  forget(ids: readonly string[]): Promise<boolean>;
   /** Owners of a closed budget whose last word is not here. */
   unsaid(id: string): readonly Did[];
   idle(): Promise<void>;

@@ -7,8 +7,8 @@ import { EventEmitter } from 'node:events';
 import { StarlingError, messageOf } from '../../core/index.ts';
 import type { Did } from '../../core/index.ts';
 import { isEndingId } from '../rows/ending-format.ts';
-import { budgetIdOf, signRow, splitRowId } from '../rows/row-format.ts';
-import { BUDGETS_MAX, OWNERS_MAX } from '../types.ts';
+import { signRow, splitRowId } from '../rows/row-format.ts';
+import { OWNERS_MAX } from '../types.ts';
 import type { BudgetActs, BudgetRow, BudgetTerms } from '../types.ts';
 import { createAccounts } from './accounts.ts';
 import type { Account, Accounts } from './accounts.ts';
@@ -23,6 +23,7 @@ import type {
 } from './book-types.ts';
 import { CLOSED_KEPT, Closings } from './closings.ts';
 import { Endings } from './endings.ts';
+import { Founding } from './founding.ts';
 import { KnownBudgets } from './known-budgets.ts';
 import { actsOf, standingOf } from '../rows/ledger.ts';
 import type { Proof, Standing } from '../rows/ledger.ts';
@@ -45,6 +46,7 @@ class NodeBooks implements Books {
   readonly #intake: RowIntake;
   readonly #endings: Endings;
   readonly #closings: Closings;
+  readonly #founding: Founding;
   /** Rows of what is over leave the disk. */
   #erasing: Promise<void> = Promise.resolve();
 
@@ -61,6 +63,13 @@ class NodeBooks implements Books {
       accounts: this.#accounts,
       known: this.#known,
       endings: this.#endings,
+    });
+    this.#founding = new Founding({
+      known: this.#known,
+      endings: this.#endings,
+      self: () => this.self,
+      makePlace: () => this.#makePlace(),
+      said: (endingId) => this.events.emit('own', [endingId]),
     });
     this.#intake = new RowIntake({
       ...components,
@@ -91,24 +100,20 @@ class NodeBooks implements Books {
     this.#closings.sayLast(this.ids());
   }
 
-  async found(wanted: BudgetTerms): Promise<string> {
-    if (this.#known.countOf(this.self) >= BUDGETS_MAX) await this.#makePlace();
-    // Of what is over the date says so: a clock that was set back must not make a budget that is over from the beginning.
-    const createdAt = Math.max(wanted.createdAt, this.#endings.newestOver(this.self) + 1);
-    const terms = { ...wanted, createdAt };
-    const id = budgetIdOf(this.self, terms.name, createdAt);
-    // A row that is too long must not be written.
-    signRow(this.#components.signer, {
-      budget: id,
-      owner: this.self,
-      seq: 1,
-      spent: 0,
-      held: 0,
-      out: {},
-      terms,
+  found(wanted: BudgetTerms): Promise<string> {
+    return this.#founding.found(wanted, async (id, terms) => {
+      // A row that is too long must not be written.
+      signRow(this.#components.signer, {
+        budget: id,
+        owner: this.self,
+        seq: 1,
+        spent: 0,
+        held: 0,
+        out: {},
+        terms,
+      });
+      await this.#accounts.change(id, { terms });
     });
-    await this.#accounts.change(id, { terms });
-    return id;
   }
 
   ids(): readonly string[] {
@@ -347,17 +352,17 @@ class NodeBooks implements Books {
     return this.#closings.unsaid(id);
   }
 
-  async forget(ids: readonly string[]): Promise<void> {
-    const over = new Set(ids);
-    const kept = this.#known.madeBy(this.self).filter((id) => !over.has(id));
-    const said = await this.#endings.say(
-      this.self,
-      this.#closings.dated(ids),
-      this.#closings.dated(kept),
-    );
-    if (said.length === 0) return;
-    this.events.emit('own', said);
-    await this.#dropOver();
+  forget(ids: readonly string[]): Promise<boolean> {
+    return this.#founding.inTurn(async () => {
+      const own = ids.filter((id) => this.founderOf(id) === this.self);
+      const kept = this.#founding.all().filter(({ id }) => !own.includes(id));
+      const said = await this.#endings.say(this.self, this.#closings.dated(own), kept);
+      const areOver = own.length === ids.length && own.every((id) => this.#closings.isOver(id));
+      if (said.length === 0) return areOver;
+      this.events.emit('own', said);
+      await this.#dropOver();
+      return areOver;
+    });
   }
 
   async prune(): Promise<void> {
@@ -368,18 +373,10 @@ class NodeBooks implements Books {
     await this.forget(final.slice(0, -CLOSED_KEPT).map(({ id }) => id));
   }
 
-  /** Forgets closed budgets while there is no place for a new one. @throws STARLING_LIMIT_EXCEEDED */
+  /** Forgets the older half of the budgets that are closed and final. */
   async #makePlace(): Promise<void> {
     const final = this.#closings.final();
     await this.forget(final.slice(0, Math.ceil(final.length / 2)).map(({ id }) => id));
-    if (this.#known.countOf(this.self) < BUDGETS_MAX) return;
-    throw new StarlingError(
-      'STARLING_LIMIT_EXCEEDED',
-      `this node has ${BUDGETS_MAX} budgets that are open, or closed and not final, which is the limit`,
-      {
-        hint: 'close some that are over: starling budget close <name>; where a node has not said its last word: starling budget close <name> --forget',
-      },
-    );
   }
 
   /** Endings have come, or rows that somebody else decides by. */
@@ -472,7 +469,10 @@ class NodeBooks implements Books {
     for (const rowId of rowIds) {
       const own = this.#accounts.get(rowId);
       const isNew = own?.terms !== undefined && !this.#known.has(rowId);
-      if (isNew) this.#known.learn(rowId, this.self, own.terms);
+      if (isNew) {
+        this.#known.learn(rowId, this.self, own.terms);
+        this.#founding.learnt(rowId);
+      }
       if (isNew || own?.acts !== undefined) this.#shelves.reckonAnew(rowId);
     }
     this.events.emit('own', rowIds);

@@ -106,25 +106,43 @@ export class Endings {
     over: readonly Dated[],
     kept: readonly Dated[],
   ): Promise<readonly string[]> {
-    const { signer, logger } = this.#components;
     const said: string[] = [];
     for (const part of new Set(over.map(({ id }) => partOf(id)))) {
-      const id = endingIdOf(founder, part);
-      const known = this.#endings.get(id);
       const dates = over.filter((one) => partOf(one.id) === part).map((one) => one.createdAt);
-      const until = Math.max(known?.until ?? 0, ...dates);
-      const names = kept
-        .filter((one) => partOf(one.id) === part && one.createdAt <= until)
-        .map((one) => keptName(one.id));
-      if (names.length > KEPT_MAX) {
-        logger.warn({ part, kept: names.length }, 'closed budgets stay: too many others are open');
-        continue;
-      }
-      const ending = { founder, part, seq: (known?.seq ?? 0) + 1, until, kept: new Set(names) };
-      await this.take(ending, signEnding(signer, ending));
-      said.push(id);
+      const id = await this.#say(founder, part, dates, kept);
+      if (id !== undefined) said.push(id);
     }
     return said;
+  }
+
+  /**
+   * Says that a budget of `founder`, who is this node, is none of those that are over, though its date is among theirs; `kept`
+   * are all of that founder. Gives the new ending's id; undefined where it would have to name too many.
+   */
+  except(founder: Did, { id }: Dated, kept: readonly Dated[]): Promise<string | undefined> {
+    return this.#say(founder, partOf(id), [], kept);
+  }
+
+  async #say(
+    founder: Did,
+    part: number,
+    dates: readonly number[],
+    kept: readonly Dated[],
+  ): Promise<string | undefined> {
+    const { signer, logger } = this.#components;
+    const id = endingIdOf(founder, part);
+    const known = this.#endings.get(id);
+    const until = Math.max(known?.until ?? 0, ...dates);
+    const names = kept
+      .filter((one) => partOf(one.id) === part && one.createdAt <= until)
+      .map((one) => keptName(one.id));
+    if (names.length > KEPT_MAX) {
+      logger.warn({ part, kept: names.length }, 'closed budgets stay: too many others are open');
+      return undefined;
+    }
+    const ending = { founder, part, seq: (known?.seq ?? 0) + 1, until, kept: new Set(names) };
+    await this.take(ending, signEnding(signer, ending));
+    return id;
   }
 
   #keep(ending: Ending, jws: string): void {

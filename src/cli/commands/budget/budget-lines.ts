@@ -11,9 +11,17 @@ export function headText(view: BudgetView): string {
     `${name}  limit ${say(limit)}${everyText(view)}`,
     `spent ${say(spent)}`,
     `held ${say(held)}`,
-    view.closed === true ? 'closed' : `free here ${say(free)}`,
+    view.closed === true ? closedText(view) : `free here ${say(free)}`,
   ];
   return safeLine(parts.join('  '));
+}
+
+function closedText({ forgotten, nodes }: BudgetView): string {
+  if (forgotten !== true) return 'closed';
+  const isUnderWay = nodes.some(({ held, state }) => state === 'here' && held > 0);
+  return isUnderWay
+    ? 'closed, and forgotten once what is held here is settled'
+    : 'closed and forgotten';
 }
 
 /** All that is known of a budget, a line a node. */

@@ -2,6 +2,7 @@
 import { amountText } from '../../../core/words/amount-text.ts';
 import type { BudgetListResult } from '../../../builtin/results.ts';
 import type { BudgetView } from '../../../budget/types.ts';
+import type { NodeClient } from '../../node/client.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 import { printData, table } from '../../terminal/output.ts';
@@ -16,7 +17,7 @@ interface ListOptions extends CommonOptions {
 
 /** Prints the budgets. */
 export async function run({ all, ...options }: ListOptions): Promise<void> {
-  const result = await withNode(options, async (node) => {
+  const { closed, result } = await withNode(options, async (node) => {
     const budgets: BudgetView[] = [];
     for (let cursor: number | undefined = 0; cursor !== undefined;) {
       const args = { cursor, limit: PAGE, ...(all === true ? { closed: true } : {}) };
@@ -24,12 +25,11 @@ export async function run({ all, ...options }: ListOptions): Promise<void> {
       budgets.push(...page.budgets);
       cursor = page.cursor;
     }
-    return { budgets, total: budgets.length };
+    const closed = budgets.length > 0 || all === true ? 0 : await closedAt(node);
+    return { result: { budgets, total: budgets.length }, closed };
   });
   printData(result, options.json === true, () => {
-    if (result.budgets.length === 0) {
-      return 'no budgets: make one with starling budget create <name> --limit <amount>';
-    }
+    if (result.budgets.length === 0) return noneText(closed);
     const rows = result.budgets.map((one) => [
       one.name,
       amountText(one.limit, one.unit),
@@ -41,4 +41,16 @@ export async function run({ all, ...options }: ListOptions): Promise<void> {
     ]);
     return table(['BUDGET', 'LIMIT', 'SPENT', 'HELD', 'FREE HERE', 'OF', 'ID'], rows);
   });
+}
+
+async function closedAt(node: NodeClient): Promise<number> {
+  const { total } = await node.builtin<BudgetListResult>('budget_list', { closed: true, limit: 1 });
+  return total;
+}
+
+function noneText(closed: number): string {
+  const make = 'make one with starling budget create <name> --limit <amount>';
+  if (closed === 0) return `no budgets: ${make}`;
+  const those = closed === 1 ? 'the closed one' : `the ${closed} that are closed`;
+  return `no budgets are open: ${make}; see ${those} with starling budget list --all`;
 }
