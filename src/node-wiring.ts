@@ -154,7 +154,10 @@ function wireServers({ gateway, upstreams }: Parts, events: EventEmitter<NodeEve
   const told = new Map<string, string>();
   const tell = (name: string): void => {
     const status = upstreams.get(name)?.status();
-    if (status === undefined) return void told.delete(name);
+    if (status === undefined) {
+      told.delete(name);
+      return;
+    }
     const { state, tools, error } = status;
     const shown = JSON.stringify([state, tools, error]);
     if (told.get(name) === shown) return;

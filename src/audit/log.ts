@@ -162,7 +162,9 @@ class AuditLog implements Audit {
     this.#isEnding = false;
     for (const note of notes) this.#tellFound(note);
     this.#scope.every(checkpointMs, () => this.#mark({ seals: true }));
-    this.#scope.every(SYNC_MS, async () => void (await this.#sync()));
+    this.#scope.every(SYNC_MS, async () => {
+      await this.#sync();
+    });
     this.#scope.every(RETENTION_CHECK_MS, () => this.#removeOld());
     this.#scope.every(RETRY_MS, () => this.#retry());
     await this.#removeOld();

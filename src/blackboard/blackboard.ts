@@ -136,7 +136,9 @@ class AllBoards implements Blackboard {
       successions,
       didOf,
       find: (id) => shelf.find(id),
-      open: (id) => void shelf.open(id, []),
+      open: (id) => {
+        shelf.open(id, []);
+      },
       hasRoomFor: (id) => shelf.hasRoomFor(id),
       rightsChanged: (id, records) => this.#traffic.rightsChanged(id, records),
     });

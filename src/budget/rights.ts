@@ -126,7 +126,10 @@ class MovingRights implements Rights {
       return books.hold(rowId, amount);
     }
     return new Promise((resolve) => {
-      if (queue !== undefined) return void queue.push({ amount, resolve });
+      if (queue !== undefined) {
+        queue.push({ amount, resolve });
+        return;
+      }
       this.#waiting.set(rowId, [{ amount, resolve }]);
       const { logger } = this.#components;
       return unawaited(this.#refill(id, rowId), logger, 'calls wait for rights', { rowId });
@@ -253,7 +256,11 @@ class MovingRights implements Rights {
     const isVain = (asked: Asked): number => (asked.given > 0 ? AGAIN_MS : VAIN_MS * 10);
     const asked = this.#askAll(id, rowId, () => wanted - books.free(rowId), ASKED_AT_ONCE)
       .then(isVain, () => VAIN_MS * 10)
-      .then((waitMs) => this.#scope?.after(waitMs, () => void this.#low.delete(rowId)));
+      .then((waitMs) =>
+        this.#scope?.after(waitMs, () => {
+          this.#low.delete(rowId);
+        }),
+      );
     unawaited(asked, this.#components.logger, 'rights ahead were not asked for', { rowId });
   }
 

@@ -146,7 +146,9 @@ export function buildProgram(outcome: Outcome): Command {
     // `starling` alone, is help: on standard output, with exit code 0, as docker, gh and kubectl have it.
     .configureOutput({
       outputError: () => undefined,
-      writeErr: (text) => void process.stdout.write(text),
+      writeErr: (text) => {
+        process.stdout.write(text);
+      },
       getErrHelpWidth: () => helpColumns(process.stdout),
       getErrHasColors: () => false,
     })

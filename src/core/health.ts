@@ -30,8 +30,12 @@ export function createHealth(): Health {
       raised.set(warning.code, warning);
       if (isNews) for (const listener of listeners) listener(warning);
     },
-    clear: (code) => void raised.delete(code),
+    clear: (code) => {
+      raised.delete(code);
+    },
     warnings: () => [...raised.values()],
-    onRaise: (listener) => void listeners.push(listener),
+    onRaise: (listener) => {
+      listeners.push(listener);
+    },
   };
 }

@@ -31,7 +31,9 @@ export function sleep(scope: Scope, ms: number): Promise<boolean> {
 
 /** Waits `ms` milliseconds, whatever happens: for short looks again in a loop that has an end of its own. */
 export function pause(clock: Clock, ms: number): Promise<void> {
-  return new Promise((resolve) => void clock.schedule(ms, resolve));
+  return new Promise((resolve) => {
+    clock.schedule(ms, resolve);
+  });
 }
 
 /**

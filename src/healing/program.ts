@@ -40,13 +40,21 @@ export async function runHealer({ clock, env, input, output }: ProgramInit): Pro
   const config = readConfig(env['AGENT_CONFIG']);
   const node = createLines(output, clock);
   const healer = createHealer(
-    { call: node.call, clock, say: (text) => void output.write(`${text}\n`) },
+    {
+      call: node.call,
+      clock,
+      say: (text) => {
+        output.write(`${text}\n`);
+      },
+    },
     { name: env['AGENT_NAME'] ?? 'healer', ...config },
   );
   const decoder = createLineDecoder(LINE_BYTES_MAX, {
     line: (bytes) => node.receive(bytes, healer, config.watch),
     // No answer to a call of ours is so long: who waits for it is told by its own time limit.
-    oversize: (bytes) => void output.write(`a line of ${bytes} bytes is not read\n`),
+    oversize: (bytes) => {
+      output.write(`a line of ${bytes} bytes is not read\n`);
+    },
   });
   healer.start();
   for await (const chunk of input) decoder.push(chunk as Buffer);
@@ -86,7 +94,9 @@ function createLines(output: Writable, clock: Clock): Lines {
     { resolve: (value: JsonObject) => void; reject: (error: Error) => void }
   >();
   let calls = 0;
-  const send = (line: JsonObject): void => void output.write(`${JSON.stringify(line)}\n`);
+  const send = (line: JsonObject): void => {
+    output.write(`${JSON.stringify(line)}\n`);
+  };
   return {
     async call(tool, args, timeoutMs) {
       calls += 1;

@@ -286,7 +286,9 @@ class LiveView implements Membership {
         ...this.#components,
         peers: this.#peers,
         evicted: (reason, hint) => this.events.emit('evicted', reason, hint),
-        after: (delayMs, work) => void scope.after(delayMs, work),
+        after: (delayMs, work) => {
+          scope.after(delayMs, work);
+        },
       }),
     );
     this.#sync.start();

@@ -342,7 +342,9 @@ class MeshNetwork implements Network {
       (parts) => this.#protocols.attach(parts),
     );
     this.#run = run;
-    const changed = (): void => void (this.#told = undefined);
+    const changed = (): void => {
+      this.#told = undefined;
+    };
     for (const event of ADDRESS_EVENTS) run.host.node.addEventListener(event, changed);
     changed();
     this.#topics.attach(run.gossip);

@@ -67,7 +67,9 @@ export class Conductor {
           const { name } = phase;
           running.set(
             name,
-            this.#phase(phase).finally(() => void running.delete(name)),
+            this.#phase(phase).finally(() => {
+              running.delete(name);
+            }),
           );
         }
         if (running.size === 0) break;

@@ -373,7 +373,9 @@ class NodeTasks implements Tasks {
     if (id === undefined) return this.#table.watch(changed);
     const wakers = this.#table.get(id)?.wakers;
     wakers?.add(changed);
-    return () => void wakers?.delete(changed);
+    return () => {
+      wakers?.delete(changed);
+    };
   }
 
   #restore(row: TaskRow): void {

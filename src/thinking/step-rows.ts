@@ -95,7 +95,12 @@ async function readThought(
 export function passingSteps(now: number): StepLog {
   const mark = randomBytes(MARK_BYTES).toString('hex');
   const steps: Step[] = [{ kind: 'begun', digest: '', mark, at: now }];
-  return { steps, add: async (step) => void steps.push(step) };
+  return {
+    steps,
+    add: async (step) => {
+      steps.push(step);
+    },
+  };
 }
 
 /** Whole steps from the first on: what follows a damaged one is of no use. */

@@ -50,7 +50,9 @@ export function createBreakers(clock: Clock): Breakers {
       const breaker = breakers.get(key);
       if (breaker !== undefined) breaker.isProbed = false;
     },
-    succeeded: (key) => void breakers.delete(key),
+    succeeded: (key) => {
+      breakers.delete(key);
+    },
     failed(key) {
       const { failures } = breakers.get(key) ?? { failures: 0 };
       breakers.delete(key);

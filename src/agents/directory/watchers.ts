@@ -15,7 +15,9 @@ export class AgentWatchers {
   add({ node }: AgentAddress, changed: () => void): () => void {
     const watcher = { node, changed };
     this.#watchers.add(watcher);
-    return () => void this.#watchers.delete(watcher);
+    return () => {
+      this.#watchers.delete(watcher);
+    };
   }
 
   /** Agents of `node` are others than before; default: those of this node. */

@@ -227,7 +227,9 @@ class AgentInbox implements Inbox {
     const watcher = (): void => changed();
     const among = isReader ? this.#watchers : this.#listeners;
     among.add(watcher);
-    return () => void among.delete(watcher);
+    return () => {
+      among.delete(watcher);
+    };
   }
 
   async drop(): Promise<number> {

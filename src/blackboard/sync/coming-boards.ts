@@ -35,7 +35,9 @@ export class ComingBoards {
       has: (changes) => {
         one.view = { from, changes: Math.min(Math.max(changes, 0), of), of };
       },
-      end: () => void this.#coming.delete(one),
+      end: () => {
+        this.#coming.delete(one);
+      },
     };
   }
 

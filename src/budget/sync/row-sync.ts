@@ -273,7 +273,10 @@ class RowCarrier implements RowSync {
     const { clock, network } = this.#components;
     if (!this.#frames.take(peer)) return network.report(peer, 'records');
     const theirs = Buffer.from(bytes).toString('latin1').slice(0, DIGEST_LENGTH);
-    if (theirs === this.digest()) return void this.#met.add(peer);
+    if (theirs === this.digest()) {
+      this.#met.add(peer);
+      return;
+    }
     const since = clock.now() - (this.#syncedAt.get(peer) ?? -Infinity);
     const isBeforeLong = since >= 0 && since < SYNC_PAUSE_MS;
     // Of two that differ one asks at once; the other only where nothing has come of that.

@@ -63,7 +63,9 @@ function of(
   const { nodes, seed, seeds, engine, out } = options;
   return async () => {
     const { runScenario } = await import('../../../sim/run.ts');
-    const write = (text: string): void => void process.stdout.write(text);
+    const write = (text: string): void => {
+      process.stdout.write(text);
+    };
     const asked = { given, nodes, seed, seeds, engine, out, json };
     return runScenario({ ...asked, print: write, progress: createWorkProgress() });
   };

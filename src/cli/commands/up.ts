@@ -280,7 +280,12 @@ function tellAsText(
 function tellAsJson(node: StarlingNode, progress: Progress): UpLines {
   const say = (text: string): void => progress.say(text);
   tellOfFailures(node, say);
-  return { say, goodbye: async (stopped) => void (await stopped) };
+  return {
+    say,
+    goodbye: async (stopped) => {
+      await stopped;
+    },
+  };
 }
 
 /** How another machine gets in, and how a client is attached. */

@@ -112,7 +112,10 @@ export function printData(data: unknown, json: boolean, text: () => string): voi
 /** Waits until the streams have handed on what was printed, at the latest until a second is over. */
 export async function flush(): Promise<void> {
   const written = [process.stdout, process.stderr].map(
-    (stream) => new Promise<void>((resolve) => void stream.write('', () => resolve())),
+    (stream) =>
+      new Promise<void>((resolve) => {
+        stream.write('', () => resolve());
+      }),
   );
   await settledWithin(FLUSH_TIMEOUT_MS, Promise.all(written), systemClock);
 }

@@ -45,7 +45,9 @@ export function Action({
         type="button"
         class={isDanger === true ? 'danger' : ''}
         disabled={state === 'busy' || state === 'done'}
-        onClick={() => void run()}
+        onClick={() => {
+          run().catch(reportError);
+        }}
       >
         {state === 'asked' ? question : state === 'done' ? 'done' : children}
       </button>

@@ -27,6 +27,8 @@ export function createNamePace(clock: Clock): NamePace {
       last.set(owner, hash);
       return 0;
     },
-    forget: (owner) => void last.delete(owner),
+    forget: (owner) => {
+      last.delete(owner);
+    },
   };
 }

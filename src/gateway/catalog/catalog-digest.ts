@@ -65,6 +65,8 @@ export function createCatalogDigest(upstreams: Pick<Upstreams, 'all' | 'events'>
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    stop: () => void upstreams.events.off('change', compare),
+    stop: () => {
+      upstreams.events.off('change', compare);
+    },
   };
 }

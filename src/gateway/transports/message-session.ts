@@ -114,7 +114,9 @@ export function receiveIncoming(
 function createLineReply(id: FrameId | null, output: LineOutput): Reply {
   return {
     // Progress is told again: what does not fit now need not be told at all.
-    interim: (message) => void output.line(message),
+    interim: (message) => {
+      output.line(message);
+    },
     urgent: (message) => output.urgent(message),
     final(message) {
       if (output.line(toLine(message))) return;

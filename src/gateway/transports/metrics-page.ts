@@ -39,8 +39,9 @@ export function serveMetrics(
     return refuse(response, tooMuch.status, tooMuch.error, tooMuch.headers);
   }
   metrics.text().then(
-    ({ type, text }) =>
-      void response.writeHead(200, { 'content-type': type, 'cache-control': 'no-store' }).end(text),
+    ({ type, text }) => {
+      response.writeHead(200, { 'content-type': type, 'cache-control': 'no-store' }).end(text);
+    },
     (error: unknown) => {
       logger.error({ error: messageOf(error) }, 'metrics not told');
       refuse(response, 500, error);

@@ -77,7 +77,9 @@ class Hints implements SessionHints {
       unawaited(this.#say(peer), logger, 'a peer was not told whether it was granted anything', {
         peer,
       });
-    const disconnected = (peer: PeerId): void => void this.#old.delete(peer);
+    const disconnected = (peer: PeerId): void => {
+      this.#old.delete(peer);
+    };
     const granted = (holder: Did): void =>
       unawaited(this.#granted(holder), logger, 'who was granted something was not told', {
         holder,

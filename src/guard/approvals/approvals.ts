@@ -117,7 +117,9 @@ class ApprovalQueue implements Approvals {
     for (const entry of this.#entries.all()) {
       if (entry.isOpen && entry.approval.state === 'pending') this.#ask(entry, answerer);
     }
-    return () => void this.#answerers.delete(answerer);
+    return () => {
+      this.#answerers.delete(answerer);
+    };
   }
 
   async ask(request: ApprovalRequest, signal?: AbortSignal): Promise<ApprovalOutcome> {

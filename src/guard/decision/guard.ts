@@ -132,7 +132,9 @@ export function createGuard(components: GuardComponents): ExplainingGuard {
     decide: (principal, wanted) => evaluation.decide(principal, wanted, undefined),
     explain(principal, wanted) {
       const steps: ExplainedStep[] = [];
-      const decision = evaluation.decide(principal, wanted, (step) => void steps.push(step));
+      const decision = evaluation.decide(principal, wanted, (step) => {
+        steps.push(step);
+      });
       return { decision, who: nameOf(principal), steps };
     },
   };

@@ -148,7 +148,10 @@ class PolicyInForce implements CurrentPolicy {
 
   async changed(): Promise<void> {
     const { health, isExposed, logger } = this.#components;
-    if (isExposed?.(this.file) !== true) return void (await this.reload());
+    if (isExposed?.(this.file) !== true) {
+      await this.reload();
+      return;
+    }
     await this.#last;
     const text = await readPolicyFile(this.file, false).catch(() => undefined);
     if (text === this.#text) return;

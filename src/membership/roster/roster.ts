@@ -108,7 +108,9 @@ class RosterExchange implements Roster {
     this.#isAskingLater = false;
     for (const peer of peers.all()) this.changed(peer.view.peerId);
     const connected = (peer: PeerId): void => this.#greet(peer);
-    const disconnected = (peer: PeerId): void => void this.#listedAt.delete(peer);
+    const disconnected = (peer: PeerId): void => {
+      this.#listedAt.delete(peer);
+    };
     network.events.on('peer:connect', connected);
     network.events.on('peer:disconnect', disconnected);
     scope.add(() => network.events.off('peer:connect', connected));

@@ -199,7 +199,12 @@ class Intake implements RecordIntake {
     const { hash } = arrival;
     // The text is on the list before its verification begins, which may tell of it.
     let done = (): void => undefined;
-    this.#taking.set(hash, new Promise((resolve) => void (done = resolve)));
+    this.#taking.set(
+      hash,
+      new Promise((resolve) => {
+        done = resolve;
+      }),
+    );
     try {
       arrival.record ??= readRecord(arrival);
       arrival.isHasty = await this.#components.kinds.take(arrival, arrival.record, arrival);

@@ -232,7 +232,9 @@ class RecordCarrier implements RecordSync {
       return;
     }
     changeCount(this.#serving, peer, 1);
-    this.#exchange(stream, (count) => void this.#served.charge(peer, count / SENT_AT_ONCE))
+    this.#exchange(stream, (count) => {
+      this.#served.charge(peer, count / SENT_AT_ONCE);
+    })
       .catch((error: unknown) =>
         logger.debug({ peer, error: messageOf(error) }, 'records not synced'),
       )

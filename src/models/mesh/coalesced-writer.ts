@@ -54,7 +54,10 @@ export function createCoalescedWriter(
         sizeBytes += part.length;
         const idleMs = clock.now() - sentAt;
         if (sizeBytes >= ENOUGH_BYTES || idleMs >= WAIT_MS) await flush();
-        else cancel ??= clock.schedule(WAIT_MS - idleMs, () => void write());
+        else
+          cancel ??= clock.schedule(WAIT_MS - idleMs, () => {
+            write();
+          });
       }
     },
     flush,

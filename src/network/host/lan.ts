@@ -76,8 +76,12 @@ function silent(
   service: PeerDiscovery & { start?: () => unknown; stop?: () => unknown },
 ): PeerDiscovery {
   const target = Object.assign(new EventTarget(), {
-    start: async () => void (await service.start?.()),
-    stop: async () => void (await service.stop?.()),
+    start: async () => {
+      await service.start?.();
+    },
+    stop: async () => {
+      await service.stop?.();
+    },
   });
   // libp2p only listens for `peer`, which never comes.
   return target as unknown as PeerDiscovery;

@@ -213,7 +213,9 @@ class Streams implements ControlStreams {
           return Math.max(overMs, this.#bytes.charge(peer, sizeBytes));
         },
         silent: (error) => connection.abort(error),
-        after: (delayMs, resume) => void scope.after(delayMs, resume),
+        after: (delayMs, resume) => {
+          scope.after(delayMs, resume);
+        },
       },
       { isDialler: connection.direction === 'outbound' },
     );

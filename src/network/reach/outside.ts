@@ -22,7 +22,9 @@ export function createOutside(): Outside {
     seen(peer, ip) {
       if (isOfMachine(ip)) seenBy.set(peer, ip);
     },
-    gone: (peer) => void seenBy.delete(peer),
+    gone: (peer) => {
+      seenBy.delete(peer);
+    },
     ips() {
       const all = [...seenBy.values()];
       const families = [all.filter((ip) => isIPv4(ip)), all.filter((ip) => !isIPv4(ip))];

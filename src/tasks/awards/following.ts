@@ -83,7 +83,9 @@ export class Following {
       begun,
       signal: abort.signal,
       gone,
-      heard: (progress) => void task.apply({ type: 'progressed', token, progress }),
+      heard: (progress) => {
+        task.apply({ type: 'progressed', token, progress });
+      },
       paused: pauses.set,
       clock: this.#components.clock,
       timeoutMs: task.order.attemptMs,

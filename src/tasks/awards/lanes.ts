@@ -55,7 +55,9 @@ export function createLanes(
       const lane = lanes.get(name);
       return lane === undefined || (lane.cancelPause === undefined && lane.under < lane.window);
     },
-    begins: (name) => void (laneOf(name).under += 1),
+    begins: (name) => {
+      laneOf(name).under += 1;
+    },
     ends(name, how) {
       const lane = laneOf(name);
       lane.under -= 1;

@@ -83,7 +83,9 @@ export function localRoad(work: Work, { principal, agent, session, signal }: Loc
   return {
     begin: (init) => work.begin(principal, { ...init, agent, session }),
     follow: (name, seen) => work.follow(principal, { ...name, seen, waitMs: FOLLOW_MS }, signal),
-    answer: async (init) => void work.answer(principal, init),
+    answer: async (init) => {
+      work.answer(principal, init);
+    },
     end: async (name) => work.end(principal, name),
     release: (name) => work.end(principal, name),
   };

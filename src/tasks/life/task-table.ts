@@ -71,7 +71,9 @@ export class TaskTable {
   /** Calls `changed` after changes of any task; gives back what ends that. */
   watch(changed: () => void): () => void {
     this.#wakers.add(changed);
-    return () => void this.#wakers.delete(changed);
+    return () => {
+      this.#wakers.delete(changed);
+    };
   }
 
   /** Whoever waits for a task is told, and all are forgotten. */

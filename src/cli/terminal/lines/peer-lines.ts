@@ -115,7 +115,10 @@ function tellOfOwnNames(
     const { alias, callsUs } = peer;
     if (callsUs === undefined || !isNewlyCalled(peer, before)) return;
     const aliases = untold.get(callsUs);
-    if (aliases !== undefined) return void aliases.add(alias);
+    if (aliases !== undefined) {
+      aliases.add(alias);
+      return;
+    }
     untold.set(callsUs, new Set([alias]));
     clock.schedule(NAMES_MS, () => {
       const told = [...(untold.get(callsUs) ?? [])];
@@ -212,7 +215,9 @@ export function tellOfFailures(
       told.delete(peer);
       gone.delete(peer);
     },
-    away: (peer) => void gone.add(peer),
+    away: (peer) => {
+      gone.add(peer);
+    },
   };
 }
 

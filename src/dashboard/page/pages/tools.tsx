@@ -160,7 +160,11 @@ function Try({ tool }: { tool: Tool }) {
   return (
     <>
       <p class="description">{tool.description}</p>
-      <form onSubmit={(event) => void call(event)}>
+      <form
+        onSubmit={(event) => {
+          call(event).catch(reportError);
+        }}
+      >
         <SchemaForm schema={schema} values={values} onChange={setValues} />
         <div class="actions">
           <button type="submit" disabled={isBusy}>

@@ -163,7 +163,9 @@ class StdioConnection implements UpstreamConnection {
     this.#secrets = Object.values(init.server.env)
       .map((secret) => secret.reveal())
       .filter((value) => value.length >= 4);
-    const writer = createLineWriter((chunk) => void child.stdin.write(chunk));
+    const writer = createLineWriter((chunk) => {
+      child.stdin.write(chunk);
+    });
     this.channel = createServerChannel(components, init, {
       send: (message) => {
         if (child.stdin.writableLength > QUEUE_BYTES_MAX) throw this.#deaf();

@@ -120,7 +120,9 @@ class NodeSandbox implements Sandbox {
     const hidden = [...plan.hiddenFolders, ...plan.hiddenFiles];
     const confined = { name, plan };
     this.#running.add(confined);
-    const ended = (): void => void this.#running.delete(confined);
+    const ended = (): void => {
+      this.#running.delete(confined);
+    };
     const command = [server.command, ...server.args];
     if (means.kind === 'sandbox-exec') {
       const args = ['-p', sandboxProfile(plan), ...command];

@@ -104,7 +104,12 @@ export function createExchanger(components: {
       });
       request.setSocketKeepAlive(true, KEEP_ALIVE_MS);
       request.end(init.body);
-      return { reply, abort: (why) => void (answer ?? request).destroy(why) };
+      return {
+        reply,
+        abort: (why) => {
+          (answer ?? request).destroy(why);
+        },
+      };
     },
     close() {
       agents['http:'].destroy();
