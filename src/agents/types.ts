@@ -345,6 +345,8 @@ export interface AgentEndResult {
   readonly status: AgentStatus | 'retired';
   /** Messages that nobody has read and that are gone with it. */
   readonly dropped: number;
+  /** As what this node ran it; absent of one that a program announced. */
+  readonly kind?: string;
 }
 
 /** Something that was told to all of the mesh. */

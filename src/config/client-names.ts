@@ -16,7 +16,7 @@ const RESERVED: readonly string[] = [CLIENT_LOCAL, CLIENT_TCP, 'operator'];
 export const ATTACH_METHOD = 'starling/attach';
 /** `as` of the person who owns the node; of a client it is `client:<name>`. */
 export const ATTACH_OPERATOR = 'operator';
-/** `as` of the same person who only looks, again and again: no look of theirs is counted, or on record. */
+/** `as` of the same person who keeps looking: no look is counted, and only the first at each thing is on record. */
 export const ATTACH_WATCHING = 'watching';
 /** What `as` of a client begins with. */
 export const ATTACH_CLIENT = 'client:';

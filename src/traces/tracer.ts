@@ -76,11 +76,10 @@ class BoundedTracer implements Tracer {
   begin(call: BeginningCall): CallSpan | undefined {
     const { sampler } = this.#init;
     const { parent } = call;
-    const isOff = sampler === 'always_off' && !call.isAskedFor;
+    // The operator who wants no spans gets none, whatever a caller asks for.
+    if (sampler === 'always_off') return undefined;
     // What is left out here goes on as it came: whoever is next decides by what the caller says.
-    if (isOff || (parent?.isSampled === false && isByParent(sampler) && !call.isAskedFor)) {
-      return undefined;
-    }
+    if (parent?.isSampled === false && isByParent(sampler) && !call.isAskedFor) return undefined;
     // Most samplers need no id to decide, and most calls beyond the bound get none.
     const drawn = parent?.traceId ?? (isDrawn(sampler) ? this.#idOf(TRACE_ID_BYTES) : undefined);
     if (!this.#isWanted(call, drawn))

@@ -171,6 +171,40 @@ it('is in `_meta` of MCP as well, and what the caller does not keep nobody keeps
   expect(receiver.spans.filter(({ traceId }) => traceId === unkept)).toEqual([]);
 });
 
+it('of a batch is that of its headers, for each call of it', async () => {
+  const batched = '33333333333333333333333333333333';
+  const { tokenFile, url = '' } = bob.status().endpoints;
+  const token = (await readFile(tokenFile, 'utf8')).trim();
+  const post = (body: unknown, more: Record<string, string> = {}): Promise<Response> =>
+    fetch(url, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${token}`,
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+        ...more,
+      },
+      body: JSON.stringify(body),
+    });
+  const clientInfo = { name: 'old', version: '1' };
+  const hello = { protocolVersion: '2025-03-26', capabilities: {}, clientInfo };
+  const opened = await post({ jsonrpc: '2.0', id: 0, method: 'initialize', params: hello });
+  const session = { 'mcp-session-id': opened.headers.get('mcp-session-id') ?? '' };
+  const params = { name: 'alice__tools__note', arguments: {} };
+  const calls = [1, 2].map((id) => ({ jsonrpc: '2.0', id, method: 'tools/call', params }));
+  const answer = await post(calls, {
+    ...session,
+    traceparent: `00-${batched}-${CLIENT_SPAN}-01`,
+  });
+  expect(answer.status).toBe(200);
+  const spans = (): readonly ReceivedSpan[] =>
+    receiver.spans.filter(
+      (span) => span.traceId === batched && span.resource['starling.node'] === 'bob',
+    );
+  await expect.poll(() => spans().length, WAIT).toBe(2);
+  expect(spans().map(({ parentSpanId }) => parentSpanId)).toEqual([CLIENT_SPAN, CLIENT_SPAN]);
+});
+
 it('is begun by the node where the client names none, or none that could be', async () => {
   expect((await callByHttp(`00-${'0'.repeat(32)}-${CLIENT_SPAN}-01`)).status).toBe(200);
   await client.call('alice__tools__note', {}, { meta: { traceparent: 'x'.repeat(4096) } });

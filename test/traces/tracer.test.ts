@@ -108,10 +108,15 @@ describe('a sampler', () => {
     expect(tracer.begin(call({ parent: off }))).toBeUndefined();
   });
 
-  it('does not count where the caller wants to know what the call takes where', () => {
-    const { tracer, kept } = bench({ sampler: 'always_off' });
+  it.each([
+    ['always_off', 0],
+    ['parentbased_always_off', 1],
+    ['traceidratio', 1],
+  ] as const)('%s of a caller that wants to know what the call takes where', (sampler, spans) => {
+    const { tracer, kept } = bench({ sampler, ratio: 0 });
+    // An operator who has switched spans off has nobody's switched on.
     tracer.begin(call({ isAskedFor: true }))?.ended(END);
-    expect(kept).toHaveLength(1);
+    expect(kept).toHaveLength(spans);
   });
 });
 

@@ -102,8 +102,9 @@ class NodeRuns implements Runs {
     if (run === undefined) {
       const result = await agents.end(principal, agent, how);
       // It was stopped before, or its kind is gone.
+      const row = await this.#rowOf(result.name);
       if (how === 'retire') await this.#forget(result.name);
-      return result;
+      return row === undefined ? result : { ...result, kind: row.kind };
     }
     const { name, owner } = run.row;
     const isItsOwn = [owner, keyOf(runPrincipal(name, []))].includes(keyOf(principal));
@@ -121,14 +122,14 @@ class NodeRuns implements Runs {
       this.#tellUnconfined();
       this.spawnerGone(keyOf(runPrincipal(name, [])));
       if (how === 'retire') await this.#forget(name);
-      return result;
+      return { ...result, kind: run.row.kind };
     });
     return ended ?? this.end(principal, agent, how);
   }
 
   async logs(principal: Principal, init: LogsInit, signal: AbortSignal): Promise<LogPage> {
     const run = this.#find(init.agent);
-    const owner = run?.row.owner ?? (await this.#ownerOf(init.agent));
+    const owner = (run?.row ?? (await this.#rowOf(init.agent)))?.owner;
     if (owner === undefined || (principal.kind !== 'operator' && owner !== keyOf(principal))) {
       throw new StarlingError(
         'STARLING_AGENT_UNKNOWN',
@@ -287,7 +288,7 @@ class NodeRuns implements Runs {
 
   /** Another spawner's agent stays that one's, also while it is stopped. @throws STARLING_AGENT_TAKEN */
   async #requireOwner(principal: Principal, { name, owner }: RunRow): Promise<void> {
-    const had = await this.#ownerOf(name);
+    const had = (await this.#rowOf(name))?.owner;
     if (had === undefined || had === owner || principal.kind === 'operator') return;
     throw new StarlingError('STARLING_AGENT_TAKEN', `the agent '${name}' is somebody else's`, {
       hint: 'take another name',
@@ -295,9 +296,9 @@ class NodeRuns implements Runs {
     });
   }
 
-  async #ownerOf(name: string): Promise<string | undefined> {
+  async #rowOf(name: string): Promise<RunRow | undefined> {
     const { table, logger } = this.#components;
-    return (await readRows(table, logger)).find((row) => row.name === name)?.owner;
+    return (await readRows(table, logger)).find((row) => row.name === name);
   }
 
   #processes(counts: (row: RunRow) => boolean): number {

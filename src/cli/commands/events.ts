@@ -3,7 +3,7 @@ import type { EventsResult, MeshEvent } from '../../agents/types.ts';
 import { EXIT } from '../../core/exit-codes.ts';
 import type { ExitCode } from '../../core/exit-codes.ts';
 import type { NodeClient } from '../node/client.ts';
-import { withNode } from '../node/locate-node.ts';
+import { watchNode, withNode } from '../node/locate-node.ts';
 import { showValue } from '../options/board-value.ts';
 import type { CommonOptions } from '../options/common-options.ts';
 import { untilInterrupted } from '../terminal/interrupted.ts';
@@ -39,7 +39,8 @@ export function run(options: EventsOptions): Promise<ExitCode> {
     }
     return EXIT.done;
   };
-  return untilInterrupted((signal) => withNode(options, tail, signal));
+  const attached = options.follow === true ? watchNode : withNode;
+  return untilInterrupted((signal) => attached(options, tail, signal));
 }
 
 function print(page: EventsResult, { json, since }: EventsOptions): void {

@@ -13,6 +13,8 @@ export type Connection =
 /** The wait after a failure, doubled by each further one. */
 const RETRY_MS = 500;
 const RETRY_MAX_MS = 5000;
+/** Nothing more comes after so long without a key. */
+const PAUSE_MS = 400;
 
 let connection: Connection = { state: 'live' };
 const listeners = new Set<() => void>();
@@ -29,7 +31,9 @@ export function useConnection(): Connection {
   useEffect(() => {
     const listener = (): void => draw((count) => count + 1);
     listeners.add(listener);
-    return () => void listeners.delete(listener);
+    return () => {
+      listeners.delete(listener);
+    };
   }, []);
   return connection;
 }
@@ -73,7 +77,7 @@ export function useLive<T>(tool: string, args: Data = {}, everyMs = 2000): Live<
       clearTimeout(timer);
       const wait = document.hidden ? undefined : await once();
       isAsking = false;
-      if (!isGone && wait !== undefined && wait > 0) timer = setTimeout(() => void look(), wait);
+      if (!isGone && wait !== undefined && wait > 0) timer = setTimeout(seen, wait);
     };
     /** Asks, and gives after how many ms to ask again. */
     const once = async (): Promise<number> => {
@@ -93,7 +97,9 @@ export function useLive<T>(tool: string, args: Data = {}, everyMs = 2000): Live<
         return Math.min(RETRY_MS * 2 ** failures, RETRY_MAX_MS);
       }
     };
-    const seen = (): void => void look();
+    const seen = (): void => {
+      look().catch(reportError);
+    };
     again.current = seen;
     document.addEventListener('visibilitychange', seen);
     seen();
@@ -110,4 +116,14 @@ export function useLive<T>(tool: string, args: Data = {}, everyMs = 2000): Live<
     error: isOwn ? answer.error : undefined,
     refresh,
   };
+}
+
+/** What a person types, once they pause: each letter would be a question of its own to the node. */
+export function useSettled(text: string): string {
+  const [settled, setSettled] = useState(text);
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(text), PAUSE_MS);
+    return () => clearTimeout(timer);
+  }, [text]);
+  return settled;
 }

@@ -20,6 +20,8 @@ import type {
 } from '../../guard/index.ts';
 import type { RequestFrame } from '../frame-types.ts';
 import { argumentsOf, reasoningOf, shownArgumentsOf } from './call-arguments.ts';
+import { createLooks } from './looks.ts';
+import type { Looks } from './looks.ts';
 import { refusalOf } from './refusal-errors.ts';
 
 /** One call that somebody wants to make. */
@@ -86,9 +88,9 @@ export interface ClearanceComponents {
 
 const OWN_TOOLS = `tool:${BUILTIN_SERVER}/`;
 const OWN_RESOURCES = `resource:${BUILTIN_SERVER}/`;
-/** What commands ask that show the node anew each second. */
-const WATCHED: ReadonlySet<string> = new Set(
-  ['node_figures', 'peers', 'status'].map((tool) => OWN_TOOLS + tool),
+/** What tells figures and how things stand, and nothing of contents: whoever keeps looking is on no record by it. */
+const FIGURES: ReadonlySet<string> = new Set(
+  ['calls_recent', 'node_figures', 'peers', 'status'].map((tool) => OWN_TOOLS + tool),
 );
 
 /** A call that was let go on, and is told what it has cost. */
@@ -120,10 +122,12 @@ export function createClearance(
 class CallClearance implements Clearance {
   readonly #components: ClearanceComponents;
   readonly #self: string;
+  readonly #looks: Looks;
 
   constructor(components: ClearanceComponents, self: string) {
     this.#components = components;
     this.#self = self;
+    this.#looks = createLooks(components);
   }
 
   sees(principal: Principal, wanted: GuardWanted): boolean {
@@ -202,17 +206,20 @@ class CallClearance implements Clearance {
     const id = grant === undefined ? {} : { grant: grant.claims.jti };
     const said = saidIn(call);
     const entry: AuditInit = { kind: 'decision', ...about, ...id, outcome: 'allowed', ...said };
+    const needsNoLog = looksForTrouble(call);
+    const look = needsNoLog && keepsLooking(call.principal) ? this.#lookOf(call) : undefined;
+    if (look === 'unrecorded') return Promise.resolve(UNRECORDED);
     // Written once the log can be written again.
     const unrecorded = (): RecordedCall => {
       audit.note(entry);
+      if (look !== undefined) this.#looks.add(look.key);
       return UNRECORDED;
     };
-    const needsNoLog = looksForTrouble(call);
-    if (needsNoLog && isAskedAgainAndAgain(call)) return Promise.resolve(UNRECORDED);
     if (needsNoLog && !audit.healthy()) return Promise.resolve(unrecorded());
-    const recorded = Promise.all([audit.append(entry), settled]).then(([seq]) =>
-      this.#recorded(about, seq),
-    );
+    const recorded = Promise.all([audit.append(entry), settled]).then(([seq]) => {
+      if (look !== undefined) this.#looks.add(look.key);
+      return this.#recorded(about, seq);
+    });
     if (!needsNoLog) return recorded;
     return recorded.catch((error: unknown) => {
       if (error instanceof StarlingError && error.code === 'STARLING_AUDIT_UNAVAILABLE') {
@@ -220,6 +227,16 @@ class CallClearance implements Clearance {
       }
       throw error;
     });
+  }
+
+  /** The look of somebody who keeps looking: nobody records what tells figures alone, nor what is on record already. */
+  #lookOf(call: WantedCall): { readonly key: string } | 'unrecorded' {
+    const { principal, request, session } = call;
+    const { resource } = call.wanted;
+    if (FIGURES.has(resource)) return 'unrecorded';
+    const args = argumentsOf(principal, request, this.#record());
+    const key = this.#looks.keyOf({ session, resource, args });
+    return this.#looks.has(key) ? 'unrecorded' : { key };
   }
 
   #recorded(about: About, seq: number): RecordedCall {
@@ -284,7 +301,9 @@ class CallClearance implements Clearance {
       return this.#aboutOf(call, args);
     } catch (error) {
       paying?.then(
-        (spending) => void spending.over(false),
+        (spending) => {
+          spending.over(false);
+        },
         () => undefined,
       );
       throw error;
@@ -379,11 +398,9 @@ function looksForTrouble({ principal, wanted }: Caller): boolean {
   return resource.startsWith(OWN_TOOLS) && facts?.readOnly === true;
 }
 
-/** Who watches looks every other second: that would bury what the log is for. */
-function isAskedAgainAndAgain({ principal, wanted }: Caller): boolean {
-  if (principal === DASHBOARD) return true;
-  // Any program of the operator's account can say that it watches: only what tells nothing of contents goes unseen.
-  return principal === WATCHING && WATCHED.has(wanted.resource);
+/** The page, and commands that show how something goes on. Any program of the operator's account can say that it is one. */
+function keepsLooking(principal: Principal): boolean {
+  return principal === DASHBOARD || principal === WATCHING;
 }
 
 function partiesOf({ principal, wanted }: Caller): About {

@@ -112,6 +112,7 @@ class Call {
   #isOver = false;
   /** The channel that the call is on, by its name in the table. */
   #server: string | undefined;
+  #isSent = false;
   #wanted: GuardWanted | undefined;
   /** Who was asked about just this call: the guard alone, or a person as well, who may not have answered. */
   #askedOf: 'guard' | 'person' | undefined;
@@ -147,6 +148,11 @@ class Call {
     return this.#server;
   }
 
+  /** False before that server has the call, as while a person is asked: the server works for nobody by it then. */
+  get isSent(): boolean {
+    return this.#isSent;
+  }
+
   /** By whose rights it is made. */
   get principal(): Principal {
     return this.#principal;
@@ -177,6 +183,7 @@ class Call {
     this.#isPeers = route.target.peer !== undefined;
     this.#trace?.toward(route);
     this.#server = this.#components.channels.nameOf(route.target);
+    this.#isSent = false;
     this.#cleared = undefined;
     try {
       const cleared = this.#clear(route);
@@ -353,6 +360,7 @@ class Call {
       failed: (error) => this.#failed(error, others),
     };
     this.#trace?.sent();
+    this.#isSent = true;
     try {
       this.#onChannel = this.#components.sampling.relay(this, route.target, channel, relayed);
     } catch (error) {

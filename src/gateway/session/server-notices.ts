@@ -47,8 +47,10 @@ export function createServerNotices(
       }
     },
     request(frame, answer, related) {
-      const call = callOn(components, server, related);
-      const asked = { ...components.caller(), channel: server, target, frame, call };
+      const call = callOn(components, server, related, ({ isSent }) => isSent);
+      // A call that waits for a person is none that the server could work for.
+      const working = call?.isSent === true ? call : undefined;
+      const asked = { ...components.caller(), channel: server, target, frame, call: working };
       if (sampling.answers(asked, answer)) return;
       questions.ask(server, frame, answer, (message) => {
         if (call === undefined) push(message);

@@ -22,6 +22,7 @@ import { refuse, startEvents, usage, writeComment, writeEvent } from './http-rep
 import { receiveIncoming } from './message-session.ts';
 import type { LineOutput } from './message-session.ts';
 import type { IdleSession } from './http-sessions.ts';
+import { withTraceOfAll } from './trace-headers.ts';
 
 /** Keep-alives without a byte that left us, after which a stream is dead. */
 const STUCK_MAX = 8;
@@ -129,7 +130,7 @@ class LegacyEdge implements SseTransport {
     const go = (): void =>
       readPostedBody(request, response, messageBytes, (bytes) => {
         stream.present(credential);
-        this.#received(stream, bytes, response);
+        this.#received(stream, bytes, { request, response });
       });
     // A client that reads is behind for a moment after each large answer: what it says then must not be lost.
     if (!stream.isBehind) return go();
@@ -153,7 +154,11 @@ class LegacyEdge implements SseTransport {
     for (const stream of this.#streams.values()) stream.close();
   }
 
-  #received(stream: Stream, bytes: Buffer, response: ServerResponse): void {
+  #received(
+    stream: Stream,
+    bytes: Buffer,
+    { request, response }: Readonly<{ request: IncomingMessage; response: ServerResponse }>,
+  ): void {
     let incoming: Frame | BatchFrames;
     try {
       incoming = parseIncoming(bytes);
@@ -164,7 +169,7 @@ class LegacyEdge implements SseTransport {
     if (stream.session === undefined) return refuse(response, 404, notFound());
     // First this one, so that nothing that follows from the message overtakes it.
     response.writeHead(202, { 'content-type': 'text/plain' }).end('Accepted\n');
-    return stream.receive(incoming);
+    return stream.receive(withTraceOfAll(request.headers, incoming));
   }
 }
 

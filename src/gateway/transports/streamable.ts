@@ -24,7 +24,7 @@ import type {
   HttpSessions,
   HttpSessionsComponents,
 } from './http-sessions.ts';
-import { withTraceOf } from './trace-headers.ts';
+import { withTraceOf, withTraceOfAll } from './trace-headers.ts';
 
 const SESSION_HEADER = 'mcp-session-id';
 
@@ -136,9 +136,14 @@ class SessionEdge implements StreamableTransport {
     client.session.receive(withTraceOf(request.headers, frame), reply);
   }
 
-  #answerBatch(client: HttpClient, batch: BatchFrames, { form, response }: Exchange): void {
+  #answerBatch(
+    client: HttpClient,
+    batch: BatchFrames,
+    { form, request, response }: Exchange,
+  ): void {
     const reply = replyIn(response, form, client);
-    const running = receiveBatch(client.session, batch.frames, reply);
+    const { frames } = withTraceOfAll(request.headers, batch);
+    const running = receiveBatch(client.session, frames, reply);
     client.waits(reply, response, {
       gone: () => running.cancel('the HTTP client closed its request'),
     });

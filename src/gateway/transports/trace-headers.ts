@@ -4,7 +4,8 @@ import type { JsonObject } from '../../core/index.ts';
 import { metaOf } from '../wire/era.ts';
 import { parseFrame, rewriteFrame } from '../wire/frame.ts';
 import { TRACEPARENT, readTraceParent } from '../wire/trace-parent.ts';
-import type { RequestFrame } from '../frame-types.ts';
+import type { BatchFrames } from '../wire/batch.ts';
+import type { Frame, RequestFrame } from '../frame-types.ts';
 
 /** What vendors add to a trace: printable ASCII, of a length that all must hand on (W3C Trace Context §3.3). */
 const TRACESTATE = /^[\x20-\x7e]{1,512}$/;
@@ -31,4 +32,18 @@ export function withTraceOf(headers: IncomingHttpHeaders, frame: RequestFrame): 
   const added = isNew ? { ...parent, tracestate } : parent;
   const read = parseFrame(rewriteFrame(frame, { meta: added }));
   return read.kind === 'request' ? read : frame;
+}
+
+/** What came as one message, each request of it with the trace of the headers: a batch is one step of its client. */
+export function withTraceOfAll<T extends Frame | BatchFrames>(
+  headers: IncomingHttpHeaders,
+  incoming: T,
+): T {
+  if (headers[TRACEPARENT] === undefined) return incoming;
+  if (incoming.kind === 'request') return withTraceOf(headers, incoming) as T;
+  if (incoming.kind !== 'batch') return incoming;
+  const frames = incoming.frames.map((frame) =>
+    frame.kind === 'request' ? withTraceOf(headers, frame) : frame,
+  );
+  return { ...incoming, frames };
 }

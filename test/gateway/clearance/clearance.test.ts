@@ -3,27 +3,40 @@ import { describe, expect, it } from 'vitest';
 import type { AuditInit } from '../../../src/audit/index.ts';
 import { StarlingError, silentLogger, systemClock } from '../../../src/core/index.ts';
 import { createClearance } from '../../../src/gateway/clearance/clearance.ts';
+import { LOOKS_MAX, LOOK_MS } from '../../../src/gateway/clearance/looks.ts';
 import type { Clearance, WantedCall } from '../../../src/gateway/clearance/clearance.ts';
-import type { Did } from '../../../src/core/index.ts';
+import type { Did, JsonObject } from '../../../src/core/index.ts';
 import type { GuardWanted } from '../../../src/guard/index.ts';
 import type { RequestFrame } from '../../../src/gateway/frame-types.ts';
 import { parseFrame } from '../../../src/gateway/wire/frame.ts';
 import { DASHBOARD, WATCHING } from '../../../src/guard/index.ts';
 import type { Guard, Principal } from '../../../src/guard/index.ts';
+import { createTestClock } from '../../core/test-clock.ts';
 
 const OPERATOR: Principal = { kind: 'operator' };
 const CLIENT: Principal = { kind: 'client', name: 'ci', scopes: ['*'] };
 
-const REQUEST = parseFrame(
-  Buffer.from('{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{}}'),
-) as RequestFrame;
+const unwritable = new StarlingError('STARLING_AUDIT_UNAVAILABLE', 'no space left');
 
-function startClearance(healthy = false): {
+function requestOf(args?: JsonObject): RequestFrame {
+  const params = args === undefined ? {} : { arguments: args };
+  const message = { jsonrpc: '2.0', id: 1, method: 'tools/call', params };
+  return parseFrame(Buffer.from(JSON.stringify(message))) as RequestFrame;
+}
+
+function startClearance(
+  healthy = false,
+  append: () => Promise<number> = () => Promise.reject(unwritable),
+): {
   readonly clearance: Clearance;
   readonly noted: AuditInit[];
+  readonly clock: ReturnType<typeof createTestClock>;
+  /** What was told to the log of calls that were let go on, by whatever way. */
+  decisions(this: void): readonly AuditInit[];
 } {
   const noted: AuditInit[] = [];
-  const unwritable = new StarlingError('STARLING_AUDIT_UNAVAILABLE', 'no space left');
+  const appended: AuditInit[] = [];
+  const clock = createTestClock();
   const guard = { decide: () => ({ allow: true }) } as unknown as Guard;
   const clearance = createClearance(
     {
@@ -35,15 +48,20 @@ function startClearance(healthy = false): {
       audit: {
         isOn: true,
         healthy: () => healthy,
-        append: () => Promise.reject(unwritable),
+        append(entry) {
+          appended.push(entry);
+          return append();
+        },
         note: (entry) => noted.push(entry),
       },
-      clock: systemClock,
+      clock,
       logger: silentLogger,
     },
     { self: 'alice' },
   );
-  return { clearance, noted };
+  const decisions = (): readonly AuditInit[] =>
+    [...appended, ...noted].filter(({ kind }) => kind === 'decision');
+  return { clearance, noted, clock, decisions };
 }
 
 const READING = { readOnly: true };
@@ -53,14 +71,15 @@ async function call(
   principal: Principal,
   tool: string,
   facts?: GuardWanted['facts'],
+  { args, session = '1' }: { readonly args?: JsonObject; readonly session?: string } = {},
 ): Promise<string> {
   const kind = facts === undefined ? {} : { facts };
   try {
     const cleared = await clearance.clear({
       principal,
       wanted: { ability: 'tool/call', resource: `tool:${tool}`, ...kind },
-      request: REQUEST,
-      session: '1',
+      request: requestOf(args),
+      session,
       signal: () => new AbortController().signal,
       waits: () => () => undefined,
     });
@@ -102,18 +121,93 @@ describe('while the audit log can not be written', () => {
   });
 });
 
-it('who watches is left unrecorded in what commands ask each second, and in nothing else', async () => {
+it.each([
+  ['a command that watches', WATCHING],
+  ['the dashboard', DASHBOARD],
+])('%s is left unrecorded in figures, and in nothing else', async (_, principal) => {
   const { clearance, noted } = startClearance();
-  const told = ['starling/status', 'starling/peers', 'starling/node_figures'];
+  const told = ['status', 'peers', 'node_figures', 'calls_recent'].map(
+    (tool) => `starling/${tool}`,
+  );
   // Any program of this account can say that it watches.
   const more = ['starling/context_show', 'starling/secret_list', 'starling/grant_export'];
   for (const tool of [...told, ...more]) {
-    expect(await call(clearance, WATCHING, tool, READING)).toBe('ok');
+    expect(await call(clearance, principal, tool, READING)).toBe('ok');
   }
   expect(noted.map(({ what }) => what.resource)).toEqual(more.map((tool) => `tool:${tool}`));
-  noted.length = 0;
-  expect(await call(clearance, DASHBOARD, 'starling/grant_list', READING)).toBe('ok');
-  expect(noted).toEqual([]);
+});
+
+describe('who keeps looking', () => {
+  const look = async (
+    { clearance }: Pick<ReturnType<typeof startClearance>, 'clearance'>,
+    args: JsonObject = {},
+    { principal = DASHBOARD, session = '1', tool = 'starling/board_list' } = {},
+  ): Promise<string> => call(clearance, principal, tool, READING, { args, session });
+
+  it.each([
+    ['the log can be written', true],
+    ['the log can not be written', false],
+  ])('is on record once for each thing, and once more each hour: where %s', async (_, isWhole) => {
+    const started = startClearance(isWhole, () => Promise.resolve(1));
+    const { clock, decisions } = started;
+    for (let count = 0; count < 100; count += 1) {
+      await look(started, { board: 'plan' });
+      clock.advance(2000);
+    }
+    expect(decisions()).toHaveLength(1);
+    await look(started, { board: 'secrets' });
+    await look(started, { board: 'plan' }, { session: '2' });
+    await look(started, { board: 'plan' }, { principal: WATCHING, session: '3' });
+    await look(started, { board: 'plan' }, { tool: 'starling/board_history' });
+    expect(decisions()).toHaveLength(5);
+    clock.advance(LOOK_MS);
+    await look(started, { board: 'plan' });
+    expect(decisions()).toHaveLength(6);
+    // A clock that was set back makes nothing unseen.
+    clock.advance(-2 * LOOK_MS);
+    await look(started, { board: 'plan' });
+    expect(decisions()).toHaveLength(7);
+  });
+
+  it('is on record once for news that it waits for again and again', async () => {
+    const started = startClearance(true, () => Promise.resolve(1));
+    const asked = { principal: WATCHING, tool: 'starling/audit_tail' };
+    await look(started, { kind: 'call' }, asked);
+    for (let cursor = 1; cursor < 50; cursor += 1) {
+      await look(started, { kind: 'call', cursor, timeout_s: 60, limit: cursor }, asked);
+    }
+    expect(started.decisions()).toHaveLength(1);
+    await look(started, { kind: 'grant', cursor: 50 }, asked);
+    expect(started.decisions()).toHaveLength(2);
+  });
+
+  it('makes no call that is not on record, whatever came to the log', async () => {
+    const fails = new Error('no space left');
+    const started = startClearance(true, () => Promise.reject(fails));
+    for (let count = 0; count < 3; count += 1) {
+      expect(await look(started, { board: 'plan' })).toBe(String(fails));
+    }
+    expect(started.decisions()).toHaveLength(3);
+  });
+
+  it('that makes up ever new things fills no memory, and is on record with each', async () => {
+    const started = startClearance(true, () => Promise.resolve(1));
+    const many = LOOKS_MAX + 100;
+    for (let count = 0; count < many; count += 1) await look(started, { board: `b${count}` });
+    expect(started.decisions()).toHaveLength(many);
+    await look(started, { board: 'b0' });
+    expect(started.decisions()).toHaveLength(many + 1);
+    await look(started, { board: `b${many - 1}` });
+    expect(started.decisions()).toHaveLength(many + 1);
+  });
+
+  it('is on record each time with what is no look', async () => {
+    const started = startClearance(true, () => Promise.resolve(1));
+    for (let count = 0; count < 3; count += 1) {
+      await call(started.clearance, DASHBOARD, 'starling/approval_answer');
+    }
+    expect(started.decisions()).toHaveLength(3);
+  });
 });
 
 it('a call whose arguments can not be recorded is refused, and nothing stays held for it', async () => {

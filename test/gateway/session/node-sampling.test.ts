@@ -85,6 +85,25 @@ describe('a server that asks', () => {
     expect(desk.pushed).toEqual([]);
   });
 
+  it('while its only call waits for a person is refused: it works for nobody then', async () => {
+    const { desk, model } = arranged();
+    // Its channel is open.
+    desk.ask(call(1));
+    desk.answer({ id: desk.sent[0]?.['id'], result: {} });
+    let approve: () => void = () => undefined;
+    desk.clear = () =>
+      new Promise((resolve) => {
+        approve = () => resolve({ over: () => undefined });
+      });
+    desk.ask(call(2));
+    desk.answer(question('early'));
+    expect(last(desk)).toMatchObject({ id: 'early', error: { code: -1 } });
+    approve();
+    await settled();
+    desk.answer(question('now'));
+    expect(model.asked.map(({ params }) => params)).toEqual([{ id: 'now' }]);
+  });
+
   it('a thousand times at once is answered eight times', async () => {
     const { desk, model } = arranged();
     desk.ask(call(1));

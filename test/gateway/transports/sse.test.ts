@@ -200,6 +200,22 @@ describe('a POST', () => {
     expect(served.sessions.last().seen.at(-1)).toMatchObject({ kind: 'notification' });
   });
 
+  it('names a trace in its headers, which each of its requests is a part of', async () => {
+    const served = await serve();
+    const stream = await openStream(served);
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+    await post(served, stream.endpoint, ping(1), { traceparent });
+    await post(served, stream.endpoint, [ping(2), ping(3)], { traceparent });
+    await stream.next();
+    await stream.next();
+    const { seen } = served.sessions.last();
+    expect(seen.map((frame) => 'params' in frame && frame.params['_meta'])).toEqual([
+      { traceparent },
+      { traceparent },
+      { traceparent },
+    ]);
+  });
+
   it('that can’t be taken is refused with its id', async () => {
     const served = await serve();
     const stream = await openStream(served);

@@ -1,7 +1,12 @@
 /** The trace in headers of HTTP: of a client put into the message, and of a message told to a server. */
 import { expect, it } from 'vitest';
-import { traceMetaOf, withTraceOf } from '../../../src/gateway/transports/trace-headers.ts';
+import {
+  traceMetaOf,
+  withTraceOf,
+  withTraceOfAll,
+} from '../../../src/gateway/transports/trace-headers.ts';
 import { traceHeadersOf } from '../../../src/gateway/upstreams/url/request-headers.ts';
+import { parseIncoming } from '../../../src/gateway/wire/batch.ts';
 import { parseFrame } from '../../../src/gateway/wire/frame.ts';
 import type { RequestFrame } from '../../../src/gateway/frame-types.ts';
 
@@ -30,6 +35,27 @@ it('of a client go into the message, which must not name another one', () => {
   }
   const withState = withTraceOf(headers, frameOf('{"name":"a","_meta":{"tracestate":"mine"}}'));
   expect(withState.params['_meta']).toEqual({ traceparent: PARENT, tracestate: 'mine' });
+});
+
+it('of a client go into each request of a batch, and into nothing else of it', () => {
+  const own = `{"jsonrpc":"2.0","id":2,"method":"ping","params":{"_meta":{"traceparent":"${OTHER}"}}}`;
+  const batch = parseIncoming(
+    Buffer.from(
+      `[{"jsonrpc":"2.0","id":1,"method":"ping"},${own},{"jsonrpc":"2.0","method":"notifications/x"},{"no":"message"}]`,
+    ),
+  );
+  const headers = { traceparent: PARENT };
+  const told = withTraceOfAll(headers, batch);
+  if (told.kind !== 'batch') throw new Error('no batch');
+  expect(
+    told.frames.map((frame) => [frame.kind, 'params' in frame ? frame.params : undefined]),
+  ).toEqual([
+    ['request', { _meta: { traceparent: PARENT } }],
+    ['request', { _meta: { traceparent: OTHER } }],
+    ['notification', {}],
+    ['invalid', undefined],
+  ]);
+  expect(withTraceOfAll({}, batch)).toBe(batch);
 });
 
 it('that are no trace say nothing', () => {

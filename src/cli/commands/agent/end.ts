@@ -4,12 +4,23 @@ import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 import { printData, safeLine } from '../../terminal/output.ts';
 
-/** Has the agent take no messages. */
+/** Ends an agent that the node runs; any other takes no messages any more. */
 export async function stop(name: string, options: CommonOptions): Promise<void> {
   const result = await ask('agent_stop', name, options);
-  printData(result, options.json === true, () =>
-    safeLine(`${result.name} takes no messages until it is announced again`),
-  );
+  printData(result, options.json === true, () => stoppedText(result));
+}
+
+function stoppedText({ name, kind }: AgentEndResult): string {
+  if (kind === undefined) {
+    return safeLine(`${name} takes no messages until it is announced again; its inbox stays`);
+  }
+  const named = name === kind ? '' : ` --name ${name}`;
+  return [
+    safeLine(`${name} does not run any more, and takes no messages; its inbox stays`),
+    safeLine(
+      `  → to run it again: starling agent spawn ${kind}${named}, with the options that it had`,
+    ),
+  ].join('\n');
 }
 
 /** Forgets the agent. */

@@ -2,7 +2,7 @@
 import type { AgentLogLine, AgentLogsResult } from '../../../agents/types.ts';
 import { EXIT } from '../../../core/exit-codes.ts';
 import type { ExitCode } from '../../../core/exit-codes.ts';
-import { withNode } from '../../node/locate-node.ts';
+import { watchNode, withNode } from '../../node/locate-node.ts';
 import type { NodeClient } from '../../node/client.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 import { untilInterrupted } from '../../terminal/interrupted.ts';
@@ -32,7 +32,8 @@ export function run(name: string, options: LogsOptions): Promise<ExitCode> {
     }
     return EXIT.done;
   };
-  return untilInterrupted((signal) => withNode(options, tail, signal));
+  const attached = options.follow === true ? watchNode : withNode;
+  return untilInterrupted((signal) => attached(options, tail, signal));
 }
 
 function next(node: NodeClient, agentId: string, cursor: number): Promise<AgentLogsResult> {

@@ -8,7 +8,7 @@ import type { FilterOptions } from '../../options/audit-filter.ts';
 import { untilInterrupted } from '../../terminal/interrupted.ts';
 import { print } from '../../terminal/output.ts';
 import type { NodeClient } from '../../node/client.ts';
-import { withNode } from '../../node/locate-node.ts';
+import { watchNode } from '../../node/locate-node.ts';
 
 const WAIT_S = 60;
 const LINES_MAX = 1000;
@@ -39,5 +39,5 @@ export function run(options: FilterOptions & { readonly lines: number }): Promis
       ({ cursor } = result);
     }
   };
-  return untilInterrupted((signal) => withNode(options, follow, signal));
+  return untilInterrupted((signal) => watchNode(options, follow, signal));
 }

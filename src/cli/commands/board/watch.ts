@@ -5,7 +5,7 @@ import { untilInterrupted } from '../../terminal/interrupted.ts';
 import { shortId } from '../../../identity/short-id.ts';
 import { print, safeLine } from '../../terminal/output.ts';
 import type { NodeClient } from '../../node/client.ts';
-import { withNode } from '../../node/locate-node.ts';
+import { watchNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 import { showChange } from '../../options/board-value.ts';
 import { namesOf } from './writer-names.ts';
@@ -41,5 +41,5 @@ export function run(
       ({ cursor } = result);
     }
   };
-  return untilInterrupted((signal) => withNode(options, watch, signal));
+  return untilInterrupted((signal) => watchNode(options, watch, signal));
 }

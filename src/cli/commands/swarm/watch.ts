@@ -2,7 +2,7 @@
 import { EXIT } from '../../../core/exit-codes.ts';
 import type { ExitCode } from '../../../core/exit-codes.ts';
 import type { SwarmStatusResult } from '../../../swarms/types.ts';
-import { withNode } from '../../node/locate-node.ts';
+import { watchNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 import { untilInterrupted } from '../../terminal/interrupted.ts';
 import { printData } from '../../terminal/output.ts';
@@ -15,7 +15,7 @@ const WAY_MS = 10_000;
 /** Prints the swarm at each change until it is dissolved, or Ctrl-C. @throws STARLING_SWARM_UNKNOWN */
 export function run(swarmId: string, options: CommonOptions): Promise<ExitCode> {
   return untilInterrupted((signal) =>
-    withNode(
+    watchNode(
       options,
       async (node) => {
         let seen: string | undefined;

@@ -3,6 +3,8 @@ import { EXIT } from '../../../core/exit-codes.ts';
 import type { ExitCode } from '../../../core/exit-codes.ts';
 import type { TaskResult, TaskView } from '../../../tasks/types.ts';
 import type { NodeClient } from '../../node/client.ts';
+import { watchNode } from '../../node/locate-node.ts';
+import type { CommonOptions } from '../../options/common-options.ts';
 import { printData, tell } from '../../terminal/output.ts';
 import { createProgress } from '../../terminal/progress.ts';
 import { endText, goesText, isOver, resultText } from './task-lines.ts';
@@ -11,14 +13,21 @@ import { endText, goesText, isOver, resultText } from './task-lines.ts';
 const WAIT_S = 60;
 const WAY_MS = 10_000;
 
-/** Says on Ctrl-C how to come back to the task. */
-export function tellOnEnd(signal: AbortSignal, taskId: string): void {
+/**
+ * Shows the task on standard error, and prints its result; exit code 1 where it was not done. Ctrl-C says how to come back.
+ * @throws STARLING_TASK_UNKNOWN
+ */
+export function watchTask(
+  taskId: string,
+  options: CommonOptions,
+  signal: AbortSignal,
+): Promise<ExitCode> {
   const say = (): void => tell(`the task goes on; to come back: starling task watch ${taskId}`);
   signal.addEventListener('abort', say, { once: true });
+  return watchNode(options, (node) => follow(node, taskId, options.json === true), signal);
 }
 
-/** Shows the task on standard error, and prints its result; exit code 1 where it was not done. */
-export async function follow(node: NodeClient, taskId: string, json: boolean): Promise<ExitCode> {
+async function follow(node: NodeClient, taskId: string, json: boolean): Promise<ExitCode> {
   const progress = createProgress(true);
   let task = await node.builtin<TaskView>('task_status', { taskId });
   try {

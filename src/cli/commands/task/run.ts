@@ -9,7 +9,7 @@ import { readValue } from '../../options/board-value.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 import { untilInterrupted } from '../../terminal/interrupted.ts';
 import { printData, tell } from '../../terminal/output.ts';
-import { follow, tellOnEnd } from './follow.ts';
+import { watchTask } from './follow.ts';
 import { orchestrate } from './orchestrate.ts';
 import type { SwarmOptions } from './orchestrate.ts';
 import { planText } from './plan-lines.ts';
@@ -41,8 +41,7 @@ export function run(input: string, options: RunOptions): Promise<ExitCode> {
       }
       tell(task.taskId);
       if (task.copies !== undefined) tell(copiesText(task));
-      tellOnEnd(signal, task.taskId);
-      return follow(node, task.taskId, json);
+      return watchTask(task.taskId, options, signal);
     };
     return withNode(options, give, signal);
   });
@@ -66,8 +65,7 @@ async function bySwarm(
   }
   tell(plan.taskId);
   tell(planText(view));
-  tellOnEnd(signal, plan.taskId);
-  return follow(node, plan.taskId, json);
+  return watchTask(plan.taskId, options, signal);
 }
 
 function argsOf(input: string, options: RunOptions): Readonly<Record<string, Json>> {

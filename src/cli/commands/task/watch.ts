@@ -1,14 +1,10 @@
 /** `starling task watch` */
 import type { ExitCode } from '../../../core/exit-codes.ts';
-import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 import { untilInterrupted } from '../../terminal/interrupted.ts';
-import { follow, tellOnEnd } from './follow.ts';
+import { watchTask } from './follow.ts';
 
 /** Shows the task to its end, and prints its result. @throws STARLING_TASK_UNKNOWN */
 export function run(taskId: string, options: CommonOptions): Promise<ExitCode> {
-  return untilInterrupted((signal) => {
-    tellOnEnd(signal, taskId);
-    return withNode(options, (node) => follow(node, taskId, options.json === true), signal);
-  });
+  return untilInterrupted((signal) => watchTask(taskId, options, signal));
 }

@@ -2,7 +2,7 @@
 import { useState } from 'preact/hooks';
 import type { AuditQueryResult, AuditVerifyResult } from '../../../builtin/results.ts';
 import { EntryTable } from '../entries.tsx';
-import { noteFailure, useLive } from '../live.ts';
+import { noteFailure, useLive, useSettled } from '../live.ts';
 import { ask } from '../mcp.ts';
 import { Answer, Badge, Card, Command, Failure, Nothing } from '../parts.tsx';
 import { counted } from '../words.ts';
@@ -25,9 +25,10 @@ const KINDS = [
 export function AuditPage() {
   const [kind, setKind] = useState('');
   const [who, setWho] = useState('');
+  const asked = useSettled(who);
   const live = useLive<AuditQueryResult>(
     'audit_query',
-    { limit: SHOWN, ...(kind === '' ? {} : { kind }), ...(who === '' ? {} : { who }) },
+    { limit: SHOWN, ...(kind === '' ? {} : { kind }), ...(asked === '' ? {} : { who: asked }) },
     4000,
   );
   return (
@@ -106,7 +107,13 @@ function Verify() {
       ))}
       {error === undefined ? undefined : <Failure error={error} />}
       <div class="actions">
-        <button type="button" disabled={isBusy} onClick={() => void verify()}>
+        <button
+          type="button"
+          disabled={isBusy}
+          onClick={() => {
+            verify().catch(reportError);
+          }}
+        >
           {isBusy ? 'reading …' : 'Verify'}
         </button>
       </div>

@@ -4,7 +4,7 @@ import type { AuditQueryResult } from '../../../builtin/results.ts';
 import type { RecentCalls } from '../../../metrics/index.ts';
 import { Bars, Times } from '../chart.tsx';
 import { EntryTable } from '../entries.tsx';
-import { useLive } from '../live.ts';
+import { useLive, useSettled } from '../live.ts';
 import { Answer, Card, Figure, Nothing } from '../parts.tsx';
 import { count, latency } from '../words.ts';
 
@@ -15,10 +15,11 @@ export function CallsPage() {
   const recent = useLive<RecentCalls>('calls_recent', {}, 5000);
   const [what, setWhat] = useState('');
   const [outcome, setOutcome] = useState('');
+  const asked = useSettled(what);
   const calls = useLive<AuditQueryResult>('audit_query', {
     kind: 'call',
     limit: SHOWN,
-    ...(what === '' ? {} : { what }),
+    ...(asked === '' ? {} : { what: asked }),
     ...(outcome === '' ? {} : { outcome }),
   });
   return (
