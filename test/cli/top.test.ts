@@ -1,4 +1,6 @@
 /** `starling top`: live on a terminal, which it leaves as it was; one reading where nobody watches. */
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { topScreen, topText } from '../../src/cli/terminal/figure-lines.ts';
@@ -119,11 +121,37 @@ describe('the page', () => {
       'and 2 more: starling peers',
       'q or Ctrl-C ends this',
     ]);
-    expect(texts(80, 14).at(-2)).toMatch(/^! /);
     const { peers: _, ...rest } = READING;
     const many = { ...rest, figures: { ...FIGURES, peers: { alive: 1000 } } };
     expect(texts(80, 40, many).at(-2)).toBe(
       '1000 peers are too many for this page: starling peers',
+    );
+  });
+
+  it('names the peers in one line where there is no room for their table, and says that not all fits', () => {
+    const end = 'q ends this; all of it: starling top --once';
+    expect(texts(80, 17).slice(-2)).toEqual(['each     nas suspect, gpu dead, bob alive', end]);
+    // What is there for the eye goes first: the empty line, and then the bars.
+    expect(texts(80, 14)).not.toContain('');
+    expect(texts(80, 14).join()).toContain('▅');
+    expect(texts(80, 13).join()).not.toContain('▅');
+    for (let rows = 1; rows <= 30; rows += 1) {
+      const shown = texts(80, rows);
+      expect(shown.length, `${rows} rows`).toBeLessThanOrEqual(Math.max(2, rows));
+      expect(shown[0]).toBe('alice in lab, up 3h');
+      const hasTable = shown.some((text) => text.startsWith('PEER '));
+      expect(hasTable || shown.at(-1) === end, `${rows} rows`).toBe(true);
+    }
+    // A node that is alone has nothing to leave out but its figures.
+    const alone = { ...READING, peers: [], figures: { ...FIGURES, peers: {} } };
+    expect(texts(80, 14, alone).at(-1)).toBe('q or Ctrl-C ends this');
+    expect(texts(80, 13, alone).at(-1)).toBe(end);
+  });
+
+  it('is in the papers as it is', () => {
+    const paper = readFileSync(resolve(import.meta.dirname, '../../docs/operations.md'), 'utf8');
+    expect(paper).toContain(
+      `\`\`\`text\n${stripVTControlCharacters(topText(READING, 80))}\n\`\`\``,
     );
   });
 

@@ -48,21 +48,46 @@ export function topScreen(
 ): readonly ScreenLine[] {
   const lines = [
     ...(cut === undefined ? [headLine(reading)] : cutLines(cut, reading)),
-    { text: '' },
+    BLANK,
     ...figureLines(reading, columns),
   ];
-  return [...lines, ...peerLines(reading, columns, rows - lines.length - 1), END];
+  const table = peerLines(reading, columns, rows - lines.length - 1);
+  return table === undefined
+    ? shortened([...lines, ...peersInShort(reading)], rows)
+    : [...lines, ...table, END];
+}
+
+/** What of the lines fits, without what is there for the eye first, and at last with a word that not all does. */
+function shortened(lines: readonly FigureLine[], rows: number): readonly ScreenLine[] {
+  const kept = [...lines];
+  while (kept.length >= rows) {
+    const spare = kept.findIndex(({ isSpare }) => isSpare === true);
+    if (spare === -1) break;
+    kept.splice(spare, 1);
+  }
+  return [...kept.slice(0, Math.max(1, rows - 1)), END_OF_SHORT];
 }
 
 /** The reading as it is printed once, with all peers that were asked for. */
 export function topText(reading: Reading, columns: number): string {
-  const lines = [headLine(reading), { text: '' }, ...figureLines(reading, columns)];
-  return [...lines, ...peerLines(reading, columns, Infinity)]
+  const lines = [headLine(reading), BLANK, ...figureLines(reading, columns)];
+  return [...lines, ...(peerLines(reading, columns, Infinity) ?? [])]
     .map(({ text, paint: painted = (same: string) => same }) => painted(text))
     .join('\n');
 }
 
+/** A line that is left out where there is room for few. */
+interface FigureLine extends ScreenLine {
+  readonly isSpare?: boolean;
+}
+
+const BLANK: FigureLine = { text: '', isSpare: true };
 const END: ScreenLine = { text: 'q or Ctrl-C ends this', paint: paint.dim };
+/** The screen is too low for all. */
+const END_OF_SHORT: ScreenLine = {
+  text: 'q ends this; all of it: starling top --once',
+  paint: paint.dim,
+};
 
 function headLine({ name, mesh, startedAt, figures }: Reading): ScreenLine {
   return {
@@ -86,7 +111,7 @@ function cutLines({ since, why }: Cut, { name, figures }: Reading): ScreenLine[]
   ];
 }
 
-function figureLines(reading: Reading, columns: number): readonly ScreenLine[] {
+function figureLines(reading: Reading, columns: number): readonly FigureLine[] {
   const { calls, peers, sessions, servers, agents, tasks, boards, warnings } = reading.figures;
   const doors = Object.values(sessions).reduce((sum, count) => sum + count, 0);
   return [
@@ -102,7 +127,7 @@ function figureLines(reading: Reading, columns: number): readonly ScreenLine[] {
             `half took up to ${ms(calls.p50Ms)} (p50), 99 of 100 up to ${ms(calls.p99Ms)} (p99)`,
           ),
         ]),
-    line('', hour(calls.minutes, columns - LABEL_COLUMNS), paint.cyan),
+    { ...line('', hour(calls.minutes, columns - LABEL_COLUMNS), paint.cyan), isSpare: true },
     line('peers', counted(worded(peers)) || 'none yet: starling invite'),
     line('servers', counted(Object.entries(servers)) || 'none'),
     line('agents', counted(Object.entries(agents)) || 'none'),
@@ -192,22 +217,18 @@ function time(at: number): string {
   return new Date(at).toTimeString().slice(0, 8);
 }
 
-/** As many peers as there is room for: those that are not well first. */
+/** As many peers as there is room for, those that are not well first; undefined where there is no room for any. */
 function peerLines(
-  { peers, figures }: Reading,
+  reading: Reading,
   columns: number,
   room: number,
-): readonly ScreenLine[] {
-  const all = Object.values(figures.peers).reduce((sum, count) => sum + count, 0);
-  if (peers === undefined) {
-    return room < 2
-      ? []
-      : [{ text: '' }, { text: `${all} peers are too many for this page: starling peers` }];
-  }
+): readonly ScreenLine[] | undefined {
+  const { peers, figures } = reading;
+  if (peers === undefined) return room < 2 ? undefined : [BLANK, ...peersInShort(reading)];
+  if (peers.length === 0) return room < 0 ? undefined : [];
   const fitting = Math.min(peers.length, room - AROUND_PEERS);
-  if (fitting < 1) return [];
-  const sorted = peers.toSorted((one, other) => rank(one) - rank(other));
-  const rows = sorted
+  if (fitting < 1) return undefined;
+  const rows = sorted(peers)
     .slice(0, fitting)
     .map((peer) => [
       shownName(peer),
@@ -222,11 +243,26 @@ function peerLines(
   }).split('\n');
   const rest = peers.length - fitting;
   return [
-    { text: '' },
+    BLANK,
     { text: head },
     ...shown.map((text) => ({ text })),
     ...(rest === 0 ? [] : [{ text: `and ${rest} more: starling peers` }]),
   ];
+}
+
+/** The peers in one line, as far as it goes; none where there are none. */
+function peersInShort({ peers, figures }: Reading): readonly ScreenLine[] {
+  if (peers === undefined) {
+    const all = Object.values(figures.peers).reduce((sum, count) => sum + count, 0);
+    return [{ text: `${all} peers are too many for this page: starling peers` }];
+  }
+  if (peers.length === 0) return [];
+  const each = sorted(peers).map((peer) => `${shownName(peer)} ${stateWord(peer)}`);
+  return [line('each', each.join(', '))];
+}
+
+function sorted(peers: readonly PeerSummary[]): readonly PeerSummary[] {
+  return peers.toSorted((one, other) => rank(one) - rank(other));
 }
 
 function rank({ state }: PeerSummary): number {
