@@ -133,6 +133,8 @@ class Node implements StarlingNode {
     knocks.waiting();
     const peers = { alive: 0, suspect: 0, dead: 0, left: 0 };
     for (const peer of membership.peers()) peers[peer.state] += 1;
+    const aliasOf = (peer: PeerId): string => membership.peer(peer)?.alias ?? peer;
+    const catalogs = gateway.catalogsComing();
     return {
       name: config.name,
       version: VERSION,
@@ -146,7 +148,7 @@ class Node implements StarlingNode {
       mesh: meshOf(this.#state),
       ...(mayInvite(ownMesh) ? {} : { mayInvite: false as const }),
       addresses: network.addresses(),
-      ...outsideOf(network, (peer) => membership.peer(peer)?.alias ?? peer),
+      ...outsideOf(network, aliasOf),
       endpoints: gateway.endpoints(),
       peers,
       upstreams: gateway.upstreams(),
@@ -154,7 +156,8 @@ class Node implements StarlingNode {
       ...dashboard.shown(),
       ...(traces === undefined ? {} : { traces: traces.view() }),
       boards: blackboard.names(),
-      ...boardsComingOf(blackboard.coming(), (peer) => membership.peer(peer)?.alias ?? peer),
+      ...boardsComingOf(blackboard.coming(), aliasOf),
+      ...(catalogs.length === 0 ? {} : { catalogsComing: catalogs.map(aliasOf) }),
       records: ownMesh.mesh() === undefined ? '' : ownMesh.records().digest(),
       routingTable: network.routingTableSize(),
       warnings: health.warnings(),

@@ -6,11 +6,18 @@ import type { AuditFilter } from './types.ts';
 
 /**
  * Whole lines of the log in `folder`, a few at a time, each with its line feed. A line that is no
- * entry is left out when `filter` asks for anything. @throws STARLING_STATE_UNUSABLE
+ * entry is left out when `filter` asks for anything. `read` hears which share of the files was read, 0 to 1.
+ * @throws STARLING_STATE_UNUSABLE
  */
-export async function* exportLog(folder: string, filter: AuditFilter = {}): AsyncGenerator<string> {
+export async function* exportLog(
+  folder: string,
+  filter: AuditFilter = {},
+  read: (share: number) => void = () => undefined,
+): AsyncGenerator<string> {
   const isAll = Object.values(filter).every((value) => value === undefined);
-  for (const segment of await listSegments(folder)) {
+  const segments = await listSegments(folder);
+  for (const [index, segment] of segments.entries()) {
+    read(index / segments.length);
     for await (const lines of readLines(segment.path)) {
       const wanted = lines.filter(({ bytes, whole }) => {
         if (!whole) return false;

@@ -3,7 +3,7 @@ import type { Audit } from '../audit/index.ts';
 import type { Spendings } from '../budget/index.ts';
 import type { Config } from '../config/index.ts';
 import { VERSION, messageOf, stopAll } from '../core/index.ts';
-import type { Clock, Did, JsonObject, Logger, Random } from '../core/index.ts';
+import type { Clock, Did, JsonObject, Logger, PeerId, Random } from '../core/index.ts';
 import { createLacking } from '../directory/index.ts';
 import type { Directory, Lacking, ServerCatalog } from '../directory/index.ts';
 import type { GrantBook } from '../grants/index.ts';
@@ -271,6 +271,10 @@ class NodeGateway implements Gateway {
   recheck(): void {
     this.#views.refresh();
     this.#sessions.recheck();
+  }
+
+  catalogsComing(): readonly PeerId[] {
+    return this.#catalogs.coming();
   }
 
   upstreams(): readonly UpstreamStatus[] {

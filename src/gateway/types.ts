@@ -1,6 +1,6 @@
 /** The shapes that the gateway's parts hand each other. */
 import type { EventEmitter } from 'node:events';
-import type { Did, Json, JsonObject, StarlingError, Startable } from '../core/index.ts';
+import type { Did, Json, JsonObject, PeerId, StarlingError, Startable } from '../core/index.ts';
 import type { Config, McpServer, StdioServer } from '../config/types.ts';
 import type {
   ItemKind,
@@ -327,6 +327,8 @@ export interface Gateway extends Startable {
   callTool(name: string, args: JsonObject, options: OwnCallOptions): Promise<JsonObject>;
   endpoints(): GatewayEndpoints;
   upstreams(): readonly UpstreamStatus[];
+  /** Peers whose first list of what they grant this node is on its way. */
+  catalogsComing(): readonly PeerId[];
   /** Resolves when each upstream is ready or has failed its first start. */
   settled(): Promise<void>;
   /** Resolves when all that servers have listed so far is offered. */

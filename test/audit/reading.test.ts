@@ -154,7 +154,11 @@ describe('an export', () => {
   it('is the log, byte for byte, and verifies elsewhere', async () => {
     const { folder } = await writtenLog(20, { segmentBytes: 2000 });
     let text = '';
-    for await (const lines of exportLog(folder)) text += lines;
+    const shares: number[] = [];
+    for await (const lines of exportLog(folder, {}, (share) => shares.push(share))) text += lines;
+    expect(shares[0]).toBe(0);
+    expect(shares).toEqual(shares.toSorted((one, other) => one - other));
+    expect(shares.at(-1)).toBeLessThan(1);
     const elsewhere = await mkdtemp(join(tmpdir(), 'starling-audit-'));
     await putLines(elsewhere, '0000000000000001.jsonl', text.split('\n').slice(0, -1));
     const verdict = await verifyLog(elsewhere, { did: NODE.did });

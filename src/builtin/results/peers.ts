@@ -42,6 +42,8 @@ export interface StatusResult {
     readonly changes: number;
     readonly of: number;
   }[];
+  /** Peers whose first list of tools is on its way, by their aliases; absent when none is. */
+  readonly catalogsComing?: readonly string[];
   /** Digest of the records that all members keep: nodes with equal digests know the same. */
   readonly records: string;
   readonly routingTable: number;

@@ -68,10 +68,10 @@ export interface AttachInit {
   readonly signal?: AbortSignal | undefined;
   /** Shows the forms of the tools that the client calls: a server then has an instance for this client alone. */
   readonly answer?: FormAnswerer | undefined;
-  /** The client only looks, again and again: the node neither counts nor records what `peers --watch` and `top` ask; all else it records. */
+  /** The client only looks, again and again: the node counts none of that, and records each thing that is looked at once an hour, but for figures and peers. */
   readonly watching?: boolean;
-  /** Hears that a request is under way; what it gives is called when that is over. */
-  readonly waiting?: (() => () => void) | undefined;
+  /** Hears that a request is under way, and of what; what it gives is called when that is over. */
+  readonly waiting?: ((method: string, params: JsonObject) => () => void) | undefined;
 }
 
 /** Attaches to the node of `stateDir` as its operator. @throws STARLING_NODE_UNREACHABLE when none runs */
@@ -80,7 +80,9 @@ export async function attach(
   { signal, answer, watching = false, waiting }: AttachInit = {},
 ): Promise<NodeClient> {
   const socket = await open(stateDir);
-  const giveUp = (): void => void socket.destroy();
+  const giveUp = (): void => {
+    socket.destroy();
+  };
   signal?.addEventListener('abort', giveUp);
   try {
     signal?.throwIfAborted();
@@ -199,7 +201,7 @@ class SocketClient implements NodeClient {
     const said = { ...options.meta, ...token };
     const meta = Object.keys(said).length === 0 ? {} : { _meta: said };
     return new Promise((resolve, reject) => {
-      const over = this.waiting?.();
+      const over = this.waiting?.(method, params);
       const finish = (): void => {
         over?.();
         stopTimer();

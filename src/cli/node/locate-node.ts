@@ -120,8 +120,8 @@ export function withNode<T>(
 }
 
 /**
- * As {@link withNode}, for commands that look at the node again and again, and do nothing else: it neither counts nor
- * records the figures and peers that they ask for. @throws STARLING_NODE_UNREACHABLE
+ * As {@link withNode}, for commands that look at the node again and again, and do nothing else: it counts none of that,
+ * records no look at figures and peers, and of each other thing the first. @throws STARLING_NODE_UNREACHABLE
  */
 export function watchNode<T>(
   options: CommonOptions,
@@ -131,13 +131,24 @@ export function watchNode<T>(
   return withClient(options, work, { signal, watching: true });
 }
 
-/** Shows while requests are under way that the node is waited for. */
+/** What takes its time, in words; of all else is told that the node is waited for. */
+const WAITS: ReadonlyMap<unknown, string> = new Map([
+  ['tools/list', 'waiting for the list of tools'],
+  ['starling__board_list', 'reading boards'],
+  ['starling__board_history', 'reading what changed'],
+  ['starling__audit_query', 'reading the record'],
+  ['starling__capability_request', 'waiting for an agent'],
+  ['starling__agent_spawn', 'waiting for the agent to be ready'],
+]);
+
+/** Shows while requests are under way what is waited for. */
 function showWaiting(): AttachInit['waiting'] {
   const progress = createWorkProgress();
   let count = 0;
-  return () => {
+  return (method, params) => {
     count += 1;
-    progress.show('waiting for the node');
+    const what = WAITS.get(method === 'tools/call' ? params['name'] : method);
+    progress.show(what ?? 'waiting for the node');
     return () => {
       count -= 1;
       if (count === 0) progress.done();

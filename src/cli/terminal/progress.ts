@@ -10,6 +10,7 @@ import type { Screen } from './changing-line.ts';
 
 /** What takes less is over before a person asks what it does. */
 const SHOWN_AFTER_MS = 1000;
+/** How often the seconds on the line go on. */
 const TICK_MS = 1000;
 /** Seconds are told once somebody may wonder whether anything goes on. */
 const SECONDS_FROM = 3;
@@ -29,6 +30,8 @@ export interface Progress {
 
 /** Progress of work; what else is printed meanwhile comes above it. */
 export interface WorkProgress extends Progress {
+  /** False where nobody looks: then nothing is shown. */
+  readonly isShown: boolean;
   /** Has `write` print, on whatever stream, lines that stay above the one that changes. */
   above(write: () => void): void;
 }
@@ -102,20 +105,24 @@ export async function whileShown<T>(text: string, work: () => Promise<T>): Promi
 
 function silentWork(screen: Screen): WorkProgress {
   return {
+    isShown: false,
     show: () => undefined,
-    say: (text) => void screen.write(`${text}\n`),
+    say: (text) => {
+      screen.write(`${text}\n`);
+    },
     above: (write) => write(),
     done: () => undefined,
   };
 }
 
 class ShownWork implements WorkProgress {
+  readonly isShown = true;
   readonly #screen: Screen;
   readonly #clock: Clock;
   readonly #line: ChangingLine;
   #work: { readonly text: string; readonly share: number | undefined } | undefined;
   #beganAt = 0;
-  #isShown = false;
+  #isDrawn = false;
   #cancel = (): void => undefined;
 
   constructor(screen: Screen, clock: Clock) {
@@ -145,18 +152,18 @@ class ShownWork implements WorkProgress {
   done(): void {
     this.#cancel();
     this.#work = undefined;
-    this.#isShown = false;
+    this.#isDrawn = false;
     this.#line.clear();
   }
 
   readonly #tick = (): void => {
-    this.#isShown = true;
+    this.#isDrawn = true;
     this.#draw();
     this.#cancel = this.#clock.schedule(TICK_MS, this.#tick);
   };
 
   #draw(): void {
-    if (this.#work === undefined || !this.#isShown) return;
+    if (this.#work === undefined || !this.#isDrawn) return;
     const seconds = Math.floor((this.#clock.now() - this.#beganAt) / 1000);
     this.#line.draw(paintTalk.dim(workLine(this.#work, seconds, columnsOf(this.#screen))));
   }

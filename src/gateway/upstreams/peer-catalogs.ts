@@ -66,6 +66,8 @@ export interface PeerCatalogsComponents {
 export interface PeerCatalogs {
   start(): void;
   stop(): void;
+  /** Peers that were asked for their first list, and have not answered yet. */
+  coming(): readonly PeerId[];
   /** Something that is wanted of `peer`, or of all, may be another now. */
   look(peer?: PeerId): void;
 }
@@ -92,6 +94,7 @@ export function createPeerCatalogs(components: PeerCatalogsComponents): PeerCata
       components.membership.events.on('change', follow);
       for (const peer of components.membership.peers()) follow(peer);
     },
+    coming: () => [...followed].filter(([, catalog]) => catalog.isComing).map(([peer]) => peer),
     look(peer) {
       if (peer !== undefined) followed.get(peer)?.look();
       else for (const catalog of followed.values()) catalog.look();
@@ -116,6 +119,8 @@ class PeerCatalog {
   /** The digest that the peer had when the list was asked for that is on its way. */
   #askedDigest: string | undefined;
   #isListing = false;
+  /** A list of it is in the directory. */
+  #isListed = false;
   /** The peer told of a change after it was asked. */
   #isStale = false;
   #isDue = false;
@@ -130,6 +135,12 @@ class PeerCatalog {
     this.#allowance = allowance;
     this.#peer = peer;
     this.#scope = createScope(components.clock);
+  }
+
+  /** True while the first list is to be had, and is not there. */
+  get isComing(): boolean {
+    const peer = this.#components.membership.peer(this.#peer);
+    return !this.#isListed && peer !== undefined && this.#isDueAt(peer);
   }
 
   start(): void {
@@ -266,6 +277,7 @@ class PeerCatalog {
       const sizeKib = response.bytes.length / 1024;
       this.#allowance.charge(this.#peer, LIST_COST + Math.max(itemsOf(catalogs), sizeKib));
       directory.set(this.#peer, catalogs);
+      this.#isListed = true;
       this.#listedDigest = digest;
     } catch (error) {
       // A list that is too long to be read was on its way all the same.

@@ -163,14 +163,14 @@ describe.skipIf(!(await hasTerminals()))('a command that waits for its node', ()
     const list = startOnTerminal(['board', 'list', '--state', stateDir], {
       env: { NO_COLOR: '1' },
     });
-    await list.shows('waiting for the node…');
+    await list.shows('reading boards…');
     release();
     const ended = await list.ended();
     expect([ended.code, ended.screen.trim()]).toEqual([0, 'plan']);
     expect(list.raw()).not.toContain('\u001B[2m');
 
     const broken = startOnTerminal(['board', 'list', '--state', stateDir]);
-    await broken.shows('waiting for the node…');
+    await broken.shows('reading boards…');
     broken.type(CTRL_C);
     const cut = await broken.ended();
     expect([cut.code, cut.screen]).toEqual([130, '']);

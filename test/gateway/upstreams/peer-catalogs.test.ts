@@ -135,6 +135,28 @@ describe('the list of a peer', () => {
     expect(peer.listed).toBeUndefined();
   });
 
+  it('is said to come until it is there for the first time, and not where nobody is asked', async () => {
+    const peer = await followed('one', false);
+    expect(peer.catalogs.coming()).toEqual([]);
+    peer.isWanted = true;
+    peer.servers = undefined;
+    peer.catalogs.look();
+    await settle();
+    await settle();
+    expect([peer.asked, peer.catalogs.coming()]).toEqual([1, [alice]]);
+    peer.servers = ['files'];
+    await peer.clock.advance(60_000);
+    await settle();
+    await settle();
+    expect([peer.listed, peer.catalogs.coming()]).toEqual([['files'], []]);
+    // A list that changes is none that is waited for.
+    peer.servers = undefined;
+    peer.beat('two');
+    await peer.clock.advance(1000);
+    expect(peer.catalogs.coming()).toEqual([]);
+    peer.catalogs.stop();
+  });
+
   it('is not dialled for: without a link nobody asks, and the link is enough', async () => {
     const peer = await followed();
     peer.isLinked = false;

@@ -4,7 +4,7 @@ import { StarlingError } from '../../../core/errors.ts';
 import type { NodeClient } from '../../node/client.ts';
 import type { UpstreamStatus } from '../../../gateway/types.ts';
 import { heldBack, heldLine } from './held-back.ts';
-import { silentServers } from './silent-servers.ts';
+import { comingLines, silentServers } from './silent-servers.ts';
 import { toolHelp } from './tool-help.ts';
 import {
   ago,
@@ -28,13 +28,14 @@ const ASK =
 export async function run(typed: string | undefined, options: CommonOptions): Promise<void> {
   // As grants write it: files/*, files/read.
   const filter = typed?.replaceAll('/', '__').replace(/\*+$/, '');
-  const { all, held, peer, server } = await withNode(options, async (node) => {
+  const { all, coming, held, peer, server } = await withNode(options, async (node) => {
     const listed = await node.tools();
     const isAny = listed.some(({ name }) => name.includes(filter ?? ''));
     const isTalk = options.json !== true;
     return {
       all: listed,
       held: isTalk ? await heldBack(node) : [],
+      coming: isTalk ? await comingLines(node) : [],
       peer: isAny || !isTalk || filter === undefined ? undefined : await peerOf(node, filter),
       server: isAny || !isTalk || filter === undefined ? undefined : await serverOf(node, filter),
     };
@@ -64,6 +65,7 @@ export async function run(typed: string | undefined, options: CommonOptions): Pr
     );
   });
   if (tools.length > 0) for (const line of lines) tell(line);
+  for (const line of coming) tell(line);
   // Below the list, which is long: whoever looks for the tools of a peer reads the end.
   const areOwn = tools.length > 0 && tools.every((tool) => tool.name.startsWith(OWN));
   if (areOwn && filter === undefined && options.json !== true) {

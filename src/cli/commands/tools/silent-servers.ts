@@ -3,6 +3,7 @@ import type { StatusResult } from '../../../builtin/results.ts';
 import { StarlingError } from '../../../core/errors.ts';
 import type { UpstreamStatus } from '../../../gateway/types.ts';
 import type { NodeClient } from '../../node/client.ts';
+import { safeLine } from '../../terminal/output.ts';
 
 /** Those that start or have failed, and have never listed a tool; none where the caller may not see them. */
 export async function silentServers(node: NodeClient): Promise<readonly UpstreamStatus[]> {
@@ -11,6 +12,17 @@ export async function silentServers(node: NodeClient): Promise<readonly Upstream
     return upstreams.filter(
       ({ state, tools }) => tools === 0 && (state === 'starting' || state === 'failed'),
     );
+  } catch (error) {
+    if (error instanceof StarlingError) return [];
+    throw error;
+  }
+}
+
+/** Peers whose first list of tools is on its way, a line each; none where the caller may not see that. */
+export async function comingLines(node: NodeClient): Promise<readonly string[]> {
+  try {
+    const { catalogsComing = [] } = await node.builtin<Partial<StatusResult>>('status');
+    return catalogsComing.map((peer) => safeLine(`… the tools of ${peer} are on their way`));
   } catch (error) {
     if (error instanceof StarlingError) return [];
     throw error;

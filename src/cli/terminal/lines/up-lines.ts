@@ -20,7 +20,9 @@ import { clearEcho, paintTalk, print, safeLine } from '../output.ts';
 import { policyWords } from '../policy-words.ts';
 import { tellOfPeers } from './peer-lines.ts';
 import type { Say } from './peer-lines.ts';
+import { createWorkProgress } from '../progress.ts';
 import type { Progress } from '../progress.ts';
+import { showComing } from './coming-lines.ts';
 import { tellOfServers } from './server-lines.ts';
 
 /** A stop that takes longer says what it waits for. */
@@ -47,18 +49,24 @@ export function tellOfNode(
   invitation: () => Promise<string>,
 ): UpLines {
   let isOver = false;
+  const coming = createWorkProgress();
+  let stopComing = (): void => undefined;
   const say: Say = (text) => {
-    if (!isOver) progress.say(text);
+    if (!isOver) coming.above(() => progress.say(text));
   };
   const show: Say = (text) => {
-    if (!isOver) print(text);
+    if (!isOver) coming.above(() => print(text));
   };
   // Who is here is told below who this is.
   let untold: string[] | undefined = [];
-  const sayBelow: Say = (text) => (untold === undefined ? say(text) : void untold.push(text));
+  const sayBelow: Say = (text) => {
+    if (untold === undefined) say(text);
+    else untold.push(text);
+  };
   tellOfPeers(node, { say: sayBelow, sayNow: say });
   node.events.on('serving', () => {
     progress.done();
+    if (coming.isShown) stopComing = showComing(() => node.status(), coming, systemClock);
     show(describeStart(node.status()));
     const told = invitation().then((text) => {
       if (text !== '') show(`\n${text}\n`);
@@ -79,6 +87,7 @@ export function tellOfNode(
     say: sayBelow,
     async goodbye(stopped, isByHand) {
       isOver = true;
+      stopComing();
       const { name } = node.status();
       progress.done();
       clearEcho();
