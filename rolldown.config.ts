@@ -20,6 +20,8 @@ const PACKAGED = ['cli', 'sim-server'];
 /** What starts the program, and what measures and shows. */
 const modules = defineConfig({
   ...shared,
+  // Drives a browser for the benchmark, and finds files of its own beside itself.
+  external: ['playwright-core'],
   input: {
     cli: 'build/start.ts',
     'write-compiled': 'build/write-compiled.ts',

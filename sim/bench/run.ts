@@ -1,7 +1,7 @@
 /**
- * `npm run bench [-- mesh|gateway|guard|metrics|budget|hostile|scale|board|agents|tasks|models] [--quick] [--json] [--check] [--record]`: without a part, all of
+ * `npm run bench [-- mesh|gateway|guard|metrics|budget|hostile|scale|board|agents|tasks|models|page] [--quick] [--json] [--check] [--record]`: without a part, all of
  * them. Tables for people, or one JSON object; with `--check` the exit code is 1 when a bar is not
- * cleared; `--record` writes the tables to `sim/RESULTS.md`, `budget`, `hostile`, `scale`, `board`, `agents`, `tasks` and `models` to sections of their own; `--quick` runs
+ * cleared; `--record` writes the tables to `sim/RESULTS.md`, `budget`, `hostile`, `scale`, `board`, `agents`, `tasks`, `models` and `page` to sections of their own; `--quick` runs
  * everything of ours once and shortly, without bars. `--only <attack>` has `hostile` run that attack alone;
  * `--nodes N` has `scale` measure so many, `--only one-process|processes|cuts` that alone, and `--long` has its busy
  * loops run for five minutes; `--only peers|newcomer|overwrites|strong` has `board` measure that alone,
@@ -25,6 +25,7 @@ import { benchHostile } from './hostile.ts';
 import { benchMesh } from './mesh.ts';
 import { benchMetrics } from './metrics.ts';
 import { benchModels } from './models/models.ts';
+import { benchPage } from './page/page.ts';
 import { benchScale } from './scale.ts';
 import { FULL, QUICK } from './size.ts';
 import type { BoardSize, ModelsSize, ScaleSize, TasksSize } from './size.ts';
@@ -39,6 +40,7 @@ const OWN_SECTIONS: readonly string[] = [
   'agents',
   'tasks',
   'models',
+  'page',
 ];
 /** What `board` does only where that is asked for, which is recorded by itself, too. */
 const LONG_OF_BOARD: readonly string[] = ['runs', 'planted'];
@@ -94,7 +96,7 @@ if (unknown !== undefined) {
   process.exitCode = 2;
 } else if (values.record && !isWhole()) {
   process.stderr.write(
-    'only the whole benchmark is recorded, or the whole of budget, hostile, scale, board, agents, tasks or models: leave out other parts, --only, --nodes, --seeds, --tasks and --quick\n',
+    'only the whole benchmark is recorded, or the whole of budget, hostile, scale, board, agents, tasks, models or page: leave out other parts, --only, --nodes, --seeds, --tasks and --quick\n',
   );
   process.exitCode = 2;
 } else await run(positionals.length === 0 ? PARTS : positionals);
@@ -133,6 +135,7 @@ async function run(parts: readonly string[]): Promise<void> {
     'bench agents': [] as string[],
     'bench tasks': [] as string[],
     'bench models': [] as string[],
+    'bench page': [] as string[],
   };
   const progress = createWorkProgress();
   const printTo =
@@ -183,6 +186,7 @@ async function run(parts: readonly string[]): Promise<void> {
   const models = isPart('models')
     ? await benchModels(withCrowd(size.models), values.only, printTo('bench models'))
     : undefined;
+  const page = isPart('page') ? await benchPage(size.page, printTo('bench page')) : undefined;
   progress.done();
   const figures = {
     mesh,
@@ -196,6 +200,7 @@ async function run(parts: readonly string[]): Promise<void> {
     agents,
     tasks,
     models,
+    page,
   };
   if (values.json) process.stdout.write(`${JSON.stringify(figures)}\n`);
   const bars = Object.values(figures).flatMap((part): readonly Bar[] =>

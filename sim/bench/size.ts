@@ -65,6 +65,19 @@ export interface MetricsSize {
   readonly ways: readonly ('off' | 'traced' | 'all')[];
 }
 
+/** The dashboard. */
+export interface PageSize {
+  /** Loads whose first paint is timed, on a quiet node and on a busy one; 0: no browser is started. */
+  readonly loads: number;
+  readonly peers: number;
+  readonly callsPerSecond: number;
+  /** The pages that are left open, by their names in the menu. */
+  readonly pages: readonly string[];
+  /** Of each page, closed and open in turns. */
+  readonly rounds: number;
+  readonly roundMs: number;
+}
+
 /** Calls beside harm. */
 export interface HostileSize {
   /** Pairs of a round with the attack and one without. */
@@ -200,6 +213,7 @@ export interface BenchSize {
   readonly agents: AgentsSize;
   readonly tasks: TasksSize;
   readonly models: ModelsSize;
+  readonly page: PageSize;
 }
 
 /** What `npm run bench` does. */
@@ -297,6 +311,14 @@ export const FULL: BenchSize = {
     losses: [0, 0.05],
     busyMs: 60_000,
   },
+  page: {
+    loads: 15,
+    peers: 50,
+    callsPerSecond: 1000,
+    pages: ['Mesh', 'Calls', 'Audit', 'Tools', 'Boards', 'Health'],
+    rounds: 5,
+    roundMs: 4000,
+  },
 };
 
 /** One short round of what is ours: shows that the benchmark works; its figures say nothing. */
@@ -380,4 +402,5 @@ export const QUICK: BenchSize = {
     withPeer: false,
   },
   hostile: { rounds: 1, roundMs: 20, marginMs: 20, warmUpMs: 0, attacks: ['ping-streams'] },
+  page: { loads: 0, peers: 0, callsPerSecond: 0, pages: [], rounds: 0, roundMs: 0 },
 };

@@ -4,7 +4,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Browser } from 'playwright-core';
 import type { NodeProcess } from '../../sim/process.ts';
-import { CHROMIUM, axe, brokenWords, startBrowser, watched } from './browser/browser.ts';
+import { CHROMIUM, startBrowser } from '../../sim/chromium.ts';
+import { axe, brokenWords, watched } from './browser/browser.ts';
+import { faultsByTab, fromTheTop, tabTo } from './browser/keyboard.ts';
+import { enlarged, lostIn } from './browser/reflow.ts';
 import type { Watched } from './browser/browser.ts';
 import { SERVERS, builtin, json, ok, sees, status, ticketOf, useWorld } from './support.ts';
 
@@ -31,6 +34,12 @@ async function show({ page }: Watched, name: string): Promise<void> {
   await page.getByRole('navigation').getByRole('link', { name }).click();
   await page.getByRole('heading', { level: 1, name }).waitFor();
   await expect.poll(() => page.locator('.loading').count()).toBe(0);
+}
+
+/** What the menu has, without what is counted there. */
+async function pageNames({ page }: Watched): Promise<readonly string[]> {
+  const texts = await page.getByRole('navigation').getByRole('link').allInnerTexts();
+  return texts.map((text) => text.replace(/\s*\d+$/, ''));
 }
 
 beforeAll(async () => {
@@ -143,14 +152,26 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard', () => {
   });
 
   it('has nothing that axe or the browser complains of, on any page', async () => {
-    const names = await open.page.getByRole('navigation').getByRole('link').allInnerTexts();
-    for (const text of names) {
-      const name = text.replace(/\s*\d+$/, '');
+    for (const name of await pageNames(open)) {
       await show(open, name);
       expect(await axe(open), name).toEqual([]);
       expect(await open.page.locator('main .command').count(), name).toBeGreaterThan(0);
     }
     expect(open.complaints).toEqual([]);
+  });
+
+  it('is on record once with what it has shown, and not with each look', async () => {
+    const { entries } = await builtin<{
+      readonly entries: readonly { readonly what: { readonly resource: string } }[];
+    }>(nodes.alice, 'audit_query', { kind: 'decision', what: 'starling/', limit: 1000 });
+    const times = (tool: string): number =>
+      entries.filter(({ what }) => what.resource === `tool:starling/${tool}`).length;
+    // Each is asked for again every few seconds; a session looks at each page once, and at approvals from two places.
+    const looked = ['agent_list', 'task_list', 'swarm_list', 'budget_list', 'model_list'];
+    expect(Object.fromEntries(looked.map((tool) => [tool, times(tool)]))).toEqual(
+      Object.fromEntries(looked.map((tool) => [tool, 1])),
+    );
+    expect(times('calls_recent')).toBe(0);
   });
 
   it('breaks no word in a table, however long what stands beside it is', async () => {
@@ -163,6 +184,68 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard', () => {
     await show(open, 'Boards');
     await open.page.getByRole('cell', { name: 'owner' }).first().waitFor();
     expect(await brokenWords(open)).toEqual([]);
+  });
+
+  it('loses nothing, and scrolls one way, where it is enlarged to 400 %', async () => {
+    const { page } = open;
+    await enlarged(open, async () => {
+      for (const name of await pageNames(open)) {
+        await show(open, name);
+        expect(await lostIn(open), name).toEqual([]);
+      }
+      for (const [name, button] of [
+        ['Mesh', 'bob'],
+        ['Tools', 'toolbox__add'],
+      ] as const) {
+        await show(open, name);
+        await page.getByRole('button', { name: button, exact: true }).click();
+        const panel = page.getByRole('dialog');
+        await panel.waitFor();
+        await expect.poll(() => page.locator('.loading').count()).toBe(0);
+        expect(await lostIn(open), button).toEqual([]);
+        await panel.getByRole('button', { name: 'close', exact: true }).click();
+      }
+    });
+  });
+
+  it('is used by the keyboard alone: every page, and a call of a tool', async () => {
+    const window = await opened(nodes.alice);
+    const { keyboard } = window.page;
+    await keyboard.press('Tab');
+    await keyboard.press('Enter');
+    expect(await window.page.evaluate('document.activeElement.id')).toBe('main');
+    for (const name of await pageNames(window)) {
+      await fromTheTop(window);
+      await tabTo(window, new RegExp(`^${name}`));
+      await keyboard.press('Enter');
+      await window.page.getByRole('heading', { level: 1, name }).waitFor();
+      await expect.poll(() => window.page.locator('.loading').count()).toBe(0);
+      expect(await faultsByTab(window), name).toEqual([]);
+    }
+    await fromTheTop(window);
+    await tabTo(window, /^Tools/);
+    await keyboard.press('Enter');
+    await tabTo(window, /^search/);
+    await keyboard.type('toolbox add');
+    await tabTo(window, /^toolbox__add$/);
+    await keyboard.press('Enter');
+    const panel = window.page.getByRole('dialog');
+    await panel.waitFor();
+    expect(await faultsByTab(window)).toEqual([]);
+    for (const [field, value] of [
+      [/^a/, '20'],
+      [/^b/, '3'],
+    ] as const) {
+      await tabTo(window, field);
+      await keyboard.type(value);
+    }
+    await keyboard.press('Enter');
+    await panel.locator('pre', { hasText: '23' }).waitFor();
+    await keyboard.press('Escape');
+    await expect.poll(() => panel.count()).toBe(0);
+    expect(await window.page.evaluate('document.activeElement.textContent')).toBe('toolbox__add');
+    expect(window.complaints).toEqual([]);
+    await window.context.close();
   });
 
   it('shows a cut connection, and mends it by itself', async () => {

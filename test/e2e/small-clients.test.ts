@@ -11,7 +11,7 @@ import type { NodeClient } from '../../src/cli/node/client.ts';
 import { createNode, loadConfig } from '../../src/index.ts';
 import type { StarlingNode } from '../../src/index.ts';
 import { eventually } from './support.ts';
-import { hasProgram } from './browser/has-program.ts';
+import { hasProgram } from '../../sim/has-program.ts';
 
 const CLIENTS = resolve(import.meta.dirname, '../../examples/clients');
 const PLAIN = resolve(import.meta.dirname, '../fixtures/servers/plain.mjs');

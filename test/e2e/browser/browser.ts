@@ -1,22 +1,9 @@
 /** A real browser before the dashboard of a node: what a person would see of it, and everything that it complains of. */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { chromium } from 'playwright-core';
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
-import { hasProgram } from './has-program.ts';
 
 const require = createRequire(import.meta.url);
-/** The programs under which distributions have Chromium. */
-const PROGRAMS = ['chromium', 'chromium-browser', 'google-chrome'];
-
-/** Where Chromium is; undefined where the machine has none. */
-export const CHROMIUM = PROGRAMS.map((name) => hasProgram(name)).find((path) => path !== undefined);
-
-/** Starts it without a window. */
-export function startBrowser(): Promise<Browser> {
-  // As root there is no sandbox of its own; what it is shown here is ours.
-  return chromium.launch({ executablePath: CHROMIUM ?? '', args: ['--no-sandbox'] });
-}
 
 /** A page, and what the browser has said of it. */
 export interface Watched {

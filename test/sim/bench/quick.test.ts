@@ -12,6 +12,7 @@ import type { ScaleResult } from '../../../sim/bench/scale.ts';
 import type { ModelsFigures } from '../../../sim/bench/models/models.ts';
 import type { MeshRow } from '../../../sim/bench/mesh.ts';
 import type { MetricsFigures } from '../../../sim/bench/metrics.ts';
+import type { PageFigures } from '../../../sim/bench/page/page.ts';
 import type { TasksFigures } from '../../../sim/bench/tasks/tasks.ts';
 import { QUICK } from '../../../sim/bench/size.ts';
 
@@ -28,6 +29,7 @@ interface Report {
   readonly agents: AgentsFigures;
   readonly tasks: TasksFigures;
   readonly models: ModelsFigures;
+  readonly page: PageFigures;
 }
 
 async function bench(
@@ -45,7 +47,7 @@ async function bench(
 it('measures every path once, and each answered', { timeout: 900_000 }, async () => {
   const { code, out, err } = await bench('--quick', '--json');
   expect(code, err).toBe(0);
-  const { mesh, gateway, guard, metrics, budget, hostile, scale, agents, tasks, models } =
+  const { mesh, gateway, guard, metrics, budget, hostile, scale, agents, tasks, models, page } =
     JSON.parse(out) as Report;
   expect(mesh).toHaveLength(4 * QUICK.mesh.concurrency.length);
   const rows = [...mesh, ...gateway.http.flatMap((group) => group.rows), ...gateway.stdio];
@@ -99,6 +101,10 @@ it('measures every path once, and each answered', { timeout: 900_000 }, async ()
   expect(failures).toMatchObject({ failovers, answered: failureAsks, faults: {} });
   expect(cache).toMatchObject({ asked: cacheAsks, atVendor: 1 });
   expect(crowd).toMatchObject({ faults: {} });
+  // The one bar that needs no browser: all that the page loads.
+  expect(page.bars.filter(({ pass }) => pass).map(({ title }) => title)).toEqual([
+    'page: kB by gzip, in all',
+  ]);
   // Node's warnings of listeners that nobody takes away go there.
   expect(err).not.toContain('Warning');
 });

@@ -1,4 +1,4 @@
-/** Finds programs of the machine that a test may use. */
+/** Finds programs of the machine that a test or a benchmark may use. */
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
