@@ -11,11 +11,13 @@ export const PAGE_PATH = '/dashboard/';
 /** How far up of the code the built page is looked for: `dist/chunks`, and `src/dashboard` of a checkout. */
 const LEVELS_MAX = 3;
 const FIRST_FILE = 'index.html';
+/** Only the build makes it: the sources of the page have the first file, too. */
+const BUILT_FILE = 'app.js';
 
 /** The name below {@link PAGE_PATH}, the file, and its media type: a closed table, so that no path leads elsewhere. */
 const FILES: ReadonlyMap<string, readonly [file: string, type: string]> = new Map([
   ['', [FIRST_FILE, 'text/html; charset=utf-8']],
-  ['app.js', ['app.js', 'text/javascript; charset=utf-8']],
+  [BUILT_FILE, [BUILT_FILE, 'text/javascript; charset=utf-8']],
   ['app.css', ['app.css', 'text/css; charset=utf-8']],
   ['icon.svg', ['icon.svg', 'image/svg+xml']],
 ]);
@@ -69,7 +71,7 @@ function builtPage(): string | undefined {
   let folder = import.meta.dirname;
   for (let level = 0; level < LEVELS_MAX; level += 1) {
     for (const candidate of [join(folder, 'page'), join(folder, 'dist/page')]) {
-      if (existsSync(join(candidate, FIRST_FILE))) return candidate;
+      if (existsSync(join(candidate, BUILT_FILE))) return candidate;
     }
     folder = dirname(folder);
   }

@@ -29,7 +29,7 @@ const PACE_LEAST = 0.9;
 /** From when a page shows what the node says until it is measured. */
 const SETTLE_MS = 1000;
 
-/** What one page costs. */
+/** What a node pays for a page that somebody has left open. */
 export interface PageCost {
   readonly page: string;
   /** Share of a core that the node takes with the page closed, and with it open: medians of the rounds. */
