@@ -191,10 +191,11 @@ function createNodeKnocks(
 ): Pick<Parts, 'knocks' | 'neighbours'> {
   const { ownMesh, admission } = state;
   const shared = { network, clock, logger: logger.child('mesh') };
-  const endTicket = (ticket: string): void =>
-    void admission
+  const endTicket = (ticket: string): void => {
+    admission
       .endTicket(new Secret(ticket))
       .catch((error: unknown) => logger.warn({ error: messageOf(error) }, 'ticket not ended'));
+  };
   const knocks = createKnocks({ clock, health, endTicket });
   if (config.mdns) {
     serveKnocks({ ...shared, knocks, mesh: () => ownMesh.mesh() }, { name: config.name });

@@ -198,8 +198,9 @@ class Back implements DialBack {
     const { id, address } = messageFields(payload);
     const place = readPlace(address);
     if (typeof id !== 'number' || place === undefined || !this.#asks.take(peer)) return;
-    const answer = (why?: string): void =>
-      void send(connection, REACHED, encode(why === undefined ? { id } : { id, why }));
+    const answer = (why?: string): void => {
+      send(connection, REACHED, encode(why === undefined ? { id } : { id, why }));
+    };
     // Nobody has a third machine dialled.
     if (!connection.direct || ipOf(place) !== ipOf(connection.remoteAddr)) {
       answer('that is not where the asker is connected from');

@@ -152,8 +152,9 @@ class Punch implements HolePunch {
     const peer = peerOf(connection);
     const theirs = decodeHoleEnd(payload);
     if (theirs === undefined || self < peer || !this.#asks.take(peer)) return;
-    const refuse = (why: string): void =>
-      void send(connection, HOLE_AT, encodeHole({ id: theirs.id, why }));
+    const refuse = (why: string): void => {
+      send(connection, HOLE_AT, encodeHole({ id: theirs.id, why }));
+    };
     if (links.best(peer)?.direct === true) return refuse('there is a direct way');
     if (this.#isBusy(peer)) return refuse('it is busy with other holes');
     if (outside.ips().length === 0) return refuse('it does not know where it is seen from outside');
