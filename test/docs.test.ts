@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { loadConfig } from '../src/config/index.ts';
 import { FLOORS } from './architecture/floors.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
@@ -10,10 +11,19 @@ const pages = [
   'README.md',
   'CONTRIBUTING.md',
   'CHANGELOG.md',
-  ...readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.md'))
-    .map((name) => join('docs', name)),
+  ...['docs', 'examples'].flatMap((folder) =>
+    readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => join(folder, name)),
+  ),
 ];
+/** The folders of `examples/` that are a page to follow. */
+const walks = pages.flatMap((page) => /^examples\/([^/]+)\/README\.md$/.exec(page)?.[1] ?? []);
+
+/** Lines of a page that a person still calls one. */
+const PAGE_LINES = 125;
+/** Config files of nodes; data of an example's own program are none. */
+const NODE_CONFIG = /^(?!jobs\.).*\.json$/;
 
 /** The anchor of a heading, as GitHub makes it. */
 function anchorOf(heading: string): string {
@@ -137,6 +147,43 @@ describe('the papers', () => {
       expect(files.length).toBeLessThanOrEqual(12);
       expect(new Set(files).size).toBe(files.length);
       expect(files.filter((file) => !existsSync(join(ROOT, 'src', file)))).toEqual([]);
+    }
+  });
+});
+
+describe('the examples', () => {
+  it('are all on the first page of examples, and each is walked by a test', () => {
+    const index = read('examples/README.md');
+    expect(walks.length).toBeGreaterThan(0);
+    expect(walks.filter((name) => !index.includes(`(${name}/README.md)`))).toEqual([]);
+    const unwalked = walks.filter(
+      (name) => !existsSync(join(ROOT, `test/e2e/walks/${name}.test.ts`)),
+    );
+    expect(unwalked).toEqual([]);
+  });
+
+  it.each(walks)('%s is one page, and says what each of its files is for', (name) => {
+    const page = read(`examples/${name}/README.md`);
+    expect(page.split('\n').length).toBeLessThanOrEqual(PAGE_LINES);
+    const files = readdirSync(join(ROOT, 'examples', name), {
+      recursive: true,
+      encoding: 'utf8',
+    }).filter((file) => /\.\w+$/.test(file) && file !== 'README.md');
+    expect(files.filter((file) => !page.includes(`](${file})`))).toEqual([]);
+  });
+
+  it.each(walks)('%s has config files that can be used as they are', async (name) => {
+    const folder = join(ROOT, 'examples', name);
+    for (const file of readdirSync(folder).filter((one) => NODE_CONFIG.test(one))) {
+      const config = await loadConfig({
+        file: join(folder, file),
+        env: { HOME: '/home/somebody' },
+        flags: {},
+      });
+      const servers = Object.values(config.mcpServers);
+      expect(servers.filter(({ type }) => type === 'unusable')).toEqual([]);
+      const kinds = Object.values(config.agents.kinds);
+      expect(kinds.flatMap(({ problems }) => problems)).toEqual([]);
     }
   });
 });

@@ -113,17 +113,18 @@ describe('starling tools', () => {
     expect(shown.stderr).toContain('STARLING_TOOL_QUARANTINED');
   });
 
-  it('of a peer that has granted nothing say so, and how to ask it', async () => {
+  it('of a peer that has granted nothing say so, and how to ask it, also where a name contains that of the peer', async () => {
     const serve = serving({ peers: { peers: [{ alias: 'workstation', state: 'alive' }] } });
     const { stateDir } = await fakeNode({
       answer: (message, connection) =>
         message.method === 'tools/list'
-          ? { tools: [{ name: 'git__log' }] }
+          ? { tools: [{ name: 'git__log' }, { name: 'starling__workstations' }] }
           : serve(message, connection),
     });
     const { stdout } = await run('tools', 'workstation', '--state', stateDir);
     expect(stdout.replaceAll(/\s+/g, ' ')).toContain(
       "workstation is here, and lets this node use nothing yet: starling request 'workstation/<server>/*' --because '<why>'",
     );
+    expect(stdout).not.toContain('workstations');
   });
 });

@@ -47,23 +47,36 @@ export function withHome(text: string, folder: string): string {
 
 /** Runs a command in this process, and gives what it printed. */
 export async function run(...args: string[]): Promise<Ran> {
-  const out: string[] = [];
-  const err: string[] = [];
-  const into =
-    (lines: string[]): typeof process.stdout.write =>
-    (text: string | Uint8Array, ...rest: unknown[]) => {
-      lines.push(text.toString());
-      const done = rest.at(-1);
-      if (typeof done === 'function') done();
-      return true;
-    };
-  const spies = [
-    vi.spyOn(process.stdout, 'write').mockImplementation(into(out)),
-    vi.spyOn(process.stderr, 'write').mockImplementation(into(err)),
-  ];
+  const said = { stdout: '', stderr: '' };
+  const code = await runHeard(args, (stream, text) => void (said[stream] += text));
+  return { code, ...said };
+}
+
+/** The same, with both streams in the order in which they were written, as a terminal shows them. */
+export async function runTogether(
+  ...args: string[]
+): Promise<{ readonly code: number; readonly said: string }> {
+  let said = '';
+  const code = await runHeard(args, (_, text) => void (said += text));
+  return { code, said };
+}
+
+async function runHeard(
+  args: readonly string[],
+  hear: (stream: 'stdout' | 'stderr', text: string) => void,
+): Promise<number> {
+  const spies = (['stdout', 'stderr'] as const).map((stream) =>
+    vi
+      .spyOn(process[stream], 'write')
+      .mockImplementation((text: string | Uint8Array, ...rest: unknown[]) => {
+        hear(stream, text.toString());
+        const done = rest.at(-1);
+        if (typeof done === 'function') done();
+        return true;
+      }),
+  );
   try {
-    const code = await runProgram(args);
-    return { code, stdout: out.join(''), stderr: err.join('') };
+    return await runProgram(args);
   } finally {
     for (const spy of spies) spy.mockRestore();
   }

@@ -70,9 +70,10 @@ describe.runIf(hasPython)('call.py', () => {
     readonly stdout: string;
     readonly stderr: string;
   }
-  const call = (key: string, ...words: string[]): Promise<Ended> =>
+  const call = (key: string, ...words: string[]): Promise<Ended> => callAt(url, key, ...words);
+  const callAt = (to: string, key: string, ...words: string[]): Promise<Ended> =>
     new Promise((done) => {
-      const env = { ...process.env, STARLING_KEY: key, STARLING_URL: url };
+      const env = { ...process.env, STARLING_KEY: key, STARLING_URL: to };
       execFile('python3', [join(CLIENTS, 'call.py'), ...words], { env }, (error, stdout, stderr) =>
         done({ code: Number(error?.code ?? 0), stdout, stderr }),
       );
@@ -98,6 +99,19 @@ describe.runIf(hasPython)('call.py', () => {
     expect(code).toBe(1);
     expect(stderr).toMatch(/^40[34]: .*pid/);
     expect((await call('starling_wrong', 'plain__pid')).stderr).toMatch(/^401: /);
+  });
+
+  it('says how it is used where the key or the tool is left out, and that nobody answers', async () => {
+    const usage = { code: 2, stdout: '', stderr: expect.stringMatching(/^Calls a tool of a node/) };
+    expect(await call('', 'plain__pid')).toEqual(usage);
+    expect(await call('starling_key')).toEqual(usage);
+    expect(await call('starling_key', 'plain__pid', '{}', 'more')).toEqual(usage);
+    const nobody = 'http://127.0.0.1:1';
+    expect(await callAt(nobody, 'starling_key', 'plain__pid')).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(/^no answer from http:\/\/127\.0\.0\.1:1: .*refused/) as string,
+    });
   });
 });
 

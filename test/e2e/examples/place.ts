@@ -13,12 +13,16 @@ import { CLI } from '../support.ts';
 export interface Place {
   readonly folder: string;
   readonly env: Readonly<Record<string, string>>;
+  /** Put before what is started, e.g. `ip netns exec ns1`. */
+  readonly prefix?: readonly string[];
 }
 
 /** A command that runs until somebody ends it. */
 export interface Running {
   /** Resolves when the command has printed what matches; rejects when the command ends before. */
   readonly says: (what: RegExp) => Promise<void>;
+  /** Resolves with what `look` makes of all that was printed, once that is something; rejects as `says` does. */
+  readonly until: <T>(look: (printed: string) => T | undefined) => Promise<T>;
   /** Sends Ctrl-C. */
   readonly interrupt: () => void;
   readonly ended: Promise<Ran>;
@@ -59,17 +63,26 @@ export async function placeOf(root: string, name: string, programs: string): Pro
 }
 
 /** Runs the words after `starling` in this process, which spares starting one. */
-export async function runHere(
-  { folder, env }: Place,
+export function runHere(
+  place: Place,
   words: readonly string[],
   more: Readonly<Record<string, string>> = {},
 ): Promise<Ran> {
+  return inPlace(place, () => run(...words), more);
+}
+
+/** Has this process be in the folder of the place, with its environment, while it works. One at a time. */
+export async function inPlace<T>(
+  { folder, env }: Place,
+  work: () => Promise<T>,
+  more: Readonly<Record<string, string>> = {},
+): Promise<T> {
   const before = process.cwd();
   process.chdir(folder);
   for (const name of ['XDG_STATE_HOME', 'XDG_CONFIG_HOME']) vi.stubEnv(name, '');
   for (const [name, value] of Object.entries({ ...env, ...more })) vi.stubEnv(name, value);
   try {
-    return await run(...words);
+    return await work();
   } finally {
     vi.unstubAllEnvs();
     process.chdir(before);
@@ -78,13 +91,15 @@ export async function runHere(
 
 /** Starts a line in a shell, as a process of its own. */
 export function startShell(
-  { folder, env }: Place,
+  { folder, env, prefix = [] }: Place,
   line: string,
   more: Readonly<Record<string, string>> = {},
   stdin = '',
 ): Running {
   const others = Object.entries(process.env).filter(([name]) => !/^(STARLING|XDG)_/.test(name));
-  const child = spawn('sh', ['-c', /[|<>]/.test(line) ? line : `exec env ${line}`], {
+  const shell = ['sh', '-c', /[|<>]/.test(line) ? line : `exec env ${line}`];
+  const [command = 'sh', ...args] = [...prefix, ...shell];
+  const child = spawn(command, args, {
     cwd: folder,
     env: { ...Object.fromEntries(others), ...env, ...more },
     stdio: ['pipe', 'pipe', 'pipe'],
@@ -102,23 +117,26 @@ export function startShell(
     code: code as number | null,
     ...printed,
   }));
+  const until = <T>(look: (printed: string) => T | undefined): Promise<T> =>
+    new Promise((resolve, reject) => {
+      const again = (): void => {
+        const value = look(printed.stdout + printed.stderr);
+        if (value === undefined) return;
+        looks.delete(again);
+        resolve(value);
+      };
+      looks.add(again);
+      again();
+      void ended.then((ran) =>
+        reject(new Error(`'${line}' ended with ${ran.code}: ${ran.stdout}${ran.stderr}`)),
+      );
+    });
   return {
     child,
     ended,
     interrupt: () => void child.kill('SIGINT'),
-    says: (what) =>
-      new Promise((resolve, reject) => {
-        const look = (): void => {
-          if (!what.test(printed.stdout + printed.stderr)) return;
-          looks.delete(look);
-          resolve();
-        };
-        looks.add(look);
-        look();
-        void ended.then((ran) =>
-          reject(new Error(`'${line}' ended with ${ran.code}: ${ran.stdout}${ran.stderr}`)),
-        );
-      }),
+    says: async (what) => void (await until((text) => what.test(text) || undefined)),
+    until,
   };
 }
 

@@ -30,14 +30,14 @@ export async function run(typed: string | undefined, options: CommonOptions): Pr
   const filter = typed?.replaceAll('/', '__').replace(/\*+$/, '');
   const { all, coming, held, peer, server } = await withNode(options, async (node) => {
     const listed = await node.tools();
-    const isAny = listed.some(({ name }) => name.includes(filter ?? ''));
     const isTalk = options.json !== true;
+    const isThere = filter === undefined || isShown(filter, listed);
     return {
       all: listed,
       held: isTalk ? await heldBack(node) : [],
       coming: isTalk ? await comingLines(node) : [],
-      peer: isAny || !isTalk || filter === undefined ? undefined : await peerOf(node, filter),
-      server: isAny || !isTalk || filter === undefined ? undefined : await serverOf(node, filter),
+      peer: isThere || !isTalk ? undefined : await peerOf(node, filter),
+      server: isThere || !isTalk ? undefined : await serverOf(node, filter),
     };
   });
   const named = all.find((tool) => tool.name === filter);
@@ -46,10 +46,12 @@ export async function run(typed: string | undefined, options: CommonOptions): Pr
     return;
   }
   // The node's own tools come last: there are dozens, and people look for the others.
-  const tools = all
-    .filter((tool) => tool.name.includes(filter ?? ''))
+  const isMeant = meantBy(filter, [...all, ...held]);
+  const isSilent = peer !== undefined || server !== undefined;
+  const tools = (isSilent ? [] : all)
+    .filter(isMeant)
     .toSorted((a, b) => Number(a.name.startsWith(OWN)) - Number(b.name.startsWith(OWN)));
-  const lines = held.filter(({ name }) => name.includes(filter ?? '')).map(heldLine);
+  const lines = held.filter(isMeant).map(heldLine);
   printData({ tools }, options.json === true, () => {
     if (tools.length === 0 && lines.length === 0 && server !== undefined)
       return forTerminal(silentText(server), process.stdout);
@@ -71,6 +73,30 @@ export async function run(typed: string | undefined, options: CommonOptions): Pr
   if (areOwn && filter === undefined && options.json !== true) {
     tell(`these are the node's own: no server of this node and no peer gives it tools yet\n${ASK}`);
   }
+}
+
+/** What lists have of a tool. */
+interface Named {
+  readonly name: string;
+}
+
+/** Tells which are meant by a word: where it is a peer or a server, all of that one, and not `collaborate` by `lab`. */
+function meantBy(word: string | undefined, all: readonly Named[]): (tool: Named) => boolean {
+  if (word === undefined) return () => true;
+  return all.some((tool) => isOf(word, tool))
+    ? (tool) => isOf(word, tool)
+    : ({ name }) => name.includes(word);
+}
+
+/** Whether the tool is one of the peer, or of the server, that is called so. */
+function isOf(word: string, { name }: Named): boolean {
+  return name.split('__').slice(0, -1).includes(word);
+}
+
+/** Whether tools that are listed are what the word means: a word alone may be a peer or a server that shows none. */
+function isShown(word: string, listed: readonly Named[]): boolean {
+  if (listed.some((tool) => isOf(word, tool))) return true;
+  return word.includes('__') && listed.some(({ name }) => name.includes(word));
 }
 
 /** A tool that nobody granted is not listed, and the reader can't tell that from one that is not there. */

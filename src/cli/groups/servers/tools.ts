@@ -7,7 +7,10 @@ import { parseCount, parseTimeout } from '../../options/parsers.ts';
 /** Adds `starling tools`. */
 export function addTools(program: Command, outcome: Outcome): void {
   const tools = withJson(
-    ofNode(program.command('tools')).argument('[filter]', 'only names that contain this'),
+    ofNode(program.command('tools')).argument(
+      '[filter]',
+      'only those of this peer or server; else names that contain this',
+    ),
   )
     .summary('list the tools that you can call')
     .description(
