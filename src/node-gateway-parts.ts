@@ -132,6 +132,7 @@ export function createNodeGateway(
       pricesOf: (server, tool) => pricesOf(priced, toolResource(server, tool)),
       spendings,
       audit,
+      callTable: store.table('call-tasks'),
       state: store,
       grants,
       keys,

@@ -27,6 +27,7 @@ import type {
   AgentListResult,
   AgentMessageResult,
   AgentResponsesResult,
+  AgentStanding,
   AgentView,
   BroadcastResult,
   CapabilityListResult,
@@ -132,12 +133,16 @@ export interface Agents extends Startable {
   owns(principal: Principal, agent: string): boolean;
   /** The agent of a client's own by whose edge of a swarm it may give an agent of this node a task. */
   edgeOf(principal: Principal, agent: string): string | undefined;
+  /** How an agent of this node stands at this moment; undefined for one that `principal` may not see. */
+  standing(principal: Principal, agent: string): AgentStanding | undefined;
   /** `keyOf` whoever has announced an agent of this node. */
   ownerOf(agent: string): string | undefined;
   /** @throws STARLING_CALL_REFUSED where `principal` may not give a task to that agent */
   requireTask(principal: Principal, agent: Pick<AgentView, 'name' | 'node'>): void;
   /** The same, for the agent with this address, as far as this node knows whom it means. @throws STARLING_USAGE too */
   requireTaskFor(principal: Principal, address: string): void;
+  /** Whether `principal` may tell all something now, by how much it has told. */
+  mayTell(principal: Principal): boolean;
   /** Tells all of the mesh something. @throws STARLING_USAGE, STARLING_AGENT_TAKEN, STARLING_LIMIT_EXCEEDED, … */
   tell(principal: Principal, init: EventInit): Promise<BroadcastResult>;
   /** What was told to all. @throws STARLING_USAGE for what is no topic */

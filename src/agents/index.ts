@@ -32,7 +32,7 @@ export { runTools } from './run/tools.ts';
 export { senderKey, sendersIn } from './inbox/sender.ts';
 export { OPEN_AGENT_TOOLS, agentTools } from './tools/tools.ts';
 export type { AgentToolComponents } from './tools/agent-tools.ts';
-export { waitForNews } from './inbox/wait-for-news.ts';
+export { waitForAny, waitForNews } from './inbox/wait-for-news.ts';
 export type {
   AgentAnnounceResult,
   AgentEndResult,
@@ -46,6 +46,7 @@ export type {
   AgentMetrics,
   AgentSpawnResult,
   AgentStatus,
+  AgentStanding,
   AgentView,
   Announcement,
   BroadcastResult,

@@ -38,6 +38,7 @@ import type {
   AgentListResult,
   AgentMessageResult,
   AgentResponsesResult,
+  AgentStanding,
   AgentView,
   Announcement,
   BroadcastResult,
@@ -253,6 +254,10 @@ class NodeAgents implements Agents {
     return this.#directory.edgeOf(principal, agent);
   }
 
+  standing(principal: Principal, agent: string): AgentStanding | undefined {
+    return this.#directory.standing(principal, agent);
+  }
+
   ownerOf(agent: string): string | undefined {
     return this.#local.find(agent)?.owner;
   }
@@ -263,6 +268,10 @@ class NodeAgents implements Agents {
 
   requireTaskFor(principal: Principal, address: string): void {
     this.#directory.requireTaskFor(principal, address);
+  }
+
+  mayTell(principal: Principal): boolean {
+    return this.#events.mayTell(principal);
   }
 
   async tell(principal: Principal, init: EventInit): Promise<BroadcastResult> {

@@ -270,6 +270,9 @@ export interface AgentView extends Announcement {
   readonly announced?: true;
 }
 
+/** What of an agent decides whether it can be given something. */
+export type AgentStanding = Pick<AgentView, 'free' | 'maxConcurrentTasks' | 'status'>;
+
 /** The answer of `agent_list`. */
 export interface AgentListResult {
   readonly agents: readonly AgentView[];

@@ -14,7 +14,15 @@ export interface RelayedCall {
   /** What is called otherwise at the other end: `name` or `uri`. */
   readonly edits?: Pick<
     FrameEdits,
-    'name' | 'uri' | 'refName' | 'refUri' | 'clientCapabilities' | 'params' | 'meta' | 'traceparent'
+    | 'name'
+    | 'uri'
+    | 'refName'
+    | 'refUri'
+    | 'taskId'
+    | 'clientCapabilities'
+    | 'params'
+    | 'meta'
+    | 'traceparent'
   >;
   /** The answer, still with the channel's id: the session puts the caller's id back. */
   response(frame: ResponseFrame): void;

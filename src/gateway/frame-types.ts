@@ -50,6 +50,8 @@ export interface Spans {
   arguments?: Span;
   /** `params.requestId` */
   requestId?: Span;
+  /** `params.taskId` */
+  taskId?: Span;
   /** `params.progressToken` */
   progressToken?: Span;
   /** `params._meta.progressToken` */
@@ -123,6 +125,8 @@ export interface FrameEdits {
   readonly clientCapabilities?: JsonObject;
   /** `params.requestId` of `notifications/cancelled`. */
   readonly requestId?: FrameId;
+  /** `params.taskId` of a request about a task. */
+  readonly taskId?: string;
   /** `params._meta.traceparent`, whether the message has one or not. */
   readonly traceparent?: string;
   /** New members of `params`, of `params._meta`, of `result`: none of them may be there already. */

@@ -12,7 +12,9 @@ import type { Approvals, Guard, Principal } from '../guard/index.ts';
 import type { Signer } from '../identity/index.ts';
 import type { Membership, PeerView } from '../membership/index.ts';
 import type { Network } from '../network/index.ts';
-import type { Store } from '../store/index.ts';
+import type { Store, Table } from '../store/index.ts';
+import { createCallTasks } from './call-tasks/call-tasks.ts';
+import type { CallTasks } from './call-tasks/types.ts';
 import { createApprovalPrompter } from './clearance/approval-prompter.ts';
 import type { ApprovalPrompter } from './clearance/approval-prompter.ts';
 import { createCertifier } from './clearance/on-behalf-of.ts';
@@ -101,6 +103,8 @@ export interface GatewayComponents {
   /** What calls of a tool of this node cost, for lists; default: nothing. */
   readonly pricesOf?: (server: string, tool: string) => readonly string[];
   readonly audit: Pick<Audit, 'append' | 'healthy' | 'isOn' | 'note'>;
+  /** Where calls are kept that are tasks to their callers. */
+  readonly callTable: Table;
   /** Whether what the node keeps can be written; default: always. */
   readonly state?: Pick<Store, 'healthy'>;
   readonly grants: GrantBook;
@@ -178,6 +182,7 @@ class NodeGateway implements Gateway {
   readonly #digest: CatalogDigest;
   readonly #listed: ListedServers;
   readonly #channels: ChannelOpener;
+  readonly #callTasks: CallTasks;
   readonly #peerTools: PeerTools;
   readonly #ownCalls: OwnCalls;
   #doors: LocalDoors | undefined;
@@ -195,6 +200,7 @@ class NodeGateway implements Gateway {
       this.#catalogs.look();
     }
     this.#sessions.recheckAgent(holder);
+    this.#callTasks.recheck();
   };
 
   constructor(components: GatewayComponents, init: GatewayInit) {
@@ -209,6 +215,12 @@ class NodeGateway implements Gateway {
       { ...components, allowances, certifier: createCertifier(components) },
       { self: init.name, limits: init.limits },
     );
+    this.#callTasks = createCallTasks({
+      table: components.callTable,
+      peerOf: (peer) => components.membership.peer(peer),
+      clock: components.clock,
+      logger: components.logger.child('call-tasks'),
+    });
     this.#peerTools = createPeerTools({ channels: this.#channels, clock: components.clock });
     this.#ownCalls = createOwnCalls({
       open: () => this.#session('socket', { principal: OPERATOR, push: () => undefined }),
@@ -271,6 +283,8 @@ class NodeGateway implements Gateway {
   recheck(): void {
     this.#views.refresh();
     this.#sessions.recheck();
+    // Of some of these the sessions are over.
+    this.#callTasks.recheck();
   }
 
   catalogsComing(): readonly PeerId[] {
@@ -368,6 +382,7 @@ class NodeGateway implements Gateway {
     await keys.load();
     await clients.load();
     await token.load();
+    await this.#callTasks.load();
     this.#doors = createLocalDoors(
       {
         ...this.#components,
@@ -411,6 +426,7 @@ class NodeGateway implements Gateway {
 
   /** Once nobody comes in any more: sessions, and then the servers that they use. */
   async #stopInside(): Promise<void> {
+    this.#callTasks.stop();
     this.#sessions.end();
     const { upstreams } = this.#components;
     try {
@@ -442,6 +458,7 @@ class NodeGateway implements Gateway {
         views: this.#views,
         channels: this.#channels,
         clearance: this.#clearance,
+        callTasks: this.#callTasks,
         search: this.#search,
         ...(sampling === undefined ? {} : { sampling }),
         ...(metrics === undefined || !isSeen ? {} : { meter: metrics.calls }),

@@ -26,6 +26,12 @@ export const AWARDS_MAX = 16;
 export const AWARDED_AT_ONCE = 128;
 /** Bytes of their inputs, of all but the first. */
 export const AWARDED_BYTES_MAX = 1024 * 1024;
+/** Attempts that are asked about in one message to a peer: an award with its mates. */
+export const GROUP_MAX = 128;
+/** Bytes of outcomes in one answer about many, but for the first; the others are in the next. */
+export const GROUP_BYTES_MAX = 1024 * 1024;
+/** How long a peer that answers a message of many as one of an earlier version is asked one by one. */
+export const OLD_PEER_MS = 600_000;
 /** Candidates that one award tries. */
 export const TRIED_MAX = 5;
 /** Nodes at which a task may fail before it is set aside. */

@@ -68,11 +68,13 @@ export interface TasksComponents
     | 'candidates'
     | 'edgeOf'
     | 'list'
+    | 'mayTell'
     | 'message'
     | 'ownerOf'
     | 'owns'
     | 'requireTask'
     | 'requireTaskFor'
+    | 'standing'
     | 'subjectOf'
     | 'tell'
   >;

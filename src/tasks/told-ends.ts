@@ -12,7 +12,7 @@ const TOLD_MAX = 12_000;
 
 /** What telling needs. */
 export interface TellerComponents {
-  readonly agents: Pick<Agents, 'tell'>;
+  readonly agents: Pick<Agents, 'mayTell' | 'tell'>;
   readonly rows: Pick<TaskRows, 'result'>;
   /** By whose right a task is done. */
   principalOf(this: void, order: TaskOrder): Principal;
@@ -30,6 +30,9 @@ export function tellerOf({
     const { capability, id, said } = task.order;
     if (capability?.startsWith('tasks.') !== true) return;
     const { error, processedBy = null, state } = task.row;
+    const principal = principalOf(task.order);
+    // Of thousands that end in a moment a few are told of.
+    if (!agents.mayTell(principal)) return;
     try {
       const result = state === 'done' ? ((await rows.result(id)) ?? null) : null;
       const isSmall = JSON.stringify(result).length < TOLD_MAX;
@@ -41,7 +44,6 @@ export function tellerOf({
         ...(isSmall ? { result } : {}),
         ...(error === undefined ? {} : { error: { ...error } }),
       };
-      const principal = principalOf(task.order);
       await agents.tell(principal, { subject: 'task.result', message, from: undefined });
     } catch (trouble) {
       logger.debug({ task: id, error: messageOf(trouble) }, 'the end of a task was not told');

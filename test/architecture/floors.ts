@@ -91,6 +91,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['types.ts'],
     ['wire'],
     ['pins'],
+    ['call-tasks'],
     ['clearance'],
     ['catalog'],
     ['builtin'],

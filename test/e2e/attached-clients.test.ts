@@ -150,6 +150,9 @@ describe('a client of `starling mcp --as cursor`', () => {
       expect.arrayContaining([
         'board://{board}/{key}',
         'board://{board}',
+        'memory_bank://{swarmId}',
+        'task://{taskId}',
+        'task_queue://{which}',
         'agent://{agent}',
         'agent://{agent}/inbox',
       ]),

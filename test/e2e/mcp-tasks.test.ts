@@ -5,11 +5,12 @@
 import { spawn } from 'node:child_process';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import type { NodeClient } from '../../src/cli/node/client.ts';
 import type { JsonObject } from '../../src/core/index.ts';
-import type { StarlingNode } from '../../src/index.ts';
+import type { PeersResult, StarlingNode } from '../../src/index.ts';
 import { makeKey, wholeNodes } from '../fixtures/whole-nodes.ts';
+import { SERVERS } from './support.ts';
 
 const CLI = resolve(import.meta.dirname, '../../dist/cli.js');
 const VERSION = '2026-07-28';
@@ -24,7 +25,11 @@ let key: string;
 let otherKey: string;
 
 beforeAll(async () => {
-  ({ node, operator } = await nodes.start({ name: 'alice', log: { level: 'silent' } }));
+  ({ node, operator } = await nodes.start({
+    name: 'alice',
+    open: 'mcp-tasks',
+    log: { level: 'silent' },
+  }));
   const scopes = ['tool:starling/*', 'agent:*', 'resource:starling/*'];
   key = await makeKey(operator, 'ann', scopes);
   otherKey = await makeKey(operator, 'bob', scopes);
@@ -52,6 +57,10 @@ beforeAll(async () => {
 
 /** Sends one request, and gives its answer and what came before it. */
 type Send = (method: string, params: JsonObject, capabilities?: JsonObject) => Promise<JsonObject>;
+
+const WAIT = { timeout: 60_000 };
+const peersOf = async (client: NodeClient): Promise<PeersResult['peers']> =>
+  (await client.builtin<PeersResult>('peers')).peers;
 
 let ids = 0;
 const requestOf = (method: string, params: JsonObject, capabilities: JsonObject): JsonObject => {
@@ -273,5 +282,89 @@ it('is told of to whoever listens, whole, at each change', async () => {
     taskId,
     status: 'completed',
     result: { structuredContent: { result: { deep: 5 } } },
+  });
+});
+
+describe('a call of a tool at a peer', () => {
+  const SERVER = resolve(import.meta.dirname, '../fixtures/servers/tasks.mjs');
+  const RESEARCH = 'bob__everything__simulate-research-query';
+  let scoped: string;
+
+  beforeAll(async () => {
+    const { operator: ofBob } = await nodes.start({
+      name: 'bob',
+      open: 'mcp-tasks',
+      bootstrap: [...node.status().addresses],
+      log: { level: 'silent' },
+      mcpServers: {
+        site: { command: process.execPath, args: [SERVER] },
+        everything: SERVERS.everything(),
+      },
+    });
+    await vi.waitUntil(
+      async () => (await peersOf(ofBob)).some(({ state }) => state === 'alive'),
+      WAIT,
+    );
+    await ofBob.builtin('grant_create', { peer: 'alice', tools: ['site/*', 'everything/*'] });
+    scoped = await makeKey(operator, 'cyd', ['tool:@bob/site/*', 'tool:@bob/everything/*']);
+    await vi.waitUntil(async () => {
+      const text = JSON.stringify(resultOf(await overHttp(scoped)('tools/list', {})));
+      return text.includes('bob__site__dig_as_task') && text.includes(RESEARCH);
+    }, WAIT);
+  });
+
+  it('that takes long is a task, which the client finds again by another connection', async () => {
+    const task = resultOf(
+      await overHttp(scoped)('tools/call', {
+        name: 'bob__site__dig',
+        arguments: { ms: 3500 },
+      }),
+    );
+    expect(task).toMatchObject({ resultType: 'task', status: 'working' });
+    const { taskId = '' } = task;
+    expect(codeOf(await overHttp(otherKey)('tasks/get', { taskId }))).toBe(-32_602);
+    await expect
+      .poll(async () => resultOf(await overHttp(scoped)('tasks/get', { taskId })), WAIT)
+      .toMatchObject({ taskId, status: 'completed', result: { content: [{ text: 'a hole' }] } });
+  });
+
+  it('of which the server makes a task is that task, and asks what the server asks', async () => {
+    const send = overHttp(scoped);
+    const params = { name: 'bob__site__dig_as_task', arguments: {} };
+    const task = resultOf(await send('tools/call', params));
+    expect(task).toMatchObject({ resultType: 'task', ttlMs: 60_000 });
+    const { taskId = '' } = task;
+    expect(taskId).toMatch(/^call_/);
+    expect(resultOf(await send('tasks/get', { taskId }))).toMatchObject({
+      taskId,
+      status: 'input_required',
+      inputRequests: { deep: { method: 'elicitation/create' } },
+    });
+    expect(codeOf(await send('tasks/get', { taskId: 'the-one' }))).toBe(-32_602);
+    const inputResponses = { deep: { action: 'accept', content: { deep: 7 } } };
+    await send('tasks/update', { taskId, inputResponses });
+    expect(resultOf(await send('tasks/get', { taskId }))).toMatchObject({
+      taskId,
+      status: 'completed',
+      result: { content: [{ text: 'dug 7' }] },
+    });
+  });
+
+  it('of a tool that its server, of the era before, does as a task only is one as well', async () => {
+    const send = overHttp(scoped);
+    const params = { name: RESEARCH, arguments: { topic: 'digging', ambiguous: true } };
+    const task = resultOf(await send('tools/call', params));
+    expect(task).toMatchObject({ resultType: 'task' });
+    const { taskId = '' } = task;
+    const shown = async (): Promise<JsonObject> => resultOf(await send('tasks/get', { taskId }));
+    await expect.poll(shown, WAIT).toMatchObject({ status: 'input_required' });
+    const asked = Object.keys((await shown())['inputRequests'] as JsonObject);
+    const said = { action: 'accept', content: { interpretation: 'technical' } };
+    await send('tasks/update', {
+      taskId,
+      inputResponses: Object.fromEntries(asked.map((key) => [key, said])),
+    });
+    await expect.poll(shown, WAIT).toMatchObject({ status: 'completed' });
+    expect(JSON.stringify(await shown())).toContain('digging (technical)');
   });
 });

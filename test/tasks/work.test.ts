@@ -12,17 +12,20 @@ const peer = (alias: string): Principal =>
 const ANN = peer('ann');
 const BOB = peer('bob');
 
-function workOf(answer: () => Json, places = 10_000): { work: Work; asked: () => number } {
+function workOf(
+  answer: () => Json | Promise<Json>,
+  places = 10_000,
+): { work: Work; asked: () => number } {
   let asked = 0;
-  const view = { name: 'digger', status: 'online', free: 1, maxConcurrentTasks: places };
+  const standing = { status: 'online', free: 1, maxConcurrentTasks: places } as const;
   const work = createWork({
     self: { name: 'here' },
     clock: createTestClock(),
     agents: {
-      list: async () => ({ agents: [view] }) as never,
+      standing: () => standing,
       message: async () => {
         asked += 1;
-        return { response: answer() } as never;
+        return { response: await answer() } as never;
       },
       ownerOf: () => undefined,
       owns: () => false,
@@ -71,4 +74,44 @@ it('keeps what came of the work for one, however much another has done', async (
   expect(await now(work, ANN, 't0')).toEqual({ state: 'unknown' });
   expect(await now(work, ANN, `t${5 * WORK_OF_ONE_MAX - 1}`)).toMatchObject({ state: 'done' });
   work.stop();
+});
+
+it('tells of many together what is new of each, and waits for the first that has something', async () => {
+  let answer: (value: Json) => void = () => undefined;
+  const answers = [
+    Promise.resolve<Json>('quick'),
+    new Promise<Json>((resolve) => (answer = resolve)),
+  ];
+  const { work: slow } = workOf(() => answers.shift() ?? null);
+  await begin(slow, ANN, 'quick');
+  await begin(slow, ANN, 'slow');
+  const { signal } = new AbortController();
+  const look = (seen: number): ReturnType<Work['followAll']> =>
+    slow.followAll(
+      ANN,
+      [
+        { taskId: 'quick', token: 1, seen: 99 },
+        { taskId: 'slow', token: 1, seen },
+        { taskId: 'none', token: 1, seen: 0 },
+      ],
+      { waitMs: 4000, signal },
+    );
+  const [, first] = await look(0);
+  expect(await look(0)).toMatchObject([
+    { state: 'done', result: 'quick' },
+    { state: 'running' },
+    { state: 'unknown' },
+  ]);
+  const { news } = first as { news: number };
+  const waits = slow.followAll(ANN, [{ taskId: 'slow', token: 1, seen: news }], {
+    waitMs: 4000,
+    signal,
+  });
+  answer('late');
+  expect(await waits).toMatchObject([{ state: 'done', result: 'late' }]);
+  // Nobody hears of what another one has given.
+  expect(
+    await slow.followAll(BOB, [{ taskId: 'slow', token: 1, seen: 0 }], { waitMs: 0, signal }),
+  ).toEqual([{ state: 'unknown' }]);
+  slow.stop();
 });

@@ -36,6 +36,8 @@ export interface TaskNode {
   readonly name: string;
   /** Undefined while it is down. */
   readonly control: Control | undefined;
+  /** Of its process; undefined while it is down. */
+  readonly pid: number | undefined;
   /** Calls that its agent has had, in order. */
   readonly begun: { readonly id: string; readonly at: number }[];
   kill(): Promise<void>;
@@ -143,6 +145,10 @@ class RealNode implements TaskNode {
     this.#init = init;
     this.#seen = seen;
     this.#first = first;
+  }
+
+  get pid(): number | undefined {
+    return this.#process?.child.pid;
   }
 
   async start(): Promise<void> {

@@ -7,6 +7,8 @@ import { createHealth, createStore, silentLogger, systemClock } from '../../../s
 import { percentile } from '../../report.ts';
 import { removeAtExit } from '../../remove-at-exit.ts';
 import { createSpaces } from '../../scenario/spaces.ts';
+import { workerOf } from '../../task-worker.ts';
+import { cpuUs } from '../cpu.ts';
 import type { TasksSize } from '../size.ts';
 import { startQueueFloor } from './jetstream.ts';
 import { nameOf, startTaskMesh } from './mesh.ts';
@@ -32,6 +34,11 @@ export interface RateFigures {
   readonly queue: number;
   /** NaN where there is no nats-server. */
   readonly jetstream: number;
+  /** All of them by an agent of a peer. */
+  readonly peerQueue: number;
+  /** CPU of the nodes a task, µs: where the agent is at the node itself, and of both where it is at a peer. */
+  readonly queueCpuUs: number;
+  readonly peerQueueCpuUs: number;
 }
 
 const ROOT = 'starling-bench-tasks-';
@@ -154,21 +161,65 @@ export async function measureRates(size: TasksSize): Promise<RateFigures> {
       const submits = await rate(size.submits, 1, (at) =>
         submit(node, { capability: 'nobody', input: TEXT, id: `kept-${at}` }),
       );
-      // As many in a message as one takes; all of them are done when it answers.
-      const batches = Math.ceil(size.queued / BATCH);
-      const inputs = Array.from({ length: Math.ceil(size.queued / batches) }, () => TEXT);
-      const queue =
-        inputs.length *
-        (await rate(batches, BATCHES_AT_ONCE, (at) =>
-          submit(node, { type: 'small', inputs, id: `q-${at}`, wait_s: 60 }),
-        ));
+      const queue = await queueRate([node], size, { type: 'small' });
       const floor = size.rivals ? await startQueueFloor(root) : undefined;
       const jetstream =
         floor === undefined
           ? Number.NaN
           : await rate(size.queued, size.callers, (at) => floor.run(at));
       await floor?.stop();
-      return { submits, writes, queue, jetstream };
+      const peer = await measurePeerQueue(size);
+      return {
+        submits,
+        writes,
+        jetstream,
+        queue: queue.rate,
+        queueCpuUs: queue.cpuUs,
+        peerQueue: peer.rate,
+        peerQueueCpuUs: peer.cpuUs,
+      };
+    } finally {
+      await mesh.stop();
+    }
+  } finally {
+    await rm(root, { recursive: true, force: true });
+    cancelRemoval();
+  }
+}
+
+interface QueueRate {
+  readonly rate: number;
+  readonly cpuUs: number;
+}
+
+/** Gives as many in a message as one takes; all of them are done when it answers. The first node is the submitter's. */
+async function queueRate(
+  nodes: readonly [TaskNode, ...TaskNode[]],
+  size: TasksSize,
+  args: object,
+): Promise<QueueRate> {
+  const batches = Math.ceil(size.queued / BATCH);
+  const inputs = Array.from({ length: Math.ceil(size.queued / batches) }, () => TEXT);
+  const pids = nodes.flatMap(({ pid }) => pid ?? []);
+  const before = cpuUs(pids) ?? Number.NaN;
+  const messages = await rate(batches, BATCHES_AT_ONCE, (at) =>
+    submit(nodes[0], { ...args, inputs, id: `q-${at}`, wait_s: 60 }),
+  );
+  const spent = (cpuUs(pids) ?? Number.NaN) - before;
+  return { rate: messages * inputs.length, cpuUs: spent / (batches * inputs.length) };
+}
+
+/** The same with the agent at a peer. */
+async function measurePeerQueue(size: TasksSize): Promise<QueueRate> {
+  const root = await mkdtemp(join(tmpdir(), ROOT));
+  const cancelRemoval = removeAtExit(root);
+  try {
+    const mesh = await startTaskMesh({ root, nodes: 2, serviceMs: () => 0 });
+    try {
+      const [node, peer] = mesh.nodes;
+      if (node === undefined || peer === undefined) throw new Error('there are no two nodes');
+      const agentId = `${workerOf(peer.name)}@${peer.name}`;
+      return await queueRate([node, peer], size, { agentId });
     } finally {
       await mesh.stop();
     }

@@ -143,6 +143,9 @@ function render({ faults = [], awards, rates }: Measured): string {
     others.push(['submits/s, 1 caller', rates.submits.toFixed(0)]);
     others.push(['synced writes of the store/s', rates.writes.toFixed(0)]);
     others.push(['queued tasks done/s', rates.queue.toFixed(0)]);
+    others.push(['CPU of the node a task, µs', rates.queueCpuUs.toFixed(0)]);
+    others.push(['the same at a peer, done/s', rates.peerQueue.toFixed(0)]);
+    others.push(['CPU of both nodes a task, µs', rates.peerQueueCpuUs.toFixed(0)]);
     others.push(['JetStream work queue, done/s', rates.jetstream.toFixed(0)]);
   }
   if (others.length > 0) texts.push(table(['tasks', ''], others));

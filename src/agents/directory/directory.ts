@@ -15,6 +15,7 @@ import type { AgentAddress } from '../names.ts';
 import type {
   AgentInfoResult,
   AgentListResult,
+  AgentStanding,
   AgentView,
   CapabilityListResult,
 } from '../types.ts';
@@ -86,6 +87,16 @@ export class AgentDirectory {
     const told = agentId === undefined ? seen.map(inLists) : seen;
     const shown = told.map((agent) => this.#trusted(agent));
     return { agents: shown, ...(unreachable.length === 0 ? {} : { unreachable }) };
+  }
+
+  /** How an agent of this node stands, by its name; undefined for one that `principal` may not see. */
+  standing(principal: Principal, name: string): AgentStanding | undefined {
+    const { local, self } = this.#components;
+    const agent = local.find(name);
+    if (agent === undefined || agent.announcement.name !== name) return undefined;
+    const { listed } = agent.announcement;
+    if (!this.#mayMessageOrSee(principal, { name, node: self.name, listed })) return undefined;
+    return local.standing(agent);
   }
 
   /** @throws STARLING_AGENT_UNKNOWN, also for one that `principal` may not see */
@@ -229,7 +240,10 @@ export class AgentDirectory {
   }
 
   /** Whoever may give tasks to an agent sees it, too. */
-  #mayMessageOrSee(principal: Principal, { name, node, listed }: AgentView): boolean {
+  #mayMessageOrSee(
+    principal: Principal,
+    { name, node, listed }: Pick<AgentView, 'listed' | 'name' | 'node'>,
+  ): boolean {
     return listed || this.#allows(principal, { name, ...this.#owner(node) }, { what: 'task' });
   }
 

@@ -17,7 +17,7 @@ import { AGENTS_MAX, AGENTS_PER_OWNER_MAX, OFFLINE_MS, WAITING_BYTES_MAX } from 
 import { healthOf } from './health.ts';
 import { Metrics } from './metrics.ts';
 import { isAgentName, labelOf } from '../names.ts';
-import type { AgentStatus, AgentView, Announcement, RunView } from '../types.ts';
+import type { AgentStanding, AgentStatus, AgentView, Announcement, RunView } from '../types.ts';
 
 /** Where agents are kept, and at which node. */
 export interface LocalAgentsComponents {
@@ -77,6 +77,8 @@ export interface LocalAgents {
   /** Forgets it, and gives how many messages nobody has read. */
   retire(agent: LocalAgent): Promise<number>;
   view(agent: LocalAgent): AgentView;
+  /** What of the view decides whether it can be given something. */
+  standing(agent: LocalAgent): AgentStanding;
   statusOf(agent: LocalAgent): AgentStatus;
   /** Those that every member may see, by name. */
   announced(): readonly ListedAgent[];
@@ -182,12 +184,17 @@ class NodeAgents implements LocalAgents {
     return isHere ? 'online' : 'offline';
   }
 
+  standing(agent: LocalAgent): AgentStanding {
+    const { maxConcurrentTasks } = agent.announcement;
+    const free = Math.max(0, maxConcurrentTasks - busyOf(agent));
+    return { status: this.statusOf(agent), free, maxConcurrentTasks };
+  }
+
   view(agent: LocalAgent): AgentView {
     const { self, clock } = this.#components;
-    const { announcement, announcedAt, asked, inbox, metrics, did = self.did } = agent;
+    const { announcement, announcedAt, inbox, metrics, did = self.did } = agent;
     const seenAt = inbox.isRead ? clock.now() : agent.seenAt;
     const run = this.#components.runOf?.(announcement.name);
-    const busy = Math.max(asked, inbox.waiting);
     return {
       ...announcement,
       did,
@@ -195,8 +202,8 @@ class NodeAgents implements LocalAgents {
       node: self.name,
       machine_id: self.peerId,
       endpoint: `${announcement.name}@${self.name}`,
-      free: Math.max(0, announcement.maxConcurrentTasks - busy),
-      busy,
+      free: this.standing(agent).free,
+      busy: busyOf(agent),
       health: healthOf({
         isOver: agent.stopped || run?.state === 'failed' || run?.state === 'stopped',
         silentMs: clock.now() - seenAt,
@@ -324,6 +331,11 @@ class NodeAgents implements LocalAgents {
     this.#digest = seen.length === 0 ? undefined : hash.slice(0, DIGEST_LENGTH);
     if (this.#digest !== before) this.#components.changed();
   }
+}
+
+/** How much an agent has to do. */
+function busyOf({ asked, inbox }: LocalAgent): number {
+  return Math.max(asked, inbox.waiting);
 }
 
 function rowOf(agent: LocalAgent): AgentRow {

@@ -55,6 +55,8 @@ export interface EventsInit {
 export interface MeshEvents {
   start(): void;
   stop(): void;
+  /** Whether a caller has told so little that it may tell something now. */
+  mayTell(principal: Principal): boolean;
   /** Resolves when it is on its way. @throws STARLING_USAGE, STARLING_LIMIT_EXCEEDED, STARLING_RATE_LIMITED */
   tell(principal: Principal, init: EventInit): Promise<MeshEvent>;
   /** @throws STARLING_USAGE for what is no topic, and for `since` where no events are kept */
@@ -105,6 +107,10 @@ class NodeEvents implements MeshEvents {
     this.#unsubscribe?.();
     this.#unsubscribe = undefined;
     for (const wake of this.#wakers) wake();
+  }
+
+  mayTell(principal: Principal): boolean {
+    return this.#paces.waitMs(keyOf(principal)) === 0;
   }
 
   async tell(principal: Principal, { subject, message, from }: EventInit): Promise<MeshEvent> {

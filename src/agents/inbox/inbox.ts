@@ -121,7 +121,10 @@ export async function openInbox(components: InboxComponents, name: string): Prom
 class AgentInbox implements Inbox {
   readonly #components: InboxComponents;
   readonly #name: string;
+  /** In the order of their numbers. */
   #entries: Entry[] = [];
+  /** Of these, the first so many were dealt with. */
+  #readCount = 0;
   /** Messages that are here or on their way to the disk, by sender and id. */
   readonly #known = new Map<string, Promise<void>>();
   readonly #wakers = new Set<() => void>();
@@ -144,7 +147,7 @@ class AgentInbox implements Inbox {
   }
 
   get waiting(): number {
-    return this.#entries.length - this.#firstUnread();
+    return this.#entries.length - this.#readCount;
   }
 
   get isRead(): boolean {
@@ -212,15 +215,18 @@ class AgentInbox implements Inbox {
   }
 
   history(): readonly AgentMessage[] {
-    return this.#entries.slice(0, this.#firstUnread()).map(({ message }) => message);
+    return this.#entries.slice(0, this.#readCount).map(({ message }) => message);
   }
 
   withdraw(sender: string, id: string): void {
     const key = keyIn(sender, id);
-    const at = this.#entries.findIndex((entry) => entry.key === key);
-    const entry = this.#entries[at];
-    if (entry === undefined || entry.durable || entry.seq <= this.#acked) return;
-    this.#remove(at, 1);
+    // What was dealt with stays.
+    for (let at = this.#readCount; at < this.#entries.length; at += 1) {
+      const entry = this.#entries[at];
+      if (entry?.key !== key) continue;
+      if (!entry.durable) this.#remove(at, 1);
+      return;
+    }
   }
 
   watch(changed: () => void, { isReader = true }: InboxWatch = {}): () => void {
@@ -268,12 +274,14 @@ class AgentInbox implements Inbox {
 
   #push(entry: Entry): void {
     this.#entries.push(entry);
+    this.#countRead();
     this.#components.budget.used += entry.bytes;
     for (const wake of [...this.#wakers, ...this.#watchers, ...this.#listeners]) wake();
   }
 
   #remove(at: number, count: number): readonly Entry[] {
     const gone = this.#entries.splice(at, count);
+    this.#readCount -= Math.max(0, Math.min(this.#readCount, at + count) - at);
     for (const { key, bytes } of gone) {
       this.#known.delete(key);
       this.#components.budget.used -= bytes;
@@ -294,7 +302,9 @@ class AgentInbox implements Inbox {
   #after(from: number, limit: number): readonly Entry[] {
     const found: Entry[] = [];
     let bytes = 0;
-    for (const entry of this.#entries) {
+    // Whoever reads again from before what was dealt with gets that once more.
+    const isLater = (this.#entries[this.#readCount - 1]?.seq ?? 0) <= from;
+    for (const entry of isLater ? this.#entries.slice(this.#readCount) : this.#entries) {
       if (entry.seq <= from) continue;
       bytes += entry.bytes;
       if (found.length === limit || (found.length > 0 && bytes > PAGE_BYTES_MAX)) break;
@@ -314,13 +324,17 @@ class AgentInbox implements Inbox {
   /** All up to `seq` has been dealt with: on disk before anybody is told so. */
   async #acknowledge(seq: number): Promise<void> {
     const { table } = this.#components;
-    const isNew = (entry: Entry): boolean => entry.seq > this.#acked && entry.seq <= seq;
-    const dealtWith = this.#entries.filter(isNew);
+    const dealtWith: Entry[] = [];
+    for (const entry of this.#entries.slice(this.#readCount)) {
+      if (entry.seq > seq) break;
+      dealtWith.push(entry);
+    }
     if (dealtWith.some(({ durable }) => durable)) {
       await table.put(READ + this.#name, Buffer.from(String(seq)));
     }
     if (seq <= this.#acked) return;
     this.#acked = seq;
+    this.#countRead();
     this.processed += dealtWith.length;
     const gone = this.#trim().filter(({ durable }) => durable);
     if (gone.length > 0) await table.batch(gone.map((entry) => ({ key: this.#keyOf(entry.seq) })));
@@ -328,7 +342,7 @@ class AgentInbox implements Inbox {
 
   /** Forgets the oldest of what was dealt with, some at a time. */
   #trim(): readonly Entry[] {
-    const read = this.#firstUnread();
+    const read = this.#readCount;
     const oldest = this.#components.clock.now() - HISTORY_MS;
     let count = read < HISTORY_MAX + TRIMMED_AT_ONCE ? 0 : read - HISTORY_MAX;
     while (count < read && Date.parse(this.#entries[count]?.message.timestamp ?? '') < oldest) {
@@ -337,9 +351,10 @@ class AgentInbox implements Inbox {
     return this.#remove(0, count);
   }
 
-  #firstUnread(): number {
-    const at = this.#entries.findIndex(({ seq }) => seq > this.#acked);
-    return at < 0 ? this.#entries.length : at;
+  /** Counts on, up to what has been dealt with. */
+  #countRead(): void {
+    const seqAt = (at: number): number => this.#entries[at]?.seq ?? Number.POSITIVE_INFINITY;
+    while (seqAt(this.#readCount) <= this.#acked) this.#readCount += 1;
   }
 
   #keyOf(seq: number): string {

@@ -1,4 +1,7 @@
-/** Boards as resources: `board://<board>/<key>` is one entry, `board://<board>` all of them. */
+/**
+ * Boards as resources: `board://<board>/<key>` is one entry, `board://<board>` all of them. `memory_bank://<swarm>` is all
+ * that is stored by the name of a swarm, which is the name of a board.
+ */
 import type { Blackboard, Board } from '../../blackboard/index.ts';
 import type { BuiltinContext, BuiltinTemplate } from '../../gateway/index.ts';
 import { shownEntry, strongEntry } from './board-views.ts';
@@ -6,6 +9,7 @@ import { checkUse, mayUse } from './client-boards.ts';
 import type { ClientBoards } from './client-boards.ts';
 
 const SCHEME = 'board://';
+const MEMORY_SCHEME = 'memory_bank://';
 const MIME_TYPE = 'application/json';
 
 /** Boards, and who of the clients may use which. */
@@ -20,7 +24,7 @@ interface Named {
   readonly key: string | undefined;
 }
 
-/** The templates of entries and of boards. */
+/** The templates of entries, of boards, and of what swarms remember. */
 export function boardResources(components: BoardResourceComponents): readonly BuiltinTemplate[] {
   return [
     templateOf(components, {
@@ -35,10 +39,20 @@ export function boardResources(components: BoardResourceComponents): readonly Bu
       description: 'All entries of a shared board.',
       reads: ({ key }) => key === undefined,
     }),
+    templateOf(components, {
+      scheme: MEMORY_SCHEME,
+      uriTemplate: `${MEMORY_SCHEME}{swarmId}`,
+      name: 'memory_bank',
+      description:
+        'All that memory_store has kept for a swarm, or by itself: memory_bank://memory, as far as the caller may read it.',
+      reads: ({ key }) => key === undefined,
+    }),
   ];
 }
 
 interface TemplateInit {
+  /** Default: that of boards. */
+  readonly scheme?: string;
   readonly uriTemplate: string;
   readonly name: string;
   readonly description: string;
@@ -47,14 +61,14 @@ interface TemplateInit {
 
 function templateOf(
   { blackboard, rights }: BoardResourceComponents,
-  { uriTemplate, name, description, reads }: TemplateInit,
+  { scheme = SCHEME, uriTemplate, name, description, reads }: TemplateInit,
 ): BuiltinTemplate {
   /** The board that `uri` names, where there is one and the caller may read it. @throws STARLING_BOARD_REFUSED */
   const find = async (
     uri: string,
     context: BuiltinContext,
   ): Promise<{ readonly board: Board; readonly key: string | undefined } | undefined> => {
-    const named = namedBy(uri);
+    const named = namedBy(uri, scheme);
     if (named === undefined || !reads(named)) return undefined;
     // To ask for a board that there is not makes none.
     if (!blackboard.names().includes(named.board)) return undefined;
@@ -96,9 +110,9 @@ function templateOf(
 }
 
 /** What `uri` names; undefined for what is no URI of a board. */
-function namedBy(uri: string): Named | undefined {
-  if (!uri.startsWith(SCHEME)) return undefined;
-  const [board = '', ...rest] = uri.slice(SCHEME.length).split('/');
+function namedBy(uri: string, scheme: string): Named | undefined {
+  if (!uri.startsWith(scheme)) return undefined;
+  const [board = '', ...rest] = uri.slice(scheme.length).split('/');
   try {
     const key = rest.length === 0 ? undefined : decodeURIComponent(rest.join('/'));
     return board === '' || key === '' ? undefined : { board: decodeURIComponent(board), key };

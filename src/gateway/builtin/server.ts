@@ -14,6 +14,7 @@ import { seesAll } from '../../guard/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import { CACHING, declaresTasks, eraOf, lacksTasks, objectOf } from '../wire/era.ts';
 import { RPC, errorBytes, errorOf, parseFrame, resultBytes } from '../wire/frame.ts';
+import { noTask } from '../wire/task-id.ts';
 import { progressOf } from './call-progress.ts';
 import type {
   ChannelCall,
@@ -21,7 +22,7 @@ import type {
   ServerChannel,
   ServerChannelInit,
 } from '../channel-types.ts';
-import type { ResponseFrame } from '../frame-types.ts';
+import type { FrameId, ResponseFrame } from '../frame-types.ts';
 import type {
   BuiltinContext,
   BuiltinResource,
@@ -191,7 +192,7 @@ class NodeServer implements BuiltinServer {
       const result = await this.#serve(call, signal, open);
       if (!signal.aborted) {
         const kind = eraOf(call.request) === 'modern' ? { resultType: 'complete' } : {};
-        call.response(responseOf(resultBytes(id, { ...kind, ...result })));
+        call.response(ownResponse(id, { ...kind, ...result }));
       }
     } catch (error) {
       if (!(error instanceof StarlingError)) {
@@ -357,14 +358,6 @@ function unknown(
   return new StarlingError(code, `server '${BUILTIN_SERVER}' has no ${what} '${String(name)}'`);
 }
 
-/** MCP wants this code for an id that is no task (SEP-2663, "Error Handling"). */
-function noTask(): StarlingError {
-  return new StarlingError('STARLING_TASK_UNKNOWN', 'there is no such task', {
-    hint: 'see which there are: starling task list',
-    data: { rpc: RPC.invalidParams },
-  });
-}
-
 function notServed(method: string): StarlingError {
   return new StarlingError(
     'STARLING_USAGE',
@@ -400,6 +393,11 @@ function contentOf(result: JsonObject, onTop: boolean): JsonObject {
     content: [{ type: 'text', text: JSON.stringify(result) }],
     structuredContent: result,
   };
+}
+
+/** An answer of this node's own making is not read again: only its places are looked up, where one is changed. */
+function ownResponse(id: FrameId, result: JsonObject): ResponseFrame {
+  return { kind: 'response', bytes: resultBytes(id, result), id, result };
 }
 
 function responseOf(bytes: Buffer): ResponseFrame {

@@ -13,6 +13,7 @@ import type { JsonObject, StarlingError } from '../../core/index.ts';
 import type { Config } from '../../config/types.ts';
 import type { ServerCatalog, ServerFacts } from '../../directory/types.ts';
 import type { GuardWanted, Principal } from '../../guard/types.ts';
+import type { CallTask } from '../call-tasks/types.ts';
 import type { RelayedCall, ServerTarget } from '../channel-types.ts';
 import type { RequestFrame } from '../frame-types.ts';
 import type { BuiltinTool } from '../types.ts';
@@ -35,8 +36,10 @@ export interface Route {
    * only to a caller that may make the call: to anybody else it would tell what exists.
    */
   readonly obstacle?: () => StarlingError;
-  /** The guard was asked already: the request is about a task that this session began. */
+  /** The guard was asked already: the request is about a task of the caller. */
   readonly isCleared?: boolean;
+  /** The task of a server that the request is about: its id is another one there. */
+  readonly task?: CallTask;
   /** No server lists what the route leads to: this one may have it. */
   readonly isUnlisted?: boolean;
   /** Another server may be tried where this one fails: running the call twice does no harm. */

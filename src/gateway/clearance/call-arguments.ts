@@ -18,6 +18,11 @@ const strict = new WeakMap<RequestFrame, JsonObject>();
 /** Levels of arguments that no grant speaks of, but that are recorded. */
 const RECORDED_DEPTH_MAX = 512;
 
+/** Says that the arguments of a request of this node's own making are these: they are not read again. */
+export function knowArguments(request: RequestFrame, args: JsonObject): void {
+  strict.set(request, args);
+}
+
 /**
  * The arguments of a call as they are judged and recorded: read strictly, but for the operator's calls that
  * nobody keeps a record of.

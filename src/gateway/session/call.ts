@@ -5,106 +5,69 @@
  */
 import { performance } from 'node:perf_hooks';
 import { StarlingError, messageOf } from '../../core/index.ts';
-import type { Clock, JsonObject, Logger } from '../../core/index.ts';
+import type { JsonObject } from '../../core/index.ts';
 import type { GuardWanted, Principal } from '../../guard/index.ts';
+import type { CallTask } from '../call-tasks/types.ts';
 import type { Route } from '../catalog/types.ts';
-import type { ClearedCall, Clearance } from '../clearance/clearance.ts';
+import type { ClearedCall } from '../clearance/clearance.ts';
 import { failureOf } from '../clearance/refusal-errors.ts';
-import { objectOf, unknownMethod } from '../wire/era.ts';
+import { declaresTasks, lacksTasks, objectOf, unknownMethod } from '../wire/era.ts';
 import type { Era } from '../wire/era.ts';
-import {
-  RPC,
-  errorBytes,
-  errorOf,
-  progressTokenOf,
-  resultBytes,
-  rewriteFrame,
-} from '../wire/frame.ts';
+import { errorBytes, errorOf, progressTokenOf, resultBytes, rewriteFrame } from '../wire/frame.ts';
 import type { Reply } from '../wire/reply.ts';
-import { codeOf, errorIn, isMissing, reportFailure } from './call-failures.ts';
+import { answerWithTask, taskMadeIn } from '../wire/task-id.ts';
+import { idText } from '../wire/frame-id.ts';
 import { traceFields, traceOf } from './call-trace.ts';
 import type { CallTrace } from './call-trace.ts';
+import {
+  codeOf,
+  errorIn,
+  isMissing,
+  isOwnServer,
+  mayTryNext,
+  oddTask,
+  reportFailure,
+  rewriteOrError,
+} from './call-failures.ts';
 import { outcomeOf } from './call-meter.ts';
-import type { CallMeter, CallOutcome } from './call-meter.ts';
-import type { CallTracer } from './call-span.ts';
-import type { ChannelTable } from './channel-table.ts';
-import type { McpTasks } from './mcp-tasks.ts';
-import type { NodeSampling } from './node-sampling.ts';
+import type { CallOutcome } from './call-meter.ts';
+import type { CallComponents, CallHearer, CallInit, CallRequest } from './call-types.ts';
+import { LongCall, mayBecomeTask, taskOwner } from './tasks/long-call.ts';
 import { editsOf } from './request-target.ts';
-import type { Subscriber } from './subscribe.ts';
-import type { Listener, SubscriptionAttempt, Subscriptions } from './subscriptions.ts';
+import { ownAnswer, routeOfTask } from './tasks/task-requests.ts';
+import type { Listener, SubscriptionAttempt } from './subscriptions.ts';
 import { tellWaiting } from './waiting-notice.ts';
 import type { ChannelCall, RelayedCall, ServerChannel } from '../channel-types.ts';
-import type {
-  FrameError,
-  FrameId,
-  NotificationFrame,
-  RequestFrame,
-  ResponseFrame,
-} from '../frame-types.ts';
+import type { FrameId, NotificationFrame, RequestFrame, ResponseFrame } from '../frame-types.ts';
 
 /** Methods that only look at what the caller may use anyway. */
 const LOOKS: readonly string[] = ['completion/complete', 'resources/unsubscribe'];
 const NOT_ALLOWED = 'it is not allowed any more';
-/** By which a server of the legacy era says that it has no such resource (MCP 2025-11-25 `resources`). */
-const RESOURCE_NOT_FOUND = -32_002;
-
-/** What the calls of one session work with. */
-export interface CallComponents {
-  readonly clearance: Clearance;
-  readonly channels: ChannelTable;
-  readonly subscriptions: Subscriptions;
-  readonly subscriber: Pick<Subscriber, 'unsubscribe'>;
-  readonly sampling: NodeSampling;
-  readonly tasks: McpTasks;
-  readonly meter?: CallMeter;
-  readonly tracer?: CallTracer;
-  readonly clock: Clock;
-  readonly logger: Logger;
-}
-
-/** What all calls of one session have in common. */
-export interface CallInit {
-  /** The session's name for approvals. */
-  readonly id: string;
-  /** This node's name, for messages. */
-  readonly self: string;
-}
-
-/** One request that is to begin. */
-export interface CallRequest {
-  readonly request: RequestFrame;
-  readonly reply: Reply;
-  readonly era: Era;
-  /** By whose rights the guard decides: those that came with the request. */
-  readonly principal: Principal;
-}
 
 export type { Call };
 
-/** Hears once that a call is over. */
-export type CallEnd = (call: Call) => void;
-
-/** Makes a call, which does nothing yet; `ended` hears when it is over, before its caller does. */
+/** Makes a call, which does nothing yet. */
 export function createCall(
   components: CallComponents,
   init: CallInit,
   what: CallRequest,
-  ended: CallEnd,
+  hearer: CallHearer,
 ): Call {
-  return new Call(components, init, what, ended);
+  return new Call(components, init, what, hearer);
 }
 
 /** A request under way. */
 class Call {
   readonly request: RequestFrame;
-  readonly reply: Reply;
   readonly era: Era;
   /** The caller's progress token. */
   readonly token: FrameId | undefined;
   readonly #components: CallComponents;
   readonly #init: CallInit;
-  readonly #ended: CallEnd;
+  readonly #hearer: CallHearer;
+  readonly #reply: Reply;
+  /** Of a call that may become a task. */
+  readonly #long: LongCall | undefined;
   #principal: Principal;
   /** When it began, and whether the last server that it was sent to is a peer's; counted where somebody wants to know. */
   readonly #beganAt: number;
@@ -128,19 +91,25 @@ class Call {
   /** Of a call whose caller wants to know what it takes where, or whose span is collected. */
   readonly #trace: CallTrace | undefined;
 
-  constructor(components: CallComponents, init: CallInit, what: CallRequest, ended: CallEnd) {
+  constructor(components: CallComponents, init: CallInit, what: CallRequest, hearer: CallHearer) {
     this.#components = components;
     this.#init = init;
     this.request = what.request;
-    this.reply = what.reply;
+    this.#reply = what.reply;
     this.era = what.era;
     this.#principal = what.principal;
     this.token = progressTokenOf(what.request);
-    this.#ended = ended;
+    this.#hearer = hearer;
     const { self } = init;
     const { principal } = what;
+    this.#long = mayBecomeTask(what.request) ? this.#createLong(what) : undefined;
     this.#trace = traceOf(this, { self, principal, tracer: components.tracer });
     this.#beganAt = components.meter === undefined ? 0 : performance.now();
+  }
+
+  /** Where what is said of the call goes. */
+  get reply(): Reply {
+    return this.#long?.reply ?? this.#reply;
   }
 
   /** The server that the call is made to, by the name of its channel; undefined before that is known. */
@@ -185,6 +154,9 @@ class Call {
     this.#server = this.#components.channels.nameOf(route.target);
     this.#isSent = false;
     this.#cleared = undefined;
+    const { target } = route;
+    // Tools of this node say themselves what is a task.
+    if (!isOwnServer(target)) this.#long?.begins({ target, wanted: this.#wanted });
     try {
       const cleared = this.#clear(route);
       if (!(cleared instanceof Promise)) this.#dispatch(cleared, route, others);
@@ -197,6 +169,27 @@ class Call {
     } catch (error) {
       this.fail(error);
     }
+    return undefined;
+  }
+
+  /** Answers a request about a task of the caller: here for a call that this node goes on with, else at the task's server. */
+  about(task: CallTask): void {
+    try {
+      if (this.era === 'modern' && !declaresTasks(this.request)) throw lacksTasks();
+      // Whoever may not make the call any more sees nothing of it.
+      this.#components.clearance.check(this.#principal, task.row.wanted);
+      if (!task.isOwn) return this.relay([routeOfTask(task)]);
+    } catch (error) {
+      return this.fail(error);
+    }
+    const { id } = this.request;
+    ownAnswer(task, this.request).then(
+      (text) => {
+        if (!this.#end('ok')) return;
+        this.reply.final(Buffer.from(`{"jsonrpc":"2.0","id":${idText(id)},"result":${text}}`));
+      },
+      (error: unknown) => this.fail(error),
+    );
     return undefined;
   }
 
@@ -217,15 +210,20 @@ class Call {
     return this.#listener;
   }
 
-  /** The caller has given the request up. */
+  /** The caller has given the request up; one that is a task goes on. */
   abandon(reason: string): void {
+    if (this.#long?.task === undefined) this.#giveUp(reason);
+  }
+
+  #giveUp(reason: string): void {
     if (!this.#end('cancelled')) return;
     this.#stop(reason, reason);
     this.reply.dropped();
   }
 
-  /** The caller's session is over. A listener gets the answer that ends it, other calls an error. */
+  /** The caller's session is over. A listener gets the answer that ends it, other calls an error; a task goes on. */
   endWithSession(error: StarlingError): void {
+    if (this.#long?.task !== undefined) return;
     if (!this.#end('cancelled')) return;
     if (this.#listener !== undefined) {
       this.#components.subscriptions.close(this.#listener, true);
@@ -313,15 +311,43 @@ class Call {
     });
   }
 
+  /** The call as its task knows it. */
+  #createLong({ principal, reply, request }: CallRequest): LongCall {
+    return new LongCall(this.#components, {
+      principal,
+      reply,
+      request,
+      call: {
+        recheck: () => this.recheck(),
+        cancel: () => this.#giveUp('the caller wants the task no more'),
+        drop: (error) => {
+          if (this.#end('cancelled')) this.#stop(error.message, error.message);
+        },
+      },
+      again: (route, next) => this.#sendAgain(route, next),
+      failed: (error) => this.fail(error),
+      became: () => this.#hearer.becameTask(),
+    });
+  }
+
+  /** With the answers to what the server has asked, of a call that is a task. */
+  #sendAgain(route: Route, request: RequestFrame): void {
+    const sent = async (): Promise<void> =>
+      this.#send(route, [], await this.#components.channels.get(route.target), request);
+    sent().catch((error: unknown) => this.fail(error));
+  }
+
   /** A person is asked. */
   #waits(timeoutMs: number): () => void {
     const { clock } = this.#components;
-    const stop = tellWaiting(this, {
-      clock,
-      timeoutMs,
-      self: this.#init.self,
-      isPeer: this.#principal.kind === 'peer',
-    });
+    const { request, token } = this;
+    const { self } = this.#init;
+    this.#long?.says(`waits for an approval by the operator of ${self}`);
+    const reply = { interim: (message: Buffer) => this.reply.interim(message) };
+    const stop = tellWaiting(
+      { request, token, reply },
+      { clock, timeoutMs, self, isPeer: this.#principal.kind === 'peer' },
+    );
     this.#askedOf = 'person';
     return stop;
   }
@@ -346,11 +372,17 @@ class Call {
     }
   }
 
-  #send(route: Route, others: readonly Route[], channel: ServerChannel): void {
+  #send(
+    route: Route,
+    others: readonly Route[],
+    channel: ServerChannel,
+    request = this.request,
+  ): void {
     // The caller may have cancelled, or the session ended, while the channel was opened.
     if (this.#isOver) return;
+    this.#long?.sent(route, request);
     const relayed: RelayedCall = {
-      request: this.request,
+      request,
       principal: this.#principal,
       session: this.#init.id,
       edits: this.#edits(route),
@@ -375,32 +407,60 @@ class Call {
     return traceparent === undefined ? edits : { ...edits, traceparent };
   }
 
+  /** The server has made a task of the call: its caller knows it by an id of this node. */
+  #madeTask(route: Route, frame: ResponseFrame, task: JsonObject): void {
+    const { taskId } = task;
+    const isWanted = this.era === 'legacy' || declaresTasks(this.request);
+    if (typeof taskId !== 'string' || !isWanted) return this.fail(oddTask(this.request));
+    const { era } = this;
+    const carried = { target: route.target, theirs: taskId, task, era };
+    const open = this.#long?.task;
+    if (open !== undefined) {
+      if (!this.#end('ok')) return undefined;
+      this.#cleared?.over('ok');
+      return open.carried(carried);
+    }
+    const owner = taskOwner(this.#principal);
+    const wanted = this.#wanted ?? route.wanted;
+    const { callTasks } = this.#components;
+    callTasks.carry({ owner, wanted }, carried).then(
+      ({ row }) => this.#answered(answerWithTask(frame, taskId, row.id)),
+      (error: unknown) => this.fail(error),
+    );
+    return undefined;
+  }
+
   #responded(route: Route, others: readonly Route[], frame: ResponseFrame): void {
-    if (this.#isOver) return;
+    if (this.#isOver || this.#long?.isAsked(frame) === true) return undefined;
     const { error } = frame;
     if (error !== undefined && isMissing(error.data)) route.missing?.();
-    if (error !== undefined && this.#mayTryNext(error, others[0])) {
+    if (error !== undefined && mayTryNext(this.request, error, others[0])) {
       this.#cleared?.over('failed', failureOf(frame));
       this.relay(others);
       return;
     }
+    const { task } = route;
+    if (task !== undefined) return this.#answered(this.#ofTask(task, frame));
+    const made = isOwnServer(route.target) ? undefined : taskMadeIn(this.request, frame.result);
+    return made === undefined ? this.#answered(frame) : this.#madeTask(route, frame, made);
+  }
+
+  /** What a server says of a task, as the caller knows the task. */
+  #ofTask(task: CallTask, frame: ResponseFrame): ResponseFrame {
+    const { id, theirs = '' } = task.row;
+    if (this.request.method !== 'tasks/result') task.heard(frame.result ?? {});
+    return answerWithTask(frame, theirs, id);
+  }
+
+  #answered(frame: ResponseFrame): void {
+    if (this.#isOver) return;
+    const { error } = frame;
     if (error === undefined) this.#attempt?.made();
     const outcome = error === undefined ? 'ok' : 'failed';
     this.#end(outcome, errorIn(frame));
     this.#cleared?.over(outcome, failureOf(frame));
-    this.#components.tasks.note(route, frame);
     this.#trace?.over();
     this.reply.final(rewriteOrError(frame, this.request.id));
-  }
-
-  /** A refusal, and what fails for its own fault, would be the same at the next server. */
-  #mayTryNext({ code, data }: FrameError, next: Route | undefined): boolean {
-    if (next === undefined) return false;
-    const { retryable } = objectOf(data);
-    // A peer whose server is away says so in its answer.
-    if (next.mayRepeat === true && (retryable === true || isMissing(data))) return true;
-    const isUnknown = code === RESOURCE_NOT_FOUND || code === RPC.invalidParams;
-    return isUnknown && this.request.method.startsWith('resources/');
   }
 
   #progress(frame: NotificationFrame): void {
@@ -445,7 +505,8 @@ class Call {
       meter.ended(this.request.method, this.#isPeers, outcome, performance.now() - this.#beganAt);
     }
     this.#attempt?.failed();
-    this.#ended(this);
+    this.#long?.over();
+    this.#hearer.ended();
     return true;
   }
 
@@ -461,13 +522,5 @@ class Call {
     if (this.#listener === undefined) return;
     const { subscriptions, subscriber } = this.#components;
     subscriber.unsubscribe(subscriptions.close(this.#listener, false));
-  }
-}
-
-function rewriteOrError(frame: ResponseFrame, id: FrameId): Buffer {
-  try {
-    return rewriteFrame(frame, { id });
-  } catch (error) {
-    return errorBytes(id, errorOf(error));
   }
 }

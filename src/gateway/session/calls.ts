@@ -2,12 +2,14 @@
 import { StarlingError, createChurnMap } from '../../core/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { SearchMode, View } from '../catalog/types.ts';
-import { protocolError } from '../wire/era.ts';
+import { eraOf, protocolError } from '../wire/era.ts';
 import { idText } from '../wire/frame-id.ts';
 import { RPC } from '../wire/frame.ts';
 import { createCall } from './call.ts';
-import type { Call, CallComponents, CallInit, CallRequest } from './call.ts';
+import type { Call } from './call.ts';
+import type { CallComponents, CallInit, CallRequest } from './call-types.ts';
 import { routesOf } from './request-target.ts';
+import { listTasks, taskOf } from './tasks/task-requests.ts';
 import type { Subscriber } from './subscribe.ts';
 import type { RequestFrame } from '../frame-types.ts';
 
@@ -134,7 +136,16 @@ class SessionCalls implements Calls {
 
   /** From here on the call is under way, and takes itself out of the table however it ends. */
   #open(key: unknown, what: CallRequest): Call {
-    const call = createCall(this.#components, this.#init, what, () => this.#ended(key));
+    let at = key;
+    const call = createCall(this.#components, this.#init, what, {
+      ended: () => this.#ended(at),
+      becameTask: () => {
+        // Its request is answered: the client may give up another one by that key, and no call that is a task.
+        this.#calls.delete(at);
+        at = Symbol('a task');
+        this.#calls.set(at, call);
+      },
+    });
     this.#calls.set(key, call);
     return call;
   }
@@ -157,13 +168,17 @@ class SessionCalls implements Calls {
   }
 
   #relay(key: unknown, what: CallRequest, view: View): void {
-    const { channels, subscriptions, tasks } = this.#components;
-    const { uri } = what.request.params;
+    const { callTasks, channels, subscriptions } = this.#components;
+    const { principal, request } = what;
+    const task = taskOf(callTasks, request, principal);
+    if (task !== undefined) return this.#open(key, what).about(task);
+    if (request.method === 'tasks/list' && eraOf(request) === 'legacy') {
+      return this.#open(key, what).answerWith(listTasks(callTasks, channels, principal));
+    }
+    const { uri } = request.params;
     const home = typeof uri === 'string' ? subscriptions.homeOf(uri) : undefined;
-    const routes =
-      tasks.routesOf(what.request) ??
-      routesOf(view, what.request, ({ target }) => channels.nameOf(target) === home);
-    this.#open(key, what).relay(routes);
+    const routes = routesOf(view, request, ({ target }) => channels.nameOf(target) === home);
+    return this.#open(key, what).relay(routes);
   }
 
   #ended(key: unknown): void {

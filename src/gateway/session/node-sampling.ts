@@ -7,16 +7,9 @@ import { BUILTIN_SERVER, StarlingError, messageOf, unawaited } from '../../core/
 import type { Json, JsonObject, Logger } from '../../core/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import { clientOf, eraOf, objectOf } from '../wire/era.ts';
-import { jsonOfId, keyOfId } from '../wire/frame-id.ts';
-import {
-  RPC,
-  cancelledBy,
-  errorBytes,
-  parseFrame,
-  requestBytes,
-  resultBytes,
-  rewriteFrame,
-} from '../wire/frame.ts';
+import { keyOfId } from '../wire/frame-id.ts';
+import { cancelledBy, errorBytes, resultBytes, rewriteFrame } from '../wire/frame.ts';
+import { requestOf, retryOf } from './input-retry.ts';
 import type {
   Answer,
   ChannelCall,
@@ -262,34 +255,5 @@ function samplesIn({
   return Object.entries(objectOf(result['inputRequests'])).flatMap(([key, value]) => {
     const request = objectOf(value);
     return request['method'] === METHOD ? [[key, request] as const] : [];
-  });
-}
-
-/** The request once more, with the answers; what else the server asks for, it asks for again. */
-function retryOf(
-  request: RequestFrame,
-  { result }: ResponseFrame,
-  inputResponses: JsonObject,
-): RequestFrame {
-  const state = result?.['requestState'];
-  const added = {
-    inputResponses,
-    ...(typeof state === 'string' ? { requestState: state } : {}),
-  };
-  const { requestState, inputResponses: before, ...params } = request.params;
-  if (requestState === undefined && before === undefined) {
-    return requestOf(rewriteFrame(request, { params: added }));
-  }
-  const id = jsonOfId(request.id);
-  return requestOf(
-    requestBytes(typeof id === 'number' ? id : String(id), request.method, { ...params, ...added }),
-  );
-}
-
-function requestOf(bytes: Buffer): RequestFrame {
-  const frame = parseFrame(bytes);
-  if (frame.kind === 'request') return frame;
-  throw new StarlingError('STARLING_PROTOCOL_VIOLATION', 'this is no request', {
-    data: { rpc: RPC.invalidRequest },
   });
 }

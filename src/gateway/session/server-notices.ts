@@ -1,18 +1,26 @@
 /** Leads what servers say by themselves to where the client of one session hears it. */
 import { META, isLogLevel, metaOf, reaches } from '../wire/era.ts';
 import type { Principal } from '../../guard/index.ts';
+import type { CallTask, CallTasks } from '../call-tasks/types.ts';
+import { noticeWithTask, taskNamedIn } from '../wire/task-id.ts';
 import type { Call } from './call.ts';
 import type { ClientQuestions } from './client-questions.ts';
+import { taskOwner } from './tasks/long-call.ts';
 import type { NodeSampling } from './node-sampling.ts';
 import type { Subscriptions } from './subscriptions.ts';
 import type { ChannelListener, ClientFacts, RelayedCall, ServerTarget } from '../channel-types.ts';
-import type { NotificationFrame } from '../frame-types.ts';
+import type { NotificationFrame, RequestFrame } from '../frame-types.ts';
+
+/** By which a server of the legacy era tells of a task (MCP 2025-11-25 `basic/utilities/tasks`). */
+const TASK_STATUS = 'notifications/tasks/status';
 
 /** What the notices of a session go by. */
 export interface ServerNoticesComponents {
   readonly questions: ClientQuestions;
   readonly subscriptions: Subscriptions;
   readonly sampling: NodeSampling;
+  /** Tasks that servers have made, which their callers know by other ids. */
+  readonly callTasks: Pick<CallTasks, 'named'>;
   /** Whose session it is, and what its client says of itself. */
   caller(): { readonly principal: Principal; readonly client: ClientFacts };
   /** The session's requests that are under way. */
@@ -35,6 +43,11 @@ export function createServerNotices(
       if (frame.method.endsWith('/list_changed')) return;
       if (frame.method === 'notifications/resources/updated') {
         subscriptions.updated(server, frame, push);
+      } else if (frame.method === TASK_STATUS) {
+        // Of a task that nobody here has a client hears nothing.
+        const task = taskOf(components, target, frame);
+        task?.heard(frame.params);
+        if (task !== undefined) push(renamed(frame, task).bytes);
       } else if (frame.method === 'notifications/cancelled') {
         questions.cancelled(server, frame);
         sampling.cancelled(server, frame);
@@ -46,7 +59,9 @@ export function createServerNotices(
         else call.reply.interim(frame.bytes);
       }
     },
-    request(frame, answer, related) {
+    request(asking, answer, related) {
+      const task = taskOf(components, target, asking);
+      const frame = task === undefined ? asking : renamed(asking, task);
       const call = callOn(components, server, related, ({ isSent }) => isSent);
       // A call that waits for a person is none that the server could work for.
       const working = call?.isSent === true ? call : undefined;
@@ -58,6 +73,22 @@ export function createServerNotices(
       });
     },
   });
+}
+
+/** The caller's task that something of a server belongs to. */
+function taskOf(
+  components: ServerNoticesComponents,
+  target: ServerTarget,
+  frame: NotificationFrame | RequestFrame,
+): CallTask | undefined {
+  const theirs = taskNamedIn(frame);
+  if (theirs === undefined) return undefined;
+  const { principal } = components.caller();
+  return components.callTasks.named(target, theirs, taskOwner(principal));
+}
+
+function renamed<T extends NotificationFrame | RequestFrame>(frame: T, { row }: CallTask): T {
+  return noticeWithTask(frame, row.theirs ?? '', row.id);
 }
 
 function logged(

@@ -44,7 +44,7 @@ import type { ClientQuestions } from './client-questions.ts';
 import { createAnnouncer } from './list-change-announcer.ts';
 import type { Announcer } from './list-change-announcer.ts';
 import { listPage } from './list-page.ts';
-import { createMcpTasks } from './mcp-tasks.ts';
+import { taskOwner } from './tasks/long-call.ts';
 import { createNodeSampling } from './node-sampling.ts';
 import type { NodeSampling } from './node-sampling.ts';
 import { createServerNotices } from './server-notices.ts';
@@ -115,6 +115,8 @@ class CallerSession implements Session {
       view,
       push,
       permit: ({ wanted }) => components.clearance.check(this.#principal, wanted),
+      principal: () => this.#principal,
+      taskOf: (id) => components.callTasks.find(id, taskOwner(this.#principal)),
     });
     this.#calls = createCalls(
       {
@@ -125,7 +127,7 @@ class CallerSession implements Session {
         search: components.search,
         subscriber: this.#subscriber,
         sampling: this.#sampling,
-        tasks: createMcpTasks(),
+        callTasks: components.callTasks,
         view,
         listening: () => this.#announcer.start(),
       },
@@ -211,7 +213,8 @@ class CallerSession implements Session {
     this.#components.views.events.off('change', this.#viewsChanged);
     this.#calls.end();
     this.#questions.end();
-    this.#channels.close();
+    // A call that is a task keeps its way to its server.
+    this.#calls.whenIdle(() => this.#channels.close());
   }
 
   #createChannels(push: (message: Buffer) => void): ChannelTable {
@@ -219,6 +222,7 @@ class CallerSession implements Session {
       questions: this.#questions,
       subscriptions: this.#subscriptions,
       sampling: this.#sampling,
+      callTasks: this.#components.callTasks,
       caller: () => ({ principal: this.#principal, client: this.#client }),
       calls: () => this.#calls.values(),
       logLevel: () => (this.#initialized ? this.#level : 'none'),
@@ -316,8 +320,7 @@ class CallerSession implements Session {
   #discover(frame: RequestFrame): JsonObject {
     const { serverInfo, capabilities, ...facts } = this.#currentView().facts;
     // Who does not know of tasks is told of none.
-    const tasks =
-      declaresTasks(frame) && this.#spec.kind === 'all' ? { [TASKS_EXTENSION]: {} } : {};
+    const tasks = declaresTasks(frame) ? { [TASKS_EXTENSION]: {} } : {};
     const extensions = { ...objectOf(capabilities['extensions']), ...tasks };
     const extended = Object.keys(extensions).length === 0 ? {} : { extensions };
     return {

@@ -5,13 +5,17 @@
  */
 import { StarlingError, createScope, messageOf } from '../../core/index.ts';
 import type { Clock, Json, Logger, Scope } from '../../core/index.ts';
+import type { Principal } from '../../guard/index.ts';
 import { LISTENER_META, objectOf } from '../wire/era.ts';
 import { errorFrom, notificationBytes, parseFrame } from '../wire/frame.ts';
+import type { CallTask } from '../call-tasks/types.ts';
 import type { Route, View } from '../catalog/types.ts';
 import { targetOf } from '../catalog/sources.ts';
 import type { ListKind } from '../catalog/lists.ts';
 import type { ChannelTable } from './channel-table.ts';
 import { ownTask } from './request-target.ts';
+import { routeOfTask } from './tasks/task-requests.ts';
+import { coalesced, watchCallTask } from './tasks/task-watch.ts';
 import type {
   EndedSubscription,
   Listener,
@@ -54,6 +58,9 @@ export interface SubscriberComponents {
   readonly push: (message: Buffer) => void;
   /** @throws STARLING_CALL_REFUSED where the caller may not have what the route leads to */
   readonly permit: (route: Route) => void;
+  readonly principal: () => Principal;
+  /** The caller's call that is a task of this id. */
+  readonly taskOf: (id: string) => CallTask | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -137,16 +144,22 @@ class SessionSubscriber implements Subscriber {
 
   /** The built-in server tells of a task as of a resource; its client hears how the task is then, and how it is now. */
   async #watchTask(taskId: string, listener: Listener): Promise<void> {
-    const { channels, permit, subscriptions } = this.#components;
+    const { channels, permit, subscriptions, taskOf } = this.#components;
+    const call = taskOf(taskId);
+    if (call !== undefined) {
+      permit(routeOfTask(call));
+      return watchCallTask(call, listener, this.#components);
+    }
     const route = ownTask(taskId, 'tasks/get');
-    if (route === undefined) return;
+    if (route === undefined) return undefined;
     permit(route);
     const channel = await channels.get(route.target);
     const uri = `${TASK_SCHEME}${taskId}`;
     const name = channels.nameOf(route.target);
     const tell = async (): Promise<void> => {
       const { result } = await channel.request('tasks/get', { taskId }, { timeoutMs: TIMEOUT_MS });
-      if (result !== undefined) subscriptions.taskChanged(listener, result);
+      if (result === undefined) return;
+      subscriptions.taskChanged(listener, JSON.stringify(result));
     };
     const attempt = subscriptions.begin(
       uri,
@@ -164,6 +177,7 @@ class SessionSubscriber implements Subscriber {
       if (error !== undefined) throw errorFrom(error);
       attempt.made();
       await tell();
+      return undefined;
     } catch (error) {
       attempt.failed();
       throw error;
@@ -343,30 +357,6 @@ class SessionSubscriber implements Subscriber {
   #log(error: unknown, what: string): void {
     this.#components.logger.debug({ error: messageOf(error) }, what);
   }
-}
-
-/** Runs `tell` once more where it is asked for while it runs, and no oftener. */
-function coalesced(
-  tell: () => Promise<void>,
-  failed: (error: unknown, what: string) => void,
-): () => void {
-  let runs = false;
-  let again = false;
-  const run = async (): Promise<void> => {
-    runs = true;
-    try {
-      do {
-        again = false;
-        await tell();
-      } while (again);
-    } finally {
-      runs = false;
-    }
-  };
-  return () => {
-    if (runs) again = true;
-    else run().catch((error: unknown) => failed(error, 'a change of a task was not told'));
-  };
 }
 
 /** The URI by which the server of `route` knows `uri`. */

@@ -11,7 +11,7 @@ import { jsonOfId } from '../wire/frame-id.ts';
 import { notificationBytes, resultBytes } from '../wire/frame.ts';
 import type { Reply } from '../wire/reply.ts';
 import type { FrameId, NotificationFrame, RequestFrame } from '../frame-types.ts';
-import { isOwnTask } from './request-target.ts';
+import { isTaskId } from './tasks/task-requests.ts';
 import type { ListKind } from '../catalog/lists.ts';
 
 /** Resources that one session may hear of at one time. */
@@ -85,8 +85,10 @@ export interface Subscriptions {
   close(listener: Listener, graceful: boolean): readonly EndedSubscription[];
   /** A resource of `server` changed: tells who subscribed to it. */
   updated(server: string, frame: NotificationFrame, push: (message: Buffer) => void): void;
-  /** A task changed, and is now so: tells a listener, where that is still open. */
-  taskChanged(listener: Listener, task: JsonObject): void;
+  /** A task changed, and is now so, as the text of a JSON object: tells a listener, where that is still open. */
+  taskChanged(listener: Listener, task: string): void;
+  /** Calls `end` once the listener is closed; at once where it is. */
+  whenClosed(listener: Listener, end: () => void): void;
   /** A list changed: tells the listeners. */
   listChanged(kind: ListKind): void;
 }
@@ -110,6 +112,8 @@ interface Claim {
 interface OpenListener extends Listener {
   readonly reply: Pick<Reply, 'interim' | 'final'>;
   readonly filter: JsonObject;
+  /** Called when the client hears no more. */
+  readonly ends: (() => void)[];
 }
 
 const UPDATED = 'notifications/resources/updated';
@@ -227,7 +231,7 @@ class SessionSubscriptions implements Subscriptions {
     const uris = Array.isArray(listed) ? [...new Set(listed as readonly string[])] : [];
     const { capabilities } = clientOf(request);
     const taskIds = [...new Set((filter['taskIds'] ?? []) as readonly string[])];
-    const listener = { id: request.id, uris, taskIds, reply, filter, capabilities };
+    const listener = { id: request.id, uris, taskIds, reply, filter, capabilities, ends: [] };
     this.#open.set(listener, listener);
     const _meta = { [META.subscriptionId]: jsonOfId(request.id) };
     reply.interim(
@@ -243,6 +247,7 @@ class SessionSubscriptions implements Subscriptions {
     const closing = this.#open.get(listener);
     if (closing === undefined) return [];
     this.#open.delete(listener);
+    for (const end of closing.ends) end();
     if (graceful) {
       const { id, reply } = closing;
       const _meta = { [META.subscriptionId]: jsonOfId(id) };
@@ -273,11 +278,18 @@ class SessionSubscriptions implements Subscriptions {
     }
   }
 
-  taskChanged(listener: Listener, task: JsonObject): void {
+  taskChanged(listener: Listener, task: string): void {
     const open = this.#open.get(listener);
     if (open === undefined) return;
-    const _meta = { [META.subscriptionId]: jsonOfId(open.id) };
-    open.reply.interim(notificationBytes('notifications/tasks', { ...task, _meta }));
+    const meta = JSON.stringify({ [META.subscriptionId]: jsonOfId(open.id) });
+    const head = '{"jsonrpc":"2.0","method":"notifications/tasks","params":{"_meta":';
+    open.reply.interim(Buffer.from(`${head}${meta},${task.slice(1)}}`));
+  }
+
+  whenClosed(listener: Listener, end: () => void): void {
+    const open = this.#open.get(listener);
+    if (open === undefined) end();
+    else open.ends.push(end);
   }
 
   listChanged(kind: ListKind): void {
@@ -335,7 +347,7 @@ function filterOf(wanted: JsonObject): JsonObject {
   }
   const tasks = wanted['taskIds'];
   if (Array.isArray(tasks)) {
-    const ids = (tasks as readonly Json[]).filter((id) => isOwnTask(id));
+    const ids = (tasks as readonly Json[]).filter((id) => isTaskId(id));
     filter['taskIds'] = ids.slice(0, TASKS_MAX);
   }
   const uris = wanted['resourceSubscriptions'];

@@ -3,6 +3,7 @@ import type { CallMeter } from './call-meter.ts';
 import type { CallTracer } from './call-span.ts';
 import type { Clock, JsonObject, Logger, StarlingError } from '../../core/index.ts';
 import type { Principal } from '../../guard/index.ts';
+import type { CallTasks } from '../call-tasks/types.ts';
 import type { Clearance } from '../clearance/clearance.ts';
 import type { Views, SearchMode, ViewSpec } from '../catalog/types.ts';
 import type { Receiver } from '../wire/reply.ts';
@@ -36,6 +37,8 @@ export interface SessionComponents {
   readonly clearance: Clearance;
   /** Answers where three tools stand for the whole list. */
   readonly search: SearchMode;
+  /** Calls that are tasks, of all sessions. */
+  readonly callTasks: CallTasks;
   /** Answers servers in place of a client that has no model; absent: nobody does. */
   readonly sampling?: SamplingFace;
   /** Counts calls; absent: nobody wants to know. */

@@ -10,6 +10,7 @@ import { resultBytes } from '../wire/frame.ts';
 import { discreetListener } from './bridge/declared-capabilities.ts';
 import { OVER, relayedWith, responseOf } from './bridge/relayed-call.ts';
 import { bridgeToLegacy, poolKey } from './bridge/to-legacy.ts';
+import { isOfTaskOnly, relayAsTask } from './bridge/task-only.ts';
 import { bridgeToModern, relayModern } from './bridge/to-modern.ts';
 import type { Instance } from './instances/instance.ts';
 import type { ServerInstances } from './instances/server-instances-types.ts';
@@ -260,7 +261,10 @@ class LocalChannel implements ServerChannel {
         ...(this.#level === undefined ? {} : { logLevel: this.#level }),
       });
     }
-    return instance.channel.relay(relayed);
+    const { logger, server } = this.#upstream;
+    return isOfTaskOnly(relayed, this.#upstream)
+      ? relayAsTask({ instance, call: relayed, server, logger })
+      : instance.channel.relay(relayed);
   }
 
   /** A call that subscribes to `uri`: what comes before its answer is heard, what is refused is forgotten. */

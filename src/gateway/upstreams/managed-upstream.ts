@@ -19,6 +19,7 @@ import { LISTING_NEEDS, SHARED_NEEDS } from './instances/instance-needs.ts';
 import type { InstanceNeeds } from './instances/instance-needs.ts';
 import { createInstancePool } from './instances/instance-pool.ts';
 import type { InstancePool } from './instances/instance-pool.ts';
+import { isTaskOnly } from './bridge/task-only.ts';
 import { createKnownEras } from './known-eras.ts';
 import type { KnownEras } from './known-eras.ts';
 import { createLocalChannel } from './local-channel.ts';
@@ -172,6 +173,10 @@ class Managed implements ManagedUpstream {
 
   isBarred(): boolean {
     return false;
+  }
+
+  isTaskOnly(tool: unknown): boolean {
+    return isTaskOnly(this.#listing.catalog, tool);
   }
 
   leftOut(kind: ItemKind, name: string): string | undefined {

@@ -167,6 +167,7 @@ export function rewriteFrame(frame: Frame, edits: FrameEdits): Buffer {
   editId(splices, spans.refName, edits.refName, '"params.ref.name"');
   editId(splices, spans.refUri, edits.refUri, '"params.ref.uri"');
   editId(splices, spans.requestId, edits.requestId, '"params.requestId"');
+  editId(splices, spans.taskId, edits.taskId, '"params.taskId"');
   const token = frame.kind === 'request' ? spans.metaProgressToken : spans.progressToken;
   editId(splices, token, edits.progressToken, 'progress token');
   if (edits.clientCapabilities !== undefined) {

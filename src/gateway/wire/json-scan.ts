@@ -47,6 +47,7 @@ const PARAMS = level(
     uri: 'uri',
     arguments: 'arguments',
     requestId: 'requestId',
+    taskId: 'taskId',
     progressToken: 'progressToken',
     _meta: 'meta',
   },

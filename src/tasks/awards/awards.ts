@@ -13,6 +13,7 @@ import type { Lanes } from './lanes.ts';
 import { AWARDED_AT_ONCE, RUNNING_MAX, TRIED_MAX, WORDS_MAX } from '../limits.ts';
 import type { LiveTask } from '../life/live-task.ts';
 import { AgentLoads } from './agent-loads.ts';
+import { createAttemptGroups } from './attempt-groups.ts';
 import { Following } from './following.ts';
 import type { Taken } from './following.ts';
 import { matesIn } from './mates.ts';
@@ -104,7 +105,8 @@ class NodeAwards implements Awards {
       again: (task) => this.add(task),
       counted: (task) => this.#queue.remove(task),
     });
-    const shared = { ...components, releases: this.#releases, loads: this.#loads, life };
+    const groups = createAttemptGroups(components.clock, components.logger);
+    const shared = { ...components, groups, releases: this.#releases, loads: this.#loads, life };
     this.#offers = new Offers(shared);
     this.#following = new Following({
       ...shared,

@@ -11,6 +11,7 @@ import type { TaskRows } from '../rows.ts';
 import type { Attempt, Outcome, TaskOrder, TaskQuestion } from '../types.ts';
 import type { AttemptName } from '../worker/work.ts';
 import type { AgentLoads } from './agent-loads.ts';
+import type { AttemptGroups } from './attempt-groups.ts';
 import type { Outcomes } from './outcomes.ts';
 import type { Releases } from './releases.ts';
 import { followToEnd, lost, peerRoad } from './roads.ts';
@@ -31,6 +32,7 @@ export interface FollowingComponents {
   principalOf(order: TaskOrder): Principal;
   readonly outcomes: Outcomes;
   readonly releases: Releases;
+  readonly groups: AttemptGroups;
   readonly loads: AgentLoads;
   readonly logger: Logger;
   /** All that is under way; another one after each start. */
@@ -67,13 +69,13 @@ export class Following {
     const { logger } = this.#components;
     const { token } = attempt;
     const name = { taskId: task.order.id, token };
-    const abort = new AbortController();
-    const stop = (): void => abort.abort();
+    let isStopped = false;
     task.stopWork = () => {
-      stop();
+      isStopped = true;
       unawaited(road.end(name), logger, 'a worker was not told that its task is over', name);
     };
-    this.#components.life().signal.addEventListener('abort', stop, { once: true });
+    const life = this.#components.life();
+    const isOver = (): boolean => isStopped || life.closed;
     const peer = this.#components.membership.byAlias(agent.node);
     const { gone, forget } = this.#goneOf(peer?.peerId);
     const pauses = this.#pausesOf(task, road, attempt);
@@ -81,7 +83,7 @@ export class Following {
     const final = await followToEnd(road, {
       name,
       begun,
-      signal: abort.signal,
+      isOver,
       gone,
       heard: (progress) => {
         task.apply({ type: 'progressed', token, progress });
@@ -93,8 +95,7 @@ export class Following {
     forget();
     pauses.end();
     this.#components.loads.count(attempt.agent, -1);
-    this.#components.life().signal.removeEventListener('abort', stop);
-    if (final === undefined || abort.signal.aborted) return;
+    if (final === undefined || isOver()) return;
     task.stopWork = undefined;
     await this.#components.outcomes.settle(task, final, token);
     if (final.state === 'failed' && !final.answered) this.#askLater(task, road, attempt);

@@ -8,6 +8,7 @@ import type { Membership } from '../../membership/index.ts';
 import type { LiveTask } from '../life/live-task.ts';
 import type { TaskRows } from '../rows.ts';
 import type { Work } from '../worker/work.ts';
+import type { AttemptGroups } from './attempt-groups.ts';
 import type { Taken } from './following.ts';
 import type { Releases } from './releases.ts';
 import { localRoad, peerRoad } from './roads.ts';
@@ -25,6 +26,7 @@ export interface OffersComponents {
   readonly funds?: Pick<Funds, 'hold'> | undefined;
   readonly clock: Clock;
   readonly releases: Releases;
+  readonly groups: AttemptGroups;
   readonly logger: Logger;
   /** All that is under way; another one after each start. */
   life(this: void): Scope;
@@ -102,7 +104,7 @@ export class Offers {
     principal: Principal,
     { order, session }: LiveTask,
   ): Road {
-    const { callPeer, membership, releases, self, work } = this.#components;
+    const { callPeer, groups, membership, releases, self, work } = this.#components;
     if (node === self.name) {
       return localRoad(work, {
         principal,
@@ -114,7 +116,7 @@ export class Offers {
     const peer = membership.byAlias(node);
     if (peer !== undefined) {
       const { submitter } = order;
-      return peerRoad({ peer, principal, agent: name, callPeer, releases, submitter });
+      return peerRoad({ peer, principal, agent: name, callPeer, groups, releases, submitter });
     }
     throw new StarlingError('STARLING_PEER_UNREACHABLE', `no peer is called ${node} any more`);
   }

@@ -29,9 +29,17 @@ export function placeOf({ submittedAt, priority }: TaskOrder): number {
   return submittedAt + WAITS[priority];
 }
 
+/** Lanes of orders: a task asks for its own several times on its way. */
+const lanesOf = new WeakMap<TaskOrder, string>();
+
 /** What the agents for a task depend on. */
-export function laneOf({ submitter, capability, agentId, tags, prefer }: TaskOrder): string {
-  return JSON.stringify([submitter, capability, agentId, tags, prefer]);
+export function laneOf(order: TaskOrder): string {
+  const known = lanesOf.get(order);
+  if (known !== undefined) return known;
+  const { submitter, capability, agentId, tags, prefer } = order;
+  const lane = JSON.stringify([submitter, capability, agentId, tags, prefer]);
+  lanesOf.set(order, lane);
+  return lane;
 }
 
 /** Makes an empty queue. */

@@ -15,6 +15,7 @@ import {
   HASTY_MAX,
   WORDS_MAX,
 } from '../limits.ts';
+import type { AttemptGroups } from './attempt-groups.ts';
 import { namesIn } from './releases.ts';
 import type { Releases } from './releases.ts';
 import { QUESTION, questionOf } from '../life/questions.ts';
@@ -101,23 +102,33 @@ export interface PeerRoadInit {
   readonly agent: string;
   readonly callPeer: CallPeer;
   readonly releases: Releases;
+  readonly groups: AttemptGroups;
   /** Tells submitters apart. */
   readonly submitter: string;
 }
 
 /** The way to an agent of a peer. */
 export function peerRoad(init: PeerRoadInit): Road {
-  const { peer, principal, agent, callPeer, releases, submitter } = init;
-  const ask = async (args: JsonObject, timeoutMs: number): Promise<Outcome> => {
-    const call = { tool: 'task_attempt', args: { agentId: agent, ...args }, principal, timeoutMs };
-    const read = OUTCOME.safeParse(await callPeer(peer, call));
-    if (read.success) return plain(read.data);
+  const { peer, principal, agent, callPeer, groups, releases, submitter } = init;
+  const send = (args: JsonObject, timeoutMs: number): Promise<JsonObject> =>
+    callPeer(peer, {
+      tool: 'task_attempt',
+      args: { agentId: agent, ...args },
+      principal,
+      timeoutMs,
+    });
+  const read = (answer: unknown): Outcome => {
+    const said = OUTCOME.safeParse(answer);
+    if (said.success) return plain(said.data);
     throw new StarlingError(
       'STARLING_PROTOCOL_VIOLATION',
       `peer ${peer.alias} says of a task what nobody can read`,
       { hint: 'update Starling there', data: { peer: peer.peerId } },
     );
   };
+  const ask = async (args: JsonObject, timeoutMs: number): Promise<Outcome> =>
+    read(await send(args, timeoutMs));
+  const whose = `${peer.peerId} ${submitter}`;
   const end = ([first, ...others]: readonly AttemptName[]): Promise<void> => {
     if (first === undefined) return Promise.resolve();
     const { taskId, token } = first;
@@ -130,17 +141,32 @@ export function peerRoad(init: PeerRoadInit): Road {
   };
   return {
     begin: ({ taskId, token, input, timeoutMs, metadata }) =>
-      ask({ op: 'begin', taskId, token, input, timeoutMs, metadata }, BEGIN_MS),
+      groups.ask({
+        peer: peer.peerId,
+        group: `begin ${whose} ${agent}`,
+        head: { op: 'begin' },
+        args: { taskId, token, input, timeoutMs, metadata },
+        send: (args) => send(args, BEGIN_MS),
+        read,
+      }),
     follow({ taskId, token }, seen, isAgain) {
       const waitMs = isAgain ? 0 : FOLLOW_MS;
       const way = isAgain ? FOLLOW_AGAIN_MS : FOLLOW_WAY_MS;
-      return ask({ op: 'follow', taskId, token, seen, waitMs }, waitMs + way);
+      return groups.ask({
+        peer: peer.peerId,
+        group: `follow ${whose} ${waitMs}`,
+        head: { op: 'follow', waitMs },
+        args: { taskId, token, seen },
+        send: (args) => send(args, waitMs + way),
+        read,
+        nothingNew: { state: 'running', news: seen },
+      });
     },
     answer: async ({ taskId, token, key, answer }) => {
       await ask({ op: 'answer', taskId, token, key, answer }, BEGIN_MS);
     },
     end: (name) => end([name]),
-    release: (name) => releases.add({ group: `${peer.peerId} ${submitter}`, name, tell: end }),
+    release: (name) => releases.add({ group: whose, name, tell: end }),
   };
 }
 
@@ -164,8 +190,8 @@ export interface FollowingInit {
   readonly name: AttemptName;
   /** What was said of it last, when it began; absent where that is not known. */
   readonly begun?: Outcome | undefined;
-  /** Aborted where nobody wants to know any more. */
-  readonly signal: AbortSignal;
+  /** True where nobody wants to know any more. */
+  readonly isOver: () => boolean;
   /** Rejects when the worker's node is believed to be gone. */
   readonly gone: Promise<never>;
   readonly heard: (progress: Progress) => void;
@@ -178,7 +204,7 @@ export interface FollowingInit {
 
 /**
  * Asks until the attempt has ended, or nothing comes from the worker's node any more: at a lost connection at once, at
- * silence after two questions. Undefined when `signal` is aborted.
+ * silence after two questions. Undefined when it is over.
  */
 export async function followToEnd(road: Road, init: FollowingInit): Promise<Final | undefined> {
   const { clock, timeoutMs } = init;
@@ -193,10 +219,10 @@ export async function followToEnd(road: Road, init: FollowingInit): Promise<Fina
     );
   };
   runs();
-  const over = new AbortController();
+  let hasEnded = false;
   const following = follow(road, {
     ...init,
-    signal: AbortSignal.any([init.signal, over.signal]),
+    isOver: () => hasEnded || init.isOver(),
     paused(question) {
       // While it waits for somebody, nobody works.
       cancel();
@@ -208,20 +234,20 @@ export async function followToEnd(road: Road, init: FollowingInit): Promise<Fina
     return await Promise.race([following, late]);
   } finally {
     cancel();
-    over.abort();
+    hasEnded = true;
   }
 }
 
 async function follow(
   road: Road,
-  { name, begun, signal, gone, heard, paused, clock }: FollowingInit,
+  { name, begun, isOver, gone, heard, paused, clock }: FollowingInit,
 ): Promise<Final | undefined> {
   let known = begun;
   let seen = 0;
   let hasty = 0;
   let isAgain = false;
   let asked: string | undefined;
-  while (!signal.aborted) {
+  while (!isOver()) {
     try {
       const askedAt = clock.now();
       const said = known ?? (await Promise.race([road.follow(name, seen, isAgain), gone]));
@@ -235,13 +261,15 @@ async function follow(
         asked = question?.key;
         paused(question);
       }
+      const before = seen;
       seen = said.news;
-      // A node that has news without end is asked no faster than this.
-      hasty = clock.now() - askedAt < FOLLOW_PACE_MS ? hasty + 1 : 0;
+      // A node that has news without end is asked no faster than this; of others of its group it may have some.
+      const isHasty = said.news !== before && clock.now() - askedAt < FOLLOW_PACE_MS;
+      hasty = isHasty ? hasty + 1 : 0;
       if (hasty > HASTY_MAX) await pause(clock, FOLLOW_PACE_MS);
     } catch (error) {
       const isSilent = error instanceof StarlingError && error.code === 'STARLING_TIMEOUT';
-      if (!isSilent || isAgain) return signal.aborted ? undefined : lost(messageOf(error));
+      if (!isSilent || isAgain) return isOver() ? undefined : lost(messageOf(error));
       isAgain = true;
     }
   }

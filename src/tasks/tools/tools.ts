@@ -3,23 +3,21 @@ import { z } from 'zod';
 import type { JsonObject } from '../../core/index.ts';
 import { BUILTIN_SERVER } from '../../core/index.ts';
 import { defineTool } from '../../gateway/index.ts';
-import type { BuiltinContext, BuiltinTool, ToolSubject } from '../../gateway/index.ts';
+import type { BuiltinContext, BuiltinTool } from '../../gateway/index.ts';
 import { toolResource } from '../../grants/index.ts';
+import { attemptTool } from './attempt-tool.ts';
 import { questionTools, resultWithForms } from './question-tools.ts';
 import {
   ATTEMPT_MAX_MS,
   BATCH_MAX,
   DEADLINE_MAX_MS,
-  FOLLOW_MS,
   LIST_MAX,
   PROGRESS_WAIT_MAX_S,
-  RELEASED_AT_ONCE,
   TASK_WAIT_MAX_S,
   WORDS_MAX,
 } from '../limits.ts';
 import { RETRY_POLICIES, TASK_PRIORITIES, TASK_STATES } from '../types.ts';
 import type {
-  Outcome,
   SubmitInit,
   TaskBatch,
   TaskListResult,
@@ -308,74 +306,6 @@ function progressTool(tasks: Tasks): BuiltinTool {
       const name = { taskId: input.taskId, token, progress };
       const look = wait === undefined ? undefined : { waitMs: wait * 1000, signal };
       return { wanted: await tasks.work.progress(principal, name, look) };
-    },
-  });
-}
-
-const ATTEMPT = z.object({
-  op: z.enum(['begin', 'follow', 'answer', 'end']),
-  agentId: text.describe('An agent of this node.'),
-  taskId,
-  token: count.describe('Higher with each attempt of the task.'),
-  input: z.json().optional(),
-  timeoutMs: z.number().positive().max(ATTEMPT_MAX_MS).optional(),
-  metadata: z.record(z.string().max(128), z.json()).optional(),
-  seen: count.optional().describe('`news` of the answer before.'),
-  waitMs: z.number().min(0).max(FOLLOW_MS).optional(),
-  others: z
-    .array(z.object({ taskId: text, token: count }))
-    .max(RELEASED_AT_ONCE)
-    .optional()
-    .describe('Attempts that are ended as well.'),
-  key: text.optional().describe('Of the question that is answered.'),
-  answer: z.json().optional(),
-});
-
-/** To begin is cleared by the work, so that it may wait for a person; the rest changes nothing of anybody else's. */
-const LOOK: ToolSubject = {
-  ability: 'tool/call',
-  resource: toolResource(BUILTIN_SERVER, 'task_attempt'),
-  look: true,
-};
-
-function attemptTool(tasks: Tasks): BuiltinTool {
-  return defineTool({
-    name: 'task_attempt',
-    title: 'Do a task for another node',
-    description:
-      'What the node of a submitter asks of the node of a worker: to begin with a task, how it goes, and to end it. Needs the right to write to the agent.',
-    input: ATTEMPT,
-    hints: { destructiveHint: false },
-    // It is open, and gives a client no more than agent_message does.
-    clients: 'yes',
-    peers: 'granted',
-    onTop: true,
-    waits: true,
-    // One attempt is one use of a grant, and two entries of the audit log, however often it is asked for.
-    subject: () => LOOK,
-    async run(input, { principal, signal }): Promise<Outcome> {
-      const { op, agentId: agent, token } = input;
-      const name = { taskId: input.taskId, token };
-      if (op === 'end') {
-        for (const one of [name, ...(input.others ?? [])]) tasks.work.end(principal, one);
-        return { state: 'unknown' };
-      }
-      if (op === 'follow') {
-        const { seen = 0, waitMs = 0 } = input;
-        return tasks.work.follow(principal, { ...name, seen, waitMs }, signal);
-      }
-      if (op === 'answer') {
-        const { answer = null, key = '' } = input;
-        tasks.work.answer(principal, { ...name, key, answer });
-        return { state: 'unknown' };
-      }
-      return tasks.work.begin(principal, {
-        ...name,
-        agent,
-        input: input.input ?? null,
-        timeoutMs: input.timeoutMs ?? ATTEMPT_MAX_MS,
-        metadata: input.metadata ?? {},
-      });
     },
   });
 }

@@ -11,6 +11,8 @@ export type Ended = Exclude<Outcome, { state: 'running' | 'asks' | 'unknown' }>;
 export interface WorkAttemptInit {
   /** The submitter's node and the task. */
   readonly key: string;
+  /** Whose task it is. */
+  readonly submitter: string;
   readonly owner: string;
   readonly token: number;
   readonly agent: string;
@@ -21,6 +23,7 @@ export interface WorkAttemptInit {
 /** See the file. The lease is a timer, so that a clock that is set neither ends nor lengthens it. */
 export class WorkAttempt {
   readonly key: string;
+  readonly submitter: string;
   /** `keyOf` the agent's owner: an agent of the same name that is announced later is another. */
   readonly owner: string;
   readonly token: number;
@@ -42,9 +45,10 @@ export class WorkAttempt {
   #cancelSilence = (): void => undefined;
   #cancelTime = (): void => undefined;
 
-  constructor(clock: Clock, { key, owner, token, agent, timeoutMs }: WorkAttemptInit) {
+  constructor(clock: Clock, { key, submitter, owner, token, agent, timeoutMs }: WorkAttemptInit) {
     this.#clock = clock;
     this.key = key;
+    this.submitter = submitter;
     this.owner = owner;
     this.token = token;
     this.agent = agent;

@@ -5,8 +5,8 @@
  */
 import { StarlingError, isObject, messageOf, pause } from '../../core/index.ts';
 import type { Clock, Json, JsonObject } from '../../core/index.ts';
-import { waitForNews } from '../../agents/index.ts';
-import type { AgentView, Agents } from '../../agents/index.ts';
+import { waitForAny, waitForNews } from '../../agents/index.ts';
+import type { AgentStanding, Agents } from '../../agents/index.ts';
 import type { ClearedAction, OwnAction } from '../../gateway/index.ts';
 import { keyOf } from '../../guard/index.ts';
 import type { Signer } from '../../identity/index.ts';
@@ -23,6 +23,7 @@ import {
 } from '../limits.ts';
 import { signBallot, wantsBallot } from './ballot.ts';
 import type { Outcome, Progress, TaskQuestion } from '../types.ts';
+import { AttemptTable } from './attempt-table.ts';
 import { WorkAttempt, refused } from './work-attempt.ts';
 import type { Ended } from './work-attempt.ts';
 
@@ -31,7 +32,7 @@ export interface WorkComponents {
   readonly self: { readonly name: string };
   readonly agents: Pick<
     Agents,
-    'edgeOf' | 'list' | 'message' | 'ownerOf' | 'owns' | 'requireTask' | 'subjectOf'
+    'edgeOf' | 'message' | 'ownerOf' | 'owns' | 'requireTask' | 'standing' | 'subjectOf'
   >;
   /** Lets an agent of this node have what somebody gives it, once a person has agreed where one must. */
   clear(action: OwnAction): Promise<ClearedAction>;
@@ -98,6 +99,15 @@ export interface Work {
   begin(principal: Principal, init: BeginInit): Promise<Outcome>;
   /** What came of an attempt so far; renews its lease. @throws STARLING_CALL_REFUSED, and ends it, without the right any more */
   follow(principal: Principal, init: FollowInit, signal: AbortSignal): Promise<Outcome>;
+  /**
+   * The same of many at once: who has nothing new is undefined, and the wait ends with the first that has. What is said
+   * against one is in its place.
+   */
+  followAll(
+    principal: Principal,
+    looks: readonly Omit<FollowInit, 'waitMs'>[],
+    wait: ProgressWait,
+  ): Promise<readonly (Outcome | Error | undefined)[]>;
   /** Nobody wants it any more. */
   end(principal: Principal, name: AttemptName): void;
   /**
@@ -122,7 +132,7 @@ export function createWork(components: WorkComponents): Work {
 class NodeWork implements Work {
   readonly #components: WorkComponents;
   /** The newest attempt of each task, by submitter and task. */
-  readonly #attempts = new Map<string, WorkAttempt>();
+  readonly #attempts = new AttemptTable();
 
   constructor(components: WorkComponents) {
     this.#components = components;
@@ -132,12 +142,8 @@ class NodeWork implements Work {
     const key = keyOfTask(principal, init.taskId);
     const known = this.#known(key, init);
     if (known !== undefined) return this.#shown(principal, known);
-    const view = await this.#agentFor(principal, init);
-    // Others may have begun meanwhile.
-    const since = this.#known(key, init);
-    if (since !== undefined) return this.#shown(principal, since);
-    this.#makeRoom(principal, view, init);
-    const attempt = this.#make(key, init);
+    this.#makeRoom(principal, this.#agentFor(principal, init), init);
+    const attempt = this.#make(principal, init);
     let heard = (): void => undefined;
     const asks = new Promise<void>((resolve) => {
       heard = resolve;
@@ -163,6 +169,40 @@ class NodeWork implements Work {
     return this.#shown(principal, attempt);
   }
 
+  async followAll(
+    principal: Principal,
+    looks: readonly Omit<FollowInit, 'waitMs'>[],
+    { signal, waitMs }: ProgressWait,
+  ): Promise<readonly (Outcome | Error | undefined)[]> {
+    const found = this.#lookAll(principal, looks);
+    if (waitMs <= 0 || found.some((one) => one !== undefined)) return found;
+    const all = looks.flatMap(({ taskId }) => {
+      const attempt = this.#attempts.get(keyOfTask(principal, taskId));
+      return attempt === undefined ? [] : [attempt.wakers];
+    });
+    await waitForAny(all, this.#components.clock, { waitMs, signal });
+    // What comes in one turn is told together.
+    await new Promise((resolve) => setImmediate(resolve));
+    return this.#lookAll(principal, looks);
+  }
+
+  #lookAll(
+    principal: Principal,
+    looks: readonly Omit<FollowInit, 'waitMs'>[],
+  ): readonly (Outcome | Error | undefined)[] {
+    return looks.map(({ seen, taskId, token }) => {
+      const attempt = this.#attempts.get(keyOfTask(principal, taskId));
+      if (attempt?.token !== token) return { state: 'unknown' };
+      try {
+        this.#checkRight(principal, attempt);
+      } catch (error) {
+        return error instanceof Error ? error : new Error(messageOf(error));
+      }
+      this.#lease(attempt);
+      return attempt.isOver || attempt.news !== seen ? attempt.now() : undefined;
+    });
+  }
+
   /** What an attempt is now, to whom may still give it. */
   #shown(principal: Principal, attempt: WorkAttempt): Outcome {
     this.#checkRight(principal, attempt);
@@ -173,7 +213,7 @@ class NodeWork implements Work {
     const key = keyOfTask(principal, taskId);
     const attempt = this.#attempts.get(key);
     if (attempt?.token !== token) return;
-    this.#attempts.delete(key);
+    this.#attempts.remove(attempt);
     attempt.asking.abort('the task is not to be done any more');
     attempt.close();
   }
@@ -295,7 +335,7 @@ class NodeWork implements Work {
       action = await cleared;
     } catch (error) {
       if (attempt.isWorking) {
-        this.#attempts.delete(attempt.key);
+        this.#attempts.remove(attempt);
         attempt.close();
         throw error;
       }
@@ -312,11 +352,11 @@ class NodeWork implements Work {
   /** The agent may have got other work while a person was asked. */
   async #placeFor(principal: Principal, init: BeginInit, attempt: WorkAttempt): Promise<void> {
     while (!attempt.isOver) {
-      const view = await this.#agentFor(principal, init).catch((error: unknown) => {
-        attempt.settle(faultOf(error));
-        return undefined;
-      });
-      if (view === undefined || this.#hasPlace(view, init)) return;
+      try {
+        if (this.#hasPlace(this.#agentFor(principal, init), init)) return;
+      } catch (error) {
+        return attempt.settle(faultOf(error));
+      }
       await pause(this.#components.clock, PLACE_MS);
     }
   }
@@ -327,7 +367,7 @@ class NodeWork implements Work {
     try {
       agents.requireTask(principal, { name: attempt.agent, node: self.name });
     } catch (error) {
-      this.#attempts.delete(attempt.key);
+      this.#attempts.remove(attempt);
       attempt.asking.abort('the right to it was taken back');
       attempt.close();
       throw error;
@@ -343,44 +383,40 @@ class NodeWork implements Work {
     return known?.token === init.token ? known : undefined;
   }
 
-  async #agentFor(principal: Principal, init: BeginInit): Promise<AgentView> {
-    const { agents } = this.#components;
-    const listed = await agents.list(principal, { agentId: init.agent, here: true });
-    const view = listed.agents.find(({ name }) => name === init.agent);
-    if (view === undefined) throw refused(init, 'unknown', 'there is no such agent');
-    if (view.status !== 'online') throw refused(init, 'stopped', `it is ${view.status}`);
-    return view;
+  /** @throws STARLING_AGENT_FAILED with `reason` unknown or stopped */
+  #agentFor(principal: Principal, init: BeginInit): AgentStanding {
+    const standing = this.#components.agents.standing(principal, init.agent);
+    if (standing === undefined) throw refused(init, 'unknown', 'there is no such agent');
+    const { status } = standing;
+    if (status !== 'online') throw refused(init, 'stopped', `it is ${status}`);
+    return standing;
   }
 
-  #hasPlace(view: AgentView, init: BeginInit): boolean {
-    const own = [...this.#attempts.values()].filter(
-      ({ agent, isWorking }) => agent === init.agent && isWorking,
-    ).length;
-    return view.free > 0 && own < view.maxConcurrentTasks;
+  #hasPlace({ free, maxConcurrentTasks }: AgentStanding, { agent }: BeginInit): boolean {
+    return free > 0 && this.#attempts.workingAt(agent) < maxConcurrentTasks;
   }
 
   /** What came of earlier attempts makes room, the caller's own where the caller has many. */
-  #makeRoom(principal: Principal, view: AgentView, init: BeginInit): void {
-    if (!this.#hasPlace(view, init))
+  #makeRoom(principal: Principal, standing: AgentStanding, init: BeginInit): void {
+    if (!this.#hasPlace(standing, init))
       throw refused(init, 'full', 'it has as much to do as it takes');
-    const theirs = [...this.#attempts.values()].filter(({ key }) =>
-      key.startsWith(keyOfTask(principal, '')),
-    );
-    const hasMany = theirs.length >= WORK_OF_ONE_MAX;
+    const submitter = keyOf(principal);
+    const hasMany = this.#attempts.countOf(submitter) >= WORK_OF_ONE_MAX;
     if (!hasMany && this.#attempts.size < WORK_MAX) return;
-    const among = hasMany ? theirs : [...this.#attempts.values()];
-    const over = among.find(({ isOver }) => isOver);
+    const over = [...this.#attempts.values()].find(
+      (one) => one.isOver && (!hasMany || one.submitter === submitter),
+    );
     if (over === undefined) throw refused(init, 'full', `its node has ${WORK_MAX} tasks under way`);
-    this.#attempts.delete(over.key);
+    this.#attempts.remove(over);
     over.close();
   }
 
-  #make(key: string, { agent, token, timeoutMs }: BeginInit): WorkAttempt {
-    this.#attempts.get(key)?.close();
+  #make(principal: Principal, { agent, taskId, token, timeoutMs }: BeginInit): WorkAttempt {
     const { agents, clock } = this.#components;
     const owner = agents.ownerOf(agent) ?? '';
-    const attempt = new WorkAttempt(clock, { key, owner, token, agent, timeoutMs });
-    this.#attempts.set(key, attempt);
+    const [key, submitter] = [keyOfTask(principal, taskId), keyOf(principal)];
+    const attempt = new WorkAttempt(clock, { key, submitter, owner, token, agent, timeoutMs });
+    this.#attempts.put(attempt)?.close();
     this.#lease(attempt);
     return attempt;
   }
@@ -420,7 +456,7 @@ class NodeWork implements Work {
     if (this.#attempts.get(attempt.key) !== attempt) return;
     attempt.lease(LEASE_MS, () => {
       if (attempt.isOver) {
-        this.#attempts.delete(attempt.key);
+        this.#attempts.remove(attempt);
         return attempt.close();
       }
       const message = `the node of the submitter has not asked for ${LEASE_MS} ms`;

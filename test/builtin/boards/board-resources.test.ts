@@ -64,6 +64,7 @@ it('gives an entry with its author, or a whole board, to whoever may read it', a
   expect(server.catalog().templates.map(({ uriTemplate }) => uriTemplate)).toEqual([
     'board://{board}/{key}',
     'board://{board}',
+    'memory_bank://{swarmId}',
   ]);
   expect(server.catalog().capabilities).toMatchObject({ resources: { subscribe: true } });
   const read = async (who: Principal, uri: string): Promise<unknown> =>
@@ -80,6 +81,9 @@ it('gives an entry with its author, or a whole board, to whoever may read it', a
   });
   expect(await read(zed, 'board://closed/k')).toBe('STARLING_BOARD_REFUSED');
   expect(await read(zed, 'board://closed')).toBe('STARLING_BOARD_REFUSED');
+  // What a swarm remembers is what its board has, and nobody's who may not read that.
+  expect(await read(zed, 'memory_bank://open')).toMatchObject({ entries: [{ key: 'to do/one' }] });
+  expect(await read(zed, 'memory_bank://closed')).toBe('STARLING_BOARD_REFUSED');
   expect(await read(OPERATOR, 'board://closed/k')).toMatchObject({ value: 1 });
   await rights.give(closed, { client: 'zed', ability: 'read', prefix: 'k' });
   expect(await read(zed, 'board://closed/k')).toMatchObject({ value: 1 });
@@ -93,6 +97,8 @@ it('has no resource where there is no such board or entry, and makes none', asyn
     'board://open/none',
     'board://',
     'board://open/%zz',
+    'memory_bank://none',
+    'memory_bank://open/to%20do/one',
     'file:///x',
   ]) {
     expect(textOf(await ask('resources/read', uri)), uri).toBe('STARLING_USAGE');
@@ -106,29 +112,35 @@ it('tells of changes to who has subscribed, until that ends or the right is take
   const zed = session(client('zed'));
   expect((await zed.ask('resources/subscribe', 'board://open/later')).error).toBeUndefined();
   expect((await zed.ask('resources/subscribe', 'board://open')).error).toBeUndefined();
+  expect((await zed.ask('resources/subscribe', 'memory_bank://open')).error).toBeUndefined();
   expect(textOf(await zed.ask('resources/subscribe', 'board://closed/k'))).toBe(
     'STARLING_BOARD_REFUSED',
   );
   await open.set('later', 1);
   await calm();
-  expect(zed.heard.toSorted()).toEqual(['board://open', 'board://open/later']);
+  expect(zed.heard.toSorted()).toEqual([
+    'board://open',
+    'board://open/later',
+    'memory_bank://open',
+  ]);
+  await zed.ask('resources/unsubscribe', 'memory_bank://open');
   await zed.ask('resources/unsubscribe', 'board://open');
   await open.set('other', 1);
   await open.delete('later');
   await calm();
-  expect(zed.heard.slice(2)).toEqual(['board://open/later']);
+  expect(zed.heard.slice(3)).toEqual(['board://open/later']);
 
   await rights.give(closed, { client: 'zed', ability: 'read', prefix: '' });
   await zed.ask('resources/subscribe', 'board://closed/k');
   await rights.takeBack(closed, 'zed');
   await closed.set('k', 2);
   await calm();
-  expect(zed.heard.slice(3)).toEqual([]);
+  expect(zed.heard.slice(4)).toEqual([]);
 
   zed.close();
   await open.set('later', 3);
   await calm();
-  expect(zed.heard.slice(3)).toEqual([]);
+  expect(zed.heard.slice(4)).toEqual([]);
 });
 
 it('a session hears of no more resources than it may however many it asks for at once, nor of what it took back', async () => {

@@ -67,6 +67,8 @@ beforeEach(() => {
       if (!forbidden.has(`/${target.server}`)) return;
       throw new StarlingError('STARLING_CALL_REFUSED', 'not any more');
     },
+    taskOf: () => undefined,
+    principal: () => ({ kind: 'operator' }),
     clock,
     logger: silentLogger,
   });

@@ -43,6 +43,7 @@ import { changesOf } from '../../../src/membership/peers/peer-diff.ts';
 import type { Membership, MembershipEvents, PeerView } from '../../../src/membership/index.ts';
 import type { PeerNetwork } from '../../../src/gateway/gateway.ts';
 import { memoryTable } from '../../grants/memory-table.ts';
+import type { Table } from '../../../src/store/index.ts';
 import { createLoginStore } from '../../../src/secrets/index.ts';
 import { defer } from './cleanup.ts';
 import { createWire, networkOf } from './memory-streams.ts';
@@ -178,6 +179,8 @@ export interface TestNodeInit {
   readonly servers?: Readonly<Record<string, McpServer>>;
   /** Default: none is kept. */
   readonly audit?: Audit;
+  /** What a gateway before has kept of calls that are tasks. */
+  readonly callTable?: Table;
   /** Hears what the guard is asked. */
   readonly asked?: (wanted: GuardWanted) => void;
 }
@@ -294,6 +297,7 @@ export async function startNode(name: string, init: TestNodeInit = {}): Promise<
       ),
       approvals,
       audit: init.audit ?? createDisabledAudit(),
+      callTable: init.callTable ?? memoryTable(),
       grants,
       network: init.network ?? networkOf(identity.peerId, init.wire ?? createWire()),
       membership,

@@ -21,12 +21,16 @@ import { createLists } from '../../../src/gateway/catalog/lists.ts';
 import { jointFacts } from '../../../src/gateway/catalog/server-facts.ts';
 import { catalogOf } from '../../directory/arrange.ts';
 import { manualClock } from '../../grants/arrange.ts';
+import { memoryTable } from '../../grants/memory-table.ts';
+import { createCallTasks } from '../../../src/gateway/call-tasks/call-tasks.ts';
+import type { CallTasks } from '../../../src/gateway/call-tasks/types.ts';
 import type { Session } from '../../../src/gateway/session/types.ts';
 
 export type Message = Record<string, unknown>;
 
 export interface Desk {
   readonly session: Session;
+  readonly callTasks: CallTasks;
   readonly clock: ReturnType<typeof manualClock>;
   readonly views: EventEmitter<ViewsEvents>;
   readonly pushed: Message[];
@@ -56,11 +60,22 @@ export interface Desk {
 /** What differs from an operator whose client answers by itself. */
 export interface DeskInit {
   readonly principal?: Principal;
+  /** Those of a desk before, whose session is over; with the clock of that. */
+  readonly callTasks?: CallTasks;
+  readonly clock?: Desk['clock'];
   readonly sampling?: SamplingFace;
 }
 
-export function deskOf({ principal = { kind: 'operator' }, sampling }: DeskInit = {}): Desk {
-  const clock = manualClock();
+export function deskOf(init: DeskInit = {}): Desk {
+  const { clock = manualClock(), principal = { kind: 'operator' }, sampling } = init;
+  const {
+    callTasks = createCallTasks({
+      table: memoryTable(),
+      peerOf: () => undefined,
+      clock,
+      logger: silentLogger,
+    }),
+  } = init;
   const views = new EventEmitter<ViewsEvents>();
   const [sent, pushed]: [Message[], Message[]] = [[], []];
   let listener: ChannelListener | undefined;
@@ -143,6 +158,7 @@ export function deskOf({ principal = { kind: 'operator' }, sampling }: DeskInit 
         },
       },
       search: createSearchMode(),
+      callTasks,
       clearance: {
         sees: () => true,
         clear({ wanted: { ability }, principal }) {
@@ -164,6 +180,7 @@ export function deskOf({ principal = { kind: 'operator' }, sampling }: DeskInit 
   );
   const desk: Desk = {
     session,
+    callTasks,
     clock,
     views,
     pushed,

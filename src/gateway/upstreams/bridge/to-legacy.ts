@@ -21,6 +21,7 @@ import type { ServerInstances } from '../instances/server-instances-types.ts';
 import { asUpstreamError } from '../upstream-errors.ts';
 import { isDeclared, undeclared } from './declared-capabilities.ts';
 import { OVER, relayedWith, responseOf } from './relayed-call.ts';
+import { isOfTaskOnly, relayAsTask } from './task-only.ts';
 
 /** Requests of one server that wait for the client. */
 const QUESTIONS_MAX = 16;
@@ -127,12 +128,16 @@ class BridgedCall {
       if (this.#over) return;
     }
     instance.usedAt = upstream.clock.now();
-    this.#sent = instance.channel.relay({
+    const relayed: RelayedCall = {
       ...relayedWith(call),
       response: (frame) => this.#finish(modernResponse(frame, call.request.method)),
       progress: (frame) => this.#current?.progress(frame),
       failed: (error) => this.#finish(error),
-    });
+    };
+    const { logger, server } = upstream;
+    this.#sent = isOfTaskOnly(call, upstream)
+      ? relayAsTask({ instance, call: relayed, server, logger })
+      : instance.channel.relay(relayed);
   }
 
   /** An instance that no other call has, where the client or its log must not be mixed up. */

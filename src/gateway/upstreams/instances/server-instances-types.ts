@@ -13,6 +13,8 @@ export interface ServerInstances {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly eras: Pick<KnownEras, 'lacks'>;
+  /** Whether the server does this tool as a task only. */
+  isTaskOnly(tool: unknown): boolean;
   /** Calls of modern clients that wait for input, by the handle in their `requestState`. */
   readonly suspended: Map<string, SuspendedCall>;
   /** Keys of instances that one modern call has to itself. */
