@@ -116,7 +116,9 @@ export class KeptCallTask implements OpenTask {
 
   watch(changed: () => void): () => void {
     this.#wakers.add(changed);
-    return () => void this.#wakers.delete(changed);
+    return () => {
+      this.#wakers.delete(changed);
+    };
   }
 
   progressed(message: string): void {

@@ -22,6 +22,13 @@ export const ATTACHED_SCOPES: readonly string[] = Object.freeze([
   // Which boards a client may read, the boards say themselves.
   `resource:${BUILTIN_SERVER}/board:*`,
   `resource:${BUILTIN_SERVER}/board:*/**`,
+  `resource:${BUILTIN_SERVER}/memory_bank:*`,
+  `resource:${BUILTIN_SERVER}/memory_bank:*/**`,
+  // Whose task one is, the tasks say; the queue has the client's own.
+  `resource:${BUILTIN_SERVER}/task:*`,
+  `resource:${BUILTIN_SERVER}/task:*/**`,
+  `resource:${BUILTIN_SERVER}/task_queue:*`,
+  `resource:${BUILTIN_SERVER}/task_queue:*/**`,
   `resource:${BUILTIN_SERVER}/agent:*`,
   `resource:${BUILTIN_SERVER}/agent:*/**`,
   `tool:@*/${BUILTIN_SERVER}/request_permission`,
