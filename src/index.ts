@@ -5,7 +5,7 @@
  */
 import './core/system/node20.ts';
 
-export { AgentClient } from './agents/index.ts';
+export { AgentClient, callOver, connectAgent } from './agents/index.ts';
 export type {
   AgentAnnounceResult,
   AgentCall,
@@ -15,6 +15,7 @@ export type {
   AgentMessage,
   AgentMessageResult,
   AgentView,
+  ConnectInit,
   MessageHandler,
   MessageType,
   NamedCapability,
@@ -22,6 +23,7 @@ export type {
   NodeAgentInit,
   RequestOptions,
   SendOptions,
+  ToolCall,
 } from './agents/index.ts';
 export type { Board, BoardChange, BoardEntry } from './blackboard/index.ts';
 export type {
@@ -54,10 +56,14 @@ export type { Mesh } from './mesh/index.ts';
 export type { Transport, TransportListener } from './network/index.ts';
 export type {
   CallProgress,
+  DoorCallOptions,
+  DoorClient,
+  DoorInit,
   FunctionContext,
   FunctionTool,
   OwnCallOptions,
 } from './gateway/index.ts';
+export { connectDoor } from './gateway/index.ts';
 export { createNode } from './node.ts';
 export type { NodeComponents } from './open-state.ts';
 export type { CapabilityOptions, GrantInit, StarlingNode } from './node-types.ts';

@@ -6,6 +6,7 @@ import {
   createAgents,
   createRemoteAgents,
   createRuns,
+  createSpreads,
   findLimitMeans,
 } from './agents/index.ts';
 import type {
@@ -15,6 +16,7 @@ import type {
   RemoteAgents,
   Runs,
   RunsComponents,
+  Spreads,
 } from './agents/index.ts';
 import type { Funds } from './budget/index.ts';
 import { CLIENT_LOCAL, CLIENT_TCP, defaultConfigFile, socketPath } from './config/index.ts';
@@ -80,6 +82,7 @@ export function createAgentParts(
   readonly memory: AgentMemory;
   readonly remote: RemoteAgents;
   readonly runs: Runs;
+  readonly spreads: Spreads;
   readonly tasks: Tasks;
   readonly swarms: Swarms;
   readonly orchestrations: Orchestrations;
@@ -94,6 +97,7 @@ export function createAgentParts(
     guard,
     callPeer: (...call) => gateway().callPeer(...call),
     runOf: (name) => runs.viewOf(name),
+    spreadOf: (name) => spreads.view(name),
     callerOf: (link) => runs.callerOf(link),
     trustOf: (principal) => governance.callerRules.of(principal).trust,
     blackboard,
@@ -102,7 +106,9 @@ export function createAgentParts(
     listingChanged: () => rooms.documents.changed(),
   });
   const contexts = createNodeContexts(base, state, { blackboard, membership });
-  const memory = createNodeMemory(state, blackboard);
+  const memory = createNodeMemory(state, blackboard, (agent, taint) =>
+    runs.running(agent)?.heard(taint),
+  );
   const runs = createNodeRuns(base, state, {
     ...rooms,
     memory,
@@ -113,13 +119,8 @@ export function createAgentParts(
   });
   const { clock, random, logger } = base;
   const { store, identity } = state;
-  const remote = createRemoteAgents({
-    agents,
-    table: store.table('agents'),
-    secret: (name) => state.secrets.lookup(name),
-    clock,
-    logger: logger.child('agents'),
-  });
+  const spreads = createNodeSpreads(base, state, { ...rooms, guard, runs });
+  const remote = createNodeRemote(base, state, agents);
   const tasks = createTasks({
     table: store.table('tasks'),
     signer: identity,
@@ -136,7 +137,7 @@ export function createAgentParts(
     logger: logger.child('tasks'),
   });
   const together = createSwarmParts(base, state, { ...rooms, agents, runs, tasks });
-  return { agents, contexts, memory, remote, runs, tasks, ...together };
+  return { agents, contexts, memory, remote, runs, spreads, tasks, ...together };
 }
 
 /** Makes the swarms of the node's agents, and what they do by plans. */
@@ -251,6 +252,7 @@ function createNodeAgents(
     | 'listingChanged'
     | 'membership'
     | 'runOf'
+    | 'spreadOf'
     | 'trustOf'
   > & {
     readonly network: Network;
@@ -268,8 +270,57 @@ function createNodeAgents(
   });
 }
 
-function createNodeMemory({ store, identity }: OpenState, blackboard: Blackboard): AgentMemory {
-  return createAgentMemory({ blackboard, table: store.table('agents'), self: identity.did });
+function createNodeMemory(
+  { store, identity }: OpenState,
+  blackboard: Blackboard,
+  recalled: NonNullable<Parameters<typeof createAgentMemory>[0]['recalled']>,
+): AgentMemory {
+  const table = store.table('agents');
+  return createAgentMemory({ blackboard, table, self: identity.did, recalled });
+}
+
+function createNodeRemote(
+  { clock, logger }: Base,
+  { secrets, store }: OpenState,
+  agents: Agents,
+): RemoteAgents {
+  return createRemoteAgents({
+    agents,
+    table: store.table('agents'),
+    secret: (name) => secrets.lookup(name),
+    clock,
+    logger: logger.child('agents'),
+  });
+}
+
+function createNodeSpreads(
+  { clock, config, health, logger }: Base,
+  { identity }: OpenState,
+  {
+    blackboard,
+    config: agentConfig,
+    gateway,
+    guard,
+    membership,
+    runs,
+  }: Pick<AgentRooms, 'blackboard' | 'config' | 'gateway' | 'membership'> & {
+    readonly guard: () => Guard;
+    readonly runs: Runs;
+  },
+): Spreads {
+  return createSpreads({
+    runs,
+    guard,
+    blackboard,
+    membership,
+    callPeer: (...call) => gateway().callPeer(...call),
+    config: agentConfig,
+    signer: identity,
+    self: { name: config.name, did: identity.did },
+    health,
+    clock,
+    logger: logger.child('agents'),
+  });
 }
 
 interface RunRooms extends Pick<

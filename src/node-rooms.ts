@@ -1,5 +1,5 @@
 /** The rooms of one node, and what they need of the node: types only. */
-import type { AgentMemory, Agents, RemoteAgents, Runs } from './agents/index.ts';
+import type { AgentMemory, Agents, RemoteAgents, Runs, Spreads } from './agents/index.ts';
 import type { Audit } from './audit/index.ts';
 import type { Blackboard } from './blackboard/index.ts';
 import type { InviteResult, LeaveResult, StatusResult } from './builtin/index.ts';
@@ -56,6 +56,8 @@ export interface Parts {
   readonly remote: RemoteAgents;
   /** The agents that this node runs. */
   readonly runs: Runs;
+  /** Agents that are spread over several nodes. */
+  readonly spreads: Spreads;
   readonly tasks: Tasks;
   /** Conversations of agents. */
   readonly contexts: Contexts;

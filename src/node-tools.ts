@@ -1,5 +1,6 @@
 /** The tools of the built-in server, of all rooms of one node. */
-import { agentTools, eventTools, remoteAgentTools, runTools } from './agents/index.ts';
+import { agentTools, eventTools, remoteAgentTools, runTools, spreadTools } from './agents/index.ts';
+import type { AgentEndResult } from './agents/index.ts';
 import {
   audienceOf,
   auditTools,
@@ -28,6 +29,7 @@ import type { Did } from './core/index.ts';
 import { contextTools } from './contexts/index.ts';
 import { dashboardTools } from './dashboard/index.ts';
 import type { Funds } from './budget/index.ts';
+import type { Principal } from './guard/index.ts';
 import type { BuiltinTool, Gateway, Upstreams } from './gateway/index.ts';
 import type { Base, OpenState } from './open-state.ts';
 import { metricsTools } from './metrics/index.ts';
@@ -45,6 +47,7 @@ type ToolRooms = Pick<
   | 'agents'
   | 'remote'
   | 'runs'
+  | 'spreads'
   | 'tasks'
   | 'contexts'
   | 'memory'
@@ -182,17 +185,44 @@ function workTools(rooms: ToolRooms): readonly BuiltinTool[] {
     ...agentTools({
       agents: rooms.agents,
       async end(principal, agent, how) {
-        const result = await rooms.runs.end(principal, agent, how);
+        const isSpread = await rooms.spreads.end(principal, agent);
+        const result = await endHere(rooms, isSpread, { principal, agent, how });
         if (how === 'retire') await rooms.remote.retired(result.name);
         return result;
       },
     }),
     ...remoteAgentTools({ remote: rooms.remote }),
-    ...withSwarms(runTools({ runs: rooms.runs }), { swarms: rooms.swarms }),
+    ...withSwarms(
+      runTools({ runs: rooms.runs, spread: (...how) => rooms.spreads.spread(...how) }),
+      {
+        swarms: rooms.swarms,
+      },
+    ),
+    ...spreadTools({ spreads: rooms.spreads }),
     ...eventTools({ agents: rooms.agents }),
     ...withPlans(taskTools({ tasks: rooms.tasks }), rooms.orchestrations),
     ...orchestrationTools({ orchestrations: rooms.orchestrations }),
     collaborateTool({ collaborations: rooms.collaborations }),
     ...swarmTools({ swarms: rooms.swarms }),
   ];
+}
+
+/** Of an agent that is spread over several nodes, this node need have no part. */
+async function endHere(
+  { runs }: Pick<ToolRooms, 'runs'>,
+  isSpread: boolean,
+  {
+    principal,
+    agent,
+    how,
+  }: { readonly principal: Principal; readonly agent: string; readonly how: 'stop' | 'retire' },
+): Promise<AgentEndResult> {
+  const isElsewhere = isSpread && (await runs.rowOf(agent)) === undefined;
+  if (!isElsewhere) return runs.end(principal, agent, how);
+  return {
+    agentId: agent,
+    name: agent,
+    status: how === 'stop' ? 'stopped' : 'retired',
+    dropped: 0,
+  };
 }

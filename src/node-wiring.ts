@@ -1,6 +1,6 @@
 /** Joins the events of a node's rooms: what happens in one of them, and who hears of it. */
 import type { EventEmitter } from 'node:events';
-import { StarlingError, messageOf } from './core/index.ts';
+import { StarlingError, messageOf, unawaited } from './core/index.ts';
 import type { Did, PeerId, Warning } from './core/index.ts';
 import { auditKeysAndPins } from './gateway/index.ts';
 import type { UpstreamStatus } from './gateway/index.ts';
@@ -79,7 +79,7 @@ export function wireParts(
   wireServers(parts, events);
   wireRevocations(base, state);
   const { documents, gateway, governance, keys, knocks, membership, neighbours, network } = parts;
-  const { renewalTimer, runs } = parts;
+  const { renewalTimer, runs, spreads } = parts;
   knocks.events.on('knock', (knock) => events.emit('knock', knock));
   neighbours.events.on('mesh', (found) => events.emit('neighbour', found, state.ownMesh.mayGo()));
   // What somebody has spawned ends with that one's right.
@@ -90,8 +90,12 @@ export function wireParts(
   gateway.onCaller((caller) => renewalTimer.returned(caller));
   gateway.onCatalogChange(() => membership.announce());
   gateway.onListingChange(() => documents.changed());
+  const recheckParts = (): void =>
+    unawaited(spreads.recheck(), base.logger.child('agents'), 'parts of agents were not looked at');
+  state.grants.events.on('change', recheckParts);
   governance.policy.events.on('change', (_, changes) => {
     gateway.recheck();
+    recheckParts();
     events.emit('policy', changes);
   });
   tellVersions({ ...base, network, membership });

@@ -314,6 +314,7 @@ class Node implements StarlingNode {
       remote,
       renewalTimer,
       runs,
+      spreads,
       swarms,
       tasks,
     } = this.#parts;
@@ -340,6 +341,7 @@ class Node implements StarlingNode {
       gateway,
       documents,
       runs,
+      spreads,
       remote,
       tasks,
       swarms,

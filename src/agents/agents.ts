@@ -36,6 +36,7 @@ import type {
   MessageInit,
   ResponseInit,
   RunView,
+  SpreadView,
 } from './types.ts';
 
 /** The rooms below, and the road to peers. */
@@ -62,6 +63,8 @@ export interface AgentsComponents {
   readonly listingChanged?: (this: void) => void;
   /** How an agent runs that this node runs; undefined for any other. */
   runOf?(name: string): RunView | undefined;
+  /** Of an agent that is spread over several nodes, as far as this node knows; undefined for any other. */
+  spreadOf?(name: string): SpreadView | undefined;
   /** Who is meant by a link of a chain (`chainOf`); undefined for the operator. */
   readonly callerOf?: (this: void, link: string) => Principal | undefined;
   /** How far the policy trusts a caller, 0 to 1; absent: nothing is said of it. */
@@ -160,6 +163,11 @@ export interface Agents extends Startable {
   ): () => void;
   /** Messages that an agent of `principal` deals with, or that wait for it. @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_TAKEN */
   waiting(principal: Principal, agent: string): number;
+  /**
+   * An agent of `principal` takes no more messages until it is announced again, and deals with those that it has.
+   * @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_TAKEN
+   */
+  refuseMore(principal: Principal, agent: string): Promise<void>;
   /** What a message, or a task, with this address is about, for the guard; undefined where there is no address. */
   subjectOf(address: unknown, what?: 'message' | 'task'): ToolSubject | undefined;
   /** The id of the agent of this node that is called so. */

@@ -41,6 +41,8 @@ export interface AgentClientInit {
   readonly random?: Random;
   /** Hears what a handler threw, and why an inbox could not be read. */
   readonly onError?: (error: unknown) => void;
+  /** Called when the client has closed: ends what `call` goes over. */
+  readonly closes?: () => Promise<void>;
 }
 
 /** A capability and what is said of it; `input` and `output` are JSON Schemas. */
@@ -99,6 +101,7 @@ export class AgentClient {
   readonly #call: AgentCall;
   readonly #random: Random;
   readonly #onError: (error: unknown) => void;
+  readonly #closes: AgentClientInit['closes'];
   readonly #scope: Scope;
   readonly #handlers = new Map<MessageType, MessageHandler>();
   /** Queries that are being handled and were not answered. */
@@ -107,8 +110,15 @@ export class AgentClient {
   #concurrency = 1;
   #listening: Promise<void> | undefined;
 
-  constructor({ call, clock = systemClock, random = Math.random, onError }: AgentClientInit) {
+  constructor({
+    call,
+    clock = systemClock,
+    random = Math.random,
+    onError,
+    closes,
+  }: AgentClientInit) {
     this.#call = call;
+    this.#closes = closes;
     this.#random = random;
     this.#onError = onError ?? (() => undefined);
     this.#scope = createScope(clock);
@@ -200,6 +210,7 @@ export class AgentClient {
   async close(): Promise<void> {
     this.#scope.close();
     await this.#listening;
+    await this.#closes?.();
   }
 
   async #ask<T>(tool: string, args: JsonObject, timeoutMs = CALL_TIMEOUT_MS): Promise<T> {

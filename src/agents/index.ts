@@ -6,6 +6,8 @@ export { remoteAgentTools } from './a2a/tools.ts';
 export { createAgents } from './node-agents.ts';
 export type { Agents, AgentsComponents, InboxInit } from './agents.ts';
 export type { ListInit } from './directory/directory.ts';
+export { callOver, connectAgent } from './connect.ts';
+export type { ConnectInit, ToolCall } from './connect.ts';
 export { AgentClient } from './client.ts';
 export type {
   AgentCall,
@@ -29,6 +31,9 @@ export { createRuns } from './run/runs.ts';
 export type { LogsInit, Runs, RunsComponents, SpawnInit } from './run/types.ts';
 export type { MindStart } from './run/run-agent.ts';
 export { runTools } from './run/tools.ts';
+export { createSpreads } from './spread/spreads.ts';
+export type { Spreads, SpreadsComponents } from './spread/spreads.ts';
+export { spreadTools } from './spread/tools.ts';
 export { senderKey, sendersIn } from './inbox/sender.ts';
 export { OPEN_AGENT_TOOLS, agentTools } from './tools/tools.ts';
 export type { AgentToolComponents } from './tools/agent-tools.ts';
@@ -45,6 +50,7 @@ export type {
   AgentMessageResult,
   AgentMetrics,
   AgentSpawnResult,
+  AgentSpreadResult,
   AgentStatus,
   AgentStanding,
   AgentView,
@@ -59,4 +65,5 @@ export type {
   Priority,
   RunState,
   RunView,
+  SpreadView,
 } from './types.ts';

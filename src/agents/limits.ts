@@ -82,3 +82,23 @@ export const EVENTS_WAIT_MAX_S = 300;
 export const SAMPLING_MS = 120_000;
 /** Tokens that such a model is asked for at the most, a message. */
 export const SAMPLING_TOKENS_MAX = 2048;
+/** Nodes that one agent may be spread over. More = a longer proof in each list, and more calls of the parent. */
+export const SPREAD_NODES_MAX = 16;
+/** Processes of an agent, on all its nodes together. */
+export const SPREAD_PROCESSES_MAX = 64;
+/** What the parts of a spread agent are to be, as JSON, in bytes. */
+export const SPREAD_TERMS_MAX = 32 * 1024;
+/** How long the parent of a spread agent has its lease. Longer: a dead parent is missed later. */
+export const PARENT_LEASE_MS = 15_000;
+/** How long before its end a parent takes its lease for over: the clocks of two nodes do not run alike. */
+export const PARENT_MARGIN_MS = 2000;
+/** How often the parent renews its lease and looks after the parts. */
+export const PARENT_LOOK_MS = 5000;
+/** How much later than the one before it a node tries to become the parent. */
+export const PARENT_RANK_MS = 1000;
+/** How long a node may be away before its part is started elsewhere. Shorter doubles parts at each short trouble of the network. */
+export const PART_LOST_MS = 15_000;
+/** How long a node that has refused a part, or given it up, is not asked again. */
+export const PART_COOL_MS = 60_000;
+/** How long a node may take to start, change or end its part. */
+export const PART_TIMEOUT_MS = 15_000;

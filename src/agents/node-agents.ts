@@ -12,6 +12,7 @@ import { createBreakers } from './choosing/breakers.ts';
 import type { Breakers } from './choosing/breakers.ts';
 import { candidatesFor, offersOf, requestCapability } from './choosing/request.ts';
 import type { CapabilityComponents, CapabilityInit } from './choosing/request.ts';
+import { inOrder } from './choosing/order.ts';
 import type { Wishes } from './choosing/order.ts';
 import { createEventLog } from './events/event-log.ts';
 import { createMeshEvents } from './events/events.ts';
@@ -29,7 +30,8 @@ import type { Messages } from './messages/messages.ts';
 import { parseAddress } from './names.ts';
 import { createPeerAgents } from './directory/peer-agents.ts';
 import { AgentDirectory } from './directory/directory.ts';
-import type { ListInit } from './directory/directory.ts';
+import type { AgentPlace, ListInit } from './directory/directory.ts';
+import { createSpreadProofs } from './directory/spread-proof.ts';
 import type {
   AgentAnnounceResult,
   AgentEndResult,
@@ -102,6 +104,7 @@ class NodeAgents implements Agents {
     });
     const peers = createPeerAgents({
       ...components,
+      proofs: createSpreadProofs(),
       list: (peer, agentId) =>
         components.callPeer(peer, {
           tool: 'agent_list',
@@ -114,7 +117,7 @@ class NodeAgents implements Agents {
     this.#messages = createMessages({
       ...components,
       local: this.#local,
-      find: (address) => this.#directory.find(address),
+      find: (...asked) => this.#find(...asked),
       forget: (peer) => peers.forget(peer),
       require: (principal, address, { from, isTask }) =>
         this.#directory.require(principal, address, { from, what: isTask ? 'task' : 'message' }),
@@ -160,12 +163,17 @@ class NodeAgents implements Agents {
     return { agentId: id, name, did, status, waiting: agent.inbox.waiting };
   }
 
-  list(principal: Principal, init: ListInit): Promise<AgentListResult> {
-    return this.#directory.list(principal, init);
+  async list(principal: Principal, init: ListInit): Promise<AgentListResult> {
+    const found = await this.#directory.list(principal, init);
+    if (principal.kind === 'peer') return found;
+    return { ...found, agents: found.agents.map(withoutProof) };
   }
 
-  info(principal: Principal, agentId: string): Promise<AgentInfoResult> {
-    return this.#directory.info(principal, agentId);
+  async info(principal: Principal, agentId: string): Promise<AgentInfoResult> {
+    const found = await this.#directory.info(principal, agentId);
+    if (principal.kind === 'peer' || found.spread === undefined) return found;
+    const whole = this.#components.spreadOf?.(found.name);
+    return { ...withoutProof(found), ...(whole === undefined ? {} : { whole }) };
   }
 
   message(
@@ -316,6 +324,11 @@ class NodeAgents implements Agents {
     return this.#local.owned(principal, agent).inbox.waiting;
   }
 
+  async refuseMore(principal: Principal, agent: string): Promise<void> {
+    const known = this.#local.owned(principal, agent);
+    if (!known.stopped) await this.#local.stopAgent(known);
+  }
+
   subjectOf(address: unknown, what?: 'message' | 'task'): ToolSubject | undefined {
     return this.#directory.subjectOf(address, what);
   }
@@ -355,6 +368,19 @@ class NodeAgents implements Agents {
     return offersOf(this.#local.all());
   }
 
+  /** Of the parts of an agent that is spread, the freer of two comes first, as with a request by capability. */
+  async #find(
+    principal: Principal,
+    address: string,
+    affinity: string | undefined,
+  ): Promise<readonly AgentPlace[]> {
+    const parts = await this.#directory.find(principal, address);
+    if (parts.length < 2) return parts;
+    const online = parts.filter(({ status }) => status === 'online');
+    const fit = online.length > 0 ? online : parts;
+    return inOrder(this.#choosing(), fit, { capability: '', affinity });
+  }
+
   /** Who is listed is told of to all; whoever hears it may write to the agent as far as a grant says. */
   #tellOf({ id, name, kind, capabilities }: Announcement): void {
     const message = { id, name, kind, capabilities: [...capabilities] };
@@ -373,4 +399,10 @@ class NodeAgents implements Agents {
       lacking: this.#lacking,
     };
   }
+}
+
+/** The proof that an agent is a part is for nodes. */
+function withoutProof<T extends AgentView>(agent: T): T {
+  const { spread: _proof, ...rest } = agent;
+  return rest as T;
 }

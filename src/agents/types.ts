@@ -114,6 +114,8 @@ export interface Announcement {
    * over, they wait in the inbox.
    */
   readonly deliver?: 'inbox' | 'sampling';
+  /** Of a part of an agent that is spread over several nodes: the proof of that, see `directory/spread-proof.ts`. */
+  readonly spread?: string;
 }
 
 /** Where an agent is in its life. */
@@ -152,6 +154,8 @@ export interface RunView {
   /** Why it does not run. */
   readonly error?: string;
   readonly resources: AppliedResources;
+  /** Of a part of an agent that is spread over several nodes: the did of the node that looks after the parts now. */
+  readonly parent?: Did;
   /** Share of its memory limit that its fullest process has taken, 0 to 1, seconds ago at the most. */
   readonly memoryShare?: number;
 }
@@ -220,6 +224,56 @@ export interface AgentSpawnResult {
   /** Measured, where the call has waited for it: ms from the call to ready. */
   readonly initialisationMetrics?: { readonly spawnTime: number };
 }
+
+/** How the part of a spread agent does that one node has. */
+export interface PartView {
+  /** `none`: the node runs no part. */
+  readonly state: RunState | 'none';
+  readonly replicas: number;
+  /** Another text when all its processes are others: the node, or the part, was started anew. */
+  readonly life: string;
+  /** How many of its processes have ended by themselves in this life. */
+  readonly fell: number;
+  /** Its processes have ended too often, and none is started again by itself. */
+  readonly isOver: boolean;
+  /** Messages that it deals with, or that wait for it. */
+  readonly waiting: number;
+  /** Why it does not run. */
+  readonly error?: string;
+}
+
+/** An agent that is spread over several nodes, as a node knows it that may look after it. */
+export interface SpreadView {
+  readonly name: string;
+  readonly kind: string;
+  /** The node that has spread it. */
+  readonly by: string;
+  /** The node that looks after the parts now, and the token of its lease; absent while there is none. */
+  readonly parent?: { readonly node: string; readonly token: number };
+  readonly replicas: string;
+  readonly strategy: AgentStrategy;
+  readonly parts: readonly {
+    readonly node: string;
+    /** Absent where this node does not look after the parts. */
+    readonly state?: PartView['state'];
+    readonly replicas?: number;
+  }[];
+  /** Nodes that have no part now, and why not. */
+  readonly without?: readonly { readonly node: string; readonly reason: string }[];
+  /** Whether it is wanted no more, or was given up. */
+  readonly ended?: 'stopped' | 'failed';
+  /** Why it was given up. */
+  readonly error?: string;
+}
+
+/** The answer of `agent_spawn` with `on`. */
+export interface AgentSpreadResult extends SpreadView {
+  readonly agentId: string;
+  readonly status: 'running' | 'starting';
+}
+
+/** What the end of one process, or part, means for the others, in OTP's words. */
+export type AgentStrategy = 'one_for_one' | 'one_for_all' | 'rest_for_one';
 
 /** The answer of `agent_logs`. */
 export interface AgentLogsResult {
@@ -293,6 +347,10 @@ export interface AgentAnnounceResult {
 /** The answer of `agent_info` and `agent_status`. */
 export interface AgentInfoResult extends AgentView {
   readonly agentId: string;
+  /** Of an agent that is spread over several nodes: the others that have a part, as `<agent>@<node>`. */
+  readonly parts?: readonly string[];
+  /** The same, as a node knows it that may look after it. */
+  readonly whole?: SpreadView;
 }
 
 /** The answer of `agent_message`. */

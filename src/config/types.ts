@@ -352,6 +352,8 @@ export interface Config {
     readonly a2a: 'private' | 'public';
     /** The board on which this node keeps the events that it tells; default none. */
     readonly events?: { readonly board: string; readonly keepMs: number } | undefined;
+    /** The strong board by which agents are spread over several nodes; default none. */
+    readonly spread?: { readonly board: string } | undefined;
     /** Agents run without a sandbox where there is none. Default false. */
     readonly unconfined: boolean;
   };

@@ -47,6 +47,7 @@ import { createInnerCaller } from './session/inner-caller.ts';
 import type { InnerSessionsComponents } from './session/inner-sessions.ts';
 import { createOpenSessions } from './session/open-sessions.ts';
 import type { OpenSessions } from './session/open-sessions.ts';
+import { withRetries } from './session/retries.ts';
 import { createOwnCalls } from './session/own-call.ts';
 import type { OwnCalls } from './session/own-call.ts';
 import { createSession } from './session/session.ts';
@@ -324,7 +325,7 @@ class NodeGateway implements Gateway {
   }
 
   callTool(name: string, args: JsonObject, options: OwnCallOptions): Promise<JsonObject> {
-    return this.#ownCalls.call(name, args, options);
+    return withRetries(this.#components, options, () => this.#ownCalls.call(name, args, options));
   }
 
   startAgent(init: AgentStart): Promise<AgentProcess> {

@@ -25,7 +25,7 @@ export interface PeerToolCall {
 }
 
 /** What the guard is asked about a call of a tool that is about one thing: the thing, in place of the tool. */
-export type ToolSubject = Pick<GuardWanted, 'ability' | 'resource' | 'look'>;
+export type ToolSubject = Pick<GuardWanted, 'ability' | 'facts' | 'resource' | 'look'>;
 
 /** Something that the node does for a caller, and that may wait for a person for longer than a call does. */
 export interface OwnAction {
@@ -224,6 +224,17 @@ export interface FunctionTool {
   readonly description?: string;
   /** JSON Schema of its arguments; default: any object. */
   readonly inputSchema?: JsonObject;
+  /**
+   * Hints of MCP. What is marked `readOnlyHint` or `idempotentHint` is listed once where several nodes offer it alike, and
+   * another one of them is asked where one is lost.
+   */
+  readonly annotations?: {
+    readonly title?: string;
+    readonly readOnlyHint?: boolean;
+    readonly destructiveHint?: boolean;
+    readonly idempotentHint?: boolean;
+    readonly openWorldHint?: boolean;
+  };
   /** An object becomes the structured content, unless it is a result of MCP; what it throws is a failed call. */
   handler(args: JsonObject, context: FunctionContext): Promise<Json | void> | Json | void;
 }
@@ -240,6 +251,11 @@ export interface OwnCallOptions {
   /** Cancels the call. */
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: CallProgress) => void) | undefined;
+  /**
+   * How often the call is made again where its failure says that it may succeed later, after pauses that double; for what
+   * may be done twice. Default 0.
+   */
+  readonly retries?: number | undefined;
 }
 
 /** An agent of this node as others' protocols show it. */

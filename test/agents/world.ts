@@ -54,6 +54,8 @@ export interface TestWorld {
   readonly nodes: Readonly<Record<string, TestNode>>;
   /** Says to all that a node is there or away. */
   away(name: string, isAway: boolean): void;
+  /** Nodes of one side do not reach those of the other, and say that these are dead; no sides: all are together again. */
+  part(...sides: readonly (readonly string[])[]): void;
   /** What is on the one board, which all nodes hold. */
   readonly board: Map<string, BoardEntry>;
   stop(): Promise<void>;
@@ -64,16 +66,27 @@ export const OPERATES = OPERATOR;
 export const client = (name: string): Principal => attachedClient(name);
 
 /** Makes and starts the nodes. */
-export async function makeWorld(...names: readonly string[]): Promise<TestWorld> {
+export function makeWorld(...names: readonly string[]): Promise<TestWorld> {
+  return makeWorldOf(names, (name) => `did:key:${name}` as Did);
+}
+
+/** The same, of nodes with these keys. */
+export async function makeWorldOf(
+  names: readonly string[],
+  didOf: (name: string) => Did,
+): Promise<TestWorld> {
   const clock = createTestClock();
+  /** The side that a node is on, where the nodes are parted. */
+  const sides = new Map<string, number>();
+  const isCut = (one: string, other: string): boolean => sides.get(one) !== sides.get(other);
   const nodes: Record<string, TestNode> = {};
   const events = new Map(names.map((name) => [name, new EventEmitter<MembershipEvents>()]));
-  const viewOf = (name: string): PeerView =>
+  const viewOf = (name: string, by: string): PeerView =>
     ({
       peerId: `peer-${name}` as PeerId,
-      did: `did:key:${name}` as Did,
+      did: didOf(name),
       alias: name,
-      state: nodes[name]?.isAway === true ? 'dead' : 'alive',
+      state: nodes[name]?.isAway === true || isCut(name, by) ? 'dead' : 'alive',
       presence: { ...nodes[name]?.agents.presence() },
     }) as unknown as PeerView;
   const gossip = makeGossip();
@@ -81,7 +94,8 @@ export async function makeWorld(...names: readonly string[]): Promise<TestWorld>
   for (const name of names) {
     const heard = events.get(name);
     const topic = gossip(name);
-    nodes[name] = makeNode({ name, names, nodes, clock, viewOf, events: heard, topic, board });
+    const around = { names, nodes, clock, viewOf, didOf, isCut, board };
+    nodes[name] = makeNode({ ...around, name, events: heard, topic });
     await nodes[name].agents.start();
   }
   return {
@@ -92,7 +106,18 @@ export async function makeWorld(...names: readonly string[]): Promise<TestWorld>
       const node = nodes[name];
       if (node !== undefined) node.isAway = isAway;
       for (const [other, heard] of events) {
-        if (other !== name) heard.emit('change', viewOf(name), undefined, new Set(['state']));
+        if (other !== name) {
+          heard.emit('change', viewOf(name, other), undefined, new Set(['state']));
+        }
+      }
+    },
+    part(...all) {
+      sides.clear();
+      for (const [at, side] of all.entries()) for (const name of side) sides.set(name, at);
+      for (const [by, heard] of events) {
+        for (const name of names.filter((one) => one !== by)) {
+          heard.emit('change', viewOf(name, by), undefined, new Set(['state']));
+        }
       }
     },
     async stop() {
@@ -139,15 +164,18 @@ interface Making {
   readonly names: readonly string[];
   readonly nodes: Record<string, TestNode>;
   readonly clock: TestClock;
-  readonly viewOf: (name: string) => PeerView;
+  readonly viewOf: (name: string, by: string) => PeerView;
+  readonly didOf: (name: string) => Did;
+  readonly isCut: (one: string, other: string) => boolean;
   readonly events: EventEmitter<MembershipEvents> | undefined;
 }
 
 function makeNode(making: Making): TestNode {
-  const { name, names, nodes, clock, viewOf, events, topic, board } = making;
+  const { name, names, nodes, clock, viewOf, didOf, isCut, events, topic, board } = making;
   const table = memoryTable();
   const grants = new Set<string>();
-  const others = (): readonly PeerView[] => names.filter((one) => one !== name).map(viewOf);
+  const others = (): readonly PeerView[] =>
+    names.filter((one) => one !== name).map((one) => viewOf(one, name));
   const find = (text: string): PeerView | undefined =>
     others().find(({ alias, did, peerId }) => [alias, did, peerId].includes(text as never));
   const keptOut = new Set<string>();
@@ -157,7 +185,7 @@ function makeNode(making: Making): TestNode {
       : principal.kind !== 'peer' || grants.has(`${principal.alias} ${resource}`);
   let seed = 1;
   const rooms: TestNode['rooms'] = {
-    self: { name, did: `did:key:${name}` as Did, peerId: `peer-${name}` as PeerId },
+    self: { name, did: didOf(name), peerId: `peer-${name}` as PeerId },
     membership: {
       events: events as never,
       announce: () => undefined,
@@ -171,7 +199,7 @@ function makeNode(making: Making): TestNode {
         return found;
       },
     },
-    callPeer: (peer, call) => callPeer(nodes, name, peer, call),
+    callPeer: (peer, call) => callPeer({ nodes, didOf, isCut }, name, peer, call),
     random: () => {
       seed = (seed * 16_807) % 2_147_483_647;
       return seed / 2_147_483_647;
@@ -186,7 +214,7 @@ function makeNode(making: Making): TestNode {
       blackboard: {
         async board(called) {
           if (called === 'refuses') throw new StarlingError('STARLING_BOARD_REFUSED', called);
-          return boardOf(board, `did:key:${name}` as Did, clock);
+          return boardOf(board, didOf(name), clock);
         },
       },
       guard: () => ({
@@ -195,7 +223,7 @@ function makeNode(making: Making): TestNode {
             ? { allow: true }
             : { allow: false, refusal: { rule: 'test', text: 'no grant' }, hint: '' },
       }),
-      sealing: sealingFor(`did:key:${name}`),
+      sealing: sealingFor(didOf(name)),
       inboxBytesMax: 1024 * 1024,
       clock,
       logger: silentLogger,
@@ -262,13 +290,17 @@ function sealingFor(own: string): AgentsComponents['sealing'] {
 }
 
 async function callPeer(
-  nodes: Readonly<Record<string, TestNode>>,
+  {
+    nodes,
+    didOf,
+    isCut,
+  }: Pick<Making, 'didOf' | 'isCut'> & { readonly nodes: Readonly<Record<string, TestNode>> },
   from: string,
   peer: PeerView,
   call: { readonly tool: string; readonly args: JsonObject },
 ): Promise<JsonObject> {
   const node = nodes[peer.alias];
-  if (node === undefined || node.isAway) {
+  if (node === undefined || node.isAway || isCut(from, peer.alias)) {
     throw new StarlingError('STARLING_PEER_UNREACHABLE', `${peer.alias} is away`);
   }
   node.asked.push(call.tool);
@@ -276,7 +308,7 @@ async function callPeer(
   const principal: Principal = {
     kind: 'peer',
     alias: from,
-    did: `did:key:${from}` as Did,
+    did: didOf(from),
     peerId: `peer-${from}` as PeerId,
   };
   const args = JSON.parse(JSON.stringify(call.args)) as JsonObject;

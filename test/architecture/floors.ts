@@ -98,6 +98,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['session'],
     ['door'],
     ['transports'],
+    ['client'],
     ['upstreams'],
     ['audit-events.ts', 'local-doors.ts'],
     ['gateway.ts'],
@@ -110,6 +111,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['choosing'],
     ['*'],
     ['tools', 'run'],
+    ['spread'],
     ['a2a'],
   ],
   models: [
@@ -171,7 +173,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
   'prom-client': ['metrics/'],
   'string-width': ['cli/terminal/'],
   tweetnacl: ['identity/'],
-  ws: ['core/system/node20.ts', 'gateway/transports/'],
+  ws: ['core/system/node20.ts', 'gateway/client/', 'gateway/transports/'],
   yaml: ['guard/policy/'],
   yjs: ['blackboard/'],
   zod: [

@@ -13,6 +13,9 @@ import {
   JsonRpcTransportFactory,
 } from '@a2a-js/sdk/client';
 import type { Client } from '@a2a-js/sdk/client';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { SignJWT, exportJWK, generateKeyPair } from 'jose';
 import { beforeAll, expect, it, vi } from 'vitest';
 import type { NodeClient } from '../../src/cli/node/client.ts';
 import type { Did, JsonObject } from '../../src/core/index.ts';
@@ -35,8 +38,37 @@ let otherKey: string;
 /** Ends what the agent does for `slow`. */
 let release: (text: string) => void = () => undefined;
 
+/** A token of the authorization server that the node takes tokens of. */
+let tokenOf: (claims: Record<string, unknown>) => Promise<string>;
+const AUDIENCE = 'https://alice.example/mcp';
+
+/** An authorization server with one key; gives its address. */
+async function startAuthority(): Promise<string> {
+  const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true });
+  const keys = [{ ...(await exportJWK(publicKey)), kid: 'k1', alg: 'ES256' }];
+  const server = createServer((_, response) => {
+    response.setHeader('content-type', 'application/json');
+    response.end(JSON.stringify({ issuer, jwks_uri: `${issuer}/keys`, keys }));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  nodes.cleanups.push(() => new Promise((resolve) => server.close(resolve)));
+  const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  tokenOf = (claims) =>
+    new SignJWT({ iss: issuer, aud: AUDIENCE, sub: 'ann', scope: 'review', ...claims })
+      .setProtectedHeader({ alg: 'ES256', kid: 'k1', typ: 'at+jwt' })
+      .setExpirationTime('5m')
+      .sign(privateKey);
+  return issuer;
+}
+
 beforeAll(async () => {
-  ({ node, operator } = await nodes.start({ name: 'alice', log: { level: 'silent' } }));
+  const issuer = await startAuthority();
+  const oauth = { issuer, audience: AUDIENCE, scopes: { review: ['agent:coder'] } };
+  ({ node, operator } = await nodes.start({
+    name: 'alice',
+    log: { level: 'silent' },
+    http: { port: 0, oauth },
+  }));
   base = new URL('/a2a/', node.status().endpoints.url).href;
   key = await makeKey(operator, 'may', ['agent:coder', 'agent:full']);
   taskKey = await makeKey(operator, 'gives', ['agent:coder', 'tool:starling/*']);
@@ -245,7 +277,15 @@ it("a card is signed by the node's key, and a changed one is not", async () => {
     ],
     capabilities: { streaming: true },
     skills: [{ id: 'review', tags: ['ts'] }],
-    securitySchemes: { key: { httpAuthSecurityScheme: { scheme: 'Bearer' } } },
+    securitySchemes: {
+      key: { httpAuthSecurityScheme: { scheme: 'Bearer' } },
+      oauth: {
+        oauth2SecurityScheme: {
+          oauth2MetadataUrl: new URL('/.well-known/oauth-protected-resource', base).href,
+        },
+      },
+    },
+    securityRequirements: [{ schemes: { key: {} } }, { schemes: { oauth: {} } }],
   });
   const { did } = node.status();
   const x = Buffer.from(publicKeyFromDid(did)).toString('base64url');
@@ -259,6 +299,24 @@ it("a card is signed by the node's key, and a changed one is not", async () => {
   const changed = AgentCard.fromJSON({ ...card, description: 'somebody else' });
   await expect(verify(changed)).rejects.toThrow('No valid signatures');
   vi.restoreAllMocks();
+});
+
+it('who comes with a token of the authorization server asks the agent that its scope names, and no other', async () => {
+  const client = await clientOf(await tokenOf({}));
+  expect(await ask(client, { text: 'hello' })).toMatchObject({
+    parts: [{ text: 'you said: hello' }],
+  });
+  // The SDK reads from the card how one gets in, and where tokens are to be had.
+  const card = await client.getAgentCard();
+  expect(Object.keys(card.securitySchemes).toSorted()).toEqual(['key', 'oauth']);
+  const { scheme } = card.securitySchemes['oauth'] ?? {};
+  if (scheme?.$case !== 'oauth2SecurityScheme') throw new Error('no scheme of OAuth');
+  const metadata = await fetch(scheme.value.oauth2MetadataUrl);
+  expect(await metadata.json()).toMatchObject({ resource: AUDIENCE });
+  await expect(clientOf(await tokenOf({ scope: 'other' }))).rejects.toThrow();
+  const foreign = await tokenOf({ aud: 'https://bob.example/mcp' });
+  expect((await withKey(foreign)(`${base}coder/${CARD}`)).status).toBe(401);
+  await expect(clientOf(await tokenOf({}), 'hidden')).rejects.toThrow();
 });
 
 it('without a key, or with one that does not name the agent, there is no card and no agent', async () => {

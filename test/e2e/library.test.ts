@@ -43,7 +43,7 @@ async function nodeWithClient(): Promise<{ node: StarlingNode; client: NodeClien
 async function memoryNode(
   memory: MemoryNetwork,
   ip: string,
-  flags: { readonly name: string; readonly join?: string },
+  flags: Parameters<typeof loadConfig>[0]['flags'] & { readonly name: string },
 ): Promise<StarlingNode> {
   const stateDir = await mkdtemp(join(tmpdir(), 'starling-library-'));
   cleanups.push(() => rm(stateDir, { recursive: true, force: true }));
@@ -166,6 +166,14 @@ it('a function on one machine is called on another, tells how far it is, fails a
   expect(await alice.call('functions__double', { n: 4 })).toMatchObject({
     structuredContent: { doubled: 8 },
   });
+  // One that comes later needs nobody's approval: the program has made both.
+  const removeTriple = await alice.tool({ name: 'triple' }, ({ n }) => ({
+    tripled: Number(n) * 3,
+  }));
+  expect(await alice.call('functions__triple', { n: 4 })).toMatchObject({
+    structuredContent: { tripled: 12 },
+  });
+  removeTriple();
   await alice.grant({ peer: 'bob', tools: ['functions/double'] });
   const name = 'alice__functions__double';
   const offered = async (): Promise<unknown> => bob.call(name, { n: 1 }).catch(() => undefined);
@@ -192,6 +200,54 @@ it('a function on one machine is called on another, tells how far it is, fails a
   remove();
   const gone = (): Promise<unknown> => alice.call('functions__double', { n: 4 }).catch(codeOf);
   await eventually('it is gone', gone, (code) => code === 'STARLING_TOOL_UNKNOWN');
+});
+
+it('a function that two machines offer is listed once; the other one is asked where one is lost, and a call is tried again', async () => {
+  const memory = new MemoryNetwork();
+  const alice = await memoryNode(memory, '10.0.0.1', { name: 'alice', list: { merge: true } });
+  const { ticket } = await alice.createTicket({ uses: 2 });
+  const bob = await memoryNode(memory, '10.0.0.2', { name: 'bob', join: ticket });
+  const carol = await memoryNode(memory, '10.0.0.3', { name: 'carol', join: ticket });
+  const calls = { bob: 0, carol: 0 };
+  let hang: (() => void) | undefined;
+  const double = { name: 'double', annotations: { idempotentHint: true } };
+  for (const [name, node] of [
+    ['bob', bob],
+    ['carol', carol],
+  ] as const) {
+    await node.tool(double, async ({ n }) => {
+      calls[name] += 1;
+      if (n === 'hang' && hang !== undefined) {
+        const lost = hang;
+        hang = undefined;
+        lost();
+        await new Promise(() => undefined);
+      }
+      return { by: name };
+    });
+    await eventually(
+      'it knows alice',
+      async () => node.grant({ peer: 'alice', tools: ['functions/double'] }).catch(() => undefined),
+      (grant) => grant !== undefined,
+    );
+  }
+  const name = 'functions__double';
+  const ask = async (): Promise<unknown> => {
+    const answer = await alice.call(name, { n: 1 }).catch(() => undefined);
+    return (answer?.['structuredContent'] as { by?: string } | undefined)?.by;
+  };
+  await eventually('one is asked', ask, (by) => by !== undefined);
+  const isLost = new Promise<string>((resolve) => {
+    const before = { ...calls };
+    hang = () => resolve(calls.bob > before.bob ? 'bob' : 'carol');
+  });
+  const answer = alice.call(name, { n: 'hang' });
+  const lost = await isLost;
+  const other = lost === 'bob' ? 'carol' : 'bob';
+  // While one is busy the other one is asked.
+  await eventually('the other one is asked', ask, (by) => by === other);
+  memory.forget(lost === 'bob' ? '10.0.0.2' : '10.0.0.3');
+  expect(await answer).toMatchObject({ structuredContent: { by: other } });
 });
 
 function codeOf(error: unknown): unknown {

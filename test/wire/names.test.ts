@@ -42,6 +42,7 @@ const PINNED = [
   'starling-succession+jwt',
   'starling-behalf+jwt',
   'starling-ballot+jwt',
+  'starling-spread+jwt',
   'starling-board+jwt',
   'starling-budget+jwt',
   'starling-budget-batch+jwt',

@@ -107,10 +107,17 @@ export class AgentDirectory {
     const [agent, ...others] = agents;
     if (agent === undefined) throw unknownAgent(agentId);
     const here = agents.find(({ node }) => node === this.#components.self.name);
-    if (others.length > 0 && here === undefined) throw ambiguous(agentId, agents);
+    const isOne = others.length === 0 || areParts(agents);
+    if (!isOne && here === undefined) throw ambiguous(agentId, agents);
     // A list may be seconds old; how one agent does is asked of its node at this moment.
     const view = here ?? (await this.askNow(agent).catch(() => undefined)) ?? agent;
-    return { agentId: view.id, ...this.#trusted(view) };
+    const parts = agents.filter(({ spread }) => spread !== undefined && spread === view.spread);
+    const rest = parts.filter(({ endpoint }) => endpoint !== view.endpoint);
+    return {
+      agentId: view.id,
+      ...this.#trusted(view),
+      ...(rest.length === 0 ? {} : { parts: rest.map(({ endpoint }) => endpoint) }),
+    };
   }
 
   /** Who can do what, as far as `principal` may know. */
@@ -140,13 +147,25 @@ export class AgentDirectory {
     return peers.now(node, name);
   }
 
-  /** The agent that an address means; asks its node where nothing is known of it. @throws STARLING_USAGE */
-  async find(text: string): Promise<AgentPlace | undefined> {
+  /**
+   * The agent that an address means, or all parts of one that is spread over several nodes, as far as `principal` may write
+   * to them; asks its node where nothing is known of it. @throws STARLING_USAGE
+   */
+  async find(principal: Principal, text: string): Promise<readonly AgentView[]> {
     const address = parseAddress(text);
-    const known = this.#found(address);
-    if (known !== undefined || address.node === this.#components.self.name) return known;
-    await this.#components.peers.refresh(address.node);
-    return this.#found(address);
+    const { self, peers } = this.#components;
+    let known = this.#meant(address);
+    // Which parts there are changes; a list that is fresh is not asked for again.
+    const isSpread = address.node === undefined && known[0]?.spread !== undefined;
+    if ((known.length === 0 && address.node !== self.name) || isSpread) {
+      await peers.refresh(address.node);
+      known = this.#meant(address);
+    }
+    if (known.length < 2) return known;
+    const open = known.filter(({ name, node }) =>
+      this.#allows(principal, { name, ...this.#owner(node) }, { what: 'message' }),
+    );
+    return open.length > 0 ? open : known;
   }
 
   /** Whether `text` is the id or the name of an agent of another node than `node`, as far as is known without asking. */
@@ -223,16 +242,24 @@ export class AgentDirectory {
     return local.all().map((agent) => local.view(agent));
   }
 
-  /** The agent that an address means, as far as this node knows without asking. @throws STARLING_USAGE */
+  /** The agent that an address means, as far as this node knows without asking; of several parts one. @throws STARLING_USAGE */
   #found(address: AgentAddress): AgentPlace | undefined {
+    return this.#meant(address)[0];
+  }
+
+  /** As {@link AgentDirectory.#found}, with all parts of an agent that is spread; one of this node comes first. @throws STARLING_USAGE */
+  #meant(address: AgentAddress): readonly AgentView[] {
     const { local, peers, self } = this.#components;
     const text = address.node === undefined ? address.name : `${address.name}@${address.node}`;
     const own = address.node === undefined || address.node === self.name;
-    const here = own ? local.find(address.name) : undefined;
-    if (here !== undefined) return { name: here.announcement.name, node: self.name };
+    const found = own ? local.find(address.name) : undefined;
+    const here = found === undefined ? undefined : local.view(found);
+    if (here !== undefined && (here.spread === undefined || address.node !== undefined))
+      return [here];
     const all = peers.called(text);
-    if (all.length > 1) throw ambiguous(text, all);
-    return all[0];
+    if (here !== undefined) return [here, ...all.filter(({ spread }) => spread === here.spread)];
+    if (all.length > 1 && !areParts(all)) throw ambiguous(text, all);
+    return all;
   }
 
   #owner(node: string | undefined): { node?: string } {
@@ -271,6 +298,12 @@ export class AgentDirectory {
     const senders = this.#ownNames(principal).filter((name) => from === undefined || name === from);
     return senders.some((name) => may({ ...wanted, args: { from: name } }));
   }
+}
+
+/** Whether they are parts of one agent. */
+function areParts(agents: readonly AgentView[]): boolean {
+  const [first] = agents;
+  return first?.spread !== undefined && agents.every(({ spread }) => spread === first.spread);
 }
 
 /** As lists have it: without the schemas of its capabilities. */

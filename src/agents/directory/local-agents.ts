@@ -265,6 +265,8 @@ class NodeAgents implements LocalAgents {
     const given = Object.fromEntries(
       Object.entries(init).filter(([, value]) => value !== undefined),
     ) as AnnounceInit;
+    // What was a part of a spread agent is one only as long as it says so.
+    const { spread: _earlier, ...known } = before ?? {};
     const { definitions = {}, ...announcement } = {
       id: labelOf('agent', clock.now(), random),
       kind: 'attached',
@@ -273,7 +275,7 @@ class NodeAgents implements LocalAgents {
       zone: 'local',
       tags: [],
       listed: false,
-      ...before,
+      ...known,
       ...given,
     };
     return Object.keys(definitions).length === 0 ? announcement : { ...announcement, definitions };

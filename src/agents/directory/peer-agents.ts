@@ -19,6 +19,7 @@ import {
 } from '../limits.ts';
 import { isAgentName } from '../names.ts';
 import type { AgentListResult, AgentView, CapabilityDefinition } from '../types.ts';
+import type { SpreadProofs } from './spread-proof.ts';
 
 /** What peers' agents are known by. */
 export interface PeerAgentsComponents {
@@ -27,6 +28,7 @@ export interface PeerAgentsComponents {
   list(peer: PeerView, agentId?: string): Promise<JsonObject>;
   /** What a peer lists to all members, also while it is away. */
   readonly listedBy?: (this: void, peer: PeerId) => readonly ListedAgent[];
+  readonly proofs: SpreadProofs;
   readonly clock: Clock;
 }
 
@@ -51,6 +53,7 @@ interface Listed {
 }
 
 const TEXT_MAX = 256;
+const PROOF_MAX = 4096;
 const text = z.string().max(TEXT_MAX);
 const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const counter = count.catch(0);
@@ -73,6 +76,7 @@ const AGENT = z.object({
   zone: text.catch(''),
   tags: z.array(text).max(CAPABILITIES_MAX).catch([]),
   listed: z.boolean().catch(false),
+  spread: z.string().max(PROOF_MAX).optional().catch(undefined),
   status: z.enum(['online', 'offline', 'stopped']),
   free: counter,
   busy: count.optional().catch(undefined),
@@ -144,7 +148,7 @@ class KnownAgents implements PeerAgents {
     if (peer === undefined) return undefined;
     const { agents } = LIST.parse(await this.#components.list(peer, name));
     const read = AGENT.safeParse(agents[0]);
-    return read.success && read.data.name === name ? asView(read.data, peer) : undefined;
+    return read.success && read.data.name === name ? this.#viewOf(read.data, peer) : undefined;
   }
 
   forget(peer: PeerId): void {
@@ -177,7 +181,7 @@ class KnownAgents implements PeerAgents {
       const { agents } = LIST.parse(await this.#components.list(peer));
       const views = agents.flatMap((agent) => {
         const read = AGENT.safeParse(agent);
-        return read.success ? [asView(read.data, peer)] : [];
+        return read.success ? [this.#viewOf(read.data, peer)] : [];
       });
       const at = this.#components.clock.now();
       this.#listed.set(peer.peerId, { agents: views, digest: peer.presence?.agents, at });
@@ -188,6 +192,14 @@ class KnownAgents implements PeerAgents {
     } finally {
       this.#permits.give();
     }
+  }
+
+  /** Whoever has spread an agent says who has a part of it, and not who claims to have one. */
+  #viewOf(said: z.infer<typeof AGENT>, peer: PeerView): AgentView {
+    const { spread, ...view } = asView(said, peer);
+    const claims = spread === undefined ? undefined : this.#components.proofs.read(spread);
+    const isPart = claims?.agent === said.name && claims.on.includes(peer.did);
+    return spread !== undefined && isPart ? { ...view, spread } : view;
   }
 }
 
@@ -227,7 +239,7 @@ function announcedBy(listed: ListedAgent, peer: PeerView): AgentView {
 /** Where an agent is, and which key answers for it, is what this node knows, and not the peer's word. */
 function asView(said: z.infer<typeof AGENT>, peer: PeerView): AgentView {
   const { avgResponseTime, ...metrics } = said.metrics;
-  const { busy, definitions, health, ...rest } = said;
+  const { busy, definitions, health, spread, ...rest } = said;
   return atNode(
     {
       ...rest,
@@ -235,6 +247,7 @@ function asView(said: z.infer<typeof AGENT>, peer: PeerView): AgentView {
       busy: busy ?? Math.max(0, rest.maxConcurrentTasks - rest.free),
       ...(health === undefined ? {} : { health }),
       ...(definitions === undefined ? {} : { definitions: definitionsIn(definitions) }),
+      ...(spread === undefined ? {} : { spread }),
       metrics: { ...metrics, ...(avgResponseTime === undefined ? {} : { avgResponseTime }) },
       did: peer.did,
       node: peer.alias,

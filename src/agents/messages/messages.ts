@@ -35,8 +35,15 @@ import type {
 /** What messages go by. */
 export interface MessagesComponents extends PeerMessagesComponents {
   readonly membership: Pick<Membership, 'byAlias' | 'find' | 'resolve'>;
-  /** The agent of this address; asks peers where this node does not know it. */
-  find(address: string): Promise<{ readonly name: string; readonly node: string } | undefined>;
+  /**
+   * The agent of this address, or the parts of one that is spread over several nodes, in the order to try them; asks peers
+   * where this node does not know it. What has the same `affinity` goes to the same part while that one lives.
+   */
+  find(
+    principal: Principal,
+    address: string,
+    affinity: string | undefined,
+  ): Promise<readonly { readonly name: string; readonly node: string }[]>;
   /** @throws STARLING_CALL_REFUSED */
   require(
     principal: Principal,
@@ -184,20 +191,46 @@ class NodeMessages implements Messages {
     const message = this.#messageOf(principal, { ...init, type }, sender);
     const size = Buffer.byteLength(JSON.stringify(message));
     if (size > MESSAGE_BYTES_MAX) throw tooLong(to, size);
-    const found = await this.#target(principal, to);
+    const places = await this.#targets(principal, to, affinityOf(message, sender));
+    for (const [index, found] of places.entries()) {
+      try {
+        return await this.#sendTo(found, { principal, init, message, sender, signal });
+      } catch (error) {
+        if (index === places.length - 1 || signal.aborted || !isUntouched(error)) throw error;
+      }
+    }
+    throw unknownAgent(to);
+  }
+
+  async #sendTo(
+    found: { readonly name: string; readonly node?: string },
+    {
+      principal,
+      init,
+      message,
+      sender,
+      signal,
+    }: {
+      readonly principal: Principal;
+      readonly init: MessageInit;
+      readonly message: AgentMessage;
+      readonly sender: Sender;
+      readonly signal: AbortSignal;
+    },
+  ): Promise<AgentMessageResult> {
     // The address may mean another agent than when the guard was asked.
     this.#components.require(principal, found, {
       from: sender.agent?.announcement.name,
       isTask: init.isTask === true,
     });
-    if (found.node === undefined) {
-      const agent = this.#components.local.find(found.name);
-      if (agent === undefined) throw unknownAgent(to);
-      const how = { sender: senderKey(principal), signal, isUntimed: init.isUntimed === true };
-      const answer = await this.#deliver(agent, message, how);
-      return typeof init.sealed === 'string' ? this.#sealedFor(principal, answer) : answer;
+    if (found.node !== undefined) {
+      return this.#peers.send(found.node, found.name, { principal, init, message, sender });
     }
-    return this.#peers.send(found.node, found.name, { principal, init, message, sender });
+    const agent = this.#components.local.find(found.name);
+    if (agent === undefined) throw unknownAgent(found.name);
+    const how = { sender: senderKey(principal), signal, isUntimed: init.isUntimed === true };
+    const answer = await this.#deliver(agent, message, how);
+    return typeof init.sealed === 'string' ? this.#sealedFor(principal, answer) : answer;
   }
 
   /** The answer to what came sealed is sealed. */
@@ -209,21 +242,25 @@ class NodeMessages implements Messages {
   }
 
   /** Where an address leads; a node that is away has no list to look it up in. @throws STARLING_AGENT_UNKNOWN */
-  async #target(principal: Principal, to: string): Promise<{ name: string; node?: string }> {
+  async #targets(
+    principal: Principal,
+    to: string,
+    affinity: string | undefined,
+  ): Promise<readonly { name: string; node?: string }[]> {
     const { self, membership, local } = this.#components;
     if (principal.kind === 'peer') {
       const agent = local.find(parseAddress(to).name);
       if (agent === undefined) throw unknownAgent(to);
-      return { name: agent.announcement.name };
+      return [{ name: agent.announcement.name }];
     }
-    const found = await this.#components.find(to);
-    if (found !== undefined) {
-      return { name: found.name, ...(found.node === self.name ? {} : { node: found.node }) };
+    const found = await this.#components.find(principal, to, affinity);
+    if (found.length > 0) {
+      return found.map(({ name, node }) => ({ name, ...(node === self.name ? {} : { node }) }));
     }
     const { name, node } = parseAddress(to);
     if (node === undefined || node === self.name) throw unknownAgent(to);
     // An older list may not have it yet, and the node of the agent knows best.
-    return { name, node: membership.resolve(node).alias };
+    return [{ name, node: membership.resolve(node).alias }];
   }
 
   async #deliver(
@@ -337,6 +374,30 @@ function requireFit(
   if (problems.length === 0) return;
   if (what === 'result') agent.metrics.failed();
   throw misfit(agent.announcement.name, what, problems);
+}
+
+/**
+ * Nothing came of the message where it was sent to, and nothing will: another part of the agent may have it. Where nobody
+ * knows, none may: a message is dealt with once.
+ */
+function isUntouched(error: unknown): boolean {
+  if (!(error instanceof StarlingError)) return false;
+  if (UNTOUCHED.includes(error.code)) return true;
+  const { reason } = error.data;
+  return error.code === 'STARLING_AGENT_FAILED' && (reason === 'stopped' || reason === 'full');
+}
+
+const UNTOUCHED: readonly string[] = [
+  'STARLING_AGENT_UNKNOWN',
+  'STARLING_CALL_REFUSED',
+  'STARLING_LIMIT_EXCEEDED',
+  'STARLING_RATE_LIMITED',
+];
+
+/** What ties messages of one conversation to one part of an agent, which remembers it. */
+function affinityOf({ metadata }: AgentMessage, { from }: Sender): string | undefined {
+  const { session } = metadata;
+  return typeof session === 'string' ? `${from} ${session}` : undefined;
 }
 
 /** Nobody waits for that answer. */

@@ -4,7 +4,7 @@
  */
 import { boardIdOf } from '../../blackboard/index.ts';
 import type { Blackboard, Board } from '../../blackboard/index.ts';
-import { StarlingError } from '../../core/index.ts';
+import { StarlingError, isObject } from '../../core/index.ts';
 import type { Did, Json } from '../../core/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { Table } from '../../store/index.ts';
@@ -15,12 +15,17 @@ export interface OwnMemory {
   readonly board: string;
   /** The value, or undefined. */
   get(key: string): Json | undefined;
+  /** The least trusted zone that the agent had read from when it stored the value; it has read from there again then. */
+  taintOf(key: string): MemoryTaint | undefined;
   /**
    * Resolves to when it is forgotten, ms since the epoch, once it is durable.
    * @throws STARLING_LIMIT_EXCEEDED where the agent remembers too much, and as `Board.set`
    */
   set(key: string, value: Json, ttl: { readonly ttlMs?: number }): Promise<number | undefined>;
 }
+
+/** From how far away comes what is remembered: less trusted than this node. */
+export type MemoryTaint = 'trusted' | 'external';
 
 /** The memories of all agents of one node. */
 export interface AgentMemory {
@@ -36,6 +41,8 @@ export interface AgentMemoryComponents {
   /** Keeps which board it is: a key that was rotated makes no other one. */
   readonly table: Pick<Table, 'get' | 'put'>;
   readonly self: Did;
+  /** Hears that an agent was reminded of what came from there. */
+  readonly recalled?: (agent: string, taint: MemoryTaint) => void;
 }
 
 /** Things that one agent remembers: less = it forgets by itself, more = one agent fills the board of all. */
@@ -43,6 +50,7 @@ export const MEMORIES_MAX = 1000;
 const BOARD = 'agents.memory';
 const ROW = 'memory-board';
 const AGENT = 'agent:';
+const TAINTED = '$taint';
 
 /** Makes the memories of one node. */
 export function createAgentMemory(components: AgentMemoryComponents): AgentMemory {
@@ -61,7 +69,12 @@ export function createAgentMemory(components: AgentMemoryComponents): AgentMemor
   return {
     async of(principal) {
       if (principal.kind !== 'client' || !principal.name.startsWith(AGENT)) return undefined;
-      return memoryOf(await board(), `${principal.name.slice(AGENT.length)}/`, coming);
+      const agent = principal.name.slice(AGENT.length);
+      return memoryOf(await board(), agent, {
+        taint: principal.taint,
+        coming,
+        recalled: (taint) => components.recalled?.(agent, taint),
+      });
     },
     async forget(name) {
       if ((await components.table.get(ROW)) === undefined) return;
@@ -80,31 +93,65 @@ async function open({ blackboard, table, self }: AgentMemoryComponents): Promise
   return board;
 }
 
-/** `coming` are the places of all agents that are being written for the first time: they count before they are durable. */
-function memoryOf(board: Board, prefix: string, coming: Set<string>): OwnMemory {
+function memoryOf(
+  board: Board,
+  agent: string,
+  {
+    taint,
+    coming,
+    recalled,
+  }: {
+    /** Of whoever stores. */
+    readonly taint: MemoryTaint | undefined;
+    /** Places of all agents that are being written for the first time: they count before they are durable. */
+    readonly coming: Set<string>;
+    readonly recalled: (taint: MemoryTaint) => void;
+  },
+): OwnMemory {
+  const prefix = `${agent}/`;
   const isNew = (place: string): boolean => board.get(place) === undefined;
   const used = (): number =>
     board.entries(prefix).length +
     [...coming].filter((place) => place.startsWith(prefix) && isNew(place)).length;
   return {
     board: board.name,
-    get: (key) => board.get(prefix + key)?.value,
+    get(key) {
+      const stored = readStored(board.get(prefix + key)?.value);
+      if (stored.taint !== undefined) recalled(stored.taint);
+      return stored.value;
+    },
+    taintOf: (key) => readStored(board.get(prefix + key)?.value).taint,
     async set(key, value, ttl) {
       const place = prefix + key;
-      if (!isNew(place) || coming.has(place)) return (await board.set(place, value, ttl)).until;
+      const stored = storedOf(value, taint);
+      if (!isNew(place) || coming.has(place)) return (await board.set(place, stored, ttl)).until;
       if (used() >= MEMORIES_MAX) {
         throw new StarlingError(
           'STARLING_LIMIT_EXCEEDED',
-          `agent ${prefix.slice(0, -1)} remembers ${MEMORIES_MAX} things already`,
+          `agent ${agent} remembers ${MEMORIES_MAX} things already`,
           { hint: 'write over one that is no longer needed, or give each a ttl' },
         );
       }
       coming.add(place);
       try {
-        return (await board.set(place, value, ttl)).until;
+        return (await board.set(place, stored, ttl)).until;
       } finally {
         coming.delete(place);
       }
     },
   };
+}
+
+/** What is on the board of a value: with its taint, where it has one, or could be taken for one that has. */
+function storedOf(value: Json, taint: MemoryTaint | undefined): Json {
+  const isPlain = taint === undefined && !(isObject(value) && TAINTED in value);
+  return isPlain ? value : { [TAINTED]: taint ?? null, value };
+}
+
+function readStored(stored: Json | undefined): { value?: Json; taint?: MemoryTaint } {
+  if (!isObject(stored) || !(TAINTED in stored))
+    return stored === undefined ? {} : { value: stored };
+  const { [TAINTED]: taint, value = null } = stored;
+  const isKnown = taint === 'trusted' || taint === 'external';
+  return { value, ...(isKnown ? { taint } : {}) };
 }

@@ -48,12 +48,18 @@ export class Crew {
   readonly #init: CrewInit;
   /** By number, in the order of their starts. */
   readonly #members = new Map<number, Replica>();
+  #least: number;
+  #most: number;
   #cancelSpare: (() => void) | undefined;
   #isStopped = false;
+  /** How many have ended by themselves. */
+  fell = 0;
 
   constructor(components: CrewComponents, init: CrewInit) {
     this.#components = components;
     this.#init = init;
+    this.#least = init.least;
+    this.#most = init.most;
     this.#growTo(init.least);
   }
 
@@ -67,11 +73,26 @@ export class Crew {
     for (const replica of this.#members.values()) replica.start();
   }
 
+  /** From now on there are so many: more at once, fewer as by {@link Crew.look}. */
+  resize(least: number, most: number): void {
+    this.#least = least;
+    this.#most = most;
+    if (this.#isStopped) return;
+    this.#growTo(least);
+    this.start();
+    this.look();
+  }
+
+  /** All that run begin anew, as if one of them had ended under `one_for_all`. */
+  async renew(): Promise<void> {
+    await Promise.all(this.members.map((replica) => replica.renew('with another')));
+  }
+
   /** Follows the queue: more at once where it needs more, one less after each minute in which it needs fewer. */
   look(): void {
-    const { least, most } = this.#init;
-    if (this.#isStopped || least === most) return;
+    if (this.#isStopped) return;
     const wanted = this.#wanted();
+    if (wanted === this.#members.size && this.#cancelSpare === undefined) return;
     if (wanted < this.#members.size) {
       this.#cancelSpare ??= this.#components.clock.schedule(SPARE_MS, () => this.#endSpare());
       return;
@@ -92,8 +113,9 @@ export class Crew {
   }
 
   #wanted(): number {
-    const { concurrency, least, most } = this.#init;
-    return Math.min(most, Math.max(least, Math.ceil(this.#components.busy() / concurrency)));
+    if (this.#least === this.#most) return this.#most;
+    const needed = Math.ceil(this.#components.busy() / this.#init.concurrency);
+    return Math.min(this.#most, Math.max(this.#least, needed));
   }
 
   #growTo(count: number): void {
@@ -137,6 +159,7 @@ export class Crew {
 
   /** OTP's strategies: which others begin anew when a process has ended by itself. */
   #fell(number: number): void {
+    this.fell += 1;
     const { strategy, title } = this.#init;
     if (strategy === 'one_for_one') return;
     const order = [...this.#members.keys()];

@@ -35,9 +35,12 @@ export function narrowTools(
   return { tools: [...asked], withheld: [] };
 }
 
-/** The operator is root of this node; a client has its scopes, as far as those have them for whom it works. */
+/**
+ * The operator is root of this node; a client has its scopes, as far as those have them for whom it works. What a peer may
+ * do changes with its grants, and is asked at each call of its agent.
+ */
 function mayUse(spawner: Principal, scope: string): boolean {
-  if (spawner.kind === 'operator') return true;
+  if (spawner.kind === 'operator' || spawner.kind === 'peer') return true;
   if (spawner.kind !== 'client' || !scopesCover(spawner.scopes, scope)) return false;
   return (spawner.worksFor ?? []).every((one) => mayUse(one, scope));
 }

@@ -1,7 +1,7 @@
 /** What is kept of agents that the node runs, so that a node that starts again runs them again. */
 import type { Fund } from '../../budget/index.ts';
 import { isObject, messageOf } from '../../core/index.ts';
-import type { JsonObject, Logger } from '../../core/index.ts';
+import type { Did, JsonObject, Logger } from '../../core/index.ts';
 import type { AgentKind, AgentMind } from '../../config/index.ts';
 import type { Table } from '../../store/index.ts';
 import { isAgentName } from '../names.ts';
@@ -15,6 +15,19 @@ export interface RunMind extends AgentMind {
 /** A kind that can be run: with a server, or with a mind. */
 export interface RunnableKind extends AgentKind {
   readonly mind?: RunMind;
+}
+
+/** The part of an agent that is spread over several nodes which this node has, and whom it obeys. */
+export interface RunPart {
+  /** See `SpreadClaims.spread`. */
+  readonly id: string;
+  readonly proof: string;
+  /** The node that looks after the parts, and the token of its lease: whoever comes with a lower one is refused. */
+  readonly parent: Did;
+  readonly token: number;
+  readonly strategy: AgentKind['strategy'];
+  /** Its parent has ended it; absent in a row that is stopped: the operator of this node has. */
+  readonly isEnded?: true;
 }
 
 /** An agent that the node runs, as somebody has spawned it. */
@@ -38,6 +51,8 @@ export interface RunRow {
   readonly thinks?: { readonly model?: string; readonly prompt?: string } & Pick<RunMind, 'scopes'>;
   /** The budgets that its calls count against. */
   readonly fund?: Fund;
+  /** Of a part of an agent that is spread over several nodes. */
+  readonly part?: RunPart;
   readonly spawnedAt: number;
   /** Stopped by somebody: it stays so when the node starts again. */
   readonly stopped: boolean;

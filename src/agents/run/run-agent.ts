@@ -1,15 +1,17 @@
 /** One agent that the node runs: its name, its processes, its mailbox and its rights. */
-import { Secret, StarlingError, isCount, unawaited } from '../../core/index.ts';
+import { randomBytes } from 'node:crypto';
+import { Secret, StarlingError, unawaited } from '../../core/index.ts';
 import type { Clock, JsonObject, Logger, Random } from '../../core/index.ts';
 import type { StdioServer } from '../../config/index.ts';
 import type { AgentProcess, AgentStart } from '../../gateway/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { Agents } from '../agents.ts';
-import { NODE_SENDER, sendersIn } from '../inbox/sender.ts';
 import type { AgentMessage, RunState, RunView } from '../types.ts';
 import type { Group } from './cgroups.ts';
 import { Crew } from './crew.ts';
 import { bestOf } from './lifecycle.ts';
+import { Orders, runPrincipal } from './orders.ts';
+import type { Taint } from './orders.ts';
 import { memoryShare } from './memory-use.ts';
 import { readMemory } from './process-limits.ts';
 import type { LimitPlan } from './process-limits.ts';
@@ -21,7 +23,10 @@ import { failedKind } from './spawn-errors.ts';
 
 /** What an agent that the node runs works with. */
 export interface RunAgentComponents {
-  readonly agents: Pick<Agents, 'announce' | 'mail' | 'message' | 'waiting' | 'watchInbox'>;
+  readonly agents: Pick<
+    Agents,
+    'announce' | 'mail' | 'message' | 'refuseMore' | 'waiting' | 'watchInbox'
+  >;
   startProcess(init: AgentStart): Promise<AgentProcess>;
   readonly startMind?: (init: MindStart) => Promise<AgentProcess>;
   /** Who is meant by a link of a sender; undefined for the operator, whom nothing narrows. */
@@ -78,38 +83,28 @@ export interface RunAgent {
   /** Resolves when it is ready, has been given up, or the time is over. */
   settled(waitMs: number, signal: AbortSignal): Promise<void>;
   view(): RunView;
+  /** Another text for each start of it; and how many of its processes have ended by themselves since. */
+  readonly life: string;
+  readonly fell: number;
+  /** Messages that it deals with, or that wait for it. */
+  readonly waiting: number;
+  /** It is what `row` says from now on: of another parent, or of more or fewer processes. @throws as `start` */
+  become(row: RunRow): Promise<void>;
+  /** All its processes begin anew. */
+  renew(): Promise<void>;
+  /** It was reminded of what came from a zone that is trusted less. */
+  heard(taint: Taint): void;
+  /** It takes no more messages, and deals with those that it has. */
+  refuseMore(): Promise<void>;
   stop(): Promise<void>;
 }
 
 /** How often, and after which pause, a control group is ended in which something still is. */
 const GROUP_TRIES = 10;
 const GROUP_PAUSE_MS = 1000;
+const LIFE_BYTES = 9;
 /** How old what is known of its memory may be. */
 const MEASURED_MS = 5000;
-
-/** From how far away comes what its orders may be made of: less trusted than this node. */
-type Taint = 'trusted' | 'external';
-
-/** Whom an agent that the node runs is for the guard: its name is no name of a client. */
-export function runPrincipal(
-  name: string,
-  scopes: readonly string[],
-  working: {
-    readonly worksFor?: readonly Principal[];
-    readonly hops?: number;
-    readonly taint?: Taint;
-  } = {},
-): Extract<Principal, { kind: 'client' }> {
-  const { worksFor = [], hops = 0, taint } = working;
-  return {
-    kind: 'client',
-    name: `agent:${name}`,
-    scopes,
-    ...(worksFor.length === 0 ? {} : { worksFor }),
-    ...(hops === 0 ? {} : { hops }),
-    ...(taint === undefined ? {} : { taint }),
-  };
-}
 
 /** Makes an agent; `start` starts it. */
 export function createRunAgent(components: RunAgentComponents, init: RunAgentInit): RunAgent {
@@ -117,20 +112,15 @@ export function createRunAgent(components: RunAgentComponents, init: RunAgentIni
 }
 
 class NodeRunAgent implements RunAgent {
-  readonly row: RunRow;
+  row: RunRow;
   readonly log: AgentLog;
+  readonly life: string;
   readonly #components: RunAgentComponents;
   readonly #init: RunAgentInit;
   readonly #self: Principal;
   readonly #crew: Crew;
   readonly #wakers = new Set<() => void>();
-  /** By whom it was asked to do what it does now, and what follows for its rights. */
-  #working: { readonly key: string; readonly principal: Principal };
-  #orders: {
-    readonly senders: ReadonlySet<string>;
-    readonly hops: number;
-    readonly taint?: Taint | undefined;
-  } = { senders: new Set(), hops: 0 };
+  readonly #orders: Orders;
   #mailbox: Mailbox | undefined;
   #isStopped = false;
   /** Of the processes of now. */
@@ -144,9 +134,13 @@ class NodeRunAgent implements RunAgent {
     this.#init = init;
     this.row = init.row;
     this.log = components.log;
+    this.life = randomBytes(LIFE_BYTES).toString('base64url');
     this.#self = runPrincipal(init.row.name, init.row.tools);
-    this.#working = { key: '', principal: this.#self };
     const { row, kind } = init;
+    this.#orders = new Orders(
+      { ...components, inHand: () => this.#mailbox?.inHand() ?? new Map() },
+      { ...row, ownRights: kind.ownRights },
+    );
     const { agents } = components;
     this.#crew = new Crew(
       {
@@ -159,7 +153,7 @@ class NodeRunAgent implements RunAgent {
       {
         title: `agent ${row.name}`,
         restarts: kind.restarts,
-        strategy: kind.strategy,
+        strategy: row.part?.strategy ?? kind.strategy,
         least: row.least ?? row.replicas,
         most: row.replicas,
         concurrency: kind.maxConcurrentTasks,
@@ -179,8 +173,38 @@ class NodeRunAgent implements RunAgent {
     return this.#crew.members.map(({ error }) => error).find((error) => error !== undefined);
   }
 
-  async start(): Promise<string> {
-    const { row, kind, timeoutMs } = this.#init;
+  get fell(): number {
+    return this.#crew.fell;
+  }
+
+  get waiting(): number {
+    if (!this.#isAnnounced || this.#isStopped) return 0;
+    return this.#components.agents.waiting(this.#self, this.row.name);
+  }
+
+  async become(row: RunRow): Promise<void> {
+    this.row = row;
+    if (row.part?.isEnded === true) return;
+    await this.#announce();
+    this.#crew.resize(row.least ?? row.replicas, row.replicas);
+    this.#changed();
+  }
+
+  renew(): Promise<void> {
+    return this.#crew.renew();
+  }
+
+  heard(taint: Taint): void {
+    this.#orders.heard(taint);
+  }
+
+  refuseMore(): Promise<void> {
+    return this.#components.agents.refuseMore(this.#self, this.row.name);
+  }
+
+  async #announce(): Promise<string> {
+    const { kind } = this.#init;
+    const { row } = this;
     const { agentId } = await this.#components.agents.announce(this.#self, {
       name: row.name,
       kind: row.kind,
@@ -188,7 +212,14 @@ class NodeRunAgent implements RunAgent {
       tags: [...kind.tags],
       maxConcurrentTasks: kind.maxConcurrentTasks * row.replicas,
       listed: kind.listed,
+      ...(row.part === undefined ? {} : { spread: row.part.proof }),
     });
+    return agentId;
+  }
+
+  async start(): Promise<string> {
+    const { row, kind, timeoutMs } = this.#init;
+    const agentId = await this.#announce();
     if (this.#isStopped)
       throw new StarlingError('STARLING_STOPPED', `agent ${row.name} was stopped`);
     this.#isAnnounced = true;
@@ -206,7 +237,8 @@ class NodeRunAgent implements RunAgent {
       { concurrency: kind.maxConcurrentTasks, timeoutMs },
     );
     const { least, replicas } = row;
-    if (least !== undefined && least < replicas) this.#followQueue();
+    // The parent of a part may give it other bounds later.
+    if (row.part !== undefined || (least !== undefined && least < replicas)) this.#followQueue();
     return agentId;
   }
 
@@ -231,7 +263,7 @@ class NodeRunAgent implements RunAgent {
   }
 
   view(): RunView {
-    const { kind, least, ownerName, replicas, tools } = this.row;
+    const { kind, least, ownerName, part, replicas, tools } = this.row;
     const { error } = this;
     const { mind } = this.#init.kind;
     const { members } = this.#crew;
@@ -243,6 +275,7 @@ class NodeRunAgent implements RunAgent {
       tools,
       replicas: members.length,
       ...(least === undefined ? {} : { scale: `${least}..${replicas}` }),
+      ...(part === undefined ? {} : { parent: part.parent }),
       pids: members.map(({ pid }) => pid).filter((pid) => pid !== undefined),
       restarts: members.reduce((sum, one) => sum + one.restarts, 0),
       ...(error === undefined ? {} : { error: error.message }),
@@ -326,7 +359,7 @@ class NodeRunAgent implements RunAgent {
       name: `agent ${row.name}`,
       server: { ...server, env: { ...server.env, ...environmentOf(row, number) } },
       protocol: kind.protocol,
-      principal: () => this.#principal(),
+      principal: () => this.#orders.principal(),
       spawned,
       wrote: (line) => this.log.add(line, number),
       within: [...around, ...limits.within],
@@ -346,45 +379,12 @@ class NodeRunAgent implements RunAgent {
       kind,
       mind,
       config,
-      principal: () => this.#principal(),
-      senders: () => this.#senders(),
+      principal: () => this.#orders.principal(),
+      senders: () => this.#orders.senders(),
       asks: runPrincipal(name, mind.scopes),
       wrote: (line) => this.log.add(line, number),
       signal,
     });
-  }
-
-  /**
-   * Its own rights, and those of whom it works for: what it does needs both. What it does after an answer it does for
-   * those whom it answered last: whoever wrote to it could have asked for just that.
-   */
-  #principal(): Principal {
-    const senders = this.#senders();
-    const { hops, taint } = this.#orders;
-    const worksFor = this.#init.kind.ownRights ? [] : senders;
-    const principal = runPrincipal(this.row.name, this.row.tools, {
-      ...(taint === undefined ? {} : { taint }),
-      worksFor,
-      hops,
-    });
-    const key = JSON.stringify(principal);
-    if (key !== this.#working.key) this.#working = { key, principal };
-    return this.#working.principal;
-  }
-
-  #senders(): readonly Principal[] {
-    const inHand = this.#mailbox?.inHand() ?? new Map<AgentMessage, string>();
-    const senders = new Set([...inHand.values()].flatMap(sendersIn));
-    senders.delete(NODE_SENDER);
-    const led = [...inHand.keys()].map(({ metadata }) => metadata['hops']);
-    if (senders.size > 0) {
-      const hops = Math.max(0, ...led.filter(isCount)) + 1;
-      this.#orders = { senders, hops, taint: taintIn([...inHand.keys()]) };
-    }
-    // A sender may have lost its rights since, or be nobody any more.
-    return [...this.#orders.senders]
-      .map((sender) => this.#components.callerOf(sender))
-      .filter((one) => one !== undefined);
   }
 
   #respond(
@@ -425,11 +425,4 @@ function environmentOf(row: RunRow, number: number): StdioServer['env'] {
       ...(row.config === undefined ? {} : { AGENT_CONFIG: JSON.stringify(row.config) }),
     }).map(([name, value]) => [name, new Secret(value)]),
   );
-}
-
-/** The least trusted zone that whoever sent these messages had read from. */
-function taintIn(messages: readonly AgentMessage[]): Taint | undefined {
-  const taints = messages.map(({ metadata }) => metadata['taint']);
-  if (taints.includes('external')) return 'external';
-  return taints.includes('trusted') ? 'trusted' : undefined;
 }

@@ -14,7 +14,8 @@ import { findKind, prepare, requireModel } from './prepare.ts';
 import type { Prepared, WantedMind } from './prepare.ts';
 import { dropRow, readRows, writeRow } from './rows.ts';
 import type { RunRow } from './rows.ts';
-import { createRunAgent, runPrincipal } from './run-agent.ts';
+import { runPrincipal } from './orders.ts';
+import { createRunAgent } from './run-agent.ts';
 import type { RunAgent } from './run-agent.ts';
 import { clearTrouble, tellChange, tellTrouble, tellUnconfined } from './run-health.ts';
 import { boundsOf, requireForm, requireRight, requireRoom } from './spawn-checks.ts';
@@ -102,7 +103,7 @@ class NodeRuns implements Runs {
     if (run === undefined) {
       const result = await agents.end(principal, agent, how);
       // It was stopped before, or its kind is gone.
-      const row = await this.#rowOf(result.name);
+      const row = await this.rowOf(result.name);
       if (how === 'retire') await this.#forget(result.name);
       return row === undefined ? result : { ...result, kind: row.kind };
     }
@@ -129,7 +130,7 @@ class NodeRuns implements Runs {
 
   async logs(principal: Principal, init: LogsInit, signal: AbortSignal): Promise<LogPage> {
     const run = this.#find(init.agent);
-    const owner = (run?.row ?? (await this.#rowOf(init.agent)))?.owner;
+    const owner = (run?.row ?? (await this.rowOf(init.agent)))?.owner;
     if (owner === undefined || (principal.kind !== 'operator' && owner !== keyOf(principal))) {
       throw new StarlingError(
         'STARLING_AGENT_UNKNOWN',
@@ -163,6 +164,30 @@ class NodeRuns implements Runs {
     );
     if (run !== undefined) return runPrincipal(run.row.name, run.row.tools);
     return this.#components.principalOf(link);
+  }
+
+  running(name: string): RunAgent | undefined {
+    return this.#runs.get(name);
+  }
+
+  parts(): readonly RunAgent[] {
+    return [...this.#runs.values()].filter(({ row }) => row.part !== undefined);
+  }
+
+  async rowOf(name: string): Promise<RunRow | undefined> {
+    const { table, logger } = this.#components;
+    const running = this.#runs.get(name)?.row;
+    return running ?? (await readRows(table, logger)).find((row) => row.name === name);
+  }
+
+  async become(row: RunRow): Promise<void> {
+    const { name } = row;
+    await this.#alone(name, async () => {
+      const run = this.#runs.get(name);
+      if (run === undefined && !row.stopped) return;
+      await writeRow(this.#components.table, row);
+      await run?.become(row);
+    });
   }
 
   spawnerGone(key: string): void {
@@ -202,8 +227,9 @@ class NodeRuns implements Runs {
     const asked = init.tools ?? (isShipped ? [] : undefined);
     const { tools, withheld } = narrowTools(principal, kind.tools, asked);
     const { thinks } = kind;
-    const scopes =
-      thinks === undefined ? [] : requireModel(this.#components, thinks.model, principal);
+    // The model of a part is that of its kind, which is this operator's.
+    const asker = init.part === undefined ? principal : OPERATOR;
+    const scopes = thinks === undefined ? [] : requireModel(this.#components, thinks.model, asker);
     const row: RunRow = {
       name,
       kind: init.kind,
@@ -216,6 +242,7 @@ class NodeRuns implements Runs {
       resources,
       ...(config === undefined ? {} : { config }),
       ...(thinks === undefined ? {} : { thinks: { ...wanted, scopes } }),
+      ...(init.part === undefined ? {} : { part: init.part }),
       spawnedAt: clock.now(),
       stopped: false,
     };
@@ -223,7 +250,7 @@ class NodeRuns implements Runs {
     try {
       await this.#requireOwner(principal, row);
       if (thinks !== undefined) {
-        await this.#components.requireModelThere?.(thinks.model, principal, signal);
+        await this.#components.requireModelThere?.(thinks.model, asker, signal);
       }
       const prepared = await this.#prepare(row);
       if (before !== undefined) await before.stop();
@@ -288,17 +315,12 @@ class NodeRuns implements Runs {
 
   /** Another spawner's agent stays that one's, also while it is stopped. @throws STARLING_AGENT_TAKEN */
   async #requireOwner(principal: Principal, { name, owner }: RunRow): Promise<void> {
-    const had = (await this.#rowOf(name))?.owner;
+    const had = (await this.rowOf(name))?.owner;
     if (had === undefined || had === owner || principal.kind === 'operator') return;
     throw new StarlingError('STARLING_AGENT_TAKEN', `the agent '${name}' is somebody else's`, {
       hint: 'take another name',
       data: { agentId: name, reason: 'taken' },
     });
-  }
-
-  async #rowOf(name: string): Promise<RunRow | undefined> {
-    const { table, logger } = this.#components;
-    return (await readRows(table, logger)).find((row) => row.name === name);
   }
 
   #processes(counts: (row: RunRow) => boolean): number {

@@ -1,9 +1,11 @@
 /** The tools by which agents are run: VisionFlow's `agent_spawn`, and what they write. */
 import { z } from 'zod';
+import { StarlingError } from '../../core/index.ts';
 import { defineTool } from '../../gateway/index.ts';
 import type { BuiltinTool } from '../../gateway/index.ts';
-import { LOG_LINES_MAX, LOG_WAIT_MAX_S, SPAWN_WAIT_MAX_S } from '../limits.ts';
-import type { AgentLogsResult, AgentSpawnResult } from '../types.ts';
+import type { Principal } from '../../guard/index.ts';
+import { LOG_LINES_MAX, LOG_WAIT_MAX_S, SPAWN_WAIT_MAX_S, SPREAD_NODES_MAX } from '../limits.ts';
+import type { AgentLogsResult, AgentSpawnResult, AgentSpreadResult } from '../types.ts';
 import type { Runs, SpawnInit } from './types.ts';
 
 const LINES_DEFAULT = 100;
@@ -12,9 +14,23 @@ const amount = z.union([z.string().max(32), z.number().positive()]);
 const REPLICAS = /^([1-9]|[1-5]\d|6[0-4])(?:\.\.([1-9]|[1-5]\d|6[0-4]))?$/;
 const scopes = z.array(z.string().min(1).max(512)).max(64);
 
+/** What runs agents: on this node, and in parts on several. */
+export interface RunToolComponents {
+  readonly runs: Runs;
+  /** Absent: agents run on this node alone. */
+  readonly spread?: Spread;
+}
+
+/** Spreads an agent over nodes. @throws as `Spreads.spread` */
+export type Spread = (
+  principal: Principal,
+  init: SpawnInit & { readonly on: readonly string[] },
+  signal: AbortSignal,
+) => Promise<AgentSpreadResult>;
+
 /** `agent_spawn`, `agent_logs`. */
-export function runTools({ runs }: { readonly runs: Runs }): readonly BuiltinTool[] {
-  return [spawnTool(runs), logsTool(runs)];
+export function runTools({ runs, spread }: RunToolComponents): readonly BuiltinTool[] {
+  return [spawnTool(runs, spread), logsTool(runs)];
 }
 
 const SPAWN = z.object({
@@ -24,6 +40,14 @@ const SPAWN = z.object({
     .union([z.number().int().min(1).max(64), z.string().regex(REPLICAS)])
     .optional()
     .describe('Processes, default 1; or like 1..5: as many as the queue needs.'),
+  on: z
+    .array(z.string().min(1).max(256))
+    .min(1)
+    .max(SPREAD_NODES_MAX)
+    .optional()
+    .describe(
+      'Nodes that each have a part of it, under its one name: aliases of peers, or of this node. Each must let this one spawn the kind.',
+    ),
   tools: scopes
     .optional()
     .describe('What it may use, of what its kind may: tool:files/*. Default all of that.'),
@@ -77,7 +101,7 @@ function replicasIn(said: string | number | undefined): SpawnInit['replicas'] {
   return { least: Number(least), most: Number(most) };
 }
 
-function spawnTool(runs: Runs): BuiltinTool {
+function spawnTool(runs: Runs, spread: Spread | undefined): BuiltinTool {
   return defineTool({
     name: 'agent_spawn',
     title: 'Run an agent',
@@ -88,26 +112,40 @@ function spawnTool(runs: Runs): BuiltinTool {
     clients: 'ask',
     onTop: true,
     waits: true,
-    run: (input, { principal, signal }): Promise<AgentSpawnResult> => {
-      const { agentType, budget, config, model, prompt, resources, name, replicas, tools } = input;
-      return runs.spawn(
-        principal,
-        {
-          kind: agentType,
-          name,
-          replicas: replicasIn(replicas),
-          tools,
-          resources,
-          config,
-          model,
-          prompt,
-          budget,
-          capabilities: capabilitiesIn(config),
-          waitMs: (input.wait_s ?? 0) * 1000,
-        },
-        signal,
-      );
+    run: (input, { principal, signal }): Promise<AgentSpawnResult | AgentSpreadResult> => {
+      const init = initOf(input);
+      const { on } = input;
+      if (on === undefined) return runs.spawn(principal, init, signal);
+      requireSpreadable(init);
+      if (spread !== undefined) return spread(principal, { ...init, on }, signal);
+      throw new StarlingError('STARLING_USAGE', 'this node spreads no agents');
     },
+  });
+}
+
+function initOf(input: z.infer<typeof SPAWN>): SpawnInit {
+  const { agentType, budget, config, model, prompt, resources, name, replicas, tools } = input;
+  return {
+    kind: agentType,
+    name,
+    replicas: replicasIn(replicas),
+    tools,
+    resources,
+    config,
+    model,
+    prompt,
+    budget,
+    capabilities: capabilitiesIn(config),
+    waitMs: (input.wait_s ?? 0) * 1000,
+  };
+}
+
+/** @throws STARLING_USAGE for what a node does not take from another one */
+function requireSpreadable({ budget, model, prompt }: SpawnInit): void {
+  const own = Object.entries({ budget, model, prompt }).find(([, value]) => value !== undefined);
+  if (own === undefined) return;
+  throw new StarlingError('STARLING_USAGE', `an agent on several nodes takes no ${own[0]}`, {
+    hint: 'what its parts think with is in the kind of each node: agents.kinds.<name>',
   });
 }
 

@@ -18,7 +18,8 @@ import type { AgentEndResult, AgentSpawnResult, RunView } from '../types.ts';
 import type { LogPage } from './log.ts';
 import type { PrepareComponents } from './prepare.ts';
 import type { ResourcesInit } from './process-limits.ts';
-import type { MindStart } from './run-agent.ts';
+import type { RunPart, RunRow } from './rows.ts';
+import type { MindStart, RunAgent } from './run-agent.ts';
 
 /** What running agents takes. */
 export interface RunsComponents extends PrepareComponents {
@@ -57,6 +58,8 @@ export interface SpawnInit {
   readonly prompt?: string | undefined;
   /** What its calls count against: a budget, so much of one, or so much: see {@link Funds}. */
   readonly budget?: string | undefined;
+  /** Of a part of an agent that is spread over several nodes. */
+  readonly part?: RunPart | undefined;
   /** How long to wait for it to be ready. */
   readonly waitMs: number;
 }
@@ -86,6 +89,14 @@ export interface Runs extends Startable {
   budgetsOf(principal: Principal): readonly string[];
   /** Who is meant by a link of a chain (`chainOf`) now, without those for whom that one works; undefined for the operator. */
   callerOf(link: string): Principal | undefined;
+  /** What runs under `name`; undefined where nothing does. */
+  running(name: string): RunAgent | undefined;
+  /** Those of its agents that are parts of agents on several nodes. */
+  parts(): readonly RunAgent[];
+  /** What is kept of `name`, whether it runs or was stopped. */
+  rowOf(name: string): Promise<RunRow | undefined>;
+  /** What runs under the name of `row` is what that says from now on: on disk first. @throws STARLING_STATE_UNUSABLE, … */
+  become(row: RunRow): Promise<void>;
   /** Whoever goes by `key` is nobody any more: what it spawned ends. */
   spawnerGone(key: string): void;
 }

@@ -59,6 +59,8 @@ export interface OwnMemory {
   /** The name of the board on which that is. */
   readonly board: string;
   get(key: string): Json | undefined;
+  /** The least trusted zone that the agent had read from when it stored the value. */
+  taintOf(key: string): 'trusted' | 'external' | undefined;
   /** Resolves to when the value is forgotten, ms since the epoch. */
   set(key: string, value: Json, options: SetOptions): Promise<number | undefined>;
 }
@@ -300,6 +302,7 @@ async function memoryOf(
   return {
     board: name,
     get: (key) => found.get(key)?.value,
+    taintOf: () => undefined,
     set: async (key, value, options) => (await found.set(key, value, options)).until,
   };
 }
@@ -338,7 +341,14 @@ function memoryTools(components: BoardCareComponents): readonly BuiltinTool[] {
         const memory = await memoryOf(components, input, { what: 'read', context });
         const value = memory.get(input.key);
         const { board: name } = memory;
-        return { found: value !== undefined, key: input.key, swarmId: name, value: value ?? null };
+        const taint = memory.taintOf(input.key);
+        return {
+          found: value !== undefined,
+          key: input.key,
+          swarmId: name,
+          value: value ?? null,
+          ...(taint === undefined ? {} : { taint }),
+        };
       },
     }),
   ];

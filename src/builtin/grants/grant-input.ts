@@ -31,6 +31,7 @@ export const WHAT = {
   prompts: patterns('Prompts, e.g. `git/*`.'),
   servers: patterns('Servers of which everything is meant, e.g. `files`.'),
   agents: patterns('Agents to write to, e.g. `reviewer`, `team-*`.'),
+  spawns: patterns('Kinds of agents to run on this node, e.g. `coder`, `team-*`.'),
   models: patterns('Language models to use, e.g. `gpu/*`, `gpu/**`.'),
 } as const;
 
@@ -152,6 +153,7 @@ export interface Granted {
   readonly prompts?: readonly string[] | undefined;
   readonly servers?: readonly string[] | undefined;
   readonly agents?: readonly string[] | undefined;
+  readonly spawns?: readonly string[] | undefined;
   readonly models?: readonly string[] | undefined;
 }
 
@@ -163,6 +165,7 @@ export function capabilitiesOf(granted: Granted): readonly Capability[] {
     prompts = [],
     servers = [],
     agents = [],
+    spawns = [],
     models = [],
   } = granted;
   const whole = servers.flatMap((server) => [
@@ -181,6 +184,7 @@ export function capabilitiesOf(granted: Granted): readonly Capability[] {
     ),
     ...whole,
     ...agents.map((agent) => ({ resource: agentOf(agent), ability: 'agent/message' })),
+    ...spawns.map((kind) => ({ resource: agentOf(kind), ability: 'agent/spawn' })),
     ...models.map((model) => ({ resource: modelOf(model), ability: 'model/use' })),
   ];
   if (capabilities.length > CAPABILITIES_MAX) throw tooMany(capabilities.length);

@@ -180,4 +180,6 @@ export interface MemoryRetrieveResult {
   readonly key: string;
   readonly swarmId: string;
   readonly value: Json;
+  /** Of an agent's own: the least trusted zone that it had read from when it stored the value. */
+  readonly taint?: 'trusted' | 'external';
 }

@@ -10,6 +10,7 @@ export interface GrantOptions extends CommonOptions {
   readonly prompt?: readonly string[];
   readonly server?: readonly string[];
   readonly agent?: readonly string[];
+  readonly spawn?: readonly string[];
   readonly model?: readonly string[];
   /** A board that is not open, and what may be done there. */
   readonly board?: string;
@@ -36,18 +37,22 @@ export interface TypedThings {
   readonly prompts: readonly string[];
   readonly servers: readonly string[];
   readonly agents: readonly string[];
+  /** Kinds of agents. */
+  readonly spawns: readonly string[];
   readonly models: readonly string[];
 }
 
 /** What the options grant. */
 export function thingsIn(options: GrantOptions): TypedThings {
-  const { tool = [], resource = [], prompt = [], server = [], agent = [], model = [] } = options;
+  const { tool = [], resource = [], prompt = [], server = [] } = options;
+  const { agent = [], spawn = [], model = [] } = options;
   return {
     tools: tool,
     resources: resource,
     prompts: prompt,
     servers: server,
     agents: agent,
+    spawns: spawn,
     models: model,
   };
 }

@@ -149,6 +149,14 @@ export const agentsSchema = z
       .describe(
         'A board on which this node keeps the events that it tells, for those who come later.',
       ),
+    spread: z
+      .strictObject({
+        board: z.string().min(1).max(64).describe('Name of a strong board.'),
+      })
+      .optional()
+      .describe(
+        'A strong board by which this node spreads agents over several nodes, and looks after those that were spread over it.',
+      ),
     unconfined: z
       .boolean()
       .default(false)

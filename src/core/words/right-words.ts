@@ -8,6 +8,7 @@ const VERBS: Readonly<Record<string, string>> = {
   'prompt/get': 'get the prompt',
   'agent/message': 'write to the agent',
   'agent/task': 'give tasks to the agent',
+  'agent/spawn': 'run agents of the kind',
   'model/use': 'use the model',
   'board/read': 'read the board',
   'board/write': 'write to the board',

@@ -4,6 +4,7 @@ import { StarlingError, VERSION, isObject, messageOf, unawaited } from '../../co
 import type { Json, JsonObject, Logger } from '../../core/index.ts';
 import type { ListedTool, ServerCatalog } from '../../directory/index.ts';
 import { eraOf } from '../wire/era.ts';
+import { markOwn } from '../pins/own-catalogs.ts';
 import { RPC, errorBytes, errorOf, parseFrame, resultBytes } from '../wire/frame.ts';
 import { progressOf } from './call-progress.ts';
 import { readJsonSchema } from './json-schema.ts';
@@ -63,7 +64,9 @@ class Functions implements FunctionServer {
       });
     }
     const { description = name, inputSchema = { type: 'object' } } = tool;
-    const definition = { name, description, inputSchema };
+    const { annotations } = tool;
+    const hints = annotations === undefined ? {} : { annotations: { ...annotations } };
+    const definition = { name, description, inputSchema, ...hints };
     const input = tool.inputSchema === undefined ? undefined : readJsonSchema(inputSchema);
     this.#offered.set(name, { tool, definition, input });
     this.#listAnew();
@@ -116,7 +119,8 @@ class Functions implements FunctionServer {
   }
 
   #list(): ServerCatalog {
-    return {
+    // A function that is offered later is no change of somebody else's list.
+    return markOwn({
       server: FUNCTIONS_SERVER,
       capabilities: { tools: {} },
       serverInfo: { name: FUNCTIONS_SERVER, version: VERSION },
@@ -124,7 +128,7 @@ class Functions implements FunctionServer {
       resources: [],
       templates: [],
       prompts: [],
-    };
+    });
   }
 
   #listAnew(): void {

@@ -13,6 +13,7 @@ import { definitionOf } from './definition.ts';
 import { differenceOf } from './definition-difference.ts';
 import { grantedNames } from './granted-names.ts';
 import type { PinGrants } from './granted-names.ts';
+import { isOwn } from './own-catalogs.ts';
 import { TEXT_MAX, createPinTable } from './pin-rows.ts';
 import type { PinOwner, PinRow, PinTable } from './pin-rows.ts';
 import { createPinnedServer, isReviewable } from './pinned-server.ts';
@@ -189,7 +190,8 @@ class NodePins implements Pins {
     server: string,
     catalog: Catalog,
   ): Review<Catalog> {
-    if (this.#init.mode === 'off' || (owner === '' && server === BUILTIN_SERVER)) {
+    const isOurs = owner === '' && (server === BUILTIN_SERVER || isOwn(catalog));
+    if (this.#init.mode === 'off' || isOurs) {
       return { allowed: catalog, quarantined: [] };
     }
     if (!this.#isStarted) throw new StarlingError('STARLING_STOPPED', 'pins are not loaded yet');

@@ -27,6 +27,8 @@ export interface MeshToolbox extends Toolbox {
   close(): void;
 }
 
+const RECALL = 'tool:starling/memory_retrieve';
+
 /** Tools of this caller alone, by the names that lists show; undefined: all that it sees. */
 export type Chosen = ((name: string) => boolean) | undefined;
 
@@ -109,7 +111,8 @@ class CallerToolbox implements MeshToolbox {
     try {
       const params = { name: tool.name, arguments: args };
       const result = await this.#caller.request('tools/call', params, signal);
-      return { ...readResult(tool, result), zone };
+      const said = origin?.peer === undefined && origin?.resource === RECALL ? taintIn(result) : [];
+      return { ...readResult(tool, result), zone: leastTrusted([zone, ...said]) ?? zone };
     } catch (error) {
       signal.throwIfAborted();
       const text = error instanceof StarlingError ? worded(error) : messageOf(error);
@@ -155,6 +158,12 @@ function usable(one: Json): UsableTool | undefined {
     ...(isObject(outputSchema) ? { outputSchema: outputSchema } : {}),
     isRepeatable: hints['readOnlyHint'] === true || hints['idempotentHint'] === true,
   };
+}
+
+/** What an agent had read from when it stored what it recalls now; this node's own memory says so. */
+function taintIn({ structuredContent }: JsonObject): readonly Zone[] {
+  const taint = isObject(structuredContent) ? structuredContent['taint'] : undefined;
+  return taint === 'trusted' || taint === 'external' ? [taint] : [];
 }
 
 /** A result that is not as its tool says is no data: nobody knows what it is. */

@@ -1,6 +1,7 @@
 /** What is known of agents of peers that are away, or do not answer: what their documents list. */
 import { expect, it } from 'vitest';
 import { createPeerAgents } from '../../../src/agents/directory/peer-agents.ts';
+import { createSpreadProofs } from '../../../src/agents/directory/spread-proof.ts';
 import type { PeerAgents } from '../../../src/agents/directory/peer-agents.ts';
 import { StarlingError } from '../../../src/core/index.ts';
 import type { PeerId } from '../../../src/core/index.ts';
@@ -32,6 +33,7 @@ function known(
       if (names === undefined) throw new StarlingError('STARLING_TIMEOUT', 'no answer');
       return { agents: names.map((name) => ({ id: name, name, status: 'online' })) };
     },
+    proofs: createSpreadProofs(),
     clock: createTestClock(),
   });
 }

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { MEMORIES_MAX, createAgentMemory } from '../../../src/agents/run/agent-memory.ts';
 import type { AgentMemory, OwnMemory } from '../../../src/agents/run/agent-memory.ts';
-import { runPrincipal } from '../../../src/agents/run/run-agent.ts';
+import { runPrincipal } from '../../../src/agents/run/orders.ts';
 import { OPERATOR } from '../../../src/guard/index.ts';
 import { calm } from '../../blackboard/hub.ts';
 import { journalTable } from '../../blackboard/journal-table.ts';
@@ -91,4 +91,27 @@ it('has a bound for each agent, also for what is under way at once, within which
   await own.set('7', 'over', {});
   expect(own.get('7')).toBe('over');
   await (await of('other')).set('more', 1, {});
+});
+
+it('what was stored after something from elsewhere was read is recalled with that, and nobody can pass it off as clean', async () => {
+  const recalled: string[] = [];
+  memory = createAgentMemory({
+    blackboard: ours.blackboard,
+    table,
+    self: keyOf('A').did,
+    recalled: (agent, taint) => void recalled.push(`${agent} ${taint}`),
+  });
+  const tainted = await memory.of(runPrincipal('coder', [], { taint: 'external' }));
+  await tainted?.set('plan', { step: 1 }, {});
+  const clean = await of('coder');
+  expect(clean.get('plan')).toEqual({ step: 1 });
+  expect(clean.taintOf('plan')).toBe('external');
+  expect(recalled).toEqual(['coder external']);
+  // Whatever a value looks like, it is kept as it is.
+  const odd = { $taint: 'trusted', value: 'planted' };
+  await clean.set('odd', odd, {});
+  expect(clean.get('odd')).toEqual(odd);
+  expect(clean.taintOf('odd')).toBeUndefined();
+  await clean.set('plan', 'anew', {});
+  expect(clean.taintOf('plan')).toBeUndefined();
 });

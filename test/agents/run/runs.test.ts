@@ -5,31 +5,18 @@ import type { AgentMessageResult, Runs, SpawnInit } from '../../../src/agents/in
 import type { AgentKind } from '../../../src/config/index.ts';
 import { StarlingError, createHealth, silentLogger } from '../../../src/core/index.ts';
 import type { Did, Health, Json, JsonObject } from '../../../src/core/index.ts';
-import type { AgentProcess, AgentStart } from '../../../src/gateway/index.ts';
 import { OPERATOR } from '../../../src/guard/index.ts';
 import type { Principal } from '../../../src/guard/index.ts';
 import { memoryTable } from '../../grants/memory-table.ts';
 import { client, makeWorld } from '../world.ts';
 import type { TestNode, TestWorld } from '../world.ts';
+import { kind, playedBy, settle } from './programs.ts';
+import type { Program } from './programs.ts';
 
 const CURSOR = client('cursor');
 const CLAUDE = client('claude');
 const KEY: Principal = { kind: 'client', name: 'ci', scopes: ['tool:files/read', 'agent:*'] };
 const NEVER = new AbortController().signal;
-
-/** A message that a program was given. */
-interface Given {
-  readonly message: JsonObject;
-  answer(answer: Json): void;
-}
-
-/** A process that the test plays. */
-interface Program {
-  readonly init: AgentStart;
-  readonly given: Given[];
-  dies(why: string): void;
-  isClosed: boolean;
-}
 
 interface Stage {
   readonly node: TestNode;
@@ -58,29 +45,6 @@ async function stopped(runs: Runs): Promise<void> {
   world.clock.advance(2000);
   await stopping;
 }
-
-const kind = (more: Partial<AgentKind> = {}): AgentKind => ({
-  server: { type: 'stdio', command: 'coder', args: [], env: {} } as unknown as AgentKind['server'] &
-    object,
-  problems: [],
-  protocol: 'lines',
-  tools: ['tool:files/*'],
-  capabilities: ['code'],
-  tags: [],
-  maxConcurrentTasks: 1,
-  maxReplicas: 3,
-  strategy: 'one_for_one',
-  restarts: 5,
-  processes: 512,
-  listed: false,
-  ownRights: false,
-  ...more,
-});
-
-/** Lets what is on its way arrive. */
-const settle = async (): Promise<void> => {
-  for (let turn = 0; turn < 50; turn += 1) await new Promise((next) => setImmediate(next));
-};
 
 async function stage(
   more: { max?: number; unconfined?: boolean; noSandbox?: boolean } = {},
@@ -143,42 +107,6 @@ async function stage(
   await made.runs.start();
   stages.push(made);
   return made;
-}
-
-async function playedBy(
-  programs: Program[],
-  init: AgentStart,
-  made: Pick<Stage, 'failing'>,
-): Promise<AgentProcess> {
-  const { failing } = made;
-  if (failing !== undefined) throw failing;
-  const given: Given[] = [];
-  const waiting = new Set<(error: StarlingError) => void>();
-  let end: (error: StarlingError) => void = () => undefined;
-  const ended = new Promise<StarlingError>((resolve) => {
-    end = resolve;
-  });
-  const over = (why: string): void => {
-    const error = new StarlingError('STARLING_UPSTREAM_UNAVAILABLE', why);
-    for (const fail of waiting) fail(error);
-    end(error);
-  };
-  const program: Program = { init, given, dies: over, isClosed: false };
-  programs.push(program);
-  init.spawned(4000 + programs.length);
-  return {
-    pid: 4000 + programs.length,
-    ended,
-    deliver: (message) =>
-      new Promise((resolve, reject) => {
-        waiting.add(reject);
-        given.push({ message, answer: (answer) => resolve(answer) });
-      }),
-    async close() {
-      program.isClosed = true;
-      over('it was stopped');
-    },
-  };
 }
 
 it('an agent of a kind is spawned, answers under its name, and says what it is bounded by', async () => {

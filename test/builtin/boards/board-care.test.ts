@@ -298,6 +298,7 @@ it('what an agent stores without a swarm is its own, and with one the board of t
   const own: OwnMemory = {
     board: 'agents.memory',
     get: (key) => kept.get(key),
+    taintOf: () => undefined,
     set: (key, value) => {
       kept.set(key, value);
       return Promise.resolve(undefined);

@@ -1,5 +1,5 @@
 /** `starling agent spawn` */
-import type { AgentSpawnResult } from '../../../agents/types.ts';
+import type { AgentSpawnResult, AgentSpreadResult } from '../../../agents/types.ts';
 import { withNode } from '../../node/locate-node.ts';
 import { readValue } from '../../options/board-value.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
@@ -13,6 +13,7 @@ const WAY_MS = 10_000;
 interface SpawnOptions extends CommonOptions {
   readonly name?: string;
   readonly replicas?: string;
+  readonly on?: readonly string[];
   readonly tool?: readonly string[];
   readonly cpu?: string;
   readonly memory?: string;
@@ -24,7 +25,7 @@ interface SpawnOptions extends CommonOptions {
 
 /** Runs an agent, waits until it is ready, and says by what it is bounded. */
 export async function run(kind: string, options: SpawnOptions): Promise<void> {
-  const { budget, name, model, prompt, replicas, tool, cpu, memory, tell } = options;
+  const { budget, name, model, on, prompt, replicas, tool, cpu, memory, tell } = options;
   const resources = {
     ...(cpu === undefined ? {} : { cpuLimit: cpu }),
     ...(memory === undefined ? {} : { memoryLimit: memory }),
@@ -34,6 +35,7 @@ export async function run(kind: string, options: SpawnOptions): Promise<void> {
     wait_s: READY_S,
     ...(name === undefined ? {} : { name }),
     ...(replicas === undefined ? {} : { replicas }),
+    ...(on === undefined ? {} : { on: [...on] }),
     ...(tool === undefined ? {} : { tools: [...tool] }),
     ...(tell === undefined ? {} : { config: readValue(tell) }),
     ...(Object.keys(resources).length === 0 ? {} : { resources }),
@@ -42,9 +44,13 @@ export async function run(kind: string, options: SpawnOptions): Promise<void> {
     ...(prompt === undefined ? {} : { prompt }),
   };
   const result = await withNode(options, (node) =>
-    node.builtin<AgentSpawnResult>('agent_spawn', args, { timeoutMs: READY_S * 1000 + WAY_MS }),
+    node.builtin<AgentSpawnResult | AgentSpreadResult>('agent_spawn', args, {
+      timeoutMs: READY_S * 1000 + WAY_MS,
+    }),
   );
-  printData(result, options.json === true, () => safeLine(lineOf(result)));
+  printData(result, options.json === true, () =>
+    safeLine('parts' in result ? spreadLine(result) : lineOf(result)),
+  );
 }
 
 function lineOf(result: AgentSpawnResult): string {
@@ -62,6 +68,27 @@ function lineOf(result: AgentSpawnResult): string {
     ...(memory === undefined ? [] : [`memory ${memory} (${enforcedBy.memory})`]),
     ...(cpu === undefined ? [] : [`cpu ${cpu} (${enforcedBy.cpu})`]),
     ...filesOf(result),
+  ].join('  ');
+}
+
+/** `coder  running  on alice (2), bob (2)  parent alice  not on carol: it is away` */
+function spreadLine({
+  error,
+  name,
+  parent,
+  parts,
+  status,
+  without = [],
+}: AgentSpreadResult): string {
+  const on = parts.map(({ node, replicas, state }) =>
+    state === 'failed' ? `${node} (failed)` : `${node} (${replicas ?? '?'})`,
+  );
+  return [
+    name,
+    error === undefined ? status : `failed: ${error}`,
+    ...(on.length === 0 ? [] : [`on ${on.join(', ')}`]),
+    ...(parent === undefined ? [] : [`parent ${parent.node}`]),
+    ...without.map(({ node, reason }) => `not on ${node}: ${reason}`),
   ].join('  ');
 }
 

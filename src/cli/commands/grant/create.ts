@@ -51,7 +51,7 @@ export async function run(peer: string, options: GrantOptions): Promise<void> {
 
 /** What was granted, in words. */
 function givenText(
-  { tools, resources, prompts, servers, agents, models }: TypedThings,
+  { tools, resources, prompts, servers, agents, spawns, models }: TypedThings,
   capabilities: GrantCreateResult['grant']['capabilities'],
 ): string {
   // As grants write them: the options may have them as lists do, with the node before the server.
@@ -62,6 +62,7 @@ function givenText(
     ['get the prompts', prompts],
     ['use all of', servers],
     ['write to the agent', agents],
+    ['run agents of the kind', spawns],
     ['use the models', models],
   ];
   return kinds

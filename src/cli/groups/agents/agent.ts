@@ -110,6 +110,11 @@ function addRun(command: Make, outcome: Outcome): void {
       parseReplicas,
     )
     .option(
+      '--on <node>',
+      'a node that has a part of it, by its alias (may be repeated; each must let this one: starling grant create --spawn)',
+      collect,
+    )
+    .option(
       '--model <name>',
       'the language model, or route, that it thinks with: starling model list',
     )
@@ -130,6 +135,7 @@ function addRun(command: Make, outcome: Outcome): void {
       examples(
         'starling agent spawn echo',
         'starling agent spawn echo --name twins --replicas 2 --memory 512Mi',
+        'starling agent spawn echo --name spread --replicas 4 --on alice --on bob',
         'starling agent spawn echo --name frugal --budget research:1usd',
         "starling agent spawn coder --model gpu/qwen3:8b --tool 'tool:files/*'",
       ),

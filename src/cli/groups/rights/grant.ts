@@ -167,6 +167,11 @@ function things(command: Command): Command {
       collect,
     )
     .option(
+      '--spawn <kind>',
+      "to run agents of this kind here, like coder or 'team-*' (may be repeated)",
+      collect,
+    )
+    .option(
       '--model <pattern>',
       "language models, <provider>/<model>, like 'gpu/*' (may be repeated)",
       collect,

@@ -1,0 +1,137 @@
+/** By whose word an agent that the node runs does what it does now, and what follows for its rights. */
+import { isCount } from '../../core/index.ts';
+import { keyOf } from '../../guard/index.ts';
+import type { Principal } from '../../guard/index.ts';
+import { NODE_SENDER, sendersIn } from '../inbox/sender.ts';
+import type { AgentMessage } from '../types.ts';
+import type { RunRow } from './rows.ts';
+
+/** What the orders of an agent are known by. */
+export interface OrdersComponents {
+  /** Who is meant by a link of a sender; undefined for the operator, whom nothing narrows. */
+  callerOf(link: string): Principal | undefined;
+  /** Messages that are being dealt with, and who sent them. */
+  inHand(): ReadonlyMap<AgentMessage, string>;
+}
+
+/** Whose orders they are, and whether whoever gives them must have the rights, too. */
+export interface OrdersInit extends Pick<RunRow, 'name' | 'owner' | 'tools'> {
+  readonly ownRights: boolean;
+}
+
+/** From how far away comes what its orders may be made of: less trusted than this node. */
+export type Taint = 'trusted' | 'external';
+
+/** Whom an agent that the node runs is for the guard: its name is no name of a client. */
+export function runPrincipal(
+  name: string,
+  scopes: readonly string[],
+  working: {
+    readonly worksFor?: readonly Principal[];
+    readonly hops?: number;
+    readonly taint?: Taint;
+  } = {},
+): Extract<Principal, { kind: 'client' }> {
+  const { worksFor = [], hops = 0, taint } = working;
+  return {
+    kind: 'client',
+    name: `agent:${name}`,
+    scopes,
+    ...(worksFor.length === 0 ? {} : { worksFor }),
+    ...(hops === 0 ? {} : { hops }),
+    ...(taint === undefined ? {} : { taint }),
+  };
+}
+
+/** The orders of one agent. */
+export class Orders {
+  readonly #components: OrdersComponents;
+  readonly #init: OrdersInit;
+  #working: { readonly key: string; readonly principal: Principal };
+  /** By whom it was asked to do what it does now. */
+  #last: {
+    readonly senders: ReadonlySet<string>;
+    readonly hops: number;
+    readonly taint?: Taint | undefined;
+  } = { senders: new Set(), hops: 0 };
+  /** What it dealt with when it was asked for last, and what it was reminded of meanwhile. */
+  #dealtWith: ReadonlySet<AgentMessage> = new Set();
+  #heard: Taint | undefined;
+
+  constructor(components: OrdersComponents, init: OrdersInit) {
+    this.#components = components;
+    this.#init = init;
+    this.#working = { key: '', principal: runPrincipal(init.name, init.tools) };
+  }
+
+  /**
+   * Its own rights, and those of whom it works for: what it does needs both. What it does after an answer it does for
+   * those whom it answered last: whoever wrote to it could have asked for just that.
+   */
+  principal(): Principal {
+    const { name, ownRights, tools } = this.#init;
+    const senders = this.senders();
+    const { hops } = this.#last;
+    const taint = worse(this.#last.taint, this.#heard);
+    const principal = runPrincipal(name, tools, {
+      ...(taint === undefined ? {} : { taint }),
+      worksFor: ownRights ? [] : this.#withSpawner(senders),
+      hops,
+    });
+    const key = JSON.stringify(principal);
+    if (key !== this.#working.key) this.#working = { key, principal };
+    return this.#working.principal;
+  }
+
+  /** It was reminded of what came from there: that counts until it has dealt with the messages of now. */
+  heard(taint: Taint): void {
+    this.#heard = worse(this.#heard, taint);
+  }
+
+  /** Those by whose word it does what it does now, also where it answers for itself. */
+  senders(): readonly Principal[] {
+    const inHand = this.#components.inHand();
+    this.#begins([...inHand.keys()]);
+    const senders = new Set([...inHand.values()].flatMap(sendersIn));
+    senders.delete(NODE_SENDER);
+    const led = [...inHand.keys()].map(({ metadata }) => metadata['hops']);
+    if (senders.size > 0) {
+      const hops = Math.max(0, ...led.filter(isCount)) + 1;
+      this.#last = { senders, hops, taint: taintIn([...inHand.keys()]) };
+    }
+    // A sender may have lost its rights since, or be nobody any more.
+    return [...this.#last.senders]
+      .map((sender) => this.#components.callerOf(sender))
+      .filter((one) => one !== undefined);
+  }
+
+  #begins(messages: readonly AgentMessage[]): void {
+    if (messages.length === 0) return;
+    const isNew = !messages.some((message) => this.#dealtWith.has(message));
+    if (isNew) this.#heard = undefined;
+    this.#dealtWith = new Set(messages);
+  }
+
+  /**
+   * With a peer that has spawned it: how much that one may do here is not known when it is spawned, and is asked at each
+   * call. Any other spawner's rights are in its own.
+   */
+  #withSpawner(senders: readonly Principal[]): readonly Principal[] {
+    const { owner } = this.#init;
+    const spawner = owner.startsWith('did:') ? this.#components.callerOf(owner) : undefined;
+    if (spawner === undefined) return senders;
+    const key = keyOf(spawner);
+    return [spawner, ...senders.filter((sender) => keyOf(sender) !== key)];
+  }
+}
+
+function worse(one: Taint | undefined, other: Taint | undefined): Taint | undefined {
+  return one === 'external' || other === undefined ? one : other;
+}
+
+/** The least trusted zone that whoever sent these messages had read from. */
+function taintIn(messages: readonly AgentMessage[]): Taint | undefined {
+  const taints = messages.map(({ metadata }) => metadata['taint']);
+  if (taints.includes('external')) return 'external';
+  return taints.includes('trusted') ? 'trusted' : undefined;
+}
