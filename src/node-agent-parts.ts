@@ -105,7 +105,7 @@ export function createAgentParts(
     listedBy: (peer) => rooms.documents.agentsOf(peer),
     listingChanged: () => rooms.documents.changed(),
   });
-  const contexts = createNodeContexts(base, state, { blackboard, membership });
+  const contexts = createNodeContexts(base, state, rooms);
   const memory = createNodeMemory(state, blackboard, (agent, taint) =>
     runs.running(agent)?.heard(taint),
   );

@@ -9,6 +9,7 @@ import {
 import { pricesOf, readPrices } from './budget/index.ts';
 import type { Spendings } from './budget/index.ts';
 import { socketPath, tokenFile } from './config/index.ts';
+import { contextResources } from './contexts/index.ts';
 import { createGateway, createUpstreams } from './gateway/index.ts';
 import type { Children, Gateway, Upstreams } from './gateway/index.ts';
 import { toolResource } from './grants/index.ts';
@@ -30,6 +31,7 @@ export function createNodeUpstreams(
     blackboard,
     budgets,
     children,
+    contexts,
     logins,
     sandbox,
     servers,
@@ -37,7 +39,15 @@ export function createNodeUpstreams(
     tools,
   }: Pick<
     Parts,
-    'agents' | 'audit' | 'blackboard' | 'budgets' | 'logins' | 'sandbox' | 'tasks' | 'tools'
+    | 'agents'
+    | 'audit'
+    | 'blackboard'
+    | 'budgets'
+    | 'contexts'
+    | 'logins'
+    | 'sandbox'
+    | 'tasks'
+    | 'tools'
   > &
     PartsInit & { readonly children: Children },
 ): Upstreams {
@@ -54,6 +64,7 @@ export function createNodeUpstreams(
           rights: createClientBoards({ table: store.table('client-boards') }),
         }),
         ...budgetResources({ budgets }),
+        ...contextResources(contexts),
         ...agentResources(agents),
         ...taskResources({ tasks }),
       ],

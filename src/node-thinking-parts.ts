@@ -10,7 +10,7 @@ import { OPERATOR, leastTrusted, scopesCover } from './guard/index.ts';
 import type { Governance, Principal, Zone } from './guard/index.ts';
 import { boxOpenerOf, peerIdFromDid, sealerOf } from './identity/index.ts';
 import type { Membership } from './membership/index.ts';
-import { modelResource, readModelName } from './models/index.ts';
+import { CONTEXT_TOKENS_MIN, modelResource, readModelName } from './models/index.ts';
 import type { Models } from './models/index.ts';
 import { meshOf } from './open-state.ts';
 import type { Base, OpenState } from './open-state.ts';
@@ -36,9 +36,16 @@ export interface ThinkingRooms {
 
 /** Makes what keeps the conversations of agents. */
 export function createNodeContexts(
-  { clock, logger }: Pick<Base, 'clock' | 'logger'>,
+  { clock, config, logger }: Pick<Base, 'clock' | 'config' | 'logger'>,
   { identity, store }: Pick<OpenState, 'identity' | 'store'>,
-  { blackboard, membership }: { readonly blackboard: Blackboard; readonly membership: Membership },
+  {
+    blackboard,
+    membership,
+    models,
+  }: { readonly blackboard: Blackboard; readonly membership: Membership } & Pick<
+    ThinkingRooms,
+    'models'
+  >,
 ): Contexts {
   const { name, label } = CONTEXTS_TABLE;
   return createContexts({
@@ -49,6 +56,8 @@ export function createNodeContexts(
     openBox: boxOpenerOf(identity),
     self: identity.did,
     isHere: (did) => membership.peer(peerIdFromDid(did))?.state === 'alive',
+    models,
+    messageBytes: config.limits.messageBytes,
     clock,
     logger: logger.child('contexts'),
   });
@@ -73,6 +82,8 @@ export function createThinkingParts(
           ...asking(),
           contexts,
           zoneOfCaller: (principal) => callerRules.of(principal).zone,
+          contextTokensOf: (model, principal) =>
+            contextTokensOf({ models: models(), modelConfig }, model, principal),
           table: state.store.table('thinking'),
           clock,
           logger: logger.child('thinking'),
@@ -158,6 +169,18 @@ function scopesOf(
       principal.kind === OPERATOR.kind ||
       (principal.kind === 'client' && scopesCover(principal.scopes, scope)),
   );
+}
+
+/** Of a route the smallest, since any of its models may answer; of what nobody knows as for a small one. */
+function contextTokensOf(
+  { models, modelConfig }: { readonly models: Models; readonly modelConfig: () => ModelsConfig },
+  name: string,
+  principal: Principal,
+): number {
+  const known = namesIn(modelConfig(), name).flatMap(
+    (one) => models.about(one, principal)?.contextTokens ?? [],
+  );
+  return known.length === 0 ? CONTEXT_TOKENS_MIN : Math.min(...known);
 }
 
 /** The models that a name stands for: those of a route, or itself. */

@@ -76,6 +76,7 @@ function readProvider(
 export function readModelRules({
   routes,
   prices,
+  contexts,
   quotas,
   cache,
   sampling,
@@ -88,6 +89,7 @@ export function readModelRules({
       ...(cached === undefined ? {} : { cachedInput: cached }),
       ...(write === undefined ? {} : { cacheWrite: write }),
     })),
+    contexts,
     quotas: mapped(quotas, minuteLimits),
     cache: { ttlMs: cache.ttl, bytes: cache.bytes },
     sampling,

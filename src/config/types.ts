@@ -273,6 +273,8 @@ export interface ModelsConfig {
   readonly routes: Readonly<Record<string, ModelRoute>>;
   /** By model, or by a pattern whose `*` is any characters. */
   readonly prices: Readonly<Record<string, ModelPrice>>;
+  /** How many tokens fit into a model, by its name or a pattern. */
+  readonly contexts: Readonly<Record<string, number>>;
   /** By caller: `operator`, `client:<name>`, `peer:<alias>`, or `*` for each other one. */
   readonly quotas: Readonly<Record<string, MinuteLimits>>;
   /** How long an answer is kept, 0 for not at all, and how many bytes of answers. */

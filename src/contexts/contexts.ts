@@ -2,36 +2,46 @@
  * The conversations of this node's agents: kept over restarts, summarised, shown to other nodes as the operator says, and
  * deleted by the end of their keys.
  */
-import { createHash } from 'node:crypto';
-import { StarlingError, messageOf, printable } from '../core/index.ts';
+import { EventEmitter } from 'node:events';
+import { messageOf } from '../core/index.ts';
 import type { Clock, Did, Logger, Startable } from '../core/index.ts';
 import type { Blackboard } from '../blackboard/index.ts';
 import { leastTrusted } from '../guard/index.ts';
+import type { Principal } from '../guard/index.ts';
 import type { BoxOpener, Sealer } from '../identity/index.ts';
+import type { Models } from '../models/index.ts';
 import type { Table } from '../store/index.ts';
+import { Compressor, roomOf } from './compressor.ts';
+import type { Uncompressed } from './compressor.ts';
+import {
+  ofAnother,
+  summarisedMeanwhile,
+  tooManyContexts,
+  tooManyShares,
+  unknown,
+  wrong,
+} from './context-errors.ts';
 import { ContextRows, newKey } from './context-rows.ts';
 import type { ContextRow } from './context-rows.ts';
-import {
-  CONTEXTS_PER_AGENT,
-  LINES_MAX,
-  LINE_BYTES_MAX,
-  RECALL_BYTES_MAX,
-  SHARES_MAX,
-  SUMMARISED_BYTES_MAX,
-} from './limits.ts';
+import { glanceAt, idOf, infoOf, linesOf, newRow, newest } from './context-shapes.ts';
+import { CONTEXTS_PER_AGENT, LINES_MAX, SHARES_MAX, SUMMARISED_BYTES_MAX } from './limits.ts';
 import { SharedBoards } from './shared-boards.ts';
 import type {
+  ClientKey,
+  Compression,
   ContextContent,
   ContextEnd,
   ContextInfo,
   ContextLine,
   ContextOf,
+  ContextShare,
   ContextSummary,
   ContextView,
   Exchange,
   Recalled,
   Recollection,
 } from './types.ts';
+import { isClientKey, seenBy, viewFor } from './views.ts';
 
 /** Lines in which a message is looked for that comes once more. */
 const AGAIN_MAX = 20;
@@ -47,31 +57,41 @@ export interface ContextsComponents {
   readonly self: Did;
   /** Whether a node is connected now. */
   isHere(did: Did): boolean;
-  readonly clock: Pick<Clock, 'now'>;
+  /** By which conversations are compressed; made later than these. */
+  readonly models: () => Pick<Models, 'ask'>;
+  /** Largest answer of a model. */
+  readonly messageBytes: number;
+  readonly clock: Clock;
   readonly logger: Logger;
 }
 
 /** Lines that are to be summarised, and what stands before them. */
-export interface Unsummarised {
-  readonly before: ContextSummary | undefined;
+export interface Unsummarised extends Uncompressed {
   /** The conversation that they are of, which may end while somebody reads. */
   readonly of: Pick<ContextRow, 'key'>;
-  readonly lines: readonly ContextLine[];
 }
 
 /** The conversations of a node. */
 export interface Contexts extends Recollection, Startable {
+  /** `change` hears the ids of conversations of this node that have changed. */
+  readonly events: EventEmitter<{ change: [id: string] }>;
   /** Those of this node, and those that others share with it; the one that was used last first. */
   list(): Promise<readonly ContextInfo[]>;
   /** @throws STARLING_CONTEXT_UNKNOWN */
   show(id: string): Promise<ContextContent>;
+  /** Those of this node that a client of it is shown. */
+  listFor(principal: Principal): Promise<readonly ContextInfo[]>;
+  /** Whether a client, or the operator, sees anything of one. */
+  isShown(principal: Principal, id: string): boolean;
+  /** What of one a client is shown; undefined where that is nothing, or there is none. */
+  showTo(principal: Principal, id: string): Promise<ContextContent | undefined>;
   /**
-   * Shows a conversation of this node to another node from now on; `none` ends that.
+   * Shows a conversation of this node to another node, or to a client of this one, from now on; `none` ends that.
    * @throws STARLING_CONTEXT_UNKNOWN, STARLING_USAGE without a summary, STARLING_LIMIT_EXCEEDED, what a board throws
    */
-  share(id: string, to: Did, view: ContextView): Promise<ContextInfo>;
+  share(id: string, to: Did | ClientKey, view: ContextView): Promise<ContextInfo>;
   /** What a summary would have to stand for besides the one that there is. @throws STARLING_CONTEXT_UNKNOWN */
-  unsummarised(id: string): Promise<Unsummarised>;
+  unsummarised(id: string, maxBytes?: number): Promise<Unsummarised>;
   /**
    * Keeps a summary of what {@link unsummarised} gave.
    * @throws STARLING_CONTEXT_UNKNOWN, also where that one was deleted since; STARLING_USAGE where another summary is there since
@@ -95,9 +115,11 @@ export function createContexts(components: ContextsComponents): Contexts {
 }
 
 class NodeContexts implements Contexts {
+  readonly events = new EventEmitter<{ change: [id: string] }>();
   readonly #components: ContextsComponents;
   readonly #rows: ContextRows;
   readonly #boards: SharedBoards;
+  readonly #compressor: Compressor;
   #known = new Map<string, ContextRow>();
   /** What is done to a conversation now: one thing after the other. */
   readonly #turns = new Map<string, Promise<unknown>>();
@@ -106,9 +128,12 @@ class NodeContexts implements Contexts {
     this.#components = components;
     this.#rows = new ContextRows(components);
     this.#boards = new SharedBoards(components);
+    this.#compressor = new Compressor(components);
+    this.events.setMaxListeners(0);
   }
 
   async start(): Promise<void> {
+    this.#compressor.start();
     this.#known = new Map((await this.#rows.load()).map((row) => [row.id, row]));
     for (const row of this.#known.values()) {
       if (row.key !== '') {
@@ -126,17 +151,19 @@ class NodeContexts implements Contexts {
   }
 
   async stop(): Promise<void> {
+    await this.#compressor.stop();
     await Promise.allSettled(this.#turns.values());
   }
 
-  recall(of: ContextOf): Promise<Recalled> {
+  recall(of: ContextOf, contextTokens: number): Promise<Recalled> {
     const id = idOf(of);
     return this.#inTurn(id, async () => {
       const row = this.#live(id);
       if (row === undefined) return { said: [] };
       const { summary } = row;
       const said = await this.#rows.lines(row, (summary?.last ?? 0) + 1);
-      return { ...(summary === undefined ? {} : { summary }), said: newest(said) };
+      const shown = newest(said, roomOf(contextTokens) - lengthOf(summary));
+      return { ...(summary === undefined ? {} : { summary }), said: shown };
     });
   }
 
@@ -155,8 +182,16 @@ class NodeContexts implements Contexts {
       const next = known.next + lines.length;
       const row = { ...known, next, usedAt: now, first: Math.max(known.first, next - LINES_MAX) };
       await this.#rows.put(row, lines, known.first);
-      this.#known.set(id, row);
+      this.#changed(row);
       await this.#publish(row);
+    });
+  }
+
+  compress(of: ContextOf, how: Compression): void {
+    const id = idOf(of);
+    this.#compressor.consider(id, how, {
+      read: (maxBytes) => this.unsummarised(id, maxBytes - lengthOf(this.#live(id)?.summary)),
+      summarised: (summary, read) => this.summarised(id, summary, read as Unsummarised),
     });
   }
 
@@ -174,7 +209,30 @@ class NodeContexts implements Contexts {
     return found;
   }
 
-  share(id: string, to: Did, view: ContextView): Promise<ContextInfo> {
+  async listFor(principal: Principal): Promise<readonly ContextInfo[]> {
+    const rows = [...this.#known.values()].filter(
+      (row) => row.key !== '' && viewFor(row, principal) !== undefined,
+    );
+    const seen = await Promise.all(rows.map(({ id }) => this.showTo(principal, id)));
+    return seen
+      .flatMap((one) => (one === undefined ? [] : [glanceAt(one)]))
+      .toSorted((one, other) => other.usedAt - one.usedAt);
+  }
+
+  isShown(principal: Principal, id: string): boolean {
+    const row = this.#live(id);
+    return row !== undefined && viewFor(row, principal) !== undefined;
+  }
+
+  async showTo(principal: Principal, id: string): Promise<ContextContent | undefined> {
+    const row = this.#live(id);
+    const view = row === undefined ? undefined : viewFor(row, principal);
+    if (row === undefined || view === undefined) return undefined;
+    const from = typeof view === 'object' ? row.next - view.last : row.first;
+    return seenBy(row, view, view === 'summary' ? [] : await this.#rows.lines(row, from));
+  }
+
+  share(id: string, to: Did | ClientKey, view: ContextView): Promise<ContextInfo> {
     return this.#inTurn(id, async () => {
       const row = await this.#own(id);
       if (to === this.#components.self) throw wrong('this node has it already');
@@ -185,26 +243,30 @@ class NodeContexts implements Contexts {
       if (view !== 'none' && others.length >= SHARES_MAX) throw tooManyShares();
       // What was shown before lay under another key: it ends with that.
       const known = row.shares.length > others.length;
-      const shares = view === 'none' ? others : [...others, { to, view, key: newKey() }];
+      // What a client of this node is shown lies nowhere but here.
+      const key = isClientKey(to) ? '' : newKey();
+      const shares = view === 'none' ? others : [...others, { to, view, key }];
       const changed = { ...row, shares };
-      if (known) await this.#boards.end(id, to);
+      if (known && !isClientKey(to)) await this.#boards.end(id, to);
       await this.#rows.put(changed);
-      this.#known.set(id, changed);
+      this.#changed(changed);
       await this.#publish(changed);
       return infoOf(changed);
     });
   }
 
-  async unsummarised(id: string): Promise<Unsummarised> {
+  async unsummarised(id: string, maxBytes = SUMMARISED_BYTES_MAX): Promise<Unsummarised> {
     const row = await this.#own(id);
+    const all = await this.#rows.lines(row, (row.summary?.last ?? 0) + 1);
     const lines: ContextLine[] = [];
     let bytes = 0;
-    for (const line of await this.#rows.lines(row, (row.summary?.last ?? 0) + 1)) {
+    for (const line of all) {
       bytes += Buffer.byteLength(line.text);
-      if (bytes > SUMMARISED_BYTES_MAX) break;
+      // Whole exchanges, and one at least.
+      if (bytes > maxBytes && lines.length > 0 && line.role === 'user') break;
       lines.push(line);
     }
-    return { before: row.summary, lines, of: row };
+    return { before: row.summary, lines, isMore: bytes > maxBytes, of: row };
   }
 
   summarised(
@@ -219,7 +281,7 @@ class NodeContexts implements Contexts {
       if (row.summary?.at !== before?.at) throw summarisedMeanwhile(id);
       const changed = { ...row, summary: { ...summary, at: this.#components.clock.now() } };
       await this.#rows.put(changed);
-      this.#known.set(id, changed);
+      this.#changed(changed);
       await this.#publish(changed);
       return infoOf(changed);
     });
@@ -230,7 +292,8 @@ class NodeContexts implements Contexts {
       const row = await this.#own(id);
       await this.#end(row);
       const here = (did: Did): boolean => this.#components.isHere(did);
-      return { holders: row.shares.map(({ to: did }) => ({ did, isHere: here(did) })) };
+      const nodes = nodesOf(row.shares);
+      return { holders: nodes.map(({ to: did }) => ({ did, isHere: here(did) })) };
     });
   }
 
@@ -239,22 +302,23 @@ class NodeContexts implements Contexts {
     const { summary: _, ...bare } = row;
     const ended = { ...bare, key: '', shares: row.shares.map((share) => ({ ...share, key: '' })) };
     await this.#rows.put(ended);
-    this.#known.set(row.id, ended);
+    this.#changed(ended);
     await this.#finish(ended);
   }
 
   async #finish(row: ContextRow): Promise<void> {
     await this.#rows.removeLines(row.id);
-    for (const { to } of row.shares) await this.#boards.end(row.id, to);
+    for (const { to } of nodesOf(row.shares)) await this.#boards.end(row.id, to);
     await this.#rows.remove(row);
     this.#known.delete(row.id);
   }
 
   /** A board that is full or a disk that fails is no reason for an agent not to answer: the next line tries again. */
   async #publish(row: ContextRow): Promise<void> {
-    if (row.shares.length === 0) return;
+    const nodes = nodesOf(row.shares);
+    if (nodes.length === 0) return;
     const lines = await this.#rows.lines(row);
-    for (const share of row.shares) {
+    for (const share of nodes) {
       try {
         await this.#boards.publish(row, share, lines);
       } catch (error) {
@@ -272,6 +336,11 @@ class NodeContexts implements Contexts {
     const oldest = unshared.toSorted((one, other) => one.usedAt - other.usedAt)[0];
     if (oldest === undefined) throw tooManyContexts(agent);
     await this.#end(oldest);
+  }
+
+  #changed(row: ContextRow): void {
+    this.#known.set(row.id, row);
+    this.events.emit('change', row.id);
   }
 
   #live(id: string): ContextRow | undefined {
@@ -301,110 +370,19 @@ class NodeContexts implements Contexts {
   }
 }
 
-/** The same for the same conversation; says nothing of whose it is to who does not know that. */
-function idOf({ agent, from, owner, sender, session }: ContextOf): string {
-  const hash = createHash('sha256')
-    .update(JSON.stringify([agent, owner, from, sender, session]))
-    .digest('hex');
-  return `ctx_${hash.slice(0, 16)}`;
-}
-
-function newRow(id: string, of: ContextOf, now: number): ContextRow {
-  const { agent, from, owner, sender, session } = of;
-  const whose = { agent, owner, from, sender, session };
-  const fresh = { first: 1, next: 1, shares: [] };
-  return { id, ...whose, key: newKey(), createdAt: now, usedAt: now, ...fresh };
-}
-
-function glanceAt({ said, ...info }: ContextContent): ContextInfo {
-  return { ...info, lines: said.length };
-}
-
-function infoOf(row: ContextRow): ContextInfo {
-  const { key: _, owner: _owner, sender: _sender, first, next, shares, ...info } = row;
-  return {
-    ...info,
-    lines: next - first,
-    shares: shares.map(({ to, view }) => ({ to, view })),
-  };
-}
-
-function linesOf(n: number, said: Exchange, at: number): readonly ContextLine[] {
-  const { answer, message, question, zone } = said;
-  const common = { at, zone, message };
-  return [
-    { n, role: 'user', text: cut(question), ...common },
-    { n: n + 1, role: 'assistant', text: cut(answer), ...common },
-  ];
-}
-
-/** No half of a character is left at the end. */
-function cut(text: string): string {
-  const bytes = Buffer.from(text);
-  if (bytes.length <= LINE_BYTES_MAX) return text;
-  return bytes
-    .subarray(0, LINE_BYTES_MAX)
-    .toString()
-    .replace(/\ufffd+$/, '');
-}
-
-function newest(lines: readonly ContextLine[]): readonly ContextLine[] {
-  let bytes = 0;
-  const from = lines.findLastIndex(
-    (line) => (bytes += Buffer.byteLength(line.text)) > RECALL_BYTES_MAX,
-  );
-  return lines.slice(from + 1);
-}
-
 /** The least trusted zone of what somebody is reminded of. */
 export function zoneOfRecalled({ said, summary }: Recalled): ContextLine['zone'] {
   const zones = said.map(({ zone }) => zone);
   return leastTrusted([...zones, ...(summary === undefined ? [] : [summary.zone])]) ?? 'local';
 }
 
-function unknown(id: string): StarlingError {
-  return new StarlingError(
-    'STARLING_CONTEXT_UNKNOWN',
-    `this node has no conversation '${printable(id, 80)}'`,
-    { hint: 'see which there are: starling context list' },
-  );
+/** Shares with other nodes; those with clients of this one need no boards. */
+function nodesOf<Share extends ContextShare>(
+  shares: readonly Share[],
+): readonly (Share & { readonly to: Did })[] {
+  return shares.filter((share): share is Share & { readonly to: Did } => !isClientKey(share.to));
 }
 
-function summarisedMeanwhile(id: string): StarlingError {
-  return new StarlingError('STARLING_USAGE', 'it was summarised meanwhile', {
-    hint: `see it: starling context show ${id}`,
-  });
-}
-
-/** Who is shown a conversation reads it, and changes nothing of it. */
-function ofAnother(id: string, by: Did): StarlingError {
-  return new StarlingError(
-    'STARLING_CONTEXT_UNKNOWN',
-    `this node only reads '${printable(id, 80)}': it belongs to the node ${by}, which shows it`,
-    { hint: `change it there; to read it here: starling context show ${printable(id, 80)}` },
-  );
-}
-
-function wrong(why: string, hint?: string): StarlingError {
-  return new StarlingError(
-    'STARLING_USAGE',
-    `the conversation can't be shared like that: ${why}`,
-    hint === undefined ? {} : { hint: `make one: ${hint}` },
-  );
-}
-
-function tooManyShares(): StarlingError {
-  return new StarlingError(
-    'STARLING_LIMIT_EXCEEDED',
-    `a conversation is shown to ${SHARES_MAX} nodes at the most`,
-    { hint: 'end one: starling context share <id> <node> --view none' },
-  );
-}
-
-function tooManyContexts(agent: string): StarlingError {
-  return new StarlingError(
-    'STARLING_LIMIT_EXCEEDED',
-    `agent ${agent} has ${CONTEXTS_PER_AGENT} conversations, and all are shown to somebody`,
-    { hint: 'delete one: starling context delete <id>' },
-  );
+function lengthOf(summary: ContextSummary | undefined): number {
+  return Buffer.byteLength(summary?.text ?? '');
 }

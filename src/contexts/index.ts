@@ -2,6 +2,7 @@
 export { createContexts, zoneOfRecalled } from './contexts.ts';
 export type { Contexts } from './contexts.ts';
 export { SESSION_CHARS_MAX } from './limits.ts';
+export { contextResources } from './resources.ts';
 export { contextTools } from './tools.ts';
 export type {
   ContextContent,

@@ -14,6 +14,7 @@ import { openWith, sealWith } from './context-rows.ts';
 import type { ContextRow } from './context-rows.ts';
 import { LINES_MAX } from './limits.ts';
 import type { ContextContent, ContextLine, ContextShare, ContextSummary } from './types.ts';
+import { shownOf } from './views.ts';
 
 const DID_END = 16;
 const ID = /^ctx_[0-9a-f]{16}$/;
@@ -43,7 +44,7 @@ export class SharedBoards {
   /** Brings what the share's node is shown to what it should be. @throws what a board throws */
   async publish(
     row: ContextRow,
-    share: ContextRow['shares'][number],
+    share: ContextRow['shares'][number] & { readonly to: Did },
     lines: readonly ContextLine[],
   ): Promise<void> {
     const board = await this.#boardFor(share.to);
@@ -148,15 +149,13 @@ function contentOf(
   { view }: ContextShare,
   lines: readonly ContextLine[],
 ): ReadonlyMap<string, object> {
-  const { agent, createdAt, from, id, session, summary, usedAt } = row;
-  const shown = view === 'full' ? lines : view === 'summary' ? [] : lines.slice(-view.last);
+  const { agent, createdAt, from, id, session, usedAt } = row;
+  const { said, summary } = shownOf(view, row, lines);
   const about: About = { agent, from, session, createdAt, usedAt, view };
   return new Map<string, object>([
     [`${id}/about`, about],
-    ...(summary === undefined || typeof view === 'object'
-      ? []
-      : [[`${id}/summary`, summary] as const]),
-    ...shown.map((line) => [`${id}/${String(line.n).padStart(9, '0')}`, line] as const),
+    ...(summary === undefined ? [] : [[`${id}/summary`, summary] as const]),
+    ...said.map((line) => [`${id}/${String(line.n).padStart(9, '0')}`, line] as const),
   ]);
 }
 

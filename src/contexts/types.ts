@@ -1,6 +1,6 @@
 /** Contexts: what an agent and somebody have said to each other, under a name that the other one gave. */
 import type { Did } from '../core/index.ts';
-import type { Zone } from '../guard/index.ts';
+import type { Principal, Zone } from '../guard/index.ts';
 
 /** Whose conversation it is: who else goes by one of its names, now or later, has another one. */
 export interface ContextOf {
@@ -44,9 +44,12 @@ export interface ContextSummary {
 /** What of a conversation somebody is shown: all, the last lines, the summary alone, or nothing any more. */
 export type ContextView = 'full' | 'summary' | 'none' | { readonly last: number };
 
-/** To whom a conversation is shown. */
+/** A client of this node, by its name there; an agent that the node runs is the client `agent:<name>`. */
+export type ClientKey = `client:${string}`;
+
+/** To whom a conversation is shown: another node, or a client of this one. */
 export interface ContextShare {
-  readonly to: Did;
+  readonly to: Did | ClientKey;
   readonly view: Exclude<ContextView, 'none'>;
 }
 
@@ -55,14 +58,14 @@ export interface ContextInfo extends Pick<ContextOf, 'agent' | 'from' | 'session
   readonly id: string;
   /** Who shares it with this node; absent of one of this node. */
   readonly by?: Did;
-  /** What of it is shown here; absent of one of this node. */
+  /** What of it is shown here, or to the client that asks; absent of one of this node, for its operator. */
   readonly view?: ContextShare['view'];
   readonly createdAt: number;
   readonly usedAt: number;
   /** Lines that are kept here. */
   readonly lines: number;
   readonly summary?: ContextSummary;
-  /** Whom it is shown to; empty of one that somebody shares. */
+  /** Whom it is shown to; empty of one that somebody shares, and for a client. */
   readonly shares: readonly ContextShare[];
 }
 
@@ -78,11 +81,26 @@ export interface Recalled {
   readonly said: readonly ContextLine[];
 }
 
+/** By which model, and on whose account, a conversation is compressed. */
+export interface Compression {
+  readonly model: string;
+  /** Whoever asks the model for the answers of the conversation: the summary counts for the same. */
+  readonly asks: Principal;
+  /** Tokens that fit into the model. */
+  readonly contextTokens: number;
+}
+
 /** What an agent has with its conversations. */
 export interface Recollection {
-  recall(of: ContextOf): Promise<Recalled>;
+  /** What there is room for in a model that takes `contextTokens`. */
+  recall(of: ContextOf, contextTokens: number): Promise<Recalled>;
   /** Resolves once both are on disk; a message that is there already is not kept twice. */
   keep(of: ContextOf, said: Exchange): Promise<void>;
+  /**
+   * Has the older part of a conversation that has become too long for its model summarised, in the background. Nobody waits
+   * for it, and where it fails nothing has changed.
+   */
+  compress(of: ContextOf, how: Compression): void;
 }
 
 /** A question and its answer. */
@@ -95,7 +113,7 @@ export interface Exchange {
 
 /** What of a conversation ended where. */
 export interface ContextEnd {
-  /** Those that it was shown to, and whether they are connected now: the others are told when they come back. */
+  /** Nodes that it was shown to, and whether they are connected now: the others are told when they come back. */
   readonly holders: readonly { readonly did: Did; readonly isHere: boolean }[];
 }
 

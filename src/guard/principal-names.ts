@@ -4,6 +4,8 @@ import type { Did } from '../core/index.ts';
 import { peerIdFromDid, shortId } from '../identity/index.ts';
 import type { OnBehalfOf, Principal } from './types.ts';
 
+const AGENT = 'agent:';
+
 /** The operator, as one object: what is kept for the operator is kept by this key. */
 export const OPERATOR: Extract<Principal, { kind: 'operator' }> = Object.freeze({
   kind: 'operator',
@@ -131,12 +133,19 @@ export function nameOf(principal: Principal): string {
     case 'operator':
       return 'the operator';
     case 'client':
-      return `the client ${printable(principal.name)}`;
+      return clientName(principal.name);
     case 'peer':
       return `${printable(shownName(principal))} (${shortId(principal.peerId)})${wordsFor(principal.onBehalfOf)}`;
     default:
       return `${printable(principal.name)} (${shortId(principal.did)})`;
   }
+}
+
+/** An agent that the node runs is the client `agent:<name>`. */
+function clientName(name: string): string {
+  return name.startsWith(AGENT)
+    ? `the agent ${printable(name.slice(AGENT.length))}`
+    : `the client ${printable(name)}`;
 }
 
 /** In full: only a whole did can be compared. */

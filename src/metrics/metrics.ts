@@ -111,6 +111,16 @@ function readersOf(
       ),
     modelCalls: () => modelCalls(sources.models()),
     modelTokens: () => modelTokens(sources.models()),
+    modelChecks() {
+      const [checked, passed] = sums(sources.models(), 'checked', 'passed');
+      return by(FIGURES.modelChecks, { passed, failed: checked - passed });
+    },
+    modelVotes() {
+      const [voted, agreed] = sums(sources.models(), 'voted', 'agreed');
+      return by(FIGURES.modelVotes, { agreed, alone: voted - agreed });
+    },
+    modelGrades: () => one(sums(sources.models(), 'graded', 'gradeSum')[0]),
+    modelGradePoints: () => one(sums(sources.models(), 'graded', 'gradeSum')[1]),
     auditHealthy: () => one(sources.isAuditHealthy() ? 1 : 0),
     auditEntries: () => one(sources.auditEntries()),
     warnings: () => one(sources.warnings()),
@@ -160,15 +170,22 @@ function sumOf(
 }
 
 function modelCalls(rows: readonly ModelFigures[]): readonly Sample[] {
-  const failed = rows.reduce((sum, row) => sum + row.failed, 0);
-  const all = rows.reduce((sum, row) => sum + row.calls, 0);
+  const [all, failed] = sums(rows, 'calls', 'failed');
   return by(FIGURES.modelCalls, { ok: all - failed, failed });
 }
 
 function modelTokens(rows: readonly ModelFigures[]): readonly Sample[] {
-  const input = rows.reduce((sum, row) => sum + row.inputTokens, 0);
-  const output = rows.reduce((sum, row) => sum + row.outputTokens, 0);
+  const [input, output] = sums(rows, 'inputTokens', 'outputTokens');
   return by(FIGURES.modelTokens, { input, output });
+}
+
+function sums(
+  rows: readonly ModelFigures[],
+  first: keyof ModelFigures,
+  second: keyof ModelFigures,
+): readonly [number, number] {
+  const sum = (key: keyof ModelFigures): number => rows.reduce((all, row) => all + row[key], 0);
+  return [sum(first), sum(second)];
 }
 
 function cpuSeconds(): number {

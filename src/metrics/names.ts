@@ -68,6 +68,28 @@ export const FIGURES = {
   modelTokens: figure('counter', 'starling_model_tokens_total', 'Tokens of language models.', {
     direction: ['input', 'output'],
   }),
+  modelChecks: figure(
+    'counter',
+    'starling_model_checks_total',
+    'Answers of language models that were held against what was asked for, before one was taken.',
+    { outcome: ['passed', 'failed'] },
+  ),
+  modelVotes: figure(
+    'counter',
+    'starling_model_votes_total',
+    'Answers of language models that stood in a vote, by whether most said the same.',
+    { outcome: ['agreed', 'alone'] },
+  ),
+  modelGrades: figure(
+    'counter',
+    'starling_model_grades_total',
+    'Answers of language models that were graded by what was expected.',
+  ),
+  modelGradePoints: figure(
+    'counter',
+    'starling_model_grade_points_total',
+    'The sum of these grades, 0 to 1 each: by their number it is the mean.',
+  ),
   auditHealthy: figure(
     'gauge',
     'starling_audit_healthy',

@@ -48,6 +48,13 @@ export interface ModelFigures {
   /** What was paid since the node started, and in the last 60 minutes, micro-dollars. */
   readonly costMicroUsd: number;
   readonly lastHourMicroUsd: number;
+  /** Answers that were checked, that stood in a vote, and that were graded; of the grades the sum, 0 to 1 each. */
+  readonly checked: number;
+  readonly passed: number;
+  readonly voted: number;
+  readonly agreed: number;
+  readonly graded: number;
+  readonly gradeSum: number;
 }
 
 /** Counts by a word: of states, of doors. */

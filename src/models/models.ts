@@ -8,8 +8,10 @@ import type { Cost } from '../budget/index.ts';
 import type { Config, ModelTier } from '../config/index.ts';
 import type { Exchanger } from '../gateway/index.ts';
 import type { Principal } from '../guard/index.ts';
+import { CallsUnderWay, followed } from './calls-under-way.ts';
 import { clearCall, mayUse } from './clearance.ts';
 import type { Cleared, ClearanceComponents } from './clearance.ts';
+import { contextTokensOf } from './context-tokens.ts';
 import { modelResource, nameText, readModelName, unknownModel } from './names.ts';
 import type { ModelName } from './names.ts';
 import { costOfUsage, priceOf } from './prices/price-table.ts';
@@ -31,9 +33,6 @@ import type {
 } from './types.ts';
 import { costOfUse, fitted, withinHeld } from './worst-case.ts';
 import type { Fitted } from './worst-case.ts';
-
-/** Calls under way at a time, of all callers. */
-const CALLS_MAX = 4000;
 
 /** What peers let this node use, and the road to them. */
 export interface PeerModels {
@@ -77,6 +76,8 @@ export interface AboutModel {
   readonly name: string;
   readonly tier: ModelTier;
   readonly price: KnownPrice;
+  /** How many tokens fit into it; of one of which nobody says that, as little as can be meant. */
+  readonly contextTokens: number;
 }
 
 /** The models of a node. */
@@ -105,6 +106,8 @@ export interface Models {
   about(name: string, principal: Principal): AboutModel | undefined;
   /** The same for a model of this node's own alone: peers of peers are not asked. */
   askOwn(call: ReadCall, principal: Principal, signal: AbortSignal): Promise<ModelAnswer>;
+  /** Counts how good an answer of a model was, 0 to 1, to which `principal` was the caller. */
+  grade(model: string, principal: Principal, score: number): void;
   /** What went through since counts are kept. */
   stats(): readonly ModelStats[];
   /** The same in all since the start of the node. */
@@ -133,11 +136,11 @@ export function createModels(
 class NodeModels implements Models {
   readonly #components: ModelsComponents;
   readonly #messageBytes: number;
-  readonly #life = new AbortController();
+  #life = new AbortController();
   #made:
     | { readonly of: Config['models']; readonly byName: ReadonlyMap<string, Provider> }
     | undefined;
-  #calls = 0;
+  readonly #under = new CallsUnderWay();
 
   constructor(components: ModelsComponents, messageBytes: number) {
     this.#components = components;
@@ -208,10 +211,14 @@ class NodeModels implements Models {
       if (peer === undefined && this.#providers().get(provider)?.offers(model) !== true) {
         return undefined;
       }
-      const { providers } = this.#components.config();
+      const { contexts, providers } = this.#components.config();
       const own = providers[provider]?.tier ?? 'central';
       const tier = peer === undefined ? own : 'regional';
-      return { name: nameText(resolved), tier, price: this.#priceOf(resolved) };
+      const name = nameText(resolved);
+      const listed =
+        peer === undefined ? this.#providers().get(provider)?.contextOf(model) : undefined;
+      const contextTokens = contextTokensOf(name, contexts, listed, tier);
+      return { name, tier, price: this.#priceOf(resolved), contextTokens };
     } catch (error) {
       if (error instanceof StarlingError) return undefined;
       throw error;
@@ -283,6 +290,11 @@ class NodeModels implements Models {
     );
   }
 
+  grade(model: string, principal: Principal, score: number): void {
+    const name = this.about(model, principal)?.name ?? model;
+    this.#components.usage.judged(name, principal, { what: 'grade', score });
+  }
+
   stats(): readonly ModelStats[] {
     return this.#components.usage.rows();
   }
@@ -304,6 +316,7 @@ class NodeModels implements Models {
   }
 
   start(): Promise<void> {
+    if (this.#life.signal.aborted) this.#life = new AbortController();
     return this.#components.usage.load();
   }
 
@@ -319,9 +332,13 @@ class NodeModels implements Models {
   }
 
   async stop(): Promise<void> {
-    this.#life.abort(new StarlingError('STARLING_STOPPED', 'the node is stopping'));
-    this.#components.exchanger.close();
-    await this.#components.usage.stop();
+    const { clock, exchanger, usage } = this.#components;
+    const stopped = new StarlingError('STARLING_STOPPED', 'the node is stopping');
+    this.#life.abort(stopped);
+    exchanger.close();
+    // What is held for them must be settled while the budgets still write.
+    await this.#under.stop(clock, stopped);
+    await usage.stop();
   }
 
   /** One call from its clearance to its end. */
@@ -330,16 +347,7 @@ class NodeModels implements Models {
     { principal, signal, name, isFree }: RunInit,
     answer: (metered: Metered, until: AbortSignal, call: ReadCall) => Promise<ModelAnswer>,
   ): Promise<ModelAnswer> {
-    if (this.#calls >= CALLS_MAX) {
-      throw new StarlingError(
-        'STARLING_RATE_LIMITED',
-        `${CALLS_MAX} calls of models are under way`,
-        {
-          hint: 'try again in a while',
-        },
-      );
-    }
-    this.#calls += 1;
+    const under = this.#under.begin();
     const until = AbortSignal.any([signal, this.#life.signal]);
     let end: ((error?: unknown) => void) | undefined;
     try {
@@ -348,17 +356,21 @@ class NodeModels implements Models {
       let sent: Fitted = { call, worst: {}, headers: {} };
       const costAtMost = (room: Cost): Cost | undefined => {
         if (isFree === true) return undefined;
-        sent = fitted(call, price, room, this.#limitKey(name, call.form));
+        sent = this.#fitted(call, name, price, room);
         return sent.worst;
       };
       const { asker, budgets } = call;
       const caller = { principal, asker };
-      const cleared = await clearCall(this.#components, caller, resource, costAtMost, budgets);
-      const counted = this.#components.usage.start(
-        resource.slice('model:'.length),
-        principal,
-        call.task,
-      );
+      const cleared = await clearCall(
+        this.#components,
+        caller,
+        resource,
+        costAtMost,
+        budgets,
+      ).catch((error: unknown) => {
+        throw price.source === 'unknown' ? ofUnknownPrice(error, nameText(name)) : error;
+      });
+      const counted = this.#components.usage.start(nameText(name), principal, call.task);
       let told: Usage | undefined;
       const metered: Metered = {
         ...counted,
@@ -366,7 +378,10 @@ class NodeModels implements Models {
           told = usage;
           counted.used(usage);
           const paid = costOfUsage(price, usage);
-          counted.paid(name.peer === undefined ? paid : Math.min(paid, sent.worst.usd ?? 0));
+          counted.paid(
+            name.peer === undefined ? paid : Math.min(paid, sent.worst.usd ?? 0),
+            price.source === 'unknown',
+          );
         },
       };
       let isSent = false;
@@ -375,26 +390,38 @@ class NodeModels implements Models {
         const cost = costOfUse(told, price, error);
         return name.peer === undefined ? cost : withinHeld(cost, sent.worst);
       };
-      end = (error) => {
+      end = under.ending((error) => {
         const ending: Cleared = {
           over: (outcome, reason) => cleared.over(outcome, reason, costIn(error)),
         };
         this.#over(ending, metered, until, error);
-      };
+      });
       until.throwIfAborted();
       isSent = true;
       const made = await answer(metered, until, sent.call);
       const headers = joined(made.headers, sent.headers);
-      return { ...made, headers, body: followed(made.body, metered, end) };
+      return {
+        ...made,
+        headers,
+        body: followed(made.body, () => metered.begun(), end),
+        judge: (found) => counted.judged(found),
+      };
     } catch (error) {
-      if (end === undefined) this.#calls -= 1;
+      if (end === undefined) under.leave();
       else end(error);
       throw error;
     }
   }
 
+  /** As the room pays for it; where that is in dollars and nobody knows the price, the answer says so. */
+  #fitted(call: ReadCall, name: ModelName, price: KnownPrice, room: Cost): Fitted {
+    const fit = fitted(call, price, room, this.#limitKey(name, call.form));
+    const isGuess = price.source === 'unknown' && room.usd !== undefined;
+    const said = isGuess ? { 'starling-estimated': 'price' } : {};
+    return { ...fit, headers: joined(fit.headers, said) };
+  }
+
   #over(cleared: Cleared, metered: Metered, signal: AbortSignal, error: unknown): void {
-    this.#calls -= 1;
     metered.over(error !== undefined);
     if (error === undefined) return cleared.over('ok');
     if (signal.aborted) return cleared.over('cancelled');
@@ -446,23 +473,15 @@ function joined(
   return { ...one, ...Object.fromEntries(both) };
 }
 
-/** The same bytes; tells once how they ended: whoever stops reading has cancelled the call. */
-async function* followed(
-  body: AsyncIterable<Uint8Array>,
-  metered: Metered,
-  end: (error?: unknown) => void,
-): AsyncGenerator<Uint8Array> {
-  let error: unknown = new Error('nobody wanted the rest');
-  try {
-    for await (const chunk of body) {
-      metered.begun();
-      yield chunk;
-    }
-    error = undefined;
-  } catch (thrown) {
-    error = thrown;
-    throw thrown;
-  } finally {
-    end(error);
-  }
+/** A refusal that stands on a price nobody knows says so. */
+function ofUnknownPrice(error: unknown, name: string): unknown {
+  if (!(error instanceof StarlingError) || error.code !== 'STARLING_BUDGET_EXHAUSTED') return error;
+  if (error.data['unit'] !== 'usd') return error;
+  const { data, hint, message } = error;
+  const set = `set the price of ${name} in models.prices of the config file`;
+  return new StarlingError(
+    'STARLING_BUDGET_EXHAUSTED',
+    `${message}: nobody knows the price of ${name}, so that it counts as the dearest`,
+    { hint: hint === undefined ? set : `${set}; or: ${hint}`, data, cause: error },
+  );
 }

@@ -62,6 +62,8 @@ export interface ModelAnswer {
   readonly body: AsyncIterable<Uint8Array>;
   /** Tokens that it took, once the body has ended; absent where nobody knows. */
   usage?(): Usage | undefined;
+  /** Counts what was found out about it; absent of one that nobody counts. */
+  judge?(found: Judgement): void;
 }
 
 /** A model that somebody may use. */
@@ -75,6 +77,22 @@ export interface ListedModel {
   /** It is a name of this node for several models. */
   readonly isRoute?: true;
 }
+
+/** What was measured of a model's answers; what was not measured is absent. */
+export interface ModelQuality {
+  /** Answers that a program looked at, since a route escalates: whole, and of the schemas that the request names. */
+  readonly checks?: { readonly passed: number; readonly of: number };
+  /** Answers that stood in a vote, and those that most of the others agreed with. */
+  readonly votes?: { readonly agreed: number; readonly of: number };
+  /** Answers that a program has graded by what was expected (`llm record`); the mean is 0 to 1. */
+  readonly grades?: { readonly mean: number; readonly of: number };
+}
+
+/** One thing that was found out about an answer. */
+export type Judgement =
+  | { readonly what: 'check'; readonly isPassed: boolean }
+  | { readonly what: 'vote'; readonly isAgreed: boolean }
+  | { readonly what: 'grade'; readonly score: number };
 
 /** What went through, of one model, caller and task. */
 export interface ModelStats {
@@ -102,9 +120,13 @@ export interface ModelStats {
   readonly costMicroUsd: number;
   /** Of the tokens, at least one call's are reckoned and not told. */
   readonly hasEstimates: boolean;
+  /** Nobody knows the price of at least one call, which counts as the dearest. */
+  readonly hasGuessedPrices?: true;
   /** Mean time to the first byte, and to the end, ms. */
   readonly firstByteMs: number;
   readonly totalMs: number;
+  /** How good its answers were, as far as that was measured. */
+  readonly quality?: ModelQuality;
 }
 
 /** A provider or peer whose models are not known now. */
@@ -166,4 +188,9 @@ export interface AiQueryResult {
 /** Counts by model and caller: what `llm_stats` gives. */
 export interface LlmStatsResult {
   readonly stats: readonly ModelStats[];
+}
+
+/** What `llm_grade` gives. */
+export interface LlmGradeResult {
+  readonly counted: number;
 }

@@ -317,7 +317,7 @@ async function withContext(at: readonly string[]): Promise<void> {
   await keep('context share', id, 'bob', '--view', 'last', ...at);
   await keep('context list', ...at);
   await keep('context show', id, ...at);
-  await keep('context delete', id, ...at);
+  await keep('context delete', id, '--yes', ...at);
   await run('agent', 'stop', 'clerk', ...at);
 }
 

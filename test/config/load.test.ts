@@ -7,7 +7,7 @@ import type { Config, ConfigSources } from '../../src/config/index.ts';
 import { ENVIRONMENT } from '../../src/config/env.ts';
 import { StarlingError } from '../../src/core/index.ts';
 
-const NO_MODELS = { prices: {}, providers: {}, quotas: {}, routes: {}, sampling: {} };
+const MODELS = { contexts: {}, prices: {}, providers: {}, quotas: {}, routes: {}, sampling: {} };
 
 const PEER = '12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo';
 
@@ -60,7 +60,7 @@ describe('a configuration', () => {
       offers: [],
       bootstrap: [],
       mdns: true,
-      models: { ...NO_MODELS, cache: { bytes: 16 * MIB, ttlMs: 300_000 } },
+      models: { ...MODELS, cache: { bytes: 16 * MIB, ttlMs: 300_000 } },
       upnp: false,
       relay: true,
       http: {

@@ -16,6 +16,8 @@ import { memoryTable } from '../grants/memory-table.ts';
 const NAMES = ['ann', 'bob', 'cyd'] as const;
 const SEEDS = new Map(NAMES.map((name, at) => [name, Buffer.alloc(32, at + 1)]));
 const SAID = 'the heron sleeps at noon';
+/** Tokens of a model that takes all that an agent is reminded of. */
+const WINDOW = 200_000;
 
 interface Node {
   readonly contexts: Contexts;
@@ -63,6 +65,8 @@ function openAt(
     openBox: boxOpenerOf(identity),
     self: identity.did,
     isHere: () => true,
+    models: () => expect.fail('nothing is compressed here'),
+    messageBytes: 100_000,
     clock: mesh.clock,
     logger: silentLogger,
   });
@@ -113,7 +117,7 @@ describe('a conversation', () => {
     await talk(ann.contexts, 2);
     const again = openAt('ann', ann.member, ann.rows, ann.lines);
     await again.start();
-    const { said } = await again.recall(of);
+    const { said } = await again.recall(of, WINDOW);
     expect(said.map(({ role, text }) => [role, text])).toEqual([
       ['user', `${SAID} 1?`],
       ['assistant', 'yes 1'],
@@ -128,11 +132,15 @@ describe('a conversation', () => {
   it('is another one for another sender, however that one calls it', async () => {
     const { ann } = await arranged();
     await talk(ann.contexts, 1);
-    expect(await ann.contexts.recall({ ...of, from: 'mallory@bob' })).toEqual({ said: [] });
-    expect(await ann.contexts.recall({ ...of, agent: 'other' })).toEqual({ said: [] });
+    expect(await ann.contexts.recall({ ...of, from: 'mallory@bob' }, WINDOW)).toEqual({ said: [] });
+    expect(await ann.contexts.recall({ ...of, agent: 'other' }, WINDOW)).toEqual({ said: [] });
     // The same names, which another node, program or spawner has got since.
-    expect(await ann.contexts.recall({ ...of, sender: 'did:key:mallory' })).toEqual({ said: [] });
-    expect(await ann.contexts.recall({ ...of, owner: 'client:mallory' })).toEqual({ said: [] });
+    expect(await ann.contexts.recall({ ...of, sender: 'did:key:mallory' }, WINDOW)).toEqual({
+      said: [],
+    });
+    expect(await ann.contexts.recall({ ...of, owner: 'client:mallory' }, WINDOW)).toEqual({
+      said: [],
+    });
   });
 
   it('reminds its agent of what there is room for, behind the summary of the rest', async () => {
@@ -145,7 +153,7 @@ describe('a conversation', () => {
     await ann.contexts.summarised(id, summary as never, read);
     const second = ann.contexts.summarised(id, summary as never, read);
     await expect(second).rejects.toMatchObject({ code: 'STARLING_USAGE' });
-    const recalled = await ann.contexts.recall(of);
+    const recalled = await ann.contexts.recall(of, WINDOW);
     expect(recalled.summary).toMatchObject(summary);
     expect(recalled.said.map(({ n }) => n)).toEqual([5, 6]);
     // The lines that it stands for are kept.
@@ -154,7 +162,7 @@ describe('a conversation', () => {
     for (const n of [1, 2, 3]) {
       await ann.contexts.keep(of, { ...message, message: `big${n}` } as never);
     }
-    expect((await ann.contexts.recall(of)).said.map(({ n }) => n)).toEqual([10, 11, 12]);
+    expect((await ann.contexts.recall(of, WINDOW)).said.map(({ n }) => n)).toEqual([10, 11, 12]);
   });
 
   it('gives way to newer ones of its agent, which senders can make as many of as they like', async () => {
@@ -162,7 +170,7 @@ describe('a conversation', () => {
     for (let at = 0; at < 105; at += 1) await talk(ann.contexts, 1, { ...of, session: `s${at}` });
     expect(await ann.contexts.list()).toHaveLength(100);
     expect(ann.lines.size).toBe(200);
-    expect(await ann.contexts.recall({ ...of, session: 's0' })).toEqual({ said: [] });
+    expect(await ann.contexts.recall({ ...of, session: 's0' }, WINDOW)).toEqual({ said: [] });
   });
 
   it('keeps so many lines, and the oldest go', async () => {
@@ -286,7 +294,7 @@ describe('a conversation that is shown to a node', () => {
     const summary = { text: 'herons sleep', first: 1, last: 4, model: 'm', zone: 'local' };
     const late = ann.contexts.summarised(id, summary as never, read);
     await expect(late).rejects.toMatchObject(refused);
-    expect(await ann.contexts.recall(of)).not.toHaveProperty('summary');
+    expect(await ann.contexts.recall(of, WINDOW)).not.toHaveProperty('summary');
   });
 
   it('stays deleted where the node ended in between', async () => {

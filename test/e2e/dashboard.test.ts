@@ -374,6 +374,7 @@ const TERMINAL_ONLY = [
   'key_create',
   'key_revoke',
   'knock_answer',
+  'llm_grade',
   'mcp_login',
   'mcp_logout',
   'mesh_leave',

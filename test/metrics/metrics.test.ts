@@ -30,6 +30,12 @@ function metrics(): Metrics {
           outputTokens: 20,
           costMicroUsd: 1500,
           lastHourMicroUsd: 500,
+          checked: 5,
+          passed: 4,
+          voted: 3,
+          agreed: 2,
+          graded: 2,
+          gradeSum: 1.5,
         },
         {
           calls: 1,
@@ -38,6 +44,12 @@ function metrics(): Metrics {
           outputTokens: 2,
           costMicroUsd: 500,
           lastHourMicroUsd: 500,
+          checked: 1,
+          passed: 0,
+          voted: 0,
+          agreed: 0,
+          graded: 0,
+          gradeSum: 0,
         },
       ],
       isAuditHealthy: () => true,
@@ -72,6 +84,11 @@ it('tells of each room what it is asked for', async () => {
   expect(told.get('starling_agents{state="stopped"}')).toBe(1);
   expect(told.get('starling_model_calls_total{outcome="ok"}')).toBe(3);
   expect(told.get('starling_model_tokens_total{direction="input"}')).toBe(101);
+  expect(told.get('starling_model_checks_total{outcome="passed"}')).toBe(4);
+  expect(told.get('starling_model_checks_total{outcome="failed"}')).toBe(2);
+  expect(told.get('starling_model_votes_total{outcome="alone"}')).toBe(1);
+  expect(told.get('starling_model_grades_total')).toBe(2);
+  expect(told.get('starling_model_grade_points_total')).toBe(1.5);
   expect(told.get('starling_audit_healthy')).toBe(1);
   expect(told.get('starling_trace_spans_total{outcome="dropped"}')).toBe(2);
   expect(told.get('starling_trace_spans_waiting')).toBe(4);

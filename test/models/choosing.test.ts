@@ -1,7 +1,9 @@
 /** What routes are made of, without a wire: the order of models, who is left alone, what is kept, and what a call costs. */
+import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { StarlingError } from '../../src/core/index.ts';
 import type { ErrorCode } from '../../src/core/index.ts';
+import { PRICE_LISTS } from '../../src/models/prices/list-prices.ts';
 import { costOfUsage, priceOf, worstCost } from '../../src/models/prices/price-table.ts';
 import { readCall } from '../../src/models/read-call.ts';
 import { cacheKey, createAnswerCache } from '../../src/models/routing/answer-cache.ts';
@@ -53,53 +55,82 @@ describe('who is left alone', () => {
     const clock = createTestClock();
     const breakers = createBreakers(clock);
     for (let at = 0; at < 5; at += 1) {
-      expect(breakers.restMs('gpu/a')).toBe(0);
-      breakers.begin('gpu/a').over(failure('STARLING_MODEL_FAILED'));
+      expect(breakers.restMs('gpu/a', 'one')).toBe(0);
+      breakers.begin('gpu/a', 'one').over(failure('STARLING_MODEL_FAILED'));
     }
-    expect(breakers.restMs('gpu/b')).toBe(60_000);
-    expect(breakers.restMs('@box/gpu/b')).toBe(0);
+    expect(breakers.restMs('gpu/b', 'one')).toBe(60_000);
+    expect(breakers.restMs('@box/gpu/b', 'one')).toBe(0);
     clock.advance(60_000);
-    expect(breakers.restMs('gpu/b')).toBe(0);
-    const probe = breakers.begin('gpu/b');
-    expect(breakers.restMs('gpu/a')).toBeGreaterThan(0);
+    expect(breakers.restMs('gpu/b', 'one')).toBe(0);
+    const probe = breakers.begin('gpu/b', 'one');
+    expect(breakers.restMs('gpu/a', 'one')).toBeGreaterThan(0);
     probe.over(failure('STARLING_TIMEOUT'));
-    expect(breakers.restMs('gpu/a')).toBe(60_000);
+    expect(breakers.restMs('gpu/a', 'one')).toBe(60_000);
     clock.advance(60_000);
-    const second = breakers.begin('gpu/a');
+    const second = breakers.begin('gpu/a', 'one');
     second.begun();
     second.over();
-    expect(breakers.restMs('gpu/a')).toBe(0);
-    breakers.begin('gpu/a').over(failure('STARLING_MODEL_FAILED'));
-    expect(breakers.restMs('gpu/a')).toBe(0);
+    expect(breakers.restMs('gpu/a', 'one')).toBe(0);
+    breakers.begin('gpu/a', 'one').over(failure('STARLING_MODEL_FAILED'));
+    expect(breakers.restMs('gpu/a', 'one')).toBe(0);
+  });
+
+  it('by nobody else for what one caller alone has met with, and by all once others have, too', () => {
+    const clock = createTestClock();
+    const breakers = createBreakers(clock);
+    for (let at = 0; at < 50; at += 1) {
+      breakers.begin('gpu/a', 'mallory').over(failure('STARLING_MODEL_FAILED'));
+      breakers.begin('gpu/a', 'mallory').over(failure('STARLING_TIMEOUT'));
+    }
+    expect(breakers.restMs('gpu/a', 'mallory')).toBe(60_000);
+    expect(breakers.restMs('gpu/a', 'editor')).toBe(0);
+    // One of another's that fails by chance is not enough either.
+    breakers.begin('gpu/a', 'editor').over(failure('STARLING_MODEL_FAILED'));
+    expect(breakers.restMs('gpu/a', 'editor')).toBe(0);
+    breakers.begin('gpu/a', 'editor').over(failure('STARLING_MODEL_FAILED'));
+    expect(breakers.restMs('gpu/a', 'editor')).toBe(60_000);
+    expect(breakers.restMs('gpu/a', 'third')).toBe(60_000);
+    clock.advance(60_000);
+    breakers.begin('gpu/a', 'third').over();
+    expect(breakers.restMs('gpu/a', 'editor')).toBe(0);
+  });
+
+  it('by all at once for what no request can bring about', () => {
+    const breakers = createBreakers(createTestClock());
+    for (let at = 0; at < 5; at += 1) {
+      breakers.begin('gpu/a', 'one').over(failure('STARLING_MODEL_KEY_REFUSED'));
+    }
+    expect(breakers.restMs('gpu/a', 'other')).toBe(60_000);
   });
 
   it('a probe whose caller goes leaves the way open for the next', () => {
     const clock = createTestClock();
     const breakers = createBreakers(clock);
-    for (let at = 0; at < 5; at += 1) breakers.begin('gpu/a').over(failure('STARLING_MODEL_CUT'));
+    for (let at = 0; at < 5; at += 1)
+      breakers.begin('gpu/a', 'one').over(failure('STARLING_MODEL_CUT'));
     clock.advance(60_000);
-    breakers.begin('gpu/a').over(new Error('the caller went'));
-    expect(breakers.restMs('gpu/a')).toBe(0);
+    breakers.begin('gpu/a', 'one').over(new Error('the caller went'));
+    expect(breakers.restMs('gpu/a', 'one')).toBe(0);
   });
 
   it('as long as it says itself; and nobody for what the request did wrong', () => {
     const clock = createTestClock();
     const breakers = createBreakers(clock);
-    breakers.begin('gpu/a').over(failure('STARLING_RATE_LIMITED', { retryAfterMs: 7000 }));
-    expect(breakers.restMs('gpu/a')).toBe(7000);
+    breakers.begin('gpu/a', 'one').over(failure('STARLING_RATE_LIMITED', { retryAfterMs: 7000 }));
+    expect(breakers.restMs('gpu/a', 'one')).toBe(7000);
     clock.advance(7000);
-    expect(breakers.restMs('gpu/a')).toBe(0);
+    expect(breakers.restMs('gpu/a', 'one')).toBe(0);
     for (let at = 0; at < 9; at += 1) {
-      breakers.begin('own/a').over(failure('STARLING_MODEL_CONTEXT'));
-      breakers.begin('own/a').over(failure('STARLING_MODEL_UNKNOWN'));
+      breakers.begin('own/a', 'one').over(failure('STARLING_MODEL_CONTEXT'));
+      breakers.begin('own/a', 'one').over(failure('STARLING_MODEL_UNKNOWN'));
     }
-    expect(breakers.restMs('own/a')).toBe(0);
+    expect(breakers.restMs('own/a', 'one')).toBe(0);
   });
 
   it('measures the first token, and counts what is under way', () => {
     const clock = createTestClock();
     const breakers = createBreakers(clock);
-    const trial = breakers.begin('gpu/a');
+    const trial = breakers.begin('gpu/a', 'one');
     expect(breakers.inFlight('gpu/a')).toBe(1);
     clock.advance(100);
     trial.begun();
@@ -212,11 +243,51 @@ describe('what a call costs', () => {
     expect(known('anthropic/claude-sonnet-4-5-20250929')).toMatchObject({ input: 3, output: 15 });
     expect(known('x/mystery')).toMatchObject({
       source: 'unknown',
-      input: 15,
-      output: 120,
+      input: 30,
+      output: 180,
       cacheWrite: 30,
     });
     expect(priceOf('gpu/mystery', {}, true)).toMatchObject({ source: 'own', input: 0, output: 0 });
+  });
+
+  it('takes no model for a cheaper one whose name it begins with', () => {
+    const known = (name: string) => priceOf(`openai/${name}`, {}, false);
+    expect(known('o1-pro')).toMatchObject({ source: 'listed', input: 150, output: 600 });
+    expect(known('o3-pro-2025-06-10')).toMatchObject({ input: 20 });
+    expect(known('gpt-4o-2024-08-06')).toMatchObject({ input: 2.5 });
+    expect(known('gpt-5-chat-latest')).toMatchObject({ input: 1.25 });
+    expect(known('claude-opus-4-20250514')).toMatchObject({ input: 15 });
+    for (const other of [
+      'o3-deep-research',
+      'gpt-4o-audio',
+      'gpt-5-ultra',
+      'claude-opus-6',
+      'claude-opus-4-9',
+    ]) {
+      expect(known(other), other).toMatchObject({ source: 'unknown', output: 180 });
+    }
+  });
+
+  it('knows that long prompts are dearer where they are', () => {
+    const haiku = priceOf('anthropic/claude-haiku-5-5', {}, false);
+    expect(costOfUsage(haiku, { input: 100_000, output: 0 })).toBe(10_000);
+    expect(costOfUsage(haiku, { input: 100_001, output: 1000 })).toBe(50_001 + 2500);
+    expect(worstCost(haiku, { input: 200_000, output: 0 })).toBe(200_000);
+  });
+
+  it('says of each list when it was looked up and where, and so do the docs', async () => {
+    const docs = await readFile('docs/models.md', 'utf8');
+    for (const { asOf, prices, source, vendor } of PRICE_LISTS) {
+      expect(asOf).toMatch(/^20\d\d-\d\d-\d\d$/);
+      expect(source).toMatch(/^[a-z.]+\//);
+      expect(docs).toContain(`| ${vendor} | ${asOf} | \`${source}\` |`);
+      for (const [name, price] of Object.entries(prices)) {
+        const { input, output, cachedInput = 0, cacheWrite = input } = price;
+        expect(Math.min(input, output, cachedInput), name).toBeGreaterThanOrEqual(0);
+        expect(cachedInput, name).toBeLessThanOrEqual(input);
+        expect(cacheWrite, name).toBeGreaterThanOrEqual(input);
+      }
+    }
   });
 
   it('takes the price that is set, the longest pattern first', () => {

@@ -1,12 +1,13 @@
 /** `starling model …` and `starling llm …` at a real node in this process, with a vendor of ours at the wire. */
 import { execFile } from 'node:child_process';
-import { readFile, readdir, stat, writeFile } from 'node:fs/promises';
+import { readFile, readdir, stat, utimes, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { beforeAll, expect, it, vi } from 'vitest';
 import { attach } from '../../src/cli/node/client.ts';
 import { loadConfig } from '../../src/index.ts';
 import type { StarlingNode } from '../../src/index.ts';
 import { wholeNodes } from '../fixtures/whole-nodes.ts';
+import { serving } from '../cli/fake-node.ts';
 import { fakeNode, run } from '../cli/support.ts';
 import type { FakeVendor } from './fake-vendor.ts';
 import { TEXT, startModelBox } from './model-box.ts';
@@ -149,6 +150,50 @@ it('tests what was just added once the node has taken the file up, and waits for
   expect(asked).toEqual(['other']);
 });
 
+it('asks what was just added once the node has taken the file up, and for nothing that stands there longer', async () => {
+  let tries = 0;
+  const unknown = { code: -32602, message: 'no such provider', data: STRANGE };
+  const slow = await fakeNode({
+    answer({ id, params }, { fail }) {
+      if (!String(params?.['name']).endsWith('ai_query')) {
+        return { structuredContent: {}, content: [] };
+      }
+      tries += 1;
+      if (tries < 3) return fail(id, unknown);
+      const said = { response: 'hello', model: 'new/tiny', tokens_used: 1, took_ms: 1 };
+      return { structuredContent: said, content: [] };
+    },
+  });
+  const own = join(root, 'asked.json');
+  await writeFile(own, '{ "models": { "providers": { "new": { "endpoint": "http://[::1]" } } } }');
+  const there = ['--state', slow.stateDir, '--config', own];
+  const late = await run('llm', 'ask', 'why', '--model', 'new/tiny', ...there);
+  expect(late).toMatchObject({ code: 0, stdout: 'hello\n' });
+  expect(tries).toBe(3);
+  tries = 0;
+  const before = new Date(Date.now() - 60_000);
+  await utimes(own, before, before);
+  const gone = await run('llm', 'ask', 'why', '--model', 'new/tiny', ...there);
+  expect(gone.stderr).toContain('STARLING_MODEL_UNKNOWN');
+  expect(tries).toBe(1);
+});
+
+it('list says at a node without providers what peers let it use, and else how it comes to some', async () => {
+  const listing = (models: readonly object[]): ReturnType<typeof fakeNode> =>
+    fakeNode({ answer: serving({ model_list: { models: [...models], failures: [] } as never }) });
+  const empty = join(root, 'empty.json');
+  await writeFile(empty, '{}');
+  const peer = await listing([{ name: '@box/gpu/qwen', shortName: 'gpu/qwen', peer: 'box' }]);
+  const theirs = await run('model', 'list', '--config', empty, '--state', peer.stateDir);
+  expect(theirs.stdout).toContain('this node may use by others:');
+  expect(theirs.stdout).toContain('gpu/qwen');
+  expect(theirs.stdout).not.toContain('add one with');
+  const none = await listing([]);
+  const nothing = await run('model', 'list', '--config', empty, '--state', none.stateDir);
+  expect(nothing.stdout).toContain('no peer lets this node use its models');
+  expect(nothing.stdout).toContain('starling grant create');
+});
+
 it('shows an answer while it comes, and what came of one that broke off', async () => {
   const state = { isOver: false };
   const asked = run('llm', 'ask', 'why', '--model', 'gpu/steps', ...at).finally(() => {
@@ -221,6 +266,15 @@ it('records what models answer in a file of our own, and replays that', async ()
   expect(recorded).toMatchObject({ code: 0, stdout: expect.stringContaining('2 questions') });
   expect(recorded.stderr).toContain('nobody knows the price of gpu/other');
   expect((await stat(out)).mode & 0o777).toBe(0o600);
+  // What a program could grade is counted as quality, and nothing else has any.
+  const { stats } = JSON.parse((await run('llm', 'stats', '--json', ...at)).stdout) as {
+    stats: { model: string; quality?: object }[];
+  };
+  expect(stats.find(({ model }) => model === 'gpu/other')?.quality).toEqual({
+    grades: { mean: 0.75, of: 2 },
+  });
+  expect(stats.find(({ model }) => model === 'gpu/cut')).not.toHaveProperty('quality');
+  expect((await run('llm', 'stats', ...at)).stdout).toMatch(/QUALITY[^]*graded 0\.75 \(2\)/);
   const replayed = await run('llm', 'replay', out, '--json');
   expect(JSON.parse(replayed.stdout)).toMatchObject({
     synthetic: false,

@@ -7,7 +7,7 @@ import { createRouter } from '../../src/models/index.ts';
 import type { Models } from '../../src/models/index.ts';
 import { readCall } from '../../src/models/read-call.ts';
 import { eventText } from '../../src/models/translate/stream-translator.ts';
-import type { ModelAnswer, ReadCall } from '../../src/models/types.ts';
+import type { Judgement, ModelAnswer, ReadCall } from '../../src/models/types.ts';
 import { createTestClock } from '../core/test-clock.ts';
 
 const OPERATOR = { kind: 'operator' } as const;
@@ -47,12 +47,14 @@ function answer(line: Line, isStream: boolean): ModelAnswer {
 /** A route over models that say, in turn, what is written. */
 function bench(script: Readonly<Record<string, readonly Line[]>>, votes = 1) {
   const asked: string[] = [];
+  const found: (Judgement & { readonly model: string })[] = [];
   const models = {
     async ask(call: ReadCall): Promise<ModelAnswer> {
       asked.push(call.model);
       const lines = script[call.model] ?? [];
       const at = asked.filter((name) => name === call.model).length - 1;
-      return answer(lines[at % lines.length] ?? '', call.isStream);
+      const made = answer(lines[at % lines.length] ?? '', call.isStream);
+      return { ...made, judge: (one) => found.push({ model: call.model, ...one }) };
     },
     about: (name: string) => ({ name, tier: 'central', price: { input: 1, output: 1 } }),
   } as unknown as Models;
@@ -77,7 +79,7 @@ function bench(script: Readonly<Record<string, readonly Line[]>>, votes = 1) {
     for await (const one of made.body) chunks.push(one);
     return { headers: made.headers, text: Buffer.concat(chunks).toString(), usage: made.usage?.() };
   };
-  return { asked, ask };
+  return { asked, ask, found };
 }
 
 describe.each([false, true])('an answer that is held against a schema (stream: %s)', (stream) => {
@@ -170,6 +172,25 @@ describe('a vote', () => {
     expect((await ask()).headers['starling-model']).toBe('a/small');
     expect(asked).not.toContain('b/big');
   });
+});
+
+it('counts what each answer was found to be, by the model that gave it', async () => {
+  const checked = bench({ 'a/small': ['no'], 'b/big': ['{"n": 2}'] });
+  await checked.ask({ response_format: SCHEMA });
+  expect(checked.found).toEqual([
+    { model: 'a/small', what: 'check', isPassed: false },
+    { model: 'b/big', what: 'check', isPassed: true },
+  ]);
+  const voted = bench({ 'a/small': ['yes', 'no', 'Yes.'], 'b/big': ['no'] }, 3);
+  await voted.ask();
+  expect(voted.found.filter(({ what }) => what === 'vote')).toEqual([
+    { model: 'a/small', what: 'vote', isAgreed: true },
+    { model: 'a/small', what: 'vote', isAgreed: false },
+    { model: 'a/small', what: 'vote', isAgreed: true },
+  ]);
+  const lost = bench({ 'a/small': ['yes', 'no', 'perhaps'], 'b/big': ['no'] }, 3);
+  await lost.ask();
+  expect(lost.found.filter((one) => one.what === 'vote' && one.isAgreed)).toEqual([]);
 });
 
 it('a schema that can not be read, or holds a pattern, decides nothing bad', async () => {

@@ -54,6 +54,21 @@ function provider(
   });
 }
 const signal = (): AbortSignal => new AbortController().signal;
+/** The same provider, but for some things. */
+const otherwise = (one: Provider, more: Partial<Provider>): Provider => ({
+  name: one.name,
+  api: one.api,
+  isOpenAi: one.isOpenAi,
+  hasResponses: one.hasResponses,
+  allowance: one.allowance,
+  offers: (model) => one.offers(model),
+  models: (until) => one.models(until),
+  contextOf: (model) => one.contextOf(model),
+  probe: (until) => one.probe(until),
+  withoutKeys: (text) => one.withoutKeys(text),
+  send: (request) => one.send(request),
+  ...more,
+});
 
 it.each(['MODEL', 'Max_Tokens', 'N', '\u017ftream', 'max_to\u212aens'])(
   "refuses the key '%s', which some vendors read as one that decides",
@@ -123,6 +138,110 @@ it('counts what came of a stream that its caller left before it had told its tok
   ]);
 });
 
+it('asks OpenAI itself for the tokens of a stream, and keeps from a caller what it has not asked for', async () => {
+  const openAi = otherwise(provider('key'), { isOpenAi: true });
+  const streamOf = async (
+    more: object,
+  ): Promise<{ readonly text: string; readonly used: Usage[] }> => {
+    const used: Usage[] = [];
+    const body = JSON.stringify({ model: 'gpu/o3', stream: true, messages: [], ...more });
+    const made = await answerBy(openAi, chat(body), {
+      model: 'o3',
+      signal: signal(),
+      messageBytes: 100_000,
+      clock: systemClock,
+      used: (usage) => used.push(usage),
+    });
+    const parts: Uint8Array[] = [];
+    for await (const chunk of made.body) parts.push(chunk);
+    return { text: Buffer.concat(parts).toString(), used };
+  };
+  const silent = await streamOf({});
+  expect(vendor.got.at(-1)?.body['stream_options']).toEqual({ include_usage: true });
+  expect(silent.used).toEqual([{ input: 11, output: 5 }]);
+  expect(silent.text).toContain('" hello"');
+  expect(silent.text).toMatch(/data: \[DONE\]\n\n$/);
+  expect(silent.text).not.toContain('prompt_tokens');
+  const asking = await streamOf({ stream_options: { include_usage: true } });
+  expect(asking.text).toContain('prompt_tokens');
+});
+
+it.each([
+  ['o3', {}, 99],
+  ['gpt-5-mini', {}, 99],
+  ['qwen', { reasoning_effort: 'high' }, 99],
+  ['qwen', { thinking: { type: 'enabled' } }, 99],
+  ['gpt-50', {}, undefined],
+  ['qwen', {}, undefined],
+])(
+  'of %s with %j, which may think unseen, a stream that broke off took %s',
+  async (model, more, took) => {
+    const used: Usage[] = [];
+    const body = JSON.stringify({
+      model: 'gpu/x',
+      stream: true,
+      max_tokens: 99,
+      messages: [],
+      ...more,
+    });
+    const cut = otherwise(provider('key'), {
+      send: (request: Parameters<Provider['send']>[0]) =>
+        provider('key').send({ ...request, body: Buffer.from('{"model":"cut","stream":true}') }),
+    });
+    const made = await answerBy(cut, chat(body), {
+      model,
+      signal: signal(),
+      messageBytes: 100_000,
+      clock: systemClock,
+      used: (usage) => used.push(usage),
+    });
+    const reading = (async () => {
+      for await (const _ of made.body);
+    })();
+    await expect(reading).rejects.toMatchObject({ code: 'STARLING_MODEL_CUT' });
+    expect(used[0]?.output).toEqual(took ?? (expect.toSatisfy((n: number) => n < 20) as number));
+  },
+);
+
+it('a node that stops has settled what calls under way held, also of who does not read its answer', async () => {
+  const { clock, models, spent } = meshed();
+  const call = chat('{"model":"@evil/gpu/x","max_tokens":10}');
+  const read = await models.ask(call, OPERATOR, signal());
+  const unread = await models.ask(call, OPERATOR, signal());
+  const stopping = models.stop();
+  for await (const _ of read.body);
+  await new Promise((resolve) => void setImmediate(resolve));
+  clock.advance(2000);
+  await stopping;
+  expect(spent).toHaveLength(2);
+  // Of what nobody knows all that was held is spent.
+  expect(spent[1]).toBeUndefined();
+  for await (const _ of unread.body);
+  expect(spent).toHaveLength(2);
+  // A node that starts again has models again.
+  await models.start();
+  await models.ask(call, OPERATOR, signal());
+});
+
+it('says in a refusal that the price of a model is not known', async () => {
+  const refused = { unit: 'usd', left: 1, wanted: 2, budget: 'b' };
+  const { models } = meshed({
+    prices: {},
+    begin: async () => {
+      throw new StarlingError('STARLING_BUDGET_EXHAUSTED', 'too little', { data: refused });
+    },
+  });
+  await expect(
+    models.ask(chat('{"model":"@evil/gpu/x"}'), OPERATOR, signal()),
+  ).rejects.toMatchObject({
+    message: expect.stringContaining('nobody knows the price of @evil/gpu/x') as string,
+    hint: expect.stringContaining('models.prices') as string,
+  });
+  const { models: paid } = meshed({ prices: {}, room: async () => ({ usd: 10_000_000 }) });
+  const { headers } = await paid.ask(chat('{"model":"@evil/gpu/x"}'), OPERATOR, signal());
+  expect(headers['starling-estimated']).toBe('price');
+});
+
 it('settles a minute once, so that nobody gets back more than was taken', () => {
   const clock = createTestClock();
   const minute = createAllowance(clock, { who: 'x', key: 'y' }, { tokensPerMinute: 100 });
@@ -131,6 +250,17 @@ it('settles a minute once, so that nobody gets back more than was taken', () => 
   settle(10);
   settle(10);
   expect(() => minute.take(41)).toThrow('no more than 100');
+});
+
+it('owes no more than ten minutes bring, whatever somebody says that it took', () => {
+  const clock = createTestClock();
+  const minute = createAllowance(clock, { who: 'x', key: 'y' }, { tokensPerMinute: 100 });
+  minute.take(1)(9e15);
+  expect(() => minute.take(1)).toThrow('no more than 100');
+  clock.advance(10 * 60_000);
+  expect(() => minute.take(1)).toThrow('no more than 100');
+  clock.advance(60_000);
+  minute.take(100);
 });
 
 it('ends the wait for a list that does not come, and leaves out names that can be none', async () => {
@@ -234,7 +364,14 @@ it('books of what a peer tells no more than was held, and nothing of a call that
 });
 
 /** A node whose one peer tells of enormous usage, and whose caller goes while its call is cleared, once `isGone`. */
-function meshed() {
+function meshed({
+  prices = { '@evil/*': { input: 1, output: 10 } },
+  ...spendings
+}: {
+  readonly prices?: object;
+  readonly begin?: () => Promise<never>;
+  readonly room?: () => Promise<object>;
+} = {}) {
   const clock = createTestClock();
   const spent: unknown[] = [];
   const state = { isGone: false, gone: new AbortController() };
@@ -249,7 +386,7 @@ function meshed() {
     },
   };
   const components = {
-    config: () => ({ providers: {}, prices: { '@evil/*': { input: 1, output: 10 } } }),
+    config: () => ({ providers: {}, prices }),
     exchanger,
     peers,
     usage: createUsageBook({ table: memoryTable(), clock, logger: silentLogger }),
@@ -264,8 +401,9 @@ function meshed() {
         if (state.isGone) state.gone.abort(new Error('the caller went'));
         return { over: (_: boolean, cost: unknown) => (spent.push(cost), {}) };
       },
+      ...spendings,
     },
   };
   const models = createModels(components as unknown as ModelsComponents, { messageBytes: 1000 });
-  return { models, spent, state };
+  return { clock, models, spent, state };
 }

@@ -11,6 +11,7 @@ import { memoryTable } from '../grants/memory-table.ts';
 const EDITOR: Principal = { kind: 'client', name: 'editor', scopes: [] };
 const AGENT: Principal = { kind: 'client', name: 'coder', scopes: [], worksFor: [EDITOR] };
 const ROWS_MAX = 2000;
+const NONE = { checked: 0, passed: 0, voted: 0, agreed: 0, graded: 0, gradeSum: 0 };
 
 function bookOn(table: Table, clock = createTestClock()) {
   return { clock, book: createUsageBook({ table, clock, logger: silentLogger }) };
@@ -110,6 +111,87 @@ it('forgets who was idle longest, on the disk as well, and drops what it can not
   expect(await table.get('junk')).toBeUndefined();
 });
 
+it('keeps the counts of others where one caller names ever new tasks, and of its own what they come to', async () => {
+  const table = memoryTable();
+  const { book } = bookOn(table);
+  await book.load();
+  const callers = Array.from({ length: 20 }, (_, at) => `c${at}`);
+  for (const name of callers) {
+    book.start('gpu/qwen', { kind: 'client', name, scopes: [] }, undefined).over(false);
+  }
+  for (let at = 0; at < 2 * ROWS_MAX; at += 1) {
+    const call = book.start('gpu/qwen', EDITOR, `task_${at}`);
+    call.paid(10);
+    call.over(false);
+  }
+  await book.stop();
+  const again = bookOn(table).book;
+  await again.load();
+  const rows = again.rows();
+  expect(rows).toHaveLength(ROWS_MAX);
+  expect(
+    rows.filter(({ caller }) => callers.includes(caller.slice('the client '.length))),
+  ).toHaveLength(20);
+  const own = rows.filter(({ caller }) => caller === 'the client editor');
+  expect(own.reduce((sum, { calls }) => sum + calls, 0)).toBe(2 * ROWS_MAX);
+  expect(own.reduce((sum, one) => sum + one.costMicroUsd, 0)).toBe(20 * ROWS_MAX);
+  expect(own.filter(({ task }) => task === undefined)).toHaveLength(1);
+});
+
+it('has of the quality of answers what was measured, by caller and task, also after a restart', async () => {
+  const table = memoryTable();
+  const { book } = bookOn(table);
+  await book.load();
+  const call = book.start('gpu/qwen', EDITOR, 'task_1');
+  call.over(false);
+  call.judged({ what: 'check', isPassed: true });
+  call.judged({ what: 'check', isPassed: false });
+  call.judged({ what: 'vote', isAgreed: true });
+  book.start('gpu/qwen', EDITOR, undefined).over(false);
+  book.judged('gpu/big', OPERATOR, { what: 'grade', score: 1 });
+  book.judged('gpu/big', OPERATOR, { what: 'grade', score: 0.5 });
+  await book.stop();
+  const again = bookOn(table).book;
+  await again.load();
+  const rows = again.rows().map(({ model, task, quality }) => ({ model, task, quality }));
+  expect(rows.toSorted((one, other) => (one.model < other.model ? 1 : -1))).toEqual([
+    {
+      model: 'gpu/qwen',
+      task: 'task_1',
+      quality: { checks: { passed: 1, of: 2 }, votes: { agreed: 1, of: 1 } },
+    },
+    { model: 'gpu/qwen', task: undefined, quality: undefined },
+    { model: 'gpu/big', task: undefined, quality: { grades: { mean: 0.75, of: 2 } } },
+  ]);
+  expect(book.totals()).toMatchObject({
+    checked: 2,
+    passed: 1,
+    voted: 1,
+    graded: 2,
+    gradeSum: 1.5,
+  });
+});
+
+it('reads counts of before, in which models and agents had other names, once', async () => {
+  const table = memoryTable();
+  const old = { model: 'gpu/qwen3%3A8b', caller: 'the client agent:coder', agent: 'agent:coder' };
+  const counts = { since: 1, lastAt: 2, calls: 3, costMicroUsd: 40 };
+  await table.put('old', Buffer.from(JSON.stringify({ ...old, ...counts })));
+  const { book } = bookOn(table);
+  await book.load();
+  const agent: Principal = { kind: 'client', name: 'agent:coder', scopes: [] };
+  book.start('gpu/qwen3:8b', agent, undefined).over(false);
+  expect(book.rows()).toMatchObject([
+    { model: 'gpu/qwen3:8b', caller: 'the agent coder', calls: 4, costMicroUsd: 40 },
+  ]);
+  await book.stop();
+  const again = bookOn(table).book;
+  await again.load();
+  await again.load();
+  expect(again.rows()).toEqual(book.rows());
+  expect(await table.get('old')).toBeUndefined();
+});
+
 it('counts in all what only grows, also when rows are forgotten, and from 0 after a restart', async () => {
   const table = memoryTable();
   const { book } = bookOn(table);
@@ -129,6 +211,7 @@ it('counts in all what only grows, also when rows are forgotten, and from 0 afte
     outputTokens: 2 * calls,
     costMicroUsd: 10 * calls,
     lastHourMicroUsd: 10 * calls,
+    ...NONE,
   };
   expect(book.totals()).toEqual(all);
   await book.stop();
@@ -141,6 +224,7 @@ it('counts in all what only grows, also when rows are forgotten, and from 0 afte
     outputTokens: 0,
     costMicroUsd: 0,
     lastHourMicroUsd: 0,
+    ...NONE,
   });
 });
 

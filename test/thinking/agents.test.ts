@@ -11,7 +11,7 @@ import type { Json, JsonObject } from '../../src/core/index.ts';
 import { createNode, loadConfig } from '../../src/index.ts';
 import type { StarlingNode } from '../../src/index.ts';
 import { resultsIn, startScriptedVendor } from './scripted-vendor.ts';
-import type { ScriptedVendor } from './scripted-vendor.ts';
+import type { ChatRequest, ScriptedVendor } from './scripted-vendor.ts';
 
 const cleanups: (() => unknown)[] = [];
 afterAll(async () => {
@@ -450,4 +450,49 @@ it('a conversation is of who sent it, and not of who goes by the same name later
   // Nor is anybody called as the operator is.
   expect((await call('agent_announce', { ...scout, name: 'operator' })).status).toBe(409);
   expect(told).not.toContain('eagle');
+});
+
+it('a conversation that is too long for its model is summarised by itself, and a client reads what it is shown', async () => {
+  const isSummary = (request: ChatRequest): boolean =>
+    JSON.stringify(request.messages[0]).includes('given a conversation as data');
+  vendor.script = (request) => ({ text: isSummary(request) ? 'Of herons, at length.' : 'yes' });
+  const long = { metadata: { session: 'long' } };
+  // The vendor of this test is on this machine, and says nothing of its size: 8.6 kB of it are 70 %.
+  for (const at of [1, 2, 3, 4]) await ask('clerk', `heron ${at} ${'x'.repeat(3000)}`, long);
+  type Listed = {
+    readonly contexts: readonly { id: string; session: string; summary?: { last: number } }[];
+  };
+  const { id } = await vi.waitFor(async () => {
+    const { contexts } = await operator.builtin<Listed>('context_list');
+    const found = contexts.find(({ session }) => session === 'long');
+    expect(found?.summary?.last).toBeGreaterThan(0);
+    return found ?? expect.fail('no conversation');
+  });
+  const answered = vendor.got.findLast((request) => !isSummary(request));
+  expect(answered?.messages.at(-1)?.content).toContain('heron 4');
+  await ask('clerk', 'go on', long);
+  const told = JSON.stringify(vendor.got.findLast((request) => !isSummary(request))?.messages);
+  expect(told).toContain('Of herons, at length.');
+  expect(told).not.toContain('heron 1 ');
+  // Whoever speaks pays: the summary counts for the agent, as its answers do.
+  const { stats } = await operator.builtin<{ stats: readonly JsonObject[] }>('llm_stats', {
+    model: 'gpu/mind',
+  });
+  expect(stats.filter(({ caller }) => caller === 'the agent clerk')).not.toEqual([]);
+  expect(stats.filter(({ caller }) => String(caller).includes('agent:'))).toEqual([]);
+  await operator.builtin('context_share', { id, to: 'client:reader', view: 'summary' });
+  const read = async (name: string): Promise<Response> => {
+    const scopes = ['tool:starling/context_show'];
+    const { key } = await operator.builtin<{ key: string }>('key_create', { name, scopes });
+    return fetch(`${node.status().endpoints.url ?? ''}/tools/context_show`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ id }),
+    });
+  };
+  const shown = JSON.stringify(await (await read('reader')).json());
+  expect(shown).toContain('Of herons, at length.');
+  expect(shown).not.toContain('heron 4');
+  const refused = await read('stranger');
+  expect(await refused.text()).toContain('STARLING_CONTEXT_UNKNOWN');
 });

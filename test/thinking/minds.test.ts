@@ -28,7 +28,12 @@ it('a command that takes too long fails alone: no process hangs that would have 
       }),
       zoneOf: () => 'local',
       zoneOfCaller: () => 'local',
-      contexts: { recall: async () => ({ said: [] }), keep: async () => undefined },
+      contexts: {
+        recall: async () => ({ said: [] }),
+        keep: async () => undefined,
+        compress: () => undefined,
+      },
+      contextTokensOf: () => 4096,
       table: memoryTable(),
       clock,
       logger: silentLogger,

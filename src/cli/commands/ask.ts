@@ -5,6 +5,7 @@ import type { JsonObject } from '../../core/json/json.ts';
 import type { AskPlanResult, AskResult } from '../../thinking/types.ts';
 import type { NodeClient } from '../node/client.ts';
 import { withNode } from '../node/locate-node.ts';
+import { onceTakenUp } from '../node/taken-up.ts';
 import type { CommonOptions } from '../options/common-options.ts';
 import { ask, canAsk, nobodyAgreed } from '../terminal/questions/ask.ts';
 import { untilInterrupted } from '../terminal/interrupted.ts';
@@ -39,7 +40,9 @@ async function answered(
   const { json, model, plan: isPlanOnly, steps } = options;
   const args: JsonObject = { question, model };
   const how = { timeoutMs: TIMEOUT_MS, signal };
-  const planned = await node.builtin<AskPlanResult>('ask', args, how);
+  const planned = await onceTakenUp(model, options, () =>
+    node.builtin<AskPlanResult>('ask', args, how),
+  );
   if (isPlanOnly === true) {
     printData(planned, json === true, () => planText(planned));
     return 0;

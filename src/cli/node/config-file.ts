@@ -23,6 +23,8 @@ export interface OwnConfig {
   readonly servers: ReadonlyMap<string, Json>;
   /** Providers of models, as they are written there. */
   readonly providers: ReadonlyMap<string, Json>;
+  /** Routes, as they are written there. */
+  readonly routes: ReadonlyMap<string, Json>;
 }
 
 const FILE_MODE = 0o600;
@@ -51,6 +53,7 @@ export async function readOwnConfig(options: CommonOptions): Promise<OwnConfig> 
     file,
     servers: entriesOf(isObject(tree) ? tree['mcpServers'] : undefined),
     providers: entriesOf(isObject(models) ? models['providers'] : undefined),
+    routes: entriesOf(isObject(models) ? models['routes'] : undefined),
   };
 }
 

@@ -163,6 +163,12 @@ export const modelsSchema = z
       .record(z.string().min(1).max(300), priceSchema)
       .default({})
       .describe('Prices by model or by pattern, `gpu/*`, in place of those that the node knows.'),
+    contexts: z
+      .record(z.string().min(1).max(300), z.number().int().min(256).max(100_000_000))
+      .default({})
+      .describe(
+        'How many tokens fit into a model, by its name or a pattern, `gpu/*`, in place of what its provider lists and the node knows: conversations of agents are summarised before they are longer.',
+      ),
     quotas: z
       .record(z.string().min(1).max(200), quotaSchema)
       .default({})

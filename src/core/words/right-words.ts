@@ -36,7 +36,8 @@ export function hasVerb(ability: string): boolean {
   return VERBS[ability] !== undefined;
 }
 
-/** `files/*` for `tool:files/*`. */
+/** `files/*` for `tool:files/*`; a model as its provider writes it, `gpu/qwen3:8b`, which a resource can't have. */
 export function plainResource(resource: string): string {
-  return resource.replace(KIND, '');
+  const plain = resource.replace(KIND, '');
+  return resource.startsWith('model:') ? plain.replaceAll('%3A', ':') : plain;
 }

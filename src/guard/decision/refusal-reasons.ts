@@ -234,8 +234,10 @@ function askingOf(
   return `starling request ${what} --because '<why>' (an agent: the tool ${peer}__${BUILTIN_SERVER}__request_permission)`;
 }
 
-function pathOf({ segments }: ResourceTarget): string {
-  return segments.map(encodeSegment).join('/').replace(/^%40/, '@');
+function pathOf({ scheme, segments }: ResourceTarget): string {
+  const path = segments.map(encodeSegment).join('/').replace(/^%40/, '@');
+  // Models are named with it, and every command takes it.
+  return scheme === 'model' ? path.replaceAll('%3A', ':') : path;
 }
 
 /** How commands name the caller. */

@@ -4,6 +4,8 @@ import type { Clock } from '../../core/index.ts';
 import type { MinuteLimits } from '../../config/index.ts';
 
 const MINUTE_MS = 60_000;
+/** Nobody owes more than what so many minutes bring: what a provider or a peer says that it took may be anything. */
+const DEBT_MINUTES = 10;
 
 /** Whose minute it is, for refusals. */
 export interface AllowanceWords {
@@ -82,7 +84,7 @@ function bucket(clock: Clock, size: number): MinuteBucket {
     },
     take(amount) {
       refill();
-      level = Math.min(size, level - amount);
+      level = Math.max(-DEBT_MINUTES * size, Math.min(size, level - amount));
     },
   };
 }

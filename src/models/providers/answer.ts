@@ -2,7 +2,7 @@
  * Has one provider of this node answer a request: as the request came where both speak the same API, else said in the
  * provider's API and its answer said back.
  */
-import { StarlingError } from '../../core/index.ts';
+import { StarlingError, isObject } from '../../core/index.ts';
 import type { Clock, JsonObject } from '../../core/index.ts';
 import { isEventStream, mediaTypeOf } from '../../gateway/index.ts';
 import type { Reply } from '../../gateway/index.ts';
@@ -16,10 +16,11 @@ import { isNative, noSuch, planOf } from './plan.ts';
 import type { Plan } from './plan.ts';
 import { splitEvents } from './split-events.ts';
 import type { Provider, VendorAnswer } from './provider.ts';
-import { limitIn, reckonTokens, textLengthOf } from './reckoning.ts';
+import { limitIn, mayThinkUnseen, reckonTokens, textLengthOf } from './reckoning.ts';
 import { usageOfAnswer } from './dialects.ts';
 import { checkToolCalls } from './tool-arguments.ts';
 
+const NOTHING = Buffer.alloc(0);
 /** Headers of an answer that people ask providers about. */
 const KEPT: readonly string[] = ['request-id', 'x-request-id'];
 
@@ -101,7 +102,7 @@ async function whole(
   const bytes = Buffer.concat(chunks, sizeBytes);
   const answer = parsedObject(bytes.toString('utf8'));
   if (answer !== undefined && call.form !== 'count_tokens') {
-    init.used(usageOfAnswer(plan.api, answer) ?? reckonedUsage(call, sizeBytes));
+    init.used(usageOfAnswer(plan.api, answer) ?? reckonedUsage(call, init.model, sizeBytes));
     checkToolCalls(plan.api, provider.name, answer);
   }
   const said = answer === undefined || plan.whole === undefined ? answer : plan.whole(answer);
@@ -119,9 +120,9 @@ async function whole(
 async function* streamed(
   provider: Provider,
   call: ReadCall,
-  { api, stream }: Plan,
+  { api, hidesUsage, stream }: Plan,
   { body }: VendorAnswer,
-  { messageBytes, used }: AnswerInit,
+  { messageBytes, model, used }: AnswerInit,
 ): AsyncGenerator<Uint8Array> {
   const follower = followStream(api, provider.name, messageBytes, (text) =>
     provider.withoutKeys(text),
@@ -129,7 +130,8 @@ async function* streamed(
   const events = splitEvents(messageBytes);
   const say = (event: Buffer): Uint8Array => {
     const read = follower.push(event);
-    return stream === undefined ? event : sayAll(stream, read);
+    if (stream !== undefined) return sayAll(stream, read);
+    return hidesUsage === true && read.some(isUsage) ? NOTHING : event;
   };
   try {
     for await (const chunk of body) {
@@ -150,7 +152,7 @@ async function* streamed(
     if (last.length > 0) yield last;
   } finally {
     // One that broke off, or that nobody wanted to its end, was paid for by what came.
-    used(usageOf(follower, reckonedUsage(call, follower.textLength)));
+    used(usageOf(follower, reckonedUsage(call, model, follower.textLength)));
   }
 }
 
@@ -220,8 +222,17 @@ function reckoned(call: ReadCall, { used }: AnswerInit): ModelAnswer {
   };
 }
 
-function reckonedUsage(call: ReadCall, outputLength: number): Usage {
+function reckonedUsage(call: ReadCall, model: string, outputLength: number): Usage {
   const input = reckonTokens(textLengthOf(call.fields));
-  const hasText = call.form !== 'embeddings' && call.form !== 'moderations';
-  return { input, output: hasText ? reckonTokens(outputLength) : 0, isEstimated: true };
+  if (call.form === 'embeddings' || call.form === 'moderations') {
+    return { input, output: 0, isEstimated: true };
+  }
+  const said = reckonTokens(outputLength);
+  const output = mayThinkUnseen(call, model) ? Math.max(said, limitIn(call)) : said;
+  return { input, output, isEstimated: true };
+}
+
+/** The piece of a chat's stream that tells tokens, and nothing else. */
+function isUsage({ choices, usage }: JsonObject): boolean {
+  return Array.isArray(choices) && choices.length === 0 && isObject(usage);
 }

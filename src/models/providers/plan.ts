@@ -42,6 +42,8 @@ export interface Plan {
   /** What the provider answers in. */
   readonly api: StreamApi;
   readonly stream?: StreamTranslator;
+  /** The tokens that the stream tells were asked for by this node, and are not for the caller. */
+  readonly hidesUsage?: true;
   /** Undefined for what is no answer of that API. */
   whole?(answer: JsonObject): JsonObject | undefined;
 }
@@ -144,9 +146,15 @@ function googlePath(model: string, verb: string): string {
   return `/${parts.map(encodeURIComponent).join('/')}:${verb}`;
 }
 
-function nativePlan({ api }: Provider, call: ReadCall, model: string): Plan {
+function nativePlan({ api, isOpenAi }: Provider, call: ReadCall, model: string): Plan {
   const { form, fields } = call;
   const path = PATHS[form];
+  const options = objectIn(fields['stream_options']);
+  // OpenAI's models think unseen: what that took, nobody but the vendor can tell.
+  if (form === 'chat' && call.isStream && isOpenAi && options['include_usage'] !== true) {
+    const asking = withField(call, 'stream_options', { ...options, include_usage: true });
+    return { body: withModel(asking.body, model), path, headers: {}, api, hidesUsage: true };
+  }
   if (form !== 'responses') return { body: withModel(call.body, model), path, headers: {}, api };
   // The vendor stores what nobody forbids.
   const sent = fields['store'] === false ? call : withField(call, 'store', false);

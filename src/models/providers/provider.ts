@@ -2,7 +2,7 @@
  * One provider: the only place from which requests go to it. Each goes to the host of its endpoint and to no other, with the
  * key that the configuration names; no redirect is followed. What it answers is bounded in size and in silence.
  */
-import { StarlingError, messageOf } from '../../core/index.ts';
+import { StarlingError, isCount, messageOf } from '../../core/index.ts';
 import type { Clock, JsonObject } from '../../core/index.ts';
 import type { ModelProvider } from '../../config/index.ts';
 import { readBody } from '../../gateway/index.ts';
@@ -62,6 +62,8 @@ export interface Provider {
   offers(model: string): boolean;
   /** Its models, by its own names. @throws what {@link Provider.send} does */
   models(signal: AbortSignal): Promise<readonly string[]>;
+  /** How many tokens fit into a model, where the provider said so when it listed its models last. */
+  contextOf(model: string): number | undefined;
   /** The same, asked at its address now, whatever is known or configured. */
   probe(signal: AbortSignal): Promise<readonly string[]>;
   /** What the provider says, without the keys that it was sent and may quote. */
@@ -82,6 +84,27 @@ export function createProvider(
   return new HttpProvider(components, name, config);
 }
 
+/** What servers call the number of tokens that fit into a model: vLLM, OpenRouter, Groq, llama.cpp, Anthropic, Google. */
+const CONTEXT_KEYS = [
+  'max_model_len',
+  'context_length',
+  'context_window',
+  'n_ctx',
+  'max_input_tokens',
+  'inputTokenLimit',
+];
+/** What is less than that is no such number. */
+const CONTEXT_MIN = 256;
+/** And what is more. */
+const CONTEXT_MAX = 100_000_000;
+
+function contextIn(model: JsonObject): number | undefined {
+  const places = [model, objectIn(model['meta'])];
+  return places
+    .flatMap((place) => CONTEXT_KEYS.map((key) => place[key]))
+    .find((told): told is number => isCount(told) && told >= CONTEXT_MIN && told <= CONTEXT_MAX);
+}
+
 class HttpProvider implements Provider {
   readonly name: string;
   readonly api: ModelProvider['api'];
@@ -90,6 +113,7 @@ class HttpProvider implements Provider {
   readonly allowance: Allowance;
   readonly #components: ProviderComponents;
   readonly #config: ModelProvider;
+  #contexts: ReadonlyMap<string, number> = new Map();
   #listed: { readonly at: number; readonly models: Promise<readonly string[]> } | undefined;
 
   constructor(components: ProviderComponents, name: string, config: ModelProvider) {
@@ -147,10 +171,18 @@ class HttpProvider implements Provider {
     const { data, models } = objectIn(parsedObject(body.toString('utf8')));
     const listed = this.api === 'google' ? models : data;
     if (!Array.isArray(listed)) throw this.#invalid('its list of models is none');
-    return listIn(listed)
-      .slice(0, MODELS_MAX)
-      .map((model) => idOf(objectIn(model)))
-      .filter((id) => MODEL_ID.test(id) && !LONE.test(id));
+    const all = listIn(listed).slice(0, MODELS_MAX).map(objectIn);
+    this.#contexts = new Map(
+      all.flatMap((model): [string, number][] => {
+        const told = contextIn(model);
+        return told === undefined ? [] : [[idOf(model), told]];
+      }),
+    );
+    return all.map(idOf).filter((id) => MODEL_ID.test(id) && !LONE.test(id));
+  }
+
+  contextOf(model: string): number | undefined {
+    return this.#contexts.get(model);
   }
 
   /** The body of a list: all of it within `timeoutMs`. @throws see {@link Provider.send} */

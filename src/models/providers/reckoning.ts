@@ -1,6 +1,6 @@
 /** How many tokens a text may have, where nobody has said it: rather too many than too few. Pure. */
 import type { Json } from '../../core/index.ts';
-import { countIn } from '../json-reading.ts';
+import { countIn, objectIn, textIn } from '../json-reading.ts';
 import { limitKeys } from '../read-call.ts';
 import type { ReadCall } from '../types.ts';
 
@@ -8,6 +8,20 @@ import type { ReadCall } from '../types.ts';
 const CHARS_PER_TOKEN = 3;
 /** What a request that names no limit is reckoned to bring. */
 const OUTPUT_GUESS = 1024;
+
+/** Models whose thoughts are paid for and never shown. */
+const UNSEEN = /^(?:o\d|gpt-5)(?:[-.]|$)/;
+const THINKING: readonly string[] = ['adaptive', 'enabled'];
+
+/**
+ * Whether a model may have thought more than it has shown, so that the length of what came says little of what it took: then
+ * the limit of the request counts.
+ */
+export function mayThinkUnseen({ fields }: Pick<ReadCall, 'fields'>, model: string): boolean {
+  const isAsked = fields['reasoning_effort'] !== undefined || fields['reasoning'] !== undefined;
+  const thinks = THINKING.includes(textIn(objectIn(fields['thinking'])['type']));
+  return isAsked || thinks || UNSEEN.test(model);
+}
 
 /** Tokens of a text of so many characters. */
 export function reckonTokens(length: number): number {

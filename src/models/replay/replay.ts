@@ -40,8 +40,8 @@ export interface ClassReport {
   readonly saved: number;
   readonly score: number;
   readonly all_best_score: number;
-  /** Part of the score of the best model that is kept. */
-  readonly kept: number;
+  /** Part of the score of the best model that is kept; absent where that one has answered nothing right, so that there is nothing to keep. */
+  readonly kept?: number;
   /** Of a way that escalates: the share of answers that were good enough before the last model, and from which share on that pays. */
   readonly accepted?: number;
   readonly pays_from?: number;
@@ -116,7 +116,7 @@ async function reportOn(
     saved: bestCost === 0 ? 0 : 1 - cost / bestCost,
     score,
     all_best_score: bestScore,
-    kept: bestScore === 0 ? 1 : score / bestScore,
+    ...keptOf(score, bestScore),
     ...(way.strategy === 'alone'
       ? {}
       : {
@@ -139,8 +139,11 @@ async function choose(
       ? []
       : [{ strategy: 'escalate' as const, models: names.slice(at) }]),
   ]);
-  const wanted = mean(await goneBy(best, requests, tiers)) * CHOSEN_FROM;
-  let chosen = { way: best, micros: sum(await goneBy(best, requests, tiers), 'micros') };
+  const bests = await goneBy(best, requests, tiers);
+  // Whatever is cheaper would be as good as a model that answers nothing right.
+  if (mean(bests) === 0) return best;
+  const wanted = mean(bests) * CHOSEN_FROM;
+  let chosen = { way: best, micros: sum(bests, 'micros') };
   for (const way of ways) {
     const gone = await goneBy(way, requests, tiers);
     const micros = sum(gone, 'micros');
@@ -213,8 +216,12 @@ function totalOf(classes: readonly ClassReport[]): ReplayReport['total'] {
     saved: best === 0 ? 0 : 1 - cost / best,
     score,
     all_best_score: bestScore,
-    kept: bestScore === 0 ? 1 : score / bestScore,
+    ...keptOf(score, bestScore),
   };
+}
+
+function keptOf(score: number, best: number): Pick<ClassReport, 'kept'> {
+  return best === 0 ? {} : { kept: score / best };
 }
 
 function costsOf(classes: readonly ClassReport[]): number {

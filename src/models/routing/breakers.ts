@@ -1,6 +1,7 @@
 /**
  * Whom not to ask for a while: a provider that has failed five times in a row is left alone for a minute, then asked once;
- * one that takes no more for now is left alone for as long as it says.
+ * one that takes no more for now is left alone for as long as it says. What one caller alone has met with may be the fault of
+ * what that one asks: then the provider is left alone for that caller, and is asked for all others.
  */
 import { StarlingError } from '../../core/index.ts';
 import type { Clock, ErrorCode } from '../../core/index.ts';
@@ -8,6 +9,8 @@ import type { Clock, ErrorCode } from '../../core/index.ts';
 /** Failures in a row after which a provider is left alone. */
 const FAILURES_MAX = 5;
 const OPEN_MS = 60_000;
+/** Of the failures of one caller, so many count for all. */
+const COUNTED_OF_ONE = 3;
 /** Of a provider that takes no more and does not say for how long. */
 const RATE_MS = 2000;
 const RATE_MAX_MS = 3_600_000;
@@ -27,6 +30,12 @@ const PROVIDERS_FAULT: ReadonlySet<ErrorCode> = new Set([
   'STARLING_TIMEOUT',
 ] satisfies ErrorCode[]);
 
+/** Of these, those that no request can bring about. */
+const NOBODYS_DOING: ReadonlySet<ErrorCode> = new Set([
+  'STARLING_MODEL_KEY_REFUSED',
+  'STARLING_PEER_UNREACHABLE',
+] satisfies ErrorCode[]);
+
 /** One call to a model. */
 export interface Trial {
   /** The first token is there. */
@@ -37,16 +46,17 @@ export interface Trial {
 
 /** What is known of the models that a route may ask. */
 export interface Breakers {
-  /** How long a model is left alone from now, ms; 0 for one that may be asked. */
-  restMs(name: string): number;
+  /** How long `who` leaves a model alone from now, ms; 0 for one that may be asked. */
+  restMs(name: string, who: string): number;
   firstMs(name: string): number | undefined;
   inFlight(name: string): number;
-  /** A call begins. Of a provider that was left alone, only one is let through until it is known how that went. */
-  begin(name: string): Trial;
+  /** A call of `who` begins. Of a provider that was left alone, only one is let through until it is known how that went. */
+  begin(name: string, who: string): Trial;
 }
 
 interface State {
-  failures: number;
+  /** Failures in a row of each caller; under '' those that count whoever met with them. */
+  readonly failures: Map<string, number>;
   /** Until when it is left alone. */
   until: number;
   /** A call finds out whether it works again. */
@@ -65,19 +75,18 @@ export function createBreakers(clock: Clock): Breakers {
 
 class ModelBreakers implements Breakers {
   readonly #clock: Clock;
+  /** What counts for all, by the provider. */
   readonly #states = new Map<string, State>();
+  /** What counts for one caller, by that and the provider. */
+  readonly #own = new Map<string, State>();
   readonly #measured = new Map<string, Measured>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  restMs(name: string): number {
-    const state = this.#states.get(targetOf(name));
-    if (state === undefined) return 0;
-    const left = Math.max(0, state.until - this.#clock.now());
-    if (left === 0 && state.isProbed) return RATE_MS;
-    return left;
+  restMs(name: string, who: string): number {
+    return Math.max(0, ...this.#known(targetOf(name), who).map((state) => this.#restOf(state)));
   }
 
   firstMs(name: string): number | undefined {
@@ -88,12 +97,11 @@ class ModelBreakers implements Breakers {
     return this.#measured.get(name)?.inFlight ?? 0;
   }
 
-  begin(name: string): Trial {
+  begin(name: string, who: string): Trial {
     const target = targetOf(name);
     const measured = recalled(this.#measured, name, () => ({ firstMs: undefined, inFlight: 0 }));
-    const state = this.#states.get(target);
-    const isProbe = state !== undefined && state.failures >= FAILURES_MAX;
-    if (isProbe) state.isProbed = true;
+    const probed = this.#known(target, who).filter((state) => failuresOf(state) >= FAILURES_MAX);
+    for (const state of probed) state.isProbed = true;
     measured.inFlight += 1;
     const begunAt = this.#clock.now();
     let isOver = false;
@@ -103,41 +111,78 @@ class ModelBreakers implements Breakers {
         const firstMs = this.#clock.now() - begunAt;
         const before = measured.firstMs ?? firstMs;
         measured.firstMs = before + NEWEST_SHARE * (firstMs - before);
-        this.#states.delete(target);
+        this.#forget(target, who);
       },
       over: (error) => {
         if (isOver) return;
         isOver = true;
         measured.inFlight -= 1;
-        const now = this.#states.get(target);
-        if (isProbe && now !== undefined) now.isProbed = false;
-        if (error === undefined) this.#states.delete(target);
-        else this.#failed(target, error);
+        for (const state of probed) state.isProbed = false;
+        if (error === undefined) this.#forget(target, who);
+        else this.#failed(target, who, error);
       },
     };
   }
 
-  #failed(target: string, error: unknown): void {
+  #known(target: string, who: string): readonly State[] {
+    return [this.#states.get(target), this.#own.get(ownKey(target, who))].filter(
+      (state) => state !== undefined,
+    );
+  }
+
+  #restOf({ isProbed, until }: State): number {
+    const left = Math.max(0, until - this.#clock.now());
+    return left === 0 && isProbed ? RATE_MS : left;
+  }
+
+  #forget(target: string, who: string): void {
+    this.#states.delete(target);
+    this.#own.delete(ownKey(target, who));
+  }
+
+  #failed(target: string, who: string, error: unknown): void {
     if (!(error instanceof StarlingError)) return;
     const { code, data } = error;
     const now = this.#clock.now();
     const wait = data['retryAfterMs'];
     const waitMs = typeof wait === 'number' ? Math.min(RATE_MAX_MS, wait) : undefined;
+    if (code !== 'STARLING_RATE_LIMITED' && !PROVIDERS_FAULT.has(code)) return;
+    const all = recalled(this.#states, target, empty);
     if (code === 'STARLING_RATE_LIMITED') {
-      const state = this.#stateOf(target);
-      state.until = Math.max(state.until, now + (waitMs ?? RATE_MS));
+      all.until = Math.max(all.until, now + (waitMs ?? RATE_MS));
       return;
     }
-    if (!PROVIDERS_FAULT.has(code)) return;
-    const state = this.#stateOf(target);
-    state.failures += 1;
-    const restMs = state.failures >= FAILURES_MAX ? OPEN_MS : 0;
-    state.until = Math.max(state.until, now + Math.max(restMs, waitMs ?? 0));
+    // What the provider says of its own time holds for all.
+    all.until = Math.max(all.until, now + (waitMs ?? 0));
+    count(all, NOBODYS_DOING.has(code) ? '' : who);
+    const own = recalled(this.#own, ownKey(target, who), empty);
+    count(own, '');
+    for (const state of [all, own]) {
+      if (failuresOf(state) >= FAILURES_MAX) state.until = Math.max(state.until, now + OPEN_MS);
+    }
   }
+}
 
-  #stateOf(target: string): State {
-    return recalled(this.#states, target, () => ({ failures: 0, until: 0, isProbed: false }));
-  }
+function empty(): State {
+  return { failures: new Map(), until: 0, isProbed: false };
+}
+
+/** Of more callers than that nothing further is told: theirs are enough. */
+function count({ failures }: State, who: string): void {
+  const before = failures.get(who) ?? 0;
+  if (before > 0 || failures.size <= FAILURES_MAX) failures.set(who, before + 1);
+}
+
+/** Failures that count: of one caller so many at the most, and of what is nobody's doing each. */
+function failuresOf({ failures }: State): number {
+  return [...failures].reduce(
+    (sum, [who, times]) => sum + (who === '' ? times : Math.min(times, COUNTED_OF_ONE)),
+    0,
+  );
+}
+
+function ownKey(target: string, who: string): string {
+  return JSON.stringify([target, who]);
 }
 
 /** What is kept under `key`, or a new one; the one that was idle longest goes when there are too many. */

@@ -30,11 +30,11 @@ export function doubtOf(call: ReadCall, said: SaidAnswer | undefined): Doubt | u
   return value !== undefined && fits(wanted, value) ? undefined : 'schema';
 }
 
-/** Which of the answers most of `asked` agree with; undefined where there is no such majority. */
-export function majorityOf(answers: readonly SaidAnswer[], asked: number): number | undefined {
+/** Which of the answers say what most of `asked` say; none where there is no such majority. */
+export function majorityOf(answers: readonly SaidAnswer[], asked: number): readonly number[] {
   const keys = answers.map(meaningOf);
-  const at = keys.findIndex((key) => keys.filter((other) => other === key).length * 2 > asked);
-  return at === -1 ? undefined : at;
+  const most = keys.find((key) => keys.filter((other) => other === key).length * 2 > asked);
+  return keys.flatMap((key, at) => (key === most ? [at] : []));
 }
 
 /** What two answers that say the same have in common: JSON in one order, and texts without what does not matter. */

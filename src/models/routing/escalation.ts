@@ -39,15 +39,22 @@ export async function tryModel(
   if (first === undefined) throw failed?.reason;
   const usages = wholes.flatMap(({ answer }) => answer.usage?.() ?? []);
   const doubts = wholes.map(({ said }) => doubtOf(call, said));
+  for (const [at, { answer }] of wholes.entries()) {
+    answer.judge?.({ what: 'check', isPassed: doubts[at] === undefined });
+  }
   const good = wholes.filter((_, at) => doubts[at] === undefined);
   const [chosen] = good;
   if (chosen === undefined) return { answer: first.answer, doubt: doubts[0] ?? 'empty', usages };
   if (init.votes === 1) return { answer: chosen.answer, usages };
   const said = good.flatMap((one) => (one.said === undefined ? [] : [one.said]));
-  const at = majorityOf(said, init.votes);
-  const agreed = at === undefined ? undefined : good[at];
-  if (agreed === undefined) return { answer: chosen.answer, doubt: 'vote', usages };
-  return { answer: agreed.answer, usages };
+  const agreed = majorityOf(said, init.votes);
+  for (const [at, { answer }] of good.entries()) {
+    answer.judge?.({ what: 'vote', isAgreed: agreed.includes(at) });
+  }
+  const [at] = agreed;
+  const taken = at === undefined ? undefined : good[at];
+  if (taken === undefined) return { answer: chosen.answer, doubt: 'vote', usages };
+  return { answer: taken.answer, usages };
 }
 
 /** What several calls took together. */

@@ -121,6 +121,10 @@ class RoutedModels implements Models {
     return this.#components.models.probe(...args);
   }
 
+  grade(...args: Parameters<Models['grade']>): void {
+    this.#components.models.grade(...args);
+  }
+
   stats(): ReturnType<Models['stats']> {
     return this.#components.models.stats();
   }
@@ -223,12 +227,12 @@ class RoutedModels implements Models {
     }
     const failures: Failure[] = [];
     for (const name of names) {
-      const restMs = this.#breakers.restMs(name);
+      const restMs = this.#breakers.restMs(name, keyOf(principal));
       if (restMs > 0) {
         failures.push({ name, error: resting(name, restMs) });
         continue;
       }
-      const trial = this.#breakers.begin(name);
+      const trial = this.#breakers.begin(name, keyOf(principal));
       try {
         const answer = await this.#components.models.ask(
           { ...call, model: name },
@@ -264,7 +268,7 @@ class RoutedModels implements Models {
     const usages: Usage[] = [];
     const doubted: Doubted[] = [];
     for (const name of names) {
-      const restMs = this.#breakers.restMs(name);
+      const restMs = this.#breakers.restMs(name, keyOf(principal));
       if (restMs > 0) {
         failures.push({ name, error: resting(name, restMs) });
         continue;
@@ -295,7 +299,7 @@ class RoutedModels implements Models {
 
   /** One call of one model, of which its provider's breaker hears. */
   async #tried(call: ReadCall, principal: Principal, signal: AbortSignal): Promise<ModelAnswer> {
-    const trial = this.#breakers.begin(call.model);
+    const trial = this.#breakers.begin(call.model, keyOf(principal));
     try {
       const answer = await this.#components.models.ask(call, principal, signal);
       const begun = await withFirstToken(answer, call.form);

@@ -7,7 +7,13 @@ import { defineTool } from '../../gateway/index.ts';
 import type { BuiltinTool } from '../../gateway/index.ts';
 import type { Models } from '../models.ts';
 import { askQuery } from './query.ts';
-import type { AiQueryResult, LlmStatsResult, ModelListResult, ModelTestResult } from '../types.ts';
+import type {
+  AiQueryResult,
+  LlmGradeResult,
+  LlmStatsResult,
+  ModelListResult,
+  ModelTestResult,
+} from '../types.ts';
 
 /** What these tools need. */
 export interface ModelToolComponents {
@@ -21,9 +27,11 @@ const QUERY_MAX = 4_000_000;
 const TEST_QUERY = 'Answer with the one word ready.';
 /** Thinking models spend some before the first word. */
 const TEST_TOKENS = 256;
+/** Grades that are told at a time. */
+const GRADES_MAX = 1000;
 const name = z.string().min(1).max(300);
 
-/** `model_list`, `model_test`, `ai_query`, `llm_stats`; `messageBytes` bounds an answer. */
+/** `model_list`, `model_test`, `ai_query`, `llm_stats`, `llm_grade`; `messageBytes` bounds an answer. */
 export function modelTools(
   components: ModelToolComponents,
   init: { readonly messageBytes: number },
@@ -33,6 +41,7 @@ export function modelTools(
     testTool(components, init.messageBytes),
     queryTool(components, init.messageBytes),
     statsTool(components),
+    gradeTool(components),
   ];
 }
 
@@ -146,7 +155,7 @@ function statsTool({ models }: ModelToolComponents): BuiltinTool {
     name: 'llm_stats',
     title: 'What went through to models',
     description:
-      'Calls, failures, tokens, costs and times by model, caller and task, since counts are kept; the last used first.',
+      'Calls, failures, tokens, costs, times and quality, where that was measured, by model, caller and task, since counts are kept; the last used first.',
     input: z.object({
       model: name.optional().describe('Only of this one, or of this provider.'),
       limit: z.number().int().min(1).max(2000).optional(),
@@ -162,6 +171,24 @@ function statsTool({ models }: ModelToolComponents): BuiltinTool {
         )
         .toSorted((one, other) => other.lastAt - one.lastAt);
       return { stats: stats.slice(0, input.limit ?? 2000) };
+    },
+  });
+}
+
+function gradeTool({ models }: ModelToolComponents): BuiltinTool {
+  return defineTool({
+    name: 'llm_grade',
+    title: 'Note how good answers were',
+    description:
+      'Counts grades of answers that a program has held against what was expected, 0 to 1 each, by the model that gave them: llm_stats has them as quality.',
+    input: z.object({
+      grades: z.array(z.object({ model: name, score: z.number().min(0).max(1) })).max(GRADES_MAX),
+    }),
+    hints: { destructiveHint: false },
+    clients: 'no',
+    async run({ grades }, { principal }): Promise<LlmGradeResult> {
+      for (const { model, score } of grades) models.grade(model, principal, score);
+      return { counted: grades.length };
     },
   });
 }

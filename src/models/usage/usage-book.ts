@@ -7,13 +7,13 @@ import type { Clock, Logger } from '../../core/index.ts';
 import { behalfOf, nameOf } from '../../guard/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { Table, Write } from '../../store/index.ts';
-import type { ModelStats, Usage } from '../types.ts';
+import type { Judgement, ModelStats, Usage } from '../types.ts';
 import { createLastHour } from './last-hour.ts';
 import type { LastHour } from './last-hour.ts';
-import { readRow, rowBytes } from './usage-row.ts';
+import { emptyRow, readRow, rowBytes, statsOf, withCounts } from './usage-row.ts';
 import type { UsageRow } from './usage-row.ts';
 
-/** Rows that are told apart; the one that was idle longest is forgotten. */
+/** Rows that are told apart; of the caller with the most of them the one goes that was idle longest. */
 const ROWS_MAX = 2000;
 /** For how long counts may be in memory alone. */
 const WRITE_AFTER_MS = 2000;
@@ -23,12 +23,14 @@ export interface Metered {
   /** The first byte of the answer is there. */
   begun(): void;
   used(usage: Usage): void;
-  /** What was paid for it, micro-dollars. */
-  paid(microUsd: number): void;
+  /** What was paid for it, micro-dollars; `isGuess`: nobody knows its price. */
+  paid(microUsd: number, isGuess?: boolean): void;
   /** The answer was kept from an earlier call. */
   hit(): void;
   /** The call is over; later calls of this are ignored. */
   over(hasFailed: boolean): void;
+  /** What was found out about its answer. */
+  judged(found: Judgement): void;
 }
 
 /** Calls and tokens of all models, for whomever. */
@@ -38,6 +40,13 @@ export interface UsageTotals extends Pick<
 > {
   /** What was paid in the last 60 minutes, micro-dollars. */
   readonly lastHourMicroUsd: number;
+  /** Answers that were checked, that stood in a vote, and that were graded; of the grades the sum. */
+  readonly checked: number;
+  readonly passed: number;
+  readonly voted: number;
+  readonly agreed: number;
+  readonly graded: number;
+  readonly gradeSum: number;
 }
 
 /** The counts of a node. */
@@ -45,6 +54,8 @@ export interface UsageBook {
   /** Reads what was written before. */
   load(): Promise<void>;
   start(model: string, principal: Principal, task: string | undefined): Metered;
+  /** What was found out about an answer after its call. */
+  judged(model: string, principal: Principal, found: Judgement): void;
   rows(): readonly ModelStats[];
   /** All that was counted since the start of the node, also in rows that are forgotten: it only grows. */
   totals(): UsageTotals;
@@ -67,11 +78,25 @@ export function createUsageBook(components: UsageBookComponents): UsageBook {
 class NodeUsageBook implements UsageBook {
   readonly #components: UsageBookComponents;
   readonly #rows = new Map<string, UsageRow>();
+  /** How many rows each caller has. */
+  readonly #perCaller = new Map<string, number>();
   readonly #changed = new Set<string>();
   #cancel: (() => void) | undefined;
   #writing: Promise<void> = Promise.resolve();
   #isStopped = false;
-  readonly #totals = { calls: 0, failed: 0, inputTokens: 0, outputTokens: 0, costMicroUsd: 0 };
+  readonly #totals = {
+    calls: 0,
+    failed: 0,
+    inputTokens: 0,
+    outputTokens: 0,
+    costMicroUsd: 0,
+    checked: 0,
+    passed: 0,
+    voted: 0,
+    agreed: 0,
+    graded: 0,
+    gradeSum: 0,
+  };
   readonly #lastHour: LastHour;
 
   constructor(components: UsageBookComponents) {
@@ -84,12 +109,19 @@ class NodeUsageBook implements UsageBook {
     const read: UsageRow[] = [];
     for await (const [key, bytes] of this.#components.table.entries()) {
       const row = readRow(bytes);
-      if (row === undefined) this.#changed.add(key);
-      else read.push(row);
+      const own = row === undefined ? undefined : keyOfRow(row);
+      if (row !== undefined) read.push(row);
+      if (own === key) continue;
+      this.#changed.add(key);
+      if (own !== undefined) this.#changed.add(own);
     }
+    const here = new Set(this.#rows.keys());
     for (const row of read.toSorted((one, other) => one.lastAt - other.lastAt)) {
       const key = keyOfRow(row);
-      if (!this.#rows.has(key)) this.#rows.set(key, row);
+      if (here.has(key)) continue;
+      const known = this.#rows.get(key);
+      if (known === undefined) this.#set(key, row);
+      else this.#set(key, withCounts(known, row));
     }
     this.#bound();
   }
@@ -99,7 +131,8 @@ class NodeUsageBook implements UsageBook {
     const startedAt = clock.now();
     let firstAt: number | undefined;
     let isOver = false;
-    const added = { input: 0, output: 0, cached: 0, micros: 0, hits: 0, isEstimated: false };
+    const added = { input: 0, output: 0, cached: 0, micros: 0, hits: 0 };
+    const guessed = { tokens: false, price: false };
     return {
       begun() {
         firstAt ??= clock.now();
@@ -108,11 +141,13 @@ class NodeUsageBook implements UsageBook {
         added.input += input;
         added.output += output;
         added.cached += cachedInput;
-        added.isEstimated ||= isEstimated;
+        guessed.tokens ||= isEstimated;
       },
-      paid(microUsd) {
+      paid(microUsd, isGuess = false) {
         added.micros += microUsd;
+        guessed.price ||= isGuess;
       },
+      judged: (found) => this.#judged(this.#aboutOf(model, principal, task), found),
       hit() {
         added.hits += 1;
       },
@@ -125,7 +160,7 @@ class NodeUsageBook implements UsageBook {
         this.#totals.outputTokens += added.output;
         this.#totals.costMicroUsd += added.micros;
         this.#lastHour.add(added.micros);
-        const row = this.#rowOf(model, principal, task);
+        const row = this.#rowOf(this.#aboutOf(model, principal, task));
         row.calls += 1;
         if (hasFailed) row.failed += 1;
         row.cacheHits += added.hits;
@@ -133,7 +168,8 @@ class NodeUsageBook implements UsageBook {
         row.outputTokens += added.output;
         row.cachedInputTokens += added.cached;
         row.costMicroUsd += added.micros;
-        row.hasEstimates ||= added.isEstimated;
+        row.hasEstimates ||= guessed.tokens;
+        row.hasGuessedPrices ||= guessed.price;
         row.lastAt = clock.now();
         row.totalMs += row.lastAt - startedAt;
         if (firstAt === undefined) return;
@@ -143,12 +179,12 @@ class NodeUsageBook implements UsageBook {
     };
   }
 
+  judged(model: string, principal: Principal, found: Judgement): void {
+    this.#judged(this.#aboutOf(model, principal, undefined), found);
+  }
+
   rows(): readonly ModelStats[] {
-    return [...this.#rows.values()].map(({ begun, firstByteMs, totalMs, ...row }) => ({
-      ...row,
-      firstByteMs: begun === 0 ? 0 : Math.round(firstByteMs / begun),
-      totalMs: row.calls === 0 ? 0 : Math.round(totalMs / row.calls),
-    }));
+    return [...this.#rows.values()].map(statsOf);
   }
 
   totals(): UsageTotals {
@@ -162,33 +198,89 @@ class NodeUsageBook implements UsageBook {
     await this.#flush();
   }
 
-  #rowOf(model: string, principal: Principal, task: string | undefined): UsageRow {
-    const caller = nameOf(principal);
+  #aboutOf(model: string, principal: Principal, task: string | undefined): About {
     const onBehalfOf = behalfOf(principal);
     const agent = agentOf(principal);
-    const about = {
+    return {
       model,
-      caller,
+      caller: nameOf(principal),
       ...(agent === undefined ? {} : { agent }),
       ...(onBehalfOf === undefined ? {} : { onBehalfOf }),
       ...(task === undefined ? {} : { task }),
     };
+  }
+
+  #rowOf(about: About): UsageRow {
     const key = keyOfRow(about);
-    const row = this.#rows.get(key) ?? empty(about, this.#components.clock.now());
-    this.#rows.delete(key);
-    this.#rows.set(key, row);
+    const row = this.#rows.get(key) ?? emptyRow(about, this.#components.clock.now());
+    this.#drop(key);
+    this.#set(key, row);
     this.#bound();
     this.#note(key);
     return row;
   }
 
+  #judged(about: About, found: Judgement): void {
+    for (const counts of [this.#rowOf(about), this.#totals]) {
+      if (found.what === 'check') {
+        counts.checked += 1;
+        if (found.isPassed) counts.passed += 1;
+      } else if (found.what === 'vote') {
+        counts.voted += 1;
+        if (found.isAgreed) counts.agreed += 1;
+      } else {
+        counts.graded += 1;
+        counts.gradeSum += found.score;
+      }
+    }
+  }
+
+  /** Nobody's tasks push out what others have: one goes of the caller with the most rows, into that of no task. */
   #bound(): void {
     while (this.#rows.size > ROWS_MAX) {
-      const oldest = this.#rows.keys().next();
-      if (oldest.done === true) return;
-      this.#rows.delete(oldest.value);
-      this.#note(oldest.value);
+      const [whose] = [...this.#perCaller].reduce((one, other) =>
+        other[1] > one[1] ? other : one,
+      );
+      const found = this.#oldestOf(whose);
+      if (found === undefined) return;
+      const [key, row] = found;
+      this.#drop(key);
+      this.#note(key);
+      const { task, ...others } = row;
+      if (task === undefined) continue;
+      const rest = keyOfRow(others);
+      const known = this.#rows.get(rest);
+      if (known === undefined) this.#set(rest, others);
+      // Somebody may be about to count more in it.
+      else Object.assign(known, withCounts(known, row));
+      this.#note(rest);
     }
+  }
+
+  /** Of tasks first, whose counts live on in another row. */
+  #oldestOf(whose: string): readonly [key: string, row: UsageRow] | undefined {
+    let oldest: readonly [string, UsageRow] | undefined;
+    for (const entry of this.#rows) {
+      if (entry[1].caller !== whose) continue;
+      if (entry[1].task !== undefined) return entry;
+      oldest ??= entry;
+    }
+    return oldest;
+  }
+
+  #set(key: string, row: UsageRow): void {
+    const { caller } = row;
+    if (!this.#rows.has(key)) this.#perCaller.set(caller, (this.#perCaller.get(caller) ?? 0) + 1);
+    this.#rows.set(key, row);
+  }
+
+  #drop(key: string): void {
+    const caller = this.#rows.get(key)?.caller;
+    if (caller === undefined) return;
+    this.#rows.delete(key);
+    const left = (this.#perCaller.get(caller) ?? 0) - 1;
+    if (left > 0) this.#perCaller.set(caller, left);
+    else this.#perCaller.delete(caller);
   }
 
   #note(key: string): void {
@@ -238,23 +330,4 @@ type About = Pick<UsageRow, 'model' | 'caller' | 'agent' | 'onBehalfOf' | 'task'
 
 function keyOfRow({ model, caller, onBehalfOf = '', task = '' }: About): string {
   return JSON.stringify([model, caller, onBehalfOf, task]);
-}
-
-function empty(about: About, now: number): UsageRow {
-  return {
-    ...about,
-    since: now,
-    lastAt: now,
-    calls: 0,
-    failed: 0,
-    cacheHits: 0,
-    inputTokens: 0,
-    outputTokens: 0,
-    cachedInputTokens: 0,
-    costMicroUsd: 0,
-    hasEstimates: false,
-    begun: 0,
-    firstByteMs: 0,
-    totalMs: 0,
-  };
 }

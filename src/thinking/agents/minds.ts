@@ -25,6 +25,8 @@ export interface MindsComponents extends ThinkComponents, ToolboxComponents, Ste
   zoneOfCaller(principal: Principal): Zone;
   /** Conversations that go on from one message to the next. */
   readonly contexts: Recollection;
+  /** Tokens that fit into a model, or into the smallest of a route. */
+  contextTokensOf(model: string, principal: Principal): number;
   readonly clock: Clock;
 }
 
@@ -93,7 +95,9 @@ class Mind implements AgentProcess {
       this.#heardSender(toolbox);
       const session = sessionOf(message);
       const context = session === undefined ? undefined : { agent, owner, from, sender, session };
-      const before = context === undefined ? undefined : await contexts.recall(context);
+      const contextTokens = this.#components.contextTokensOf(mind.model, asks);
+      const before =
+        context === undefined ? undefined : await contexts.recall(context, contextTokens);
       if (before !== undefined) toolbox.heard(zoneOfRecalled(before));
       const instructions = await this.#instructions(toolbox, signal);
       const thought = await think(this.#components, {
@@ -113,7 +117,10 @@ class Mind implements AgentProcess {
       });
       const { inputTokens, outputTokens, steps } = thought;
       this.#wrote(`answered after ${steps} turns, ${inputTokens} + ${outputTokens} tokens`);
-      if (context !== undefined) await this.#keep(context, message, thought.text, toolbox.zone);
+      if (context !== undefined) {
+        await this.#keep(context, message, thought.text, toolbox.zone);
+        contexts.compress(context, { model: mind.model, asks, contextTokens });
+      }
       return valueOf(thought.text);
     } finally {
       toolbox.close();

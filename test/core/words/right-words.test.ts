@@ -7,6 +7,7 @@ it.each([
   ['resource/read', 'resource:files/file:///a', 'read files/file:///a'],
   ['prompt/get', 'prompt:git/review', 'get the prompt git/review'],
   ['model/use', 'model:gpu/*', 'use the model gpu/*'],
+  ['model/use', 'model:gpu/qwen3%3A8b', 'use the model gpu/qwen3:8b'],
   ['agent/task', 'agent:coder', 'give tasks to the agent coder'],
   ['mesh/invite', 'mesh:did:key:z6Mk', 'let others into the mesh'],
   ['odd/verb', 'tool:files/echo', 'odd/verb tool:files/echo'],

@@ -108,7 +108,12 @@ export const modelSteps = (alice: () => NodeProcess): Readonly<Record<string, St
     put: ofClerk(alice),
     printed: /no more/,
   },
-  'starling context delete ctx_0123456789abcdef': {
+  'starling context share ctx_0123456789abcdef client:cursor --view summary': {
+    at: 'alice',
+    put: ofClerk(alice),
+    printed: /^client:cursor is shown ctx_[^]*context:\/\/ctx_/,
+  },
+  'starling context delete ctx_0123456789abcdef --yes': {
     at: 'alice',
     put: ofClerk(alice),
     printed: /is deleted: nobody can read it any more/,

@@ -1,14 +1,17 @@
 /** Recorded mixes, replayed: what is chosen, what that saves, and what it must not pretend to. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import {
   createSyntheticMix,
+  headLine,
   readMix,
   readQuestions,
   replayMix,
 } from '../../../src/models/index.ts';
 import { gradeOf } from '../../../src/models/replay/grading.ts';
 import type { MixRequest, ModelMix } from '../../../src/models/replay/mix.ts';
-import { run } from '../../cli/support.ts';
+import { run, temporaryFolder } from '../../cli/support.ts';
 
 const only = (mix: ModelMix, name: string): ModelMix => ({
   ...mix,
@@ -21,7 +24,7 @@ it('saves a fifth and more on the mix that is made up, and keeps the quality of 
   const { break_even: even, classes, synthetic, total } = await replayMix(mix);
   expect(synthetic).toBe(true);
   expect(total.saved).toBeGreaterThanOrEqual(0.2);
-  expect(classes.filter(({ kept }) => kept < 0.98)).toEqual([]);
+  expect(classes.filter(({ kept = 0 }) => kept < 0.98)).toEqual([]);
   expect(even.is).toBeGreaterThan(even.needs ?? 1);
   expect(classes.map((one) => `${one.class}: ${one.way.strategy}`)).toEqual([
     'classify: alone',
@@ -50,6 +53,31 @@ it('shows that quality fell where the half that a way was chosen by was better t
   });
   const { classes } = await replayMix({ ...mix, requests });
   expect(classes[0]?.kept).toBeLessThan(0.98);
+});
+
+it('says nothing of a class in which the best model answers nothing right, and stays with it', async () => {
+  const mix = only(createSyntheticMix(), 'classify');
+  const requests = mix.requests.map((request): MixRequest => ({
+    ...request,
+    expect: { equals: 'never' },
+  }));
+  const { classes, total } = await replayMix({ ...mix, requests });
+  expect(classes[0]).toMatchObject({
+    score: 0,
+    saved: 0,
+    way: { strategy: 'alone', models: ['synthetic/best'] },
+  });
+  expect(classes[0]).not.toHaveProperty('kept');
+  expect(total).not.toHaveProperty('kept');
+  const folder = await temporaryFolder();
+  const file = join(folder, 'mix.jsonl');
+  const { tiers } = mix;
+  const lines = [headLine(tiers), ...requests.map((request) => JSON.stringify(request))];
+  await writeFile(file, `${lines.join('\n')}\n`);
+  const { stdout } = await run('llm', 'replay', file);
+  expect(stdout).toMatch(/classify .* 0\.000 +–$/m);
+  expect(stdout).toContain('Nothing can be said of classify');
+  expect(stdout).not.toContain('keeps at least');
 });
 
 it('takes no smaller model on the word of a few requests', async () => {

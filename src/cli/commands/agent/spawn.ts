@@ -1,6 +1,7 @@
 /** `starling agent spawn` */
 import type { AgentSpawnResult, AgentSpreadResult } from '../../../agents/types.ts';
 import { withNode } from '../../node/locate-node.ts';
+import { onceTakenUp } from '../../node/taken-up.ts';
 import { readValue } from '../../options/board-value.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 import { printData, safeLine } from '../../terminal/output.ts';
@@ -43,11 +44,13 @@ export async function run(kind: string, options: SpawnOptions): Promise<void> {
     ...(model === undefined ? {} : { model }),
     ...(prompt === undefined ? {} : { prompt }),
   };
-  const result = await withNode(options, (node) =>
-    node.builtin<AgentSpawnResult | AgentSpreadResult>('agent_spawn', args, {
-      timeoutMs: READY_S * 1000 + WAY_MS,
-    }),
-  );
+  const spawn = (): Promise<AgentSpawnResult | AgentSpreadResult> =>
+    withNode(options, (node) =>
+      node.builtin<AgentSpawnResult | AgentSpreadResult>('agent_spawn', args, {
+        timeoutMs: READY_S * 1000 + WAY_MS,
+      }),
+    );
+  const result = await (model === undefined ? spawn() : onceTakenUp(model, options, spawn));
   printData(result, options.json === true, () =>
     safeLine('parts' in result ? spreadLine(result) : lineOf(result)),
   );

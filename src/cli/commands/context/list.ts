@@ -19,7 +19,8 @@ export async function run(options: CommonOptions): Promise<void> {
     return { result, peers };
   });
   const called = new Map<string, string>(peers.map(({ alias, did }) => [did, alias]));
-  const nameOf = (did: string): string => called.get(did) ?? shortId(did);
+  const nameOf = (to: string): string =>
+    to.startsWith('client:') ? to : (called.get(to) ?? shortId(to));
   printData(result, options.json === true, () => {
     if (result.contexts.length === 0) return NONE_YET;
     const rows = result.contexts.map((one) => [

@@ -5,6 +5,7 @@ import type { ExitCode } from '../../../core/exit-codes.ts';
 import type { JsonObject } from '../../../core/json/json.ts';
 import type { AiQueryResult } from '../../../models/types.ts';
 import { withNode } from '../../node/locate-node.ts';
+import { onceTakenUp } from '../../node/taken-up.ts';
 import { untilInterrupted } from '../../terminal/interrupted.ts';
 import { paintTalk, print, printData, safe, safeLine, tell } from '../../terminal/output.ts';
 import { readStdin } from '../../terminal/stdin.ts';
@@ -45,15 +46,17 @@ export async function run(question: string, options: AskOptions): Promise<ExitCo
   };
   const result = await untilInterrupted(async (signal) => {
     try {
-      return await withNode(
-        options,
-        (node) =>
-          node.builtin<AiQueryResult>('ai_query', args, {
-            timeoutMs: TIMEOUT_MS,
-            signal,
-            ...(isJson ? {} : { progress }),
-          }),
-        signal,
+      return await onceTakenUp(model, options, () =>
+        withNode(
+          options,
+          (node) =>
+            node.builtin<AiQueryResult>('ai_query', args, {
+              timeoutMs: TIMEOUT_MS,
+              signal,
+              ...(isJson ? {} : { progress }),
+            }),
+          signal,
+        ),
       );
     } finally {
       // What came of an answer that broke off stands on its own line.

@@ -9,7 +9,7 @@ import { systemClock } from '../../../core/time/clock.ts';
 import { pause } from '../../../core/wait.ts';
 import type { StatusResult } from '../../../builtin/results.ts';
 import { loadConfig } from '../../../config/index.ts';
-import { headLine, priceOf, readQuestions } from '../../../models/index.ts';
+import { gradeOf, headLine, priceOf, readQuestions, readSaid } from '../../../models/index.ts';
 import type { MixQuestion, MixTier } from '../../../models/index.ts';
 import { configFileInUse, withNode } from '../../node/locate-node.ts';
 import { untilInterrupted } from '../../terminal/interrupted.ts';
@@ -23,6 +23,8 @@ const OWN_MODE = 0o600;
 const TRIES = 5;
 const RETRY_MAX_MS = 60_000;
 const RETRY_MS = 2000;
+/** Grades that the node is told at a time. */
+const GRADES_AT_ONCE = 500;
 
 interface RecordOptions extends CommonOptions {
   readonly model: readonly string[];
@@ -56,11 +58,13 @@ export async function run(file: string, options: RecordOptions): Promise<ExitCod
   const result = await untilInterrupted(async (signal): Promise<Recorded> => {
     const door = await withNode(options, async (node) => doorOf(await node.builtin('status')));
     const out = await Recording.begin(options);
+    const grades: Grade[] = [];
     try {
       await out.add(headLine(tiers));
-      await recordAll({ questions, models, door, out, signal });
+      await recordAll({ questions, models, door, out, grades, signal });
     } finally {
       await out.end();
+      await tellGrades(grades, options);
     }
     const { recorded } = out;
     return { recorded, left_out: questions.length - recorded, file: options.out };
@@ -74,7 +78,15 @@ export async function run(file: string, options: RecordOptions): Promise<ExitCod
   return 0;
 }
 
+/** How good one answer was, by what was expected of it: 0 to 1. */
+interface Grade extends JsonObject {
+  readonly model: string;
+  readonly score: number;
+}
+
 interface Asking {
+  /** Of all answers so far. */
+  readonly grades: Grade[];
   readonly questions: readonly MixQuestion[];
   readonly models: readonly string[];
   readonly door: Door;
@@ -82,7 +94,8 @@ interface Asking {
   readonly signal: AbortSignal;
 }
 
-async function recordAll({ questions, models, door, out, signal }: Asking): Promise<void> {
+async function recordAll(asking: Asking): Promise<void> {
+  const { door, grades, models, out, questions, signal } = asking;
   let last: unknown;
   for (const [at, question] of questions.entries()) {
     const asked = models.map((model) => answerOf(door, question.body, model, signal));
@@ -93,7 +106,10 @@ async function recordAll({ questions, models, door, out, signal }: Asking): Prom
       return undefined;
     });
     if (given !== undefined) {
-      const answers = Object.fromEntries(models.map((model, which) => [model, given[which]]));
+      const answers = Object.fromEntries(
+        models.map((model, which) => [model, given[which]?.answer]),
+      );
+      grades.push(...given.map((one) => gradeIn(one, question)));
       // Answers that can't be kept are not paid for any longer.
       await out.add(JSON.stringify({ ...question, answers }));
     }
@@ -169,13 +185,36 @@ class Recording {
 
 const partOf = (file: string): string => `${file}.part`;
 
+/** One answer, and the model that gave it. */
+interface Given {
+  readonly model: string;
+  readonly answer: JsonObject;
+}
+
+function gradeIn({ answer, model }: Given, { expect }: MixQuestion): Grade {
+  const said = readSaid('chat', false, Buffer.from(JSON.stringify(answer)));
+  return { model, score: gradeOf(expect, said) };
+}
+
+/** The node counts them as quality; what it does not hear changes nothing of what was recorded. */
+async function tellGrades(grades: readonly Grade[], options: RecordOptions): Promise<void> {
+  try {
+    for (let at = 0; at < grades.length; at += GRADES_AT_ONCE) {
+      const some = grades.slice(at, at + GRADES_AT_ONCE);
+      await withNode(options, (node) => node.builtin('llm_grade', { grades: some }));
+    }
+  } catch (error) {
+    tell(safeLine(`starling llm stats does not count how good they were: ${messageOf(error)}`));
+  }
+}
+
 /** What the model answered, without what tells nothing of it. */
 async function answerOf(
   { url, token }: Door,
   body: JsonObject,
   model: string,
   signal: AbortSignal,
-): Promise<JsonObject> {
+): Promise<Given> {
   for (let tried = 1; ; tried += 1) {
     const response = await fetch(url, {
       method: 'POST',
@@ -186,7 +225,8 @@ async function answerOf(
     const answer = (await response.json()) as Record<string, Json>;
     if (response.ok) {
       const { choices = [], usage = {} } = answer;
-      return { choices, usage };
+      const by = response.headers.get('starling-model') ?? model;
+      return { model: by, answer: { choices, usage } };
     }
     if (response.status !== 429 || tried === TRIES) throw refusal(model, answer);
     const afterS = Number(response.headers.get('retry-after'));
@@ -236,7 +276,7 @@ async function pricesOf(
   return models.map((model) => {
     const [provider = ''] = model.split('/');
     const isOwn = providers[provider]?.tier === 'edge';
-    const { source, ...price } = priceOf(model, prices, isOwn);
+    const { source, long: _, ...price } = priceOf(model, prices, isOwn);
     if (source === 'unknown') {
       tell(
         safeLine(

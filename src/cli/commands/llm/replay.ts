@@ -39,7 +39,7 @@ function textOf(report: ReplayReport): string {
     dollars(one.all_best_cost_usd),
     percent(one.saved),
     one.score.toFixed(3),
-    percent(one.kept),
+    keptText(one.kept),
   ]);
   const all = [
     'all',
@@ -49,7 +49,7 @@ function textOf(report: ReplayReport): string {
     dollars(total.all_best_cost_usd),
     percent(total.saved),
     total.score.toFixed(3),
-    percent(total.kept),
+    keptText(total.kept),
   ];
   const head = ['CLASS', 'JUDGED', 'WAY', 'COST', 'ALL BEST', 'CHEAPER', 'SCORE', 'OF BEST'];
   return [
@@ -70,12 +70,25 @@ function textOf(report: ReplayReport): string {
 }
 
 function sentencesOf({ break_even: even, classes, total }: ReplayReport): string[] {
-  const worse = classes.filter(({ kept }) => kept < KEPT);
+  const measured = classes.flatMap(({ kept, ...one }) =>
+    kept === undefined ? [] : [{ ...one, kept }],
+  );
+  const worse = measured.filter(({ kept }) => kept < KEPT);
+  const unmeasured = classes.filter(({ kept }) => kept === undefined);
   const escalated = classes.flatMap((one) => escalationText(one));
   return [
-    worse.length === 0
-      ? `Each class keeps at least ${percent(KEPT)} of the best model's score.`
-      : `Not good enough: ${worse.map((one) => `${one.class} keeps ${percent(one.kept)}`).join(', ')} of the best model's score, and should be at ${percent(KEPT)}.`,
+    ...(measured.length === 0
+      ? []
+      : [
+          worse.length === 0
+            ? `${unmeasured.length === 0 ? 'Each class' : 'Each other class'} keeps at least ${percent(KEPT)} of the best model's score.`
+            : `Not good enough: ${worse.map((one) => `${one.class} keeps ${percent(one.kept)}`).join(', ')} of the best model's score, and should be at ${percent(KEPT)}.`,
+        ]),
+    ...(unmeasured.length === 0
+      ? []
+      : [
+          `Nothing can be said of ${unmeasured.map((one) => one.class).join(', ')}: the best model has answered none of the questions right.`,
+        ]),
     ...escalated,
     even.needs === undefined
       ? 'No mix of these classes saves a fifth.'
@@ -95,6 +108,10 @@ function escalationText(one: ClassReport): string[] {
 
 function wayText({ models, strategy }: Way): string {
   return strategy === 'alone' ? `${models.join()} alone` : `escalate: ${models.join(', ')}`;
+}
+
+function keptText(kept: number | undefined): string {
+  return kept === undefined ? '–' : percent(kept);
 }
 
 function percent(share: number): string {

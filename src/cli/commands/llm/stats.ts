@@ -1,7 +1,7 @@
 /** `starling llm stats` */
 import { amountText } from '../../../core/words/amount-text.ts';
 import { durationText } from '../../../core/time/duration.ts';
-import type { LlmStatsResult } from '../../../models/types.ts';
+import type { LlmStatsResult, ModelQuality } from '../../../models/types.ts';
 import { withNode } from '../../node/locate-node.ts';
 import { printData, table } from '../../terminal/output.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
@@ -20,16 +20,28 @@ export async function run({ model, limit, ...options }: StatsOptions): Promise<v
   const result = await withNode(options, (node) => node.builtin<LlmStatsResult>('llm_stats', args));
   printData(result, options.json === true, () => {
     if (result.stats.length === 0) return 'no model was asked yet; see: starling model list';
+    // What nobody has measured has no column.
+    const isMeasured = result.stats.some(({ quality }) => quality !== undefined);
     const rows = result.stats.map((one) => [
       one.model,
       `${one.caller}${one.onBehalfOf === undefined ? '' : ` for ${one.onBehalfOf}`}${one.task === undefined ? '' : ` (${one.task})`}`,
       one.failed === 0 ? `${one.calls}` : `${one.calls} (${one.failed} failed)`,
       `${one.hasEstimates ? '~' : ''}${one.inputTokens} + ${one.outputTokens}`,
-      amountText(one.costMicroUsd, 'usd'),
+      `${one.hasGuessedPrices === true ? '≤ ' : ''}${amountText(one.costMicroUsd, 'usd')}`,
       one.firstByteMs === 0 ? '–' : durationText(one.firstByteMs),
       durationText(one.totalMs),
+      ...(isMeasured ? [qualityText(one.quality)] : []),
     ]);
     const head = ['MODEL', 'CALLER', 'CALLS', 'TOKENS IN + OUT', 'COST', 'FIRST', 'WHOLE'];
-    return table(head, rows, { flexible: 1, wrap: true });
+    return table([...head, ...(isMeasured ? ['QUALITY'] : [])], rows, { flexible: 1, wrap: true });
   });
+}
+
+function qualityText({ checks, grades, votes }: ModelQuality = {}): string {
+  const parts = [
+    ...(checks === undefined ? [] : [`checks ${checks.passed} of ${checks.of}`]),
+    ...(votes === undefined ? [] : [`votes ${votes.agreed} of ${votes.of}`]),
+    ...(grades === undefined ? [] : [`graded ${grades.mean.toFixed(2)} (${grades.of})`]),
+  ];
+  return parts.length === 0 ? '–' : parts.join(', ');
 }

@@ -38,7 +38,7 @@ export async function run(options: CommonOptions): Promise<void> {
   const data = { file: file.path, providers: rows, models, failures };
   printData(data, options.json === true, () =>
     [
-      rows.length === 0 ? none(file.path) : tableOf(rows),
+      rows.length === 0 ? none(file.path, listed) : tableOf(rows),
       ...(models.length === 0 ? [] : ['', ...models.map((model) => lineOf(model))]),
       ...failures.map(({ from, error }) =>
         sentence(`${paint.red('✗')} `, safeLine(`${from}: ${error}`)),
@@ -67,8 +67,17 @@ function lineOf({ name, shortName, peer }: ModelListResult['models'][number]): s
   return `${safeLine(shortName ?? name)}${long}${of}`;
 }
 
-function none(path: string): string {
-  return `no providers in ${safeLine(path)}; add one with: starling model add <name> --url <address>`;
+/** Where a node has no providers of its own, peers may let it use theirs. */
+function none(path: string, listed: ModelListResult | undefined): string {
+  const add = 'add one with: starling model add <name> --url <address>';
+  if (listed === undefined) return `no providers in ${safeLine(path)}; ${add}`;
+  if (listed.models.length > 0) {
+    return `no providers of its own in ${safeLine(path)}; this node may use by others:`;
+  }
+  return [
+    `no providers in ${safeLine(path)}, and no peer lets this node use its models; ${add}`,
+    "or, on a node that has some: starling grant create <this node's name> --model '<provider>/**'",
+  ].join('\n');
 }
 
 /** What the running node may use; undefined when there is no node. */

@@ -48,7 +48,8 @@ export function addContext(program: Command, outcome: Outcome): void {
     '<id>',
     ID,
   )
-    .addHelpText('after', examples('starling context delete ctx_0123456789abcdef'))
+    .option('--yes', 'do not ask')
+    .addHelpText('after', examples('starling context delete ctx_0123456789abcdef --yes'))
     .action(
       action(outcome, async () => ({
         run: (await import('../../commands/context/change.ts')).end,
@@ -59,8 +60,16 @@ export function addContext(program: Command, outcome: Outcome): void {
 type Make = (name: string, about: string, arg?: string, text?: string) => Command;
 
 function addShare(command: Make, outcome: Outcome): void {
-  command('share', 'Shows a conversation to a peer from now on.', '<id>', ID)
-    .argument('<peer>', 'its alias, PeerId or did:key')
+  command(
+    'share',
+    'Shows a conversation to a peer or a client of this node from now on.',
+    '<id>',
+    ID,
+  )
+    .argument(
+      '<to>',
+      'alias, PeerId or did:key of a peer; client:<name> or agent:<name> of this node',
+    )
     .addOption(
       new Option('--view <view>', 'all of it, its last lines, its summary alone, or no more')
         .choices(['full', 'last', 'summary', 'none'])
@@ -71,6 +80,7 @@ function addShare(command: Make, outcome: Outcome): void {
       'after',
       examples(
         'starling context share ctx_0123456789abcdef bob --view last --lines 10',
+        'starling context share ctx_0123456789abcdef client:cursor --view summary',
         'starling context share ctx_0123456789abcdef bob --view none',
       ),
     )

@@ -1,7 +1,8 @@
-/** Models: which may be used here, and what went through: calls, tokens, cost and speed. */
-import type { LlmStatsResult, ModelListResult } from '../../../models/types.ts';
+/** Models: which may be used here, and what went through: calls, tokens, cost, speed, and quality where it was measured. */
+import type { LlmStatsResult, ModelListResult, ModelQuality } from '../../../models/types.ts';
 import { useLive } from '../live.ts';
 import { Answer, Badge, Card, Figure, Nothing, Table } from '../parts.tsx';
+import type { Column } from '../parts.tsx';
 import { ago, amount, count, latency } from '../words.ts';
 
 /** The page. */
@@ -87,36 +88,62 @@ function Usage({ rows }: { rows: LlmStatsResult['stats'] }) {
             label="Use of models, the last used first"
             rows={rows}
             keyOf={({ model, caller, task = '' }, index) => `${model} ${caller} ${task} ${index}`}
-            columns={[
-              { name: 'model', cell: ({ model }) => <b>{model}</b> },
-              { name: 'caller', cell: ({ caller, agent }) => agent ?? caller },
-              {
-                name: 'calls',
-                isNumber: true,
-                cell: ({ calls, failed }) => (failed > 0 ? `${calls} (${failed} failed)` : calls),
-              },
-              {
-                name: 'tokens',
-                isNumber: true,
-                cell: ({ inputTokens, outputTokens, hasEstimates }) =>
-                  `${hasEstimates ? '≈ ' : ''}${count(inputTokens)} + ${count(outputTokens)}`,
-              },
-              {
-                name: 'cost',
-                isNumber: true,
-                cell: ({ costMicroUsd }) => amount(costMicroUsd, 'usd'),
-              },
-              {
-                name: 'first byte',
-                isNumber: true,
-                cell: ({ firstByteMs }) => latency(firstByteMs),
-              },
-              { name: 'whole', isNumber: true, cell: ({ totalMs }) => latency(totalMs) },
-              { name: 'last', isNumber: true, cell: ({ lastAt }) => ago(lastAt) },
-            ]}
+            columns={columnsOf(rows)}
           />
         </Card>
       )}
     </>
   );
+}
+
+type Row = LlmStatsResult['stats'][number];
+
+/** What nobody has measured has no column. */
+function columnsOf(rows: readonly Row[]): readonly Column<Row>[] {
+  return [
+    { name: 'model', cell: ({ model }) => <b>{model}</b> },
+    { name: 'caller', cell: ({ caller, agent }) => agent ?? caller },
+    {
+      name: 'calls',
+      isNumber: true,
+      cell: ({ calls, failed }) => (failed > 0 ? `${calls} (${failed} failed)` : calls),
+    },
+    {
+      name: 'tokens',
+      isNumber: true,
+      cell: ({ inputTokens, outputTokens, hasEstimates }) =>
+        `${hasEstimates ? '≈ ' : ''}${count(inputTokens)} + ${count(outputTokens)}`,
+    },
+    {
+      name: 'cost',
+      isNumber: true,
+      cell: ({ costMicroUsd, hasGuessedPrices }) =>
+        `${hasGuessedPrices === true ? '≤ ' : ''}${amount(costMicroUsd, 'usd')}`,
+    },
+    {
+      name: 'first byte',
+      isNumber: true,
+      cell: ({ firstByteMs }) => latency(firstByteMs),
+    },
+    { name: 'whole', isNumber: true, cell: ({ totalMs }) => latency(totalMs) },
+    ...(rows.some(({ quality }) => quality !== undefined)
+      ? [
+          {
+            name: 'quality',
+            cell: ({ quality }: Row) => qualityText(quality),
+          },
+        ]
+      : []),
+    { name: 'last', isNumber: true, cell: ({ lastAt }) => ago(lastAt) },
+  ];
+}
+
+/** What was measured, and nothing else. */
+function qualityText({ checks, grades, votes }: ModelQuality = {}): string {
+  const parts = [
+    ...(checks === undefined ? [] : [`checks ${checks.passed} of ${checks.of}`]),
+    ...(votes === undefined ? [] : [`votes ${votes.agreed} of ${votes.of}`]),
+    ...(grades === undefined ? [] : [`graded ${grades.mean.toFixed(2)} (${grades.of})`]),
+  ];
+  return parts.length === 0 ? '–' : parts.join(', ');
 }
