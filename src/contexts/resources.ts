@@ -30,7 +30,9 @@ export function contextResources(contexts: Contexts): readonly BuiltinTemplate[]
           if (which === id && contexts.isShown(principal, which)) changed();
         };
         contexts.events.on('change', heard);
-        return () => void contexts.events.off('change', heard);
+        return () => {
+          contexts.events.off('change', heard);
+        };
       },
     },
   ];
