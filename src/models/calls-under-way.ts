@@ -1,5 +1,5 @@
 /** The calls of models that are under way: so many at a time, and none that is left open when the node stops. */
-import { StarlingError } from '../core/index.ts';
+import { StarlingError, settledWithin } from '../core/index.ts';
 import type { Clock } from '../core/index.ts';
 
 /** Calls under way at a time, of all callers. */
@@ -7,7 +7,7 @@ const CALLS_MAX = 4000;
 /** For how long those that are told that the node stops may take to say what they took. */
 const STOP_MS = 2000;
 
-/** One call. */
+/** One of them, from its beginning on. */
 export interface CallUnderWay {
   /** It is over before it has begun. */
   leave(): void;
@@ -57,16 +57,11 @@ export class CallsUnderWay {
   }
 
   /** Resolves once none is under way any more; ends those by `error` that are not over in a while, as who reads no further. */
-  async stop(clock: Pick<Clock, 'schedule'>, error: unknown): Promise<void> {
-    if (this.#count > 0) {
-      await new Promise<void>((resolve) => {
-        const cancel = clock.schedule(STOP_MS, resolve);
-        this.#isIdle = () => {
-          cancel();
-          resolve();
-        };
-      });
-    }
+  async stop(clock: Clock, error: unknown): Promise<void> {
+    const idle = new Promise<void>((resolve) => {
+      this.#isIdle = resolve;
+    });
+    if (this.#count > 0) await settledWithin(STOP_MS, idle, clock);
     for (const end of this.#ends) end(error);
   }
 }

@@ -3,7 +3,7 @@
  * or as little as can be meant. Pure.
  */
 import type { ModelTier } from '../config/index.ts';
-import { longest, matches } from './patterns.ts';
+import { longest, matches } from './prices/patterns.ts';
 
 /** What fits into a model of which nobody says it: local servers cut longer prompts without a word. */
 export const CONTEXT_TOKENS_MIN = 4096;

@@ -292,7 +292,7 @@ class NodeModels implements Models {
 
   grade(model: string, principal: Principal, score: number): void {
     const name = this.about(model, principal)?.name ?? model;
-    this.#components.usage.judged(name, principal, { what: 'grade', score });
+    this.#components.usage.found(name, principal, { what: 'grade', score });
   }
 
   stats(): readonly ModelStats[] {
@@ -404,7 +404,7 @@ class NodeModels implements Models {
         ...made,
         headers,
         body: followed(made.body, () => metered.begun(), end),
-        judge: (found) => counted.judged(found),
+        found: (finding) => counted.found(finding),
       };
     } catch (error) {
       if (end === undefined) under.leave();

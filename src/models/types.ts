@@ -63,7 +63,7 @@ export interface ModelAnswer {
   /** Tokens that it took, once the body has ended; absent where nobody knows. */
   usage?(): Usage | undefined;
   /** Counts what was found out about it; absent of one that nobody counts. */
-  judge?(found: Judgement): void;
+  found?(finding: Finding): void;
 }
 
 /** A model that somebody may use. */
@@ -89,7 +89,7 @@ export interface ModelQuality {
 }
 
 /** One thing that was found out about an answer. */
-export type Judgement =
+export type Finding =
   | { readonly what: 'check'; readonly isPassed: boolean }
   | { readonly what: 'vote'; readonly isAgreed: boolean }
   | { readonly what: 'grade'; readonly score: number };

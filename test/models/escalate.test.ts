@@ -7,7 +7,7 @@ import { createRouter } from '../../src/models/index.ts';
 import type { Models } from '../../src/models/index.ts';
 import { readCall } from '../../src/models/read-call.ts';
 import { eventText } from '../../src/models/translate/stream-translator.ts';
-import type { Judgement, ModelAnswer, ReadCall } from '../../src/models/types.ts';
+import type { Finding, ModelAnswer, ReadCall } from '../../src/models/types.ts';
 import { createTestClock } from '../core/test-clock.ts';
 
 const OPERATOR = { kind: 'operator' } as const;
@@ -47,14 +47,14 @@ function answer(line: Line, isStream: boolean): ModelAnswer {
 /** A route over models that say, in turn, what is written. */
 function bench(script: Readonly<Record<string, readonly Line[]>>, votes = 1) {
   const asked: string[] = [];
-  const found: (Judgement & { readonly model: string })[] = [];
+  const found: (Finding & { readonly model: string })[] = [];
   const models = {
     async ask(call: ReadCall): Promise<ModelAnswer> {
       asked.push(call.model);
       const lines = script[call.model] ?? [];
       const at = asked.filter((name) => name === call.model).length - 1;
       const made = answer(lines[at % lines.length] ?? '', call.isStream);
-      return { ...made, judge: (one) => found.push({ model: call.model, ...one }) };
+      return { ...made, found: (one) => found.push({ model: call.model, ...one }) };
     },
     about: (name: string) => ({ name, tier: 'central', price: { input: 1, output: 1 } }),
   } as unknown as Models;

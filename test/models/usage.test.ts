@@ -144,12 +144,12 @@ it('has of the quality of answers what was measured, by caller and task, also af
   await book.load();
   const call = book.start('gpu/qwen', EDITOR, 'task_1');
   call.over(false);
-  call.judged({ what: 'check', isPassed: true });
-  call.judged({ what: 'check', isPassed: false });
-  call.judged({ what: 'vote', isAgreed: true });
+  call.found({ what: 'check', isPassed: true });
+  call.found({ what: 'check', isPassed: false });
+  call.found({ what: 'vote', isAgreed: true });
   book.start('gpu/qwen', EDITOR, undefined).over(false);
-  book.judged('gpu/big', OPERATOR, { what: 'grade', score: 1 });
-  book.judged('gpu/big', OPERATOR, { what: 'grade', score: 0.5 });
+  book.found('gpu/big', OPERATOR, { what: 'grade', score: 1 });
+  book.found('gpu/big', OPERATOR, { what: 'grade', score: 0.5 });
   await book.stop();
   const again = bookOn(table).book;
   await again.load();

@@ -3,7 +3,7 @@
  * override. Prices change, and whoever must be exact sets `models.prices`. Pure.
  */
 import type { ModelPrice } from '../../config/index.ts';
-import { longest, matches } from '../patterns.ts';
+import { longest, matches } from './patterns.ts';
 import type { Usage } from '../types.ts';
 import { LISTED, RETIRED } from './list-prices.ts';
 import type { ListPrice } from './list-prices.ts';

@@ -40,7 +40,7 @@ export async function tryModel(
   const usages = wholes.flatMap(({ answer }) => answer.usage?.() ?? []);
   const doubts = wholes.map(({ said }) => doubtOf(call, said));
   for (const [at, { answer }] of wholes.entries()) {
-    answer.judge?.({ what: 'check', isPassed: doubts[at] === undefined });
+    answer.found?.({ what: 'check', isPassed: doubts[at] === undefined });
   }
   const good = wholes.filter((_, at) => doubts[at] === undefined);
   const [chosen] = good;
@@ -49,7 +49,7 @@ export async function tryModel(
   const said = good.flatMap((one) => (one.said === undefined ? [] : [one.said]));
   const agreed = majorityOf(said, init.votes);
   for (const [at, { answer }] of good.entries()) {
-    answer.judge?.({ what: 'vote', isAgreed: agreed.includes(at) });
+    answer.found?.({ what: 'vote', isAgreed: agreed.includes(at) });
   }
   const [at] = agreed;
   const taken = at === undefined ? undefined : good[at];

@@ -7,7 +7,7 @@ import type { Clock, Logger } from '../../core/index.ts';
 import { behalfOf, nameOf } from '../../guard/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { Table, Write } from '../../store/index.ts';
-import type { Judgement, ModelStats, Usage } from '../types.ts';
+import type { Finding, ModelStats, Usage } from '../types.ts';
 import { createLastHour } from './last-hour.ts';
 import type { LastHour } from './last-hour.ts';
 import { emptyRow, readRow, rowBytes, statsOf, withCounts } from './usage-row.ts';
@@ -30,7 +30,7 @@ export interface Metered {
   /** The call is over; later calls of this are ignored. */
   over(hasFailed: boolean): void;
   /** What was found out about its answer. */
-  judged(found: Judgement): void;
+  found(finding: Finding): void;
 }
 
 /** Calls and tokens of all models, for whomever. */
@@ -55,7 +55,7 @@ export interface UsageBook {
   load(): Promise<void>;
   start(model: string, principal: Principal, task: string | undefined): Metered;
   /** What was found out about an answer after its call. */
-  judged(model: string, principal: Principal, found: Judgement): void;
+  found(model: string, principal: Principal, finding: Finding): void;
   rows(): readonly ModelStats[];
   /** All that was counted since the start of the node, also in rows that are forgotten: it only grows. */
   totals(): UsageTotals;
@@ -147,7 +147,7 @@ class NodeUsageBook implements UsageBook {
         added.micros += microUsd;
         guessed.price ||= isGuess;
       },
-      judged: (found) => this.#judged(this.#aboutOf(model, principal, task), found),
+      found: (finding) => this.#found(this.#aboutOf(model, principal, task), finding),
       hit() {
         added.hits += 1;
       },
@@ -179,8 +179,8 @@ class NodeUsageBook implements UsageBook {
     };
   }
 
-  judged(model: string, principal: Principal, found: Judgement): void {
-    this.#judged(this.#aboutOf(model, principal, undefined), found);
+  found(model: string, principal: Principal, finding: Finding): void {
+    this.#found(this.#aboutOf(model, principal, undefined), finding);
   }
 
   rows(): readonly ModelStats[] {
@@ -220,17 +220,17 @@ class NodeUsageBook implements UsageBook {
     return row;
   }
 
-  #judged(about: About, found: Judgement): void {
+  #found(about: About, finding: Finding): void {
     for (const counts of [this.#rowOf(about), this.#totals]) {
-      if (found.what === 'check') {
+      if (finding.what === 'check') {
         counts.checked += 1;
-        if (found.isPassed) counts.passed += 1;
-      } else if (found.what === 'vote') {
+        if (finding.isPassed) counts.passed += 1;
+      } else if (finding.what === 'vote') {
         counts.voted += 1;
-        if (found.isAgreed) counts.agreed += 1;
+        if (finding.isAgreed) counts.agreed += 1;
       } else {
         counts.graded += 1;
-        counts.gradeSum += found.score;
+        counts.gradeSum += finding.score;
       }
     }
   }
