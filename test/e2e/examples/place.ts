@@ -104,6 +104,8 @@ export function startShell(
     env: { ...Object.fromEntries(others), ...env, ...more },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
+  // A command that reads nothing may have ended before this is written.
+  child.stdin.on('error', () => undefined);
   child.stdin.end(stdin);
   const printed = { stdout: '', stderr: '' };
   const looks = new Set<() => void>();

@@ -1,0 +1,2 @@
+/** The sum of numbers. */
+export const sum = (...numbers) => numbers.reduce((all, one) => all + one, 0);
