@@ -107,4 +107,12 @@ describe('a proposer', () => {
       expect(await read).toEqual(accepted.state);
     }
   });
+
+  it('takes nobody at their word who says that they have the same, and was not told the same as what', async () => {
+    const proposer = proposerWith({
+      setOf: async () => THREE,
+      look: async () => ({ t: 'shown', promised: [3, 1, SELF], isSame: true }),
+    });
+    expect(await proposer.look(CELL)).toBeUndefined();
+  });
 });

@@ -16,19 +16,22 @@ import type {
   Floor,
   QuorumAnswer,
   QuorumQuestion,
+  Shown,
   StrongState,
 } from '../../src/blackboard/quorum/acceptor.ts';
 import { isMajority } from '../../src/blackboard/quorum/groups.ts';
 import type { Groups } from '../../src/blackboard/quorum/groups.ts';
 import { beginRound } from '../../src/blackboard/quorum/round.ts';
 import type { Round, StrongChange } from '../../src/blackboard/quorum/round.ts';
-import { beginLook } from '../../src/blackboard/quorum/look.ts';
+import { beginLook, shownTo } from '../../src/blackboard/quorum/look.ts';
 import type { Look } from '../../src/blackboard/quorum/look.ts';
 import type { Json } from '../../src/core/index.ts';
 import type { Operation } from '../../sim/bench/board/runs/linearizable.ts';
 
 const UNFLOORED = 'a deleted key is erased without a floor';
 const SKIPPED = 'the replicas change and no key is written anew';
+const OLD_LOOK = 'a reading goes by what its own replica had accepted before';
+const ANY_SAME = 'a replica has the same as it is asked for, whatever it has accepted since';
 
 /** What can be wrong in an implementation. */
 export const FAULTS = [
@@ -43,6 +46,8 @@ export const FAULTS = [
   'a state is kept for the next round after somebody else came',
   UNFLOORED,
   SKIPPED,
+  OLD_LOOK,
+  ANY_SAME,
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
@@ -64,10 +69,13 @@ interface Message {
   readonly replica: string;
   /** The number of the replicas by which is asked. */
   readonly set: number;
-  readonly question?: QuorumQuestion | { readonly t: 'look' } | ({ readonly t: 'erase' } & Erasure);
+  readonly question?:
+    | QuorumQuestion
+    | { readonly t: 'look'; readonly known?: Ballot | undefined }
+    | ({ readonly t: 'erase' } & Erasure);
   readonly answer?:
     | QuorumAnswer
-    | { readonly t: 'shown'; readonly row: AcceptorRow | undefined }
+    | Shown
     | { readonly t: 'moved'; readonly set: number };
 }
 
@@ -110,6 +118,8 @@ class World {
   readonly #random: () => number;
   readonly #fault: Fault | undefined;
   readonly #disks = new Map<string, AcceptorRow | undefined>(ALL.map((r) => [r, undefined]));
+  /** What each replica had accepted before what it has accepted now. */
+  readonly #accepted = new Map<string, AcceptorRow['accepted']>();
   readonly #floors = new Map<string, Floor>();
   /** The number of the set by which each replica goes. */
   readonly #numbers = new Map<string, number>(ALL.map((r) => [r, 0]));
@@ -207,8 +217,7 @@ class World {
     client.roundNumber += 1;
     client.since = this.#now;
     if (op.isRead && client.tries === 1 && this.#random() < 0.5) {
-      client.look = beginLook(this.#groups(client));
-      this.#sendAll(client, at, { t: 'look' });
+      this.#beginLook(client, at);
       return;
     }
     const known = client.basedOn === undefined ? client.known : undefined;
@@ -226,6 +235,24 @@ class World {
     });
     client.known = undefined;
     this.#ask(client, at);
+  }
+
+  /** As a replica reads, which looks at its own disk first, or as a replica whose disk does not answer in time. */
+  #beginLook(client: Client, at: number): void {
+    const own = (SETS[client.set] ?? []).flat()[at];
+    const isSet = own !== undefined && (this.#numbers.get(own) ?? 0) <= client.set;
+    if (!isSet || this.#random() < 0.3) {
+      client.look = beginLook(this.#groups(client));
+      this.#sendAll(client, at, { t: 'look' });
+      return;
+    }
+    this.#adopt(own, client.set);
+    const isOld = this.#fault === OLD_LOOK;
+    const kept = isOld ? this.#accepted.get(own) : this.#disks.get(own)?.accepted;
+    client.look = beginLook(this.#groups(client), kept);
+    const found = client.look.hear(own, { t: 'shown', ...(kept && { accepted: kept }) });
+    if (found !== undefined) throw new Error('one replica of several is no majority');
+    this.#sendAll(client, at, { t: 'look', known: kept?.ballot });
   }
 
   #ask(client: Client, at: number): void {
@@ -266,7 +293,7 @@ class World {
     const before = this.#disks.get(replica);
     const floor = this.#floors.get(replica) ?? NO_FLOOR;
     if (question.t === 'look') {
-      this.#messages.push({ client, round, replica, set, answer: { t: 'shown', row: before } });
+      this.#messages.push({ client, round, replica, set, answer: this.#shown(before, question) });
       return;
     }
     if (question.t === 'erase') {
@@ -281,7 +308,14 @@ class World {
       this.#fault === 'a promise is not raised by an accept' && answer.t === 'accepted' && row;
     const kept = isLow ? { ...row, promised: before?.promised ?? NO_BALLOT } : row;
     this.#disks.set(replica, kept);
+    if (answer.t === 'accepted') this.#accepted.set(replica, before?.accepted);
     this.#messages.push({ client, round, replica, set, answer });
+  }
+
+  #shown(row: AcceptorRow | undefined, { known }: { readonly known?: Ballot | undefined }): Shown {
+    const shown = { t: 'shown', ...row } as const;
+    const isAny = this.#fault === ANY_SAME && row?.accepted !== undefined;
+    return shownTo(shown, isAny && known !== undefined ? row.accepted.ballot : known);
   }
 
   /** Sends the erasure of a deletion that all replicas show. */
@@ -363,7 +397,7 @@ class World {
       return;
     }
     if (answer.t === 'shown') {
-      const found = client.look?.hear(message.replica, answer.row?.accepted);
+      const found = client.look?.hear(message.replica, answer);
       if (found === 'differ') this.#failed(client);
       else if (found !== undefined) this.#end(client, found.value ?? null);
       return;

@@ -6,9 +6,9 @@ import { StarlingError } from '../../core/index.ts';
 import type { Clock, Did, Logger, PeerId } from '../../core/index.ts';
 import type { Network } from '../../network/index.ts';
 import { compareBallots } from './acceptor.ts';
-import type { Ballot, Shown } from './acceptor.ts';
 import type { Addressee, Cell, Reply, ReplicaAsk } from './format.ts';
 import type { QuorumLinks } from './links.ts';
+import { shownTo } from './look.ts';
 import type { OtherSet, Replica } from './replica.ts';
 import { firstSet, votersOf } from './replica-set.ts';
 import type { ReplicaSet } from './replica-set.ts';
@@ -180,8 +180,10 @@ export class Electorate {
     const { replica } = this.#components;
     const { set } = ask.to;
     switch (ask.t) {
-      case 'look':
-        return replyTo(briefed(await replica.look(cell, set), ask.known));
+      case 'look': {
+        const shown = await replica.look(cell, set);
+        return replyTo(shown.t === 'shown' ? shownTo(shown, ask.known) : shown);
+      }
       case 'erase': {
         const erased = await replica.erase(cell, set, ask);
         if (erased === true) this.#components.erased(cell);
@@ -245,14 +247,6 @@ function isOf(set: ReplicaSet, record: SetRecord): boolean {
   return (
     set.number === record.number && JSON.stringify(set.before) === JSON.stringify(record.before)
   );
-}
-
-/** What is shown, without what whoever asks has accepted as well. */
-function briefed(shown: Shown | OtherSet, known: Ballot | undefined): Shown | OtherSet {
-  if (shown.t !== 'shown' || known === undefined || shown.accepted === undefined) return shown;
-  if (compareBallots(shown.accepted.ballot, known) !== 0) return shown;
-  const { accepted: _, ...rest } = shown;
-  return { ...rest, isSame: true };
 }
 
 function replyTo(answer: Exclude<Reply, { t: 'moved' | 'behind' }> | OtherSet): Reply {

@@ -155,14 +155,13 @@ class RoundProposer implements Proposer {
   async look(cell: Cell): Promise<StrongState | undefined> {
     const components = this.#components;
     const set = await components.setOf(cell.board);
-    const looking = beginLook(groupsOf(set));
     const voters = votersOf(set);
     const { own, shown, kept } = await this.#ownShown(set, cell);
+    const looking = beginLook(groupsOf(set), kept);
     let left = voters.length;
     return new Promise((resolve, reject) => {
       const hear = (voter: Voter, one: Shown | Trouble | undefined): void => {
-        const accepted = one?.t === 'shown' && one.isSame !== true ? one.accepted : kept;
-        const found = one?.t === 'shown' ? looking.hear(voterName(voter), accepted) : undefined;
+        const found = one?.t === 'shown' ? looking.hear(voterName(voter), one) : undefined;
         left -= 1;
         if (found !== undefined && found !== 'differ') resolve(found);
         else if (found === 'differ' || left === 0 || one?.t === 'moved') resolve(undefined);
