@@ -73,10 +73,7 @@ interface Message {
     | QuorumQuestion
     | { readonly t: 'look'; readonly known?: Ballot | undefined }
     | ({ readonly t: 'erase' } & Erasure);
-  readonly answer?:
-    | QuorumAnswer
-    | Shown
-    | { readonly t: 'moved'; readonly set: number };
+  readonly answer?: QuorumAnswer | Shown | { readonly t: 'moved'; readonly set: number };
 }
 
 interface Client {

@@ -87,7 +87,9 @@ interface Snapshot {
 }
 
 interface Waiter {
-  readonly undo: () => void;
+  /** Does the change; gives what undoes it, and nothing that others have changed since. */
+  readonly apply: () => () => void;
+  undo: () => void;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
@@ -153,8 +155,7 @@ class DiskAccounts implements Accounts {
 
   change(rowId: string, change: Change): Promise<void> {
     const own = this.#ownOf(rowId);
-    const undo = apply(own, change);
-    return this.#write(own, undo);
+    return this.#write(own, () => apply(own, change));
   }
 
   settle(rowId: string, held: number, spent: number): void {
@@ -182,14 +183,7 @@ class DiskAccounts implements Accounts {
 
   goOnFrom(row: BudgetRow): Promise<void> {
     const own = this.#ownOf(row.budget);
-    const { durable: _, ...before } = own;
-    own.seq = Math.max(own.seq, row.seq);
-    // What is held there was held by a run that this node knows nothing of.
-    own.spent = Math.max(own.spent, row.spent + row.held);
-    setOut(own, raise({ ...own.out }, row.out));
-    own.terms ??= row.terms;
-    if (row.acts !== undefined) own.acts = mergedActs(own.acts, row.acts);
-    return this.#write(own, () => Object.assign(own, before));
+    return this.#write(own, () => raiseTo(own, row));
   }
 
   isQuiet(rowId: string): boolean {
@@ -217,9 +211,10 @@ class DiskAccounts implements Accounts {
     return fresh;
   }
 
-  #write(own: Own, undo: () => void): Promise<void> {
+  #write(own: Own, change: () => () => void): Promise<void> {
+    const undo = change();
     return new Promise((resolve, reject) => {
-      this.#waiters.push({ undo, resolve, reject });
+      this.#waiters.push({ apply: change, undo, resolve, reject });
       this.#dirty.add(own);
       this.#writing ??= this.#drain();
     });
@@ -251,6 +246,13 @@ class DiskAccounts implements Accounts {
     }
   }
 
+  /** What was changed since is done anew: terms and acts are those of before the changes that are taken back. */
+  #takeBack(waiters: readonly Waiter[]): void {
+    const later = this.#waiters;
+    for (const { undo } of [...waiters, ...later].toReversed()) undo();
+    for (const waiter of later) waiter.undo = waiter.apply();
+  }
+
   /** False when the disk has refused. */
   async #writeGroup(group: readonly Own[], waiters: readonly Waiter[]): Promise<boolean> {
     const snapshots = group.map((own) => {
@@ -263,7 +265,7 @@ class DiskAccounts implements Accounts {
         .finally(() => (this.#group = []));
     } catch (error) {
       // Refused writes have left nothing behind. What was settled meanwhile stays here, and goes with the next write.
-      for (const { undo } of waiters.toReversed()) undo();
+      this.#takeBack(waiters);
       for (const { reject } of waiters) reject(error);
       for (const own of group) this.#dirty.add(own);
       if (waiters.length === 0)
@@ -275,6 +277,29 @@ class DiskAccounts implements Accounts {
     this.#written(group.map(({ rowId }) => rowId));
     return true;
   }
+}
+
+/** Adds what a row of this node says more than the account does; gives what takes that back. */
+function raiseTo(own: Own, row: BudgetRow): () => void {
+  own.seq = Math.max(own.seq, row.seq);
+  // What is held there was held by a run that this node knows nothing of.
+  const spent = Math.max(0, row.spent + row.held - own.spent);
+  const raised = raise({ ...own.out }, row.out);
+  const more = Object.entries(raised).filter(([to, amount]) => amount !== own.out[to as Did]);
+  const undos = more.map(([to, amount]) =>
+    apply(own, { give: [to as Did, amount - (own.out[to as Did] ?? 0)] }),
+  );
+  const terms = own.terms ?? row.terms;
+  undos.push(
+    apply(own, {
+      spent,
+      ...(terms === undefined ? {} : { terms }),
+      ...(row.acts === undefined ? {} : { acts: row.acts }),
+    }),
+  );
+  return () => {
+    for (const undo of undos.toReversed()) undo();
+  };
 }
 
 function apply(own: Own, { spent = 0, held = 0, lost = 0, give, terms, acts }: Change): () => void {
