@@ -12,7 +12,10 @@ const OTHER = 'did:key:z6MkBob' as Did;
 const ROW = 'calls@z6MkAnn';
 
 /** A disk whose writes end when the test says so. */
-function disk(): { readonly table: Table; next(): Promise<(problem?: Error) => void> } {
+function disk(): {
+  readonly table: Table;
+  readonly next: () => Promise<(problem?: Error) => void>;
+} {
   const table = memoryTable();
   const begun: ((problem?: Error) => void)[] = [];
   let heard: () => void = () => undefined;
@@ -28,7 +31,7 @@ function disk(): { readonly table: Table; next(): Promise<(problem?: Error) => v
         await table.batch(writes);
       },
     },
-    async next() {
+    next: async () => {
       while (begun.length === 0) await new Promise<void>((resolve) => (heard = resolve));
       return begun.shift() ?? (() => undefined);
     },
