@@ -1,7 +1,7 @@
 /** What the page says, and what it lets be copied. */
 import { execFileSync } from 'node:child_process';
 import { expect, it } from 'vitest';
-import { shellWord } from '../../src/dashboard/page/words.ts';
+import { nameOrId, shellWord } from '../../src/dashboard/page/words.ts';
 
 it('quotes each word of a command so that a shell reads that word, and a terminal obeys nothing of it', () => {
   const words = [
@@ -21,4 +21,12 @@ it('quotes each word of a command so that a shell reads that word, and a termina
     const read = execFileSync('bash', ['-c', `printf %s ${quoted}`], { encoding: 'utf8', env });
     expect(read).toBe(word);
   }
+});
+
+it('cuts ids, which begin alike, and no name', () => {
+  const did = 'did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK';
+  expect(nameOrId(did)).toBe('…EGta2doK');
+  expect(nameOrId('12D3KooWHNyRwYtzCgAZ71LLsdQApxtRVkiqz2t')).toBe('…RVkiqz2t');
+  expect(nameOrId('laptop-with-a-rather-long-name')).toBe('laptop-with-a-rather-long-name');
+  expect(nameOrId('client:claude-desktop-at-work')).toBe('client:claude-desktop-at-work');
 });

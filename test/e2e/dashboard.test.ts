@@ -188,6 +188,10 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard', () => {
 
   it('loses nothing, and scrolls one way, where it is enlarged to 400 %', async () => {
     const { page } = open;
+    const long = 'a-peer-with-a-rather-long-name';
+    await ok(nodes.alice, 'peers', 'rename', 'eve', long);
+    await show(open, 'Mesh');
+    await page.getByRole('button', { name: long }).waitFor();
     await enlarged(open, async () => {
       for (const name of await pageNames(open)) {
         await show(open, name);

@@ -2,7 +2,7 @@
 import type { AuditQueryResult } from '../../builtin/results.ts';
 import { Badge, Command, Table } from './parts.tsx';
 import type { Column, Tone } from './parts.tsx';
-import { clock, latency, replayOf, shortId } from './words.ts';
+import { clock, latency, nameOrId, replayOf } from './words.ts';
 
 type Entry = AuditQueryResult['entries'][number];
 
@@ -30,7 +30,7 @@ export function EntryTable({
   replays?: boolean;
 }) {
   const nameOf = (who: string): string =>
-    Object.hasOwn(names, who) ? (names[who] ?? who) : shortId(who);
+    Object.hasOwn(names, who) ? (names[who] ?? who) : nameOrId(who);
   const columns: readonly Column<Entry>[] = [
     { name: 'when', cell: ({ at }) => <time>{clock(at)}</time> },
     {

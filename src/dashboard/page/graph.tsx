@@ -56,7 +56,7 @@ export function Graph({
       ))}
       {placed.map((one) => (
         <g
-          class={`peer ${one.peer.state}`}
+          class={`peer ${one.peer.state} ${sideOf(one)}`}
           onClick={() => onShow(one.peer.alias)}
           key={one.peer.peerId}
         >
@@ -115,6 +115,12 @@ function place(peers: readonly PeerSummary[], height: number): readonly Placed[]
       return { peer, x: WIDTH / 2 + rx * Math.cos(angle), y: height / 2 + ry * Math.sin(angle) };
     });
   });
+}
+
+/** Which edge of the picture is near. */
+function sideOf({ x }: Placed): string {
+  if (x < WIDTH / 4) return 'at-left';
+  return x > (WIDTH * 3) / 4 ? 'at-right' : '';
 }
 
 function shortened(name: string): string {

@@ -52,6 +52,11 @@ export function clock(at: number): string {
   return isToday ? date.toLocaleTimeString() : date.toLocaleString();
 }
 
+/** A did, a PeerId, or the name of somebody: a name is never cut. */
+export function nameOrId(text: string): string {
+  return /^(?:did:|12D3Koo)/.test(text) ? shortId(text) : text;
+}
+
 /** Many long ids begin alike: the end tells them apart. */
 export function shortId(id: string): string {
   return id.length > 20 ? `…${id.slice(-8)}` : id;

@@ -21,6 +21,11 @@ const LOST = `(() => {
     const isCut = overflowY === 'hidden' && element.scrollHeight > element.clientHeight + 1;
     if (isCut && !element.classList.contains('clip')) lost.push('cut below: ' + nameOf(element));
   }
+  for (const text of document.querySelectorAll('svg text')) {
+    const own = text.getBoundingClientRect();
+    const picture = text.closest('svg').getBoundingClientRect();
+    if (own.left < picture.left - 1 || own.right > picture.right + 1) lost.push('outside of its picture: ' + text.textContent);
+  }
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   for (let text = texts.nextNode(); text !== null; text = texts.nextNode()) {
     if (text.textContent.trim() === '' || text.parentElement.closest('.skip') !== null) continue;

@@ -10,7 +10,7 @@ import { useLive } from '../live.ts';
 import type { Live } from '../live.ts';
 import { Answer, Badge, Card, Command, Facts, Nothing, Panel, Table } from '../parts.tsx';
 import type { Tone } from '../parts.tsx';
-import { clock, duration, shortId } from '../words.ts';
+import { clock, duration, nameOrId, shortId } from '../words.ts';
 
 const TONES: Readonly<Record<string, Tone>> = { valid: 'good', expired: 'quiet', revoked: 'bad' };
 
@@ -73,7 +73,7 @@ function Direction({
           columns={[
             {
               name: 'with',
-              cell: ({ did, with: who }) => <b>{did === self ? 'this node' : shortId(who)}</b>,
+              cell: ({ did, with: who }) => <b>{did === self ? 'this node' : nameOrId(who)}</b>,
             },
             {
               name: 'may',
