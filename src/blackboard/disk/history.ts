@@ -61,6 +61,9 @@ class TableHistory implements BoardHistory {
   #gathering: { readonly end: Promise<void>; readonly cancel: () => void } | undefined;
   /** A start may be long after the last one: then what is old goes first. */
   #sinceLook = PRUNE_BYTES;
+  /** Bytes of all rows; undefined before the first look. */
+  #total: number | undefined;
+  #isPruning = false;
 
   constructor(
     table: Table,
@@ -112,12 +115,19 @@ class TableHistory implements BoardHistory {
   async #write(): Promise<void> {
     const writes = this.#pending;
     this.#pending = [];
-    this.#sinceLook += this.#pendingBytes;
+    const bytes = this.#pendingBytes;
+    this.#sinceLook += bytes;
     this.#pendingBytes = 0;
     if (writes.length > 0) await this.#table.batch(writes);
-    if (this.#sinceLook < PRUNE_BYTES) return;
+    if (this.#total !== undefined) this.#total += bytes;
+    if (this.#sinceLook < PRUNE_BYTES || this.#isPruning) return;
     this.#sinceLook = 0;
-    await this.#prune();
+    this.#isPruning = true;
+    try {
+      await this.#prune();
+    } finally {
+      this.#isPruning = false;
+    }
   }
 
   async read(query: HistoryQuery): Promise<HistoryPage> {
@@ -151,21 +161,18 @@ class TableHistory implements BoardHistory {
     return { lines: lines.slice(-2).toReversed(), isCut };
   }
 
+  /** Looks at the oldest rows alone, once it is known how much there is. */
   async #prune(): Promise<void> {
-    const rows: { readonly name: string; readonly bytes: number }[] = [];
-    let total = 0;
-    for await (const [name, value] of this.#table.entries(this.#prefix)) {
-      if (name.slice(this.#prefix.length) === CUT) continue;
-      rows.push({ name, bytes: value.length });
-      total += value.length;
-    }
+    this.#total ??= await this.#size();
     const oldest = String(this.#clock.now() - this.#bounds.days * DAY_MS).padStart(MS_DIGITS, '0');
     const writes: Write[] = [];
     let last = '';
-    for (const { name, bytes } of rows) {
+    let cutBytes = 0;
+    for await (const [name, value] of this.#table.entries(this.#prefix)) {
       const position = name.slice(this.#prefix.length);
-      if (total <= this.#bounds.bytes && position >= oldest) break;
-      total -= bytes;
+      if (position === CUT) continue;
+      if (this.#total - cutBytes <= this.#bounds.bytes && position >= oldest) break;
+      cutBytes += value.length;
       last = position;
       writes.push({ key: name });
     }
@@ -174,6 +181,16 @@ class TableHistory implements BoardHistory {
       ...writes,
       { key: `${this.#prefix}${CUT}`, value: Buffer.from(last) },
     ]);
+    this.#total -= cutBytes;
+  }
+
+  /** Bytes of all rows. */
+  async #size(): Promise<number> {
+    let total = 0;
+    for await (const [name, value] of this.#table.entries(this.#prefix)) {
+      if (name.slice(this.#prefix.length) !== CUT) total += value.length;
+    }
+    return total;
   }
 }
 
