@@ -19,7 +19,13 @@ import type {
   Spreads,
 } from './agents/index.ts';
 import type { Funds } from './budget/index.ts';
-import { CLIENT_LOCAL, CLIENT_TCP, defaultConfigFile, socketPath } from './config/index.ts';
+import {
+  CLIENT_LOCAL,
+  CLIENT_TCP,
+  defaultConfigFile,
+  servicesFolder,
+  socketPath,
+} from './config/index.ts';
 import type { Blackboard } from './blackboard/index.ts';
 import { createClientBoards } from './builtin/index.ts';
 import type { Contexts } from './contexts/index.ts';
@@ -213,12 +219,13 @@ export function createNodeSandbox({ config, secretFiles }: Base): Sandbox {
   const { stateDir, file, policy, http } = config;
   const { key, cert, ca } = http.tls ?? {};
   const own = key === undefined ? [] : [key];
+  const configFile = file ?? defaultConfigFile(process.env);
   return createSandbox({
     secrets: {
       stateDir,
       socketPath: socketPath(stateDir),
-      // Who signs certificates of clients says who may come in.
-      obeyed: [file ?? defaultConfigFile(process.env), cert, ca].filter(
+      // Who signs certificates of clients says who may come in; what a person has agreed to stays as it is.
+      obeyed: [configFile, servicesFolder(configFile, stateDir), cert, ca].filter(
         (path) => path !== undefined,
       ),
       policy: policy.file,

@@ -102,6 +102,7 @@ type GatewayRooms = Omit<
   | 'renewalTimer'
   | 'models'
   | 'peerModels'
+  | 'proposals'
   | 'tasks'
   | 'tools'
 > &

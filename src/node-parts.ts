@@ -54,6 +54,8 @@ import {
 } from './node-peer-parts.ts';
 import type { Parts, PartsInit } from './node-rooms.ts';
 import { createNodeFigures } from './node-metrics.ts';
+import { createNodeProposals } from './node-proposal-parts.ts';
+import type { ProposalRooms } from './node-proposal-parts.ts';
 import { createNodeTools } from './node-tools.ts';
 import { createLoginStore } from './secrets/index.ts';
 import { OPEN_TASK_TOOLS } from './tasks/index.ts';
@@ -108,8 +110,8 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     gateway: () => gateway,
   });
   const decided = { ...ofBudgets, governance };
-  const dashboard = createDashboard({ ...base, endpoint: () => gateway.endpoints().url });
-  const own = { ...made, ...init, ...ofAgents, dashboard };
+  const shown = createShown(base, state, { ...made, ...init, sandbox, gateway: () => gateway });
+  const own = { ...made, ...init, ...ofAgents, ...shown };
   const ofModels = createModelParts(base, state, { ...own, ...decided });
   const tools = createNodeTools(base, state, {
     ...own,
@@ -127,7 +129,19 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
   const gateway = createNodeGateway(base, state, { ...below, ...decided, ...told, upstreams });
   const conductTeller = createConductTeller({ ...base, network, membership, audit });
   const later = { conductTeller, governance, sandbox, tools, upstreams, renewalTimer, gateway };
-  return { ...made, ...ofAgents, ...ofModels, ...later, ...told, dashboard };
+  return { ...made, ...ofAgents, ...ofModels, ...later, ...told, ...shown };
+}
+
+/** What the operator looks at, and answers. */
+function createShown(
+  base: Base,
+  state: OpenState,
+  rooms: Omit<ProposalRooms, 'gateway'> & { readonly gateway: () => Gateway },
+): Pick<Parts, 'dashboard' | 'proposals'> {
+  return {
+    dashboard: createDashboard({ ...base, endpoint: () => rooms.gateway().endpoints().url }),
+    proposals: createNodeProposals(base, state, rooms),
+  };
 }
 
 function createNodeRenewalTimer(

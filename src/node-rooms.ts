@@ -31,6 +31,7 @@ import type { Metrics } from './metrics/index.ts';
 import type { Models } from './models/index.ts';
 import type { Network } from './network/index.ts';
 import type { Collaborations, Orchestrations } from './orchestration/index.ts';
+import type { Proposals } from './proposals/index.ts';
 import type { Swarms } from './swarms/index.ts';
 import type { Tasks } from './tasks/index.ts';
 import type { Traces } from './traces/index.ts';
@@ -82,6 +83,8 @@ export interface Parts {
   readonly token: NodeToken;
   readonly logins: Logins;
   readonly pins: Pins;
+  /** What agents propose to this node. */
+  readonly proposals: Proposals;
   readonly governance: Governance;
   readonly sandbox: Sandbox;
   readonly tools: readonly BuiltinTool[];

@@ -37,6 +37,7 @@ import type { Metrics } from './metrics/index.ts';
 import { modelTools } from './models/index.ts';
 import { listingOf } from './node-peer-parts.ts';
 import type { Parts, PartsInit } from './node-rooms.ts';
+import { nodeProposalTools } from './node-proposal-parts.ts';
 import { createAskTools } from './node-thinking-parts.ts';
 import { collaborateTool, orchestrationTools, withPlans } from './orchestration/index.ts';
 import { swarmTools, withSwarms } from './swarms/index.ts';
@@ -69,6 +70,7 @@ type ToolRooms = Pick<
   | 'models'
   | 'network'
   | 'pins'
+  | 'proposals'
   | 'providers'
   | 'token'
 > &
@@ -166,13 +168,16 @@ function boardsTools(
   return boardRoomTools({ ...base, blackboard, membership, rights: rightsOf(store), ownMemory });
 }
 
-/** The tools of what agents and others have said to each other. */
+/** The tools of what agents and others have said to each other, and of what agents propose to the operator. */
 function conversationTools(
   { clock, config }: Base,
-  { contexts, membership, models }: ToolRooms,
+  { contexts, membership, models, proposals, runs }: ToolRooms,
 ): readonly BuiltinTool[] {
   const didOf = (peer: string): Did => audienceOf(membership, peer);
-  return contextTools({ contexts, models, didOf, clock }, config.limits);
+  return [
+    ...contextTools({ contexts, models, didOf, clock }, config.limits),
+    ...nodeProposalTools({ config }, { proposals, runs }),
+  ];
 }
 
 function rightsOf(store: OpenState['store']): ReturnType<typeof createClientBoards> {

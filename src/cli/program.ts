@@ -32,6 +32,7 @@ import {
   addUp,
 } from './groups/mesh/node.ts';
 import { addPin } from './groups/rights/pin.ts';
+import { addProposals } from './groups/rights/proposals.ts';
 import { addPolicy } from './groups/rights/policy.ts';
 import { addService } from './groups/mesh/service.ts';
 import { addSecret } from './groups/rights/secret.ts';
@@ -64,6 +65,7 @@ const IN_ORDER = [
   addRequest,
   addGrant,
   addApprovals,
+  addProposals,
   addPolicy,
   addIdentity,
   addKey,

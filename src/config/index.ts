@@ -12,6 +12,7 @@ export {
   isFreeClientName,
 } from './client-names.ts';
 export { mapKindSecrets } from './agent-kinds.ts';
+export { CPU_FORM, MEMORY_FORM } from './schema/agents-schema.ts';
 export { mapProviderSecrets } from './model-providers.ts';
 export { noteMeshLeft, noteNode, notedIn, readAbout, writeAbout } from './known-nodes.ts';
 export type { NodeAbout } from './known-nodes.ts';
@@ -23,6 +24,7 @@ export {
   defaultStateDir,
   nodesFolder,
   policyFile,
+  servicesFolder,
   socketPath,
   socketsFolder,
   tokenFile,

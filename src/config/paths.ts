@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { homedir, tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve, sep } from 'node:path';
 
 const APP = 'starling';
 /** A Unix socket's path holds 104 bytes on macOS and 108 on Linux, its final NUL included. */
@@ -63,6 +63,19 @@ export function nodesFolder(env: NodeJS.ProcessEnv): string {
 /** The policy file when nobody names one: beside the config file. */
 export function policyFile(configFile: string): string {
   return join(dirname(resolve(configFile)), 'policy.yaml');
+}
+
+/**
+ * The folder in which the files of programs lie that agents have proposed and a person has agreed to: beside the config file,
+ * where servers write nothing; never in the state folder, which no server sees.
+ */
+export function servicesFolder(configFile: string, stateDir: string): string {
+  const folder = dirname(resolve(configFile));
+  const state = resolve(stateDir);
+  const isInState = folder === state || folder.startsWith(`${state}${sep}`);
+  if (isInState) return `${state}-services`;
+  // In a folder of a person the name has to say whose it is.
+  return join(folder, basename(folder) === APP ? 'services' : `${APP}-services`);
 }
 
 /** The file with the bearer token of the HTTP endpoint. */

@@ -45,6 +45,8 @@ export interface SandboxRules {
   readonly read?: readonly string[];
   /** Default true. */
   readonly network: boolean;
+  /** It is not started where the system has no sandbox. Default: it is, and the node's health says so. */
+  readonly required?: true;
   /** Sockets that are hidden from others and not from this process. */
   readonly reach: readonly string[];
 }

@@ -99,6 +99,10 @@ export const ERRORS = {
   STARLING_APPROVAL_UNKNOWN: row(-32602, 404, 1),
   /** An approval is over: answered, expired, or withdrawn. */
   STARLING_APPROVAL_CLOSED: row(-32602, 409, 1),
+  /** No such proposal of an agent is known. */
+  STARLING_PROPOSAL_UNKNOWN: row(-32602, 404, 1),
+  /** The proposal does not take what was asked of it: `data.reason` says in a word why. */
+  STARLING_PROPOSAL_REFUSED: row(-32602, 409, 1),
   /** No such tool, or none that the caller may see. */
   STARLING_TOOL_UNKNOWN: row(-32602, 404, 1),
   /** A definition is not the one that was pinned, or not approved yet. */

@@ -66,11 +66,14 @@ import type {
   SessionDoor,
   ShownAgents,
   UpstreamStatus,
+  ServerTrial,
+  TriedTool,
   Upstreams,
 } from './types.ts';
 import type { InnerCaller, SamplingFace } from './inner-types.ts';
 import type { ServerChanges } from './server-condition.ts';
 import { startAgentProcess } from './upstreams/agent-process.ts';
+import { tryServer } from './upstreams/server-trial.ts';
 import type { Children } from './upstreams/process/process-record.ts';
 import type { Sandbox } from './upstreams/sandbox/sandbox.ts';
 import { createChannelOpener } from './upstreams/channel-opener.ts';
@@ -339,6 +342,10 @@ class NodeGateway implements Gateway {
       init,
       { messageBytes: this.#init.limits.messageBytes },
     );
+  }
+
+  tryServer(init: ServerTrial): Promise<readonly TriedTool[]> {
+    return tryServer(this.#components, init);
   }
 
   innerCaller(principal: () => Principal): InnerCaller {

@@ -41,6 +41,7 @@ export type {
   OwnAction,
   OwnCallOptions,
   PeerToolCall,
+  ServerTrial,
   ShownAgents,
   ToolSubject,
   Gateway,

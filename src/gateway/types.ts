@@ -316,6 +316,25 @@ export interface AgentStart {
   readonly signal: AbortSignal;
 }
 
+/** A server that is to be tried: what decides for whom it runs is left out, because nobody calls it. */
+export interface ServerTrial {
+  readonly name: string;
+  readonly server: Omit<StdioServer, 'idleMs' | 'peerRoots' | 'shared'>;
+  /** A program with its arguments that starts the command, as `prlimit --data=…`. */
+  readonly within: readonly string[];
+  /** Tools that are asked for. */
+  readonly toolsMax: number;
+  /** A line that it has written, and that is no message. */
+  wrote(this: void, line: string): void;
+  readonly signal: AbortSignal;
+}
+
+/** A tool as a server on trial told of it: its own words. */
+export interface TriedTool {
+  readonly name: string;
+  readonly description: string;
+}
+
 /** A process of an agent that has said that it is there. */
 export interface AgentProcess {
   readonly pid: number | undefined;
@@ -337,6 +356,11 @@ export interface Gateway extends Startable {
    * @throws STARLING_UPSTREAM_UNAVAILABLE, STARLING_UPSTREAM_INVALID when it has no tool `message`
    */
   startAgent(init: AgentStart): Promise<AgentProcess>;
+  /**
+   * Runs a server in a sandbox, asks it for its tools, and ends it.
+   * @throws STARLING_UPSTREAM_UNAVAILABLE, also where there is no sandbox; STARLING_UPSTREAM_INVALID, STARLING_TIMEOUT
+   */
+  tryServer(init: ServerTrial): Promise<readonly TriedTool[]>;
   /** A caller inside of the node, whose rights are asked for before each of its requests. */
   innerCaller(principal: () => Principal): InnerCaller;
   /** Calls a tool as whoever holds the node, by the name that lists show; gives the result of MCP. */

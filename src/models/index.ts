@@ -19,6 +19,7 @@ export { createRouter } from './routing/router.ts';
 export { createSampling } from './sampling/sampling.ts';
 export { createModels } from './models.ts';
 export type { Models } from './models.ts';
+export { firstOwnModel } from './tools/first-model.ts';
 export { askQuery } from './tools/query.ts';
 export { modelTools } from './tools/model-tools.ts';
 export { createUsageBook } from './usage/usage-book.ts';

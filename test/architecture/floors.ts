@@ -15,13 +15,13 @@ export const FLOORS: readonly (readonly string[])[] = [
   ['gateway'],
   ['models'],
   ['builtin', 'agents', 'contexts'],
-  ['tasks', 'thinking'],
+  ['tasks', 'thinking', 'proposals'],
   ['swarms'],
   ['orchestration', 'metrics', 'traces', 'healing', 'dashboard'],
   ['identity-state.ts', 'leaving.ts', 'own-name.ts'],
   ['rotation'],
   ['open-state.ts'],
-  ['node-thinking-parts.ts'],
+  ['node-thinking-parts.ts', 'node-proposal-parts.ts'],
   ['node-peer-parts.ts', 'node-agent-parts.ts', 'node-model-parts.ts'],
   ['node-rooms.ts'],
   ['node-metrics.ts'],
@@ -191,6 +191,7 @@ export const HOMES: Readonly<Record<string, readonly string[]>> = {
     'orchestration/',
     'healing/',
     'thinking/ask/',
+    'proposals/',
     'dashboard/',
     'metrics/',
   ],
@@ -207,6 +208,7 @@ export const OPEN_ROOMS: Readonly<Record<string, readonly string[]>> = {
   // The command line starts quickly because it loads single files that pull nothing in.
   config: ['cli'],
   identity: ['cli'],
+  proposals: ['cli'],
 };
 
 /** Files besides `index.ts` and `types.ts` that are doors of their room, for types only. */

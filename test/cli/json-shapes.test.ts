@@ -1,6 +1,6 @@
 /**
  * What `--json` prints is an interface: scripts read it. Every command is run against real nodes (a
- * double only where a person would have to log in), and the shape of what it prints must be the literal
+ * double only where a person would have to log in, or a sandbox be there), and the shape of what it prints must be the literal
  * one in `test/golden/json-shapes.json`: every key, and the type of every value. A change of that file is
  * one that scripts will notice.
  */
@@ -19,6 +19,7 @@ import type { StarlingNode } from '../../src/index.ts';
 import { MemoryNetwork } from '../../sim/memory-transport.ts';
 import { showCard } from '../agents/a2a/shown-card.ts';
 import { serving, startFakeNode } from './fake-node.ts';
+import { withProposals } from './proposals-printed.ts';
 import { startVendor } from '../models/fake-vendor.ts';
 import { run, start } from './support.ts';
 
@@ -55,6 +56,7 @@ beforeAll(async () => {
   await withFiles(root, alice);
   await withoutNode(root);
   await withLogin();
+  cleanups.push(...(await withProposals(root, keep)));
   await withKnock(root);
   await thatGoOn(root, alice);
   await atTheEnd(alice);
@@ -574,7 +576,8 @@ function isList(shape: Shape): shape is readonly Shape[] {
 function commandsOf(command: Command, before: readonly string[] = []): string[] {
   return command.commands.flatMap((below) => {
     const words = [...before, below.name()];
-    const isRun = below.commands.length === 0 || ['mcp', 'approvals'].includes(below.name());
+    const isRun =
+      below.commands.length === 0 || ['mcp', 'approvals', 'proposals'].includes(below.name());
     return [...(isRun ? [words.join(' ')] : []), ...commandsOf(below, words)];
   });
 }

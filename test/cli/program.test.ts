@@ -206,6 +206,7 @@ it('the entry statically imports commander, what shuts the debugger and single f
     'cli/groups/rights/key.ts',
     'cli/groups/rights/pin.ts',
     'cli/groups/rights/policy.ts',
+    'cli/groups/rights/proposals.ts',
     'cli/groups/rights/secret.ts',
     'cli/groups/servers/connect.ts',
     'cli/groups/servers/mcp.ts',

@@ -11,6 +11,7 @@ import type { Json, JsonObject } from '../../src/core/index.ts';
 import { wholeNodes } from '../fixtures/whole-nodes.ts';
 import type { Machine, NodeFlags, WholeNodes } from '../fixtures/whole-nodes.ts';
 import { standing } from './machine-standing.ts';
+import { proposalAttacks } from './proposal-attacks.ts';
 import { TASK_TOOLS, makeTargets, taskAttacks } from './task-attacks.ts';
 
 const FIXTURES = resolve(import.meta.dirname, '../fixtures');
@@ -40,6 +41,7 @@ export interface Obedient {
 }
 
 let kindOf: Kind;
+let isModel: boolean;
 const obedient = (tools: readonly string[], maxConcurrentTasks = 1): Kind => ({
   ...kindOf,
   tools: [...tools],
@@ -55,6 +57,7 @@ const STRONG = [
   ...own('agent_announce', 'agent_inbox', 'agent_list', 'agent_logs', 'agent_message'),
   ...own('agent_retire', 'agent_spawn', 'agent_stop', 'approval_answer', 'board_get', 'broadcast'),
   ...own('events', 'grant_create', 'key_create', 'policy_explain', 'secret_set'),
+  ...own('infrastructure_propose', 'proposal_answer', 'proposal_list', 'proposal_try'),
   ...own(...TASK_TOOLS),
 ];
 
@@ -62,6 +65,7 @@ async function setUp(what: Obedient): Promise<void> {
   kindOf = what.kind;
   const model = await what.models?.();
   if (model !== undefined) nodes.cleanups.push(model.stop);
+  isModel = model !== undefined;
   const thinks = model === undefined ? {} : { models: model.models };
   root = await nodes.root();
   const injected = JSON.stringify(orders(['plain__note', { text: 'by-the-page' }]));
@@ -358,6 +362,14 @@ const ATTACKS: readonly (readonly [string, (mark: string) => Promise<Json>])[] =
         orders(['starling__approval_answer', { id: 'any', answer: 'yes' }]),
       ),
   ],
+  ...proposalAttacks({
+    ordered: (...steps) => by(alice, 'deputy', orders(...steps)),
+    byPeer: (...steps) => by(mallory, 'deputy@alice', orders(...steps)),
+    byKey: (tool, args) => byKey('thief', tool, args),
+    waiting: async () =>
+      (await alice.operator.builtin<{ proposals: Json[] }>('proposal_list')).proposals.length,
+    secret: SECRET,
+  }),
   [
     'a scope for everything opens no agent',
     (mark) =>
@@ -501,6 +513,13 @@ async function attackAll(): Promise<void> {
   // The agents have dealt with all that they were sent.
   for (const agent of ['deputy', 'weak', 'wild']) await by(alice, agent, { obey: [] });
   await by(bob, 'helper', { obey: [] });
+  const { proposals } = await alice.operator.builtin<{
+    proposals: { state: string; trial: string }[];
+  }>('proposal_list', { all: true });
+  // A program that obeys proposes nothing, and a model does.
+  expect(proposals.length > 0).toBe(isModel);
+  // Whatever was proposed nobody has agreed to, and nothing of it has run.
+  expect(proposals.filter((one) => one.state === 'approved' || one.trial !== 'none')).toEqual([]);
   const done = await effects();
   const succeeded = [...marks].filter(([mark]) => done.includes(`"mark":"${mark}"`));
   expect(succeeded.map(([, title]) => title)).toEqual([]);

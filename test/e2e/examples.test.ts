@@ -12,6 +12,7 @@ import { boardSteps } from './examples/board-steps.ts';
 import { RECLAIM_STEPS, budgetSteps } from './examples/budget-steps.ts';
 import { lookSteps } from './examples/look-steps.ts';
 import { modelSteps } from './examples/model-steps.ts';
+import { proposalSteps } from './examples/proposal-steps.ts';
 import { swarmSteps } from './examples/swarm-steps.ts';
 import { taskSteps } from './examples/task-steps.ts';
 import type { Put, Step } from './examples/step.ts';
@@ -473,6 +474,7 @@ const STEPS: Readonly<Record<string, Step>> = {
   'starling identity rotate': { at: 'tablet' },
   'starling identity rotate --json': { at: 'tablet' },
   ...modelSteps(() => alice),
+  ...proposalSteps(() => alice),
   ...budgetSteps(() => bob),
   'starling peers rename laptop-bjya anna-laptop': {
     at: 'alice',

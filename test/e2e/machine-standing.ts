@@ -10,7 +10,12 @@ export async function standing({ operator }: Machine): Promise<Json> {
   );
   const { grants } = await operator.builtin<{ grants: unknown[] }>('grant_list');
   const { keys: held } = await operator.builtin<{ keys: { name: string }[] }>('key_list');
+  const { servers } = await operator.builtin<{ servers: { server: string }[] }>(
+    'server_status',
+    {},
+  );
   return {
+    servers: servers.map(({ server }) => server).toSorted(),
     agents: agents.map(({ name, id }) => `${name} ${id}`).toSorted(),
     grants: grants.length,
     keys: held.map(({ name }) => name).toSorted(),

@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { attach } from '../../src/cli/node/client.ts';
 import { systemClock } from '../../src/core/index.ts';
@@ -12,6 +12,7 @@ import { createNode, loadConfig } from '../../src/index.ts';
 import type { StarlingNode } from '../../src/index.ts';
 import { UNLIMITED } from '../../sim/limits.ts';
 import { MemoryNetwork } from '../../sim/memory-transport.ts';
+import { startScriptedVendor } from '../thinking/scripted-vendor.ts';
 
 const SERVER = resolve(import.meta.dirname, '../gateway/support/session-server.mjs');
 const TIMEOUT_MS = 60_000;
@@ -21,7 +22,9 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 });
 
-async function startNode(): Promise<StarlingNode> {
+type Flags = NonNullable<Parameters<typeof loadConfig>[0]['flags']>;
+
+async function startNode(more: Flags = {}): Promise<StarlingNode> {
   const stateDir = await mkdtemp(join(tmpdir(), 'starling-packets-'));
   cleanups.push(() => rm(stateDir, { recursive: true, force: true }));
   const config = await loadConfig({
@@ -35,6 +38,7 @@ async function startNode(): Promise<StarlingNode> {
       tcp: { enabled: true, port: 0, requireToken: false },
       limits: { ...UNLIMITED },
       mcpServers: { ops: { command: process.execPath, args: [SERVER], sandbox: false } },
+      ...more,
     },
   });
   const transports = [new MemoryNetwork().host('10.81.0.1')];
@@ -87,9 +91,9 @@ async function overTcp(node: StarlingNode): Promise<Door> {
   return { next, send: (packet) => void socket.write(`${JSON.stringify(packet)}\n`) };
 }
 
-async function overWebSocket(node: StarlingNode): Promise<Door> {
+async function overWebSocket(node: StarlingNode, key?: string): Promise<Door> {
   const { url = '' } = node.status().endpoints;
-  const token = await readFile(join(node.status().stateDir, 'token'), 'utf8');
+  const token = key ?? (await readFile(join(node.status().stateDir, 'token'), 'utf8'));
   const client = new WebSocket(url.replace('http:', 'ws:'), 'mcp', {
     headers: { authorization: `Bearer ${token.trim()}` },
   });
@@ -189,4 +193,63 @@ it("has agents collaborate, as PacketFlow's document writes it", async () => {
     ['writer', 'work', { version: '0.2.0', planner: 'was here' }],
     ['planner', 'conclude', { version: '0.2.0', planner: 'was here', writer: 'was here' }],
   ]);
+});
+
+it("asks a model, and spawns an agent that thinks, with the fields of PacketFlow's document", async () => {
+  const vendor = await startScriptedVendor();
+  cleanups.push(() => vendor.stop());
+  const node = await startNode({
+    mcpServers: {},
+    models: { providers: { gpu: { endpoint: vendor.url } } },
+    agents: { kinds: { devops: { model: 'gpu/mind', tools: ['tool:ops/*'] } } },
+  });
+  const operator = await attach(node.status().stateDir);
+  cleanups.push(() => operator.close());
+  const { key } = await operator.builtin<{ key: string }>('key_create', {
+    name: 'packetflow',
+    scopes: ['model:**', 'tool:starling/ai_query', 'tool:starling/agent_spawn', 'agent:devops'],
+  });
+  const door = await overWebSocket(node, key);
+  vendor.script = () => ({ text: 'CPU is at 65 %.' });
+  const query = { query: 'How busy is it?', context: { cpu: 65 }, temperature: 0, max_tokens: 64 };
+  for (const [d, of] of [
+    [query, 'the first model of the node'],
+    [{ ...query, temperature: 0.5, model: 'gpu/mind' }, 'the one that is named'],
+  ] as const) {
+    const ai_context = { conversation_id: 'c', confidence_scores: { cpu: 0.9 } };
+    door.send({ g: 'ai', e: 'query', d, ai_context });
+    const { data, success } = await door.next();
+    expect(success, of).toBe(true);
+    expect(data, of).toMatchObject({
+      response: 'CPU is at 65 %.',
+      tokens_used: 15,
+      model: 'gpu/mind',
+    });
+    // Nobody has told how sure it is, or why.
+    expect(data).not.toHaveProperty('confidence');
+    expect(data).not.toHaveProperty('reasoning');
+  }
+  expect(vendor.got).toHaveLength(2);
+  expect(vendor.got[0]).toMatchObject({ temperature: 0, max_tokens: 64 });
+  expect(JSON.stringify(vendor.got[0]?.messages)).toContain('cpu');
+  door.send({
+    g: 'ai',
+    e: 'agent_spawn',
+    d: {
+      agent_type: 'devops',
+      system_prompt: 'You deploy nothing while the CPU is over 70 %.',
+      model_config: { temperature: 0 },
+      tools: [],
+      resources: [],
+    },
+  });
+  const { approvals } = await vi.waitFor(async () => {
+    const waiting = await operator.builtin<{ approvals: { id: string }[] }>('approval_list');
+    expect(waiting.approvals).toHaveLength(1);
+    return waiting;
+  }, TIMEOUT_MS);
+  await operator.builtin('approval_answer', { id: approvals[0]?.id ?? '', approve: true });
+  expect(await door.next()).toMatchObject({ success: true, data: { kind: 'devops' } });
+  await operator.builtin('agent_message', { agentId: 'devops', message: 'deploy', type: 'query' });
+  expect(vendor.got.at(-1)?.messages[0]?.content).toContain('while the CPU is over 70 %');
 });

@@ -1,6 +1,6 @@
 /** Agents that a node runs, with real programs in their sandboxes: spawned, asked, bounded, killed, and gone with the node. */
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { once } from 'node:events';
 import { join, resolve } from 'node:path';
@@ -9,8 +9,13 @@ import { beforeAll, expect, it } from 'vitest';
 import type { NodeProcess, ProcessInit } from '../../sim/process.ts';
 import type { AgentInfoResult, AgentMessageResult } from '../../src/agents/index.ts';
 import type { Json, JsonObject } from '../../src/core/index.ts';
+import type { BudgetView } from '../../src/budget/index.ts';
+import { resultsIn, startScriptedVendor } from '../thinking/scripted-vendor.ts';
+import type { ScriptedVendor } from '../thinking/scripted-vendor.ts';
 import { sandboxMissing } from './sandbox-missing.ts';
-import { SERVERS, builtin, eventually, json, ok, useWorld } from './support.ts';
+import { saidProgram } from '../proposals/program.ts';
+import type { SaidProgram } from '../proposals/program.ts';
+import { SERVERS, attempt, builtin, eventually, json, ok, toolList, useWorld } from './support.ts';
 
 const world = useWorld('file');
 const hasSandbox = (await sandboxMissing()) === undefined;
@@ -21,16 +26,23 @@ const program = (file: string): JsonObject => ({
 
 let node: NodeProcess;
 let start: () => Promise<NodeProcess>;
+let log: string;
+let vendor: ScriptedVendor;
 
 beforeAll(async () => {
-  const log = join(await world.root(), 'plain.log');
+  log = join(await world.root(), 'plain.log');
+  vendor = await startScriptedVendor();
+  world.defer(() => vendor.stop());
   const init: Partial<ProcessInit> = {
     args: ['--tcp', '0'],
     config: {
       mcpServers: { plain: { ...SERVERS.fixture('plain.mjs', '--log', log), sandbox: false } },
+      models: { providers: { gpu: { endpoint: vendor.url } } },
       agents: {
         unconfined: true,
         kinds: {
+          maker: { model: 'gpu/mind', tools: ['tool:starling/infrastructure_propose'] },
+          thinker: { model: 'gpu/mind', tools: ['tool:plain/note', 'tool:plain/hang'], steps: 8 },
           coder: {
             ...program('worker.mjs'),
             protocol: 'lines',
@@ -256,7 +268,7 @@ it("VisionFlow's agent_spawn is refused as written by the name of what can't be 
       code: -32_001,
       data: {
         reason: 'kind',
-        kinds: ['bare', 'coder', 'coordinator', 'mcp', 'researcher', 'tight'],
+        kinds: ['bare', 'coder', 'coordinator', 'maker', 'mcp', 'researcher', 'thinker', 'tight'],
       },
     },
   });
@@ -294,4 +306,129 @@ it('a node that is killed leaves no process of its agents, not even one that lef
   await ok(node, 'agent', 'stop', 'worker');
   const { status, run } = await infoOf('worker');
   expect({ status, run }).toEqual({ status: 'stopped', run: undefined });
+});
+
+it('what an agent proposes is shown, runs on trial, and becomes a server by a person alone, also where the node ends in between', async () => {
+  await builtin(node, 'agent_spawn', { agentType: 'maker', name: 'maker', wait_s: 30 });
+  const propose = async (more: Partial<SaidProgram> = {}): Promise<string> => {
+    vendor.script = (request) => {
+      const [said] = resultsIn(request);
+      return said === undefined
+        ? { calls: [['starling__infrastructure_propose', saidProgram(more)]] }
+        : { text: said };
+    };
+    return String(await ask('maker', 'make pictures small'));
+  };
+  const said = await propose();
+  const [, id = ''] = /"proposal":"([^"]+)"/.exec(said) ?? [];
+  expect(said).toContain('"state":"pending"');
+  expect(await ok(node, 'status')).toContain('1 proposal of agents waits for you');
+  expect(await ok(node, 'proposals')).toContain("a server 'resize', by client:agent:maker");
+  const shown = await ok(node, 'proposals', 'show', id.slice(0, 8));
+  expect(shown).toContain('mcpServers.resize\n+ {\n+   "command": "node",');
+  expect(shown).toContain("+ import { createInterface } from 'node:readline';");
+  expect(shown).toContain('it has not run on trial');
+  const [, digest = ''] = /^digest ([\da-f]{64})$/m.exec(shown) ?? [];
+  const approve = ['proposals', 'approve', id, '--digest', digest.slice(0, 16)];
+  // Nobody is asked here, nothing was tried, and another digest is another program.
+  for (const words of [
+    ['proposals', 'approve', id],
+    approve,
+    ['proposals', 'approve', id, '--digest', '0'.repeat(16)],
+  ]) {
+    const { code } = await attempt(node, ...words);
+    expect(code, words.join(' ')).not.toBe(0);
+  }
+  if (!hasSandbox) {
+    expect((await attempt(node, 'proposals', 'try', id)).stderr).toContain('no sandbox');
+    return;
+  }
+  const tried = await ok(node, 'proposals', 'try', id);
+  expect(tried).toContain(
+    'it started and told of 1 tools:\n  resize  it says: Makes pictures small.',
+  );
+  const configFile = join(node.stateDir, '..', 'starling.json');
+  // A person agrees, and the node is killed before anything is written.
+  await builtin(node, 'proposal_answer', { id, approve: true, digest });
+  await node.stop('SIGKILL');
+  node = await start();
+  expect(await readFile(configFile, 'utf8')).not.toContain('resize');
+  expect(await ok(node, 'proposals')).toContain('not in the config file');
+  const before = await readFile(configFile, 'utf8');
+  await writeFile(configFile, before.replace('{', '{ // mine'));
+  expect(await ok(node, ...approve)).toContain('approved: resize is in');
+  const after = await readFile(configFile, 'utf8');
+  expect(after).toContain('{ // mine');
+  expect(after).toContain('"network": false');
+  const resize = async (): Promise<string | undefined> =>
+    (await toolList(node)).map(({ name }) => name).find((name) => name.endsWith('resize'));
+  await eventually('the server is there', resize, (name) => name !== undefined);
+  expect(await ok(node, 'call', (await resize()) ?? '')).toContain('small');
+  // Once more is nothing new, and its name is taken now.
+  expect(await ok(node, ...approve)).toContain('approved: resize is in');
+  expect(await readFile(configFile, 'utf8')).toBe(after);
+  await expect(propose({ args: ['src/main.mjs', '--evil'] })).resolves.toContain('is called');
+  await writeFile(configFile, before);
+});
+
+/** What the server `plain` was asked to do by the agent that thinks. */
+async function plainCalls(): Promise<readonly string[]> {
+  const lines = (await readFile(log, 'utf8')).split('\n').filter((line) => line !== '');
+  return lines.flatMap((line) => {
+    const { method, params } = JSON.parse(line) as {
+      readonly method?: string;
+      readonly params?: { readonly name?: string; readonly arguments?: { readonly mark?: string } };
+    };
+    const mark = params?.arguments?.mark;
+    return method === 'tools/call' && mark !== undefined ? [`${params?.name} ${mark}`] : [];
+  });
+}
+
+it('an agent that thinks goes on where it was when its node is killed: no call twice, and the books are right', async () => {
+  const limit = 100_000;
+  await builtin(node, 'budget_create', { name: 'thinking', limit: `${limit} tokens` });
+  const spawned = { agentType: 'thinker', name: 'thinker', budget: 'thinking', wait_s: 30 };
+  await builtin(node, 'agent_spawn', spawned);
+  let isSilent = true;
+  vendor.got.length = 0;
+  vendor.script = (request) => {
+    const results = resultsIn(request);
+    if (results.length === 0) return { calls: [['plain__note', { mark: 'one' }]] };
+    if (results.length === 1) return { calls: [['plain__hang', { mark: 'two' }]] };
+    if (results.length === 2) {
+      return isSilent
+        ? new Promise(() => undefined)
+        : { calls: [['plain__note', { mark: 'three' }]] };
+    }
+    return { text: results[1]?.includes('Nobody knows') === true ? 'unsure of two' : 'all done' };
+  };
+  await builtin(node, 'agent_message', { agentId: 'thinker', message: 'go', type: 'command' });
+  await eventually('it waits for a tool', plainCalls, (calls) => calls.includes('hang two'));
+  const asked = vendor.got.length;
+  expect(asked).toBe(2);
+  await node.stop('SIGKILL');
+  node = await start();
+  // What was under way when the node ended is not called again; the model is told, and is asked when it ends once more.
+  await eventually(
+    'its model is asked again',
+    async () => vendor.got.length,
+    (count) => count > asked,
+  );
+  await node.stop('SIGKILL');
+  isSilent = false;
+  node = await start();
+  await eventually(
+    'it has answered',
+    () => ok(node, 'agent', 'logs', 'thinker'),
+    (text) => text.includes('answered after'),
+  );
+  await expect(plainCalls()).resolves.toEqual(['note one', 'hang two', 'note three']);
+  // Two before the first end, one that broke off with the second, and the same and the last one after.
+  expect(vendor.got).toHaveLength(5);
+  const { free, held, spent } = await builtin<BudgetView>(node, 'budget_show', {
+    name: 'thinking',
+  });
+  // 15 tokens for each answer; of the one that nobody heard what it may have cost.
+  expect(spent + held).toBeGreaterThan(4 * 15);
+  expect(spent + held + free).toBe(limit);
 });

@@ -61,6 +61,11 @@ beforeAll(async () => {
           args: [plain, '--log', join(root, 'page.log'), '--label', 'Dear reader'],
           sandbox: false,
         },
+        words: {
+          command: process.execPath,
+          args: [resolve(import.meta.dirname, '../fixtures/servers/prompts.mjs')],
+          sandbox: false,
+        },
       },
       models: {
         providers: { gpu: { endpoint: vendor.url } },
@@ -78,6 +83,11 @@ beforeAll(async () => {
           courier: {
             model: 'cheap',
             tools: ['tool:page/*', 'tool:starling/agent_message', 'agent:*'],
+          },
+          scripted: {
+            model: 'cheap',
+            instructions: 'You keep the books.',
+            tools: ['prompt:words/*'],
           },
           proxy: { model: 'cheap', tools: ['tool:functions/*'], ownRights: true },
         },
@@ -377,6 +387,47 @@ it('ask plans first and calls nothing; then it calls the tools that were agreed 
   expect(said.join('')).toContain('→ functions__note {"mark":"asked"}');
   const { keys } = await operator.builtin<{ keys: { name: string }[] }>('key_list');
   expect(keys.map(({ name }) => name)).not.toContain('evil');
+});
+
+it('what ask calls waits for a person where the policy asks for that, after what it has read', async () => {
+  vendor.script = (request) => {
+    const count = resultsIn(request).length;
+    if (count === 0) return { calls: [['page__who', {}]] };
+    return count === 1 ? { calls: [['functions__note', { mark: 'asked' }]] } : { text: 'done' };
+  };
+  const answered = operator.builtin('ask', {
+    question: 'Read the page, and note what it says.',
+    model: 'gpu/mind',
+    tools: ['page__who', 'functions__note'],
+  });
+  const { id, resource } = await oneWaiting();
+  expect([resource, noted]).toEqual(['tool:functions/note', []]);
+  await operator.builtin('approval_answer', { id, approve: true });
+  await expect(answered).resolves.toMatchObject({
+    response: 'done',
+    calls: ['page__who', 'functions__note'],
+  });
+  expect(noted).toEqual(['asked']);
+});
+
+it('an agent works by the prompt of a server that its spawner names, and by none that it may not use', async () => {
+  const scripted = (prompt: string, agentType = 'scripted'): Promise<AgentSpawnResult> =>
+    spawn({ agentType, name: `by-${prompt.replace('/', '-')}-${agentType}`, prompt });
+  vendor.script = ({ messages }) => ({ text: messages[0]?.content ?? '' });
+  const { name } = await scripted('words/reviewer');
+  const system = String(await ask(name, 'look'));
+  expect(system).toContain('You keep the books.\n\nReview each line, and sign nothing.');
+  for (const [prompt, kind, why] of [
+    ['words/nothing', 'scripted', 'none of that name'],
+    ['words/long', 'scripted', 'bytes'],
+    ['words/reviewer', 'looker', 'none of that name'],
+  ] as const) {
+    const spawned = await scripted(prompt, kind);
+    await expect(ask(spawned.name, 'look'), prompt).rejects.toMatchObject({
+      code: 'STARLING_AGENT_FAILED',
+      message: expect.stringContaining(why) as string,
+    });
+  }
 });
 
 it('a plan that is none is an error', async () => {

@@ -106,6 +106,8 @@ const INSIDE = [
   'starling-…',
   // A control group of an agent's processes.
   'starling-…-…',
+  // The folder of a program on trial, among temporary files.
+  'starling-trial-…-…',
   'starling-key',
   'starling-member',
   'starling-tls',

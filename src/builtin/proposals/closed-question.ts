@@ -6,7 +6,7 @@ import type { z } from 'zod';
 import { StarlingError } from '../../core/index.ts';
 import type { Clock, JsonObject } from '../../core/index.ts';
 import type { Principal } from '../../guard/index.ts';
-import { askQuery } from '../../models/index.ts';
+import { askQuery, firstOwnModel } from '../../models/index.ts';
 import type { Models } from '../../models/index.ts';
 
 const ANSWER_BYTES_MAX = 256 * 1024;
@@ -48,7 +48,7 @@ export async function askClosed<Answer>(
   { models, clock }: AskingComponents,
   { system, question, data, form, model: named, principal, signal }: ClosedQuestion<Answer>,
 ): Promise<ClosedAnswer<Answer>> {
-  const model = named ?? (await firstModel(models, principal, signal));
+  const model = named ?? (await firstOwnModel(models, principal, signal));
   const { response } = await askQuery(
     { query: question, model, system, context: data, temperature: 0, maxTokens: TOKENS_MAX },
     { models, principal, signal, clock, messageBytes: ANSWER_BYTES_MAX },
@@ -67,26 +67,6 @@ export function unusable(model: string, why: string): StarlingError {
     'STARLING_MODEL_INVALID',
     `what ${model} proposes ${why}; nothing was changed`,
     { hint: 'say it in other words, or ask another model with --model', data: { model } },
-  );
-}
-
-async function firstModel(
-  models: AskingComponents['models'],
-  principal: Principal,
-  signal: AbortSignal,
-): Promise<string> {
-  const { models: listed } = await models.list(principal, signal);
-  const own = listed.find(({ peer }) => peer === undefined);
-  if (own !== undefined) return own.name;
-  const isNone = listed.length === 0;
-  throw new StarlingError(
-    'STARLING_MODEL_UNKNOWN',
-    `nobody can think about this here: this node has no language model${isNone ? ', and no peer lets it use one' : ' of its own'}`,
-    {
-      hint: isNone
-        ? 'add one: starling model add gpu --url http://127.0.0.1:11434'
-        : 'name one of a peer that may know what stands in the question: starling model list',
-    },
   );
 }
 

@@ -25,6 +25,8 @@ export interface OwnConfig {
   readonly providers: ReadonlyMap<string, Json>;
   /** Routes, as they are written there. */
   readonly routes: ReadonlyMap<string, Json>;
+  /** Kinds of agents, as they are written there. */
+  readonly kinds: ReadonlyMap<string, Json>;
 }
 
 const FILE_MODE = 0o600;
@@ -49,11 +51,13 @@ export async function readOwnConfig(options: CommonOptions): Promise<OwnConfig> 
   }
   const tree = valueOf(parseJsonc(file.text, path));
   const models = isObject(tree) ? tree['models'] : undefined;
+  const agents = isObject(tree) ? tree['agents'] : undefined;
   return {
     file,
     servers: entriesOf(isObject(tree) ? tree['mcpServers'] : undefined),
     providers: entriesOf(isObject(models) ? models['providers'] : undefined),
     routes: entriesOf(isObject(models) ? models['routes'] : undefined),
+    kinds: entriesOf(isObject(agents) ? agents['kinds'] : undefined),
   };
 }
 
@@ -83,6 +87,15 @@ export function withServers(config: OwnConfig, servers: ReadonlyMap<string, Json
 /** The same with this provider of models. */
 export function withProvider(config: OwnConfig, name: string, entry: JsonObject): string {
   return withEntries(config, ['models', 'providers'], new Map([[name, entry]]));
+}
+
+/** The same with this entry below these keys. */
+export function withEntry(
+  config: OwnConfig,
+  below: readonly string[],
+  [name, entry]: readonly [string, JsonObject],
+): string {
+  return withEntries(config, below, new Map([[name, entry]]));
 }
 
 function withEntries(

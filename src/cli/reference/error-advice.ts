@@ -149,6 +149,14 @@ export const ADVICE: Readonly<Record<ErrorCode, Advice>> = {
     'An approval was answered already, or withdrawn, or its time is over.',
     'Let the call be made again.',
   ),
+  STARLING_PROPOSAL_UNKNOWN: advice(
+    'No proposal of an agent has this id.',
+    'See `starling proposals --all`.',
+  ),
+  STARLING_PROPOSAL_REFUSED: advice(
+    'A proposal was answered, replaced or has expired (`closed`), is not the one that was shown (`changed`), has not passed a trial (`untried`), or there is no sandbox for one (`sandbox`).',
+    'Look at it again: `starling proposals show <id>`.',
+  ),
   STARLING_TOOL_UNKNOWN: advice(
     'No tool has this name, or none that the caller may see.',
     'See `starling tools`.',

@@ -5,8 +5,10 @@ import { mcpServerSchema } from './server-schema.ts';
 
 /** What an agent, and a kind of agents, may be called. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
-const CPU = /^([1-9]\d{0,5}m|[1-9]\d{0,3})$/;
-const MEMORY = /^[1-9]\d{0,8}(Ki|Mi|Gi|Ti|k|M|G|T)?$/;
+/** Cores: `2`, or `2000m`. */
+export const CPU_FORM = /^([1-9]\d{0,5}m|[1-9]\d{0,3})$/;
+/** Bytes: `512Mi`. */
+export const MEMORY_FORM = /^[1-9]\d{0,8}(Ki|Mi|Gi|Ti|k|M|G|T)?$/;
 /** A prompt as grants name it. */
 const PROMPT = /^[^/\s]{1,128}\/\S{1,256}$/;
 const REPLICAS_MAX = 64;
@@ -82,10 +84,10 @@ const agentKindSchema = z
       .max(1000)
       .default(5)
       .describe('How often a process is started again within a minute, before it is given up.'),
-    cpu: text(CPU, 'cores like 2 or 2000m')
+    cpu: text(CPU_FORM, 'cores like 2 or 2000m')
       .optional()
       .describe('Cores that one process may use, like `2` or `2000m`.'),
-    memory: text(MEMORY, 'bytes like 512Mi or 4Gi')
+    memory: text(MEMORY_FORM, 'bytes like 512Mi or 4Gi')
       .optional()
       .describe('Memory that one process may use, like `512Mi`.'),
     processes: count

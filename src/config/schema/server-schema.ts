@@ -58,12 +58,16 @@ const sandboxSchema = z
           'Only these paths, those of `write` and the system are there; these can be read.',
         ),
         network: z.boolean().default(true).describe('False: the process reaches no network.'),
+        required: z
+          .boolean()
+          .default(false)
+          .describe('True: it is not started where the system has no sandbox.'),
         reach: sandboxPaths(
           'Sockets of container engines, service managers and terminals that stay reachable, by path.',
         ),
       }),
     ],
-    { error: 'false, or an object with write, read, network and reach' },
+    { error: 'false, or an object with write, read, network, required and reach' },
   )
   .describe(
     "How the process is kept from the node's secrets. Default true: their folders and the node's processes are hidden. false: it runs with all rights of the node's user.",

@@ -244,7 +244,7 @@ class EntryReader {
   #sandbox(written: Entry['sandbox']): Pick<StdioServer, 'sandbox'> {
     if (written === undefined || written === true) return {};
     if (written === false) return { sandbox: false };
-    const { write, read, network, reach = [] } = written;
+    const { write, read, network, required, reach = [] } = written;
     const paths = (part: 'write' | 'read' | 'reach', given: readonly string[]) =>
       given.map((path, index) => this.#path(`sandbox.${part}[${index}]`, path));
     return {
@@ -252,6 +252,7 @@ class EntryReader {
         ...(write === undefined ? {} : { write: paths('write', write) }),
         ...(read === undefined ? {} : { read: paths('read', read) }),
         network,
+        ...(required ? { required: true } : {}),
         reach: paths('reach', reach),
       },
     };

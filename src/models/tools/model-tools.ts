@@ -6,6 +6,7 @@ import type { Clock } from '../../core/index.ts';
 import { defineTool } from '../../gateway/index.ts';
 import type { BuiltinTool } from '../../gateway/index.ts';
 import type { Models } from '../models.ts';
+import { firstOwnModel } from './first-model.ts';
 import { askQuery } from './query.ts';
 import type {
   AiQueryResult,
@@ -100,7 +101,9 @@ function queryTool(
       'Asks a language model that the caller may use, and gives its answer. A caller that asks for progress is told the text as it comes.',
     input: z.object({
       query: z.string().min(1).max(QUERY_MAX).describe('The question.'),
-      model: name.describe('As model_list names it: `gpu/qwen`.'),
+      model: name
+        .optional()
+        .describe('As model_list names it: `gpu/qwen`. Default: the first of this node.'),
       system: z.string().max(QUERY_MAX).optional().describe('How the model is to behave.'),
       context: z
         .record(z.string(), z.json())
@@ -124,10 +127,12 @@ function queryTool(
     }),
     hints: { destructiveHint: false },
     clients: 'yes',
+    onTop: true,
     waits: true,
     async run(input, call): Promise<AiQueryResult> {
       const { principal, signal } = call;
       const { max_tokens: maxTokens, task_id: task, budget, context, ...asked } = input;
+      const model = asked.model ?? (await firstOwnModel(models, principal, signal));
       // Calls of whoever works for something count against the budgets of that by themselves.
       const fund =
         budget === undefined
@@ -140,7 +145,7 @@ function queryTool(
       };
       try {
         return await askQuery(
-          { ...asked, context, maxTokens, task, budgets: fund?.budgets },
+          { ...asked, model, context, maxTokens, task, budgets: fund?.budgets },
           { models, principal, signal, messageBytes, clock, said },
         );
       } finally {

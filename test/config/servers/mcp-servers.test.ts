@@ -52,6 +52,7 @@ describe('the sandbox of a server', () => {
     expect(sandboxOf(true)).toBeUndefined();
     expect(sandboxOf(false)).toBe(false);
     expect(sandboxOf({})).toEqual({ network: true, reach: [] });
+    expect(sandboxOf({ required: true })).toEqual({ required: true, network: true, reach: [] });
   });
 
   it('names paths from the root or the home folder, with variables', () => {

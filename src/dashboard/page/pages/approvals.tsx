@@ -6,6 +6,7 @@ import { useLive } from '../live.ts';
 import { Answer, Badge, Card, Command, Facts, Nothing, Table } from '../parts.tsx';
 import type { Tone } from '../parts.tsx';
 import { ago, clock, duration } from '../words.ts';
+import { Proposals } from './proposals.tsx';
 
 const TONES: Readonly<Record<string, Tone>> = {
   pending: 'warn',
@@ -31,6 +32,7 @@ export function ApprovalsPage() {
             ) : (
               waiting.map((one) => <Waiting approval={one} onAnswer={live.refresh} key={one.id} />)
             )}
+            <Proposals />
             {over.length === 0 ? undefined : (
               <Card title="Answered">
                 <Table

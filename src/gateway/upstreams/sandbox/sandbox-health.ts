@@ -47,7 +47,9 @@ export function sandboxWarnings(
   servers: ReadonlyMap<string, McpServer>,
 ): readonly Warning[] {
   const processes = [...servers].flatMap(([name, server]) =>
-    server.type === 'stdio' ? [{ name, isOff: server.sandbox === false }] : [],
+    server.type === 'stdio' && !(server.sandbox !== false && server.sandbox?.required === true)
+      ? [{ name, isOff: server.sandbox === false }]
+      : [],
   );
   const off = processes.filter(({ isOff }) => isOff).map(({ name }) => name);
   const bare = processes.filter(({ isOff }) => !isOff).map(({ name }) => name);

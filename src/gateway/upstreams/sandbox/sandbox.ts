@@ -112,7 +112,10 @@ class NodeSandbox implements Sandbox {
   async launch(name: string, server: StdioServer, env: NodeJS.ProcessEnv): Promise<Launch> {
     if (server.sandbox === false) return bareLaunch(server);
     const means = await this.means();
-    if (means.kind === 'none') return bareLaunch(server);
+    if (means.kind === 'none') {
+      if (server.sandbox?.required === true) throw unconfined(name, means);
+      return bareLaunch(server);
+    }
     const cwd = server.cwd ?? process.cwd();
     const program = await programOf(server.command, { path: env['PATH'] ?? '', cwd });
     if (program === undefined) throw notFound(name, server);
@@ -196,6 +199,17 @@ function missing(name: string, part: string, path: string): never {
     'STARLING_UPSTREAM_UNAVAILABLE',
     `server '${name}' can't start: ${path}, which mcpServers.${name}.sandbox.${part} names, is not there`,
     { hint: `make it, or correct mcpServers.${name}.sandbox.${part}`, data: { server: name } },
+  );
+}
+
+function unconfined(
+  name: string,
+  { hint, why }: { readonly why: string; readonly hint: string },
+): StarlingError {
+  return new StarlingError(
+    'STARLING_UPSTREAM_UNAVAILABLE',
+    `server '${name}' can't start: mcpServers.${name}.sandbox.required wants a sandbox, and there is none: ${why}`,
+    { hint, data: { server: name } },
   );
 }
 
