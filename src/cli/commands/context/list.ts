@@ -41,5 +41,5 @@ export async function run(options: CommonOptions): Promise<void> {
 }
 
 function concernsPeers({ by, shares }: ContextInfo): boolean {
-  return by !== undefined || shares.length > 0;
+  return by !== undefined || shares.some(({ to }) => !to.startsWith('client:'));
 }
