@@ -60,10 +60,13 @@ class Hints implements SessionHints {
   readonly #hints: Buckets;
   #scope: Scope | undefined;
   #changed: (peer: PeerId) => void = () => undefined;
+  #unhear: (() => void) | undefined;
 
+  /** Hears from now on: a peer says so once, maybe while this node has a link already and is starting still. */
   constructor(components: SessionHintsComponents) {
     this.#components = components;
     this.#hints = createBuckets(components.clock, HINTS);
+    this.#hear();
   }
 
   start(changed: (peer: PeerId) => void): void {
@@ -90,13 +93,15 @@ class Hints implements SessionHints {
     scope.add(() => network.events.off('peer:connect', connected));
     scope.add(() => network.events.off('peer:disconnect', disconnected));
     scope.add(() => grants.events.off('change', granted));
-    scope.add(network.onFrame(KIND, (bytes, from) => this.#heard(bytes, from)));
+    this.#hear();
     for (const peer of network.connected()) connected(peer);
   }
 
   stop(): void {
     this.#scope?.close();
     this.#scope = undefined;
+    this.#unhear?.();
+    this.#unhear = undefined;
     this.#asked.clear();
     this.#old.clear();
   }
@@ -116,6 +121,11 @@ class Hints implements SessionHints {
     if (isTold || this.#scope === undefined || !network.isConnected(peer)) return;
     this.#old.add(peer);
     this.#changed(peer);
+  }
+
+  #hear(): void {
+    const { network } = this.#components;
+    this.#unhear ??= network.onFrame(KIND, (bytes, from) => this.#heard(bytes, from));
   }
 
   #heard(bytes: Uint8Array, from: PeerId): void {

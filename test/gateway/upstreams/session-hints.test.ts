@@ -14,7 +14,10 @@ const [ALICE, BOB] = [2, 3].map((seed) => createIdentity(Buffer.alloc(32, seed))
 ];
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-function makeRig(isOld = false) {
+function makeRig(
+  isOld = false,
+  before: (rig: { hears(byte: number): void }) => void = () => undefined,
+) {
   const events: SessionHintsComponents['network']['events'] = new EventEmitter();
   const grants = Object.assign(
     new EventEmitter(),
@@ -45,7 +48,9 @@ function makeRig(isOld = false) {
       report: () => void (rig.reported += 1),
       onFrame(_, listener) {
         hear = listener;
-        return () => undefined;
+        return () => {
+          hear = () => undefined;
+        };
       },
       sendFrame: async (_, __, bytes) => (isOld ? false : (rig.said.push(bytes[0] ?? -1), true)),
     },
@@ -54,6 +59,7 @@ function makeRig(isOld = false) {
     clock: createTestClock(),
     logger: silentLogger,
   });
+  before(rig);
   hints.start((peer) => rig.changed.push(peer));
   return { rig, hints };
 }
@@ -93,6 +99,14 @@ it('has a session where there is something until that was had, and where the pee
   old.rig.link();
   await settle();
   expect(old.hints.isAsked(BOB.peerId)).toBe(true);
+});
+
+it('knows when it is started what a peer has said while the node was starting', () => {
+  const { rig, hints } = makeRig(false, (early) => early.hears(1));
+  expect(hints.isAsked(BOB.peerId)).toBe(true);
+  hints.stop();
+  rig.hears(1);
+  expect(hints.isAsked(BOB.peerId)).toBe(false);
 });
 
 it('does not hear a peer that says so all the time, and holds that against it', () => {
