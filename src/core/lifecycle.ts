@@ -85,6 +85,9 @@ export interface Scope {
   close(): void;
 }
 
+/** What whatever ends with a scope is aborted with. Made once: to make one costs ten times what all else of an end does. */
+const CLOSED = new DOMException('This operation was aborted', 'AbortError');
+
 /**
  * Makes a scope on `clock`. `onError` hears what a repeated task or a cleanup throws; without it the
  * error is rethrown to the process, because a swallowed error is a defect.
@@ -137,7 +140,7 @@ export function createScope(clock: Clock, onError?: (error: unknown) => void): S
     },
     close() {
       if (abort.signal.aborted) return;
-      abort.abort();
+      abort.abort(CLOSED);
       for (const cleanup of [...cleanups].toReversed()) {
         try {
           cleanup();

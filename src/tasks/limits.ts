@@ -26,6 +26,10 @@ export const AWARDS_MAX = 16;
 export const AWARDED_AT_ONCE = 128;
 /** Bytes of their inputs, of all but the first. */
 export const AWARDED_BYTES_MAX = 1024 * 1024;
+/** What ends within so long makes room together: the next award gives as many at once. */
+export const WAKE_MS = 2;
+/** How long it is known of a queue that no worker takes from it alone. */
+export const ANY_QUEUE_MS = 1000;
 /** Attempts that are asked about in one message to a peer: an award with its mates. */
 export const GROUP_MAX = 128;
 /** Bytes of outcomes in one answer about many, but for the first; the others are in the next. */

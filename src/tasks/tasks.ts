@@ -93,10 +93,12 @@ export interface Tasks extends Startable {
   submit(principal: Principal, init: SubmitInit): Promise<TaskView>;
   /** @throws STARLING_TASK_UNKNOWN, also for one that `principal` may not see */
   status(principal: Principal, id: string, wait?: TaskWait): Promise<TaskView>;
-  /** Many at once: none where one is refused. @throws as {@link submit} */
-  submitAll(principal: Principal, inits: readonly SubmitInit[]): Promise<readonly TaskView[]>;
+  /** Many at once, and their ids: none where one is refused. @throws as {@link submit} */
+  submitAll(principal: Principal, inits: readonly SubmitInit[]): Promise<readonly string[]>;
   /** The view, with the result of a task that is done; waits for its end. @throws STARLING_TASK_UNKNOWN */
   result(principal: Principal, id: string, wait?: Omit<TaskWait, 'seen'>): Promise<TaskResult>;
+  /** Where a task is once it has ended, or when the wait has. @throws STARLING_TASK_UNKNOWN */
+  stateAfter(principal: Principal, id: string, wait: Omit<TaskWait, 'seen'>): Promise<TaskState>;
   /** The newest first. */
   list(principal: Principal, init: TaskListInit): TaskListResult;
   /** @throws STARLING_TASK_UNKNOWN; STARLING_TASK_ENDED where it has ended */
@@ -201,14 +203,16 @@ class NodeTasks implements Tasks {
   }
 
   async submit(principal: Principal, init: SubmitInit): Promise<TaskView> {
-    const [view] = await this.submitAll(principal, [init]);
-    return view as TaskView;
+    const [task] = await this.#takeAll(principal, [init]);
+    return this.#view(task as LiveTask);
   }
 
-  async submitAll(
-    principal: Principal,
-    inits: readonly SubmitInit[],
-  ): Promise<readonly TaskView[]> {
+  async submitAll(principal: Principal, inits: readonly SubmitInit[]): Promise<readonly string[]> {
+    const taken = await this.#takeAll(principal, inits);
+    return taken.map(({ order }) => order.id);
+  }
+
+  async #takeAll(principal: Principal, inits: readonly SubmitInit[]): Promise<readonly LiveTask[]> {
     this.#checkStarted();
     const admitted: Admitted[] = [];
     let fund: Fund | undefined;
@@ -232,7 +236,7 @@ class NodeTasks implements Tasks {
     const made = new Map(fresh.map((one) => [one.order.id, this.#kept(one)]));
     return admitted.map((one) => {
       const task = 'known' in one ? one.known : made.get(one.order.id);
-      return this.#view(task as LiveTask);
+      return task as LiveTask;
     });
   }
 
@@ -289,6 +293,17 @@ class NodeTasks implements Tasks {
     const view = this.#view(task);
     if (view.status !== 'done') return view;
     return { ...view, result: (await this.#rows.result(id)) ?? null };
+  }
+
+  async stateAfter(
+    principal: Principal,
+    id: string,
+    wait: Omit<TaskWait, 'seen'>,
+  ): Promise<TaskState> {
+    const task = this.#seen(principal, id);
+    await this.#durable.refresh(id);
+    await this.#until(task, wait, () => hasEnded(task.row));
+    return task.row.state;
   }
 
   list(principal: Principal, { states, limit = LIST_MAX }: TaskListInit): TaskListResult {

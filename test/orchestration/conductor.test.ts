@@ -94,7 +94,8 @@ it('fails a phase of which more have failed than may, and counts those that are 
   for (const worker of [one, two]) if (worker !== undefined) worker.answer = fails;
   const failed = await all.ends((await all.plan({ ...init, failureThreshold: 0.2 })).taskId);
   expect(failed.status).toBe('failed');
-  expect(failed.error?.message).toMatch(/[1-3] of 3 failed: .*no luck/u);
+  // Who fails first may leave two for the next round.
+  expect(failed.error?.message).toMatch(/[1-3] of [23] failed: .*no luck/u);
 });
 
 it('counts no ballot that no node has signed', async () => {

@@ -10,7 +10,14 @@ import type { Principal } from '../../guard/index.ts';
 import type { Membership, PeerView } from '../../membership/index.ts';
 import { createLanes } from './lanes.ts';
 import type { Lanes } from './lanes.ts';
-import { AWARDED_AT_ONCE, RUNNING_MAX, TRIED_MAX, WORDS_MAX } from '../limits.ts';
+import {
+  ANY_QUEUE_MS,
+  AWARDED_AT_ONCE,
+  RUNNING_MAX,
+  TRIED_MAX,
+  WAKE_MS,
+  WORDS_MAX,
+} from '../limits.ts';
 import type { LiveTask } from '../life/live-task.ts';
 import { AgentLoads } from './agent-loads.ts';
 import { createAttemptGroups } from './attempt-groups.ts';
@@ -28,6 +35,12 @@ import { createReleases } from './releases.ts';
 import type { Releases } from './releases.ts';
 import type { TaskOrder } from '../types.ts';
 import type { Work } from '../worker/work.ts';
+
+const QUEUE_PREFIX = 'tasks.';
+/** What a worker of all queues can do. */
+const ALL_QUEUES = 'tasks.*';
+/** Queues that are remembered. */
+const QUEUES_MAX = 1000;
 
 /** The rooms and roads that choosing a worker and following it take. */
 export interface AwardsComponents {
@@ -84,7 +97,10 @@ class NodeAwards implements Awards {
   readonly #following: Following;
   readonly #offers: Offers;
   #running = 0;
-  #isWaking = false;
+  #cancelWaking: (() => void) | undefined;
+  #isPumpingSoon = false;
+  /** Queues of which workers of all queues take, and until when that is known. */
+  readonly #anyQueue = new Map<string, number>();
   readonly #peerChanged = (peer: PeerView): void => {
     if (peer.state === 'alive') return this.#lanes.wake();
     if (peer.state === 'suspect') return;
@@ -128,6 +144,8 @@ class NodeAwards implements Awards {
   stop(): void {
     this.#components.membership.events.off('change', this.#peerChanged);
     this.#life.close();
+    this.#cancelWaking?.();
+    this.#cancelWaking = undefined;
     this.#releases.stop();
     this.#lanes.stop();
   }
@@ -158,18 +176,33 @@ class NodeAwards implements Awards {
     unawaited(over, logger, 'an attempt was not followed', { task: task.order.id });
   }
 
-  /** As many awards as may be under way. */
+  /**
+   * As many awards as may be under way, one of each lane in one turn of the loop: it may take all places that there are, and
+   * what others would look for.
+   */
   #pump(): void {
     const { logger } = this.#components;
+    const begun = new Set<string>();
     while (!this.#life.closed && this.#running < RUNNING_MAX) {
-      const task = this.#queue.next((lane) => this.#lanes.mayGo(lane));
-      if (task === undefined) return;
+      const task = this.#queue.next((lane) => !begun.has(lane) && this.#lanes.mayGo(lane));
+      if (task === undefined) break;
       const lane = laneOf(task.order);
+      begun.add(lane);
       this.#queue.remove(task);
       this.#lanes.begins(lane);
       this.#running += 1;
       unawaited(this.#give(task, lane), logger, 'a task was not awarded', { task: task.order.id });
     }
+    if (begun.size > 0) this.#pumpSoon();
+  }
+
+  #pumpSoon(): void {
+    if (this.#isPumpingSoon || this.#queue.size === 0) return;
+    this.#isPumpingSoon = true;
+    setImmediate(() => {
+      this.#isPumpingSoon = false;
+      this.#pump();
+    });
   }
 
   /** One that waits for somebody gives its place to another. */
@@ -182,11 +215,9 @@ class NodeAwards implements Awards {
     this.#running -= 1;
     if (this.#life.closed) return;
     if (!hasRun) return this.#pump();
-    if (this.#isWaking) return;
     // Whoever had them can take others: what ends at the same time makes room for as many together.
-    this.#isWaking = true;
-    queueMicrotask(() => {
-      this.#isWaking = false;
+    this.#cancelWaking ??= this.#components.clock.schedule(WAKE_MS, () => {
+      this.#cancelWaking = undefined;
       if (!this.#life.closed) this.#lanes.wake();
     });
   }
@@ -290,13 +321,21 @@ class NodeAwards implements Awards {
       throw new StarlingError('STARLING_AGENT_UNKNOWN', `there is no agent '${agentId}'`);
     }
     const wanted = capability ?? '';
-    const all = await agents
-      .candidates(principal, { capability: wanted, tags, prefer })
-      .catch((error: unknown) => {
-        // A worker of all queues takes from this one, too.
-        if (!wanted.startsWith('tasks.')) throw error;
-        return agents.candidates(principal, { capability: 'tasks.*', tags, prefer });
-      });
+    const { clock } = this.#components;
+    const ofAll = (): Promise<readonly AgentView[]> =>
+      agents.candidates(principal, { capability: ALL_QUEUES, tags, prefer });
+    const isKnown = (this.#anyQueue.get(wanted) ?? 0) > clock.now();
+    const all = isKnown
+      ? await ofAll()
+      : await agents
+          .candidates(principal, { capability: wanted, tags, prefer })
+          .catch((error: unknown) => {
+            // A worker of all queues takes from this one, too.
+            if (!wanted.startsWith(QUEUE_PREFIX)) throw error;
+            if (this.#anyQueue.size >= QUEUES_MAX) this.#anyQueue.clear();
+            this.#anyQueue.set(wanted, clock.now() + ANY_QUEUE_MS);
+            return ofAll();
+          });
     const { attempts, roundFrom } = task.row;
     const failedAt = new Set(
       attempts.filter(({ token }) => token > roundFrom).map(({ did }) => did),

@@ -159,15 +159,15 @@ async function submitBatch(
   { inits, waitMs }: { readonly inits: readonly SubmitInit[]; readonly waitMs: number },
   { principal, signal }: BuiltinContext,
 ): Promise<TaskBatch> {
-  const views = await tasks.submitAll(principal, inits);
+  const taskIds = await tasks.submitAll(principal, inits);
   const deadline = tasks.now() + waitMs;
   const counts: Partial<Record<TaskState, number>> = {};
-  for (const { taskId } of views) {
+  for (const taskId of taskIds) {
     const wait = { waitMs: Math.max(0, deadline - tasks.now()), signal };
-    const { status } = await tasks.result(principal, taskId, wait);
+    const status = await tasks.stateAfter(principal, taskId, wait);
     counts[status] = (counts[status] ?? 0) + 1;
   }
-  return { taskIds: views.map(({ taskId }) => taskId), counts };
+  return { taskIds, counts };
 }
 
 /** The guide's TaskMessage is a task of the queue that its type names. */

@@ -4,6 +4,9 @@ import type { Clock, Json, Scope } from '../../core/index.ts';
 import { OUTCOME_MS, PROGRESS_MS, QUESTIONS_MAX } from '../limits.ts';
 import type { Outcome, Progress, TaskQuestion } from '../types.ts';
 
+/** What a wait for a person ends with, made once: nobody reads it. */
+const OVER = new Error('the attempt is over');
+
 /** What the agent's work has come to. */
 export type Ended = Exclude<Outcome, { state: 'running' | 'asks' | 'unknown' }>;
 
@@ -162,7 +165,7 @@ export class WorkAttempt {
     this.#cancelLease();
     const message = 'it was taken back';
     this.settle({ state: 'failed', reason: 'ended', message, answered: false });
-    this.asking.abort();
+    this.asking.abort(OVER);
     this.scope.close();
   }
 
