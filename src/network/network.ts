@@ -186,9 +186,11 @@ class MeshNetwork implements Network {
 
   keep(peer: PeerId, addresses: readonly string[]): void {
     if (peer === this.self) return;
-    this.#spare.delete(peer);
+    const wasSpare = this.#spare.delete(peer);
     this.#kept.set(peer, addresses);
-    if (this.#run !== undefined) keepIn(this.#run, this.self, peer, addresses);
+    if (this.#run === undefined) return;
+    keepIn(this.#run, this.self, peer, addresses);
+    if (wasSpare) this.#lookAt(this.#run, peer);
   }
 
   know(peer: PeerId, addresses: readonly string[]): void {
@@ -206,9 +208,7 @@ class MeshNetwork implements Network {
   unkeep(peer: PeerId): void {
     if (this.#kept.delete(peer)) this.#release(peer);
     if (!this.#spare.delete(peer) || this.#run === undefined) return;
-    // A bootstrap address may lead to it.
-    const { redialer, targets } = this.#run;
-    for (const key of targets.keysOf(peer)) redialer.look(key);
+    this.#lookAt(this.#run, peer);
   }
 
   async disconnect(peer: PeerId, reason: string): Promise<void> {
@@ -367,6 +367,11 @@ class MeshNetwork implements Network {
     // The caller gets the failure; the next start or stop only waits for the end.
     this.#lifecycle = done.catch(() => undefined);
     return done;
+  }
+
+  /** A bootstrap address may lead to a peer that was spare: it is kept, and was not dialled. */
+  #lookAt({ redialer, targets }: NetworkRun, peer: PeerId): void {
+    for (const key of targets.keysOf(peer)) redialer.look(key);
   }
 
   /** Bootstrap addresses are kept whatever becomes of the peer there. */

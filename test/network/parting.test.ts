@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { afterEach, expect, it } from 'vitest';
 import { systemClock } from '../../src/core/index.ts';
 import type { Clock } from '../../src/core/index.ts';
-import { connectedTo, makeMembers, soon, stopAll } from './support.ts';
+import { acquaint, connectedTo, makeMember, makeMembers, soon, stopAll } from './support.ts';
 import { IDLE_LINK_MS, IDLE_LOOK_MS, PART_PAUSE_MS } from '../../src/network/constants.ts';
 import type { Member } from './support.ts';
 
@@ -69,4 +69,22 @@ it('leaves a link alone that the other end wants, or that a stream is using', as
   await looked(clock);
   expect(events).toEqual([]);
   stream.abort(new Error('over'));
+});
+
+it('dials a peer again that it needs once more, also where a bootstrap address leads there', async () => {
+  const clock = jumpingClock();
+  const [a] = (await makeMembers(['alice'], {}, { clock })) as [Member];
+  const b = await makeMember('bob', { bootstrap: [a.address()] }, { clock });
+  acquaint([a, b]);
+  await b.network.start();
+  await Promise.all([connectedTo(a.network, b.id), connectedTo(b.network, a.id)]);
+  const lost = [a, b].map(async ({ network }) => once(network.events, 'peer:disconnect', soon()));
+  a.network.know(b.id, [b.address()]);
+  b.network.know(a.id, [a.address()]);
+  clock.jump(IDLE_LINK_MS);
+  await Promise.all(lost);
+  // The time at which its dial was due is over, so that none is waited for.
+  clock.jump(IDLE_LINK_MS);
+  b.network.keep(a.id, [a.address()]);
+  await connectedTo(b.network, a.id);
 });

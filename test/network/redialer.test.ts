@@ -7,11 +7,18 @@ import { freshState, lostState, nextState } from '../../src/network/dialing/redi
 import type { DialOutcome } from '../../src/network/dialing/redial-schedule.ts';
 
 /** `skip` moves the time on while nothing runs, as in a process that gets no processor. */
-function manualClock(): Clock & { advance(ms: number): Promise<void>; skip(ms: number): void } {
+function manualClock(): Clock & {
+  advance(ms: number): Promise<void>;
+  skip(ms: number): void;
+  /** The wall clock is set, and timers run on. */
+  set(ms: number): void;
+} {
   let now = 0;
+  let setMs = 0;
   const timers = new Set<{ at: number; task: () => void }>();
   return {
-    now: () => now,
+    now: () => now + setMs,
+    set: (ms) => void (setMs += ms),
     schedule(delayMs, task) {
       const timer = { at: now + delayMs, task };
       timers.add(timer);
@@ -147,6 +154,27 @@ describe('the loop', () => {
     expect(dials).toEqual([]);
     await clock.advance(200);
     expect(dials.length).toBe(1);
+    redialer.stop();
+  });
+
+  it.each([
+    ['back', -365 * 86_400_000],
+    ['ahead', 365 * 86_400_000],
+  ])('dials within the longest wait after the clock was set %s by a year', async (_, ms) => {
+    const { clock, dials, connected, redialer } = setUp(() => 'failed');
+    redialer.keep('p', 2000);
+    redialer.suggest('q');
+    await clock.advance(3_600_000);
+    clock.set(ms);
+    // What satisfied the target may be no more, and somebody has told of the other.
+    redialer.look('p');
+    redialer.suggest('q');
+    dials.length = 0;
+    await clock.advance(62_000);
+    redialer.suggest('q');
+    await clock.advance(1);
+    expect(new Set(dials.map(({ key }) => key))).toEqual(new Set(['p', 'q']));
+    connected.add('p');
     redialer.stop();
   });
 

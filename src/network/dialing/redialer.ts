@@ -4,7 +4,7 @@
  */
 import { createScope, messageOf, unawaited } from '../../core/index.ts';
 import type { Clock, Logger, Random, Scope } from '../../core/index.ts';
-import { REDIAL_PARALLEL_MAX, REDIAL_TARGETS_MAX } from '../constants.ts';
+import { REDIAL_CAP_MS, REDIAL_PARALLEL_MAX, REDIAL_TARGETS_MAX } from '../constants.ts';
 import { freshState, lostState, nextState } from './redial-schedule.ts';
 import type { DialOutcome, RedialState } from './redial-schedule.ts';
 
@@ -98,7 +98,7 @@ class BackoffRedialer implements Redialer {
   suggest(key: string): void {
     const target = this.#targetOf(key);
     if (target === undefined || target.dialling) return;
-    if (target.state.dueAt <= this.#components.clock.now()) this.#start(key, target);
+    if (this.#waitMs(target) === 0) this.#start(key, target);
   }
 
   look(key: string): void {
@@ -149,8 +149,13 @@ class BackoffRedialer implements Redialer {
   #schedule(key: string, target: Target): void {
     target.cancel();
     if (!target.kept || target.dialling || this.#isNotNeeded(key)) return;
-    const delayMs = Math.max(0, target.state.dueAt - this.#components.clock.now());
-    target.cancel = this.#scope.after(delayMs, () => this.#due(key, target));
+    target.cancel = this.#scope.after(this.#waitMs(target), () => this.#due(key, target));
+  }
+
+  /** Until the target is due. No clock that was set back makes that longer than the longest wait that there is. */
+  #waitMs({ delayMs, state }: Target): number {
+    const leftMs = Math.max(0, state.dueAt - this.#components.clock.now());
+    return leftMs > REDIAL_CAP_MS + delayMs ? 0 : leftMs;
   }
 
   #due(key: string, target: Target): void {
