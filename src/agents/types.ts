@@ -366,6 +366,8 @@ export interface AgentMessageResult {
   readonly sealedResponse?: string;
   /** Of a query: how long the answer took, ms. */
   readonly responseTime?: number;
+  /** Of the answer of an agent that this node runs: the least trusted zone that the agent had read from. */
+  readonly taint?: 'trusted' | 'external';
 }
 
 /** The answer of `capability_request`. */

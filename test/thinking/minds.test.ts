@@ -45,6 +45,7 @@ it('a command that takes too long fails alone: no process hangs that would have 
       mind: { model: 'gpu/mind', steps: 3, scopes: [] },
       principal: () => OPERATOR,
       senders: () => [],
+      heard: () => undefined,
       asks: OPERATOR,
       wrote: () => undefined,
       signal: new AbortController().signal,

@@ -5,6 +5,7 @@ import type { JsonObject } from '../../src/core/index.ts';
 import { OPERATOR } from '../../src/guard/index.ts';
 import type { Models } from '../../src/models/index.ts';
 import { think } from '../../src/thinking/loop/think.ts';
+import type { MeshToolbox } from '../../src/thinking/loop/mesh-toolbox.ts';
 import { createMeshToolbox } from '../../src/thinking/loop/mesh-toolbox.ts';
 import { THOUGHTS_KEPT_MAX } from '../../src/thinking/limits.ts';
 import { openSteps, passingSteps } from '../../src/thinking/step-rows.ts';
@@ -249,4 +250,42 @@ it('a prompt of a server is found by server and name, and is given as its text',
   await expect(toolbox.prompt('files/other', NEVER)).rejects.toMatchObject({
     code: 'STARLING_AGENT_FAILED',
   });
+});
+
+it('a toolbox has read from a peer whose tools it was shown, and from where what it recalls or is answered came from', async () => {
+  const peer = { alias: 'mallory' } as never;
+  const shown = ['page__who', 'mallory__files__read'];
+  const answers: Record<string, JsonObject> = {
+    starling__memory_retrieve: { taint: 'external' },
+    page__who: { taint: 'external' },
+  };
+  const made = (names: readonly string[]): MeshToolbox =>
+    createMeshToolbox(
+      {
+        innerCaller: () => ({
+          request: async (method, { name }) =>
+            method === 'tools/list'
+              ? { tools: names.map((one) => ({ name: one })) }
+              : { content: [], structuredContent: answers[String(name)] ?? {} },
+          originOf: (name) => ({
+            resource: `tool:${name.replace('__', '/')}`,
+            peer: name.startsWith('mallory') ? peer : undefined,
+          }),
+          close: () => undefined,
+        }),
+        zoneOf: ({ peer: whose }) => (whose === undefined ? 'local' : 'trusted'),
+      },
+      () => OPERATOR,
+    );
+  const own = made(shown.slice(0, 1));
+  await own.list(NEVER);
+  expect(own.zone).toBe('local');
+  const others = made(shown);
+  await others.list(NEVER);
+  expect(others.zone).toBe('trusted');
+  const tool = { description: '', inputSchema: {}, isRepeatable: false };
+  const called = (name: string): Promise<unknown> => own.call({ ...tool, name }, {}, NEVER);
+  await expect(called('starling__memory_retrieve')).resolves.toMatchObject({ zone: 'external' });
+  // A server says nothing of how far it is to be trusted.
+  await expect(called('page__who')).resolves.toMatchObject({ zone: 'local' });
 });

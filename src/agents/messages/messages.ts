@@ -283,10 +283,17 @@ class NodeMessages implements Messages {
     requireFit(agent, definition?.input, message.message, 'parameters');
     const startedAt = this.#components.clock.now();
     const time = isUntimed ? {} : { timeoutMs };
-    const response = await this.#queries.ask({ agent, message, sender, signal, ...time });
+    const { response, taint } = await this.#queries.ask({
+      agent,
+      message,
+      sender,
+      signal,
+      ...time,
+    });
     requireFit(agent, definition?.output, response, 'result');
     const responseTime = this.#components.clock.now() - startedAt;
-    return { messageId, agentId, status: 'answered', correlationId, response, responseTime };
+    const answered = { messageId, agentId, status: 'answered', correlationId } as const;
+    return { ...answered, response, responseTime, ...(taint === undefined ? {} : { taint }) };
   }
 
   #respond(principal: Principal, init: MessageInit, sender: Sender): AgentMessageResult {
@@ -297,7 +304,8 @@ class NodeMessages implements Messages {
     );
     const owner = keyOf(principal);
     const own = sender.agent === undefined ? local.all() : [sender.agent];
-    const answer = { response: init.message, error: init.error };
+    const taint = principal.kind === 'client' ? principal.taint : undefined;
+    const answer = { response: init.message, error: init.error, taint };
     const agent = own.find((one) => one.owner === owner && this.#queries.answer(one, ids, answer));
     if (agent !== undefined) {
       agent.seenAt = clock.now();

@@ -21,6 +21,8 @@ export interface Answer {
   readonly response: Json;
   /** Why it could not do what was asked. */
   readonly error?: string | undefined;
+  /** The least trusted zone that the agent had read from, where it is one that this node runs. */
+  readonly taint?: 'trusted' | 'external' | undefined;
 }
 
 /** The queries of one node. */
@@ -29,7 +31,7 @@ export interface Queries {
    * Puts the query into the agent's inbox, and waits for the answer.
    * @throws STARLING_AGENT_FAILED, STARLING_LIMIT_EXCEEDED
    */
-  ask(query: Query): Promise<Json>;
+  ask(query: Query): Promise<Answer>;
   /** True where `agent` was asked what one of `ids` names, and somebody waits for the answer. */
   answer(agent: LocalAgent, ids: readonly string[], answer: Answer): boolean;
   /** Ends all of one agent. */
@@ -55,7 +57,7 @@ class NodeQueries implements Queries {
     this.#clock = clock;
   }
 
-  async ask(query: Query): Promise<Json> {
+  async ask(query: Query): Promise<Answer> {
     const { agent, message, sender } = query;
     if (agent.asked >= QUERIES_MAX) {
       throw failed(agent, 'full', `${QUERIES_MAX} queries wait for its answers`);
@@ -93,7 +95,7 @@ class NodeQueries implements Queries {
     for (const one of this.#waiting) one.settle(error);
   }
 
-  #wait(query: Query): Promise<Json> {
+  #wait(query: Query): Promise<Answer> {
     const { agent, message, sender, timeoutMs, signal } = query;
     const startedAt = this.#clock.now();
     return new Promise((resolve, reject) => {
@@ -121,7 +123,7 @@ class NodeQueries implements Queries {
             reject(error);
           } else {
             agent.metrics.answered(this.#clock.now() - startedAt);
-            resolve((answer as Answer).response);
+            resolve(answer as Answer);
           }
         },
       };

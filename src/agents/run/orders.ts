@@ -47,7 +47,7 @@ export function runPrincipal(
 export class Orders {
   readonly #components: OrdersComponents;
   readonly #init: OrdersInit;
-  #working: { readonly key: string; readonly principal: Principal };
+  #working: { readonly key: string; readonly principal: ReturnType<typeof runPrincipal> };
   /** By whom it was asked to do what it does now. */
   #last: {
     readonly senders: ReadonlySet<string>;
@@ -68,7 +68,7 @@ export class Orders {
    * Its own rights, and those of whom it works for: what it does needs both. What it does after an answer it does for
    * those whom it answered last: whoever wrote to it could have asked for just that.
    */
-  principal(): Principal {
+  principal(): ReturnType<typeof runPrincipal> {
     const { name, ownRights, tools } = this.#init;
     const senders = this.senders();
     const { hops } = this.#last;
@@ -85,7 +85,13 @@ export class Orders {
 
   /** It was reminded of what came from there: that counts until it has dealt with the messages of now. */
   heard(taint: Taint): void {
+    this.#begins([...this.#components.inHand().keys()]);
     this.#heard = worse(this.#heard, taint);
+  }
+
+  /** The least trusted zone that what it says now may be made of. */
+  get taint(): Taint | undefined {
+    return this.principal().taint;
   }
 
   /** Those by whose word it does what it does now, also where it answers for itself. */

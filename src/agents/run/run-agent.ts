@@ -53,6 +53,8 @@ export interface MindStart {
   principal(): Principal;
   /** Those by whose word it does what it does now, also where it answers for itself. */
   senders(): readonly Principal[];
+  /** Hears that what it says now may be made of what came from there. */
+  heard(zone: Taint): void;
   /** By whose rights it asks its model: its own, whoever it works for. */
   readonly asks: Principal;
   /** Something that it has done, as a line of its log. */
@@ -117,7 +119,7 @@ class NodeRunAgent implements RunAgent {
   readonly life: string;
   readonly #components: RunAgentComponents;
   readonly #init: RunAgentInit;
-  readonly #self: Principal;
+  readonly #self: ReturnType<typeof runPrincipal>;
   readonly #crew: Crew;
   readonly #wakers = new Set<() => void>();
   readonly #orders: Orders;
@@ -381,6 +383,7 @@ class NodeRunAgent implements RunAgent {
       config,
       principal: () => this.#orders.principal(),
       senders: () => this.#orders.senders(),
+      heard: (zone) => this.#orders.heard(zone),
       asks: runPrincipal(name, mind.scopes),
       wrote: (line) => this.log.add(line, number),
       signal,
@@ -391,8 +394,9 @@ class NodeRunAgent implements RunAgent {
     message: AgentMessage,
     { response, error }: { response: AgentMessage['message']; error?: string },
   ): Promise<unknown> {
+    const { taint } = this.#orders;
     return this.#components.agents.message(
-      this.#self,
+      taint === undefined ? this.#self : { ...this.#self, taint },
       {
         type: 'response',
         from: this.row.name,

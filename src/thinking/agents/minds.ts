@@ -115,6 +115,8 @@ class Mind implements AgentProcess {
         signal,
         happened: (event) => this.#happened(event),
       });
+      // Whoever is given the answer is given what the agent has read.
+      if (toolbox.zone !== 'local') this.#init.heard(toolbox.zone);
       const { inputTokens, outputTokens, steps } = thought;
       this.#wrote(`answered after ${steps} turns, ${inputTokens} + ${outputTokens} tokens`);
       if (context !== undefined) {

@@ -1,8 +1,9 @@
 /** The tools of the mesh, as one caller sees them, for a model: listed, called, and their results read. */
-import { StarlingError, isObject, messageOf } from '../../core/index.ts';
+import { BUILTIN_SERVER, StarlingError, isObject, messageOf } from '../../core/index.ts';
 import type { Json, JsonObject } from '../../core/index.ts';
 import { misfits } from '../../agents/index.ts';
 import type { InnerCaller, ToolOrigin } from '../../gateway/index.ts';
+import { toolResource } from '../../grants/index.ts';
 import { leastTrusted, scopesCover } from '../../guard/index.ts';
 import type { Principal, Zone } from '../../guard/index.ts';
 import { PAGES_MAX, RESULT_BYTES_MAX, TOOLS_MAX } from '../limits.ts';
@@ -27,7 +28,10 @@ export interface MeshToolbox extends Toolbox {
   close(): void;
 }
 
-const RECALL = 'tool:starling/memory_retrieve';
+/** Tools of the node that say how far away what they give comes from: what was remembered, and answers of agents here. */
+const TELLING: readonly string[] = ['memory_retrieve', 'agent_message', 'capability_request'].map(
+  (tool) => toolResource(BUILTIN_SERVER, tool),
+);
 
 /** Tools of this caller alone, by the names that lists show; undefined: all that it sees. */
 export type Chosen = ((name: string) => boolean) | undefined;
@@ -86,13 +90,21 @@ class CallerToolbox implements MeshToolbox {
       for (const one of Array.isArray(tools) ? (tools as readonly Json[]) : []) {
         const tool = usable(one);
         if (tool === undefined || !this.#isGiven(tool.name)) continue;
-        if (found.length < TOOLS_MAX) found.push(tool);
-        else others += 1;
+        if (found.length < TOOLS_MAX) {
+          found.push(tool);
+          this.#hearDescription(tool.name);
+        } else others += 1;
       }
       if (typeof nextCursor !== 'string') break;
       cursor = nextCursor;
     }
     return { tools: found, others };
+  }
+
+  /** What a peer says of its tools is read by the model, as their results are; servers here are of the operator's choice. */
+  #hearDescription(name: string): void {
+    const origin = this.#caller.originOf(name);
+    if (origin?.peer !== undefined) this.heard(this.#components.zoneOf(origin));
   }
 
   /** What every caller may use is given to a model only where somebody says so: each tool leads it astray a little. */
@@ -111,7 +123,8 @@ class CallerToolbox implements MeshToolbox {
     try {
       const params = { name: tool.name, arguments: args };
       const result = await this.#caller.request('tools/call', params, signal);
-      const said = origin?.peer === undefined && origin?.resource === RECALL ? taintIn(result) : [];
+      const isTelling = origin?.peer === undefined && TELLING.includes(origin?.resource ?? '');
+      const said = isTelling ? taintIn(result) : [];
       return { ...readResult(tool, result), zone: leastTrusted([zone, ...said]) ?? zone };
     } catch (error) {
       signal.throwIfAborted();
@@ -160,7 +173,7 @@ function usable(one: Json): UsableTool | undefined {
   };
 }
 
-/** What an agent had read from when it stored what it recalls now; this node's own memory says so. */
+/** What an agent had read from whose words these are; this node says so, and nobody else is believed. */
 function taintIn({ structuredContent }: JsonObject): readonly Zone[] {
   const taint = isObject(structuredContent) ? structuredContent['taint'] : undefined;
   return taint === 'trusted' || taint === 'external' ? [taint] : [];

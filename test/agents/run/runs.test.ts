@@ -523,3 +523,18 @@ it('an agent that is retired is forgotten, and its name is free for anybody', as
     status: 'online',
   });
 });
+
+it('what an agent answers carries what it has read from, to whoever asks at its node', async () => {
+  const one = await stage();
+  await one.spawn(OPERATOR, { name: 'coder' });
+  await settle();
+  const asked = one.send('what did you read?', { type: 'query' });
+  await settle();
+  one.runs.running('coder')?.heard('external');
+  one.programs[0]?.given[0]?.answer('this');
+  await expect(asked).resolves.toMatchObject({ response: 'this', taint: 'external' });
+  const next = one.send('and now?', { type: 'query' });
+  await settle();
+  one.programs[0]?.given[1]?.answer('nothing');
+  await expect(next).resolves.not.toHaveProperty('taint');
+});
