@@ -2,6 +2,7 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { NodeClient } from '../../src/cli/node/client.ts';
 import type { JsonObject } from '../../src/core/index.ts';
+import type { StarlingNode } from '../../src/index.ts';
 import { makeKey, wholeNodes } from '../fixtures/whole-nodes.ts';
 import { readCall, withLimit } from '../../src/models/read-call.ts';
 import { fitted } from '../../src/models/worst-case.ts';
@@ -15,6 +16,7 @@ interface View {
 }
 
 const nodes = wholeNodes('paid');
+let node: StarlingNode;
 let operator: NodeClient;
 let vendor: FakeVendor;
 let base: string;
@@ -26,7 +28,7 @@ beforeAll(async () => {
     providers: { gpu: { endpoint }, claude: { endpoint, api: 'anthropic' } },
     prices: { 'gpu/*': { input: 1, output: 10 }, 'claude/*': { input: 2, output: 20 } },
   }));
-  ({ base, operator, vendor } = box);
+  ({ base, node, operator, vendor } = box);
 });
 beforeEach(() => vendor.got.splice(0));
 
@@ -167,4 +169,21 @@ describe('a limit', () => {
     expect(worst('{"model":"a","max_tokens":100,"n":4}').usd).toBe(400);
     expect(worst('{"model":"a","max_tokens":1,"max_completion_tokens":100}').usd).toBe(100);
   });
+});
+
+// Last: the node is another one afterwards.
+it('a node that stops has settled what streams under way held, so that nothing is left to reconcile', async () => {
+  await payer('stopped', '100000 tokens');
+  const answer = await post('stopped', { model: 'gpu/stalls', max_tokens: 1000, stream: true });
+  const read = answer.text().catch(() => 'cut off');
+  expect((await show('stopped')).held).toBeGreaterThan(1000);
+  await node.stop();
+  await read;
+  // Another run on the same disk.
+  ({ operator } = await nodes.start({ name: 'box' }));
+  const after = await show('stopped');
+  expect(after).not.toHaveProperty('lost');
+  expect(after.held).toBe(0);
+  expect(after.spent).toBeGreaterThan(0);
+  expect(after.spent).toBeLessThan(100);
 });
