@@ -11,7 +11,7 @@ import { OPERATOR, keyOf, nameOf } from '../../guard/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { Table } from '../../store/index.ts';
 import { definitionFault, definitionsFault } from '../capabilities/schemas.ts';
-import { openInbox } from '../inbox/inbox.ts';
+import { leftOf, openInbox } from '../inbox/inbox.ts';
 import type { Budget, Inbox } from '../inbox/inbox.ts';
 import { AGENTS_MAX, AGENTS_PER_OWNER_MAX, OFFLINE_MS, WAITING_BYTES_MAX } from '../limits.ts';
 import { healthOf } from './health.ts';
@@ -101,7 +101,7 @@ class NodeAgents implements LocalAgents {
   readonly #components: LocalAgentsComponents;
   readonly #agents = new Map<string, LocalAgent>();
   readonly #budget: Budget;
-  /** Names that are being announced: one at a time. */
+  /** Names that are being announced, or retired: one at a time. */
   readonly #announcing = new Map<string, Promise<unknown>>();
   /** All members hear the digest: without this whoever guesses an agent that is not listed could tell that the guess is right. */
   readonly #secret = randomBytes(SECRET_BYTES);
@@ -151,30 +151,28 @@ class NodeAgents implements LocalAgents {
   async announce(principal: Principal, init: AnnounceInit): Promise<LocalAgent> {
     checkNames(init);
     checkDefinitions(init);
-    const { name } = init;
-    while (this.#announcing.has(name)) await this.#announcing.get(name);
-    const work = this.#announce(principal, init);
-    const settled = work.catch(() => undefined);
-    this.#announcing.set(name, settled);
-    try {
-      return await work;
-    } finally {
-      if (this.#announcing.get(name) === settled) this.#announcing.delete(name);
-    }
+    return this.#inTurn(init.name, () => this.#announce(principal, init));
   }
 
   stopAgent(agent: LocalAgent): Promise<LocalAgent> {
-    return this.#keep({ ...rowOf(agent), stopped: true });
+    const { name } = agent.announcement;
+    return this.#inTurn(name, async () => {
+      if (this.#agents.get(name) !== agent) return agent;
+      return this.#keep({ ...rowOf(agent), stopped: true });
+    });
   }
 
   async retire(agent: LocalAgent): Promise<number> {
     const { name } = agent.announcement;
-    await this.#components.table.delete(AGENT + name);
-    this.#agents.delete(name);
-    this.#sorted = undefined;
-    const dropped = await agent.inbox.drop();
-    this.#redigest();
-    return dropped;
+    return this.#inTurn(name, async () => {
+      // Another has retired it meanwhile, and the name may be somebody else's.
+      if (this.#agents.get(name) !== agent) return 0;
+      const dropped = await agent.inbox.drop([{ key: AGENT + name }]);
+      this.#agents.delete(name);
+      this.#sorted = undefined;
+      this.#redigest();
+      return dropped;
+    });
   }
 
   statusOf({ inbox, seenAt, stopped, hasLeft = false }: LocalAgent): AgentStatus {
@@ -235,6 +233,19 @@ class NodeAgents implements LocalAgents {
 
   close(): void {
     for (const { inbox } of this.#agents.values()) inbox.close();
+  }
+
+  /** Whoever takes a name waits until all that was under that name before is gone. */
+  async #inTurn<T>(name: string, task: () => Promise<T>): Promise<T> {
+    while (this.#announcing.has(name)) await this.#announcing.get(name);
+    const work = task();
+    const settled = work.catch(() => undefined);
+    this.#announcing.set(name, settled);
+    try {
+      return await work;
+    } finally {
+      if (this.#announcing.get(name) === settled) this.#announcing.delete(name);
+    }
   }
 
   async #announce(principal: Principal, init: AnnounceInit): Promise<LocalAgent> {
@@ -301,9 +312,11 @@ class NodeAgents implements LocalAgents {
 
   /** On disk first. */
   async #keep(row: AgentRow): Promise<LocalAgent> {
+    const { table } = this.#components;
     const { name } = row.announcement;
-    await this.#components.table.put(AGENT + name, Buffer.from(JSON.stringify(row)));
     const before = this.#agents.get(name);
+    const left = before === undefined ? await leftOf(table, name) : [];
+    await table.batch([...left, { key: AGENT + name, value: Buffer.from(JSON.stringify(row)) }]);
     if (before === undefined) {
       const made = await this.#open(row, this.#components.clock.now());
       this.#redigest();

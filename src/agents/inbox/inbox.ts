@@ -5,7 +5,7 @@
  */
 import { StarlingError, printable } from '../../core/index.ts';
 import type { Clock } from '../../core/index.ts';
-import type { Table } from '../../store/index.ts';
+import type { Table, Write } from '../../store/index.ts';
 import { HISTORY_MAX, HISTORY_MS, PAGE_BYTES_MAX, WAITING_MAX } from '../limits.ts';
 import { originOf } from './sender.ts';
 import type { AgentMessage } from '../types.ts';
@@ -79,8 +79,11 @@ export interface Inbox {
   withdraw(sender: string, id: string): void;
   /** Calls `changed` for each message that comes, until what it gives is called. */
   watch(changed: () => void, how?: InboxWatch): () => void;
-  /** Forgets everything, on disk too; gives how many messages nobody has read. */
-  drop(): Promise<number>;
+  /**
+   * Forgets everything, on disk too and at once with `more`; gives how many messages nobody has read. What comes from
+   * then on is refused. A disk that refuses leaves all as it was.
+   */
+  drop(more?: readonly Write[]): Promise<number>;
   /** Ends all waits. */
   close(): void;
 }
@@ -118,6 +121,13 @@ export async function openInbox(components: InboxComponents, name: string): Prom
   return inbox;
 }
 
+/** What is left of the inbox of a former agent of that name: it concerns nobody who takes the name later. */
+export async function leftOf(table: Table, name: string): Promise<readonly Write[]> {
+  const left: Write[] = [{ key: READ + name }];
+  for await (const [key] of table.entries(`${MAIL}${name}/`)) left.push({ key });
+  return left;
+}
+
 class AgentInbox implements Inbox {
   readonly #components: InboxComponents;
   readonly #name: string;
@@ -138,6 +148,7 @@ class AgentInbox implements Inbox {
   #acked: number;
   #coming = 0;
   #isClosed = false;
+  #isDropped = false;
   processed = 0;
 
   constructor(components: InboxComponents, name: string, acked: number) {
@@ -171,6 +182,7 @@ class AgentInbox implements Inbox {
   }
 
   async add(incoming: Incoming): Promise<boolean> {
+    if (this.#isDropped) throw retired(this.#name);
     const key = keyIn(incoming.sender, incoming.message.id);
     const known = this.#known.get(key);
     if (known !== undefined) {
@@ -238,12 +250,19 @@ class AgentInbox implements Inbox {
     };
   }
 
-  async drop(): Promise<number> {
+  async drop(more: readonly Write[] = []): Promise<number> {
     const { table } = this.#components;
+    this.#isDropped = true;
+    try {
+      // What is on its way to the disk goes as well: whoever takes the name later must not read it.
+      await this.#turn;
+      await table.batch([...(await leftOf(table, this.#name)), ...more]);
+    } catch (error) {
+      this.#isDropped = false;
+      throw error;
+    }
     const unread = this.waiting;
     this.close();
-    const keys = this.#entries.filter(({ durable }) => durable).map(({ seq }) => this.#keyOf(seq));
-    await table.batch([...keys, READ + this.#name].map((key) => ({ key })));
     this.#remove(0, this.#entries.length);
     return unread;
   }
@@ -368,6 +387,13 @@ class AgentInbox implements Inbox {
 
 function keyIn(sender: string, id: string): string {
   return `${originOf(sender)} ${id}`;
+}
+
+function retired(name: string): StarlingError {
+  return new StarlingError('STARLING_AGENT_UNKNOWN', `agent ${name} is being retired`, {
+    hint: 'see which there are: starling agent list',
+    data: { agentId: name, reason: 'unknown' },
+  });
 }
 
 function full(name: string, why: string): StarlingError {
