@@ -11,8 +11,10 @@ it('weighs at most 80 kB by gzip in all, and names no file that is not there', a
   const names = [...bytes.toString('utf8').matchAll(/(?:src|href)="([^"]+)"/g)].map(
     ([, name = '']) => name,
   );
-  expect(names.toSorted()).toEqual(['app.css', 'app.js', 'icon.svg']);
-  const others = await Promise.all(names.map((name) => files.read(`${PAGE_PATH}${name}`)));
+  expect([...new Set(names)].toSorted()).toEqual(['app.css', 'app.js', 'icon.svg']);
+  const others = await Promise.all(
+    [...new Set(names)].map((name) => files.read(`${PAGE_PATH}${name}`)),
+  );
   const sizes = [gzipped, ...others.map((file) => file.gzipped)].map(({ length }) => length);
   expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(BYTES_MAX);
 });
