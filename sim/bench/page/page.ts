@@ -35,7 +35,7 @@ export interface PageCost {
   /** Share of a core that the node takes with the page closed, and with it open: medians of the rounds. */
   readonly closed: number;
   readonly open: number;
-  /** The median over rounds of what is between them. */
+  /** The median over rounds of what is between them; NaN where the load did not keep its pace. */
   readonly cost: number;
   /** Calls a second meanwhile. */
   readonly perSecond: number;
@@ -224,7 +224,10 @@ async function costOf(page: string, scene: Scene, size: PageSize): Promise<PageC
     page,
     closed: medianOf(({ closed }) => closed),
     open: medianOf(({ open }) => open),
-    cost: medianOf(({ open, closed }) => open - closed),
+    cost:
+      perSecond >= size.callsPerSecond * PACE_LEAST
+        ? medianOf(({ open, closed }) => open - closed)
+        : Number.NaN,
     perSecond,
   };
 }
@@ -239,7 +242,8 @@ async function shareOf(node: NodeProcess, ms: number): Promise<number> {
 }
 
 function judge({ weightKb, paintMs, costs }: Omit<PageFigures, 'bars'>): readonly Bar[] {
-  const dearest = costs.toSorted((a, b) => b.cost - a.cost)[0];
+  const unknown = costs.find(({ cost }) => Number.isNaN(cost));
+  const dearest = unknown ?? costs.toSorted((a, b) => b.cost - a.cost)[0];
   const title = 'page: share of a core of the node, the dearest page';
   return [
     atMost('page: kB by gzip, in all', WEIGHT_MAX_KB, weightKb),
@@ -258,12 +262,13 @@ function render(
   const ms = (value: number): string => (Number.isNaN(value) ? '–' : `${value.toFixed(0)} ms`);
   const quiet = `first paint of ${loads} loads ${ms(paintMs)}, the slowest ${ms(slowestPaintMs)}, the menu ${ms(shownMs)}`;
   const busy = `with ${peers} peers and ${callsPerSecond} calls/s ${ms(busyPaintMs)} and ${ms(busyShownMs)}`;
-  const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
+  const percent = (share: number): string =>
+    Number.isNaN(share) ? '–' : `${(share * 100).toFixed(1)} %`;
   const rows = costs.map(({ page, closed, open, cost, perSecond }) => [
     page,
     percent(closed),
     percent(open),
-    percent(perSecond >= callsPerSecond * PACE_LEAST ? cost : Number.NaN),
+    percent(cost),
     perSecond.toFixed(0),
   ]);
   return `${table([`the node, ${peers} peers`, 'page closed', 'open', 'cost', 'calls/s'], rows)}the page: ${weightKb.toFixed(1)} kB by gzip; ${quiet}; ${busy}\n\n`;
