@@ -159,7 +159,7 @@ class NodeSpreads implements Spreads {
     const name = init.name ?? init.kind;
     const row = orderOf(this.#components, name, init);
     const { row: before, version } = await board.read(name);
-    // Where all nodes have ended what was given up, its name is free.
+    this.#requireEnded(before, row);
     const isFree = before === undefined || before.ended !== undefined;
     if (!isFree || (await board.write(name, row, version)) === undefined) throw alreadySpread(name);
     const parent = this.#parentOf(name);
@@ -167,6 +167,20 @@ class NodeSpreads implements Spreads {
     await this.#settled(name, init.waitMs, signal);
     const view = this.view(name) ?? this.#viewOf(name, row);
     return { agentId: name, status: isThere(view) ? 'running' : 'starting', ...view };
+  }
+
+  /** A node that has not ended its former part yet ends it for the new one, or has to do so first. @throws STARLING_AGENT_TAKEN */
+  #requireEnded(before: SpreadRow | undefined, { claims }: SpreadRow): void {
+    const { done = [] } = before?.ended ?? {};
+    const left = before?.ended === undefined ? [] : before.claims.on;
+    const open = left.filter((node) => !done.includes(node) && !claims.on.includes(node));
+    if (open.length === 0) return;
+    const { membership } = this.#components;
+    const names = open.map((node) => membership.find(node)?.alias ?? node).join(', ');
+    throw new StarlingError('STARLING_AGENT_TAKEN', `'${claims.agent}' has not ended on ${names}`, {
+      hint: 'take another name, spread it over these nodes as well, or wait until they are back',
+      data: { agentId: claims.agent, reason: 'taken' },
+    });
   }
 
   async end(principal: Principal, name: string): Promise<boolean> {

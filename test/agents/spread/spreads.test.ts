@@ -317,6 +317,8 @@ describe('a part', () => {
     expect(await one('alice').spreads.end(OPERATOR, 'coder')).toBe(true);
     await stage.passes(6000);
     expect(counts()).toEqual([0, 0, 1]);
+    // Its part there would be nobody's.
+    await expect(one('alice').spread(['alice'])).rejects.toThrow(/has not ended on carol/);
     await stage.part();
     await stage.passes(20_000);
     expect(counts()).toEqual([0, 0, 0]);
