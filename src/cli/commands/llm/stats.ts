@@ -1,7 +1,7 @@
 /** `starling llm stats` */
 import { amountText } from '../../../core/words/amount-text.ts';
 import { durationText } from '../../../core/time/duration.ts';
-import type { LlmStatsResult, ModelQuality } from '../../../models/types.ts';
+import type { LlmStatsResult, ModelQuality, ModelStats } from '../../../models/types.ts';
 import { withNode } from '../../node/locate-node.ts';
 import { printData, table } from '../../terminal/output.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
@@ -24,7 +24,7 @@ export async function run({ model, limit, ...options }: StatsOptions): Promise<v
     const isMeasured = result.stats.some(({ quality }) => quality !== undefined);
     const rows = result.stats.map((one) => [
       one.model,
-      `${one.caller}${one.onBehalfOf === undefined ? '' : ` for ${one.onBehalfOf}`}${one.task === undefined ? '' : ` (${one.task})`}`,
+      `${one.caller}${behalfText(one)}${one.task === undefined ? '' : ` (${one.task})`}`,
       one.failed === 0 ? `${one.calls}` : `${one.calls} (${one.failed} failed)`,
       `${one.hasEstimates ? '~' : ''}${one.inputTokens} + ${one.outputTokens}`,
       `${one.hasGuessedPrices === true ? '≤ ' : ''}${amountText(one.costMicroUsd, 'usd')}`,
@@ -35,6 +35,14 @@ export async function run({ model, limit, ...options }: StatsOptions): Promise<v
     const head = ['MODEL', 'CALLER', 'CALLS', 'TOKENS IN + OUT', 'COST', 'FIRST', 'WHOLE'];
     return table([...head, ...(isMeasured ? ['QUALITY'] : [])], rows, { flexible: 1, wrap: true });
   });
+}
+
+/** A peer is named with whom it calls for. */
+const SAYS_WHOM = / for (?:its client|the agent)\b/;
+
+/** For whom the caller called, where its name does not say so. */
+function behalfText({ caller, onBehalfOf }: ModelStats): string {
+  return onBehalfOf === undefined || SAYS_WHOM.test(caller) ? '' : ` for ${onBehalfOf}`;
 }
 
 function qualityText({ checks, grades, votes }: ModelQuality = {}): string {
