@@ -130,6 +130,7 @@ class LiveView implements Membership {
       isMember: (peer) => this.#isMember(peer),
       incarnation: () => this.#heartbeats.incarnation,
       askRecords: (peer) => this.#sync.isBehind(peer),
+      tellOwn: (peer) => this.#tell(peer, this.#nextFor(this.#peers.get(peer)?.view)),
       take: (heartbeat, author, bytes, by) => this.#take(heartbeat, author, bytes, by),
     });
     this.#sync = createRecordSync({ ...components, records: ownMesh.records() });

@@ -22,6 +22,8 @@ export interface Hub {
   part(a: PeerId, b: PeerId): void;
   /** False loses a message of gossip. */
   passes: (from: PeerId, to: PeerId, data: Uint8Array) => boolean;
+  /** Whether a frame of that kind is lost on the way. */
+  losesFrame: (kind: string) => boolean;
   /** False: no stream of this protocol can be opened. */
   opens: (protocol: string) => boolean;
   /** Loses the next chunk that `from` writes to `to` on a stream of this protocol; says how many were lost. */
@@ -71,6 +73,7 @@ export function createHub(): Hub {
   };
   const hub: Hub = {
     passes: () => true,
+    losesFrame: () => false,
     opens: () => true,
     loseNext: (from, to, protocol) => {
       const lost = { count: 0 };
@@ -148,7 +151,8 @@ function createHubNetwork(hub: Hub, node: (id: PeerId) => Node, self: Node): Net
       if (!self.links.has(peer)) return false;
       hub.traffic.streamBytes += payload.length;
       setImmediate(() => {
-        if (self.links.has(peer)) node(peer).frames.get(kind)?.(payload, self.id);
+        if (self.links.has(peer) && !hub.losesFrame(kind))
+          node(peer).frames.get(kind)?.(payload, self.id);
       });
       return true;
     },

@@ -58,6 +58,8 @@ export interface RosterComponents {
   readonly incarnation: () => number;
   /** Asks a peer for the records that it has and this node lacks. */
   readonly askRecords: (peer: PeerId) => void;
+  /** Tells a peer this node's own heartbeat: what is told once, when a link opens, may be lost with that link. */
+  readonly tellOwn: (peer: PeerId) => void;
   /** Takes a heartbeat that was passed on; the signature is its author's. */
   readonly take: (heartbeat: Heartbeat, author: PeerId, bytes: Uint8Array, by: PeerId) => void;
   readonly clock: Clock;
@@ -184,14 +186,17 @@ class RosterExchange implements Roster {
 
   /** Sends what the other has not of those that its list is about. */
   #answer(list: Extract<RosterMessage, { readonly t: 'list' }>, from: PeerId): void {
-    const { peers } = this.#components;
+    const { incarnation, network, peers, tellOwn } = this.#components;
     this.#list(from);
     const theirs = new Map(list.entries.map(({ peer, incarnation }) => [peer, incarnation]));
     const missing: PassedHeartbeat[] = [];
+    const isAbout = (peer: PeerId): boolean =>
+      peer > list.after && (list.to === '' || peer <= list.to);
+    const { self } = network;
+    if (isAbout(self) && (theirs.get(self) ?? -1) < incarnation()) tellOwn(from);
     for (const peer of peers.all()) {
       const { peerId } = peer.view;
-      if (!isHere(peer) || peerId === from || peerId <= list.after) continue;
-      if (list.to !== '' && peerId > list.to) continue;
+      if (!isHere(peer) || peerId === from || !isAbout(peerId)) continue;
       if (peer.incarnation <= (theirs.get(peerId) ?? -1)) continue;
       const bytes = signedOf(peer);
       if (bytes !== undefined) missing.push({ peer: peerId, bytes });

@@ -15,7 +15,7 @@ import {
 } from '../../../src/membership/roster/roster-messages.ts';
 import { createHub } from '../../blackboard/hub.ts';
 import type { Hub } from '../../blackboard/hub.ts';
-import { makeView, settle } from '../views.ts';
+import { makeView, pass, settle } from '../views.ts';
 import type { View } from '../views.ts';
 
 const [ALICE, BOB, CAROL, DAVE] = [2, 3, 4, 5].map((seed) =>
@@ -53,6 +53,23 @@ it('is known by all at once who comes in by one of them, and knows all', async (
   expect(known(alice)).toEqual(['bob alive', 'carol alive', 'dave alive']);
   expect(known(dave)).toEqual(['alice alive', 'bob alive', 'carol alive']);
   expect(alice.view.peer(DAVE.peerId)?.address).toBe('/ip4/192.0.2.1/tcp/4');
+});
+
+it('is told again by whomever its list lacks: what is told when a link opens may be lost with that link', async () => {
+  const hub = createHub();
+  const alice = await node(hub, ALICE, 'alice');
+  const bob = await node(hub, BOB, 'bob');
+  hub.passes = () => false;
+  hub.losesFrame = (kind) => kind === 'heartbeat';
+  hub.connect(ALICE.peerId, BOB.peerId);
+  await settle(alice, bob);
+  expect([...known(alice), ...known(bob)]).toEqual([]);
+  hub.losesFrame = () => false;
+  await pass(bob, 2);
+  await pass(alice, 31);
+  await settle(alice, bob);
+  expect(known(alice)).toEqual(['bob alive']);
+  expect(known(bob)).toEqual(['alice alive']);
 });
 
 it('takes nobody’s word for another: a heartbeat without its author’s signature is held against who passes it', async () => {
