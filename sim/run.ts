@@ -2,7 +2,6 @@
  * `starling sim`: N real nodes in one process over loopback, joined by one bootstrap address, with a
  * real MCP server behind some. Every node calls a tool of another and writes to a shared board.
  */
-import { createHash } from 'node:crypto';
 import { mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -17,6 +16,7 @@ import { connectHttp, textOf } from './client.ts';
 import { removeAtExit } from './remove-at-exit.ts';
 import { percentile, renderReport } from './report.ts';
 import type { SimReport } from './report.ts';
+import { seededRandom } from './seeded-random.ts';
 
 export { runDemo } from './demos/demo.ts';
 export { listScenarios, runScenario } from './scenario/run.ts';
@@ -233,14 +233,4 @@ async function until(done: () => boolean | Promise<boolean>): Promise<boolean> {
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
   return true;
-}
-
-/** A seeded source of numbers in [0, 1): SHA-256 in counter mode. */
-function seededRandom(seed: number): () => number {
-  let counter = 0;
-  return () => {
-    const digest = createHash('sha256').update(`${seed}:${counter}`).digest();
-    counter += 1;
-    return digest.readUInt32BE(0) / 2 ** 32;
-  };
 }

@@ -43,12 +43,17 @@ import type {
 import { OPERATOR, attachedClient } from './guard/index.ts';
 import type { Governance, Guard, Link, Principal } from './guard/index.ts';
 import { boxOpenerOf, closeBox } from './identity/index.ts';
+import type { Learning } from './learning/index.ts';
 import type { Membership } from './membership/index.ts';
 import type { Network } from './network/index.ts';
 import type { Base, OpenState } from './open-state.ts';
 import { createCollaborations, createOrchestrations } from './orchestration/index.ts';
 import type { Collaborations, Orchestrations } from './orchestration/index.ts';
-import { createNodeContexts, createThinkingParts } from './node-thinking-parts.ts';
+import {
+  createNodeContexts,
+  createNodeLearning,
+  createThinkingParts,
+} from './node-thinking-parts.ts';
 import type { ThinkingRooms } from './node-thinking-parts.ts';
 import { createSwarms } from './swarms/index.ts';
 import type { Swarms } from './swarms/index.ts';
@@ -60,7 +65,7 @@ const EVENTS_TOPIC = 'events';
 
 /** What agents stand on. */
 export interface AgentRooms
-  extends Pick<RunsComponents, 'config'>, Omit<ThinkingRooms, 'contexts' | 'gateway'> {
+  extends Pick<RunsComponents, 'config'>, Omit<ThinkingRooms, 'contexts' | 'gateway' | 'learning'> {
   readonly governance: Pick<Governance, 'callerRules' | 'guard' | 'sourceZones'>;
   readonly network: Network;
   readonly providers: Pick<Providers, 'lacking'>;
@@ -85,6 +90,7 @@ export function createAgentParts(
 ): {
   readonly agents: Agents;
   readonly contexts: Contexts;
+  readonly learning: Learning;
   readonly memory: AgentMemory;
   readonly remote: RemoteAgents;
   readonly runs: Runs;
@@ -115,10 +121,11 @@ export function createAgentParts(
   const memory = createNodeMemory(state, blackboard, (agent, taint) =>
     runs.running(agent)?.heard(taint),
   );
-  const runs = createNodeRuns(base, state, {
+  const learning = createNodeLearning(base, state, { governance, runs: () => runs });
+  const runs: Runs = createNodeRuns(base, state, {
     ...rooms,
-    memory,
-    ...createThinkingParts(base, state, { ...rooms, contexts }),
+    memory: forgetting(memory, learning),
+    ...createThinkingParts(base, state, { ...rooms, contexts, learning }),
     guard,
     agents,
     startProcess: (start) => gateway().startAgent(start),
@@ -142,8 +149,8 @@ export function createAgentParts(
     random,
     logger: logger.child('tasks'),
   });
-  const together = createSwarmParts(base, state, { ...rooms, agents, runs, tasks });
-  return { agents, contexts, memory, remote, runs, spreads, tasks, ...together };
+  const together = createSwarmParts(base, state, { ...rooms, agents, learning, runs, tasks });
+  return { agents, contexts, learning, memory, remote, runs, spreads, tasks, ...together };
 }
 
 /** Makes the swarms of the node's agents, and what they do by plans. */
@@ -153,12 +160,14 @@ function createSwarmParts(
   {
     agents,
     blackboard,
+    learning,
     membership,
     runs,
     tasks,
     ...rooms
   }: Pick<AgentRooms, 'blackboard' | 'config' | 'funds' | 'membership'> & {
     readonly agents: Agents;
+    readonly learning: Learning;
     readonly runs: Runs;
     readonly tasks: Tasks;
   },
@@ -187,6 +196,10 @@ function createSwarmParts(
     swarms,
     tasks,
     funds: rooms.funds,
+    // Of agents elsewhere nobody here keeps anything.
+    found: async ({ agent, did, ...found }) => {
+      if (did === identity.did) await learning.found(agent, found);
+    },
     table: store.table('plans'),
     principalOf: (key) => runs.callerOf(key) ?? OPERATOR,
     clock,
@@ -204,6 +217,16 @@ function createSwarmParts(
     random,
   });
   return { swarms, orchestrations, collaborations };
+}
+
+/** Whose name is given up has learned nothing any more, either. */
+function forgetting(memory: AgentMemory, learning: Learning): Pick<AgentMemory, 'forget'> {
+  return {
+    async forget(name) {
+      await memory.forget(name);
+      await learning.forgetAgent(name);
+    },
+  };
 }
 
 /** The record of all processes that the node starts: those of servers, and of agents. */

@@ -25,6 +25,7 @@ import type {
 } from './gateway/index.ts';
 import type { RenewalTimer } from './grants/index.ts';
 import type { Governance } from './guard/index.ts';
+import type { Learning } from './learning/index.ts';
 import type { CheckpointExchange, ConductTeller, Membership } from './membership/index.ts';
 import type { InvitationInit, Knocks, Neighbours } from './mesh/index.ts';
 import type { Metrics } from './metrics/index.ts';
@@ -62,6 +63,8 @@ export interface Parts {
   readonly tasks: Tasks;
   /** Conversations of agents. */
   readonly contexts: Contexts;
+  /** What agents of this node have learned. */
+  readonly learning: Learning;
   /** What the agents that this node runs remember. */
   readonly memory: AgentMemory;
   readonly swarms: Swarms;

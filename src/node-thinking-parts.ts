@@ -1,5 +1,5 @@
 /** What agents of a node that think with a model stand on. */
-import type { RunsComponents } from './agents/index.ts';
+import type { Runs, RunsComponents } from './agents/index.ts';
 import type { Blackboard } from './blackboard/index.ts';
 import type { ModelsConfig } from './config/index.ts';
 import { createContexts } from './contexts/index.ts';
@@ -9,6 +9,8 @@ import type { BuiltinTool, Gateway, ToolOrigin } from './gateway/index.ts';
 import { OPERATOR, leastTrusted, scopesCover } from './guard/index.ts';
 import type { Governance, Principal, Zone } from './guard/index.ts';
 import { boxOpenerOf, peerIdFromDid, sealerOf } from './identity/index.ts';
+import { createLearning } from './learning/index.ts';
+import type { Learning } from './learning/index.ts';
 import type { Membership } from './membership/index.ts';
 import { CONTEXT_TOKENS_MIN, modelResource, readModelName } from './models/index.ts';
 import type { Models } from './models/index.ts';
@@ -32,6 +34,7 @@ export interface ThinkingRooms {
   readonly models: () => Models;
   readonly gateway: () => Pick<Gateway, 'innerCaller'>;
   readonly contexts: Contexts;
+  readonly learning: Learning;
 }
 
 /** Makes what keeps the conversations of agents. */
@@ -63,11 +66,30 @@ export function createNodeContexts(
   });
 }
 
+/** Makes what keeps what agents learn; `runs` is made later. */
+export function createNodeLearning(
+  { clock, logger, random }: Pick<Base, 'clock' | 'logger' | 'random'>,
+  { store }: Pick<OpenState, 'store'>,
+  { governance, runs }: Pick<ThinkingRooms, 'governance'> & { readonly runs: () => Runs },
+): Learning {
+  return createLearning({
+    table: store.table('learning'),
+    learners: {
+      find: (name) => runs().learnerOf(name),
+      all: () => runs().learners(),
+    },
+    zoneOf: (principal) => governance.callerRules.of(principal).zone,
+    clock,
+    random,
+    logger: logger.child('learning'),
+  });
+}
+
 /** Makes what starts agents with a model. */
 export function createThinkingParts(
   { clock, config, logger }: Base,
   state: OpenState,
-  { contexts, gateway, governance, modelConfig, models }: ThinkingRooms,
+  { contexts, gateway, governance, learning, modelConfig, models }: ThinkingRooms,
 ): Required<Pick<RunsComponents, 'modelScopes' | 'requireModelThere' | 'startMind'>> {
   const { callerRules, sourceZones } = governance;
   const asking = (): AskComponents =>
@@ -81,6 +103,9 @@ export function createThinkingParts(
         {
           ...asking(),
           contexts,
+          learning,
+          mayAsk: (model, principal) =>
+            scopesOf({ models: models(), modelConfig }, model, principal).length > 0,
           zoneOfCaller: (principal) => callerRules.of(principal).zone,
           contextTokensOf: (model, principal) =>
             contextTokensOf({ models: models(), modelConfig }, model, principal),
@@ -138,7 +163,7 @@ export function createOriginZones(
 export function createAskTools(
   { clock, config }: Pick<Base, 'clock' | 'config'>,
   state: Pick<OpenState, 'ownMesh'>,
-  { gateway, governance, models }: Omit<ThinkingRooms, 'contexts' | 'modelConfig'>,
+  { gateway, governance, models }: Omit<ThinkingRooms, 'contexts' | 'learning' | 'modelConfig'>,
 ): readonly BuiltinTool[] {
   const { sourceZones } = governance;
   const init = { clock, messageBytes: config.limits.messageBytes };

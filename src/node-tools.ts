@@ -31,6 +31,7 @@ import { dashboardTools } from './dashboard/index.ts';
 import type { Funds } from './budget/index.ts';
 import type { Principal } from './guard/index.ts';
 import type { BuiltinTool, Gateway, Upstreams } from './gateway/index.ts';
+import { learnTools } from './learning/index.ts';
 import type { Base, OpenState } from './open-state.ts';
 import { metricsTools } from './metrics/index.ts';
 import type { Metrics } from './metrics/index.ts';
@@ -51,6 +52,7 @@ type ToolRooms = Pick<
   | 'spreads'
   | 'tasks'
   | 'contexts'
+  | 'learning'
   | 'memory'
   | 'swarms'
   | 'collaborations'
@@ -168,14 +170,15 @@ function boardsTools(
   return boardRoomTools({ ...base, blackboard, membership, rights: rightsOf(store), ownMemory });
 }
 
-/** The tools of what agents and others have said to each other, and of what agents propose to the operator. */
+/** The tools of what agents and others have said to each other, of what agents have learned, and of what they propose to the operator. */
 function conversationTools(
   { clock, config }: Base,
-  { contexts, membership, models, proposals, runs }: ToolRooms,
+  { contexts, learning, membership, models, proposals, runs }: ToolRooms,
 ): readonly BuiltinTool[] {
   const didOf = (peer: string): Did => audienceOf(membership, peer);
   return [
     ...contextTools({ contexts, models, didOf, clock }, config.limits),
+    ...learnTools({ learning, learners: { all: () => runs.learners() } }),
     ...nodeProposalTools({ config }, { proposals, runs }),
   ];
 }

@@ -31,6 +31,9 @@ export type { BudgetView, Books } from './budget/index.ts';
 // A replica of a board, without disk and network.
 export { createBoardDocument } from './blackboard/index.ts';
 export type { BoardDocument } from './blackboard/index.ts';
+// What agents learn, and how a way is chosen, without any agent.
+export { NO_FIGURES, chooseWay, createLearning, withDeed } from './learning/index.ts';
+export type { Learner, Learning, WorkFigures } from './learning/index.ts';
 // What counts calls, and writes the text of a scrape.
 export { createMetrics, createMetricsRegistry } from './metrics/index.ts';
 export { joinMesh } from './mesh/index.ts';

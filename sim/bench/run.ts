@@ -1,13 +1,14 @@
 /**
- * `npm run bench [-- mesh|gateway|guard|metrics|budget|hostile|scale|board|agents|tasks|models|page] [--quick] [--json] [--check] [--record]`: without a part, all of
+ * `npm run bench [-- mesh|gateway|guard|metrics|budget|hostile|scale|board|agents|tasks|models|page|learn] [--quick] [--json] [--check] [--record]`: without a part, all of
  * them. Tables for people, or one JSON object; with `--check` the exit code is 1 when a bar is not
- * cleared; `--record` writes the tables to `sim/RESULTS.md`, `budget`, `hostile`, `scale`, `board`, `agents`, `tasks`, `models` and `page` to sections of their own; `--quick` runs
+ * cleared; `--record` writes the tables to `sim/RESULTS.md`, `budget`, `hostile`, `scale`, `board`, `agents`, `tasks`, `models`, `page` and `learn` to sections of their own; `--quick` runs
  * everything of ours once and shortly, without bars. `--only <attack>` has `hostile` run that attack alone;
  * `--nodes N` has `scale` measure so many, `--only one-process|processes|cuts` that alone, and `--long` has its busy
  * loops run for five minutes; `--only peers|newcomer|overwrites|strong` has `board` measure that alone,
  * `--only runs` has it run nodes that are killed and cut off (with `--seeds N` and `--first M` so many seeds from M on),
  * `--only planted` such runs with faults planted in them, which they must find,
  * `--only costs|newcomer|parallel|cuts` has `budget` measure that,
+ * `--only ways|experiences` has `learn`, and
  * `--only times|cpu|failures|cache|crowd` has `models`, whose crowd asks for 20 s, and with `--long` for ten minutes,
  * `--only requests|starts|idle|hogs|queue|choosing` has `agents`, and `--only faults|awards|rates` has `tasks`; `--seeds N`,
  * `--first M` and `--tasks K` have it run so many seeds from M on, of so many tasks.
@@ -22,6 +23,7 @@ import { benchBudget } from './budget/budget.ts';
 import { benchGateway } from './gateway.ts';
 import { benchGuard } from './guard.ts';
 import { benchHostile } from './hostile.ts';
+import { benchLearn } from './learn/learn.ts';
 import { benchMesh } from './mesh.ts';
 import { benchMetrics } from './metrics.ts';
 import { benchModels } from './models/models.ts';
@@ -41,6 +43,7 @@ const OWN_SECTIONS: readonly string[] = [
   'tasks',
   'models',
   'page',
+  'learn',
 ];
 /** What `board` does only where that is asked for, which is recorded by itself, too. */
 const LONG_OF_BOARD: readonly string[] = ['runs', 'planted'];
@@ -59,6 +62,7 @@ parts: ${PARTS.join(', ')}
                    board: peers, newcomer, overwrites, strong, runs, planted;
                    budget: costs, newcomer, parallel, cuts;
                    models: times, cpu, failures, cache, crowd;
+                   learn: ways, experiences;
                    agents: requests, starts, idle, hogs, queue, choosing;
                    tasks: faults, awards, rates (may be repeated)
   --long           scale: busy loops for five minutes; models: a crowd for ten
@@ -96,7 +100,7 @@ if (unknown !== undefined) {
   process.exitCode = 2;
 } else if (values.record && !isWhole()) {
   process.stderr.write(
-    'only the whole benchmark is recorded, or the whole of budget, hostile, scale, board, agents, tasks, models or page: leave out other parts, --only, --nodes, --seeds, --tasks and --quick\n',
+    'only the whole benchmark is recorded, or the whole of budget, hostile, scale, board, agents, tasks, models, page or learn: leave out other parts, --only, --nodes, --seeds, --tasks and --quick\n',
   );
   process.exitCode = 2;
 } else await run(positionals.length === 0 ? PARTS : positionals);
@@ -136,6 +140,7 @@ async function run(parts: readonly string[]): Promise<void> {
     'bench tasks': [] as string[],
     'bench models': [] as string[],
     'bench page': [] as string[],
+    'bench learn': [] as string[],
   };
   const progress = createWorkProgress();
   const printTo =
@@ -187,6 +192,9 @@ async function run(parts: readonly string[]): Promise<void> {
     ? await benchModels(withCrowd(size.models), values.only, printTo('bench models'))
     : undefined;
   const page = isPart('page') ? await benchPage(size.page, printTo('bench page')) : undefined;
+  const learn = isPart('learn')
+    ? await benchLearn(size.learn, values.only, printTo('bench learn'))
+    : undefined;
   progress.done();
   const figures = {
     mesh,
@@ -201,6 +209,7 @@ async function run(parts: readonly string[]): Promise<void> {
     tasks,
     models,
     page,
+    learn,
   };
   if (values.json) process.stdout.write(`${JSON.stringify(figures)}\n`);
   const bars = Object.values(figures).flatMap((part): readonly Bar[] =>

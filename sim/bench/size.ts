@@ -200,6 +200,16 @@ export interface ModelsSize {
   readonly withPeer: boolean;
 }
 
+/** How learning is measured. */
+export interface LearnSize {
+  /** Worlds in which ways are chosen: seeds, and messages of each. */
+  readonly seeds: number;
+  readonly messages: number;
+  /** Mixes of tickets: seeds, and tickets of each. */
+  readonly taskSeeds: number;
+  readonly tasks: number;
+}
+
 /** The whole benchmark. */
 export interface BenchSize {
   readonly mesh: MeshSize;
@@ -214,6 +224,7 @@ export interface BenchSize {
   readonly tasks: TasksSize;
   readonly models: ModelsSize;
   readonly page: PageSize;
+  readonly learn: LearnSize;
 }
 
 /** What `npm run bench` does. */
@@ -299,6 +310,7 @@ export const FULL: BenchSize = {
     crowdMs: 20_000,
     withPeer: true,
   },
+  learn: { seeds: 100, messages: 400, taskSeeds: 20, tasks: 40 },
   hostile: { rounds: 3, roundMs: 1500, marginMs: 300, warmUpMs: 4000, attacks: [] },
   scale: {
     oneProcess: [3, 10, 25, 50, 200],
@@ -401,6 +413,7 @@ export const QUICK: BenchSize = {
     crowdMs: 100,
     withPeer: false,
   },
+  learn: { seeds: 2, messages: 40, taskSeeds: 2, tasks: 6 },
   hostile: { rounds: 1, roundMs: 20, marginMs: 20, warmUpMs: 0, attacks: ['ping-streams'] },
   page: { loads: 0, peers: 0, callsPerSecond: 0, pages: [], rounds: 0, roundMs: 0 },
 };

@@ -31,7 +31,7 @@ export { SHIPPED_KINDS } from './run/shipped-kinds.ts';
 export { createAgentMemory } from './run/agent-memory.ts';
 export type { AgentMemory } from './run/agent-memory.ts';
 export { createRuns } from './run/runs.ts';
-export type { LogsInit, Runs, RunsComponents, SpawnInit } from './run/types.ts';
+export type { Learner, LogsInit, Runs, RunsComponents, SpawnInit } from './run/types.ts';
 export type { MindStart } from './run/run-agent.ts';
 export { runTools } from './run/tools.ts';
 export { createSpreads } from './spread/spreads.ts';

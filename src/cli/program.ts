@@ -39,6 +39,7 @@ import { addSecret } from './groups/rights/secret.ts';
 import { addSim } from './groups/mesh/sim.ts';
 import { addBudget } from './groups/rights/budget.ts';
 import { addContext } from './groups/agents/context.ts';
+import { addLearn } from './groups/agents/learn.ts';
 import { addSwarm } from './groups/agents/swarm.ts';
 import { addTask } from './groups/agents/task.ts';
 import { addAsk, addCall, addRequest, addTools, addTrace } from './groups/servers/tools.ts';
@@ -77,6 +78,7 @@ const IN_ORDER = [
   addTask,
   addBudget,
   addContext,
+  addLearn,
   addSwarm,
   addBroadcast,
   addEvents,

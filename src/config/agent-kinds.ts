@@ -3,7 +3,7 @@ import type { Secret } from '../core/index.ts';
 import type { WrittenKind } from './schema/agents-schema.ts';
 import { readEntry } from './servers/mcp-servers.ts';
 import type { ReadServersInit } from './servers/mcp-servers.ts';
-import type { AgentKind, AgentMind } from './types.ts';
+import type { AgentKind, AgentMind, LearningSettings } from './types.ts';
 
 /** The kinds, each read by itself: one that can't be used says why when somebody spawns it. */
 export function readAgentKinds(
@@ -70,13 +70,20 @@ function sharedOf({
   };
 }
 
-function mindOf({ model = '', instructions, prompt, steps }: WrittenKind): AgentMind {
+function mindOf({ learning, model = '', instructions, prompt, steps }: WrittenKind): AgentMind {
   return {
     model,
     steps,
-    ...(instructions === undefined ? {} : { instructions }),
-    ...(prompt === undefined ? {} : { prompt }),
+    ...given({ instructions, prompt }),
+    ...(learning === undefined ? {} : { learning: learningOf(learning) }),
   };
+}
+
+function learningOf(written: NonNullable<WrittenKind['learning']>): LearningSettings {
+  const ways = Object.entries(written.ways).map(([name, way]) => [name, given(way)] as const);
+  // What a JSON file has is JSON.
+  const answers = written.answers as LearningSettings['answers'];
+  return { ...written, ways: Object.fromEntries(ways), answers };
 }
 
 /** The kinds with their secrets from `bind`. */
@@ -94,6 +101,14 @@ export function mapKindSecrets(
       return [name, { ...kind, server: { ...server, env } }];
     }),
   );
+}
+
+/** Those members that are there. */
+function given<T extends object>(
+  values: T,
+): { readonly [Key in keyof T]?: Exclude<T[Key], undefined> } {
+  const there = Object.entries(values).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(there) as { [Key in keyof T]?: Exclude<T[Key], undefined> };
 }
 
 function present(values: Readonly<Record<string, unknown>>): Record<string, unknown> {

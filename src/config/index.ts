@@ -41,6 +41,7 @@ export type {
   HttpOAuth,
   HttpServer,
   HttpTls,
+  LearningSettings,
   McpServer,
   MinuteLimits,
   ModelApi,

@@ -1,5 +1,5 @@
 /** The node's configuration after file, environment and flags are merged: frozen, complete. */
-import type { Secret } from '../core/index.ts';
+import type { JsonObject, Secret } from '../core/index.ts';
 
 /** Who is kept, as the standard names it (OpenTelemetry, `OTEL_TRACES_SAMPLER`). */
 export const SAMPLERS = [
@@ -169,6 +169,24 @@ export interface AgentMind {
   readonly prompt?: string;
   /** How often the model is asked for one message, at the most. */
   readonly steps: number;
+  /** Absent: its agents learn nothing. */
+  readonly learning?: LearningSettings;
+}
+
+/** One way in which agents of a kind may deal with a message; what it does not name is as the kind says. */
+export type AgentWay = Partial<Omit<AgentMind, 'learning'>>;
+
+/** How agents of a kind learn. */
+export interface LearningSettings {
+  /** By name: which of them is taken is learned. None: only what came of things is remembered. */
+  readonly ways: Readonly<Record<string, AgentWay>>;
+  /** How much what a way costs, and how long it takes, count against its success, 0 to 1 each. */
+  readonly cost: number;
+  readonly time: number;
+  /** By capability, or `message` for a message that names none: the JSON Schema that an answer has to fit. */
+  readonly answers: Readonly<Record<string, JsonObject>>;
+  /** How many experiences the model is reminded of, at the most. */
+  readonly experiences: number;
 }
 
 /** A kind of agents that the node may run. */

@@ -49,6 +49,7 @@ export { AMOUNT_MAX, amountText, amountWord, readLimit } from './words/amount-te
 export type { Amount, AmountLimit, CountedUnit } from './words/amount-text.ts';
 export { argumentWords } from './words/argument-words.ts';
 export { ID_PART_WORDS, meantById, noSuchId } from './words/id-parts.ts';
+export { searchWords, stemOf } from './words/search-words.ts';
 export { shellWord } from './words/shell-word.ts';
 export { givenText, limitName, limitText, limitsText } from './words/limit-words.ts';
 export { plainResource, rightText } from './words/right-words.ts';

@@ -345,6 +345,8 @@ export interface AgentProcess {
    * @throws STARLING_AGENT_FAILED, STARLING_UPSTREAM_UNAVAILABLE, STARLING_TIMEOUT
    */
   deliver(message: JsonObject, timeoutMs: number, sender: string): Promise<Json>;
+  /** What it takes in of messages that it has dealt with; undefined where there is nothing. Never rejects. */
+  learned?(): Promise<void> | undefined;
   /** Ends it, by force where it takes too long. */
   close(): Promise<void>;
 }

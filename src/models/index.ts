@@ -13,7 +13,7 @@ export type { MixQuestion, MixTier } from './replay/mix.ts';
 export { KEPT, SAVED, replayMix } from './replay/replay.ts';
 export type { ClassReport, ReplayReport, Way } from './replay/replay.ts';
 export { createSyntheticMix } from './replay/synthetic-mix.ts';
-export { priceOf } from './prices/price-table.ts';
+export { costOfUsage, priceOf } from './prices/price-table.ts';
 export { readSaid } from './routing/said.ts';
 export { createRouter } from './routing/router.ts';
 export { createSampling } from './sampling/sampling.ts';

@@ -5,10 +5,13 @@
  */
 import { backoffMs, messageOf, pause } from '../core/index.ts';
 import type { Json, Logger, Random } from '../core/index.ts';
+import { senderKey } from '../agents/index.ts';
 import type { Principal } from '../guard/index.ts';
 import type { Swarms } from '../swarms/index.ts';
 import { chooseCrew } from './crew.ts';
 import type { Chosen, CrewComponents } from './crew.ts';
+import { foundIn } from './found.ts';
+import type { FoundOfSeat } from './found.ts';
 import { lastOfPlaces, verdictOf } from './verdict.ts';
 import type { Verdict } from './verdict.ts';
 import { REPLANS_MAX, TRIES_MAX } from './limits.ts';
@@ -21,6 +24,8 @@ import type { Phase, PhaseRow, PlanState, SeatRow } from './types.ts';
 /** What conducting takes. */
 export interface ConductorComponents extends CrewComponents, MemberTaskComponents {
   readonly swarms: Swarms;
+  /** Hears what a vote or a check has found of somebody's result. */
+  readonly found?: (found: FoundOfSeat & { readonly sender: string }) => Promise<void>;
   readonly random: Random;
   readonly logger: Logger;
 }
@@ -179,6 +184,7 @@ export class Conductor {
       });
       const verdict = await this.#round(phase, round);
       if (verdict === undefined) return;
+      await this.#found(phase, verdict);
       if ('result' in verdict && verdict.rejected === undefined) {
         const { result, vote } = verdict;
         const { error: _, ...row } = this.#row(name);
@@ -203,6 +209,18 @@ export class Conductor {
         isLast ? { ...shown, status: 'failed', endedAt: clock.now() } : shown,
       );
       if (isLast) return;
+    }
+  }
+
+  /** Each agent whose work was found right or wrong may learn of it. */
+  async #found(phase: Phase, verdict: Verdict): Promise<void> {
+    const { found, logger } = this.#components;
+    if (found === undefined) return;
+    const sender = senderKey(this.#init.principal());
+    for (const one of foundIn(phase, verdict, (name) => this.#row(name))) {
+      await found({ ...one, sender }).catch((error: unknown) =>
+        logger.warn({ error: messageOf(error) }, 'an agent was not told how its task went'),
+      );
     }
   }
 

@@ -29,6 +29,8 @@ export interface OpenSteps extends StepLog {
   close(): void;
 }
 
+/** What stays of a thought that has ended, besides its answer. */
+const STAY: ReadonlySet<Step['kind']> = new Set(['begun', 'chosen']);
 const STEP_DIGITS = 6;
 const MARK_BYTES = 8;
 
@@ -74,7 +76,8 @@ async function readThought(
     async add(step) {
       const value = Buffer.from(JSON.stringify(step));
       // Of what has ended the answer is enough: results fill a disk, and are read again with each new thought.
-      const between = step.kind === 'answered' ? steps.slice(1).map((_, at) => at + 1) : [];
+      const between =
+        step.kind === 'answered' ? steps.flatMap(({ kind }, at) => (STAY.has(kind) ? [] : at)) : [];
       const keyOf = (at: number): string => `${prefix}${String(at).padStart(STEP_DIGITS, '0')}`;
       await table.batch([
         { key: keyOf(steps.length), value },

@@ -1,6 +1,7 @@
 /** What a thought is made of: the steps by which an agent with a model deals with one message. */
 import type { JsonObject } from '../core/index.ts';
 import type { Zone } from '../guard/index.ts';
+import type { Beginning } from '../learning/index.ts';
 
 /** A call that a model wants. */
 export interface WantedCall {
@@ -23,6 +24,8 @@ export interface ToolOutcome {
 export type Step =
   /** `mark` stands before and behind what is data, and is known to nobody else. */
   | { readonly kind: 'begun'; readonly digest: string; readonly mark: string; readonly at: number }
+  /** How the thought goes on, where its agent learns: the same way and the same words after the node ended in between. */
+  | { readonly kind: 'chosen'; readonly beginning: Beginning }
   | { readonly kind: 'said'; readonly text: string; readonly calls: readonly WantedCall[] }
   /** The call goes out now: from here on it may have happened. */
   | { readonly kind: 'calling'; readonly call: string }
@@ -77,6 +80,8 @@ export interface Thought {
   readonly steps: number;
   readonly inputTokens: number;
   readonly outputTokens: number;
+  /** Micro-dollars, by list price; absent where that of a turn is not known, or a turn was before the node ended. */
+  readonly costMicroUsd?: number;
 }
 
 /** What a model means to do for a question: what `ask` gives without `tools`. */

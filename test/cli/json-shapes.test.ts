@@ -8,9 +8,8 @@ import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
 import type { Command } from 'commander';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { attach } from '../../src/cli/node/client.ts';
 import { buildProgram } from '../../src/cli/program.ts';
 import { noteNode } from '../../src/config/known-nodes.ts';
@@ -21,10 +20,9 @@ import { showCard } from '../agents/a2a/shown-card.ts';
 import { serving, startFakeNode } from './fake-node.ts';
 import { withProposals } from './proposals-printed.ts';
 import { startVendor } from '../models/fake-vendor.ts';
+import { shapeOf } from './json-shape.ts';
+import type { Shape } from './json-shape.ts';
 import { run, start } from './support.ts';
-
-/** A type as a word; of an object the shape of each key, of a list the different shapes in it. */
-type Shape = string | readonly Shape[] | { readonly [key: string]: Shape };
 
 const GOLDEN = resolve(import.meta.dirname, '../golden/json-shapes.json');
 /** By the words of the command. */
@@ -95,6 +93,7 @@ async function aliceIn(memory: MemoryNetwork, root: string): Promise<StarlingNod
       kinds: {
         // Without a sandbox on every machine: the answer says by what files are bounded.
         echo: { command: process.execPath, args: [WORKER], protocol: 'lines', sandbox: false },
+        learner: { model: 'gpu/qwen', learning: { ways: { plain: {}, short: { steps: 2 } } } },
       },
     },
     mcpServers: {
@@ -305,6 +304,32 @@ async function withModels(at: readonly string[]): Promise<void> {
   await keep('grant propose', 'let bob', '--model', 'gpu/proposes', ...at);
   await keep('ask', 'why', '--model', 'gpu/plans', ...at);
   await withContext(at);
+  await withLearner(at);
+}
+
+/** Of one message, which is graded before all is forgotten. */
+async function withLearner(at: readonly string[]): Promise<void> {
+  await run('agent', 'spawn', 'learner', ...at);
+  const { stdout } = await run(
+    'agent',
+    'message',
+    'learner',
+    'hello',
+    '--type',
+    'query',
+    '--json',
+    ...at,
+  );
+  const { messageId } = JSON.parse(stdout) as { messageId: string };
+  // It learns a moment after its answer.
+  await vi.waitFor(async () => {
+    const { stdout: known } = await run('learn', 'stats', 'learner', ...at);
+    expect(known).toContain(messageId);
+  }, 20_000);
+  await keep('learn grade', 'learner', messageId, 'success', '--feedback', 'well done', ...at);
+  await keep('learn stats', ...at);
+  await keep('learn forget', 'learner', ...at);
+  await run('agent', 'stop', 'learner', ...at);
 }
 
 /** Of one conversation, which is shown to bob before it is deleted. */
@@ -529,48 +554,6 @@ async function thatGoOn(root: string, alice: StarlingNode): Promise<void> {
   await Promise.all(writes);
   client.close();
   await keep('identity rotate', '--state', third);
-}
-
-/** The shape of a value. Keys that are names (of peers, servers, keys) become `<name>`. */
-function shapeOf(value: unknown): Shape {
-  if (value === null) return 'null';
-  if (Array.isArray(value)) return value.length === 0 ? [] : [value.map(shapeOf).reduce(merged)];
-  if (typeof value !== 'object') return typeof value;
-  const entries = Object.entries(value).map(([key, below]): [string, Shape] => [
-    /^\w{1,20}$/.test(key) ? key : '<name>',
-    // By what something is enforced differs from machine to machine.
-    key === 'enforcedBy' ? typeof below : shapeOf(below),
-  ]);
-  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
-}
-
-/** One shape for two items of a list: a key that only one of them has ends in `?`. */
-function merged(one: Shape, other: Shape): Shape {
-  if (isDeepStrictEqual(one, other)) return one;
-  if (isList(one) && isList(other)) {
-    const [[first], [second]] = [one, other];
-    if (first === undefined || second === undefined) return first === undefined ? other : one;
-    return [merged(first, second)];
-  }
-  if (typeof one === 'string' || typeof other === 'string' || isList(one) || isList(other)) {
-    return [one, other].map((shape) => JSON.stringify(shape)).join(' | ');
-  }
-  const plain = (key: string): string => key.replace(/\?$/, '');
-  const keys = [...new Set([...Object.keys(one), ...Object.keys(other)].map(plain))].sort();
-  return Object.fromEntries(
-    keys.map((key): [string, Shape] => {
-      const both = [one, other].map((shape) => shape[key] ?? shape[`${key}?`]);
-      const [first, second] = both;
-      const isAlways = key in one && key in other;
-      const shape =
-        first !== undefined && second !== undefined ? merged(first, second) : (first ?? second);
-      return [isAlways ? key : `${key}?`, shape ?? 'undefined'];
-    }),
-  );
-}
-
-function isList(shape: Shape): shape is readonly Shape[] {
-  return Array.isArray(shape);
 }
 
 function commandsOf(command: Command, before: readonly string[] = []): string[] {

@@ -13,7 +13,7 @@ const SRC = resolve(import.meta.dirname, '../../src');
 
 /** Words that only hold commands together. */
 const GROUPS =
-  'grant policy identity key pin audit board budget agent capability context task swarm secret service model llm'.split(
+  'grant policy identity key pin audit board budget agent capability context learn task swarm secret service model llm'.split(
     ' ',
   );
 /** Words of every command that can be run. */
@@ -180,6 +180,7 @@ it('the entry statically imports commander, what shuts the debugger and single f
     'cli/groups/agents/capability.ts',
     'cli/groups/agents/context.ts',
     'cli/groups/agents/events.ts',
+    'cli/groups/agents/learn.ts',
     'cli/groups/agents/model.ts',
     'cli/groups/agents/swarm.ts',
     'cli/groups/agents/task.ts',

@@ -13,6 +13,7 @@ import { RECLAIM_STEPS, budgetSteps } from './examples/budget-steps.ts';
 import { lookSteps } from './examples/look-steps.ts';
 import { modelSteps } from './examples/model-steps.ts';
 import { proposalSteps } from './examples/proposal-steps.ts';
+import { LEARNER } from './examples/learn-steps.ts';
 import { swarmSteps } from './examples/swarm-steps.ts';
 import { taskSteps } from './examples/task-steps.ts';
 import type { Put, Step } from './examples/step.ts';
@@ -515,7 +516,7 @@ beforeAll(async () => {
     sums: SERVERS.toolbox(),
     git: changing(),
   };
-  const kinds = { echo: ECHO, healer: HEALER };
+  const kinds = { echo: ECHO, healer: HEALER, learner: LEARNER };
   const agents = { unconfined: true, kinds, events: { board: 'told' } };
   alice = await world.start('alice', { config: { mcpServers, agents, mdns: true } });
   [bob, open] = await Promise.all([

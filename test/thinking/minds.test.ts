@@ -47,6 +47,7 @@ it('a command that takes too long fails alone: no process hangs that would have 
       senders: () => [],
       heard: () => undefined,
       asks: OPERATOR,
+      capabilities: [],
       wrote: () => undefined,
       signal: new AbortController().signal,
     },

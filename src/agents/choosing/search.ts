@@ -1,12 +1,9 @@
 /** Capabilities that are like what somebody says in words: BM25 over names, what is said of them, tags and kinds. */
 import MiniSearch from 'minisearch';
+import { searchWords, stemOf } from '../../core/index.ts';
 import { DESCRIPTION_MAX } from '../limits.ts';
 import type { AgentView } from '../types.ts';
 
-/** What words of a text are: runs of letters and digits. */
-const BETWEEN = /[^\p{L}\p{N}]+/u;
-/** Endings of one word. */
-const ENDING = /(?:isation|ization|ising|izing|ises|izes|ised|ized|ise|ize|ing|ed|es|s)$/;
 /** Words that are read of a text. */
 const WORDS_MAX = 64;
 
@@ -14,7 +11,7 @@ const WORDS_MAX = 64;
 export function capabilitiesLike(agents: readonly AgentView[], like: string): readonly string[] {
   const index = new MiniSearch<{ id: string; name: string; about: string }>({
     fields: ['name', 'about'],
-    tokenize: wordsOf,
+    tokenize: (text) => searchWords(text, WORDS_MAX),
     processTerm: (word) => stemOf(word),
     searchOptions: { boost: { name: 2 }, prefix: (word) => word.length > 3, fuzzy: 0 },
   });
@@ -41,20 +38,4 @@ function described(agents: readonly AgentView[]): ReadonlyMap<string, ReadonlySe
     }
   }
   return said;
-}
-
-function wordsOf(text: string): string[] {
-  return text
-    .replaceAll(/(\p{Ll})(\p{Lu})/gu, '$1 $2')
-    .toLowerCase()
-    .split(BETWEEN)
-    .filter((word) => word !== '')
-    .slice(0, WORDS_MAX);
-}
-
-/** British and American endings, and plurals, are one word. */
-function stemOf(word: string): string {
-  if (word.length < 4) return word;
-  const stem = word.length < 5 ? word : word.replace(ENDING, '');
-  return stem.replace(/e$/, '');
 }

@@ -3,6 +3,7 @@ import type { AgentKind, AgentMind, Config } from '../../config/index.ts';
 import { StarlingError } from '../../core/index.ts';
 import { OPERATOR, keyOf } from '../../guard/index.ts';
 import type { Principal } from '../../guard/index.ts';
+import { definitionFault } from '../capabilities/schemas.ts';
 import { planLimits } from './process-limits.ts';
 import type { LimitMeans, LimitPlan } from './process-limits.ts';
 import type { RunnableKind, RunRow } from './rows.ts';
@@ -66,7 +67,9 @@ export function findKind(
     if (kind.server === undefined) throw failedKind(name, kind.problems);
     return { kind, isShipped: false };
   }
-  const thinks = { ...kind.thinks, ...wanted };
+  const thinks = withWanted(kind.thinks, wanted);
+  const faults = answerFaults(thinks);
+  if (faults.length > 0) throw failedKind(name, faults);
   if (thinks.model === '') {
     throw new StarlingError('STARLING_USAGE', `the kind '${name}' has no model to think with`, {
       hint: `name one: starling agent spawn ${name} --model <provider>/<model>; see: starling model list`,
@@ -76,7 +79,7 @@ export function findKind(
 }
 
 /** The scopes by which an agent of `spawner` asks its model. @throws STARLING_CALL_REFUSED */
-export function requireModel(
+function requireModel(
   { modelScopes }: PrepareComponents,
   model: string,
   spawner: Principal,
@@ -88,6 +91,41 @@ export function requireModel(
     `no agent with the model '${model.slice(0, 300)}': there is none of that name that its spawner may use`,
     { hint: 'see which there are: starling model list', data: { reason: 'model' } },
   );
+}
+
+/** The scopes of the model, and of those of its ways: a way whose model the spawner has not is never taken. */
+export function requireModels(
+  components: PrepareComponents,
+  { learning, model }: AgentMind,
+  spawner: Principal,
+): readonly string[] {
+  const main = requireModel(components, model, spawner);
+  const others = Object.values(learning?.ways ?? {}).flatMap(({ model: other }) =>
+    other === undefined ? [] : (components.modelScopes?.(other, spawner) ?? []),
+  );
+  return [...new Set([...main, ...others])];
+}
+
+/** What a spawner has named, no way names otherwise. */
+function withWanted(thinks: AgentMind, wanted: WantedMind): AgentMind {
+  const { learning } = thinks;
+  const merged = { ...thinks, ...wanted };
+  if (learning === undefined) return merged;
+  const ways = Object.entries(learning.ways).filter(([, way]) => {
+    const isOtherModel = wanted.model !== undefined && way.model !== undefined;
+    const isOtherPrompt =
+      wanted.prompt !== undefined && (way.prompt !== undefined || way.instructions !== undefined);
+    return !isOtherModel && !isOtherPrompt;
+  });
+  return { ...merged, learning: { ...learning, ways: Object.fromEntries(ways) } };
+}
+
+/** Why a schema of answers can't be used, if so: what is not checked would count as a success. */
+function answerFaults({ learning }: AgentMind): readonly string[] {
+  return Object.entries(learning?.answers ?? {}).flatMap(([work, output]) => {
+    const fault = definitionFault({ output });
+    return fault === undefined ? [] : [`learning.answers.${work}: ${fault}`];
+  });
 }
 
 /** Finds all that `row` needs. `turn` spreads agents over the cores. @throws as `Runs.spawn` */
@@ -103,7 +141,7 @@ export async function prepare(
     const isOperators = row.owner === keyOf(OPERATOR);
     const modelScopes =
       row.thinks === undefined || isOperators
-        ? requireModel(components, thinks.model, OPERATOR)
+        ? requireModels(components, thinks, OPERATOR)
         : row.thinks.scopes;
     return { kind: { ...kind, mind: { ...thinks, scopes: modelScopes } }, limits: NO_LIMITS };
   }

@@ -1,6 +1,13 @@
 /** One process of an agent: started, watched, started again within its intensity, and ended. */
 import type { Worker } from '../inbox/mailbox.ts';
-import { StarlingError, createScope, sleep, toStarlingError } from '../../core/index.ts';
+import {
+  StarlingError,
+  createScope,
+  settledWithin,
+  sleep,
+  toStarlingError,
+  unawaited,
+} from '../../core/index.ts';
 import type { Clock, Json, JsonObject, Logger, Random, Scope } from '../../core/index.ts';
 import type { AgentProcess } from '../../gateway/index.ts';
 import type { RunState } from '../types.ts';
@@ -39,6 +46,9 @@ export interface Replica extends Worker {
   /** Ends it for good. */
   stop(): Promise<void>;
 }
+
+/** How long what is learned of one message keeps its process from counting as free. */
+const LEARN_MS = 5000;
 
 /** Makes one process; `start` starts it. */
 export function createReplica(
@@ -99,8 +109,7 @@ class WatchedReplica implements Replica {
   async deliver(message: JsonObject, timeoutMs: number, sender: string): Promise<Json> {
     const running = this.#process;
     if (running === undefined) throw this.#ended('it does not run');
-    this.busy += 1;
-    this.#happened('busy');
+    this.#begins();
     try {
       return await running.deliver(message, timeoutMs, sender);
     } catch (error) {
@@ -110,9 +119,31 @@ class WatchedReplica implements Replica {
       if (this.#process === running) this.#process = undefined;
       throw this.#ended(known.message);
     } finally {
-      this.busy -= 1;
-      if (this.busy === 0) this.#happened('idle');
+      this.#learns(running);
     }
+  }
+
+  #begins(): void {
+    this.busy += 1;
+    this.#happened('busy');
+  }
+
+  /** What came of the message is taken in after its answer went, and is waited for a while before the next one is begun. */
+  #learns(running: AgentProcess): void {
+    const learned = running.learned?.();
+    if (learned === undefined) {
+      this.#ends();
+      return;
+    }
+    this.#happened('learn');
+    const { clock, logger } = this.#components;
+    const over = settledWithin(LEARN_MS, learned, clock).then(() => this.#ends());
+    unawaited(over, logger, 'a process stays busy', { title: this.#title });
+  }
+
+  #ends(): void {
+    this.busy -= 1;
+    if (this.busy === 0) this.#happened('idle');
   }
 
   async renew(why: 'hung' | 'with another'): Promise<void> {

@@ -57,6 +57,8 @@ export interface MindStart {
   heard(zone: Taint): void;
   /** By whose rights it asks its model: its own, whoever it works for. */
   readonly asks: Principal;
+  /** What it can do, as it was announced. */
+  readonly capabilities: readonly string[];
   /** Something that it has done, as a line of its log. */
   wrote(line: string): void;
   readonly signal: AbortSignal;
@@ -74,6 +76,8 @@ export interface RunAgentInit {
 /** An agent that the node runs. */
 export interface RunAgent {
   readonly row: RunRow;
+  /** What it thinks with; absent for a program. */
+  readonly mind: RunMind | undefined;
   readonly log: AgentLog;
   readonly state: RunState;
   /** True when none of its processes is started again. */
@@ -165,6 +169,10 @@ class NodeRunAgent implements RunAgent {
 
   get state(): RunState {
     return bestOf(this.#crew.members.map(({ state }) => state));
+  }
+
+  get mind(): RunMind | undefined {
+    return this.#init.kind.mind;
   }
 
   get isOver(): boolean {
@@ -372,7 +380,7 @@ class NodeRunAgent implements RunAgent {
   }
 
   async #startMind(mind: RunMind, number: number, signal: AbortSignal): Promise<AgentProcess> {
-    const { name, kind, config, owner } = this.row;
+    const { name, kind, config, owner, capabilities } = this.row;
     const { startMind } = this.#components;
     if (startMind === undefined) throw failedKind(kind, ['this node has no models']);
     return startMind({
@@ -381,6 +389,7 @@ class NodeRunAgent implements RunAgent {
       kind,
       mind,
       config,
+      capabilities,
       principal: () => this.#orders.principal(),
       senders: () => this.#orders.senders(),
       heard: (zone) => this.#orders.heard(zone),

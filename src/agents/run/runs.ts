@@ -10,7 +10,7 @@ import type { AgentEndResult, AgentSpawnResult, RunView } from '../types.ts';
 import { openLog } from './log.ts';
 import type { AgentLog, LogPage } from './log.ts';
 import { narrowTools } from './narrowing.ts';
-import { findKind, prepare, requireModel } from './prepare.ts';
+import { findKind, prepare, requireModels } from './prepare.ts';
 import type { Prepared, WantedMind } from './prepare.ts';
 import { dropRow, readRows, writeRow } from './rows.ts';
 import type { RunRow } from './rows.ts';
@@ -20,7 +20,7 @@ import type { RunAgent } from './run-agent.ts';
 import { clearTrouble, tellChange, tellTrouble, tellUnconfined } from './run-health.ts';
 import { boundsOf, requireForm, requireRight, requireRoom } from './spawn-checks.ts';
 import { alreadyRuns } from './spawn-errors.ts';
-import type { LogsInit, Runs, RunsComponents, SpawnInit } from './types.ts';
+import type { LogsInit, Learner, Runs, RunsComponents, SpawnInit } from './types.ts';
 
 const AGENT = 'agent:';
 
@@ -149,6 +149,14 @@ class NodeRuns implements Runs {
     return this.#runs.get(name)?.view();
   }
 
+  learnerOf(name: string): Learner | undefined {
+    return learnerIn(this.#runs.get(name));
+  }
+
+  learners(): readonly Learner[] {
+    return [...this.#runs.values()].flatMap((run) => learnerIn(run) ?? []);
+  }
+
   budgetsOf(principal: Principal): readonly string[] {
     if (principal.kind !== 'client' || !principal.name.startsWith(AGENT)) return [];
     return this.#runs.get(principal.name.slice(AGENT.length))?.row.fund?.budgets ?? [];
@@ -229,7 +237,7 @@ class NodeRuns implements Runs {
     const { thinks } = kind;
     // The model of a part is that of its kind, which is this operator's.
     const asker = init.part === undefined ? principal : OPERATOR;
-    const scopes = thinks === undefined ? [] : requireModel(this.#components, thinks.model, asker);
+    const scopes = thinks === undefined ? [] : requireModels(this.#components, thinks, asker);
     const row: RunRow = {
       name,
       kind: init.kind,
@@ -378,6 +386,12 @@ class NodeRuns implements Runs {
       this.#busy.delete(name);
     }
   }
+}
+
+function learnerIn(run: RunAgent | undefined): Learner | undefined {
+  if (run?.mind?.learning === undefined) return undefined;
+  const { capabilities, name, owner } = run.row;
+  return { agent: name, owner, capabilities, settings: run.mind.learning };
 }
 
 function wantedMind({ model, prompt }: SpawnInit): WantedMind {

@@ -1,5 +1,6 @@
 /** The shapes of what runs agents: what it is made of, what is asked of it, and what it offers. */
 import type { AgentMemory } from './agent-memory.ts';
+import type { LearningSettings } from '../../config/index.ts';
 import type { Funds } from '../../budget/index.ts';
 import type {
   Clock,
@@ -72,6 +73,16 @@ export interface LogsInit {
   readonly waitMs: number;
 }
 
+/** An agent that the node runs, and that learns as its kind says. */
+export interface Learner {
+  /** Its name. */
+  readonly agent: string;
+  /** `keyOf` whoever spawned it: another one's agent of that name learns for itself. */
+  readonly owner: string;
+  readonly capabilities: readonly string[];
+  readonly settings: LearningSettings;
+}
+
 /** The agents that this node runs. */
 export interface Runs extends Startable {
   /**
@@ -85,6 +96,10 @@ export interface Runs extends Startable {
   /** @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_TAKEN for whoever did not spawn it */
   logs(principal: Principal, init: LogsInit, signal: AbortSignal): Promise<LogPage>;
   viewOf(name: string): RunView | undefined;
+  /** The agent of this name that runs, where its kind says that it learns. */
+  learnerOf(name: string): Learner | undefined;
+  /** The agents that run now and whose kind says that they learn. */
+  learners(): readonly Learner[];
   /** Ids of the budgets that what `principal` does counts against, where it is an agent that the node runs. */
   budgetsOf(principal: Principal): readonly string[];
   /** Who is meant by a link of a chain (`chainOf`) now, without those for whom that one works; undefined for the operator. */

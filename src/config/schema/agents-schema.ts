@@ -14,29 +14,80 @@ const PROMPT = /^[^/\s]{1,128}\/\S{1,256}$/;
 const REPLICAS_MAX = 64;
 const CAPABILITIES_MAX = 64;
 
+const WAYS_MAX = 8;
+const EXPERIENCES_MAX = 3;
+
 const { command, args, env, envFile, cwd, sandbox } = mcpServerSchema.shape;
+
+const model = z.string().min(1).max(300);
+const instructions = z.string().max(32_768);
+const prompt = text(PROMPT, 'a prompt as <server>/<prompt>');
+const steps = count.max(200);
+/** From nothing to all. */
+const share = z.number().min(0).max(1);
+
+const waySchema = z
+  .strictObject({
+    model: model.optional().describe('Another model, or route.'),
+    instructions: instructions.optional().describe('Other instructions.'),
+    prompt: prompt.optional().describe('Another prompt of a server, `<server>/<prompt>`.'),
+    steps: steps.optional().describe('Another bound of how often the model is asked.'),
+  })
+  .describe('One way to deal with a message; what it does not name is as the kind says.');
+
+const learningSchema = z
+  .strictObject({
+    ways: z
+      .record(
+        text(NAME, '1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit'),
+        waySchema,
+      )
+      .refine((ways) => Object.keys(ways).length <= WAYS_MAX, {
+        error: `at most ${WAYS_MAX} ways`,
+      })
+      .default({})
+      .describe(
+        'Ways to deal with a message, by name: which is taken is learned, by what was measured.',
+      ),
+    cost: share
+      .default(0.1)
+      .describe('How much the cost of a way counts against its success, 0 to 1.'),
+    time: share
+      .default(0.1)
+      .describe('How much the time that a way takes counts against its success, 0 to 1.'),
+    answers: z
+      .record(z.string().min(1).max(128), z.record(z.string(), z.unknown()))
+      .default({})
+      .describe(
+        'JSON Schemas that answers have to fit, by capability, or `message` for messages that name none: what does not fit is a failure of its way.',
+      ),
+    experiences: z
+      .int()
+      .min(0)
+      .max(EXPERIENCES_MAX)
+      .default(EXPERIENCES_MAX)
+      .describe('How many experiences like a message the model is reminded of, at the most.'),
+  })
+  .describe(
+    'With `model`: its agents learn by what came of their work (docs/learning.md). Absent: they learn nothing.',
+  );
 
 const agentKindSchema = z
   .strictObject({
     command: command.describe('Program to run; found on PATH, never by a shell.'),
-    model: z
-      .string()
-      .min(1)
-      .max(300)
+    model: model
       .optional()
       .describe('The language model, or route, that its agents think with; then no `command`.'),
-    instructions: z
-      .string()
-      .max(32_768)
+    instructions: instructions
       .optional()
       .describe('With `model`: what its agents are for, and how they work.'),
-    prompt: text(PROMPT, 'a prompt as <server>/<prompt>')
+    prompt: prompt
       .optional()
       .describe('With `model`: a prompt of a server that says the same, `<server>/<prompt>`.'),
-    steps: count
-      .max(200)
+    steps: steps
       .default(20)
       .describe('With `model`: how often the model is asked for one message, at the most.'),
+    learning: learningSchema.optional(),
     args,
     env,
     envFile,
@@ -107,8 +158,11 @@ const agentKindSchema = z
         'True: its agents use their own rights whoever they work for. False: whoever they work for must have the right, too.',
       ),
   })
-  .refine(({ command: program, model }) => (program === undefined) !== (model === undefined), {
+  .refine(({ command: program, model: mind }) => (program === undefined) !== (mind === undefined), {
     error: 'either `command`, a program, or `model`, a language model',
+  })
+  .refine(({ learning, model: mind }) => learning === undefined || mind !== undefined, {
+    error: '`learning` is of kinds with a `model`: a program learns by itself',
   })
   .describe(
     'A program, or a language model, that this node may run as an agent; the command line is yours alone.',

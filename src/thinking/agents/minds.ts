@@ -3,7 +3,7 @@
  * and its answer is what the model said in the end.
  */
 import { StarlingError, isObject, printable, withDeadline } from '../../core/index.ts';
-import type { Clock, Json, JsonObject } from '../../core/index.ts';
+import type { Clock, Json, JsonObject, Logger } from '../../core/index.ts';
 import type { MindStart } from '../../agents/index.ts';
 import { SESSION_CHARS_MAX, zoneOfRecalled } from '../../contexts/index.ts';
 import type { ContextOf, Recalled, Recollection } from '../../contexts/index.ts';
@@ -16,11 +16,14 @@ import type { MeshToolbox, ToolboxComponents } from '../loop/mesh-toolbox.ts';
 import { think } from '../loop/think.ts';
 import type { ThinkComponents } from '../loop/think.ts';
 import { openSteps } from '../step-rows.ts';
+import { Lessons } from './lessons.ts';
+import type { Lesson, LessonsComponents } from './lessons.ts';
 import type { StepRowsComponents } from '../step-rows.ts';
-import type { ThoughtEvent } from '../types.ts';
+import type { StepLog, Thought, ThoughtEvent } from '../types.ts';
 
 /** What minds work with. */
-export interface MindsComponents extends ThinkComponents, ToolboxComponents, StepRowsComponents {
+export interface MindsComponents
+  extends ThinkComponents, ToolboxComponents, StepRowsComponents, LessonsComponents {
   /** How somebody came for whom an agent works. */
   zoneOfCaller(principal: Principal): Zone;
   /** Conversations that go on from one message to the next. */
@@ -28,6 +31,16 @@ export interface MindsComponents extends ThinkComponents, ToolboxComponents, Ste
   /** Tokens that fit into a model, or into the smallest of a route. */
   contextTokensOf(model: string, principal: Principal): number;
   readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** What one thought takes. */
+interface Thinking {
+  readonly before: Recalled | undefined;
+  readonly lesson: Lesson;
+  readonly log: StepLog;
+  readonly toolbox: MeshToolbox;
+  readonly signal: AbortSignal;
 }
 
 /** Starts a mind; it is ready at once. */
@@ -44,12 +57,14 @@ class Mind implements AgentProcess {
   readonly ended: Promise<StarlingError>;
   readonly #components: MindsComponents;
   readonly #init: MindStart;
+  readonly #lessons: Lessons;
   readonly #life = new AbortController();
   #end: (error: StarlingError) => void = () => undefined;
 
   constructor(components: MindsComponents, init: MindStart) {
     this.#components = components;
     this.#init = init;
+    this.#lessons = new Lessons(components, init);
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
@@ -74,14 +89,20 @@ class Mind implements AgentProcess {
     }
   }
 
+  learned(): Promise<void> | undefined {
+    return this.#lessons.pending();
+  }
+
+  /** What came of its messages is on the disk, or could not be brought there, before it is over. */
   async close(): Promise<void> {
     const error = stopped(this.#init.agent);
     this.#life.abort(error);
+    await this.#lessons.pending();
     this.#end(error);
   }
 
   async #answer(message: JsonObject, sender: string, signal: AbortSignal): Promise<Json> {
-    const { agent, asks, mind, owner } = this.#init;
+    const { agent, asks, owner } = this.#init;
     const { contexts } = this.#components;
     const from = textOf(message['from']);
     const id = taskOf(message) ?? textOf(message['messageId']);
@@ -91,43 +112,66 @@ class Mind implements AgentProcess {
     const goesOn = log.steps.length > 1 ? `, which goes on after ${log.steps.length} steps` : '';
     this.#wrote(`message from ${from}${goesOn}`);
     const toolbox = createMeshToolbox(this.#components, () => this.#init.principal());
+    const work = { sender, reference: id, ...workIn(message) };
+    let lesson: Lesson | undefined;
     try {
+      lesson = await this.#lessons.begin(work, log);
       this.#heardSender(toolbox);
       const session = sessionOf(message);
       const context = session === undefined ? undefined : { agent, owner, from, sender, session };
-      const contextTokens = this.#components.contextTokensOf(mind.model, asks);
+      const { model } = lesson.mind;
+      const contextTokens = this.#components.contextTokensOf(model, asks);
       const before =
         context === undefined ? undefined : await contexts.recall(context, contextTokens);
       if (before !== undefined) toolbox.heard(zoneOfRecalled(before));
-      const instructions = await this.#instructions(toolbox, signal);
-      const thought = await think(this.#components, {
-        model: mind.model,
-        asks,
-        steps: mind.steps,
-        toolbox,
-        log,
-        task: taskOf(message),
-        opening: (mark) => ({
-          system: this.#system(instructions),
-          question: questionOf(message, mark),
-          ...(before === undefined ? {} : { before: remindersOf(before, mark) }),
-        }),
-        signal,
-        happened: (event) => this.#happened(event),
-      });
+      // What was learned from an untrusted zone is as little trusted as what is read from there.
+      if (lesson.reminder !== undefined) toolbox.heard(lesson.reminder.zone);
+      const thought = await this.#thought(message, { before, lesson, log, signal, toolbox });
       // Whoever is given the answer is given what the agent has read.
       if (toolbox.zone !== 'local') this.#init.heard(toolbox.zone);
       const { inputTokens, outputTokens, steps } = thought;
       this.#wrote(`answered after ${steps} turns, ${inputTokens} + ${outputTokens} tokens`);
       if (context !== undefined) {
         await this.#keep(context, message, thought.text, toolbox.zone);
-        contexts.compress(context, { model: mind.model, asks, contextTokens });
+        contexts.compress(context, { model, asks, contextTokens });
       }
-      return valueOf(thought.text);
+      const value = valueOf(thought.text);
+      lesson.answered(value, thought, toolbox.zone);
+      return value;
+    } catch (error) {
+      // A stop says nothing of how it would have ended.
+      if (!this.#life.signal.aborted) lesson?.failed(error, toolbox.zone);
+      throw error;
     } finally {
       toolbox.close();
       log.close();
     }
+  }
+
+  async #thought(
+    message: JsonObject,
+    { before, lesson, log, signal, toolbox }: Thinking,
+  ): Promise<Thought> {
+    const { mind, reminder } = lesson;
+    const instructions = await this.#instructions(mind, toolbox, signal);
+    return think(this.#components, {
+      model: mind.model,
+      asks: this.#init.asks,
+      steps: mind.steps,
+      toolbox,
+      log,
+      task: taskOf(message),
+      opening: (mark) => ({
+        system: this.#system(instructions),
+        question: questionOf(message, mark),
+        before: [
+          ...(before === undefined ? [] : remindersOf(before, mark)),
+          ...(reminder === undefined ? [] : [experiencesOf(reminder.text, mark)]),
+        ],
+      }),
+      signal,
+      happened: (event) => this.#happened(event),
+    });
   }
 
   /** Before the answer goes out: a message that comes once more finds the same conversation. */
@@ -146,8 +190,11 @@ class Mind implements AgentProcess {
   }
 
   /** The words of a prompt count as its spawner's, who named it. */
-  async #instructions(toolbox: MeshToolbox, signal: AbortSignal): Promise<string> {
-    const { instructions = '', prompt } = this.#init.mind;
+  async #instructions(
+    { instructions = '', prompt }: MindStart['mind'],
+    toolbox: MeshToolbox,
+    signal: AbortSignal,
+  ): Promise<string> {
     if (prompt === undefined) return instructions;
     const text = await toolbox.prompt(prompt, signal);
     if (Buffer.byteLength(text) > PROMPT_BYTES_MAX) {
@@ -211,6 +258,21 @@ function remindersOf({ said, summary }: Recalled, mark: string): readonly Json[]
         : { role, content: asData(mark, 'Before, the sender said:', text) },
     ),
   ];
+}
+
+/** What came of earlier messages like this one, as data: whoever wrote to the agent may have written it. */
+function experiencesOf(text: string, mark: string): Json {
+  const about =
+    'What came of earlier messages like the next one. It may be wrong, or of no use here; take from it what helps.';
+  return { role: 'user', content: asData(mark, about, text) };
+}
+
+/** What is asked, and which capability is wanted, as the message says. */
+function workIn(message: JsonObject): { readonly situation: string; readonly capability?: string } {
+  const { metadata } = message;
+  const capability = isObject(metadata) ? metadata['capability'] : undefined;
+  const situation = wordsOf(message);
+  return typeof capability === 'string' ? { situation, capability } : { situation };
 }
 
 /** The conversation that a message belongs to, as its sender calls it. A task stands for itself. */

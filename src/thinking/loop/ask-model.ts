@@ -2,7 +2,7 @@
 import { StarlingError, isObject } from '../../core/index.ts';
 import type { Json, JsonObject } from '../../core/index.ts';
 import type { Principal } from '../../guard/index.ts';
-import { followStream, readCall } from '../../models/index.ts';
+import { costOfUsage, followStream, readCall } from '../../models/index.ts';
 import type { Models } from '../../models/index.ts';
 import { ARGUMENTS_BYTES_MAX, CALLS_PER_TURN_MAX } from '../limits.ts';
 import type { WantedCall } from '../types.ts';
@@ -29,7 +29,12 @@ export interface Turn {
   readonly finish: string;
   readonly input: number;
   readonly output: number;
+  /** Micro-dollars; absent where nobody knows the price, or several calls were paid. */
+  readonly costMicroUsd?: number;
 }
+
+/** The models as a turn needs them; `about` says what one costs. */
+export type TurnModels = Pick<Models, 'ask'> & Partial<Pick<Models, 'about'>>;
 
 /** A call while its pieces come. */
 interface Coming {
@@ -46,7 +51,7 @@ const CALLS_MAX = 4 * CALLS_PER_TURN_MAX;
  * @throws what `Models.ask` does, STARLING_MODEL_CUT, STARLING_LIMIT_EXCEEDED
  */
 export async function askModel(
-  models: Pick<Models, 'ask'>,
+  models: TurnModels,
   init: TurnInit,
   messageBytes: number,
 ): Promise<Turn> {
@@ -82,13 +87,27 @@ export async function askModel(
   }
   follower.end();
   const usage = answer.usage?.() ?? follower.usage();
+  const cost = costOf(models, init, answer, usage);
   return {
     text: text.join(''),
     calls: callsOf(coming),
     finish,
     input: usage?.input ?? 0,
     output: usage?.output ?? 0,
+    ...(cost === undefined ? {} : { costMicroUsd: cost }),
   };
+}
+
+function costOf(
+  models: TurnModels,
+  { asks, model }: TurnInit,
+  { headers }: Awaited<ReturnType<Models['ask']>>,
+  usage: Parameters<typeof costOfUsage>[1] | undefined,
+): number | undefined {
+  if (usage === undefined || headers['starling-calls-paid'] !== undefined) return undefined;
+  const price = models.about?.(headers['starling-model'] ?? model, asks)?.price;
+  if (price === undefined || price.source === 'unknown') return undefined;
+  return costOfUsage(price, usage);
 }
 
 function takeCalls(coming: Map<number, Coming>, told: Json | undefined): void {

@@ -6,7 +6,6 @@
 import { StarlingError, isObject } from '../../core/index.ts';
 import type { JsonObject } from '../../core/index.ts';
 import type { Principal } from '../../guard/index.ts';
-import type { Models } from '../../models/index.ts';
 import { CALLS_PER_TURN_MAX } from '../limits.ts';
 import type {
   Step,
@@ -19,13 +18,13 @@ import type {
   WantedCall,
 } from '../types.ts';
 import { askModel } from './ask-model.ts';
-import type { Turn, TurnInit } from './ask-model.ts';
+import type { Turn, TurnInit, TurnModels } from './ask-model.ts';
 import { functionsOf, messagesOf } from './conversation.ts';
 import type { Opening } from './conversation.ts';
 
 /** What a thought works with. */
 export interface ThinkComponents {
-  readonly models: Pick<Models, 'ask'>;
+  readonly models: TurnModels;
   /** Largest answer of a model. */
   readonly messageBytes: number;
 }
@@ -63,6 +62,8 @@ class Thinker {
   readonly #init: ThinkInit;
   #input = 0;
   #output = 0;
+  /** Of the turns that this run has had, where all are known. */
+  readonly #costs: (number | undefined)[] = [];
 
   constructor(components: ThinkComponents, init: ThinkInit) {
     this.#components = components;
@@ -109,6 +110,7 @@ class Thinker {
     });
     this.#input += turn.input;
     this.#output += turn.output;
+    this.#costs.push(turn.costMicroUsd);
     const calls = isLast ? [] : turn.calls;
     await log.add({ kind: 'said', text: turn.text, calls });
   }
@@ -164,7 +166,15 @@ class Thinker {
 
   #thought(text: string): Thought {
     const steps = this.#init.log.steps.filter(({ kind }) => kind === 'said').length;
-    return { text, steps, inputTokens: this.#input, outputTokens: this.#output };
+    const known = this.#costs.flatMap((cost) => cost ?? []);
+    const isWhole = steps > 0 && known.length === steps;
+    return {
+      text,
+      steps,
+      inputTokens: this.#input,
+      outputTokens: this.#output,
+      ...(isWhole ? { costMicroUsd: known.reduce((sum, cost) => sum + cost, 0) } : {}),
+    };
   }
 }
 

@@ -5,6 +5,7 @@ import type { NodeProcess } from '../../../sim/process.ts';
 import { startVendor } from '../../models/fake-vendor.ts';
 import type { FakeVendor } from '../../models/fake-vendor.ts';
 import { builtin, eventually } from '../support.ts';
+import { learnSteps } from './learn-steps.ts';
 import type { Step } from './step.ts';
 
 interface Listed {
@@ -119,6 +120,7 @@ export const modelSteps = (alice: () => NodeProcess): Readonly<Record<string, St
     printed: /is deleted: nobody can read it any more/,
     after: () => builtin(alice(), 'agent_stop', { agentId: 'clerk' }),
   },
+  ...learnSteps(alice),
   'git diff | starling llm ask - --model gpu/qwen3:8b': {
     at: 'alice',
     put: { ...REAL, 'git diff': 'echo why' },

@@ -9,6 +9,7 @@ import type { GatewayResult } from '../../../sim/bench/gateway.ts';
 import type { GuardFigures } from '../../../sim/bench/guard.ts';
 import type { HostileResult } from '../../../sim/bench/hostile.ts';
 import type { ScaleResult } from '../../../sim/bench/scale.ts';
+import type { LearnFigures } from '../../../sim/bench/learn/learn.ts';
 import type { ModelsFigures } from '../../../sim/bench/models/models.ts';
 import type { MeshRow } from '../../../sim/bench/mesh.ts';
 import type { MetricsFigures } from '../../../sim/bench/metrics.ts';
@@ -30,6 +31,7 @@ interface Report {
   readonly tasks: TasksFigures;
   readonly models: ModelsFigures;
   readonly page: PageFigures;
+  readonly learn: LearnFigures;
 }
 
 async function bench(
@@ -47,8 +49,20 @@ async function bench(
 it('measures every path once, and each answered', { timeout: 900_000 }, async () => {
   const { code, out, err } = await bench('--quick', '--json');
   expect(code, err).toBe(0);
-  const { mesh, gateway, guard, metrics, budget, hostile, scale, agents, tasks, models, page } =
-    JSON.parse(out) as Report;
+  const {
+    mesh,
+    gateway,
+    guard,
+    metrics,
+    budget,
+    hostile,
+    scale,
+    agents,
+    tasks,
+    models,
+    page,
+    learn,
+  } = JSON.parse(out) as Report;
   expect(mesh).toHaveLength(4 * QUICK.mesh.concurrency.length);
   const rows = [...mesh, ...gateway.http.flatMap((group) => group.rows), ...gateway.stdio];
   expect(rows.filter(({ perSecond }) => !(perSecond > 0))).toEqual([]);
@@ -105,6 +119,9 @@ it('measures every path once, and each answered', { timeout: 900_000 }, async ()
   expect(page.bars.filter(({ pass }) => pass).map(({ title }) => title)).toEqual([
     'page: kB by gzip, in all',
   ]);
+  expect(learn.ways?.breaks.seeds).toBe(QUICK.learn.seeds);
+  expect(learn.experiences?.familiar.reminded).toBeGreaterThan(0);
+  expect(learn.bars).toHaveLength(8);
   // Node's warnings of listeners that nobody takes away go there.
   expect(err).not.toContain('Warning');
 });
