@@ -268,6 +268,8 @@ class NodeRuns implements Runs {
       const fund = await funds?.of(principal, init.budget, `${AGENT}${name}`);
       try {
         const funded = fund === undefined ? row : { ...row, fund };
+        // Who has retired remembers nothing here, also where the node ended before it had forgotten all.
+        if (this.#components.agents.labelOf(name) === undefined) await this.#forget(name);
         await writeRow(table, funded);
         return { ...(await this.#begun(funded, prepared)), withheld };
       } catch (error) {

@@ -21,6 +21,8 @@ const NEVER = new AbortController().signal;
 interface Stage {
   readonly node: TestNode;
   readonly runs: Runs;
+  /** Names whose memory was forgotten, in order. */
+  readonly forgotten: string[];
   readonly programs: Program[];
   readonly health: Health;
   readonly kinds: Record<string, AgentKind>;
@@ -53,6 +55,7 @@ async function stage(
   const node = world.nodes['alice'];
   if (node === undefined) throw new Error('no node');
   const programs: Program[] = [];
+  const forgotten: string[] = [];
   const kinds: Record<string, AgentKind> = { coder: kind(), odd: kind({ problems: ['no'] }) };
   delete (kinds['odd'] as { server?: unknown }).server;
   const health = createHealth();
@@ -67,6 +70,7 @@ async function stage(
     createRuns({
       table: memoryTable(node.rows),
       agents: node.agents,
+      memory: { forget: async (name) => void forgotten.push(name) },
       guard: () => ({
         decide: (principal, { facts }) =>
           principal === CLAUDE || (facts?.replicas ?? 0) >= 4
@@ -89,6 +93,7 @@ async function stage(
     node,
     runs: make(),
     programs,
+    forgotten,
     health,
     kinds,
     failing: undefined,
@@ -510,6 +515,17 @@ it('what it writes is kept, bounded, and followed', async () => {
   expect((await next).lines).toMatchObject([{ text: 'more', replica: 1 }]);
   await one.restart();
   expect((await read({})).lines.map(({ text }) => text)).toEqual(['line 599', 'more']);
+});
+
+it('a new agent remembers nothing of a former one of its name, and one that is run again what it did', async () => {
+  const one = await stage();
+  await one.spawn(OPERATOR, { name: 'coder' });
+  await settle();
+  expect(one.forgotten).toEqual(['coder']);
+  await one.runs.end(OPERATOR, 'coder', 'stop');
+  await one.spawn(OPERATOR, { name: 'coder' });
+  await settle();
+  expect(one.forgotten).toEqual(['coder']);
 });
 
 it('an agent that is retired is forgotten, and its name is free for anybody', async () => {
