@@ -517,10 +517,14 @@ beforeAll(async () => {
     git: changing(),
   };
   const kinds = { echo: ECHO, healer: HEALER, learner: LEARNER };
-  const agents = { unconfined: true, kinds, events: { board: 'told' } };
+  const spread = { board: 'spreads' };
+  const agents = { unconfined: true, kinds, events: { board: 'told' }, spread };
   alice = await world.start('alice', { config: { mcpServers, agents, mdns: true } });
   [bob, open] = await Promise.all([
-    world.start('bob', { args: ['--join', alice.up.ticket ?? ''] }),
+    world.start('bob', {
+      args: ['--join', alice.up.ticket ?? ''],
+      config: { agents: { unconfined: true, kinds: { echo: ECHO }, spread } },
+    }),
     world.start('commons', { args: ['--open'] }),
   ]);
   await sees(alice, [bob]);

@@ -52,6 +52,20 @@ export function agentSteps(
       put: { research: 'frugal' },
       printed: /^frugal \(agent_\S+\) {2}ready in /,
     },
+    'starling agent spawn echo --name spread --replicas 4 --on alice --on bob': {
+      at: 'alice',
+      before: async () => {
+        const { alice, bob } = nodes();
+        await builtin(bob, 'grant_create', {
+          peer: 'alice',
+          spawns: ['echo'],
+          agents: ['spread'],
+        });
+        await builtin(alice, 'board_create', { board: 'spreads', strong: ['alice', 'bob'] });
+      },
+      printed: /^spread/,
+      after: () => builtin(nodes().alice, 'agent_retire', { agentId: 'spread' }),
+    },
     'starling agent logs echo': {
       at: 'alice',
       before: () =>
