@@ -184,6 +184,8 @@ class NodeSpreads implements Spreads {
   }
 
   async end(principal: Principal, name: string): Promise<boolean> {
+    // The board may have come a moment ago: what is spread is not to be taken for an agent of this node alone.
+    await this.#open();
     const board = this.#board;
     if (board?.known(name) === undefined) return false;
     requireOperator(principal);
