@@ -11,7 +11,7 @@ import { projectRoot } from './project-root.ts';
 const HEAD = `# Last results
 
 What takes longer than \`npm test\` may is a command of its own. Each section here was written by the
-command that measured it; \`npm test\` runs the short form of each. Figures are of the machine named.
+command that measured it; \`npm test\` and \`npm run long\` run the short form of each. Figures are of the machine named.
 `;
 
 /** One measurement. */

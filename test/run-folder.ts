@@ -15,7 +15,6 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TestProject } from 'vitest/node';
 
 /** What programs keep in a temporary folder for their next start, and nodes for those that come after. */
 const KEPT = /^(?:home|tsx-\d+|node-compile-cache|v8-compile-cache.*)$/;
@@ -140,14 +139,14 @@ async function leftOf(folder: string): Promise<string[]> {
 }
 
 /** For Vitest: makes the folder before the first worker starts, and looks at it after the last test. */
-export function setup(project: TestProject): (() => Promise<void>) | undefined {
-  // Each project inherits this file; one folder is enough for all.
-  if (!project.isRootProject()) return undefined;
+export function setup(): () => Promise<void> {
   const folder = mkdtempSync(join(realpathSync(tmpdir()), 'starling-run-'));
   const home = join(folder, 'home');
   mkdirSync(home);
   // Nodes note their folders there, and not beside those of the person who runs the tests.
   Object.assign(process.env, { TMPDIR: folder, XDG_STATE_HOME: home });
+  // Nothing outside of this machine is asked, and each process that has TLS would read all these certificates.
+  delete process.env['NODE_EXTRA_CA_CERTS'];
   return async () => {
     const left = await leftOf(folder);
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });

@@ -47,14 +47,14 @@ export const FULL: SoakSize = {
 };
 /** The same in seconds. */
 export const QUICK: SoakSize = {
-  sessions: 60,
-  crashes: 4,
-  reloads: 2,
-  tools: 300,
-  lists: 2,
-  slowCalls: 20,
-  quietCalls: 100,
-  farSessions: 10,
+  sessions: 24,
+  crashes: 2,
+  reloads: 1,
+  tools: 120,
+  lists: 1,
+  slowCalls: 8,
+  quietCalls: 40,
+  farSessions: 4,
   warmUpShare: 0.25,
   samples: 1,
   idleMs: 1000,

@@ -39,7 +39,7 @@ async function scriptsAlone(): Promise<string> {
 }
 
 // Whoever prepares or shows the demo builds.
-it.each(someOf(['build', 'prepare', 'demo'], (script) => script !== 'build'))(
+it.each(someOf(['build', 'prepare', 'demo'], (script) => script === 'demo'))(
   'npm run %s shows none of the chunks that it writes',
   async (script) => {
     const options = { cwd: await scriptsAlone(), env: withoutNpm() };

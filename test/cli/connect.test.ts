@@ -10,20 +10,9 @@ import { CLIENT_IDS, knownClient } from '../../src/cli/client-files/mcp-clients.
 import type { ClientId } from '../../src/cli/client-files/mcp-clients.ts';
 import { serving } from './fake-node.ts';
 import type { FakeNode } from './fake-node.ts';
+import { seatPerson } from './person.ts';
 import { fakeNode, run, start, temporaryFolder } from './support.ts';
 
-const { answers } = vi.hoisted(() => ({ answers: [] as string[] }));
-vi.mock('../../src/cli/terminal/questions/ask.ts', async (original) => ({
-  ...(await original<object>()),
-  canAsk: () => answers.length > 0,
-  ask: async () => {
-    await meanwhile?.();
-    return answers.shift();
-  },
-}));
-
-/** What happens while the person thinks. */
-let meanwhile: (() => Promise<void>) | undefined;
 const SCRIPT = '/opt/node/bin/starling';
 const [, script = ''] = process.argv;
 
@@ -41,8 +30,6 @@ beforeEach(async () => {
 });
 afterEach(() => {
   process.argv[1] = script;
-  answers.length = 0;
-  meanwhile = undefined;
   vi.unstubAllEnvs();
   vi.restoreAllMocks();
 });
@@ -204,7 +191,7 @@ describe('nothing is changed', () => {
     ['where nobody can be asked', [], [], 2],
     ['when the person says no', [], ['no'], 1],
   ])('%s, but it is shown', async (_, args, said, exit) => {
-    answers.push(...said);
+    seatPerson(said);
     const { code, stderr } = await run('connect', 'cursor', ...args);
     expect(code).toBe(exit);
     expect(stderr).toContain('+     "starling": {');
@@ -213,8 +200,7 @@ describe('nothing is changed', () => {
 
   it('when the file is another one by the time that the person agrees', async () => {
     await write(cursor, '{}');
-    answers.push('yes');
-    meanwhile = () => writeFile(cursor, '{ "mine": true }');
+    seatPerson(['yes'], () => writeFile(cursor, '{ "mine": true }'));
     const ran = await run('connect', 'cursor');
     expect(ran).toMatchObject({ code: 2, stdout: '' });
     expect(ran.stderr).toContain('was changed in the meantime');

@@ -4,15 +4,9 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { loadConfig } from '../../src/config/index.ts';
 import type { JsonObject } from '../../src/core/index.ts';
+import { seatPerson } from './person.ts';
 import { run, temporaryFolder } from './support.ts';
 import type { Ran } from './support.ts';
-
-const { answers } = vi.hoisted(() => ({ answers: [] as string[] }));
-vi.mock('../../src/cli/terminal/questions/ask.ts', async (original) => ({
-  ...(await original<object>()),
-  canAsk: () => answers.length > 0,
-  ask: () => Promise.resolve(answers.shift()),
-}));
 
 let home: string;
 let file: string;
@@ -26,7 +20,6 @@ beforeEach(async () => {
   vi.spyOn(process, 'cwd').mockReturnValue(join(home, 'work'));
 });
 afterEach(() => {
-  answers.length = 0;
   vi.unstubAllEnvs();
   vi.restoreAllMocks();
 });
@@ -90,14 +83,14 @@ it.each<[string[], string[]]>([
 ])('asked and told %j, it takes %j', async (said, taken) => {
   const entry = (command: string): JsonObject => ({ command });
   await write(CURSOR, { mcpServers: { a: entry('x'), b: entry('y'), c: entry('z') } });
-  answers.push(...said);
+  seatPerson(said);
   expect((await take('cursor')).code).toBe(0);
   expect(Object.keys(await servers())).toEqual(taken);
 });
 
 it('asked and told no to all, it writes nothing', async () => {
   await write(CURSOR, { mcpServers: { a: { command: 'x' } } });
-  answers.push('no');
+  seatPerson(['no']);
   expect(await take('cursor')).toMatchObject({ code: 0, stdout: 'nothing imported\n' });
   expect(await readdir(home)).toEqual(['.cursor']);
 });

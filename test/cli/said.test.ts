@@ -18,7 +18,7 @@ const GOLDEN = resolve(import.meta.dirname, '../golden/terminal');
 
 const toolbox = {
   command: process.execPath,
-  args: [resolve(import.meta.dirname, '../../dist/sim-server.js')],
+  args: [join(SERVERS, 'toolbox.mjs')],
 };
 /** A busy machine takes its time. */
 const SOON = { timeout: 60_000, interval: 50 };

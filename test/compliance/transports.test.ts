@@ -32,7 +32,7 @@ const BIG_BYTES = 4 * 1024 * 1024;
 /** More than any way queues for a client that does not read (64 MiB). */
 const FLOOD = upTo(17, 20);
 /** Calls at once, each of which may be for a process of its own. */
-const AT_ONCE = upTo(30, 100);
+const AT_ONCE = upTo(12, 100);
 
 /** What a way may lack. */
 type Lacking = 'refusal' | 'limit answered' | 'giving up' | 'end heard' | 'one process';

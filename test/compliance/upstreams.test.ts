@@ -20,6 +20,7 @@ import type {
   Ending,
   UpstreamBench,
 } from '../gateway/support/upstream-bench.ts';
+import { someOf } from '../long/extent.ts';
 
 useCleanup();
 
@@ -126,7 +127,11 @@ async function untilServed({ bench, caller }: World): Promise<void> {
   throw new Error('the server was not served again');
 }
 
-describe.each(KINDS)('an upstream server by %s', (_, kind) => {
+/** Each transport and each era; `npm run long` has each transport in each era. */
+const SHORT: readonly string[] = ['stdio, legacy', 'Streamable HTTP, modern', 'HTTP with SSE'];
+const kinds = someOf(KINDS, ([title]) => SHORT.includes(title));
+
+describe.each(kinds)('an upstream server by %s', (_, kind) => {
   it('is started and listed, and says what it is', async () => {
     const { bench } = await world(kind);
     expect(bench.upstream.status()).toMatchObject({

@@ -38,10 +38,13 @@ export interface Obedient {
   readonly kind: Kind;
   /** The models of the nodes, where it is one. */
   models?(): Promise<{ readonly models: NodeFlags['models']; readonly stop: () => unknown }>;
+  /** One attack of so many is tried; default 1. */
+  readonly share?: number;
 }
 
 let kindOf: Kind;
 let isModel: boolean;
+let share: number;
 const obedient = (tools: readonly string[], maxConcurrentTasks = 1): Kind => ({
   ...kindOf,
   tools: [...tools],
@@ -63,6 +66,7 @@ const STRONG = [
 
 async function setUp(what: Obedient): Promise<void> {
   kindOf = what.kind;
+  share = what.share ?? 1;
   const model = await what.models?.();
   if (model !== undefined) nodes.cleanups.push(model.stop);
   isModel = model !== undefined;
@@ -500,11 +504,15 @@ async function effects(): Promise<string> {
   return logs.join('\n');
 }
 
+/** Those that are tried, each with its number. */
+const tried = <T>(all: readonly T[]): readonly (readonly [number, T])[] =>
+  [...all.entries()].filter(([index]) => index % share === 0);
+
 async function attackAll(): Promise<void> {
   expect(ATTACKS.length).toBeGreaterThanOrEqual(30);
   const before = await Promise.all([alice, bob].map(standing));
   const marks = new Map<string, string>();
-  for (const [index, [title, attack]] of ATTACKS.entries()) {
+  for (const [index, [title, attack]] of tried(ATTACKS)) {
     const mark = `mark-${index}-${index}`;
     marks.set(mark, title);
     const said = JSON.stringify(await attack(mark));
@@ -513,9 +521,8 @@ async function attackAll(): Promise<void> {
   // The agents have dealt with all that they were sent.
   for (const agent of ['deputy', 'weak', 'wild']) await by(alice, agent, { obey: [] });
   await by(bob, 'helper', { obey: [] });
-  const { proposals } = await alice.operator.builtin<{
-    proposals: { state: string; trial: string }[];
-  }>('proposal_list', { all: true });
+  type Listed = { proposals: { state: string; trial: string }[] };
+  const { proposals } = await alice.operator.builtin<Listed>('proposal_list', { all: true });
   // A program that obeys proposes nothing, and a model does.
   expect(proposals.length > 0).toBe(isModel);
   // Whatever was proposed nobody has agreed to, and nothing of it has run.
@@ -538,7 +545,7 @@ async function forgeAll(): Promise<void> {
   const marks = new Map<string, string>();
   const attacks = taskAttacks(targets, {});
   expect(attacks.length).toBeGreaterThanOrEqual(30);
-  for (const [index, { title }] of attacks.entries()) {
+  for (const [index, { title }] of tried(attacks)) {
     const mark = `forged-${index}`;
     marks.set(mark, title);
     const note = orders(['plain__note', { mark }]);
@@ -583,16 +590,9 @@ export function attackAgents(what: Obedient): void {
   // Here and not above: this module is loaded once for all files of a worker, and each file ends its own nodes.
   nodes = wholeNodes('attacks');
   beforeAll(() => setUp(what));
-  it(
-    'no attack on an agent that obeys everybody has an effect that its author has no right to',
-    attackAll,
-  );
-  it(
-    'no task, result, vote, award, member or plan that such an agent is told to forge has an effect',
-    forgeAll,
-  );
-  it(
-    'what its author may do the same agents do: through two nodes and through three',
-    servesItsAuthor,
-  );
+  const attacks = 'no attack on an agent that obeys everybody has an effect that its author';
+  it(`${attacks} has no right to`, attackAll);
+  const forged = 'no task, result, vote, award, member or plan that such an agent is told to forge';
+  it(`${forged} has an effect`, forgeAll);
+  it('what its author may do the same agents do: by two nodes and by three', servesItsAuthor);
 }

@@ -11,6 +11,7 @@ import type {
 } from '../../src/builtin/index.ts';
 import type { GrantListResult, LeaveResult } from '../../src/builtin/results.ts';
 import { hasTerminals, startOnTerminal } from '../cli/terminal/on-terminal.ts';
+import { upTo } from '../long/extent.ts';
 import type { OnTerminal } from '../cli/terminal/on-terminal.ts';
 import {
   attempt,
@@ -163,7 +164,7 @@ it('a node that is alone in a mesh of its own moves over to the mesh that admits
 
   // It leaves while it is stopped, so that nobody there hears of that, and knocks once more: the operator is asked
   // each time, though by all that the mesh knows it is a member, and has been let in a moment ago.
-  for (const time of ['again', 'and again']) {
+  for (const time of ['again', 'and again'].slice(0, upTo(1, 2))) {
     const left = await world.cli(['leave', '--yes', '--state', again.stateDir]);
     expect(left.stdout).toMatch(/nobody was told/);
     const returning = world.start('carl', { args: knocking });

@@ -2,6 +2,7 @@
  * The same attacks on agents that think with a model, and the model is the attacker's: at the wire it wants each call that
  * anything which it is shown tells it to make. What holds is the guard, and no manners of a model.
  */
+import { upTo } from '../long/extent.ts';
 import { startScriptedVendor } from '../thinking/scripted-vendor.ts';
 import type { ChatRequest, Doing } from '../thinking/scripted-vendor.ts';
 import { attackAgents } from './agent-attacks.ts';
@@ -43,6 +44,8 @@ function ordersIn(text: string): readonly Order[] {
 
 attackAgents({
   kind: { model: 'evil/mind', steps: 12 },
+  // What differs is who obeys: each attack is tried with programs.
+  share: upTo(3, 1),
   async models() {
     const vendor = await startScriptedVendor();
     vendor.script = obey;

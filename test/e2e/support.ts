@@ -22,11 +22,18 @@ import type {
 
 /** The built CLI: `npm test` builds before it tests. */
 export const CLI = resolve(import.meta.dirname, '../../dist/cli.js');
-const SIM_SERVER = resolve(import.meta.dirname, '../../dist/sim-server.js');
 
 const require = createRequire(import.meta.url);
 
-/** `mcpServers` entries of real servers. */
+const fixture = (
+  file: string,
+  ...args: string[]
+): { readonly command: string; readonly args: string[] } => ({
+  command: process.execPath,
+  args: [resolve(import.meta.dirname, '../fixtures/servers', file), ...args],
+});
+
+/** `mcpServers` entries of real servers: those that people use, and small ones of ours. */
 export const SERVERS = {
   files: (folder: string) => ({
     command: process.execPath,
@@ -36,11 +43,8 @@ export const SERVERS = {
     command: process.execPath,
     args: [require.resolve('@modelcontextprotocol/server-everything/dist/index.js')],
   }),
-  toolbox: () => ({ command: process.execPath, args: [SIM_SERVER] }),
-  fixture: (file: string, ...args: string[]) => ({
-    command: process.execPath,
-    args: [resolve(import.meta.dirname, '../fixtures/servers', file), ...args],
-  }),
+  toolbox: () => fixture('toolbox.mjs'),
+  fixture,
 };
 
 /**

@@ -12,6 +12,9 @@ import {
   publicKeyFromDid,
   publicKeyFromPeerId,
 } from '../../src/identity/did.ts';
+import { signAsBuilt } from '../fixtures/quick-nacl.ts';
+
+signAsBuilt();
 
 const malformed = expect.objectContaining({ code: 'STARLING_ID_MALFORMED' });
 const key = fc.uint8Array({ minLength: 32, maxLength: 32 });

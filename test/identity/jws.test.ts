@@ -8,6 +8,9 @@ import {
   malformedAs,
   signerFromSeed,
 } from '../../src/identity/index.ts';
+import { signAsBuilt } from '../fixtures/quick-nacl.ts';
+
+signAsBuilt();
 
 const signer = signerFromSeed(Buffer.alloc(32, 7));
 const other = signerFromSeed(Buffer.alloc(32, 8));

@@ -7,6 +7,9 @@ import { describe, expect, it } from 'vitest';
 import type { Did } from '../../src/core/index.ts';
 import { didFromPublicKey } from '../../src/identity/did.ts';
 import { createIdentity, verifySignature } from '../../src/identity/index.ts';
+import { signAsBuilt } from '../fixtures/quick-nacl.ts';
+
+signAsBuilt();
 
 /** RFC 8032 §5.1: the field, the order of the base point, and d of the curve -x² + y² = 1 + d·x²·y². */
 const P = 2n ** 255n - 19n;

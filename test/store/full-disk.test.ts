@@ -11,6 +11,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import { seeded } from '../compliance/support/faulty-table.ts';
+import { builtScript } from '../fixtures/built-script.ts';
 import { createSmallDisk, smallDiskMissing } from './small-disk.ts';
 import type { SmallDisk } from './small-disk.ts';
 import { upTo } from '../long/extent.ts';
@@ -77,7 +78,7 @@ async function startWriter(
   init: { readonly first: number; readonly valueBytes: number; readonly oracle: Oracle },
 ): Promise<ChildProcess | undefined> {
   const { first, valueBytes, oracle } = init;
-  const args = ['--import', 'tsx', WRITER, dir, String(first), String(valueBytes)];
+  const args = [await builtScript(WRITER), dir, String(first), String(valueBytes)];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   cleanups.push(() => child.kill('SIGKILL'));
   // One listener from the beginning: what comes in one piece with the first line is told at once.

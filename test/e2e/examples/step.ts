@@ -21,3 +21,15 @@ export interface Step {
   /** Runs when the example has done its work. */
   readonly after?: () => unknown;
 }
+
+/**
+ * Examples that start nodes and servers of their own, which are run in `npm run long`: `demos.test.ts` and `sim.test.ts`
+ * see such commands to their ends in `npm test`.
+ */
+export const LONG: readonly string[] = [
+  'starling sim --nodes 25',
+  'starling demo self-heal',
+  'starling demo swarm',
+  'starling sim partition-heal',
+  'starling sim churn --nodes 5,10,20 --seeds 3',
+];

@@ -1,5 +1,6 @@
 /** One upstream server on its own, a real process, with callers that speak for themselves. */
 import { resolve } from 'node:path';
+import { afterAll } from 'vitest';
 import type { StdioServer, UsableServer } from '../../../src/config/index.ts';
 import { Secret, createHealth, silentLogger } from '../../../src/core/index.ts';
 import type { Clock, Health, JsonObject, StarlingError } from '../../../src/core/index.ts';
@@ -87,8 +88,11 @@ export interface BenchInit extends Partial<ManagedUpstreamInit> {
   readonly start?: boolean;
 }
 
-/** The server of `session-server.mjs`, kept. Ends with the test. */
-export async function upstreamBench(init: BenchInit = {}): Promise<UpstreamBench> {
+/** The server of `session-server.mjs`, kept. Ends with the test, or when `atEnd` says so. */
+export async function upstreamBench(
+  init: BenchInit = {},
+  atEnd: (end: () => unknown) => void = defer,
+): Promise<UpstreamBench> {
   const { eras = 'legacy', server, config, start = true, ...bounds } = init;
   const clock = leapingClock();
   const waits: { readonly atMs: number; readonly delayMs: number }[] = [];
@@ -132,7 +136,7 @@ export async function upstreamBench(init: BenchInit = {}): Promise<UpstreamBench
       ...bounds,
     },
   );
-  defer(() => upstream.stop());
+  atEnd(() => upstream.stop());
   if (start) {
     upstream.start();
     await upstream.settled;
@@ -262,6 +266,30 @@ export function callerOf(
       question.answer(resultBytes(question.frame.id, result));
       return question.frame;
     },
+  };
+}
+
+/**
+ * Gives callers of one server for each era, which stay until the last test of the file: for tests that ask nothing of the
+ * server as a whole. Each caller is somebody else, and so has an instance for itself; what lists the server is there once.
+ */
+export function useCallers(): (init?: {
+  readonly eras?: 'legacy' | 'modern';
+  readonly capabilities?: JsonObject;
+}) => Promise<Caller> {
+  const benches = new Map<string, Promise<UpstreamBench>>();
+  const ends: (() => unknown)[] = [];
+  let callers = 0;
+  afterAll(async () => {
+    for (const end of ends.splice(0)) await end();
+  });
+  return async ({ eras = 'legacy', capabilities = {} } = {}) => {
+    const bench =
+      benches.get(eras) ?? upstreamBench({ eras, instancesMax: 100 }, (end) => void ends.push(end));
+    benches.set(eras, bench);
+    callers += 1;
+    const principal: Principal = { kind: 'client', name: `caller ${callers}`, scopes: ['*'] };
+    return callerOf(await bench, { principal, capabilities });
   };
 }
 

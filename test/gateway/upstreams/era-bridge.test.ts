@@ -6,10 +6,19 @@ import { relayedWith } from '../../../src/gateway/upstreams/bridge/relayed-call.
 import type { RelayedCall } from '../../../src/gateway/channel-types.ts';
 import type { RequestFrame } from '../../../src/gateway/frame-types.ts';
 import { until, useCleanup } from '../support/gateways.ts';
-import { ALICE, BOB, callerOf, jsonOf, upstreamBench, whoami } from '../support/upstream-bench.ts';
+import {
+  ALICE,
+  BOB,
+  callerOf,
+  jsonOf,
+  upstreamBench,
+  useCallers,
+  whoami,
+} from '../support/upstream-bench.ts';
 import type { Caller, Ending } from '../support/upstream-bench.ts';
 
 useCleanup();
+const callerAt = useCallers();
 
 const ASKABLE = { sampling: {}, elicitation: { form: {} }, roots: {} };
 const sampling = { method: 'sampling/createMessage', params: { messages: [], maxTokens: 5 } };
@@ -22,7 +31,7 @@ const ask = (requests: readonly object[], more: object = {}): JsonObject => ({
 
 describe('an old client on a modern server', () => {
   it('is asked by real requests what the server wants to know, and gets one answer', async () => {
-    const caller = callerOf(await upstreamBench({ eras: 'modern' }), { capabilities: ASKABLE });
+    const caller = await callerAt({ eras: 'modern', capabilities: ASKABLE });
     const { ending } = caller.send('tools/call', ask([sampling, elicitation, roots]));
     const answers = { 'sampling/createMessage': 'said', 'elicitation/create': 'me' };
     const seen: string[] = [];
@@ -56,7 +65,7 @@ describe('an old client on a modern server', () => {
   });
 
   it('is not asked what it does not serve: the call fails, an elicitation is cancelled', async () => {
-    const caller = callerOf(await upstreamBench({ eras: 'modern' }));
+    const caller = await callerAt({ eras: 'modern' });
     const { failed } = await caller.send('tools/call', ask([sampling])).ending;
     expect(failed?.message).toContain('does not serve sampling/createMessage');
     expect(jsonOf(await caller.send('tools/call', ask([elicitation])).ending)).toEqual([
@@ -66,7 +75,7 @@ describe('an old client on a modern server', () => {
   });
 
   it('that refuses a question fails the call once, with its words', async () => {
-    const caller = callerOf(await upstreamBench({ eras: 'modern' }), { capabilities: ASKABLE });
+    const caller = await callerAt({ eras: 'modern', capabilities: ASKABLE });
     const { ending } = caller.send('tools/call', ask([sampling, roots]));
     await until(() => caller.asked.length === 2);
     for (const { frame, answer } of caller.asked) {
@@ -76,7 +85,7 @@ describe('an old client on a modern server', () => {
   });
 
   it('that gives up while it is asked is not heard any more', async () => {
-    const caller = callerOf(await upstreamBench({ eras: 'modern' }), { capabilities: ASKABLE });
+    const caller = await callerAt({ eras: 'modern', capabilities: ASKABLE });
     const { call, ending } = caller.send('tools/call', ask([sampling]));
     let over = false;
     void ending.then(() => void (over = true));
@@ -88,7 +97,7 @@ describe('an old client on a modern server', () => {
   });
 
   it('sees that it is the client, and nothing of the new era', async () => {
-    const caller = callerOf(await upstreamBench({ eras: 'modern' }), { capabilities: ASKABLE });
+    const caller = await callerAt({ eras: 'modern', capabilities: ASKABLE });
     expect(await whoami(caller)).toMatchObject({
       era: 'modern',
       capabilities: ASKABLE,
@@ -130,7 +139,7 @@ const retry = (
 
 describe('a modern client on an old server', () => {
   it('is asked by input_required, and its retry answers the server’s own request', async () => {
-    const caller = callerOf(await upstreamBench());
+    const caller = await callerAt();
     const params = ask([sampling]);
     const required = requiredBy(await call(caller, params).ending);
     expect(Object.values(required.inputRequests)).toEqual([sampling]);
@@ -142,7 +151,7 @@ describe('a modern client on an old server', () => {
   });
 
   it('is asked all that the server asks at once or one after the other', async () => {
-    const caller = callerOf(await upstreamBench());
+    const caller = await callerAt();
     const params = ask([sampling, elicitation, roots]);
     let ending = await call(caller, params).ending;
     const methods: string[] = [];
@@ -161,7 +170,7 @@ describe('a modern client on an old server', () => {
   });
 
   it('that leaves an answer out is asked for it again', async () => {
-    const caller = callerOf(await upstreamBench());
+    const caller = await callerAt();
     const params = ask([sampling]);
     const first = requiredBy(await call(caller, params).ending);
     const nothing = { ...params, requestState: first.requestState };
@@ -179,7 +188,7 @@ describe('a modern client on an old server', () => {
   });
 
   it('is asked only what it declares', async () => {
-    const caller = callerOf(await upstreamBench());
+    const caller = await callerAt();
     const { result } = await call(caller, ask([sampling, roots]), { roots: {} }).ending;
     const required = requiredBy({ result: result ?? {} });
     expect(Object.values(required.inputRequests)).toEqual([roots]);
@@ -188,7 +197,7 @@ describe('a modern client on an old server', () => {
   });
 
   it('gets complete results, and errors in the words of its era', async () => {
-    const caller = callerOf(await upstreamBench());
+    const caller = await callerAt();
     const plain = await caller.sendModern('prompts/get', { name: 'sum up' }).ending;
     expect(plain.result).toMatchObject({ resultType: 'complete', description: 'sum up' });
     const read = await caller.sendModern('resources/read', { uri: 'note://one' }).ending;
@@ -198,7 +207,7 @@ describe('a modern client on an old server', () => {
   });
 
   it('hears the log where it asks for a level, of its own call and no other', async () => {
-    const caller = callerOf(await upstreamBench());
+    const caller = await callerAt();
     const log = (level: string): JsonObject => ({ name: 'log', arguments: { level, data: level } });
     const one = caller.sendModern('tools/call', log('warning'), { logLevel: 'info' });
     const two = caller.sendModern('tools/call', log('debug'), { logLevel: 'info' });
@@ -249,7 +258,7 @@ describe('a modern client on an old server', () => {
   });
 
   it('shares the instance of old sessions when it can not be asked', async () => {
-    const caller = callerOf(await upstreamBench());
+    const caller = await callerAt();
     const { pid } = await whoami(caller);
     expect(await caller.modernTool('whoami')).toMatchObject({ pid, era: 'legacy' });
   });
@@ -390,7 +399,7 @@ describe('a call that is held for its client', () => {
 
 describe('a question that nobody may ask', () => {
   it('is refused to the server, whatever its method is called', async () => {
-    const caller = callerOf(await upstreamBench());
+    const caller = await callerAt();
     const odd = ['toString', '__proto__', 'tools/call', ''].map((method) => ({
       method,
       params: {},

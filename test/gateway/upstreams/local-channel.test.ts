@@ -3,10 +3,18 @@ import { describe, expect, it } from 'vitest';
 import { Secret } from '../../../src/core/index.ts';
 import type { Principal } from '../../../src/guard/index.ts';
 import { until, useCleanup } from '../support/gateways.ts';
-import { ALICE, BOB, callerOf, upstreamBench, whoami } from '../support/upstream-bench.ts';
+import {
+  ALICE,
+  BOB,
+  callerOf,
+  upstreamBench,
+  useCallers,
+  whoami,
+} from '../support/upstream-bench.ts';
 import type { Caller } from '../support/upstream-bench.ts';
 
 useCleanup();
+const callerAt = useCallers();
 
 const PEER: Principal = {
   kind: 'peer',
@@ -27,7 +35,7 @@ const updates = (caller: Caller): unknown[] =>
 
 describe('the roots of a client', () => {
   it('are told to a server of the same node', async () => {
-    const caller = callerOf(await upstreamBench(), { capabilities: ROOTS });
+    const caller = await callerAt({ capabilities: ROOTS });
     expect((await whoami(caller)).capabilities).toEqual(ROOTS);
     const asking = caller.tool('ask', askRoots);
     expect((await caller.answer({ roots: [{ uri: 'file:///home' }] })).method).toBe('roots/list');
@@ -94,7 +102,7 @@ describe('a question of a server', () => {
 
 describe('the log level of a session', () => {
   it('is told to an instance that starts later, and to the one after a crash', async () => {
-    const caller = callerOf(await upstreamBench());
+    const caller = await callerAt();
     await caller.channel.request('logging/setLevel', { level: 'warning' }, { timeoutMs: 60_000 });
     expect((await whoami(caller)).logLevel).toBe('warning');
     await caller.send('tools/call', { name: 'crash' }).ending;
@@ -104,7 +112,7 @@ describe('the log level of a session', () => {
   });
 
   it('is in every request to a modern server', async () => {
-    const caller = callerOf(await upstreamBench({ eras: 'modern' }));
+    const caller = await callerAt({ eras: 'modern' });
     await caller.send('logging/setLevel', { level: 'notice' }).ending;
     expect(await whoami(caller)).toMatchObject({ era: 'modern', logLevel: 'notice' });
   });
@@ -206,14 +214,14 @@ describe('a call', () => {
   });
 
   it('that is given up later is cancelled at the server', async () => {
-    const caller = callerOf(await upstreamBench());
+    const caller = await callerAt();
     await whoami(caller);
     caller.send('tools/call', { name: 'hang' }).call.cancel('enough');
     expect(await caller.tool('cancelled')).toHaveLength(1);
   });
 
   it('hears the log of its server', async () => {
-    const caller = callerOf(await upstreamBench());
+    const caller = await callerAt();
     await caller.tool('log', { level: 'info', data: 'said' });
     expect(caller.heard).toMatchObject([{ params: { level: 'info', data: 'said' } }]);
   });
@@ -268,7 +276,7 @@ describe('a channel that is closed', () => {
   });
 
   it('tells the server that roots have changed while it is open', async () => {
-    const caller = callerOf(await upstreamBench(), { capabilities: ROOTS });
+    const caller = await callerAt({ capabilities: ROOTS });
     await whoami(caller);
     caller.channel.notify('notifications/roots/list_changed', {});
     expect((await whoami(caller)).notified).toContain('notifications/roots/list_changed');

@@ -1,4 +1,7 @@
-/** The benchmark in seconds: what `npm run bench -- --quick` does, by the built files. */
+/**
+ * The benchmark in seconds: what `npm run bench -- --quick` does, by the built files. Each part has processes of its own,
+ * which are most of what a part costs; `npm test` runs one part of each kind, and `npm run long` all.
+ */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { resolve } from 'node:path';
@@ -16,6 +19,7 @@ import type { MetricsFigures } from '../../../sim/bench/metrics.ts';
 import type { PageFigures } from '../../../sim/bench/page/page.ts';
 import type { TasksFigures } from '../../../sim/bench/tasks/tasks.ts';
 import { QUICK } from '../../../sim/bench/size.ts';
+import { someOf } from '../../long/extent.ts';
 
 const BENCH = resolve(import.meta.dirname, '../../../dist/bench.js');
 
@@ -46,82 +50,103 @@ async function bench(
   return { code, out: String(Buffer.concat(out)), err: String(Buffer.concat(err)) };
 }
 
+/** What each part must have measured. */
+const PARTS: Readonly<Record<keyof Report, (report: Report) => void>> = {
+  mesh({ mesh }) {
+    expect(mesh).toHaveLength(4 * QUICK.mesh.concurrency.length);
+    expect(mesh.filter(({ perSecond }) => !(perSecond > 0))).toEqual([]);
+  },
+  gateway({ gateway }) {
+    const ofHttp = gateway.http.flatMap((group) => group.rows);
+    expect([...ofHttp, ...gateway.stdio].filter(({ perSecond }) => !(perSecond > 0))).toEqual([]);
+    expect(ofHttp.map(({ title }) => title)).toEqual(
+      expect.arrayContaining([
+        'starling, two peers, audited',
+        'two peers, by socket, audited',
+        'bare relay',
+        'libp2p, one stream',
+      ]),
+    );
+    expect(gateway.mixed.map(({ title }) => title)).toEqual(['starling', 'starling, two peers']);
+  },
+  guard({ guard }) {
+    expect(guard.rows.filter(({ p50Us }) => !(p50Us > 0))).toEqual([]);
+  },
+  metrics({ metrics }) {
+    expect(metrics.callUs.all).toBeGreaterThan(0);
+    expect(metrics.scrapeMs).toBeGreaterThan(0);
+  },
+  budget({ budget }) {
+    expect(budget.costs?.holdsPerSecond).toBeGreaterThan(0);
+    expect(budget.costs?.ratio).toBeGreaterThan(0);
+    expect(budget.newcomer?.rows).toBe(QUICK.budget.budgets * QUICK.budget.owners);
+  },
+  hostile({ hostile }) {
+    expect(hostile.rows.map(({ name }) => name)).toEqual(QUICK.hostile.attacks);
+    const still = hostile.rows.filter(({ attacked, control }) => !(attacked > 0 && control > 0));
+    expect(still).toEqual([]);
+  },
+  scale({ scale }) {
+    const [row] = scale.oneProcess;
+    expect(row).toMatchObject({ nodes: 3, pairs: 3 });
+    expect(row?.knownMs).toBeGreaterThan(0);
+    expect(row?.streamsPerPair).toBeGreaterThan(0);
+  },
+  agents({ agents }) {
+    const { requests = [], starts, queue, choosing = [] } = agents;
+    expect([...requests, ...choosing].map(({ title }) => title)).toEqual([
+      'agent of a peer',
+      'tool of a peer',
+      'two asked on the spot',
+      'least loaded by heartbeat',
+    ]);
+    expect(starts?.agentMs).toBeGreaterThan(0);
+    const sent = QUICK.agents.queued;
+    expect(queue).toMatchObject({ sent, arrived: sent, isInOrder: true });
+    expect(agents.bars).toHaveLength(10);
+  },
+  tasks({ tasks }) {
+    const count = QUICK.tasks.tasks;
+    expect(tasks.faults).toMatchObject([{ acked: count, done: count, lost: [], twice: [] }]);
+  },
+  models({ models }) {
+    const { times = [], cpu = [], failures, cache, crowd } = models;
+    expect(times.map(({ title, model, faults }) => `${title}, ${model}: ${faults}`)).toEqual([
+      'SDK, directly, paced: 0',
+      'through a node, paced: 0',
+      'SDK, directly, quick: 0',
+      'through a node, quick: 0',
+    ]);
+    expect(cpu.filter(({ sdkMs, faults }) => !(sdkMs > 0) || faults > 0)).toEqual([]);
+    const { failovers, failureAsks, cacheAsks } = QUICK.models;
+    expect(failures).toMatchObject({ failovers, answered: failureAsks, faults: {} });
+    expect(cache).toMatchObject({ asked: cacheAsks, atVendor: 1 });
+    expect(crowd).toMatchObject({ faults: {} });
+  },
+  page({ page }) {
+    // The one bar that needs no browser: all that the page loads.
+    expect(page.bars.filter(({ pass }) => pass).map(({ title }) => title)).toEqual([
+      'page: kB by gzip, in all',
+    ]);
+  },
+  learn({ learn }) {
+    expect(learn.ways?.breaks.seeds).toBe(QUICK.learn.seeds);
+    expect(learn.experiences?.familiar.reminded).toBeGreaterThan(0);
+    expect(learn.bars).toHaveLength(8);
+  },
+};
+
+/** Calls by processes, a mesh in one process, and what needs neither; the other parts start the same processes for other figures. */
+const SHORT: readonly string[] = ['gateway', 'guard', 'scale', 'page', 'learn'];
+
 it('measures every path once, and each answered', { timeout: 900_000 }, async () => {
-  const { code, out, err } = await bench('--quick', '--json');
+  const parts = someOf(Object.entries(PARTS), ([name]) => SHORT.includes(name));
+  const isAll = parts.length === Object.keys(PARTS).length;
+  const names = isAll ? [] : parts.map(([name]) => name);
+  const { code, out, err } = await bench(...names, '--quick', '--json');
   expect(code, err).toBe(0);
-  const {
-    mesh,
-    gateway,
-    guard,
-    metrics,
-    budget,
-    hostile,
-    scale,
-    agents,
-    tasks,
-    models,
-    page,
-    learn,
-  } = JSON.parse(out) as Report;
-  expect(mesh).toHaveLength(4 * QUICK.mesh.concurrency.length);
-  const rows = [...mesh, ...gateway.http.flatMap((group) => group.rows), ...gateway.stdio];
-  expect(rows.filter(({ perSecond }) => !(perSecond > 0))).toEqual([]);
-  const measured = gateway.http.flatMap((group) => group.rows.map(({ title }) => title));
-  expect(measured).toEqual(
-    expect.arrayContaining([
-      'starling, two peers, audited',
-      'two peers, by socket, audited',
-      'bare relay',
-      'libp2p, one stream',
-    ]),
-  );
-  expect(gateway.mixed.map(({ title }) => title)).toEqual(['starling', 'starling, two peers']);
-  expect(guard.rows.filter(({ p50Us }) => !(p50Us > 0))).toEqual([]);
-  expect(metrics.callUs.all).toBeGreaterThan(0);
-  expect(metrics.scrapeMs).toBeGreaterThan(0);
-  expect(budget.costs?.holdsPerSecond).toBeGreaterThan(0);
-  expect(budget.costs?.ratio).toBeGreaterThan(0);
-  expect(budget.newcomer?.rows).toBe(QUICK.budget.budgets * QUICK.budget.owners);
-  expect(hostile.rows.map(({ name }) => name)).toEqual(QUICK.hostile.attacks);
-  expect(hostile.rows.filter(({ attacked, control }) => !(attacked > 0 && control > 0))).toEqual(
-    [],
-  );
-  const [row] = scale.oneProcess;
-  expect(row).toMatchObject({ nodes: 3, pairs: 3 });
-  expect(row?.knownMs).toBeGreaterThan(0);
-  expect(row?.streamsPerPair).toBeGreaterThan(0);
-  const { requests = [], starts, queue, choosing = [] } = agents;
-  expect([...requests, ...choosing].map(({ title }) => title)).toEqual([
-    'agent of a peer',
-    'tool of a peer',
-    'two asked on the spot',
-    'least loaded by heartbeat',
-  ]);
-  expect(starts?.agentMs).toBeGreaterThan(0);
-  const sent = QUICK.agents.queued;
-  expect(queue).toMatchObject({ sent, arrived: sent, isInOrder: true });
-  expect(agents.bars).toHaveLength(10);
-  const count = QUICK.tasks.tasks;
-  expect(tasks.faults).toMatchObject([{ acked: count, done: count, lost: [], twice: [] }]);
-  const { times = [], cpu = [], failures, cache, crowd } = models;
-  expect(times.map(({ title, model, faults }) => `${title}, ${model}: ${faults}`)).toEqual([
-    'SDK, directly, paced: 0',
-    'through a node, paced: 0',
-    'SDK, directly, quick: 0',
-    'through a node, quick: 0',
-  ]);
-  expect(cpu.filter(({ sdkMs, faults }) => !(sdkMs > 0) || faults > 0)).toEqual([]);
-  const { failovers, failureAsks, cacheAsks } = QUICK.models;
-  expect(failures).toMatchObject({ failovers, answered: failureAsks, faults: {} });
-  expect(cache).toMatchObject({ asked: cacheAsks, atVendor: 1 });
-  expect(crowd).toMatchObject({ faults: {} });
-  // The one bar that needs no browser: all that the page loads.
-  expect(page.bars.filter(({ pass }) => pass).map(({ title }) => title)).toEqual([
-    'page: kB by gzip, in all',
-  ]);
-  expect(learn.ways?.breaks.seeds).toBe(QUICK.learn.seeds);
-  expect(learn.experiences?.familiar.reminded).toBeGreaterThan(0);
-  expect(learn.bars).toHaveLength(8);
+  const report = JSON.parse(out) as Report;
+  for (const [, check] of parts) check(report);
   // Node's warnings of listeners that nobody takes away go there.
   expect(err).not.toContain('Warning');
 });

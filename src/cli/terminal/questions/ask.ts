@@ -13,7 +13,8 @@ export interface Conversation {
   };
 }
 
-const TERMINAL: Conversation = { input: process.stdin, output: process.stderr };
+/** Whoever started the command; read anew for each question. */
+export const TERMINAL: Conversation = { input: process.stdin, output: process.stderr };
 
 /** Whether a person sits at both ends: a pipe can't be asked. */
 export function canAsk({ input, output }: Conversation = TERMINAL): boolean {
