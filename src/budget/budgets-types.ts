@@ -87,6 +87,8 @@ export interface Budgets extends Startable {
   isFounder(id: string, did: Did): boolean;
   /** Whether this node decides on the budget. */
   isInCharge(id: string): boolean;
+  /** Those budgets, and all that they are part of, each once. */
+  linesOf(ids: readonly string[]): readonly string[];
   /** @throws STARLING_BUDGET_UNKNOWN for what is no id of a budget that is known here */
   unitOf(id: string): Unit;
   /** What may be held of it now without asking anybody. @throws STARLING_BUDGET_UNKNOWN */

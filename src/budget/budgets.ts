@@ -102,6 +102,7 @@ class NodeBudgets implements Budgets {
     this.#rights.stop();
     this.#sync.stop();
     await this.#books.idle();
+    await this.#books.close();
     await this.#history.flush();
   }
 
@@ -161,6 +162,10 @@ class NodeBudgets implements Budgets {
 
   isInCharge(id: string): boolean {
     return this.#books.isInCharge(id, this.self);
+  }
+
+  linesOf(ids: readonly string[]): readonly string[] {
+    return this.#names.linesOf(ids);
   }
 
   unitOf(id: string): Unit {

@@ -72,7 +72,8 @@ export function createFunds(components: FundsComponents): Funds {
       return { budgets: unique([own.id, ...inherited]), own: own.id };
     },
     async share({ budgets: ids }, to) {
-      for (const id of ids) {
+      // Whoever spends of a part spends of the whole, and must be let ask for rights of that as well.
+      for (const id of budgets.linesOf(ids)) {
         if (budgets.isInCharge(id) && !budgets.mayHold(id, to)) await budgets.grant(id, to);
       }
     },

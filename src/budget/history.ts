@@ -26,17 +26,19 @@ export interface BudgetHistory {
   flush(): Promise<void>;
 }
 
-/** What one caller did in one hour, and where the sum is kept. */
+/** What one caller did in one hour, since the node was started or its clock set. */
 interface Sum {
   readonly id: string;
   readonly key: string;
-  readonly said: {
-    readonly at: number;
-    readonly what: 'spent' | 'refused';
-    readonly who: string;
-    amount: number;
-    calls: number;
-  };
+  readonly said: Said;
+}
+
+interface Said {
+  readonly at: number;
+  readonly what: 'spent' | 'refused';
+  readonly who: string;
+  amount: number;
+  calls: number;
 }
 
 /** Makes the history over a table. */
@@ -48,6 +50,8 @@ export function createHistory(components: {
   const { table, clock, logger } = components;
   const sums = new Map<string, Sum>();
   const dirty = new Set<Sum>();
+  // Of one hour there may be several sums: none is written over that of an earlier run.
+  const run = clock.now().toString(36);
   let number = 0;
   let cancel: (() => void) | undefined;
   const failed = (error: unknown): void =>
@@ -68,7 +72,7 @@ export function createHistory(components: {
     note(id, entry) {
       number += 1;
       const at = clock.now();
-      const key = keyOf(EVENT, id, at, String(number));
+      const key = keyOf(EVENT, id, at, `${number}-${run}`);
       table.put(key, bytesOf({ at, ...entry })).catch(failed);
     },
     spent(id, who, amount, what = 'spent') {
@@ -76,8 +80,9 @@ export function createHistory(components: {
       const name = `${what} ${id} ${who}`;
       let sum = sums.get(name);
       if (sum?.said.at !== at) {
+        number += 1;
         const rest = `${what}/${Buffer.from(who).toString('base64url').slice(0, 200)}`;
-        const key = keyOf(HOUR, id, at, rest);
+        const key = keyOf(HOUR, id, at, `${rest}/${run}-${number}`);
         sum = { id, key, said: { at, what, who, amount: 0, calls: 0 } };
         sums.set(name, sum);
       }
@@ -101,7 +106,9 @@ export function createHistory(components: {
       await flush();
       const { found, over } = await entriesOf(table, id);
       if (over.length > 0) await table.batch(over.map((key) => ({ key })));
-      return found.toSorted((a, b) => b.at - a.at).slice(0, limit);
+      return summed(found)
+        .toSorted((a, b) => b.at - a.at)
+        .slice(0, limit);
     },
   };
 }
@@ -122,6 +129,24 @@ async function entriesOf(
     over.push(...keys.slice(0, Math.max(0, keys.length - KEPT_MAX)));
   }
   return { found, over };
+}
+
+/** What one caller did in one hour as one entry, however many sums there are of it. */
+function summed(found: readonly HistoryEntry[]): readonly HistoryEntry[] {
+  const sums = new Map<string, HistoryEntry>();
+  const all: HistoryEntry[] = [];
+  for (const entry of found) {
+    const { at, what, who, amount = 0, calls } = entry;
+    const name = `${at} ${what} ${who}`;
+    const known = calls === undefined ? undefined : sums.get(name);
+    if (calls === undefined) all.push(entry);
+    else if (known === undefined) sums.set(name, entry);
+    else {
+      const total = { amount: amount + (known.amount ?? 0), calls: calls + (known.calls ?? 0) };
+      sums.set(name, { ...known, ...total });
+    }
+  }
+  return [...all, ...sums.values()];
 }
 
 async function keysUnder(table: Table, prefixes: readonly string[]): Promise<readonly string[]> {

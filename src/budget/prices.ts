@@ -56,7 +56,7 @@ export function costOf(
   return cost;
 }
 
-/** A part of a micro-dollar counts as a whole one. */
+/** A part of a micro-dollar counts as a whole one; what nobody could reckon is more than there is of anything. */
 function wholeOf(amount = 0): number {
-  return Math.max(0, Math.ceil(amount));
+  return Number.isNaN(amount) ? Infinity : Math.max(0, Math.ceil(amount));
 }

@@ -110,7 +110,7 @@ class MovingRights implements Rights {
   }
 
   hold(id: string, amount: number): Promise<Hold> {
-    const { books, clock } = this.#components;
+    const { books } = this.#components;
     const rowId = books.rowIdNow(id);
     this.#used(rowId);
     const queue = this.#waiting.get(rowId);
@@ -119,7 +119,7 @@ class MovingRights implements Rights {
       this.#lookLow(id, rowId);
       return hold;
     }
-    const isVain = clock.now() - (this.#vainAt.get(rowId) ?? -Infinity) < VAIN_MS;
+    const isVain = this.#isWithin(this.#vainAt.get(rowId), VAIN_MS);
     const isFull = queue !== undefined && queue.length >= WAITING_MAX;
     const isAlone = queue === undefined && this.#components.donors(id).length === 0;
     if (isVain || isFull || isAlone || amount > books.limitOf(id)) {
@@ -223,8 +223,11 @@ class MovingRights implements Rights {
       const amount = lacks(given);
       if (amount <= 0) break;
       try {
-        const { given: got, rows } = readGift(await ask({ row: rowId, amount }, ASK_MS));
+        const before = this.#givenBy(rowId, owner);
+        const { given: said, rows } = readGift(await ask({ row: rowId, amount }, ASK_MS));
         await books.take(rows);
+        // Only what its row says as well is there, whatever else it says.
+        const got = Math.max(0, Math.min(said, this.#givenBy(rowId, owner) - before));
         given += got;
         if (got > 0) by[owner] = got;
       } catch (error) {
@@ -233,6 +236,18 @@ class MovingRights implements Rights {
       }
     }
     return { given, by, silent };
+  }
+
+  #givenBy(rowId: string, owner: Did): number {
+    const { books } = this.#components;
+    return books.rows(rowId).get(owner)?.out[books.self] ?? 0;
+  }
+
+  /** Whether that was within the last `ms`, by a clock that may have been set back since. */
+  #isWithin(at: number | undefined, ms: number): boolean {
+    if (at === undefined) return false;
+    const since = this.#components.clock.now() - at;
+    return since >= 0 && since < ms;
   }
 
   #used(rowId: string): void {
@@ -265,10 +280,10 @@ class MovingRights implements Rights {
   }
 
   async #lookIdle(): Promise<void> {
-    const { clock, logger } = this.#components;
+    const { logger } = this.#components;
     this.#isLooking = false;
     for (const [rowId, at] of this.#usedAt) {
-      if (clock.now() - at < IDLE_MS) {
+      if (this.#isWithin(at, IDLE_MS)) {
         this.#used(rowId);
         this.#usedAt.set(rowId, at);
         continue;
@@ -290,10 +305,14 @@ function readGift(answer: JsonObject): {
 } {
   const { given, rows } = isObject(answer) ? answer : {};
   const isSound =
-    typeof given === 'number' &&
+    isAmount(given) &&
     Array.isArray(rows) &&
     rows.length <= 256 &&
     rows.every((one) => typeof one === 'string');
   if (isSound) return { given, rows: rows };
   throw new StarlingError('STARLING_PROTOCOL_VIOLATION', 'an owner answers what nobody can read');
+}
+
+function isAmount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }

@@ -121,8 +121,11 @@ class NodeSpendings implements Spendings {
     return targetOf(resource);
   }
 
-  /** Undefined, at once, for most calls: nothing counts. */
-  #payersOf(call: PaidCall, target: ResourceTarget): Promise<Payers> | undefined {
+  /** Undefined, at once, for most calls: nothing counts; for most others nothing has to be waited for. */
+  #payersOf(
+    call: PaidCall,
+    target: ResourceTarget,
+  ): Payers | Promise<Payers> | undefined {
     const { principal, wanted, grant, args } = call;
     const { budgets, clock, rulesOf, workOf } = this.#components;
     const use = { args, nowMs: clock.now() };
@@ -137,7 +140,9 @@ class NodeSpendings implements Spendings {
     const limited = all
       .map((one) => ({ who: keyOf(one), limits: rulesOf(one).spendLimits }))
       .filter(({ who, limits }) => this.#policy.concerns(who, limits));
-    if (named.length === 0 && caveat === undefined && limited.length === 0) return undefined;
+    if (caveat === undefined && limited.length === 0) {
+      return named.length === 0 ? undefined : { ids: [...new Set(named)] };
+    }
     return (async () => {
       const granted = caveat === undefined ? [] : [budgets.idOf(caveat.id)];
       const ofPolicy: string[] = [];
@@ -152,7 +157,7 @@ class NodeSpendings implements Spendings {
   async #hold(
     { principal, worst }: PaidCall,
     target: ResourceTarget,
-    paying: Promise<Payers>,
+    paying: Payers | Promise<Payers>,
   ): Promise<CallSpending> {
     const { budgets, prices } = this.#components;
     const { ids, max } = await paying;

@@ -3,7 +3,7 @@
  * compact JWS. Each text goes alone, with its way to the root, and is proven by that; who gets many of them looks at the
  * signature once. Leaves and nodes are hashed apart (RFC 6962 section 2.1), so that no node passes for a text.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { StarlingError, isObject } from '../core/index.ts';
 import type { Did } from '../core/index.ts';
 import {
@@ -21,7 +21,7 @@ import type { Signer } from './types.ts';
 export const BATCH_MAX = 32;
 const HASH_BYTES = 32;
 const DEPTH_MAX = Math.log2(BATCH_MAX);
-const LEAF = Buffer.of(0);
+const LEAF = '\0';
 const NODE = Buffer.of(1);
 /** Roots whose signatures were found to hold. */
 const ROOTS_MAX = 4096;
@@ -86,11 +86,11 @@ export function decodeBatched(text: string, typ: string, what: string): DecodedJ
   return {
     payload: decodeJsonPart(payload, 'payload', what),
     verify(did) {
-      let hash = leafOf(payload);
+      let found = leafOf(payload);
       for (let at = 0; at < way.length; at += HASH_BYTES) {
-        hash = nodeOf(hash, way.subarray(at, at + HASH_BYTES));
+        found = nodeOf(found, way.subarray(at, at + HASH_BYTES));
       }
-      if (rootOf(signed.join('.'), typ, did, what) === hash.toString('base64url')) return;
+      if (rootOf(signed.join('.'), typ, did, what) === found.toString('base64url')) return;
       throw new StarlingError('STARLING_GRANT_INVALID', `the text is not one that ${did} signed`, {
         data: { rule: 'signature', iss: did },
       });
@@ -120,11 +120,11 @@ function rootOf(jws: string, typ: string, did: Did, what: string): string {
 }
 
 function leafOf(payload: string): Buffer {
-  return createHash('sha256').update(LEAF).update(payload, 'ascii').digest();
+  return hash('sha256', Buffer.from(LEAF + payload, 'latin1'), 'buffer');
 }
 
 /** The same for both orders, so that a way needs no sides. */
 function nodeOf(one: Buffer, other: Buffer): Buffer {
   const [first, second] = Buffer.compare(one, other) < 0 ? [one, other] : [other, one];
-  return createHash('sha256').update(NODE).update(first).update(second).digest();
+  return hash('sha256', Buffer.concat([NODE, first, second]), 'buffer');
 }

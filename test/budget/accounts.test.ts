@@ -5,8 +5,10 @@ import type { Accounts } from '../../src/budget/books/accounts.ts';
 import { silentLogger } from '../../src/core/index.ts';
 import type { Did } from '../../src/core/index.ts';
 import type { Table } from '../../src/store/index.ts';
+import { createTestClock } from '../core/test-clock.ts';
 import { memoryTable } from '../grants/memory-table.ts';
 
+const clock = createTestClock();
 const SELF = 'did:key:z6MkAnn' as Did;
 const OTHER = 'did:key:z6MkBob' as Did;
 const ROW = 'calls@z6MkAnn';
@@ -39,14 +41,14 @@ function disk(): {
 }
 
 async function reread(table: Table): Promise<Accounts> {
-  const accounts = createAccounts({ table, logger: silentLogger });
+  const accounts = createAccounts({ table, clock, logger: silentLogger });
   await accounts.load();
   return accounts;
 }
 
 it('what comes while a write is refused is kept as it was acknowledged', async () => {
   const { table, next } = disk();
-  const accounts = createAccounts({ table, logger: silentLogger });
+  const accounts = createAccounts({ table, clock, logger: silentLogger });
   const first = accounts.change(ROW, { acts: { reclaimed: { [OTHER]: 5 } }, give: [OTHER, 3] });
   const refuse = await next();
   const second = accounts.change(ROW, { acts: { closed: true }, spent: 4, give: [OTHER, 1] });
@@ -62,7 +64,7 @@ it('what comes while a write is refused is kept as it was acknowledged', async (
 
 it('what was spent while a row that came back was refused is not forgotten with it', async () => {
   const { table, next } = disk();
-  const accounts = createAccounts({ table, logger: silentLogger });
+  const accounts = createAccounts({ table, clock, logger: silentLogger });
   const held = accounts.change(ROW, { held: 10 });
   (await next())();
   await held;
@@ -82,7 +84,7 @@ it('what was spent while a row that came back was refused is not forgotten with 
 
 it('a node that is always busy writes all the same, and is idle once all is written', async () => {
   const { table, next } = disk();
-  const accounts = createAccounts({ table, logger: silentLogger });
+  const accounts = createAccounts({ table, clock, logger: silentLogger });
   let isOver = false;
   const changes: Promise<void>[] = [];
   const change = (): void => {
@@ -101,4 +103,36 @@ it('a node that is always busy writes all the same, and is idle once all is writ
   await Promise.all(changes);
   await idle;
   expect((await reread(table)).get(ROW)?.spent).toBe(changes.length);
+});
+
+it('what was settled while the disk refused is written once it takes writes, though nothing else is changed', async () => {
+  const { table, next } = disk();
+  const accounts = createAccounts({ table, clock, logger: silentLogger });
+  const held = accounts.change(ROW, { held: 10 });
+  (await next())();
+  await held;
+  accounts.settle(ROW, 10, 4);
+  for (let tries = 0; tries < 3; tries += 1) {
+    (await next())(new Error('no space left'));
+    await accounts.idle();
+    expect((await reread(table)).get(ROW)).toMatchObject({ spent: 0, lost: 10 });
+    clock.advance(5000);
+  }
+  (await next())();
+  await accounts.idle();
+  expect((await reread(table)).get(ROW)).toMatchObject({ spent: 4, lost: 0 });
+  expect(clock.waiting()).toBe(0);
+});
+
+it('whoever closes the books has what was settled written once more, and no timer is left', async () => {
+  const { table, next } = disk();
+  const accounts = createAccounts({ table, clock, logger: silentLogger });
+  accounts.settle(ROW, 0, 4);
+  (await next())(new Error('no space left'));
+  await accounts.idle();
+  expect(clock.waiting()).toBe(1);
+  const closed = accounts.close();
+  (await next())(new Error('no space left'));
+  await closed;
+  expect(clock.waiting()).toBe(0);
 });

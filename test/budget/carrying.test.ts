@@ -83,3 +83,31 @@ it('one exchange brings all rows, though who lacks them has nothing to say; thos
   expect(newcomer.budgets.rowCount()).toBe(count);
   expect(full.signed - before).toBeLessThanOrEqual(Math.ceil(count / 32) + 5);
 });
+
+it('two that each make a budget of one name have two, and whoever hears of both is asked which is meant', async () => {
+  const world = await start(3);
+  const [one, two, third] = world.all as [Room, Room, Room];
+  const made = await Promise.all(
+    [one, two].map(({ budgets }) => budgets.create({ name: 'research', ...CALLS })),
+  );
+  const [first = '', second = ''] = made.map(({ id }) => id);
+  await one.budgets.grant(first, third.did);
+  await two.budgets.grant(second, third.did);
+  await world.settle(16_000);
+  await world.settle(3000);
+  for (const id of [first, second]) {
+    expect(() => third.budgets.show('research')).toThrow(id);
+    await third.budgets.request(id, 10);
+  }
+  await third.budgets.report(first, 4, 'operator');
+  // Its own is meant by who has one.
+  await one.budgets.report('research', 1, 'operator');
+  await world.settle(16_000);
+  await world.settle(3000);
+  expect(one.budgets.show('research')).toMatchObject({ id: first, spent: 5, limit: 100 });
+  expect(two.budgets.show('research')).toMatchObject({ id: second, spent: 0, limit: 100 });
+  for (const { budgets } of world.all) {
+    const spent = [first, second].map((id) => budgets.show(id).spent);
+    expect(spent).toEqual([5, 0]);
+  }
+});

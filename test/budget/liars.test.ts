@@ -173,3 +173,67 @@ it('a row that would be too long to sign is not written', async () => {
   expect(given.at(-1)).toBe('STARLING_LIMIT_EXCEEDED');
   expect(books.texts(id)).toHaveLength(1);
 });
+
+it('rights of the largest budget that go to and fro are refused before a row says more than any node reads', async () => {
+  const owners = await makeOwners(3);
+  const [founder, other, third] = owners.all as [Owner, Owner, Owner];
+  const limit = 10_000_000_000_000;
+  const id = await founder.books.found({ ...TERMS, limit, createdAt: owners.clock.now() });
+  await founder.books.give(id, other.did(), 0);
+  await owners.merge();
+  let refused = 0;
+  for (let round = 0; round < 70 && refused === 0; round += 1) {
+    for (const [from, to] of [
+      [founder, other],
+      [other, founder],
+    ] as const) {
+      await from.books.give(id, to.did(), from.books.free(id)).catch((error: unknown) => {
+        expect(error).toMatchObject({ code: 'STARLING_LIMIT_EXCEEDED' });
+        refused += 1;
+      });
+      await to.books.take(textsOf(from.books));
+    }
+  }
+  expect(refused).toBeGreaterThan(0);
+  await owners.merge();
+  // All is there still, everywhere, and can be spent.
+  for (const { books } of owners.all) {
+    const standing = books.standing(id);
+    const quotas = standing.owners().reduce((sum, owner) => sum + standing.quota(owner), 0);
+    expect(quotas).toBe(limit);
+  }
+  const rich = founder.books.free(id) > 0 ? founder : other;
+  expect(rich.books.free(id)).toBe(limit);
+  (await rich.books.hold(id, limit)).settle(limit);
+  await rich.books.idle();
+  await third.books.take(textsOf(rich.books));
+  expect(third.books.rows(id).get(rich.did())?.spent).toBe(limit);
+});
+
+it.each([
+  [Number.NaN, 5],
+  [-3, 0],
+  [0.2, 1],
+  [1e300, 60],
+  [Infinity, 60],
+])('what cost %s of five that were held is booked as %s', async (cost, booked) => {
+  const { founder, id, owners } = await lies();
+  const hold = await founder.books.hold(id, 5);
+  expect(hold.settle(cost)).toBe(booked);
+  await founder.books.idle();
+  await owners.crash(founder);
+  expect(founder.books.account(id)).toMatchObject({ spent: booked, held: 0, lost: 0 });
+});
+
+it.each([-1, 0.5, Number.NaN, Infinity, 2 ** 53])('nobody gives or holds %s', async (amount) => {
+  const { founder, id, liar } = await lies();
+  for (const doing of [
+    founder.books.give(id, liar.did(), amount),
+    founder.books.hold(id, amount),
+  ]) {
+    await expect(doing).rejects.toMatchObject({ code: 'STARLING_USAGE' });
+  }
+  expect(founder.books.free(id)).toBe(60);
+  const { books } = founder;
+  await expect(books.reconcile(id, amount)).rejects.toMatchObject({ code: 'STARLING_USAGE' });
+});

@@ -147,6 +147,78 @@ it('a clock that jumps over the edge of a time begins the next one, and what was
   expect(one.budgets.show('hourly')).toMatchObject({ time: 0, spent: 60, free: 40 });
 });
 
+const YEAR_MS = 365 * 86_400_000;
+
+it('a clock that was a year ahead, and had times forgotten, begins none of them anew, and a restart neither', async () => {
+  const world = await start(2);
+  const [one, other] = world.all as [Room, Room];
+  const { id } = await one.budgets.create({ name: 'hourly', ...CALLS, everyMs: 3_600_000 });
+  await one.budgets.report(id, 90, 'operator');
+  await world.settle();
+  world.clock.sleep(YEAR_MS);
+  // What runs each hour forgets what is long over by this clock.
+  await world.settle(3_600_000);
+  expect(one.budgets.show('hourly')).toMatchObject({ spent: 0, free: 100 });
+  world.hub.cut(one.peerId, other.peerId);
+  for (const isAgain of [false, true]) {
+    if (isAgain) {
+      await one.budgets.stop();
+      await one.budgets.start();
+    }
+    world.clock.sleep(isAgain ? 0 : -YEAR_MS - 3_600_000);
+    expect(one.budgets.show('hourly').time).toBe(1);
+  }
+  await one.budgets.report(id, 60, 'operator');
+  expect(one.budgets.show('hourly')).toMatchObject({ time: 1, spent: 60, free: 40 });
+  // Nobody sees two rows of one number.
+  world.hub.connect(one.peerId, other.peerId);
+  for (let round = 0; round < 3; round += 1) await world.settle(3000);
+  expect(other.budgets.show('hourly').nodes.map(({ state }) => state)).not.toContain('frozen');
+});
+
+it('a clock that was set back a year has nobody wait for a year: rights are asked for, and idle ones go home', async () => {
+  const world = await start(2);
+  const [founder, second] = world.all as [Room, Room];
+  await shared(world, { n2: 10 });
+  await founder.budgets.give('research', second.did, 10);
+  await founder.budgets.report('research', 80, 'operator');
+  await world.settle();
+  const vain = spend(second, 30).catch(({ code }: { code: string }) => code);
+  for (let round = 0; round < 6; round += 1) await world.settle(400);
+  expect(await vain).toBe('STARLING_BUDGET_EXHAUSTED');
+  await second.budgets.give('research', founder.did, 20);
+  await world.settle();
+  world.clock.sleep(-YEAR_MS);
+  const asked = spend(second, 5);
+  for (let round = 0; round < 3; round += 1) await world.settle(400);
+  await asked;
+  const had = free(second);
+  expect(had).toBeGreaterThan(0);
+  await second.budgets.request('research', 20);
+  world.clock.sleep(-YEAR_MS);
+  await world.settle(11 * 60_000);
+  await world.settle();
+  expect(free(second)).toBeLessThanOrEqual(10);
+});
+
+it('a donor that says it gave, and gave nothing, keeps nobody from asking the others', async () => {
+  const world = await start(3);
+  const [founder, second, liar] = world.all as [Room, Room, Room];
+  await shared(world, { n3: 60 });
+  liar.budgets.transfer = (_, __, wanted) =>
+    Promise.resolve({ given: wanted, left: 60, rows: [] as string[] });
+  expect(await second.budgets.request('research', 20)).toMatchObject({
+    given: 20,
+    by: { [founder.did]: 20 },
+  });
+  expect(free(second)).toBe(20);
+  for (const given of [-5, 0.5, Number.NaN, 1e300]) {
+    liar.budgets.transfer = () => Promise.resolve({ given, left: 60, rows: [] as string[] });
+    const asked = await second.budgets.request('research', 1);
+    expect(asked).toMatchObject({ given: 1, silent: [liar.did] });
+  }
+});
+
 it('times that are long over are forgotten while the node runs', async () => {
   const world = await start(1);
   const [one] = world.all as [Room];

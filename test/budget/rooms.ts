@@ -2,6 +2,7 @@
 import { createHealth, silentLogger } from '../../src/core/index.ts';
 import type { Did, Health, JsonObject, PeerId } from '../../src/core/index.ts';
 import { createBudgets } from '../../src/budget/index.ts';
+import { splitRowId } from '../../src/budget/rows/row-format.ts';
 import type { Budgets } from '../../src/budget/index.ts';
 import { createIdentity } from '../../src/identity/index.ts';
 import type { Identity } from '../../src/identity/index.ts';
@@ -91,6 +92,10 @@ export async function makeRooms(count: number): Promise<Rooms> {
           throw new Error('not there');
         }
         donor.asked += 1;
+        // What the guard of a node lets peers ask for.
+        if (!donor.budgets.mayHold(splitRowId(String(args['row']))?.id ?? '', did)) {
+          throw new Error('no grant');
+        }
         return donor.budgets.transfer(String(args['row']), did, Number(args['amount']));
       },
       clock,

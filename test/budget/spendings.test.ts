@@ -117,6 +117,14 @@ it('a use of a model holds its worst case and settles what it took, by caller, b
   expect(['mine', 'gpu', 'granted'].map((name) => spent(name)[1])).toEqual([0, 0, 0]);
 });
 
+it('what nobody could reckon is more than there is, and refused', async () => {
+  await make('dollars', 'usd', 10_000, 'client:claude');
+  await expect(pay({ wanted: MODEL, worst: { usd: Number.NaN } })).rejects.toMatchObject({
+    code: 'STARLING_USAGE',
+  });
+  expect(spent('dollars')).toEqual([0, 0]);
+});
+
 it('a grant says the most that one call may cost', async () => {
   const id = await make('granted', 'tokens', 1000);
   const call = { wanted: MODEL, grant: grantOf({ id, max: 100 }, MODEL) };

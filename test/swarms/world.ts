@@ -1,4 +1,5 @@
 /** The swarms of a node over boards that its test shares with others. */
+import type { Funds } from '../../src/budget/index.ts';
 import { silentLogger } from '../../src/core/index.ts';
 import { createSwarms } from '../../src/swarms/index.ts';
 import type { Swarms } from '../../src/swarms/index.ts';
@@ -7,7 +8,12 @@ import { memoryTable } from '../grants/memory-table.ts';
 import type { PlainBoards } from './plain-boards.ts';
 
 /** Makes those of one node; who may write to whom is not asked here: test/e2e/swarms has the grants. */
-export function makeSwarms({ clock, nodes }: TestWorld, boards: PlainBoards, name: string): Swarms {
+export function makeSwarms(
+  { clock, nodes }: TestWorld,
+  boards: PlainBoards,
+  name: string,
+  funds?: Funds,
+): Swarms {
   const node = nodes[name];
   if (node === undefined) throw new Error(name);
   const { membership, random, self } = node.rooms;
@@ -29,6 +35,7 @@ export function makeSwarms({ clock, nodes }: TestWorld, boards: PlainBoards, nam
       revoke: async (jti: string) => void given.delete(jti),
       state: () => 'valid',
     } as never,
+    ...(funds === undefined ? {} : { funds }),
     self: self.did,
     node: self,
     table: memoryTable(),

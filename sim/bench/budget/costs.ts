@@ -22,6 +22,8 @@ export interface HoldCosts {
   /** Medians, ms: one hold of one caller, and a synced write of the store. */
   readonly holdMs: number;
   readonly writeMs: number;
+  /** Of the holds of the 64 callers, until each was told that it is on the disk: the 99th of a hundred, ms. */
+  readonly holdP99Ms: number;
 }
 
 /** Figures of whole nodes, with the guard and the audit log. */
@@ -30,6 +32,9 @@ export interface CallCosts {
   readonly paidUs: number;
   readonly freeUs: number;
   readonly ratio: number;
+  /** How long the 99th of a hundred such calls took, ms, of the same round. */
+  readonly paidP99Ms: number;
+  readonly freeP99Ms: number;
 }
 
 /** Callers at a time. */
@@ -55,10 +60,15 @@ export async function measureHolds(dir: string, size: BudgetSize): Promise<HoldC
     await books.load();
     const terms = { name: 'bench', unit: 'calls', limit: PLENTY, shares: {} } as const;
     const id = await books.found({ ...terms, createdAt: systemClock.now() });
+    const waits: number[] = [];
     const once = async (): Promise<void> => {
-      (await books.hold(id, 1)).settle(1);
+      const startedAt = performance.now();
+      const hold = await books.hold(id, 1);
+      waits.push(performance.now() - startedAt);
+      hold.settle(1);
     };
     await each(CALLERS, size.holds / 4, once);
+    waits.length = 0;
     const rates: number[] = [];
     for (let round = 0; round < size.rounds; round += 1) {
       const startedAt = performance.now();
@@ -82,6 +92,7 @@ export async function measureHolds(dir: string, size: BudgetSize): Promise<HoldC
     }
     return {
       holdsPerSecond: Math.max(...rates),
+      holdP99Ms: percentile(waits, 0.99),
       holdMs: percentile(alone, 0.5),
       writeMs: percentile(writes, 0.5),
     };
@@ -95,13 +106,16 @@ export async function measureCalls(stateDir: string, size: BudgetSize): Promise<
   const node = await startNode('bench', stateDir);
   try {
     await node.tool({ name: 'echo' }, () => ({ ok: true }));
-    const run = async (): Promise<number> => {
+    const run = async (): Promise<{ readonly us: number; readonly p99Ms: number }> => {
+      const took: number[] = [];
       const before = process.cpuUsage();
       await each(CALLERS, size.calls, async () => {
+        const startedAt = performance.now();
         await node.call('functions__echo', {});
+        took.push(performance.now() - startedAt);
       });
       const { user, system } = process.cpuUsage(before);
-      return (user + system) / size.calls;
+      return { us: (user + system) / size.calls, p99Ms: percentile(took, 0.99) };
     };
     await run();
     const rounds: CallCosts[] = [];
@@ -110,11 +124,13 @@ export async function measureCalls(stateDir: string, size: BudgetSize): Promise<
       const name = `bench-${round}`;
       const terms = { name, limit: `${PLENTY} calls`, for: 'tool:functions/*' };
       await node.call('starling__budget_create', terms);
-      const paidUs = await run();
+      const { us: paidUs, p99Ms: paidP99Ms } = await run();
       await node.call('starling__budget_close', { name });
       // What else the machine does changes from one run to the next, and less between one and the two around it.
-      const freeUs = (before + (await run())) / 2;
-      rounds.push({ paidUs, freeUs, ratio: paidUs / freeUs });
+      const after = await run();
+      const freeUs = (before.us + after.us) / 2;
+      const freeP99Ms = Math.max(before.p99Ms, after.p99Ms);
+      rounds.push({ paidUs, freeUs, ratio: paidUs / freeUs, paidP99Ms, freeP99Ms });
     }
     const middle = rounds.toSorted((a, b) => a.ratio - b.ratio)[Math.floor(rounds.length / 2)];
     if (middle === undefined) throw new Error('no round was measured');

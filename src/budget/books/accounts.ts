@@ -5,7 +5,7 @@
  * number are ever signed, and only what is on the disk leaves.
  */
 import { StarlingError, messageOf } from '../../core/index.ts';
-import type { Did, Logger } from '../../core/index.ts';
+import type { Clock, Did, Logger } from '../../core/index.ts';
 import type { Table, Write } from '../../store/index.ts';
 import { raise } from '../rows/ledger.ts';
 import type { BudgetActs, BudgetRow, BudgetTerms } from '../types.ts';
@@ -13,6 +13,8 @@ import type { BudgetActs, BudgetRow, BudgetTerms } from '../types.ts';
 const KEY = 'own/';
 /** Turns of the event loop that a change waits at the most for others: more = larger groups, and later acknowledgements. */
 const TURNS_MAX = 16;
+/** What was settled while the disk refused is tried again so often. */
+const AGAIN_MS = 5000;
 
 /** What this node owns of one budget, or of one of its times. */
 export interface Account {
@@ -62,6 +64,8 @@ export interface Accounts {
   forget(rowIds: readonly string[]): readonly Write[];
   /** Resolves when nothing is being written; never rejects. */
   idle(): Promise<void>;
+  /** Writes what the disk has refused once more, and does not try again by itself; never rejects. */
+  close(): Promise<void>;
 }
 
 interface Own extends Account {
@@ -97,6 +101,7 @@ interface Waiter {
 /** Makes the accounts over a table; nothing is read before `load`. `written` hears which rows are newly on the disk. */
 export function createAccounts(components: {
   readonly table: Table;
+  readonly clock: Pick<Clock, 'schedule'>;
   readonly logger: Logger;
   readonly written?: (rowIds: readonly string[]) => void;
 }): Accounts {
@@ -105,6 +110,7 @@ export function createAccounts(components: {
 
 class DiskAccounts implements Accounts {
   readonly #table: Table;
+  readonly #clock: Pick<Clock, 'schedule'>;
   readonly #logger: Logger;
   readonly #written: (rowIds: readonly string[]) => void;
   readonly #own = new Map<string, Own>();
@@ -112,15 +118,23 @@ class DiskAccounts implements Accounts {
   /** What is being written now. */
   #group: readonly Own[] = [];
   #waiters: Waiter[] = [];
+  /** Changes and settles so far, by which it is seen whether more come. */
+  #changes = 0;
   #writing: Promise<void> | undefined;
+  /** Forgets that the disk is to be tried again. */
+  #cancelAgain: (() => void) | undefined;
+  #isFailing = false;
+  #isClosed = false;
 
   constructor(components: Parameters<typeof createAccounts>[0]) {
     this.#table = components.table;
+    this.#clock = components.clock;
     this.#logger = components.logger;
     this.#written = components.written ?? (() => undefined);
   }
 
   async load(): Promise<void> {
+    this.#isClosed = false;
     for await (const [key, bytes] of this.#table.entries(KEY)) {
       const rowId = key.slice(KEY.length);
       const kept = readSnapshot(bytes);
@@ -160,7 +174,9 @@ class DiskAccounts implements Accounts {
 
   settle(rowId: string, held: number, spent: number): void {
     const own = this.#ownOf(rowId);
-    apply(own, { held: -held, spent });
+    own.held -= held;
+    own.spent += spent;
+    this.#changes += 1;
     this.#dirty.add(own);
     this.#writing ??= this.#drain();
   }
@@ -203,6 +219,14 @@ class DiskAccounts implements Accounts {
     while (this.#writing !== undefined) await this.#writing;
   }
 
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#cancelAgain?.();
+    this.#cancelAgain = undefined;
+    if (this.#dirty.size > 0) this.#writing ??= this.#drain();
+    await this.idle();
+  }
+
   #ownOf(rowId: string): Own {
     const known = this.#own.get(rowId);
     if (known !== undefined) return known;
@@ -215,6 +239,7 @@ class DiskAccounts implements Accounts {
     const undo = change();
     return new Promise((resolve, reject) => {
       this.#waiters.push({ apply: change, undo, resolve, reject });
+      this.#changes += 1;
       this.#dirty.add(own);
       this.#writing ??= this.#drain();
     });
@@ -232,6 +257,16 @@ class DiskAccounts implements Accounts {
     }
     this.#writing = undefined;
     if (this.#waiters.length > 0) this.#writing = this.#drain();
+    else if (this.#dirty.size > 0) this.#tryAgain();
+  }
+
+  /** What was settled is known here alone until then, and a node that ends without a word counts it as held. */
+  #tryAgain(): void {
+    if (this.#isClosed) return;
+    this.#cancelAgain ??= this.#clock.schedule(AGAIN_MS, () => {
+      this.#cancelAgain = undefined;
+      if (this.#dirty.size > 0) this.#writing ??= this.#drain();
+    });
   }
 
   /**
@@ -240,9 +275,9 @@ class DiskAccounts implements Accounts {
    */
   async #gather(): Promise<void> {
     for (let turns = 0; turns < TURNS_MAX; turns += 1) {
-      const before = this.#waiters.length;
+      const before = this.#changes;
       await new Promise((resolve) => setImmediate(resolve));
-      if (this.#waiters.length === before) return;
+      if (this.#changes === before) return;
     }
   }
 
@@ -268,10 +303,12 @@ class DiskAccounts implements Accounts {
       this.#takeBack(waiters);
       for (const { reject } of waiters) reject(error);
       for (const own of group) this.#dirty.add(own);
-      if (waiters.length === 0)
+      if (waiters.length === 0 && !this.#isFailing)
         this.#logger.warn({ error: messageOf(error) }, 'budgets not written');
+      this.#isFailing = true;
       return this.#waiters.length > 0;
     }
+    this.#isFailing = false;
     for (const [at, own] of group.entries()) own.durable = snapshots[at];
     for (const { resolve } of waiters) resolve();
     this.#written(group.map(({ rowId }) => rowId));

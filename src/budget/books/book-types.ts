@@ -104,6 +104,8 @@ export interface Books {
   /** Owners of a closed budget whose last word is not here. */
   unsaid(id: string): readonly Did[];
   idle(): Promise<void>;
+  /** Writes what is to be written, once more where the disk has refused, and then no more by itself. */
+  close(): Promise<void>;
 }
 
 /** A row as lists name it: by owner, number, and the beginning of the hash of what it says. */

@@ -7,7 +7,7 @@ import { EventEmitter } from 'node:events';
 import { StarlingError, messageOf } from '../../core/index.ts';
 import type { Did } from '../../core/index.ts';
 import { isEndingId } from '../rows/ending-format.ts';
-import { signRow, splitRowId } from '../rows/row-format.ts';
+import { SUM_MAX, signRow, splitRowId } from '../rows/row-format.ts';
 import { OWNERS_MAX } from '../types.ts';
 import type { BudgetActs, BudgetRow, BudgetTerms } from '../types.ts';
 import { createAccounts } from './accounts.ts';
@@ -21,9 +21,20 @@ import type {
   RefusedRow,
   SignedRow,
 } from './book-types.ts';
+import {
+  closed,
+  exhausted,
+  frozen,
+  givenTooOften,
+  noAmount,
+  notLetIn,
+  tooManyOwners,
+  unknown,
+} from './book-errors.ts';
 import { CLOSED_KEPT, Closings } from './closings.ts';
 import { Endings } from './endings.ts';
 import { Founding } from './founding.ts';
+import { GoneTimes } from './gone-times.ts';
 import { KnownBudgets } from './known-budgets.ts';
 import { actsOf, standingOf } from '../rows/ledger.ts';
 import type { Proof, Standing } from '../rows/ledger.ts';
@@ -47,15 +58,22 @@ class NodeBooks implements Books {
   readonly #endings: Endings;
   readonly #closings: Closings;
   readonly #founding: Founding;
+  readonly #gone: GoneTimes;
   /** Rows of what is over leave the disk. */
   #erasing: Promise<void> = Promise.resolve();
 
   constructor(components: BooksComponents) {
     this.#components = components;
-    const { table, logger, signer } = components;
-    this.#accounts = createAccounts({ table, logger, written: (rowIds) => this.#written(rowIds) });
+    const { clock, table, logger, signer } = components;
+    this.#accounts = createAccounts({
+      table,
+      clock,
+      logger,
+      written: (rowIds) => this.#written(rowIds),
+    });
     this.#known = new KnownBudgets(components);
     this.#own = new OwnTexts(this.#accounts, signer);
+    this.#gone = new GoneTimes({ table, known: this.#known });
     this.#endings = new Endings(components);
     this.#closings = new Closings({
       ...components,
@@ -92,6 +110,7 @@ class NodeBooks implements Books {
 
   async load(): Promise<void> {
     await this.#endings.load();
+    await this.#gone.load();
     await this.#accounts.load();
     this.#written([...this.#accounts.all()].map(({ rowId }) => rowId));
     await this.#intake.load();
@@ -220,6 +239,7 @@ class NodeBooks implements Books {
   async hold(rowId: string, amount: number): Promise<Hold> {
     this.#requireRoom(rowId, amount);
     await this.#accounts.change(rowId, { held: amount });
+    const id = splitRowId(rowId)?.id ?? rowId;
     let isOver = false;
     return {
       rowId,
@@ -227,7 +247,8 @@ class NodeBooks implements Books {
       settle: (spent) => {
         if (isOver) return 0;
         isOver = true;
-        const whole = Math.max(0, Math.ceil(spent));
+        // Of what nobody could reckon all that was held may have been spent.
+        const whole = Number.isNaN(spent) ? amount : Math.max(0, Math.ceil(spent));
         const more = whole > amount ? Math.min(whole - amount, this.free(rowId)) : 0;
         const booked = Math.min(amount, whole) + more;
         if (whole > booked) {
@@ -237,7 +258,7 @@ class NodeBooks implements Books {
           );
         }
         this.#accounts.settle(rowId, amount, booked);
-        this.#closings.sayLast([rowId]);
+        if (this.isClosed(id)) this.#closings.sayLast([rowId]);
         return booked;
       },
     };
@@ -247,22 +268,16 @@ class NodeBooks implements Books {
     const id = splitRowId(rowId)?.id ?? rowId;
     if (to === this.self)
       throw new StarlingError('STARLING_USAGE', 'a node gives nothing to itself');
+    if (!Number.isSafeInteger(amount) || amount < 0) throw noAmount(amount);
     if (this.founderOf(id) !== this.self && !this.mayHold(id, to)) {
-      throw new StarlingError('STARLING_CALL_REFUSED', `${to} may hold no rights of this budget`, {
-        hint: 'on the node that made the budget: starling budget grant <name> <peer>',
-      });
+      throw notLetIn(to);
     }
     if (amount > 0) this.#requireRoom(rowId, amount);
     const account = this.#accounts.get(rowId);
+    if ((account?.given ?? 0) + amount > SUM_MAX) throw givenTooOften(this.#known.terms(id)?.name);
     const names = Object.keys({ ...this.#known.terms(id)?.shares, ...account?.out });
     if (!names.includes(to) && names.length >= OWNERS_MAX - 1) {
-      throw new StarlingError(
-        'STARLING_LIMIT_EXCEEDED',
-        `a budget has ${OWNERS_MAX} owners at the most`,
-        {
-          hint: 'make a second budget for the others',
-        },
-      );
+      throw tooManyOwners();
     }
     const out = { ...account?.out, [to]: (account?.out[to] ?? 0) + amount };
     this.#requireShort(rowId, { out, ...(account?.acts && { acts: account.acts }) });
@@ -287,6 +302,7 @@ class NodeBooks implements Books {
   }
 
   async reconcile(rowId: string, spent: number): Promise<void> {
+    if (!Number.isSafeInteger(spent) || spent < 0) throw noAmount(spent);
     const account = this.#accounts.get(rowId);
     if (account === undefined) return;
     const { lost } = account;
@@ -408,7 +424,8 @@ class NodeBooks implements Books {
     const quiet = rowIds.filter((rowId) => this.#accounts.isQuiet(rowId));
     if (quiet.length === 0) return;
     for (const rowId of quiet) this.#own.drop(rowId);
-    const erased = [...this.#intake.forget(quiet), ...this.#accounts.forget(quiet)];
+    const gone = this.#gone.of(quiet, (rowId) => this.#accounts.get(rowId) !== undefined);
+    const erased = [...gone, ...this.#intake.forget(quiet), ...this.#accounts.forget(quiet)];
     this.events.emit('forgotten', quiet);
     if (erased.length > 0) await this.#components.table.batch(erased);
   }
@@ -418,38 +435,21 @@ class NodeBooks implements Books {
     await this.#accounts.idle();
   }
 
+  close(): Promise<void> {
+    return this.#accounts.close();
+  }
+
   #requireRoom(rowId: string, amount: number): void {
     const id = splitRowId(rowId)?.id ?? rowId;
     const terms = this.#known.terms(id);
     if (terms === undefined) throw unknown(rowId);
     if (!Number.isSafeInteger(amount) || amount < 0) {
-      throw new StarlingError('STARLING_USAGE', `${amount} is no whole number from 0 on`);
+      throw noAmount(amount);
     }
-    if (this.isClosed(id)) {
-      throw new StarlingError('STARLING_BUDGET_CLOSED', `budget '${terms.name}' is closed`, {
-        hint: 'make another: starling budget create <name> --limit <amount>',
-        data: { budget: id },
-      });
-    }
-    if (this.isFrozen(rowId, this.self) || this.isFrozen(id, this.self)) {
-      throw new StarlingError(
-        'STARLING_BUDGET_EXHAUSTED',
-        `this node has said two things of what it spent of '${terms.name}', so that its rights are frozen`,
-        {
-          hint: `on the node that made the budget: starling budget reclaim ${terms.name} <peer> --settle`,
-          data: { budget: id, left: 0, name: terms.name, frozen: true },
-        },
-      );
-    }
+    if (this.isClosed(id)) throw closed(id, terms);
+    if (this.isFrozen(rowId, this.self) || this.isFrozen(id, this.self)) throw frozen(id, terms);
     const left = this.free(rowId);
-    if (left >= amount) return;
-    throw new StarlingError(
-      'STARLING_BUDGET_EXHAUSTED',
-      `budget '${terms.name}' has ${left} left on this node, and ${amount} is wanted`,
-      {
-        data: { budget: id, left, wanted: amount, unit: terms.unit, name: terms.name },
-      },
-    );
+    if (left < amount) throw exhausted(id, terms, { left, wanted: amount });
   }
 
   #incoming(rowId: string): number {
@@ -479,8 +479,3 @@ class NodeBooks implements Books {
   }
 }
 
-function unknown(rowId: string): StarlingError {
-  return new StarlingError('STARLING_BUDGET_UNKNOWN', `no budget ${rowId} is known here`, {
-    hint: 'see which there are: starling budget list',
-  });
-}

@@ -28,6 +28,8 @@ export class KnownBudgets {
   readonly #known = new Map<string, Known>();
   readonly #perFounder = new Map<Did, number>();
   readonly #named = new Map<string, string[]>();
+  /** The newest time of each budget whose row of this node was forgotten. */
+  readonly #gone = new Map<string, number>();
 
   constructor(components: KnownBudgetsComponents) {
     this.#components = components;
@@ -75,6 +77,7 @@ export class KnownBudgets {
     const count = this.countOf(founder) - 1;
     if (count > 0) this.#perFounder.set(founder, count);
     else this.#perFounder.delete(founder);
+    this.#gone.delete(id);
     const named = this.named(terms.name).filter((one) => one !== id);
     if (named.length > 0) this.#named.set(terms.name, [...named]);
     else this.#named.delete(terms.name);
@@ -115,12 +118,23 @@ export class KnownBudgets {
     return known.terms.successor === owner && this.#components.isPutOut(known.founder);
   }
 
-  /** The row in which what is spent now counts. */
+  /** The row in which what is spent now counts: where a clock was set back, none that was forgotten, whose books are closed. */
   rowIdNow(id: string): string {
     const terms = this.terms(id);
     if (terms?.everyMs === undefined) return id;
     const { createdAt, everyMs } = terms;
-    return `${id}/${Math.max(0, Math.floor((this.#components.clock.now() - createdAt) / everyMs))}`;
+    const byClock = Math.floor((this.#components.clock.now() - createdAt) / everyMs);
+    return `${id}/${Math.max(0, byClock, this.newestGone(id) + 1)}`;
+  }
+
+  /** The newest time of the budget whose row of this node was forgotten; -1 where none was. */
+  newestGone(id: string): number {
+    return this.#gone.get(id) ?? -1;
+  }
+
+  /** The row of this node of that time is, or will be, forgotten: nothing is spent in it any more. */
+  goneBy(id: string, time: number): void {
+    this.#gone.set(id, Math.max(time, this.newestGone(id)));
   }
 
   /** Whether the row is that of a time which nobody asks for any more. */

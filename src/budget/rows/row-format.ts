@@ -1,5 +1,5 @@
 /** Rows of budgets as signed texts: compact JWS by their owner. Read strictly, and bounded before a signature is looked at. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { AMOUNT_MAX, StarlingError, isObject } from '../../core/index.ts';
 import type { Did } from '../../core/index.ts';
 import type { SuccessionView } from '../../grants/index.ts';
@@ -33,8 +33,8 @@ const FOR_MAX = 200;
 const ROW_BYTES_MAX = 8 * 1024;
 /** The shortest time that has a limit of its own. */
 const EVERY_MIN_MS = 1000;
-/** What sums of amounts stay below. */
-const SUM_MAX = AMOUNT_MAX * OWNERS_MAX;
+/** What sums of amounts stay below: a row that says more is refused. */
+export const SUM_MAX = AMOUNT_MAX * OWNERS_MAX;
 
 const malformed = malformedAs(WHAT);
 const { countOf, didOf } = claimReaders(malformed);
@@ -51,7 +51,7 @@ export interface ReadRow {
 /** The id of a budget: nobody but its founder can sign terms that fit it. */
 export function budgetIdOf(founder: Did, name: string, createdAt: number): string {
   const text = JSON.stringify([founder, name, createdAt]);
-  return `b${createHash('sha256').update(text).digest('base64url').slice(0, 21)}`;
+  return `b${hash('sha256', text, 'base64url').slice(0, 21)}`;
 }
 
 /** The budget of a row, and the number of its time; undefined for what is no id of a row. */
@@ -70,7 +70,7 @@ export function isBudgetId(text: string): boolean {
 
 /** The beginning of the hash of what a row says, whoever asks and however it is written or signed. */
 export function rowHash(row: BudgetRow): string {
-  return createHash('sha256').update(sortedText(row)).digest('base64url').slice(0, 16);
+  return hash('sha256', sortedText(row), 'base64url').slice(0, 16);
 }
 
 /** Signs a row. @throws STARLING_LIMIT_EXCEEDED when it names too many */

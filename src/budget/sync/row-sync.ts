@@ -283,7 +283,8 @@ class RowCarrier implements RowSync {
     const waitMs = network.self < peer ? 0 : SYNC_PAUSE_MS;
     if (isBeforeLong) return undefined;
     this.#scope?.after(waitMs, () => {
-      if (waitMs > 0 && (this.#syncedAt.get(peer) ?? -Infinity) > clock.now() - waitMs) return;
+      const ago = clock.now() - (this.#syncedAt.get(peer) ?? -Infinity);
+      if (ago >= 0 && ago < waitMs) return;
       this.#syncQuietly(peer);
     });
     return undefined;

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { OWNERS_MAX, parseAmount } from '../../budget/index.ts';
 import type { BudgetView, Budgets } from '../../budget/index.ts';
-import { StarlingError, durationMs, printable, readLimit } from '../../core/index.ts';
+import { AMOUNT_MAX, StarlingError, durationMs, printable, readLimit } from '../../core/index.ts';
 import type { AmountLimit } from '../../core/index.ts';
 import { defineTool } from '../../gateway/index.ts';
 import type { BuiltinTool } from '../../gateway/index.ts';
@@ -87,7 +87,8 @@ function initOf(
 
 function everyOf(every: string): number {
   const ms = durationMs(every);
-  if (ms >= 1000) return ms;
+  // No node reads a row of a budget whose time is longer.
+  if (ms >= 1000 && ms <= AMOUNT_MAX) return ms;
   throw new StarlingError(
     'STARLING_USAGE',
     `'${printable(every, 40)}' is no time that a limit is for`,
