@@ -122,10 +122,7 @@ class NodeSpendings implements Spendings {
   }
 
   /** Undefined, at once, for most calls: nothing counts; for most others nothing has to be waited for. */
-  #payersOf(
-    call: PaidCall,
-    target: ResourceTarget,
-  ): Payers | Promise<Payers> | undefined {
+  #payersOf(call: PaidCall, target: ResourceTarget): Payers | Promise<Payers> | undefined {
     const { principal, wanted, grant, args } = call;
     const { budgets, clock, rulesOf, workOf } = this.#components;
     const use = { args, nowMs: clock.now() };

@@ -478,4 +478,3 @@ class NodeBooks implements Books {
     this.events.emit('own', rowIds);
   }
 }
-

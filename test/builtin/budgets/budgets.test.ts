@@ -49,12 +49,12 @@ it.each<[string, JsonObject, string, RegExp]>([
   ['a unit that nobody knows', { limit: '5 euros' }, 'STARLING_USAGE', /is no amount/],
   ['nothing', { limit: '0usd' }, 'STARLING_USAGE', /lets nobody spend/],
   ['a time that is none', { every: '10ms' }, 'STARLING_USAGE', /10ms/],
-  ['a time without an end', { every: '99999999d' }, 'STARLING_USAGE', /99999999d/],
+  ['a time without an end', { every: '999999d' }, 'STARLING_USAGE', /999999d/],
   ['more shares than there is', { shares: { n2: '11usd' } }, 'STARLING_USAGE', /\$11\.00 in all/],
   ['a share in another unit', { shares: { n2: '3calls' } }, 'STARLING_USAGE', /is in calls/],
   ['a share for nobody', { shares: { n9: '1usd' } }, 'STARLING_PEER_UNKNOWN', /n9/],
   ['a part of nothing', { parent: 'whole' }, 'STARLING_BUDGET_UNKNOWN', /'whole'/],
-  ['a pattern that is none', { for: 'tool:a/b/c/d/e' }, 'STARLING_USAGE', /names no tools/],
+  ['a pattern that is none', { for: 'tool:a//b' }, 'STARLING_USAGE', /names no tools/],
 ])('makes no budget of %s', async (_, args, code, message) => {
   await expect(call(node, 'budget_create', { ...RESEARCH, ...args })).rejects.toMatchObject({
     code,
