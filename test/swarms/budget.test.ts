@@ -86,9 +86,9 @@ async function callAll(times: number): Promise<number> {
     spending.over(true);
   };
   const calls = members.flatMap((one) => Array.from({ length: times }, () => call(one)));
-  let isOver = false;
-  const ended = Promise.allSettled(calls).finally(() => (isOver = true));
-  while (!isOver) await rooms.settle(400);
+  const under = { isOver: false };
+  const ended = Promise.allSettled(calls).finally(() => (under.isOver = true));
+  while (!under.isOver) await rooms.settle(400);
   for (const end of await ended) {
     if (end.status === 'rejected') {
       expect(end.reason).toMatchObject({ code: 'STARLING_BUDGET_EXHAUSTED' });
