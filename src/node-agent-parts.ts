@@ -8,6 +8,7 @@ import {
   createRuns,
   createSpreads,
   findLimitMeans,
+  runPrincipal,
 } from './agents/index.ts';
 import type {
   AgentMemory,
@@ -116,6 +117,7 @@ export function createAgentParts(
     eventsBoard: () => rooms.config().events,
     listedBy: (peer) => rooms.documents.agentsOf(peer),
     listingChanged: () => rooms.documents.changed(),
+    retiring: retiring(() => ({ ...together, tasks })),
   });
   const contexts = createNodeContexts(base, state, rooms);
   const memory = createNodeMemory(state, blackboard, (agent, taint) =>
@@ -130,27 +132,46 @@ export function createAgentParts(
     agents,
     startProcess: (start) => gateway().startAgent(start),
   });
-  const { clock, random, logger } = base;
-  const { store, identity } = state;
   const spreads = createNodeSpreads(base, state, { ...rooms, guard, runs });
   const remote = createNodeRemote(base, state, agents);
-  const tasks = createTasks({
+  const tasks = createNodeTasks(base, state, { ...rooms, agents, runs });
+  const together = createSwarmParts(base, state, { ...rooms, agents, learning, runs, tasks });
+  return { agents, contexts, learning, memory, remote, runs, spreads, tasks, ...together };
+}
+
+/** Makes what agents here are given to do, by the rights of whoever has submitted it. */
+function createNodeTasks(
+  { clock, config, logger, random }: Base,
+  { identity, store }: OpenState,
+  {
+    agents,
+    blackboard,
+    funds,
+    gateway,
+    governance,
+    membership,
+    runs,
+  }: Pick<AgentRooms, 'blackboard' | 'funds' | 'gateway' | 'governance' | 'membership'> & {
+    readonly agents: Agents;
+    readonly runs: Runs;
+  },
+): Tasks {
+  return createTasks({
     table: store.table('tasks'),
     signer: identity,
-    self: { name: base.config.name, did: identity.did },
+    self: { name: config.name, did: identity.did },
     blackboard,
     agents,
     membership,
     callPeer: (...call) => gateway().callPeer(...call),
     clear: (action) => gateway().clear(action),
-    funds: rooms.funds,
+    funds,
     principalOf: (key) => runs.callerOf(key) ?? OPERATOR,
+    zoneOf: (principal) => governance.callerRules.of(principal).zone,
     clock,
     random,
     logger: logger.child('tasks'),
   });
-  const together = createSwarmParts(base, state, { ...rooms, agents, learning, runs, tasks });
-  return { agents, contexts, learning, memory, remote, runs, spreads, tasks, ...together };
 }
 
 /** Makes the swarms of the node's agents, and what they do by plans. */
@@ -165,7 +186,7 @@ function createSwarmParts(
     runs,
     tasks,
     ...rooms
-  }: Pick<AgentRooms, 'blackboard' | 'config' | 'funds' | 'membership'> & {
+  }: Pick<AgentRooms, 'blackboard' | 'config' | 'funds' | 'governance' | 'membership'> & {
     readonly agents: Agents;
     readonly learning: Learning;
     readonly runs: Runs;
@@ -202,6 +223,7 @@ function createSwarmParts(
     },
     table: store.table('plans'),
     principalOf: (key) => runs.callerOf(key) ?? OPERATOR,
+    zoneOf: (principal) => rooms.governance.callerRules.of(principal).zone,
     clock,
     random,
     logger: logger.child('orchestration'),
@@ -217,6 +239,23 @@ function createSwarmParts(
     random,
   });
   return { swarms, orchestrations, collaborations };
+}
+
+/** Takes what is known by the name of an agent here with it: whoever takes the name later has none of it. */
+function retiring(
+  rooms: () => {
+    readonly swarms: Pick<Swarms, 'retired'>;
+    readonly orchestrations: Pick<Orchestrations, 'retired'>;
+    readonly tasks: Pick<Tasks, 'retired'>;
+  },
+): (name: string) => Promise<void> {
+  return async (name) => {
+    const { orchestrations, swarms, tasks } = rooms();
+    const whom = runPrincipal(name, []);
+    await swarms.retired(name, whom);
+    await orchestrations.retired(whom);
+    await tasks.retired(whom);
+  };
 }
 
 /** Whose name is given up has learned nothing any more, either. */
@@ -281,6 +320,7 @@ function createNodeAgents(
     | 'listedBy'
     | 'listingChanged'
     | 'membership'
+    | 'retiring'
     | 'runOf'
     | 'spreadOf'
     | 'trustOf'

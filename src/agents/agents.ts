@@ -61,6 +61,8 @@ export interface AgentsComponents {
   readonly listedBy?: (this: void, peer: PeerId) => readonly ListedAgent[];
   /** What this node lists to all may be another. */
   readonly listingChanged?: (this: void) => void;
+  /** An agent of this node is about to be forgotten: what other rooms know by its name goes first; default: they know nothing. */
+  readonly retiring?: (this: void, name: string) => Promise<void>;
   /** How an agent runs that this node runs; undefined for any other. */
   runOf?(name: string): RunView | undefined;
   /** Of an agent that is spread over several nodes, as far as this node knows; undefined for any other. */

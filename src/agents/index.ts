@@ -30,6 +30,7 @@ export type { LimitMeans } from './run/process-limits.ts';
 export { SHIPPED_KINDS } from './run/shipped-kinds.ts';
 export { createAgentMemory } from './run/agent-memory.ts';
 export type { AgentMemory } from './run/agent-memory.ts';
+export { runPrincipal } from './run/orders.ts';
 export { createRuns } from './run/runs.ts';
 export type { Learner, LogsInit, Runs, RunsComponents, SpawnInit } from './run/types.ts';
 export type { MindStart } from './run/run-agent.ts';
@@ -40,7 +41,7 @@ export { spreadTools } from './spread/tools.ts';
 export { senderKey, sendersIn } from './inbox/sender.ts';
 export { OPEN_AGENT_TOOLS, agentTools } from './tools/tools.ts';
 export type { AgentToolComponents } from './tools/agent-tools.ts';
-export { waitForAny, waitForNews } from './inbox/wait-for-news.ts';
+export { waitForAny, waitForNews, waitUntil } from './inbox/wait-for-news.ts';
 export type {
   AgentAnnounceResult,
   AgentEndResult,

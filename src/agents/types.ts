@@ -1,5 +1,6 @@
 /** The words of the agents: who they are, and what they send one another. */
 import type { Did, Json, JsonObject } from '../core/index.ts';
+import type { Taint } from '../guard/index.ts';
 
 /** What a message is for. */
 export const MESSAGE_TYPES = ['command', 'query', 'event', 'response'] as const;
@@ -54,6 +55,10 @@ export interface MessageInit {
   readonly metadata?: JsonObject | undefined;
   /** True: what is said is closed for the key of the agent's node. A text, from a peer: what was closed. */
   readonly sealed?: boolean | string | undefined;
+  /** Given by rooms of this node alone: what the message may be made of, besides what the sender has read. */
+  readonly taint?: Taint | undefined;
+  /** Given by rooms of this node alone: `to` is the name of an agent of this node, and is looked up nowhere else. */
+  readonly isHere?: true | undefined;
   /** Given by the room of tasks alone: the right to give the agent a task is enough. */
   readonly isTask?: true | undefined;
   /** Given by the node of the sender alone. */
@@ -366,8 +371,8 @@ export interface AgentMessageResult {
   readonly sealedResponse?: string;
   /** Of a query: how long the answer took, ms. */
   readonly responseTime?: number;
-  /** Of the answer of an agent that this node runs: the least trusted zone that the agent had read from. */
-  readonly taint?: 'trusted' | 'external';
+  /** Of the answer of an agent that a node runs: the least trusted zone that the agent had read from. */
+  readonly taint?: Taint;
 }
 
 /** The answer of `capability_request`. */

@@ -88,6 +88,7 @@ export type { Sandbox } from './upstreams/sandbox/sandbox.ts';
 export { sandboxWarnings } from './upstreams/sandbox/sandbox-health.ts';
 export { runBriefly } from './upstreams/process/start-process.ts';
 export { readJsonSchema } from './builtin/json-schema.ts';
+export { anyJson } from './builtin/any-json.ts';
 export { defineTool } from './builtin/tool.ts';
 export { createUpstreams } from './upstreams/upstreams.ts';
 export type { UpstreamsComponents, UpstreamsInit } from './upstreams/upstreams.ts';

@@ -185,6 +185,8 @@ export interface BuiltinTool {
   readonly subject?: ((args: JsonObject) => ToolSubject | undefined) | undefined;
   /** The members of its result stand at the top of the MCP result, too. */
   readonly onTop?: boolean;
+  /** Other nodes call it, and read the structured content alone: its answers have no text besides. */
+  readonly forNodes?: boolean;
   /** Its result has the `taskId` of a task: a client that can deal with tasks gets that, where it has not ended. */
   readonly givesTask?: boolean;
   /** A call may wait for long: such calls do not take the places of others. */

@@ -67,11 +67,14 @@ export {
   OPERATOR,
   WATCHING,
   behalfOf,
+  goneOf,
   hasPerson,
   isSameClient,
   keyOf,
   leastTrusted,
   nameOf,
+  readTaint,
   seesAll,
+  worstTaint,
 } from './principal-names.ts';
-export type { MeshFacts, Zone } from './principal-names.ts';
+export type { MeshFacts, Taint, Zone } from './principal-names.ts';

@@ -38,6 +38,20 @@ export function leastTrusted(zones: readonly Zone[]): Zone | undefined {
   return ZONES.toReversed().find((zone) => zones.includes(zone));
 }
 
+/** The zone of what does not come from this node alone. */
+export type Taint = Exclude<Zone, 'local'>;
+
+/** The least trusted zone that something may be made of; undefined where all of it is this node's own. */
+export function worstTaint(...taints: readonly (Zone | undefined)[]): Taint | undefined {
+  if (taints.includes('external')) return 'external';
+  return taints.includes('trusted') ? 'trusted' : undefined;
+}
+
+/** A taint by the word of somebody else, who can make of it nothing better than it is; undefined for any other word. */
+export function readTaint(said: unknown): Taint | undefined {
+  return said === 'trusted' || said === 'external' ? said : undefined;
+}
+
 /** What is known of the mesh when zones are told apart. */
 export interface MeshFacts {
   /** True for a mesh that anybody may join. */
@@ -99,6 +113,11 @@ export function allNamesOf(principal: Principal, mesh: MeshFacts): readonly stri
 /** The one name that nobody else can have: tells askers apart. */
 export function keyOf(principal: Principal): string {
   return namesOf(principal)[0] ?? principal.kind;
+}
+
+/** Whom an agent of this node has been that has retired: a name that nobody can take, so that nobody has its rights. */
+export function goneOf<T extends Extract<Principal, { kind: 'client' }>>(agent: T): T {
+  return { ...agent, name: `${agent.name} (retired)` };
 }
 
 /** True where both are the same MCP client, by whatever session. */

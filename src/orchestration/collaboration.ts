@@ -9,7 +9,8 @@ import type { Clock, Did, Json, JsonObject, Random } from '../core/index.ts';
 import { labelOf } from '../agents/index.ts';
 import type { Agents } from '../agents/index.ts';
 import type { Blackboard, Board } from '../blackboard/index.ts';
-import type { Principal } from '../guard/index.ts';
+import { readTaint, worstTaint } from '../guard/index.ts';
+import type { Principal, Taint } from '../guard/index.ts';
 import type { Membership } from '../membership/index.ts';
 import {
   BOARDS_KEPT,
@@ -69,6 +70,8 @@ export interface CollaborateResult {
   readonly turns: readonly Turn[];
   readonly shared_context: JsonObject;
   readonly board: string;
+  /** The least trusted zone that what was said may be made of; absent where that is this node alone. */
+  readonly taint?: Taint;
 }
 
 /** The rooms below. */
@@ -144,6 +147,7 @@ class Together {
   readonly #turns: Turn[] = [];
   #context: JsonObject;
   #result: Json = null;
+  #taint: Taint | undefined;
   #board: Board | undefined;
 
   constructor(
@@ -246,12 +250,14 @@ class Together {
     try {
       // Whoever wants this may have lost the right meanwhile.
       agents.requireTaskFor(this.#principal, agent);
-      const { response = null } = await agents.message(
+      const { response = null, taint } = await agents.message(
         this.#principal,
         {
           to: agent,
           type: 'query',
           isTask: true,
+          // It is told what the others have said.
+          taint: this.#taint,
           timeoutMs: Math.max(1, Math.min(turnMs, leftMs)),
           message: {
             collaborationId: this.#id,
@@ -269,9 +275,12 @@ class Together {
         },
         this.#signal,
       );
+      this.#taint = worstTaint(this.#taint, taint);
       if (sizeOf(response) > SAID_MAX) throw new Error(`it said more than ${SAID_MAX} bytes`);
       return { ...base, ms: clock.now() - at, said: response };
     } catch (error) {
+      const read = error instanceof StarlingError ? readTaint(error.data['taint']) : undefined;
+      this.#taint = worstTaint(this.#taint, read);
       return { ...base, ms: clock.now() - at, error: messageOf(error) };
     }
   }
@@ -404,6 +413,7 @@ class Together {
       turns: this.#turns,
       shared_context: this.#context,
       board: this.#boardName(),
+      ...(this.#taint === undefined ? {} : { taint: this.#taint }),
     };
   }
 }

@@ -1,7 +1,8 @@
 /** One place of a phase as the task of a member: what it is told, and what comes of it. */
 import { StarlingError } from '../core/index.ts';
 import type { Clock, Json } from '../core/index.ts';
-import type { Principal } from '../guard/index.ts';
+import { worstTaint } from '../guard/index.ts';
+import type { Principal, Taint } from '../guard/index.ts';
 import { BALLOT_META, isBallot } from '../tasks/index.ts';
 import type { TaskResult, Tasks } from '../tasks/index.ts';
 import {
@@ -48,6 +49,8 @@ export async function memberTask(
   const { taskId } = await tasks.submit(principal, {
     agentId: seat.endpoint,
     input: inputOf(phase, init.state()),
+    // It is told what others of the plan have said.
+    taint: taintOfPlan(init.state()),
     priority: order.priority,
     retryPolicy: 'none',
     // The plan closes what was made for it alone.
@@ -97,9 +100,10 @@ function outcomeOf(
   state: PlanState,
 ): SeatRow {
   const { attempts, ballot, result = null, status } = ended;
+  const taint = ended.taint === undefined ? {} : { taint: ended.taint };
   if (status !== 'done') {
     const error = ended.error?.message ?? `it is ${status}`;
-    return { ...seat, outcome: 'failed', error: error.slice(0, 2000) };
+    return { ...seat, ...taint, outcome: 'failed', error: error.slice(0, 2000) };
   }
   const bytes = bytesOf(result);
   if (bytes > RESULT_BYTES_MAX) {
@@ -115,11 +119,21 @@ function outcomeOf(
   const isSigned = ballot !== undefined && isBallot(ballot, seat.did, { ...name, agent }, result);
   return {
     ...seat,
+    ...taint,
     outcome: 'done',
     result,
     resultBytes: bytes,
     ...(isSigned ? { ballot } : {}),
   };
+}
+
+/** The least trusted zone that what was wanted, and what was said of it so far, may be made of. */
+export function taintOfPlan({
+  order,
+  phases,
+}: Pick<PlanState, 'order' | 'phases'>): Taint | undefined {
+  const seats = phases.flatMap((phase) => phase.seats);
+  return worstTaint(order.taint, ...seats.map(({ taint }) => taint));
 }
 
 function givenBytes({ phases }: PlanState): number {

@@ -12,9 +12,9 @@ import {
   unawaited,
 } from '../core/index.ts';
 import type { Json, Scope, Startable } from '../core/index.ts';
-import { senderKey, sendersIn, waitForNews } from '../agents/index.ts';
-import { nameOf } from '../guard/index.ts';
-import type { Principal } from '../guard/index.ts';
+import { senderKey, sendersIn, waitUntil } from '../agents/index.ts';
+import { chainOf, goneOf, nameOf } from '../guard/index.ts';
+import type { Principal, Zone } from '../guard/index.ts';
 import type { Table } from '../store/index.ts';
 import { Conductor } from './conductor.ts';
 import type { ConductorComponents } from './conductor.ts';
@@ -37,6 +37,8 @@ export interface OrchestrationsComponents extends ConductorComponents {
   readonly table: Table;
   /** Who is meant by a link of a sender (`chainOf`). */
   principalOf(key: string): Principal;
+  /** How far a caller is trusted. */
+  zoneOf(this: void, principal: Principal): Zone;
 }
 
 /** How long a look waits for something new. */
@@ -63,6 +65,8 @@ export interface Orchestrations extends Startable {
   view(principal: Principal, taskId: string, wait?: PlanWait): Promise<PlanView>;
   /** @throws STARLING_TASK_UNKNOWN; STARLING_TASK_ENDED where it has ended */
   cancel(principal: Principal, taskId: string): Promise<PlanView>;
+  /** An agent of this node retires: its plans end, and whoever takes its name has none of them. On the disk when it resolves. */
+  retired(agent: Extract<Principal, { kind: 'client' }>): Promise<void>;
   /** Those that `principal` may see, the newest first. */
   list(principal: Principal): Promise<readonly PlanView[]>;
 }
@@ -164,11 +168,12 @@ class NodeOrchestrations implements Orchestrations {
     isDry: boolean,
   ): Promise<readonly PlanState[]> {
     const { clock, random, swarms } = this.#components;
+    const zone = this.#components.zoneOf(principal);
     const { swarm } = await swarms.open(principal, inits[0]?.swarmId ?? '');
     const hasValidators = swarm.seats.some(({ joined, role }) => joined && role === 'validator');
     const orders = inits.map((init) => {
       const threshold = init.threshold ?? swarm.threshold;
-      const components = { clock, random, swarmId: swarm.id, threshold, hasValidators };
+      const components = { clock, random, swarmId: swarm.id, threshold, hasValidators, zone };
       return planOrder(principal, init, components);
     });
     const crews = await firstCrews(this.#components, orders, { principal, swarm, isDry });
@@ -212,13 +217,8 @@ class NodeOrchestrations implements Orchestrations {
     const { conductor, wakers } = live;
     const isNew = (): boolean =>
       wait?.seen === undefined ? conductor.isOver : conductor.state.version !== wait.seen;
-    if (wait !== undefined) {
-      const { clock } = this.#components;
-      const until = clock.now() + wait.waitMs;
-      while (!isNew() && !wait.signal.aborted && !this.#life.closed && clock.now() < until) {
-        await waitForNews(wakers, clock, { ...wait, waitMs: until - clock.now() });
-      }
-    }
+    const isOver = (): boolean => this.#life.closed || isNew();
+    if (wait !== undefined) await waitUntil(wakers, isOver, this.#components.clock, wait);
     return this.#viewOf(conductor.state);
   }
 
@@ -240,6 +240,21 @@ class NodeOrchestrations implements Orchestrations {
       isSubmitter(principal, conductor.state),
     );
     return Promise.all(seen.toReversed().map(({ conductor }) => this.#viewOf(conductor.state)));
+  }
+
+  async retired(agent: Extract<Principal, { kind: 'client' }>): Promise<void> {
+    const [link] = chainOf(agent);
+    const [gone = ''] = chainOf(goneOf(agent));
+    for (const { conductor } of this.#plans.values()) {
+      const senders = sendersIn(conductor.state.order.submitter);
+      if (senders[0] !== link) continue;
+      await conductor.end('cancelled', 'retired', `${nameOf(agent)} has retired, which wanted it`);
+      const { order } = conductor.state;
+      const submitter = [gone, ...senders.slice(1)].join('\n');
+      const state = { ...conductor.state, order: { ...order, submitter } };
+      await this.#rows.put([state]);
+      conductor.state = state;
+    }
   }
 
   /** `over` gives its place back. */

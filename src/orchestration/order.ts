@@ -2,8 +2,8 @@
 import { StarlingError } from '../core/index.ts';
 import type { Clock, Json, Random } from '../core/index.ts';
 import { labelOf, senderKey } from '../agents/index.ts';
-import { nameOf } from '../guard/index.ts';
-import type { Principal } from '../guard/index.ts';
+import { nameOf, worstTaint } from '../guard/index.ts';
+import type { Principal, Zone } from '../guard/index.ts';
 import { DEADLINE_MAX_MS, DEADLINE_MS, INPUT_BYTES_MAX, PARALLEL_MAX } from './limits.ts';
 import { planFrom, planOf } from './plan.ts';
 import type { PhaseInit } from './plan.ts';
@@ -42,18 +42,21 @@ export interface PlanOrderComponents {
   /** The share of all weight that a choice needs. */
   readonly threshold: number;
   readonly hasValidators: boolean;
+  /** How far whoever wants it is trusted. */
+  readonly zone: Zone;
 }
 
 /** The order of `init`. @throws STARLING_USAGE for a plan that can't be done, STARLING_LIMIT_EXCEEDED for a long input */
 export function planOrder(
   principal: Principal,
   init: OrchestrateInit,
-  { clock, hasValidators, random, swarmId, threshold }: PlanOrderComponents,
+  { clock, hasValidators, random, swarmId, threshold, zone }: PlanOrderComponents,
 ): PlanOrder {
   const { aggregation = 'first', input, parallelism = 1, strategy = 'adaptive' } = init;
   if (parallelism > PARALLEL_MAX) throw tooWide(parallelism);
   if (input !== undefined) checkSize(input);
   const now = clock.now();
+  const taint = worstTaint(principal.kind === 'client' ? principal.taint : undefined, zone);
   const isShared = aggregation !== 'first' || init.aggregation === 'first';
   const copies = isShared ? parallelism : 1;
   const sequential = strategy === 'sequential';
@@ -77,6 +80,7 @@ export function planOrder(
     phases,
     submitter: senderKey(principal),
     from: nameOf(principal),
+    ...(taint === undefined ? {} : { taint }),
     submittedAt: now,
     expiresAt: now + Math.min(init.timeoutMs ?? DEADLINE_MS, DEADLINE_MAX_MS),
   };

@@ -4,6 +4,7 @@ import { StarlingError } from '../core/index.ts';
 import type { JsonObject } from '../core/index.ts';
 import { defineTool } from '../gateway/index.ts';
 import type { BuiltinContext, BuiltinTool } from '../gateway/index.ts';
+import { worstTaint } from '../guard/index.ts';
 import { TASK_PRIORITIES } from '../tasks/index.ts';
 import type { TaskBatch } from '../tasks/index.ts';
 import {
@@ -203,5 +204,13 @@ function withListed(answer: JsonObject, args: JsonObject, plans: readonly PlanVi
     one.submittedAt < other.submittedAt ? 1 : -1,
   );
   const most = typeof limit === 'number' ? limit : 50;
-  return { ...answer, counts: added, tasks: all.slice(0, most) } as unknown as JsonObject;
+  const shown = all.slice(0, most);
+  const taint = worstTaint(...shown.map((one) => one.taint));
+  const { taint: _, ...rest } = answer;
+  return {
+    ...rest,
+    counts: added,
+    tasks: shown,
+    ...(taint === undefined ? {} : { taint }),
+  } as unknown as JsonObject;
 }

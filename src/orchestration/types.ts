@@ -1,6 +1,7 @@
 /** The words of orchestrations. */
 import type { Fund } from '../budget/index.ts';
 import type { Did, Json } from '../core/index.ts';
+import type { Taint } from '../guard/index.ts';
 import type { Role } from '../swarms/index.ts';
 import type { TaskView } from '../tasks/index.ts';
 
@@ -54,6 +55,8 @@ export interface PlanOrder {
   /** `keyOf` whoever wants it, and those for whom that one works, a line each. */
   readonly submitter: string;
   readonly from: string;
+  /** The least trusted zone that what was wanted may be made of; absent where that is this node alone. */
+  readonly taint?: Taint;
   /** Milliseconds since the epoch. */
   readonly submittedAt: number;
   readonly expiresAt: number;
@@ -78,6 +81,8 @@ export interface SeatRow {
   readonly result?: Json;
   /** Of that, as JSON. */
   readonly resultBytes?: number;
+  /** The least trusted zone that its result, or its words of why there is none, may be made of. */
+  readonly taint?: Taint;
   readonly error?: string;
   /** The choice as its node has signed it. */
   readonly ballot?: string;

@@ -3,6 +3,7 @@ import type { LogLine, Role, Swarm } from '../swarms/index.ts';
 import { memberId } from '../swarms/index.ts';
 import type { TaskView } from '../tasks/index.ts';
 import { medianOf } from './crew.ts';
+import { taintOfPlan } from './member-task.ts';
 import type { Phase, PhaseRow, PhaseView, PlanState, PlanView } from './types.ts';
 
 /** What is known besides the plan. */
@@ -19,6 +20,7 @@ export function planView(state: PlanState, init: ViewInit): PlanView {
   const { endedAt, error, order, phases, result, status, version } = state;
   const views = order.phases.map((phase, at) => phaseView(phase, phases[at], init.log));
   const done = views.filter((one) => one.status === 'done').length;
+  const taint = taintOfPlan(state);
   const completion = endedAt === undefined ? completionOf(state, init) : undefined;
   return {
     taskId: order.id,
@@ -32,6 +34,7 @@ export function planView(state: PlanState, init: ViewInit): PlanView {
     attempts: [],
     progress: { part: done / views.length, text: progressText(views) },
     ...(error === undefined ? {} : { error }),
+    ...(taint === undefined ? {} : { taint }),
     version,
     swarmId: order.swarmId,
     description: order.description,

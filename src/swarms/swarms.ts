@@ -3,12 +3,12 @@
  * and every node with a member has; so it goes on without any one of them. The creator, and the coordinators that it has
  * named, name the members, the node of each agrees, and the topology is the grants of `edges.ts`.
  */
-import { StarlingError } from '../core/index.ts';
+import { StarlingError, isObject } from '../core/index.ts';
 import type { Clock, Did, Json, Logger, Random, Startable } from '../core/index.ts';
 import { labelOf, parseAddress, waitForNews } from '../agents/index.ts';
 import type { Agents, Runs } from '../agents/index.ts';
 import type { Blackboard, Board } from '../blackboard/index.ts';
-import { keyOf, nameOf } from '../guard/index.ts';
+import { goneOf, keyOf, nameOf } from '../guard/index.ts';
 import type { Principal } from '../guard/index.ts';
 import type { Membership } from '../membership/index.ts';
 import {
@@ -84,6 +84,11 @@ export interface Swarms extends Startable {
   checkPlace(principal: Principal, id: string): Promise<void>;
   /** Ends it everywhere. @throws STARLING_SWARM_UNKNOWN, STARLING_SWARM_REFUSED away from its creator's node */
   dissolve(principal: Principal, id: string): Promise<SwarmStatusResult>;
+  /**
+   * An agent of this node retires: it leaves its swarms, and those that it has made are the operator's, so that whoever
+   * takes its name has no place in them. @throws as boards do
+   */
+  retired(agent: string, principal: Extract<Principal, { kind: 'client' }>): Promise<void>;
   /** @throws STARLING_SWARM_UNKNOWN, also for one that `principal` may not see */
   status(principal: Principal, id: string, wait?: SwarmWait): Promise<SwarmStatusResult>;
   list(principal: Principal): Promise<SwarmListResult>;
@@ -232,6 +237,22 @@ class NodeSwarms implements Swarms {
     if (isCreator) await giveRights(board, seat.did);
     await this.#followed.settle(swarm.id);
     return this.status(principal, id);
+  }
+
+  async retired(agent: string, principal: Extract<Principal, { kind: 'client' }>): Promise<void> {
+    const { node } = this.#components;
+    for (const { swarm, board } of await this.#followed.all({ kind: 'operator' })) {
+      const isCreator = swarm.creator === node.did;
+      const seat = swarm.seats.find((one) => one.agent === agent && one.did === node.did);
+      const isOwner = this.#followed.isOwner(principal, swarm);
+      if (isOwner) await board.set(SWARM_KEY, ownedBy(board, keyOf(goneOf(principal))));
+      if (seat === undefined && !isOwner) continue;
+      // What this node may not write any more has no effect here either.
+      const mayLeave = seat?.joined === true && board.may(node.did, 'write', joinedKey(seat));
+      if (mayLeave) await board.delete(joinedKey(seat));
+      if (seat !== undefined && isCreator) await board.delete(seatKey(seat));
+      await this.#followed.settle(swarm.id);
+    }
   }
 
   async dissolve(principal: Principal, id: string): Promise<SwarmStatusResult> {
@@ -419,6 +440,12 @@ class NodeSwarms implements Swarms {
     const { membership, node } = this.#components;
     return did === node.did ? node.name : (membership.find(did)?.alias ?? did);
   }
+}
+
+/** The row of a swarm with another owner. */
+function ownedBy(board: Board, owner: string): Json {
+  const row = board.get(SWARM_KEY)?.value;
+  return { ...(isObject(row) ? row : {}), owner };
 }
 
 /** The node that made the swarm names its members; so does the operator of one with a coordinator whom that one named. */

@@ -6,6 +6,7 @@ import type { TaskRows } from './rows.ts';
 import type { TaskFunds } from './task-funds.ts';
 import { wrongState } from './life/faults.ts';
 import type { LiveTask } from './life/live-task.ts';
+import { lifeMsOf } from './life/orders.ts';
 import { hasEnded } from './life/machine.ts';
 import type { Places } from './life/places.ts';
 import type { TaskTable } from './life/task-table.ts';
@@ -41,9 +42,10 @@ export class Endings {
   /** Has the task end as expired when its time is over. Where the end can't be written, it is tried again. */
   keepDeadline(task: LiveTask, leastMs = 0): void {
     const { clock, isOn, logger, table } = this.#components;
-    const leftMs = Math.max(leastMs, task.order.expiresAt - clock.now());
+    // A clock that was set back gives no more time than there was.
+    const leftMs = Math.min(lifeMsOf(task.order), task.order.expiresAt - clock.now());
     task.cancelDeadline?.();
-    task.cancelDeadline = clock.schedule(leftMs, () => {
+    task.cancelDeadline = clock.schedule(Math.max(leastMs, leftMs), () => {
       this.end(task, 'expired').catch((error: unknown) => {
         logger.warn({ error: messageOf(error) }, 'a task could not be ended');
         const isOpen = isOn() && task.isHere && !hasEnded(task.row);

@@ -5,14 +5,18 @@
 import type { Fund, Funds } from '../budget/index.ts';
 import { StarlingError } from '../core/index.ts';
 import type { Clock, Did, Logger, Random, Startable } from '../core/index.ts';
-import { waitForNews } from '../agents/index.ts';
+import { waitUntil } from '../agents/index.ts';
 import type { Agents } from '../agents/index.ts';
-import type { Principal } from '../guard/index.ts';
+import { worstTaint } from '../guard/index.ts';
+import type { Principal, Zone } from '../guard/index.ts';
 import type { Signer } from '../identity/index.ts';
 import type { Table } from '../store/index.ts';
 import type { Blackboard } from '../blackboard/index.ts';
 import { createAwards } from './awards/awards.ts';
 import type { Awards, AwardsComponents } from './awards/awards.ts';
+import { createPeerZones } from './awards/peer-zones.ts';
+import { countdown } from './life/countdown.ts';
+import type { Countdown } from './life/countdown.ts';
 import { createDurable } from './durable/durable.ts';
 import type { Durable, DurableComponents } from './durable/durable.ts';
 import { Mirrors } from './mirrors.ts';
@@ -21,7 +25,9 @@ import { LIST_MAX } from './limits.ts';
 import { Endings } from './endings.ts';
 import type { LiveTask } from './life/live-task.ts';
 import { WITH_AGENT, hasEnded } from './life/machine.ts';
-import { messageKey, orderOf } from './life/orders.ts';
+import { lifeMsOf, messageKey, orderOf } from './life/orders.ts';
+import type { OrderComponents } from './life/orders.ts';
+import { retire } from './retired.ts';
 import { createPlaces } from './life/places.ts';
 import type { Places } from './life/places.ts';
 import { TaskTable } from './life/task-table.ts';
@@ -52,7 +58,15 @@ export interface TasksComponents
   extends
     Omit<
       AwardsComponents,
-      'agents' | 'funds' | 'membership' | 'work' | 'rows' | 'ended' | 'principalOf' | 'self'
+      | 'agents'
+      | 'funds'
+      | 'membership'
+      | 'work'
+      | 'rows'
+      | 'ended'
+      | 'principalOf'
+      | 'self'
+      | 'zoneOf'
     >,
     Pick<WorkComponents, 'clear'> {
   readonly table: Table;
@@ -80,6 +94,8 @@ export interface TasksComponents
   >;
   /** Who is meant by a link of a sender (`chainOf`). */
   principalOf(this: void, key: string): Principal;
+  /** How far a caller is trusted. */
+  zoneOf(this: void, principal: Principal): Zone;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -110,10 +126,15 @@ export interface Tasks extends Startable {
    * later. @throws STARLING_TASK_UNKNOWN; STARLING_TASK_ENDED where nothing, or something else, is asked
    */
   answer(principal: Principal, id: string, answer: TaskAnswer): Promise<TaskView>;
+  /**
+   * An agent that this node runs, or has run, retires: whoever takes its name has none of its tasks. On the disk when this
+   * resolves. @throws STARLING_STATE_UNUSABLE, and as boards do for durable ones
+   */
+  retired(agent: Extract<Principal, { kind: 'client' }>): Promise<void>;
   /** Ids of the budgets of tasks of this node that agents of `principal` have under way. */
   budgetsOf(principal: Principal): readonly string[];
-  /** Milliseconds since the epoch, by the clock of the node. */
-  now(): number;
+  /** Begins a time of `ms` by the clock of the node. */
+  countdown(ms: number): Countdown;
   /** Calls `changed` at each change of a task, or of any where there is no `id`; gives back what ends that. */
   watch(id: string | undefined, changed: () => void): () => void;
 }
@@ -134,6 +155,8 @@ class NodeTasks implements Tasks {
   readonly #funds: TaskFunds;
   readonly #places: Places;
   readonly #endings: Endings;
+  /** What each order is made with. */
+  readonly #orders: Omit<OrderComponents, 'seq'>;
   #isStarted = false;
 
   constructor(components: TasksComponents) {
@@ -143,6 +166,7 @@ class NodeTasks implements Tasks {
     this.#table = new TaskTable(components.clock);
     this.#funds = new TaskFunds(components.funds, this.work, (id) => this.#table.get(id)?.order);
     this.#places = createPlaces(components.self.did);
+    this.#orders = { ...components, placeAt: (now) => this.#table.placeAt(now) };
     const principalOf = (order: TaskOrder): Principal => principalOfOrder(order, components);
     const shared = { table: this.#table, places: this.#places, funds: this.#funds };
     this.#durable = createDurable({
@@ -168,6 +192,7 @@ class NodeTasks implements Tasks {
       work: this.work,
       rows: this.#rows,
       principalOf,
+      zoneOf: createPeerZones(components.zoneOf),
       ended: (task) => this.#endings.ended(task),
     });
     this.#mirrors = new Mirrors({
@@ -243,7 +268,7 @@ class NodeTasks implements Tasks {
   /** Takes its place, on its way to the disk; the same message again is the task that there is. */
   #admit(principal: Principal, init: SubmitInit): Admitted {
     const seq = this.#table.nextSeq();
-    const order = orderOf(principal, init, { ...this.#components, seq });
+    const order = orderOf(principal, init, { ...this.#orders, seq });
     if (order.agentId !== undefined) {
       // Without the right the task would wait until somebody gave it.
       this.#components.agents.requireTaskFor(principal, order.agentId);
@@ -314,7 +339,9 @@ class NodeTasks implements Tasks {
     for (const { row } of all) counts[row.state] = (counts[row.state] ?? 0) + 1;
     const asked = all.filter(({ row }) => states === undefined || states.includes(row.state));
     const newest = asked.toSorted((one, other) => other.order.seq - one.order.seq);
-    return { tasks: newest.slice(0, limit).map((task) => this.#view(task)), counts };
+    const tasks = newest.slice(0, limit).map((task) => this.#view(task));
+    const taint = worstTaint(...tasks.map((one) => one.taint));
+    return { tasks, counts, ...(taint === undefined ? {} : { taint }) };
   }
 
   async cancel(principal: Principal, id: string): Promise<TaskView> {
@@ -335,8 +362,9 @@ class NodeTasks implements Tasks {
     if (!this.#endings.letGo(task)) {
       throw wrongState(task, 'its end is being written, ask again in a moment');
     }
-    const lifeMs = task.order.expiresAt - task.order.submittedAt;
-    const row = { ...retried, order: { ...task.order, expiresAt: clock.now() + lifeMs } };
+    const now = clock.now();
+    const times = { retriedAt: now, expiresAt: now + lifeMsOf(task.order) };
+    const row = { ...retried, order: { ...task.order, ...times } };
     this.#places.take(task.order);
     try {
       await this.#rows.reopen(row);
@@ -378,12 +406,25 @@ class NodeTasks implements Tasks {
     return this.#view(task);
   }
 
+  retired(agent: Extract<Principal, { kind: 'client' }>): Promise<void> {
+    return retire(
+      {
+        ...this.#components,
+        table: this.#table,
+        rows: this.#rows,
+        take: (id) => this.#durable.take(id),
+        cancel: (task) => this.#endings.end(task, 'cancelled'),
+      },
+      agent,
+    );
+  }
+
   budgetsOf(principal: Principal): readonly string[] {
     return this.#funds.budgetsOf(principal);
   }
 
-  now(): number {
-    return this.#components.clock.now();
+  countdown(ms: number): Countdown {
+    return countdown(this.#components.clock, ms);
   }
 
   watch(id: string | undefined, changed: () => void): () => void {
@@ -398,6 +439,7 @@ class NodeTasks implements Tasks {
   #restore(row: TaskRow): void {
     const key = messageKey(row.order);
     if (key !== undefined) this.#table.reserve(key, row.order.id);
+    this.#table.placed(row.order);
     const task = this.#table.take(row);
     this.#funds.begins(row);
     if (hasEnded(row)) this.#endings.keep(task);
@@ -413,13 +455,8 @@ class NodeTasks implements Tasks {
   }
 
   async #until(task: LiveTask, wait: Omit<TaskWait, 'seen'>, met: () => boolean): Promise<void> {
-    const { clock } = this.#components;
-    const deadline = clock.now() + wait.waitMs;
-    while (!met() && !wait.signal.aborted && this.#isStarted) {
-      const waitMs = deadline - clock.now();
-      if (waitMs <= 0) return;
-      await waitForNews(task.wakers, clock, { waitMs, signal: wait.signal });
-    }
+    const isOver = (): boolean => !this.#isStarted || met();
+    await waitUntil(task.wakers, isOver, this.#components.clock, wait);
   }
 
   #checkStarted(): void {

@@ -1,6 +1,7 @@
 /** The words of tasks. */
 import type { Fund } from '../budget/index.ts';
 import type { Json, JsonObject } from '../core/index.ts';
+import type { Taint } from '../guard/index.ts';
 
 /** Where a task is in its life; see `machine.ts`. */
 export const TASK_STATES = [
@@ -112,7 +113,13 @@ export interface TaskOrder {
   /** Milliseconds since the epoch. */
   readonly submittedAt: number;
   readonly expiresAt: number;
+  /** When its time was begun anew: it was tried again. */
+  readonly retriedAt?: number;
+  /** Its place among others is that of this time: the clock was set back before it was submitted. */
+  readonly placedAt?: number;
   readonly inputBytes: number;
+  /** The least trusted zone that what was submitted may be made of; absent where that is this node alone. */
+  readonly taint?: Taint;
   /** The budgets that its attempts count against, and what its agent does here meanwhile. */
   readonly fund?: Fund;
   /** What the guide's TaskMessage said of itself, given back as it came. */
@@ -138,6 +145,8 @@ export interface TaskRow {
   /** The choice in that result, as the agent's node has signed it. */
   readonly ballot?: string;
   readonly late?: readonly LateResult[];
+  /** The least trusted zone that what its agents have said may be made of: its result, and all else. */
+  readonly taint?: Taint;
   readonly progress?: Progress;
   /** What is waited for, in the state `input_required`. */
   readonly question?: TaskQuestion;
@@ -175,6 +184,8 @@ export interface TaskView {
   readonly ballot?: string;
   readonly error?: TaskFault;
   readonly late?: readonly LateResult[];
+  /** The least trusted zone that what is said here, and the result, may be made of; absent where that is this node alone. */
+  readonly taint?: Taint;
   /** What the guide's TaskMessage said of itself. */
   readonly message?: JsonObject;
   /** Given with the next call, waits for a change. */
@@ -210,22 +221,31 @@ export interface TaskListResult {
   readonly tasks: readonly TaskView[];
   /** How many the caller may see in each state. */
   readonly counts: Readonly<Partial<Record<TaskState, number>>>;
+  /** The least trusted of those of the tasks. */
+  readonly taint?: Taint;
 }
 
-/** What came of an attempt, by the word of the worker's node. */
+/** What came of an attempt, by the word of the worker's node; `taint` is what the words of the agent may be made of. */
 export type Outcome =
-  | { readonly state: 'running'; readonly news: number; readonly progress?: Progress }
+  | {
+      readonly state: 'running';
+      readonly news: number;
+      readonly progress?: Progress;
+      readonly taint?: Taint;
+    }
   | {
       readonly state: 'asks';
       readonly news: number;
       readonly question: TaskQuestion;
       readonly progress?: Progress;
+      readonly taint?: Taint;
     }
   | {
       readonly state: 'done';
       readonly result: Json;
       /** Where it was asked for: the choice in the result, signed by the worker's node; see `ballot.ts`. */
       readonly ballot?: string;
+      readonly taint?: Taint;
     }
   | {
       readonly state: 'failed';
@@ -233,8 +253,9 @@ export type Outcome =
       readonly message: string;
       /** The agent has answered that it can't; false: it was lost. */
       readonly answered: boolean;
+      readonly taint?: Taint;
     }
-  | { readonly state: 'unknown' };
+  | { readonly state: 'unknown'; readonly taint?: never };
 
 /** A task as somebody wants to have it done. */
 export interface SubmitInit {
@@ -260,6 +281,8 @@ export interface SubmitInit {
   readonly fund?: Fund | undefined;
   /** What the guide's TaskMessage says of itself. Its `id` makes the same message twice one task. */
   readonly said?: JsonObject | undefined;
+  /** What the input may be made of, besides what the submitter has read. */
+  readonly taint?: Taint | undefined;
   /** The session that gives it, which can't approve it itself. */
   readonly session?: string | undefined;
 }

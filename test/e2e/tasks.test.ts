@@ -1,7 +1,7 @@
 /** A task on three nodes of which two are killed: it ends once. */
 import { expect, it } from 'vitest';
 import type { NodeProcess } from '../../sim/process.ts';
-import type { TaskResult } from '../../src/tasks/types.ts';
+import type { TaskBatch, TaskListResult, TaskResult } from '../../src/tasks/types.ts';
 import { builtin, eventually, sameListen, sees, ticketOf, useWorld } from './support.ts';
 
 const world = useWorld();
@@ -63,6 +63,41 @@ async function asksOnce(owner: NodeProcess, worker: NodeProcess): Promise<void> 
   expect((await nextOf(worker, 'painter')).message).toBe('the fence');
 }
 
+const BATCHES = 12;
+const BATCH = 40;
+
+/** Gives tasks that nobody can do, many at a time, and kills the node as soon as some were acknowledged; gives those. */
+async function givenUntilKilled(owner: NodeProcess): Promise<readonly string[]> {
+  const acked: string[] = [];
+  let killed: Promise<unknown> | undefined;
+  const give = async (at: number): Promise<void> => {
+    const inputs = Array.from({ length: BATCH }, (_, nth) => `${at}/${nth}`);
+    const args = { capability: 'nobody has it', inputs, id: `batch-${at}` };
+    const { taskIds } = await builtin<TaskBatch>(owner, 'agent_task', args);
+    acked.push(...taskIds);
+    killed ??= owner.stop('SIGKILL');
+  };
+  // Those after the kill hear nothing.
+  await Promise.allSettled(Array.from({ length: BATCHES }, (_, at) => give(at)));
+  await killed;
+  expect(acked.length).toBeGreaterThanOrEqual(BATCH);
+  return acked;
+}
+
+/** What was acknowledged is there, and of what was given together all or nothing. */
+async function keptAll(owner: NodeProcess, acked: readonly string[]): Promise<void> {
+  const { tasks } = await builtin<TaskListResult>(owner, 'task_list', { limit: 1000 });
+  const given = tasks.filter(({ capability }) => capability === 'nobody has it');
+  const ids = new Set(given.map(({ taskId }) => taskId));
+  expect(acked.filter((id) => !ids.has(id))).toEqual([]);
+  const counts = new Map<string, number>();
+  for (const { message } of given) {
+    const [batch = ''] = String(message?.['id']).split('/');
+    counts.set(batch, (counts.get(batch) ?? 0) + 1);
+  }
+  expect([...counts.values()].filter((count) => count !== BATCH)).toEqual([]);
+}
+
 it(
   'goes on at another worker and at its own node when each is killed, and has one result',
   { timeout: TEST_MS },
@@ -82,8 +117,9 @@ it(
     await first.stop('SIGKILL');
     expect((await nextOf(second, 'digger-2')).message).toEqual({ hole: 1 });
 
-    await owner.stop('SIGKILL');
+    const acked = await givenUntilKilled(owner);
     owner = await world.start('owner', { config: { listen: sameListen(owner) } });
+    await keptAll(owner, acked);
     // The worker goes on with what it has, or is given it anew, where the owner took longer than the lease.
     const over = new AbortController();
     const answering = (async () => {

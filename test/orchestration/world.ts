@@ -135,6 +135,7 @@ function makePlans(
   const { node, tasks } = at['a'] ?? {};
   if (node === undefined || tasks === undefined) throw new Error('a');
   return createOrchestrations({
+    zoneOf: () => 'local',
     agents: node.agents,
     swarms,
     tasks,

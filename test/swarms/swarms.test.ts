@@ -292,3 +292,21 @@ describe('without the node that made it', () => {
     expect(await edges()).toEqual(whole);
   });
 });
+
+it('who takes the name of an agent that has retired has no place in its swarms, and owns none that it made', async () => {
+  const program = { kind: 'client', name: 'agent:of-alice', scopes: ['*'] } as const;
+  const { signal } = new AbortController();
+  const own = await at.alice.init(program, { name: 'own', topology: 'mesh', members: [] }, signal);
+  await at.alice.retired('of-alice', program);
+  await at.mallory.retired('of-mallory', { ...program, name: 'agent:of-mallory' });
+  await turns();
+  const { agents } = await at.alice.status(OPERATOR, swarmId);
+  expect(agents.map(({ name, status }) => `${name} ${status}`)).toEqual([
+    'of-bob active',
+    'of-mallory invited',
+  ]);
+  await expect(at.alice.dissolve(program, own.swarmId)).rejects.toMatchObject({
+    code: 'STARLING_SWARM_UNKNOWN',
+  });
+  expect(await at.alice.dissolve(OPERATOR, own.swarmId)).toMatchObject({ status: 'dissolved' });
+});

@@ -10,7 +10,7 @@ import type { ClearedAction, OwnAction } from '../../src/gateway/index.ts';
 import { OPERATOR, attachedClient } from '../../src/guard/index.ts';
 import { createApprovals } from '../../src/guard/approvals/approvals.ts';
 import type { Approvals } from '../../src/guard/approvals/types.ts';
-import type { Decision, GuardWanted, Principal } from '../../src/guard/index.ts';
+import type { Decision, GuardWanted, Principal, Taint, Zone } from '../../src/guard/index.ts';
 import { createTasks, taskTools } from '../../src/tasks/index.ts';
 import type { TaskResult, Tasks } from '../../src/tasks/index.ts';
 import type { AgentMessage } from '../../src/agents/index.ts';
@@ -25,6 +25,8 @@ export interface TaskNode {
   readonly node: TestNode;
   readonly rows: Map<string, Uint8Array>;
   tasks: Tasks;
+  /** How far peers are trusted here, by their names: otherwise as this node itself. */
+  readonly zones: Map<string, Zone>;
   /** What a person here must agree to each time: `agent:<name>`. */
   readonly needsApproval: Set<string>;
   approvals: Approvals;
@@ -105,6 +107,7 @@ async function makeTaskNode(
   const approvalsTable = memoryTable();
   const needsApproval = new Set<string>();
   const noted: AuditInit[] = [];
+  const zones = new Map<string, Zone>();
   const makeApprovals = (): Approvals =>
     createApprovals({
       table: approvalsTable,
@@ -156,6 +159,7 @@ async function makeTaskNode(
       },
       principalOf: (key) =>
         key === 'operator' ? OPERATOR : attachedClient(key.replace('client:', '')),
+      zoneOf: (who) => (who.kind === 'peer' ? (zones.get(who.alias) ?? 'local') : 'local'),
       clock: world.clock,
       logger: silentLogger,
     });
@@ -163,6 +167,7 @@ async function makeTaskNode(
     node,
     rows: table.rows,
     tasks: make(),
+    zones,
     needsApproval,
     noted,
     funds: undefined,
@@ -224,6 +229,8 @@ export interface TestWorker {
   readonly seen: AgentMessage[];
   /** What it answers: undefined is nothing at all. */
   answer: (message: AgentMessage) => Json | Error | undefined;
+  /** What it has read, as its node knows of an agent that it runs. */
+  taint: Taint | undefined;
   stop(): void;
 }
 
@@ -244,6 +251,7 @@ export async function makeWorker(
   const worker: TestWorker = {
     seen: [],
     answer: ({ message }) => ({ dug: message }),
+    taint: undefined,
     stop: () => abort.abort(),
   };
   const deal = async (message: AgentMessage): Promise<void> => {
@@ -253,7 +261,9 @@ export async function makeWorker(
     const said =
       answer instanceof Error ? { message: null, error: answer.message } : { message: answer };
     const response = { type: 'response', inReplyTo: message.id, ...said };
-    await node.call(principal, 'agent_message', response).catch(() => undefined);
+    const { taint } = worker;
+    const who = taint === undefined ? principal : { ...principal, taint };
+    await node.call(who, 'agent_message', response).catch(() => undefined);
   };
   const read = async (): Promise<void> => {
     let cursor: string | undefined;

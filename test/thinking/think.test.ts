@@ -257,6 +257,8 @@ it('a toolbox has read from a peer whose tools it was shown, and from where what
   const shown = ['page__who', 'mallory__files__read'];
   const answers: Record<string, JsonObject> = {
     starling__memory_retrieve: { taint: 'external' },
+    starling__task_result: { status: 'done', taint: 'external' },
+    starling__agent_task: { status: 'done', taint: 'trusted' },
     page__who: { taint: 'external' },
   };
   const made = (names: readonly string[]): MeshToolbox =>
@@ -286,6 +288,8 @@ it('a toolbox has read from a peer whose tools it was shown, and from where what
   const tool = { description: '', inputSchema: {}, isRepeatable: false };
   const called = (name: string): Promise<unknown> => own.call({ ...tool, name }, {}, NEVER);
   await expect(called('starling__memory_retrieve')).resolves.toMatchObject({ zone: 'external' });
+  await expect(called('starling__task_result')).resolves.toMatchObject({ zone: 'external' });
+  await expect(called('starling__agent_task')).resolves.toMatchObject({ zone: 'trusted' });
   // A server says nothing of how far it is to be trusted.
   await expect(called('page__who')).resolves.toMatchObject({ zone: 'local' });
 });

@@ -1,13 +1,20 @@
 /**
  * A work queue of JetStream on this machine's disk, by the client that people use and the requests that it is made of:
  * each message is acknowledged when it is stored, taken by one worker, and acknowledged by that one.
+ *
+ * As it is installed, JetStream acknowledges what it has handed to the kernel, and syncs the disk every two minutes: a
+ * machine that loses its power loses what was acknowledged before (nats-server, issue 7564). `isSynced` has it promise what a
+ * task is promised here, that what is acknowledged is on the disk: by `sync_interval: always` where the server knows that
+ * (2.10), else by the attribute `S` of its folder (chattr(1)), by which the kernel syncs each write to the files there.
  */
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { connect } from '@nats-io/transport-node';
 import type { NatsConnection } from '@nats-io/transport-node';
 
@@ -19,20 +26,37 @@ const TEXT = 'hello world';
 const REQUEST_MS = 30_000;
 const CONNECT_MS = 10_000;
 const LOOK_MS = 50;
+/** The minor version of nats-server 2 from which on it can sync before it acknowledges. */
+const SYNCING_MINOR = 10;
 /** Messages that are asked for at once, as workers of a queue do. */
 const BATCH = 64;
 
 /** The queue, and a worker of it. */
 export interface QueueFloor {
   /** Puts one message in, and resolves when a worker has done it. */
-  run(at: number): Promise<void>;
+  run(id: string): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** Starts it; undefined where there is no nats-server. */
-export async function startQueueFloor(root: string): Promise<QueueFloor | undefined> {
+/** How the queue keeps what it acknowledges. */
+export interface QueueFloorInit {
+  readonly isSynced: boolean;
+}
+
+/** Starts it; undefined where there is no nats-server, or none that can promise what is wanted. */
+export async function startQueueFloor(
+  root: string,
+  { isSynced }: QueueFloorInit,
+): Promise<QueueFloor | undefined> {
   const port = await freePort();
-  const args = ['-a', '127.0.0.1', '-p', String(port), '-js', '-sd', join(root, 'jetstream')];
+  const folder = join(root, isSynced ? 'jetstream-synced' : 'jetstream');
+  await mkdir(folder);
+  const knowsSync = isSynced && (await knowsSyncAlways());
+  if (isSynced && !knowsSync && !(await hasSynced(folder))) return undefined;
+  const config = join(folder, 'server.conf');
+  const sync = knowsSync ? '  sync_interval: always\n' : '';
+  await writeFile(config, `jetstream {\n  store_dir: "${folder}"\n${sync}}\n`);
+  const args = ['-a', '127.0.0.1', '-p', String(port), '-c', config];
   const server = spawn('nats-server', args, { stdio: 'ignore' });
   const isThere = await Promise.race([
     once(server, 'spawn').then(() => true),
@@ -58,7 +82,7 @@ export async function startQueueFloor(root: string): Promise<QueueFloor | undefi
       durable_name: DURABLE,
       ack_policy: 'explicit',
       deliver_policy: 'all',
-      max_ack_pending: 10_000,
+      max_ack_pending: 20_000,
     },
   });
   work(worker);
@@ -70,8 +94,7 @@ export async function startQueueFloor(root: string): Promise<QueueFloor | undefi
     },
   });
   return {
-    async run(at) {
-      const id = String(at);
+    async run(id) {
       const done = new Promise<void>((resolve) => waiting.set(id, resolve));
       await giver.request(SUBJECT, JSON.stringify({ id, text: TEXT }), { timeout: REQUEST_MS });
       await done;
@@ -83,6 +106,27 @@ export async function startQueueFloor(root: string): Promise<QueueFloor | undefi
       await ended;
     },
   };
+}
+
+/** Whether the server that is installed knows `sync_interval: always`. */
+async function knowsSyncAlways(): Promise<boolean> {
+  try {
+    const { stdout } = await promisify(execFile)('nats-server', ['--version']);
+    const [, major = '0', minor = '0'] = /v(\d+)\.(\d+)/.exec(stdout) ?? [];
+    return Number(major) > 2 || (Number(major) === 2 && Number(minor) >= SYNCING_MINOR);
+  } catch {
+    return false;
+  }
+}
+
+/** Whether the kernel syncs each write below the folder from now on. */
+async function hasSynced(folder: string): Promise<boolean> {
+  try {
+    await promisify(execFile)('chattr', ['+S', folder]);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Takes messages, a batch at a time, does them, and says so. */

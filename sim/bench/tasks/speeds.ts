@@ -11,6 +11,7 @@ import { workerOf } from '../../task-worker.ts';
 import { cpuUs } from '../cpu.ts';
 import type { TasksSize } from '../size.ts';
 import { startQueueFloor } from './jetstream.ts';
+import type { QueueFloorInit } from './jetstream.ts';
 import { nameOf, startTaskMesh } from './mesh.ts';
 import type { TaskMesh, TaskNode } from './mesh.ts';
 
@@ -32,8 +33,10 @@ export interface RateFigures {
   readonly submits: number;
   readonly writes: number;
   readonly queue: number;
-  /** NaN where there is no nats-server. */
+  /** JetStream as it is installed, which acknowledges before a message is on the disk; NaN where there is no nats-server. */
   readonly jetstream: number;
+  /** JetStream that syncs before it acknowledges, as a node does. */
+  readonly jetstreamSynced: number;
   /** All of them by an agent of a peer. */
   readonly peerQueue: number;
   /** CPU of the nodes a task, µs: where the agent is at the node itself, and of both where it is at a peer. */
@@ -162,17 +165,14 @@ export async function measureRates(size: TasksSize): Promise<RateFigures> {
         submit(node, { capability: 'nobody', input: TEXT, id: `kept-${at}` }),
       );
       const queue = await queueRate([node], size, { type: 'small' });
-      const floor = size.rivals ? await startQueueFloor(root) : undefined;
-      const jetstream =
-        floor === undefined
-          ? Number.NaN
-          : await rate(size.queued, size.callers, (at) => floor.run(at));
-      await floor?.stop();
+      const jetstream = await floorRate(root, size, { isSynced: false });
+      const jetstreamSynced = await floorRate(root, size, { isSynced: true });
       const peer = await measurePeerQueue(size);
       return {
         submits,
         writes,
         jetstream,
+        jetstreamSynced,
         queue: queue.rate,
         queueCpuUs: queue.cpuUs,
         peerQueue: peer.rate,
@@ -207,6 +207,21 @@ async function queueRate(
   );
   const spent = (cpuUs(pids) ?? Number.NaN) - before;
   return { rate: messages * inputs.length, cpuUs: spent / (batches * inputs.length) };
+}
+
+/** The better one of as many tasks at a time as clients have, and as many as are given to the node here. */
+async function floorRate(root: string, size: TasksSize, init: QueueFloorInit): Promise<number> {
+  const floor = size.rivals ? await startQueueFloor(root, init) : undefined;
+  if (floor === undefined) return Number.NaN;
+  try {
+    const rates: number[] = [];
+    for (const callers of [size.callers, BATCH * BATCHES_AT_ONCE]) {
+      rates.push(await rate(size.queued, callers, (at) => floor.run(`${callers}-${at}`)));
+    }
+    return Math.max(...rates);
+  } finally {
+    await floor.stop();
+  }
 }
 
 /** The same with the agent at a peer. */

@@ -32,6 +32,11 @@ export interface LocalAgentsComponents {
   runOf?(name: string): RunView | undefined;
   /** What others see of the agents is another now. */
   changed(): void;
+  /**
+   * An agent is about to be forgotten: what else is known by its name goes first, so that nobody who takes the name has it.
+   * An agent of which that could not be done stays.
+   */
+  readonly retiring?: (this: void, name: string) => Promise<void>;
 }
 
 /** What a program says of itself when it announces an agent. */
@@ -167,6 +172,8 @@ class NodeAgents implements LocalAgents {
     return this.#inTurn(name, async () => {
       // Another has retired it meanwhile, and the name may be somebody else's.
       if (this.#agents.get(name) !== agent) return 0;
+      const { retiring } = this.#components;
+      if (retiring !== undefined) await retiring(name);
       const dropped = await agent.inbox.drop([{ key: AGENT + name }]);
       this.#agents.delete(name);
       this.#sorted = undefined;

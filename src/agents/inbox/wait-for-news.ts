@@ -30,3 +30,30 @@ export function waitForAny(
     signal.addEventListener('abort', done, { once: true });
   });
 }
+
+/**
+ * Resolves once `met`, which is asked at each call of one of `wakers`, when `waitMs` have passed, or when `signal` is aborted.
+ * The time is that of one timer: a clock that is set meanwhile neither ends nor lengthens it.
+ */
+export function waitUntil(
+  wakers: Set<() => void>,
+  met: () => boolean,
+  clock: Clock,
+  { waitMs, signal }: Wait,
+): Promise<void> {
+  if (met() || waitMs <= 0 || signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = (): void => {
+      wakers.delete(look);
+      cancel();
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const look = (): void => {
+      if (met()) done();
+    };
+    const cancel = clock.schedule(waitMs, done);
+    wakers.add(look);
+    signal.addEventListener('abort', done, { once: true });
+  });
+}

@@ -1,8 +1,8 @@
 /** How a message goes: into an inbox here, to the node that has the agent, or to the disk until that node is back. */
 import { StarlingError, isCount } from '../../core/index.ts';
 import type { Json, JsonObject } from '../../core/index.ts';
-import { createAllowance, keyOf } from '../../guard/index.ts';
-import type { Allowance, Principal } from '../../guard/index.ts';
+import { createAllowance, keyOf, readTaint, worstTaint } from '../../guard/index.ts';
+import type { Allowance, Principal, Taint } from '../../guard/index.ts';
 import type { Membership, PeerView } from '../../membership/index.ts';
 import { definitionFor, misfits } from '../capabilities/schemas.ts';
 import {
@@ -191,7 +191,10 @@ class NodeMessages implements Messages {
     const message = this.#messageOf(principal, { ...init, type }, sender);
     const size = Buffer.byteLength(JSON.stringify(message));
     if (size > MESSAGE_BYTES_MAX) throw tooLong(to, size);
-    const places = await this.#targets(principal, to, affinityOf(message, sender));
+    const places =
+      init.isHere === true
+        ? [{ name: to }]
+        : await this.#targets(principal, to, affinityOf(message, sender));
     for (const [index, found] of places.entries()) {
       try {
         return await this.#sendTo(found, { principal, init, message, sender, signal });
@@ -332,7 +335,7 @@ class NodeMessages implements Messages {
     const { hops: _claimed, taint: _said, ...metadata } = init.metadata ?? {};
     const hops = hopsOf(principal, init);
     // What an agent of this node has read from elsewhere may be what it says now.
-    const taint = principal.kind === 'client' ? principal.taint : undefined;
+    const taint = taintOf(principal, init);
     const { timeoutMs = QUERY_MS } = init;
     return {
       id,
@@ -426,6 +429,13 @@ function hopsOf(principal: Principal, { metadata }: MessageInit): number {
   if (principal.kind === 'client') return principal.hops ?? 0;
   const said = principal.kind === 'peer' ? metadata?.['hops'] : undefined;
   return isCount(said) ? said : 0;
+}
+
+/** What a message may be made of: as is known of an agent here, and by the word of a peer, who can make it only worse. */
+function taintOf(principal: Principal, { metadata, taint }: MessageInit): Taint | undefined {
+  const own = principal.kind === 'client' ? principal.taint : undefined;
+  const said = principal.kind === 'peer' ? readTaint(metadata?.['taint']) : undefined;
+  return worstTaint(own, said, taint);
 }
 
 /** Programs that are one agent need not say which one. */

@@ -1,7 +1,7 @@
 /** Messages for agents of other nodes: they go at once, or from the disk when that node is back. */
 import { StarlingError, messageOf } from '../../core/index.ts';
 import type { Clock, Did, JsonObject, Logger, PeerId, Random } from '../../core/index.ts';
-import { OPERATOR } from '../../guard/index.ts';
+import { OPERATOR, readTaint } from '../../guard/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { PeerToolCall } from '../../gateway/index.ts';
 import type { Membership, PeerView } from '../../membership/index.ts';
@@ -195,6 +195,7 @@ function argsOf(name: string, message: AgentMessage, { from }: Sender): JsonObje
 function resultIn(result: JsonObject, message: AgentMessage, name: string): AgentMessageResult {
   const { id: messageId, correlationId, type } = message;
   const { agentId, response, responseTime } = result;
+  const taint = readTaint(result['taint']);
   const known = {
     messageId,
     agentId: typeof agentId === 'string' ? agentId.slice(0, 64) : name,
@@ -206,6 +207,7 @@ function resultIn(result: JsonObject, message: AgentMessage, name: string): Agen
     status: 'answered',
     response: response ?? null,
     ...(typeof responseTime === 'number' ? { responseTime } : {}),
+    ...(taint === undefined ? {} : { taint }),
   };
 }
 

@@ -1,6 +1,7 @@
 /** Queries that wait for the answers of agents of this node. */
 import { StarlingError, messageOf } from '../../core/index.ts';
 import type { Clock, Json } from '../../core/index.ts';
+import type { Taint } from '../../guard/index.ts';
 import { QUERIES_MAX } from '../limits.ts';
 import type { LocalAgent } from '../directory/local-agents.ts';
 import type { AgentMessage } from '../types.ts';
@@ -22,7 +23,7 @@ export interface Answer {
   /** Why it could not do what was asked. */
   readonly error?: string | undefined;
   /** The least trusted zone that the agent had read from, where it is one that this node runs. */
-  readonly taint?: 'trusted' | 'external' | undefined;
+  readonly taint?: Taint | undefined;
 }
 
 /** The queries of one node. */
@@ -142,15 +143,21 @@ class NodeQueries implements Queries {
 
 function errorIn(agent: LocalAgent, answer: Answer | StarlingError): StarlingError | undefined {
   if (answer instanceof StarlingError) return answer;
-  return answer.error === undefined ? undefined : failed(agent, 'failed', answer.error);
+  const { error, taint } = answer;
+  return error === undefined ? undefined : failed(agent, 'failed', error, taint);
 }
 
-/** The agent is there and did not do what was asked. */
-export function failed(agent: LocalAgent, reason: string, why: string): StarlingError {
+/** The agent is there and did not do what was asked; `taint` is what its words of that may be made of. */
+export function failed(
+  agent: LocalAgent,
+  reason: string,
+  why: string,
+  taint?: Taint,
+): StarlingError {
   const { name } = agent.announcement;
   return new StarlingError('STARLING_AGENT_FAILED', `agent ${name}: ${why}`, {
     hint: `see how it is: starling agent info ${name}`,
-    data: { agentId: name, reason },
+    data: { agentId: name, reason, ...(taint === undefined ? {} : { taint }) },
   });
 }
 

@@ -1,7 +1,7 @@
 /** By whose word an agent that the node runs does what it does now, and what follows for its rights. */
 import { isCount } from '../../core/index.ts';
-import { keyOf } from '../../guard/index.ts';
-import type { Principal } from '../../guard/index.ts';
+import { keyOf, readTaint, worstTaint } from '../../guard/index.ts';
+import type { Principal, Taint } from '../../guard/index.ts';
 import { NODE_SENDER, sendersIn } from '../inbox/sender.ts';
 import type { AgentMessage } from '../types.ts';
 import type { RunRow } from './rows.ts';
@@ -18,9 +18,6 @@ export interface OrdersComponents {
 export interface OrdersInit extends Pick<RunRow, 'name' | 'owner' | 'tools'> {
   readonly ownRights: boolean;
 }
-
-/** From how far away comes what its orders may be made of: less trusted than this node. */
-export type Taint = 'trusted' | 'external';
 
 /** Whom an agent that the node runs is for the guard: its name is no name of a client. */
 export function runPrincipal(
@@ -72,7 +69,7 @@ export class Orders {
     const { name, ownRights, tools } = this.#init;
     const senders = this.senders();
     const { hops } = this.#last;
-    const taint = worse(this.#last.taint, this.#heard);
+    const taint = worstTaint(this.#last.taint, this.#heard);
     const principal = runPrincipal(name, tools, {
       ...(taint === undefined ? {} : { taint }),
       worksFor: ownRights ? [] : this.#withSpawner(senders),
@@ -86,7 +83,7 @@ export class Orders {
   /** It was reminded of what came from there: that counts until it has dealt with the messages of now. */
   heard(taint: Taint): void {
     this.#begins([...this.#components.inHand().keys()]);
-    this.#heard = worse(this.#heard, taint);
+    this.#heard = worstTaint(this.#heard, taint);
   }
 
   /** The least trusted zone that what it says now may be made of. */
@@ -131,13 +128,7 @@ export class Orders {
   }
 }
 
-function worse(one: Taint | undefined, other: Taint | undefined): Taint | undefined {
-  return one === 'external' || other === undefined ? one : other;
-}
-
 /** The least trusted zone that whoever sent these messages had read from. */
 function taintIn(messages: readonly AgentMessage[]): Taint | undefined {
-  const taints = messages.map(({ metadata }) => metadata['taint']);
-  if (taints.includes('external')) return 'external';
-  return taints.includes('trusted') ? 'trusted' : undefined;
+  return worstTaint(...messages.map(({ metadata }) => readTaint(metadata['taint'])));
 }

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { StarlingError } from '../../core/index.ts';
 import type { Json, JsonObject } from '../../core/index.ts';
-import { defineTool } from '../../gateway/index.ts';
+import { anyJson, defineTool } from '../../gateway/index.ts';
 import type { BuiltinTool } from '../../gateway/index.ts';
 import type { Agents } from '../agents.ts';
 import { AWAY_WAIT_MAX_MS, INBOX_WAIT_MAX_S, PAGE_MAX, QUERY_MAX_MS, QUERY_MS } from '../limits.ts';
@@ -33,12 +33,12 @@ const MESSAGE = z.object({
     .describe('Which agent of the caller sends; default: the only one that it has.'),
   swarmId,
   type: z.enum(MESSAGE_TYPES).optional().describe('Default: `type` in the message, else command.'),
-  message: z.json().optional().describe('Text, or any JSON; all of the message up to 256 KiB.'),
+  message: anyJson.optional().describe('Text, or any JSON; all of the message up to 256 KiB.'),
   responses: z
     .array(
       z.object({
         inReplyTo: label('Id of the message that it answers.'),
-        message: z.json().optional(),
+        message: anyJson.optional(),
         error: z.string().max(2000).optional().describe('Why it could not be done.'),
       }),
     )
@@ -46,7 +46,7 @@ const MESSAGE = z.object({
     .max(PAGE_MAX)
     .optional()
     .describe('In place of all else but `from`: responses to several queries, in one call.'),
-  data: z.json().optional(),
+  data: anyJson.optional(),
   priority: z.enum(PRIORITIES).optional(),
   timeout: z.number().positive().max(QUERY_MAX_MS).optional().describe('The same as timeoutMs.'),
   timeoutMs: z
@@ -66,7 +66,7 @@ const MESSAGE = z.object({
   correlationId: label('Ties messages together; an answer has that of its query.').optional(),
   inReplyTo: label('Of a response: id of the message that it answers.').optional(),
   error: z.string().max(2000).optional().describe('Of a response: why it could not be done.'),
-  metadata: z.record(z.string().max(128), z.json()).optional(),
+  metadata: z.record(z.string().max(128), anyJson).optional(),
   sealed: z
     .union([z.boolean(), z.string().max(SEALED_MAX)])
     .optional()

@@ -16,6 +16,7 @@ import { CACHING, declaresTasks, eraOf, lacksTasks, objectOf } from '../wire/era
 import { RPC, errorBytes, errorOf, parseFrame, resultBytes } from '../wire/frame.ts';
 import { noTask } from '../wire/task-id.ts';
 import { progressOf } from './call-progress.ts';
+import { jsonOf } from './tool.ts';
 import type {
   ChannelCall,
   RelayedCall,
@@ -192,7 +193,7 @@ class NodeServer implements BuiltinServer {
       const result = await this.#serve(call, signal, open);
       if (!signal.aborted) {
         const kind = eraOf(call.request) === 'modern' ? { resultType: 'complete' } : {};
-        call.response(ownResponse(id, { ...kind, ...result }));
+        call.response(ownResponse(id, kind, result));
       }
     } catch (error) {
       if (!(error instanceof StarlingError)) {
@@ -236,7 +237,7 @@ class NodeServer implements BuiltinServer {
     const { taskId, endedAt } = result;
     const context = contextOf(call, signal);
     const isOver = endedAt !== undefined || typeof taskId !== 'string';
-    if (isOver || this.#tasks === undefined) return contentOf(result, true);
+    if (isOver || this.#tasks === undefined) return contentOf(result, { onTop: true });
     const {
       result: _,
       error: __,
@@ -270,7 +271,7 @@ class NodeServer implements BuiltinServer {
       // Many tasks in one call have no single one that the client could ask for.
       tool.givesTask === true && 'taskId' in result && declaresTasks(call.request)
         ? this.#asTask(call, result, signal)
-        : contentOf(result, tool.onTop === true),
+        : contentOf(result, tool),
     );
     return Promise.race([done, paused]);
   }
@@ -386,18 +387,37 @@ function isFull(calls: number, callsMax: number): StarlingError | undefined {
   );
 }
 
+/** What results of calls are as JSON, by the result: all of it was made of one text. */
+const bodies = new WeakMap<JsonObject, string>();
+/** What an answer has besides the result of its tool: a result that has such a member itself is written as it comes. */
+const OWN_MEMBERS: readonly string[] = ['content', 'resultType', 'structuredContent'];
+
 /** Structured content, and the same as text for clients that read only text (MCP `tools`). */
-function contentOf(result: JsonObject, onTop: boolean): JsonObject {
-  return {
+function contentOf(
+  result: JsonObject,
+  { forNodes = false, onTop = false }: Pick<BuiltinTool, 'forNodes' | 'onTop'>,
+): JsonObject {
+  const json = jsonOf(result);
+  const made = {
     ...(onTop ? result : {}),
-    content: [{ type: 'text', text: JSON.stringify(result) }],
+    content: forNodes ? [] : [{ type: 'text', text: json }],
     structuredContent: result,
   };
+  if (onTop && OWN_MEMBERS.some((name) => Object.hasOwn(result, name))) return made;
+  const text = forNodes ? '' : `{"type":"text","text":${JSON.stringify(json)}}`;
+  const top = onTop && json !== '{}' ? `${json.slice(1, -1)},` : '';
+  bodies.set(made, `${top}"content":[${text}],"structuredContent":${json}`);
+  return made;
 }
 
 /** An answer of this node's own making is not read again: only its places are looked up, where one is changed. */
-function ownResponse(id: FrameId, result: JsonObject): ResponseFrame {
-  return { kind: 'response', bytes: resultBytes(id, result), id, result };
+function ownResponse(id: FrameId, kind: JsonObject, result: JsonObject): ResponseFrame {
+  const all = { ...kind, ...result };
+  const body = bodies.get(result);
+  const first =
+    kind['resultType'] === undefined ? '' : `"resultType":${JSON.stringify(kind['resultType'])},`;
+  const text = body === undefined ? undefined : `{${first}${body}}`;
+  return { kind: 'response', bytes: resultBytes(id, all, text), id, result: all };
 }
 
 function responseOf(bytes: Buffer): ResponseFrame {

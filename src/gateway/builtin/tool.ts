@@ -39,6 +39,7 @@ export interface ToolInit<Input extends z.ZodObject> {
   /** See {@link BuiltinTool}. */
   readonly subject?: BuiltinTool['subject'];
   readonly onTop?: boolean;
+  readonly forNodes?: boolean;
   readonly waits?: boolean;
   readonly givesTask?: boolean;
   run(input: z.infer<Input>, context: BuiltinContext): Promise<object> | object;
@@ -71,6 +72,7 @@ export function defineTool<Input extends z.ZodObject>(init: ToolInit<Input>): Bu
     dashboard: init.dashboard ?? (init.hints.readOnlyHint === true || init.clients !== 'no'),
     ...(init.subject === undefined ? {} : { subject: init.subject }),
     ...(init.onTop === true ? { onTop: true } : {}),
+    ...(init.forNodes === true ? { forNodes: true } : {}),
     ...(init.waits === true ? { waits: true } : {}),
     ...(init.givesTask === true ? { givesTask: true } : {}),
     ...(init.stop === undefined ? {} : { stop: () => init.stop?.() }),
@@ -113,7 +115,18 @@ function schemaOf(input: z.ZodObject): JsonObject {
   return schema as JsonObject;
 }
 
+/** Results of tools as JSON: whoever sends one has it once in the answer, and as text in it. */
+const texts = new WeakMap<JsonObject, string>();
+
 /** Drops what JSON has no word for (absent fields), so that results compare and print as sent. */
 function toJson(value: object): JsonObject {
-  return JSON.parse(JSON.stringify(value)) as JsonObject;
+  const text = JSON.stringify(value);
+  const json = JSON.parse(text) as JsonObject;
+  texts.set(json, text);
+  return json;
+}
+
+/** A result of a tool as JSON, which nobody has changed. */
+export function jsonOf(result: JsonObject): string {
+  return texts.get(result) ?? JSON.stringify(result);
 }

@@ -278,9 +278,13 @@ export function notificationBytes(method: string, params?: JsonObject): Buffer {
   return Buffer.from(JSON.stringify({ jsonrpc: '2.0', method, ...(params && { params }) }));
 }
 
-/** A result of our own. */
-export function resultBytes(id: FrameId, result: JsonObject): Buffer {
-  return Buffer.from(`{"jsonrpc":"2.0","id":${idText(id)},"result":${JSON.stringify(result)}}`);
+/** A result of our own; `text` is the result as JSON, where that is known. */
+export function resultBytes(
+  id: FrameId,
+  result: JsonObject,
+  text: string = JSON.stringify(result),
+): Buffer {
+  return Buffer.from(`{"jsonrpc":"2.0","id":${idText(id)},"result":${text}}`);
 }
 
 /** An error of our own. `id` is null when the request's could not be read. */

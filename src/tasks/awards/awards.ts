@@ -6,7 +6,7 @@ import type { Funds } from '../../budget/index.ts';
 import { StarlingError, createScope, messageOf, unawaited } from '../../core/index.ts';
 import type { Clock, Logger, Random, Scope } from '../../core/index.ts';
 import type { Agents, AgentView } from '../../agents/index.ts';
-import type { Principal } from '../../guard/index.ts';
+import type { Principal, Zone } from '../../guard/index.ts';
 import type { Membership, PeerView } from '../../membership/index.ts';
 import { createLanes } from './lanes.ts';
 import type { Lanes } from './lanes.ts';
@@ -52,6 +52,8 @@ export interface AwardsComponents {
   readonly callPeer: CallPeer;
   /** By whose right a task is done. */
   principalOf(order: TaskOrder): Principal;
+  /** How far a peer is trusted. */
+  zoneOf(this: void, peer: PeerView): Zone;
   /** The task has ended, and what counts is on the disk. */
   ended(task: LiveTask): void;
   /** Holds what attempts of tasks cost; without it they cost nothing. */

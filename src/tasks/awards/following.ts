@@ -2,7 +2,7 @@
 import { StarlingError, messageOf, sleep, unawaited } from '../../core/index.ts';
 import type { Clock, Logger, PeerId, Scope } from '../../core/index.ts';
 import type { AgentView } from '../../agents/index.ts';
-import type { Principal } from '../../guard/index.ts';
+import type { Principal, Taint, Zone } from '../../guard/index.ts';
 import type { Membership, PeerView } from '../../membership/index.ts';
 import type { LiveTask } from '../life/live-task.ts';
 import { WITH_AGENT } from '../life/machine.ts';
@@ -30,6 +30,8 @@ export interface FollowingComponents {
   readonly clock: Clock;
   /** By whose right a task is done. */
   principalOf(order: TaskOrder): Principal;
+  /** How far a peer is trusted. */
+  zoneOf(this: void, peer: PeerView): Zone;
   readonly outcomes: Outcomes;
   readonly releases: Releases;
   readonly groups: AttemptGroups;
@@ -85,8 +87,8 @@ export class Following {
       begun,
       isOver,
       gone,
-      heard: (progress) => {
-        task.apply({ type: 'progressed', token, progress });
+      heard: (progress, taint) => {
+        task.apply({ type: 'progressed', token, progress, taint });
       },
       paused: pauses.set,
       clock: this.#components.clock,
@@ -107,7 +109,10 @@ export class Following {
     task: LiveTask,
     road: Road,
     { agent: endpoint, token }: Attempt,
-  ): { readonly set: (question: TaskQuestion | undefined) => void; readonly end: () => void } {
+  ): {
+    readonly set: (question: TaskQuestion | undefined, taint: Taint | undefined) => void;
+    readonly end: () => void;
+  } {
     let isPaused = false;
     const turn = (on: boolean): void => {
       if (isPaused === on) return;
@@ -132,11 +137,11 @@ export class Following {
     };
     task.tellAnswer = answer;
     return {
-      set: (question) => {
+      set: (question, taint) => {
         if (question === undefined) {
           turn(false);
           if (task.apply({ type: 'told', token })) keep();
-        } else if (task.apply({ type: 'asked', token, question })) {
+        } else if (task.apply({ type: 'asked', token, question, taint })) {
           turn(true);
           keep();
           answer();
@@ -189,7 +194,8 @@ export class Following {
       try {
         if (peer === undefined) throw new StarlingError('STARLING_PEER_UNKNOWN', node);
         const { submitter } = task.order;
-        const road = peerRoad({ ...this.#components, peer, principal, agent, submitter });
+        const zone = this.#components.zoneOf(peer);
+        const road = peerRoad({ ...this.#components, peer, principal, agent, submitter, zone });
         const said = await road.follow(name, 0, true);
         cancel();
         if (!isOpen()) return;

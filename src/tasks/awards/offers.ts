@@ -3,8 +3,8 @@ import type { Funds } from '../../budget/index.ts';
 import { StarlingError, unawaited } from '../../core/index.ts';
 import type { Clock, Json, JsonObject, Logger, Scope } from '../../core/index.ts';
 import type { Agents, AgentView } from '../../agents/index.ts';
-import type { Principal } from '../../guard/index.ts';
-import type { Membership } from '../../membership/index.ts';
+import type { Principal, Zone } from '../../guard/index.ts';
+import type { Membership, PeerView } from '../../membership/index.ts';
 import type { LiveTask } from '../life/live-task.ts';
 import type { TaskRows } from '../rows.ts';
 import type { Work } from '../worker/work.ts';
@@ -22,6 +22,8 @@ export interface OffersComponents {
   readonly rows: Pick<TaskRows, 'put'>;
   readonly membership: Pick<Membership, 'byAlias'>;
   readonly callPeer: CallPeer;
+  /** How far a peer is trusted. */
+  zoneOf(this: void, peer: PeerView): Zone;
   /** Holds what attempts of tasks cost; without it they cost nothing. */
   readonly funds?: Pick<Funds, 'hold'> | undefined;
   readonly clock: Clock;
@@ -79,9 +81,11 @@ export class Offers {
     const leased = { type: 'leased', token, agent: endpoint, did, owner, at } as const;
     if (!task.apply(leased)) return undefined;
     await rows.put(task.row);
-    const timeoutMs = Math.max(1, Math.min(attemptMs, expiresAt - at));
+    // A task whose time is over has ended by then: a clock that says so was set forward.
+    const timeoutMs = expiresAt > at ? Math.min(attemptMs, expiresAt - at) : attemptMs;
     const metadata = metadataOf(task, token);
-    const init = { taskId: id, token, input, timeoutMs, metadata };
+    const { taint } = task.order;
+    const init = { taskId: id, token, input, timeoutMs, metadata, taint };
     const begun = await road.begin(init).catch((error: unknown) => {
       // Where its node has not said no, it may have begun all the same.
       if (!isNo(error)) {
@@ -104,7 +108,7 @@ export class Offers {
     principal: Principal,
     { order, session }: LiveTask,
   ): Road {
-    const { callPeer, groups, membership, releases, self, work } = this.#components;
+    const { callPeer, groups, membership, releases, self, work, zoneOf } = this.#components;
     if (node === self.name) {
       return localRoad(work, {
         principal,
@@ -116,7 +120,8 @@ export class Offers {
     const peer = membership.byAlias(node);
     if (peer !== undefined) {
       const { submitter } = order;
-      return peerRoad({ peer, principal, agent: name, callPeer, groups, releases, submitter });
+      const whose = { peer, principal, agent: name, submitter, zone: zoneOf(peer) };
+      return peerRoad({ ...whose, callPeer, groups, releases });
     }
     throw new StarlingError('STARLING_PEER_UNREACHABLE', `no peer is called ${node} any more`);
   }

@@ -1,6 +1,7 @@
 /** What outcomes of attempts are for their tasks: the one result that counts, another attempt, the end, or nothing any more. */
 import { backoffMs, messageOf, sleep, unawaited } from '../../core/index.ts';
 import type { Clock, Json, Logger, Random, Scope } from '../../core/index.ts';
+import type { Taint } from '../../guard/index.ts';
 import { isPast } from '../life/faults.ts';
 import type { LiveTask } from '../life/live-task.ts';
 import { hasEnded } from '../life/machine.ts';
@@ -39,9 +40,9 @@ export class Outcomes {
   async settle(task: LiveTask, final: Final, token: number): Promise<void> {
     const { clock } = this.#components;
     if (final.state === 'done') return this.count(task, final, token);
-    const { answered, message, reason } = final;
+    const { answered, message, reason, taint } = final;
     const fault = { reason, message: message.slice(0, WORDS_MAX) };
-    const event = { type: 'failed', token, at: clock.now(), fault, answered } as const;
+    const event = { type: 'failed', token, at: clock.now(), fault, answered, taint } as const;
     const next = task.peek(event);
     if (next === undefined) return;
     const { rows } = this.#components;
@@ -73,11 +74,12 @@ export class Outcomes {
   /** One result counts: on the disk before anybody is told. */
   async count(
     task: LiveTask,
-    { ballot, result }: Extract<Final, { state: 'done' }>,
+    { ballot, result, taint }: Extract<Final, { state: 'done' }>,
     token: number,
   ): Promise<void> {
     const { clock, rows } = this.#components;
-    if (!task.apply({ type: 'reported', token })) return this.#keepLate(task, token, { result });
+    if (!task.apply({ type: 'reported', token }))
+      return this.#keepLate(task, token, { result }, taint);
     this.#components.counted(task);
     const bytes = Buffer.byteLength(JSON.stringify(result));
     const bytesMax = task.order.durable === undefined ? RESULT_BYTES_MAX : DURABLE_RESULT_BYTES_MAX;
@@ -87,7 +89,7 @@ export class Outcomes {
       return this.settle(task, final, token);
     }
     task.apply({ type: 'verified', token });
-    const row = task.peek({ type: 'counted', token, at: clock.now(), ballot });
+    const row = task.peek({ type: 'counted', token, at: clock.now(), ballot, taint });
     if (row === undefined) return;
     const counted = { ...row, resultBytes: bytes };
     if (!(await this.kept(() => rows.putResult(counted, result)))) return;
@@ -95,7 +97,12 @@ export class Outcomes {
     this.#components.ended(task);
   }
 
-  #keepLate(task: LiveTask, token: number, said: { result?: Json; error?: string }): void {
+  #keepLate(
+    task: LiveTask,
+    token: number,
+    said: { result?: Json; error?: string },
+    taint: Taint | undefined,
+  ): void {
     const known = task.row.late?.some((late) => late.token === token) === true;
     const attempt = task.row.attempts.find((one) => one.token === token);
     if (known || attempt === undefined || attempt.outcome === 'done') return;
@@ -104,7 +111,7 @@ export class Outcomes {
     const { clock, logger, rows } = this.#components;
     const at = clock.now();
     const late = { token, agent: attempt.agent, at, ...small };
-    if (!task.apply({ type: 'late', late })) return;
+    if (!task.apply({ type: 'late', late, taint })) return;
     const kept = this.kept(() => rows.put(task.row));
     unawaited(kept, logger, 'a late result was not written', { task: task.order.id, token });
   }

@@ -25,8 +25,8 @@ export interface TaskQueue<T extends Waiting> {
 }
 
 /** Where a task stands among others. */
-export function placeOf({ submittedAt, priority }: TaskOrder): number {
-  return submittedAt + WAITS[priority];
+export function placeOf({ placedAt, submittedAt, priority }: TaskOrder): number {
+  return (placedAt ?? submittedAt) + WAITS[priority];
 }
 
 /** Lanes of orders: a task asks for its own several times on its way. */

@@ -2,8 +2,10 @@
 import { StarlingError, messageOf, pause } from '../../core/index.ts';
 import type { Clock, JsonObject } from '../../core/index.ts';
 import { z } from 'zod';
+import { anyJson } from '../../gateway/index.ts';
 import type { PeerToolCall } from '../../gateway/index.ts';
-import type { Principal } from '../../guard/index.ts';
+import { worstTaint } from '../../guard/index.ts';
+import type { Principal, Taint, Zone } from '../../guard/index.ts';
 import type { PeerView } from '../../membership/index.ts';
 import {
   BALLOT_LENGTH_MAX,
@@ -39,9 +41,11 @@ export interface Road {
 /** An attempt that has ended, by the word of the worker's node or for want of one. */
 export type Final = Exclude<Outcome, { readonly state: 'running' | 'asks' | 'unknown' }>;
 
+const taint = z.enum(['trusted', 'external']).optional().catch(undefined);
 const OUTCOME = z.discriminatedUnion('state', [
   z.object({
     state: z.literal('running'),
+    taint,
     news: z.number().int().min(0),
     progress: z
       .object({
@@ -53,21 +57,24 @@ const OUTCOME = z.discriminatedUnion('state', [
   }),
   z.object({
     state: z.literal('asks'),
+    taint,
     news: z.number().int().min(0),
     question: QUESTION,
   }),
   z.object({
     state: z.literal('done'),
-    result: z.json(),
+    taint,
+    result: anyJson,
     ballot: z.string().max(BALLOT_LENGTH_MAX).optional().catch(undefined),
   }),
   z.object({
     state: z.literal('failed'),
+    taint,
     reason: z.string().max(64).catch('failed'),
     message: z.string().max(WORDS_MAX).catch('it does not say why'),
     answered: z.boolean().catch(false),
   }),
-  z.object({ state: z.literal('unknown') }),
+  z.object({ state: z.literal('unknown'), taint }),
 ]);
 
 /** What the way to an agent of this node needs. */
@@ -105,11 +112,13 @@ export interface PeerRoadInit {
   readonly groups: AttemptGroups;
   /** Tells submitters apart. */
   readonly submitter: string;
+  /** The zone of the peer: what it says is trusted no more than that. */
+  readonly zone: Zone;
 }
 
 /** The way to an agent of a peer. */
 export function peerRoad(init: PeerRoadInit): Road {
-  const { peer, principal, agent, callPeer, groups, releases, submitter } = init;
+  const { peer, principal, agent, callPeer, groups, releases, submitter, zone } = init;
   const send = (args: JsonObject, timeoutMs: number): Promise<JsonObject> =>
     callPeer(peer, {
       tool: 'task_attempt',
@@ -119,7 +128,7 @@ export function peerRoad(init: PeerRoadInit): Road {
     });
   const read = (answer: unknown): Outcome => {
     const said = OUTCOME.safeParse(answer);
-    if (said.success) return plain(said.data);
+    if (said.success) return plain(said.data, zone);
     throw new StarlingError(
       'STARLING_PROTOCOL_VIOLATION',
       `peer ${peer.alias} says of a task what nobody can read`,
@@ -140,12 +149,19 @@ export function peerRoad(init: PeerRoadInit): Road {
     );
   };
   return {
-    begin: ({ taskId, token, input, timeoutMs, metadata }) =>
+    begin: ({ taskId, token, input, timeoutMs, metadata, taint: of }) =>
       groups.ask({
         peer: peer.peerId,
         group: `begin ${whose} ${agent}`,
         head: { op: 'begin' },
-        args: { taskId, token, input, timeoutMs, metadata },
+        args: {
+          taskId,
+          token,
+          input,
+          timeoutMs,
+          metadata,
+          ...(of === undefined ? {} : { taint: of }),
+        },
         send: (args) => send(args, BEGIN_MS),
         read,
       }),
@@ -170,19 +186,23 @@ export function peerRoad(init: PeerRoadInit): Road {
   };
 }
 
-function plain(read: z.infer<typeof OUTCOME>): Outcome {
-  if (read.state === 'asks') return { ...read, question: questionOf(read.question) };
+/** What a peer says, and that it is trusted no more than the peer, nor than the peer says itself. */
+function plain({ taint: said, ...read }: z.infer<typeof OUTCOME>, zone: Zone): Outcome {
+  if (read.state === 'unknown') return read;
+  const worst = worstTaint(said, zone);
+  const taint = worst === undefined ? {} : { taint: worst };
+  if (read.state === 'asks') return { ...read, ...taint, question: questionOf(read.question) };
   if (read.state === 'done') {
     const { ballot, result, state } = read;
-    return { state, result, ...(ballot === undefined ? {} : { ballot }) };
+    return { state, result, ...taint, ...(ballot === undefined ? {} : { ballot }) };
   }
-  if (read.state !== 'running') return read;
+  if (read.state === 'failed') return { ...read, ...taint };
   const { part, text } = read.progress ?? {};
   const progress: Progress = {
     ...(part === undefined ? {} : { part }),
     ...(text === undefined ? {} : { text }),
   };
-  return { ...read, progress: progress };
+  return { ...read, ...taint, progress: progress };
 }
 
 /** What following heeds. */
@@ -194,9 +214,10 @@ export interface FollowingInit {
   readonly isOver: () => boolean;
   /** Rejects when the worker's node is believed to be gone. */
   readonly gone: Promise<never>;
-  readonly heard: (progress: Progress) => void;
+  /** With what the agent's words may be made of; so is what it asks. */
+  readonly heard: (progress: Progress, taint: Taint | undefined) => void;
   /** It waits for somebody, or does no more. */
-  readonly paused: (question: TaskQuestion | undefined) => void;
+  readonly paused: (question: TaskQuestion | undefined, taint: Taint | undefined) => void;
   readonly clock: Clock;
   /** How long the attempt may take, ms; the worker's node is told as well, and need not be believed. */
   readonly timeoutMs: number;
@@ -223,11 +244,11 @@ export async function followToEnd(road: Road, init: FollowingInit): Promise<Fina
   const following = follow(road, {
     ...init,
     isOver: () => hasEnded || init.isOver(),
-    paused(question) {
+    paused(question, of) {
       // While it waits for somebody, nobody works.
       cancel();
       if (question === undefined) runs();
-      init.paused(question);
+      init.paused(question, of);
     },
   });
   try {
@@ -255,11 +276,11 @@ async function follow(
       isAgain = false;
       if (said.state === 'unknown') return lost('its node does not know the task any more');
       if (said.state !== 'running' && said.state !== 'asks') return said;
-      if (said.news !== seen && said.progress !== undefined) heard(said.progress);
+      if (said.news !== seen && said.progress !== undefined) heard(said.progress, said.taint);
       const question = said.state === 'asks' ? said.question : undefined;
       if (said.news !== seen && question?.key !== asked) {
         asked = question?.key;
-        paused(question);
+        paused(question, said.taint);
       }
       const before = seen;
       seen = said.news;

@@ -7,6 +7,7 @@
 import { StarlingError, messageOf, pause } from '../../core/index.ts';
 import type { Clock, Did, Json, Logger, Random } from '../../core/index.ts';
 import { labelOf } from '../../agents/index.ts';
+import { countdown } from '../life/countdown.ts';
 import {
   BATCHES_MAX,
   BATCH_ENDED_MS,
@@ -72,35 +73,43 @@ export class Batches {
     if (made === undefined) throw tooMany();
     made.isOurs = true;
     const value = batchValue({ owner: self.did, state: 'open', at });
-    const until = at + SUBMIT_MS;
-    for (;;) {
-      try {
-        await boards.write(self.did, id, { version: 0, value });
-        return id;
-      } catch (error) {
-        if (!isForNow(error) || clock.now() >= until || !this.#components.isOn()) {
-          this.giveUp(id);
-          throw error;
+    const left = countdown(clock, SUBMIT_MS);
+    try {
+      for (;;) {
+        try {
+          await boards.write(self.did, id, { version: 0, value });
+          return id;
+        } catch (error) {
+          if (!isForNow(error) || left.isOver || !this.#components.isOn()) {
+            this.giveUp(id);
+            throw error;
+          }
+          await pause(clock, SUBMIT_AGAIN_MS);
         }
-        await pause(clock, SUBMIT_AGAIN_MS);
       }
+    } finally {
+      left.stop();
     }
   }
 
   /** From now on its tasks count. @throws STARLING_OUTCOME_UNKNOWN where another node has ended it meanwhile; STARLING_NO_QUORUM, … */
   async keep(id: string): Promise<void> {
     const { clock, self } = this.#components;
-    const until = clock.now() + SUBMIT_MS;
-    for (;;) {
-      try {
-        if (!(await this.#turn(self.did, id, 'kept'))) throw endedMeanwhile();
-        this.#decide(id, true);
-        return this.#remove(id);
-      } catch (error) {
-        const isOver = clock.now() >= until || !this.#components.isOn();
-        if (isOver || !isForNow(error) || isEnded(error)) throw error;
-        await pause(clock, SUBMIT_AGAIN_MS);
+    const left = countdown(clock, SUBMIT_MS);
+    try {
+      for (;;) {
+        try {
+          if (!(await this.#turn(self.did, id, 'kept'))) throw endedMeanwhile();
+          this.#decide(id, true);
+          return this.#remove(id);
+        } catch (error) {
+          const isOver = left.isOver || !this.#components.isOn();
+          if (isOver || !isForNow(error) || isEnded(error)) throw error;
+          await pause(clock, SUBMIT_AGAIN_MS);
+        }
       }
+    } finally {
+      left.stop();
     }
   }
 

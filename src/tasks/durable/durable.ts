@@ -6,6 +6,7 @@
  */
 import { StarlingError, messageOf, pause } from '../../core/index.ts';
 import type { Clock, Did, Json, Logger, Random } from '../../core/index.ts';
+import { countdown } from '../life/countdown.ts';
 import { Batches } from './batches.ts';
 import { createDurableBoards, isForNow } from './boards.ts';
 import type { DurableBoards, DurableBoardsComponents } from './boards.ts';
@@ -136,9 +137,9 @@ class NodeDurable implements Durable {
   async #add(row: TaskRow, input: Json, batch?: string): Promise<void> {
     const { clock, self } = this.#components;
     const { id } = row.order;
-    const until = clock.now() + SUBMIT_MS;
     await this.#boards.open();
     this.#checkRoom(row.order.inputBytes);
+    const left = countdown(clock, SUBMIT_MS);
     const register = this.#known.add(id, self.did, { isOwned: true, epoch: 0, version: 0, input });
     this.#known.size(register, ROW_BYTES + row.order.inputBytes);
     const given = batch === undefined ? {} : { batch };
@@ -149,11 +150,13 @@ class NodeDurable implements Durable {
         const version = await this.#boards.write(self.did, id, { version: 0, value });
         // A try that nobody has heard of was done.
         register.version = version;
+        left.stop();
         return;
       } catch (error) {
-        const isOver = clock.now() >= until || !this.#isStarted;
+        const isOver = left.isOver || !this.#isStarted;
         if (!isOver && isForNow(error)) await pause(clock, SUBMIT_AGAIN_MS);
         else {
+          left.stop();
           this.#letGo(register);
           this.#takeBack(id);
           throw error;

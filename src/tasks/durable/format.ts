@@ -3,6 +3,7 @@
  * trusted with the tasks that it keeps, and with no others. Pure.
  */
 import { z } from 'zod';
+import { anyJson } from '../../gateway/index.ts';
 import type { Did, Json } from '../../core/index.ts';
 import { sendersIn } from '../../agents/index.ts';
 import { readLink } from '../../guard/index.ts';
@@ -46,6 +47,7 @@ const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const text = z.string().max(128);
 const words = z.string().max(WORDS_MAX);
 const fault = z.object({ reason: text, message: words });
+const taint = z.enum(['trusted', 'external']).optional();
 const ORDER = z.object({
   id: z.string().min(1).max(128),
   seq: count,
@@ -61,14 +63,17 @@ const ORDER = z.object({
   from: z.string().max(512),
   submittedAt: count,
   expiresAt: count,
+  retriedAt: count.optional(),
+  placedAt: count.optional(),
   inputBytes: count,
+  taint,
   fund: z
     .object({
       budgets: z.array(z.string().max(32)).max(BUDGETS_MAX),
       own: z.string().max(32).optional(),
     })
     .optional(),
-  said: z.record(z.string().max(128), z.json()).optional(),
+  said: z.record(z.string().max(128), anyJson).optional(),
 });
 const ATTEMPT = z.object({
   token: count,
@@ -83,7 +88,7 @@ const LATE = z.object({
   token: count,
   agent: z.string().max(256),
   at: count,
-  result: z.json().optional(),
+  result: anyJson.optional(),
   bytes: count.optional(),
   error: words.optional(),
 });
@@ -101,12 +106,13 @@ const REGISTER = z.object({
     error: fault.optional(),
     processedBy: z.string().max(256).optional(),
     late: z.array(LATE).max(LATE_MAX).optional(),
+    taint,
     question: QUESTION.optional().catch(undefined),
-    answers: z.record(z.string().max(128), z.json()).optional(),
+    answers: z.record(z.string().max(128), anyJson).optional(),
     endedAt: count.optional(),
   }),
-  input: z.json().optional(),
-  result: z.json().optional(),
+  input: anyJson.optional(),
+  result: anyJson.optional(),
   batch: text.optional(),
 });
 const BATCH = z.object({

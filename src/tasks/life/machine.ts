@@ -4,6 +4,8 @@
  */
 import type { Json } from '../../core/index.ts';
 import { ATTEMPTS_KEPT, ATTEMPTS_MAX, LATE_MAX, POISON_PEERS, QUESTIONS_MAX } from '../limits.ts';
+import { worstTaint } from '../../guard/index.ts';
+import type { Taint } from '../../guard/index.ts';
 import { openQuestion } from './questions.ts';
 import type {
   Attempt,
@@ -15,8 +17,10 @@ import type {
   TaskState,
 } from '../types.ts';
 
-/** What happens to a task. */
-export type TaskEvent =
+/** What happens to a task; `taint` is what the words that come with it may be made of. */
+export type TaskEvent = Happening & { readonly taint?: Taint | undefined };
+
+type Happening =
   | { readonly type: 'planned' }
   | { readonly type: 'offered' }
   | {
@@ -52,7 +56,13 @@ export type TaskEvent =
   | { readonly type: 'late'; readonly late: LateResult }
   | { readonly type: 'cancelled'; readonly at: number }
   | { readonly type: 'expired'; readonly at: number }
-  | { readonly type: 'retried' };
+  | { readonly type: 'retried' }
+  | {
+      /** An agent that has given it, or done it, has retired: whom it is of now, and its attempts. */
+      readonly type: 'disowned';
+      readonly submitter: string;
+      readonly owners: { readonly from: string; readonly to: string };
+    };
 
 /** States that nothing but `retried` leaves. */
 export const ENDED: readonly TaskState[] = ['done', 'failed', 'cancelled', 'expired'];
@@ -67,7 +77,10 @@ export function hasEnded({ state }: Pick<TaskRow, 'state'>): boolean {
 /** The row after `event`; undefined where the event does not fit the row, which then stays as it is. */
 export function nextRow(row: TaskRow, event: TaskEvent): TaskRow | undefined {
   const next = changed(row, event);
-  return next === undefined ? undefined : { ...next, version: row.version + 1 };
+  if (next === undefined) return undefined;
+  const taint = event.taint === undefined ? undefined : worstTaint(row.taint, event.taint);
+  const version = row.version + 1;
+  return taint === undefined ? { ...next, version } : { ...next, version, taint };
 }
 
 function changed(row: TaskRow, event: TaskEvent): TaskRow | undefined {
@@ -87,6 +100,8 @@ function changed(row: TaskRow, event: TaskEvent): TaskRow | undefined {
       return ended(row, event.type, event.at);
     case 'retried':
       return retried(row);
+    case 'disowned':
+      return disowned(row, event);
     default:
       // Whoever does not hold the token changes nothing.
       return event.token === row.token ? ofHolder(row, event) : undefined;
@@ -229,6 +244,16 @@ function retried(row: TaskRow): TaskRow | undefined {
   if (!['failed', 'cancelled', 'expired'].includes(row.state)) return undefined;
   const { error: _, endedAt: __, processedBy: ___, ...rest } = row;
   return { ...rest, state: 'bidding', roundFrom: row.token };
+}
+
+function disowned(
+  row: TaskRow,
+  { owners, submitter }: Extract<TaskEvent, { type: 'disowned' }>,
+): TaskRow {
+  const attempts = row.attempts.map((one) =>
+    one.owner === owners.from ? { ...one, owner: owners.to } : one,
+  );
+  return { ...row, order: { ...row.order, submitter }, attempts };
 }
 
 function withOutcome(

@@ -2,8 +2,8 @@
 import { StarlingError } from '../../core/index.ts';
 import type { Clock, Did, Random } from '../../core/index.ts';
 import { labelOf, parseAddress, senderKey } from '../../agents/index.ts';
-import { nameOf } from '../../guard/index.ts';
-import type { Principal } from '../../guard/index.ts';
+import { nameOf, worstTaint } from '../../guard/index.ts';
+import type { Principal, Zone } from '../../guard/index.ts';
 import {
   ATTEMPT_MAX_MS,
   DEADLINE_MAX_MS,
@@ -20,13 +20,17 @@ export interface OrderComponents {
   readonly random: Random;
   readonly self: { readonly did: Did };
   readonly seq: number;
+  /** The time by which a task that is submitted at this one has its place. */
+  placeAt(this: void, nowMs: number): number;
+  /** How far a caller is trusted. */
+  zoneOf(this: void, principal: Principal): Zone;
 }
 
 /** The order of `init`, as number `seq` of this node. @throws STARLING_USAGE, STARLING_LIMIT_EXCEEDED */
 export function orderOf(
   principal: Principal,
   init: SubmitInit,
-  { clock, random, self, seq }: OrderComponents,
+  { clock, placeAt, random, self, seq, zoneOf }: OrderComponents,
 ): TaskOrder {
   const { capability, agentId, durable, input, tags, prefer, said } = init;
   if ((capability === undefined) === (agentId === undefined)) {
@@ -38,6 +42,9 @@ export function orderOf(
   const bytesMax = durable === undefined ? INPUT_BYTES_MAX : DURABLE_INPUT_BYTES_MAX;
   if (inputBytes > bytesMax) throw tooLong(inputBytes, bytesMax);
   const now = clock.now();
+  const placedAt = placeAt(now);
+  const read = principal.kind === 'client' ? principal.taint : undefined;
+  const taint = worstTaint(init.taint, read, zoneOf(principal));
   const priority = init.priority === 'medium' ? 'normal' : (init.priority ?? 'normal');
   return {
     id: labelOf('task', now, random),
@@ -54,9 +61,16 @@ export function orderOf(
     from: nameOf(principal),
     submittedAt: now,
     expiresAt: now + Math.min(init.timeoutMs ?? DEADLINE_MS, DEADLINE_MAX_MS),
+    ...(placedAt === now ? {} : { placedAt }),
     inputBytes,
+    ...(taint === undefined ? {} : { taint }),
     ...(said === undefined ? {} : { said }),
   };
+}
+
+/** How long it has, or had, from when it was submitted or tried again. */
+export function lifeMsOf({ expiresAt, retriedAt, submittedAt }: TaskOrder): number {
+  return expiresAt - (retriedAt ?? submittedAt);
 }
 
 /** The same message of the same submitter is the same task. */

@@ -1,5 +1,6 @@
 /** What the agent of a task may ask, as it comes from others: bounded, and without what it has too much of. Pure. */
 import { z } from 'zod';
+import { anyJson } from '../../gateway/index.ts';
 import type { JsonObject } from '../../core/index.ts';
 import { ANSWER_BYTES_MAX, WORDS_MAX } from '../limits.ts';
 import type { TaskQuestion, TaskRow } from '../types.ts';
@@ -9,7 +10,7 @@ export const QUESTION = z.object({
   kind: z.enum(['approval', 'input']),
   key: z.string().min(1).max(128),
   message: z.string().min(1).max(WORDS_MAX),
-  schema: z.record(z.string(), z.json()).optional(),
+  schema: z.record(z.string(), anyJson).optional(),
 });
 
 /** A question as somebody asks it. */

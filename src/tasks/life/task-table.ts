@@ -2,7 +2,7 @@
 import type { Clock } from '../../core/index.ts';
 import { LiveTask } from './live-task.ts';
 import { messageKey } from './orders.ts';
-import type { TaskRow } from '../types.ts';
+import type { TaskOrder, TaskRow } from '../types.ts';
 
 /** How long changes of tasks are gathered for whoever watches all of them. */
 const TELL_MS = 250;
@@ -16,6 +16,10 @@ export class TaskTable {
   /** Called at any change. */
   readonly #wakers = new Set<() => void>();
   #seq = 0;
+  /** The latest time by which a task has its place. */
+  #placed = 0;
+  /** By how much the clock was set back behind that. */
+  #behind = 0;
   #cancelTelling: (() => void) | undefined;
 
   constructor(clock: Clock) {
@@ -52,6 +56,21 @@ export class TaskTable {
   nextSeq(): number {
     this.#seq += 1;
     return this.#seq;
+  }
+
+  /**
+   * The time by which a new task has its place: that of the clock, and later where the clock was set back, so that those
+   * from before do not wait until it has caught up.
+   */
+  placeAt(nowMs: number): number {
+    this.#behind = Math.max(this.#behind, this.#placed - nowMs);
+    this.#placed = nowMs + this.#behind;
+    return this.#placed;
+  }
+
+  /** A task of this node from before a start keeps its place: what comes now comes later. */
+  placed({ placedAt, submittedAt }: TaskOrder): void {
+    this.#placed = Math.max(this.#placed, placedAt ?? submittedAt);
   }
 
   take(row: TaskRow): LiveTask {

@@ -1,4 +1,5 @@
 /** A task as others see it. Pure. */
+import { worstTaint } from '../../guard/index.ts';
 import type { LiveTask } from './live-task.ts';
 import { hasEnded } from './machine.ts';
 import type { Attempt, AttemptView, TaskView } from '../types.ts';
@@ -10,6 +11,7 @@ export function viewOf(
 ): TaskView {
   const { order, state, attempts, ballot, error, processedBy, late, progress, question } = row;
   const { version, endedAt } = row;
+  const taint = worstTaint(order.taint, row.taint);
   const { capability, agentId, durable, said } = order;
   return {
     taskId: order.id,
@@ -31,6 +33,7 @@ export function viewOf(
     ...(ballot === undefined ? {} : { ballot }),
     ...(error === undefined ? {} : { error }),
     ...(late === undefined ? {} : { late }),
+    ...(taint === undefined ? {} : { taint }),
     ...(said === undefined ? {} : { message: said }),
     version,
   };

@@ -1,7 +1,7 @@
 /** The tool by which the node of a submitter has agents of this node do tasks: `task_attempt`. */
 import { z } from 'zod';
 import { BUILTIN_SERVER, StarlingError, messageOf } from '../../core/index.ts';
-import { defineTool } from '../../gateway/index.ts';
+import { anyJson, defineTool } from '../../gateway/index.ts';
 import type { BuiltinContext, BuiltinTool, ToolSubject } from '../../gateway/index.ts';
 import { toolResource } from '../../grants/index.ts';
 import {
@@ -22,10 +22,15 @@ const REASON_MAX = 64;
 const ONE = z.object({
   taskId: text.describe('As agent_task gave it.'),
   token: count.describe('Higher with each attempt of the task.'),
-  input: z.json().optional(),
+  input: anyJson.optional(),
   timeoutMs: z.number().positive().max(ATTEMPT_MAX_MS).optional(),
-  metadata: z.record(z.string().max(128), z.json()).optional(),
+  metadata: z.record(z.string().max(128), anyJson).optional(),
   seen: count.optional().describe('`news` of the answer before.'),
+  taint: z
+    .enum(['trusted', 'external'])
+    .optional()
+    .catch(undefined)
+    .describe('The least trusted zone that the input may be made of.'),
 });
 
 const ATTEMPT = ONE.extend({
@@ -45,7 +50,7 @@ const ATTEMPT = ONE.extend({
     .optional()
     .describe('Attempts that are ended as well.'),
   key: text.optional().describe('Of the question that is answered.'),
-  answer: z.json().optional(),
+  answer: anyJson.optional(),
 });
 
 type One = z.infer<typeof ONE>;
@@ -79,7 +84,7 @@ export function attemptTool(tasks: Tasks): BuiltinTool {
     // It is open, and gives a client no more than agent_message does.
     clients: 'yes',
     peers: 'granted',
-    onTop: true,
+    forNodes: true,
     waits: true,
     // One attempt is one use of a grant, and two entries of the audit log, however often it is asked for.
     subject: () => LOOK,
@@ -114,9 +119,9 @@ export function attemptTool(tasks: Tasks): BuiltinTool {
 
 function beginOf(
   agent: string,
-  { input = null, metadata = {}, taskId, timeoutMs = ATTEMPT_MAX_MS, token }: One,
+  { input = null, metadata = {}, taint, taskId, timeoutMs = ATTEMPT_MAX_MS, token }: One,
 ): Parameters<Tasks['work']['begin']>[1] {
-  return { agent, taskId, token, input, timeoutMs, metadata };
+  return { agent, taskId, token, input, timeoutMs, metadata, taint };
 }
 
 /** Each begins for itself: what is said against one says nothing of the others. */

@@ -85,19 +85,22 @@ export async function resultWithForms(
   if (waitMs === 0) return tasks.result(principal, id);
   const asked = new Set<string>();
   const forms = { isOff: context.elicit === undefined };
-  const deadline = tasks.now() + waitMs;
-  let view = await tasks.status(principal, id);
-  while (!hasEnded({ state: view.status }) && !forms.isOff && !signal.aborted) {
-    const { question, version } = view;
-    if (question?.kind === 'input' && !asked.has(question.key)) {
-      asked.add(question.key);
-      forms.isOff = !(await showForm(tasks, { id, question, context }));
+  const left = tasks.countdown(waitMs);
+  const wait = { waitMs, signal: AbortSignal.any([signal, left.signal]) };
+  try {
+    let view = await tasks.status(principal, id);
+    while (!hasEnded({ state: view.status }) && !forms.isOff && !wait.signal.aborted) {
+      const { question, version } = view;
+      if (question?.kind === 'input' && !asked.has(question.key)) {
+        asked.add(question.key);
+        forms.isOff = !(await showForm(tasks, { id, question, context }));
+      }
+      view = await tasks.status(principal, id, { seen: version, ...wait });
     }
-    const leftMs = deadline - tasks.now();
-    if (leftMs <= 0) break;
-    view = await tasks.status(principal, id, { seen: version, waitMs: leftMs, signal });
+    return await tasks.result(principal, id, wait);
+  } finally {
+    left.stop();
   }
-  return tasks.result(principal, id, { waitMs: Math.max(0, deadline - tasks.now()), signal });
 }
 
 /** False where the client shows no forms. */

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { JsonObject } from '../../core/index.ts';
 import { BUILTIN_SERVER } from '../../core/index.ts';
-import { defineTool } from '../../gateway/index.ts';
+import { anyJson, defineTool } from '../../gateway/index.ts';
 import type { BuiltinContext, BuiltinTool } from '../../gateway/index.ts';
 import { toolResource } from '../../grants/index.ts';
 import { attemptTool } from './attempt-tool.ts';
@@ -70,16 +70,16 @@ const SUBMIT = z.object({
       'What an agent must be able to do; or a queue, tasks.<name>, of which one worker takes it.',
     ),
   agentId: text.optional().describe('In place of a capability: this agent, and no other.'),
-  input: z.json().optional().describe('What the agent gets as message.'),
+  input: anyJson.optional().describe('What the agent gets as message.'),
   inputs: z
-    .array(z.json())
+    .array(anyJson)
     .min(1)
     .max(BATCH_MAX)
     .optional()
     .describe(
       'In place of one input: a task for each, given together or not at all. The answer has `taskIds`, and `counts` of their states.',
     ),
-  data: z.json().optional().describe('The same as input.'),
+  data: anyJson.optional().describe('The same as input.'),
   type: text.optional().describe('Without a capability: the queue tasks.<type>.'),
   id: text.optional().describe("The caller's own id: the same one twice is one task."),
   priority: z.enum(TASK_PRIORITIES).optional(),
@@ -106,7 +106,7 @@ const SUBMIT = z.object({
     .describe('How long one agent may take; default five minutes.'),
   requester: z.string().max(128).optional().describe('Given back as it came.'),
   requiresAI: z.boolean().optional().describe('Given back as it came.'),
-  metadata: z.record(z.string().max(128), z.json()).optional().describe('Given back as it came.'),
+  metadata: z.record(z.string().max(128), anyJson).optional().describe('Given back as it came.'),
   durable: z
     .enum(['mesh'])
     .optional()
@@ -160,12 +160,16 @@ async function submitBatch(
   { principal, signal }: BuiltinContext,
 ): Promise<TaskBatch> {
   const taskIds = await tasks.submitAll(principal, inits);
-  const deadline = tasks.now() + waitMs;
   const counts: Partial<Record<TaskState, number>> = {};
-  for (const taskId of taskIds) {
-    const wait = { waitMs: Math.max(0, deadline - tasks.now()), signal };
-    const status = await tasks.stateAfter(principal, taskId, wait);
-    counts[status] = (counts[status] ?? 0) + 1;
+  const left = tasks.countdown(waitMs);
+  const wait = { waitMs, signal: AbortSignal.any([signal, left.signal]) };
+  try {
+    for (const taskId of taskIds) {
+      const status = await tasks.stateAfter(principal, taskId, wait);
+      counts[status] = (counts[status] ?? 0) + 1;
+    }
+  } finally {
+    left.stop();
   }
   return { taskIds, counts };
 }

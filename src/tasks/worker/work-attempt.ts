@@ -1,6 +1,8 @@
 /** One attempt at the node of its worker: what came of it, what it waits for, and its timers. */
 import { StarlingError, createScope } from '../../core/index.ts';
 import type { Clock, Json, Scope } from '../../core/index.ts';
+import { worstTaint } from '../../guard/index.ts';
+import type { Taint } from '../../guard/index.ts';
 import { OUTCOME_MS, PROGRESS_MS, QUESTIONS_MAX } from '../limits.ts';
 import type { Outcome, Progress, TaskQuestion } from '../types.ts';
 
@@ -42,6 +44,7 @@ export class WorkAttempt {
   #question: TaskQuestion | undefined;
   #answer: ((value: Json) => void) | undefined;
   #progress: Progress | undefined;
+  #taint: Taint | undefined;
   #news = 1;
   #asked = 0;
   #cancelLease = (): void => undefined;
@@ -78,11 +81,17 @@ export class WorkAttempt {
 
   /** What whoever asks is told. */
   now(): Outcome {
-    if (this.#outcome !== undefined) return this.#outcome;
+    const taint = this.#taint === undefined ? {} : { taint: this.#taint };
+    if (this.#outcome !== undefined) return { ...this.#outcome, ...taint };
     const progress = this.#progress === undefined ? {} : { progress: this.#progress };
-    const news = this.#news;
-    if (this.#question === undefined) return { state: 'running', news, ...progress };
-    return { state: 'asks', news, question: this.#question, ...progress };
+    const said = { news: this.#news, ...progress, ...taint };
+    if (this.#question === undefined) return { state: 'running', ...said };
+    return { state: 'asks', question: this.#question, ...said };
+  }
+
+  /** What its agent says of it from now on may be made of what comes from there. */
+  heard(taint: Taint | undefined): void {
+    this.#taint = worstTaint(this.#taint, taint);
   }
 
   /** From now on the agent's time runs. */
@@ -147,6 +156,7 @@ export class WorkAttempt {
   /** The first outcome is the one. */
   settle(outcome: Ended): void {
     if (this.#outcome !== undefined) return;
+    this.heard(outcome.taint);
     this.#outcome = outcome;
     this.#cancelSilence();
     this.#cancelTime();

@@ -5,12 +5,12 @@
  */
 import { StarlingError, isObject, messageOf, pause } from '../../core/index.ts';
 import type { Clock, Json, JsonObject } from '../../core/index.ts';
-import { waitForAny, waitForNews } from '../../agents/index.ts';
+import { waitForAny, waitForNews, waitUntil } from '../../agents/index.ts';
 import type { AgentStanding, Agents } from '../../agents/index.ts';
 import type { ClearedAction, OwnAction } from '../../gateway/index.ts';
-import { keyOf } from '../../guard/index.ts';
+import { keyOf, readTaint } from '../../guard/index.ts';
 import type { Signer } from '../../identity/index.ts';
-import type { Principal } from '../../guard/index.ts';
+import type { Principal, Taint } from '../../guard/index.ts';
 import {
   DEADLINE_MAX_MS,
   LEASE_MS,
@@ -55,6 +55,8 @@ export interface BeginInit extends AttemptName {
   readonly timeoutMs: number;
   /** What the agent is told besides, in the message's metadata. */
   readonly metadata: JsonObject;
+  /** What the input may be made of. */
+  readonly taint?: Taint | undefined;
   /** The session of this node that has submitted it. */
   readonly session?: string | undefined;
 }
@@ -221,13 +223,10 @@ class NodeWork implements Work {
   async progress(principal: Principal, name: ProgressInit, wait?: ProgressWait): Promise<boolean> {
     const attempt = this.#owned(principal, name);
     if (attempt === undefined) return false;
+    attempt.heard(taintOf(principal));
     attempt.progressed(name.progress);
     if (wait === undefined) return true;
-    const { clock } = this.#components;
-    const until = clock.now() + wait.waitMs;
-    while (!attempt.isOver && !wait.signal.aborted && clock.now() < until) {
-      await waitForNews(attempt.wakers, clock, { ...wait, waitMs: until - clock.now() });
-    }
+    await waitUntil(attempt.wakers, () => attempt.isOver, this.#components.clock, wait);
     return !attempt.isOver;
   }
 
@@ -245,6 +244,7 @@ class NodeWork implements Work {
         { data: { reason: 'questions', limit: QUESTIONS_MAX } },
       );
     }
+    attempt.heard(taintOf(principal));
     const over = AbortSignal.any([signal, attempt.scope.signal]);
     return new Promise((resolve, reject) => {
       const left = (): void =>
@@ -426,9 +426,9 @@ class NodeWork implements Work {
     init: BeginInit,
     { attempt, action }: { readonly attempt: WorkAttempt; readonly action: ClearedAction },
   ): void {
-    const { agent, input, timeoutMs, metadata } = init;
+    const { agent, input, timeoutMs, metadata, taint } = init;
     // Its time stands still while it waits for somebody, so that the attempt ends it.
-    const query = { to: agent, type: 'query', message: input, timeoutMs, metadata } as const;
+    const query = { to: agent, type: 'query', message: input, timeoutMs, metadata, taint } as const;
     const { signal } = attempt.scope;
     const ended = (outcome: Ended): void => {
       attempt.settle(outcome);
@@ -436,9 +436,10 @@ class NodeWork implements Work {
       action.over(state === 'done' ? 'ok' : 'failed');
     };
     this.#components.agents
-      .message(principal, { ...query, isTask: true, isUntimed: true }, signal)
+      .message(principal, { ...query, isHere: true, isTask: true, isUntimed: true }, signal)
       .then(
-        ({ response = null }) => ended(this.#signed(init, ofSize(response))),
+        ({ response = null, taint: read }) =>
+          ended(withTaint(this.#signed(init, ofSize(response)), read)),
         (error: unknown) => ended(faultOf(error)),
       );
   }
@@ -499,5 +500,16 @@ function notAgreed(error: unknown): Ended {
 function faultOf(error: unknown): Ended {
   const reason = error instanceof StarlingError ? String(error.data['reason'] ?? error.code) : '';
   const message = messageOf(error).slice(0, WORDS_MAX);
-  return { state: 'failed', reason, message, answered: reason === 'failed' };
+  const taint = error instanceof StarlingError ? readTaint(error.data['taint']) : undefined;
+  const said = { reason, message, answered: reason === 'failed' };
+  return { state: 'failed', ...said, ...(taint === undefined ? {} : { taint }) };
+}
+
+function withTaint(outcome: Ended, taint: Taint | undefined): Ended {
+  return taint === undefined ? outcome : { ...outcome, taint };
+}
+
+/** What an agent of this node has read. */
+function taintOf(principal: Principal): Taint | undefined {
+  return principal.kind === 'client' ? principal.taint : undefined;
 }

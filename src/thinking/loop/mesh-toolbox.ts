@@ -3,8 +3,7 @@ import { BUILTIN_SERVER, StarlingError, isObject, messageOf } from '../../core/i
 import type { Json, JsonObject } from '../../core/index.ts';
 import { misfits } from '../../agents/index.ts';
 import type { InnerCaller, ToolOrigin } from '../../gateway/index.ts';
-import { toolResource } from '../../grants/index.ts';
-import { leastTrusted, scopesCover } from '../../guard/index.ts';
+import { leastTrusted, readTaint, scopesCover } from '../../guard/index.ts';
 import type { Principal, Zone } from '../../guard/index.ts';
 import { PAGES_MAX, RESULT_BYTES_MAX, TOOLS_MAX } from '../limits.ts';
 import type { Toolbox, ToolOutcome, UsableTool } from '../types.ts';
@@ -28,10 +27,11 @@ export interface MeshToolbox extends Toolbox {
   close(): void;
 }
 
-/** Tools of the node that say how far away what they give comes from: what was remembered, and answers of agents here. */
-const TELLING: readonly string[] = ['memory_retrieve', 'agent_message', 'capability_request'].map(
-  (tool) => toolResource(BUILTIN_SERVER, tool),
-);
+/**
+ * The node's own tools say how far away what they give comes from: what was remembered, answers of agents, results of
+ * tasks and plans.
+ */
+const TELLING = `tool:${BUILTIN_SERVER}/`;
 
 /** Tools of this caller alone, by the names that lists show; undefined: all that it sees. */
 export type Chosen = ((name: string) => boolean) | undefined;
@@ -123,13 +123,14 @@ class CallerToolbox implements MeshToolbox {
     try {
       const params = { name: tool.name, arguments: args };
       const result = await this.#caller.request('tools/call', params, signal);
-      const isTelling = origin?.peer === undefined && TELLING.includes(origin?.resource ?? '');
-      const said = isTelling ? taintIn(result) : [];
+      const said = isTelling(origin) ? taintIn(result['structuredContent']) : [];
       return { ...readResult(tool, result), zone: leastTrusted([zone, ...said]) ?? zone };
     } catch (error) {
       signal.throwIfAborted();
-      const text = error instanceof StarlingError ? worded(error) : messageOf(error);
-      return { text: cut(text), isError: true, zone };
+      const isOwn = error instanceof StarlingError;
+      const said = isOwn && isTelling(origin) ? taintIn(error.data) : [];
+      const text = cut(isOwn ? worded(error) : messageOf(error));
+      return { text, isError: true, zone: leastTrusted([zone, ...said]) ?? zone };
     }
   }
 
@@ -173,10 +174,15 @@ function usable(one: Json): UsableTool | undefined {
   };
 }
 
-/** What an agent had read from whose words these are; this node says so, and nobody else is believed. */
-function taintIn({ structuredContent }: JsonObject): readonly Zone[] {
-  const taint = isObject(structuredContent) ? structuredContent['taint'] : undefined;
-  return taint === 'trusted' || taint === 'external' ? [taint] : [];
+/** What this node's own tools say is believed, and what others say of themselves is not. */
+function isTelling(origin: ToolOrigin | undefined): boolean {
+  return origin?.peer === undefined && origin?.resource.startsWith(TELLING) === true;
+}
+
+/** What an agent had read from whose words these are. */
+function taintIn(said: unknown): readonly Zone[] {
+  const taint = isObject(said) ? readTaint(said['taint']) : undefined;
+  return taint === undefined ? [] : [taint];
 }
 
 /** A result that is not as its tool says is no data: nobody knows what it is. */

@@ -14,7 +14,7 @@ const ANN: Principal = { kind: 'client', name: 'ann', scopes: [] };
 const BOB: Principal = { kind: 'client', name: 'bob', scopes: [] };
 const READ = { limit: 10, waitMs: 0, signal: new AbortController().signal };
 
-function agentsOver(table: Table): LocalAgents {
+function agentsOver(table: Table, retiring?: (name: string) => Promise<void>): LocalAgents {
   return createLocalAgents({
     table,
     self: { name: 'alice', did, peerId },
@@ -22,6 +22,7 @@ function agentsOver(table: Table): LocalAgents {
     random: () => 0.5,
     logger: silentLogger,
     changed: () => undefined,
+    ...(retiring === undefined ? {} : { retiring }),
   });
 }
 
@@ -110,4 +111,25 @@ it('mail that an earlier release left behind under a name is nobody else’s', a
   const next = await again.announce(BOB, { name: 'critic' });
   expect((await next.inbox.read(READ)).messages).toEqual([]);
   again.close();
+});
+
+it('what else is known by the name goes before the name is free, and an agent of which that fails stays', async () => {
+  let isFull = true;
+  const order: string[] = [];
+  const own = agentsOver(memoryTable(), async (name) => {
+    await new Promise((resolve) => setImmediate(resolve));
+    if (isFull) throw new Error('the disk is full');
+    order.push(`${name} has retired`);
+  });
+  const critic = await own.announce(ANN, { name: 'critic' });
+  await expect(own.retire(critic)).rejects.toThrow('the disk is full');
+  await expect(own.announce(BOB, { name: 'critic' })).rejects.toMatchObject({
+    code: 'STARLING_AGENT_TAKEN',
+  });
+  isFull = false;
+  const retired = own.retire(critic);
+  await own.announce(BOB, { name: 'critic' }).then(() => order.push('it is of bob'));
+  await retired;
+  expect(order).toEqual(['critic has retired', 'it is of bob']);
+  own.close();
 });

@@ -90,6 +90,9 @@ export function taskText(task: TaskView): string {
           ['durable', copiesText(task)],
           ['owner', task.owner ?? ''],
         ] as const)),
+    ...(task.taint === undefined
+      ? []
+      : ([['made of', `what is ${task.taint} to this node: that may speak through it`]] as const)),
     ['from', `${task.submittedBy}, ${task.submittedAt}`],
     ['until', task.deadline],
     ...attempts,
