@@ -52,6 +52,8 @@ import type { TaskAgent, TaskOptions, TaskResult } from './tasks/index.ts';
 
 /** How long a start waits for the node's servers: as long as one of them may take, and its sandbox. */
 const SETTLE_TIMEOUT_MS = 35_000;
+/** How long a stop waits for a start that it has cut off, whose parts it has stopped. */
+const CUT_OFF_MS = 10_000;
 /** How long a member looks at its bootstrap addresses before it starts without them. More = a later start where nobody is there. */
 const ELSEWHERE_MS = 5000;
 /** How long a ticket holds when the library is not told. */
@@ -95,6 +97,8 @@ class Node implements StarlingNode {
   /** Aborted by a stop: what a start still waits for is given up. */
   #life = new AbortController();
   #stopping: Promise<void> | undefined;
+  /** The start of the parts, which writes and listens until it has ended. */
+  #starting: Promise<void> = Promise.resolve();
   #isStarted = false;
   readonly #config: NodeConfig;
   /** Whoever holds the node calls its tools as its operator. */
@@ -259,7 +263,8 @@ class Node implements StarlingNode {
     this.#life = new AbortController();
     const { signal } = this.#life;
     try {
-      await this.#startParts(signal);
+      this.#starting = this.#startParts(signal);
+      await this.#starting;
       signal.throwIfAborted();
       this.events.emit('serving');
       await this.#settled();
@@ -287,8 +292,14 @@ class Node implements StarlingNode {
     const tell = (error: unknown): void => tellUnstopped(this.#base, error);
     // The peers hear of it at once, however long a server takes to end; the stop of membership waits until they have.
     membership.sayGoodbye().catch(tell);
+    const { clock } = this.#base;
     const rest = [
       this.#running,
+      {
+        stop: async () => {
+          await settledWithin(CUT_OFF_MS, this.#starting, clock);
+        },
+      },
       { stop: async () => logins.stop() },
       { stop: () => closeState(this.#state, tell) },
     ];
@@ -357,7 +368,8 @@ class Node implements StarlingNode {
     }
     const error = await elsewhere;
     if (error !== undefined) throw error;
-    // Last of all: a start that fails has founded nothing.
+    // Last of all: a start that fails, or is cut off, has founded nothing.
+    signal.throwIfAborted();
     if (this.hasFounded) await ownMesh.keep();
     await this.#noteFolder();
   }

@@ -10,7 +10,10 @@ export interface Startable {
 
 /** Parts that build on each other: started from the ground up, stopped from the roof down. */
 export interface PartStack {
-  /** Starts `part` on top of the others. It counts as started from the call on, so that `stop` stops it. */
+  /**
+   * Starts `part` on top of the others. It counts as started from the call on, so that `stop` stops it; what has come up
+   * all the same, after a stop in the middle of its start, is stopped once more before this resolves.
+   */
   start(part: Startable): Promise<void>;
   /** Stops all parts, the last started first; see {@link stopAll}. A second call is a no-op. */
   stop(): Promise<void>;
@@ -23,6 +26,7 @@ export function createPartStack(onError: (error: unknown) => void): PartStack {
     async start(part) {
       parts.push(part);
       await part.start();
+      if (!parts.includes(part)) await part.stop();
     },
     stop: () => stopAll(parts.splice(0).toReversed(), onError),
   };

@@ -86,6 +86,10 @@ class NodeProposals implements Proposals {
   #firstEnd = Infinity;
   /** The id of what runs on trial: one at a time. */
   #trying: string | undefined;
+  /** Ends when that has, and has put its files away; never rejects. */
+  #trial: Promise<unknown> = Promise.resolve();
+  /** Aborted by a stop. */
+  #life = new AbortController();
 
   constructor(components: ProposalsComponents) {
     this.#components = components;
@@ -93,10 +97,13 @@ class NodeProposals implements Proposals {
   }
 
   async start(): Promise<void> {
+    this.#life = new AbortController();
     await this.list();
   }
 
   async stop(): Promise<void> {
+    this.#life.abort(new StarlingError('STARLING_STOPPED', 'the node is stopping'));
+    await this.#trial;
     await this.#turn;
   }
 
@@ -143,7 +150,12 @@ class NodeProposals implements Proposals {
     }
     this.#trying = proposal.id;
     try {
-      const trial = await this.#components.tryOut(program, signal);
+      const running = this.#components.tryOut(
+        program,
+        AbortSignal.any([signal, this.#life.signal]),
+      );
+      this.#trial = Promise.allSettled([running]);
+      const trial = await running;
       return await this.#alone(async (known) => {
         const now = findIn(known, proposal.id);
         if (!isOpen(now.state)) throw closed(now);

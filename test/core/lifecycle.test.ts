@@ -148,6 +148,27 @@ describe('parts that build on each other', () => {
     expect(heard).toEqual(['+ground', '+walls', '-walls', '-ground']);
   });
 
+  it('are stopped once more where they come up though they were stopped meanwhile', async () => {
+    const heard: string[] = [];
+    const stack = createPartStack(() => undefined);
+    await stack.start(part('ground', heard));
+    let comeUp = (): void => undefined;
+    const slow = {
+      ...part('slow', heard),
+      async start() {
+        await new Promise<void>((resolve) => {
+          comeUp = resolve;
+        });
+        heard.push('+slow');
+      },
+    };
+    const started = stack.start(slow);
+    await stack.stop();
+    comeUp();
+    await started;
+    expect(heard).toEqual(['+ground', '-slow', '-ground', '+slow', '-slow']);
+  });
+
   it('are stopped one after the other, each after the end of the one before', async () => {
     const heard: string[] = [];
     const slow = {

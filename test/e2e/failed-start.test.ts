@@ -10,6 +10,8 @@ import { Secret, systemClock } from '../../src/core/index.ts';
 import type { Clock } from '../../src/core/index.ts';
 import { createNode, loadConfig } from '../../src/index.ts';
 import type { Config } from '../../src/index.ts';
+import { attach } from '../../src/cli/node/client.ts';
+import { MemoryNetwork } from '../../sim/memory-transport.ts';
 import { createTestClock } from '../core/test-clock.ts';
 
 const cleanups: (() => unknown)[] = [];
@@ -115,5 +117,40 @@ it('founds nothing where its bootstrap address leads to another mesh, and may jo
   const again = await createNode(config);
   // What it would have entered is not on disk: it is as new as before.
   expect([again.hasFounded, again.status().mesh.open]).toEqual([true, false]);
+  await again.stop();
+});
+
+it('founds nothing and leaves no note where it is stopped while it looks at its bootstrap address', async () => {
+  // Whoever is there never answers.
+  const silent = new MemoryNetwork({
+    held: () => new Promise(() => undefined),
+    delayMs: () => 0,
+  });
+  const config = {
+    ...(await configOf({ enabled: false })),
+    open: 'lab',
+    listen: ['/ip4/10.80.0.1/tcp/4040'],
+    bootstrap: ['/ip4/10.80.0.2/tcp/4040'],
+  };
+  const transports = [silent.host('10.80.0.1')];
+  const node = await createNode(config, { transports });
+  const start = node.start().then(
+    () => 'started',
+    (error: unknown) => error,
+  );
+  const opened = (): Promise<boolean> =>
+    access(join(config.stateDir, 'node.sock')).then(
+      () => true,
+      () => false,
+    );
+  await expect.poll(opened, { timeout: 60_000 }).toBe(true);
+  const operator = await attach(config.stateDir);
+  await operator.builtin('agent_list');
+  operator.close();
+  await node.stop();
+  expect(await readAbout(config.stateDir)).toBeUndefined();
+  expect(await start).toMatchObject({ code: 'STARLING_STOPPED' });
+  const again = await createNode(config, { transports });
+  expect([node.hasFounded, again.hasFounded]).toEqual([true, true]);
   await again.stop();
 });

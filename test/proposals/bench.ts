@@ -51,7 +51,7 @@ export interface Bench {
   waiting(this: void): string | undefined;
   /** Calls one of the tools. */
   call<T>(this: void, name: string, args: object, principal?: Principal): Promise<T>;
-  trial: () => Promise<Trial>;
+  trial: (signal: AbortSignal) => Promise<Trial>;
 }
 
 /** Where the node of a test has what. */
@@ -78,7 +78,7 @@ export function bench(
     clock,
     logger: silentLogger,
     taken: (name) => taken.get(name),
-    tryOut: () => made.trial(),
+    tryOut: (_, signal) => made.trial(signal),
     services,
   });
   const tools = proposalTools({ proposals, configFile, thinks: () => true });

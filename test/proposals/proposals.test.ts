@@ -120,6 +120,33 @@ it('one that is replaced while it runs on trial has no trial', async () => {
   await expect(made.proposals.find(next.id)).resolves.not.toHaveProperty('trial');
 });
 
+it('a stop ends the trial under way, and waits until it has put its files away', async () => {
+  const made = bench();
+  const { id } = await made.proposals.propose(coder, version('one'));
+  const order: string[] = [];
+  made.trial = (signal) =>
+    new Promise((_, reject) => {
+      signal.addEventListener('abort', () => {
+        order.push('aborted');
+        setImmediate(() => {
+          order.push('put away');
+          reject(signal.reason as Error);
+        });
+      });
+    });
+  const trying = expect(made.proposals.tryOut(id, never)).rejects.toMatchObject({
+    code: 'STARLING_STOPPED',
+  });
+  await made.proposals.list();
+  await made.proposals.stop();
+  expect(order).toEqual(['aborted', 'put away']);
+  await trying;
+  // It runs anew after a start.
+  await made.proposals.start();
+  made.trial = async () => PASSED;
+  await expect(made.proposals.tryOut(id, never)).resolves.toMatchObject({ trial: PASSED });
+});
+
 it('the same of the same agent is one proposal, and what was denied stays denied', async () => {
   const { proposals } = bench();
   const first = await proposals.propose(coder, program());

@@ -103,6 +103,8 @@ export interface AttachOptions {
 
 /** How long a server may think about `server/discover` before it is taken for a legacy server. */
 const PROBE_TIMEOUT_MS = 5000;
+/** How often the sandbox of a start is planned where paths that it covers go away meanwhile, as folders of other nodes. */
+const PLANS_MAX = 5;
 const UPDATED = 'notifications/resources/updated';
 const LIST_CHANGED = /^notifications\/(tools|resources|prompts)\/list_changed$/;
 
@@ -111,12 +113,13 @@ export async function startInstance(
   components: InstanceComponents,
   init: InstanceInit,
 ): Promise<Instance> {
-  try {
-    return await startOnce(components, init);
-  } catch (error) {
-    const isOutdated = error instanceof StarlingError && error.data['reason'] === OUTDATED;
-    if (!isOutdated || components.signal?.aborted === true) throw error;
-    return startOnce(components, init);
+  for (let plans = 1; ; plans += 1) {
+    try {
+      return await startOnce(components, init);
+    } catch (error) {
+      const isOutdated = error instanceof StarlingError && error.data['reason'] === OUTDATED;
+      if (!isOutdated || plans === PLANS_MAX || components.signal?.aborted === true) throw error;
+    }
   }
 }
 

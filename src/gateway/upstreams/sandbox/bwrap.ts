@@ -123,7 +123,7 @@ function protectedOf(plan: SandboxPlan): readonly Step[] {
       foldersAbove(path).map((folder, index, all) => ({ folder, in: all[index - 1] ?? '/' })),
     )
     .filter((one) => isWritable(plan, one.folder) && plan.canChange(one.in));
-  // Another node's folder may be gone by the time of the mount, which is no reason to fail.
+  // A folder above may be gone by the time of the mount: what was hidden below it tells.
   return [
     ...[...new Set(above.map(({ folder }) => folder))].map((path): Step => [
       path,
@@ -135,14 +135,19 @@ function protectedOf(plan: SandboxPlan): readonly Step[] {
   ];
 }
 
+/**
+ * Where nothing is any more, bwrap makes what it is to cover, on the disk: a folder of another node that was removed since
+ * the look at it would be there again, empty. So each is mounted on itself right before, which fails where it is gone.
+ */
 function hiddenOf(plan: SandboxPlan): readonly Step[] {
+  const itself = (path: string): readonly string[] => ['--ro-bind', path, path];
   return [
     ...plan.hiddenFolders
       .filter((path) => isShown(plan, path))
-      .map((path): Step => [path, '--tmpfs', path, '--remount-ro', path]),
+      .map((path): Step => [path, ...itself(path), '--tmpfs', path, '--remount-ro', path]),
     ...plan.hiddenFiles
       .filter((path) => isShown(plan, path))
-      .map((path): Step => [path, '--ro-bind', '/dev/null', path]),
+      .map((path): Step => [path, ...itself(path), '--ro-bind', '/dev/null', path]),
   ];
 }
 

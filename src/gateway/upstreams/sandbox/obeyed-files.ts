@@ -3,10 +3,10 @@
  * mount on the file. The mount goes when somebody outside replaces or removes the file, as editors do: from
  * then on the processes that run could write what the node reads next.
  */
-import { existsSync, lstatSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { isInside, realPathOf } from './paths.ts';
+import { isInside, markOf, realPathOf } from './paths.ts';
 
 /** Starling's own folders are called so. */
 const OWN_FOLDER = 'starling';
@@ -91,7 +91,7 @@ export class ObeyedFiles {
   launching(): void {
     for (const file of this.#files) {
       const marks = this.#seen.get(file) ?? new Set<string>();
-      marks.add(markOf(file));
+      marks.add(marksOf(file));
       this.#seen.set(file, marks);
     }
   }
@@ -100,22 +100,12 @@ export class ObeyedFiles {
   isExposed(file: string): boolean {
     const marks = this.#seen.get(file);
     if (marks === undefined) return false;
-    const now = markOf(file);
+    const now = marksOf(file);
     return [...marks].some((mark) => mark !== now);
   }
 }
 
-/** Tells what is mounted on from what comes after it. A number of a file is used again, so that its birth counts, too. */
-function markOf(file: string): string {
-  return protectedParts(file)
-    .map((part) => {
-      try {
-        const { dev, ino, birthtimeNs } = statSync(part, { bigint: true });
-        return `${dev}:${ino}:${birthtimeNs}`;
-      } catch {
-        // Not there, or out of reach: whatever comes there is another file.
-        return 'none';
-      }
-    })
-    .join(' ');
+/** Tells what is mounted on from what comes after it. */
+function marksOf(file: string): string {
+  return protectedParts(file).map(markOf).join(' ');
 }

@@ -14,8 +14,8 @@ import {
   socketsFolder,
 } from '../../../config/index.ts';
 
-/** Open sockets of nodes that are looked at: bwrap takes 9,000 arguments, and a folder is five. */
-const SOCKETS_MAX = 500;
+/** Open sockets of nodes that are looked at: bwrap takes 9,000 arguments, and a folder is thirteen with those above it. */
+const SOCKETS_MAX = 300;
 const SOCKET = /(\/\S.*)\/node\.sock$/;
 /** A node whose state folder has a long path, with whatever folder for temporary files. */
 const SOCKET_ELSEWHERE = /(\/\S.*\/starling-\d+)\/[0-9a-f]{16}\.sock$/;

@@ -1,5 +1,5 @@
 /** Paths as the sandbox needs them: real, compared by folder, ordered from the root outwards. */
-import { realpathSync } from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /** True when `path` is `folder`, or lies below it. Both are absolute and normal. */
@@ -40,4 +40,15 @@ export function outermost(paths: readonly string[]): readonly string[] {
   return sorted.filter(
     (path, index) => !sorted.slice(0, index).some((above) => isInside(path, above)),
   );
+}
+
+/** Tells what is at `path` from what comes there after it. A number of a file is used again, so that its birth counts, too. */
+export function markOf(path: string): string {
+  try {
+    const { dev, ino, birthtimeNs } = statSync(path, { bigint: true });
+    return `${dev}:${ino}:${birthtimeNs}`;
+  } catch {
+    // Not there, or out of reach: whatever comes there is another file.
+    return 'none';
+  }
 }

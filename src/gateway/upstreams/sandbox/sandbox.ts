@@ -11,7 +11,7 @@ import { SYSTEM_PATHS, bwrapArguments, devicesAmong, isShown } from './bwrap.ts'
 import type { SandboxPlan } from './bwrap.ts';
 import { findMeans } from './sandbox-means.ts';
 import type { Means, RunBriefly } from './sandbox-means.ts';
-import { isInside, realPathOf, realPaths } from './paths.ts';
+import { isInside, markOf, realPathOf, realPaths } from './paths.ts';
 import { ObeyedFiles } from './obeyed-files.ts';
 import { programOf } from './find-program.ts';
 import { sandboxProfile } from './sandbox-exec.ts';
@@ -55,6 +55,8 @@ export interface SandboxComponents {
 interface Confined {
   readonly name: string;
   readonly plan: SandboxPlan;
+  /** What was at each hidden folder: a mount goes with it. Absent where paths are hidden, whatever lies there. */
+  readonly marks?: ReadonlyMap<string, string>;
 }
 
 const ROOT_UID = 0;
@@ -89,10 +91,10 @@ class NodeSandbox implements Sandbox {
       .filter(canRead)
       .map((key) => dirname(key));
     const found = new Map<string, readonly string[]>();
-    for (const { name, plan } of this.#running) {
+    for (const { name, plan, marks } of this.#running) {
+      const hidden = plan.hiddenFolders.filter((one) => hasStayed(one, marks));
       const open = folders.filter(
-        (folder) =>
-          isShown(plan, folder) && !plan.hiddenFolders.some((hidden) => isInside(folder, hidden)),
+        (folder) => isShown(plan, folder) && !hidden.some((one) => isInside(folder, one)),
       );
       if (open.length > 0) found.set(name, open);
     }
@@ -121,7 +123,11 @@ class NodeSandbox implements Sandbox {
     if (program === undefined) throw notFound(name, server);
     const plan = await this.#plan(name, server, program);
     const hidden = [...plan.hiddenFolders, ...plan.hiddenFiles];
-    const confined = { name, plan };
+    const marks =
+      means.kind === 'bwrap'
+        ? { marks: new Map(plan.hiddenFolders.map((one) => [one, markOf(one)])) }
+        : {};
+    const confined = { name, plan, ...marks };
     this.#running.add(confined);
     const ended = (): void => {
       this.#running.delete(confined);
@@ -185,6 +191,11 @@ class NodeSandbox implements Sandbox {
       ].filter((path) => !SYSTEM_PATHS.some((system) => isInside(path, system))),
     };
   }
+}
+
+/** Whether a folder is what it was when it was hidden: one that is made anew in its place shows. */
+function hasStayed(folder: string, marks: Confined['marks']): boolean {
+  return marks === undefined || marks.get(folder) === markOf(folder);
 }
 
 /** The folder that a program is installed in, with its libraries, unless that is no folder of its own. */

@@ -39,6 +39,12 @@ describe('a sandbox for bwrap', () => {
     );
   });
 
+  it('covers only what is there: each is mounted on itself right before', () => {
+    const [folder, file] = ['/home/me/.local/state/starling', '/home/me/.cursor/mcp.json'];
+    expect(text()).toContain(`--ro-bind ${folder} ${folder} --tmpfs ${folder}`);
+    expect(text()).toContain(`--ro-bind ${file} ${file} --ro-bind /dev/null ${file}`);
+  });
+
   it('pins the folders above, where the user could rename them', () => {
     expect(text()).toContain('--bind-try /home/me/.local/state /home/me/.local/state');
     expect(text()).toContain('--bind-try /home/me/.config /home/me/.config');

@@ -1,4 +1,5 @@
 /** Processes in their sandbox: what they see, how they end, and what is said of them. */
+import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import {
@@ -18,6 +19,8 @@ import {
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from 'vitest';
 import { noteNode, socketsFolder, writeAbout } from '../../../../src/config/index.ts';
 import type { SandboxRules, StdioServer } from '../../../../src/config/index.ts';
@@ -28,12 +31,24 @@ import type { Sandbox } from '../../../../src/gateway/index.ts';
 import { createSandbox, runBriefly } from '../../../../src/gateway/index.ts';
 import type { UpstreamConnection } from '../../../../src/gateway/upstreams/connection-types.ts';
 import { connectStdio } from '../../../../src/gateway/upstreams/process/stdio.ts';
+import { isOutdated } from '../../../../src/gateway/upstreams/sandbox/failed-inside.ts';
 import { tellOfNewerNodes } from '../../../../src/gateway/upstreams/sandbox/sandbox-health.ts';
 import { sandboxMissing } from '../../../e2e/sandbox-missing.ts';
 import { until } from '../../support/clients.ts';
 
 const missing = await sandboxMissing();
 if (missing !== undefined) process.stderr.write(`skipped: ${missing}\n`);
+
+const SERVER: StdioServer = {
+  type: 'stdio',
+  command: process.execPath,
+  args: [],
+  env: {},
+  timeoutMs: 60_000,
+  shared: false,
+  peerRoots: false,
+  idleMs: 0,
+};
 
 let root = '';
 /** Where the config file lies. */
@@ -59,11 +74,8 @@ async function world(): Promise<string> {
   return root;
 }
 
-/** Starts a program of Node; `config` as in `mcpServers`. */
-async function start(
-  script: string,
-  config: Partial<StdioServer> = {},
-): Promise<UpstreamConnection> {
+/** The sandbox of the node whose state is in `state`. */
+function nodesSandbox(): Sandbox {
   const secrets = {
     stateDir: join(root, 'state'),
     socketPath: join(root, 'state/node.sock'),
@@ -78,7 +90,15 @@ async function start(
     XDG_CONFIG_HOME: '',
     ...more,
   };
-  sandbox = createSandbox({ secrets, run: runBriefly, env });
+  return createSandbox({ secrets, run: runBriefly, env });
+}
+
+/** Starts a program of Node; `config` as in `mcpServers`. */
+async function start(
+  script: string,
+  config: Partial<StdioServer> = {},
+): Promise<UpstreamConnection> {
+  sandbox = nodesSandbox();
   const connection = await connectStdio(
     {
       clock: systemClock,
@@ -89,17 +109,11 @@ async function start(
     {
       name: 'tool',
       server: {
-        type: 'stdio',
-        command: process.execPath,
+        ...SERVER,
         args: [
           '-e',
           `const fs = require('fs'), out = ${JSON.stringify(root)} + '/home/out'; ${script}`,
         ],
-        env: {},
-        timeoutMs: 60_000,
-        shared: false,
-        peerRoots: false,
-        idleMs: 0,
         ...config,
       },
       messageBytes: 1024,
@@ -332,6 +346,41 @@ describe.skipIf(missing !== undefined)('a process in its sandbox', () => {
     expect(await reached()).toEqual([]);
     await start(forever);
     expect(await reached()).toEqual([]);
+  });
+
+  it('makes nothing again that was removed since it was planned', async () => {
+    await world();
+    const other = join(root, 'other/state');
+    await mkdir(other, { recursive: true });
+    await noteNode(other, { HOME: join(root, 'home') });
+    await writeFile(join(root, 'home/secret'), 'a token');
+    const launched = async (gone: string): Promise<readonly string[]> => {
+      const { args, command, input } = await nodesSandbox().launch('tool', SERVER, {});
+      await rm(gone, { recursive: true });
+      const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe', 'pipe'] });
+      (child.stdio[3] as Writable).on('error', () => undefined).end(input);
+      const [said] = await Promise.all([text(child.stderr as Readable), once(child, 'close')]);
+      expect(isOutdated({ args, command, hidden: [], kind: 'bwrap' }, said.split('\n'))).toBe(true);
+      return (await readdir(root, { recursive: true })).toSorted();
+    };
+    expect(await launched(join(root, 'other'))).not.toContain('other');
+    expect(await launched(join(root, 'home/secret'))).not.toContain('home/secret');
+  });
+
+  it('is told to reach the key of a node whose folder was made anew', async () => {
+    await world();
+    const other = join(root, 'other');
+    await mkdir(other);
+    await noteNode(other, { HOME: join(root, 'home') });
+    await writeFile(join(other, 'key'), '{}');
+    await start('setInterval(() => undefined, 1000)');
+    const reached = async (): Promise<unknown> =>
+      (await sandbox?.reachable())?.get('tool')?.includes(other) === true;
+    expect(await reached()).toBe(false);
+    await rm(other, { recursive: true });
+    await mkdir(other);
+    await writeFile(join(other, 'key'), '{}');
+    expect(await reached()).toBe(true);
   });
 
   it('can read what the node obeys and neither change nor replace it', async () => {
