@@ -100,7 +100,7 @@ export function runBoards(parts: RunningParts): Running {
     repair,
     ...ways,
     strong,
-    listen: () => listen(parts, { scope, sync, repair }),
+    listen: () => listen(parts, { scope, sync, repair, news: ways.news }),
   };
 }
 
@@ -197,7 +197,7 @@ function makeSync(
 
 function listen(
   { network, topic, clock, random, logger, shelf, traffic, openTraffic, overflow }: RunningParts,
-  { scope, sync, repair }: Pick<Running, 'scope' | 'sync' | 'repair'>,
+  { scope, sync, repair, news }: Pick<Running, 'scope' | 'sync' | 'repair' | 'news'>,
 ): void {
   const greetings = createGreetings({
     network,
@@ -211,6 +211,8 @@ function listen(
   });
   scope.add(network.handle(BOARD_PROTOCOL, (stream) => sync.serve(stream)));
   scope.add(topic.subscribe((data, from) => openTraffic.heard(data, from)));
+  news.hear();
+  traffic.hear();
   const connected = (peer: PeerId): void => {
     greetings
       .greet(peer)

@@ -53,9 +53,14 @@ export class ClosedTraffic {
     this.#unknown = createBuckets(components.clock, UNKNOWN);
   }
 
-  /** Begins to tell and to hear, until the scope closes. */
+  /** Begins to tell, until the scope closes. */
   start(scope: Scope): void {
     this.#running = { scope, news: this.#openNews(scope) };
+  }
+
+  /** Begins to hear, once the boards are there. */
+  hear(): void {
+    this.#running?.news.hear();
   }
 
   stop(): void {

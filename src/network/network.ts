@@ -24,6 +24,8 @@ import {
 import { isPeerId } from './peer-id.ts';
 import { createConduct } from './limits/conduct.ts';
 import type { Conduct } from './limits/conduct.ts';
+import { createEarlyFrames } from './links/early-frames.ts';
+import type { EarlyFrames } from './links/early-frames.ts';
 import { ping } from './links/ping.ts';
 import { createHalfMessages } from './streams/half-messages.ts';
 import { createUnreadBytes } from './streams/unread-bytes.ts';
@@ -71,6 +73,7 @@ class MeshNetwork implements Network {
   readonly #spare = new Map<PeerId, readonly string[]>();
   readonly #denied = new Set<PeerId>();
   readonly #frames = new Map<string, FrameListener>();
+  readonly #early: EarlyFrames;
   readonly #conduct: Conduct;
   readonly #otherVersions = new Map<PeerId, SpokenVersion>();
   readonly #bootstrapPeers: ReadonlySet<string | undefined>;
@@ -83,6 +86,7 @@ class MeshNetwork implements Network {
     this.#components = components;
     this.#init = init;
     this.#logger = components.logger.child('network');
+    this.#early = createEarlyFrames(components.clock);
     this.#protocols = createProtocols({
       clock: components.clock,
       logger: this.#logger,
@@ -277,6 +281,13 @@ class MeshNetwork implements Network {
       throw new StarlingError('STARLING_USAGE', `two listeners for frames '${kind}'`);
     }
     this.#frames.set(kind, hear);
+    const early = this.#early.take(kind);
+    // Once whoever begins to hear has begun.
+    if (early.length > 0) {
+      queueMicrotask(() => {
+        for (const { payload, from } of early) this.#heardFrame(kind, payload, from);
+      });
+    }
     return () => {
       if (this.#frames.get(kind) === hear) this.#frames.delete(kind);
     };
@@ -326,7 +337,10 @@ class MeshNetwork implements Network {
           this.#emit('peer:connect', peer);
         },
         onPeerLink: (peer) => this.#emit('peer:link', peer),
-        onPeerDisconnect: (peer, isMeant) => this.#emit('peer:disconnect', peer, isMeant),
+        onPeerDisconnect: (peer, isMeant) => {
+          this.#early.forget(peer);
+          this.#emit('peer:disconnect', peer, isMeant);
+        },
         onSign: (peer) => this.#emit('peer:sign', peer),
         isSpare: (peer) => this.#spare.has(peer),
         usedAtMs: (connection) => this.#protocols.usedAtMs(connection),
@@ -394,9 +408,14 @@ class MeshNetwork implements Network {
   }
 
   #heardFrame(kind: string, payload: Uint8Array, from: PeerId): void {
+    const hear = this.#frames.get(kind);
+    if (hear === undefined) {
+      // Of a room that is starting still, or of a newer node.
+      this.#early.keep({ kind, payload, from });
+      return;
+    }
     try {
-      // A kind that is not known here is of a newer node.
-      this.#frames.get(kind)?.(payload, from);
+      hear(payload, from);
     } catch (error) {
       this.#logger.error({ peer: from, kind, error }, 'a listener of frames threw');
     }

@@ -349,7 +349,8 @@ export interface Network extends Startable {
   ping(peer: PeerId, options: { readonly signal: AbortSignal }): Promise<number>;
   /**
    * Hears frames of `kind` (ASCII, at most 32 characters) on the control streams of peers, at most 64 KiB each;
-   * in this run and the next ones. Returns a function that stops it. @throws STARLING_USAGE
+   * in this run and the next ones, and before these what came a moment ago, when nobody heard that kind yet. Returns a
+   * function that stops it. @throws STARLING_USAGE
    */
   onFrame(kind: string, hear: FrameListener): () => void;
   /**

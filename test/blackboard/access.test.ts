@@ -99,6 +99,21 @@ describe('a board in a private mesh', () => {
     expect(mesh.hub.reported).toEqual([]);
   });
 
+  it('reaches also who was told of it while it was starting and had a link already', async () => {
+    mesh = await makeMesh(NAMES, {}, KEYS);
+    await member('bob').blackboard.stop();
+    const plan = await board('ann');
+    await plan.create();
+    await plan.grant({ to: didOf('bob'), ability: 'read' });
+    await plan.set('secret', 'word');
+    mesh.connectAll();
+    await calm();
+    await member('bob').blackboard.start();
+    await calm();
+    expect(await contents('bob')).toEqual({ secret: 'word' });
+    expect(mesh.hub.reported).toEqual([]);
+  });
+
   it('lets a reader read, a writer write what its prefix covers, and an administrator let others in', async () => {
     await withPlan();
     const plan = await board('ann');

@@ -5,6 +5,8 @@
 import { EventEmitter } from 'node:events';
 import { StarlingError, toStarlingError } from '../../src/core/index.ts';
 import type { PeerId } from '../../src/core/index.ts';
+import { createEarlyFrames } from '../../src/network/links/early-frames.ts';
+import type { EarlyFrames } from '../../src/network/links/early-frames.ts';
 import type {
   FrameListener,
   Misconduct,
@@ -13,6 +15,7 @@ import type {
   PeerStream,
   Topic,
 } from '../../src/network/types.ts';
+import { createTestClock } from '../core/test-clock.ts';
 
 export interface Hub {
   network(id: PeerId): Network;
@@ -52,6 +55,7 @@ interface Node {
   readonly handlers: Map<string, (stream: PeerStream) => void>;
   readonly topics: Map<string, Set<Listener>>;
   readonly frames: Map<string, FrameListener>;
+  readonly early: EarlyFrames;
 }
 
 export function createHub(): Hub {
@@ -66,6 +70,7 @@ export function createHub(): Hub {
         handlers: new Map(),
         topics: new Map(),
         frames: new Map(),
+        early: createEarlyFrames(createTestClock()),
       };
       nodes.set(id, known);
     }
@@ -105,6 +110,8 @@ export function createHub(): Hub {
       node(from).links.delete(to);
       for (const stream of streams ?? []) stream.abort(gone(to));
     }
+    node(a).early.forget(b);
+    node(b).early.forget(a);
     node(a).events.emit('peer:disconnect', b, isMeant);
     node(b).events.emit('peer:disconnect', a, isMeant);
   };
@@ -145,14 +152,21 @@ function createHubNetwork(hub: Hub, node: (id: PeerId) => Node, self: Node): Net
     rttMs: () => undefined,
     onFrame(kind, hear) {
       self.frames.set(kind, hear);
+      const early = self.early.take(kind);
+      queueMicrotask(() => {
+        for (const { payload, from } of early) hear(payload, from);
+      });
       return () => self.frames.delete(kind);
     },
     async sendFrame(peer, kind, payload) {
       if (!self.links.has(peer)) return false;
       hub.traffic.streamBytes += payload.length;
       setImmediate(() => {
-        if (self.links.has(peer) && !hub.losesFrame(kind))
-          node(peer).frames.get(kind)?.(payload, self.id);
+        if (!self.links.has(peer) || hub.losesFrame(kind)) return;
+        const { early, frames } = node(peer);
+        const hear = frames.get(kind);
+        if (hear === undefined) early.keep({ kind, payload, from: self.id });
+        else hear(payload, self.id);
       });
       return true;
     },

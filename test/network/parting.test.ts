@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { afterEach, expect, it } from 'vitest';
 import { systemClock } from '../../src/core/index.ts';
 import type { Clock } from '../../src/core/index.ts';
+import { MemoryNetwork } from '../../sim/memory-transport.ts';
 import { acquaint, connectedTo, makeMember, makeMembers, soon, stopAll } from './support.ts';
 import { IDLE_LINK_MS, IDLE_LOOK_MS, PART_PAUSE_MS } from '../../src/network/constants.ts';
 import type { Member } from './support.ts';
@@ -87,4 +88,28 @@ it('dials a peer again that it needs once more, also where a bootstrap address l
   clock.jump(IDLE_LINK_MS);
   b.network.keep(a.id, [a.address()]);
   await connectedTo(b.network, a.id);
+});
+
+it('leaves a link that was parted on purpose parted: nobody dials it anew by itself, libp2p neither', async () => {
+  const clock = jumpingClock();
+  const memory = new MemoryNetwork();
+  const make = (name: string, ip: string): Promise<Member> =>
+    makeMember(name, { listen: [`/ip4/${ip}/tcp/4040`] }, { clock, transports: [memory.host(ip)] });
+  const [a, b] = await Promise.all([make('alice', '10.81.0.1'), make('bob', '10.81.0.2')]);
+  acquaint([a, b]);
+  await Promise.all([a.network.start(), b.network.start()]);
+  const lost = [a, b].map(async ({ network }) => once(network.events, 'peer:disconnect', soon()));
+  // What was kept before, and so was dialled until there was a link, is what a careless part would dial again.
+  a.network.keep(b.id, [b.address()]);
+  b.network.keep(a.id, [a.address()]);
+  await Promise.all([connectedTo(a.network, b.id), connectedTo(b.network, a.id)]);
+  a.network.know(b.id, [b.address()]);
+  b.network.know(a.id, [a.address()]);
+  clock.jump(IDLE_LINK_MS);
+  await Promise.all(lost);
+  const dials = memory.dialled.length;
+  // Longer than any pause of the redialer, and than libp2p waits before it dials whom it wants to keep.
+  for (let times = 0; times < 3; times += 1) await looked(clock);
+  expect([a.network.connected(), b.network.connected()]).toEqual([[], []]);
+  expect(memory.dialled.slice(dials)).toEqual([]);
 });

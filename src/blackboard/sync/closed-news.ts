@@ -22,6 +22,8 @@ export interface ClosedNewsComponents {
 
 /** News of boards that are not open. */
 export interface ClosedNews {
+  /** Hears from now on, once the boards are there that others speak of. */
+  hear(): void;
   /** Says to a peer which boards that one may have there are here. */
   greet(peer: PeerId): void;
   /** Some board has changed: those who may have boards hear their digests soon. */
@@ -37,7 +39,7 @@ const NEWS_MS = 500;
 const NEWS_ALLOWANCE = { burst: 160, everyMs: 125 } as const;
 const RECORDS_BYTES_MAX = 48 * 1024;
 
-/** Begins to tell and to hear, until the scope closes. */
+/** Begins to tell, until the scope closes. */
 export function createClosedNews(components: ClosedNewsComponents): ClosedNews {
   return new FrameNews(components);
 }
@@ -48,9 +50,12 @@ class FrameNews implements ClosedNews {
   #isDue = false;
 
   constructor(components: ClosedNewsComponents) {
-    const { clock, network, scope } = components;
     this.#components = components;
-    this.#news = createBuckets(clock, NEWS_ALLOWANCE);
+    this.#news = createBuckets(components.clock, NEWS_ALLOWANCE);
+  }
+
+  hear(): void {
+    const { network, scope } = this.#components;
     scope.add(network.onFrame(KIND, (bytes, from) => this.#heard(bytes, from)));
   }
 

@@ -22,6 +22,8 @@ export interface OwnNewsComponents {
 
 /** News of own writes. */
 export interface OwnNews {
+  /** Hears from now on, once the boards are there that others speak of. */
+  hear(): void;
   /** This node has written to a board. */
   wrote(board: string): void;
 }
@@ -34,7 +36,7 @@ const BOARDS_MAX = 256;
 /** News of one peer. */
 const ALLOWANCE = { burst: 8, everyMs: 250 } as const;
 
-/** Begins to tell and to hear, until the scope closes. */
+/** Begins to tell, until the scope closes. */
 export function createOwnNews(components: OwnNewsComponents): OwnNews {
   const { network, clock, scope } = components;
   const allowance = createBuckets(clock, ALLOWANCE);
@@ -59,18 +61,17 @@ export function createOwnNews(components: OwnNewsComponents): OwnNews {
       else tell();
     });
   };
-  scope.add(
-    network.onFrame(KIND, (bytes, peer) => {
-      if (!allowance.take(peer)) {
-        network.report(peer, 'boards');
-        return;
-      }
-      const message = decodeMessage(bytes);
-      if (message?.t === 'digests') components.heard(peer, message.digests);
-      else network.report(peer, 'malformed');
-    }),
-  );
+  const heard = (bytes: Uint8Array, peer: PeerId): void => {
+    if (!allowance.take(peer)) {
+      network.report(peer, 'boards');
+      return;
+    }
+    const message = decodeMessage(bytes);
+    if (message?.t === 'digests') components.heard(peer, message.digests);
+    else network.report(peer, 'malformed');
+  };
   return {
+    hear: () => scope.add(network.onFrame(KIND, heard)),
     wrote(board) {
       lastAt = clock.now();
       if (boards.size < BOARDS_MAX) boards.add(board);
