@@ -78,6 +78,7 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     catalog: () => gateway.catalogDigest(),
     audit: () => checkpoints.presence(),
     agents: () => ({ ...presenceOf(base, ofAgents.agents), ...offered.documents.presence() }),
+    isSpokenOf: (alias) => `peer:${alias}` in governance.policy.current().file.callers,
   });
   const offered = createOffers(base, state, {
     network,
@@ -99,17 +100,16 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
   const peerRooms = { audit, network, knocks, neighbours, membership };
   const made = { ...peerRooms, ...offered, checkpoints, blackboard, budgets, ...stores };
   const ofBudgets = createNodeSpendings(base, { budgets, governance, made: () => ofAgents });
+  const decided = { ...ofBudgets, governance };
   const ofAgents = createAgentParts(base, state, {
     ...made,
-    ...ofBudgets,
+    ...decided,
     sandbox,
-    governance,
     models: () => ofModels.models,
     modelConfig: init.modelConfig,
     config: init.agentConfig,
     gateway: () => gateway,
   });
-  const decided = { ...ofBudgets, governance };
   const shown = createShown(base, state, { ...made, ...init, sandbox, gateway: () => gateway });
   const own = { ...made, ...init, ...ofAgents, ...shown };
   const ofModels = createModelParts(base, state, { ...own, ...decided });
@@ -309,6 +309,7 @@ function createNodeGovernance(
     {
       ...base,
       ...rooms,
+      isCalled: (alias) => rooms.membership.byAlias(alias) !== undefined,
       grants,
       counters,
       table: store.table('approvals'),

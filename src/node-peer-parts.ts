@@ -63,9 +63,10 @@ export function createNodeMembership(
     readonly catalog: () => string;
     readonly audit: CheckpointExchange['presence'];
     readonly agents: () => Pick<Presence, 'agents' | 'lists' | 'offers'>;
+    readonly isSpokenOf: (alias: string) => boolean;
   },
 ): Membership {
-  const { network, boards, load, catalog, audit, agents } = rooms;
+  const { network, boards, load, catalog, audit, agents, isSpokenOf } = rooms;
   return createMembership(
     {
       network,
@@ -85,6 +86,7 @@ export function createNodeMembership(
         ...agents(),
       }),
       boards,
+      isSpokenOf,
       clock,
       random,
       logger: logger.child('membership'),

@@ -50,6 +50,8 @@ export interface GovernanceComponents {
   clientAccess(tool: string): ClientAccess;
   /** True when a server of this node could have written the policy file. */
   readonly isExposed?: (file: string) => boolean;
+  /** Whether a peer goes by this alias now; default: that is not known. */
+  readonly isCalled?: (alias: string) => boolean;
   /** Whether the founder of a budget lets that one hold rights of it. */
   readonly mayHold?: (budget: string, did: Did) => boolean;
   readonly clock: Clock;
@@ -96,6 +98,7 @@ export function createGovernance(
       logger,
       health,
       ...(components.isExposed === undefined ? {} : { isExposed: components.isExposed }),
+      ...(components.isCalled === undefined ? {} : { isCalled: components.isCalled }),
     },
     { file: init.policy.file, mustExist: init.policy.named },
   );

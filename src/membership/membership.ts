@@ -52,6 +52,8 @@ export interface MembershipComponents {
   readonly table: Table;
   /** Where it is kept which run of this node this is. */
   readonly runs: Table;
+  /** True for an alias by which the operator has said what a peer may do; default: there is none. */
+  readonly isSpokenOf?: (alias: string) => boolean;
   readonly health: Pick<Health, 'raise' | 'clear'>;
   /** What this node says of itself, asked for at each heartbeat. */
   readonly presence: () => Omit<Presence, 'boards'>;

@@ -48,6 +48,7 @@ export interface ViewInit {
   readonly name: () => string;
   readonly addresses?: readonly string[];
   readonly ownMesh?: OwnMesh;
+  readonly isSpokenOf?: (alias: string) => boolean;
   readonly identity?: { readonly sign: (message: Uint8Array) => Uint8Array };
   readonly table?: ReturnType<typeof memoryTable>;
   readonly runs?: ReturnType<typeof memoryTable>;
@@ -61,6 +62,7 @@ export function createView(init: ViewInit): Membership {
       network,
       clock,
       ownMesh: init.ownMesh ?? meshOfAll(),
+      ...(init.isSpokenOf === undefined ? {} : { isSpokenOf: init.isSpokenOf }),
       identity: init.identity ?? { sign: () => new Uint8Array(64) },
       table: init.table ?? memoryTable(),
       runs: init.runs ?? memoryTable(),

@@ -8,7 +8,7 @@ import { calm, createHub } from '../blackboard/hub.ts';
 import type { Hub } from '../blackboard/hub.ts';
 import { createTestClock } from '../core/test-clock.ts';
 import { memoryTable } from '../grants/memory-table.ts';
-import { createView } from './arrange.ts';
+import { createView, meshOfAll } from './arrange.ts';
 
 const DAY_MS = 86_400_000;
 const [ALICE, BOB, CAROL] = [2, 3, 4].map(
@@ -108,6 +108,40 @@ it('a peer is told at once by what other name it goes from now on', async () => 
   alice.view.rename(CAROL, taken);
   await calm();
   expect(only(carol)?.callsUs).toBe(taken);
+});
+
+it('a name by which the policy speaks of somebody who was put out is nobody else’s, until the operator says so', async () => {
+  const hub = createHub();
+  const [table, runs] = [memoryTable(), memoryTable()];
+  const first = await node(hub, ALICE, 'alice', { table, runs });
+  await node(hub, BOB, 'laptop');
+  hub.connect(ALICE, BOB);
+  await calm();
+  expect(first.view.byAlias('laptop')?.peerId).toBe(BOB);
+  await first.view.stop();
+  const met = async (spokenOf: readonly string[]): Promise<Membership> => {
+    const again = createHub();
+    const view = createView({
+      network: again.network(ALICE),
+      clock: createTestClock(),
+      name: () => 'alice',
+      ownMesh: meshOfAll({ hasMember: (peer) => peer !== BOB }),
+      isSpokenOf: (alias) => spokenOf.includes(alias),
+      table,
+      runs,
+    });
+    await view.start();
+    cleanups.push(() => view.stop());
+    await node(again, CAROL, 'laptop');
+    again.connect(ALICE, CAROL);
+    await calm();
+    await view.stop();
+    return view;
+  };
+  const view = await met(['laptop']);
+  expect(view.peer(CAROL)?.alias).toMatch(/^laptop-[a-z0-9]{4}$/);
+  view.rename(CAROL, 'laptop');
+  expect(view.byAlias('laptop')?.peerId).toBe(CAROL);
 });
 
 it('a name that the operator gives settles who is meant', async () => {

@@ -54,6 +54,8 @@ export interface CurrentPolicyComponents {
   readonly health: Health;
   /** True when somebody else than the operator could have written the file; default: never. */
   readonly isExposed?: (file: string) => boolean;
+  /** Whether a peer goes by this alias now; default: that is not known. */
+  readonly isCalled?: (alias: string) => boolean;
 }
 
 /** Where the policy comes from. */
@@ -165,8 +167,9 @@ class PolicyInForce implements CurrentPolicy {
         text === undefined
           ? await this.#read()
           : { policy: parsePolicy(text, 'the given text'), text };
+      const { isCalled } = this.#components;
       const changes = policyChanges(this.#policy, read.policy);
-      return foundOf(read, changes);
+      return foundOf(read, changes, isCalled === undefined ? [] : nobodies(read.policy, isCalled));
     } catch (error) {
       return { ok: false, problems: problemsOf(error) };
     }
@@ -247,10 +250,21 @@ export async function readPolicyFile(
   }
 }
 
+/** Peers of whom the policy speaks by an alias that no peer has now. */
+function nobodies({ file }: Policy, isCalled: (alias: string) => boolean): readonly string[] {
+  return Object.keys(file.callers).flatMap((caller) => {
+    const alias = /^peer:(.+)$/u.exec(caller)?.[1];
+    if (alias === undefined || isCalled(alias)) return [];
+    return [`callers.${caller} means nobody now: no peer is called ${alias} (starling peers)`];
+  });
+}
+
 function foundOf(
-  { policy: { warnings }, text }: ReadPolicy,
+  { policy, text }: ReadPolicy,
   changes: readonly PolicyChange[],
+  more: readonly string[] = [],
 ): Extract<PolicyCheck, { ok: true }> {
+  const warnings = [...policy.warnings, ...more];
   const exists = text !== undefined;
   return { ok: true, exists, changes, ...(warnings.length === 0 ? {} : { warnings }) };
 }

@@ -76,6 +76,8 @@ export interface PeerTableComponents {
   readonly successions: Successions;
   /** What this node calls itself. */
   readonly self: () => string;
+  /** True for an alias by which the operator has said what a peer may do; default: there is none. */
+  readonly isSpokenOf?: ((alias: string) => boolean) | undefined;
   /** Where peers are saved. */
   readonly table: Table;
   /** Hears of each change; `before` is absent for a new peer. */
@@ -252,7 +254,9 @@ class Peers implements PeerTable {
   meet(peerId: PeerId, name: string): Peer | undefined {
     if (this.#peers.size >= PEERS_MAX) return undefined;
     const isTaken = (alias: string): boolean =>
-      alias === this.#components.self() || this.#peers.byAlias(alias) !== undefined;
+      alias === this.#components.self() ||
+      this.#peers.byAlias(alias) !== undefined ||
+      this.#isOfAnother(alias, peerId);
     // Who was put out and is let in again goes by the name that the operator has chosen.
     const former = this.#formerNames.get(peerId);
     const isChosen = former?.isChosen === true && !isTaken(former.alias);
@@ -264,6 +268,15 @@ class Peers implements PeerTable {
     });
     this.#put(peerId, { ...peer, name, isChosen, isUntold: true });
     return this.#peers.get(peerId);
+  }
+
+  /**
+   * Whether the operator has said by this alias what somebody may do who was put out or has left: that is not
+   * whoever calls itself so next.
+   */
+  #isOfAnother(alias: string, peerId: PeerId): boolean {
+    if (this.#components.isSpokenOf?.(alias) !== true) return false;
+    return [...this.#formerNames].some(([id, one]) => id !== peerId && one.alias === alias);
   }
 
   update(peer: Peer, changes: Partial<PeerView>): void {

@@ -132,6 +132,20 @@ describe('the policy in force', () => {
     expect(health.warnings()).toEqual([]);
   });
 
+  it('names in a check the peers of whom it speaks by a name that none has now', async () => {
+    const text =
+      "callers: { 'peer:laptop': { may_approve: true }, 'peer:desk': { trust: 0.2 }, operator: {} }";
+    await writeFile(file, text);
+    const book = createCurrentPolicy(
+      { clock: systemClock, logger: silentLogger, health, isCalled: (alias) => alias === 'desk' },
+      { file },
+    );
+    expect(await book.check()).toMatchObject({
+      ok: true,
+      warnings: ['callers.peer:laptop means nobody now: no peer is called laptop (starling peers)'],
+    });
+  });
+
   it('is in force with an old word in it, which health, log and check tell until it is changed', async () => {
     const old = 'agents: { operator: { approval_required: [files/x] } }\n';
     const logged: string[] = [];
