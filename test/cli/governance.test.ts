@@ -62,6 +62,26 @@ describe('starling approvals', () => {
     expect(argumentsOf(fake)).toEqual({ all: true });
   });
 
+  it('names what an agent proposes and the command for that, where it is all that waits and elsewhere', async () => {
+    const proposal = { id: '4c1dabcdefgh', agent: 'coder', what: 'server', name: 'resize' };
+    const proposals = [
+      { ...proposal, state: 'pending' },
+      { ...proposal, id: '9999abcdefgh', state: 'approved' },
+    ];
+    const line = "coder proposes a server, 'resize': starling proposals show 4c1dabcd\n";
+    const only = await node({ approval_list: { approvals: [] }, proposal_list: { proposals } });
+    expect((await run('approvals', '--state', only.stateDir)).stdout).toBe(line);
+    const both = await node({
+      approval_list: { approvals: [APPROVAL] },
+      proposal_list: { proposals },
+    });
+    const { stdout } = await run('approvals', '--state', both.stateDir);
+    expect(stdout).toContain('8fK2abcd');
+    expect(stdout.endsWith(`\n\n${line}`)).toBe(true);
+    const { stdout: json } = await run('approvals', '--json', '--state', both.stateDir);
+    expect(Object.keys(JSON.parse(json) as JsonObject)).toEqual(['approvals']);
+  });
+
   it.each([
     ['approve', true, 'approved'],
     ['deny', false, 'denied'],

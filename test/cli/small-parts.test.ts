@@ -1,8 +1,13 @@
 /** The small parts of the CLI: arguments, durations, tables, and text that is safe to print. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { join, resolve } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { endText } from '../../src/cli/commands/task/task-lines.ts';
+import { startWords, upWords } from '../../src/cli/node/start-words.ts';
+import { defaultConfigFile, defaultStateDir } from '../../src/config/paths.ts';
+import { writeAbout } from '../../src/config/known-nodes.ts';
+import type { TaskResult } from '../../src/tasks/types.ts';
 import { readArguments } from '../../src/cli/options/tool-arguments.ts';
 import { parseDuration } from '../../src/cli/options/parsers.ts';
 import { duration, safe, table } from '../../src/cli/terminal/output.ts';
@@ -116,5 +121,38 @@ describe('board values', () => {
     const entry = { key: 'k', value: { a: 1 }, by: 'did:key:z' as Did, at: 0, clock: {} };
     expect(showChange({ key: 'k', entry })).toBe('+ k = {"a":1}');
     expect(showChange({ key: 'k' })).toBe('- k');
+  });
+});
+
+describe('the end of a task', () => {
+  const ended = {
+    taskId: 't1',
+    status: 'failed',
+    attempts: [],
+    error: { reason: 'failed', message: 'no such bird', retryable: true },
+  } as unknown as TaskResult;
+  const again = 'to have it done after all: starling task retry t1';
+
+  it('says the reason once, and beside the state where that says more', () => {
+    expect(endText(ended)).toBe(`failed: no such bird; ${again}`);
+    const late = { ...ended, error: { ...ended.error, reason: 'late' } } as TaskResult;
+    expect(endText(late)).toBe(`failed (late): no such bird; ${again}`);
+  });
+});
+
+describe('how a node is started again', () => {
+  it('names its folder and its config file, where it is not found without them', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'starling-start-'));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    const [usual, config] = [defaultConfigFile(process.env), join(folder, 'lab node.json')];
+    const usualState = resolve(defaultStateDir(process.env));
+    expect([upWords(usualState, usual), upWords(usualState, undefined)]).toEqual(['', '']);
+    expect(upWords(usualState, '/etc/lab.json')).toBe(' --config /etc/lab.json');
+    expect(upWords('/l 2', usual)).toBe(" --state '/l 2'");
+    await writeAbout(folder, { name: 'lab', configFile: config });
+    // A file that is gone is no help.
+    expect(await startWords(folder)).toBe(` --state ${folder}`);
+    await writeFile(config, '{}');
+    expect(await startWords(folder)).toBe(` --state ${folder} --config '${config}'`);
   });
 });

@@ -51,6 +51,33 @@ describe('starling tools', () => {
     expect(await shown('label')).toEqual(['files__label']);
   });
 
+  it('gives as JSON what is called just so, and nothing that only contains the word', async () => {
+    const names = [
+      'lab__machine__health',
+      'lab__git__log',
+      'starling__ai_collaborate',
+      'files__label',
+    ];
+    const key = '12D3KooWLbLabLabLabLabLabLabLabLabLabLabLabLabLabLab';
+    const peers = [{ alias: 'lab', peerId: key, did: 'did:key:z6MkLab' }];
+    const { stateDir } = await fakeNode({
+      answer: ({ method }) =>
+        method === 'tools/call'
+          ? { content: [], structuredContent: { peers } }
+          : { tools: names.map((name) => ({ name })) },
+    });
+    const given = async (word: string): Promise<readonly string[]> => {
+      const { stdout } = await run('tools', word, '--json', '--state', stateDir);
+      return (JSON.parse(stdout) as { tools: { name: string }[] }).tools.map(({ name }) => name);
+    };
+    const ofLab = ['lab__machine__health', 'lab__git__log'];
+    for (const word of ['lab', key, 'did:key:z6MkLab']) expect(await given(word)).toEqual(ofLab);
+    expect(await given('lab/git/*')).toEqual(['lab__git__log']);
+    expect(await given('files/label')).toEqual(['files__label']);
+    expect(await given('machine')).toEqual(['lab__machine__health']);
+    for (const word of ['la', 'labo', 'label', 'collab']) expect(await given(word)).toEqual([]);
+  });
+
   it('gives them whole as JSON', async () => {
     const { stateDir } = await fakeNode({ answer: () => listing });
     const { stdout } = await run('tools', '--json', '--state', stateDir);

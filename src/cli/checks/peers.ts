@@ -1,6 +1,7 @@
 /** Whether each known peer is alive. */
 import { addressText } from '../../core/words/address-text.ts';
 import { shownName } from '../../core/words/shown-name.ts';
+import { startWords } from '../node/start-words.ts';
 import { ago } from '../terminal/output.ts';
 import { finding } from './check.ts';
 import type { Check } from './check.ts';
@@ -24,7 +25,7 @@ export const peers: Check = {
           'peer',
           'warn',
           'no node runs here, so nothing is known of peers',
-          'start it: starling up',
+          `start it: starling up${await startWords(stateDir)}`,
         ),
       ];
     }

@@ -7,7 +7,6 @@ import type { ExitCode } from '../../core/exit-codes.ts';
 import { loadConfig } from '../../config/index.ts';
 import type { Config, ConfigSources } from '../../config/index.ts';
 import { readAbout } from '../../config/known-nodes.ts';
-import { defaultStateDir } from '../../config/paths.ts';
 import { systemClock } from '../../core/time/clock.ts';
 import { refuseDebugger } from '../../core/system/debugger.ts';
 import { settledWithin } from '../../core/wait.ts';
@@ -41,6 +40,7 @@ import { listMeshes } from './meshes-here.ts';
 import type { UpLines } from '../terminal/lines/up-lines.ts';
 import type { Say } from '../terminal/lines/peer-lines.ts';
 import { withRunning } from '../node/running-already.ts';
+import { stateWords, upWords } from '../node/start-words.ts';
 import { reloadOnChange } from '../node/config-reload.ts';
 import { outliveRejections } from '../node/unforeseen.ts';
 import { namedStateDir } from '../node/locate-node.ts';
@@ -163,7 +163,7 @@ async function live(life: Life): Promise<ExitCode> {
     node.events,
     options.json === true,
     lines.say,
-    stateWords(config.stateDir),
+    { state: stateWords(config.stateDir), up: upWords(config.stateDir, config.file) },
     () => node.status().mesh.name,
   );
   let stopWatching = (): void => undefined;
@@ -291,13 +291,14 @@ function tellAsJson(node: StarlingNode, progress: Progress): UpLines {
 /** How another machine gets in, and how a client is attached. */
 async function invitationText(node: StarlingNode, options: UpOptions): Promise<string> {
   const { stateDir } = node.status();
-  const state = stateOption(stateDir);
   const words = stateWords(stateDir);
+  // The client has none of our environment, and takes words apart as they are.
+  const state = words === '' ? [] : ['--state', stateDir];
   const entry = JSON.stringify({ command: 'starling', args: ['mcp', '--as', '<name>', ...state] });
   const idle = `This node is in ${safeLine(node.status().mesh.name)} already: it has not used the ticket.`;
   return [
     ...(node.hasIdleTicket ? [idle] : []),
-    ...nextMachine(node, await invitationOf(node, options), words),
+    ...nextMachine(node, await invitationOf(node, options)),
     '',
     `Attach an MCP client: starling connect cursor${words}`,
     '(or another: starling connect --help), or by hand:',
@@ -305,12 +306,8 @@ async function invitationText(node: StarlingNode, options: UpOptions): Promise<s
   ].join('\n');
 }
 
-function nextMachine(
-  node: StarlingNode,
-  { ticket, reason }: Invitation,
-  words: string,
-): readonly string[] {
-  const { addresses, mayInvite, mesh } = node.status();
+function nextMachine(node: StarlingNode, { ticket, reason }: Invitation): readonly string[] {
+  const { addresses, configFile, mayInvite, mesh, stateDir } = node.status();
   if (reason !== undefined) return [`This node can invite nobody: ${safeLine(reason)}`];
   if (mesh.open) {
     const address = addresses[0] ?? '<address>';
@@ -318,13 +315,15 @@ function nextMachine(
   }
   if (ticket === undefined && mayInvite === false)
     return ['It was let in without the right to let others in.'];
-  if (ticket === undefined) return [`Let another node in: starling invite${words}`];
+  if (ticket === undefined) return [`Let another node in: starling invite${stateWords(stateDir)}`];
   if (addresses.every((address) => LOOPBACK.test(address))) {
     return [
       'On this machine (one node, within 24 hours):',
       paint.bold(`  starling up --join ${ticket}`),
       'No other machine reaches this node: it listens on loopback only. For those:',
-      paint.bold(`  starling up${words} --listen /ip4/0.0.0.0/tcp/4040 --invite`),
+      paint.bold(
+        `  starling up${upWords(stateDir, configFile)} --listen /ip4/0.0.0.0/tcp/4040 --invite`,
+      ),
     ];
   }
   return [
@@ -335,18 +334,6 @@ function nextMachine(
 
 /** Multiaddrs of this machine alone. */
 const LOOPBACK = /^\/(?:ip4\/127\.|ip6\/::1\/|dns4?\/localhost\/)/;
-
-/** What an MCP client's config must say besides to find this node: the client has none of our environment. */
-function stateOption(stateDir: string): readonly string[] {
-  return stateDir === resolve(defaultStateDir(process.env)) ? [] : ['--state', stateDir];
-}
-
-/** The same in a command that a person types. */
-function stateWords(stateDir: string): string {
-  return stateOption(stateDir)
-    .map((word) => ` ${word}`)
-    .join('');
-}
 
 interface Invitation {
   readonly ticket?: string;

@@ -1,9 +1,8 @@
 /** A small MCP client on the node's own socket: what every command but `up` talks to the node with. */
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
-import { resolve } from 'node:path';
 import { ATTACH_OPERATOR, ATTACH_WATCHING, CALL_FORMS_ONLY } from '../../config/client-names.ts';
-import { defaultStateDir, socketPath } from '../../config/paths.ts';
+import { socketPath } from '../../config/paths.ts';
 import { systemClock } from '../../core/time/clock.ts';
 import { StarlingError, messageOf } from '../../core/errors.ts';
 import type { Json, JsonObject } from '../../core/json/json.ts';
@@ -12,6 +11,7 @@ import { isObject } from '../../core/json/value-checks.ts';
 import { VERSION } from '../../core/version.ts';
 import { errorFrom } from './answered-error.ts';
 import { attachAs } from './attach-as.ts';
+import { startWords, stateWords } from './start-words.ts';
 
 const CONNECT_TIMEOUT_MS = 5000;
 /** A node that takes longer to say hello hangs. */
@@ -123,7 +123,9 @@ async function greeted(socket: Socket, answer?: FormAnswerer): Promise<SocketCli
 export function open(stateDir: string): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect({ path: socketPath(stateDir), allowHalfOpen: true });
-    const failed = (error: Error): void => reject(noNode(stateDir, error));
+    const failed = (error: Error): void => {
+      noNode(stateDir, error).then(reject, reject);
+    };
     socket.setTimeout(CONNECT_TIMEOUT_MS, () => socket.destroy(new Error('it does not answer')));
     socket.once('error', failed);
     socket.once('connect', () => {
@@ -134,7 +136,7 @@ export function open(stateDir: string): Promise<Socket> {
   });
 }
 
-function noNode(stateDir: string, cause: Error): StarlingError {
+async function noNode(stateDir: string, cause: Error): Promise<StarlingError> {
   const code = 'code' in cause ? cause.code : undefined;
   const isAbsent = code === 'ENOENT' || code === 'ECONNREFUSED';
   return new StarlingError(
@@ -142,14 +144,15 @@ function noNode(stateDir: string, cause: Error): StarlingError {
     isAbsent
       ? `no node runs with the state folder ${stateDir}`
       : `the node with the state folder ${stateDir} can't be reached: ${messageOf(cause)}`,
-    { hint: hintOfStart(stateDir), cause },
+    { hint: await hintOfStart(stateDir), cause },
   );
 }
 
-function hintOfStart(stateDir: string): string {
-  return stateDir === resolve(defaultStateDir(process.env))
-    ? 'start one with: starling up (or name its folder with --state)'
-    : `start it with: starling up --state ${stateDir}; those that run: starling nodes`;
+async function hintOfStart(stateDir: string): Promise<string> {
+  const words = await startWords(stateDir);
+  if (stateWords(stateDir) === '')
+    return `start one with: starling up${words} (or name its folder with --state)`;
+  return `start it with: starling up${words}; those that run: starling nodes`;
 }
 
 class SocketClient implements NodeClient {

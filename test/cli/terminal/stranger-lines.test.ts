@@ -37,7 +37,7 @@ function said(json: boolean, emit: (events: Events) => void, own?: string): stri
     });
   }
   const events = new EventEmitter() as Events;
-  tellOfStrangers(events, json, undefined, '', () => own);
+  tellOfStrangers(events, json, undefined, undefined, () => own);
   emit(events);
   return text;
 }

@@ -1,25 +1,55 @@
 /** `starling approvals` */
 import { givenText } from '../../../core/words/limit-words.ts';
 import type { ApprovalListResult, ApprovalSummary } from '../../../builtin/results.ts';
+import { StarlingError } from '../../../core/errors.ts';
+import type { ProposalListResult, ProposalSummary } from '../../../proposals/types.ts';
 import { ago, duration, paint, printData, safeLine, sentence } from '../../terminal/output.ts';
 import { askText } from '../../terminal/rights.ts';
+import type { NodeClient } from '../../node/client.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 
 /** Prints what waits for a person, newest first; with `--all` also what is over. */
 export async function run(options: CommonOptions & { readonly all?: boolean }): Promise<void> {
   const all = options.all === true;
-  const result = await withNode(options, (node) =>
-    node.builtin<ApprovalListResult>('approval_list', { all }),
-  );
-  printData(result, options.json === true, () => {
-    if (result.approvals.length === 0) return all ? 'no approvals yet' : 'nothing waits for you';
+  const isTalk = options.json !== true;
+  const [result, proposed] = await withNode(options, async (node) => [
+    await node.builtin<ApprovalListResult>('approval_list', { all }),
+    isTalk ? await proposedNow(node) : [],
+  ]);
+  printData(result, !isTalk, () => {
+    const lines = proposed.map(proposalText);
+    if (result.approvals.length === 0) {
+      const none = all ? 'no approvals yet' : 'nothing waits for you';
+      return lines.length === 0 ? none : lines.join('\n');
+    }
     const isOpen = result.approvals.some(({ state }) => state === 'pending');
     return [
       ...result.approvals.map(describe),
       ...(isOpen ? [paint.dim('answer with: starling approvals approve <id> (or deny <id>)')] : []),
+      ...(lines.length === 0 ? [] : [lines.join('\n')]),
     ].join('\n\n');
   });
+}
+
+/** What agents propose and nobody has answered: it waits for a person, too, and is answered elsewhere. */
+async function proposedNow(node: NodeClient): Promise<readonly ProposalSummary[]> {
+  try {
+    const { proposals } = await node.builtin<ProposalListResult>('proposal_list', {});
+    return proposals.filter(({ state }) => state === 'pending');
+  } catch (error) {
+    // An older node has no such tool, and others than its operator may not ask.
+    if (error instanceof StarlingError) return [];
+    throw error;
+  }
+}
+
+function proposalText({ agent, id, name, what }: ProposalSummary): string {
+  const called = what === 'server' ? 'a server' : 'a kind of agents';
+  return sentence(
+    '',
+    safeLine(`${agent} proposes ${called}, '${name}': starling proposals show ${id.slice(0, 8)}`),
+  );
 }
 
 function describe(one: ApprovalSummary): string {

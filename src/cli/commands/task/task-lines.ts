@@ -50,10 +50,18 @@ export function endText(task: TaskResult): string {
   if (status === 'done' && isPlan(task))
     return `done by the swarm${votes === '' ? '' : `; ${votes}`}`;
   if (status === 'done') return `done by ${processedBy ?? 'nobody'}${lateText}`;
-  const why = error === undefined ? '' : ` (${error.reason}): ${error.message}`;
+  const why = error === undefined ? '' : whyText(status, error);
   // A plan is not given anew by its id: its swarm may be another one by then.
   if (isPlan(task)) return `${status}${why}; who did what: starling task info ${taskId}`;
   return `${status}${why}; to have it done after all: starling task retry ${taskId}`;
+}
+
+/** The reason stands in brackets where that is more than the status says. */
+function whyText(
+  status: TaskResult['status'],
+  { message, reason }: NonNullable<TaskResult['error']>,
+): string {
+  return `${reason === status ? '' : ` (${reason})`}: ${message}`;
 }
 
 /** The result of a task that is done, else how it stands. */

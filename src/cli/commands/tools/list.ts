@@ -1,6 +1,7 @@
 /** `starling tools` */
 import type { ListedByPeer, PeerSummary, PeersResult } from '../../../builtin/results.ts';
 import { StarlingError } from '../../../core/errors.ts';
+import type { JsonObject } from '../../../core/json/json.ts';
 import type { NodeClient } from '../../node/client.ts';
 import type { UpstreamStatus } from '../../../gateway/types.ts';
 import { heldBack, heldLine } from './held-back.ts';
@@ -21,14 +22,19 @@ import type { CommonOptions } from '../../options/common-options.ts';
 
 const SUMMARY_MAX = 80;
 const OWN = 'starling__';
+/** A PeerId or a did:key, whose peer is called otherwise in names of tools. */
+const KEY = /^(?:12D3Koo|did:key:)\w+$/;
 const ASK =
   "  → ask a peer for some: starling request '<peer>/<server>/*' --because '<why>'; servers of this node: starling status";
 
-/** Prints the tools whose names contain `filter`, or all about the one tool that is called so. */
+/**
+ * Prints the tools whose names contain `filter`, or all about the one tool that is called so. As JSON it gives what is called
+ * just so: one tool, or all of a peer, by its name here or its key, or of a server.
+ */
 export async function run(typed: string | undefined, options: CommonOptions): Promise<void> {
   // As grants write it: files/*, files/read.
   const filter = typed?.replaceAll('/', '__').replace(/\*+$/, '');
-  const { all, coming, held, peer, server } = await withNode(options, async (node) => {
+  const { all, coming, held, owner, peer, server } = await withNode(options, async (node) => {
     const listed = await node.tools();
     const isTalk = options.json !== true;
     const isThere = filter === undefined || isShown(filter, listed);
@@ -36,6 +42,7 @@ export async function run(typed: string | undefined, options: CommonOptions): Pr
       all: listed,
       held: isTalk ? await heldBack(node) : [],
       coming: isTalk ? await comingLines(node) : [],
+      owner: isTalk || filter === undefined ? undefined : await aliasOf(node, filter),
       peer: isThere || !isTalk ? undefined : await peerOf(node, filter),
       server: isThere || !isTalk ? undefined : await serverOf(node, filter),
     };
@@ -46,7 +53,8 @@ export async function run(typed: string | undefined, options: CommonOptions): Pr
     return;
   }
   // The node's own tools come last: there are dozens, and people look for the others.
-  const isMeant = meantBy(filter, [...all, ...held]);
+  const isMeant =
+    options.json === true ? exactly(filter, owner) : meantBy(filter, [...all, ...held]);
   const isSilent = peer !== undefined || server !== undefined;
   const tools = (isSilent ? [] : all)
     .filter(isMeant)
@@ -86,6 +94,24 @@ function meantBy(word: string | undefined, all: readonly Named[]): (tool: Named)
   return all.some((tool) => isOf(word, tool))
     ? (tool) => isOf(word, tool)
     : ({ name }) => name.includes(word);
+}
+
+/** The same for programs, which have no use for what a word may mean: one tool, or all of one peer or server. */
+function exactly(word: string | undefined, owner: string | undefined): (tool: Named) => boolean {
+  if (word === undefined) return () => true;
+  const start = `${word.replace(/_+$/, '')}__`;
+  return (tool) =>
+    tool.name === word ||
+    tool.name.startsWith(start) ||
+    isOf(word, tool) ||
+    (owner !== undefined && tool.name.startsWith(`${owner}__`));
+}
+
+/** What the peer with the key `word` is called here, where it is one and the caller may see peers. */
+async function aliasOf(node: NodeClient, word: string): Promise<string | undefined> {
+  if (!KEY.test(word)) return undefined;
+  const found = await peerWhere(node, {}, ({ did, peerId }) => did === word || peerId === word);
+  return found?.alias;
 }
 
 /** Whether the tool is one of the peer, or of the server, that is called so. */
@@ -152,10 +178,17 @@ async function serverOf(node: NodeClient, filter: string): Promise<UpstreamStatu
 /** The peer of that name, where the caller may see peers. */
 async function peerOf(node: NodeClient, filter: string): Promise<PeerSummary | undefined> {
   const [alias = ''] = filter.split('__');
+  return peerWhere(node, { listing: alias }, (one) => one.alias === alias);
+}
+
+async function peerWhere(
+  node: NodeClient,
+  asked: JsonObject,
+  isMeant: (peer: PeerSummary) => boolean,
+): Promise<PeerSummary | undefined> {
   try {
-    const asked = { listing: alias };
     const result = await node.builtin<Partial<PeersResult> | undefined>('peers', asked);
-    return result?.peers?.find((one) => one.alias === alias);
+    return result?.peers?.find(isMeant);
   } catch (error) {
     if (error instanceof StarlingError) return undefined;
     throw error;
