@@ -1,18 +1,12 @@
 /** The gateway of a node: opens sessions for whoever comes in, by whatever transport. */
-import type { Audit } from '../audit/index.ts';
-import type { Spendings } from '../budget/index.ts';
 import type { Config } from '../config/index.ts';
 import { VERSION, messageOf, stopAll } from '../core/index.ts';
-import type { Clock, Did, JsonObject, Logger, PeerId, Random } from '../core/index.ts';
+import type { Did, JsonObject, PeerId } from '../core/index.ts';
 import { createLacking } from '../directory/index.ts';
-import type { Directory, Lacking, ServerCatalog } from '../directory/index.ts';
-import type { GrantBook } from '../grants/index.ts';
+import type { ServerCatalog } from '../directory/index.ts';
 import { DASHBOARD, OPERATOR, WATCHING, hasPerson } from '../guard/index.ts';
-import type { Approvals, Guard, Principal } from '../guard/index.ts';
-import type { Signer } from '../identity/index.ts';
-import type { Membership, PeerView } from '../membership/index.ts';
-import type { Network } from '../network/index.ts';
-import type { Store, Table } from '../store/index.ts';
+import type { Principal } from '../guard/index.ts';
+import type { PeerView } from '../membership/index.ts';
 import { createCallTasks } from './call-tasks/call-tasks.ts';
 import type { CallTasks } from './call-tasks/types.ts';
 import { createApprovalPrompter } from './clearance/approval-prompter.ts';
@@ -23,16 +17,9 @@ import type { PeerCatalogs } from './upstreams/peer-catalogs.ts';
 import { createClearance } from './clearance/clearance.ts';
 import type { Clearance } from './clearance/clearance.ts';
 import { clearAction } from './clearance/own-action.ts';
-import type { ApiKeys } from './door/api-keys.ts';
-import type { AttachedClients } from './door/attached-clients.ts';
-import type { TokenClients } from './door/token-clients.ts';
 import { OPERATOR_ID } from './door/door.ts';
 import { createRateLimit } from './door/rate-limit.ts';
 import type { RateLimit } from './door/rate-limit.ts';
-import type { DashboardFace, MetricsFace, ModelsFace } from './door/types.ts';
-import type { CallMeter } from './session/call-meter.ts';
-import type { CallTracer } from './session/call-span.ts';
-import type { Pins } from './pins/pins.ts';
 import { createCatalogDigest } from './catalog/catalog-digest.ts';
 import type { CatalogDigest } from './catalog/catalog-digest.ts';
 import { createListedServers } from './catalog/listed-servers.ts';
@@ -52,9 +39,8 @@ import { createOwnCalls } from './session/own-call.ts';
 import type { OwnCalls } from './session/own-call.ts';
 import { createSession } from './session/session.ts';
 import type { Session, SessionComponents } from './session/types.ts';
-import type { NodeToken } from './door/token-file.ts';
 import { createPeerTransport } from './transports/libp2p.ts';
-import type { PeerTransport, PeerTransportComponents } from './transports/libp2p.ts';
+import type { PeerTransport } from './transports/libp2p.ts';
 import type {
   AgentProcess,
   AgentStart,
@@ -64,97 +50,22 @@ import type {
   OwnAction,
   OwnCallOptions,
   SessionDoor,
-  ShownAgents,
   UpstreamStatus,
   ServerTrial,
   TriedTool,
-  Upstreams,
 } from './types.ts';
-import type { InnerCaller, SamplingFace } from './inner-types.ts';
+import type { InnerCaller } from './inner-types.ts';
 import type { ServerChanges } from './server-condition.ts';
 import { startAgentProcess } from './upstreams/agent-process.ts';
 import { tryServer } from './upstreams/server-trial.ts';
-import type { Children } from './upstreams/process/process-record.ts';
-import type { Sandbox } from './upstreams/sandbox/sandbox.ts';
 import { createChannelOpener } from './upstreams/channel-opener.ts';
 import { createPeerTools } from './upstreams/peer-tools.ts';
 import type { PeerTools } from './upstreams/peer-tools.ts';
 import { createSessionHints } from './upstreams/session-hints.ts';
-import type { SessionHints, SessionHintsComponents } from './upstreams/session-hints.ts';
-import type { ChannelOpener, ChannelOpenerComponents } from './upstreams/channel-opener.ts';
+import type { SessionHints } from './upstreams/session-hints.ts';
+import type { ChannelOpener } from './upstreams/channel-opener.ts';
 import { createPeerAllowances } from './wire/peer-allowances.ts';
-
-/** What the gateway needs of the network. */
-export type PeerNetwork = PeerTransportComponents['network'] &
-  ChannelOpenerComponents['network'] &
-  SessionHintsComponents['network'] &
-  Pick<Network, 'isSpare'>;
-
-/** What the gateway works with. */
-export interface GatewayComponents {
-  /** This node: what agents sign at the door names it. */
-  readonly self: Did;
-  /** Certifies on whose behalf the node calls peers. */
-  readonly signer: Signer;
-  readonly upstreams: Upstreams;
-  readonly directory: Directory;
-  /** What other rooms find peers to lack counts as well; default: what is found here alone. */
-  readonly lacking?: Lacking;
-  readonly guard: Guard;
-  readonly approvals: Pick<Approvals, 'ask' | 'askLasting' | 'attach'>;
-  /** Holds what calls cost; default: no call costs anything. */
-  readonly spendings?: Spendings;
-  /** What calls of a tool of this node cost, for lists; default: nothing. */
-  readonly pricesOf?: (server: string, tool: string) => readonly string[];
-  readonly audit: Pick<Audit, 'append' | 'healthy' | 'isOn' | 'note'>;
-  /** Where calls are kept that are tasks to their callers. */
-  readonly callTable: Table;
-  /** Whether what the node keeps can be written; default: always. */
-  readonly state?: Pick<Store, 'healthy'>;
-  readonly grants: GrantBook;
-  readonly keys: ApiKeys;
-  /** See `PeerTransportComponents`. */
-  readonly callerOf?: (link: string) => Principal | undefined;
-  readonly clients: AttachedClients;
-  /** Who has come with an access token. */
-  readonly tokens: TokenClients;
-  readonly token: NodeToken;
-  readonly pins: Pins;
-  /** Agents that A2A shows; absent: none. */
-  readonly agents?: ShownAgents;
-  /** The APIs of language models at the HTTP endpoint; absent: none. */
-  readonly models?: ModelsFace;
-  /** Answers servers in place of clients that have no model; absent: nobody does. */
-  readonly sampling?: SamplingFace;
-  /** The figures at the HTTP endpoint, and what counts calls for them; absent: nobody reads or counts. */
-  readonly metrics?: MetricsFace & { readonly calls: CallMeter };
-  /** Keeps the spans of calls; absent: nobody collects them. */
-  readonly tracer?: CallTracer;
-  /** The page of the operator at the HTTP endpoint; absent: none. */
-  readonly dashboard?: DashboardFace;
-  /** What stands around processes that the node starts, and where they are noted; absent: nothing does. */
-  readonly sandbox?: Sandbox;
-  readonly children?: Children;
-  readonly network: PeerNetwork;
-  readonly membership: Pick<Membership, 'peers' | 'peer' | 'byAlias' | 'inStep' | 'events'>;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-}
-
-/** Names, places and bounds of the gateway. */
-export interface GatewayInit {
-  /** This node's name. */
-  readonly name: string;
-  readonly http: Config['http'];
-  readonly tcp: Config['tcp'];
-  readonly limits: Config['limits'];
-  readonly keepAlive: Config['keepAlive'];
-  readonly list: Config['list'];
-  readonly views: Config['views'];
-  readonly socketPath: string;
-  readonly tokenFile: string;
-}
+import type { GatewayComponents, GatewayInit } from './gateway-components.ts';
 
 /** What one session is opened with. */
 type NewSession = Pick<

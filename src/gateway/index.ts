@@ -17,7 +17,7 @@ export type { AttachedClients, AttachedClientsComponents } from './door/attached
 export { createNodeToken } from './door/token-file.ts';
 export type { NodeToken } from './door/token-file.ts';
 export { createGateway } from './gateway.ts';
-export type { GatewayComponents, GatewayInit } from './gateway.ts';
+export type { GatewayComponents, GatewayInit } from './gateway-components.ts';
 export { revealInvisible } from './pins/invisible-characters.ts';
 export type { InvisibleFlag } from './pins/invisible-characters.ts';
 export { createPins } from './pins/pins.ts';

@@ -6,17 +6,16 @@
 import { performance } from 'node:perf_hooks';
 import { StarlingError, messageOf } from '../../core/index.ts';
 import type { JsonObject } from '../../core/index.ts';
-import type { GuardWanted, Principal } from '../../guard/index.ts';
+import type { Principal } from '../../guard/index.ts';
 import type { CallTask } from '../call-tasks/types.ts';
 import type { Route } from '../catalog/types.ts';
 import type { ClearedCall } from '../clearance/clearance.ts';
 import { failureOf } from '../clearance/refusal-errors.ts';
-import { declaresTasks, lacksTasks, objectOf, unknownMethod } from '../wire/era.ts';
+import { unknownMethod } from '../wire/era.ts';
 import type { Era } from '../wire/era.ts';
 import { errorBytes, errorOf, progressTokenOf, resultBytes, rewriteFrame } from '../wire/frame.ts';
 import type { Reply } from '../wire/reply.ts';
-import { answerWithTask, taskMadeIn } from '../wire/task-id.ts';
-import { idText } from '../wire/frame-id.ts';
+import { taskMadeIn } from '../wire/task-id.ts';
 import { traceFields, traceOf } from './call-trace.ts';
 import type { CallTrace } from './call-trace.ts';
 import {
@@ -25,23 +24,22 @@ import {
   isMissing,
   isOwnServer,
   mayTryNext,
-  oddTask,
   reportFailure,
   rewriteOrError,
 } from './call-failures.ts';
 import { outcomeOf } from './call-meter.ts';
 import type { CallOutcome } from './call-meter.ts';
+import { CallClearance } from './call-clearance.ts';
 import type { CallComponents, CallHearer, CallInit, CallRequest } from './call-types.ts';
-import { LongCall, mayBecomeTask, taskOwner } from './tasks/long-call.ts';
+import { answerAbout, answerOfTask, carryTask, createLongCall } from './tasks/call-as-task.ts';
+import type { TaskedCall } from './tasks/call-as-task.ts';
+import { mayBecomeTask } from './tasks/long-call.ts';
+import type { LongCall } from './tasks/long-call.ts';
 import { editsOf } from './request-target.ts';
-import { ownAnswer, routeOfTask } from './tasks/task-requests.ts';
 import type { Listener, SubscriptionAttempt } from './subscriptions.ts';
-import { tellWaiting } from './waiting-notice.ts';
 import type { ChannelCall, RelayedCall, ServerChannel } from '../channel-types.ts';
 import type { FrameId, NotificationFrame, RequestFrame, ResponseFrame } from '../frame-types.ts';
 
-/** Methods that only look at what the caller may use anyway. */
-const LOOKS: readonly string[] = ['completion/complete', 'resources/unsubscribe'];
 const NOT_ALLOWED = 'it is not allowed any more';
 
 export type { Call };
@@ -76,13 +74,9 @@ class Call {
   /** The channel that the call is on, by its name in the table. */
   #server: string | undefined;
   #isSent = false;
-  #wanted: GuardWanted | undefined;
-  /** Who was asked about just this call: the guard alone, or a person as well, who may not have answered. */
-  #askedOf: 'guard' | 'person' | undefined;
+  readonly #clearance: CallClearance;
   /** Is told when the call is over; there once the call may be made. */
   #cleared: ClearedCall | undefined;
-  /** Made when somebody waits for more than the server. */
-  #abort: AbortController | undefined;
   /** Made when something is done for the call that ends with it. */
   #life: AbortController | undefined;
   #onChannel: ChannelCall | undefined;
@@ -100,6 +94,7 @@ class Call {
     this.#principal = what.principal;
     this.token = progressTokenOf(what.request);
     this.#hearer = hearer;
+    this.#clearance = new CallClearance(components, init, this);
     const { self } = init;
     const { principal } = what;
     this.#long = mayBecomeTask(what.request) ? this.#createLong(what) : undefined;
@@ -129,7 +124,12 @@ class Call {
 
   /** What it is of, as grants name it; undefined before that is known. */
   get resource(): string | undefined {
-    return this.#wanted?.resource;
+    return this.#clearance.wanted?.resource;
+  }
+
+  /** What it waits for, where a task tells of that. */
+  says(message: string): void {
+    this.#long?.says(message);
   }
 
   /** Aborted once the call is over, however it ends. */
@@ -148,7 +148,7 @@ class Call {
   relay(routes: readonly Route[]): void {
     const [route, ...others] = routes;
     if (route === undefined) return this.fail(unknownMethod(this.request.method));
-    this.#wanted = this.#wantedBy(route);
+    const wanted = this.#clearance.choose(route);
     this.#isPeers = route.target.peer !== undefined;
     this.#trace?.toward(route);
     this.#server = this.#components.channels.nameOf(route.target);
@@ -156,9 +156,9 @@ class Call {
     this.#cleared = undefined;
     const { target } = route;
     // Tools of this node say themselves what is a task.
-    if (!isOwnServer(target)) this.#long?.begins({ target, wanted: this.#wanted });
+    if (!isOwnServer(target)) this.#long?.begins({ target, wanted });
     try {
-      const cleared = this.#clear(route);
+      const cleared = this.#clearance.clear(route);
       if (!(cleared instanceof Promise)) this.#dispatch(cleared, route, others);
       else {
         cleared.then(
@@ -172,25 +172,9 @@ class Call {
     return undefined;
   }
 
-  /** Answers a request about a task of the caller: here for a call that this node goes on with, else at the task's server. */
+  /** Answers a request about a task of the caller. */
   about(task: CallTask): void {
-    try {
-      if (this.era === 'modern' && !declaresTasks(this.request)) throw lacksTasks();
-      // Whoever may not make the call any more sees nothing of it.
-      this.#components.clearance.check(this.#principal, task.row.wanted);
-      if (!task.isOwn) return this.relay([routeOfTask(task)]);
-    } catch (error) {
-      return this.fail(error);
-    }
-    const { id } = this.request;
-    ownAnswer(task, this.request).then(
-      (text) => {
-        if (!this.#end('ok')) return;
-        this.reply.final(Buffer.from(`{"jsonrpc":"2.0","id":${idText(id)},"result":${text}}`));
-      },
-      (error: unknown) => this.fail(error),
-    );
-    return undefined;
+    answerAbout(this.#components, this.#tasked(), task);
   }
 
   /** Answers with the result of one of the tools that search has. */
@@ -240,9 +224,9 @@ class Call {
 
   /** Asks the guard again, because grants or the policy have changed; ends the call when it refuses. */
   recheck(): void {
-    const refusal = this.#refusal();
+    const refusal = this.#clearance.refusal();
     if (refusal === undefined || !this.#end('refused', refusal.code)) return;
-    this.#abort?.abort(NOT_ALLOWED);
+    this.#clearance.abandon(NOT_ALLOWED);
     this.#stop(NOT_ALLOWED, refusal.message);
     this.reply.final(errorBytes(this.request.id, errorOf(refusal)));
   }
@@ -256,23 +240,6 @@ class Call {
     reportFailure(this.#components.logger, error, traceFields(this.#trace, this.request));
     this.#trace?.over();
     this.reply.final(errorBytes(this.request.id, errorOf(error)));
-  }
-
-  /** Why the call may not go on; undefined when it may. */
-  #refusal(): StarlingError | undefined {
-    if (this.#wanted === undefined) return undefined;
-    return this.#components.clearance.refusalNow({
-      principal: this.#principal,
-      request: this.request,
-      wanted: this.#wanted,
-      askedOf: this.#askedOf,
-    });
-  }
-
-  /** What the guard is asked: about the thing that the arguments name, where the tool is about one. */
-  #wantedBy({ subject, wanted }: Route): GuardWanted {
-    if (subject === undefined) return wanted;
-    return subject(objectOf(this.request.params['arguments'])) ?? wanted;
   }
 
   /** Takes note of what a `resources/subscribe` is about before its server can tell of a change. */
@@ -289,45 +256,39 @@ class Call {
     this.#attempt = subscriptions.begin(uri, server, route.edits?.uri ?? uri);
   }
 
-  /** Asks whether the call may be made, with the arguments that it has. @throws STARLING_CALL_REFUSED, … */
-  #clear(route: Route): ClearedCall | undefined | Promise<ClearedCall> {
-    const { method } = this.request;
-    this.#askedOf = undefined;
-    if (route.isCleared === true) return undefined;
-    const isLook = LOOKS.includes(method);
-    if (!isLook) this.#askedOf = 'guard';
-    return this.#components.clearance.clear({
-      principal: this.#principal,
-      request: this.request,
-      wanted: this.#wanted ?? route.wanted,
-      isLook,
-      obstacle: route.obstacle,
-      session: this.#init.id,
-      signal: () => {
-        this.#abort ??= new AbortController();
-        return this.#abort.signal;
+  #createLong(what: CallRequest): LongCall {
+    return createLongCall(this.#components, what, {
+      recheck: () => this.recheck(),
+      giveUp: (reason) => this.#giveUp(reason),
+      drop: (error) => {
+        if (this.#end('cancelled')) this.#stop(error.message, error.message);
       },
-      waits: (timeoutMs) => this.#waits(timeoutMs),
+      again: (route, next) => this.#sendAgain(route, next),
+      fail: (error) => this.fail(error),
+      becameTask: () => this.#hearer.becameTask(),
     });
   }
 
-  /** The call as its task knows it. */
-  #createLong({ principal, reply, request }: CallRequest): LongCall {
-    return new LongCall(this.#components, {
-      principal,
-      reply,
-      request,
-      call: {
-        recheck: () => this.recheck(),
-        cancel: () => this.#giveUp('the caller wants the task no more'),
-        drop: (error) => {
-          if (this.#end('cancelled')) this.#stop(error.message, error.message);
-        },
+  /** The call, as far as a task may come of it. */
+  #tasked(): TaskedCall {
+    return {
+      request: this.request,
+      era: this.era,
+      principal: this.#principal,
+      wanted: this.#clearance.wanted,
+      task: this.#long?.task,
+      relay: (routes) => this.relay(routes),
+      ended: () => {
+        const isFirst = this.#end('ok');
+        if (isFirst) this.#cleared?.over('ok');
+        return isFirst;
       },
-      again: (route, next) => this.#sendAgain(route, next),
-      failed: (error) => this.fail(error),
-      became: () => this.#hearer.becameTask(),
-    });
+      answered: (frame) => this.#answered(frame),
+      answeredWith: (message) => {
+        if (this.#end('ok')) this.reply.final(message);
+      },
+      fail: (error) => this.fail(error),
+    };
   }
 
   /** With the answers to what the server has asked, of a call that is a task. */
@@ -335,21 +296,6 @@ class Call {
     const sent = async (): Promise<void> =>
       this.#send(route, [], await this.#components.channels.get(route.target), request);
     sent().catch((error: unknown) => this.fail(error));
-  }
-
-  /** A person is asked. */
-  #waits(timeoutMs: number): () => void {
-    const { clock } = this.#components;
-    const { request, token } = this;
-    const { self } = this.#init;
-    this.#long?.says(`waits for an approval by the operator of ${self}`);
-    const reply = { interim: (message: Buffer) => this.reply.interim(message) };
-    const stop = tellWaiting(
-      { request, token, reply },
-      { clock, timeoutMs, self, isPeer: this.#principal.kind === 'peer' },
-    );
-    this.#askedOf = 'person';
-    return stop;
   }
 
   #dispatch(cleared: ClearedCall | undefined, route: Route, others: readonly Route[]): void {
@@ -407,29 +353,6 @@ class Call {
     return traceparent === undefined ? edits : { ...edits, traceparent };
   }
 
-  /** The server has made a task of the call: its caller knows it by an id of this node. */
-  #madeTask(route: Route, frame: ResponseFrame, task: JsonObject): void {
-    const { taskId } = task;
-    const isWanted = this.era === 'legacy' || declaresTasks(this.request);
-    if (typeof taskId !== 'string' || !isWanted) return this.fail(oddTask(this.request));
-    const { era } = this;
-    const carried = { target: route.target, theirs: taskId, task, era };
-    const open = this.#long?.task;
-    if (open !== undefined) {
-      if (!this.#end('ok')) return undefined;
-      this.#cleared?.over('ok');
-      return open.carried(carried);
-    }
-    const owner = taskOwner(this.#principal);
-    const wanted = this.#wanted ?? route.wanted;
-    const { callTasks } = this.#components;
-    callTasks.carry({ owner, wanted }, carried).then(
-      ({ row }) => this.#answered(answerWithTask(frame, taskId, row.id)),
-      (error: unknown) => this.fail(error),
-    );
-    return undefined;
-  }
-
   #responded(route: Route, others: readonly Route[], frame: ResponseFrame): void {
     if (this.#isOver || this.#long?.isAsked(frame) === true) return undefined;
     const { error } = frame;
@@ -440,16 +363,10 @@ class Call {
       return;
     }
     const { task } = route;
-    if (task !== undefined) return this.#answered(this.#ofTask(task, frame));
+    if (task !== undefined) return this.#answered(answerOfTask(this.request, task, frame));
     const made = isOwnServer(route.target) ? undefined : taskMadeIn(this.request, frame.result);
-    return made === undefined ? this.#answered(frame) : this.#madeTask(route, frame, made);
-  }
-
-  /** What a server says of a task, as the caller knows the task. */
-  #ofTask(task: CallTask, frame: ResponseFrame): ResponseFrame {
-    const { id, theirs = '' } = task.row;
-    if (this.request.method !== 'tasks/result') task.heard(frame.result ?? {});
-    return answerWithTask(frame, theirs, id);
+    if (made === undefined) return this.#answered(frame);
+    return carryTask(this.#components, this.#tasked(), { frame, made, route });
   }
 
   #answered(frame: ResponseFrame): void {
@@ -513,7 +430,7 @@ class Call {
   /** `why` is for the record here, `reason` for whoever else hears that the call is cancelled. */
   #stop(reason: string, why: string): void {
     this.#onChannel?.cancel(reason);
-    this.#abort?.abort();
+    this.#clearance.abandon();
     this.#cleared?.over('cancelled', why);
     this.#closeListener();
   }

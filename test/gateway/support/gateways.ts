@@ -41,7 +41,7 @@ import type { Approvals, Guard, GuardWanted } from '../../../src/guard/index.ts'
 import { createIdentity, didFromPeerId, sealerOf } from '../../../src/identity/index.ts';
 import { changesOf } from '../../../src/membership/peers/peer-diff.ts';
 import type { Membership, MembershipEvents, PeerView } from '../../../src/membership/index.ts';
-import type { PeerNetwork } from '../../../src/gateway/gateway.ts';
+import type { PeerNetwork } from '../../../src/gateway/gateway-components.ts';
 import { memoryTable } from '../../grants/memory-table.ts';
 import type { Table } from '../../../src/store/index.ts';
 import { createLoginStore } from '../../../src/secrets/index.ts';

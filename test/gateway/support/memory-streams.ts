@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events';
 import { StarlingError } from '../../../src/core/index.ts';
 import type { PeerId } from '../../../src/core/index.ts';
 import type { Misconduct, PeerStream } from '../../../src/network/index.ts';
-import type { PeerNetwork } from '../../../src/gateway/gateway.ts';
+import type { PeerNetwork } from '../../../src/gateway/gateway-components.ts';
 
 type Listener = (error?: Error) => void;
 
