@@ -5,7 +5,7 @@ import type { LiveTask } from './life/live-task.ts';
 import { hasEnded } from './life/machine.ts';
 import { homeOf } from './life/submitters.ts';
 import type { SubmitInit, TaskOrder, TaskRow } from './types.ts';
-import type { Work } from './worker/work.ts';
+import type { Work } from './worker/work-types.ts';
 
 /** A new task that has its place and is on its way to the disk. */
 export interface Fresh {

@@ -51,7 +51,7 @@ import type {
 } from './types.ts';
 import { viewOf } from './life/view.ts';
 import { createWork } from './worker/work.ts';
-import type { Work, WorkComponents } from './worker/work.ts';
+import type { Work, WorkComponents } from './worker/work-types.ts';
 
 /** The rooms below, and the road to peers. */
 export interface TasksComponents

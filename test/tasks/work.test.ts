@@ -4,7 +4,7 @@ import type { Json } from '../../src/core/index.ts';
 import type { Principal } from '../../src/guard/index.ts';
 import { RESULT_BYTES_MAX, WORK_OF_ONE_MAX } from '../../src/tasks/limits.ts';
 import { createWork } from '../../src/tasks/worker/work.ts';
-import type { Work } from '../../src/tasks/worker/work.ts';
+import type { Work } from '../../src/tasks/worker/work-types.ts';
 import { createTestClock } from '../core/test-clock.ts';
 
 const peer = (alias: string): Principal =>

@@ -34,7 +34,7 @@ import type { TaskRows } from '../rows.ts';
 import { createReleases } from './releases.ts';
 import type { Releases } from './releases.ts';
 import type { TaskOrder } from '../types.ts';
-import type { Work } from '../worker/work.ts';
+import type { Work } from '../worker/work-types.ts';
 
 const QUEUE_PREFIX = 'tasks.';
 /** What a worker of all queues can do. */

@@ -9,7 +9,7 @@ import { WITH_AGENT } from '../life/machine.ts';
 import { LATE_MS, LEASE_MS } from '../limits.ts';
 import type { TaskRows } from '../rows.ts';
 import type { Attempt, Outcome, TaskOrder, TaskQuestion } from '../types.ts';
-import type { AttemptName } from '../worker/work.ts';
+import type { AttemptName } from '../worker/work-types.ts';
 import type { AgentLoads } from './agent-loads.ts';
 import type { AttemptGroups } from './attempt-groups.ts';
 import type { Outcomes } from './outcomes.ts';

@@ -7,7 +7,7 @@ import type { Principal, Zone } from '../../guard/index.ts';
 import type { Membership, PeerView } from '../../membership/index.ts';
 import type { LiveTask } from '../life/live-task.ts';
 import type { TaskRows } from '../rows.ts';
-import type { Work } from '../worker/work.ts';
+import type { Work } from '../worker/work-types.ts';
 import type { AttemptGroups } from './attempt-groups.ts';
 import type { Taken } from './following.ts';
 import type { Releases } from './releases.ts';

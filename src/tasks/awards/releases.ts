@@ -5,7 +5,7 @@
 import { unawaited } from '../../core/index.ts';
 import type { Clock, JsonObject, Logger } from '../../core/index.ts';
 import { RELEASED_AT_ONCE, RELEASE_MS } from '../limits.ts';
-import type { AttemptName } from '../worker/work.ts';
+import type { AttemptName } from '../worker/work-types.ts';
 
 /** One attempt, and the way to say so. */
 export interface Release {

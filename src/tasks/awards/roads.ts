@@ -22,7 +22,7 @@ import { namesIn } from './releases.ts';
 import type { Releases } from './releases.ts';
 import { QUESTION, questionOf } from '../life/questions.ts';
 import type { Outcome, Progress, TaskQuestion } from '../types.ts';
-import type { AnswerInit, AttemptName, BeginInit, Work } from '../worker/work.ts';
+import type { AnswerInit, AttemptName, BeginInit, Work } from '../worker/work-types.ts';
 
 /** The way to one agent. */
 export interface Road {
