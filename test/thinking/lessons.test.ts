@@ -1,6 +1,6 @@
 /** A mind that learns, without a node: which model it asks, what it is reminded of, and what it says came of it. */
 import { expect, it } from 'vitest';
-import { StarlingError, silentLogger } from '../../src/core/index.ts';
+import { StarlingError } from '../../src/core/index.ts';
 import type { Json, JsonObject } from '../../src/core/index.ts';
 import type { LearningSettings } from '../../src/config/index.ts';
 import { OPERATOR } from '../../src/guard/index.ts';
@@ -11,6 +11,7 @@ import { startMind } from '../../src/thinking/index.ts';
 import type { MindsComponents } from '../../src/thinking/index.ts';
 import { createTestClock } from '../core/test-clock.ts';
 import { memoryTable } from '../grants/memory-table.ts';
+import { alone, closedToolbox } from './alone.ts';
 
 const SETTINGS: LearningSettings = {
   ways: { plain: {}, careful: { model: 'gpu/big', instructions: 'Look twice.' } },
@@ -51,33 +52,17 @@ function world(): World {
     zones: [],
     mind: (more = {}) =>
       startMind(
-        {
+        alone({
           models,
-          messageBytes: 1_000_000,
-          innerCaller: (principal) => ({
-            request: async () => {
-              const one = principal();
-              made.zones.push((one.kind === 'client' ? one.taint : undefined) ?? 'local');
-              return { tools: [] };
-            },
-            originOf: () => undefined,
-            close: () => undefined,
+          innerCaller: closedToolbox((one) => {
+            made.zones.push((one.kind === 'client' ? one.taint : undefined) ?? 'local');
           }),
-          zoneOf: () => 'local',
-          zoneOfCaller: () => 'local',
-          contexts: {
-            recall: async () => ({ said: [] }),
-            keep: async () => undefined,
-            compress: () => undefined,
-          },
-          contextTokensOf: () => 100_000,
           learning,
           mayAsk: () => made.mayAsk,
           table,
           clock,
-          logger: silentLogger,
           ...more,
-        },
+        }),
         {
           agent: 'clerk',
           owner: 'operator',

@@ -1,11 +1,10 @@
 /** A mind without a node: what one message does to the thoughts about others. */
 import { expect, it } from 'vitest';
-import { silentLogger } from '../../src/core/index.ts';
 import { OPERATOR } from '../../src/guard/index.ts';
 import type { Models } from '../../src/models/index.ts';
 import { startMind } from '../../src/thinking/index.ts';
 import { createTestClock } from '../core/test-clock.ts';
-import { memoryTable } from '../grants/memory-table.ts';
+import { alone } from './alone.ts';
 
 /** Thinks until it is told to stop. */
 const models: Pick<Models, 'ask'> = {
@@ -17,41 +16,19 @@ const models: Pick<Models, 'ask'> = {
 
 it('a command that takes too long fails alone: no process hangs that would have to begin anew', async () => {
   const clock = createTestClock();
-  const mind = await startMind(
-    {
-      models,
-      messageBytes: 1_000_000,
-      innerCaller: () => ({
-        request: async () => ({ tools: [] }),
-        originOf: () => undefined,
-        close: () => undefined,
-      }),
-      zoneOf: () => 'local',
-      zoneOfCaller: () => 'local',
-      contexts: {
-        recall: async () => ({ said: [] }),
-        keep: async () => undefined,
-        compress: () => undefined,
-      },
-      contextTokensOf: () => 4096,
-      table: memoryTable(),
-      clock,
-      logger: silentLogger,
-    },
-    {
-      agent: 'clerk',
-      owner: 'operator',
-      kind: 'clerk',
-      mind: { model: 'gpu/mind', steps: 3, scopes: [] },
-      principal: () => OPERATOR,
-      senders: () => [],
-      heard: () => undefined,
-      asks: OPERATOR,
-      capabilities: [],
-      wrote: () => undefined,
-      signal: new AbortController().signal,
-    },
-  );
+  const mind = await startMind(alone({ models, clock, contextTokensOf: () => 4096 }), {
+    agent: 'clerk',
+    owner: 'operator',
+    kind: 'clerk',
+    mind: { model: 'gpu/mind', steps: 3, scopes: [] },
+    principal: () => OPERATOR,
+    senders: () => [],
+    heard: () => undefined,
+    asks: OPERATOR,
+    capabilities: [],
+    wrote: () => undefined,
+    signal: new AbortController().signal,
+  });
   const message = {
     type: 'command',
     from: 'mallory',

@@ -5,7 +5,7 @@ import { OPERATOR } from '../../../src/guard/index.ts';
 import { client } from '../world.ts';
 import { kind } from '../run/programs.ts';
 import type { Program } from '../run/programs.ts';
-import { stageOf } from './stage.ts';
+import { stageOf, stageWithoutBoard } from './stage.ts';
 import type { SpreadNode, SpreadStage } from './stage.ts';
 
 const NAMES = ['alice', 'bob', 'carol'] as const;
@@ -348,6 +348,22 @@ describe('whoever is not the parent', () => {
     await expect(asked(alice, { proof: forged })).rejects.toThrow(/no proof/);
     await expect(asked(alice, { token: (part?.token ?? 1) - 1 })).rejects.toThrow(/another one/);
     expect(one('bob').programs).toHaveLength(1);
+  });
+
+  it('is ended as a whole by a node that has started before the board was there, and has not looked for it again', async () => {
+    stage = await stageWithoutBoard(...NAMES);
+    expect(one('alice').health.warnings()).toMatchObject([
+      { text: expect.stringContaining("'spreads' (agents.spread.board)") as string },
+    ]);
+    await stage.makesBoard();
+    await one('bob').spread(['bob', 'carol']);
+    await stage.arrives();
+    expect(counts()).toEqual([0, 1, 1]);
+    expect(one('alice').view()).toBeUndefined();
+    expect(await one('alice').spreads.end(OPERATOR, 'coder')).toBe(true);
+    await stage.passes(30_000);
+    expect(counts()).toEqual([0, 0, 0]);
+    expect(one('alice').health.warnings()).toEqual([]);
   });
 
   it('may not spread: clients, a node without a board, a kind that no node lets it spawn', async () => {

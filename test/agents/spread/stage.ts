@@ -60,6 +60,8 @@ export interface SpreadStage {
   die(name: string): Promise<void>;
   /** Starts it again. */
   rise(name: string): Promise<void>;
+  /** Makes the board of a stage that has none yet; no time passes for those that look for it. */
+  makesBoard(): Promise<void>;
   /** The parents that there are now, as they see it. */
   parents(name?: string): readonly string[];
   stop(): Promise<void>;
@@ -68,9 +70,23 @@ export interface SpreadStage {
 const BOARD = 'spreads';
 const NEVER = new AbortController().signal;
 const STEP_MS = 1000;
+/** Within so long all nodes know of a board. */
+const BOARD_MS = 6000;
 
 /** Makes and starts the nodes; each lets all others spawn `coder`, and has that kind. */
-export async function stageOf(...names: readonly string[]): Promise<SpreadStage> {
+export function stageOf(...names: readonly string[]): Promise<SpreadStage> {
+  return stageWith(names, { hasBoard: true });
+}
+
+/** The same, where nobody has made the board before the nodes start. */
+export function stageWithoutBoard(...names: readonly string[]): Promise<SpreadStage> {
+  return stageWith(names, { hasBoard: false });
+}
+
+async function stageWith(
+  names: readonly string[],
+  { hasBoard }: { readonly hasBoard: boolean },
+): Promise<SpreadStage> {
   const keys = keysOf(...names);
   const keyOf = (name: string): NonNullable<ReturnType<typeof keys.get>> => {
     const key = keys.get(name);
@@ -90,9 +106,18 @@ export async function stageOf(...names: readonly string[]): Promise<SpreadStage>
       each?.();
     }
   };
+  const makesBoard = async (): Promise<void> => {
+    await makeBoard(mesh, names, didOf);
+    for (let passed = 0; passed < BOARD_MS; passed += STEP_MS) {
+      mesh.clock.advance(STEP_MS);
+      await arrives();
+    }
+  };
   await arrives();
-  await makeBoard(mesh, names, didOf);
-  await passes(6000);
+  if (hasBoard) {
+    await makeBoard(mesh, names, didOf);
+    await passes(BOARD_MS);
+  }
   const nodes = new Map<string, SpreadNode>();
   const ended: Promise<void>[] = [];
   for (const name of names) {
@@ -116,6 +141,7 @@ export async function stageOf(...names: readonly string[]): Promise<SpreadStage>
     at,
     passes,
     arrives,
+    makesBoard,
     async part(...sides) {
       const sideOf = (name: string): number => sides.findIndex((side) => side.includes(name));
       for (const [index, one] of names.entries()) {
