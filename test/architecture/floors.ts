@@ -101,7 +101,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['transports'],
     ['client'],
     ['upstreams'],
-    ['audit-events.ts', 'local-doors.ts'],
+    ['audit-events.ts', 'gateway-components.ts', 'local-doors.ts'],
     ['gateway.ts'],
   ],
   agents: [

@@ -20,12 +20,13 @@ export const peers: Check = {
       // A folder that can't be read is told of by the check of that.
       const end = await membershipEndOf(stateDir).catch(() => undefined);
       if (end !== undefined) return [finding('node', 'fail', end, OUT)];
+      const words = await startWords(stateDir);
       return [
         finding(
           'peer',
           'warn',
           'no node runs here, so nothing is known of peers',
-          `start it: starling up${await startWords(stateDir)}`,
+          `start it: starling up${words}`,
         ),
       ];
     }

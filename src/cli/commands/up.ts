@@ -308,6 +308,7 @@ async function invitationText(node: StarlingNode, options: UpOptions): Promise<s
 
 function nextMachine(node: StarlingNode, { ticket, reason }: Invitation): readonly string[] {
   const { addresses, configFile, mayInvite, mesh, stateDir } = node.status();
+  const [state, up] = [stateWords(stateDir), upWords(stateDir, configFile)];
   if (reason !== undefined) return [`This node can invite nobody: ${safeLine(reason)}`];
   if (mesh.open) {
     const address = addresses[0] ?? '<address>';
@@ -315,15 +316,13 @@ function nextMachine(node: StarlingNode, { ticket, reason }: Invitation): readon
   }
   if (ticket === undefined && mayInvite === false)
     return ['It was let in without the right to let others in.'];
-  if (ticket === undefined) return [`Let another node in: starling invite${stateWords(stateDir)}`];
+  if (ticket === undefined) return [`Let another node in: starling invite${state}`];
   if (addresses.every((address) => LOOPBACK.test(address))) {
     return [
       'On this machine (one node, within 24 hours):',
       paint.bold(`  starling up --join ${ticket}`),
       'No other machine reaches this node: it listens on loopback only. For those:',
-      paint.bold(
-        `  starling up${upWords(stateDir, configFile)} --listen /ip4/0.0.0.0/tcp/4040 --invite`,
-      ),
+      paint.bold(`  starling up${up} --listen /ip4/0.0.0.0/tcp/4040 --invite`),
     ];
   }
   return [

@@ -27,7 +27,7 @@ export interface ClearingCall {
   says(message: string): void;
 }
 
-/** Of one call. */
+/** See the file: what is asked, of whom, and that nobody is asked any more once the call is over. */
 export class CallClearance {
   readonly #components: Pick<CallComponents, 'clearance' | 'clock'>;
   readonly #init: CallInit;

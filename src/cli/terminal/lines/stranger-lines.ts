@@ -6,12 +6,12 @@ import { paintTalk, print, safeLine, tell } from '../output.ts';
 /** What a shell takes as one word, and no option. */
 const PLAIN = /^[\w.][\w.-]*$/;
 
-/** Tells of each by `say` as it comes; `words` are those by which commands find this node, and `starling up` starts it as it was started, with a space before; `own` is the name of its mesh. Nothing is to be undone: the events end with the node. */
+/** Tells of each by `say` as it comes; `state` are the words by which commands find this node, `up` those by which it is started as it was, with a space before; `own` is the name of its mesh. Nothing is to be undone: the events end with the node. */
 export function tellOfStrangers(
   events: StarlingNode['events'],
   json: boolean,
   say: (text: string) => void = tell,
-  words: { readonly state: string; readonly up: string } = { state: '', up: '' },
+  { state, up }: { readonly state: string; readonly up: string } = { state: '', up: '' },
   own: () => string | undefined = () => undefined,
 ): void {
   events.on('neighbour', ({ mesh, meshName, fingerprint, open, name, host, address }, mayGo) => {
@@ -24,8 +24,8 @@ export function tellOfStrangers(
     const isSame = meshName === own();
     // Who is in a mesh with others leaves that first, and the node ends by it: nothing to do without a wish.
     const how = mayGo
-      ? askToJoin(there, `stop this node, then starling up${words.up}`, isSame)
-      : `to leave this mesh for it: ${wayIn(there, `starling leave${words.state}, then starling up${words.up}`, isSame)}`;
+      ? askToJoin(there, `stop this node, then starling up${up}`, isSame)
+      : `to leave this mesh for it: ${wayIn(there, `starling leave${state}, then starling up${up}`, isSame)}`;
     say(
       safeLine(`another mesh is here: ${meshName} (${fingerprint}), ${name} at ${host} → ${how}`),
     );
