@@ -4,7 +4,7 @@ import type { Books, Hold } from './books/book-types.ts';
 import type { BudgetNames } from './budget-names.ts';
 import type { BudgetHistory } from './history.ts';
 import type { Rights } from './rights.ts';
-import type { Cost, Unit } from './types.ts';
+import type { BudgetTerms, Cost, Unit } from './types.ts';
 
 /** What was spent of one budget. */
 export interface Spent {
@@ -29,6 +29,12 @@ export interface HoldingComponents {
   readonly selfName: string;
 }
 
+/** One budget of a line: of those named, and of those that they are part of. */
+interface Part {
+  readonly id: string;
+  readonly terms: BudgetTerms;
+}
+
 /**
  * Holds on each budget, and on those that it is part of, `cost` in its unit; all, or none where one has no room. A budget that
  * is named twice, or by two parts of it, pays once.
@@ -40,19 +46,14 @@ export async function holdAll(
   cost: Cost,
   who: string,
 ): Promise<Spending> {
-  const { rights, history, names } = components;
+  const { history, names } = components;
   const line = names.linesOf(ids).map((id) => ({ id, terms: names.termsOf(id) }));
-  const holding = line.map(({ id, terms }) =>
-    worded(components, id, rights.hold(id, cost[terms.unit] ?? 0)),
-  );
-  // What one of them has written must be freed, whichever was refused first.
-  const held = await Promise.allSettled(holding);
-  const holds = held.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
-  const refused = held.find((one) => one.status === 'rejected');
-  if (refused !== undefined) {
-    for (const hold of holds) hold.settle(0);
+  let holds: readonly Hold[];
+  try {
+    holds = await allOrNone(components, line, cost);
+  } catch (error) {
     for (const id of ids) history.spent(id, who, cost[names.termsOf(id).unit] ?? 0, 'refused');
-    throw refused.reason;
+    throw error;
   }
   let isOver = false;
   return {
@@ -67,6 +68,28 @@ export async function holdAll(
       });
     },
   };
+}
+
+/** Holds on all of a line. @throws what the first of them does that is refused; then none of them holds anything */
+async function allOrNone(
+  components: HoldingComponents,
+  line: readonly Part[],
+  cost: Cost,
+): Promise<readonly Hold[]> {
+  const { rights } = components;
+  const holding = line.map(({ id, terms }) =>
+    worded(components, id, rights.hold(id, cost[terms.unit] ?? 0)),
+  );
+  const [only] = holding;
+  // Most calls count against one, and nothing has to be gathered.
+  if (only !== undefined && holding.length === 1) return [await only];
+  // What one of them has written must be freed, whichever was refused first.
+  const held = await Promise.allSettled(holding);
+  const holds = held.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  const refused = held.find((one) => one.status === 'rejected');
+  if (refused === undefined) return holds;
+  for (const hold of holds) hold.settle(0);
+  throw refused.reason;
 }
 
 /** Adds to what the books refuse how much is left, and the command that would help. */

@@ -138,7 +138,8 @@ class NodeSpendings implements Spendings {
       .map((one) => ({ who: keyOf(one), limits: rulesOf(one).spendLimits }))
       .filter(({ who, limits }) => this.#policy.concerns(who, limits));
     if (caveat === undefined && limited.length === 0) {
-      return named.length === 0 ? undefined : { ids: [...new Set(named)] };
+      if (named.length === 0) return undefined;
+      return { ids: named.length === 1 ? named : [...new Set(named)] };
     }
     return (async () => {
       const granted = caveat === undefined ? [] : [budgets.idOf(caveat.id)];

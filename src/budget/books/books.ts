@@ -239,7 +239,7 @@ class NodeBooks implements Books {
   async hold(rowId: string, amount: number): Promise<Hold> {
     this.#requireRoom(rowId, amount);
     await this.#accounts.change(rowId, { held: amount });
-    const id = splitRowId(rowId)?.id ?? rowId;
+    const id = this.#idOf(rowId);
     let isOver = false;
     return {
       rowId,
@@ -439,15 +439,23 @@ class NodeBooks implements Books {
     return this.#accounts.close();
   }
 
+  /** The budget of a row. Each hold asks, and most rows are those of the budget itself. */
+  #idOf(rowId: string): string {
+    return this.#known.has(rowId) ? rowId : (splitRowId(rowId)?.id ?? rowId);
+  }
+
   #requireRoom(rowId: string, amount: number): void {
-    const id = splitRowId(rowId)?.id ?? rowId;
+    const id = this.#idOf(rowId);
     const terms = this.#known.terms(id);
     if (terms === undefined) throw unknown(rowId);
     if (!Number.isSafeInteger(amount) || amount < 0) {
       throw noAmount(amount);
     }
     if (this.isClosed(id)) throw closed(id, terms);
-    if (this.isFrozen(rowId, this.self) || this.isFrozen(id, this.self)) throw frozen(id, terms);
+    const { self } = this;
+    if (this.isFrozen(id, self) || (rowId !== id && this.isFrozen(rowId, self))) {
+      throw frozen(id, terms);
+    }
     const left = this.free(rowId);
     if (left < amount) throw exhausted(id, terms, { left, wanted: amount });
   }

@@ -65,6 +65,7 @@ export class Endings {
 
   /** Whether the founder has said that this budget is over. */
   isOver(founder: Did, { id, createdAt }: Dated): boolean {
+    if (this.#endings.size === 0) return false;
     const ending = this.#endings.get(endingIdOf(founder, partOf(id)));
     return ending !== undefined && createdAt <= ending.until && !ending.kept.has(keptName(id));
   }

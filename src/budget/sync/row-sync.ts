@@ -239,13 +239,21 @@ class RowCarrier implements RowSync {
     const rowIds = [...this.#untold].slice(0, TOLD_MAX);
     for (const rowId of rowIds) this.#untold.delete(rowId);
     if (this.#untold.size > 0) this.#tellSoon();
-    signTogether(books, rowIds, logger);
+    const isThere = (peer: PeerId): boolean => this.#met.has(peer) && network.isConnected(peer);
+    // What nobody can be told now is not signed for nothing.
+    const told = rowIds
+      .map((rowId) => ({ rowId, peers: ownersOf(rowId).filter(isThere) }))
+      .filter(({ peers }) => peers.length > 0);
+    signTogether(
+      books,
+      told.map(({ rowId }) => rowId),
+      logger,
+    );
     const forPeer = new Map<PeerId, string[]>();
-    for (const rowId of rowIds) {
+    for (const { rowId, peers } of told) {
       const jws = ownTextOf(books, rowId, logger);
       if (jws === undefined) continue;
-      for (const peer of ownersOf(rowId)) {
-        if (!this.#met.has(peer) || !network.isConnected(peer)) continue;
+      for (const peer of peers) {
         const texts = forPeer.get(peer);
         if (texts === undefined) forPeer.set(peer, [jws]);
         else texts.push(jws);

@@ -8,12 +8,17 @@ export type CountedUnit = 'tokens' | 'calls' | 'usd';
 
 /** For people: `$6.88`, `1,200 tokens`, `3 calls`. */
 export function amountText(amount: number, unit: CountedUnit): string {
-  if (unit !== 'usd')
-    return `${amount.toLocaleString('en-US')} ${amount === 1 ? unit.slice(0, -1) : unit}`;
+  if (unit !== 'usd') return `${grouped(amount)} ${amount === 1 ? unit.slice(0, -1) : unit}`;
   const sign = amount < 0 ? '-' : '';
   const micros = Math.abs(amount);
   const digits = `${micros % MICRO}`.padStart(DECIMALS, '0').replace(/0{1,4}$/, '');
-  return `${sign}$${Math.floor(micros / MICRO).toLocaleString('en-US')}.${digits}`;
+  return `${sign}$${grouped(Math.floor(micros / MICRO))}.${digits}`;
+}
+
+/** Each call that costs something is told in words, most of them small: these need no formatter. */
+function grouped(amount: number): string {
+  const isSmall = Number.isInteger(amount) && amount >= 0 && amount < 1000;
+  return isSmall ? String(amount) : amount.toLocaleString('en-US');
 }
 
 /** As a command takes it: `0.10usd`, `1200tokens`. */
