@@ -80,7 +80,10 @@ export interface AgentRooms
   /** Gives what is made its budgets. */
   readonly funds: Funds;
   /** Made later. */
-  readonly gateway: () => Pick<Gateway, 'callPeer' | 'clear' | 'innerCaller' | 'startAgent'>;
+  readonly gateway: () => Pick<
+    Gateway,
+    'callPeer' | 'clear' | 'forgetAgent' | 'innerCaller' | 'startAgent'
+  >;
 }
 
 /** Makes who is an agent here, the road to those elsewhere, and what runs those that are this node's own. */
@@ -126,7 +129,7 @@ export function createAgentParts(
   const learning = createNodeLearning(base, state, { governance, runs: () => runs });
   const runs: Runs = createNodeRuns(base, state, {
     ...rooms,
-    memory: forgetting(memory, learning),
+    memory: forgetting({ contexts, gateway, learning, memory }),
     ...createThinkingParts(base, state, { ...rooms, contexts, learning }),
     guard,
     agents,
@@ -258,12 +261,24 @@ function retiring(
   };
 }
 
-/** Whose name is given up has learned nothing any more, either. */
-function forgetting(memory: AgentMemory, learning: Learning): Pick<AgentMemory, 'forget'> {
+/** Whose name is given up has learned nothing any more, either, is shown no conversation, and has no calls that are tasks. */
+function forgetting({
+  contexts,
+  gateway,
+  learning,
+  memory,
+}: {
+  readonly contexts: Pick<Contexts, 'hideFrom'>;
+  readonly gateway: () => Pick<Gateway, 'forgetAgent'>;
+  readonly learning: Pick<Learning, 'forgetAgent'>;
+  readonly memory: Pick<AgentMemory, 'forget'>;
+}): Pick<AgentMemory, 'forget'> {
   return {
     async forget(name) {
       await memory.forget(name);
       await learning.forgetAgent(name);
+      await contexts.hideFrom(`client:agent:${name}`);
+      gateway().forgetAgent(name);
     },
   };
 }

@@ -1,6 +1,7 @@
 /** Shared boards: small key-value documents that every member holds and that merge by themselves. */
 export { SEALED_BOARDS, boardIdOf } from './board-id.ts';
 export { createBlackboard } from './blackboard.ts';
+export { leaseLasts } from './quorum/request.ts';
 export type { BlackboardComponents, BlackboardInit } from './blackboard.ts';
 export type {
   Blackboard,

@@ -17,7 +17,7 @@ import type { ReplicaChange } from './types.ts';
 /** What strong boards need besides the boards of this node. */
 export interface StrongComponents extends Omit<
   StrongBoardsComponents,
-  'boards' | 'chosen' | 'find' | 'isSame' | 'isShown'
+  'boards' | 'chosen' | 'find' | 'isSameNode' | 'isShown'
 > {
   readonly successions?: SuccessionView;
 }
@@ -32,7 +32,7 @@ export function openStrongBoards(
   return createStrongBoards(
     {
       ...components,
-      isSame: (did, replica) => did === replica || successions?.follows(did, replica) === true,
+      isSameNode: (did, replica) => did === replica || successions?.follows(did, replica) === true,
       find: (id) => strongBoard(boards.get(id)?.access),
       boards: () =>
         [...boards].flatMap(([id, { access }]) => (access?.replicas === undefined ? [] : [id])),

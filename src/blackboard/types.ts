@@ -71,7 +71,8 @@ export interface SetOptions {
 export type StrongRequest =
   | { readonly t: 'get' }
   | { readonly t: 'set'; readonly value: Json }
-  | { readonly t: 'delete' }
+  /** Deletes what the key holds; with `version` only where the key has that still. */
+  | { readonly t: 'delete'; readonly version?: number }
   /** Sets `value` if the key is as expected: holds `expect`, or has `version`, or, without both, holds nothing. */
   | {
       readonly t: 'cas';

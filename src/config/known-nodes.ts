@@ -4,7 +4,7 @@
  * writes what it is into the state folder itself. Imports nothing heavy, because commands ask it.
  */
 import { createHash } from 'node:crypto';
-import { access, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { access, readFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ensurePrivateFolder, writeFileAtomic } from '../core/system/atomic-file.ts';
 import { isObject, isText } from '../core/json/value-checks.ts';
@@ -44,7 +44,9 @@ export async function noteNode(stateDir: string, env: NodeJS.ProcessEnv): Promis
   if (stateDir === defaultStateDir(env)) return;
   const folder = nodesFolder(env);
   await ensurePrivateFolder(folder);
-  await writeFile(join(folder, noteOf(stateDir)), `${stateDir}\n`, { mode: PRIVATE_FILE });
+  const [note, text] = [join(folder, noteOf(stateDir)), `${stateDir}\n`];
+  const known = await readFile(note, 'utf8').catch(() => '');
+  if (known !== text) await writeFileAtomic(note, text, PRIVATE_FILE);
 }
 
 /** Writes into the state folder what its node is. @throws STARLING_STATE_UNUSABLE */

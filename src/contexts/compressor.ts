@@ -2,7 +2,7 @@
  * Conversations that have become too long for their models: the older part is summarised by the same model and on the same
  * account as the answers, beside the answers. A summary that fails changes nothing, and is tried again after a while.
  */
-import { StarlingError, messageOf, withDeadline } from '../core/index.ts';
+import { StarlingError, leftMs, messageOf, withDeadline } from '../core/index.ts';
 import type { Clock, Logger } from '../core/index.ts';
 import type { Models } from '../models/index.ts';
 import {
@@ -68,7 +68,7 @@ export class Compressor {
     const { clock, logger } = this.#components;
     if (this.#life.signal.aborted || this.#running.has(id)) return;
     if (this.#running.size >= COMPRESSING_MAX) return;
-    if ((this.#rests.get(id) ?? 0) > clock.now()) return;
+    if (leftMs(clock, this.#rests.get(id) ?? 0, COMPRESS_RETRY_MS) > 0) return;
     this.#rests.delete(id);
     const run = this.#compress(how, context)
       .catch((error: unknown) => {

@@ -103,6 +103,8 @@ export interface Contexts extends Recollection, Startable {
   ): Promise<ContextInfo>;
   /** Ends a conversation of this node, here and wherever it is shown. @throws STARLING_CONTEXT_UNKNOWN */
   delete(id: string): Promise<ContextEnd>;
+  /** Who had this name has given it up: whoever takes it is shown nothing that the other was. @throws STARLING_STATE_UNUSABLE */
+  hideFrom(client: ClientKey): Promise<void>;
   /** Reads what is kept, and goes on with what was to be ended. */
   start(): Promise<void>;
   /** Resolves once what is under way is done. */
@@ -123,6 +125,10 @@ class NodeContexts implements Contexts {
   #known = new Map<string, ContextRow>();
   /** What is done to a conversation now: one thing after the other. */
   readonly #turns = new Map<string, Promise<unknown>>();
+  /** Conversations that begin now, and of which agent: they have their room before they are on the disk. */
+  readonly #coming = new Map<string, string>();
+  /** Conversations that are pushed out now. */
+  readonly #leaving = new Set<string>();
 
   constructor(components: ContextsComponents) {
     this.#components = components;
@@ -177,12 +183,16 @@ class NodeContexts implements Contexts {
       const known = this.#live(id) ?? newRow(id, of, now);
       const lately = await this.#rows.lines(known, known.next - AGAIN_MAX);
       if (lately.some(({ message }) => message === said.message)) return;
-      if (known.next === 1) await this.#makeRoom(of.agent);
       const lines = linesOf(known.next, said, now);
       const next = known.next + lines.length;
       const row = { ...known, next, usedAt: now, first: Math.max(known.first, next - LINES_MAX) };
-      await this.#rows.put(row, lines, known.first);
-      this.#changed(row);
+      try {
+        if (known.next === 1) await this.#makeRoom(id, of.agent);
+        await this.#rows.put(row, lines, known.first);
+        this.#changed(row);
+      } finally {
+        this.#coming.delete(id);
+      }
       await this.#publish(row);
     });
   }
@@ -204,7 +214,7 @@ class NodeContexts implements Contexts {
   async show(id: string): Promise<ContextContent> {
     const row = this.#live(id);
     if (row !== undefined) return { ...infoOf(row), said: await this.#rows.lines(row) };
-    const found = (await this.#boards.received()).find((one) => one.id === id);
+    const [found] = await this.#boards.received(id);
     if (found === undefined) throw unknown(id);
     return found;
   }
@@ -297,6 +307,20 @@ class NodeContexts implements Contexts {
     });
   }
 
+  async hideFrom(client: ClientKey): Promise<void> {
+    for (const { id, shares } of this.#known.values()) {
+      if (shares.some(({ to }) => to === client)) {
+        await this.#inTurn(id, async () => {
+          const row = this.#known.get(id);
+          if (row === undefined) return;
+          const changed = { ...row, shares: row.shares.filter(({ to }) => to !== client) };
+          await this.#rows.put(changed);
+          this.#changed(changed);
+        });
+      }
+    }
+  }
+
   /** The keys go first: from here on nothing of it can be read, whatever fails. */
   async #end(row: ContextRow): Promise<void> {
     const { summary: _, ...bare } = row;
@@ -328,14 +352,27 @@ class NodeContexts implements Contexts {
     }
   }
 
-  /** Senders choose the names of conversations: whoever makes many pushes out old ones, and fills no disk. */
-  async #makeRoom(agent: string): Promise<void> {
-    const rows = [...this.#known.values()].filter((row) => row.agent === agent && row.key !== '');
-    if (rows.length < CONTEXTS_PER_AGENT) return;
+  /** Senders choose the names of conversations: whoever makes many, also at once, pushes out old ones, and fills no disk. */
+  async #makeRoom(id: string, agent: string): Promise<void> {
+    const coming = [...this.#coming.values()].filter((one) => one === agent).length;
+    this.#coming.set(id, agent);
+    const rows = [...this.#known.values()].filter(
+      (row) => row.agent === agent && row.key !== '' && !this.#leaving.has(row.id),
+    );
+    if (rows.length + coming < CONTEXTS_PER_AGENT) return;
     const unshared = rows.filter(({ shares }) => shares.length === 0);
     const oldest = unshared.toSorted((one, other) => one.usedAt - other.usedAt)[0];
     if (oldest === undefined) throw tooManyContexts(agent);
-    await this.#end(oldest);
+    this.#leaving.add(oldest.id);
+    try {
+      // What is done to it now comes first: nothing is written behind its end.
+      await this.#inTurn(oldest.id, async () => {
+        const row = this.#live(oldest.id);
+        if (row?.shares.length === 0) await this.#end(row);
+      });
+    } finally {
+      this.#leaving.delete(oldest.id);
+    }
   }
 
   #changed(row: ContextRow): void {
@@ -351,7 +388,7 @@ class NodeContexts implements Contexts {
   async #own(id: string): Promise<ContextRow> {
     const row = this.#live(id);
     if (row !== undefined) return row;
-    const shown = (await this.#boards.received()).find((one) => one.id === id);
+    const [shown] = await this.#boards.received(id);
     throw shown?.by === undefined ? unknown(id) : ofAnother(id, shown.by);
   }
 

@@ -19,6 +19,12 @@ import { shownOf } from './views.ts';
 const DID_END = 16;
 const ID = /^ctx_[0-9a-f]{16}$/;
 const LINE = /^\d{9}$/;
+/** Conversations that one node shows this one: each costs a key to open. */
+const RECEIVED_MAX = 1000;
+/** Of these, so many are opened before others have their turn. */
+const OPENED_AT_ONCE = 20;
+/** Characters of the names that another node says of one. */
+const NAME_CHARS_MAX = 1024;
 
 /** What shared boards work with. */
 export interface SharedBoardsComponents {
@@ -71,17 +77,19 @@ export class SharedBoards {
     for (const { key } of board.entries(`${id}/`)) await board.delete(key);
   }
 
-  /** What others show this node. */
-  async received(): Promise<readonly ContextContent[]> {
+  /** What others show this node; of one conversation, or of all that there is room for. */
+  async received(only?: string): Promise<readonly ContextContent[]> {
     const { blackboard, self } = this.#components;
     const found: ContextContent[] = [];
     for (const name of blackboard.names().filter((one) => one.startsWith(SEALED_BOARDS))) {
       const board = await blackboard.board(name);
       const { createdBy } = board.info();
       if (createdBy === undefined || createdBy === self) continue;
-      const ids = new Set(board.entries().map(({ key }) => key.split('/', 1)[0] ?? ''));
-      for (const id of ids) {
-        const content = ID.test(id) ? this.#read(board, id, createdBy) : undefined;
+      for (const [at, id] of idsOn(board, only).entries()) {
+        if (at % OPENED_AT_ONCE === OPENED_AT_ONCE - 1) {
+          await new Promise((turn) => setImmediate(turn));
+        }
+        const content = this.#read(board, id, createdBy);
         if (content !== undefined) found.push(content);
       }
     }
@@ -143,6 +151,15 @@ export class SharedBoards {
   }
 }
 
+/** The ids of conversations of which a board says anything. */
+function idsOn(board: Board, only: string | undefined): readonly string[] {
+  if (only !== undefined) {
+    return ID.test(only) && board.get(keyPlace(only)) !== undefined ? [only] : [];
+  }
+  const ids = board.entries().map(({ key }) => key.split('/', 1)[0] ?? '');
+  return [...new Set(ids)].filter((id) => ID.test(id)).slice(0, RECEIVED_MAX);
+}
+
 /** What a node is to be shown, by the keys of its board. */
 function contentOf(
   row: ContextRow,
@@ -163,8 +180,10 @@ function contentOf(
 function isAbout(value: Json | undefined): value is Json & About {
   if (!isObject(value)) return false;
   const { agent, createdAt, from, session, usedAt, view } = value;
-  const isNamed = [agent, from, session].every((text) => typeof text === 'string');
-  const isDated = [createdAt, usedAt].every((time) => typeof time === 'number');
+  const isNamed = [agent, from, session].every(
+    (text) => typeof text === 'string' && text.length <= NAME_CHARS_MAX,
+  );
+  const isDated = [createdAt, usedAt].every(isCount);
   const isView = view === 'full' || view === 'summary' || (isObject(view) && isCount(view['last']));
   return isNamed && isDated && isView;
 }
@@ -172,7 +191,7 @@ function isAbout(value: Json | undefined): value is Json & About {
 function isSummary(value: Json | undefined): value is Json & ContextSummary {
   if (!isObject(value)) return false;
   const { at, first, last, model, text } = value;
-  const isDated = [at, first, last].every((number) => typeof number === 'number');
+  const isDated = [at, first, last].every(isCount);
   return isDated && typeof model === 'string' && typeof text === 'string';
 }
 
@@ -180,7 +199,7 @@ function isLine(value: Json | undefined): value is Json & ContextLine {
   if (!isObject(value)) return false;
   const { at, n, role, text } = value;
   const isSaid = role === 'user' || role === 'assistant';
-  return isSaid && typeof text === 'string' && typeof n === 'number' && typeof at === 'number';
+  return isSaid && typeof text === 'string' && isCount(n) && isCount(at);
 }
 
 function keyPlace(id: string): string {

@@ -4,7 +4,7 @@ import { VERSION, messageOf, stopAll } from '../core/index.ts';
 import type { Did, JsonObject, PeerId } from '../core/index.ts';
 import { createLacking } from '../directory/index.ts';
 import type { ServerCatalog } from '../directory/index.ts';
-import { DASHBOARD, OPERATOR, WATCHING, hasPerson } from '../guard/index.ts';
+import { DASHBOARD, OPERATOR, WATCHING, chainOf, hasPerson } from '../guard/index.ts';
 import type { Principal } from '../guard/index.ts';
 import type { PeerView } from '../membership/index.ts';
 import { createCallTasks } from './call-tasks/call-tasks.ts';
@@ -200,6 +200,11 @@ class NodeGateway implements Gateway {
     this.#sessions.recheck();
     // Of some of these the sessions are over.
     this.#callTasks.recheck();
+  }
+
+  forgetAgent(name: string): void {
+    const [link = ''] = chainOf({ kind: 'client', name: `agent:${name}`, scopes: [] });
+    this.#callTasks.forgetAllOf(link);
   }
 
   catalogsComing(): readonly PeerId[] {

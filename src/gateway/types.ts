@@ -392,6 +392,8 @@ export interface Gateway extends Startable {
   clear(action: OwnAction): Promise<ClearedAction>;
   /** The guard may decide otherwise now: makes lists anew, and asks it again about calls under way. */
   recheck(): void;
+  /** The name of an agent that the node runs is given up: its calls that are tasks are no successor's. */
+  forgetAgent(name: string): void;
   /** Hex digest of all tools of all upstreams (the built-in one left out), whoever may see them. */
   catalogDigest(): string;
   /** Called when {@link catalogDigest} changes. */

@@ -3,7 +3,7 @@
  * it was granted, makes sure of the outcome, and writes down what has helped. It calls five tools and no others, on the
  * servers that it was given; how often it restarts one is bounded, and what it can't mend it leaves to people, once.
  */
-import { createScope, messageOf, sleep } from '../core/index.ts';
+import { createScope, leftMs, messageOf, sleep } from '../core/index.ts';
 import type { Clock, Json, JsonObject, Scope } from '../core/index.ts';
 import { diagnose } from './diagnosis.ts';
 import { createRunbooks } from './runbook.ts';
@@ -235,9 +235,9 @@ class RuleHealer implements Healer {
     let { state, version } = await this.#look(watched);
     while (!this.#scope.closed) {
       if (state.state === 'failed' || state.state === 'stopped') return false;
-      const leftMs = until - clock.now();
-      if (leftMs <= 0) return state.state !== 'starting';
-      ({ state, version } = await this.#look(watched, version, leftMs / 1000));
+      const left = leftMs(clock, until, this.#init.steadyMs);
+      if (left === 0) return state.state !== 'starting';
+      ({ state, version } = await this.#look(watched, version, left / 1000));
     }
     return false;
   }

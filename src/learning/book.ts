@@ -26,24 +26,35 @@ export function figuresOf(known: Known | undefined, work: string): WorkFigures {
   return Object.hasOwn(works, work) ? (works[work] ?? NO_FIGURES) : NO_FIGURES;
 }
 
+/** An experience, and the circle that it is of. */
+export interface Remembered {
+  readonly known: Known;
+  readonly experience: Experience;
+}
+
 /**
- * By its id, or by what the sender knows it by; within one circle, or any, the own one first: others choose the ids of their
- * messages themselves.
+ * By its id, else by what the sender knows it by; within one circle, or any, the own one first. Others choose the ids of their
+ * messages themselves, so that several may have the same one: whoever means any circle means none of them by it.
  */
 export function findIn(
   book: Book,
   reference: string,
   circle: string | undefined,
-): { readonly known: Known; readonly experience: Experience } | undefined {
+): Remembered | undefined {
   const senders = circle === undefined ? [...new Set([OWN, ...book.keys()])] : [circle];
-  for (const sender of senders) {
-    const known = book.get(sender);
-    const experience = known?.experiences.findLast(
-      (one) => one.reference !== undefined && [one.id, one.reference].includes(reference),
-    );
-    if (known !== undefined && experience !== undefined) return { known, experience };
-  }
-  return undefined;
+  const foundBy = (isMeant: (one: Experience) => boolean): readonly Remembered[] =>
+    senders.flatMap((sender) => {
+      const known = book.get(sender);
+      const experience = known?.experiences.findLast(
+        (one) => one.reference !== undefined && isMeant(one),
+      );
+      return known === undefined || experience === undefined ? [] : [{ known, experience }];
+    });
+  const [byId] = foundBy(({ id }) => id === reference);
+  if (byId !== undefined) return byId;
+  const [first, ...others] = foundBy((one) => one.reference === reference);
+  const isOwn = first?.known.circle.sender === OWN;
+  return isOwn || others.length === 0 ? first : undefined;
 }
 
 /** The number of what comes next. */

@@ -6,6 +6,7 @@
 import { StarlingError } from '../core/index.ts';
 import type { Clock, Logger, Random, Startable } from '../core/index.ts';
 import { senderKey } from '../agents/index.ts';
+import { leastTrusted } from '../guard/index.ts';
 import type { Principal, Zone } from '../guard/index.ts';
 import type { Table } from '../store/index.ts';
 import { ANY_WORK, applyTo, figuresOf, findIn, nextSeq, withinBounds, workOf } from './book.ts';
@@ -192,7 +193,8 @@ class NodeLearning implements Learning {
       const found = findIn(book, grade.reference, isOperator ? undefined : circle);
       if (found === undefined) throw unknownDeed(learner.agent, grade.reference);
       const by: Evidence = isOperator ? 'person' : 'sender';
-      return this.#graded(learner, book, { ...found, by, grade });
+      const zone = this.#zoneOf(principal);
+      return this.#graded(learner, book, { ...found, by, grade, zone });
     });
   }
 
@@ -219,7 +221,7 @@ class NodeLearning implements Learning {
         ...(feedback === undefined ? {} : { feedback: feedback.slice(0, FEEDBACK_MAX) }),
         by: [who],
         heard: [who],
-        zone: this.#components.zoneOf(principal),
+        zone: this.#zoneOf(principal),
         at: this.#components.clock.now(),
       };
       const figures = figuresOf(book.get(sender), ANY_WORK);
@@ -235,7 +237,7 @@ class NodeLearning implements Learning {
       const found = findIn(book, task, circleOf(learner, sender));
       if (found === undefined) return;
       const grade: Grade = { agent, reference: task, outcome, update: 'both' };
-      await this.#graded(learner, book, { ...found, by, grade });
+      await this.#graded(learner, book, { ...found, by, grade, zone: found.experience.zone });
     });
   }
 
@@ -298,6 +300,13 @@ class NodeLearning implements Learning {
     return learner?.owner === owner ? learner : undefined;
   }
 
+  /** The least trusted of where a caller comes from, and of what it has read. */
+  #zoneOf(principal: Principal): Zone {
+    const zone = this.#components.zoneOf(principal);
+    const taint = principal.kind === 'client' ? principal.taint : undefined;
+    return taint === undefined ? zone : (leastTrusted([zone, taint]) ?? zone);
+  }
+
   async #add(
     whose: Whose,
     book: Book,
@@ -327,9 +336,11 @@ class NodeLearning implements Learning {
       readonly experience: Experience;
       readonly by: Evidence;
       readonly grade: Grade;
+      /** Of whoever says it. */
+      readonly zone: Zone;
     },
   ): Promise<AiLearnResult> {
-    const { by, experience, grade, known } = init;
+    const { by, experience, grade, known, zone } = init;
     const { feedback, outcome, update } = grade;
     const { age, id, way, work } = experience;
     const result = { agent_id: whose.agent, experience_id: id, outcome, work };
@@ -347,7 +358,13 @@ class NodeLearning implements Learning {
     const changed: Experience = {
       ...experience,
       ...(isTold && isStronger ? { outcome, by: [...experience.by, by] } : {}),
-      ...(isTold && feedback !== undefined ? { feedback: feedback.slice(0, FEEDBACK_MAX) } : {}),
+      ...(isTold && feedback !== undefined
+        ? {
+            feedback: feedback.slice(0, FEEDBACK_MAX),
+            // A model is shown the words: they are trusted no more than who said them.
+            zone: leastTrusted([experience.zone, zone]) ?? zone,
+          }
+        : {}),
       // Whoever has spoken has spoken, also where that was to change only one of the two.
       heard: [...experience.heard, by],
     };

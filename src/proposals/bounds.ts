@@ -29,7 +29,9 @@ export function look(
     readonly agent: string;
     readonly digest: string;
     readonly name: string;
+    /** From when to when those are counted that its agent has made. */
     readonly since: number;
+    readonly now: number;
   },
 ): Seen {
   let [same, before, holder]: (Proposal | undefined)[] = [];
@@ -40,7 +42,8 @@ export function look(
     const isPending = state === 'pending';
     if (isPending) waiting += 1;
     if (isOwn && isPending) ownWaiting += 1;
-    if (isOwn && one.madeAt > of.since) made += 1;
+    // What a clock that was ahead has dated counts for no day.
+    if (isOwn && one.madeAt > of.since && one.madeAt <= of.now) made += 1;
     if (isOwn && one.digest === of.digest && (isOpen(state) || state === 'denied')) same = one;
     if (one.name !== of.name) continue;
     if (isOwn && isPending) before = one;

@@ -84,6 +84,8 @@ class NodeProposals implements Proposals {
   #turn: Promise<unknown> = Promise.resolve();
   /** When the first of those that wait expires, ms since the epoch. */
   #firstEnd = Infinity;
+  /** When the last one does. */
+  #lastEnd = -Infinity;
   /** The id of what runs on trial: one at a time. */
   #trying: string | undefined;
   /** Ends when that has, and has put its files away; never rejects. */
@@ -113,7 +115,7 @@ class NodeProposals implements Proposals {
       const agent = keyOf(by);
       const digest = digestOf(program);
       const now = this.#components.clock.now();
-      const seen = look(known, { agent, digest, name, since: now - DAY_MS });
+      const seen = look(known, { agent, digest, name, since: now - DAY_MS, now });
       // Who was refused is told so again, and no person is asked again.
       if (seen.same !== undefined) return seen.same;
       this.#requireNew(name);
@@ -261,6 +263,7 @@ class NodeProposals implements Proposals {
       state === 'pending' ? [expiresAt] : [],
     );
     this.#firstEnd = Math.min(...ends);
+    this.#lastEnd = Math.max(...ends);
     const waiting = ends.length;
     if (waiting === 0) return health.clear(WAITING);
     health.raise({
@@ -298,14 +301,16 @@ class NodeProposals implements Proposals {
 
   async #expire(known: Map<string, Proposal>): Promise<void> {
     const now = this.#components.clock.now();
-    if (now < this.#firstEnd) return;
-    const late = [...known.values()].filter(
-      ({ expiresAt, state }) => state === 'pending' && expiresAt <= now,
-    );
-    await this.#keep(
-      known,
-      late.map((one) => over(one, 'expired', now)),
-    );
+    // A clock that was ahead has them wait for longer than any does: from now on they wait as long as others.
+    const latest = now + WAITS_MS;
+    if (now < this.#firstEnd && this.#lastEnd <= latest + DAY_MS) return;
+    const waiting = [...known.values()].filter(({ state }) => state === 'pending');
+    const late = waiting.filter(({ expiresAt }) => expiresAt <= now);
+    const ahead = waiting.filter(({ expiresAt }) => expiresAt > latest + DAY_MS);
+    await this.#keep(known, [
+      ...late.map((one) => over(one, 'expired', now)),
+      ...ahead.map((one) => ({ ...one, madeAt: now, expiresAt: latest })),
+    ]);
   }
 }
 

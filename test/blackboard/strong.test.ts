@@ -161,6 +161,27 @@ describe('a strong board', () => {
     });
   });
 
+  it('gives a lease anew that a clock which was a year ahead has dated', async () => {
+    await withJobs();
+    const lease = (name: string): Promise<StrongOutcome> =>
+      ask(name, 'printer', { t: 'lease', holder: name, ttlMs: 60_000 });
+    expect(await lease('bob')).toMatchObject({ ok: true });
+    mesh.clock.sleep(-365 * 86_400_000);
+    expect(await lease('dan')).toMatchObject({ ok: true, value: { lease: { token: 2 } } });
+    expect(await lease('bob')).toMatchObject({ ok: false });
+  });
+
+  it('deletes what has another version by now only where no version is meant', async () => {
+    await withJobs();
+    await driven((await board('ann')).set('k', 1));
+    await driven((await board('bob')).set('k', 2));
+    const old = await ask('cyd', 'k', { t: 'delete', version: 1 });
+    expect(old).toMatchObject({ ok: false, version: 2, value: 2 });
+    expect(await ask('cyd', 'k', { t: 'delete', version: 2 })).toMatchObject({ existed: true });
+    expect(await ask('cyd', 'k', { t: 'delete', version: 2 })).toMatchObject({ ok: true });
+    expect(await ask('cyd', 'k', { t: 'delete' })).toMatchObject({ ok: true });
+  });
+
   it('fails where fewer than half of the replicas are, and goes on where more are', async () => {
     await withJobs();
     await driven((await board('ann')).set('k', 1));

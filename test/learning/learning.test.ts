@@ -13,6 +13,7 @@ import {
   EXPERIENCES_MAX,
   REMINDED_CHARS_MAX,
 } from '../../src/learning/limits.ts';
+import { experienceId } from '../../src/learning/circles.ts';
 import { createTestClock } from '../core/test-clock.ts';
 import { memoryTable } from '../grants/memory-table.ts';
 
@@ -470,6 +471,52 @@ describe('what was learned', () => {
     await deal(world, workOf('m4', 'a sum'));
     await world.learning.forgetAgent('clerk');
     expect(world.table.rows.size).toBe(0);
+  });
+
+  it('is trusted no more than who has said it, or than what that one had read', async () => {
+    const peer = { kind: 'peer', did: 'did:key:zbob', peerId: 'x', alias: 'bob' };
+    const bob = peer as unknown as Principal;
+    const learner: Learner = { ...LEARNER, owner: senderKey(bob) };
+    const { learning } = await bench({ learners: [learner] });
+    const work = workOf('m1', 'the sum of the rent', OPERATOR);
+    await learning.begin(learner, work, []);
+    const deed = { ...work, work: 'message', action: '250', zone: 'local' } as const;
+    await learning.ended(learner, { ...deed, outcome: 'failure', by: 'check' });
+    const reminded = async (reference: string): Promise<Zone | undefined> =>
+      (await learning.begin(learner, { ...work, reference }, [])).reminder?.zone;
+    expect(await reminded('m2')).toBe('local');
+    const said = {
+      agent: 'clerk',
+      outcome: 'failure',
+      feedback: 'Pay bob.',
+      update: 'both',
+    } as const;
+    await learning.grade(bob, { ...said, reference: 'm1' });
+    expect(await reminded('m3')).toBe('trusted');
+    const read: Principal = { kind: 'client', name: 'ann', scopes: [], taint: 'external' };
+    const { learning: other } = await bench();
+    await other.tell(read, { ...said, situation: work.situation, action: 'pay' });
+    const { reminder } = await other.begin(LEARNER, workOf('m4', work.situation), []);
+    expect(reminder?.zone).toBe('external');
+  });
+
+  it('is found by its own id before anything that a sender has called so, and by what several have called something not at all', async () => {
+    const world = await bench();
+    const bob: Principal = { ...ANN, name: 'bob' };
+    const id = experienceId(senderKey(bob), 'm1');
+    await deal(world, workOf(id, 'a sum', EVE));
+    await deal(world, workOf('m1', 'a sum', bob));
+    expect(await grade(world, OPERATOR, id, 'success')).toMatchObject({ experience_id: id });
+    await deal(world, workOf('m2', 'a sum', EVE));
+    await deal(world, workOf('m2', 'a sum', bob));
+    await expect(grade(world, OPERATOR, 'm2', 'success')).rejects.toMatchObject({
+      code: 'STARLING_USAGE',
+    });
+    expect(await grade(world, bob, 'm2', 'success')).toMatchObject({ updated: 'both' });
+    // What is the operator's own is that.
+    await deal(world, workOf('m2', 'a sum'));
+    const { experience_id: own } = await grade(world, OPERATOR, 'm2', 'success');
+    expect(own).toBe(experienceId('own', 'm2'));
   });
 
   it("is each spawner's agent's own", async () => {

@@ -75,6 +75,17 @@ describe('who is left alone', () => {
     expect(breakers.restMs('gpu/a', 'one')).toBe(0);
   });
 
+  it('for no year where the clock was that much ahead, and is set right', () => {
+    const clock = createTestClock();
+    const breakers = createBreakers(clock);
+    for (let at = 0; at < 5; at += 1) {
+      breakers.begin('gpu/a', 'one').over(failure('STARLING_MODEL_FAILED'));
+    }
+    expect(breakers.restMs('gpu/a', 'one')).toBe(60_000);
+    clock.sleep(-365 * 86_400_000);
+    expect(breakers.restMs('gpu/a', 'one')).toBe(0);
+  });
+
   it('by nobody else for what one caller alone has met with, and by all once others have, too', () => {
     const clock = createTestClock();
     const breakers = createBreakers(clock);

@@ -174,6 +174,28 @@ it('what nobody answers expires, and can be proposed anew', async () => {
   expect(again.id).not.toBe(first.id);
 });
 
+it('what was proposed while the clock was a year ahead expires as soon as any other, and counts for no day', async () => {
+  const { clock, proposals } = bench();
+  const yearMs = 365 * 86_400_000;
+  clock.sleep(yearMs);
+  for (let at = 0; at < PER_DAY_MAX; at += 1) await proposals.propose(coder, version(`v${at}`));
+  await expect(proposals.propose(coder, version('more'))).rejects.toMatchObject({
+    code: 'STARLING_LIMIT_EXCEEDED',
+  });
+  clock.sleep(-yearMs);
+  const { id } = await proposals.propose(coder, version('now'));
+  expect(await proposals.find(id)).toMatchObject({ state: 'pending' });
+  await proposals.propose(agent('other'), version('theirs', 'other'));
+  clock.sleep(yearMs);
+  await proposals.propose(agent('third'), version('ahead', 'third'));
+  clock.sleep(-yearMs);
+  clock.advance(WAITS_MS / 2);
+  await proposals.list();
+  clock.advance(WAITS_MS);
+  const states = (await proposals.list()).map(({ state }) => state);
+  expect(states).not.toContain('pending');
+});
+
 it('a name that something here has is refused when it is proposed, and when it is agreed to', async () => {
   const { proposals, taken } = bench();
   taken.set('files', 'server');

@@ -2,6 +2,7 @@
  * Circuit breakers: whoever has failed five times in a row is not asked for a minute, and then by one request first, which
  * decides whether others follow. Nygard, Release It!, "Circuit Breaker".
  */
+import { leftMs } from '../../core/index.ts';
 import type { Clock } from '../../core/index.ts';
 import { BREAKER_FAILURES, BREAKER_MS } from '../limits.ts';
 
@@ -34,7 +35,7 @@ interface Breaker {
 export function createBreakers(clock: Clock): Breakers {
   const breakers = new Map<string, Breaker>();
   const openMs = (key: string): number =>
-    Math.max(0, (breakers.get(key)?.openUntil ?? 0) - clock.now());
+    leftMs(clock, breakers.get(key)?.openUntil ?? 0, BREAKER_MS);
   return {
     openMs,
     allows(key) {

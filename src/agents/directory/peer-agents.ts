@@ -163,7 +163,7 @@ class KnownAgents implements PeerAgents {
   #isFresh({ peerId, presence }: PeerView): boolean {
     const listed = this.#listed.get(peerId);
     if (listed === undefined || listed.digest !== presence?.agents) return false;
-    return this.#components.clock.now() - listed.at < LIST_MS;
+    return Math.abs(this.#components.clock.now() - listed.at) < LIST_MS;
   }
 
   /** Why the peer could not be asked; undefined when it has answered. One question at a time to each. */

@@ -23,7 +23,7 @@ export function createRestarts(
   { clock, random }: { readonly clock: Clock; readonly random: Random },
   most: number,
 ): Restarts {
-  const lately: number[] = [];
+  let lately: number[] = [];
   let count = 0;
   return {
     get count() {
@@ -31,7 +31,8 @@ export function createRestarts(
     },
     next() {
       const now = clock.now();
-      while (lately[0] !== undefined && lately[0] <= now - PERIOD_MS) lately.shift();
+      // A time that is still to come is of a clock that was ahead.
+      lately = lately.filter((at) => at > now - PERIOD_MS && at <= now);
       if (lately.length >= most) return undefined;
       const waitMs = backoffMs(lately.length, PAUSE, random);
       lately.push(now);

@@ -18,7 +18,7 @@ import { runPrincipal } from './orders.ts';
 import { createRunAgent } from './run-agent.ts';
 import type { RunAgent } from './run-agent.ts';
 import { clearTrouble, tellChange, tellTrouble, tellUnconfined } from './run-health.ts';
-import { boundsOf, requireForm, requireRight, requireRoom } from './spawn-checks.ts';
+import { boundsOf, maySpawn, requireForm, requireRight, requireRoom } from './spawn-checks.ts';
 import { alreadyRuns } from './spawn-errors.ts';
 import type { LogsInit, Learner, Runs, RunsComponents, SpawnInit } from './types.ts';
 
@@ -196,6 +196,19 @@ class NodeRuns implements Runs {
       await writeRow(this.#components.table, row);
       await run?.become(row);
     });
+  }
+
+  roomFor(principal: Principal, row: RunRow, wanted: number): number {
+    if (wanted <= row.replicas) return wanted;
+    const { kinds, max } = this.#components.config();
+    const { maxReplicas } = findKind(kinds, row.kind, {}).kind;
+    const others = this.#processes(({ name }) => name !== row.name);
+    const own = this.#processes(({ name, owner }) => name !== row.name && owner === row.owner);
+    const mayHave = (most: number): boolean =>
+      maySpawn(this.#components.guard(), principal, { kind: row.kind, processes: own + most });
+    let most = Math.min(wanted, maxReplicas, max - others);
+    while (most > row.replicas && !mayHave(most)) most -= 1;
+    return Math.max(most, row.replicas);
   }
 
   spawnerGone(key: string): void {

@@ -45,22 +45,44 @@ export function requireForm({
   });
 }
 
-/** `processes`: those that the spawner would have then. @throws STARLING_CALL_REFUSED */
+/** What a spawner wants: `processes` are those that it would have then. */
+export interface Wanted {
+  readonly kind: string;
+  readonly processes: number;
+}
+
+/** @throws STARLING_CALL_REFUSED */
 export function requireRight(
   guard: Pick<Guard, 'decide'>,
   principal: Principal,
-  { kind, processes }: { readonly kind: string; readonly processes: number },
+  wanted: Wanted,
 ): void {
-  const wanted = {
+  const decision = decide(guard, principal, wanted);
+  if (decision.allow) return;
+  throw refusedSpawn(wanted.kind, decision.refusal.text, decision.hint);
+}
+
+/** The same as an answer. */
+export function maySpawn(
+  guard: Pick<Guard, 'decide'>,
+  principal: Principal,
+  wanted: Wanted,
+): boolean {
+  return decide(guard, principal, wanted).allow;
+}
+
+function decide(
+  guard: Pick<Guard, 'decide'>,
+  principal: Principal,
+  { kind, processes }: Wanted,
+): ReturnType<Guard['decide']> {
+  return guard.decide(principal, {
     ability: ABILITY,
     resource: `agent:${kind}`,
-    look: true as const,
+    look: true,
     // The guard counts one more.
     facts: { replicas: processes - 1 },
-  };
-  const decision = guard.decide(principal, wanted);
-  if (decision.allow) return;
-  throw refusedSpawn(kind, decision.refusal.text, decision.hint);
+  });
 }
 
 /** `all`: processes of all agents of the node, those that are wanted among them. @throws STARLING_LIMIT_EXCEEDED */

@@ -112,6 +112,11 @@ export interface Runs extends Startable {
   rowOf(name: string): Promise<RunRow | undefined>;
   /** What runs under the name of `row` is what that says from now on: on disk first. @throws STARLING_STATE_UNUSABLE, … */
   become(row: RunRow): Promise<void>;
+  /**
+   * How many processes of a running agent there may be, up to `wanted` and never fewer than there are: its kind and the
+   * node bound them, and what `principal` may spawn. @throws STARLING_AGENT_UNKNOWN for a kind that there is no more
+   */
+  roomFor(principal: Principal, row: RunRow, wanted: number): number;
   /** Whoever goes by `key` is nobody any more: what it spawned ends. */
   spawnerGone(key: string): void;
 }

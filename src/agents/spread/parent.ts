@@ -7,8 +7,9 @@
  *                ↑                   │ not renewed in time, or the row was changed by another
  *                └───────────────────┘
  */
-import { StarlingError, messageOf, settledWithin } from '../../core/index.ts';
+import { StarlingError, leftMs, messageOf, settledWithin } from '../../core/index.ts';
 import type { Clock, Did, Logger } from '../../core/index.ts';
+import { leaseLasts } from '../../blackboard/index.ts';
 import {
   PARENT_LEASE_MS,
   PARENT_LOOK_MS,
@@ -148,10 +149,11 @@ export class Parent {
     this.#surplus = new Set(this.#components.board.known(this.#name)?.claims.on);
   }
 
-  /** Its own end of the lease comes before that of the board. */
+  /** Its own end of the lease comes before that of the board. A clock that was set back says nothing of its age. */
   #isParent(): boolean {
-    const lastsMs = PARENT_LEASE_MS - PARENT_MARGIN_MS;
-    return this.#held !== undefined && this.#components.clock.now() < this.#held.askedAt + lastsMs;
+    if (this.#held === undefined) return false;
+    const ageMs = this.#components.clock.now() - this.#held.askedAt;
+    return ageMs >= 0 && ageMs < PARENT_LEASE_MS - PARENT_MARGIN_MS;
   }
 
   /** Nobody has the lease, as far as is known here; those who come first for it have had their time. */
@@ -165,7 +167,8 @@ export class Parent {
     if (isDone || rank < 0) return false;
     const lease = board.leaseOf(this.#name);
     if (lease?.holder === self.did) return true;
-    return now >= (lease?.until ?? row.terms.at) + rank * PARENT_RANK_MS;
+    const until = (lease?.until ?? row.terms.at) + rank * PARENT_RANK_MS;
+    return !leaseLasts({ until }, now);
   }
 
   async #lookNow(): Promise<void> {
@@ -217,11 +220,14 @@ export class Parent {
   #lookAround({ claims, parts }: SpreadRow): void {
     const now = this.#components.clock.now();
     for (const node of claims.on) {
-      if ((this.#cool.get(node)?.until ?? now) <= now) this.#cool.delete(node);
+      const until = this.#cool.get(node)?.until ?? now;
+      if (leftMs(this.#components.clock, until, PART_COOL_MS) === 0) this.#cool.delete(node);
       const hasPart = parts.some((part) => part.node === node);
-      if (!this.#isThere(node)) this.#away.set(node, this.#away.get(node) ?? now);
+      // Nobody is away since a time that is still to come.
+      const since = this.#away.get(node) ?? (this.#isThere(node) ? undefined : now);
+      if (since !== undefined) this.#away.set(node, Math.min(since, now));
       // One with a part is away until it answers.
-      else if (!hasPart) this.#away.delete(node);
+      if (this.#isThere(node) && !hasPart) this.#away.delete(node);
     }
   }
 
@@ -351,10 +357,12 @@ export class Parent {
     );
     const isNews = done.size > ended.done.length || row.parts.length > 0;
     if (isNews) await this.#keep({ ...row, parts: [], ended: { ...ended, done: [...done] } });
-    if (done.size < claims.on.length || ended.how === 'failed' || !this.#isParent()) return;
+    const version = this.#row?.version;
+    if (done.size < claims.on.length || ended.how === 'failed') return;
+    if (version === undefined || !this.#isParent()) return;
     this.#held = undefined;
     this.#row = undefined;
-    await board.remove(this.#name, self.did);
+    await board.remove(this.#name, self.did, version);
   }
 }
 

@@ -11,7 +11,7 @@ import type { Guard, Principal } from '../../guard/index.ts';
 import type { SpreadClaims, SpreadProofs } from '../directory/spread-proof.ts';
 import type { RunAgent } from '../run/run-agent.ts';
 import type { RunPart, RunRow } from '../run/rows.ts';
-import { requireRight } from '../run/spawn-checks.ts';
+import { maySpawn } from '../run/spawn-checks.ts';
 import type { Runs } from '../run/types.ts';
 import type { PartView } from '../types.ts';
 import { readTerms } from './rows.ts';
@@ -21,7 +21,7 @@ import type { SpreadTerms } from './rows.ts';
 export interface PartsComponents {
   readonly runs: Pick<
     Runs,
-    'become' | 'callerOf' | 'end' | 'parts' | 'rowOf' | 'running' | 'spawn'
+    'become' | 'callerOf' | 'end' | 'parts' | 'roomFor' | 'rowOf' | 'running' | 'spawn'
   >;
   readonly guard: () => Pick<Guard, 'decide'>;
   readonly proofs: SpreadProofs;
@@ -201,19 +201,14 @@ class NodeParts implements Parts {
 
   #mayRun(by: Principal, { row }: RunAgent): boolean {
     if (by.kind === 'operator') return true;
-    try {
-      requireRight(this.#components.guard(), by, { kind: row.kind, processes: row.replicas });
-      return true;
-    } catch (error) {
-      if (error instanceof StarlingError) return false;
-      throw error;
-    }
+    return maySpawn(this.#components.guard(), by, { kind: row.kind, processes: row.replicas });
   }
 
-  /** Another parent, or other bounds: on disk before anything is done. */
+  /** Another parent, or other bounds, as far as there is room and right: on disk before anything is done. */
   async #adjust(asked: Asked, { row }: RunAgent): Promise<void> {
     const { least: _least, ...rest } = row;
-    const { least, most } = asked;
+    const most = this.#components.runs.roomFor(asked.by, row, asked.most);
+    const least = Math.min(asked.least, most);
     const next: RunRow = {
       ...rest,
       replicas: most,
@@ -233,7 +228,7 @@ class NodeParts implements Parts {
   ): Promise<PartView> {
     const { runs } = this.#components;
     if (own === undefined || run === undefined) return NONE;
-    if (own.part?.token !== asked.token) await this.#note(asked, own);
+    if ((own.part?.token ?? 0) < asked.token) await this.#note(asked, own);
     if (asked.want === 'ensure' && !run.isOver) {
       this.#isLeaving.add(own.name);
       await run.refuseMore();
@@ -277,7 +272,9 @@ function viewOf(run: RunAgent): PartView {
 }
 
 /** @throws STARLING_CALL_REFUSED */
-function requireCurrent(part: RunPart, { parent, token }: Asked): void {
+function requireCurrent(part: RunPart, { claims, parent, token, want }: Asked): void {
+  // A node that it is spread over may have named any token: that keeps nobody's part alive whose end its spreader wants.
+  if (want === 'end' && parent === claims.iss) return;
   if (token > part.token || (token === part.token && parent === part.parent)) return;
   throw refused(`its parent is another one now: ${token} is no newer token than ${part.token}`);
 }

@@ -169,10 +169,11 @@ export class SpreadBoard {
     return outcome.ok ? outcome.version : undefined;
   }
 
-  /** Takes the row off the board, and the lease with it. */
-  async remove(name: string, holder: Did): Promise<void> {
-    await this.#board.strong(SPREAD + name, { request: { t: 'delete' } });
-    await this.release(name, holder);
+  /** Takes the row off the board where it has this version still, and the lease with it. */
+  async remove(name: string, holder: Did, version: number): Promise<void> {
+    const outcome = await this.#board.strong(SPREAD + name, { request: { t: 'delete', version } });
+    // Else another agent was spread under that name meanwhile, and has that lease.
+    if (outcome.ok) await this.release(name, holder);
   }
 
   async lease(name: string, holder: Did): Promise<HeldLease> {

@@ -4,6 +4,7 @@
  */
 import { StarlingError, createScope, sleep, unawaited } from '../../core/index.ts';
 import type { Clock, Did, Health, JsonObject, Logger, Scope, Startable } from '../../core/index.ts';
+import { leaseLasts } from '../../blackboard/index.ts';
 import type { Blackboard } from '../../blackboard/index.ts';
 import type { Config } from '../../config/index.ts';
 import type { PeerToolCall } from '../../gateway/index.ts';
@@ -213,7 +214,7 @@ class NodeSpreads implements Spreads {
   #viewOf(name: string, row: SpreadRow): SpreadView {
     const { clock, membership, self } = this.#components;
     const lease = this.#board?.leaseOf(name);
-    const isHeld = lease !== undefined && lease.until > clock.now();
+    const isHeld = lease !== undefined && leaseLasts(lease, clock.now());
     return viewOf(row, {
       facts: this.#parents.get(name)?.facts,
       lease: isHeld ? lease : undefined,
@@ -224,15 +225,14 @@ class NodeSpreads implements Spreads {
 
   /** Resolves when each part is ready, or the time is over. */
   async #settled(name: string, waitMs: number, signal: AbortSignal): Promise<void> {
-    const { clock } = this.#components;
-    const deadline = clock.now() + waitMs;
-    for (;;) {
+    // Steps are counted: a clock that is set anew makes nobody wait for longer.
+    for (let leftMs = waitMs; ; leftMs -= WAIT_STEP_MS) {
       await this.#parents.get(name)?.look();
       const view = this.view(name);
       const scope = this.#scope;
       if (view !== undefined && isThere(view)) return;
-      if (clock.now() >= deadline || signal.aborted || scope === undefined) return;
-      await sleep(scope, WAIT_STEP_MS);
+      if (leftMs <= 0 || signal.aborted || scope === undefined) return;
+      await sleep(scope, Math.min(WAIT_STEP_MS, leftMs));
     }
   }
 

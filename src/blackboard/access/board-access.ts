@@ -93,7 +93,7 @@ export class BoardAccess implements LaneAccess {
   /** Records of the changes of the replicas that count and that one of `signers` has signed, the last ones first. */
   changesBy(signers: readonly Did[]): readonly string[] {
     return this.#countedChanges()
-      .filter(({ change }) => signers.some((signer) => this.#isSame(change.iss, signer)))
+      .filter(({ change }) => signers.some((signer) => this.#isSameNode(change.iss, signer)))
       .map(({ jws }) => jws)
       .toReversed();
   }
@@ -284,15 +284,15 @@ export class BoardAccess implements LaneAccess {
   #isReplica(did: Did): boolean {
     const { replicas } = this;
     if (replicas === undefined) return false;
-    return replicas.some((one) => this.#isSame(did, one));
+    return replicas.some((one) => this.#isSameNode(did, one));
   }
 
   /** Whether `did` is a replica, or was one. */
   #wasReplica(did: Did): boolean {
     if (this.#isReplica(did)) return true;
-    if (this.#creation?.strong?.some((one) => this.#isSame(did, one)) === true) return true;
+    if (this.#creation?.strong?.some((one) => this.#isSameNode(did, one)) === true) return true;
     return this.#countedChanges().some(({ change }) =>
-      change.voters.some((voter) => this.#isSame(did, voter.did)),
+      change.voters.some((voter) => this.#isSameNode(did, voter.did)),
     );
   }
 
@@ -308,7 +308,7 @@ export class BoardAccess implements LaneAccess {
     });
   }
 
-  #isSame(did: Did, one: Did): boolean {
+  #isSameNode(did: Did, one: Did): boolean {
     return did === one || this.#successions?.follows(did, one) === true;
   }
 

@@ -36,7 +36,7 @@ export interface StrongAnswersComponents {
   /** How long a request is tried in all, ms. */
   readonly patienceMs: number;
   didOf(peer: PeerId): Did;
-  readonly isSame: (did: Did, replica: Did) => boolean;
+  readonly isSameNode: (did: Did, replica: Did) => boolean;
   find(board: string): StrongBoard | undefined;
   /** What this node's disk is called. */
   disk(): Promise<string>;
@@ -107,7 +107,7 @@ export class StrongAnswers {
   async #mayTell(by: Did, id: string, board: StrongBoard, set: ReplicaSet): Promise<boolean> {
     const known = await this.#components.electorate.setOf(id);
     const isAmong = (of: ReplicaSet): boolean =>
-      votersOf(of).some(({ did }) => this.#components.isSame(by, did));
+      votersOf(of).some(({ did }) => this.#components.isSameNode(by, did));
     if (isAmong(known)) return true;
     if (!isAmong(set) || set.record === undefined) return false;
     if ((await this.#components.electorate.ownVoter(known)) === undefined)

@@ -51,7 +51,7 @@ export interface ElectorateComponents {
   /** The peer that has a replica's key, or the key that took its place; undefined of what is no key. */
   peerOf(replica: Did): PeerId | undefined;
   /** Whether `did` is a replica's, or has taken its place. */
-  readonly isSame: (did: Did, replica: Did) => boolean;
+  readonly isSameNode: (did: Did, replica: Did) => boolean;
   /** A strong board that is here. */
   find(board: string): StrongBoard | undefined;
   /** Hears of each promise that is kept here, and of each value that was accepted. */
@@ -102,9 +102,9 @@ export class Electorate {
     set: ReplicaSet,
     { cell, ask }: { readonly cell: Cell; readonly ask: ReplicaAsk },
   ): Promise<Reply | undefined> {
-    const { self, isSame, links } = this.#components;
+    const { self, isSameNode, links } = this.#components;
     const to: Addressee = { set: set.number, disk: voter.disk };
-    if (isSame(self, voter.did)) return this.#askSelf(cell, { ...ask, to });
+    if (isSameNode(self, voter.did)) return this.#askSelf(cell, { ...ask, to });
     const peer = this.#components.peerOf(voter.did);
     if (peer === undefined) return undefined;
     const question = { ...ask, to };
@@ -121,8 +121,8 @@ export class Electorate {
 
   /** Tells a voter, which may be this node, to go by a set; whether it does. Never rejects. */
   async tell(voter: Voter, cell: Cell, set: ReplicaSet): Promise<boolean> {
-    const { self, isSame, links } = this.#components;
-    if (isSame(self, voter.did)) return this.adopt(cell.board, set).catch(() => false);
+    const { self, isSameNode, links } = this.#components;
+    if (isSameNode(self, voter.did)) return this.adopt(cell.board, set).catch(() => false);
     const peer = this.#components.peerOf(voter.did);
     if (peer === undefined) return false;
     const ask = { t: 'adopt', state: set } as const;
@@ -151,8 +151,8 @@ export class Electorate {
     const own = await this.ownVoter(set);
     const isMeant = own !== undefined && (disk === '' || disk === own.disk);
     if (!isMeant) return this.#lostDisk(cell.board, set);
-    const { isSame, network } = this.#components;
-    const isVoter = votersOf(set).some(({ did }) => isSame(by.did, did));
+    const { isSameNode, network } = this.#components;
+    const isVoter = votersOf(set).some(({ did }) => isSameNode(by.did, did));
     if (!isVoter || !isTurnOf(by.did, ask)) {
       network.report(by.peer, 'unpermitted');
       return undefined;
@@ -214,8 +214,8 @@ export class Electorate {
   }
 
   #lostDisk(board: string, set: ReplicaSet): undefined {
-    const { self, isSame, logger } = this.#components;
-    const isNamed = votersOf(set).some(({ did }) => isSame(self, did));
+    const { self, isSameNode, logger } = this.#components;
+    const isNamed = votersOf(set).some(({ did }) => isSameNode(self, did));
     if (!isNamed || this.#lost.has(board)) return undefined;
     this.#lost.add(board);
     logger.error(
@@ -226,8 +226,8 @@ export class Electorate {
   }
 
   #isSelf(voter: Voter, disk: string): boolean {
-    const { self, isSame } = this.#components;
-    return (voter.disk === '' || voter.disk === disk) && isSame(self, voter.did);
+    const { self, isSameNode } = this.#components;
+    return (voter.disk === '' || voter.disk === disk) && isSameNode(self, voter.did);
   }
 }
 

@@ -37,7 +37,11 @@ const LEASE = 'lease';
 export function readRequest(raw: unknown): StrongRequest | undefined {
   if (!isObject(raw)) return undefined;
   const { t, value, expect, version, holder, ttlMs } = raw;
-  if (t === 'get' || t === 'delete') return { t };
+  if (t === 'get') return { t };
+  if (t === 'delete') {
+    if (version === undefined) return { t };
+    return isBelow(version) ? { t, version } : undefined;
+  }
   if (t === 'set') return value === undefined ? undefined : { t, value: value as Json };
   if (t === 'cas') {
     if (value === undefined || (version !== undefined && !isBelow(version))) return undefined;
@@ -105,6 +109,11 @@ export function changeOf(request: StrongRequest, by: Did, nowMs: number): Strong
   };
 }
 
+/** Whether a lease holds at `nowMs`: one that would end later than any can was given by a clock that was ahead. */
+export function leaseLasts({ until }: Pick<Lease, 'until'>, nowMs: number): boolean {
+  return until > nowMs && until - nowMs <= LEASE_MAX_MS;
+}
+
 const UNCHANGED = Symbol('unchanged');
 
 function valueAfter(
@@ -118,15 +127,17 @@ function valueAfter(
       return UNCHANGED;
     case 'set':
       return { v: request.value };
-    case 'delete':
-      return now === undefined ? UNCHANGED : { existed: true };
+    case 'delete': {
+      const isMeant = request.version === undefined || request.version === version;
+      return now === undefined || !isMeant ? UNCHANGED : { existed: true };
+    }
     case 'cas':
       return isExpected(request, now, version) ? { v: request.value } : UNCHANGED;
     case 'lease': {
       const { holder, ttlMs } = request;
       const lease = leaseIn(now);
       if (now !== undefined && lease === undefined) return UNCHANGED;
-      const isTaken = lease !== undefined && lease.until > nowMs;
+      const isTaken = lease !== undefined && leaseLasts(lease, nowMs);
       if (isTaken && lease.holder !== holder) return UNCHANGED;
       const token = isTaken ? lease.token : number;
       return { v: { [LEASE]: { holder, token, until: nowMs + ttlMs } } };
@@ -153,7 +164,8 @@ function isExpected(
 
 /** Whether a request that changed nothing has what it wanted all the same. */
 function isAsWanted(request: StrongRequest, now: Json | undefined): boolean {
-  if (request.t === 'get' || request.t === 'delete') return true;
+  if (request.t === 'get') return true;
+  if (request.t === 'delete') return now === undefined;
   if (request.t !== 'release') return false;
   const lease = leaseIn(now);
   return lease?.holder === request.holder && lease.until === 0;

@@ -58,7 +58,7 @@ export interface StrongBoardsComponents {
   /** The peer that has a replica's key, or the key that took its place. */
   peerOf(replica: Did): PeerId;
   /** Whether `did` is a replica's, or has taken its place. */
-  readonly isSame: (did: Did, replica: Did) => boolean;
+  readonly isSameNode: (did: Did, replica: Did) => boolean;
   /** A strong board that is here. */
   find(board: string): StrongBoard | undefined;
   /** Hears what a majority has on disk. Never throws. */
@@ -143,7 +143,9 @@ class QuorumBoards implements StrongBoards {
       logger,
       scope,
       isReplica: (peer, id) =>
-        isReplicaIn(components.find(id), (one) => components.isSame(components.didOf(peer), one)),
+        isReplicaIn(components.find(id), (one) =>
+          components.isSameNode(components.didOf(peer), one),
+        ),
       answer: (peer, message) => this.#answers.answer(peer, message),
     });
     this.#electorate = new Electorate({
@@ -405,7 +407,7 @@ class QuorumBoards implements StrongBoards {
   }
 
   #isSelf(replica: Did): boolean {
-    return this.#components.isSame(this.#components.self, replica);
+    return this.#components.isSameNode(this.#components.self, replica);
   }
 
   #note(cell: Cell, count: number): void {

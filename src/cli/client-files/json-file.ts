@@ -3,9 +3,13 @@
  * and through a symbolic link rather than over it.
  */
 import { constants } from 'node:fs';
-import { copyFile, mkdir, readFile, readdir, realpath, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
-import { writeFileAtomic, writeFileInPlace } from '../../core/system/atomic-file.ts';
+import { copyFile, mkdir, readFile, readdir, readlink, realpath, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import {
+  dropUnfinished,
+  writeFileAtomic,
+  writeFileInPlace,
+} from '../../core/system/atomic-file.ts';
 import { StarlingError, messageOf } from '../../core/errors.ts';
 
 /** A file as it was when it was read. */
@@ -34,6 +38,8 @@ const BACKUPS_MAX = 50;
 const MODE_BITS = 0o777;
 const OWN_BITS = 0o700;
 const MARK = '\uFEFF';
+/** Links that lead to one another; the system follows no more. */
+const LINKS_MAX = 40;
 
 /** Reads the file. @throws STARLING_CONFIG_INVALID when it is there but can't be read */
 export async function readJsonFile(path: string): Promise<JsonFile> {
@@ -66,23 +72,37 @@ export async function readJsonFile(path: string): Promise<JsonFile> {
 export async function writeJsonFile(
   before: JsonFile,
   text: string,
-  { mode: newMode, isSecret = false, inPlace = false }: WriteInit,
+  init: WriteInit,
 ): Promise<void> {
-  const { path } = before;
+  // Two commands may have read the same file: the later one finds what the other has written.
+  const check = (): Promise<void> => requireUnchanged(before);
+  await check();
+  if (!before.exists) return writeNew(await meantBy(before.path), text, init.mode, check);
+  const target = await realpath(before.path);
+  if (init.inPlace === true) return writeFileInPlace(target, text, await readFile(target, 'utf8'));
+  await dropUnfinished(target);
+  const { gid, mode, uid } = await stat(target);
+  const bits = mode & (init.isSecret === true ? OWN_BITS : MODE_BITS);
+  return writeFileAtomic(target, text, bits, { owner: { uid, gid }, check });
+}
+
+/** @throws STARLING_CONFIG_INVALID */
+async function requireUnchanged({ exists, path, text }: JsonFile): Promise<void> {
   const now = await readJsonFile(path);
-  if (now.text !== before.text || now.exists !== before.exists) {
-    throw new StarlingError('STARLING_CONFIG_INVALID', `${path} was changed in the meantime`, {
-      hint: 'run the command again; nothing was changed by it',
-    });
-  }
-  if (before.exists) {
-    const target = await realpath(path);
-    if (inPlace) return writeFileInPlace(target, text, await readFile(target, 'utf8'));
-    const mode = (await stat(target)).mode & MODE_BITS;
-    return writeFileAtomic(target, text, isSecret ? mode & OWN_BITS : mode);
-  }
+  if (now.text === text && now.exists === exists) return;
+  throw new StarlingError('STARLING_CONFIG_INVALID', `${path} was changed in the meantime`, {
+    hint: 'run the command again; nothing was changed by it',
+  });
+}
+
+async function writeNew(
+  path: string,
+  text: string,
+  mode: number,
+  check: () => Promise<void>,
+): Promise<void> {
   try {
-    const isPrivate = (newMode & 0o077) === 0;
+    const isPrivate = (mode & 0o077) === 0;
     await mkdir(dirname(path), { recursive: true, mode: isPrivate ? 0o700 : 0o777 });
   } catch (error) {
     throw new StarlingError(
@@ -91,7 +111,28 @@ export async function writeJsonFile(
       { hint: 'check who owns the folders above it', cause: error },
     );
   }
-  return writeFileAtomic(path, text, newMode);
+  return writeFileAtomic(path, text, mode, { check });
+}
+
+/** Where a path leads to nothing yet: behind a link, where that points, so that the link stays. */
+async function meantBy(path: string): Promise<string> {
+  let meant = path;
+  for (let links = 0; links < LINKS_MAX; links += 1) {
+    const link = await linkAt(meant);
+    if (link === undefined) return meant;
+    meant = resolve(await realpath(dirname(meant)), link);
+  }
+  return meant;
+}
+
+/** Undefined for what is no link, or not there. */
+async function linkAt(path: string): Promise<string | undefined> {
+  try {
+    return await readlink(path);
+  } catch {
+    // Whatever else is wrong with it, writing there says so.
+    return undefined;
+  }
 }
 
 /** Copies the file beside itself, mode and all; gives the copy's path. @throws STARLING_STATE_UNUSABLE */

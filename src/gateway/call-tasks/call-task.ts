@@ -104,7 +104,7 @@ export class KeptCallTask implements OpenTask {
 
   heard(task: JsonObject): void {
     const { status, statusMessage, pollIntervalMs, pollInterval } = task;
-    if (isOver(this.#row) || !STATUSES.includes(String(status))) return;
+    if (isOver(this.#row) || typeof status !== 'string' || !STATUSES.includes(status)) return;
     const poll = pollIntervalMs ?? pollInterval;
     this.#become({
       status: status as CallTaskStatus,

@@ -128,6 +128,14 @@ class NodeCallTasks implements CallTasks {
       .toReversed();
   }
 
+  forgetAllOf(link: string): void {
+    for (const task of this.#tasks.values()) {
+      if (task.row.owner.split('\n', 1)[0] !== link) continue;
+      task.cancel();
+      this.#forget(task);
+    }
+  }
+
   recheck(): void {
     for (const { call } of this.#tasks.values()) call?.recheck();
   }
@@ -198,6 +206,8 @@ class NodeCallTasks implements CallTasks {
   }
 
   async #keepEnd(task: KeptCallTask, row: CallTaskRow, end: string): Promise<void> {
+    // What was forgotten meanwhile does not come back.
+    if (this.#tasks.get(row.id) !== task) return;
     try {
       await this.#rows.putEnd(row, end);
       task.written();

@@ -119,6 +119,8 @@ export interface CallTasks {
   named(target: ServerTarget, theirs: string, owner: string): CallTask | undefined;
   /** The tasks of the owner that servers have made, the newest first. */
   carriedOf(owner: string): readonly CallTask[];
+  /** Whoever called by this link of a chain has given its name up: its tasks are nobody's, and no successor's. */
+  forgetAllOf(link: string): void;
   /** Asks again about every call that is under way. */
   recheck(): void;
   /** Ends what is under way; it is failed after the next start. */

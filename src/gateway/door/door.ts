@@ -7,7 +7,7 @@
 import { OPERATOR } from '../../guard/index.ts';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { HttpOAuth } from '../../config/index.ts';
-import { StarlingError } from '../../core/index.ts';
+import { StarlingError, leftMs } from '../../core/index.ts';
 import type { Clock, Did, Logger } from '../../core/index.ts';
 import type { GrantBook } from '../../grants/index.ts';
 import type { ApiKeys } from './api-keys.ts';
@@ -149,7 +149,7 @@ class HttpDoor implements Door {
     const { clock, rateLimit } = this.#components;
     const key = Buffer.from(digest).toString('base64url');
     const known = this.#known.get(key);
-    if (known !== undefined && known.until > clock.now()) return known.credential;
+    if (known !== undefined && leftMs(clock, known.until, CACHED_MS) > 0) return known.credential;
     const pending = this.#pending.get(key);
     if (pending !== undefined) return pending;
     const refusal = rateLimit.take(`address:${plainAddress(address)}`) ?? this.#tooBusy();

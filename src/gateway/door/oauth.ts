@@ -184,7 +184,9 @@ function createKeyLookup({ clock }: AccessTokensComponents, init: HttpOAuth): JW
     });
   };
   return async (header, token) => {
-    if (clock.now() - failedAt < LOOKUP_PAUSE_MS) throw noKeys('the last try failed just now');
+    // A clock that was set back shuts nobody out for as long as it was ahead.
+    if (Math.abs(clock.now() - failedAt) < LOOKUP_PAUSE_MS)
+      throw noKeys('the last try failed just now');
     try {
       lookup ??= keySet();
       const keys = await lookup;

@@ -169,7 +169,7 @@ class Listing implements ServerListing {
   renewed(): void {
     // A server that forgets its session while it is listed would be listed for ever.
     const now = this.#components.clock.now();
-    if (this.#isRefreshing || now - this.#renewedAt < RELIST_MS) return;
+    if (this.#isRefreshing || Math.abs(now - this.#renewedAt) < RELIST_MS) return;
     this.#renewedAt = now;
     this.refreshIn(BURST_MS);
   }

@@ -71,6 +71,8 @@ export function createCallDeadlines(
 class SweptDeadlines implements CallDeadlines {
   readonly #components: CallDeadlinesComponents;
   readonly #init: CallDeadlinesInit;
+  /** Since when calls wait that were sent by a clock which was ahead, ms since the epoch by the clock of now. */
+  readonly #since = new WeakMap<TimedCall, number>();
   #cancel: (() => void) | undefined;
 
   constructor(components: CallDeadlinesComponents, init: CallDeadlinesInit) {
@@ -98,8 +100,8 @@ class SweptDeadlines implements CallDeadlines {
     let soonest = Number.POSITIVE_INFINITY;
     for (const [id, call] of components.waiting()) {
       if (call.timeoutMs === Number.POSITIVE_INFINITY) continue;
-      const quietMs = isAsking ? 0 : now - call.activeAt;
-      const totalMs = now - call.startedAt;
+      const quietMs = isAsking ? 0 : this.#ageMs(call, call.activeAt, now);
+      const totalMs = this.#ageMs(call, call.startedAt, now);
       if (quietMs >= call.timeoutMs || totalMs >= this.#totalOf(call)) {
         components.late(id, this.#lateError(call, quietMs >= call.timeoutMs));
       } else {
@@ -107,6 +109,14 @@ class SweptDeadlines implements CallDeadlines {
       }
     }
     this.began(soonest);
+  }
+
+  /** How long ago something of a call was: after the clock was set back, since that was seen. */
+  #ageMs(call: TimedCall, at: number, now: number): number {
+    if (at <= now) return now - at;
+    const since = Math.min(this.#since.get(call) ?? now, now);
+    this.#since.set(call, since);
+    return now - since;
   }
 
   #totalOf({ totalMs = Infinity }: TimedCall): number {

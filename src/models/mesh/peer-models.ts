@@ -184,7 +184,7 @@ class MeshModels implements PeerModels {
   async #listOf(peer: PeerView, signal: AbortSignal): Promise<readonly string[]> {
     const now = this.#components.clock.now();
     const known = this.#listed.get(peer.did);
-    if (known !== undefined && now - known.at < LIST_MS) return known.names;
+    if (known !== undefined && Math.abs(now - known.at) < LIST_MS) return known.names;
     const { clock } = this.#components;
     const names = await withDeadline(clock, LIST_TIMEOUT_MS, async (deadline) => {
       const until = AbortSignal.any([deadline, signal]);

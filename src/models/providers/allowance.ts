@@ -74,7 +74,8 @@ function bucket(clock: Clock, size: number): MinuteBucket {
   let at = clock.now();
   const refill = (): void => {
     const now = clock.now();
-    level = Math.min(size, level + ((now - at) * size) / MINUTE_MS);
+    // A clock that is set back takes nothing away.
+    level = Math.min(size, level + (Math.max(0, now - at) * size) / MINUTE_MS);
     at = now;
   };
   return {

@@ -143,7 +143,7 @@ class HttpProvider implements Provider {
     if (this.#config.models.length > 0) return this.#config.models;
     const now = this.#components.clock.now();
     const known = this.#listed;
-    if (known !== undefined && now - known.at < LIST_MS) return known.models;
+    if (known !== undefined && Math.abs(now - known.at) < LIST_MS) return known.models;
     // Shared by whoever asks meanwhile, so that one of them who goes ends nothing.
     const models = this.#list();
     this.#listed = { at: now, models };

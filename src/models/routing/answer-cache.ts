@@ -3,6 +3,7 @@
  * the same as one under way wait for its answer. In memory, bounded in bytes.
  */
 import { createHash } from 'node:crypto';
+import { leftMs } from '../../core/index.ts';
 import type { Clock, Json } from '../../core/index.ts';
 import type { ModelAnswer, ReadCall } from '../types.ts';
 
@@ -145,7 +146,7 @@ class Answers implements AnswerCache {
   #fresh(key: string): KeptAnswer | undefined {
     const entry = this.#kept.get(key);
     if (entry === undefined) return undefined;
-    if (this.#clock.now() >= entry.until || this.#limits().ttlMs === 0) {
+    if (leftMs(this.#clock, entry.until, this.#limits().ttlMs) === 0) {
       this.#forget(key);
       return undefined;
     }

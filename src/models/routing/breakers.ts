@@ -3,7 +3,7 @@
  * one that takes no more for now is left alone for as long as it says. What one caller alone has met with may be the fault of
  * what that one asks: then the provider is left alone for that caller, and is asked for all others.
  */
-import { StarlingError } from '../../core/index.ts';
+import { StarlingError, leftMs } from '../../core/index.ts';
 import type { Clock, ErrorCode } from '../../core/index.ts';
 
 /** Failures in a row after which a provider is left alone. */
@@ -109,8 +109,10 @@ class ModelBreakers implements Breakers {
       begun: () => {
         if (isOver) return;
         const firstMs = this.#clock.now() - begunAt;
+        // A clock that jumped has measured nothing.
+        const isMeasured = firstMs >= 0 && firstMs <= RATE_MAX_MS;
         const before = measured.firstMs ?? firstMs;
-        measured.firstMs = before + NEWEST_SHARE * (firstMs - before);
+        if (isMeasured) measured.firstMs = before + NEWEST_SHARE * (firstMs - before);
         this.#forget(target, who);
       },
       over: (error) => {
@@ -131,7 +133,7 @@ class ModelBreakers implements Breakers {
   }
 
   #restOf({ isProbed, until }: State): number {
-    const left = Math.max(0, until - this.#clock.now());
+    const left = leftMs(this.#clock, until, RATE_MAX_MS);
     return left === 0 && isProbed ? RATE_MS : left;
   }
 

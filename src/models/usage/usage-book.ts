@@ -171,10 +171,10 @@ class NodeUsageBook implements UsageBook {
         row.hasEstimates ||= guessed.tokens;
         row.hasGuessedPrices ||= guessed.price;
         row.lastAt = clock.now();
-        row.totalMs += row.lastAt - startedAt;
+        row.totalMs += Math.max(0, row.lastAt - startedAt);
         if (firstAt === undefined) return;
         row.begun += 1;
-        row.firstByteMs += firstAt - startedAt;
+        row.firstByteMs += Math.max(0, firstAt - startedAt);
       },
     };
   }

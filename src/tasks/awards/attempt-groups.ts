@@ -2,7 +2,7 @@
  * What is asked of one peer about attempts of one submitter in the same turn goes in one message: to begin with many, and
  * how many go. A node of an earlier version reads the first of them alone, which shows in its answer: it is asked one by one.
  */
-import { ERRORS, StarlingError, pause, unawaited } from '../../core/index.ts';
+import { ERRORS, StarlingError, leftMs, pause, unawaited } from '../../core/index.ts';
 import type { Clock, JsonObject, Logger, PeerId } from '../../core/index.ts';
 import { z } from 'zod';
 import { FOLLOW_PACE_MS, GROUP_MAX, HASTY_MAX, OLD_PEER_MS, WORDS_MAX } from '../limits.ts';
@@ -77,7 +77,8 @@ class Groups implements AttemptGroups {
   }
 
   ask(member: GroupMember): Promise<Outcome> {
-    if ((this.#old.get(member.peer) ?? 0) > this.#clock.now()) return this.#alone(member);
+    const isOld = leftMs(this.#clock, this.#old.get(member.peer) ?? 0, OLD_PEER_MS) > 0;
+    if (isOld) return this.#alone(member);
     return new Promise((resolve, reject) => {
       const asked = { ...member, resolve, reject };
       const known = this.#waiting.get(member.group);

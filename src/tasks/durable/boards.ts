@@ -101,7 +101,7 @@ class NodeDurableBoards implements DurableBoards {
   replicas(creator: Did): readonly Did[] {
     const now = this.#components.clock.now();
     const known = this.#replicas.get(creator);
-    if (known !== undefined && now - known.at < REPLICAS_MS) return known.dids;
+    if (known !== undefined && Math.abs(now - known.at) < REPLICAS_MS) return known.dids;
     const dids = this.#boards.get(creator)?.info().replicas ?? [];
     if (dids.length > 0) this.#replicas.set(creator, { dids, at: now });
     return dids;
@@ -159,7 +159,7 @@ class NodeDurableBoards implements DurableBoards {
     }
     if (!board.isStrong) throw notStrong();
     const { replicas = [] } = board.info();
-    if (replicas.length >= COPIES || clock.now() - this.#grownAt < GROW_MS) return;
+    if (replicas.length >= COPIES || Math.abs(clock.now() - this.#grownAt) < GROW_MS) return;
     const add = this.#others(replicas);
     if (add.length === 0) return;
     this.#grownAt = clock.now();

@@ -34,6 +34,15 @@ it('the fifth failure in a row opens it for a minute; then one request decides',
   expect(breakers.allows('a')).toBe(true);
 });
 
+it('a clock that was a year ahead, and is set right, keeps none open for a year', () => {
+  const clock = createTestClock();
+  const breakers = createBreakers(clock);
+  often(5, () => breakers.failed('a'));
+  expect(breakers.allows('a')).toBe(false);
+  clock.sleep(-365 * 86_400_000);
+  expect(breakers.allows('a')).toBe(true);
+});
+
 it('a success in between begins the count anew, and no more are kept than there is room for', () => {
   const breakers = createBreakers(createTestClock());
   often(4, () => breakers.failed('a'));

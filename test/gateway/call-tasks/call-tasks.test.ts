@@ -142,6 +142,48 @@ it('are forgotten after a day, and a call that is under way then ends', async ()
   expect(rows.rows.size).toBe(0);
 });
 
+it('that are forgotten do not come back with their end', async () => {
+  const rows = memoryTable();
+  const { tasks, clock } = nodeOf(rows);
+  const task = await opened(tasks);
+  await clock.advance(TASK_TTL_MS);
+  task.ended({ result: '{}' });
+  await turn();
+  expect(rows.rows.size).toBe(0);
+});
+
+it('of a server have a status that is a word of MCP, or stay as they were', async () => {
+  const { tasks } = nodeOf();
+  const target = { server: 'x' };
+  const carried = { target, theirs: 'one', era: 'modern' } as const;
+  const task = await tasks.carry(ANN, { ...carried, task: { status: ['completed'] } });
+  expect(task.row.status).toBe('working');
+  task.heard({ status: 'completed' });
+  expect(task.row.status).toBe('completed');
+});
+
+it("of whoever has given a name up are no successor's, on the disk neither", async () => {
+  const rows = memoryTable();
+  const { tasks } = nodeOf(rows);
+  const heard: string[] = [];
+  const clerk = { owner: 'client:agent:clerk\nclient:ann', wanted };
+  const gone = [
+    await opened(tasks, clerk, heard),
+    await opened(tasks, { ...clerk, owner: 'client:agent:clerk' }),
+  ];
+  const others = [
+    await opened(tasks),
+    await opened(tasks, { ...clerk, owner: 'client:agent:clerks' }),
+    await opened(tasks, { ...clerk, owner: 'client:ann\nclient:agent:clerk' }),
+  ];
+  tasks.forgetAllOf('client:agent:clerk');
+  await turn();
+  expect(heard).toEqual(['cancel']);
+  for (const { row } of gone) expect(tasks.find(row.id, row.owner)).toBeUndefined();
+  for (const { row } of others) expect(tasks.find(row.id, row.owner)).toBeDefined();
+  expect(rows.rows.size).toBe(others.length);
+});
+
 it('leave out what is damaged on the disk', async () => {
   const rows = memoryTable();
   const { tasks } = nodeOf(rows);

@@ -259,6 +259,21 @@ describe("the authorization server's keys", () => {
     expect(isRefusal(await tokens.verify(await authority.sign()))).toBe(false);
   });
 
+  it('are asked for again where the clock was a year ahead when they were not had', async () => {
+    const { authority, clock, tokens } = await fixture();
+    authority.metadata = {};
+    const asked = async (): Promise<number> => {
+      const before = authority.asked.length;
+      expect(whyNot(await tokens.verify(await authority.sign()))).toMatch(/^503/);
+      return authority.asked.length - before;
+    };
+    expect(await asked()).toBeGreaterThan(0);
+    expect(await asked()).toBe(0);
+    clock.sleep(-365 * 86_400_000);
+    expect(await asked()).toBeGreaterThan(0);
+    expect(await asked()).toBe(0);
+  });
+
   it('may be named in the configuration instead', async () => {
     const keys: object[] = [];
     const uri = await serveHttp((_, response) => void response.end(JSON.stringify({ keys })));

@@ -1,0 +1,14 @@
+/** What is left of waits whose end is kept as a date. */
+import type { Clock } from './clock.ts';
+
+/** A clock that is set right by a little changes nothing; one that was set back ends the wait. */
+const LONGER = 2;
+
+/**
+ * How long until `untilMs`, ms, of a wait that is `longestMs` at the most; 0 once it is over. Also 0 where more is left than any
+ * such wait lasts: the clock was ahead when the date was made, and nobody is to wait for as long as it was.
+ */
+export function leftMs(clock: Pick<Clock, 'now'>, untilMs: number, longestMs: number): number {
+  const left = untilMs - clock.now();
+  return left > 0 && left <= LONGER * longestMs ? left : 0;
+}

@@ -1,0 +1,73 @@
+/** What clocks, limits of nodes and rows that come between do to an agent on several nodes. */
+import { afterEach, expect, it } from 'vitest';
+import { createSpreadProofs } from '../../../src/agents/directory/spread-proof.ts';
+import { SpreadBoard } from '../../../src/agents/spread/rows.ts';
+import { OPERATOR } from '../../../src/guard/index.ts';
+import { kind } from '../run/programs.ts';
+import { stageOf } from './stage.ts';
+import type { SpreadStage } from './stage.ts';
+
+const NAMES = ['alice', 'bob', 'carol'] as const;
+const YEAR_MS = 365 * 86_400_000;
+let stage: SpreadStage;
+afterEach(() => stage.stop());
+
+const counts = (): number[] => NAMES.map((name) => stage.at(name).alive().length);
+
+it('has no more processes on a node than its kind may have there, also where others are away', async () => {
+  stage = await stageOf(...NAMES);
+  for (const name of ['bob', 'carol']) {
+    stage.at(name).kinds['coder'] = kind({ maxReplicas: 2 });
+  }
+  await stage.at('alice').spread(NAMES, { replicas: 6 });
+  await stage.passes(6000);
+  expect(counts()).toEqual([2, 2, 2]);
+  await stage.die('alice');
+  await stage.passes(60_000);
+  expect(counts().slice(1)).toEqual([2, 2]);
+});
+
+it('is looked after also where the clock was a year ahead, and is right again', async () => {
+  stage = await stageOf(...NAMES);
+  await stage.at('alice').spread(NAMES, { replicas: 3 });
+  await stage.passes(6000);
+  for (const { clock } of [stage.world, stage.mesh]) clock.sleep(-YEAR_MS);
+  await stage.passes(12_000);
+  const [first = '', ...others] = stage.parents();
+  expect(others).toEqual([]);
+  await stage.die(first);
+  await stage.passes(60_000);
+  expect(stage.parents().filter((name) => name !== first)).toHaveLength(1);
+  expect(counts().toSorted()).toEqual([0, 1, 2]);
+});
+
+it('ends when its spreader wants that, also where one of its nodes has named a token that no parent reaches', async () => {
+  stage = await stageOf(...NAMES);
+  const [alice, bob, carol] = NAMES.map((name) => stage.at(name));
+  await alice?.spread(NAMES);
+  await stage.passes(6000);
+  const board = await stage.mesh.members[0]?.blackboard.board('spreads');
+  const value = board?.get('spread/coder')?.value ?? expect.fail('no row');
+  const { proof, terms } = value as { proof: string; terms: string };
+  const call = { want: 'ensure', proof, terms, token: 2 ** 50, least: 1, most: 1 } as const;
+  await carol?.spreads.obey(bob?.did ?? expect.fail('no bob'), call);
+  await alice?.spreads.end(OPERATOR, 'coder');
+  await stage.passes(12_000);
+  expect(counts()).toEqual([0, 0, 0]);
+});
+
+it('is not taken off the board by who ended the one of its name before', async () => {
+  stage = await stageOf(...NAMES);
+  await stage.at('alice').spread(NAMES);
+  await stage.passes(1000);
+  const board = await stage.mesh.members[0]?.blackboard.board('spreads');
+  const rows = new SpreadBoard(board ?? expect.fail('no board'), createSpreadProofs());
+  const before = await rows.read('coder');
+  const row = before.row ?? expect.fail('no row');
+  const version = await rows.write('coder', { ...row, turn: row.turn + 1 }, before.version);
+  await rows.remove('coder', stage.at('alice').did, before.version);
+  expect(await rows.read('coder')).toMatchObject({ row: { turn: row.turn + 1 }, version });
+  await stage.passes(12_000);
+  expect(stage.parents()).toEqual(['alice']);
+  expect(counts()).toEqual([1, 1, 1]);
+});
