@@ -129,13 +129,19 @@ export async function* readLines(path: string): AsyncGenerator<readonly RawLine[
   }
 }
 
-/** Whole lines of a file, last one first, a piece at a time. @throws STARLING_STATE_UNUSABLE */
-export async function* readLinesBackward(path: string): AsyncGenerator<readonly Buffer[]> {
+/**
+ * Whole lines of a file up to the byte `end`, last one first, a piece at a time; of the whole file where no end is given.
+ * @throws STARLING_STATE_UNUSABLE
+ */
+export async function* readLinesBackward(
+  path: string,
+  end = Infinity,
+): AsyncGenerator<readonly Buffer[]> {
   const file = await open(path, 'r').catch((error: unknown) => {
     throw unreadable(path, error);
   });
   try {
-    let position = (await file.stat()).size;
+    let position = Math.min(end, (await file.stat()).size);
     /** What stands before the first line feed of the piece after; unfinished at the file's end. */
     let begun: Buffer | undefined;
     while (position > 0) {
@@ -145,17 +151,17 @@ export async function* readLinesBackward(path: string): AsyncGenerator<readonly 
       const { bytesRead } = await file.read(piece, 0, length, position);
       const read = piece.subarray(0, bytesRead);
       const lines: Buffer[] = [];
-      let end = read.length;
+      let until = read.length;
       for (let at = read.lastIndexOf(NEWLINE); at !== -1; at = lastBefore(read, at)) {
-        const part = read.subarray(at + 1, end);
+        const part = read.subarray(at + 1, until);
         if (begun !== undefined)
           lines.push(begun.length === 0 ? part : Buffer.concat([part, begun]));
         begun = Buffer.alloc(0);
-        end = at;
+        until = at;
       }
       // Before the last line feed of the file nothing is a whole line.
       if (begun !== undefined) {
-        begun = Buffer.concat([read.subarray(0, end), begun]).subarray(0, LINE_BYTES_MAX + 1);
+        begun = Buffer.concat([read.subarray(0, until), begun]).subarray(0, LINE_BYTES_MAX + 1);
       }
       yield lines;
     }
@@ -175,7 +181,8 @@ function isAbsent(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }
 
-function unreadable(path: string, error: unknown): StarlingError {
+/** The error for a file of the log that can't be read. */
+export function unreadable(path: string, error: unknown): StarlingError {
   if (error instanceof StarlingError) return error;
   return new StarlingError(
     'STARLING_STATE_UNUSABLE',

@@ -156,6 +156,8 @@ export interface AuditQuery extends AuditFilter {
   readonly limit: number;
   /** Only entries before this one: `next` of the answer before. */
   readonly before?: number;
+  /** Only entries after this one: `newest` of an answer before, where only what came since is wanted. */
+  readonly after?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -164,6 +166,10 @@ export interface AuditPage {
   readonly entries: readonly AuditEntry[];
   /** Where to go on; absent when all has been looked at. */
   readonly next?: number;
+  /** When the oldest entry that was looked at was written, ms since the epoch; absent when all has been looked at. */
+  readonly lookedBackTo?: number;
+  /** The newest entry that was looked at; absent where there is none. */
+  readonly newest?: number;
 }
 
 /** A question about what comes. */

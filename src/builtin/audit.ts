@@ -1,7 +1,7 @@
 /** The tools that read and verify the audit log, and the text of the resource `grants://audit`. */
 import { z } from 'zod';
 import { ENTRY_KINDS, ENTRY_OUTCOMES } from '../audit/index.ts';
-import type { Audit, AuditEntry, AuditFilter, Checkpoint } from '../audit/index.ts';
+import type { Audit, AuditEntry, AuditFilter, AuditPage, Checkpoint } from '../audit/index.ts';
 import { BUILTIN_SERVER, shownName } from '../core/index.ts';
 import type { Did } from '../core/index.ts';
 import { toolResource } from '../grants/index.ts';
@@ -18,6 +18,8 @@ import { defineTool } from '../gateway/index.ts';
 
 const LIMIT_DEFAULT = 100;
 const LIMIT_MAX = 1000;
+/** Pages that one reading of the resource may look at. More = whoever reads it again and again costs the node more. */
+const PAGES_MAX = 10;
 const TAIL_DEFAULT_S = 30;
 const TAIL_MAX_S = 300;
 const TEXT_MAX = 2048;
@@ -68,16 +70,22 @@ function queryTool({ audit, peers }: AuditToolComponents): BuiltinTool {
     name: 'audit_query',
     title: 'Look into the audit log',
     description:
-      'Decisions and calls of this node, newest first: who, on whose behalf, what, with which grant, how it ended, and why. With `next` in the answer there is more to look at.',
+      'Decisions and calls of this node, newest first: who, on whose behalf, what, with which grant, how it ended, and why. One question looks at some thousand entries: with `next` in the answer there is more to look at, before `lookedBackTo`.',
     input: z.object({
       ...filter,
       since: time.optional().describe('ms since the epoch: at it or later.'),
       until: time.optional().describe('ms since the epoch: before it.'),
       before: z.int().min(1).optional().describe('`next` of the answer before.'),
+      after: time
+        .optional()
+        .describe('`newest` of an answer before: only what came since is looked at.'),
     }),
     hints: { readOnlyHint: true },
     clients: 'no',
-    run: async ({ limit, before, since, until, ...rest }, { signal }): Promise<AuditQueryResult> =>
+    run: async (
+      { limit, before, after, since, until, ...rest },
+      { signal },
+    ): Promise<AuditQueryResult> =>
       named(
         await audit.query({
           ...filterOf(rest, peers()),
@@ -86,6 +94,7 @@ function queryTool({ audit, peers }: AuditToolComponents): BuiltinTool {
           ...(since === undefined ? {} : { since }),
           ...(until === undefined ? {} : { until }),
           ...(before === undefined ? {} : { before }),
+          ...(after === undefined ? {} : { after }),
         }),
         peers(),
       ),
@@ -185,19 +194,28 @@ function keyOf({ seq, hash }: Checkpoint): string {
 
 /**
  * The text of `grants://audit`: the last 100 decisions and calls as JSON, newest first. With `by` only
- * those of that did or client, which is all that anybody but the operator may see.
+ * those of that did or client, which is all that anybody but the operator may see; `lookedBackTo` says from when on, where
+ * not all was looked at.
  */
 export async function auditResource(
   audit: Pick<Audit, 'query'>,
   init: { readonly by?: string; readonly signal?: AbortSignal } = {},
 ): Promise<string> {
   const { by, signal } = init;
-  const { entries } = await audit.query({
-    limit: LIMIT_DEFAULT,
-    ...(by === undefined ? {} : { by }),
-    ...(signal === undefined ? {} : { signal }),
-  });
-  return JSON.stringify({ entries });
+  const entries: AuditEntry[] = [];
+  let page: AuditPage = { entries, next: Infinity };
+  for (let at = 0; at < PAGES_MAX && page.next !== undefined; at += 1) {
+    page = await audit.query({
+      limit: LIMIT_DEFAULT - entries.length,
+      before: page.next,
+      ...(by === undefined ? {} : { by }),
+      ...(signal === undefined ? {} : { signal }),
+    });
+    entries.push(...page.entries);
+    if (entries.length >= LIMIT_DEFAULT) break;
+  }
+  const { lookedBackTo } = page;
+  return JSON.stringify({ entries, ...(lookedBackTo === undefined ? {} : { lookedBackTo }) });
 }
 
 type Given = {

@@ -9,7 +9,14 @@ import {
   exportLog,
   verifyLog,
 } from '../../src/audit/index.ts';
-import type { Audit, AuditFilter, AuditQuery, Checkpoint } from '../../src/audit/index.ts';
+import type {
+  Audit,
+  AuditEntry,
+  AuditFilter,
+  AuditPage,
+  AuditQuery,
+  Checkpoint,
+} from '../../src/audit/index.ts';
 import { sealLine } from '../../src/audit/checkpoint.ts';
 import { hashLine } from '../../src/audit/format.ts';
 import { createIdentity } from '../../src/identity/index.ts';
@@ -89,6 +96,45 @@ describe('a question', () => {
       Array.from({ length: 300 }, (_, index) => 300 - index),
     );
     expect(entries.every((entry) => entry.reasoning === reasoning)).toBe(true);
+  });
+
+  it('looks at some thousand entries, and says how far back that was and where to go on', async () => {
+    const clock = createTestClock(1_000_000);
+    const { audit } = await startAudit({ clock, segmentBytes: 1_000_000 });
+    const many = 12_000;
+    await audit.append(decision(1, { kind: 'policy' }));
+    for (let n = 2; n <= many; n += 1) {
+      clock.advance(1);
+      audit.note(decision(n));
+      if (n % 2000 === 0) await audit.flush();
+    }
+    const times: number[] = [];
+    const entries: AuditEntry[] = [];
+    let asked = 0;
+    for (let before: number | undefined = Infinity; before !== undefined; asked += 1) {
+      const page: AuditPage = await audit.query({ limit: 10, kind: 'policy', before });
+      entries.push(...page.entries);
+      if (page.lookedBackTo !== undefined) times.push(page.lookedBackTo);
+      before = page.next;
+    }
+    expect(entries.map(({ what }) => what.resource)).toEqual(['tool:files/read_1']);
+    expect(asked).toBe(3);
+    expect(times).toEqual(times.toSorted((a, b) => b - a));
+    expect(times[0]).toBeLessThan(1_000_000 + many - 4000);
+  });
+
+  it('may be about what came since, which is all that is looked at then', async () => {
+    const { audit } = await startAudit();
+    for (let n = 1; n <= 3; n += 1) await audit.append(decision(n));
+    const { newest = 0 } = await audit.query({ limit: 1, what: 'nothing' });
+    expect(newest).toBe(3);
+    expect(await audit.query({ limit: 10, after: newest })).toEqual({ entries: [], newest: 3 });
+    for (let n = 4; n <= 6; n += 1) await audit.append(decision(n));
+    const since = await audit.query({ limit: 10, after: newest });
+    expect(since.entries.map(({ seq }) => seq)).toEqual([6, 5, 4]);
+    expect(since).toMatchObject({ newest: 6 });
+    expect(since.next).toBeUndefined();
+    expect(await audit.query({ limit: 2, after: newest })).toMatchObject({ next: 5 });
   });
 
   it('can be given up', async () => {

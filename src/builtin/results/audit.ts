@@ -8,6 +8,10 @@ export interface AuditQueryResult {
   readonly names?: Readonly<Record<string, string>>;
   /** `before` of the next question; absent when all has been looked at. */
   readonly next?: number;
+  /** When the oldest entry that was looked at was written, ms since the epoch; absent when all has been looked at. */
+  readonly lookedBackTo?: number;
+  /** `after` of a question about what came since; absent where there is no entry. */
+  readonly newest?: number;
 }
 
 /** Result of `audit_tail`: oldest first, and the cursor to go on from. */

@@ -63,7 +63,11 @@ export interface Live<T> {
 
 /** Asks a tool of the node every `everyMs`, while the page can be seen; 0 asks once. */
 export function useLive<T>(tool: string, args: Data = {}, everyMs = 2000): Live<T> {
-  const key = JSON.stringify([tool, args]);
+  return useAnswers(JSON.stringify([tool, args]), () => ask<T>(tool, args), everyMs);
+}
+
+/** Asks what `question` asks, as {@link useLive} does; another question has another `key`. */
+export function useAnswers<T>(key: string, question: () => Promise<T>, everyMs: number): Live<T> {
   const [answer, setAnswer] = useState<{ key: string; data?: T; error?: Error }>({ key });
   const again = useRef<() => void>(() => undefined);
   useEffect(() => {
@@ -82,7 +86,7 @@ export function useLive<T>(tool: string, args: Data = {}, everyMs = 2000): Live<
     /** Asks, and gives after how many ms to ask again. */
     const once = async (): Promise<number> => {
       try {
-        const data = await ask<T>(tool, args);
+        const data = await question();
         failures = 0;
         set({ state: 'live' });
         if (!isGone) setAnswer({ key, data });

@@ -1,7 +1,7 @@
 /** `starling audit tail` */
 import type { ExitCode } from '../../../core/exit-codes.ts';
 import type { AuditEntry } from '../../../audit/types.ts';
-import type { AuditQueryResult, AuditTailResult } from '../../../builtin/results.ts';
+import type { AuditTailResult } from '../../../builtin/results.ts';
 import { filterOf } from '../../options/audit-filter.ts';
 import { showEntry } from '../../terminal/lines/audit-entries.ts';
 import type { FilterOptions } from '../../options/audit-filter.ts';
@@ -9,9 +9,12 @@ import { untilInterrupted } from '../../terminal/interrupted.ts';
 import { print } from '../../terminal/output.ts';
 import type { NodeClient } from '../../node/client.ts';
 import { watchNode } from '../../node/locate-node.ts';
+import { lookBack } from './look-back.ts';
 
 const WAIT_S = 60;
 const LINES_MAX = 1000;
+/** Questions about the past, of some thousand entries each: whoever follows the log wants to see what comes. */
+const QUESTIONS_MAX = 40;
 
 /** Prints the last entries and then each that comes, until Ctrl-C. */
 export function run(options: FilterOptions & { readonly lines: number }): Promise<ExitCode> {
@@ -23,10 +26,10 @@ export function run(options: FilterOptions & { readonly lines: number }): Promis
   };
   const follow = async (node: NodeClient): Promise<ExitCode> => {
     let { cursor } = await node.builtin<AuditTailResult>('audit_tail', {});
-    const past = await node.builtin<AuditQueryResult>('audit_query', {
-      ...filter,
+    const past = await lookBack(node, filter, {
       limit: Math.min(options.lines, LINES_MAX),
       before: cursor + 1,
+      questionsMax: QUESTIONS_MAX,
     });
     show(past.entries.toReversed(), past.names);
     for (;;) {

@@ -1,13 +1,15 @@
 /** Audit: what is on record, and whether the record holds. */
 import { useState } from 'preact/hooks';
-import type { AuditQueryResult, AuditVerifyResult } from '../../../builtin/results.ts';
+import type { AuditVerifyResult } from '../../../builtin/results.ts';
 import { EntryTable } from '../entries.tsx';
-import { noteFailure, useLive, useSettled } from '../live.ts';
+import { noteFailure, useSettled } from '../live.ts';
 import { ask } from '../mcp.ts';
 import { Answer, Badge, Card, Command, Failure, Nothing } from '../parts.tsx';
+import { LookedBack, useRecord } from '../record.tsx';
 import { counted } from '../words.ts';
 
 const SHOWN = 100;
+const LOOK_MS = 4000;
 const KINDS = [
   'decision',
   'call',
@@ -26,11 +28,8 @@ export function AuditPage() {
   const [kind, setKind] = useState('');
   const [who, setWho] = useState('');
   const asked = useSettled(who);
-  const live = useLive<AuditQueryResult>(
-    'audit_query',
-    { limit: SHOWN, ...(kind === '' ? {} : { kind }), ...(asked === '' ? {} : { who: asked }) },
-    4000,
-  );
+  const filter = { kind, what: '', who: asked, outcome: '' };
+  const { live, lookFurther } = useRecord(filter, SHOWN, LOOK_MS);
   return (
     <>
       <Verify />
@@ -56,13 +55,22 @@ export function AuditPage() {
           </label>
         </div>
         <Answer live={live}>
-          {({ entries, names }) =>
-            entries.length === 0 ? (
-              <Nothing>No such entry is on record.</Nothing>
-            ) : (
-              <EntryTable label="Entries, newest first" entries={entries} names={names ?? {}} />
-            )
-          }
+          {(found) => (
+            <>
+              {found.entries.length > 0 ? (
+                <EntryTable
+                  label="Entries, newest first"
+                  entries={found.entries}
+                  names={found.names}
+                />
+              ) : found.next === undefined ? (
+                <Nothing>No such entry is on record.</Nothing>
+              ) : (
+                <Nothing>No such entry is among those that were looked at.</Nothing>
+              )}
+              <LookedBack found={found} filter={filter} lookFurther={lookFurther} />
+            </>
+          )}
         </Answer>
       </Card>
     </>

@@ -1,14 +1,15 @@
 /** Calls: what goes through the node now and in the last hour, and the calls that are on record. */
 import { useState } from 'preact/hooks';
-import type { AuditQueryResult } from '../../../builtin/results.ts';
 import type { RecentCalls } from '../../../metrics/index.ts';
 import { Bars, Times } from '../chart.tsx';
 import { EntryTable } from '../entries.tsx';
 import { useLive, useSettled } from '../live.ts';
 import { Answer, Card, Figure, Nothing } from '../parts.tsx';
+import { LookedBack, useRecord } from '../record.tsx';
 import { count, latency } from '../words.ts';
 
 const SHOWN = 60;
+const LOOK_MS = 2000;
 
 /** The page. */
 export function CallsPage() {
@@ -16,12 +17,8 @@ export function CallsPage() {
   const [what, setWhat] = useState('');
   const [outcome, setOutcome] = useState('');
   const asked = useSettled(what);
-  const calls = useLive<AuditQueryResult>('audit_query', {
-    kind: 'call',
-    limit: SHOWN,
-    ...(asked === '' ? {} : { what: asked }),
-    ...(outcome === '' ? {} : { outcome }),
-  });
+  const filter = { kind: 'call', what: asked, who: '', outcome };
+  const calls = useRecord(filter, SHOWN, LOOK_MS);
   return (
     <>
       <Answer live={recent}>{(data) => <Hour recent={data} />}</Answer>
@@ -46,19 +43,24 @@ export function CallsPage() {
             </select>
           </label>
         </div>
-        <Answer live={calls}>
-          {({ entries, names }) =>
-            entries.length === 0 ? (
-              <Nothing command="starling call <tool>">No such call is on record.</Nothing>
-            ) : (
-              <EntryTable
-                label="Calls, newest first"
-                entries={entries}
-                names={names ?? {}}
-                replays
-              />
-            )
-          }
+        <Answer live={calls.live}>
+          {(found) => (
+            <>
+              {found.entries.length > 0 ? (
+                <EntryTable
+                  label="Calls, newest first"
+                  entries={found.entries}
+                  names={found.names}
+                  replays
+                />
+              ) : found.next === undefined ? (
+                <Nothing command="starling call <tool>">No such call is on record.</Nothing>
+              ) : (
+                <Nothing>No such call is among those that were looked at.</Nothing>
+              )}
+              <LookedBack found={found} filter={filter} lookFurther={calls.lookFurther} />
+            </>
+          )}
         </Answer>
       </Card>
     </>
