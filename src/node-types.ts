@@ -32,6 +32,8 @@ export interface StarlingNode extends Startable {
   /** What waits for a person, for a dashboard: whoever holds the node answers as its operator. */
   readonly approvals: ApprovalAccess;
   status(): StatusResult;
+  /** What of the status comes in from peers now: costs next to nothing, so that it can be looked at again and again. */
+  coming(): Pick<StatusResult, 'boardsComing' | 'catalogsComing'>;
   peers(): readonly PeerView[];
   /** Opens a shared board. @throws STARLING_BOARD_INVALID */
   board(name: string): Promise<Board>;

@@ -138,7 +138,6 @@ class Node implements StarlingNode {
     const peers = { alive: 0, suspect: 0, dead: 0, left: 0 };
     for (const peer of membership.peers()) peers[peer.state] += 1;
     const aliasOf = (peer: PeerId): string => membership.peer(peer)?.alias ?? peer;
-    const catalogs = gateway.catalogsComing();
     return {
       name: config.name,
       version: VERSION,
@@ -160,11 +159,20 @@ class Node implements StarlingNode {
       ...dashboard.shown(),
       ...(traces === undefined ? {} : { traces: traces.view() }),
       boards: blackboard.names(),
-      ...boardsComingOf(blackboard.coming(), aliasOf),
-      ...(catalogs.length === 0 ? {} : { catalogsComing: catalogs.map(aliasOf) }),
+      ...this.coming(),
       records: ownMesh.mesh() === undefined ? '' : ownMesh.records().digest(),
       routingTable: network.routingTableSize(),
       warnings: health.warnings(),
+    };
+  }
+
+  coming(): ReturnType<StarlingNode['coming']> {
+    const { blackboard, gateway, membership } = this.#parts;
+    const aliasOf = (peer: PeerId): string => membership.peer(peer)?.alias ?? peer;
+    const catalogs = gateway.catalogsComing();
+    return {
+      ...boardsComingOf(blackboard.coming(), aliasOf),
+      ...(catalogs.length === 0 ? {} : { catalogsComing: catalogs.map(aliasOf) }),
     };
   }
 

@@ -66,7 +66,7 @@ export function tellOfNode(
   tellOfPeers(node, { say: sayBelow, sayNow: say });
   node.events.on('serving', () => {
     progress.done();
-    if (coming.isShown) stopComing = showComing(() => node.status(), coming, systemClock);
+    if (coming.isShown) stopComing = showComing(() => node.coming(), coming, systemClock);
     show(describeStart(node.status()));
     const told = invitation().then((text) => {
       if (text !== '') show(`\n${text}\n`);
