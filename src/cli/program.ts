@@ -141,7 +141,7 @@ export function buildProgram(outcome: Outcome): Command {
     .addHelpText('after', examples('starling up --config starling.json', 'starling doctor'))
     .addHelpText(
       'after',
-      '\nTopics (starling help <topic>):\n  start clients grants boards agents tasks budgets models files',
+      '\nTopics (starling help <topic>):\n  start clients grants boards agents tasks budgets models learning watch files',
     )
     .configureHelp({ showGlobalOptions: true, visibleGlobalOptions: onlyAbove })
     // Else `mcp`, which has options and commands, would take the options of its commands.

@@ -82,7 +82,7 @@ function shownIn(text: string): readonly string[] {
 
 it('a command that a message, a hint or a comment shows exists, with its options', () => {
   const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((file) =>
-    file.endsWith('.ts'),
+    /\.tsx?$/.test(file),
   );
   const faults: string[] = [];
   let seen = 0;
@@ -113,7 +113,7 @@ it('a command that a message or a hint shows has all that it needs, and no shell
   const needs = ['commander.missingArgument', 'commander.optionMissingArgument'];
   const faults: string[] = [];
   const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter(
-    (file) => file.endsWith('.ts') && !/^cli.(groups|reference)/.test(file),
+    (file) => /\.tsx?$/.test(file) && !/^cli.(groups|reference)/.test(file),
   );
   for (const file of files) {
     const code = readFileSync(resolve(SRC, file), 'utf8').replaceAll(/^\s*(\/?\*|\/\/).*$/gm, '');

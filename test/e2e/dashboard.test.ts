@@ -1,47 +1,48 @@
 /** The dashboard in a real browser, over a mesh of three nodes. */
 import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Browser } from 'playwright-core';
 import type { NodeProcess } from '../../sim/process.ts';
+import type { AgentInboxResult } from '../../src/agents/types.ts';
+import type { JsonObject } from '../../src/core/json/json.ts';
 import { CHROMIUM, startBrowser } from '../../sim/chromium.ts';
 import { someOf } from '../long/extent.ts';
 import { axe, brokenWords, watched } from './browser/browser.ts';
+import { buttonWalks } from './browser/buttons.ts';
+import { linkOf, openDashboard, pageNames, show } from './browser/dashboard-window.ts';
 import { faultsByTab, fromTheTop, tabTo } from './browser/keyboard.ts';
 import { enlarged, lostIn } from './browser/reflow.ts';
 import type { Watched } from './browser/browser.ts';
-import { SERVERS, builtin, json, ok, sees, status, ticketOf, useWorld } from './support.ts';
+import {
+  SERVERS,
+  attempt,
+  builtin,
+  eventually,
+  ok,
+  sees,
+  status,
+  ticketOf,
+  toolList,
+  useWorld,
+} from './support.ts';
 
 const world = useWorld('file');
 /** What somebody hostile writes wherever that is shown. */
 const MARKUP = '<img src=x onerror=alert(1)><script>alert(2)</script>';
+/** A kind of agents that alice runs. */
+const ECHO = {
+  command: process.execPath,
+  args: [resolve(import.meta.dirname, '../fixtures/agents/worker.mjs')],
+  protocol: 'lines',
+  sandbox: false,
+};
 let nodes: { readonly alice: NodeProcess; readonly bob: NodeProcess; readonly eve: NodeProcess };
 let browser: Browser;
 let open: Watched;
 
-const linkOf = async (node: NodeProcess): Promise<string> =>
-  (await json<{ readonly url: string }>(node, 'dashboard')).url;
-
 /** Opens the dashboard of a node in a window of its own. */
-async function opened(node: NodeProcess): Promise<Watched> {
-  const window = await watched(browser);
-  await window.page.goto(await linkOf(node));
-  await window.page.getByRole('navigation').waitFor();
-  return window;
-}
-
-/** Goes to a page of the dashboard, and waits until it shows what the node says. */
-async function show({ page }: Watched, name: string): Promise<void> {
-  await page.getByRole('navigation').getByRole('link', { name }).click();
-  await page.getByRole('heading', { level: 1, name }).waitFor();
-  await expect.poll(() => page.locator('.loading').count()).toBe(0);
-}
-
-/** What the menu has, without what is counted there. */
-async function pageNames({ page }: Watched): Promise<readonly string[]> {
-  const texts = await page.getByRole('navigation').getByRole('link').allInnerTexts();
-  return texts.map((text) => text.replace(/\s*\d+$/, ''));
-}
+const opened = (node: NodeProcess): Promise<Watched> => openDashboard(browser, node);
 
 beforeAll(async () => {
   if (CHROMIUM === undefined) return;
@@ -61,6 +62,7 @@ beforeAll(async () => {
     world.start('alice', {
       config: {
         mcpServers: { toolbox: SERVERS.toolbox(), odd, gone: { command: '/no/such/program' } },
+        agents: { unconfined: true, kinds: { echo: ECHO } },
       },
     }),
     startBrowser(),
@@ -264,6 +266,12 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard', () => {
   });
 });
 
+describe.skipIf(CHROMIUM === undefined)('each button, and the command beside it', () => {
+  it.each(Object.entries(buttonWalks))('%s', (_, walk) =>
+    walk({ open, alice: nodes.alice, bob: nodes.bob }),
+  );
+});
+
 describe.skipIf(CHROMIUM === undefined)('attacks on the dashboard', () => {
   it('a stolen link opens nothing, nor does a second tab', async () => {
     const link = await linkOf(nodes.bob);
@@ -308,13 +316,18 @@ describe.skipIf(CHROMIUM === undefined)('attacks on the dashboard', () => {
       if (authorization !== undefined) requests.push(authorization);
     });
     await expect.poll(() => requests.length).toBeGreaterThan(0);
+    const names = await terminalOnly();
+    for (const name of ['grant_create', 'secret_set', 'key_create', 'proposal_answer']) {
+      expect(names).toContain(name);
+    }
+    expect(names.length).toBeGreaterThan(30);
     const refused = await open.page.evaluate(`(async () => {
       const headers = { authorization: ${JSON.stringify(requests[0] ?? '')}, 'content-type': 'application/json', accept: 'application/json' };
       const send = async (body, more = {}) => fetch('/mcp', { method: 'POST', headers: { ...headers, ...more }, body: JSON.stringify({ jsonrpc: '2.0', id: 1, ...body }) });
       const begun = await send({ method: 'initialize', params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'evil', version: '1' } } });
       const session = { 'mcp-session-id': begun.headers.get('mcp-session-id') };
       const allowed = [];
-      for (const name of ${JSON.stringify(TERMINAL_ONLY)}) {
+      for (const name of ${JSON.stringify(names)}) {
         const answer = await (await send({ method: 'tools/call', params: { name: 'starling__' + name, arguments: {} } }, session)).json();
         const isRefused = answer.error?.message.includes('not for the dashboard') || answer.error?.data?.code === 'STARLING_TOOL_UNKNOWN';
         if (!isRefused) allowed.push(name + ' ' + JSON.stringify(answer));
@@ -348,6 +361,44 @@ describe.skipIf(CHROMIUM === undefined)('attacks on the dashboard', () => {
     expect(open.complaints).toEqual([]);
   });
 
+  it('shows markup of a question, and of an error of an agent at a peer, as text', async () => {
+    const { alice, eve } = nodes;
+    const { page } = open;
+    const asking = eve.run(['request', 'alice/toolbox/echo', '--because', MARKUP]);
+    await show(open, 'Approvals');
+    await page.getByText(MARKUP).first().waitFor();
+    await page.getByRole('button', { name: 'Deny', exact: true }).first().click();
+    await asking;
+    await ok(eve, 'agent', 'announce', 'evil', '--capability', 'harm');
+    await ok(eve, 'grant', 'create', 'alice', '--agent', 'evil');
+    const id = await eventually(
+      'the task is given',
+      () => attempt(alice, 'task', 'run', 'x', '--need', 'harm', '--detach'),
+      ({ code }) => code === 0,
+    ).then(({ stdout }) => stdout.trim());
+    const { messages } = await eventually(
+      'the agent has it',
+      () => builtin<AgentInboxResult>(eve, 'agent_inbox', { name: 'evil', timeout_s: 5 }),
+      (inbox) => inbox.messages.length > 0,
+    );
+    const [{ id: inReplyTo } = { id: '' }] = messages;
+    await builtin(eve, 'agent_message', {
+      type: 'response',
+      inReplyTo,
+      message: 'no',
+      error: MARKUP,
+    });
+    await show(open, 'Tasks');
+    await page.getByRole('button', { name: `…${id.slice(-8)}` }).click();
+    await page.getByRole('dialog').getByText(MARKUP).first().waitFor();
+    await page.keyboard.press('Escape');
+    for (const name of await pageNames(open)) {
+      await show(open, name);
+      expect(await page.locator('img[onerror], #app script').count(), name).toBe(0);
+    }
+    expect(open.complaints).toEqual([]);
+  });
+
   it('--close ends every page', async () => {
     const window = await opened(nodes.bob);
     expect(await ok(nodes.bob, 'dashboard', '--close')).toContain('closed');
@@ -357,38 +408,13 @@ describe.skipIf(CHROMIUM === undefined)('attacks on the dashboard', () => {
   });
 });
 
-/** What only the terminal does. */
-const TERMINAL_ONLY = [
-  'agent_add',
-  'board_grant',
-  'board_revoke',
-  'budget_close',
-  'budget_create',
-  'budget_give',
-  'budget_grant',
-  'budget_reclaim',
-  'client_connect',
-  'client_disconnect',
-  'dashboard_close',
-  'dashboard_open',
-  'grant_create',
-  'grant_delegate',
-  'grant_export',
-  'grant_import',
-  'grant_revoke',
-  'invite_create',
-  'key_create',
-  'key_revoke',
-  'knock_answer',
-  'llm_grade',
-  'mcp_login',
-  'mcp_logout',
-  'mesh_leave',
-  'peer_forgive',
-  'peer_remove',
-  'peer_rename',
-  'pin_approve',
-  'secret_remove',
-  'secret_set',
-  'token_rotate',
-];
+/** What only the terminal does: all tools that change something and are for no client, but for the answer to a question. */
+async function terminalOnly(): Promise<readonly string[]> {
+  const own = (await toolList(nodes.alice)).filter(({ name }) => name.startsWith('starling__'));
+  const changing = own.filter(({ _meta, annotations }) => {
+    const { readOnlyHint } = annotations as JsonObject;
+    return readOnlyHint !== true && (_meta as JsonObject)['starling/clients'] === 'no';
+  });
+  const names = changing.map(({ name }) => name.replace('starling__', ''));
+  return [...names.filter((name) => name !== 'approval_answer'), 'grant_export'];
+}

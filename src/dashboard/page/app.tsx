@@ -2,6 +2,7 @@
 import type { ComponentChildren, ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import type { ApprovalListResult, StatusResult } from '../../builtin/results.ts';
+import type { ProposalListResult } from '../../proposals/types.ts';
 import { noteOver, useConnection, useLive } from './live.ts';
 import type { Live } from './live.ts';
 import { endSession } from './mcp.ts';
@@ -67,10 +68,13 @@ function Shell() {
   const page = usePage();
   const status = useLive<StatusResult>('status');
   const waiting = useLive<ApprovalListResult>('approval_list', {}, 5000);
+  const proposed = useLive<ProposalListResult>('proposal_list', {}, 30_000);
   /** What a page has for the person, by its path. */
   const counts: Readonly<Record<string, number>> = {
     health: status.data?.warnings.length ?? 0,
-    approvals: waiting.data?.approvals.length ?? 0,
+    approvals:
+      (waiting.data?.approvals.length ?? 0) +
+      (proposed.data?.proposals.filter(({ state }) => state === 'pending').length ?? 0),
   };
   useEffect(() => {
     document.title = `${page.name} – ${status.data?.name ?? 'Starling'}`;

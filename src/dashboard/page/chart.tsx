@@ -60,7 +60,7 @@ export function Times({
   return (
     <figure class="chart">
       <figcaption>
-        {label} <small>half of the calls, and 99 of 100; at most {latency(most)}</small>
+        {label} <small>half, and 99 of 100, of the calls; at most {latency(most)}</small>
       </figcaption>
       <svg
         viewBox={`0 0 ${WIDTH} ${HEIGHT}`}

@@ -49,7 +49,10 @@ export function amount(value: number, unit: string): string {
 export function clock(at: number): string {
   const date = new Date(at);
   const isToday = date.toDateString() === new Date().toDateString();
-  return isToday ? date.toLocaleTimeString() : date.toLocaleString();
+  const style = { timeStyle: 'medium', hourCycle: 'h23' } as const;
+  return isToday
+    ? date.toLocaleTimeString(undefined, style)
+    : date.toLocaleString(undefined, { dateStyle: 'short', ...style });
 }
 
 /** A did, a PeerId, or the name of somebody: a name is never cut. */

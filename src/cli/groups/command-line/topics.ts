@@ -173,6 +173,47 @@ the node's HTTP endpoint, which speaks the APIs of OpenAI and Anthropic:
   starling llm stats
 `,
   },
+  learning: {
+    summary: 'agents that learn which way is best, and what they may propose',
+    paper: 'docs/learning.md',
+    text: `
+An agent that thinks with a model learns where its kind says so, and only by
+what was measured: by a schema, a vote, whoever gave the work, or you:
+
+  starling learn stats
+  starling learn grade clerk msg_1790000000000_k3x9q2c1d success
+  starling learn forget clerk --work message
+
+It gives itself no right and no program. What it proposes to run waits for
+you, as a difference, and is tried in a sandbox before you agree:
+
+  starling proposals
+  starling proposals show 7Qm4
+`,
+  },
+  watch: {
+    summary: 'what goes on, in a browser, in a terminal, on record, in figures',
+    paper: 'docs/dashboard.md',
+    text: `
+A link that one browser can open once, and the same in the terminal:
+
+  starling dashboard
+  starling top
+
+What was done, by whom, and whether the record holds:
+
+  starling audit tail
+  starling audit verify
+
+Prometheus reads /metrics with a key of the scope metrics, and nothing else:
+
+  starling key create --help
+
+What somebody who helps you needs, in one file without secrets:
+
+  starling bugreport
+`,
+  },
   files: {
     summary: 'where a node keeps its things, and which files it reads',
     paper: 'docs/configuration.md',

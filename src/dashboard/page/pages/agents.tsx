@@ -5,17 +5,38 @@ import type {
   AgentListResult,
   AgentLogsResult,
   AgentView,
+  SpreadView,
 } from '../../../agents/types.ts';
 import { Action } from '../action.tsx';
 import { useLive } from '../live.ts';
 import { Answer, Badge, Card, Command, Facts, Meter, Nothing, Panel, Table } from '../parts.tsx';
 import type { Tone } from '../parts.tsx';
 import { ago, duration, latency, shellWord } from '../words.ts';
+import { Learned } from './learned.tsx';
 
 const TONES: Readonly<Record<string, Tone>> = { online: 'good', offline: 'warn', stopped: 'quiet' };
+/** Of a process, and of a part of an agent that is spread over several nodes. */
+const RUN_TONES: Readonly<Record<string, Tone>> = {
+  ready: 'good',
+  running: 'good',
+  learning: 'good',
+  spawning: 'info',
+  init: 'info',
+  stopping: 'warn',
+  failed: 'bad',
+};
 
 /** The page. */
 export function AgentsPage() {
+  return (
+    <>
+      <Agents />
+      <Learned />
+    </>
+  );
+}
+
+function Agents() {
   const live = useLive<AgentListResult>('agent_list', {}, 3000);
   const [shown, setShown] = useState<AgentView>();
   return (
@@ -85,7 +106,7 @@ function AgentCard({ agent }: { agent: AgentView }) {
   const live = useLive<AgentInfoResult>('agent_info', { agentId: agent.endpoint }, 2000);
   return (
     <Answer live={live}>
-      {({ run, ...view }) => (
+      {({ run, whole, parts = [], ...view }) => (
         <>
           {view.health === undefined ? undefined : (
             <Meter
@@ -105,14 +126,28 @@ function AgentCard({ agent }: { agent: AgentView }) {
                 'messages',
                 `${view.metrics.received} received, ${view.metrics.sent} sent, ${view.metrics.errors} failed`,
               ],
-              ['state', run?.state],
+              [
+                'state',
+                run === undefined ? undefined : (
+                  <Badge tone={RUN_TONES[run.state] ?? 'quiet'}>{run.state}</Badge>
+                ),
+              ],
+              ['thinks with', run?.model],
               ['spawned by', run?.spawnedBy],
               ['may use', run?.tools.join(', ')],
-              ['processes', run?.pids.join(', ')],
+              ['processes', run === undefined ? undefined : processesText(run)],
+              [
+                'memory',
+                run?.memoryShare === undefined
+                  ? undefined
+                  : `${Math.round(run.memoryShare * 100)} % of its limit`,
+              ],
+              ['other parts', whole === undefined ? parts.join(', ') : undefined],
               ['started again', run?.restarts],
               ['why it does not run', run?.error],
             ]}
           />
+          {whole === undefined ? undefined : <Whole whole={whole} />}
           {run === undefined ? undefined : <Log name={view.name} />}
           <div class="actions">
             {run === undefined || view.status === 'stopped' ? undefined : (
@@ -134,6 +169,48 @@ function AgentCard({ agent }: { agent: AgentView }) {
         </>
       )}
     </Answer>
+  );
+}
+
+/** How many there are, of how many the queue may have, and which. */
+function processesText({ pids, replicas, scale }: NonNullable<AgentInfoResult['run']>): string {
+  const many = scale === undefined ? `${pids.length} of ${replicas}` : `${pids.length}, ${scale}`;
+  return pids.length === 0 ? many : `${many}: ${pids.join(', ')}`;
+}
+
+/** An agent that is spread over several nodes, as this one knows it. */
+function Whole({ whole }: { whole: SpreadView }) {
+  const { by, ended, error, parent, replicas, strategy, without = [] } = whole;
+  return (
+    <>
+      <h3>On several nodes</h3>
+      <Facts
+        facts={[
+          ['spread by', by],
+          ['looked after by', parent?.node ?? 'nobody now'],
+          ['processes in all', replicas],
+          ['when one ends', strategy],
+          ['wanted', ended === undefined ? undefined : 'no more'],
+          ['given up because', error],
+        ]}
+      />
+      <ul class="plain-list">
+        {whole.parts.map((part) => (
+          <li key={part.node}>
+            {part.state === undefined ? undefined : (
+              <Badge tone={RUN_TONES[part.state] ?? 'quiet'}>{part.state}</Badge>
+            )}{' '}
+            <b>{part.node}</b>{' '}
+            {part.replicas === undefined ? undefined : <small>{part.replicas} wanted</small>}
+          </li>
+        ))}
+        {without.map(({ node, reason }) => (
+          <li key={node}>
+            <Badge tone="warn">no part</Badge> <b>{node}</b> <small>{reason}</small>
+          </li>
+        ))}
+      </ul>
+    </>
   );
 }
 

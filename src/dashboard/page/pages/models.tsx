@@ -1,7 +1,7 @@
 /** Models: which may be used here, and what went through: calls, tokens, cost, speed, and quality where it was measured. */
 import type { LlmStatsResult, ModelListResult, ModelQuality } from '../../../models/types.ts';
 import { useLive } from '../live.ts';
-import { Answer, Badge, Card, Figure, Nothing, Table } from '../parts.tsx';
+import { Answer, Badge, Card, Command, Figure, Nothing, Table } from '../parts.tsx';
 import type { Column } from '../parts.tsx';
 import { ago, amount, count, latency } from '../words.ts';
 
@@ -83,7 +83,7 @@ function Usage({ rows }: { rows: LlmStatsResult['stats'] }) {
         />
       </dl>
       {rows.length === 0 ? undefined : (
-        <Card title="What went through">
+        <Card title="What went through" aside={<Command line="starling llm stats" />}>
           <Table
             label="Use of models, the last used first"
             rows={rows}
