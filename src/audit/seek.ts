@@ -49,7 +49,7 @@ async function entryAfter(
   );
   const bytes = buffer.subarray(0, bytesRead);
   let start = bytes.indexOf(NEWLINE) + 1;
-  for (let end = bytes.indexOf(NEWLINE, start); start > 0 && end !== -1; ) {
+  for (let end = bytes.indexOf(NEWLINE, start); start > 0 && end !== -1;) {
     const entry = readEntry(bytes.subarray(start, end));
     if (typeof entry !== 'string') return { at: from + start, seq: entry.seq };
     start = end + 1;

@@ -33,7 +33,13 @@ function logOf(fits: (seq: number) => boolean) {
     asked,
     write: (count: number) => void (last += count),
     again: async () => (found = await lookAgain(ask, () => found, SHOWN)),
-    further: () => lookFurther(ask, () => found, SHOWN, (next) => void (found = next)),
+    further: () =>
+      lookFurther(
+        ask,
+        () => found,
+        SHOWN,
+        (next) => void (found = next),
+      ),
     found: (): Found => found,
     seqs: () => found.entries.map(({ seq }) => seq),
   };

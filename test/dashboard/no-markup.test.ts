@@ -15,7 +15,8 @@ const files = readdirSync(PAGE, { recursive: true, encoding: 'utf8' }).filter((f
 const WAYS =
   /dangerouslySetInnerHTML|(?:inner|outer)HTML|insertAdjacent|document\.write|srcdoc|DOMParser|createContextualFragment|\beval\b|new Function|setAttribute|\bstyle=|javascript:|\bon[a-z]+=["'`]/;
 /** Attributes that lead somewhere: of fixed texts, or of a fixed table of this code. */
-const LEADS = /\b(?:href|src|action|formaction|xlink:href|data|ping)=(\{`[^`]*`\}|\{[^}]*\}|"[^"]*"|'[^']*')/g;
+const LEADS =
+  /\b(?:href|src|action|formaction|xlink:href|data|ping)=(\{`[^`]*`\}|\{[^}]*\}|"[^"]*"|'[^']*')/g;
 const FIXED = ['"icon.svg"', '{`#/${page.path}`}', '{`#/${path}`}'];
 
 it.each(files)('%s makes nothing but text of what it is told', (file) => {
