@@ -63,6 +63,7 @@ const MAY_TIME: ReadonlyMap<string, string> = new Map([
   ['test/mutation/run.ts', 'tells how long it took'],
   ['test/live/live.ts', 'tells how long real vendors took'],
   ['test/nodes/run.ts', 'tells how long each release took'],
+  ['test/pictures/scene.ts', 'asks other processes again until something holds'],
   ['test/compat/run.ts', 'asks other processes again until something holds'],
   ['test/conformance/fixture/tools.ts', 'tools that the conformance suite wants slow'],
   ['test/conformance/mesh.ts', 'asks other processes again; an end to waiting'],
@@ -142,7 +143,7 @@ function saysAgain(said: string, name: string): boolean {
 
 /** Folders of `test` that are no rooms of `src`, and folders in them that mirror none. */
 const OWN_FOLDERS =
-  'architecture build compat compliance conformance e2e fixtures golden live long mutation nodes sim wire'.split(
+  'architecture build compat compliance conformance e2e fixtures golden live long mutation nodes pictures sim wire'.split(
     ' ',
   );
 const HELP_FOLDERS = ['support', 'hostile', 'bench'];
