@@ -114,8 +114,9 @@ class Run {
     tell('waiting for calls', 0.9);
     await this.#calls.over();
     await this.#tasks.over(this.#running);
-    await this.#budget.over(this.#running);
+    // Who is on its way back has rows that nobody else has.
     await Promise.all(this.#turns.values());
+    await this.#budget.over(this.#running);
     tell('holding the claims', 0.95);
     await this.#claims.over();
     await this.#cost('');

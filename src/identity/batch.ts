@@ -22,7 +22,8 @@ export const BATCH_MAX = 32;
 const HASH_BYTES = 32;
 const DEPTH_MAX = Math.log2(BATCH_MAX);
 const LEAF = '\0';
-const NODE = Buffer.of(1);
+/** What is hashed of two nodes, made once: who gets many texts hashes five pairs for each. */
+const pair = Buffer.alloc(1 + 2 * HASH_BYTES, 1);
 /** Roots whose signatures were found to hold. */
 const ROOTS_MAX = 4096;
 
@@ -120,11 +121,13 @@ function rootOf(jws: string, typ: string, did: Did, what: string): string {
 }
 
 function leafOf(payload: string): Buffer {
-  return hash('sha256', Buffer.from(LEAF + payload, 'latin1'), 'buffer');
+  return hash('sha256', LEAF + payload, 'buffer');
 }
 
 /** The same for both orders, so that a way needs no sides. */
 function nodeOf(one: Buffer, other: Buffer): Buffer {
   const [first, second] = Buffer.compare(one, other) < 0 ? [one, other] : [other, one];
-  return hash('sha256', Buffer.concat([NODE, first, second]), 'buffer');
+  pair.set(first, 1);
+  pair.set(second, 1 + HASH_BYTES);
+  return hash('sha256', pair, 'buffer');
 }
