@@ -24,13 +24,13 @@ export interface DemoInit {
 /** Tells a story to its end. Rejects where something did not come as it should. */
 export async function runDemo({ cli, name, print }: DemoInit): Promise<void> {
   const root = mkdtempSync(join(tmpdir(), 'starling-demo-'));
-  // Once more when the demo exits: a process that was ended may have made its folder again.
-  removeAtExit(root);
+  const kept = removeAtExit(root);
   const stage = new Stage({ cli, root, print });
   try {
     await STORIES[name](stage);
   } finally {
     await stage.end();
     await rm(root, { recursive: true, force: true, maxRetries: 10 });
+    kept();
   }
 }

@@ -23,7 +23,7 @@ afterEach(async () => {
 /** Nodes of one memory network, each with its folder, on a clock that can be put ahead. */
 async function createWorld() {
   const root = await mkdtemp(join(tmpdir(), 'starling-rejoin-'));
-  cleanups.push(() => rm(root, { recursive: true, force: true, maxRetries: 10 }));
+  cleanups.push(() => rm(root, { recursive: true, force: true }));
   const memory = new MemoryNetwork();
   let aheadMs = 0;
   const clock = { ...systemClock, now: () => systemClock.now() + aheadMs };
