@@ -35,6 +35,9 @@ interface Target {
   readonly scored: boolean;
 }
 
+// Nothing outside of this machine is asked, and each process that is started here would read all these certificates.
+delete process.env['NODE_EXTRA_CA_CERTS'];
+
 const { values } = parseArgs({
   options: {
     only: { type: 'string', default: '' },
