@@ -89,7 +89,6 @@ export interface TasksComponents
     | 'requireTask'
     | 'requireTaskFor'
     | 'standing'
-    | 'subjectOf'
     | 'tell'
   >;
   /** Who is meant by a link of a sender (`chainOf`). */

@@ -31,7 +31,6 @@ function workOf(
       owns: () => false,
       edgeOf: () => undefined,
       requireTask: () => undefined,
-      subjectOf: () => ({ ability: 'agent/message', resource: 'agent:digger' }),
     },
     clear: async () => ({ over: () => undefined }),
   });

@@ -31,6 +31,8 @@ export interface Incoming {
   readonly sender: string;
   /** Whether it must be on disk first. */
   readonly durable: boolean;
+  /** Bytes of the message as JSON, where they are known: what does not go to the disk is not written for them. */
+  readonly bytes?: number | undefined;
 }
 
 /** A look into an inbox. */
@@ -105,6 +107,8 @@ interface Row {
 const MAIL = 'mail/';
 const READ = 'read/';
 const SEQ_DIGITS = 16;
+/** What stands around a message and its sender in a row. */
+const ROW_BYTES = 25;
 /** Messages that the history may have over its bound: they go together. */
 const TRIMMED_AT_ONCE = 50;
 /** Numbers of one run begin here times the clock, so that none of an earlier run comes again. */
@@ -189,9 +193,12 @@ class AgentInbox implements Inbox {
       await known;
       return false;
     }
-    const row = Buffer.from(JSON.stringify({ sender: incoming.sender, message: incoming.message }));
-    this.#checkRoom(row.length);
-    const done = this.#place({ key, row, ...incoming });
+    const { message, sender } = incoming;
+    const isKnown = !incoming.durable && incoming.bytes !== undefined;
+    const row = isKnown ? undefined : Buffer.from(JSON.stringify({ sender, message }));
+    const bytes = row?.length ?? ROW_BYTES + sender.length + (incoming.bytes ?? 0);
+    this.#checkRoom(bytes);
+    const done = this.#place({ ...incoming, key, row, bytes });
     this.#known.set(key, done);
     try {
       await done;
@@ -273,20 +280,26 @@ class AgentInbox implements Inbox {
   }
 
   /** The place of a message is that of its call, however long the disk takes with those before. */
-  #place({ key, row, ...incoming }: Incoming & { key: string; row: Buffer }): Promise<void> {
-    const { message, sender, durable } = incoming;
+  #place({
+    key,
+    row,
+    bytes,
+    ...incoming
+  }: Incoming & { key: string; row: Buffer | undefined; bytes: number }): Promise<void> {
+    const { message, sender } = incoming;
+    const durable = row !== undefined && incoming.durable;
     const seq = this.#next;
     this.#next += 1;
     this.#coming += 1;
     // What is on its way to the disk takes its room now.
-    this.#components.budget.used += row.length;
+    this.#components.budget.used += bytes;
     const stored = durable ? this.#components.table.put(this.#keyOf(seq), row) : Promise.resolve();
     const done = Promise.all([stored, this.#turn])
       .finally(() => {
         this.#coming -= 1;
-        this.#components.budget.used -= row.length;
+        this.#components.budget.used -= bytes;
       })
-      .then(() => this.#push({ seq, key, sender, message, bytes: row.length, durable }));
+      .then(() => this.#push({ seq, key, sender, message, bytes, durable }));
     this.#turn = done.catch(() => undefined);
     return done;
   }

@@ -189,15 +189,15 @@ class NodeMessages implements Messages {
     const { to } = init;
     if (to === undefined) throw usage('say for whom the message is: agentId');
     const message = this.#messageOf(principal, { ...init, type }, sender);
-    const size = Buffer.byteLength(JSON.stringify(message));
-    if (size > MESSAGE_BYTES_MAX) throw tooLong(to, size);
+    const bytes = Buffer.byteLength(JSON.stringify(message));
+    if (bytes > MESSAGE_BYTES_MAX) throw tooLong(to, bytes);
     const places =
       init.isHere === true
         ? [{ name: to }]
         : await this.#targets(principal, to, affinityOf(message, sender));
     for (const [index, found] of places.entries()) {
       try {
-        return await this.#sendTo(found, { principal, init, message, sender, signal });
+        return await this.#sendTo(found, { principal, init, message, bytes, sender, signal });
       } catch (error) {
         if (index === places.length - 1 || signal.aborted || !isUntouched(error)) throw error;
       }
@@ -211,12 +211,15 @@ class NodeMessages implements Messages {
       principal,
       init,
       message,
+      bytes,
       sender,
       signal,
     }: {
       readonly principal: Principal;
       readonly init: MessageInit;
       readonly message: AgentMessage;
+      /** Of the message as JSON. */
+      readonly bytes: number;
       readonly sender: Sender;
       readonly signal: AbortSignal;
     },
@@ -231,7 +234,8 @@ class NodeMessages implements Messages {
     }
     const agent = this.#components.local.find(found.name);
     if (agent === undefined) throw unknownAgent(found.name);
-    const how = { sender: senderKey(principal), signal, isUntimed: init.isUntimed === true };
+    const isUntimed = init.isUntimed === true;
+    const how = { sender: senderKey(principal), signal, isUntimed, bytes };
     const answer = await this.#deliver(agent, message, how);
     return typeof init.sealed === 'string' ? this.#sealedFor(principal, answer) : answer;
   }
@@ -269,7 +273,7 @@ class NodeMessages implements Messages {
   async #deliver(
     agent: LocalAgent,
     message: AgentMessage,
-    { sender, signal, isUntimed }: Delivery,
+    { bytes, sender, signal, isUntimed }: Delivery,
   ): Promise<AgentMessageResult> {
     const { id: messageId, correlationId, timeoutMs = QUERY_MS } = message;
     const agentId = agent.announcement.id;
@@ -289,6 +293,7 @@ class NodeMessages implements Messages {
     const { response, taint } = await this.#queries.ask({
       agent,
       message,
+      bytes,
       sender,
       signal,
       ...time,
@@ -422,6 +427,8 @@ interface Delivery {
   readonly signal: AbortSignal;
   /** The sender ends the wait for the answer. */
   readonly isUntimed: boolean;
+  /** Of the message as JSON. */
+  readonly bytes: number;
 }
 
 /** How many messages led to one: by the word of the peer that it came from, or of what is known of an agent here. */

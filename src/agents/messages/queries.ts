@@ -10,6 +10,8 @@ import type { AgentMessage } from '../types.ts';
 export interface Query {
   readonly agent: LocalAgent;
   readonly message: AgentMessage;
+  /** Of the message as JSON. */
+  readonly bytes: number;
   /** Tells senders apart. */
   readonly sender: string;
   /** Absent where whoever asks ends it by the signal. */
@@ -59,13 +61,13 @@ class NodeQueries implements Queries {
   }
 
   async ask(query: Query): Promise<Answer> {
-    const { agent, message, sender } = query;
+    const { agent, bytes, message, sender } = query;
     if (agent.asked >= QUERIES_MAX) {
       throw failed(agent, 'full', `${QUERIES_MAX} queries wait for its answers`);
     }
     const answer = this.#wait(query);
     try {
-      await agent.inbox.add({ message, sender, durable: false });
+      await agent.inbox.add({ message, sender, durable: false, bytes });
     } catch (error) {
       const why =
         error instanceof StarlingError ? error : failed(agent, 'failed', messageOf(error));

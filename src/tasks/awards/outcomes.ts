@@ -89,12 +89,17 @@ export class Outcomes {
       return this.settle(task, final, token);
     }
     task.apply({ type: 'verified', token });
-    const row = task.peek({ type: 'counted', token, at: clock.now(), ballot, taint });
-    if (row === undefined) return;
-    const counted = { ...row, resultBytes: bytes };
-    if (!(await this.kept(() => rows.putResult(counted, result)))) return;
-    task.become(counted);
-    this.#components.ended(task);
+    for (;;) {
+      const before = task.row;
+      const row = task.peek({ type: 'counted', token, at: clock.now(), ballot, taint });
+      if (row === undefined) return;
+      const counted = { ...row, resultBytes: bytes };
+      if (!(await this.kept(() => rows.putResult(counted, result)))) return;
+      // A late result came meanwhile, and was written after this: the end is to be the last of all.
+      if (task.row !== before && task.row.state === 'verified') continue;
+      task.become(counted);
+      return this.#components.ended(task);
+    }
   }
 
   #keepLate(

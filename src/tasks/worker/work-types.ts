@@ -11,7 +11,7 @@ export interface WorkComponents {
   readonly self: { readonly name: string };
   readonly agents: Pick<
     Agents,
-    'edgeOf' | 'message' | 'ownerOf' | 'owns' | 'requireTask' | 'standing' | 'subjectOf'
+    'edgeOf' | 'message' | 'ownerOf' | 'owns' | 'requireTask' | 'standing'
   >;
   /** Lets an agent of this node have what somebody gives it, once a person has agreed where one must. */
   clear(action: OwnAction): Promise<ClearedAction>;

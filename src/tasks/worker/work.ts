@@ -5,7 +5,7 @@
  */
 import { StarlingError, isObject, messageOf, pause } from '../../core/index.ts';
 import type { Json, JsonObject } from '../../core/index.ts';
-import { waitForAny, waitForNews, waitUntil } from '../../agents/index.ts';
+import { agentResource, waitForAny, waitForNews, waitUntil } from '../../agents/index.ts';
 import type { AgentStanding } from '../../agents/index.ts';
 import type { ClearedAction } from '../../gateway/index.ts';
 import { keyOf } from '../../guard/index.ts';
@@ -211,8 +211,7 @@ class NodeWork implements Work {
     { attempt, asks }: { readonly attempt: WorkAttempt; readonly asks: () => void },
   ): Promise<ClearedAction> {
     const { agents, self } = this.#components;
-    const wanted = agents.subjectOf(agent, 'task');
-    if (wanted === undefined) throw refused({ agent, taskId }, 'unknown', 'it has no such name');
+    const wanted = { ability: 'agent/task', resource: agentResource({ name: agent }) } as const;
     const from = agents.edgeOf(principal, agent);
     return this.#components.clear({
       principal,
