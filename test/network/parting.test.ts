@@ -1,10 +1,10 @@
 /** Links that nobody uses close, when both ends agree. */
 import { once } from 'node:events';
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, expect, it, onTestFinished, vi } from 'vitest';
 import { systemClock } from '../../src/core/index.ts';
 import type { Clock } from '../../src/core/index.ts';
 import { MemoryNetwork } from '../../sim/memory-transport.ts';
-import { acquaint, connectedTo, makeMember, makeMembers, soon, stopAll } from './support.ts';
+import { acquaint, connectedTo, makeMember, makeMembers, soon, stopAll, until } from './support.ts';
 import { IDLE_LINK_MS, IDLE_LOOK_MS, PART_PAUSE_MS } from '../../src/network/constants.ts';
 import type { Member } from './support.ts';
 
@@ -97,12 +97,20 @@ it('leaves a link that was parted on purpose parted: nobody dials it anew by its
     makeMember(name, { listen: [`/ip4/${ip}/tcp/4040`] }, { clock, transports: [memory.host(ip)] });
   const [a, b] = await Promise.all([make('alice', '10.81.0.1'), make('bob', '10.81.0.2')]);
   acquaint([a, b]);
+  // At intervals the DHT tells libp2p whom to keep connected: its closest peers.
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  onTestFinished(() => void vi.useRealTimers());
   await Promise.all([a.network.start(), b.network.start()]);
   const lost = [a, b].map(async ({ network }) => once(network.events, 'peer:disconnect', soon()));
   // What was kept before, and so was dialled until there was a link, is what a careless part would dial again.
   a.network.keep(b.id, [b.address()]);
   b.network.keep(a.id, [a.address()]);
   await Promise.all([connectedTo(a.network, b.id), connectedTo(b.network, a.id)]);
+  await until(
+    () => a.network.routingTableSize() + b.network.routingTableSize() === 2,
+    'both in the DHT of the other',
+  );
+  await vi.advanceTimersByTimeAsync(10_000);
   a.network.know(b.id, [b.address()]);
   b.network.know(a.id, [a.address()]);
   clock.jump(IDLE_LINK_MS);
