@@ -36,16 +36,24 @@ it('a sender that begins many conversations at once pushes out as many, and no m
 
 it('a conversation that is pushed out while its sender goes on is whole, or gone: nothing is written behind its end', async () => {
   const node = alone();
-  await say(node, named('oldest'), 'm1');
-  node.clock.advance(1000);
-  for (let at = 1; at < CONTEXTS_PER_AGENT; at += 1) await say(node, named(`s${at}`));
-  await Promise.all([say(node, named('oldest'), 'm2'), say(node, named('new'))]);
-  const again = node.again();
-  await again.start();
-  for (const { id, lines } of [...(await node.contexts.list()), ...(await again.list())]) {
-    expect((await again.show(id)).said).toHaveLength(lines);
+  for (let at = 0; at < CONTEXTS_PER_AGENT; at += 1) {
+    node.clock.advance(1000);
+    await say(node, named(`s${at}`));
   }
-  expect(node.rows.size).toBe(CONTEXTS_PER_AGENT);
+  // Whichever of the two is how far when the other comes.
+  for (let steps = 0; steps < 6; steps += 1) {
+    node.clock.advance(1000);
+    const oldest = named((await sessionsOf(node)).at(-1) ?? '');
+    const coming = say(node, named(`new ${steps}`));
+    for (let step = 0; step < steps; step += 1) await Promise.resolve();
+    await Promise.all([coming, say(node, oldest, `m ${steps}`)]);
+    const list = await node.contexts.list();
+    for (const { id, lines } of list) {
+      expect((await node.contexts.show(id)).said).toHaveLength(lines);
+    }
+    expect(node.rows.size).toBe(CONTEXTS_PER_AGENT);
+    expect(node.lines.size).toBe(list.reduce((sum, { lines }) => sum + lines, 0));
+  }
 });
 
 it('whoever takes the name of an agent that has given it up is shown nothing that the other was', async () => {
