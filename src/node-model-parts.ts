@@ -9,15 +9,19 @@ import type { ModelsFace, SamplingFace } from './gateway/index.ts';
 import type { Governance, Guard } from './guard/index.ts';
 import type { Membership } from './membership/index.ts';
 import {
+  createBatches,
+  createKeyAges,
   createModels,
   createModelsDoor,
   createPeerModels,
+  createProviders,
+  createQuotas,
   createRouter,
   createSampling,
   createUsageBook,
   servePeers,
 } from './models/index.ts';
-import type { Models, PeerServingComponents } from './models/index.ts';
+import type { Batches, KeyAges, Models, PeerServingComponents } from './models/index.ts';
 import type { Network } from './network/index.ts';
 import type { Base, OpenState } from './open-state.ts';
 import { createOriginZones } from './node-thinking-parts.ts';
@@ -38,61 +42,79 @@ export interface ModelRooms {
 
 /** Makes the models and what serves their APIs. */
 export function createModelParts(
-  { config, clock, logger }: Base,
+  { config, clock, health, logger }: Base,
   state: OpenState,
   { audit, governance, membership, modelConfig, network, runs, spendings }: ModelRooms,
 ): {
   readonly models: Models;
+  readonly batches: Batches;
+  readonly keyAges: KeyAges;
   readonly modelsDoor: ModelsFace;
   readonly peerModels: Startable;
   readonly sampling: SamplingFace;
 } {
-  const { grants, identity, store } = state;
+  const { grants, identity, secrets, store } = state;
   const { messageBytes } = config.limits;
   const self = config.name;
   const guard = (): Guard => governance.guard;
   const callerOf: PeerServingComponents['callerOf'] = (link) => runs.callerOf(link);
   const log = logger.child('models');
   const certifier = createCertifier({ signer: identity, clock });
+  const exchanger = createExchanger({ clock });
+  const providers = createProviders({ config: modelConfig, exchanger, clock });
+  const quotas = createQuotas(clock, () => modelConfig().quotas);
+  const usage = createUsageBook({ table: store.table('model-usage'), clock, logger: log });
+  const shared = { config: modelConfig, guard, audit, self, spendings, usage, clock, logger: log };
   const direct = createModels(
     {
-      config: modelConfig,
-      exchanger: createExchanger({ clock }),
-      guard,
-      audit,
-      self,
-      spendings,
+      ...shared,
+      exchanger,
+      providers,
       peers: createPeerModels(
         { network, membership, grants, certifier, self, clock },
         { messageBytes },
       ),
-      usage: createUsageBook({ table: store.table('model-usage'), clock, logger: log }),
-      clock,
-      logger: log,
     },
     { messageBytes },
   );
-  const models = createRouter({ models: direct, config: modelConfig, clock }, { messageBytes });
-  let stopServing: (() => void) | undefined;
+  const models = createRouter(
+    { models: direct, config: modelConfig, quotas, clock },
+    { messageBytes },
+  );
+  const batches = createBatches(
+    { ...shared, providers, quotas, table: store.table('model-batches') },
+    { messageBytes },
+  );
+  const keyAges = createKeyAges({ config: modelConfig, secrets, health, clock, logger: log });
   return {
     models,
+    batches,
+    keyAges,
     modelsDoor: createModelsDoor({ models, clock }, { messageBytes }),
     sampling: createSampling(
       { models, config: modelConfig, zoneOf: createOriginZones(state, governance), clock },
       { messageBytes },
     ),
-    peerModels: {
-      async start() {
-        await models.start();
-        const own = { did: identity.did };
-        const serving = { models, guard, network, membership, grants, callerOf, self: own };
-        stopServing ??= servePeers({ ...serving, clock, logger: log }, { messageBytes });
-      },
-      async stop() {
-        stopServing?.();
-        stopServing = undefined;
-        await models.stop();
-      },
+    peerModels: running([models, batches, keyAges], () => {
+      const own = { did: identity.did };
+      const serving = { models, guard, network, membership, grants, callerOf, self: own };
+      return servePeers({ ...serving, clock, logger: log }, { messageBytes });
+    }),
+  };
+}
+
+/** Starts the parts in their order, then serves; the other way round at the end. */
+function running(parts: readonly Startable[], serve: () => () => void): Startable {
+  let stopServing: (() => void) | undefined;
+  return {
+    async start() {
+      for (const part of parts) await part.start();
+      stopServing ??= serve();
+    },
+    async stop() {
+      stopServing?.();
+      stopServing = undefined;
+      for (const part of parts.toReversed()) await part.stop();
     },
   };
 }

@@ -25,6 +25,7 @@ import {
   statusTools,
 } from './builtin/index.ts';
 import type { BoardRoomComponents } from './builtin/index.ts';
+import { unawaited } from './core/index.ts';
 import type { Did } from './core/index.ts';
 import { contextTools } from './contexts/index.ts';
 import { dashboardTools } from './dashboard/index.ts';
@@ -35,7 +36,7 @@ import { learnTools } from './learning/index.ts';
 import type { Base, OpenState } from './open-state.ts';
 import { metricsTools } from './metrics/index.ts';
 import type { Metrics } from './metrics/index.ts';
-import { modelTools } from './models/index.ts';
+import { batchTools, modelTools } from './models/index.ts';
 import { listingOf } from './node-peer-parts.ts';
 import type { Parts, PartsInit } from './node-rooms.ts';
 import { nodeProposalTools } from './node-proposal-parts.ts';
@@ -70,6 +71,8 @@ type ToolRooms = Pick<
   | 'logins'
   | 'membership'
   | 'models'
+  | 'batches'
+  | 'keyAges'
   | 'network'
   | 'pins'
   | 'proposals'
@@ -136,7 +139,7 @@ export function createNodeTools(
     ...workTools(rooms),
     ...boardsTools({ clock, store, self }, rooms),
     ...budgetTools({ budgets: rooms.budgets, membership, successions }),
-    ...modelTools({ models: rooms.models, funds: rooms.funds, clock }, config.limits),
+    ...languageTools(base, rooms),
     ...createAskTools({ clock, config }, state, { ...rooms, models: () => rooms.models }),
     ...conversationTools(base, rooms),
     ...keyTools({ clock, keys }),
@@ -148,7 +151,7 @@ export function createNodeTools(
     }),
     ...loginTools({ logins }),
     ...serverTools({ clock, upstreams: rooms.upstreams }),
-    ...secretTools({ secrets, servers, changed: rooms.secretsChanged }),
+    ...secretTools({ secrets, servers, changed: () => secretsChanged(base, rooms) }),
     ...auditTools({ audit, checkpoints, peers: () => membership.peers(), self: identity.did }),
     ...pinTools({ pins, membership }),
     ...governanceTools({ governance, grants, membership, keys, clock, self }),
@@ -168,6 +171,26 @@ function boardsTools(
 ): readonly BuiltinTool[] {
   const ownMemory: BoardRoomComponents['ownMemory'] = (principal) => memory.of(principal);
   return boardRoomTools({ ...base, blackboard, membership, rights: rightsOf(store), ownMemory });
+}
+
+/** The tools of language models, and of batches of requests to them. */
+function languageTools(
+  { clock, config }: Base,
+  { batches, funds, models }: ToolRooms,
+): readonly BuiltinTool[] {
+  return [
+    ...modelTools({ models, funds, clock }, config.limits),
+    ...batchTools({ batches, funds }),
+  ];
+}
+
+/** Servers take a secret up, and one that is the key of a provider is not old any more. */
+function secretsChanged(
+  { logger }: Base,
+  rooms: Pick<ToolRooms, 'keyAges'> & { readonly secretsChanged: () => readonly string[] },
+): readonly string[] {
+  unawaited(rooms.keyAges.look(), logger, 'ages of keys were not looked at');
+  return rooms.secretsChanged();
 }
 
 /** The tools of what agents and others have said to each other, of what agents have learned, and of what they propose to the operator. */

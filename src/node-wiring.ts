@@ -77,6 +77,10 @@ export function wireParts(
   wireAudit(state, parts);
   wirePeers(state, parts, events);
   wireServers(parts, events);
+  events.on('reloaded', ({ keys }) => {
+    if (!keys.includes('models')) return;
+    unawaited(parts.keyAges.look(), base.logger, 'ages of keys were not looked at');
+  });
   wireRevocations(base, state);
   const { documents, gateway, governance, keys, knocks, membership, neighbours, network } = parts;
   const { renewalTimer, runs, spreads } = parts;

@@ -6,6 +6,7 @@ import type { FrequentSigner } from '../identity/index.ts';
 import type { PeerView } from '../membership/index.ts';
 import type { Network } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
+import type { HeldAmount } from './books/book-types.ts';
 import type { Spending } from './holding.ts';
 import type { Asked } from './rights.ts';
 import type { BudgetView, Cost, HistoryEntry, Unit } from './types.ts';
@@ -100,6 +101,8 @@ export interface Budgets extends Startable {
    * @throws STARLING_BUDGET_EXHAUSTED, STARLING_BUDGET_CLOSED, STARLING_BUDGET_UNKNOWN
    */
   hold(ids: readonly string[], cost: Cost, who: string): Promise<Spending>;
+  /** Takes up what an earlier run of this node has held and written down: as much as nobody has settled since. */
+  takeUp(held: readonly HeldAmount[], who: string): Promise<Spending>;
   /** Books that something was spent without a hold, as others report. */
   report(reference: string, amount: number, who: string): Promise<BudgetView>;
   /** Answers an owner that asks for rights in a row. */

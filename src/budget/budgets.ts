@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events';
 import { StarlingError, createScope, messageOf } from '../core/index.ts';
 import type { Did, JsonObject, PeerId, Scope } from '../core/index.ts';
 import type { ResourcePattern } from '../grants/index.ts';
-import type { Books } from './books/book-types.ts';
+import type { Books, HeldAmount } from './books/book-types.ts';
 import { createBooks } from './books/books.ts';
 import { BudgetCare } from './budget-care.ts';
 import { BudgetNames } from './budget-names.ts';
@@ -19,7 +19,7 @@ import type {
 } from './budgets-types.ts';
 import { createHistory } from './history.ts';
 import type { BudgetHistory } from './history.ts';
-import { holdAll, worded } from './holding.ts';
+import { holdAll, takeUpAll, worded } from './holding.ts';
 import type { HoldingComponents, Spending } from './holding.ts';
 import { nameTaken, termsOf } from './new-budget.ts';
 import { createRights } from './rights.ts';
@@ -273,6 +273,13 @@ class NodeBudgets implements Budgets {
 
   hold(ids: readonly string[], cost: Cost, who: string): Promise<Spending> {
     return holdAll(this.#holding(), ids, cost, who);
+  }
+
+  async takeUp(held: readonly HeldAmount[], who: string): Promise<Spending> {
+    const spending = await takeUpAll(this.#holding(), held, who);
+    // What somebody goes on with is lost no more.
+    this.#care.tellLost();
+    return spending;
   }
 
   async report(reference: string, amount: number, who: string): Promise<BudgetView> {

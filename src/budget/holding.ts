@@ -1,9 +1,10 @@
 /** Holds what something may cost on all budgets that it counts against, and settles what it did cost. */
 import { StarlingError, amountText, amountWord } from '../core/index.ts';
-import type { Books, Hold } from './books/book-types.ts';
+import type { Books, HeldAmount, Hold } from './books/book-types.ts';
 import type { BudgetNames } from './budget-names.ts';
 import type { BudgetHistory } from './history.ts';
 import type { Rights } from './rights.ts';
+import { splitRowId } from './rows/row-format.ts';
 import type { BudgetTerms, Cost, Unit } from './types.ts';
 
 /** What was spent of one budget. */
@@ -16,6 +17,8 @@ export interface Spent {
 
 /** What is held of budgets, and of those that they are part of. */
 export interface Spending {
+  /** What is held, as it can be written down for a later run of the node: see {@link takeUpAll}. */
+  readonly held: readonly HeldAmount[];
   /** What it did cost in the end; the rest is free again. Once; gives what was spent of which of the budgets. */
   settle(spent: Cost): readonly Spent[];
 }
@@ -55,13 +58,60 @@ export async function holdAll(
     for (const id of ids) history.spent(id, who, cost[names.termsOf(id).unit] ?? 0, 'refused');
     throw error;
   }
+  return settling(
+    line.map(({ id, terms: { name, unit } }, at) => ({
+      id,
+      name,
+      unit,
+      hold: holds[at] as Hold,
+    })),
+    history,
+    who,
+  );
+}
+
+/**
+ * Takes up what an earlier run of the node has held, and has not settled: of budgets that are known still, and as much as
+ * nobody has settled since.
+ */
+export async function takeUpAll(
+  { books, history }: Pick<HoldingComponents, 'books' | 'history'>,
+  held: readonly HeldAmount[],
+  who: string,
+): Promise<Spending> {
+  const parts: HeldPart[] = [];
+  for (const one of held) {
+    const id = splitRowId(one.rowId)?.id ?? one.rowId;
+    const terms = books.terms(id);
+    if (terms === undefined) continue;
+    parts.push({ id, name: terms.name, unit: terms.unit, hold: await books.takeUp(one) });
+  }
+  return settling(parts, history, who);
+}
+
+/** What is held of one budget. */
+interface HeldPart {
+  readonly id: string;
+  readonly name: string;
+  readonly unit: Unit;
+  readonly hold: Hold;
+}
+
+function settling(
+  parts: readonly HeldPart[],
+  history: HoldingComponents['history'],
+  who: string,
+): Spending {
   let isOver = false;
   return {
+    get held() {
+      return parts.map(({ hold: { rowId, amount } }) => ({ rowId, amount }));
+    },
     settle(spent) {
       if (isOver) return [];
       isOver = true;
-      return line.flatMap(({ id, terms: { name, unit } }, at): readonly Spent[] => {
-        const amount = (holds[at] as Hold).settle(spent[unit] ?? 0);
+      return parts.flatMap(({ hold, id, name, unit }): readonly Spent[] => {
+        const amount = hold.settle(spent[unit] ?? 0);
         if (amount === 0) return [];
         history.spent(id, who, amount);
         return [{ id, name, unit, amount }];

@@ -1,7 +1,7 @@
 /** Budgets that can't be overspent, whoever is cut off: bounded counters with escrow over signed rows. */
 export { parseAmount } from './amounts.ts';
 export { createBooks } from './books/books.ts';
-export type { Books, Hold } from './books/book-types.ts';
+export type { Books, HeldAmount, Hold } from './books/book-types.ts';
 export { createBudgets } from './budgets.ts';
 export type { Budgets } from './budgets-types.ts';
 export { createFunds } from './funds.ts';

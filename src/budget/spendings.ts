@@ -9,7 +9,9 @@ import { budgetOf, matchesTarget, targetOf } from '../grants/index.ts';
 import type { Grant, ResourceTarget } from '../grants/index.ts';
 import { keyOf } from '../guard/index.ts';
 import type { Principal } from '../guard/index.ts';
+import type { HeldAmount } from './books/book-types.ts';
 import type { Budgets } from './budgets-types.ts';
+import type { Spending } from './holding.ts';
 import { createPolicyBudgets } from './policy-limits.ts';
 import type { PolicyBudgets, PolicyLimit } from './policy-limits.ts';
 import { costOf } from './prices.ts';
@@ -31,6 +33,8 @@ export interface PaidCall {
 
 /** What is held for a call under way. */
 export interface CallSpending {
+  /** What is held, as it can be written down for a later run of the node: see {@link Spendings.takeUp}. */
+  readonly held: readonly HeldAmount[];
   /**
    * The call has ended, or was never made (`hasBegun: false`), and then cost nothing. `actual` is what it did cost, of the
    * units in which that is known; of the others all that was held is spent. Gives what was spent, a budget's name each.
@@ -45,6 +49,8 @@ export interface Spendings {
    * @throws STARLING_BUDGET_EXHAUSTED, STARLING_BUDGET_CLOSED, STARLING_BUDGET_UNKNOWN, by rejecting
    */
   begin(call: PaidCall): Promise<CallSpending> | undefined;
+  /** Goes on with what an earlier run of the node has held for a call: no more is spent than that. */
+  takeUp(held: readonly HeldAmount[], principal: Principal): Promise<CallSpending>;
   /** What such a call may cost at the most without anybody being asked for rights, of each unit in which it is bounded. */
   room(call: PaidCall): Promise<Cost>;
 }
@@ -164,15 +170,12 @@ class NodeSpendings implements Spendings {
     const paid = ids.filter((id) => cost[budgets.unitOf(id)] > 0);
     const spending = await budgets.hold(paid, cost, keyOf(principal));
     this.#alert(principal, paid);
-    return {
-      over: (hasBegun, actual = {}) => {
-        const none = { tokens: 0, usd: 0, calls: 0 };
-        const spent = spending.settle(hasBegun ? { ...cost, ...actual } : none);
-        return Object.fromEntries(
-          spent.map(({ name, amount, unit }) => [name, amountText(amount, unit)]),
-        );
-      },
-    };
+    return settledBy(spending, cost);
+  }
+
+  async takeUp(held: readonly HeldAmount[], principal: Principal): Promise<CallSpending> {
+    const spending = await this.#components.budgets.takeUp(held, keyOf(principal));
+    return settledBy(spending, { tokens: Infinity, usd: Infinity, calls: Infinity });
   }
 
   /** @throws STARLING_BUDGET_EXHAUSTED where one call may not cost so much */
@@ -220,6 +223,22 @@ class NodeSpendings implements Spendings {
       });
     }
   }
+}
+
+/** Of what nobody says what it did cost, `most` is spent. */
+function settledBy(spending: Spending, most: Required<Cost>): CallSpending {
+  return {
+    get held() {
+      return spending.held;
+    },
+    over: (hasBegun, actual = {}) => {
+      const none = { tokens: 0, usd: 0, calls: 0 };
+      const spent = spending.settle(hasBegun ? { ...most, ...actual } : none);
+      return Object.fromEntries(
+        spent.map(({ name, amount, unit }) => [name, amountText(amount, unit)]),
+      );
+    },
+  };
 }
 
 /** A caller, and those for whom it works, each once. */

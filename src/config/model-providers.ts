@@ -1,4 +1,5 @@
 /** Providers of models in the configuration, made into what the node asks; variables expanded. */
+import { durationMs } from '../core/index.ts';
 import type { Secret } from '../core/index.ts';
 import { readEntry } from './servers/mcp-servers.ts';
 import type { ReadServersInit } from './servers/mcp-servers.ts';
@@ -43,9 +44,12 @@ function readProvider(
 ): ModelProvider {
   const endpoint = written.endpoint ?? ENDPOINTS[name];
   const api = written.api ?? apiOf(name, endpoint);
-  const { models, timeout, rate_limits: limits } = written;
+  const { keyFrom, models, rotateAfter, timeout, rate_limits: limits } = written;
+  const [, keySecret] = /^secret:(.+)$/.exec(keyFrom ?? '') ?? [];
   const base = {
     api,
+    ...(keySecret === undefined ? {} : { keySecret }),
+    ...(rotateAfter === undefined ? {} : { rotateAfterMs: durationMs(rotateAfter) }),
     ...(written.responses === undefined ? {} : { responses: written.responses }),
     models,
     timeoutMs: timeout,
@@ -83,12 +87,16 @@ export function readModelRules({
 }: WrittenModels): Omit<ModelsConfig, 'providers'> {
   return {
     routes,
-    prices: mapped(prices, ({ input, output, cached_input: cached, cache_write: write }) => ({
-      input,
-      output,
-      ...(cached === undefined ? {} : { cachedInput: cached }),
-      ...(write === undefined ? {} : { cacheWrite: write }),
-    })),
+    prices: mapped(
+      prices,
+      ({ batch, input, output, cached_input: cached, cache_write: write }) => ({
+        input,
+        output,
+        ...(batch === undefined ? {} : { batch }),
+        ...(cached === undefined ? {} : { cachedInput: cached }),
+        ...(write === undefined ? {} : { cacheWrite: write }),
+      }),
+    ),
     contexts,
     quotas: mapped(quotas, minuteLimits),
     cache: { ttlMs: cache.ttl, bytes: cache.bytes },

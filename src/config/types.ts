@@ -258,6 +258,8 @@ export interface ModelPrice {
   readonly output: number;
   readonly cachedInput?: number;
   readonly cacheWrite?: number;
+  /** The share of these that a request in a batch costs, 0 to 1; default 1. */
+  readonly batch?: number;
 }
 
 /** Requests and tokens of one minute; what is absent is not bounded. */
@@ -273,6 +275,10 @@ export interface ModelProvider {
   readonly endpoint?: string;
   /** Headers of every request, the key's among them. Values may be secret: never print them. */
   readonly headers: Readonly<Record<string, Secret>>;
+  /** The secret of this node that is its key; absent where a variable is, or none. */
+  readonly keySecret?: string;
+  /** A key that is older is a warning; absent: none is. */
+  readonly rotateAfterMs?: number;
   /** Whether it speaks the Responses API too; absent: as its address says. */
   readonly responses?: boolean;
   /** The only models that are offered; none: all. */

@@ -137,6 +137,10 @@ export const ERRORS = {
   STARLING_SWARM_BUSY: row(-32002, 429, 1, true),
   /** No such model, or none that the caller may use; or its provider has none of that name. */
   STARLING_MODEL_UNKNOWN: row(-32602, 404, 1),
+  /** No batch of that id, as far as the caller may know. */
+  STARLING_BATCH_UNKNOWN: row(-32602, 404, 1),
+  /** The batch does not take what was asked of it: `data.reason` says whether it is `running` or `over`. */
+  STARLING_BATCH_REFUSED: row(-32602, 409, 1),
   /** The model's provider can't do what was asked, or the request can't be said in its API. */
   STARLING_MODEL_UNSUPPORTED: row(-32602, 400, 1),
   /** The provider takes no such request. */

@@ -5,7 +5,7 @@
 import { StarlingError, messageOf } from '../core/index.ts';
 import type { Clock } from '../core/index.ts';
 import type { Audit, AuditInit, AuditOutcome } from '../audit/index.ts';
-import type { CallSpending, Cost, PaidCall, Spendings } from '../budget/index.ts';
+import type { CallSpending, Cost, HeldAmount, PaidCall, Spendings } from '../budget/index.ts';
 import { refusalOf } from '../gateway/index.ts';
 import { behalfOf, keyOf } from '../guard/index.ts';
 import type { Guard, Principal } from '../guard/index.ts';
@@ -16,14 +16,26 @@ export interface ClearanceComponents {
   readonly guard: () => Guard;
   readonly audit: Pick<Audit, 'append' | 'isOn' | 'note'>;
   /** Holds what calls may cost; default: no call costs anything. */
-  readonly spendings?: Pick<Spendings, 'begin' | 'room'>;
+  readonly spendings?: Pick<Spendings, 'begin' | 'room' | 'takeUp'>;
   readonly clock: Clock;
   /** This node's name, in refusals. */
   readonly self: string;
 }
 
+/** What is written down of a cleared call that may outlive this run of the node. */
+export interface KeptClearance {
+  readonly about: Pick<AuditInit, 'who' | 'onBehalfOf' | 'what'>;
+  /** The number of the decision in the audit log; absent where none is kept. */
+  readonly of?: number;
+  /** Ms since the epoch. */
+  readonly begunAt: number;
+  readonly held: readonly HeldAmount[];
+}
+
 /** A call that may go on. */
 export interface Cleared {
+  /** For a later run of the node to go on with: see {@link takeUpCall}. */
+  readonly kept: KeptClearance;
   /**
    * To be called once, when the call is over, with what it did cost; where that is not known, all that was held is spent.
    */
@@ -86,8 +98,34 @@ export async function clearCall(
     spending?.over(false);
     throw error;
   });
-  const begunAt = clock.now();
+  const kept: KeptClearance = {
+    about,
+    ...(seq === undefined ? {} : { of: seq }),
+    begunAt: clock.now(),
+    held: spending?.held ?? [],
+  };
+  return clearedBy({ audit, clock }, kept, spending);
+}
+
+/** Goes on with a call that an earlier run of the node has cleared: its decision stands, and what was held for it. */
+export async function takeUpCall(
+  { audit, clock, spendings }: Pick<ClearanceComponents, 'audit' | 'clock' | 'spendings'>,
+  principal: Principal,
+  kept: KeptClearance,
+): Promise<Cleared> {
+  const isHeld = kept.held.length > 0;
+  const spending = isHeld ? await spendings?.takeUp(kept.held, principal) : undefined;
+  return clearedBy({ audit, clock }, kept, spending);
+}
+
+function clearedBy(
+  { audit, clock }: Pick<ClearanceComponents, 'audit' | 'clock'>,
+  kept: KeptClearance,
+  spending: CallSpending | undefined,
+): Cleared {
+  const { about, begunAt, of } = kept;
   return {
+    kept,
     over(outcome, reason, cost) {
       const spent = spending?.over(true, cost) ?? {};
       audit.note({
@@ -95,8 +133,8 @@ export async function clearCall(
         ...about,
         outcome,
         ...(reason === undefined ? {} : { reason }),
-        ...(seq === undefined ? {} : { of: seq }),
-        durationMs: clock.now() - begunAt,
+        ...(of === undefined ? {} : { of }),
+        durationMs: Math.max(0, clock.now() - begunAt),
         ...(Object.keys(spent).length === 0 ? {} : { spent }),
       });
     },

@@ -18,6 +18,7 @@ const KNOWN: Readonly<Record<string, number>> = {
   'gpt-4o': 128_000,
   // Of 400,000 that they take in all, for what is asked.
   'gpt-5': 272_000,
+  'gpt-6': 922_000,
   o1: 200_000,
   o3: 200_000,
   o4: 200_000,

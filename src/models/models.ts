@@ -18,8 +18,8 @@ import { costOfUsage, priceOf } from './prices/price-table.ts';
 import type { KnownPrice } from './prices/price-table.ts';
 import type { LimitKey } from './read-call.ts';
 import { answerBy } from './providers/answer.ts';
-import { createProvider } from './providers/provider.ts';
-import type { Provider } from './providers/provider.ts';
+import { createProviders } from './providers/providers.ts';
+import type { Providers } from './providers/providers.ts';
 import type { Metered, UsageBook, UsageTotals } from './usage/usage-book.ts';
 import type {
   ListFailure,
@@ -57,6 +57,8 @@ export interface ModelsComponents extends ClearanceComponents {
   /** Providers as the configuration has them now, their secrets bound. */
   readonly config: () => Config['models'];
   readonly exchanger: Exchanger;
+  /** The same providers as others have them; default: its own, of the configuration. */
+  readonly providers?: Providers;
   readonly peers?: PeerModels;
   /** Counts what went through. */
   readonly usage: UsageBook;
@@ -137,14 +139,13 @@ class NodeModels implements Models {
   readonly #components: ModelsComponents;
   readonly #messageBytes: number;
   #life = new AbortController();
-  #made:
-    | { readonly of: Config['models']; readonly byName: ReadonlyMap<string, Provider> }
-    | undefined;
+  readonly #providers: Providers;
   readonly #under = new CallsUnderWay();
 
   constructor(components: ModelsComponents, messageBytes: number) {
     this.#components = components;
     this.#messageBytes = messageBytes;
+    this.#providers = components.providers ?? createProviders(components);
   }
 
   async list(principal: Principal, signal: AbortSignal): Promise<ModelList> {
@@ -168,9 +169,16 @@ class NodeModels implements Models {
     for (const [at, provider] of all.entries()) {
       const listed = lists[at];
       if (listed?.status === 'fulfilled') {
-        const names = listed.value.map((model) => `${provider.name}/${model}`);
-        const allowed = names.filter((name) => this.#mayUse(principal, name));
-        models.push(...allowed.map((name) => ({ name })));
+        for (const model of listed.value) {
+          const name = `${provider.name}/${model}`;
+          if (!this.#mayUse(principal, name)) continue;
+          const { contextTokens, parameters } = provider.sizeOf(model);
+          models.push({
+            name,
+            ...(parameters === undefined ? {} : { parameters }),
+            ...(contextTokens === undefined ? {} : { contextTokens }),
+          });
+        }
       } else if (this.#mayUse(principal, `${provider.name}/any`)) {
         failures.push({ from: provider.name, error: messageOf(listed?.reason) });
       }
@@ -216,7 +224,7 @@ class NodeModels implements Models {
       const tier = peer === undefined ? own : 'regional';
       const name = nameText(resolved);
       const listed =
-        peer === undefined ? this.#providers().get(provider)?.contextOf(model) : undefined;
+        peer === undefined ? this.#providers().get(provider)?.sizeOf(model).runsWith : undefined;
       const contextTokens = contextTokensOf(name, contexts, listed, tier);
       return { name, tier, price: this.#priceOf(resolved), contextTokens };
     } catch (error) {
@@ -391,7 +399,7 @@ class NodeModels implements Models {
         return name.peer === undefined ? cost : withinHeld(cost, sent.worst);
       };
       end = under.ending((error) => {
-        const ending: Cleared = {
+        const ending: Pick<Cleared, 'over'> = {
           over: (outcome, reason) => cleared.over(outcome, reason, costIn(error)),
         };
         this.#over(ending, metered, until, error);
@@ -421,7 +429,12 @@ class NodeModels implements Models {
     return { ...fit, headers: joined(fit.headers, said) };
   }
 
-  #over(cleared: Cleared, metered: Metered, signal: AbortSignal, error: unknown): void {
+  #over(
+    cleared: Pick<Cleared, 'over'>,
+    metered: Metered,
+    signal: AbortSignal,
+    error: unknown,
+  ): void {
     metered.over(error !== undefined);
     if (error === undefined) return cleared.over('ok');
     if (signal.aborted) return cleared.over('cancelled');
@@ -435,20 +448,6 @@ class NodeModels implements Models {
 
   #has(provider: string): boolean {
     return this.#providers().has(provider);
-  }
-
-  /** Made anew when the configuration is another. */
-  #providers(): ReadonlyMap<string, Provider> {
-    const config = this.#components.config();
-    if (this.#made?.of === config) return this.#made.byName;
-    const byName = new Map(
-      Object.entries(config.providers).map(([name, one]) => [
-        name,
-        createProvider(this.#components, name, one),
-      ]),
-    );
-    this.#made = { of: config, byName };
-    return byName;
   }
 }
 

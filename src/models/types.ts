@@ -76,6 +76,10 @@ export interface ListedModel {
   readonly peer?: string;
   /** It is a name of this node for several models. */
   readonly isRoute?: true;
+  /** Its weights, as its server says: `8.2B`. */
+  readonly parameters?: string;
+  /** Tokens that fit into it at the most, as its server says. */
+  readonly contextTokens?: number;
 }
 
 /** What was measured of a model's answers; what was not measured is absent. */
@@ -110,6 +114,8 @@ export interface ModelStats {
   readonly lastAt: number;
   readonly calls: number;
   readonly failed: number;
+  /** Calls that were requests of a batch: their time does not count. */
+  readonly batched?: number;
   /** Calls whose answer was kept from an earlier one. */
   readonly cacheHits: number;
   readonly inputTokens: number;
@@ -193,4 +199,62 @@ export interface LlmStatsResult {
 /** What `llm_grade` gives. */
 export interface LlmGradeResult {
   readonly counted: number;
+}
+
+/** How a batch is. `sending`: nobody knows yet whether the vendor has it; from `completed` on it is over. */
+export type BatchState =
+  | 'sending'
+  | 'running'
+  | 'cancelling'
+  | 'completed'
+  | 'expired'
+  | 'cancelled'
+  | 'failed';
+
+/** One batch, as people see it. */
+export interface BatchView {
+  readonly id: string;
+  /** `anthropic/claude-haiku-4-5`. */
+  readonly model: string;
+  /** Who has submitted it, as messages name it. */
+  readonly caller: string;
+  readonly state: BatchState;
+  /** Why it is so, where there is something to say. */
+  readonly reason?: string;
+  readonly requests: number;
+  /** Of a batch that is over: requests that were answered, and those that were not. */
+  readonly answered?: number;
+  readonly failed?: number;
+  /** Ms since the epoch. */
+  readonly createdAt: number;
+  readonly endedAt?: number;
+  /** Until when its answers are kept. */
+  readonly keptUntil?: number;
+  /** What it took, and what that did cost by the price table. */
+  readonly tokens?: number;
+  readonly costMicroUsd?: number;
+  /** Nobody knows the price, so that it counts as the dearest. */
+  readonly hasGuessedPrice?: true;
+  /** What the node has changed in the requests: `max_tokens=256`. */
+  readonly added?: string;
+}
+
+/** What `llm_batch_list` gives, the newest first. */
+export interface BatchListResult {
+  readonly batches: readonly BatchView[];
+}
+
+/** What became of one request: the answer in the form of the request, or why there is none. */
+export interface BatchAnswer {
+  readonly custom_id: string;
+  readonly response?: JsonObject;
+  readonly error?: { readonly code: string; readonly message: string };
+}
+
+/** What `llm_batch_result` gives: a page of answers in the order of the requests. */
+export interface BatchResult {
+  readonly batch: BatchView;
+  readonly answers: readonly BatchAnswer[];
+  /** Where the next page begins; absent of the last one. */
+  readonly next?: number;
 }

@@ -122,7 +122,9 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['translate'],
     ['providers'],
     ['*'],
-    ['door', 'mesh', 'tools', 'routing'],
+    ['door', 'mesh', 'routing'],
+    ['batches'],
+    ['tools'],
     ['sampling', 'replay'],
   ],
   tasks: [

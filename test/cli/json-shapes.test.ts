@@ -19,11 +19,14 @@ import { MemoryNetwork } from '../../sim/memory-transport.ts';
 import { showCard } from '../agents/a2a/shown-card.ts';
 import { serving, startFakeNode } from './fake-node.ts';
 import { withProposals } from './proposals-printed.ts';
+import { startBatchVendor } from '../models/fake-batches.ts';
+import type { FakeBatches } from '../models/fake-batches.ts';
 import { startVendor } from '../models/fake-vendor.ts';
 import { shapeOf } from './json-shape.ts';
 import type { Shape } from './json-shape.ts';
 import { run, start } from './support.ts';
 
+let batchVendor: FakeBatches | undefined;
 const GOLDEN = resolve(import.meta.dirname, '../golden/json-shapes.json');
 /** By the words of the command. */
 const SHAPES = JSON.parse(readFileSync(GOLDEN, 'utf8')) as Readonly<Record<string, Shape>>;
@@ -80,14 +83,19 @@ it('an error has a code, a message and a hint', async () => {
 /** A node with a server, one of whose tools hides a character and one of which needs an approval. */
 async function aliceIn(memory: MemoryNetwork, root: string): Promise<StarlingNode> {
   const vendor = await startVendor();
-  cleanups.push(() => vendor.stop());
+  const batches = await startBatchVendor();
+  batchVendor = batches;
+  cleanups.push(
+    () => vendor.stop(),
+    () => batches.stop(),
+  );
   const [text, log, policy] = ['note.txt', 'log', 'policy.yaml'].map((name) => join(root, name));
   await writeFile(text ?? '', 'reads\u200B it');
   await writeFile(policy ?? '', 'callers: { operator: { approval_required: [plain/who] } }\n');
   return nodeIn(memory, join(root, 'alice'), '10.7.0.1', {
     name: 'alice',
     policy: policy ?? '',
-    models: { providers: { gpu: { endpoint: vendor.url } } },
+    models: { providers: { gpu: { endpoint: vendor.url }, batches: { endpoint: batches.url } } },
     agents: {
       unconfined: true,
       kinds: {
@@ -301,10 +309,29 @@ async function withModels(at: readonly string[]): Promise<void> {
   await writeFile(questions, JSON.stringify(question));
   const both = ['--model', 'gpu/qwen', '--model', 'gpu/other'];
   await keep('llm record', questions, '--out', join(folder, 'mix.jsonl'), ...both, ...own);
+  await withBatch(folder, at);
   await keep('grant propose', 'let bob', '--model', 'gpu/proposes', ...at);
   await keep('ask', 'why', '--model', 'gpu/plans', ...at);
   await withContext(at);
   await withLearner(at);
+}
+
+/** Of one request, which is answered, written to a file, and forgotten. */
+async function withBatch(folder: string, at: readonly string[]): Promise<void> {
+  const file = join(folder, 'requests.jsonl');
+  const messages = [{ role: 'user', content: 'why' }];
+  await writeFile(file, JSON.stringify({ custom_id: '1', body: { messages } }));
+  const { id } = await keep<{ id: string }>(
+    'llm batch submit',
+    file,
+    '--model',
+    'batches/any',
+    ...at,
+  );
+  await keep('llm batch list', ...at);
+  batchVendor?.finish();
+  await keep('llm batch result', id, '--out', join(folder, 'answers.jsonl'), ...at);
+  await keep('llm batch cancel', id, '--forget', ...at);
 }
 
 /** Of one message, which is graded before all is forgotten. */

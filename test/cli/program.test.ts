@@ -153,7 +153,8 @@ describe('help', () => {
 
   it('offers --json with all that print data', async () => {
     // A client, the node or a shell reads what three of these print, and a person the story of the fourth.
-    const others = ['mcp', 'agent healer', 'completion', 'demo'];
+    // `llm batch` prints nothing itself.
+    const others = ['mcp', 'agent healer', 'completion', 'demo', 'llm batch'];
     for (const words of COMMANDS.filter((name) => !others.includes(name))) {
       expect((await run(...words.split(' '), '--help')).stdout, words).toContain('--json');
     }
@@ -181,6 +182,7 @@ it('the entry statically imports commander, what shuts the debugger and single f
     'cli/groups/agents/context.ts',
     'cli/groups/agents/events.ts',
     'cli/groups/agents/learn.ts',
+    'cli/groups/agents/llm-batch.ts',
     'cli/groups/agents/model.ts',
     'cli/groups/agents/swarm.ts',
     'cli/groups/agents/task.ts',

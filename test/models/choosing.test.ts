@@ -288,7 +288,12 @@ describe('what a call costs', () => {
 
   it('says of each list when it was looked up and where, and so do the docs', async () => {
     const docs = await readFile('docs/models.md', 'utf8');
-    for (const { asOf, prices, source, vendor } of PRICE_LISTS) {
+    for (const { asOf, prices, reportedBy = [], source, vendor } of PRICE_LISTS) {
+      // Where the page itself was not read, the docs say who has, for each model.
+      for (const one of reportedBy) {
+        const [models, by] = one.split(': ');
+        expect(docs, one).toContain(`| ${models} | ${by} |`);
+      }
       expect(asOf).toMatch(/^20\d\d-\d\d-\d\d$/);
       expect(source).toMatch(/^[a-z.]+\//);
       expect(docs).toContain(`| ${vendor} | ${asOf} | \`${source}\` |`);

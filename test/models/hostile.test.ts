@@ -63,7 +63,7 @@ const otherwise = (one: Provider, more: Partial<Provider>): Provider => ({
   allowance: one.allowance,
   offers: (model) => one.offers(model),
   models: (until) => one.models(until),
-  contextOf: (model) => one.contextOf(model),
+  sizeOf: (model) => one.sizeOf(model),
   probe: (until) => one.probe(until),
   withoutKeys: (text) => one.withoutKeys(text),
   send: (request) => one.send(request),

@@ -63,9 +63,15 @@ async function once(
     seen.wholeMs.push(performance.now() - startedAt);
     seen.answered += 1;
   } catch (error) {
-    const said = (error instanceof Error ? error.message : String(error)).slice(0, 300);
+    const said = wordsOf(error).slice(0, 300);
     seen.faults[said] = (seen.faults[said] ?? 0) + 1;
   }
+}
+
+/** With what the SDK has it from: "Connection error." alone says nothing. */
+function wordsOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : `${error.message} ${wordsOf(error.cause)}`;
 }
 
 async function streamedText(

@@ -16,6 +16,10 @@ export const WAYS = {
   peer: 'through two nodes',
 } as const;
 const SAMPLE_MS = 1000;
+/** How long the node has to collect its garbage before its memory is read, at the most. */
+const COLLECT_MS = 500;
+/** So many times the crowd asks before memory is read at all: until then code is compiled, and buffers find their size. */
+const WARM_UPS = 5;
 /** Callers at a time, where CPU is counted. */
 const SOME_CALLERS = 50;
 
@@ -171,15 +175,19 @@ export async function measureCrowd(
 ): Promise<CrowdFigures> {
   const way = await wayOf(node, WAYS.node, `one/${MODELS.paced}`);
   const streams = { ways: [way], callers: crowd, isStream: true };
-  const before = await asker.ask({ ...streams, count: crowd });
+  const before = await asker.ask({ ...streams, count: crowd * WARM_UPS });
   const samples: number[] = [];
   const over = new AbortController();
   const sampling = (async (): Promise<void> => {
     while (!over.signal.aborted) {
-      samples.push(rssMiB(node.child.pid ?? 0));
-      await wait(Math.min(SAMPLE_MS, crowdMs / 8), undefined, { signal: over.signal }).catch(
+      const pauseMs = Math.max(SAMPLE_MS, crowdMs / 32);
+      await wait(Math.min(pauseMs, crowdMs / 8), undefined, { signal: over.signal }).catch(
         () => undefined,
       );
+      // Garbage counts for nothing: how much of it waits to be collected is up to the machine.
+      node.child.kill('SIGUSR2');
+      await wait(Math.min(COLLECT_MS, crowdMs / 16));
+      samples.push(rssMiB(node.child.pid ?? 0));
     }
   })();
   try {

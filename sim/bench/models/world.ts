@@ -20,6 +20,13 @@ const PROVIDERS = ['one', 'two', 'three'] as const;
 /** Routes of the node. */
 export const ROUTES = { failover: 'failover', three: 'three' } as const;
 
+/** Has a process collect its garbage at a signal: what is in memory then is in use. */
+const COLLECTING = `import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc');
+process.on('SIGUSR2', () => collect());`;
+
 /** A vendor that runs. */
 export interface Vendor {
   /** The base of its API, as if that were the vendor `name`. */
@@ -98,7 +105,10 @@ export async function startNode(
         },
       },
     },
-    ...(ticket === undefined ? {} : { env: { STARLING_JOIN: ticket } }),
+    env: {
+      NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(COLLECTING)}`,
+      ...(ticket === undefined ? {} : { STARLING_JOIN: ticket }),
+    },
   });
   cleanups.push(() => node.stop());
   return node;

@@ -44,6 +44,12 @@ export interface BooksEvents {
   proof: [rowId: string, proof: Proof];
 }
 
+/** A hold as it can be written down, for a later run of the node to take up. */
+export interface HeldAmount {
+  readonly rowId: string;
+  readonly amount: number;
+}
+
 /** The books of one node. */
 export interface Books {
   readonly events: EventEmitter<BooksEvents>;
@@ -76,6 +82,11 @@ export interface Books {
   free(rowId: string): number;
   /** Resolves when the hold is on the disk. @throws STARLING_BUDGET_EXHAUSTED, STARLING_BUDGET_CLOSED */
   hold(rowId: string, amount: number): Promise<Hold>;
+  /**
+   * Takes up a hold of an earlier run, of which what was held is lost: as much of it as nobody has settled since. No more is
+   * spent of it than that.
+   */
+  takeUp(held: HeldAmount): Promise<Hold>;
   /** @throws STARLING_BUDGET_EXHAUSTED, STARLING_BUDGET_CLOSED */
   give(rowId: string, to: Did, amount: number): Promise<void>;
   /** Writes what this node settles as who is in charge, into its row of the budget itself. */

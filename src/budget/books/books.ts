@@ -16,6 +16,7 @@ import type {
   Books,
   BooksComponents,
   BooksEvents,
+  HeldAmount,
   Hold,
   NamedRow,
   RefusedRow,
@@ -239,6 +240,17 @@ class NodeBooks implements Books {
   async hold(rowId: string, amount: number): Promise<Hold> {
     this.#requireRoom(rowId, amount);
     await this.#accounts.change(rowId, { held: amount });
+    return this.#holdOf(rowId, amount);
+  }
+
+  async takeUp({ rowId, amount }: HeldAmount): Promise<Hold> {
+    const taken = Math.min(amount, this.#accounts.get(rowId)?.lost ?? 0);
+    if (taken > 0) await this.#accounts.change(rowId, { lost: -taken, held: taken });
+    const hold = this.#holdOf(rowId, taken);
+    return { ...hold, settle: (spent) => hold.settle(Math.min(spent, taken)) };
+  }
+
+  #holdOf(rowId: string, amount: number): Hold {
     const id = this.#idOf(rowId);
     let isOver = false;
     return {

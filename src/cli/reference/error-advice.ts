@@ -225,6 +225,14 @@ export const ADVICE: Readonly<Record<ErrorCode, Advice>> = {
     'There is no such model, or none that this caller may use; or its provider has none of that name.',
     '`GET /v1/models` of the HTTP endpoint lists those that there are.',
   ),
+  STARLING_BATCH_UNKNOWN: advice(
+    'No batch of the caller has this id.',
+    'See `starling llm batch list`; answers are kept for 30 days.',
+  ),
+  STARLING_BATCH_REFUSED: advice(
+    'A batch is not over yet, so that it has no answers, or is over and can not be stopped.',
+    'Wait, see `starling llm batch list`; `starling llm batch cancel <id> --forget` forgets one that is over.',
+  ),
   STARLING_MODEL_UNSUPPORTED: advice(
     "The model's provider can't do what was asked, or its API has no word for a field of the request.",
     'Leave the field out that is named, or choose a model whose provider has it.',

@@ -1,6 +1,6 @@
 /** The schema of `models` in the configuration: which language models this node offers, and where they are. */
 import { z } from 'zod';
-import { count, flag, text } from './forms.ts';
+import { DURATION, count, flag, text } from './forms.ts';
 import { MODEL_STRATEGIES, MODEL_TIERS } from '../types.ts';
 
 const DAY_MS = 86_400_000;
@@ -38,6 +38,11 @@ const providerSchema = z
     keyFrom: text(KEY_FROM, 'secret:NAME or env:NAME')
       .optional()
       .describe('Where its key is: `secret:NAME` of this node, or `env:NAME`. No key stands here.'),
+    rotateAfter: text(DURATION, 'a duration like 90d')
+      .optional()
+      .describe(
+        'How old its key may be, like 90d, before `status` warns, from when the secret was set on; of a variable nobody knows. Default: no matter.',
+      ),
     headers: z
       .record(z.string(), z.string())
       .default({})
@@ -115,6 +120,14 @@ const priceSchema = z
     cache_write: dollars
       .optional()
       .describe("Dollars for a million tokens written to the provider's cache; default as input."),
+    batch: z
+      .number()
+      .min(0)
+      .max(1)
+      .optional()
+      .describe(
+        'The share of these that a request in a batch costs, 0 to 1; default 1, all of it.',
+      ),
   })
   .describe('What a model costs.');
 

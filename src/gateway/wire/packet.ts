@@ -277,6 +277,10 @@ function spawnOf(told: Told): Asked {
     list.push(`${JSON.stringify(field ?? key)}:${rawOf(told, key) ?? 'null'}`);
   }
   if (config.length > 0) fields.push(`"config":{${config.join(',')}}`);
+  // The agent is told all of it; the model is what it thinks with, where its kind and the caller let it.
+  const { model_config: wanted } = told.d;
+  const model = isObject(wanted) ? wanted['model'] : undefined;
+  if (typeof model === 'string' && model !== '') fields.push(`"model":${JSON.stringify(model)}`);
   const name = `${BUILTIN_SERVER}__agent_spawn`;
   return { request: call(name, `{${fields.join(',')}}`, told.meta) };
 }

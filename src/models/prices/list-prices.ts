@@ -1,6 +1,6 @@
 /**
- * List prices of vendors, dollars for a million tokens, for requests that are neither batched, flexible nor hurried. Each list
- * says when it was looked up and where. Pure.
+ * List prices of vendors, dollars for a million tokens, for requests that are neither batched, flexible nor hurried, and the
+ * share of them that batches cost. Each list says when it was looked up and where. Pure.
  */
 import type { ModelPrice } from '../../config/index.ts';
 
@@ -15,9 +15,12 @@ export interface PriceList {
   readonly vendor: string;
   /** The day on which they were looked up. */
   readonly asOf: string;
-  /** The page on which the vendor has them; `reported`: as others have written them down from there. */
+  /** The page on which the vendor has them. */
   readonly source: string;
-  readonly isReported?: true;
+  /** Who has written them down from there, and of which day, where the page itself was not read. */
+  readonly reportedBy?: readonly string[];
+  /** The share that a request in a batch costs; absent where this node has no batches of the vendor. */
+  readonly batch?: number;
   /** By a model's own name, without a date. Cache writes as of the longer time, which is dearer. */
   readonly prices: Readonly<Record<string, ListPrice>>;
 }
@@ -39,7 +42,12 @@ const withLong = (usual: ModelPrice): ListPrice => ({
   ...usual,
   long: {
     above: 272_000,
-    ...price(usual.input * 2, usual.output * 1.5, (usual.cachedInput ?? usual.input) * 2),
+    ...price(
+      usual.input * 2,
+      usual.output * 1.5,
+      (usual.cachedInput ?? usual.input) * 2,
+      usual.cacheWrite === undefined ? undefined : usual.cacheWrite * 2,
+    ),
   },
 });
 
@@ -47,6 +55,7 @@ const ANTHROPIC: PriceList = {
   vendor: 'Anthropic',
   asOf: '2026-11-29',
   source: 'platform.claude.com/docs/en/about-claude/pricing',
+  batch: 0.5,
   prices: {
     'claude-fable-5-1': price(10, 50, 0.25, 20),
     'claude-fable-5': price(10, 50, 1, 20),
@@ -80,10 +89,26 @@ const ANTHROPIC: PriceList = {
 
 const OPENAI: PriceList = {
   vendor: 'OpenAI',
-  asOf: '2026-06-30',
+  asOf: '2026-11-29',
   source: 'developers.openai.com/api/docs/pricing',
-  isReported: true,
+  reportedBy: [
+    'GPT-4.1 to GPT-5.2, and in batches: github.com/karstenheld3/SharePoint-GPT-Middleware, copies of the page of 2026-02-07 and, in batches, 2026-03-10',
+    'GPT-5.4, GPT-5.5, half of it in batches: github.com/api-evangelist/openai, plans of 2026-05-22',
+    'GPT-5.6: github.com/TheKrush/PromptFuel 1.0.19 of 2026-09-07, docs.apiyi.com/models',
+    'GPT-6: github.com/merefield/codexometer 0.18.4 of 2026-09-22, github.com/BerriAI/litellm/discussions/39633',
+    'GPT-6.1, GPT-6.2: docs.apiyi.com/en/news/gpt-6-1-sol-launch, github.com/BerriAI/litellm/discussions/52347',
+  ],
+  batch: 0.5,
   prices: {
+    'gpt-6.2-astra': withLong(price(8, 40, 0.4, 10)),
+    'gpt-6.2-sol': withLong(price(2, 10, 0.2, 2.5)),
+    'gpt-6.1-sol': withLong(price(2, 10, 0.1, 2.5)),
+    'gpt-6-astra': withLong(price(10, 50, 1, 12.5)),
+    'gpt-6-sol': withLong(price(2, 10, 0.2, 2.5)),
+    'gpt-6-luna': withLong(price(0.1, 0.5, 0.01, 0.125)),
+    'gpt-5.6-sol': withLong(price(4, 20, 0.4, 5)),
+    'gpt-5.6-terra': withLong(price(2, 12, 0.2, 2.5)),
+    'gpt-5.6-luna': withLong(price(0.2, 1.2, 0.02, 0.25)),
     'gpt-5.5-pro': withLong(price(30, 180, 30)),
     'gpt-5.5': withLong(price(5, 30, 0.5)),
     'gpt-5.4-pro': withLong(price(30, 180, 30)),
@@ -138,7 +163,11 @@ export const PRICE_LISTS: readonly PriceList[] = [ANTHROPIC, OPENAI, GOOGLE];
 /** All listed prices, by a model's own name without a date. */
 export const LISTED: Readonly<Record<string, ListPrice>> = Object.assign(
   {},
-  ...PRICE_LISTS.map(({ prices }) => prices),
+  ...PRICE_LISTS.map(({ batch, prices }) =>
+    batch === undefined
+      ? prices
+      : Object.fromEntries(Object.entries(prices).map(([name, one]) => [name, { ...one, batch }])),
+  ),
 ) as Record<string, ListPrice>;
 
 /** Of models so dear that no other which nobody knows is taken to cost as much. */

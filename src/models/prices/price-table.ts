@@ -42,6 +42,25 @@ export function priceOf(
   return listed === undefined ? { ...DEAREST, source: 'unknown' } : { ...listed, source: 'listed' };
 }
 
+/** The same for a request in a batch: the share that the list or the configuration names, or all of it where nobody does. */
+export function batchPriceOf(price: KnownPrice): KnownPrice {
+  const { batch: share = 1, long } = price;
+  return {
+    ...price,
+    ...scaled(price, share),
+    ...(long === undefined ? {} : { long: { above: long.above, ...scaled(long, share) } }),
+  };
+}
+
+function scaled({ input, output, cachedInput, cacheWrite }: ModelPrice, share: number): ModelPrice {
+  return {
+    input: input * share,
+    output: output * share,
+    ...(cachedInput === undefined ? {} : { cachedInput: cachedInput * share }),
+    ...(cacheWrite === undefined ? {} : { cacheWrite: cacheWrite * share }),
+  };
+}
+
 /** What so many tokens cost, whole micro-dollars, rounded up: a dollar for a million is a micro-dollar for one. */
 export function costOfUsage(price: ListPrice, usage: Usage): number {
   const { input, output, cachedInput, cacheWrite } = ofLength(price, usage.input);

@@ -2,26 +2,27 @@
  * One provider: the only place from which requests go to it. Each goes to the host of its endpoint and to no other, with the
  * key that the configuration names; no redirect is followed. What it answers is bounded in size and in silence.
  */
-import { StarlingError, isCount, messageOf } from '../../core/index.ts';
-import type { Clock, JsonObject } from '../../core/index.ts';
+import { StarlingError, messageOf } from '../../core/index.ts';
+import type { Clock } from '../../core/index.ts';
 import type { ModelProvider } from '../../config/index.ts';
 import { readBody } from '../../gateway/index.ts';
 import type { Exchange, Exchanger, Reply } from '../../gateway/index.ts';
-import { listIn, objectIn, parsedObject, textIn } from '../json-reading.ts';
+import { listIn, objectIn, parsedObject } from '../json-reading.ts';
 import { createAllowance } from './allowance.ts';
 import type { Allowance } from './allowance.ts';
+import { isOllamas, readListed, readShown } from './listed-models.ts';
+import type { ModelSize } from './listed-models.ts';
 import { vendorError } from './vendor-errors.ts';
 
 const REFUSAL_BYTES_MAX = 64 * 1024;
 const LIST_BYTES_MAX = 8 * 1024 * 1024;
-const MODELS_MAX = 5000;
 /** For how long what a provider lists is believed. */
 const LIST_MS = 60_000;
 const LIST_TIMEOUT_MS = 15_000;
-/** What a model may be called: on one line, and no longer than the configuration may name it. */
-const MODEL_ID = /^.{1,256}$/;
-/** Half of a character, which no address can hold. */
-const LONE = /\p{Cs}/u;
+/** Models of Ollama that are asked how large they are, and how many at a time. */
+const SHOWN_MAX = 64;
+const SHOWN_AT_ONCE = 8;
+const OLLAMA_SHOW = '/api/show';
 const ANTHROPIC_VERSION = '2023-06-01';
 
 /** What a provider works with. */
@@ -32,11 +33,13 @@ export interface ProviderComponents {
 
 /** A request in the provider's own API. */
 export interface VendorRequest {
+  /** Default `POST`. */
+  readonly method?: 'GET' | 'POST';
   /** Below the endpoint: `/chat/completions`. */
   readonly path: string;
   /** By the provider's own name, for errors. */
   readonly model: string;
-  readonly body: Buffer;
+  readonly body?: Buffer;
   /** Besides the provider's own, which win. */
   readonly headers: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
@@ -62,10 +65,10 @@ export interface Provider {
   offers(model: string): boolean;
   /** Its models, by its own names. @throws what {@link Provider.send} does */
   models(signal: AbortSignal): Promise<readonly string[]>;
-  /** How many tokens fit into a model, where the provider said so when it listed its models last. */
-  contextOf(model: string): number | undefined;
   /** The same, asked at its address now, whatever is known or configured. */
   probe(signal: AbortSignal): Promise<readonly string[]>;
+  /** How large a model is, as far as the provider said so when it listed its models last. */
+  sizeOf(model: string): ModelSize;
   /** What the provider says, without the keys that it was sent and may quote. */
   withoutKeys(text: string): string;
   /**
@@ -84,27 +87,6 @@ export function createProvider(
   return new HttpProvider(components, name, config);
 }
 
-/** What servers call the number of tokens that fit into a model: vLLM, OpenRouter, Groq, llama.cpp, Anthropic, Google. */
-const CONTEXT_KEYS = [
-  'max_model_len',
-  'context_length',
-  'context_window',
-  'n_ctx',
-  'max_input_tokens',
-  'inputTokenLimit',
-];
-/** What is less than that is no such number. */
-const CONTEXT_MIN = 256;
-/** And what is more. */
-const CONTEXT_MAX = 100_000_000;
-
-function contextIn(model: JsonObject): number | undefined {
-  const places = [model, objectIn(model['meta'])];
-  return places
-    .flatMap((place) => CONTEXT_KEYS.map((key) => place[key]))
-    .find((told): told is number => isCount(told) && told >= CONTEXT_MIN && told <= CONTEXT_MAX);
-}
-
 class HttpProvider implements Provider {
   readonly name: string;
   readonly api: ModelProvider['api'];
@@ -113,7 +95,7 @@ class HttpProvider implements Provider {
   readonly allowance: Allowance;
   readonly #components: ProviderComponents;
   readonly #config: ModelProvider;
-  #contexts: ReadonlyMap<string, number> = new Map();
+  #sizes: ReadonlyMap<string, ModelSize> = new Map();
   #listed: { readonly at: number; readonly models: Promise<readonly string[]> } | undefined;
 
   constructor(components: ProviderComponents, name: string, config: ModelProvider) {
@@ -171,18 +153,46 @@ class HttpProvider implements Provider {
     const { data, models } = objectIn(parsedObject(body.toString('utf8')));
     const listed = this.api === 'google' ? models : data;
     if (!Array.isArray(listed)) throw this.#invalid('its list of models is none');
-    const all = listIn(listed).slice(0, MODELS_MAX).map(objectIn);
-    this.#contexts = new Map(
-      all.flatMap((model): [string, number][] => {
-        const told = contextIn(model);
-        return told === undefined ? [] : [[idOf(model), told]];
-      }),
-    );
-    return all.map(idOf).filter((id) => MODEL_ID.test(id) && !LONE.test(id));
+    const sizes = readListed(listIn(listed));
+    const names = [...sizes.keys()];
+    const shown = isOllamas(listIn(listed)) ? await this.#shown(names, signal) : [];
+    this.#sizes = new Map([...sizes, ...shown]);
+    return names;
   }
 
-  contextOf(model: string): number | undefined {
-    return this.#contexts.get(model);
+  /** What Ollama says of its models, besides their names: it lists those alone in OpenAI's form. */
+  async #shown(
+    names: readonly string[],
+    signal: AbortSignal | undefined,
+  ): Promise<readonly (readonly [string, ModelSize])[]> {
+    const found: (readonly [string, ModelSize])[] = [];
+    const asked = names.slice(0, SHOWN_MAX);
+    for (let at = 0; at < asked.length; at += SHOWN_AT_ONCE) {
+      const some = asked.slice(at, at + SHOWN_AT_ONCE);
+      const shown = await Promise.allSettled(some.map((name) => this.#show(name, signal)));
+      signal?.throwIfAborted();
+      for (const [which, one] of shown.entries()) {
+        // A server that lists as Ollama does, and does not show, says no sizes.
+        if (one.status === 'fulfilled') found.push([some[which] ?? '', one.value]);
+      }
+      if (found.length === 0) return [];
+    }
+    return found;
+  }
+
+  async #show(model: string, signal: AbortSignal | undefined): Promise<ModelSize> {
+    const timeoutMs = Math.min(LIST_TIMEOUT_MS, this.#config.timeoutMs);
+    const asked = Buffer.from(JSON.stringify({ model }));
+    const { reply, exchange } = await this.#exchange('POST', OLLAMA_SHOW, model, {}, asked, {
+      timeoutMs,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    const body = await this.#wholeOf(reply, exchange, timeoutMs, signal);
+    return readShown(objectIn(parsedObject(body.toString('utf8'))));
+  }
+
+  sizeOf(model: string): ModelSize {
+    return this.#sizes.get(model) ?? {};
   }
 
   /** The body of a list: all of it within `timeoutMs`. @throws see {@link Provider.send} */
@@ -209,9 +219,10 @@ class HttpProvider implements Provider {
     }
   }
 
-  async send({ path, model, body, headers, signal }: VendorRequest): Promise<VendorAnswer> {
+  async send(request: VendorRequest): Promise<VendorAnswer> {
+    const { method = 'POST', path, model, body, headers, signal } = request;
     signal.throwIfAborted();
-    const { reply, exchange } = await this.#exchange('POST', path, model, headers, body, {
+    const { reply, exchange } = await this.#exchange(method, path, model, headers, body, {
       timeoutMs: this.#config.timeoutMs,
       signal,
     });
@@ -282,7 +293,9 @@ class HttpProvider implements Provider {
       );
     }
     const base = new URL(endpoint);
-    const url = new URL(`${base.origin}${base.pathname}${path}`);
+    // Ollama's own API stands beside the one that is compatible with OpenAI's.
+    const below = path === OLLAMA_SHOW ? base.pathname.replace(/\/v1$/, '') : base.pathname;
+    const url = new URL(`${base.origin}${below}${path}`);
     if (url.origin === base.origin) return url;
     throw new StarlingError(
       'STARLING_MODEL_INVALID',
@@ -394,11 +407,6 @@ class HttpProvider implements Provider {
       { hint: 'try again', data: { provider: this.name } },
     );
   }
-}
-
-/** Google names its models with the folder that they stand in. */
-function idOf({ id, name }: JsonObject): string {
-  return id === undefined ? textIn(name).replace(/^models\//, '') : textIn(id);
 }
 
 function reasonOf(signal: AbortSignal | undefined): Error {

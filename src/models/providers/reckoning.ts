@@ -10,7 +10,7 @@ const CHARS_PER_TOKEN = 3;
 const OUTPUT_GUESS = 1024;
 
 /** Models whose thoughts are paid for and never shown. */
-const UNSEEN = /^(?:o\d|gpt-5)(?:[-.]|$)/;
+const UNSEEN = /^(?:o\d|gpt-[5-9])(?:[-.]|$)/;
 const THINKING: readonly string[] = ['adaptive', 'enabled'];
 
 /**

@@ -33,6 +33,8 @@ const FINAL: ReadonlySet<ErrorCode> = new Set([
 export interface RouterComponents {
   readonly models: Models;
   readonly config: () => ModelsConfig;
+  /** The same quotas as others have them; default: its own, of the configuration. */
+  readonly quotas?: Quotas;
   readonly clock: Clock;
 }
 
@@ -73,7 +75,7 @@ class RoutedModels implements Models {
     const { clock, config } = components;
     this.#components = components;
     this.#breakers = createBreakers(clock);
-    this.#quotas = createQuotas(clock, () => config().quotas);
+    this.#quotas = components.quotas ?? createQuotas(clock, () => config().quotas);
     this.#cache = createAnswerCache(clock, () => config().cache);
   }
 

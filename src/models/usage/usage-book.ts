@@ -27,6 +27,8 @@ export interface Metered {
   paid(microUsd: number, isGuess?: boolean): void;
   /** The answer was kept from an earlier call. */
   hit(): void;
+  /** It was one of a batch, so that its time says nothing of the model. */
+  batched(): void;
   /** The call is over; later calls of this are ignored. */
   over(hasFailed: boolean): void;
   /** What was found out about its answer. */
@@ -133,6 +135,7 @@ class NodeUsageBook implements UsageBook {
     let isOver = false;
     const added = { input: 0, output: 0, cached: 0, micros: 0, hits: 0 };
     const guessed = { tokens: false, price: false };
+    let isBatched = false;
     return {
       begun() {
         firstAt ??= clock.now();
@@ -150,6 +153,9 @@ class NodeUsageBook implements UsageBook {
       found: (finding) => this.#found(this.#aboutOf(model, principal, task), finding),
       hit() {
         added.hits += 1;
+      },
+      batched() {
+        isBatched = true;
       },
       over: (hasFailed) => {
         if (isOver) return;
@@ -171,7 +177,8 @@ class NodeUsageBook implements UsageBook {
         row.hasEstimates ||= guessed.tokens;
         row.hasGuessedPrices ||= guessed.price;
         row.lastAt = clock.now();
-        row.totalMs += Math.max(0, row.lastAt - startedAt);
+        if (isBatched) row.batched += 1;
+        else row.totalMs += Math.max(0, row.lastAt - startedAt);
         if (firstAt === undefined) return;
         row.begun += 1;
         row.firstByteMs += Math.max(0, firstAt - startedAt);

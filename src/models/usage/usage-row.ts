@@ -19,6 +19,8 @@ export interface UsageRow {
   lastAt: number;
   calls: number;
   failed: number;
+  /** Calls of batches, whose time is not counted. */
+  batched: number;
   cacheHits: number;
   inputTokens: number;
   outputTokens: number;
@@ -51,6 +53,7 @@ export function emptyRow(
     lastAt: now,
     calls: 0,
     failed: 0,
+    batched: 0,
     cacheHits: 0,
     inputTokens: 0,
     outputTokens: 0,
@@ -73,6 +76,7 @@ export function emptyRow(
 const SUMS = [
   'calls',
   'failed',
+  'batched',
   'cacheHits',
   'inputTokens',
   'outputTokens',
@@ -104,7 +108,8 @@ export function withCounts(row: UsageRow, other: UsageRow): UsageRow {
 
 /** The row as people see it. */
 export function statsOf(row: UsageRow): ModelStats {
-  const { begun, firstByteMs, totalMs, hasGuessedPrices, ...rest } = row;
+  const { batched, begun, firstByteMs, totalMs, hasGuessedPrices, ...rest } = row;
+  const timed = row.calls - batched;
   const { checked, passed, voted, agreed, graded, gradeSum, ...counts } = rest;
   const quality: ModelQuality = {
     ...(checked === 0 ? {} : { checks: { passed, of: checked } }),
@@ -113,9 +118,10 @@ export function statsOf(row: UsageRow): ModelStats {
   };
   return {
     ...counts,
+    ...(batched === 0 ? {} : { batched }),
     ...(hasGuessedPrices ? { hasGuessedPrices } : {}),
     firstByteMs: begun === 0 ? 0 : Math.round(firstByteMs / begun),
-    totalMs: row.calls === 0 ? 0 : Math.round(totalMs / row.calls),
+    totalMs: timed <= 0 ? 0 : Math.round(totalMs / timed),
     ...(Object.keys(quality).length === 0 ? {} : { quality }),
   };
 }
@@ -148,6 +154,7 @@ export function readRow(bytes: Uint8Array): UsageRow | undefined {
     lastAt: count(read['lastAt']),
     calls: count(read['calls']),
     failed: count(read['failed']),
+    batched: count(read['batched']),
     cacheHits: count(read['cacheHits']),
     inputTokens: count(read['inputTokens']),
     outputTokens: count(read['outputTokens']),

@@ -2,6 +2,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NodeProcess } from '../../../sim/process.ts';
+import { startBatchVendor } from '../../models/fake-batches.ts';
+import type { FakeBatches } from '../../models/fake-batches.ts';
 import { startVendor } from '../../models/fake-vendor.ts';
 import type { FakeVendor } from '../../models/fake-vendor.ts';
 import { builtin, eventually } from '../support.ts';
@@ -13,6 +15,7 @@ interface Listed {
 }
 
 let vendor: FakeVendor | undefined;
+let batchVendor: FakeBatches | undefined;
 
 const urlOf = async (): Promise<string> => {
   vendor ??= await startVendor();
@@ -29,6 +32,19 @@ const ofClerk = (alice: () => NodeProcess): Readonly<Record<string, () => Promis
   },
 });
 const QUESTION = { class: 'sky', prompt: 'Why?', expect: { words: ['mesh'] } };
+/** Its provider stands for a vendor's. */
+const BATCH = { 'anthropic/claude-haiku-4-5': 'batches/claude-haiku-4-5' };
+const REQUEST = { custom_id: '1', body: { messages: [{ role: 'user', content: 'Why?' }] } };
+const requestsOf = async ({ stateDir }: NodeProcess): Promise<string> => {
+  const file = join(stateDir, '..', 'requests.jsonl');
+  await writeFile(file, `${JSON.stringify(REQUEST)}\n`);
+  return file;
+};
+/** The batch that was submitted last. */
+const batchOf = async (node: NodeProcess): Promise<string> => {
+  const { batches } = await builtin<{ batches: readonly { id: string }[] }>(node, 'llm_batch_list');
+  return batches[0]?.id ?? '';
+};
 const REAL = { 'gpu/qwen3:8b': 'gpu/qwen' };
 
 /** The steps, in their order. */
@@ -160,6 +176,59 @@ export const modelSteps = (alice: () => NodeProcess): Readonly<Record<string, St
   },
   'starling llm replay': { at: 'alice', printed: /^SYNTHETIC/ },
   'starling llm replay --class reason': { at: 'alice', printed: /^SYNTHETIC[^]*reason/ },
+  'starling llm batch submit requests.jsonl --model anthropic/claude-haiku-4-5': {
+    at: 'alice',
+    before: async () => {
+      batchVendor ??= await startBatchVendor();
+      await alice().run([
+        'model',
+        'add',
+        'batches',
+        '--url',
+        batchVendor.url,
+        '--config',
+        join(alice().stateDir, '..', 'starling.json'),
+      ]);
+    },
+    put: { ...BATCH, 'requests.jsonl': () => requestsOf(alice()) },
+    printed: /^batch \S{8}: 1 request; batches\/claude-haiku-4-5 has it/,
+  },
+  'starling llm batch submit requests.jsonl --model openai/gpt-5-mini --budget research': {
+    at: 'alice',
+    put: {
+      ...BATCH,
+      'openai/gpt-5-mini': 'batches/gpt-5-mini',
+      research: '5usd',
+      'requests.jsonl': () => requestsOf(alice()),
+    },
+    printed: /^batch \S{8}: 1 request; batches\/gpt-5-mini has it/,
+  },
+  'starling llm batch list': { at: 'alice', printed: /^BATCH[^]*running +batches\/gpt-5-mini +1 / },
+  'starling llm batch cancel 3kXq81bZ': {
+    at: 'alice',
+    put: { '3kXq81bZ': () => batchOf(alice()) },
+    printed: /is being stopped/,
+  },
+  'starling llm batch result 3kXq81bZ': {
+    at: 'alice',
+    before: () => batchVendor?.finish(),
+    put: { '3kXq81bZ': () => batchOf(alice()) },
+    printed: /^\{"custom_id":"1","response":/,
+  },
+  'starling llm batch result 3kXq81bZ --out answers.jsonl': {
+    at: 'alice',
+    put: {
+      '3kXq81bZ': () => batchOf(alice()),
+      'answers.jsonl': () => join(alice().stateDir, '..', 'answers.jsonl'),
+    },
+    printed: /completed, 1 of 1 answered, \S+, in /,
+  },
+  'starling llm batch cancel 3kXq81bZ --forget': {
+    at: 'alice',
+    put: { '3kXq81bZ': () => batchOf(alice()) },
+    printed: /is forgotten, with its answers/,
+    after: () => batchVendor?.stop(),
+  },
   'starling llm stats': { at: 'alice', printed: /gpu\/qwen +the operator +\d+ / },
   'starling model remove gpu': {
     at: 'alice',

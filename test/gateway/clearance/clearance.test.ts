@@ -215,6 +215,7 @@ it('a call whose arguments can not be recorded is refused, and nothing stays hel
   const failing = Promise.reject(new StarlingError('STARLING_BUDGET_EXHAUSTED', 'nothing is left'));
   const holds = [
     Promise.resolve({
+      held: [],
       over(hasBegun: boolean) {
         ends.push(hasBegun);
         return {};

@@ -191,8 +191,12 @@ describe('a packet', () => {
     const { agent_type: agentType, tools, ...config } = d;
     expect(asked[0]?.request.params).toMatchObject({
       name: 'starling__agent_spawn',
-      arguments: { agentType, tools, config },
+      arguments: { agentType, tools, config, model: 'm' },
     });
+    for (const model_config of [{}, { model: 7 }, 'm', null, { model: '' }]) {
+      send({ g: 'ai', e: 'agent_spawn', d: { agent_type: 'coder', model_config } });
+      expect(asked.at(-1)?.request.params).not.toHaveProperty('arguments.model');
+    }
   });
 
   it.each([

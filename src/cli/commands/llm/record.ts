@@ -276,7 +276,7 @@ async function pricesOf(
   return models.map((model) => {
     const [provider = ''] = model.split('/');
     const isOwn = providers[provider]?.tier === 'edge';
-    const { source, long: _, ...price } = priceOf(model, prices, isOwn);
+    const { source, batch: _share, long: _, ...price } = priceOf(model, prices, isOwn);
     if (source === 'unknown') {
       tell(
         safeLine(

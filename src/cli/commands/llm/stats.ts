@@ -25,16 +25,24 @@ export async function run({ model, limit, ...options }: StatsOptions): Promise<v
     const rows = result.stats.map((one) => [
       one.model,
       `${one.caller}${behalfText(one)}${one.task === undefined ? '' : ` (${one.task})`}`,
-      one.failed === 0 ? `${one.calls}` : `${one.calls} (${one.failed} failed)`,
+      callsText(one),
       `${one.hasEstimates ? '~' : ''}${one.inputTokens} + ${one.outputTokens}`,
       `${one.hasGuessedPrices === true ? '≤ ' : ''}${amountText(one.costMicroUsd, 'usd')}`,
       one.firstByteMs === 0 ? '–' : durationText(one.firstByteMs),
-      durationText(one.totalMs),
+      one.batched === one.calls ? '–' : durationText(one.totalMs),
       ...(isMeasured ? [qualityText(one.quality)] : []),
     ]);
     const head = ['MODEL', 'CALLER', 'CALLS', 'TOKENS IN + OUT', 'COST', 'FIRST', 'WHOLE'];
     return table([...head, ...(isMeasured ? ['QUALITY'] : [])], rows, { flexible: 1, wrap: true });
   });
+}
+
+function callsText({ batched = 0, calls, failed }: ModelStats): string {
+  const parts = [
+    ...(failed === 0 ? [] : [`${failed} failed`]),
+    ...(batched === 0 ? [] : [`${batched} in batches`]),
+  ];
+  return parts.length === 0 ? `${calls}` : `${calls} (${parts.join(', ')})`;
 }
 
 /** A peer is named with whom it calls for. */

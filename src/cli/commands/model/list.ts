@@ -61,10 +61,16 @@ function tableOf(rows: readonly ProviderRow[]): string {
   );
 }
 
-function lineOf({ name, shortName, peer }: ModelListResult['models'][number]): string {
+function lineOf(model: ModelListResult['models'][number]): string {
+  const { contextTokens, name, parameters, peer, shortName } = model;
   const long = shortName === undefined ? '' : paint.dim(` (${safeLine(name)})`);
   const of = peer === undefined ? '' : paint.dim(`  of ${safeLine(peer)}`);
-  return `${safeLine(shortName ?? name)}${long}${of}`;
+  const size = [
+    ...(parameters === undefined ? [] : [parameters]),
+    ...(contextTokens === undefined ? [] : [`${contextTokens.toLocaleString('en-US')} tokens`]),
+  ].join(', ');
+  const sized = size === '' ? '' : paint.dim(`  ${safeLine(size)}`);
+  return `${safeLine(shortName ?? name)}${long}${of}${sized}`;
 }
 
 /** Where a node has no providers of its own, peers may let it use theirs. */

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { action, collect, examples, ofNode, withJson } from '../command-line/define-command.ts';
 import type { Outcome } from '../command-line/define-command.ts';
 import { parseCount } from '../../options/parsers.ts';
+import { addLlmBatch } from './llm-batch.ts';
 
 const MODEL = 'name of a model, like gpu/qwen3:8b: see starling model list';
 
@@ -114,6 +115,7 @@ export function addLlm(program: Command, outcome: Outcome): void {
     .option('--limit <n>', 'rows at the most', parseCount, 50)
     .addHelpText('after', examples('starling llm stats'))
     .action(action(outcome, () => import('../../commands/llm/stats.ts')));
+  addLlmBatch(llm, outcome);
   addReplay(llm, outcome);
 }
 

@@ -33,6 +33,16 @@ export function ModelsPage() {
                         isRoute === true ? <Badge tone="info">route</Badge> : (peer ?? 'here'),
                     },
                     { name: 'short name', cell: ({ shortName = '–' }) => shortName },
+                    {
+                      name: 'size',
+                      cell: ({ contextTokens, parameters }) =>
+                        [
+                          parameters,
+                          contextTokens === undefined ? '' : `${count(contextTokens)} tokens`,
+                        ]
+                          .filter(Boolean)
+                          .join(', ') || '–',
+                    },
                   ]}
                 />
               )}
