@@ -33,15 +33,29 @@ export function costsOf(before: Costs, after: Costs, writes: number): Costs {
   };
 }
 
+interface WriteOptions {
+  readonly sync?: boolean;
+}
+
+/** A batch of LevelDB that is filled write by write. */
+interface Chained {
+  write(options?: WriteOptions): Promise<void>;
+}
+
 function count(): { syncs: number; signed: number; checked: number } {
   const counts = { syncs: 0, signed: 0, checked: 0 };
-  const level = ClassicLevel.prototype as unknown as {
-    batch: (writes: unknown, options?: { readonly sync?: boolean }) => unknown;
-  };
+  const level = ClassicLevel.prototype as unknown as { batch: () => Chained };
   const { batch } = level;
-  level.batch = function (writes, options) {
-    if (options?.sync === true) counts.syncs += 1;
-    return Reflect.apply(batch, this, [writes, options]);
+  // The store collects its writes in such a batch, and writes that.
+  level.batch = function () {
+    const chained = Reflect.apply(batch, this, []);
+    const write = chained.write.bind(chained);
+    return Object.assign(chained, {
+      write(options?: WriteOptions) {
+        if (options?.sync === true) counts.syncs += 1;
+        return write(options);
+      },
+    });
   };
   const { sign, verify } = crypto;
   const replaced = {
