@@ -15,9 +15,11 @@ import type { CapabilityInit } from './choosing/request.ts';
 import type { Wishes } from './choosing/order.ts';
 import type { EventInit, EventsInit } from './events/events.ts';
 import type { InboxPage, InboxWatch } from './inbox/inbox.ts';
+import type { Taker } from './inbox/mailbox.ts';
 import type { Lacking, ListedAgent } from '../directory/index.ts';
 import type { AnnounceInit } from './directory/local-agents.ts';
 import type { ListInit } from './directory/directory.ts';
+import type { Answer } from './messages/queries.ts';
 import type { Sealing } from './messages/sealing.ts';
 import type {
   AgentAnnounceResult,
@@ -25,6 +27,7 @@ import type {
   AgentInboxResult,
   AgentInfoResult,
   AgentListResult,
+  AgentMessage,
   AgentMessageResult,
   AgentResponsesResult,
   AgentStanding,
@@ -163,6 +166,16 @@ export interface Agents extends Startable {
     changed: () => void,
     how?: InboxWatch,
   ): () => void;
+  /**
+   * Has `taker` asked for each query to an agent of `principal` that would be the next one, until what this gives is called.
+   * @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_TAKEN
+   */
+  takeQueries(principal: Principal, agent: string, taker: Taker): () => void;
+  /**
+   * What an agent of `principal` answers to a query that it was given.
+   * @throws STARLING_AGENT_FAILED where nobody waits for that any more; STARLING_AGENT_UNKNOWN, STARLING_AGENT_TAKEN
+   */
+  answered(principal: Principal, agent: string, query: AgentMessage, answer: Answer): void;
   /** Messages that an agent of `principal` deals with, or that wait for it. @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_TAKEN */
   waiting(principal: Principal, agent: string): number;
   /**

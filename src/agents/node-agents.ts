@@ -20,6 +20,7 @@ import type { EventInit, EventsInit, MeshEvents } from './events/events.ts';
 import { createSampledDeliveries, noSampling } from './inbox/sampled-delivery.ts';
 import type { SampledDeliveries } from './inbox/sampled-delivery.ts';
 import type { InboxPage, InboxWatch } from './inbox/inbox.ts';
+import type { Taker } from './inbox/mailbox.ts';
 import { LIST_TIMEOUT_MS } from './limits.ts';
 import { createLacking } from '../directory/index.ts';
 import type { Lacking, ListedAgent } from '../directory/index.ts';
@@ -27,6 +28,7 @@ import { createLocalAgents } from './directory/local-agents.ts';
 import type { AnnounceInit, LocalAgents } from './directory/local-agents.ts';
 import { createMessages } from './messages/messages.ts';
 import type { Messages } from './messages/messages.ts';
+import type { Answer } from './messages/queries.ts';
 import { parseAddress } from './names.ts';
 import { createPeerAgents } from './directory/peer-agents.ts';
 import { AgentDirectory } from './directory/directory.ts';
@@ -38,6 +40,7 @@ import type {
   AgentInboxResult,
   AgentInfoResult,
   AgentListResult,
+  AgentMessage,
   AgentMessageResult,
   AgentResponsesResult,
   AgentStanding,
@@ -320,6 +323,18 @@ class NodeAgents implements Agents {
     return this.#local.owned(principal, agent).inbox.watch(changed, how);
   }
 
+  takeQueries(principal: Principal, agent: string, taker: Taker): () => void {
+    const known = this.#local.owned(principal, agent);
+    known.taker = taker;
+    return () => {
+      if (known.taker === taker) known.taker = undefined;
+    };
+  }
+
+  answered(principal: Principal, agent: string, query: AgentMessage, answer: Answer): void {
+    this.#messages.answered(this.#local.owned(principal, agent), query, answer);
+  }
+
   waiting(principal: Principal, agent: string): number {
     return this.#local.owned(principal, agent).inbox.waiting;
   }
@@ -374,7 +389,9 @@ class NodeAgents implements Agents {
     address: string,
     affinity: string | undefined,
   ): Promise<readonly AgentPlace[]> {
-    const parts = await this.#directory.find(principal, address);
+    const found = await this.#directory.find(principal, address);
+    if ('name' in found) return [found];
+    const parts = found;
     if (parts.length < 2) return parts;
     const online = parts.filter(({ status }) => status === 'online');
     const fit = online.length > 0 ? online : parts;

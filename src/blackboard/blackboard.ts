@@ -123,7 +123,7 @@ class AllBoards implements Blackboard {
     this.#shelf = new BoardShelf({
       ...components,
       limits,
-      nowMs: () => components.clock.now() + this.#around.clockOffsetMs,
+      nowMs: () => this.#nowMs(),
       accessFor: (id) => this.#closed.accessFor(id),
       publish: (id, part) => this.#publish(id, part),
       changed: (id, changes) => this.#changed(id, changes),
@@ -198,6 +198,7 @@ class AllBoards implements Blackboard {
   #run(): Running {
     return runBoards({
       ...this.#components,
+      nowMs: () => this.#nowMs(),
       limits: this.#limits,
       topic: this.#topic,
       shelf: this.#shelf,
@@ -209,6 +210,11 @@ class AllBoards implements Blackboard {
       coming: this.#coming,
       didOf: (peer) => this.#didOf(peer),
     });
+  }
+
+  /** Time as most members have it, where this node's clock is far off. */
+  #nowMs(): number {
+    return this.#components.clock.now() + this.#around.clockOffsetMs;
   }
 
   /** @throws STARLING_STOPPED */

@@ -56,6 +56,8 @@ export interface RunningParts {
   readonly topic: Topic;
   readonly self: Did;
   readonly clock: Clock;
+  /** Time as most members have it, where this node's clock is far off. */
+  readonly nowMs: () => number;
   readonly random: Random;
   readonly logger: Logger;
   readonly limits: BoardLimits;

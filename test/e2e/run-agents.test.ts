@@ -40,6 +40,7 @@ beforeAll(async () => {
       models: { providers: { gpu: { endpoint: vendor.url } } },
       agents: {
         unconfined: true,
+        max: 60,
         kinds: {
           maker: { model: 'gpu/mind', tools: ['tool:starling/infrastructure_propose'] },
           thinker: { model: 'gpu/mind', tools: ['tool:plain/note', 'tool:plain/hang'], steps: 8 },
@@ -53,6 +54,13 @@ beforeAll(async () => {
           mcp: program('mcp-worker.mjs'),
           tight: { ...program('worker.mjs'), protocol: 'lines', processes: 40, memory: '256Mi' },
           bare: { ...program('worker.mjs'), protocol: 'lines', sandbox: false },
+          crowd: {
+            command: 'sleep',
+            args: ['86400'],
+            protocol: 'lines',
+            sandbox: false,
+            maxReplicas: 50,
+          },
         },
       },
     },
@@ -268,7 +276,17 @@ it("VisionFlow's agent_spawn is refused as written by the name of what can't be 
       code: -32_001,
       data: {
         reason: 'kind',
-        kinds: ['bare', 'coder', 'coordinator', 'maker', 'mcp', 'researcher', 'thinker', 'tight'],
+        kinds: [
+          'bare',
+          'coder',
+          'coordinator',
+          'crowd',
+          'maker',
+          'mcp',
+          'researcher',
+          'thinker',
+          'tight',
+        ],
       },
     },
   });
@@ -280,14 +298,15 @@ async function lives(pid: number): Promise<boolean> {
   return status !== undefined && !/^State:\tZ/m.test(status);
 }
 
-it('a node that is killed leaves no process of its agents, not even one that left the group', async () => {
+it('a node that is killed leaves none of the fifty and more processes of its agents, not even one that left the group', async () => {
   if (process.platform !== 'linux') return;
   await ok(node, 'agent', 'spawn', 'bare', '--name', 'stray');
   const stray = (await ask('stray', { do: 'child' })) as number;
-  const pids = (await Promise.all(['stray', 'worker', 'reviewer'].map(infoOf))).flatMap(
+  await builtin(node, 'agent_spawn', { agentType: 'crowd', replicas: 50, wait_s: 30 });
+  const pids = (await Promise.all(['stray', 'worker', 'reviewer', 'crowd'].map(infoOf))).flatMap(
     ({ run }) => run?.pids ?? [],
   );
-  expect(pids).toHaveLength(3);
+  expect(pids).toHaveLength(53);
   expect(await ok(node, 'status')).toContain('agents.unconfined');
   await node.stop('SIGKILL');
   node = await start();
@@ -303,6 +322,7 @@ it('a node that is killed leaves no process of its agents, not even one that lef
     ({ run }) => run?.state === 'ready',
   );
   await expect(ask('worker', 'hello')).resolves.toBe('you said: "hello"');
+  await ok(node, 'agent', 'retire', 'crowd');
   await ok(node, 'agent', 'stop', 'worker');
   const { status, run } = await infoOf('worker');
   expect({ status, run }).toEqual({ status: 'stopped', run: undefined });

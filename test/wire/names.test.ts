@@ -66,6 +66,7 @@ const PINNED = [
   'starling/listener',
   'starling/reasoning',
   'starling/asks-all',
+  'starling/structured',
   'starling/call-forms-only',
   'starling/trace',
   'starling/tools',

@@ -294,7 +294,7 @@ const HEARTBEAT_MS = 5000;
 
 interface Listed {
   readonly endpoint: string;
-  readonly free: number;
+  readonly busy: number;
 }
 
 /** Requests that come by chance, as many as keep the agents of all nodes busy for 70 % of the time. */
@@ -310,11 +310,15 @@ export async function measureChoosing(
       timeout: 120_000,
     });
   let known: readonly Listed[] = [];
+  // As a heartbeat would say it: how each does at this moment, and no list that is older.
   const look = async (): Promise<void> => {
-    known = (await call<{ agents: Listed[] }>(entry, 'agent_list', { capability: 'work' })).agents;
+    const listed = await call<{ agents: Listed[] }>(entry, 'agent_list', { capability: 'work' });
+    known = await Promise.all(
+      listed.agents.map(({ endpoint }) => call<Listed>(entry, 'agent_info', { agentId: endpoint })),
+    );
   };
   const byHeartbeat = (): Promise<unknown> => {
-    const [least] = known.toSorted((one, other) => other.free - one.free);
+    const [least] = known.toSorted((one, other) => one.busy - other.busy);
     return call(entry, 'agent_message', {
       agentId: least?.endpoint ?? '',
       message: work(serviceMs),

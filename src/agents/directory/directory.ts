@@ -151,8 +151,10 @@ export class AgentDirectory {
    * The agent that an address means, or all parts of one that is spread over several nodes, as far as `principal` may write
    * to them; asks its node where nothing is known of it. @throws STARLING_USAGE
    */
-  async find(principal: Principal, text: string): Promise<readonly AgentView[]> {
+  async find(principal: Principal, text: string): Promise<AgentPlace | readonly AgentView[]> {
     const address = parseAddress(text);
+    const own = this.#ownAlone(address);
+    if (own !== undefined) return own;
     const { self, peers } = this.#components;
     let known = this.#meant(address);
     // Which parts there are changes; a list that is fresh is not asked for again.
@@ -244,7 +246,17 @@ export class AgentDirectory {
 
   /** The agent that an address means, as far as this node knows without asking; of several parts one. @throws STARLING_USAGE */
   #found(address: AgentAddress): AgentPlace | undefined {
-    return this.#meant(address)[0];
+    return this.#ownAlone(address) ?? this.#meant(address)[0];
+  }
+
+  /** The agent of this node that an address means, where that is no matter of parts: how it does is not looked at for that. */
+  #ownAlone({ name, node }: AgentAddress): AgentPlace | undefined {
+    const { local, self } = this.#components;
+    if (node !== undefined && node !== self.name) return undefined;
+    const announcement = local.find(name)?.announcement;
+    if (announcement === undefined) return undefined;
+    const isAlone = node !== undefined || announcement.spread === undefined;
+    return isAlone ? { name: announcement.name, node: self.name } : undefined;
   }
 
   /** As {@link AgentDirectory.#found}, with all parts of an agent that is spread; one of this node comes first. @throws STARLING_USAGE */

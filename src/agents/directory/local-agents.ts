@@ -13,6 +13,7 @@ import type { Table } from '../../store/index.ts';
 import { definitionFault, definitionsFault } from '../capabilities/schemas.ts';
 import { leftOf, openInbox } from '../inbox/inbox.ts';
 import type { Budget, Inbox } from '../inbox/inbox.ts';
+import type { Taker } from '../inbox/mailbox.ts';
 import { AGENTS_MAX, AGENTS_PER_OWNER_MAX, OFFLINE_MS, WAITING_BYTES_MAX } from '../limits.ts';
 import { healthOf } from './health.ts';
 import { Metrics } from './metrics.ts';
@@ -64,6 +65,8 @@ export interface LocalAgent extends AgentRow {
   hasLeft?: boolean;
   /** Queries that wait for its answer. */
   asked: number;
+  /** Of one that this node runs. */
+  taker?: Taker | undefined;
 }
 
 /** The agents of this node. */
@@ -182,11 +185,11 @@ class NodeAgents implements LocalAgents {
     });
   }
 
-  statusOf({ inbox, seenAt, stopped, hasLeft = false }: LocalAgent): AgentStatus {
+  statusOf(agent: LocalAgent): AgentStatus {
+    const { seenAt, stopped, hasLeft = false } = agent;
     if (stopped) return 'stopped';
     const isLate = this.#components.clock.now() - seenAt >= OFFLINE_MS;
-    const isHere = inbox.isRead || (!isLate && !hasLeft);
-    return isHere ? 'online' : 'offline';
+    return isSeen(agent) || (!isLate && !hasLeft) ? 'online' : 'offline';
   }
 
   standing(agent: LocalAgent): AgentStanding {
@@ -198,7 +201,7 @@ class NodeAgents implements LocalAgents {
   view(agent: LocalAgent): AgentView {
     const { self, clock } = this.#components;
     const { announcement, announcedAt, inbox, metrics, did = self.did } = agent;
-    const seenAt = inbox.isRead ? clock.now() : agent.seenAt;
+    const seenAt = isSeen(agent) ? clock.now() : agent.seenAt;
     const run = this.#components.runOf?.(announcement.name);
     return {
       ...announcement,
@@ -353,6 +356,11 @@ class NodeAgents implements LocalAgents {
     this.#digest = seen.length === 0 ? undefined : hash.slice(0, DIGEST_LENGTH);
     if (this.#digest !== before) this.#components.changed();
   }
+}
+
+/** Whether its program is there at this moment: it waits for messages, or is a process that runs, however busy. */
+function isSeen({ inbox, taker }: LocalAgent): boolean {
+  return inbox.isRead || taker?.isHere === true;
 }
 
 /** How much an agent has to do. */

@@ -116,18 +116,28 @@ class KnownAgents implements PeerAgents {
   }
 
   called(text: string): readonly AgentView[] {
-    const named = this.known().filter((agent) => isNamed(agent, text));
+    const named = this.#components.membership
+      .peers()
+      .flatMap((peer) => this.#of(peer, (agent) => isNamed(agent, text, peer)));
     const asked = named.filter(({ announced }) => announced !== true);
     return asked.length > 0 ? asked : named;
   }
 
-  #of(peer: PeerView): readonly AgentView[] {
+  /** Those of one peer that are wanted: what is not wanted is not copied, for each message looks here. */
+  #of(
+    peer: PeerView,
+    isWanted: (agent: Pick<AgentView, 'id' | 'name' | 'node'>) => boolean = () => true,
+  ): readonly AgentView[] {
     if (peer.ended !== undefined) return [];
     const listed = hasAgents(peer) ? this.#listed.get(peer.peerId) : undefined;
     // The name of the node may be another than when it was asked.
-    if (listed !== undefined) return listed.agents.map((agent) => atNode(agent, peer));
+    if (listed !== undefined) {
+      return listed.agents.filter(isWanted).map((agent) => atNode(agent, peer));
+    }
     const said = this.#components.listedBy?.(peer.peerId) ?? [];
-    return said.filter(isSound).map((agent) => announcedBy(agent, peer));
+    return said
+      .filter((agent) => isSound(agent) && isWanted({ ...agent, node: peer.alias }))
+      .map((agent) => announcedBy(agent, peer));
   }
 
   async refresh(alias?: string): Promise<NonNullable<AgentListResult['unreachable']>> {
@@ -272,6 +282,8 @@ export function isNamed(
   text: string,
   { alias }: { readonly alias: string } = { alias: node },
 ): boolean {
+  // Most are neither, and no text is made for them.
+  if (!text.startsWith(name) && !text.startsWith(id)) return false;
   return name === text || id === text || text === `${name}@${alias}` || text === `${id}@${alias}`;
 }
 

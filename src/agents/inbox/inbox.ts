@@ -67,6 +67,8 @@ export interface InboxWatch {
 export interface Inbox {
   /** Messages that nobody has dealt with. */
   readonly waiting: number;
+  /** Nothing waits in it, and nothing is on its way into it: whatever comes now is the next. */
+  readonly isQuiet: boolean;
   /** Whether somebody waits for messages now, or is told of each. */
   readonly isRead: boolean;
   /** Messages that were dealt with since the node started. */
@@ -163,6 +165,10 @@ class AgentInbox implements Inbox {
 
   get waiting(): number {
     return this.#entries.length - this.#readCount;
+  }
+
+  get isQuiet(): boolean {
+    return this.waiting === 0 && this.#coming === 0 && !this.#isDropped;
   }
 
   get isRead(): boolean {

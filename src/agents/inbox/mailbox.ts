@@ -1,7 +1,8 @@
 /**
- * Reads the inbox of an agent, and has the processes that the node runs for it, or what stands for them, deal with the messages: as many at a time as they
- * take, the oldest first. What the inbox has acknowledged was dealt with. A command or an event that was with a process
- * when that ended is given once more; a query fails at whoever asked.
+ * Reads the inbox of an agent, and has the processes that the node runs for it, or what stands for them, deal with the
+ * messages: as many at a time as they take, the oldest first. What the inbox has acknowledged was dealt with. A command or an
+ * event that was with a process when that ended is given once more; a query fails at whoever asked, so that a query which
+ * would be the next is taken at once, past the inbox.
  */
 import { StarlingError, createScope, messageOf, settledWithin, sleep } from '../../core/index.ts';
 import type { Clock, Json, JsonObject, Logger, Scope } from '../../core/index.ts';
@@ -23,11 +24,11 @@ export interface MailboxComponents {
     readonly waitMs: number;
     readonly signal: AbortSignal;
   }): Promise<InboxPage>;
-  /** Answers a query. */
+  /** Answers a query. Rejects or throws where nobody waits for that any more. */
   respond(
     message: AgentMessage,
     answer: { readonly response: Json; readonly error?: string },
-  ): Promise<unknown>;
+  ): unknown;
   /** Hears that a message was given up, which is no query. */
   givenUp(message: AgentMessage, error: StarlingError): void;
 }
@@ -54,10 +55,20 @@ export interface MailboxInit {
   readonly timeoutMs: number;
 }
 
+/** Who takes queries for an agent at once, where they are the next and a place is free. */
+export interface Taker {
+  /** Something is there that deals with messages, busy or not. */
+  readonly isHere: boolean;
+  /** True where the query is being dealt with from now on; false where it has to wait in the inbox. */
+  take(query: AgentMessage, sender: string): boolean;
+}
+
 /** The mailbox of one agent. */
-export interface Mailbox {
+export interface Mailbox extends Taker {
   /** Messages that a process deals with now, and who sent them. */
   inHand(): ReadonlyMap<AgentMessage, string>;
+  /** Those of them that were never in the inbox. */
+  readonly taken: number;
   /** A process may have become ready. */
   look(): void;
   /** Takes no more; waits a while for what is being dealt with. */
@@ -92,6 +103,8 @@ class RunMailbox implements Mailbox {
   readonly #wakers = new Set<() => void>();
   /** What is being dealt with, in the order in which it came. */
   readonly #order: InWork[] = [];
+  /** What is being dealt with and was never in the inbox. */
+  readonly #taken = new Set<Promise<void>>();
   readonly #running: Promise<void>;
   #cursor: string | undefined;
   #seen: string | undefined;
@@ -105,6 +118,24 @@ class RunMailbox implements Mailbox {
 
   inHand(): ReadonlyMap<AgentMessage, string> {
     return this.#hand;
+  }
+
+  get taken(): number {
+    return this.#taken.size;
+  }
+
+  get isHere(): boolean {
+    return this.#components.replicas().some(({ isReady }) => isReady);
+  }
+
+  take(query: AgentMessage, sender: string): boolean {
+    if (this.#scope.closed || this.#places() <= 0) return false;
+    const work = this.#dealWith(query, sender).then(() => {
+      this.#taken.delete(work);
+      this.look();
+    });
+    this.#taken.add(work);
+    return true;
   }
 
   look(): void {
@@ -131,6 +162,8 @@ class RunMailbox implements Mailbox {
         // What comes with a stop stays where it is.
         if (this.#scope.closed) break;
         for (const [index, message] of page.messages.entries()) {
+          // Queries may have taken the places that there were when the read began; what is not begun is read again.
+          if (this.#places() <= 0) break;
           this.#begin(message, page.senders[index] ?? '', page.cursors[index] ?? '');
         }
       } catch (error) {
@@ -139,7 +172,7 @@ class RunMailbox implements Mailbox {
         await sleep(this.#scope, PAUSE_MS);
       }
     }
-    await Promise.all(this.#order.map(({ work }) => work));
+    await Promise.all([...this.#order.map(({ work }) => work), ...this.#taken]);
   }
 
   /** Messages that the processes of now take besides those that they have. */
@@ -207,7 +240,7 @@ class RunMailbox implements Mailbox {
       const leftMs = Math.max(1, deadline - this.#components.clock.now());
       const again = left < tries ? { redelivered: true } : {};
       try {
-        return await replica.deliver({ ...asArguments(message), ...again }, leftMs, sender);
+        return await replica.deliver(asArguments(message, again), leftMs, sender);
       } catch (error) {
         if (isLate(error) && message.type !== 'query') await replica.renew('hung');
         if (!isEnd(error) || left <= 1 || this.#scope.closed) throw error;
@@ -278,8 +311,7 @@ function isLate(error: unknown): boolean {
   return error instanceof StarlingError && error.code === 'STARLING_TIMEOUT';
 }
 
-/** What the tool `message` gets. */
-function asArguments(message: AgentMessage): JsonObject {
-  const { id, metadata, ...rest } = message;
-  return JSON.parse(JSON.stringify({ messageId: id, ...rest, metadata })) as JsonObject;
+/** What the tool `message` gets: all that is not JSON is absent in a message, so nothing has to be written and read for that. */
+function asArguments({ id, ...rest }: AgentMessage, more: JsonObject): JsonObject {
+  return { messageId: id, ...rest, ...more };
 }

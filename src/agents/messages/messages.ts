@@ -21,7 +21,7 @@ import type { PeerMessagesComponents, Sender } from './peer-messages.ts';
 import { createQueries, failed, misfit } from './queries.ts';
 import { openedInit, sealedResponse } from './sealing.ts';
 import { senderKey } from '../inbox/sender.ts';
-import type { Queries } from './queries.ts';
+import type { Answer, Queries } from './queries.ts';
 import { MESSAGE_TYPES } from '../types.ts';
 import type {
   AgentMessage,
@@ -69,6 +69,8 @@ export interface Messages {
     from: string | undefined,
     responses: readonly ResponseInit[],
   ): AgentResponsesResult;
+  /** What an agent that this node runs answers to a query which it was given. @throws STARLING_AGENT_FAILED where nobody waits for that */
+  answered(agent: LocalAgent, query: AgentMessage, answer: Answer): void;
   peerIsHere(peer: PeerView): void;
   /** Whoever waits for the agent's answer waits no more. */
   endOf(agent: LocalAgent, why: string): void;
@@ -118,12 +120,14 @@ class NodeMessages implements Messages {
     given: MessageInit,
     signal: AbortSignal,
   ): Promise<AgentMessageResult> {
-    this.#allowance.take(keyOf(principal), MESSAGES_PER_MINUTE);
+    // Queries are bounded by how many may wait for an answer.
+    if (typeOf(given) !== 'query') this.#allowance.take(keyOf(principal), MESSAGES_PER_MINUTE);
     const init = this.#opened(principal, given);
-    if (init.type !== 'response') this.#checkBreeding(principal, init);
+    const type = typeOf(init);
+    if (type !== 'response') this.#checkBreeding(principal, init);
     const sender = this.#senderOf(principal, init);
     try {
-      const result = await this.#route(principal, init, sender, signal);
+      const result = await this.#route(principal, { ...init, type }, sender, signal);
       if (sender.agent !== undefined) sender.agent.metrics.sent += 1;
       return result;
     } catch (error) {
@@ -132,12 +136,19 @@ class NodeMessages implements Messages {
     }
   }
 
+  answered(agent: LocalAgent, query: AgentMessage, answer: Answer): void {
+    agent.seenAt = this.#components.clock.now();
+    agent.hasLeft = false;
+    if (!this.#queries.answered(agent, query, answer)) throw late();
+    agent.metrics.sent += 1;
+  }
+
   respondAll(
     principal: Principal,
     from: string | undefined,
     responses: readonly ResponseInit[],
   ): AgentResponsesResult {
-    const late: string[] = [];
+    const unheard: string[] = [];
     for (const { error, inReplyTo, message = null } of responses) {
       this.#allowance.take(keyOf(principal), MESSAGES_PER_MINUTE);
       const init = { type: 'response', from, inReplyTo, message, error } as const;
@@ -147,10 +158,10 @@ class NodeMessages implements Messages {
         if (sender.agent !== undefined) sender.agent.metrics.sent += 1;
       } catch (trouble) {
         if (!isLate(trouble)) throw trouble;
-        late.push(inReplyTo);
+        unheard.push(inReplyTo);
       }
     }
-    return { status: 'delivered', answered: responses.length - late.length, late };
+    return { status: 'delivered', answered: responses.length - unheard.length, late: unheard };
   }
 
   /** What a peer has sealed is as any other message from here on. @throws STARLING_USAGE */
@@ -180,15 +191,14 @@ class NodeMessages implements Messages {
 
   async #route(
     principal: Principal,
-    init: MessageInit,
+    init: MessageInit & { readonly type: MessageType },
     sender: Sender,
     signal: AbortSignal,
   ): Promise<AgentMessageResult> {
-    const type = init.type ?? typeIn(init.message) ?? 'command';
-    if (type === 'response') return this.#respond(principal, init, sender);
+    if (init.type === 'response') return this.#respond(principal, init, sender);
     const { to } = init;
     if (to === undefined) throw usage('say for whom the message is: agentId');
-    const message = this.#messageOf(principal, { ...init, type }, sender);
+    const message = this.#messageOf(principal, init, sender);
     const bytes = Buffer.byteLength(JSON.stringify(message));
     if (bytes > MESSAGE_BYTES_MAX) throw tooLong(to, bytes);
     const places =
@@ -322,10 +332,7 @@ class NodeMessages implements Messages {
       const messageId = labelOf('msg', clock.now(), random);
       return { messageId, agentId, status: 'delivered', correlationId: ids[0] ?? messageId };
     }
-    throw new StarlingError('STARLING_AGENT_FAILED', 'nobody waits for this answer any more', {
-      hint: 'a query names the message that its answer replies to: metadata.messageId; its sender may have given up',
-      data: { reason: 'late' },
-    });
+    throw late();
   }
 
   #messageOf(
@@ -416,6 +423,13 @@ function affinityOf({ metadata }: AgentMessage, { from }: Sender): string | unde
   return typeof session === 'string' ? `${from} ${session}` : undefined;
 }
 
+function late(): StarlingError {
+  return new StarlingError('STARLING_AGENT_FAILED', 'nobody waits for this answer any more', {
+    hint: 'a query names the message that its answer replies to: metadata.messageId; its sender may have given up',
+    data: { reason: 'late' },
+  });
+}
+
 /** Nobody waits for that answer. */
 function isLate(error: unknown): boolean {
   return error instanceof StarlingError && error.data['reason'] === 'late';
@@ -448,6 +462,11 @@ function taintOf(principal: Principal, { metadata, taint }: MessageInit): Taint 
 /** Programs that are one agent need not say which one. */
 function soleOf(own: readonly LocalAgent[]): LocalAgent | undefined {
   return own.length === 1 ? own[0] : undefined;
+}
+
+/** What a message is: by its type, by what it says of itself, else a command. */
+function typeOf({ message, type }: MessageInit): MessageType {
+  return type ?? typeIn(message) ?? 'command';
 }
 
 /** VisionFlow's messages say in themselves what they are. */

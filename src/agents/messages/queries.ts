@@ -4,6 +4,7 @@ import type { Clock, Json } from '../../core/index.ts';
 import type { Taint } from '../../guard/index.ts';
 import { QUERIES_MAX } from '../limits.ts';
 import type { LocalAgent } from '../directory/local-agents.ts';
+import { originOf } from '../inbox/sender.ts';
 import type { AgentMessage } from '../types.ts';
 
 /** A query to an agent of this node. */
@@ -35,6 +36,8 @@ export interface Queries {
    * @throws STARLING_AGENT_FAILED, STARLING_LIMIT_EXCEEDED
    */
   ask(query: Query): Promise<Answer>;
+  /** True where somebody waits for the answer to this very query, which `agent` was given. */
+  answered(agent: LocalAgent, query: AgentMessage, answer: Answer): boolean;
   /** True where `agent` was asked what one of `ids` names, and somebody waits for the answer. */
   answer(agent: LocalAgent, ids: readonly string[], answer: Answer): boolean;
   /** Ends all of one agent. */
@@ -44,6 +47,7 @@ export interface Queries {
 
 interface Waiting {
   readonly query: Query;
+  readonly answer: Promise<Answer>;
   settle(answer: Answer | StarlingError): void;
 }
 
@@ -54,7 +58,7 @@ export function createQueries(clock: Clock): Queries {
 
 class NodeQueries implements Queries {
   readonly #clock: Clock;
-  readonly #waiting = new Set<Waiting>();
+  readonly #waiting = new Map<AgentMessage, Waiting>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -65,9 +69,14 @@ class NodeQueries implements Queries {
     if (agent.asked >= QUERIES_MAX) {
       throw failed(agent, 'full', `${QUERIES_MAX} queries wait for its answers`);
     }
+    const { inbox, taker } = agent;
+    const twin = this.#twinOf(query);
+    if (twin !== undefined) return twin.answer;
     const answer = this.#wait(query);
+    // It is on no disk either way: whoever asked hears of a node that ends.
+    if (taker !== undefined && inbox.isQuiet && taker.take(message, sender)) return answer;
     try {
-      await agent.inbox.add({ message, sender, durable: false, bytes });
+      await inbox.add({ message, sender, durable: false, bytes });
     } catch (error) {
       const why =
         error instanceof StarlingError ? error : failed(agent, 'failed', messageOf(error));
@@ -76,8 +85,15 @@ class NodeQueries implements Queries {
     return answer;
   }
 
+  answered(agent: LocalAgent, query: AgentMessage, answer: Answer): boolean {
+    const one = this.#waiting.get(query);
+    if (one?.query.agent !== agent) return false;
+    one.settle(answer);
+    return true;
+  }
+
   answer(agent: LocalAgent, ids: readonly string[], answer: Answer): boolean {
-    for (const one of this.#waiting) {
+    for (const one of this.#waiting.values()) {
       const { message, agent: asked } = one.query;
       if (asked !== agent) continue;
       if (!ids.includes(message.id) && !ids.includes(message.correlationId)) continue;
@@ -88,58 +104,65 @@ class NodeQueries implements Queries {
   }
 
   end(agent: LocalAgent, why: string): void {
-    for (const one of this.#waiting) {
+    for (const one of this.#waiting.values()) {
       if (one.query.agent === agent) one.settle(failed(agent, 'ended', why));
     }
   }
 
   stop(): void {
     const error = new StarlingError('STARLING_STOPPED', 'the node of the agent is stopping');
-    for (const one of this.#waiting) one.settle(error);
+    for (const one of this.#waiting.values()) one.settle(error);
+  }
+
+  /** The same query, which its node has sent before because it was not sure. */
+  #twinOf({ agent, message, sender }: Query): Waiting | undefined {
+    for (const one of this.#waiting.values()) {
+      const { query } = one;
+      if (query.message.id !== message.id || query.agent !== agent) continue;
+      if (originOf(query.sender) === originOf(sender)) return one;
+    }
+    return undefined;
   }
 
   #wait(query: Query): Promise<Answer> {
     const { agent, message, sender, timeoutMs, signal } = query;
     const startedAt = this.#clock.now();
-    return new Promise((resolve, reject) => {
-      const late = (): void =>
-        one.settle(
-          failed(
-            agent,
-            'timeout',
-            timeoutMs === undefined
-              ? 'it gave no answer'
-              : `it gave no answer within ${timeoutMs} ms`,
-          ),
-        );
-      const one: Waiting = {
-        query,
-        settle: (answer) => {
-          if (!this.#waiting.delete(one)) return;
-          cancel();
-          signal.removeEventListener('abort', late);
-          agent.asked -= 1;
-          agent.inbox.withdraw(sender, message.id);
-          const error = errorIn(agent, answer);
-          if (error !== undefined) {
-            agent.metrics.failed();
-            reject(error);
-          } else {
-            agent.metrics.answered(this.#clock.now() - startedAt);
-            resolve(answer as Answer);
-          }
-        },
-      };
-      const cancel =
-        timeoutMs === undefined ? (): void => undefined : this.#clock.schedule(timeoutMs, late);
-      signal.addEventListener('abort', late, { once: true });
-      agent.asked += 1;
-      this.#waiting.add(one);
+    let resolve: (answer: Answer) => void = () => undefined;
+    let reject: (error: StarlingError) => void = () => undefined;
+    const answer = new Promise<Answer>((...both) => {
+      [resolve, reject] = both;
     });
+    const time = timeoutMs === undefined ? '' : ` within ${timeoutMs} ms`;
+    const late = (): void => one.settle(failed(agent, 'timeout', `it gave no answer${time}`));
+    const cancel =
+      timeoutMs === undefined ? (): void => undefined : this.#clock.schedule(timeoutMs, late);
+    const one: Waiting = {
+      query,
+      answer,
+      settle: (came) => {
+        if (!this.#waiting.delete(message)) return;
+        cancel();
+        signal.removeEventListener('abort', late);
+        agent.asked -= 1;
+        agent.inbox.withdraw(sender, message.id);
+        const error = errorIn(agent, came);
+        if (error === undefined) {
+          agent.metrics.answered(this.#clock.now() - startedAt);
+          resolve(came as Answer);
+          return;
+        }
+        agent.metrics.failed();
+        reject(error);
+      },
+    };
+    signal.addEventListener('abort', late, { once: true });
+    agent.asked += 1;
+    this.#waiting.set(message, one);
+    return answer;
   }
 
   #settle(message: AgentMessage, error: StarlingError): void {
-    for (const one of this.#waiting) if (one.query.message === message) one.settle(error);
+    this.#waiting.get(message)?.settle(error);
   }
 }
 

@@ -1,7 +1,7 @@
 /** What one agent writes: its last lines, kept over restarts, and read by a cursor. */
 import { messageOf, unawaited } from '../../core/index.ts';
 import type { Clock, Logger } from '../../core/index.ts';
-import type { Table } from '../../store/index.ts';
+import type { Table, Write } from '../../store/index.ts';
 import { LOG_BYTES_MAX, LOG_LINES_MAX, LOG_LINE_MAX } from '../limits.ts';
 import type { AgentLogLine } from '../types.ts';
 import { waitForNews } from '../inbox/wait-for-news.ts';
@@ -28,8 +28,6 @@ export interface AgentLog {
   }): Promise<LogPage>;
   /** Writes what is not on disk yet, and ends all waits. */
   close(): Promise<void>;
-  /** Forgets all, on disk too. */
-  drop(): Promise<void>;
 }
 
 /** How long lines wait for others before they are written: a node that is killed loses so much. */
@@ -44,6 +42,19 @@ export async function openLog(
   const stored = await components.table.get(LOG + name);
   const lines = stored === undefined ? [] : readLines(Buffer.from(stored).toString('utf8'));
   return new KeptLog(components, name, lines);
+}
+
+/** By which what an agent has written is gone from the disk. */
+export function logDropOf(name: string): Write {
+  return { key: LOG + name };
+}
+
+/** What is left of the log of a former agent of that name. */
+export async function logLeftOf(
+  table: Pick<Table, 'get'>,
+  name: string,
+): Promise<readonly Write[]> {
+  return (await table.get(LOG + name)) === undefined ? [] : [logDropOf(name)];
 }
 
 class KeptLog implements AgentLog {
@@ -102,14 +113,6 @@ class KeptLog implements AgentLog {
     this.#isClosed = true;
     for (const wake of this.#wakers) wake();
     if (this.#cancelWrite !== undefined) await this.#write();
-  }
-
-  async drop(): Promise<void> {
-    this.#isClosed = true;
-    for (const wake of this.#wakers) wake();
-    this.#cancelWrite?.();
-    this.#cancelWrite = undefined;
-    await this.#components.table.delete(LOG + this.#name);
   }
 
   async #write(): Promise<void> {

@@ -88,11 +88,21 @@ export class Orders {
 
   /** The least trusted zone that what it says now may be made of. */
   get taint(): Taint | undefined {
-    return this.principal().taint;
+    this.#look();
+    return worstTaint(this.#last.taint, this.#heard);
   }
 
   /** Those by whose word it does what it does now, also where it answers for itself. */
   senders(): readonly Principal[] {
+    this.#look();
+    // A sender may have lost its rights since, or be nobody any more.
+    return [...this.#last.senders]
+      .map((sender) => this.#components.callerOf(sender))
+      .filter((one) => one !== undefined);
+  }
+
+  /** Takes note of what it deals with now. */
+  #look(): void {
     const inHand = this.#components.inHand();
     this.#begins([...inHand.keys()]);
     const senders = new Set([...inHand.values()].flatMap(sendersIn));
@@ -102,10 +112,6 @@ export class Orders {
       const hops = Math.max(0, ...led.filter(isCount)) + 1;
       this.#last = { senders, hops, taint: taintIn([...inHand.keys()]) };
     }
-    // A sender may have lost its rights since, or be nobody any more.
-    return [...this.#last.senders]
-      .map((sender) => this.#components.callerOf(sender))
-      .filter((one) => one !== undefined);
   }
 
   #begins(messages: readonly AgentMessage[]): void {

@@ -3,7 +3,7 @@ import type { Fund } from '../../budget/index.ts';
 import { isObject, messageOf } from '../../core/index.ts';
 import type { Did, JsonObject, Logger } from '../../core/index.ts';
 import type { AgentKind, AgentMind } from '../../config/index.ts';
-import type { Table } from '../../store/index.ts';
+import type { Table, Write } from '../../store/index.ts';
 import { isAgentName } from '../names.ts';
 import type { ResourcesInit } from './process-limits.ts';
 
@@ -64,23 +64,40 @@ const RUN = 'run/';
 export async function readRows(table: Table, logger: Logger): Promise<readonly RunRow[]> {
   const rows: RunRow[] = [];
   for await (const [key, bytes] of table.entries(RUN)) {
-    try {
-      const row: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
-      if (!isObject(row) || !isAgentName(String(row['name']))) throw new Error('it has no name');
-      rows.push(row as unknown as RunRow);
-    } catch (error) {
-      logger.warn({ key, error: messageOf(error) }, 'a stored agent is damaged, left out');
-    }
+    const row = rowIn(key, bytes, logger);
+    if (row !== undefined) rows.push(row);
   }
   return rows;
 }
 
-/** Resolves when the row is on disk. @throws STARLING_STATE_UNUSABLE */
-export function writeRow(table: Table, row: RunRow): Promise<void> {
-  return table.put(RUN + row.name, Buffer.from(JSON.stringify(row)));
+/** Reads the row of one name; undefined where there is none, or it is damaged. */
+export async function readRow(
+  table: Table,
+  logger: Logger,
+  name: string,
+): Promise<RunRow | undefined> {
+  if (!isAgentName(name)) return undefined;
+  const bytes = await table.get(RUN + name);
+  return bytes === undefined ? undefined : rowIn(RUN + name, bytes, logger);
 }
 
-/** Resolves when the row is gone from the disk. @throws STARLING_STATE_UNUSABLE */
-export function dropRow(table: Table, name: string): Promise<void> {
-  return table.delete(RUN + name);
+/** By which the row is on the disk. */
+export function writeOf(row: RunRow): Write {
+  return { key: RUN + row.name, value: Buffer.from(JSON.stringify(row)) };
+}
+
+/** By which the row of a name is gone from the disk. */
+export function dropOf(name: string): Write {
+  return { key: RUN + name };
+}
+
+function rowIn(key: string, bytes: Uint8Array, logger: Logger): RunRow | undefined {
+  try {
+    const row: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
+    if (!isObject(row) || !isAgentName(String(row['name']))) throw new Error('it has no name');
+    return row as unknown as RunRow;
+  } catch (error) {
+    logger.warn({ key, error: messageOf(error) }, 'a stored agent is damaged, left out');
+    return undefined;
+  }
 }

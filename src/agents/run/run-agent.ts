@@ -24,7 +24,7 @@ import { failedKind } from './spawn-errors.ts';
 export interface RunAgentComponents {
   readonly agents: Pick<
     Agents,
-    'announce' | 'mail' | 'message' | 'refuseMore' | 'waiting' | 'watchInbox'
+    'announce' | 'answered' | 'mail' | 'refuseMore' | 'takeQueries' | 'waiting' | 'watchInbox'
   >;
   startProcess(init: AgentStart): Promise<AgentProcess>;
   readonly startMind?: (init: MindStart) => Promise<AgentProcess>;
@@ -132,6 +132,7 @@ class NodeRunAgent implements RunAgent {
   readonly #groups = new Set<Group>();
   #isAnnounced = false;
   #unfollow: () => void = () => undefined;
+  #untake: () => void = () => undefined;
   #measured: { readonly at: number; readonly share: number | undefined } | undefined;
 
   constructor(components: RunAgentComponents, init: RunAgentInit) {
@@ -146,14 +147,13 @@ class NodeRunAgent implements RunAgent {
       { ...components, inHand: () => this.#mailbox?.inHand() ?? new Map() },
       { ...row, ownRights: kind.ownRights },
     );
-    const { agents } = components;
     this.#crew = new Crew(
       {
         ...components,
         launch: (...started) => this.#launch(...started),
         changed: () => this.#changed(),
         failed: (error, number) => this.log.add(error.message, number),
-        busy: () => (this.#isAnnounced ? agents.waiting(this.#self, row.name) : 0),
+        busy: () => this.#busy(),
       },
       {
         title: `agent ${row.name}`,
@@ -187,8 +187,13 @@ class NodeRunAgent implements RunAgent {
   }
 
   get waiting(): number {
-    if (!this.#isAnnounced || this.#isStopped) return 0;
-    return this.#components.agents.waiting(this.#self, this.row.name);
+    return this.#isStopped ? 0 : this.#busy();
+  }
+
+  #busy(): number {
+    if (!this.#isAnnounced) return 0;
+    const { agents } = this.#components;
+    return agents.waiting(this.#self, this.row.name) + (this.#mailbox?.taken ?? 0);
   }
 
   async become(row: RunRow): Promise<void> {
@@ -245,6 +250,7 @@ class NodeRunAgent implements RunAgent {
       },
       { concurrency: kind.maxConcurrentTasks, timeoutMs },
     );
+    this.#untake = this.#components.agents.takeQueries(this.#self, row.name, this.#mailbox);
     const { least, replicas } = row;
     // The parent of a part may give it other bounds later.
     if (row.part !== undefined || (least !== undefined && least < replicas)) this.#followQueue();
@@ -312,6 +318,7 @@ class NodeRunAgent implements RunAgent {
 
   async stop(): Promise<void> {
     this.#isStopped = true;
+    this.#untake();
     await this.#mailbox?.stop();
     this.#unfollow();
     await this.#crew.stop();
@@ -399,22 +406,12 @@ class NodeRunAgent implements RunAgent {
   }
 
   #respond(
-    message: AgentMessage,
+    query: AgentMessage,
     { response, error }: { response: AgentMessage['message']; error?: string },
-  ): Promise<unknown> {
+  ): void {
     const { taint } = this.#orders;
-    return this.#components.agents.message(
-      taint === undefined ? this.#self : { ...this.#self, taint },
-      {
-        type: 'response',
-        from: this.row.name,
-        to: message.from,
-        message: response,
-        inReplyTo: message.id,
-        error,
-      },
-      NEVER,
-    );
+    const answer = { response, error, taint };
+    this.#components.agents.answered(this.#self, this.row.name, query, answer);
   }
 
   #changed(): void {
@@ -424,8 +421,6 @@ class NodeRunAgent implements RunAgent {
     this.#components.changed(this);
   }
 }
-
-const NEVER = new AbortController().signal;
 
 /** By which a program knows which agent it is. */
 function environmentOf(row: RunRow, number: number): StdioServer['env'] {

@@ -6,13 +6,14 @@
 import { StarlingError, messageOf } from '../../core/index.ts';
 import { OPERATOR, keyOf, nameOf, readLink, scopesCover } from '../../guard/index.ts';
 import type { Principal } from '../../guard/index.ts';
+import type { Write } from '../../store/index.ts';
 import type { AgentEndResult, AgentSpawnResult, RunView } from '../types.ts';
-import { openLog } from './log.ts';
+import { logDropOf, logLeftOf, openLog } from './log.ts';
 import type { AgentLog, LogPage } from './log.ts';
 import { narrowTools } from './narrowing.ts';
 import { findKind, prepare, requireModels } from './prepare.ts';
 import type { Prepared, WantedMind } from './prepare.ts';
-import { dropRow, readRows, writeRow } from './rows.ts';
+import { dropOf, readRow, readRows, writeOf } from './rows.ts';
 import type { RunRow } from './rows.ts';
 import { runPrincipal } from './orders.ts';
 import { createRunAgent } from './run-agent.ts';
@@ -113,7 +114,7 @@ class NodeRuns implements Runs {
     const ended = await this.#alone(name, async () => {
       // It may have ended, and another one begun, while this had to wait for its turn.
       if (this.#runs.get(name) !== run) return undefined;
-      await writeRow(table, { ...run.row, stopped: true });
+      await table.batch([writeOf({ ...run.row, stopped: true })]);
       // What it deals with now has a moment to end.
       await run.stop();
       this.#runs.delete(name);
@@ -184,8 +185,7 @@ class NodeRuns implements Runs {
 
   async rowOf(name: string): Promise<RunRow | undefined> {
     const { table, logger } = this.#components;
-    const running = this.#runs.get(name)?.row;
-    return running ?? (await readRows(table, logger)).find((row) => row.name === name);
+    return this.#runs.get(name)?.row ?? readRow(table, logger, name);
   }
 
   async become(row: RunRow): Promise<void> {
@@ -193,7 +193,7 @@ class NodeRuns implements Runs {
     await this.#alone(name, async () => {
       const run = this.#runs.get(name);
       if (run === undefined && !row.stopped) return;
-      await writeRow(this.#components.table, row);
+      await this.#components.table.batch([writeOf(row)]);
       await run?.become(row);
     });
   }
@@ -281,9 +281,8 @@ class NodeRuns implements Runs {
       const fund = await funds?.of(principal, init.budget, `${AGENT}${name}`);
       try {
         const funded = fund === undefined ? row : { ...row, fund };
-        // Who has retired remembers nothing here, also where the node ended before it had forgotten all.
-        if (this.#components.agents.labelOf(name) === undefined) await this.#forget(name);
-        await writeRow(table, funded);
+        const isNew = this.#components.agents.labelOf(name) === undefined;
+        await table.batch([...(isNew ? await this.#leftOf(name) : []), writeOf(funded)]);
         return { ...(await this.#begun(funded, prepared)), withheld };
       } catch (error) {
         funds?.end(fund);
@@ -305,7 +304,7 @@ class NodeRuns implements Runs {
       return await this.#run(row, prepared);
     } catch (error) {
       // Refused means no trace.
-      await dropRow(this.#components.table, row.name);
+      await this.#components.table.batch([dropOf(row.name)]);
       throw error;
     }
   }
@@ -374,10 +373,19 @@ class NodeRuns implements Runs {
     return openLog(this.#components, name);
   }
 
+  /** Also what is on its way to the disk: what is forgotten is asked for behind that. */
   async #forget(name: string): Promise<void> {
     await this.#components.memory?.forget(name);
-    await dropRow(this.#components.table, name);
-    await (await this.#log(name)).drop();
+    await this.#components.table.batch([dropOf(name), logDropOf(name)]);
+  }
+
+  /**
+   * By which nothing is left of who has retired, also where the node ended before it had forgotten all. Mostly there is
+   * nothing: a write for that would be a sync of the disk that each spawn waits for.
+   */
+  async #leftOf(name: string): Promise<readonly Write[]> {
+    await this.#components.memory?.forget(name);
+    return logLeftOf(this.#components.table, name);
   }
 
   #freeName(kind: string): string {

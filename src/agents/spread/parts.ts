@@ -2,7 +2,8 @@
  * The parts of spread agents that this node has: started, changed and ended as the parent of each says. Of a parent are
  * asked a proof that the agent is spread over both nodes, the right to spawn that the guard decides about, for it and for
  * the node that has spread the agent, and a token that is not lower than the highest one seen: a parent that has lost its
- * lease without noticing is refused.
+ * lease without noticing is refused. Who comes with a token that was not seen before has it by the board, too, where this node
+ * has that: else any of the nodes could say a token that none after it reaches.
  */
 import { StarlingError } from '../../core/index.ts';
 import type { Did } from '../../core/index.ts';
@@ -25,7 +26,18 @@ export interface PartsComponents {
   >;
   readonly guard: () => Pick<Guard, 'decide'>;
   readonly proofs: SpreadProofs;
+  /**
+   * The lease of the parent by the word of a majority; nothing where this node has no board for that.
+   * @throws STARLING_NO_QUORUM, …
+   */
+  readonly lease: (agent: string) => Promise<ParentLease | undefined> | undefined;
   readonly self: { readonly did: Did };
+}
+
+/** Who looks after a spread agent, and by which token. */
+export interface ParentLease {
+  readonly holder: string;
+  readonly token: number;
 }
 
 /** What a parent wants of a node. */
@@ -139,6 +151,8 @@ class NodeParts implements Parts {
     const row = await runs.rowOf(agent);
     const own = row?.part?.id === spread ? row : undefined;
     if (own?.part !== undefined) requireCurrent(own.part, asked);
+    const isKnown = own?.part?.token === asked.token && own.part.parent === asked.parent;
+    if (!isKnown) await this.#requireLease(asked);
     const run = own === undefined ? undefined : runs.running(agent);
     if (asked.want === 'end' || (asked.want === 'ensure' && asked.most === 0)) {
       return this.#leave(asked, own, run);
@@ -157,6 +171,16 @@ class NodeParts implements Parts {
     await this.#adjust(asked, run);
     if (asked.want === 'renew') await run.renew();
     return viewOf(run);
+  }
+
+  /** @throws STARLING_CALL_REFUSED; STARLING_NO_QUORUM, … where nobody can say who has the lease */
+  async #requireLease({ claims, parent, token }: Asked): Promise<void> {
+    const { lease: leaseOf, self } = this.#components;
+    const asked = parent === self.did ? undefined : leaseOf(claims.agent);
+    if (asked === undefined) return;
+    const lease = await asked;
+    if (lease?.holder === parent && lease.token === token) return;
+    throw refused('its parent is another one, as the board says');
   }
 
   /** What this node has spread before under the name, and it is the same one's, gives way. */

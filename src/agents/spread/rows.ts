@@ -154,6 +154,12 @@ export class SpreadBoard {
     return LEASE.safeParse(this.#board.get(PARENT + name)?.value).data?.lease;
   }
 
+  /** Who has the lease, or had it last, by the word of a majority. @throws as {@link SpreadBoard.read} */
+  async readLease(name: string): Promise<{ holder: string; token: number } | undefined> {
+    const { value } = await this.#board.strong(PARENT + name, { request: { t: 'get' } });
+    return LEASE.safeParse(value).data?.lease;
+  }
+
   /** @throws STARLING_NO_QUORUM, … as `Board.strong` says; so do the others */
   async read(name: string): Promise<Versioned> {
     const { value, version } = await this.#board.strong(SPREAD + name, { request: { t: 'get' } });

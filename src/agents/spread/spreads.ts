@@ -92,7 +92,11 @@ class NodeSpreads implements Spreads {
   constructor(components: SpreadsComponents) {
     this.#components = components;
     this.#proofs = createSpreadProofs();
-    this.#parts = createParts({ ...components, proofs: this.#proofs });
+    this.#parts = createParts({
+      ...components,
+      proofs: this.#proofs,
+      lease: (agent) => this.#board?.readLease(agent),
+    });
   }
 
   async start(): Promise<void> {

@@ -137,7 +137,8 @@ function valueAfter(
       const { holder, ttlMs } = request;
       const lease = leaseIn(now);
       if (now !== undefined && lease === undefined) return UNCHANGED;
-      const isTaken = lease !== undefined && leaseLasts(lease, nowMs);
+      // One with a token that no change can have given was written by hand, and blocks nobody.
+      const isTaken = lease !== undefined && lease.token < number && leaseLasts(lease, nowMs);
       if (isTaken && lease.holder !== holder) return UNCHANGED;
       const token = isTaken ? lease.token : number;
       return { v: { [LEASE]: { holder, token, until: nowMs + ttlMs } } };

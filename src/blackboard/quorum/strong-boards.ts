@@ -52,6 +52,8 @@ export interface StrongBoardsComponents {
   readonly table: Table;
   readonly self: Did;
   readonly clock: Clock;
+  /** By which leases end and changes are dated, ms since the epoch. */
+  readonly nowMs: () => number;
   readonly random: Random;
   readonly logger: Logger;
   didOf(peer: PeerId): Did;
@@ -261,7 +263,7 @@ class QuorumBoards implements StrongBoards {
       const state = await this.#proposer.look(cell);
       if (state !== undefined) return this.#told(cell, state, { ...shownState(state) });
     }
-    const change = changeOf(request, by, this.#components.clock.now());
+    const change = changeOf(request, by, this.#components.nowMs());
     const op = opOf(id, request);
     const proposal = { cell, request: id, op, change, since, isFresh, patienceMs };
     const { result, state } = await this.#proposer.propose(proposal);

@@ -13,7 +13,8 @@ import type { ServerCatalog } from '../../directory/index.ts';
 import { seesAll } from '../../guard/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import { CACHING, declaresTasks, eraOf, lacksTasks, objectOf } from '../wire/era.ts';
-import { RPC, errorBytes, errorOf, parseFrame, resultBytes } from '../wire/frame.ts';
+import { RPC, errorBytes, errorOf, parseFrame, resultBytes, resultFrame } from '../wire/frame.ts';
+import { STRUCTURED_CAPABILITY } from '../wire/peer-protocol.ts';
 import { noTask } from '../wire/task-id.ts';
 import { progressOf } from './call-progress.ts';
 import { jsonOf } from './tool.ts';
@@ -125,8 +126,9 @@ class NodeServer implements BuiltinServer {
   open(init: ServerChannelInit): ServerChannel {
     const subscriptions = createBuiltinSubscriptions(this.#templates, init);
     const sampling = createClientSampling(init);
+    const isOnce = STRUCTURED_CAPABILITY in objectOf(init.client.capabilities['experimental']);
     return {
-      relay: (call) => this.#relay(call, { init, subscriptions, sampling }),
+      relay: (call) => this.#relay(call, { init, subscriptions, sampling, isOnce }),
       request: async (method, params) => {
         const abort = new AbortController();
         const context = { principal: init.principal, signal: abort.signal };
@@ -250,7 +252,7 @@ class NodeServer implements BuiltinServer {
   async #callTool(
     call: RelayedCall,
     signal: AbortSignal,
-    { init, sampling }: Open,
+    { init, sampling, isOnce }: Open,
   ): Promise<JsonObject> {
     const { params } = call.request;
     const name = call.edits?.name ?? params['name'];
@@ -271,7 +273,9 @@ class NodeServer implements BuiltinServer {
       // Many tasks in one call have no single one that the client could ask for.
       tool.givesTask === true && 'taskId' in result && declaresTasks(call.request)
         ? this.#asTask(call, result, signal)
-        : contentOf(result, tool),
+        : isOnce
+          ? { content: [], structuredContent: result }
+          : contentOf(result, tool),
     );
     return Promise.race([done, paused]);
   }
@@ -304,6 +308,8 @@ interface Open {
   readonly init: ServerChannelInit;
   readonly subscriptions: BuiltinSubscriptions;
   readonly sampling: SessionSampling | undefined;
+  /** Its client reads structured content. */
+  readonly isOnce: boolean;
 }
 
 function uriOf(call: RelayedCall): unknown {
@@ -410,14 +416,13 @@ function contentOf(
   return made;
 }
 
-/** An answer of this node's own making is not read again: only its places are looked up, where one is changed. */
+/** An answer of this node's own making, which is not read again. */
 function ownResponse(id: FrameId, kind: JsonObject, result: JsonObject): ResponseFrame {
   const all = { ...kind, ...result };
   const body = bodies.get(result);
   const first =
     kind['resultType'] === undefined ? '' : `"resultType":${JSON.stringify(kind['resultType'])},`;
-  const text = body === undefined ? undefined : `{${first}${body}}`;
-  return { kind: 'response', bytes: resultBytes(id, all, text), id, result: all };
+  return resultFrame(id, all, body === undefined ? undefined : `{${first}${body}}`);
 }
 
 function responseOf(bytes: Buffer): ResponseFrame {

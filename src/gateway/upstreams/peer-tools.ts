@@ -9,6 +9,7 @@ import type { PeerView } from '../../membership/index.ts';
 import { objectOf } from '../wire/era.ts';
 import { OWN_CLIENT_INFO } from '../wire/client-handshake.ts';
 import { RPC, errorBytes, errorFrom } from '../wire/frame.ts';
+import { STRUCTURED_CAPABILITY } from '../wire/peer-protocol.ts';
 import type { ChannelListener, ServerChannel } from '../channel-types.ts';
 import type { ResponseFrame } from '../frame-types.ts';
 import type { PeerToolCall } from '../types.ts';
@@ -40,6 +41,7 @@ interface PeerSession {
   cancelIdle: () => void;
 }
 
+const CAPABILITIES = { experimental: { [STRUCTURED_CAPABILITY]: {} } };
 const NOBODY: ChannelListener = {
   notification: () => undefined,
   request: (frame, answer) =>
@@ -97,7 +99,7 @@ class NodePeerTools implements PeerTools {
       { peer, server: BUILTIN_SERVER },
       {
         principal,
-        client: { capabilities: {}, clientInfo: OWN_CLIENT_INFO },
+        client: { capabilities: CAPABILITIES, clientInfo: OWN_CLIENT_INFO },
         listener: NOBODY,
       },
     );

@@ -16,6 +16,11 @@ export const SERVER_META = 'starling/server';
  * works. Nobody who works for others calls a node that does not.
  */
 export const ASKS_ALL_META = 'starling/asks-all';
+/**
+ * Key in the `experimental` capabilities of a client: it reads structured content, so that a tool of the built-in server
+ * gives its answer once, and not again as text and at the top of the result.
+ */
+export const STRUCTURED_CAPABILITY = 'starling/structured';
 /** Notification by which either side tells grants, and the owner revocations, after `initialize`. */
 export const GRANTS_NOTIFICATION = 'notifications/starling/grants';
 /**

@@ -1,118 +1,14 @@
 /** Agents that a node runs, with programs that the test plays: names, messages, restarts, rights, and what is kept. */
 import { afterEach, expect, it } from 'vitest';
-import { createRuns } from '../../../src/agents/index.ts';
-import type { AgentMessageResult, Runs, SpawnInit } from '../../../src/agents/index.ts';
+import type { Runs } from '../../../src/agents/index.ts';
 import type { AgentKind } from '../../../src/config/index.ts';
-import { StarlingError, createHealth, silentLogger } from '../../../src/core/index.ts';
-import type { Did, Health, Json, JsonObject } from '../../../src/core/index.ts';
+import { StarlingError } from '../../../src/core/index.ts';
 import { OPERATOR } from '../../../src/guard/index.ts';
 import type { Principal } from '../../../src/guard/index.ts';
-import { memoryTable } from '../../grants/memory-table.ts';
-import { client, makeWorld } from '../world.ts';
-import type { TestNode, TestWorld } from '../world.ts';
-import { kind, playedBy, settle } from './programs.ts';
-import type { Program } from './programs.ts';
+import { kind, settle } from './programs.ts';
+import { CLAUDE, CURSOR, KEY, NEVER, endStages, stage, stopped, world } from './stage.ts';
 
-const CURSOR = client('cursor');
-const CLAUDE = client('claude');
-const KEY: Principal = { kind: 'client', name: 'ci', scopes: ['tool:files/read', 'agent:*'] };
-const NEVER = new AbortController().signal;
-
-interface Stage {
-  readonly node: TestNode;
-  readonly runs: Runs;
-  /** Names whose memory was forgotten, in order. */
-  readonly forgotten: string[];
-  readonly programs: Program[];
-  readonly health: Health;
-  readonly kinds: Record<string, AgentKind>;
-  /** What `startProcess` throws next. */
-  failing: StarlingError | undefined;
-  spawn(principal: Principal, init?: Partial<SpawnInit>): ReturnType<Runs['spawn']>;
-  send(message: Json, more?: JsonObject): Promise<AgentMessageResult>;
-  restart(): Promise<void>;
-}
-
-let world: TestWorld;
-const stages: Stage[] = [];
-afterEach(async () => {
-  for (const { runs } of stages.splice(0)) await stopped(runs);
-  await world.stop();
-});
-
-/** Stops, and lets pass what a stop gives to messages that are being dealt with. */
-async function stopped(runs: Runs): Promise<void> {
-  const stopping = runs.stop();
-  await settle();
-  world.clock.advance(2000);
-  await stopping;
-}
-
-async function stage(
-  more: { max?: number; unconfined?: boolean; noSandbox?: boolean } = {},
-): Promise<Stage> {
-  world = await makeWorld('alice');
-  const node = world.nodes['alice'];
-  if (node === undefined) throw new Error('no node');
-  const programs: Program[] = [];
-  const forgotten: string[] = [];
-  const kinds: Record<string, AgentKind> = { coder: kind(), odd: kind({ problems: ['no'] }) };
-  delete (kinds['odd'] as { server?: unknown }).server;
-  const health = createHealth();
-  const config = {
-    kinds,
-    max: more.max ?? 4,
-    timeoutMs: 60_000,
-    a2a: 'private' as const,
-    unconfined: more.unconfined === true,
-  };
-  const make = (): Runs =>
-    createRuns({
-      table: memoryTable(node.rows),
-      agents: node.agents,
-      memory: { forget: async (name) => void forgotten.push(name) },
-      guard: () => ({
-        decide: (principal, { facts }) =>
-          principal === CLAUDE || (facts?.replicas ?? 0) >= 4
-            ? { allow: false, refusal: { rule: 'test', text: 'not here' }, hint: '' }
-            : { allow: true },
-      }),
-      config: () => config,
-      startProcess: (init) => playedBy(programs, init, made),
-      noSandbox: async () =>
-        more.noSandbox === true ? { why: 'no bwrap', hint: 'apt' } : undefined,
-      principalOf: ({ client: name }) => (name === 'ci' ? KEY : CURSOR),
-      self: 'did:key:alice' as Did,
-      limits: { cores: [0, 1], taskset: '/usr/bin/taskset' },
-      health,
-      clock: world.clock,
-      random: () => 0.5,
-      logger: silentLogger,
-    });
-  const made: { -readonly [Key in keyof Stage]: Stage[Key] } = {
-    node,
-    runs: make(),
-    programs,
-    forgotten,
-    health,
-    kinds,
-    failing: undefined,
-    spawn: (principal, init = {}) =>
-      made.runs.spawn(principal, { kind: 'coder', waitMs: 0, ...init }, NEVER),
-    send: (message, rest = {}) =>
-      node.call(OPERATOR, 'agent_message', { agentId: 'coder', message, ...rest }),
-    async restart() {
-      await stopped(made.runs);
-      await node.restart();
-      made.runs = make();
-      await made.runs.start();
-      await settle();
-    },
-  };
-  await made.runs.start();
-  stages.push(made);
-  return made;
-}
+afterEach(endStages);
 
 it('an agent of a kind is spawned, answers under its name, and says what it is bounded by', async () => {
   const one = await stage();
@@ -526,6 +422,21 @@ it('a new agent remembers nothing of a former one of its name, and one that is r
   await one.spawn(OPERATOR, { name: 'coder' });
   await settle();
   expect(one.forgotten).toEqual(['coder']);
+});
+
+it('a spawn waits for one write of the runs to the disk, and so does a retirement; a log that a kill -9 has left goes with it', async () => {
+  const one = await stage();
+  await one.spawn(OPERATOR, { name: 'coder' });
+  await settle();
+  expect(one.writes).toEqual([['run/coder']]);
+  await one.runs.end(OPERATOR, 'coder', 'retire');
+  expect(one.writes.slice(1)).toEqual([['run/coder'], ['run/coder', 'log/coder']]);
+  one.node.rows.set('log/coder', Buffer.from('[{"seq":1,"at":"","replica":1,"text":"secret"}]'));
+  await one.spawn(CURSOR, { name: 'coder' });
+  await settle();
+  expect(one.writes.at(-1)).toEqual(['log/coder', 'run/coder']);
+  const read = { agent: 'coder', limit: 10, waitMs: 0 };
+  expect((await one.runs.logs(CURSOR, read, NEVER)).lines).toEqual([]);
 });
 
 it('an agent that is retired is forgotten, and its name is free for anybody', async () => {

@@ -1,5 +1,6 @@
 /** One agent on several nodes: one name, one parent, whatever happens to nodes and to what is between them. */
 import { afterEach, describe, expect, it } from 'vitest';
+import type { Board } from '../../../src/blackboard/index.ts';
 import type { JsonObject } from '../../../src/core/index.ts';
 import { OPERATOR } from '../../../src/guard/index.ts';
 import { client } from '../world.ts';
@@ -174,6 +175,76 @@ describe('the parent', () => {
     await stopping;
     await stage.passes(7000);
     expect(stage.parents()).toHaveLength(1);
+  });
+});
+
+describe('clocks and leases that are wrong', () => {
+  const YEAR_MS = 365 * 86_400_000;
+  const boardOf = async (at: number): Promise<Board> => {
+    const board = await stage.mesh.members[at]?.blackboard.board('spreads');
+    if (board === undefined) throw new Error('no board');
+    return board;
+  };
+  /** Writes a lease by hand, as whoever may write to the board can. */
+  const forge = async (lease: JsonObject): Promise<void> => {
+    const request = { t: 'set', value: { lease } } as const;
+    await (await boardOf(1)).strong('parent/coder', { request });
+  };
+
+  it.each([-YEAR_MS, YEAR_MS])(
+    'a parent whose clock jumps by %i ms is one parent, or none until another one is',
+    async (jumpMs) => {
+      await spread();
+      let most = 0;
+      one('alice').time.aheadMs = jumpMs;
+      await stage.passes(60_000, () => void (most = Math.max(most, stage.parents().length)));
+      expect(most).toBe(1);
+      expect(stage.parents()).toHaveLength(1);
+      one('alice').time.aheadMs = 0;
+      await stage.passes(60_000, () => void (most = Math.max(most, stage.parents().length)));
+      expect(most).toBe(1);
+      expect(stage.parents()).toHaveLength(1);
+      expect(counts()).toEqual([1, 1, 1]);
+    },
+  );
+
+  it('a lease until next year, of a node that has died since, blocks nobody', async () => {
+    await spread();
+    await stage.die('alice');
+    const until = stage.mesh.clock.now() + YEAR_MS;
+    await forge({ holder: one('alice').did, token: 2, until });
+    await stage.passes(60_000);
+    expect(stage.parents().filter((name) => name !== 'alice')).toHaveLength(1);
+    expect(counts().slice(1).toSorted()).toEqual([1, 2]);
+  });
+
+  it('a token that no change has given counts for nobody, and locks no parent out', async () => {
+    await spread();
+    const until = stage.mesh.clock.now() + 15_000;
+    await forge({ holder: one('alice').did, token: 2 ** 52, until });
+    await stage.passes(20_000);
+    await stage.die('alice');
+    await stage.passes(60_000);
+    const [parent = ''] = stage.parents().filter((name) => name !== 'alice');
+    expect(parent).not.toBe('');
+    for (const name of ['bob', 'carol']) {
+      const { part } = (await one(name).runs.rowOf('coder')) ?? {};
+      expect(part?.parent).toBe(one(parent).did);
+      expect(part?.token).toBeLessThan(1000);
+    }
+  });
+
+  it('a node that is among them makes itself no parent by a high token', async () => {
+    await spread();
+    const value = (await boardOf(0)).get('spread/coder')?.value ?? {};
+    const { terms, proof } = value as { terms: string; proof: string };
+    const call = { want: 'renew', proof, terms, token: 2 ** 50, least: 1, most: 1 } as const;
+    await expect(one('carol').spreads.obey(one('bob').did, call)).rejects.toMatchObject({
+      code: 'STARLING_CALL_REFUSED',
+    });
+    await stage.passes(20_000);
+    expect(stage.parents()).toEqual(['alice']);
+    expect(one('carol').programs).toHaveLength(1);
   });
 });
 

@@ -12,7 +12,7 @@ import type {
 } from '../../../src/agents/types.ts';
 import type { AgentKind } from '../../../src/config/index.ts';
 import { createHealth, silentLogger } from '../../../src/core/index.ts';
-import type { Did, Health, Json, JsonObject, PeerId } from '../../../src/core/index.ts';
+import type { Clock, Did, Health, Json, JsonObject, PeerId } from '../../../src/core/index.ts';
 import { OPERATOR } from '../../../src/guard/index.ts';
 import type { Principal } from '../../../src/guard/index.ts';
 import { calm } from '../../blackboard/hub.ts';
@@ -36,6 +36,8 @@ export interface SpreadNode {
   readonly programs: Program[];
   runs: Runs;
   spreads: Spreads;
+  /** How far its clock is ahead of the others', ms. */
+  readonly time: { aheadMs: number };
   /** Those of its programs that run. */
   alive(): readonly Program[];
   spread(on: readonly string[], more?: Partial<SpreadInit>): Promise<AgentSpreadResult>;
@@ -222,7 +224,8 @@ function nodeOf({
   readonly signer: NonNullable<ReturnType<ReturnType<typeof keysOf>['get']>>;
   readonly blackboard: Mesh['members'][number]['blackboard'];
 }): SpreadNode {
-  const { clock } = world;
+  const time = { aheadMs: 0 };
+  const clock: Clock = { ...world.clock, now: () => world.clock.now() + time.aheadMs };
   const health = createHealth();
   const kinds: Record<string, AgentKind> = { coder: kind({ maxReplicas: 8 }) };
   const config = {
@@ -289,6 +292,7 @@ function nodeOf({
     programs,
     runs,
     spreads: makeSpreads(runs),
+    time,
     alive: () => programs.filter(({ isClosed, isDead }) => !isClosed && !isDead),
     spread: (on, more = {}) =>
       made.spreads.spread(OPERATOR, { kind: 'coder', on, waitMs: 0, ...more }, NEVER),

@@ -11,6 +11,7 @@ import {
   parseFrame,
   requestBytes,
   resultBytes,
+  resultFrame,
   rewriteFrame,
   spansOf,
   toLine,
@@ -294,6 +295,17 @@ describe('a line', () => {
 });
 
 describe('a message of our own', () => {
+  it.each([1, 'text', 'Grüße "hier"', ''])(
+    'with the id %j has the places that a scan finds',
+    (id) => {
+      const own = resultFrame(id, { content: [], structuredContent: { text: 'ä"}' } });
+      const read = parseFrame(own.bytes);
+      expect(own).toMatchObject({ kind: 'response', id, result: { content: [] } });
+      expect(own.spans).toEqual(read.spans);
+      expect(rewriteFrame(own, { id: 'other' })).toEqual(rewriteFrame(read, { id: 'other' }));
+    },
+  );
+
   it('is what the protocol wants', () => {
     expect(requestBytes(1, 'm', { a: 1 }).toString()).toBe(
       '{"jsonrpc":"2.0","id":1,"method":"m","params":{"a":1}}',
