@@ -48,6 +48,56 @@ describe('the built-in server', () => {
   });
 });
 
+describe('an answer', () => {
+  const tool = defineTool({
+    name: 'look',
+    title: 'Look',
+    description: 'Looks.',
+    input: z.object({}),
+    hints: {},
+    clients: 'yes',
+    onTop: true,
+    run: () => ({ seen: 'all' }),
+  });
+
+  const answered = (capabilities: JsonObject): Promise<JsonObject> => {
+    const logger = silentLogger;
+    const server = createBuiltinServer({ tools: [tool], resources: [], templates: [], logger });
+    const call = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'look' } };
+    const client = { capabilities, clientInfo: {} };
+    const principal = { kind: 'operator' };
+    return new Promise((resolve, reject) => {
+      const channel = server.open({ principal, client } as never);
+      channel.relay({
+        request: parseFrame(Buffer.from(JSON.stringify(call))),
+        principal,
+        // As it goes over the wire.
+        response: ({ bytes }: { readonly bytes: Buffer }) =>
+          resolve((JSON.parse(bytes.toString()) as { result: JsonObject }).result),
+        failed: reject,
+      } as never);
+    });
+  };
+
+  it('stands at the top, as text and as structured content, for programs that read one of these', async () => {
+    expect(await answered({})).toEqual({
+      seen: 'all',
+      content: [{ type: 'text', text: '{"seen":"all"}' }],
+      structuredContent: { seen: 'all' },
+    });
+  });
+
+  it('stands there once for a node that says that it reads structured content', async () => {
+    const capabilities = { experimental: { 'starling/structured': {} } };
+    expect(await answered(capabilities)).toEqual({
+      content: [],
+      structuredContent: { seen: 'all' },
+    });
+    // What is no object says nothing.
+    expect(await answered({ experimental: 'starling/structured' })).toHaveProperty('seen');
+  });
+});
+
 describe('arguments that a tool can not use', () => {
   const tool = defineTool({
     name: 'wait',
