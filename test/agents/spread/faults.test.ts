@@ -50,7 +50,10 @@ it('ends when its spreader wants that, also where one of its nodes has named a t
   const value = board?.get('spread/coder')?.value ?? expect.fail('no row');
   const { proof, terms } = value as { proof: string; terms: string };
   const call = { want: 'ensure', proof, terms, token: 2 ** 50, least: 1, most: 1 } as const;
-  await carol?.spreads.obey(bob?.did ?? expect.fail('no bob'), call);
+  await expect(carol?.spreads.obey(bob?.did ?? expect.fail('no bob'), call)).rejects.toMatchObject({
+    code: 'STARLING_CALL_REFUSED',
+  });
+  expect(counts()).toEqual([1, 1, 1]);
   await alice?.spreads.end(OPERATOR, 'coder');
   await stage.passes(12_000);
   expect(counts()).toEqual([0, 0, 0]);
