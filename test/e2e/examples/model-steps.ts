@@ -196,7 +196,6 @@ export const modelSteps = (alice: () => NodeProcess): Readonly<Record<string, St
   'starling llm batch submit requests.jsonl --model openai/gpt-5-mini --budget research': {
     at: 'alice',
     put: {
-      ...BATCH,
       'openai/gpt-5-mini': 'batches/gpt-5-mini',
       research: '5usd',
       'requests.jsonl': () => requestsOf(alice()),
