@@ -51,6 +51,7 @@ export type {
   ModelStrategy,
   ModelTier,
   ModelsConfig,
+  ProviderOAuth,
   Retry,
   SandboxRules,
   ServerOAuth,

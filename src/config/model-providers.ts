@@ -44,8 +44,11 @@ function readProvider(
 ): ModelProvider {
   const endpoint = written.endpoint ?? ENDPOINTS[name];
   const api = written.api ?? apiOf(name, endpoint);
-  const { keyFrom, models, rotateAfter, timeout, rate_limits: limits } = written;
-  const [, keySecret] = /^secret:(.+)$/.exec(keyFrom ?? '') ?? [];
+  const { keyFrom, models, oauth, rotateAfter, timeout, rate_limits: limits } = written;
+  const [, keySecret] =
+    /^secret:(.+)$/.exec(keyFrom ?? '') ??
+    /^\$\{secret:([^}]+)\}$/.exec(oauth?.clientSecret ?? '') ??
+    [];
   const base = {
     api,
     ...(keySecret === undefined ? {} : { keySecret }),
@@ -60,8 +63,12 @@ function readProvider(
   if (endpoint === undefined) {
     return { ...base, headers: {}, problems: [`${key}.endpoint: it is missing`] };
   }
-  const headers = { ...written.headers, ...keyHeader(api, written.keyFrom) };
-  const { server, problems } = readEntry(name, { type: 'http', url: endpoint, headers }, init);
+  if (keyFrom !== undefined && oauth !== undefined) {
+    return { ...base, headers: {}, problems: [`${key}.oauth: give it either this or keyFrom`] };
+  }
+  const headers = { ...written.headers, ...keyHeader(api, keyFrom) };
+  const entry = { type: 'http', url: endpoint, headers, ...(oauth === undefined ? {} : { oauth }) };
+  const { server, problems } = readEntry(name, entry, init);
   const said = problems.map(({ key: at, text }) => {
     const part = at.startsWith(`mcpServers.${name}`) ? at.slice(`mcpServers.${name}`.length) : at;
     return `${key}${part.replace('.url', '.endpoint')}: ${text}`;
@@ -73,7 +80,16 @@ function readProvider(
   }
   url.pathname = url.pathname.replace(/\/$/, '');
   url.hash = '';
-  return { ...base, endpoint: url.href, headers: server.headers, problems: said };
+  const { clientId = '', clientSecret, scopes = [], tokenUrl } = server.oauth ?? {};
+  return {
+    ...base,
+    endpoint: url.href,
+    headers: server.headers,
+    ...(clientSecret === undefined || tokenUrl === undefined
+      ? {}
+      : { oauth: { clientId, clientSecret, scopes, tokenUrl } }),
+    problems: said,
+  };
 }
 
 /** The parts of `models` besides its providers. */
@@ -158,6 +174,11 @@ export function mapProviderSecrets(
         headers: Object.fromEntries(
           Object.entries(provider.headers).map(([header, secret]) => [header, bind(secret)]),
         ),
+        ...(provider.oauth === undefined
+          ? {}
+          : {
+              oauth: { ...provider.oauth, clientSecret: bind(provider.oauth.clientSecret) },
+            }),
       },
     ]),
   );

@@ -56,6 +56,8 @@ const SHOWN: readonly string[] = [
   'models.providers.*.api',
   'models.providers.*.keyFrom',
   'models.providers.*.models',
+  'models.providers.*.oauth.grant',
+  'models.providers.*.oauth.scopes',
   'models.providers.*.tier',
   'models.routes',
   'models.sampling',
@@ -73,6 +75,7 @@ const SHOWN: readonly string[] = [
 const ADDRESSES: readonly string[] = [
   'mcpServers.*.url',
   'models.providers.*.endpoint',
+  'models.providers.*.oauth.tokenUrl',
   'telemetry.otlp.endpoint',
 ];
 /** A text that names where a value is, and holds none. */

@@ -268,6 +268,16 @@ export interface MinuteLimits {
   readonly tokensPerMinute?: number;
 }
 
+/** How we get an access token for a provider of models: by client credentials (RFC 6749 §4.4). */
+export interface ProviderOAuth {
+  readonly clientId: string;
+  readonly clientSecret: Secret;
+  /** None: what the token endpoint gives by itself. */
+  readonly scopes: readonly string[];
+  /** The token endpoint: https, or http on loopback. */
+  readonly tokenUrl: string;
+}
+
 /** A provider of models, as it is asked. */
 export interface ModelProvider {
   readonly api: ModelApi;
@@ -275,7 +285,9 @@ export interface ModelProvider {
   readonly endpoint?: string;
   /** Headers of every request, the key's among them. Values may be secret: never print them. */
   readonly headers: Readonly<Record<string, Secret>>;
-  /** The secret of this node that is its key; absent where a variable is, or none. */
+  /** How its access tokens are got, in place of a key; absent: it has none. */
+  readonly oauth?: ProviderOAuth;
+  /** The secret of this node that is its key, or its client's secret; absent where a variable is, or none. */
   readonly keySecret?: string;
   /** A key that is older is a warning; absent: none is. */
   readonly rotateAfterMs?: number;

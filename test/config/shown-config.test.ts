@@ -29,12 +29,17 @@ it('counts what may be a secret, and gives it to who must take it out elsewhere'
       odd: { url: 'not a url 9' },
     },
     models: {
-      providers: { gpu: { keyFrom: 'env:GPU_KEY', headers: { 'x-key': 'MODELSECRET10' } } },
+      providers: {
+        gpu: { keyFrom: 'env:GPU_KEY', headers: { 'x-key': 'MODELSECRET10' } },
+        far: {
+          oauth: { clientSecret: 'CLIENTSECRET12', tokenUrl: 'https://login.example/PATH13' },
+        },
+      },
     },
     unknownKey: { within: ['UNKNOWNSECRET11'] },
   });
   const text = JSON.stringify(shown);
-  expect(text).not.toMatch(/secretticket|SECRET\d|USER5|PASS6|PATH7|QUERY8|not a url/);
+  expect(text).not.toMatch(/secretticket|SECRET\d|USER5|PASS6|PATH\d+|QUERY8|not a url/);
   expect(hidden).toEqual(
     expect.arrayContaining([
       'starling2secretticket',
@@ -48,6 +53,8 @@ it('counts what may be a secret, and gives it to who must take it out elsewhere'
       'QUERY8',
       'not a url 9',
       'MODELSECRET10',
+      'CLIENTSECRET12',
+      'PATH13',
       'UNKNOWNSECRET11',
     ]),
   );
@@ -57,6 +64,11 @@ it('counts what may be a secret, and gives it to who must take it out elsewhere'
       search: { command: 'node', env: { REF: '${secret:NAME}' }, oauth: { scopes: ['read'] } },
       remote: { url: 'https://mcp.example:8443/…' },
     },
-    models: { providers: { gpu: { keyFrom: 'env:GPU_KEY' } } },
+    models: {
+      providers: {
+        gpu: { keyFrom: 'env:GPU_KEY' },
+        far: { oauth: { tokenUrl: 'https://login.example/…' } },
+      },
+    },
   });
 });

@@ -246,8 +246,8 @@ export const ADVICE: Readonly<Record<ErrorCode, Advice>> = {
     'Send less, or choose a model with a longer context.',
   ),
   STARLING_MODEL_KEY_REFUSED: advice(
-    'A provider of models does not take the key that this node has for it.',
-    'Set the key anew: `starling secret set <name>`, or name another in `models.providers.<name>.keyFrom`.',
+    'A provider of models does not take the key or the access token that this node has for it, or its token endpoint gives none.',
+    'Set the key anew: `starling secret set <name>`, or name another in `models.providers.<name>.keyFrom`; for access tokens see `models.providers.<name>.oauth`.',
   ),
   STARLING_MODEL_OVERLOADED: advice(
     'A provider of models has too much to do.',

@@ -1,6 +1,6 @@
 /** The schema of `models` in the configuration: which language models this node offers, and where they are. */
 import { z } from 'zod';
-import { DURATION, count, flag, text } from './forms.ts';
+import { DURATION, OAUTH_SCOPE, count, flag, text } from './forms.ts';
 import { MODEL_STRATEGIES, MODEL_TIERS } from '../types.ts';
 
 const DAY_MS = 86_400_000;
@@ -12,6 +12,33 @@ const ROUTE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const ROUTE_MODELS_MAX = 32;
 /** A server as grants name it: `files`, of a peer `@nas/files`. */
 const SERVER = /^(?:@[^\s/@]{1,128}\/)?[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
+
+const providerOAuthSchema = z
+  .strictObject({
+    grant: z
+      .literal('client_credentials', { error: 'client_credentials' })
+      .default('client_credentials')
+      .describe('How the token is got: client_credentials, which asks no person.'),
+    clientId: z.string().min(1).max(1024).describe('Id of the client.'),
+    clientSecret: z
+      .string()
+      .min(1)
+      .max(8192)
+      .describe('Secret of the client, best as ${secret:NAME} or ${VARIABLE}.'),
+    tokenUrl: z
+      .string()
+      .min(1)
+      .max(2048)
+      .describe('Token endpoint, an https:// URL: it alone gets the secret of the client.'),
+    scopes: z
+      .array(text(OAUTH_SCOPE, 'a scope without spaces'))
+      .max(64)
+      .default([])
+      .describe('Scopes to ask for; none: what the token endpoint gives by itself.'),
+  })
+  .describe(
+    'Access tokens by OAuth client credentials in place of a key, sent as Authorization: Bearer.',
+  );
 
 const providerSchema = z
   .strictObject({
@@ -38,6 +65,7 @@ const providerSchema = z
     keyFrom: text(KEY_FROM, 'secret:NAME or env:NAME')
       .optional()
       .describe('Where its key is: `secret:NAME` of this node, or `env:NAME`. No key stands here.'),
+    oauth: providerOAuthSchema.optional(),
     rotateAfter: text(DURATION, 'a duration like 90d')
       .optional()
       .describe(

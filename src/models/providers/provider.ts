@@ -1,6 +1,6 @@
 /**
  * One provider: the only place from which requests go to it. Each goes to the host of its endpoint and to no other, with the
- * key that the configuration names; no redirect is followed. What it answers is bounded in size and in silence.
+ * key or the access token that the configuration names; no redirect is followed. What it answers is bounded in size and in silence.
  */
 import { StarlingError, messageOf } from '../../core/index.ts';
 import type { Clock } from '../../core/index.ts';
@@ -10,6 +10,8 @@ import type { Exchange, Exchanger, Reply } from '../../gateway/index.ts';
 import { listIn, objectIn, parsedObject } from '../json-reading.ts';
 import { createAllowance } from './allowance.ts';
 import type { Allowance } from './allowance.ts';
+import { createClientToken } from './client-token.ts';
+import type { ClientToken } from './client-token.ts';
 import { isOllamas, readListed, readShown } from './listed-models.ts';
 import type { ModelSize } from './listed-models.ts';
 import { vendorError } from './vendor-errors.ts';
@@ -95,12 +97,15 @@ class HttpProvider implements Provider {
   readonly allowance: Allowance;
   readonly #components: ProviderComponents;
   readonly #config: ModelProvider;
+  readonly #token: ClientToken | undefined;
   #sizes: ReadonlyMap<string, ModelSize> = new Map();
   #listed: { readonly at: number; readonly models: Promise<readonly string[]> } | undefined;
 
   constructor(components: ProviderComponents, name: string, config: ModelProvider) {
     this.#components = components;
     this.#config = config;
+    this.#token =
+      config.oauth === undefined ? undefined : createClientToken(components, name, config.oauth);
     this.name = name;
     this.api = config.api;
     this.isOpenAi =
@@ -238,30 +243,43 @@ class HttpProvider implements Provider {
     body: Buffer | undefined,
     { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal?: AbortSignal },
   ): Promise<{ readonly reply: Reply; readonly exchange: Exchange }> {
-    const exchange = this.#start(method, path, headers, body, timeoutMs);
-    const cancel = (): void => exchange.abort(reasonOf(signal));
-    signal?.addEventListener('abort', cancel, { once: true });
-    try {
-      const reply = await exchange.reply;
-      if (reply.status >= 200 && reply.status < 300) return { reply, exchange };
-      throw await this.#refusalOf(reply, exchange, model);
-    } catch (error) {
-      signal?.throwIfAborted();
-      throw this.#broken(error);
-    } finally {
-      signal?.removeEventListener('abort', cancel);
+    for (let isFirst = true; ; isFirst = false) {
+      const url = this.#urlOf(path);
+      const token = await this.#token?.get(signal);
+      const bearer = token === undefined ? {} : { authorization: `Bearer ${token}` };
+      const exchange = this.#start(method, url, { ...headers, ...bearer }, body, timeoutMs);
+      const cancel = (): void => exchange.abort(reasonOf(signal));
+      signal?.addEventListener('abort', cancel, { once: true });
+      try {
+        const reply = await exchange.reply;
+        if (reply.status >= 200 && reply.status < 300) return { reply, exchange };
+        if (isFirst && reply.status === 401 && this.#isReplaced(token)) {
+          exchange.abort(new Error('the request is sent with another token'));
+          continue;
+        }
+        throw await this.#refusalOf(reply, exchange, model);
+      } catch (error) {
+        signal?.throwIfAborted();
+        throw this.#broken(error);
+      } finally {
+        signal?.removeEventListener('abort', cancel);
+      }
     }
+  }
+
+  /** True where the provider refused a token, and another one can be had. */
+  #isReplaced(token: string | undefined): boolean {
+    return token !== undefined && this.#token?.refused(token) === true;
   }
 
   /** @throws STARLING_SECRET_INVALID where what a header is to hold can't stand in one */
   #start(
     method: 'GET' | 'POST',
-    path: string,
+    url: URL,
     headers: Readonly<Record<string, string>>,
     body: Buffer | undefined,
     timeoutMs: number,
   ): Exchange {
-    const url = this.#urlOf(path);
     const all = { ...this.#defaults(body), ...headers, ...this.#ownHeaders() };
     try {
       return this.#components.exchanger.start({
@@ -331,6 +349,7 @@ class HttpProvider implements Provider {
       model,
       status: reply.status,
       headers: reply.headers,
+      keyAt: this.#token === undefined ? 'keyFrom' : 'oauth',
       body: this.withoutKeys(body.toString('utf8')),
       now: clock.now(),
     });
@@ -338,7 +357,8 @@ class HttpProvider implements Provider {
 
   withoutKeys(text: string): string {
     let shown = text;
-    for (const value of Object.values(this.#ownHeaders())) {
+    const values = [...Object.values(this.#ownHeaders()), ...(this.#token?.secrets() ?? [])];
+    for (const value of values) {
       const secret = value.replace(/^(?:Bearer|Basic) /i, '');
       if (secret.length >= 4) shown = shown.replaceAll(secret, '***');
     }

@@ -22,6 +22,8 @@ export interface VendorRefusal {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
   readonly body: string;
+  /** Where the configuration says how this node is known to the provider; default `keyFrom`. */
+  readonly keyAt?: 'keyFrom' | 'oauth';
   readonly now: number;
 }
 
@@ -34,6 +36,13 @@ export function vendorError(refusal: VendorRefusal): StarlingError {
     new StarlingError(code, text, { hint, data: { ...data, ...more } });
   const saying = said === '' ? '' : `: ${said}`;
   if (status === 401 || status === 403 || (status === 400 && BAD_KEY.test(body))) {
+    if (refusal.keyAt === 'oauth') {
+      return fail(
+        'STARLING_MODEL_KEY_REFUSED',
+        `provider ${provider} refuses the access token that this node got for it (HTTP ${status})`,
+        `see models.providers.${provider}.oauth: the client and its scopes`,
+      );
+    }
     return fail(
       'STARLING_MODEL_KEY_REFUSED',
       `provider ${provider} refuses the key that this node has for it (HTTP ${status})`,

@@ -16,6 +16,8 @@ interface ProviderRow {
   readonly api: string | undefined;
   readonly endpoint: string | undefined;
   readonly keyFrom: string | undefined;
+  /** True: access tokens by OAuth client credentials, in place of a key. */
+  readonly oauth?: true;
   readonly problems: readonly string[];
 }
 
@@ -31,6 +33,7 @@ export async function run(options: CommonOptions): Promise<void> {
       api,
       endpoint,
       keyFrom: typeof keyFrom === 'string' ? keyFrom : undefined,
+      ...(isObject(entry) && isObject(entry['oauth']) ? { oauth: true as const } : {}),
       problems,
     };
   });
@@ -51,10 +54,10 @@ export async function run(options: CommonOptions): Promise<void> {
 function tableOf(rows: readonly ProviderRow[]): string {
   return table(
     ['PROVIDER', 'API', 'KEY', 'ADDRESS'],
-    rows.map(({ name, api, keyFrom, endpoint, problems }) => [
+    rows.map(({ name, api, keyFrom, oauth, endpoint, problems }) => [
       name,
       api ?? '–',
-      keyFrom ?? 'none',
+      keyFrom ?? (oauth === true ? 'oauth' : 'none'),
       problems[0] ?? endpoint ?? '–',
     ]),
     { flexible: 3, wrap: true },
