@@ -336,3 +336,24 @@ function heldBy(open: Owner['open']): number {
 function refused(error: unknown): void {
   if (!(error instanceof Error)) throw error;
 }
+
+it.each([
+  ['less than was held', 100, 40, 40],
+  ['more than was held, as without a restart', 100, 130, 130],
+  ['nobody knows what', 100, Infinity, 100],
+  ['more than all that is left', 100, 5000, LIMIT],
+])(
+  'a hold that was taken up after a crash books what was spent: %s',
+  async (_, held, spent, booked) => {
+    const { id, founder, owners } = await made(1);
+    const { amount, rowId } = await founder.books.hold(id, held);
+    await owners.crash(founder);
+    const again = await founder.books.takeUp({ amount, rowId });
+    expect(again.settle(spent)).toBe(booked);
+    expect(again.settle(spent)).toBe(0);
+    expect(founder.books.account(id)).toMatchObject({ spent: booked, held: 0, lost: 0 });
+    // One that is settled is not booked a second time, whatever more the vendor says.
+    const twice = await founder.books.takeUp({ amount, rowId });
+    expect(twice.settle(spent === Infinity ? 500 : spent)).toBe(0);
+  },
+);

@@ -247,7 +247,14 @@ class NodeBooks implements Books {
     const taken = Math.min(amount, this.#accounts.get(rowId)?.lost ?? 0);
     if (taken > 0) await this.#accounts.change(rowId, { lost: -taken, held: taken });
     const hold = this.#holdOf(rowId, taken);
-    return { ...hold, settle: (spent) => hold.settle(Math.min(spent, taken)) };
+    return {
+      ...hold,
+      settle: (spent) => {
+        // What was settled before is not booked twice: of that, only what went beyond all that was held is new.
+        const beyond = taken > 0 && Number.isFinite(spent) ? Math.max(0, spent - amount) : 0;
+        return hold.settle(Math.min(spent, taken) + beyond);
+      },
+    };
   }
 
   #holdOf(rowId: string, amount: number): Hold {
