@@ -71,8 +71,10 @@ export interface Inbox {
   readonly isQuiet: boolean;
   /** Whether somebody waits for messages now, or is told of each. */
   readonly isRead: boolean;
-  /** Messages that were dealt with since the node started. */
+  /** Messages that were dealt with since the node started, past the inbox or by it. */
   readonly processed: number;
+  /** Counts a message that was dealt with past the inbox. */
+  countDealtWith(): void;
   /** Takes a message; false for one that it has already. @throws STARLING_LIMIT_EXCEEDED, STARLING_STATE_UNUSABLE */
   add(incoming: Incoming): Promise<boolean>;
   /** Messages behind the cursor, waiting for one. @throws STARLING_USAGE for what is no cursor */
@@ -165,6 +167,10 @@ class AgentInbox implements Inbox {
 
   get waiting(): number {
     return this.#entries.length - this.#readCount;
+  }
+
+  countDealtWith(): void {
+    this.processed += 1;
   }
 
   get isQuiet(): boolean {

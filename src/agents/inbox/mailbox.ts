@@ -59,8 +59,8 @@ export interface MailboxInit {
 export interface Taker {
   /** Something is there that deals with messages, busy or not. */
   readonly isHere: boolean;
-  /** True where the query is being dealt with from now on; false where it has to wait in the inbox. */
-  take(query: AgentMessage, sender: string): boolean;
+  /** True where the query is dealt with from now on, and `done` called at the end; false where it has to wait in the inbox. */
+  take(query: AgentMessage, sender: string, done: () => void): boolean;
 }
 
 /** The mailbox of one agent. */
@@ -128,14 +128,19 @@ class RunMailbox implements Mailbox {
     return this.#components.replicas().some(({ isReady }) => isReady);
   }
 
-  take(query: AgentMessage, sender: string): boolean {
+  take(query: AgentMessage, sender: string, done: () => void): boolean {
     if (this.#scope.closed || this.#places() <= 0) return false;
-    const work = this.#dealWith(query, sender).then(() => {
+    const work = this.#pass(query, sender, done).then(() => {
       this.#taken.delete(work);
       this.look();
     });
     this.#taken.add(work);
     return true;
+  }
+
+  async #pass(query: AgentMessage, sender: string, done: () => void): Promise<void> {
+    await this.#dealWith(query, sender);
+    done();
   }
 
   look(): void {

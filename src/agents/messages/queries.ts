@@ -74,7 +74,8 @@ class NodeQueries implements Queries {
     if (twin !== undefined) return twin.answer;
     const answer = this.#wait(query);
     // It is on no disk either way: whoever asked hears of a node that ends.
-    if (taker !== undefined && inbox.isQuiet && taker.take(message, sender)) return answer;
+    const done = (): void => inbox.countDealtWith();
+    if (taker !== undefined && inbox.isQuiet && taker.take(message, sender, done)) return answer;
     try {
       await inbox.add({ message, sender, durable: false, bytes });
     } catch (error) {

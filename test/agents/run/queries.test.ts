@@ -34,6 +34,8 @@ it('a query that is the next is with the process before anything else has happen
   await expect(answer).resolves.toMatchObject({ response: 'hi' });
   await settle();
   expect(one.runs.running('coder')?.waiting).toBe(0);
+  const after = one.node.call(OPERATOR, 'agent_info', { agentId: 'coder' });
+  await expect(after).resolves.toMatchObject({ tasksProcessed: 1, busy: 0 });
   expect([...one.node.rows.keys()].filter((key) => key.startsWith('mail/'))).toEqual([]);
 });
 
