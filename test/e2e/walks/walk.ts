@@ -216,7 +216,7 @@ class Walker {
 
 /** Whether the page shows that a command fails. */
 function isFailure(shown: readonly string[]): boolean {
-  return shown.some((line) => /^(?:error:|failed )/.test(line));
+  return shown.some((line) => /^(?:error:|failed[: ])/.test(line));
 }
 
 /** How a line has ended, and what it has printed on both streams, in order. */
