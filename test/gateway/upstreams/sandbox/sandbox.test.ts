@@ -1,7 +1,7 @@
 /** Processes in their sandbox: what they see, how they end, and what is said of them. */
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import {
   chmod,
   copyFile,
@@ -93,17 +93,41 @@ function nodesSandbox(): Sandbox {
   return createSandbox({ secrets, run: runBriefly, env });
 }
 
-/** Starts a program of Node; `config` as in `mcpServers`. */
+/** A line of MCP, by which a script says that it runs. */
+const BEGUN = 'notifications/begun';
+
+/**
+ * Starts a program of Node, and waits until it runs, or has ended; `config` as in `mcpServers`. It is started
+ * anew, as a node does, where the folder of another test's node went away before the walls stood.
+ */
 async function start(
   script: string,
   config: Partial<StdioServer> = {},
 ): Promise<UpstreamConnection> {
+  for (let plans = 1; ; plans += 1) {
+    const begun = new EventEmitter();
+    const runs = once(begun, BEGUN);
+    const connection = await startOnce(script, config, begun);
+    const [ended] = await Promise.race([runs, connection.ended.then((error) => [error])]);
+    if (ended?.data['reason'] !== OUTDATED || plans === 10) return connection;
+  }
+}
+
+async function startOnce(
+  script: string,
+  config: Partial<StdioServer>,
+  begun: EventEmitter,
+): Promise<UpstreamConnection> {
   sandbox = nodesSandbox();
+  const says = JSON.stringify({ jsonrpc: '2.0', method: BEGUN });
   const connection = await connectStdio(
     {
       clock: systemClock,
       logger: silentLogger,
-      listener: { notification: () => undefined, request: () => undefined },
+      listener: {
+        notification: ({ method }) => void begun.emit(method),
+        request: () => undefined,
+      },
       sandbox,
     },
     {
@@ -112,7 +136,8 @@ async function start(
         ...SERVER,
         args: [
           '-e',
-          `const fs = require('fs'), out = ${JSON.stringify(root)} + '/home/out'; ${script}`,
+          `console.log('${says}');
+           const fs = require('fs'), out = ${JSON.stringify(root)} + '/home/out'; ${script}`,
         ],
         ...config,
       },
@@ -131,12 +156,9 @@ async function commandLines(): Promise<readonly string[]> {
   return Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')));
 }
 
-/** How a program ends that ends by itself; started anew, as a node does, where the folder of another test's node went away. */
+/** How a program ends that ends by itself. */
 async function endOf(script: string, config: Partial<StdioServer> = {}): Promise<StarlingError> {
-  for (let plans = 1; ; plans += 1) {
-    const ended = await (await start(script, config)).ended;
-    if (ended.data['reason'] !== OUTDATED || plans === 10) return ended;
-  }
+  return (await start(script, config)).ended;
 }
 
 const out = (): Promise<string> => readFile(join(root, 'home/out'), 'utf8').catch(() => '');
