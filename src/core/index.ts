@@ -34,7 +34,7 @@ export { createPartStack, createScope, stopAll, thenStop } from './lifecycle.ts'
 export type { PartStack, Scope, Startable } from './lifecycle.ts';
 export { createLineDecoder } from './lines.ts';
 export type { LineDecoder, LineSink } from './lines.ts';
-export { leftMs } from './time/left.ts';
+export { leftMs, restMs } from './time/left.ts';
 export { localTime } from './time/local-time.ts';
 export { createRecentLines } from './recent-lines.ts';
 export type { RecentLine, RecentLines } from './recent-lines.ts';

@@ -4,7 +4,7 @@
  * was said before, and they are done when all of them say so in one round. The context that they share, each turn and the
  * end stand on a board. Rounds, turns, sizes and the time of all of it are bounded, so that each ends.
  */
-import { StarlingError, isObject, messageOf } from '../core/index.ts';
+import { StarlingError, isObject, messageOf, restMs } from '../core/index.ts';
 import type { Clock, Did, Json, JsonObject, Random } from '../core/index.ts';
 import { labelOf } from '../agents/index.ts';
 import type { Agents } from '../agents/index.ts';
@@ -246,7 +246,7 @@ class Together {
     const { mode, participants, rounds, task, turnMs } = this.#init;
     const at = clock.now();
     const base = { agent, role, round, ask } as const;
-    const leftMs = this.#startedAt + this.#init.timeoutMs - at;
+    const leftMs = restMs(at, this.#startedAt, this.#init.timeoutMs);
     try {
       // Whoever wants this may have lost the right meanwhile.
       agents.requireTaskFor(this.#principal, agent);
@@ -258,7 +258,7 @@ class Together {
           isTask: true,
           // It is told what the others have said.
           taint: this.#taint,
-          timeoutMs: Math.max(1, Math.min(turnMs, leftMs)),
+          timeoutMs: Math.min(turnMs, leftMs),
           message: {
             collaborationId: this.#id,
             task,

@@ -14,7 +14,7 @@ import { foundIn } from './found.ts';
 import type { FoundOfSeat } from './found.ts';
 import { lastOfPlaces, verdictOf } from './verdict.ts';
 import type { Verdict } from './verdict.ts';
-import { REPLANS_MAX, TRIES_MAX } from './limits.ts';
+import { REPLANS_MAX, SEAT_MS, TRIES_MAX } from './limits.ts';
 import { memberTask } from './member-task.ts';
 import type { MemberTaskComponents } from './member-task.ts';
 import { areApart } from './plan.ts';
@@ -312,7 +312,8 @@ export class Conductor {
     const { capability } = phase;
     const { taskId } = ended;
     if (taskId === undefined) return ended;
-    const ms = clock.now() - startedAt;
+    // A clock that was set makes nothing last longer than it may.
+    const ms = Math.max(0, Math.min(clock.now() - startedAt, SEAT_MS));
     const ok = ended.outcome === 'done';
     const line = { taskId, agent: seat.member, capability, ok, ms, at: clock.now() };
     await swarms

@@ -1,5 +1,5 @@
 /** One place of a phase as the task of a member: what it is told, and what comes of it. */
-import { StarlingError } from '../core/index.ts';
+import { StarlingError, restMs } from '../core/index.ts';
 import type { Clock, Json } from '../core/index.ts';
 import { worstTaint } from '../guard/index.ts';
 import type { Principal, Taint } from '../guard/index.ts';
@@ -17,7 +17,7 @@ import type { Phase, PhaseRow, PlanOrder, PlanState, SeatRow } from './types.ts'
 
 /** The room of tasks, and the time. */
 export interface MemberTaskComponents {
-  readonly tasks: Pick<Tasks, 'cancel' | 'result' | 'submit'>;
+  readonly tasks: Pick<Tasks, 'cancel' | 'countdown' | 'result' | 'submit'>;
   readonly clock: Clock;
 }
 
@@ -55,7 +55,10 @@ export async function memberTask(
     retryPolicy: 'none',
     // The plan closes what was made for it alone.
     ...(order.fund === undefined ? {} : { fund: { budgets: order.fund.budgets } }),
-    timeoutMs: Math.max(1, Math.min(SEAT_MS, order.expiresAt - clock.now())),
+    timeoutMs: Math.min(
+      SEAT_MS,
+      restMs(clock.now(), order.submittedAt, order.expiresAt - order.submittedAt),
+    ),
     said: {
       id: [order.id, phase.name, seat.round, seat.place, seat.nth].join('/'),
       metadata: {
@@ -74,22 +77,26 @@ export async function memberTask(
 
 /** How the task of a place has ended; an agent that does not take it in time loses it to another one. */
 async function endOf(
-  { clock, tasks }: MemberTaskComponents,
+  { tasks }: MemberTaskComponents,
   taskId: string,
   { hasOther, principal, stop, stopping }: MemberTaskInit,
 ): Promise<TaskResult | undefined> {
-  const since = clock.now();
-  for (;;) {
-    const result = await tasks.result(principal, taskId, { waitMs: LOOK_MS, signal: stop });
-    if (result.endedAt !== undefined) return result;
-    const isOver = stop.aborted && !stopping.aborted;
-    const isIdle = result.status === 'bidding' && clock.now() - since > BIDDING_MS;
-    if (isOver || (isIdle && (await hasOther()))) {
-      await tasks.cancel(principal, taskId).catch((error: unknown) => {
-        if (!(error instanceof StarlingError)) throw error;
-      });
+  const bidding = tasks.countdown(BIDDING_MS);
+  try {
+    for (;;) {
+      const result = await tasks.result(principal, taskId, { waitMs: LOOK_MS, signal: stop });
+      if (result.endedAt !== undefined) return result;
+      const isOver = stop.aborted && !stopping.aborted;
+      const isIdle = result.status === 'bidding' && bidding.isOver;
+      if (isOver || (isIdle && (await hasOther()))) {
+        await tasks.cancel(principal, taskId).catch((error: unknown) => {
+          if (!(error instanceof StarlingError)) throw error;
+        });
+      }
+      if (stop.aborted) return undefined;
     }
-    if (stop.aborted) return undefined;
+  } finally {
+    bidding.stop();
   }
 }
 

@@ -260,7 +260,7 @@ class NodeOrchestrations implements Orchestrations {
   /** `over` gives its place back. */
   #take(state: PlanState, over: () => void): Live {
     const { clock } = this.#components;
-    const { id, expiresAt, submitter } = state.order;
+    const { id, expiresAt, submittedAt, submitter } = state.order;
     const wakers = new Set<() => void>();
     const ended = (last: PlanState): void => {
       live.bytes = sizeOf(last);
@@ -282,7 +282,8 @@ class NodeOrchestrations implements Orchestrations {
       live.bytes = sizeOf(state);
       return live;
     }
-    const leftMs = Math.max(0, expiresAt - clock.now());
+    // A clock that was set back while the node was down gives no more time than there was.
+    const leftMs = Math.max(0, Math.min(expiresAt - clock.now(), expiresAt - submittedAt));
     live.cancelDeadline = clock.schedule(leftMs, () => {
       const ended = conductor.end('expired', 'expired', 'it was not done in its time');
       unawaited(ended, this.#components.logger, 'a plan whose time is over has not ended', {

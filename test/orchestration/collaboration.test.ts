@@ -84,6 +84,30 @@ async function passing(work: Promise<unknown>): Promise<void> {
   }
 }
 
+const YEAR_MS = 365 * 86_400_000;
+
+it.each([-YEAR_MS, YEAR_MS])(
+  'each has its turn where the clock is set meanwhile (%i ms)',
+  async (jump) => {
+    const later = (said: string): Promise<Json> =>
+      new Promise((resolve) => void clock.schedule(600, () => resolve(said)));
+    answers = {
+      lead: ({ ask }) => {
+        if (ask === 'plan') clock.sleep(jump);
+        return { result: 'both' };
+      },
+      one: () => later('first half'),
+      'two@bob': () => later('second half'),
+    };
+    const working = collaborate({});
+    await passing(working);
+    expect(await working).toMatchObject({ status: 'agreed', rounds: 1 });
+    expect(asked.map(([agent]) => agent)).toEqual(['lead', 'one', 'two@bob', 'lead']);
+    const board = await boards.at(SELF).board((await working).board);
+    expect(board.get('turn/0002')?.value).toMatchObject({ agent: 'one', said: 'first half' });
+  },
+);
+
 describe('hierarchical', () => {
   it('the first plans, the others work at once, the first concludes; all of it is on the board', async () => {
     answers = {

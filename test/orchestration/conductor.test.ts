@@ -2,8 +2,10 @@
 import { afterEach, expect, it } from 'vitest';
 import { OPERATOR, attachedClient } from '../../src/guard/index.ts';
 import { ERRORS, StarlingError } from '../../src/core/index.ts';
-import type { JsonObject } from '../../src/core/index.ts';
+import type { Did, JsonObject } from '../../src/core/index.ts';
 import type { PlanView } from '../../src/orchestration/types.ts';
+import { logKey } from '../../src/swarms/board-rows.ts';
+import { memberId } from '../../src/swarms/index.ts';
 import { makePlanWorld } from './world.ts';
 import type { PlanAgent } from './world.ts';
 
@@ -23,11 +25,34 @@ const digs = (at: string, answer?: PlanAgent['answer']): PlanAgent => ({
   ...(answer === undefined ? {} : { answer }),
 });
 const clientOf = (name: string) => attachedClient(`program-${name}`);
+const YEAR_MS = 365 * 86_400_000;
 const fails = (): Error => new Error('no luck');
 const phase = (plan: PlanView, nth = 0) => plan.orchestrationPlan.phases[nth];
 const tries = (plan: PlanView, nth = 0): readonly string[] =>
   (phase(plan, nth)?.attempts ?? []).map(({ agent, outcome }) => `${agent} ${outcome}`);
 const told = ({ message }: { readonly message: unknown }): JsonObject => message as JsonObject;
+
+it.each([-YEAR_MS, YEAR_MS])(
+  'goes on where the clock is set meanwhile (%i ms), and ends in its time also after a start',
+  async (jump) => {
+    const all = await world({
+      one: digs('a', () => {
+        all.all.world.clock.sleep(jump);
+        return { verdict: 'yes' };
+      }),
+      two: { at: 'b', can: ['polish'] },
+      slow: { at: 'b', can: ['wait'], answer: () => undefined },
+    });
+    const both = await all.plan({ capabilities: ['dig', 'polish'], strategy: 'sequential' });
+    expect(await all.ends(both.taskId)).toMatchObject({ status: 'done' });
+    expect(all.workers['two']?.seen[0]?.timeoutMs).toBeGreaterThan(60_000);
+
+    const stuck = await all.plan({ capabilities: ['wait'], timeoutMs: 30_000 });
+    if (jump < 0) all.all.world.clock.sleep(jump);
+    await all.crash();
+    expect(await all.ends(stuck.taskId, 40_000)).toMatchObject({ status: 'expired' });
+  },
+);
 
 it('gives a place to another member where one fails', async () => {
   const all = await world({ one: digs('a', fails), two: digs('b') });
@@ -106,6 +131,25 @@ it('counts no ballot that no node has signed', async () => {
   expect(plan).toMatchObject({ status: 'failed', error: { reason: 'no_consensus' } });
   expect(phase(plan)?.vote).toMatchObject({ by: 'no_consensus', share: 0, dissent: [] });
   expect(phase(plan)?.vote?.ballots.map(({ signed }) => signed)).toEqual([false, false]);
+});
+
+it('weighs a member as its work was seen here, whatever it says of itself', async () => {
+  const lie = { verdict: 'lie', confidence: 1, weight: 1, expertise: 1 };
+  const all = await world({ one: digs('a'), two: digs('b', () => lie) });
+  const did = 'did:key:b' as Did;
+  const well = {
+    agent: memberId({ agent: 'two', did }),
+    capability: 'dig',
+    ok: true,
+    ms: 1,
+    at: 1,
+  };
+  const lines = Array.from({ length: 50 }, (_, at) => ({ ...well, taskId: `task_${at}` }));
+  all.boards.forge(all.swarmId, did, logKey(did), lines);
+  const init = { capabilities: ['dig'], parallelism: 2, aggregation: 'majority_vote' } as const;
+  const plan = await all.ends((await all.plan(init)).taskId);
+  // It was planned anew twice: both did it well two times before the last, and not fifty.
+  expect(phase(plan)?.vote?.ballots.map(({ weight }) => weight)).toEqual([0.75, 0.75]);
 });
 
 it('asks the only member again after pauses that grow, where it is to, and three times at the most', async () => {

@@ -111,6 +111,18 @@ describe('a vote', () => {
     expect(vote.dissent).toHaveLength(100);
   });
 
+  it('is lost to a majority of nodes that lies, which is told with who chose otherwise; to fewer it is not', () => {
+    const lies = ['b', 'c', 'd'].map((node) => ballot(node, node, 'lie'));
+    const honest = ['e', 'f'].map((node) => ballot(node, node, 'truth'));
+    const strict = { threshold: 0.7, resolution: 'expert_priority' } as const;
+    const vote = count([...lies, ...honest], { ...strict, threshold: 0.6 });
+    expect(vote).toMatchObject({ choice: 'lie', by: 'majority', dissent: ['e', 'f'] });
+    expect(vote.ballots.map(({ choice }) => choice)).toContain('truth');
+    const fewer = count([...lies, ...honest], strict);
+    expect(fewer).toMatchObject({ by: 'no_consensus', share: 0.6, dissent: [] });
+    expect(fewer.choice).toBeUndefined();
+  });
+
   it('counts silence against every choice', () => {
     const two = [ballot('a', 'a', 'yes'), ballot('b', 'b', 'yes')];
     expect(count(two, rules)).toMatchObject({ choice: 'yes', share: 1 });

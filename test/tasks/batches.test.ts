@@ -92,6 +92,30 @@ describe('durable tasks that are given together', () => {
     mesh.stop();
   });
 
+  it('stay refused for an hour, by whatever clock, and leave nothing after it', async () => {
+    const mesh = await makeDurableMesh('ann', 'bob', 'cyd');
+    const registers = (): readonly string[] =>
+      [...mesh.boards.entries.values()].flatMap((board) => [...board.keys()]);
+    cutFrom(mesh, 'ann', 3);
+    const giving = mesh
+      .at('ann')
+      .durable.addAll(all)
+      .catch(() => 'refused');
+    await mesh.passes(500);
+    await mesh.passes(15_000);
+    expect(await giving).toBe('refused');
+    mesh.boards.cutOff.has = () => false;
+    await mesh.passes(2000);
+    const [batch = ''] = registers().filter((key) => key.startsWith('batch_'));
+    mesh.clock.sleep(365 * 86_400_000);
+    await mesh.at('ann').durable.addAll(all);
+    expect(registers()).toContain(batch);
+    mesh.clock.advance(3_600_000);
+    await mesh.passes(500);
+    expect(registers()).not.toContain(batch);
+    mesh.stop();
+  });
+
   it('end as any other, and cost two changes more, all together', async () => {
     const mesh = await makeDurableMesh('ann', 'bob', 'cyd');
     const { durable } = mesh.at('ann');

@@ -1,6 +1,6 @@
 /** A clock that is set by a year, at a node of a task: times are as long as they were said to be, and nobody waits that long. */
 import { expect, it } from 'vitest';
-import { makeWorker, nodeIn, taskWorlds, turns } from './world.ts';
+import { endOf, makeWorker, nodeIn, taskWorlds, turns } from './world.ts';
 import type { TaskNode, TaskWorld } from './world.ts';
 
 const world = taskWorlds();
@@ -104,4 +104,19 @@ it('who waits for its end waits as long as was said', async () => {
   await seconds(all, 2);
   await waiting;
   expect(seen).toMatchObject({ status: 'bidding' });
+});
+
+it('a queue of which a worker of all took is looked at anew where the clock was set back', async () => {
+  const all = await world('a', 'b');
+  const a = nodeIn(all, 'a');
+  const any = await makeWorker(all, 'b', { name: 'any', capabilities: ['tasks.*'] });
+  const first = await a.submit({ type: 'small', data: 1 });
+  await endOf(all, 'a', first.taskId);
+  expect(any.seen).toHaveLength(1);
+  all.world.clock.sleep(-YEAR_MS);
+  const own = await makeWorker(all, 'b', { name: 'own', capabilities: ['tasks.small'] });
+  const next = await a.submit({ type: 'small', data: 2 });
+  const { processedBy } = await endOf(all, 'a', next.taskId);
+  expect(processedBy).toBe('own@b');
+  expect(own.seen).toHaveLength(1);
 });

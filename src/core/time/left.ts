@@ -1,4 +1,4 @@
-/** What is left of waits whose end is kept as a date. */
+/** What is left of times that are kept as dates. */
 import type { Clock } from './clock.ts';
 
 /** A clock that is set right by a little changes nothing; one that was set back ends the wait. */
@@ -11,4 +11,13 @@ const LONGER = 2;
 export function leftMs(clock: Pick<Clock, 'now'>, untilMs: number, longestMs: number): number {
   const left = untilMs - clock.now();
   return left > 0 && left <= LONGER * longestMs ? left : 0;
+}
+
+/**
+ * How much of `lifeMs` from `fromMs` on is left at `nowMs`, of what a timer ends. All of it where nothing, or more, would be
+ * left: the clock was set meanwhile, and the timer has not ended it.
+ */
+export function restMs(nowMs: number, fromMs: number, lifeMs: number): number {
+  const left = fromMs + lifeMs - nowMs;
+  return left > 0 && left <= lifeMs ? left : lifeMs;
 }

@@ -57,7 +57,8 @@ class NodeCallTasks implements CallTasks {
   /** Ids of tasks of servers, by their owner and how their servers know them. */
   readonly #byTheirs = new Map<string, string>();
   readonly #keeper: CallTaskKeeper;
-  #cancelExpiry: (() => void) | undefined;
+  /** What calls the end of each task's time off, by its id. */
+  readonly #lives = new Map<string, () => void>();
   #isStopped = false;
 
   constructor(components: CallTasksComponents) {
@@ -81,8 +82,15 @@ class NodeCallTasks implements CallTasks {
     this.#isStopped = false;
     this.#tasks.clear();
     this.#byTheirs.clear();
-    for (const row of await this.#rows.load()) this.#add(new KeptCallTask(this.#keeper, row));
-    this.#sweep();
+    this.#endLives();
+    const now = this.#components.clock.now();
+    for (const row of await this.#rows.load()) {
+      const task = new KeptCallTask(this.#keeper, row);
+      // A clock that was set back gives no more time than there was.
+      const leftMs = Math.min(row.expiresAt - now, TASK_TTL_MS);
+      if (leftMs > 0) this.#add(task, leftMs);
+      else this.#forget(task);
+    }
     const cut = [...this.#tasks.values()].filter(({ isOwn, row }) => isOwn && !isOver(row));
     for (const { row } of cut) await this.#restore(row);
   }
@@ -113,8 +121,7 @@ class NodeCallTasks implements CallTasks {
   find(id: unknown, owner: string): CallTask | undefined {
     if (!isCallTask(id)) return undefined;
     const task = this.#tasks.get(id);
-    const isTheirs = task !== undefined && task.row.owner === owner;
-    return isTheirs && !this.#isExpired(task) ? task : undefined;
+    return task?.row.owner === owner ? task : undefined;
   }
 
   named(target: ServerTarget, theirs: string, owner: string): CallTask | undefined {
@@ -142,7 +149,7 @@ class NodeCallTasks implements CallTasks {
 
   stop(): void {
     this.#isStopped = true;
-    this.#cancelExpiry?.();
+    this.#endLives();
     const error = new StarlingError(
       'STARLING_STOPPED',
       'the node stopped while the call was under way',
@@ -153,14 +160,13 @@ class NodeCallTasks implements CallTasks {
   /** On the disk before anybody hears of it. */
   async #write(task: KeptCallTask): Promise<void> {
     // Its place is taken at once, so that no others get it meanwhile.
-    this.#add(task);
+    this.#add(task, TASK_TTL_MS);
     try {
       await this.#rows.put(task.row);
     } catch (error) {
       this.#remove(task);
       throw error;
     }
-    this.#expire();
   }
 
   /** Nobody knows what became of a call that was under way when the node ended. */
@@ -219,9 +225,29 @@ class NodeCallTasks implements CallTasks {
     this.#makeRoomForResults(row);
   }
 
-  #add(task: KeptCallTask): void {
-    this.#tasks.set(task.row.id, task);
+  /** Its time is that of a timer: a clock that is set ends no task, and lengthens none. */
+  #add(task: KeptCallTask, leftMs: number): void {
+    const { id } = task.row;
+    this.#tasks.set(id, task);
     this.#note(task);
+    if (this.#isStopped) return;
+    this.#lives.set(
+      id,
+      this.#components.clock.schedule(leftMs, () => this.#expired(id)),
+    );
+  }
+
+  #expired(id: string): void {
+    // Another one may stand for it since the start.
+    const task = this.#tasks.get(id);
+    if (task === undefined) return;
+    task.cancel();
+    this.#forget(task);
+  }
+
+  #endLives(): void {
+    for (const cancel of this.#lives.values()) cancel();
+    this.#lives.clear();
   }
 
   #note({ row }: KeptCallTask): void {
@@ -231,6 +257,8 @@ class NodeCallTasks implements CallTasks {
 
   #remove({ row }: KeptCallTask): void {
     this.#tasks.delete(row.id);
+    this.#lives.get(row.id)?.();
+    this.#lives.delete(row.id);
     const { theirs } = row;
     if (theirs === undefined) return;
     const key = theirKey({ ...row, theirs });
@@ -252,7 +280,6 @@ class NodeCallTasks implements CallTasks {
 
   /** What has ended longest ago goes first, then tasks of servers, which the servers know; never a call under way. */
   #makeRoom(owner: string): boolean {
-    this.#sweep();
     const own = this.#of(owner);
     const hasMany = own.length >= CALL_TASKS_OF_ONE_MAX;
     if (!hasMany && this.#tasks.size < CALL_TASKS_MAX) return true;
@@ -277,29 +304,6 @@ class NodeCallTasks implements CallTasks {
     };
     drop(withResult(this.#of(owner)), CALL_RESULTS_OF_ONE_BYTES_MAX - size);
     drop(withResult(this.#tasks.values()), CALL_RESULTS_BYTES_MAX - size);
-  }
-
-  #isExpired({ row }: KeptCallTask): boolean {
-    return row.expiresAt <= this.#components.clock.now();
-  }
-
-  #sweep(): void {
-    for (const task of this.#tasks.values()) {
-      if (!this.#isExpired(task)) continue;
-      task.cancel();
-      this.#forget(task);
-    }
-    this.#expire();
-  }
-
-  /** One timer, for what ends first. */
-  #expire(): void {
-    this.#cancelExpiry?.();
-    this.#cancelExpiry = undefined;
-    if (this.#tasks.size === 0 || this.#isStopped) return;
-    const { clock } = this.#components;
-    const first = Math.min(...[...this.#tasks.values()].map(({ row }) => row.expiresAt));
-    this.#cancelExpiry = clock.schedule(Math.max(0, first - clock.now()), () => this.#sweep());
   }
 }
 

@@ -3,7 +3,7 @@
  * first (docs/tasks.md); follows each attempt; and gives the task to another where a worker was lost.
  */
 import type { Funds } from '../../budget/index.ts';
-import { StarlingError, createScope, messageOf, unawaited } from '../../core/index.ts';
+import { StarlingError, createScope, leftMs, messageOf, unawaited } from '../../core/index.ts';
 import type { Clock, Logger, Random, Scope } from '../../core/index.ts';
 import type { Agents, AgentView } from '../../agents/index.ts';
 import type { Principal, Zone } from '../../guard/index.ts';
@@ -326,7 +326,7 @@ class NodeAwards implements Awards {
     const { clock } = this.#components;
     const ofAll = (): Promise<readonly AgentView[]> =>
       agents.candidates(principal, { capability: ALL_QUEUES, tags, prefer });
-    const isKnown = (this.#anyQueue.get(wanted) ?? 0) > clock.now();
+    const isKnown = leftMs(clock, this.#anyQueue.get(wanted) ?? 0, ANY_QUEUE_MS) > 0;
     const all = isKnown
       ? await ofAll()
       : await agents

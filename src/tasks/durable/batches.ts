@@ -46,8 +46,8 @@ interface Known {
   counts: boolean | undefined;
   /** This life of the node is writing it. */
   isOurs: boolean;
-  /** When it was begun, by the clock of its creator. */
-  at: number;
+  /** Of one of this node's that has ended: nobody asks any more what became of it then. */
+  cancelEnd: (() => void) | undefined;
   /** Its tasks, until it is known whether they count. */
   readonly tasks: Set<string>;
 }
@@ -66,10 +66,9 @@ export class Batches {
   /** Begins one here; gives its id. @throws STARLING_NO_QUORUM, STARLING_OUTCOME_UNKNOWN */
   async open(): Promise<string> {
     const { boards, clock, random, self } = this.#components;
-    this.#sweep();
     const at = clock.now();
     const id = labelOf('batch', at, random);
-    const made = this.#add(id, self.did, at);
+    const made = this.#add(id, self.did);
     if (made === undefined) throw tooMany();
     made.isOurs = true;
     const value = batchValue({ owner: self.did, state: 'open', at });
@@ -148,7 +147,7 @@ export class Batches {
     if (known !== undefined && known.creator !== creator) return false;
     if (known?.counts !== undefined) return known.counts;
     if (this.#waiting >= TASKS_MAX * SHARE_OF_ONE) return false;
-    const asked = known ?? this.#add(id, creator, this.#components.clock.now());
+    const asked = known ?? this.#add(id, creator);
     if (asked === undefined) return false;
     if (!asked.tasks.has(task)) this.#waiting += 1;
     asked.tasks.add(task);
@@ -167,18 +166,18 @@ export class Batches {
     const read = readBatch(value);
     if (read === undefined) return false;
     if (known !== undefined && known.creator !== creator) return true;
-    const now = known ?? this.#add(id, creator, read.at);
+    const now = known ?? this.#add(id, creator);
     if (now !== undefined && !now.isOurs) this.#says(id, now, read);
     return true;
   }
 
   clear(): void {
+    for (const { cancelEnd } of this.#known.values()) cancelEnd?.();
     this.#known.clear();
     this.#waiting = 0;
   }
 
-  #says(id: string, known: Known, { at, owner, state }: BatchRegister): void {
-    known.at = at;
+  #says(id: string, known: Known, { owner, state }: BatchRegister): void {
     if (state !== 'open') return this.#decide(id, state === 'kept');
     if (known.counts === undefined) {
       this.#components.watch({ id, creator: known.creator, owner });
@@ -228,19 +227,26 @@ export class Batches {
     known.counts = counts;
     known.isOurs = false;
     this.#components.forget(id);
+    if (!counts && known.creator === this.#components.self.did) this.#endsLater(id, known);
     const tasks = [...known.tasks];
     known.tasks.clear();
     this.#waiting -= tasks.length;
     if (tasks.length > 0) this.#components.decided(known.creator, tasks);
   }
 
-  #add(id: string, creator: Did, at: number): Known | undefined {
+  #add(id: string, creator: Did): Known | undefined {
     if (this.#known.size >= BATCHES_MAX) {
       const old = [...this.#known].find(([, { counts, tasks }]) => counts === true && !tasks.size);
       if (old === undefined) return undefined;
       this.#known.delete(old[0]);
     }
-    const made: Known = { creator, counts: undefined, isOurs: false, at, tasks: new Set() };
+    const made: Known = {
+      creator,
+      counts: undefined,
+      isOurs: false,
+      cancelEnd: undefined,
+      tasks: new Set(),
+    };
     this.#known.set(id, made);
     return made;
   }
@@ -253,14 +259,12 @@ export class Batches {
     });
   }
 
-  /** Nobody asks any more what became of those that ended long ago. */
-  #sweep(): void {
-    const { clock, self } = this.#components;
-    for (const [id, { at, counts, creator }] of this.#known) {
-      if (creator !== self.did || counts !== false || clock.now() - at < BATCH_ENDED_MS) continue;
+  /** By a timer: a register that is gone says that its tasks count, and a clock that is set must not say so. */
+  #endsLater(id: string, known: Known): void {
+    known.cancelEnd = this.#components.clock.schedule(BATCH_ENDED_MS, () => {
       this.#known.delete(id);
       this.#remove(id);
-    }
+    });
   }
 }
 

@@ -1,5 +1,5 @@
 /** One attempt at the node of its worker: what came of it, what it waits for, and its timers. */
-import { StarlingError, createScope } from '../../core/index.ts';
+import { StarlingError, createScope, restMs } from '../../core/index.ts';
 import type { Clock, Json, Scope } from '../../core/index.ts';
 import { worstTaint } from '../../guard/index.ts';
 import type { Taint } from '../../guard/index.ts';
@@ -114,9 +114,7 @@ export class WorkAttempt {
     this.#cancelTime();
     this.#cancelSilence();
     if (this.#startedAt !== undefined) {
-      // A clock that was set gives no more time than there was.
-      const spentMs = Math.max(0, this.#clock.now() - this.#startedAt);
-      this.#leftMs = Math.max(1, this.#leftMs - spentMs);
+      this.#leftMs = restMs(this.#clock.now(), this.#startedAt, this.#leftMs);
       this.#startedAt = undefined;
     }
     this.#question = question;

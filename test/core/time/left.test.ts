@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { leftMs } from '../../../src/core/index.ts';
+import { leftMs, restMs } from '../../../src/core/index.ts';
 import { createTestClock } from '../test-clock.ts';
 
 it('a wait ends at its date, also where the clock that made the date was a year ahead', () => {
@@ -15,4 +15,12 @@ it('a wait ends at its date, also where the clock that made the date was a year 
   expect(leftMs(clock, until, 1000)).toBe(0);
   clock.sleep(2 * 365 * 86_400_000);
   expect(leftMs(clock, until, 1000)).toBe(0);
+});
+
+it('what a timer ends has what is left of its time, and all of it where the clock was set', () => {
+  const from = 1_700_000_000_000;
+  const year = 365 * 86_400_000;
+  expect(restMs(from, from, 1000)).toBe(1000);
+  expect(restMs(from + 400, from, 1000)).toBe(600);
+  for (const set of [-1, -year, year]) expect(restMs(from + set, from, 1000)).toBe(1000);
 });

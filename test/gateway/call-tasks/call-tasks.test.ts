@@ -15,6 +15,7 @@ import { memoryTable } from '../../grants/memory-table.ts';
 
 const wanted = { ability: 'tool/call', resource: 'tool:x/y' };
 const ANN = { owner: 'client:ann', wanted };
+const YEAR_MS = 365 * 86_400_000;
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const openCall = (heard: string[] = []): OpenCall => ({
   recheck: () => void heard.push('recheck'),
@@ -26,10 +27,14 @@ const openCall = (heard: string[] = []): OpenCall => ({
 function nodeOf(table: Table = memoryTable()): {
   readonly tasks: CallTasks;
   readonly clock: ReturnType<typeof manualClock>;
+  /** Sets the clock; timers go on as they were. */
+  readonly jumps: (ms: number) => void;
 } {
   const clock = manualClock();
-  const tasks = createCallTasks({ table, peerOf: () => undefined, clock, logger: silentLogger });
-  return { tasks, clock };
+  let jumpMs = 0;
+  const set = { ...clock, now: () => clock.now() + jumpMs };
+  const made = { table, peerOf: () => undefined, clock: set, logger: silentLogger };
+  return { tasks: createCallTasks(made), clock, jumps: (ms) => (jumpMs = ms) };
 }
 
 const opened = async (tasks: CallTasks, init = ANN, heard?: string[]): Promise<OpenTask> => {
@@ -139,6 +144,48 @@ it('are forgotten after a day, and a call that is under way then ends', async ()
   expect(heard).toEqual(['cancel']);
   expect(tasks.find(task.row.id, ANN.owner)).toBeUndefined();
   await turn();
+  expect(rows.rows.size).toBe(0);
+});
+
+it.each([-YEAR_MS, YEAR_MS])('are there for a day by whatever clock (%i ms)', async (jump) => {
+  const rows = memoryTable();
+  const { tasks, clock, jumps } = nodeOf(rows);
+  const heard: string[] = [];
+  const [under, done] = [await opened(tasks, ANN, heard), await opened(tasks)];
+  done.ended({ result: '{}' });
+  await turn();
+  jumps(jump);
+  // Another one needs room.
+  const later = await opened(tasks);
+  expect(heard).toEqual([]);
+  expect(await shownAs(tasks, under.row.id)).toMatchObject({ status: 'working' });
+  expect(await shownAs(tasks, done.row.id)).toMatchObject({ status: 'completed' });
+  await clock.advance(TASK_TTL_MS);
+  expect(heard).toEqual(['cancel']);
+  for (const { row } of [under, done, later]) {
+    expect(tasks.find(row.id, ANN.owner)).toBeUndefined();
+  }
+  await turn();
+  expect(rows.rows.size).toBe(0);
+});
+
+it('have no more time after a start with a clock that was set back, and none whose time is over', async () => {
+  const rows = memoryTable();
+  const { tasks } = nodeOf(rows);
+  const { row } = await opened(tasks);
+  const back = nodeOf(rows);
+  back.jumps(-YEAR_MS);
+  await back.tasks.load();
+  expect(back.tasks.find(row.id, ANN.owner)).toBeDefined();
+  await back.clock.advance(TASK_TTL_MS);
+  expect(back.tasks.find(row.id, ANN.owner)).toBeUndefined();
+  const again = nodeOf(rows);
+  const { row: other } = await opened(again.tasks);
+  const ahead = nodeOf(rows);
+  ahead.jumps(TASK_TTL_MS + 1);
+  await ahead.tasks.load();
+  await turn();
+  expect(ahead.tasks.find(other.id, ANN.owner)).toBeUndefined();
   expect(rows.rows.size).toBe(0);
 });
 
