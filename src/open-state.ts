@@ -3,7 +3,7 @@
  * and what the node knows of grants and of its mesh.
  */
 import { join } from 'node:path';
-import { noteNode } from './config/index.ts';
+import { noteNode, noteStateVersion, requireKnownState } from './config/index.ts';
 import type { Config } from './config/index.ts';
 import {
   StarlingError,
@@ -82,7 +82,7 @@ export interface OpenState extends IdentityState {
 
 /**
  * Opens the state folder of `config`; when that fails, nothing stays open.
- * @throws STARLING_STATE_LOCKED, STARLING_KEY_UNUSABLE, STARLING_KEY_RETIRED,
+ * @throws STARLING_STATE_LOCKED, STARLING_STATE_UNUSABLE, STARLING_KEY_UNUSABLE, STARLING_KEY_RETIRED,
  * STARLING_TICKET_EXPIRED, STARLING_MESH_MISMATCH, …
  */
 export async function openState(
@@ -93,6 +93,7 @@ export async function openState(
   const { clock, health, logger } = started;
   const { stateDir } = config;
   await ensurePrivateFolder(stateDir);
+  await requireKnownState(stateDir);
   // Before the key is there: also a node that fails to start has one, which servers of others must not see.
   await noteNode(stateDir, process.env).catch((error: unknown) =>
     logger.warn({ error: messageOf(error) }, 'the state folder could not be noted'),
@@ -101,6 +102,7 @@ export async function openState(
   const open = createPartStack((error) => tellUnclosed(started, error));
   try {
     await open.start(store);
+    await noteStateVersion(stateDir);
     const base = { ...started, config: await settleName(store.table('self'), config) };
     const { passphrase, mayMove } = components;
     const identity = await loadIdentity(

@@ -34,6 +34,7 @@ export type { Problem } from './problems.ts';
 export { shownConfig } from './shown-config.ts';
 export type { ShownConfig } from './shown-config.ts';
 export { SECRET_NAME_FORM, isSecretName } from './secret-name.ts';
+export { noteStateVersion, requireKnownState } from './state-version.ts';
 export type {
   AgentKind,
   AgentMind,

@@ -37,7 +37,7 @@ export const ERRORS = {
   STARLING_CONFIG_INVALID: row(-32603, 500, 2),
   /** Another node uses the state folder. */
   STARLING_STATE_LOCKED: row(-32603, 500, 1, true),
-  /** The state folder or a file in it can't be read or written. */
+  /** The state folder or a file in it can't be read or written, or a later version has written it. */
   STARLING_STATE_UNUSABLE: row(-32603, 500, 1),
   /** The key file is damaged, or others can read it. */
   STARLING_KEY_UNUSABLE: row(-32603, 500, 1),

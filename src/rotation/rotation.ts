@@ -5,6 +5,7 @@
  */
 import { join } from 'node:path';
 import { KEY_CHANGE, createAudit } from '../audit/index.ts';
+import { noteStateVersion, requireKnownState } from '../config/index.ts';
 import { StarlingError, createHealth, messageOf, thenStop } from '../core/index.ts';
 import type { Clock, Did, Logger, PeerId } from '../core/index.ts';
 import { KEEP_MAX, createSuccessions, issueSuccession } from '../grants/index.ts';
@@ -68,7 +69,8 @@ export interface Rotation {
  * Gives the node of `stateDir` a new key, which the old one signs, or finishes a change that was cut
  * short when it counted already. Nobody is told before the node starts.
  * @throws STARLING_STATE_LOCKED while the node runs; STARLING_USAGE, STARLING_JOIN_REFUSED when it is
- * in no mesh that could follow; STARLING_LIMIT_EXCEEDED after 63 changes; STARLING_KEY_UNUSABLE
+ * in no mesh that could follow; STARLING_LIMIT_EXCEEDED after 63 changes; STARLING_KEY_UNUSABLE; STARLING_STATE_UNUSABLE
+ * for a folder that a later version has written
  */
 export async function rotateIdentity(
   components: RotationComponents,
@@ -77,11 +79,13 @@ export async function rotateIdentity(
   const { stateDir, passphrase } = init;
   const path = keyFile(stateDir);
   if ((await readKeyFacts(path)) === undefined) throw noNode(stateDir);
+  await requireKnownState(stateDir);
   const store = createStore(components, { dir: join(stateDir, 'db') });
   await store.start().catch((error: unknown) => {
     throw explained(error);
   });
   const rotate = async (): Promise<Rotation> => {
+    await noteStateVersion(stateDir);
     const opened = await openKeyFile(path, passphrase === undefined ? {} : { passphrase });
     if (opened === undefined) throw noNode(stateDir);
     const { identity, protection } = opened;

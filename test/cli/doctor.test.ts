@@ -240,7 +240,9 @@ describe('starling doctor', () => {
     const { doctor } = await setting({ stateDir });
     const { code, findings } = await doctor();
     expect(code).toBe(1);
-    expect(fails(findings)).toMatchObject([{ check: 'node' }]);
+    // The node is not the one that a bare `starling up` starts.
+    const hint = `stop it, and start it again with: starling up --state ${stateDir}`;
+    expect(fails(findings)).toMatchObject([{ check: 'node', hint }]);
   });
 
   it('prints one line a finding, and what to do below it', async () => {

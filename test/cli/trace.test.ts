@@ -1,7 +1,7 @@
 /** `starling trace` at a double of the node: how the time of a call divides, and whom it believes. */
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../src/core/index.ts';
-import { readSpan, waysOf } from '../../src/cli/commands/trace-ways.ts';
+import { readSpan, waysOf } from '../../src/core/words/trace-ways.ts';
 import { fakeNode, run } from './support.ts';
 import type { Ran } from './support.ts';
 

@@ -15,6 +15,8 @@ it('holds versions, health, configuration, status, peers and log, and no secret'
     config: {
       mcpServers: {
         toolbox: { ...SERVERS.toolbox(), env: { TOKEN: hunter(1), NAMED: '${secret:VAULT}' } },
+        // What stands among the arguments of a program is shown by no part of the report.
+        remembers: { command: '/no/such/program', args: ['--token', hunter(10)] },
         // A server that writes its secret to standard error, and dies of it.
         broken: {
           command: process.execPath,
@@ -24,6 +26,20 @@ it('holds versions, health, configuration, status, peers and log, and no secret'
         remote: {
           url: `http://127.0.0.1:9/${hunter(4)}?token=${hunter(5)}`,
           headers: { authorization: `Bearer ${hunter(6)}` },
+        },
+        asks: {
+          url: 'http://127.0.0.1:9/mcp',
+          oauth: { grant: 'client_credentials', clientId: 'me', clientSecret: hunter(11) },
+        },
+      },
+      agents: {
+        unconfined: true,
+        kinds: { bot: { command: '/no/such/program', args: [hunter(12)], env: { K: hunter(13) } } },
+      },
+      telemetry: {
+        otlp: {
+          endpoint: `http://127.0.0.1:9/${hunter(14)}`,
+          headers: { 'x-api-key': hunter(15) },
         },
       },
       models: {

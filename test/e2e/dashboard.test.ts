@@ -40,6 +40,8 @@ const ECHO = {
 let nodes: { readonly alice: NodeProcess; readonly bob: NodeProcess; readonly eve: NodeProcess };
 let browser: Browser;
 let open: Watched;
+/** The page of bob, to whom alice is a peer. */
+let far: Watched;
 
 /** Opens the dashboard of a node in a window of its own. */
 const opened = (node: NodeProcess): Promise<Watched> => openDashboard(browser, node);
@@ -75,7 +77,7 @@ beforeAll(async () => {
   )) as [NodeProcess, NodeProcess];
   nodes = { alice, bob, eve };
   await sees(alice, [bob, eve]);
-  open = await opened(alice);
+  [open, far] = await Promise.all([opened(alice), opened(bob)]);
 });
 afterAll(() => browser?.close());
 
@@ -116,6 +118,40 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard', () => {
     await show(open, 'Calls');
     await page.getByRole('cell', { name: 'tool:toolbox/add' }).first().waitFor();
     await page.getByRole('img', { name: /^Calls by minute/ }).waitFor();
+  });
+
+  it('shows what each part of the way of one call took, over a peer to its server', async () => {
+    await ok(nodes.alice, 'grant', 'create', 'bob', '--tool', 'toolbox/echo');
+    const tool = 'alice__toolbox__echo';
+    await eventually(
+      'bob has the tool',
+      () => toolList(nodes.bob),
+      (tools) => tools.some(({ name }) => name === tool),
+    );
+    const { page } = far;
+    await show(far, 'Tools');
+    await page.getByRole('button', { name: tool, exact: true }).click();
+    const panel = page.getByRole('dialog');
+    const callsIt = async (): Promise<void> => {
+      await panel.getByLabel(/^message/).fill('hello');
+      await panel.getByRole('button', { name: 'Call it' }).click();
+      const ways = panel.getByRole('table', { name: 'Parts of the way' });
+      for (const where of ['this page → bob', 'bob → alice', 'alice → toolbox'])
+        await ways.getByRole('cell', { name: where }).waitFor();
+    };
+    await callsIt();
+    await panel.getByText(`starling trace ${tool} --arg message=hello`).waitFor();
+    expect(await axe(far)).toEqual([]);
+    await page.keyboard.press('Escape');
+    // A call of the record is made again with its trace.
+    await show(far, 'Calls');
+    await page
+      .getByRole('button', { name: `trace ${tool}` })
+      .first()
+      .click();
+    await callsIt();
+    await page.keyboard.press('Escape');
+    expect(far.complaints).toEqual([]);
   });
 
   it('answers what waits for a person, and says so where it is asked', async () => {
@@ -257,12 +293,10 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard', () => {
   });
 
   it('shows a cut connection, and mends it by itself', async () => {
-    const window = await opened(nodes.bob);
-    await window.context.setOffline(true);
-    await window.page.getByText(/no connection for \d+s, trying again/).waitFor();
-    await window.context.setOffline(false);
-    await window.page.getByText('live', { exact: true }).waitFor();
-    await window.context.close();
+    await far.context.setOffline(true);
+    await far.page.getByText(/no connection for \d+s, trying again/).waitFor();
+    await far.context.setOffline(false);
+    await far.page.getByText('live', { exact: true }).waitFor();
   });
 });
 

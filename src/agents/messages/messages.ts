@@ -17,6 +17,7 @@ import { unknownAgent } from '../directory/local-agents.ts';
 import type { LocalAgent } from '../directory/local-agents.ts';
 import { labelOf, parseAddress } from '../names.ts';
 import { PeerMessages } from './peer-messages.ts';
+import { peerSender } from './peer-sender.ts';
 import type { PeerMessagesComponents, Sender } from './peer-messages.ts';
 import { createQueries, failed, misfit } from './queries.ts';
 import { openedInit, sealedResponse } from './sealing.ts';
@@ -75,8 +76,6 @@ export interface Messages {
   /** Whoever waits for the agent's answer waits no more. */
   endOf(agent: LocalAgent, why: string): void;
 }
-
-const FROM = /^[\w.:@-]{1,64}$/;
 
 /** Makes the messages of a node. */
 export function createMessages(components: MessagesComponents): Messages {
@@ -373,10 +372,7 @@ class NodeMessages implements Messages {
   /** Who sends: an agent of the caller's own, or the caller. @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_TAKEN */
   #senderOf(principal: Principal, { from }: MessageInit): Sender {
     const { local, self } = this.#components;
-    if (principal.kind === 'peer') {
-      const name = from !== undefined && FROM.test(from) ? from.split('@')[0] : '';
-      return { from: `${name}@${principal.alias}` };
-    }
+    if (principal.kind === 'peer') return { from: peerSender(principal, from) };
     const owner = keyOf(principal);
     const own = local.all().filter((agent) => agent.owner === owner);
     const agent =

@@ -1,15 +1,11 @@
 /** Whether each known peer is alive. */
 import { addressText } from '../../core/words/address-text.ts';
 import { shownName } from '../../core/words/shown-name.ts';
-import { startWords } from '../node/start-words.ts';
+import { startWords, stateWords } from '../node/start-words.ts';
 import { ago } from '../terminal/output.ts';
 import { finding } from './check.ts';
 import type { Check } from './check.ts';
 import { DISK_WARNINGS } from './state-folder.ts';
-
-/** What a node does that was put out of its mesh. */
-const OUT =
-  'ask a member for a new ticket, and start with: starling up --join <ticket>; or go without them: starling leave';
 
 /** One finding a peer, and the warnings of the node. */
 export const peers: Check = {
@@ -19,8 +15,12 @@ export const peers: Check = {
       const { membershipEndOf } = await import('../node/offline-state.ts');
       // A folder that can't be read is told of by the check of that.
       const end = await membershipEndOf(stateDir).catch(() => undefined);
-      if (end !== undefined) return [finding('node', 'fail', end, OUT)];
       const words = await startWords(stateDir);
+      if (end !== undefined) {
+        const state = stateWords(stateDir);
+        const out = `ask a member for a new ticket, and start with: starling up${words} --join <ticket>; or go without them: starling leave${state}`;
+        return [finding('node', 'fail', end, out)];
+      }
       return [
         finding(
           'peer',

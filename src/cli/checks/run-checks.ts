@@ -15,6 +15,7 @@ import {
   stateDirOf,
   withNode,
 } from '../node/locate-node.ts';
+import { startWords } from '../node/start-words.ts';
 import type { CommonOptions } from '../options/common-options.ts';
 import { finding } from './check.ts';
 import type { Check, CheckContext, Finding } from './check.ts';
@@ -45,7 +46,7 @@ const TIMEOUT_MS = 10_000;
 export async function runChecks(options: CommonOptions): Promise<readonly Finding[]> {
   const { config, findings } = await load(options, await configFileMeant(options));
   const stateDir = config?.stateDir ?? (await likelyStateDir(options));
-  const asked = await askNode({ state: stateDir });
+  const asked = await askNode(stateDir);
   const context: CheckContext = {
     stateDir,
     ...(config === undefined ? {} : { config }),
@@ -99,12 +100,12 @@ export async function likelyStateDir(options: CommonOptions): Promise<string> {
   }
 }
 
-async function askNode(options: CommonOptions): Promise<{
+async function askNode(stateDir: string): Promise<{
   readonly node?: Required<Pick<CheckContext, 'status' | 'peers'>>;
   readonly findings?: readonly Finding[];
 }> {
   try {
-    const node = await withNode(options, async (client) => ({
+    const node = await withNode({ state: stateDir }, async (client) => ({
       status: await client.builtin<StatusResult>('status', {}, { timeoutMs: TIMEOUT_MS }),
       peers: await client.builtin<PeersResult>('peers', {}, { timeoutMs: TIMEOUT_MS }),
     }));
@@ -113,9 +114,9 @@ async function askNode(options: CommonOptions): Promise<{
     if (!(error instanceof StarlingError)) throw error;
     if (error.code === 'STARLING_NODE_UNREACHABLE') return {};
     const text = `the node does not answer: ${error.message}`;
-    return {
-      findings: [finding('node', 'fail', text, 'stop it, and start it again with: starling up')],
-    };
+    const words = await startWords(stateDir);
+    const hint = `stop it, and start it again with: starling up${words}`;
+    return { findings: [finding('node', 'fail', text, hint)] };
   }
 }
 

@@ -3,6 +3,7 @@ import { access, constants, lstat, statfs } from 'node:fs/promises';
 import type { Stats } from 'node:fs';
 import { join } from 'node:path';
 import type { StatusResult } from '../../builtin/results.ts';
+import { requireKnownState } from '../../config/state-version.ts';
 import { diskTroubleOf } from '../../core/system/disk-trouble.ts';
 import { StarlingError, messageOf } from '../../core/errors.ts';
 import { readKeyFacts } from '../../identity/index.ts';
@@ -32,6 +33,7 @@ export const stateFolder: Check = {
     return [
       await checkAccess(stateDir),
       ...(await checkRoom(stateDir)),
+      ...(await checkVersion(stateDir)),
       ...told(status),
       ...checkPrivate(stateDir, folder),
       ...checkPrivate(join(stateDir, 'token'), await lookAt(join(stateDir, 'token'))),
@@ -65,6 +67,16 @@ async function checkRoom(stateDir: string): Promise<readonly Finding[]> {
   return [finding('state', free < FULL_BYTES ? 'fail' : 'warn', text, hint)];
 }
 
+/** Whether this version of Starling can read it. */
+async function checkVersion(stateDir: string): Promise<readonly Finding[]> {
+  try {
+    await requireKnownState(stateDir);
+    return [];
+  } catch (error) {
+    return [failed(error)];
+  }
+}
+
 function told(status: StatusResult | undefined): readonly Finding[] {
   return (status?.warnings ?? [])
     .filter(({ code }) => DISK_WARNINGS.includes(code))
@@ -86,9 +98,13 @@ async function checkKey(path: string): Promise<readonly Finding[]> {
     const { peerId, isEncrypted } = facts;
     return [finding('state', 'ok', `the key is ${isEncrypted ? 'encrypted' : 'sound'}: ${peerId}`)];
   } catch (error) {
-    const hint = error instanceof StarlingError ? error.hint : undefined;
-    return [finding('state', 'fail', messageOf(error), hint)];
+    return [failed(error)];
   }
+}
+
+function failed(error: unknown): Finding {
+  const hint = error instanceof StarlingError ? error.hint : undefined;
+  return finding('state', 'fail', messageOf(error), hint);
 }
 
 async function lookAt(path: string): Promise<Stats | undefined> {

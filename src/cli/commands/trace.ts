@@ -4,20 +4,22 @@ import type { ExitCode } from '../../core/exit-codes.ts';
 import type { PeerPingResult } from '../../builtin/results.ts';
 import { StarlingError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json/json.ts';
-import { isObject } from '../../core/json/value-checks.ts';
-import { addressText } from '../../core/words/address-text.ts';
+import {
+  SPANS_MAX,
+  TRACE_META,
+  placeOf,
+  spanIn,
+  wayText,
+  waysOf,
+} from '../../core/words/trace-ways.ts';
+import type { Link, Span } from '../../core/words/trace-ways.ts';
 import type { NodeClient } from '../node/client.ts';
 import { withNode } from '../node/locate-node.ts';
 import { untilInterrupted } from '../terminal/interrupted.ts';
 import { print, safeLine } from '../terminal/output.ts';
 import { callAt } from './call.ts';
 import type { CallCommandOptions } from './call.ts';
-import { readSpan, waysOf } from './trace-ways.ts';
-import type { Link, Span, Way } from './trace-ways.ts';
 
-const TRACE_META = 'starling/trace';
-/** Two nodes tell, and a server that plays one is not believed: more than so many are not kept. */
-const SPANS_MAX = 16;
 /** How long the round trip to the peer may take, which is measured after the call. */
 const PING_TIMEOUT_MS = 10_000;
 
@@ -74,11 +76,6 @@ async function trace(
   return hasFailed ? 1 : 0;
 }
 
-function spanIn({ _meta: meta }: JsonObject): Span | undefined {
-  const told = isObject(meta) ? meta[TRACE_META] : undefined;
-  return isObject(told) ? readSpan(told) : undefined;
-}
-
 async function show(
   node: NodeClient,
   { tool, totalMs, spans }: Traced,
@@ -99,7 +96,7 @@ async function show(
   if (traceId !== undefined) print(safeLine(`trace ${traceId}`));
   for (const way of ways) {
     const ms = `${way.ms.toFixed(1)} ms`.padStart(10);
-    print(safeLine(`${ms}  ${placeOf(way)}: ${said(way)}`));
+    print(safeLine(`${ms}  ${placeOf(way)}: ${wayText(way)}`));
   }
 }
 
@@ -116,25 +113,6 @@ async function linkTo(node: NodeClient, peer: string): Promise<Link | undefined>
   } catch {
     return undefined;
   }
-}
-
-function placeOf({ at, to }: Way): string {
-  return to === undefined ? at : `${at} → ${to}`;
-}
-
-function said(way: Way): string {
-  if (way.part === 'client') return 'the socket of this machine';
-  if (way.part === 'server') return 'the server';
-  if (way.part === 'node') {
-    const span = way.spanId === undefined ? '' : ` (span ${way.spanId})`;
-    return (way.endedHere === true ? 'it ended here' : 'checked and sent on') + span;
-  }
-  const { route, relay, address, rttMs } = way;
-  const how = route === 'direct' ? 'direct' : `through ${relay ?? 'a relay'}`;
-  const where = route === 'direct' && address !== undefined ? `, ${addressText(address)}` : '';
-  const trip = rttMs === undefined ? '' : `, a round trip takes ${rttMs.toFixed(1)} ms`;
-  const whole = way.isWhole === true ? 'with what that node took, which it did not say; ' : '';
-  return route === undefined ? `${whole}the link` : `${whole}${how}${where}${trip}`;
 }
 
 function silent(tool: string): StarlingError {

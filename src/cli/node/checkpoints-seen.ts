@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createCheckpointStore } from '../../audit/index.ts';
 import type { Checkpoint } from '../../audit/index.ts';
 import type { AuditSeenResult } from '../../builtin/results.ts';
+import { requireKnownState } from '../../config/state-version.ts';
 import { StarlingError, messageOf } from '../../core/errors.ts';
 import type { Did } from '../../core/ids.ts';
 import { silentLogger } from '../../core/logger.ts';
@@ -39,18 +40,20 @@ export async function checkpointsSeen(
     if (!isAbsent) return { checkpoints: [], problem: messageOf(error) };
   }
   try {
-    return { checkpoints: await ofStore(dids, join(await stateDirOf(options), 'db')) };
+    return { checkpoints: await ofFolder(dids, await stateDirOf(options)) };
   } catch (error) {
     return { checkpoints: [], problem: messageOf(error) };
   }
 }
 
-async function ofStore(dids: readonly Did[], dir: string): Promise<readonly Checkpoint[]> {
+async function ofFolder(dids: readonly Did[], stateDir: string): Promise<readonly Checkpoint[]> {
+  const dir = join(stateDir, 'db');
   const isThere = await access(dir).then(
     () => true,
     () => false,
   );
   if (!isThere) return [];
+  await requireKnownState(stateDir);
   const store = createStore({ logger: silentLogger }, { dir });
   await store.start();
   try {

@@ -1,6 +1,7 @@
 /** The state folder of a node that does not run, as commands change it: under the node's own lock. */
 import { join } from 'node:path';
 import { noteNode } from '../../config/known-nodes.ts';
+import { noteStateVersion, requireKnownState } from '../../config/state-version.ts';
 import { StarlingError, ensurePrivateFolder, silentLogger, systemClock } from '../../core/index.ts';
 import { loadIdentity, openKeyFile, readKeyFacts, sealerOf } from '../../identity/index.ts';
 import type { OpenedKey, PassphraseSource } from '../../identity/index.ts';
@@ -17,7 +18,7 @@ export interface OwnKey extends OpenedKey {
 
 /**
  * Runs `work` with the key of `stateDir`.
- * @throws STARLING_KEY_UNUSABLE when there is none, STARLING_STATE_LOCKED while a node runs, …
+ * @throws STARLING_KEY_UNUSABLE when there is none, STARLING_STATE_LOCKED while a node runs, STARLING_STATE_UNUSABLE, …
  */
 export function withOwnKey<T>(
   stateDir: string,
@@ -72,6 +73,7 @@ export function noKey(path: string): StarlingError {
 
 async function withStore<T>(stateDir: string, work: (store: Store) => Promise<T>): Promise<T> {
   await ensurePrivateFolder(stateDir);
+  await requireKnownState(stateDir);
   // Before a key or a secret is there, so that nodes hide the folder from their servers; where notes can't be written, the first start says so.
   await noteNode(stateDir, process.env).catch(() => undefined);
   const store = createStore({ logger: silentLogger }, { dir: join(stateDir, 'db') });
@@ -85,6 +87,7 @@ async function withStore<T>(stateDir: string, work: (store: Store) => Promise<T>
     });
   }
   try {
+    await noteStateVersion(stateDir);
     return await work(store);
   } finally {
     await store.stop();

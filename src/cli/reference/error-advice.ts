@@ -32,8 +32,8 @@ export const ADVICE: Readonly<Record<ErrorCode, Advice>> = {
     'Stop that node, or give this one a folder of its own with `--state`.',
   ),
   STARLING_STATE_UNUSABLE: advice(
-    "The state folder, or a file in it, can't be read or written.",
-    'Check who owns the folder, and the free space; `starling doctor` looks at both.',
+    "The state folder, or a file in it, can't be read or written; or a later version of Starling has written it.",
+    'Check who owns the folder, and the free space; `starling doctor` looks at both. Update Starling where the folder is of a later version.',
   ),
   STARLING_KEY_UNUSABLE: advice(
     'The key file is damaged or missing, or others can read it.',

@@ -21,13 +21,13 @@ export function EntryTable({
   label,
   entries,
   names,
-  replays = false,
+  onTry,
 }: {
   label: string;
   entries: readonly Entry[];
   names: Readonly<Record<string, string>>;
-  /** Shows the command that makes a call again. */
-  replays?: boolean;
+  /** The entries are calls: each has the command that makes it again, and a button that opens its tool. */
+  onTry?: (tool: string) => void;
 }) {
   const nameOf = (who: string): string =>
     Object.hasOwn(names, who) ? (names[who] ?? who) : nameOrId(who);
@@ -38,23 +38,25 @@ export function EntryTable({
       cell: ({ who, onBehalfOf }) =>
         onBehalfOf === undefined ? nameOf(who) : `${nameOf(who)} for ${nameOf(onBehalfOf)}`,
     },
-    ...(replays ? [] : [{ name: 'kind', cell: ({ kind }: Entry) => kind }]),
+    ...(onTry !== undefined ? [] : [{ name: 'kind', cell: ({ kind }: Entry) => kind }]),
     {
       name: 'what',
       cell: ({ what }) => (
-        <code>{replays ? what.resource : `${what.ability} ${what.resource}`}</code>
+        <code>{onTry !== undefined ? what.resource : `${what.ability} ${what.resource}`}</code>
       ),
     },
     {
       name: 'outcome',
       cell: ({ outcome }) => <Badge tone={TONES[outcome] ?? 'quiet'}>{outcome}</Badge>,
     },
-    ...(replays
+    ...(onTry !== undefined
       ? [
           { name: 'took', isNumber: true, cell: ({ durationMs }: Entry) => latency(durationMs) },
           {
             name: 'again',
-            cell: ({ what, args }: Entry) => <Replay resource={what.resource} args={args} />,
+            cell: ({ what, args }: Entry) => (
+              <Again resource={what.resource} args={args} onTry={onTry} />
+            ),
           },
         ]
       : [
@@ -68,14 +70,26 @@ export function EntryTable({
   return <Table label={label} rows={entries} keyOf={({ seq }) => String(seq)} columns={columns} />;
 }
 
-/** The command that makes the call again, and where the record does not have all of it, what is missing. */
-function Replay({ resource, args }: { resource: string; args: string | undefined }) {
+/** The command that makes the call again, what the record does not have of it, and a button for the same with its trace. */
+function Again({
+  resource,
+  args,
+  onTry,
+}: {
+  resource: string;
+  args: string | undefined;
+  onTry: (tool: string) => void;
+}) {
   const replay = replayOf(resource, args);
   if (replay === undefined) return <>–</>;
+  const { line, missing, tool } = replay;
   return (
     <>
-      <Command line={replay.line} />
-      {replay.missing === undefined ? undefined : <small>{replay.missing}</small>}
+      <Command line={line} />
+      {missing === undefined ? undefined : <small>{missing}</small>}
+      <button type="button" class="plain" aria-label={`trace ${tool}`} onClick={() => onTry(tool)}>
+        trace
+      </button>
     </>
   );
 }

@@ -2,7 +2,10 @@
  * The page as an MCP client of the node: Streamable HTTP at `/mcp`, with a session. The token of the page is in this
  * module's memory and nowhere else; the cookie beside it is the browser's.
  */
+import type { JsonObject } from '../../core/json/json.ts';
 import { isObject } from '../../core/json/value-checks.ts';
+import { SPANS_MAX, TRACE_META, spanIn, waysOf } from '../../core/words/trace-ways.ts';
+import type { Span, Way } from '../../core/words/trace-ways.ts';
 
 /** A JSON object. */
 export type Data = { readonly [key: string]: unknown };
@@ -33,6 +36,11 @@ export interface ToolAnswer {
   readonly isError: boolean;
 }
 
+/** What a call gave, and what each part of its way took. */
+export interface TracedAnswer extends ToolAnswer {
+  readonly ways: readonly Way[];
+}
+
 /** A tool as the node lists it. */
 export interface Tool {
   readonly name: string;
@@ -47,6 +55,9 @@ const VERSION = '2025-11-25';
 const ANSWER_MS = 20_000;
 const CALL_MS = 300_000;
 const TOOL_PAGES_MAX = 200;
+const JSON_ONLY = 'application/json';
+const JSON_OR_EVENTS = 'application/json, text/event-stream';
+const ASKED = { timeoutMs: ANSWER_MS, accept: JSON_ONLY } as const;
 
 let token = '';
 let session: Promise<string> | undefined;
@@ -76,9 +87,26 @@ export async function ask<T>(tool: string, args: Data = {}): Promise<T> {
   return data as T;
 }
 
-/** Calls any tool by the name that lists show. @throws NodeError, CutError, OverError */
-export async function callTool(name: string, args: Data, timeoutMs = CALL_MS): Promise<ToolAnswer> {
-  const result = await request('tools/call', { name, arguments: args }, timeoutMs);
+/** Calls any tool by the name that lists show, and has each node on its way tell what it took. @throws as {@link ask} */
+export async function callTraced(name: string, args: Data): Promise<TracedAnswer> {
+  const spans: Span[] = [];
+  const hear = (params: JsonObject): void => {
+    const span = spanIn(params);
+    if (span !== undefined && spans.push(span) > SPANS_MAX) spans.shift();
+  };
+  const startedAt = performance.now();
+  const meta = { progressToken: 'page', [TRACE_META]: true };
+  const params = { name, arguments: args, _meta: meta };
+  const result = await request('tools/call', params, CALL_MS, hear);
+  const ways = waysOf(performance.now() - startedAt, spans, undefined, 'this page');
+  return { ...answerIn(result), ways };
+}
+
+async function callTool(name: string, args: Data, timeoutMs: number): Promise<ToolAnswer> {
+  return answerIn(await request('tools/call', { name, arguments: args }, timeoutMs));
+}
+
+function answerIn(result: Data): ToolAnswer {
   const content = Array.isArray(result['content']) ? (result['content'] as readonly Data[]) : [];
   const structured = result['structuredContent'];
   return {
@@ -103,17 +131,26 @@ export async function listTools(): Promise<readonly Tool[]> {
   return tools;
 }
 
-async function request(method: string, params: Data, timeoutMs: number): Promise<Data> {
+/** What a node tells while a call goes on. */
+type Hear = (params: JsonObject) => void;
+
+async function request(
+  method: string,
+  params: Data,
+  timeoutMs: number,
+  hear?: Hear,
+): Promise<Data> {
   session ??= initialize();
   const id = await session.catch((error: unknown) => {
     session = undefined;
     throw error;
   });
-  const response = await send(method, params, id, timeoutMs);
-  if (response.status !== 404) return resultOf(response);
+  const init = { timeoutMs, accept: hear === undefined ? JSON_ONLY : JSON_OR_EVENTS };
+  const response = await send(method, params, id, init);
+  if (response.status !== 404) return resultOf(response, hear);
   // The node has let go of the session, as after a long pause: it gets a new one, once.
   session = initialize();
-  return resultOf(await send(method, params, await session, timeoutMs));
+  return resultOf(await send(method, params, await session, init), hear);
 }
 
 async function initialize(): Promise<string> {
@@ -122,11 +159,11 @@ async function initialize(): Promise<string> {
     capabilities: {},
     clientInfo: { name: 'starling-dashboard', version: '1' },
   };
-  const response = await send('initialize', params, undefined, ANSWER_MS);
+  const response = await send('initialize', params, undefined, ASKED);
   await resultOf(response);
   const id = response.headers.get('mcp-session-id') ?? '';
   const body = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' });
-  await post('/mcp', headersOf(id), body, ANSWER_MS);
+  await post('/mcp', headersOf(id, JSON_ONLY), body, ANSWER_MS);
   return id;
 }
 
@@ -134,18 +171,18 @@ function send(
   method: string,
   params: Data,
   id: string | undefined,
-  timeoutMs: number,
+  { timeoutMs, accept }: { readonly timeoutMs: number; readonly accept: string },
 ): Promise<Response> {
   asked += 1;
   const body = JSON.stringify({ jsonrpc: '2.0', id: asked, method, params });
-  return post('/mcp', headersOf(id), body, timeoutMs);
+  return post('/mcp', headersOf(id, accept), body, timeoutMs);
 }
 
-function headersOf(id: string | undefined): Record<string, string> {
+function headersOf(id: string | undefined, accept: string): Record<string, string> {
   return {
     authorization: `Bearer ${token}`,
     'content-type': 'application/json',
-    accept: 'application/json',
+    accept,
     ...(id === undefined ? {} : { 'mcp-session-id': id, 'mcp-protocol-version': VERSION }),
   };
 }
@@ -167,15 +204,30 @@ async function post(
   return response;
 }
 
-async function resultOf(response: Response): Promise<Data> {
+async function resultOf(response: Response, hear?: Hear): Promise<Data> {
   let answer: Data;
   try {
-    answer = (await response.json()) as Data;
+    const isStream = response.headers.get('content-type')?.startsWith('text/event-stream');
+    answer =
+      isStream === true ? lastOf(await response.text(), hear) : ((await response.json()) as Data);
   } catch (error) {
     throw new CutError(error instanceof Error ? error.message : String(error));
   }
   if (isData(answer['result'])) return answer['result'];
   throw errorOf(answer['error']);
+}
+
+/** The answer, which ends a stream of events (WHATWG HTML §9.2.6); what comes before is told. @throws SyntaxError where it was cut */
+function lastOf(stream: string, hear?: Hear): Data {
+  let answer: Data = {};
+  for (const line of stream.split(/\r?\n/)) {
+    if (!line.startsWith('data: {')) continue;
+    const message = JSON.parse(line.slice('data: '.length)) as Data;
+    const { params } = message;
+    if (message['id'] !== undefined && message['method'] === undefined) answer = message;
+    else if (isData(params)) hear?.(params as JsonObject);
+  }
+  return answer;
 }
 
 function errorOf(error: unknown): NodeError {

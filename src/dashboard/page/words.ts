@@ -89,6 +89,8 @@ const NO_ARGUMENTS = '44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61c
 /** A call as a command. */
 export interface Replay {
   readonly line: string;
+  /** The tool by the name that lists show. */
+  readonly tool: string;
   /** What the command lacks to be the whole call, in words; absent where it is. */
   readonly missing?: string;
 }
@@ -100,9 +102,10 @@ export interface Replay {
 export function replayOf(resource: string, args: string | undefined): Replay | undefined {
   const [, peer, server, tool] = /^tool:(?:@([^/]+)\/)?([^/]+)\/([^/]+)$/.exec(resource) ?? [];
   if (server === undefined || tool === undefined) return undefined;
-  const name = shellWord([peer, server, tool].filter((part) => part !== undefined).join('__'));
-  const line = `starling call ${name}`;
-  if (args === undefined || args === NO_ARGUMENTS) return { line };
+  const called = [peer, server, tool].filter((part) => part !== undefined).join('__');
+  const name = shellWord(called);
+  const whole = { line: `starling call ${name}`, tool: called };
+  if (args === undefined || args === NO_ARGUMENTS) return whole;
   const missing = `and its arguments, of which the record keeps only a hash; what it takes: starling tools show ${name}`;
-  return { line, missing };
+  return { ...whole, missing };
 }

@@ -73,6 +73,10 @@ const WARNING = 'policy-unusable';
 const HELD = 'policy-held';
 /** Code of the warning of a policy file that holds, and has words in it that are to be changed. */
 const OLD_WORDS = 'policy-outdated';
+/** Code of the warning of names in a policy file that was just taken up, which are nobody's. */
+const NOBODY = 'policy-nobody';
+/** After that the warning ends by itself: whoever is meant may still be on the way. */
+const NOBODY_MS = 3_600_000;
 const FILE_BYTES_MAX = 1024 * 1024;
 /** How long a file is left alone after it was seen to change: somebody may be writing it still. */
 const SETTLE_MS = 200;
@@ -100,6 +104,7 @@ class PolicyInForce implements CurrentPolicy {
   /** What was read last; undefined before the first time. */
   #text: string | undefined;
   #last: Promise<unknown> = Promise.resolve();
+  #cancelNobody = (): void => undefined;
   #scope: Scope | undefined;
 
   constructor(components: CurrentPolicyComponents, init: CurrentPolicyInit) {
@@ -167,9 +172,8 @@ class PolicyInForce implements CurrentPolicy {
         text === undefined
           ? await this.#read()
           : { policy: parsePolicy(text, 'the given text'), text };
-      const { isCalled } = this.#components;
       const changes = policyChanges(this.#policy, read.policy);
-      return foundOf(read, changes, isCalled === undefined ? [] : nobodies(read.policy, isCalled));
+      return foundOf(read, changes, this.#nobodies(read.policy));
     } catch (error) {
       return { ok: false, problems: problemsOf(error) };
     }
@@ -182,11 +186,13 @@ class PolicyInForce implements CurrentPolicy {
       const changes = policyChanges(this.#policy, policy);
       health.clear(WARNING);
       health.clear(HELD);
-      if (text === this.#text) return foundOf({ policy, text }, []);
+      const nobodies = this.#nobodies(policy);
+      this.#warnOfNobodies(nobodies);
+      if (text === this.#text) return foundOf({ policy, text }, [], nobodies);
       this.#take(policy, text);
       logger.info({ changes: changes.length }, 'policy file taken up');
       if (changes.length > 0) this.events.emit('change', policy, changes);
-      return foundOf({ policy, text }, changes);
+      return foundOf({ policy, text }, changes, nobodies);
     } catch (error) {
       const problems = problemsOf(error);
       logger.warn({ problems: problems.length }, 'policy file not taken up');
@@ -216,6 +222,26 @@ class PolicyInForce implements CurrentPolicy {
       text: `the policy file ${this.file} is in force, with old words in it (${warnings.join('; ')})`,
       hint: 'correct it, and see: starling policy check',
     });
+  }
+
+  /** What is said of nobody; not at the start, when those who are meant may not have been heard of yet. */
+  #nobodies(policy: Policy): readonly string[] {
+    const { isCalled } = this.#components;
+    return isCalled === undefined ? [] : nobodies(policy, isCalled);
+  }
+
+  #warnOfNobodies(texts: readonly string[]): void {
+    const { health, logger } = this.#components;
+    this.#cancelNobody();
+    if (texts.length === 0) return health.clear(NOBODY);
+    logger.warn({ file: this.file, names: texts.length }, 'the policy file speaks of nobody');
+    health.raise({
+      code: NOBODY,
+      text: `the policy file ${this.file} is in force, and speaks of nobody (${texts.join('; ')})`,
+      hint: 'correct the name, unless whoever is meant is still to come: starling policy check',
+    });
+    const cancel = this.#scope?.after(NOBODY_MS, () => health.clear(NOBODY));
+    if (cancel !== undefined) this.#cancelNobody = cancel;
   }
 
   /** @throws STARLING_CONFIG_INVALID */

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createHealth, silentLogger, systemClock } from '../../../src/core/index.ts';
 import { createCurrentPolicy } from '../../../src/guard/index.ts';
 import type { CurrentPolicy, CurrentPolicyInit } from '../../../src/guard/index.ts';
+import { createTestClock } from '../../core/test-clock.ts';
 
 let folder = '';
 let file = '';
@@ -144,6 +145,43 @@ describe('the policy in force', () => {
       ok: true,
       warnings: ['callers.peer:laptop means nobody now: no peer is called laptop (starling peers)'],
     });
+  });
+
+  it('warns once it is taken up and speaks of nobody, for an hour or until that is mended', async () => {
+    const clock = createTestClock();
+    let called = ['desk'];
+    const book = createCurrentPolicy(
+      { clock, logger: silentLogger, health, isCalled: (alias) => called.includes(alias) },
+      { file, lookMs: 60_000 },
+    );
+    books.push(book);
+    const codes = (): string[] => health.warnings().map(({ code }) => code);
+    const speakOf = (name: string): Promise<void> =>
+      writeFile(file, `callers: { 'peer:${name}': { trust: 0.2 } }`);
+    await speakOf('laptop');
+    // Nobody has been heard of yet when a node starts.
+    await book.start();
+    expect(codes()).toEqual([]);
+    await speakOf('lap-top');
+    const said =
+      'callers.peer:lap-top means nobody now: no peer is called lap-top (starling peers)';
+    expect(await book.reload()).toMatchObject({ ok: true, warnings: [said] });
+    expect(health.warnings()).toMatchObject([
+      { code: 'policy-nobody', text: expect.stringContaining(said) as string },
+    ]);
+    clock.advance(3_600_000);
+    expect(codes()).toEqual([]);
+    // The same file, read again by the operator's word.
+    expect(await book.reload()).toMatchObject({ ok: true, changes: [], warnings: [said] });
+    expect(codes()).toEqual(['policy-nobody']);
+    called = ['desk', 'lap-top'];
+    expect(await book.reload()).toEqual({ ok: true, exists: true, changes: [] });
+    expect(codes()).toEqual([]);
+    await speakOf('laptop');
+    await book.reload();
+    await speakOf('desk');
+    await book.reload();
+    expect(codes()).toEqual([]);
   });
 
   it('is in force with an old word in it, which health, log and check tell until it is changed', async () => {

@@ -6,6 +6,7 @@ import { EntryTable } from '../entries.tsx';
 import { useLive, useSettled } from '../live.ts';
 import { Answer, Card, Figure, Nothing } from '../parts.tsx';
 import { LookedBack, useRecord } from '../record.tsx';
+import { TryPanel } from '../try-tool.tsx';
 import { count, latency } from '../words.ts';
 
 const SHOWN = 60;
@@ -16,6 +17,7 @@ export function CallsPage() {
   const recent = useLive<RecentCalls>('calls_recent', {}, 5000);
   const [what, setWhat] = useState('');
   const [outcome, setOutcome] = useState('');
+  const [tried, setTried] = useState<string>();
   const asked = useSettled(what);
   const filter = { kind: 'call', what: asked, who: '', outcome };
   const calls = useRecord(filter, SHOWN, LOOK_MS);
@@ -51,7 +53,7 @@ export function CallsPage() {
                   label="Calls, newest first"
                   entries={found.entries}
                   names={found.names}
-                  replays
+                  onTry={setTried}
                 />
               ) : found.next === undefined ? (
                 <Nothing command="starling call <tool>">No such call is on record.</Nothing>
@@ -63,6 +65,9 @@ export function CallsPage() {
           )}
         </Answer>
       </Card>
+      {tried === undefined ? undefined : (
+        <TryPanel name={tried} onClose={() => setTried(undefined)} />
+      )}
     </>
   );
 }

@@ -1,11 +1,10 @@
 /** Tools: search what can be called, try a tool by a form made from its schema, and attach a client. */
 import { useEffect, useState } from 'preact/hooks';
-import { SchemaForm, argumentsOf, commandOf } from '../schema-form.tsx';
-import type { Values } from '../schema-form.tsx';
 import { noteFailure } from '../live.ts';
-import { callTool, listTools } from '../mcp.ts';
-import type { Tool, ToolAnswer } from '../mcp.ts';
+import { listTools } from '../mcp.ts';
+import type { Tool } from '../mcp.ts';
 import { Badge, Card, Command, Failure, Nothing, Panel, Table } from '../parts.tsx';
+import { TryTool } from '../try-tool.tsx';
 import { counted } from '../words.ts';
 
 /** Tools that are shown at once: a search narrows them. */
@@ -72,7 +71,7 @@ export function ToolsPage() {
       <AttachCard />
       {shown === undefined ? undefined : (
         <Panel title={shown.name} onClose={() => setShown(undefined)}>
-          <Try tool={shown} />
+          <TryTool tool={shown} />
         </Panel>
       )}
     </>
@@ -136,56 +135,4 @@ function Hints({ hints }: { hints: Readonly<Record<string, unknown>> }) {
   if (hints['readOnlyHint'] === true) return <Badge tone="good">only reads</Badge>;
   if (hints['destructiveHint'] === false) return <Badge tone="info">adds</Badge>;
   return <Badge tone="warn">may change things</Badge>;
-}
-
-function Try({ tool }: { tool: Tool }) {
-  const [values, setValues] = useState<Values>({});
-  const [answer, setAnswer] = useState<ToolAnswer>();
-  const [error, setError] = useState<Error>();
-  const [isBusy, setBusy] = useState(false);
-  const schema = tool.inputSchema ?? {};
-  const call = async (event: Event): Promise<void> => {
-    event.preventDefault();
-    setBusy(true);
-    setAnswer(undefined);
-    setError(undefined);
-    try {
-      setAnswer(await callTool(tool.name, argumentsOf(schema, values)));
-    } catch (failure) {
-      noteFailure(failure);
-      setError(failure instanceof Error ? failure : new Error(String(failure)));
-    }
-    setBusy(false);
-  };
-  return (
-    <>
-      <p class="description">{tool.description}</p>
-      <form
-        onSubmit={(event) => {
-          call(event).catch(reportError);
-        }}
-      >
-        <SchemaForm schema={schema} values={values} onChange={setValues} />
-        <div class="actions">
-          <button type="submit" disabled={isBusy}>
-            {isBusy ? 'waiting …' : 'Call it'}
-          </button>
-          <Command line={commandOf(tool.name, schema, values)} />
-        </div>
-      </form>
-      <div role="status">
-        {error === undefined ? undefined : <Failure error={error} />}
-        {answer === undefined ? undefined : (
-          <>
-            <h3>{answer.isError ? 'It failed' : 'It answered'}</h3>
-            <pre tabIndex={0}>
-              {answer.data === undefined
-                ? answer.texts.join('\n')
-                : JSON.stringify(answer.data, undefined, 2)}
-            </pre>
-          </>
-        )}
-      </div>
-    </>
-  );
 }

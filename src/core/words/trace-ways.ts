@@ -1,6 +1,12 @@
 /** What the nodes on the way of a traced call tell, and how the time of the whole call divides by that. */
-import type { JsonObject } from '../../core/json/json.ts';
+import type { JsonObject } from '../json/json.ts';
+import { isObject } from '../json/value-checks.ts';
+import { addressText } from './address-text.ts';
 
+/** By this key of `_meta` a caller asks for what a call takes, and the nodes on its way tell that. */
+export const TRACE_META = 'starling/trace';
+/** Two nodes tell, and a server that plays one is not believed: more than so many are not kept. */
+export const SPANS_MAX = 16;
 const NAME_MAX = 256;
 const TRACE_ID = /^[0-9a-f]{32}$/;
 const SPAN_ID = /^[0-9a-f]{16}$/;
@@ -42,6 +48,12 @@ export interface Way extends Partial<Link> {
   readonly isWhole?: true;
 }
 
+/** What a node says in the parameters of a notification of progress; undefined when it says nothing. Never throws. */
+export function spanIn({ _meta: meta }: JsonObject): Span | undefined {
+  const told = isObject(meta) ? meta[TRACE_META] : undefined;
+  return isObject(told) ? readSpan(told) : undefined;
+}
+
 /** Reads what a node says; undefined when it is none. Never throws. */
 export function readSpan(told: JsonObject): Span | undefined {
   const { node, server, peer, peerName, sentMs, totalMs, traceId, spanId } = told;
@@ -59,18 +71,19 @@ export function readSpan(told: JsonObject): Span | undefined {
 }
 
 /**
- * Divides `totalMs`, as who called has measured it. The last of `spans` is of the node that was called, the one before
+ * Divides `totalMs`, as who called has measured it; `caller`: where that is. The last of `spans` is of the node that was called, the one before
  * of the peer where there is one: whatever came earlier may be by a server that plays a node.
  */
 export function waysOf(
   totalMs: number,
   spans: readonly Span[],
-  link: Link | undefined,
+  link?: Link,
+  caller = 'this terminal',
 ): readonly Way[] {
   const own = spans.at(-1);
   if (own === undefined) return [];
   const ways: Way[] = [
-    { part: 'client', at: 'this terminal', to: own.node, ms: less(totalMs, own.totalMs) },
+    { part: 'client', at: caller, to: own.node, ms: less(totalMs, own.totalMs) },
     stepsAt(own),
   ];
   if (own.sentMs === undefined) return ways;
@@ -83,6 +96,27 @@ export function waysOf(
   ways.push({ ...between, ms: less(restMs, owner.totalMs) }, { ...stepsAt(owner), at: name });
   if (owner.sentMs === undefined) return ways;
   return [...ways, serverOf(owner, name, less(owner.totalMs, owner.sentMs))];
+}
+
+/** Where a part of the way is: a node, or from where to where. */
+export function placeOf({ at, to }: Way): string {
+  return to === undefined ? at : `${at} → ${to}`;
+}
+
+/** What is there, in words. */
+export function wayText(way: Way): string {
+  if (way.part === 'client') return 'the socket of this machine';
+  if (way.part === 'server') return 'the server';
+  if (way.part === 'node') {
+    const span = way.spanId === undefined ? '' : ` (span ${way.spanId})`;
+    return (way.endedHere === true ? 'it ended here' : 'checked and sent on') + span;
+  }
+  const { route, relay, address, rttMs } = way;
+  const how = route === 'direct' ? 'direct' : `through ${relay ?? 'a relay'}`;
+  const where = route === 'direct' && address !== undefined ? `, ${addressText(address)}` : '';
+  const trip = rttMs === undefined ? '' : `, a round trip takes ${rttMs.toFixed(1)} ms`;
+  const whole = way.isWhole === true ? 'with what that node took, which it did not say; ' : '';
+  return route === undefined ? `${whole}the link` : `${whole}${how}${where}${trip}`;
 }
 
 function stepsAt({ node, sentMs, totalMs, spanId }: Span): Way {
