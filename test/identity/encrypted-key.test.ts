@@ -51,7 +51,16 @@ function answering(...texts: readonly string[]): PassphraseSource & { readonly a
   };
 }
 
+/** The text of the file under its passphrase: sealed once, since to derive a key takes as long as a test. */
+let sealed: string | undefined;
+
 async function encrypted(): Promise<void> {
+  if (sealed !== undefined) return writeFile(path, sealed, { mode: 0o600 });
+  await sealAnew();
+  sealed = await readFile(path, 'utf8');
+}
+
+async function sealAnew(): Promise<void> {
   await writeKeyFile(path, { identity, protection: await protectBy(new Secret(RIGHT), cost) });
 }
 
@@ -248,7 +257,7 @@ describe('writing a key', () => {
       expect(opened?.identity.did).toBe(identity.did);
     }
     await writeFile(join(root, '.key.0123456789ab'), 'half a key');
-    await encrypted();
+    await sealAnew();
     expect(await readdir(root)).toEqual(['key']);
   });
 });

@@ -1,6 +1,6 @@
 /**
- * What one kind of caller sees: lists of tools, resources, templates and prompts, serialised once and
- * cut into pages, and where each name and URI leads. Lists are asked for far more often than they
+ * What one kind of caller sees: lists of tools, resources, templates and prompts, serialised once, when
+ * somebody lists them, and cut into pages, and where each name and URI leads. Lists are asked for far more often than they
  * change, and the same ones serve every session that sees them.
  */
 import { createHash } from 'node:crypto';
@@ -41,7 +41,7 @@ export interface ItemLocation {
   readonly others?: readonly ItemLocation[];
 }
 
-/** Serialised lists of one caller. */
+/** The lists of one caller, as they are now: what is made later is made of what there was then. */
 export interface Lists {
   /** Equal digests mean equal lists. */
   digest(kind: ListKind): string;
@@ -76,22 +76,22 @@ export const KINDS: Readonly<Record<ListKind, { readonly key: string; readonly l
 
 /** Makes the lists of `sources`. Each kind is made when it is first asked for. */
 export function createLists(sources: readonly Source[], init: ListsInit): Lists {
-  const made = new Map<ListKind, MadeList>();
-  const listOf = (kind: ListKind): MadeList => {
+  const made = new Map<ListKind, List>();
+  const listOf = (kind: ListKind): List => {
     const known = made.get(kind);
     if (known !== undefined) return known;
     const table =
       init.naming === 'plain' ? plainTable(sources, kind) : prefixedTable(sources, kind, init);
-    const list = makeList(kind, table, init.naming);
+    const list = new List(kind, table, init.naming);
     made.set(kind, list);
     return list;
   };
   return {
-    digest: (kind) => listOf(kind).digest,
-    page: (kind, index) => listOf(kind).pages[index],
-    items: (kind) => [...listOf(kind).items.values()],
-    item: (kind, name) => listOf(kind).items.get(name),
-    names: (kind) => [...listOf(kind).items.keys()],
+    digest: (kind) => listOf(kind).written.digest,
+    page: (kind, index) => listOf(kind).written.pages[index],
+    items: (kind) => listOf(kind).items(),
+    item: (kind, name) => listOf(kind).item(name),
+    names: (kind) => listOf(kind).names(),
     locate: (kind, name) => listOf(kind).table.get(name)?.location,
   };
 }
@@ -101,9 +101,8 @@ interface Entry {
   readonly item: JsonObject;
 }
 
-interface MadeList {
-  readonly table: ReadonlyMap<string, Entry>;
-  readonly items: ReadonlyMap<string, JsonObject>;
+/** A list as it is sent. */
+interface WrittenList {
   readonly digest: string;
   readonly pages: readonly Buffer[];
 }
@@ -217,27 +216,55 @@ export function prefixOf({ peer, catalog }: Source): string {
   return peer === undefined ? catalog.server : `${peer.alias}${SEPARATOR}${catalog.server}`;
 }
 
-function makeList(
-  kind: ListKind,
-  table: ReadonlyMap<string, Entry>,
-  naming: ListsInit['naming'],
-): MadeList {
-  const { key } = KINDS[kind];
-  const items = new Map<string, JsonObject>();
-  for (const [name, { item, location }] of table) {
-    if (location.quarantined !== undefined) continue;
-    const listed =
-      naming === 'plain' ? item : { ...item, [key]: name, ...labelOf(item, location.source) };
-    items.set(name, listed);
+/**
+ * The list of one kind. Who calls something asks where its name leads; the items themselves, of which the schemas are
+ * made by then at the latest, are looked at when somebody lists them.
+ */
+class List {
+  readonly table: ReadonlyMap<string, Entry>;
+  readonly #kind: ListKind;
+  readonly #naming: ListsInit['naming'];
+  readonly #items = new Map<string, JsonObject>();
+  #written: WrittenList | undefined;
+
+  constructor(kind: ListKind, table: ReadonlyMap<string, Entry>, naming: ListsInit['naming']) {
+    this.table = table;
+    this.#kind = kind;
+    this.#naming = naming;
   }
-  return { table, items, ...paginate(kind, [...items.values()]) };
+
+  get written(): WrittenList {
+    this.#written ??= paginate(this.#kind, this.items());
+    return this.#written;
+  }
+
+  names(): readonly string[] {
+    return [...this.table].flatMap(([name, { location }]) =>
+      location.quarantined === undefined ? [name] : [],
+    );
+  }
+
+  items(): readonly JsonObject[] {
+    return this.names().map((name) => this.item(name) ?? {});
+  }
+
+  item(name: string): JsonObject | undefined {
+    const known = this.#items.get(name);
+    if (known !== undefined) return known;
+    const entry = this.table.get(name);
+    if (entry === undefined || entry.location.quarantined !== undefined) return undefined;
+    const { item, location } = entry;
+    const listed =
+      this.#naming === 'plain'
+        ? item
+        : { ...item, [KINDS[this.#kind].key]: name, ...labelOf(item, location.source) };
+    this.#items.set(name, listed);
+    return listed;
+  }
 }
 
 /** Serialises items in pages, each within the bounds of a page. */
-export function paginate(
-  kind: ListKind,
-  items: readonly JsonObject[],
-): { readonly digest: string; readonly pages: readonly Buffer[] } {
+export function paginate(kind: ListKind, items: readonly JsonObject[]): WrittenList {
   const pages: string[][] = [[]];
   let pageBytes = 0;
   const hash = createHash('sha256');

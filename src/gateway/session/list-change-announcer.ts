@@ -1,7 +1,7 @@
 /** Tells a session's client which lists have changed: once for a burst of changes. */
 import type { Clock } from '../../core/index.ts';
 import type { View } from '../catalog/types.ts';
-import type { ListKind } from '../catalog/lists.ts';
+import type { ListKind, Lists } from '../catalog/lists.ts';
 
 const DELAY_MS = 50;
 const KINDS: readonly ListKind[] = ['tools', 'prompts', 'resources', 'templates'];
@@ -21,24 +21,21 @@ export function createAnnouncer(components: {
   view(): View;
   tell(kinds: readonly ListKind[]): void;
 }): Announcer {
-  let told: readonly string[] | undefined;
+  // The lists themselves: most sessions see no change, and what the lists hold is not made for them alone.
+  let told: Lists | undefined;
   let cancel: (() => void) | undefined;
-  const digests = (): readonly string[] => {
-    const { lists } = components.view();
-    return KINDS.map((kind) => lists.digest(kind));
-  };
   return {
     start() {
-      told ??= digests();
+      told ??= components.view().lists;
     },
     changed() {
       if (told === undefined || cancel !== undefined) return;
       cancel = components.clock.schedule(DELAY_MS, () => {
         cancel = undefined;
         const before = told;
-        const now = digests();
+        const now = components.view().lists;
         told = now;
-        const kinds = KINDS.filter((_, index) => now[index] !== before?.[index]);
+        const kinds = KINDS.filter((kind) => now.digest(kind) !== before?.digest(kind));
         if (kinds.length > 0) components.tell(kinds);
       });
     },

@@ -45,6 +45,32 @@ function leads(lists: Lists, kind: ListKind, name: string): string | undefined {
   return found === undefined ? undefined : `${found.source.catalog.server} ${found.name}`;
 }
 
+describe('a schema', () => {
+  it('is made when somebody lists its tool, and neither to find one nor to tell what there is', () => {
+    const made: string[] = [];
+    const late = (name: string): ServerItems['tools'][number] => ({
+      name,
+      get inputSchema() {
+        made.push(name);
+        return { type: 'object' };
+      },
+    });
+    const tools = ['read', 'write'].map(late);
+    for (const naming of ['plain', 'prefixed'] as const) {
+      const lists = createLists([source('files', { tools })], { naming });
+      const [first = ''] = lists.names('tools');
+      expect(leads(lists, 'tools', first)).toBe('files read');
+      expect(made).toEqual([]);
+      expect(String(lists.page('tools', 0))).toContain('"inputSchema":{"type":"object"}');
+      expect(new Set(made.splice(0))).toEqual(new Set(['read', 'write']));
+    }
+    const lists = createLists([source('files', { tools })], PREFIXED);
+    expect(lists.item('tools', 'files__read')).toMatchObject({ name: 'files__read' });
+    expect(lists.item('tools', 'files__none')).toBeUndefined();
+    expect(made).toEqual(['read']);
+  });
+});
+
 describe('URIs of several servers', () => {
   it('stay as they are while they differ', () => {
     const lists = createLists(
