@@ -26,6 +26,8 @@ export const WAITING_BYTES_MAX = 64 * 1024 * 1024;
 export const HISTORY_MAX = 200;
 /** How long a message that was read is kept for the history. */
 export const HISTORY_MS = 7 * 86_400_000;
+/** Bytes of the queries of one agent that never were in its inbox and that its history shows: the longest message fits. */
+export const PASSED_BYTES_MAX = 256 * 1024;
 /** Messages in one answer of `agent_inbox`. */
 export const PAGE_MAX = 100;
 /** Bytes of the messages of one answer, after the first message. */

@@ -1,9 +1,9 @@
 /**
  * The agent of the benchmark: an MCP server on stdio that needs no library, whose tool `message` does what the message
- * says. Bare, it is what an agent is measured against.
+ * says. Bare, it is what an agent is measured against. It reads and writes as the tool does that it is compared with:
+ * what it can answer at once, of one chunk of input, leaves in one write.
  */
 import { setTimeout as wait } from 'node:timers/promises';
-import { createInterface } from 'node:readline';
 import { Worker } from 'node:worker_threads';
 
 const STEP_BYTES = 4 * 1024 * 1024;
@@ -28,12 +28,11 @@ type Work =
 let counted = 0;
 let isInOrder = true;
 
-async function work(message: Work | undefined): Promise<unknown> {
+function work(message: Work | undefined): unknown {
   if (typeof message !== 'object') return message;
   switch (message.do) {
     case 'sleep':
-      await wait(message.ms);
-      return message.ms;
+      return wait(message.ms, message.ms);
     case 'count':
       isInOrder &&= message.n === counted;
       counted += 1;
@@ -74,7 +73,8 @@ async function burn({ ms, threads }: { ms: number; threads: number }): Promise<n
   return (user + system) / 1000 / (performance.now() - from);
 }
 
-async function resultOf({ method, params }: Request): Promise<unknown> {
+/** A promise only where the answer takes time. */
+function resultOf({ method, params }: Request): object | Promise<object> {
   switch (method) {
     case 'initialize':
       return {
@@ -84,21 +84,36 @@ async function resultOf({ method, params }: Request): Promise<unknown> {
       };
     case 'tools/list':
       return { tools: [{ name: 'message', inputSchema: { type: 'object' } }] };
-    case 'tools/call':
-      return {
-        content: [],
-        structuredContent: { answer: await work(params?.arguments?.message) },
-      };
+    case 'tools/call': {
+      const answer = work(params?.arguments?.message);
+      return answer instanceof Promise ? answer.then(resultWith) : resultWith(answer);
+    }
     default:
       return {};
   }
 }
 
-createInterface({ input: process.stdin }).on('line', (line) => {
+function resultWith(answer: unknown): object {
+  return { content: [], structuredContent: { answer } };
+}
+
+/** What answers one line at once, with its line feed. */
+function answerTo(line: string): string {
   const request = JSON.parse(line) as Request;
   const { id } = request;
-  if (id === undefined) return;
-  void resultOf(request).then((result) =>
-    process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', id, result })}\n`),
-  );
+  if (id === undefined) return '';
+  const text = (result: object): string => `${JSON.stringify({ jsonrpc: '2.0', id, result })}\n`;
+  const result = resultOf(request);
+  if (!(result instanceof Promise)) return text(result);
+  void result.then((later) => process.stdout.write(text(later)));
+  return '';
+}
+
+let rest = '';
+process.stdin.setEncoding('utf8');
+process.stdin.on('data', (chunk: string) => {
+  const lines = (rest + chunk).split('\n');
+  rest = lines.pop() ?? '';
+  const out = lines.map(answerTo).join('');
+  if (out !== '') process.stdout.write(out);
 });

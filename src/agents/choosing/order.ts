@@ -4,8 +4,10 @@ import type { PeerId, Random } from '../../core/index.ts';
 import type { Lacking, Standing } from '../../directory/index.ts';
 import type { AgentView } from '../types.ts';
 
-/** Candidates that are asked how much they can take. */
+/** Candidates that are asked at a time how much they can take. */
 const ASKED = 2;
+/** How often so many are asked while none of them has a place left. More = a shorter wait for a place, and more questions for each request. */
+const ROUNDS = 2;
 
 /** By what candidates are compared. */
 export interface OrderComponents {
@@ -41,7 +43,11 @@ export function standingOf(
   return lacking.standing(node as PeerId, `agent:${name}/${kindOf(capability)}`);
 }
 
-/** The preferred one, then the freer of two by lot, then the other, then the rest by lot. */
+/**
+ * The preferred one, then those by lot that were asked, the freer first, then the rest by lot. What a list says of places
+ * that are free decides nothing: it is seconds old, and all that comes until the next list would go to the few that were
+ * free when it was made.
+ */
 export async function inOrder(
   components: OrderComponents,
   fit: readonly AgentView[],
@@ -51,23 +57,37 @@ export async function inOrder(
   const rank = (agent: AgentView): number =>
     (isPreferred(agent, prefer) ? -100 : 0) +
     (standingOf(components, agent, capability) === 'last' ? 50 : 0) +
-    wishesOf(agent, tags) +
-    (agent.free === 0 ? 0.5 : 0);
+    wishesOf(agent, tags);
   const lot = fit
     .map((agent) => ({ agent, rank: rank(agent), at: components.random() }))
     .toSorted((one, other) => one.rank - other.rank || one.at - other.at);
-  const best = lot.filter(({ rank: own }) => own === lot[0]?.rank).slice(0, ASKED);
-  if (best.length < ASKED) return lot.map(({ agent }) => agent);
-  const asked = await Promise.all(
-    best.map(
-      async ({ agent }) =>
-        (await components.ask(agent).catch(() => undefined)) ?? { ...agent, free: -1 },
-    ),
-  );
-  const first = asked.toSorted(
-    (one, other) => other.free - one.free || crowding(one) - crowding(other),
-  );
-  return [...first, ...lot.map(({ agent }) => agent).filter((agent) => !isAmong(agent, first))];
+  const agents = lot.map(({ agent }) => agent);
+  const best = lot.filter(({ rank: own }) => own === lot[0]?.rank).length;
+  if (best < ASKED) return agents;
+  const asked = await freestOf(components, agents.slice(0, best));
+  return [...asked, ...agents.filter((agent) => !isAmong(agent, asked))];
+}
+
+/** The first two, by what they can take at this moment; two more are asked where neither has a place. */
+async function freestOf(
+  components: Pick<OrderComponents, 'ask'>,
+  lot: readonly AgentView[],
+): Promise<readonly AgentView[]> {
+  const asked: AgentView[] = [];
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const next = lot.slice(asked.length, asked.length + ASKED);
+    asked.push(...(await Promise.all(next.map((agent) => askedNow(components, agent)))));
+    if (asked.some(({ free }) => free > 0)) break;
+  }
+  return asked.toSorted((one, other) => other.free - one.free || crowding(one) - crowding(other));
+}
+
+/** Whoever does not answer comes after those that do. */
+async function askedNow(
+  { ask }: Pick<OrderComponents, 'ask'>,
+  agent: AgentView,
+): Promise<AgentView> {
+  return (await ask(agent).catch(() => undefined)) ?? { ...agent, free: -1 };
 }
 
 /** How busy it is for what it takes at a time: tells apart those that have no place left. */

@@ -7,6 +7,7 @@ import { StarlingError, printable } from '../../core/index.ts';
 import type { Clock } from '../../core/index.ts';
 import type { Table, Write } from '../../store/index.ts';
 import { HISTORY_MAX, HISTORY_MS, PAGE_BYTES_MAX, WAITING_MAX } from '../limits.ts';
+import { PassedQueries } from './passed-queries.ts';
 import { originOf } from './sender.ts';
 import type { AgentMessage } from '../types.ts';
 import { waitForNews } from './wait-for-news.ts';
@@ -73,8 +74,8 @@ export interface Inbox {
   readonly isRead: boolean;
   /** Messages that were dealt with since the node started, past the inbox or by it. */
   readonly processed: number;
-  /** Counts a message that was dealt with past the inbox. */
-  countDealtWith(): void;
+  /** A query was dealt with past the inbox: it counts, and the history tells of it. `bytes` are those of it as JSON. */
+  passed(query: AgentMessage, bytes: number): void;
   /** Takes a message; false for one that it has already. @throws STARLING_LIMIT_EXCEEDED, STARLING_STATE_UNUSABLE */
   add(incoming: Incoming): Promise<boolean>;
   /** Messages behind the cursor, waiting for one. @throws STARLING_USAGE for what is no cursor */
@@ -143,6 +144,7 @@ class AgentInbox implements Inbox {
   #entries: Entry[] = [];
   /** Of these, the first so many were dealt with. */
   #readCount = 0;
+  readonly #passed = new PassedQueries();
   /** Messages that are here or on their way to the disk, by sender and id. */
   readonly #known = new Map<string, Promise<void>>();
   readonly #wakers = new Set<() => void>();
@@ -169,8 +171,11 @@ class AgentInbox implements Inbox {
     return this.#entries.length - this.#readCount;
   }
 
-  countDealtWith(): void {
+  passed(query: AgentMessage, bytes: number): void {
     this.processed += 1;
+    if (this.#isDropped) return;
+    this.#passed.add({ seq: this.#next, message: query }, bytes);
+    this.#next += 1;
   }
 
   get isQuiet(): boolean {
@@ -246,7 +251,12 @@ class AgentInbox implements Inbox {
   }
 
   history(): readonly AgentMessage[] {
-    return this.#entries.slice(0, this.#readCount).map(({ message }) => message);
+    const oldest = this.#components.clock.now() - HISTORY_MS;
+    return [...this.#entries.slice(0, this.#readCount), ...this.#passed.all]
+      .toSorted((one, other) => one.seq - other.seq)
+      .map(({ message }) => message)
+      .filter(({ timestamp }) => Date.parse(timestamp) >= oldest)
+      .slice(-HISTORY_MAX);
   }
 
   withdraw(sender: string, id: string): void {
@@ -283,6 +293,7 @@ class AgentInbox implements Inbox {
     const unread = this.waiting;
     this.close();
     this.#remove(0, this.#entries.length);
+    this.#passed.forget();
     return unread;
   }
 

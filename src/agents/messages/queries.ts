@@ -32,8 +32,8 @@ export interface Answer {
 /** The queries of one node. */
 export interface Queries {
   /**
-   * Puts the query into the agent's inbox, and waits for the answer.
-   * @throws STARLING_AGENT_FAILED, STARLING_LIMIT_EXCEEDED
+   * Puts the query into the agent's inbox, and waits for the answer; rejects with STARLING_LIMIT_EXCEEDED and others.
+   * @throws STARLING_AGENT_FAILED at once where too many wait already
    */
   ask(query: Query): Promise<Answer>;
   /** True where somebody waits for the answer to this very query, which `agent` was given. */
@@ -64,7 +64,7 @@ class NodeQueries implements Queries {
     this.#clock = clock;
   }
 
-  async ask(query: Query): Promise<Answer> {
+  ask(query: Query): Promise<Answer> {
     const { agent, bytes, message, sender } = query;
     if (agent.asked >= QUERIES_MAX) {
       throw failed(agent, 'full', `${QUERIES_MAX} queries wait for its answers`);
@@ -74,15 +74,13 @@ class NodeQueries implements Queries {
     if (twin !== undefined) return twin.answer;
     const answer = this.#wait(query);
     // It is on no disk either way: whoever asked hears of a node that ends.
-    const done = (): void => inbox.countDealtWith();
+    const done = (): void => inbox.passed(message, bytes);
     if (taker !== undefined && inbox.isQuiet && taker.take(message, sender, done)) return answer;
-    try {
-      await inbox.add({ message, sender, durable: false, bytes });
-    } catch (error) {
+    inbox.add({ message, sender, durable: false, bytes }).catch((error: unknown) => {
       const why =
         error instanceof StarlingError ? error : failed(agent, 'failed', messageOf(error));
       this.#settle(message, why);
-    }
+    });
     return answer;
   }
 

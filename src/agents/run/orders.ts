@@ -51,7 +51,7 @@ export class Orders {
     readonly hops: number;
     readonly taint?: Taint | undefined;
   } = { senders: new Set(), hops: 0 };
-  /** What it dealt with when it was asked for last, and what it was reminded of meanwhile. */
+  /** What it was reminded of, and what it dealt with then. */
   #dealtWith: ReadonlySet<AgentMessage> = new Set();
   #heard: Taint | undefined;
 
@@ -104,14 +104,19 @@ export class Orders {
   /** Takes note of what it deals with now. */
   #look(): void {
     const inHand = this.#components.inHand();
-    this.#begins([...inHand.keys()]);
-    const senders = new Set([...inHand.values()].flatMap(sendersIn));
+    if (this.#heard !== undefined) this.#begins([...inHand.keys()]);
+    // Each answer asks this of all that is in hand, most of which came from the same ones.
+    const senders = new Set([...new Set(inHand.values())].flatMap(sendersIn));
     senders.delete(NODE_SENDER);
-    const led = [...inHand.keys()].map(({ metadata }) => metadata['hops']);
-    if (senders.size > 0) {
-      const hops = Math.max(0, ...led.filter(isCount)) + 1;
-      this.#last = { senders, hops, taint: taintIn([...inHand.keys()]) };
+    if (senders.size === 0) return;
+    let hops = 0;
+    let taint: Taint | undefined;
+    for (const { metadata } of inHand.keys()) {
+      const { hops: led, taint: said } = metadata;
+      if (isCount(led)) hops = Math.max(hops, led);
+      if (said !== undefined) taint = worstTaint(taint, readTaint(said));
     }
+    this.#last = { senders, hops: hops + 1, taint };
   }
 
   #begins(messages: readonly AgentMessage[]): void {
@@ -132,9 +137,4 @@ export class Orders {
     const key = keyOf(spawner);
     return [spawner, ...senders.filter((sender) => keyOf(sender) !== key)];
   }
-}
-
-/** The least trusted zone that whoever sent these messages had read from. */
-function taintIn(messages: readonly AgentMessage[]): Taint | undefined {
-  return worstTaint(...messages.map(({ metadata }) => readTaint(metadata['taint'])));
 }

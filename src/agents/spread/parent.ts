@@ -375,7 +375,7 @@ function textOf({ least, most }: Share): string {
 }
 
 /** The node was not reached, or nobody knows whether it was. */
-function isAway(error: unknown): boolean {
+export function isAway(error: unknown): boolean {
   if (!(error instanceof StarlingError)) return true;
   return [
     'STARLING_PEER_UNREACHABLE',

@@ -152,7 +152,8 @@ class NodeParts implements Parts {
     const own = row?.part?.id === spread ? row : undefined;
     if (own?.part !== undefined) requireCurrent(own.part, asked);
     const isKnown = own?.part?.token === asked.token && own.part.parent === asked.parent;
-    if (!isKnown) await this.#requireLease(asked);
+    const isOwnEnd = asked.want === 'end' && asked.parent === asked.claims.iss;
+    if (!isKnown && !isOwnEnd) await this.#requireLease(asked);
     const run = own === undefined ? undefined : runs.running(agent);
     if (asked.want === 'end' || (asked.want === 'ensure' && asked.most === 0)) {
       return this.#leave(asked, own, run);

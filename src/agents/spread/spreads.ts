@@ -18,7 +18,9 @@ import { PARENT_LOOK_MS, PART_TIMEOUT_MS } from '../limits.ts';
 import type { AgentSpreadResult, PartView, SpreadView } from '../types.ts';
 import { orderOf } from './order.ts';
 import type { SpreadInit } from './order.ts';
+import { OwnEnds } from './own-end.ts';
 import { Parent } from './parent.ts';
+import type { ParentComponents } from './parent.ts';
 import { createParts } from './parts.ts';
 import type { PartCall, Parts, PartsComponents } from './parts.ts';
 import { readPartView } from './read-part-view.ts';
@@ -77,6 +79,7 @@ class NodeSpreads implements Spreads {
   readonly #proofs: SpreadProofs;
   readonly #parts: Parts;
   readonly #parents = new Map<string, Parent>();
+  readonly #ownEnds: OwnEnds;
   #board: SpreadBoard | undefined;
   #scope: Scope | undefined;
   #isLooking = false;
@@ -91,6 +94,7 @@ class NodeSpreads implements Spreads {
 
   constructor(components: SpreadsComponents) {
     this.#components = components;
+    this.#ownEnds = new OwnEnds({ ...components, ...this.#nodes() });
     this.#proofs = createSpreadProofs();
     this.#parts = createParts({
       ...components,
@@ -272,20 +276,18 @@ class NodeSpreads implements Spreads {
     if (known !== undefined) return known;
     const board = this.#board;
     if (board === undefined) throw new StarlingError('STARLING_STOPPED', 'the node is stopping');
-    const { clock, logger, membership, self } = this.#components;
-    const parent = new Parent(
-      {
-        board,
-        self,
-        ask: (node, call) => this.#ask(node, call),
-        isThere: (node) => membership.find(node)?.state === 'alive',
-        clock,
-        logger,
-      },
-      name,
-    );
+    const { clock, logger, self } = this.#components;
+    const parent = new Parent({ board, self, ...this.#nodes(), clock, logger }, name);
     this.#parents.set(name, parent);
     return parent;
+  }
+
+  #nodes(): Pick<ParentComponents, 'ask' | 'isThere'> {
+    const { membership } = this.#components;
+    return {
+      ask: (node, call) => this.#ask(node, call),
+      isThere: (node) => membership.find(node)?.state === 'alive',
+    };
   }
 
   async #ask(node: Did, call: PartCall): Promise<PartView> {
@@ -325,6 +327,8 @@ class NodeSpreads implements Spreads {
 
   async #lookAt(name: string, parent: Parent): Promise<void> {
     await parent.look();
+    const isParent = parent.facts.token !== undefined;
+    if (this.#board !== undefined) await this.#ownEnds.look(this.#board, name, { isParent });
     const view = this.view(name);
     this.#tell(name, view);
     if (view !== undefined || this.#board === undefined || this.#parents.get(name) !== parent)

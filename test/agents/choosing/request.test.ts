@@ -24,18 +24,23 @@ const agent = (name: string, node: string, free: number, busy = 0): AgentView =>
     capabilities: ['dig'],
   }) as unknown as AgentView;
 
-/** Asks for `dig`; those of `without` do not know the agent any more. */
+/** Asks for `dig`; those of `without` do not know the agent any more; `now` is how agents are when they are asked. */
 function bench(
   agents: readonly AgentView[],
   without: readonly string[],
   silent: readonly string[] = [],
+  now: readonly AgentView[] = agents,
 ) {
   const clock = createTestClock();
   const lacking = createLacking(clock);
   const asked: string[] = [];
+  const looked: string[] = [];
   const components = {
     list: async () => ({ agents }),
-    ask: async (one: AgentView) => one,
+    async ask({ endpoint }: AgentView) {
+      looked.push(endpoint);
+      return now.find((one) => one.endpoint === endpoint);
+    },
     async message(_: unknown, { to }: { readonly to: string }) {
       asked.push(to);
       if (silent.includes(to)) throw new StarlingError('STARLING_TIMEOUT', `${to} said nothing`);
@@ -51,7 +56,7 @@ function bench(
     const signal = new AbortController().signal;
     return (await requestCapability(components as never, OPERATOR, init, signal)).result;
   };
-  return { clock, lacking, asked, dig };
+  return { clock, lacking, asked, looked, dig };
 }
 
 describe('a request by capability', () => {
@@ -61,6 +66,37 @@ describe('a request by capability', () => {
   ])('asks the less busy one of two that have no place left: %i and %i', async (one, other) => {
     const { dig } = bench([agent('a', 'n1', 0, one), agent('b', 'n2', 0, other)], []);
     expect(await dig()).toBe(one < other ? 'a@n1' : 'b@n2');
+  });
+
+  it('asks two how they are now, whatever the list said of them', async () => {
+    // By the list `a` alone had a place: all that came within ten seconds would have gone to it.
+    const listed = [agent('a', 'n1', 1), agent('b', 'n2', 0, 2), agent('c', 'n3', 0, 2)];
+    const now = [agent('a', 'n1', 0, 7), agent('b', 'n2', 2), agent('c', 'n3', 0, 2)];
+    const { looked, dig } = bench(listed, [], [], now);
+    expect(await dig()).toBe('b@n2');
+    expect(looked).toEqual(['a@n1', 'b@n2']);
+  });
+
+  it('asks two more where neither of two has a place, and then no more', async () => {
+    const busy = [agent('a', 'n1', 0, 3), agent('b', 'n2', 0, 4)];
+    const free = bench([...busy, agent('c', 'n3', 0, 2), agent('d', 'n4', 1, 1)], []);
+    expect(await free.dig()).toBe('d@n4');
+    expect(free.looked).toEqual(['a@n1', 'b@n2', 'c@n3', 'd@n4']);
+    const all = bench(
+      ['a', 'b', 'c', 'd', 'e'].map((name, at) => agent(name, `n${at}`, 0, 9 - at)),
+      [],
+    );
+    expect(await all.dig()).toBe('d@n3');
+    expect(all.looked).toHaveLength(4);
+  });
+
+  it('asks no more than two where one of them has a place', async () => {
+    const { looked, dig } = bench(
+      [agent('a', 'n1', 0, 3), agent('b', 'n2', 1), agent('c', 'n3', 2)],
+      [],
+    );
+    expect(await dig()).toBe('b@n2');
+    expect(looked).toEqual(['a@n1', 'b@n2']);
   });
 
   it('passes over an agent that was not there, and asks it last for as long again', async () => {

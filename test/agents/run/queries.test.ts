@@ -39,6 +39,51 @@ it('a query that is the next is with the process before anything else has happen
   expect([...one.node.rows.keys()].filter((key) => key.startsWith('mail/'))).toEqual([]);
 });
 
+const history = async (one: Stage, limit = 100): Promise<unknown[]> => {
+  const asked = { name: 'coder', history: true, limit };
+  const { messages } = await one.node.call<{ messages: { message: unknown }[] }>(
+    OPERATOR,
+    'agent_inbox',
+    asked,
+  );
+  return messages.map(({ message }) => message);
+};
+
+/** Has each of `texts` dealt with, one after the other. */
+async function dealtWith(one: Stage, texts: readonly string[], more: object): Promise<void> {
+  for (const text of texts) {
+    const sent = one.send(text, { ...more });
+    await settle();
+    one.programs[0]?.given.at(-1)?.answer('done');
+    await sent;
+    await settle();
+  }
+}
+
+it('the history tells of queries that were never in the inbox, among the others and in order', async () => {
+  const one = await spawned();
+  const writes = one.node.rows.size;
+  await dealtWith(one, ['a'], QUERY);
+  expect(one.node.rows.size).toBe(writes);
+  await dealtWith(one, ['b'], {});
+  await dealtWith(one, ['c', 'd'], QUERY);
+  expect(await history(one)).toEqual(['a', 'b', 'c', 'd']);
+  expect(await history(one, 2)).toEqual(['c', 'd']);
+  world.clock.advance(8 * 86_400_000);
+  expect(await history(one)).toEqual([]);
+});
+
+it('the history of such queries is bounded, and whoever takes the name later sees none of it', async () => {
+  const one = await spawned();
+  const long = 'x'.repeat(100_000);
+  await dealtWith(one, ['first', `1${long}`, `2${long}`, `3${long}`], QUERY);
+  expect(await history(one)).toEqual([`2${long}`, `3${long}`]);
+  await one.runs.end(OPERATOR, 'coder', 'retire');
+  await one.spawn(OPERATOR, { name: 'coder' });
+  await settle();
+  expect(await history(one)).toEqual([]);
+});
+
 it('what came first is dealt with first: a query overtakes no command, and a command no query', async () => {
   const one = await spawned();
   // The command is on its way to the disk when the query comes.

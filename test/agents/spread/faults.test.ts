@@ -59,6 +59,40 @@ it('ends when its spreader wants that, also where one of its nodes has named a t
   expect(counts()).toEqual([0, 0, 0]);
 });
 
+it('ends when its spreader wants that, also where one of its nodes keeps the lease and does nothing', async () => {
+  stage = await stageOf(...NAMES);
+  await stage.at('alice').spread(NAMES);
+  await stage.passes(6000);
+  const board =
+    (await stage.mesh.members[0]?.blackboard.board('spreads')) ?? expect.fail('no board');
+  const asks = (request: object): void => {
+    board.strong('parent/coder', { request } as never).catch(() => undefined);
+  };
+  // Bob's node takes the lease as soon as it can, and never gives it back.
+  asks({ t: 'release', holder: stage.at('alice').did });
+  const keeps = (): void => asks({ t: 'lease', holder: `${stage.at('bob').did}#`, ttlMs: 15_000 });
+  await stage.passes(6000, keeps);
+  await stage.at('alice').spreads.end(OPERATOR, 'coder');
+  await stage.passes(12_000, keeps);
+  expect(counts()).toEqual([1, 1, 1]);
+  await stage.passes(20_000, keeps);
+  expect(counts()).toEqual([0, 0, 0]);
+  expect(board.get('spread/coder')).toBeUndefined();
+});
+
+it('takes no end from a node that has not spread it and has no lease', async () => {
+  stage = await stageOf(...NAMES);
+  await stage.at('alice').spread(NAMES);
+  await stage.passes(6000);
+  const board = await stage.mesh.members[0]?.blackboard.board('spreads');
+  const value = board?.get('spread/coder')?.value ?? expect.fail('no row');
+  const { proof, terms } = value as { proof: string; terms: string };
+  const call = { want: 'end', proof, terms, token: 2 ** 40, least: 0, most: 0 } as const;
+  const ended = stage.at('carol').spreads.obey(stage.at('bob').did, call);
+  await expect(ended).rejects.toMatchObject({ code: 'STARLING_CALL_REFUSED' });
+  expect(counts()).toEqual([1, 1, 1]);
+});
+
 it('is not taken off the board by who ended the one of its name before', async () => {
   stage = await stageOf(...NAMES);
   await stage.at('alice').spread(NAMES);
