@@ -3,7 +3,7 @@ import type { BudgetView } from '../../src/testing.ts';
 import type { Claims } from './claims.ts';
 import type { Control } from './control.ts';
 import type { Plan } from './plan.ts';
-import type { WorldNode } from './world.ts';
+import type { WorldNode } from './engines/world.ts';
 
 const NAME = 'pot';
 const SPEND_MS = 20_000;

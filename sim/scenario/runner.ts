@@ -11,7 +11,7 @@ import { TaskBook } from './task-book.ts';
 import type { RunReport, Sample } from './report.ts';
 import { wordsOf } from './step-words.ts';
 import { Sights } from './sights.ts';
-import type { Sight, World, WorldInit, WorldNode } from './world.ts';
+import type { Sight, World, WorldInit, WorldNode } from './engines/world.ts';
 
 const SAMPLE_MS = 500;
 /** How long a newcomer waits for its first call to be let through. */

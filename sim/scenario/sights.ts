@@ -1,5 +1,5 @@
 /** Who has seen whom how: what the claims of a scenario are held against. */
-import type { Sight } from './world.ts';
+import type { Sight } from './engines/world.ts';
 
 /** Which of what was seen may never be seen. */
 export interface Never {

@@ -6,7 +6,7 @@ import type { TaskResult } from '../../src/index.ts';
 import type { Claims } from './claims.ts';
 import type { Control } from './control.ts';
 import type { Act } from './plan.ts';
-import type { WorldNode } from './world.ts';
+import type { WorldNode } from './engines/world.ts';
 
 const GIVE_MS = 20_000;
 const LOOK_MS = 200;

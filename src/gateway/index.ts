@@ -72,8 +72,8 @@ export type {
   MetricsText,
   ModelsFace,
 } from './door/types.ts';
-export type { CallMeter, CallOutcome } from './session/call-meter.ts';
-export type { BeginningCall, CallSpan, CallSpanEnd, CallTracer } from './session/call-span.ts';
+export type { CallMeter, CallOutcome } from './session/call/call-meter.ts';
+export type { BeginningCall, CallSpan, CallSpanEnd, CallTracer } from './session/call/call-span.ts';
 export { traceParentText } from './wire/trace-parent.ts';
 export type { TraceParent } from './wire/trace-parent.ts';
 export { METHODS } from './wire/envelope.ts';

@@ -111,7 +111,7 @@ const WAYS: readonly Way[] = [
     tool: (name) => name,
     lacks: {
       refusal:
-        'a connection carries no stream before its hello is accepted (test/network/gating.test.ts)',
+        'a connection carries no stream before its hello is accepted (test/network/admission/gating.test.ts)',
     },
   },
 ];

@@ -117,8 +117,8 @@ export const TARGETS: readonly Target[] = [
   ...of(['test/gateway/catalog/tool-merge.test.ts'], 'src/gateway/catalog/tool-merge.ts'),
   ...of(['test/gateway/catalog/tool-selection.test.ts'], 'src/gateway/catalog/tool-selection.ts'),
   ...of(['test/gateway/catalog/resource-uris.test.ts'], 'src/gateway/catalog/resource-uris.ts'),
-  ...of(['test/network/framing.test.ts'], 'src/network/streams/framing.ts'),
-  ...of(['test/network/hello-codec.test.ts'], 'src/network/admission/hello-codec.ts'),
+  ...of(['test/network/streams/framing.test.ts'], 'src/network/streams/framing.ts'),
+  ...of(['test/network/admission/hello-codec.test.ts'], 'src/network/admission/hello-codec.ts'),
   ...of(
     [
       'test/membership/detector-and-formats.test.ts',

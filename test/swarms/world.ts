@@ -7,7 +7,7 @@ import type { TestWorld } from '../agents/world.ts';
 import { memoryTable } from '../grants/memory-table.ts';
 import type { PlainBoards } from './plain-boards.ts';
 
-/** Makes those of one node; who may write to whom is not asked here: test/e2e/swarms has the grants. */
+/** Makes those of one node; who may write to whom is not asked here: test/e2e/agents/swarms has the grants. */
 export function makeSwarms(
   { clock, nodes }: TestWorld,
   boards: PlainBoards,

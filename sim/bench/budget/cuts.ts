@@ -5,7 +5,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { createChance } from '../../scenario/random.ts';
 import type { Chance } from '../../scenario/random.ts';
-import type { Spaces } from '../../scenario/spaces.ts';
+import type { Spaces } from '../../scenario/engines/spaces.ts';
 import type { TaskMesh, TaskNode } from '../tasks/mesh.ts';
 import { NAME, bookedOf, builtin, faultsOf, settled, withBudget } from './mesh.ts';
 

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { JsonObject } from '../../../src/index.ts';
 import { removeAtExit } from '../../remove-at-exit.ts';
-import { createSpaces } from '../../scenario/spaces.ts';
-import type { Spaces } from '../../scenario/spaces.ts';
+import { createSpaces } from '../../scenario/engines/spaces.ts';
+import type { Spaces } from '../../scenario/engines/spaces.ts';
 import { nameOf, startTaskMesh } from '../tasks/mesh.ts';
 import type { TaskMesh, TaskNode } from '../tasks/mesh.ts';
 

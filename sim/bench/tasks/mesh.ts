@@ -10,7 +10,7 @@ import { startProcess } from '../../process.ts';
 import type { NodeProcess } from '../../process.ts';
 import { attachControl } from '../../scenario/control.ts';
 import type { Control } from '../../scenario/control.ts';
-import type { Spaces } from '../../scenario/spaces.ts';
+import type { Spaces } from '../../scenario/engines/spaces.ts';
 import type { Seen } from '../../task-history.ts';
 import { WORK, startTaskWorker, workerOf } from '../../task-worker.ts';
 

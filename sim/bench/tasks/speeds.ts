@@ -6,7 +6,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { createHealth, createStore, silentLogger, systemClock } from '../../../src/testing.ts';
 import { percentile } from '../../report.ts';
 import { removeAtExit } from '../../remove-at-exit.ts';
-import { createSpaces } from '../../scenario/spaces.ts';
+import { createSpaces } from '../../scenario/engines/spaces.ts';
 import { workerOf } from '../../task-worker.ts';
 import { cpuUs } from '../cpu.ts';
 import type { TasksSize } from '../size.ts';

@@ -5,11 +5,11 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { measureOneProcess } from '../../bench/scale-one-process.ts';
-import type { OneProcessRow } from '../../bench/scale-one-process.ts';
+import { measureOneProcess } from '../../bench/scale/one-process.ts';
+import type { OneProcessRow } from '../../bench/scale/one-process.ts';
 import { table } from '../../bench/bars.ts';
 import { projectRoot } from '../../project-root.ts';
-import { createInprocWorld } from '../inproc.ts';
+import { createInprocWorld } from '../engines/inproc.ts';
 import { planOf } from '../plan.ts';
 import { parseScenario } from '../read.ts';
 import { runOnWorld } from '../runner.ts';

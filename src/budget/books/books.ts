@@ -22,20 +22,12 @@ import type {
   RefusedRow,
   SignedRow,
 } from './book-types.ts';
-import {
-  closed,
-  exhausted,
-  frozen,
-  givenTooOften,
-  noAmount,
-  notLetIn,
-  tooManyOwners,
-  unknown,
-} from './book-errors.ts';
+import { givenTooOften, noAmount, notLetIn, tooManyOwners, unknown } from './book-errors.ts';
 import { CLOSED_KEPT, Closings } from './closings.ts';
 import { Endings } from './endings.ts';
 import { Founding } from './founding.ts';
 import { GoneTimes } from './gone-times.ts';
+import { Holds } from './holds.ts';
 import { KnownBudgets } from './known-budgets.ts';
 import { actsOf, standingOf } from '../rows/ledger.ts';
 import type { Proof, Standing } from '../rows/ledger.ts';
@@ -58,6 +50,7 @@ class NodeBooks implements Books {
   readonly #intake: RowIntake;
   readonly #endings: Endings;
   readonly #closings: Closings;
+  readonly #holds: Holds;
   readonly #founding: Founding;
   readonly #gone: GoneTimes;
   /** Rows of what is over leave the disk. */
@@ -82,6 +75,13 @@ class NodeBooks implements Books {
       accounts: this.#accounts,
       known: this.#known,
       endings: this.#endings,
+    });
+    this.#holds = new Holds({
+      books: this,
+      accounts: this.#accounts,
+      known: this.#known,
+      closings: this.#closings,
+      logger,
     });
     this.#founding = new Founding({
       known: this.#known,
@@ -237,50 +237,12 @@ class NodeBooks implements Books {
     return Math.max(0, shelf.incoming - own.given - own.spent - own.held - own.lost);
   }
 
-  async hold(rowId: string, amount: number): Promise<Hold> {
-    this.#requireRoom(rowId, amount);
-    await this.#accounts.change(rowId, { held: amount });
-    return this.#holdOf(rowId, amount);
+  hold(rowId: string, amount: number): Promise<Hold> {
+    return this.#holds.hold(rowId, amount);
   }
 
-  async takeUp({ rowId, amount }: HeldAmount): Promise<Hold> {
-    const taken = Math.min(amount, this.#accounts.get(rowId)?.lost ?? 0);
-    if (taken > 0) await this.#accounts.change(rowId, { lost: -taken, held: taken });
-    const hold = this.#holdOf(rowId, taken);
-    return {
-      ...hold,
-      settle: (spent) => {
-        // What was settled before is not booked twice: of that, only what went beyond all that was held is new.
-        const beyond = taken > 0 && Number.isFinite(spent) ? Math.max(0, spent - amount) : 0;
-        return hold.settle(Math.min(spent, taken) + beyond);
-      },
-    };
-  }
-
-  #holdOf(rowId: string, amount: number): Hold {
-    const id = this.#idOf(rowId);
-    let isOver = false;
-    return {
-      rowId,
-      amount,
-      settle: (spent) => {
-        if (isOver) return 0;
-        isOver = true;
-        // Of what nobody could reckon all that was held may have been spent.
-        const whole = Number.isNaN(spent) ? amount : Math.max(0, Math.ceil(spent));
-        const more = whole > amount ? Math.min(whole - amount, this.free(rowId)) : 0;
-        const booked = Math.min(amount, whole) + more;
-        if (whole > booked) {
-          this.#components.logger.warn(
-            { rowId, spent: whole, booked },
-            'something cost more than was held, and than this node has',
-          );
-        }
-        this.#accounts.settle(rowId, amount, booked);
-        if (this.isClosed(id)) this.#closings.sayLast([rowId]);
-        return booked;
-      },
-    };
+  takeUp(held: HeldAmount): Promise<Hold> {
+    return this.#holds.takeUp(held);
   }
 
   async give(rowId: string, to: Did, amount: number): Promise<void> {
@@ -291,7 +253,7 @@ class NodeBooks implements Books {
     if (this.founderOf(id) !== this.self && !this.mayHold(id, to)) {
       throw notLetIn(to);
     }
-    if (amount > 0) this.#requireRoom(rowId, amount);
+    if (amount > 0) this.#holds.requireRoom(rowId, amount);
     const account = this.#accounts.get(rowId);
     if ((account?.given ?? 0) + amount > SUM_MAX) throw givenTooOften(this.#known.terms(id)?.name);
     const names = Object.keys({ ...this.#known.terms(id)?.shares, ...account?.out });
@@ -456,27 +418,6 @@ class NodeBooks implements Books {
 
   close(): Promise<void> {
     return this.#accounts.close();
-  }
-
-  /** The budget of a row. Each hold asks, and most rows are those of the budget itself. */
-  #idOf(rowId: string): string {
-    return this.#known.has(rowId) ? rowId : (splitRowId(rowId)?.id ?? rowId);
-  }
-
-  #requireRoom(rowId: string, amount: number): void {
-    const id = this.#idOf(rowId);
-    const terms = this.#known.terms(id);
-    if (terms === undefined) throw unknown(rowId);
-    if (!Number.isSafeInteger(amount) || amount < 0) {
-      throw noAmount(amount);
-    }
-    if (this.isClosed(id)) throw closed(id, terms);
-    const { self } = this;
-    if (this.isFrozen(id, self) || (rowId !== id && this.isFrozen(rowId, self))) {
-      throw frozen(id, terms);
-    }
-    const left = this.free(rowId);
-    if (left < amount) throw exhausted(id, terms, { left, wanted: amount });
   }
 
   #incoming(rowId: string): number {

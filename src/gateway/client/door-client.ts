@@ -4,7 +4,7 @@
  */
 import { StarlingError, createScope, systemClock } from '../../core/index.ts';
 import type { Clock, JsonObject, Random } from '../../core/index.ts';
-import { withRetries } from '../session/retries.ts';
+import { withRetries } from '../session/call/retries.ts';
 import type { DoorCallOptions, DoorCaller } from './caller.ts';
 import { httpCaller } from './http-calls.ts';
 import { sessionCaller } from './session-calls.ts';

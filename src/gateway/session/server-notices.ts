@@ -3,7 +3,7 @@ import { META, isLogLevel, metaOf, reaches } from '../wire/era.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { CallTask, CallTasks } from '../call-tasks/types.ts';
 import { noticeWithTask, taskNamedIn } from '../wire/task-id.ts';
-import type { Call } from './call.ts';
+import type { Call } from './call/call.ts';
 import type { ClientQuestions } from './client-questions.ts';
 import { taskOwner } from './tasks/long-call.ts';
 import type { NodeSampling } from './node-sampling.ts';

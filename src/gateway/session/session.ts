@@ -34,9 +34,9 @@ import {
 } from '../wire/frame.ts';
 import { CATALOG_METHOD } from '../wire/peer-protocol.ts';
 import type { Reply } from '../wire/reply.ts';
-import { reportFailure } from './call-failures.ts';
-import { createCalls } from './calls.ts';
-import type { Calls } from './calls.ts';
+import { reportFailure } from './call/call-failures.ts';
+import { createCalls } from './call/calls.ts';
+import type { Calls } from './call/calls.ts';
 import { createChannelTable } from './channel-table.ts';
 import type { ChannelTable } from './channel-table.ts';
 import { createClientQuestions } from './client-questions.ts';

@@ -1,6 +1,6 @@
 /** A session as its transport and its makers see it. */
-import type { CallMeter } from './call-meter.ts';
-import type { CallTracer } from './call-span.ts';
+import type { CallMeter } from './call/call-meter.ts';
+import type { CallTracer } from './call/call-span.ts';
 import type { Clock, JsonObject, Logger, StarlingError } from '../../core/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { CallTasks } from '../call-tasks/types.ts';

@@ -1,4 +1,4 @@
-/** What the network of a node does, counted for a benchmark: see `sim/bench/scale.ts`. */
+/** What the network of a node does, counted for a benchmark: see `sim/bench/scale/scale.ts`. */
 import type { GossipSub } from '@chainsafe/libp2p-gossipsub';
 import type { Libp2p } from '@libp2p/interface';
 

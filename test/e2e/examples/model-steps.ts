@@ -2,8 +2,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NodeProcess } from '../../../sim/process.ts';
-import { startBatchVendor } from '../../models/fake-batches.ts';
-import type { FakeBatches } from '../../models/fake-batches.ts';
+import { startBatchVendor } from '../../models/batches/fake-batches.ts';
+import type { FakeBatches } from '../../models/batches/fake-batches.ts';
 import { startVendor } from '../../models/fake-vendor.ts';
 import type { FakeVendor } from '../../models/fake-vendor.ts';
 import { builtin, eventually } from '../support.ts';

@@ -9,7 +9,7 @@ import { settledWithin, systemClock } from '../../../src/core/index.ts';
 import { runTogether } from '../../cli/support.ts';
 import { inPlace, programsIn, startShell, wordsOf } from '../examples/place.ts';
 import type { Place, Running } from '../examples/place.ts';
-import { createTestNetwork } from '../namespaces.ts';
+import { createTestNetwork } from '../mesh/namespaces.ts';
 import { createWorld, eventually } from '../support.ts';
 import { filled, found, goesOn, stepsOf } from './page.ts';
 import type { Step } from './page.ts';

@@ -5,7 +5,7 @@
 import { resolve } from 'node:path';
 import { describe, it } from 'vitest';
 import { someOf } from '../../long/extent.ts';
-import { createNatNetwork, namespacesMissing } from '../namespaces.ts';
+import { createNatNetwork, namespacesMissing } from '../mesh/namespaces.ts';
 import { sandboxMissing } from '../sandbox-missing.ts';
 import { WALK_MS, walk } from './walk.ts';
 import type { WalkInit } from './walk.ts';

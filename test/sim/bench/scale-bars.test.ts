@@ -1,8 +1,8 @@
 /** Bars of a mesh of many nodes: which there are for what was measured, and what fails where nothing could be. */
 import { describe, expect, it } from 'vitest';
-import { judgeScale } from '../../../sim/bench/scale.ts';
-import type { CutRow } from '../../../sim/bench/scale-cuts.ts';
-import type { OneProcessRow } from '../../../sim/bench/scale-one-process.ts';
+import { judgeScale } from '../../../sim/bench/scale/scale.ts';
+import type { CutRow } from '../../../sim/bench/scale/cuts.ts';
+import type { OneProcessRow } from '../../../sim/bench/scale/one-process.ts';
 
 const oneProcess = (nodes: number, init: Partial<OneProcessRow> = {}): OneProcessRow => ({
   nodes,

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { runScenario } from '../../../sim/scenario/run.ts';
 import { createWorkProgress } from '../../../src/cli/terminal/progress.ts';
-import { createSpaces } from '../../../sim/scenario/spaces.ts';
+import { createSpaces } from '../../../sim/scenario/engines/spaces.ts';
 
 const missing = await createSpaces(['probe'], {}).then(
   (spaces) => spaces.remove().then(() => undefined),

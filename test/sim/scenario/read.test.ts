@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { ABILITIES, chooseEngine, lacking } from '../../../sim/scenario/engine.ts';
+import { ABILITIES, chooseEngine, lacking } from '../../../sim/scenario/engines/engine.ts';
 import { planOf } from '../../../sim/scenario/plan.ts';
 import { loadScenario, parseScenario, scenarioNames } from '../../../sim/scenario/read.ts';
 import { scenarioJsonSchema } from '../../../sim/scenario/schema.ts';

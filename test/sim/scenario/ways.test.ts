@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { expect, it } from 'vitest';
 import { MemoryNetwork } from '../../../sim/memory-transport.ts';
 import { createChance } from '../../../sim/scenario/random.ts';
-import { createWays } from '../../../sim/scenario/ways.ts';
+import { createWays } from '../../../sim/scenario/engines/ways.ts';
 
 const ADDRESS = '/ip4/10.0.0.2/tcp/1';
 

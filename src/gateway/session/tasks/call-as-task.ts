@@ -11,8 +11,8 @@ import { declaresTasks, lacksTasks } from '../../wire/era.ts';
 import type { Era } from '../../wire/era.ts';
 import { idText } from '../../wire/frame-id.ts';
 import { answerWithTask } from '../../wire/task-id.ts';
-import { oddTask } from '../call-failures.ts';
-import type { CallComponents, CallRequest } from '../call-types.ts';
+import { oddTask } from '../call/call-failures.ts';
+import type { CallComponents, CallRequest } from '../call/call-types.ts';
 import { LongCall, taskOwner } from './long-call.ts';
 import { ownAnswer, routeOfTask } from './task-requests.ts';
 

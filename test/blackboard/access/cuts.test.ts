@@ -1,0 +1,309 @@
+/** Replicas of a board that is not open, whatever rights are given and taken back while writes are under way. */
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import {
+  capabilitiesFor,
+  signCreation,
+  signCut,
+} from '../../../src/blackboard/access/access-records.ts';
+import { BoardAccess } from '../../../src/blackboard/access/board-access.ts';
+import { boardIdOf } from '../../../src/blackboard/board-id.ts';
+import { decodeUpdate } from '../../../src/blackboard/lanes/update.ts';
+import { issueGrant } from '../../../src/grants/index.ts';
+import type { Grant } from '../../../src/grants/index.ts';
+import type { Did, Json } from '../../../src/core/index.ts';
+import type { Signer } from '../../../src/identity/index.ts';
+import { keyOf } from '../keys.ts';
+import { contentOf, makeDocument } from '../support.ts';
+import type { LooseDocument } from '../support.ts';
+import { upTo } from '../../long/extent.ts';
+
+const NAMES = ['ann', 'bob', 'cyd', 'dan'];
+const KEYS = NAMES.map(keyOf);
+const [ANN, BOB] = [KEYS[0], KEYS[1]] as [Signer, Signer];
+const ID = boardIdOf('plan', ANN.did);
+const who = fc.nat(NAMES.length - 1);
+const other = fc.integer({ min: 1, max: NAMES.length - 1 });
+/** When what ends by itself does so. */
+const SHORT_MS = 40;
+const key = fc.constantFrom('a/1', 'a/2', 'b/1', 'b/2');
+
+/** What can happen. Deliveries name any earlier update, so they reorder, repeat and lose. */
+const event = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({ kind: fc.constant('set' as const), who, key, isShort: fc.boolean() }),
+  },
+  {
+    // The disk says no, and may have the write all the same.
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('refuse' as const), who, key, isKept: fc.boolean() }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('delete' as const), who, key }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constant('deliver' as const), who, which: fc.nat() }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('renew' as const), who }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const), who }) },
+  // Ann carries what of a writer's lanes counts: both administrators have heard of the same by then.
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('adopt' as const), who: other }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant('sync' as const), who, other: who }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('grant' as const),
+      who: other,
+      prefix: fc.constantFrom('', 'a/', 'b'),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('revoke' as const),
+      who: other,
+      /** Bob is an administrator: two may revoke at one time, knowing different things. */
+      byBob: fc.boolean(),
+    }),
+  },
+);
+type Happened = typeof event extends fc.Arbitrary<infer T> ? T : never;
+
+interface Replica {
+  readonly self: Did;
+  access: BoardAccess;
+  document: LooseDocument;
+  rows: Uint8Array[];
+}
+
+class World {
+  now = 1_000_000;
+  written = 0;
+  readonly replicas: Replica[];
+  readonly updates: Uint8Array[] = [];
+  /** What of each writer the revoker had seen, by its did. */
+  readonly left = new Map<Did, Record<string, Json>[]>();
+  readonly #admin: Grant;
+  /** What came of pieces of syncs. */
+  readonly results = new Set<string>();
+
+  constructor() {
+    this.replicas = KEYS.map(({ did }) => {
+      const access = new BoardAccess(ID);
+      const replica = { self: did, access, document: makeDocument(), rows: [] };
+      return replica;
+    });
+    for (const replica of this.replicas) this.open(replica, []);
+    this.learn(this.at(0), [signCreation(ANN, 'plan', this.now)]);
+    const { cap, expiresAt, maxDepth } = capabilitiesFor('plan', 'admin', '');
+    const init = { aud: BOB.did, sub: ANN.did, cap, expiresAt, maxDepth };
+    this.#admin = issueGrant(ANN, init, this.now);
+    for (const { did } of KEYS.slice(2)) this.grant(did, '');
+    for (const replica of this.replicas) {
+      this.learn(replica, [...this.at(0).access.records, this.#admin.jws]);
+    }
+  }
+
+  at(index: number): Replica {
+    const replica = this.replicas[index];
+    if (replica === undefined) throw new Error('no such replica');
+    return replica;
+  }
+
+  open(replica: Replica, rows: readonly Uint8Array[]): void {
+    const { self, access } = replica;
+    replica.rows = [...rows];
+    replica.document = makeDocument(rows, { dead: 2 }, { self, now: () => this.now, access });
+    replica.document.reviewRights();
+    replica.document.onUpdate((update, origin) => {
+      if (origin === 'cut') replica.rows = [...replica.document.whole()];
+      else replica.rows.push(update);
+      if (origin === 'local') this.updates.push(update);
+    });
+  }
+
+  learn({ access, document }: Replica, records: readonly string[]): void {
+    const fitting = access.fit(records).records;
+    if (fitting.length === 0) return;
+    access.keep(fitting);
+    document.reviewRights();
+  }
+
+  grant(to: Did, prefix: string): void {
+    const { cap, expiresAt } = capabilitiesFor('plan', 'write', prefix);
+    const isBobs = prefix === 'b';
+    const more = isBobs ? { parents: [this.#admin] } : {};
+    const init = { aud: to, sub: ANN.did, cap, expiresAt, ...more };
+    const grant = issueGrant(isBobs ? BOB : ANN, init, this.now);
+    this.learn(this.at(isBobs ? 1 : 0), [grant.jws]);
+  }
+
+  revoke(from: Did, byBob: boolean): void {
+    const by = byBob ? BOB : ANN;
+    const ann = this.at(byBob ? 1 : 0);
+    const grants = ann.access.revocable(by.did).filter(({ claims }) => claims.aud === from);
+    if (grants.length === 0 || from === BOB.did) return;
+    const seen = makeDocument([], {}, { now: () => this.now });
+    for (const piece of ann.document.whole()) {
+      if (decodeUpdate(piece)?.parts[0]?.did === from) seen.apply(piece);
+    }
+    this.left.set(from, [...(this.left.get(from) ?? []), contentOf(seen) as Record<string, Json>]);
+    const cuts = new Map([[from, ann.document.seenOf(from)]]);
+    this.learn(
+      ann,
+      grants.map((grant) => signCut(by, grant, { cuts }, this.now)),
+    );
+  }
+
+  happen(happened: Happened): void {
+    this.now += 1;
+    const replica = this.at(happened.who);
+    const { document, access, self } = replica;
+    if (happened.kind === 'set' && access.mayWrite(self, happened.key)) {
+      this.written += 1;
+      const end = happened.isShort ? { until: this.now + SHORT_MS } : {};
+      document.set({ key: happened.key, value: this.written, ...end });
+    } else if (happened.kind === 'refuse' && access.mayWrite(self, happened.key)) {
+      const draft = document.draft([{ key: happened.key, value: 'refused', valueBytes: 9 }]);
+      document.giveUp();
+      if (draft !== undefined && happened.isKept) replica.rows.push(draft.bytes);
+    } else if (happened.kind === 'delete' && access.mayWrite(self, happened.key)) {
+      document.delete(happened.key);
+    } else if (happened.kind === 'deliver') {
+      const update = this.updates[happened.which % Math.max(1, this.updates.length)];
+      if (update !== undefined) document.apply(update);
+    } else if (happened.kind === 'renew') document.renew();
+    else if (happened.kind === 'restart') {
+      this.open(replica, this.now % 2 === 0 ? document.whole() : replica.rows);
+    } else if (happened.kind === 'sync') this.sync(replica, this.at(happened.other));
+    else if (happened.kind === 'adopt') this.adopt(self);
+    else if (happened.kind === 'grant') this.grant(self, happened.prefix);
+    else if (happened.kind === 'revoke') this.revoke(self, happened.byBob);
+  }
+
+  adopt(owner: Did): void {
+    const [ann, bob] = [this.at(0), this.at(1)];
+    this.sync(ann, bob);
+    const draft = ann.document.draftAdoption(new Set([owner]));
+    if (draft !== undefined) ann.document.commit(draft);
+    this.sync(ann, bob);
+  }
+
+  /** As `sync.ts` does it: records first, and then what each lacks. */
+  sync(a: Replica, b: Replica): void {
+    if (a === b) return;
+    const [ours, theirs] = [a.access.records, b.access.records];
+    this.learn(a, theirs);
+    this.learn(b, ours);
+    if (!a.access.mayRead(a.self) || !a.access.mayRead(b.self)) return;
+    if (a.document.digest() === b.document.digest()) return;
+    this.send(b, a);
+    if (a.document.digest() !== b.document.digest()) this.send(a, b);
+  }
+
+  send(from: Replica, to: Replica): void {
+    const answers = from.access.mayWriteSome(from.self);
+    for (const piece of from.document.diff(to.document.vector(), !answers) ?? []) {
+      this.results.add(to.document.apply(piece));
+    }
+  }
+
+  /** Until all that ends by itself has ended. */
+  outlast(): void {
+    this.now += 2 * SHORT_MS;
+    for (const { document } of this.replicas) document.endOver();
+    this.settle();
+  }
+
+  settle(): void {
+    for (let round = 0; round < 4; round += 1) {
+      for (const a of this.replicas) for (const b of this.replicas) this.sync(a, b);
+    }
+  }
+}
+
+it('replicas of a board are equal with equal digests after any interleaving of writes, ends, refusing disks, rights given and rights taken back, and nothing beyond a cut is seen', () => {
+  fc.assert(
+    fc.property(fc.array(event, { minLength: 20, maxLength: 80 }), (events) => {
+      const world = new World();
+      for (const happened of events) world.happen(happened);
+      world.settle();
+      world.outlast();
+      const ann = world.at(0);
+      const readers = world.replicas.filter(({ self }) => ann.access.mayRead(self));
+      expect([...world.results].filter((result) => result !== 'applied')).toEqual([]);
+      const contents = readers.map(({ document }) => contentOf(document));
+      expect(contents).toEqual(readers.map(() => contents[0]));
+      expect(new Set(readers.map(({ document }) => document.digest())).size).toBe(1);
+      expect(new Set(readers.map(({ access }) => access.digest)).size).toBe(1);
+      for (const entry of ann.document.entries('')) {
+        if (ann.access.mayWrite(entry.by, entry.key)) continue;
+        // Two who revoke may know different things; either of them has seen what counts.
+        const left = world.left.get(entry.by) ?? [];
+        expect(left.map((one) => one[entry.key])).toContain(entry.value);
+      }
+      for (const { document, access, self } of readers) {
+        const parts = { self, now: () => world.now, access };
+        const copy = makeDocument(document.whole(), {}, parts);
+        expect([contentOf(copy), copy.digest()]).toEqual([contents[0], document.digest()]);
+      }
+    }),
+    { seed: 6, numRuns: upTo(10, 100) },
+  );
+});
+
+it('what a writer wrote that the revoker never saw is gone, and what it writes by a new right takes no place of that', () => {
+  const world = new World();
+  const [ann, cyd, dan] = [world.at(0), world.at(2), world.at(3)];
+  cyd.document.set({ key: 'a/1', value: 'unseen' });
+  for (const update of world.updates) dan.document.apply(update);
+  world.revoke(cyd.self, false);
+  expect(contentOf(dan.document)).toEqual({ 'a/1': 'unseen' });
+  world.sync(ann, dan);
+  world.learn(cyd, ann.access.records);
+  expect([ann, cyd, dan].map(({ document }) => contentOf(document))).toEqual([{}, {}, {}]);
+  world.grant(cyd.self, '');
+  world.learn(cyd, ann.access.records);
+  const before = world.updates.length;
+  cyd.document.set({ key: 'a/2', value: 'anew' });
+  const lanes = world.updates.map((update) => decodeUpdate(update)?.parts[0]?.client);
+  expect(lanes[before]).not.toBe(lanes[0]);
+  world.settle();
+  const contents = world.replicas.map(({ document }) => contentOf(document));
+  expect(contents).toEqual(contents.map(() => ({ 'a/2': 'anew' })));
+});
+
+it('a lane that was begun anew with a lane in sight that counts no more is taken everywhere', () => {
+  const world = new World();
+  const [ann, cyd, dan] = [world.at(0), world.at(2), world.at(3)];
+  for (let n = 0; n < 9; n += 1) dan.document.set({ key: `a/${n % 2}`, value: n });
+  world.sync(ann, dan);
+  cyd.document.set({ key: 'b/1', value: 'unseen' });
+  world.sync(cyd, dan);
+  expect(dan.document.renew()).toBe(true);
+  world.revoke(cyd.self, false);
+  world.settle();
+  const readers = world.replicas.filter(({ self }) => ann.access.mayRead(self));
+  expect(readers.map(({ document }) => contentOf(document))).toEqual(
+    readers.map(() => ({ 'a/0': 8, 'a/1': 7 })),
+  );
+  expect(new Set(readers.map(({ document }) => document.digest())).size).toBe(1);
+});
+
+it('whoever brings what an update waits for is not blamed for that update, which comes after a cut', () => {
+  const world = new World();
+  const [ann, bob, cyd] = [world.at(0), world.at(1), world.at(2)];
+  cyd.document.set({ key: 'a/1', value: 'seen' });
+  world.sync(ann, cyd);
+  cyd.document.set({ key: 'a/1', value: 'unseen' });
+  // The later update alone: it waits at bob for the one before.
+  expect(bob.document.apply(world.updates.at(-1) ?? new Uint8Array(0))).toBe('applied');
+  expect(bob.document.isWaiting).toBe(true);
+  world.revoke(cyd.self, false);
+  world.sync(ann, bob);
+  expect([...world.results]).toEqual(['applied']);
+  expect([ann, bob].map(({ document }) => contentOf(document))).toEqual([
+    { 'a/1': 'seen' },
+    { 'a/1': 'seen' },
+  ]);
+});

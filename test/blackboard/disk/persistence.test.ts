@@ -1,0 +1,401 @@
+/**
+ * Boards on disk. Goal: whatever was acknowledged is there after kill -9 at any moment, and a board
+ * is always readable. Method: the table keeps every state that the disk was in, and each is opened.
+ */
+import { describe, expect, it } from 'vitest';
+import * as Y from 'yjs';
+import { encodeUpdate } from '../../../src/blackboard/lanes/update.ts';
+import type { LanePart } from '../../../src/blackboard/lanes/update.ts';
+import type { Did, Json } from '../../../src/core/index.ts';
+import { StarlingError } from '../../../src/core/index.ts';
+import { journalTable } from '../journal-table.ts';
+import { ANN, contentOf, keepingLogger, makeDocument, openBoard } from '../support.ts';
+import { createTestClock } from '../../core/test-clock.ts';
+import { calm } from '../hub.ts';
+
+const BOB = 'did:key:z6MkBob' as Did;
+
+describe('a board on disk', () => {
+  it(
+    'holds every acknowledged write at every moment, folds included',
+    { timeout: 60_000 },
+    async () => {
+      const table = journalTable();
+      const board = await openBoard(table);
+      const peer = makeDocument([], {}, { self: BOB });
+      const fromPeer: Uint8Array[] = [];
+      peer.onUpdate((update) => fromPeer.push(update));
+      /** What was acknowledged, and how many writes were durable then. */
+      const moments = [{ durable: 0, content: {} as Record<string, unknown> }];
+      for (let i = 0; i < 700; i++) {
+        if (i % 5 === 3) await board.delete(`k${(i * 7) % 23}`);
+        else if (i % 5 === 4) {
+          peer.set({ key: `p${i % 11}`, value: i });
+          for (const update of fromPeer.splice(0)) board.take(update);
+          await board.flushed();
+        } else await board.set(`k${i % 23}`, { i, text: 'x'.repeat(i % 40) });
+        moments.push({ durable: table.journal.length, content: contentOf(board.document) });
+      }
+      const { journal } = table;
+      expect(journal.filter((batch) => batch.length > 1).length).toBeGreaterThan(0);
+      for (let durable = 0; durable <= journal.length; durable++) {
+        // Opening all would take a minute; around folds every one is looked at.
+        const isNearFold = journal
+          .slice(Math.max(0, durable - 3), durable + 3)
+          .some((b) => b.length > 1);
+        if (durable % 29 !== 0 && !isNearFold) continue;
+        const next = moments.findIndex((moment) => moment.durable > durable);
+        const last = moments.at(next === -1 ? -1 : next - 1)?.content;
+        const reopened = contentOf((await openBoard(table.at(durable))).document);
+        // What was acknowledged is there; what was just being written may be.
+        expect([last, moments[next]?.content]).toContainEqual(reopened);
+      }
+    },
+  );
+
+  it('acknowledges a write only when it is on disk', async () => {
+    const table = journalTable();
+    const board = await openBoard(table);
+    const release = table.hold();
+    let isDone = false;
+    const writing = board.set('k', 1).then(() => (isDone = true));
+    await calm(5);
+    expect([isDone, table.journal.length]).toEqual([false, 0]);
+    expect(contentOf(board.document)).toEqual({});
+    expect(board.document.isBlank).toBe(true);
+    release();
+    await writing;
+    expect(table.journal.length).toBe(1);
+    expect(contentOf(board.document)).toEqual({ k: 1 });
+  });
+
+  it('keeps all in few rows however often it is written', async () => {
+    const table = journalTable();
+    const board = await openBoard(table);
+    for (let i = 0; i < 3000; i++) {
+      await board.set(`k${i % 10}`, i);
+      expect(table.rows.size).toBeLessThanOrEqual(503);
+    }
+    await board.flushed();
+    const reopened = await openBoard(table);
+    expect(contentOf(reopened.document)).toEqual(contentOf(board.document));
+    expect(reopened.document.digest()).toBe(board.document.digest());
+  });
+
+  it('folds what is long in bytes, too', async () => {
+    const table = journalTable();
+    const board = await openBoard(table);
+    for (let i = 0; i < 40; i++) await board.set('k', 'x'.repeat(40_000));
+    await board.flushed();
+    expect(table.rows.size).toBeLessThan(20);
+    expect((await openBoard(table)).document.get('k')?.value).toHaveLength(40_000);
+  });
+
+  it('leaves no trace of a write that the disk refused, here, on disk, and for whoever watches', async () => {
+    const logger = keepingLogger();
+    const table = journalTable();
+    const heard: unknown[] = [];
+    const published: LanePart[] = [];
+    const board = await openBoard(table, { logger, heard, published });
+    await board.set('a', 1);
+    const before = board.document.digest();
+    table.failures = 3;
+    await expect(board.set('b', 2)).rejects.toThrow('no space left');
+    await expect(board.set('a', 3)).rejects.toThrow('no space left');
+    await expect(board.delete('a')).rejects.toThrow('no space left');
+    expect(contentOf(board.document)).toEqual({ a: 1 });
+    expect(board.document.digest()).toBe(before);
+    await board.set('d', 4);
+    expect(contentOf(board.document)).toEqual({ a: 1, d: 4 });
+    expect(contentOf((await openBoard(table)).document)).toEqual({ a: 1, d: 4 });
+    expect(heard).toHaveLength(2);
+    expect(published).toHaveLength(2);
+    const told = encodeUpdate({ isWhole: false, parts: published });
+    expect(contentOf(makeDocument([told]))).toEqual({ a: 1, d: 4 });
+    expect(logger.lines).toEqual(['board not written to disk']);
+  });
+
+  it('writes what peers sent in or before what is built on that', async () => {
+    const table = journalTable();
+    const clock = createTestClock();
+    const board = await openBoard(table, { clock });
+    const peer = makeDocument([], {}, { self: BOB });
+    const send = (key: string, value: number): void => {
+      const vector = peer.vector();
+      peer.set({ key, value });
+      const results = [...(peer.diff(vector) ?? [])].map((piece) => board.take(piece));
+      expect(results).toEqual(['applied']);
+    };
+    table.failures = 1;
+    send('a', 1);
+    send('a', 2);
+    clock.advance(50);
+    await calm(5);
+    expect(contentOf((await openBoard(table)).document)).toEqual({});
+    await board.set('a', 3);
+    expect(contentOf((await openBoard(table)).document)).toEqual({ a: 3 });
+    // Much of what could not be written comes as the whole board.
+    table.failures = 1;
+    for (let i = 0; i < 40; i++) send(`k${i}`, i);
+    clock.advance(50);
+    await calm(5);
+    await board.set('b', 1);
+    expect(contentOf((await openBoard(table)).document)).toMatchObject({ a: 3, b: 1, k39: 39 });
+  });
+
+  it('writes what peers send in the same moments with one sync', async () => {
+    const table = journalTable();
+    const clock = createTestClock();
+    const board = await openBoard(table, { clock });
+    const peer = makeDocument([], {}, { self: BOB });
+    for (let i = 0; i < 20; i += 1) {
+      const vector = peer.vector();
+      peer.set({ key: `k${i}`, value: i });
+      for (const piece of peer.diff(vector) ?? []) board.take(piece);
+      await calm(5);
+      clock.advance(2);
+    }
+    expect(table.journal).toEqual([]);
+    clock.advance(50);
+    await calm(5);
+    expect(table.journal).toHaveLength(1);
+    expect(contentOf((await openBoard(table)).document)).toMatchObject({ k0: 0, k19: 19 });
+    // Whoever needs it on the disk does not wait.
+    peer.set({ key: 'late', value: true });
+    for (const piece of peer.whole()) board.take(piece);
+    await board.flushed();
+    expect(contentOf((await openBoard(table)).document)).toMatchObject({ late: true });
+    board.close();
+    expect(clock.waiting()).toBe(0);
+  });
+
+  it('tries again by itself to write what peers sent', async () => {
+    const table = journalTable();
+    const clock = createTestClock();
+    const board = await openBoard(table, { clock });
+    const peer = makeDocument([], {}, { self: BOB });
+    peer.set({ key: 'a', value: 1 });
+    table.failures = 3;
+    for (const piece of peer.whole()) board.take(piece);
+    for (let turn = 0; turn < 20; turn++) {
+      await calm(5);
+      clock.advance(1000);
+    }
+    expect(contentOf((await openBoard(table)).document)).toEqual({ a: 1 });
+    board.close();
+    expect(clock.waiting()).toBe(0);
+  });
+
+  it('writes what comes together together, and tells of each key once', async () => {
+    const table = journalTable();
+    const heard: unknown[][] = [];
+    const board = await openBoard(table, { heard });
+    const done = await Promise.all([
+      board.set('a', 1),
+      board.set('b', 1),
+      board.set('a', 2),
+      board.delete('b'),
+      board.delete('c'),
+      board.set('c', 1),
+    ]);
+    expect(done.slice(3, 5)).toEqual([true, false]);
+    expect(table.journal).toHaveLength(1);
+    expect(contentOf(board.document)).toEqual({ a: 2, c: 1 });
+    expect(heard.map((changes) => changes.length)).toEqual([2]);
+  });
+
+  it('stays readable without a damaged row, and says so', async () => {
+    const logger = keepingLogger();
+    const table = journalTable();
+    const board = await openBoard(table);
+    const other = makeDocument([], {}, { self: BOB });
+    await board.set('a', 1);
+    // This one can't be read without the one before.
+    await board.set('b', 1);
+    other.set({ key: 'o', value: 1 });
+    for (const piece of other.whole()) board.take(piece);
+    await board.flushed();
+    const [first = ''] = [...table.rows.keys()];
+    table.rows.set(first, Uint8Array.from([255, 255, 255]));
+    const reopened = await openBoard(table, { logger });
+    expect(contentOf(reopened.document)).toEqual({ o: 1 });
+    expect(reopened.document.isWaiting).toBe(false);
+    expect(logger.lines).toEqual(['rows of a board are damaged; peers will send what they held']);
+    await reopened.set('a', 2);
+    expect(contentOf((await openBoard(table)).document)).toEqual({ o: 1, a: 2 });
+  });
+
+  it('is written in a lane of its own after each start, and few lanes are left of many starts', async () => {
+    const table = journalTable();
+    const lanes: number[] = [];
+    for (let i = 0; i < 12; i++) {
+      const board = await openBoard(table);
+      await board.set('k', i);
+      await board.flushed();
+      lanes.push(board.document.seen().length);
+    }
+    expect([lanes.slice(0, 4), Math.max(...lanes)]).toEqual([[1, 2, 3, 4], 4]);
+    const reopened = await openBoard(table);
+    expect(reopened.document.get('k')).toMatchObject({ value: 11, clock: { [ANN]: 12 } });
+  });
+
+  it('ends entries when their time is over, tells watchers, and forgets nothing else', async () => {
+    const table = journalTable();
+    const clock = createTestClock();
+    const heard: unknown[] = [];
+    const board = await openBoard(table, { clock, heard });
+    await board.set('short', 1, { ttlMs: 5000 });
+    await board.set('long', 2, { ttlMs: 60_000 });
+    await board.set('ever', 3);
+    const digest = board.document.digest();
+    clock.advance(5001);
+    expect(contentOf(board.document)).toEqual({ long: 2, ever: 3 });
+    expect(heard.at(-1)).toEqual([{ key: 'short' }]);
+    expect(board.document.digest()).toBe(digest);
+    expect(contentOf((await openBoard(table, { clock })).document)).toEqual({ long: 2, ever: 3 });
+    await expect(board.set('k', 1, { ttlMs: -1 })).rejects.toThrow('time to live');
+    board.close();
+    expect(clock.waiting()).toBe(1);
+  });
+});
+
+describe('a board of a version before lanes', () => {
+  /** Rows as commit 6fb304d wrote them: one for each write, or one for all. */
+  function oldRows(isFolded: boolean): readonly Uint8Array[] {
+    const doc = new Y.Doc();
+    const rows: Uint8Array[] = [];
+    doc.on('updateV2', (update: Uint8Array) => rows.push(update));
+    const map = doc.getMap('entries');
+    for (let i = 0; i < 300; i++) {
+      map.set(`k${i % 20}`, { v: { i, text: 'é' }, by: 'did:key:z6MkBob', at: 1000 + i });
+      if (i % 7 === 0) map.delete(`k${(i * 3) % 20}`);
+    }
+    return isFolded ? [Y.encodeStateAsUpdateV2(doc)] : rows;
+  }
+
+  it.each([true, false])(
+    'is taken over with all its live entries (folded: %s)',
+    async (isFolded) => {
+      const values = oldRows(isFolded);
+      const doc = new Y.Doc();
+      for (const value of values) Y.applyUpdateV2(doc, value);
+      const old = Object.entries(doc.getMap('entries').toJSON()) as [string, { v: Json }][];
+      const table = journalTable();
+      await table.batch(
+        values.map((value, i) => ({ key: `b/${String(i).padStart(12, '0')}`, value })),
+      );
+      const board = await openBoard(table);
+      const wanted = Object.fromEntries(old.map(([key, { v }]) => [key, v]));
+      expect(Object.keys(wanted).length).toBeGreaterThan(10);
+      expect(contentOf(board.document)).toEqual(wanted);
+      const [entry] = board.document.entries('');
+      expect(entry).toMatchObject({ by: 'did:key:z6MkBob', via: ANN });
+      expect(entry?.at).toBeLessThan(1300);
+      await board.set('new', 1);
+      await board.flushed();
+      // Nothing of the old form is left, and a second start has the same.
+      expect([...table.rows.values()].filter((value) => value[0] === 0)).toEqual([]);
+      expect(contentOf((await openBoard(table)).document)).toEqual({ ...wanted, new: 1 });
+    },
+  );
+
+  it('is as it was when the node dies before that is on disk, and equal at all who take it over', async () => {
+    const table = journalTable();
+    await table.batch(oldRows(true).map((value) => ({ key: 'b/000000000000', value })));
+    table.failures = 1000;
+    const [one, two] = [await openBoard(table), await openBoard(table)];
+    await calm(5);
+    expect([...table.rows.values()].map((value) => value[0])).toEqual([0]);
+    for (const piece of two.document.diff(one.document.vector()) ?? []) one.take(piece);
+    for (const piece of one.document.diff(two.document.vector()) ?? []) two.take(piece);
+    expect(one.document.digest()).toBe(two.document.digest());
+    one.close();
+    two.close();
+  });
+});
+
+describe('a board refuses', () => {
+  const refused = async (write: () => Promise<unknown>): Promise<string> => {
+    try {
+      await write();
+      return 'nothing';
+    } catch (error) {
+      expect(error).toBeInstanceOf(StarlingError);
+      return error instanceof StarlingError ? `${error.code}: ${error.message}` : '';
+    }
+  };
+
+  it('keys that are empty, too long, or no text', async () => {
+    const board = await openBoard(journalTable());
+    for (const key of ['', 'k'.repeat(513), 'ä'.repeat(257), '\ud800']) {
+      expect(await refused(() => board.set(key, 1))).toContain('STARLING_BOARD_INVALID: the key');
+    }
+    await board.set('k'.repeat(512), 1);
+    expect(board.document.size).toBe(1);
+  });
+
+  it('values that others would not read back the same', async () => {
+    const board = await openBoard(journalTable());
+    const loop: { self?: unknown } = {};
+    loop.self = loop;
+    const nested = JSON.parse('['.repeat(66) + ']'.repeat(66)) as unknown;
+    const evil = JSON.parse('{"a":{"__proto__":1}}') as unknown;
+    const values = [
+      undefined,
+      loop,
+      1n,
+      nested,
+      evil,
+      '\udc00',
+      { '\ud83d': 1 },
+      'x'.repeat(262_144),
+    ];
+    for (const value of values) {
+      expect(await refused(() => board.set('k', value))).toContain('STARLING_BOARD_INVALID');
+    }
+    expect(board.document.isBlank).toBe(true);
+    await board.set('k', 'x'.repeat(262_142));
+  });
+
+  it('keeps its own copy of a value', async () => {
+    const board = await openBoard(journalTable());
+    const value = { list: [1] };
+    await board.set('k', value);
+    value.list.push(2);
+    expect(board.document.get('k')?.value).toEqual({ list: [1] });
+  });
+
+  it('more keys than its limit, but not a new value for one that there is', async () => {
+    const board = await openBoard(journalTable(), { limits: { keys: 3 } });
+    for (const key of ['a', 'b', 'c']) await board.set(key, 1);
+    expect(await refused(() => board.set('d', 1))).toContain('holds 3 keys');
+    await board.set('a', 2);
+    await board.delete('b');
+    await board.set('d', 1);
+    expect(Object.keys(contentOf(board.document))).toEqual(['a', 'c', 'd']);
+  });
+
+  it('more bytes than its limit, and takes new ones once some are deleted', async () => {
+    const limits = { boardBytes: 400_000 };
+    const board = await openBoard(journalTable(), { limits });
+    const value = 'x'.repeat(40_000);
+    for (let i = 0; i < 9; i++) await board.set(`k${i}`, value);
+    expect(await refused(() => board.set('k9', value))).toContain('holds 400000 bytes');
+    for (let i = 0; i < 9; i++) await board.delete(`k${i}`);
+    await board.set('k9', value);
+    expect(board.document.size).toBe(1);
+  });
+
+  it('what peers send beyond twice its size', async () => {
+    const board = await openBoard(journalTable(), { limits: { boardBytes: 100_000 } });
+    const other = makeDocument([], {}, { self: BOB });
+    const updates: Uint8Array[] = [];
+    other.onUpdate((update) => updates.push(update));
+    for (let i = 0; i < 6; i++) other.set({ key: `k${i}`, value: 'x'.repeat(40_000) });
+    expect(updates.map((update) => board.take(update))).toEqual([
+      ...Array.from({ length: 4 }, () => 'applied'),
+      'full',
+      'full',
+    ]);
+  });
+});

@@ -1,0 +1,111 @@
+/** What replicas of strong boards send each other is read strictly: whatever is odd is no message. */
+import { encode } from 'cborg';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  decodeAsk,
+  decodeReply,
+  decodeRow,
+  encodeAsk,
+  encodeRow,
+} from '../../../src/blackboard/quorum/format.ts';
+import type { Did } from '../../../src/core/index.ts';
+
+const DID = 'did:key:z6MkAnn' as Did;
+const CELL = { i: 1, board: 'jobs@z6MkAnn', key: 'k' };
+const BALLOT = [1, 1, DID] as const;
+const STATE = { count: 1, ops: [{ id: 'a', result: 1 }], value: { v: 1, by: DID, at: 5 } };
+const TO = { set: 0, disk: 'd1' };
+const accept = (state: unknown): Uint8Array =>
+  encode({
+    ...CELL,
+    ...TO,
+    t: 'accept',
+    ballot: BALLOT,
+    next: BALLOT,
+    state: JSON.stringify(state),
+  });
+const request = (wanted: unknown, more: object = {}): Uint8Array =>
+  encode({
+    ...CELL,
+    t: 'do',
+    id: 'a',
+    request: JSON.stringify(wanted),
+    patienceMs: 10,
+    ...more,
+  });
+
+describe('a question to a replica', () => {
+  it('is read as it was written', () => {
+    const ask = { t: 'accept', to: TO, ballot: BALLOT, next: BALLOT, state: STATE } as const;
+    expect(decodeAsk(encodeAsk({ ...CELL, ask }))).toEqual({ ...CELL, ask });
+    expect(decodeAsk(accept(STATE))).toBeDefined();
+    expect(decodeAsk(request({ t: 'get' }))).toBeDefined();
+    const look = { t: 'look', to: TO, known: BALLOT } as const;
+    expect(decodeAsk(encodeAsk({ ...CELL, ask: look }))).toEqual({ ...CELL, ask: look });
+  });
+
+  it.each([
+    ['no map', encode([1])],
+    ['a board that is none', encode({ ...CELL, board: '../x', t: 'look' })],
+    ['a look for what is no ballot', encode({ ...CELL, ...TO, t: 'look', known: [1, 2] })],
+    ['no key', encode({ i: 1, board: CELL.board, t: 'look' })],
+    ['a key of a kilobyte', encode({ ...CELL, key: 'k'.repeat(1024), t: 'look' })],
+    ['no number', encode({ ...CELL, i: -1, t: 'look' })],
+    ['another kind', encode({ ...CELL, ...TO, t: 'forget' })],
+    ['a ballot of nobody', encode({ ...CELL, ...TO, t: 'prepare', ballot: [1, 1, 'me'] })],
+    ['a ballot of half a turn', encode({ ...CELL, ...TO, t: 'prepare', ballot: [1.5, 1, DID] })],
+    [
+      'a state that is no JSON',
+      encode({ ...CELL, ...TO, t: 'accept', ballot: BALLOT, next: BALLOT, state: '{' }),
+    ],
+    ['a state without a count', accept({ ...STATE, count: undefined })],
+    [
+      'a state with more changes than are remembered',
+      accept({ ...STATE, ops: Array.from({ length: 33 }, () => ({ id: 'a', result: 1 })) }),
+    ],
+    [
+      'a state that is nested too deep',
+      encode({
+        ...CELL,
+        ...TO,
+        t: 'accept',
+        ballot: BALLOT,
+        next: BALLOT,
+        state: '['.repeat(50_000) + ']'.repeat(50_000),
+      }),
+    ],
+    ['a request of another kind', request({ t: 'erase' })],
+    ['a request without an id', request({ t: 'get' }, { id: '' })],
+    ['a lease without an end', request({ t: 'lease', holder: 'a', ttlMs: 0 })],
+    ['a lease of nobody', request({ t: 'lease', holder: '', ttlMs: 5 })],
+    ['a change to nothing', request({ t: 'set' })],
+  ])('is none with %s', (_, bytes) => {
+    expect(decodeAsk(bytes)).toBeUndefined();
+  });
+
+  it('is read without a throw, whatever the bytes are', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), fc.jsonValue(), (bytes, value) => {
+        decodeAsk(bytes);
+        decodeReply(bytes);
+        decodeRow(bytes);
+        const text = JSON.stringify(value);
+        expect(decodeAsk(accept(value))?.ask.t ?? 'accept').toBe('accept');
+        decodeAsk(request(value));
+        decodeReply(encode({ i: 1, t: 'shown', accepted: text }));
+        decodeRow(Buffer.from(text));
+      }),
+      { seed: 13, numRuns: 300 },
+    );
+  });
+});
+
+describe('a row on a replica', () => {
+  it('is read as it was written, and a damaged one is none', () => {
+    const row = { promised: BALLOT, accepted: { ballot: BALLOT, state: STATE } };
+    expect(decodeRow(encodeRow(row))).toEqual(row);
+    expect(decodeRow(encodeRow(row).slice(0, 20))).toBeUndefined();
+    expect(decodeRow(Buffer.from('{"promised":[1,1,"x"]}'))).toBeUndefined();
+  });
+});

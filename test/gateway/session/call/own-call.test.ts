@@ -1,0 +1,136 @@
+/** Sessions of the program that holds the node: shared by calls of peers' tools, and open for a while after them. */
+import { expect, it } from 'vitest';
+import { createOwnCalls } from '../../../../src/gateway/session/call/own-call.ts';
+import type { Session } from '../../../../src/gateway/session/types.ts';
+import type { Frame } from '../../../../src/gateway/frame-types.ts';
+import type { Reply } from '../../../../src/gateway/wire/reply.ts';
+import { createTestClock } from '../../../core/test-clock.ts';
+import type { TestClock } from '../../../core/test-clock.ts';
+
+/** How long a session stays open that nobody uses, ms. */
+const IDLE_MS = 60_000;
+
+/** A session that answers when the test says so. */
+class HeldSession {
+  readonly asked = new Map<unknown, Reply>();
+  readonly abandoned: unknown[] = [];
+  isEnded = false;
+
+  receive(frame: Frame, reply: Reply): void {
+    if (frame.kind === 'request') this.asked.set(frame.id, reply);
+  }
+
+  abandon(key: unknown): void {
+    this.abandoned.push(key);
+  }
+
+  end(): void {
+    this.isEnded = true;
+  }
+
+  answerAll(): void {
+    for (const [id, reply] of this.asked) {
+      reply.final(Buffer.from(JSON.stringify({ jsonrpc: '2.0', id, result: { of: id } })));
+    }
+    this.asked.clear();
+  }
+}
+
+function makeCalls(): {
+  readonly opened: HeldSession[];
+  readonly calls: ReturnType<typeof createOwnCalls>;
+  readonly clock: TestClock;
+} {
+  const opened: HeldSession[] = [];
+  const clock = createTestClock();
+  const calls = createOwnCalls({
+    open() {
+      const session = new HeldSession();
+      opened.push(session);
+      return session as unknown as Session;
+    },
+    ended: () => undefined,
+    isPeers: (name) => name.startsWith('ada__'),
+    clock,
+  });
+  return { opened, calls, clock };
+}
+
+it('a thousand calls of a peer at once begin ten sessions, and each has its own answer', async () => {
+  const { opened, calls, clock } = makeCalls();
+  const under = Array.from({ length: 1000 }, () => calls.call('ada__search__web', {}, {}));
+  expect(opened).toHaveLength(10);
+  for (const session of opened) session.answerAll();
+  const answers = await Promise.all(under);
+  expect(new Set(answers.map(({ of }) => of)).size).toBe(1000);
+  clock.advance(IDLE_MS);
+  expect(opened.every(({ isEnded }) => isEnded)).toBe(true);
+});
+
+it('calls that follow one another use one session, which ends once nobody has used it for a minute', async () => {
+  const { opened, calls, clock } = makeCalls();
+  for (let at = 1; at <= 600; at += 1) {
+    const answer = calls.call('ada__search__web', {}, {});
+    opened[0]?.answerAll();
+    await expect(answer).resolves.toEqual({ of: at });
+    clock.advance(IDLE_MS - 1);
+  }
+  expect(opened).toMatchObject([{ isEnded: false }]);
+  const long = calls.call('ada__search__web', {}, {});
+  clock.advance(10 * IDLE_MS);
+  expect(opened).toMatchObject([{ isEnded: false }]);
+  opened[0]?.answerAll();
+  await long;
+  clock.advance(IDLE_MS);
+  expect(opened).toMatchObject([{ isEnded: true }]);
+  expect(clock.waiting()).toBe(0);
+  const next = calls.call('ada__search__web', {}, {});
+  expect(opened).toHaveLength(2);
+  opened[1]?.answerAll();
+  await next;
+});
+
+it('a stop ends what is open, and leaves no timer: also after a call that was under way then', async () => {
+  const { opened, calls, clock } = makeCalls();
+  const first = calls.call('ada__search__web', {}, {});
+  opened[0]?.answerAll();
+  await first;
+  const under = Array.from({ length: 101 }, () => calls.call('ada__search__web', {}, {}));
+  opened[1]?.answerAll();
+  await under.at(-1);
+  calls.stop();
+  expect(opened).toMatchObject([{ isEnded: false }, { isEnded: true }]);
+  opened[0]?.answerAll();
+  await Promise.all(under);
+  expect(opened).toMatchObject([{ isEnded: true }, { isEnded: true }]);
+  const late = calls.call('ada__search__web', {}, {});
+  opened[2]?.answerAll();
+  await late;
+  expect(opened[2]).toMatchObject({ isEnded: true });
+  expect(clock.waiting()).toBe(0);
+});
+
+it('a call that is given up ends alone, and the session after the last one', async () => {
+  const { opened, calls, clock } = makeCalls();
+  const abort = new AbortController();
+  const given = calls.call('ada__search__web', {}, { signal: abort.signal });
+  const other = calls.call('ada__search__web', {}, {});
+  abort.abort();
+  await expect(given).rejects.toMatchObject({ code: 'STARLING_STOPPED' });
+  const [session] = opened;
+  expect(opened).toHaveLength(1);
+  expect(session).toMatchObject({ abandoned: [1], isEnded: false });
+  session?.answerAll();
+  await expect(other).resolves.toEqual({ of: 2 });
+  clock.advance(IDLE_MS);
+  expect(session?.isEnded).toBe(true);
+});
+
+it('calls of servers of this node have a session each', async () => {
+  const { opened, calls } = makeCalls();
+  const under = [1, 2].map(() => calls.call('files__read', {}, {}));
+  expect(opened).toHaveLength(2);
+  for (const session of opened) session.answerAll();
+  await Promise.all(under);
+  expect(opened.every(({ isEnded }) => isEnded)).toBe(true);
+});
