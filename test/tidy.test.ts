@@ -37,12 +37,18 @@ const MAY_TIME: ReadonlyMap<string, string> = new Map([
   ['test/gateway/support/clients.ts', 'asks again until something holds that no event tells of'],
   ['test/e2e/support.ts', 'asks other processes again until something holds'],
   ['test/e2e/mesh/chain.ts', 'a client that tries again and again'],
-  ['test/e2e/node/crash.test.ts', 'kills a process after a seeded time, and knows how long a rate had'],
+  [
+    'test/e2e/node/crash.test.ts',
+    'kills a process after a seeded time, and knows how long a rate had',
+  ],
   [
     'test/e2e/node/debugger.test.ts',
     'signals a process in the first moments of its start, of which nothing tells',
   ],
-  ['test/e2e/node/bad-input.test.ts', 'a ticket of another process has expired when its time is over'],
+  [
+    'test/e2e/node/bad-input.test.ts',
+    'a ticket of another process has expired when its time is over',
+  ],
   ['test/cli/json-shapes.test.ts', 'writes again and again until a command has shown one'],
   ['test/membership/goodbye.test.ts', 'publishes again and again until gossip has its stream'],
   ['test/network/lifecycle.test.ts', 'publishes again and again until gossip reaches all'],

@@ -103,7 +103,7 @@ export interface ScaleSize {
   readonly restMs: number;
   /** Whether Serf is measured beside ours. */
   readonly rivals: boolean;
-  /** Hosts of the mesh of which one is killed and one cut off, for each share of packets lost; see `scale-cuts.ts`. */
+  /** Hosts of the mesh of which one is killed and one cut off, for each share of packets lost; see `scale/cuts.ts`. */
   readonly cutNodes: number;
   readonly losses: readonly number[];
   /** How long busy loops run beside it. */

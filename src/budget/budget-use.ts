@@ -1,15 +1,22 @@
 /** What budgets are for: a caller by its name, tools or models by a pattern, or nothing in particular. */
 import { StarlingError, printable } from '../core/index.ts';
-import { parseResource } from '../grants/index.ts';
-import type { ResourcePattern } from '../grants/index.ts';
+import { matchesTarget, parseResource } from '../grants/index.ts';
+import type { ResourcePattern, ResourceTarget } from '../grants/index.ts';
 import type { Books } from './books/book-types.ts';
+
+/** A budget for whatever a pattern with a wildcard matches. */
+interface PatternUse {
+  readonly pattern: ResourcePattern;
+  readonly id: string;
+}
 
 /** The open budgets of this node by what they are for: a budget counts at the node that made it. */
 export class BudgetUses {
   readonly #books: Books;
   readonly #whomOf = new Map<string, string>();
   readonly #byFor = new Map<string, string[]>();
-  #patterns: { readonly pattern: ResourcePattern; readonly id: string }[] = [];
+  /** Those with a wildcard, by where they begin: each call asks, and a node may have a thousand. */
+  readonly #byStart = new Map<string, readonly PatternUse[]>();
 
   constructor(books: Books) {
     this.#books = books;
@@ -20,9 +27,15 @@ export class BudgetUses {
     return this.#byFor;
   }
 
-  /** Those that are for a pattern with a wildcard. */
-  get patterns(): readonly { readonly pattern: ResourcePattern; readonly id: string }[] {
-    return this.#patterns;
+  /** Ids of those whose pattern with a wildcard matches. */
+  matching(target: ResourceTarget): readonly string[] {
+    const ids: string[] = [];
+    for (const start of [startOf(target.scheme, target.segments[0]), startOf(target.scheme)]) {
+      for (const { pattern, id } of this.#byStart.get(start) ?? []) {
+        if (matchesTarget(pattern, target)) ids.push(id);
+      }
+    }
+    return ids;
   }
 
   /** A budget was made, closed or forgotten, or its books have changed. */
@@ -51,8 +64,10 @@ export class BudgetUses {
     const others = this.#byFor.get(whom);
     if (others === undefined) this.#byFor.set(whom, [id]);
     else others.push(id);
-    if (!isPattern(whom) || !whom.includes('*')) return;
-    this.#patterns = [...this.#patterns, { pattern: parseResource(whom), id }];
+    const pattern = wildcardOf(whom);
+    if (pattern === undefined) return;
+    const start = patternStart(pattern);
+    this.#byStart.set(start, [...(this.#byStart.get(start) ?? []), { pattern, id }]);
   }
 
   #remove(id: string, whom: string): void {
@@ -60,8 +75,28 @@ export class BudgetUses {
     const others = (this.#byFor.get(whom) ?? []).filter((one) => one !== id);
     if (others.length === 0) this.#byFor.delete(whom);
     else this.#byFor.set(whom, others);
-    this.#patterns = this.#patterns.filter((one) => one.id !== id);
+    const pattern = wildcardOf(whom);
+    if (pattern === undefined) return;
+    const start = patternStart(pattern);
+    const left = (this.#byStart.get(start) ?? []).filter((one) => one.id !== id);
+    if (left.length === 0) this.#byStart.delete(start);
+    else this.#byStart.set(start, left);
   }
+}
+
+/** Undefined for what names a caller, or just one thing. */
+function wildcardOf(whom: string): ResourcePattern | undefined {
+  return isPattern(whom) && whom.includes('*') ? parseResource(whom) : undefined;
+}
+
+/** Where a pattern begins: at its first name, where that has no wildcard. */
+function patternStart({ scheme, segments: [first] }: ResourcePattern): string {
+  return startOf(scheme, first?.length === 1 ? first[0] : undefined);
+}
+
+/** No name has a slash in it, so that no name is taken for the lack of one. */
+function startOf(scheme: string, name = '/'): string {
+  return `${scheme}:${name}`;
 }
 
 /** Refuses a pattern of tools or models that can't be read. @throws STARLING_USAGE */

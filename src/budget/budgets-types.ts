@@ -1,7 +1,7 @@
 /** The budgets of a node as others see them: what they work with, and what can be asked of them. */
 import type { EventEmitter } from 'node:events';
 import type { Clock, Did, Health, JsonObject, Logger, Startable } from '../core/index.ts';
-import type { ResourcePattern, SuccessionView } from '../grants/index.ts';
+import type { ResourceTarget, SuccessionView } from '../grants/index.ts';
 import type { FrequentSigner } from '../identity/index.ts';
 import type { PeerView } from '../membership/index.ts';
 import type { Network } from '../network/index.ts';
@@ -113,8 +113,8 @@ export interface Budgets extends Startable {
   mayHold(id: string, did: Did): boolean;
   /** Tells each change of a budget's books, at that pace at the most, until what it gives is called. */
   watch(id: string, changed: () => void, paceMs: number): () => void;
-  /** Budgets of this node whose `for` is a pattern with a wildcard, like `tool:search/*`. */
-  patterns(): readonly { readonly pattern: ResourcePattern; readonly id: string }[];
+  /** Open budgets of this node whose `for` is a pattern with a wildcard that matches, like `tool:search/*`. */
+  matching(target: ResourceTarget): readonly string[];
   /** All open budgets of this node of which `for` is that. */
   forWhom(whom: string): readonly string[];
   /** All that open budgets of this node are for. */

@@ -2,7 +2,7 @@
 import { EventEmitter } from 'node:events';
 import { StarlingError, createScope, messageOf } from '../core/index.ts';
 import type { Did, JsonObject, PeerId, Scope } from '../core/index.ts';
-import type { ResourcePattern } from '../grants/index.ts';
+import type { ResourceTarget } from '../grants/index.ts';
 import type { Books, HeldAmount } from './books/book-types.ts';
 import { createBooks } from './books/books.ts';
 import { BudgetCare } from './budget-care.ts';
@@ -333,8 +333,8 @@ class NodeBudgets implements Budgets {
     return this.#uses.byFor;
   }
 
-  patterns(): readonly { readonly pattern: ResourcePattern; readonly id: string }[] {
-    return this.#uses.patterns;
+  matching(target: ResourceTarget): readonly string[] {
+    return this.#uses.matching(target);
   }
 
   #holding(): HoldingComponents {

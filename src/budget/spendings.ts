@@ -5,7 +5,7 @@
  */
 import { BUILTIN_SERVER, StarlingError, amountText } from '../core/index.ts';
 import type { Clock, Health, JsonObject } from '../core/index.ts';
-import { budgetOf, matchesTarget, targetOf } from '../grants/index.ts';
+import { budgetOf, targetOf } from '../grants/index.ts';
 import type { Grant, ResourceTarget } from '../grants/index.ts';
 import { keyOf } from '../guard/index.ts';
 import type { Principal } from '../guard/index.ts';
@@ -200,8 +200,7 @@ class NodeSpendings implements Spendings {
     const { budgets } = this.#components;
     const whom = [...callers.flatMap(namesOf), resource];
     const exact = whom.flatMap((one) => budgets.forWhom(one));
-    const byPattern = budgets.patterns().filter(({ pattern }) => matchesTarget(pattern, target));
-    return [...new Set([...exact, ...byPattern.map(({ id }) => id)])];
+    return [...new Set([...exact, ...budgets.matching(target)])];
   }
 
   #alert(principal: Principal, ids: readonly string[]): void {

@@ -16,7 +16,7 @@ export { CPU_FORM, MEMORY_FORM } from './schema/agents-schema.ts';
 export { mapProviderSecrets } from './model-providers.ts';
 export { noteMeshLeft, noteNode, notedIn, readAbout, writeAbout } from './known-nodes.ts';
 export type { NodeAbout } from './known-nodes.ts';
-export { heldBack } from './held-file.ts';
+export { heldBack } from './held-back-file.ts';
 export { loadConfig } from './load.ts';
 export type { ConfigSources } from './load.ts';
 export {

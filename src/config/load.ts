@@ -23,6 +23,7 @@ import { explain, invalidConfig, misfit, valueAt } from './problems.ts';
 import type { Problem } from './problems.ts';
 import { fileSchema } from './schema/schema.ts';
 import type { FileConfig, FileInput } from './schema/schema.ts';
+import { finishChange } from './unfinished-change.ts';
 import type { Config, View } from './types.ts';
 
 /** Where a configuration comes from; later ones win, key by key. */
@@ -99,6 +100,7 @@ export async function readConfigTree(file: string): Promise<Readonly<Tree> | und
 async function loadFile(sources: ConfigSources): Promise<FileContent> {
   const named = sources.file ?? (sources.env['STARLING_CONFIG'] || undefined);
   const file = named ?? defaultConfigFile(sources.env);
+  await finishChange(file, sources.env);
   let text: string;
   try {
     text = await readFile(file, 'utf8');

@@ -34,7 +34,7 @@ export { createPartStack, createScope, stopAll, thenStop } from './lifecycle.ts'
 export type { PartStack, Scope, Startable } from './lifecycle.ts';
 export { createLineDecoder } from './lines.ts';
 export type { LineDecoder, LineSink } from './lines.ts';
-export { leftMs, restMs } from './time/left.ts';
+export { leftMs, restMs } from './time/time-left.ts';
 export { localTime } from './time/local-time.ts';
 export { createRecentLines } from './recent-lines.ts';
 export type { RecentLine, RecentLines } from './recent-lines.ts';
@@ -54,7 +54,7 @@ export { searchWords, stemOf } from './words/search-words.ts';
 export { shellWord } from './words/shell-word.ts';
 export { givenText, limitName, limitText, limitsText } from './words/limit-words.ts';
 export { plainResource, rightText } from './words/right-words.ts';
-export { isVisible } from './visible.ts';
+export { isVisible } from './visible-ascii.ts';
 export { shownName } from './words/shown-name.ts';
 export { nearest, slipsOf } from './words/slips.ts';
 export { createLoopTurns } from './time/loop-turns.ts';

@@ -22,5 +22,5 @@ export type {
   ServerFacts,
   ServerItems,
 } from './types.ts';
-export { createLacking } from './lacking.ts';
-export type { Lacking, Standing } from './lacking.ts';
+export { createLacking } from './passed-over.ts';
+export type { Lacking, Standing } from './passed-over.ts';

@@ -19,8 +19,8 @@ import { didFromPeerId, verifySignature } from '../identity/index.ts';
 import type { Signer } from '../identity/index.ts';
 import type { Membership, PeerView } from '../membership/index.ts';
 import { messageFields } from '../network/index.ts';
-import { createLacking } from './lacking.ts';
-import type { Lacking } from './lacking.ts';
+import { createLacking } from './passed-over.ts';
+import type { Lacking } from './passed-over.ts';
 import type { Network } from '../network/index.ts';
 
 /** So many peers are known by roster; above, the DHT is asked as well. */

@@ -44,8 +44,8 @@ export {
   isScope,
   scopesCover,
 } from './decision/client-scopes.ts';
-export { chainOf, isLink, readLink } from './chain.ts';
-export type { Link } from './chain.ts';
+export { chainOf, isLink, readLink } from './caller-chain.ts';
+export type { Link } from './caller-chain.ts';
 export { createCallerRules } from './policy/caller-rules.ts';
 export type { CallerRules, CallerRulesLookup } from './policy/caller-rules.ts';
 export type { SourceZones } from './policy/source-zones.ts';

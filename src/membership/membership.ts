@@ -12,7 +12,7 @@ import type { Network } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
 import type { Heartbeat, Pulse } from './heartbeats/heartbeat-format.ts';
 import { ambiguous, unknownPeer } from './peers/peer-names.ts';
-import { nextTold } from './detection/told.ts';
+import { nextTold } from './detection/send-times.ts';
 import { createHeartbeats } from './heartbeats/heartbeats.ts';
 import type { Heartbeats } from './heartbeats/heartbeats.ts';
 import { offsetOf, watchClocks, withSample } from './clock-watch.ts';

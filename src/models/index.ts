@@ -14,7 +14,7 @@ export { KEPT, SAVED, replayMix } from './replay/replay.ts';
 export type { ClassReport, ReplayReport, Way } from './replay/replay.ts';
 export { createSyntheticMix } from './replay/synthetic-mix.ts';
 export { costOfUsage, priceOf } from './prices/price-table.ts';
-export { readSaid } from './routing/said.ts';
+export { readSaid } from './routing/final-answer.ts';
 export { createRouter } from './routing/router.ts';
 export { createSampling } from './sampling/sampling.ts';
 export { createBatches } from './batches/batches.ts';

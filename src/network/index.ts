@@ -9,7 +9,7 @@ export type { BareConnection, BareHost } from './bare-host.ts';
 export { packAddress, unpackAddress } from './addresses/addresses.ts';
 export { HELLO_VERSION } from './constants.ts';
 export { OWN_VERSION, versionHint, versionText } from './admission/versions.ts';
-export type { NetworkTally } from './host/tally.ts';
+export type { NetworkTally } from './host/network-counts.ts';
 export type { NetworkComponents, NetworkInit } from './run-parts.ts';
 export type {
   Admission,

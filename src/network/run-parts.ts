@@ -17,7 +17,7 @@ import type { RedialTargets } from './dialing/redial-targets.ts';
 import type { Redialer } from './dialing/redialer.ts';
 import type { OpenPorts } from './reach/open-ports.ts';
 import type { Reach } from './reach/reach.ts';
-import type { NetworkTally } from './host/tally.ts';
+import type { NetworkTally } from './host/network-counts.ts';
 import type { Admission, LanNode, PeerStream, SpokenVersion, Transport } from './types.ts';
 
 /** What stays the same from one run to the next. */

@@ -4,7 +4,7 @@ import type { Clock, Logger } from '../core/index.ts';
 import { ENDED_MAX, END_AGAIN_MS, RESULTS_BYTES_MAX } from './limits.ts';
 import type { TaskRows } from './rows.ts';
 import type { TaskFunds } from './task-funds.ts';
-import { wrongState } from './life/faults.ts';
+import { wrongState } from './life/task-errors.ts';
 import type { LiveTask } from './life/live-task.ts';
 import { lifeMsOf } from './life/orders.ts';
 import { hasEnded } from './life/machine.ts';

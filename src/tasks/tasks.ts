@@ -20,7 +20,7 @@ import type { Countdown } from './life/countdown.ts';
 import { createDurable } from './durable/durable.ts';
 import type { Durable, DurableComponents } from './durable/durable.ts';
 import { Mirrors } from './mirrors.ts';
-import { notOwned, underWay, unknownTask, wrongState } from './life/faults.ts';
+import { notOwned, underWay, unknownTask, wrongState } from './life/task-errors.ts';
 import { LIST_MAX } from './limits.ts';
 import { Endings } from './endings.ts';
 import type { LiveTask } from './life/live-task.ts';

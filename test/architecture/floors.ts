@@ -41,19 +41,19 @@ export const FLOORS: readonly (readonly string[])[] = [
  * that is not named; they count as one folder. `index.ts` is the room's door and always on top. A room that is not named here may have no folders.
  */
 export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> = {
-  core: [['visible.ts'], ['time', 'json'], ['words'], ['*'], ['system']],
+  core: [['visible-ascii.ts'], ['time', 'json'], ['words'], ['*'], ['system']],
   grants: [['types.ts'], ['format'], ['chain'], ['use'], ['book']],
   guard: [
     ['types.ts'],
     ['principal-names.ts', 'allowance.ts'],
-    ['chain.ts'],
+    ['caller-chain.ts'],
     ['policy'],
     ['approvals'],
     ['decision', 'guardian'],
     ['governance.ts', 'audit-events.ts'],
   ],
   network: [
-    ['types.ts', 'constants.ts', 'abort.ts', 'failure-words.ts', 'peer-id.ts', 'reading.ts'],
+    ['types.ts', 'constants.ts', 'abort.ts', 'failure-words.ts', 'peer-id.ts', 'pause-reading.ts'],
     ['streams', 'addresses', 'limits'],
     ['admission', 'gossip'],
     ['host', 'links'],

@@ -192,6 +192,19 @@ describe('the config file of a running node', () => {
     expect((await run('mcp', 'remove', 'git')).stdout).toContain(`from ${file}`);
   });
 
+  it('may have comments and trailing commas for every command, as for the node', async () => {
+    vi.stubEnv('STARLING_STATE_DIR', '');
+    const stateDir = await stopped('desk', 'desk');
+    await writeFile(
+      file,
+      `\uFEFF{ // where its things are\n "stateDir": ${JSON.stringify(stateDir)}, }\n`,
+    );
+    const status = await run('status', '--config', file);
+    expect(status).toMatchObject({ code: 1, stderr: expect.stringContaining(stateDir) });
+    await writeFile(file, '{ "stateDir": ');
+    expect((await run('status', '--config', file)).stderr).toContain('it is not JSON');
+  });
+
   it('is the one that mcp list shows, and names', async () => {
     const { stdout } = await run('mcp', 'list');
     expect(stdout).toContain('files');

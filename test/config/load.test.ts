@@ -1,55 +1,27 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/index.ts';
-import type { Config, ConfigSources } from '../../src/config/index.ts';
-import { ENVIRONMENT } from '../../src/config/env.ts';
-import { StarlingError } from '../../src/core/index.ts';
+import type { ConfigSources } from '../../src/config/index.ts';
+import { problemsOf, useConfigFolder } from './config-folder.ts';
 
 const MODELS = { contexts: {}, prices: {}, providers: {}, quotas: {}, routes: {}, sampling: {} };
 
 const PEER = '12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo';
 
-let root: string;
-let file: string;
-beforeEach(async () => {
-  root = await mkdtemp(join(tmpdir(), 'starling-config-'));
-  file = join(root, 'starling.json');
-});
-afterEach(() => rm(root, { recursive: true, force: true }));
-
-/** Loads `content` as the config file. */
-async function load(content: unknown, more: Partial<ConfigSources> = {}): Promise<Config> {
-  await writeFile(file, typeof content === 'string' ? content : JSON.stringify(content));
-  return loadConfig({ file, env: { HOME: root }, flags: {}, ...more });
-}
-
-/** The problems that loading must find, one a line. */
-async function problemsOf(loading: Promise<Config>): Promise<readonly string[]> {
-  try {
-    await loading;
-  } catch (error) {
-    if (error instanceof StarlingError && error.code === 'STARLING_CONFIG_INVALID') {
-      const { problems } = error.data;
-      for (const problem of problems as string[]) expect(error.message).toContain(problem);
-      return problems as string[];
-    }
-    throw error;
-  }
-  throw new Error('the configuration was taken, but should have been refused');
-}
+const place = useConfigFolder();
+const { load } = place;
 
 describe('a configuration', () => {
   // A pin: these defaults are promised in the README and the JSON Schema.
   it('has these values when nobody says anything', async () => {
-    const config = await loadConfig({ env: { HOME: root }, flags: { name: 'alice' } });
+    const config = await loadConfig({ env: { HOME: place.root }, flags: { name: 'alice' } });
     const MIB = 1024 * 1024;
     expect(config).toEqual({
       name: 'alice',
       isNameGiven: true,
-      stateDir: expect.stringContaining(root),
-      file: `${root}/.config/starling/starling.json`,
+      stateDir: expect.stringContaining(place.root),
+      file: `${place.root}/.config/starling/starling.json`,
       listen: [
         '/ip4/0.0.0.0/tcp/4040',
         '/ip4/0.0.0.0/tcp/4041/ws',
@@ -83,7 +55,7 @@ describe('a configuration', () => {
         segmentBytes: 16 * MIB,
         sync: 'batch',
       },
-      policy: { file: join(root, '.config', 'starling', 'policy.yaml'), named: false },
+      policy: { file: join(place.root, '.config', 'starling', 'policy.yaml'), named: false },
       heartbeat: { intervalMs: 5000, phiSuspect: 8, deadAfterMs: 15_000 },
       keepAlive: { intervalMs: 30_000 },
       prices: {},
@@ -113,7 +85,12 @@ describe('a configuration', () => {
       http: { port: 1, host: '127.0.0.2', enabled: false },
     };
     const config = await load(content, {
-      env: { HOME: root, STARLING_NAME: 'from-env', STARLING_HTTP_PORT: '2', STARLING_HTTP: 'yes' },
+      env: {
+        HOME: place.root,
+        STARLING_NAME: 'from-env',
+        STARLING_HTTP_PORT: '2',
+        STARLING_HTTP: 'yes',
+      },
       flags: { name: 'from-flag', http: { port: 3 } },
     });
     expect(config).toMatchObject({
@@ -174,12 +151,12 @@ describe('a configuration', () => {
 
 describe('the config file', () => {
   it('is the one given, else that of STARLING_CONFIG, else the default one if there is one', async () => {
-    const folder = join(root, 'xdg', 'starling');
+    const folder = join(place.root, 'xdg', 'starling');
     await mkdir(folder, { recursive: true });
-    const [given, named] = [join(root, 'given.json'), join(root, 'named.json')];
+    const [given, named] = [join(place.root, 'given.json'), join(place.root, 'named.json')];
     await writeFile(given, '{"name":"given"}');
     await writeFile(named, '{"name":"named"}');
-    const env = { HOME: root, XDG_CONFIG_HOME: join(root, 'xdg') };
+    const env = { HOME: place.root, XDG_CONFIG_HOME: join(place.root, 'xdg') };
     const nameOf = async (sources: Partial<ConfigSources>): Promise<string> =>
       (await loadConfig({ env, flags: {}, ...sources })).name;
     const nobody = await nameOf({});
@@ -191,7 +168,7 @@ describe('the config file', () => {
   });
 
   it('must be there when it is named', async () => {
-    const missing = join(root, 'missing.json');
+    const missing = join(place.root, 'missing.json');
     await expect(loadConfig({ file: missing, env: {}, flags: {} })).rejects.toMatchObject({
       code: 'STARLING_CONFIG_INVALID',
       message: expect.stringContaining(missing),
@@ -360,7 +337,7 @@ describe('a wrong value', () => {
 
   it('is refused with the file named, and where all keys are explained', async () => {
     await expect(load({ nam: 'x' })).rejects.toMatchObject({
-      message: expect.stringContaining(file),
+      message: expect.stringContaining(place.file),
       hint: expect.stringContaining('docs/reference/configuration.md'),
     });
   });
@@ -421,175 +398,13 @@ describe('addresses', () => {
   });
 });
 
-describe('the environment', () => {
-  const env = (more: NodeJS.ProcessEnv): { env: NodeJS.ProcessEnv } => ({
-    env: { HOME: root, ...more },
-  });
-
-  it('sets every key that its table names', async () => {
-    const config = await load(
-      {},
-      env({
-        STARLING_NAME: 'env',
-        STARLING_STATE_DIR: root,
-        STARLING_LISTEN: '/ip4/127.0.0.1/tcp/1, /ip4/127.0.0.1/tcp/2/ws',
-        STARLING_ANNOUNCE: '/dns4/a.example/tcp/3',
-        STARLING_BOOTSTRAP: `/ip4/127.0.0.1/tcp/4/p2p/${PEER}`,
-        STARLING_OPEN: 'true',
-        STARLING_MESH_NAME: 'mesh',
-        STARLING_MDNS: 'off',
-        STARLING_UPNP: 'on',
-        STARLING_RELAY: '0',
-        STARLING_HTTP: 'FALSE',
-        STARLING_HTTP_HOST: '127.0.0.9',
-        STARLING_HTTP_PORT: '0',
-        STARLING_HTTP_ALLOWED_HOSTS: 'mcp.example',
-        STARLING_HTTP_ALLOWED_ORIGINS: 'https://app.example',
-        STARLING_HTTP_ALLOWED_ADDRESSES: '192.0.2.0/24, ::1',
-        STARLING_HTTP_TLS_CERT: '/tls/cert.pem',
-        STARLING_HTTP_TLS_KEY: '/tls/key.pem',
-        STARLING_HTTP_TLS_CA: '/tls/ca.pem',
-        STARLING_HTTP_TLS_CLIENT_AUTH: 'require',
-        STARLING_HTTP_OAUTH_ISSUER: 'https://id.example',
-        STARLING_HTTP_OAUTH_AUDIENCE: 'https://mcp.example/mcp',
-        STARLING_HTTP_OAUTH_JWKS_URI: 'https://id.example/keys',
-        STARLING_REQUESTS_PER_SECOND: '7',
-        STARLING_TCP: 'yes',
-        STARLING_TCP_HOST: '::1',
-        STARLING_TCP_PORT: '9501',
-        STARLING_MAX_AGENTS: '5',
-        STARLING_AGENT_TIMEOUT_MS: '60000',
-        STARLING_AUDIT: 'no',
-        STARLING_AUDIT_RETENTION: '12h',
-        STARLING_AUDIT_SEGMENT_BYTES: '1048576',
-        STARLING_AUDIT_SYNC: 'always',
-        STARLING_HEARTBEAT_MS: '250',
-        STARLING_KEEP_ALIVE_MS: '20000',
-        STARLING_RETRY_ATTEMPTS: '3',
-        STARLING_RETRY_DELAY_MS: '100',
-        STARLING_RETRY_DELAY_MAX_MS: '5000',
-        STARLING_MESSAGE_BYTES: '2048',
-        STARLING_CALL_TIMEOUT_MS: '100',
-        STARLING_LOG: 'debug,gateway=trace',
-        STARLING_LOG_FILE: '/tmp/log',
-      }),
-    );
-    expect(config).toMatchObject({
-      name: 'env',
-      stateDir: root,
-      listen: ['/ip4/127.0.0.1/tcp/1', '/ip4/127.0.0.1/tcp/2/ws'],
-      announce: ['/dns4/a.example/tcp/3'],
-      bootstrap: [`/ip4/127.0.0.1/tcp/4/p2p/${PEER}`],
-      open: 'open',
-      meshName: 'mesh',
-      mdns: false,
-      upnp: true,
-      relay: false,
-      http: {
-        enabled: false,
-        host: '127.0.0.9',
-        port: 0,
-        allowedHosts: ['mcp.example'],
-        allowedOrigins: ['https://app.example'],
-        allowedAddresses: ['192.0.2.0/24', '::1'],
-        tls: {
-          cert: '/tls/cert.pem',
-          key: '/tls/key.pem',
-          ca: '/tls/ca.pem',
-          clientAuth: 'require',
-        },
-        oauth: {
-          issuer: 'https://id.example',
-          audience: 'https://mcp.example/mcp',
-          jwksUri: 'https://id.example/keys',
-          scopes: {},
-        },
-      },
-      agents: { max: 5, timeoutMs: 60_000 },
-      tcp: { enabled: true, host: '::1', port: 9501 },
-      audit: {
-        enabled: false,
-        retentionMs: 43_200_000,
-        segmentBytes: 1_048_576,
-        sync: 'always',
-      },
-      heartbeat: { intervalMs: 250 },
-      keepAlive: { intervalMs: 20_000 },
-      retry: { attempts: 3, delayMs: 100, delayMaxMs: 5000 },
-      limits: { messageBytes: 2048, callTimeoutMs: 100, requestsPerSecond: 7 },
-      log: { level: 'debug,gateway=trace', file: '/tmp/log' },
-    });
-    const joined = await load({}, env({ STARLING_JOIN: 'starling1abc' }));
-    expect(joined.join?.reveal()).toBe('starling1abc');
-    // Those above, STARLING_JOIN, STARLING_CONFIG, STARLING_NODE, the two of the passphrase and those of OpenTelemetry.
-    expect(ENVIRONMENT).toHaveLength(52);
-  });
-
-  it('says nothing by an empty variable, nor by one that is not ours', async () => {
-    const config = await load({ name: 'file' }, env({ STARLING_NAME: '', STAR: 'x', PORT: 'y' }));
-    expect(config.name).toBe('file');
-  });
-
-  it('may take back what the file says', async () => {
-    expect((await load({ open: 'lab' }, env({ STARLING_OPEN: 'false' }))).open).toBeUndefined();
-  });
-
-  it.each([
-    [
-      'STARLING_NAM',
-      'x',
-      "STARLING_NAM: unknown environment variable; did you mean 'STARLING_NAME'?",
-    ],
-    ['STARLING_MDNS', 'maybe', 'STARLING_MDNS: "maybe" can\'t be used; allowed: true or false'],
-    [
-      'STARLING_HTTP_PORT',
-      '80a',
-      'STARLING_HTTP_PORT: "80a" can\'t be used; allowed: a whole number',
-    ],
-    [
-      'STARLING_HTTP_PORT',
-      '99999',
-      "http.port (from STARLING_HTTP_PORT): 99999 can't be used; allowed: a whole number from 0 to 65535",
-    ],
-    [
-      'STARLING_LISTEN',
-      'localhost:80',
-      'listen.0 (from STARLING_LISTEN): "localhost:80" can\'t be used; allowed: a multiaddr like /ip4/192.0.2.7/tcp/4040',
-    ],
-  ])('%s=%s is refused: %s', async (name, value, problem) => {
-    expect(await problemsOf(load({}, env({ [name]: value })))).toEqual([problem]);
-  });
-
-  it('is not blamed for what a flag says', async () => {
-    const sources = { ...env({ STARLING_HTTP_PORT: '1' }), flags: { http: { port: -1 } } };
-    expect(await problemsOf(load({}, sources))).toEqual([
-      "--http-port: -1 can't be used; allowed: a whole number from 0 to 65535",
-    ]);
-  });
-});
-
-describe('an option', () => {
-  it('is blamed for its own value, and not the file, which may have no such key', async () => {
-    const given = { name: 'my laptop' };
-    await expect(load({ mdns: false }, { flags: given })).rejects.toMatchObject({
-      message: expect.stringMatching(
-        /^the command line has a problem:\n {2}--name: "my laptop" can't be used; allowed: /,
-      ) as string,
-      hint: 'what each option takes: starling up --help',
-    });
-    const [fromOption, fromFile] = await problemsOf(load({ relay: 7 }, { flags: given }));
-    expect(fromFile ?? '').toContain('relay: 7');
-    expect(fromOption ?? '').toContain('name (from --name): "my laptop"');
-  });
-});
-
 describe('the files of config/', () => {
   const CONFIG = resolve(import.meta.dirname, '../../config');
 
   it('hold an example that works', async () => {
     const config = await loadConfig({
       file: join(CONFIG, 'starling.example.json'),
-      env: { HOME: root },
+      env: { HOME: place.root },
       flags: {},
     });
     expect(Object.keys(config.mcpServers)).toEqual(['files', 'tickets']);

@@ -1,7 +1,7 @@
 /** Who hears what a vote or a check has found of its work. */
 import { expect, it } from 'vitest';
 import type { Did } from '../../src/core/index.ts';
-import { foundIn } from '../../src/orchestration/found.ts';
+import { foundIn } from '../../src/orchestration/phase-findings.ts';
 import type { Phase, PhaseRow, SeatRow } from '../../src/orchestration/types.ts';
 
 const HERE = 'did:key:zhere' as Did;

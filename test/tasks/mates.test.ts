@@ -1,7 +1,7 @@
 /** Which tasks of a lane go to an agent along with another one. */
 import { describe, expect, it } from 'vitest';
-import { matesIn } from '../../src/tasks/awards/mates.ts';
-import type { WaitingTask } from '../../src/tasks/awards/mates.ts';
+import { matesIn } from '../../src/tasks/awards/awarded-together.ts';
+import type { WaitingTask } from '../../src/tasks/awards/awarded-together.ts';
 import { rowOf } from './durable-world.ts';
 
 const waiting = (id: string, inputBytes = 10): WaitingTask => {

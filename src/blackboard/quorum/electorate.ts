@@ -8,7 +8,7 @@ import type { Network } from '../../network/index.ts';
 import { compareBallots } from './acceptor.ts';
 import type { Addressee, Cell, Reply, ReplicaAsk } from './format.ts';
 import type { QuorumLinks } from './links.ts';
-import { shownTo } from './look.ts';
+import { shownTo } from './strong-read.ts';
 import type { OtherSet, Replica } from './replica.ts';
 import { firstSet, votersOf } from './replica-set.ts';
 import type { ReplicaSet } from './replica-set.ts';

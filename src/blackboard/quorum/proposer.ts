@@ -14,7 +14,7 @@ import type {
   StrongState,
 } from './acceptor.ts';
 import type { Cell } from './format.ts';
-import { beginLook } from './look.ts';
+import { beginLook } from './strong-read.ts';
 import { groupsOf, voterName, votersOf } from './replica-set.ts';
 import type { ReplicaSet } from './replica-set.ts';
 import type { Voter } from '../lanes/voters.ts';

@@ -5,11 +5,8 @@
 import { constants } from 'node:fs';
 import { copyFile, mkdir, readFile, readdir, readlink, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import {
-  dropUnfinished,
-  writeFileAtomic,
-  writeFileInPlace,
-} from '../../core/system/atomic-file.ts';
+import { changeInPlace } from '../../config/unfinished-change.ts';
+import { dropUnfinished, writeFileAtomic } from '../../core/system/atomic-file.ts';
 import { StarlingError, messageOf } from '../../core/errors.ts';
 
 /** A file as it was when it was read. */
@@ -26,7 +23,7 @@ export interface WriteInit {
   readonly mode: number;
   /** Default: false. */
   readonly isSecret?: boolean;
-  /** True: what is there stays the same file, with its mode. Default: false. */
+  /** True: what is there stays the same file, with its mode, and is a config file. Default: false. */
   readonly inPlace?: boolean;
 }
 
@@ -79,7 +76,10 @@ export async function writeJsonFile(
   await check();
   if (!before.exists) return writeNew(await meantBy(before.path), text, init.mode, check);
   const target = await realpath(before.path);
-  if (init.inPlace === true) return writeFileInPlace(target, text, await readFile(target, 'utf8'));
+  if (init.inPlace === true) {
+    const change = { path: target, before: await readFile(target, 'utf8'), after: text };
+    return changeInPlace(change, process.env);
+  }
   await dropUnfinished(target);
   const { gid, mode, uid } = await stat(target);
   const bits = mode & (init.isSecret === true ? OWN_BITS : MODE_BITS);

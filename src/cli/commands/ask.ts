@@ -5,7 +5,7 @@ import type { JsonObject } from '../../core/json/json.ts';
 import type { AskPlanResult, AskResult } from '../../thinking/types.ts';
 import type { NodeClient } from '../node/client.ts';
 import { withNode } from '../node/locate-node.ts';
-import { onceTakenUp } from '../node/taken-up.ts';
+import { onceTakenUp } from '../node/config-taken-up.ts';
 import type { CommonOptions } from '../options/common-options.ts';
 import { ask, canAsk, nobodyAgreed } from '../terminal/questions/ask.ts';
 import { untilInterrupted } from '../terminal/interrupted.ts';

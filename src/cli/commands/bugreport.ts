@@ -1,5 +1,5 @@
 /** `starling bugreport` */
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import type { BugreportResult } from '../../builtin/results.ts';
@@ -7,7 +7,8 @@ import { readConfigTree } from '../../config/load.ts';
 import { tokenFile } from '../../config/paths.ts';
 import { shownConfig } from '../../config/shown-config.ts';
 import type { ShownConfig } from '../../config/shown-config.ts';
-import { StarlingError, messageOf } from '../../core/errors.ts';
+import { StarlingError } from '../../core/errors.ts';
+import { makeFile } from '../../core/system/new-file.ts';
 import { VERSION } from '../../core/version.ts';
 import { createSecretRemover } from '../../core/words/without-secrets.ts';
 import { configFileMeant, likelyStateDir, runChecks } from '../checks/run-checks.ts';
@@ -21,6 +22,8 @@ import type { CommonOptions } from '../options/common-options.ts';
 const SECRET_NAME = /key|token|secret|pass|credential|auth|cookie/i;
 const TIMEOUT_MS = 10_000;
 const OWN_MODE = 0o600;
+const ELSEWHERE =
+  'name another file: starling bugreport --out <file>; or print the report: starling bugreport --out -';
 
 interface BugreportOptions extends CommonOptions {
   readonly out?: string;
@@ -46,7 +49,7 @@ export async function run(options: BugreportOptions): Promise<void> {
     return;
   }
   const path = resolve(out);
-  await write(path, text);
+  await makeFile(path, { mode: OWN_MODE, hint: ELSEWHERE }, (add) => add(text));
   const bytes = Buffer.byteLength(text);
   printData({ file: path, bytes }, options.json === true, () =>
     [
@@ -143,15 +146,4 @@ async function withoutSecrets(
   const hidden = typeof config === 'string' ? [] : config.hidden;
   const clean = createSecretRemover([...hidden, ...named, token.trim()]);
   return clean(text).replaceAll(homedir(), '~');
-}
-
-async function write(path: string, text: string): Promise<void> {
-  try {
-    await writeFile(path, text, { flag: 'wx', mode: OWN_MODE });
-  } catch (error) {
-    throw new StarlingError('STARLING_USAGE', `${path} can't be written: ${messageOf(error)}`, {
-      hint: 'name another file: starling bugreport --out <file>; or print the report: starling bugreport --out -',
-      cause: error,
-    });
-  }
 }

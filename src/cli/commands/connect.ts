@@ -88,8 +88,9 @@ export async function run(id: string, options: ConnectOptions): Promise<ExitCode
   }
   const key = await naming(client, options);
   const after = key === undefined ? shown : textWith(await wayOf(options, client, key));
-  const backup = file.exists ? await backUp(file.path, new Date()) : undefined;
+  let backup: string | undefined;
   try {
+    backup = file.exists ? await backUp(file.path, new Date()) : undefined;
     await writeJsonFile(file, file.exists ? after : `${after}\n`, {
       mode: isProject ? SHARED_MODE : PRIVATE_MODE,
       isSecret: key !== undefined,

@@ -4,6 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { findJsonFault } from '../../config/json-syntax.ts';
 import { serverName } from '../../config/servers/mcp-servers.ts';
+import { finishChange } from '../../config/unfinished-change.ts';
 import { StarlingError } from '../../core/errors.ts';
 import type { Json, JsonObject } from '../../core/json/json.ts';
 import { isObject } from '../../core/json/value-checks.ts';
@@ -40,6 +41,7 @@ export async function readOwnConfig(options: CommonOptions): Promise<OwnConfig> 
   const path = await configFileInUse(options);
   const other = await otherConfigFile(options, path);
   if (other !== undefined) tell(otherText(other));
+  await finishChange(path, process.env);
   const file = await readJsonFile(path);
   const fault = findJsonFault(file.text, 'jsonc');
   if (fault !== undefined) {

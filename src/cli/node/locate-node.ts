@@ -5,7 +5,9 @@ import { resolve } from 'node:path';
 import type { StatusResult } from '../../builtin/results.ts';
 import { readAbout } from '../../config/known-nodes.ts';
 import { defaultConfigFile, defaultStateDir } from '../../config/paths.ts';
+import { finishChange } from '../../config/unfinished-change.ts';
 import { StarlingError, messageOf } from '../../core/errors.ts';
+import { isObject } from '../../core/json/value-checks.ts';
 import { attach } from './client.ts';
 import type { AttachInit, FormAnswerer, NodeClient } from './client.ts';
 import { createWorkProgress } from '../terminal/progress.ts';
@@ -198,10 +200,9 @@ async function stateDirInFile(
   const named = options.config ?? given(env['STARLING_CONFIG']);
   const file = configFileOf(options, env);
   try {
-    const text = await readFile(file, 'utf8');
-    const value: unknown = JSON.parse(text.replace(/^\uFEFF/, ''));
-    const stateDir =
-      typeof value === 'object' && value !== null && 'stateDir' in value ? value.stateDir : '';
+    await finishChange(file, env);
+    const value = await readTree(await readFile(file, 'utf8'));
+    const stateDir = isObject(value) ? value['stateDir'] : '';
     return typeof stateDir === 'string' ? given(stateDir) : undefined;
   } catch (error) {
     const absent = error instanceof Error && 'code' in error && error.code === 'ENOENT';
@@ -216,6 +217,18 @@ async function stateDirInFile(
         cause: error,
       },
     );
+  }
+}
+
+/** The file as every start reads it: with comments and trailing commas, for which more is loaded. @throws SyntaxError */
+async function readTree(written: string): Promise<unknown> {
+  const text = written.replace(/^\uFEFF/, '');
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const { findJsonFault, readJsonc } = await import('../../config/json-syntax.ts');
+    if (findJsonFault(text, 'jsonc') !== undefined) throw error;
+    return readJsonc(text);
   }
 }
 

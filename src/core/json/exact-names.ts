@@ -4,7 +4,7 @@
  * pydantic takes `snake_case` for `camelCase`, and C libraries end a name at its first NUL.
  */
 
-import { isVisible } from '../visible.ts';
+import { isVisible } from '../visible-ascii.ts';
 
 const PLAIN = /^[a-z0-9]*$/;
 /** Marks, control and format characters, blanks, and what separates words. */

@@ -20,8 +20,8 @@ import type {
 } from '../../guard/index.ts';
 import type { RequestFrame } from '../frame-types.ts';
 import { argumentsOf, reasoningOf, shownArgumentsOf } from './call-arguments.ts';
-import { createLooks } from './looks.ts';
-import type { Looks } from './looks.ts';
+import { createLooks } from './repeated-looks.ts';
+import type { Looks } from './repeated-looks.ts';
 import { refusalOf } from './refusal-errors.ts';
 
 /** One call that somebody wants to make. */

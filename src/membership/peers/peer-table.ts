@@ -12,7 +12,7 @@ import { chooseAlias, fitAlias, isAlias } from '../aliases.ts';
 import { createDetector } from '../detection/phi-accrual.ts';
 import type { Detector, DetectorInit } from '../detection/phi-accrual.ts';
 import type { Heartbeat } from '../heartbeats/heartbeat-format.ts';
-import type { Told } from '../detection/told.ts';
+import type { Told } from '../detection/send-times.ts';
 import { createPeerIndex } from './peer-index.ts';
 import { RENAME_SHOWN_MS, claimantsOf } from './peer-names.ts';
 import { movePeer, readPeers } from './saved-peers.ts';

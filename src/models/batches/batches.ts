@@ -25,7 +25,7 @@ import { batchPriceOf, priceOf } from '../prices/price-table.ts';
 import type { KnownPrice } from '../prices/price-table.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { Providers } from '../providers/providers.ts';
-import { reckonTokens } from '../providers/reckoning.ts';
+import { reckonTokens } from '../providers/token-estimate.ts';
 import type { LimitKey } from '../read-call.ts';
 import type { Quotas } from '../routing/quotas.ts';
 import type { UsageBook } from '../usage/usage-book.ts';

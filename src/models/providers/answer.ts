@@ -16,7 +16,7 @@ import { isNative, noSuch, planOf } from './plan.ts';
 import type { Plan } from './plan.ts';
 import { splitEvents } from './split-events.ts';
 import type { Provider, VendorAnswer } from './provider.ts';
-import { limitIn, mayThinkUnseen, reckonTokens, textLengthOf } from './reckoning.ts';
+import { limitIn, mayThinkUnseen, reckonTokens, textLengthOf } from './token-estimate.ts';
 import { usageOfAnswer } from './dialects.ts';
 import { checkToolCalls } from './tool-arguments.ts';
 

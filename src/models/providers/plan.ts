@@ -22,7 +22,7 @@ import { toChat } from '../translate/to-chat.ts';
 import { toMessages } from '../translate/to-messages.ts';
 import type { ModelForm, ReadCall } from '../types.ts';
 import type { Provider } from './provider.ts';
-import { reckonTokens, textLengthOf } from './reckoning.ts';
+import { reckonTokens, textLengthOf } from './token-estimate.ts';
 
 const PATHS: Readonly<Record<ModelForm, string>> = {
   chat: '/chat/completions',

@@ -2,7 +2,7 @@
 import { isObject } from '../../core/index.ts';
 import type { Json, JsonObject } from '../../core/index.ts';
 import { objectIn, parsedObject } from '../json-reading.ts';
-import type { SaidAnswer } from '../routing/said.ts';
+import type { SaidAnswer } from '../routing/final-answer.ts';
 import type { Expectation } from './mix.ts';
 
 /** The score of what was said; nothing that can be read scores 0. */

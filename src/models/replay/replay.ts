@@ -8,7 +8,7 @@ import { costOfUsage } from '../prices/price-table.ts';
 import { usageOfAnswer } from '../providers/dialects.ts';
 import { readCall } from '../read-call.ts';
 import { tryModel } from '../routing/escalation.ts';
-import { readSaid } from '../routing/said.ts';
+import { readSaid } from '../routing/final-answer.ts';
 import type { ModelAnswer, ReadCall } from '../types.ts';
 import { gradeOf } from './grading.ts';
 import type { MixRequest, MixTier, ModelMix } from './mix.ts';

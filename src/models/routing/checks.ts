@@ -7,7 +7,7 @@ import type { Json, JsonObject } from '../../core/index.ts';
 import { readJsonSchema } from '../../gateway/index.ts';
 import { listIn, objectIn, textIn } from '../json-reading.ts';
 import type { ReadCall } from '../types.ts';
-import type { SaidAnswer } from './said.ts';
+import type { SaidAnswer } from './final-answer.ts';
 
 /** Why an answer is not good enough. */
 export type Doubt = 'cut' | 'empty' | 'schema' | 'vote';

@@ -5,8 +5,8 @@
 import { StarlingError } from '../../core/index.ts';
 import type { ModelAnswer, ReadCall, Usage } from '../types.ts';
 import { doubtOf, majorityOf } from './checks.ts';
-import { readSaid } from './said.ts';
-import type { SaidAnswer } from './said.ts';
+import { readSaid } from './final-answer.ts';
+import type { SaidAnswer } from './final-answer.ts';
 
 /** One model's whole answer, and whether it was good enough. */
 export interface Tried {

@@ -10,7 +10,7 @@ import { keyOf } from '../../guard/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { AboutModel, Models } from '../models.ts';
 import { worstCost } from '../prices/price-table.ts';
-import { limitIn, reckonTokens } from '../providers/reckoning.ts';
+import { limitIn, reckonTokens } from '../providers/token-estimate.ts';
 import type { ListedModel, ModelAnswer, ModelForm, ReadCall, Usage } from '../types.ts';
 import { cacheKey, createAnswerCache } from './answer-cache.ts';
 import type { AnswerCache } from './answer-cache.ts';

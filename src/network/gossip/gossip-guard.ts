@@ -10,7 +10,7 @@ import type { Clock, PeerId } from '../../core/index.ts';
 import { peerIdFromPublicKey } from '../../identity/index.ts';
 import type { Conduct } from '../limits/conduct.ts';
 import { isPeerId } from '../peer-id.ts';
-import { pauseReading, resumeReading } from '../reading.ts';
+import { pauseReading, resumeReading } from '../pause-reading.ts';
 import type { Admission } from '../types.ts';
 import type { GossipAllowances } from './gossip-allowances.ts';
 

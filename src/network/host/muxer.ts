@@ -17,8 +17,8 @@ import type { Connection, MessageStream, StreamMuxer } from '@libp2p/interface';
 import { yamux } from '@libp2p/yamux';
 import type { YamuxMuxerInit } from '@libp2p/yamux';
 import { READ_TURN_BYTES } from '../constants.ts';
-import { pauseReading, resumeReading } from '../reading.ts';
-import type { NetworkTally } from './tally.ts';
+import { pauseReading, resumeReading } from '../pause-reading.ts';
+import type { NetworkTally } from './network-counts.ts';
 import type { ConnectionMeter, ConnectionMeters } from '../limits/connection-meter.ts';
 
 /** `yamux(init)`, whose frames for closed connections are dropped. With `meters` it is metered. */

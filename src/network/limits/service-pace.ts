@@ -6,7 +6,7 @@
 import type { Stream, StreamHandler } from '@libp2p/interface';
 import { createBuckets } from '../../core/index.ts';
 import type { BucketSize, Buckets, Clock } from '../../core/index.ts';
-import { pauseReading, resumeReading } from '../reading.ts';
+import { pauseReading, resumeReading } from '../pause-reading.ts';
 
 /** Paces streams, all of a peer together. */
 export interface StreamPace {

@@ -23,7 +23,7 @@ import { AgentLoads } from './agent-loads.ts';
 import { createAttemptGroups } from './attempt-groups.ts';
 import { Following } from './following.ts';
 import type { Taken } from './following.ts';
-import { matesIn } from './mates.ts';
+import { matesIn } from './awarded-together.ts';
 import { Offers } from './offers.ts';
 import { Outcomes } from './outcomes.ts';
 import { createTaskQueue, laneOf } from './queue.ts';

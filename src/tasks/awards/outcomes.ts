@@ -2,7 +2,7 @@
 import { backoffMs, messageOf, sleep, unawaited } from '../../core/index.ts';
 import type { Clock, Json, Logger, Random, Scope } from '../../core/index.ts';
 import type { Taint } from '../../guard/index.ts';
-import { isPast } from '../life/faults.ts';
+import { isPast } from '../life/task-errors.ts';
 import type { LiveTask } from '../life/live-task.ts';
 import { hasEnded } from '../life/machine.ts';
 import { DURABLE_RESULT_BYTES_MAX, RESULT_BYTES_MAX, WORDS_MAX } from '../limits.ts';

@@ -14,7 +14,7 @@ import { readRegister, registerValue } from './format.ts';
 import type { TaskRegister } from './format.ts';
 import { KnownRegisters } from './known-registers.ts';
 import type { KnownRegister } from './known-registers.ts';
-import { endedElsewhere, movedTask } from '../life/faults.ts';
+import { endedElsewhere, movedTask } from '../life/task-errors.ts';
 import {
   DURABLE_BYTES_MAX,
   SHARE_OF_ONE,

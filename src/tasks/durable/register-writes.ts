@@ -4,7 +4,7 @@
  */
 import { StarlingError } from '../../core/index.ts';
 import type { Did, Json } from '../../core/index.ts';
-import { endedElsewhere, movedTask } from '../life/faults.ts';
+import { endedElsewhere, movedTask } from '../life/task-errors.ts';
 import { hasEnded } from '../life/machine.ts';
 import type { TaskRow } from '../types.ts';
 import type { DurableBoards, RegisterState } from './boards.ts';

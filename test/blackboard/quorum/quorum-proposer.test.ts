@@ -1,6 +1,10 @@
 /** Rounds of requests about a strong key: what breaks a round ends the request, and none of those that come after it. */
 import { describe, expect, it } from 'vitest';
-import type { QuorumAnswer, QuorumQuestion, Shown } from '../../../src/blackboard/quorum/acceptor.ts';
+import type {
+  QuorumAnswer,
+  QuorumQuestion,
+  Shown,
+} from '../../../src/blackboard/quorum/acceptor.ts';
 import { createProposer } from '../../../src/blackboard/quorum/proposer.ts';
 import type { Proposal, ProposerComponents } from '../../../src/blackboard/quorum/proposer.ts';
 import type { ReplicaSet } from '../../../src/blackboard/quorum/replica-set.ts';

@@ -23,8 +23,8 @@ import { isMajority } from '../../../src/blackboard/quorum/groups.ts';
 import type { Groups } from '../../../src/blackboard/quorum/groups.ts';
 import { beginRound } from '../../../src/blackboard/quorum/round.ts';
 import type { Round, StrongChange } from '../../../src/blackboard/quorum/round.ts';
-import { beginLook, shownTo } from '../../../src/blackboard/quorum/look.ts';
-import type { Look } from '../../../src/blackboard/quorum/look.ts';
+import { beginLook, shownTo } from '../../../src/blackboard/quorum/strong-read.ts';
+import type { Look } from '../../../src/blackboard/quorum/strong-read.ts';
 import type { Json } from '../../../src/core/index.ts';
 import type { Operation } from '../../../sim/bench/board/runs/linearizable.ts';
 

@@ -12,9 +12,11 @@ import { serving } from '../fake-node.ts';
 import type { FakeNode } from '../fake-node.ts';
 import { seatPerson } from '../person.ts';
 import { fakeNode, run, start, temporaryFolder } from '../support.ts';
+import { createSmallDisk, smallDiskMissing } from '../../store/small-disk.ts';
 
 const SCRIPT = '/opt/node/bin/starling';
 const [, script = ''] = process.argv;
+const diskMissing = await smallDiskMissing();
 
 let home: string;
 let cursor: string;
@@ -331,6 +333,35 @@ describe('a client with a name', () => {
     await run('connect', 'cursor', '--http', '--yes', '--state', node.stateDir);
     expect((await stat(cursor)).mode & 0o777).toBe(0o600);
   });
+
+  it.skipIf(diskMissing !== undefined)(
+    'leaves no key behind where the disk has no room for a copy of the file, and the file as it was',
+    async () => {
+      const disk = await createSmallDisk(1024 * 1024);
+      try {
+        const node = await byTool({
+          client_connect: { name: 'cursor', key: KEY },
+          client_disconnect: { freed: true },
+        });
+        vi.stubEnv('HOME', disk.path);
+        const file = join(disk.path, '.cursor', 'mcp.json');
+        const text = JSON.stringify({ mcpServers: {}, other: 'x'.repeat(5000) });
+        await write(file, text);
+        await disk.fill();
+        const ran = await run('connect', 'cursor', '--http', '--yes', '--state', node.stateDir);
+        expect(ran).toMatchObject({ code: 1, stderr: expect.stringContaining('no backup') });
+        expect(await readFile(file, 'utf8')).toBe(text);
+        expect(await readdir(dirname(file))).toEqual(['mcp.json']);
+        const asked = node.heard.map(({ params }) => String(params?.['name']));
+        expect(asked.filter((name) => name.startsWith('starling__client'))).toEqual([
+          'starling__client_connect',
+          'starling__client_disconnect',
+        ]);
+      } finally {
+        await disk.remove();
+      }
+    },
+  );
 
   it('gives the name back with --remove', async () => {
     const node = await byTool({

@@ -1,9 +1,12 @@
 /** A node whose disk is full: what it says, what goes on, and how it comes back. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { StartFailedError } from '../../../sim/process.ts';
 import type { NodeProcess } from '../../../sim/process.ts';
 import { attach } from '../../../src/cli/node/client.ts';
 import type { JsonObject, StarlingError } from '../../../src/core/index.ts';
+import type { KeyCreateResult, KeyListResult } from '../../../src/builtin/results.ts';
 import type { BoardListResult, GrantCreateResult, GrantListResult } from '../../../src/index.ts';
 import { createSmallDisk, smallDiskMissing } from '../../store/small-disk.ts';
 import { eventually, ok, status, useWorld } from '../support.ts';
@@ -55,6 +58,17 @@ async function stateOf(node: NodeProcess, id: string): Promise<string | undefine
   return grants.find((grant) => grant.id === id)?.state;
 }
 
+/** What somebody could show to be let in: the node's token, the names of keys, and the tickets that are open. */
+async function waysIn(node: NodeProcess): Promise<readonly unknown[]> {
+  const { keys } = await ask<KeyListResult>(node, 'key_list');
+  const { grants } = await ask<GrantListResult>(node, 'grant_list', { all: true });
+  return [
+    await readFile(join(node.stateDir, 'token'), 'utf8'),
+    keys.map(({ name }) => name),
+    grants.filter(({ state }) => state === 'valid').map(({ id }) => id),
+  ];
+}
+
 async function refused(node: NodeProcess, ...args: string[]): Promise<string> {
   const { code, stderr } = await node.run(args);
   expect([args.join(' '), code]).toEqual([args.join(' '), 1]);
@@ -72,6 +86,7 @@ describe.skipIf(missing !== undefined)('a node on a disk that is full', () => {
     await ask(node, 'board_set', { ...entry, create: true });
     const wanted = { peer: GUEST, tools: ['files/*'] };
     const { id } = (await ask<GrantCreateResult>(node, 'grant_create', wanted)).grant;
+    const before = await waysIn(node);
 
     await disk.fill();
     await untilRefused(node, 'STARLING_STATE_UNUSABLE');
@@ -81,6 +96,10 @@ describe.skipIf(missing !== undefined)('a node on a disk that is full', () => {
     expect(why).not.toMatch(/\bmove\b/);
     await refused(node, 'grant', 'revoke', id);
     await refused(node, 'secret', 'set', 'NAME', '--file', '/etc/hostname');
+    const full = { code: 'STARLING_STATE_UNUSABLE' };
+    await expect(ask(node, 'invite_create')).rejects.toMatchObject(full);
+    await expect(ask(node, 'key_create', { name: 'ci' })).rejects.toMatchObject(full);
+    expect(await waysIn(node)).toEqual(before);
 
     expect(await readyz(node)).toBe('503 not ready: its database can not be written');
     expect(await codes(node)).toContain('state-unwritable');
@@ -98,11 +117,21 @@ describe.skipIf(missing !== undefined)('a node on a disk that is full', () => {
     expect(await codes(node)).not.toContain('state-unwritable');
     await ask(node, 'board_set', { ...entry, key: 'after' });
     await ok(node, 'grant', 'revoke', id);
+    const { key } = await ask<KeyCreateResult>(node, 'key_create', { name: 'ci' });
+    await ask(node, 'invite_create');
+    await ask(node, 'token_rotate');
+    const after = await waysIn(node);
     await node.stop('SIGKILL');
 
     const again = await world.start('alice', init);
     expect(await keysOf(again)).toEqual(['after', 'kept']);
     expect(await stateOf(again, id)).toBe('revoked');
+    // What was told before the node was killed lets in, and nothing that was refused does.
+    expect(await waysIn(again)).toEqual(after);
+    expect(before[0]).not.toBe(after[0]);
+    const headers = { authorization: `Bearer ${key}` };
+    const mcp = new URL('/mcp', again.up.endpoints.url);
+    expect((await fetch(mcp, { method: 'DELETE', headers })).status).not.toBe(401);
     await again.stop();
 
     await disk.fill();

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { AuditInit } from '../../../src/audit/index.ts';
 import { StarlingError, silentLogger, systemClock } from '../../../src/core/index.ts';
 import { createClearance } from '../../../src/gateway/clearance/clearance.ts';
-import { LOOKS_MAX, LOOK_MS } from '../../../src/gateway/clearance/looks.ts';
+import { LOOKS_MAX, LOOK_MS } from '../../../src/gateway/clearance/repeated-looks.ts';
 import type { Clearance, WantedCall } from '../../../src/gateway/clearance/clearance.ts';
 import type { Did, JsonObject } from '../../../src/core/index.ts';
 import type { GuardWanted } from '../../../src/guard/index.ts';

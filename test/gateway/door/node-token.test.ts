@@ -1,11 +1,14 @@
 /** The node's own token: copies of it are worthless once it was replaced. */
 import { once } from 'node:events';
-import { readFile, stat } from 'node:fs/promises';
+import { readFile, readdir, stat } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import { digestOf } from '../../../src/gateway/door/bearer.ts';
+import { createNodeToken } from '../../../src/gateway/index.ts';
 import { TOKEN_META } from '../../../src/gateway/transports/tcp.ts';
+import { createSmallDisk, smallDiskMissing } from '../../store/small-disk.ts';
 import {
   INITIALIZE,
   defer,
@@ -16,6 +19,8 @@ import {
 } from '../support/gateways.ts';
 
 useCleanup();
+
+const diskMissing = await smallDiskMissing();
 
 it('once replaced lets its copies in nowhere, also not in sessions that are open', async () => {
   const node = await startNode('alice', { tcp: { enabled: true } });
@@ -63,3 +68,26 @@ it('is known by its connection only as long as it holds', async () => {
     401,
   );
 });
+
+it.skipIf(diskMissing !== undefined)(
+  'stays the one that it is where the disk has no room for another',
+  async () => {
+    const disk = await createSmallDisk(1024 * 1024);
+    defer(() => disk.remove());
+    const file = join(disk.path, 'token');
+    const token = createNodeToken(file);
+    await token.load();
+    const text = await readFile(file, 'utf8');
+    await disk.fill();
+    await expect(token.rotate()).rejects.toMatchObject({
+      code: 'STARLING_STATE_UNUSABLE',
+      message: expect.stringContaining('the disk is full'),
+    });
+    expect(token.matches(digestOf(text.trim()))).toBe(true);
+    expect(await readFile(file, 'utf8')).toBe(text);
+    expect((await readdir(disk.path)).toSorted()).toEqual(['ballast', 'token']);
+    await disk.free();
+    await token.rotate();
+    expect(token.matches(digestOf(text.trim()))).toBe(false);
+  },
+);

@@ -4,14 +4,12 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { StarlingError, createHealth, silentLogger } from '../../../src/core/index.ts';
 import type { Did, Health, PeerId } from '../../../src/core/index.ts';
-import { definitionOf } from '../../../src/gateway/pins/definition.ts';
 import type { NamedItem } from '../../../src/gateway/pins/definition.ts';
 import { createIdentity } from '../../../src/identity/index.ts';
 import type { PinGrants } from '../../../src/gateway/pins/granted-names.ts';
 import type { Grant, GrantBookEvents, SuccessionView } from '../../../src/grants/index.ts';
 import { createPins } from '../../../src/gateway/pins/pins.ts';
 import type { Pins, PinsInit, Reviewable } from '../../../src/gateway/pins/pins.ts';
-import { pinReference, quarantineError } from '../../../src/gateway/pins/quarantine.ts';
 import type { Quarantined } from '../../../src/gateway/pins/quarantine.ts';
 import { createTestClock } from '../../core/test-clock.ts';
 import { memoryTable } from '../../grants/memory-table.ts';
@@ -65,47 +63,6 @@ async function bench(init: Partial<PinsInit> = {}, grants?: PinGrants): Promise<
 const namesOf = (catalog: Reviewable): string[] => catalog.tools.map(({ name }) => name);
 const reasonsOf = (quarantined: readonly Quarantined[]): Record<string, string> =>
   Object.fromEntries(quarantined.map(({ name, reason }) => [name, reason]));
-
-describe('a definition', () => {
-  it('is the same whatever the order of its members, and whatever else the item carries', () => {
-    const one = definitionOf('tool', { name: 'a', description: 'b', inputSchema: { x: 1, y: 2 } });
-    const two = definitionOf('tool', {
-      _meta: { at: 1 },
-      inputSchema: { y: 2, x: 1 },
-      icons: [],
-      description: 'b',
-      name: 'a',
-    });
-    expect(two.hash).toBe(one.hash);
-    expect(one.canonical()).toBe('{"description":"b","inputSchema":{"x":1,"y":2},"name":"a"}');
-  });
-
-  it.each([
-    ['title', { title: 't' }],
-    ['description', { description: 'other' }],
-    ['input schema', { inputSchema: { type: 'object', required: ['path'] } }],
-    ['output schema', { outputSchema: { type: 'object' } }],
-    ['annotations', { annotations: { readOnlyHint: true } }],
-  ])('changes with its %s', (_, change) => {
-    const before = definitionOf('tool', tool('a'));
-    expect(definitionOf('tool', { ...tool('a'), ...change }).hash).not.toBe(before.hash);
-  });
-
-  it('of any JSON has a hash, and others have others', () => {
-    const text = fc.string({
-      unit: fc.constantFrom('a', '\\', '\ud800', '\udc00', 'u', 'd', '8', '0'),
-    });
-    fc.assert(
-      fc.property(text, text, (one, two) => {
-        const [first, second] = [one, two].map(
-          (description) => definitionOf('tool', { name: 'a', description }).hash,
-        );
-        expect(first === second).toBe(one === two);
-      }),
-      { seed: 4, numRuns: 500 },
-    );
-  });
-});
 
 describe('own servers', () => {
   it('are pinned with all that they list at first sight', async () => {
@@ -554,27 +511,6 @@ describe('pins', () => {
       }),
       { seed: 5, numRuns: 150 },
     );
-  });
-});
-
-describe('the refusal of a quarantined call', () => {
-  it('says what is wrong and what allows it', () => {
-    const held = { kind: 'tool', name: 'read', reason: 'changed', flags: [] } as const;
-    const error = quarantineError({ peer: 'alice', server: 'files' }, held);
-    expect(error.code).toBe('STARLING_TOOL_QUARANTINED');
-    expect(error.message).toContain('alice__files__read is held back');
-    expect(error.hint).toContain('starling pin list');
-    expect(error.hint).toContain('starling pin approve alice/files/read');
-    expect(error.data).toEqual({ held: 'changed', peer: 'alice', server: 'files' });
-  });
-
-  it('can be pasted into a shell whatever the name, and tells another node where', () => {
-    const held = { kind: 'prompt', name: "a'; rm \u202E", reason: 'new', flags: [] } as const;
-    const error = quarantineError({ server: 'files' }, held, 'alice');
-    expect(error.hint).toBe(
-      "on alice, look: starling pin list; allow: starling pin approve 'files/a'\\''; rm \\u{202e}'",
-    );
-    expect(pinReference({ server: 'files' }, 'x')).toBe('files/x');
   });
 });
 

@@ -16,6 +16,8 @@ export interface AuthInit {
   /** Scope that `tools/call` needs; else 403. */
   readonly scopeNeeded?: string;
   readonly expiresIn?: number;
+  /** True: the authorization server publishes no metadata. */
+  readonly isBare?: boolean;
 }
 
 export interface AuthWorld {
@@ -74,6 +76,7 @@ export async function authWorld(init: AuthInit = {}): Promise<AuthWorld> {
     const { origin } = asked.url;
     switch (asked.url.pathname) {
       case '/.well-known/oauth-authorization-server':
+        if (init.isBare === true) return response.writeHead(404).end();
         return json(response, {
           issuer: origin,
           authorization_endpoint: `${origin}/authorize`,
@@ -88,6 +91,7 @@ export async function authWorld(init: AuthInit = {}): Promise<AuthWorld> {
       case '/register':
         return json(response, { ...asked.body, client_id: `client-${auth.asked.length}` }, 201);
       case '/token':
+      case '/tokens-elsewhere':
         return token(new URLSearchParams(asked.text), response);
       default:
         return response.writeHead(404).end();

@@ -36,7 +36,6 @@ export interface Rig {
   pass(ms: number): Promise<void>;
 }
 
-
 /** What a rig begins with besides what is on its disk. */
 export interface RigOptions {
   readonly room?: JsonObject;

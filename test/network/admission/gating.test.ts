@@ -9,7 +9,16 @@ import type { Connection, Libp2p } from '@libp2p/interface';
 import { afterEach, describe, expect, it } from 'vitest';
 import { HELLO_TIMEOUT_MS } from '../../../src/network/constants.ts';
 import { createTestClock } from '../../core/test-clock.ts';
-import { MESH, echo, fastClock, makeMember, makeMembers, soon, stopAll, until } from '../support.ts';
+import {
+  MESH,
+  echo,
+  fastClock,
+  makeMember,
+  makeMembers,
+  soon,
+  stopAll,
+  until,
+} from '../support.ts';
 
 const strangers: Libp2p[] = [];
 

@@ -2,7 +2,10 @@
 import type { Connection, Libp2p } from '@libp2p/interface';
 import { multiaddr } from '@multiformats/multiaddr';
 import { describe, expect, it } from 'vitest';
-import { isOwnListener, withPublicListeners } from '../../../src/network/addresses/own-listeners.ts';
+import {
+  isOwnListener,
+  withPublicListeners,
+} from '../../../src/network/addresses/own-listeners.ts';
 import { createScope, silentLogger } from '../../../src/core/index.ts';
 import type { PeerId } from '../../../src/core/index.ts';
 import { createAdmissionStates } from '../../../src/network/admission/admission-states.ts';

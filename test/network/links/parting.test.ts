@@ -4,7 +4,15 @@ import { afterEach, expect, it, onTestFinished, vi } from 'vitest';
 import { systemClock } from '../../../src/core/index.ts';
 import type { Clock } from '../../../src/core/index.ts';
 import { MemoryNetwork } from '../../../sim/memory-transport.ts';
-import { acquaint, connectedTo, makeMember, makeMembers, soon, stopAll, until } from '../support.ts';
+import {
+  acquaint,
+  connectedTo,
+  makeMember,
+  makeMembers,
+  soon,
+  stopAll,
+  until,
+} from '../support.ts';
 import { IDLE_LINK_MS, IDLE_LOOK_MS, PART_PAUSE_MS } from '../../../src/network/constants.ts';
 import type { Member } from '../support.ts';
 

@@ -71,7 +71,7 @@ const EDITS = {
   ],
   'a read takes what one replica has accepted': [
     {
-      file: 'look.ts',
+      file: 'strong-read.ts',
       text: 'if (isMajority(',
       instead: 'if (FAULT || isMajority(',
     },

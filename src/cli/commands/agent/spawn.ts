@@ -1,7 +1,7 @@
 /** `starling agent spawn` */
 import type { AgentSpawnResult, AgentSpreadResult } from '../../../agents/types.ts';
 import { withNode } from '../../node/locate-node.ts';
-import { onceTakenUp } from '../../node/taken-up.ts';
+import { onceTakenUp } from '../../node/config-taken-up.ts';
 import { readValue } from '../../options/board-value.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 import { printData, safeLine } from '../../terminal/output.ts';

@@ -4,7 +4,7 @@ import { EXIT } from '../../../core/exit-codes.ts';
 import type { ExitCode } from '../../../core/exit-codes.ts';
 import { shortId } from '../../../identity/short-id.ts';
 import { withNode } from '../../node/locate-node.ts';
-import { onceTakenUp } from '../../node/taken-up.ts';
+import { onceTakenUp } from '../../node/config-taken-up.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 import { ask, canAsk, nobodyAgreed } from '../../terminal/questions/ask.ts';
 import { printData, safe, safeLine, tell } from '../../terminal/output.ts';

@@ -5,7 +5,7 @@ import type { ExitCode } from '../../../core/exit-codes.ts';
 import type { JsonObject } from '../../../core/json/json.ts';
 import type { AiQueryResult } from '../../../models/types.ts';
 import { withNode } from '../../node/locate-node.ts';
-import { onceTakenUp } from '../../node/taken-up.ts';
+import { onceTakenUp } from '../../node/config-taken-up.ts';
 import { untilInterrupted } from '../../terminal/interrupted.ts';
 import { paintTalk, print, printData, safe, safeLine, tell } from '../../terminal/output.ts';
 import { readStdin } from '../../terminal/stdin.ts';

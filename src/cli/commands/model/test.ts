@@ -2,7 +2,7 @@
 import { durationText } from '../../../core/time/duration.ts';
 import type { ModelTestResult } from '../../../models/types.ts';
 import { withNode } from '../../node/locate-node.ts';
-import { onceTakenUp } from '../../node/taken-up.ts';
+import { onceTakenUp } from '../../node/config-taken-up.ts';
 import { paint, printData, safeLine } from '../../terminal/output.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 

@@ -1,5 +1,11 @@
 /** How the failures of calls are named: to their callers, in the log, for those who count them, and where the next server is to be tried. */
-import { BUILTIN_SERVER, ERRORS, StarlingError, messageOf, printable } from '../../../core/index.ts';
+import {
+  BUILTIN_SERVER,
+  ERRORS,
+  StarlingError,
+  messageOf,
+  printable,
+} from '../../../core/index.ts';
 import type { Json, LogFields, Logger } from '../../../core/index.ts';
 import type { Route } from '../../catalog/types.ts';
 import type { ServerTarget } from '../../channel-types.ts';

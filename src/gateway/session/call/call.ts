@@ -13,7 +13,13 @@ import type { ClearedCall } from '../../clearance/clearance.ts';
 import { failureOf } from '../../clearance/refusal-errors.ts';
 import { unknownMethod } from '../../wire/era.ts';
 import type { Era } from '../../wire/era.ts';
-import { errorBytes, errorOf, progressTokenOf, resultBytes, rewriteFrame } from '../../wire/frame.ts';
+import {
+  errorBytes,
+  errorOf,
+  progressTokenOf,
+  resultBytes,
+  rewriteFrame,
+} from '../../wire/frame.ts';
 import type { Reply } from '../../wire/reply.ts';
 import { taskMadeIn } from '../../wire/task-id.ts';
 import { traceFields, traceOf } from './call-trace.ts';

@@ -9,7 +9,14 @@ import type { StoredClient } from '../../../secrets/index.ts';
 import { loadOauthSdk } from './authorization-server.ts';
 import type { AuthorizationServer } from './authorization-server.ts';
 import { checkOauthUrl } from './guarded-fetch.ts';
-import { discover, forgetClient, loginAt, scopeFor, storedTokens } from './login-parts.ts';
+import {
+  discover,
+  forgetClient,
+  loginAt,
+  scopeFor,
+  storedTokens,
+  tokenMetadata,
+} from './login-parts.ts';
 import type { LoginParts, SdkTokens } from './login-parts.ts';
 import { openLoopback } from './loopback-redirect.ts';
 import type { Loopback, LoopbackAnswer } from './loopback-redirect.ts';
@@ -165,7 +172,7 @@ async function exchange(
   const { exchangeAuthorization } = await loadOauthSdk();
   try {
     return await exchangeAuthorization(authServer.issuer, {
-      ...(authServer.metadata === undefined ? {} : { metadata: authServer.metadata }),
+      ...tokenMetadata(parts, authServer.metadata),
       clientInformation: clientInformation(given.client),
       authorizationCode: given.answer.code,
       codeVerifier: given.codeVerifier,

@@ -1,7 +1,7 @@
 /**
  * A `fetch` for OAuth documents and tokens, whose URLs come from servers that may mean harm: https
  * or loopback only, no redirects, small answers, and no way into networks that the MCP server itself
- * is not in (server-side request forgery; MCP security best practices).
+ * is not in (server-side request forgery; MCP security best practices). An address of the operator's choice may be in any.
  */
 import { lookup } from 'node:dns';
 import type { LookupAddress } from 'node:dns';
@@ -40,10 +40,13 @@ const INSIDE = blockList(
   ['ff00::', 8, 'ipv6'],
 );
 
-/** Makes a guarded fetch for the MCP server at `serverUrl`. `close` ends its connections, and refuses what is asked later. */
+/**
+ * Makes a guarded fetch for the MCP server at `serverUrl`. `chosen` is an address that the operator has configured, so that
+ * no server can have named it. `close` ends the connections, and refuses what is asked later.
+ */
 export function createGuardedFetch(
   components: { readonly clock: Clock },
-  init: { readonly serverUrl: URL },
+  init: { readonly serverUrl: URL; readonly chosen?: URL },
 ): { readonly fetch: GuardedFetch; close(): void } {
   const { hostname } = init.serverUrl;
   // Before the server's network is known, only the outside may be reached.
@@ -52,16 +55,22 @@ export function createGuardedFetch(
     clock: components.clock,
     lookup: guardedLookup(() => server),
   });
+  const free = createExchanger(components);
   let isClosed = false;
   return {
     async fetch(url, options) {
       if (isClosed) throw new StarlingError('STARLING_STOPPED', 'the node stops');
+      const target = new URL(url);
+      if (target.href === init.chosen?.href) return ask(free, target, options ?? {});
       server = await zoneOfHost(hostname);
-      return ask(exchanger, server, new URL(url), options ?? {});
+      const literal = bare(target.hostname);
+      if (isIP(literal) !== 0) checkOrigin(server, zoneOf(literal), literal);
+      return ask(exchanger, target, options ?? {});
     },
     close() {
       isClosed = true;
       exchanger.close();
+      free.close();
     },
   };
 }
@@ -77,15 +86,8 @@ export function checkOauthUrl(url: URL): void {
   throw refused(`${url.protocol}//${url.host} is not https`);
 }
 
-async function ask(
-  exchanger: Exchanger,
-  server: Zone,
-  url: URL,
-  options: RequestInit,
-): Promise<Response> {
+async function ask(exchanger: Exchanger, url: URL, options: RequestInit): Promise<Response> {
   checkOauthUrl(url);
-  const literal = bare(url.hostname);
-  if (isIP(literal) !== 0) checkOrigin(server, zoneOf(literal), literal);
   const body = options.body instanceof URLSearchParams ? options.body.toString() : options.body;
   const { reply } = exchanger.start({
     method: options.method === 'POST' ? 'POST' : 'GET',

@@ -3,7 +3,7 @@ import type { ServerOAuth } from '../../../config/index.ts';
 import type { Clock, JsonObject } from '../../../core/index.ts';
 import type { StoredClient, StoredLogin, StoredTokens } from '../../../secrets/index.ts';
 import { findAuthorizationServer } from './authorization-server.ts';
-import type { AuthorizationServer, OauthSdk } from './authorization-server.ts';
+import type { AuthMetadata, AuthorizationServer, OauthSdk } from './authorization-server.ts';
 import type { GuardedFetch } from './guarded-fetch.ts';
 import type { LoginErrors } from './login-errors.ts';
 import type { LoginRecord } from './login-record.ts';
@@ -65,6 +65,21 @@ export function scopeFor(parts: LoginParts, authServer: AuthorizationServer): st
       : undefined;
   const scope = joinScopes(joinScopes(asked, wanted), offline);
   return scope === undefined || scope.length > SCOPE_LENGTH_MAX ? asked : scope;
+}
+
+/**
+ * The metadata by which tokens are asked for: that of the authorization server, with the configured token endpoint where
+ * there is one. Of a server without metadata a request for tokens needs no more than that address.
+ */
+export function tokenMetadata(
+  { settings }: Pick<LoginParts, 'settings'>,
+  metadata: AuthMetadata | undefined,
+): { readonly metadata?: AuthMetadata } {
+  const { tokenUrl } = settings;
+  if (tokenUrl !== undefined) {
+    return { metadata: { ...metadata, token_endpoint: tokenUrl } as AuthMetadata };
+  }
+  return metadata === undefined ? {} : { metadata };
 }
 
 /** What is kept of a login at `authServer`. */

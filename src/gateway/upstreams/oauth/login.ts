@@ -55,7 +55,11 @@ class Login implements OauthLogin {
   readonly #closeFetch: () => void;
 
   constructor(components: OauthComponents, init: OauthInit) {
-    const guarded = createGuardedFetch(components, { serverUrl: new URL(init.url) });
+    const { tokenUrl } = init.settings;
+    const guarded = createGuardedFetch(components, {
+      serverUrl: new URL(init.url),
+      ...(tokenUrl === undefined ? {} : { chosen: new URL(tokenUrl) }),
+    });
     this.#closeFetch = () => guarded.close();
     this.#parts = {
       ...init,

@@ -9,6 +9,7 @@ import {
   loginAt,
   scopeFor,
   storedTokens,
+  tokenMetadata,
 } from './login-parts.ts';
 import type { LoginParts, SdkTokens } from './login-parts.ts';
 import { clientInformation, isClientUnknown, isFinal, reasonOf } from './oauth-fields.ts';
@@ -43,9 +44,7 @@ async function refresh(parts: LoginParts): Promise<void> {
   let tokens: SdkTokens;
   try {
     tokens = await refreshAuthorization(login.issuer, {
-      ...(login.metadata === undefined
-        ? {}
-        : { metadata: login.metadata as unknown as AuthMetadata }),
+      ...tokenMetadata(parts, login.metadata as unknown as AuthMetadata | undefined),
       clientInformation: clientInformation(login.client),
       refreshToken,
       ...(login.resource === undefined ? {} : { resource: login.resource }),
@@ -90,7 +89,7 @@ async function fetchOwnToken(parts: LoginParts): Promise<void> {
   };
   try {
     const tokens = await fetchToken(provider, authServer.issuer, {
-      ...(authServer.metadata === undefined ? {} : { metadata: authServer.metadata }),
+      ...tokenMetadata(parts, authServer.metadata),
       ...(authServer.resource === undefined ? {} : { resource: authServer.resource }),
       fetchFn: parts.fetch,
     });

@@ -8,8 +8,14 @@ import { json, urlServer } from '../../support/url-server.ts';
 
 useCleanup();
 
-function fetchFor(serverUrl: string): GuardedFetch {
-  const guard = createGuardedFetch({ clock: systemClock }, { serverUrl: new URL(serverUrl) });
+function fetchFor(serverUrl: string, chosen?: string): GuardedFetch {
+  const guard = createGuardedFetch(
+    { clock: systemClock },
+    {
+      serverUrl: new URL(serverUrl),
+      ...(chosen === undefined ? {} : { chosen: new URL(chosen) }),
+    },
+  );
   defer(() => guard.close());
   return guard.fetch;
 }
@@ -41,6 +47,16 @@ describe('a server out in the world', () => {
       await expect(fetchFor('https://203.0.113.5/mcp')(url)).rejects.toMatchObject(refusal);
     },
   );
+});
+
+describe('an address that the operator has chosen', () => {
+  it('may be in a network that the server is not in, and opens nothing else there', async () => {
+    const inside = await urlServer((_, response) => json(response, { ok: true }));
+    const ask = fetchFor('https://203.0.113.5/mcp', `${inside.origin}/token`);
+    expect((await ask(`${inside.origin}/token`)).status).toBe(200);
+    await expect(ask(`${inside.origin}/other`)).rejects.toMatchObject(refusal);
+    expect(inside.asked.map(({ url }) => url.pathname)).toEqual(['/token']);
+  });
 });
 
 describe('a server inside', () => {

@@ -37,6 +37,17 @@ const soon = (): { timeoutMs: number; signal: AbortSignal } => ({
   signal: new AbortController().signal,
 });
 
+/** Where tokens were asked for. */
+const tokenPaths = ({ auth }: World): readonly string[] =>
+  auth.asked.map(({ url }) => url.pathname).filter((path) => path.startsWith('/token'));
+
+/** A world whose config names another token endpoint than the one that is discovered. */
+async function elsewhere(init: AuthInit, oauth: Partial<ServerOAuth>): Promise<World> {
+  const auth = await authWorld(init);
+  const tokenUrl = `${auth.auth.origin}/tokens-elsewhere`;
+  return nodeAt(auth, memoryTable(), createTestClock(), { ...oauth, tokenUrl });
+}
+
 async function world(init: AuthInit = {}, oauth?: Partial<ServerOAuth>): Promise<World> {
   return nodeAt(await authWorld(init), memoryTable(), createTestClock(), oauth);
 }
@@ -394,6 +405,31 @@ describe('a token that is over', () => {
     await expect(call(connect()).answer).rejects.toThrow('could not be renewed');
     broken = false;
     await call(connect()).answer;
+  });
+});
+
+describe('a token endpoint that is configured', () => {
+  it.each([true, false])(
+    'gets the code and the renewals in place of the one that is discovered (no metadata: %s)',
+    async (isBare) => {
+      const one = await elsewhere({ isBare }, {});
+      const { id, url = '' } = await one.logins.start('far');
+      // A server without metadata promises no name of its own in the answer.
+      await one.browse(url, isBare ? { iss: undefined } : {});
+      await one.logins.wait(id, soon());
+      one.clock.advance(3_600_000);
+      expect((await call(one.connect()).answer).result).toEqual({ ok: true });
+      expect(tokenPaths(one)).toEqual(['/tokens-elsewhere', '/tokens-elsewhere']);
+    },
+  );
+
+  it('gets the client credentials', async () => {
+    const one = await elsewhere(
+      {},
+      { grant: 'client_credentials', clientId: 'robot', clientSecret: new Secret('r0bot-secret') },
+    );
+    await call(one.connect()).answer;
+    expect(tokenPaths(one)).toEqual(['/tokens-elsewhere']);
   });
 });
 

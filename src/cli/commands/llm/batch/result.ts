@@ -1,6 +1,5 @@
 /** `starling llm batch result` */
-import { open } from 'node:fs/promises';
-import { StarlingError, messageOf } from '../../../../core/errors.ts';
+import { makeFile } from '../../../../core/system/new-file.ts';
 import type { BatchAnswer, BatchResult, BatchView } from '../../../../models/types.ts';
 import { withNode } from '../../../node/locate-node.ts';
 import type { NodeClient } from '../../../node/client.ts';
@@ -47,21 +46,13 @@ async function eachPage(
   }
 }
 
-async function written(node: NodeClient, id: string, out: string): Promise<BatchView> {
-  const file = await open(out, 'wx', OWN_MODE).catch((error: unknown) => {
-    throw new StarlingError('STARLING_USAGE', `${out} can't be made: ${messageOf(error)}`, {
-      hint: 'name a file that is not there yet: --out answers.jsonl',
-    });
-  });
-  try {
-    const batch = await eachPage(node, id, (answers) =>
-      file.appendFile(answers.map((answer) => `${JSON.stringify(answer)}\n`).join('')),
-    );
-    await file.sync();
-    return batch;
-  } finally {
-    await file.close();
-  }
+function written(node: NodeClient, id: string, out: string): Promise<BatchView> {
+  const hint = 'name a file that is not there yet: --out answers.jsonl';
+  return makeFile(out, { mode: OWN_MODE, hint }, (add) =>
+    eachPage(node, id, (answers) =>
+      add(answers.map((answer) => `${JSON.stringify(answer)}\n`).join('')),
+    ),
+  );
 }
 
 function lineOf(batch: BatchView): string {

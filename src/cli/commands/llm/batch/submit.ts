@@ -4,7 +4,7 @@ import { isObject } from '../../../../core/json/value-checks.ts';
 import type { JsonObject } from '../../../../core/json/json.ts';
 import type { BatchView } from '../../../../models/types.ts';
 import { withNode } from '../../../node/locate-node.ts';
-import { onceTakenUp } from '../../../node/taken-up.ts';
+import { onceTakenUp } from '../../../node/config-taken-up.ts';
 import { readLineFile } from '../../../options/line-file.ts';
 import type { CommonOptions } from '../../../options/common-options.ts';
 import { printData, safeLine, sentence } from '../../../terminal/output.ts';
