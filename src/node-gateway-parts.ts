@@ -35,6 +35,7 @@ export function createNodeUpstreams(
     logins,
     sandbox,
     servers,
+    swarms,
     tasks,
     tools,
   }: Pick<
@@ -46,6 +47,7 @@ export function createNodeUpstreams(
     | 'contexts'
     | 'logins'
     | 'sandbox'
+    | 'swarms'
     | 'tasks'
     | 'tools'
   > &
@@ -62,6 +64,7 @@ export function createNodeUpstreams(
         ...boardResources({
           blackboard,
           rights: createClientBoards({ table: store.table('client-boards') }),
+          swarmMemory: (principal, id) => swarms.memory(principal, id),
         }),
         ...budgetResources({ budgets }),
         ...contextResources(contexts),

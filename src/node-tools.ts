@@ -167,10 +167,13 @@ function boardsTools(
     ...base
   }: Pick<Base, 'clock'> &
     Pick<OpenState, 'store'> & { readonly self: { readonly did: Did; readonly name: string } },
-  { blackboard, membership, memory }: ToolRooms,
+  { blackboard, membership, memory, swarms }: ToolRooms,
 ): readonly BuiltinTool[] {
   const ownMemory: BoardRoomComponents['ownMemory'] = (principal) => memory.of(principal);
-  return boardRoomTools({ ...base, blackboard, membership, rights: rightsOf(store), ownMemory });
+  const swarmMemory: BoardRoomComponents['swarmMemory'] = (principal, id) =>
+    swarms.memory(principal, id);
+  const rights = rightsOf(store);
+  return boardRoomTools({ ...base, blackboard, membership, rights, ownMemory, swarmMemory });
 }
 
 /** The tools of language models, and of batches of requests to them. */

@@ -65,6 +65,9 @@ export function ownPrefix(did: Did): string {
   return `${OWN}${did.slice(DID.length)}/`;
 }
 
+/** Below it stands what the swarm remembers: the nodes of all members write there. */
+export const MEMORY_PREFIX = 'memory/';
+
 /** The key by which the creator names a member. */
 export function seatKey({ agent, did }: Pick<Seat, 'agent' | 'did'>): string {
   return `${SEATS}${did.slice(DID.length)}/${agent}`;

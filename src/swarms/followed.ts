@@ -35,6 +35,8 @@ export interface OpenSwarm {
   readonly board: Board;
 }
 
+/** Keys of what a swarm does and remembers, which changes nothing of who is in it. */
+const OF_WORK = /^(?:memory\/|at\/[^/]+\/(?:log|plan\/))/u;
 const PREFIX = 'swarm_';
 const REF = 'swarm/';
 
@@ -121,6 +123,11 @@ export class Followed {
     throw new StarlingError('STARLING_USAGE', `several swarms are called '${id.slice(0, 64)}'`, {
       hint: `say which by its id: ${live.map(({ swarm }) => swarm.id).join(', ')}`,
     });
+  }
+
+  /** The one with this id; undefined where there is none that `principal` may see. @throws STARLING_SWARM_UNKNOWN */
+  async withId(principal: Principal, id: string): Promise<OpenSwarm | undefined> {
+    return id.startsWith(PREFIX) ? this.#byId(await this.all(principal), id) : undefined;
   }
 
   /** This node has a part in it. */
@@ -218,7 +225,7 @@ export class Followed {
     const board = await this.#components.blackboard.board(ref);
     if (this.#watched.has(swarmId) || this.#life.closed) return;
     const stop = board.watch((changes) => {
-      const isOfMembers = changes.some(({ key }) => !/^at\/[^/]+\/(?:log|plan\/)/u.test(key));
+      const isOfMembers = changes.some(({ key }) => !OF_WORK.test(key));
       if (isOfMembers) this.#settleSoon(swarmId);
     });
     this.#watched.set(swarmId, { ref, stop });

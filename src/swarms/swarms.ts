@@ -13,6 +13,7 @@ import type { Principal } from '../guard/index.ts';
 import type { Membership } from '../membership/index.ts';
 import {
   END_KEY,
+  MEMORY_PREFIX,
   SWARM_KEY,
   joinedKey,
   logKey,
@@ -69,6 +70,12 @@ export interface SwarmWait {
   readonly signal: AbortSignal;
 }
 
+/** What a swarm remembers: keys below a prefix of its board. */
+export interface SwarmMemory {
+  readonly board: Board;
+  readonly prefix: string;
+}
+
 /** The swarms of a node. */
 export interface Swarms extends Startable {
   /** @throws STARLING_USAGE, STARLING_AGENT_UNKNOWN, STARLING_SWARM_REFUSED, STARLING_LIMIT_EXCEEDED, … */
@@ -92,6 +99,8 @@ export interface Swarms extends Startable {
   /** @throws STARLING_SWARM_UNKNOWN, also for one that `principal` may not see */
   status(principal: Principal, id: string, wait?: SwarmWait): Promise<SwarmStatusResult>;
   list(principal: Principal): Promise<SwarmListResult>;
+  /** Where a swarm of this id remembers; undefined where there is none that `principal` may see. @throws STARLING_SWARM_UNKNOWN */
+  memory(principal: Principal, id: string): Promise<SwarmMemory | undefined>;
   /** For who is to work in it. @throws STARLING_SWARM_UNKNOWN, STARLING_SWARM_REFUSED where it was dissolved */
   open(principal: Principal, id: string): Promise<OpenSwarm>;
   /** A swarm that this node knows, dissolved or not. @throws STARLING_SWARM_UNKNOWN */
@@ -286,6 +295,11 @@ class NodeSwarms implements Swarms {
     };
   }
 
+  async memory(principal: Principal, id: string): Promise<SwarmMemory | undefined> {
+    const found = await this.#followed.withId(principal, id);
+    return found && { board: found.board, prefix: MEMORY_PREFIX };
+  }
+
   async open(principal: Principal, id: string): Promise<OpenSwarm> {
     const found = await this.#followed.find(principal, id);
     if (found.swarm.dissolvedAt === undefined) return found;
@@ -471,6 +485,9 @@ async function giveRights(board: Board, did: Did): Promise<void> {
   if (leads && !board.may(did, 'admin')) await board.grant({ to: did, ability: 'admin' });
   if (!board.may(did, 'write', `${ownPrefix(did)}log`)) {
     await board.grant({ to: did, ability: 'write', prefix: ownPrefix(did) });
+  }
+  if (!board.may(did, 'write', MEMORY_PREFIX)) {
+    await board.grant({ to: did, ability: 'write', prefix: MEMORY_PREFIX });
   }
 }
 

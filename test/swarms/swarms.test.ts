@@ -310,3 +310,32 @@ it('who takes the name of an agent that has retired has no place in its swarms, 
   });
   expect(await at.alice.dissolve(OPERATOR, own.swarmId)).toMatchObject({ status: 'dissolved' });
 });
+
+describe('what a swarm remembers', () => {
+  it('is written at the nodes of its members, seen by their owners, and changes nothing of the swarm', async () => {
+    const before = members(await status());
+    for (const name of ['alice', 'bob', 'mallory'] as const) {
+      const memory = await at[name].memory(OPERATOR, swarmId);
+      if (memory === undefined) throw new Error('no memory');
+      await memory.board.set(`${memory.prefix}seat`, name);
+      expect(memory.board.get(`${memory.prefix}seat`)?.value).toBe(name);
+    }
+    const elsewhere = await at.carol.memory(OPERATOR, swarmId);
+    await expect(
+      elsewhere?.board.set(`${elsewhere.prefix}seat`, 'carol') ?? Promise.reject(new Error('none')),
+    ).rejects.toMatchObject({ code: 'STARLING_BOARD_REFUSED' });
+    expect(await at.alice.memory(attachedClient('program'), swarmId)).toMatchObject({
+      prefix: 'memory/',
+    });
+    expect(await at.alice.memory(attachedClient('stranger'), swarmId)).toBeUndefined();
+    expect(await at.alice.memory(OPERATOR, 'memory')).toBeUndefined();
+    expect(await at.alice.memory(OPERATOR, 'swarm_none')).toBeUndefined();
+    expect(members(await status())).toEqual(before);
+    // Who is in it no more writes there no more.
+    await at.alice.leave(OPERATOR, swarmId, 'of-mallory@mallory');
+    const left = await at.mallory.memory(OPERATOR, swarmId);
+    await expect(
+      left?.board.set(`${left.prefix}seat`, 'mallory') ?? Promise.reject(new Error('none')),
+    ).rejects.toMatchObject({ code: 'STARLING_BOARD_REFUSED' });
+  });
+});

@@ -34,7 +34,7 @@ const swarmId = z
   .string()
   .optional()
   .describe(
-    `The swarm whose memory it is: the name of a board; default '${MEMORY}', of an agent that this node runs its own.`,
+    `The swarm whose memory it is: its id, or the name of a board; default '${MEMORY}', of an agent that this node runs its own.`,
   );
 
 /** `board_create`, `board_info`, `board_drop`, `board_history`, `board_undo`, `memory_store`, `memory_retrieve`. */
@@ -50,9 +50,17 @@ export interface BoardCareComponents {
   /** Who can keep a strong board besides this node. */
   readonly membership: Pick<Membership, 'peer' | 'peers' | 'resolve'>;
   readonly self: { readonly did: Did; readonly name: string };
+  /** Where the swarm of an id remembers, as far as a caller may see it; undefined where no swarm has it. */
+  readonly swarmMemory?: SwarmMemoryOf;
   /** What a caller remembers by itself, where the caller is an agent that this node runs. */
   readonly ownMemory?: (principal: Principal) => Promise<OwnMemory | undefined>;
 }
+
+/** Finds where a swarm remembers: below a prefix of its board. */
+export type SwarmMemoryOf = (
+  principal: Principal,
+  swarmId: string,
+) => Promise<{ readonly board: Board; readonly prefix: string } | undefined>;
 
 /** The memory of one agent: what is stored and recalled where no swarm is named. */
 export interface OwnMemory {
@@ -288,7 +296,10 @@ function pastTools(components: BoardCareComponents): readonly BuiltinTool[] {
   ];
 }
 
-/** The memory that is meant: that of a swarm; without one an agent's own, or the one that all share. */
+/**
+ * The memory that is meant: that of a swarm, which the nodes of its members share, or of a board of that name; without one an
+ * agent's own, or the one that all share.
+ */
 async function memoryOf(
   components: BoardCareComponents,
   input: { readonly swarmId?: string | undefined; readonly key: string },
@@ -298,12 +309,15 @@ async function memoryOf(
     input.swarmId === undefined ? await components.ownMemory?.(context.principal) : undefined;
   if (own !== undefined) return own;
   const name = input.swarmId ?? MEMORY;
-  const found = await usable(components, name, { what, key: input.key, context });
+  const { board: found, prefix } = (await components.swarmMemory?.(context.principal, name)) ?? {
+    board: await usable(components, name, { what, key: input.key, context }),
+    prefix: '',
+  };
   return {
     board: name,
-    get: (key) => found.get(key)?.value,
+    get: (key) => found.get(`${prefix}${key}`)?.value,
     taintOf: () => undefined,
-    set: async (key, value, options) => (await found.set(key, value, options)).until,
+    set: async (key, value, options) => (await found.set(`${prefix}${key}`, value, options)).until,
   };
 }
 

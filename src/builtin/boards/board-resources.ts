@@ -1,9 +1,10 @@
 /**
  * Boards as resources: `board://<board>/<key>` is one entry, `board://<board>` all of them. `memory_bank://<swarm>` is all
- * that is stored by the name of a swarm, which is the name of a board.
+ * that is stored for a swarm, below a prefix of its board, or by the name of a board.
  */
 import type { Blackboard, Board } from '../../blackboard/index.ts';
 import type { BuiltinContext, BuiltinTemplate } from '../../gateway/index.ts';
+import type { SwarmMemoryOf } from './board-care.ts';
 import { shownEntry, strongEntry } from './board-views.ts';
 import { checkUse, mayUse } from './client-boards.ts';
 import type { ClientBoards } from './client-boards.ts';
@@ -16,6 +17,15 @@ const MIME_TYPE = 'application/json';
 export interface BoardResourceComponents {
   readonly blackboard: Pick<Blackboard, 'board' | 'names'>;
   readonly rights?: ClientBoards;
+  /** Where the swarm of an id remembers, as far as a caller may see it. */
+  readonly swarmMemory?: SwarmMemoryOf;
+}
+
+/** What is read: entries of a board below a prefix, or one of them. */
+interface Found {
+  readonly board: Board;
+  readonly prefix: string;
+  readonly key: string | undefined;
 }
 
 /** What a URI names: an entry, or with no `key` a whole board. */
@@ -60,31 +70,34 @@ interface TemplateInit {
 }
 
 function templateOf(
-  { blackboard, rights }: BoardResourceComponents,
+  { blackboard, rights, swarmMemory }: BoardResourceComponents,
   { scheme = SCHEME, uriTemplate, name, description, reads }: TemplateInit,
 ): BuiltinTemplate {
   /** The board that `uri` names, where there is one and the caller may read it. @throws STARLING_BOARD_REFUSED */
-  const find = async (
-    uri: string,
-    context: BuiltinContext,
-  ): Promise<{ readonly board: Board; readonly key: string | undefined } | undefined> => {
+  const find = async (uri: string, context: BuiltinContext): Promise<Found | undefined> => {
     const named = namedBy(uri, scheme);
     if (named === undefined || !reads(named)) return undefined;
+    const isMemory = scheme === MEMORY_SCHEME;
+    const ofSwarm = isMemory ? await swarmMemory?.(context.principal, named.board) : undefined;
+    if (ofSwarm !== undefined) return { ...ofSwarm, key: undefined };
     // To ask for a board that there is not makes none.
     if (!blackboard.names().includes(named.board)) return undefined;
     const board = await blackboard.board(named.board);
     const { key } = named;
     await checkUse(rights, context, { board, what: 'read', key: key ?? '' });
-    return { board, key };
+    return { board, prefix: '', key };
   };
   return {
     definition: { uriTemplate, name, description, mimeType: MIME_TYPE },
     async read(uri, context) {
       const found = await find(uri, context);
       if (found === undefined) return undefined;
-      const { board, key } = found;
+      const { board, key, prefix } = found;
       if (key === undefined) {
-        return JSON.stringify({ board: board.name, entries: board.entries().map(shownEntry) });
+        const entries = board.entries(prefix).map((entry) => {
+          return shownEntry({ ...entry, key: entry.key.slice(prefix.length) });
+        });
+        return JSON.stringify({ board: board.name, entries });
       }
       if (board.isStrong) {
         const entry = strongEntry(key, await board.strong(key, { request: { t: 'get' } }));
@@ -96,11 +109,18 @@ function templateOf(
     async watch(uri, context, changed) {
       const found = await find(uri, context);
       if (found === undefined) return undefined;
-      const { board, key } = found;
+      const { board, key, prefix } = found;
+      const mayRead = async (): Promise<boolean> => {
+        if (prefix === '') return mayUse(rights, context, { board, what: 'read', key: key ?? '' });
+        const { principal } = context;
+        return (await swarmMemory?.(principal, board.name.split('@')[0] ?? '')) !== undefined;
+      };
       return board.watch((changes) => {
-        if (key !== undefined && !changes.some((change) => change.key === key)) return;
+        const isMeant = (one: string): boolean =>
+          key === undefined ? one.startsWith(prefix) : one === key;
+        if (!changes.some((change) => isMeant(change.key))) return;
         // The right may have been taken back since.
-        void mayUse(rights, context, { board, what: 'read', key: key ?? '' }).then(
+        void mayRead().then(
           (may) => may && changed(),
           () => undefined,
         );

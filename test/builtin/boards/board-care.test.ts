@@ -291,6 +291,38 @@ it('rights on boards are among the grants of who gave them and who got them, and
   expect(await listed(ann, 'ann')).toMatchObject([{ id, state: 'revoked' }]);
 });
 
+it('what is stored for a swarm stands below its prefix, for those who may see the swarm', async () => {
+  made = await makeMesh(['A'], {}, keysOf('A'));
+  const [{ blackboard }] = made.members as [Mesh['members'][number]];
+  const swarm = await blackboard.board('swarm_1');
+  await swarm.create({ open: false });
+  await swarm.set('swarm', 'what it is');
+  const tools = boardCareTools({
+    blackboard,
+    ...ALONE,
+    swarmMemory: ({ kind }, id) =>
+      Promise.resolve(
+        kind === 'operator' && id === 'swarm_1' ? { board: swarm, prefix: 'memory/' } : undefined,
+      ),
+  });
+  const call = async (name: string, input: JsonObject, context = CONTEXT): Promise<unknown> =>
+    tools.find(({ definition }) => definition.name === name)?.call(input, context);
+  const told = { swarmId: 'swarm_1', key: 'swarm' };
+  expect(await call('memory_store', { ...told, value: 1 })).toEqual({ stored: true, ...told });
+  expect(await call('memory_retrieve', told)).toMatchObject({ found: true, value: 1, ...told });
+  expect(swarm.entries().map(({ key }) => key)).toEqual(['memory/swarm', 'swarm']);
+  expect(swarm.get('swarm')?.value).toBe('what it is');
+  const stranger: BuiltinContext = {
+    ...CONTEXT,
+    principal: { kind: 'client', name: 'zed', scopes: ['*'] },
+  };
+  const refused = [
+    call('memory_store', { ...told, value: 2 }, stranger),
+    call('memory_retrieve', told, stranger),
+  ].map(codeOf);
+  expect(await Promise.all(refused)).toEqual(refused.map(() => 'STARLING_BOARD_REFUSED'));
+});
+
 it('what an agent stores without a swarm is its own, and with one the board of that', async () => {
   made = await makeMesh(['A']);
   const [{ blackboard }] = made.members as [Mesh['members'][number]];

@@ -21,7 +21,7 @@ const OPERATOR: Principal = { kind: 'operator' };
 const client = (name: string): Principal => ({ kind: 'client', name, scopes: ['*'] });
 
 /** The built-in server of one node with two boards, `open` and `closed`, and sessions at it. */
-async function bench() {
+async function bench(swarmMemory?: Parameters<typeof boardResources>[0]['swarmMemory']) {
   made = await makeMesh(['ann'], {}, keysOf('ann'));
   const [{ blackboard }] = made.members as [Mesh['members'][number]];
   const rights = createClientBoards({ table: journalTable() });
@@ -31,7 +31,8 @@ async function bench() {
   await closed.create({ open: false });
   await open.set('to do/one', { done: false });
   await closed.set('k', 1);
-  const templates = boardResources({ blackboard, rights });
+  const more = swarmMemory === undefined ? {} : { swarmMemory };
+  const templates = boardResources({ blackboard, rights, ...more });
   const server = createBuiltinServer({ tools: [], resources: [], templates, logger: silentLogger });
   const session = (principal: Principal) => {
     const heard: unknown[] = [];
@@ -165,4 +166,38 @@ it('a session hears of no more resources than it may however many it asks for at
   await open.set('0', 1);
   await calm();
   expect(ann.heard).toEqual([]);
+});
+
+it('shows and tells of what a swarm remembers to those who may see the swarm, and of nothing else on its board', async () => {
+  const seen: { by: string[]; board?: Awaited<ReturnType<typeof bench>>['closed'] } = {
+    by: ['zed'],
+  };
+  const { closed, session } = await bench(({ kind, ...who }, id) => {
+    const isIn = 'name' in who && seen.by.includes(who.name);
+    const { board } = seen;
+    return Promise.resolve(
+      kind === 'client' && isIn && id === 'closed' && board !== undefined
+        ? { board, prefix: 'memory/' }
+        : undefined,
+    );
+  });
+  seen.board = closed;
+  await closed.set('memory/plan', 'dig');
+  const [zed, ann] = [session(client('zed')), session(client('ann'))];
+  const uri = 'memory_bank://closed';
+  expect(textOf(await zed.ask('resources/read', uri))).toMatchObject({
+    entries: [{ key: 'plan', value: 'dig' }],
+  });
+  expect(textOf(await ann.ask('resources/read', uri))).toBe('STARLING_BOARD_REFUSED');
+  expect((await zed.ask('resources/subscribe', uri)).error).toBeUndefined();
+  await closed.set('k', 2);
+  await calm();
+  expect(zed.heard).toEqual([]);
+  await closed.set('memory/plan', 'dig on');
+  await calm();
+  expect(zed.heard).toEqual([uri]);
+  seen.by = [];
+  await closed.set('memory/plan', 'dig elsewhere');
+  await calm();
+  expect(zed.heard).toEqual([uri]);
 });

@@ -133,6 +133,18 @@ it('a swarm over two nodes has its edges where each node has agreed', async () =
   );
   expect(await writes(alice, 'leaf-1', 'far@bob')).toBe('refused');
   expect(await writes(bob, 'far', 'leaf-1@alice')).toBe('refused');
+  // What the members at one node remember, those at the other recall.
+  const { swarmId } = swarm;
+  const note = { swarmId, key: 'found', value: { at: 'the well' } };
+  await until('bob may remember', async () => {
+    await bob.operator.builtin('memory_store', note);
+    return true;
+  });
+  await until('alice recalls it', async () => {
+    const recalled = { swarmId, key: 'found' };
+    const { value } = await alice.operator.builtin<{ value: Json }>('memory_retrieve', recalled);
+    return JSON.stringify(value) === JSON.stringify(note.value);
+  });
   // A node that only says that it is in the swarm has no place in it.
   await expect(
     bob.operator.builtin('swarm_join', { swarmId: 'both', agentId: 'far', role: 'coordinator' }),
