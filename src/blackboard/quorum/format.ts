@@ -11,7 +11,6 @@ import { isBoardId } from '../board-id.ts';
 import { isBelow, isDid } from '../lanes/lane-format.ts';
 import { LIMITS, isKey, problemOf } from '../limits.ts';
 import type { StrongOutcome, StrongRequest } from '../types.ts';
-import { OPS_MAX } from './acceptor.ts';
 import type {
   AcceptorRow,
   Ballot,
@@ -20,19 +19,17 @@ import type {
   QuorumAnswer,
   QuorumQuestion,
   Shown,
-  StrongState,
 } from './acceptor.ts';
 import { isDisk } from '../lanes/voters.ts';
 import { readSet } from './replica-set.ts';
 import type { ReplicaSet } from './replica-set.ts';
 import { readRequest } from './request.ts';
+import { REQUEST_CHARS_MAX, stateOf, stateText } from './state-text.ts';
 
 /** The protocol of strong boards: whoever opens the stream asks, with many questions under way. */
 export const QUORUM_PROTOCOL = '/starling/quorum/1';
 /** A value of the largest size twice, as what is expected and what is set, and what is remembered of changes. */
 export const MESSAGE_BYTES_MAX = 1024 * 1024;
-/** Characters of the id of a request. */
-export const REQUEST_CHARS_MAX = 64;
 const TEXT_MAX = 1024;
 const RECORD_CHARS_MAX = 16_384;
 
@@ -300,7 +297,7 @@ function replicaAskOf(fields: Fields): ReplicaAsk | undefined {
     return below !== undefined && isBelow(count) ? { t, ballot, below, count } : undefined;
   }
   const next = ballotOf(fields['next']);
-  const state = stateOf(parsed(fields['state']));
+  const state = stateOf(parsed(fields['state']), fields['state']);
   if (t !== 'accept' || next === undefined || state === undefined) return undefined;
   return { t, ballot, next, state };
 }
@@ -366,18 +363,6 @@ function answerOf(fields: Fields): Reply | undefined {
   return t === 'refused' && higher !== undefined ? { t, ballot, higher } : undefined;
 }
 
-/** States as JSON, each once: a proposal goes to every replica, and to the disk. */
-const texts = new WeakMap<StrongState, string>();
-
-function stateText(state: StrongState): string {
-  let text = texts.get(state);
-  if (text === undefined) {
-    text = JSON.stringify(state);
-    texts.set(state, text);
-  }
-  return text;
-}
-
 function acceptedText(accepted: AcceptorRow['accepted']): { readonly accepted?: string } {
   if (accepted === undefined) return {};
   const { ballot, state } = accepted;
@@ -396,22 +381,6 @@ function ballotOf(raw: unknown): Ballot | undefined {
   const [counter, boot, node] = raw as readonly unknown[];
   if (!isBelow(counter) || !isBelow(boot) || !(node === '' || isDid(node))) return undefined;
   return [counter, boot, node];
-}
-
-function stateOf(raw: unknown): StrongState | undefined {
-  if (!isObject(raw) || !isBelow(raw['count']) || !Array.isArray(raw['ops'])) return undefined;
-  const all = raw['ops'] as readonly unknown[];
-  const ops = all.flatMap((op) => {
-    if (!isObject(op) || typeof op['id'] !== 'string' || op['id'].length > REQUEST_CHARS_MAX) {
-      return [];
-    }
-    return op['result'] === undefined ? [] : [{ id: op['id'], result: op['result'] as Json }];
-  });
-  if (ops.length !== all.length || ops.length > OPS_MAX) return undefined;
-  const { count, base, value } = raw;
-  if (base !== undefined && !isBelow(base)) return undefined;
-  const from = base === undefined ? {} : { base };
-  return { ...(value === undefined ? {} : { value: value as Json }), count, ...from, ops };
 }
 
 /** JSON of a depth that is fit for values; undefined of what is none. */

@@ -64,6 +64,24 @@ describe('a question to a replica', () => {
       'a state with more changes than are remembered',
       accept({ ...STATE, ops: Array.from({ length: 33 }, () => ({ id: 'a', result: 1 })) }),
     ],
+    ['a change by nobody', accept({ ...STATE, ops: [['a', 0, 5]] })],
+    ['a change by one who is not named', accept({ ...STATE, by: [DID], ops: [['a', 1, 5]] })],
+    ['a change by what is no did', accept({ ...STATE, by: ['ann'], ops: [['a', 0, 5]] })],
+    ['a change without a time', accept({ ...STATE, by: [DID], ops: [['a', 0]] })],
+    ['a change with too much', accept({ ...STATE, by: [DID], ops: [['a', 0, 5, 6]] })],
+    ['a change of a long id', accept({ ...STATE, by: [DID], ops: [['a'.repeat(65), 0, 5]] })],
+    [
+      'more changes than there can have been',
+      accept({
+        ...STATE,
+        by: [DID],
+        ops: [
+          ['a', 0, 5],
+          ['b', 0, 6],
+          ['c', 0, 7],
+        ],
+      }),
+    ],
     [
       'a state that is nested too deep',
       encode({
@@ -102,6 +120,63 @@ describe('a question to a replica', () => {
 });
 
 describe('a row on a replica', () => {
+  it('holds a state as its text came, and one that was made here as it is', () => {
+    const text = ` ${JSON.stringify(STATE, undefined, 1)} `;
+    const asked = decodeAsk(
+      encode({ ...CELL, ...TO, t: 'accept', ballot: BALLOT, next: BALLOT, state: text }),
+    );
+    const state = asked?.ask.t === 'accept' ? asked.ask.state : undefined;
+    if (state === undefined) throw new Error('the question is none');
+    const read = encodeRow({ promised: BALLOT, accepted: { ballot: BALLOT, state } });
+    expect(Buffer.from(read).toString()).toContain(text);
+    expect(decodeRow(read)?.accepted?.state).toEqual(STATE);
+    // The next state has what this one remembers, and more of its own; a deletion has no value, and a key made again a base.
+    const ops = [...state.ops, { id: 'b', result: { ok: true, note: '"],"ops":[' } }];
+    for (const next of [
+      { ...state, count: 2, ops },
+      { count: 2, ops },
+      { value: 'x', count: 9, base: 7, ops: [] },
+    ]) {
+      const row = { promised: BALLOT, accepted: { ballot: BALLOT, state: next } };
+      expect(decodeRow(encodeRow(row))).toEqual(row);
+    }
+  });
+
+  it('has few bytes for each change that is remembered, whoever made it, and nothing of it is lost', () => {
+    const bob = 'did:key:z6MkBob' as Did;
+    const plain = (version: number): object => {
+      return {
+        ok: true,
+        version,
+        by: version % 3 === 0 ? bob : DID,
+        at: 1_764_460_000_000 + version,
+      };
+    };
+    const op = (version: number, result: unknown = plain(version)): unknown => {
+      return { id: `op-${String(version).padStart(19, '0')}`, result };
+    };
+    const rowOf = (ops: readonly unknown[]): Uint8Array => {
+      const state = { value: { v: 1, by: DID, at: 5 }, count: 40, ops } as never;
+      const row = { promised: BALLOT, accepted: { ballot: BALLOT, state } };
+      const bytes = encodeRow(row);
+      expect(decodeRow(bytes)).toEqual(row);
+      return bytes;
+    };
+    const all = Array.from({ length: 32 }, (_, at) => op(9 + at));
+    expect(rowOf(all).length).toBeLessThan(32 * 48 + 300);
+    const others = [
+      { ...plain(39), existed: true },
+      { ...plain(39), version: 38 },
+      { ...plain(39), ok: false },
+      { ok: true, version: 39, by: 'ann', at: 5 },
+      { ok: true, version: 39, by: DID, at: 0.5 },
+      null,
+      7,
+      ['a', 0, 5],
+    ];
+    for (const other of others) rowOf([...all.slice(0, -2), op(39, other), op(40)]);
+  });
+
   it('is read as it was written, and a damaged one is none', () => {
     const row = { promised: BALLOT, accepted: { ballot: BALLOT, state: STATE } };
     expect(decodeRow(encodeRow(row))).toEqual(row);
