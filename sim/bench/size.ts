@@ -268,7 +268,7 @@ export const FULL: BenchSize = {
     quietCalls: 400,
     overwrites: 3_000_000,
     strong: { replicas: [3, 5], ms: 4000, callers: 64, rivals: true },
-    runs: { seeds: 100, members: 5, ms: 4000, calls: 100, stories: 2, plantedSeeds: 50 },
+    runs: { seeds: 100, members: 5, ms: 4000, calls: 100, stories: 2, plantedSeeds: 50, atOnce: 2 },
   },
   agents: {
     rounds: 5,
@@ -371,7 +371,7 @@ export const QUICK: BenchSize = {
     quietCalls: 4,
     overwrites: 640,
     strong: { replicas: [1], ms: 20, callers: 4, rivals: false },
-    runs: { seeds: 1, members: 3, ms: 1000, calls: 20, stories: 0, plantedSeeds: 0 },
+    runs: { seeds: 1, members: 3, ms: 1000, calls: 20, stories: 0, plantedSeeds: 0, atOnce: 1 },
   },
   agents: {
     rounds: 1,

@@ -126,7 +126,8 @@ class AllBoards implements Blackboard {
       nowMs: () => this.#nowMs(),
       accessFor: (id) => this.#closed.accessFor(id),
       publish: (id, part) => this.#publish(id, part),
-      changed: (id, changes) => this.#changed(id, changes),
+      changed: (id, changes, unnoted) => this.#changed(id, changes, unnoted),
+      noting: (id, lines) => this.#pasts.noteWriting(id, lines.filter(isShown)),
     });
     const shelf = this.#shelf;
     this.#closed = new ClosedBoards({
@@ -305,11 +306,11 @@ class AllBoards implements Blackboard {
     } else this.#openTraffic.send(running, id, part);
   }
 
-  #changed(id: string, all: readonly BoardChange[]): void {
+  #changed(id: string, all: readonly BoardChange[], unnoted: readonly BoardChange[]): void {
     if (isClosed(id)) this.#traffic.changed();
-    const changes = all.filter(({ key }) => !key.startsWith(HIDDEN));
+    const changes = all.filter(isShown);
     if (changes.length === 0) return;
-    this.#pasts.note(id, changes);
+    this.#pasts.note(id, unnoted.filter(isShown));
     this.#watchers.tell(changes, (named) => named === id || this.#shelf.idOf(named) === id);
   }
 
@@ -329,4 +330,9 @@ class AllBoards implements Blackboard {
       hint: 'start the node: starling up',
     });
   }
+}
+
+/** Whether a key is an entry's, and not the board's own. */
+function isShown({ key }: { readonly key: string }): boolean {
+  return !key.startsWith(HIDDEN);
 }

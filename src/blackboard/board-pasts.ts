@@ -1,11 +1,11 @@
 /** The histories of all boards of this node, and what is written down in them. */
 import { messageOf } from '../core/index.ts';
-import type { Clock, Did, Logger } from '../core/index.ts';
+import type { Clock, Logger } from '../core/index.ts';
 import type { Table } from '../store/index.ts';
 import { createBoardHistory } from './disk/history.ts';
 import type { BoardHistory } from './disk/history.ts';
 import { isWithoutPast } from './board-id.ts';
-import type { BoardChange, HistoryBounds } from './types.ts';
+import type { BoardChange, HistoryBounds, PastLine } from './types.ts';
 
 /** What histories work with. */
 export interface BoardPastsComponents {
@@ -13,8 +13,6 @@ export interface BoardPastsComponents {
   readonly table: Table;
   /** Where histories are kept; without it none is. */
   readonly history?: Table;
-  /** Who writes here. */
-  readonly self: Did;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -41,17 +39,24 @@ export class BoardPasts {
     return history;
   }
 
-  /**
-   * Writes down what changed, where histories are kept: what this node wrote at once, what others wrote a moment later.
-   * A disk that refuses is told of in the log.
-   */
+  /** Writes down a moment later what changed, where histories are kept. A disk that refuses is told of in the log. */
   note(id: string, changes: readonly BoardChange[]): void {
-    const { history, self } = this.#components;
-    if (history === undefined) return;
-    const isOwn = changes.some(({ entry, gone }) => (entry?.by ?? gone?.by) === self);
+    if (this.#components.history === undefined) return;
     this.of(id)
-      .note(changes, !isOwn)
+      .note(changes)
       .catch((error: unknown) => this.#failed(id, error));
+  }
+
+  /**
+   * Writes down what this node writes in this very turn, with all that waits: one sync of the disk serves both. What is
+   * returned hears whether what the lines tell of was refused: then they do not stay.
+   */
+  noteWriting(id: string, lines: readonly PastLine[]): (isRefused: boolean) => void {
+    if (this.#components.history === undefined) return () => undefined;
+    const end = this.of(id).noteWriting(lines);
+    return (isRefused) => {
+      end(isRefused).catch((error: unknown) => this.#failed(id, error));
+    };
   }
 
   /** Resolves once all that was noted is on disk, or refused. */

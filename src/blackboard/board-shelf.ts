@@ -15,7 +15,7 @@ import { invalid } from './limits.ts';
 import type { BoardLimits } from './limits.ts';
 import type { LanePart } from './lanes/update.ts';
 import type { Digests } from './sync/codec.ts';
-import type { BoardChange } from './types.ts';
+import type { BoardChange, PastLine } from './types.ts';
 
 /** What the shelf works with. */
 export interface BoardShelfComponents {
@@ -32,8 +32,10 @@ export interface BoardShelfComponents {
   accessFor(id: string): BoardAccess | undefined;
   /** Hears own updates once they are durable. */
   publish(id: string, part: LanePart): void;
-  /** Hears what changed, at once. */
-  changed(id: string, changes: readonly BoardChange[]): void;
+  /** Hears what changed, at once; `unnoted` is what of it {@link noting} was not told of. */
+  changed(id: string, changes: readonly BoardChange[], unnoted: readonly BoardChange[]): void;
+  /** Hears what this node writes as it goes to the disk, see `BoardWriterComponents.noting`. */
+  noting(id: string, lines: readonly PastLine[]): (isRefused: boolean) => void;
 }
 
 /** Boards of one creator that is not this node. */
@@ -96,7 +98,8 @@ export class BoardShelf {
         logger,
         ...(signer === undefined ? {} : { sign: (message) => signer.signOften(message) }),
         publish: (part) => components.publish(id, part),
-        changed: (changes) => components.changed(id, changes),
+        changed: (changes, unnoted) => components.changed(id, changes, unnoted),
+        noting: (lines) => components.noting(id, lines),
       },
       { name: id, rows, limits, access: components.accessFor(id) },
     );

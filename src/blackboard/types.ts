@@ -145,6 +145,9 @@ export interface HistoryLine {
   readonly position: string;
 }
 
+/** A line that has no place in a history yet. */
+export type PastLine = Omit<HistoryLine, 'position'>;
+
 /** What of a history is asked for. */
 export interface HistoryQuery {
   /** Only what came after this position; '' or absent: from the beginning. */

@@ -34,11 +34,14 @@ export interface NewcomerRow {
 const TOGETHER = 1000;
 const RESOLUTION_MS = 5;
 
-/** Measures a node that joins one that has a board of so many entries, and is called so often before. */
-export async function ourNewcomer({
+/**
+ * Measures two nodes, one after the other, that join one that has a board of so many entries. While the second joins, and
+ * so often before, that one is called.
+ */
+export async function ourNewcomers({
   entries,
   quietCalls,
-}: Pick<BoardSize, 'entries' | 'quietCalls'>): Promise<NewcomerRow> {
+}: Pick<BoardSize, 'entries' | 'quietCalls'>): Promise<readonly NewcomerRow[]> {
   const root = await mkdtemp(join(tmpdir(), 'starling-newcomer-'));
   const config = await loadConfig({
     env: { STARLING_CONFIG: '' },
@@ -67,16 +70,17 @@ export async function ourNewcomer({
       await client.callTool({ name: tool, arguments: { board: NAME, key: 'key-1' } });
       return performance.now() - from;
     };
+    const init = (name: string): readonly string[] => {
+      return ['starling', address, String(entries), join(root, name)];
+    };
+    const alone = { title: 'starling', entries, ...(await newcomer(init('alone'))) };
     const quiet: number[] = [];
     for (let i = 0; i < quietCalls; i += 1) quiet.push(await call());
     const busy: number[] = [];
-    const row = await newcomer(
-      ['starling', address, String(entries), join(root, 'newcomer')],
-      async () => void busy.push(await call()),
-    );
+    const row = await newcomer(init('newcomer'), async () => void busy.push(await call()));
     await client.close();
     const p99 = { quietP99Ms: percentile(quiet, 0.99), busyP99Ms: percentile(busy, 0.99) };
-    return { title: 'starling', entries, ...row, ...p99 };
+    return [alone, { title: 'starling, called', entries, ...row, ...p99 }];
   } finally {
     await node.stop();
     await rm(root, { recursive: true, force: true });

@@ -20,7 +20,7 @@ import type { BoardLimits } from '../limits.ts';
 import { createBoardLog } from '../disk/persistence.ts';
 import type { BoardLog, BoardRow } from '../disk/persistence.ts';
 import type { Stamp } from '../lanes/stamp.ts';
-import type { BoardChange, BoardEntry, SetOptions } from '../types.ts';
+import type { BoardChange, BoardEntry, PastLine, SetOptions } from '../types.ts';
 import type { LanePart } from '../lanes/update.ts';
 
 /** A board that is open. Reading goes by its document. */
@@ -79,8 +79,10 @@ export interface OpenBoardComponents {
   sign?(message: Uint8Array): Uint8Array;
   /** Hears our own updates once they are durable: the others are to be told. */
   publish(part: LanePart): void;
-  /** Hears what changed, at once. */
-  changed(changes: readonly BoardChange[]): void;
+  /** Hears what changed, at once; `unnoted` is what of it {@link noting} was not told of. */
+  changed(changes: readonly BoardChange[], unnoted: readonly BoardChange[]): void;
+  /** Hears what this node writes as it goes to the disk, see `BoardWriterComponents.noting`. */
+  noting?(lines: readonly PastLine[]): (isRefused: boolean) => void;
 }
 
 /** Which board, and what of it is on disk. */
@@ -121,6 +123,8 @@ class DurableBoard implements OpenBoard {
   readonly #limits: BoardLimits;
   readonly #log: BoardLog;
   readonly #writer: BoardWriter;
+  /** What was noted of the last own write that went to the disk. */
+  #noted: readonly PastLine[] = [];
   #cancelEnd: () => void = () => undefined;
   #isClosed = false;
   #endedAt = Number.NEGATIVE_INFINITY;
@@ -151,6 +155,10 @@ class DurableBoard implements OpenBoard {
         clock,
         logger,
         written: ({ part }) => components.publish(part),
+        noting: (lines) => {
+          this.#noted = lines;
+          return components.noting?.(lines) ?? (() => undefined);
+        },
       },
       { board: name },
     );
@@ -268,7 +276,8 @@ class DurableBoard implements OpenBoard {
     if (isGone) this.#writer.fold();
     if (changes.length === 0) return;
     if (changes.some(({ entry }) => entry?.until !== undefined)) this.#watchEnds();
-    this.#components.changed(changes);
+    const noted = origin === 'local' ? this.#noted : [];
+    this.#components.changed(changes, withoutNoted(changes, noted));
   }
 
   /** Ends entries when their time is over, and brings in early ones when theirs has come. */
@@ -287,7 +296,7 @@ class DurableBoard implements OpenBoard {
         this.#endedAt = clock.now();
         this.document.bringDue();
         const changes = this.document.endOver();
-        if (changes.length > 0) this.#components.changed(changes);
+        if (changes.length > 0) this.#components.changed(changes, []);
         this.#watchEnds();
       },
     );
@@ -313,6 +322,20 @@ class DurableBoard implements OpenBoard {
     }
     return [...added].filter((one) => !this.document.has(one)).length + this.document.size;
   }
+}
+
+/** Changes that no line of `noted` tells of. */
+function withoutNoted(
+  changes: readonly BoardChange[],
+  noted: readonly PastLine[],
+): readonly BoardChange[] {
+  if (noted.length === 0) return changes;
+  const lines = new Map(noted.map((line) => [line.key, line]));
+  return changes.filter(({ key, entry, gone }) => {
+    const line = lines.get(key);
+    const written = entry ?? gone;
+    return line === undefined || line.by !== written?.by || line.at !== written.at;
+  });
 }
 
 /** @throws STARLING_BOARD_INVALID */

@@ -10,7 +10,7 @@ import type { Clock, Did, Logger } from '../../core/index.ts';
 import type { BoardDocument, Draft, EntryChange } from '../document/document-types.ts';
 import type { BoardLog } from './persistence.ts';
 import { createSlices } from './slices.ts';
-import type { BoardEntry } from '../types.ts';
+import type { BoardEntry, PastLine } from '../types.ts';
 
 /** Changes that are written together, and how many bytes of them: as much as one gossip message takes. */
 const TOGETHER_MAX = 512;
@@ -48,6 +48,11 @@ export interface BoardWriterComponents {
   readonly logger: Logger;
   /** Hears own updates, once they are on disk and in the document. */
   written(own: Draft): void;
+  /**
+   * Hears in the turn in which a write to the disk begins what of this node is in it, so that whatever tells of that goes to
+   * the disk in the same sync. What is returned hears of the end of the write, and whether the disk refused it.
+   */
+  noting(lines: readonly PastLine[]): (isRefused: boolean) => void;
 }
 
 /** The one way by which this node writes to a board. */
@@ -101,9 +106,11 @@ class SerialWriter implements BoardWriter {
   #queue: Waiting[] = [];
   #underWay: readonly Waiting[] = [];
   #changeBytes = 0;
-  /** Peers' updates that are in the document and not on disk. */
+  /** Peers' updates that are in the document and not on disk, nor on their way there. */
   #unsaved: Uint8Array[] = [];
   #unsavedBytes = 0;
+  /** What is on its way there. */
+  #savingBytes = 0;
   /** The disk lacks what only the whole board brings. */
   #lacks = false;
   #wantsFold = false;
@@ -127,7 +134,7 @@ class SerialWriter implements BoardWriter {
   }
 
   get waitingBytes(): number {
-    return this.#changeBytes + this.#unsavedBytes;
+    return this.#changeBytes + this.#unsavedBytes + this.#savingBytes;
   }
 
   change(wanted: WantedChange): Promise<ChangeResult> {
@@ -259,7 +266,7 @@ class SerialWriter implements BoardWriter {
     try {
       const own = this.#components.document.draftAdoption(adoption.owners);
       if (own !== undefined) {
-        await this.#save([own.bytes]);
+        await this.#save(own);
         this.#components.document.commit(own);
         this.#components.written(own);
       }
@@ -274,7 +281,7 @@ class SerialWriter implements BoardWriter {
   async #renew(): Promise<void> {
     const own = this.#components.document.draftRenewal();
     if (own === undefined) return;
-    await this.#save([own.bytes]);
+    await this.#save(own);
     this.#components.document.commit(own);
     this.#components.written(own);
   }
@@ -305,7 +312,7 @@ class SerialWriter implements BoardWriter {
     const { document } = this.#components;
     const { newest, existed } = inOrder(changes, document);
     const own = document.draft(newest);
-    await this.#save(own === undefined ? [] : [own.bytes]);
+    await this.#save(own);
     if (own !== undefined) document.commit(own);
     this.#settle(changes);
     const written = new Map(newest.map((change) => [change, document.get(change.key)]));
@@ -317,27 +324,31 @@ class SerialWriter implements BoardWriter {
   }
 
   /** Writes what the disk lacks and then `own`, all or nothing. */
-  async #save(own: readonly Uint8Array[]): Promise<void> {
+  async #save(own: Draft | undefined): Promise<void> {
     const before = { unsaved: this.#unsaved, bytes: this.#unsavedBytes, lacks: this.#lacks };
     const mustFold = this.#mustFold;
-    const writing = mustFold ? this.#fold(own) : this.#append([...before.unsaved, ...own]);
+    const writing = mustFold ? this.#fold(own) : this.#append(before.unsaved, own);
     // What comes from now on is not in this write.
     this.#unsaved = [];
+    this.#unsavedBytes = 0;
+    this.#savingBytes = before.bytes;
     this.#lacks = false;
     this.#isDue = false;
     try {
       await writing;
-      this.#unsavedBytes -= Math.min(before.bytes, this.#unsavedBytes);
       if (mustFold) this.#wantsFold = false;
     } catch (error) {
       this.#lacks ||= before.lacks;
       this.#unsaved = [...before.unsaved, ...this.#unsaved];
+      this.#unsavedBytes += before.bytes;
       throw error;
+    } finally {
+      this.#savingBytes = 0;
     }
   }
 
   /** In slices: what is applied meanwhile is in the pieces or in the next write, or in both. */
-  async #fold(own: readonly Uint8Array[]): Promise<void> {
+  async #fold(own: Draft | undefined): Promise<void> {
     const { document, log } = this.#components;
     const slices = createSlices();
     const pieces: Uint8Array[] = [];
@@ -349,7 +360,7 @@ class SerialWriter implements BoardWriter {
     const late = this.#unsaved;
     this.#unsaved = [];
     try {
-      await log.fold(pieces, [...late, ...own]);
+      await this.#noted(own, log.fold(pieces, [...late, ...bytesOf(own)]));
       const lateBytes = late.reduce((sum, { length }) => sum + length, 0);
       this.#unsavedBytes = Math.max(0, this.#unsavedBytes - lateBytes);
     } catch (error) {
@@ -358,9 +369,22 @@ class SerialWriter implements BoardWriter {
     }
   }
 
-  async #append(updates: readonly Uint8Array[]): Promise<void> {
+  async #append(unsaved: readonly Uint8Array[], own: Draft | undefined): Promise<void> {
     const { log } = this.#components;
-    if (updates.length > 0 || log.isDoubtful) await log.append(updates);
+    const updates = [...unsaved, ...bytesOf(own)];
+    if (updates.length > 0 || log.isDoubtful) await this.#noted(own, log.append(updates));
+  }
+
+  /** Waits for a write that has just begun, beside which goes what tells of it. */
+  async #noted(own: Draft | undefined, writing: Promise<void>): Promise<void> {
+    const end = this.#components.noting(own?.lines ?? []);
+    try {
+      await writing;
+    } catch (error) {
+      end(true);
+      throw error;
+    }
+    end(false);
   }
 
   #failed(error: unknown, changes: readonly Waiting[]): void {
@@ -386,6 +410,10 @@ class SerialWriter implements BoardWriter {
     if (!this.#isBehind || this.#isClosed) return;
     this.#waitFor(backoffMs(Math.min(this.#failures - 1, 10), RETRY, () => 1));
   }
+}
+
+function bytesOf(own: Draft | undefined): readonly Uint8Array[] {
+  return own === undefined ? [] : [own.bytes];
 }
 
 /** The last change of each key, and for each change whether there was something before it. */

@@ -11,15 +11,22 @@ import type {
   HistoryLine,
   HistoryPage,
   HistoryQuery,
+  PastLine,
 } from '../types.ts';
 
 /** What was written to a key, and by whom, as far as rows on disk tell. */
 export interface BoardHistory {
   /**
-   * Writes down what changed: at once, or with what else changes in the next moments. Resolves once that is on disk.
+   * Writes down what changed, with what else changes in the next moments. Resolves once that is on disk.
    * @throws what the disk says: then the lines are lost
    */
-  note(changes: readonly BoardChange[], hasTime?: boolean): Promise<void>;
+  note(changes: readonly BoardChange[]): Promise<void>;
+  /**
+   * Writes down what is written in this very turn, and all that waits: one sync of the disk serves both. What is returned
+   * is called once that write has ended, and takes the lines back where it was refused; it rejects with what the disk says of lines that
+   * should be there.
+   */
+  noteWriting(lines: readonly PastLine[]): (isRefused: boolean) => Promise<void>;
   /** Resolves once all that was noted is on disk. @throws what the disk says */
   flushed(): Promise<void>;
   read(query: HistoryQuery): Promise<HistoryPage>;
@@ -31,8 +38,11 @@ const MS_DIGITS = 15;
 const COUNT_DIGITS = 6;
 const COUNT_END = 10 ** COUNT_DIGITS;
 const DAY_MS = 86_400_000;
-/** How long lines that have time wait for others. Higher: fewer syncs of the disk; lower: fewer lines to lose in a crash. */
-const GATHER_MS = 50;
+/**
+ * How long lines wait for others, and for a write to the board, which takes them along: longer than what peers sent waits
+ * for its write. Higher: fewer syncs of the disk; lower: fewer lines to lose in a crash.
+ */
+const GATHER_MS = 75;
 /** Over this they wait no longer. */
 const GATHER_BYTES = 256 * 1024;
 /** The bounds are looked at after this much was written. */
@@ -76,18 +86,40 @@ class TableHistory implements BoardHistory {
     this.#bounds = init.bounds;
   }
 
-  async note(changes: readonly BoardChange[], hasTime = false): Promise<void> {
-    const lines = changes.flatMap((change) => lineOf(change));
-    if (lines.length === 0 || this.#bounds.bytes === 0) return;
+  async note(changes: readonly BoardChange[]): Promise<void> {
+    if (this.#bounds.bytes === 0) return;
+    if (this.#add(changes.flatMap((change) => lineOf(change))) === undefined) return;
+    if (this.#pendingBytes > GATHER_BYTES) return this.flushed();
+    this.#gathering ??= this.#gather();
+    return this.#gathering.end;
+  }
+
+  noteWriting(lines: readonly PastLine[]): (isRefused: boolean) => Promise<void> {
+    const added = this.#bounds.bytes === 0 ? undefined : this.#add(lines);
+    const ending = this.flushed().then(
+      () => undefined,
+      (error: unknown) => ({ error }),
+    );
+    return async (isRefused) => {
+      const failure = await ending;
+      if (!isRefused && failure !== undefined) throw failure.error;
+      // What the disk refused with its write is not there.
+      if (!isRefused || failure !== undefined || added === undefined) return;
+      await this.#table.delete(added.key);
+      if (this.#total !== undefined) this.#total -= added.bytes;
+    };
+  }
+
+  /** Has lines wait for the disk as one row; undefined where there are none. */
+  #add(lines: readonly PastLine[]): { readonly key: string; readonly bytes: number } | undefined {
+    if (lines.length === 0) return undefined;
     this.#count = (this.#count + 1) % COUNT_END;
     const ms = String(this.#clock.now()).padStart(MS_DIGITS, '0');
     const key = `${this.#prefix}${ms}-${String(this.#count).padStart(COUNT_DIGITS, '0')}`;
     const value = Buffer.from(JSON.stringify(lines));
     this.#pending.push({ key, value });
     this.#pendingBytes += value.length;
-    if (!hasTime || this.#pendingBytes > GATHER_BYTES) return this.flushed();
-    this.#gathering ??= this.#gather();
-    return this.#gathering.end;
+    return { key, bytes: value.length };
   }
 
   async flushed(): Promise<void> {
@@ -195,7 +227,7 @@ class TableHistory implements BoardHistory {
 }
 
 /** What of a change is kept; nothing of an entry that ended by itself, which says itself when it ends. */
-function lineOf({ key, entry, gone }: BoardChange): readonly Omit<HistoryLine, 'position'>[] {
+function lineOf({ key, entry, gone }: BoardChange): readonly PastLine[] {
   if (entry !== undefined) {
     const { value, by, at, until, via } = entry;
     return [

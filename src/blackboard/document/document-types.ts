@@ -6,7 +6,7 @@ import type { EarlyView } from './early-parts.ts';
 import type { Place } from '../lanes/lane-format.ts';
 import type { BoardLimits } from '../limits.ts';
 import type { Stamp } from '../lanes/stamp.ts';
-import type { BoardChange, BoardEntry, Tombstone } from '../types.ts';
+import type { BoardChange, BoardEntry, PastLine, Tombstone } from '../types.ts';
 import type { LanePart } from '../lanes/update.ts';
 
 /**
@@ -42,6 +42,8 @@ export interface EntryChange {
 export interface Draft {
   readonly bytes: Uint8Array;
   readonly part: LanePart;
+  /** What of it is new and this node's own, as a history tells it: nothing that is only carried. */
+  readonly lines: readonly PastLine[];
 }
 
 /** All lanes of a board as one map of keys, with the winner of each. */

@@ -16,7 +16,16 @@ import type { WinnerIndex } from './winner-index.ts';
 import { createWinner, sizeOf } from './winner.ts';
 import { inspectUpdate, newestWrites } from '../lanes/inspect-update.ts';
 import type { NewestWrites, UpdateFacts } from '../lanes/inspect-update.ts';
-import { clockOf, createLane, laneName, wholeOf, writeIn, writesOf } from '../lanes/lane.ts';
+import type { Seen } from '../lanes/lane-format.ts';
+import {
+  clockOf,
+  createLane,
+  laneName,
+  trimWrite,
+  wholeOf,
+  writeIn,
+  writesOf,
+} from '../lanes/lane.ts';
 import type { Lane } from '../lanes/lane.ts';
 import { createParking } from '../lanes/parking.ts';
 import type { Parked } from '../lanes/parking.ts';
@@ -319,7 +328,9 @@ export class LaneMerge {
   }
 
   #putAll(lane: Lane, newest: NewestWrites, keys: Set<string>): void {
+    let seen: Seen | undefined;
     for (const [key, facts] of newest) {
+      seen = trimWrite(lane, key, seen);
       const found = writeIn(lane, key);
       // What was replaced already: the write that replaced it follows.
       if (facts === undefined || found === undefined) continue;

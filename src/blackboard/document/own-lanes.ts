@@ -4,7 +4,7 @@
  * one lane when there are several, or when much of it is dead.
  */
 import { randomInt } from 'node:crypto';
-import type { Did } from '../../core/index.ts';
+import type { Did, Json } from '../../core/index.ts';
 import type { DocumentInit, Draft, EntryChange } from './document-types.ts';
 import { createDrafter } from '../lanes/draft.ts';
 import { ENTRIES, rawWrite } from '../lanes/lane-format.ts';
@@ -18,6 +18,7 @@ import { AHEAD_MS, nextStamp } from '../lanes/stamp.ts';
 import type { Stamp } from '../lanes/stamp.ts';
 import { encodeUpdate } from '../lanes/update.ts';
 import type { LanePart } from '../lanes/update.ts';
+import type { PastLine } from '../types.ts';
 import type { WinnerIndex } from './winner-index.ts';
 
 /** Client ids of Yjs have 32 bits. */
@@ -64,6 +65,7 @@ export class OwnLanes {
     let index = this.#winners.counts.get(self) ?? 0;
     let stamp: Stamp = this.#winners.last;
     const wanted: { readonly key: string; readonly value: RawWrite }[] = [];
+    const lines: PastLine[] = [];
     for (const { key, value, until = 0, by, stamp: given } of changes) {
       if (value === undefined && this.#winners.entry(key) === undefined) continue;
       stamp = nextStamp(stamp, this.#init.now());
@@ -75,9 +77,10 @@ export class OwnLanes {
       const sig =
         signatures?.isSigned === true ? signatures.signEntry({ ...write, key }) : undefined;
       wanted.push({ key, value: rawWrite({ ...write, sig }) });
+      if (given === undefined && author === undefined) lines.push(lineOf(write, key, self));
     }
     if (wanted.length === 0) return undefined;
-    return this.#drafted({ ...this.#id(), update: this.#updateOf(wanted) });
+    return this.#drafted({ ...this.#id(), update: this.#updateOf(wanted) }, lines);
   }
 
   /** All lanes as one, if that is worth the work. */
@@ -191,9 +194,9 @@ export class OwnLanes {
     return { did, client, gen };
   }
 
-  #drafted(part: LanePart): Draft {
+  #drafted(part: LanePart, lines: readonly PastLine[] = []): Draft {
     this.#isDrafted = true;
-    return { part, bytes: encodeUpdate({ isWhole: false, parts: [part] }) };
+    return { part, bytes: encodeUpdate({ isWhole: false, parts: [part] }), lines };
   }
 
   #updateOf(wanted: readonly { readonly key: string; readonly value: RawWrite }[]): Uint8Array {
@@ -207,4 +210,18 @@ export class OwnLanes {
     own.drafter ??= createDrafter<RawWrite>(own.doc, ENTRIES);
     return own.drafter.draft(own.client, wanted) ?? new Uint8Array(0);
   }
+}
+
+/** An own write as a history tells it. */
+function lineOf(
+  {
+    value,
+    ms,
+    until,
+  }: { readonly value: Json | undefined; readonly ms: number; readonly until: number },
+  key: string,
+  by: Did,
+): PastLine {
+  if (value === undefined) return { key, by, at: ms };
+  return { key, value, by, at: ms, ...(until === 0 ? {} : { until }) };
 }

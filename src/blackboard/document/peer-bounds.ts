@@ -1,7 +1,7 @@
 /** Whether a replica has room for what a peer sends: bounds of what peers may bring a board to. */
 import type { Did } from '../../core/index.ts';
 import type { UpdateFacts } from '../lanes/inspect-update.ts';
-import { clockOf, laneName } from '../lanes/lane.ts';
+import { clockOf, laneName, structsOf } from '../lanes/lane.ts';
 import type { LaneId } from '../lanes/lane.ts';
 import { LANES_MAX } from '../lanes/update.ts';
 import type { LanePart } from '../lanes/update.ts';
@@ -20,6 +20,18 @@ export interface Checked {
 
 /** Lanes of one writer: each run begins one, and soon makes one of all. */
 const LANES_PER_WRITER_MAX = 64;
+/**
+ * What one writer may fill of what peers may bring a board to: the rest is left to all others, whatever that one writes. More than
+ * an honest writer, who is held to the bounds of a board alone, ever does.
+ */
+const WRITER_SHARE = 0.75;
+
+/** What is held, or may be, or is added. */
+interface Amount {
+  keys: number;
+  bytes: number;
+  structs: number;
+}
 
 /** Whether an update fits into a replica that holds `lanes` and `winners`. */
 export function hasRoomFor(
@@ -28,28 +40,72 @@ export function hasRoomFor(
   { keys, boardBytes, structs }: BoardLimits,
 ): boolean {
   const addedLanes = new Map<string, LaneId>();
-  const added = new Set<string>();
-  let addedBytes = 0;
-  let addedStructs = 0;
+  const added = new Map<Did, Amount>();
+  const named = new Set<string>();
   for (const { part, facts } of checked) {
     const lane = lanes.get(laneName(part));
     if (lane === undefined) addedLanes.set(laneName(part), part);
     if (facts === undefined || (lane !== undefined && facts.to <= clockOf(lane))) continue;
-    addedStructs += facts.items.length;
+    const own = added.get(part.did) ?? { keys: 0, bytes: 0, structs: 0 };
+    added.set(part.did, own);
+    own.structs += facts.items.length;
     for (const { key, write } of facts.items) {
       if (write === undefined) continue;
       if (key === undefined) {
-        addedBytes += write.sizeBytes;
+        own.bytes += write.sizeBytes;
         continue;
       }
-      addedBytes += sizeOf(key, write.sizeBytes) - (winners.byKey.get(key)?.sizeBytes ?? 0);
-      if (!write.isGone && winners.entry(key) === undefined) added.add(key);
+      own.bytes += sizeOf(key, write.sizeBytes) - (winners.byKey.get(key)?.sizeBytes ?? 0);
+      const winner = winners.entry(key);
+      if (write.isGone) continue;
+      if (winner === undefined) named.add(key);
+      if (winner?.lane.did !== part.did) own.keys += 1;
     }
   }
   if (!hasRoomForLanes(lanes, addedLanes)) return false;
-  if (addedStructs > 0 && lanes.structs + addedStructs > structs * PEER_SLACK) return false;
-  if (added.size > 0 && winners.size + added.size > keys * PEER_SLACK) return false;
-  return addedBytes <= 0 || winners.sizeBytes + addedBytes <= boardBytes * PEER_SLACK;
+  if (added.size === 0) return true;
+  const total = { keys: winners.size, bytes: winners.sizeBytes, structs: lanes.structs };
+  const most = {
+    keys: keys * PEER_SLACK,
+    bytes: boardBytes * PEER_SLACK,
+    structs: structs * PEER_SLACK,
+  };
+  const share = {
+    keys: most.keys * WRITER_SHARE,
+    bytes: most.bytes * WRITER_SHARE,
+    structs: most.structs * WRITER_SHARE,
+  };
+  if (!isWithin(total, { ...sumOf(added.values()), keys: named.size }, most)) return false;
+  // Where all together hold less than one may, nobody holds more.
+  return [...added].every(
+    ([did, own]) => isWithin(total, own, share) || isWithin(heldBy(lanes, did), own, share),
+  );
+}
+
+/** Whether something can be added; what adds nothing of a kind may be over the bound of that. */
+function isWithin(held: Amount, added: Amount, most: Amount): boolean {
+  if (added.structs > 0 && held.structs + added.structs > most.structs) return false;
+  if (added.keys > 0 && held.keys + added.keys > most.keys) return false;
+  return added.bytes <= 0 || held.bytes + added.bytes <= most.bytes;
+}
+
+function sumOf(amounts: Iterable<Amount>): Amount {
+  const sum = { keys: 0, bytes: 0, structs: 0 };
+  for (const { keys, bytes, structs } of amounts) {
+    sum.keys += keys;
+    sum.bytes += bytes;
+    sum.structs += structs;
+  }
+  return sum;
+}
+
+/** What a writer's lanes hold. */
+function heldBy(lanes: LaneSet, did: Did): Amount {
+  return sumOf(
+    lanes.of(did).map((lane) => {
+      return { keys: lane.live, bytes: lane.winningBytes, structs: structsOf(lane).length };
+    }),
+  );
 }
 
 function hasRoomForLanes(lanes: LaneSet, added: ReadonlyMap<string, LaneId>): boolean {

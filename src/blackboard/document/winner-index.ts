@@ -156,6 +156,7 @@ export class WinnerIndex {
       this.#ending.delete(key);
       winner.hasEnded = true;
       this.#size -= 1;
+      winner.lane.live -= 1;
       this.#gone.add(key);
       ended.push({ key });
     }
@@ -219,6 +220,7 @@ export class WinnerIndex {
     const { key, value, until, lane, sizeBytes, hasEnded } = winner;
     this.#winners.set(key, winner);
     lane.winning += 1;
+    lane.winningBytes += sizeBytes;
     this.#sizeBytes += sizeBytes;
     this.#digest.add(winner);
     if (value === undefined || hasEnded) {
@@ -226,6 +228,7 @@ export class WinnerIndex {
       return;
     }
     this.#size += 1;
+    lane.live += 1;
     if (until > 0) this.#ending.set(key, until);
   }
 
@@ -233,10 +236,14 @@ export class WinnerIndex {
     const { key, lane, value, hasEnded, sizeBytes } = winner;
     this.#winners.delete(key);
     lane.winning -= 1;
+    lane.winningBytes -= sizeBytes;
     this.#gone.delete(key);
     this.#ending.delete(key);
     this.#sizeBytes -= sizeBytes;
-    if (value !== undefined && !hasEnded) this.#size -= 1;
+    if (value !== undefined && !hasEnded) {
+      this.#size -= 1;
+      lane.live -= 1;
+    }
     this.#digest.remove(winner);
   }
 }

@@ -8,7 +8,7 @@ import type { Did } from '../../core/index.ts';
 import { UNNAMED } from './draft.ts';
 import type { Drafter } from './draft.ts';
 import { ENTRIES, HEAD, LANE, headOf, rawHead, writeOf } from './lane-format.ts';
-import type { Head, Place, RawHead, RawWrite, Write } from './lane-format.ts';
+import type { Head, Place, RawHead, RawWrite, Seen, Write } from './lane-format.ts';
 import { deletionBytes, withoutDeletions } from './yjs-deletions.ts';
 
 /** One lane. Its name is its writer, the run of the writer, and how often that run has begun it anew. */
@@ -24,8 +24,11 @@ export interface Lane {
   head?: Head;
   /** Of the lane that own changes go to. */
   drafter?: Drafter<RawWrite>;
-  /** How many of its writes are the newest of their key on the whole board. */
+  /** How many of its writes are the newest of their key on the whole board, and how much of the board's size these are. */
   winning: number;
+  winningBytes: number;
+  /** How many of these are entries now. */
+  live: number;
   /** It stands for all that it replaces. */
   isEffective: boolean;
 }
@@ -52,7 +55,8 @@ export function createLane({ did, client, gen }: LaneId): Lane {
   doc.getMap<RawHead>(LANE);
   const entries = doc.getMap<RawWrite>(ENTRIES);
   const name = laneName({ did, client, gen });
-  return { did, client, gen, name, doc, entries, winning: 0, isEffective: false };
+  const counts = { winning: 0, winningBytes: 0, live: 0 };
+  return { did, client, gen, name, doc, entries, ...counts, isEffective: false };
 }
 
 /** What tells a lane from all others, as a text. */
@@ -86,6 +90,22 @@ export function laneHead(lane: Lane): Head | undefined {
 export function writeIn(lane: Lane, key: string): { write: Write; clock: number } | undefined {
   const item = lane.entries._map.get(key);
   return item === undefined ? undefined : readItem(item, key);
+}
+
+/**
+ * Has the newest write of a key take no more memory than it needs: Yjs fills arrays piece by piece as it reads, and V8
+ * leaves room at their ends. What the writer had seen is the same array as `before` where it says the same. Gives that.
+ */
+export function trimWrite({ entries }: Lane, key: string, before?: Seen): Seen | undefined {
+  const item = entries._map.get(key);
+  if (item === undefined || item.deleted || !(item.content instanceof Y.ContentAny)) return before;
+  const raw = item.content.arr[0] as { s?: Seen };
+  item.content.arr = [raw];
+  const { s } = raw;
+  if (s === undefined) return before;
+  const isSame = s.length === before?.length && s.every((one, at) => one === before[at]);
+  raw.s = isSame ? before : s.slice();
+  return raw.s;
 }
 
 /** Whether the lane holds a write of this key. */

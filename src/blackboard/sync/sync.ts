@@ -89,8 +89,8 @@ const ASKED = { burst: 200, everyMs: 250 } as const;
 const BLANK_VECTOR = encodeVector([]);
 /** From so many changes on the receiver is told how many come. */
 const TOLD_MIN = 1000;
-/** So much of what came is written before more is read. */
-const UNWRITTEN_BYTES_MAX = 512 * 1024;
+/** So much of what came is written while more is read: as much again at the most waits for the disk then. */
+const UNWRITTEN_BYTES_MAX = 256 * 1024;
 const NOTHING = new Uint8Array(0);
 
 /** Makes the sync of this node. `updateBytesMax` bounds what one sync may bring. */
@@ -334,6 +334,7 @@ class StreamSync implements BoardSync {
     taken: () => void,
   ): Promise<void> {
     let unwritten = 0;
+    let writing: Promise<void> | undefined;
     const judgedBy = this.#components.boards.access(board)?.state;
     const slices = createSlices();
     for (let message = first; ; message = await conversation.next('update')) {
@@ -346,7 +347,10 @@ class StreamSync implements BoardSync {
       if (!message.more) return;
       await slices.next();
       if (unwritten < UNWRITTEN_BYTES_MAX) continue;
-      await this.#components.boards.find(board)?.flushed();
+      await writing;
+      writing = this.#components.boards.find(board)?.flushed();
+      // Whoever reads on hears of a failure, here or once all has come.
+      writing?.catch(() => undefined);
       unwritten = 0;
     }
   }

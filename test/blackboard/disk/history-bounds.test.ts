@@ -32,7 +32,9 @@ function counting(): { readonly table: Table; readonly counted: { rows: number }
 
 async function note(history: BoardHistory, key: string): Promise<void> {
   const entry = { key, value: 'x'.repeat(ROW_BYTES), by: BY, at: 1, clock: {} };
-  await history.note([{ key, entry }]);
+  const noted = history.note([{ key, entry }]);
+  await history.flushed();
+  await noted;
 }
 
 it('cuts the oldest away, says so, and looks at no more than those once it knows how much there is', async () => {

@@ -4,6 +4,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import * as Y from 'yjs';
+import type { ApplyResult } from '../../../src/blackboard/document/document-types.ts';
 import { encodeUpdate } from '../../../src/blackboard/lanes/update.ts';
 import type { LanePart } from '../../../src/blackboard/lanes/update.ts';
 import type { Did, Json } from '../../../src/core/index.ts';
@@ -388,14 +389,17 @@ describe('a board refuses', () => {
 
   it('what peers send beyond twice its size', async () => {
     const board = await openBoard(journalTable(), { limits: { boardBytes: 100_000 } });
-    const other = makeDocument([], {}, { self: BOB });
-    const updates: Uint8Array[] = [];
-    other.onUpdate((update) => updates.push(update));
-    for (let i = 0; i < 6; i++) other.set({ key: `k${i}`, value: 'x'.repeat(40_000) });
-    expect(updates.map((update) => board.take(update))).toEqual([
-      ...Array.from({ length: 4 }, () => 'applied'),
-      'full',
-      'full',
-    ]);
+    const sentBy = (self: Did, count: number): readonly ApplyResult[] => {
+      const other = makeDocument([], {}, { self });
+      const updates: Uint8Array[] = [];
+      other.onUpdate((update) => updates.push(update));
+      for (let i = 0; i < count; i++) {
+        other.set({ key: `${self}-${i}`, value: 'x'.repeat(40_000) });
+      }
+      return updates.map((update) => board.take(update));
+    };
+    // One writer fills three quarters of that.
+    expect(sentBy(BOB, 4)).toEqual(['applied', 'applied', 'applied', 'full']);
+    expect(sentBy('did:key:z6MkCyd' as Did, 3)).toEqual(['applied', 'full', 'full']);
   });
 });

@@ -323,12 +323,37 @@ describe('a document that peers write to', () => {
       });
       return encodeUpdate({ isWhole: false, parts: [{ did, client: CLIENT, gen: 1, update }] });
     };
-    expect(document.apply(many(1, 0, 10))).toBe('applied');
-    expect(document.apply(many(2, 10, 11))).toBe('full');
-    expect(document.apply(many(3, 0, 10))).toBe('applied');
-    expect(document.apply(many(4, 0, 10))).toBe('applied');
-    expect(document.apply(many(5, 0, 10))).toBe('full');
+    expect(document.apply(many(1, 0, 5))).toBe('applied');
+    expect(document.apply(many(2, 5, 10))).toBe('applied');
+    expect(document.apply(many(3, 10, 11))).toBe('full');
+    for (let writer = 4; writer < 8; writer += 1) {
+      expect(document.apply(many(writer, 0, 7))).toBe(writer < 7 ? 'applied' : 'full');
+    }
     expect(document.structs).toBeLessThanOrEqual(40);
+  });
+
+  it('takes of one writer three quarters of that at the most, and of others what is left', () => {
+    const many = (writer: number, from: number, to: number, value: unknown = 1): Uint8Array => {
+      const did = `did:key:z6Mk${writer}` as Did;
+      const update = updateOf((map) => {
+        for (let i = from; i < to; i++) map.set(`k${i}`, { ...good(), v: value });
+      });
+      return encodeUpdate({ isWhole: false, parts: [{ did, client: CLIENT, gen: 1, update }] });
+    };
+    const few = makeDocument([], { keys: 8, structs: 40 });
+    expect(few.apply(many(1, 0, 12))).toBe('applied');
+    // It is the same writer in another lane, and in a lane of which nothing is the newest of its key.
+    const second = many(1, 12, 13);
+    const other = makeDocument([], { keys: 8 });
+    expect([few.apply(many(1, 0, 13)), other.apply(many(1, 0, 13))]).toEqual(['full', 'full']);
+    expect(other.apply(second)).toBe('applied');
+    expect([few.apply(many(2, 12, 16)), few.apply(many(3, 16, 17))]).toEqual(['applied', 'full']);
+    const large = makeDocument([], { boardBytes: 4000 });
+    expect(large.apply(many(1, 0, 1, 'x'.repeat(5800)))).toBe('applied');
+    const larger = makeDocument([], { boardBytes: 4000 });
+    expect(larger.apply(many(1, 0, 1, 'x'.repeat(6100)))).toBe('full');
+    expect(large.apply(many(2, 1, 2, 'x'.repeat(1900)))).toBe('applied');
+    expect(large.apply(many(3, 2, 3, 'x'.repeat(1900)))).toBe('full');
   });
 });
 

@@ -11,6 +11,15 @@ type Omitted<T> = T extends { readonly i: number } ? Omit<T, 'i'> : never;
 /** How long an answer may take: a strong request gives up after seconds by a clock that jumps half a minute. */
 const ASK_MS = 120_000;
 
+/** Where a member is, and what is wrong with it. */
+export interface MemberInit {
+  readonly folder: string;
+  /** Of its run among those that go on at once. */
+  readonly place: number;
+  /** The fault that it has, or how else it is told that it has none; undefined: it can have none. */
+  readonly planted: string | undefined;
+}
+
 /** A process, or the place of one that is dead. */
 export class Member {
   readonly at: number;
@@ -20,25 +29,23 @@ export class Member {
   isUp = false;
   /** Resolves once it is up again, if it was killed. */
   starting: Promise<void> = Promise.resolve();
-  readonly #folder: string;
-  readonly #planted: string | undefined;
+  readonly #init: MemberInit;
   readonly #waiting = new Map<number, (news: MemberNews | undefined) => void>();
   #child: ChildProcess | undefined;
   #asked = 0;
 
-  /** `planted`: the fault that it has, or how else it is told that it has none; undefined: it can have none. */
-  constructor(at: number, folder: string, planted: string | undefined) {
+  constructor(at: number, init: MemberInit) {
     this.at = at;
-    this.host = hostOf(at);
-    this.#folder = folder;
-    this.#planted = planted;
+    this.host = hostOf(at, init.place);
+    this.#init = init;
   }
 
   async start(others: readonly string[]): Promise<void> {
     // The same as before: who was cut off knows no other one.
     const port = this.address.split('/')[4] ?? '0';
-    const program = this.#planted === undefined ? 'bench-board-member.js' : 'planted/member.js';
-    const args = [`${this.at}`, this.#folder, this.#planted ?? '', port, ...others];
+    const { folder, place, planted } = this.#init;
+    const program = planted === undefined ? 'bench-board-member.js' : 'planted/member.js';
+    const args = [`${this.at}`, `${place}`, folder, planted ?? '', port, ...others];
     const child = fork(builtFile(program), args, { execArgv: [] });
     this.#child = child;
     let isEnded = false;

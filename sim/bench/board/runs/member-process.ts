@@ -1,6 +1,6 @@
 /**
  * A node in a process of its own that does to boards what it is told, and to which is done what happens to nodes: from
- * some hosts nothing is read, and its clock jumps. `node bench-board-member.js <number> <folder> <fault> <port> [address …]`.
+ * some hosts nothing is read, and its clock jumps. `node bench-board-member.js <number> <place of its run> <folder> <fault> <port> [address …]`.
  */
 import { createNode, loadConfig, silentLogger } from '../../../../src/index.ts';
 import type { Did, Json } from '../../../../src/index.ts';
@@ -21,6 +21,7 @@ declare global {
 /** Runs the process. */
 export async function runMember([
   number = '0',
+  place = '0',
   stateDir = '',
   fault = '',
   port = '0',
@@ -32,7 +33,7 @@ export async function runMember([
   const pace = new Pace();
   globalThis.starlingRun = { fault, goOn: () => pace.goOn() };
   const gate = new Gate();
-  const host = hostOf(Number(number));
+  const host = hostOf(Number(number), Number(place));
   const config = await loadConfig({
     env: { STARLING_CONFIG: '' },
     flags: {

@@ -41,7 +41,7 @@ export type MemberNews =
   | { readonly t: 'done'; readonly i: number; readonly result: Json }
   | { readonly t: 'failed'; readonly i: number; readonly code: string; readonly request?: string };
 
-/** The address of a member. */
-export function hostOf(member: number): string {
-  return `127.77.0.${member + 1}`;
+/** The address of a member of the run at a place: runs that go on at once have hosts of their own. */
+export function hostOf(member: number, place: number): string {
+  return `127.77.${place}.${member + 1}`;
 }

@@ -30,6 +30,8 @@ export interface RunInit {
   readonly stories: number;
   /** Of members that can have a fault (`faults.ts`), which they have. */
   readonly planted?: Fault | 'nothing';
+  /** Among runs that go on at once: no other one has the same. Default: 0. */
+  readonly place?: number;
 }
 
 /** What a run has shown. */
@@ -83,11 +85,11 @@ class World {
 
   constructor(init: RunInit, root: string) {
     this.#init = init;
-    const { seed, members, planted } = init;
+    const { seed, members, planted, place = 0 } = init;
     this.#chance = createChance(seed);
     this.#members = Array.from(
       { length: members },
-      (_, at) => new Member(at, join(root, `${at}`), planted),
+      (_, at) => new Member(at, { folder: join(root, `${at}`), place, planted }),
     );
     this.#disturbances = new Disturbances({
       members: this.#members,

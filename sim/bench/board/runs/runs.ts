@@ -6,6 +6,7 @@ import type { Fault } from './faults.ts';
 import { buildPlanted } from './planted.ts';
 import { runOnce } from './run.ts';
 import type { RunInit, RunResult } from './run.ts';
+import { sideBySide } from './side-by-side.ts';
 
 /** How many seeds are tried, and with how many nodes and calls. */
 export interface RunsSize {
@@ -19,6 +20,8 @@ export interface RunsSize {
   readonly stories: number;
   /** In so many runs at the most each planted fault must be found. */
   readonly plantedSeeds: number;
+  /** So many runs go on at once: much of a run is waiting. */
+  readonly atOnce: number;
 }
 
 /** What they have shown. */
@@ -28,50 +31,67 @@ export interface RunsRow {
   readonly found: ReadonlyMap<string, number | undefined>;
 }
 
-/** Makes the runs, one after the other. */
+/** Begins what is said of a run that did not come to its end. */
+const BROKEN = 'the run broke';
+
+/** Runs all seeds, a few at once, and judges each run. */
 export async function measureRuns(size: RunsSize, print: (text: string) => void): Promise<RunsRow> {
   return { results: await runAll(size, {}, print), found: new Map() };
 }
 
-/** Plants one fault after the other; then the same program has none, in as many runs as the hardest one needed. */
+/** Plants each of the faults; then the same program has none, in as many runs as the hardest one needed. */
 export async function measurePlanted(
   size: RunsSize,
   print: (text: string) => void,
 ): Promise<RunsRow> {
   await buildPlanted();
-  const found = new Map<string, number | undefined>();
-  for (const fault of FAULTS) found.set(fault, await findPlanted(size, fault, print));
+  const found = new Map(
+    await sideBySide(FAULTS, size.atOnce, async (fault, place) => {
+      return [fault, await findPlanted(size, { fault, place }, print)] as const;
+    }),
+  );
   const seeds = Math.max(...[...found.values()].map((seed) => seed ?? size.plantedSeeds));
   const results = await runAll({ ...size, seeds, first: 1 }, { planted: 'nothing' }, print);
   return { results, found };
 }
 
-async function runAll(
-  { first = 1, seeds, ...size }: RunsSize,
+function runAll(
+  { first = 1, seeds, atOnce, ...size }: RunsSize,
   planted: Pick<RunInit, 'planted'>,
   print: (text: string) => void,
 ): Promise<readonly RunResult[]> {
-  const results: RunResult[] = [];
-  for (let seed = first; seed < first + seeds; seed += 1) {
-    const result = await runOnce({ ...size, ...planted, seed });
-    results.push(result);
+  const all = Array.from({ length: seeds }, (_, at) => first + at);
+  return sideBySide(all, atOnce, async (seed, place) => {
+    const result = await runToItsEnd({ ...size, ...planted, seed, place });
     for (const problem of result.problems) print(`seed ${seed}: ${problem}\n`);
+    return result;
+  });
+}
+
+/** A run that breaks has a problem, and the others go on. */
+async function runToItsEnd(init: RunInit): Promise<RunResult> {
+  try {
+    return await runOnce(init);
+  } catch (error) {
+    const problems = [`${BROKEN}: ${String(error)}`];
+    const counts = { strong: 0, unknown: 0, open: 0, kills: 0, cuts: 0, jumps: 0, healedMs: 0 };
+    return { seed: init.seed, problems, ...counts };
   }
-  return results;
 }
 
 /** The first run in which a fault shows; undefined: in none. */
 async function findPlanted(
   size: RunsSize,
-  planted: Fault,
+  { fault, place }: { readonly fault: Fault; readonly place: number },
   print: (text: string) => void,
 ): Promise<number | undefined> {
   for (let seed = 1; seed <= size.plantedSeeds; seed += 1) {
-    const { problems } = await runOnce({ ...size, seed, planted });
+    const { problems } = await runToItsEnd({ ...size, seed, place, planted: fault });
     const [problem] = problems;
     if (problem === undefined) continue;
-    print(`planted: ${planted}; seed ${seed}: ${problem}\n`);
-    return seed;
+    print(`planted: ${fault}; seed ${seed}: ${problem}\n`);
+    // Of a run that broke nobody knows what it would have found.
+    if (!problem.startsWith(BROKEN)) return seed;
   }
   return undefined;
 }
