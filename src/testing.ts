@@ -11,7 +11,7 @@ export { createCallerRules, createGuard, parsePolicy } from './guard/index.ts';
 export type { GuardWanted } from './guard/index.ts';
 // What somebody who means harm has: a key, a connection, and the signatures of a member.
 export { systemClock } from './core/index.ts';
-export { createBareHost, createNetwork } from './network/index.ts';
+export { createBareHost, createNetwork, topicPrefix } from './network/index.ts';
 export type {
   BareConnection,
   BareHost,

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { encode } from 'cborg';
 import { Doc } from 'yjs';
 import { pause, turn } from './attack.ts';
+import { topicPrefix } from '../../src/testing.ts';
 import type { PeerStream } from '../../src/testing.ts';
 import type { Attack, AttackTools } from './attack.ts';
 import type { Member } from './member.ts';
@@ -82,7 +83,7 @@ let seqno = BigInt(Date.now()) << 20n;
 function messageOf(member: Member, { topic, data, author, again }: Gossiped): Uint8Array {
   if (again !== undefined) return again;
   seqno += 1n;
-  const common = { topic: `/starling/${member.meshId}/${topic}`, data, seqno };
+  const common = { topic: topicPrefix(member.meshId) + topic, data, seqno };
   return author === undefined
     ? message({ ...common, author: member.publicKey, sign: (bytes) => member.sign(bytes) })
     : message({ ...common, author });
@@ -246,7 +247,7 @@ const control: Attack = {
     const next = (): Uint8Array => {
       act();
       const topics = ['heartbeat', 'board2', 'event', `made${(count += 1)}`].map(
-        (name) => `/starling/${member.meshId}/${name}`,
+        (name) => topicPrefix(member.meshId) + name,
       );
       return controlRpc({ topics, ids: Array.from({ length: 200 }, () => randomBytes(40)) });
     };

@@ -1,7 +1,7 @@
 /** A member that means harm: it has a key, a membership and connections, and none of the node's rooms above. */
 import { createPrivateKey, sign } from 'node:crypto';
 import { loadConfig, silentLogger } from '../../src/index.ts';
-import type { Transport } from '../../src/index.ts';
+import type { MeshId, Transport } from '../../src/index.ts';
 import {
   closeState,
   createNetwork,
@@ -19,7 +19,7 @@ const PKCS8_ED25519 = Buffer.from('302e020100300506032b657004220420', 'hex');
 /** A member that means harm. */
 export interface Member {
   readonly network: Network;
-  readonly meshId: string;
+  readonly meshId: MeshId;
   /** What signs grants and revocations. */
   readonly signer: GrantSigner;
   /** The 32-byte public key. */

@@ -6,8 +6,9 @@
  * dials whoever seems to be dead: that is how two parts of a mesh find each other again. A node without any
  * link looks for whomever it knows.
  *
- * While many come, each of them changes the neighbours of ten others: beyond the first few, a neighbour is
- * connected once it has been one for {@link CALM_MS}. Until then everybody knows everybody by roster all the same.
+ * While many come, each of them changes the neighbours of ten others: beyond the first few, a neighbour is connected
+ * once it has been one for {@link CALM_MS} in which nobody has come or gone, {@link BUSY_MS} at the latest. Until then
+ * everybody knows everybody by roster all the same.
  */
 import type { Clock, PeerId, Random, Scope } from '../core/index.ts';
 import type { Network } from '../network/index.ts';
@@ -19,8 +20,15 @@ import type { Peer } from './peers/peer-table.ts';
 const LOOK_DELAY_MS = 100;
 /** Neighbours that are connected at once. More = sooner watched by more; less = fewer links that are of use for seconds. */
 const FIRST_LINKS = 3;
-/** How long a further neighbour must have been one. More = fewer dials while many come, later links. */
+/**
+ * How long a further neighbour must have been one, and nobody have come or gone. More = fewer dials while many come,
+ * later links.
+ */
 const CALM_MS = 3000;
+/** How often it is looked whether it is calm, while there are such neighbours. */
+const CALM_LOOK_MS = 1000;
+/** Where somebody comes or goes all the time: how long a further neighbour must have been one then. */
+const BUSY_MS = 30_000;
 /** How often it is looked whether this node is alone. */
 const ALONE_LOOK_MS = 5000;
 /** Peers that a node without links looks for at a time; each dial in vain costs little, and takes seconds. */
@@ -67,6 +75,11 @@ class Keeper implements NeighbourKeeper {
   readonly #told = new Map<PeerId, Told>();
   /** Since when a peer has been a neighbour, ms since the epoch. */
   readonly #chosenAt = new Map<PeerId, number>();
+  /** Neighbours that have been so for long enough: connected from then on. */
+  readonly #standing = new Set<PeerId>();
+  /** Who is there, and when somebody came or went last, ms since the epoch. */
+  #present: ReadonlySet<PeerId> = new Set();
+  #movedAt = 0;
   /** The rings of those who are there, until that changes. */
   #here: Rings | undefined;
   #scope: Scope | undefined;
@@ -84,6 +97,7 @@ class Keeper implements NeighbourKeeper {
     this.#isDueLater = false;
     this.#isAlone = false;
     this.#chosenAt.clear();
+    this.#standing.clear();
     scope.add(() => (this.#scope = undefined));
     scope.every(ALONE_LOOK_MS, () => this.#lookAround());
     this.changed();
@@ -106,15 +120,22 @@ class Keeper implements NeighbourKeeper {
     if (this.#here === undefined) {
       const { network, peers } = this.#components;
       const here = [...peers()].filter(isHere).map(({ view }) => view.peerId);
+      this.#noteMoves(new Set(here));
       this.#here = this.#choice.rings([...here, network.self]);
     }
     return this.#here.of(node);
   }
 
+  #noteMoves(here: ReadonlySet<PeerId>): void {
+    const isSame = here.size === this.#present.size && isWithin(here, this.#present);
+    if (!isSame) this.#movedAt = this.#components.clock.now();
+    this.#present = here;
+  }
+
   #lookLater(): void {
     if (this.#isDueLater || this.#scope === undefined) return;
     this.#isDueLater = true;
-    this.#scope.after(CALM_MS, () => {
+    this.#scope.after(CALM_LOOK_MS, () => {
       this.#isDueLater = false;
       this.#lookSoon();
     });
@@ -142,24 +163,33 @@ class Keeper implements NeighbourKeeper {
     for (const peer of this.#told.keys()) if (!isKnown.has(peer)) this.#told.delete(peer);
   }
 
-  /** Of `chosen` those that have been chosen for a while or are connected, and a few others; looks again for the rest. */
+  /**
+   * Of `chosen` those that have been chosen for a while in which it was calm or are connected, and a few others; looks
+   * again for the rest.
+   */
   #ofLongStanding(chosen: ReadonlySet<PeerId>): Set<PeerId> {
     const { clock, network } = this.#components;
     const now = clock.now();
-    for (const peer of this.#chosenAt.keys()) if (!chosen.has(peer)) this.#chosenAt.delete(peer);
+    for (const peer of this.#chosenAt.keys()) {
+      if (chosen.has(peer)) continue;
+      this.#chosenAt.delete(peer);
+      this.#standing.delete(peer);
+    }
     for (const peer of chosen) if (!this.#chosenAt.has(peer)) this.#chosenAt.set(peer, now);
     const connected = new Set(network.connected());
-    const standing = new Set<PeerId>();
+    const isCalm = Math.abs(now - this.#movedAt) >= CALM_MS;
+    const wanted = new Set<PeerId>();
     const others: PeerId[] = [];
     for (const peer of chosen) {
       const sinceMs = Math.abs(now - (this.#chosenAt.get(peer) ?? now));
-      if (sinceMs >= CALM_MS || connected.has(peer)) standing.add(peer);
+      if (sinceMs >= (isCalm ? CALM_MS : BUSY_MS)) this.#standing.add(peer);
+      if (this.#standing.has(peer) || connected.has(peer)) wanted.add(peer);
       else others.push(peer);
     }
     const atOnce = Math.max(0, FIRST_LINKS - connected.size);
-    for (const peer of others.splice(0, atOnce)) standing.add(peer);
+    for (const peer of others.splice(0, atOnce)) wanted.add(peer);
     if (others.length > 0) this.#lookLater();
-    return standing;
+    return wanted;
   }
 
   #tell({ view, addresses }: Placed, as: Told['as']): void {
@@ -194,6 +224,11 @@ class Keeper implements NeighbourKeeper {
     if (isAlone || this.#isAlone) this.changed();
     this.#isAlone = isAlone;
   }
+}
+
+function isWithin(some: ReadonlySet<PeerId>, all: ReadonlySet<PeerId>): boolean {
+  for (const peer of some) if (!all.has(peer)) return false;
+  return true;
 }
 
 function isHere({ view }: Placed): boolean {

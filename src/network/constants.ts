@@ -58,6 +58,11 @@ export const GOSSIP_MESH = { D: 3, Dlo: 2, Dhi: 4, Dscore: 2, Dout: 1, Dlazy: 1 
  * time costs a frame to every neighbour of the topic's mesh.
  */
 export const GOSSIP_UNWANTED_MIN_BYTES = 16 * KIB;
+/**
+ * Seconds in which a message is offered to others than the topic's mesh, one of them each second (libp2p: mcacheGossip,
+ * 3). More = what was lost comes by gossip itself, not only by digests; each costs 18 bytes a message.
+ */
+export const GOSSIP_OFFERED_TIMES = 2;
 
 /** How many messages an author has on a topic whose owner says nothing else. */
 export const TOPIC_ALLOWANCE = { burst: 100, everyMs: 100 } as const;

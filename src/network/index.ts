@@ -4,6 +4,7 @@ export { createMessageStream } from './streams/message-stream.ts';
 export { createNetwork } from './network.ts';
 export { askMesh } from './ask-mesh.ts';
 export { reasonAt } from './failure-words.ts';
+export { topicPrefix } from './gossip/topic-name.ts';
 export { createBareHost } from './bare-host.ts';
 export type { BareConnection, BareHost } from './bare-host.ts';
 export { packAddress, unpackAddress } from './addresses/addresses.ts';

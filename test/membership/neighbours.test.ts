@@ -139,17 +139,31 @@ describe('a node', () => {
     await pass(clock, 5);
     const before = new Set(say('kept'));
     connect([...before]);
-    let most = 0;
     for (const peer of others.slice(12)) {
       meet(peer);
-      clock.advance(150);
-      most = Math.max(most, say('kept').filter((one) => !before.has(one)).length);
+      clock.advance(700);
+      expect(say('kept').filter((one) => !before.has(one))).toEqual([]);
     }
-    // Half of those that ever were neighbours are so no more.
-    expect(most).toBeLessThan(8);
     await pass(clock, 5);
     expect(say('kept').length).toBeGreaterThanOrEqual(8);
     expect(say('kept').length).toBeLessThanOrEqual(12);
+  });
+
+  it('among which somebody always comes and goes connects to those that have been neighbours for half a minute', async () => {
+    const { clock, connect, keeper, known, others, meet, say, start } = rig(30);
+    start();
+    connect(others.slice(0, 3));
+    for (const peer of others.slice(1)) meet(peer);
+    const [restless = '' as PeerId] = others;
+    const few = 4;
+    for (let second = 0; second < 40; second += 1) {
+      const state = second % 2 === 0 ? 'alive' : 'left';
+      known.set(restless, { addresses: [], view: { peerId: restless, state } });
+      keeper.changed();
+      await pass(clock, 1);
+      if (second === 25) expect(say('kept').length).toBeLessThan(few);
+    }
+    expect(say('kept').length).toBeGreaterThanOrEqual(6);
   });
 
   it('keeps others in the place of neighbours that died, and goes on to look for these', async () => {

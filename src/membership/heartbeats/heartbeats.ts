@@ -28,12 +28,16 @@ const KIND = 'heartbeat';
 const AGAIN_MS = 500;
 
 /**
- * In the rhythm a whole heartbeat goes out when it says something new and so often after that, for those who have
- * missed one; then pulses, which say that nothing has changed in a tenth of the bytes and without a signature of
- * ours. More = what a node has missed comes sooner; less = fewer bytes.
+ * What is new is said to all in so many whole heartbeats, the second for those who have missed one; then pulses say that
+ * nothing has changed, in a tenth of the bytes and without a signature of ours. More = what a node has missed comes
+ * sooner; less = fewer bytes.
  */
-const WHOLE_AGAIN = 1;
-/** After so long it is a whole one again, signed, so that what is passed on by hand is no older. Less = fresher. */
+const WHOLES = 2;
+/**
+ * After so many that were not signed, and so long, it is a whole one again, signed, so that what is passed on by hand is
+ * no older. More = fewer bytes; less = fresher.
+ */
+const UNSIGNED_BEATS = 11;
 const UNSIGNED_MS = 60_000;
 
 /** What heartbeats are sent with. */
@@ -107,8 +111,9 @@ class HeartbeatRoads implements Heartbeats {
   readonly #own: Buckets;
   #incarnation = 0;
   #sequence = 0;
-  /** The last heartbeat that was signed. */
+  /** The last heartbeat that was signed, and how many were published since it first said what it says. */
   #last: Signed | undefined;
+  #wholes = 0;
 
   constructor(components: HeartbeatsComponents, intervalMs: number) {
     this.#components = components;
@@ -163,19 +168,27 @@ class HeartbeatRoads implements Heartbeats {
   next(status: Heartbeat['status'], toOne: Pick<Heartbeat, 'called' | 'seen'> = {}): Uint8Array {
     const said = this.#said(status);
     const isForOne = Object.keys(toOne).length > 0;
-    if (isForOne && this.#isSignedWithin(AGAIN_MS, said)) return this.#again({ ...said, ...toOne });
+    const last = this.#last;
+    const isRecent = last !== undefined && Math.abs(this.#nowMs() - last.time) <= AGAIN_MS;
+    if (isForOne && isRecent && this.#isSigned(said, last)) {
+      const { sequence, sig, time } = last;
+      return encodeHeartbeat({ ...said, ...toOne, sequence, time }, { sign: () => sig });
+    }
     return this.#signed({ ...said, ...toOne });
   }
 
   beat(status: Heartbeat['status']): Uint8Array {
     const said = this.#said(status);
-    if (!this.#isSignedWithin(UNSIGNED_MS, said)) return this.#signed(said);
+    const last = this.#last;
+    if (last === undefined || this.#isOld(last) || !this.#isSigned(said, last)) {
+      return this.#signed(said);
+    }
     this.#sequence += 1;
-    const { sequence = 0 } = this.#last ?? {};
     const now = { sequence: this.#sequence, time: this.#nowMs() };
-    const isWhole = status === 'leaving' || this.#sequence - sequence <= WHOLE_AGAIN;
-    if (isWhole) return encodeHeartbeat({ ...said, ...now });
-    return encodePulse({ incarnation: this.#incarnation, ...now });
+    if (status !== 'leaving' && this.#wholes >= WHOLES) {
+      return encodePulse({ incarnation: this.#incarnation, ...now });
+    }
+    return encodeHeartbeat({ ...said, ...now });
   }
 
   #nowMs(): number {
@@ -197,6 +210,7 @@ class HeartbeatRoads implements Heartbeats {
     this.#sequence += 1;
     const sequence = this.#sequence;
     const time = this.#nowMs();
+    if (this.#last === undefined || !this.#isSigned(said, this.#last)) this.#wholes = 0;
     const sign = (part: Uint8Array): Uint8Array => {
       const sig = this.#components.identity.sign(part);
       this.#last = { part, sig, sequence, time };
@@ -205,17 +219,15 @@ class HeartbeatRoads implements Heartbeats {
     return encodeHeartbeat({ ...said, sequence, time }, { sign });
   }
 
-  /** What was signed last, for one peer: what is for one is not signed. */
-  #again(said: Said): Uint8Array {
-    const { sequence = 0, sig = new Uint8Array(0), time = 0 } = this.#last ?? {};
-    return encodeHeartbeat({ ...said, sequence, time }, { sign: () => sig });
+  /** The last signature is so old that there is to be another, whatever is said. */
+  #isOld({ sequence, time }: Signed): boolean {
+    const ageMs = this.#nowMs() - time;
+    // What was signed before the clock was set back tells a time that is not yet.
+    return ageMs < 0 || (ageMs > UNSIGNED_MS && this.#sequence - sequence >= UNSIGNED_BEATS);
   }
 
-  /** Whether the same was signed, but for its number and time, no longer ago. */
-  #isSignedWithin(ms: number, said: Said): boolean {
-    const last = this.#last;
-    if (last === undefined || Math.abs(this.#nowMs() - last.time) > ms) return false;
-    const { part, sequence, time } = last;
+  /** Whether the same was signed in `last`, but for its number and time. */
+  #isSigned(said: Said, { part, sequence, time }: Signed): boolean {
     let isSame = false;
     const look = (again: Uint8Array): Uint8Array => {
       isSame = Buffer.compare(again, part) === 0;
@@ -231,6 +243,8 @@ class HeartbeatRoads implements Heartbeats {
 
   publish(bytes: Uint8Array, options?: TopicOptions): void {
     const { logger } = this.#components;
+    // A pulse counts as well: there is none before enough were whole.
+    this.#wholes += 1;
     this.#topic
       .publish(bytes, options)
       .catch((error: unknown) => logger.debug({ error: messageOf(error) }, 'heartbeat not sent'));

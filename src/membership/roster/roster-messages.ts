@@ -37,6 +37,32 @@ export type RosterMessage =
     }
   | { readonly t: 'news'; readonly heartbeats: readonly PassedHeartbeat[] };
 
+/** Of whom one knows, in which incarnation, or of whom one asks for the heartbeat. */
+export type RosterNotice =
+  | { readonly t: 'know'; readonly entries: readonly RosterEntry[] }
+  | { readonly t: 'want'; readonly peers: readonly PeerId[] };
+
+/** Those of one notice fit into a frame. */
+export const NOTICE_ENTRIES_MAX = 500;
+
+/** CBOR; its sender keeps to {@link NOTICE_ENTRIES_MAX}. */
+export function encodeRosterNotice(notice: RosterNotice): Uint8Array {
+  if (notice.t === 'want') return encode({ want: notice.peers });
+  return encode({ know: notice.entries.map(({ peer, incarnation }) => [peer, incarnation]) });
+}
+
+/** Decodes one notice; undefined when it is none. Never throws. */
+export function decodeRosterNotice(bytes: Uint8Array): RosterNotice | undefined {
+  const { know, want } = messageFields(bytes);
+  if (want === undefined) {
+    const entries = entriesOf(know);
+    return isFew(entries) ? { t: 'know', entries } : undefined;
+  }
+  if (!Array.isArray(want) || !isFew(want)) return undefined;
+  const peers = (want as readonly unknown[]).map(peerOf).filter((peer) => peer !== undefined);
+  return peers.length === want.length ? { t: 'want', peers } : undefined;
+}
+
 /** CBOR; its sender keeps to the bounds of a frame. */
 export function encodeRosterMessage(message: RosterMessage): Uint8Array {
   if (message.t === 'list') {
@@ -55,9 +81,7 @@ export function decodeRosterMessage(bytes: Uint8Array): RosterMessage | undefine
   const { t, digest, after, to, peers, of } = messageFields(bytes);
   if (t === 'have') return isText(digest, DIGEST_MAX) ? { t, digest } : undefined;
   if (t === 'list') {
-    const entries = pairsOf(peers, (peer, incarnation) =>
-      isCount(incarnation) ? { peer, incarnation } : undefined,
-    );
+    const entries = entriesOf(peers);
     if (entries === undefined || !isText(after, DIGEST_MAX) || !isText(to, DIGEST_MAX))
       return undefined;
     return { t, after, to, entries };
@@ -98,6 +122,16 @@ export function newsOf(heartbeats: readonly PassedHeartbeat[]): readonly RosterM
     sizeBytes += ownBytes;
   }
   return messages.map((part) => ({ t: 'news', heartbeats: part }));
+}
+
+function entriesOf(value: unknown): readonly RosterEntry[] | undefined {
+  return pairsOf(value, (peer, incarnation) =>
+    isCount(incarnation) ? { peer, incarnation } : undefined,
+  );
+}
+
+function isFew<Item>(items: readonly Item[] | undefined): items is readonly Item[] {
+  return items !== undefined && items.length > 0 && items.length <= NOTICE_ENTRIES_MAX;
 }
 
 function pairsOf<Item>(

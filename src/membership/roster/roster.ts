@@ -2,12 +2,12 @@
  * Lets everybody know everybody without a link to each: two that are connected tell one another on their control
  * stream whom they know. First a digest, then, where that differs, who is there in which incarnation, then the
  * heartbeats that the other has not, each with its author's own signature. Who hears that way of somebody new
- * passes it on at once, so that a newcomer is known by all in as many steps as the mesh is wide.
+ * says so at once (`roster-notices.ts`), so that a newcomer is known by all in as many steps as the mesh is wide.
  *
  * ```
  *   a: have(digest)  ─►  ◄─ have(digest) :b        on each new link, and now and then with one neighbour
  *   a: list          ─►  ◄─         list :b        where the digests differ
- *   a: news          ─►  ◄─         news :b        what the other has not; later whatever is new
+ *   a: news          ─►  ◄─         news :b        what the other has not, or asks for; later who leaves
  * ```
  */
 import { createBuckets, unawaited } from '../../core/index.ts';
@@ -20,6 +20,7 @@ import type { Peer, PeerTable } from '../peers/peer-table.ts';
 import { createRosterDigest } from './roster-digest.ts';
 import { decodeRosterMessage, encodeRosterMessage, listsOf, newsOf } from './roster-messages.ts';
 import type { PassedHeartbeat, RosterEntry, RosterMessage } from './roster-messages.ts';
+import { RosterNotices } from './roster-notices.ts';
 
 /** Of frames on control streams. */
 const KIND = 'roster';
@@ -35,7 +36,7 @@ const COMPARE_MS = 30_000;
 const SETTLED_MS = 1000;
 /** Who told of a stranger has the record of its membership: it is asked for that when gossip has not brought it by then. */
 const STRANGER_MS = 500;
-/** News that come close together go in one frame. More = fewer frames, later news. */
+/** What is news goes on so much later, in one frame with what comes close to it. More = fewer frames, later news. */
 const PASS_DELAY_MS = 50;
 /** A peer is sent lists at most so often: both have then said all. */
 const LIST_PAUSE_MS = 1000;
@@ -89,8 +90,9 @@ class RosterExchange implements Roster {
   readonly #passed: Buckets;
   readonly #messages: Buckets;
   readonly #listedAt = new Map<PeerId, number>();
-  /** Heartbeats to be passed on, and who told of each. */
-  readonly #news = new Map<PeerId, PeerId>();
+  /** Of whom others are to hear, and who knows already. */
+  readonly #news = new Map<PeerId, Set<PeerId>>();
+  readonly #notices: RosterNotices;
   readonly #strangers = new Map<PeerId, { readonly bytes: Uint8Array; readonly by: PeerId }>();
   readonly #digest = createRosterDigest();
   /** Cancels the comparison that a change has set off. */
@@ -102,6 +104,12 @@ class RosterExchange implements Roster {
     this.#components = components;
     this.#passed = createBuckets(components.clock, PASSED);
     this.#messages = createBuckets(components.clock, MESSAGES);
+    this.#notices = new RosterNotices({
+      ...components,
+      isNews: (entry) => this.#isNews(entry),
+      knows: (from, entry) => this.#knows(from, entry),
+      give: (to, asked) => this.#give(to, asked),
+    });
   }
 
   start(scope: Scope): void {
@@ -118,6 +126,7 @@ class RosterExchange implements Roster {
     scope.add(() => network.events.off('peer:connect', connected));
     scope.add(() => network.events.off('peer:disconnect', disconnected));
     scope.add(network.onFrame(KIND, (bytes, from) => this.#heard(bytes, from)));
+    this.#notices.start(scope);
     scope.add(() => {
       this.#scope = undefined;
       this.#news.clear();
@@ -138,7 +147,8 @@ class RosterExchange implements Roster {
   pass(peer: PeerId, by: PeerId): void {
     if (this.#scope === undefined) return;
     if (this.#news.size === 0) this.#scope.after(PASS_DELAY_MS, () => this.#passAll());
-    this.#news.set(peer, by);
+    const knowers = this.#news.get(peer) ?? new Set([peer]);
+    this.#news.set(peer, knowers.add(by));
   }
 
   joined(): void {
@@ -216,8 +226,12 @@ class RosterExchange implements Roster {
       return;
     }
     const heartbeat = decodeHeartbeat(bytes);
+    if (heartbeat === undefined) return;
     const known = peers.get(peer);
-    if (heartbeat === undefined || (known !== undefined && !isLater(heartbeat, known))) return;
+    if (known !== undefined && !isLater(heartbeat, known)) {
+      this.#knows(by, { peer, incarnation: heartbeat.incarnation });
+      return;
+    }
     const signed = signedHeartbeat(bytes, peer);
     if (signed === undefined) network.report(by, 'malformed');
     else take(heartbeat, peer, signed, by);
@@ -242,19 +256,49 @@ class RosterExchange implements Roster {
     }
   }
 
+  /** Who leaves is told of by its last heartbeat, which it can be asked for no more; of the others it is said that they are known. */
   #passAll(): void {
     const { network, peers } = this.#components;
     const news = [...this.#news];
     this.#news.clear();
-    const signed = news.flatMap(([peerId, by]) => {
+    const entries: (RosterEntry & { readonly knowers: ReadonlySet<PeerId> })[] = [];
+    const gone: (PassedHeartbeat & { readonly knowers: ReadonlySet<PeerId> })[] = [];
+    for (const [peerId, knowers] of news) {
       const peer = peers.get(peerId);
-      const bytes = peer === undefined ? undefined : signedOf(peer);
-      return bytes === undefined ? [] : [{ peer: peerId, bytes, by }];
-    });
+      if (peer === undefined) continue;
+      const bytes = isHere(peer) ? undefined : signedOf(peer);
+      if (isHere(peer)) entries.push({ peer: peerId, incarnation: peer.incarnation, knowers });
+      else if (bytes !== undefined) gone.push({ peer: peerId, bytes, knowers });
+    }
     for (const to of network.connected()) {
-      const own = signed.filter(({ peer, by }) => peer !== to && by !== to);
+      this.#notices.tell(
+        to,
+        entries.filter(({ knowers }) => !knowers.has(to)),
+      );
+      const own = gone.filter(({ knowers }) => !knowers.has(to));
       for (const message of newsOf(own)) this.#send(to, message);
     }
+  }
+
+  #isNews({ peer, incarnation }: RosterEntry): boolean {
+    const { network, peers } = this.#components;
+    return peer !== network.self && incarnation > (peers.get(peer)?.incarnation ?? -1);
+  }
+
+  /** `from` has heard as much of a peer as is to be told: it need not hear that. */
+  #knows(from: PeerId, { peer, incarnation }: RosterEntry): void {
+    const known = this.#components.peers.get(peer);
+    if (known !== undefined && incarnation >= known.incarnation) this.#news.get(peer)?.add(from);
+  }
+
+  #give(to: PeerId, asked: readonly PeerId[]): void {
+    const { peers } = this.#components;
+    const heartbeats = asked.flatMap((peerId) => {
+      const peer = peers.get(peerId);
+      const bytes = peer === undefined ? undefined : signedOf(peer);
+      return bytes === undefined ? [] : [{ peer: peerId, bytes }];
+    });
+    for (const news of newsOf(heartbeats)) this.#send(to, news);
   }
 
   #send(peer: PeerId, message: RosterMessage): void {

@@ -1,4 +1,7 @@
-/** New records by gossip: told to all as they come, many in one message, and taken of what others tell. */
+/**
+ * New records by gossip: told to all as they come, many in one message, and taken of what others tell. What a sync with
+ * a peer has brought is told only where it may be news to others, and later: mostly somebody else has told it by then.
+ */
 import { createBuckets, messageOf } from '../../core/index.ts';
 import type { Buckets, Clock, Logger, PeerId, Scope } from '../../core/index.ts';
 import type { Network, Topic } from '../../network/index.ts';
@@ -14,6 +17,11 @@ const ALLOWANCE = { burst: 60, everyMs: 200 } as const;
 /** How many this node sends: less than others take. */
 const OWN_PACE = { burst: 40, everyMs: 250 } as const;
 const TELL_BYTES = 40 * 1024;
+/**
+ * What a sync has brought waits so long for somebody else to tell it. More = fewer records are told by several; less =
+ * what one part of a mesh has missed while it was cut off goes round sooner.
+ */
+const LATE_MS = 300;
 /** Records that wait to be told; whoever misses one finds out by the next heartbeat. */
 const UNTOLD_MAX = 20_000;
 /** Records that gossip of one peer brings and that wait to be taken; those beyond come with the next sync. */
@@ -33,10 +41,14 @@ export interface RecordGossipComponents {
 export class RecordGossip {
   readonly #components: RecordGossipComponents;
   readonly #topic: Topic;
-  /** New ones that are yet to be told. */
-  #untold: string[] = [];
+  /** New ones that are yet to be told, in their order. */
+  readonly #untold = new Set<string>();
   /** From gossip, which passes them on itself. */
   readonly #heardTexts = new Set<string>();
+  /** Being taken from a sync: whether they are told later, or not at all. */
+  readonly #synced = new Map<string, 'later' | 'never'>();
+  /** From a sync, new, and told soon unless somebody else does it. */
+  readonly #late = new Set<string>();
   /** How many of them each peer has told. */
   readonly #heardOf = new Map<PeerId, number>();
   readonly #own: Buckets;
@@ -57,12 +69,31 @@ export class RecordGossip {
 
   stop(): void {
     this.#scope = undefined;
-    this.#untold = [];
+    this.#untold.clear();
+    this.#late.clear();
+  }
+
+  /**
+   * Takes `texts`, which a sync has brought, by `take`. What is new of them is told a little later where `isNews` says
+   * that it may be news to others, and else not at all.
+   */
+  async takeSynced(
+    texts: readonly string[],
+    isNews: boolean,
+    take: () => Promise<void>,
+  ): Promise<void> {
+    for (const jws of texts) this.#synced.set(jws, isNews ? 'later' : 'never');
+    try {
+      await take();
+    } finally {
+      for (const jws of texts) this.#synced.delete(jws);
+    }
   }
 
   /** Tells what is new now, as far as one message holds it. */
   tellNow(): void {
-    if (this.#untold.length > 0) this.#tellSome();
+    this.#tellLate();
+    this.#tellSome();
   }
 
   #heard(data: Uint8Array, from: PeerId): void {
@@ -71,7 +102,11 @@ export class RecordGossip {
     const count = message.jws.length;
     if ((this.#heardOf.get(from) ?? 0) + count > HEARD_MAX) return;
     changeCount(this.#heardOf, from, count);
-    for (const jws of message.jws) this.#heardTexts.add(jws);
+    for (const jws of message.jws) {
+      this.#heardTexts.add(jws);
+      // All who would hear it of this node hear that message.
+      this.#late.delete(jws);
+    }
     this.#components
       .take(message.jws, from)
       .catch((error: unknown) =>
@@ -84,31 +119,46 @@ export class RecordGossip {
   }
 
   #tell(jws: string): void {
-    if (this.#heardTexts.has(jws) || this.#untold.length >= UNTOLD_MAX) return;
-    this.#untold.push(jws);
-    if (this.#untold.length === 1) this.#tellLater();
+    if (this.#heardTexts.has(jws)) return;
+    const synced = this.#synced.get(jws);
+    if (synced === undefined) this.#tellSoon(jws);
+    if (synced !== 'later' || this.#late.size >= UNTOLD_MAX) return;
+    this.#late.add(jws);
+    if (this.#late.size === 1) this.#scope?.after(LATE_MS, () => this.#tellLate());
   }
 
-  #tellLater(): void {
+  #tellLate(): void {
+    for (const jws of this.#late) this.#tellSoon(jws);
+    this.#late.clear();
+  }
+
+  #tellSoon(jws: string): void {
+    if (this.#untold.size >= UNTOLD_MAX) return;
+    this.#untold.add(jws);
+    if (this.#untold.size === 1) this.#tellNext();
+  }
+
+  #tellNext(): void {
     const pauseMs = Math.max(TELL_PAUSE_MS, this.#own.waitMs('own'));
     // They may have been told before.
-    this.#scope?.after(pauseMs, () => this.tellNow());
+    this.#scope?.after(pauseMs, () => this.#tellSome());
   }
 
   #tellSome(): void {
+    if (this.#untold.size === 0) return;
     let sizeBytes = 0;
-    let count = 0;
-    for (const jws of this.#untold) {
-      sizeBytes += jws.length + 8;
-      if (count > 0 && sizeBytes > TELL_BYTES) break;
-      count += 1;
+    const jws: string[] = [];
+    for (const text of this.#untold) {
+      sizeBytes += text.length + 8;
+      if (jws.length > 0 && sizeBytes > TELL_BYTES) break;
+      jws.push(text);
+      this.#untold.delete(text);
     }
-    const jws = this.#untold.splice(0, count);
     this.#topic.publish(encodeRecordMessage({ t: 'records', jws })).catch((error: unknown) =>
       // Not lost: the next heartbeat shows that the sets differ.
       this.#components.logger.debug({ error: messageOf(error) }, 'records not gossiped'),
     );
     this.#own.charge('own', 1);
-    if (this.#untold.length > 0) this.#tellLater();
+    if (this.#untold.size > 0) this.#tellNext();
   }
 }

@@ -244,8 +244,11 @@ class RecordCarrier implements RecordSync {
   async #exchange(stream: PeerStream, sent: (count: number) => void): Promise<void> {
     const { peer } = stream;
     const link = this.#inStep.linkOf(peer);
+    // A newcomer's first sync is news to nobody else: all that it could tell has just come from there.
     const take = (texts: readonly string[], from: PeerId): Promise<void> =>
-      this.#sent.take(texts, from);
+      this.#gossip.takeSynced(texts, this.#inStep.isInStepBeside(from), () =>
+        this.#sent.take(texts, from),
+      );
     await exchangeRecords({ ...this.#components, take, sent }, stream);
     this.#inStep.stepped(peer, link);
   }

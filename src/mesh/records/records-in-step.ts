@@ -77,6 +77,12 @@ export class RecordsInStep {
     return this.#steps.get(peer) === this.linkOf(peer);
   }
 
+  /** Whether this node has all that some peer had, other than `peer`: what `peer` has besides may be news to that one. */
+  isInStepBeside(peer: PeerId): boolean {
+    for (const other of this.#steps.keys()) if (other !== peer && this.isInStep(other)) return true;
+    return false;
+  }
+
   /** This node has all that `peer` had when its connection number `link` was the last. */
   stepped(peer: PeerId, link: number): void {
     if (link !== this.linkOf(peer)) return;

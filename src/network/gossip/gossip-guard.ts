@@ -13,6 +13,7 @@ import { isPeerId } from '../peer-id.ts';
 import { pauseReading, resumeReading } from '../pause-reading.ts';
 import type { Admission } from '../types.ts';
 import type { GossipAllowances } from './gossip-allowances.ts';
+import { messageId } from './message-id.ts';
 
 /** What the guard needs. */
 export interface GossipGuardComponents {
@@ -41,6 +42,11 @@ interface RawRpc {
   >;
 }
 
+/** An RPC with messages of our own. */
+interface SentRpc {
+  readonly messages: readonly { key?: Uint8Array }[];
+}
+
 type Peer = { toString(): string };
 
 /** A neighbour is not read for longer than this at once. */
@@ -49,6 +55,17 @@ const HOLD_MAX_MS = 10_000;
 const IDS_PER_MESSAGE = 16;
 /** Authors whose PeerId is remembered by the bytes of it. */
 const AUTHORS_MAX = 4096;
+
+/**
+ * Messages of our own go out without their author's key, which gossipsub sends beside the author's id: the id of an
+ * Ed25519 key has it in itself (libp2p specs, pubsub: "key" may be left out then), and there are no others here.
+ */
+export function sendWithoutKeys(service: GossipSub): void {
+  wrap(service, 'sendRpcInBatch', (original, [to, rpc]: [unknown, SentRpc]) => {
+    for (const message of rpc.messages) delete message.key;
+    return original(to, rpc);
+  });
+}
 
 /** Puts the guard in place, for the life of `service`, which is not started yet. */
 export function guardGossip(components: GossipGuardComponents): void {
@@ -151,10 +168,10 @@ class Guard {
   #delivered({ from, seqno }: RawMessage): void {
     const tracer: unknown = Reflect.get(this.#components.service, 'gossipTracer');
     if (!isObject(tracer) || Reflect.get(tracer, 'size') === 0) return;
-    // The id is the key and the number; the key is what follows the head of an identity multihash.
-    const id = Buffer.concat([from?.subarray(2) ?? Buffer.alloc(0), seqno ?? Buffer.alloc(0)]);
+    const id = messageId(from ?? new Uint8Array(0), seqno ?? new Uint8Array(0));
     const deliver: unknown = Reflect.get(tracer, 'deliverMessage');
-    if (typeof deliver === 'function') Reflect.apply(deliver, tracer, [id.toString('base64')]);
+    const text = Buffer.from(id).toString('base64');
+    if (typeof deliver === 'function') Reflect.apply(deliver, tracer, [text]);
   }
 
   #authorOf(bytes: Uint8Array | undefined): PeerId | undefined {

@@ -10,6 +10,7 @@ import {
   GOSSIP_ALLOWANCES,
   GOSSIP_MAX_BYTES,
   GOSSIP_MESH,
+  GOSSIP_OFFERED_TIMES,
   GOSSIP_QUEUE_MAX_BYTES,
   GOSSIP_RPC_MAX_BYTES,
   GOSSIP_TOPICS_MAX_BYTES,
@@ -19,15 +20,12 @@ import {
 } from '../constants.ts';
 import { createGossipAllowances } from './gossip-allowances.ts';
 import type { GossipAllowances } from './gossip-allowances.ts';
-import { guardGossip } from './gossip-guard.ts';
+import { guardGossip, sendWithoutKeys } from './gossip-guard.ts';
 import type { Conduct } from '../limits/conduct.ts';
+import { messageIdOf } from './message-id.ts';
 import { isPeerId } from '../peer-id.ts';
+import { topicPrefix } from './topic-name.ts';
 import type { Admission, Topic } from '../types.ts';
-
-/** The prefix of every topic of `meshId`. */
-function topicPrefix(meshId: MeshId): string {
-  return `/starling/${meshId}/`;
-}
 
 /** The gossipsub service of a mesh. */
 export function meshGossip(init: {
@@ -45,6 +43,8 @@ export function meshGossip(init: {
     emitSelf: false,
     // Who has a message tells its neighbours that it wants no more copies: of a small one they are under way by then.
     idontwantMinDataSize: GOSSIP_UNWANTED_MIN_BYTES,
+    mcacheGossip: GOSSIP_OFFERED_TIMES,
+    msgIdFn: messageIdOf,
     // Duplicates skip the signature check; the cache is filled only after a valid one.
     fastMsgIdFn: ({ from, seqno }) =>
       `${Buffer.from(from ?? []).toString('base64')}:${Buffer.from(seqno ?? []).toString('base64')}`,
@@ -69,6 +69,7 @@ export function meshGossip(init: {
     const service = factory(components);
     // `allowedTopics` takes only a list, but a room may ask for its topic at any time, and
     // gossipsub asks nothing of it but `has`: so it gets a set that knows the mesh's prefix.
+    sendWithoutKeys(service);
     Object.assign(service, { allowedTopics: createPrefixSet(topicPrefix(init.meshId)) });
     return service;
   };

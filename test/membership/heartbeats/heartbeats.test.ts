@@ -11,7 +11,7 @@ import { createHeartbeats } from '../../../src/membership/heartbeats/heartbeats.
 import { createHub } from '../../blackboard/hub.ts';
 import { createTestClock } from '../../core/test-clock.ts';
 
-function rig() {
+function rig(intervalMs = 5000) {
   const alice = createIdentity(Buffer.alloc(32, 2));
   const clock = createTestClock();
   const made = { signatures: 0, load: 0 };
@@ -32,7 +32,7 @@ function rig() {
       clock,
       logger: silentLogger,
     },
-    { intervalMs: 5000 },
+    { intervalMs },
   );
   beats.begin(7);
   const tell = (called: string): string => {
@@ -71,7 +71,9 @@ it('is a new one when something has changed or time has passed, and for all who 
 it('of the rhythm is whole when it says something new, once more and once a minute, and else a pulse', () => {
   const { beats, clock, made } = rig();
   const beat = (): string => {
-    const said = decodeGossip(beats.beat('up'));
+    const bytes = beats.beat('up');
+    beats.publish(bytes);
+    const said = decodeGossip(bytes);
     clock.advance(5000);
     if (said === undefined) return 'nothing';
     if ('pulse' in said) return `pulse ${said.pulse.sequence} of ${said.pulse.incarnation}`;
@@ -93,5 +95,22 @@ it('of the rhythm is whole when it says something new, once more and once a minu
   ]);
   for (let more = 0; more < 9; more += 1) expect(beat()).toMatch(/^pulse/);
   expect(beat()).toBe('signed 18, load 1');
+  // Nobody has missed anything by missing that one.
+  expect(beat()).toBe('pulse 19 of 7');
   expect(made.signatures).toBe(3);
+});
+
+it('of a slow rhythm is signed again after as many pulses, and at once when the clock was set back', () => {
+  const { beats, clock } = rig(40_000);
+  const isPulse = (): boolean => {
+    const bytes = beats.beat('up');
+    beats.publish(bytes);
+    const said = decodeGossip(bytes);
+    clock.advance(40_000);
+    return said !== undefined && 'pulse' in said;
+  };
+  const said = Array.from({ length: 14 }, isPulse);
+  expect(said.map((one) => (one ? 'p' : 'W')).join('')).toBe('WWppppppppppWp');
+  clock.advance(-3_600_000);
+  expect([isPulse(), isPulse()]).toEqual([false, true]);
 });

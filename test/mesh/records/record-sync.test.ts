@@ -16,9 +16,9 @@ import { createTestClock } from '../../core/test-clock.ts';
 import { createRecordSync } from '../../../src/mesh/index.ts';
 import type { RecordSync } from '../../../src/mesh/index.ts';
 
-const [LOW, HIGH] = [2, 3]
+const [LOW, HIGH, HIGHEST] = [2, 3, 4]
   .map((seed) => createIdentity(Buffer.alloc(32, seed)).peerId)
-  .toSorted() as [PeerId, PeerId];
+  .toSorted() as [PeerId, PeerId, PeerId];
 
 interface Side {
   readonly sync: RecordSync;
@@ -32,6 +32,8 @@ interface Two {
   readonly clock: ReturnType<typeof createTestClock>;
   readonly low: Side;
   readonly high: Side;
+  /** A third one, whom nobody has met. */
+  readonly highest: Side;
 }
 
 function twoOf(slow: { disk?: Promise<void>; taken?: Taken } = {}): Two {
@@ -39,6 +41,7 @@ function twoOf(slow: { disk?: Promise<void>; taken?: Taken } = {}): Two {
   const clock = createTestClock();
   const side = (self: PeerId): Side => {
     const texts = new Map<string, string>();
+    const listeners = new Set<(jws: string) => void>();
     const records = {
       all: () => texts,
       digest: () => [...texts.keys()].toSorted().join(),
@@ -46,7 +49,10 @@ function twoOf(slow: { disk?: Promise<void>; taken?: Taken } = {}): Two {
         await slow.disk;
         if (slow.taken !== undefined) return slow.taken;
         const before = texts.size;
-        for (const text of more) texts.set(text, text);
+        for (const text of more) {
+          if (!texts.has(text)) listeners.forEach((listener) => listener(text));
+          texts.set(text, text);
+        }
         const news = texts.size - before;
         return { news, known: more.length - news, later: 0, ownLater: 0 };
       },
@@ -55,7 +61,10 @@ function twoOf(slow: { disk?: Promise<void>; taken?: Taken } = {}): Two {
         texts.set(text, text);
         return isNew;
       },
-      onAdded: () => () => undefined,
+      onAdded: (listener: (jws: string) => void) => {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
       onSignsTooMuch: () => () => undefined,
     } satisfies Partial<Records> as unknown as Records;
     const network = hub.network(self);
@@ -76,7 +85,7 @@ function twoOf(slow: { disk?: Promise<void>; taken?: Taken } = {}): Two {
       },
     };
   };
-  return { hub, clock, low: side(LOW), high: side(HIGH) };
+  return { hub, clock, low: side(LOW), high: side(HIGH), highest: side(HIGHEST) };
 }
 
 describe('two that meet', () => {
@@ -170,6 +179,27 @@ describe('two that meet', () => {
     await calm();
     expect(await high.step(LOW)).toBe('yes');
     expect(high.texts.has('news')).toBe(true);
+  });
+});
+
+describe('who has synced', () => {
+  it('tells the mesh nothing of what a newcomer has got, and all of what two parts have missed of each other', async () => {
+    const { hub, clock, low, high, highest } = twoOf();
+    for (const side of [low, high, highest]) side.sync.start();
+    for (const text of ['a', 'b']) high.texts.set(text, text);
+    hub.connect(LOW, HIGH);
+    await calm();
+    expect([...low.texts.keys()]).toEqual(['a', 'b']);
+    clock.advance(1000);
+    await calm();
+    expect(hub.traffic.gossip).toBe(0);
+    // Who comes now has been in another part, and both have news for those behind the other.
+    for (const text of ['a', 'b', 'c']) highest.texts.set(text, text);
+    hub.connect(LOW, HIGHEST);
+    await calm();
+    clock.advance(310);
+    await calm();
+    expect([...high.texts.keys()]).toEqual(['a', 'b', 'c']);
   });
 });
 

@@ -5,6 +5,7 @@ import { controlRpc, message, rpc } from '../../../sim/hostile/pubsub.ts';
 import { GOSSIP_ALLOWANCES } from '../../../src/network/constants.ts';
 import { createGossipAllowances } from '../../../src/network/gossip/gossip-allowances.ts';
 import type { GossipAllowances } from '../../../src/network/gossip/gossip-allowances.ts';
+import { topicPrefix } from '../../../src/network/index.ts';
 import type { Misconduct } from '../../../src/network/index.ts';
 import { createTestClock } from '../../core/test-clock.ts';
 import type { TestClock } from '../../core/test-clock.ts';
@@ -154,7 +155,7 @@ describe('a flood', () => {
     const stream = await mallory.network.open(alice.id, '/meshsub/1.2.0', soon());
     stream.onEnd(() => undefined);
     const topics = ['board', 'event', 'heartbeat', 'made-up'].map(
-      (name) => `/starling/${MESH}/${name}`,
+      (name) => topicPrefix(MESH) + name,
     );
     const ids = Array.from({ length: 200 }, (_, at) => Buffer.from(`id ${at}`.padEnd(40)));
     for (let count = 0; count < 40; count += 1) stream.write(controlRpc({ topics, ids }));
@@ -170,7 +171,7 @@ describe('a flood', () => {
     const stream = await mallory.network.open(alice.id, '/meshsub/1.2.0', soon());
     for (let count = 0; count < 300; count += 1) {
       const data = new Uint8Array(100);
-      const topic = `/starling/${MESH}/board`;
+      const topic = `${topicPrefix(MESH)}board`;
       stream.write(rpc([message({ author, topic, data, seqno: BigInt(count) })]));
     }
     await until(() => alice.network.conduct(mallory.id)?.state === 'blocked', 'the end of it');
