@@ -1,12 +1,15 @@
 /**
- * `npm run compat [-- --record]`: builds the node of commit 6fb304d (version 1 of the protocols) and shows that it and a node of
+ * `npm run compat [-- --record] [--keep <file>]`: builds the node of commit 6fb304d (version 1 of the protocols) and shows that it and a node of
  * today refuse one another with both versions named, at either end, and that today's node takes over its state folder.
- * Needs the repository's history, and nothing from the network. Exit code 1 when something did not hold. `--record`
- * writes what held to `sim/RESULTS.md`.
+ * Needs the repository's history, and npm for what that node needs and nothing of today. Exit code 1 when something did not hold. `--record`
+ * writes what held to `sim/RESULTS.md`. `--keep` packs the state folder that the old node has left into a file:
+ * `test/fixtures/state-of-0.1.0.tar.gz` is one, which `npm test` has a node of today take over.
  */
+import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
 import { readOptions } from '../../sim/command-options.ts';
 import { startProcess } from '../../sim/process.ts';
 import { recordResult } from '../../sim/results.ts';
@@ -24,11 +27,12 @@ const LOOK_MS = 200;
 const USAGE = `
 npm run compat -- [options]: how a node of version 1 of the protocols, built out of the history, and one of today meet
 
-  --record  write what held to sim/RESULTS.md
+  --record       write what held to sim/RESULTS.md
+  --keep <file>  pack the state folder of the old node into a file
 `;
 const { values } = readOptions({
   usage: USAGE,
-  options: { record: { type: 'boolean', default: false } },
+  options: { record: { type: 'boolean', default: false }, keep: { type: 'string' } },
 });
 const failures: string[] = [];
 /** What was looked at, a line each. */
@@ -91,10 +95,20 @@ async function main(root: string, running: Set<NodeProcess>): Promise<void> {
   await bob.run(['board', 'set', 'notes', 'size', '7']);
   await eventually(async () => textOf(await bob.run(['peers'])), /alice\s+alive/);
   const granted = await bob.run(['grant', 'create', 'alice', '--tool', 'files/*']);
+  await bob.run(['secret', 'set', 'VAULT'], { stdin: 'kept since then' });
   const { peerId, addresses } = bob.up;
   // Made before the update: it leads to the same address after it.
   const oldTicket = await ticketOf(bob);
   await stop(bob);
+  if (values.keep !== undefined) {
+    await promisify(execFile)('tar', [
+      '-czf',
+      resolve(values.keep),
+      '-C',
+      join(bob.stateDir, '..'),
+      'state',
+    ]);
+  }
 
   // One of them is updated.
   const updated = await start('bob', NEW_CLI, ['--listen', listenedAt(addresses)]);
