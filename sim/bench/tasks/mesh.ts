@@ -16,6 +16,8 @@ import { WORK, startTaskWorker, workerOf } from '../../task-worker.ts';
 
 const cli = fileURLToPath(new URL('./cli.js', import.meta.url));
 const CALL_MS = 20_000;
+/** Of many that are waited for. */
+const GIVE_MS = 60_000;
 const PEERS_MS = 120_000;
 const LOOK_MS = 100;
 /** Tasks in one list. */
@@ -123,6 +125,12 @@ export async function startTaskMesh(init: TaskMeshInit): Promise<TaskMesh> {
     },
     stop,
   };
+}
+
+/** Gives tasks by the node's socket. Rejects where they are not kept. */
+export async function giveOver(node: TaskNode, args: object): Promise<void> {
+  const end = await node.control?.call('starling__agent_task', args, GIVE_MS);
+  if (end?.kind !== 'answer') throw new Error(`a task was not taken: ${JSON.stringify(end)}`);
 }
 
 /** What the node at this place is called, and its host. */

@@ -3,17 +3,19 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { createHealth, createStore, silentLogger, systemClock } from '../../../src/testing.ts';
 import { percentile } from '../../report.ts';
 import { removeAtExit } from '../../remove-at-exit.ts';
 import { createSpaces } from '../../scenario/engines/spaces.ts';
 import { workerOf } from '../../task-worker.ts';
-import { cpuUs } from '../cpu.ts';
 import type { TasksSize } from '../size.ts';
 import { startQueueFloor } from './jetstream.ts';
 import type { QueueFloorInit } from './jetstream.ts';
-import { nameOf, startTaskMesh } from './mesh.ts';
+import { giveOver, nameOf, startTaskMesh } from './mesh.ts';
 import type { TaskMesh, TaskNode } from './mesh.ts';
+import { paceOf } from './rate.ts';
+import type { Pace } from './rate.ts';
+import { measureSubmits } from './submits.ts';
+import type { SubmitsRow } from './submits.ts';
 
 /** Medians, ms. */
 export interface AwardFigures {
@@ -28,27 +30,23 @@ export interface AwardFigures {
   readonly afterCutMs: number;
 }
 
-/** In a second. */
+/** Tasks in a second. */
 export interface RateFigures {
-  readonly submits: number;
-  readonly writes: number;
-  readonly queue: number;
+  readonly submits: readonly SubmitsRow[];
+  /** All of them by an agent of the node itself; the time of the node. */
+  readonly queue: Pace;
+  /** All of them by an agent of a peer; the time of both nodes. */
+  readonly peerQueue: Pace;
   /** JetStream as it is installed, which acknowledges before a message is on the disk; NaN where there is no nats-server. */
   readonly jetstream: number;
   /** JetStream that syncs before it acknowledges, as a node does. */
   readonly jetstreamSynced: number;
-  /** All of them by an agent of a peer. */
-  readonly peerQueue: number;
-  /** CPU of the nodes a task, µs: where the agent is at the node itself, and of both where it is at a peer. */
-  readonly queueCpuUs: number;
-  readonly peerQueueCpuUs: number;
 }
 
 const ROOT = 'starling-bench-tasks-';
 const LONG_MS = 60_000;
 const LOOK_MS = 5;
 const PATIENCE_MS = 60_000;
-const CALL_MS = 60_000;
 const TEXT = 'hello world';
 /** Tasks that are given to the queue in a message, and such messages at a time. */
 const BATCH = 1000;
@@ -150,33 +148,25 @@ async function begunAt(worker: TaskNode, id: string): Promise<number> {
   }
 }
 
-/** Submits beside synced writes of the store, and a queue beside a work queue of JetStream, on one disk. */
+/** Submits beside synced writes of the store, and a queue beside a work queue of JetStream, each on one disk. */
 export async function measureRates(size: TasksSize): Promise<RateFigures> {
   const root = await mkdtemp(join(tmpdir(), ROOT));
   const cancelRemoval = removeAtExit(root);
   try {
-    const writes = await writesOf(join(root, 'store'), size);
     const mesh = await startTaskMesh({ root, nodes: 1, serviceMs: () => 0 });
     try {
       const [node] = mesh.nodes;
       if (node === undefined) throw new Error('there is no node');
-      // To nobody: what is measured is that they are kept.
-      const submits = await rate(size.submits, 1, (at) =>
-        submit(node, { capability: 'nobody', input: TEXT, id: `kept-${at}` }),
-      );
+      const submits = await measureSubmits(root, size, { node });
       const queue = await queueRate([node], size, { type: 'small' });
       const jetstream = await floorRate(root, size, { isSynced: false });
       const jetstreamSynced = await floorRate(root, size, { isSynced: true });
-      const peer = await measurePeerQueue(size);
       return {
         submits,
-        writes,
+        queue,
         jetstream,
         jetstreamSynced,
-        queue: queue.rate,
-        queueCpuUs: queue.cpuUs,
-        peerQueue: peer.rate,
-        peerQueueCpuUs: peer.cpuUs,
+        peerQueue: await measurePeerQueue(size),
       };
     } finally {
       await mesh.stop();
@@ -187,36 +177,32 @@ export async function measureRates(size: TasksSize): Promise<RateFigures> {
   }
 }
 
-interface QueueRate {
-  readonly rate: number;
-  readonly cpuUs: number;
-}
-
 /** Gives as many in a message as one takes; all of them are done when it answers. The first node is the submitter's. */
 async function queueRate(
   nodes: readonly [TaskNode, ...TaskNode[]],
   size: TasksSize,
   args: object,
-): Promise<QueueRate> {
+): Promise<Pace> {
   const batches = Math.ceil(size.queued / BATCH);
   const inputs = Array.from({ length: Math.ceil(size.queued / batches) }, () => TEXT);
   const pids = nodes.flatMap(({ pid }) => pid ?? []);
-  const before = cpuUs(pids) ?? Number.NaN;
-  const messages = await rate(batches, BATCHES_AT_ONCE, (at) =>
-    submit(nodes[0], { ...args, inputs, id: `q-${at}`, wait_s: 60 }),
+  const messages = await paceOf({ count: batches, callers: BATCHES_AT_ONCE, pids }, (at) =>
+    giveOver(nodes[0], { ...args, inputs, id: `q-${at}`, wait_s: 60 }),
   );
-  const spent = (cpuUs(pids) ?? Number.NaN) - before;
-  return { rate: messages * inputs.length, cpuUs: spent / (batches * inputs.length) };
+  const { length } = inputs;
+  return { perSecond: messages.perSecond * length, cpuUs: messages.cpuUs / length };
 }
 
 /** The better one of as many tasks at a time as clients have, and as many as are given to the node here. */
-async function floorRate(root: string, size: TasksSize, init: QueueFloorInit): Promise<number> {
-  const floor = size.rivals ? await startQueueFloor(root, init) : undefined;
+async function floorRate(root: string, size: TasksSize, how: QueueFloorInit): Promise<number> {
+  const floor = size.rivals ? await startQueueFloor(root, how) : undefined;
   if (floor === undefined) return Number.NaN;
   try {
     const rates: number[] = [];
     for (const callers of [size.callers, BATCH * BATCHES_AT_ONCE]) {
-      rates.push(await rate(size.queued, callers, (at) => floor.run(`${callers}-${at}`)));
+      const init = { count: size.queued, callers, pids: [] };
+      const { perSecond } = await paceOf(init, (at) => floor.run(`${callers}-${at}`));
+      rates.push(perSecond);
     }
     return Math.max(...rates);
   } finally {
@@ -225,7 +211,7 @@ async function floorRate(root: string, size: TasksSize, init: QueueFloorInit): P
 }
 
 /** The same with the agent at a peer. */
-async function measurePeerQueue(size: TasksSize): Promise<QueueRate> {
+async function measurePeerQueue(size: TasksSize): Promise<Pace> {
   const root = await mkdtemp(join(tmpdir(), ROOT));
   const cancelRemoval = removeAtExit(root);
   try {
@@ -242,41 +228,4 @@ async function measurePeerQueue(size: TasksSize): Promise<QueueRate> {
     await rm(root, { recursive: true, force: true });
     cancelRemoval();
   }
-}
-
-async function submit(node: TaskNode, args: object): Promise<void> {
-  const end = await node.control?.call('starling__agent_task', args, CALL_MS);
-  if (end?.kind !== 'answer') throw new Error(`a task was not taken: ${JSON.stringify(end)}`);
-}
-
-/** As many synced writes of a small row, one after the other. */
-async function writesOf(folder: string, { submits }: TasksSize): Promise<number> {
-  const components = { logger: silentLogger, clock: systemClock, health: createHealth() };
-  const store = createStore(components, { dir: folder });
-  await store.start();
-  try {
-    const table = store.table('bench');
-    const value = Buffer.alloc(600, 'x');
-    return await rate(submits, 1, (at) => table.batch([{ key: `row-${at}`, value }]));
-  } finally {
-    await store.stop();
-  }
-}
-
-/** How often in a second `work` is done, by so many callers at a time. */
-async function rate(
-  count: number,
-  callers: number,
-  work: (at: number) => Promise<void>,
-): Promise<number> {
-  const from = performance.now();
-  let next = 0;
-  const caller = async (): Promise<void> => {
-    for (let at = next; at < count; at = next) {
-      next += 1;
-      await work(at);
-    }
-  };
-  await Promise.all(Array.from({ length: callers }, caller));
-  return (count / (performance.now() - from)) * 1000;
 }
