@@ -1,6 +1,6 @@
 /** The gateway of a node: opens sessions for whoever comes in, by whatever transport. */
 import type { Config } from '../config/index.ts';
-import { VERSION, messageOf, stopAll } from '../core/index.ts';
+import { BUILTIN_SERVER, VERSION, messageOf, stopAll } from '../core/index.ts';
 import type { Did, JsonObject, PeerId } from '../core/index.ts';
 import { createLacking } from '../directory/index.ts';
 import type { ServerCatalog } from '../directory/index.ts';
@@ -77,6 +77,11 @@ type NewSession = Pick<
   readonly isLimited?: boolean;
 };
 
+/** What tools of the node itself begin with in lists. */
+const OWN_TOOLS = BUILTIN_SERVER + SEPARATOR;
+/** What calls of tools of peers share sessions by: no name of a tool. */
+const PEERS_POOL = '@';
+
 /** Makes the gateway of a node. `start` @throws STARLING_LISTEN_FAILED, STARLING_STATE_UNUSABLE */
 export function createGateway(components: GatewayComponents, init: GatewayInit): Gateway {
   return new NodeGateway(components, init);
@@ -140,7 +145,7 @@ class NodeGateway implements Gateway {
     this.#ownCalls = createOwnCalls({
       open: () => this.#session('socket', { principal: OPERATOR, push: () => undefined }),
       ended: (session) => this.#sessions.forget(session),
-      isPeers: (tool) => isOfPeer(tool, components.membership.peers()),
+      poolOf: (tool) => poolOf(tool, components.membership.peers()),
       clock: components.clock,
     });
     this.#clearance = createClearance(
@@ -407,9 +412,10 @@ class NodeGateway implements Gateway {
   }
 }
 
-/** Whether a tool of that name is one of a peer's servers, as lists name these. */
-function isOfPeer(tool: string, peers: readonly PeerView[]): boolean {
-  return peers.some(({ alias }) => tool.startsWith(alias + SEPARATOR));
+/** Whose sessions calls of the tool share: all tools of peers, as lists name these, have the same, and each of the node its own. */
+function poolOf(tool: string, peers: readonly PeerView[]): string | undefined {
+  if (tool.startsWith(OWN_TOOLS)) return tool;
+  return peers.some(({ alias }) => tool.startsWith(alias + SEPARATOR)) ? PEERS_POOL : undefined;
 }
 
 function serverInfoOf(name: string): JsonObject {

@@ -1,7 +1,9 @@
 /**
  * Calls of tools by the program that holds the node, by the road of all others. Calls of tools of peers share a session,
  * as those of any other program do, and it stays open for a while after the last of them: at a peer each session costs a
- * stream and a handshake, and many that begin at once wait for their turns. All other calls have a session each.
+ * stream and a handshake, and many that begin at once wait for their turns. So do calls of one tool of the node itself, which
+ * are quicker than a session is made; no two tools, as whoever waits for a yes may not give the yes by the same session. All
+ * other calls have a session each.
  */
 import { StarlingError, VERSION, isObject } from '../../../core/index.ts';
 import type { Clock, JsonObject } from '../../../core/index.ts';
@@ -15,8 +17,8 @@ export interface OwnCallComponents {
   /** @throws STARLING_LIMIT_EXCEEDED */
   open(): Session;
   ended(session: Session): void;
-  /** Whether the tool of this name is a peer's. */
-  isPeers(name: string): boolean;
+  /** Calls with the same word share sessions; undefined for those of a tool that share none. */
+  poolOf(name: string): string | undefined;
   readonly clock: Pick<Clock, 'schedule'>;
 }
 
@@ -46,6 +48,7 @@ export function createOwnCalls(components: OwnCallComponents): OwnCalls {
 /** A session, and how many calls of it are under way. */
 interface Used {
   readonly session: Session;
+  readonly pool: string | undefined;
   underWay: number;
   /** There while nobody uses it. */
   cancelIdle: (() => void) | undefined;
@@ -53,7 +56,7 @@ interface Used {
 
 class ProgramCalls implements OwnCalls {
   readonly #components: OwnCallComponents;
-  readonly #shared = new Set<Used>();
+  readonly #shared = new Map<string, Set<Used>>();
   #lastId = 0;
   /** From then on nothing stays open behind a call. */
   #isStopped = false;
@@ -103,38 +106,50 @@ class ProgramCalls implements OwnCalls {
 
   stop(): void {
     this.#isStopped = true;
-    for (const used of this.#shared) {
-      if (used.underWay === 0) this.#end(used);
+    for (const pool of this.#shared.values()) {
+      for (const used of pool) {
+        if (used.underWay === 0) this.#end(used);
+      }
     }
     this.#shared.clear();
   }
 
   #use(name: string): Used {
-    const isShared = !this.#isStopped && this.#components.isPeers(name);
-    const known = isShared
-      ? [...this.#shared].find(({ underWay }) => underWay < SHARED_MAX)
-      : undefined;
-    const used = known ?? {
-      session: this.#components.open(),
-      underWay: 0,
-      cancelIdle: undefined,
-    };
+    const pool = this.#isStopped ? undefined : this.#components.poolOf(name);
+    const used = this.#withRoom(pool) ?? this.#open(pool);
     used.cancelIdle?.();
     used.cancelIdle = undefined;
     used.underWay += 1;
-    if (isShared) this.#shared.add(used);
+    return used;
+  }
+
+  #withRoom(pool: string | undefined): Used | undefined {
+    for (const used of this.#shared.get(pool ?? '') ?? []) {
+      if (used.underWay < SHARED_MAX) return used;
+    }
+    return undefined;
+  }
+
+  #open(pool: string | undefined): Used {
+    const session = this.#components.open();
+    const used: Used = { session, pool, underWay: 0, cancelIdle: undefined };
+    if (pool === undefined) return used;
+    const others = this.#shared.get(pool) ?? new Set();
+    this.#shared.set(pool, others.add(used));
     return used;
   }
 
   #leave(used: Used): void {
     used.underWay -= 1;
     if (used.underWay > 0) return;
-    if (!this.#shared.has(used)) this.#end(used);
+    if (this.#shared.get(used.pool ?? '')?.has(used) !== true) this.#end(used);
     else used.cancelIdle = this.#components.clock.schedule(IDLE_MS, () => this.#end(used));
   }
 
   #end(used: Used): void {
-    this.#shared.delete(used);
+    const others = this.#shared.get(used.pool ?? '');
+    others?.delete(used);
+    if (others?.size === 0) this.#shared.delete(used.pool ?? '');
     used.cancelIdle?.();
     used.session.end();
     this.#components.ended(used.session);

@@ -50,7 +50,8 @@ function makeCalls(): {
       return session as unknown as Session;
     },
     ended: () => undefined,
-    isPeers: (name) => name.startsWith('ada__'),
+    poolOf: (name) =>
+      name.startsWith('ada__') ? '@' : name.startsWith('starling__') ? name : undefined,
     clock,
   });
   return { opened, calls, clock };
@@ -133,4 +134,24 @@ it('calls of servers of this node have a session each', async () => {
   for (const session of opened) session.answerAll();
   await Promise.all(under);
   expect(opened.every(({ isEnded }) => isEnded)).toBe(true);
+});
+
+it('calls of one tool of the node share a session, and no two tools do', async () => {
+  const { opened, calls, clock } = makeCalls();
+  const call = async (name: string): Promise<void> => {
+    const answer = calls.call(name, {}, {});
+    for (const session of opened) session.answerAll();
+    await answer;
+  };
+  for (let at = 0; at < 3; at += 1) await call('starling__agent_task');
+  expect(opened).toHaveLength(1);
+  await call('starling__approval_answer');
+  expect(opened).toHaveLength(2);
+  await call('notes__read');
+  await call('notes__read');
+  expect(opened.map(({ isEnded }) => isEnded)).toEqual([false, false, true, true]);
+  clock.advance(IDLE_MS);
+  expect(opened.every(({ isEnded }) => isEnded)).toBe(true);
+  expect(clock.waiting()).toBe(0);
+  calls.stop();
 });
