@@ -82,7 +82,7 @@ export interface AgentRooms
   /** Made later. */
   readonly gateway: () => Pick<
     Gateway,
-    'callPeer' | 'clear' | 'forgetAgent' | 'innerCaller' | 'startAgent'
+    'callPeer' | 'clear' | 'forgetAgent' | 'innerCaller' | 'relayToPeer' | 'startAgent'
   >;
 }
 
@@ -112,6 +112,7 @@ export function createAgentParts(
     lacking: providers.lacking,
     guard,
     callPeer: (...call) => gateway().callPeer(...call),
+    relayToPeer: (...onward) => gateway().relayToPeer(...onward),
     runOf: (name) => runs.viewOf(name),
     spreadOf: (name) => spreads.view(name),
     callerOf: (link) => runs.callerOf(link),
@@ -335,6 +336,7 @@ function createNodeAgents(
     | 'listedBy'
     | 'listingChanged'
     | 'membership'
+    | 'relayToPeer'
     | 'retiring'
     | 'runOf'
     | 'spreadOf'

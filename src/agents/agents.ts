@@ -7,7 +7,15 @@
 import type { Clock, Did, JsonObject, Logger, PeerId, Random, Startable } from '../core/index.ts';
 import type { Blackboard } from '../blackboard/index.ts';
 import type { Guard, Principal } from '../guard/index.ts';
-import type { CardAgent, ClientSampling, PeerToolCall, ToolSubject } from '../gateway/index.ts';
+import type {
+  CardAgent,
+  ChannelCall,
+  ClientSampling,
+  OnwardCall,
+  PeerToolCall,
+  RelayedCall,
+  ToolSubject,
+} from '../gateway/index.ts';
 import type { Membership, PeerView } from '../membership/index.ts';
 import type { Topic } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
@@ -60,6 +68,8 @@ export interface AgentsComponents {
   eventsBoard?(): { readonly board: string; readonly keepMs: number } | undefined;
   /** Calls a tool of a peer's built-in server. */
   callPeer(peer: PeerView, call: PeerToolCall): Promise<JsonObject>;
+  /** Has such a tool answer somebody's call; default: this node answers all calls itself. */
+  readonly relayToPeer?: (this: void, peer: PeerView, onward: OnwardCall) => ChannelCall;
   /** What the catalog document of a peer lists, also while that peer is away; default: nothing. */
   readonly listedBy?: (this: void, peer: PeerId) => readonly ListedAgent[];
   /** What this node lists to all may be another. */
@@ -114,6 +124,11 @@ export interface Agents extends Startable {
     init: MessageInit,
     signal: AbortSignal,
   ): Promise<AgentMessageResult>;
+  /**
+   * Has the node of an agent answer a query that needs nothing of this one; undefined for any other call.
+   * @throws STARLING_CALL_REFUSED
+   */
+  handOn(call: RelayedCall): ChannelCall | undefined;
   /** @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_TAKEN */
   inbox(principal: Principal, init: InboxInit, signal: AbortSignal): Promise<AgentInboxResult>;
   /** Answers several queries; says which answers nobody waits for. @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_TAKEN, STARLING_RATE_LIMITED */

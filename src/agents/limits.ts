@@ -34,6 +34,8 @@ export const PAGE_MAX = 100;
 export const PAGE_BYTES_MAX = 4 * 1024 * 1024;
 /** How long a query waits for its answer where it does not say. */
 export const QUERY_MS = 30_000;
+/** How much longer than the agent's time the way there and back may take. */
+export const WAY_MS = 5000;
 /** The longest wait for an answer. */
 export const QUERY_MAX_MS = 300_000;
 /** The longest wait for messages of one call of `agent_inbox`. */

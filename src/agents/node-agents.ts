@@ -3,9 +3,16 @@
  * messages, events, and whom a capability is asked of. `agents.ts` says what each call does.
  */
 import { StarlingError, messageOf } from '../core/index.ts';
+import type { PeerId } from '../core/index.ts';
 import { OPERATOR, keyOf } from '../guard/index.ts';
 import type { Principal } from '../guard/index.ts';
-import type { CardAgent, ClientSampling, ToolSubject } from '../gateway/index.ts';
+import type {
+  CardAgent,
+  ChannelCall,
+  ClientSampling,
+  RelayedCall,
+  ToolSubject,
+} from '../gateway/index.ts';
 import type { PeerView } from '../membership/index.ts';
 import { AgentWatchers } from './directory/watchers.ts';
 import { createBreakers } from './choosing/breakers.ts';
@@ -27,10 +34,12 @@ import type { Lacking, ListedAgent } from '../directory/index.ts';
 import { createLocalAgents } from './directory/local-agents.ts';
 import type { AnnounceInit, LocalAgents } from './directory/local-agents.ts';
 import { createMessages } from './messages/messages.ts';
+import { handOn } from './messages/onward.ts';
 import type { Messages } from './messages/messages.ts';
 import type { Answer } from './messages/queries.ts';
 import { parseAddress } from './names.ts';
 import { createPeerAgents } from './directory/peer-agents.ts';
+import type { PeerAgents } from './directory/peer-agents.ts';
 import { AgentDirectory } from './directory/directory.ts';
 import type { AgentPlace, ListInit } from './directory/directory.ts';
 import { createSpreadProofs } from './directory/spread-proof.ts';
@@ -64,6 +73,7 @@ export function createAgents(components: AgentsComponents): Agents {
 class NodeAgents implements Agents {
   readonly #components: AgentsComponents;
   readonly #local: LocalAgents;
+  readonly #peers: PeerAgents;
   readonly #directory: AgentDirectory;
   readonly #messages: Messages;
   readonly #sampled: SampledDeliveries;
@@ -105,7 +115,7 @@ class NodeAgents implements Agents {
         this.#watchers.tell();
       },
     });
-    const peers = createPeerAgents({
+    this.#peers = createPeerAgents({
       ...components,
       proofs: createSpreadProofs(),
       list: (peer, agentId) =>
@@ -116,12 +126,16 @@ class NodeAgents implements Agents {
           timeoutMs: LIST_TIMEOUT_MS,
         }),
     });
-    this.#directory = new AgentDirectory({ ...components, local: this.#local, peers });
+    this.#directory = new AgentDirectory({
+      ...components,
+      local: this.#local,
+      peers: this.#peers,
+    });
     this.#messages = createMessages({
       ...components,
       local: this.#local,
       find: (...asked) => this.#find(...asked),
-      forget: (peer) => peers.forget(peer),
+      forget: (peer) => this.#peers.forget(peer),
       require: (principal, address, { from, isTask }) =>
         this.#directory.require(principal, address, { from, what: isTask ? 'task' : 'message' }),
     });
@@ -185,6 +199,14 @@ class NodeAgents implements Agents {
     signal: AbortSignal,
   ): Promise<AgentMessageResult> {
     return this.#messages.message(principal, init, signal);
+  }
+
+  handOn(call: RelayedCall): ChannelCall | undefined {
+    const { relayToPeer, membership } = this.#components;
+    if (relayToPeer === undefined) return undefined;
+    const directory = this.#directory;
+    const forget = (peer: PeerId): void => this.#peers.forget(peer);
+    return handOn({ membership, local: this.#local, directory, relayToPeer, forget }, call);
   }
 
   respondAll(

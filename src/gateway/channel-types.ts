@@ -16,6 +16,7 @@ export interface RelayedCall {
     FrameEdits,
     | 'name'
     | 'uri'
+    | 'arguments'
     | 'refName'
     | 'refUri'
     | 'taskId'
@@ -24,6 +25,8 @@ export interface RelayedCall {
     | 'meta'
     | 'traceparent'
   >;
+  /** How long it may take without progress, ms; default: as long as the calls of its channel. */
+  readonly timeoutMs?: number;
   /** The answer, still with the channel's id: the session puts the caller's id back. */
   response(frame: ResponseFrame): void;
   /** Progress, still with the channel's token; only when the caller gave a token. */

@@ -115,6 +115,8 @@ export interface FrameEdits {
   readonly name?: string;
   /** `params.uri` */
   readonly uri?: string;
+  /** `params.arguments`, as JSON. */
+  readonly arguments?: string;
   /** `params.ref.name` */
   readonly refName?: string;
   /** `params.ref.uri` */

@@ -248,6 +248,10 @@ class NodeGateway implements Gateway {
     return this.#peerTools.call(...call);
   }
 
+  relayToPeer(...onward: Parameters<Gateway['relayToPeer']>): ReturnType<Gateway['relayToPeer']> {
+    return this.#peerTools.relay(...onward);
+  }
+
   callTool(name: string, args: JsonObject, options: OwnCallOptions): Promise<JsonObject> {
     return withRetries(this.#components, options, () => this.#ownCalls.call(name, args, options));
   }

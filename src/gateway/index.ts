@@ -38,6 +38,7 @@ export type {
   ClearedAction,
   FunctionContext,
   FunctionTool,
+  OnwardCall,
   OwnAction,
   OwnCallOptions,
   PeerToolCall,
@@ -88,10 +89,10 @@ export type { Sandbox } from './upstreams/sandbox/sandbox.ts';
 export { sandboxWarnings } from './upstreams/sandbox/sandbox-health.ts';
 export { runBriefly } from './upstreams/process/start-process.ts';
 export { readJsonSchema } from './builtin/json-schema.ts';
-export { anyJson } from './builtin/any-json.ts';
+export { anyJson, isJson } from './builtin/any-json.ts';
 export { defineTool } from './builtin/tool.ts';
 export { createUpstreams } from './upstreams/upstreams.ts';
 export type { UpstreamsComponents, UpstreamsInit } from './upstreams/upstreams.ts';
-export type { ServerTarget } from './channel-types.ts';
+export type { ChannelCall, RelayedCall, ServerTarget } from './channel-types.ts';
 export type { InnerCaller, SampleRequest, SamplingFace, ToolOrigin } from './inner-types.ts';
 export type { ServerChanges, ServerCondition, ServerLogLine } from './server-condition.ts';

@@ -11,7 +11,12 @@ import type {
 } from '../directory/types.ts';
 import type { ClientAccess, GuardWanted, Principal } from '../guard/types.ts';
 import type { PeerView } from '../membership/types.ts';
-import type { ServerChannel, ServerChannelInit } from './channel-types.ts';
+import type {
+  ChannelCall,
+  RelayedCall,
+  ServerChannel,
+  ServerChannelInit,
+} from './channel-types.ts';
 import type { InnerCaller } from './inner-types.ts';
 import type { ServerChanges, ServerCondition } from './server-condition.ts';
 
@@ -22,6 +27,13 @@ export interface PeerToolCall {
   /** On whose behalf. */
   readonly principal: Principal;
   readonly timeoutMs: number;
+}
+
+/** A call of a tool of this node that a tool of a peer's built-in server answers in its place. */
+export interface OnwardCall extends PeerToolCall {
+  readonly call: RelayedCall;
+  /** Hears the code of an error that the peer answers, before the caller hears of it. */
+  refused(this: void, code: string): void;
 }
 
 /** What the guard is asked about a call of a tool that is about one thing: the thing, in place of the tool. */
@@ -191,6 +203,11 @@ export interface BuiltinTool {
   readonly givesTask?: boolean;
   /** A call may wait for long: such calls do not take the places of others. */
   readonly waits?: boolean;
+  /**
+   * Hands on a call that another node answers as this one would, and gives how to cancel it; undefined for one that this
+   * node answers itself.
+   */
+  readonly onward?: ((call: RelayedCall) => ChannelCall | undefined) | undefined;
   /**
    * Runs it. The result becomes `structuredContent`, and its JSON the text content.
    * A thrown StarlingError becomes a JSON-RPC error for STARLING_USAGE, else an `isError` result.
@@ -385,6 +402,8 @@ export interface Gateway extends Startable {
   onCaller(listener: (caller: Did) => void): () => void;
   /** Calls a tool of a peer's built-in server. @throws what the peer answers, STARLING_PEER_UNREACHABLE, … */
   callPeer(peer: PeerView, call: PeerToolCall): Promise<JsonObject>;
+  /** Has a tool of a peer's built-in server answer a call; its answer goes to the caller as it comes. */
+  relayToPeer(peer: PeerView, onward: OnwardCall): ChannelCall;
   /**
    * Lets this node do something for a caller; the same again waits for the same person's answer.
    * @throws STARLING_CALL_REFUSED with `state` where a person or the time said no; STARLING_STOPPED

@@ -170,6 +170,22 @@ export class AgentDirectory {
     return open.length > 0 ? open : known;
   }
 
+  /** The agent of another node that an address means, where that is one alone and has been asked; undefined for all others. */
+  elsewhere(text: string): Required<AgentPlace> | undefined {
+    try {
+      const address = parseAddress(text);
+      if (this.#ownAlone(address) !== undefined) return undefined;
+      const [found, ...others] = this.#meant(address);
+      const isAlone = others.length === 0 && found?.spread === undefined;
+      if (found === undefined || !isAlone || found.announced === true) return undefined;
+      return found.node === this.#components.self.name ? undefined : found;
+    } catch (error) {
+      // What is no address, or the name of several agents, is refused by who looks for the agent.
+      if (error instanceof StarlingError) return undefined;
+      throw error;
+    }
+  }
+
   /** Whether `text` is the id or the name of an agent of another node than `node`, as far as is known without asking. */
   isElsewhere(text: string, node: string): boolean {
     const { local, peers, self } = this.#components;

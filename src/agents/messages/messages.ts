@@ -200,13 +200,14 @@ class NodeMessages implements Messages {
     const message = this.#messageOf(principal, init, sender);
     const bytes = Buffer.byteLength(JSON.stringify(message));
     if (bytes > MESSAGE_BYTES_MAX) throw tooLong(to, bytes);
-    const places =
-      init.isHere === true
-        ? [{ name: to }]
-        : await this.#targets(principal, to, affinityOf(message, sender));
+    const sending = { principal, init, message, bytes, sender, signal };
+    // A peer means an agent of this node: nothing has to be looked for, and no other part is tried.
+    if (init.isHere === true) return this.#sendTo({ name: to }, sending);
+    if (principal.kind === 'peer') return this.#sendTo({ name: this.#nameHere(to) }, sending);
+    const places = await this.#targets(principal, to, affinityOf(message, sender));
     for (const [index, found] of places.entries()) {
       try {
-        return await this.#sendTo(found, { principal, init, message, bytes, sender, signal });
+        return await this.#sendTo(found, sending);
       } catch (error) {
         if (index === places.length - 1 || signal.aborted || !isUntouched(error)) throw error;
       }
@@ -214,7 +215,8 @@ class NodeMessages implements Messages {
     throw unknownAgent(to);
   }
 
-  async #sendTo(
+  /** @throws as what it gives rejects */
+  #sendTo(
     found: { readonly name: string; readonly node?: string },
     {
       principal,
@@ -245,8 +247,9 @@ class NodeMessages implements Messages {
     if (agent === undefined) throw unknownAgent(found.name);
     const isUntimed = init.isUntimed === true;
     const how = { sender: senderKey(principal), signal, isUntimed, bytes };
-    const answer = await this.#deliver(agent, message, how);
-    return typeof init.sealed === 'string' ? this.#sealedFor(principal, answer) : answer;
+    const answer = this.#deliver(agent, message, how);
+    if (typeof init.sealed !== 'string') return answer;
+    return answer.then((open) => this.#sealedFor(principal, open));
   }
 
   /** The answer to what came sealed is sealed. */
@@ -257,18 +260,20 @@ class NodeMessages implements Messages {
     return { ...rest, sealedResponse: sealed };
   }
 
+  /** The agent of this node that a peer means, whatever it calls this node. @throws STARLING_AGENT_UNKNOWN */
+  #nameHere(to: string): string {
+    const agent = this.#components.local.find(parseAddress(to).name);
+    if (agent === undefined) throw unknownAgent(to);
+    return agent.announcement.name;
+  }
+
   /** Where an address leads; a node that is away has no list to look it up in. @throws STARLING_AGENT_UNKNOWN */
   async #targets(
     principal: Principal,
     to: string,
     affinity: string | undefined,
   ): Promise<readonly { name: string; node?: string }[]> {
-    const { self, membership, local } = this.#components;
-    if (principal.kind === 'peer') {
-      const agent = local.find(parseAddress(to).name);
-      if (agent === undefined) throw unknownAgent(to);
-      return [{ name: agent.announcement.name }];
-    }
+    const { self, membership } = this.#components;
     const found = await this.#components.find(principal, to, affinity);
     if (found.length > 0) {
       return found.map(({ name, node }) => ({ name, ...(node === self.name ? {} : { node }) }));

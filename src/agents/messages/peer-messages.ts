@@ -6,7 +6,7 @@ import type { Principal } from '../../guard/index.ts';
 import type { PeerToolCall } from '../../gateway/index.ts';
 import type { Membership, PeerView } from '../../membership/index.ts';
 import type { Table } from '../../store/index.ts';
-import { AWAY_WAIT_MAX_MS, AWAY_WAIT_MS, QUERY_MS } from '../limits.ts';
+import { AWAY_WAIT_MAX_MS, AWAY_WAIT_MS, QUERY_MS, WAY_MS } from '../limits.ts';
 import { unknownAgent } from '../directory/local-agents.ts';
 import type { LocalAgent, LocalAgents } from '../directory/local-agents.ts';
 import { labelOf } from '../names.ts';
@@ -35,8 +35,6 @@ export interface PeerMessagesComponents {
   readonly logger: Logger;
 }
 
-/** How much longer than the agent's time the way there and back may take. */
-const WAY_MS = 5000;
 const DELIVERY_TIMEOUT_MS = 15_000;
 
 /** The way to agents of other nodes. */

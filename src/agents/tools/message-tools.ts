@@ -6,6 +6,7 @@ import { anyJson, defineTool } from '../../gateway/index.ts';
 import type { BuiltinTool } from '../../gateway/index.ts';
 import type { Agents } from '../agents.ts';
 import { AWAY_WAIT_MAX_MS, INBOX_WAIT_MAX_S, PAGE_MAX, QUERY_MAX_MS, QUERY_MS } from '../limits.ts';
+import { readPlainQuery } from '../messages/plain-query.ts';
 import { MESSAGE_TYPES, PRIORITIES } from '../types.ts';
 import type {
   AgentInboxResult,
@@ -25,7 +26,8 @@ export function messageTools(agents: Agents): readonly BuiltinTool[] {
   return [messageTool(agents), inboxTool(agents)];
 }
 
-const MESSAGE = z.object({
+/** Arguments of `agent_message`. */
+export const MESSAGE = z.object({
   agentId: agentId.optional(),
   to: agentId.optional().describe('The same as agentId.'),
   from: own
@@ -90,6 +92,8 @@ function messageTool(agents: Agents): BuiltinTool {
     waits: true,
     subject: (args) =>
       isResponse(args) ? undefined : agents.subjectOf(args['agentId'] ?? args['to']),
+    onward: (call) => agents.handOn(call),
+    plain: readPlainQuery,
     run: async (
       { responses, message, ...input },
       { principal, signal },

@@ -11,9 +11,10 @@ const DEPTH_MAX = 512;
 /** Any JSON value. */
 export const anyJson: z.ZodType<Json> = z
   .unknown()
-  .refine((value) => isJson(value, 0), { message: 'it is no JSON' }) as unknown as z.ZodType<Json>;
+  .refine((value) => isJson(value), { message: 'it is no JSON' }) as unknown as z.ZodType<Json>;
 
-function isJson(value: unknown, depth: number): boolean {
+/** Whether it is a JSON value that is no deeper than one that is read from a message. */
+export function isJson(value: unknown, depth: number = 0): boolean {
   switch (typeof value) {
     case 'string':
     case 'boolean':

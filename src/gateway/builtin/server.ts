@@ -13,10 +13,11 @@ import type { ServerCatalog } from '../../directory/index.ts';
 import { seesAll } from '../../guard/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import { CACHING, declaresTasks, eraOf, lacksTasks, objectOf } from '../wire/era.ts';
-import { RPC, errorBytes, errorOf, parseFrame, resultBytes, resultFrame } from '../wire/frame.ts';
+import { RPC, errorBytes, errorOf, parseFrame, resultBytes } from '../wire/frame.ts';
 import { STRUCTURED_CAPABILITY } from '../wire/peer-protocol.ts';
 import { noTask } from '../wire/task-id.ts';
 import { progressOf } from './call-progress.ts';
+import { contentOf, ownResponse } from './answers.ts';
 import { jsonOf } from './tool.ts';
 import type {
   ChannelCall,
@@ -24,7 +25,7 @@ import type {
   ServerChannel,
   ServerChannelInit,
 } from '../channel-types.ts';
-import type { FrameId, ResponseFrame } from '../frame-types.ts';
+import type { ResponseFrame } from '../frame-types.ts';
 import type {
   BuiltinContext,
   BuiltinResource,
@@ -126,9 +127,9 @@ class NodeServer implements BuiltinServer {
   open(init: ServerChannelInit): ServerChannel {
     const subscriptions = createBuiltinSubscriptions(this.#templates, init);
     const sampling = createClientSampling(init);
-    const isOnce = STRUCTURED_CAPABILITY in objectOf(init.client.capabilities['experimental']);
+    const onceAbove = onceAboveOf(init);
     return {
-      relay: (call) => this.#relay(call, { init, subscriptions, sampling, isOnce }),
+      relay: (call) => this.#relay(call, { init, subscriptions, sampling, onceAbove }),
       request: async (method, params) => {
         const abort = new AbortController();
         const context = { principal: init.principal, signal: abort.signal };
@@ -170,7 +171,12 @@ class NodeServer implements BuiltinServer {
   #relay(call: RelayedCall, open: Open): ChannelCall {
     const { method, params } = call.request;
     const name = call.edits?.name ?? params['name'];
-    const isWaiting = method === 'tools/call' && this.#tools.get(String(name))?.waits === true;
+    const tool = method === 'tools/call' ? this.#tools.get(String(name)) : undefined;
+    if (tool?.onward !== undefined && !isBarred(tool, call.principal)) {
+      const onward = tool.onward(call);
+      if (onward !== undefined) return onward;
+    }
+    const isWaiting = tool?.waits === true;
     const under = isWaiting ? this.#waiting : this.#running;
     const refusal = SERVED.includes(method)
       ? isFull(under.size, isWaiting ? WAITING_CALLS_MAX : CALLS_MAX)
@@ -252,7 +258,7 @@ class NodeServer implements BuiltinServer {
   async #callTool(
     call: RelayedCall,
     signal: AbortSignal,
-    { init, sampling, isOnce }: Open,
+    { init, sampling, onceAbove }: Open,
   ): Promise<JsonObject> {
     const { params } = call.request;
     const name = call.edits?.name ?? params['name'];
@@ -273,8 +279,8 @@ class NodeServer implements BuiltinServer {
       // Many tasks in one call have no single one that the client could ask for.
       tool.givesTask === true && 'taskId' in result && declaresTasks(call.request)
         ? this.#asTask(call, result, signal)
-        : isOnce
-          ? { content: [], structuredContent: result }
+        : jsonOf(result).length > onceAbove
+          ? contentOf(result, { forNodes: true })
           : contentOf(result, tool),
     );
     return Promise.race([done, paused]);
@@ -308,8 +314,16 @@ interface Open {
   readonly init: ServerChannelInit;
   readonly subscriptions: BuiltinSubscriptions;
   readonly sampling: SessionSampling | undefined;
-  /** Its client reads structured content. */
-  readonly isOnce: boolean;
+  /** Answers of more characters are structured content alone; Infinity for a client that reads the text of each. */
+  readonly onceAbove: number;
+}
+
+/** What a node says that opens a session for its own calls, or for those that it hands on. */
+function onceAboveOf({ client }: ServerChannelInit): number {
+  const said = objectOf(client.capabilities['experimental'])[STRUCTURED_CAPABILITY];
+  if (said === undefined) return Number.POSITIVE_INFINITY;
+  const { above } = objectOf(said);
+  return typeof above === 'number' ? above : 0;
 }
 
 function uriOf(call: RelayedCall): unknown {
@@ -391,38 +405,6 @@ function isFull(calls: number, callsMax: number): StarlingError | undefined {
     'STARLING_LIMIT_EXCEEDED',
     `${callsMax} calls of server '${BUILTIN_SERVER}' run already`,
   );
-}
-
-/** What results of calls are as JSON, by the result: all of it was made of one text. */
-const bodies = new WeakMap<JsonObject, string>();
-/** What an answer has besides the result of its tool: a result that has such a member itself is written as it comes. */
-const OWN_MEMBERS: readonly string[] = ['content', 'resultType', 'structuredContent'];
-
-/** Structured content, and the same as text for clients that read only text (MCP `tools`). */
-function contentOf(
-  result: JsonObject,
-  { forNodes = false, onTop = false }: Pick<BuiltinTool, 'forNodes' | 'onTop'>,
-): JsonObject {
-  const json = jsonOf(result);
-  const made = {
-    ...(onTop ? result : {}),
-    content: forNodes ? [] : [{ type: 'text', text: json }],
-    structuredContent: result,
-  };
-  if (onTop && OWN_MEMBERS.some((name) => Object.hasOwn(result, name))) return made;
-  const text = forNodes ? '' : `{"type":"text","text":${JSON.stringify(json)}}`;
-  const top = onTop && json !== '{}' ? `${json.slice(1, -1)},` : '';
-  bodies.set(made, `${top}"content":[${text}],"structuredContent":${json}`);
-  return made;
-}
-
-/** An answer of this node's own making, which is not read again. */
-function ownResponse(id: FrameId, kind: JsonObject, result: JsonObject): ResponseFrame {
-  const all = { ...kind, ...result };
-  const body = bodies.get(result);
-  const first =
-    kind['resultType'] === undefined ? '' : `"resultType":${JSON.stringify(kind['resultType'])},`;
-  return resultFrame(id, all, body === undefined ? undefined : `{${first}${body}}`);
 }
 
 function responseOf(bytes: Buffer): ResponseFrame {

@@ -38,10 +38,13 @@ export interface ToolInit<Input extends z.ZodObject> {
   readonly dashboard?: boolean;
   /** See {@link BuiltinTool}. */
   readonly subject?: BuiltinTool['subject'];
+  readonly onward?: BuiltinTool['onward'];
   readonly onTop?: boolean;
   readonly forNodes?: boolean;
   readonly waits?: boolean;
   readonly givesTask?: boolean;
+  /** Arguments of the commonest form, which the schema takes as they are, read without it; undefined for all others. */
+  plain?(args: JsonObject): z.infer<Input> | undefined;
   run(input: z.infer<Input>, context: BuiltinContext): Promise<object> | object;
   /** Ends what the tool keeps between calls, when the node stops. */
   stop?(): void;
@@ -71,12 +74,15 @@ export function defineTool<Input extends z.ZodObject>(init: ToolInit<Input>): Bu
     peers: init.peers ?? 'no',
     dashboard: init.dashboard ?? (init.hints.readOnlyHint === true || init.clients !== 'no'),
     ...(init.subject === undefined ? {} : { subject: init.subject }),
+    ...(init.onward === undefined ? {} : { onward: init.onward }),
     ...(init.onTop === true ? { onTop: true } : {}),
     ...(init.forNodes === true ? { forNodes: true } : {}),
     ...(init.waits === true ? { waits: true } : {}),
     ...(init.givesTask === true ? { givesTask: true } : {}),
     ...(init.stop === undefined ? {} : { stop: () => init.stop?.() }),
     async call(args, context) {
+      const plain = init.plain?.(args);
+      if (plain !== undefined) return toJson(await init.run(plain, context));
       const parsed = strict.safeParse(args);
       if (!parsed.success) {
         const problems = parsed.error.issues.map(

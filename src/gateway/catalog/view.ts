@@ -110,13 +110,21 @@ class PrincipalView implements View {
   tool(name: string): readonly Route[] {
     const known = this.#routes.get(name);
     if (known !== undefined) return known;
-    if (this.#spec.kind === 'server') return [this.#atServer(this.#spec, 'tool', name)];
+    if (this.#spec.kind === 'server') return this.#toolAtServer(this.#spec, name);
     const location = this.lists.locate('tools', name);
     if (location === undefined) return [this.#unlistedTool(name)];
     const { others } = location;
     if (others !== undefined) return this.#leastLoadedFirst([location, ...others]);
     const routes = [this.#toItem('tool', location)];
     this.#routes.set(name, routes);
+    return routes;
+  }
+
+  #toolAtServer(spec: ServerSpec, name: string): readonly Route[] {
+    const routes = [this.#atServer(spec, 'tool', name)];
+    // Whether a peer is there, and what a server leaves out of its list, is asked each time.
+    const isKept = spec.peer === undefined && this.lists.locate('tools', name) !== undefined;
+    if (isKept) this.#routes.set(name, routes);
     return routes;
   }
 

@@ -1,18 +1,20 @@
 /**
  * Calls of the node itself to tools of a peer's built-in server: by one session for each peer and for each one on
- * whose behalf it is, which stays open between calls and is closed when nobody has used it for a while.
+ * whose behalf it is, which stays open between calls and is closed when nobody has used it for a while. A call of
+ * somebody else that the peer is to answer goes by such a session, too; the peer's answer is that one's as it comes.
  */
-import { BUILTIN_SERVER, StarlingError, isObject } from '../../core/index.ts';
-import type { Clock, JsonObject } from '../../core/index.ts';
+import { BUILTIN_SERVER, StarlingError, isObject, toStarlingError } from '../../core/index.ts';
+import type { Clock, Json, JsonObject } from '../../core/index.ts';
 import { chainOf } from '../../guard/index.ts';
 import type { PeerView } from '../../membership/index.ts';
+import { contentOf, ownResponse } from '../builtin/answers.ts';
 import { objectOf } from '../wire/era.ts';
 import { OWN_CLIENT_INFO } from '../wire/client-handshake.ts';
 import { RPC, errorBytes, errorFrom } from '../wire/frame.ts';
 import { STRUCTURED_CAPABILITY } from '../wire/peer-protocol.ts';
-import type { ChannelListener, ServerChannel } from '../channel-types.ts';
+import type { ChannelCall, ChannelListener, RelayedCall, ServerChannel } from '../channel-types.ts';
 import type { ResponseFrame } from '../frame-types.ts';
-import type { PeerToolCall } from '../types.ts';
+import type { OnwardCall, PeerToolCall } from '../types.ts';
 import type { ChannelOpener } from './channel-opener.ts';
 
 /** Sessions that are open at one time; the one that was used longest ago is closed for another. */
@@ -31,17 +33,30 @@ export interface PeerToolsComponents {
 export interface PeerTools {
   /** The structured content of the answer. @throws what the peer answers, STARLING_PEER_UNREACHABLE, STARLING_TIMEOUT */
   call(peer: PeerView, call: PeerToolCall): Promise<JsonObject>;
+  /** Has the peer answer somebody's call. */
+  relay(peer: PeerView, onward: OnwardCall): ChannelCall;
   /** Closes all sessions. */
   stop(): void;
 }
 
 interface PeerSession {
-  readonly channel: Promise<ServerChannel>;
+  readonly key: string;
+  readonly opening: Promise<ServerChannel>;
+  /** There once it is open. */
+  channel: ServerChannel | undefined;
   calls: number;
   cancelIdle: () => void;
 }
 
-const CAPABILITIES = { experimental: { [STRUCTURED_CAPABILITY]: {} } };
+/** What a session is for: structured content alone, or answers as clients get them. */
+type Wanted = 'structured' | 'whole';
+
+/** Characters of a longer answer cross once, where an answer as clients get it has them three times. */
+const ONCE_ABOVE = 2048;
+const CAPABILITIES: Readonly<Record<Wanted, JsonObject>> = {
+  structured: { experimental: { [STRUCTURED_CAPABILITY]: {} } },
+  whole: { experimental: { [STRUCTURED_CAPABILITY]: { above: ONCE_ABOVE } } },
+};
 const NOBODY: ChannelListener = {
   notification: () => undefined,
   request: (frame, answer) =>
@@ -71,52 +86,112 @@ class NodePeerTools implements PeerTools {
     peer: PeerView,
     { tool, args, principal, timeoutMs }: PeerToolCall,
   ): Promise<JsonObject> {
-    const key = [peer.peerId, ...chainOf(principal)].join(' ');
-    const session = this.#sessions.get(key) ?? this.#open(key, peer, principal);
+    const session = this.#use('structured', peer, principal);
+    try {
+      const channel = session.channel ?? (await session.opening);
+      const params = { name: tool, arguments: args };
+      return structuredIn(await channel.request('tools/call', params, { timeoutMs }), peer);
+    } finally {
+      this.#leave(session);
+    }
+  }
+
+  relay(peer: PeerView, onward: OnwardCall): ChannelCall {
+    const { call, principal } = onward;
+    let session: PeerSession;
+    try {
+      session = this.#use('whole', peer, principal);
+    } catch (error) {
+      call.failed(unreached(error, peer));
+      return OVER;
+    }
+    let sent: ChannelCall | undefined;
+    let isOver = false;
+    const over = (): boolean => {
+      if (isOver) return false;
+      isOver = true;
+      this.#leave(session);
+      return true;
+    };
+    const relayed = relayedBy(peer, onward, over);
+    const failed = (error: unknown): void => relayed.failed(unreached(error, peer));
+    const send = (channel: ServerChannel): void => {
+      try {
+        if (!isOver) sent = channel.relay(relayed);
+      } catch (error) {
+        failed(error);
+      }
+    };
+    if (session.channel === undefined) session.opening.then(send, failed);
+    else send(session.channel);
+    return {
+      cancel(reason) {
+        if (over()) sent?.cancel(reason);
+      },
+    };
+  }
+
+  stop(): void {
+    for (const session of this.#sessions.values()) this.#close(session);
+  }
+
+  #use(wanted: Wanted, peer: PeerView, principal: PeerToolCall['principal']): PeerSession {
+    const key = [wanted, peer.peerId, ...chainOf(principal)].join(' ');
+    const session = this.#sessions.get(key) ?? this.#open(wanted, { key, peer, principal });
     this.#sessions.delete(key);
     this.#sessions.set(key, session);
     session.cancelIdle();
     session.calls += 1;
-    try {
-      const channel = await session.channel;
-      const params = { name: tool, arguments: args };
-      return contentOf(await channel.request('tools/call', params, { timeoutMs }), peer);
-    } finally {
-      session.calls -= 1;
-      if (session.calls === 0 && this.#sessions.get(key) === session) {
-        session.cancelIdle = this.#components.clock.schedule(IDLE_MS, () => this.#close(key));
-      }
-    }
+    return session;
   }
 
-  stop(): void {
-    for (const key of this.#sessions.keys()) this.#close(key);
+  #leave(session: PeerSession): void {
+    session.calls -= 1;
+    if (session.calls > 0 || this.#sessions.get(session.key) !== session) return;
+    session.cancelIdle = this.#components.clock.schedule(IDLE_MS, () => this.#close(session));
   }
 
-  #open(key: string, peer: PeerView, principal: PeerToolCall['principal']): PeerSession {
+  #open(
+    wanted: Wanted,
+    {
+      key,
+      peer,
+      principal,
+    }: { readonly key: string; readonly peer: PeerView } & Pick<PeerToolCall, 'principal'>,
+  ): PeerSession {
     this.#makeRoom();
     const opened = this.#components.channels.open(
       { peer, server: BUILTIN_SERVER },
       {
         principal,
-        client: { capabilities: CAPABILITIES, clientInfo: OWN_CLIENT_INFO },
+        client: { capabilities: CAPABILITIES[wanted], clientInfo: OWN_CLIENT_INFO },
         listener: NOBODY,
       },
     );
-    const channel = Promise.resolve(opened);
-    const session = { channel, calls: 0, cancelIdle: () => undefined };
+    const session: PeerSession = {
+      key,
+      opening: Promise.resolve(opened),
+      channel: undefined,
+      calls: 0,
+      cancelIdle: () => undefined,
+    };
     const forget = (): void => {
       if (this.#sessions.get(key) === session) this.#sessions.delete(key);
       session.cancelIdle();
     };
-    channel.then(({ ended }) => ended).then(forget, forget);
+    session.opening
+      .then((channel) => {
+        session.channel = channel;
+        return channel.ended;
+      })
+      .then(forget, forget);
     return session;
   }
 
   #makeRoom(): void {
     if (this.#sessions.size < SESSIONS_MAX) return;
-    const idle = [...this.#sessions].find(([, { calls }]) => calls === 0);
-    if (idle !== undefined) return this.#close(idle[0]);
+    const idle = [...this.#sessions.values()].find(({ calls }) => calls === 0);
+    if (idle !== undefined) return this.#close(idle);
     throw new StarlingError(
       'STARLING_LIMIT_EXCEEDED',
       `${SESSIONS_MAX} sessions of this node at peers are in use`,
@@ -124,22 +199,77 @@ class NodePeerTools implements PeerTools {
     );
   }
 
-  #close(key: string): void {
-    const session = this.#sessions.get(key);
-    this.#sessions.delete(key);
-    session?.cancelIdle();
-    session?.channel.then(
+  #close(session: PeerSession): void {
+    if (this.#sessions.get(session.key) === session) this.#sessions.delete(session.key);
+    session.cancelIdle();
+    session.opening.then(
       (channel) => channel.close(),
       () => undefined,
     );
   }
 }
 
-function contentOf({ error, result }: ResponseFrame, peer: PeerView): JsonObject {
+const OVER: ChannelCall = { cancel: () => undefined };
+
+function unreached(error: unknown, { alias }: PeerView): StarlingError {
+  return toStarlingError(error, 'STARLING_PEER_UNREACHABLE', `peer ${alias}`);
+}
+
+/** The call as it goes to the peer; `over` is true the first time that the call ends. */
+function relayedBy(
+  peer: PeerView,
+  { args, call, refused, timeoutMs, tool }: OnwardCall,
+  over: () => boolean,
+): RelayedCall {
+  const { request, principal, session, edits } = call;
+  const failed = (error: StarlingError): void => {
+    if (over()) call.failed(error);
+  };
+  return {
+    request,
+    principal,
+    ...(session === undefined ? {} : { session }),
+    edits: { ...edits, name: tool, arguments: JSON.stringify(args) },
+    timeoutMs,
+    response(frame) {
+      if (!isEnd(frame)) return failed(unstructured(peer));
+      if (!over()) return undefined;
+      const code = objectOf(frame.error?.data)['code'];
+      if (typeof code === 'string') refused(code);
+      return call.response(wholeOf(frame));
+    },
+    progress: (frame) => call.progress(frame),
+    notification: (frame) => call.notification(frame),
+    failed,
+  };
+}
+
+/** An error, or the result of a call that is over: nothing that the caller would have to be asked, or to come back for. */
+function isEnd({ error, result = {} }: ResponseFrame): boolean {
+  if (error !== undefined) return true;
+  const { resultType = 'complete', structuredContent, task } = result;
+  return resultType === 'complete' && task === undefined && isObject(structuredContent);
+}
+
+/** As clients get it, where the peer has sent the structured content alone. */
+function wholeOf(frame: ResponseFrame): ResponseFrame {
+  const { id, result = {} } = frame;
+  const { content, resultType, structuredContent } = result;
+  const isAlone = Array.isArray(content) && content.length === 0;
+  if (id === null || !isAlone || !isObject(structuredContent)) return frame;
+  const kind = resultType === undefined ? {} : { resultType };
+  return ownResponse(id, kind, contentOf(structuredContent, { onTop: true }));
+}
+
+function structuredIn({ error, result }: ResponseFrame, peer: PeerView): JsonObject {
   if (error !== undefined) throw named(error);
-  const content = objectOf(result?.['structuredContent']);
-  if (isObject(result?.['structuredContent'])) return content;
-  throw new StarlingError(
+  const content: Json | undefined = result?.['structuredContent'];
+  if (isObject(content)) return content;
+  throw unstructured(peer);
+}
+
+function unstructured(peer: PeerView): StarlingError {
+  return new StarlingError(
     'STARLING_PROTOCOL_VIOLATION',
     `peer ${peer.alias} answered without structured content`,
     { hint: 'update Starling there', data: { peer: peer.peerId } },

@@ -146,7 +146,8 @@ class MappedChannel implements ChannelCore {
     const what = typeof name === 'string' ? `${request.method} of ${name}` : request.method;
     // A subscription is meant to stay.
     const isLasting = request.method === 'subscriptions/listen';
-    const timeoutMs = isLasting ? Number.POSITIVE_INFINITY : this.#init.callTimeoutMs;
+    const { callTimeoutMs } = this.#init;
+    const timeoutMs = isLasting ? Number.POSITIVE_INFINITY : (call.timeoutMs ?? callTimeoutMs);
     const id = this.#register({ method: request.method, what, timeoutMs, progress: token, call });
     if (id === undefined) return { cancel: () => undefined };
     const own = token ? { id, progressToken: id } : { id };

@@ -168,6 +168,9 @@ export function rewriteFrame(frame: Frame, edits: FrameEdits): Buffer {
   editId(splices, spans.id, edits.id, '"id"');
   editId(splices, spans.name, edits.name, '"params.name"');
   editId(splices, spans.uri, edits.uri, '"params.uri"');
+  if (edits.arguments !== undefined) {
+    edit(splices, spans.arguments, edits.arguments, '"params.arguments"');
+  }
   editId(splices, spans.refName, edits.refName, '"params.ref.name"');
   editId(splices, spans.refUri, edits.refUri, '"params.ref.uri"');
   editId(splices, spans.requestId, edits.requestId, '"params.requestId"');

@@ -419,6 +419,7 @@ it('a call that is changed in part keeps all the rest, the session of its caller
     principal: ALICE,
     session: 'its session',
     edits: { name: 'other' },
+    timeoutMs: 1000,
     response: () => void heard.push('response'),
     progress: () => void heard.push('progress'),
     notification: () => void heard.push('notification'),

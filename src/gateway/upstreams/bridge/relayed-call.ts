@@ -11,6 +11,7 @@ export function relayedWith(call: RelayedCall): RelayedCall {
     principal: call.principal,
     ...(call.session === undefined ? {} : { session: call.session }),
     ...(call.edits === undefined ? {} : { edits: call.edits }),
+    ...(call.timeoutMs === undefined ? {} : { timeoutMs: call.timeoutMs }),
     response: (frame) => call.response(frame),
     progress: (frame) => call.progress(frame),
     notification: (frame) => call.notification(frame),
