@@ -41,11 +41,12 @@ import type {
   Sandbox,
   TokenClients,
 } from './gateway/index.ts';
-import { OPERATOR, attachedClient } from './guard/index.ts';
+import { OPERATOR, attachedClient, keyOf } from './guard/index.ts';
 import type { Governance, Guard, Link, Principal } from './guard/index.ts';
 import { boxOpenerOf, closeBox } from './identity/index.ts';
 import type { Learning } from './learning/index.ts';
 import type { Membership } from './membership/index.ts';
+import type { Batches } from './models/index.ts';
 import type { Network } from './network/index.ts';
 import type { Base, OpenState } from './open-state.ts';
 import { createCollaborations, createOrchestrations } from './orchestration/index.ts';
@@ -79,7 +80,8 @@ export interface AgentRooms
   readonly keys: Pick<ApiKeys, 'list'>;
   /** Gives what is made its budgets. */
   readonly funds: Funds;
-  /** Made later. */
+  /** Both are made later. */
+  readonly batches: () => Pick<Batches, 'disown'>;
   readonly gateway: () => Pick<
     Gateway,
     'callPeer' | 'clear' | 'forgetAgent' | 'innerCaller' | 'relayToPeer' | 'startAgent'
@@ -121,7 +123,7 @@ export function createAgentParts(
     eventsBoard: () => rooms.config().events,
     listedBy: (peer) => rooms.documents.agentsOf(peer),
     listingChanged: () => rooms.documents.changed(),
-    retiring: retiring(() => ({ ...together, tasks })),
+    retiring: retiring(() => ({ ...together, tasks, batches: rooms.batches() })),
   });
   const contexts = createNodeContexts(base, state, rooms);
   const memory = createNodeMemory(state, blackboard, (agent, taint) =>
@@ -251,14 +253,16 @@ function retiring(
     readonly swarms: Pick<Swarms, 'retired'>;
     readonly orchestrations: Pick<Orchestrations, 'retired'>;
     readonly tasks: Pick<Tasks, 'retired'>;
+    readonly batches: Pick<Batches, 'disown'>;
   },
 ): (name: string) => Promise<void> {
   return async (name) => {
-    const { orchestrations, swarms, tasks } = rooms();
+    const { batches, orchestrations, swarms, tasks } = rooms();
     const whom = runPrincipal(name, []);
     await swarms.retired(name, whom);
     await orchestrations.retired(whom);
     await tasks.retired(whom);
+    await batches.disown(keyOf(whom));
   };
 }
 

@@ -10,6 +10,7 @@ import type { Governance, Guard } from './guard/index.ts';
 import type { Membership } from './membership/index.ts';
 import {
   createBatches,
+  createCutPrompts,
   createKeyAges,
   createModels,
   createModelsDoor,
@@ -18,10 +19,17 @@ import {
   createQuotas,
   createRouter,
   createSampling,
+  createTranscripts,
   createUsageBook,
   servePeers,
 } from './models/index.ts';
-import type { Batches, KeyAges, Models, PeerServingComponents } from './models/index.ts';
+import type {
+  Batches,
+  KeyAges,
+  Models,
+  PeerServingComponents,
+  Transcripts,
+} from './models/index.ts';
 import type { Network } from './network/index.ts';
 import type { Base, OpenState } from './open-state.ts';
 import { createOriginZones } from './node-thinking-parts.ts';
@@ -48,6 +56,7 @@ export function createModelParts(
 ): {
   readonly models: Models;
   readonly batches: Batches;
+  readonly transcripts: Transcripts;
   readonly keyAges: KeyAges;
   readonly modelsDoor: ModelsFace;
   readonly peerModels: Startable;
@@ -65,9 +74,15 @@ export function createModelParts(
   const quotas = createQuotas(clock, () => modelConfig().quotas);
   const usage = createUsageBook({ table: store.table('model-usage'), clock, logger: log });
   const shared = { config: modelConfig, guard, audit, self, spendings, usage, clock, logger: log };
+  const transcripts = createTranscripts(
+    { config: modelConfig, table: store.table('model-transcripts'), clock, logger: log },
+    { messageBytes },
+  );
   const direct = createModels(
     {
       ...shared,
+      transcripts,
+      cutPrompts: createCutPrompts(health),
       exchanger,
       providers,
       peers: createPeerModels(
@@ -89,13 +104,14 @@ export function createModelParts(
   return {
     models,
     batches,
+    transcripts,
     keyAges,
     modelsDoor: createModelsDoor({ models, clock }, { messageBytes }),
     sampling: createSampling(
       { models, config: modelConfig, zoneOf: createOriginZones(state, governance), clock },
       { messageBytes },
     ),
-    peerModels: running([models, batches, keyAges], () => {
+    peerModels: running([transcripts, models, batches, keyAges], () => {
       const own = { did: identity.did };
       const serving = { models, guard, network, membership, grants, callerOf, self: own };
       return servePeers({ ...serving, clock, logger: log }, { messageBytes });

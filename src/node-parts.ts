@@ -105,7 +105,7 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
     ...made,
     ...decided,
     sandbox,
-    models: () => ofModels.models,
+    ...laterModels(() => ofModels),
     modelConfig: init.modelConfig,
     config: init.agentConfig,
     gateway: () => gateway,
@@ -130,6 +130,14 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
   const conductTeller = createConductTeller({ ...base, network, membership, audit });
   const later = { conductTeller, governance, sandbox, tools, upstreams, renewalTimer, gateway };
   return { ...made, ...ofAgents, ...ofModels, ...later, ...told, ...shown };
+}
+
+/** What agents ask of the rooms of models, which are made after them. */
+function laterModels(rooms: () => Pick<Parts, 'batches' | 'models'>): {
+  readonly models: () => Parts['models'];
+  readonly batches: () => Parts['batches'];
+} {
+  return { models: () => rooms().models, batches: () => rooms().batches };
 }
 
 /** What the operator looks at, and answers. */

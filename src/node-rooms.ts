@@ -29,7 +29,7 @@ import type { Learning } from './learning/index.ts';
 import type { CheckpointExchange, ConductTeller, Membership } from './membership/index.ts';
 import type { InvitationInit, Knocks, Neighbours } from './mesh/index.ts';
 import type { Metrics } from './metrics/index.ts';
-import type { Batches, KeyAges, Models } from './models/index.ts';
+import type { Batches, KeyAges, Models, Transcripts } from './models/index.ts';
 import type { Network } from './network/index.ts';
 import type { Collaborations, Orchestrations } from './orchestration/index.ts';
 import type { Proposals } from './proposals/index.ts';
@@ -73,6 +73,8 @@ export interface Parts {
   readonly models: Models;
   /** Requests that vendors answer when they have time. */
   readonly batches: Batches;
+  /** Prompts and answers that are kept. */
+  readonly transcripts: Transcripts;
   /** How old the keys of providers of models are. */
   readonly keyAges: KeyAges;
   readonly metrics: Metrics;

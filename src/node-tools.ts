@@ -36,7 +36,7 @@ import { learnTools } from './learning/index.ts';
 import type { Base, OpenState } from './open-state.ts';
 import { metricsTools } from './metrics/index.ts';
 import type { Metrics } from './metrics/index.ts';
-import { batchTools, modelTools } from './models/index.ts';
+import { batchTools, modelTools, transcriptTool } from './models/index.ts';
 import { listingOf } from './node-peer-parts.ts';
 import type { Parts, PartsInit } from './node-rooms.ts';
 import { nodeProposalTools } from './node-proposal-parts.ts';
@@ -72,6 +72,7 @@ type ToolRooms = Pick<
   | 'membership'
   | 'models'
   | 'batches'
+  | 'transcripts'
   | 'keyAges'
   | 'network'
   | 'pins'
@@ -179,11 +180,12 @@ function boardsTools(
 /** The tools of language models, and of batches of requests to them. */
 function languageTools(
   { clock, config }: Base,
-  { batches, funds, models }: ToolRooms,
+  { batches, funds, models, transcripts }: ToolRooms,
 ): readonly BuiltinTool[] {
   return [
     ...modelTools({ models, funds, clock }, config.limits),
     ...batchTools({ batches, funds }),
+    transcriptTool(transcripts),
   ];
 }
 

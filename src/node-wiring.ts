@@ -89,7 +89,10 @@ export function wireParts(
   // What somebody has spawned ends with that one's right.
   keys.events.on('change', ({ name }, what) => {
     const isGone = what === 'revoked' && !keys.list().some((key) => key.name === name);
-    if (isGone) runs.spawnerGone(`client:${name}`);
+    if (!isGone) return;
+    runs.spawnerGone(`client:${name}`);
+    const left = parts.batches.disown(`client:${name}`);
+    unawaited(left, base.logger.child('models'), 'batches of a key that was revoked stay its own');
   });
   gateway.onCaller((caller) => renewalTimer.returned(caller));
   gateway.onCatalogChange(() => membership.announce());

@@ -58,6 +58,10 @@ const MAY_TIME: ReadonlyMap<string, string> = new Map([
   ],
   ['test/e2e/mesh/namespaces.ts', 'the time makes a name that no other run has'],
   ['test/gateway/session/limits.test.ts', 'nothing tells that the buffers of the system are full'],
+  [
+    'test/gateway/transports/listen.test.ts',
+    'holds its own thread, so that nobody is accepted; an end to waiting',
+  ],
   ['test/gateway/support/jump-clock.ts', 'a clock'],
   ['test/gateway/support/upstream-bench.ts', 'a clock'],
   ['test/gateway/hostile/well-behaved.ts', 'paces clients; an end to waiting'],

@@ -100,6 +100,7 @@ export function readModelRules({
   quotas,
   cache,
   sampling,
+  transcripts,
 }: WrittenModels): Omit<ModelsConfig, 'providers'> {
   return {
     routes,
@@ -117,6 +118,7 @@ export function readModelRules({
     quotas: mapped(quotas, minuteLimits),
     cache: { ttlMs: cache.ttl, bytes: cache.bytes },
     sampling,
+    transcripts: mapped(transcripts, durationMs),
   };
 }
 

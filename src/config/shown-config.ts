@@ -61,6 +61,7 @@ const SHOWN: readonly string[] = [
   'models.providers.*.tier',
   'models.routes',
   'models.sampling',
+  'models.transcripts',
   'list',
   'views',
   'prices',

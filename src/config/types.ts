@@ -319,6 +319,8 @@ export interface ModelsConfig {
   readonly cache: { readonly ttlMs: number; readonly bytes: number };
   /** Which route or model this node asks for a server, by its name (`files`, `@nas/files`), when the client that calls has none. */
   readonly sampling: Readonly<Record<string, string>>;
+  /** For how long prompts and answers of models are kept, ms, by model or by a pattern; none: nothing is. */
+  readonly transcripts: Readonly<Record<string, number>>;
 }
 
 /** The whole configuration of a node. */

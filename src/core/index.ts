@@ -69,5 +69,13 @@ export { FORBIDDEN, printable } from './words/text.ts';
 export { addressText, addressTexts, someOf } from './words/address-text.ts';
 export { VERSION } from './version.ts';
 export { unawaited } from './unawaited.ts';
-export { deadline, pause, settledWithin, sleep, within, withDeadline } from './wait.ts';
-export type { Deadline } from './wait.ts';
+export {
+  deadline,
+  joinSignals,
+  pause,
+  settledWithin,
+  sleep,
+  within,
+  withDeadline,
+} from './wait.ts';
+export type { Deadline, JoinedSignal } from './wait.ts';

@@ -13,6 +13,14 @@ export interface Deadline {
   readonly clear: () => void;
 }
 
+/** A signal that hangs on others. */
+export interface JoinedSignal {
+  /** Aborted with the reason of the first of the others that aborts. */
+  readonly signal: AbortSignal;
+  /** Gives the listeners back. The signal is never aborted after that. May be called twice. */
+  readonly clear: () => void;
+}
+
 /**
  * Waits `ms` milliseconds. Resolves with true when they are over, and at once with false when `scope`
  * closes before: `if (!(await sleep(scope, ms))) return;`.
@@ -108,6 +116,27 @@ export async function withDeadline<T>(
   } finally {
     limit.clear();
   }
+}
+
+/**
+ * What `AbortSignal.any` is, for a signal of one piece of work and another one that outlives it, as the life of a room does:
+ * Node 20 keeps a note of each signal of `any` for as long as the others live. Whoever joins signals calls `clear` when
+ * the work is done.
+ */
+export function joinSignals(...signals: readonly AbortSignal[]): JoinedSignal {
+  const aborted = signals.find((signal) => signal.aborted);
+  if (aborted !== undefined) return { signal: aborted, clear: () => undefined };
+  const abort = new AbortController();
+  const forgets = signals.map((signal) =>
+    onAbort(signal, () => {
+      clear();
+      abort.abort(signal.reason);
+    }),
+  );
+  const clear = (): void => {
+    for (const forget of forgets) forget();
+  };
+  return { signal: abort.signal, clear };
 }
 
 /** Who waits for the abort of a signal: each signal has one listener, however many deadlines hang on it. */

@@ -58,6 +58,9 @@ export interface Caller {
   readonly asker?: string | undefined;
 }
 
+/** What a call may cost at the most, where there is so much room. */
+type CostIn = (room: Cost) => Cost | undefined | Promise<Cost | undefined>;
+
 /**
  * Clears one call. `costIn` is told what it may cost without anybody being asked for rights, of each unit in which that is
  * bounded, and says what it may cost at the most: so much is held of the budgets that it counts against. Undefined: nobody pays. `budgets`
@@ -68,7 +71,7 @@ export async function clearCall(
   { guard, audit, clock, self, spendings }: ClearanceComponents,
   { principal, asker }: Caller,
   resource: string,
-  costIn: (room: Cost) => Cost | undefined = () => undefined,
+  costIn: CostIn = () => undefined,
   budgets: readonly string[] = [],
 ): Promise<Cleared> {
   const decision = guard().decide(principal, { resource, ability: USE });
@@ -144,9 +147,9 @@ function clearedBy(
 async function holding(
   spendings: ClearanceComponents['spendings'],
   call: PaidCall,
-  costIn: (room: Cost) => Cost | undefined,
+  costIn: CostIn,
 ): Promise<CallSpending | undefined> {
-  const worst = costIn((await spendings?.room(call)) ?? {});
+  const worst = await costIn((await spendings?.room(call)) ?? {});
   return worst === undefined ? undefined : spendings?.begin({ ...call, worst });
 }
 

@@ -2,16 +2,18 @@
  * The models that this node can bring to its callers: those of its own providers, and those that peers let it use. Each call
  * is cleared and recorded here, at the node that it enters by, and once more at the node that owns the model.
  */
-import { StarlingError, messageOf, printable } from '../core/index.ts';
+import { StarlingError, joinSignals, messageOf, printable } from '../core/index.ts';
 import type { Clock, Logger } from '../core/index.ts';
 import type { Cost } from '../budget/index.ts';
 import type { Config, ModelTier } from '../config/index.ts';
 import type { Exchanger } from '../gateway/index.ts';
 import type { Principal } from '../guard/index.ts';
+import { joined, ofUnknownPrice } from './call-notes.ts';
 import { CallsUnderWay, followed } from './calls-under-way.ts';
 import { clearCall, mayUse } from './clearance.ts';
 import type { Cleared, ClearanceComponents } from './clearance.ts';
 import { contextTokensOf } from './context-tokens.ts';
+import type { CutPrompts } from './cut-prompts.ts';
 import { modelResource, nameText, readModelName, unknownModel } from './names.ts';
 import type { ModelName } from './names.ts';
 import { costOfUsage, priceOf } from './prices/price-table.ts';
@@ -20,6 +22,7 @@ import type { LimitKey } from './read-call.ts';
 import { answerBy } from './providers/answer.ts';
 import { createProviders } from './providers/providers.ts';
 import type { Providers } from './providers/providers.ts';
+import type { Recording, Transcripts } from './transcripts/transcripts.ts';
 import type { Metered, UsageBook, UsageTotals } from './usage/usage-book.ts';
 import type {
   ListFailure,
@@ -62,6 +65,10 @@ export interface ModelsComponents extends ClearanceComponents {
   readonly peers?: PeerModels;
   /** Counts what went through. */
   readonly usage: UsageBook;
+  /** Hears what calls of this node's own providers took; default: nobody. */
+  readonly cutPrompts?: CutPrompts;
+  /** Keeps prompts and answers where the operator says so; default: nowhere. */
+  readonly transcripts?: Pick<Transcripts, 'begin'>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -288,9 +295,10 @@ class NodeModels implements Models {
           signal: until,
           messageBytes: this.#messageBytes,
           clock,
-          used(usage) {
+          used: (usage) => {
             told = usage;
             metered.used(usage);
+            this.#components.cutPrompts?.(provider, model, sent, usage);
           },
         });
         return { ...made, usage: () => told };
@@ -356,7 +364,7 @@ class NodeModels implements Models {
     answer: (metered: Metered, until: AbortSignal, call: ReadCall) => Promise<ModelAnswer>,
   ): Promise<ModelAnswer> {
     const under = this.#under.begin();
-    const until = AbortSignal.any([signal, this.#life.signal]);
+    const { signal: until, clear } = joinSignals(signal, this.#life.signal);
     let end: ((error?: unknown) => void) | undefined;
     try {
       const resource = modelResource(name);
@@ -379,46 +387,52 @@ class NodeModels implements Models {
         throw price.source === 'unknown' ? ofUnknownPrice(error, nameText(name)) : error;
       });
       const counted = this.#components.usage.start(nameText(name), principal, call.task);
-      let told: Usage | undefined;
-      const metered: Metered = {
-        ...counted,
-        used(usage) {
-          told = usage;
-          counted.used(usage);
-          const paid = costOfUsage(price, usage);
-          counted.paid(
-            name.peer === undefined ? paid : Math.min(paid, sent.worst.usd ?? 0),
-            price.source === 'unknown',
-          );
-        },
-      };
+      const { metered, told } = meteredAs(counted, price, (paid) =>
+        name.peer === undefined ? paid : Math.min(paid, sent.worst.usd ?? 0),
+      );
+      const recording = this.#recordingOf(name, cleared, sent.call, call.task);
       let isSent = false;
       const costIn = (error: unknown): Cost | undefined => {
         if (!isSent) return { tokens: 0, calls: 0, usd: 0 };
-        const cost = costOfUse(told, price, error);
+        const cost = costOfUse(told(), price, error);
         return name.peer === undefined ? cost : withinHeld(cost, sent.worst);
       };
       end = under.ending((error) => {
+        clear();
         const ending: Pick<Cleared, 'over'> = {
-          over: (outcome, reason) => cleared.over(outcome, reason, costIn(error)),
+          over(outcome, reason) {
+            recording?.over(outcome, reason);
+            cleared.over(outcome, reason, costIn(error));
+          },
         };
         this.#over(ending, metered, until, error);
       });
       until.throwIfAborted();
       isSent = true;
       const made = await answer(metered, until, sent.call);
-      const headers = joined(made.headers, sent.headers);
+      const headers = joined(joined(made.headers, sent.headers), recording?.headers ?? {});
       return {
         ...made,
         headers,
-        body: followed(made.body, () => metered.begun(), end),
+        body: followed(recording?.of(made) ?? made.body, () => metered.begun(), end),
         found: (finding) => counted.found(finding),
       };
     } catch (error) {
+      clear();
       if (end === undefined) under.leave();
       else end(error);
       throw error;
     }
+  }
+
+  #recordingOf(
+    name: ModelName,
+    { kept }: Pick<Cleared, 'kept'>,
+    sent: ReadCall,
+    task: string | undefined,
+  ): Recording | undefined {
+    const call = task === undefined ? sent : { ...sent, task };
+    return this.#components.transcripts?.begin({ model: nameText(name), kept }, call);
   }
 
   /** As the room pays for it; where that is in dollars and nobody knows the price, the answer says so. */
@@ -460,27 +474,22 @@ interface RunInit {
   readonly isFree?: true;
 }
 
-/** Both, where both have something to say under one name. */
-function joined(
-  one: Readonly<Record<string, string>>,
-  other: Readonly<Record<string, string>>,
-): Readonly<Record<string, string>> {
-  const both = Object.entries(other).map(([name, value]) => [
-    name,
-    one[name] === undefined ? value : `${one[name]}, ${value}`,
-  ]);
-  return { ...one, ...Object.fromEntries(both) };
-}
-
-/** A refusal that stands on a price nobody knows says so. */
-function ofUnknownPrice(error: unknown, name: string): unknown {
-  if (!(error instanceof StarlingError) || error.code !== 'STARLING_BUDGET_EXHAUSTED') return error;
-  if (error.data['unit'] !== 'usd') return error;
-  const { data, hint, message } = error;
-  const set = `set the price of ${name} in models.prices of the config file`;
-  return new StarlingError(
-    'STARLING_BUDGET_EXHAUSTED',
-    `${message}: nobody knows the price of ${name}, so that it counts as the dearest`,
-    { hint: hint === undefined ? set : `${set}; or: ${hint}`, data, cause: error },
-  );
+/** Counts what it took, and what `booked` says of what that costs. */
+function meteredAs(
+  counted: Metered,
+  price: KnownPrice,
+  booked: (microUsd: number) => number,
+): { readonly metered: Metered; readonly told: () => Usage | undefined } {
+  let told: Usage | undefined;
+  return {
+    metered: {
+      ...counted,
+      used(usage) {
+        told = usage;
+        counted.used(usage);
+        counted.paid(booked(costOfUsage(price, usage)), price.source === 'unknown');
+      },
+    },
+    told: () => told,
+  };
 }

@@ -1,4 +1,5 @@
 /** The words of the models' room: what is asked of a model, and what it answers. */
+import type { AuditOutcome } from '../audit/index.ts';
 import type { JsonObject } from '../core/index.ts';
 
 /**
@@ -175,6 +176,8 @@ export interface AiQueryResult {
   readonly response: string;
   /** What the model told of its way there. */
   readonly reasoning?: string;
+  /** The share of the answers of a vote that said the same, 0 to 1; absent where there was no vote. */
+  readonly confidence?: number;
   readonly tokens_used: number;
   readonly input_tokens: number;
   readonly output_tokens: number;
@@ -194,6 +197,38 @@ export interface AiQueryResult {
 /** Counts by model and caller: what `llm_stats` gives. */
 export interface LlmStatsResult {
   readonly stats: readonly ModelStats[];
+}
+
+/** A prompt and its answer, as they are kept where the operator says so. */
+export interface Transcript {
+  readonly id: string;
+  /** When the call began, ms since the epoch. */
+  readonly at: number;
+  /** `gpu/qwen`; with its peer, where a peer has it. */
+  readonly model: string;
+  /** As the audit log names who called, and for whom. */
+  readonly who: string;
+  readonly onBehalfOf?: string;
+  readonly task?: string;
+  /** The number of the call's decision in the audit log. */
+  readonly entry?: number;
+  readonly outcome: AuditOutcome;
+  readonly reason?: string;
+  /** The request as it was sent, JSON. */
+  readonly request: string;
+  /** What the model said, and the tools that it called. */
+  readonly answer: string;
+  /** One of the two was longer. */
+  readonly isCut?: boolean;
+}
+
+/** What `llm_transcripts` gives, the newest first. */
+export interface LlmTranscriptsResult {
+  /** Patterns of models whose prompts and answers are kept. */
+  readonly keeps: readonly string[];
+  readonly transcripts: readonly Transcript[];
+  /** Where the next page begins; absent of the last one. */
+  readonly next?: string;
 }
 
 /** What `llm_grade` gives. */

@@ -60,9 +60,10 @@ export function fitted(call: ReadCall, price: ModelPrice, room: Cost, limitKey: 
   const answers = form === 'responses' ? 1 : answersIn(fields['n']);
   const said = Math.max(...limitKeys(form).map((key) => countIn(fields[key])));
   const wanted = said || OUTPUT_UNSAID;
+  const asItCame = { call, worst: costOf(wanted * answers), headers: {} };
+  if (room.tokens === undefined && room.usd === undefined) return asItCame;
   const limit = Math.min(wanted, Math.max(OUTPUT_MIN, payable(room, costOf, answers)));
-  const isBounded = room.tokens !== undefined || room.usd !== undefined;
-  if (!isBounded || limit === said) return { call, worst: costOf(wanted * answers), headers: {} };
+  if (limit === said) return asItCame;
   return {
     call: withLimit(call, limitKey, limit),
     worst: costOf(limit * answers),

@@ -3,7 +3,7 @@
  * anew what failed. Each step is on the disk before the next one is begun, and each task has an id that tells it, so that
  * a node that was started again goes on where it was.
  */
-import { backoffMs, messageOf, pause } from '../core/index.ts';
+import { backoffMs, joinSignals, messageOf, pause } from '../core/index.ts';
 import type { Json, Logger, Random } from '../core/index.ts';
 import { senderKey } from '../agents/index.ts';
 import type { Principal } from '../guard/index.ts';
@@ -249,7 +249,7 @@ export class Conductor {
   async #round(phase: Phase, round: number): Promise<Verdict | undefined> {
     const { order } = this.state;
     const over = new AbortController();
-    const stop = AbortSignal.any([over.signal, this.#over.signal, this.#init.signal]);
+    const { signal: stop, clear } = joinSignals(over.signal, this.#over.signal, this.#init.signal);
     const isFirst = order.aggregation === 'first' && phase.role === 'worker';
     const seatsOf = (): readonly SeatRow[] =>
       this.#row(phase.name).seats.filter((seat) => seat.round === round);
@@ -264,6 +264,7 @@ export class Conductor {
         if ((isDone && isFirst) || isHopeless) over.abort();
       }),
     );
+    clear();
     if (this.#isStopped) return undefined;
     const given = isFirst ? seatsOf().filter(({ outcome }) => outcome === 'done') : [];
     return verdictOf(order, phase, given.length > 0 ? given : seatsOf());

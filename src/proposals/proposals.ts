@@ -5,7 +5,15 @@
  * answers expires, and what its agent proposes anew takes the place of what waited.
  */
 import { randomBytes as systemRandomBytes } from 'node:crypto';
-import { StarlingError, idOf, meantById, messageOf, noSuchId, printable } from '../core/index.ts';
+import {
+  StarlingError,
+  idOf,
+  joinSignals,
+  meantById,
+  messageOf,
+  noSuchId,
+  printable,
+} from '../core/index.ts';
 import type { Clock, Health, Logger, Startable } from '../core/index.ts';
 import type { Audit, AuditOutcome } from '../audit/index.ts';
 import { behalfOf, keyOf } from '../guard/index.ts';
@@ -151,11 +159,9 @@ class NodeProposals implements Proposals {
       });
     }
     this.#trying = proposal.id;
+    const until = joinSignals(signal, this.#life.signal);
     try {
-      const running = this.#components.tryOut(
-        program,
-        AbortSignal.any([signal, this.#life.signal]),
-      );
+      const running = this.#components.tryOut(program, until.signal);
       this.#trial = Promise.allSettled([running]);
       const trial = await running;
       return await this.#alone(async (known) => {
@@ -165,6 +171,7 @@ class NodeProposals implements Proposals {
         return findIn(known, proposal.id);
       });
     } finally {
+      until.clear();
       this.#trying = undefined;
     }
   }

@@ -95,7 +95,10 @@ async function aliceIn(memory: MemoryNetwork, root: string): Promise<StarlingNod
   return nodeIn(memory, join(root, 'alice'), '10.7.0.1', {
     name: 'alice',
     policy: policy ?? '',
-    models: { providers: { gpu: { endpoint: vendor.url }, batches: { endpoint: batches.url } } },
+    models: {
+      providers: { gpu: { endpoint: vendor.url }, batches: { endpoint: batches.url } },
+      transcripts: { 'gpu/other': '1h' },
+    },
     agents: {
       unconfined: true,
       kinds: {
@@ -303,12 +306,14 @@ async function withModels(at: readonly string[]): Promise<void> {
   await keep('model test', 'gpu', ...at);
   await keep('llm ask', 'why', '--model', 'gpu/qwen', ...at);
   await keep('llm stats', ...at);
+  await keep('model stats', ...at);
   await keep('llm replay');
   const questions = join(folder, 'questions.jsonl');
   const question = { class: 'why', prompt: 'why', expect: { words: ['mesh'] } };
   await writeFile(questions, JSON.stringify(question));
   const both = ['--model', 'gpu/qwen', '--model', 'gpu/other'];
   await keep('llm record', questions, '--out', join(folder, 'mix.jsonl'), ...both, ...own);
+  await keep('llm transcripts', ...at);
   await withBatch(folder, at);
   await keep('grant propose', 'let bob', '--model', 'gpu/proposes', ...at);
   await keep('ask', 'why', '--model', 'gpu/plans', ...at);

@@ -5,8 +5,8 @@ import { loadConfig } from '../../src/config/index.ts';
 import type { ConfigSources } from '../../src/config/index.ts';
 import { problemsOf, useConfigFolder } from './config-folder.ts';
 
-const MODELS = { contexts: {}, prices: {}, providers: {}, quotas: {}, routes: {}, sampling: {} };
-
+const NONE = { contexts: {}, prices: {}, providers: {}, quotas: {}, routes: {} };
+const MODELS = { ...NONE, sampling: {}, transcripts: {} };
 const PEER = '12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo';
 
 const place = useConfigFolder();

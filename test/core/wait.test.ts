@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import {
   createScope,
   deadline,
+  joinSignals,
   settledWithin,
   sleep,
   within,
@@ -161,6 +162,31 @@ describe('many deadlines of one parent', () => {
     expect(later.map(({ signal }) => signal.reason as unknown)).toEqual(['over', 'over']);
     expect([listeners(parent.signal), clock.waiting()]).toEqual([0, 0]);
     expect(all.some(({ signal }) => signal.aborted)).toBe(false);
+  });
+});
+
+describe('signals that are joined', () => {
+  it('abort one signal, with the reason of the first, and leave no listener', () => {
+    const [one, other] = [new AbortController(), new AbortController()];
+    const { signal } = joinSignals(one.signal, other.signal);
+    other.abort(new Error('the room closes'));
+    one.abort(new Error('too late'));
+    expect(signal.reason).toMatchObject({ message: 'the room closes' });
+    expect([one.signal, other.signal].map(listeners)).toEqual([0, 0]);
+    expect(joinSignals(new AbortController().signal, one.signal).signal).toBe(one.signal);
+  });
+
+  it('never abort once they are cleared, and leave nothing at what outlives them', () => {
+    const life = new AbortController();
+    const works = Array.from({ length: 1000 }, () =>
+      joinSignals(new AbortController().signal, life.signal),
+    );
+    expect(listeners(life.signal)).toBe(1);
+    for (const { clear } of works) clear();
+    works[0]?.clear();
+    expect(listeners(life.signal)).toBe(0);
+    life.abort();
+    expect(works.some(({ signal }) => signal.aborted)).toBe(false);
   });
 });
 

@@ -36,6 +36,7 @@ beforeAll(async () => {
     nodes,
     (endpoint) => ({
       providers: { gpu: { endpoint }, dead: { endpoint: 'http://127.0.0.1:9' } },
+      transcripts: { 'gpu/kept': '1h' },
     }),
     { env: { STARLING_CONFIG: file } },
   );
@@ -246,6 +247,23 @@ it('counts by model, caller and task', async () => {
     expect.objectContaining({ model: 'gpu/cut', failed: 1, hasEstimates: true }),
   );
   expect((await run('llm', 'stats', ...at)).stdout).toMatch(/gpu\/qwen +the operator/);
+});
+
+it('keeps prompts and answers of the models that the configuration names, and shows them to the operator', async () => {
+  const none = await run('llm', 'transcripts', ...at);
+  expect(none.stdout).toBe('none yet; kept are those of gpu/kept\n');
+  await run('llm', 'ask', 'why', '--model', 'gpu/qwen', ...at);
+  const asked = await run('llm', 'ask', 'why so blue', '--model', 'gpu/kept', '--json', ...at);
+  expect(JSON.parse(asked.stdout)).toMatchObject({ notes: { 'starling-kept': '3600s' } });
+  const { stdout: json } = await run('llm', 'transcripts', '--json', ...at);
+  expect(JSON.parse(json)).toMatchObject({
+    keeps: ['gpu/kept'],
+    transcripts: [{ model: 'gpu/kept', who: 'operator', outcome: 'ok', answer: TEXT }],
+  });
+  const { stdout } = await run('llm', 'transcripts', '--model', 'gpu', ...at);
+  expect(stdout).toMatch(
+    /· gpu\/kept · operator · ok\n> .*why so blue.*\nThe mesh says hello\.\n$/,
+  );
 });
 
 it('records what models answer in a file of our own, and replays that', async () => {

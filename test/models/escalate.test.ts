@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { StarlingError } from '../../src/core/index.ts';
 import type { Json, JsonObject } from '../../src/core/index.ts';
 import type { ModelsConfig } from '../../src/config/index.ts';
-import { createRouter } from '../../src/models/index.ts';
+import { askQuery, createRouter } from '../../src/models/index.ts';
 import type { Models } from '../../src/models/index.ts';
 import { readCall } from '../../src/models/read-call.ts';
 import { eventText } from '../../src/models/translate/stream-translator.ts';
@@ -79,7 +79,14 @@ function bench(script: Readonly<Record<string, readonly Line[]>>, votes = 1) {
     for await (const one of made.body) chunks.push(one);
     return { headers: made.headers, text: Buffer.concat(chunks).toString(), usage: made.usage?.() };
   };
-  return { asked, ask, found };
+  const init = {
+    models: router,
+    principal: OPERATOR,
+    signal: new AbortController().signal,
+    messageBytes: 4096,
+    clock,
+  };
+  return { asked, ask, found, query: () => askQuery({ query: 'sure?', model: 'up' }, init) };
 }
 
 describe.each([false, true])('an answer that is held against a schema (stream: %s)', (stream) => {
@@ -150,8 +157,20 @@ describe('a vote', () => {
     const { asked, ask } = bench({ 'a/small': lines, 'b/big': ['{}'] }, 3);
     const { headers, text } = await ask();
     expect(asked).toHaveLength(3);
-    expect(headers).toMatchObject({ 'starling-model': 'a/small', 'starling-calls-paid': '3' });
+    expect(headers).toMatchObject({
+      'starling-model': 'a/small',
+      'starling-calls-paid': '3',
+      'starling-votes': '2/3',
+    });
     expect(text).toContain('a');
+  });
+
+  it('says how sure an answer is, and nobody says that where there was none', async () => {
+    const sure = bench({ 'a/small': ['yes', 'Yes.', 'no'], 'b/big': ['yes'] }, 3);
+    expect(await sure.query()).toMatchObject({ response: 'yes', confidence: 2 / 3 });
+    const unsure = bench({ 'a/small': ['yes', 'no', 'perhaps'], 'b/big': ['yes'] }, 3);
+    expect(await unsure.query()).not.toHaveProperty('confidence');
+    expect(await bench({ 'a/small': ['yes'] }).query()).not.toHaveProperty('confidence');
   });
 
   it('is lost where they say different things or too few answer: the next is asked, once', async () => {

@@ -1,4 +1,5 @@
 /** Callers, peers and vendors that do their worst: what they say must not widen a right, empty a budget, or hold anything for ever. */
+import { getEventListeners } from 'node:events';
 import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import type { AddressInfo } from 'node:net';
@@ -361,6 +362,25 @@ it('books of what a peer tells no more than was held, and nothing of a call that
   state.isGone = true;
   await expect(models.ask(call, OPERATOR, state.gone.signal)).rejects.toThrow('went');
   expect(spent[1]).toEqual({ tokens: 0, calls: 0, usd: 0 });
+});
+
+it('keeps nothing of a call that is over, however long its caller and the room live on', async () => {
+  const { models, state } = meshed();
+  const { signal: lasting } = new AbortController();
+  const call = chat('{"model":"@evil/gpu/qwen","max_tokens":100}');
+  for (let times = 0; times < 3; times += 1) {
+    for await (const _ of (await models.ask(call, OPERATOR, lasting)).body);
+  }
+  state.isGone = true;
+  await expect(models.ask(call, OPERATOR, state.gone.signal)).rejects.toThrow('went');
+  for (const signal of [lasting, state.gone.signal]) {
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+    // Where Node notes those that `AbortSignal.any` has made of a signal, for as long as that one lives.
+    const noted = Object.getOwnPropertySymbols(signal)
+      .filter(({ description }) => description === 'kDependantSignals')
+      .map((key) => Reflect.get(signal, key) as { readonly size: number } | undefined);
+    expect(noted.map((all) => all?.size ?? 0).filter((count) => count > 0)).toEqual([]);
+  }
 });
 
 /** A node whose one peer tells of enormous usage, and whose caller goes while its call is cleared, once `isGone`. */

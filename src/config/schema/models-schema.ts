@@ -223,6 +223,12 @@ export const modelsSchema = z
       .describe(
         'Which servers may have this node ask a model for them (MCP sampling) when the client that calls has none, by the server, `files` or `@nas/files`, and the route or model that is asked. Default: none may.',
       ),
+    transcripts: z
+      .record(z.string().min(1).max(300), text(DURATION, 'a duration like 7d'))
+      .default({})
+      .describe(
+        'Models of which prompts and answers are kept, by name or pattern, `gpu/*`, and for how long, like `7d`: `starling llm transcripts` shows them. Default: nothing is kept.',
+      ),
   })
   .prefault({})
   .describe('Language models of this node.');

@@ -2,6 +2,7 @@
  * How a tool of the built-in server asks the model before the client of a session, also when the call is long over:
  * `sampling/createMessage` (MCP 2025-11-25, `client/sampling`). The stateless era has no question outside of a call.
  */
+import { joinSignals } from '../../core/index.ts';
 import type { JsonObject } from '../../core/index.ts';
 import { askQuestion } from '../wire/question.ts';
 import type { ServerChannelInit } from '../channel-types.ts';
@@ -26,13 +27,14 @@ export function createClientSampling({
   return {
     ask(params: JsonObject, signal: AbortSignal): Promise<JsonObject | undefined> {
       asked += 1;
+      const until = joinSignals(signal, over.signal);
       return askQuestion(
-        { id: asked, method: METHOD, params, signal: AbortSignal.any([signal, over.signal]) },
+        { id: asked, method: METHOD, params, signal: until.signal },
         {
           ask: (frame, answer) => listener.request(frame, answer),
           takeBack: (frame) => listener.notification(frame),
         },
-      );
+      ).finally(until.clear);
     },
     over: over.signal,
     end: () => over.abort(),

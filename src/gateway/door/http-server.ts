@@ -14,7 +14,10 @@ import { StarlingError, messageOf } from '../../core/index.ts';
 const HEADER_BYTES_MAX = 16 * 1024;
 const HEADERS_TIMEOUT_MS = 15_000;
 const REQUEST_TIMEOUT_MS = 60_000;
+/** For how long an idle connection is kept, as clients are told. */
 const KEEP_ALIVE_MS = 60_000;
+/** For how much longer the server does keep it: a client that sends at the last moment is answered. */
+const KEEP_ALIVE_GRACE_MS = 5000;
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 
 /** How the server speaks. */
@@ -31,13 +34,18 @@ export async function createHttpServer(
   handler: (request: IncomingMessage, response: ServerResponse) => void,
 ): Promise<Server> {
   const bounds = { maxHeaderSize: HEADER_BYTES_MAX };
+  const served = (request: IncomingMessage, response: ServerResponse): void => {
+    // Node tells each client its own `keepAliveTimeout`, and has no public way to tell less.
+    Reflect.set(response, '_keepAliveTimeout', KEEP_ALIVE_MS);
+    handler(request, response);
+  };
   const server =
     init.tls === undefined
-      ? createPlainServer(bounds, handler)
-      : createTlsServer({ ...bounds, ...(await readTls(init.tls)) }, handler);
+      ? createPlainServer(bounds, served)
+      : createTlsServer({ ...bounds, ...(await readTls(init.tls)) }, served);
   server.headersTimeout = HEADERS_TIMEOUT_MS;
   server.requestTimeout = REQUEST_TIMEOUT_MS;
-  server.keepAliveTimeout = KEEP_ALIVE_MS;
+  server.keepAliveTimeout = KEEP_ALIVE_MS + KEEP_ALIVE_GRACE_MS;
   return server;
 }
 

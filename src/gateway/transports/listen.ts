@@ -2,6 +2,13 @@
 import type { ListenOptions, Server, Socket } from 'node:net';
 import { StarlingError, messageOf } from '../../core/index.ts';
 
+/**
+ * Connections that the system keeps until they are accepted, as far as `net.core.somaxconn` lets it. Node accepts one in
+ * each turn of its loop: of a thousand clients that come at once most wait here, and those that find it full hear nothing
+ * until TCP tries again, after 1, 3 and 7 s, which many clients do not wait for.
+ */
+const WAITING_MAX = 4096;
+
 /** How a failure is told. */
 export interface ListenWords {
   /** What can't be done: `can't serve HTTP on 127.0.0.1:4100`. */
@@ -19,7 +26,7 @@ export function listen(server: Server, where: ListenOptions, words: ListenWords)
       reject(new StarlingError('STARLING_LISTEN_FAILED', text, { hint, cause: error }));
     };
     server.once('error', failed);
-    server.listen(where, () => {
+    server.listen({ backlog: WAITING_MAX, ...where }, () => {
       server.off('error', failed);
       resolve();
     });

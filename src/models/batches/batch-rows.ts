@@ -17,6 +17,8 @@ export interface BatchRow {
   readonly provider: string;
   readonly form: ModelForm;
   readonly by: Principal;
+  /** Whoever submitted it has given up that name: its answers are for the operator. */
+  readonly isLeft?: true;
   readonly task?: string;
   readonly requests: number;
   readonly createdAt: number;
@@ -91,9 +93,7 @@ export class BatchRows {
   /** A new batch: its requests first, so that the batch is there once all of it is. @throws STARLING_STATE_UNUSABLE */
   async add(row: BatchRow, requests: readonly RequestRow[]): Promise<void> {
     try {
-      await this.#writeAll(
-        requests.map((one, at) => ({ key: keyOf(REQUEST, row.id, at), value: bytesOf(one) })),
-      );
+      await this.#writeAll(rowsOf(REQUEST, row.id, requests.entries()));
       await this.put(row);
     } catch (error) {
       await this.#erase(`${REQUEST}${row.id}/`, () => true).catch((failed: unknown) =>
@@ -120,9 +120,7 @@ export class BatchRows {
 
   /** @throws STARLING_STATE_UNUSABLE */
   addAnswers(id: string, answers: ReadonlyMap<number, BatchAnswer>): Promise<void> {
-    return this.#writeAll(
-      [...answers].map(([at, one]) => ({ key: keyOf(ANSWER, id, at), value: bytesOf(one) })),
-    );
+    return this.#writeAll(rowsOf(ANSWER, id, answers));
   }
 
   /** Bytes of one answer; undefined where there is none. */
@@ -150,11 +148,25 @@ export class BatchRows {
     await this.#writeAll(writes);
   }
 
-  async #writeAll(writes: readonly Write[]): Promise<void> {
-    for (let at = 0; at < writes.length; at += ROWS_AT_ONCE) {
-      await this.#table.batch(writes.slice(at, at + ROWS_AT_ONCE));
+  /** Some at a time, each made when it is written: nothing else of the node waits for all of them. */
+  async #writeAll(writes: Iterable<Write>): Promise<void> {
+    let some: Write[] = [];
+    for (const write of writes) {
+      some.push(write);
+      if (some.length < ROWS_AT_ONCE) continue;
+      await this.#table.batch(some);
+      some = [];
     }
+    if (some.length > 0) await this.#table.batch(some);
   }
+}
+
+function* rowsOf(
+  kind: string,
+  id: string,
+  rows: Iterable<readonly [at: number, row: object]>,
+): Generator<Write> {
+  for (const [at, row] of rows) yield { key: keyOf(kind, id, at), value: bytesOf(row) };
 }
 
 function keyOf(kind: string, id: string, at: number): string {

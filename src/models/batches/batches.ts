@@ -34,9 +34,10 @@ import type { BatchRow } from './batch-rows.ts';
 import { closedBatch, isOver, notYet, viewOf } from './batch-view.ts';
 import { CareOfBatches } from './care.ts';
 import { KEPT_MAX, OPEN_MAX, OPEN_OF_ONE_MAX, PAGE_SHARE, ROWS_AT_ONCE } from './limits.ts';
+import { othersFirst } from './others-first.ts';
 import { fittedBatch, readRequests } from './read-requests.ts';
 import type { BatchRequest, FittedBatch } from './read-requests.ts';
-import { othersFirst, planOfRequest } from './read-result.ts';
+import { planOfRequest } from './read-result.ts';
 import type { BatchAnswer, BatchListResult, BatchResult, BatchView } from '../types.ts';
 import { noBatches } from './vendors.ts';
 
@@ -71,7 +72,7 @@ export interface Batches extends Startable {
   /** Those of `principal`, the newest first; the operator sees all. */
   list(principal: Principal): BatchListResult;
   /**
-   * Answers from the number `from` on, to whoever has submitted the batch and nobody else. The vendor is asked whether one is
+   * Answers from the number `from` on, to whoever has submitted the batch and nobody else, or to the operator where that one is gone. The vendor is asked whether one is
    * over that was not, the last time.
    * @throws STARLING_BATCH_UNKNOWN, STARLING_BATCH_REFUSED for one that is not over
    */
@@ -81,6 +82,10 @@ export interface Batches extends Startable {
    * where `forget` says so. @throws STARLING_BATCH_UNKNOWN, STARLING_BATCH_REFUSED
    */
   cancel(id: string, forget: boolean, principal: Principal): Promise<BatchView>;
+  /**
+   * The name of `key` (`client:editor`) is given up: its batches go on, and are the operator's. @throws STARLING_STATE_UNUSABLE
+   */
+  disown(key: string): Promise<void>;
 }
 
 /** Makes the batches; `messageBytes` bounds a page of answers. */
@@ -130,24 +135,16 @@ class NodeBatches implements Batches {
   }
 
   async submit(init: BatchInit, principal: Principal): Promise<BatchView> {
-    const { provider, name, resource } = await this.#targetOf(init.model, principal);
-    const requests = readRequests(init.requests, name);
-    const { clock } = this.#components;
-    for (const [at, { call }] of requests.entries()) {
-      const { form, fields: body } = call;
-      const { model } = name;
-      planOfRequest({ provider, model, form, clock, answerBytes: this.#pageBytes }, { body });
-      if (at % ROWS_AT_ONCE === 0) await othersFirst();
-    }
+    const target = await this.#targetOf(init.model, principal);
+    // Who has too many is told so before thousands of requests are read.
     const leave = this.#enter(principal);
     try {
+      const { name } = target;
+      const requests = await this.#read(init.requests, target);
       const price = batchPriceOf(this.#priceOf(name));
-      const { cleared, fit } = await this.#cleared(
-        { ...init, requests },
-        { provider, resource },
-        price,
-        principal,
-      );
+      const asked = { ...init, requests };
+      const { cleared, fit } = await this.#cleared(asked, target, price, principal);
+      const { clock } = this.#components;
       const row = rowOf(init, { name, price, principal, cleared, fit, at: clock.now() });
       await this.#keep(row, fit, cleared);
       return viewOf(await this.#care.send(row, cleared));
@@ -188,6 +185,10 @@ class NodeBatches implements Batches {
     return viewOf(row);
   }
 
+  disown(key: string): Promise<void> {
+    return this.#care.disown(key);
+  }
+
   /** Whoever may not use the model is refused before being told whether there is one. */
   async #targetOf(model: string, principal: Principal): Promise<Target> {
     const { config, providers, self } = this.#components;
@@ -219,6 +220,22 @@ class NodeBatches implements Batches {
     return { provider, name, resource };
   }
 
+  /** Each can be said to the provider. @throws STARLING_USAGE, STARLING_MODEL_UNSUPPORTED */
+  async #read(
+    given: readonly JsonObject[],
+    { name, provider }: Target,
+  ): Promise<readonly BatchRequest[]> {
+    const requests = await readRequests(given, name);
+    const { clock } = this.#components;
+    for (const [at, { call }] of requests.entries()) {
+      if (at % ROWS_AT_ONCE === 0) await othersFirst();
+      const { form, fields: body } = call;
+      const { model } = name;
+      planOfRequest({ provider, model, form, clock, answerBytes: this.#pageBytes }, { body });
+    }
+    return requests;
+  }
+
   #priceOf(name: ModelName): KnownPrice {
     const { prices, providers } = this.#components.config();
     return priceOf(nameText(name), prices, providers[name.provider]?.tier === 'edge');
@@ -248,7 +265,7 @@ class NodeBatches implements Batches {
     principal: Principal,
   ): Promise<{ readonly cleared: Cleared; readonly fit: FittedBatch }> {
     const limitKey = limitKeyOf(provider, requests);
-    let fit = fittedBatch(requests, price, {}, limitKey);
+    let fit: FittedBatch | undefined;
     const tokens = requests.reduce((sum, { call }) => sum + reckonTokens(call.body.length), 0);
     const settle = this.#components.quotas.take(principal, tokens);
     try {
@@ -258,13 +275,13 @@ class NodeBatches implements Batches {
         this.#components,
         { principal },
         resource,
-        (room) => {
-          fit = fittedBatch(requests, price, room, limitKey);
+        async (room) => {
+          fit = await fittedBatch(requests, price, room, limitKey);
           return fit.worst;
         },
         budgets,
       );
-      return { cleared, fit };
+      return { cleared, fit: fit ?? (await fittedBatch(requests, price, {}, limitKey)) };
     } catch (error) {
       settle(0);
       throw error;
@@ -335,7 +352,8 @@ function limitKeyOf({ isOpenAi }: Provider, [first]: readonly BatchRequest[]): L
   return isOpenAi ? 'max_completion_tokens' : 'max_tokens';
 }
 
-function owns(principal: Principal, { by }: BatchRow): boolean {
+function owns(principal: Principal, { by, isLeft }: BatchRow): boolean {
+  if (isLeft === true) return principal.kind === 'operator';
   return keyOf(principal) === keyOf(by);
 }
 

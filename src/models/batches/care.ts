@@ -5,6 +5,7 @@
 import { StarlingError, createScope, messageOf } from '../../core/index.ts';
 import type { Clock, Logger, Scope } from '../../core/index.ts';
 import type { Cost } from '../../budget/index.ts';
+import { goneOf, keyOf } from '../../guard/index.ts';
 import type { Cleared } from '../clearance.ts';
 import { nameText } from '../names.ts';
 import type { Provider } from '../providers/provider.ts';
@@ -27,7 +28,8 @@ import {
   SILENT_MS,
   SOUGHT_MAX,
 } from './limits.ts';
-import { othersFirst, planOfRequest } from './read-result.ts';
+import { othersFirst } from './others-first.ts';
+import { planOfRequest } from './read-result.ts';
 import type { OutgoingBatch, VendorBatches, VendorState } from './vendor-batches.ts';
 import { toldOfBatches, vendorBatches } from './vendors.ts';
 
@@ -173,6 +175,20 @@ export class CareOfBatches {
       if (!isRecent) await this.#look(kept);
       return kept.row;
     });
+  }
+
+  /** Whoever takes the name of `key` later has none of them. @throws STARLING_STATE_UNUSABLE */
+  async disown(key: string): Promise<void> {
+    const theirs = [...this.#kept.values()].filter(({ row }) => keyOf(row.by) === key);
+    await Promise.all(
+      theirs.map((kept) =>
+        this.#alone(kept, async () => {
+          const { by } = kept.row;
+          if (by.kind !== 'client') return;
+          await this.#change(kept, { by: goneOf(by), isLeft: true });
+        }),
+      ),
+    );
   }
 
   /** @throws STARLING_STATE_UNUSABLE */

@@ -1,4 +1,4 @@
-/** Reads the requests of a batch, as OpenAI and Anthropic have them in their files, and fits them to what may be spent. Pure. */
+/** Reads the requests of a batch, as OpenAI and Anthropic have them in their files, and fits them to what may be spent. */
 import { StarlingError, isObject, messageOf, printable } from '../../core/index.ts';
 import type { JsonObject } from '../../core/index.ts';
 import type { Cost } from '../../budget/index.ts';
@@ -9,7 +9,8 @@ import { readCall } from '../read-call.ts';
 import type { LimitKey } from '../read-call.ts';
 import type { ModelForm, ReadCall } from '../types.ts';
 import { fitted } from '../worst-case.ts';
-import { CUSTOM_ID_MAX, REQUESTS_MAX } from './limits.ts';
+import { CUSTOM_ID_MAX, REQUESTS_MAX, ROWS_AT_ONCE } from './limits.ts';
+import { othersFirst } from './others-first.ts';
 
 const URLS: Readonly<Record<string, ModelForm>> = {
   '/v1/chat/completions': 'chat',
@@ -37,11 +38,14 @@ export interface FittedBatch {
   readonly added?: string;
 }
 
-/** Reads them: all of one form, for the model `name`. @throws STARLING_USAGE, STARLING_MODEL_UNSUPPORTED, which name the request */
-export function readRequests(
+/**
+ * Reads them: all of one form, for the model `name`; other work goes on meanwhile.
+ * @throws STARLING_USAGE, STARLING_MODEL_UNSUPPORTED, which name the request
+ */
+export async function readRequests(
   given: readonly JsonObject[],
   name: ModelName,
-): readonly BatchRequest[] {
+): Promise<readonly BatchRequest[]> {
   if (given.length === 0 || given.length > REQUESTS_MAX) {
     const least = given.length === 0 ? 'has no request' : `has ${given.length} requests`;
     throw new StarlingError(
@@ -51,16 +55,18 @@ export function readRequests(
     );
   }
   const seen = new Set<string>();
-  const requests = given.map((one, at) => {
+  const requests: BatchRequest[] = [];
+  for (const [at, one] of given.entries()) {
+    if (at % ROWS_AT_ONCE === 0) await othersFirst();
     try {
-      return readRequest(one, name, seen);
+      requests.push(readRequest(one, name, seen));
     } catch (error) {
       if (!(error instanceof StarlingError)) throw error;
       const { code, data, hint } = error;
       const text = `request ${at + 1} of the batch: ${messageOf(error)}`;
       throw new StarlingError(code, text, { ...(hint === undefined ? {} : { hint }), data });
     }
-  });
+  }
   const forms = new Set(requests.map(({ call }) => call.form));
   if (forms.size === 1) return requests;
   throw new StarlingError(
@@ -106,38 +112,48 @@ function formOf(url: unknown, usual: ModelForm): ModelForm {
  * The requests as `room` pays for all of them: as they are where that is enough, else each with an equal part of the room.
  * `limitKey` is what a limit is called where a request has none.
  */
-export function fittedBatch(
+export async function fittedBatch(
   requests: readonly BatchRequest[],
   price: ModelPrice,
   room: Cost,
   limitKey: LimitKey,
-): FittedBatch {
-  const each = (part: Cost): FittedBatch => {
-    const added = new Set<string>();
-    const fits = requests.map(({ call, customId }) => {
-      const { call: sent, headers, worst } = fitted(call, price, part, limitKey);
-      const note = headers['starling-added'];
-      if (note !== undefined) added.add(note);
-      return { customId, call: sent, worst };
-    });
-    const sum = (unit: 'tokens' | 'usd'): number =>
-      fits.reduce((all, { worst }) => all + (worst[unit] ?? 0), 0);
-    return {
-      requests: fits,
-      worst: { tokens: sum('tokens'), usd: sum('usd'), calls: requests.length },
-      ...(added.size === 0 ? {} : { added: [...added].slice(0, 3).join(', ') }),
-    };
-  };
-  const whole = each(room);
+): Promise<FittedBatch> {
+  const whole = await eachFitted(requests, price, room, limitKey);
   const { tokens = 0, usd = 0 } = whole.worst;
   if (tokens <= (room.tokens ?? Infinity) && usd <= (room.usd ?? Infinity)) return whole;
   const part = (amount: number | undefined): number | undefined =>
     amount === undefined ? undefined : Math.floor(amount / requests.length);
   const [partTokens, partUsd] = [part(room.tokens), part(room.usd)];
-  return each({
+  const equal = {
     ...(partTokens === undefined ? {} : { tokens: partTokens }),
     ...(partUsd === undefined ? {} : { usd: partUsd }),
-  });
+  };
+  return eachFitted(requests, price, equal, limitKey);
+}
+
+/** Each as `part` pays for it; other work goes on meanwhile. */
+async function eachFitted(
+  requests: readonly BatchRequest[],
+  price: ModelPrice,
+  part: Cost,
+  limitKey: LimitKey,
+): Promise<FittedBatch> {
+  const added = new Set<string>();
+  const fits: FittedBatch['requests'][number][] = [];
+  for (const [at, { call, customId }] of requests.entries()) {
+    if (at % ROWS_AT_ONCE === 0) await othersFirst();
+    const { call: sent, headers, worst } = fitted(call, price, part, limitKey);
+    const note = headers['starling-added'];
+    if (note !== undefined) added.add(note);
+    fits.push({ customId, call: sent, worst });
+  }
+  const sum = (unit: 'tokens' | 'usd'): number =>
+    fits.reduce((all, { worst }) => all + (worst[unit] ?? 0), 0);
+  return {
+    requests: fits,
+    worst: { tokens: sum('tokens'), usd: sum('usd'), calls: requests.length },
+    ...(added.size === 0 ? {} : { added: [...added].slice(0, 3).join(', ') }),
+  };
 }
 
 function wrong(what: string): StarlingError {

@@ -35,13 +35,6 @@ export interface ReadResult {
   readonly cost: Cost;
 }
 
-/** Lets whatever waits go on, in the middle of long work. */
-export function othersFirst(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
-}
-
 /** How a request is said to the provider. @throws STARLING_MODEL_UNSUPPORTED */
 export function planOfRequest(
   { answerBytes, clock, form, model, provider }: Omit<ReadingResults, 'price'>,

@@ -27,6 +27,7 @@ const HEADER_NAMES: readonly string[] = [
   'starling-added',
   'starling-estimated',
   'starling-ignored',
+  'starling-kept',
   'x-request-id',
 ];
 const HEADER_VALUE = /^[\x20-\x7e]{1,1024}$/;

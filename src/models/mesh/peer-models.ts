@@ -186,9 +186,8 @@ class MeshModels implements PeerModels {
     const known = this.#listed.get(peer.did);
     if (known !== undefined && Math.abs(now - known.at) < LIST_MS) return known.names;
     const { clock } = this.#components;
-    const names = await withDeadline(clock, LIST_TIMEOUT_MS, async (deadline) => {
-      const until = AbortSignal.any([deadline, signal]);
-      const ask = jsonFrame(FRAME.ask, { op: 'list', grants: this.#grantsFor(peer) });
+    const ask = jsonFrame(FRAME.ask, { op: 'list', grants: this.#grantsFor(peer) });
+    const list = async (until: AbortSignal): Promise<readonly string[]> => {
       const inbox = await this.#open(peer, until, [ask]);
       try {
         const frame = await this.#next(inbox, peer);
@@ -197,7 +196,8 @@ class MeshModels implements PeerModels {
       } finally {
         inbox.stop(new Error('over'));
       }
-    });
+    };
+    const names = await withDeadline(clock, LIST_TIMEOUT_MS, list, signal);
     this.#listed.set(peer.did, { at: now, names });
     return names;
   }
@@ -205,12 +205,14 @@ class MeshModels implements PeerModels {
   /** Opens the stream of one question and sends `frames`. @throws STARLING_PEER_UNREACHABLE, STARLING_TIMEOUT */
   async #open(peer: PeerView, signal: AbortSignal, frames: readonly Buffer[]): Promise<Inbox> {
     const { clock, membership, network } = this.#components;
-    const stream: PeerStream = await withDeadline(clock, OPEN_TIMEOUT_MS, (deadline) =>
-      network.open(peer.peerId, MODELS_PROTOCOL, { signal: AbortSignal.any([deadline, signal]) }),
-    ).catch((error: unknown) => {
-      signal.throwIfAborted();
-      throw unsent(namePeer(error, peer));
-    });
+    const opening = (until: AbortSignal): Promise<PeerStream> =>
+      network.open(peer.peerId, MODELS_PROTOCOL, { signal: until });
+    const stream = await withDeadline(clock, OPEN_TIMEOUT_MS, opening, signal).catch(
+      (error: unknown) => {
+        signal.throwIfAborted();
+        throw unsent(namePeer(error, peer));
+      },
+    );
     const maxBytes = Math.max(this.#messageBytes + 1, FRAME_BYTES_MAX);
     const messages = createMessageStream(stream, { maxBytes });
     const inbox = createInbox(stream, messages, signal);

@@ -8,6 +8,9 @@ import { doubtOf, majorityOf } from './checks.ts';
 import { readSaid } from './final-answer.ts';
 import type { SaidAnswer } from './final-answer.ts';
 
+/** The header that says how many of the answers that were asked for are the one that is given. */
+export const VOTES = 'starling-votes';
+
 /** One model's whole answer, and whether it was good enough. */
 export interface Tried {
   readonly answer: ModelAnswer;
@@ -15,6 +18,8 @@ export interface Tried {
   readonly doubt?: string;
   /** Of all its calls. */
   readonly usages: readonly Usage[];
+  /** Of an answer that has won a vote: `2/3`, two of three that were asked said so. */
+  readonly votes?: string;
 }
 
 interface Whole {
@@ -54,7 +59,7 @@ export async function tryModel(
   const [at] = agreed;
   const taken = at === undefined ? undefined : good[at];
   if (taken === undefined) return { answer: chosen.answer, doubt: 'vote', usages };
-  return { answer: taken.answer, usages };
+  return { answer: taken.answer, usages, votes: `${agreed.length}/${init.votes}` };
 }
 
 /** What several calls took together. */

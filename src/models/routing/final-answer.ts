@@ -19,14 +19,44 @@ export function readSaid(
   isStream: boolean,
   bytes: Buffer,
 ): SaidAnswer | undefined {
-  const api = form === 'messages' ? 'anthropic' : form === 'responses' ? 'responses' : 'openai';
+  const api = streamApiOf(form);
   if (!isStream) {
     const whole = parsedObject(bytes.toString('utf8'));
     return whole === undefined ? undefined : WHOLE[api](whole);
   }
-  const events = followStream(api, 'the model', bytes.length + 1).push(bytes);
-  if (api === 'responses') return WHOLE[api](lastResponse(events));
-  return api === 'anthropic' ? messageEvents(events) : chatEvents(events);
+  const said = createSaid(form, Infinity);
+  said.push(followStream(api, 'the model', bytes.length + 1).push(bytes));
+  return said.answer();
+}
+
+/** In which API a request of that form is answered. */
+export function streamApiOf(form: ModelForm): 'openai' | 'anthropic' | 'responses' {
+  if (form === 'messages') return 'anthropic';
+  return form === 'responses' ? 'responses' : 'openai';
+}
+
+/** Puts the pieces of a stream together as they come; of texts it keeps `textMax` characters and what came with the last of them. */
+export function createSaid(
+  form: ModelForm,
+  textMax: number,
+): { push(events: readonly JsonObject[]): void; answer(): SaidAnswer } {
+  const api = streamApiOf(form);
+  const gathered: Gathered = { text: '', finish: '', calls: new Map(), callsLength: 0 };
+  let last: JsonObject | undefined;
+  return {
+    push(events) {
+      last = events.at(-1) ?? last;
+      for (const event of events) {
+        const { callsLength, text } = gathered;
+        if (text.length + callsLength <= textMax) GATHER[api](gathered, event);
+      }
+    },
+    answer() {
+      if (api !== 'responses') return saidOf(gathered);
+      const whole = WHOLE.responses(objectIn(last?.['response']));
+      return whole.finish === '' ? saidOf(gathered) : whole;
+    },
+  };
 }
 
 const WHOLE: Readonly<
@@ -73,20 +103,19 @@ function response(answer: JsonObject): SaidAnswer {
   };
 }
 
-function lastResponse(events: readonly JsonObject[]): JsonObject {
-  return objectIn(events.at(-1)?.['response']);
-}
-
 /** Pieces put together. */
 interface Gathered {
   text: string;
   finish: string;
   readonly calls: Map<number, { name: string; args: string }>;
+  /** Characters of all pieces of calls, and one for each piece. */
+  callsLength: number;
 }
 
-function chatEvents(events: readonly JsonObject[]): SaidAnswer {
-  const gathered: Gathered = { text: '', finish: '', calls: new Map() };
-  for (const event of events) {
+const GATHER: Readonly<
+  Record<'openai' | 'anthropic' | 'responses', (gathered: Gathered, event: JsonObject) => void>
+> = {
+  openai(gathered, event) {
     const { delta, finish_reason: finish } = objectIn(listIn(event['choices'])[0]);
     const { content, tool_calls: calls } = objectIn(delta);
     gathered.text += textIn(content);
@@ -96,27 +125,27 @@ function chatEvents(events: readonly JsonObject[]): SaidAnswer {
       const { name, arguments: args } = objectIn(called);
       addCall(gathered, index, textIn(name), textIn(args));
     }
-  }
-  return saidOf(gathered);
-}
-
-function messageEvents(events: readonly JsonObject[]): SaidAnswer {
-  const gathered: Gathered = { text: '', finish: '', calls: new Map() };
-  for (const { delta, content_block: block, index } of events) {
+  },
+  anthropic(gathered, { delta, content_block: block, index }) {
     const { text, partial_json: args, stop_reason: stop } = objectIn(delta);
     const { type, name } = objectIn(block);
     gathered.text += textIn(text);
     if (textIn(stop) !== '') gathered.finish = finishOf(textIn(stop));
     if (type === 'tool_use' || textIn(args) !== '')
       addCall(gathered, index, textIn(name), textIn(args));
-  }
-  return saidOf(gathered);
-}
+  },
+  /** The last event has the whole answer; these are for one that breaks off before. */
+  responses(gathered, { delta, type }) {
+    if (type === 'response.output_text.delta') gathered.text += textIn(delta);
+  },
+};
 
-function addCall({ calls }: Gathered, index: Json | undefined, name: string, args: string): void {
+function addCall(gathered: Gathered, index: Json | undefined, name: string, args: string): void {
+  const { calls } = gathered;
   const key = countIn(index);
   const call = calls.get(key) ?? { name: '', args: '' };
   calls.set(key, { name: call.name || name, args: call.args + args });
+  gathered.callsLength += 1 + name.length + args.length;
 }
 
 function saidOf({ text, finish, calls }: Gathered): SaidAnswer {

@@ -17,7 +17,7 @@ import type { AnswerCache } from './answer-cache.ts';
 import { createBreakers } from './breakers.ts';
 import type { Breakers, Trial } from './breakers.ts';
 import { inOrder } from './choice.ts';
-import { sumOf, tryModel } from './escalation.ts';
+import { VOTES, sumOf, tryModel } from './escalation.ts';
 import { withFirstToken } from './first-token.ts';
 import { createQuotas } from './quotas.ts';
 import type { Quotas } from './quotas.ts';
@@ -54,6 +54,8 @@ interface Doubted {
   readonly name: string;
   readonly answer: ModelAnswer;
   readonly doubt?: string;
+  /** Of one that is good enough: how many have voted for it. */
+  readonly won?: string | undefined;
 }
 
 /** A model that has failed, or was not asked. */
@@ -281,12 +283,13 @@ class RoutedModels implements Models {
           answer,
           doubt,
           usages: took,
+          votes: won,
         } = await tryModel(call, init, () =>
           this.#tried({ ...call, model: name }, principal, signal),
         );
         usages.push(...took);
         if (doubt === undefined)
-          return escalatedTo({ name, answer }, { doubted, failures, usages });
+          return escalatedTo({ name, answer, won }, { doubted, failures, usages });
         doubted.push({ name, answer, doubt });
       } catch (error) {
         signal.throwIfAborted();
@@ -379,7 +382,7 @@ function marked(answer: ModelAnswer, name: string, failures: readonly Failure[])
 
 /** Says who was asked before, and what was wrong; an answer that was taken for want of a better one says so. */
 function escalatedTo(
-  { name, answer, doubt }: Doubted,
+  { name, answer, doubt, won }: Doubted,
   before: {
     readonly doubted: readonly Doubted[];
     readonly failures: readonly Failure[];
@@ -396,6 +399,7 @@ function escalatedTo(
     ...(from === '' ? {} : { 'starling-escalated-from': from.slice(0, 1000) }),
     ...(calls < 2 ? {} : { 'starling-calls-paid': `${calls}` }),
     ...(doubt === undefined ? {} : { 'starling-doubt': doubt }),
+    ...(won === undefined ? {} : { [VOTES]: won }),
   };
   return marked({ ...answer, headers, usage: () => usage }, name, before.failures);
 }

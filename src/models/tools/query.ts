@@ -7,6 +7,7 @@ import type { Models } from '../models.ts';
 import { followStream } from '../providers/follow-stream.ts';
 import { readCall } from '../read-call.ts';
 import { costOfUsage } from '../prices/price-table.ts';
+import { VOTES } from '../routing/escalation.ts';
 import type { AiQueryResult, ModelAnswer, ReadCall, Usage } from '../types.ts';
 
 const NOTES = 'starling-';
@@ -82,10 +83,12 @@ export async function askChat(
   follower.end();
   const usage = answer.usage?.() ?? follower.usage();
   const cost = costOf(model, init, answer.headers, usage);
+  const confidence = shareOf(answer.headers[VOTES]);
   const notes = Object.entries(answer.headers).filter(([name]) => name.startsWith(NOTES));
   return {
     response: text.join(''),
     ...(thoughts.length === 0 ? {} : { reasoning: thoughts.join('') }),
+    ...(confidence === undefined ? {} : { confidence }),
     tokens_used: (usage?.input ?? 0) + (usage?.output ?? 0),
     input_tokens: usage?.input ?? 0,
     output_tokens: usage?.output ?? 0,
@@ -96,6 +99,12 @@ export async function askChat(
     ...(cost === undefined ? {} : { cost_usd: cost }),
     ...(notes.length === 0 ? {} : { notes: Object.fromEntries(notes) }),
   };
+}
+
+/** Of `2/3` two thirds: how sure an answer is, where there was a vote, and nobody says it otherwise. */
+function shareOf(votes: string | undefined): number | undefined {
+  const [won = 0, of = 0] = (votes ?? '').split('/').map(Number);
+  return of > 0 ? won / of : undefined;
 }
 
 /** Dollars that one call of one model took; of several calls the counts know more. */

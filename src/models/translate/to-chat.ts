@@ -17,7 +17,9 @@ export function toChat(request: JsonObject, model: string, dialect: ChatDialect)
   fields.take('model');
   fields.refuse('mcp_servers', (value) => listIn(value).length === 0);
   fields.refuse('container');
-  fields.refuse('output_config');
+  // How hard the model is to try leaves the answer of the same kind; a form of the answer does not.
+  const output = new Fields(objectIn(fields.take('output_config')), 'output_config');
+  output.refuse('format');
   fields.refuse('output_format');
   const system = systemOf(fields.take('system'), ignored);
   const messages = listIn(fields.take('messages')).flatMap((one) => messagesOf(one, ignored));
@@ -40,8 +42,7 @@ export function toChat(request: JsonObject, model: string, dialect: ChatDialect)
     parallel_tool_calls: isSerial ? false : undefined,
     user: metadata.take('user_id'),
   });
-  metadata.leave(ignored);
-  fields.leave(ignored);
+  for (const some of [output, metadata, fields]) some.leave(ignored);
   return { body, ignored: ignored.names(), added: [] };
 }
 

@@ -229,6 +229,12 @@ export const modelSteps = (alice: () => NodeProcess): Readonly<Record<string, St
     after: () => batchVendor?.stop(),
   },
   'starling llm stats': { at: 'alice', printed: /gpu\/qwen +the operator +\d+ / },
+  'starling model stats': { at: 'alice', printed: /gpu\/qwen +the operator +\d+ / },
+  'starling llm transcripts': { at: 'alice', printed: /^no prompts and answers are kept; / },
+  'starling llm transcripts --model gpu --limit 5': {
+    at: 'alice',
+    printed: /^no prompts and answers are kept; /,
+  },
   'starling model remove gpu': {
     at: 'alice',
     printed: /removed gpu/,

@@ -1,10 +1,11 @@
 /** The HTTP server: plain, with TLS, and with certificates of its clients. */
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { request as plainRequest } from 'node:http';
+import { Agent, request as plainRequest } from 'node:http';
 import { request as tlsRequest } from 'node:https';
 import type { RequestOptions } from 'node:https';
 import { connect } from 'node:net';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -52,6 +53,28 @@ function get(url: string, options: RequestOptions = {}): Promise<string> {
 describe('the HTTP server', () => {
   it('serves plain HTTP where no certificate is configured', async () => {
     expect(await get(await start())).toBe('200 served');
+  });
+
+  it('keeps an idle connection longer than it says, so that no request meets its end', async () => {
+    const sockets: Socket[] = [];
+    const server = await createHttpServer({}, (request, response) => {
+      sockets.push(request.socket);
+      response.end('served');
+    });
+    const url = await serve(server);
+    const agent = new Agent({ keepAlive: true });
+    onTestFinished(() => agent.destroy());
+    const told = await new Promise((resolve, reject) => {
+      const request = plainRequest(url, { agent }, (response) => {
+        response.resume().on('end', () => resolve(response.headers['keep-alive']));
+      });
+      request.on('error', reject).end();
+    });
+    expect(told).toBe('timeout=60');
+    expect(sockets[0]?.timeout).toBeGreaterThanOrEqual(65_000);
+    // While a request is under way on it, the connection has no such end.
+    expect(await get(url, { agent })).toBe('200 served');
+    expect(sockets[1]).toBe(sockets[0]);
   });
 
   it('answers headers without end with 431', async () => {

@@ -72,6 +72,30 @@ it('shows a batch to whoever submitted it, its being there to the operator, and 
   expect(rig.rows.size).toBe(0);
 });
 
+it('whoever takes the name of one that is gone has none of its batches: they go on, and are the operator’s', async () => {
+  const rig = await rigs.start();
+  const { batches } = rig;
+  const submit = (by: typeof EDITOR) =>
+    batches.submit({ model: OPENAI, requests: [ask('a', 'one')] }, by);
+  const [mine, others] = [await submit(EDITOR), await submit(OTHER)];
+  rigs.vendor.batches.forEach((batch) => (batch.status = 'completed'));
+  await batches.disown('client:editor');
+  expect(batches.list(EDITOR).batches).toEqual([]);
+  for (const what of [batches.result(mine.id, 0, EDITOR), batches.cancel(mine.id, true, EDITOR)]) {
+    await expect(what).rejects.toMatchObject({ code: 'STARLING_BATCH_UNKNOWN' });
+  }
+  await rig.pass(MINUTE);
+  expect(rig.notes.filter(({ outcome }) => outcome === 'ok')).toHaveLength(2);
+  await rig.batches.stop();
+  const next = await rigs.start(rig.rows);
+  expect(next.batches.list(EDITOR).batches).toEqual([]);
+  expect((await next.batches.result(mine.id, 0, OPERATOR)).answers).toHaveLength(1);
+  expect((await next.batches.result(others.id, 0, OTHER)).answers).toHaveLength(1);
+  await expect(next.batches.result(others.id, 0, OPERATOR)).rejects.toMatchObject({
+    code: 'STARLING_BATCH_UNKNOWN',
+  });
+});
+
 it('keeps answers for thirty days, also over a restart, and so many batches at a time', async () => {
   const rig = await rigs.start();
   for (let at = 0; at < 10; at += 1) {

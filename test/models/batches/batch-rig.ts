@@ -9,6 +9,7 @@ import { createBatches } from '../../../src/models/batches/batches.ts';
 import type { BatchesComponents } from '../../../src/models/batches/batches.ts';
 import { createProviders, createQuotas, createUsageBook } from '../../../src/models/index.ts';
 import type { BatchView } from '../../../src/models/types.ts';
+import type { Table } from '../../../src/store/index.ts';
 import { createTestClock } from '../../core/test-clock.ts';
 import { memoryTable } from '../../grants/memory-table.ts';
 import { startBatchVendor } from './fake-batches.ts';
@@ -41,6 +42,8 @@ export interface RigOptions {
   readonly room?: JsonObject;
   readonly denied?: string;
   readonly quotas?: JsonObject;
+  /** The disk, over the rows; default: one that takes everything. */
+  readonly table?: (rows: Map<string, Uint8Array>) => Table;
 }
 
 /** The rigs of one test file, and the vendor that they ask. */
@@ -112,7 +115,7 @@ const decided = (isDenied: boolean): object =>
 async function startRig(
   vendor: FakeBatches,
   rows: Map<string, Uint8Array>,
-  { room = {}, denied, quotas = {} }: RigOptions,
+  { room = {}, denied, quotas = {}, table = memoryTable }: RigOptions,
 ): Promise<Rig> {
   const clock = createTestClock();
   const config = configOf(vendor, quotas);
@@ -139,7 +142,7 @@ async function startRig(
       takeUp: async () => ({ ...over, held: [] }),
     },
     self: 'box',
-    table: memoryTable(rows),
+    table: table(rows),
     clock,
     logger: silentLogger,
   };

@@ -1,4 +1,4 @@
-/** `starling llm stats` */
+/** `starling llm stats`, and `starling model stats` */
 import { amountText } from '../../../core/words/amount-text.ts';
 import { durationText } from '../../../core/time/duration.ts';
 import type { LlmStatsResult, ModelQuality, ModelStats } from '../../../models/types.ts';

@@ -38,6 +38,7 @@ export function addModel(program: Command, outcome: Outcome): void {
     )
     .addHelpText('after', examples('starling model test gpu', 'starling model test gpu/qwen3:8b'))
     .action(action(outcome, () => import('../../commands/model/test.ts')));
+  addStats(model, 'starling model stats', outcome);
   withJson(ofNode(model.command('remove').alias('rm').argument('<name>', 'the provider')))
     .summary('take a provider out of the config file')
     .description('Takes a provider of models out of the config file.')
@@ -106,17 +107,39 @@ export function addLlm(program: Command, outcome: Outcome): void {
       ),
     )
     .action(action(outcome, () => import('../../commands/llm/ask.ts')));
-  withJson(ofNode(llm.command('stats')))
+  addStats(llm, 'starling llm stats', outcome);
+  addTranscripts(llm, outcome);
+  addLlmBatch(llm, outcome);
+  addReplay(llm, outcome);
+}
+
+/** Both of `model` and `llm`: whoever looks for what a model took looks at either. */
+function addStats(parent: Command, example: string, outcome: Outcome): void {
+  withJson(ofNode(parent.command('stats')))
     .summary('show what went through, by model and caller')
     .description(
       'Shows calls, tokens, costs and times by model, caller and task, since this node keeps counts.',
     )
     .option('--model <name>', 'only of this model or provider')
     .option('--limit <n>', 'rows at the most', parseCount, 50)
-    .addHelpText('after', examples('starling llm stats'))
+    .addHelpText('after', examples(example))
     .action(action(outcome, () => import('../../commands/llm/stats.ts')));
-  addLlmBatch(llm, outcome);
-  addReplay(llm, outcome);
+}
+
+function addTranscripts(llm: Command, outcome: Outcome): void {
+  withJson(ofNode(llm.command('transcripts')))
+    .summary('show prompts and answers that are kept')
+    .description(
+      'Shows prompts and answers of the models that models.transcripts of the config file names, the newest first. Without that nothing is kept.',
+    )
+    .option('--model <name>', 'only of this model or provider')
+    .option('--before <id>', 'only older ones than this: what a page before ended with')
+    .option('--limit <n>', 'how many at the most, up to 200', parseCount, 20)
+    .addHelpText(
+      'after',
+      examples('starling llm transcripts', 'starling llm transcripts --model gpu --limit 5'),
+    )
+    .action(action(outcome, () => import('../../commands/llm/transcripts.ts')));
 }
 
 function addReplay(llm: Command, outcome: Outcome): void {
