@@ -4,7 +4,7 @@
  */
 import type { Health } from '../core/index.ts';
 import type { Provider } from './providers/provider.ts';
-import { textLengthOf } from './providers/reckoning.ts';
+import { textLengthOf } from './providers/token-estimate.ts';
 import type { ReadCall, Usage } from './types.ts';
 
 const CODE = 'prompt-cut';

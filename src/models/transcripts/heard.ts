@@ -1,8 +1,8 @@
 /** Reads along with one call: what it says to its model, and what the model says, each up to a length. */
 import type { ModelAnswer, ModelForm, ReadCall } from '../types.ts';
 import { followStream } from '../providers/follow-stream.ts';
-import { createSaid, readSaid, streamApiOf } from '../routing/said.ts';
-import type { SaidAnswer } from '../routing/said.ts';
+import { createSaid, readSaid, streamApiOf } from '../routing/final-answer.ts';
+import type { SaidAnswer } from '../routing/final-answer.ts';
 
 const SAYING: readonly ModelForm[] = ['chat', 'messages', 'responses'];
 

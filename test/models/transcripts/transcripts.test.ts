@@ -1,13 +1,13 @@
 /** Prompts and answers that are kept: only where the operator says so, for as long as that says, and for nobody else. */
 import { expect, it } from 'vitest';
-import { silentLogger } from '../../src/core/index.ts';
-import { createTranscripts } from '../../src/models/index.ts';
-import { readCall } from '../../src/models/read-call.ts';
-import { eventText } from '../../src/models/translate/stream-translator.ts';
-import type { ModelAnswer, ModelForm } from '../../src/models/types.ts';
-import type { Table } from '../../src/store/index.ts';
-import { createTestClock } from '../core/test-clock.ts';
-import { memoryTable } from '../grants/memory-table.ts';
+import { silentLogger } from '../../../src/core/index.ts';
+import { createTranscripts } from '../../../src/models/index.ts';
+import { readCall } from '../../../src/models/read-call.ts';
+import { eventText } from '../../../src/models/translate/stream-translator.ts';
+import type { ModelAnswer, ModelForm } from '../../../src/models/types.ts';
+import type { Table } from '../../../src/store/index.ts';
+import { createTestClock } from '../../core/test-clock.ts';
+import { memoryTable } from '../../grants/memory-table.ts';
 
 const DAY = 86_400_000;
 const KEPT = {

@@ -1,7 +1,7 @@
 /** An answer on its way to a peer: few frames, and nobody waits longer than 20 ms for what is there. */
 import { expect, it } from 'vitest';
-import { createCoalescedWriter } from '../../src/models/mesh/coalesced-writer.ts';
-import { createTestClock } from '../core/test-clock.ts';
+import { createCoalescedWriter } from '../../../src/models/mesh/coalesced-writer.ts';
+import { createTestClock } from '../../core/test-clock.ts';
 
 /** A writer whose frames are read back, each with when it was sent. */
 function writing() {
