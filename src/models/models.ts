@@ -22,7 +22,7 @@ import type { LimitKey } from './read-call.ts';
 import { answerBy } from './providers/answer.ts';
 import { createProviders } from './providers/providers.ts';
 import type { Providers } from './providers/providers.ts';
-import type { Recording, Transcripts } from './transcripts/transcripts.ts';
+import type { Recorder, Recording } from './recording.ts';
 import type { Metered, UsageBook, UsageTotals } from './usage/usage-book.ts';
 import type {
   ListFailure,
@@ -68,7 +68,7 @@ export interface ModelsComponents extends ClearanceComponents {
   /** Hears what calls of this node's own providers took; default: nobody. */
   readonly cutPrompts?: CutPrompts;
   /** Keeps prompts and answers where the operator says so; default: nowhere. */
-  readonly transcripts?: Pick<Transcripts, 'begin'>;
+  readonly transcripts?: Recorder;
   readonly clock: Clock;
   readonly logger: Logger;
 }

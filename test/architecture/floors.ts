@@ -123,7 +123,7 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['providers'],
     ['*'],
     ['door', 'mesh', 'routing'],
-    ['batches'],
+    ['batches', 'transcripts'],
     ['tools'],
     ['sampling', 'replay'],
   ],

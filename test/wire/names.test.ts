@@ -88,8 +88,10 @@ const PINNED = [
   'starling-doubt',
   'starling-escalated-from',
   'starling-ignored',
+  'starling-kept',
   'starling-model',
   'starling-task',
+  'starling-votes',
 ];
 
 /** Not on the wire: labels inside one node, and the name that a client of ours gives itself. */

@@ -6,11 +6,10 @@ import { randomBytes } from 'node:crypto';
 import { createScope, idOf, leftMs, messageOf } from '../../core/index.ts';
 import type { Clock, Logger, Scope, Startable } from '../../core/index.ts';
 import type { Config } from '../../config/index.ts';
-import type { AuditOutcome } from '../../audit/index.ts';
 import type { Table } from '../../store/index.ts';
-import type { KeptClearance } from '../clearance.ts';
 import { longest, matches } from '../prices/patterns.ts';
-import type { LlmTranscriptsResult, ModelAnswer, ReadCall, Transcript } from '../types.ts';
+import type { Recorder, Recording, RecordingInit } from '../recording.ts';
+import type { LlmTranscriptsResult, ReadCall, Transcript } from '../types.ts';
 import { listenTo } from './heard.ts';
 
 /** Transcripts that are kept, and bytes of all of them; the oldest go. */
@@ -23,27 +22,8 @@ const WAITING_MAX = 256;
 /** How often those are looked for whose time is over. */
 const SWEEP_MS = 3_600_000;
 
-/** Whose call it is, and of what. */
-export interface TranscriptInit {
-  /** As stats name it: `gpu/qwen`, `@box/gpu/qwen`. */
-  readonly model: string;
-  readonly kept: Pick<KeptClearance, 'about' | 'of'>;
-}
-
-/** One call whose texts are kept. */
-export interface Recording {
-  /** What callers are told. */
-  readonly headers: Readonly<Record<string, string>>;
-  /** The same answer, read along. */
-  of(answer: ModelAnswer): AsyncIterable<Uint8Array>;
-  /** The call is over; once. */
-  over(outcome: AuditOutcome, reason?: string): void;
-}
-
 /** What is kept of the calls of a node. */
-export interface Transcripts extends Startable {
-  /** A call is about to be sent. Undefined where nothing of its model is kept. */
-  begin(init: TranscriptInit, call: ReadCall): Recording | undefined;
+export interface Transcripts extends Recorder, Startable {
   /** The newest first, from `before` on: what `next` of the page before was. */
   list(filter: {
     readonly model?: string | undefined;
@@ -111,7 +91,7 @@ class NodeTranscripts implements Transcripts {
     await this.#turn;
   }
 
-  begin({ model, kept }: TranscriptInit, call: ReadCall): Recording | undefined {
+  begin({ model, kept }: RecordingInit, call: ReadCall): Recording | undefined {
     const keepMs = this.#keepMs(model);
     if (keepMs === undefined) return undefined;
     const at = this.#components.clock.now();
