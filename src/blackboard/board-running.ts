@@ -84,7 +84,10 @@ export function runBoards(parts: RunningParts): Running {
   const scope = createScope(clock, (error) =>
     logger.error({ error: messageOf(error) }, 'blackboard task failed'),
   );
-  const sync = makeSync(parts, (peer, name) => repair.served(peer, name));
+  const sync = makeSync(parts, {
+    serving: (peer, name) => repair.serving(peer, name),
+    served: (peer, name) => repair.served(peer, name),
+  });
   const repair: AntiEntropy = createAntiEntropy({
     digests: (peer) => new Map([...shelf.digests(), ...traffic.digests(peer)]),
     mayAsk: (peer, name) => shelf.hasRoomFor(name) && closed.mayAsk(name, peer),
@@ -173,7 +176,7 @@ function openStrong(parts: RunningParts, scope: Scope): StrongBoards | undefined
 
 function makeSync(
   { network, clock, logger, limits, shelf, intake, closed, coming }: RunningParts,
-  served: (peer: PeerId, name: string) => void,
+  hears: Pick<AntiEntropy, 'served' | 'serving'>,
 ): BoardSync {
   return createBoardSync(
     {
@@ -191,7 +194,7 @@ function makeSync(
         answersForOthers: (name) => closed.answersForOthers(name),
       },
       coming,
-      served,
+      ...hears,
     },
     { updateBytesMax: limits.boardBytes * PEER_SLACK * 3 + SYNC_BYTES_EXTRA },
   );

@@ -32,6 +32,11 @@ export interface AntiEntropy {
   syncNow(peer: PeerId, board: string): void;
   /** Hears that something is missing that `peer` seems to have: syncs unless it comes soon. */
   missing(peer: PeerId, board: string, isMissing: () => boolean): void;
+  /**
+   * Hears that the peer syncs the board with us, which makes both equal as well: until the returned function is called we ask
+   * that peer for none of it.
+   */
+  serving(peer: PeerId, board: string): () => void;
   /** Hears that the peer has synced the board with us. */
   served(peer: PeerId, board: string): void;
   /** Forgets a peer. A sync that is going on ends by itself. */
@@ -89,6 +94,8 @@ class PairwiseRepair implements AntiEntropy {
   #queue: Pair[] = [];
   readonly #running = new Map<PeerId, number>();
   #runningCount = 0;
+  /** How many syncs peers have asked us for that go on, by peer and board. */
+  readonly #serving = new Map<string, number>();
 
   constructor(components: AntiEntropyComponents) {
     this.#components = components;
@@ -110,8 +117,10 @@ class PairwiseRepair implements AntiEntropy {
   syncNow(peer: PeerId, board: string): void {
     const pair = this.#pair(peer, board);
     if (pair === undefined) return;
-    if (pair.state === 'running') pair.isAskedAgain = true;
-    else this.#enqueue(pair);
+    // What the peer is told of meanwhile need not hold what is missing now.
+    const isUnderWay = pair.state === 'running' || this.#serving.has(keyOf(peer, board));
+    if (isUnderWay) pair.isAskedAgain = true;
+    if (pair.state !== 'running') this.#enqueue(pair);
   }
 
   missing(peer: PeerId, board: string, isMissing: () => boolean): void {
@@ -119,9 +128,20 @@ class PairwiseRepair implements AntiEntropy {
     if (pair !== undefined) pair.isMissing = isMissing;
   }
 
+  serving(peer: PeerId, board: string): () => void {
+    const key = keyOf(peer, board);
+    this.#serving.set(key, (this.#serving.get(key) ?? 0) + 1);
+    return () => {
+      const left = (this.#serving.get(key) ?? 1) - 1;
+      if (left > 0) this.#serving.set(key, left);
+      else this.#serving.delete(key);
+      this.#runNext();
+    };
+  }
+
   served(peer: PeerId, board: string): void {
     const pair = this.#pairs.get(keyOf(peer, board));
-    if (pair === undefined || pair.state === 'running') return;
+    if (pair === undefined || pair.state === 'running' || pair.isAskedAgain) return;
     this.#drop(pair);
     if (pair.failures === 0) return;
     // How often a sync was of no use so far is kept.
@@ -221,7 +241,9 @@ class PairwiseRepair implements AntiEntropy {
   #runNext(): void {
     while (this.#runningCount < RUNNING_MAX) {
       const index = this.#queue.findIndex(
-        ({ peer }) => (this.#running.get(peer) ?? 0) < RUNNING_PER_PEER_MAX,
+        ({ peer, board }) =>
+          (this.#running.get(peer) ?? 0) < RUNNING_PER_PEER_MAX &&
+          !this.#serving.has(keyOf(peer, board)),
       );
       const [pair] = index === -1 ? [] : this.#queue.splice(index, 1);
       if (pair === undefined) return;

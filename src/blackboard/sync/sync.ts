@@ -55,6 +55,8 @@ export interface BoardSyncComponents {
   readonly logger: Logger;
   /** Is told how far boards are that come in. */
   readonly coming: ComingBoards;
+  /** Hears that a sync that a peer asked for begins; what is returned is called at its end. */
+  serving(peer: PeerId, board: string): () => void;
   /** Hears that a sync that a peer asked for went well. */
   served(peer: PeerId, board: string): void;
 }
@@ -257,18 +259,26 @@ class StreamSync implements BoardSync {
     if (board !== first.board || (first.t === 'state') !== (creatorIn(board) === undefined)) {
       throw new StarlingError('STARLING_PROTOCOL_VIOLATION', 'this is no question about a board');
     }
-    const before = this.#digest(board);
-    if (asked.digest === before) {
-      await conversation.send({ t: 'done', digest: before });
+    const end = this.#components.serving(conversation.peer, board);
+    try {
+      await this.#makeEqual(conversation, asked);
       this.#components.served(conversation.peer, board);
-      return;
+    } finally {
+      end();
     }
-    await this.#sendAll(conversation, asked);
-    await conversation.send(this.#state(board));
-    await this.#takeAll(conversation, board, await conversation.next('update'));
-    await boards.find(board)?.flushed();
+  }
+
+  /** Sends to whoever asks what that one lacks, and takes what it has. */
+  async #makeEqual(conversation: SyncConversation, asked: StateMessage): Promise<void> {
+    const { board } = asked;
+    const digest = this.#digest(board);
+    if (asked.digest !== digest) {
+      await this.#sendAll(conversation, asked);
+      await conversation.send(this.#state(board));
+      await this.#takeAll(conversation, board, await conversation.next('update'));
+      await this.#components.boards.find(board)?.flushed();
+    }
     await conversation.send({ t: 'done', digest: this.#digest(board) });
-    this.#components.served(conversation.peer, board);
   }
 
   /** Hears by what a peer judges a board that is not open, and says the same; gives what it has of the board. */

@@ -170,6 +170,38 @@ describe('many syncs', () => {
     expect(bench.asked).toHaveLength(2);
   });
 
+  it('are not doubled while the peer syncs the same with us', () => {
+    const bench = makeBench();
+    const end = bench.repair.serving('P' as PeerId, 'b');
+    bench.hear('P', 'theirs');
+    bench.hear('Q', 'theirs');
+    bench.clock.advance(20_000);
+    // Of another peer, and with that one of another board, nothing is held up.
+    expect(bench.asked).toEqual(['Q b']);
+    bench.repair.syncNow('P' as PeerId, 'c');
+    expect(bench.asked).toEqual(['Q b', 'P c']);
+    bench.repair.served('P' as PeerId, 'b');
+    end();
+    bench.clock.advance(20_000);
+    expect(bench.asked).toEqual(['Q b', 'P c']);
+  });
+
+  it('are done afterwards where that one broke off, or something was missed meanwhile', async () => {
+    for (const isMissed of [false, true]) {
+      const bench = makeBench();
+      const end = bench.repair.serving('P' as PeerId, 'b');
+      if (isMissed) bench.repair.syncNow('P' as PeerId, 'b');
+      else bench.hear('P', 'theirs');
+      bench.clock.advance(20_000);
+      expect(bench.asked).toEqual([]);
+      if (isMissed) bench.repair.served('P' as PeerId, 'b');
+      end();
+      expect(bench.asked).toEqual(['P b']);
+      await bench.finish(true);
+      expect(bench.asked).toEqual(['P b']);
+    }
+  });
+
   it('are not doubled when the peer has just asked for the same', () => {
     const bench = makeBench();
     bench.hear('P', 'theirs');
