@@ -146,6 +146,7 @@ class NodeGateway implements Gateway {
       open: () => this.#session('socket', { principal: OPERATOR, push: () => undefined }),
       ended: (session) => this.#sessions.forget(session),
       poolOf: (tool) => poolOf(tool, components.membership.peers()),
+      callsMax: init.limits.callsPerSession,
       clock: components.clock,
     });
     this.#clearance = createClearance(

@@ -19,6 +19,8 @@ export interface OwnCallComponents {
   ended(session: Session): void;
   /** Calls with the same word share sessions; undefined for those of a tool that share none. */
   poolOf(name: string): string | undefined;
+  /** Calls that a session may have under way (`limits.callsPerSession`). */
+  readonly callsMax: number;
   readonly clock: Pick<Clock, 'schedule'>;
 }
 
@@ -125,7 +127,7 @@ class ProgramCalls implements OwnCalls {
 
   #withRoom(pool: string | undefined): Used | undefined {
     for (const used of this.#shared.get(pool ?? '') ?? []) {
-      if (used.underWay < SHARED_MAX) return used;
+      if (used.underWay < Math.min(SHARED_MAX, this.#components.callsMax)) return used;
     }
     return undefined;
   }

@@ -36,7 +36,7 @@ class HeldSession {
   }
 }
 
-function makeCalls(): {
+function makeCalls(callsMax = 1000): {
   readonly opened: HeldSession[];
   readonly calls: ReturnType<typeof createOwnCalls>;
   readonly clock: TestClock;
@@ -52,6 +52,7 @@ function makeCalls(): {
     ended: () => undefined,
     poolOf: (name) =>
       name.startsWith('ada__') ? '@' : name.startsWith('starling__') ? name : undefined,
+    callsMax,
     clock,
   });
   return { opened, calls, clock };
@@ -153,5 +154,14 @@ it('calls of one tool of the node share a session, and no two tools do', async (
   clock.advance(IDLE_MS);
   expect(opened.every(({ isEnded }) => isEnded)).toBe(true);
   expect(clock.waiting()).toBe(0);
+  calls.stop();
+});
+
+it('no session has more calls under way than one may have', async () => {
+  const { opened, calls } = makeCalls(3);
+  const under = Array.from({ length: 9 }, () => calls.call('starling__task_result', {}, {}));
+  expect(opened.map(({ asked }) => asked.size)).toEqual([3, 3, 3]);
+  for (const session of opened) session.answerAll();
+  await Promise.all(under);
   calls.stop();
 });
