@@ -92,7 +92,7 @@ function percent(part: number, all: number): string {
 
 const startedAt = performance.now();
 const USAGE = `
-npm run mutate -- [part of a path …]: how many small faults, planted in pure files, the tests see (an hour or more for all)
+npm run mutate -- [part of a path …]: how many small faults, planted in pure files, the tests see (a quarter of an hour for all, on two quiet cores)
 
   grants/chain/verify  only files that have this in their paths; a run over all files writes sim/RESULTS.md
 `;
