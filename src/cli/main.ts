@@ -1,20 +1,15 @@
 /** The `starling` command from its sources. Everything but this is in `program.ts`. */
 import { EXIT } from '../core/exit-codes.ts';
 import { refuseDebugger } from '../core/system/debugger.ts';
+import { withoutNode } from './groups/command-line/typed-words.ts';
 import { runProgram } from './program.ts';
+import { heedOutput } from './terminal/refused-output.ts';
 
 refuseDebugger();
 
 const [, , ...args] = process.argv;
 
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    // A terminal that was closed answers with EIO.
-    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
-    // Whoever read it has seen enough, as `head` does. A node runs on without a reader.
-    if (args[0] !== 'up') process.exit(EXIT.done);
-  });
-}
+heedOutput(withoutNode(args)[0] === 'up');
 
 // Nothing keeps the process any more, and the command has not said how it went: that is no success.
 const tellUnfinished = (): void => {

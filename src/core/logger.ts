@@ -3,6 +3,7 @@
  * prefix. Lines go to standard error, because standard output belongs to MCP and to data.
  */
 import { pino } from 'pino';
+import type { DestinationStream } from 'pino';
 import { createBuckets } from './bucket.ts';
 import { systemClock } from './time/clock.ts';
 import type { Clock } from './time/clock.ts';
@@ -23,6 +24,11 @@ export interface Logger {
   /** A logger for `namespace` (`gateway`, `gateway:session`). */
   child(namespace: string): Logger;
 }
+
+/** What is kept of lines that the disk refuses, in characters. */
+const WAITING_MAX = 1024 * 1024;
+/** What a disk says that is full, or read-only by now (POSIX.1-2017 §2.3). */
+const REFUSED = new Set(['ENOSPC', 'EDQUOT', 'EFBIG', 'EROFS', 'EIO']);
 
 const LEVELS: readonly string[] = ['trace', 'debug', 'info', 'warn', 'error', 'silent'];
 
@@ -124,9 +130,9 @@ export const silentLogger: Logger = {
   child: () => silentLogger,
 };
 
-function openDestination(file: string | undefined): ReturnType<typeof pino.destination> {
+function openDestination(file: string | undefined): DestinationStream {
   try {
-    return pino.destination({ dest: file ?? 2, sync: true, append: true });
+    return keepingLines(pino.destination({ dest: file ?? 2, sync: true, append: true }));
   } catch (error) {
     throw new StarlingError(
       'STARLING_CONFIG_INVALID',
@@ -137,6 +143,28 @@ function openDestination(file: string | undefined): ReturnType<typeof pino.desti
       },
     );
   }
+}
+
+/** A node runs on where the disk of its log is full: lines wait, as far as there is room for them, and are written once the disk takes them. */
+function keepingLines(destination: ReturnType<typeof pino.destination>): DestinationStream {
+  let isRefused = false;
+  let waiting = 0;
+  destination.on('error', (error: NodeJS.ErrnoException) => {
+    if (!REFUSED.has(error.code ?? '')) throw error;
+    isRefused = true;
+  });
+  destination.on('write', () => {
+    isRefused = false;
+  });
+  return {
+    write(line) {
+      if (!isRefused) waiting = 0;
+      const isTooMuch = waiting + line.length > WAITING_MAX;
+      waiting += isTooMuch ? 0 : line.length;
+      // Nothing more to write is another try with what waits.
+      destination.write(isTooMuch ? '' : line);
+    },
+  };
 }
 
 function isLevel(word: string): word is LogLevel {

@@ -1,6 +1,11 @@
 /** The command line itself: wrong use, help, what is loaded, and readers that go away. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { MEANT_OPTIONS, meantOption } from '../../src/cli/groups/command-line/meant-options.ts';
@@ -10,6 +15,7 @@ import { slipsOf } from '../../src/core/words/slips.ts';
 import { fakeNode, run, start } from './support.ts';
 
 const SRC = resolve(import.meta.dirname, '../../src');
+const CLI = resolve(import.meta.dirname, '../../dist/cli.js');
 
 /** Words that only hold commands together. */
 const GROUPS =
@@ -217,9 +223,11 @@ it('the entry statically imports commander, what shuts the debugger and single f
     'cli/main.ts',
     'cli/options/parsers.ts',
     'cli/program.ts',
+    'cli/terminal/refused-output.ts',
     'core/errors.ts',
     'core/exit-codes.ts',
     'core/system/debugger.ts',
+    'core/system/disk-trouble.ts',
     'core/time/duration.ts',
     'core/version.ts',
     'core/words/slips.ts',
@@ -235,6 +243,26 @@ it('a reader that has seen enough, like head, ends a command quietly', async () 
   child.stdout?.destroy();
   expect(await ended()).toMatchObject({ code: 0, stderr: '' });
 });
+
+it.skipIf(process.platform !== 'linux')(
+  'a disk that is full behind a command is told in words, and by the exit code',
+  async () => {
+    const full = await open('/dev/full', 'w');
+    try {
+      const child = spawn(process.execPath, [CLI, 'help', 'up'], {
+        stdio: ['ignore', full.fd, 'pipe'],
+      });
+      const [said, [code]] = await Promise.all([
+        text(child.stderr ?? Readable.from([])),
+        once(child, 'exit'),
+      ]);
+      expect(said).toMatch(/^error: .*the disk is full \[STARLING_STATE_UNUSABLE\]\n  → .*df -h/);
+      expect(code).toBe(1);
+    } finally {
+      await full.close();
+    }
+  },
+);
 
 it.each([{ CI: '1' }, { FORCE_COLOR: '1' }])(
   'no colour goes into a pipe, not even with %j',

@@ -1,17 +1,19 @@
 /** How `starling up` begins and ends; what a running node does is in `test/e2e`. */
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { open, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
-import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { join, resolve } from 'node:path';
+import { expect, it, onTestFinished } from 'vitest';
 import { run, start, temporaryFolder } from '../support.ts';
 import type { Started } from '../support.ts';
 
 const NOBODY = '12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp';
 
-async function up(...args: string[]): Promise<Started & { readonly folder: string }> {
-  const folder = await temporaryFolder();
+const CLI = resolve(import.meta.dirname, '../../../dist/cli.js');
+
+async function configIn(folder: string): Promise<string> {
   const config = join(folder, 'starling.json');
   await writeFile(
     config,
@@ -23,7 +25,12 @@ async function up(...args: string[]): Promise<Started & { readonly folder: strin
       mdns: false,
     }),
   );
-  return { folder, ...start(['up', '--config', config, ...args]) };
+  return config;
+}
+
+async function up(...args: string[]): Promise<Started & { readonly folder: string }> {
+  const folder = await temporaryFolder();
+  return { folder, ...start(['up', '--config', await configIn(folder), ...args]) };
 }
 
 it('prints who it is, how to attach, and the line for the next machine; Ctrl-C ends it with 130', async () => {
@@ -42,6 +49,25 @@ it('prints who it is, how to attach, and the line for the next machine; Ctrl-C e
   expect(stdout).toContain(`starling connect cursor --state ${state}\n`);
   expect(stdout).toContain(`"args":["mcp","--as","<name>","--state","${state}"]`);
 });
+
+it.skipIf(process.platform !== 'linux')(
+  'runs on where the disk takes nothing of what it says',
+  async () => {
+    const config = await configIn(await temporaryFolder());
+    const full = await open('/dev/full', 'w');
+    const words = [CLI, 'up', '--config', config, '--log', 'debug'];
+    const node = spawn(process.execPath, words, { stdio: ['ignore', full.fd, full.fd] });
+    onTestFinished(async () => {
+      node.kill('SIGKILL');
+      await full.close();
+    });
+    const ended = once(node, 'exit');
+    const status = async (): Promise<unknown> => (await run('status', '--config', config)).code;
+    await expect.poll(status, { interval: 200 }).toBe(0);
+    node.kill('SIGTERM');
+    expect((await ended)[0]).toBe(0);
+  },
+);
 
 it('shows members of an open mesh the address, and no ticket', async () => {
   const node = await up('--open', '--no-http');
