@@ -3,11 +3,11 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
-import { buildProgram } from '../../../src/cli/program.ts';
-import { TOPICS } from '../../../src/cli/groups/command-line/topics.ts';
-import { run } from '../support.ts';
+import { buildProgram } from '../../../../src/cli/program.ts';
+import { TOPICS } from '../../../../src/cli/groups/command-line/topics.ts';
+import { run } from '../../support.ts';
 
-const ROOT = resolve(import.meta.dirname, '../../..');
+const ROOT = resolve(import.meta.dirname, '../../../..');
 /** A command without anything behind its name prints what there is, or its own help. */
 const BARE = /^starling( [a-z-]+){1,2}( --node lab)?( --help)?$/;
 

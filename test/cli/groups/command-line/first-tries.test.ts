@@ -1,11 +1,11 @@
 /** What somebody types who has read nothing, and what is said to that, at 80 columns. */
 import { join, resolve } from 'node:path';
 import { expect, it, onTestFinished, vi } from 'vitest';
-import type { JsonObject } from '../../../src/core/index.ts';
-import { serving } from '../fake-node.ts';
-import { fakeNode, runAt, shortFolder, withHome } from '../support.ts';
+import type { JsonObject } from '../../../../src/core/index.ts';
+import { serving } from '../../fake-node.ts';
+import { fakeNode, runAt, shortFolder, withHome } from '../../support.ts';
 
-const GOLDEN = resolve(import.meta.dirname, '../../golden/terminal');
+const GOLDEN = resolve(import.meta.dirname, '../../../golden/terminal');
 
 /** A person's home, in which nothing is set up. */
 async function home(): Promise<string> {

@@ -2,14 +2,14 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
-import { plainSecretsIn, secretLines } from '../../../src/cli/client-files/server-entry.ts';
-import { meantTool } from '../../../src/cli/commands/tools/explain-failure.ts';
-import { otherConfig } from '../../../src/cli/terminal/lines/node-status.ts';
-import { writeAbout } from '../../../src/config/known-nodes.ts';
-import type { JsonObject } from '../../../src/core/index.ts';
-import { serving } from '../fake-node.ts';
-import type { Answer, FakeNode } from '../fake-node.ts';
-import { fakeNode, run, temporaryFolder } from '../support.ts';
+import { plainSecretsIn, secretLines } from '../../../../src/cli/client-files/server-entry.ts';
+import { meantTool } from '../../../../src/cli/commands/tools/explain-failure.ts';
+import { otherConfig } from '../../../../src/cli/terminal/lines/node-status.ts';
+import { writeAbout } from '../../../../src/config/known-nodes.ts';
+import type { JsonObject } from '../../../../src/core/index.ts';
+import { serving } from '../../fake-node.ts';
+import type { Answer, FakeNode } from '../../fake-node.ts';
+import { fakeNode, run, temporaryFolder } from '../../support.ts';
 
 /** A node with these tools, and these results of its built-in ones. */
 function nodeOf(

@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { run, temporaryFolder } from '../support.ts';
+import { run, temporaryFolder } from '../../support.ts';
 
 const exec = promisify(execFile);
 
