@@ -34,6 +34,11 @@ import type { ServerLog } from './server-log.ts';
 
 /** Programs that fetch a server from a registry before they start it. */
 const DOWNLOADERS = /^(?:npx|bunx|pnpx|pnpm|yarn|uvx|uv|pipx|docker|podman)(?:\.\w+)?$/;
+/**
+ * Until such a program has shown its server once, it has so many times as long: one that is ended while it downloads begins
+ * anew, and on a slow line would never come to an end.
+ */
+const DOWNLOAD_TIMES = 10;
 
 /** What an upstream works with. */
 export interface ManagedUpstreamComponents {
@@ -265,6 +270,10 @@ class Managed implements ManagedUpstream {
 
   #createPool(init: ManagedUpstreamInit): InstancePool {
     const { server, config } = this;
+    const startMs = (): number =>
+      isDownloader(config) && !this.#listing.isListed
+        ? init.startTimeoutMs * DOWNLOAD_TIMES
+        : init.startTimeoutMs;
     return createInstancePool(
       {
         ...this.#components,
@@ -288,7 +297,15 @@ class Managed implements ManagedUpstream {
           trouble: () => this.#error,
         },
       },
-      { ...init, server, config },
+      {
+        ...init,
+        server,
+        config,
+        // Read at each start of an instance.
+        get startTimeoutMs() {
+          return startMs();
+        },
+      },
     );
   }
 
@@ -333,9 +350,8 @@ class Managed implements ManagedUpstream {
     const { cause } = error;
     const isLate = cause instanceof StarlingError && cause.code === 'STARLING_TIMEOUT';
     if (!isLate || config.type !== 'stdio' || this.#listing.isListed) return error;
-    const program = config.command.split(/[\\/]/).at(-1) ?? config.command;
-    const why = DOWNLOADERS.test(program)
-      ? `${program} may still be downloading (is there a network?): try the command by hand`
+    const why = isDownloader(config)
+      ? `${programOf(config.command)} may still be downloading (is there a network?): try the command by hand`
       : 'try its command by hand';
     const next = `it is tried again in ${Math.ceil(waitMs / 1000)} s`;
     return new StarlingError(error.code, error.message, {
@@ -385,4 +401,13 @@ class Managed implements ManagedUpstream {
     }
     this.#components.changed();
   }
+}
+
+/** Whether the server's program may have to fetch the server first. */
+function isDownloader(config: UsableServer): boolean {
+  return config.type === 'stdio' && DOWNLOADERS.test(programOf(config.command));
+}
+
+function programOf(command: string): string {
+  return command.split(/[\\/]/).at(-1) ?? command;
 }

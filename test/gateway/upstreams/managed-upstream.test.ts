@@ -1,4 +1,5 @@
 /** Instances of one server: who shares one, how long they live, and what is listed of them. */
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -351,14 +352,18 @@ describe('a server that crashes', () => {
   it('that says nothing in time may still be downloading, and is tried again', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'starling-'));
     defer(() => rm(folder, { recursive: true }));
-    const command = join(folder, 'npx');
-    await writeFile(command, '#!/bin/sh\nexec sleep 60\n', { mode: 0o755 });
+    const [command, begun] = [join(folder, 'npx'), join(folder, 'begun')];
+    await writeFile(command, `#!/bin/sh\n: > '${begun}'\nexec sleep 60\n`, { mode: 0o755 });
     const bench = await upstreamBench({
       start: false,
       startTimeoutMs: 30_000,
       server: { command, args: [] },
     });
     bench.upstream.start();
+    await until(() => existsSync(begun));
+    // Ended after as long as any other program, it would begin to download anew, again and again.
+    for (let second = 0; second < 290; second += 10) await bench.clock.leap(10_000);
+    expect(bench.upstream.status().state).toBe('starting');
     await until(async () => {
       await bench.clock.leap(10_000);
       return bench.upstream.status().state === 'failed';
