@@ -262,6 +262,7 @@ async function buildRun(
     // Bootstrap addresses without a PeerId are ours alone to dial; libp2p's module wants a PeerId.
     bootstrap: init.bootstrap.filter((text) => peerIn(parseAddress(text)) !== undefined),
     refusal,
+    isSpare: events.isSpare,
     now: () => clock.now(),
     gater: {
       ...memberRelayGater(admission),
@@ -303,12 +304,22 @@ async function buildRun(
     if (events.isSpare(peer)) return;
     if (redialer.isKept(peer) || links.peers().length < LAN_LINKS_MAX) redialer.suggest(peer);
   };
-  let sources: ReadonlySet<string> = new Set();
-  const lookAtRoutes = async (): Promise<void> => {
-    sources = await defaultSources();
-  };
   const made = { host, gate, links, gossip, dialer, redialer, targets, scope, ephemeral, reached };
-  return { ...made, defaultSources: () => sources, lookAtRoutes, turns, doorkeeper };
+  return { ...made, ...sourcesOfRoutes(), turns, doorkeeper };
+}
+
+/** From which addresses this machine dials, as it was when that was looked at last. */
+function sourcesOfRoutes(): {
+  readonly defaultSources: () => ReadonlySet<string>;
+  readonly lookAtRoutes: () => Promise<void>;
+} {
+  let sources: ReadonlySet<string> = new Set();
+  return {
+    defaultSources: () => sources,
+    lookAtRoutes: async () => {
+      sources = await defaultSources();
+    },
+  };
 }
 
 /** What is told of where this node is: where an operator has said that, just that. */

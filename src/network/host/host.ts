@@ -23,7 +23,7 @@ import type { Duplex } from 'node:stream';
 import { createLibp2p } from 'libp2p';
 import type { Libp2pOptions } from 'libp2p';
 import { withPublicListeners } from '../addresses/own-listeners.ts';
-import type { MeshId } from '../../core/index.ts';
+import type { MeshId, PeerId } from '../../core/index.ts';
 import type { Identity } from '../../identity/types.ts';
 import { createWalks, dhtParts, meshDht } from './dht.ts';
 import { createDhtSearches } from './dht-searches.ts';
@@ -105,6 +105,8 @@ export interface HostInit {
   /** Of the streams of libp2p's own services. */
   readonly pace: StreamPace;
   readonly gater: ConnectionGater;
+  /** Whether this node needs no link to `peer`, because others are connected to it. */
+  readonly isSpare: (peer: PeerId) => boolean;
   /** Which new sockets are dropped before anything is made of them. */
   readonly refusal: EarlyRefusal;
   readonly announceFilter: (addresses: Multiaddr[]) => Multiaddr[];
@@ -176,7 +178,7 @@ export async function createHost(init: HostInit): Promise<Host> {
     },
     transports: [
       ...transportsOf(init.transports, init.refusal),
-      ...(init.relay ? [memberRelayTransport(gate)] : []),
+      ...(init.relay ? [memberRelayTransport(gate, init.isSpare)] : []),
     ],
     peerDiscovery: [
       ...(init.bootstrap.length > 0 ? [bootstrap({ list: [...init.bootstrap] })] : []),

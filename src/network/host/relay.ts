@@ -27,9 +27,13 @@ import type { Admission } from '../types.ts';
 
 type TransportManager = CircuitRelayTransportComponents['transportManager'];
 
-/** The transport that dials and listens through relays, for admitted connections only. */
+/**
+ * The transport that dials and listens through relays, for admitted connections only. Relays are looked for among those
+ * who are linked: first those whose link stays, of whom `isSpare` is not true.
+ */
 export function memberRelayTransport(
   gate: AdmissionStates,
+  isSpare: (peer: PeerId) => boolean,
 ): (components: CircuitRelayTransportComponents) => Transport {
   const factory = circuitRelayTransport({
     // Forgets nobody: a peer whose reservation went with one of two connections may serve again.
@@ -45,9 +49,38 @@ export function memberRelayTransport(
           // Relays are the members we are connected to: no dialling around to find more.
           isDialable: () => Promise.resolve(false),
         }),
+        peerStore: linkedPeers(components, gate, isSpare),
         randomWalk: { walk: waitForAbort },
       }),
     );
+}
+
+/**
+ * A peer store that knows of those who are linked only. Whoever lacks a reservation asks all in it, and dialled them for
+ * that: a link that nobody needs closes after a while, the reservation with it, and another was dialled, for ever.
+ */
+export function linkedPeers(
+  {
+    connectionManager,
+    peerStore,
+  }: Pick<CircuitRelayTransportComponents, 'connectionManager' | 'peerStore'>,
+  gate: AdmissionStates,
+  isSpare: (peer: PeerId) => boolean,
+): CircuitRelayTransportComponents['peerStore'] {
+  const staysOf = (peer: { readonly id: { toString(): string } }): boolean => {
+    const id = peer.id.toString();
+    return isPeerId(id) && !isSpare(id);
+  };
+  return overlay(peerStore, {
+    async all(query) {
+      const linked = (await peerStore.all(query)).filter(({ id }) =>
+        connectionManager
+          .getConnections(id)
+          .some((one) => one.status === 'open' && gate.isAdmitted(one)),
+      );
+      return [...linked.filter(staysOf), ...linked.filter((peer) => !staysOf(peer))];
+    },
+  });
 }
 
 /** The relay that members may use. */
