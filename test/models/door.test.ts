@@ -394,7 +394,7 @@ describe('what stays behind', () => {
     );
     for await (const _ of stream) break;
     gone.abort();
-    await vi.waitFor(() => expect(vendor.left).toBe(before + 1));
+    await vi.waitFor(() => expect(vendor.left).toBe(before + 1), { timeout: 60_000 });
   });
 
   it('a caller that does not read holds the vendor back', async () => {

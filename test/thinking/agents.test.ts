@@ -513,12 +513,15 @@ it('a conversation that is too long for its model is summarised by itself, and a
   type Listed = {
     readonly contexts: readonly { id: string; session: string; summary?: { last: number } }[];
   };
-  const { id } = await vi.waitFor(async () => {
-    const { contexts } = await operator.builtin<Listed>('context_list');
-    const found = contexts.find(({ session }) => session === 'long');
-    expect(found?.summary?.last).toBeGreaterThan(0);
-    return found ?? expect.fail('no conversation');
-  });
+  const { id } = await vi.waitFor(
+    async () => {
+      const { contexts } = await operator.builtin<Listed>('context_list');
+      const found = contexts.find(({ session }) => session === 'long');
+      expect(found?.summary?.last).toBeGreaterThan(0);
+      return found ?? expect.fail('no conversation');
+    },
+    { timeout: 60_000 },
+  );
   const answered = vendor.got.findLast((request) => !isSummary(request));
   expect(answered?.messages.at(-1)?.content).toContain('heron 4');
   await ask('clerk', 'go on', long);

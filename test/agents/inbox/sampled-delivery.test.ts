@@ -92,9 +92,12 @@ it('what the model did not answer stays in the inbox, and no more is asked of it
   await send(node, 'two');
   await isAsked(asked, 1);
   asked[0]?.answer(undefined);
-  await vi.waitFor(async () => {
-    expect((await inbox(node)).messages.map(({ message }) => message)).toEqual(['one', 'two']);
-  });
+  await vi.waitFor(
+    async () => {
+      expect((await inbox(node)).messages.map(({ message }) => message)).toEqual(['one', 'two']);
+    },
+    { timeout: 60_000 },
+  );
   expect(asked).toHaveLength(1);
   // Announced anew, also without a word on how, it goes on.
   await node.agents.announce(PROGRAM, { name: 'coder' }, sampling);

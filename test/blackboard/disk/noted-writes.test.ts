@@ -74,11 +74,12 @@ describe('the history of a board', () => {
     await calm();
     const plan = await near.blackboard.board('plan');
     await plan.set('first', 0);
-    await vi.waitFor(async () =>
-      expect((await far.blackboard.board('plan')).get('first')?.value).toBe(0),
+    await vi.waitFor(
+      async () => expect((await far.blackboard.board('plan')).get('first')?.value).toBe(0),
+      { timeout: 60_000 },
     );
     clock.advance(60);
-    await vi.waitFor(() => expect(far.syncs.length).toBeGreaterThan(0));
+    await vi.waitFor(() => expect(far.syncs.length).toBeGreaterThan(0), { timeout: 60_000 });
     near.syncs.length = 0;
     far.syncs.length = 0;
     for (let i = 0; i < 8; i += 1) {
@@ -87,10 +88,10 @@ describe('the history of a board', () => {
     }
     expect(near.syncs).toEqual(Array.from({ length: 8 }, () => 'boards history'));
     const copy = await far.blackboard.board('plan');
-    await vi.waitFor(() => expect(copy.get('k')?.value).toBe(7));
+    await vi.waitFor(() => expect(copy.get('k')?.value).toBe(7), { timeout: 60_000 });
     expect(far.syncs).toEqual([]);
     clock.advance(60);
-    await vi.waitFor(() => expect(far.syncs).toEqual(['boards history']));
+    await vi.waitFor(() => expect(far.syncs).toEqual(['boards history']), { timeout: 60_000 });
     const of = async (board: typeof plan): Promise<unknown> =>
       (await board.history({ key: 'k' })).lines.map(({ value, by }) => [value, by]);
     const all = Array.from({ length: 8 }, (_, i) => [i, 'did:key:A']);
