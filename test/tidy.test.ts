@@ -82,6 +82,7 @@ const MAY_TIME: ReadonlyMap<string, string> = new Map([
   ['test/conformance/client.ts', 'asks another process again; an end to waiting'],
   ['test/conformance/client-leg.ts', 'tells how long it took'],
   ['test/conformance/run.ts', 'tells how long it took'],
+  ['test/e2e/stranger/stranger.test.ts', 'tells how long it took'],
 ]);
 /** A timer, or a look at the time that goes on until so much of it has passed. */
 const TIMING =

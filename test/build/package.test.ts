@@ -4,7 +4,6 @@
  */
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -13,6 +12,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { runCli, startProcess } from '../../sim/process.ts';
 import { VERSION } from '../../src/core/version.ts';
 import { imageRunner, readImage } from './image.ts';
+import { npm, packInto } from './packed.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const TSC = join(ROOT, 'node_modules/typescript/bin/tsc');
@@ -31,23 +31,12 @@ let installed: string;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'starling-package-'));
-  // `npm test` has written the types; after `npm run build` alone there are none.
-  if (!existsSync(join(ROOT, 'dist/index.d.ts'))) await npm(['run', 'declare'], ROOT);
-  // Without its scripts: they would build anew under the tests that run beside this one.
-  await npm(['pack', '--ignore-scripts', '--pack-destination', folder], ROOT);
-  const tarball = (await readdir(folder)).find((name) => name.endsWith('.tgz')) ?? '';
+  const tarball = await packInto(folder);
   const prefix = join(folder, 'prefix');
-  await npm(['install', '--global', '--offline', '--prefix', prefix, join(folder, tarball)]);
+  await npm(['install', '--global', '--offline', '--prefix', prefix, tarball], folder);
   installed = join(prefix, 'lib/node_modules/starling-mesh');
 });
 afterAll(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
-
-/** Runs npm as a person does: with nothing that an outer npm hands on, and a cache without a package in it. */
-async function npm(args: readonly string[], cwd = folder): Promise<string> {
-  const outer = Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name));
-  const env = { ...Object.fromEntries(outer), npm_config_cache: join(folder, 'cache') };
-  return (await exec('npm', args, { cwd, env })).stdout;
-}
 
 /** All files of a folder, with their sizes in bytes. */
 async function filesIn(home: string): Promise<ReadonlyMap<string, number>> {
