@@ -235,8 +235,12 @@ async function run(bin: string, args: readonly string[]): Promise<string> {
 
 const INSPECTOR =
   require.resolve('@modelcontextprotocol/inspector/clients/launcher/build/index.js');
-/** How long mcporter waits for a list and for a call, ms: by itself half a minute. */
-const PATIENT = { MCPORTER_LIST_TIMEOUT: '180000', MCPORTER_CALL_TIMEOUT: '180000' };
+/** How long mcporter waits for a list and for a call, ms: by itself half a minute, and then it ends before a busy reader has all. */
+const PATIENT = {
+  MCPORTER_LIST_TIMEOUT: '180000',
+  MCPORTER_CALL_TIMEOUT: '180000',
+  MCPORTER_NO_FORCE_EXIT: '1',
+};
 const MCPORTER = fileURLToPath(import.meta.resolve('mcporter/cli'));
 const MCP_CLI = require.resolve('@wong2/mcp-cli/src/cli.js');
 
