@@ -17,9 +17,6 @@ const FOLDER = join(ROOT, 'dist', `test-sources-${process.pid}`);
 /** Of files that are built, and are imported as they are. */
 export const BUILT_SOURCES = /\/dist\/test-sources-\d+\//;
 
-/** The environment variable by which tests know that the sources are built. */
-export const BUILT = 'TESTS_BUILT_SOURCES';
-
 /** Where a file of tests names one of the sources. */
 const NAMED = /(?:from |import[ (])'((?:\.\.?\/)+(?:[\w-]+\/)*[\w-]+\.ts)'/g;
 

@@ -49,61 +49,65 @@ import { commandOf, plainWords, withoutNode } from './groups/command-line/typed-
 import { usageError } from './groups/command-line/usage-errors.ts';
 import type { Outcome } from './groups/command-line/define-command.ts';
 
-/** The commands, in the order in which the help lists them. */
-const IN_ORDER = [
-  addUp,
-  addStatus,
-  addTop,
-  addDashboard,
-  addNodes,
-  addPeers,
-  addPing,
-  addMembers,
-  addTools,
-  addCall,
-  addAsk,
-  addTrace,
-  addRequest,
-  addGrant,
-  addApprovals,
-  addProposals,
-  addPolicy,
-  addIdentity,
-  addKey,
-  addPin,
-  addAudit,
-  addBoard,
-  addAgent,
-  addCapability,
-  addTask,
-  addBudget,
-  addContext,
-  addLearn,
-  addSwarm,
-  addBroadcast,
-  addEvents,
-  addInvite,
-  addLeave,
-  addSim,
-  addDemo,
-  addService,
-  addDoctor,
-  addBugreport,
-  addMcp,
-  addModel,
-  addLlm,
-  addSecret,
-  addConnect,
-  addCompletion,
-] as const;
+/** What adds each command, by its name, in the order in which the help lists them. */
+const COMMANDS: Readonly<Record<string, (program: Command, outcome: Outcome) => unknown>> = {
+  up: addUp,
+  status: addStatus,
+  top: addTop,
+  dashboard: addDashboard,
+  nodes: addNodes,
+  peers: addPeers,
+  ping: addPing,
+  members: addMembers,
+  tools: addTools,
+  call: addCall,
+  ask: addAsk,
+  trace: addTrace,
+  request: addRequest,
+  grant: addGrant,
+  approvals: addApprovals,
+  proposals: addProposals,
+  policy: addPolicy,
+  identity: addIdentity,
+  key: addKey,
+  pin: addPin,
+  audit: addAudit,
+  board: addBoard,
+  agent: addAgent,
+  capability: addCapability,
+  task: addTask,
+  budget: addBudget,
+  context: addContext,
+  learn: addLearn,
+  swarm: addSwarm,
+  broadcast: addBroadcast,
+  events: addEvents,
+  invite: addInvite,
+  leave: addLeave,
+  sim: addSim,
+  demo: addDemo,
+  service: addService,
+  doctor: addDoctor,
+  bugreport: addBugreport,
+  mcp: addMcp,
+  model: addModel,
+  llm: addLlm,
+  secret: addSecret,
+  connect: addConnect,
+  completion: addCompletion,
+};
+
+/** Its script tells of all commands. */
+const TELLS_OF_ALL = 'completion';
 
 /**
  * Runs `starling` with `given`, the words after its name; gives the exit code. Never throws for what a user can get wrong.
  */
 export async function runProgram(given: readonly string[]): Promise<ExitCode> {
   const outcome: Outcome = { exitCode: EXIT.done };
-  const program = buildProgram(outcome);
   const args = plainWords(given);
+  const words = withoutNode(args);
+  const program = buildProgram(outcome, words[0]);
   if (given[0] === 'help' && given.length === 2) {
     const [{ noTopic, topicPage }, { print, printError }] = await Promise.all([
       import('./groups/command-line/topics.ts'),
@@ -120,20 +124,25 @@ export async function runProgram(given: readonly string[]): Promise<ExitCode> {
     }
   }
   try {
-    refuseHelpOnNothing(program, withoutNode(args));
+    refuseHelpOnNothing(program, words);
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     const asked = ['commander.helpDisplayed', 'commander.help', 'commander.version'];
     if (asked.includes(error.code)) return EXIT.done;
     const { printError } = await import('./terminal/output.ts');
-    return printError(usageError(error, program, withoutNode(args)), args.includes('--json'));
+    const whole = buildProgram({ exitCode: EXIT.done });
+    return printError(usageError(error, whole, words), args.includes('--json'));
   }
   return outcome.exitCode;
 }
 
-/** All commands with their options and help; `outcome` takes the exit code of the one that is run. */
-export function buildProgram(outcome: Outcome): Command {
+/**
+ * All commands with their options and help; `outcome` takes the exit code of the one that is run. With `only`, the name of a
+ * command that stands below `starling`, that one alone, if it can do without the others: to make all takes as long as some
+ * commands do.
+ */
+export function buildProgram(outcome: Outcome, only = TELLS_OF_ALL): Command {
   const program = new Command('starling')
     .description('A peer-to-peer mesh for AI agents and their tools.')
     .version(VERSION, '-v, --version', 'print the version')
@@ -157,6 +166,7 @@ export function buildProgram(outcome: Outcome): Command {
       getErrHasColors: () => false,
     })
     .exitOverride();
-  for (const add of IN_ORDER) add(program, outcome);
+  const one = only === TELLS_OF_ALL || !Object.hasOwn(COMMANDS, only) ? undefined : COMMANDS[only];
+  for (const add of one === undefined ? Object.values(COMMANDS) : [one]) add(program, outcome);
   return program;
 }

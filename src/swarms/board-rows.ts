@@ -9,7 +9,7 @@ import type { Board, BoardEntry } from '../blackboard/index.ts';
 import type { Did } from '../core/index.ts';
 import { LOG_MAX, SWARM_AGENTS_MAX } from './limits.ts';
 import { ROLES, TOPOLOGIES } from './types.ts';
-import type { LogLine, PlanRow, Seat, Swarm } from './types.ts';
+import type { LogLine, PlanOfNode, Seat, Swarm } from './types.ts';
 
 const DID = 'did:key:';
 const ROW = 'swarm';
@@ -144,7 +144,7 @@ export function readLogs(board: Board): readonly LogLine[] {
 }
 
 /** What nodes have under way, or had lately. */
-export function readPlans(board: Board): readonly (PlanRow & { readonly did: Did })[] {
+export function readPlans(board: Board): readonly PlanOfNode[] {
   return ownRows(board, 'plan/').flatMap(({ by, value }) => {
     const read = PLAN.safeParse(value);
     return read.success ? [{ ...read.data, view: read.data.view, did: by }] : [];

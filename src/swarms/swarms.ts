@@ -11,14 +11,12 @@ import type { Blackboard, Board } from '../blackboard/index.ts';
 import { goneOf, keyOf, nameOf } from '../guard/index.ts';
 import type { Principal } from '../guard/index.ts';
 import type { Membership } from '../membership/index.ts';
+import { giveRights } from './board-rights.ts';
 import {
   END_KEY,
   MEMORY_PREFIX,
   SWARM_KEY,
   joinedKey,
-  logKey,
-  ownPrefix,
-  planKey,
   readLogs,
   readPlans,
   readSwarm,
@@ -27,7 +25,7 @@ import {
 import { isGone } from './edges.ts';
 import { Followed } from './followed.ts';
 import type { FollowedComponents, OpenSwarm } from './followed.ts';
-import { LOG_MAX, OPERATIONS_MAX, SWARMS_MAX, SWARM_AGENTS, THRESHOLD } from './limits.ts';
+import { OPERATIONS_MAX, SWARMS_MAX, SWARM_AGENTS, THRESHOLD } from './limits.ts';
 import { checkInit, wantedMembers } from './members.ts';
 import type { MemberInit, MembersComponents, SwarmInit, Wanted } from './members.ts';
 import { statusOf } from './status.ts';
@@ -39,8 +37,10 @@ import {
   notInvited,
   refusedSwarm,
 } from './swarm-errors.ts';
+import { TaskNotes } from './task-notes.ts';
 import type {
   LogLine,
+  PlanOfNode,
   PlanRow,
   Seat,
   Swarm,
@@ -118,11 +118,8 @@ export interface Swarms extends Startable {
   /** Tells the other nodes what this one has under way. Rejects as boards do. */
   show(swarmId: string, plan: PlanRow): Promise<void>;
   /** Plans of all nodes, as their boards say. */
-  plans(swarmId: string): Promise<readonly (PlanRow & { readonly did: Did })[]>;
+  plans(swarmId: string): Promise<readonly PlanOfNode[]>;
 }
-
-/** Plans of one node that its board keeps. */
-const PLANS_KEPT = 16;
 
 /** Makes the swarms of a node. */
 export function createSwarms(components: SwarmsComponents): Swarms {
@@ -135,12 +132,13 @@ class NodeSwarms implements Swarms {
   /** Ends the looks that wait. */
   readonly #looks = new Set<() => void>();
   readonly #operations = new Map<string, number>();
-  /** What is written to a log, one line after the other. */
-  #written: Promise<void> = Promise.resolve();
+  readonly #notes: TaskNotes;
 
   constructor(components: SwarmsComponents) {
     this.#components = components;
     this.#followed = new Followed(components);
+    const boardOf = async (id: string): Promise<Board> => (await this.#known(id)).board;
+    this.#notes = new TaskNotes(components.node.did, boardOf);
   }
 
   start(): Promise<void> {
@@ -150,7 +148,7 @@ class NodeSwarms implements Swarms {
   async stop(): Promise<void> {
     await this.#followed.stop();
     for (const wake of this.#looks) wake();
-    await this.#written;
+    await this.#notes.settled();
     this.#operations.clear();
   }
 
@@ -332,34 +330,20 @@ class NodeSwarms implements Swarms {
     };
   }
 
-  async log(swarmId: string): Promise<readonly LogLine[]> {
-    const { board } = await this.#known(swarmId);
-    const entry = board.get(logKey(this.#components.node.did));
-    return Array.isArray(entry?.value) ? entry.value : [];
+  log(swarmId: string): Promise<readonly LogLine[]> {
+    return this.#notes.log(swarmId);
   }
 
   record(swarmId: string, line: LogLine): Promise<void> {
-    const write = async (): Promise<void> => {
-      const { board } = await this.#known(swarmId);
-      const lines = [...(await this.log(swarmId)), line].slice(-LOG_MAX);
-      await board.set(logKey(this.#components.node.did), lines as unknown as Json);
-    };
-    const written = this.#written.then(write);
-    this.#written = written.catch(() => undefined);
-    return written;
+    return this.#notes.record(swarmId, line);
   }
 
-  async show(swarmId: string, plan: PlanRow): Promise<void> {
-    const { board } = await this.#known(swarmId);
-    const { did } = this.#components.node;
-    await board.set(planKey(did, plan.taskId), plan as unknown as Json);
-    const own = readPlans(board).filter((one) => one.did === did);
-    const old = own.toSorted((one, other) => other.at - one.at).slice(PLANS_KEPT);
-    for (const { taskId } of old) await board.delete(planKey(did, taskId));
+  show(swarmId: string, plan: PlanRow): Promise<void> {
+    return this.#notes.show(swarmId, plan);
   }
 
-  async plans(swarmId: string): Promise<readonly (PlanRow & { readonly did: Did })[]> {
-    return readPlans((await this.#known(swarmId)).board);
+  plans(swarmId: string): Promise<readonly PlanOfNode[]> {
+    return this.#notes.plans(swarmId);
   }
 
   /** Names a member; the node of an agent of its own agrees at once, and another one is let see the board. */
@@ -465,30 +449,6 @@ function ownedBy(board: Board, owner: string): Json {
 /** The node that made the swarm names its members; so does the operator of one with a coordinator whom that one named. */
 function mayName({ creator, deputies }: Swarm, self: Did, principal: Principal): boolean {
   return creator === self || (principal.kind === 'operator' && deputies.includes(self));
-}
-
-/**
- * A node may write of its own agents; one with a coordinator named by the creator may let others see the board, too.
- * What it may no more is taken back. At a node that may give rights.
- */
-async function giveRights(board: Board, did: Did): Promise<void> {
-  const swarm = readSwarm(board);
-  const seats = (swarm?.seats ?? []).filter((seat) => seat.did === did);
-  const namer = swarm?.creator;
-  const leads = seats.some(
-    (seat) => seat.role === 'coordinator' && board.get(seatKey(seat))?.by === namer,
-  );
-  const isOver = seats.length === 0 && board.may(did, 'write', `${ownPrefix(did)}log`);
-  const leadsNoMore = !leads && board.may(did, 'admin');
-  if (did !== namer && (isOver || leadsNoMore)) await board.revoke(did);
-  if (seats.length === 0) return;
-  if (leads && !board.may(did, 'admin')) await board.grant({ to: did, ability: 'admin' });
-  if (!board.may(did, 'write', `${ownPrefix(did)}log`)) {
-    await board.grant({ to: did, ability: 'write', prefix: ownPrefix(did) });
-  }
-  if (!board.may(did, 'write', MEMORY_PREFIX)) {
-    await board.grant({ to: did, ability: 'write', prefix: MEMORY_PREFIX });
-  }
 }
 
 function stateOf({ dissolvedAt, seats }: Swarm): SwarmStatusResult['status'] {

@@ -63,6 +63,9 @@ export interface PlanRow {
   readonly at: number;
 }
 
+/** A plan, and the node that has it under way. */
+export type PlanOfNode = PlanRow & { readonly did: Did };
+
 /** A swarm as its board has it, each part by whoever may say it. */
 export interface Swarm extends SwarmRow {
   /** The key of the node that made it, which names members. */

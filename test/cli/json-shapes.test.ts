@@ -13,9 +13,10 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { attach } from '../../src/cli/node/client.ts';
 import { buildProgram } from '../../src/cli/program.ts';
 import { noteNode } from '../../src/config/known-nodes.ts';
-import { createNode, loadConfig } from '../../src/index.ts';
 import type { StarlingNode } from '../../src/index.ts';
 import { MemoryNetwork } from '../../sim/memory-transport.ts';
+import { startNode } from '../fixtures/whole-nodes.ts';
+import type { Cleanups, NodeFlags } from '../fixtures/whole-nodes.ts';
 import { showCard } from '../agents/a2a/shown-card.ts';
 import { serving, startFakeNode } from './fake-node.ts';
 import { withProposals } from './proposals-printed.ts';
@@ -39,7 +40,7 @@ const PLAIN = resolve(import.meta.dirname, '../fixtures/servers/plain.mjs');
 const WITHOUT = ['agent healer', 'completion', 'demo', 'mcp', 'request', 'sim', 'top'];
 
 const printed = new Map<string, Shape>();
-const cleanups: (() => unknown)[] = [];
+const cleanups: Cleanups = [];
 
 beforeAll(async () => {
   const root = await mkdtemp(join(tmpdir(), 'starling-shapes-'));
@@ -116,28 +117,15 @@ async function aliceIn(memory: MemoryNetwork, root: string): Promise<StarlingNod
   });
 }
 
-async function nodeIn(
+function nodeIn(
   memory: MemoryNetwork,
   stateDir: string,
   ip: string,
-  flags: Parameters<typeof loadConfig>[0]['flags'],
+  flags: NodeFlags & { readonly name: string },
 ): Promise<StarlingNode> {
-  const config = await loadConfig({
-    env: { STARLING_CONFIG: '' },
-    flags: {
-      stateDir,
-      listen: [`/ip4/${ip}/tcp/4040`],
-      mdns: false,
-      http: { port: 0 },
-      // No round trip is measured, and nobody suspected, while this test runs.
-      heartbeat: { intervalMs: 60_000 },
-      ...flags,
-    },
-  });
-  const node = await createNode(config, { transports: [memory.host(ip)] });
-  cleanups.push(() => node.stop());
-  await node.start();
-  return node;
+  // No round trip is measured, and nobody suspected, while this test runs.
+  const heartbeat = { intervalMs: 60_000 };
+  return startNode(cleanups, { stateDir, heartbeat, ...flags }, { host: { memory, ip } });
 }
 
 /** Runs a command and keeps the shape of what it prints under the `words` of it; gives the value. */

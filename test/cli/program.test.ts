@@ -34,6 +34,24 @@ function commandsOf(command: Command, before: readonly string[] = []): string[] 
   });
 }
 
+it('makes a command alone just as it is among all, and for the script that tells of all, all', () => {
+  const shapeOf = (command: Command | undefined): unknown => [
+    command?.helpInformation(),
+    command?.aliases(),
+    command?.commands.map(shapeOf),
+  ];
+  const all = buildProgram({ exitCode: 0 }).commands;
+  for (const command of all) {
+    const made = buildProgram({ exitCode: 0 }, command.name()).commands;
+    const words = command.name() === 'completion' ? all : [command];
+    expect(made.map((one) => one.name())).toEqual(words.map((one) => one.name()));
+    expect(shapeOf(made.find((one) => one.name() === command.name()))).toEqual(shapeOf(command));
+    // By another name it would be looked for among all, and found.
+    expect(command.aliases()).toEqual([]);
+  }
+  expect(buildProgram({ exitCode: 0 }, 'statsu').commands).toHaveLength(all.length);
+});
+
 describe('wrong use', () => {
   it.each([
     ['statsu', /unknown command 'statsu'[^]*Did you mean status\?/],

@@ -1,12 +1,11 @@
 /** MCP clients that are attached to a whole node: who they are, what they have, and what they never get. */
 import { ResourceUpdatedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { Agent, request } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
@@ -15,10 +14,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { attach } from '../../src/cli/node/client.ts';
 import type { NodeClient } from '../../src/cli/node/client.ts';
 import type { JsonObject } from '../../src/core/index.ts';
-import { createNode, loadConfig } from '../../src/index.ts';
 import type { StarlingNode } from '../../src/index.ts';
 import { UNLIMITED } from '../../sim/limits.ts';
 import { MemoryNetwork } from '../../sim/memory-transport.ts';
+import { startNode as startWholeNode } from '../fixtures/whole-nodes.ts';
+import type { Cleanups, NodeFlags } from '../fixtures/whole-nodes.ts';
 import { openSse, openWebSocket } from '../gateway/hostile/connections.ts';
 import type { Connection } from '../gateway/hostile/connections.ts';
 import { runCli } from '../../sim/process.ts';
@@ -27,7 +27,7 @@ import { someOf } from '../long/extent.ts';
 
 const GOLDEN = resolve(import.meta.dirname, '../golden/client-access.json');
 
-const cleanups: (() => unknown)[] = [];
+const cleanups: Cleanups = [];
 afterAll(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 });
@@ -38,29 +38,12 @@ let operator: NodeClient;
 let stateDir = '';
 let access: Readonly<Record<string, 'yes' | 'ask' | 'no'>> = {};
 
-async function startNode(
+const startNode = (
   memory: MemoryNetwork,
   ip: string,
-  flags: Parameters<typeof loadConfig>[0]['flags'],
-): Promise<StarlingNode> {
-  const folder = await mkdtemp(join(tmpdir(), 'starling-attached-'));
-  cleanups.push(() => rm(folder, { recursive: true, force: true }));
-  const config = await loadConfig({
-    env: { STARLING_CONFIG: '' },
-    flags: {
-      stateDir: folder,
-      listen: [`/ip4/${ip}/tcp/4040`],
-      mdns: false,
-      http: { port: 0 },
-      limits: { ...UNLIMITED },
-      ...flags,
-    },
-  });
-  const started = await createNode(config, { transports: [memory.host(ip)] });
-  cleanups.push(() => started.stop());
-  await started.start();
-  return started;
-}
+  flags: NodeFlags & { readonly name: string },
+): Promise<StarlingNode> =>
+  startWholeNode(cleanups, { limits: { ...UNLIMITED }, ...flags }, { host: { memory, ip } });
 
 beforeAll(async () => {
   const memory = new MemoryNetwork();

@@ -1,46 +1,34 @@
 /** Five whole nodes with one budget: nobody overspends, and nobody is refused what another has. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import type { BudgetListResult, BudgetRequestResult } from '../../src/builtin/results.ts';
 import type { BudgetView } from '../../src/budget/index.ts';
 import type { JsonObject } from '../../src/core/index.ts';
-import { createNode, loadConfig } from '../../src/index.ts';
 import type { StarlingNode } from '../../src/index.ts';
 import { UNLIMITED } from '../../sim/limits.ts';
 import { MemoryNetwork } from '../../sim/memory-transport.ts';
+import { startNode as startWholeNode } from '../fixtures/whole-nodes.ts';
+import type { Cleanups } from '../fixtures/whole-nodes.ts';
 
 const NAMES = ['ada', 'bob', 'cy', 'dee', 'eve'];
 const TEST_MS = 120_000;
 const memory = new MemoryNetwork();
-const cleanups: (() => unknown)[] = [];
+const cleanups: Cleanups = [];
 afterAll(async () => {
-  for (const cleanup of cleanups.toReversed()) await cleanup();
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 });
 
-async function startNode(name: string, index: number, ticket?: string): Promise<StarlingNode> {
-  const stateDir = await mkdtemp(join(tmpdir(), 'starling-budget-'));
-  cleanups.push(() => rm(stateDir, { recursive: true, force: true }));
-  const ip = `10.0.0.${index + 1}`;
-  const config = await loadConfig({
-    env: { STARLING_CONFIG: '' },
-    flags: {
+const startNode = (name: string, index: number, ticket?: string): Promise<StarlingNode> =>
+  startWholeNode(
+    cleanups,
+    {
       name,
-      stateDir,
-      listen: [`/ip4/${ip}/tcp/4040`],
-      mdns: false,
       http: { enabled: false },
       limits: { ...UNLIMITED },
       ...(ticket === undefined ? {} : { join: ticket }),
       ...(name === 'ada' ? { prices: { 'functions/*': { call: '0.01usd' } } } : {}),
     },
-  });
-  const node = await createNode(config, { transports: [memory.host(ip)] });
-  cleanups.push(() => node.stop());
-  await node.start();
-  return node;
-}
+    { host: { memory, ip: `10.0.0.${index + 1}` } },
+  );
 
 async function call<Result>(node: StarlingNode, tool: string, args: JsonObject): Promise<Result> {
   const result = await node.call(`starling__${tool}`, args);

@@ -3,65 +3,38 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
-import { attach } from '../../src/cli/node/client.ts';
 import type { NodeClient } from '../../src/cli/node/client.ts';
-import { createNode, loadConfig } from '../../src/index.ts';
 import type { Approval, StarlingNode } from '../../src/index.ts';
 import { MemoryNetwork } from '../../sim/memory-transport.ts';
+import { startMachine, startNode } from '../fixtures/whole-nodes.ts';
+import type { Cleanups, NodeFlags } from '../fixtures/whole-nodes.ts';
 import { eventually } from './support.ts';
 
-const cleanups: (() => unknown)[] = [];
+const NO_DOOR = { enabled: false } as const;
+
+const cleanups: Cleanups = [];
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 });
 
 /** A node whose operator needs an approval for `starling/peers`, and a client of the operator. */
 async function nodeWithClient(): Promise<{ node: StarlingNode; client: NodeClient }> {
-  const stateDir = await mkdtemp(join(tmpdir(), 'starling-library-'));
-  cleanups.push(() => rm(stateDir, { recursive: true, force: true }));
-  const policy = join(stateDir, 'policy.yaml');
+  const folder = await mkdtemp(join(tmpdir(), 'starling-library-'));
+  cleanups.push(() => rm(folder, { recursive: true, force: true }));
+  const policy = join(folder, 'policy.yaml');
   await writeFile(policy, 'callers: { operator: { approval_required: [starling/peers] } }\n');
-  const config = await loadConfig({
-    env: { STARLING_CONFIG: '' },
-    flags: {
-      stateDir,
-      name: 'alice',
-      listen: ['/ip4/127.0.0.1/tcp/0'],
-      mdns: false,
-      http: { enabled: false },
-    },
-  });
-  const node = await createNode({ ...config, policy: { file: policy, named: true } });
-  cleanups.push(() => node.stop());
-  await node.start();
-  const client = await attach(stateDir);
-  cleanups.push(() => client.close());
-  return { node, client };
+  const flags = { name: 'alice', stateDir: join(folder, 'alice'), http: NO_DOOR, policy };
+  const { node, operator } = await startMachine(cleanups, flags);
+  return { node, client: operator };
 }
 
 /** A started node whose network is in memory. */
-async function memoryNode(
+const memoryNode = (
   memory: MemoryNetwork,
   ip: string,
-  flags: Parameters<typeof loadConfig>[0]['flags'] & { readonly name: string },
-): Promise<StarlingNode> {
-  const stateDir = await mkdtemp(join(tmpdir(), 'starling-library-'));
-  cleanups.push(() => rm(stateDir, { recursive: true, force: true }));
-  const config = await loadConfig({
-    env: { STARLING_CONFIG: '' },
-    flags: {
-      stateDir,
-      listen: [`/ip4/${ip}/tcp/4040`],
-      mdns: false,
-      http: { enabled: false },
-      ...flags,
-    },
-  });
-  const node = await createNode(config, { transports: [memory.host(ip)] });
-  cleanups.push(() => node.stop());
-  await node.start();
-  return node;
-}
+  flags: NodeFlags & { readonly name: string },
+): Promise<StarlingNode> =>
+  startNode(cleanups, { http: NO_DOOR, ...flags }, { host: { memory, ip } });
 
 /** The next approval that waits. */
 function nextPending(node: StarlingNode): Promise<Approval> {
@@ -107,7 +80,7 @@ it('judges calls under way again when the policy file changes', async () => {
   const waiting = client.builtin('board_watch', { board: 'plan', cursor });
   const ended = expect(waiting).rejects.toThrow(/approve/);
   await client.builtin('status');
-  const file = join(node.status().stateDir, 'policy.yaml');
+  const file = join(node.status().stateDir, '../policy.yaml');
   await writeFile(file, 'callers: { operator: { approval_required: [starling/board_watch] } }\n');
   await ended;
 });

@@ -1,15 +1,11 @@
 /** The clients of `examples/clients`, as somebody copies them: a script in Python, and a web page. */
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { runInNewContext } from 'node:vm';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { MemoryNetwork } from '../../sim/memory-transport.ts';
-import { attach } from '../../src/cli/node/client.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { NodeClient } from '../../src/cli/node/client.ts';
-import { createNode, loadConfig } from '../../src/index.ts';
-import type { StarlingNode } from '../../src/index.ts';
+import { wholeNodes } from '../fixtures/whole-nodes.ts';
 import { eventually } from './support.ts';
 import { hasProgram } from '../../sim/has-program.ts';
 
@@ -18,39 +14,19 @@ const PLAIN = resolve(import.meta.dirname, '../fixtures/servers/plain.mjs');
 /** Where the page is served from. */
 const ORIGIN = 'http://127.0.0.1:8000';
 
-let root: string;
-let node: StarlingNode;
+const nodes = wholeNodes('clients');
 let operator: NodeClient;
 let url: string;
 
 beforeAll(async () => {
-  root = await mkdtemp(join(tmpdir(), 'starling-clients-'));
-  const config = await loadConfig({
-    env: { STARLING_CONFIG: '' },
-    flags: {
-      stateDir: join(root, 'alice'),
-      name: 'alice',
-      listen: ['/ip4/10.7.0.1/tcp/4040'],
-      mdns: false,
-      http: { port: 0, allowedOrigins: [ORIGIN] },
-      mcpServers: {
-        plain: {
-          command: process.execPath,
-          args: [PLAIN, '--era', 'legacy', '--log', join(root, 'log')],
-        },
-      },
-    },
-  });
-  node = await createNode(config, { transports: [new MemoryNetwork().host('10.7.0.1')] });
-  await node.start();
-  operator = await attach(node.status().stateDir);
-  url = new URL(node.status().endpoints.url ?? '').origin;
-});
-
-afterAll(async () => {
-  operator.close();
-  await node.stop();
-  await rm(root, { recursive: true, force: true, maxRetries: 5 });
+  const log = join(await nodes.root(), 'log');
+  const plain = { command: process.execPath, args: [PLAIN, '--era', 'legacy', '--log', log] };
+  const alice = await nodes.start(
+    { name: 'alice', http: { port: 0, allowedOrigins: [ORIGIN] }, mcpServers: { plain } },
+    { ip: '10.7.0.1' },
+  );
+  ({ operator } = alice);
+  url = new URL(alice.node.status().endpoints.url ?? '').origin;
 });
 
 const keyFor = async (name: string, ...scopes: readonly string[]): Promise<string> => {

@@ -13,13 +13,11 @@ import { createMCPClient } from '@ai-sdk/mcp';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { attach } from '../../src/cli/node/client.ts';
-import type { NodeClient } from '../../src/cli/node/client.ts';
-import { createNode, loadConfig } from '../../src/index.ts';
-import type { StarlingNode } from '../../src/index.ts';
 import { textOf } from '../../sim/client.ts';
 import { UNLIMITED } from '../../sim/limits.ts';
 import { MemoryNetwork } from '../../sim/memory-transport.ts';
+import { startMachine } from '../fixtures/whole-nodes.ts';
+import type { Cleanups, Machine, NodeFlags } from '../fixtures/whole-nodes.ts';
 import { eventually } from './support.ts';
 
 const require = createRequire(import.meta.url);
@@ -38,13 +36,11 @@ const DAYS: Readonly<Record<string, number>> = {
   '2024-05-01': 31,
 };
 
-interface Started {
-  readonly node: StarlingNode;
-  readonly operator: NodeClient;
+interface Started extends Machine {
   readonly log: () => Promise<string>;
 }
 
-const cleanups: (() => unknown)[] = [];
+const cleanups: Cleanups = [];
 afterAll(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 });
@@ -74,27 +70,15 @@ async function forgetful(script: string): Promise<string> {
 async function start(
   memory: MemoryNetwork,
   ip: string,
-  flags: Parameters<typeof loadConfig>[0]['flags'] & { readonly name: string },
+  flags: NodeFlags & { readonly name: string },
 ): Promise<Started> {
   const file = join(await folder(), 'log');
-  const config = await loadConfig({
-    env: { STARLING_CONFIG: '' },
-    flags: {
-      stateDir: await folder(),
-      listen: [`/ip4/${ip}/tcp/4040`],
-      mdns: false,
-      http: { port: 0 },
-      limits: { ...UNLIMITED },
-      log: { level: 'warn', file },
-      ...flags,
-    },
-  });
-  const node = await createNode(config, { transports: [memory.host(ip)] });
-  cleanups.push(() => node.stop());
-  await node.start();
-  const operator = await attach(node.status().stateDir);
-  cleanups.push(() => operator.close());
-  return { node, operator, log: () => readFile(file, 'utf8').catch(() => '') };
+  const machine = await startMachine(
+    cleanups,
+    { limits: { ...UNLIMITED }, log: { level: 'warn', file }, ...flags },
+    { host: { memory, ip } },
+  );
+  return { ...machine, log: () => readFile(file, 'utf8').catch(() => '') };
 }
 
 beforeAll(async () => {

@@ -2,14 +2,12 @@
  * The walk of a tool call in docs/architecture.md against what really runs: V8 tells which functions of which
  * files one call enters, from a client's POST at one node to the process of a server at another.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { Session } from 'node:inspector/promises';
 import { join, resolve } from 'node:path';
 import { expect, it } from 'vitest';
 import { startAudit } from '../audit/arrange.ts';
-import { BUILT } from '../built-sources.ts';
+import { BUILT_SOURCES } from '../built-sources.ts';
 import { http, startPair, useCleanup } from './support/gateways.ts';
 import type { TestNode } from './support/gateways.ts';
 
@@ -41,7 +39,7 @@ async function clientOf(
   return async (method, params) => (await post(method, params)).body;
 }
 
-/** Files below `src` of which a function runs while `work` does. */
+/** Files below `src`, without `.ts`, of which a function runs while `work` does. */
 async function filesRun(work: () => Promise<unknown>): Promise<readonly string[]> {
   const session = new Session();
   session.connect();
@@ -50,19 +48,31 @@ async function filesRun(work: () => Promise<unknown>): Promise<readonly string[]
     await session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: false });
     await work();
     const { result } = await session.post('Profiler.takePreciseCoverage');
+    const paths = result.flatMap(({ url, functions }) => {
+      const path = url.replace('file://', '');
+      const ran = functions.flatMap(({ functionName, ranges: [range] }) =>
+        functionName !== '' && range !== undefined && range.count > 0 ? [range.startOffset] : [],
+      );
+      if (ran.length === 0) return [];
+      return BUILT_SOURCES.test(path) ? ran.map(sourceIn(path)) : [path];
+    });
     const root = `${join(ROOT, 'src')}/`;
-    return result
-      .filter(({ functions }) =>
-        functions.some(
-          ({ functionName, ranges: [range] }) => functionName !== '' && (range?.count ?? 0) > 0,
-        ),
-      )
-      .map(({ url }) => url.replace('file://', ''))
+    return [...new Set(paths)]
       .filter((path) => path.startsWith(root))
       .map((path) => path.slice(root.length, -'.ts'.length));
   } finally {
     session.disconnect();
   }
+}
+
+/** Which source stands at an offset of a file that was built of many: the bundler writes its name before each. */
+function sourceIn(path: string): (offset: number) => string {
+  const text = readFileSync(path, 'utf8');
+  const regions = [...text.matchAll(/^\/\/#region (.+)$/gm)].map(({ index, 1: file = '' }) => ({
+    index,
+    file: join(ROOT, file),
+  }));
+  return (offset) => regions.findLast(({ index }) => index <= offset)?.file ?? path;
 }
 
 /** What the walk names: the steps, and with them the files that are asked on the way. */
@@ -75,26 +85,7 @@ function walk(): { readonly steps: readonly string[]; readonly named: readonly s
   return { steps, named };
 }
 
-/**
- * This file by itself, in a process of its own: V8 knows the files apart only where each of the sources is one, and a
- * run of all tests has built them into one.
- */
-async function inSources(): Promise<void> {
-  const vitest = join(ROOT, 'node_modules/vitest/vitest.mjs');
-  const child = spawn(process.execPath, [vitest, 'run', 'test/gateway/walk.test.ts'], {
-    cwd: ROOT,
-    env: { ...process.env, [BUILT]: undefined },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let said = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    said += text;
-  });
-  await once(child, 'close');
-  expect(child.exitCode, said).toBe(0);
-}
-
-async function namesWhatRuns(): Promise<void> {
+it('names every file of the rooms that a call runs through, and as a step none that it does not', async () => {
   const { audit } = await startAudit();
   const { alice, bob } = await startPair({ audit });
   await alice.grant(bob, 'files/*');
@@ -121,9 +112,4 @@ async function namesWhatRuns(): Promise<void> {
       { timeout: 60_000 },
     )
     .toEqual({ isWhole: true, notRun: [], notNamed: [] });
-}
-
-it(
-  'names every file of the rooms that a call runs through, and as a step none that it does not',
-  process.env[BUILT] === undefined ? namesWhatRuns : inSources,
-);
+});

@@ -149,7 +149,7 @@ function namedIn(code: string): Named {
 }
 
 /** Of a file without any of these no text is a name, and none of its calls names a topic: to parse each takes seconds. */
-const MAY_NAME = /starling[-./]|\btopic\b|\\[ux]/;
+const MAY_NAME = /['"`](?:[/_]|notifications\/)?starling[-./]|\.topic\(|\\[ux]/;
 
 const sources = readdirSync(SRC, { withFileTypes: true, recursive: true })
   .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))

@@ -198,13 +198,12 @@ function cacheRows({ asked, p50Ms, p99Ms, atVendor }: CacheFigures): string[][] 
 }
 
 function crowdRows(crowd: CrowdFigures): string[][] {
-  const { answered, afterMiB, beforeMiB, callers, rssMiB, seconds } = crowd;
+  const { answered, afterMiB, beforeMiB, callers, mostMiB, seconds } = crowd;
   return [
     [`${callers} streams at a time, for ${seconds} s: answered`, String(answered)],
-    ['  MiB that the node uses, second quarter', beforeMiB.toFixed(1)],
-    ['  last quarter', afterMiB.toFixed(1)],
-    ['  MiB that the system counts as its, at most, first half', rssMiB[0].toFixed(0)],
-    ['  second half', rssMiB[1].toFixed(0)],
+    ['  MiB of the node, second quarter', beforeMiB.toFixed(0)],
+    ['  last quarter', afterMiB.toFixed(0)],
+    ['  at most', mostMiB.toFixed(0)],
     ...faultRows(crowd.faults),
   ];
 }

@@ -5,7 +5,7 @@ import { cpuUs, rssMiB } from '../cpu.ts';
 import type { ModelsSize } from '../size.ts';
 import { MODELS } from './job.ts';
 import type { Asked, Way } from './job.ts';
-import { inUseMiB, ROUTES, wayOf } from './world.ts';
+import { ROUTES, wayOf } from './world.ts';
 import type { Asker, Vendor } from './world.ts';
 import type { NodeProcess } from '../../process.ts';
 
@@ -16,6 +16,8 @@ export const WAYS = {
   peer: 'through two nodes',
 } as const;
 const SAMPLE_MS = 1000;
+/** How long the node has to collect its garbage before its memory is read, at the most. */
+const COLLECT_MS = 500;
 /** So many times the crowd asks before memory is read at all: until then code is compiled, and buffers find their size. */
 const WARM_UPS = 5;
 /** Callers at a time, where CPU is counted. */
@@ -162,11 +164,11 @@ export interface CrowdFigures {
   readonly answered: number;
   /** What streams failed with. */
   readonly faults: Readonly<Record<string, number>>;
-  /** Memory that the node uses in the second quarter of the time, and in the last: medians, MiB. */
+  /** Memory of the node in the second quarter of the time, and in the last: medians, MiB. */
   readonly beforeMiB: number;
   readonly afterMiB: number;
-  /** The most memory that the system counted as the node's, MiB, in the first half of the time and in the second. */
-  readonly rssMiB: readonly [number, number];
+  /** Of all samples, its peak. */
+  readonly mostMiB: number;
 }
 
 /** So many paced streams at any time, for so long, once there have been as many: what grows only then is no leak. */
@@ -177,24 +179,26 @@ export async function measureCrowd(
   const way = await wayOf(node, WAYS.node, `one/${MODELS.paced}`);
   const streams = { ways: [way], callers: crowd, isStream: true };
   const before = await asker.ask({ ...streams, count: crowd * WARM_UPS });
-  const inUse: number[] = [];
-  const rss: number[] = [];
+  const samples: number[] = [];
   const over = new AbortController();
   const sampling = (async (): Promise<void> => {
     while (!over.signal.aborted) {
-      const pauseMs = Math.min(Math.max(SAMPLE_MS, crowdMs / 64), crowdMs / 8);
-      await wait(pauseMs, undefined, { signal: over.signal }).catch(() => undefined);
-      rss.push(rssMiB(node.child.pid ?? 0));
-      inUse.push(await inUseMiB(node));
+      const pauseMs = Math.max(SAMPLE_MS, crowdMs / 32);
+      await wait(Math.min(pauseMs, crowdMs / 8), undefined, { signal: over.signal }).catch(
+        () => undefined,
+      );
+      // Garbage counts for nothing: how much of it waits to be collected is up to the machine.
+      node.child.kill('SIGUSR2');
+      await wait(Math.min(COLLECT_MS, crowdMs / 16));
+      samples.push(rssMiB(node.child.pid ?? 0));
     }
   })();
   try {
     const job = { ...streams, count: Number.MAX_SAFE_INTEGER, durationMs: crowdMs };
     const both = [before, await asker.ask(job)].flatMap(({ ways }) => ways);
-    const quarter = Math.floor(inUse.length / 4);
+    const quarter = Math.floor(samples.length / 4);
     const within = (from: number): number =>
-      percentile(inUse.slice(from * quarter, (from + 1) * quarter), 0.5);
-    const half = Math.ceil(rss.length / 2);
+      percentile(samples.slice(from * quarter, (from + 1) * quarter), 0.5);
     return {
       callers: crowd,
       seconds: crowdMs / 1000,
@@ -202,7 +206,7 @@ export async function measureCrowd(
       faults: Object.assign({}, ...both.map(({ faults }) => faults)),
       beforeMiB: within(1),
       afterMiB: within(3),
-      rssMiB: [Math.max(...rss.slice(0, half)), Math.max(...rss.slice(half))],
+      mostMiB: Math.max(...samples),
     };
   } finally {
     over.abort();

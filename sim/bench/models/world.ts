@@ -4,7 +4,6 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
-import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { UNLIMITED } from '../../limits.ts';
 import { startProcess } from '../../process.ts';
@@ -21,22 +20,12 @@ const PROVIDERS = ['one', 'two', 'three'] as const;
 /** Routes of the node. */
 export const ROUTES = { failover: 'failover', three: 'three' } as const;
 
-/** Starts the line by which a node says how many bytes of its memory are in use. */
-const IN_USE = 'bytes in use: ';
-/** How long a node has to collect its garbage, and how often its log is looked at meanwhile. */
-const COLLECT_MS = 5000;
-const LOOK_MS = 50;
-
-/** Has a process collect its garbage at a signal and say what is in use then: objects of its code, and buffers. */
+/** Has a process collect its garbage at a signal: what is in memory then is in use. */
 const COLLECTING = `import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc');
-process.on('SIGUSR2', () => {
-  collect();
-  const { heapUsed, external } = process.memoryUsage();
-  process.stderr.write('${IN_USE}' + (heapUsed + external) + '\\n');
-});`;
+process.on('SIGUSR2', () => collect());`;
 
 /** A vendor that runs. */
 export interface Vendor {
@@ -123,27 +112,6 @@ export async function startNode(
   });
   cleanups.push(() => node.stop());
   return node;
-}
-
-/**
- * Has a node collect its garbage, and gives the MiB that it still uses: memory that it holds for objects and buffers. What the
- * system counts as the process's (RSS) has garbage and holes in it, of which there are more or fewer from minute to minute.
- * NaN where the node says nothing in time.
- */
-export async function inUseMiB(node: NodeProcess): Promise<number> {
-  const told = (): string[] =>
-    node
-      .log()
-      .split('\n')
-      .filter((line) => line.startsWith(IN_USE));
-  const before = told().length;
-  node.child.kill('SIGUSR2');
-  for (let waitedMs = 0; waitedMs < COLLECT_MS; waitedMs += LOOK_MS) {
-    await wait(LOOK_MS);
-    const lines = told();
-    if (lines.length > before) return Number(lines.at(-1)?.slice(IN_USE.length)) / 2 ** 20;
-  }
-  return Number.NaN;
 }
 
 /** Lets `peer` use the models of `owner`. */

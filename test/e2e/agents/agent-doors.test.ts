@@ -4,28 +4,19 @@
  */
 import { connect as connectTcp, createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { attach } from '../../../src/cli/node/client.ts';
 import type { NodeClient } from '../../../src/cli/node/client.ts';
-import {
-  AgentClient,
-  callOver,
-  connectAgent,
-  connectDoor,
-  createNode,
-  loadConfig,
-} from '../../../src/index.ts';
+import { AgentClient, callOver, connectAgent, connectDoor } from '../../../src/index.ts';
 import type { Json, StarlingNode } from '../../../src/index.ts';
 import { UNLIMITED } from '../../../sim/limits.ts';
 import { MemoryNetwork } from '../../../sim/memory-transport.ts';
+import { startMachine } from '../../fixtures/whole-nodes.ts';
+import type { Cleanups } from '../../fixtures/whole-nodes.ts';
 import { CLI } from '../support.ts';
 
-const cleanups: (() => unknown)[] = [];
+const cleanups: Cleanups = [];
 const closing: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const close of closing.splice(0).toReversed()) await close();
@@ -40,25 +31,12 @@ let stateDir = '';
 const doors = { http: '', ws: '', tcp: '' };
 
 beforeAll(async () => {
-  stateDir = await mkdtemp(join(tmpdir(), 'starling-doors-'));
-  cleanups.push(() => rm(stateDir, { recursive: true, force: true, maxRetries: 5 }));
-  const config = await loadConfig({
-    env: { STARLING_CONFIG: '' },
-    flags: {
-      stateDir,
-      name: 'alice',
-      listen: ['/ip4/10.9.0.1/tcp/4040'],
-      mdns: false,
-      http: { port: 0 },
-      tcp: { enabled: true, port: 0 },
-      limits: { ...UNLIMITED },
-    },
-  });
-  node = await createNode(config, { transports: [new MemoryNetwork().host('10.9.0.1')] });
-  cleanups.push(() => node.stop());
-  await node.start();
-  operator = await attach(stateDir);
-  cleanups.push(() => operator.close());
+  ({ node, operator } = await startMachine(
+    cleanups,
+    { name: 'alice', tcp: { enabled: true, port: 0 }, limits: { ...UNLIMITED } },
+    { host: { memory: new MemoryNetwork(), ip: '10.9.0.1' } },
+  ));
+  ({ stateDir } = node.status());
   const { tcp = '', url = '' } = node.status().endpoints;
   doors.http = new URL(url).origin;
   doors.ws = doors.http.replace('http', 'ws');

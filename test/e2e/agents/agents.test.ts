@@ -16,13 +16,14 @@ import { connectHttp } from '../../../sim/client.ts';
 import { attach } from '../../../src/cli/node/client.ts';
 import type { NodeClient } from '../../../src/cli/node/client.ts';
 import type { JsonObject } from '../../../src/core/index.ts';
-import { createNode, loadConfig } from '../../../src/index.ts';
 import type { StarlingNode } from '../../../src/index.ts';
+import { startNode } from '../../fixtures/whole-nodes.ts';
+import type { Cleanups, NodeFlags } from '../../fixtures/whole-nodes.ts';
 import { programsIn } from '../examples/place.ts';
 
 const EXAMPLES = resolve(import.meta.dirname, '../../../examples/agents');
 
-const cleanups: (() => unknown)[] = [];
+const cleanups: Cleanups = [];
 afterAll(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 });
@@ -33,31 +34,16 @@ let alice: StarlingNode;
 let bob: StarlingNode;
 let operatorOfBob: NodeClient;
 
-async function startNode(name: string, more: object): Promise<StarlingNode> {
-  const config = await loadConfig({
-    env: { STARLING_CONFIG: '' },
-    flags: {
-      stateDir: join(root, name),
-      name,
-      listen: ['/ip4/127.0.0.1/tcp/0'],
-      mdns: false,
-      http: { port: 0 },
-      ...more,
-    },
-  });
-  const node = await createNode(config);
-  cleanups.push(() => node.stop());
-  await node.start();
-  return node;
-}
+const start = (name: string, more: Omit<NodeFlags, 'name'>): Promise<StarlingNode> =>
+  startNode(cleanups, { stateDir: join(root, name), name, ...more });
 
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'starling-agents-'));
   cleanups.push(() => rm(root, { recursive: true, force: true, maxRetries: 5 }));
   programs = await programsIn(join(root, 'bin'));
-  alice = await startNode('alice', { tcp: { enabled: true, port: 0, requireToken: false } });
+  alice = await start('alice', { tcp: { enabled: true, port: 0, requireToken: false } });
   const { ticket } = await alice.createTicket();
-  bob = await startNode('bob', { join: ticket });
+  bob = await start('bob', { join: ticket });
   operatorOfBob = await attach(bob.status().stateDir);
   cleanups.push(() => operatorOfBob.close());
   const met = (): boolean => alice.peers().some(({ state }) => state === 'alive');

@@ -1,21 +1,20 @@
 /** What a node lists to all is seen by a member that has no link to it; what it only grants is in nobody else's hands. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import { attach } from '../../../src/cli/node/client.ts';
 import type { NodeClient } from '../../../src/cli/node/client.ts';
 import type { AgentListResult } from '../../../src/agents/index.ts';
 import type { ListedByPeer, PeersResult } from '../../../src/builtin/results.ts';
-import { createNode, loadConfig } from '../../../src/index.ts';
+import { loadConfig } from '../../../src/index.ts';
 import type { StarlingNode } from '../../../src/index.ts';
 import { UNLIMITED } from '../../../sim/limits.ts';
 import { MemoryNetwork } from '../../../sim/memory-transport.ts';
+import { startMachine } from '../../fixtures/whole-nodes.ts';
+import type { Cleanups, NodeFlags } from '../../fixtures/whole-nodes.ts';
 
 const PLAIN = resolve(import.meta.dirname, '../../fixtures/servers/plain.mjs');
 const [ALICE, BOB, CAROL] = ['10.83.0.1', '10.83.0.2', '10.83.0.3'] as const;
 const SOON = { timeout: 60_000 };
-const cleanups: (() => unknown)[] = [];
+const cleanups: Cleanups = [];
 afterAll(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 });
@@ -34,37 +33,21 @@ interface Started {
   readonly client: NodeClient;
 }
 
-async function start(
-  ip: string,
-  flags: Parameters<typeof loadConfig>[0]['flags'] & { readonly name: string },
-): Promise<Started> {
-  const stateDir = await mkdtemp(join(tmpdir(), 'starling-listed-'));
-  cleanups.push(() => rm(stateDir, { recursive: true, force: true }));
-  const config = await loadConfig({
-    env: { STARLING_CONFIG: '' },
-    flags: {
-      stateDir,
-      listen: [`/ip4/${ip}/tcp/4040`],
-      mdns: false,
-      relay: false,
-      http: { enabled: false },
-      limits: { ...UNLIMITED },
-      ...flags,
-    },
-  });
-  const tally = {
-    connection: () => undefined,
-    stream: (stream: { readonly protocol: string }) => void streams.push(stream),
-    peerStoreWrite: () => undefined,
-    published: () => undefined,
-    received: () => undefined,
-  };
-  const node = await createNode(config, { transports: [memory.host(ip)], tally });
-  cleanups.push(() => node.stop());
-  await node.start();
-  const client = await attach(stateDir);
-  cleanups.push(() => client.close());
-  return { node, client };
+const TALLY = {
+  connection: () => undefined,
+  stream: (stream: { readonly protocol: string }) => void streams.push(stream),
+  peerStoreWrite: () => undefined,
+  published: () => undefined,
+  received: () => undefined,
+};
+
+async function start(ip: string, flags: NodeFlags & { readonly name: string }): Promise<Started> {
+  const { node, operator } = await startMachine(
+    cleanups,
+    { relay: false, http: { enabled: false }, limits: { ...UNLIMITED }, ...flags },
+    { host: { memory, ip }, tally: TALLY },
+  );
+  return { node, client: operator };
 }
 
 const plain = { command: process.execPath, args: [PLAIN, '--era', 'legacy', '--log', '/dev/null'] };

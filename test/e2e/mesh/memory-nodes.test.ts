@@ -8,10 +8,11 @@ import { attach } from '../../../src/cli/node/client.ts';
 import type { NodeClient } from '../../../src/cli/node/client.ts';
 import { systemClock } from '../../../src/core/index.ts';
 import type { Clock, Did } from '../../../src/core/index.ts';
-import { createNode, loadConfig } from '../../../src/index.ts';
 import type { StarlingNode } from '../../../src/index.ts';
 import { UNLIMITED } from '../../../sim/limits.ts';
 import { MemoryNetwork } from '../../../sim/memory-transport.ts';
+import { startNode as startWholeNode } from '../../fixtures/whole-nodes.ts';
+import type { Cleanups, NodeFlags } from '../../fixtures/whole-nodes.ts';
 import { createJumpClock } from '../../gateway/support/jump-clock.ts';
 import { watchAbortListeners } from './abort-listeners.ts';
 import { upTo } from '../../long/extent.ts';
@@ -19,35 +20,22 @@ import { upTo } from '../../long/extent.ts';
 const SERVERS = resolve(import.meta.dirname, '../../fixtures/servers');
 const PLAIN = resolve(SERVERS, 'plain.mjs');
 
-const cleanups: (() => unknown)[] = [];
+const cleanups: Cleanups = [];
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 });
 
-async function startNode(
+const startNode = (
   memory: MemoryNetwork,
   ip: string,
-  flags: Parameters<typeof loadConfig>[0]['flags'] & { readonly name: string },
+  flags: NodeFlags & { readonly name: string },
   clock: Clock = systemClock,
-): Promise<StarlingNode> {
-  const stateDir = await mkdtemp(join(tmpdir(), 'starling-memory-'));
-  cleanups.push(() => rm(stateDir, { recursive: true, force: true }));
-  const config = await loadConfig({
-    env: { STARLING_CONFIG: '' },
-    flags: {
-      stateDir,
-      listen: [`/ip4/${ip}/tcp/4040`],
-      mdns: false,
-      http: { enabled: false },
-      limits: { ...UNLIMITED },
-      ...flags,
-    },
-  });
-  const node = await createNode(config, { transports: [memory.host(ip)], clock });
-  cleanups.push(() => node.stop());
-  await node.start();
-  return node;
-}
+): Promise<StarlingNode> =>
+  startWholeNode(
+    cleanups,
+    { http: { enabled: false }, limits: { ...UNLIMITED }, ...flags },
+    { host: { memory, ip }, clock },
+  );
 
 function isRunning(pid: number): boolean {
   try {

@@ -16,7 +16,54 @@ export interface TestNetwork {
   remove(): Promise<void>;
 }
 
-const ip = async (...args: string[]): Promise<void> => void (await run('ip', args));
+const ip = (...args: string[]): Promise<void> => inTurn(['ip', ...args]);
+
+/**
+ * Runs commands one after the other, up to the first that fails, in one shell: to start a process from one as large as that
+ * of tests costs seven times as much as what such a command does. @throws Error with what the failing one said
+ */
+async function inTurn(...commands: readonly (readonly string[])[]): Promise<void> {
+  const lines = commands.map((words) => words.map(quoted).join(' '));
+  await run('sh', ['-ec', lines.join('\n')]);
+}
+
+const quoted = (word: string): string => `'${word.replaceAll("'", String.raw`'\''`)}'`;
+
+/** A namespace with loopback. */
+const space = (name: string): readonly (readonly string[])[] => [
+  ['ip', 'netns', 'add', name],
+  ['ip', '-n', name, 'link', 'set', 'lo', 'up'],
+];
+
+/** The hub's namespace, with the bridge `br0` into which hosts are plugged. */
+const switchIn = (hub: string): readonly (readonly string[])[] => [
+  ...space(hub),
+  ['ip', '-n', hub, 'link', 'add', 'br0', 'type', 'bridge'],
+  ['ip', '-n', hub, 'link', 'set', 'br0', 'up'],
+];
+
+/** A cable from the port of the hub to `eth0` of the namespace. */
+const plug = (hub: string, port: string, name: string): readonly (readonly string[])[] => [
+  [...at(hub), 'link', 'add', port, 'type', 'veth', 'peer', 'eth0', 'netns', name],
+  [...at(hub), 'link', 'set', port, 'master', 'br0', 'up'],
+];
+
+const at = (name: string): readonly string[] => ['ip', '-n', name];
+const remove = (names: readonly string[]): Promise<void> =>
+  inTurn(...names.toReversed().map((name) => ['ip', 'netns', 'del', name]));
+
+/** Makes what the commands say, or nothing: of these namespaces none is left when one of them fails. */
+async function make(
+  names: readonly string[],
+  commands: readonly (readonly string[])[],
+): Promise<void> {
+  try {
+    await inTurn(...commands);
+  } catch (error) {
+    for (const name of names.toReversed()) await remove([name]).catch(() => undefined);
+    throw error;
+  }
+}
 
 let made = 0;
 
@@ -30,8 +77,7 @@ function nextTag(): string {
 export async function namespacesMissing(): Promise<string | undefined> {
   const name = `starling-probe-${process.pid}`;
   try {
-    await ip('netns', 'add', name);
-    await ip('netns', 'del', name);
+    await inTurn(['ip', 'netns', 'add', name], ['ip', 'netns', 'del', name]);
     return undefined;
   } catch (error) {
     return `network namespaces can't be made here: ${(error as Error).message.trim()}`;
@@ -44,46 +90,42 @@ export async function namespacesMissing(): Promise<string | undefined> {
  */
 export async function createTestNetwork(hosts: number, family: 4 | 6 = 4): Promise<TestNetwork> {
   const tag = `st${nextTag()}`;
-  const space = (host: number): string => `${tag}-h${host}`;
+  const nameOf = (host: number): string => `${tag}-h${host}`;
   const hub = `${tag}-hub`;
-  const made: string[] = [];
-  const add = async (name: string): Promise<void> => {
-    await ip('netns', 'add', name);
-    made.push(name);
-    await ip('-n', name, 'link', 'set', 'lo', 'up');
-  };
-  await add(hub);
-  await ip('-n', hub, 'link', 'add', 'br0', 'type', 'bridge');
-  await ip('-n', hub, 'link', 'set', 'br0', 'up');
-  for (let host = 1; host <= hosts; host += 1) {
-    await add(space(host));
-    const port = `p${host}`;
-    await ip('-n', hub, 'link', 'add', port, 'type', 'veth', 'peer', 'eth0', 'netns', space(host));
-    await ip('-n', hub, 'link', 'set', port, 'master', 'br0', 'up');
-    const own = family === 4 ? [`192.0.2.${host}/24`] : [`2001:db8::${host}/64`, 'nodad'];
-    const [address = '', ...flags] = own;
-    await ip('-n', space(host), 'addr', 'add', address, 'dev', 'eth0', ...flags);
-    await ip('-n', space(host), 'link', 'set', 'eth0', 'up');
-    // Multicast needs a route that covers 224.0.0.0/4.
-    const route = family === 4 ? ['route'] : ['-6', 'route'];
-    await ip('-n', space(host), ...route, 'add', 'default', 'dev', 'eth0');
-  }
+  const all = Array.from({ length: hosts }, (_, index) => index + 1);
+  const names = [hub, ...all.map(nameOf)];
+  // Multicast needs a route that covers 224.0.0.0/4.
+  const route = family === 4 ? ['route'] : ['-6', 'route'];
+  await make(names, [
+    ...switchIn(hub),
+    ...all.flatMap((host) => {
+      const own = family === 4 ? [`192.0.2.${host}/24`] : [`2001:db8::${host}/64`, 'nodad'];
+      const [address = '', ...flags] = own;
+      return [
+        ...space(nameOf(host)),
+        ...plug(hub, `p${host}`, nameOf(host)),
+        [...at(nameOf(host)), 'addr', 'add', address, 'dev', 'eth0', ...flags],
+        [...at(nameOf(host)), 'link', 'set', 'eth0', 'up'],
+        [...at(nameOf(host)), ...route, 'add', 'default', 'dev', 'eth0'],
+      ];
+    }),
+  ]);
   return {
-    prefix: (host) => ['ip', 'netns', 'exec', space(host)],
+    prefix: (host) => ['ip', 'netns', 'exec', nameOf(host)],
     address: (host) => (family === 4 ? `192.0.2.${host}` : `2001:db8::${host}`),
     cable: (host, state) => ip('-n', hub, 'link', 'set', `p${host}`, state),
-    async between(one, other, state) {
+    between(one, other, state) {
       const verb = state === 'shut' ? 'add' : 'del';
-      for (const [here, there] of [
-        [one, other],
-        [other, one],
-      ] as const) {
-        await ip('-n', space(here), 'route', verb, 'unreachable', `192.0.2.${there}/32`);
-      }
+      const way = (from: number, to: number): readonly string[] => [
+        ...at(nameOf(from)),
+        'route',
+        verb,
+        'unreachable',
+        `192.0.2.${to}/32`,
+      ];
+      return inTurn(way(one, other), way(other, one));
     },
-    async remove() {
-      for (const name of made.toReversed()) await ip('netns', 'del', name);
-    },
+    remove: () => remove(names),
   };
 }
 
@@ -110,57 +152,50 @@ export async function createNatNetwork(
   ports: 'kept' | 'others' = 'kept',
 ): Promise<NatNetwork> {
   const tag = `sn${nextTag()}`;
-  const [hub, space, router] = [
-    `${tag}-hub`,
-    (host: number): string => `${tag}-h${host}`,
-    (host: number): string => `${tag}-r${host}`,
+  const hub = `${tag}-hub`;
+  const [hostOf, routerOf] = ['h', 'r'].map(
+    (kind) => (host: number) => `${tag}-${kind}${host}`,
+  ) as [(host: number) => string, (host: number) => string];
+  const behind = Array.from({ length: hosts - 1 }, (_, index) => index + 2);
+  const outside = (name: string, host: number): readonly (readonly string[])[] => [
+    ...space(name),
+    ...plug(hub, `p${host}`, name),
+    [...at(name), 'addr', 'add', `11.77.0.${host}/24`, 'dev', 'eth0'],
+    [...at(name), 'link', 'set', 'eth0', 'up'],
   ];
-  const made: string[] = [];
-  const add = async (name: string): Promise<void> => {
-    await ip('netns', 'add', name);
-    made.push(name);
-    await ip('-n', name, 'link', 'set', 'lo', 'up');
-  };
-  const inside = (name: string, ...command: string[]): Promise<unknown> =>
-    run('ip', ['netns', 'exec', name, ...command]);
-  const plug = async (name: string, host: number): Promise<void> => {
-    const port = `p${host}`;
-    await ip('-n', hub, 'link', 'add', port, 'type', 'veth', 'peer', 'eth0', 'netns', name);
-    await ip('-n', hub, 'link', 'set', port, 'master', 'br0', 'up');
-    await ip('-n', name, 'addr', 'add', `11.77.0.${host}/24`, 'dev', 'eth0');
-    await ip('-n', name, 'link', 'set', 'eth0', 'up');
-  };
-  await add(hub);
-  await ip('-n', hub, 'link', 'add', 'br0', 'type', 'bridge');
-  await ip('-n', hub, 'link', 'set', 'br0', 'up');
-  await add(space(1));
-  await plug(space(1), 1);
-  await ip('-n', space(1), 'route', 'add', 'default', 'dev', 'eth0');
-  for (let host = 2; host <= hosts; host += 1) {
-    const [own, out] = [space(host), router(host)];
-    await add(own);
-    await add(out);
-    await plug(out, host);
-    await ip('-n', out, 'link', 'add', 'eth1', 'type', 'veth', 'peer', 'eth0', 'netns', own);
-    await ip('-n', out, 'addr', 'add', `10.0.${host}.1/24`, 'dev', 'eth1');
-    await ip('-n', out, 'link', 'set', 'eth1', 'up');
-    await ip('-n', own, 'addr', 'add', `10.0.${host}.2/24`, 'dev', 'eth0');
-    await ip('-n', own, 'link', 'set', 'eth0', 'up');
-    await ip('-n', own, 'route', 'add', 'default', 'via', `10.0.${host}.1`);
-    await inside(out, 'sysctl', '-qw', 'net.ipv4.ip_forward=1');
-    await inside(out, 'nft', natRules(ports));
-  }
+  const inside = (name: string): readonly string[] => ['ip', 'netns', 'exec', name];
+  const names = [hub, hostOf(1), ...behind.flatMap((host) => [hostOf(host), routerOf(host)])];
+  await make(names, [
+    ...switchIn(hub),
+    ...outside(hostOf(1), 1),
+    [...at(hostOf(1)), 'route', 'add', 'default', 'dev', 'eth0'],
+    ...behind.flatMap((host) => {
+      const [own, out] = [hostOf(host), routerOf(host)];
+      return [
+        ...space(own),
+        ...outside(out, host),
+        [...at(out), 'link', 'add', 'eth1', 'type', 'veth', 'peer', 'eth0', 'netns', own],
+        [...at(out), 'addr', 'add', `10.0.${host}.1/24`, 'dev', 'eth1'],
+        [...at(out), 'link', 'set', 'eth1', 'up'],
+        [...at(own), 'addr', 'add', `10.0.${host}.2/24`, 'dev', 'eth0'],
+        [...at(own), 'link', 'set', 'eth0', 'up'],
+        [...at(own), 'route', 'add', 'default', 'via', `10.0.${host}.1`],
+        [...inside(out), 'sysctl', '-qw', 'net.ipv4.ip_forward=1'],
+        [...inside(out), 'nft', natRules(ports)],
+      ];
+    }),
+  ]);
   return {
-    prefix: (host) => ['ip', 'netns', 'exec', space(host)],
-    routerPrefix: (host) => ['ip', 'netns', 'exec', router(host)],
+    prefix: (host) => inside(hostOf(host)),
+    routerPrefix: (host) => inside(routerOf(host)),
     address: (host) => `11.77.0.${host}`,
-    async forward(host, port) {
-      const rule = `add rule ip nat in iif eth0 tcp dport ${port} dnat to 10.0.${host}.2:${port}`;
-      await inside(router(host), 'nft', rule);
-    },
-    async remove() {
-      for (const name of made.toReversed()) await ip('netns', 'del', name);
-    },
+    forward: (host, port) =>
+      inTurn([
+        ...inside(routerOf(host)),
+        'nft',
+        `add rule ip nat in iif eth0 tcp dport ${port} dnat to 10.0.${host}.2:${port}`,
+      ]),
+    remove: () => remove(names),
   };
 }
 

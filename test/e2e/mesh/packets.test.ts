@@ -1,52 +1,38 @@
 /** Packets of PacketFlow at the TCP and WebSocket doors of a node: tools, resources and boards, as the document writes them. */
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { attach } from '../../../src/cli/node/client.ts';
-import { systemClock } from '../../../src/core/index.ts';
-import { createNode, loadConfig } from '../../../src/index.ts';
 import type { StarlingNode } from '../../../src/index.ts';
 import { UNLIMITED } from '../../../sim/limits.ts';
 import { MemoryNetwork } from '../../../sim/memory-transport.ts';
+import { startNode as startWholeNode } from '../../fixtures/whole-nodes.ts';
+import type { Cleanups, NodeFlags } from '../../fixtures/whole-nodes.ts';
 import { startScriptedVendor } from '../../thinking/scripted-vendor.ts';
 
 const SERVER = resolve(import.meta.dirname, '../../gateway/support/session-server.mjs');
 const TIMEOUT_MS = 60_000;
 
-const cleanups: (() => unknown)[] = [];
+const cleanups: Cleanups = [];
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 });
 
-type Flags = NonNullable<Parameters<typeof loadConfig>[0]['flags']>;
-
-async function startNode(more: Flags = {}): Promise<StarlingNode> {
-  const stateDir = await mkdtemp(join(tmpdir(), 'starling-packets-'));
-  cleanups.push(() => rm(stateDir, { recursive: true, force: true }));
-  const config = await loadConfig({
-    env: { STARLING_CONFIG: '' },
-    flags: {
+const startNode = (more: Omit<NodeFlags, 'name'> = {}): Promise<StarlingNode> =>
+  startWholeNode(
+    cleanups,
+    {
       name: 'lab',
-      stateDir,
-      listen: ['/ip4/10.81.0.1/tcp/4040'],
-      mdns: false,
-      http: { port: 0 },
       tcp: { enabled: true, port: 0, requireToken: false },
       limits: { ...UNLIMITED },
       mcpServers: { ops: { command: process.execPath, args: [SERVER], sandbox: false } },
       ...more,
     },
-  });
-  const transports = [new MemoryNetwork().host('10.81.0.1')];
-  const node = await createNode(config, { transports, clock: systemClock });
-  cleanups.push(() => node.stop());
-  await node.start();
-  return node;
-}
+    { host: { memory: new MemoryNetwork(), ip: '10.81.0.1' } },
+  );
 
 interface Door {
   send(packet: object): void;

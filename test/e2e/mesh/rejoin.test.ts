@@ -5,17 +5,18 @@ import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { attach } from '../../../src/cli/node/client.ts';
 import { silentLogger, systemClock } from '../../../src/core/index.ts';
-import { createNode, loadConfig } from '../../../src/index.ts';
 import type { StarlingNode } from '../../../src/index.ts';
 import { rotateIdentity } from '../../../src/rotation/index.ts';
 import { SEALED_TABLES } from '../../../src/secrets/index.ts';
 import { UNLIMITED } from '../../../sim/limits.ts';
 import { MemoryNetwork } from '../../../sim/memory-transport.ts';
+import { startNode } from '../../fixtures/whole-nodes.ts';
+import type { Cleanups } from '../../fixtures/whole-nodes.ts';
 
 const WEEK_MS = 7 * 86_400_000;
 const TRIES_MS = { timeout: 60_000 };
 
-const cleanups: (() => unknown)[] = [];
+const cleanups: Cleanups = [];
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 });
@@ -30,24 +31,18 @@ async function createWorld() {
   const folderOf = (name: string): string => join(root, name);
   return {
     pass: (ms: number) => void (aheadMs += ms),
-    async start(name: string, ip: string, ticket?: string): Promise<StarlingNode> {
-      const config = await loadConfig({
-        env: { STARLING_CONFIG: '' },
-        flags: {
+    start: (name: string, ip: string, ticket?: string): Promise<StarlingNode> =>
+      startNode(
+        cleanups,
+        {
           name,
           stateDir: folderOf(name),
-          listen: [`/ip4/${ip}/tcp/4040`],
-          mdns: false,
           http: { enabled: false },
           limits: { ...UNLIMITED },
           ...(ticket === undefined ? {} : { join: ticket }),
         },
-      });
-      const node = await createNode(config, { transports: [memory.host(ip)], clock });
-      cleanups.push(() => node.stop());
-      await node.start();
-      return node;
-    },
+        { host: { memory, ip }, clock },
+      ),
     rotate: (name: string) =>
       rotateIdentity(
         { clock, logger: silentLogger, sealed: SEALED_TABLES },

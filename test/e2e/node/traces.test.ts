@@ -9,9 +9,10 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { MemoryNetwork } from '../../../sim/memory-transport.ts';
 import { attach } from '../../../src/cli/node/client.ts';
 import type { NodeClient } from '../../../src/cli/node/client.ts';
-import { createNode, loadConfig } from '../../../src/index.ts';
 import type { StarlingNode } from '../../../src/index.ts';
 import { run } from '../../cli/support.ts';
+import { startNode as startWholeNode } from '../../fixtures/whole-nodes.ts';
+import type { Cleanups, NodeFlags } from '../../fixtures/whole-nodes.ts';
 import { eventually } from '../support.ts';
 import { startReceiver } from '../../traces/receiver.ts';
 import type { ReceivedSpan, Receiver } from '../../traces/receiver.ts';
@@ -21,7 +22,7 @@ const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 const CLIENT_SPAN = '00f067aa0ba902b7';
 const WAIT = { timeout: 60_000 };
 
-const cleanups: (() => unknown)[] = [];
+const cleanups: Cleanups = [];
 let folder: string;
 let receiver: Receiver;
 let alice: StarlingNode;
@@ -32,33 +33,28 @@ afterAll(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 });
 
-async function startNode(
+const startNode = (
   memory: MemoryNetwork,
   ip: string,
-  flags: Parameters<typeof loadConfig>[0]['flags'] & { readonly name: string },
-): Promise<StarlingNode> {
-  const config = await loadConfig({
-    // As any program with OpenTelemetry is told.
-    env: {
-      STARLING_CONFIG: '',
-      OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
-      OTEL_EXPORTER_OTLP_HEADERS: 'x-key=of%20the%20collector',
-      OTEL_SERVICE_NAME: 'lab',
-    },
-    flags: {
+  flags: NodeFlags & { readonly name: string },
+): Promise<StarlingNode> =>
+  startWholeNode(
+    cleanups,
+    {
       stateDir: join(folder, flags.name),
-      listen: [`/ip4/${ip}/tcp/4040`],
-      mdns: false,
-      http: { port: 0 },
       log: { level: 'silent,gateway=debug', file: logFileOf(flags.name) },
       ...flags,
     },
-  });
-  const node = await createNode(config, { transports: [memory.host(ip)] });
-  cleanups.push(() => node.stop());
-  await node.start();
-  return node;
-}
+    {
+      host: { memory, ip },
+      // As any program with OpenTelemetry is told.
+      env: {
+        OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+        OTEL_EXPORTER_OTLP_HEADERS: 'x-key=of%20the%20collector',
+        OTEL_SERVICE_NAME: 'lab',
+      },
+    },
+  );
 
 const logFile = (): string => join(folder, 'plain.log');
 const logFileOf = (name: string): string => join(folder, `${name}.log`);

@@ -1,14 +1,12 @@
 /** Who hears of somebody from ten neighbours gets one heartbeat of it, from one of them. */
 import { afterEach, describe, expect, it } from 'vitest';
 import type { PeerId } from '../../../src/core/index.ts';
-import { createIdentity } from '../../../src/identity/index.ts';
 import type { Identity } from '../../../src/identity/index.ts';
 import { encodeHeartbeat } from '../../../src/membership/heartbeats/heartbeat-format.ts';
 import {
   NOTICE_ENTRIES_MAX,
   decodeRosterMessage,
   decodeRosterNotice,
-  encodeRosterMessage,
   encodeRosterNotice,
 } from '../../../src/membership/roster/roster-messages.ts';
 import type { RosterEntry } from '../../../src/membership/roster/roster-messages.ts';
@@ -16,10 +14,8 @@ import { createHub } from '../../blackboard/hub.ts';
 import type { Hub } from '../../blackboard/hub.ts';
 import { makeView, pass, settle } from '../views.ts';
 import type { View } from '../views.ts';
+import { ALICE, BOB, CAROL, DAVE, newsOf, presenceOf } from './members.ts';
 
-const [ALICE, BOB, CAROL, DAVE] = [2, 3, 4, 5].map((seed) =>
-  createIdentity(Buffer.alloc(32, seed)),
-) as [Identity, Identity, Identity, Identity];
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
@@ -68,14 +64,7 @@ async function aliceAmong(...others: Identity[]): Promise<{
       given: given ?? [],
       knows: (...entries) => send('met', encodeRosterNotice({ t: 'know', entries })),
       wants: (peer) => send('met', encodeRosterNotice({ t: 'want', peers: [peer] })),
-      gives: (of, incarnation) =>
-        send(
-          'roster',
-          encodeRosterMessage({
-            t: 'news',
-            heartbeats: [{ peer: of.peerId, bytes: beatOf(of, incarnation) }],
-          }),
-        ),
+      gives: (of, incarnation) => send('roster', newsOf(of.peerId, beatOf(of, incarnation))),
     };
   });
   await settle(alice);
@@ -83,7 +72,7 @@ async function aliceAmong(...others: Identity[]): Promise<{
 }
 
 function beatOf(of: Identity, incarnation: number): Uint8Array {
-  const presence = { name: 'dave', version: '1', addresses: [], load: 0, catalog: '', boards: {} };
+  const presence = presenceOf('dave');
   return encodeHeartbeat({ incarnation, sequence: 1, status: 'up', records: '', presence }, of);
 }
 

@@ -1,7 +1,6 @@
 /** Everybody knows everybody, without a link to each: heartbeats that carry their author's signature go on by hand. */
 import { afterEach, expect, it } from 'vitest';
 import type { PeerId } from '../../../src/core/index.ts';
-import { createIdentity } from '../../../src/identity/index.ts';
 import type { Identity } from '../../../src/identity/index.ts';
 import {
   decodeHeartbeat,
@@ -17,10 +16,8 @@ import { createHub } from '../../blackboard/hub.ts';
 import type { Hub } from '../../blackboard/hub.ts';
 import { makeView, pass, settle } from '../views.ts';
 import type { View } from '../views.ts';
+import { ALICE, BOB, CAROL, DAVE, newsOf, presenceOf } from './members.ts';
 
-const [ALICE, BOB, CAROL, DAVE] = [2, 3, 4, 5].map((seed) =>
-  createIdentity(Buffer.alloc(32, seed)),
-) as [Identity, Identity, Identity, Identity];
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
@@ -81,10 +78,10 @@ it('takes nobody’s word for another: a heartbeat without its author’s signat
     sequence: 1,
     status: 'up' as const,
     records: '',
-    presence: { name: 'carol', version: '1', addresses: [], load: 0, catalog: '', boards: {} },
+    presence: presenceOf('carol'),
   };
   const pass = async (bytes: Uint8Array): Promise<void> => {
-    const message = encodeRosterMessage({ t: 'news', heartbeats: [{ peer: CAROL.peerId, bytes }] });
+    const message = newsOf(CAROL.peerId, bytes);
     await hub.network(BOB.peerId).sendFrame(ALICE.peerId, 'roster', message);
     await settle(alice);
   };
@@ -104,7 +101,7 @@ it('passes on the last heartbeat that carries a signature, when later ones that 
   const alice = await node(hub, ALICE, 'alice');
   hub.connect(ALICE.peerId, BOB.peerId);
   const topic = hub.network(BOB.peerId).topic('heartbeat');
-  const presence = { name: 'bob', version: '1', addresses: [], load: 0, catalog: '', boards: {} };
+  const presence = presenceOf('bob');
   const beat = { incarnation: 1, status: 'up' as const, records: 'same', presence };
   await topic.publish(encodeHeartbeat({ ...beat, sequence: 1 }, BOB));
   await topic.publish(encodeHeartbeat({ ...beat, sequence: 2 }));
