@@ -80,6 +80,7 @@ export type { TraceParent } from './wire/trace-parent.ts';
 export { METHODS } from './wire/envelope.ts';
 export { refusalOf } from './clearance/refusal-errors.ts';
 export { bindSecrets, secretUses } from './upstreams/server-secrets.ts';
+export { cameToNobody } from './upstreams/process/stdio.ts';
 export { createChildren } from './upstreams/process/process-record.ts';
 export type { Children } from './upstreams/process/process-record.ts';
 export { findMeans } from './upstreams/sandbox/sandbox-means.ts';

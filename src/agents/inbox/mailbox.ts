@@ -240,7 +240,7 @@ class RunMailbox implements Mailbox {
     { sender, timeoutMs, tries }: { sender: string; timeoutMs: number; tries: number },
   ): Promise<Json> {
     const deadline = this.#components.clock.now() + timeoutMs;
-    for (let left = tries; ; left -= 1) {
+    for (let left = tries; ;) {
       const replica = await this.#free(deadline);
       const leftMs = Math.max(1, deadline - this.#components.clock.now());
       const again = left < tries ? { redelivered: true } : {};
@@ -248,7 +248,10 @@ class RunMailbox implements Mailbox {
         return await replica.deliver(asArguments(message, again), leftMs, sender);
       } catch (error) {
         if (isLate(error) && message.type !== 'query') await replica.renew('hung');
-        if (!isEnd(error) || left <= 1 || this.#scope.closed) throw error;
+        if (!isEnd(error) || this.#scope.closed) throw error;
+        // What no process has read is no try: one that its sandbox did not let start is started again.
+        if (!isUnread(error)) left -= 1;
+        if (left === 0) throw error;
       }
     }
   }
@@ -310,6 +313,10 @@ class RunMailbox implements Mailbox {
 /** The process ended with it. */
 function isEnd(error: unknown): boolean {
   return error instanceof StarlingError && error.data['reason'] === 'ended';
+}
+
+function isUnread(error: unknown): boolean {
+  return error instanceof StarlingError && error.data['unread'] === true;
 }
 
 function isLate(error: unknown): boolean {

@@ -9,6 +9,7 @@ import {
   unawaited,
 } from '../../core/index.ts';
 import type { Clock, Json, JsonObject, Logger, Random, Scope } from '../../core/index.ts';
+import { cameToNobody } from '../../gateway/index.ts';
 import type { AgentProcess } from '../../gateway/index.ts';
 import type { RunState } from '../types.ts';
 import { nextState, takesMessages } from './lifecycle.ts';
@@ -117,7 +118,7 @@ class WatchedReplica implements Replica {
       if (known.code !== 'STARLING_UPSTREAM_UNAVAILABLE') throw known;
       // It is told of its end in a moment, and is given nothing until then.
       if (this.#process === running) this.#process = undefined;
-      throw this.#ended(known.message);
+      throw this.#ended(known.message, cameToNobody(known));
     } finally {
       this.#learns(running);
     }
@@ -210,9 +211,9 @@ class WatchedReplica implements Replica {
     if (this.#state !== before) this.#components.changed();
   }
 
-  #ended(why: string): StarlingError {
+  #ended(why: string, isUnread = true): StarlingError {
     return new StarlingError('STARLING_AGENT_FAILED', `${this.#title}: ${why}`, {
-      data: { reason: 'ended' },
+      data: { reason: 'ended', ...(isUnread ? { unread: true } : {}) },
     });
   }
 }

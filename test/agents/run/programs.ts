@@ -14,7 +14,8 @@ export interface Given {
 export interface Program {
   readonly init: AgentStart;
   readonly given: Given[];
-  dies(why: string): void;
+  /** `reason` is in the error's data, as of a process that its sandbox did not let start. */
+  dies(why: string, reason?: string): void;
   /** The node has ended it. */
   isClosed: boolean;
   /** It has ended by itself. */
@@ -59,17 +60,18 @@ export async function playedBy(
   const ended = new Promise<StarlingError>((resolve) => {
     end = resolve;
   });
-  const over = (why: string): void => {
-    const error = new StarlingError('STARLING_UPSTREAM_UNAVAILABLE', why);
+  const over = (why: string, reason?: string): void => {
+    const data = reason === undefined ? {} : { reason };
+    const error = new StarlingError('STARLING_UPSTREAM_UNAVAILABLE', why, { data });
     for (const fail of waiting) fail(error);
     end(error);
   };
   const program: Program = {
     init,
     given,
-    dies(why) {
+    dies(why, reason) {
       program.isDead = true;
-      over(why);
+      over(why, reason);
     },
     isClosed: false,
     isDead: false,

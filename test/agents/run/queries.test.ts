@@ -190,3 +190,23 @@ it('a stop lets a query that was taken end, and takes no other', async () => {
   await expect(late).rejects.toMatchObject({ code: 'STARLING_AGENT_FAILED' });
   expect(given(one)).toEqual(['hello']);
 });
+
+it('a query that came to no program is given to the next process; one that a program had read fails with it', async () => {
+  const one = await spawned();
+  const answer = one.send('hello', QUERY);
+  await settle();
+  one.programs[0]?.dies('exited with code 1', 'sandbox-outdated');
+  await settle();
+  world.clock.advance(2000);
+  await settle();
+  expect(one.programs[1]?.given.map(({ message }) => message)).toMatchObject([
+    { message: 'hello' },
+  ]);
+  expect(one.programs[1]?.given[0]?.message).not.toHaveProperty('redelivered');
+  one.programs[1]?.given[0]?.answer('hi');
+  await expect(answer).resolves.toMatchObject({ response: 'hi' });
+  const second = one.send('again', QUERY);
+  await settle();
+  one.programs[1]?.dies('exited with code 1');
+  await expect(second).rejects.toMatchObject({ code: 'STARLING_AGENT_FAILED' });
+});

@@ -76,6 +76,8 @@ const START_GRACE_MS = 500;
 const DRAIN_MS = 500;
 /** In `data.reason` of a server that did not start because its sandbox was planned before a path went away. */
 export const OUTDATED = 'sandbox-outdated';
+/** In `data.reason` of a message that came when its server had ended, or was about to. */
+const UNSENT = 'unsent';
 /** Exit codes above this one tell a signal. */
 const SIGNALLED = 128;
 
@@ -121,6 +123,18 @@ export async function connectStdio(
   await started(child, init);
   if (child.pid !== undefined) hooks?.spawned?.(child.pid);
   return new StdioConnection(components, init, { child, launch, mark });
+}
+
+/** Whether `error` is why a message came to no program: to none that ran yet, or to one that had ended before it came. */
+export function cameToNobody({ data: { reason } }: StarlingError): boolean {
+  return reason === OUTDATED || reason === UNSENT;
+}
+
+function unsent({ code, message, hint, data }: StarlingError): StarlingError {
+  return new StarlingError(code, message, {
+    ...(hint === undefined ? {} : { hint }),
+    data: { ...data, reason: UNSENT },
+  });
 }
 
 /** What is started, with what starts it. */
@@ -169,7 +183,7 @@ class StdioConnection implements UpstreamConnection {
     this.channel = createServerChannel(components, init, {
       send: (message) => {
         if (child.stdin.writableLength > QUEUE_BYTES_MAX) throw this.#deaf();
-        if (!child.stdin.writable) throw this.#gone();
+        if (!child.stdin.writable) throw unsent(this.#gone());
         this.#send(writer, message);
       },
       invalid: (bytes) => {
