@@ -64,6 +64,8 @@ async function build(setupFiles: readonly string[]): Promise<ReadonlyMap<string,
   await bundle.write({
     dir: FOLDER,
     format: 'esm',
+    // Before the code of each source stands its path from the root, as a comment: see `test/gateway/walk.test.ts`.
+    minify: false,
     entryFileNames: '[name].mjs',
     chunkFileNames: '[name].mjs',
     codeSplitting: { groups: [{ name: 'sources', test: /[\\/]src[\\/]|quick-nacl/ }] },

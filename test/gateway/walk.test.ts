@@ -68,10 +68,12 @@ async function filesRun(work: () => Promise<unknown>): Promise<readonly string[]
 /** Which source stands at an offset of a file that was built of many: the bundler writes its name before each. */
 function sourceIn(path: string): (offset: number) => string {
   const text = readFileSync(path, 'utf8');
-  const regions = [...text.matchAll(/^\/\/#region (.+)$/gm)].map(({ index, 1: file = '' }) => ({
-    index,
-    file: join(ROOT, file),
-  }));
+  const regions = [...text.matchAll(/^\/\/ ((?:src|test)\/\S+\.ts)$/gm)].map(
+    ({ index, 1: file = '' }) => ({
+      index,
+      file: join(ROOT, file),
+    }),
+  );
   return (offset) => regions.findLast(({ index }) => index <= offset)?.file ?? path;
 }
 
