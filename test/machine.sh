@@ -4,7 +4,7 @@
 set -euo pipefail
 
 # command → Debian package
-wanted=(bwrap:bubblewrap chromium:chromium etcd:etcd-server faketime:faketime fish:fish ip:iproute2 go:golang-go nats-server:nats-server nft:nftables prometheus:prometheus python3:python3 serf:serf zsh:zsh)
+wanted=(bwrap:bubblewrap chromium:chromium etcd:etcd-server faketime:faketime fish:fish ip:iproute2 go:golang-go nats-server:nats-server nft:nftables prometheus:prometheus python3:python3 runc:runc serf:serf umoci:umoci zsh:zsh)
 
 missing=()
 for pair in "${wanted[@]}"; do

@@ -8,11 +8,15 @@ import { promisify } from 'node:util';
 const ROOT = resolve(import.meta.dirname, '../..');
 const exec = promisify(execFile);
 
-/** Runs npm as a person does: with nothing that an outer npm hands on, and in `folder` a cache without a package in it. */
+/** What a person has in the environment: nothing that an outer npm hands on, and in `folder` a cache without a package in it. */
+export function cleanEnvironment(folder: string): NodeJS.ProcessEnv {
+  const outer = Object.entries(process.env).filter(([name]) => !/^(?:npm|starling)_/i.test(name));
+  return { ...Object.fromEntries(outer), npm_config_cache: join(folder, 'cache') };
+}
+
+/** Runs npm as a person does. */
 export async function npm(args: readonly string[], folder: string, cwd = folder): Promise<string> {
-  const outer = Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name));
-  const env = { ...Object.fromEntries(outer), npm_config_cache: join(folder, 'cache') };
-  return (await exec('npm', args, { cwd, env })).stdout;
+  return (await exec('npm', args, { cwd, env: cleanEnvironment(folder) })).stdout;
 }
 
 /** Makes the package of what is built now; gives its file, which is in `folder`. */

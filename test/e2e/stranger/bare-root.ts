@@ -21,12 +21,15 @@ const FILES = {
 } as const;
 const OUTPUT_MAX = 64 * 1024 * 1024;
 
+/** Where programs are on that machine. */
+export const BARE_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
 /** What a person on that machine has in the environment. */
 export const BARE_ENV: readonly string[] = [
   'HOME=/root',
   'USER=root',
   'LANG=C.UTF-8',
-  'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+  `PATH=${BARE_PATH}`,
 ];
 
 /** Why such a root folder can't be made here; undefined where it can. */
