@@ -2,15 +2,18 @@
 import { createPrivateKey, sign } from 'node:crypto';
 import { signerFromSeed } from '../../src/identity/index.ts';
 import type { Signer } from '../../src/identity/index.ts';
-import { issueGrant, parseGrant, verifyChain } from '../../src/grants/index.ts';
+import { createGrantBook, issueGrant, parseGrant, verifyChain } from '../../src/grants/index.ts';
 import type {
   Capability,
   ChainContext,
   ChainVerdict,
   Grant,
+  GrantBook,
   GrantInit,
 } from '../../src/grants/index.ts';
+import { silentLogger } from '../../src/core/index.ts';
 import type { Clock } from '../../src/core/index.ts';
+import { memoryTable } from './memory-table.ts';
 
 /** 2026-06-01T00:00:00Z */
 export const NOW_MS = 1_780_272_000_000;
@@ -127,4 +130,15 @@ export function manualClock(): Clock & { advance(ms: number): Promise<void> } {
       nowMs = untilMs;
     },
   };
+}
+
+/** A book of the owner's grants with nothing in it, not started. */
+export function emptyBook(clock: Clock): GrantBook {
+  return createGrantBook({
+    identity: owner,
+    grants: memoryTable(),
+    revocations: memoryTable(),
+    clock,
+    logger: silentLogger,
+  });
 }

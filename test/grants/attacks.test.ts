@@ -4,10 +4,8 @@
  * door's nonce are tested where these live.
  */
 import { describe, expect, it } from 'vitest';
-import { silentLogger } from '../../src/core/index.ts';
 import type { Did, Json } from '../../src/core/index.ts';
 import {
-  createGrantBook,
   describeRefusal,
   issueRevocation,
   parseGrant,
@@ -28,6 +26,7 @@ import {
   bob,
   carol,
   chainOf,
+  emptyBook,
   forge,
   grantOf,
   manualClock,
@@ -37,7 +36,6 @@ import {
   stranger,
   verifyLast,
 } from './arrange.ts';
-import { memoryTable } from './memory-table.ts';
 
 const HOUR_MS = 3_600_000;
 const good = grantOf(owner, alice, { maxDepth: 2 });
@@ -68,13 +66,7 @@ function child(claims: object, caveats?: Record<string, Json>): string {
 }
 
 async function book(): Promise<GrantBook> {
-  const created = createGrantBook({
-    identity: owner,
-    grants: memoryTable(),
-    revocations: memoryTable(),
-    clock: manualClock(),
-    logger: silentLogger,
-  });
+  const created = emptyBook(manualClock());
   await created.start();
   return created;
 }

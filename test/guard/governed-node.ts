@@ -1,7 +1,7 @@
 /** What the tests of policy, approvals and guardian share: a governed node without network or disk. */
 import { createHealth, silentLogger } from '../../src/core/index.ts';
 import type { Health } from '../../src/core/index.ts';
-import { createCounters, createGrantBook } from '../../src/grants/index.ts';
+import { createCounters } from '../../src/grants/index.ts';
 import type { Capability, GrantBook } from '../../src/grants/index.ts';
 import {
   createApprovals,
@@ -22,7 +22,7 @@ import type {
 } from '../../src/guard/index.ts';
 import type { LimitAlert } from '../../src/guard/index.ts';
 import { peerIdFromDid } from '../../src/identity/index.ts';
-import { alice, manualClock, owner } from '../grants/arrange.ts';
+import { alice, emptyBook, manualClock, owner } from '../grants/arrange.ts';
 import { memoryTable } from '../grants/memory-table.ts';
 
 export const OPERATOR: Principal = { kind: 'operator' };
@@ -53,13 +53,7 @@ export async function governedNode(yaml = '', table = memoryTable()): Promise<Go
   const clock = manualClock();
   let policy: Policy = parsePolicy(yaml, 'the test');
   const current = (): Policy => policy;
-  const book = createGrantBook({
-    identity: owner,
-    grants: memoryTable(),
-    revocations: memoryTable(),
-    clock,
-    logger: silentLogger,
-  });
+  const book = emptyBook(clock);
   const callerRules = createCallerRules({
     policy: { current },
     mesh: { isOpen: () => node.open, isMember: (did) => did === alice.did, formerly: () => [] },

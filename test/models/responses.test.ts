@@ -5,6 +5,7 @@ import type { JsonObject } from '../../src/core/index.ts';
 import { makeKey, wholeNodes } from '../fixtures/whole-nodes.ts';
 import type { FakeVendor } from './fake-vendor.ts';
 import { TEXT, startModelBox } from './model-box.ts';
+import { errorOf, postTo } from './post.ts';
 
 const nodes = wholeNodes('responses');
 
@@ -244,14 +245,6 @@ function codingRequest(model: string): object {
   };
 }
 
-async function post(path: string, body: unknown): Promise<Response> {
-  return fetch(`${base}${path}`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
-    body: typeof body === 'string' ? body : JSON.stringify(body),
-  });
-}
-
-async function errorOf(response: Response): Promise<unknown> {
-  return ((await response.json()) as JsonObject)['error'];
+function post(path: string, body: unknown): Promise<Response> {
+  return postTo({ base, key }, path, body);
 }

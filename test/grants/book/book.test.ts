@@ -13,6 +13,7 @@ import {
   alice,
   bob,
   carol,
+  emptyBook,
   grantOf,
   manualClock,
   owner,
@@ -56,13 +57,7 @@ async function withSettableClock(): Promise<
 > {
   const clock = manualClock();
   let aheadMs = 0;
-  const book = createGrantBook({
-    identity: owner,
-    grants: memoryTable(),
-    revocations: memoryTable(),
-    clock: { ...clock, now: () => clock.now() + aheadMs },
-    logger: silentLogger,
-  });
+  const book = emptyBook({ ...clock, now: () => clock.now() + aheadMs });
   await book.start();
   const changes: Did[] = [];
   book.events.on('change', (holder) => changes.push(holder));

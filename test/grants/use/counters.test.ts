@@ -4,12 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { silentLogger } from '../../../src/core/index.ts';
 import type { Signer } from '../../../src/identity/index.ts';
 import type { Json } from '../../../src/core/index.ts';
-import {
-  CLOCK_SKEW_MS,
-  createCounters,
-  createGrantBook,
-  evaluateCall,
-} from '../../../src/grants/index.ts';
+import { CLOCK_SKEW_MS, createCounters, evaluateCall } from '../../../src/grants/index.ts';
 import type {
   CounterInit,
   Counters,
@@ -24,6 +19,7 @@ import {
   alice,
   bob,
   carol,
+  emptyBook,
   grantOf,
   manualClock,
   owner,
@@ -54,13 +50,7 @@ async function doorOf(
   wrap = (table: Table): Table => table,
 ): Promise<Door> {
   const clock = manualClock();
-  const book = createGrantBook({
-    identity: owner,
-    grants: memoryTable(),
-    revocations: memoryTable(),
-    clock,
-    logger: silentLogger,
-  });
+  const book = emptyBook(clock);
   await book.start();
   const table = memoryTable();
   const parts = { table: wrap(table), grants: book, self: owner.did, clock, logger: silentLogger };

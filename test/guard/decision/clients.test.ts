@@ -1,7 +1,5 @@
 /** What clients with scopes and agents with grants may do. */
 import { describe, expect, it } from 'vitest';
-import { silentLogger } from '../../../src/core/index.ts';
-import { createGrantBook } from '../../../src/grants/index.ts';
 import { ATTACHED_SCOPES, createGuard, isScope } from '../../../src/guard/index.ts';
 import type {
   ClientAccess,
@@ -10,18 +8,11 @@ import type {
   GuardWanted,
   Principal,
 } from '../../../src/guard/index.ts';
-import { alice, bob, carol, manualClock, owner } from '../../grants/arrange.ts';
+import { alice, bob, carol, emptyBook, manualClock, owner } from '../../grants/arrange.ts';
 import { peerIdFromDid } from '../../../src/identity/index.ts';
-import { memoryTable } from '../../grants/memory-table.ts';
 
 const clock = manualClock();
-const book = createGrantBook({
-  identity: owner,
-  grants: memoryTable(),
-  revocations: memoryTable(),
-  clock,
-  logger: silentLogger,
-});
+const book = emptyBook(clock);
 const ACCESS: Readonly<Record<string, ClientAccess>> = { board_set: 'yes', task_start: 'ask' };
 const guard: Guard = createGuard({
   grants: book,

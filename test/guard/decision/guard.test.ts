@@ -1,14 +1,20 @@
 /** The one yes or no, and what a refused caller is told. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { silentLogger } from '../../../src/core/index.ts';
-import { createGrantBook, describeRefusal, parseResource } from '../../../src/grants/index.ts';
+import { describeRefusal, parseResource } from '../../../src/grants/index.ts';
 import type { Capability, GrantBook } from '../../../src/grants/index.ts';
 import { createGuard } from '../../../src/guard/index.ts';
 import type { Decision, Guard, Principal } from '../../../src/guard/index.ts';
 import { peerIdFromDid } from '../../../src/identity/index.ts';
-import { NOW_MS, alice, bob, grantOf, manualClock, owner } from '../../grants/arrange.ts';
-import { memoryTable } from '../../grants/memory-table.ts';
+import {
+  NOW_MS,
+  alice,
+  bob,
+  grantOf,
+  emptyBook,
+  manualClock,
+  owner,
+} from '../../grants/arrange.ts';
 import { slowMatch } from '../../grants/chain/slow-match.ts';
 import { anyText } from '../../fixtures/any-text.ts';
 
@@ -28,13 +34,7 @@ function peerOf(signer: { did: typeof alice.did }, alias: string): Principal {
 
 async function doorOf(alias = 'laptop'): Promise<Door> {
   const clock = manualClock();
-  const book = createGrantBook({
-    identity: owner,
-    grants: memoryTable(),
-    revocations: memoryTable(),
-    clock,
-    logger: silentLogger,
-  });
+  const book = emptyBook(clock);
   const guard = createGuard({ grants: book, self: { name: 'workstation', did: owner.did } });
   const peer = peerOf(alice, alias);
   return {
