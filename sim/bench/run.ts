@@ -4,7 +4,7 @@
  * cleared; `--record` writes the tables to `sim/RESULTS.md`, `budget`, `hostile`, `scale`, `board`, `agents`, `tasks`, `models`, `page` and `learn` to sections of their own; `--quick` runs
  * everything of ours once and shortly, without bars. `--only <attack>` has `hostile` run that attack alone;
  * `--nodes N` has `scale` measure so many, `--only one-process|processes|cuts` that alone, and `--long` has its busy
- * loops run for five minutes; `--only peers|newcomer|overwrites|strong` has `board` measure that alone,
+ * loops run for five minutes; `--only peers|newcomer|overwrites|strong|disk` has `board` measure that alone,
  * `--only runs` has it run nodes that are killed and cut off (with `--seeds N` and `--first M` so many seeds from M on),
  * `--only planted` such runs with faults planted in them, which they must find,
  * `--only costs|newcomer|parallel|cuts` has `budget` measure that,
@@ -59,7 +59,7 @@ parts: ${PARTS.join(', ')}
   --record         write the tables to sim/RESULTS.md
   --json           one JSON object in place of tables
   --only <what>    hostile: one attack; scale: one-process, processes, cuts;
-                   board: peers, newcomer, overwrites, strong, runs, planted;
+                   board: peers, newcomer, overwrites, strong, disk, runs, planted;
                    budget: costs, newcomer, parallel, cuts;
                    models: times, cpu, failures, cache, crowd;
                    learn: ways, experiences;

@@ -268,7 +268,7 @@ export const FULL: BenchSize = {
     quietCalls: 400,
     overwrites: 3_000_000,
     strong: { replicas: [3, 5], ms: 4000, callers: 64, rivals: true },
-    runs: { seeds: 100, members: 5, ms: 4000, calls: 100, stories: 2, plantedSeeds: 50, atOnce: 2 },
+    runs: { seeds: 100, members: 5, ms: 4000, calls: 100, stories: 2, plantedSeeds: 50, atOnce: 4 },
   },
   agents: {
     rounds: 5,

@@ -6,7 +6,7 @@
 import { StarlingError } from '../core/index.ts';
 import type { Clock, Did, Health, Logger, PeerId, Random } from '../core/index.ts';
 import type { SuccessionView } from '../grants/index.ts';
-import { didFromPeerId } from '../identity/index.ts';
+import { didFromPeerId, peerIdFromDid } from '../identity/index.ts';
 import type { FrequentSigner } from '../identity/index.ts';
 import type { Network, Topic } from '../network/index.ts';
 import type { Table } from '../store/index.ts';
@@ -28,6 +28,7 @@ import { HIDDEN } from './document/document.ts';
 import type { LanePart } from './lanes/update.ts';
 import { LIMITS, checkName } from './limits.ts';
 import type { BoardLimits } from './limits.ts';
+import { OnDemand } from './on-demand.ts';
 import { OpenTraffic } from './open-traffic.ts';
 import { PeersAround } from './peers-around.ts';
 import type { MemberAround } from './peers-around.ts';
@@ -104,6 +105,7 @@ class AllBoards implements Blackboard {
   readonly #around: PeersAround;
   readonly #coming = new ComingBoards();
   readonly #adopting: Adopting;
+  readonly #onDemand: OnDemand;
   #running: Running | undefined;
 
   constructor(components: BlackboardComponents, limits: BoardLimits, bounds: HistoryBounds) {
@@ -120,15 +122,7 @@ class AllBoards implements Blackboard {
     const { self, signer, successions } = components;
     const didOf = (peer: PeerId): Did => this.#didOf(peer);
     const repair = (): AntiEntropy | undefined => this.#running?.repair;
-    this.#shelf = new BoardShelf({
-      ...components,
-      limits,
-      nowMs: () => this.#nowMs(),
-      accessFor: (id) => this.#closed.accessFor(id),
-      publish: (id, part) => this.#publish(id, part),
-      changed: (id, changes, unnoted) => this.#changed(id, changes, unnoted),
-      noting: (id, lines) => this.#pasts.noteWriting(id, lines.filter(isShown)),
-    });
+    this.#shelf = this.#makeShelf();
     const shelf = this.#shelf;
     this.#closed = new ClosedBoards({
       ...components,
@@ -156,8 +150,10 @@ class AllBoards implements Blackboard {
       didOf,
       boards: shelf.boards,
       repair,
+      isHeld: (id) => this.#onDemand.isHeld(id),
       take: (id, update, from) => this.#intake.take(id, update, from),
     });
+    this.#onDemand = this.#makeOnDemand();
     this.#adopting = new Adopting({
       ...components,
       boards: shelf.boards,
@@ -171,6 +167,42 @@ class AllBoards implements Blackboard {
       intake: this.#intake,
       didOf,
       repair,
+    });
+  }
+
+  #makeShelf(): BoardShelf {
+    return new BoardShelf({
+      ...this.#components,
+      limits: this.#limits,
+      nowMs: () => this.#nowMs(),
+      accessFor: (id) => this.#closed.accessFor(id),
+      publish: (id, part) => this.#publish(id, part),
+      changed: (id, changes, unnoted) => this.#changed(id, changes, unnoted),
+      recovered: (id, changes) =>
+        this.#pasts.recovered(
+          id,
+          changes.filter(({ change }) => isShown(change)),
+        ),
+      noting: (id, lines) => this.#pasts.noteWriting(id, lines.filter(isShown)),
+    });
+  }
+
+  #makeOnDemand(): OnDemand {
+    const components = this.#components;
+    return new OnDemand({
+      ...components,
+      boards: this.#shelf.boards,
+      find: (id) => this.#shelf.find(id),
+      didOf: (peer) => this.#didOf(peer),
+      peerOf: components.peerOf ?? peerIdFromDid,
+      saidToHold: (peer, id) => this.#traffic.saidToHold(peer, id),
+      isWatched: (id) => this.#watchers.isWatching((name) => this.#isNameOf(name, id)),
+      isComing: (id) => this.#coming.of(id).length > 0,
+      sync: async (peer, id) => {
+        await this.#intake.syncOnce(this.#checkRunning().sync, peer, id);
+      },
+      askToKeep: (peer, id) => this.#checkRunning().sync.askToKeep(peer, id),
+      letGo: (id) => this.#letGo(id),
     });
   }
 
@@ -199,6 +231,7 @@ class AllBoards implements Blackboard {
   #run(): Running {
     return runBoards({
       ...this.#components,
+      onDemand: this.#onDemand,
       nowMs: () => this.#nowMs(),
       limits: this.#limits,
       topic: this.#topic,
@@ -252,6 +285,7 @@ class AllBoards implements Blackboard {
         pasts: this.#pasts,
         watchers: this.#watchers,
         coming: this.#coming,
+        onDemand: this.#onDemand,
         checkRunning: () => this.#checkRunning(),
         strong: () => this.#strong(),
       },
@@ -279,6 +313,7 @@ class AllBoards implements Blackboard {
     const theirs = digestsOf(digests);
     if (theirs === undefined || this.#running === undefined) return;
     this.#adopting.look();
+    this.#onDemand.look();
     // To know of somebody is no reason to dial: boards come round by those who are connected.
     if (!this.#components.network.isConnected(peer)) return;
     this.#running.repair.hear(peer, theirs, (id) => creatorIn(id) === undefined);
@@ -301,7 +336,10 @@ class AllBoards implements Blackboard {
     if (running === undefined) return;
     if (isClosed(id)) {
       const peers = this.#components.network.connected();
-      const readers = peers.filter((peer) => this.#closed.mayHave(id, peer));
+      const isMeant = (peer: PeerId): boolean =>
+        // Where it is not known whether a peer holds the board, that one does not take it amiss.
+        !this.#onDemand.isOnDemand(id) || this.#traffic.saidToHold(peer, id) !== false;
+      const readers = peers.filter((peer) => this.#closed.mayHave(id, peer) && isMeant(peer));
       running.road.send(readers, id, part);
     } else this.#openTraffic.send(running, id, part);
   }
@@ -311,7 +349,18 @@ class AllBoards implements Blackboard {
     const changes = all.filter(isShown);
     if (changes.length === 0) return;
     this.#pasts.note(id, unnoted.filter(isShown));
-    this.#watchers.tell(changes, (named) => named === id || this.#shelf.idOf(named) === id);
+    this.#watchers.tell(changes, (named) => this.#isNameOf(named, id));
+  }
+
+  #isNameOf(name: string, id: string): boolean {
+    return name === id || this.#shelf.idOf(name) === id;
+  }
+
+  /** Takes the entries of a board that is held on demand, and what is known of its past, off the disk, and says so. */
+  async #letGo(id: string): Promise<void> {
+    await this.#shelf.empty(id);
+    this.#traffic.changed();
+    await this.#pasts.forget(id);
   }
 
   #closeBoards(): void {
@@ -322,10 +371,11 @@ class AllBoards implements Blackboard {
     this.#intake.clear();
     this.#around.clear();
     this.#coming.clear();
+    this.#onDemand.clear();
   }
 
-  #checkRunning(): void {
-    if (this.#running !== undefined) return;
+  #checkRunning(): Running {
+    if (this.#running !== undefined) return this.#running;
     throw new StarlingError('STARLING_STOPPED', 'the blackboard is not running', {
       hint: 'start the node: starling up',
     });

@@ -1,6 +1,7 @@
 /** What a board that somebody has by its name asks of the rest of the room: what the name means, and where that is. */
 import type { Clock, Did } from '../core/index.ts';
 import { boardIdOf, creatorIn, nameIn } from './board-id.ts';
+import type { OnDemand } from './on-demand.ts';
 import type { BoardPasts } from './board-pasts.ts';
 import type { BoardShelf } from './board-shelf.ts';
 import type { BoardHome } from './board/board-handle.ts';
@@ -19,6 +20,7 @@ export interface BoardHomeParts {
   readonly pasts: BoardPasts;
   readonly watchers: BoardWatchers;
   readonly coming: ComingBoards;
+  readonly onDemand: OnDemand;
   /** Whether a board that is made without a word about that is everybody's. */
   isOpenByDefault(): boolean;
   /** @throws STARLING_STOPPED */
@@ -29,7 +31,7 @@ export interface BoardHomeParts {
 
 /** The home of the board called `name`. */
 export function createBoardHome(parts: BoardHomeParts, name: string): BoardHome {
-  const { clock, self, shelf, closed, pasts, watchers, coming } = parts;
+  const { clock, self, shelf, closed, pasts, watchers, coming, onDemand } = parts;
   const id = (): string => shelf.idOf(name);
   return {
     clock,
@@ -45,16 +47,22 @@ export function createBoardHome(parts: BoardHomeParts, name: string): BoardHome 
       parts.checkRunning();
       return shelf.write(given, work);
     },
+    isOnDemand: () => onDemand.isOnDemand(id()),
+    hold: () => onDemand.hold(id()),
+    use: () => onDemand.use(id()),
+    held: () => onDemand.heldOf(id()),
     watch: (listener) => watchers.watch(name, listener),
     history: () => pasts.of(id()),
     coming: (given) => coming.of(given),
-    create: async ({ open, signed = false, strong }) => {
-      const isKind = signed || strong !== undefined;
+    create: async ({ open, signed = false, strong, hold }) => {
+      const isOnDemand = hold === 'on-demand';
+      const isKind = signed || strong !== undefined || isOnDemand || hold === 'listed';
       // The id of a board that this node is to make names it where others have made one of that name.
       const called = creatorIn(name) === self ? nameIn(name) : name;
-      if (open ?? (!isKind && parts.isOpenByDefault())) return called;
+      const isOpen = open ?? (hold === 'all' || (!isKind && parts.isOpenByDefault()));
+      if (isOpen) return called;
       shelf.checkRoom(called);
-      if (strong === undefined) return closed.create(called, { isSigned: signed });
+      if (strong === undefined) return closed.create(called, { isSigned: signed, isOnDemand });
       const disks = await parts.strong().disks(boardIdOf(called, self), strong);
       return closed.create(called, { strong, disks });
     },

@@ -28,12 +28,15 @@ export class BoardIntake {
     this.#components = components;
   }
 
-  /** Applies a peer's update, to a board that may be new here. `author`: nobody else's lanes may be in it. */
-  take(
+  /**
+   * Writes and applies a peer's update, to a board that may be new here. `author`: nobody else's lanes may be in it. Never
+   * rejects.
+   */
+  async take(
     id: string,
     update: Uint8Array,
     { peer, author }: { readonly peer: PeerId; readonly author?: Did },
-  ): ApplyResult {
+  ): Promise<ApplyResult> {
     const { shelf, overflow } = this.#components;
     if (!this.#components.isRunning()) return 'full';
     if (!shelf.hasRoomFor(id)) {
@@ -43,7 +46,7 @@ export class BoardIntake {
     const board = shelf.find(id) ?? shelf.open(id, []);
     const did = this.#components.didOf(peer);
     const answers = board.access?.isSigned === true || board.access?.mayWriteSome(did) !== false;
-    const read = board.take(update, answers ? author : did);
+    const read = await board.take(update, answers ? author : did);
     // Whoever may only read has no word on what others wrote.
     const result = !answers && read === 'malformed' ? 'unpermitted' : read;
     if (result === 'full') overflow.add(id, peer);

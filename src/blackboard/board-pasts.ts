@@ -3,7 +3,7 @@ import { messageOf } from '../core/index.ts';
 import type { Clock, Logger } from '../core/index.ts';
 import type { Table } from '../store/index.ts';
 import { createBoardHistory } from './disk/history.ts';
-import type { BoardHistory } from './disk/history.ts';
+import type { BoardHistory, LateChange } from './disk/history.ts';
 import { isWithoutPast } from './board-id.ts';
 import type { BoardChange, HistoryBounds, PastLine } from './types.ts';
 
@@ -39,6 +39,11 @@ export class BoardPasts {
     return history;
   }
 
+  /** Hears at a start what may have been written down no more before the last end, see {@link BoardHistory.recovered}. */
+  recovered(id: string, changes: readonly LateChange[]): void {
+    if (this.#components.history !== undefined) this.of(id).recovered(changes);
+  }
+
   /** Writes down a moment later what changed, where histories are kept. A disk that refuses is told of in the log. */
   note(id: string, changes: readonly BoardChange[]): void {
     if (this.#components.history === undefined) return;
@@ -57,6 +62,17 @@ export class BoardPasts {
     return (isRefused) => {
       end(isRefused).catch((error: unknown) => this.#failed(id, error));
     };
+  }
+
+  /** Forgets the history of a board that is let go of: it comes again with its entries. */
+  async forget(id: string): Promise<void> {
+    const kept = this.#components.history;
+    if (kept === undefined) return;
+    await this.of(id).flushed();
+    this.#histories.delete(id);
+    const rows: { readonly key: string }[] = [];
+    for await (const [key] of kept.entries(`${id}/`)) rows.push({ key });
+    if (rows.length > 0) await kept.batch(rows);
   }
 
   /** Resolves once all that was noted is on disk, or refused. */

@@ -20,6 +20,8 @@ import { createGreetings } from './greetings.ts';
 import { PEER_SLACK } from './limits.ts';
 import type { BoardLimits } from './limits.ts';
 import { openStrongBoards } from './open-strong.ts';
+import { decodeVector } from './lanes/update.ts';
+import type { OnDemand } from './on-demand.ts';
 import type { OpenTraffic } from './open-traffic.ts';
 import type { StrongBoards } from './quorum/strong-boards.ts';
 import { createAntiEntropy } from './sync/anti-entropy.ts';
@@ -72,6 +74,7 @@ export interface RunningParts {
   readonly intake: BoardIntake;
   readonly overflow: BoardOverflow;
   readonly coming: ComingBoards;
+  readonly onDemand: OnDemand;
   readonly didOf: (peer: PeerId) => Did;
 }
 
@@ -175,7 +178,18 @@ function openStrong(parts: RunningParts, scope: Scope): StrongBoards | undefined
 }
 
 function makeSync(
-  { network, clock, logger, limits, shelf, intake, closed, coming }: RunningParts,
+  {
+    network,
+    clock,
+    logger,
+    limits,
+    shelf,
+    intake,
+    closed,
+    coming,
+    onDemand,
+    traffic,
+  }: RunningParts,
   hears: Pick<AntiEntropy, 'served' | 'serving'>,
 ): BoardSync {
   return createBoardSync(
@@ -192,6 +206,12 @@ function makeSync(
         mayHave: (name, peer) => closed.mayHave(name, peer),
         goodbye: (name, peer) => closed.goodbye(name, peer),
         answersForOthers: (name) => closed.answersForOthers(name),
+        isHeld: (name) => onDemand.isHeld(name),
+        isHolder: (name, peer) => traffic.isHolder(peer, name),
+        keeps: async (name, vector) => {
+          const places = decodeVector(vector);
+          return places !== undefined && onDemand.keeps(name, places);
+        },
       },
       coming,
       ...hears,

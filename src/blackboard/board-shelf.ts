@@ -10,6 +10,7 @@ import type { NamedBoard } from './board-names.ts';
 import { creationOf, exists } from './board/board-handle.ts';
 import { createOpenBoard, digestOf } from './board/board.ts';
 import type { OpenBoard } from './board/board.ts';
+import type { LateChange } from './disk/history.ts';
 import type { BoardRow } from './disk/persistence.ts';
 import { invalid } from './limits.ts';
 import type { BoardLimits } from './limits.ts';
@@ -34,6 +35,8 @@ export interface BoardShelfComponents {
   publish(id: string, part: LanePart): void;
   /** Hears what changed, at once; `unnoted` is what of it {@link noting} was not told of. */
   changed(id: string, changes: readonly BoardChange[], unnoted: readonly BoardChange[]): void;
+  /** Hears what of peers came to a board right before the last end of this node. */
+  recovered(id: string, changes: readonly LateChange[]): void;
   /** Hears what this node writes as it goes to the disk, see `BoardWriterComponents.noting`. */
   noting(id: string, lines: readonly PastLine[]): (isRefused: boolean) => void;
 }
@@ -99,6 +102,7 @@ export class BoardShelf {
         ...(signer === undefined ? {} : { sign: (message) => signer.signOften(message) }),
         publish: (part) => components.publish(id, part),
         changed: (changes, unnoted) => components.changed(id, changes, unnoted),
+        recovered: (changes) => components.recovered(id, changes),
         noting: (lines) => components.noting(id, lines),
       },
       { name: id, rows, limits, access: components.accessFor(id) },
@@ -139,6 +143,14 @@ export class BoardShelf {
     if (creator === undefined || creator === this.#components.self) return true;
     const others = [...this.#boards.keys()].filter((one) => creatorIn(one) === creator);
     return others.length < BOARDS_OF_ONE_MAX;
+  }
+
+  /** Takes the entries of a board off the disk: what judges it stays. @throws what the disk says: then all is as before */
+  async empty(id: string): Promise<void> {
+    const board = this.#boards.get(id);
+    await board?.erase();
+    // Stopped meanwhile: the next start opens what is on disk.
+    if (this.#boards.get(id) === board && board !== undefined) this.open(id, []);
   }
 
   /** Lets go of a board that nothing could be written to. */

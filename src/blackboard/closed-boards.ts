@@ -99,9 +99,16 @@ export class ClosedBoards {
     return this.#access.get(id)?.revocationsOf(this.#components.didOf(peer)) ?? [];
   }
 
-  /** The grants by which this node may have a board: others may not know them yet. */
+  /**
+   * The grants by which this node may have a board, which others may not know yet; and of a board that is held on demand the record
+   * that says so, without which others would take it for one that all hold who may.
+   */
   proof(id: string): readonly string[] {
-    return this.#access.get(id)?.grantsOf(this.#components.self) ?? [];
+    const access = this.#access.get(id);
+    if (access === undefined) return [];
+    const grants = access.grantsOf(this.#components.self);
+    const { creationText, isOnDemand } = access;
+    return isOnDemand && creationText !== undefined ? [creationText, ...grants] : grants;
   }
 
   /** Keeps what of `texts` counts. @throws what the disk says */

@@ -2,7 +2,7 @@
  * What goes between nodes about boards that are not open, besides syncs: digests and records in frames, updates by the road,
  * to and from those who may have them. An update whose right is not known yet waits for that.
  */
-import { createBuckets, messageOf } from '../core/index.ts';
+import { createBuckets, messageOf, unawaited } from '../core/index.ts';
 import type { Buckets, Clock, Did, Logger, PeerId, Scope } from '../core/index.ts';
 import type { Network } from '../network/index.ts';
 import type { AntiEntropy } from './sync/anti-entropy.ts';
@@ -26,11 +26,21 @@ export interface ClosedTrafficComponents {
   didOf(peer: PeerId): Did;
   /** Undefined when the node stops. */
   repair(): AntiEntropy | undefined;
+  /** Whether entries of a board belong here now, see `on-demand.ts`. */
+  isHeld(id: string): boolean;
   take(
     id: string,
     update: Uint8Array,
     from: { readonly peer: PeerId; readonly author: Did },
-  ): ApplyResult;
+  ): Promise<ApplyResult>;
+}
+
+/** What a peer wrote to a board that is not open. */
+interface SentUpdate {
+  readonly board: string;
+  readonly update: Uint8Array;
+  /** By which records the peer judges the board, as a digest. */
+  readonly access: string;
 }
 
 /** Boards unknown here that a peer may speak of: each is asked for. Lower: whoever gets rights on many waits longer. */
@@ -105,8 +115,40 @@ export class ClosedTraffic {
         running.news.tell(peer, id, this.#components.closed.goodbye(id, peer));
       }
     }
-    repair.hear(peer, theirs, isClosed);
+    repair.hear(peer, this.#comparable(peer, theirs), isClosed);
     this.#lookAgain();
+  }
+
+  /**
+   * What a peer has said, to be compared with what is here: of a board that is held on demand nothing is missing at the one
+   * that does not hold it, as long as both judge it alike.
+   */
+  #comparable(peer: PeerId, theirs: Digests): Digests {
+    const ours = this.digests(peer);
+    return new Map(
+      [...theirs].map(([id, digest]): [string, string] => {
+        const mine = ours.get(id) ?? '';
+        if (this.#components.boards.get(id)?.access?.isOnDemand !== true) return [id, digest];
+        const areBothHeld = isOfEntries(digest) && isOfEntries(mine);
+        const areAlike = recordsIn(digest) === recordsIn(mine);
+        return [id, areAlike && !areBothHeld ? mine : digest];
+      }),
+    );
+  }
+
+  /** Whether a peer has said that it holds entries of a board; undefined where it has said nothing of it. */
+  saidToHold(peer: PeerId, id: string): boolean | undefined {
+    const digest = this.#theirs.get(peer)?.get(id);
+    return digest === undefined ? undefined : isOfEntries(digest);
+  }
+
+  /** A peer begins to hold a board, and will say so. */
+  isHolder(peer: PeerId, id: string): void {
+    if (this.saidToHold(peer, id) !== false) return;
+    this.#theirs.set(
+      peer,
+      new Map([...(this.#theirs.get(peer) ?? [])].filter(([one]) => one !== id)),
+    );
   }
 
   /** What a failed sync has left is looked at again, as long as there is a peer with such boards. */
@@ -116,7 +158,9 @@ export class ClosedTraffic {
     this.#running?.scope.after(LOOK_AGAIN_MS, () => {
       this.#looksAgain = false;
       const repair = this.#components.repair();
-      for (const [peer, theirs] of this.#theirs) repair?.hear(peer, theirs, isClosed);
+      for (const [peer, theirs] of this.#theirs) {
+        repair?.hear(peer, this.#comparable(peer, theirs), isClosed);
+      }
       this.#lookAgain();
     });
   }
@@ -142,18 +186,15 @@ export class ClosedTraffic {
   }
 
   /** A peer sends what it wrote to a board that is not open, and by which records it judges that. */
-  heardUpdate(
+  heardUpdate(peer: PeerId, sent: SentUpdate): void {
+    const fields = { peer, board: sent.board };
+    unawaited(this.#takeUpdate(peer, sent), this.#components.logger, 'update not taken', fields);
+  }
+
+  async #takeUpdate(
     peer: PeerId,
-    {
-      board: id,
-      update,
-      access: judgedBy,
-    }: {
-      readonly board: string;
-      readonly update: Uint8Array;
-      readonly access: string;
-    },
-  ): void {
+    { board: id, update, access: judgedBy }: SentUpdate,
+  ): Promise<void> {
     const running = this.#running;
     const repair = this.#components.repair();
     if (running === undefined || repair === undefined || !isClosed(id)) return;
@@ -161,10 +202,14 @@ export class ClosedTraffic {
     const author = this.#components.didOf(peer);
     const access = this.#components.closed.accessOf(id);
     if (access === undefined && !this.#mayName(peer)) return;
+    // Its entries come when somebody here wants them.
+    if (!this.#components.isHeld(id)) return;
     const isSame = access?.digest === judgedBy;
     const state = access?.state;
     const result =
-      access === undefined ? 'unpermitted' : this.#components.take(id, update, { peer, author });
+      access === undefined
+        ? 'unpermitted'
+        : await this.#components.take(id, update, { peer, author });
     if (result === 'malformed' || result === 'crowded') {
       logger.debug({ peer, board: id, result }, 'update of a board dropped');
       network.report(peer, result === 'crowded' ? 'boards' : 'malformed');
@@ -192,7 +237,9 @@ export class ClosedTraffic {
     if (running === undefined || board === undefined) return;
     board.document.reviewRights();
     for (const { peer, author, update } of this.#withheld.take(id)) {
-      this.#components.take(id, update, { peer, author });
+      if (!this.#components.isHeld(id)) continue;
+      const taking = this.#components.take(id, update, { peer, author });
+      unawaited(taking, this.#components.logger, 'update not taken', { peer, board: id });
     }
     for (const peer of this.#components.network.connected()) {
       if (this.#components.closed.mayHave(id, peer)) {
@@ -227,4 +274,14 @@ export class ClosedTraffic {
     }
     return digests;
   }
+}
+
+/** Whether a digest is of a board of which entries are there, see `digestOf`. */
+function isOfEntries(digest: string): boolean {
+  return digest !== '' && !digest.startsWith('.');
+}
+
+/** What of a digest says by which records a board is judged. */
+function recordsIn(digest: string): string {
+  return digest.slice(digest.indexOf('.') + 1);
 }

@@ -10,6 +10,8 @@ export type {
   BoardChange,
   BoardComing,
   BoardEntry,
+  BoardHeld,
+  BoardHold,
   BoardInfo,
   BoardRight,
   HistoryLine,

@@ -2,6 +2,7 @@
  * What goes between nodes about open boards, besides syncs: updates, by the road to those who are connected, and by
  * gossip where somebody is not.
  */
+import { unawaited } from '../core/index.ts';
 import type { Did, Logger, PeerId, Random } from '../core/index.ts';
 import type { Network } from '../network/index.ts';
 import { isClosed } from './board-id.ts';
@@ -71,7 +72,12 @@ export class OpenTraffic {
   }
 
   /** An update that `from` wrote. */
-  took(from: PeerId, { board, update }: GossipUpdate): void {
+  took(from: PeerId, sent: GossipUpdate): void {
+    const fields = { peer: from, board: sent.board };
+    unawaited(this.#take(from, sent), this.#components.logger, 'update not taken', fields);
+  }
+
+  async #take(from: PeerId, { board, update }: GossipUpdate): Promise<void> {
     const { logger, network } = this.#components;
     const components = this.#components;
     if (components.repair() === undefined) return;
@@ -80,14 +86,15 @@ export class OpenTraffic {
       return;
     }
     const author = components.didOf(from);
-    const result = components.intake.take(board, update, { peer: from, author });
+    const result = await components.intake.take(board, update, { peer: from, author });
     if (result === 'crowded' || result === 'malformed') {
       logger.debug({ peer: from, board, result }, 'update of a board dropped');
       network.report(from, result === 'crowded' ? 'boards' : 'malformed');
       return;
     }
-    // What waits for its time is neither missing nor wrong: whose clock is off is not known.
-    if (result === 'early') return;
+    // What waits for its time is neither missing nor wrong: whose clock is off is not known. What the disk does not take
+    // digests show to be missing.
+    if (result === 'early' || result === 'unwritten') return;
     // A board that is still not here: the first update that we hear refers to what we have not seen.
     const isMissing = (): boolean => this.#components.shelf.find(board)?.document.isWaiting ?? true;
     const holder = isMissing() ? this.#holderNear(from) : undefined;

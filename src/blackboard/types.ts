@@ -4,12 +4,20 @@ import type { Did, Json, PeerId, Startable } from '../core/index.ts';
 /** What may be done on a board. Who writes reads as well; who administers does all, and gives rights. */
 export type BoardAbility = 'read' | 'write' | 'admin';
 
+/**
+ * Which nodes hold the entries of a board: all members, those who may read it, or of these only the ones at which somebody uses
+ * it, see `on-demand.ts`.
+ */
+export type BoardHold = 'all' | 'listed' | 'on-demand';
+
 /** What kind of board is made. */
 export interface CreateOptions {
   /** All members may read and write it; default: in an open mesh. */
   readonly open?: boolean;
   /** Each entry carries its writer's signature; such a board is not open. Default false. */
   readonly signed?: boolean;
+  /** Who holds it; `all` is an open board. Default: `listed` of a board that is not open. */
+  readonly hold?: BoardHold;
   /** Its keys change one change after the other, kept by these nodes; such a board is not open. */
   readonly strong?: readonly Did[];
   /** False: an open board is left to begin with its first entry, and ends with its last one. Default true. */
@@ -176,6 +184,16 @@ export interface BoardComing {
   readonly of: number;
 }
 
+/** How a node holds a board that is held on demand. */
+export interface BoardHeld {
+  /** False: its entries come here once somebody reads, watches or writes them. */
+  readonly isHere: boolean;
+  /** Other nodes that said that they hold it, of those that are connected. */
+  readonly others: number;
+  /** From when on this node may let go of it unless it is used again, ms since the epoch; absent while it is not here. */
+  readonly until?: number;
+}
+
 /** What one sees of a board at a glance. */
 export interface BoardInfo {
   readonly name: string;
@@ -184,6 +202,10 @@ export interface BoardInfo {
   readonly isOpen: boolean;
   /** Each entry carries its writer's signature. */
   readonly isSigned: boolean;
+  /** Which nodes hold its entries. */
+  readonly hold: BoardHold;
+  /** Of a board that is held on demand: whether and how this node holds it. */
+  readonly held?: BoardHeld;
   /** Who keeps the keys of a strong board; absent of a board that is not. */
   readonly replicas?: readonly Did[];
   /** Rights that were given on a board that is not open, revoked ones included. */
@@ -212,7 +234,16 @@ export interface Board {
   readonly isOpen: boolean;
   /** Its keys change one change after the other; writing waits for a majority of its replicas. */
   readonly isStrong: boolean;
-  /** The entry as this node knows it: on a strong board maybe not the newest, see {@link Board.strong}. */
+  /**
+   * Has this node hold a board that is held on demand: its entries are fetched from a node that holds them. Resolves once
+   * they are here, or begin to come; of other boards at once. What writes and undoes does this by itself.
+   * @throws STARLING_PEER_UNREACHABLE when nobody who holds it can be reached
+   */
+  hold(): Promise<void>;
+  /**
+   * The entry as this node knows it: on a strong board maybe not the newest, see {@link Board.strong}.
+   * @throws STARLING_BOARD_BEHIND of a board that is held on demand and not here, see {@link Board.hold}
+   */
   get(key: string): BoardEntry | undefined;
   /**
    * Does a request on a strong board: what is set is on the disks of a majority of its replicas then, and what is
@@ -231,9 +262,9 @@ export interface Board {
   set(key: string, value: Json, options?: SetOptions): Promise<BoardEntry>;
   /** Resolves to false when there was nothing to delete. */
   delete(key: string, options?: Pick<SetOptions, 'request'>): Promise<boolean>;
-  /** Entries whose key starts with `prefix`, by key. */
+  /** Entries whose key starts with `prefix`, by key. @throws as `get` */
   entries(prefix?: string): readonly BoardEntry[];
-  /** The deletion of a key that is not set, as long as that is remembered. */
+  /** The deletion of a key that is not set, as long as that is remembered. @throws as `get` */
   tombstone(key: string): Tombstone | undefined;
   info(): BoardInfo;
   /**
@@ -286,7 +317,8 @@ export interface Board {
   digest(): string;
   /**
    * Hears every change, own ones too, at most 1000 at a time; own ones once they are durable, the last of
-   * each key where many are written together. Returns a function that stops it.
+   * each key where many are written together. Returns a function that stops it. A board that is held on demand is fetched
+   * for that, and held as long as it is watched.
    */
   watch(listener: (changes: readonly BoardChange[]) => void): () => void;
 }

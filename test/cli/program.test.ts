@@ -118,6 +118,7 @@ describe('did you mean', () => {
     ['--args', '--arg'],
     ['--lan', '--plan'],
     ['--nodes', '--node'],
+    ['--old', '--hold'],
     ['--plain', '--plan'],
     ['--uri', '--url'],
     ['--use', '--uses'],

@@ -26,6 +26,8 @@ const BOARD_NOTES: Notes = {
   more: 'another piece follows',
   of: 'how many changes all pieces bring',
   records: 'signed texts, see above',
+  holds: 'the sender holds the board, or wants to',
+  isKept: 'the sender has all of that, and stays',
 };
 const BOARD_MESSAGES = [
   {
@@ -61,6 +63,25 @@ const BOARD_MESSAGES = [
     message: { t: 'access', board: `plans@${member.did.slice(8)}`, records: ['a.b.c'] },
   },
   { title: 'all is on disk', message: { t: 'done', digest: 'beef03' } },
+  {
+    title: 'what the sender has of a board that it holds on demand',
+    message: {
+      t: 'state',
+      board: `archive@${member.did.slice(8)}`,
+      vector: Uint8Array.from(encodeVector([])),
+      digest: '.beef04',
+      holds: true,
+    },
+  },
+  {
+    title: 'who lets go of a board asks whether the other keeps it',
+    message: {
+      t: 'leave',
+      board: `archive@${member.did.slice(8)}`,
+      vector: Uint8Array.from(encodeVector([{ did: member.did, client: 7, gen: 1, clock: 3 }])),
+    },
+  },
+  { title: 'the board is kept', message: { t: 'kept', isKept: true } },
 ] as const;
 
 const MESSAGES: readonly WireCase[] = [

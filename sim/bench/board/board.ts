@@ -7,6 +7,7 @@ import type { Bar } from '../bars.ts';
 import type { BoardSize } from '../size.ts';
 import { ourNewcomers, theirNewcomer } from './newcomer.ts';
 import type { NewcomerRow } from './newcomer.ts';
+import { withFloor } from './floor.ts';
 import { withNodes } from './nodes.ts';
 import { measureOverwrites } from './overwrites.ts';
 import type { OverwriteRow } from './overwrites.ts';
@@ -15,17 +16,21 @@ import type { PeersRow } from './peers.ts';
 import { barsOfRuns, measurePlanted, measureRuns, renderRuns } from './runs/runs.ts';
 import type { RunsRow } from './runs/runs.ts';
 import { createYjsServer } from './rival.ts';
+import { barsOfSharedDisk, measureSharedDisk, renderSharedDisk } from './shared-disk.ts';
+import type { SharedDiskRow } from './shared-disk.ts';
 import { barsOfStrong, measureStrong, renderStrong } from './strong.ts';
 import type { StrongRow } from './strong.ts';
 
 /** What was measured. */
 export interface BoardFigures {
-  /** Ours and the rival's in turn. */
+  /** Ours, the rival's, and the least that counts as the work, in turn. */
   readonly peers: readonly PeersRow[];
   /** Ours, ours at a node that is called, the rival's. */
   readonly newcomers: readonly NewcomerRow[];
   readonly overwrites: OverwriteRow | undefined;
   readonly strong: readonly StrongRow[];
+  /** A board and the audit log of one node. */
+  readonly disk: readonly SharedDiskRow[];
   /** Those on real processes, and those with planted faults, only where they are asked for: each takes half an hour. */
   readonly runs: readonly RunsRow[];
   readonly bars: readonly Bar[];
@@ -39,6 +44,9 @@ const VISIBLE = new Map([
 ]);
 /** Peers at which more writes must be seen than with y-websocket. */
 const MANY: readonly number[] = [5, 10];
+
+/** How the least that counts as the work is called in the table. */
+const FLOOR = 'floor: two synced rows';
 
 /** Measures boards: all of it, or the parts that are named. */
 export async function benchBoard(
@@ -56,17 +64,19 @@ export async function benchBoard(
     const theirs = { replicas: server.clients, bytes: () => server.bytes() };
     peers.push(await measurePeers('y-websocket', theirs, size));
     await server.stop();
+    peers.push(await withFloor(count + 1, (floor) => measurePeers(FLOOR, floor, size)));
   }
   const newcomers = isWanted('newcomer')
     ? [...(await ourNewcomers(size)), await theirNewcomer(size.entries)]
     : [];
   const strong = isWanted('strong') ? await measureStrong(size.strong) : [];
+  const disk = isWanted('disk') ? await measureSharedDisk(size.sustainedMs) : [];
   const runs = [
     ...(only.includes('runs') ? [await measureRuns(size.runs, print)] : []),
     ...(only.includes('planted') ? [await measurePlanted(size.runs, print)] : []),
   ];
-  const bars = judge({ peers, newcomers, overwrites, strong, runs });
-  const figures = { peers, newcomers, overwrites, strong, runs, bars };
+  const bars = judge({ peers, newcomers, overwrites, strong, disk, runs });
+  const figures = { peers, newcomers, overwrites, strong, disk, runs, bars };
   print(render(figures));
   return figures;
 }
@@ -76,17 +86,20 @@ function judge({
   newcomers,
   overwrites,
   strong,
+  disk,
   runs,
 }: Omit<BoardFigures, 'bars'>): readonly Bar[] {
   const bars = peers.flatMap((row, at) => {
-    const rival = peers[at + 1];
-    return at % 2 === 0 && rival !== undefined ? barsOfPeers(row, rival) : [];
+    const [rival, floor] = peers.slice(at + 1);
+    if (at % 3 > 0 || rival === undefined || floor === undefined) return [];
+    return barsOfPeers(row, rival, floor);
   });
   return [
     ...bars,
     ...barsOfNewcomers(newcomers),
     ...barsOfOverwrites(overwrites),
     ...barsOfStrong(strong),
+    ...barsOfSharedDisk(disk),
     ...runs.flatMap((row) => barsOfRuns(row)),
   ];
 }
@@ -100,12 +113,18 @@ function barsOfOverwrites(row: OverwriteRow | undefined): readonly Bar[] {
   ];
 }
 
-function barsOfPeers(ours: PeersRow, theirs: PeersRow): readonly Bar[] {
+/**
+ * What is seen is on two disks by then, one after the other, which the rival has not: the floor beside it shows how soon that
+ * can be.
+ */
+function barsOfPeers(ours: PeersRow, theirs: PeersRow, floor: PeersRow): readonly Bar[] {
   const { peers } = ours;
   const p50 = VISIBLE.get(peers);
   const visible = [
     atMost(`visible on ${peers}, p50, × y-websocket`, p50 ?? 2, ours.p50Ms / theirs.p50Ms),
     atMost(`visible on ${peers}, p99, × y-websocket`, 2, ours.p99Ms / theirs.p99Ms),
+    atMost(`visible on ${peers}, p50, × the floor`, p50 ?? 2, ours.p50Ms / floor.p50Ms),
+    atMost(`visible on ${peers}, p99, × the floor`, 2, ours.p99Ms / floor.p99Ms),
   ];
   const { sustainedPerSecond: rate, bytesPerWrite: bytes } = ours;
   const many = [
@@ -130,12 +149,14 @@ function barsOfNewcomers([ours, called, theirs]: readonly NewcomerRow[]): readon
   ];
 }
 
-function render({ peers, newcomers, overwrites, strong, runs, bars }: BoardFigures): string {
+function render(figures: BoardFigures): string {
+  const { peers, newcomers, overwrites, strong, disk, runs, bars } = figures;
   return [
     ...(peers.length === 0 ? [] : [renderPeers(peers)]),
     ...(newcomers.length === 0 ? [] : [renderNewcomers(newcomers)]),
     ...(overwrites === undefined ? [] : [renderOverwrites(overwrites)]),
     ...(strong.length === 0 ? [] : [renderStrong(strong)]),
+    ...(disk.length === 0 ? [] : [renderSharedDisk(disk)]),
     ...runs.map((row) => renderRuns(row)),
     renderBars(bars),
   ].join('\n');

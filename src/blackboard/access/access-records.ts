@@ -36,6 +36,8 @@ export interface BoardCreation {
   readonly strong?: readonly Did[];
   /** What the disks of these are called. */
   readonly disks?: readonly string[];
+  /** A node that may have the board holds its entries only once somebody there uses them, see `on-demand.ts`. */
+  readonly hold?: 'on-demand';
 }
 
 /** The payload of a change of replicas. */
@@ -54,6 +56,7 @@ export interface BoardReplicas {
 /** What kind of board a record is to say. */
 export interface CreationInit {
   readonly isSigned?: boolean;
+  readonly isOnDemand?: boolean;
   readonly strong?: readonly Did[] | undefined;
   readonly disks?: readonly string[] | undefined;
 }
@@ -111,11 +114,19 @@ export function signCreation(
   signer: Signer,
   name: string,
   nowMs: number,
-  { isSigned = false, strong, disks }: CreationInit = {},
+  { isSigned = false, isOnDemand = false, strong, disks }: CreationInit = {},
 ): string {
   const signed = isSigned ? { signed: true as const } : {};
   const replicas = strong === undefined ? {} : { strong, ...(disks && { disks }) };
-  const claims: BoardCreation = { iss: signer.did, name, at: nowMs, ...signed, ...replicas };
+  const hold = isOnDemand ? { hold: 'on-demand' as const } : {};
+  const claims: BoardCreation = {
+    iss: signer.did,
+    name,
+    at: nowMs,
+    ...signed,
+    ...replicas,
+    ...hold,
+  };
   return encodeJws(signer, BOARD_TYPE, claims, 'the record of a board');
 }
 
@@ -198,10 +209,12 @@ function readCreation(jws: string): BoardCreation {
   const decoded = decodeJws(jws, BOARD_TYPE, 'the record of a board');
   const claims = decoded.payload;
   if (!isObject(claims)) throw unfit();
-  const { iss, name, at, signed, strong, disks } = claims;
+  const { iss, name, at, signed, strong, disks, hold } = claims;
   if (signed !== undefined && signed !== true) throw unfit();
   if (strong !== undefined && !isReplicaSet(strong)) throw unfit();
   if (disks !== undefined && !areDisks(disks, strong)) throw unfit();
+  // A strong board has replicas, which keep it at all times.
+  if (hold !== undefined && (hold !== 'on-demand' || strong !== undefined)) throw unfit();
   if (!isDid(iss) || typeof name !== 'string' || !isBoardName(name) || !isBelow(at)) throw unfit();
   decoded.verify(iss);
   return {
@@ -211,6 +224,7 @@ function readCreation(jws: string): BoardCreation {
     ...(signed === undefined ? {} : { signed }),
     ...(strong === undefined ? {} : { strong }),
     ...(disks === undefined ? {} : { disks }),
+    ...(hold === undefined ? {} : { hold }),
   };
 }
 

@@ -51,6 +51,7 @@ export class BoardAccess implements LaneAccess {
   readonly #grants = new Map<string, Grant>();
   readonly #revocations = new Map<string, RevocationRecord[]>();
   #creation: BoardCreation | undefined;
+  #creationText: string | undefined;
   readonly #replicaChanges = new ReplicaChanges();
   #held = new Map<Did, Held[]>();
   #digest: string | undefined;
@@ -69,6 +70,11 @@ export class BoardAccess implements LaneAccess {
     return this.#creation;
   }
 
+  /** The record of who created the board; undefined where it has not come. */
+  get creationText(): string | undefined {
+    return this.#creationText;
+  }
+
   get records(): readonly string[] {
     return [...this.#texts];
   }
@@ -76,6 +82,11 @@ export class BoardAccess implements LaneAccess {
   /** Each entry carries its writer's signature. */
   get isSigned(): boolean {
     return this.#creation?.signed === true;
+  }
+
+  /** A node that may have the board holds its entries only while somebody there uses them. */
+  get isOnDemand(): boolean {
+    return this.#creation?.hold === 'on-demand';
   }
 
   /** Who keeps the keys of a strong board, as far as records say so; undefined of a board that is not strong. */
@@ -159,7 +170,10 @@ export class BoardAccess implements LaneAccess {
       else if (record.kind === 'creation') {
         const { creation } = record;
         const isEarlier = this.#creation === undefined || creation.at < this.#creation.at;
-        if (isEarlier) this.#creation = creation;
+        if (isEarlier) {
+          this.#creation = creation;
+          this.#creationText = record.jws;
+        }
       } else if (record.kind === 'replicas') {
         this.#replicaChanges.keep(record.jws, record.change);
       } else {

@@ -16,6 +16,7 @@ import type {
   BoardChange,
   BoardComing,
   BoardEntry,
+  BoardHeld,
   BoardInfo,
   BoardRight,
   CreateOptions,
@@ -41,6 +42,13 @@ export interface BoardHome {
   id(): string;
   /** Runs `work` on the board, which is made when there is none; one that stays empty is let go of. */
   write<T>(work: (board: OpenBoard) => Promise<T>): Promise<T>;
+  /** Whether the board is held on demand; what of it is asked then: see `on-demand.ts`. */
+  isOnDemand(): boolean;
+  /** @throws STARLING_PEER_UNREACHABLE */
+  hold(): Promise<void>;
+  /** @throws STARLING_BOARD_BEHIND when its entries are not here */
+  use(): void;
+  held(): BoardHeld | undefined;
   watch(listener: (changes: readonly BoardChange[]) => void): () => void;
   history(): BoardHistory;
   /** What of the board of this id comes in now. */
@@ -101,8 +109,14 @@ class Handle implements Board {
     return creatorIn(this.id) === undefined;
   }
 
+  async hold(): Promise<void> {
+    this.#home.checkRunning();
+    await this.#home.hold();
+  }
+
   get(key: string): BoardEntry | undefined {
     if (key.startsWith(HIDDEN)) return undefined;
+    this.#home.use();
     return this.#home.find()?.document.get(key);
   }
 
@@ -127,6 +141,7 @@ class Handle implements Board {
       return { key, value, by: by ?? this.#home.self, at: at ?? 0, clock: {}, version };
     }
     checkNoRequest(options?.request);
+    if (this.#home.isOnDemand()) await this.hold();
     return this.#home.write((board) => {
       this.#checkMayWrite(board, key);
       return board.set(key, value, options);
@@ -143,14 +158,18 @@ class Handle implements Board {
     }
     checkNoRequest(options?.request);
     this.#checkMayWrite(board, key);
-    return board.delete(key);
+    if (!this.#home.isOnDemand()) return board.delete(key);
+    await this.hold();
+    return this.#home.write((held) => held.delete(key));
   }
 
   entries(prefix = ''): readonly BoardEntry[] {
+    this.#home.use();
     return this.#home.find()?.document.entries(prefix) ?? [];
   }
 
   tombstone(key: string): Tombstone | undefined {
+    this.#home.use();
     return this.#home.find()?.document.tombstone(key);
   }
 
@@ -159,18 +178,21 @@ class Handle implements Board {
     const board = this.#home.find();
     if (board === undefined) {
       const none = { keys: 0, bytes: 0, tombstones: 0, clock: {}, digest: '' };
-      return { name, exists: false, isOpen: true, isSigned: false, ...none };
+      return { name, exists: false, isOpen: true, isSigned: false, hold: 'all', ...none };
     }
     const { document, access } = board;
     const creation = creationOf(board);
     const coming = this.#home.coming(board.name);
     const { early } = document;
     const hasMark = document.get(CREATION) !== undefined;
+    const held = this.#home.held();
     return {
       name,
       exists: exists(board),
       isOpen: access === undefined,
       isSigned: access?.isSigned === true,
+      hold: access === undefined ? 'all' : held === undefined ? 'listed' : 'on-demand',
+      ...(held === undefined ? {} : { held }),
       ...(creation === undefined ? {} : { createdBy: creation.by, createdAt: creation.at }),
       ...(access?.replicas === undefined ? {} : { replicas: access.replicas }),
       ...(access === undefined ? {} : { rights: access.rights() }),
@@ -217,16 +239,20 @@ class Handle implements Board {
 
   async drop(): Promise<number> {
     this.#home.checkRunning();
-    const board = this.#home.find();
-    if (board === undefined) return 0;
-    this.#checkMayWrite(board, CREATION);
+    const known = this.#home.find();
+    if (known === undefined) return 0;
+    this.#checkMayWrite(known, CREATION);
+    // What is deleted must be here.
+    if (this.#home.isOnDemand()) await this.hold();
+    const board = this.#home.find() ?? known;
     const keys = board.document.entries('').map(({ key }) => key);
     const deleted = await Promise.all(keys.map((key) => this.delete(key)));
     await board.deleteOwn(CREATION);
     return deleted.filter(Boolean).length;
   }
 
-  history(query: HistoryQuery = {}): Promise<HistoryPage> {
+  async history(query: HistoryQuery = {}): Promise<HistoryPage> {
+    if (this.#home.isOnDemand()) await this.hold();
     return this.#home.history().read(query);
   }
 
@@ -237,6 +263,7 @@ class Handle implements Board {
         'write what was there, if nobody wrote since: board history, then board cas --version',
       );
     }
+    if (this.#home.isOnDemand()) await this.hold();
     const { lines, isCut } = await this.#home.history().lastOf(key);
     const [last, before] = lines;
     const now = this.get(key) ?? this.tombstone(key);
@@ -261,6 +288,7 @@ class Handle implements Board {
 
   async reach(token: string): Promise<void> {
     const wanted = readToken(token);
+    if (this.#home.isOnDemand()) await this.hold();
     const { clock } = this.#home;
     const end = clock.now() + BEHIND_MS;
     while (wanted.length > 0 && this.#home.find()?.document.covers(wanted) !== true) {
@@ -307,7 +335,10 @@ class Handle implements Board {
   }
 
   watch(listener: (changes: readonly BoardChange[]) => void): () => void {
-    return this.#home.watch(listener);
+    const end = this.#home.watch(listener);
+    // Where nobody is reached who holds the board there is nothing to hear of: whoever reads is told so.
+    if (this.#home.isOnDemand()) this.#home.hold().catch(() => undefined);
+    return end;
   }
 
   /** @throws STARLING_BOARD_REFUSED */
@@ -340,17 +371,29 @@ class Handle implements Board {
 }
 
 /** @throws STARLING_BOARD_INVALID */
-function checkKind({ open, signed, strong }: CreateOptions): void {
+function checkKind({ open, signed, strong, hold }: CreateOptions): void {
+  if (strong !== undefined && hold !== undefined) {
+    throw invalid(
+      `a strong board is held by its replicas, not '${hold}'`,
+      'leave the hold out, or the replicas',
+    );
+  }
   if (strong !== undefined && (open === true || signed === true)) {
     throw invalid(
       'a strong board is neither open nor signed',
       'make it strong, and give those a right who shall read and write it',
     );
   }
-  if (open !== true || signed !== true) return;
+  if ((open === true || hold === 'all') && signed === true) {
+    throw invalid(
+      'a board is open or signed, not both',
+      'make it signed, and give those a right who shall write',
+    );
+  }
+  if (hold === undefined || open === undefined || open === (hold === 'all')) return;
   throw invalid(
-    'a board is open or signed, not both',
-    'make it signed, and give those a right who shall write',
+    open ? `a board that is held '${hold}' is not open` : `a board that is held by all is open`,
+    'leave one of both out, and give those a right who shall read and write it',
   );
 }
 

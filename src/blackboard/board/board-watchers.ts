@@ -30,6 +30,11 @@ export class BoardWatchers {
     };
   }
 
+  /** Whether somebody watches a board whose name `isMeant`. */
+  isWatching(isMeant: (name: string) => boolean): boolean {
+    return [...this.#watchers.keys()].some((name) => isMeant(name));
+  }
+
   /** Tells changes to those who watch a board whose name `isMeant`. */
   tell(changes: readonly BoardChange[], isMeant: (name: string) => boolean): void {
     const watchers = [...this.#watchers].filter(([name]) => isMeant(name));

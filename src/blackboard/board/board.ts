@@ -1,6 +1,6 @@
 /**
- * One open board: its document, its log, its bounds. An own change is on disk first, and in the document
- * then; a peer's is in the document first. Knows no network.
+ * One open board: its document, its log, its bounds. A change is on disk first, and in the document then, whether
+ * it is this node's or a peer's. Knows no network.
  */
 import { StarlingError } from '../../core/index.ts';
 import type { Clock, Did, Json, Logger } from '../../core/index.ts';
@@ -14,6 +14,7 @@ import { createDocument } from '../document/document.ts';
 import type { ApplyResult, BoardDocument } from '../document/document-types.ts';
 import { createEntrySignatures } from '../access/entry-signatures.ts';
 import type { EntrySignatures } from '../access/entry-signatures.ts';
+import type { LateChange } from '../disk/history.ts';
 import { isLegacy, readLegacyBoard } from '../disk/legacy-board.ts';
 import { checkKey, checkedValue, invalid } from '../limits.ts';
 import type { BoardLimits } from '../limits.ts';
@@ -50,10 +51,15 @@ export interface OpenBoard {
    * nothing of theirs. @throws what the disk says
    */
   adopt(owners: ReadonlySet<Did>): Promise<boolean>;
-  /** Applies an update from a peer, as `BoardDocument.apply` does, and has it written. Never throws. */
-  take(update: Uint8Array, author?: Did): ApplyResult;
+  /**
+   * Has an update from a peer written and then applied, as `BoardDocument.apply` does; resolves once anybody can read what of it
+   * counts. Never rejects.
+   */
+  take(update: Uint8Array, author?: Did): Promise<ApplyResult>;
   /** Resolves once everything so far is durable; rejects when that could not be written. */
   flushed(): Promise<void>;
+  /** Takes all that is here off the disk, and closes. @throws what the disk says: then all goes on as before */
+  erase(): Promise<void>;
   close(): void;
 }
 
@@ -81,6 +87,8 @@ export interface OpenBoardComponents {
   publish(part: LanePart): void;
   /** Hears what changed, at once; `unnoted` is what of it {@link noting} was not told of. */
   changed(changes: readonly BoardChange[], unnoted: readonly BoardChange[]): void;
+  /** Hears once, as the board is opened, what of peers came right before its last end. */
+  recovered?(changes: readonly LateChange[]): void;
   /** Hears what this node writes as it goes to the disk, see `BoardWriterComponents.noting`. */
   noting?(lines: readonly PastLine[]): (isRefused: boolean) => void;
 }
@@ -167,12 +175,13 @@ class DurableBoard implements OpenBoard {
       const fields = { board: name, rows: unreadable };
       logger.error(fields, 'rows of a board are damaged; peers will send what they held');
     }
-    document.onUpdate((update, origin, changes) => this.#updated(update, origin, changes));
+    if (document.late.length > 0) components.recovered?.(document.late);
+    document.onUpdate((_update, origin, changes) => this.#updated(origin, changes));
     this.#watchEnds();
   }
 
   get isIdle(): boolean {
-    return this.#writer.waiting.length === 0;
+    return this.#writer.isIdle;
   }
 
   async set(key: string, value: unknown, options: SetOptions = {}): Promise<BoardEntry> {
@@ -216,14 +225,20 @@ class DurableBoard implements OpenBoard {
     return this.#writer.adopt(owners);
   }
 
-  take(update: Uint8Array, author?: Did): ApplyResult {
-    const result = this.document.apply(update, author);
+  async take(update: Uint8Array, author?: Did): Promise<ApplyResult> {
+    const read = this.document.read(update, author);
+    const result = typeof read === 'string' ? read : await this.#writer.take(read);
     if (result === 'early') this.#watchEnds();
     return result;
   }
 
   flushed(): Promise<void> {
     return this.#writer.flushed();
+  }
+
+  async erase(): Promise<void> {
+    await this.#writer.erase();
+    this.close();
   }
 
   close(): void {
@@ -264,13 +279,8 @@ class DurableBoard implements OpenBoard {
     return unreadable;
   }
 
-  #updated(
-    update: Uint8Array,
-    origin: 'local' | 'remote' | 'cut',
-    changes: readonly BoardChange[],
-  ): void {
+  #updated(origin: 'local' | 'remote' | 'cut', changes: readonly BoardChange[]): void {
     if (origin === 'cut') this.#writer.fold();
-    else if (origin === 'remote') this.#writer.merged(update);
     // What was deleted there stands in no row either: rows of before hold what they said.
     const isGone = isWithoutPast(this.name) && changes.some(({ gone }) => gone !== undefined);
     if (isGone) this.#writer.fold();

@@ -1,13 +1,19 @@
 /**
- * Brings a board's changes to disk, one write at a time, and own changes into the document only then: what
- * is refused was never there, for anybody. What peers sent is in the document at once, and on disk a moment later,
- * much of it with one sync, and in or before the first own change that could build on it; until then it is tried
- * again, and after a crash the peers are asked for it once more, because the board's state vector is made from
- * what was on disk.
+ * Brings a board's changes to disk, one write at a time, and into the document only then, this node's own as well as
+ * what peers sent: what is refused was never there, for anybody, and what anybody has read or was told of is there after
+ * a crash. All that has come while a write was under way goes with the next one, with one sync of the disk. What a
+ * peer sent stands in the log as that one sent it, and is judged as it is brought in, and again when the log is read.
  */
 import { StarlingError, backoffMs, messageOf } from '../../core/index.ts';
 import type { Clock, Did, Logger } from '../../core/index.ts';
-import type { BoardDocument, Draft, EntryChange } from '../document/document-types.ts';
+import type {
+  ApplyResult,
+  Arrival,
+  BoardDocument,
+  Draft,
+  EntryChange,
+} from '../document/document-types.ts';
+import { encodeSent } from '../lanes/update.ts';
 import type { BoardLog } from './persistence.ts';
 import { createSlices } from './slices.ts';
 import type { BoardEntry, PastLine } from '../types.ts';
@@ -19,12 +25,8 @@ const TOGETHER_BYTES = 32 * 1024;
 const WAITING_BYTES_MAX = 16 * 1024 * 1024;
 /** What a change costs besides its value, about. */
 const CHANGE_BYTES = 128;
-/** More than this of peers' updates, while the disk fails, are written as the whole board. */
-const UNSAVED_BYTES_MAX = 1024 * 1024;
-/** How long what peers sent may wait for more of it. Higher: fewer syncs of the disk; lower: less to ask for after a crash. */
-const GATHER_MS = 50;
-/** Over this it waits no longer. */
-const GATHER_BYTES = 256 * 1024;
+/** How much of what peers sent goes to the disk at once. Higher: fewer syncs; lower: the first of it is seen sooner. */
+const ARRIVED_TOGETHER_BYTES = 256 * 1024;
 const RETRY = { baseMs: 1000, capMs: 30_000 } as const;
 
 /** A change that somebody of this node wants. */
@@ -59,6 +61,8 @@ export interface BoardWriterComponents {
 export interface BoardWriter {
   /** Changes that wait for the disk, or are on their way. */
   readonly waiting: readonly WantedChange[];
+  /** Nothing waits for the disk, or to be brought in. */
+  readonly isIdle: boolean;
   /** What is not on disk yet. */
   readonly waitingBytes: number;
   /**
@@ -66,8 +70,11 @@ export interface BoardWriter {
    * @throws STARLING_STATE_UNUSABLE, STARLING_LIMIT_EXCEEDED: then nothing has changed
    */
   change(wanted: WantedChange): Promise<ChangeResult>;
-  /** A peer's update is in the document. */
-  merged(update: Uint8Array): void;
+  /**
+   * Resolves once what a peer sent is on disk and in the document, or is to be left out; `unwritten` where the disk does not
+   * take it. Never rejects.
+   */
+  take(arrival: Arrival): Promise<ApplyResult>;
   /**
    * Has own lanes stand for those of `owners`. Resolves to false when there was nothing to adopt.
    * @throws why the disk refuses that: then nothing has changed
@@ -77,6 +84,8 @@ export interface BoardWriter {
   fold(): void;
   /** Resolves once everything so far is on disk. @throws why that could not be */
   flushed(): Promise<void>;
+  /** Takes all rows off the disk and closes. @throws why the disk refuses that: then all goes on as before */
+  erase(): Promise<void>;
   close(): void;
 }
 
@@ -90,6 +99,13 @@ interface Adoption {
 interface Waiting extends WantedChange {
   resolve(result: ChangeResult): void;
   reject(error: unknown): void;
+}
+
+/** What a peer sent, on its way. */
+interface Arriving {
+  readonly arrival: Arrival;
+  readonly row: Uint8Array;
+  resolve(result: ApplyResult): void;
 }
 
 /** Nothing is drafted before the first request; what one tick asks for becomes one change. */
@@ -106,23 +122,21 @@ class SerialWriter implements BoardWriter {
   #queue: Waiting[] = [];
   #underWay: readonly Waiting[] = [];
   #changeBytes = 0;
-  /** Peers' updates that are in the document and not on disk, nor on their way there. */
-  #unsaved: Uint8Array[] = [];
-  #unsavedBytes = 0;
-  /** What is on its way there. */
-  #savingBytes = 0;
-  /** The disk lacks what only the whole board brings. */
-  #lacks = false;
+  /** What peers sent and is not on its way yet, and bytes of all that is not in the document. */
+  #arrived: Arriving[] = [];
+  #arrivedBytes = 0;
+  /** What is on its way to the disk, or into the document. */
+  #arriving: readonly Arriving[] = [];
   #wantsFold = false;
   #adoption: Adoption | undefined;
   #writing: Promise<void> | undefined;
   #failure: unknown;
   #failures = 0;
-  /** What peers sent goes to the disk now. */
-  #isDue = false;
-  /** Ends the wait for the next try, or for more of what peers send. */
+  /** Ends the wait for the next try. */
   #cancelWait: (() => void) | undefined;
   #isClosed = false;
+  /** Nothing else is written meanwhile. */
+  #isErasing = false;
 
   constructor(components: BoardWriterComponents, board: string) {
     this.#components = components;
@@ -134,7 +148,12 @@ class SerialWriter implements BoardWriter {
   }
 
   get waitingBytes(): number {
-    return this.#changeBytes + this.#unsavedBytes + this.#savingBytes;
+    return this.#changeBytes + this.#arrivedBytes;
+  }
+
+  get isIdle(): boolean {
+    const waiting = this.#underWay.length + this.#queue.length;
+    return waiting + this.#arrived.length + this.#arriving.length === 0;
   }
 
   change(wanted: WantedChange): Promise<ChangeResult> {
@@ -153,16 +172,18 @@ class SerialWriter implements BoardWriter {
     });
   }
 
-  merged(update: Uint8Array): void {
-    this.#unsaved.push(update);
-    this.#unsavedBytes += update.length;
-    if (this.#unsavedBytes > UNSAVED_BYTES_MAX) {
-      this.#unsaved = [];
-      this.#unsavedBytes = 0;
-      this.#lacks = true;
-    }
-    if (this.#lacks || this.#unsavedBytes > GATHER_BYTES) this.#writeUnsaved();
-    else this.#waitFor(GATHER_MS);
+  take(arrival: Arrival): Promise<ApplyResult> {
+    const { isWhole, news, at } = arrival;
+    const row = encodeSent({ isWhole, parts: news.map(({ part }) => part) }, at);
+    const isTooMuch = this.#arrivedBytes + row.length > WAITING_BYTES_MAX;
+    // While the disk fails nobody waits for it who can ask again.
+    const isFailing = this.#failures > 0 && this.#cancelWait !== undefined;
+    if (this.#isClosed || isTooMuch || isFailing) return Promise.resolve('unwritten');
+    this.#arrivedBytes += row.length;
+    return new Promise((resolve) => {
+      this.#arrived.push({ arrival, row, resolve });
+      this.#kick();
+    });
   }
 
   adopt(owners: ReadonlySet<Did>): Promise<boolean> {
@@ -182,9 +203,21 @@ class SerialWriter implements BoardWriter {
     await this.#idle();
     if (!this.#isBehind) return;
     // Once more: what failed may be long ago.
-    this.#writeUnsaved();
+    this.#kick();
     await this.#idle();
     if (this.#isBehind) throw this.#failure;
+  }
+
+  async erase(): Promise<void> {
+    await this.flushed();
+    this.#isErasing = true;
+    try {
+      await this.#components.log.fold([], []);
+      this.close();
+    } finally {
+      this.#isErasing = false;
+      this.#kick();
+    }
   }
 
   close(): void {
@@ -192,6 +225,7 @@ class SerialWriter implements BoardWriter {
     this.#endWait();
     this.#adoption?.resolve(false);
     this.#adoption = undefined;
+    for (const one of this.#arrived.splice(0)) this.#left(one);
   }
 
   async #idle(): Promise<void> {
@@ -201,17 +235,6 @@ class SerialWriter implements BoardWriter {
   #kick(): void {
     this.#endWait();
     this.#writing ??= this.#writeAll();
-  }
-
-  #writeUnsaved(): void {
-    this.#isDue = true;
-    this.#kick();
-  }
-
-  /** Writes what peers sent after a while, with whatever comes until then. */
-  #waitFor(delayMs: number): void {
-    if (this.#cancelWait !== undefined || this.#writing !== undefined || this.#isClosed) return;
-    this.#cancelWait = this.#components.clock.schedule(delayMs, () => this.#writeUnsaved());
   }
 
   #endWait(): void {
@@ -227,19 +250,25 @@ class SerialWriter implements BoardWriter {
     while (goesOn && this.#hasWork()) goesOn = await this.#writeSome();
     // In the same turn as the last look: what comes from now on begins anew.
     this.#writing = undefined;
-    if (!goesOn) this.#retryLater();
-    else if (this.#unsaved.length > 0) this.#waitFor(GATHER_MS);
+    if (goesOn) return;
+    // Whoever sent that has it still.
+    for (const one of this.#arrived.splice(0)) this.#left(one);
+    this.#retryLater();
   }
 
-  /** Gives whether to go on: what peers sent has time when the disk fails, who waits for an answer has not. */
+  /** Gives whether to go on: what nobody waits for has time when the disk fails. */
   async #writeSome(): Promise<boolean> {
     const changes = this.#takeSome();
+    const arrived = this.#takeArrived();
     try {
-      await this.#write(changes);
+      await this.#write(changes, arrived);
     } catch (error) {
       this.#failed(error, changes);
+      for (const one of arrived) this.#left(one);
+      this.#arriving = [];
       return this.#queue.length > 0;
     }
+    await this.#bringIn(arrived);
     this.#failures = 0;
     try {
       await this.#adopt();
@@ -252,10 +281,9 @@ class SerialWriter implements BoardWriter {
   }
 
   #hasWork(): boolean {
-    if (this.#isClosed) return false;
-    const isDue = this.#isDue && this.#isBehind;
-    if (this.#adoption !== undefined) return true;
-    return this.#queue.length > 0 || isDue || this.#components.log.isDoubtful || this.#mustFold;
+    if (this.#isClosed || this.#isErasing) return false;
+    if (this.#adoption !== undefined || this.#queue.length + this.#arrived.length > 0) return true;
+    return this.#components.log.isDoubtful || this.#mustFold;
   }
 
   /** A write like any other: whoever wants it hears of a failure. */
@@ -266,7 +294,7 @@ class SerialWriter implements BoardWriter {
     try {
       const own = this.#components.document.draftAdoption(adoption.owners);
       if (own !== undefined) {
-        await this.#save(own);
+        await this.#save(own, []);
         this.#components.document.commit(own);
         this.#components.written(own);
       }
@@ -281,18 +309,18 @@ class SerialWriter implements BoardWriter {
   async #renew(): Promise<void> {
     const own = this.#components.document.draftRenewal();
     if (own === undefined) return;
-    await this.#save(own);
+    await this.#save(own, []);
     this.#components.document.commit(own);
     this.#components.written(own);
   }
 
-  /** The document has what the disk has not, or the disk what was refused. */
+  /** Something waits, or the disk may have what was refused. */
   get #isBehind(): boolean {
-    return this.#lacks || this.#unsaved.length > 0 || this.#components.log.isDoubtful;
+    return this.#arrived.length > 0 || this.#components.log.isDoubtful;
   }
 
   get #mustFold(): boolean {
-    return this.#lacks || this.#wantsFold || this.#components.log.isLong;
+    return this.#wantsFold || this.#components.log.isLong;
   }
 
   #takeSome(): readonly Waiting[] {
@@ -308,11 +336,62 @@ class SerialWriter implements BoardWriter {
     return this.#underWay;
   }
 
-  async #write(changes: readonly Waiting[]): Promise<void> {
+  #takeArrived(): readonly Arriving[] {
+    let count = 0;
+    let sizeBytes = 0;
+    for (const { row } of this.#arrived) {
+      sizeBytes += row.length;
+      if (count > 0 && sizeBytes > ARRIVED_TOGETHER_BYTES) break;
+      count += 1;
+    }
+    this.#arriving = this.#arrived.splice(0, count);
+    return this.#arriving;
+  }
+
+  /** What peers sent is on the disk: brings it in, in slices. */
+  async #bringIn(arrived: readonly Arriving[]): Promise<void> {
+    const { document } = this.#components;
+    const slices = createSlices();
+    for (const one of arrived) {
+      // Of signed boards all signatures are checked first: whoever calls meanwhile waits for a slice at the most.
+      for (const _ of document.prove(one.arrival)) await slices.next();
+      if (this.#isClosed) {
+        this.#left(one);
+        continue;
+      }
+      this.#arrivedBytes -= one.row.length;
+      one.resolve(this.#merged(one.arrival));
+      await slices.next();
+    }
+    this.#arriving = [];
+  }
+
+  /** Whatever a peer has sent must not end this node. */
+  #merged(arrival: Arrival): ApplyResult {
+    const { document, logger } = this.#components;
+    try {
+      return document.merge(arrival);
+    } catch (error) {
+      const fields = { board: this.#board, error: messageOf(error) };
+      logger.error(fields, 'an update of a peer can not be brought in');
+      return 'malformed';
+    }
+  }
+
+  /** What a peer sent is left out: it is asked for again. */
+  #left(arriving: Arriving): void {
+    this.#arrivedBytes -= arriving.row.length;
+    arriving.resolve('unwritten');
+  }
+
+  async #write(changes: readonly Waiting[], arrived: readonly Arriving[]): Promise<void> {
     const { document } = this.#components;
     const { newest, existed } = inOrder(changes, document);
     const own = document.draft(newest);
-    await this.#save(own);
+    await this.#save(
+      own,
+      arrived.map(({ row }) => row),
+    );
     if (own !== undefined) document.commit(own);
     this.#settle(changes);
     const written = new Map(newest.map((change) => [change, document.get(change.key)]));
@@ -323,56 +402,32 @@ class SerialWriter implements BoardWriter {
     if (own !== undefined) this.#components.written(own);
   }
 
-  /** Writes what the disk lacks and then `own`, all or nothing. */
-  async #save(own: Draft | undefined): Promise<void> {
-    const before = { unsaved: this.#unsaved, bytes: this.#unsavedBytes, lacks: this.#lacks };
-    const mustFold = this.#mustFold;
-    const writing = mustFold ? this.#fold(own) : this.#append(before.unsaved, own);
-    // What comes from now on is not in this write.
-    this.#unsaved = [];
-    this.#unsavedBytes = 0;
-    this.#savingBytes = before.bytes;
-    this.#lacks = false;
-    this.#isDue = false;
-    try {
-      await writing;
-      if (mustFold) this.#wantsFold = false;
-    } catch (error) {
-      this.#lacks ||= before.lacks;
-      this.#unsaved = [...before.unsaved, ...this.#unsaved];
-      this.#unsavedBytes += before.bytes;
-      throw error;
-    } finally {
-      this.#savingBytes = 0;
-    }
+  /** Writes `own`, and what peers sent after it, all or nothing. */
+  async #save(own: Draft | undefined, arrived: readonly Uint8Array[]): Promise<void> {
+    const { log } = this.#components;
+    const rows = own === undefined ? arrived : [own.bytes, ...arrived];
+    if (this.#mustFold) await this.#fold(own, rows);
+    else if (rows.length > 0 || log.isDoubtful) await this.#noted(own, log.append(rows));
   }
 
-  /** In slices: what is applied meanwhile is in the pieces or in the next write, or in both. */
-  async #fold(own: Draft | undefined): Promise<void> {
+  /** In slices: what is brought in meanwhile, as its time has come, is among what waits now. */
+  async #fold(own: Draft | undefined, rows: readonly Uint8Array[]): Promise<void> {
     const { document, log } = this.#components;
+    const wantedFold = this.#wantsFold;
+    this.#wantsFold = false;
+    const waiting = document.waiting();
     const slices = createSlices();
     const pieces: Uint8Array[] = [];
-    for (const piece of document.snapshot()) {
-      pieces.push(piece);
-      await slices.next();
-    }
-    // What came meanwhile may have replaced what a piece lacks for that: both are written, or none.
-    const late = this.#unsaved;
-    this.#unsaved = [];
     try {
-      await this.#noted(own, log.fold(pieces, [...late, ...bytesOf(own)]));
-      const lateBytes = late.reduce((sum, { length }) => sum + length, 0);
-      this.#unsavedBytes = Math.max(0, this.#unsavedBytes - lateBytes);
+      for (const piece of document.snapshot()) {
+        pieces.push(piece);
+        await slices.next();
+      }
+      await this.#noted(own, log.fold([...pieces, ...waiting], rows));
     } catch (error) {
-      this.#unsaved = [...late, ...this.#unsaved];
+      this.#wantsFold ||= wantedFold;
       throw error;
     }
-  }
-
-  async #append(unsaved: readonly Uint8Array[], own: Draft | undefined): Promise<void> {
-    const { log } = this.#components;
-    const updates = [...unsaved, ...bytesOf(own)];
-    if (updates.length > 0 || log.isDoubtful) await this.#noted(own, log.append(updates));
   }
 
   /** Waits for a write that has just begun, beside which goes what tells of it. */
@@ -408,12 +463,9 @@ class SerialWriter implements BoardWriter {
   #retryLater(): void {
     // A fold that only saves room has time until the next write.
     if (!this.#isBehind || this.#isClosed) return;
-    this.#waitFor(backoffMs(Math.min(this.#failures - 1, 10), RETRY, () => 1));
+    const delayMs = backoffMs(Math.min(this.#failures - 1, 10), RETRY, () => 1);
+    this.#cancelWait ??= this.#components.clock.schedule(delayMs, () => this.#kick());
   }
-}
-
-function bytesOf(own: Draft | undefined): readonly Uint8Array[] {
-  return own === undefined ? [] : [own.bytes];
 }
 
 /** The last change of each key, and for each change whether there was something before it. */

@@ -14,6 +14,12 @@ import type {
   PastLine,
 } from '../types.ts';
 
+/** A change that stands in a board's log, and when it came, ms since the epoch. */
+export interface LateChange {
+  readonly sentAt: number;
+  readonly change: BoardChange;
+}
+
 /** What was written to a key, and by whom, as far as rows on disk tell. */
 export interface BoardHistory {
   /**
@@ -27,6 +33,11 @@ export interface BoardHistory {
    * should be there.
    */
   noteWriting(lines: readonly PastLine[]): (isRefused: boolean) => Promise<void>;
+  /**
+   * Hears what stands in the board's log and came to this node right before its last end: its lines may be missing where that
+   * was a kill (kill -9). They are looked for before the first reading.
+   */
+  recovered(changes: readonly LateChange[]): void;
   /** Resolves once all that was noted is on disk. @throws what the disk says */
   flushed(): Promise<void>;
   read(query: HistoryQuery): Promise<HistoryPage>;
@@ -74,6 +85,8 @@ class TableHistory implements BoardHistory {
   /** Bytes of all rows; undefined before the first look. */
   #total: number | undefined;
   #isPruning = false;
+  /** Changes whose lines may be missing. */
+  #late: readonly LateChange[] = [];
 
   constructor(
     table: Table,
@@ -162,9 +175,36 @@ class TableHistory implements BoardHistory {
     }
   }
 
+  recovered(changes: readonly LateChange[]): void {
+    if (this.#bounds.bytes > 0) this.#late = changes;
+  }
+
   async read(query: HistoryQuery): Promise<HistoryPage> {
     await this.flushed();
+    await this.#recover();
     return this.#read(query);
+  }
+
+  /** Writes down what came right before the last end of this node and was written down no more. */
+  async #recover(): Promise<void> {
+    const late = this.#late;
+    if (late.length === 0) return;
+    const known = new Set<string>();
+    for await (const [name, value] of this.#table.entries(this.#prefix)) {
+      const position = name.slice(this.#prefix.length);
+      for (const line of position === CUT ? [] : linesOf(value, position)) known.add(nameOf(line));
+    }
+    const writes: Write[] = [];
+    for (const [at, { sentAt, change }] of late.entries()) {
+      const lines = lineOf(change).filter((line) => !known.has(nameOf(line)));
+      // After all that had been written down by then.
+      const count = String(COUNT_END - late.length + at).padStart(COUNT_DIGITS, '0');
+      const key = `${this.#prefix}${String(sentAt).padStart(MS_DIGITS, '0')}-${count}`;
+      if (lines.length > 0) writes.push({ key, value: Buffer.from(JSON.stringify(lines)) });
+    }
+    if (writes.length > 0) await this.#table.batch(writes);
+    this.#total = undefined;
+    this.#late = [];
   }
 
   async #read({ from = '', key, prefix = '', limit = LIMIT }: HistoryQuery): Promise<HistoryPage> {
@@ -224,6 +264,11 @@ class TableHistory implements BoardHistory {
     }
     return total;
   }
+}
+
+/** What tells a line from all others of its board. */
+function nameOf({ key, by, at }: PastLine): string {
+  return `${at} ${by} ${key}`;
 }
 
 /** What of a change is kept; nothing of an entry that ended by itself, which says itself when it ends. */

@@ -8,14 +8,36 @@ import type { BoardLimits } from '../limits.ts';
 import type { Stamp } from '../lanes/stamp.ts';
 import type { BoardChange, BoardEntry, PastLine, Tombstone } from '../types.ts';
 import type { LanePart } from '../lanes/update.ts';
+import type { Checked } from './peer-bounds.ts';
 
 /**
  * What became of an update from a peer. `full`: it would bring the document over a bound, and was
  * dropped. `early`: a part of it is stamped too far ahead of this node's clock, and waits for its time. `crowded`: so it is,
  * and too much of its writer waits already, so that it was left out.
  * `unpermitted`: a part of it is by a writer without the right for that, and was left out.
+ * `unwritten`: the disk does not take it now; nothing of it is here, and digests show that it is missing.
  */
-export type ApplyResult = 'applied' | 'malformed' | 'full' | 'early' | 'crowded' | 'unpermitted';
+export type ApplyResult =
+  | 'applied'
+  | 'malformed'
+  | 'full'
+  | 'early'
+  | 'crowded'
+  | 'unpermitted'
+  | 'unwritten';
+
+/** An update of a peer that was read and is fit by itself: it may bring something, and counts once it is on disk. */
+export interface Arrival {
+  readonly isWhole: boolean;
+  /** What of it may bring something. */
+  readonly news: readonly Checked[];
+  /** What became of the rest of it. */
+  readonly left: ReadonlySet<ApplyResult>;
+  /** When it came, ms since the epoch by this node's clock. */
+  readonly at: number;
+  /** Its bytes, where all of them are in `news` and say who wrote it. */
+  readonly bytes?: Uint8Array;
+}
 
 /** Hears an update that changed the document, and what it changed. */
 export type UpdateListener = (
@@ -91,15 +113,21 @@ export interface BoardDocument {
   /** The last draft, if there is one, was given up: the next one is written into another lane. */
   giveUp(): void;
   /**
-   * Applies an update from a peer. Never throws. With `author` nothing but this writer's lanes may be in it,
-   * else it is malformed.
+   * Reads an update from a peer, and applies nothing of it: gives what became of an update that brings nothing, or is to be left
+   * out. Never throws. With `author` nothing but this writer's lanes may be in it, else it is malformed.
    */
-  apply(update: Uint8Array, author?: Did): ApplyResult;
+  read(update: Uint8Array, author?: Did): Arrival | ApplyResult;
   /**
-   * Of a board whose entries are signed: checks the signatures in an update, one a step, so that {@link apply} need not
+   * Of a board whose entries are signed: checks the signatures in an arrival, one a step, so that {@link merge} need not
    * check them all at once. Never throws.
    */
-  prove(update: Uint8Array, author?: Did): Iterable<void>;
+  prove(arrival: Arrival): Iterable<void>;
+  /** Applies what {@link read} gave. Never throws. */
+  merge(arrival: Arrival): ApplyResult;
+  /** {@link read} and {@link merge} in one, of a document without a disk. */
+  apply(update: Uint8Array, author?: Did): ApplyResult;
+  /** What waits for what it follows on or for its time, as a log has it; it may be merged later without being written again. */
+  waiting(): readonly Uint8Array[];
   /** An update refers to others that we have not seen. */
   readonly isWaiting: boolean;
   /** What is stamped too far ahead and waits for its time; undefined when nothing does. */

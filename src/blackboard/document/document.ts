@@ -8,6 +8,7 @@ import { StarlingError } from '../../core/index.ts';
 import type { Did } from '../../core/index.ts';
 import type {
   ApplyResult,
+  Arrival,
   BoardDocument,
   DocumentInit,
   Draft,
@@ -27,7 +28,16 @@ import { clockOf, createLane, laneName, writesOf } from '../lanes/lane.ts';
 import type { Lane } from '../lanes/lane.ts';
 import { LIMITS } from '../limits.ts';
 import { OwnLanes } from './own-lanes.ts';
-import { decodeUpdate, decodeVector, encodeUpdate, encodeVector } from '../lanes/update.ts';
+import {
+  decodeLogUpdate,
+  decodeUpdate,
+  decodeVector,
+  encodeSent,
+  encodeUpdate,
+  encodeVector,
+  isSentUpdate,
+} from '../lanes/update.ts';
+import type { LogUpdate } from '../lanes/update.ts';
 import type { BoardChange, BoardEntry, Tombstone } from '../types.ts';
 import { WinnerIndex } from './winner-index.ts';
 import type { Winner } from './winner.ts';
@@ -35,14 +45,30 @@ import type { Winner } from './winner.ts';
 /** Keys that begin with this are the board's own: no entries. */
 export const HIDDEN = '\u0000';
 
-/** Makes a document from pieces of an earlier one; gives how many could not be read. */
+/** What of a log could not be read, and what of it came last. */
+interface Loaded {
+  /** Rows that are damaged. */
+  readonly unreadable: number;
+  /** What peers sent in the last moments that the log knows of, and when it came, ms since the epoch. */
+  readonly late: readonly LateChange[];
+}
+
+/** A change, and when a peer sent it, ms since the epoch. */
+interface LateChange {
+  readonly sentAt: number;
+  readonly change: BoardChange;
+}
+
+/** What came before the last moments of a log: its lines of the history were on the disk long before the end. */
+const LATE_MS = 2000;
+
+/** Makes a document from pieces of an earlier one. */
 export function createDocument(
   init: DocumentInit,
   updates: readonly Uint8Array[] = [],
-): BoardDocument & { readonly unreadable: number } {
+): BoardDocument & Loaded {
   const document = new LaneDocument(init);
-  const unreadable = document.load(updates);
-  return Object.assign(document, { unreadable });
+  return Object.assign(document, document.load(updates));
 }
 
 /** A document with the bounds of this version. */
@@ -76,21 +102,36 @@ class LaneDocument implements BoardDocument {
     this.#merge = new LaneMerge(init, parts);
   }
 
-  /** Reads the pieces of an earlier document, and gives how many are damaged. */
-  load(updates: readonly Uint8Array[]): number {
+  /** Reads the pieces of an earlier document. */
+  load(updates: readonly Uint8Array[]): Loaded {
     let unreadable = 0;
+    const late: LateChange[] = [];
+    const lateFrom = lastSentAt(updates) - LATE_MS;
     for (const bytes of updates) {
-      const update = decodeUpdate(bytes);
-      const checked = this.#merge.check(update);
-      const merged =
-        checked && this.#merge.mergeOwn(checked, { isWhole: update?.isWhole === true });
-      if (merged === undefined || merged.isMalformed) unreadable += 1;
+      const update = decodeLogUpdate(bytes);
+      const keys = update && this.#loadOne(update);
+      if (keys === undefined) unreadable += 1;
+      else if (update?.sentAt !== undefined && update.sentAt > lateFrom) {
+        const { sentAt } = update;
+        late.push(...this.#changesOf(keys).map((change) => ({ sentAt, change })));
+      }
     }
     // What refers to a damaged piece can't be read either, and never will be.
     this.dropWaiting();
     this.#own.begin();
     this.endOver();
-    return unreadable;
+    return { unreadable, late };
+  }
+
+  /** Brings in a row of a log, and gives the keys that it changed; undefined of a row that is damaged. */
+  #loadOne(update: LogUpdate): ReadonlySet<string> | undefined {
+    const checked = this.#merge.check(update);
+    if (checked === undefined) return undefined;
+    const { isWhole, sentAt } = update;
+    // What a peer sent stands there before it was judged: what was refused is refused again. There was room for it.
+    if (sentAt !== undefined) return this.#merge.mergeTheirs(checked, isWhole, sentAt).keys;
+    const { isMalformed, keys } = this.#merge.mergeOwn(checked, { isWhole });
+    return isMalformed ? undefined : keys;
   }
 
   get size(): number {
@@ -203,21 +244,43 @@ class LaneDocument implements BoardDocument {
     this.#own.giveUp();
   }
 
-  apply(bytes: Uint8Array, author?: Did): ApplyResult {
+  read(bytes: Uint8Array, author?: Did): Arrival | ApplyResult {
     const update = decodeUpdate(bytes, author);
-    if (author !== undefined && update?.parts.some(({ did }) => did !== author) === true) {
-      return 'malformed';
-    }
     const checked = this.#merge.check(update);
-    if (checked === undefined) return 'malformed';
+    if (update === undefined || checked === undefined) return 'malformed';
+    if (author !== undefined && update.parts.some(({ did }) => did !== author)) return 'malformed';
     if (!this.#merge.hasRoomFor(checked)) return 'full';
-    const isWhole = update?.isWhole === true;
-    const merged = this.#merge.mergeTheirs(checked, isWhole);
-    this.#tellTheirs(merged, merged.isAsSent && author === undefined ? bytes : undefined);
-    if (merged.isMalformed) return 'malformed';
-    if (merged.isUnpermitted) return 'unpermitted';
-    if (merged.isCrowded) return 'crowded';
-    return merged.isEarly ? 'early' : 'applied';
+    const { isWhole } = update;
+    const { news, left } = this.#merge.sift(checked, isWhole);
+    if (news.length === 0 || left.has('malformed')) return worstOf(left);
+    const isAll = author === undefined && news.length === update.parts.length;
+    return { isWhole, news, left, at: this.#init.now(), ...(isAll ? { bytes } : {}) };
+  }
+
+  merge(arrival: Arrival): ApplyResult {
+    // Others may have come between.
+    return this.#merge.hasRoomFor(arrival.news) ? this.#mergeNow(arrival) : 'full';
+  }
+
+  apply(bytes: Uint8Array, author?: Did): ApplyResult {
+    const read = this.read(bytes, author);
+    return typeof read === 'string' ? read : this.#mergeNow(read);
+  }
+
+  #mergeNow({ isWhole, news, left, at, bytes }: Arrival): ApplyResult {
+    const merged = this.#merge.mergeTheirs(news, isWhole, at);
+    this.#tellTheirs(merged, merged.isAsSent ? bytes : undefined);
+    const results = new Set(left);
+    if (merged.isMalformed) results.add('malformed');
+    if (merged.isUnpermitted) results.add('unpermitted');
+    if (merged.isCrowded) results.add('crowded');
+    if (merged.isEarly) results.add('early');
+    return worstOf(results);
+  }
+
+  waiting(): readonly Uint8Array[] {
+    const at = this.#init.now();
+    return this.#merge.waiting.map((part) => encodeSent({ isWhole: false, parts: [part] }, at));
   }
 
   bringDue(): void {
@@ -225,10 +288,10 @@ class LaneDocument implements BoardDocument {
     if (merged !== undefined) this.#tellTheirs(merged);
   }
 
-  *prove(bytes: Uint8Array, author?: Did): Iterable<void> {
+  *prove({ news }: Arrival): Iterable<void> {
     const { signatures } = this.#init;
     if (signatures?.isSigned !== true) return;
-    for (const { part, facts } of this.#merge.check(decodeUpdate(bytes, author)) ?? []) {
+    for (const { part, facts } of news) {
       const lane = this.#lanes.get(laneName(part)) ?? createLane(part);
       // What follows on something else is looked at when that is here.
       if (facts === undefined || facts.from !== clockOf(lane)) continue;
@@ -310,15 +373,34 @@ class LaneDocument implements BoardDocument {
     this.#tell(bytes ?? encodeUpdate({ isWhole, parts: applied }), 'remote', keys);
   }
 
-  #tell(bytes: Uint8Array, origin: 'local' | 'remote' | 'cut', keys: ReadonlySet<string>): void {
-    const changes = [...keys].map((key): BoardChange => {
+  /** What the keys hold now. */
+  #changesOf(keys: ReadonlySet<string>): readonly BoardChange[] {
+    return [...keys].map((key): BoardChange => {
       const entry = this.get(key);
       if (entry !== undefined) return { key, entry };
       const gone = this.tombstone(key);
       return gone === undefined ? { key } : { key, gone };
     });
+  }
+
+  #tell(bytes: Uint8Array, origin: 'local' | 'remote' | 'cut', keys: ReadonlySet<string>): void {
+    const changes = this.#changesOf(keys);
     for (const listener of this.#listeners) listener(bytes, origin, changes);
   }
+}
+
+/** When the last update of a peer in a log came, ms since the epoch; 0 where there is none. */
+function lastSentAt(updates: readonly Uint8Array[]): number {
+  const last = updates.findLast((bytes) => isSentUpdate(bytes));
+  return (last && decodeLogUpdate(last)?.sentAt) ?? 0;
+}
+
+/** What is said of an update of whose parts this became. */
+function worstOf(results: ReadonlySet<ApplyResult>): ApplyResult {
+  const found = (['malformed', 'unpermitted', 'crowded', 'early'] as const).find((one) =>
+    results.has(one),
+  );
+  return found ?? 'applied';
 }
 
 /** When the newest write of lanes was made, ms since the epoch. */

@@ -14,10 +14,14 @@ export interface EarlyView {
   readonly nextAt: number;
 }
 
-interface Early {
-  readonly part: LanePart;
+/** From which clock of its lane a part goes, and to which. */
+interface Span {
   readonly from: number;
   readonly to: number;
+}
+
+interface Early extends Span {
+  readonly part: LanePart;
   /** When it counts, ms since the epoch. */
   readonly dueAt: number;
 }
@@ -43,6 +47,11 @@ export class EarlyParts {
     return nextAt === undefined ? undefined : { count: this.#parts.size, nextAt };
   }
 
+  /** All that waits. */
+  get parts(): readonly LanePart[] {
+    return [...this.#parts.values()].map(({ part }) => part);
+  }
+
   /** When the first part counts, ms since the epoch. */
   nextAt(): number | undefined {
     let next: number | undefined;
@@ -63,22 +72,33 @@ export class EarlyParts {
     return due;
   }
 
+  /** Whether a part waits already. */
+  has(part: LanePart, { from, to }: Span): boolean {
+    const known = this.#parts.get(`${laneName(part)} ${from}`);
+    return known !== undefined && known.to >= to;
+  }
+
+  /** Whether there is room for one more part of its writer, in the place of what begins where that one begins. */
+  hasRoomFor(part: LanePart, { from }: Pick<Span, 'from'>): boolean {
+    const before = this.#parts.get(`${laneName(part)} ${from}`);
+    const freed = before === undefined ? 0 : bytesOf(before.part);
+    const one = before === undefined ? 0 : 1;
+    const bytes = bytesOf(part) - freed;
+    const { count = 0, bytes: used = 0 } = this.#ofWriter.get(part.did) ?? {};
+    if (count - one >= PARTS_PER_WRITER_MAX || used + bytes > BYTES_PER_WRITER_MAX) return false;
+    return this.#parts.size - one < PARTS_MAX && this.#bytes + bytes <= BYTES_MAX;
+  }
+
   /** Keeps a part until `dueAt`; false when its writer has too many here, or all have. */
-  put(
-    part: LanePart,
-    { from, to }: { readonly from: number; readonly to: number },
-    dueAt: number,
-  ): boolean {
+  put(part: LanePart, { from, to }: Span, dueAt: number): boolean {
+    if (this.has(part, { from, to })) return true;
     const name = `${laneName(part)} ${from}`;
     const before = this.#parts.get(name);
-    if (before !== undefined) {
-      if (before.to >= to) return true;
-      this.#remove(name, before);
-    }
+    const isFitting = this.hasRoomFor(part, { from });
+    if (before !== undefined) this.#remove(name, before);
+    if (!isFitting) return false;
     const bytes = bytesOf(part);
     const { count = 0, bytes: used = 0 } = this.#ofWriter.get(part.did) ?? {};
-    if (count >= PARTS_PER_WRITER_MAX || used + bytes > BYTES_PER_WRITER_MAX) return false;
-    if (this.#parts.size >= PARTS_MAX || this.#bytes + bytes > BYTES_MAX) return false;
     this.#ofWriter.set(part.did, { count: count + 1, bytes: used + bytes });
     this.#bytes += bytes;
     this.#parts.set(name, { part, from, to, dueAt });

@@ -3,7 +3,7 @@
  * on or before its time, and is applied to its lane; what of it wins is in the index then.
  */
 import * as Y from 'yjs';
-import type { DocumentInit } from './document-types.ts';
+import type { ApplyResult, DocumentInit } from './document-types.ts';
 import { EarlyParts } from './early-parts.ts';
 import { LaneForks } from './lane-forks.ts';
 import { LaneRules } from './lane-rules.ts';
@@ -104,6 +104,46 @@ export class LaneMerge {
     this.#parking.clear();
   }
 
+  /** What waits, for what it follows on or for its time. */
+  get waiting(): readonly LanePart[] {
+    return [...this.#parking.parts, ...this.#early.parts];
+  }
+
+  /** What of an update may bring something, and what is sure to become of the rest: that need not be written first. */
+  sift(
+    checked: readonly Checked[],
+    isWhole: boolean,
+  ): { readonly news: readonly Checked[]; readonly left: ReadonlySet<ApplyResult> } {
+    const news: Checked[] = [];
+    const left = new Set<ApplyResult>();
+    for (const one of checked) {
+      const result = this.#surely(one, isWhole);
+      if (result === undefined) news.push(one);
+      else left.add(result);
+    }
+    return { news, left };
+  }
+
+  /** What is sure to become of a part; undefined where that shows as it is merged. */
+  #surely({ part, facts }: Checked, isWhole: boolean): ApplyResult | undefined {
+    const to = facts?.to ?? part.making?.head.base ?? 0;
+    if (this.#lanes.isReplaced(part, to)) return 'applied';
+    const known = this.#lanes.get(laneName(part));
+    const clock = known === undefined ? 0 : clockOf(known);
+    // A whole lane may be another one than that of the same name which is here.
+    if (known !== undefined && to <= clock) return isWhole ? undefined : 'applied';
+    if (facts === undefined) return undefined;
+    if (to > this.#rules.limitOf(part)) return 'unpermitted';
+    if (!this.#rules.mayWriteAll(part, keysIn(facts))) return 'unpermitted';
+    const now = this.#init.now();
+    const last = lastStampIn(facts);
+    if (last <= now + AHEAD_MS) return undefined;
+    // No clock is off so far by mistake.
+    if (last > now + PARKED_AHEAD_MS) return 'malformed';
+    if (this.#early.has(part, facts)) return 'early';
+    return this.#early.hasRoomFor(part, facts) ? undefined : 'crowded';
+  }
+
   /** Reads the updates of Yjs in an update; undefined when one holds what no lane does. */
   check(update: Update | undefined): readonly Checked[] | undefined {
     const checked: Checked[] = [];
@@ -131,9 +171,11 @@ export class LaneMerge {
     return this.#mergeAll(checked, { ms: ANY_TIME, waitingMs }, isWhole);
   }
 
-  /** Merges parts of a peer. */
-  mergeTheirs(checked: readonly Checked[], isWhole: boolean): Merged {
-    return this.#mergeAll(checked, { ms: this.#init.now() + AHEAD_MS }, isWhole);
+  /** Merges parts of a peer, which came at a time. */
+  mergeTheirs(checked: readonly Checked[], isWhole: boolean, sentAt = 0): Merged {
+    // What was not early when it came is not early after a clock was set back.
+    const ms = Math.max(this.#init.now(), sentAt) + AHEAD_MS;
+    return this.#mergeAll(checked, { ms }, isWhole);
   }
 
   /** Merges what has waited for its time, which has come; undefined when there is no such thing. */
@@ -248,8 +290,7 @@ export class LaneMerge {
     latestMs: number,
     merged: Merged,
   ): boolean {
-    let last = 0;
-    for (const { write } of sent.items) last = Math.max(last, write?.ms ?? 0);
+    const last = lastStampIn(sent);
     const before = sent.from > clock ? this.#early.dueBefore(part, sent.from) : undefined;
     if (before === undefined && last <= latestMs) return false;
     if (last > latestMs - AHEAD_MS + PARKED_AHEAD_MS) {
@@ -337,4 +378,16 @@ export class LaneMerge {
       this.#winners.put(createWinner(lane, found, sizeOf(key, facts.sizeBytes)), keys);
     }
   }
+}
+
+/** The keys that an update names. */
+function* keysIn({ items }: UpdateFacts): Iterable<string> {
+  for (const { key } of items) if (key !== undefined) yield key;
+}
+
+/** When the newest write in an update was made, ms since the epoch. */
+function lastStampIn({ items }: UpdateFacts): number {
+  let last = 0;
+  for (const { write } of items) last = Math.max(last, write?.ms ?? 0);
+  return last;
 }

@@ -17,6 +17,8 @@ export interface Parked {
 /** What waits. */
 export interface Parking {
   readonly isEmpty: boolean;
+  /** All that waits. */
+  readonly parts: readonly LanePart[];
   /** Keeps a part; when there are too many, all are forgotten. */
   put(parked: Parked): void;
   /** Takes out the parts for which `isDue`. */
@@ -35,6 +37,9 @@ export function createParking(): Parking {
   return {
     get isEmpty() {
       return waiting.length === 0;
+    },
+    get parts() {
+      return waiting.map(({ part }) => part);
     },
     put(parked) {
       waiting.push(parked);

@@ -6,6 +6,7 @@
  *   part   := [did or null, client, gen, yjs update]    null: who sends it is its writer
  *           | [did or null, client, gen, head, [source, …]]
  *   source := [client, gen, clock, [left out, …]]       clocks of items, each after the one before
+ *   sent   := [4, [part, …], at, 0 or 1]                in a log only: as a peer sent it; 1: pieces of a whole replica
  *
  * The second kind makes a lane from others of the same writer, which whoever has these does without being sent
  * their entries again. Whatever comes from elsewhere is read strictly, as a whole, before any of it counts.
@@ -49,6 +50,9 @@ export type Vector = readonly (LaneId & { readonly clock: number })[];
 
 const NEWS = 2;
 const WHOLE = 3;
+const SENT = 4;
+/** An array of four items. */
+const SENT_START = 0x84;
 /** An array of two items, and the number of a whole one. */
 const WHOLE_START = Buffer.from([0x82, WHOLE]);
 /** Lanes of one update, or of one board: a bound that an honest mesh does not reach. */
@@ -58,12 +62,7 @@ const LEFT_OUT_MAX = 500_000;
 
 /** Writes an update; the did of `author` is not written, as whoever receives it knows who sends it. */
 export function encodeUpdate({ isWhole, parts }: Update, author?: Did): Uint8Array {
-  const rows = parts.map(({ did, client, gen, update, making }) => {
-    const lane = [did === author ? null : did, client, gen];
-    if (making === undefined) return [...lane, update ?? new Uint8Array(0)];
-    return [...lane, rawHead(making.head), making.sources.map(rowOf)];
-  });
-  return encode([isWhole ? WHOLE : NEWS, rows]);
+  return encode([isWhole ? WHOLE : NEWS, rowsOf(parts, author)]);
 }
 
 /** Whether bytes are pieces of a whole replica, as {@link encodeUpdate} writes them. */
@@ -83,6 +82,39 @@ export function decodeUpdate(bytes: Uint8Array, author?: Did): Update | undefine
     return { isWhole: format === WHOLE, parts };
   } catch {
     // Parsers throw all sorts of errors at bytes that are no update; which one says nothing.
+    return undefined;
+  }
+}
+
+/** What one row of a board's log holds. */
+export interface LogUpdate extends Update {
+  /**
+   * When it came, by this node's clock, ms since the epoch: it stands there as a peer sent it, before it was judged, and
+   * is judged when it is read. Absent of what counts.
+   */
+  readonly sentAt?: number;
+}
+
+/** Writes an update of a peer for the log, before it counts. */
+export function encodeSent({ isWhole, parts }: Update, atMs: number): Uint8Array {
+  return encode([SENT, rowsOf(parts), atMs, isWhole ? 1 : 0]);
+}
+
+/** Whether bytes of a log are what a peer sent. */
+export function isSentUpdate(bytes: Uint8Array): boolean {
+  return bytes[0] === SENT_START;
+}
+
+/** Reads an update from a log; undefined when it is damaged. Never throws. */
+export function decodeLogUpdate(bytes: Uint8Array): LogUpdate | undefined {
+  if (!isSentUpdate(bytes)) return decodeUpdate(bytes);
+  try {
+    const [format, rows, at, isWhole] = tuple(parse(bytes), 4, 4);
+    if (format !== SENT || (isWhole !== 0 && isWhole !== 1)) return undefined;
+    const parts = arrayOf(rows, LANES_MAX).map((row) => partOf(row, undefined));
+    return { isWhole: isWhole === 1, parts, sentAt: whole(at) };
+  } catch {
+    // As above: which of its errors a parser throws says nothing.
     return undefined;
   }
 }
@@ -128,6 +160,14 @@ export function joinParts(parts: readonly LanePart[]): readonly LanePart[] {
 
 /** Thrown and caught in this file only. */
 class Unfit extends Error {}
+
+function rowsOf(parts: readonly LanePart[], author?: Did): readonly unknown[] {
+  return parts.map(({ did, client, gen, update, making }) => {
+    const lane = [did === author ? null : did, client, gen];
+    if (making === undefined) return [...lane, update ?? new Uint8Array(0)];
+    return [...lane, rawHead(making.head), making.sources.map(rowOf)];
+  });
+}
 
 function rowOf({ client, gen, clock, leftOut }: Source): unknown[] {
   const steps = leftOut.map((one, at) => one - (at === 0 ? 0 : (leftOut[at - 1] ?? 0)));

@@ -17,6 +17,9 @@ export type BoardMessage =
   | AccessMessage
   /** A piece of what the receiver lacks; no bytes: nothing. Step 2 of a sync ends with the last piece. */
   | UpdateMessage
+  | LeaveMessage
+  /** Whether the sender has all that a `leave` named, on disk, and stays. */
+  | { readonly t: 'kept'; readonly isKept: boolean }
   /** The sender has all it was sent, on disk; this is its digest now. Ends a sync. */
   | { readonly t: 'done'; readonly digest: string };
 
@@ -34,6 +37,15 @@ export interface StateMessage {
   readonly board: string;
   readonly vector: Uint8Array;
   readonly digest: string;
+  /** Of a board that is held on demand: the sender holds it, or wants to; else it is sent no entries. */
+  readonly holds?: true;
+}
+
+/** The sender wants to let go of a board of which it has what `vector` says: does the receiver keep all of that? */
+export interface LeaveMessage {
+  readonly t: 'leave';
+  readonly board: string;
+  readonly vector: Uint8Array;
 }
 
 /** A piece of what the receiver lacks, as `update.ts` writes it. */
@@ -73,6 +85,12 @@ export function decodeMessage(bytes: Uint8Array): BoardMessage | undefined {
   const fields = messageFields(bytes);
   const { t, update, vector, board } = fields;
   switch (t) {
+    case 'leave':
+      if (!(vector instanceof Uint8Array)) return undefined;
+      if (typeof board !== 'string' || !isBoardId(board)) return undefined;
+      return { t, board, vector };
+    case 'kept':
+      return { t, isKept: fields['isKept'] === true };
     case 'digests': {
       const digests = digestsOf(fields['digests']);
       return digests === undefined ? undefined : { t, digests };
@@ -80,7 +98,13 @@ export function decodeMessage(bytes: Uint8Array): BoardMessage | undefined {
     case 'state':
       if (!isDigest(fields['digest']) || !(vector instanceof Uint8Array)) return undefined;
       if (typeof board !== 'string' || !isBoardId(board)) return undefined;
-      return { t, board, vector, digest: fields['digest'] };
+      return {
+        t,
+        board,
+        vector,
+        digest: fields['digest'],
+        ...(fields['holds'] === true ? { holds: true as const } : {}),
+      };
     case 'access': {
       const records = recordsOf(fields['records']);
       if (typeof board !== 'string' || !isBoardId(board) || records === undefined) return undefined;

@@ -6,6 +6,7 @@
  *   state(board, vector, digest)         -> update*, state             what we lack, what they have
  *   access(records), state               -> access(records), update*…  of a board that is not open
  *     update*                            -> done(digest)               what they lack; the end
+ *   leave(board, vector)                 -> kept(yes or no)            of a board that is held on demand
  *
  * Updates come in pieces, and what has come can be read. All is applied and on disk before `done` is said. The stream ends with the sync: an idle stream
  * for each peer and board would cost more than opening one when digests differ.
@@ -33,8 +34,8 @@ export interface SyncedBoards {
   digests(): Digests;
   /** A board that is here already. */
   find(name: string): OpenBoard | undefined;
-  /** Applies an update of `peer`, to a board that may be new here. Never throws. */
-  take(name: string, update: Uint8Array, peer: PeerId): ApplyResult;
+  /** Writes and applies an update of `peer`, to a board that may be new here. Never rejects. */
+  take(name: string, update: Uint8Array, peer: PeerId): Promise<ApplyResult>;
   /** By what the board is judged here; undefined of an open one. */
   access(name: string): BoardAccess | undefined;
   /** Keeps what of `records` counts. Rejects when the disk refuses that. */
@@ -45,6 +46,12 @@ export interface SyncedBoards {
   goodbye(name: string, peer: PeerId): readonly string[];
   /** Whether this node answers for what others wrote: who may only read does not. */
   answersForOthers(name: string): boolean;
+  /** Whether entries of a board belong here now: of one that is held on demand while it is used. */
+  isHeld(name: string): boolean;
+  /** A peer that asks for entries of a board that is held on demand holds it from now on. */
+  isHolder(name: string, peer: PeerId): void;
+  /** Whether all that a peer has of a board that is held on demand is here, and stays. */
+  keeps(name: string, vector: Uint8Array): Promise<boolean>;
 }
 
 /** What a sync works with. */
@@ -70,6 +77,11 @@ export interface BoardSync {
    * is full. Rejects when the stream fails.
    */
   sync(peer: PeerId, board: string): Promise<boolean>;
+  /**
+   * Whether a peer has all that is here of a board that is held on demand, and stays. Rejects when the peer
+   * can't be asked.
+   */
+  askToKeep(peer: PeerId, board: string): Promise<boolean>;
   /** Serves a sync that a peer asked for. */
   serve(stream: PeerStream): void;
   /** Ends every sync. */
@@ -143,6 +155,14 @@ class StreamSync implements BoardSync {
       const { digest } = await conversation.next('done');
       const after = this.#digest(board);
       return digest === after || after !== before || digest !== theirs.digest;
+    });
+  }
+
+  askToKeep(peer: PeerId, board: string): Promise<boolean> {
+    return this.#ask(peer, async (conversation) => {
+      const { vector } = this.#state(board);
+      await conversation.send({ t: 'leave', board, vector });
+      return (await conversation.next('kept')).isKept;
     });
   }
 
@@ -249,9 +269,15 @@ class StreamSync implements BoardSync {
 
   async #answer(conversation: SyncConversation): Promise<void> {
     const { boards } = this.#components;
-    const first = await conversation.next('digests', 'state', 'access');
+    const first = await conversation.next('digests', 'state', 'access', 'leave');
     if (first.t === 'digests') {
       await conversation.send({ t: 'digests', digests: boards.digests() });
+      return;
+    }
+    if (first.t === 'leave') {
+      this.#checkMayHave(conversation.peer, first.board);
+      const isKept = await boards.keeps(first.board, first.vector);
+      await conversation.send({ t: 'kept', isKept });
       return;
     }
     const asked = first.t === 'access' ? await this.#admit(conversation, first) : first;
@@ -272,13 +298,22 @@ class StreamSync implements BoardSync {
   async #makeEqual(conversation: SyncConversation, asked: StateMessage): Promise<void> {
     const { board } = asked;
     const digest = this.#digest(board);
-    if (asked.digest !== digest) {
+    if (asked.digest !== digest && this.#isForBoth(conversation.peer, asked)) {
       await this.#sendAll(conversation, asked);
       await conversation.send(this.#state(board));
       await this.#takeAll(conversation, board, await conversation.next('update'));
       await this.#components.boards.find(board)?.flushed();
     }
     await conversation.send({ t: 'done', digest: this.#digest(board) });
+  }
+
+  /** Whether entries of a board belong at both ends; who does not hold one that is held on demand has heard its records. */
+  #isForBoth(peer: PeerId, { board, holds }: StateMessage): boolean {
+    const { boards } = this.#components;
+    if (boards.access(board)?.isOnDemand !== true) return true;
+    if (holds !== true || !boards.isHeld(board)) return false;
+    boards.isHolder(board, peer);
+    return true;
   }
 
   /** Hears by what a peer judges a board that is not open, and says the same; gives what it has of the board. */
@@ -343,41 +378,45 @@ class StreamSync implements BoardSync {
     first: UpdateMessage,
     taken: () => void,
   ): Promise<void> {
-    let unwritten = 0;
-    let writing: Promise<void> | undefined;
     const judgedBy = this.#components.boards.access(board)?.state;
     const slices = createSlices();
+    let before: Promise<unknown> = Promise.resolve();
+    let taking: Promise<void>[] = [];
+    let bytes = 0;
     for (let message = first; ; message = await conversation.next('update')) {
-      // Of signed boards all signatures are checked first: whoever calls meanwhile waits for a slice at the most.
-      const proving = this.#components.boards.find(board)?.document.prove(message.update) ?? [];
-      for (const _ of proving) await slices.next();
-      this.#take(conversation, board, message.update, judgedBy);
-      taken();
-      unwritten += message.update.length;
-      if (!message.more) return;
+      const took = this.#take(conversation, board, message.update, judgedBy).then(taken);
+      // Whoever reads on hears of a refusal, here or once all has come.
+      took.catch(() => undefined);
+      taking.push(took);
+      bytes += message.update.length;
+      if (!message.more) break;
       await slices.next();
-      if (unwritten < UNWRITTEN_BYTES_MAX) continue;
-      await writing;
-      writing = this.#components.boards.find(board)?.flushed();
-      // Whoever reads on hears of a failure, here or once all has come.
-      writing?.catch(() => undefined);
-      unwritten = 0;
+      if (bytes < UNWRITTEN_BYTES_MAX) continue;
+      await before;
+      before = Promise.all(taking);
+      before.catch(() => undefined);
+      taking = [];
+      bytes = 0;
     }
+    await Promise.all([before, ...taking]);
   }
 
   #changesOf(board: string): number {
     return this.#components.boards.find(board)?.document.changes ?? 0;
   }
 
-  #take(
+  async #take(
     { peer }: SyncConversation,
     board: string,
     update: Uint8Array,
     judgedBy: string | undefined,
-  ): void {
+  ): Promise<void> {
     if (update.length === 0) return;
     const { boards, network, logger } = this.#components;
-    const result = boards.take(board, update, peer);
+    const result = await boards.take(board, update, peer);
+    if (result === 'unwritten') {
+      throw new StarlingError('STARLING_STATE_UNUSABLE', `the disk does not take ${board} now`);
+    }
     if (result === 'unpermitted') {
       // Both know the same records: unless these have changed meanwhile, the peer knows that this must not be.
       if (boards.access(board)?.state === judgedBy) {
@@ -423,7 +462,9 @@ class StreamSync implements BoardSync {
   #state(board: string): StateMessage {
     const ours = this.#components.boards.find(board);
     const vector = ours?.document.vector() ?? BLANK_VECTOR;
-    return { t: 'state', board, vector, digest: this.#digest(board) };
+    const isWanted = ours?.access?.isOnDemand === true && this.#components.boards.isHeld(board);
+    const holds = isWanted ? { holds: true as const } : {};
+    return { t: 'state', board, vector, digest: this.#digest(board), ...holds };
   }
 
   /** Empty for a board that holds nothing here. */

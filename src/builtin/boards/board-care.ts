@@ -1,6 +1,6 @@
 /** The tools that look after boards: making, dropping, their past, and memory by the names of swarms. */
 import { z } from 'zod';
-import type { Blackboard, Board, SetOptions } from '../../blackboard/index.ts';
+import type { Blackboard, Board, BoardHold, SetOptions } from '../../blackboard/index.ts';
 import { StarlingError } from '../../core/index.ts';
 import type { Did, Json } from '../../core/index.ts';
 import type { BuiltinContext, BuiltinTool } from '../../gateway/index.ts';
@@ -111,16 +111,18 @@ export async function makeBoard(
     readonly board: string;
     readonly open?: boolean | undefined;
     readonly signed?: boolean | undefined;
+    readonly hold?: BoardHold | undefined;
     readonly strong?: readonly Did[] | undefined;
     readonly lasts?: boolean;
   },
   { principal }: BuiltinContext,
 ): Promise<boolean> {
   const found = await blackboard.board(input.board);
-  const { open, signed, strong, lasts = true } = input;
+  const { open, signed, hold, strong, lasts = true } = input;
   const created = await found.create({
     ...(open === undefined ? {} : { open }),
     ...(signed === undefined ? {} : { signed }),
+    ...(hold === undefined ? {} : { hold }),
     ...(strong === undefined ? {} : { strong }),
     lasts,
   });
@@ -181,42 +183,52 @@ async function shownInfo(
   };
 }
 
+function createTool(components: BoardCareComponents): BuiltinTool {
+  return defineTool({
+    name: 'board_create',
+    title: 'Make a board',
+    description:
+      "Makes a shared board: in a private mesh it is this node's until others get a right (board_grant), in an open one everybody's. Nothing happens when there is one.",
+    input: z.object({
+      board,
+      open: z
+        .boolean()
+        .optional()
+        .describe('All members may read and write it. Default: only in an open mesh.'),
+      signed: z
+        .boolean()
+        .optional()
+        .describe("Each entry carries its writer's signature, whoever passes it on."),
+      hold: z
+        .enum(['all', 'listed', 'on-demand'])
+        .optional()
+        .describe(
+          'Which nodes hold its entries: all members of an open board, `listed` those with a right, `on-demand` of these only the ones at which somebody uses it. Not of strong boards.',
+        ),
+      strong: z
+        .union([z.boolean(), z.array(z.string().min(1).max(256)).min(1).max(REPLICAS_MAX)])
+        .optional()
+        .describe(
+          'Its keys change one change after the other: true, or the peers that keep it (alias, PeerId or did:key); an odd number, all of them there now, and more than half of them for each change.',
+        ),
+    }),
+    hints: { idempotentHint: true },
+    clients: 'yes',
+    async run(input, context): Promise<BoardCreateResult> {
+      const { strong: wanted, ...rest } = input;
+      const strong = replicasOf(components, wanted);
+      const created = await makeBoard(components, { ...rest, strong }, context);
+      const found = await components.blackboard.board(input.board);
+      const { replicas, hold } = found.info();
+      const kept = replicas === undefined ? {} : { replicas };
+      return { board: input.board, created, open: found.isOpen, hold, ...kept };
+    },
+  });
+}
+
 function lifeTools(components: BoardCareComponents): readonly BuiltinTool[] {
   return [
-    defineTool({
-      name: 'board_create',
-      title: 'Make a board',
-      description:
-        "Makes a shared board: in a private mesh it is this node's until others get a right (board_grant), in an open one everybody's. Nothing happens when there is one.",
-      input: z.object({
-        board,
-        open: z
-          .boolean()
-          .optional()
-          .describe('All members may read and write it. Default: only in an open mesh.'),
-        signed: z
-          .boolean()
-          .optional()
-          .describe("Each entry carries its writer's signature, whoever passes it on."),
-        strong: z
-          .union([z.boolean(), z.array(z.string().min(1).max(256)).min(1).max(REPLICAS_MAX)])
-          .optional()
-          .describe(
-            'Its keys change one change after the other: true, or the peers that keep it (alias, PeerId or did:key); an odd number, all of them there now, and more than half of them for each change.',
-          ),
-      }),
-      hints: { idempotentHint: true },
-      clients: 'yes',
-      async run(input, context): Promise<BoardCreateResult> {
-        const { strong: wanted, ...rest } = input;
-        const strong = replicasOf(components, wanted);
-        const created = await makeBoard(components, { ...rest, strong }, context);
-        const found = await components.blackboard.board(input.board);
-        const { replicas } = found.info();
-        const kept = replicas === undefined ? {} : { replicas };
-        return { board: input.board, created, open: found.isOpen, ...kept };
-      },
-    }),
+    createTool(components),
     defineTool({
       name: 'board_info',
       title: 'Look at a board',
@@ -313,6 +325,7 @@ async function memoryOf(
     board: await usable(components, name, { what, key: input.key, context }),
     prefix: '',
   };
+  await found.hold();
   return {
     board: name,
     get: (key) => found.get(`${prefix}${key}`)?.value,

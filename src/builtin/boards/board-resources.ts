@@ -85,6 +85,7 @@ function templateOf(
     const board = await blackboard.board(named.board);
     const { key } = named;
     await checkUse(rights, context, { board, what: 'read', key: key ?? '' });
+    await board.hold();
     return { board, prefix: '', key };
   };
   return {

@@ -68,6 +68,7 @@ async function reached(
 ): Promise<Board> {
   const found = await blackboard.board(input.board);
   await checkUse(rights, context, { board: found, what, key: input.key });
+  await found.hold();
   if (input.token !== undefined) await found.reach(input.token);
   return found;
 }
@@ -207,6 +208,7 @@ function listTool(components: Shared): BuiltinTool {
       if (!opened.info().exists) throw unknownBoard(input.board);
       const { prefix: key = '' } = input;
       await checkUse(components.rights, context, { board: opened, what: 'read', key });
+      await opened.hold();
       return { entries: opened.entries(input.prefix).map(shownEntry), digest: opened.digest() };
     },
   });
@@ -238,6 +240,7 @@ function watchTool(components: BoardComponents): BuiltinTool {
       const { board: name, prefix = '' } = input;
       const watched = await blackboard.board(name);
       await checkUse(rights, context, { board: watched, what: 'read', key: prefix });
+      await watched.hold();
       return feeds.after({
         board: name,
         prefix,

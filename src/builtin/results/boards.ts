@@ -1,5 +1,11 @@
 /** What the tools of boards return; see `results.ts`. */
-import type { BoardEntry, BoardInfo, HistoryLine, Tombstone } from '../../blackboard/types.ts';
+import type {
+  BoardEntry,
+  BoardHold,
+  BoardInfo,
+  HistoryLine,
+  Tombstone,
+} from '../../blackboard/types.ts';
 import type { Json } from '../../core/index.ts';
 
 /** An entry of a board, as tools give it. */
@@ -91,6 +97,8 @@ export interface BoardCreateResult {
   readonly created: boolean;
   /** All members may read and write it. */
   readonly open: boolean;
+  /** Which nodes hold its entries. */
+  readonly hold: BoardHold;
   /** Who keeps a strong board; absent of one that is not. */
   readonly replicas?: readonly string[];
 }

@@ -224,7 +224,7 @@ it('an administrator adopts the lanes of who is away for a month, puts that on r
   const board = await openBoard(table, { clock, self: ADMIN, limits: { dead: 8 } });
   const owner = makeDocument([], {}, { self: OWNER, now: () => clock.now() });
   for (let n = 0; n < 50; n += 1) owner.set({ key: `k${n % 3}`, value: n });
-  for (const piece of owner.whole()) board.take(piece);
+  for (const piece of owner.whole()) await board.take(piece);
   await board.flushed();
   const told: string[] = [];
   let here: readonly string[] = [];

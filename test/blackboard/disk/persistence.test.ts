@@ -5,16 +5,22 @@
 import { describe, expect, it } from 'vitest';
 import * as Y from 'yjs';
 import type { ApplyResult } from '../../../src/blackboard/document/document-types.ts';
-import { encodeUpdate } from '../../../src/blackboard/lanes/update.ts';
+import { encodeUpdate, encodeVector } from '../../../src/blackboard/lanes/update.ts';
 import type { LanePart } from '../../../src/blackboard/lanes/update.ts';
 import type { Did, Json } from '../../../src/core/index.ts';
 import { StarlingError } from '../../../src/core/index.ts';
 import { journalTable } from '../journal-table.ts';
 import { ANN, contentOf, keepingLogger, makeDocument, openBoard } from '../support.ts';
+import type { LooseDocument } from '../support.ts';
 import { createTestClock } from '../../core/test-clock.ts';
 import { calm } from '../hub.ts';
 
 const BOB = 'did:key:z6MkBob' as Did;
+
+/** All of a document, as whoever has nothing of it is sent it. */
+function newsOf(document: LooseDocument): readonly Uint8Array[] {
+  return [...(document.diff(encodeVector([])) ?? [])];
+}
 
 describe('a board on disk', () => {
   it(
@@ -32,8 +38,7 @@ describe('a board on disk', () => {
         if (i % 5 === 3) await board.delete(`k${(i * 7) % 23}`);
         else if (i % 5 === 4) {
           peer.set({ key: `p${i % 11}`, value: i });
-          for (const update of fromPeer.splice(0)) board.take(update);
-          await board.flushed();
+          for (const update of fromPeer.splice(0)) await board.take(update);
         } else await board.set(`k${i % 23}`, { i, text: 'x'.repeat(i % 40) });
         moments.push({ durable: table.journal.length, content: contentOf(board.document) });
       }
@@ -116,75 +121,97 @@ describe('a board on disk', () => {
     expect(logger.lines).toEqual(['board not written to disk']);
   });
 
-  it('writes what peers sent in or before what is built on that', async () => {
+  it('shows what a peer sent only when it is on disk, to readers, watchers and peers alike', async () => {
     const table = journalTable();
-    const clock = createTestClock();
-    const board = await openBoard(table, { clock });
+    const heard: unknown[] = [];
+    const board = await openBoard(table, { heard });
     const peer = makeDocument([], {}, { self: BOB });
-    const send = (key: string, value: number): void => {
-      const vector = peer.vector();
-      peer.set({ key, value });
-      const results = [...(peer.diff(vector) ?? [])].map((piece) => board.take(piece));
-      expect(results).toEqual(['applied']);
-    };
-    table.failures = 1;
-    send('a', 1);
-    send('a', 2);
-    clock.advance(50);
+    peer.set({ key: 'a', value: 1 });
+    const before = [board.document.digest(), board.document.vector(), board.document.seen()];
+    const release = table.hold();
+    const taking = [...peer.whole()].map((piece) => board.take(piece));
     await calm(5);
-    expect(contentOf((await openBoard(table)).document)).toEqual({});
-    await board.set('a', 3);
-    expect(contentOf((await openBoard(table)).document)).toEqual({ a: 3 });
-    // Much of what could not be written comes as the whole board.
-    table.failures = 1;
-    for (let i = 0; i < 40; i++) send(`k${i}`, i);
-    clock.advance(50);
-    await calm(5);
-    await board.set('b', 1);
-    expect(contentOf((await openBoard(table)).document)).toMatchObject({ a: 3, b: 1, k39: 39 });
+    expect([contentOf(board.document), heard, table.journal]).toEqual([{}, [], []]);
+    expect([board.document.digest(), board.document.vector(), board.document.seen()]).toEqual(
+      before,
+    );
+    expect([board.isIdle, board.document.isBlank]).toEqual([false, true]);
+    release();
+    expect(await Promise.all(taking)).toEqual(['applied']);
+    expect([contentOf(board.document), heard.length]).toEqual([{ a: 1 }, 1]);
+    expect(contentOf((await openBoard(table)).document)).toEqual({ a: 1 });
   });
 
-  it('writes what peers send in the same moments with one sync', async () => {
+  it('writes what comes in one tick with one sync, its own and what peers sent', async () => {
     const table = journalTable();
-    const clock = createTestClock();
-    const board = await openBoard(table, { clock });
+    const board = await openBoard(table);
     const peer = makeDocument([], {}, { self: BOB });
+    const taking: Promise<ApplyResult>[] = [];
     for (let i = 0; i < 20; i += 1) {
       const vector = peer.vector();
       peer.set({ key: `k${i}`, value: i });
-      for (const piece of peer.diff(vector) ?? []) board.take(piece);
-      await calm(5);
-      clock.advance(2);
+      for (const piece of peer.diff(vector) ?? []) taking.push(board.take(piece));
     }
-    expect(table.journal).toEqual([]);
-    clock.advance(50);
-    await calm(5);
+    await Promise.all([board.set('own', 1), ...taking]);
     expect(table.journal).toHaveLength(1);
-    expect(contentOf((await openBoard(table)).document)).toMatchObject({ k0: 0, k19: 19 });
-    // Whoever needs it on the disk does not wait.
-    peer.set({ key: 'late', value: true });
-    for (const piece of peer.whole()) board.take(piece);
-    await board.flushed();
-    expect(contentOf((await openBoard(table)).document)).toMatchObject({ late: true });
+    const reopened = (await openBoard(table)).document;
+    expect(contentOf(reopened)).toMatchObject({ own: 1, k0: 0, k19: 19 });
+    expect(reopened.digest()).toBe(board.document.digest());
+    // What brings nothing new is not written again.
+    for (const piece of newsOf(peer)) expect(await board.take(piece)).toBe('applied');
+    expect(table.journal).toHaveLength(1);
+  });
+
+  it('leaves out what a peer sent where the disk refuses it, and takes it when it is sent again', async () => {
+    const table = journalTable();
+    const clock = createTestClock();
+    const heard: unknown[] = [];
+    const board = await openBoard(table, { clock, heard });
+    const peer = makeDocument([], {}, { self: BOB });
+    peer.set({ key: 'a', value: 1 });
+    const [piece = new Uint8Array()] = newsOf(peer);
+    table.failures = 1;
+    expect(await board.take(piece)).toBe('unwritten');
+    // Nobody waits for a disk that fails; what it may have of that is taken out a moment later.
+    expect(await board.take(piece)).toBe('unwritten');
+    expect([contentOf(board.document), heard]).toEqual([{}, []]);
+    clock.advance(1000);
+    await calm(5);
+    expect(await board.take(piece)).toBe('applied');
+    expect(contentOf((await openBoard(table)).document)).toEqual({ a: 1 });
     board.close();
+    expect(await board.take(piece)).toBe('applied');
+    peer.set({ key: 'b', value: 1 });
+    expect(await board.take(newsOf(peer)[0] ?? piece)).toBe('unwritten');
     expect(clock.waiting()).toBe(0);
   });
 
-  it('tries again by itself to write what peers sent', async () => {
+  it('judges what stands in the log as a peer sent it again at a start, by what counted when it came', async () => {
     const table = journalTable();
     const clock = createTestClock();
     const board = await openBoard(table, { clock });
-    const peer = makeDocument([], {}, { self: BOB });
-    peer.set({ key: 'a', value: 1 });
-    table.failures = 3;
-    for (const piece of peer.whole()) board.take(piece);
-    for (let turn = 0; turn < 20; turn++) {
-      await calm(5);
-      clock.advance(1000);
-    }
-    expect(contentOf((await openBoard(table)).document)).toEqual({ a: 1 });
-    board.close();
-    expect(clock.waiting()).toBe(0);
+    const now = clock.now();
+    const [ahead, early] = [50_000, 120_000].map((ms) => {
+      const peer = makeDocument([], {}, { self: BOB, now: () => now + ms });
+      peer.set({ key: `in ${ms}`, value: ms });
+      return peer;
+    });
+    for (const piece of ahead?.whole() ?? []) expect(await board.take(piece)).toBe('applied');
+    for (const piece of early?.whole() ?? []) expect(await board.take(piece)).toBe('early');
+    // Set back by an hour: what counted counts, and what is early still is.
+    const back = createTestClock(now - 3_600_000);
+    const reopened = await openBoard(table, { clock: back });
+    expect(contentOf(reopened.document)).toEqual({ 'in 50000': 50_000 });
+    reopened.close();
+    // A board that is folded keeps what waits for its time as well.
+    const folded = await openBoard(table, { clock });
+    for (let i = 0; i < 600; i += 1) await folded.set('k', i);
+    await folded.flushed();
+    folded.close();
+    const last = await openBoard(table, { clock });
+    clock.advance(61_000);
+    expect(contentOf(last.document)).toMatchObject({ 'in 120000': 120_000, k: 599 });
+    last.close();
   });
 
   it('writes what comes together together, and tells of each key once', async () => {
@@ -214,8 +241,7 @@ describe('a board on disk', () => {
     // This one can't be read without the one before.
     await board.set('b', 1);
     other.set({ key: 'o', value: 1 });
-    for (const piece of other.whole()) board.take(piece);
-    await board.flushed();
+    for (const piece of other.whole()) await board.take(piece);
     const [first = ''] = [...table.rows.keys()];
     table.rows.set(first, Uint8Array.from([255, 255, 255]));
     const reopened = await openBoard(table, { logger });
@@ -307,8 +333,8 @@ describe('a board of a version before lanes', () => {
     const [one, two] = [await openBoard(table), await openBoard(table)];
     await calm(5);
     expect([...table.rows.values()].map((value) => value[0])).toEqual([0]);
-    for (const piece of two.document.diff(one.document.vector()) ?? []) one.take(piece);
-    for (const piece of one.document.diff(two.document.vector()) ?? []) two.take(piece);
+    for (const piece of two.document.diff(one.document.vector()) ?? []) one.document.apply(piece);
+    for (const piece of one.document.diff(two.document.vector()) ?? []) two.document.apply(piece);
     expect(one.document.digest()).toBe(two.document.digest());
     one.close();
     two.close();
@@ -389,17 +415,19 @@ describe('a board refuses', () => {
 
   it('what peers send beyond twice its size', async () => {
     const board = await openBoard(journalTable(), { limits: { boardBytes: 100_000 } });
-    const sentBy = (self: Did, count: number): readonly ApplyResult[] => {
+    const sentBy = async (self: Did, count: number): Promise<readonly ApplyResult[]> => {
       const other = makeDocument([], {}, { self });
       const updates: Uint8Array[] = [];
       other.onUpdate((update) => updates.push(update));
       for (let i = 0; i < count; i++) {
         other.set({ key: `${self}-${i}`, value: 'x'.repeat(40_000) });
       }
-      return updates.map((update) => board.take(update));
+      const results: ApplyResult[] = [];
+      for (const update of updates) results.push(await board.take(update));
+      return results;
     };
     // One writer fills three quarters of that.
-    expect(sentBy(BOB, 4)).toEqual(['applied', 'applied', 'applied', 'full']);
-    expect(sentBy('did:key:z6MkCyd' as Did, 3)).toEqual(['applied', 'full', 'full']);
+    expect(await sentBy(BOB, 4)).toEqual(['applied', 'applied', 'applied', 'full']);
+    expect(await sentBy('did:key:z6MkCyd' as Did, 3)).toEqual(['applied', 'full', 'full']);
   });
 });

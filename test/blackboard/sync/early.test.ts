@@ -89,7 +89,7 @@ it('an open board shows an early entry when its time has come, without being sen
   const ahead = aheadBy(HOUR_MS, () => clock.now());
   ahead.set({ key: 'k', value: 1 });
   const [piece = new Uint8Array()] = ahead.whole();
-  expect(board.take(piece)).toBe('early');
+  expect(await board.take(piece)).toBe('early');
   for (let minute = 0; minute < 58; minute += 1) clock.advance(60_000);
   expect(contentOf(board.document)).toEqual({});
   for (let minute = 0; minute < 2; minute += 1) clock.advance(60_000);

@@ -200,6 +200,7 @@ it('a strong board has compare and set and leases by tools, for the operator and
   expect(await call('board_create', { board: 'jobs', strong: ['ann'] })).toEqual({
     board: 'jobs',
     created: true,
+    hold: 'listed',
     open: false,
     replicas: [self.did],
   });

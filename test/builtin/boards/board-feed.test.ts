@@ -66,6 +66,7 @@ function benchOf(): Bench {
     ...UNUSED,
     name,
     id: name,
+    hold: () => Promise.resolve(),
     get: () => undefined,
     set: () => Promise.reject(new Error('nobody writes here')),
     delete: () => Promise.resolve(false),

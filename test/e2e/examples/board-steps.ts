@@ -11,6 +11,10 @@ export function boardSteps(
   return {
     'starling board create plan': { at: 'alice' },
     'starling board create notes --open': { at: 'alice' },
+    'starling board create archive --hold on-demand': {
+      at: 'alice',
+      printed: /hold only while somebody there uses it/,
+    },
     'starling board create jobs --strong': {
       at: 'alice',
       put: { '--strong': '--strong alice' },

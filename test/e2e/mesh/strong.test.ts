@@ -1,10 +1,36 @@
-/** A strong board on three real nodes: by commands and tools, through kill -9 of one, and of two. */
+/**
+ * A strong board on three real nodes: by commands and tools, through kill -9 of one, and of two; and one that a node holds
+ * only once somebody there reads it.
+ */
 import { describe, expect, it } from 'vitest';
-import type { BoardCasResult, BoardGetResult } from '../../../src/builtin/results.ts';
+import type {
+  BoardCasResult,
+  BoardGetResult,
+  BoardInfoResult,
+} from '../../../src/builtin/results.ts';
+import type { NodeProcess } from '../../../sim/process.ts';
 import { attempt, builtin, eventually, json, ok, sees, ticketOf, useWorld } from '../support.ts';
 
 const world = useWorld();
 const TEST_MS = 480_000;
+
+/** The entries of a board that is held on demand are at `reader` once that one reads it. */
+async function readOnDemand(owner: NodeProcess, reader: NodeProcess): Promise<void> {
+  const of = { board: 'archive' };
+  expect(await ok(owner, 'board', 'create', 'archive', '--hold', 'on-demand')).toMatch(
+    /which other nodes hold only while somebody there uses it/,
+  );
+  await builtin(owner, 'board_set', { ...of, key: 'page', value: 1 });
+  await builtin(owner, 'board_grant', { ...of, to: reader.name, ability: 'read' });
+  const info = (): Promise<BoardInfoResult | undefined> =>
+    builtin<BoardInfoResult>(reader, 'board_info', of).catch(() => undefined);
+  const known = await eventually('the reader knows the board', info, (one) => one !== undefined);
+  expect(known).toMatchObject({ hold: 'on-demand', keys: 0, held: { isHere: false } });
+  expect(await ok(reader, 'board', 'info', 'archive')).toMatch(/its entries are not here/);
+  const { entry } = await builtin<BoardGetResult>(reader, 'board_get', { ...of, key: 'page' });
+  expect(entry).toMatchObject({ value: 1 });
+  expect(await info()).toMatchObject({ keys: 1, held: { isHere: true } });
+}
 
 describe('a strong board of three nodes', () => {
   it(
@@ -17,6 +43,7 @@ describe('a strong board of three nodes', () => {
       await sees(ann, [bob, cyd]);
       await sees(bob, [ann, cyd]);
       await sees(cyd, [ann, bob]);
+      await readOnDemand(ann, cyd);
       expect(await ok(ann, 'board', 'create', 'jobs', '--strong', 'ann,bob,cyd')).toMatch(
         /a strong board that 3 nodes keep, of which 2 must be there/,
       );

@@ -30,6 +30,8 @@ const SINGLE_MS = { least: 150, most: 500 } as const;
 const JUMP_MS = 25_000;
 /** How long members are parted before more happens. */
 const PARTED_MS = 1200;
+/** Single disturbances in a row without an answer: more of them would only disturb those who wait already. */
+const UNANSWERED_MAX = 4;
 /** How long a part of a story may take on a busy machine. */
 const PART_MS = 6000;
 const LOOK_MS = 20;
@@ -42,6 +44,9 @@ export class Disturbances {
   /** Members at which nobody calls for now. */
   #quiet: ReadonlySet<Member> = new Set();
   #half: 0 | 1 | undefined;
+  #answeredBefore = 0;
+  /** Single disturbances since anybody has had an answer. */
+  #unanswered = 0;
   readonly #init: DisturbancesInit;
 
   constructor(init: DisturbancesInit) {
@@ -62,9 +67,12 @@ export class Disturbances {
     for (const what of FIRST) await this.#after(what);
   }
 
-  /** One disturbance of any kind, after a while. */
+  /** One disturbance of any kind, after a while; where nobody has had an answer since the last few, nothing is cut any more. */
   async single(): Promise<void> {
-    await this.#after(this.#pick(SINGLE));
+    const answered = this.#init.answered();
+    this.#unanswered = answered > this.#answeredBefore ? 0 : this.#unanswered + 1;
+    this.#answeredBefore = answered;
+    await this.#after(this.#unanswered > UNANSWERED_MAX ? 'heal' : this.#pick(SINGLE));
   }
 
   /** Heals all, and tells the story. Nothing is cut, and all are there, when this resolves. */

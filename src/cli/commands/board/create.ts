@@ -8,6 +8,7 @@ import type { CommonOptions } from '../../options/common-options.ts';
 interface CreateOptions extends CommonOptions {
   readonly open?: boolean;
   readonly signed?: boolean;
+  readonly hold?: string;
   /** True, or the names of the replicas with commas between. */
   readonly strong?: boolean | string;
 }
@@ -19,6 +20,7 @@ export async function run(board: string, options: CreateOptions): Promise<void> 
       board,
       ...(options.open === true ? { open: true } : {}),
       ...(options.signed === true ? { signed: true } : {}),
+      ...(options.hold === undefined ? {} : { hold: options.hold }),
       ...(options.strong === undefined ? {} : { strong: replicasIn(options.strong) }),
     }),
   );
@@ -31,7 +33,7 @@ function replicasIn(strong: boolean | string): boolean | readonly string[] {
   return typeof strong === 'string' ? strong.split(',').map((name) => name.trim()) : strong;
 }
 
-function madeText({ board, open, replicas }: BoardCreateResult): string {
+function madeText({ board, open, hold, replicas }: BoardCreateResult): string {
   if (replicas !== undefined) {
     const needed = Math.floor(replicas.length / 2) + 1;
     const kept =
@@ -41,5 +43,8 @@ function madeText({ board, open, replicas }: BoardCreateResult): string {
     return `created ${board}, a strong board that ${kept}; let others in with: starling board grant ${board} <peer> write`;
   }
   if (open) return `created ${board}, which every peer may read and write`;
+  if (hold === 'on-demand') {
+    return `created ${board}, which is yours, and which other nodes hold only while somebody there uses it; let them in with: starling board grant ${board} <peer> read`;
+  }
   return `created ${board}, which is yours; let others in with: starling board grant ${board} <peer> read`;
 }

@@ -37,12 +37,22 @@ export async function run(board: string, options: CommonOptions): Promise<void> 
       safeLine(
         `${info.name}: ${info.keys} ${info.keys === 1 ? 'entry' : 'entries'}, about ${info.bytes} bytes, ${info.open ? 'open to all members' : 'not open'}, ${creation}`,
       ),
+      ...(info.held === undefined ? [] : [safeLine(heldText(info.held))]),
       ...(info.coming ?? []).map((coming) => safeLine(`coming in: ${comingText(coming)}`)),
       ...(info.early === undefined ? [] : [safeLine(earlyText(info.early))]),
       ...(rights.length === 0 ? [] : [table(['WHO', 'MAY', 'KEYS'], rights)]),
       ...(writers.length === 0 ? [] : [table(['WRITER', 'WRITES'], writers)]),
     ].join('\n');
   });
+}
+
+function heldText({ isHere, others, until }: NonNullable<BoardInfoResult['held']>): string {
+  const nodes = others === 1 ? '1 other node' : `${others} other nodes`;
+  if (!isHere) {
+    return `held on demand: its entries are not here, and come when somebody here uses it; ${nodes} that are connected hold it`;
+  }
+  const left = until === undefined ? '' : duration(Math.max(0, until - Date.now()));
+  return `held on demand: here, and by ${nodes} that are connected; unless it is used, this node may let go of it in ${left}`;
 }
 
 function earlyText({ count, nextAt }: NonNullable<BoardInfoResult['early']>): string {

@@ -142,6 +142,10 @@ function addRights(
     .option('--open', 'all members may read and write it')
     .option('--signed', "each entry carries its writer's signature, whoever passes it on")
     .option(
+      '--hold <who>',
+      'which nodes hold its entries: all, listed (those with a right), or on-demand (of these only the ones at which somebody uses it)',
+    )
+    .option(
       '--strong [peers]',
       'its keys change one change after the other; these peers keep it, with commas between (default: this node and up to four others)',
     )
@@ -150,6 +154,7 @@ function addRights(
       examples(
         'starling board create plan',
         'starling board create notes --open',
+        'starling board create archive --hold on-demand',
         'starling board create jobs --strong',
       ),
     )
