@@ -3,8 +3,12 @@ import type { StdioServer } from '../../../config/index.ts';
 import type { Launch } from './sandbox.ts';
 import { programOf, takesRights } from './find-program.ts';
 
-/** A path that the sandbox covers went away between the look at it and the start, as folders of other nodes may. */
-const GONE = /^bwrap: Can't .*: (?:No such file or directory|Not a directory)$/;
+/**
+ * A path that the sandbox covers went away between the look at it and the start, as folders of other nodes may: before bwrap
+ * came to it, or after bwrap had mounted something there, which the kernel takes away with the folder.
+ */
+const GONE =
+  /^bwrap: Can't .*: (?:No such file or directory|Not a directory|Unable to find ".*" in mount table|Unable to remount destination ".*" with correct flags: Invalid argument)$/;
 
 /** Whether a sandbox was not set up because a path went away meanwhile: it is as good as new when it is planned anew. */
 export function isOutdated(launch: Launch, stderr: readonly string[]): boolean {

@@ -52,6 +52,17 @@ it('has the sandbox planned anew, as often as that may be', async () => {
   await expect(start(gone(5))).rejects.toThrow(/No such file or directory/);
 });
 
+it('knows a folder that went away after bwrap had mounted something there', async () => {
+  const launches = [
+    failing(`Can't remount readonly on /gone: Unable to find \\"/gone\\" in mount table`),
+    failing(
+      `Can't bind mount / on /gone: Unable to remount destination \\"/gone\\" with correct flags: Invalid argument`,
+    ),
+  ];
+  const { left } = await start(launches);
+  expect(left).toBe(0);
+});
+
 it('leaves it at what else bwrap says', async () => {
   const launches = [failing('No permissions to create new namespace')];
   await expect(start(launches)).rejects.toMatchObject({ data: { reason: 'sandbox' } });
