@@ -1,5 +1,4 @@
-/** The parts of a node that its agents stand on, those that it runs among them, and what is around all its processes. */
-import { join } from 'node:path';
+/** The parts of a node that its agents stand on, those that it runs among them. */
 import {
   EVENTS_ALLOWANCE,
   createAgentMemory,
@@ -20,27 +19,13 @@ import type {
   Spreads,
 } from './agents/index.ts';
 import type { Funds } from './budget/index.ts';
-import {
-  CLIENT_LOCAL,
-  CLIENT_TCP,
-  defaultConfigFile,
-  servicesFolder,
-  socketPath,
-} from './config/index.ts';
+import { CLIENT_LOCAL, CLIENT_TCP } from './config/index.ts';
 import type { Blackboard } from './blackboard/index.ts';
 import { createClientBoards } from './builtin/index.ts';
 import type { Contexts } from './contexts/index.ts';
 import type { Did } from './core/index.ts';
 import type { CatalogDocuments, Providers } from './directory/index.ts';
-import { createChildren, createSandbox, runBriefly } from './gateway/index.ts';
-import type {
-  ApiKeys,
-  AttachedClients,
-  Children,
-  Gateway,
-  Sandbox,
-  TokenClients,
-} from './gateway/index.ts';
+import type { ApiKeys, AttachedClients, Gateway, Sandbox, TokenClients } from './gateway/index.ts';
 import { OPERATOR, attachedClient, keyOf } from './guard/index.ts';
 import type { Governance, Guard, Link, Principal } from './guard/index.ts';
 import { boxOpenerOf, closeBox } from './identity/index.ts';
@@ -286,36 +271,6 @@ function forgetting({
       gateway().forgetAgent(name);
     },
   };
-}
-
-/** The record of all processes that the node starts: those of servers, and of agents. */
-export function createNodeChildren({ config, clock, logger }: Base): Children {
-  return createChildren(
-    { clock, logger: logger.child('upstream') },
-    { folder: join(config.stateDir, 'children') },
-  );
-}
-
-/** What stands around the processes that the node starts. */
-export function createNodeSandbox({ config, secretFiles }: Base): Sandbox {
-  const { stateDir, file, policy, http } = config;
-  const { key, cert, ca } = http.tls ?? {};
-  const own = key === undefined ? [] : [key];
-  const configFile = file ?? defaultConfigFile(process.env);
-  return createSandbox({
-    secrets: {
-      stateDir,
-      socketPath: socketPath(stateDir),
-      // Who signs certificates of clients says who may come in; what a person has agreed to stays as it is.
-      obeyed: [configFile, servicesFolder(configFile, stateDir), cert, ca].filter(
-        (path) => path !== undefined,
-      ),
-      policy: policy.file,
-      files: async () => [...own, ...(await secretFiles())],
-    },
-    run: runBriefly,
-    env: process.env,
-  });
 }
 
 function sealingOf(identity: OpenState['identity']): AgentsComponents['sealing'] {

@@ -41,7 +41,7 @@ import {
 } from './mesh/index.ts';
 import { createNetwork } from './network/index.ts';
 import type { Network } from './network/index.ts';
-import { createAgentParts, createNodeChildren, createNodeSandbox } from './node-agent-parts.ts';
+import { createAgentParts } from './node-agent-parts.ts';
 import { createModelParts } from './node-model-parts.ts';
 import { createNodeGateway, createNodeUpstreams } from './node-gateway-parts.ts';
 import {
@@ -56,6 +56,7 @@ import type { Parts, PartsInit } from './node-rooms.ts';
 import { createNodeFigures } from './node-metrics.ts';
 import { createNodeProposals } from './node-proposal-parts.ts';
 import type { ProposalRooms } from './node-proposal-parts.ts';
+import { createNodeChildren, createNodeSandbox } from './node-process-parts.ts';
 import { createNodeTools } from './node-tools.ts';
 import { createLoginStore } from './secrets/index.ts';
 import { OPEN_TASK_TOOLS } from './tasks/index.ts';
@@ -89,7 +90,7 @@ export function createParts(base: Base, state: OpenState, init: PartsInit): Part
   const checkpoints = createNodeCheckpoints(base, state, { network, membership, audit });
   const budgets = createNodeBudgets(base, state, { network, membership, gateway: () => gateway });
   const stores = createNodeStores(base, state, init);
-  const sandbox = createNodeSandbox(base);
+  const sandbox = createNodeSandbox(base, init);
   const governance = createNodeGovernance(base, state, {
     membership,
     isExposed: (file) => sandbox.isExposed(file),

@@ -1,7 +1,7 @@
 /** Checks one entry of `models.providers` before it is written to a file. */
 import { readModelProviders } from './model-providers.ts';
 import { modelsSchema } from './schema/models-schema.ts';
-import type { ModelApi } from './types.ts';
+import type { MinuteLimits, ModelApi } from './types.ts';
 
 /** Time of a call where nobody says another; which one does not matter to the check. */
 const CALL_TIMEOUT_MS = 60_000;
@@ -14,6 +14,9 @@ export interface ProviderCheck {
   readonly unset: readonly string[];
   readonly api?: ModelApi;
   readonly endpoint?: string;
+  /** The only models that it offers; none: all. */
+  readonly models?: readonly string[];
+  readonly limits?: MinuteLimits;
 }
 
 /** Checks `entry` as the node would when it reads it under `name`. */
@@ -34,9 +37,10 @@ export function checkModelProvider(
   const init = { env: { ...env, ...known }, callTimeoutMs: CALL_TIMEOUT_MS };
   const read = readModelProviders(parsed.data.providers, init)[name];
   if (read === undefined) return { problems: [], unset };
-  const { api, endpoint } = read;
+  const { api, endpoint, limits, models } = read;
   const problems = read.problems.map((text) => text.slice(`models.providers.${name}.`.length));
-  return { problems, unset, api, ...(endpoint === undefined ? {} : { endpoint }) };
+  const said = { problems, unset, api, limits, models };
+  return endpoint === undefined ? said : { ...said, endpoint };
 }
 
 /** The variable of `keyFrom` that is not set here. */

@@ -38,6 +38,7 @@ export { noteStateVersion, requireKnownState } from './state-version.ts';
 export type {
   AgentKind,
   AgentMind,
+  ClientTls,
   Config,
   HttpOAuth,
   HttpServer,

@@ -44,10 +44,10 @@ function readProvider(
 ): ModelProvider {
   const endpoint = written.endpoint ?? ENDPOINTS[name];
   const api = written.api ?? apiOf(name, endpoint);
-  const { keyFrom, models, oauth, rotateAfter, timeout, rate_limits: limits } = written;
+  const { keyFrom, models, oauth, rotateAfter, timeout, tls, rate_limits: limits } = written;
   const [, keySecret] =
     /^secret:(.+)$/.exec(keyFrom ?? '') ??
-    /^\$\{secret:([^}]+)\}$/.exec(oauth?.clientSecret ?? '') ??
+    /^\$\{secret:([^}]+)\}$/.exec(oauth?.clientSecret ?? tls?.key ?? '') ??
     [];
   const base = {
     api,
@@ -67,7 +67,13 @@ function readProvider(
     return { ...base, headers: {}, problems: [`${key}.oauth: give it either this or keyFrom`] };
   }
   const headers = { ...written.headers, ...keyHeader(api, keyFrom) };
-  const entry = { type: 'http', url: endpoint, headers, ...(oauth === undefined ? {} : { oauth }) };
+  const entry = {
+    type: 'http',
+    url: endpoint,
+    headers,
+    ...(oauth === undefined ? {} : { oauth }),
+    ...(tls === undefined ? {} : { tls }),
+  };
   const { server, problems } = readEntry(name, entry, init);
   const said = problems.map(({ key: at, text }) => {
     const part = at.startsWith(`mcpServers.${name}`) ? at.slice(`mcpServers.${name}`.length) : at;
@@ -88,6 +94,7 @@ function readProvider(
     ...(clientSecret === undefined || tokenUrl === undefined
       ? {}
       : { oauth: { clientId, clientSecret, scopes, tokenUrl } }),
+    ...(server.tls === undefined ? {} : { tls: server.tls }),
     problems: said,
   };
 }
@@ -106,12 +113,13 @@ export function readModelRules({
     routes,
     prices: mapped(
       prices,
-      ({ batch, input, output, cached_input: cached, cache_write: write }) => ({
+      ({ batch, input, output, cached_input: cached, cache_write: write, image_input: image }) => ({
         input,
         output,
         ...(batch === undefined ? {} : { batch }),
         ...(cached === undefined ? {} : { cachedInput: cached }),
         ...(write === undefined ? {} : { cacheWrite: write }),
+        ...(image === undefined ? {} : { imageInput: image }),
       }),
     ),
     contexts,
@@ -181,6 +189,9 @@ export function mapProviderSecrets(
           : {
               oauth: { ...provider.oauth, clientSecret: bind(provider.oauth.clientSecret) },
             }),
+        ...(provider.tls?.key === undefined
+          ? {}
+          : { tls: { ...provider.tls, key: bind(provider.tls.key) } }),
       },
     ]),
   );

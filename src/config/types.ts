@@ -79,11 +79,25 @@ export interface ServerOAuth {
   readonly callbackPort?: number;
 }
 
+/** How this node shows itself at an https:// URL, and by whom the certificate of the other end is to be signed. */
+export interface ClientTls {
+  /** Our certificate with its chain: the absolute path of a PEM file. Never without a key. */
+  readonly cert?: string;
+  /** Where its private key is: the absolute path of a PEM file. */
+  readonly keyFile?: string;
+  /** The private key itself, as PEM, in place of {@link keyFile}. */
+  readonly key?: Secret;
+  /** Authorities in place of the system's: the absolute path of a PEM file. */
+  readonly ca?: string;
+}
+
 /** What both kinds of server at a URL have. */
 interface RemoteServer extends ServerBase {
   readonly url: string;
   readonly headers: Readonly<Record<string, Secret>>;
   readonly oauth?: ServerOAuth;
+  /** Absent: no certificate is shown, and the system's authorities count. */
+  readonly tls?: ClientTls;
 }
 
 /** An upstream MCP server at a URL (Streamable HTTP). */
@@ -258,6 +272,8 @@ export interface ModelPrice {
   readonly output: number;
   readonly cachedInput?: number;
   readonly cacheWrite?: number;
+  /** Of tokens of pictures, where the provider tells them apart; default {@link input}. */
+  readonly imageInput?: number;
   /** The share of these that a request in a batch costs, 0 to 1; default 1. */
   readonly batch?: number;
 }
@@ -287,7 +303,9 @@ export interface ModelProvider {
   readonly headers: Readonly<Record<string, Secret>>;
   /** How its access tokens are got, in place of a key; absent: it has none. */
   readonly oauth?: ProviderOAuth;
-  /** The secret of this node that is its key, or its client's secret; absent where a variable is, or none. */
+  /** Absent: no certificate is shown, and the system's authorities count. */
+  readonly tls?: ClientTls;
+  /** The secret of this node that is its key, its client's secret, or the key of its certificate; absent where there is none. */
   readonly keySecret?: string;
   /** A key that is older is a warning; absent: none is. */
   readonly rotateAfterMs?: number;

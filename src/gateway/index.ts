@@ -60,6 +60,8 @@ export {
   readBody,
 } from './upstreams/url/http-exchange.ts';
 export type { Exchange, Exchanger, Reply } from './upstreams/url/http-exchange.ts';
+export { createClientIdentity } from './upstreams/url/client-identity.ts';
+export type { ClientIdentity } from './upstreams/url/client-identity.ts';
 export { createEventStreamDecoder } from './upstreams/url/event-stream.ts';
 export type { StreamEvent } from './upstreams/url/event-stream.ts';
 export { refuseWith, sendJson } from './door/auth-endpoints.ts';

@@ -31,11 +31,20 @@ export function contextTokensOf(
   listed: number | undefined,
   tier: ModelTier,
 ): number {
+  const known = knownContextOf(name, set, listed);
+  return known ?? (tier === 'central' ? CONTEXT_TOKENS_FAR : CONTEXT_TOKENS_MIN);
+}
+
+/** The same, where somebody knows it. */
+export function knownContextOf(
+  name: string,
+  set: Readonly<Record<string, number>>,
+  listed: number | undefined,
+): number | undefined {
   const pattern = longest(Object.keys(set).filter((one) => matches(one, name)));
   const told = (pattern === undefined ? undefined : set[pattern]) ?? listed;
   if (told !== undefined) return told;
   const model = name.slice(name.lastIndexOf('/') + 1);
   const start = longest(Object.keys(KNOWN).filter((one) => model.startsWith(one)));
-  const known = start === undefined ? undefined : KNOWN[start];
-  return known ?? (tier === 'central' ? CONTEXT_TOKENS_FAR : CONTEXT_TOKENS_MIN);
+  return start === undefined ? undefined : KNOWN[start];
 }

@@ -12,17 +12,19 @@ import { joined, ofUnknownPrice } from './call-notes.ts';
 import { CallsUnderWay, followed } from './calls-under-way.ts';
 import { clearCall, mayUse } from './clearance.ts';
 import type { Cleared, ClearanceComponents } from './clearance.ts';
-import { contextTokensOf } from './context-tokens.ts';
+import { contextTokensOf, knownContextOf } from './context-tokens.ts';
 import type { CutPrompts } from './cut-prompts.ts';
 import { modelResource, nameText, readModelName, unknownModel } from './names.ts';
 import type { ModelName } from './names.ts';
-import { costOfUsage, priceOf } from './prices/price-table.ts';
+import { priceOf } from './prices/price-table.ts';
 import type { KnownPrice } from './prices/price-table.ts';
 import type { LimitKey } from './read-call.ts';
 import { answerBy } from './providers/answer.ts';
+import { providerView } from './providers/provider-view.ts';
 import { createProviders } from './providers/providers.ts';
 import type { Providers } from './providers/providers.ts';
 import type { Recorder, Recording } from './recording.ts';
+import { meteredAs } from './metered-call.ts';
 import type { Metered, UsageBook, UsageTotals } from './usage/usage-book.ts';
 import type {
   ListFailure,
@@ -87,6 +89,8 @@ export interface AboutModel {
   readonly price: KnownPrice;
   /** How many tokens fit into it; of one of which nobody says that, as little as can be meant. */
   readonly contextTokens: number;
+  /** The same, where somebody has said it, or its name does. */
+  readonly knownContextTokens: number | undefined;
 }
 
 /** The models of a node. */
@@ -226,18 +230,30 @@ class NodeModels implements Models {
       if (peer === undefined && this.#providers().get(provider)?.offers(model) !== true) {
         return undefined;
       }
-      const { contexts, providers } = this.#components.config();
-      const own = providers[provider]?.tier ?? 'central';
-      const tier = peer === undefined ? own : 'regional';
-      const name = nameText(resolved);
-      const listed =
-        peer === undefined ? this.#providers().get(provider)?.sizeOf(model).runsWith : undefined;
-      const contextTokens = contextTokensOf(name, contexts, listed, tier);
-      return { name, tier, price: this.#priceOf(resolved), contextTokens };
+      return {
+        name: nameText(resolved),
+        price: this.#priceOf(resolved),
+        ...this.#contextOf(resolved),
+      };
     } catch (error) {
       if (error instanceof StarlingError) return undefined;
       throw error;
     }
+  }
+
+  /** How far the model is, and how many tokens fit into it. */
+  #contextOf(name: ModelName): Pick<AboutModel, 'tier' | 'contextTokens' | 'knownContextTokens'> {
+    const { peer, provider, model } = name;
+    const { contexts, providers } = this.#components.config();
+    const own = providers[provider]?.tier ?? 'central';
+    const tier = peer === undefined ? own : 'regional';
+    const listed =
+      peer === undefined ? this.#providers().get(provider)?.sizeOf(model).runsWith : undefined;
+    return {
+      tier,
+      contextTokens: contextTokensOf(nameText(name), contexts, listed, tier),
+      knownContextTokens: knownContextOf(nameText(name), contexts, listed),
+    };
   }
 
   /** By which name the provider of a model takes the limit of a request that has none. */
@@ -337,13 +353,8 @@ class NodeModels implements Models {
   }
 
   providers(): readonly ProviderView[] {
-    return Object.entries(this.#components.config().providers).map(
-      ([name, { api, endpoint, problems }]) => ({
-        name,
-        api,
-        ...(endpoint === undefined ? {} : { endpoint }),
-        problems,
-      }),
+    return Object.entries(this.#components.config().providers).map(([name, provider]) =>
+      providerView(name, provider),
     );
   }
 
@@ -437,7 +448,9 @@ class NodeModels implements Models {
 
   /** As the room pays for it; where that is in dollars and nobody knows the price, the answer says so. */
   #fitted(call: ReadCall, name: ModelName, price: KnownPrice, room: Cost): Fitted {
-    const fit = fitted(call, price, room, this.#limitKey(name, call.form));
+    const limitKey = this.#limitKey(name, call.form);
+    const contextTokens = this.#contextOf(name).knownContextTokens;
+    const fit = fitted(call, { price, limitKey, contextTokens }, room);
     const isGuess = price.source === 'unknown' && room.usd !== undefined;
     const said = isGuess ? { 'starling-estimated': 'price' } : {};
     return { ...fit, headers: joined(fit.headers, said) };
@@ -472,24 +485,4 @@ interface RunInit {
   readonly name: ModelName;
   /** Nobody is asked, so that nobody pays. */
   readonly isFree?: true;
-}
-
-/** Counts what it took, and what `booked` says of what that costs. */
-function meteredAs(
-  counted: Metered,
-  price: KnownPrice,
-  booked: (microUsd: number) => number,
-): { readonly metered: Metered; readonly told: () => Usage | undefined } {
-  let told: Usage | undefined;
-  return {
-    metered: {
-      ...counted,
-      used(usage) {
-        told = usage;
-        counted.used(usage);
-        counted.paid(booked(costOfUsage(price, usage)), price.source === 'unknown');
-      },
-    },
-    told: () => told,
-  };
 }

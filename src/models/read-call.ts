@@ -28,6 +28,8 @@ const DECIDING: readonly string[] = [
   'store',
   'stream',
 ];
+/** No request that means something is nested deeper; what is would overrun the stack of whoever walks it. */
+const DEPTH_MAX = 1000;
 const STREAMED: readonly ModelForm[] = ['chat', 'messages', 'responses'];
 
 /** What a request calls the longest answer that it wants. */
@@ -41,6 +43,7 @@ export function limitKeys(form: ModelForm): readonly LimitKey[] {
 /** Reads a request. @throws STARLING_USAGE, STARLING_MODEL_UNSUPPORTED */
 export function readCall(form: ModelForm, body: Buffer, headers: ModelCall['headers']): ReadCall {
   const fields = parse(body);
+  if (isTooDeep(fields)) throw wrong(`it is nested deeper than ${DEPTH_MAX}`);
   const spans = topSpans(body);
   for (const key of DECIDING) {
     const alike = spans.filter(({ name }) => name === key || folded(name) === key);
@@ -104,6 +107,20 @@ function parse(body: Buffer): JsonObject {
   }
   if (!isObject(value)) throw wrong('it must be a JSON object');
   return value as JsonObject;
+}
+
+/** Level by level, and not by calls of itself. */
+function isTooDeep(fields: JsonObject): boolean {
+  let level: readonly object[] = [fields];
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth > DEPTH_MAX) return true;
+    level = level.flatMap((one) => Object.values(one).filter(isContainer));
+  }
+  return false;
+}
+
+function isContainer(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
 }
 
 interface Span {

@@ -48,6 +48,8 @@ export interface Usage {
   readonly cachedInput?: number;
   /** Of `input`, written to the provider's cache. */
   readonly cacheWrite?: number;
+  /** Of `input`, pictures, where the provider tells them apart. */
+  readonly imageInput?: number;
   /** True where the provider did not say, so that they are reckoned from the length of the texts. */
   readonly isEstimated?: true;
 }
@@ -143,11 +145,35 @@ export interface ListFailure {
   readonly error: string;
 }
 
+/** By the words of the Anonymous Identity framework's document. */
+export interface ProviderCapabilities {
+  readonly completion: boolean;
+  readonly streaming: boolean;
+  readonly function_calling: boolean;
+  readonly embeddings: boolean;
+  /** Absent where it is up to the server: few that are compatible with OpenAI have it. */
+  readonly moderation?: boolean;
+}
+
+/** Requests and tokens a minute that this node sends at the most; what is absent is not bounded. */
+export interface ProviderRateLimits {
+  readonly requests_per_minute?: number;
+  readonly tokens_per_minute?: number;
+}
+
 /** One provider, as people see it. */
 export interface ProviderView {
+  /** Its name, as the document of the Anonymous Identity framework has both. */
+  readonly id: string;
   readonly name: string;
   readonly api: string;
+  /** Of its API: `v1`; absent where its address says none. */
+  readonly version?: string;
   readonly endpoint?: string;
+  readonly capabilities: ProviderCapabilities;
+  /** Those that the configuration offers, by the provider's own names; none: all that it has. */
+  readonly models: readonly string[];
+  readonly rate_limits: ProviderRateLimits;
   readonly problems: readonly string[];
 }
 
@@ -187,6 +213,13 @@ export interface AiQueryResult {
   readonly model: string;
   /** Why it ended: `stop`, `length`, `content_filter`. */
   readonly finish_reason?: string;
+  /** Which of the caller's functions are to be called with what; nobody here has called them. */
+  readonly function_calls?: readonly { readonly name: string; readonly arguments: JsonObject }[];
+  /** Of the type `embedding`; `response` is empty then. */
+  readonly embedding?: readonly number[];
+  /** Of the type `moderation`: whether the text is objectionable, and in what; `response` is empty then. */
+  readonly flagged?: boolean;
+  readonly categories?: Readonly<Record<string, boolean>>;
   readonly took_ms: number;
   /** What it did cost, dollars, where one model was asked whose price is known. */
   readonly cost_usd?: number;

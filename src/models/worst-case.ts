@@ -2,8 +2,9 @@
 import { StarlingError } from '../core/index.ts';
 import type { Json } from '../core/index.ts';
 import type { Cost } from '../budget/index.ts';
-import type { ModelPrice } from '../config/index.ts';
+import { PICTURE_TOKENS, attachmentsIn } from './attachments.ts';
 import { countIn } from './json-reading.ts';
+import type { ListPrice } from './prices/list-prices.ts';
 import { costOfUsage, worstCost } from './prices/price-table.ts';
 import { limitKeys, withLimit } from './read-call.ts';
 import type { LimitKey } from './read-call.ts';
@@ -17,6 +18,8 @@ const OUTPUT_UNSAID = 4096;
 const OUTPUT_MIN = 256;
 /** No answer is longer. */
 const OUTPUT_MOST = 10_000_000;
+/** What fits into a model of which nobody knows that. */
+const CONTEXT_MOST = 1_000_000;
 /** Answers to one request. */
 const ANSWERS_MAX = 128;
 
@@ -42,15 +45,24 @@ export interface Fitted {
   readonly headers: Readonly<Record<string, string>>;
 }
 
+/** What is known of the model that is to be asked. */
+export interface AskedModel {
+  readonly price: ListPrice;
+  /** What a limit is called there where a request has none. */
+  readonly limitKey: LimitKey;
+  /** How many tokens fit into it, where that is known. */
+  readonly contextTokens: number | undefined;
+}
+
 /**
  * The call as `room` pays for it: one that names no limit gets one, and one that may cost more than there is room for a lower
  * one, of at least {@link OUTPUT_MIN} tokens. Where nothing is bounded in tokens or dollars, the call stays as it is.
- * `limitKey` is what a limit is called where there is none.
  */
-export function fitted(call: ReadCall, price: ModelPrice, room: Cost, limitKey: LimitKey): Fitted {
-  const { body, fields, form } = call;
+export function fitted(call: ReadCall, asked: AskedModel, room: Cost): Fitted {
+  const { fields, form } = call;
+  const { limitKey, price } = asked;
   if (form === 'count_tokens') return { call, worst: {}, headers: {} };
-  const input = Math.ceil(body.length / CHARS_PER_TOKEN);
+  const input = inputOf(call, asked);
   const costOf = (output: number): Cost => ({
     tokens: input + output,
     usd: worstCost(price, { input, output }),
@@ -69,6 +81,17 @@ export function fitted(call: ReadCall, price: ModelPrice, room: Cost, limitKey: 
     worst: costOf(limit * answers),
     headers: { 'starling-added': `${addedAs(form)}=${limit}` },
   };
+}
+
+/** Tokens that the model may read. Of a document nobody knows how many it has, but that no more than fit are read. */
+function inputOf({ body, fields }: ReadCall, { contextTokens, price }: AskedModel): number {
+  const { documents, pictures } = attachmentsIn(fields);
+  const text = Math.ceil(body.length / CHARS_PER_TOKEN);
+  return (
+    text +
+    pictures * (price.pictureTokens ?? PICTURE_TOKENS) +
+    (documents === 0 ? 0 : (contextTokens ?? CONTEXT_MOST))
+  );
 }
 
 /** What the caller is told that was added. */
@@ -103,7 +126,7 @@ function payable(room: Cost, costOf: (output: number) => Cost, answers: number):
  */
 export function costOfUse(
   usage: Usage | undefined,
-  price: ModelPrice,
+  price: ListPrice,
   error: unknown,
 ): Cost | undefined {
   if (usage !== undefined) {

@@ -25,7 +25,7 @@ export const FLOORS: readonly (readonly string[])[] = [
   ['node-thinking-parts.ts', 'node-proposal-parts.ts'],
   ['node-peer-parts.ts', 'node-agent-parts.ts', 'node-model-parts.ts'],
   ['node-rooms.ts'],
-  ['node-metrics.ts'],
+  ['node-metrics.ts', 'node-process-parts.ts'],
   ['node-tools.ts', 'node-gateway-parts.ts'],
   ['node-parts.ts'],
   ['node-wiring.ts'],

@@ -122,6 +122,19 @@ it('spends of a stream that broke off what came, and nothing of a call that was 
   expect(await show('cut')).toMatchObject({ spent, held: 0 });
 });
 
+it('holds for a picture what it may take, however short its address is, and asks nobody who can not pay for that', async () => {
+  const image = { type: 'image_url', image_url: { url: 'https://pictures.example/a.png' } };
+  const messages = [{ role: 'user', content: [image] }];
+  await payer('blind', '10000 tokens');
+  const refused = await post('blind', { model: 'gpu/qwen', max_tokens: 256, messages });
+  expect(refused.status).toBe(402);
+  expect(vendor.got).toEqual([]);
+  await payer('seeing', '20000 tokens');
+  expect((await post('seeing', { model: 'gpu/qwen', max_tokens: 256, messages })).status).toBe(200);
+  // What was held and not taken is free again.
+  expect(await show('seeing')).toMatchObject({ spent: 16, held: 0 });
+});
+
 it('never spends more than there is, however many ask at once', async () => {
   await payer('crowd', '2000 tokens');
   const answers = await Promise.all(
@@ -165,7 +178,8 @@ describe('a limit', () => {
 
   it('is held for each of several answers, and the larger of two counts', () => {
     const price = { input: 0, output: 1 };
-    const worst = (text: string) => fitted(call(text), price, {}, 'max_tokens').worst;
+    const asked = { price, limitKey: 'max_tokens', contextTokens: 100 } as const;
+    const worst = (text: string) => fitted(call(text), asked, {}).worst;
     expect(worst('{"model":"a","max_tokens":100,"n":4}').usd).toBe(400);
     expect(worst('{"model":"a","max_tokens":1,"max_completion_tokens":100}').usd).toBe(100);
   });

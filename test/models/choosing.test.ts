@@ -8,7 +8,7 @@ import { costOfUsage, priceOf, worstCost } from '../../src/models/prices/price-t
 import { readCall } from '../../src/models/read-call.ts';
 import { cacheKey, createAnswerCache } from '../../src/models/routing/answer-cache.ts';
 import { createBreakers } from '../../src/models/routing/breakers.ts';
-import { inOrder } from '../../src/models/routing/choice.ts';
+import { fittingFirst, inOrder } from '../../src/models/routing/choice.ts';
 import type { Candidate } from '../../src/models/routing/choice.ts';
 import { withFirstToken } from '../../src/models/routing/first-token.ts';
 import { createTestClock } from '../core/test-clock.ts';
@@ -38,6 +38,21 @@ describe('the order', () => {
     ['local-first', ['free-slower', 'cheap-slow', 'middle', 'dear-fast']],
   ] as const)('%s', (strategy, names) => {
     expect(inOrder(strategy, all).map(({ name }) => name)).toEqual(names);
+  });
+
+  it('has those into which a request does not fit behind all others, as far as that is known', () => {
+    const some = [
+      { name: 'small', fits: 4096 },
+      { name: 'unknown', fits: undefined },
+      { name: 'large', fits: 100_000 },
+    ];
+    const names = (tokens: number) => {
+      const { fitting, others } = fittingFirst(some, tokens);
+      return [fitting, others].map((part) => part.map(({ name }) => name));
+    };
+    expect(names(4096)).toEqual([['small', 'unknown', 'large'], []]);
+    expect(names(4097)).toEqual([['unknown', 'large'], ['small']]);
+    expect(names(1e9)).toEqual([['unknown'], ['small', 'large']]);
   });
 
   it('spreads calls over models that are alike, and tries one that was never measured', () => {

@@ -379,8 +379,11 @@ describe('who may', () => {
     expect(await errorOf(await post('/completions', {}))).toMatchObject({
       type: 'not_found_error',
     });
-    for (const body of ['{', '[]', '{}', '{"model":"gpu/qwen","model":"claude/qwen"}']) {
-      expect((await post('/chat/completions', body)).status, body).toBe(400);
+    const deep = `{"model":"claude/qwen","messages":${'['.repeat(100_000)}${']'.repeat(100_000)}}`;
+    for (const body of ['{', '[]', '{}', '{"model":"gpu/qwen","model":"claude/qwen"}', deep]) {
+      for (const path of ['/chat/completions', '/messages', '/responses', '/embeddings']) {
+        expect((await post(path, body)).status, body.slice(0, 99)).toBe(400);
+      }
     }
   });
 });

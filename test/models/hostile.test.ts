@@ -1,7 +1,7 @@
 /** Callers, peers and vendors that do their worst: what they say must not widen a right, empty a budget, or hold anything for ever. */
 import { getEventListeners } from 'node:events';
 import { createServer } from 'node:http';
-import { connect } from 'node:net';
+import { connect, createServer as createRawServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { loadConfig } from '../../src/config/index.ts';
@@ -20,6 +20,7 @@ import { readCall } from '../../src/models/read-call.ts';
 import { chatUsage, messagesUsage } from '../../src/models/translate/answers.ts';
 import type { ModelAnswer, Usage } from '../../src/models/types.ts';
 import { fitted } from '../../src/models/worst-case.ts';
+import type { AskedModel } from '../../src/models/worst-case.ts';
 import { createUsageBook } from '../../src/models/index.ts';
 import { createTestClock } from '../core/test-clock.ts';
 import { memoryTable } from '../grants/memory-table.ts';
@@ -55,6 +56,11 @@ function provider(
   });
 }
 const signal = (): AbortSignal => new AbortController().signal;
+const askedFor = (price: AskedModel['price']): AskedModel => ({
+  price,
+  limitKey: 'max_tokens',
+  contextTokens: 1000,
+});
 /** The same provider, but for some things. */
 const otherwise = (one: Provider, more: Partial<Provider>): Provider => ({
   name: one.name,
@@ -81,9 +87,20 @@ it.each(['MODEL', 'Max_Tokens', 'N', '\u017ftream', 'max_to\u212aens'])(
   },
 );
 
+it.each(['messages', 'tools', 'metadata', 'x'])(
+  "refuses a request whose '%s' is nested deeper than any stack, and takes one that is nested deep",
+  (key) => {
+    const nested = (depth: number) =>
+      `{"model":"a","${key}":${'['.repeat(depth)}${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}${']'.repeat(depth)}}`;
+    expect(() => chat(nested(200_000))).toThrow('nested deeper than 1000');
+    expect(() => chat(nested(501))).toThrow('nested deeper');
+    expect(chat(nested(400)).model).toBe('a');
+  },
+);
+
 it('counts a number of answers that is none as the most there can be', () => {
   const worst = (n: string) =>
-    fitted(chat(`{"model":"a","max_tokens":1,"n":${n}}`), { input: 0, output: 1 }, {}, 'max_tokens')
+    fitted(chat(`{"model":"a","max_tokens":1,"n":${n}}`), askedFor({ input: 0, output: 1 }), {})
       .worst.usd;
   expect([worst('null'), worst('3'), worst('"100"'), worst('1.5')]).toEqual([1, 3, 128, 128]);
 });
@@ -271,6 +288,65 @@ it('ends the wait for a list that does not come, and leaves out names that can b
   expect(await provider('odd').models(signal())).toEqual(['qwen']);
 });
 
+it('sends nothing to another host than that of its endpoint, by no path and no redirect', async () => {
+  let reached = 0;
+  const other = createServer((_, response) => {
+    reached += 1;
+    response.end('{}');
+  });
+  await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+  const elsewhere = `127.0.0.1:${(other.address() as AddressInfo).port}`;
+  const sender = createServer((_, response) =>
+    response.writeHead(307, { location: `http://${elsewhere}/v1/models` }).end(),
+  );
+  await new Promise<void>((resolve) => sender.listen(0, '127.0.0.1', resolve));
+  const made = createProvider({ exchanger, clock: systemClock }, 'gpu', {
+    api: 'openai',
+    endpoint: `http://127.0.0.1:${(sender.address() as AddressInfo).port}`,
+    models: [],
+    headers: { authorization: new Secret('Bearer sk-stays-here') },
+    timeoutMs: 60_000,
+    limits: {},
+    tier: 'edge',
+    problems: [],
+  });
+  const send = (path: string) => made.send({ path, model: 'x', headers: {}, signal: signal() });
+  const paths = [`@${elsewhere}/v1/models`, `//${elsewhere}/`, `/../../@${elsewhere}`, '/models'];
+  for (const path of paths) {
+    await expect(send(path), path).rejects.toMatchObject({ code: 'STARLING_MODEL_INVALID' });
+  }
+  expect(reached).toBe(0);
+  other.close();
+  sender.close();
+});
+
+it.each([
+  ['are too long', (line: string) => line.repeat(4000), 'STARLING_MODEL_FAILED'],
+  ['never end', (line: string) => line, 'STARLING_TIMEOUT'],
+])('gives up a provider whose headers %s', async (_, headers, code) => {
+  const raw = createRawServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.write(`HTTP/1.1 200 OK\r\n${headers('x-more: abcdefgh\r\n')}`);
+    // One byte now and then is no answer: what counts is when all headers are there.
+    const drip = setInterval(() => socket.write('x'), 10);
+    socket.once('close', () => clearInterval(drip));
+  });
+  await new Promise<void>((resolve) => raw.listen(0, '127.0.0.1', resolve));
+  const { port } = raw.address() as AddressInfo;
+  const made = createProvider({ exchanger, clock: systemClock }, 'gpu', {
+    api: 'openai',
+    endpoint: `http://127.0.0.1:${port}/v1`,
+    models: [],
+    headers: {},
+    timeoutMs: 150,
+    limits: {},
+    tier: 'edge',
+    problems: [],
+  });
+  await expect(made.probe(signal())).rejects.toMatchObject({ code });
+  raw.close();
+});
+
 it('holds a public address without dots for no neighbour, which would cost nothing', async () => {
   const tierOf = async (endpoint: string) => {
     const flags = { models: { providers: { x: { endpoint } } } };
@@ -356,7 +432,7 @@ it('books of what a peer tells no more than was held, and nothing of a call that
   const { models, spent, state } = meshed();
   const call = chat('{"model":"@evil/gpu/qwen","max_tokens":100}');
   for await (const _ of (await models.ask(call, OPERATOR, signal())).body);
-  const most = fitted(call, { input: 1, output: 10 }, {}, 'max_tokens').worst;
+  const most = fitted(call, askedFor({ input: 1, output: 10 }), {}).worst;
   expect(spent).toEqual([most]);
   expect(models.stats()[0]?.costMicroUsd).toBe(most.usd);
   state.isGone = true;
@@ -406,7 +482,7 @@ function meshed({
     },
   };
   const components = {
-    config: () => ({ providers: {}, prices }),
+    config: () => ({ contexts: {}, providers: {}, prices }),
     exchanger,
     peers,
     usage: createUsageBook({ table: memoryTable(), clock, logger: silentLogger }),

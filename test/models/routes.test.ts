@@ -53,7 +53,11 @@ beforeAll(async () => {
         worn: { models: ['bad/status-503'], fallbacks: ['gpu/qwen'] },
         up: { strategy: 'escalate', models: ['gpu/qwen', 'claude/qwen'] },
         ours: { models: ['gpu/qwen'], shared: true },
+        long: { models: ['gpu/tiny', 'claude/qwen'] },
+        careful: { strategy: 'escalate', models: ['gpu/tiny', 'claude/qwen'] },
+        tight: { models: ['gpu/tiny', 'bad/status-500'] },
       },
+      contexts: { 'gpu/tiny': 1000, 'claude/qwen': 50_000, 'bad/*': 50_000 },
       quotas: { 'client:small': { requests_per_minute: 2 } },
     };
   });
@@ -145,6 +149,25 @@ it('chooses by distance and by price', async () => {
   expect(near.headers.get('starling-model')).toBe('gpu/qwen');
   const cheap = await post('/chat/completions', { model: 'cheap' });
   expect(cheap.headers.get('starling-model')).toBe('far/gpt-4o-mini');
+});
+
+it('asks one into which the request does not fit after all others, and where answers are looked at not at all', async () => {
+  const words = [{ role: 'user', content: 'why '.repeat(2000) }];
+  const modelOf = async (model: string, body: object): Promise<string | null> => {
+    const response = await post('/chat/completions', { model, ...body });
+    await response.text();
+    return response.headers.get('starling-model');
+  };
+  expect(await modelOf('long', {})).toBe('gpu/tiny');
+  expect(await modelOf('long', { messages: words })).toBe('claude/qwen');
+  // A picture is long where it is written down, and says nothing of how many tokens it has.
+  const url = `data:image/png;base64,${'A'.repeat(20_000)}`;
+  const picture = [{ role: 'user', content: [{ type: 'image_url', image_url: { url } }] }];
+  expect(await modelOf('long', { messages: picture })).toBe('gpu/tiny');
+  vendor.got.splice(0);
+  expect(await modelOf('careful', { messages: words })).toBe('claude/qwen');
+  expect(asked()).toEqual(['qwen']);
+  expect(await modelOf('tight', { messages: words })).toBe('gpu/tiny');
 });
 
 it('asks only models that the caller may use, and lists routes to who may use one of theirs', async () => {

@@ -88,6 +88,7 @@ function world(): World {
     about: (name) => ({
       name,
       contextTokens: 100_000,
+      knownContextTokens: 100_000,
       tier: 'edge',
       price: { input: 1, output: 2, source: 'set' },
     }),

@@ -1,5 +1,6 @@
 /** The schema of `models` in the configuration: which language models this node offers, and where they are. */
 import { z } from 'zod';
+import { clientTlsSchema } from './client-tls-schema.ts';
 import { DURATION, OAUTH_SCOPE, count, flag, text } from './forms.ts';
 import { MODEL_STRATEGIES, MODEL_TIERS } from '../types.ts';
 
@@ -66,6 +67,7 @@ const providerSchema = z
       .optional()
       .describe('Where its key is: `secret:NAME` of this node, or `env:NAME`. No key stands here.'),
     oauth: providerOAuthSchema.optional(),
+    tls: clientTlsSchema.optional(),
     rotateAfter: text(DURATION, 'a duration like 90d')
       .optional()
       .describe(
@@ -148,6 +150,11 @@ const priceSchema = z
     cache_write: dollars
       .optional()
       .describe("Dollars for a million tokens written to the provider's cache; default as input."),
+    image_input: dollars
+      .optional()
+      .describe(
+        'Dollars for a million tokens of pictures, where the provider tells them apart; default as input.',
+      ),
     batch: z
       .number()
       .min(0)

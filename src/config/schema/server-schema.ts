@@ -1,5 +1,6 @@
 /** The schema of one MCP server in the configuration file: how it is reached, run, sandboxed and logged into. */
 import { z } from 'zod';
+import { clientTlsSchema } from './client-tls-schema.ts';
 import { OAUTH_SCOPE, count, flag, text } from './forms.ts';
 
 const HOUR_MS = 3_600_000;
@@ -103,6 +104,7 @@ export const mcpServerSchema = z
       .optional()
       .describe('Headers of every request to the `url`.'),
     oauth: serverOAuthSchema.optional(),
+    tls: clientTlsSchema.optional(),
     timeout: count
       .max(DAY_MS)
       .optional()
@@ -136,5 +138,5 @@ export const mcpServerSchema = z
     enabled: flag.optional().describe('False: another word for `disabled: true`.'),
   })
   .describe(
-    '${VAR} and ${VAR:-default} are expanded in command, args, env, url, headers and oauth; ${secret:NAME}, set by `starling secret set NAME`, in env, headers and oauth.clientSecret.',
+    '${VAR} and ${VAR:-default} are expanded in command, args, env, url, headers, oauth and tls; ${secret:NAME}, set by `starling secret set NAME`, in env, headers, oauth.clientSecret and tls.key.',
   );

@@ -12,6 +12,7 @@ import type { Problem } from '../problems.ts';
 import { mcpServerSchema } from '../schema/server-schema.ts';
 import { SECRET_NAME_FORM, isSecretName } from '../secret-name.ts';
 import type {
+  ClientTls,
   HttpServer,
   McpServer,
   ServerOAuth,
@@ -226,7 +227,9 @@ class EntryReader {
 
   #stdio(entry: Entry, base: Base): StdioServer | undefined {
     if (entry.command === undefined) return this.#wrong('command', 'a stdio server needs one');
-    if (entry.oauth !== undefined) this.#wrong('oauth', 'only a server at a `url` has one');
+    for (const part of ['oauth', 'tls'] as const) {
+      if (entry[part] !== undefined) this.#wrong(part, 'only a server at a `url` has one');
+    }
     const env: Record<string, Secret> = {};
     if (entry.envFile !== undefined) Object.assign(env, this.#envFile(entry.envFile));
     Object.assign(env, this.#secrets('env', entry.env ?? {}));
@@ -292,7 +295,29 @@ class EntryReader {
       return this.#wrong('url', 'it holds a user name or password; send it by `headers` instead');
     }
     const oauth = entry.oauth === undefined ? {} : { oauth: this.#oauth(entry.oauth, headers) };
-    return { type, url, headers, ...oauth, ...base };
+    const tls = entry.tls === undefined ? {} : { tls: this.#tls(entry.tls, parsed) };
+    return { type, url, headers, ...oauth, ...tls, ...base };
+  }
+
+  #tls({ ca, cert, key }: NonNullable<Entry['tls']>, { protocol }: URL): ClientTls {
+    if (protocol !== 'https:') this.#wrong('tls', 'only an https:// URL has one');
+    if (cert !== undefined && key === undefined) this.#wrong('tls.key', 'a certificate needs one');
+    if (cert === undefined && key !== undefined) this.#wrong('tls.cert', 'a key needs one');
+    const path = (part: 'ca' | 'cert', written: string | undefined): ClientTls =>
+      written === undefined ? {} : { [part]: this.#path(`tls.${part}`, written) };
+    return { ...path('cert', cert), ...this.#tlsKey(key), ...path('ca', ca) };
+  }
+
+  /** A secret is the key itself, and everything else says where the key is. */
+  #tlsKey(written: string | undefined): Pick<ClientTls, 'key' | 'keyFile'> {
+    if (written === undefined) return {};
+    if (written.startsWith('${secret:')) return { key: this.#secret('tls.key', written) };
+    if (!written.includes('-----BEGIN')) return { keyFile: this.#path('tls.key', written) };
+    this.#wrong(
+      'tls.key',
+      'no key stands here; name its file, or keep it by `starling secret set` and write ${secret:NAME}',
+    );
+    return {};
   }
 
   #oauth(
@@ -404,7 +429,7 @@ class EntryReader {
     if (text.includes('${secret:')) {
       this.#wrong(
         part,
-        'others could see a secret here (in lists of processes, logs); put it into `env`, `headers` or `oauth.clientSecret`',
+        'others could see a secret here (in lists of processes, logs); put it into `env`, `headers`, `oauth.clientSecret` or `tls.key`',
       );
     }
     return this.#variables(part, text);

@@ -72,13 +72,13 @@ function headerText(name: string, value: string): string {
 /** The server with each of its secrets replaced. */
 function mapSecrets<Server extends McpServer>(
   server: Server,
-  map: (secret: Secret, part: 'env' | 'headers' | 'oauth') => Secret,
+  map: (secret: Secret, part: 'env' | 'headers' | 'oauth' | 'tls') => Secret,
 ): Server {
   const all = (part: 'env' | 'headers', secrets: Readonly<Record<string, Secret>>) =>
     Object.fromEntries(Object.entries(secrets).map(([key, secret]) => [key, map(secret, part)]));
   if (server.type === 'stdio') return { ...server, env: all('env', server.env) };
   if (server.type === 'unusable') return server;
-  const { oauth } = server;
+  const { oauth, tls } = server;
   const secret = oauth?.clientSecret;
   return {
     ...server,
@@ -86,6 +86,7 @@ function mapSecrets<Server extends McpServer>(
     ...(oauth === undefined || secret === undefined
       ? {}
       : { oauth: { ...oauth, clientSecret: map(secret, 'oauth') } }),
+    ...(tls?.key === undefined ? {} : { tls: { ...tls, key: map(tls.key, 'tls') } }),
   };
 }
 

@@ -12,6 +12,11 @@ const WORDS: readonly (readonly [theirs: RegExp, ours: string])[] = [
     /ECONNRESET|EPIPE|socket hang up|^aborted$|premature close|^terminated$/i,
     'whoever is there ended the connection',
   ],
+  [/alert (?:certificate required|handshake failure)/, 'it wants a certificate of ours (`tls`)'],
+  [
+    /alert (?:unknown ca|bad certificate|certificate \w+|unsupported certificate|access denied)/,
+    'it does not take our certificate (`tls.cert`)',
+  ],
   [
     /EPROTO|wrong version number|Parse Error/,
     'what is there does not speak the protocol of the URL',

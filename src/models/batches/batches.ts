@@ -21,6 +21,7 @@ import { clearCall, mayUse, takeUpCall } from '../clearance.ts';
 import type { Cleared, ClearanceComponents } from '../clearance.ts';
 import { modelResource, nameText, readModelName, unknownModel } from '../names.ts';
 import type { ModelName } from '../names.ts';
+import { knownContextOf } from '../context-tokens.ts';
 import { batchPriceOf, priceOf } from '../prices/price-table.ts';
 import type { KnownPrice } from '../prices/price-table.ts';
 import type { Provider } from '../providers/provider.ts';
@@ -34,6 +35,7 @@ import type { BatchRow } from './batch-rows.ts';
 import { closedBatch, isOver, notYet, viewOf } from './batch-view.ts';
 import { CareOfBatches } from './care.ts';
 import { KEPT_MAX, OPEN_MAX, OPEN_OF_ONE_MAX, PAGE_SHARE, ROWS_AT_ONCE } from './limits.ts';
+import type { AskedModel } from '../worst-case.ts';
 import { othersFirst } from './others-first.ts';
 import { fittedBatch, readRequests } from './read-requests.ts';
 import type { BatchRequest, FittedBatch } from './read-requests.ts';
@@ -260,11 +262,17 @@ class NodeBatches implements Batches {
 
   async #cleared(
     { budgets, requests }: Pick<BatchInit, 'budgets'> & { requests: readonly BatchRequest[] },
-    { provider, resource }: Omit<Target, 'name'>,
+    { name, provider, resource }: Target,
     price: KnownPrice,
     principal: Principal,
   ): Promise<{ readonly cleared: Cleared; readonly fit: FittedBatch }> {
-    const limitKey = limitKeyOf(provider, requests);
+    const { contexts } = this.#components.config();
+    const listed = provider.sizeOf(name.model).runsWith;
+    const asked: AskedModel = {
+      price,
+      limitKey: limitKeyOf(provider, requests),
+      contextTokens: knownContextOf(nameText(name), contexts, listed),
+    };
     let fit: FittedBatch | undefined;
     const tokens = requests.reduce((sum, { call }) => sum + reckonTokens(call.body.length), 0);
     const settle = this.#components.quotas.take(principal, tokens);
@@ -276,12 +284,12 @@ class NodeBatches implements Batches {
         { principal },
         resource,
         async (room) => {
-          fit = await fittedBatch(requests, price, room, limitKey);
+          fit = await fittedBatch(requests, asked, room);
           return fit.worst;
         },
         budgets,
       );
-      return { cleared, fit: fit ?? (await fittedBatch(requests, price, {}, limitKey)) };
+      return { cleared, fit: fit ?? (await fittedBatch(requests, asked, {})) };
     } catch (error) {
       settle(0);
       throw error;

@@ -2,13 +2,12 @@
 import { StarlingError, isObject, messageOf, printable } from '../../core/index.ts';
 import type { JsonObject } from '../../core/index.ts';
 import type { Cost } from '../../budget/index.ts';
-import type { ModelPrice } from '../../config/index.ts';
 import { nameText } from '../names.ts';
 import type { ModelName } from '../names.ts';
 import { readCall } from '../read-call.ts';
-import type { LimitKey } from '../read-call.ts';
 import type { ModelForm, ReadCall } from '../types.ts';
 import { fitted } from '../worst-case.ts';
+import type { AskedModel } from '../worst-case.ts';
 import { CUSTOM_ID_MAX, REQUESTS_MAX, ROWS_AT_ONCE } from './limits.ts';
 import { othersFirst } from './others-first.ts';
 
@@ -110,15 +109,13 @@ function formOf(url: unknown, usual: ModelForm): ModelForm {
 
 /**
  * The requests as `room` pays for all of them: as they are where that is enough, else each with an equal part of the room.
- * `limitKey` is what a limit is called where a request has none.
  */
 export async function fittedBatch(
   requests: readonly BatchRequest[],
-  price: ModelPrice,
+  asked: AskedModel,
   room: Cost,
-  limitKey: LimitKey,
 ): Promise<FittedBatch> {
-  const whole = await eachFitted(requests, price, room, limitKey);
+  const whole = await eachFitted(requests, asked, room);
   const { tokens = 0, usd = 0 } = whole.worst;
   if (tokens <= (room.tokens ?? Infinity) && usd <= (room.usd ?? Infinity)) return whole;
   const part = (amount: number | undefined): number | undefined =>
@@ -128,21 +125,20 @@ export async function fittedBatch(
     ...(partTokens === undefined ? {} : { tokens: partTokens }),
     ...(partUsd === undefined ? {} : { usd: partUsd }),
   };
-  return eachFitted(requests, price, equal, limitKey);
+  return eachFitted(requests, asked, equal);
 }
 
 /** Each as `part` pays for it; other work goes on meanwhile. */
 async function eachFitted(
   requests: readonly BatchRequest[],
-  price: ModelPrice,
+  asked: AskedModel,
   part: Cost,
-  limitKey: LimitKey,
 ): Promise<FittedBatch> {
   const added = new Set<string>();
   const fits: FittedBatch['requests'][number][] = [];
   for (const [at, { call, customId }] of requests.entries()) {
     if (at % ROWS_AT_ONCE === 0) await othersFirst();
-    const { call: sent, headers, worst } = fitted(call, price, part, limitKey);
+    const { call: sent, headers, worst } = fitted(call, asked, part);
     const note = headers['starling-added'];
     if (note !== undefined) added.add(note);
     fits.push({ customId, call: sent, worst });

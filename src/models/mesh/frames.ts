@@ -125,7 +125,7 @@ export function headersIn(value: Json | undefined): Readonly<Record<string, stri
 /** Tokens as a peer tells them; undefined where it tells none that can be. */
 export function usageIn(value: Json | undefined): Usage | undefined {
   const told = objectIn(value);
-  const { cachedInput, cacheWrite, isEstimated } = told;
+  const { cachedInput, cacheWrite, imageInput, isEstimated } = told;
   if (!isCount(told['input']) || !isCount(told['output'])) return undefined;
   const input = tokensIn(told['input']);
   const output = tokensIn(told['output']);
@@ -135,6 +135,7 @@ export function usageIn(value: Json | undefined): Usage | undefined {
     output,
     ...(isCount(cachedInput) ? { cachedInput } : {}),
     ...(isCount(cacheWrite) ? { cacheWrite } : {}),
+    ...(isCount(imageInput) ? { imageInput } : {}),
     ...(isEstimated === true ? { isEstimated } : {}),
   };
 }

@@ -8,6 +8,8 @@ import type { ModelPrice } from '../../config/index.ts';
 export interface ListPrice extends ModelPrice {
   /** All tokens of a request with a longer prompt cost this. */
   readonly long?: ModelPrice & { readonly above: number };
+  /** The most tokens that one picture takes, where a model counts more than others do. */
+  readonly pictureTokens?: number;
 }
 
 /** The prices of one vendor. */
@@ -125,7 +127,8 @@ const OPENAI: PriceList = {
     'gpt-4.1-mini': price(0.4, 1.6, 0.1),
     'gpt-4.1-nano': price(0.1, 0.4, 0.025),
     'gpt-4.1': price(2, 8, 0.5),
-    'gpt-4o-mini': price(0.15, 0.6, 0.075),
+    // 2,833 and 5,667 for each of eight tiles.
+    'gpt-4o-mini': { ...price(0.15, 0.6, 0.075), pictureTokens: 48_169 },
     'gpt-4o-2024-05-13': price(5, 15, 5),
     'gpt-4o': price(2.5, 10, 1.25),
     'o3-pro': price(20, 80, 20),

@@ -52,10 +52,14 @@ export function batchPriceOf(price: KnownPrice): KnownPrice {
   };
 }
 
-function scaled({ input, output, cachedInput, cacheWrite }: ModelPrice, share: number): ModelPrice {
+function scaled(
+  { input, output, cachedInput, cacheWrite, imageInput }: ModelPrice,
+  share: number,
+): ModelPrice {
   return {
     input: input * share,
     output: output * share,
+    ...(imageInput === undefined ? {} : { imageInput: imageInput * share }),
     ...(cachedInput === undefined ? {} : { cachedInput: cachedInput * share }),
     ...(cacheWrite === undefined ? {} : { cacheWrite: cacheWrite * share }),
   };
@@ -63,12 +67,14 @@ function scaled({ input, output, cachedInput, cacheWrite }: ModelPrice, share: n
 
 /** What so many tokens cost, whole micro-dollars, rounded up: a dollar for a million is a micro-dollar for one. */
 export function costOfUsage(price: ListPrice, usage: Usage): number {
-  const { input, output, cachedInput, cacheWrite } = ofLength(price, usage.input);
+  const { input, output, cachedInput, cacheWrite, imageInput } = ofLength(price, usage.input);
   const cached = Math.min(usage.cachedInput ?? 0, usage.input);
   const written = Math.min(usage.cacheWrite ?? 0, usage.input - cached);
-  const fresh = usage.input - cached - written;
+  const unread = usage.input - cached - written;
+  const pictures = Math.min(usage.imageInput ?? 0, unread);
   const micros =
-    fresh * input +
+    (unread - pictures) * input +
+    pictures * (imageInput ?? input) +
     cached * (cachedInput ?? input) +
     written * (cacheWrite ?? input) +
     usage.output * output;
@@ -81,8 +87,9 @@ export function worstCost(
   price: ListPrice,
   tokens: { readonly input: number; readonly output: number },
 ): number {
-  const { input, output, cacheWrite = input } = ofLength(price, tokens.input);
-  return Math.ceil(tokens.input * Math.max(input, cacheWrite) + tokens.output * output - 1e-6);
+  const { input, output, cacheWrite = input, imageInput = input } = ofLength(price, tokens.input);
+  const dearest = Math.max(input, cacheWrite, imageInput);
+  return Math.ceil(tokens.input * dearest + tokens.output * output - 1e-6);
 }
 
 /** Of a long prompt all tokens have another price at some vendors. */

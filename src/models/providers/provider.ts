@@ -5,11 +5,12 @@
 import { StarlingError, messageOf } from '../../core/index.ts';
 import type { Clock } from '../../core/index.ts';
 import type { ModelProvider } from '../../config/index.ts';
-import { readBody } from '../../gateway/index.ts';
-import type { Exchange, Exchanger, Reply } from '../../gateway/index.ts';
+import { createClientIdentity, readBody } from '../../gateway/index.ts';
+import type { ClientIdentity, Exchange, Exchanger, Reply } from '../../gateway/index.ts';
 import { listIn, objectIn, parsedObject } from '../json-reading.ts';
 import { createAllowance } from './allowance.ts';
 import type { Allowance } from './allowance.ts';
+import { isOpenAiAt } from './capabilities.ts';
 import { createClientToken } from './client-token.ts';
 import type { ClientToken } from './client-token.ts';
 import { isOllamas, readListed, readShown } from './listed-models.ts';
@@ -98,6 +99,7 @@ class HttpProvider implements Provider {
   readonly #components: ProviderComponents;
   readonly #config: ModelProvider;
   readonly #token: ClientToken | undefined;
+  readonly #identity: ClientIdentity | undefined;
   #sizes: ReadonlyMap<string, ModelSize> = new Map();
   #listed: { readonly at: number; readonly models: Promise<readonly string[]> } | undefined;
 
@@ -106,10 +108,13 @@ class HttpProvider implements Provider {
     this.#config = config;
     this.#token =
       config.oauth === undefined ? undefined : createClientToken(components, name, config.oauth);
+    this.#identity =
+      config.tls === undefined
+        ? undefined
+        : createClientIdentity(config.tls, `models.providers.${name}.tls`);
     this.name = name;
     this.api = config.api;
-    this.isOpenAi =
-      config.endpoint !== undefined && new URL(config.endpoint).hostname === 'api.openai.com';
+    this.isOpenAi = isOpenAiAt(config.endpoint);
     this.hasResponses = config.api === 'openai' && (config.responses ?? this.isOpenAi);
     this.allowance = createAllowance(
       components.clock,
@@ -287,6 +292,7 @@ class HttpProvider implements Provider {
         url,
         headers: all,
         ...(body === undefined ? {} : { body }),
+        identity: this.#identity,
         timeoutMs,
       });
     } catch (error) {

@@ -37,10 +37,14 @@ export function limitIn({ fields, form }: Pick<ReadCall, 'fields' | 'form'>): nu
 
 /** Characters of all texts in a request, but for pictures, which are paid for otherwise. */
 export function textLengthOf(value: Json | undefined): number {
-  if (typeof value === 'string') return value.startsWith('data:') ? 0 : value.length;
-  if (typeof value !== 'object' || value === null) return 0;
-  return Object.entries(value).reduce(
-    (sum, [key, inner]) => (key === 'data' ? sum : sum + textLengthOf(inner)),
-    0,
-  );
+  let length = 0;
+  // Not by calls of itself: a request may be nested deeper than the stack.
+  const rest: unknown[] = [value];
+  while (rest.length > 0) {
+    const next = rest.pop();
+    if (typeof next === 'string') length += next.startsWith('data:') ? 0 : next.length;
+    if (typeof next !== 'object' || next === null) continue;
+    for (const [key, inner] of Object.entries(next)) if (key !== 'data') rest.push(inner);
+  }
+  return length;
 }

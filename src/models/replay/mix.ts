@@ -64,6 +64,7 @@ const price = z.strictObject({
   output: z.number().min(0),
   cachedInput: z.number().min(0).optional(),
   cacheWrite: z.number().min(0).optional(),
+  imageInput: z.number().min(0).optional(),
 });
 const head = z.strictObject({
   mix: z.literal(1),

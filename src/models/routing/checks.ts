@@ -13,7 +13,10 @@ import type { SaidAnswer } from './final-answer.ts';
 export type Doubt = 'cut' | 'empty' | 'schema' | 'vote';
 
 /** What is wrong with an answer to `call`; undefined where nothing is. */
-export function doubtOf(call: ReadCall, said: SaidAnswer | undefined): Doubt | undefined {
+export function doubtOf(
+  call: Pick<ReadCall, 'fields'>,
+  said: SaidAnswer | undefined,
+): Doubt | undefined {
   if (said === undefined) return 'empty';
   const { text, calls, finish } = said;
   if (finish === 'length' || finish === 'content_filter') return 'cut';

@@ -4,6 +4,8 @@ import type { ModelStrategy, ModelTier } from '../../config/index.ts';
 /** A model that a route may ask. */
 export interface Candidate {
   readonly name: string;
+  /** Tokens that fit into it, where that is known. */
+  readonly fits?: number | undefined;
   /** What the request may cost there, micro-dollars. */
   readonly cost: number;
   readonly tier: ModelTier;
@@ -14,6 +16,18 @@ export interface Candidate {
 }
 
 const FAR: Readonly<Record<ModelTier, number>> = { edge: 0, regional: 1, central: 2 };
+
+/**
+ * Those into which so many tokens fit, or may fit, before those into which they do not: some servers cut a longer prompt without a
+ * word. Each part stays in its order.
+ */
+export function fittingFirst<One extends { readonly fits?: number | undefined }>(
+  all: readonly One[],
+  tokens: number,
+): { readonly fitting: readonly One[]; readonly others: readonly One[] } {
+  const isFitting = ({ fits = Infinity }: One): boolean => fits >= tokens;
+  return { fitting: all.filter(isFitting), others: all.filter((one) => !isFitting(one)) };
+}
 
 /** The candidates, the one to ask first first. Where two are alike, the one with less to do; then as they are listed. */
 export function inOrder(

@@ -65,13 +65,14 @@ export async function tryModel(
 /** What several calls took together. */
 export function sumOf(usages: readonly Usage[]): Usage | undefined {
   if (usages.length === 0) return undefined;
-  const add = (key: 'input' | 'output' | 'cachedInput' | 'cacheWrite'): number =>
+  const add = (key: 'input' | 'output' | 'cachedInput' | 'cacheWrite' | 'imageInput'): number =>
     usages.reduce((sum, one) => sum + (one[key] ?? 0), 0);
   return {
     input: add('input'),
     output: add('output'),
     cachedInput: add('cachedInput'),
     cacheWrite: add('cacheWrite'),
+    imageInput: add('imageInput'),
     ...(usages.some(({ isEstimated }) => isEstimated === true) ? { isEstimated: true } : {}),
   };
 }

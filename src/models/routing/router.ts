@@ -10,15 +10,17 @@ import { keyOf } from '../../guard/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { AboutModel, Models } from '../models.ts';
 import { worstCost } from '../prices/price-table.ts';
-import { limitIn, reckonTokens } from '../providers/token-estimate.ts';
+import { limitIn, reckonTokens, textLengthOf } from '../providers/token-estimate.ts';
 import type { ListedModel, ModelAnswer, ModelForm, ReadCall, Usage } from '../types.ts';
 import { cacheKey, createAnswerCache } from './answer-cache.ts';
 import type { AnswerCache } from './answer-cache.ts';
 import { createBreakers } from './breakers.ts';
 import type { Breakers, Trial } from './breakers.ts';
-import { inOrder } from './choice.ts';
+import { fittingFirst, inOrder } from './choice.ts';
 import { VOTES, sumOf, tryModel } from './escalation.ts';
 import { withFirstToken } from './first-token.ts';
+import { conversationOf, createConversations } from './conversations.ts';
+import type { Conversations } from './conversations.ts';
 import { createQuotas } from './quotas.ts';
 import type { Quotas } from './quotas.ts';
 
@@ -69,6 +71,7 @@ class RoutedModels implements Models {
   readonly #breakers: Breakers;
   readonly #quotas: Quotas;
   readonly #cache: AnswerCache;
+  readonly #conversations: Conversations;
 
   readonly #messageBytes: number;
 
@@ -77,6 +80,7 @@ class RoutedModels implements Models {
     const { clock, config } = components;
     this.#components = components;
     this.#breakers = createBreakers(clock);
+    this.#conversations = createConversations(clock);
     this.#quotas = components.quotas ?? createQuotas(clock, () => config().quotas);
     this.#cache = createAnswerCache(clock, () => config().cache);
   }
@@ -220,7 +224,8 @@ class RoutedModels implements Models {
     principal: Principal,
     signal: AbortSignal,
   ): Promise<ModelAnswer> {
-    const names = this.#order(call, route, principal);
+    const conversation = conversationOf(call, route.strategy, keyOf(principal));
+    const names = this.#order(call, route, principal, this.#conversations.modelOf(conversation));
     const [first] = route.models;
     // Who may use none of them is refused as for the first, so that the log has the refusal.
     if (names.length === 0) {
@@ -245,6 +250,7 @@ class RoutedModels implements Models {
         );
         const begun = await withFirstToken(answer, call.form);
         trial.begun();
+        this.#conversations.answered(conversation, name);
         return marked(
           followed(begun, (error) => trial.over(error)),
           name,
@@ -324,23 +330,51 @@ class RoutedModels implements Models {
     if (!(error instanceof StarlingError) || FINAL.has(error.code)) throw error;
   }
 
-  #order(call: ReadCall, route: ModelRoute, principal: Principal): readonly string[] {
+  /** `last` has answered the turn before. */
+  #order(
+    call: ReadCall,
+    route: ModelRoute,
+    principal: Principal,
+    last: string | undefined,
+  ): readonly string[] {
     const tokens = { input: reckonTokens(call.body.length), output: limitIn(call) };
     const known = (name: string): AboutModel | undefined => this.about(name, principal);
     const candidates = route.models.flatMap((one) => {
       const about = known(one);
       if (about === undefined) return [];
-      const { name, price, tier } = about;
+      const { name, price, tier, knownContextTokens: fits } = about;
       const { firstMs, inFlight } = {
         firstMs: this.#breakers.firstMs(name),
         inFlight: this.#breakers.inFlight(name),
       };
-      return [{ name, tier, firstMs, inFlight, cost: worstCost(price, tokens) }];
+      return [{ name, tier, firstMs, inFlight, cost: worstCost(price, tokens), fits }];
     });
-    const chosen = inOrder(route.strategy, candidates).map(({ name }) => name);
-    const others = route.fallbacks.flatMap((one) => known(one)?.name ?? []);
-    return [...new Set([...chosen, ...others])];
+    const fallbacks = route.fallbacks.flatMap((one) => {
+      const about = known(one);
+      return about === undefined ? [] : [{ name: about.name, fits: about.knownContextTokens }];
+    });
+    const ordered = inOrder(route.strategy, candidates);
+    const chosen = [
+      ...ordered.filter(({ name }) => name === last),
+      ...ordered.filter(({ name }) => name !== last),
+    ];
+    return fittingNames([...chosen, ...fallbacks], call, route);
   }
+}
+
+/** Who is asked, in that order; an answer that is looked at is asked for of none into which the request does not fit. */
+function fittingNames(
+  all: readonly { readonly name: string; readonly fits?: number | undefined }[],
+  call: ReadCall,
+  { strategy }: ModelRoute,
+): readonly string[] {
+  const least = Math.min(...all.map(({ fits = Infinity }) => fits));
+  // Most requests are so short that nobody has to look closely.
+  const isShort = reckonTokens(call.body.length) <= least;
+  const tokens = isShort ? 0 : reckonTokens(textLengthOf(call.fields));
+  const { fitting, others } = fittingFirst(all, tokens);
+  const asked = strategy === 'escalate' && fitting.length > 0 ? fitting : [...fitting, ...others];
+  return [...new Set(asked.map(({ name }) => name))];
 }
 
 /** The same answer; tells once how its body ended. */

@@ -8,6 +8,7 @@ import type { BuiltinTool } from '../../gateway/index.ts';
 import type { Models } from '../models.ts';
 import { firstOwnModel } from './first-model.ts';
 import { askQuery } from './query.ts';
+import { QUERY_TYPES, askTyped } from './typed-query.ts';
 import type {
   AiQueryResult,
   LlmGradeResult,
@@ -28,6 +29,8 @@ const QUERY_MAX = 4_000_000;
 const TEST_QUERY = 'Answer with the one word ready.';
 /** Thinking models spend some before the first word. */
 const TEST_TOKENS = 256;
+/** Functions that one question may offer. */
+const FUNCTIONS_MAX = 128;
 /** Grades that are told at a time. */
 const GRADES_MAX = 1000;
 const name = z.string().min(1).max(300);
@@ -58,8 +61,15 @@ function listTool({ models }: ModelToolComponents): BuiltinTool {
     waits: true,
     async run(_, { principal, signal }): Promise<ModelListResult> {
       const listed = await models.list(principal, signal);
-      const isOperator = principal.kind === 'operator';
-      return { ...listed, ...(isOperator ? { providers: models.providers() } : {}) };
+      if (principal.kind !== 'operator') return listed;
+      const namesOf = (provider: string): readonly string[] =>
+        listed.models
+          .filter(({ name, peer }) => peer === undefined && name.startsWith(`${provider}/`))
+          .map(({ name }) => name.slice(provider.length + 1));
+      const providers = models
+        .providers()
+        .map((one) => ({ ...one, models: one.models.length > 0 ? one.models : namesOf(one.name) }));
+      return { ...listed, providers };
     },
   });
 }
@@ -98,9 +108,26 @@ function queryTool(
     name: 'ai_query',
     title: 'Ask a language model',
     description:
-      'Asks a language model that the caller may use, and gives its answer. A caller that asks for progress is told the text as it comes.',
+      'Asks a language model that the caller may use, and gives its answer: a text, or what `type` says. A caller that asks for progress is told the text as it comes.',
     input: z.object({
       query: z.string().min(1).max(QUERY_MAX).describe('The question.'),
+      type: z
+        .enum(QUERY_TYPES)
+        .optional()
+        .describe(
+          '`completion` (default): a text. `function_call`: which of `functions` to call with what; nobody here calls it. `embedding`: the vector of the query. `moderation`: whether the query is objectionable.',
+        ),
+      functions: z
+        .array(
+          z.object({
+            name: z.string().regex(/^[\w-]{1,64}$/),
+            description: z.string().max(4096).optional(),
+            parameters: z.record(z.string(), z.json()).optional(),
+          }),
+        )
+        .max(FUNCTIONS_MAX)
+        .optional()
+        .describe('For `function_call`: functions of the caller, their arguments by JSON Schema.'),
       model: name
         .optional()
         .describe('As model_list names it: `gpu/qwen`. Default: the first of this node.'),
@@ -144,7 +171,7 @@ function queryTool(
         call.progress?.(length, text);
       };
       try {
-        return await askQuery(
+        return await askTyped(
           { ...asked, model, context, maxTokens, task, budgets: fund?.budgets },
           { models, principal, signal, messageBytes, clock, said },
         );

@@ -8,6 +8,7 @@ import { followStream } from '../providers/follow-stream.ts';
 import { readCall } from '../read-call.ts';
 import { costOfUsage } from '../prices/price-table.ts';
 import { VOTES } from '../routing/escalation.ts';
+import { createSaid } from '../routing/final-answer.ts';
 import type { AiQueryResult, ModelAnswer, ReadCall, Usage } from '../types.ts';
 
 const NOTES = 'starling-';
@@ -38,10 +39,10 @@ export interface QueryInit {
   readonly said?: (text: string) => void;
 }
 
-/** Asks; resolves when the answer is whole. @throws what {@link askChat} does */
+/** Asks for a text; resolves when the answer is whole. @throws what {@link askChat} does */
 export function askQuery(query: Query, init: QueryInit): Promise<AiQueryResult> {
   const { task, budgets } = query;
-  return askChat(requestOf(query), init, {
+  return askChat(chatOf(query), init, {
     ...(task === undefined ? {} : { task }),
     ...(budgets === undefined ? {} : { budgets }),
   });
@@ -63,6 +64,7 @@ export async function askChat(
   const read = readCall('chat', Buffer.from(JSON.stringify(streamed)), {});
   const answer = await models.ask({ ...read, ...counted }, principal, signal);
   const follower = followStream('openai', model, messageBytes);
+  const said = createSaid('chat', messageBytes);
   const text: string[] = [];
   const thoughts: string[] = [];
   let finish = '';
@@ -70,7 +72,9 @@ export async function askChat(
   for await (const chunk of answer.body) {
     sizeBytes += chunk.length;
     if (sizeBytes > messageBytes) throw tooLong(model, messageBytes);
-    for (const event of follower.push(chunk)) {
+    const events = follower.push(chunk);
+    said.push(events);
+    for (const event of events) {
       const { delta, finish_reason: finished } = objectIn(listIn(event['choices'])[0]);
       const { content, reasoning_content: thought } = objectIn(delta);
       if (textIn(finished) !== '') finish = textIn(finished);
@@ -82,20 +86,40 @@ export async function askChat(
   }
   follower.end();
   const usage = answer.usage?.() ?? follower.usage();
-  const cost = costOf(model, init, answer.headers, usage);
-  const confidence = shareOf(answer.headers[VOTES]);
-  const notes = Object.entries(answer.headers).filter(([name]) => name.startsWith(NOTES));
+  const calls = said
+    .answer()
+    .calls.flatMap(({ name, args }) => (args === undefined ? [] : [{ name, arguments: args }]));
   return {
-    response: text.join(''),
+    ...toldOf({ model, response: text.join(''), begunAt }, answer, usage, init),
     ...(thoughts.length === 0 ? {} : { reasoning: thoughts.join('') }),
+    ...(calls.length === 0 ? {} : { function_calls: calls }),
+    ...(finish === '' ? {} : { finish_reason: finish }),
+  };
+}
+
+/** What is told of any answer beside what it says. */
+export function toldOf(
+  {
+    begunAt,
+    model,
+    response,
+  }: { readonly model: string; readonly response: string; readonly begunAt: number },
+  { headers }: Pick<ModelAnswer, 'headers'>,
+  usage: Usage | undefined,
+  init: QueryInit,
+): AiQueryResult {
+  const cost = costOf(model, init, headers, usage);
+  const confidence = shareOf(headers[VOTES]);
+  const notes = Object.entries(headers).filter(([name]) => name.startsWith(NOTES));
+  return {
+    response,
     ...(confidence === undefined ? {} : { confidence }),
     tokens_used: (usage?.input ?? 0) + (usage?.output ?? 0),
     input_tokens: usage?.input ?? 0,
     output_tokens: usage?.output ?? 0,
     ...(usage === undefined || usage.isEstimated === true ? { is_estimated: true } : {}),
     model,
-    ...(finish === '' ? {} : { finish_reason: finish }),
-    took_ms: clock.now() - begunAt,
+    took_ms: init.clock.now() - begunAt,
     ...(cost === undefined ? {} : { cost_usd: cost }),
     ...(notes.length === 0 ? {} : { notes: Object.fromEntries(notes) }),
   };
@@ -120,7 +144,8 @@ function costOf(
   return costOfUsage(price, usage) / 1_000_000;
 }
 
-function requestOf({
+/** The chat that asks it. */
+export function chatOf({
   query,
   model,
   system,

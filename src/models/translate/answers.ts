@@ -38,8 +38,28 @@ export function chatUsage(usage: Json | undefined): Usage | undefined {
   const input = tokensIn(told['prompt_tokens']);
   const output = tokensIn(told['completion_tokens']);
   if (input === undefined || output === undefined) return undefined;
-  const cached = countIn(objectIn(objectIn(usage)['prompt_tokens_details'])['cached_tokens']);
-  return { input, output, ...(cached === 0 ? {} : { cachedInput: cached }) };
+  return {
+    input,
+    output: withThoughts(output, told['total_tokens'], input),
+    ...partsOfInput(objectIn(told['prompt_tokens_details'])),
+  };
+}
+
+/**
+ * Tokens of the answer with those of thoughts, which all vendors have paid like it: some (xAI, Google where it speaks OpenAI's API)
+ * leave them out of the answer's, and have them in the total alone.
+ */
+export function withThoughts(output: number, total: Json | undefined, input: number): number {
+  return Math.max(output, (tokensIn(total) ?? 0) - input);
+}
+
+/** Of the input, what was read from the cache, and what is pictures, as OpenAI's APIs tell them apart. */
+export function partsOfInput(details: JsonObject): Pick<Usage, 'cachedInput' | 'imageInput'> {
+  const [cached, image] = [countIn(details['cached_tokens']), countIn(details['image_tokens'])];
+  return {
+    ...(cached === 0 ? {} : { cachedInput: cached }),
+    ...(image === 0 ? {} : { imageInput: image }),
+  };
 }
 
 /** Tokens as messages tell them: what was read from or written to the cache is told apart there. */

@@ -12,7 +12,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import type { HttpTls } from '../../../src/config/index.ts';
 import { createHttpServer } from '../../../src/gateway/door/http-server.ts';
 import { serve } from './arrange.ts';
-import { certify } from './certificates.ts';
+import { certify } from '../../fixtures/certificates.ts';
 
 const authority = certify('authority');
 const here = certify('node', authority);

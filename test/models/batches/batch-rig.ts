@@ -105,6 +105,7 @@ function configOf(vendor: FakeBatches, quotas: JsonObject): object {
     },
     routes: { cheap: { models: [OPENAI] } },
     prices: {},
+    contexts: {},
     quotas,
   };
 }

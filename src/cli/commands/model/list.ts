@@ -2,7 +2,8 @@
 import { checkModelProvider } from '../../../config/check-provider.ts';
 import { StarlingError } from '../../../core/errors.ts';
 import { isObject } from '../../../core/json/value-checks.ts';
-import type { ModelListResult } from '../../../models/types.ts';
+import { providerView } from '../../../models/providers/provider-view.ts';
+import type { ModelListResult, ProviderView } from '../../../models/types.ts';
 import { readOwnConfig } from '../../node/config-file.ts';
 import { stateDirOf, withNode } from '../../node/locate-node.ts';
 import { paint, printData, safeLine, sentence, table } from '../../terminal/output.ts';
@@ -11,11 +12,10 @@ import type { CommonOptions } from '../../options/common-options.ts';
 /** Longer than a node waits for what its providers and peers list. */
 const TIMEOUT_MS = 60_000;
 
-interface ProviderRow {
+/** A provider of the file; its words are those of `model_list` and of the Anonymous Identity framework's document. */
+interface ProviderRow extends Partial<Omit<ProviderView, 'name' | 'problems'>> {
   readonly name: string;
-  readonly api: string | undefined;
-  readonly endpoint: string | undefined;
-  readonly keyFrom: string | undefined;
+  readonly keyFrom?: string;
   /** True: access tokens by OAuth client credentials, in place of a key. */
   readonly oauth?: true;
   readonly problems: readonly string[];
@@ -25,18 +25,7 @@ interface ProviderRow {
 export async function run(options: CommonOptions): Promise<void> {
   const { file, providers } = await readOwnConfig(options);
   const listed = await askNode(options, file.exists ? file.path : undefined);
-  const rows = [...providers].map(([name, entry]): ProviderRow => {
-    const { api, endpoint, problems } = checkModelProvider(name, entry, process.env);
-    const keyFrom = isObject(entry) ? entry['keyFrom'] : undefined;
-    return {
-      name,
-      api,
-      endpoint,
-      keyFrom: typeof keyFrom === 'string' ? keyFrom : undefined,
-      ...(isObject(entry) && isObject(entry['oauth']) ? { oauth: true as const } : {}),
-      problems,
-    };
-  });
+  const rows = [...providers].map(([name, entry]) => rowOf(name, entry, listed));
   const { models = [], failures = [] } = listed ?? {};
   const data = { file: file.path, providers: rows, models, failures };
   printData(data, options.json === true, () =>
@@ -49,6 +38,28 @@ export async function run(options: CommonOptions): Promise<void> {
       ...(listed === undefined ? ['no node runs yet; start one with: starling up'] : []),
     ].join('\n'),
   );
+}
+
+function rowOf(name: string, entry: unknown, listed: ModelListResult | undefined): ProviderRow {
+  const {
+    api,
+    endpoint,
+    limits = {},
+    models = [],
+    problems,
+  } = checkModelProvider(name, entry, process.env);
+  const known = { limits, models, problems, ...(endpoint === undefined ? {} : { endpoint }) };
+  const there = listed?.providers?.find((one) => one.name === name)?.models;
+  const { keyFrom, oauth } = isObject(entry) ? entry : {};
+  return {
+    id: name,
+    name,
+    ...(api === undefined ? {} : providerView(name, { ...known, api })),
+    ...(there === undefined ? {} : { models: there }),
+    ...(typeof keyFrom === 'string' ? { keyFrom } : {}),
+    ...(isObject(oauth) ? { oauth: true as const } : {}),
+    problems,
+  };
 }
 
 function tableOf(rows: readonly ProviderRow[]): string {

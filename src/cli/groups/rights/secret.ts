@@ -9,7 +9,7 @@ export function addSecret(program: Command, outcome: Outcome): void {
     .command('secret')
     .summary('keep secrets of MCP servers')
     .description(
-      "Keeps secrets, encrypted, that the config file names as ${secret:NAME}: in a server's env and headers, and as its oauth.clientSecret.",
+      "Keeps secrets, encrypted, that the config file names as ${secret:NAME}: in a server's env and headers, and as its oauth.clientSecret and tls.key.",
     )
     .addHelpText('after', examples('starling secret set GITHUB_TOKEN', 'starling secret list'));
   const name = 'like GITHUB_TOKEN: A-Z, 0-9 and _';

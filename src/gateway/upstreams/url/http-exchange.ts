@@ -3,21 +3,16 @@
  * stream may be silent for as long as it likes, which `fetch` would end after five minutes. Each
  * exchange is ended by a handle of its own, so that no signal gathers listeners.
  */
-import { Agent as HttpAgent, request as httpRequest } from 'node:http';
+import { request as httpRequest } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { request as httpsRequest } from 'node:https';
 import type { LookupFunction } from 'node:net';
-import { StarlingError, createSemaphore } from '../../../core/index.ts';
+import { StarlingError } from '../../../core/index.ts';
 import type { Clock } from '../../../core/index.ts';
 import { mediaTypeOf as typeOf } from '../../wire/media-type.ts';
-import { paceConnecting } from './paced-connecting.ts';
+import type { ClientIdentity } from './client-identity.ts';
+import { createExchangeAgents } from './exchange-agents.ts';
 
-/** Connections that wait for the next request, a host. */
-const IDLE_SOCKETS_MAX = 64;
-/** Connections that are opened at once. More = fewer round trips for a burst, and a fuller queue at the server. */
-const CONNECTING_MAX = 64;
-/** Servers close idle connections after 5 s and more; a call is lost on a connection that closes as we write. */
-const IDLE_MS = 4000;
 /** Silence after which TCP asks whether the other end is still there. */
 const KEEP_ALIVE_MS = 30_000;
 
@@ -27,6 +22,8 @@ export interface ExchangeInit {
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Uint8Array;
+  /** How this node shows itself there; by default it does not. At an http:// URL it never does. */
+  readonly identity?: ClientIdentity | undefined;
   /** How long the headers of the answer may take; without a limit by default. */
   readonly timeoutMs?: number;
 }
@@ -58,23 +55,14 @@ export function createExchanger(components: {
   readonly clock: Clock;
   readonly lookup?: LookupFunction;
 }): Exchanger {
-  const options = {
-    keepAlive: true,
-    maxFreeSockets: IDLE_SOCKETS_MAX,
-    timeout: IDLE_MS,
-    scheduling: 'lifo',
-  } as const;
-  const permits = createSemaphore(CONNECTING_MAX);
-  const agents = {
-    'http:': paceConnecting(new HttpAgent(options), permits),
-    'https:': paceConnecting(new HttpsAgent(options), permits),
-  };
+  const agents = createExchangeAgents();
   return {
     start(init) {
-      const secure = init.url.protocol === 'https:';
-      const request = (secure ? httpsRequest : httpRequest)(init.url, {
+      const own = agents.for(init.url, init.identity);
+      const isSecure = init.url.protocol === 'https:';
+      const request = (isSecure ? httpsRequest : httpRequest)(init.url, {
         method: init.method,
-        agent: agents[secure ? 'https:' : 'http:'],
+        agent: own.agent,
         headers: {
           ...init.headers,
           'accept-encoding': 'identity',
@@ -82,6 +70,7 @@ export function createExchanger(components: {
         },
         ...(components.lookup === undefined ? {} : { lookup: components.lookup }),
       });
+      own.started?.(request);
       const cancelTimer =
         init.timeoutMs === undefined
           ? undefined
@@ -112,8 +101,7 @@ export function createExchanger(components: {
       };
     },
     close() {
-      agents['http:'].destroy();
-      agents['https:'].destroy();
+      agents.close();
     },
   };
 }

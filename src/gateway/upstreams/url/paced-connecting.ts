@@ -6,8 +6,15 @@ import type { Agent } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Semaphore } from '../../../core/index.ts';
 
-/** Makes `agent` wait for a permit before it opens a connection, and give the permit back once that is open or lost. */
-export function paceConnecting<A extends Agent>(agent: A, permits: Semaphore): A {
+/**
+ * Makes `agent` wait for a permit before it opens a connection, and give the permit back once that is open or lost. `more`
+ * says what else each connection is opened with; what it throws is why there is none.
+ */
+export function paceConnecting<A extends Agent>(
+  agent: A,
+  permits: Semaphore,
+  more: () => object = () => ({}),
+): A {
   const connect = agent.createConnection.bind(agent);
   agent.createConnection = (options, opened) => {
     const failed = (error: unknown): void => opened?.(error as Error, undefined as never);
@@ -20,7 +27,7 @@ export function paceConnecting<A extends Agent>(agent: A, permits: Semaphore): A
           given = true;
         };
         try {
-          const socket = connect(options) as Duplex;
+          const socket = connect({ ...options, ...more() }) as Duplex;
           socket.once('connect', give);
           socket.once('close', give);
           opened?.(null, socket);

@@ -5,12 +5,15 @@
  */
 import { StarlingError } from '../../../core/index.ts';
 import type { Clock, Logger, Random, Secret } from '../../../core/index.ts';
+import type { ClientTls } from '../../../config/index.ts';
 import { parseFrame } from '../../wire/frame.ts';
 import type { ChannelListener } from '../../channel-types.ts';
 import type { ResponseFrame } from '../../frame-types.ts';
 import type { Credentials } from '../connection-types.ts';
 import type { EventStreamDecoder } from './event-stream.ts';
 import { failureText } from '../../wire/failure-words.ts';
+import { createClientIdentity } from './client-identity.ts';
+import type { ClientIdentity } from './client-identity.ts';
 import { createExchanger, headerOf, readBody } from './http-exchange.ts';
 import type { Exchange, Exchanger, Reply } from './http-exchange.ts';
 import { requestHeaders } from './request-headers.ts';
@@ -40,6 +43,7 @@ export interface UrlInit {
   readonly server: {
     readonly url: string;
     readonly headers: Readonly<Record<string, Secret>>;
+    readonly tls?: ClientTls;
     readonly timeoutMs: number;
   };
   readonly messageBytes: number;
@@ -101,6 +105,7 @@ class Requests implements UrlRequests {
   readonly #init: UrlInit;
   readonly #url: URL;
   readonly #exchanger: Exchanger;
+  readonly #identity: ClientIdentity | undefined;
   readonly #running = new Set<Sending>();
   #closed = false;
 
@@ -109,6 +114,11 @@ class Requests implements UrlRequests {
     this.#init = init;
     this.#url = new URL(init.server.url);
     this.#exchanger = createExchanger({ clock: components.clock });
+    const { name, server } = init;
+    this.#identity =
+      server.tls === undefined
+        ? undefined
+        : createClientIdentity(server.tls, `mcpServers.${name}.tls`);
   }
 
   async send(request: UrlRequest): Promise<Reply> {
@@ -277,6 +287,7 @@ class Requests implements UrlRequests {
       method: request.method,
       url: request.url,
       headers: requestHeaders(this.#init.server.headers, request.headers, token),
+      identity: this.#identity,
       ...(request.body === undefined ? {} : { body: request.body }),
       ...(request.timeoutMs === undefined ? {} : { timeoutMs: request.timeoutMs }),
     });

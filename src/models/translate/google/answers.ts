@@ -46,10 +46,14 @@ export function googleUsage(usage: Json | undefined): Usage | undefined {
   if (prompt === undefined || results === undefined) return undefined;
   if (answer === undefined || thoughts === undefined) return undefined;
   const cached = countIn(told['cachedContentTokenCount']);
+  const details = listIn(told['promptTokensDetails']).map(objectIn);
+  const image = details.find(({ modality }) => modality === 'IMAGE');
+  const pictures = countIn(image?.['tokenCount']);
   return {
     input: prompt + results,
     output: answer + thoughts,
     ...(cached === 0 ? {} : { cachedInput: cached }),
+    ...(pictures === 0 ? {} : { imageInput: pictures }),
   };
 }
 

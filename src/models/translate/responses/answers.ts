@@ -2,6 +2,7 @@
 import type { Json, JsonObject } from '../../../core/index.ts';
 import { countIn, listIn, objectIn, textIn, tokensIn } from '../../json-reading.ts';
 import type { Usage } from '../../types.ts';
+import { partsOfInput, withThoughts } from '../answers.ts';
 import { present } from '../fields.ts';
 import { freeInput, freeTools } from './free-tools.ts';
 
@@ -133,8 +134,11 @@ export function responsesUsage(usage: Json | undefined): Usage | undefined {
   const input = tokensIn(told['input_tokens']);
   const output = tokensIn(told['output_tokens']);
   if (input === undefined || output === undefined) return undefined;
-  const cached = countIn(objectIn(told['input_tokens_details'])['cached_tokens']);
-  return { input, output, ...(cached === 0 ? {} : { cachedInput: cached }) };
+  return {
+    input,
+    output: withThoughts(output, told['total_tokens'], input),
+    ...partsOfInput(objectIn(told['input_tokens_details'])),
+  };
 }
 
 /** A chat's tokens as clients of the Responses API read them. */

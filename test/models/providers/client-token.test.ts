@@ -5,15 +5,15 @@ import type { AddressInfo } from 'node:net';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeEach, expect, it } from 'vitest';
-import { checkModelProvider } from '../../src/config/check-provider.ts';
-import { loadConfig, mapProviderSecrets } from '../../src/config/index.ts';
-import { Secret, systemClock } from '../../src/core/index.ts';
-import { createExchanger } from '../../src/gateway/index.ts';
-import { createProvider } from '../../src/models/providers/provider.ts';
-import type { Provider } from '../../src/models/providers/provider.ts';
-import { run } from '../cli/support.ts';
-import { createTestClock } from '../core/test-clock.ts';
-import { wholeNodes } from '../fixtures/whole-nodes.ts';
+import { checkModelProvider } from '../../../src/config/check-provider.ts';
+import { loadConfig, mapProviderSecrets } from '../../../src/config/index.ts';
+import { Secret, systemClock } from '../../../src/core/index.ts';
+import { createExchanger } from '../../../src/gateway/index.ts';
+import { createProvider } from '../../../src/models/providers/provider.ts';
+import type { Provider } from '../../../src/models/providers/provider.ts';
+import { run } from '../../cli/support.ts';
+import { createTestClock } from '../../core/test-clock.ts';
+import { wholeNodes } from '../../fixtures/whole-nodes.ts';
 
 const SECRET = 'client:secret-3f9a';
 const HOUR = 3_600_000;
@@ -231,6 +231,26 @@ it('takes old and new tokens and the secret out of what a vendor says', async ()
   clock.advance(2 * HOUR);
   await probe(provider);
   expect(provider.withoutKeys(`token-1 token-2 ${SECRET}`)).toBe('*** *** ***');
+});
+
+it('sends the headers that its configuration names, secrets among them, and shows none of them', async () => {
+  let got: IncomingMessage['headers'] = {};
+  const url = await listen((request, response) => {
+    got = request.headers;
+    response.writeHead(403, { 'content-type': 'application/json' });
+    response.end(JSON.stringify({ error: `no entry for ${request.headers['x-team']}` }));
+  });
+  const far = { endpoint: url, headers: { 'X-Team': 'blue-${secret:TEAM}', 'X-App': '${APP}' } };
+  const { models } = await loadConfig({
+    env: { STARLING_CONFIG: '', APP: 'starling-app' },
+    flags: { models: { providers: { far } } },
+  });
+  const bound = mapProviderSecrets(models.providers, (one) => one.bind(() => 'team-secret'));
+  const config = bound['far'] ?? expect.unreachable();
+  const provider = createProvider({ exchanger, clock: createTestClock() }, 'far', config);
+  const error = await failureOf(provider);
+  expect(got).toMatchObject({ 'x-team': 'blue-team-secret', 'x-app': 'starling-app' });
+  expect(error.message).not.toContain('team-secret');
 });
 
 it('is configured as servers have it, and what is wrong is said by key', async () => {

@@ -2,10 +2,10 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { systemClock } from '../../src/core/index.ts';
-import { createExchanger } from '../../src/gateway/index.ts';
-import { createProvider } from '../../src/models/providers/provider.ts';
-import type { Provider } from '../../src/models/providers/provider.ts';
+import { systemClock } from '../../../src/core/index.ts';
+import { createExchanger } from '../../../src/gateway/index.ts';
+import { createProvider } from '../../../src/models/providers/provider.ts';
+import type { Provider } from '../../../src/models/providers/provider.ts';
 
 const SHOWN: Readonly<Record<string, object | string>> = {
   'qwen3:8b': {

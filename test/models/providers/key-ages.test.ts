@@ -1,9 +1,9 @@
 /** Keys of providers that are older than their operator wants them to be. */
 import { expect, it } from 'vitest';
-import { createHealth, silentLogger } from '../../src/core/index.ts';
-import { loadConfig } from '../../src/index.ts';
-import { createKeyAges } from '../../src/models/key-ages.ts';
-import { createTestClock } from '../core/test-clock.ts';
+import { createHealth, silentLogger } from '../../../src/core/index.ts';
+import { loadConfig } from '../../../src/index.ts';
+import { createKeyAges } from '../../../src/models/key-ages.ts';
+import { createTestClock } from '../../core/test-clock.ts';
 
 const DAY = 86_400_000;
 
