@@ -34,7 +34,7 @@ export function attachmentsIn(fields: JsonObject): Attachments {
     }
     // Where a picture comes from is none: `{"type":"image","source":{"type":"file"}}`.
     for (const [key, inner] of Object.entries(next)) {
-      if (key !== 'source' && typeof inner === 'object' && inner !== null) rest.push(inner as Json);
+      if (key !== 'source' && typeof inner === 'object' && inner !== null) rest.push(inner);
     }
   }
   return { pictures, documents };

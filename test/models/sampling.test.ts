@@ -58,8 +58,8 @@ beforeAll(async () => {
       mcpServers: {
         near: { url: near },
         mute: { url: mute },
-        newest: { command: process.execPath, args: old, env: { ERAS: 'modern' } },
-        older: { command: process.execPath, args: old, env: { ERAS: 'legacy' } },
+        newest: { command: process.execPath, args: old, env: { ERAS: 'modern' }, sandbox: false },
+        older: { command: process.execPath, args: old, env: { ERAS: 'legacy' }, sandbox: false },
       },
       models: {
         providers: { gpu: provider },

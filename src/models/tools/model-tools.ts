@@ -35,6 +35,50 @@ const FUNCTIONS_MAX = 128;
 const GRADES_MAX = 1000;
 const name = z.string().min(1).max(300);
 
+const QUERY_INPUT = z.object({
+  query: z.string().min(1).max(QUERY_MAX).describe('The question.'),
+  type: z
+    .enum(QUERY_TYPES)
+    .optional()
+    .describe(
+      '`completion` (default): a text. `function_call`: which of `functions` to call with what; nobody here calls it. `embedding`: the vector of the query. `moderation`: whether the query is objectionable.',
+    ),
+  functions: z
+    .array(
+      z.object({
+        name: z.string().regex(/^[\w-]{1,64}$/),
+        description: z.string().max(4096).optional(),
+        parameters: z.record(z.string(), z.json()).optional(),
+      }),
+    )
+    .max(FUNCTIONS_MAX)
+    .optional()
+    .describe('For `function_call`: functions of the caller, their arguments by JSON Schema.'),
+  model: name
+    .optional()
+    .describe('As model_list names it: `gpu/qwen`. Default: the first of this node.'),
+  system: z.string().max(QUERY_MAX).optional().describe('How the model is to behave.'),
+  context: z
+    .record(z.string(), z.json())
+    .optional()
+    .describe('Data for the question, which the model is told is none of its instructions.'),
+  temperature: z.number().min(0).max(2).optional(),
+  max_tokens: z.number().int().min(1).max(10_000_000).optional(),
+  task_id: z
+    .string()
+    .regex(/^[\w.-]{1,64}$/)
+    .optional()
+    .describe('The task that it is for: counts are kept by it.'),
+  budget: z
+    .string()
+    .min(1)
+    .max(200)
+    .optional()
+    .describe(
+      'What it counts against besides: a budget, or so much of one: research, research:0.50usd.',
+    ),
+});
+
 /** `model_list`, `model_test`, `ai_query`, `llm_stats`, `llm_grade`; `messageBytes` bounds an answer. */
 export function modelTools(
   components: ModelToolComponents,
@@ -109,49 +153,7 @@ function queryTool(
     title: 'Ask a language model',
     description:
       'Asks a language model that the caller may use, and gives its answer: a text, or what `type` says. A caller that asks for progress is told the text as it comes.',
-    input: z.object({
-      query: z.string().min(1).max(QUERY_MAX).describe('The question.'),
-      type: z
-        .enum(QUERY_TYPES)
-        .optional()
-        .describe(
-          '`completion` (default): a text. `function_call`: which of `functions` to call with what; nobody here calls it. `embedding`: the vector of the query. `moderation`: whether the query is objectionable.',
-        ),
-      functions: z
-        .array(
-          z.object({
-            name: z.string().regex(/^[\w-]{1,64}$/),
-            description: z.string().max(4096).optional(),
-            parameters: z.record(z.string(), z.json()).optional(),
-          }),
-        )
-        .max(FUNCTIONS_MAX)
-        .optional()
-        .describe('For `function_call`: functions of the caller, their arguments by JSON Schema.'),
-      model: name
-        .optional()
-        .describe('As model_list names it: `gpu/qwen`. Default: the first of this node.'),
-      system: z.string().max(QUERY_MAX).optional().describe('How the model is to behave.'),
-      context: z
-        .record(z.string(), z.json())
-        .optional()
-        .describe('Data for the question, which the model is told is none of its instructions.'),
-      temperature: z.number().min(0).max(2).optional(),
-      max_tokens: z.number().int().min(1).max(10_000_000).optional(),
-      task_id: z
-        .string()
-        .regex(/^[\w.-]{1,64}$/)
-        .optional()
-        .describe('The task that it is for: counts are kept by it.'),
-      budget: z
-        .string()
-        .min(1)
-        .max(200)
-        .optional()
-        .describe(
-          'What it counts against besides: a budget, or so much of one: research, research:0.50usd.',
-        ),
-    }),
+    input: QUERY_INPUT,
     hints: { destructiveHint: false },
     clients: 'yes',
     onTop: true,

@@ -238,7 +238,7 @@ it('sends the headers that its configuration names, secrets among them, and show
   const url = await listen((request, response) => {
     got = request.headers;
     response.writeHead(403, { 'content-type': 'application/json' });
-    response.end(JSON.stringify({ error: `no entry for ${request.headers['x-team']}` }));
+    response.end(JSON.stringify({ error: `no entry for ${String(request.headers['x-team'])}` }));
   });
   const far = { endpoint: url, headers: { 'X-Team': 'blue-${secret:TEAM}', 'X-App': '${APP}' } };
   const { models } = await loadConfig({
