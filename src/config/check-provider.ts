@@ -1,7 +1,8 @@
 /** Checks one entry of `models.providers` before it is written to a file. */
 import { readModelProviders } from './model-providers.ts';
 import { modelsSchema } from './schema/models-schema.ts';
-import type { MinuteLimits, ModelApi } from './types.ts';
+import { providerView } from './provider-view.ts';
+import type { ProviderView } from './provider-view.ts';
 
 /** Time of a call where nobody says another; which one does not matter to the check. */
 const CALL_TIMEOUT_MS = 60_000;
@@ -12,11 +13,8 @@ export interface ProviderCheck {
   readonly problems: readonly string[];
   /** Variables that the entry uses and `env` lacks. The node may have them in its own environment. */
   readonly unset: readonly string[];
-  readonly api?: ModelApi;
-  readonly endpoint?: string;
-  /** The only models that it offers; none: all. */
-  readonly models?: readonly string[];
-  readonly limits?: MinuteLimits;
+  /** As it is shown, but for the names of problems; absent where the entry can't be read. */
+  readonly view?: ProviderView;
 }
 
 /** Checks `entry` as the node would when it reads it under `name`. */
@@ -37,10 +35,8 @@ export function checkModelProvider(
   const init = { env: { ...env, ...known }, callTimeoutMs: CALL_TIMEOUT_MS };
   const read = readModelProviders(parsed.data.providers, init)[name];
   if (read === undefined) return { problems: [], unset };
-  const { api, endpoint, limits, models } = read;
   const problems = read.problems.map((text) => text.slice(`models.providers.${name}.`.length));
-  const said = { problems, unset, api, limits, models };
-  return endpoint === undefined ? said : { ...said, endpoint };
+  return { problems, unset, view: providerView(name, read) };
 }
 
 /** The variable of `keyFrom` that is not set here. */

@@ -14,6 +14,8 @@ export {
 export { mapKindSecrets } from './agent-kinds.ts';
 export { CPU_FORM, MEMORY_FORM } from './schema/agents-schema.ts';
 export { mapProviderSecrets } from './model-providers.ts';
+export { isOpenAiAt, providerView } from './provider-view.ts';
+export type { ProviderView } from './provider-view.ts';
 export { noteMeshLeft, noteNode, notedIn, readAbout, writeAbout } from './known-nodes.ts';
 export type { NodeAbout } from './known-nodes.ts';
 export { heldBack } from './held-back-file.ts';

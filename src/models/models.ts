@@ -5,7 +5,8 @@
 import { StarlingError, joinSignals, messageOf, printable } from '../core/index.ts';
 import type { Clock, Logger } from '../core/index.ts';
 import type { Cost } from '../budget/index.ts';
-import type { Config, ModelTier } from '../config/index.ts';
+import { providerView } from '../config/index.ts';
+import type { Config, ModelTier, ProviderView } from '../config/index.ts';
 import type { Exchanger } from '../gateway/index.ts';
 import type { Principal } from '../guard/index.ts';
 import { joined, ofUnknownPrice } from './call-notes.ts';
@@ -20,7 +21,6 @@ import { priceOf } from './prices/price-table.ts';
 import type { KnownPrice } from './prices/price-table.ts';
 import type { LimitKey } from './read-call.ts';
 import { answerBy } from './providers/answer.ts';
-import { providerView } from './providers/provider-view.ts';
 import { createProviders } from './providers/providers.ts';
 import type { Providers } from './providers/providers.ts';
 import type { Recorder, Recording } from './recording.ts';
@@ -32,7 +32,6 @@ import type {
   ModelAnswer,
   ModelForm,
   ModelStats,
-  ProviderView,
   ReadCall,
   Usage,
 } from './types.ts';

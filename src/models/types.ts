@@ -1,5 +1,6 @@
 /** The words of the models' room: what is asked of a model, and what it answers. */
 import type { AuditOutcome } from '../audit/index.ts';
+import type { ProviderView } from '../config/index.ts';
 import type { JsonObject } from '../core/index.ts';
 
 /**
@@ -143,38 +144,6 @@ export interface ListFailure {
   /** Name of the provider, or of the peer as `@box`. */
   readonly from: string;
   readonly error: string;
-}
-
-/** By the words of the Anonymous Identity framework's document. */
-export interface ProviderCapabilities {
-  readonly completion: boolean;
-  readonly streaming: boolean;
-  readonly function_calling: boolean;
-  readonly embeddings: boolean;
-  /** Absent where it is up to the server: few that are compatible with OpenAI have it. */
-  readonly moderation?: boolean;
-}
-
-/** Requests and tokens a minute that this node sends at the most; what is absent is not bounded. */
-export interface ProviderRateLimits {
-  readonly requests_per_minute?: number;
-  readonly tokens_per_minute?: number;
-}
-
-/** One provider, as people see it. */
-export interface ProviderView {
-  /** Its name, as the document of the Anonymous Identity framework has both. */
-  readonly id: string;
-  readonly name: string;
-  readonly api: string;
-  /** Of its API: `v1`; absent where its address says none. */
-  readonly version?: string;
-  readonly endpoint?: string;
-  readonly capabilities: ProviderCapabilities;
-  /** Those that the configuration offers, by the provider's own names; none: all that it has. */
-  readonly models: readonly string[];
-  readonly rate_limits: ProviderRateLimits;
-  readonly problems: readonly string[];
 }
 
 /** The models that a caller may use: what `model_list` gives. */

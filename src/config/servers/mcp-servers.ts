@@ -315,7 +315,7 @@ class EntryReader {
     if (!written.includes('-----BEGIN')) return { keyFile: this.#path('tls.key', written) };
     this.#wrong(
       'tls.key',
-      'no key stands here; name its file, or keep it by `starling secret set` and write ${secret:NAME}',
+      'no key stands here; name its file, or keep it by `starling secret set NAME` and write ${secret:NAME}',
     );
     return {};
   }

@@ -4,13 +4,13 @@
  */
 import { StarlingError, messageOf } from '../../core/index.ts';
 import type { Clock } from '../../core/index.ts';
+import { isOpenAiAt } from '../../config/index.ts';
 import type { ModelProvider } from '../../config/index.ts';
 import { createClientIdentity, readBody } from '../../gateway/index.ts';
 import type { ClientIdentity, Exchange, Exchanger, Reply } from '../../gateway/index.ts';
 import { listIn, objectIn, parsedObject } from '../json-reading.ts';
 import { createAllowance } from './allowance.ts';
 import type { Allowance } from './allowance.ts';
-import { isOpenAiAt } from './capabilities.ts';
 import { createClientToken } from './client-token.ts';
 import type { ClientToken } from './client-token.ts';
 import { isOllamas, readListed, readShown } from './listed-models.ts';

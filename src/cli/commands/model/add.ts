@@ -23,7 +23,8 @@ export async function run(name: string, options: AddOptions): Promise<void> {
     ...(keyFrom === undefined ? {} : { keyFrom }),
     ...(model === undefined ? {} : { models: model }),
   };
-  const { problems, unset, ...meant } = checkModelProvider(name, entry, process.env);
+  const { problems, unset, view } = checkModelProvider(name, entry, process.env);
+  const meant = { api: view?.api, endpoint: view?.endpoint };
   if (problems.length > 0) {
     const said = problems.map((one) => asOptions(one));
     throw usage(

@@ -2,8 +2,8 @@
 import { checkModelProvider } from '../../../config/check-provider.ts';
 import { StarlingError } from '../../../core/errors.ts';
 import { isObject } from '../../../core/json/value-checks.ts';
-import { providerView } from '../../../models/providers/provider-view.ts';
-import type { ModelListResult, ProviderView } from '../../../models/types.ts';
+import type { ProviderView } from '../../../config/provider-view.ts';
+import type { ModelListResult } from '../../../models/types.ts';
 import { readOwnConfig } from '../../node/config-file.ts';
 import { stateDirOf, withNode } from '../../node/locate-node.ts';
 import { paint, printData, safeLine, sentence, table } from '../../terminal/output.ts';
@@ -41,20 +41,13 @@ export async function run(options: CommonOptions): Promise<void> {
 }
 
 function rowOf(name: string, entry: unknown, listed: ModelListResult | undefined): ProviderRow {
-  const {
-    api,
-    endpoint,
-    limits = {},
-    models = [],
-    problems,
-  } = checkModelProvider(name, entry, process.env);
-  const known = { limits, models, problems, ...(endpoint === undefined ? {} : { endpoint }) };
+  const { problems, view } = checkModelProvider(name, entry, process.env);
   const there = listed?.providers?.find((one) => one.name === name)?.models;
   const { keyFrom, oauth } = isObject(entry) ? entry : {};
   return {
     id: name,
     name,
-    ...(api === undefined ? {} : providerView(name, { ...known, api })),
+    ...view,
     ...(there === undefined ? {} : { models: there }),
     ...(typeof keyFrom === 'string' ? { keyFrom } : {}),
     ...(isObject(oauth) ? { oauth: true as const } : {}),
