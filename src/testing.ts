@@ -19,6 +19,8 @@ export type {
   NetworkTally,
   PeerStream,
 } from './network/index.ts';
+// What the libp2p host of a node is made of, for one without a node.
+export { adaptTransport, baseOptions, createEncryption } from './network/index.ts';
 export { issueGrant, issueRevocation } from './grants/index.ts';
 export { createIdentity, didFromPeerId } from './identity/index.ts';
 export type { Signer as GrantSigner } from './identity/index.ts';

@@ -101,6 +101,8 @@ export interface ScaleSize {
   readonly idleMs: number;
   /** Before it, of nodes in one process: what is idle has closed the links that only joining needed. */
   readonly restMs: number;
+  /** Joining is over when no link has opened for so long. Default: see `scale/one-process.ts`. */
+  readonly calmMs?: number;
   /** Whether Serf is measured beside ours. */
   readonly rivals: boolean;
   /** Hosts of the mesh of which one is killed and one cut off, for each share of packets lost; see `scale/cuts.ts`. */
@@ -357,6 +359,7 @@ export const QUICK: BenchSize = {
     patienceMs: 60_000,
     idleMs: 100,
     restMs: 0,
+    calmMs: 300,
     rivals: false,
     cutNodes: 0,
     losses: [],

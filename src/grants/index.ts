@@ -7,7 +7,7 @@ export { createCounters } from './use/counters.ts';
 export type { CounterComponents, CounterInit, Counters, Taken } from './use/counters.ts';
 export { explainChain, inspectGrants } from './chain/explain.ts';
 export type { Inspection, InspectionContext, ShownChain, ShownLink } from './chain/explain.ts';
-export { parseGrant, parseRevocation, readGrant, readRevocation } from './format/grant.ts';
+export { hashJws, parseGrant, parseRevocation, readGrant, readRevocation } from './format/grant.ts';
 export { issueGrant, issueRevocation } from './format/issue.ts';
 export type { GrantInit } from './format/issue.ts';
 export { evaluateCall, targetOf } from './use/evaluate-call.ts';

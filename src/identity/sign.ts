@@ -11,6 +11,8 @@ import { KEY_BYTES, didFromPublicKey, peerIdFromPublicKey, publicKeyFromDid } fr
 import type { Identity, Signer } from './types.ts';
 
 const SIGNATURE_BYTES = 64;
+/** What precedes a seed of Ed25519 in PKCS #8 (RFC 8410, section 7), as DER. */
+const PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex');
 const KEYS_CACHED_MAX = 4096;
 /** Order of the base point, RFC 8032 §5.1. */
 const ORDER = 2n ** 252n + 27742317777372353535851937790883648493n;
@@ -39,23 +41,36 @@ export function signerFromSeed(seed: Uint8Array): Signer {
   return createIdentity(seed);
 }
 
-/** An identity from a 32-byte seed; a fresh one without. */
-export function createIdentity(seed: Uint8Array = randomSeed()): Identity {
-  const pair = nacl.sign.keyPair.fromSeed(seed);
-  let privateKey: KeyObject | undefined;
+/**
+ * An identity from a 32-byte seed; a fresh one, which tweetnacl makes, without. The public key of a seed is reckoned by the
+ * system's library: the bytes are those of tweetnacl, which takes 4 to 8 ms for them, and a node opens several at each start.
+ */
+export function createIdentity(seed?: Uint8Array): Identity {
+  if (seed === undefined) {
+    const { publicKey, secretKey } = nacl.sign.keyPair();
+    return identityOf(secretKey.slice(0, KEY_BYTES), publicKey, privateKeyOf(secretKey));
+  }
+  if (seed.length !== KEY_BYTES) throw new TypeError(`a seed has ${KEY_BYTES} bytes`);
+  const privateKey = privateKeyOf(seed);
+  const { x = '' } = createPublicKey(privateKey).export({ format: 'jwk' });
+  return identityOf(seed, Uint8Array.from(Buffer.from(x, 'base64url')), privateKey);
+}
+
+/** `secret` begins with the seed. */
+function privateKeyOf(secret: Uint8Array): KeyObject {
+  const key = Buffer.concat([PKCS8, secret.subarray(0, KEY_BYTES)]);
+  return createPrivateKey({ key, format: 'der', type: 'pkcs8' });
+}
+
+function identityOf(seed: Uint8Array, publicKey: Uint8Array, privateKey: KeyObject): Identity {
+  const secretKey = Buffer.concat([seed, publicKey]);
   const identity = {
-    did: didFromPublicKey(pair.publicKey),
-    peerId: peerIdFromPublicKey(pair.publicKey),
-    publicKey: pair.publicKey,
+    did: didFromPublicKey(publicKey),
+    peerId: peerIdFromPublicKey(publicKey),
+    publicKey,
     seed: Uint8Array.from(seed),
-    sign: (message: Uint8Array) => nacl.sign.detached(message, pair.secretKey),
-    signOften: (message: Uint8Array) => {
-      privateKey ??= createPrivateKey({
-        key: { ...jwkOf(pair.publicKey), d: Buffer.from(seed).toString('base64url') },
-        format: 'jwk',
-      });
-      return new Uint8Array(sign(null, message, privateKey));
-    },
+    sign: (message: Uint8Array) => nacl.sign.detached(message, secretKey),
+    signOften: (message: Uint8Array) => new Uint8Array(sign(null, message, privateKey)),
   };
   // Not enumerable, so that printing or logging an identity never shows its secret.
   return Object.defineProperty(identity, 'seed', { enumerable: false, writable: false });

@@ -77,11 +77,12 @@ class Keeper implements NeighbourKeeper {
   readonly #chosenAt = new Map<PeerId, number>();
   /** Neighbours that have been so for long enough: connected from then on. */
   readonly #standing = new Set<PeerId>();
-  /** Who is there, and when somebody came or went last, ms since the epoch. */
-  #present: ReadonlySet<PeerId> = new Set();
+  /** The rings of those who are there, this node included, and those of all who are known. */
+  readonly #here: Rings;
+  readonly #known: Rings;
+  /** Whether somebody may have come or gone since these were made, and when somebody did last, ms since the epoch. */
+  #isStale = true;
   #movedAt = 0;
-  /** The rings of those who are there, until that changes. */
-  #here: Rings | undefined;
   #scope: Scope | undefined;
   #isDue = false;
   #isDueLater = false;
@@ -89,6 +90,8 @@ class Keeper implements NeighbourKeeper {
 
   constructor(components: NeighbourKeeperComponents) {
     this.#components = components;
+    this.#here = this.#choice.rings([]);
+    this.#known = this.#choice.rings([]);
   }
 
   start(scope: Scope): void {
@@ -112,24 +115,18 @@ class Keeper implements NeighbourKeeper {
   }
 
   changed(): void {
-    this.#here = undefined;
+    this.#isStale = true;
     this.#lookSoon();
   }
 
   of(node: PeerId): ReadonlySet<PeerId> {
-    if (this.#here === undefined) {
-      const { network, peers } = this.#components;
+    if (this.#isStale) {
+      this.#isStale = false;
+      const { clock, network, peers } = this.#components;
       const here = [...peers()].filter(isHere).map(({ view }) => view.peerId);
-      this.#noteMoves(new Set(here));
-      this.#here = this.#choice.rings([...here, network.self]);
+      if (this.#here.become([...here, network.self])) this.#movedAt = clock.now();
     }
     return this.#here.of(node);
-  }
-
-  #noteMoves(here: ReadonlySet<PeerId>): void {
-    const isSame = here.size === this.#present.size && isWithin(here, this.#present);
-    if (!isSame) this.#movedAt = this.#components.clock.now();
-    this.#present = here;
   }
 
   #lookLater(): void {
@@ -152,7 +149,8 @@ class Keeper implements NeighbourKeeper {
     const { network, peers } = this.#components;
     const all = [...peers()];
     const known = all.map(({ view }) => view.peerId);
-    const chosen = new Set([...this.of(network.self), ...this.#choice.of(network.self, known)]);
+    this.#known.become(known);
+    const chosen = new Set([...this.of(network.self), ...this.#known.of(network.self)]);
     const wanted = known.length <= FULL_MESH_PEERS ? chosen : this.#ofLongStanding(chosen);
     if (this.#isAlone) for (const peer of this.#sought(known)) wanted.add(peer);
     for (const peer of all) {
@@ -196,7 +194,7 @@ class Keeper implements NeighbourKeeper {
     const { network } = this.#components;
     const { peerId } = view;
     const told = this.#told.get(peerId);
-    if (told?.as === as && told.addresses.join() === addresses.join()) return;
+    if (told?.as === as && isSame(told.addresses, addresses)) return;
     this.#told.set(peerId, { as, addresses });
     if (as === 'kept') network.keep(peerId, addresses);
     else network.know(peerId, addresses);
@@ -226,9 +224,9 @@ class Keeper implements NeighbourKeeper {
   }
 }
 
-function isWithin(some: ReadonlySet<PeerId>, all: ReadonlySet<PeerId>): boolean {
-  for (const peer of some) if (!all.has(peer)) return false;
-  return true;
+/** Mostly they are the very same. */
+function isSame(some: readonly string[], others: readonly string[]): boolean {
+  return some === others || some.join() === others.join();
 }
 
 function isHere({ view }: Placed): boolean {

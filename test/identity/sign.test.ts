@@ -135,6 +135,7 @@ describe('signing', () => {
           const signature = signer.sign(message);
           expect(toHex(signature)).toBe(toHex(sign(null, message, nodePrivate(seed))));
           const { publicKey } = real.sign.keyPair.fromSeed(seed);
+          expect(toHex(createIdentity(seed).publicKey)).toBe(toHex(publicKey));
           expect(real.sign.detached.verify(message, signature, publicKey)).toBe(true);
           expect(verifySignature(signer.did, message, signature)).toBe(true);
         },

@@ -5,6 +5,7 @@ import { createScope } from '../../src/core/index.ts';
 import type { PeerId } from '../../src/core/index.ts';
 import { createNeighbourKeeper } from '../../src/membership/keep-neighbours.ts';
 import { FULL_MESH_PEERS, createNeighbourChoice } from '../../src/membership/neighbours.ts';
+import { createSeededScheduler } from '../../sim/seeded-scheduler.ts';
 import { createTestClock } from '../core/test-clock.ts';
 
 const peers = (count: number): PeerId[] =>
@@ -58,6 +59,30 @@ describe('neighbours', () => {
     expect([...rings.of(newcomer)].toSorted()).toEqual(
       [...choice.of(newcomer, members)].toSorted(),
     );
+  });
+
+  it('are the same whether somebody came and went since, or all were there at once', () => {
+    const { chance } = createSeededScheduler(3);
+    const everybody = peers(120);
+    const kept = createNeighbourChoice();
+    const rings = kept.rings([]);
+    let members: readonly PeerId[] = [];
+    for (let round = 0; round < 60; round += 1) {
+      const before = new Set(members);
+      const share = chance.below(100);
+      const few = round % 4 !== 0;
+      members = everybody.filter((peer) =>
+        few && chance.below(30) > 0 ? before.has(peer) : chance.below(100) < share,
+      );
+      const now = new Set(members);
+      const isSame = now.size === before.size && members.every((peer) => before.has(peer));
+      expect(rings.become(members)).toBe(!isSame);
+      expect(rings.become(members)).toBe(false);
+      const fresh = createNeighbourChoice();
+      for (const peer of everybody.slice(0, 20)) {
+        expect([...rings.of(peer)].toSorted()).toEqual([...fresh.of(peer, members)].toSorted());
+      }
+    }
   });
 
   it('change a little when one more node comes', () => {

@@ -9,16 +9,23 @@ import { UNLIMITED } from '../../limits.ts';
 import { MemoryNetwork } from '../../memory-transport.ts';
 
 const POLL_MS = 10;
-/** Catalogs, records and boards go on for a while after all know all: that is part of joining. */
+/** Catalogs, records and boards go on for a while after all know all, and after the last link: that is part of joining. */
 const SETTLE_MS = 2000;
+/** Joining is over when no link has opened for so long: some wait for three seconds in which nobody comes. */
+const CALM_MS = 6000;
+const CALM_LOOK_MS = 100;
+/** How long links may go on to open. */
+const CALM_MAX_MS = 90_000;
 
 /** What a mesh of so many nodes cost. */
 export interface OneProcessRow {
   readonly nodes: number;
   /** From the last start until each node had all others alive, ms; NaN when that did not come. */
   readonly knownMs: number;
-  /** CPU from the first start until it was calm again, ms a node. */
+  /** CPU from the first start until the last link was there and what followed was done, ms a node. */
   readonly joinCpuMs: number;
+  /** What nodes that had joined would have used meanwhile in any case, by `idleCpu`: ms a node; NaN where that is. */
+  readonly idleInJoinMs: number;
   /** Of the pairs that ever were connected, while joining. */
   readonly pairs: number;
   readonly streamsPerPair: number;
@@ -46,6 +53,8 @@ export interface OneProcessInit {
   readonly restMs: number;
   /** Default: the usual one. */
   readonly heartbeatMs?: number;
+  /** Joining is over when no link has opened for so long. Default: {@link CALM_MS}. */
+  readonly calmMs?: number;
 }
 
 /** Starts the nodes one after the other and measures them. */
@@ -66,34 +75,41 @@ async function measure(mesh: CountedMesh, init: OneProcessInit): Promise<OneProc
   const from = performance.now();
   const isKnown = await mesh.known(init.patienceMs);
   const knownMs = isKnown ? performance.now() - from : Number.NaN;
-  await sleep(SETTLE_MS);
-  const joinCpuMs = cpuMs(cpu) / init.nodes;
-  const joined = mesh.counts();
-  const protocols = mesh.protocols();
+  const joined = await mesh.joined(cpu, init.calmMs ?? CALM_MS);
   await sleep(init.restMs);
   const before = { ...mesh.counts(), cpu: process.cpuUsage(), at: performance.now() };
   await sleep(init.idleMs);
   const after = mesh.counts();
   const idleMs = init.idleMs === 0 ? Number.NaN : performance.now() - before.at;
   const { pairs } = joined;
+  const idleCpu = cpuMs(before.cpu) / idleMs / init.nodes;
   return {
     nodes: init.nodes,
     knownMs,
-    joinCpuMs,
+    joinCpuMs: joined.cpuMs / init.nodes,
+    idleInJoinMs: (idleCpu * joined.livedMs) / init.nodes,
     pairs,
     streamsPerPair: joined.streams / pairs,
     connectionsPerPair: joined.connections / pairs,
     kilobytesPerNode: joined.bytes / 1000 / init.nodes,
     storeWritesPerNode: joined.storeWrites / init.nodes,
-    idleCpu: cpuMs(before.cpu) / idleMs / init.nodes,
+    idleCpu,
     idleKilobytesPerSecond: (after.bytes - before.bytes) / idleMs / init.nodes,
     receptions:
       (after.received - before.received) /
       Math.max(1, after.published - before.published) /
       Math.max(1, init.nodes - 1),
     copiesPerSecond: ((after.received - before.received) / idleMs / init.nodes) * 1000,
-    protocols,
+    protocols: joined.protocols,
   };
+}
+
+/** What joining was, as it stood when it was over. */
+interface Joined extends Counts {
+  readonly cpuMs: number;
+  /** For how long all nodes together had run by then. */
+  readonly livedMs: number;
+  readonly protocols: OneProcessRow['protocols'];
 }
 
 interface Counts {
@@ -111,6 +127,7 @@ class CountedMesh {
   readonly #root: string;
   readonly #memory = new MemoryNetwork();
   readonly #nodes: StarlingNode[] = [];
+  readonly #startedAt: number[] = [];
   readonly #streams: { readonly protocol: string }[] = [];
   readonly #pairs = new Set<string>();
   readonly #counts = { connections: 0, storeWrites: 0, published: 0, received: 0 };
@@ -144,6 +161,7 @@ class CountedMesh {
     const node = await createNode(config, { ...components, tally: this.#tally(() => node.peerId) });
     this.#nodes.push(node);
     await node.start();
+    this.#startedAt.push(performance.now());
   }
 
   /** Until each node has all others alive; false when that does not come. */
@@ -159,12 +177,37 @@ class CountedMesh {
     return true;
   }
 
+  /** Waits until no more links open; what joining was, {@link SETTLE_MS} after the last one. */
+  async joined(since: NodeJS.CpuUsage, calmMs: number): Promise<Joined> {
+    const settleMs = Math.min(SETTLE_MS, calmMs);
+    const deadline = performance.now() + CALM_MAX_MS;
+    let lastAt = performance.now();
+    let links = this.#counts.connections;
+    let joined: Joined | undefined;
+    for (;;) {
+      await sleep(CALM_LOOK_MS);
+      const now = performance.now();
+      if (this.#counts.connections !== links) {
+        links = this.#counts.connections;
+        lastAt = now;
+        joined = undefined;
+      }
+      if (now - lastAt >= settleMs || now >= deadline) joined ??= this.#joinedNow(since, now);
+      if (joined !== undefined && (now - lastAt >= calmMs || now >= deadline)) return joined;
+    }
+  }
+
+  #joinedNow(since: NodeJS.CpuUsage, now: number): Joined {
+    const livedMs = this.#startedAt.reduce((sum, at) => sum + now - at, 0);
+    return { ...this.counts(), cpuMs: cpuMs(since), livedMs, protocols: this.#protocols() };
+  }
+
   counts(): Counts {
     const own = { ...this.#counts, streams: this.#streams.length };
     return { ...own, bytes: this.#memory.bytes, pairs: this.#pairs.size };
   }
 
-  protocols(): OneProcessRow['protocols'] {
+  #protocols(): OneProcessRow['protocols'] {
     const counts = new Map<string, number>();
     for (const { protocol } of this.#streams) {
       const name = protocol.replace(/did:key:\w+/, '…');

@@ -69,6 +69,19 @@ export async function measureProcesses(init: ProcessesInit): Promise<ProcessRow>
   }
 }
 
+/** CPU of one process until it is up, with nobody to join: what each of a mesh needs besides joining; ms. */
+export async function measureAlone(): Promise<number> {
+  const root = await mkdtemp(join(tmpdir(), 'starling-scale-'));
+  const mesh = createNodeMesh(root);
+  try {
+    await mesh.startOne(0);
+    return (cpuUs(mesh.pids()) ?? Number.NaN) / 1000;
+  } finally {
+    await mesh.stop();
+    await rm(root, { recursive: true, force: true });
+  }
+}
+
 /** Measures a mesh, and stops it. */
 export async function measureMesh(mesh: MeasuredMesh, init: ProcessesInit): Promise<ProcessRow> {
   const { nodes, patienceMs, idleMs } = init;

@@ -6,9 +6,11 @@ import { renderBars, atMost, table } from '../bars.ts';
 import type { Bar } from '../bars.ts';
 import { measureCuts } from './cuts.ts';
 import type { CutRow } from './cuts.ts';
+import { measureFloor } from './floor.ts';
+import type { FloorRow } from './floor.ts';
 import { measureOneProcess } from './one-process.ts';
 import type { OneProcessRow } from './one-process.ts';
-import { measureProcesses } from './processes.ts';
+import { measureAlone, measureProcesses } from './processes.ts';
 import type { ProcessRow } from './processes.ts';
 import { measureSerf } from './serf.ts';
 import type { ScaleSize } from '../size.ts';
@@ -16,6 +18,8 @@ import type { ScaleSize } from '../size.ts';
 /** What was measured. */
 export interface ScaleResult {
   readonly oneProcess: readonly OneProcessRow[];
+  /** Bare libp2p with as many hosts and links. */
+  readonly floors: readonly FloorRow[];
   readonly processes: readonly ProcessRow[];
   readonly cuts: readonly CutRow[];
   readonly bars: readonly Bar[];
@@ -25,6 +29,8 @@ export interface ScaleResult {
 const IDLE_NODES_MAX = 50;
 /** Protocols that are named. */
 const PROTOCOLS_MAX = 14;
+/** Bare libp2p is measured beside meshes up to this. */
+const FLOOR_NODES_MAX = 50;
 /** Idle CPU of the biggest mesh, as a multiple of that of the smallest with ten nodes or more. */
 const FLAT = 1.3;
 
@@ -34,6 +40,7 @@ export async function benchScale(
   print: (text: string) => void,
 ): Promise<ScaleResult> {
   const oneProcess: OneProcessRow[] = [];
+  const floors: FloorRow[] = [];
   const processes: ProcessRow[] = [];
   for (const nodes of size.oneProcess) {
     const isBig = nodes > IDLE_NODES_MAX;
@@ -45,6 +52,14 @@ export async function benchScale(
     oneProcess.push(row);
     print(renderOneProcess([row]));
     print(`${renderProtocols(row)}\n`);
+    if (nodes > FLOOR_NODES_MAX) continue;
+    const floor = await measureFloor(nodes, row.pairs);
+    floors.push(floor);
+    print(renderFloor(row, floor));
+  }
+  if (size.processes.length > 0) {
+    const aloneMs = await measureAlone();
+    print(`a process that starts alone: ${aloneMs.toFixed(0)} ms of CPU\n\n`);
   }
   for (const nodes of size.processes) {
     processes.push(await measureProcesses({ ...size, nodes }));
@@ -53,10 +68,10 @@ export async function benchScale(
     print(renderProcesses(processes.filter((row) => row.nodes === nodes)));
   }
   const cuts = await cutsOf(size, print);
-  const bars = judgeScale({ oneProcess, processes, cuts });
+  const bars = judgeScale({ oneProcess, floors, processes, cuts });
   print(renderBars(bars));
   print(verdict(bars));
-  return { oneProcess, processes, cuts, bars };
+  return { oneProcess, floors, processes, cuts, bars };
 }
 
 /** Where this machine has no hosts to be made, that is said, and the bars of it fail. */
@@ -171,6 +186,7 @@ function renderOneProcess(rows: readonly OneProcessRow[]): string {
       'one process',
       'known s',
       'CPU ms/node',
+      'idle in it',
       'pairs',
       'streams/pair',
       'conn/pair',
@@ -184,6 +200,7 @@ function renderOneProcess(rows: readonly OneProcessRow[]): string {
       `${row.nodes} nodes`,
       seconds(row.knownMs),
       row.joinCpuMs.toFixed(0),
+      Number.isNaN(row.idleInJoinMs) ? '–' : row.idleInJoinMs.toFixed(0),
       String(row.pairs),
       row.streamsPerPair.toFixed(1),
       row.connectionsPerPair.toFixed(2),
@@ -192,6 +209,25 @@ function renderOneProcess(rows: readonly OneProcessRow[]): string {
       (row.idleCpu * 100).toFixed(2),
       row.idleKilobytesPerSecond.toFixed(1),
       row.receptions.toFixed(1),
+    ]),
+  );
+}
+
+/** What joining costs beside the least that it could. */
+function renderFloor(row: OneProcessRow, floor: FloorRow): string {
+  const { aloneCpuMs, joinCpuMs, known, links } = floor;
+  return table(
+    ['joining', 'links', 'CPU ms/node', 'start alone', 'known %', '× the least'],
+    [
+      ['bare libp2p', links, joinCpuMs, aloneCpuMs, known * 100, 1],
+      ['starling', row.pairs, row.joinCpuMs, Number.NaN, 100, row.joinCpuMs / joinCpuMs],
+    ].map(([title, links, cpu, alone, share, times]) => [
+      String(title),
+      String(links),
+      Number(cpu).toFixed(0),
+      Number.isNaN(alone) ? '–' : Number(alone).toFixed(0),
+      Number(share).toFixed(0),
+      Number(times).toFixed(2),
     ]),
   );
 }

@@ -88,7 +88,7 @@ export function linksOf(nodes: number, protocol: Protocol): number {
   if (others <= protocol.fullMeshPeers) return others;
   const target = Math.ceil(Math.log2(Math.max(2, nodes))) + protocol.linksMore;
   const links = Math.min(protocol.linksMax, Math.max(protocol.linksMin, target));
-  return Math.min(others, protocol.linksMin + 2 * Math.ceil((links - protocol.linksMin) / 2));
+  return Math.min(others, protocol.linksMin + 2 * Math.floor((links - protocol.linksMin) / 2));
 }
 
 /** Neighbours that must accuse a node before others suspect it: `accusersNeeded` of `src/membership/detection/accusations.ts`. Pure. */

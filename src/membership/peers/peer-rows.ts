@@ -14,6 +14,8 @@ import type { SavedPeer } from './saved-peers.ts';
  * whom it has just met.
  */
 const SAVE_DELAY_MS = 500;
+/** The shortest time from one such write to the next: the first whom a node meets are on the disk soon, and who come after them together. */
+const SAVE_PAUSE_MS = 2000;
 
 /** What rows are written with. */
 export interface PeerRowsComponents {
@@ -28,7 +30,7 @@ export interface PeerRowsComponents {
 
 /** Rows that are to be written. */
 export interface PeerRows {
-  /** Writes the row of a peer within {@link SAVE_DELAY_MS}. */
+  /** Writes the row of a peer after {@link SAVE_DELAY_MS}, or {@link SAVE_PAUSE_MS} after the last write. */
   later(peer: PeerId): void;
   /** Writes what waits; resolves once that, and what was under way, is over. Never rejects. */
   now(): Promise<void>;
@@ -39,11 +41,13 @@ export function createPeerRows(components: PeerRowsComponents): PeerRows {
   const waiting = new Set<PeerId>();
   let cancel: (() => void) | undefined;
   let writing: Promise<unknown> = Promise.resolve();
+  let wroteAtMs = -Infinity;
 
   const write = async (): Promise<void> => {
-    const { table, rowOf, unsaved, logger } = components;
+    const { clock, table, rowOf, unsaved, logger } = components;
     const peers = [...waiting];
     waiting.clear();
+    wroteAtMs = clock.now();
     const rows = peers.flatMap((peer) => rowOf(peer) ?? []);
     if (rows.length === 0) return;
     try {
@@ -59,10 +63,15 @@ export function createPeerRows(components: PeerRowsComponents): PeerRows {
     writing = Promise.all([writing, write()]);
     await writing;
   };
+  /** Where the clock was set back nobody waits for it. */
+  const delayMs = (): number => {
+    const sinceMs = components.clock.now() - wroteAtMs;
+    return Math.max(SAVE_DELAY_MS, sinceMs < 0 ? 0 : SAVE_PAUSE_MS - sinceMs);
+  };
   return {
     later(peer) {
       waiting.add(peer);
-      cancel ??= components.clock.schedule(SAVE_DELAY_MS, () =>
+      cancel ??= components.clock.schedule(delayMs(), () =>
         unawaited(now(), components.logger, 'peers not saved'),
       );
     },

@@ -18,10 +18,15 @@ import type { RosterEntry, RosterNotice } from './roster-messages.ts';
 const KIND = 'met';
 /** How long who is asked may take. More = slow links are waited for; less = who keeps silent costs less. */
 const ANSWER_MS = 1000;
-/** Of those who say that they know somebody so many are asked, one after the other. */
-const KNOWERS_MAX = 4;
-/** Heartbeats that are asked for at the same time; what is over that is found by the digest. */
+/** Of those who say that they know somebody so many are asked, one after the other: all neighbours, some of whom may lie. */
+const KNOWERS_MAX = 16;
+/**
+ * Heartbeats that are asked for at the same time, and those of them of which one peer was the first to say that it has
+ * them: whoever names many that are not there keeps nobody else's from being asked for. What is over that is found by the
+ * digest.
+ */
 const ASKED_MAX = 4000;
+const ASKED_OF_ONE = 1000;
 /** Entries of one peer, said or asked for: a whole roster. */
 const ENTRIES = { burst: 4000, everyMs: 10 } as const;
 
@@ -53,6 +58,8 @@ export class RosterNotices {
   readonly #entries: Buckets;
   /** By peer and incarnation: who says a later one than there is delays nothing. */
   readonly #asked = new Map<string, Asked>();
+  /** How many of these each has been the first to name. */
+  readonly #namedBy = new Map<PeerId, number>();
   #scope: Scope | undefined;
 
   constructor(components: RosterNoticesComponents) {
@@ -67,6 +74,7 @@ export class RosterNotices {
     scope.add(() => {
       this.#scope = undefined;
       this.#asked.clear();
+      this.#namedBy.clear();
     });
   }
 
@@ -107,13 +115,29 @@ export class RosterNotices {
       if (asked !== undefined) {
         const { knowers } = asked;
         if (knowers.length < KNOWERS_MAX && !knowers.includes(from)) knowers.push(from);
-      } else if (this.#asked.size < ASKED_MAX) {
+      } else if (this.#asked.size < ASKED_MAX && this.#mayName(from)) {
         if (this.#asked.size === 0) this.#lookLater();
         this.#asked.set(key, { entry, knowers: [from], askedCount: 1, atMs: clock.now() });
         wanted.push(entry.peer);
       }
     }
     this.#want(from, wanted);
+  }
+
+  /** Whether `from` may have one more asked for that nobody else has named; counts it then. */
+  #mayName(from: PeerId): boolean {
+    const named = this.#namedBy.get(from) ?? 0;
+    if (named >= ASKED_OF_ONE) return false;
+    this.#namedBy.set(from, named + 1);
+    return true;
+  }
+
+  #forget(key: string, { knowers: [first] }: Asked): void {
+    this.#asked.delete(key);
+    if (first === undefined) return;
+    const named = (this.#namedBy.get(first) ?? 0) - 1;
+    if (named > 0) this.#namedBy.set(first, named);
+    else this.#namedBy.delete(first);
   }
 
   #lookLater(): void {
@@ -131,7 +155,7 @@ export class RosterNotices {
       if (isOpen && Math.abs(now - asked.atMs) < ANSWER_MS) continue;
       const next = knowers.slice(asked.askedCount).find((peer) => network.isConnected(peer));
       if (!isOpen || next === undefined) {
-        this.#asked.delete(key);
+        this.#forget(key, asked);
         continue;
       }
       asked.askedCount = knowers.indexOf(next) + 1;

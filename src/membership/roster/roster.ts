@@ -38,6 +38,11 @@ const SETTLED_MS = 1000;
 const STRANGER_MS = 500;
 /** What is news goes on so much later, in one frame with what comes close to it. More = fewer frames, later news. */
 const PASS_DELAY_MS = 50;
+/**
+ * Those of our links, by chance, who are told of somebody new. More = all know sooner, and each hears it from more; less =
+ * more is left to gossip and to digests, which find whom that has missed.
+ */
+const TOLD_MAX = 4;
 /** A peer is sent lists at most so often: both have then said all. */
 const LIST_PAUSE_MS = 1000;
 /** Heartbeats that one peer may pass on, each of which may cost a check of its signature (0.15 ms): one whole roster. */
@@ -270,14 +275,28 @@ class RosterExchange implements Roster {
       if (isHere(peer)) entries.push({ peer: peerId, incarnation: peer.incarnation, knowers });
       else if (bytes !== undefined) gone.push({ peer: peerId, bytes, knowers });
     }
-    for (const to of network.connected()) {
-      this.#notices.tell(
-        to,
-        entries.filter(({ knowers }) => !knowers.has(to)),
-      );
+    const connected = network.connected();
+    const told = new Map<PeerId, RosterEntry[]>();
+    for (const { knowers, ...entry } of entries) {
+      for (const to of this.#some(connected.filter((one) => !knowers.has(one)))) {
+        told.set(to, [...(told.get(to) ?? []), entry]);
+      }
+    }
+    for (const [to, some] of told) this.#notices.tell(to, some);
+    for (const to of connected) {
       const own = gone.filter(({ knowers }) => !knowers.has(to));
       for (const message of newsOf(own)) this.#send(to, message);
     }
+  }
+
+  /** At most {@link TOLD_MAX} of them, by chance. */
+  #some(peers: readonly PeerId[]): readonly PeerId[] {
+    const rest = [...peers];
+    const some: PeerId[] = [];
+    while (rest.length > 0 && some.length < TOLD_MAX) {
+      some.push(...rest.splice(Math.floor(this.#components.random() * rest.length), 1));
+    }
+    return some;
   }
 
   #isNews({ peer, incarnation }: RosterEntry): boolean {

@@ -7,6 +7,7 @@ import type { Clock, Did, MeshId } from '../../core/index.ts';
 import {
   MEMBERSHIP_LINKS_MAX,
   allowsAlways,
+  hashJws,
   parseGrant,
   parseTarget,
   retiredBy,
@@ -219,7 +220,7 @@ class VerifiedMembers implements MemberList {
 
   verifyShown(chain: readonly string[], did: Did): readonly Grant[] {
     this.requireInUse(did);
-    const parsed = chain.slice(0, MEMBERSHIP_LINKS_MAX + 1).map((jws) => parseGrant(jws));
+    const parsed = chain.slice(0, MEMBERSHIP_LINKS_MAX + 1).map((jws) => this.#read(jws));
     const [leaf] = parsed;
     if (leaf === undefined) {
       throw new StarlingError('STARLING_JOIN_REFUSED', 'it shows no membership');
@@ -233,6 +234,11 @@ class VerifiedMembers implements MemberList {
     throw new StarlingError('STARLING_JOIN_REFUSED', `its membership does not hold: ${text}`, {
       data: { rule, ...(ended === undefined ? {} : { ended: ended.jws }) },
     });
+  }
+
+  /** A signature that was verified when the membership was taken in is not verified again for each link. */
+  #read(jws: string): Grant {
+    return this.#grants.get(hashJws(jws)) ?? parseGrant(jws);
   }
 
   /** That of a membership. */

@@ -25,10 +25,17 @@ export function createKnownAddresses(components: {
   return new AddressTable(components.peerStore, components.logger);
 }
 
+/** Addresses as they were told. */
+interface Learned {
+  readonly texts: readonly string[];
+  /** Those of them that can be dialled, once somebody has asked for them. */
+  read: readonly Multiaddr[] | undefined;
+}
+
 class AddressTable implements KnownAddresses {
   readonly #peerStore: Libp2p['peerStore'];
   readonly #logger: Logger;
-  readonly #learned = new Map<PeerId, readonly Multiaddr[]>();
+  readonly #learned = new Map<PeerId, Learned>();
 
   constructor(peerStore: Libp2p['peerStore'], logger: Logger) {
     this.#peerStore = peerStore;
@@ -36,10 +43,12 @@ class AddressTable implements KnownAddresses {
   }
 
   learn(peer: PeerId, addresses: readonly string[]): void {
-    const parsed = addresses.flatMap((text) => this.#parse(peer, text));
-    if (parsed.length === 0) return;
+    if (addresses.length === 0) return;
+    const texts = addresses.slice(0, ADDRESSES_PER_PEER_MAX);
+    const before = this.#learned.get(peer);
+    const isSame = before !== undefined && before.texts.join() === texts.join();
     this.#learned.delete(peer);
-    this.#learned.set(peer, parsed.slice(0, ADDRESSES_PER_PEER_MAX));
+    this.#learned.set(peer, isSame ? before : { texts, read: undefined });
     // Multicast DNS tells of anybody: the peer that was told of least lately goes.
     const [oldest] = this.#learned.size > REDIAL_TARGETS_MAX ? this.#learned.keys() : [];
     if (oldest !== undefined) this.#learned.delete(oldest);
@@ -47,7 +56,7 @@ class AddressTable implements KnownAddresses {
 
   async of(peer: PeerId): Promise<readonly Multiaddr[]> {
     const known = new Map<string, Multiaddr>();
-    for (const address of this.#learned.get(peer) ?? []) known.set(address.toString(), address);
+    for (const address of this.#read(peer)) known.set(address.toString(), address);
     const id = peerIdFromString(peer);
     if (await this.#peerStore.has(id)) {
       for (const { multiaddr } of (await this.#peerStore.get(id)).addresses) {
@@ -59,7 +68,15 @@ class AddressTable implements KnownAddresses {
   }
 
   hasDirect(peer: PeerId): boolean {
-    return (this.#learned.get(peer) ?? []).some((address) => !isRelayed(address));
+    return this.#read(peer).some((address) => !isRelayed(address));
+  }
+
+  /** Of the many who are known few are dialled: what they have told is read then. */
+  #read(peer: PeerId): readonly Multiaddr[] {
+    const learned = this.#learned.get(peer);
+    if (learned === undefined) return [];
+    learned.read ??= learned.texts.flatMap((text) => this.#parse(peer, text));
+    return learned.read;
   }
 
   #parse(peer: PeerId, text: string): readonly Multiaddr[] {

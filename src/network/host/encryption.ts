@@ -1,5 +1,5 @@
 /**
- * How connections are encrypted: TLS before Noise. The certificates of `@libp2p/tls` hold from an hour
+ * How connections are encrypted: TLS before Noise. The certificates of TLS hold from an hour
  * before they are made, and libp2p's TLS specification has a peer refuse one that does not hold at the time
  * when it is received; so two nodes whose clocks are over an hour apart can't connect by TLS. Noise knows
  * no time. After such a failure a node dials with Noise first for a while.
@@ -12,7 +12,7 @@ import type { CertificateComponents } from './one-certificate.ts';
 
 /** What `connection.encryption` says of a connection by TLS. */
 const TLS_PROTOCOL = '/tls/1.0.0';
-/** What `@libp2p/tls` says of a certificate outside of its time. */
+/** What `peer-certificate.ts` says of a certificate outside of its time. */
 const OUT_OF_TIME = /^The certificate (is not valid yet|has expired)/;
 
 /** The encryption of one host. */
@@ -49,10 +49,7 @@ export function createEncryption(): Encryption {
   };
 }
 
-/**
- * TLS whose code is loaded for the first connection: its certificates need a library of hundreds of classes,
- * and a node that starts has nobody to connect to yet.
- */
+/** TLS whose code is loaded for the first connection: a node that starts has nobody to connect to yet. */
 function lateTls(components: CertificateComponents): ConnectionEncrypter {
   let loading: Promise<ConnectionEncrypter> | undefined;
   const load = (): Promise<ConnectionEncrypter> => {

@@ -1,7 +1,7 @@
 /**
  * libp2p's TLS (libp2p specs, tls/tls.md) with one certificate for all connections of a host, as go-libp2p has it.
  * `tls()` of `@libp2p/tls` makes a key and a certificate for each handshake, at both ends, in JavaScript: more CPU
- * than the handshake itself. What is in a certificate stays that package's.
+ * than the handshake itself.
  */
 import { serviceCapabilities } from '@libp2p/interface';
 import type {
@@ -13,14 +13,15 @@ import type {
   StreamMuxerFactory,
   Upgrader,
 } from '@libp2p/interface';
-import { PROTOCOL } from '@libp2p/tls';
-import { generateCertificate, toMessageStream, toNodeDuplex } from '@libp2p/tls/utils';
 import { TLSSocket, connect, createSecureContext } from 'node:tls';
 import type { SecureContext } from 'node:tls';
 import { joinWrites } from './joined-writes.ts';
+import { makeCertificate } from './own-certificate.ts';
 import { verifyPeerCertificate } from './peer-certificate.ts';
+import { pipeOver, securedStream } from './secured-stream.ts';
 import { takeSocket } from './taken-socket.ts';
 
+const PROTOCOL = '/tls/1.0.0';
 /**
  * How long a certificate is used, ms. It holds from an hour before it was made, for decades. Less = whoever broke a
  * certificate's key could pose as this node for less long.
@@ -78,7 +79,7 @@ class HostTls implements ConnectionEncrypter {
     const secureContext = await this.#context();
     options.signal?.throwIfAborted();
     const muxers = this.#muxers(options);
-    const pipe = (await takeSocket(connection, options.signal)) ?? toNodeDuplex(connection);
+    const pipe = (await takeSocket(connection, options.signal)) ?? pipeOver(connection);
     const common = { secureContext, rejectUnauthorized: false };
     const socket = isServer
       ? new TLSSocket(pipe, {
@@ -97,7 +98,7 @@ class HostTls implements ConnectionEncrypter {
       const remotePeer = await verifyPeerCertificate(raw, options.remotePeer);
       const streamMuxer = muxers.get(String(socket.alpnProtocol));
       joinWrites(socket);
-      const secured = { remotePeer, connection: toMessageStream(connection, socket) };
+      const secured = { remotePeer, connection: securedStream(connection, socket) };
       return streamMuxer === undefined ? secured : { ...secured, streamMuxer };
     } catch (error) {
       const reason = error instanceof Error ? error : new Error(String(error));
@@ -129,7 +130,7 @@ class HostTls implements ConnectionEncrypter {
 type Muxers = ReadonlyMap<string, StreamMuxerFactory>;
 
 async function makeContext(privateKey: PrivateKey): Promise<SecureContext> {
-  const { cert, key } = await generateCertificate(privateKey);
+  const { cert, key } = await makeCertificate(privateKey);
   // No authority counts here, see `peer-certificate.ts`: where none is named, Node reads all that it brings along.
   const ca: string[] = [];
   return createSecureContext({ ca, cert, key, minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3' });

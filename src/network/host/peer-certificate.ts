@@ -8,17 +8,14 @@ import { InvalidCryptoExchangeError, UnexpectedPeerError } from '@libp2p/interfa
 import type { PeerId } from '@libp2p/interface';
 import { peerIdFromCID } from '@libp2p/peer-id';
 import { X509Certificate } from 'node:crypto';
-
-/** What the host's key signs before the certificate's own key. */
-const PREFIX = Buffer.from('libp2p-tls-handshake:');
-/** 1.3.6.1.4.1.53594.1.1, the extension that holds the host's key, as DER. */
-const EXTENSION = Buffer.from('060a2b0601040183a25a0101', 'hex');
-
-/** Tags of DER (X.690): what is looked for in a certificate. */
-const BOOLEAN = 0x01;
-const OCTETS = 0x04;
-const SEQUENCE = 0x30;
-const EXTENSIONS = 0xa3;
+import {
+  BOOLEAN,
+  EXTENSIONS,
+  KEY_EXTENSION,
+  OCTETS,
+  SEQUENCE,
+  SIGNED_PREFIX,
+} from './certificate-form.ts';
 
 /**
  * Gives the peer whose key has signed the key of the certificate `raw`, DER. The TLS handshake has shown that the
@@ -34,7 +31,7 @@ export async function verifyPeerCertificate(raw: Buffer, expected?: PeerId): Pro
   const { key, signature } = signedKeyOf(raw);
   const hostKey = publicKeyFromProtobuf(key);
   const spki = certificate.publicKey.export({ type: 'spki', format: 'der' });
-  if (!(await hostKey.verify(Buffer.concat([PREFIX, spki]), signature))) {
+  if (!(await hostKey.verify(Buffer.concat([SIGNED_PREFIX, spki]), signature))) {
     throw new InvalidCryptoExchangeError('The certificate is not signed by the key that it names');
   }
   const peer = peerIdFromCID(hostKey.toCID());
@@ -65,7 +62,7 @@ function signedKeyOf(raw: Buffer): { readonly key: Buffer; readonly signature: B
   const parts = first === undefined ? [] : itemsOf(first.content);
   const [name, ...rest] = parts;
   const value = rest[0]?.tag === BOOLEAN ? rest[1] : rest[0];
-  if (name === undefined || !name.whole.equals(EXTENSION) || value?.tag !== OCTETS) {
+  if (name === undefined || !name.whole.equals(KEY_EXTENSION) || value?.tag !== OCTETS) {
     throw new InvalidCryptoExchangeError('The certificate names no key of a libp2p host');
   }
   const [pair] = itemsOf(value.content, SEQUENCE);

@@ -3,16 +3,18 @@
  * protocol into the record of the peer, which is read, decoded, encoded and written for that. Protocols of ours
  * interest nobody there, and those of libp2p's services stand in the record since the peer has introduced itself.
  *
- * Nor is it told whom libp2p is to keep connected: the DHT says so of its closest peers, and libp2p dials whoever bears
- * such a tag once more when its connection ends, at both ends, however many links the two need. Redialling is ours.
+ * Nor is it told how near a peer stands to the DHT or to a topic of gossip: libp2p makes a tag of that each time, and nobody
+ * here asks for it. By one of these tags libp2p dials whoever bears it once more when its connection ends, at both ends,
+ * however many links the two need. Redialling is ours.
  */
-import { KEEP_ALIVE } from '@libp2p/interface';
 import type { Peer, PeerData, PeerId, PeerStore } from '@libp2p/interface';
 import { performance } from 'node:perf_hooks';
 import { isOwnProtocol } from '../admission/introduction.ts';
 
 /** A record is written anew after so long all the same, ms: libp2p forgets those that are old. */
 const FRESH_MS = 600_000;
+/** By these libp2p chooses which connections go where there are too many: members stay longest, and whom this node relays. */
+const KEPT_TAGS = /^(?:starling-|circuit-relay-)/;
 /** Peers whose protocols are remembered. */
 const PEERS_MAX = 4096;
 
@@ -21,7 +23,10 @@ interface Known {
   readonly atMs: number;
 }
 
-/** Has the `peerStore` of the node `self` skip such merges from now on; what the node serves itself is always told. */
+/**
+ * Has the `peerStore` of the node `self` skip such merges from now on. What the node serves itself stands in the registrar,
+ * where whoever tells of it reads it.
+ */
 export function sparePeerStore(peerStore: PeerStore, self: PeerId): void {
   const known = new Map<string, Known>();
   const remember = (peer: Peer): Peer => {
@@ -45,8 +50,8 @@ export function sparePeerStore(peerStore: PeerStore, self: PeerId): void {
         return known.get(id.toString())?.peer ?? nothingOf(id);
       }
       const protocols = protocolsAlone(data);
-      if (protocols === undefined || id.equals(self))
-        return remember(await merge(id, data, options));
+      if (protocols === undefined) return remember(await merge(id, data, options));
+      if (id.equals(self)) return nothingOf(id);
       const record = known.get(id.toString());
       const isNews = protocols.some(
         (protocol) => !isOwnProtocol(protocol) && !record?.peer.protocols.includes(protocol),
@@ -62,12 +67,12 @@ export function sparePeerStore(peerStore: PeerStore, self: PeerId): void {
   } satisfies Partial<PeerStore>);
 }
 
-/** Without the tags by which libp2p redials; without `tags` where nothing else was among them. */
+/** Without tags that are not kept; without `tags` where nothing else was among them. */
 function untagged(data: PeerData): PeerData {
   const { tags, ...rest } = data;
   if (tags === undefined) return data;
   const all = tags instanceof Map ? [...tags] : Object.entries(tags);
-  const others = all.filter(([name]) => !name.startsWith(KEEP_ALIVE));
+  const others = all.filter(([name]) => KEPT_TAGS.test(name));
   if (others.length === all.length) return data;
   return others.length === 0 ? rest : { ...rest, tags: Object.fromEntries(others) };
 }

@@ -10,7 +10,9 @@ import { memoryTable } from '../../grants/memory-table.ts';
 const IDS = [2, 3, 4].map((seed) => createIdentity(Buffer.alloc(32, seed)).peerId);
 
 function arrange(isFull = false) {
-  const clock = createTestClock();
+  const inner = createTestClock();
+  const set = { backMs: 0 };
+  const clock = { ...inner, now: () => inner.now() - set.backMs };
   const table = memoryTable();
   const batches: number[] = [];
   const gone = new Set<PeerId>();
@@ -32,7 +34,7 @@ function arrange(isFull = false) {
         : { peerId, alias: `p${IDS.indexOf(peerId)}`, addresses: [], lastHeartbeatAt: clock.now() },
     unsaved: (peer) => void unsaved.push(peer),
   });
-  return { batches, clock, gone, rows, table, unsaved };
+  return { batches, clock, gone, rows, set, table, unsaved };
 }
 
 describe('rows of peers', () => {
@@ -46,6 +48,25 @@ describe('rows of peers', () => {
     expect(batches).toEqual([2]);
     const saved = await readPeers(table, silentLogger);
     expect(saved.map(({ alias }) => alias).toSorted()).toEqual(['p0', 'p1']);
+  });
+
+  it('that follow are one write each two seconds, however many come, and no later where the clock was set back', async () => {
+    const { batches, clock, rows, set } = arrange();
+    for (let tenth = 0; tenth < 70; tenth += 1) {
+      for (const peer of IDS) rows.later(peer);
+      clock.advance(100);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    // At 0.5, 2.5, 4.5 and 6.5 s.
+    expect(batches).toEqual([3, 3, 3, 3]);
+    clock.advance(2000);
+    await new Promise((resolve) => setImmediate(resolve));
+    batches.length = 0;
+    set.backMs = 3_600_000;
+    for (const peer of IDS) rows.later(peer);
+    clock.advance(500);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(batches).toEqual([3]);
   });
 
   it('that wait are written by a stop, after which nothing is due', async () => {

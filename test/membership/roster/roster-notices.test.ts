@@ -1,6 +1,7 @@
 /** Who hears of somebody from ten neighbours gets one heartbeat of it, from one of them. */
 import { afterEach, describe, expect, it } from 'vitest';
 import type { PeerId } from '../../../src/core/index.ts';
+import { createIdentity } from '../../../src/identity/index.ts';
 import type { Identity } from '../../../src/identity/index.ts';
 import { encodeHeartbeat } from '../../../src/membership/heartbeats/heartbeat-format.ts';
 import {
@@ -16,6 +17,8 @@ import { makeView, pass, settle } from '../views.ts';
 import type { View } from '../views.ts';
 import { ALICE, BOB, CAROL, DAVE, newsOf, presenceOf } from './members.ts';
 
+/** Further neighbours. */
+const OTHERS = [6, 7, 8, 9, 10].map((seed) => createIdentity(Buffer.alloc(32, seed)));
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
@@ -115,6 +118,66 @@ describe('who is told that somebody is known', () => {
     expect(carol.given).toEqual([]);
     await carol.wants(DAVE.peerId);
     expect(carol.given).toEqual([DAVE.peerId]);
+  });
+});
+
+it('tells four of its links of somebody new, whom the others hear of by those', async () => {
+  const { alice, neighbours } = await aliceAmong(BOB, CAROL, ...OTHERS);
+  const [bob, ...others] = neighbours as [ByHand, ...ByHand[]];
+  await bob.gives(DAVE, 1);
+  await pass(alice, 1);
+  expect(bob.told).toEqual([]);
+  expect(others.map(({ told }) => told.length).toSorted()).toEqual([0, 0, 1, 1, 1, 1]);
+});
+
+describe('neighbours that lie', () => {
+  it('say that they know a newcomer and keep silent: the one who has it is asked after them', async () => {
+    const { alice, neighbours } = await aliceAmong(BOB, CAROL, ...OTHERS);
+    const liars = neighbours.slice(0, -1);
+    const honest = neighbours.at(-1) as ByHand;
+    for (const neighbour of neighbours) await neighbour.knows(dave(1));
+    await pass(alice, 20);
+    expect(liars.map(({ wanted }) => wanted)).toEqual(liars.map(() => [DAVE.peerId]));
+    expect(honest.wanted).toEqual([DAVE.peerId]);
+    await honest.gives(DAVE, 1);
+    expect(alice.view.peer(DAVE.peerId)?.state).toBe('alive');
+  });
+
+  it('name thousands that are not there, and keep nobody from being asked for', async () => {
+    const { hub, alice, neighbours } = await aliceAmong(BOB, CAROL);
+    const [bob, carol] = neighbours as [ByHand, ByHand];
+    const network = hub.network(BOB.peerId);
+    for (let part = 0; part < 8; part += 1) {
+      const entries = Array.from({ length: NOTICE_ENTRIES_MAX }, (_, at) =>
+        dave(10_000_000 + part * NOTICE_ENTRIES_MAX + at),
+      );
+      const bytes = encodeRosterNotice({ t: 'know', entries });
+      await network.sendFrame(ALICE.peerId, 'met', bytes);
+    }
+    await settle(alice);
+    expect(bob.wanted).toHaveLength(1000);
+    await carol.knows(dave(1));
+    expect(carol.wanted).toEqual([DAVE.peerId]);
+    await carol.gives(DAVE, 1);
+    expect(alice.view.peer(DAVE.peerId)?.state).toBe('alive');
+    // What came to nothing is forgotten, and makes room.
+    await pass(alice, 3);
+    await bob.knows(dave(99_000_000));
+    expect(bob.wanted).toHaveLength(1001);
+  });
+
+  it('pass on a heartbeat that they have changed, or an old one in the place of a newer: nothing of it counts', async () => {
+    const { hub, alice, neighbours } = await aliceAmong(BOB, CAROL);
+    const [bob, carol] = neighbours as [ByHand, ByHand];
+    await carol.gives(DAVE, 5);
+    const network = hub.network(BOB.peerId);
+    const forged = Buffer.from(beatOf(DAVE, 7));
+    forged[forged.length - 1] = (forged.at(-1) ?? 0) ^ 1;
+    await network.sendFrame(ALICE.peerId, 'roster', newsOf(DAVE.peerId, forged));
+    await settle(alice);
+    expect(hub.reported.map(({ what }) => what)).toEqual(['malformed']);
+    await bob.gives(DAVE, 4);
+    expect(alice.view.peer(DAVE.peerId)?.startedAt).toBe(5);
   });
 });
 

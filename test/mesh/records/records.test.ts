@@ -393,3 +393,19 @@ describe('what a stranger shows who says that its key was changed', () => {
     expect(records.isMember(stranger.did)).toBe(false);
   });
 });
+
+it('verifies no signature again for each link: of a membership that is known its text is, and one byte more is another', async () => {
+  const { records } = await world();
+  const known = records.membershipOf(guest.did) ?? [];
+  const shown = records.verifyMembership(
+    known.map(({ jws }) => jws),
+    guest.did,
+  );
+  expect(shown[0]).toBe(known[0]);
+  const [leaf = ROOT] = known;
+  const [header = '', payload = '', signature = ''] = leaf.jws.split('.');
+  const other = signature.startsWith('A') ? `B${signature.slice(1)}` : `A${signature.slice(1)}`;
+  expect(() => records.verifyMembership([`${header}.${payload}.${other}`], guest.did)).toThrow(
+    /signature|membership/,
+  );
+});

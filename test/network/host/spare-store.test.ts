@@ -46,14 +46,18 @@ describe('the protocol of a stream', () => {
     expect(written).toHaveLength(2);
   });
 
-  it('is always written when this node serves it, and with whatever comes beside it', async () => {
+  it('is written with whatever comes beside it, and never when this node serves it, which the registrar knows', async () => {
     await store.merge(SELF, { protocols: ['/starling/link/1'] });
-    await store.merge(OTHER, { protocols: ['/starling/link/1'], tags: { kept: { value: 1 } } });
+    await store.merge(SELF, { protocols: ['/meshsub/1.2.0'] });
+    expect(written).toHaveLength(0);
+    const tags = { 'starling-member': { value: 1 } };
+    await store.merge(OTHER, { protocols: ['/starling/link/1'], tags });
+    await store.patch(SELF, { multiaddrs: [] });
     expect(written).toHaveLength(2);
   });
 });
 
-it('is never told that libp2p is to keep a peer connected, which has it dial whoever has parted from this node', async () => {
+it('is told of no tags but of members and of whom this node relays: by others libp2p dials whoever has parted from this node', async () => {
   const tagged: unknown[] = [];
   const write = async (id: PeerId, data: PeerData): Promise<Peer> => {
     tagged.push(data);
@@ -62,15 +66,19 @@ it('is never told that libp2p is to keep a peer connected, which has it dial who
   const inner = { save: write, patch: write, merge: write, delete: async () => undefined };
   sparePeerStore(inner as unknown as PeerStore, SELF);
   const store = inner as unknown as PeerStore;
-  const kept = { 'keep-alive-kad-dht': { value: 1 } };
-  await store.merge(OTHER, { tags: kept });
+  const dropped = {
+    'keep-alive-kad-dht': { value: 1 },
+    'kad-close': { value: 50 },
+    '/starling/abc/heartbeat': { value: 100 },
+  };
+  for (const [name, tag] of Object.entries(dropped)) {
+    await store.merge(OTHER, { tags: { [name]: tag } });
+    await store.merge(OTHER, { tags: { [name]: undefined } });
+  }
   expect(tagged).toEqual([]);
-  await store.merge(OTHER, { tags: { ...kept, near: { value: 1 } } });
-  await store.patch(OTHER, { multiaddrs: [], tags: new Map(Object.entries(kept)) });
-  await store.save(OTHER, { protocols: ['/meshsub/1.2.0'], tags: kept });
-  expect(tagged).toEqual([
-    { tags: { near: { value: 1 } } },
-    { multiaddrs: [] },
-    { protocols: ['/meshsub/1.2.0'] },
-  ]);
+  const kept = { 'starling-member': { value: 100 }, 'circuit-relay-source': { value: 1 } };
+  await store.merge(OTHER, { tags: { ...dropped, ...kept } });
+  await store.patch(OTHER, { multiaddrs: [], tags: new Map(Object.entries(dropped)) });
+  await store.save(OTHER, { protocols: ['/meshsub/1.2.0'], tags: dropped });
+  expect(tagged).toEqual([{ tags: kept }, { multiaddrs: [] }, { protocols: ['/meshsub/1.2.0'] }]);
 });

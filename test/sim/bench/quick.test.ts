@@ -91,6 +91,7 @@ const PARTS: Readonly<Record<keyof Report, (report: Report) => void>> = {
     expect(row).toMatchObject({ nodes: 3, pairs: 3 });
     expect(row?.knownMs).toBeGreaterThan(0);
     expect(row?.streamsPerPair).toBeGreaterThan(0);
+    expect(scale.floors).toMatchObject([{ nodes: 3, links: 3, known: 1 }]);
   },
   agents({ agents }) {
     const { requests = [], starts, queue, choosing = [] } = agents;

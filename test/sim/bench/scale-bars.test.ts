@@ -8,6 +8,7 @@ const oneProcess = (nodes: number, init: Partial<OneProcessRow> = {}): OneProces
   nodes,
   knownMs: 100,
   joinCpuMs: 100,
+  idleInJoinMs: 10,
   pairs: 3,
   streamsPerPair: 5,
   connectionsPerPair: 1,
@@ -33,7 +34,7 @@ const cut = (title: string, init: Partial<CutRow> = {}): CutRow => ({
   ...init,
 });
 const failed = (figures: Partial<Parameters<typeof judgeScale>[0]>): readonly string[] =>
-  judgeScale({ oneProcess: [], processes: [], cuts: [], ...figures })
+  judgeScale({ oneProcess: [], floors: [], processes: [], cuts: [], ...figures })
     .filter(({ pass }) => !pass)
     .map(({ title }) => title);
 
