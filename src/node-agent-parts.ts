@@ -46,6 +46,7 @@ import { createSwarms } from './swarms/index.ts';
 import type { Swarms } from './swarms/index.ts';
 import { createTasks } from './tasks/index.ts';
 import type { Tasks } from './tasks/index.ts';
+import { proposePhases } from './thinking/index.ts';
 
 /** The gossip topic of what agents tell to all. */
 const EVENTS_TOPIC = 'events';
@@ -174,10 +175,11 @@ function createSwarmParts(
     blackboard,
     learning,
     membership,
+    models,
     runs,
     tasks,
     ...rooms
-  }: Pick<AgentRooms, 'blackboard' | 'config' | 'funds' | 'governance' | 'membership'> & {
+  }: AgentRooms & {
     readonly agents: Agents;
     readonly learning: Learning;
     readonly runs: Runs;
@@ -212,6 +214,8 @@ function createSwarmParts(
     found: async ({ agent, did, ...found }) => {
       if (did === identity.did) await learning.found(agent, found);
     },
+    propose: (asked) =>
+      proposePhases({ models: models(), messageBytes: config.limits.messageBytes }, asked),
     table: store.table('plans'),
     principalOf: (key) => runs.callerOf(key) ?? OPERATOR,
     zoneOf: (principal) => rooms.governance.callerRules.of(principal).zone,

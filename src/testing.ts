@@ -27,6 +27,9 @@ export type { Signer as GrantSigner } from './identity/index.ts';
 // What a node keeps its state in, to measure it alone.
 export { createHealth } from './core/index.ts';
 export { createStore } from './store/index.ts';
+export type { Table } from './store/index.ts';
+export { createAudit } from './audit/index.ts';
+export type { Audit } from './audit/index.ts';
 // The books of budgets over a table, and rows that owners sign.
 export { createBooks, signRows } from './budget/index.ts';
 export type { BudgetView, Books } from './budget/index.ts';

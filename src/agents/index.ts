@@ -23,6 +23,7 @@ export { eventTools } from './tools/event-tools.ts';
 export { createNodeAgent } from './library.ts';
 export type { NodeAgent, NodeAgentInit } from './library.ts';
 export { agentResource, labelOf, parseAddress } from './names.ts';
+export { splitCapability } from './capabilities/names.ts';
 export { misfits } from './capabilities/schemas.ts';
 export { findLimitMeans } from './run/limit-means.ts';
 export { planLimits } from './run/process-limits.ts';

@@ -110,6 +110,10 @@ class AuditLog implements Audit {
   #checkpoint: Checkpoint | undefined;
   #chain: ChainEnd = { seq: 0, hash: '', unsigned: 0 };
   #queue: Item[] = [];
+  /** A write that is waited for is under way. */
+  #isWriting = false;
+  /** Something was written in this turn of the event loop, before its end. */
+  #hasWritten = false;
   /** Entries in the queue; marks take no room. */
   #waiting = 0;
   #draining: Promise<void> | undefined;
@@ -196,6 +200,7 @@ class AuditLog implements Audit {
       const at = this.#components.clock.now();
       const syncs = this.#init.sync === 'always';
       this.#push({ content: bounded(entry), at, waiter: { resolve, reject }, syncs });
+      if (!syncs) this.#writeAtOnce();
     });
   }
 
@@ -277,7 +282,8 @@ class AuditLog implements Audit {
       while (this.#queue.length > 0) {
         // What else comes in this turn of the event loop goes into the same write.
         await turn();
-        await this.#writeBatch();
+        this.#hasWritten = false;
+        if (this.#queue.length > 0) await this.#writeBatch();
       }
       this.#draining = undefined;
     } catch (error) {
@@ -289,7 +295,16 @@ class AuditLog implements Audit {
   async #writeBatch(): Promise<void> {
     const writer = this.#writer;
     if (writer === undefined) throw new StarlingError('STARLING_STOPPED', 'it is not open');
-    if (writer.sizeBytes() >= this.#batches.segmentBytes) await writer.rotate();
+    this.#isWriting = true;
+    try {
+      if (writer.sizeBytes() >= this.#batches.segmentBytes) await writer.rotate();
+      await this.#writeTo(writer);
+    } finally {
+      this.#isWriting = false;
+    }
+  }
+
+  async #writeTo(writer: SegmentWriter): Promise<void> {
     const batch = makeBatch(this.#queue, this.#chain, writer.sizeBytes(), this.#batches);
     const items = this.#queue.splice(0, batch.count);
     try {
@@ -302,7 +317,33 @@ class AuditLog implements Audit {
       this.#queue.unshift(...items);
       throw error;
     }
+    // Before those who waited go on: what they add next may be written at once.
+    this.#isWriting = false;
     this.#waiting -= sizeOf(items);
+    this.#written(batch);
+  }
+
+  /**
+   * Writes all that waits within this turn of the event loop, where nothing has to be waited for, so that the first who
+   * waits does not wait for the end of the turn; once a turn, so that others share a write as before. What can't be
+   * written so waits for its turn.
+   */
+  #writeAtOnce(): void {
+    const writer = this.#writer;
+    const isFree = this.#draining !== undefined && !this.#isWriting && !this.#hasWritten;
+    if (writer === undefined || !isFree || this.#health.failure !== undefined) return;
+    this.#hasWritten = true;
+    if (writer.sizeBytes() >= this.#batches.segmentBytes) return;
+    const batch = makeBatch(this.#queue, this.#chain, writer.sizeBytes(), this.#batches);
+    if (batch.bytes.length === 0 || batch.syncs || batch.fills) return;
+    try {
+      if (!writer.writeNow(batch.bytes)) return;
+    } catch (error) {
+      // The write at the end of the turn meets the same, and says so to those who wait.
+      this.#components.logger.debug({ error: messageOf(error) }, 'audit log: not written at once');
+      return;
+    }
+    this.#waiting -= sizeOf(this.#queue.splice(0, batch.count));
     this.#written(batch);
   }
 

@@ -83,6 +83,8 @@ export interface RequestFrame {
   readonly id: FrameId;
   readonly method: string;
   readonly params: JsonObject;
+  /** `params.arguments` as JSON, where that is known without a look at `bytes`. */
+  readonly argumentsText?: string;
 }
 
 /** Has no id, and is never answered. */
@@ -106,6 +108,8 @@ export interface ResponseFrame {
   readonly id: FrameId | null;
   readonly result?: JsonObject;
   readonly error?: FrameError;
+  /** This node has made the answer, just for the call that it answers. */
+  readonly isOwn?: boolean;
 }
 
 /** What a relay may change in a frame; everything else keeps its bytes. */

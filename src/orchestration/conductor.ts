@@ -3,10 +3,11 @@
  * anew what failed. Each step is on the disk before the next one is begun, and each task has an id that tells it, so that
  * a node that was started again goes on where it was.
  */
-import { backoffMs, joinSignals, messageOf, pause } from '../core/index.ts';
+import { StarlingError, backoffMs, joinSignals, messageOf, pause } from '../core/index.ts';
 import type { Json, Logger, Random } from '../core/index.ts';
 import { senderKey } from '../agents/index.ts';
 import type { Principal } from '../guard/index.ts';
+import { memberId } from '../swarms/index.ts';
 import type { Swarms } from '../swarms/index.ts';
 import { chooseCrew } from './crew.ts';
 import type { Chosen, CrewComponents } from './crew.ts';
@@ -299,6 +300,7 @@ export class Conductor {
     const startedAt = clock.now();
     let ended: SeatRow;
     try {
+      if (seat.taskId === undefined) await this.#requireMember(seat);
       const end = swarms.begin(order.swarmId, seat.endpoint);
       try {
         ended = await this.#ask(phase, seat, stop);
@@ -323,6 +325,17 @@ export class Conductor {
         logger.warn({ error: messageOf(error) }, 'how a task of a swarm went was not told'),
       );
     return ended;
+  }
+
+  /** Places are given away when the plan is made: who has left the swarm meanwhile gets nothing. @throws STARLING_SWARM_REFUSED */
+  async #requireMember({ endpoint, member }: SeatRow): Promise<void> {
+    const { swarmId } = this.state.order;
+    const { swarm } = await this.#components.swarms.open({ kind: 'operator' }, swarmId);
+    if (swarm.seats.some((seat) => seat.joined && memberId(seat) === member)) return;
+    throw new StarlingError('STARLING_SWARM_REFUSED', `${endpoint} has left the swarm`, {
+      hint: `see who is in it: starling swarm status ${swarm.name}`,
+      data: { swarmId, reason: 'left' },
+    });
   }
 
   #ask(phase: Phase, seat: SeatRow, stop: AbortSignal): Promise<SeatRow> {

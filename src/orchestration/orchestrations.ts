@@ -11,23 +11,26 @@ import {
   sleep,
   unawaited,
 } from '../core/index.ts';
-import type { Json, Scope, Startable } from '../core/index.ts';
-import { senderKey, sendersIn, waitUntil } from '../agents/index.ts';
+import type { Json, JsonObject, Scope, Startable } from '../core/index.ts';
+import { senderKey, sendersIn, splitCapability, waitUntil } from '../agents/index.ts';
 import { chainOf, goneOf, nameOf } from '../guard/index.ts';
 import type { Principal, Zone } from '../guard/index.ts';
 import type { Table } from '../store/index.ts';
 import { Conductor } from './conductor.ts';
 import type { ConductorComponents } from './conductor.ts';
 import { firstCrews } from './first-crews.ts';
-import { ENDED_BYTES_MAX, ENDED_MAX } from './limits.ts';
+import { ENDED_BYTES_MAX, ENDED_MAX, PHASES_MAX } from './limits.ts';
 import { planOrder } from './order.ts';
 import type { OrchestrateInit } from './order.ts';
+import type { PhaseInit } from './plan.ts';
 import { createPlanPlaces } from './plan-places.ts';
 import type { PlanPlaces } from './plan-places.ts';
 import { createPlanRows } from './plan-rows.ts';
 import type { PlanRows } from './plan-rows.ts';
 import type { Swarm } from '../swarms/index.ts';
 import type { PlanOrder, PlanState, PlanView } from './types.ts';
+import { proposedPhases } from './proposed-plan.ts';
+import type { ProposePhases } from '../thinking/index.ts';
 import { planView } from './view.ts';
 
 /** The rooms below. */
@@ -39,6 +42,8 @@ export interface OrchestrationsComponents extends ConductorComponents {
   principalOf(key: string): Principal;
   /** How far a caller is trusted. */
   zoneOf(this: void, principal: Principal): Zone;
+  /** Asks a model how members could do something; what it says is judged here. Without it no model proposes anything. */
+  propose?(this: void, asked: ProposePhases): Promise<JsonObject>;
 }
 
 /** How long a look waits for something new. */
@@ -171,7 +176,9 @@ class NodeOrchestrations implements Orchestrations {
     const zone = this.#components.zoneOf(principal);
     const { swarm } = await swarms.open(principal, inits[0]?.swarmId ?? '');
     const hasValidators = swarm.seats.some(({ joined, role }) => joined && role === 'validator');
-    const orders = inits.map((init) => {
+    const proposed = await this.#proposed(principal, inits[0], swarm);
+    const orders = inits.map((given) => {
+      const init = proposed === undefined ? given : { ...given, phases: proposed };
       const threshold = init.threshold ?? swarm.threshold;
       const components = { clock, random, swarmId: swarm.id, threshold, hasValidators, zone };
       return planOrder(principal, init, components);
@@ -184,6 +191,43 @@ class NodeOrchestrations implements Orchestrations {
       const funded = fund === undefined ? order : { ...order, fund };
       return { order: funded, status: 'running', version: 1, phases: crews[at] ?? [] };
     });
+  }
+
+  /**
+   * What a model would have the members do, where one is asked; of what the submitter may give them. The model is the
+   * submitter's, and so are its costs. @throws STARLING_USAGE, STARLING_MODEL_INVALID, and what the model's call fails with
+   */
+  async #proposed(
+    principal: Principal,
+    init: OrchestrateInit | undefined,
+    swarm: Swarm,
+  ): Promise<readonly PhaseInit[] | undefined> {
+    const { model, phases, capabilities: required = [], description = '', signal } = init ?? {};
+    if (model === undefined) return undefined;
+    const { agents, propose, swarms } = this.#components;
+    if (phases !== undefined || propose === undefined) {
+      throw new StarlingError('STARLING_USAGE', 'say either the phases, or who proposes them', {
+        hint: 'leave `phases` out, or `model`',
+      });
+    }
+    const joined = swarm.seats.filter((seat) => seat.joined);
+    const seats = new Set(joined.map((seat) => swarms.endpointOf(seat)));
+    const { agents: all } = await agents.list(principal, {});
+    const members = all.filter(({ endpoint }) => seats.has(endpoint));
+    const names = members
+      .flatMap((one) => one.capabilities)
+      .map((one) => splitCapability(one).name);
+    const capabilities = [...new Set([...names, ...required])];
+    const wanted = { model, capabilities, required };
+    const { signal: over } = this.#life;
+    const value = await propose({
+      ...wanted,
+      principal,
+      description,
+      phasesMax: PHASES_MAX,
+      signal: signal === undefined ? over : AbortSignal.any([signal, over]),
+    });
+    return proposedPhases(value, wanted);
   }
 
   /** What all that is planned at once may spend together, and what is the swarm's. @throws as funds do */

@@ -18,6 +18,10 @@ export interface OrchestrateInit {
   readonly capabilities: readonly string[];
   /** In place of a plan that is made from the capabilities. */
   readonly phases?: readonly PhaseInit[] | undefined;
+  /** A model that proposes the plan, in place of both. */
+  readonly model?: string | undefined;
+  /** Aborted when whoever waits for the model's answer has gone. */
+  readonly signal?: AbortSignal | undefined;
   readonly priority?: 'low' | 'medium' | 'normal' | 'high' | undefined;
   readonly strategy?: Strategy | undefined;
   readonly parallelism?: number | undefined;

@@ -52,6 +52,11 @@ const TASK = z.object({
     .max(PHASES_MAX)
     .optional()
     .describe('In place of that: the plan itself, which is checked.'),
+  model: text
+    .optional()
+    .describe(
+      'A model of the caller that proposes the plan, of what members can do; it is checked as any other.',
+    ),
   parallelism: z
     .number()
     .int()
@@ -108,7 +113,7 @@ export function orchestrationTools({
       onTop: true,
       async run(
         { budget, execution = {}, inputs, plan, swarmId, task },
-        { principal },
+        { principal, signal },
       ): Promise<OrchestrateResult | TaskBatch> {
         const { consensusRequired, requiredCapabilities: capabilities = [], timeout } = task;
         const voted = consensusRequired === true ? ('majority_vote' as const) : undefined;
@@ -117,6 +122,8 @@ export function orchestrationTools({
           description: task.description,
           capabilities,
           phases: task.phases,
+          model: task.model,
+          signal,
           priority: task.priority,
           strategy: task.strategy,
           parallelism: task.parallelism,

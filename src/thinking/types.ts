@@ -56,8 +56,11 @@ export interface Toolbox {
   list(
     signal: AbortSignal,
   ): Promise<{ readonly tools: readonly UsableTool[]; readonly others: number }>;
-  /** Calls a tool. What it or the road refuses is an outcome, too. @throws only what `signal` says */
-  call(tool: UsableTool, args: JsonObject, signal: AbortSignal): Promise<ToolOutcome>;
+  /**
+   * Calls a tool. What it or the road refuses is an outcome, too. `key` is the same for the same call of the same task,
+   * whoever makes it: a server that heeds it does nothing twice. @throws only what `signal` says
+   */
+  call(tool: UsableTool, args: JsonObject, signal: AbortSignal, key?: string): Promise<ToolOutcome>;
   /** The least trusted zone from which it was given anything. */
   heard(zone: Zone): void;
 }

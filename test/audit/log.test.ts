@@ -249,6 +249,77 @@ describe('segments', () => {
   });
 });
 
+/** A disk that counts writes. */
+function countingDisk(): { readonly open: OpenSegment; writes: number } {
+  const disk = {
+    writes: 0,
+    open: async (path: string) => {
+      const file = await openSegment(path);
+      return {
+        ...file,
+        writeNow(bytes: Buffer, position: number) {
+          disk.writes += 1;
+          file.writeNow?.(bytes, position);
+        },
+        write(bytes: Buffer, position: number) {
+          disk.writes += 1;
+          return file.write(bytes, position);
+        },
+      } satisfies Awaited<ReturnType<OpenSegment>>;
+    },
+  };
+  return disk;
+}
+
+describe('one turn of the event loop', () => {
+  it('ends after the first entry that is waited for is written, with the notes before it', async () => {
+    const disk = countingDisk();
+    const clock = createTestClock();
+    const { audit, folder } = await startAudit({ clock, openSegment: disk.open });
+    await audit.append(decision(1));
+    disk.writes = 0;
+    let turns = 0;
+    setImmediate(() => {
+      turns += 1;
+    });
+    audit.note(decision(2));
+    expect(await audit.append(decision(3))).toBe(3);
+    expect(turns).toBe(0);
+    expect(disk.writes).toBe(1);
+    await audit.stop();
+    expect((await verify(folder)).ok).toBe(true);
+  });
+
+  it('writes twice, however many entries are waited for', async () => {
+    const disk = countingDisk();
+    const clock = createTestClock();
+    const { audit, folder } = await startAudit({ clock, openSegment: disk.open });
+    await audit.append(decision(1));
+    disk.writes = 0;
+    const all = Array.from({ length: 300 }, (_, n) => {
+      audit.note(decision(n));
+      return audit.append(decision(n));
+    });
+    const seqs = await Promise.all(all);
+    expect(seqs).toEqual(Array.from({ length: 300 }, (_, n) => 3 + 2 * n));
+    expect(disk.writes).toBe(2);
+    await audit.stop();
+    expect((await verify(folder)).ok).toBe(true);
+  });
+
+  it('waits for a sync, where each entry is synced', async () => {
+    const disk = countingDisk();
+    const clock = createTestClock();
+    const { audit } = await startAudit({ clock, openSegment: disk.open, sync: 'always' });
+    await audit.append(decision(1));
+    disk.writes = 0;
+    const all = Array.from({ length: 20 }, (_, n) => audit.append(decision(n)));
+    expect(disk.writes).toBe(0);
+    await Promise.all(all);
+    expect(disk.writes).toBe(1);
+  });
+});
+
 /** A disk that fails when told to, after having written some of it. */
 function failingDisk(): { open: OpenSegment; fails: boolean; syncFails: boolean } {
   const disk = {

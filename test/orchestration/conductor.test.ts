@@ -6,6 +6,7 @@ import type { Did, JsonObject } from '../../src/core/index.ts';
 import type { PlanView } from '../../src/orchestration/types.ts';
 import { logKey } from '../../src/swarms/board-rows.ts';
 import { memberId } from '../../src/swarms/index.ts';
+import { makeWorker } from '../tasks/world.ts';
 import { makePlanWorld } from './world.ts';
 import type { PlanAgent } from './world.ts';
 
@@ -185,6 +186,38 @@ it('takes a task from a member that does not take it, where another one could ha
   expect(plan.status).toBe('done');
   expect(tries(plan).at(-1)).toBe(`${away === 'b' ? 'two@c' : 'one@b'} done`);
   expect(all.all.world.clock.now() - begun).toBeLessThan(60_000);
+});
+
+it('gives nothing to a member that has left since it was planned, and what there is to one that has joined', async () => {
+  const all = await world({
+    slow: { at: 'b', can: ['wait'], answer: () => undefined },
+    early: digs('b'),
+  });
+  const { swarmId, swarms } = all;
+  const phases = [
+    { name: 'wait', capability: 'wait' },
+    { name: 'dig', capability: 'dig', dependencies: ['wait'] },
+  ];
+  const given = await all.plan({ phases });
+  expect(phase(given, 1)?.agents).toEqual(['early@b']);
+  await all.all.until(
+    () => all.workers['slow']?.seen.length ?? 0,
+    (count) => count === 1,
+  );
+  await swarms.leave(OPERATOR, swarmId, 'early@b');
+  await makeWorker(all.all, 'a', { name: 'late' });
+  await swarms.join(OPERATOR, swarmId, { agent: 'late' });
+  const { node } = all.all.at['b'] ?? {};
+  await node?.call(clientOf('slow'), 'agent_message', {
+    type: 'response',
+    inReplyTo: all.workers['slow']?.seen[0]?.id ?? '',
+    message: { verdict: 'waited' },
+  });
+  const plan = await all.ends(given.taskId);
+  expect(plan).toMatchObject({ status: 'done', result: { dug: { results: { wait: {} } } } });
+  expect(tries(plan, 1)).toEqual(['early@b failed', 'late@a done']);
+  expect(phase(plan, 1)?.attempts[0]?.error).toContain('has left the swarm');
+  expect(all.workers['early']?.seen).toEqual([]);
 });
 
 it('goes on after a crash where it was, and gives nothing twice', async () => {

@@ -11,8 +11,8 @@ import {
   SWARM_KEY,
 } from '../../src/swarms/board-rows.ts';
 import type { Swarms } from '../../src/swarms/index.ts';
-import { FORGET_MS, SWARMS_MAX } from '../../src/swarms/limits.ts';
-import type { SwarmStatusResult } from '../../src/swarms/types.ts';
+import { FORGET_MS, LOG_MAX, SWARMS_MAX } from '../../src/swarms/limits.ts';
+import type { LogLine, SwarmStatusResult } from '../../src/swarms/types.ts';
 import { makeWorld } from '../agents/world.ts';
 import type { TestWorld } from '../agents/world.ts';
 import { createPlainBoards } from './plain-boards.ts';
@@ -211,6 +211,62 @@ it('shows a swarm to whoever owns an agent that its node has agreed to, not to o
   expect((await at.carol.list(carol)).swarms).toEqual([]);
   await at.carol.join(OPERATOR, swarmId, { agent: 'of-carol' });
   expect((await at.carol.status(carol, swarmId)).name).toBe('fix');
+});
+
+it('takes no more agents than it may have, at once or one after the other, until one leaves', async () => {
+  const { signal } = new AbortController();
+  const two = [{ agent: 'of-alice' }, { agent: 'of-bob@bob' }];
+  const small = { name: 'small', topology: 'mesh', maxAgents: 2 } as const;
+  const third = { agent: 'of-carol@carol' };
+  await expect(
+    at.alice.init(OPERATOR, { ...small, members: [...two, third] }, signal),
+  ).rejects.toThrow('may have 2 agents, and is to begin with 3');
+  const { config, swarmId: id } = await at.alice.init(OPERATOR, { ...small, members: two }, signal);
+  expect(config.maxAgents).toBe(2);
+  await expect(at.alice.join(OPERATOR, id, third)).rejects.toMatchObject({
+    code: 'STARLING_SWARM_REFUSED',
+    data: { reason: 'full' },
+  });
+  await at.alice.leave(OPERATOR, id, 'of-bob@bob');
+  const { agents } = await at.alice.join(OPERATOR, id, third);
+  expect(agents.map(({ endpoint }) => endpoint)).toEqual(['of-alice@alice', 'of-carol@carol']);
+});
+
+it('says who is busy with what, how well each has done lately, and over which window its figures are', async () => {
+  const line = (nth: number, ok: boolean): LogLine => ({
+    taskId: `task_${nth}`,
+    agent: `of-bob@${did('bob')}`,
+    capability: 'dig',
+    ok,
+    ms: 2000,
+    at: nth,
+  });
+  for (const nth of [1, 2, 3, 4]) await at.alice.record(swarmId, line(nth, nth !== 2));
+  const busy = { [`of-bob@${did('bob')}`]: 'task_456' };
+  const plan = { taskId: 'task_9', status: 'running', busy, view: null, at: 5 };
+  await at.alice.show(swarmId, plan);
+  const { agents, metrics } = await status('bob');
+  expect(agents.find(({ name }) => name === 'of-bob')).toMatchObject({
+    type: 'agent',
+    role: 'coordinator',
+    status: 'busy',
+    health: 75,
+    currentTask: 'task_456',
+  });
+  expect(agents.find(({ name }) => name === 'of-alice')).toMatchObject({
+    status: 'active',
+    health: 100,
+    currentTask: null,
+  });
+  expect(metrics).toEqual({
+    tasksCompleted: 3,
+    avgCompletionTime: 2,
+    successRate: 0.75,
+    window: `the last ${LOG_MAX} tasks that each node gave to members`,
+  });
+  await at.alice.show(swarmId, { ...plan, status: 'done', at: 6 });
+  const after = (await status('bob')).agents.find(({ name }) => name === 'of-bob');
+  expect(after).toMatchObject({ status: 'active', currentTask: null });
 });
 
 it('has room again when swarms were dissolved, and forgets these a day later', async () => {

@@ -48,17 +48,22 @@ const models: Pick<Models, 'ask'> = {
 
 interface Bench {
   readonly calls: string[];
+  /** Idempotency keys of these. */
+  readonly keys: (string | undefined)[];
   readonly toolbox: Toolbox;
 }
 
 function bench(): Bench {
   const calls: string[] = [];
+  const keys: (string | undefined)[] = [];
   return {
     calls,
+    keys,
     toolbox: {
       list: async () => ({ tools: TOOLS, others: 0 }),
-      async call({ name }) {
+      async call({ name }, _args, _signal, key) {
         calls.push(name);
+        keys.push(key);
         return { text: `${name === 'pay' ? 'paid' : 'seen'} 1`, isError: false, zone: 'local' };
       },
       heard: () => undefined,
@@ -66,7 +71,7 @@ function bench(): Bench {
   };
 }
 
-const run = (log: StepLog, toolbox: Toolbox, asked = models): Promise<Thought> =>
+const run = (log: StepLog, toolbox: Toolbox, asked = models, task?: string): Promise<Thought> =>
   think(
     { models: asked, messageBytes: 1_000_000 },
     {
@@ -75,6 +80,7 @@ const run = (log: StepLog, toolbox: Toolbox, asked = models): Promise<Thought> =
       steps: 9,
       toolbox,
       log,
+      task,
       opening: () => ({ system: 'You pay.', question: 'Pay.' }),
       signal: NEVER,
       happened: () => undefined,
@@ -187,6 +193,59 @@ it('a step that the disk does not take is not acted on', async () => {
   };
   await expect(run(failing, toolbox)).rejects.toThrow('the disk is full');
   expect(calls).toEqual([]);
+});
+
+it('each call of a task has a key, the same in each attempt and where a thought goes on; other work has none', async () => {
+  const task = 'task_1790000000000_k3x9q2c1d';
+  const whole = passingSteps(1);
+  const first = bench();
+  await run(whole, first.toolbox, models, task);
+  expect(first.keys).toEqual([
+    expect.stringMatching(new RegExp(`^${task}/1/[0-9a-f]{16}$`)),
+    expect.stringMatching(new RegExp(`^${task}/2/[0-9a-f]{16}$`)),
+  ]);
+  // Another attempt, at another node.
+  const second = bench();
+  await run(passingSteps(1), second.toolbox, models, task);
+  expect(second.keys).toEqual(first.keys);
+  // The node ended before the second call, and after the first, which may be made again, was begun.
+  for (const [cut, left] of [
+    [3, first.keys],
+    [5, first.keys.slice(1)],
+  ] as const) {
+    const steps: Step[] = whole.steps.slice(0, cut);
+    const again = bench();
+    await run({ steps, add: async (step) => void steps.push(step) }, again.toolbox, models, task);
+    expect(again.keys, `cut at ${cut}`).toEqual(left);
+  }
+  const none = bench();
+  await run(passingSteps(1), none.toolbox);
+  expect(none.keys).toEqual([undefined, undefined]);
+});
+
+it('a server is given the key of a call in its _meta, and nothing where there is none', async () => {
+  const asked: JsonObject[] = [];
+  const toolbox = createMeshToolbox(
+    {
+      innerCaller: () => ({
+        async request(_, params) {
+          asked.push(params);
+          return { content: [] };
+        },
+        originOf: () => undefined,
+        close: () => undefined,
+      }),
+      zoneOf: () => 'local',
+    },
+    () => OPERATOR,
+  );
+  const tool = { name: 'pay', description: '', inputSchema: {}, isRepeatable: false };
+  await toolbox.call(tool, { n: 1 }, NEVER, 'task_1/1/ab');
+  await toolbox.call(tool, { n: 1 }, NEVER);
+  expect(asked).toEqual([
+    { name: 'pay', arguments: { n: 1 }, _meta: { 'starling/idempotency-key': 'task_1/1/ab' } },
+    { name: 'pay', arguments: { n: 1 } },
+  ]);
 });
 
 it("a result that is not as its tool's outputSchema says is an error, and no data", async () => {

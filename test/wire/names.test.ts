@@ -64,6 +64,7 @@ const PINNED = [
   'starling/on-behalf-of',
   'starling/peer',
   'starling/listener',
+  'starling/idempotency-key',
   'starling/reasoning',
   'starling/asks-all',
   'starling/structured',

@@ -126,10 +126,24 @@ function submitTable(rows: readonly SubmitsRow[]): string {
     cpuUs.toFixed(0),
   ];
   return table(
-    ['callers', 'writes/s', 'µs', 'submits/s', '×', 'µs', 'by socket/s', '×', 'µs'],
-    rows.map(({ callers, library, socket, writes }) => [
+    [
+      'callers',
+      'writes/s',
+      'µs',
+      'recorded/s',
+      '×',
+      'µs',
+      'submits/s',
+      '×',
+      'µs',
+      'by socket/s',
+      '×',
+      'µs',
+    ],
+    rows.map(({ callers, least, library, socket, writes }) => [
       String(callers),
       ...shown(writes),
+      ...shown(least, writes),
       ...shown(library, writes),
       ...shown(socket, writes),
     ]),

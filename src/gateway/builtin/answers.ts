@@ -2,11 +2,11 @@
 import type { JsonObject } from '../../core/index.ts';
 import type { FrameId, ResponseFrame } from '../frame-types.ts';
 import type { BuiltinTool } from '../types.ts';
-import { resultFrame } from '../wire/frame.ts';
+import { ownResultFrame } from '../wire/own-frame.ts';
 import { jsonOf } from './tool.ts';
 
-/** What results of calls are as JSON, by the result: all of it was made of one text. */
-const bodies = new WeakMap<JsonObject, string>();
+/** How a result of a call is written, by the result: all of it is made of one text. */
+const bodies = new WeakMap<JsonObject, () => string>();
 /** What an answer has besides the result of its tool: a result that has such a member itself is written as it comes. */
 const OWN_MEMBERS: readonly string[] = ['content', 'resultType', 'structuredContent'];
 
@@ -22,9 +22,11 @@ export function contentOf(
     structuredContent: result,
   };
   if (onTop && OWN_MEMBERS.some((name) => Object.hasOwn(result, name))) return made;
-  const text = forNodes ? '' : `{"type":"text","text":${JSON.stringify(json)}}`;
-  const top = onTop && json !== '{}' ? `${json.slice(1, -1)},` : '';
-  bodies.set(made, `${top}"content":[${text}],"structuredContent":${json}`);
+  bodies.set(made, () => {
+    const text = forNodes ? '' : `{"type":"text","text":${JSON.stringify(json)}}`;
+    const top = onTop && json !== '{}' ? `${json.slice(1, -1)},` : '';
+    return `${top}"content":[${text}],"structuredContent":${json}`;
+  });
   return made;
 }
 
@@ -32,7 +34,8 @@ export function contentOf(
 export function ownResponse(id: FrameId, kind: JsonObject, result: JsonObject): ResponseFrame {
   const all = { ...kind, ...result };
   const body = bodies.get(result);
-  const first =
-    kind['resultType'] === undefined ? '' : `"resultType":${JSON.stringify(kind['resultType'])},`;
-  return resultFrame(id, all, body === undefined ? undefined : `{${first}${body}}`);
+  if (body === undefined) return ownResultFrame(id, all);
+  const { resultType } = kind;
+  const first = resultType === undefined ? '' : `"resultType":${JSON.stringify(resultType)},`;
+  return ownResultFrame(id, all, () => `{${first}${body()}}`);
 }

@@ -63,18 +63,17 @@ export function shownArgumentsOf(request: RequestFrame): JsonObject {
 export function strictArgumentsOf(request: RequestFrame, depthMax?: number): JsonObject {
   const known = strict.get(request);
   if (known !== undefined) return known;
-  const { params, bytes } = request;
-  const span = spansOf(request).arguments;
+  const { arguments: given } = request.params;
+  const text = request.argumentsText ?? textIn(request);
   const args =
-    span === undefined
-      ? objectOf(params['arguments'])
-      : readCallArguments(
-          bytes.toString('utf8', span.start, span.end),
-          depthMax,
-          parsedOf(params['arguments']),
-        );
+    text === undefined ? objectOf(given) : readCallArguments(text, depthMax, parsedOf(given));
   strict.set(request, args);
   return args;
+}
+
+function textIn(request: RequestFrame): string | undefined {
+  const span = spansOf(request).arguments;
+  return span && request.bytes.toString('utf8', span.start, span.end);
 }
 
 function parsedOf(value: Json | undefined): JsonObject | undefined {

@@ -19,7 +19,6 @@ import type {
   FrameId,
   NotificationFrame,
   RequestFrame,
-  ResponseFrame,
   Span,
   Spans,
 } from '../frame-types.ts';
@@ -30,8 +29,8 @@ const CARRIAGE_RETURN = 0x0d;
 const SPACE = 0x20;
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 /** Around the id of a result of our own. */
-const RESULT_HEAD = '{"jsonrpc":"2.0","id":';
-const RESULT_MIDDLE = ',"result":';
+export const RESULT_HEAD = '{"jsonrpc":"2.0","id":';
+export const RESULT_MIDDLE = ',"result":';
 /** Methods whose `arguments` may be absent. */
 const TAKES_ARGUMENTS: ReadonlySet<string> = new Set(['tools/call', 'prompts/get']);
 
@@ -292,19 +291,6 @@ export function resultBytes(
   text: string = JSON.stringify(result),
 ): Buffer {
   return Buffer.from(`${RESULT_HEAD}${idText(id)}${RESULT_MIDDLE}${text}}`);
-}
-
-/** {@link resultBytes} as a frame, with its places: nobody has to look for what this node has written itself. */
-export function resultFrame(id: FrameId, result: JsonObject, text?: string): ResponseFrame {
-  const bytes = resultBytes(id, result, text);
-  const idStart = RESULT_HEAD.length;
-  const idEnd = idStart + Buffer.byteLength(idText(id));
-  const spans = {
-    bytes,
-    id: { start: idStart, end: idEnd },
-    result: { start: idEnd + RESULT_MIDDLE.length, end: bytes.length - 1 },
-  };
-  return { kind: 'response', bytes, spans, id, result };
 }
 
 /** An error of our own. `id` is null when the request's could not be read. */

@@ -1,4 +1,5 @@
 /** Where the answer to one request goes, and who takes messages. */
+import type { JsonObject } from '../../core/index.ts';
 import type { Frame } from '../frame-types.ts';
 
 /** The way back to who sent one request: `interim` and `urgent` any number of times, then one of the others. */
@@ -9,6 +10,8 @@ export interface Reply {
   urgent(message: Buffer): void;
   /** The answer. */
   final(message: Buffer): void;
+  /** {@link Reply.final} for who is in this process, and reads an answer of this node's own without its text. */
+  finalResult?(result: JsonObject): void;
   /** The caller has cancelled, so there is no answer. */
   dropped(): void;
 }

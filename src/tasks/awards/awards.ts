@@ -154,7 +154,8 @@ class NodeAwards implements Awards {
 
   add(task: LiveTask): void {
     this.#queue.add(task);
-    this.#pump();
+    // Whoever has given the task hears first that the node has it.
+    this.#pumpSoon();
   }
 
   drop(task: LiveTask): void {

@@ -52,7 +52,7 @@ export function readPlan(text: string, known: readonly UsableTool[]): Planned {
 }
 
 /** The outermost object in a text: models put words and fences around one. */
-function objectIn(text: string): JsonObject | undefined {
+export function objectIn(text: string): JsonObject | undefined {
   try {
     const value: unknown = JSON.parse(text.slice(text.indexOf('{'), text.lastIndexOf('}') + 1));
     return isObject(value) ? (value as JsonObject) : undefined;

@@ -33,6 +33,9 @@ export interface MeshToolbox extends Toolbox {
  */
 const TELLING = `tool:${BUILTIN_SERVER}/`;
 
+/** Key in `_meta` of a call: nodes hand it on to the server of the tool (docs/tasks.md). */
+const KEY_META = 'starling/idempotency-key';
+
 /** Tools of this caller alone, by the names that lists show; undefined: all that it sees. */
 export type Chosen = ((name: string) => boolean) | undefined;
 
@@ -116,12 +119,18 @@ class CallerToolbox implements MeshToolbox {
     return origin !== undefined && scopesCover(of.scopes, origin.resource);
   }
 
-  async call(tool: UsableTool, args: JsonObject, signal: AbortSignal): Promise<ToolOutcome> {
+  async call(
+    tool: UsableTool,
+    args: JsonObject,
+    signal: AbortSignal,
+    key?: string,
+  ): Promise<ToolOutcome> {
     const origin = this.#caller.originOf(tool.name);
     // What leads nowhere that is known is trusted least.
     const zone = origin === undefined ? 'external' : this.#components.zoneOf(origin);
     try {
-      const params = { name: tool.name, arguments: args };
+      const meta = key === undefined ? {} : { _meta: { [KEY_META]: key } };
+      const params = { name: tool.name, arguments: args, ...meta };
       const result = await this.#caller.request('tools/call', params, signal);
       const said = isTelling(origin) ? taintIn(result['structuredContent']) : [];
       return { ...readResult(tool, result), zone: leastTrusted([zone, ...said]) ?? zone };

@@ -3,6 +3,7 @@
  * they give goes back, until it answers in words. Each step is on disk before it is acted on, so that a thought goes on
  * where it was when the node ends in between. A call that may have happened is not made again, unless that does no harm.
  */
+import { createHash } from 'node:crypto';
 import { StarlingError, isObject } from '../../core/index.ts';
 import type { JsonObject } from '../../core/index.ts';
 import type { Principal } from '../../guard/index.ts';
@@ -45,6 +46,8 @@ export interface ThinkInit {
   happened(event: ThoughtEvent): void;
 }
 
+/** Hex digits of what a call asks, in its idempotency key. */
+const KEY_DIGITS = 16;
 const UNSURE =
   'This call was under way when the node ended. Nobody knows whether it took effect, and it was not made again. Find out by looking before you make it once more.';
 
@@ -161,7 +164,20 @@ class Thinker {
     if (isBegun && !tool.isRepeatable) return failed(UNSURE);
     if (!isBegun) await log.add({ kind: 'calling', call: call.id });
     this.#init.happened({ kind: 'calls', tool: call.tool, args: call.args });
-    return toolbox.call(tool, args, signal);
+    return toolbox.call(tool, args, signal, this.#keyOf(call));
+  }
+
+  /**
+   * Which call of the task it is, and what it asks. Another attempt that comes to the same call at the same point has the
+   * same key, one that does something else there has another.
+   */
+  #keyOf({ args, tool }: WantedCall): string | undefined {
+    const { log, task } = this.#init;
+    if (task === undefined) return undefined;
+    // Calls are made one after the other: this is the one that began last.
+    const nth = log.steps.filter(({ kind }) => kind === 'calling').length;
+    const what = createHash('sha256').update(`${tool}\n${args}`).digest('hex');
+    return `${task}/${nth}/${what.slice(0, KEY_DIGITS)}`;
   }
 
   #thought(text: string): Thought {

@@ -5,7 +5,8 @@ import type { JsonObject } from '../../../src/core/index.ts';
 import type { RelayedCall, ServerChannel } from '../../../src/gateway/channel-types.ts';
 import type { ResponseFrame } from '../../../src/gateway/frame-types.ts';
 import { createPeerTools } from '../../../src/gateway/upstreams/peer-tools.ts';
-import { parseFrame, requestBytes, resultFrame } from '../../../src/gateway/wire/frame.ts';
+import { parseFrame, requestBytes } from '../../../src/gateway/wire/frame.ts';
+import { ownResultFrame } from '../../../src/gateway/wire/own-frame.ts';
 import { OPERATOR } from '../../../src/guard/index.ts';
 import type { PeerView } from '../../../src/membership/index.ts';
 import { createTestClock } from '../../core/test-clock.ts';
@@ -35,7 +36,7 @@ function peer() {
       relayed.push(call);
       return { cancel: (reason?: string) => void cancelled.push(reason) };
     },
-    request: async () => resultFrame(1, RESULT),
+    request: async () => ownResultFrame(1, RESULT),
     ended: new Promise(() => undefined),
     close: () => {
       closed += 1;
@@ -93,7 +94,7 @@ it('a call that is handed on has the name and arguments of the tool there, and i
     edits: { name: 'agent_message', arguments: '{"agentId":"coder"}', traceparent: 'trace' },
     timeoutMs: 35_000,
   });
-  const answer = resultFrame(1, RESULT);
+  const answer = ownResultFrame(1, RESULT);
   relayed[0]?.response(answer);
   expect(answers).toEqual([answer]);
   // The session is open: the next call goes out before anything else happens.
@@ -108,7 +109,7 @@ it('an answer that came as structured content alone is the caller’s with its t
   reach();
   await turns();
   const { structuredContent } = RESULT;
-  relayed[0]?.response(resultFrame(1, { content: [], structuredContent }));
+  relayed[0]?.response(ownResultFrame(1, { content: [], structuredContent }));
   expect(answers).toMatchObject([{ id: 1, result: { ...RESULT, response: 'hi' } }]);
   expect(parseFrame(answers[0]?.bytes ?? Buffer.from(''))).toMatchObject({
     id: 1,
@@ -126,8 +127,8 @@ it.each<readonly [string, JsonObject]>([
   relay();
   reach();
   await turns();
-  relayed[0]?.response(resultFrame(1, result));
-  relayed[0]?.response(resultFrame(1, RESULT));
+  relayed[0]?.response(ownResultFrame(1, result));
+  relayed[0]?.response(ownResultFrame(1, RESULT));
   expect(answers).toEqual([]);
   expect(failures).toMatchObject([{ code: 'STARLING_PROTOCOL_VIOLATION' }]);
 });
@@ -138,7 +139,7 @@ it('an error of the peer is told by its code first, and is the answer', async ()
   reach();
   await turns();
   const data = { code: 'STARLING_AGENT_UNKNOWN' };
-  const answer = { ...resultFrame(1, {}), error: { code: -32_001, message: 'no', data } };
+  const answer = { ...ownResultFrame(1, {}), error: { code: -32_001, message: 'no', data } };
   relayed[0]?.response(answer);
   expect(codes).toEqual(['STARLING_AGENT_UNKNOWN']);
   expect(answers).toEqual([answer]);
@@ -154,7 +155,7 @@ it('a call that is given up before its session is there is never sent, and one t
   second.cancel('enough');
   second.cancel('again');
   expect(cancelled).toEqual(['enough']);
-  relayed[0]?.response(resultFrame(1, RESULT));
+  relayed[0]?.response(ownResultFrame(1, RESULT));
   expect(answers).toEqual([]);
 });
 
@@ -172,7 +173,7 @@ it('a session is closed a minute after the last of its calls, however that ended
   reach();
   await turns();
   const second = relay();
-  relayed[0]?.response(resultFrame(1, RESULT));
+  relayed[0]?.response(ownResultFrame(1, RESULT));
   clock.advance(60_000);
   await turns();
   expect(closed()).toBe(0);

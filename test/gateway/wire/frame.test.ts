@@ -11,11 +11,11 @@ import {
   parseFrame,
   requestBytes,
   resultBytes,
-  resultFrame,
   rewriteFrame,
   spansOf,
   toLine,
 } from '../../../src/gateway/wire/frame.ts';
+import { ownResultFrame } from '../../../src/gateway/wire/own-frame.ts';
 
 type FrameEdits = Parameters<typeof rewriteFrame>[1];
 
@@ -298,7 +298,7 @@ describe('a message of our own', () => {
   it.each([1, 'text', 'Grüße "hier"', ''])(
     'with the id %j has the places that a scan finds',
     (id) => {
-      const own = resultFrame(id, { content: [], structuredContent: { text: 'ä"}' } });
+      const own = ownResultFrame(id, { content: [], structuredContent: { text: 'ä"}' } });
       const read = parseFrame(own.bytes);
       expect(own).toMatchObject({ kind: 'response', id, result: { content: [] } });
       expect(own.spans).toEqual(read.spans);

@@ -383,7 +383,10 @@ class Call {
     this.#end(outcome, errorIn(frame));
     this.#cleared?.over(outcome, failureOf(frame));
     this.#trace?.over();
-    this.reply.final(rewriteOrError(frame, this.request.id));
+    const { reply } = this;
+    if (frame.isOwn === true && frame.result !== undefined && reply.finalResult !== undefined) {
+      reply.finalResult(frame.result);
+    } else reply.final(rewriteOrError(frame, this.request.id));
   }
 
   #progress(frame: NotificationFrame): void {

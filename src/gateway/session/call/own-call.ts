@@ -9,7 +9,8 @@ import { StarlingError, VERSION, isObject } from '../../../core/index.ts';
 import type { Clock, JsonObject } from '../../../core/index.ts';
 import type { OwnCallOptions } from '../../types.ts';
 import { META, MODERN_VERSIONS } from '../../wire/era.ts';
-import { errorFrom, parseFrame, requestBytes } from '../../wire/frame.ts';
+import { errorFrom, parseFrame } from '../../wire/frame.ts';
+import { ownCallFrame } from '../../wire/own-frame.ts';
 import type { Session } from '../types.ts';
 
 /** How sessions are opened and ended. */
@@ -73,11 +74,11 @@ class ProgramCalls implements OwnCalls {
     { onProgress, signal }: OwnCallOptions,
   ): Promise<JsonObject> {
     signal?.throwIfAborted();
+    const id = (this.#lastId += 1);
+    const meta = onProgress === undefined ? CLIENT : { ...CLIENT, progressToken: id };
+    const frame = ownCallFrame(id, { name, args, meta });
     const used = this.#use(name);
     const { session } = used;
-    const id = (this.#lastId += 1);
-    const token = onProgress === undefined ? {} : { progressToken: id };
-    const params = { name, arguments: args, _meta: { ...CLIENT, ...token } };
     let gone: (() => void) | undefined;
     try {
       return await new Promise<JsonObject>((resolve, reject) => {
@@ -87,15 +88,17 @@ class ProgramCalls implements OwnCalls {
         };
         signal?.addEventListener('abort', gone, { once: true });
         const hear = (message: Buffer): void => progressIn(message, onProgress);
-        session.receive(parseFrame(requestBytes(id, 'tools/call', params)), {
+        session.receive(frame, {
           interim: hear,
           urgent: hear,
           dropped: () => reject(givenUp()),
+          finalResult: resolve,
           final(message) {
-            const frame = parseFrame(message);
-            if (frame.kind === 'response' && frame.result !== undefined) resolve(frame.result);
+            const answer = parseFrame(message);
+            if (answer.kind === 'response' && answer.result !== undefined) resolve(answer.result);
             else {
-              reject(frame.kind === 'response' && frame.error ? errorFrom(frame.error) : givenUp());
+              const error = answer.kind === 'response' ? answer.error : undefined;
+              reject(error === undefined ? givenUp() : errorFrom(error));
             }
           },
         });

@@ -13,11 +13,15 @@ const IDLE_MS = 60_000;
 /** A session that answers when the test says so. */
 class HeldSession {
   readonly asked = new Map<unknown, Reply>();
+  /** Arguments by id. */
+  readonly params = new Map<unknown, unknown>();
   readonly abandoned: unknown[] = [];
   isEnded = false;
 
   receive(frame: Frame, reply: Reply): void {
-    if (frame.kind === 'request') this.asked.set(frame.id, reply);
+    if (frame.kind !== 'request') return;
+    this.asked.set(frame.id, reply);
+    this.params.set(frame.id, frame.params['arguments']);
   }
 
   abandon(key: unknown): void {
@@ -164,4 +168,26 @@ it('no session has more calls under way than one may have', async () => {
   for (const session of opened) session.answerAll();
   await Promise.all(under);
   calls.stop();
+});
+
+it('an answer of the node itself is taken as it is, and the arguments are those of the moment', async () => {
+  const { opened, calls } = makeCalls();
+  const args = { list: [1] };
+  const answer = calls.call('starling__agent_task', args, {});
+  args.list.push(2);
+  const [session] = opened;
+  const [[id, reply] = []] = session?.asked ?? [];
+  expect(session?.params.get(id)).toEqual({ list: [1] });
+  const result = { structuredContent: { taskId: 'task_1' } };
+  reply?.finalResult?.(result);
+  expect(await answer).toBe(result);
+  calls.stop();
+});
+
+it('arguments that have no JSON end the call before there is a session for it', async () => {
+  const { opened, calls, clock } = makeCalls();
+  const count = 1n as never;
+  await expect(calls.call('starling__agent_task', { count }, {})).rejects.toThrow(TypeError);
+  expect(opened).toEqual([]);
+  expect(clock.waiting()).toBe(0);
 });
