@@ -23,7 +23,8 @@ import { CLIENT_LOCAL, CLIENT_TCP } from './config/index.ts';
 import type { Blackboard } from './blackboard/index.ts';
 import { createClientBoards } from './builtin/index.ts';
 import type { Contexts } from './contexts/index.ts';
-import type { Did } from './core/index.ts';
+import type { Did, PeerId } from './core/index.ts';
+import { OFFER_KIND } from './directory/index.ts';
 import type { CatalogDocuments, Providers } from './directory/index.ts';
 import type { ApiKeys, AttachedClients, Gateway, Sandbox, TokenClients } from './gateway/index.ts';
 import { OPERATOR, attachedClient, keyOf } from './guard/index.ts';
@@ -56,7 +57,7 @@ export interface AgentRooms
   extends Pick<RunsComponents, 'config'>, Omit<ThinkingRooms, 'contexts' | 'gateway' | 'learning'> {
   readonly governance: Pick<Governance, 'callerRules' | 'guard' | 'sourceZones'>;
   readonly network: Network;
-  readonly providers: Pick<Providers, 'lacking'>;
+  readonly providers: Pick<Providers, 'find' | 'lacking'>;
   readonly membership: Membership;
   readonly documents: Pick<CatalogDocuments, 'agentsOf' | 'changed'>;
   readonly blackboard: Blackboard;
@@ -108,6 +109,7 @@ export function createAgentParts(
     blackboard,
     eventsBoard: () => rooms.config().events,
     listedBy: (peer) => rooms.documents.agentsOf(peer),
+    beyond: (kind) => beyondRoster(providers, kind),
     listingChanged: () => rooms.documents.changed(),
     retiring: retiring(() => ({ ...together, tasks, batches: rooms.batches() })),
   });
@@ -285,11 +287,23 @@ function sealingOf(identity: OpenState['identity']): AgentsComponents['sealing']
   };
 }
 
+/** Who was found in the DHT, and has said by its signature that it offers this; bounded by the time that a search takes. */
+async function beyondRoster(
+  providers: Pick<Providers, 'find'>,
+  kind: string,
+): Promise<readonly PeerId[]> {
+  if (!OFFER_KIND.test(kind)) return [];
+  const { signal } = new AbortController();
+  const found = await providers.find(kind, { signal });
+  return found.filter(({ by }) => by === 'dht').map(({ peer }) => peer);
+}
+
 function createNodeAgents(
   { config, clock, random, logger }: Base,
   { store, identity }: OpenState,
   rooms: Pick<
     AgentsComponents,
+    | 'beyond'
     | 'blackboard'
     | 'callPeer'
     | 'callerOf'

@@ -75,6 +75,7 @@ const MAY_TIME: ReadonlyMap<string, string> = new Map([
   ['test/nodes/run.ts', 'tells how long each release took'],
   ['test/pictures/scene.ts', 'asks other processes again until something holds'],
   ['test/compat/run.ts', 'asks other processes again until something holds'],
+  ['test/conformance/a2a.ts', 'plays a task that takes seconds, for a kit that comes back to it'],
   ['test/conformance/fixture/tools.ts', 'tools that the conformance suite wants slow'],
   ['test/conformance/mesh.ts', 'asks other processes again; an end to waiting'],
   ['test/conformance/proxy.ts', 'an end to waiting'],

@@ -38,6 +38,11 @@ export interface Bar {
   /** NaN where it could not be measured: then the bar is not cleared. */
   readonly measured: number;
   readonly pass: boolean;
+  /**
+   * What the least that could count as the work measured in the same run: the bare libraries without anything of ours. A bar
+   * that even this misses can't be met by what is built on them; it is shown as missed, and another one counts in its place.
+   */
+  readonly floor?: number;
 }
 
 /** Titles of rows that bars look for. */
@@ -53,6 +58,8 @@ export const TITLES = {
   relayedPipe: 'bare relay, stdio',
   nats: 'NATS request',
   libp2p: 'libp2p, one stream',
+  libp2pEcho: 'floor: bare libp2p',
+  libp2pProgram: 'floor: bare libp2p, a program behind',
 } as const;
 
 /**
@@ -140,6 +147,21 @@ export function atMost(title: string, limit: number, measured: number): Bar {
   return { title, limit, kind: 'at most', measured, pass: measured <= limit };
 }
 
+/** The same bar, with what its floor measured in the same run. */
+export function besideFloor(bar: Bar, floor: number): Bar {
+  return { ...bar, floor };
+}
+
+/** Whether a bar fails the benchmark: it is missed, and not also by its floor. */
+export function isFailed(bar: Bar): boolean {
+  return !bar.pass && !isBelowReach(bar);
+}
+
+/** True where a floor was measured and misses the bar, too. */
+function isBelowReach({ floor = Number.NaN, kind, limit }: Bar): boolean {
+  return kind === 'at least' ? floor < limit : floor > limit;
+}
+
 /** Rows as a table. */
 export function renderRows(head: string, rows: readonly Row[]): string {
   return table(
@@ -183,9 +205,16 @@ export function renderBars(bars: readonly Bar[]): string {
       bar.title,
       Number.isNaN(bar.measured) ? '–' : bar.measured.toFixed(2),
       `${bar.kind} ${bar.limit}`,
-      bar.pass ? 'PASS' : 'FAIL',
+      verdictOf(bar),
     ]),
   );
+}
+
+function verdictOf(bar: Bar): string {
+  if (bar.pass) return 'PASS';
+  const { floor } = bar;
+  const verdict = isFailed(bar) ? 'FAIL' : 'MISSED';
+  return floor === undefined ? verdict : `${verdict} (the floor: ${floor.toFixed(2)})`;
 }
 
 /** Cells in columns, the first one to the left. */

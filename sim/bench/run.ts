@@ -17,6 +17,7 @@ import { createWorkProgress } from '../../src/cli/terminal/progress.ts';
 import { readOptions } from '../command-options.ts';
 import { recordResult } from '../results.ts';
 import { benchAgents } from './agents/agents.ts';
+import { isFailed } from './bars.ts';
 import type { Bar } from './bars.ts';
 import { benchBoard } from './board/board.ts';
 import { benchBudget } from './budget/budget.ts';
@@ -215,7 +216,7 @@ async function run(parts: readonly string[]): Promise<void> {
   const bars = Object.values(figures).flatMap((part): readonly Bar[] =>
     part !== undefined && 'bars' in part ? part.bars : [],
   );
-  if (values.check && !values.quick && bars.some((bar) => !bar.pass)) process.exitCode = 1;
+  if (values.check && !values.quick && bars.some(isFailed)) process.exitCode = 1;
   if (!values.record) return;
   for (const [name, texts] of Object.entries(printed)) {
     if (texts.length === 0) continue;

@@ -72,6 +72,8 @@ export interface AgentsComponents {
   readonly relayToPeer?: (this: void, peer: PeerView, onward: OnwardCall) => ChannelCall;
   /** What the catalog document of a peer lists, also while that peer is away; default: nothing. */
   readonly listedBy?: (this: void, peer: PeerId) => readonly ListedAgent[];
+  /** Members that this node knows nothing of and that offer a kind of capability, by their own word; default: nobody. */
+  readonly beyond?: (this: void, kind: string) => Promise<readonly PeerId[]>;
   /** What this node lists to all may be another. */
   readonly listingChanged?: (this: void) => void;
   /** An agent of this node is about to be forgotten: what other rooms know by its name goes first; default: they know nothing. */

@@ -1,6 +1,7 @@
 /** Grants: who may do what, provable offline. */
 export { CAPABILITIES_MAX } from './format/claims.ts';
-export { readCallArguments } from './chain/argument-caveat.ts';
+export { parseArgumentRules, problemOf, readCallArguments } from './chain/argument-caveat.ts';
+export type { ArgumentRules } from './chain/argument-caveat.ts';
 export { allows, allowsAlways, budgetOf } from './chain/capability.ts';
 export type { Asked, Needs, Verdict } from './chain/capability.ts';
 export { createCounters } from './use/counters.ts';

@@ -247,6 +247,18 @@ it('messages to a node that is away wait on disk, and arrive in order, none twic
   expect([...alice.rows.keys()].filter((key) => key.startsWith('out/'))).toEqual([]);
 });
 
+it('ten thousand messages wait for a node that is away, and the next is refused', async () => {
+  const { alice, bob } = await two();
+  await announce(bob, 'coder');
+  bob.grants.add('alice agent:coder');
+  world.away('bob', true);
+  const to = (message: number): Promise<unknown> => send(alice, { agentId: 'coder@bob', message });
+  const all = Array.from({ length: 10_000 }, (_, at) => to(at));
+  const ends = await Promise.all(all);
+  expect(ends.every((end) => (end as AgentMessageResult).status === 'queued')).toBe(true);
+  await expect(to(10_000)).rejects.toMatchObject({ code: 'STARLING_LIMIT_EXCEEDED' });
+});
+
 it('a message that is too old for its receiver, or that nobody takes, is told to the agent that sent it', async () => {
   const { alice, bob } = await two();
   await announce(alice, 'planner', {}, CLAUDE);

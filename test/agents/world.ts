@@ -5,11 +5,13 @@ import type { Agents, AgentsComponents } from '../../src/agents/index.ts';
 import type { Board, BoardEntry } from '../../src/blackboard/index.ts';
 import type { BuiltinTool } from '../../src/gateway/index.ts';
 import { StarlingError, silentLogger } from '../../src/core/index.ts';
-import type { Did, JsonObject, PeerId } from '../../src/core/index.ts';
+import type { Clock, Did, JsonObject, PeerId } from '../../src/core/index.ts';
 import { OPERATOR, attachedClient } from '../../src/guard/index.ts';
 import type { Principal } from '../../src/guard/index.ts';
 import type { Topic } from '../../src/network/types.ts';
 import type { MembershipEvents, PeerView } from '../../src/membership/types.ts';
+import { createMachineClock } from '../core/machine-clock.ts';
+import type { MachineClock } from '../core/machine-clock.ts';
 import { createTestClock } from '../core/test-clock.ts';
 import type { TestClock } from '../core/test-clock.ts';
 import { memoryTable } from '../grants/memory-table.ts';
@@ -38,6 +40,8 @@ export interface TestNode {
   eventsBoard: { readonly board: string; readonly keepMs: number } | undefined;
   /** The next so many answers to peers are lost. */
   losesAnswers: number;
+  /** By which it lives; asleep, it does nothing, and what peers ask of it waits. */
+  readonly clock: MachineClock;
   call<T = JsonObject>(
     principal: Principal,
     tool: string,
@@ -54,6 +58,12 @@ export interface TestWorld {
   readonly nodes: Readonly<Record<string, TestNode>>;
   /** Says to all that a node is there or away. */
   away(name: string, isAway: boolean): void;
+  /**
+   * The machine of a node falls asleep, which nobody hears, or wakes up; see {@link MachineClock.wake}. Calls that it got
+   * meanwhile are served then, whether or not somebody still waits.
+   */
+  sleeps(name: string): void;
+  wakes(name: string, how: { readonly late: boolean }): Promise<void>;
   /** Nodes of one side do not reach those of the other, and say that these are dead; no sides: all are together again. */
   part(...sides: readonly (readonly string[])[]): void;
   /** What is on the one board, which all nodes hold. */
@@ -91,10 +101,15 @@ export async function makeWorldOf(
     }) as unknown as PeerView;
   const gossip = makeGossip();
   const board = new Map<string, BoardEntry>();
+  const wakers = new Map<string, (() => void)[]>(names.map((name) => [name, []]));
+  const awake = (name: string): Promise<void> | undefined =>
+    nodes[name]?.clock.isAsleep === true
+      ? new Promise((wake) => wakers.get(name)?.push(wake))
+      : undefined;
   for (const name of names) {
     const heard = events.get(name);
     const topic = gossip(name);
-    const around = { names, nodes, clock, viewOf, didOf, isCut, board };
+    const around = { names, nodes, clock, viewOf, didOf, isCut, awake, board };
     nodes[name] = makeNode({ ...around, name, events: heard, topic });
     await nodes[name].agents.start();
   }
@@ -102,6 +117,14 @@ export async function makeWorldOf(
     clock,
     nodes,
     board,
+    sleeps(name) {
+      nodes[name]?.clock.sleep();
+    },
+    async wakes(name, how) {
+      nodes[name]?.clock.wake(how);
+      for (const wake of wakers.get(name)?.splice(0) ?? []) wake();
+      await new Promise((next) => setImmediate(next));
+    },
     away(name, isAway) {
       const node = nodes[name];
       if (node !== undefined) node.isAway = isAway;
@@ -167,11 +190,14 @@ interface Making {
   readonly viewOf: (name: string, by: string) => PeerView;
   readonly didOf: (name: string) => Did;
   readonly isCut: (one: string, other: string) => boolean;
+  /** Resolves once the node is awake; undefined where it is. */
+  readonly awake: (name: string) => Promise<void> | undefined;
   readonly events: EventEmitter<MembershipEvents> | undefined;
 }
 
 function makeNode(making: Making): TestNode {
-  const { name, names, nodes, clock, viewOf, didOf, isCut, events, topic, board } = making;
+  const { name, names, nodes, viewOf, didOf, isCut, awake, events, topic, board } = making;
+  const clock = createMachineClock(making.clock);
   const table = memoryTable();
   const grants = new Set<string>();
   const others = (): readonly PeerView[] =>
@@ -199,7 +225,12 @@ function makeNode(making: Making): TestNode {
         return found;
       },
     },
-    callPeer: (peer, call) => callPeer({ nodes, didOf, isCut }, name, peer, call),
+    callPeer: (peer, call) =>
+      answeredInTime(
+        clock,
+        call.timeoutMs,
+        callPeer({ nodes, didOf, isCut, awake }, name, peer, call),
+      ),
     random: () => {
       seed = (seed * 16_807) % 2_147_483_647;
       return seed / 2_147_483_647;
@@ -242,6 +273,7 @@ function makeNode(making: Making): TestNode {
     topic,
     eventsBoard: undefined,
     losesAnswers: 0,
+    clock,
     async call<T>(principal: Principal, tool: string, args: JsonObject, signal?: AbortSignal) {
       const found = [...toolsOf(node.agents), ...node.more].find(
         ({ definition }) => definition.name === tool,
@@ -256,7 +288,7 @@ function makeNode(making: Making): TestNode {
     },
     async restart() {
       await node.agents.stop();
-      clock.advance(1000);
+      making.clock.advance(1000);
       node.agents = make();
       await node.agents.start();
     },
@@ -265,7 +297,7 @@ function makeNode(making: Making): TestNode {
 }
 
 /** The board as one node writes to it. */
-function boardOf(board: Map<string, BoardEntry>, by: Did, clock: TestClock): Board {
+function boardOf(board: Map<string, BoardEntry>, by: Did, clock: Clock): Board {
   const own: Pick<Board, 'entries' | 'set'> = {
     entries: (prefix = '') => [...board.values()].filter(({ key }) => key.startsWith(prefix)),
     async set(key, value, { ttlMs = 0 } = {}) {
@@ -294,15 +326,21 @@ async function callPeer(
     nodes,
     didOf,
     isCut,
-  }: Pick<Making, 'didOf' | 'isCut'> & { readonly nodes: Readonly<Record<string, TestNode>> },
+    awake,
+  }: Pick<Making, 'awake' | 'didOf' | 'isCut'> & {
+    readonly nodes: Readonly<Record<string, TestNode>>;
+  },
   from: string,
   peer: PeerView,
   call: { readonly tool: string; readonly args: JsonObject },
 ): Promise<JsonObject> {
   const node = nodes[peer.alias];
-  if (node === undefined || node.isAway || isCut(from, peer.alias)) {
+  const waking = awake(peer.alias);
+  const isGone = node?.isAway === true && waking === undefined;
+  if (node === undefined || isGone || isCut(from, peer.alias)) {
     throw new StarlingError('STARLING_PEER_UNREACHABLE', `${peer.alias} is away`);
   }
+  await waking;
   node.asked.push(call.tool);
   node.carried.push(JSON.stringify(call.args));
   const principal: Principal = {
@@ -319,4 +357,18 @@ async function callPeer(
     throw new StarlingError('STARLING_PEER_UNREACHABLE', `${peer.alias} went away during the call`);
   }
   return answer;
+}
+
+/** What a peer answers, as long as its caller waits. @throws STARLING_TIMEOUT */
+function answeredInTime(
+  clock: Clock,
+  timeoutMs: number,
+  answer: Promise<JsonObject>,
+): Promise<JsonObject> {
+  return new Promise((resolve, reject) => {
+    const cancel = clock.schedule(timeoutMs, () =>
+      reject(new StarlingError('STARLING_TIMEOUT', `no answer within ${timeoutMs} ms`)),
+    );
+    answer.finally(cancel).then(resolve, reject);
+  });
 }

@@ -6,7 +6,8 @@ import { createInterface } from 'node:readline';
 import { setTimeout as wait } from 'node:timers/promises';
 import { percentile } from '../../report.ts';
 import { cpuUs, rssMiB } from '../cpu.ts';
-import { startFloors } from '../floors/start.ts';
+import { TITLES } from '../bars.ts';
+import { startRequestFloors } from '../floors/start.ts';
 import type { Sample } from '../job.ts';
 import { startLoader } from '../loader-process.ts';
 import type { Loader } from '../loader-process.ts';
@@ -29,7 +30,9 @@ export interface RequestRow extends Sample {
 export const WAYS = {
   agent: 'agent of a peer',
   tool: 'tool of a peer',
-  nats: 'NATS request',
+  floor: TITLES.libp2pEcho,
+  program: TITLES.libp2pProgram,
+  nats: TITLES.nats,
 } as const;
 
 interface Way {
@@ -37,16 +40,20 @@ interface Way {
   readonly session: string;
   readonly tool: string;
   readonly args: Readonly<Record<string, unknown>>;
-}
-
-/** Who calls what, and whose CPU time is counted. */
-interface Load {
-  readonly loader: Loader;
-  readonly ways: readonly Way[];
+  /** Of those processes the CPU time is counted. */
   readonly pids: readonly number[];
 }
 
-/** Requests to an agent of `owner` through `entry`, beside calls of a tool there, and NATS with a queue group. */
+/** Who calls what. */
+interface Load {
+  readonly loader: Loader;
+  readonly ways: readonly Way[];
+}
+
+/**
+ * Requests to an agent of `owner` through `entry`, beside calls of a tool there, NATS with a queue group, and the same
+ * bytes over bare libp2p: what is left where nobody is asked for a right and nothing is written down.
+ */
 export async function measureRequests(
   { owner, entry }: { readonly owner: Machine; readonly entry: Machine },
   { root, upstream }: { readonly root: string; readonly upstream: string },
@@ -54,25 +61,31 @@ export async function measureRequests(
 ): Promise<readonly RequestRow[]> {
   await call(owner, 'agent_spawn', { agentType: KIND, name: 'echo', wait_s: 60 });
   const loader = startLoader();
-  const floors = size.rivals ? await startFloors(root, upstream) : undefined;
+  const floors = size.rivals ? await startRequestFloors(root, upstream) : undefined;
   try {
     const { socket } = entry.node.up.endpoints;
     const tool = 'owner__small__echo';
     await loader.open({ session: 'peer', target: { kind: 'socket', path: socket }, tool });
     const message = { agentId: 'echo@owner', message: HELLO, type: 'query' };
+    const pids = [owner, entry].flatMap(({ node }) => node.child.pid ?? []);
+    const request = { session: 'peer', tool: 'starling__agent_message', args: message };
     const ways: Way[] = [
-      { title: WAYS.agent, session: 'peer', tool: 'starling__agent_message', args: message },
-      { title: WAYS.tool, session: 'peer', tool, args: { message: HELLO } },
+      { title: WAYS.agent, ...request, pids },
+      { title: WAYS.tool, session: 'peer', tool, args: { message: HELLO }, pids },
     ];
-    const nats = floors?.http.find(({ title }) => title === WAYS.nats);
-    if (nats !== undefined) {
-      await loader.open({ session: 'nats', target: nats.target, tool: 'echo' });
-      ways.push({ title: WAYS.nats, session: 'nats', tool: 'echo', args: { message: HELLO } });
+    for (const floor of floors === undefined ? [] : [floors.libp2p, floors.program]) {
+      await loader.open({ session: floor.title, target: floor.target, tool: 'echo' });
+      // The bytes of a request to an agent: whoever answers is told by no name.
+      ways.push({ ...request, title: floor.title, session: floor.title, pids: floor.pids });
+    }
+    if (floors?.nats !== undefined) {
+      const { target, pids: own } = floors.nats;
+      await loader.open({ session: 'nats', target, tool: 'echo' });
+      ways.push({ ...request, title: WAYS.nats, session: 'nats', pids: own });
     }
     const rows: RequestRow[] = [];
-    const pids = [owner, entry].flatMap(({ node }) => node.child.pid ?? []);
     for (const callers of size.callers) {
-      rows.push(...(await inTurn({ loader, ways, pids }, callers, size)));
+      rows.push(...(await inTurn({ loader, ways }, callers, size)));
     }
     return rows;
   } finally {
@@ -85,13 +98,13 @@ export async function measureRequests(
 
 /** Rounds that alternate between the ways, so that a busy machine is busy for all. */
 async function inTurn(
-  { loader, ways, pids }: Load,
+  { loader, ways }: Load,
   callers: number,
   { rounds, roundMs, warmUpMs }: AgentsSize,
 ): Promise<readonly RequestRow[]> {
   const samples = new Map<string, Sample[]>(ways.map(({ title }) => [title, []]));
   for (let round = 0; round < rounds; round += 1) {
-    for (const { title, session, tool, args } of ways) {
+    for (const { title, session, tool, args, pids } of ways) {
       const expect = { text: HELLO, sizeBytes: HELLO.length };
       const job = { session, tool, args, expect, callers, pids, warmUpMs, durationMs: roundMs };
       samples.get(title)?.push(await loader.run(job));
@@ -106,8 +119,7 @@ async function inTurn(
       perSecond: median(({ perSecond }) => perSecond),
       p50Us: median(({ p50Us }) => p50Us),
       p99Us: median(({ p99Us }) => p99Us),
-      cpuUsPerCall:
-        title === WAYS.nats ? undefined : median((one) => one.cpuUsPerCall ?? Number.NaN),
+      cpuUsPerCall: median((one) => one.cpuUsPerCall ?? Number.NaN),
     };
   });
 }

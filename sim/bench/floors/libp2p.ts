@@ -8,14 +8,12 @@ import type { Libp2p, Stream } from '@libp2p/interface';
 import { multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p } from 'libp2p';
 import { joinedWrites, lineReader } from '../lines.ts';
+import type { LineListener, SendText } from './relays.ts';
 
 const PROTOCOL = '/bench/echo/1';
 
-/** Texts that go one way of a stream; those of one microtask leave in one write. */
-export type SendText = (text: string) => void;
-
 /** Listens on a free port; `line` hears each line and may answer. Gives its address. */
-export async function listenLibp2p(line: (bytes: Buffer, send: SendText) => void): Promise<string> {
+export async function listenLibp2p(line: LineListener): Promise<string> {
   const node = await hostOf(['/ip4/127.0.0.1/tcp/0']);
   await node.handle(PROTOCOL, (stream) => void linesOf(stream, line));
   return node.getMultiaddrs()[0]?.toString() ?? '';
@@ -39,7 +37,7 @@ function hostOf(listen: string[]): Promise<Libp2p> {
   });
 }
 
-function linesOf(stream: Stream, line: (bytes: Buffer, send: SendText) => void): SendText {
+function linesOf(stream: Stream, line: LineListener): SendText {
   const send = joinedWrites((text) => void stream.send(Buffer.from(text)));
   const read = lineReader((bytes) => line(bytes, send));
   stream.addEventListener('message', ({ data }) => read(Buffer.from(data.subarray())));

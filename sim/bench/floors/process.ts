@@ -4,7 +4,16 @@
  */
 import { answer } from '../upstream-answers.ts';
 import { answerNats } from './nats.ts';
-import { childOf, peerAt, pipeTo, serveHttp, serveSocket, serveTls } from './relays.ts';
+import {
+  childOf,
+  peerAt,
+  pipeTo,
+  serveHttp,
+  serveLines,
+  serveSocket,
+  serveTls,
+  toProgram,
+} from './relays.ts';
 
 const [kind = '', first = '', second = ''] = process.argv.slice(2);
 
@@ -25,10 +34,16 @@ async function begin(): Promise<string | number> {
     case 'libp2p': {
       // Only here: the other floors are to be as small as they can be.
       const { listenLibp2p } = await import('./libp2p.ts');
+      if (first !== '') return listenLibp2p(toProgram(childOf(first)));
       return listenLibp2p((line, send) => {
         const reply = answer(line.toString('utf8'));
         if (reply !== '') send(reply);
       });
+    }
+    case 'socket-to-libp2p': {
+      const { openLibp2p } = await import('./libp2p.ts');
+      await serveLines(first, (line) => openLibp2p(second, line));
+      return '';
     }
     default:
       throw new Error(`no floor is called ${kind}`);

@@ -85,6 +85,45 @@ export async function serveSocket(path: string, script: string): Promise<void> {
   await once(server, 'listening');
 }
 
+/** Lines to a stdio server, and its lines back to whoever spoke last: one peer, with one stream. */
+export function toProgram({ input, output }: Beyond): LineListener {
+  let answer: SendText = () => undefined;
+  const forward = joinedWrites((text) => output.write(text));
+  input.on(
+    'data',
+    lineReader((line) => answer(`${line.toString('utf8')}\n`)),
+  );
+  return (line, send) => {
+    answer = send;
+    forward(`${line.toString('utf8')}\n`);
+  };
+}
+
+/** Texts that go one way; those of one microtask leave in one write. */
+export type SendText = (text: string) => void;
+
+/** Hears each line, and may answer it. */
+export type LineListener = (line: Buffer, send: SendText) => void;
+
+/** Listens on a Unix socket: the lines of one client, each on by the way that `open` opens for it, and those that come back. */
+export async function serveLines(
+  path: string,
+  open: (line: (line: Buffer) => void) => Promise<SendText>,
+): Promise<void> {
+  let back: SendText = () => undefined;
+  const forward = await open((line) => back(`${line.toString('utf8')}\n`));
+  const server = createServer((socket) => {
+    back = joinedWrites((text) => socket.write(text));
+    socket.on('error', () => socket.destroy());
+    socket.on(
+      'data',
+      lineReader((line) => forward(`${line.toString('utf8')}\n`)),
+    );
+  });
+  server.listen(path);
+  await once(server, 'listening');
+}
+
 /** Standard streams to a Unix socket: what a client of stdio starts. */
 export async function pipeTo(path: string): Promise<void> {
   const socket = connect(path);

@@ -70,6 +70,42 @@ export async function startFloors(root: string, upstream: string): Promise<Floor
   }
 }
 
+/** What requests through two peers are measured against: their target each; NATS only where it is installed. */
+export interface RequestFloors {
+  /** A bare libp2p stream between two processes, the second of which answers. */
+  readonly libp2p: FloorPath;
+  /** The same, and a program behind the second one that answers, as an agent's does. */
+  readonly program: FloorPath;
+  readonly nats: FloorPath | undefined;
+  stop(): void;
+}
+
+/** Starts them; `upstream` is the program that answers. */
+export async function startRequestFloors(root: string, upstream: string): Promise<RequestFloors> {
+  const children: ChildProcess[] = [];
+  const stop = (): void => {
+    for (const child of children) child.kill();
+  };
+  const twoPeers = async (title: string, name: string, behind: string[]): Promise<FloorPath> => {
+    const far = await startFloor(children, ['libp2p', ...behind]);
+    const path = join(root, name);
+    const near = await startFloor(children, ['socket-to-libp2p', path, far.says]);
+    return { title, target: { kind: 'socket', path }, pids: [near.pid, far.pid] };
+  };
+  try {
+    const libp2p = await twoPeers(TITLES.libp2pEcho, 'echo.sock', []);
+    const program = await twoPeers(TITLES.libp2pProgram, 'program.sock', [upstream]);
+    const server = await startNats(children);
+    if (server === undefined) return { libp2p, program, nats: undefined, stop };
+    await startFloor(children, ['nats', String(server.port)]);
+    const target = { kind: 'nats' as const, port: server.port };
+    return { libp2p, program, nats: { title: TITLES.nats, target, pids: [server.pid] }, stop };
+  } catch (error) {
+    stop();
+    throw error;
+  }
+}
+
 interface Floor {
   readonly pid: number;
   /** Its first line. */

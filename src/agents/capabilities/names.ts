@@ -37,3 +37,8 @@ export function isInRange(version: string, range: string): boolean {
   const [, major, minor = '0'] = SHORT.exec(version) ?? [];
   return satisfies(major === undefined ? version : `${major}.${minor}.0`, range);
 }
+
+/** The capability without its version, as offers of nodes have it. */
+export function kindOf(capability: string): string {
+  return capability.split('@', 1)[0] ?? capability;
+}

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { PeerId, Random } from '../../core/index.ts';
 import type { Lacking, Standing } from '../../directory/index.ts';
+import { kindOf } from '../capabilities/names.ts';
 import type { AgentView } from '../types.ts';
 
 /** Candidates that are asked at a time how much they can take. */
@@ -27,11 +28,6 @@ export interface Wishes {
   readonly prefer?: string | undefined;
   /** Equal keys go to the same agent while that one lives. */
   readonly affinity?: string | undefined;
-}
-
-/** The capability without its version, as offers of nodes have it. */
-export function kindOf(capability: string): string {
-  return capability.split('@', 1)[0] ?? capability;
 }
 
 /** What was found of the agent's node when it was last asked for this. */

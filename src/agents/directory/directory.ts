@@ -8,7 +8,7 @@ import { OPERATOR, keyOf } from '../../guard/index.ts';
 import type { Guard, GuardWanted, Principal } from '../../guard/index.ts';
 import type { ToolSubject } from '../../gateway/index.ts';
 import type { Membership } from '../../membership/index.ts';
-import { offers } from '../capabilities/names.ts';
+import { kindOf, offers } from '../capabilities/names.ts';
 import { withoutSchemas } from '../capabilities/schemas.ts';
 import { agentResource, parseAddress } from '../names.ts';
 import type { AgentAddress } from '../names.ts';
@@ -71,22 +71,36 @@ export class AgentDirectory {
   /** Those that `principal` may see; a peer sees those of this node. */
   async list(principal: Principal, init: ListInit): Promise<AgentListResult> {
     const { peers } = this.#components;
-    const { status = 'all', capability, agentId } = init;
+    const { capability, agentId } = init;
     const isLocal = init.here === true || principal.kind === 'peer';
     const unreachable = isLocal ? [] : await peers.refresh();
-    const all = isLocal ? this.#own() : [...this.#own(), ...peers.known()];
-    const agents = all.filter(
-      (agent) =>
-        this.#mayMessageOrSee(principal, agent) &&
-        (status === 'all' || agent.status === 'online') &&
-        (capability === undefined || offers(agent.capabilities, capability)) &&
-        (agentId === undefined || isNamed(agent, agentId)),
-    );
+    let agents = this.#fitting(principal, init, isLocal);
+    const isWanting = capability !== undefined && !isLocal && !agents.some(isOnline);
+    // Who is beyond what this node knows is looked for where nobody of those that it knows can do it.
+    if (isWanting && (await peers.lookBeyond(kindOf(capability)))) {
+      agents = this.#fitting(principal, init, isLocal);
+    }
     const seen = principal.kind === 'peer' ? agents.map(withoutRun) : agents;
     // Schemas are long, and one agent is asked about where they are needed.
     const told = agentId === undefined ? seen.map(inLists) : seen;
     const shown = told.map((agent) => this.#trusted(agent));
     return { agents: shown, ...(unreachable.length === 0 ? {} : { unreachable }) };
+  }
+
+  /** Those that are wanted of what is known now. */
+  #fitting(
+    principal: Principal,
+    { status = 'all', capability, agentId }: ListInit,
+    isLocal: boolean,
+  ): readonly AgentView[] {
+    const all = isLocal ? this.#own() : [...this.#own(), ...this.#components.peers.known()];
+    return all.filter(
+      (agent) =>
+        this.#mayMessageOrSee(principal, agent) &&
+        (status === 'all' || isOnline(agent)) &&
+        (capability === undefined || offers(agent.capabilities, capability)) &&
+        (agentId === undefined || isNamed(agent, agentId)),
+    );
   }
 
   /** How an agent of this node stands, by its name; undefined for one that `principal` may not see. */
@@ -326,6 +340,10 @@ export class AgentDirectory {
     const senders = this.#ownNames(principal).filter((name) => from === undefined || name === from);
     return senders.some((name) => may({ ...wanted, args: { from: name } }));
   }
+}
+
+function isOnline({ status }: AgentView): boolean {
+  return status === 'online';
 }
 
 /** Whether they are parts of one agent. */

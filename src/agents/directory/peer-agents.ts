@@ -6,7 +6,7 @@
  */
 import { z } from 'zod';
 import { createSemaphore, messageOf } from '../../core/index.ts';
-import type { Clock, JsonObject, PeerId } from '../../core/index.ts';
+import type { Clock, JsonObject, Logger, PeerId } from '../../core/index.ts';
 import type { ListedAgent } from '../../directory/index.ts';
 import type { Membership, PeerView } from '../../membership/index.ts';
 import { definitionsFault } from '../capabilities/schemas.ts';
@@ -28,8 +28,11 @@ export interface PeerAgentsComponents {
   list(peer: PeerView, agentId?: string): Promise<JsonObject>;
   /** What a peer lists to all members, also while it is away. */
   readonly listedBy?: (this: void, peer: PeerId) => readonly ListedAgent[];
+  /** Members whose heartbeats have not come here and that offer this kind of capability by their own word; default: nobody. */
+  readonly beyond?: (this: void, kind: string) => Promise<readonly PeerId[]>;
   readonly proofs: SpreadProofs;
   readonly clock: Clock;
+  readonly logger: Logger;
 }
 
 /** Who is an agent elsewhere, as far as somebody has looked. */
@@ -40,6 +43,11 @@ export interface PeerAgents {
   called(text: string): readonly AgentView[];
   /** Asks the peers whose lists are not fresh, or the one of this alias. */
   refresh(alias?: string): Promise<NonNullable<AgentListResult['unreachable']>>;
+  /**
+   * Looks for nodes that this one knows nothing of and that offer a kind of capability, and asks them for their agents; for one
+   * kind once in {@link LIST_MS}. True where any has answered. Never rejects.
+   */
+  lookBeyond(kind: string): Promise<boolean>;
   /** One agent as its node has it at this moment; undefined where it is not there. */
   now(alias: string, name: string): Promise<AgentView | undefined>;
   /** What is known of `peer` may be wrong now. */
@@ -52,6 +60,8 @@ interface Listed {
   readonly at: number;
 }
 
+/** Peers that are known beyond what heartbeats say, and kinds that were looked for. */
+const BEYOND_MAX = 64;
 const TEXT_MAX = 256;
 const PROOF_MAX = 4096;
 const text = z.string().max(TEXT_MAX);
@@ -106,6 +116,10 @@ class KnownAgents implements PeerAgents {
   readonly #listed = new Map<PeerId, Listed>();
   readonly #asking = new Map<PeerId, Promise<string | undefined>>();
   readonly #permits = createSemaphore(ASKED_AT_ONCE);
+  /** Peers that were found beyond what heartbeats say, the oldest first. */
+  readonly #found = new Set<PeerId>();
+  /** When a kind was looked for last, and what comes of it. */
+  readonly #looks = new Map<string, { readonly at: number; readonly found: Promise<boolean> }>();
 
   constructor(components: PeerAgentsComponents) {
     this.#components = components;
@@ -129,7 +143,7 @@ class KnownAgents implements PeerAgents {
     isWanted: (agent: Pick<AgentView, 'id' | 'name' | 'node'>) => boolean = () => true,
   ): readonly AgentView[] {
     if (peer.ended !== undefined) return [];
-    const listed = hasAgents(peer) ? this.#listed.get(peer.peerId) : undefined;
+    const listed = this.#hasAgents(peer) ? this.#listed.get(peer.peerId) : undefined;
     // The name of the node may be another than when it was asked.
     if (listed !== undefined) {
       return listed.agents.filter(isWanted).map((agent) => atNode(agent, peer));
@@ -153,6 +167,43 @@ class KnownAgents implements PeerAgents {
     return troubles.flatMap(({ node, reason }) => (reason === undefined ? [] : [{ node, reason }]));
   }
 
+  lookBeyond(kind: string): Promise<boolean> {
+    const now = this.#components.clock.now();
+    const last = this.#looks.get(kind);
+    if (last !== undefined && Math.abs(now - last.at) < LIST_MS) return last.found;
+    this.#looks.delete(kind);
+    const found = this.#lookBeyond(kind);
+    this.#looks.set(kind, { at: now, found });
+    for (const oldest of this.#looks.keys()) {
+      if (this.#looks.size <= BEYOND_MAX) break;
+      this.#looks.delete(oldest);
+    }
+    return found;
+  }
+
+  async #lookBeyond(kind: string): Promise<boolean> {
+    const { beyond, logger, membership } = this.#components;
+    try {
+      const peers = await beyond?.(kind);
+      const views = (peers ?? []).flatMap((peer) => membership.peer(peer) ?? []);
+      const troubles = await Promise.all(
+        views.map((view) => {
+          this.#found.delete(view.peerId);
+          this.#found.add(view.peerId);
+          return this.#ask(view);
+        }),
+      );
+      for (const oldest of this.#found) {
+        if (this.#found.size <= BEYOND_MAX) break;
+        this.#found.delete(oldest);
+      }
+      return troubles.includes(undefined);
+    } catch (error) {
+      logger.debug({ kind, error: messageOf(error) }, 'no agents were found beyond what is known');
+      return false;
+    }
+  }
+
   async now(alias: string, name: string): Promise<AgentView | undefined> {
     const peer = this.#here().find((one) => one.alias === alias);
     if (peer === undefined) return undefined;
@@ -167,7 +218,11 @@ class KnownAgents implements PeerAgents {
 
   /** Peers that say that they have agents. */
   #here(): readonly PeerView[] {
-    return this.#components.membership.peers().filter(hasAgents);
+    return this.#components.membership.peers().filter((peer) => this.#hasAgents(peer));
+  }
+
+  #hasAgents({ peerId, presence, state }: PeerView): boolean {
+    return state === 'alive' && (presence?.agents !== undefined || this.#found.has(peerId));
   }
 
   #isFresh({ peerId, presence }: PeerView): boolean {
@@ -211,10 +266,6 @@ class KnownAgents implements PeerAgents {
     const isPart = claims?.agent === said.name && claims.on.includes(peer.did);
     return spread !== undefined && isPart ? { ...view, spread } : view;
   }
-}
-
-function hasAgents({ presence, state }: PeerView): boolean {
-  return state === 'alive' && presence?.agents !== undefined;
 }
 
 function isSound({ id, name }: ListedAgent): boolean {

@@ -3,8 +3,18 @@
  * anybody. Each node keeps the last ones, so that a program may look a moment later; what is to be read by those who were
  * not there is on a board besides (`event-log.ts`).
  */
-import { StarlingError, createBuckets, messageOf, printable } from '../../core/index.ts';
-import type { Buckets, Clock, Did, Json, Logger, PeerId, Random } from '../../core/index.ts';
+import { StarlingError, createBuckets, isObject, messageOf, printable } from '../../core/index.ts';
+import type {
+  Buckets,
+  Clock,
+  Did,
+  Json,
+  JsonObject,
+  Logger,
+  PeerId,
+  Random,
+} from '../../core/index.ts';
+import { parseArgumentRules, problemOf } from '../../grants/index.ts';
 import { keyOf } from '../../guard/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import type { Topic } from '../../network/types.ts';
@@ -44,6 +54,8 @@ export interface EventInit {
 export interface EventsInit {
   /** Like `agent.*.events`; default everything. */
   readonly topic?: string | undefined;
+  /** What members of the message must be, as grants say it of arguments; of one that is no object `message` is the name. */
+  readonly args?: JsonObject | undefined;
   readonly cursor?: number | undefined;
   /** ms since the epoch: also what was told since then while nobody here heard it; waits for nothing. */
   readonly since?: number | undefined;
@@ -59,7 +71,7 @@ export interface MeshEvents {
   mayTell(principal: Principal): boolean;
   /** Resolves when it is on its way. @throws STARLING_USAGE, STARLING_LIMIT_EXCEEDED, STARLING_RATE_LIMITED */
   tell(principal: Principal, init: EventInit): Promise<MeshEvent>;
-  /** @throws STARLING_USAGE for what is no topic, and for `since` where no events are kept */
+  /** @throws STARLING_USAGE for what is no topic, or no conditions, and for `since` where no events are kept */
   read(init: EventsInit, signal: AbortSignal): Promise<EventsResult>;
 }
 
@@ -147,17 +159,20 @@ class NodeEvents implements MeshEvents {
 
   async read(init: EventsInit, signal: AbortSignal): Promise<EventsResult> {
     const { topic = '>', cursor = 0, limit, waitMs } = init;
+    const fits = fitting(init.args);
     if (!PATTERN.test(topic)) {
       throw new StarlingError('STARLING_USAGE', `'${printable(topic)}' is no topic`, {
         hint: "subjects with * for one word and > for the rest, like 'agent.*.events'",
       });
     }
-    if (init.since !== undefined) return this.#replay(init.since, topic, limit);
+    const isWanted = (event: Pick<MeshEvent, 'message' | 'subject'>): boolean =>
+      matchesSubject(topic, event.subject) && fits(event.message);
+    if (init.since !== undefined) return this.#replay(init.since, isWanted, limit);
     const { clock } = this.#components;
     const deadline = clock.now() + waitMs;
     for (;;) {
       const found = this.#kept
-        .filter((event) => event.seq > cursor && matchesSubject(topic, event.subject))
+        .filter((event) => event.seq > cursor && isWanted(event))
         .slice(...(init.cursor === undefined ? [-limit] : [0, limit]));
       const leftMs = deadline - clock.now();
       const isOver = this.#unsubscribe === undefined || signal.aborted || leftMs <= 0;
@@ -171,7 +186,11 @@ class NodeEvents implements MeshEvents {
   }
 
   /** What was heard has its number here; what was not has 0. */
-  async #replay(sinceMs: number, topic: string, limit: number): Promise<EventsResult> {
+  async #replay(
+    sinceMs: number,
+    isWanted: (event: MeshEvent) => boolean,
+    limit: number,
+  ): Promise<EventsResult> {
     const { log, nameOf } = this.#components;
     const logged = await log.since(sinceMs);
     const heard = new Map(
@@ -185,7 +204,7 @@ class NodeEvents implements MeshEvents {
       return [{ seq: 0, id, subject, from, at: new Date(at).toISOString(), message }];
     });
     const events = [...missed, ...heard.values()]
-      .filter(({ subject }) => matchesSubject(topic, subject))
+      .filter(isWanted)
       .toSorted((one, other) => Date.parse(one.at) - Date.parse(other.at))
       .slice(-limit);
     return { events, cursor: this.#next - 1 };
@@ -230,6 +249,21 @@ class NodeEvents implements MeshEvents {
   #nextEvent(waitMs: number, signal: AbortSignal): Promise<void> {
     return waitForNews(this.#wakers, this.#components.clock, { waitMs, signal });
   }
+}
+
+/** Whether a message is as the conditions say, which are those of the arguments of a grant. @throws STARLING_USAGE */
+function fitting(args: JsonObject | undefined): (message: Json) => boolean {
+  if (args === undefined) return () => true;
+  const rules = parseArgumentRules(args);
+  if (rules === undefined) {
+    throw new StarlingError('STARLING_USAGE', 'these are no conditions for members of a message', {
+      hint: "write them as grants have them: --arg level=error, --arg 'count>=10', or { args: { level: { enum: ['error'] } } }",
+    });
+  }
+  return (message) => {
+    const members = isObject(message) ? message : { message };
+    return problemOf(rules, members) === undefined;
+  };
 }
 
 /** An agent at its node, or the node. */

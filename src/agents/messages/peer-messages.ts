@@ -88,6 +88,8 @@ export class PeerMessages {
     if (!isQuery && (this.#outbox.waiting(peer.did) > 0 || peer.state !== 'alive')) {
       return this.#queue(parcel, message, name);
     }
+    // Nobody waits until a connection that nobody answers is given up.
+    if (isQuery && !isReachable(peer)) throw away(peer, name);
     const timeoutMs = isQuery ? (message.timeoutMs ?? QUERY_MS) + WAY_MS : DELIVERY_TIMEOUT_MS;
     try {
       const call = { tool: 'agent_message', args, principal, timeoutMs };
@@ -207,6 +209,18 @@ function resultIn(result: JsonObject, message: AgentMessage, name: string): Agen
     ...(typeof responseTime === 'number' ? { responseTime } : {}),
     ...(taint === undefined ? {} : { taint }),
   };
+}
+
+/** One that was missed lately may be there. */
+function isReachable({ state }: PeerView): boolean {
+  return state === 'alive' || state === 'suspect';
+}
+
+function away({ alias }: PeerView, name: string): StarlingError {
+  return new StarlingError('STARLING_PEER_UNREACHABLE', `the node of ${name}@${alias} is away`, {
+    hint: 'see who is there: starling peers; a command or an event waits for it',
+    data: { agentId: name, reason: 'away' },
+  });
 }
 
 function isAway({ code }: StarlingError): boolean {

@@ -55,6 +55,12 @@ function eventsTool(agents: Agents): BuiltinTool {
         .describe(
           'Subjects with * for one word and > for the rest: `agent.*.events`. Default all.',
         ),
+      args: z
+        .record(z.string(), z.json())
+        .optional()
+        .describe(
+          'What members of the message must be, as in grants: `{"level":{"enum":["error"]},"count":{"minimum":10}}`; of a message that is no object `message` is the name.',
+        ),
       cursor: z.number().int().min(0).optional(),
       since: z
         .number()
@@ -86,6 +92,7 @@ function eventsTool(agents: Agents): BuiltinTool {
       agents.events(
         {
           topic: input.topic,
+          args: input.args,
           cursor: input.cursor,
           since: input.since,
           limit: input.limit ?? LIMIT_DEFAULT,

@@ -6,6 +6,7 @@ import type { NodeClient } from '../node/client.ts';
 import { watchNode, withNode } from '../node/locate-node.ts';
 import { showValue } from '../options/board-value.ts';
 import type { CommonOptions } from '../options/common-options.ts';
+import { argumentRules } from '../options/grant-conditions.ts';
 import { untilInterrupted } from '../terminal/interrupted.ts';
 import { printData, safeLine } from '../terminal/output.ts';
 
@@ -16,6 +17,7 @@ const WAY_MS = 10_000;
 /** Options of the command. */
 interface EventsOptions extends CommonOptions {
   readonly topic?: string;
+  readonly arg?: readonly string[];
   readonly follow?: boolean;
   readonly lines: number;
   /** ms since the epoch. */
@@ -24,15 +26,19 @@ interface EventsOptions extends CommonOptions {
 
 /** Prints the last events, and with `--follow` those that come. */
 export function run(options: EventsOptions): Promise<ExitCode> {
-  const topic = options.topic === undefined ? {} : { topic: options.topic };
+  const args = argumentRules(options.arg ?? []);
+  const wanted = {
+    ...(options.topic === undefined ? {} : { topic: options.topic }),
+    ...(args === undefined ? {} : { args }),
+  };
   const tail = async (node: NodeClient): Promise<ExitCode> => {
     const since = options.since === undefined ? {} : { since: options.since };
-    const first = { ...topic, ...since, limit: options.lines };
+    const first = { ...wanted, ...since, limit: options.lines };
     let page = await node.builtin<EventsResult>('events', first);
     if (page.events.length > 0 || options.follow !== true) print(page, options);
     while (options.follow === true) {
-      const args = { ...topic, cursor: page.cursor, timeout_s: WAIT_S };
-      page = await node.builtin<EventsResult>('events', args, {
+      const next = { ...wanted, cursor: page.cursor, timeout_s: WAIT_S };
+      page = await node.builtin<EventsResult>('events', next, {
         timeoutMs: WAIT_S * 1000 + WAY_MS,
       });
       if (page.events.length > 0) print(page, options);

@@ -66,7 +66,7 @@ export function grantConditions(options: GrantOptions): JsonObject {
     expires_s: options.expires === undefined ? undefined : options.expires / 1000,
     uses: options.uses,
     rate: rate === undefined ? undefined : { ...rate },
-    args: readRules(options.arg ?? []),
+    args: argumentRules(options.arg ?? []),
     hours: options.hours === undefined ? undefined : readHours(options.hours),
     budget: options.budget === undefined ? undefined : { id: options.budget },
     approval: options.needsApproval === true ? 'required' : undefined,
@@ -81,9 +81,10 @@ function listOf(values: readonly string[]): Json | undefined {
 
 /**
  * `path=/srv/**` is a path pattern, as is all that has a slash or a star; `mode=read` a value;
- * `count:=5` a JSON value; `count<=5`, `count>=1` bounds; `branch^=feature-` a beginning.
+ * `count:=5` a JSON value; `count<=5`, `count>=1` bounds; `branch^=feature-` a beginning. Undefined where there are no words.
+ * @throws STARLING_USAGE
  */
-function readRules(words: readonly string[]): JsonObject | undefined {
+export function argumentRules(words: readonly string[]): JsonObject | undefined {
   const rules: Record<string, Record<string, Json>> = {};
   for (const word of words) {
     const [, name, sign, text] = RULE.exec(word) ?? [];

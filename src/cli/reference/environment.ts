@@ -31,7 +31,7 @@ export const DOCUMENT_NAMES: readonly DocumentName[] = [
   { name: 'MCP_TIMEOUT', ours: 'STARLING_CALL_TIMEOUT_MS' },
   {
     name: 'AGENT_TIMEOUT',
-    ours: 'STARLING_CALL_TIMEOUT_MS',
+    ours: 'STARLING_AGENT_TIMEOUT_MS',
     text: 'Seconds there, milliseconds here.',
   },
   { name: 'MCP_RETRY_ATTEMPTS', ours: 'STARLING_RETRY_ATTEMPTS' },
@@ -61,7 +61,8 @@ export const DOCUMENT_NAMES: readonly DocumentName[] = [
   },
   {
     name: 'MAX_AGENTS',
-    text: 'No variable: how many copies of an agent may run is for the policy file to say (`max_replicas`).',
+    ours: 'STARLING_MAX_AGENTS',
+    text: 'How many whoever spawns them may have is for the policy file to say (`max_replicas`).',
   },
   {
     name: 'JWT_SECRET',
@@ -69,11 +70,11 @@ export const DOCUMENT_NAMES: readonly DocumentName[] = [
   },
   {
     name: 'ANTHROPIC_API_KEY',
-    text: 'The node calls no model itself. A server that does gets its key by `env`, best as `${secret:ANTHROPIC_API_KEY}`.',
+    text: 'A provider names it: `"keyFrom": "env:ANTHROPIC_API_KEY"` in `models.providers`; so may the `env` of a server.',
   },
   {
     name: 'CLAUDE_MODEL',
-    text: 'As above: it goes into the `env` of the server that calls the model.',
+    text: 'No variable: whoever asks names the model, or `models.routes` in the configuration chooses one.',
   },
 ];
 

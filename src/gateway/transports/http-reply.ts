@@ -1,5 +1,6 @@
 /** How one HTTP response carries MCP messages: as JSON, or as an event stream (WHATWG HTML §9.2). */
-import type { ServerResponse } from 'node:http';
+import { createHash } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { StarlingError } from '../../core/index.ts';
 import { errorBytes, errorOf } from '../wire/frame.ts';
 import type { Reply } from '../wire/reply.ts';
@@ -7,6 +8,8 @@ import type { FrameId } from '../frame-types.ts';
 
 /** Progress is left out while this much waits for a client that does not read. */
 const INTERIM_BYTES_MAX = 1024 * 1024;
+/** How long the reader of what may be kept does not ask again, s. */
+const KEPT_S = 60;
 const EVENT_START = Buffer.from('event: message\ndata: ');
 const EVENT_END = Buffer.from('\n\n');
 
@@ -74,6 +77,22 @@ export function sendJsonText(response: ServerResponse, status: number, text: str
   response
     .writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' })
     .end(text);
+}
+
+/**
+ * Answers a GET with JSON that its reader may keep for a minute, and then ask whether there is another one (RFC 9110 §13.1.2,
+ * RFC 9111 §5.2): what is for whoever has a key is kept by nobody between.
+ */
+export function sendKeptJson(
+  request: IncomingMessage,
+  response: ServerResponse,
+  text: string,
+): void {
+  const etag = `"${createHash('sha256').update(text).digest('base64url')}"`;
+  const headers = { 'cache-control': `private, max-age=${KEPT_S}`, vary: 'authorization', etag };
+  const known = (request.headers['if-none-match'] ?? '').split(',').map((tag) => tag.trim());
+  if (known.includes(etag) || known.includes('*')) response.writeHead(304, headers).end();
+  else response.writeHead(200, { 'content-type': 'application/json', ...headers }).end(text);
 }
 
 /** Answers with a line of text. */

@@ -1,6 +1,6 @@
 /** A task is offered to one agent: the lease is on the disk first, and what the attempt costs is held. */
 import type { Funds } from '../../budget/index.ts';
-import { StarlingError, unawaited } from '../../core/index.ts';
+import { StarlingError, isObject, unawaited } from '../../core/index.ts';
 import type { Clock, Json, JsonObject, Logger, Scope } from '../../core/index.ts';
 import type { Agents, AgentView } from '../../agents/index.ts';
 import type { Principal, Zone } from '../../guard/index.ts';
@@ -136,8 +136,12 @@ function isNo(error: unknown): boolean {
 /** What the worker is told besides the input: enough to tell one task, and one attempt of it, from others. */
 function metadataOf({ order, row }: LiveTask, token: number): JsonObject {
   const attempt = row.attempts.length;
+  const said = order.said?.['metadata'];
+  const a2a = isObject(said) ? said['a2a'] : undefined;
   return {
     ...(order.capability === undefined ? {} : { capability: order.capability }),
+    // The ids of a message that came by A2A are where they are of any other.
+    ...(isObject(a2a) ? { a2a } : {}),
     task: {
       id: order.id,
       token,

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { createPeerAgents } from '../../../src/agents/directory/peer-agents.ts';
 import { createSpreadProofs } from '../../../src/agents/directory/spread-proof.ts';
 import type { PeerAgents } from '../../../src/agents/directory/peer-agents.ts';
-import { StarlingError } from '../../../src/core/index.ts';
+import { StarlingError, silentLogger } from '../../../src/core/index.ts';
 import type { PeerId } from '../../../src/core/index.ts';
 import type { ListedAgent } from '../../../src/directory/index.ts';
 import { createIdentity } from '../../../src/identity/index.ts';
@@ -35,6 +35,7 @@ function known(
     },
     proofs: createSpreadProofs(),
     clock: createTestClock(),
+    logger: silentLogger,
   });
 }
 

@@ -2,7 +2,7 @@
 import { afterEach, expect, it } from 'vitest';
 import type { EventsResult } from '../../../src/agents/index.ts';
 import { matchesSubject } from '../../../src/agents/events/events.ts';
-import type { JsonObject } from '../../../src/core/index.ts';
+import type { Json, JsonObject } from '../../../src/core/index.ts';
 import { OPERATES, client, makeWorld } from '../world.ts';
 import type { TestNode, TestWorld } from '../world.ts';
 
@@ -40,6 +40,27 @@ it('what one member tells all others hear, and itself; the subject says what it 
   expect(textsOf(await events(alice))).toEqual(['hello', { done: 1 }]);
   expect(textsOf(await events(bob, { topic: 'agent.*.events' }))).toEqual([{ done: 1 }]);
   expect(textsOf(await events(bob, { cursor: heard.cursor }))).toEqual([]);
+});
+
+it('what is heard is only what is as the conditions say, which are those of grants', async () => {
+  const { alice, bob } = await two();
+  const all: Json[] = [{ level: 'error', count: 12 }, { level: 'info', count: 40 }, 'plain', [1]];
+  for (const message of all) await tell(alice, { message });
+  const heard = async (args: JsonObject): Promise<unknown[]> =>
+    textsOf(await events(bob, { args }));
+  expect(await heard({ level: { enum: ['error', 'fatal'] } })).toEqual([all[0]]);
+  expect(await heard({ count: { minimum: 20 } })).toEqual([all[1]]);
+  expect(await heard({ level: { const: 'error' }, count: { maximum: 10 } })).toEqual([]);
+  expect(await heard({ message: { prefix: 'pl' } })).toEqual(['plain']);
+  for (const args of [{}, { level: {} }, { level: { like: 'e' } }, { level: 'error' }]) {
+    await expect(events(bob, { args })).rejects.toMatchObject({ code: 'STARLING_USAGE' });
+  }
+  // What does not fit is passed over, and what is waited for fits.
+  const { cursor } = await events(bob);
+  const waiting = events(bob, { args: { level: { const: 'error' } }, cursor, timeout_s: 10 });
+  await tell(alice, { message: { level: 'info' } });
+  await tell(alice, { message: { level: 'error' } });
+  expect(textsOf(await waiting)).toEqual([{ level: 'error' }]);
 });
 
 it('whoever listens waits for the next event, and no longer than was said', async () => {

@@ -108,3 +108,31 @@ it('is not taken off the board by who ended the one of its name before', async (
   expect(stage.parents()).toEqual(['alice']);
   expect(counts()).toEqual([1, 1, 1]);
 });
+
+it.each([true, false])(
+  'has one parent at any time, and no part twice, where the machine of the parent sleeps past its lease (suspended: %s)',
+  async (late) => {
+    stage = await stageOf(...NAMES);
+    await stage.at('alice').spread(NAMES, { replicas: 3 });
+    await stage.passes(6000);
+    const { token: first = 0 } = stage.at('alice').view()?.parent ?? {};
+    let most = 0;
+    const look = (): void => {
+      const awake = stage.parents().filter((name) => !stage.world.nodes[name]?.clock.isAsleep);
+      most = Math.max(most, awake.length);
+    };
+    await stage.sleeps('alice');
+    await stage.passes(60_000, look);
+    const [next = '', ...others] = stage.parents().filter((name) => name !== 'alice');
+    expect(others).toEqual([]);
+    expect(stage.at(next).view()?.parent?.token).toBeGreaterThan(first);
+    // Its process stands still, and its share is elsewhere meanwhile.
+    expect(counts().reduce((sum, count) => sum + count)).toBe(4);
+    await stage.wakes('alice', { late });
+    look();
+    await stage.passes(120_000, look);
+    expect(most).toBe(1);
+    expect(stage.parents()).toEqual([next]);
+    expect(counts()).toEqual([1, 1, 1]);
+  },
+);

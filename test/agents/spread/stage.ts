@@ -58,6 +58,9 @@ export interface SpreadStage {
   arrives(): Promise<void>;
   /** Cuts the nodes of each side off from the others; without sides all are together again. */
   part(...sides: readonly (readonly string[])[]): Promise<void>;
+  /** The machine of a node falls asleep, or wakes up: see `TestWorld.wakes`. The others miss it at once. */
+  sleeps(name: string): Promise<void>;
+  wakes(name: string, how: { readonly late: boolean }): Promise<void>;
   /** Ends a node as by kill -9: nobody hears of it, nothing is given back, and its programs end with it. */
   die(name: string): Promise<void>;
   /** Starts it again. */
@@ -127,7 +130,7 @@ async function stageWith(
     const node = world.nodes[name];
     if (member === undefined || node === undefined) throw new Error(name);
     for (const other of names) node.grants.add(`${other} agent:coder`);
-    const made = nodeOf({ world, node, signer: keyOf(name), blackboard: member.blackboard });
+    const made = nodeOf({ node, signer: keyOf(name), blackboard: member.blackboard });
     nodes.set(name, made);
     await made.runs.start();
     await made.spreads.start();
@@ -155,6 +158,22 @@ async function stageWith(
         }
       }
       world.part(...sides);
+      await arrives();
+    },
+    async sleeps(name) {
+      world.sleeps(name);
+      for (const other of names.filter((one) => one !== name)) {
+        mesh.hub.cut(name as PeerId, other as PeerId);
+      }
+      world.away(name, true);
+      await arrives();
+    },
+    async wakes(name, how) {
+      for (const other of names.filter((one) => one !== name)) {
+        mesh.hub.connect(name as PeerId, other as PeerId);
+      }
+      await world.wakes(name, how);
+      world.away(name, false);
       await arrives();
     },
     async die(name) {
@@ -214,18 +233,19 @@ async function makeBoard(
 }
 
 function nodeOf({
-  world,
   node,
   signer,
   blackboard,
 }: {
-  readonly world: TestWorld;
   readonly node: TestNode;
   readonly signer: NonNullable<ReturnType<ReturnType<typeof keysOf>['get']>>;
   readonly blackboard: Mesh['members'][number]['blackboard'];
 }): SpreadNode {
   const time = { aheadMs: 0 };
-  const clock: Clock = { ...world.clock, now: () => world.clock.now() + time.aheadMs };
+  const clock: Clock = {
+    now: () => node.clock.now() + time.aheadMs,
+    schedule: (...timer) => node.clock.schedule(...timer),
+  };
   const health = createHealth();
   const kinds: Record<string, AgentKind> = { coder: kind({ maxReplicas: 8 }) };
   const config = {

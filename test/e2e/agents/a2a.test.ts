@@ -79,7 +79,8 @@ beforeAll(async () => {
     if (message === 'context') return metadata['a2a'];
     return typeof message === 'string' ? `you said: ${message}` : message;
   });
-  coder.onTask('review', (input, { ask, signal }) => {
+  coder.onTask('review', (input, { ask, message, signal }) => {
+    if (input === 'context') return message.metadata['a2a'];
     if (input === 'ask') return ask('depth', 'How deep?');
     if (input !== 'slow') return `you said: ${String(input)}`;
     return new Promise((resolve) => {
@@ -157,7 +158,7 @@ it('the client of the A2A SDK finds a listed agent by its card, and has messages
     parts: [{ data: { a: [1, 2] } }],
   });
   expect(await ask(client, { text: 'a' }, { text: 'b' })).toMatchObject({
-    parts: [{ data: { parts: [{ text: 'a' }, { text: 'b' }] } }],
+    parts: [{ text: 'a' }, { text: 'b' }],
   });
   const events: JsonObject[] = [];
   for await (const { payload } of client.sendMessageStream(requestOf({ text: 'stream' }))) {
@@ -242,10 +243,17 @@ it('a task that asks is answered by a message to it, and the same message twice 
     role: 'ROLE_USER',
     parts: [{ data: 3 }],
   });
-  await client.sendMessage({ ...requestOf({ text: '' }), message: answer });
-  expect(await operator.builtin('task_result', { taskId: id, timeout_s: 10 })).toMatchObject({
-    result: 3,
-  });
+  const elsewhere = { ...requestOf({ text: '' }), message: { ...answer, contextId: 'another' } };
+  await expect(client.sendMessage(elsewhere)).rejects.toThrow('another conversation');
+  const ended = (await client.sendMessage({ ...requestOf({ text: '' }), message: answer })) as Task;
+  // Who waits has the task as it ended.
+  expect(ended.artifacts[0]?.parts[0]?.content?.value).toBe(3);
+  expect(await operator.builtin('task_result', { taskId: id })).toMatchObject({ result: 3 });
+  // What is refused at once is no stream.
+  const over = await raw(rpc('SubscribeToTask', { id }), { token: taskKey });
+  expect(over.body['error']).toMatchObject({ code: -32_004 });
+  const told = (await client.sendMessage(requestOf({ text: 'context' }))) as Task;
+  expect(told.artifacts[0]?.parts[0]?.content?.value).toMatchObject({ contextId: told.contextId });
   const request = later({ text: 'once' });
   const [one, again] = [await client.sendMessage(request), await client.sendMessage(request)];
   expect(again).toMatchObject({ id: (one as Task).id });
@@ -287,6 +295,11 @@ it("a card is signed by the node's key, and a changed one is not", async () => {
     },
     securityRequirements: [{ schemes: { key: {} } }, { schemes: { oauth: {} } }],
   });
+  // Whoever has it asks again whether there is another one.
+  const etag = response.headers.get('etag') ?? '';
+  expect(response.headers.get('cache-control')).toBe('private, max-age=60');
+  const again = { headers: { authorization: `Bearer ${key}`, 'if-none-match': etag } };
+  expect((await fetch(`${base}coder/${CARD}`, again)).status).toBe(304);
   const { did } = node.status();
   const x = Buffer.from(publicKeyFromDid(did)).toString('base64url');
   const verify = verifyAgentCardSignature(async (kid) => {
@@ -382,6 +395,15 @@ it('what is not served is refused by its name: push notifications, other version
       configuration: { acceptedOutputModes: ['image/png'] },
     }),
   ).toMatchObject({ code: -32_005 });
+  const image = { raw: 'eA==', mediaType: 'image/png' };
+  const pictured = Message.toJSON(messageOf({ text: 'look' }, image));
+  expect(await refused('SendMessage', { message: pictured })).toMatchObject({ code: -32_005 });
+  const plain = await fetch(`${base}coder`, {
+    method: 'POST',
+    headers: { 'content-type': 'text/plain', authorization: `Bearer ${key}` },
+    body: JSON.stringify(rpc('SendMessage', { message })),
+  });
+  expect([plain.status, await plain.json()]).toMatchObject([415, { error: { code: -32_005 } }]);
   for (const version of ['', '0.3', '2.0']) {
     const { body } = await raw(rpc('SendMessage', { message }), { version });
     expect(body['error'], version).toMatchObject({ code: -32_009 });

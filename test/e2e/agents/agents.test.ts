@@ -90,6 +90,46 @@ it('two programs on two machines talk, in the examples of ten lines each', async
   await once(asker, 'exit');
 });
 
+it('a right that is taken back while an agent works ends the question at whoever asked, and the answer goes to nobody', async () => {
+  let release: (text: string) => void = () => undefined;
+  let begun: () => void = () => undefined;
+  const works = new Promise<void>((resolve) => {
+    begun = resolve;
+  });
+  const slow = bob.agent({ name: 'slow' });
+  slow.onMessage('query', ({ message }) => {
+    if (message !== 'dig') return message;
+    begun();
+    return new Promise((resolve) => {
+      release = resolve;
+    });
+  });
+  await slow.announced;
+  cleanups.push(() => slow.close());
+  await operatorOfBob.builtin('grant_create', { peer: 'alice', agents: ['slow'] });
+  const operatorOfAlice = await attach(alice.status().stateDir);
+  cleanups.push(() => operatorOfAlice.close());
+  const query = { agentId: 'slow@bob', message: 'dig', type: 'query' };
+  const asked = operatorOfAlice.builtin('agent_message', query);
+  const told = expect(asked).rejects.toMatchObject({ code: 'STARLING_CALL_REFUSED' });
+  await works;
+  const { grants } = await operatorOfBob.builtin<{ grants: { id: string }[] }>('grant_list');
+  const given = grants.filter((one) => JSON.stringify(one).includes('agent:slow'));
+  expect(given).toHaveLength(1);
+  for (const { id } of given) await operatorOfBob.builtin('grant_revoke', { id });
+  await told;
+  release('too late');
+  const again = { ...query, message: 'still there?' };
+  await expect(operatorOfAlice.builtin('agent_message', again)).rejects.toMatchObject({
+    code: 'STARLING_CALL_REFUSED',
+  });
+  // The agent is none the worse for it.
+  const own = { agentId: 'slow', message: 'still there?', type: 'query' };
+  await expect(operatorOfBob.builtin('agent_message', own)).resolves.toMatchObject({
+    response: 'still there?',
+  });
+});
+
 /** Sends lines over TCP, as VisionFlow's clients do, and gives the answers in order. */
 async function overTcp(requests: readonly JsonObject[]): Promise<JsonObject[]> {
   const [host = '', port = ''] = (alice.status().endpoints.tcp ?? '').split(':');

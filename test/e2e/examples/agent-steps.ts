@@ -79,6 +79,7 @@ export function agentSteps(
     },
     'starling events': { at: 'bob', printed: /broadcast from bob: .*lunch is ready/ },
     'starling events --since 2h': { at: 'alice', printed: /broadcast from bob: .*lunch is ready/ },
+    'starling events --arg level=error': { at: 'bob', printed: /nothing was told lately/ },
     "starling events --topic 'agent.*.events' --follow": {
       at: 'alice',
       says: /agent\.echo\.events from echo@bob: done/,

@@ -98,6 +98,58 @@ describe('an answer', () => {
   });
 });
 
+describe('calls that wait', () => {
+  const toolOf = (name: string, more: object): ReturnType<typeof defineTool> =>
+    defineTool({
+      name,
+      title: name,
+      description: name,
+      input: z.object({}),
+      hints: {},
+      clients: 'yes',
+      run: () => new Promise(() => undefined),
+      ...more,
+    });
+
+  it('take no place of the others, and have a bound of their own', async () => {
+    const tools = [toolOf('inbox', { waits: true }), toolOf('busy', {})];
+    tools.push(toolOf('status', { run: () => ({}) }));
+    const logger = silentLogger;
+    const server = createBuiltinServer({ tools, resources: [], templates: [], logger });
+    const principal = { kind: 'operator' };
+    const client = { capabilities: {}, clientInfo: {} };
+    const channel = server.open({ principal, client } as never);
+    const refused: StarlingError[] = [];
+    const call = (name: string): Promise<void> =>
+      new Promise((resolve) => {
+        const text = JSON.stringify({
+          jsonrpc: '2.0',
+          id: 1,
+          method: 'tools/call',
+          params: { name },
+        });
+        channel.relay({
+          request: parseFrame(Buffer.from(text)),
+          principal,
+          response: () => resolve(),
+          failed: (error: StarlingError) => (refused.push(error), resolve()),
+        } as never);
+      });
+    for (let count = 0; count < 4000; count += 1) void call('inbox');
+    await call('status');
+    expect(refused).toEqual([]);
+    await call('inbox');
+    expect(refused.map(({ code }) => code)).toEqual(['STARLING_LIMIT_EXCEEDED']);
+    for (let count = 0; count < 1000; count += 1) void call('busy');
+    await call('status');
+    expect(refused.map(({ code }) => code)).toEqual([
+      'STARLING_LIMIT_EXCEEDED',
+      'STARLING_LIMIT_EXCEEDED',
+    ]);
+    server.stop();
+  });
+});
+
 describe('arguments that a tool can not use', () => {
   const tool = defineTool({
     name: 'wait',

@@ -88,6 +88,20 @@ describe('the operator', () => {
     });
   });
 
+  it('has a tool of this node by its bare name too, listed once, where no listed tool is called so', async () => {
+    const house = await houseOf({ files: { tools: [tool('status')] } });
+    expect(names(house, OPERATOR)).toEqual(
+      expect.arrayContaining(['files__status', 'starling__status']),
+    );
+    expect(names(house, OPERATOR)).not.toContain('status');
+    expect(routeOf(house, OPERATOR, 'status')).toMatchObject({
+      target: { server: 'starling' },
+      edits: { name: 'status' },
+    });
+    // Where one server alone is listed, names are its own.
+    expect(routeOf(house, OPERATOR, 'status', server('files')).target).toEqual({ server: 'files' });
+  });
+
   it('loses the tools of a peer that dies, keeps those of a suspect, and gets them back', async () => {
     const house = await houseOf({});
     joins(house, 'alice', alice, { git: { tools: [tool('log')] } });

@@ -16,6 +16,9 @@ it('a tool is called with its arguments as body, and the answer is the bare resu
   expect(called.status).toBe(200);
   expect(parsed(called)).toMatchObject({ structuredContent: { echo: { a: { b: 1 } } } });
   expect(parsed(await http(node, { path }))).toMatchObject({ structuredContent: { echo: {} } });
+  // A tool of the node answers to its bare name, here as at every door.
+  const bare = await http(node, { path: '/mcp/tools/status', body: '{"a":1}' });
+  expect(parsed(bare)).toMatchObject({ structuredContent: { echo: { a: 1 } } });
 });
 
 it('a resource is read by its URI in the path, and the answer is the bare result', async () => {

@@ -1,6 +1,6 @@
 /** The commands `starling broadcast` and `starling events`. */
 import type { Command } from 'commander';
-import { action, examples, ofNode, withJson } from '../command-line/define-command.ts';
+import { action, collect, examples, ofNode, withJson } from '../command-line/define-command.ts';
 import type { Outcome } from '../command-line/define-command.ts';
 import { parseCount, parseTime } from '../../options/parsers.ts';
 
@@ -24,6 +24,11 @@ export function addEvents(program: Command, outcome: Outcome): void {
       '--topic <pattern>',
       "subjects, with * for one word and > for the rest: 'agent.*.events'",
     )
+    .option(
+      '--arg <rule>',
+      "only messages whose member is so: level=error, 'count>=10', 'name^=build-' (may be repeated)",
+      collect,
+    )
     .option('-f, --follow', 'go on with what comes')
     .option(
       '--since <when>',
@@ -36,6 +41,7 @@ export function addEvents(program: Command, outcome: Outcome): void {
       examples(
         'starling events',
         "starling events --topic 'agent.*.events' --follow",
+        'starling events --arg level=error',
         'starling events --since 2h',
       ),
     )

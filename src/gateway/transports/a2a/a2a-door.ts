@@ -6,17 +6,27 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { JsonRpcTransportHandler, ServerCallContext } from '@a2a-js/sdk/server';
 import { AGENT_CARD_PATH, formatSSEEvent } from '@a2a-js/sdk';
-import { VersionNotSupportedError } from '@a2a-js/sdk/errors';
-import { createScope, isObject, messageOf } from '../../../core/index.ts';
+import { ContentTypeNotSupportedError, VersionNotSupportedError } from '@a2a-js/sdk/errors';
+import { createScope, isObject, messageOf, settledWithin } from '../../../core/index.ts';
 import type { Clock, Json, JsonObject, Logger } from '../../../core/index.ts';
 import type { Signer } from '../../../identity/index.ts';
 import type { Credential } from '../../door/types.ts';
 import type { RateLimit } from '../../door/rate-limit.ts';
 import type { CardAgent } from '../../types.ts';
+import { readRequestBody } from '../../door/request-body.ts';
 import { objectOf } from '../../wire/era.ts';
 import { errorOf } from '../../wire/frame.ts';
+import { mediaTypeOf } from '../../wire/media-type.ts';
 import { readPostedBody } from '../http-body.ts';
-import { notFound, refuse, sendJsonText, startEvents, usage, writeComment } from '../http-reply.ts';
+import {
+  notFound,
+  refuse,
+  sendJsonText,
+  sendKeptJson,
+  startEvents,
+  usage,
+  writeComment,
+} from '../http-reply.ts';
 import { startOneCall } from '../one-call.ts';
 import { traceMetaOf } from '../trace-headers.ts';
 import type { OneCallComponents } from '../one-call.ts';
@@ -62,6 +72,9 @@ export interface A2aDoor {
   ): void;
 }
 
+const JSON_TYPE = 'application/json';
+/** How long a stream waits for its first event before it begins. */
+const FIRST_MS = 5000;
 const VERSION_HEADER = 'a2a-version';
 /** Characters of an agent's name. */
 const NAME_MAX = 64;
@@ -113,6 +126,9 @@ class HttpA2a implements A2aDoor {
     if (request.method !== 'POST') {
       return refuse(response, 405, usage('allowed: POST'), { allow: 'POST' });
     }
+    if (mediaTypeOf(request.headers['content-type']) !== JSON_TYPE) {
+      return refuseMedia(request, response, this.#init.messageBytes);
+    }
     return readPostedBody(request, response, this.#init.messageBytes, (body) => {
       this.#answer(body, { agent, request, response, credential }).catch((error: unknown) => {
         const { logger } = this.#components;
@@ -132,8 +148,8 @@ class HttpA2a implements A2aDoor {
     const url = `${origin}/a2a/${encodeURIComponent(agent.name)}`;
     const oauth = { oauthMetadataUrl: `${origin}/.well-known/oauth-protected-resource` };
     const init = { node, url, ...(hasOauth ? oauth : {}) };
-    const card = signedCardOf(this.#components.signer, agent, init);
-    return sendJsonText(response, 200, JSON.stringify(card));
+    const card = JSON.stringify(signedCardOf(this.#components.signer, agent, init));
+    return sendKeptJson(request, response, card);
   }
 
   /** Never rejects. */
@@ -168,13 +184,17 @@ class HttpA2a implements A2aDoor {
     response: ServerResponse,
     id: Json,
   ): Promise<void> {
+    const { clock } = this.#components;
+    const first = events.next();
+    // What is refused at once is an answer as any other; later that has to be said in the stream.
+    if (await settledWithin(FIRST_MS, first, clock)) await first;
     startEvents(response);
-    const scope = createScope(this.#components.clock);
+    const scope = createScope(clock);
     scope.every(this.#init.keepAliveMs / 2, () => writeComment(response));
     response.once('close', () => scope.close());
     try {
-      for await (const event of events) {
-        if (!response.write(formatSSEEvent(event))) await drained(response);
+      for (let next = await first; next.done !== true; next = await events.next()) {
+        if (!response.write(formatSSEEvent(next.value))) await drained(response);
       }
     } catch (error) {
       response.write(formatSSEEvent(errorAnswer(id, error)));
@@ -217,6 +237,14 @@ class HttpA2a implements A2aDoor {
       return undefined;
     });
   }
+}
+
+/** Refuses a body that is said to be something else, once it has been read: a client that still sends reads no answer. */
+function refuseMedia(request: IncomingMessage, response: ServerResponse, limitBytes: number): void {
+  const message = `Content-Type must be ${JSON_TYPE}`;
+  const error = errorAnswer(null, new ContentTypeNotSupportedError({ message }));
+  const answer = (): void => sendJsonText(response, 415, JSON.stringify(error));
+  readRequestBody(request, limitBytes, { whole: answer, tooLarge: answer });
 }
 
 function readObject(body: Buffer): JsonObject | undefined {

@@ -7,7 +7,10 @@ import {
   RequestMalformedError,
   TaskNotFoundError,
 } from '@a2a-js/sdk/errors';
+import { isObject, printable } from '../../../core/index.ts';
 import type { Json, JsonObject } from '../../../core/index.ts';
+import { objectOf } from '../../wire/era.ts';
+import { mediaTypeOf } from '../../wire/media-type.ts';
 import { MEDIA_TYPES } from './agent-card.ts';
 
 const PARTS_MAX = 64;
@@ -18,7 +21,10 @@ const ANY: readonly string[] = ['*/*', 'text/*', 'application/*'];
 /** A message as an agent here gets it. */
 export interface Received {
   readonly message: Json;
+  /** The conversation; a new one where the message names none. */
   readonly contextId: string;
+  /** Absent where it names none. */
+  readonly namedContextId?: string;
   readonly messageId: string;
   /** The task that it goes on with. */
   readonly taskId?: string;
@@ -46,6 +52,11 @@ export function receivedOf(request: SendMessageRequest, freshId: () => string): 
   if (configuration?.taskPushNotificationConfig !== undefined) {
     throw new PushNotificationNotSupportedError();
   }
+  const odd = parts.find((part) => !isTaken(part));
+  if (odd !== undefined) {
+    const text = `a part is ${printable(odd.mediaType, ID_MAX)}, and this agent takes ${MEDIA_TYPES.join(' and ')}`;
+    throw new ContentTypeNotSupportedError({ message: text });
+  }
   const accepted = configuration?.acceptedOutputModes ?? [];
   if (accepted.length > 0 && !accepted.some((type) => [...MEDIA_TYPES, ...ANY].includes(type))) {
     const text = `answers are ${MEDIA_TYPES.join(' or ')}`;
@@ -56,6 +67,7 @@ export function receivedOf(request: SendMessageRequest, freshId: () => string): 
   return {
     message: bodyOf(parts, said),
     contextId: context,
+    ...(contextId === '' ? {} : { namedContextId: contextId }),
     messageId,
     ...(taskId === '' ? {} : { taskId }),
     metadata: {
@@ -68,13 +80,54 @@ export function receivedOf(request: SendMessageRequest, freshId: () => string): 
   };
 }
 
-/** The answer of an agent: a text as text, all else as JSON. */
+/** The answer of an agent. */
 export function answerOf(
   response: Json,
   { contextId, messageId }: { readonly contextId: string; readonly messageId: string },
 ): Message {
-  const part = typeof response === 'string' ? { text: response } : { data: response };
-  return Message.fromJSON({ messageId, contextId, role: 'ROLE_AGENT', parts: [part] });
+  return Message.fromJSON({ messageId, contextId, role: 'ROLE_AGENT', parts: partsOf(response) });
+}
+
+/**
+ * What an agent gives, as parts: a text as text, `{ parts }` as the parts that it names, in the form in which agents get
+ * several, and all else as JSON.
+ */
+export function partsOf(value: Json): Json[] {
+  if (typeof value === 'string') return [{ text: value }];
+  if (isObject(value) && Object.keys(value).join() === 'parts') {
+    const { parts } = value;
+    if (Array.isArray(parts) && parts.length > 0 && parts.every(isPart)) return [...parts];
+  }
+  return [{ data: value }];
+}
+
+const PART_FIELDS: Readonly<Record<string, (value: Json) => boolean>> = {
+  text: isText,
+  raw: isText,
+  url: isText,
+  data: () => true,
+};
+
+/** One text, file or JSON value, in the JSON form of A2A. */
+function isPart(part: Json): boolean {
+  const said = objectOf(part);
+  const [field, ...others] = Object.keys(PART_FIELDS).filter((name) => said[name] !== undefined);
+  if (field === undefined || others.length > 0) return false;
+  const { filename = '', mediaType = '' } = said;
+  return (
+    PART_FIELDS[field]?.(said[field] ?? null) === true && isText(filename) && isText(mediaType)
+  );
+}
+
+function isText(value: Json): boolean {
+  return typeof value === 'string';
+}
+
+/** By what its sender says of it: a text may be any text, as an agent is given it as one. */
+function isTaken({ content, mediaType }: Part): boolean {
+  const type = mediaTypeOf(mediaType);
+  if (type === '' || MEDIA_TYPES.includes(type)) return true;
+  return content?.$case === 'text' && type.startsWith('text/');
 }
 
 function bodyOf(parts: readonly Part[], said: JsonObject): Json {

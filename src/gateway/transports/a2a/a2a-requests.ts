@@ -29,7 +29,7 @@ import type { Json, JsonObject } from '../../../core/index.ts';
 import { objectOf } from '../../wire/era.ts';
 import { answerOf, receivedOf } from './a2a-messages.ts';
 import type { Received } from './a2a-messages.ts';
-import { eventsOf, isAtRest, isOf, taskKey, taskOf } from './a2a-tasks.ts';
+import { contextOf, eventsOf, isAtRest, isOf, taskKey, taskOf } from './a2a-tasks.ts';
 
 /** How long an agent has for its answer: as long as any query may wait. */
 const ANSWER_MS = 300_000;
@@ -63,29 +63,35 @@ class AgentRequests implements A2ARequestHandler {
 
   async sendMessage(request: SendMessageRequest): Promise<Message | Task> {
     const received = receivedOf(request, randomUUID);
-    const { taskId } = received;
-    if (taskId !== undefined) return taskOf(await this.#answered(taskId, received));
-    if (request.configuration?.returnImmediately === true) {
-      return taskOf(await this.#given(received));
-    }
-    return this.#asked(received);
+    const isWaiting = request.configuration?.returnImmediately !== true;
+    const task = await this.#begun(received, { isWaiting, mayBeMessage: isWaiting });
+    if (task === undefined) return this.#asked(received);
+    return taskOf(isWaiting ? await this.#rested(task) : task);
   }
 
   async *sendMessageStream(request: SendMessageRequest): AsyncGenerator<StreamResponse, void> {
     const received = receivedOf(request, randomUUID);
+    const task = await this.#begun(received, { isWaiting: false, mayBeMessage: true });
+    if (task !== undefined) yield* this.#followed(task, isAtRest);
+    else yield { payload: { $case: 'message', value: await this.#asked(received) } };
+  }
+
+  /**
+   * The task that a message begins, or goes on with; undefined where its sender may write to the agent and give no tasks, and
+   * can be answered by a message. A task whose sender waits for it has as long as an answer.
+   */
+  async #begun(
+    received: Received,
+    { isWaiting, mayBeMessage }: { readonly isWaiting: boolean; readonly mayBeMessage: boolean },
+  ): Promise<JsonObject | undefined> {
     const { taskId } = received;
-    let task: JsonObject;
+    if (taskId !== undefined) return this.#answered(taskId, received);
     try {
-      task = await (taskId === undefined
-        ? this.#given(received)
-        : this.#answered(taskId, received));
+      return await this.#given(received, isWaiting ? { timeoutMs: ANSWER_MS } : {});
     } catch (error) {
-      // Whoever may write to the agent, and give no tasks, is answered all the same.
-      if (taskId !== undefined || !isRefusal(error)) throw error;
-      yield { payload: { $case: 'message', value: await this.#asked(received) } };
-      return;
+      if (mayBeMessage && isRefusal(error)) return undefined;
+      throw error;
     }
-    yield* this.#followed(task);
   }
 
   async #asked({ contextId, message, metadata }: Received): Promise<Message> {
@@ -95,33 +101,66 @@ class AgentRequests implements A2ARequestHandler {
   }
 
   /** A task for this agent. @throws A2AError */
-  #given({ message, messageId, metadata }: Received): Promise<JsonObject> {
+  #given({ message, messageId, metadata }: Received, more: JsonObject = {}): Promise<JsonObject> {
     const id = taskKey(this.#name, messageId);
-    return this.#answer('agent_task', { agentId: this.#name, input: message, id, metadata });
+    const order = { agentId: this.#name, input: message, id, metadata, ...more };
+    return this.#answer('agent_task', order);
   }
 
-  /** The task, once a message has answered what it asks. @throws UnsupportedOperationError where it asks nothing */
-  async #answered(taskId: string, { message }: Received): Promise<JsonObject> {
+  /**
+   * The task, once a message has answered what it asks. @throws UnsupportedOperationError where it asks nothing,
+   * RequestMalformedError where the message is of another conversation
+   */
+  async #answered(taskId: string, { message, namedContextId }: Received): Promise<JsonObject> {
     const view = await this.#task(taskId);
+    if (namedContextId !== undefined && namedContextId !== contextOf(view)) {
+      const text =
+        'the task is of another conversation: leave contextId out, or send the one that it has';
+      throw new RequestMalformedError({ message: text });
+    }
     if (!isAtRest(view) || view['endedAt'] !== undefined) {
       throw new UnsupportedOperationError({ message: 'the task asks for no message' });
     }
-    return this.#answer('task_answer', { taskId, answer: message });
+    const { key } = objectOf(view['question']);
+    const now = await this.#answer('task_answer', { taskId, answer: message });
+    const { question, ...gone } = now;
+    // What is answered is told until the agent has gone on by it.
+    return objectOf(question)['key'] === key ? gone : now;
   }
 
-  /** A task as it is, and what comes of it until it has ended, or asks something. */
-  async *#followed(from: JsonObject): AsyncGenerator<StreamResponse, void> {
-    yield { payload: { $case: 'task', value: taskOf(from) } };
-    let before = from;
-    while (!isAtRest(before)) {
-      const { taskId, version = 0 } = before;
-      const look = { taskId: taskId ?? '', version, timeout_s: LOOK_S };
-      const status = await this.#answer('task_status', look);
-      const isDone = status['status'] === 'done';
-      const now = isDone ? await this.#answer('task_result', { taskId: taskId ?? '' }) : status;
+  /** A task once it has ended, or asks something. */
+  async #rested(from: JsonObject): Promise<JsonObject> {
+    let task = from;
+    while (!isAtRest(task)) task = await this.#next(task);
+    // What was given before, and is given once more, may be done already.
+    return this.#whole(task);
+  }
+
+  /** A task as it is, and what comes of it until it is as `isOver` says. */
+  async *#followed(
+    from: JsonObject,
+    isOver: (task: JsonObject) => boolean,
+  ): AsyncGenerator<StreamResponse, void> {
+    let before = await this.#whole(from);
+    yield { payload: { $case: 'task', value: taskOf(before) } };
+    while (!isOver(before)) {
+      const now = await this.#next(before);
       yield* eventsOf(now, before);
       before = now;
     }
+  }
+
+  /** A task after its next change, or as it was where none came within {@link LOOK_S}; with its result where it is done. */
+  async #next({ taskId = '', version = 0 }: JsonObject): Promise<JsonObject> {
+    const look = { taskId, version, timeout_s: LOOK_S };
+    return this.#whole(await this.#answer('task_status', look));
+  }
+
+  /** The task with its result, where it is done. */
+  async #whole(task: JsonObject): Promise<JsonObject> {
+    const { result, status, taskId = '' } = task;
+    if (status !== 'done' || result !== undefined) return task;
+    return this.#answer('task_result', { taskId });
   }
 
   /** A task of this agent that the caller has given. @throws TaskNotFoundError */
@@ -155,32 +194,39 @@ class AgentRequests implements A2ARequestHandler {
     return taskOf(await this.#answer('task_cancel', { taskId: id }));
   }
 
-  /** The newest first; the token of a page is the task before it. @throws RequestMalformedError for a token of no page */
+  /**
+   * The one that has changed last comes first; the token of a page is the place of the task before it.
+   * @throws RequestMalformedError for a token of no page, or a time that is none
+   */
   async listTasks(request: ListTasksRequest): Promise<{
     tasks: Task[];
     nextPageToken: string;
     pageSize: number;
     totalSize: number;
   }> {
-    const { contextId, pageSize = PAGE_DEFAULT, pageToken, status } = request;
+    const { contextId, includeArtifacts, pageSize = PAGE_DEFAULT, pageToken, status } = request;
+    const sinceMs = sinceOf(request);
     const { tasks = [] } = await this.#answer('task_list', { limit: LIST_MAX });
     const views = (Array.isArray(tasks) ? tasks : []).map((one) => objectOf(one));
-    const own = views.filter((view) => isOf(view, this.#name)).map((view) => taskOf(view));
+    const own = views
+      .filter((view) => isOf(view, this.#name))
+      .map((view) => taskOf(view))
+      .toSorted((one, other) => changedMs(other) - changedMs(one));
     const asked = own.filter(
       (task) =>
         (contextId === '' || task.contextId === contextId) &&
-        (status === TaskState.TASK_STATE_UNSPECIFIED || task.status?.state === status),
+        (status === TaskState.TASK_STATE_UNSPECIFIED || task.status?.state === status) &&
+        changedMs(task) >= sinceMs,
     );
-    // A task that has changed since may be in the list no more: its place is known by all of them.
-    const before = own.findIndex(({ id }) => id === pageToken);
-    if (pageToken !== '' && before === -1) {
-      throw new RequestMalformedError({ message: 'this pageToken is of no page, ask without one' });
-    }
-    const after = new Set(own.slice(before + 1));
-    const left = asked.filter((task) => after.has(task));
+    const left = asked.slice(firstAfter(asked, pageToken));
     const page = left.slice(0, Math.min(PAGE_MAX, Math.max(1, pageSize)));
-    const nextPageToken = page.length < left.length ? (page.at(-1)?.id ?? '') : '';
-    return { tasks: page, nextPageToken, pageSize: page.length, totalSize: asked.length };
+    const last = page.at(-1);
+    const nextPageToken = page.length < left.length && last !== undefined ? placeOf(last) : '';
+    const shown =
+      includeArtifacts === true
+        ? await Promise.all(page.map((task) => this.getTask({ tenant: '', id: task.id })))
+        : page;
+    return { tasks: shown, nextPageToken, pageSize: page.length, totalSize: asked.length };
   }
 
   async *resubscribe({ id }: SubscribeToTaskRequest): AsyncGenerator<StreamResponse, void> {
@@ -188,7 +234,7 @@ class AgentRequests implements A2ARequestHandler {
     if (view['endedAt'] !== undefined) {
       throw new UnsupportedOperationError({ message: 'the task has ended' });
     }
-    yield* this.#followed(view);
+    yield* this.#followed(view, ({ endedAt }) => endedAt !== undefined);
   }
 
   async createTaskPushNotificationConfig(): Promise<never> {
@@ -206,6 +252,42 @@ class AgentRequests implements A2ARequestHandler {
   async deleteTaskPushNotificationConfig(): Promise<never> {
     throw new PushNotificationNotSupportedError();
   }
+}
+
+/** When the task came into the state that it has, ms since the epoch; 0 where that is not known. */
+function changedMs({ status }: Task): number {
+  return Date.parse(status?.timestamp ?? '') || 0;
+}
+
+/** From when on tasks are asked for, ms since the epoch. @throws RequestMalformedError */
+function sinceOf({ statusTimestampAfter }: ListTasksRequest): number {
+  if (statusTimestampAfter === undefined) return Number.NEGATIVE_INFINITY;
+  const ms = Date.parse(statusTimestampAfter);
+  if (!Number.isNaN(ms)) return ms;
+  throw new RequestMalformedError({ message: 'statusTimestampAfter is no time (ISO 8601)' });
+}
+
+/** The place of a task in a list: by its change, and, among those of one moment, by its id. */
+function placeOf(task: Task): string {
+  return `${changedMs(task)} ${task.id}`;
+}
+
+const PLACE = /^(\d{1,16}) (\S{1,256})$/;
+
+/**
+ * Where the page after `pageToken` begins. A task that has changed since is before all that this page may have, and one that
+ * is there no more leaves its time. @throws RequestMalformedError
+ */
+function firstAfter(tasks: readonly Task[], pageToken: string): number {
+  if (pageToken === '') return 0;
+  const [, ms, id] = PLACE.exec(pageToken) ?? [];
+  if (ms === undefined || id === undefined) {
+    throw new RequestMalformedError({ message: 'this pageToken is of no page, ask without one' });
+  }
+  const before = tasks.findIndex((task) => placeOf(task) === pageToken);
+  if (before !== -1) return before + 1;
+  const after = tasks.findIndex((task) => changedMs(task) <= Number(ms));
+  return after === -1 ? tasks.length : after;
 }
 
 function noTask(): TaskNotFoundError {

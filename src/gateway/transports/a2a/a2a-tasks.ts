@@ -4,6 +4,7 @@ import { Task } from '@a2a-js/sdk';
 import type { StreamResponse } from '@a2a-js/sdk';
 import type { Json, JsonObject } from '../../../core/index.ts';
 import { objectOf } from '../../wire/era.ts';
+import { partsOf } from './a2a-messages.ts';
 
 /** States of ours as A2A has them; what is not here is worked on. */
 const STATES: Readonly<Record<string, string>> = {
@@ -72,7 +73,9 @@ function saidOf(view: JsonObject): Json {
 function statusOf(view: JsonObject): JsonObject {
   const state = stateOf(view);
   const text = wordsOf(view, state);
-  const times = [view['endedAt'], view['submittedAt']];
+  const attempts = view['attempts'];
+  const last = Array.isArray(attempts) ? objectOf(attempts.at(-1)) : {};
+  const times = [view['endedAt'], last['startedAt'], view['submittedAt']];
   const timestamp = times.find((one) => typeof one === 'string');
   const id = `${String(view['taskId'])}/${String(view['version'])}`;
   const message = { messageId: id, role: 'ROLE_AGENT', parts: [{ text }] };
@@ -95,12 +98,11 @@ function wordsOf(view: JsonObject, state: string): string {
 function artifactsOf(view: JsonObject): Json[] {
   const { result, status } = view;
   if (status !== 'done' || result === undefined) return [];
-  const part = typeof result === 'string' ? { text: result } : { data: result };
-  return [{ artifactId: 'result', parts: [part] }];
+  return [{ artifactId: 'result', parts: partsOf(result) }];
 }
 
-/** The conversation, as the task was given. */
-function contextOf(view: JsonObject): string {
+/** The conversation, as the task was given; empty for one that came by another road. */
+export function contextOf(view: JsonObject): string {
   const { contextId } = objectOf(objectOf(objectOf(view['message'])['metadata'])['a2a']);
   return typeof contextId === 'string' ? contextId : '';
 }
