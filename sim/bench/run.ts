@@ -1,7 +1,7 @@
 /**
  * `npm run bench [-- mesh|gateway|guard|metrics|budget|hostile|scale|board|agents|tasks|models|page|learn] [--quick] [--json] [--check] [--record]`: without a part, all of
  * them. Tables for people, or one JSON object; with `--check` the exit code is 1 when a bar is not
- * cleared; `--record` writes the tables to `sim/RESULTS.md`, `budget`, `hostile`, `scale`, `board`, `agents`, `tasks`, `models`, `page` and `learn` to sections of their own; `--quick` runs
+ * cleared; `--record` writes the tables to `sim/RESULTS.md`, `metrics`, `budget`, `hostile`, `scale`, `board`, `agents`, `tasks`, `models`, `page` and `learn` to sections of their own; `--quick` runs
  * everything of ours once and shortly, without bars. `--only <attack>` has `hostile` run that attack alone;
  * `--nodes N` has `scale` measure so many, `--only one-process|processes|cuts` that alone, and `--long` has its busy
  * loops run for five minutes; `--only peers|newcomer|overwrites|strong|disk` has `board` measure that alone,
@@ -36,6 +36,7 @@ import { benchTasks } from './tasks/tasks.ts';
 
 /** Parts that are recorded by themselves. */
 const OWN_SECTIONS: readonly string[] = [
+  'metrics',
   'budget',
   'hostile',
   'scale',
@@ -48,7 +49,7 @@ const OWN_SECTIONS: readonly string[] = [
 ];
 /** What `board` does only where that is asked for, which is recorded by itself, too. */
 const LONG_OF_BOARD: readonly string[] = ['runs', 'planted'];
-const PARTS: readonly string[] = ['mesh', 'gateway', 'guard', 'metrics', ...OWN_SECTIONS];
+const PARTS: readonly string[] = ['mesh', 'gateway', 'guard', ...OWN_SECTIONS];
 
 const USAGE = `
 npm run bench -- [part …] [options]: measures speed and costs; all parts without a name of one
@@ -101,7 +102,7 @@ if (unknown !== undefined) {
   process.exitCode = 2;
 } else if (values.record && !isWhole()) {
   process.stderr.write(
-    'only the whole benchmark is recorded, or the whole of budget, hostile, scale, board, agents, tasks, models, page or learn: leave out other parts, --only, --nodes, --seeds, --tasks and --quick\n',
+    'only the whole benchmark is recorded, or the whole of metrics, budget, hostile, scale, board, agents, tasks, models, page or learn: leave out other parts, --only, --nodes, --seeds, --tasks and --quick\n',
   );
   process.exitCode = 2;
 } else await run(positionals.length === 0 ? PARTS : positionals);
@@ -133,6 +134,7 @@ function longOfBoard(): string | undefined {
 async function run(parts: readonly string[]): Promise<void> {
   const printed = {
     bench: [] as string[],
+    'bench metrics': [] as string[],
     'bench budget': [] as string[],
     'bench hostile': [] as string[],
     'bench scale': [] as string[],
@@ -162,7 +164,9 @@ async function run(parts: readonly string[]): Promise<void> {
   const mesh = isPart('mesh') ? await benchMesh(size.mesh, print) : undefined;
   const gateway = isPart('gateway') ? await benchGateway(size.gateway, print) : undefined;
   const guard = isPart('guard') ? await benchGuard(size.guard, print) : undefined;
-  const metrics = isPart('metrics') ? await benchMetrics(size.metrics, print) : undefined;
+  const metrics = isPart('metrics')
+    ? await benchMetrics(size.metrics, printTo('bench metrics'))
+    : undefined;
   const budget = isPart('budget')
     ? await benchBudget(
         { ...size.budget, seeds: Number(values.seeds ?? size.budget.seeds) },

@@ -98,6 +98,7 @@ export type {
   PinSummary,
   PolicyCheckResult,
   PolicyExplainResult,
+  PolicyShowResult,
   RevokeTokenResult,
   SecretListResult,
   SecretRemoveResult,

@@ -6,15 +6,15 @@ import { describeRefusal } from '../grants/index.ts';
 import type { ApiKeys, BuiltinTool } from '../gateway/index.ts';
 import { parseDid, peerIdFromDid } from '../identity/index.ts';
 import { CLIENT_NAME, CLIENT_NAME_WORDS } from '../config/index.ts';
-import { OPERATOR, attachedClient } from '../guard/index.ts';
+import { OPERATOR, attachedClient, policyRules } from '../guard/index.ts';
 import type { ExplainingGuard, CurrentPolicy, Principal, WantedFacts } from '../guard/index.ts';
 import type { Membership, PeerView } from '../membership/index.ts';
-import type { PolicyCheckResult, PolicyExplainResult } from './results.ts';
+import type { PolicyCheckResult, PolicyExplainResult, PolicyShowResult } from './results.ts';
 import { defineTool } from '../gateway/index.ts';
 
 /** What the policy tools need. */
 export interface PolicyComponents {
-  readonly policy: Pick<CurrentPolicy, 'check' | 'file'>;
+  readonly policy: Pick<CurrentPolicy, 'check' | 'current' | 'file'>;
   readonly guard: Pick<ExplainingGuard, 'explain'>;
   readonly membership: Pick<Membership, 'peer' | 'byAlias' | 'resolve'>;
   /** What this node calls itself. */
@@ -25,74 +25,100 @@ export interface PolicyComponents {
 }
 
 const TEXT_MAX = 1024 * 1024;
+/** Rules of one answer: a policy file of a person has some dozens. */
+const RULES_MAX = 2000;
 const ABILITY_DEFAULTS: Readonly<Record<string, string>> = {
   tool: 'tool/call',
   resource: 'resource/read',
   prompt: 'prompt/get',
 };
 
-/** `policy_check` and `policy_explain`. */
+/** `policy_show`, `policy_check` and `policy_explain`. */
 export function policyTools(components: PolicyComponents): readonly BuiltinTool[] {
-  return [
-    defineTool({
-      name: 'policy_check',
-      title: 'Check the policy file',
-      description:
-        'Reads the policy file, or the given text, without taking it up: what is wrong with it, or what would change.',
-      input: z.object({
-        text: z.string().max(TEXT_MAX).optional().describe('YAML to check in place of the file.'),
-      }),
-      hints: { readOnlyHint: true },
-      clients: 'no',
-      async run(input): Promise<PolicyCheckResult> {
-        const { policy } = components;
-        return { file: policy.file, ...(await policy.check(input.text)) };
-      },
+  return [checkTool(components), showTool(components), explainTool(components)];
+}
+
+function checkTool(components: PolicyComponents): BuiltinTool {
+  return defineTool({
+    name: 'policy_check',
+    title: 'Check the policy file',
+    description:
+      'Reads the policy file, or the given text, without taking it up: what is wrong with it, or what would change.',
+    input: z.object({
+      text: z.string().max(TEXT_MAX).optional().describe('YAML to check in place of the file.'),
     }),
-    defineTool({
-      name: 'policy_explain',
-      title: 'Explain a decision',
-      description:
-        'Says whether somebody may do something on this node, and by which grant, zone and rule. Nothing is used up.',
-      input: z.object({
-        as: z
-          .string()
-          .min(1)
-          .max(256)
-          .describe('operator, client:<name>, or the alias, PeerId or did:key of a peer or agent.'),
-        for: z
-          .string()
-          .min(1)
-          .max(256)
-          .optional()
-          .describe('did:key of the agent, or name of the client, for whom the peer calls.'),
-        do: z.string().max(64).optional().describe('Like tool/call; default by what it is on.'),
-        on: z.string().min(1).max(512).describe('Like tool:files/read_file, or files/read_file.'),
-        args: z.record(z.string(), z.unknown()).optional().describe('Arguments of the call.'),
-      }),
-      hints: { readOnlyHint: true },
-      clients: 'no',
-      run(input): PolicyExplainResult {
-        const principal = onBehalf(principalOf(components, input.as), input.for);
-        const resource = resourceOf(components, input.on);
-        const scheme = resource.slice(0, resource.indexOf(':'));
-        const ability = input.do ?? ABILITY_DEFAULTS[scheme];
-        if (ability === undefined) {
-          throw new StarlingError('STARLING_USAGE', `say what is done on ${printable(resource)}`, {
-            hint: 'for example --do board/write',
-          });
-        }
-        const facts = components.facts(resource);
-        return explain(components, principal, {
-          resource,
-          ability,
-          look: true,
-          ...(input.args === undefined ? {} : { args: input.args as JsonObject }),
-          ...(facts === undefined ? {} : { facts }),
+    hints: { readOnlyHint: true },
+    clients: 'no',
+    async run(input): Promise<PolicyCheckResult> {
+      const { policy } = components;
+      return { file: policy.file, ...(await policy.check(input.text)) };
+    },
+  });
+}
+
+function showTool(components: PolicyComponents): BuiltinTool {
+  return defineTool({
+    name: 'policy_show',
+    title: 'Show the policy',
+    description:
+      'The policy in force, key by key: first what the policy file says, then the shipped rest. Where the file can not be used, that is the one before.',
+    input: z.object({}),
+    hints: { readOnlyHint: true },
+    clients: 'no',
+    run(): PolicyShowResult {
+      const { policy } = components;
+      const all = policyRules(policy.current());
+      const own = all.filter(({ isShipped }) => !isShipped);
+      const rules = [...own, ...all.filter(({ isShipped }) => isShipped)];
+      return { file: policy.file, rules: rules.slice(0, RULES_MAX), total: rules.length };
+    },
+  });
+}
+
+function explainTool(components: PolicyComponents): BuiltinTool {
+  return defineTool({
+    name: 'policy_explain',
+    title: 'Explain a decision',
+    description:
+      'Says whether somebody may do something on this node, and by which grant, zone and rule. Nothing is used up.',
+    input: z.object({
+      as: z
+        .string()
+        .min(1)
+        .max(256)
+        .describe('operator, client:<name>, or the alias, PeerId or did:key of a peer or agent.'),
+      for: z
+        .string()
+        .min(1)
+        .max(256)
+        .optional()
+        .describe('did:key of the agent, or name of the client, for whom the peer calls.'),
+      do: z.string().max(64).optional().describe('Like tool/call; default by what it is on.'),
+      on: z.string().min(1).max(512).describe('Like tool:files/read_file, or files/read_file.'),
+      args: z.record(z.string(), z.unknown()).optional().describe('Arguments of the call.'),
+    }),
+    hints: { readOnlyHint: true },
+    clients: 'no',
+    run(input): PolicyExplainResult {
+      const principal = onBehalf(principalOf(components, input.as), input.for);
+      const resource = resourceOf(components, input.on);
+      const scheme = resource.slice(0, resource.indexOf(':'));
+      const ability = input.do ?? ABILITY_DEFAULTS[scheme];
+      if (ability === undefined) {
+        throw new StarlingError('STARLING_USAGE', `say what is done on ${printable(resource)}`, {
+          hint: 'for example --do board/write',
         });
-      },
-    }),
-  ];
+      }
+      const facts = components.facts(resource);
+      return explain(components, principal, {
+        resource,
+        ability,
+        look: true,
+        ...(input.args === undefined ? {} : { args: input.args as JsonObject }),
+        ...(facts === undefined ? {} : { facts }),
+      });
+    },
+  });
 }
 
 /**

@@ -6,8 +6,8 @@ export interface Warning {
   readonly code: string;
   /** What is wrong, to what. */
   readonly text: string;
-  /** What to do next. */
-  readonly hint?: string;
+  /** What to do next: no trouble is told without. */
+  readonly hint: string;
 }
 
 /** Parts raise and clear warnings here; faces read them. */

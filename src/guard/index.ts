@@ -34,8 +34,8 @@ export type {
   CurrentPolicyInit,
   PolicyCheck,
 } from './policy/current-policy.ts';
-export { defaultPolicy, parsePolicy, policyChanges } from './policy/policy.ts';
-export type { Policy, PolicyChange } from './policy/policy.ts';
+export { defaultPolicy, parsePolicy, policyChanges, policyRules } from './policy/policy.ts';
+export type { Policy, PolicyChange, PolicyRule } from './policy/policy.ts';
 export {
   ATTACHED_SCOPES,
   METRICS_SCOPE,

@@ -5,6 +5,7 @@ import { activeGrants } from '../../src/builtin/permissions.ts';
 import type {
   ApprovalListResult,
   PolicyExplainResult,
+  PolicyShowResult,
   ValidateTokenResult,
 } from '../../src/builtin/index.ts';
 import type { JsonObject, PeerId } from '../../src/core/index.ts';
@@ -90,6 +91,7 @@ it('peers and agents have the tools of permissions, and those of approvals where
     ['approval_answer', 'granted'],
     ['approval_ask', 'no'],
     ['policy_check', 'no'],
+    ['policy_show', 'no'],
     ['policy_explain', 'no'],
   ]);
 });
@@ -414,6 +416,14 @@ describe('policy_explain', () => {
       hint: 'for example --do board/write',
     });
   });
+});
+
+it('policy_show says all that is in force', async () => {
+  const bench = await benchOf();
+  const { file, rules, total } = await bench.use<PolicyShowResult>('policy_show', {}, OPERATOR);
+  expect([file, total]).toEqual(['/nowhere/policy.yaml', rules.length]);
+  expect(rules).toContainEqual({ key: 'zones.local.trust', value: '0.9', isShipped: true });
+  expect(rules.filter(({ isShipped }) => !isShipped)).toEqual([]);
 });
 
 it('policy_check says what would change, and what is wrong', async () => {

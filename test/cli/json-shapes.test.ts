@@ -250,6 +250,7 @@ async function withNodes(alice: StarlingNode, bob: StarlingNode): Promise<void> 
   await keep('key rotate-token', ...at);
   await keep('pin list', ...at);
   await keep('pin approve', '--all', ...at);
+  await keep('policy show', ...at);
   await keep('policy check', ...at);
   await keep('policy explain', '--as', 'bob', '--on', 'tool:plain/pid', ...at);
   await withApprovals(alice, at);

@@ -27,9 +27,9 @@ describe('a secret', () => {
 describe('health', () => {
   it('lists warnings in the order in which they were first raised, until they are cleared', () => {
     const health = createHealth();
-    health.raise({ code: 'a', text: 'first' });
-    health.raise({ code: 'b', text: 'second' });
-    health.raise({ code: 'a', text: 'first, again' });
+    health.raise({ code: 'a', text: 'first', hint: 'mend it' });
+    health.raise({ code: 'b', text: 'second', hint: 'mend it' });
+    health.raise({ code: 'a', text: 'first, again', hint: 'mend it' });
     expect(health.warnings().map((warning) => warning.text)).toEqual(['first, again', 'second']);
     health.clear('a');
     health.clear('a');

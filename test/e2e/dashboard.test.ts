@@ -4,19 +4,19 @@ import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Browser } from 'playwright-core';
 import type { NodeProcess } from '../../sim/process.ts';
-import type { AgentInboxResult } from '../../src/agents/types.ts';
-import type { JsonObject } from '../../src/core/json/json.ts';
 import { CHROMIUM, startBrowser } from '../../sim/chromium.ts';
 import { someOf } from '../long/extent.ts';
-import { axe, brokenWords, watched } from './browser/browser.ts';
+import { startVendor } from '../models/fake-vendor.ts';
+import { MARKUP, attacks } from './browser/attacks.ts';
+import { axe, brokenWords } from './browser/browser.ts';
 import { buttonWalks } from './browser/buttons.ts';
-import { linkOf, openDashboard, pageNames, show } from './browser/dashboard-window.ts';
+import { pageWalks } from './browser/pages.ts';
+import { openDashboard, pageNames, show } from './browser/dashboard-window.ts';
 import { faultsByTab, fromTheTop, tabTo } from './browser/keyboard.ts';
 import { enlarged, lostIn } from './browser/reflow.ts';
 import type { Watched } from './browser/browser.ts';
 import {
   SERVERS,
-  attempt,
   builtin,
   eventually,
   ok,
@@ -28,8 +28,6 @@ import {
 } from './support.ts';
 
 const world = useWorld('file');
-/** What somebody hostile writes wherever that is shown. */
-const MARKUP = '<img src=x onerror=alert(1)><script>alert(2)</script>';
 /** A kind of agents that alice runs. */
 const ECHO = {
   command: process.execPath,
@@ -49,6 +47,8 @@ const opened = (node: NodeProcess): Promise<Watched> => openDashboard(browser, n
 beforeAll(async () => {
   if (CHROMIUM === undefined) return;
   const root = await world.root();
+  const vendor = await startVendor();
+  world.defer(() => vendor.stop());
   const described = join(root, 'description.txt');
   await writeFile(described, `Reads notes. ${MARKUP}`);
   const odd = SERVERS.fixture(
@@ -65,6 +65,7 @@ beforeAll(async () => {
       config: {
         mcpServers: { toolbox: SERVERS.toolbox(), odd, gone: { command: '/no/such/program' } },
         agents: { unconfined: true, kinds: { echo: ECHO } },
+        models: { providers: { gpu: { endpoint: vendor.url } } },
       },
     }),
     startBrowser(),
@@ -306,149 +307,21 @@ describe.skipIf(CHROMIUM === undefined)('each button, and the command beside it'
   );
 });
 
-describe.skipIf(CHROMIUM === undefined)('attacks on the dashboard', () => {
-  it('a stolen link opens nothing, nor does a second tab', async () => {
-    const link = await linkOf(nodes.bob);
-    const [first, thief] = await Promise.all([watched(browser), watched(browser)]);
-    await first.page.goto(link);
-    await first.page.getByRole('navigation').waitFor();
-    await thief.page.goto(link);
-    await thief.page.getByText(/was opened before/).waitFor();
-    const second = await first.context.newPage();
-    await second.goto(link.replace(/#.*/, ''));
-    await second.getByText('This page is closed').waitFor();
-    await Promise.all([first.context.close(), thief.context.close()]);
-  });
+describe.skipIf(CHROMIUM === undefined)('each page shows what there is:', () => {
+  it.each(Object.entries(pageWalks))('%s', (_, walk) => walk({ open, far, ...nodes }));
 
-  it('no page of elsewhere can ask, frame or read it', async () => {
-    const { page, context } = await watched(browser);
-    // A page of another origin of this machine: another node serves one.
-    await page.goto(nodes.eve.up.endpoints.url?.replace('/mcp', '/healthz') ?? '');
+  it('and has asked nobody but its node, by its files and by MCP', () => {
     const origin = new URL(nodes.alice.up.endpoints.url ?? '').origin;
-    const reached = await page.evaluate(`(async () => {
-      const tried = [];
-      for (const path of ['/dashboard/', '/dashboard/session', '/dashboard/end', '/mcp']) {
-        const init = { method: path.endsWith('/') ? 'GET' : 'POST', credentials: 'include', body: path.endsWith('/') ? undefined : 'x' };
-        tried.push(await fetch('${origin}' + path, init).then((it) => it.status, () => 'refused'));
-      }
-      const frame = document.createElement('iframe');
-      frame.src = '${origin}/dashboard/';
-      document.body.append(frame);
-      await new Promise((done) => { frame.onload = done; });
-      try { tried.push(frame.contentDocument === null ? 'refused' : frame.contentDocument.title); } catch { tried.push('refused'); }
-      return tried;
-    })()`);
-    expect(reached).toEqual(['refused', 'refused', 'refused', 'refused', 'refused']);
-    await context.close();
-  });
-
-  it('what changes keys, secrets, rights or policy is not there, whatever the page asks for', async () => {
-    // The page itself is the attacker: as if a script ran in it.
-    const requests: string[] = [];
-    open.page.on('request', (request) => {
-      const { authorization } = request.headers();
-      if (authorization !== undefined) requests.push(authorization);
-    });
-    await expect.poll(() => requests.length).toBeGreaterThan(0);
-    const names = await terminalOnly();
-    for (const name of ['grant_create', 'secret_set', 'key_create', 'proposal_answer']) {
-      expect(names).toContain(name);
-    }
-    expect(names.length).toBeGreaterThan(30);
-    const refused = await open.page.evaluate(`(async () => {
-      const headers = { authorization: ${JSON.stringify(requests[0] ?? '')}, 'content-type': 'application/json', accept: 'application/json' };
-      const send = async (body, more = {}) => fetch('/mcp', { method: 'POST', headers: { ...headers, ...more }, body: JSON.stringify({ jsonrpc: '2.0', id: 1, ...body }) });
-      const begun = await send({ method: 'initialize', params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'evil', version: '1' } } });
-      const session = { 'mcp-session-id': begun.headers.get('mcp-session-id') };
-      const allowed = [];
-      for (const name of ${JSON.stringify(names)}) {
-        const answer = await (await send({ method: 'tools/call', params: { name: 'starling__' + name, arguments: {} } }, session)).json();
-        const isRefused = answer.error?.message.includes('not for the dashboard') || answer.error?.data?.code === 'STARLING_TOOL_UNKNOWN';
-        if (!isRefused) allowed.push(name + ' ' + JSON.stringify(answer));
-      }
-      return allowed;
-    })()`);
-    expect(refused).toEqual([]);
-  });
-
-  it('shows markup of peers and servers as text', async () => {
-    await ok(
-      nodes.eve,
-      'board',
-      'set',
-      'wall',
-      'greeting',
-      JSON.stringify(MARKUP),
-      '--create',
-      '--open',
+    const own = ['', 'app.js', 'app.css', 'icon.svg', 'session'].map(
+      (name) => `/dashboard/${name}`,
     );
-    await show(open, 'Tools');
-    const { page } = open;
-    await page.getByRole('cell', { name: MARKUP }).waitFor();
-    await page.getByRole('button', { name: 'odd__note' }).click();
-    await page.getByRole('dialog').getByText(MARKUP).waitFor();
-    await page.keyboard.press('Escape');
-    await show(open, 'Boards');
-    await page.getByRole('combobox').selectOption('wall');
-    await page.getByRole('cell', { name: MARKUP }).first().waitFor();
-    expect(await page.locator('img[onerror], #app script').count()).toBe(0);
+    const known = [...own, '/mcp'].map((path) => `${origin}${path}`);
+    expect([...open.asked].filter((url) => !known.includes(url))).toEqual([]);
+    expect(open.asked).toContain(`${origin}/mcp`);
     expect(open.complaints).toEqual([]);
-  });
-
-  it('shows markup of a question, and of an error of an agent at a peer, as text', async () => {
-    const { alice, eve } = nodes;
-    const { page } = open;
-    const asking = eve.run(['request', 'alice/toolbox/echo', '--because', MARKUP]);
-    await show(open, 'Approvals');
-    await page.getByText(MARKUP).first().waitFor();
-    await page.getByRole('button', { name: 'Deny', exact: true }).first().click();
-    await asking;
-    await ok(eve, 'agent', 'announce', 'evil', '--capability', 'harm');
-    await ok(eve, 'grant', 'create', 'alice', '--agent', 'evil');
-    const id = await eventually(
-      'the task is given',
-      () => attempt(alice, 'task', 'run', 'x', '--need', 'harm', '--detach'),
-      ({ code }) => code === 0,
-    ).then(({ stdout }) => stdout.trim());
-    const { messages } = await eventually(
-      'the agent has it',
-      () => builtin<AgentInboxResult>(eve, 'agent_inbox', { name: 'evil', timeout_s: 5 }),
-      (inbox) => inbox.messages.length > 0,
-    );
-    const [{ id: inReplyTo } = { id: '' }] = messages;
-    await builtin(eve, 'agent_message', {
-      type: 'response',
-      inReplyTo,
-      message: 'no',
-      error: MARKUP,
-    });
-    await show(open, 'Tasks');
-    await page.getByRole('button', { name: `…${id.slice(-8)}` }).click();
-    await page.getByRole('dialog').getByText(MARKUP).first().waitFor();
-    await page.keyboard.press('Escape');
-    for (const name of await pageNames(open)) {
-      await show(open, name);
-      expect(await page.locator('img[onerror], #app script').count(), name).toBe(0);
-    }
-    expect(open.complaints).toEqual([]);
-  });
-
-  it('--close ends every page', async () => {
-    const window = await opened(nodes.bob);
-    expect(await ok(nodes.bob, 'dashboard', '--close')).toContain('closed');
-    await window.page.getByText('This page is closed').waitFor();
-    expect((await status(nodes.bob)).dashboards).toBeUndefined();
-    await window.context.close();
   });
 });
 
-/** What only the terminal does: all tools that change something and are for no client, but for the answer to a question. */
-async function terminalOnly(): Promise<readonly string[]> {
-  const own = (await toolList(nodes.alice)).filter(({ name }) => name.startsWith('starling__'));
-  const changing = own.filter(({ _meta, annotations }) => {
-    const { readOnlyHint } = annotations as JsonObject;
-    return readOnlyHint !== true && (_meta as JsonObject)['starling/clients'] === 'no';
-  });
-  const names = changing.map(({ name }) => name.replace('starling__', ''));
-  return [...names.filter((name) => name !== 'approval_answer'), 'grant_export'];
-}
+describe.skipIf(CHROMIUM === undefined)('attacks on the dashboard:', () => {
+  it.each(Object.entries(attacks))('%s', (_, attack) => attack({ browser, open, far, ...nodes }));
+});

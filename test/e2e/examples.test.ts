@@ -267,6 +267,8 @@ const STEPS: Readonly<Record<string, Step>> = {
     at: 'alice',
     put: { '3f9c2a7e': toBob },
   },
+  'starling policy show': { at: 'alice' },
+  'starling policy show --json': { at: 'alice' },
   'starling policy check': {
     at: 'alice',
     before: () => file('alice', 'policy.yaml', 'version: 1\n'),

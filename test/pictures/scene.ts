@@ -92,6 +92,7 @@ const LINES: readonly (readonly string[])[] = [
     '--type',
     'query',
   ]),
+  ['key', 'create', 'editor', '--scope', 'model:gpu/**'],
   ['board', 'set', 'plan', 'owner', '"ada"', '--create', '--open'],
   ['board', 'set', 'plan', 'deadline', '"friday"'],
   ['board', 'set', 'plan', 'deadline', '"monday"'],

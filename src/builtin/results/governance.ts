@@ -1,6 +1,6 @@
 /** What the tools about approvals and the policy return. */
 import type { Capability } from '../../grants/types.ts';
-import type { ExplainedStep, PolicyCheck } from '../../guard/index.ts';
+import type { ExplainedStep, PolicyCheck, PolicyRule } from '../../guard/index.ts';
 
 /** One approval as a person reads it. Times are ms since the epoch. */
 export interface ApprovalSummary {
@@ -50,6 +50,15 @@ export interface ApprovalAnswerResult {
 
 /** Result of `policy_check`. */
 export type PolicyCheckResult = { readonly file: string } & PolicyCheck;
+
+/** Result of `policy_show`. */
+export interface PolicyShowResult {
+  readonly file: string;
+  /** What is said by the file and not by the shipped policy, and then the shipped rest. */
+  readonly rules: readonly PolicyRule[];
+  /** How many there are, of which the first are in `rules`. */
+  readonly total: number;
+}
 
 /** Result of `policy_explain`. */
 export interface PolicyExplainResult {

@@ -396,7 +396,7 @@ class Managed implements ManagedUpstream {
       this.#components.health.raise({
         code,
         text: error.message,
-        ...(error.hint === undefined ? {} : { hint: error.hint }),
+        hint: error.hint ?? `see what it wrote: starling mcp logs ${this.server}`,
       });
     }
     this.#components.changed();

@@ -28,6 +28,16 @@ export interface PolicyChange {
   readonly to?: string;
 }
 
+/** One key of a policy with what it says. */
+export interface PolicyRule {
+  /** Parts that a dot parts, like `zones.AUTHORIZED.trust`. */
+  readonly key: string;
+  /** As JSON. */
+  readonly value: string;
+  /** The shipped policy says the same. */
+  readonly isShipped: boolean;
+}
+
 /** Longest policy file, in UTF-16 units. */
 const TEXT_MAX = 1024 * 1024;
 const HINT =
@@ -75,6 +85,16 @@ export function policyChanges(before: Policy, after: Policy): readonly PolicyCha
     if (from === to) return [];
     return [{ key, ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) }];
   });
+}
+
+/** All that a policy says, the shipped part included, in the order of its keys. */
+export function policyRules(policy: Policy): readonly PolicyRule[] {
+  const known = leavesOf(defaultPolicy());
+  return [...leavesOf(policy)].map(([key, value]) => ({
+    key,
+    value,
+    isShipped: known.get(key) === value,
+  }));
 }
 
 function readYaml(text: string, where: string): unknown {

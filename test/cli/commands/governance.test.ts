@@ -94,6 +94,32 @@ describe('starling approvals', () => {
   });
 });
 
+describe('starling policy show', () => {
+  const shipped = { key: 'zones.local.trust', value: '0.9', isShipped: true };
+
+  it('prints what the file says, and then the shipped rest', async () => {
+    const own = { key: 'callers.ci.trust', value: '0.5', isShipped: false };
+    const result = { file: '/etc/policy.yaml', rules: [own, shipped], total: 2 };
+    const fake = await node({ policy_show: result });
+    const { code, stdout } = await run('policy', 'show', '--state', fake.stateDir);
+    expect(code).toBe(0);
+    expect(stdout.split('\n')).toEqual([
+      'in force: /etc/policy.yaml (+), and the shipped policy',
+      '+ callers.ci.trust: 0.5',
+      '  zones.local.trust: 0.9',
+      '',
+    ]);
+  });
+
+  it('says where a policy of your own goes, and what is not printed', async () => {
+    const result = { file: '/etc/policy.yaml', rules: [shipped], total: 3000 };
+    const fake = await node({ policy_show: result });
+    const { stdout } = await run('policy', 'show', '--state', fake.stateDir);
+    expect(stdout).toContain('in force: the shipped policy; yours goes into /etc/policy.yaml');
+    expect(stdout).toContain('and 2999 more: /etc/policy.yaml');
+  });
+});
+
 describe('starling policy check', () => {
   it('shows what would change, by the running node', async () => {
     const changes = [

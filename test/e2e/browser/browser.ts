@@ -11,6 +11,8 @@ export interface Watched {
   readonly page: Page;
   /** Errors and warnings of the console, uncaught errors, violations of the policy, and dialogs. */
   readonly complaints: string[];
+  /** All addresses that were asked for, without what stands behind `#`. */
+  readonly asked: ReadonlySet<string>;
 }
 
 /** Opens a window with nothing in it. */
@@ -27,6 +29,8 @@ export async function watched(
       "addEventListener('securitypolicyviolation', (event) => complain('policy: ' + event.violatedDirective + ' ' + event.blockedURI + ' ' + event.sample), true);",
   });
   const page = await context.newPage();
+  const asked = new Set<string>();
+  page.on('request', (request) => void asked.add(request.url().replace(/#.*/, '')));
   page.on('console', (message) => {
     if (['error', 'warning'].includes(message.type())) complaints.push(message.text());
   });
@@ -35,10 +39,13 @@ export async function watched(
     complaints.push(`dialog: ${dialog.message()}`);
     void dialog.dismiss().catch((error: unknown) => complaints.push(String(error)));
   });
-  return { context, page, complaints };
+  return { context, page, complaints, asked };
 }
 
-/** What axe finds wrong with what is shown now: one text each. It runs in a world of its own, where the page's policy does not reach. */
+/**
+ * What axe finds wrong with what is shown now, and with its colours in the dark: one text each. It runs in a world of its own,
+ * where the page's policy does not reach.
+ */
 export async function axe({ context, page }: Watched): Promise<readonly string[]> {
   const cdp = await context.newCDPSession(page);
   const { frameTree } = await cdp.send('Page.getFrameTree');
@@ -54,12 +61,18 @@ export async function axe({ context, page }: Watched): Promise<readonly string[]
     return result.value;
   };
   await run(`${readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8')};undefined`);
-  // All rules run; what they have passed is not described node by node, which is most of axe's work on a long page.
-  const found = await run(
-    "axe.run(document, { resultTypes: ['violations'], selectors: false }).then(({ violations }) => violations.map(({ id, nodes }) => id + ': ' + nodes.map(({ html }) => html.slice(0, 200)).join(' ')))",
-  );
+  const found = await run(axeFor(''));
+  await page.emulateMedia({ colorScheme: 'dark' });
+  const dark = await run(axeFor("runOnly: ['color-contrast'],"));
+  await page.emulateMedia({ colorScheme: 'light' });
   await cdp.detach();
-  return found as readonly string[];
+  const inTheDark = (dark as readonly string[]).map((text) => `dark ${text}`);
+  return [...(found as readonly string[]), ...inTheDark];
+}
+
+/** All rules run, or some; what they have passed is not described node by node, which is most of axe's work on a long page. */
+function axeFor(which: string): string {
+  return `axe.run(document, { ${which} resultTypes: ['violations'], selectors: false }).then(({ violations }) => violations.map(({ id, nodes }) => id + ': ' + nodes.map(({ html }) => html.slice(0, 200)).join(' ')))`;
 }
 
 /** Runs in the page, whose names nobody knows here. */

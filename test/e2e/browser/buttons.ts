@@ -161,6 +161,13 @@ async function asksTheSame({ alice, open }: ButtonWalk): Promise<void> {
   await press(page.locator('main'), 'Verify');
   await page.getByText('it holds').waitFor();
   expect(await typed(alice, verify)).toContain('the record holds');
+  await show(open, 'Grants');
+  await page.getByLabel('who', { exact: true }).fill('bob');
+  await page.getByLabel('what', { exact: true }).fill('toolbox/no-such-tool');
+  const explain = await commandIn(page.locator('main'), 'starling policy explain');
+  await press(page.locator('main'), 'May they?');
+  await page.getByRole('heading', { name: /^no .*bob.*tool:toolbox\/no-such-tool/ }).waitFor();
+  expect(await typed(alice, explain)).toMatch(/^no: .*bob/);
 }
 
 /** All, by what they show. */
@@ -169,5 +176,5 @@ export const buttonWalks: Readonly<Record<string, (walk: ButtonWalk) => Promise<
   'cancels a task, and tries it again': endsTasks,
   'takes a write back': takesWritesBack,
   'answers what waits for a person': answersQuestions,
-  'calls a tool, and verifies the record': asksTheSame,
+  'calls a tool, verifies the record, and asks who may do what': asksTheSame,
 };

@@ -4,7 +4,12 @@ import { resolve } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { StarlingError, durationMs } from '../../../src/core/index.ts';
-import { defaultPolicy, parsePolicy, policyChanges } from '../../../src/guard/index.ts';
+import {
+  defaultPolicy,
+  parsePolicy,
+  policyChanges,
+  policyRules,
+} from '../../../src/guard/index.ts';
 import { policyJsonSchema } from '../../../src/guard/policy/schema.ts';
 import { anyText } from '../../fixtures/any-text.ts';
 import { upTo } from '../../long/extent.ts';
@@ -261,6 +266,18 @@ describe('the difference of two policies', () => {
       { key: 'zones.local.trust', from: '0.9', to: '0.8' },
     ]);
     expect(policyChanges(after, after)).toEqual([]);
+  });
+
+  it('is told with all that it says, and what of that is shipped', () => {
+    const rules = policyRules(
+      read('zones: { local: { trust: 0.8 } }\nroles: { a: { read_only: true } }'),
+    );
+    expect(rules.filter(({ isShipped }) => !isShipped)).toEqual([
+      { key: 'zones.local.trust', value: '0.8', isShipped: false },
+      { key: 'roles.a.read_only', value: 'true', isShipped: false },
+    ]);
+    expect(rules).toContainEqual({ key: 'zones.trusted.trust', value: '0.7', isShipped: true });
+    expect(policyRules(defaultPolicy()).every(({ isShipped }) => isShipped)).toBe(true);
   });
 });
 

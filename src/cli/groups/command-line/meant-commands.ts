@@ -96,8 +96,7 @@ const MEANT: Readonly<Record<string, string>> = {
   pins: 'see what is pinned with: starling pin list',
   'pin reject':
     'what is quarantined stays so until you approve it; end the server with: starling mcp remove <name>',
-  'policy show':
-    'see what somebody may do with: starling policy explain --as <who> --on <resource>',
+  'policy list': 'see what is in force with: starling policy show',
   ps: 'see your nodes on this machine with: starling nodes',
   quit: `leave the mesh with: starling leave; ${STOP}`,
   reload:

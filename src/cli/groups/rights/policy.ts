@@ -7,17 +7,25 @@ import type { Outcome } from '../command-line/define-command.ts';
 export function addPolicy(program: Command, outcome: Outcome): void {
   const policy = program
     .command('policy')
-    .summary('check the policy file, and explain decisions')
+    .summary('show and check the policy file, and explain decisions')
     .description(
       'The policy file says how far callers are trusted and what waits for an approval. A running node takes up a changed file by itself.',
     )
     .addHelpText(
       'after',
       examples(
+        'starling policy show',
         'starling policy check',
         'starling policy explain --as bob --do tool/call --on tool:files/read_file',
       ),
     );
+  withJson(ofNode(policy.command('show')))
+    .summary('what is in force')
+    .description(
+      'Prints the policy in force, key by key: first what your file says, marked with +, then the shipped rest.',
+    )
+    .addHelpText('after', examples('starling policy show', 'starling policy show --json'))
+    .action(action(outcome, () => import('../../commands/policy/show.ts')));
   withJson(
     ofNode(policy.command('check').argument('[file]', "default: the node's own policy file")),
   )

@@ -234,6 +234,6 @@ export function describeWarnings({ upstreams, warnings }: StatusResult): string[
 export function describeWarning({ text, hint }: Warning, colours = paint): string[] {
   return [
     sentence(`${colours.yellow('!')} `, safe(withShortIds(text))),
-    ...(hint === undefined ? [] : [forTerminal(`    → ${safe(hint)}`, process.stdout)]),
+    forTerminal(`    → ${safe(hint)}`, process.stdout),
   ];
 }

@@ -1,4 +1,4 @@
-/** Grants: who may do what here, and this node elsewhere; the chain that each stands on. */
+/** Grants: who may do what here, and this node elsewhere; the chain that each stands on; keys, secrets and the policy. */
 import { useState } from 'preact/hooks';
 import type {
   GrantListResult,
@@ -11,11 +11,25 @@ import type { Live } from '../live.ts';
 import { Answer, Badge, Card, Command, Facts, Nothing, Panel, Table } from '../parts.tsx';
 import type { Tone } from '../parts.tsx';
 import { clock, duration, nameOrId, shortId } from '../words.ts';
+import { Keys, Secrets } from './keys.tsx';
+import { Policy, WhoMay } from './policy.tsx';
 
 const TONES: Readonly<Record<string, Tone>> = { valid: 'good', expired: 'quiet', revoked: 'bad' };
 
-/** The page. */
+/** The page: what can be changed of all this is changed in the terminal. */
 export function GrantsPage({ status }: { status: Live<StatusResult> }) {
+  return (
+    <>
+      <Grants status={status} />
+      <WhoMay />
+      <Keys />
+      <Secrets />
+      <Policy />
+    </>
+  );
+}
+
+function Grants({ status }: { status: Live<StatusResult> }) {
   const live = useLive<GrantListResult>('grant_list', {}, 4000);
   const [shown, setShown] = useState<string>();
   return (

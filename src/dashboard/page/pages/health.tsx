@@ -38,7 +38,7 @@ export function HealthPage({ status }: { status: Live<StatusResult> }) {
                     <p>
                       <Badge tone="bad">{code}</Badge> {text}
                     </p>
-                    {hint === undefined ? undefined : <Remedy hint={hint} />}
+                    <Remedy hint={hint} />
                   </li>
                 ))}
               </ul>

@@ -1,12 +1,12 @@
 /** Tasks: what was given to agents, who has it or had it, the phases of a plan and how its members voted. */
 import { useState } from 'preact/hooks';
-import type { PlanView } from '../../../orchestration/types.ts';
+import type { CountedBallot, PhaseView, PlanView, VoteView } from '../../../orchestration/types.ts';
 import type { TaskListResult, TaskView } from '../../../tasks/types.ts';
 import { Action } from '../action.tsx';
 import { useLive } from '../live.ts';
 import { Answer, Badge, Card, Command, Facts, Figure, Nothing, Panel, Table } from '../parts.tsx';
 import type { Tone } from '../parts.tsx';
-import { ago, clock, duration, shellWord, shortId } from '../words.ts';
+import { ago, clock, counted, duration, shellWord, shortId } from '../words.ts';
 
 const TONES: Readonly<Record<string, Tone>> = {
   done: 'good',
@@ -19,6 +19,7 @@ const TONES: Readonly<Record<string, Tone>> = {
 };
 const ENDED: readonly string[] = ['done', 'failed', 'cancelled', 'expired'];
 const SHOWN = 100;
+const CHOICE_MAX = 200;
 
 /** The page. */
 export function TasksPage() {
@@ -57,13 +58,22 @@ export function TasksPage() {
   );
 }
 
-function TaskTable({
-  tasks,
-  onShow,
-}: {
-  tasks: readonly TaskView[];
-  onShow: (id: string) => void;
-}) {
+/** A task, or a plan, which is known by the same tools. */
+type AnyTask = TaskView & Partial<Pick<PlanView, 'orchestrationPlan' | 'description'>>;
+
+function forWhat({ agentId, capability, orchestrationPlan }: AnyTask): string {
+  const phases = orchestrationPlan?.phases.map((phase) => phase.capability).join(', ');
+  return phases ?? capability ?? agentId ?? '–';
+}
+
+function byWhom({ attempts, orchestrationPlan, processedBy, waitsFor }: AnyTask): string {
+  const phases = orchestrationPlan?.phases;
+  if (phases === undefined) return processedBy ?? attempts.at(-1)?.agent ?? waitsFor ?? '–';
+  const done = phases.filter(({ status }) => status === 'done').length;
+  return `${done} of ${counted(phases.length, 'phase')} done`;
+}
+
+function TaskTable({ tasks, onShow }: { tasks: readonly AnyTask[]; onShow: (id: string) => void }) {
   return (
     <Table
       label="Tasks"
@@ -82,13 +92,15 @@ function TaskTable({
           name: 'state',
           cell: ({ status }) => <Badge tone={TONES[status] ?? 'warn'}>{status}</Badge>,
         },
-        { name: 'for', cell: ({ capability, agentId }) => capability ?? agentId ?? '–' },
+        { name: 'for', cell: forWhat },
+        { name: 'agent', cell: byWhom },
         {
-          name: 'agent',
-          cell: ({ processedBy, attempts, waitsFor }) =>
-            processedBy ?? attempts.at(-1)?.agent ?? waitsFor ?? '–',
+          name: 'attempts',
+          isNumber: true,
+          cell: ({ attempts, orchestrationPlan }) =>
+            orchestrationPlan?.phases.reduce((sum, phase) => sum + phase.attempts.length, 0) ??
+            attempts.length,
         },
-        { name: 'attempts', isNumber: true, cell: ({ attempts }) => attempts.length },
         { name: 'given', isNumber: true, cell: ({ submittedAt }) => ago(Date.parse(submittedAt)) },
       ]}
     />
@@ -96,10 +108,7 @@ function TaskTable({
 }
 
 function TaskCard({ id }: { id: string }) {
-  const live = useLive<TaskView & Partial<Pick<PlanView, 'orchestrationPlan' | 'description'>>>(
-    'task_status',
-    { taskId: id },
-  );
+  const live = useLive<AnyTask>('task_status', { taskId: id });
   return (
     <Answer live={live}>
       {(task) => (
@@ -131,7 +140,10 @@ function TaskCard({ id }: { id: string }) {
   );
 }
 
-function TaskActions({ task: { status, taskId }, onDone }: { task: TaskView; onDone: () => void }) {
+function TaskActions({ task, onDone }: { task: AnyTask; onDone: () => void }) {
+  const { orchestrationPlan, status, taskId } = task;
+  // A plan is not given anew by its id: its swarm may be another one by then.
+  const canRetry = ENDED.includes(status) && status !== 'done' && orchestrationPlan === undefined;
   return (
     <div class="actions">
       {ENDED.includes(status) ? undefined : (
@@ -148,7 +160,7 @@ function TaskActions({ task: { status, taskId }, onDone }: { task: TaskView; onD
           <Command line={`starling task cancel ${shellWord(taskId)}`} />
         </>
       )}
-      {ENDED.includes(status) && status !== 'done' ? (
+      {canRetry ? (
         <>
           <Action tool="task_retry" args={{ taskId }} onDone={onDone}>
             Try again
@@ -183,7 +195,7 @@ function Attempts({ attempts }: Pick<TaskView, 'attempts'>) {
 }
 
 /** Each phase as a bar, from when it began to when it ended, over the time of the whole plan. */
-function Phases({ phases }: { phases: PlanView['orchestrationPlan']['phases'] }) {
+function Phases({ phases }: { phases: readonly PhaseView[] }) {
   const times = phases
     .flatMap(({ startedAt, endedAt }) => [startedAt, endedAt])
     .flatMap((text) => (text === undefined ? [] : [Date.parse(text)]));
@@ -193,40 +205,90 @@ function Phases({ phases }: { phases: PlanView['orchestrationPlan']['phases'] })
     ({ status, endedAt }) => status === 'waiting' || endedAt !== undefined,
   );
   const whole = Math.max(1, (isOver ? Math.max(begin, ...times) : now) - begin);
+  const shareOf = (text: string | undefined): number =>
+    text === undefined ? 1 : (Date.parse(text) - begin) / whole;
   return (
     <>
       <h3>Phases</h3>
       <ul class="phases">
-        {phases.map(({ name, status, agents, startedAt, endedAt, vote, error }) => {
-          const from = startedAt === undefined ? whole : Date.parse(startedAt) - begin;
-          const to = endedAt === undefined ? whole : Date.parse(endedAt) - begin;
-          return (
-            <li key={name}>
-              <p>
-                <b>{name}</b> <Badge tone={TONES[status] ?? 'quiet'}>{status}</Badge>{' '}
-                <small>{agents.join(', ')}</small>
-              </p>
-              <svg class="meter" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">
-                <rect class="track" width="100" height="6" />
-                <rect
-                  class={TONES[status] ?? 'quiet'}
-                  x={(from / whole) * 100}
-                  width={(Math.max(0, to - from) / whole) * 100}
-                  height="6"
-                />
-              </svg>
-              {vote === undefined ? undefined : (
-                <small>
-                  vote {vote.share.toFixed(2)} of {vote.threshold} ({vote.by}),{' '}
-                  {vote.ballots.length} ballots
-                  {vote.dissent.length === 0 ? '' : `, against: ${vote.dissent.join(', ')}`}
-                </small>
-              )}
-              {error === undefined ? undefined : <small>{error}</small>}
-            </li>
-          );
-        })}
+        {phases.map((phase) => (
+          <Phase
+            phase={phase}
+            from={shareOf(phase.startedAt)}
+            to={shareOf(phase.endedAt)}
+            key={phase.name}
+          />
+        ))}
       </ul>
     </>
   );
+}
+
+/** One phase; `from` and `to` are shares of the time of the whole plan. */
+function Phase({ phase, from, to }: { phase: PhaseView; from: number; to: number }) {
+  const { agents, attempts, error, name, status, vote } = phase;
+  return (
+    <li>
+      <p>
+        <b>{name}</b> <Badge tone={TONES[status] ?? 'quiet'}>{status}</Badge>{' '}
+        <small>{agents.join(', ')}</small>
+      </p>
+      <svg class="meter" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">
+        <rect class="track" width="100" height="6" />
+        <rect
+          class={TONES[status] ?? 'quiet'}
+          x={from * 100}
+          width={Math.max(0, to - from) * 100}
+          height="6"
+        />
+      </svg>
+      {attempts.length === 0 ? undefined : (
+        <ul class="plain-list" aria-label={`attempts of ${name}`}>
+          {attempts.map(({ agent, outcome = 'running', error: fault, why }, index) => (
+            <li key={`${agent}${index}`}>
+              <Badge tone={TONES[outcome] ?? 'quiet'}>{outcome}</Badge> {agent}{' '}
+              <small>{fault ?? why}</small>
+            </li>
+          ))}
+        </ul>
+      )}
+      {vote === undefined ? undefined : <Vote vote={vote} />}
+      {error === undefined ? undefined : <small>{error}</small>}
+    </li>
+  );
+}
+
+/** What each of those who were asked has chosen. */
+function Vote({ vote: { ballots, by, choice, share, threshold } }: { vote: VoteView }) {
+  return (
+    <>
+      <small>
+        vote {share.toFixed(2)} of {threshold} ({by})
+      </small>
+      <ul class="plain-list" aria-label="ballots">
+        {ballots.map((ballot) => (
+          <li key={ballot.agent}>
+            <Badge tone={ballotTone(ballot, choice)}>{choiceText(ballot)}</Badge> {ballot.agent}{' '}
+            <small>
+              {`weighs ${ballot.share.toFixed(2)}`}
+              {ballot.confidence === undefined
+                ? ''
+                : `, ${Math.round(ballot.confidence * 100)} % sure`}
+              {ballot.choice === undefined || ballot.signed ? '' : ', not signed'}
+            </small>
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
+function ballotTone({ choice }: CountedBallot, taken: string | undefined): Tone {
+  if (choice === undefined) return 'quiet';
+  return choice === taken ? 'good' : 'warn';
+}
+
+/** A choice is what an agent says, of any length. */
+function choiceText({ choice = 'no ballot' }: CountedBallot): string {
+  return choice.length > CHOICE_MAX ? `${choice.slice(0, CHOICE_MAX)}…` : choice;
 }
