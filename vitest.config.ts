@@ -103,8 +103,8 @@ const LONGEST = [
   'conformance/harness',
 ].map((name) => `/test/${name}.test.ts`);
 
-/** A worker waits for two thirds of its time: five left the two cores of a small machine idle for a sixth of a run. */
-const WORKERS_MIN = 7;
+/** A worker waits for two thirds of its time: fewer leave cores idle; more start and end so many nodes at once that they disturb one another. */
+const WORKERS_MIN = 5;
 
 /** Where a file stands in {@link LONGEST}; behind all of them when it is not there. */
 function rankOf({ moduleId }: TestSpecification): number {

@@ -162,6 +162,7 @@ it('a server that is killed is restarted after a yes, and how is on a board that
   expect(await incident(1)).toMatchObject({ cause: 'killed', by: 'rules', ending: 'healed' });
   expect(await notes()).toMatchObject({ state: 'ready', held: false });
   const alices = alice.node.status().did;
+  await until('bob has the entry', async () => (await runbook(bob)).entry !== null);
   expect((await runbook(bob)).entry).toMatchObject({ by: alices, value: { healed: 1 } });
   const forged = { board: 'runbooks', key: KEY, value: { healed: 9 } };
   await until('carol has the board', async () => (await runbook(carol)).entry !== null);
@@ -192,6 +193,7 @@ it('when its right on the board is revoked the healer heals without a runbook, a
   await kill();
   await answer(true);
   expect(await incident(3)).toMatchObject({ by: 'rules', ending: 'healed' });
+  await until('bob has the entry', async () => (await runbook(bob)).entry !== null);
   expect((await runbook(bob)).entry).toMatchObject({ value: { healed: 2 } });
   await kill();
   await answer(false);

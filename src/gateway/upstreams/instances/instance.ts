@@ -103,8 +103,11 @@ export interface AttachOptions {
 
 /** How long a server may think about `server/discover` before it is taken for a legacy server. */
 const PROBE_TIMEOUT_MS = 5000;
-/** How often the sandbox of a start is planned where paths that it covers go away meanwhile, as folders of other nodes. */
-const PLANS_MAX = 5;
+/**
+ * How often the sandbox of a start is planned where paths that it covers go away meanwhile, as folders of other nodes. Fewer have
+ * a server fail where many nodes come and go; more keep a start busy where a path is never as it seems.
+ */
+const PLANS_MAX = 20;
 const UPDATED = 'notifications/resources/updated';
 const LIST_CHANGED = /^notifications\/(tools|resources|prompts)\/list_changed$/;
 

@@ -8,7 +8,7 @@ import { programOf, takesRights } from './find-program.ts';
  * came to it, or after bwrap had mounted something there, which the kernel takes away with the folder.
  */
 const GONE =
-  /^bwrap: Can't .*: (?:No such file or directory|Not a directory|Unable to find ".*" in mount table|Unable to remount destination ".*" with correct flags: Invalid argument)$/;
+  /^bwrap: Can't .*: (?:No such file or directory|Not a directory|Unable to find ".*" in mount table|Unable to (?:remount destination|apply mount flags).*: Invalid argument)$/;
 
 /** Whether a sandbox was not set up because a path went away meanwhile: it is as good as new when it is planned anew. */
 export function isOutdated(launch: Launch, stderr: readonly string[]): boolean {

@@ -47,14 +47,17 @@ const GONE = "Can't mkdir parents for /gone/state: No such file or directory";
 
 it('has the sandbox planned anew, as often as that may be', async () => {
   const gone = (count: number): Launch[] => Array.from({ length: count }, () => failing(GONE));
-  const { instance, left } = await start(gone(4));
+  const { instance, left } = await start(gone(19));
   expect([instance.handshake.protocolVersion, left]).toEqual(['2025-11-25', 0]);
-  await expect(start(gone(5))).rejects.toThrow(/No such file or directory/);
+  await expect(start(gone(20))).rejects.toThrow(/No such file or directory/);
 });
 
 it('knows a folder that went away after bwrap had mounted something there', async () => {
   const launches = [
     failing(`Can't remount readonly on /gone: Unable to find \\"/gone\\" in mount table`),
+    failing(
+      `Can't bind mount /oldroot/ on /newroot/: Unable to apply mount flags: remount \\"/gone\\": Invalid argument`,
+    ),
     failing(
       `Can't bind mount / on /gone: Unable to remount destination \\"/gone\\" with correct flags: Invalid argument`,
     ),

@@ -109,7 +109,7 @@ async function start(
     const runs = once(begun, BEGUN);
     const connection = await startOnce(script, config, begun);
     const [ended] = await Promise.race([runs, connection.ended.then((error) => [error])]);
-    if (ended?.data['reason'] !== OUTDATED || plans === 10) return connection;
+    if (ended?.data['reason'] !== OUTDATED || plans === 20) return connection;
   }
 }
 
