@@ -104,7 +104,7 @@ const PARTS: Readonly<Record<keyof Report, (report: Report) => void>> = {
     expect(starts?.agentMs).toBeGreaterThan(0);
     const sent = QUICK.agents.queued;
     expect(queue).toMatchObject({ sent, arrived: sent, isInOrder: true });
-    expect(agents.bars).toHaveLength(10);
+    expect(agents.bars).toHaveLength(12);
   },
   tasks({ tasks }) {
     const count = QUICK.tasks.tasks;
