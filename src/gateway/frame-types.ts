@@ -110,6 +110,8 @@ export interface ResponseFrame {
   readonly error?: FrameError;
   /** This node has made the answer, just for the call that it answers. */
   readonly isOwn?: boolean;
+  /** Whether `result` says that its tool has failed, where that is known without a look at it. */
+  readonly isError?: boolean;
 }
 
 /** What a relay may change in a frame; everything else keeps its bytes. */

@@ -135,7 +135,7 @@ export interface Upstreams extends Startable {
 export interface BuiltinContext {
   readonly principal: Principal;
   /** The caller's session, where calls may wait for approvals: no session approves its own. */
-  readonly session?: string;
+  readonly session?: string | undefined;
   /** Aborted when the caller cancels or goes away. */
   readonly signal: AbortSignal;
   /** Tells a caller that asked for progress how far the call is (MCP 2025-11-25 `utilities/progress`). */
@@ -147,7 +147,7 @@ export interface BuiltinContext {
    */
   elicit?(key: string, params: JsonObject, signal: AbortSignal): Promise<JsonObject | undefined>;
   /** The model before the client, for as long as the session lasts; absent where the client offers none. */
-  readonly sampling?: ClientSampling;
+  readonly sampling?: ClientSampling | undefined;
 }
 
 /** The model before the client of a session. */

@@ -155,7 +155,7 @@ class NodeTasks implements Tasks {
   readonly #places: Places;
   readonly #endings: Endings;
   /** What each order is made with. */
-  readonly #orders: Omit<OrderComponents, 'seq'>;
+  readonly #orders: OrderComponents;
   #isStarted = false;
 
   constructor(components: TasksComponents) {
@@ -165,7 +165,11 @@ class NodeTasks implements Tasks {
     this.#table = new TaskTable(components.clock);
     this.#funds = new TaskFunds(components.funds, this.work, (id) => this.#table.get(id)?.order);
     this.#places = createPlaces(components.self.did);
-    this.#orders = { ...components, placeAt: (now) => this.#table.placeAt(now) };
+    this.#orders = {
+      ...components,
+      placeAt: (now) => this.#table.placeAt(now),
+      nextSeq: () => this.#table.nextSeq(),
+    };
     const principalOf = (order: TaskOrder): Principal => principalOfOrder(order, components);
     const shared = { table: this.#table, places: this.#places, funds: this.#funds };
     this.#durable = createDurable({
@@ -266,8 +270,7 @@ class NodeTasks implements Tasks {
 
   /** Takes its place, on its way to the disk; the same message again is the task that there is. */
   #admit(principal: Principal, init: SubmitInit): Admitted {
-    const seq = this.#table.nextSeq();
-    const order = orderOf(principal, init, { ...this.#orders, seq });
+    const order = orderOf(principal, init, this.#orders);
     if (order.agentId !== undefined) {
       // Without the right the task would wait until somebody gave it.
       this.#components.agents.requireTaskFor(principal, order.agentId);

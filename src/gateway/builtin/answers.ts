@@ -5,37 +5,71 @@ import type { BuiltinTool } from '../types.ts';
 import { ownResultFrame } from '../wire/own-frame.ts';
 import { jsonOf } from './tool.ts';
 
-/** How a result of a call is written, by the result: all of it is made of one text. */
-const bodies = new WeakMap<JsonObject, () => string>();
+/** How the result of a tool becomes that of its call. */
+type How = Pick<BuiltinTool, 'forNodes' | 'onTop'>;
+
 /** What an answer has besides the result of its tool: a result that has such a member itself is written as it comes. */
 const OWN_MEMBERS: readonly string[] = ['content', 'resultType', 'structuredContent'];
 
-/** Structured content, and the same as text for clients that read only text (MCP `tools`). */
-export function contentOf(
-  result: JsonObject,
-  { forNodes = false, onTop = false }: Pick<BuiltinTool, 'forNodes' | 'onTop'>,
-): JsonObject {
-  const json = jsonOf(result);
-  const made = {
-    ...(onTop ? result : {}),
-    content: forNodes ? [] : [{ type: 'text', text: json }],
-    structuredContent: result,
-  };
-  if (onTop && OWN_MEMBERS.some((name) => Object.hasOwn(result, name))) return made;
-  bodies.set(made, () => {
-    const text = forNodes ? '' : `{"type":"text","text":${JSON.stringify(json)}}`;
-    const top = onTop && json !== '{}' ? `${json.slice(1, -1)},` : '';
-    return `${top}"content":[${text}],"structuredContent":${json}`;
-  });
-  return made;
+/**
+ * The result of a tool: structured content, and the same as text for clients that read only text (MCP `tools`). Its text is
+ * made where a client or a peer reads it, its members where the program that holds the node does.
+ */
+class Content {
+  readonly #result: JsonObject;
+  readonly #isOnTop: boolean;
+  readonly #isForNodes: boolean;
+
+  constructor(result: JsonObject, { forNodes = false, onTop = false }: How) {
+    this.#result = result;
+    this.#isOnTop = onTop;
+    this.#isForNodes = forNodes;
+  }
+
+  get isError(): boolean {
+    return this.#isOnTop && this.#result['isError'] === true;
+  }
+
+  membersOf({ resultType }: JsonObject): JsonObject {
+    const result = this.#result;
+    const content = this.#isForNodes ? [] : [{ type: 'text', text: jsonOf(result) }];
+    const top = this.#isOnTop ? result : {};
+    // One literal: each object that is spread into another one costs more than all the rest.
+    return resultType === undefined
+      ? { ...top, content, structuredContent: result }
+      : { resultType, ...top, content, structuredContent: result };
+  }
+
+  textOf(kind: JsonObject): string {
+    const result = this.#result;
+    const isDoubled = OWN_MEMBERS.some((name) => Object.hasOwn(result, name));
+    if (this.#isOnTop && isDoubled) return JSON.stringify(this.membersOf(kind));
+    const json = jsonOf(result);
+    const { resultType } = kind;
+    const first = resultType === undefined ? '' : `"resultType":${JSON.stringify(resultType)},`;
+    const top = this.#isOnTop && json !== '{}' ? `${json.slice(1, -1)},` : '';
+    const text = this.#isForNodes ? '' : `{"type":"text","text":${JSON.stringify(json)}}`;
+    return `{${first}${top}"content":[${text}],"structuredContent":${json}}`;
+  }
+}
+
+export type { Content };
+
+/** The result of a tool, as its call has it. */
+export function contentOf(result: JsonObject, how: How): Content {
+  return new Content(result, how);
 }
 
 /** An answer of this node's own making, which is not read again. */
-export function ownResponse(id: FrameId, kind: JsonObject, result: JsonObject): ResponseFrame {
-  const all = { ...kind, ...result };
-  const body = bodies.get(result);
-  if (body === undefined) return ownResultFrame(id, all);
-  const { resultType } = kind;
-  const first = resultType === undefined ? '' : `"resultType":${JSON.stringify(resultType)},`;
-  return ownResultFrame(id, all, () => `{${first}${body()}}`);
+export function ownResponse(
+  id: FrameId,
+  kind: JsonObject,
+  result: JsonObject | Content,
+): ResponseFrame {
+  if (!(result instanceof Content)) return ownResultFrame(id, { ...kind, ...result });
+  const { isError } = result;
+  return ownResultFrame(id, () => result.membersOf(kind), {
+    isError,
+    text: () => result.textOf(kind),
+  });
 }

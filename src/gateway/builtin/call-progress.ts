@@ -3,12 +3,12 @@ import { notificationBytes, parseFrame } from '../wire/frame.ts';
 import type { RelayedCall } from '../channel-types.ts';
 
 /**
- * Gives what tells the caller of `call` of its progress, until `signal` is aborted; the caller hears nothing where its
+ * Gives what tells the caller of `call` of its progress, until the call `isOver`; the caller hears nothing where its
  * request named no token for that.
  */
 export function progressOf(
   call: Pick<RelayedCall, 'progress'>,
-  signal: AbortSignal,
+  isOver: () => boolean,
 ): (progress: number, message?: string, total?: number) => void {
   return (progress, message, total) => {
     const said = {
@@ -18,6 +18,6 @@ export function progressOf(
       ...(message === undefined ? {} : { message }),
     };
     const frame = parseFrame(notificationBytes('notifications/progress', said));
-    if (!signal.aborted && frame.kind === 'notification') call.progress(frame);
+    if (!isOver() && frame.kind === 'notification') call.progress(frame);
   };
 }

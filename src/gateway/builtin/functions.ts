@@ -169,7 +169,7 @@ class Functions implements FunctionServer {
   async #run(call: RelayedCall, { tool, input }: Offered, abort: AbortController): Promise<void> {
     const { id } = call.request;
     const { signal } = abort;
-    const tell = progressOf(call, signal);
+    const tell = progressOf(call, () => signal.aborted);
     const context: FunctionContext = {
       signal,
       principal: call.principal,

@@ -11,40 +11,30 @@ import { askQuestion } from '../wire/question.ts';
 import type { RelayedCall, ServerChannelInit } from '../channel-types.ts';
 import type { BuiltinContext } from '../types.ts';
 
-/** The questions of one call. */
-export interface BuiltinQuestions {
-  readonly elicit: NonNullable<BuiltinContext['elicit']>;
-  /** Resolves with what ends the call in the stateless era, when something is asked. */
-  readonly paused: Promise<JsonObject>;
-}
-
 const METHOD = 'elicitation/create';
 let asked = 0;
 
-/** Makes the questions of `call`, on the channel that was opened with `init`. */
-export function createBuiltinQuestions(
+/**
+ * How the tool of `call` asks, on the channel that was opened with `init`; `pause` hears with what the call ends in the
+ * stateless era, when something is asked.
+ */
+export function elicitOf(
   call: RelayedCall,
   init: ServerChannelInit,
-): BuiltinQuestions {
+  pause: (result: JsonObject) => void,
+): NonNullable<BuiltinContext['elicit']> {
   const isModern = eraOf(call.request) === 'modern';
   const client = isModern ? clientOf(call.request) : init.client;
-  let pause: (result: JsonObject) => void = () => undefined;
-  const paused = new Promise<JsonObject>((resolve) => {
-    pause = resolve;
-  });
-  return {
-    paused,
-    elicit(key, params, signal) {
-      if (!showsForms(client.capabilities)) throw noForms();
-      if (!isModern) return ask(call, init, params, signal);
-      const answers = objectOf(call.request.params['inputResponses']);
-      if (Object.hasOwn(answers, key)) return Promise.resolve(objectOf(answers[key]));
-      pause({
-        resultType: 'input_required',
-        inputRequests: { [key]: { method: METHOD, params } },
-      });
-      return new Promise(() => undefined);
-    },
+  return (key, params, signal) => {
+    if (!showsForms(client.capabilities)) throw noForms();
+    if (!isModern) return ask(call, init, params, signal);
+    const answers = objectOf(call.request.params['inputResponses']);
+    if (Object.hasOwn(answers, key)) return Promise.resolve(objectOf(answers[key]));
+    pause({
+      resultType: 'input_required',
+      inputRequests: { [key]: { method: METHOD, params } },
+    });
+    return new Promise(() => undefined);
   };
 }
 

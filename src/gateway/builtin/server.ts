@@ -16,8 +16,10 @@ import { CACHING, declaresTasks, eraOf, lacksTasks, objectOf } from '../wire/era
 import { RPC, errorBytes, errorOf, parseFrame, resultBytes } from '../wire/frame.ts';
 import { STRUCTURED_CAPABILITY } from '../wire/peer-protocol.ts';
 import { noTask } from '../wire/task-id.ts';
-import { progressOf } from './call-progress.ts';
 import { contentOf, ownResponse } from './answers.ts';
+import type { Content } from './answers.ts';
+import { RunningCall } from './running-call.ts';
+import type { CallChannel } from './running-call.ts';
 import { jsonOf } from './tool.ts';
 import type {
   ChannelCall,
@@ -37,7 +39,6 @@ import type {
 } from '../types.ts';
 import { createClientSampling } from './client-sampling.ts';
 import type { SessionSampling } from './client-sampling.ts';
-import { createBuiltinQuestions } from './questions.ts';
 import { createBuiltinSubscriptions } from './subscriptions.ts';
 import type { BuiltinSubscriptions } from './subscriptions.ts';
 
@@ -80,8 +81,8 @@ class NodeServer implements BuiltinServer {
   readonly #tasks: BuiltinTasks | undefined;
   readonly #catalog: ServerCatalog;
   readonly #clock: Clock;
-  readonly #running = new Set<AbortController>();
-  readonly #waiting = new Set<AbortController>();
+  readonly #running = new Set<RunningCall>();
+  readonly #waiting = new Set<RunningCall>();
 
   constructor({
     tools,
@@ -164,7 +165,7 @@ class NodeServer implements BuiltinServer {
   }
 
   stop(): void {
-    for (const abort of [...this.#running, ...this.#waiting]) abort.abort();
+    for (const running of [...this.#running, ...this.#waiting]) running.abort();
     for (const tool of this.#tools.values()) tool.stop?.();
   }
 
@@ -185,21 +186,20 @@ class NodeServer implements BuiltinServer {
       call.failed(refusal);
       return { cancel: () => undefined };
     }
-    const abort = new AbortController();
-    under.add(abort);
-    const running = this.#run(call, abort, open).finally(() => under.delete(abort));
-    unawaited(running, this.#logger, 'a call of the built-in server was not answered', { method });
-    return { cancel: () => abort.abort() };
+    const running = new RunningCall(call, open);
+    under.add(running);
+    const over = this.#run(call, running, open).finally(() => under.delete(running));
+    unawaited(over, this.#logger, 'a call of the built-in server was not answered', { method });
+    return { cancel: () => running.abort() };
   }
 
   /** Runs a call and answers it, unless it is cancelled meanwhile. Never rejects. */
-  async #run(call: RelayedCall, abort: AbortController, open: Open): Promise<void> {
+  async #run(call: RelayedCall, running: RunningCall, open: Open): Promise<void> {
     const { id, method } = call.request;
-    const { signal } = abort;
     const startedAt = this.#clock.now();
     try {
-      const result = await this.#serve(call, signal, open);
-      if (!signal.aborted) {
+      const result = await this.#serve(call, running, open);
+      if (!running.isAborted) {
         const kind = eraOf(call.request) === 'modern' ? { resultType: 'complete' } : {};
         call.response(ownResponse(id, kind, result));
       }
@@ -208,26 +208,25 @@ class NodeServer implements BuiltinServer {
         this.#logger.error({ method, error: messageOf(error) }, 'built-in server failed');
       }
       const told = withFacts(error, call, this.#clock.now() - startedAt);
-      if (!signal.aborted) call.response(responseOf(errorBytes(id, errorOf(told))));
+      if (!running.isAborted) call.response(responseOf(errorBytes(id, errorOf(told))));
     }
   }
 
-  #serve(call: RelayedCall, signal: AbortSignal, open: Open): Promise<JsonObject> {
+  #serve(call: RelayedCall, running: RunningCall, open: Open): Promise<JsonObject | Content> {
     const { method } = call.request;
     const { subscriptions } = open;
-    if (method === 'tools/call') return this.#callTool(call, signal, open);
-    if (method === 'resources/read') return this.#readResource(call, signal);
-    if (TASK_METHODS.includes(method)) return this.#serveTask(call, signal);
-    return subscriptions.serve(method, uriOf(call), contextOf(call, signal));
+    if (method === 'tools/call') return this.#callTool(call, running, open);
+    if (method === 'resources/read') return this.#readResource(call, running);
+    if (TASK_METHODS.includes(method)) return this.#serveTask(call, running);
+    return subscriptions.serve(method, uriOf(call), running);
   }
 
   /** `tasks/get`, `tasks/update`, `tasks/cancel` (SEP-2663). */
-  async #serveTask(call: RelayedCall, signal: AbortSignal): Promise<JsonObject> {
+  async #serveTask(call: RelayedCall, context: BuiltinContext): Promise<JsonObject> {
     const { method, params } = call.request;
     const { taskId } = params;
     if (!declaresTasks(call.request)) throw lacksTasks();
     if (this.#tasks === undefined || typeof taskId !== 'string') throw noTask();
-    const context = contextOf(call, signal);
     try {
       if (method === 'tasks/get') return await this.#tasks.get(taskId, context);
       if (method === 'tasks/cancel') await this.#tasks.cancel(taskId, context);
@@ -241,9 +240,8 @@ class NodeServer implements BuiltinServer {
   }
 
   /** What a client polls, in place of a result that is not there yet. */
-  async #asTask(call: RelayedCall, result: JsonObject, signal: AbortSignal): Promise<JsonObject> {
+  async #asTask(result: JsonObject, context: BuiltinContext): Promise<JsonObject | Content> {
     const { taskId, endedAt } = result;
-    const context = contextOf(call, signal);
     const isOver = endedAt !== undefined || typeof taskId !== 'string';
     if (isOver || this.#tasks === undefined) return contentOf(result, { onTop: true });
     const {
@@ -257,9 +255,9 @@ class NodeServer implements BuiltinServer {
 
   async #callTool(
     call: RelayedCall,
-    signal: AbortSignal,
-    { init, sampling, onceAbove }: Open,
-  ): Promise<JsonObject> {
+    running: RunningCall,
+    { onceAbove }: Open,
+  ): Promise<JsonObject | Content> {
     const { params } = call.request;
     const name = call.edits?.name ?? params['name'];
     const tool = typeof name === 'string' ? this.#tools.get(name) : undefined;
@@ -267,28 +265,19 @@ class NodeServer implements BuiltinServer {
     if (isBarred(tool, call.principal)) {
       throw barred(tool, call.principal);
     }
-    const { elicit, paused } = createBuiltinQuestions(call, init);
-    const isModern = eraOf(call.request) === 'modern';
-    const asks = {
-      elicit,
-      progress: progressOf(call, signal),
-      ...(sampling === undefined || isModern ? {} : { sampling }),
-    };
-    const context = { ...contextOf(call, signal), ...asks };
-    const done = tool.call(argumentsOf(params['arguments']), context).then((result) =>
+    const done = tool.call(argumentsOf(params['arguments']), running).then((result) =>
       // Many tasks in one call have no single one that the client could ask for.
       tool.givesTask === true && 'taskId' in result && declaresTasks(call.request)
-        ? this.#asTask(call, result, signal)
+        ? this.#asTask(result, running)
         : jsonOf(result).length > onceAbove
           ? contentOf(result, { forNodes: true })
           : contentOf(result, tool),
     );
-    return Promise.race([done, paused]);
+    return running.orPaused(done);
   }
 
-  async #readResource(call: RelayedCall, signal: AbortSignal): Promise<JsonObject> {
+  async #readResource(call: RelayedCall, context: BuiltinContext): Promise<JsonObject> {
     const uri = uriOf(call);
-    const context = contextOf(call, signal);
     const caching = eraOf(call.request) === 'modern' ? { ...CACHING, ttlMs: 0 } : {};
     const resource = typeof uri === 'string' ? this.#resources.get(uri) : undefined;
     if (resource !== undefined) {
@@ -310,8 +299,7 @@ const TASK_METHODS: readonly string[] = ['tasks/get', 'tasks/update', 'tasks/can
 const SERVED: readonly string[] = ['tools/call', 'resources/read', ...SUBSCRIBING, ...TASK_METHODS];
 
 /** One channel of a session. */
-interface Open {
-  readonly init: ServerChannelInit;
+interface Open extends CallChannel {
   readonly subscriptions: BuiltinSubscriptions;
   readonly sampling: SessionSampling | undefined;
   /** Answers of more characters are structured content alone; Infinity for a client that reads the text of each. */
@@ -387,10 +375,6 @@ function notServed(method: string): StarlingError {
       data: { rpc: RPC.methodNotFound },
     },
   );
-}
-
-function contextOf({ principal, session }: RelayedCall, signal: AbortSignal): BuiltinContext {
-  return { principal, signal, ...(session === undefined ? {} : { session }) };
 }
 
 function argumentsOf(value: unknown): JsonObject {

@@ -284,12 +284,13 @@ export function notificationBytes(method: string, params?: JsonObject): Buffer {
   return Buffer.from(JSON.stringify({ jsonrpc: '2.0', method, ...(params && { params }) }));
 }
 
-/** A result of our own; `text` is the result as JSON, where that is known. */
-export function resultBytes(
-  id: FrameId,
-  result: JsonObject,
-  text: string = JSON.stringify(result),
-): Buffer {
+/** A result of our own. */
+export function resultBytes(id: FrameId, result: JsonObject): Buffer {
+  return resultBytesOf(id, JSON.stringify(result));
+}
+
+/** A result of our own by its JSON. */
+export function resultBytesOf(id: FrameId, text: string): Buffer {
   return Buffer.from(`${RESULT_HEAD}${idText(id)}${RESULT_MIDDLE}${text}}`);
 }
 

@@ -5,7 +5,7 @@
 import { isObject } from '../../core/index.ts';
 import type { Json, JsonObject } from '../../core/index.ts';
 import { idText } from './frame-id.ts';
-import { RESULT_HEAD, RESULT_MIDDLE, parseFrame, resultBytes } from './frame.ts';
+import { RESULT_HEAD, RESULT_MIDDLE, parseFrame, resultBytes, resultBytesOf } from './frame.ts';
 import { scanSpans } from './json-scan.ts';
 import type { Frame, FrameId, RequestFrame, ResponseFrame, Spans } from '../frame-types.ts';
 
@@ -61,38 +61,61 @@ class OwnCallFrame implements RequestFrame {
   }
 }
 
-/** {@link resultBytes} as a frame, with its places: nobody has to look for what this node has written itself. */
+/** How a result is written, and whether it tells of a failure, where that is known without it. */
+interface OwnResultInit {
+  readonly text?: () => string;
+  readonly isError?: boolean;
+}
+
+/**
+ * {@link resultBytes} as a frame, with its places: nobody has to look for what this node has written itself. A result that
+ * is a function is made for the first who reads it.
+ */
 export function ownResultFrame(
   id: FrameId,
-  result: JsonObject,
-  text: () => string = () => JSON.stringify(result),
+  result: JsonObject | (() => JsonObject),
+  init: OwnResultInit = {},
 ): ResponseFrame {
-  return new OwnResultFrame(id, result, text);
+  return new OwnResultFrame(id, result, init);
 }
 
 class OwnResultFrame implements ResponseFrame {
   readonly kind = 'response';
   readonly isOwn = true;
   readonly id: FrameId;
-  readonly result: JsonObject;
-  readonly #text: () => string;
+  readonly #init: OwnResultInit;
+  #result: JsonObject | (() => JsonObject);
   #bytes: Buffer | undefined;
   #spans: Spans | undefined;
 
-  constructor(id: FrameId, result: JsonObject, text: () => string) {
+  constructor(id: FrameId, result: JsonObject | (() => JsonObject), init: OwnResultInit) {
     this.id = id;
-    this.result = result;
-    this.#text = text;
+    this.#result = result;
+    this.#init = init;
+  }
+
+  get result(): JsonObject {
+    if (typeof this.#result === 'function') this.#result = this.#result();
+    return this.#result;
+  }
+
+  get isError(): boolean {
+    return this.#init.isError ?? this.result['isError'] === true;
   }
 
   get bytes(): Buffer {
-    this.#bytes ??= resultBytes(this.id, this.result, this.#text());
+    this.#bytes ??= this.#written();
     return this.#bytes;
   }
 
   get spans(): Spans {
     this.#spans ??= this.#places();
     return this.#spans;
+  }
+
+  #written(): Buffer {
+    const { text } = this.#init;
+    return text === undefined ? resultBytes(this.id, this.result) : resultBytesOf(this.id, text());
   }
 
   #places(): Spans {

@@ -64,9 +64,13 @@ export function createTaskQueue<T extends Waiting>(): TaskQueue<T> {
       const key = laneOf(task.order);
       const lane = lanes.get(key) ?? [];
       lanes.set(key, lane);
-      const at = find(lane, task);
+      const last = lane.at(-1);
+      // Nearly all come in the order of their places.
+      const isLast = last === undefined || isBefore(last, task);
+      const at = isLast ? lane.length : find(lane, task);
       if (lane[at] === task) return;
-      lane.splice(at, 0, task);
+      if (isLast) lane.push(task);
+      else lane.splice(at, 0, task);
       size += 1;
     },
     remove(task) {

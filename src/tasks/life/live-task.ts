@@ -7,8 +7,6 @@ import type { TaskOrder, TaskRow } from '../types.ts';
 /** See the file. */
 export class LiveTask {
   #row: TaskRow;
-  /** Called at each change. */
-  readonly wakers = new Set<() => void>();
   /** Ends what is under way for it: an attempt, a pause. */
   stopWork: (() => void) | undefined;
   cancelDeadline: (() => void) | undefined;
@@ -21,6 +19,8 @@ export class LiveTask {
   /** False: another node does. */
   isHere = true;
   #waitsFor: string | undefined;
+  /** Made for the first who wants to hear: of most tasks nobody does, and a node has thousands. */
+  #wakers: Set<() => void> | undefined;
   readonly #changed: (task: LiveTask) => void;
 
   constructor(row: TaskRow, changed: (task: LiveTask) => void) {
@@ -34,6 +34,12 @@ export class LiveTask {
 
   get order(): TaskOrder {
     return this.#row.order;
+  }
+
+  /** Called at each change. */
+  get wakers(): Set<() => void> {
+    this.#wakers ??= new Set();
+    return this.#wakers;
   }
 
   /** Why nobody has it. */
@@ -64,7 +70,12 @@ export class LiveTask {
   /** Takes a row that is on the disk. */
   become(row: TaskRow): void {
     this.#row = row;
-    for (const wake of this.wakers) wake();
+    this.wake();
     this.#changed(this);
+  }
+
+  /** Tells whoever waits for a change. */
+  wake(): void {
+    for (const wake of this.#wakers ?? []) wake();
   }
 }

@@ -14,23 +14,24 @@ import {
 import { submitterKey } from './submitters.ts';
 import type { SubmitInit, TaskOrder } from '../types.ts';
 
-/** Whose node it is, what time it is there, and how many came before. */
+/** Whose node it is, and what time it is there. */
 export interface OrderComponents {
   readonly clock: Clock;
   readonly random: Random;
   readonly self: { readonly did: Did };
-  readonly seq: number;
+  /** The number of a new task of this node. */
+  nextSeq(this: void): number;
   /** The time by which a task that is submitted at this one has its place. */
   placeAt(this: void, nowMs: number): number;
   /** How far a caller is trusted. */
   zoneOf(this: void, principal: Principal): Zone;
 }
 
-/** The order of `init`, as number `seq` of this node. @throws STARLING_USAGE, STARLING_LIMIT_EXCEEDED */
+/** The order of `init`, as the next one of this node. @throws STARLING_USAGE, STARLING_LIMIT_EXCEEDED */
 export function orderOf(
   principal: Principal,
   init: SubmitInit,
-  { clock, placeAt, random, self, seq, zoneOf }: OrderComponents,
+  { clock, nextSeq, placeAt, random, self, zoneOf }: OrderComponents,
 ): TaskOrder {
   const { capability, agentId, durable, input, tags, prefer, said } = init;
   if ((capability === undefined) === (agentId === undefined)) {
@@ -48,7 +49,7 @@ export function orderOf(
   const priority = init.priority === 'medium' ? 'normal' : (init.priority ?? 'normal');
   return {
     id: labelOf('task', now, random),
-    seq,
+    seq: nextSeq(),
     ...(durable === undefined ? {} : { durable }),
     ...(capability === undefined ? {} : { capability }),
     ...(agentId === undefined ? {} : { agentId }),

@@ -99,9 +99,9 @@ export class TaskTable {
   clear(): void {
     this.#cancelTelling?.();
     this.#cancelTelling = undefined;
-    for (const { cancelDeadline, wakers } of this.#tasks.values()) {
-      cancelDeadline?.();
-      for (const wake of wakers) wake();
+    for (const task of this.#tasks.values()) {
+      task.cancelDeadline?.();
+      task.wake();
     }
     this.#tasks.clear();
     this.#byMessage.clear();

@@ -81,13 +81,32 @@ describe('a result', () => {
 
   it('is written once, and not before it is read', () => {
     let written = 0;
-    const frame = ownResultFrame(1, result, () => {
+    const text = (): string => {
       written += 1;
       return JSON.stringify(result);
-    });
+    };
+    const frame = ownResultFrame(1, result, { text });
     expect(written).toBe(0);
     expect(frame.bytes).toBe(frame.bytes);
     rewriteFrame(frame, { id: 2 });
     expect(written).toBe(1);
+  });
+
+  it('that is made by a function is made once, for the first who reads it, and not for its text', () => {
+    let made = 0;
+    const make = (): typeof result => {
+      made += 1;
+      return result;
+    };
+    const init = { text: () => JSON.stringify(result), isError: false };
+    const frame = ownResultFrame(1, make, init);
+    expect([parseFrame(frame.bytes), frame.isError, made]).toMatchObject([{ result }, false, 0]);
+    expect([frame.result, frame.result, made]).toEqual([result, result, 1]);
+  });
+
+  it('says of itself whether its tool has failed', () => {
+    expect(ownResultFrame(1, { isError: true }).isError).toBe(true);
+    expect(ownResultFrame(1, () => ({ isError: true })).isError).toBe(true);
+    expect(ownResultFrame(1, result).isError).toBe(false);
   });
 });

@@ -34,8 +34,12 @@ export function codeOf(error: unknown): string {
 }
 
 /** The same of an answer, as the conventions of OpenTelemetry for MCP name it; undefined when it tells of no error. */
-export function errorIn({ error, result }: ResponseFrame): string | undefined {
-  if (error === undefined) return result?.['isError'] === true ? 'tool_error' : undefined;
+export function errorIn(frame: ResponseFrame): string | undefined {
+  const { error } = frame;
+  if (error === undefined) {
+    const isError = frame.isError ?? frame.result?.['isError'] === true;
+    return isError ? 'tool_error' : undefined;
+  }
   const { code } = objectOf(error.data);
   return typeof code === 'string' && Object.hasOwn(ERRORS, code) ? code : String(error.code);
 }

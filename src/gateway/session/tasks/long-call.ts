@@ -104,8 +104,9 @@ export class LongCall {
 
   /** Keeps what the server asks until the caller answers. True where the call is a task, and so waits. */
   isAsked(frame: ResponseFrame): boolean {
+    if (this.#task === undefined) return false;
     const { result } = frame;
-    if (this.#task === undefined || result?.['resultType'] !== 'input_required') return false;
+    if (result?.['resultType'] !== 'input_required') return false;
     this.#rounds += 1;
     this.#asked = frame;
     if (this.#rounds > ROUNDS_MAX) this.#init.failed(asksTooMuch());
