@@ -24,6 +24,8 @@ export class TaskBook {
   readonly #ids = new Set<string>();
   readonly #underWay = new Set<Promise<void>>();
   #refused = 0;
+  /** The longest that any took from its submission to its end, by the node that gave it, ms. */
+  #longestMs = 0;
 
   constructor(workers: ReadonlyMap<string, number>) {
     this.#workers = workers;
@@ -77,7 +79,9 @@ export class TaskBook {
     if (this.#workers.size === 0) return;
     const verdict = judgeHistory(this.#seen);
     figures['tasksGiven'] = verdict.acked;
-    figures['tasksDone'] = verdict.done / Math.max(1, verdict.acked);
+    figures['tasksDone'] = verdict.done;
+    figures['tasksDoneShare'] = verdict.done / Math.max(1, verdict.acked);
+    figures['tasksLongestMs'] = this.#longestMs;
     figures['tasksAgain'] = verdict.again;
     figures['tasksRefused'] = this.#refused;
     for (const [claim, those] of [
@@ -113,7 +117,8 @@ export class TaskBook {
       const end = await control.call('starling__task_result', { taskId }, GIVE_MS);
       const task = end.kind === 'answer' ? (end.structured as TaskResult) : undefined;
       if (task?.endedAt === undefined) continue;
-      const { result = null, status } = task;
+      const { endedAt, result = null, status, submittedAt } = task;
+      this.#longestMs = Math.max(this.#longestMs, Date.parse(endedAt) - Date.parse(submittedAt));
       this.#seen.push({ t: 'ended', id: taskId, status, result });
       isOver = true;
       if (!all) break;

@@ -352,6 +352,8 @@ async function callPeer(
   const args = JSON.parse(JSON.stringify(call.args)) as JsonObject;
   const answer = await node.call(principal, call.tool, args);
   node.carried.push(JSON.stringify(answer));
+  // Nobody reads it while its machine sleeps.
+  await awake(from);
   if (node.losesAnswers > 0) {
     node.losesAnswers -= 1;
     throw new StarlingError('STARLING_PEER_UNREACHABLE', `${peer.alias} went away during the call`);

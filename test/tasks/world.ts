@@ -160,7 +160,7 @@ async function makeTaskNode(
       principalOf: (key) =>
         key === 'operator' ? OPERATOR : attachedClient(key.replace('client:', '')),
       zoneOf: (who) => (who.kind === 'peer' ? (zones.get(who.alias) ?? 'local') : 'local'),
-      clock: world.clock,
+      clock: node.clock,
       logger: silentLogger,
     });
   const made: TaskNode = {

@@ -34,7 +34,11 @@ describe('an answer', () => {
   });
 
   it('that is no result of a tool is written as it is', () => {
-    const { bytes } = ownResponse(7, { resultType: 'complete' }, { resultType: 'task', taskId: 't' });
+    const { bytes } = ownResponse(
+      7,
+      { resultType: 'complete' },
+      { resultType: 'task', taskId: 't' },
+    );
     expect(parseFrame(bytes)).toMatchObject({ result: { resultType: 'task', taskId: 't' } });
   });
 });
