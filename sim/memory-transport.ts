@@ -1,8 +1,17 @@
 /** A network without sockets: nodes whose streams are queues in this process. */
 import { Duplex } from 'node:stream';
 import type { Transport } from '../src/index.ts';
+import type { VouchingTransport } from '../src/testing.ts';
+
+type PeerId = Parameters<VouchingTransport['as']>[0];
 
 type Accept = (stream: Duplex, from: string) => void;
+
+/** Who listens on an address, and whose host that is where the network vouches. */
+interface Listening {
+  readonly accept: Accept;
+  readonly self: PeerId | undefined;
+}
 
 /** What may stand in the way of one host to another. */
 export interface Ways {
@@ -17,7 +26,7 @@ const UNDER_WAY_MAX_BYTES = 1024 * 1024;
 
 /** Hosts that reach each other by addresses like `/ip4/10.77.0.1/tcp/4040`. */
 export class MemoryNetwork {
-  readonly #listeners = new Map<string, Accept>();
+  readonly #listeners = new Map<string, Listening>();
   readonly #streams = new Set<readonly [Duplex, Duplex]>();
   readonly #hosts = new WeakMap<Duplex, readonly [string, string]>();
   readonly #cut = new Set<string>();
@@ -34,15 +43,32 @@ export class MemoryNetwork {
   chunks = 0;
   #ports = 50_000;
   readonly #ways: Ways | undefined;
+  readonly #vouches: boolean;
+  /** Whose host is at the other end of a stream, where this network vouches for both. */
+  readonly #peers = new WeakMap<Duplex, PeerId>();
   /** Bytes that each host has sent. */
   readonly sentBytes = new Map<string, number>();
 
-  constructor(ways?: Ways) {
+  /** With `vouches` the network tells hosts who is at the other end, and they encrypt nothing. */
+  constructor(ways?: Ways, { vouches = false }: { readonly vouches?: boolean } = {}) {
     this.#ways = ways;
+    this.#vouches = vouches;
   }
 
   /** The transport of the host `ip`. */
-  host(ip: string): Transport {
+  host(ip: string): Transport | VouchingTransport {
+    const plain = this.#transport(ip);
+    if (!this.#vouches) return plain;
+    return {
+      ...plain,
+      as: (self) => ({
+        ...this.#transport(ip, self),
+        peerAt: (stream) => this.#peers.get(stream),
+      }),
+    };
+  }
+
+  #transport(ip: string, self?: PeerId): Transport {
     return {
       handles: (address) => /^\/ip4\/[\d.]+\/tcp\/\d+$/.test(address),
       dial: async (address, { signal }) => {
@@ -50,8 +76,8 @@ export class MemoryNetwork {
         this.dialled.push(address);
         const other = address.split('/')[2] ?? '';
         await this.#handshake(ip, other, signal);
-        const accept = this.#listeners.get(address);
-        if (accept === undefined || this.#cut.has(ip)) {
+        const listening = this.#listeners.get(address);
+        if (listening === undefined || this.#cut.has(ip)) {
           throw new Error(`ECONNREFUSED ${address}`);
         }
         const pair = duplexPair(this.#carrier(ip, other), this.#carrier(other, ip));
@@ -59,18 +85,26 @@ export class MemoryNetwork {
         this.#hosts.set(pair[0], [ip, other]);
         pair[0].once('close', () => this.#streams.delete(pair));
         this.#ports += 1;
-        accept(pair[1], `/ip4/${ip}/tcp/${this.#ports}`);
+        this.#vouchFor(pair, self, listening.self);
+        listening.accept(pair[1], `/ip4/${ip}/tcp/${this.#ports}`);
         return pair[0];
       },
       listen: async (address, accept) => {
         if (this.#listeners.has(address)) throw new Error(`EADDRINUSE ${address}`);
-        this.#listeners.set(address, accept);
+        this.#listeners.set(address, { accept, self });
         return {
           addresses: () => [address],
           close: async () => void this.#listeners.delete(address),
         };
       },
     };
+  }
+
+  /** For both ends, or for none: each of the two has to know whether anything is encrypted. */
+  #vouchFor(pair: readonly [Duplex, Duplex], dialler?: PeerId, listener?: PeerId): void {
+    if (dialler === undefined || listener === undefined) return;
+    this.#peers.set(pair[0], listener);
+    this.#peers.set(pair[1], dialler);
   }
 
   /** Breaks every stream, and lets `ip` dial nobody until {@link mend}. */
@@ -208,6 +242,10 @@ class End extends Duplex {
     if (delayMs > 0 || this.#underWay.length > 0) this.#send(chunk, delayMs, done);
     else if (this.other === undefined || this.other.destroyed) done();
     else this.other.#take(chunk, done);
+  }
+
+  override _writev(chunks: readonly { readonly chunk: Buffer }[], done: () => void): void {
+    this._write(Buffer.concat(chunks.map(({ chunk }) => chunk)), 'buffer', done);
   }
 
   override _final(done: () => void): void {

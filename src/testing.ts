@@ -18,6 +18,8 @@ export type {
   Network,
   NetworkTally,
   PeerStream,
+  VouchedTransport,
+  VouchingTransport,
 } from './network/index.ts';
 // What the libp2p host of a node is made of, for one without a node.
 export { adaptTransport, baseOptions, createEncryption } from './network/index.ts';

@@ -12,7 +12,7 @@
  */
 import type { Clock, PeerId, Random, Scope } from '../core/index.ts';
 import type { Network } from '../network/index.ts';
-import { FULL_MESH_PEERS, createNeighbourChoice } from './neighbours.ts';
+import { createNeighbourChoice } from './neighbours.ts';
 import type { Rings } from './neighbours.ts';
 import type { Peer } from './peers/peer-table.ts';
 
@@ -110,7 +110,6 @@ class Keeper implements NeighbourKeeper {
     const { peerId } = peer.view;
     const told = this.#told.get(peerId);
     if (told !== undefined) this.#tell(peer, told.as);
-    else if (this.#isSmall()) this.#tell(peer, 'kept');
     this.changed();
   }
 
@@ -151,7 +150,7 @@ class Keeper implements NeighbourKeeper {
     const known = all.map(({ view }) => view.peerId);
     this.#known.become(known);
     const chosen = new Set([...this.of(network.self), ...this.#known.of(network.self)]);
-    const wanted = known.length <= FULL_MESH_PEERS ? chosen : this.#ofLongStanding(chosen);
+    const wanted = this.#ofLongStanding(chosen);
     if (this.#isAlone) for (const peer of this.#sought(known)) wanted.add(peer);
     for (const peer of all) {
       if (wanted.has(peer.view.peerId)) this.#tell(peer, 'kept');
@@ -185,8 +184,11 @@ class Keeper implements NeighbourKeeper {
       else others.push(peer);
     }
     const atOnce = Math.max(0, FIRST_LINKS - connected.size);
-    for (const peer of others.splice(0, atOnce)) wanted.add(peer);
-    if (others.length > 0) this.#lookLater();
+    // Whoever is being dialled already comes first: others would come on top of them.
+    const isUnderWay = (peer: PeerId): boolean => this.#told.get(peer)?.as === 'kept';
+    const inTurn = [...others.filter(isUnderWay), ...others.filter((peer) => !isUnderWay(peer))];
+    for (const peer of inTurn.slice(0, atOnce)) wanted.add(peer);
+    if (inTurn.length > atOnce) this.#lookLater();
     return wanted;
   }
 
@@ -209,12 +211,6 @@ class Keeper implements NeighbourKeeper {
       .toSorted((a, b) => a.order - b.order)
       .slice(0, SOUGHT_MAX)
       .map(({ peer }) => peer);
-  }
-
-  #isSmall(): boolean {
-    let count = 0;
-    for (const _ of this.#components.peers()) count += 1;
-    return count <= FULL_MESH_PEERS;
   }
 
   #lookAround(): void {

@@ -37,4 +37,6 @@ export type {
   TopicOptions,
   Transport,
   TransportListener,
+  VouchedTransport,
+  VouchingTransport,
 } from './types.ts';

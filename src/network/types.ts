@@ -19,6 +19,22 @@ export interface Transport {
   ): Promise<TransportListener>;
 }
 
+/**
+ * A transport that never leaves this process, and so knows by itself whose host is at either end of a stream, with nobody
+ * between. Such connections are not encrypted: there is nothing left for a handshake to prove. All above it is as over any
+ * other transport. For measurements of many nodes in one process; no part of the library's public face.
+ */
+export interface VouchingTransport extends Transport {
+  /** The transport as the host of `self` uses it; each host has its own. */
+  as(self: PeerId): VouchedTransport;
+}
+
+/** A {@link VouchingTransport} of one host. */
+export interface VouchedTransport extends Transport {
+  /** Whose host is at the other end of a stream that came from here; undefined: it has to prove that by TLS or Noise. */
+  peerAt(stream: Duplex): PeerId | undefined;
+}
+
 /** An address that is listened on. */
 export interface TransportListener {
   /** The addresses that reach this listener: `/…/tcp/0` has become a port by then. */

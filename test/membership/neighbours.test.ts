@@ -174,6 +174,33 @@ describe('a node', () => {
     expect(say('kept').length).toBeLessThanOrEqual(12);
   });
 
+  it('that hears of a few at once connects to three of them, and to the others when it has been calm', async () => {
+    const { clock, connect, others, meet, say, start } = rig(8);
+    start();
+    for (const peer of others) meet(peer);
+    clock.advance(200);
+    const first = say('kept');
+    expect(first).toHaveLength(3);
+    connect(first);
+    await pass(clock, 5);
+    expect(say('kept')).toHaveLength(others.length);
+  });
+
+  it('stays with those that it dials already, however many others become its neighbours meanwhile', async () => {
+    const { clock, others, meet, say, start } = rig(40);
+    start();
+    const dialled = new Set<PeerId>();
+    for (const peer of others) {
+      meet(peer);
+      clock.advance(200);
+      for (const one of say('kept')) dialled.add(one);
+    }
+    // Each that is no neighbour any more is followed by one other.
+    const left = [...dialled].filter((peer) => !say('kept').includes(peer));
+    expect(say('kept')).toHaveLength(3);
+    expect(left.length).toBeLessThan(12);
+  });
+
   it('among which somebody always comes and goes connects to those that have been neighbours for half a minute', async () => {
     const { clock, connect, keeper, known, others, meet, say, start } = rig(30);
     start();

@@ -1,4 +1,8 @@
-/** A mesh of whole nodes in this process, over memory: what joining, living and a message cost, counted. */
+/**
+ * A mesh of whole nodes in this process, over memory: what joining, living and a message cost, counted. Its links are
+ * encrypted as between processes, or the memory vouches for who is at their ends and nothing is: what joining costs in
+ * one process is meant without handshakes, which the bench of processes has in full.
+ */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -32,6 +36,9 @@ export interface OneProcessRow {
   readonly connectionsPerPair: number;
   readonly kilobytesPerNode: number;
   readonly storeWritesPerNode: number;
+  /** Gossip messages that a node published while joining, and copies of messages that came to it. */
+  readonly publishedPerNode: number;
+  readonly copiesPerNode: number;
   /** Share of a core a node. */
   readonly idleCpu: number;
   readonly idleKilobytesPerSecond: number;
@@ -55,12 +62,14 @@ export interface OneProcessInit {
   readonly heartbeatMs?: number;
   /** Joining is over when no link has opened for so long. Default: {@link CALM_MS}. */
   readonly calmMs?: number;
+  /** Whether nothing is encrypted, as the memory vouches for who is at both ends. Default: false. */
+  readonly vouches?: boolean;
 }
 
 /** Starts the nodes one after the other and measures them. */
 export async function measureOneProcess(init: OneProcessInit): Promise<OneProcessRow> {
   const root = await mkdtemp(join(tmpdir(), 'starling-scale-'));
-  const mesh = new CountedMesh(root, init.heartbeatMs);
+  const mesh = new CountedMesh(root, init);
   try {
     return await measure(mesh, init);
   } finally {
@@ -93,6 +102,8 @@ async function measure(mesh: CountedMesh, init: OneProcessInit): Promise<OneProc
     connectionsPerPair: joined.connections / pairs,
     kilobytesPerNode: joined.bytes / 1000 / init.nodes,
     storeWritesPerNode: joined.storeWrites / init.nodes,
+    publishedPerNode: joined.published / init.nodes,
+    copiesPerNode: joined.received / init.nodes,
     idleCpu,
     idleKilobytesPerSecond: (after.bytes - before.bytes) / idleMs / init.nodes,
     receptions:
@@ -125,7 +136,7 @@ interface Counts {
 /** Nodes over one memory network, and what their networks tell. */
 class CountedMesh {
   readonly #root: string;
-  readonly #memory = new MemoryNetwork();
+  readonly #memory: MemoryNetwork;
   readonly #nodes: StarlingNode[] = [];
   readonly #startedAt: number[] = [];
   readonly #streams: { readonly protocol: string }[] = [];
@@ -134,8 +145,12 @@ class CountedMesh {
 
   readonly #heartbeatMs: number | undefined;
 
-  constructor(root: string, heartbeatMs: number | undefined) {
+  constructor(
+    root: string,
+    { heartbeatMs, vouches = false }: Pick<OneProcessInit, 'heartbeatMs' | 'vouches'>,
+  ) {
     this.#root = root;
+    this.#memory = new MemoryNetwork(undefined, { vouches });
     this.#heartbeatMs = heartbeatMs;
   }
 

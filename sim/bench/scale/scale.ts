@@ -18,6 +18,8 @@ import type { ScaleSize } from '../size.ts';
 /** What was measured. */
 export interface ScaleResult {
   readonly oneProcess: readonly OneProcessRow[];
+  /** The same meshes once more, over memory that vouches for who is at the ends: nothing but joining is measured. */
+  readonly joins: readonly OneProcessRow[];
   /** Bare libp2p with as many hosts and links. */
   readonly floors: readonly FloorRow[];
   readonly processes: readonly ProcessRow[];
@@ -40,6 +42,7 @@ export async function benchScale(
   print: (text: string) => void,
 ): Promise<ScaleResult> {
   const oneProcess: OneProcessRow[] = [];
+  const joins: OneProcessRow[] = [];
   const floors: FloorRow[] = [];
   const processes: ProcessRow[] = [];
   for (const nodes of size.oneProcess) {
@@ -52,10 +55,11 @@ export async function benchScale(
     oneProcess.push(row);
     print(renderOneProcess([row]));
     print(`${renderProtocols(row)}\n`);
-    if (nodes > FLOOR_NODES_MAX) continue;
-    const floor = await measureFloor(nodes, row.pairs);
-    floors.push(floor);
-    print(renderFloor(row, floor));
+    const join = await measureOneProcess({ ...size, nodes, restMs: 0, vouches: true });
+    joins.push(join);
+    const floor = nodes > FLOOR_NODES_MAX ? undefined : await measureFloor(nodes, join.pairs);
+    if (floor !== undefined) floors.push(floor);
+    print(renderJoining(row, join, floor));
   }
   if (size.processes.length > 0) {
     const aloneMs = await measureAlone();
@@ -68,10 +72,10 @@ export async function benchScale(
     print(renderProcesses(processes.filter((row) => row.nodes === nodes)));
   }
   const cuts = await cutsOf(size, print);
-  const bars = judgeScale({ oneProcess, floors, processes, cuts });
+  const bars = judgeScale({ oneProcess, joins, floors, processes, cuts });
   print(renderBars(bars));
   print(verdict(bars));
-  return { oneProcess, floors, processes, cuts, bars };
+  return { oneProcess, joins, floors, processes, cuts, bars };
 }
 
 /** Where this machine has no hosts to be made, that is said, and the bars of it fail. */
@@ -107,12 +111,15 @@ function verdict(bars: readonly Bar[]): string {
 
 /** How the figures stand against the bars of the issue "A mesh that holds and scales". Pure. */
 export function judgeScale(figures: Omit<ScaleResult, 'bars'>): readonly Bar[] {
-  const { oneProcess, processes, cuts } = figures;
+  const { oneProcess, joins, processes, cuts } = figures;
   const many = oneProcess.filter(({ nodes }) => nodes >= 10);
   const idle = many.map(({ idleCpu }) => idleCpu).filter((share) => !Number.isNaN(share));
-  const joining = many.map(({ joinCpuMs }) => joinCpuMs);
+  const joining = joins.filter(({ nodes }) => nodes >= 10).map(joinAloneMs);
   return [
     ...oneProcess.flatMap((row) => barsOfOneProcess(row)),
+    ...joins.map((row) =>
+      atMost(`${row.nodes} in one process: CPU to join, s a node`, 0.2, joinAloneMs(row) / 1000),
+    ),
     ...processes
       .filter(({ title }) => title === 'starling')
       .flatMap((row) => barsOfProcesses(row, processes)),
@@ -126,12 +133,19 @@ export function judgeScale(figures: Omit<ScaleResult, 'bars'>): readonly Bar[] {
   ];
 }
 
+/**
+ * CPU of joining, without what the nodes that had joined by then used in any case: that has a bar of its own, and lasts the
+ * longer the more are started one after the other.
+ */
+function joinAloneMs({ joinCpuMs, idleInJoinMs }: OneProcessRow): number {
+  return joinCpuMs - idleInJoinMs;
+}
+
 function barsOfOneProcess(row: OneProcessRow): readonly Bar[] {
   const of = `${row.nodes} in one process`;
   const seconds = row.nodes <= 25 ? 5 : row.nodes <= 50 ? 10 : 60;
   return [
     atMost(`${of}: all know all, s`, seconds, row.knownMs / 1000),
-    atMost(`${of}: CPU to join, s a node`, 0.2, row.joinCpuMs / 1000),
     atMost(`${of}: streams a pair`, 6, row.streamsPerPair),
     atMost(`${of}: connections a pair`, 1.05, row.connectionsPerPair),
     // Of a mesh that is too big for its neighbours to be alone on two cores, joining is all that is asked.
@@ -192,6 +206,8 @@ function renderOneProcess(rows: readonly OneProcessRow[]): string {
       'conn/pair',
       'kB/node',
       'store writes/node',
+      'gossip/node',
+      'copies/node',
       'idle %',
       'idle kB/s',
       'receptions',
@@ -206,6 +222,8 @@ function renderOneProcess(rows: readonly OneProcessRow[]): string {
       row.connectionsPerPair.toFixed(2),
       row.kilobytesPerNode.toFixed(0),
       row.storeWritesPerNode.toFixed(0),
+      row.publishedPerNode.toFixed(1),
+      row.copiesPerNode.toFixed(0),
       (row.idleCpu * 100).toFixed(2),
       row.idleKilobytesPerSecond.toFixed(1),
       row.receptions.toFixed(1),
@@ -213,21 +231,23 @@ function renderOneProcess(rows: readonly OneProcessRow[]): string {
   );
 }
 
-/** What joining costs beside the least that it could. */
-function renderFloor(row: OneProcessRow, floor: FloorRow): string {
-  const { aloneCpuMs, joinCpuMs, known, links } = floor;
+/** What joining costs with and without encryption, beside the least that it could. */
+function renderJoining(row: OneProcessRow, join: OneProcessRow, floor?: FloorRow): string {
+  const rows: (readonly [string, OneProcessRow | FloorRow])[] = [
+    ['encrypted', row],
+    ['vouched for', join],
+    ...(floor === undefined ? [] : [['bare libp2p, vouched for', floor] as const]),
+  ];
   return table(
-    ['joining', 'links', 'CPU ms/node', 'start alone', 'known %', '× the least'],
-    [
-      ['bare libp2p', links, joinCpuMs, aloneCpuMs, known * 100, 1],
-      ['starling', row.pairs, row.joinCpuMs, Number.NaN, 100, row.joinCpuMs / joinCpuMs],
-    ].map(([title, links, cpu, alone, share, times]) => [
-      String(title),
-      String(links),
-      Number(cpu).toFixed(0),
-      Number.isNaN(alone) ? '–' : Number(alone).toFixed(0),
-      Number(share).toFixed(0),
-      Number(times).toFixed(2),
+    ['joining', 'links', 'CPU ms/node', 'idle in it', 'start alone', 'known %', '× the least'],
+    rows.map(([title, one]) => [
+      title,
+      String('links' in one ? one.links : one.pairs),
+      one.joinCpuMs.toFixed(0),
+      'idleInJoinMs' in one && !Number.isNaN(one.idleInJoinMs) ? one.idleInJoinMs.toFixed(0) : '–',
+      'aloneCpuMs' in one ? one.aloneCpuMs.toFixed(0) : '–',
+      'known' in one ? (one.known * 100).toFixed(0) : Number.isNaN(one.knownMs) ? '–' : '100',
+      floor === undefined ? '–' : (one.joinCpuMs / floor.joinCpuMs).toFixed(2),
     ]),
   );
 }

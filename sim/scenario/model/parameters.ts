@@ -44,7 +44,7 @@ export const PROTOCOL: Protocol = {
   fullMeshPeers: 8,
   linksMin: 6,
   linksMax: 16,
-  linksMore: 4,
+  linksMore: 2,
   tickMs: 1000,
   heartbeatMs: 5000,
   heartbeatsPerSecond: 5,

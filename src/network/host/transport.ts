@@ -1,6 +1,7 @@
 /**
  * A {@link Transport} of ours as libp2p's: whoever makes one (a test, the simulator) hands over plain
- * Node streams and knows nothing of libp2p, which encrypts and multiplexes on top of the streams.
+ * Node streams and knows nothing of libp2p, which encrypts and multiplexes on top of the streams. Where the transport
+ * vouches for who is at the other end ({@link VouchingTransport}), nothing is encrypted.
  */
 import { TypedEventEmitter, serviceCapabilities, transportSymbol } from '@libp2p/interface';
 import type {
@@ -13,21 +14,35 @@ import type {
   ListenerEvents,
   MultiaddrConnection,
   Transport as LibP2PTransport,
+  PeerId as LibP2PPeerId,
   Upgrader,
+  UpgraderWithoutEncryptionOptions,
 } from '@libp2p/interface';
+import { peerIdFromString } from '@libp2p/peer-id';
 import { AbstractMultiaddrConnection } from '@libp2p/utils';
 import type { SendResult } from '@libp2p/utils';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { once, setMaxListeners } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { isRelayed, parseAddress, withoutPeer } from '../addresses/addresses.ts';
-import type { Transport, TransportListener } from '../types.ts';
+import { peerIdOf } from '../peer-id.ts';
+import type {
+  Transport,
+  TransportListener,
+  VouchedTransport,
+  VouchingTransport,
+} from '../types.ts';
+import { joinWrites } from './joined-writes.ts';
 
-type TransportFactory = (components: { readonly logger: ComponentLogger }) => LibP2PTransport;
+type TransportFactory = (components: {
+  readonly logger: ComponentLogger;
+  readonly peerId: LibP2PPeerId;
+}) => LibP2PTransport;
 
 /** What libp2p makes the transport from. */
-export function adaptTransport(transport: Transport): TransportFactory {
-  return ({ logger }) => new AdaptedTransport(transport, logger);
+export function adaptTransport(transport: Transport | VouchingTransport): TransportFactory {
+  return ({ logger, peerId }) =>
+    new AdaptedTransport('as' in transport ? transport.as(peerIdOf(peerId)) : transport, logger);
 }
 
 /**
@@ -53,10 +68,10 @@ class AdaptedTransport implements LibP2PTransport {
   readonly [transportSymbol] = true;
   readonly [Symbol.toStringTag] = 'starling-transport';
   readonly [serviceCapabilities] = ['@libp2p/transport'];
-  readonly #transport: Transport;
+  readonly #transport: Transport | VouchedTransport;
   readonly #logger: ComponentLogger;
 
-  constructor(transport: Transport, logger: ComponentLogger) {
+  constructor(transport: Transport | VouchedTransport, logger: ComponentLogger) {
     this.#transport = transport;
     this.#logger = logger;
   }
@@ -68,7 +83,8 @@ class AdaptedTransport implements LibP2PTransport {
     });
     const connection = wrapPipe(pipe, remote, 'outbound', this.#logger);
     try {
-      return await options.upgrader.upgradeOutbound(connection, options);
+      const vouched = vouchedFor(this.#transport, pipe, options.upgrader);
+      return await options.upgrader.upgradeOutbound(connection, { ...options, ...vouched });
     } catch (error) {
       connection.abort(error instanceof Error ? error : new Error(String(error)));
       throw error;
@@ -91,14 +107,18 @@ class AdaptedTransport implements LibP2PTransport {
 }
 
 class AdaptedListener extends TypedEventEmitter<ListenerEvents> implements Listener {
-  readonly #transport: Transport;
+  readonly #transport: Transport | VouchedTransport;
   readonly #logger: ComponentLogger;
   readonly #options: CreateListenerOptions;
   readonly #abort = new AbortController();
   readonly #connections = new Set<MultiaddrConnection>();
   #listener: TransportListener | undefined;
 
-  constructor(transport: Transport, logger: ComponentLogger, options: CreateListenerOptions) {
+  constructor(
+    transport: Transport | VouchedTransport,
+    logger: ComponentLogger,
+    options: CreateListenerOptions,
+  ) {
     super();
     this.#transport = transport;
     this.#logger = logger;
@@ -137,12 +157,31 @@ class AdaptedListener extends TypedEventEmitter<ListenerEvents> implements Liste
     connection.addEventListener('close', () => this.#connections.delete(connection), {
       once: true,
     });
-    this.#options.upgrader
-      .upgradeInbound(connection, { signal: this.#abort.signal })
+    const { upgrader } = this.#options;
+    const vouched = vouchedFor(this.#transport, pipe, upgrader);
+    upgrader
+      .upgradeInbound(connection, { signal: this.#abort.signal, ...vouched })
       .catch((error: unknown) => {
         connection.abort(error instanceof Error ? error : new Error(String(error)));
       });
   }
+}
+
+/**
+ * What the upgrader is told of a stream whose other end the transport vouches for: it is not encrypted, and the muxer is
+ * agreed, as TLS would have it by ALPN. Nothing of any other stream.
+ */
+function vouchedFor(
+  transport: Transport | VouchedTransport,
+  pipe: Duplex,
+  upgrader: Upgrader,
+): Partial<UpgraderWithoutEncryptionOptions> {
+  const peer = 'peerAt' in transport ? transport.peerAt(pipe) : undefined;
+  if (peer === undefined) return {};
+  joinWrites(pipe);
+  const [muxerFactory] = upgrader.getStreamMuxers().values();
+  const agreed = muxerFactory === undefined ? {} : { muxerFactory };
+  return { ...agreed, skipEncryption: true, remotePeer: peerIdFromString(peer) };
 }
 
 function wrapPipe(

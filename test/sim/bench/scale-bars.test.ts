@@ -14,6 +14,8 @@ const oneProcess = (nodes: number, init: Partial<OneProcessRow> = {}): OneProces
   connectionsPerPair: 1,
   kilobytesPerNode: 1,
   storeWritesPerNode: 1,
+  publishedPerNode: 1,
+  copiesPerNode: 1,
   idleCpu: 0.005,
   idleKilobytesPerSecond: 1,
   receptions: 2,
@@ -34,19 +36,31 @@ const cut = (title: string, init: Partial<CutRow> = {}): CutRow => ({
   ...init,
 });
 const failed = (figures: Partial<Parameters<typeof judgeScale>[0]>): readonly string[] =>
-  judgeScale({ oneProcess: [], floors: [], processes: [], cuts: [], ...figures })
+  judgeScale({ oneProcess: [], joins: [], floors: [], processes: [], cuts: [], ...figures })
     .filter(({ pass }) => !pass)
     .map(({ title }) => title);
 
 describe('a mesh in one process', () => {
   it('has to stay as cheap when it grows, to join and to idle', () => {
     const small = oneProcess(10);
-    expect(failed({ oneProcess: [small, oneProcess(50)] })).toEqual([]);
-    const dear = oneProcess(50, { joinCpuMs: 140, idleCpu: 0.007 });
-    expect(failed({ oneProcess: [small, dear] })).toEqual([
+    const meshes = (big: OneProcessRow): readonly string[] =>
+      failed({ oneProcess: [small, big], joins: [small, big] });
+    expect(meshes(oneProcess(50))).toEqual([]);
+    expect(meshes(oneProcess(50, { joinCpuMs: 150, idleCpu: 0.007 }))).toEqual([
       'idle CPU, most nodes × least',
       'CPU to join, most nodes × 10',
     ]);
+  });
+
+  it('joins for a fifth of a second of CPU over memory that vouches, whatever its handshakes would cost', () => {
+    const [join, dear] = [oneProcess(25), oneProcess(25, { joinCpuMs: 211 })];
+    expect(failed({ oneProcess: [dear], joins: [join] })).toEqual([]);
+    expect(failed({ oneProcess: [join], joins: [dear] })).toEqual([
+      '25 in one process: CPU to join, s a node',
+    ]);
+    // What its nodes used while others still came is idle CPU, which has a bar.
+    const long = oneProcess(25, { joinCpuMs: 260, idleInJoinMs: 61 });
+    expect(failed({ joins: [long] })).toEqual([]);
   });
 
   it('is not asked to idle where that was not measured', () => {

@@ -107,7 +107,7 @@ describe('the engine model', () => {
 describe('links of many nodes', () => {
   it('are as many as the formula says, and stand in pairs', () => {
     expect([5, 9, 10, 50, 1000, 1_000_000].map((nodes) => linksOf(nodes, PROTOCOL))).toEqual([
-      4, 8, 8, 10, 14, 16,
+      4, 8, 6, 8, 12, 16,
     ]);
     expect(linksOf(9, PROTOCOL)).toBe(8);
     const overlay = createOverlay(200, PROTOCOL, createChance(1));
