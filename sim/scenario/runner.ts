@@ -20,13 +20,18 @@ const READY_POLL_MS = 200;
 /** After a heal all records and boards are equal in this time, in every scenario. */
 export const EQUAL_AFTER_HEAL_MS = 10_000;
 
+/** How much of a run is done once its first nodes are started, once they know all, and once its steps are done. */
+const STARTED_SHARE = 0.5;
+const SETTLED_SHARE = 0.55;
+const STEPS_DONE_SHARE = 0.9;
+
 /** What is run. */
 export interface RunnerInit {
   readonly plan: Plan;
   readonly settleMs: number | undefined;
   readonly everyMs: number;
   readonly makeWorld: (saw: WorldInit['saw']) => Promise<World>;
-  /** Hears what happens. */
+  /** Hears what happens, and which share of the run is done, 0 to 1. */
   readonly tell: (text: string, done: number) => void;
 }
 
@@ -67,6 +72,7 @@ class Run {
   readonly #errors: string[] = [];
   readonly #figures: Record<string, number> = {};
   readonly #beganAt = performance.now();
+  #done = 0;
   #zeroAt = performance.now();
   #world: World | undefined;
   #sampler: NodeJS.Timeout | undefined;
@@ -91,7 +97,7 @@ class Run {
   }
 
   async run(): Promise<RunResult> {
-    const { plan, makeWorld, tell, settleMs } = this.#init;
+    const { plan, makeWorld, settleMs } = this.#init;
     this.#world = await makeWorld((by, peerId, sight) => this.#saw(by, peerId, sight));
     this.#cpuBeforeMs = (await this.#world.usage()).cpuMs;
     for (const { from, to, shape } of plan.links) {
@@ -111,13 +117,13 @@ class Run {
       this.#zeroAt = performance.now();
       await Promise.all([this.#startFirst(), this.#steps()]);
     }
-    tell('waiting for calls', 0.9);
+    this.#tell('waiting for calls', STEPS_DONE_SHARE);
     await this.#calls.over();
     await this.#tasks.over(this.#running);
     // Who is on its way back has rows that nobody else has.
     await Promise.all(this.#turns.values());
     await this.#budget.over(this.#running);
-    tell('holding the claims', 0.95);
+    this.#tell('holding the claims', 0.95);
     await this.#claims.over();
     await this.#cost('');
     await this.#after();
@@ -145,13 +151,20 @@ class Run {
 
   #note(text: string): void {
     this.#events.push({ atMs: this.#now(), text });
-    this.#init.tell(text, Math.min(0.89, this.#now() / Math.max(1, this.#plan.endMs)));
+    const share = Math.min(1, this.#now() / Math.max(1, this.#plan.endMs));
+    this.#tell(text, SETTLED_SHARE + (STEPS_DONE_SHARE - SETTLED_SHARE) * share);
+  }
+
+  /** Tells how far it is, which never goes back: where nodes are started beside the steps, both tell. */
+  #tell(text: string, done: number): void {
+    this.#done = Math.max(this.#done, done);
+    this.#init.tell(text, this.#done);
   }
 
   async #startFirst(): Promise<void> {
     const { first } = this.#plan;
     for (const [at, name] of first.entries()) {
-      this.#init.tell(`starting ${name}`, (at / first.length) * 0.5);
+      this.#tell(`starting ${name}`, (at / first.length) * STARTED_SHARE);
       await this.#start(name, first.slice(0, 1));
       if (this.#init.everyMs > 0) await sleep(this.#init.everyMs);
     }
@@ -159,7 +172,7 @@ class Run {
   }
 
   async #settle(withinMs: number): Promise<boolean> {
-    this.#init.tell('waiting until all know all', 0.5);
+    this.#tell('waiting until all know all', STARTED_SHARE);
     const verdict = await this.#claims.hold({
       that: 'known',
       of: this.#plan.first,
@@ -205,7 +218,7 @@ class Run {
     const pairs = new Set<string>();
     for (const step of this.#plan.steps)
       if (step.act === 'call') pairs.add(`${step.from} ${step.to}`);
-    if (pairs.size > 0) this.#init.tell('granting', 0.55);
+    if (pairs.size > 0) this.#tell('granting', SETTLED_SHARE);
     await Promise.all(
       [...pairs].map((pair) => {
         const [from = '', to = ''] = pair.split(' ');

@@ -3,7 +3,8 @@ import { readdir } from 'node:fs/promises';
 import { expect, it } from 'vitest';
 import type { SimReport } from '../../sim/report.ts';
 import { useWorld } from './support.ts';
-import { start, temporaryFolder } from '../cli/support.ts';
+import { temporaryFolder } from '../cli/support.ts';
+import { CTRL_C, hasTerminals, startOnTerminal } from '../cli/terminal/on-terminal.ts';
 
 const world = useWorld();
 
@@ -44,16 +45,18 @@ it('reckons a scenario by the model, and is quiet but for the result where nobod
   expect((await readdir(out)).toSorted()).toEqual(['report.html', 'report.json']);
 });
 
-it('is ended by Ctrl-C, and keeps neither its folder nor its servers', async () => {
-  const folder = await temporaryFolder();
-  const sim = start(['sim', '--nodes', '2', '--calls', '100000'], { TMPDIR: folder });
-  // Nodes and servers run: what a node that serves has in its folder is there.
-  const serves = async (): Promise<boolean> => {
-    const names = await readdir(folder, { recursive: true });
-    return names.some((name) => name.endsWith('node-1/token'));
-  };
-  await expect.poll(serves, { timeout: 120_000 }).toBe(true);
-  sim.child.kill('SIGINT');
-  expect((await sim.ended()).code).toBe(130);
-  expect((await readdir(folder)).filter((name) => name.startsWith('starling-sim-'))).toEqual([]);
-});
+it.runIf(await hasTerminals())(
+  'says on a terminal what it does, is ended by Ctrl-C, and keeps neither its folder nor its servers',
+  async () => {
+    const folder = await temporaryFolder();
+    const sim = startOnTerminal(['sim', '--nodes', '2', '--calls', '100000'], {
+      env: { TMPDIR: folder },
+    });
+    // Nodes and servers run by then.
+    await sim.shows('calling tools');
+    sim.type(CTRL_C);
+    expect((await sim.ended()).code).toBe(130);
+    expect(sim.raw()).toContain('starting 2 nodes');
+    expect((await readdir(folder)).filter((name) => name.startsWith('starling-sim-'))).toEqual([]);
+  },
+);

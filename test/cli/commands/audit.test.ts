@@ -1,16 +1,19 @@
 /** `starling audit`: asks the running node, and reads the files where none runs. */
 import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
+import { createAudit, createCheckpointStore } from '../../../src/audit/index.ts';
+import { sealLine } from '../../../src/audit/checkpoint.ts';
 import {
   ENTRY_KINDS,
   ENTRY_OUTCOMES,
-  createAudit,
-  createCheckpointStore,
-} from '../../../src/audit/index.ts';
-import { sealLine } from '../../../src/audit/checkpoint.ts';
-import { createHealth, silentLogger, systemClock } from '../../../src/core/index.ts';
+  createHealth,
+  silentLogger,
+  systemClock,
+} from '../../../src/core/index.ts';
 import type { JsonObject } from '../../../src/core/index.ts';
+import { printLog } from '../../../src/cli/commands/audit/export.ts';
 import { loadIdentity, shortId } from '../../../src/identity/index.ts';
 import { createStore } from '../../../src/store/index.ts';
 import { serving } from '../fake-node.ts';
@@ -30,13 +33,15 @@ const ENTRY = {
 } satisfies JsonObject;
 
 /** A state folder with a key and a log of three entries; no node runs. */
-async function stopped(): Promise<{ state: string; did: string; segment: string }> {
+async function stopped(
+  init: { readonly segmentBytes?: number } = {},
+): Promise<{ state: string; did: string; segment: string }> {
   const state = await temporaryFolder();
   const identity = await loadIdentity(join(state, 'key'));
   const folder = join(state, 'audit');
   const audit = createAudit(
     { identity, clock: systemClock, logger: silentLogger, health: createHealth() },
-    { folder },
+    { folder, ...init },
   );
   await audit.start();
   for (const resource of ['tool:a/1', 'tool:b/2', 'tool:b/3']) {
@@ -218,5 +223,24 @@ describe('starling audit export', () => {
     expect(all.stdout).toBe(await readFile(segment, 'utf8'));
     const some = await run('audit', 'export', '--state', state, '--what', 'tool:b/');
     expect(some.stdout.trim().split('\n')).toHaveLength(2);
+  });
+
+  it('says to who sees no lines how much is written, and how far it has read', async () => {
+    const { state } = await stopped({ segmentBytes: 1 });
+    const shares: number[] = [];
+    const ends: string[] = [];
+    const progress = {
+      show(line: string, share = Number.NaN) {
+        expect(line).toBe('exporting the record: 0 MB');
+        shares.push(share);
+      },
+      done: () => void ends.push('done'),
+    };
+    const out = new PassThrough().resume();
+    await printLog({ folder: join(state, 'audit'), filter: {}, out, progress });
+    expect(shares).toEqual(shares.toSorted((one, other) => one - other));
+    // Each file has its share.
+    expect([...new Set(shares)]).toEqual([0, 1 / 3, 2 / 3]);
+    expect(ends).toEqual(['done']);
   });
 });

@@ -28,16 +28,18 @@ export interface OnTerminal {
 }
 
 export interface TerminalInit {
+  /** The built program; default the command line. */
+  readonly program?: string;
   readonly columns?: number;
   readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Starts `starling <args>`. The caller ends it. */
 export function startOnTerminal(args: readonly string[], init: TerminalInit = {}): OnTerminal {
-  const { columns = 80, env = {} } = init;
+  const { program = CLI, columns = 80, env = {} } = init;
   const child = spawn(
     'python3',
-    [PTY, String(columns), String(ROWS), process.execPath, CLI, ...args],
+    [PTY, String(columns), String(ROWS), process.execPath, program, ...args],
     {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...process.env, TERM: 'xterm', NO_COLOR: '', CI: '', COLUMNS: '', LINES: '', ...env },

@@ -19,6 +19,7 @@ import type { MetricsFigures } from '../../../sim/bench/metrics.ts';
 import type { PageFigures } from '../../../sim/bench/page/page.ts';
 import type { TasksFigures } from '../../../sim/bench/tasks/tasks.ts';
 import { QUICK } from '../../../sim/bench/size.ts';
+import { hasTerminals, startOnTerminal } from '../../cli/terminal/on-terminal.ts';
 import { someOf } from '../../long/extent.ts';
 
 const BENCH = resolve(import.meta.dirname, '../../../dist/bench.js');
@@ -48,6 +49,16 @@ async function bench(
   child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
   const [code] = (await once(child, 'close')) as [number | null];
   return { code, out: String(Buffer.concat(out)), err: String(Buffer.concat(err)) };
+}
+
+/** What it says to a person who looks on: the parts as they begin, in a line that changes, and the report. */
+async function benchOnTerminal(
+  ...args: string[]
+): Promise<{ code: number | null; out: string; err: string }> {
+  const terminal = startOnTerminal(args, { program: BENCH });
+  const { code, screen } = await terminal.ended();
+  const out = screen.split('\n').find((line) => line.startsWith('{')) ?? '';
+  return { code, out, err: terminal.raw().replace(out, '') };
 }
 
 /** What each part must have measured. */
@@ -144,8 +155,11 @@ it('measures every path once, and each answered', { timeout: 900_000 }, async ()
   const parts = someOf(Object.entries(PARTS), ([name]) => SHORT.includes(name));
   const isAll = parts.length === Object.keys(PARTS).length;
   const names = isAll ? [] : parts.map(([name]) => name);
-  const { code, out, err } = await bench(...names, '--quick', '--json');
+  const isSeen = await hasTerminals();
+  const run = isSeen ? benchOnTerminal : bench;
+  const { code, out, err } = await run(...names, '--quick', '--json');
   expect(code, err).toBe(0);
+  if (isSeen) expect(err).toContain('measuring: gateway');
   const report = JSON.parse(out) as Report;
   for (const [, check] of parts) check(report);
   // Node's warnings of listeners that nobody takes away go there.

@@ -18,20 +18,29 @@ async function folder(): Promise<string> {
   return path;
 }
 
-async function run(
-  given: string,
-): Promise<{ readonly report: RunReport; readonly said: string; readonly out: string }> {
+interface RunOf {
+  readonly report: RunReport;
+  readonly said: string;
+  readonly out: string;
+  /** The shares of its bar, in the order in which they were shown. */
+  readonly shares: readonly number[];
+}
+
+async function run(given: string): Promise<RunOf> {
   const out = await folder();
   let said = '';
   const print = (text: string): void => void (said += text);
+  const progress = createWorkProgress({ screen: { write: print } });
+  const shares: number[] = [];
+  const show = (_: string, share = Number.NaN): void => void shares.push(share);
   const { reports } = await runScenario({
     given,
     out,
     json: false,
     print,
-    progress: createWorkProgress({ screen: { write: print } }),
+    progress: { ...progress, show },
   });
-  return { report: reports[0] as RunReport, said, out };
+  return { report: reports[0] as RunReport, said, out, shares };
 }
 
 describe('the engine inproc', () => {
@@ -55,12 +64,15 @@ during: [{ never: missed, of: all }]
 after: [{ expect: dead, of: last, within: 500ms }]
 `;
     await writeFile(path, text);
-    const { report, said } = await run(path);
+    const { report, said, shares } = await run(path);
     expect(report.pass).toBe(false);
     expect(said).toContain('✗ n2 dead for n1, n2, ms');
     expect(said).toContain('n1 has n2 as alive');
     expect(said).toContain(
       `FAILED; to run it again: starling sim ${path} --engine inproc --nodes 2 --seed 1`,
     );
+    // Its bar goes on from the settled mesh with each step, and never back.
+    expect(shares).toEqual(shares.toSorted((one, other) => one - other));
+    expect(shares.filter((share) => share >= 0.55 && share < 0.9)).not.toEqual([]);
   });
 });
