@@ -7,7 +7,6 @@ export { createAudit } from './log.ts';
 export type { AuditComponents, AuditLogInit } from './log.ts';
 export { createDisabledAudit } from './disabled-log.ts';
 export { createAuditFromConfig } from './from-config.ts';
-export { ENTRY_KINDS, ENTRY_OUTCOMES } from './types.ts';
 export type {
   Audit,
   AuditEntry,

@@ -3,40 +3,17 @@
  * before it, and checkpoints sign where the chain stands, so that history can't be changed unseen.
  */
 import type { EventEmitter } from 'node:events';
-import type { Did, Startable } from '../core/index.ts';
-
-/** What an entry is about. */
-export const AUDIT_KINDS = [
-  'decision',
-  'call',
-  'approval',
-  'policy',
-  'grant',
-  'revocation',
-  'identity',
-  'mesh',
-  'key',
-  'pin',
-] as const;
-
-/** How it ended. */
-export const AUDIT_OUTCOMES = [
-  'allowed',
-  'denied',
-  'asked',
-  'ok',
-  'failed',
-  'cancelled',
-  'timeout',
-] as const;
+import type {
+  AUDIT_KINDS,
+  AUDIT_OUTCOMES,
+  Did,
+  ENTRY_KINDS,
+  ENTRY_OUTCOMES,
+  Startable,
+} from '../core/index.ts';
 
 export type AuditKind = (typeof AUDIT_KINDS)[number];
 export type AuditOutcome = (typeof AUDIT_OUTCOMES)[number];
-
-/** Kinds of entries. `checkpoint`: a signature over all before; `log`: the log speaks of itself. */
-export const ENTRY_KINDS = [...AUDIT_KINDS, 'checkpoint', 'log'] as const;
-/** Outcomes of entries, those of the log's own included. */
-export const ENTRY_OUTCOMES = [...AUDIT_OUTCOMES, 'signed', 'noted'] as const;
 
 /** What was done, or asked for. */
 export interface AuditedAction {

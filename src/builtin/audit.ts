@@ -1,8 +1,7 @@
 /** The tools that read and verify the audit log, and the text of the resource `grants://audit`. */
 import { z } from 'zod';
-import { ENTRY_KINDS, ENTRY_OUTCOMES } from '../audit/index.ts';
 import type { Audit, AuditEntry, AuditFilter, AuditPage, Checkpoint } from '../audit/index.ts';
-import { BUILTIN_SERVER, shownName } from '../core/index.ts';
+import { BUILTIN_SERVER, ENTRY_KINDS, ENTRY_OUTCOMES, shownName } from '../core/index.ts';
 import type { Did } from '../core/index.ts';
 import { toolResource } from '../grants/index.ts';
 import type { BuiltinTool } from '../gateway/index.ts';

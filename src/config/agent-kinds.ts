@@ -3,7 +3,7 @@ import type { Secret } from '../core/index.ts';
 import type { WrittenKind } from './schema/agents-schema.ts';
 import { readEntry } from './servers/mcp-servers.ts';
 import type { ReadServersInit } from './servers/mcp-servers.ts';
-import type { AgentKind, AgentMind, LearningSettings } from './types.ts';
+import type { AgentKind, AgentMind, LearningSettings } from './agent-types.ts';
 
 /** The kinds, each read by itself: one that can't be used says why when somebody spawns it. */
 export function readAgentKinds(

@@ -37,16 +37,8 @@ export { shownConfig } from './shown-config.ts';
 export type { ShownConfig } from './shown-config.ts';
 export { SECRET_NAME_FORM, isSecretName } from './secret-name.ts';
 export { noteStateVersion, requireKnownState } from './state-version.ts';
+export type { AgentKind, AgentMind, LearningSettings } from './agent-types.ts';
 export type {
-  AgentKind,
-  AgentMind,
-  ClientTls,
-  Config,
-  HttpOAuth,
-  HttpServer,
-  HttpTls,
-  LearningSettings,
-  McpServer,
   MinuteLimits,
   ModelApi,
   ModelPrice,
@@ -56,6 +48,11 @@ export type {
   ModelTier,
   ModelsConfig,
   ProviderOAuth,
+} from './model-types.ts';
+export type {
+  ClientTls,
+  HttpServer,
+  McpServer,
   Retry,
   SandboxRules,
   ServerOAuth,
@@ -63,5 +60,5 @@ export type {
   StdioServer,
   UnusableServer,
   UsableServer,
-  View,
-} from './types.ts';
+} from './server-types.ts';
+export type { Config, HttpOAuth, HttpTls, View } from './types.ts';

@@ -4,7 +4,13 @@ import type { Secret } from '../core/index.ts';
 import { readEntry } from './servers/mcp-servers.ts';
 import type { ReadServersInit } from './servers/mcp-servers.ts';
 import type { WrittenModels, WrittenProvider } from './schema/models-schema.ts';
-import type { MinuteLimits, ModelApi, ModelProvider, ModelTier, ModelsConfig } from './types.ts';
+import type {
+  MinuteLimits,
+  ModelApi,
+  ModelProvider,
+  ModelTier,
+  ModelsConfig,
+} from './model-types.ts';
 
 /** Where providers are that everybody knows by name. */
 const ENDPOINTS: Readonly<Record<string, string>> = {

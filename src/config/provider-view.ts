@@ -1,5 +1,5 @@
 /** A provider of models as people and programs see it, in the words of the Anonymous Identity framework's document: nothing of it is secret. Pure. */
-import type { MinuteLimits, ModelApi, ModelProvider } from './types.ts';
+import type { MinuteLimits, ModelApi, ModelProvider } from './model-types.ts';
 
 const OPENAI = 'api.openai.com';
 const VERSION = /\/(v\d+[a-z]*\d*)(?:\/|$)/;

@@ -48,6 +48,7 @@ export { Secret, missingSecret, secretsWithin } from './secret.ts';
 export type { SecretLookup, SecretPiece } from './secret.ts';
 export { AMOUNT_MAX, amountText, amountWord, readLimit } from './words/amount-text.ts';
 export type { Amount, AmountLimit, CountedUnit } from './words/amount-text.ts';
+export { AUDIT_KINDS, AUDIT_OUTCOMES, ENTRY_KINDS, ENTRY_OUTCOMES } from './words/audit-words.ts';
 export { argumentWords } from './words/argument-words.ts';
 export { ID_PART_WORDS, meantById, noSuchId } from './words/id-parts.ts';
 export { searchWords, stemOf } from './words/search-words.ts';

@@ -64,7 +64,7 @@ import type { PeerTools } from './upstreams/peer-tools.ts';
 import { createSessionHints } from './upstreams/session-hints.ts';
 import type { SessionHints } from './upstreams/session-hints.ts';
 import type { ChannelOpener } from './upstreams/channel-opener.ts';
-import { createPeerAllowances } from './wire/peer-allowances.ts';
+import { createPeerAllowances } from './wire/peers/peer-allowances.ts';
 import type { GatewayComponents, GatewayInit } from './gateway-components.ts';
 
 /** What one session is opened with. */

@@ -1,7 +1,8 @@
 /** The shapes that the gateway's parts hand each other. */
 import type { EventEmitter } from 'node:events';
 import type { Did, Json, JsonObject, PeerId, StarlingError, Startable } from '../core/index.ts';
-import type { Config, McpServer, StdioServer } from '../config/types.ts';
+import type { McpServer, StdioServer } from '../config/index.ts';
+import type { Config } from '../config/types.ts';
 import type {
   ItemKind,
   ListedResource,

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { checkMcpServer } from '../../src/config/servers/check-server.ts';
 import { readMcpServers } from '../../src/config/servers/mcp-servers.ts';
-import type { HttpServer, StdioServer } from '../../src/config/types.ts';
+import type { HttpServer, StdioServer } from '../../src/config/server-types.ts';
 
 function read(entry: object, env: NodeJS.ProcessEnv = {}): { server: unknown; problems: string[] } {
   const { s } = readMcpServers({ s: entry }, { env, callTimeoutMs: 1000 });

@@ -1,32 +1,15 @@
 /** The scenarios of the AI Flock guide that are made of tasks, as the guide writes them: queues by the types of messages. */
-import { afterEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { AgentClient } from '../../src/agents/index.ts';
-import type { AgentCall } from '../../src/agents/index.ts';
 import type { Json, JsonObject } from '../../src/core/index.ts';
 import { OPERATOR, attachedClient } from '../../src/guard/index.ts';
 import { createTaskAgent } from '../../src/tasks/index.ts';
 import type { TaskResult } from '../../src/tasks/index.ts';
-import { makeTaskWorld, nodeIn, turns } from './world.ts';
+import { agentPrograms, callOf } from './programs.ts';
+import { nodeIn, turns } from './world.ts';
 import type { TaskNode, TaskWorld } from './world.ts';
 
-let made: TaskWorld | undefined;
-const closing: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  const closed = closing.splice(0).map((close) => close());
-  // A look into an inbox ends with its time.
-  for (let at = 0; at < 4; at += 1) {
-    made?.world.clock.advance(10_000);
-    await turns();
-  }
-  await Promise.all(closed);
-  await made?.stop();
-  made = undefined;
-});
-
-const callOf =
-  ({ node }: TaskNode, name: string): AgentCall =>
-  (tool, args, { signal }) =>
-    node.call(attachedClient(name), tool, args, signal);
+const { closes, makeWorld } = agentPrograms();
 
 /** What the guide publishes on `tasks.<type>`. */
 interface TaskMessage extends JsonObject {
@@ -44,21 +27,19 @@ async function allDone(all: TaskWorld, node: TaskNode, count: number): Promise<v
 }
 
 it('scenario 1: who takes from tasks.ai without a model has an agent with one answer, and the result is told to all', async () => {
-  made = await makeTaskWorld('ann', 'bob');
+  const made = await makeWorld('ann', 'bob');
   const [ann, bob] = [nodeIn(made, 'ann'), nodeIn(made, 'bob')];
   const { clock } = made.world;
   ann.node.grants.add('bob agent:worker');
   bob.node.grants.add('ann agent:claude');
-  const claude = new AgentClient({ call: callOf(bob, 'claude'), clock });
-  closing.push(() => claude.close());
+  const claude = closes(new AgentClient({ call: callOf(bob, 'claude'), clock }));
   claude.registerMessageHandler('query', async (query) => {
     const { prompt } = query.message as JsonObject;
     await claude.sendResponse(query.from, { text: `about: ${String(prompt)}` }, query.metadata);
   });
   await claude.announceAgent({ name: 'claude', capabilities: ['claude-ai'], listed: true });
 
-  const mcpClient = new AgentClient({ call: callOf(ann, 'worker'), clock });
-  closing.push(() => mcpClient.close());
+  const mcpClient = closes(new AgentClient({ call: callOf(ann, 'worker'), clock }));
   const worker = createTaskAgent(
     callOf(ann, 'worker'),
     { name: 'worker', listed: true },
@@ -72,7 +53,7 @@ it('scenario 1: who takes from tasks.ai without a model has an agent with one an
       maxTokens: 2048,
     });
   });
-  closing.push(() => worker.close());
+  closes(worker);
   await worker.announced;
 
   const task = { id: 'task-123', type: 'ai', data: 'Process this text', requiresAI: true };
@@ -92,7 +73,7 @@ it('scenario 1: who takes from tasks.ai without a model has an agent with one an
 });
 
 it('scenario 2: those who are online are told what comes, and each message of the plan is done once by its queue', async () => {
-  made = await makeTaskWorld('ann', 'bob', 'cyd');
+  const made = await makeWorld('ann', 'bob', 'cyd');
   const ann = nodeIn(made, 'ann');
   const { clock } = made.world;
   const told: string[] = [];
@@ -112,11 +93,10 @@ it('scenario 2: those who are online are told what comes, and each message of th
       .onMessage('command', ({ message }) => {
         told.push(`${type}: ${String(message)}`);
       });
-    closing.push(() => agent.close());
+    closes(agent);
     await agent.announced;
   }
-  const mcpClient = new AgentClient({ call: callOf(ann, 'planner'), clock });
-  closing.push(() => mcpClient.close());
+  const mcpClient = closes(new AgentClient({ call: callOf(ann, 'planner'), clock }));
   const plan = Array.from({ length: 20 }, (_, at): TaskMessage => ({
     id: `work-${at}`,
     type: at % 2 === 0 ? 'processing' : 'analysis',

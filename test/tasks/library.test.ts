@@ -1,35 +1,16 @@
 /** Tasks of a program that holds a node: handlers by capability, and the giving of a task. */
-import { afterEach, expect, it } from 'vitest';
-import type { AgentCall } from '../../src/agents/index.ts';
-import { attachedClient } from '../../src/guard/index.ts';
+import { expect, it } from 'vitest';
 import { createTaskAgent, giveTask } from '../../src/tasks/index.ts';
-import type { TaskAgent } from '../../src/tasks/index.ts';
-import { makeTaskWorld, turns } from './world.ts';
-import type { TaskNode, TaskWorld } from './world.ts';
+import { agentPrograms, callOf } from './programs.ts';
+import { turns } from './world.ts';
+import type { TaskWorld } from './world.ts';
 
-let made: TaskWorld | undefined;
-const agents: TaskAgent[] = [];
-afterEach(async () => {
-  const closing = agents.splice(0).map((agent) => agent.close());
-  // A look into an inbox ends with its time.
-  for (let at = 0; at < 4; at += 1) {
-    made?.world.clock.advance(10_000);
-    await turns();
-  }
-  await Promise.all(closing);
-  await made?.stop();
-  made = undefined;
-});
-
-const callOf =
-  ({ node }: TaskNode, name: string): AgentCall =>
-  (tool, args, { signal }) =>
-    node.call(attachedClient(name), tool, args, signal);
+const { closes, makeWorld } = agentPrograms();
 
 it('an agent does tasks by handlers of their capabilities, and is told when nobody waits any more', async () => {
-  made = await makeTaskWorld('a', 'b');
+  const made = await makeWorld('a', 'b');
   const { at, world } = made;
-  const until: TaskWorld['until'] = (look, met) => (made as TaskWorld).until(look, met);
+  const until: TaskWorld['until'] = (look, met) => made.until(look, met);
   const [a, b] = [at['a'], at['b']];
   if (a === undefined || b === undefined) throw new Error('no nodes');
   for (const name of ['digger', 'poet']) b.node.grants.add(`a agent:${name}`);
@@ -51,7 +32,7 @@ it('an agent does tasks by handlers of their capabilities, and is told when nobo
       });
     })
     .onMessage('query', ({ message }) => ({ said: message }));
-  agents.push(digger);
+  closes(digger);
   const { name } = await digger.announced;
   expect(name).toBe('digger');
   const call = callOf(a, 'gives');

@@ -5,7 +5,7 @@ import type { Did, JsonObject } from '../../src/core/index.ts';
 import { createPeerTransport } from '../../src/gateway/transports/libp2p.ts';
 import { openPeerChannel } from '../../src/gateway/upstreams/peer.ts';
 import { notificationBytes, resultBytes } from '../../src/gateway/wire/frame.ts';
-import { createPeerAllowances } from '../../src/gateway/wire/peer-allowances.ts';
+import { createPeerAllowances } from '../../src/gateway/wire/peers/peer-allowances.ts';
 import type { GrantBook } from '../../src/grants/index.ts';
 import { createIdentity } from '../../src/identity/index.ts';
 import type { PeerView } from '../../src/membership/index.ts';

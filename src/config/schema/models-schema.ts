@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { clientTlsSchema } from './client-tls-schema.ts';
 import { DURATION, OAUTH_SCOPE, count, flag, text } from './forms.ts';
-import { MODEL_STRATEGIES, MODEL_TIERS } from '../types.ts';
+import { MODEL_STRATEGIES, MODEL_TIERS } from '../model-types.ts';
 
 const DAY_MS = 86_400_000;
 /** A provider is the first part of a model's name, so it holds no `/`. */

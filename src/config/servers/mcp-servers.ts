@@ -19,7 +19,7 @@ import type {
   SseServer,
   StdioServer,
   UnusableServer,
-} from '../types.ts';
+} from '../server-types.ts';
 
 type Entry = z.output<typeof mcpServerSchema>;
 type Base = Pick<

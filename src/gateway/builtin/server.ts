@@ -14,7 +14,7 @@ import { seesAll } from '../../guard/index.ts';
 import type { Principal } from '../../guard/index.ts';
 import { CACHING, declaresTasks, eraOf, lacksTasks, objectOf } from '../wire/era.ts';
 import { RPC, errorBytes, errorOf, parseFrame, resultBytes } from '../wire/frame.ts';
-import { STRUCTURED_CAPABILITY } from '../wire/peer-protocol.ts';
+import { STRUCTURED_CAPABILITY } from '../wire/peers/peer-protocol.ts';
 import { noTask } from '../wire/task-id.ts';
 import { contentOf, ownResponse } from './answers.ts';
 import type { Content } from './answers.ts';

@@ -32,7 +32,7 @@ import {
   notificationBytes,
   resultBytes,
 } from '../wire/frame.ts';
-import { CATALOG_METHOD } from '../wire/peer-protocol.ts';
+import { CATALOG_METHOD } from '../wire/peers/peer-protocol.ts';
 import type { Reply } from '../wire/reply.ts';
 import { reportFailure } from './call/call-failures.ts';
 import { createCalls } from './call/calls.ts';

@@ -7,7 +7,7 @@ import { printable } from '../../core/index.ts';
 import type { Clock } from '../../core/index.ts';
 import { jsonOfId } from '../wire/frame-id.ts';
 import { notificationBytes, parseFrame, rewriteFrame } from '../wire/frame.ts';
-import { WAITING_NOTIFICATION } from '../wire/peer-protocol.ts';
+import { WAITING_NOTIFICATION } from '../wire/peers/peer-protocol.ts';
 import type { Reply } from '../wire/reply.ts';
 import type { FrameId } from '../frame-types.ts';
 

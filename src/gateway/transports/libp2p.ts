@@ -23,10 +23,10 @@ import {
   MCP_PROTOCOL,
   SERVER_META,
   stringsOf,
-} from '../wire/peer-protocol.ts';
-import type { PeerAllowances } from '../wire/peer-allowances.ts';
-import { createPeerWriter } from '../wire/peer-writer.ts';
-import type { PeerWriter } from '../wire/peer-writer.ts';
+} from '../wire/peers/peer-protocol.ts';
+import type { PeerAllowances } from '../wire/peers/peer-allowances.ts';
+import { createPeerWriter } from '../wire/peers/peer-writer.ts';
+import type { PeerWriter } from '../wire/peers/peer-writer.ts';
 import type { Receiver, Reply } from '../wire/reply.ts';
 import type { Frame } from '../frame-types.ts';
 import type { Initializing, Session, SessionComponents } from '../session/types.ts';

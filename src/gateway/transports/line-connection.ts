@@ -7,7 +7,7 @@ import { createScope } from '../../core/index.ts';
 import type { Clock } from '../../core/index.ts';
 import { notificationBytes } from '../wire/frame.ts';
 import { createLineWriter } from '../wire/line-writer.ts';
-import { WAITING_NOTIFICATION } from '../wire/peer-protocol.ts';
+import { WAITING_NOTIFICATION } from '../wire/peers/peer-protocol.ts';
 import type { Receiver } from '../wire/reply.ts';
 import type { Session } from '../session/types.ts';
 import { createSessionDecoder } from './message-session.ts';

@@ -4,7 +4,7 @@
  * the pipe, so that there is no key inside that could be taken away.
  */
 import { StarlingError, messageOf } from '../../core/index.ts';
-import type { Clock, Json, JsonObject, Logger, Random } from '../../core/index.ts';
+import type { Clock, Json, JsonObject } from '../../core/index.ts';
 import { objectOf } from '../wire/era.ts';
 import { RPC, errorBytes } from '../wire/frame.ts';
 import { resultOf } from '../wire/client-handshake.ts';
@@ -15,20 +15,15 @@ import type { InnerSessions, InnerSessionsComponents } from '../session/inner-se
 import type { Answer } from '../channel-types.ts';
 import type { RequestFrame } from '../frame-types.ts';
 import type { AgentProcess, AgentStart } from '../types.ts';
-import { startInstance } from './instances/instance.ts';
 import type { Instance } from './instances/instance.ts';
+import { startOwnInstance } from './instances/own-instance.ts';
+import type { OwnInstanceComponents } from './instances/own-instance.ts';
 import { MESSAGE_TOOL, createPlainLines } from './process/plain-lines.ts';
 import type { ProcessHooks } from './process/process-hooks.ts';
-import type { Children } from './process/process-record.ts';
-import type { Sandbox } from './sandbox/sandbox.ts';
 
 /** What a process of an agent is started with. */
-export interface AgentProcessComponents extends InnerSessionsComponents {
+export interface AgentProcessComponents extends InnerSessionsComponents, OwnInstanceComponents {
   readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-  readonly sandbox?: Sandbox | undefined;
-  readonly children?: Children | undefined;
 }
 
 /** Bounds of all agents of the node. */
@@ -50,7 +45,6 @@ const SERVED: readonly string[] = [
 ];
 /** Tells a program that speaks MCP that it may call tools of the node by the pipe that it is served by. */
 const CLIENT = { capabilities: { experimental: { 'starling/tools': {} } }, clientInfo: {} };
-const EVERYTHING = { listChanged: (): void => undefined, renewed: (): void => undefined };
 
 /**
  * Starts the process; resolves when it has shaken hands.
@@ -61,7 +55,6 @@ export async function startAgentProcess(
   init: AgentStart,
   { messageBytes, startTimeoutMs = START_TIMEOUT_MS }: AgentProcessBounds,
 ): Promise<AgentProcess> {
-  const { clock, random, logger, sandbox, children } = components;
   const { name, server, protocol, signal, within } = init;
   const hooks: ProcessHooks = {
     spawned: (pid) => init.spawned(pid),
@@ -69,19 +62,9 @@ export async function startAgentProcess(
     within,
     ...(protocol === 'lines' ? { codec: createPlainLines() } : {}),
   };
-  const instance = await startInstance(
-    {
-      ...EVERYTHING,
-      clock,
-      random,
-      logger,
-      sandbox,
-      children,
-      signal,
-      credentials: undefined,
-      paramHeaders: () => ({}),
-      hooks,
-    },
+  const instance = await startOwnInstance(
+    components,
+    { hooks, signal },
     {
       name,
       server: { ...server, timeoutMs: init.timeoutMs },

@@ -9,7 +9,7 @@ import type { Network } from '../../network/index.ts';
 import type { Certifier } from '../clearance/on-behalf-of.ts';
 import type { ServerChannel, ServerChannelInit, ServerTarget } from '../channel-types.ts';
 import type { Upstreams } from '../types.ts';
-import type { PeerAllowances } from '../wire/peer-allowances.ts';
+import type { PeerAllowances } from '../wire/peers/peer-allowances.ts';
 import { openPeerChannel } from './peer.ts';
 import type { PeerChannelComponents, PeerChannelInit, PeerChannelNeeds } from './peer.ts';
 

@@ -11,8 +11,8 @@ import { REVOCATION_TYPE, parseGrant, parseRevocation } from '../../grants/index
 import type { GrantBook } from '../../grants/index.ts';
 import { decodeJws } from '../../identity/index.ts';
 import type { PeerStream } from '../../network/index.ts';
-import type { PeerAllowances } from '../wire/peer-allowances.ts';
-import { GRANTS_MAX, stringsOf } from '../wire/peer-protocol.ts';
+import type { PeerAllowances } from '../wire/peers/peer-allowances.ts';
+import { GRANTS_MAX, stringsOf } from '../wire/peers/peer-protocol.ts';
 
 /** What is read of a session beyond its allowance: texts in each millisecond. */
 const TEXTS_PER_MS = 5;

@@ -18,7 +18,7 @@ import { readCatalogs } from '../../directory/index.ts';
 import type { Directory, ServerCatalog } from '../../directory/index.ts';
 import type { Membership, PeerView } from '../../membership/index.ts';
 import { resultOf } from '../wire/client-handshake.ts';
-import { CATALOG_METHOD } from '../wire/peer-protocol.ts';
+import { CATALOG_METHOD } from '../wire/peers/peer-protocol.ts';
 import type { ServerChannel } from '../channel-types.ts';
 import type { NotificationFrame } from '../frame-types.ts';
 

@@ -11,7 +11,7 @@ import { contentOf, ownResponse } from '../builtin/answers.ts';
 import { objectOf } from '../wire/era.ts';
 import { OWN_CLIENT_INFO } from '../wire/client-handshake.ts';
 import { RPC, errorBytes, errorFrom } from '../wire/frame.ts';
-import { STRUCTURED_CAPABILITY } from '../wire/peer-protocol.ts';
+import { STRUCTURED_CAPABILITY } from '../wire/peers/peer-protocol.ts';
 import type { ChannelCall, ChannelListener, RelayedCall, ServerChannel } from '../channel-types.ts';
 import type { ResponseFrame } from '../frame-types.ts';
 import type { OnwardCall, PeerToolCall } from '../types.ts';

@@ -11,16 +11,16 @@ import { initialize } from '../wire/client-handshake.ts';
 import { createChannel } from '../wire/channel.ts';
 import { ownIdAtEdge } from '../wire/edge-id.ts';
 import type { ChannelCore } from '../wire/channel.ts';
-import type { PeerAllowances } from '../wire/peer-allowances.ts';
-import { WAITING_BYTES_MAX, createPeerWriter } from '../wire/peer-writer.ts';
-import type { PeerWriter } from '../wire/peer-writer.ts';
+import type { PeerAllowances } from '../wire/peers/peer-allowances.ts';
+import { WAITING_BYTES_MAX, createPeerWriter } from '../wire/peers/peer-writer.ts';
+import type { PeerWriter } from '../wire/peers/peer-writer.ts';
 import {
   ASKS_ALL_META,
   GRANTS_META,
   GRANTS_NOTIFICATION,
   MCP_PROTOCOL,
   SERVER_META,
-} from '../wire/peer-protocol.ts';
+} from '../wire/peers/peer-protocol.ts';
 import type {
   ChannelCall,
   ChannelListener,

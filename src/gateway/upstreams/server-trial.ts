@@ -3,21 +3,10 @@
  * nothing of it is kept, and it is ended whatever comes of that.
  */
 import { StarlingError, isObject, withDeadline } from '../../core/index.ts';
-import type { Clock, Logger, Random } from '../../core/index.ts';
 import { listAll } from '../wire/client-handshake.ts';
 import type { ServerTrial, TriedTool } from '../types.ts';
-import { startInstance } from './instances/instance.ts';
-import type { Children } from './process/process-record.ts';
-import type { Sandbox } from './sandbox/sandbox.ts';
-
-/** What a trial works with. */
-export interface ServerTrialComponents {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-  readonly sandbox?: Sandbox | undefined;
-  readonly children?: Children | undefined;
-}
+import { startOwnInstance } from './instances/own-instance.ts';
+import type { OwnInstanceComponents } from './instances/own-instance.ts';
 
 /** How long it may take to shake hands, and to list its tools. */
 const START_MS = 20_000;
@@ -26,7 +15,6 @@ const LIST_MS = 10_000;
 const MESSAGE_BYTES_MAX = 1024 * 1024;
 const CALLS_MAX = 8;
 const CLIENT = { capabilities: {}, clientInfo: {} };
-const NOBODY = { listChanged: (): void => undefined, renewed: (): void => undefined };
 
 /**
  * Starts it, and gives its tools.
@@ -34,9 +22,10 @@ const NOBODY = { listChanged: (): void => undefined, renewed: (): void => undefi
  * `signal` says
  */
 export async function tryServer(
-  { children, clock, logger, random, sandbox }: ServerTrialComponents,
+  components: OwnInstanceComponents,
   { name, server, signal, toolsMax, within, wrote }: ServerTrial,
 ): Promise<readonly TriedTool[]> {
+  const { clock, sandbox } = components;
   const means = await sandbox?.means();
   if (
     sandbox === undefined ||
@@ -49,19 +38,9 @@ export async function tryServer(
       `'${name}' has no sandbox to be tried in`,
     );
   }
-  const instance = await startInstance(
-    {
-      ...NOBODY,
-      clock,
-      random,
-      logger,
-      sandbox,
-      children,
-      signal,
-      credentials: undefined,
-      paramHeaders: () => ({}),
-      hooks: { wrote, within },
-    },
+  const instance = await startOwnInstance(
+    components,
+    { hooks: { wrote, within }, signal },
     {
       name,
       server: { ...server, shared: false, peerRoots: false, idleMs: 0 },

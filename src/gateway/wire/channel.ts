@@ -25,7 +25,7 @@ import {
 } from './frame.ts';
 import type { Channel, ChannelCall, ChannelListener, RelayedCall } from '../channel-types.ts';
 import type { Frame, NotificationFrame, RequestFrame, ResponseFrame } from '../frame-types.ts';
-import { WAITING_NOTIFICATION } from './peer-protocol.ts';
+import { WAITING_NOTIFICATION } from './peers/peer-protocol.ts';
 
 /** What a channel works with. */
 export interface ChannelComponents {

@@ -7,6 +7,7 @@ import { defineTool } from '../../gateway/index.ts';
 import type { BuiltinTool } from '../../gateway/index.ts';
 import type { Batches } from '../batches/batches.ts';
 import { CUSTOM_ID_MAX, REQUESTS_MAX } from '../batches/limits.ts';
+import { budgetText, modelName, taskId, withBudget } from './counted-input.ts';
 import type { BatchListResult, BatchResult, BatchView } from '../types.ts';
 
 /** What these tools need. */
@@ -39,11 +40,9 @@ function submitTool({ batches, funds }: BatchToolComponents): BuiltinTool {
     description:
       'Has the vendor of a model answer many requests within a day, for less: OpenAI and Anthropic take half. The most that all may cost is held of the budgets, and settled by what each answer took.',
     input: z.object({
-      model: z
-        .string()
-        .min(1)
-        .max(300)
-        .describe("A model of this node's own providers: `anthropic/claude-haiku-4-5`."),
+      model: modelName.describe(
+        "A model of this node's own providers: `anthropic/claude-haiku-4-5`.",
+      ),
       requests: z
         .array(z.looseObject({ custom_id: z.string().min(1).max(CUSTOM_ID_MAX) }))
         .min(1)
@@ -51,37 +50,18 @@ function submitTool({ batches, funds }: BatchToolComponents): BuiltinTool {
         .describe(
           'Of each a `custom_id` of its own, and `body`, as OpenAI has it, with `url` where it is no chat, or `params`, as Anthropic has it.',
         ),
-      task_id: z
-        .string()
-        .regex(/^[\w.-]{1,64}$/)
-        .optional()
-        .describe('The task that it is for: counts are kept by it.'),
-      budget: z
-        .string()
-        .min(1)
-        .max(200)
-        .optional()
-        .describe('A budget that it counts against besides.'),
+      task_id: taskId,
+      budget: budgetText.describe('A budget that it counts against besides.'),
     }),
     hints: { destructiveHint: false },
     clients: 'yes',
     waits: true,
     async run(input, { principal }): Promise<BatchView> {
       const { budget, model, requests, task_id: task } = input;
-      const fund =
-        budget === undefined
-          ? undefined
-          : await funds.of(principal, budget, `batch:${randomUUID()}`);
-      try {
-        const given = requests as readonly JsonObject[];
-        return await batches.submit(
-          { model, requests: given, task, budgets: fund?.budgets },
-          principal,
-        );
-      } finally {
-        // What is held of it stays held, and is settled once the batch is over.
-        funds.end(fund);
-      }
+      const given = requests as readonly JsonObject[];
+      return withBudget(funds, { budget, principal, whom: `batch:${randomUUID()}` }, (fund) =>
+        batches.submit({ model, requests: given, task, budgets: fund?.budgets }, principal),
+      );
     },
   });
 }

@@ -6,6 +6,7 @@ import type { Clock } from '../../core/index.ts';
 import { defineTool } from '../../gateway/index.ts';
 import type { BuiltinTool } from '../../gateway/index.ts';
 import type { Models } from '../models.ts';
+import { budgetText, modelName, taskId, withBudget } from './counted-input.ts';
 import { firstOwnModel } from './first-model.ts';
 import { askQuery } from './query.ts';
 import { QUERY_TYPES, askTyped } from './typed-query.ts';
@@ -33,7 +34,6 @@ const TEST_TOKENS = 256;
 const FUNCTIONS_MAX = 128;
 /** Grades that are told at a time. */
 const GRADES_MAX = 1000;
-const name = z.string().min(1).max(300);
 
 const QUERY_INPUT = z.object({
   query: z.string().min(1).max(QUERY_MAX).describe('The question.'),
@@ -54,7 +54,7 @@ const QUERY_INPUT = z.object({
     .max(FUNCTIONS_MAX)
     .optional()
     .describe('For `function_call`: functions of the caller, their arguments by JSON Schema.'),
-  model: name
+  model: modelName
     .optional()
     .describe('As model_list names it: `gpu/qwen`. Default: the first of this node.'),
   system: z.string().max(QUERY_MAX).optional().describe('How the model is to behave.'),
@@ -64,19 +64,10 @@ const QUERY_INPUT = z.object({
     .describe('Data for the question, which the model is told is none of its instructions.'),
   temperature: z.number().min(0).max(2).optional(),
   max_tokens: z.number().int().min(1).max(10_000_000).optional(),
-  task_id: z
-    .string()
-    .regex(/^[\w.-]{1,64}$/)
-    .optional()
-    .describe('The task that it is for: counts are kept by it.'),
-  budget: z
-    .string()
-    .min(1)
-    .max(200)
-    .optional()
-    .describe(
-      'What it counts against besides: a budget, or so much of one: research, research:0.50usd.',
-    ),
+  task_id: taskId,
+  budget: budgetText.describe(
+    'What it counts against besides: a budget, or so much of one: research, research:0.50usd.',
+  ),
 });
 
 /** `model_list`, `model_test`, `ai_query`, `llm_stats`, `llm_grade`; `messageBytes` bounds an answer. */
@@ -124,7 +115,7 @@ function testTool({ models, clock }: ModelToolComponents, messageBytes: number):
     title: 'Test a provider or a model',
     description:
       'Of a provider: asks it for its models, which costs nothing. Of a model, `<provider>/<model>`: asks it one short question, which may cost something.',
-    input: z.object({ name: name.describe('`gpu`, or `gpu/qwen`.') }),
+    input: z.object({ name: modelName.describe('`gpu`, or `gpu/qwen`.') }),
     hints: { destructiveHint: false },
     clients: 'no',
     waits: true,
@@ -162,24 +153,17 @@ function queryTool(
       const { principal, signal } = call;
       const { max_tokens: maxTokens, task_id: task, budget, context, ...asked } = input;
       const model = asked.model ?? (await firstOwnModel(models, principal, signal));
-      // Calls of whoever works for something count against the budgets of that by themselves.
-      const fund =
-        budget === undefined
-          ? undefined
-          : await funds.of(principal, budget, `question:${randomUUID()}`);
       let length = 0;
       const said = (text: string): void => {
         length += text.length;
         call.progress?.(length, text);
       };
-      try {
-        return await askTyped(
+      return withBudget(funds, { budget, principal, whom: `question:${randomUUID()}` }, (fund) =>
+        askTyped(
           { ...asked, model, context, maxTokens, task, budgets: fund?.budgets },
           { models, principal, signal, messageBytes, clock, said },
-        );
-      } finally {
-        funds.end(fund);
-      }
+        ),
+      );
     },
   });
 }
@@ -191,7 +175,7 @@ function statsTool({ models }: ModelToolComponents): BuiltinTool {
     description:
       'Calls, failures, tokens, costs, times and quality, where that was measured, by model, caller and task, since counts are kept; the last used first.',
     input: z.object({
-      model: name.optional().describe('Only of this one, or of this provider.'),
+      model: modelName.optional().describe('Only of this one, or of this provider.'),
       limit: z.number().int().min(1).max(2000).optional(),
     }),
     hints: { readOnlyHint: true },
@@ -216,7 +200,9 @@ function gradeTool({ models }: ModelToolComponents): BuiltinTool {
     description:
       'Counts grades of answers that a program has held against what was expected, 0 to 1 each, by the model that gave them: llm_stats has them as quality.',
     input: z.object({
-      grades: z.array(z.object({ model: name, score: z.number().min(0).max(1) })).max(GRADES_MAX),
+      grades: z
+        .array(z.object({ model: modelName, score: z.number().min(0).max(1) }))
+        .max(GRADES_MAX),
     }),
     hints: { destructiveHint: false },
     clients: 'no',

@@ -10,7 +10,7 @@ import { resolve } from 'node:path';
 import { WebSocket } from 'ws';
 import type { PeerId } from '../../../src/core/index.ts';
 import { socketPath } from '../../../src/config/index.ts';
-import { MCP_PROTOCOL, SERVER_META } from '../../../src/gateway/wire/peer-protocol.ts';
+import { MCP_PROTOCOL, SERVER_META } from '../../../src/gateway/wire/peers/peer-protocol.ts';
 import type { Network } from '../../../src/network/index.ts';
 import { TOKEN_META } from '../../../src/gateway/transports/tcp.ts';
 import { defer } from '../../gateway/support/cleanup.ts';

@@ -4,7 +4,7 @@ import { beforeEach, expect, it } from 'vitest';
 import { silentLogger } from '../../../src/core/index.ts';
 import { createGivenGrants } from '../../../src/gateway/upstreams/given-grants.ts';
 import type { GivenGrants } from '../../../src/gateway/upstreams/given-grants.ts';
-import { createPeerAllowances } from '../../../src/gateway/wire/peer-allowances.ts';
+import { createPeerAllowances } from '../../../src/gateway/wire/peers/peer-allowances.ts';
 import { issueGrant } from '../../../src/grants/index.ts';
 import type { GrantBook } from '../../../src/grants/index.ts';
 import { createIdentity } from '../../../src/identity/index.ts';

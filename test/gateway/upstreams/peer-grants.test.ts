@@ -6,7 +6,7 @@ import { openPeerChannel } from '../../../src/gateway/upstreams/peer.ts';
 import type { ServerChannel } from '../../../src/gateway/channel-types.ts';
 import type { RequestFrame } from '../../../src/gateway/frame-types.ts';
 import { parseFrame } from '../../../src/gateway/wire/frame.ts';
-import { createPeerAllowances } from '../../../src/gateway/wire/peer-allowances.ts';
+import { createPeerAllowances } from '../../../src/gateway/wire/peers/peer-allowances.ts';
 import type { GrantBook } from '../../../src/grants/index.ts';
 import type { PeerView } from '../../../src/membership/index.ts';
 import type { PeerStream } from '../../../src/network/index.ts';

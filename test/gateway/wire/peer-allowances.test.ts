@@ -1,8 +1,8 @@
 /** What a peer may have a node do over sessions, whichever end has opened them. */
 import { beforeEach, expect, it } from 'vitest';
 import type { PeerId } from '../../../src/core/index.ts';
-import { createPeerAllowances } from '../../../src/gateway/wire/peer-allowances.ts';
-import type { PeerAllowances } from '../../../src/gateway/wire/peer-allowances.ts';
+import { createPeerAllowances } from '../../../src/gateway/wire/peers/peer-allowances.ts';
+import type { PeerAllowances } from '../../../src/gateway/wire/peers/peer-allowances.ts';
 import { createTestClock } from '../../core/test-clock.ts';
 import type { TestClock } from '../../core/test-clock.ts';
 

@@ -1,6 +1,7 @@
 /** The commands of the audit log; see `program.ts`. */
 import { Option } from 'commander';
 import type { Command } from 'commander';
+import { ENTRY_KINDS, ENTRY_OUTCOMES } from '../../../core/words/audit-words.ts';
 import { action, examples, ofNode, withJson } from '../command-line/define-command.ts';
 import type { Outcome } from '../command-line/define-command.ts';
 import { parseCount, parseTime } from '../../options/parsers.ts';
@@ -60,7 +61,6 @@ export function addAudit(program: Command, outcome: Outcome): void {
     .action(action(outcome, () => import('../../commands/audit/export.ts')));
 }
 
-/** Kinds and outcomes are those of `audit/types.ts`, which is not loaded for this; a test compares them. */
 function filtered(command: Command): Command {
   return command
     .option(
@@ -68,35 +68,8 @@ function filtered(command: Command): Command {
       'only where who acted, or on whose behalf, contains this; tail and query know peers by their names, too',
     )
     .option('--what <text>', "only where '<ability> <resource>' contains this")
-    .addOption(
-      new Option('--kind <kind>', 'only this kind').choices([
-        'decision',
-        'call',
-        'approval',
-        'policy',
-        'grant',
-        'revocation',
-        'identity',
-        'mesh',
-        'key',
-        'pin',
-        'checkpoint',
-        'log',
-      ]),
-    )
-    .addOption(
-      new Option('--outcome <outcome>', 'only what ended so').choices([
-        'allowed',
-        'denied',
-        'asked',
-        'ok',
-        'failed',
-        'cancelled',
-        'timeout',
-        'signed',
-        'noted',
-      ]),
-    );
+    .addOption(new Option('--kind <kind>', 'only this kind').choices(ENTRY_KINDS))
+    .addOption(new Option('--outcome <outcome>', 'only what ended so').choices(ENTRY_OUTCOMES));
 }
 
 function timed(command: Command): Command {

@@ -1,6 +1,7 @@
 /** Audit: what is on record, and whether the record holds. */
 import { useState } from 'preact/hooks';
 import type { AuditVerifyResult } from '../../../builtin/results.ts';
+import { AUDIT_KINDS } from '../../../core/words/audit-words.ts';
 import { EntryTable } from '../entries.tsx';
 import { noteFailure, useSettled } from '../live.ts';
 import { ask } from '../mcp.ts';
@@ -10,18 +11,6 @@ import { counted } from '../words.ts';
 
 const SHOWN = 100;
 const LOOK_MS = 4000;
-const KINDS = [
-  'decision',
-  'call',
-  'approval',
-  'policy',
-  'grant',
-  'revocation',
-  'identity',
-  'mesh',
-  'key',
-  'pin',
-];
 
 /** The page. */
 export function AuditPage() {
@@ -38,7 +27,7 @@ export function AuditPage() {
           <label class="field">
             <span>kind</span>
             <select value={kind} onChange={(event) => setKind(event.currentTarget.value)}>
-              {['', ...KINDS].map((word) => (
+              {['', ...AUDIT_KINDS].map((word) => (
                 <option value={word} key={word}>
                   {word === '' ? 'any' : word}
                 </option>

@@ -9,7 +9,7 @@ import type { JsonObject, LogFields } from '../../../core/index.ts';
 import type { Principal } from '../../../guard/index.ts';
 import { metaOf } from '../../wire/era.ts';
 import { notificationBytes, parseFrame, rewriteFrame } from '../../wire/frame.ts';
-import { TRACE_META } from '../../wire/peer-protocol.ts';
+import { TRACE_META } from '../../wire/peers/peer-protocol.ts';
 import type { Reply } from '../../wire/reply.ts';
 import { traceParentOf } from '../../wire/trace-parent.ts';
 import type { Route } from '../../catalog/types.ts';

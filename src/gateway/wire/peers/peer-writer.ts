@@ -2,9 +2,9 @@
  * Writes messages as lines to a peer's stream. The stream aborts when too much is queued on it; here
  * waits what it can't take yet, up to a bound, so that a burst of large messages is slow and not fatal.
  */
-import { messageOf } from '../../core/index.ts';
-import type { Logger } from '../../core/index.ts';
-import type { PeerStream } from '../../network/index.ts';
+import { messageOf } from '../../../core/index.ts';
+import type { Logger } from '../../../core/index.ts';
+import type { PeerStream } from '../../../network/index.ts';
 
 const NEWLINE = Buffer.from('\n');
 /** Small messages are gathered into writes of about this size. */

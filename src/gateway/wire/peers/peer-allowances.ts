@@ -4,9 +4,9 @@
  * that the peer does not read. What is over is not looked at, not read for a while, or not kept, and is counted
  * against the peer.
  */
-import { StarlingError, createBuckets } from '../../core/index.ts';
-import type { Clock, PeerId } from '../../core/index.ts';
-import type { Network } from '../../network/index.ts';
+import { StarlingError, createBuckets } from '../../../core/index.ts';
+import type { Clock, PeerId } from '../../../core/index.ts';
+import type { Network } from '../../../network/index.ts';
 import { WAITING_BYTES_MAX } from './peer-writer.ts';
 
 /**

@@ -3,7 +3,7 @@
  * session of the legacy era in newline-delimited JSON-RPC on a libp2p stream, whose caller is the key
  * of the connection. Grants ride in `initialize`, in its result and in a notification.
  */
-import type { Json } from '../../core/index.ts';
+import type { Json } from '../../../core/index.ts';
 
 /** The libp2p protocol. */
 export const MCP_PROTOCOL = '/starling/mcp/1';
