@@ -61,7 +61,13 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['reach'],
     ['*'],
   ],
-  config: [['types.ts', 'server-types.ts', 'agent-types.ts', 'model-types.ts', 'secret-name.ts'], ['schema'], ['problems.ts'], ['servers'], ['*']],
+  config: [
+    ['types.ts', 'server-types.ts', 'agent-types.ts', 'model-types.ts', 'secret-name.ts'],
+    ['schema'],
+    ['problems.ts'],
+    ['servers'],
+    ['*'],
+  ],
   mesh: [['types.ts', 'fingerprint.ts'], ['records'], ['tickets'], ['knocks'], ['*']],
   membership: [
     ['types.ts', 'aliases.ts'],

@@ -2,7 +2,10 @@
 import { describe, expect, it } from 'vitest';
 import { silentLogger } from '../../../src/core/index.ts';
 import type { PeerId } from '../../../src/core/index.ts';
-import { WAITING_BYTES_MAX, createPeerWriter } from '../../../src/gateway/wire/peers/peer-writer.ts';
+import {
+  WAITING_BYTES_MAX,
+  createPeerWriter,
+} from '../../../src/gateway/wire/peers/peer-writer.ts';
 import type { PeerWriter } from '../../../src/gateway/wire/peers/peer-writer.ts';
 import { streamPair, until } from '../support/gateways.ts';
 
