@@ -62,7 +62,9 @@ export const FOLDERS: Readonly<Record<string, readonly (readonly string[])[]>> =
     ['*'],
   ],
   config: [
-    ['types.ts', 'server-types.ts', 'agent-types.ts', 'model-types.ts', 'secret-name.ts'],
+    ['server-types.ts', 'secret-name.ts'],
+    ['agent-types.ts', 'model-types.ts'],
+    ['types.ts'],
     ['schema'],
     ['problems.ts'],
     ['servers'],
