@@ -29,10 +29,36 @@ export const NO_STATE: StrongState = Object.freeze({ count: 0, ops: Object.freez
  */
 export const OPS_MAX = 32;
 
+/** One change of a state. */
+export interface StrongStep {
+  /** After the change; undefined: nothing. */
+  readonly value?: Json | undefined;
+  readonly op: StrongState['ops'][number];
+}
+
+/** The state after one change more. */
+export function stepped(state: StrongState, { value, op }: StrongStep): StrongState {
+  const { ops } = state;
+  const kept = ops.length < OPS_MAX ? ops : ops.slice(1 - OPS_MAX);
+  return { ...state, value, count: state.count + 1, ops: [...kept, op] };
+}
+
+/** A state, and under which ballot it was accepted: no other one ever is under that ballot. */
+export interface Accepted {
+  readonly ballot: Ballot;
+  readonly state: StrongState;
+}
+
 /** What one replica keeps of a key. */
 export interface AcceptorRow {
   readonly promised: Ballot;
-  readonly accepted?: { readonly ballot: Ballot; readonly state: StrongState };
+  readonly accepted?: Accepted;
+}
+
+/** How a state came out of another: what was accepted under `from`, and the change after it, if there is one. */
+export interface Made {
+  readonly from: Ballot;
+  readonly step?: StrongStep | undefined;
 }
 
 /** What a proposer asks. */
@@ -44,7 +70,16 @@ export type QuorumQuestion =
       readonly state: StrongState;
       /** Promised at once to the same proposer, so that its next change takes one round. */
       readonly next: Ballot;
+      /** How the state was made: whoever has accepted the one before it needs no more than that. */
+      readonly made?: Made | undefined;
     };
+
+/** As an accept, for whoever has accepted the state before. */
+export interface StepQuestion extends Made {
+  readonly t: 'step';
+  readonly ballot: Ballot;
+  readonly next: Ballot;
+}
 
 /** What a replica answers. */
 export type QuorumAnswer =
@@ -58,6 +93,12 @@ export type QuorumAnswer =
   | { readonly t: 'accepted'; readonly ballot: Ballot }
   /** A higher ballot was promised, or the key was erased behind it. */
   | { readonly t: 'refused'; readonly ballot: Ballot; readonly higher: Ballot };
+
+/** A step on top of what the replica has not accepted: nothing has changed, and it has to be told the whole state. */
+export interface WantsWhole {
+  readonly t: 'whole';
+  readonly ballot: Ballot;
+}
 
 /** What a replica shows of a key. */
 export interface Shown extends Partial<AcceptorRow> {
@@ -86,6 +127,17 @@ export function compareBallots(a: Ballot, b: Ballot): number {
   if (a[1] !== b[1]) return a[1] - b[1];
   if (a[2] === b[2]) return 0;
   return a[2] < b[2] ? -1 : 1;
+}
+
+/** The whole question that a step stands for, at a replica with this row; undefined where it stands on another state. */
+export function wholeOf(
+  row: AcceptorRow | undefined,
+  { ballot, next, from, step }: StepQuestion,
+): Extract<QuorumQuestion, { t: 'accept' }> | undefined {
+  const accepted = row?.accepted;
+  if (accepted === undefined || compareBallots(accepted.ballot, from) !== 0) return undefined;
+  const state = step === undefined ? accepted.state : stepped(accepted.state, step);
+  return { t: 'accept', ballot, next, state };
 }
 
 /**

@@ -6,9 +6,9 @@ import { StarlingError } from '../../core/index.ts';
 import type { Clock, Did, Logger, PeerId } from '../../core/index.ts';
 import type { Network } from '../../network/index.ts';
 import { compareBallots } from './acceptor.ts';
-import type { Addressee, Cell, Reply, ReplicaAsk } from './format.ts';
+import type { Addressee, Cell, KeyBallot, Reply, ReplicaAsk } from './format.ts';
 import type { QuorumLinks } from './links.ts';
-import { shownTo } from './strong-read.ts';
+import { isSame, shownTo } from './strong-read.ts';
 import type { OtherSet, Replica } from './replica.ts';
 import { firstSet, votersOf } from './replica-set.ts';
 import type { ReplicaSet } from './replica-set.ts';
@@ -107,8 +107,9 @@ export class Electorate {
     if (isSameNode(self, voter.did)) return this.#askSelf(cell, { ...ask, to });
     const peer = this.#components.peerOf(voter.did);
     if (peer === undefined) return undefined;
-    const question = { ...ask, to };
-    const { reply } = await links.ask(peer, cell, question, ANSWER_MS);
+    let reply = await this.#askPeer(peer, { cell, to, ask: shortOf(ask) });
+    // Of a replica that was away while the state before was accepted.
+    if (reply?.t === 'whole') reply = await this.#askPeer(peer, { cell, to, ask });
     if (reply?.t === 'moved') {
       await this.adopt(cell.board, reply.state).catch(() => false);
       return reply;
@@ -116,7 +117,15 @@ export class Electorate {
     if (reply?.t !== 'behind' || set.number === 0) return reply;
     const told = await links.ask(peer, cell, { t: 'adopt', state: set }, ANSWER_MS);
     if (told.reply?.t !== 'adopted') return undefined;
-    return (await links.ask(peer, cell, question, ANSWER_MS)).reply;
+    return this.#askPeer(peer, { cell, to, ask });
+  }
+
+  async #askPeer(
+    peer: PeerId,
+    { cell, to, ask }: { readonly cell: Cell; readonly to: Addressee; readonly ask: ReplicaAsk },
+  ): Promise<Reply | undefined> {
+    const { reply } = await this.#components.links.ask(peer, cell, { ...ask, to }, ANSWER_MS);
+    return reply;
   }
 
   /** Tells a voter, which may be this node, to go by a set; whether it does. Never rejects. */
@@ -184,6 +193,8 @@ export class Electorate {
         const shown = await replica.look(cell, set);
         return replyTo(shown.t === 'shown' ? shownTo(shown, ask.known) : shown);
       }
+      case 'same':
+        return this.#same(cell.board, set, ask.of);
       case 'erase': {
         const erased = await replica.erase(cell, set, ask);
         if (erased === true) this.#components.erased(cell);
@@ -198,6 +209,18 @@ export class Electorate {
         return replyTo(answer);
       }
     }
+  }
+
+  async #same(board: string, number: number, of: readonly KeyBallot[]): Promise<Reply> {
+    const { replica } = this.#components;
+    const others: number[] = [];
+    for (const [at, [key, known]] of of.entries()) {
+      const cell = { board, key };
+      const shown = replica.peek(cell, number) ?? (await replica.look(cell, number));
+      if (shown.t !== 'shown') return replyTo(shown);
+      if (!isSame(shown.accepted?.ballot, known)) others.push(at);
+    }
+    return { t: 'same', others };
   }
 
   async #keys(board: string, after: string): Promise<Reply> {
@@ -231,9 +254,16 @@ export class Electorate {
   }
 }
 
+/** A question as it is put first: to accept a state is to take a step from the one before. */
+function shortOf(ask: ReplicaAsk): ReplicaAsk {
+  if (ask.t !== 'accept' || ask.made === undefined) return ask;
+  const { ballot, next, made } = ask;
+  return { t: 'step', ballot, next, ...made };
+}
+
 /** Whether a proposer asks by turns of its own: whoever took those of another could have one taken twice. */
 function isTurnOf(did: Did, ask: ReplicaAsk): boolean {
-  if (ask.t !== 'prepare' && ask.t !== 'accept') return true;
+  if (ask.t !== 'prepare' && ask.t !== 'accept' && ask.t !== 'step') return true;
   if (ask.ballot[2] !== did) return false;
   if (ask.t === 'prepare') return true;
   const { ballot, next } = ask;

@@ -19,12 +19,15 @@ import type {
   QuorumAnswer,
   QuorumQuestion,
   Shown,
+  StepQuestion,
+  StrongStep,
+  WantsWhole,
 } from './acceptor.ts';
 import { isDisk } from '../lanes/voters.ts';
 import { readSet } from './replica-set.ts';
 import type { ReplicaSet } from './replica-set.ts';
 import { readRequest } from './request.ts';
-import { REQUEST_CHARS_MAX, stateOf, stateText } from './state-text.ts';
+import { REQUEST_CHARS_MAX, opOf, stateOf, stateText } from './state-text.ts';
 
 /** The protocol of strong boards: whoever opens the stream asks, with many questions under way. */
 export const QUORUM_PROTOCOL = '/starling/quorum/1';
@@ -32,6 +35,8 @@ export const QUORUM_PROTOCOL = '/starling/quorum/1';
 export const MESSAGE_BYTES_MAX = 1024 * 1024;
 const TEXT_MAX = 1024;
 const RECORD_CHARS_MAX = 16_384;
+/** Keys of one question whether they are the same; together with their ballots they fit into a message. */
+export const SAME_KEYS_MAX = 256;
 
 /** One key of one board. */
 export interface Cell {
@@ -42,11 +47,17 @@ export interface Cell {
 /** What is asked of one replica of a set. */
 export type ReplicaAsk =
   | QuorumQuestion
+  | StepQuestion
   /** What have you accepted? Under `known` whoever asks has accepted the same, and need not be told what. */
   | { readonly t: 'look'; readonly known?: Ballot | undefined }
+  /** Have you accepted just this of these keys? The key of the message is the first of them. */
+  | { readonly t: 'same'; readonly of: readonly KeyBallot[] }
   | ({ readonly t: 'erase' } & Erasure)
   /** Which keys have you, after this one? */
   | { readonly t: 'keys'; readonly after: string };
+
+/** A key, and under which ballot something was accepted of it; undefined: nothing was. */
+export type KeyBallot = readonly [key: string, ballot: Ballot | undefined];
 
 /** By which set, and of which disk, a replica is asked. */
 export interface Addressee {
@@ -79,7 +90,10 @@ export type Ask = (ReplicaAsk & { readonly to: Addressee }) | NodeAsk;
 /** What a replica answers. */
 export type Reply =
   | QuorumAnswer
+  | WantsWhole
   | Shown
+  /** Of which of the keys something else was accepted, by their places in the question. */
+  | { readonly t: 'same'; readonly others: readonly number[] }
   | { readonly t: 'erased'; readonly isErased: boolean }
   | {
       readonly t: 'keys';
@@ -118,6 +132,8 @@ export function encodeAsk({ i, board, key, ask }: AskMessage): Uint8Array {
       const known = ask.known === undefined ? {} : { known: [...ask.known] };
       return encode({ ...head, ...known });
     }
+    case 'same':
+      return encode({ ...head, of: JSON.stringify(ask.of) });
     case 'disk':
       return encode(head);
     case 'erase':
@@ -138,6 +154,11 @@ export function encodeAsk({ i, board, key, ask }: AskMessage): Uint8Array {
     case 'accept': {
       const ballots = { ballot: [...ask.ballot], next: [...ask.next] };
       return encode({ ...head, ...ballots, state: stateText(ask.state) });
+    }
+    case 'step': {
+      const ballots = { ballot: [...ask.ballot], next: [...ask.next], from: [...ask.from] };
+      const step = ask.step === undefined ? {} : { step: JSON.stringify(ask.step) };
+      return encode({ ...head, ...ballots, ...step });
     }
     case 'do': {
       const { id, request, since, isFresh, patienceMs } = ask;
@@ -168,9 +189,12 @@ export function encodeReply({ i, reply }: ReplyMessage): Uint8Array {
       return encode({ ...head, ...kept, ...same, ...acceptedText(reply.accepted) });
     }
     case 'accepted':
+    case 'whole':
       return encode({ ...head, ballot: [...reply.ballot] });
     case 'refused':
       return encode({ ...head, ballot: [...reply.ballot], higher: [...reply.higher] });
+    case 'same':
+      return encode({ ...head, others: [...reply.others] });
     case 'erased':
       return encode({ ...head, isErased: reply.isErased });
     case 'keys':
@@ -285,6 +309,10 @@ function replicaAskOf(fields: Fields): ReplicaAsk | undefined {
     const known = ballotOf(fields['known']);
     return known && { t, known };
   }
+  if (t === 'same') {
+    const of = keyBallotsOf(parsed(fields['of']));
+    return of && { t, of };
+  }
   if (t === 'keys') {
     return typeof after === 'string' && after.length <= LIMITS.keyBytes ? { t, after } : undefined;
   }
@@ -297,9 +325,22 @@ function replicaAskOf(fields: Fields): ReplicaAsk | undefined {
     return below !== undefined && isBelow(count) ? { t, ballot, below, count } : undefined;
   }
   const next = ballotOf(fields['next']);
+  if (t === 'step') return next && stepOf(fields, ballot, next);
   const state = stateOf(parsed(fields['state']), fields['state']);
   if (t !== 'accept' || next === undefined || state === undefined) return undefined;
   return { t, ballot, next, state };
+}
+
+function stepOf(fields: Fields, ballot: Ballot, next: Ballot): StepQuestion | undefined {
+  const from = ballotOf(fields['from']);
+  if (from === undefined) return undefined;
+  if (fields['step'] === undefined) return { t: 'step', ballot, next, from };
+  const raw = parsed(fields['step']);
+  const op = isObject(raw) ? opOf(raw['op']) : undefined;
+  if (!isObject(raw) || op === undefined) return undefined;
+  const { value } = raw;
+  const step: StrongStep = { ...(value === undefined ? {} : { value: value as Json }), op };
+  return { t: 'step', ballot, next, from, step };
 }
 
 function replyOf(fields: Fields): Reply | undefined {
@@ -321,6 +362,12 @@ function replyOf(fields: Fields): Reply | undefined {
     }
     case 'disk':
       return isDisk(disk) ? { t, disk } : undefined;
+    case 'same': {
+      const others = fields['others'];
+      if (!Array.isArray(others) || others.length > SAME_KEYS_MAX) return undefined;
+      const all = others as readonly unknown[];
+      return all.every((one): one is number => isBelow(one)) ? { t, others: all } : undefined;
+    }
     case 'erased':
       return typeof isErased === 'boolean' ? { t, isErased } : undefined;
     case 'keys':
@@ -328,6 +375,20 @@ function replyOf(fields: Fields): Reply | undefined {
     default:
       return answerOf(fields);
   }
+}
+
+function keyBallotsOf(raw: unknown): readonly KeyBallot[] | undefined {
+  if (!Array.isArray(raw) || raw.length === 0 || raw.length > SAME_KEYS_MAX) return undefined;
+  const of: KeyBallot[] = [];
+  for (const one of raw as readonly unknown[]) {
+    if (!Array.isArray(one)) return undefined;
+    const [key, known] = one as readonly unknown[];
+    if (typeof key !== 'string' || !isKey(key, LIMITS)) return undefined;
+    const ballot = ballotOf(known);
+    if (ballot === undefined && known !== null) return undefined;
+    of.push([key, ballot]);
+  }
+  return of;
 }
 
 function keysOf(fields: Fields): Reply | undefined {
@@ -358,7 +419,7 @@ function answerOf(fields: Fields): Reply | undefined {
     if (count === undefined) return { t, ballot, ...shown };
     return isBelow(count) ? { t, ballot, ...shown, count } : undefined;
   }
-  if (t === 'accepted') return { t, ballot };
+  if (t === 'accepted' || t === 'whole') return { t, ballot };
   const higher = ballotOf(fields['higher']);
   return t === 'refused' && higher !== undefined ? { t, ballot, higher } : undefined;
 }

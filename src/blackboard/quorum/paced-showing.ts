@@ -1,6 +1,7 @@
 /**
  * Shows readers of a board what was chosen of a key: at once where that is seldom, and the last of many changes of one
- * key where they follow each other closely, for each is a write to the board as others are.
+ * key where they follow each other closely, for each is a write to the board as others are. All keys that change so are
+ * shown in one turn: what comes in one turn is one write.
  */
 import type { Scope } from '../../core/index.ts';
 import type { Cell } from './format.ts';
@@ -10,14 +11,14 @@ export interface PacedShowing<T> {
   show(cell: Cell, chosen: T): void;
 }
 
-/** How long changes of one key are gathered. Higher: fewer writes; lower: readers see each change sooner. */
-const PACE_MS = 200;
+/** How long changes are gathered. Higher: fewer writes; lower: readers see each change sooner. */
+export const PACE_MS = 200;
 /** Keys whose last showing is remembered; beyond, each change is shown. */
 const KEYS_MAX = 4096;
 
 interface Paced<T> {
   readonly cell: Cell;
-  /** What waits for its time. */
+  /** What waits for the next turn. */
   next: T | undefined;
 }
 
@@ -27,16 +28,20 @@ export function createPacedShowing<T extends { readonly at: number }>(
   show: (cell: Cell, chosen: T) => void,
 ): PacedShowing<T> {
   const keys = new Map<string, Paced<T>>();
-  const pace = (name: string, paced: Paced<T>): void => {
+  let isPacing = false;
+  const pace = (): void => {
+    if (isPacing) return;
+    isPacing = true;
     scope.after(PACE_MS, () => {
-      const { next, cell } = paced;
-      paced.next = undefined;
-      if (next === undefined) {
-        keys.delete(name);
-        return;
+      isPacing = false;
+      for (const [name, paced] of keys) {
+        const { next, cell } = paced;
+        paced.next = undefined;
+        // Seldom changed from here on: the next change is shown at once.
+        if (next === undefined) keys.delete(name);
+        else show(cell, next);
       }
-      show(cell, next);
-      pace(name, paced);
+      if (keys.size > 0) pace();
     });
   };
   return {
@@ -49,9 +54,8 @@ export function createPacedShowing<T extends { readonly at: number }>(
       }
       show(cell, chosen);
       if (scope.closed || keys.size >= KEYS_MAX) return;
-      const paced: Paced<T> = { cell, next: undefined };
-      keys.set(name, paced);
-      pace(name, paced);
+      keys.set(name, { cell, next: undefined });
+      pace();
     },
   };
 }

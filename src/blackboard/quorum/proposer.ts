@@ -3,18 +3,10 @@
  * timeouts and tries, until a majority has the change on disk or the patience is over. Whoever proposed last
  * needs one round, as its next ballot was promised with the last one.
  */
-import { StarlingError, backoffMs, pause, settledWithin } from '../../core/index.ts';
+import { StarlingError, backoffMs, pause } from '../../core/index.ts';
 import type { Clock, Did, ErrorCode, Json, Random } from '../../core/index.ts';
-import type {
-  AcceptorRow,
-  Ballot,
-  QuorumAnswer,
-  QuorumQuestion,
-  Shown,
-  StrongState,
-} from './acceptor.ts';
+import type { Accepted, Ballot, QuorumAnswer, QuorumQuestion, StrongState } from './acceptor.ts';
 import type { Cell } from './format.ts';
-import { beginLook } from './strong-read.ts';
 import { groupsOf, voterName, votersOf } from './replica-set.ts';
 import type { ReplicaSet } from './replica-set.ts';
 import type { Voter } from '../lanes/voters.ts';
@@ -38,17 +30,6 @@ export interface ProposerComponents {
     set: ReplicaSet,
     asked: { readonly cell: Cell; readonly question: QuorumQuestion },
   ): Promise<QuorumAnswer | Trouble | undefined>;
-  /** This node among the replicas of a set, if it is one. */
-  ownVoter(set: ReplicaSet): Promise<Voter | undefined>;
-  /**
-   * What one replica keeps, but for what it has accepted under `known`; undefined when it gave no answer in time. Never
-   * rejects.
-   */
-  look(
-    voter: Voter,
-    set: ReplicaSet,
-    asked: { readonly cell: Cell; readonly known?: Ballot | undefined },
-  ): Promise<Shown | Trouble | undefined>;
 }
 
 /** Why a replica does not answer what it was asked. */
@@ -78,15 +59,11 @@ export interface Proposer {
    * @throws STARLING_NO_QUORUM when nothing was proposed, STARLING_OUTCOME_UNKNOWN when something was
    */
   propose(proposal: Proposal): Promise<{ readonly result: Json; readonly state: StrongState }>;
-  /** The state of a key in one round; undefined when the replicas do not agree on one, or do not answer. */
-  look(cell: Cell): Promise<StrongState | undefined>;
   /** The key was erased: what was promised ahead of it counts no more. */
   forget(cell: Cell): void;
 }
 
 const RETRY = { baseMs: 5, capMs: 640 } as const;
-/** How long a reading waits for this node's own disk before the others are asked. */
-const OWN_MS = 50;
 /** Keys whose next ballot is promised to this node. */
 const KNOWN_MAX = 4096;
 /** Requests of one key that wait for their turn here. */
@@ -108,7 +85,8 @@ interface Turn {
 interface Known {
   readonly set: number;
   readonly ballot: Ballot;
-  readonly state: StrongState;
+  /** What they had accepted then. */
+  readonly accepted: Accepted;
 }
 
 class RoundProposer implements Proposer {
@@ -152,51 +130,6 @@ class RoundProposer implements Proposer {
     this.#known.delete(`${board}/${key}`);
   }
 
-  async look(cell: Cell): Promise<StrongState | undefined> {
-    const components = this.#components;
-    const set = await components.setOf(cell.board);
-    const voters = votersOf(set);
-    const { own, shown, kept } = await this.#ownShown(set, cell);
-    const looking = beginLook(groupsOf(set), kept);
-    let left = voters.length;
-    return new Promise((resolve, reject) => {
-      const hear = (voter: Voter, one: Shown | Trouble | undefined): void => {
-        const found = one?.t === 'shown' ? looking.hear(voterName(voter), one) : undefined;
-        left -= 1;
-        if (found !== undefined && found !== 'differ') resolve(found);
-        else if (found === 'differ' || left === 0 || one?.t === 'moved') resolve(undefined);
-      };
-      for (const voter of voters) {
-        const asked =
-          own !== undefined && voterName(voter) === voterName(own)
-            ? shown
-            : components.look(voter, set, { cell, known: kept?.ballot });
-        asked.then((one) => hear(voter, one)).catch(reject);
-      }
-    });
-  }
-
-  /** What this node keeps itself, where it is a replica: states are long, and the others need not tell the same one. */
-  async #ownShown(
-    set: ReplicaSet,
-    cell: Cell,
-  ): Promise<{
-    readonly own?: Voter;
-    readonly shown: Promise<Shown | Trouble | undefined>;
-    readonly kept?: AcceptorRow['accepted'];
-  }> {
-    const components = this.#components;
-    const own = await components.ownVoter(set);
-    if (own === undefined) return { shown: Promise.resolve(undefined) };
-    const shown = components.look(own, set, { cell });
-    // A disk that hangs holds up nobody for longer: the others tell what they have then.
-    if (!(await settledWithin(OWN_MS, shown, components.clock))) return { own, shown };
-    const one = await shown;
-    return one?.t === 'shown' && one.accepted !== undefined
-      ? { own, shown, kept: one.accepted }
-      : { own, shown };
-  }
-
   async #try(
     name: string,
     proposal: Proposal,
@@ -213,7 +146,7 @@ class RoundProposer implements Proposer {
       const known = this.#takeKnown(name, set, since);
       const ballot = known?.ballot ?? (await this.#ballot());
       const next = await this.#ballot();
-      const state = known === undefined ? {} : { known: known.state };
+      const promised = known === undefined ? {} : { known: known.accepted };
       const groups = groupsOf(set);
       const round = beginRound({
         request: op,
@@ -223,13 +156,14 @@ class RoundProposer implements Proposer {
         groups,
         since,
         isFresh,
-        ...state,
+        ...promised,
       });
       const over = await this.#run(cell, set, { round, failures });
       isOut ||= round.isOut;
       since ??= round.isOut ? round.basedOn : undefined;
       if (over?.t === 'done') {
-        this.#keep(name, { set: set.number, ballot: next, state: over.state });
+        const accepted = { ballot, state: over.state };
+        this.#keep(name, { set: set.number, ballot: next, accepted });
         return { result: over.result, state: over.state };
       }
       if (over?.t === 'forgotten') break;

@@ -6,7 +6,7 @@ import { hash, randomBytes } from 'node:crypto';
 import { StarlingError } from '../../core/index.ts';
 import type { Table, Write } from '../../store/index.ts';
 import { LIMITS } from '../limits.ts';
-import { NO_FLOOR, answerQuestion, compareBallots, eraseRow } from './acceptor.ts';
+import { NO_FLOOR, answerQuestion, compareBallots, eraseRow, wholeOf } from './acceptor.ts';
 import type {
   AcceptorRow,
   Erasure,
@@ -14,6 +14,8 @@ import type {
   QuorumAnswer,
   QuorumQuestion,
   Shown,
+  StepQuestion,
+  WantsWhole,
 } from './acceptor.ts';
 import { decodeFloor, decodeRow, decodeSet, encodeJson, encodeRow } from './format.ts';
 import type { Cell } from './format.ts';
@@ -37,7 +39,16 @@ export interface Replica {
    */
   adopt(board: string, set: ReplicaSet, self: (voter: Voter) => boolean): Promise<boolean>;
   /** The answer to a question of the set `number`, once what it promises is durable. @throws why the disk refuses, STARLING_LIMIT_EXCEEDED */
-  answer(cell: Cell, number: number, question: QuorumQuestion): Promise<QuorumAnswer | OtherSet>;
+  answer(
+    cell: Cell,
+    number: number,
+    question: QuorumQuestion | StepQuestion,
+  ): Promise<QuorumAnswer | WantsWhole | OtherSet>;
+  /**
+   * What is kept of a key, where that is in memory and nothing of the key is on its way to the disk; undefined: take
+   * {@link Replica.look}.
+   */
+  peek(cell: Cell, number: number): Shown | undefined;
   /** What is kept of a key. */
   look(cell: Cell, number: number): Promise<Shown | OtherSet>;
   /** Erases a deletion that all replicas have; false when the row is another one by now. */
@@ -75,14 +86,16 @@ interface Kept {
   keys: number;
   /** Work under way, by the name of the row. */
   readonly busy: Map<string, Promise<unknown>>;
-  /** Ends when the set that is adopted is on disk. */
-  adopting: Promise<unknown>;
+  /** Ends when the set that is adopted is on disk; undefined while none is. */
+  adopting: Promise<unknown> | undefined;
 }
 
 class TableReplica implements Replica {
   readonly #table: Table;
   readonly #rows = new RowCache();
   readonly #boards = new Map<string, Promise<Kept>>();
+  /** Of these what has been read. */
+  readonly #known = new Map<string, Kept>();
   #boot: Promise<number> | undefined;
   #disk: Promise<string> | undefined;
 
@@ -112,18 +125,27 @@ class TableReplica implements Replica {
       this.#writeSet(board, kept, { before, set, isSelf }),
     );
     kept.adopting = adopting.catch(() => undefined);
+    const mine = kept.adopting;
     try {
       await adopting;
     } catch (error) {
       kept.set = before;
       throw error;
+    } finally {
+      if (kept.adopting === mine) kept.adopting = undefined;
     }
     return true;
   }
 
-  answer(cell: Cell, number: number, question: QuorumQuestion): Promise<QuorumAnswer | OtherSet> {
+  answer(
+    cell: Cell,
+    number: number,
+    asked: QuorumQuestion | StepQuestion,
+  ): Promise<QuorumAnswer | WantsWhole | OtherSet> {
     return this.#inTurn(cell, number, async (name, kept) => {
       const before = await this.#row(name);
+      const question = asked.t === 'step' ? wholeOf(before, asked) : asked;
+      if (question === undefined) return { t: 'whole', ballot: asked.ballot };
       const isNew = before === undefined && !cell.key.startsWith(HIDDEN);
       if (isNew) checkRoom(kept);
       const { row, answer } = answerQuestion(before, question, kept.floor);
@@ -133,6 +155,15 @@ class TableReplica implements Replica {
       }
       return answer;
     });
+  }
+
+  peek({ board, key }: Cell, number: number): Shown | undefined {
+    const kept = this.#known.get(board);
+    if (kept === undefined || kept.adopting !== undefined) return undefined;
+    const name = rowName(board, key);
+    if (number !== (kept.set?.number ?? 0) || kept.busy.has(name)) return undefined;
+    const row = this.#rows.get(name);
+    return row && { t: 'shown', ...row };
   }
 
   look(cell: Cell, number: number): Promise<Shown | OtherSet> {
@@ -251,17 +282,17 @@ class TableReplica implements Replica {
   /** What is kept of a board, once no set is on its way to the disk. */
   async #settled(board: string): Promise<Kept> {
     const kept = await this.#keptOf(board);
-    for (;;) {
-      const { adopting } = kept;
-      await adopting;
-      if (kept.adopting === adopting) return kept;
-    }
+    while (kept.adopting !== undefined) await kept.adopting;
+    return kept;
   }
 
   #keptOf(board: string): Promise<Kept> {
     const known = this.#boards.get(board);
     if (known !== undefined) return known;
-    const read = this.#read(board);
+    const read = this.#read(board).then((kept) => {
+      this.#known.set(board, kept);
+      return kept;
+    });
     this.#boards.set(board, read);
     read.catch(() => this.#boards.delete(board));
     return read;
@@ -275,7 +306,7 @@ class TableReplica implements Replica {
       floor: floor === undefined ? NO_FLOOR : (decodeFloor(floor) ?? NO_FLOOR),
       keys: 0,
       busy: new Map(),
-      adopting: Promise.resolve(),
+      adopting: undefined,
     };
     if ((set && kept.set === undefined) || (floor && decodeFloor(floor) === undefined)) {
       throw damaged(`the replicas of board ${board}`);

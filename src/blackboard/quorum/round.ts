@@ -2,8 +2,8 @@
  * One try to change or read a key strongly, as its proposer sees the try: what to ask the replicas, and what their
  * answers mean. Pure: waiting, timeouts and retries are the user's. See `acceptor.ts`.
  */
-import { OPS_MAX, compareBallots } from './acceptor.ts';
-import type { Ballot, QuorumAnswer, QuorumQuestion, StrongState } from './acceptor.ts';
+import { compareBallots, stepped } from './acceptor.ts';
+import type { Accepted, Ballot, QuorumAnswer, QuorumQuestion, StrongState } from './acceptor.ts';
 import type { Json } from '../../core/index.ts';
 import { isLost, isMajority } from './groups.ts';
 import type { Groups } from './groups.ts';
@@ -30,8 +30,11 @@ export interface RoundInit {
   readonly next: Ballot;
   /** Replicas that answer, by name, in groups: more than half of each group is needed. */
   readonly groups: Groups;
-  /** What was promised ahead by this proposer's last round: then one round is enough. Not of a request tried before. */
-  readonly known?: StrongState;
+  /**
+   * What this proposer's last round had accepted, with `ballot` promised ahead: then one round is enough. Not of a
+   * request tried before.
+   */
+  readonly known?: Accepted;
   /** Of a request that was tried before: how many changes there were at the least when that began. */
   readonly since?: number | undefined;
   /** That was moments ago: no key can have been erased meanwhile. */
@@ -71,7 +74,7 @@ class ProposerRound implements Round {
   readonly #init: RoundInit;
   readonly #yes = new Set<string>();
   readonly #no = new Set<string>();
-  #accepted: { readonly ballot: Ballot; readonly state: StrongState } | undefined;
+  #accepted: Accepted | undefined;
   /** The highest number of what replicas have erased. */
   #erased = 0;
   #result: Json = null;
@@ -82,7 +85,9 @@ class ProposerRound implements Round {
     this.#init = init;
     this.#higher = init.ballot;
     this.question =
-      init.known === undefined ? { t: 'prepare', ballot: init.ballot } : this.#proposal(init.known);
+      init.known === undefined
+        ? { t: 'prepare', ballot: init.ballot }
+        : this.#proposal(init.known.state, init.known.ballot);
   }
 
   hear(replica: string, answer: QuorumAnswer): RoundEnd | 'ask' | undefined {
@@ -104,7 +109,7 @@ class ProposerRound implements Round {
       this.#isOver = true;
       return { t: 'forgotten' };
     }
-    this.question = this.#proposal(state);
+    this.question = this.#proposal(state, this.#accepted?.ballot);
     this.#yes.clear();
     this.#no.clear();
     return 'ask';
@@ -138,23 +143,27 @@ class ProposerRound implements Round {
     return count - Math.max(since, isFresh ? base : 0) > ops.length;
   }
 
-  /** What is proposed on top of `state`: the same again, where this request is applied already, or changes nothing. */
-  #proposal(state: StrongState): QuorumQuestion {
+  /**
+   * What is proposed on top of `state`, which was accepted under `from` if it ever was: the same again, where this
+   * request is applied already, or changes nothing.
+   */
+  #proposal(state: StrongState, from: Ballot | undefined): QuorumQuestion {
     const { request, change, ballot, next } = this.#init;
     this.basedOn = state.count;
+    const same = { t: 'accept', ballot, state, next, made: from && { from } } as const;
     const before = state.ops.find(({ id }) => id === request);
     if (before !== undefined) {
       this.isOut = true;
       this.#result = before.result;
-      return { t: 'accept', ballot, state, next };
+      return same;
     }
     const count = state.count + 1;
     const { value, result } = change(state.value, count);
     this.#result = result;
-    if (value === state.value) return { t: 'accept', ballot, state, next };
+    if (value === state.value) return same;
     this.isOut = true;
-    const ops = [...state.ops, { id: request, result }].slice(-OPS_MAX);
-    return { t: 'accept', ballot, state: { ...state, value, count, ops }, next };
+    const step = { value, op: { id: request, result } };
+    return { ...same, state: stepped(state, step), made: from && { from, step } };
   }
 }
 

@@ -15,12 +15,14 @@ import type { ReplicaSet } from './replica-set.ts';
 import type { Voter } from '../lanes/voters.ts';
 import { isMajority, majorityOf } from './groups.ts';
 import type { Proposer } from './proposer.ts';
+import type { Reader } from './reader.ts';
 
 /** What changes of replicas work with. */
 export interface SetChangeComponents {
   readonly clock: Clock;
   readonly electorate: Electorate;
   readonly proposer: Proposer;
+  readonly reader: Reader;
   readonly isStopped: () => boolean;
   /** Tells all who have the board of a change that is agreed on. @throws what the disk says */
   readonly publish: (board: string, record: string) => Promise<void>;
@@ -86,7 +88,7 @@ class QuorumSetChanges implements SetChanges {
   }
 
   async isAgreed(id: string, record: string): Promise<boolean> {
-    const chosen = await this.#components.proposer.look({ board: id, key: SET_KEY });
+    const chosen = await this.#components.reader.look({ board: id, key: SET_KEY });
     return recordIn(chosen?.value) === record;
   }
 
@@ -118,7 +120,7 @@ class QuorumSetChanges implements SetChanges {
 
   /** A change that the replicas have agreed on and that nobody has carried further. */
   async #begun(id: string, board: StrongBoard, now: ReplicaSet): Promise<ReplicaSet> {
-    const chosen = await this.#components.proposer.look({ board: id, key: SET_KEY });
+    const chosen = await this.#components.reader.look({ board: id, key: SET_KEY });
     const record = recordIn(chosen?.value);
     const change = record === undefined ? undefined : board.readChange(record);
     if (record === undefined || change === undefined || !isNext(now, change)) return now;

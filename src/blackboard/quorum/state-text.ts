@@ -24,10 +24,20 @@ interface Plain {
   readonly at: number;
 }
 
+/** A plain change as text. */
+interface Row {
+  readonly version: number;
+  readonly by: Did;
+  readonly head: string;
+  readonly tail: string;
+}
+
 const PLAIN_MEMBERS = 4;
 
 /** Texts of states, each made once; of a state that was read it is the text that was read. */
 const texts = new WeakMap<StrongState, string>();
+/** Texts of plain changes, each made once, as the next state has nearly all of them too: before and after the index in `by`. */
+const rows = new WeakMap<Op, Row>();
 
 /** Made once of each state. */
 export function stateText(state: StrongState): string {
@@ -36,8 +46,11 @@ export function stateText(state: StrongState): string {
   const { ops, count, ...rest } = state;
   const by: string[] = [];
   const parts = ops.map((op, at) => {
-    const plain = plainOf(op, count - (ops.length - 1 - at));
-    return plain === undefined ? JSON.stringify(op) : rowOf(op.id, plain, by);
+    const row = rowOf(op, count - (ops.length - 1 - at));
+    if (row === undefined) return JSON.stringify(op);
+    let who = by.indexOf(row.by);
+    if (who === -1) who = by.push(row.by) - 1;
+    return `${row.head}${who}${row.tail}`;
   });
   const writers = by.length === 0 ? '' : `,"by":${JSON.stringify(by)}`;
   const head = JSON.stringify({ ...rest, count }).slice(0, -1);
@@ -53,7 +66,7 @@ export function stateOf(raw: unknown, text?: unknown): StrongState | undefined {
   const all = raw['ops'] as readonly unknown[];
   const by = raw['by'] === undefined ? [] : didsOf(raw['by']);
   if (by === undefined || all.length > OPS_MAX) return undefined;
-  const ops = all.flatMap((op, at) => opOf(op, count - (all.length - 1 - at), by) ?? []);
+  const ops = all.flatMap((op, at) => opIn(op, count - (all.length - 1 - at), by) ?? []);
   if (ops.length !== all.length) return undefined;
   if (base !== undefined && !isBelow(base)) return undefined;
   const from = base === undefined ? {} : { base };
@@ -62,10 +75,16 @@ export function stateOf(raw: unknown, text?: unknown): StrongState | undefined {
   return state;
 }
 
-function rowOf(id: string, { by, at }: Plain, all: string[]): string {
-  let who = all.indexOf(by);
-  if (who === -1) who = all.push(by) - 1;
-  return `[${JSON.stringify(id)},${who},${at}]`;
+/** Undefined where the outcome of a change to `version` is another than a plain one. */
+function rowOf(op: Op, version: number): Row | undefined {
+  const known = rows.get(op);
+  if (known?.version === version) return known;
+  const plain = plainOf(op, version);
+  if (plain === undefined) return undefined;
+  const { by, at } = plain;
+  const row = { version, by, head: `[${JSON.stringify(op.id)},`, tail: `,${at}]` };
+  rows.set(op, row);
+  return row;
 }
 
 /** What has to be told of a change to `version`; undefined where its outcome is another than a plain one. */
@@ -76,15 +95,20 @@ function plainOf({ result }: Op, version: number): Plain | undefined {
   return Object.keys(result).length === PLAIN_MEMBERS ? { by, at } : undefined;
 }
 
-function opOf(raw: unknown, version: number, all: readonly Did[]): Op | undefined {
+/** A change that a state remembers, in its long form; undefined when the value is none. */
+export function opOf(raw: unknown): Op | undefined {
+  if (!isObject(raw) || !isId(raw['id']) || raw['result'] === undefined) return undefined;
+  return { id: raw['id'], result: raw['result'] as Json };
+}
+
+function opIn(raw: unknown, version: number, all: readonly Did[]): Op | undefined {
   if (Array.isArray(raw)) {
     const [id, who, at, ...more] = raw as readonly unknown[];
     const by = isBelow(who) ? all[who] : undefined;
     if (!isId(id) || by === undefined || !isBelow(at) || more.length > 0) return undefined;
     return isBelow(version) ? { id, result: { ok: true, version, by, at } } : undefined;
   }
-  if (!isObject(raw) || !isId(raw['id']) || raw['result'] === undefined) return undefined;
-  return { id: raw['id'], result: raw['result'] as Json };
+  return opOf(raw);
 }
 
 function isId(value: unknown): value is string {

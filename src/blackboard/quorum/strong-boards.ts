@@ -28,12 +28,16 @@ import type { QuorumLinks } from './links.ts';
 import { createProposer, noQuorum, unknownOutcome } from './proposer.ts';
 import type { Proposer, ProposerComponents } from './proposer.ts';
 import { rankedFor } from './ranking.ts';
+import { createReader } from './reader.ts';
+import type { Reader } from './reader.ts';
 import { createReplica } from './replica.ts';
 import type { Replica } from './replica.ts';
 import type { ReplicaSet } from './replica-set.ts';
 import type { Voter } from '../lanes/voters.ts';
 import { changeOf, heldIn, isRead, shownState } from './request.ts';
 import { checkRequest, isTriedOn, isUndone, opOf, readId } from './request-forms.ts';
+import { SameQuestions } from './same-questions.ts';
+import { SeenKeys } from './seen-keys.ts';
 import { SET_KEY, createSetChanges } from './set-change.ts';
 import type { SetChanges } from './set-change.ts';
 
@@ -108,8 +112,6 @@ const CHANGE_MS = 120_000;
 /** How long after a start, and how often, a change of replicas is looked for that nobody ended. */
 const FINISH_MS = 60_000;
 const DISK_MS = 5000;
-/** Keys whose last number is remembered for requests that are lost on the way. */
-const NUMBERS_MAX = 4096;
 /** Keys that begin with this are the board's own. */
 const HIDDEN = '\u0000';
 
@@ -124,12 +126,13 @@ class QuorumBoards implements StrongBoards {
   readonly #links: QuorumLinks;
   readonly #electorate: Electorate;
   readonly #proposer: Proposer;
+  readonly #reader: Reader;
   readonly #changes: SetChanges;
   readonly #answers: StrongAnswers;
   readonly #toShow: LateShowing;
   readonly #showing: PacedShowing<Chosen>;
   readonly #toErase: Erasing;
-  readonly #numbers = new Map<string, number>();
+  readonly #seen = new SeenKeys();
 
   constructor(components: StrongBoardsComponents, scope: Scope) {
     const { network, clock, logger, table, self, random } = components;
@@ -173,16 +176,13 @@ class QuorumBoards implements StrongBoards {
       setOf: (board) => electorate.setOf(board),
       ask: async (voter, set, { cell, question }) =>
         answerIn(await electorate.ask(voter, set, { cell, ask: question })),
-      ownVoter: (set) => electorate.ownVoter(set),
-      look: async (voter, set, { cell, known }) => {
-        const reply = await electorate.ask(voter, set, { cell, ask: { t: 'look', known } });
-        return reply?.t === 'shown' || reply?.t === 'moved' ? reply : undefined;
-      },
     });
+    this.#reader = this.#makeReader();
     this.#changes = createSetChanges({
       clock,
       electorate,
       proposer: this.#proposer,
+      reader: this.#reader,
       isStopped,
       publish: components.publish,
     });
@@ -223,15 +223,20 @@ class QuorumBoards implements StrongBoards {
     const { cell, request, id } = wanted;
     let { since } = wanted;
     const isFresh = since === undefined;
-    const known = this.#numbers.get(nameOf(cell)) ?? 0;
+    const known = this.#seen.countOf(cell);
     const isActive = await this.#isReplica(cell.board);
+    const here = { ...wanted, isFresh, patienceMs: PATIENCE_MS };
+    const isHere = isActive && (isRead(request) || this.#seen.isOwn(cell));
+    if (isHere && !isRead(request)) return this.#do({ ...here, since });
+    const read = isHere ? await this.#read(cell) : undefined;
+    if (read !== undefined) return read;
     const { voters } = await this.#electorate.heardOf(cell.board);
     const replicas = voters.map(({ did }) => did);
     for (const replica of this.#ranked(replicas, cell)) {
       if (patience.isOver) break;
       if (this.#isSelf(replica)) {
         if (!isActive) continue;
-        return this.#do({ ...wanted, since, isFresh, patienceMs: PATIENCE_MS });
+        return this.#do({ ...here, since });
       }
       const fresh = isFresh ? { isFresh } : {};
       const told = since === undefined ? {} : { since, ...fresh };
@@ -240,7 +245,8 @@ class QuorumBoards implements StrongBoards {
       if (peer === undefined) continue;
       const { reply, sent } = await this.#links.ask(peer, cell, ask, HAND_MS + ANSWER_MS);
       if (reply?.t === 'done') {
-        this.#note(cell, reply.outcome.version);
+        const { ok, version } = reply.outcome;
+        this.#seen.note(cell, version, ok && !isRead(request));
         return reply.outcome;
       }
       const code = reply?.t === 'failed' ? reply.code : undefined;
@@ -256,22 +262,32 @@ class QuorumBoards implements StrongBoards {
     throw noQuorum({ cell }, await this.#electorate.setOf(cell.board));
   }
 
+  /** Reads a key here, as a replica, in rounds that change nothing; undefined where those do not tell. */
+  async #read(cell: Cell): Promise<StrongOutcome | undefined> {
+    const state = await this.#reader.look(cell);
+    return state && this.#told(cell, state, { outcome: { ...shownState(state) }, isOwn: false });
+  }
+
   /** Does a request here, as a replica. */
   async #do(asked: Asked): Promise<StrongOutcome> {
     const { cell, by, request, id, since, isFresh, patienceMs } = asked;
-    if (isRead(request)) {
-      const state = await this.#proposer.look(cell);
-      if (state !== undefined) return this.#told(cell, state, { ...shownState(state) });
-    }
+    const read = isRead(request) ? await this.#read(cell) : undefined;
+    if (read !== undefined) return read;
     const change = changeOf(request, by, this.#components.nowMs());
     const op = opOf(id, request);
     const proposal = { cell, request: id, op, change, since, isFresh, patienceMs };
     const { result, state } = await this.#proposer.propose(proposal);
-    return this.#told(cell, state, result as unknown as StrongOutcome);
+    const outcome = result as unknown as StrongOutcome;
+    const isOwn = outcome.ok && !isRead(request) && by === this.#components.self;
+    return this.#told(cell, state, { outcome, isOwn });
   }
 
-  #told(cell: Cell, state: StrongState, outcome: StrongOutcome): StrongOutcome {
-    this.#note(cell, state.count);
+  #told(
+    cell: Cell,
+    state: StrongState,
+    { outcome, isOwn }: { readonly outcome: StrongOutcome; readonly isOwn: boolean },
+  ): StrongOutcome {
+    this.#seen.note(cell, state.count, isOwn);
     const chosen = chosenOf(cell, state);
     if (chosen !== undefined) this.#showing.show(cell, chosen);
     return outcome;
@@ -321,6 +337,26 @@ class QuorumBoards implements StrongBoards {
       }
     }
     throw noQuorum({ cell }, await this.#electorate.setOf(id));
+  }
+
+  #makeReader(): Reader {
+    const electorate = this.#electorate;
+    const { clock } = this.#components;
+    const same = new SameQuestions((voter, set, { board, of }) => {
+      const [[key = ''] = []] = of;
+      return electorate.ask(voter, set, { cell: { board, key }, ask: { t: 'same', of } });
+    });
+    return createReader({
+      clock,
+      setOf: (board) => electorate.setOf(board),
+      ownVoter: (set) => electorate.ownVoter(set),
+      isThere: ({ did }) => this.#isThere(did),
+      look: async (voter, set, { cell, known }) => {
+        const reply = await electorate.ask(voter, set, { cell, ask: { t: 'look', known } });
+        return reply?.t === 'shown' || reply?.t === 'moved' ? reply : undefined;
+      },
+      isSame: (voter, set, asked) => same.isSame(voter, set, asked),
+    });
   }
 
   #makeErasing(scope: Scope): Erasing {
@@ -384,11 +420,14 @@ class QuorumBoards implements StrongBoards {
   }
 
   #ranked(replicas: readonly Did[], cell: Cell): readonly Did[] {
-    return rankedFor(cell, replicas, (replica) => {
-      if (this.#isSelf(replica)) return true;
-      const peer = this.#peerOf(replica);
-      return peer !== undefined && this.#components.network.isConnected(peer);
-    });
+    return rankedFor(cell, replicas, (replica) => this.#isThere(replica));
+  }
+
+  /** Whether a replica is this node, or connected to it. */
+  #isThere(replica: Did): boolean {
+    if (this.#isSelf(replica)) return true;
+    const peer = this.#peerOf(replica);
+    return peer !== undefined && this.#components.network.isConnected(peer);
   }
 
   #boardOf({ board }: Pick<Cell, 'board'>): StrongBoard {
@@ -411,13 +450,6 @@ class QuorumBoards implements StrongBoards {
   #isSelf(replica: Did): boolean {
     return this.#components.isSameNode(this.#components.self, replica);
   }
-
-  #note(cell: Cell, count: number): void {
-    const name = nameOf(cell);
-    const [oldest] = this.#numbers.size < NUMBERS_MAX ? [] : this.#numbers.keys();
-    if (oldest !== undefined) this.#numbers.delete(oldest);
-    this.#numbers.set(name, Math.max(count, this.#numbers.get(name) ?? 0));
-  }
 }
 
 /** What a state shows to whoever reads the board as others are read; undefined where nothing ever was. */
@@ -438,8 +470,4 @@ function answerIn(reply: Reply | undefined): Awaited<ReturnType<ProposerComponen
   if (reply?.t === 'failed' || reply?.t === 'moved') return reply;
   if (reply?.t === 'promised' || reply?.t === 'accepted' || reply?.t === 'refused') return reply;
   return undefined;
-}
-
-function nameOf({ board, key }: Cell): string {
-  return `${board}/${key}`;
 }

@@ -44,7 +44,8 @@ export function shownTo(shown: Shown, known: Ballot | undefined): Shown {
   return { ...rest, isSame: true };
 }
 
-function isSame(a: Ballot | undefined, b: Ballot | undefined): boolean {
+/** Whether what was accepted under two ballots is the same; undefined: nothing was accepted. */
+export function isSame(a: Ballot | undefined, b: Ballot | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
   return compareBallots(a, b) === 0;
 }

@@ -8,8 +8,10 @@ import {
   answerQuestion,
   compareBallots,
   eraseRow,
+  wholeOf,
 } from '../../../src/blackboard/quorum/acceptor.ts';
 import type {
+  Accepted,
   AcceptorRow,
   Ballot,
   Erasure,
@@ -17,7 +19,8 @@ import type {
   QuorumAnswer,
   QuorumQuestion,
   Shown,
-  StrongState,
+  StepQuestion,
+  WantsWhole,
 } from '../../../src/blackboard/quorum/acceptor.ts';
 import { isMajority } from '../../../src/blackboard/quorum/groups.ts';
 import type { Groups } from '../../../src/blackboard/quorum/groups.ts';
@@ -31,6 +34,7 @@ import type { Operation } from '../../../sim/bench/board/runs/linearizable.ts';
 const UNFLOORED = 'a deleted key is erased without a floor';
 const SKIPPED = 'the replicas change and no key is written anew';
 const OLD_LOOK = 'a reading goes by what its own replica had accepted before';
+const UNBASED = 'a change is put on top of whatever a replica has accepted';
 const ANY_SAME = 'a replica has the same as it is asked for, whatever it has accepted since';
 
 /** What can be wrong in an implementation. */
@@ -48,6 +52,7 @@ export const FAULTS = [
   SKIPPED,
   OLD_LOOK,
   ANY_SAME,
+  UNBASED,
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
@@ -71,9 +76,14 @@ interface Message {
   readonly set: number;
   readonly question?:
     | QuorumQuestion
+    | StepQuestion
     | { readonly t: 'look'; readonly known?: Ballot | undefined }
     | ({ readonly t: 'erase' } & Erasure);
-  readonly answer?: QuorumAnswer | Shown | { readonly t: 'moved'; readonly set: number };
+  readonly answer?:
+    | QuorumAnswer
+    | WantsWhole
+    | Shown
+    | { readonly t: 'moved'; readonly set: number };
 }
 
 interface Client {
@@ -84,7 +94,9 @@ interface Client {
   set: number;
   boot: number;
   counter: number;
-  known: { readonly ballot: Ballot; readonly state: StrongState } | undefined;
+  known: { readonly ballot: Ballot; readonly accepted: Accepted } | undefined;
+  /** The ballot of the round under way. */
+  ballot: Ballot;
   op:
     | {
         readonly change: StrongChange;
@@ -142,6 +154,7 @@ class World {
       boot: 1,
       counter: 0,
       known: undefined,
+      ballot: NO_BALLOT,
       op: undefined,
       round: undefined,
       look: undefined,
@@ -213,12 +226,14 @@ class World {
     client.tries += 1;
     client.roundNumber += 1;
     client.since = this.#now;
-    if (op.isRead && client.tries === 1 && this.#random() < 0.5) {
+    const isLooking = this.#isOfLooks || this.#random() < 0.5;
+    if (op.isRead && client.tries === 1 && isLooking) {
       this.#beginLook(client, at);
       return;
     }
     const known = client.basedOn === undefined ? client.known : undefined;
     const ballot = known?.ballot ?? this.#ballot(client);
+    client.ballot = ballot;
     client.next = this.#ballot(client);
     const isTwice = this.#fault === 'a retry is applied twice';
     client.round = beginRound({
@@ -228,17 +243,22 @@ class World {
       next: client.next,
       groups: this.#groups(client),
       since: client.basedOn,
-      ...(known === undefined ? {} : { known: known.state }),
+      ...(known === undefined ? {} : { known: known.accepted }),
     });
     client.known = undefined;
     this.#ask(client, at);
+  }
+
+  /** A fault of readings shows best where all reading is done so. */
+  get #isOfLooks(): boolean {
+    return this.#fault === OLD_LOOK || this.#fault === ANY_SAME;
   }
 
   /** As a replica reads, which looks at its own disk first, or as a replica whose disk does not answer in time. */
   #beginLook(client: Client, at: number): void {
     const own = (SETS[client.set] ?? []).flat()[at];
     const isSet = own !== undefined && (this.#numbers.get(own) ?? 0) <= client.set;
-    if (!isSet || this.#random() < 0.3) {
+    if (!isSet || (!this.#isOfLooks && this.#random() < 0.3)) {
       client.look = beginLook(this.#groups(client));
       this.#sendAll(client, at, { t: 'look' });
       return;
@@ -256,7 +276,15 @@ class World {
     if (client.round === undefined) return;
     client.wasOut ||= client.round.isOut;
     client.basedOn ??= client.round.isOut ? client.round.basedOn : undefined;
-    this.#sendAll(client, at, client.round.question);
+    this.#sendAll(client, at, this.#shortOf(client.round.question));
+  }
+
+  /** Most changes are sent as steps from the state before, to be put on top of that. */
+  #shortOf(question: QuorumQuestion): NonNullable<Message['question']> {
+    if (question.t !== 'accept' || question.made === undefined) return question;
+    if (this.#random() < 0.2) return question;
+    const { ballot, next, made } = question;
+    return { t: 'step', ballot, next, ...made };
   }
 
   #sendAll(client: Client, at: number, question: NonNullable<Message['question']>): void {
@@ -300,13 +328,24 @@ class World {
       if (this.#fault !== UNFLOORED) this.#floors.set(replica, left);
       return;
     }
-    const { row, answer } = this.#answerOf(before, question, floor);
+    const whole = question.t === 'step' ? this.#wholeOf(before, question) : question;
+    if (whole === undefined) {
+      const answer = { t: 'whole', ballot: question.ballot } as const;
+      this.#messages.push({ client, round, replica, set, answer });
+      return;
+    }
+    const { row, answer } = this.#answerOf(before, whole, floor);
     const isLow =
       this.#fault === 'a promise is not raised by an accept' && answer.t === 'accepted' && row;
     const kept = isLow ? { ...row, promised: before?.promised ?? NO_BALLOT } : row;
     this.#disks.set(replica, kept);
     if (answer.t === 'accepted') this.#accepted.set(replica, before?.accepted);
     this.#messages.push({ client, round, replica, set, answer });
+  }
+
+  #wholeOf(row: AcceptorRow | undefined, step: StepQuestion): QuorumQuestion | undefined {
+    const isAny = this.#fault === UNBASED && row?.accepted !== undefined;
+    return wholeOf(row, isAny ? { ...step, from: row.accepted.ballot } : step);
   }
 
   #shown(row: AcceptorRow | undefined, { known }: { readonly known?: Ballot | undefined }): Shown {
@@ -400,10 +439,18 @@ class World {
       return;
     }
     if (client.round === undefined) return;
+    if (answer.t === 'whole') {
+      const { client: to, round, replica, set } = message;
+      const { question } = client.round;
+      if (question.t === 'accept')
+        this.#messages.push({ client: to, round, replica, set, question });
+      return;
+    }
     const end = client.round.hear(message.replica, answer);
     if (end === 'ask') this.#ask(client, message.client);
     else if (end?.t === 'done') {
-      client.known = { ballot: client.next, state: end.state };
+      const accepted = { ballot: client.ballot, state: end.state };
+      client.known = { ballot: client.next, accepted };
       this.#end(client, end.result);
     } else if (end?.t === 'forgotten') this.#end(client, undefined);
     else if (end?.t === 'refused') {
@@ -416,7 +463,8 @@ class World {
     const question = client.round?.question;
     const isKept = this.#fault === 'a state is kept for the next round after somebody else came';
     if (isKept && question?.t === 'accept') {
-      client.known = { ballot: this.#ballot(client), state: { ...question.state, ops: [] } };
+      const accepted = { ballot: client.ballot, state: { ...question.state, ops: [] } };
+      client.known = { ballot: this.#ballot(client), accepted };
     }
     client.round = undefined;
     client.look = undefined;

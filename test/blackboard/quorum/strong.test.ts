@@ -229,6 +229,28 @@ describe('a strong board', () => {
     expect(await ask('bob', 'n', { t: 'get' })).toMatchObject({ value: 39, version: 43 });
   });
 
+  it('has a replica that alone changes a key propose that itself, until somebody else changes it', async () => {
+    await withJobs();
+    // Who has proposed something has numbered its start.
+    const hasProposed = (name: string): boolean => member(name).strong.rows.has('boot');
+    const set = async (name: string): Promise<number | undefined> =>
+      (await driven((await board(name)).set('mine', name))).version;
+    await set('dan');
+    const preferred = REPLICAS.find(hasProposed) ?? '';
+    const [own = '', other = ''] = REPLICAS.filter((name) => name !== preferred);
+    // The first one comes after another's; then eight of its own.
+    for (let times = 0; times < 9; times += 1) await set(own);
+    expect(REPLICAS.filter(hasProposed)).toEqual([preferred]);
+    expect(await set(own)).toBe(11);
+    expect(REPLICAS.filter((name) => name !== other).every(hasProposed)).toBe(true);
+    expect([await set('dan'), await set(own), await set(preferred)]).toEqual([12, 13, 14]);
+    for (const name of NAMES) {
+      expect(await ask(name, 'mine', { t: 'get' })).toMatchObject({ version: 14 });
+    }
+    // Readings and the changes of others have asked nothing of the third.
+    expect(hasProposed(other)).toBe(false);
+  });
+
   it('keeps what it has said through restarts of all replicas', async () => {
     await withJobs();
     await driven((await board('ann')).set('k', 'kept'));

@@ -40,8 +40,9 @@ const EDITS = {
     },
     {
       file: 'electorate.ts',
-      text: "if (ask.t !== 'prepare' && ask.t !== 'accept') return true;",
-      instead: "if (FAULT || (ask.t !== 'prepare' && ask.t !== 'accept')) return true;",
+      text: "if (ask.t !== 'prepare' && ask.t !== 'accept' && ask.t !== 'step') return true;",
+      instead:
+        "if (FAULT || (ask.t !== 'prepare' && ask.t !== 'accept' && ask.t !== 'step')) return true;",
     },
     {
       file: 'acceptor.ts',
