@@ -32,19 +32,61 @@ interface Row {
   readonly tail: string;
 }
 
+/** The changes of a state as text, and who made them. */
+interface Joined {
+  readonly by: readonly Did[];
+  readonly text: string;
+  readonly count: number;
+  /** How many changes. */
+  readonly length: number;
+}
+
 const PLAIN_MEMBERS = 4;
+/** The first of several changes as text, where it is a plain one with an id that needs no escapes. */
+const FIRST_ROW = /^\["[\w:.-]*",\d+,\d+\],/;
 
 /** Texts of states, each made once; of a state that was read it is the text that was read. */
 const texts = new WeakMap<StrongState, string>();
 /** Texts of plain changes, each made once, as the next state has nearly all of them too: before and after the index in `by`. */
 const rows = new WeakMap<Op, Row>();
 
+/** Texts of all changes of a state, by the last of them: that of the next state is made of it, and then it is of no use. */
+const joined = new WeakMap<Op, Joined>();
+
 /** Made once of each state. */
 export function stateText(state: StrongState): string {
   const known = texts.get(state);
   if (known !== undefined) return known;
   const { ops, count, ...rest } = state;
-  const by: string[] = [];
+  const { by, text: all } = nextJoined(ops, count) ?? wholeJoined(ops, count);
+  const last = ops.at(-1);
+  if (last !== undefined) joined.set(last, { by, text: all, count, length: ops.length });
+  const writers = by.length === 0 ? '' : `,"by":${JSON.stringify(by)}`;
+  const head = JSON.stringify({ ...rest, count }).slice(0, -1);
+  const text = `${head}${writers},"ops":[${all}]}`;
+  texts.set(state, text);
+  return text;
+}
+
+/** Made of the text of the state before; undefined where that is not known, or holds what has another form. */
+function nextJoined(ops: readonly Op[], count: number): Pick<Joined, 'by' | 'text'> | undefined {
+  const [before, last] = ops.slice(-2);
+  const known = before && joined.get(before);
+  if (known?.count !== count - 1 || before === undefined || last === undefined) return undefined;
+  const gone = known.length + 1 - ops.length;
+  const first = gone === 1 ? FIRST_ROW.exec(known.text)?.[0] : '';
+  const row = rowOf(last, count);
+  if (gone < 0 || gone > 1 || first === undefined || row === undefined) return undefined;
+  const who = known.by.indexOf(row.by);
+  if (who === -1 && known.by.length >= OPS_MAX) return undefined;
+  joined.delete(before);
+  const by = who === -1 ? [...known.by, row.by] : known.by;
+  const at = who === -1 ? known.by.length : who;
+  return { by, text: `${known.text.slice(first.length)},${row.head}${at}${row.tail}` };
+}
+
+function wholeJoined(ops: readonly Op[], count: number): Pick<Joined, 'by' | 'text'> {
+  const by: Did[] = [];
   const parts = ops.map((op, at) => {
     const row = rowOf(op, count - (ops.length - 1 - at));
     if (row === undefined) return JSON.stringify(op);
@@ -52,11 +94,7 @@ export function stateText(state: StrongState): string {
     if (who === -1) who = by.push(row.by) - 1;
     return `${row.head}${who}${row.tail}`;
   });
-  const writers = by.length === 0 ? '' : `,"by":${JSON.stringify(by)}`;
-  const head = JSON.stringify({ ...rest, count }).slice(0, -1);
-  const text = `${head}${writers},"ops":[${parts.join(',')}]}`;
-  texts.set(state, text);
-  return text;
+  return { by, text: parts.join(',') };
 }
 
 /** The state that `raw` is, which was read from `text` if that is given; undefined when it is none. */

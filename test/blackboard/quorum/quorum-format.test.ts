@@ -2,6 +2,8 @@
 import { encode } from 'cborg';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { NO_STATE, stepped } from '../../../src/blackboard/quorum/acceptor.ts';
+import type { StrongState, StrongStep } from '../../../src/blackboard/quorum/acceptor.ts';
 import {
   decodeAsk,
   decodeReply,
@@ -25,6 +27,16 @@ const accept = (state: unknown): Uint8Array =>
     next: BALLOT,
     state: JSON.stringify(state),
   });
+const step = (over: object): Uint8Array =>
+  encode({
+    ...CELL,
+    ...TO,
+    ...{ t: 'step', ballot: BALLOT, next: BALLOT, from: BALLOT },
+    step: JSON.stringify({ value: 1, op: { id: 'a', result: 1 } }),
+    ...over,
+  });
+const same = (of: unknown): Uint8Array =>
+  encode({ ...CELL, ...TO, t: 'same', of: JSON.stringify(of) });
 const request = (wanted: unknown, more: object = {}): Uint8Array =>
   encode({
     ...CELL,
@@ -43,6 +55,13 @@ describe('a question to a replica', () => {
     expect(decodeAsk(request({ t: 'get' }))).toBeDefined();
     const look = { t: 'look', to: TO, known: BALLOT } as const;
     expect(decodeAsk(encodeAsk({ ...CELL, ask: look }))).toEqual({ ...CELL, ask: look });
+  });
+
+  it('is read where it takes a step, or asks for what is the same', () => {
+    expect([decodeAsk(step({}))?.ask.t, decodeAsk(same([['k', null]]))?.ask.t]).toEqual([
+      'step',
+      'same',
+    ]);
   });
 
   it.each([
@@ -93,6 +112,19 @@ describe('a question to a replica', () => {
         state: '['.repeat(50_000) + ']'.repeat(50_000),
       }),
     ],
+    ['a step from nowhere', step({ from: null })],
+    ['a step by nobody', step({ next: [1, 1, 'me'] })],
+    ['a step that is no JSON', step({ step: '{' })],
+    ['a step without what is remembered of it', step({ step: '{"value":1}' })],
+    [
+      'a step of a long id',
+      step({ step: JSON.stringify({ op: { id: 'a'.repeat(65), result: 1 } }) }),
+    ],
+    ['no keys that may be the same', same([])],
+    ['keys that may be the same without ballots', same(['k'])],
+    ['a key that is none among those that may be the same', same([['', BALLOT]])],
+    ['a ballot of nobody among those that may be the same', same([['k', [1, 1, 'me']]])],
+    ['more keys that may be the same than one question has', same(Array(257).fill(['k', BALLOT]))],
     ['a request of another kind', request({ t: 'erase' })],
     ['a request without an id', request({ t: 'get' }, { id: '' })],
     ['a lease without an end', request({ t: 'lease', holder: 'a', ttlMs: 0 })],
@@ -175,6 +207,31 @@ describe('a row on a replica', () => {
       ['a', 0, 5],
     ];
     for (const other of others) rowOf([...all.slice(0, -2), op(39, other), op(40)]);
+  });
+
+  it('holds what it says after each of many changes, each made of the one before, or of one that was not chosen', () => {
+    const nameOf = (version: number): string =>
+      version % 17 === 0 ? `a"],[${version}` : `op-${version}`;
+    const stepAt = (version: number, value: number): StrongStep => {
+      const plain = { ok: true, version, by: `did:key:z6Mk${version % 40}`, at: version };
+      const result = version % 13 === 0 ? { ok: true, lease: version } : plain;
+      return { value: { v: value, by: DID, at: value }, op: { id: nameOf(version), result } };
+    };
+    let state: StrongState = NO_STATE;
+    for (let version = 1; version <= 200; version += 1) {
+      // What two proposers make of one state, of which the second is chosen.
+      const both = [stepAt(version, -1), stepAt(version, version)].map((one) =>
+        stepped(state, one),
+      );
+      for (const next of both) {
+        const row = { promised: BALLOT, accepted: { ballot: BALLOT, state: next } };
+        expect(decodeRow(encodeRow(row))).toEqual(row);
+        state = next;
+      }
+    }
+    expect(state.ops.map(({ id }) => id)).toEqual(
+      Array.from({ length: 32 }, (_, at) => nameOf(169 + at)),
+    );
   });
 
   it('is read as it was written, and a damaged one is none', () => {
