@@ -80,10 +80,11 @@ class MajorityReader implements Reader {
 
   /** What this node keeps itself, where it is a replica: states are long, and the others need not tell the same one. */
   async #ownOf(set: ReplicaSet, cell: Cell): Promise<Own | undefined> {
-    const { clock, look, ownVoter } = this.#components;
-    const voter = await ownVoter(set);
+    const components = this.#components;
+    const { clock } = components;
+    const voter = await components.ownVoter(set);
     if (voter === undefined) return undefined;
-    const shown = look(voter, set, { cell });
+    const shown = components.look(voter, set, { cell });
     // A disk that hangs holds up nobody for longer: the others tell what they have then.
     if (!(await settledWithin(FIRST_MS, shown, clock))) return { voter, shown };
     const kept = await shown;
@@ -96,21 +97,21 @@ class MajorityReader implements Reader {
     cell: Cell,
     { voter: own, kept }: Own & { readonly kept: Shown },
   ): Promise<StrongState | undefined> {
-    const { clock, isSame } = this.#components;
+    const components = this.#components;
     const few = this.#fewBeside(own, set);
     if (few === undefined) return undefined;
     const { accepted } = kept;
     const looking = beginLook(groupsOf(set), accepted);
     let found = looking.hear(voterName(own), kept);
     const asked = few.map(async (voter) => {
-      if (!(await isSame(voter, set, { cell, known: accepted?.ballot }))) return;
+      if (!(await components.isSame(voter, set, { cell, known: accepted?.ballot }))) return;
       const heard = looking.hear(voterName(voter), {
         t: 'shown',
         ...(accepted === undefined ? {} : { isSame: true }),
       });
       found ??= heard;
     });
-    if (found === undefined) await settledWithin(FIRST_MS, Promise.all(asked), clock);
+    if (found === undefined) await settledWithin(FIRST_MS, Promise.all(asked), components.clock);
     return found === 'differ' ? undefined : found;
   }
 
@@ -132,7 +133,7 @@ class MajorityReader implements Reader {
   }
 
   #lookAll(set: ReplicaSet, cell: Cell, own: Own | undefined): Promise<StrongState | undefined> {
-    const { look } = this.#components;
+    const components = this.#components;
     const voters = votersOf(set);
     const kept = own?.kept?.accepted;
     const looking = beginLook(groupsOf(set), kept);
@@ -148,7 +149,7 @@ class MajorityReader implements Reader {
         const asked =
           own !== undefined && voterName(voter) === voterName(own.voter)
             ? own.shown
-            : look(voter, set, { cell, known: kept?.ballot });
+            : components.look(voter, set, { cell, known: kept?.ballot });
         asked.then((one) => hear(voter, one)).catch(reject);
       }
     });

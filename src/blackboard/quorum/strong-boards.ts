@@ -343,7 +343,8 @@ class QuorumBoards implements StrongBoards {
     const electorate = this.#electorate;
     const { clock } = this.#components;
     const same = new SameQuestions((voter, set, { board, of }) => {
-      const [[key = ''] = []] = of;
+      const [first] = of;
+      const key = first?.[0] ?? '';
       return electorate.ask(voter, set, { cell: { board, key }, ask: { t: 'same', of } });
     });
     return createReader({

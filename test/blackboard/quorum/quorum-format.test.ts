@@ -31,7 +31,10 @@ const step = (over: object): Uint8Array =>
   encode({
     ...CELL,
     ...TO,
-    ...{ t: 'step', ballot: BALLOT, next: BALLOT, from: BALLOT },
+    t: 'step',
+    ballot: BALLOT,
+    next: BALLOT,
+    from: BALLOT,
     step: JSON.stringify({ value: 1, op: { id: 'a', result: 1 } }),
     ...over,
   });
@@ -124,7 +127,10 @@ describe('a question to a replica', () => {
     ['keys that may be the same without ballots', same(['k'])],
     ['a key that is none among those that may be the same', same([['', BALLOT]])],
     ['a ballot of nobody among those that may be the same', same([['k', [1, 1, 'me']]])],
-    ['more keys that may be the same than one question has', same(Array(257).fill(['k', BALLOT]))],
+    [
+      'more keys that may be the same than one question has',
+      same(Array.from({ length: 257 }, () => ['k', BALLOT])),
+    ],
     ['a request of another kind', request({ t: 'erase' })],
     ['a request without an id', request({ t: 'get' }, { id: '' })],
     ['a lease without an end', request({ t: 'lease', holder: 'a', ttlMs: 0 })],

@@ -99,3 +99,15 @@ describe('a change of the replicas', () => {
 function lane(name: string) {
   return { did: did(name), client: 7, gen: 0 };
 }
+
+describe('lanes of a strong board', () => {
+  it('count where a replica wrote them, and of nobody else who may write or made the board', () => {
+    const { cap, expiresAt, maxDepth } = capabilitiesFor('jobs', 'write', '');
+    const init = { aud: did('dan'), sub: did('ann'), cap, expiresAt, maxDepth };
+    const access = judged([creation, issueGrant(key('ann'), init, NOW).jws]);
+    const mayIn = (name: string): boolean =>
+      access.mayWriteIn({ did: did(name), client: 1, gen: 0 }, 'leader');
+    expect(access.mayWrite(did('dan'), 'leader')).toBe(true);
+    expect(['ann', 'bob', 'cyd', 'dan'].map(mayIn)).toEqual([true, true, false, false]);
+  });
+});

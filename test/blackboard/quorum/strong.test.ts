@@ -110,6 +110,24 @@ describe('a strong board', () => {
     expect(mesh.hub.reported).toEqual([]);
   });
 
+  it('shows what was chosen though whoever proposed it was gone before it could', async () => {
+    await withJobs();
+    await driven((await board('dan')).set('k', 'before'));
+    await settle();
+    const proposer = REPLICAS.find((name) => member(name).strong.rows.has('boot')) ?? '';
+    const others = NAMES.filter((name) => name !== proposer);
+    const jobs = await board(proposer);
+    await driven(
+      jobs.strong('k', { request: { t: 'set', value: 'after' } }).then(() => {
+        // In the very turn in which it was chosen: it is shown in the next one.
+        for (const other of others) mesh.hub.cut(member(proposer).id, member(other).id);
+      }),
+    );
+    for (const other of others) expect((await board(other)).get('k')?.value).toBe('before');
+    await settle();
+    for (const other of others) expect((await board(other)).get('k')?.value).toBe('after');
+  });
+
   it('lets one of many have its way that compare and set at once', async () => {
     await withJobs();
     const tries = NAMES.map((name) => ask(name, 'owner', { t: 'cas', value: name }));
