@@ -117,6 +117,8 @@ export interface Budgets extends Startable {
   matching(target: ResourceTarget): readonly string[];
   /** All open budgets of this node of which `for` is that. */
   forWhom(whom: string): readonly string[];
+  /** Whether any open budget of this node is for anybody or anything. */
+  readonly hasPurposes: boolean;
   /** All that open budgets of this node are for. */
   purposes(): Iterable<readonly [whom: string, ids: readonly string[]]>;
 }

@@ -329,6 +329,10 @@ class NodeBudgets implements Budgets {
     return this.#uses.byFor.get(whom) ?? [];
   }
 
+  get hasPurposes(): boolean {
+    return this.#uses.byFor.size > 0;
+  }
+
   purposes(): Iterable<readonly [whom: string, ids: readonly string[]]> {
     return this.#uses.byFor;
   }

@@ -76,6 +76,13 @@ interface Payers {
   readonly max?: { readonly id: string; readonly amount: number };
 }
 
+/** A caller whom the policy limits. */
+interface Limited {
+  readonly who: string;
+  readonly limits: readonly PolicyLimit[];
+}
+
+const NONE: readonly never[] = [];
 const OWN = `tool:${BUILTIN_SERVER}/`;
 const PAID: readonly string[] = [
   'tool/call',
@@ -130,19 +137,13 @@ class NodeSpendings implements Spendings {
   /** Undefined, at once, for most calls: nothing counts; for most others nothing has to be waited for. */
   #payersOf(call: PaidCall, target: ResourceTarget): Payers | Promise<Payers> | undefined {
     const { principal, wanted, grant, args } = call;
-    const { budgets, clock, rulesOf, workOf } = this.#components;
+    const { budgets, clock } = this.#components;
     const use = { args, nowMs: clock.now() };
     const caveat = grant === undefined ? undefined : budgetOf(grant, wanted.ability, target, use);
     // Whoever has an agent do something spends what that costs.
     const all = withThoseMeant(principal);
-    const named = [
-      ...this.#named(all, wanted.resource, target),
-      ...all.flatMap((one) => workOf?.(one) ?? []),
-      ...(call.budgets ?? []),
-    ];
-    const limited = all
-      .map((one) => ({ who: keyOf(one), limits: rulesOf(one).spendLimits }))
-      .filter(({ who, limits }) => this.#policy.concerns(who, limits));
+    const named = this.#namedBy(call, all, target);
+    const limited = this.#limited(all);
     if (caveat === undefined && limited.length === 0) {
       if (named.length === 0) return undefined;
       return { ids: named.length === 1 ? named : [...new Set(named)] };
@@ -192,15 +193,42 @@ class NodeSpendings implements Spendings {
     );
   }
 
+  /** Those that name a caller or the thing, those of what callers do, and those that the call names itself. */
+  #namedBy(
+    { wanted, budgets: further = NONE }: PaidCall,
+    callers: readonly Principal[],
+    target: ResourceTarget,
+  ): readonly string[] {
+    const named = this.#named(callers, wanted.resource, target);
+    const { workOf } = this.#components;
+    const work = workOf === undefined ? NONE : gathered(callers, workOf);
+    // No list is made for most calls, which count against nothing.
+    if (named.length + work.length + further.length === 0) return NONE;
+    return [...named, ...work, ...further];
+  }
+
   #named(
     callers: readonly Principal[],
     resource: string,
     target: ResourceTarget,
   ): readonly string[] {
     const { budgets } = this.#components;
+    // None is for anybody or anything: each call asks.
+    if (!budgets.hasPurposes) return NONE;
     const whom = [...callers.flatMap(namesOf), resource];
     const exact = whom.flatMap((one) => budgets.forWhom(one));
     return [...new Set([...exact, ...budgets.matching(target)])];
+  }
+
+  /** Those of the callers whom the policy limits, or has limited. */
+  #limited(callers: readonly Principal[]): readonly Limited[] {
+    let limited: Limited[] | undefined;
+    for (const one of callers) {
+      const who = keyOf(one);
+      const limits = this.#components.rulesOf(one).spendLimits;
+      if (this.#policy.concerns(who, limits)) (limited ??= []).push({ who, limits });
+    }
+    return limited ?? NONE;
   }
 
   #alert(principal: Principal, ids: readonly string[]): void {
@@ -240,8 +268,22 @@ function settledBy(spending: Spending, most: Required<Cost>): CallSpending {
   };
 }
 
+/** What `of` gives for each of them, in one list; no list is made where that is nothing. */
+function gathered(
+  callers: readonly Principal[],
+  of: (one: Principal) => readonly string[],
+): readonly string[] {
+  let all: readonly string[] = NONE;
+  for (const one of callers) {
+    const its = of(one);
+    if (its.length > 0) all = [...all, ...its];
+  }
+  return all;
+}
+
 /** A caller, and those for whom it works, each once. */
 function withThoseMeant(principal: Principal): readonly Principal[] {
+  if (!('worksFor' in principal) || principal.worksFor === undefined) return [principal];
   const found = new Map<string, Principal>([[keyOf(principal), principal]]);
   const add = (one: Principal): void => {
     for (const meant of ('worksFor' in one ? one.worksFor : undefined) ?? []) {

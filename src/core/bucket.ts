@@ -83,12 +83,16 @@ export function createBuckets(clock: Clock, size: BucketSize, keysMax = KEYS_MAX
     const known = levels.get(key);
     return known === undefined ? fullBucket(own, nowMs) : refilled(known, own, nowMs);
   };
+  let newest: string | undefined;
   const keep = (key: string, level: BucketLevel): void => {
-    // The order of the map is the order of last use.
-    levels.delete(key);
+    // The order of the map is the order of last use. Who asks twice in a row is the last already, and stays where it is:
+    // a map whose keys are deleted and set again moves into a new table each time that it is full of deleted ones.
+    if (key !== newest) levels.delete(key);
+    newest = key;
     levels.set(key, level);
+    if (levels.size <= keysMax) return;
     const [oldest] = levels.keys();
-    if (levels.size > keysMax && oldest !== undefined) levels.delete(oldest);
+    if (oldest !== undefined) levels.delete(oldest);
   };
   return {
     take(key, own = size) {

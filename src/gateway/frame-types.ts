@@ -23,45 +23,48 @@ export interface Stranger extends Span {
   readonly level: EnvelopeLevel;
 }
 
-/** The places in a message that a relay may change, or read as they were written. */
+/**
+ * The places in a message that a relay may change, or read as they were written; undefined where there is none. All of them are
+ * always members, in one order: what reads them meets objects of one form then, whatever came in which order.
+ */
 export interface Spans {
   /** The text that the places are in. */
   readonly bytes: Buffer;
-  id?: Span;
+  id: Span | undefined;
   /** The object `params`, braces included. */
-  params?: Span;
+  params: Span | undefined;
   /** `params` where it is no object. */
-  oddParams?: Span;
+  oddParams: Span | undefined;
   /** The object `params._meta`. */
-  meta?: Span;
+  meta: Span | undefined;
   /** `params._meta` where it is no object. */
-  oddMeta?: Span;
+  oddMeta: Span | undefined;
   /** The object `result`. */
-  result?: Span;
+  result: Span | undefined;
   /** `params.name` */
-  name?: Span;
+  name: Span | undefined;
   /** `params.uri` */
-  uri?: Span;
+  uri: Span | undefined;
   /** `params.ref.name` */
-  refName?: Span;
+  refName: Span | undefined;
   /** `params.ref.uri` */
-  refUri?: Span;
+  refUri: Span | undefined;
   /** `params.arguments` */
-  arguments?: Span;
+  arguments: Span | undefined;
   /** `params.requestId` */
-  requestId?: Span;
+  requestId: Span | undefined;
   /** `params.taskId` */
-  taskId?: Span;
+  taskId: Span | undefined;
   /** `params.progressToken` */
-  progressToken?: Span;
+  progressToken: Span | undefined;
   /** `params._meta.progressToken` */
-  metaProgressToken?: Span;
+  metaProgressToken: Span | undefined;
   /** `params._meta["io.modelcontextprotocol/clientCapabilities"]` */
-  clientCapabilities?: Span;
+  clientCapabilities: Span | undefined;
   /** Keys of the envelope that are none of those that decide, in the order of the text. */
-  strangers?: Stranger[];
+  strangers: Stranger[] | undefined;
   /** A repeated key among those that decide where a message goes and what it asks. */
-  repeated?: string;
+  repeated: string | undefined;
 }
 
 /** A JSON-RPC error object. */

@@ -27,7 +27,7 @@ export function checkStrictJson(text: string, depthMax: number): void {
 
 /** Walks a text that is known to be JSON: a string before a colon is a member name. */
 function checkStructure(bytes: Buffer, depthMax: number): void {
-  const names: (Set<string> | undefined)[] = [];
+  const levels: (Names | undefined)[] = [];
   let at = 0;
   while (at < bytes.length) {
     const byte = bytes[at];
@@ -35,23 +35,30 @@ function checkStructure(bytes: Buffer, depthMax: number): void {
       const start = at;
       at = endOfJsonString(bytes, start);
       if (bytes[skipJsonSpace(bytes, at)] === COLON) {
-        addName(names.at(-1), jsonStringAt(bytes, start, at));
+        const name = jsonStringAt(bytes, start, at);
+        levels[levels.length - 1] = withName(levels.at(-1), name);
       }
       continue;
     }
     if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
-      names.push(byte === OPEN_BRACE ? new Set() : undefined);
-      if (names.length > depthMax) throw new SyntaxError(`nested deeper than ${depthMax} levels`);
+      levels.push(byte === OPEN_BRACE ? null : undefined);
+      if (levels.length > depthMax) throw new SyntaxError(`nested deeper than ${depthMax} levels`);
     } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
-      names.pop();
+      levels.pop();
     }
     at += 1;
   }
 }
 
-function addName(names: Set<string> | undefined, name: string): void {
-  if (names === undefined || names.has(name) || name === '__proto__') {
+/** The names of an object so far: none, the only one, or several. Most objects of calls have one. */
+type Names = null | string | Set<string>;
+
+/** `names` with one more. A list has none. @throws SyntaxError */
+function withName(names: Names | undefined, name: string): Names {
+  const isThere = typeof names === 'string' ? names === name : names?.has(name) === true;
+  if (names === undefined || isThere || name === '__proto__') {
     throw new SyntaxError(`member ${JSON.stringify(name)} is there twice or not allowed`);
   }
-  names.add(name);
+  if (names === null) return name;
+  return typeof names === 'string' ? new Set([names, name]) : names.add(name);
 }

@@ -12,8 +12,15 @@ const REASONING_META = 'starling/reasoning';
 const REASONING_MAX = 2048;
 const NAME_SHOWN_MAX = 80;
 
-/** Arguments that were read strictly, by their request: a call asks for them up to four times. */
+/** Arguments that this node has made itself, or that are long, by their request. */
 const strict = new WeakMap<RequestFrame, JsonObject>();
+/**
+ * The last arguments that were read strictly: a call asks for them up to four times, nearly always before another does. A
+ * weak map of each call would have the collector look at each of them.
+ */
+let last: { readonly request: RequestFrame; readonly args: JsonObject } | undefined;
+/** Longer messages are not kept alive by that. */
+const LAST_BYTES_MAX = 16 * 1024;
 
 /** Levels of arguments that no grant speaks of, but that are recorded. */
 const RECORDED_DEPTH_MAX = 512;
@@ -61,13 +68,14 @@ export function shownArgumentsOf(request: RequestFrame): JsonObject {
  * @throws STARLING_CALL_REFUSED
  */
 export function strictArgumentsOf(request: RequestFrame, depthMax?: number): JsonObject {
-  const known = strict.get(request);
+  const known = last?.request === request ? last.args : strict.get(request);
   if (known !== undefined) return known;
   const { arguments: given } = request.params;
   const text = request.argumentsText ?? textIn(request);
   const args =
     text === undefined ? objectOf(given) : readCallArguments(text, depthMax, parsedOf(given));
-  strict.set(request, args);
+  if (request.bytes.length <= LAST_BYTES_MAX) last = { request, args };
+  else strict.set(request, args);
   return args;
 }
 

@@ -10,6 +10,7 @@ import type { Challenges } from './challenge.ts';
 import { plainAddress } from './origin-check.ts';
 import type { RateLimit } from './rate-limit.ts';
 import { readRequestBody } from './request-body.ts';
+import { pathOf } from './request-path.ts';
 import type { DoorRefusal } from './types.ts';
 
 const BODY_BYTES_MAX = 4096;
@@ -29,7 +30,7 @@ export function handleAuth(
   request: IncomingMessage,
   response: ServerResponse,
 ): boolean {
-  const path = (request.url ?? '').split('?', 1)[0];
+  const path = pathOf(request);
   if (path !== CHALLENGE_PATH && path !== SESSION_PATH) return false;
   const refusal = checkRequest(components, request);
   if (refusal !== undefined) {

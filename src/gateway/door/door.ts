@@ -21,6 +21,7 @@ import { createOriginCheck, plainAddress } from './origin-check.ts';
 import type { OriginCheckInit } from './origin-check.ts';
 import type { NodeToken } from './token-file.ts';
 import type { RateLimit } from './rate-limit.ts';
+import { pathOf } from './request-path.ts';
 import { isRefusal } from './types.ts';
 import type { DashboardFace, Door, DoorRefusal, Credential, Verdict } from './types.ts';
 
@@ -127,7 +128,7 @@ class HttpDoor implements Door {
   }
 
   handle(request: IncomingMessage, response: ServerResponse): boolean {
-    const path = (request.url ?? '').split('?', 1)[0] ?? '';
+    const path = pathOf(request);
     const isMetadata = path === METADATA_PATH || path.startsWith(`${METADATA_PATH}/mcp`);
     if (this.#accessTokens === undefined || !isMetadata) {
       const { rateLimit } = this.#components;

@@ -30,16 +30,20 @@ export function createOriginCheck(
   );
   const origins = new Set(init.allowedOrigins);
   const isAllowedAddress = createAddressCheck(init.allowedAddresses);
+  /** The last Host header that was one of ours: a client sends the same with each request. */
+  let known: string | undefined;
 
   return (request) => {
     if (!isAllowedAddress(request.socket.remoteAddress)) {
       return forbidden('the address that this request comes from', 'http.allowedAddresses');
     }
     const { host = '', origin } = request.headers;
+    if (host === known && origin === undefined) return undefined;
     const name = host.toLowerCase();
     if (!hosts.has(name.replace(/:\d+$/, '')) && !hosts.has(name)) {
       return forbidden(`the Host header names '${printable(host)}'`, 'http.allowedHosts');
     }
+    known = host;
     if (origin !== undefined && !origins.has(origin) && !isOwnOrigin(origin, name, request)) {
       return forbidden(`the Origin header names '${printable(origin)}'`, 'http.allowedOrigins');
     }

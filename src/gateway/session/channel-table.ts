@@ -47,13 +47,18 @@ class SessionChannels implements ChannelTable {
   readonly #table = new Map<string, ServerChannel | Promise<ServerChannel>>();
   #level: string | undefined;
   #isClosed = false;
+  /** The last server that was asked for, and its name: calls of one session mostly go to one. */
+  #last: { readonly target: ServerTarget; readonly name: string } | undefined;
 
   constructor(components: ChannelTableComponents) {
     this.#components = components;
   }
 
-  nameOf({ peer, server }: ServerTarget): string {
-    return `${peer?.peerId ?? ''}/${server}`;
+  nameOf(target: ServerTarget): string {
+    if (this.#last?.target === target) return this.#last.name;
+    const name = `${target.peer?.peerId ?? ''}/${target.server}`;
+    this.#last = { target, name };
+    return name;
   }
 
   get(target: ServerTarget): ServerChannel | Promise<ServerChannel> {

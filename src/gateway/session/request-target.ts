@@ -73,9 +73,12 @@ export function ownTask(taskId: unknown, method: string): Route | undefined {
   };
 }
 
+const NO_EDITS: NonNullable<RelayedCall['edits']> = {};
+
 /** What is renamed on the way: nothing when the thing has the same name there. */
 export function editsOf(request: RequestFrame, route: Route): NonNullable<RelayedCall['edits']> {
-  const edits = route.edits ?? {};
+  const { edits } = route;
+  if (edits === undefined) return NO_EDITS;
   const { params } = request;
   const isSameName = edits.name !== undefined && edits.name === params['name'];
   const isSameUri = edits.uri !== undefined && edits.uri === params['uri'];

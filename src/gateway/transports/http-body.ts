@@ -20,10 +20,22 @@ interface Fault {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** The last `Accept`, and its form: a client sends the same with each request. Without one all is taken. */
+let last: { readonly accept: string | undefined; readonly form: AnswerForm | undefined } = {
+  accept: undefined,
+  form: 'either',
+};
+
 /** The form in which the client takes an answer (RFC 9110 §12.5.1); undefined when it takes none of ours. */
 export function formOf({ headers }: IncomingMessage): AnswerForm | undefined {
-  const takesJson = acceptsType(headers.accept, JSON_TYPE);
-  const takesEvents = acceptsType(headers.accept, EVENTS_TYPE);
+  const { accept } = headers;
+  if (accept !== last.accept) last = { accept, form: formFor(accept) };
+  return last.form;
+}
+
+function formFor(accept: string | undefined): AnswerForm | undefined {
+  const takesJson = acceptsType(accept, JSON_TYPE);
+  const takesEvents = acceptsType(accept, EVENTS_TYPE);
   if (takesJson && takesEvents) return 'either';
   if (takesJson) return 'json';
   return takesEvents ? 'events' : undefined;
@@ -74,7 +86,8 @@ export function readJsonBody(
 }
 
 function typeFault({ headers }: IncomingMessage): Fault | undefined {
-  if (mediaTypeOf(headers['content-type']) === JSON_TYPE) return undefined;
+  const type = headers['content-type'];
+  if (type === JSON_TYPE || mediaTypeOf(type) === JSON_TYPE) return undefined;
   return { status: 415, error: usage(`Content-Type must be ${JSON_TYPE}`) };
 }
 

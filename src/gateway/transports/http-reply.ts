@@ -10,6 +10,11 @@ import type { FrameId } from '../frame-types.ts';
 const INTERIM_BYTES_MAX = 1024 * 1024;
 /** How long the reader of what may be kept does not ask again, s. */
 const KEPT_S = 60;
+/**
+ * An answer of at most this many bytes leaves as text. Node joins that to the head, and both are one write; bytes are a
+ * second one, with a list of both for the system. More = one copy more of larger answers.
+ */
+const TEXT_BYTES_MAX = 4096;
 const EVENT_START = Buffer.from('event: message\ndata: ');
 const EVENT_END = Buffer.from('\n\n');
 
@@ -153,7 +158,9 @@ class ResponseReply implements HttpReply {
       'content-type': 'application/json',
       'content-length': message.length,
     });
-    this.#response.end(message);
+    if (message.length > TEXT_BYTES_MAX) this.#response.end(message);
+    // Each byte is one character of this encoding, so that the bytes stay what they are.
+    else this.#response.end(message.toString('latin1'), 'latin1');
   }
 
   dropped(): void {

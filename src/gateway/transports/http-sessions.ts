@@ -106,13 +106,15 @@ class HttpClient {
 
   /** True for the client that opened the session, at the part of the mesh where it did. */
   isOf({ credential, spec }: HttpCaller): boolean {
-    return credential.id === this.credentialId && isDeepStrictEqual(spec, this.#caller.spec);
+    if (credential.id !== this.credentialId) return false;
+    // The edge gives the same object for the same path, unless others came between.
+    return spec === this.#caller.spec || isDeepStrictEqual(spec, this.#caller.spec);
   }
 
   /** The session is in use from the first byte of a request on, and not only once it is whole. */
   arrives(request: IncomingMessage): void {
     this.#arriving += 1;
-    request.once('close', () => (this.#arriving -= 1));
+    request.on('close', () => (this.#arriving -= 1));
   }
 
   /** The guard decides by `credential` from now on: a token may be narrower than the one before. */
@@ -132,7 +134,8 @@ class HttpClient {
   ): void {
     this.#replies.add(reply);
     if (init.isListener === true) this.#listeners.set(reply, init.gone);
-    response.once('close', () => {
+    // Both close once; what hears only once is one more object, and one removal, for each request.
+    response.on('close', () => {
       this.#replies.delete(reply);
       this.#listeners.delete(reply);
       if (!reply.done) init.gone();

@@ -10,6 +10,7 @@ import type { Config } from '../../config/index.ts';
 import { SECOND_NODE, createScope, messageOf, stopAll } from '../../core/index.ts';
 import type { Clock, Logger, Scope, Startable } from '../../core/index.ts';
 import { createHttpServer } from '../door/http-server.ts';
+import { pathOf } from '../door/request-path.ts';
 import { isRefusal } from '../door/types.ts';
 import type {
   DashboardFace,
@@ -127,6 +128,10 @@ class HttpEdge implements HttpTransport {
   #scope: Scope | undefined;
   #url: string | undefined;
   #a2a: Promise<A2aDoor> | undefined;
+  /** What the last path meant: clients ask at one path over and over. */
+  #place: Place = placeOf('');
+  readonly #clientWent = (error: Error): void =>
+    this.#components.logger.debug({ error: messageOf(error) }, 'HTTP client went');
 
   constructor(components: HttpTransportComponents, init: HttpTransportInit) {
     this.#components = components;
@@ -228,9 +233,7 @@ class HttpEdge implements HttpTransport {
   }
 
   #handle(request: IncomingMessage, response: ServerResponse): void {
-    response.on('error', (error) =>
-      this.#components.logger.debug({ error: messageOf(error) }, 'HTTP client went'),
-    );
+    response.on('error', this.#clientWent);
     const path = pathOf(request);
     if (path === '/healthz') return sendText(response, 200, 'ok');
     if (path === '/readyz') {
@@ -270,8 +273,8 @@ class HttpEdge implements HttpTransport {
     if (path === METRICS_PATH && metrics !== undefined) {
       return serveMetrics({ ...this.#components, metrics }, request, response, verdict);
     }
-    const [root, ...segments] = segmentsOf(path);
-    const spec = specOf(segments);
+    if (this.#place.path !== path) this.#place = placeOf(path);
+    const { root, segments, spec } = this.#place;
     if (root === 'messages') return this.#sse.post(request, response, verdict);
     if (root === 'a2a' && segments.length > 0) {
       return this.#serveA2a(request, response, path, verdict);
@@ -429,16 +432,27 @@ class HttpEdge implements HttpTransport {
   }
 }
 
-function pathOf(request: IncomingMessage): string {
-  return (request.url ?? '').split('?', 1)[0] ?? '';
-}
-
 /** Clients of the Anthropic API send their key in a header of its own. */
 function takeApiKey({ headers }: IncomingMessage): void {
   const key = headers['x-api-key'];
   if (headers.authorization === undefined && typeof key === 'string') {
     headers.authorization = `Bearer ${key}`;
   }
+}
+
+/** What a path means, as far as the path alone tells. */
+interface Place {
+  readonly path: string;
+  readonly root: string | undefined;
+  /** What follows the root. */
+  readonly segments: readonly string[];
+  /** The part of the mesh, where it can be one. */
+  readonly spec: ViewSpec | undefined;
+}
+
+function placeOf(path: string): Place {
+  const [root, ...segments] = segmentsOf(path);
+  return { path, root, segments, spec: specOf(segments) };
 }
 
 /** The decoded segments of a path; none when one is not decodable. */

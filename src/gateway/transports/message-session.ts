@@ -112,21 +112,39 @@ export function receiveIncoming(
 }
 
 function createLineReply(id: FrameId | null, output: LineOutput): Reply {
-  return {
-    // Progress is told again: what does not fit now need not be told at all.
-    interim: (message) => {
-      output.line(message);
-    },
-    urgent: (message) => output.urgent(message),
-    final(message) {
-      if (output.line(toLine(message))) return;
-      const error = new StarlingError(
-        'STARLING_LIMIT_EXCEEDED',
-        `the answer of ${message.length} bytes does not fit in what waits to be read already`,
-        { hint: 'read answers as they come, or ask for fewer at once' },
-      );
-      output.urgent(errorBytes(id, errorOf(error)));
-    },
-    dropped: () => undefined,
-  };
+  return new LineReply(id, output);
+}
+
+/** The way back of one message. A class: there is one for each request, and functions of its own would be four more. */
+class LineReply implements Reply {
+  readonly #id: FrameId | null;
+  readonly #output: LineOutput;
+
+  constructor(id: FrameId | null, output: LineOutput) {
+    this.#id = id;
+    this.#output = output;
+  }
+
+  /** Progress is told again: what does not fit now need not be told at all. */
+  interim(message: Buffer): void {
+    this.#output.line(message);
+  }
+
+  urgent(message: Buffer): void {
+    this.#output.urgent(message);
+  }
+
+  final(message: Buffer): void {
+    if (this.#output.line(toLine(message))) return;
+    const error = new StarlingError(
+      'STARLING_LIMIT_EXCEEDED',
+      `the answer of ${message.length} bytes does not fit in what waits to be read already`,
+      { hint: 'read answers as they come, or ask for fewer at once' },
+    );
+    this.#output.urgent(errorBytes(this.#id, errorOf(error)));
+  }
+
+  dropped(): void {
+    // Nobody waits.
+  }
 }

@@ -19,6 +19,7 @@ import {
   notificationBytes,
   parseFrame,
   progressTokenOf,
+  renumbered,
   requestBytes,
   resultBytes,
   rewriteFrame,
@@ -150,9 +151,11 @@ class MappedChannel implements ChannelCore {
     const timeoutMs = isLasting ? Number.POSITIVE_INFINITY : (call.timeoutMs ?? callTimeoutMs);
     const id = this.#register({ method: request.method, what, timeoutMs, progress: token, call });
     if (id === undefined) return { cancel: () => undefined };
-    const own = token ? { id, progressToken: id } : { id };
-    const edits = call.edits === undefined ? own : { ...call.edits, ...own };
-    this.#transmit(id, () => rewriteFrame(request, edits));
+    try {
+      this.#components.send(sentAs(call, id, token), id);
+    } catch (error) {
+      this.#unsent(id, error);
+    }
     return { cancel: (reason) => this.#cancel(id, reason) };
   }
 
@@ -164,7 +167,12 @@ class MappedChannel implements ChannelCore {
     return new Promise((resolve, reject) => {
       const call = { response: resolve, progress: () => undefined, failed: reject };
       const id = this.#register({ ...options, method, what: method, progress: false, call });
-      if (id !== undefined) this.#transmit(id, () => requestBytes(id, method, params));
+      if (id === undefined) return;
+      try {
+        this.#components.send(requestBytes(id, method, params), id);
+      } catch (error) {
+        this.#unsent(id, error);
+      }
     });
   }
 
@@ -266,20 +274,16 @@ class MappedChannel implements ChannelCore {
     return id;
   }
 
-  #transmit(id: number, build: () => Buffer): void {
-    try {
-      this.#components.send(build(), id);
-    } catch (error) {
-      const failed =
-        error instanceof StarlingError
-          ? error
-          : new StarlingError(
-              'STARLING_UPSTREAM_UNAVAILABLE',
-              `${this.#init.title} can't be written to: ${messageOf(error)}`,
-              { cause: error },
-            );
-      this.fail(id, failed);
-    }
+  #unsent(id: number, error: unknown): void {
+    const failed =
+      error instanceof StarlingError
+        ? error
+        : new StarlingError(
+            'STARLING_UPSTREAM_UNAVAILABLE',
+            `${this.#init.title} can't be written to: ${messageOf(error)}`,
+            { cause: error },
+          );
+    this.fail(id, failed);
   }
 
   #cancel(id: number, reason: string | undefined): void {
@@ -423,6 +427,20 @@ class MappedChannel implements ChannelCore {
     const stray = this.#stray === undefined ? [] : [`it answered under the id ${this.#stray}`];
     return [...stray, this.#init.oddity?.() ?? []].flat();
   }
+}
+
+/** The request as it goes out: under the channel's own id, with what is changed on the way. @throws as `rewriteFrame` */
+function sentAs({ request, edits }: RelayedCall, id: number, hasToken: boolean): Buffer {
+  if (!hasToken && (edits === undefined || isNameOnly(edits))) {
+    return renumbered(request, id, edits?.name);
+  }
+  return rewriteFrame(request, hasToken ? { ...edits, id, progressToken: id } : { ...edits, id });
+}
+
+/** True where nothing else is changed than perhaps the name. */
+function isNameOnly(edits: NonNullable<RelayedCall['edits']>): boolean {
+  for (const key in edits) if (key !== 'name') return false;
+  return true;
 }
 
 /** True for what can't be read and names the members of an answer at its beginning; other lines are something printed. */

@@ -62,7 +62,8 @@ export function objectOf(value: Json | undefined): JsonObject {
 
 /** The era of a request: the modern one names its version in `_meta`. */
 export function eraOf(request: RequestFrame): Era {
-  return META.protocolVersion in metaOf(request.params) ? 'modern' : 'legacy';
+  const { _meta: meta } = request.params;
+  return isObject(meta) && META.protocolVersion in meta ? 'modern' : 'legacy';
 }
 
 /** Checks what every modern request must carry. @throws -32022, -32602 */

@@ -28,6 +28,13 @@ const NEWLINE = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 const SPACE = 0x20;
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
+/**
+ * Up to so many bytes are copied and written one by one: a call into Node costs as much as some sixty of them. More = slower
+ * for the long ones, less = a call for parts of a few bytes.
+ */
+const SHORT_BYTES = 64;
+/** Up to so many bytes are looked at one by one, for the same reason. */
+const LOOKED_AT_BYTES = 256;
 /** Around the id of a result of our own. */
 export const RESULT_HEAD = '{"jsonrpc":"2.0","id":';
 export const RESULT_MIDDLE = ',"result":';
@@ -190,6 +197,24 @@ export function rewriteFrame(frame: Frame, edits: FrameEdits): Buffer {
   return toLine(spliced(frame.bytes, splices));
 }
 
+/**
+ * {@link rewriteFrame} with nothing but another id and, of a request, another name: what happens to nearly every message, and
+ * needs no list of what else might change. @throws as that
+ */
+export function renumbered(frame: Frame, id: FrameId, name?: string): Buffer {
+  const spans = spansOf(frame);
+  const { id: idAt, name: nameAt } = spans;
+  const lacks = idAt === undefined || (name !== undefined && nameAt === undefined);
+  if (lacks || spans.repeated !== undefined) {
+    return rewriteFrame(frame, name === undefined ? { id } : { id, name });
+  }
+  const other = { start: idAt.start, end: idAt.end, text: idText(id) };
+  if (name === undefined || nameAt === undefined) return toLine(spliced(frame.bytes, [other]));
+  const named = { start: nameAt.start, end: nameAt.end, text: idText(name) };
+  const inOrder = named.start < other.start ? [named, other] : [other, named];
+  return toLine(spliced(frame.bytes, inOrder));
+}
+
 /** The members that are new in `_meta`: the trace among them, where the message names none, else that is put in its place. */
 function metaWithTrace(splices: Splice[], spans: Spans, edits: FrameEdits): JsonObject | undefined {
   const { meta, traceparent } = edits;
@@ -223,17 +248,42 @@ function edit(splices: Splice[], span: Span | undefined, text: string, what: str
 /** `bytes` with other text at the given places, which are in order. */
 export function spliced(bytes: Buffer, splices: readonly Splice[]): Buffer {
   let sizeBytes = bytes.length;
-  for (const { start, end, text } of splices) sizeBytes += Buffer.byteLength(text) - (end - start);
+  for (const { start, end, text } of splices) sizeBytes += sizeOf(text) - (end - start);
   const changed = Buffer.allocUnsafe(sizeBytes);
   let from = 0;
   let at = 0;
   for (const { start, end, text } of splices) {
-    at += bytes.copy(changed, at, from, start);
-    at += changed.write(text, at);
+    at = copyTo(changed, at, bytes, from, start);
+    at = putTo(changed, at, text);
     from = end;
   }
-  bytes.copy(changed, at, from);
+  copyTo(changed, at, bytes, from, bytes.length);
   return changed;
+}
+
+/** The bytes of `text` as UTF-8. */
+function sizeOf(text: string): number {
+  return text.length <= SHORT_BYTES && isAscii(text) ? text.length : Buffer.byteLength(text);
+}
+
+function isAscii(text: string): boolean {
+  for (let at = 0; at < text.length; at += 1) if (text.charCodeAt(at) > 0x7f) return false;
+  return true;
+}
+
+/** Copies a part of `source` to `at`; gives where it ends. */
+function copyTo(target: Buffer, at: number, source: Buffer, from: number, to: number): number {
+  const size = to - from;
+  if (size > SHORT_BYTES) return at + source.copy(target, at, from, to);
+  for (let one = 0; one < size; one += 1) target[at + one] = source[from + one] ?? 0;
+  return at + size;
+}
+
+/** Writes `text` at `at`; gives where it ends. */
+function putTo(target: Buffer, at: number, text: string): number {
+  if (text.length > SHORT_BYTES || !isAscii(text)) return at + target.write(text, at);
+  for (let one = 0; one < text.length; one += 1) target[at + one] = text.charCodeAt(one);
+  return at + text.length;
 }
 
 /** New members at the front of the object at `span`. */
@@ -265,12 +315,22 @@ function afterMethod(bytes: Buffer, params: string): Splice {
 
 /** The same JSON without raw line ends, which JSON allows between its tokens and lines do not. */
 export function toLine(bytes: Buffer): Buffer {
-  if (!bytes.includes(NEWLINE) && !bytes.includes(CARRIAGE_RETURN)) return bytes;
+  if (!hasLineEnd(bytes)) return bytes;
   const line = Buffer.from(bytes);
   for (let at = 0; at < line.length; at += 1) {
     if (line[at] === NEWLINE || line[at] === CARRIAGE_RETURN) line[at] = SPACE;
   }
   return line;
+}
+
+function hasLineEnd(bytes: Buffer): boolean {
+  if (bytes.length > LOOKED_AT_BYTES) {
+    return bytes.includes(NEWLINE) || bytes.includes(CARRIAGE_RETURN);
+  }
+  for (let at = 0; at < bytes.length; at += 1) {
+    if (bytes[at] === NEWLINE || bytes[at] === CARRIAGE_RETURN) return true;
+  }
+  return false;
 }
 
 /** A request of our own. */

@@ -6,7 +6,7 @@ import { isObject } from '../../core/index.ts';
 import type { Json, JsonObject } from '../../core/index.ts';
 import { idText } from './frame-id.ts';
 import { RESULT_HEAD, RESULT_MIDDLE, parseFrame, resultBytes, resultBytesOf } from './frame.ts';
-import { scanSpans } from './json-scan.ts';
+import { emptySpans, scanSpans } from './json-scan.ts';
 import type { Frame, FrameId, RequestFrame, ResponseFrame, Spans } from '../frame-types.ts';
 
 /** A tool that the program calls, and what it says of itself. */
@@ -122,10 +122,9 @@ class OwnResultFrame implements ResponseFrame {
     const { bytes } = this;
     const idStart = RESULT_HEAD.length;
     const idEnd = idStart + Buffer.byteLength(idText(this.id));
-    return {
-      bytes,
-      id: { start: idStart, end: idEnd },
-      result: { start: idEnd + RESULT_MIDDLE.length, end: bytes.length - 1 },
-    };
+    const spans = emptySpans(bytes);
+    spans.id = { start: idStart, end: idEnd };
+    spans.result = { start: idEnd + RESULT_MIDDLE.length, end: bytes.length - 1 };
+    return spans;
   }
 }

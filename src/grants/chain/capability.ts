@@ -127,6 +127,8 @@ export function budgetOf(
   target: ResourceTarget,
   asked: Asked,
 ): BudgetCaveat | undefined {
+  // Most grants speak of no budget, and are not held against the call once more.
+  if (!grant.claims.cap.some((one) => compile(one).caveats.budget !== undefined)) return undefined;
   const covering = grant.claims.cap.filter((one) => allows(one, ability, target, asked).allow);
   // What may be called without a budget by the same grant costs none.
   if (covering.some((one) => compile(one).caveats.budget === undefined)) return undefined;

@@ -143,8 +143,8 @@ export function createGuard(components: GuardComponents): ExplainingGuard {
 class Evaluation {
   readonly #components: GuardComponents;
   readonly #words: RefusalComponents;
-  /** Covering grants by the array of a holder's grants: another array when the grants change. */
-  readonly #known = new WeakMap<readonly Grant[], Map<string, readonly Grant[]>>();
+  /** Covering grants by the array of a holder's grants, resource and ability: another array when the grants change. */
+  readonly #known = new WeakMap<readonly Grant[], Map<string, Map<string, readonly Grant[]>>>();
 
   constructor(components: GuardComponents) {
     this.#components = components;
@@ -298,8 +298,13 @@ class Evaluation {
       known = new Map();
       this.#known.set(held, known);
     }
-    const key = `${wanted.ability} ${wanted.resource}`;
-    let covering = known.get(key);
+    // By two names, of which there are few abilities: one of both would be put together anew for each call.
+    let byAbility = known.get(wanted.resource);
+    if (byAbility === undefined) {
+      byAbility = new Map();
+      known.set(wanted.resource, byAbility);
+    }
+    let covering = byAbility.get(wanted.ability);
     if (covering === undefined) {
       const able = counters === undefined ? held.filter(isBare) : held;
       covering = able.filter(({ claims }) =>
@@ -309,7 +314,7 @@ class Evaluation {
           return verdict.allow || verdict.refusal !== undefined;
         }),
       );
-      known.set(key, covering);
+      byAbility.set(wanted.ability, covering);
     }
     return covering;
   }

@@ -11,7 +11,7 @@ import type { Route } from '../../catalog/types.ts';
 import type { ServerTarget } from '../../channel-types.ts';
 import type { FrameError, FrameId, RequestFrame, ResponseFrame } from '../../frame-types.ts';
 import { objectOf } from '../../wire/era.ts';
-import { RPC, errorBytes, errorOf, rewriteFrame } from '../../wire/frame.ts';
+import { RPC, errorBytes, errorOf, renumbered } from '../../wire/frame.ts';
 
 /** By which a server of the legacy era says that it has no such resource (MCP 2025-11-25 `resources`). */
 const RESOURCE_NOT_FOUND = -32_002;
@@ -76,7 +76,7 @@ export function mayTryNext(
 /** The answer under the caller's id; the error of what can't be answered so. */
 export function rewriteOrError(frame: ResponseFrame, id: FrameId): Buffer {
   try {
-    return rewriteFrame(frame, { id });
+    return renumbered(frame, id);
   } catch (error) {
     return errorBytes(id, errorOf(error));
   }

@@ -46,6 +46,7 @@ import type { Listener, SubscriptionAttempt } from '../subscriptions.ts';
 import type { ChannelCall, RelayedCall, ServerChannel } from '../../channel-types.ts';
 import type { FrameId, NotificationFrame, RequestFrame, ResponseFrame } from '../../frame-types.ts';
 
+const NO_OTHERS: readonly Route[] = [];
 const NOT_ALLOWED = 'it is not allowed any more';
 
 export type { Call };
@@ -104,7 +105,10 @@ class Call {
     const { self } = init;
     const { principal } = what;
     this.#long = mayBecomeTask(what.request) ? this.#createLong(what) : undefined;
-    this.#trace = traceOf(this, { self, principal, tracer: components.tracer });
+    const { tracer } = components;
+    // Who wants no progress asks for no steps, and is traced only where somebody collects.
+    const isTraced = this.token !== undefined || tracer !== undefined;
+    this.#trace = isTraced ? traceOf(this, { self, principal, tracer }) : undefined;
     this.#beganAt = components.meter === undefined ? 0 : performance.now();
   }
 
@@ -152,7 +156,8 @@ class Call {
 
   /** Sends the request the first way; the next ones follow while nobody knows the resource. */
   relay(routes: readonly Route[]): void {
-    const [route, ...others] = routes;
+    const [route] = routes;
+    const others = routes.length > 1 ? routes.slice(1) : NO_OTHERS;
     if (route === undefined) return this.fail(unknownMethod(this.request.method));
     const wanted = this.#clearance.choose(route);
     this.#isPeers = route.target.peer !== undefined;
