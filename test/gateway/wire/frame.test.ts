@@ -9,6 +9,7 @@ import {
   errorOf,
   notificationBytes,
   parseFrame,
+  renumbered,
   requestBytes,
   resultBytes,
   rewriteFrame,
@@ -393,5 +394,49 @@ describe('an error on its way through JSON-RPC', () => {
       message,
       data: { rpc: -1 },
     });
+  });
+});
+
+describe('a message under another id, and perhaps another name', () => {
+  const texts = fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 12 }).filter((text) => text.isWellFormed()),
+    // Longer than what is copied byte by byte.
+    fc.string({ minLength: 60, maxLength: 70 }),
+  );
+  const ids = fc.oneof(fc.integer(), texts);
+  const edits = fc.record({ id: ids, name: fc.option(texts, { nil: undefined }) });
+
+  it('is what the general way makes of it, whatever the order and the white space', () => {
+    const keys = fc.shuffledSubarray(['id', 'method', 'params', 'jsonrpc'], { minLength: 4 });
+    fc.assert(
+      fc.property(
+        keys,
+        ids,
+        texts,
+        fc.constantFrom('', '\r', '  \r\n'),
+        edits,
+        (order, id, name, space, { id: newId, name: newName }) => {
+          const members: Record<string, string> = {
+            jsonrpc: '"2.0"',
+            id: JSON.stringify(id),
+            method: '"tools/call"',
+            params: JSON.stringify({ arguments: { name: 'ä' }, name }),
+          };
+          const text = order.map((key) => `"${key}":${space}${members[key]}`).join(',');
+          const frame = parseFrame(bytes(`{${text}${space}}`));
+          const changed = newName === undefined ? { id: newId } : { id: newId, name: newName };
+          expect(renumbered(frame, newId, newName)).toEqual(rewriteFrame(frame, changed));
+          const read = JSON.parse(renumbered(frame, newId, newName).toString('utf8')) as unknown;
+          expect(read).toMatchObject({ id: newId, params: { name: newName ?? name } });
+        },
+      ),
+    );
+  });
+
+  it('is refused where it has no place for them', () => {
+    const nameless = parseFrame(bytes('{"jsonrpc":"2.0","id":1,"method":"x","params":{}}'));
+    expect(() => renumbered(nameless, 2, 'tool')).toThrow('params.name');
+    const notice = parseFrame(bytes('{"jsonrpc":"2.0","method":"notifications/x"}'));
+    expect(() => renumbered(notice, 2)).toThrow('"id"');
   });
 });
