@@ -60,6 +60,7 @@ export const TITLES = {
   libp2p: 'libp2p, one stream',
   libp2pEcho: 'floor: bare libp2p',
   libp2pProgram: 'floor: bare libp2p, a program behind',
+  libp2pAlone: 'floor: the same, one message a call',
 } as const;
 
 /**
@@ -79,7 +80,7 @@ export function judge(figures: GatewayFigures): readonly Bar[] {
   const rate = (sample: Sample): number => sample.perSecond;
   const p50 = (sample: Sample): number => sample.p50Us;
   const { oneNode, twoPeers, audited, pipe, relay, relays, relayedPipe, nats } = TITLES;
-  const { socket, auditedSocket } = TITLES;
+  const { socket, auditedSocket, libp2pProgram: floor } = TITLES;
   const many = at(64, rival);
   const stdio = (title: string): Row | undefined =>
     figures.stdio.find((row) => row.title === title);
@@ -95,16 +96,25 @@ export function judge(figures: GatewayFigures): readonly Bar[] {
       0.2,
       1 - ratio(at(64, twoPeers), at(64, audited), cpu),
     ),
-    atLeast(`${socket}: calls/s, 64, × ${nats}`, 0.8, ratio(at(64, socket), at(64, nats), rate)),
-    atLeast(
-      `${auditedSocket}: calls/s, 64, × ${nats}`,
-      0.6,
-      ratio(at(64, auditedSocket), at(64, nats), rate),
+    besideFloor(
+      atLeast(`${socket}: calls/s, 64, × ${nats}`, 0.8, ratio(at(64, socket), at(64, nats), rate)),
+      ratio(at(64, floor), at(64, nats), rate),
     ),
-    atMost(
-      `${auditedSocket}: p50, 1 caller, × ${nats}`,
-      2.5,
-      ratio(at(1, auditedSocket), at(1, nats), p50),
+    besideFloor(
+      atLeast(
+        `${auditedSocket}: calls/s, 64, × ${nats}`,
+        0.6,
+        ratio(at(64, auditedSocket), at(64, nats), rate),
+      ),
+      ratio(at(64, floor), at(64, nats), rate),
+    ),
+    besideFloor(
+      atMost(
+        `${auditedSocket}: p50, 1 caller, × ${nats}`,
+        2.5,
+        ratio(at(1, auditedSocket), at(1, nats), p50),
+      ),
+      ratio(at(1, floor), at(1, nats), p50),
     ),
     ...figures.mixed.map((row) =>
       atMost(`small calls beside 8 MiB, × quiet: ${row.title}`, 3, row.busyP50Us / row.quietP50Us),
@@ -115,12 +125,24 @@ export function judge(figures: GatewayFigures): readonly Bar[] {
 /** The bars of several runs as those of one: of each its median. The processes of each run are new ones. */
 export function medianOfRuns(runs: readonly (readonly Bar[])[]): readonly Bar[] {
   const [first = []] = runs;
-  return first.map(({ title, kind, limit }, at) => {
-    const measured = percentile(
-      runs.map((bars) => bars[at]?.measured ?? Number.NaN),
-      0.5,
-    );
-    return kind === 'at least' ? atLeast(title, limit, measured) : atMost(title, limit, measured);
+  return first.map(({ title, kind, limit, floor }, at) => {
+    const medianOf = (pick: (bar: Bar) => number | undefined): number =>
+      percentile(
+        runs.map((bars) => {
+          const bar = bars[at];
+          return (bar === undefined ? undefined : pick(bar)) ?? Number.NaN;
+        }),
+        0.5,
+      );
+    const measured = medianOf((bar) => bar.measured);
+    const bar =
+      kind === 'at least' ? atLeast(title, limit, measured) : atMost(title, limit, measured);
+    return floor === undefined
+      ? bar
+      : besideFloor(
+          bar,
+          medianOf((one) => one.floor),
+        );
   });
 }
 
@@ -212,9 +234,9 @@ export function renderBars(bars: readonly Bar[]): string {
 
 function verdictOf(bar: Bar): string {
   if (bar.pass) return 'PASS';
-  const { floor } = bar;
+  const { floor = Number.NaN } = bar;
   const verdict = isFailed(bar) ? 'FAIL' : 'MISSED';
-  return floor === undefined ? verdict : `${verdict} (the floor: ${floor.toFixed(2)})`;
+  return Number.isNaN(floor) ? verdict : `${verdict} (the floor: ${floor.toFixed(2)})`;
 }
 
 /** Cells in columns, the first one to the left. */

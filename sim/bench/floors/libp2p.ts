@@ -12,10 +12,13 @@ import type { LineListener, SendText } from './relays.ts';
 
 const PROTOCOL = '/bench/echo/1';
 
+/** How lines are sent: those of one tick together, or each as a message of the stream by itself. */
+export type Framing = 'together' | 'alone';
+
 /** Listens on a free port; `line` hears each line and may answer. Gives its address. */
-export async function listenLibp2p(line: LineListener): Promise<string> {
+export async function listenLibp2p(line: LineListener, framing: Framing): Promise<string> {
   const node = await hostOf(['/ip4/127.0.0.1/tcp/0']);
-  await node.handle(PROTOCOL, (stream) => void linesOf(stream, line));
+  await node.handle(PROTOCOL, (stream) => void linesOf(stream, line, framing));
   return node.getMultiaddrs()[0]?.toString() ?? '';
 }
 
@@ -23,9 +26,10 @@ export async function listenLibp2p(line: LineListener): Promise<string> {
 export async function openLibp2p(
   address: string,
   line: (bytes: Buffer) => void,
+  framing: Framing = 'together',
 ): Promise<SendText> {
   const node = await hostOf([]);
-  return linesOf(await node.dialProtocol(multiaddr(address), PROTOCOL), line);
+  return linesOf(await node.dialProtocol(multiaddr(address), PROTOCOL), line, framing);
 }
 
 function hostOf(listen: string[]): Promise<Libp2p> {
@@ -37,8 +41,9 @@ function hostOf(listen: string[]): Promise<Libp2p> {
   });
 }
 
-function linesOf(stream: Stream, line: LineListener): SendText {
-  const send = joinedWrites((text) => void stream.send(Buffer.from(text)));
+function linesOf(stream: Stream, line: LineListener, framing: Framing): SendText {
+  const write: SendText = (text) => void stream.send(Buffer.from(text));
+  const send = framing === 'together' ? joinedWrites(write) : write;
   const read = lineReader((bytes) => line(bytes, send));
   stream.addEventListener('message', ({ data }) => read(Buffer.from(data.subarray())));
   return send;

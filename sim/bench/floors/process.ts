@@ -15,7 +15,9 @@ import {
   toProgram,
 } from './relays.ts';
 
-const [kind = '', first = '', second = ''] = process.argv.slice(2);
+const [kind = '', first = '', second = '', third = ''] = process.argv.slice(2);
+/** Whether each line goes over a libp2p stream by itself. */
+const framing = [second, third].includes('alone') ? 'alone' : 'together';
 
 async function begin(): Promise<string | number> {
   switch (kind) {
@@ -34,15 +36,15 @@ async function begin(): Promise<string | number> {
     case 'libp2p': {
       // Only here: the other floors are to be as small as they can be.
       const { listenLibp2p } = await import('./libp2p.ts');
-      if (first !== '') return listenLibp2p(toProgram(childOf(first)));
+      if (first !== '') return listenLibp2p(toProgram(childOf(first)), framing);
       return listenLibp2p((line, send) => {
         const reply = answer(line.toString('utf8'));
         if (reply !== '') send(reply);
-      });
+      }, framing);
     }
     case 'socket-to-libp2p': {
       const { openLibp2p } = await import('./libp2p.ts');
-      await serveLines(first, (line) => openLibp2p(second, line));
+      await serveLines(first, (line) => openLibp2p(second, line, framing));
       return '';
     }
     default:

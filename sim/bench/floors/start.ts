@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { TITLES } from '../bars.ts';
 import type { Target } from '../job.ts';
 import { freePort, untilListening } from '../rivals.ts';
+import type { Framing } from './libp2p.ts';
 
 const START_TIMEOUT_MS = 20_000;
 const script = fileURLToPath(new URL('./bench-floor.js', import.meta.url));
@@ -40,6 +41,10 @@ export async function startFloors(root: string, upstream: string): Promise<Floor
     const path = join(root, 'floor.sock');
     const socket = await floor('socket', path, upstream);
     const echo = await floor('libp2p');
+    const behind = { title: TITLES.libp2pProgram, name: 'program.sock', upstream };
+    const together = await twoPeersOf(children, root, behind);
+    const single = { ...behind, title: TITLES.libp2pAlone, name: 'alone.sock' };
+    const alone = await twoPeersOf(children, root, single, 'alone');
     const nats = await startNats(children);
     if (nats !== undefined) await floor('nats', String(nats.port));
     return {
@@ -47,6 +52,8 @@ export async function startFloors(root: string, upstream: string): Promise<Floor
         { title: TITLES.relay, target: httpAt(one.says), pids: [one.pid] },
         { title: TITLES.relays, target: httpAt(near.says), pids: [near.pid, far.pid] },
         { title: TITLES.libp2p, target: { kind: 'libp2p', address: echo.says }, pids: [] },
+        together,
+        alone,
         ...(nats === undefined
           ? []
           : [
@@ -86,15 +93,11 @@ export async function startRequestFloors(root: string, upstream: string): Promis
   const stop = (): void => {
     for (const child of children) child.kill();
   };
-  const twoPeers = async (title: string, name: string, behind: string[]): Promise<FloorPath> => {
-    const far = await startFloor(children, ['libp2p', ...behind]);
-    const path = join(root, name);
-    const near = await startFloor(children, ['socket-to-libp2p', path, far.says]);
-    return { title, target: { kind: 'socket', path }, pids: [near.pid, far.pid] };
-  };
   try {
-    const libp2p = await twoPeers(TITLES.libp2pEcho, 'echo.sock', []);
-    const program = await twoPeers(TITLES.libp2pProgram, 'program.sock', [upstream]);
+    const echo = { title: TITLES.libp2pEcho, name: 'echo.sock', upstream: '' };
+    const libp2p = await twoPeersOf(children, root, echo);
+    const behind = { title: TITLES.libp2pProgram, name: 'program.sock', upstream };
+    const program = await twoPeersOf(children, root, behind);
     const server = await startNats(children);
     if (server === undefined) return { libp2p, program, nats: undefined, stop };
     await startFloor(children, ['nats', String(server.port)]);
@@ -104,6 +107,26 @@ export async function startRequestFloors(root: string, upstream: string): Promis
     stop();
     throw error;
   }
+}
+
+/**
+ * A client's socket, a bare libp2p stream between two processes behind it, and behind the second one the program `upstream`,
+ * where there is one: the libraries, the processes and the hops of a call to a peer, and nothing of ours.
+ */
+async function twoPeersOf(
+  children: ChildProcess[],
+  root: string,
+  {
+    title,
+    name,
+    upstream,
+  }: { readonly title: string; readonly name: string; readonly upstream: string },
+  framing: Framing = 'together',
+): Promise<FloorPath> {
+  const far = await startFloor(children, ['libp2p', upstream, framing]);
+  const path = join(root, name);
+  const near = await startFloor(children, ['socket-to-libp2p', path, far.says, framing]);
+  return { title, target: { kind: 'socket', path }, pids: [near.pid, far.pid] };
 }
 
 interface Floor {

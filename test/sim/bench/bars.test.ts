@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import {
+  isFailed,
   judge,
   medianOfRuns,
   renderBars,
   renderMixed,
   renderRows,
 } from '../../../sim/bench/bars.ts';
-import type { GatewayFigures, Row } from '../../../sim/bench/bars.ts';
+import type { Bar, GatewayFigures, Row } from '../../../sim/bench/bars.ts';
 
 function row(title: string, perSecond: number, p50Us: number, cpuUsPerCall?: number): Row {
   const sample = { perSecond, p50Us, p99Us: p50Us * 2, cpuUsPerCall };
@@ -121,6 +122,23 @@ describe('the bars of the benchmark', () => {
       });
     const [rate] = medianOfRuns([runOf(9000), runOf(5000), runOf(6000)]);
     expect([rate?.measured, rate?.pass]).toEqual([6, true]);
+  });
+
+  it('on NATS stand beside what bare libp2p makes of the same hops, and fail nobody where that misses them, too', () => {
+    const runOf = (floor: number): ReturnType<typeof judge> => {
+      const rows = [
+        row('two peers, by socket', 5000, 1),
+        row('floor: bare libp2p, a program behind', floor, 1),
+        row('NATS request', 10_000, 1),
+      ];
+      return judge({ ...FIGURES, http: [{ callers: 64, rows }] });
+    };
+    const barOf = (...floors: readonly number[]): Bar | undefined =>
+      medianOfRuns(floors.map(runOf)).find(({ title }) =>
+        title.startsWith('two peers, by socket: calls'),
+      );
+    expect(barOf(20_000, 9000, 1000)).toMatchObject({ measured: 0.5, pass: false, floor: 0.9 });
+    expect([barOf(9000), barOf(7000)].map((bar) => bar && isFailed(bar))).toEqual([true, false]);
   });
 
   it('are printed with the figures, aligned', () => {
