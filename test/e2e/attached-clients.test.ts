@@ -387,7 +387,9 @@ describe('a client that means harm', () => {
         postJson(`${url}${path}`, body, agent, { authorization: `Bearer ${key}`, ...more });
       const hello = await post(INITIALIZE);
       const session = { 'mcp-session-id': String(hello.headers['mcp-session-id']) };
-      const asked = everything();
+      // At the other paths, which are judged alike, each third of it.
+      const asked =
+        path === '' ? everything() : someOf(everything(), (_, index) => index % 3 === 0);
       for (const [id, one] of asked.entries()) {
         const { text } = await post({ jsonrpc: '2.0', id, ...one }, session);
         const data = /^data: (\{.*)$/m.exec(text)?.[1] ?? text;

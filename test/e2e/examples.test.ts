@@ -16,11 +16,11 @@ import { proposalSteps } from './examples/proposal-steps.ts';
 import { LEARNER } from './examples/learn-steps.ts';
 import { swarmSteps } from './examples/swarm-steps.ts';
 import { taskSteps } from './examples/task-steps.ts';
-import { LONG } from './examples/step.ts';
+import { isShort } from './examples/step.ts';
 import type { Put, Step } from './examples/step.ts';
 import { placeOf, programsIn, runHere, startShell, wordsOf } from './examples/place.ts';
 import type { Place, Running } from './examples/place.ts';
-import { someOf } from '../long/extent.ts';
+import { isLong, someOf } from '../long/extent.ts';
 import {
   SERVERS,
   builtin,
@@ -524,13 +524,11 @@ beforeAll(async () => {
   const spread = { board: 'spreads' };
   const agents = { unconfined: true, kinds, events: { board: 'told' }, spread };
   alice = await world.start('alice', { config: { mcpServers, agents, mdns: true } });
-  [bob, open] = await Promise.all([
-    world.start('bob', {
-      args: ['--join', alice.up.ticket ?? ''],
-      config: { agents: { unconfined: true, kinds: { echo: ECHO }, spread } },
-    }),
-    world.start('commons', { args: ['--open'] }),
-  ]);
+  bob = await world.start('bob', {
+    args: ['--join', alice.up.ticket ?? ''],
+    config: { agents: { unconfined: true, kinds: { echo: ECHO }, spread } },
+  });
+  if (isLong) open = await world.start('commons', { args: ['--open'] });
   await sees(alice, [bob]);
   await sees(bob, [alice]);
 });
@@ -547,7 +545,7 @@ it('every command has an example, and every example is run here', () => {
   );
   const shown = new Set(commands.flatMap(examplesOf));
   expect([...shown].filter((line) => STEPS[line] === undefined)).toEqual([]);
-  expect([...Object.keys(STEPS), ...LONG].filter((line) => !shown.has(line))).toEqual([]);
+  expect(Object.keys(STEPS).filter((line) => !shown.has(line))).toEqual([]);
 });
 
 async function filled(line: string, put: Put = {}): Promise<string> {
@@ -559,30 +557,27 @@ async function filled(line: string, put: Put = {}): Promise<string> {
   return text;
 }
 
-it.each(someOf(Object.entries(STEPS), ([line]) => !LONG.includes(line)))(
-  '$ %s',
-  async (line, step) => {
-    await step.before?.();
-    const at = await place(step.at);
-    const command = await filled(line, step.put);
-    if (step.says !== undefined) {
-      const running = startShell(at, command, step.env?.());
-      kept.set(step.keep ?? line, running);
-      const said = running.says(step.says);
-      await (step.poke === undefined ? said : untilSaid(said, step.poke));
-      if (step.keep === undefined) await ends(line, 130);
-    } else {
-      const needsShell = /[|<>]|^[A-Z_]+=/.test(line.replaceAll(/'[^']*'/g, ''));
-      const ran =
-        needsShell || step.stdin !== undefined
-          ? await startShell(at, command, step.env?.(), step.stdin).ended
-          : await runHere(at, wordsOf(command).slice(1), step.env?.());
-      expect(ran, `${command}: ${ran.stdout}${ran.stderr}`).toMatchObject({ code: 0 });
-      if (step.printed !== undefined) expect(ran.stdout).toMatch(step.printed);
-    }
-    await step.after?.();
-  },
-);
+it.each(someOf(Object.entries(STEPS), ([line]) => isShort(line)))('$ %s', async (line, step) => {
+  await step.before?.();
+  const at = await place(step.at);
+  const command = await filled(line, step.put);
+  if (step.says !== undefined) {
+    const running = startShell(at, command, step.env?.());
+    kept.set(step.keep ?? line, running);
+    const said = running.says(step.says);
+    await (step.poke === undefined ? said : untilSaid(said, step.poke));
+    if (step.keep === undefined) await ends(line, 130);
+  } else {
+    const needsShell = /[|<>]|^[A-Z_]+=/.test(line.replaceAll(/'[^']*'/g, ''));
+    const ran =
+      needsShell || step.stdin !== undefined
+        ? await startShell(at, command, step.env?.(), step.stdin).ended
+        : await runHere(at, wordsOf(command).slice(1), step.env?.());
+    expect(ran, `${command}: ${ran.stdout}${ran.stderr}`).toMatchObject({ code: 0 });
+    if (step.printed !== undefined) expect(ran.stdout).toMatch(step.printed);
+  }
+  await step.after?.();
+});
 
 async function untilSaid(said: Promise<void>, poke: () => Promise<unknown>): Promise<void> {
   let isSaid = false;

@@ -15,6 +15,7 @@ import { MemoryNetwork } from '../../../sim/memory-transport.ts';
 import { startMachine } from '../../fixtures/whole-nodes.ts';
 import type { Cleanups } from '../../fixtures/whole-nodes.ts';
 import { CLI } from '../support.ts';
+import { someOf } from '../../long/extent.ts';
 
 const cleanups: Cleanups = [];
 const closing: (() => Promise<unknown>)[] = [];
@@ -75,7 +76,9 @@ async function overStdio(): Promise<AgentClient> {
   return client;
 }
 
-describe.each(['http', 'ws', 'tcp', 'stdio'] as const)("the guide's client over %s", (door) => {
+describe.each(
+  someOf(['http', 'ws', 'tcp', 'stdio'] as const, (door) => door === 'ws' || door === 'stdio'),
+)("the guide's client over %s", (door) => {
   it('runs its snippets: announce, list, info, message, handlers, capability', async () => {
     const server = await agentBy(door);
     const name = `agent-${door}`;
@@ -219,72 +222,75 @@ class Wire {
   }
 }
 
-describe.each(['http', 'ws', 'tcp'] as const)('a wire of %s that breaks', (door) => {
-  async function wired(): Promise<{ wire: Wire; address: string }> {
-    const target = new URL(doors[door].replace('tcp:', 'http:'));
-    const wire = new Wire(Number(target.port));
-    const port = await wire.open();
-    closing.push(() => wire.close());
-    return { wire, address: `${door}://127.0.0.1:${port}` };
-  }
-
-  it('costs an agent no message, and none comes twice: it goes on where it was', async () => {
-    const { wire, address } = await wired();
-    const name = `lasting-${door}`;
-    const agent = connectAgent(address, { key: await keyFor(...AGENT) });
-    closing.push(() => agent.close());
-    const heard: Json[] = [];
-    let next: () => void = () => undefined;
-    agent.registerMessageHandler('command', ({ message }) => {
-      heard.push(message);
-      next();
-    });
-    await agent.announceAgent({ name });
-    const caller = await agentBy('tcp');
-    for (let at = 0; at < 6; at += 1) {
-      const came = new Promise<void>((resolve) => {
-        next = resolve;
-      });
-      if (at % 2 === 1) wire.cut();
-      await caller.sendMessage(name, at);
-      await came;
+describe.each(someOf(['http', 'ws', 'tcp'] as const, (door) => door !== 'tcp'))(
+  'a wire of %s that breaks',
+  (door) => {
+    async function wired(): Promise<{ wire: Wire; address: string }> {
+      const target = new URL(doors[door].replace('tcp:', 'http:'));
+      const wire = new Wire(Number(target.port));
+      const port = await wire.open();
+      closing.push(() => wire.close());
+      return { wire, address: `${door}://127.0.0.1:${port}` };
     }
-    expect(heard).toEqual([0, 1, 2, 3, 4, 5]);
-  });
 
-  it('fails a call that is under way, and is tried again where the caller says that it may be', async () => {
-    const { wire, address } = await wired();
-    let calls = 0;
-    let begun: () => void = () => undefined;
-    const remove = await node.tool({ name: `lost-${door}` }, async ({ wait }, { signal }) => {
-      calls += 1;
-      begun();
-      if (wait === true && calls === 1) {
-        await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    it('costs an agent no message, and none comes twice: it goes on where it was', async () => {
+      const { wire, address } = await wired();
+      const name = `lasting-${door}`;
+      const agent = connectAgent(address, { key: await keyFor(...AGENT) });
+      closing.push(() => agent.close());
+      const heard: Json[] = [];
+      let next: () => void = () => undefined;
+      agent.registerMessageHandler('command', ({ message }) => {
+        heard.push(message);
+        next();
+      });
+      await agent.announceAgent({ name });
+      const caller = await agentBy('tcp');
+      for (let at = 0; at < 6; at += 1) {
+        const came = new Promise<void>((resolve) => {
+          next = resolve;
+        });
+        if (at % 2 === 1) wire.cut();
+        await caller.sendMessage(name, at);
+        await came;
       }
-      return { calls };
+      expect(heard).toEqual([0, 1, 2, 3, 4, 5]);
     });
-    const client = connectDoor(address, { key: await keyFor('tool:functions/*') });
-    closing.push(() => client.close());
-    const isBegun = new Promise<void>((resolve) => {
-      begun = resolve;
+
+    it('fails a call that is under way, and is tried again where the caller says that it may be', async () => {
+      const { wire, address } = await wired();
+      let calls = 0;
+      let begun: () => void = () => undefined;
+      const remove = await node.tool({ name: `lost-${door}` }, async ({ wait }, { signal }) => {
+        calls += 1;
+        begun();
+        if (wait === true && calls === 1) {
+          await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+        }
+        return { calls };
+      });
+      const client = connectDoor(address, { key: await keyFor('tool:functions/*') });
+      closing.push(() => client.close());
+      const isBegun = new Promise<void>((resolve) => {
+        begun = resolve;
+      });
+      const lost = client.call(`functions__lost-${door}`, { wait: true });
+      const refused = expect(lost).rejects.toMatchObject({ code: 'STARLING_NODE_UNREACHABLE' });
+      await isBegun;
+      wire.cut();
+      await refused;
+      // Nothing was tried again by itself: the work may have been done.
+      expect(calls).toBe(1);
+      wire.cut();
+      wire.refuses = 2;
+      const again = await client.call(`functions__lost-${door}`, {}, { retries: 3 });
+      expect(again).toMatchObject({ structuredContent: { calls: 2 } });
+      expect(wire.refuses).toBe(0);
+      wire.cut();
+      wire.refuses = 2;
+      const given = client.call(`functions__lost-${door}`, {}, { retries: 1 });
+      await expect(given).rejects.toMatchObject({ code: 'STARLING_NODE_UNREACHABLE' });
+      remove();
     });
-    const lost = client.call(`functions__lost-${door}`, { wait: true });
-    const refused = expect(lost).rejects.toMatchObject({ code: 'STARLING_NODE_UNREACHABLE' });
-    await isBegun;
-    wire.cut();
-    await refused;
-    // Nothing was tried again by itself: the work may have been done.
-    expect(calls).toBe(1);
-    wire.cut();
-    wire.refuses = 2;
-    const again = await client.call(`functions__lost-${door}`, {}, { retries: 3 });
-    expect(again).toMatchObject({ structuredContent: { calls: 2 } });
-    expect(wire.refuses).toBe(0);
-    wire.cut();
-    wire.refuses = 2;
-    const given = client.call(`functions__lost-${door}`, {}, { retries: 1 });
-    await expect(given).rejects.toMatchObject({ code: 'STARLING_NODE_UNREACHABLE' });
-    remove();
-  });
-});
+  },
+);

@@ -16,6 +16,7 @@ import { sandboxMissing } from '../sandbox-missing.ts';
 import { saidProgram } from '../../proposals/program.ts';
 import type { SaidProgram } from '../../proposals/program.ts';
 import { SERVERS, attempt, builtin, eventually, json, ok, toolList, useWorld } from '../support.ts';
+import { isLong } from '../../long/extent.ts';
 
 const world = useWorld('file');
 const hasSandbox = (await sandboxMissing()) === undefined;
@@ -328,68 +329,72 @@ it('a node that is killed leaves none of the fifty and more processes of its age
   expect({ status, run }).toEqual({ status: 'stopped', run: undefined });
 });
 
-it('what an agent proposes is shown, runs on trial, and becomes a server by a person alone, also where the node ends in between', async () => {
-  await builtin(node, 'agent_spawn', { agentType: 'maker', name: 'maker', wait_s: 30 });
-  const propose = async (more: Partial<SaidProgram> = {}): Promise<string> => {
-    vendor.script = (request) => {
-      const [said] = resultsIn(request);
-      return said === undefined
-        ? { calls: [['starling__infrastructure_propose', saidProgram(more)]] }
-        : { text: said };
+// Each step of it: `proposals` and `builtin/proposals`.
+it.runIf(isLong)(
+  'what an agent proposes is shown, runs on trial, and becomes a server by a person alone, also where the node ends in between',
+  async () => {
+    await builtin(node, 'agent_spawn', { agentType: 'maker', name: 'maker', wait_s: 30 });
+    const propose = async (more: Partial<SaidProgram> = {}): Promise<string> => {
+      vendor.script = (request) => {
+        const [said] = resultsIn(request);
+        return said === undefined
+          ? { calls: [['starling__infrastructure_propose', saidProgram(more)]] }
+          : { text: said };
+      };
+      return String(await ask('maker', 'make pictures small'));
     };
-    return String(await ask('maker', 'make pictures small'));
-  };
-  const said = await propose();
-  const [, id = ''] = /"proposal":"([^"]+)"/.exec(said) ?? [];
-  expect(said).toContain('"state":"pending"');
-  expect(await ok(node, 'status')).toContain('1 proposal of agents waits for you');
-  expect(await ok(node, 'proposals')).toContain("a server 'resize', by client:agent:maker");
-  const shown = await ok(node, 'proposals', 'show', id.slice(0, 8));
-  expect(shown).toContain('mcpServers.resize\n+ {\n+   "command": "node",');
-  expect(shown).toContain("+ import { createInterface } from 'node:readline';");
-  expect(shown).toContain('it has not run on trial');
-  const [, digest = ''] = /^digest ([\da-f]{64})$/m.exec(shown) ?? [];
-  const approve = ['proposals', 'approve', id, '--digest', digest.slice(0, 16)];
-  // Nobody is asked here, nothing was tried, and another digest is another program.
-  for (const words of [
-    ['proposals', 'approve', id],
-    approve,
-    ['proposals', 'approve', id, '--digest', '0'.repeat(16)],
-  ]) {
-    const { code } = await attempt(node, ...words);
-    expect(code, words.join(' ')).not.toBe(0);
-  }
-  if (!hasSandbox) {
-    expect((await attempt(node, 'proposals', 'try', id)).stderr).toContain('no sandbox');
-    return;
-  }
-  const tried = await ok(node, 'proposals', 'try', id);
-  expect(tried).toContain(
-    'it started and told of 1 tools:\n  resize  it says: Makes pictures small.',
-  );
-  const configFile = join(node.stateDir, '..', 'starling.json');
-  // A person agrees, and the node is killed before anything is written.
-  await builtin(node, 'proposal_answer', { id, approve: true, digest });
-  await node.stop('SIGKILL');
-  node = await start();
-  expect(await readFile(configFile, 'utf8')).not.toContain('resize');
-  expect(await ok(node, 'proposals')).toContain('not in the config file');
-  const before = await readFile(configFile, 'utf8');
-  await writeFile(configFile, before.replace('{', '{ // mine'));
-  expect(await ok(node, ...approve)).toContain('approved: resize is in');
-  const after = await readFile(configFile, 'utf8');
-  expect(after).toContain('{ // mine');
-  expect(after).toContain('"network": false');
-  const resize = async (): Promise<string | undefined> =>
-    (await toolList(node)).map(({ name }) => name).find((name) => name.endsWith('resize'));
-  await eventually('the server is there', resize, (name) => name !== undefined);
-  expect(await ok(node, 'call', (await resize()) ?? '')).toContain('small');
-  // Once more is nothing new, and its name is taken now.
-  expect(await ok(node, ...approve)).toContain('approved: resize is in');
-  expect(await readFile(configFile, 'utf8')).toBe(after);
-  await expect(propose({ args: ['src/main.mjs', '--evil'] })).resolves.toContain('is called');
-  await writeFile(configFile, before);
-});
+    const said = await propose();
+    const [, id = ''] = /"proposal":"([^"]+)"/.exec(said) ?? [];
+    expect(said).toContain('"state":"pending"');
+    expect(await ok(node, 'status')).toContain('1 proposal of agents waits for you');
+    expect(await ok(node, 'proposals')).toContain("a server 'resize', by client:agent:maker");
+    const shown = await ok(node, 'proposals', 'show', id.slice(0, 8));
+    expect(shown).toContain('mcpServers.resize\n+ {\n+   "command": "node",');
+    expect(shown).toContain("+ import { createInterface } from 'node:readline';");
+    expect(shown).toContain('it has not run on trial');
+    const [, digest = ''] = /^digest ([\da-f]{64})$/m.exec(shown) ?? [];
+    const approve = ['proposals', 'approve', id, '--digest', digest.slice(0, 16)];
+    // Nobody is asked here, nothing was tried, and another digest is another program.
+    for (const words of [
+      ['proposals', 'approve', id],
+      approve,
+      ['proposals', 'approve', id, '--digest', '0'.repeat(16)],
+    ]) {
+      const { code } = await attempt(node, ...words);
+      expect(code, words.join(' ')).not.toBe(0);
+    }
+    if (!hasSandbox) {
+      expect((await attempt(node, 'proposals', 'try', id)).stderr).toContain('no sandbox');
+      return;
+    }
+    const tried = await ok(node, 'proposals', 'try', id);
+    expect(tried).toContain(
+      'it started and told of 1 tools:\n  resize  it says: Makes pictures small.',
+    );
+    const configFile = join(node.stateDir, '..', 'starling.json');
+    // A person agrees, and the node is killed before anything is written.
+    await builtin(node, 'proposal_answer', { id, approve: true, digest });
+    await node.stop('SIGKILL');
+    node = await start();
+    expect(await readFile(configFile, 'utf8')).not.toContain('resize');
+    expect(await ok(node, 'proposals')).toContain('not in the config file');
+    const before = await readFile(configFile, 'utf8');
+    await writeFile(configFile, before.replace('{', '{ // mine'));
+    expect(await ok(node, ...approve)).toContain('approved: resize is in');
+    const after = await readFile(configFile, 'utf8');
+    expect(after).toContain('{ // mine');
+    expect(after).toContain('"network": false');
+    const resize = async (): Promise<string | undefined> =>
+      (await toolList(node)).map(({ name }) => name).find((name) => name.endsWith('resize'));
+    await eventually('the server is there', resize, (name) => name !== undefined);
+    expect(await ok(node, 'call', (await resize()) ?? '')).toContain('small');
+    // Once more is nothing new, and its name is taken now.
+    expect(await ok(node, ...approve)).toContain('approved: resize is in');
+    expect(await readFile(configFile, 'utf8')).toBe(after);
+    await expect(propose({ args: ['src/main.mjs', '--evil'] })).resolves.toContain('is called');
+    await writeFile(configFile, before);
+  },
+);
 
 /** What the server `plain` was asked to do by the agent that thinks. */
 async function plainCalls(): Promise<readonly string[]> {

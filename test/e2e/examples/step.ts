@@ -23,13 +23,13 @@ export interface Step {
 }
 
 /**
- * Examples that start nodes and servers of their own, which are run in `npm run long`: `demos.test.ts` and `sim.test.ts`
- * see such commands to their ends in `npm test`.
+ * Examples that run in `npm test`: those of a day at one node and its peer. Each command has tests of its own at a node
+ * that only answers; the others, which start nodes, servers, agents and models of their own, run in `npm run long`.
  */
-export const LONG: readonly string[] = [
-  'starling sim --nodes 25',
-  'starling demo self-heal',
-  'starling demo swarm',
-  'starling sim partition-heal',
-  'starling sim churn --nodes 5,10,20 --seeds 3',
-];
+const OF_A_DAY =
+  /^starling (?:audit|board|call|doctor|grant (?:create|export|import|list|revoke|show)|key|nodes|peers(?! re)|ping|policy|status|tools|trace)\b/;
+
+/** Whether the example runs in `npm test`. */
+export function isShort(example: string): boolean {
+  return OF_A_DAY.test(example);
+}

@@ -11,7 +11,7 @@ import type {
 } from '../../../src/builtin/index.ts';
 import type { GrantListResult, LeaveResult } from '../../../src/builtin/results.ts';
 import { hasTerminals, startOnTerminal } from '../../cli/terminal/on-terminal.ts';
-import { upTo } from '../../long/extent.ts';
+import { isLong, upTo } from '../../long/extent.ts';
 import type { OnTerminal } from '../../cli/terminal/on-terminal.ts';
 import {
   attempt,
@@ -129,59 +129,63 @@ it('a node that founded a mesh of its own by mistake goes over to another, keeps
   );
 });
 
-it('a node that is alone in a mesh of its own moves over to the mesh that admits it, asked or by --yes', async () => {
-  const before = await world.start('carl', { ...NAMELESS, args: ['--name', 'carl'] });
-  const { peerId } = before.up;
-  await before.stop();
-  // With --no-mdns a node neither looks for others, whatever its config file says, nor is it to be knocked at.
-  const unseeing = await refused('carl', ['--no-mdns', '--knock', 'lab'], { mdns: true });
-  expect(unseeing.output).toMatch(/by multicast DNS, which is off.*leave --no-mdns out/s);
-  const unheard = await refused('carl', ['--knock', alice.up.addresses[0] ?? '']);
-  expect(unheard.output).toContain('hears no knocks');
-  const lab = await world.start('workstation', { config: { mdns: true } });
-  const knocking = ['--knock', lab.up.addresses[0] ?? ''];
-  const asked = await refused('carl', knocking);
-  expect(asked.output).toContain('STARLING_MESH_MISMATCH');
-  expect(asked.output).toMatch(/starling up --knock .* --yes/);
-  // Nobody was bothered for a node that stays where it is.
-  expect((await builtin<KnockListResult>(lab, 'knock_list')).knocks).toEqual([]);
+// Who knocks, is admitted and goes over: `cli/said` sees that on terminals, `mesh/knocks` has each step.
+it.runIf(isLong)(
+  'a node that is alone in a mesh of its own moves over to the mesh that admits it, asked or by --yes',
+  async () => {
+    const before = await world.start('carl', { ...NAMELESS, args: ['--name', 'carl'] });
+    const { peerId } = before.up;
+    await before.stop();
+    // With --no-mdns a node neither looks for others, whatever its config file says, nor is it to be knocked at.
+    const unseeing = await refused('carl', ['--no-mdns', '--knock', 'lab'], { mdns: true });
+    expect(unseeing.output).toMatch(/by multicast DNS, which is off.*leave --no-mdns out/s);
+    const unheard = await refused('carl', ['--knock', alice.up.addresses[0] ?? '']);
+    expect(unheard.output).toContain('hears no knocks');
+    const lab = await world.start('workstation', { config: { mdns: true } });
+    const knocking = ['--knock', lab.up.addresses[0] ?? ''];
+    const asked = await refused('carl', knocking);
+    expect(asked.output).toContain('STARLING_MESH_MISMATCH');
+    expect(asked.output).toMatch(/starling up --knock .* --yes/);
+    // Nobody was bothered for a node that stays where it is.
+    expect((await builtin<KnockListResult>(lab, 'knock_list')).knocks).toEqual([]);
 
-  const starting = world.start('carl', { args: [...knocking, '--yes'] });
-  await eventually(
-    'the operator hears who asks',
-    () => builtin<KnockListResult>(lab, 'knock_list'),
-    ({ knocks }) => knocks.map(({ name }) => name).join() === 'carl',
-  );
-  await ok(lab, 'members', 'admit', 'carl');
-  const carl = await starting;
-  expect(carl.up).toMatchObject({ peerId, mesh: { name: 'workstation-mesh' } });
-  await sees(lab, [carl]);
-  // It is a member now: the next start asks nobody.
-  await carl.stop();
-  const again = await world.start('carl');
-  expect(again.up.mesh.name).toBe('workstation-mesh');
-  await again.stop();
-
-  // It leaves while it is stopped, so that nobody there hears of that, and knocks once more: the operator is asked
-  // each time, though by all that the mesh knows it is a member, and has been let in a moment ago.
-  for (const time of ['again', 'and again'].slice(0, upTo(1, 2))) {
-    const left = await world.cli(['leave', '--yes', '--state', again.stateDir]);
-    expect(left.stdout).toMatch(/nobody was told/);
-    const returning = world.start('carl', { args: knocking });
+    const starting = world.start('carl', { args: [...knocking, '--yes'] });
     await eventually(
-      `the operator hears ${time} who asks`,
+      'the operator hears who asks',
       () => builtin<KnockListResult>(lab, 'knock_list'),
       ({ knocks }) => knocks.map(({ name }) => name).join() === 'carl',
     );
-    expect(await ok(lab, 'members')).toMatch(/ASKS TO JOIN[^]*\ncarl +\w+( \w+){3} /);
     await ok(lab, 'members', 'admit', 'carl');
-    const back = await returning;
-    expect(back.up).toMatchObject({ peerId, mesh: { name: 'workstation-mesh' } });
-    await sees(lab, [back]);
-    await back.stop();
-  }
-  await lab.stop();
-});
+    const carl = await starting;
+    expect(carl.up).toMatchObject({ peerId, mesh: { name: 'workstation-mesh' } });
+    await sees(lab, [carl]);
+    // It is a member now: the next start asks nobody.
+    await carl.stop();
+    const again = await world.start('carl');
+    expect(again.up.mesh.name).toBe('workstation-mesh');
+    await again.stop();
+
+    // It leaves while it is stopped, so that nobody there hears of that, and knocks once more: the operator is asked
+    // each time, though by all that the mesh knows it is a member, and has been let in a moment ago.
+    for (const time of ['again', 'and again'].slice(0, upTo(1, 2))) {
+      const left = await world.cli(['leave', '--yes', '--state', again.stateDir]);
+      expect(left.stdout).toMatch(/nobody was told/);
+      const returning = world.start('carl', { args: knocking });
+      await eventually(
+        `the operator hears ${time} who asks`,
+        () => builtin<KnockListResult>(lab, 'knock_list'),
+        ({ knocks }) => knocks.map(({ name }) => name).join() === 'carl',
+      );
+      expect(await ok(lab, 'members')).toMatch(/ASKS TO JOIN[^]*\ncarl +\w+( \w+){3} /);
+      await ok(lab, 'members', 'admit', 'carl');
+      const back = await returning;
+      expect(back.up).toMatchObject({ peerId, mesh: { name: 'workstation-mesh' } });
+      await sees(lab, [back]);
+      await back.stop();
+    }
+    await lab.stop();
+  },
+);
 
 it('who was put out knows by whom, ends with 1, invites nobody, and is let in again by a new ticket', async () => {
   const carol = await world.start('carol', { args: ['--join', await ticketOf(alice)] });
@@ -235,77 +239,80 @@ it('who was put out knows by whom, ends with 1, invites nobody, and is let in ag
   await back.stop();
 });
 
-it('a newcomer with the ticket of one that was put out is told so by the first real member', async () => {
-  const ghost = await world.start('ghost', { args: ['--join', await ticketOf(alice)] });
-  await sees(alice, [ghost]);
-  await ghost.stop();
-  await ok(alice, 'peers', 'remove', 'ghost', '--yes');
-  const [address = ''] = alice.up.addresses;
-  await alice.stop();
-  // Nobody is there who could tell it.
-  const haunting = await world.start('ghost');
-  const guest = await world.start('guest', { args: ['--join', await ticketOf(haunting)] });
-  const early = await world.start('early', { args: ['--join', await ticketOf(haunting)] });
-  expect(guest.up.mesh).toEqual(alice.up.mesh);
-  // So that it knows by what name the ghost goes.
-  await Promise.all([sees(guest, [haunting]), sees(early, [haunting])]);
-  await early.stop();
-  // Nothing in a chain of memberships tells that it was cut elsewhere: before a member that has heard of that is met,
-  // nobody can know. Where it was before, alice is found by the ghost, which passes on what it is told.
-  alice = await world.start('alice', { args: ['--listen', address.replace(/\/p2p\/.*/, '')] });
-  expect(await Promise.all([ended(haunting), ended(guest)])).toEqual([1, 1]);
-  expect(haunting.log()).toMatch(/this node was put out .* by alice \(….*\)/);
-  expect(guest.log()).toMatch(/ghost \(….*\), by whom this node came in, was put out .* by …/);
-  // Whoever was away meanwhile is told by the first member that it calls.
-  const told = await world
-    .start('early', { args: ['--bootstrap', address] })
-    .catch((error: unknown) => error);
-  const said =
-    told instanceof StartFailedError
-      ? told.output
-      : (await ended(told as NodeProcess), (told as NodeProcess).log());
-  expect(said).toMatch(/ghost \(….*\), by whom this node came in, was put out .* by …/);
-  const { members } = await builtin<MembersResult>(alice, 'members');
-  for (const name of ['guest', 'early'])
-    expect(members.map((member) => member.name)).not.toContain(name);
-  // Its name is that of a member who is away: both sides are told, and nobody is taken for the other.
-  const namesake = await world.start('namesake', { args: ['--join', await ticketOf(alice)] });
-  await sees(alice, [namesake]);
-  await namesake.stop();
-  const args = ['--join', await ticketOf(alice)];
-  const real = await world.start('guest', { config: { name: 'namesake' }, args });
-  await sees(alice, [real]);
-  await sees(real, [alice]);
-  const several = await attempt(alice, 'grant', 'create', 'namesake', '--tool', 'files/*');
-  expect(several.code).toBe(1);
-  expect(several.stderr).toMatch(
-    /2 peers go by the name 'namesake': namesake \(….*\), namesake-\w{4} \(….*\)/,
-  );
-  if (await hasTerminals()) {
-    const words = ['peers', 'show', 'namesake', '--state', alice.stateDir];
-    const terminal = onTerminal(words);
-    await terminal.shows(/Which one is meant\? \[none\/1\/2\]/);
-    terminal.type('2\r');
-    expect(await terminal.ended()).toMatchObject({
-      code: 0,
-      screen: expect.stringContaining(real.up.peerId) as string,
-    });
-  }
-  const { peer } = await eventually(
-    'the guest knows what it is called there',
-    () => json<PeerShowResult>(real, 'peers', 'show', 'alice'),
-    (shown) => shown.peer.callsUs !== undefined,
-  );
-  await ok(alice, 'peers', 'rename', peer.callsUs ?? '', 'guest');
-  expect((await peers(alice)).peers.map(({ alias }) => alias)).toContain('guest');
+it.runIf(isLong)(
+  'a newcomer with the ticket of one that was put out is told so by the first real member',
+  async () => {
+    const ghost = await world.start('ghost', { args: ['--join', await ticketOf(alice)] });
+    await sees(alice, [ghost]);
+    await ghost.stop();
+    await ok(alice, 'peers', 'remove', 'ghost', '--yes');
+    const [address = ''] = alice.up.addresses;
+    await alice.stop();
+    // Nobody is there who could tell it.
+    const haunting = await world.start('ghost');
+    const guest = await world.start('guest', { args: ['--join', await ticketOf(haunting)] });
+    const early = await world.start('early', { args: ['--join', await ticketOf(haunting)] });
+    expect(guest.up.mesh).toEqual(alice.up.mesh);
+    // So that it knows by what name the ghost goes.
+    await Promise.all([sees(guest, [haunting]), sees(early, [haunting])]);
+    await early.stop();
+    // Nothing in a chain of memberships tells that it was cut elsewhere: before a member that has heard of that is met,
+    // nobody can know. Where it was before, alice is found by the ghost, which passes on what it is told.
+    alice = await world.start('alice', { args: ['--listen', address.replace(/\/p2p\/.*/, '')] });
+    expect(await Promise.all([ended(haunting), ended(guest)])).toEqual([1, 1]);
+    expect(haunting.log()).toMatch(/this node was put out .* by alice \(….*\)/);
+    expect(guest.log()).toMatch(/ghost \(….*\), by whom this node came in, was put out .* by …/);
+    // Whoever was away meanwhile is told by the first member that it calls.
+    const told = await world
+      .start('early', { args: ['--bootstrap', address] })
+      .catch((error: unknown) => error);
+    const said =
+      told instanceof StartFailedError
+        ? told.output
+        : (await ended(told as NodeProcess), (told as NodeProcess).log());
+    expect(said).toMatch(/ghost \(….*\), by whom this node came in, was put out .* by …/);
+    const { members } = await builtin<MembersResult>(alice, 'members');
+    for (const name of ['guest', 'early'])
+      expect(members.map((member) => member.name)).not.toContain(name);
+    // Its name is that of a member who is away: both sides are told, and nobody is taken for the other.
+    const namesake = await world.start('namesake', { args: ['--join', await ticketOf(alice)] });
+    await sees(alice, [namesake]);
+    await namesake.stop();
+    const args = ['--join', await ticketOf(alice)];
+    const real = await world.start('guest', { config: { name: 'namesake' }, args });
+    await sees(alice, [real]);
+    await sees(real, [alice]);
+    const several = await attempt(alice, 'grant', 'create', 'namesake', '--tool', 'files/*');
+    expect(several.code).toBe(1);
+    expect(several.stderr).toMatch(
+      /2 peers go by the name 'namesake': namesake \(….*\), namesake-\w{4} \(….*\)/,
+    );
+    if (await hasTerminals()) {
+      const words = ['peers', 'show', 'namesake', '--state', alice.stateDir];
+      const terminal = onTerminal(words);
+      await terminal.shows(/Which one is meant\? \[none\/1\/2\]/);
+      terminal.type('2\r');
+      expect(await terminal.ended()).toMatchObject({
+        code: 0,
+        screen: expect.stringContaining(real.up.peerId) as string,
+      });
+    }
+    const { peer } = await eventually(
+      'the guest knows what it is called there',
+      () => json<PeerShowResult>(real, 'peers', 'show', 'alice'),
+      (shown) => shown.peer.callsUs !== undefined,
+    );
+    await ok(alice, 'peers', 'rename', peer.callsUs ?? '', 'guest');
+    expect((await peers(alice)).peers.map(({ alias }) => alias)).toContain('guest');
 
-  // What the guest advises bears the name that it goes by at alice, so that it can be pasted there.
-  await eventually(
-    'the guest hears by what name it goes now',
-    () => json<PeerShowResult>(real, 'peers', 'show', 'alice'),
-    (shown) => shown.peer.callsUs === 'guest',
-  );
-  const refusal = await attempt(alice, 'call', 'guest__files__read', 'path=/x');
-  const [, request = ''] = /(starling request '.*?') --because/.exec(refusal.stderr) ?? [];
-  expect(request).toBe("starling request 'guest/files/read'");
-});
+    // What the guest advises bears the name that it goes by at alice, so that it can be pasted there.
+    await eventually(
+      'the guest hears by what name it goes now',
+      () => json<PeerShowResult>(real, 'peers', 'show', 'alice'),
+      (shown) => shown.peer.callsUs === 'guest',
+    );
+    const refusal = await attempt(alice, 'call', 'guest__files__read', 'path=/x');
+    const [, request = ''] = /(starling request '.*?') --because/.exec(refusal.stderr) ?? [];
+    expect(request).toBe("starling request 'guest/files/read'");
+  },
+);

@@ -7,7 +7,7 @@ import type { NodeProcess } from '../../../sim/process.ts';
 import { LISTEN_DEFAULT } from '../../../src/config/schema/schema.ts';
 import type { KnockListResult } from '../../../src/builtin/index.ts';
 import type { BoardListResult } from '../../../src/index.ts';
-import { upTo } from '../../long/extent.ts';
+import { isLong, upTo } from '../../long/extent.ts';
 import { createNatNetwork, createTestNetwork, namespacesMissing } from './namespaces.ts';
 import type { TestNetwork } from './namespaces.ts';
 import {
@@ -182,79 +182,82 @@ describe.skipIf(missing !== undefined)('on three hosts of their own', () => {
  * Each of these waits for many seconds, and computes for few: they run at once, each with nodes and hosts of its own.
  */
 describe.skipIf(missing !== undefined).concurrent('at once, on hosts of their own', () => {
-  it('two meshes notice one another, one that knocks comes in once the operator has said so, and both meet again by multicast after their addresses went stale', async (context) => {
-    const world = ownWorld(context);
-    const network = await createTestNetwork(2);
-    world.defer(() => network.remove());
-    const config = { ...LISTEN, mdns: true };
-    const lab = await world.start('workstation', {
-      prefix: network.prefix(1),
-      config,
-      args: ['--mesh-name', 'lab'],
-    });
-    const lines: string[] = [];
-    const other = await world.start('other', {
-      prefix: network.prefix(2),
-      config,
-      onLine: (line) => void lines.push(line),
-    });
-    const { fingerprint } = lab.up.mesh;
-    const told = await eventually(
-      'the other mesh is told of',
-      async () => lines.find((line) => line.startsWith('{"event":"neighbour"')),
-      (line) => line !== undefined,
-    );
-    expect(JSON.parse(told ?? '{}')).toMatchObject({
-      meshName: 'lab',
-      fingerprint,
-      name: 'workstation',
-      open: false,
-      address: `/ip4/192.0.2.1/tcp/4040/p2p/${lab.up.peerId}`,
-    });
-    // By a process: it looks around in the network of its host.
-    const listing = `lab (${fingerprint}), workstation at 192.0.2.1 → ask to join: starling up --knock lab\n`;
-    const { stdout: listed } = await eventually(
-      'it is listed, which a busy machine may be too slow for in the time of one look',
-      () => other.run(['up', '--knock']),
-      ({ stdout }) => stdout.includes(listing),
-    );
-    // Its own mesh, which it hears as well, is none that it could ask.
-    expect(listed.match(/--knock/g)).toHaveLength(1);
-    await other.stop();
-
-    // A node that is alone in its mesh goes over from it.
-    const knocking = world.start('other', {
-      prefix: network.prefix(2),
-      config,
-      args: ['--knock', 'lab', '--yes'],
-    });
-    const { knocks } = await eventually(
-      'the operator hears who asks',
-      () => builtin<KnockListResult>(lab, 'knock_list'),
-      (list) => list.knocks.length === 1,
-    );
-    expect(knocks).toMatchObject([{ name: 'other', address: '192.0.2.2' }]);
-    expect((await status(lab)).warnings).toMatchObject([
-      { text: `other (${knocks[0]?.fingerprint}) at 192.0.2.2 asks to join this mesh` },
-    ]);
-    expect(await ok(lab, 'members', 'admit', 'other')).toBe(
-      `other (${knocks[0]?.fingerprint}) is let in; it may use nothing yet: starling grant create other --tool '<server>/*'\n`,
-    );
-    const newcomer = await knocking;
-    expect(newcomer.up.mesh).toMatchObject({ name: 'lab', fingerprint });
-    expect([newcomer.up.peerId, other.up.peerId]).toEqual([knocks[0]?.peerId, knocks[0]?.peerId]);
-    await sees(lab, [newcomer]);
-    expect((await status(lab)).warnings).toEqual([]);
-
-    await Promise.all([lab.stop('SIGKILL'), newcomer.stop('SIGKILL')]);
-    const again = (host: number, name: string, port: number): ReturnType<typeof world.start> =>
-      world.start(name, {
-        prefix: network.prefix(host),
-        config: { listen: [`/ip4/0.0.0.0/tcp/${port}`], mdns: true },
+  it.runIf(isLong)(
+    'two meshes notice one another, one that knocks comes in once the operator has said so, and both meet again by multicast after their addresses went stale',
+    async (context) => {
+      const world = ownWorld(context);
+      const network = await createTestNetwork(2);
+      world.defer(() => network.remove());
+      const config = { ...LISTEN, mdns: true };
+      const lab = await world.start('workstation', {
+        prefix: network.prefix(1),
+        config,
+        args: ['--mesh-name', 'lab'],
       });
-    const labAgain = await again(1, 'workstation', 5050);
-    await sees(await again(2, 'other', 6060), [labAgain]);
-  });
+      const lines: string[] = [];
+      const other = await world.start('other', {
+        prefix: network.prefix(2),
+        config,
+        onLine: (line) => void lines.push(line),
+      });
+      const { fingerprint } = lab.up.mesh;
+      const told = await eventually(
+        'the other mesh is told of',
+        async () => lines.find((line) => line.startsWith('{"event":"neighbour"')),
+        (line) => line !== undefined,
+      );
+      expect(JSON.parse(told ?? '{}')).toMatchObject({
+        meshName: 'lab',
+        fingerprint,
+        name: 'workstation',
+        open: false,
+        address: `/ip4/192.0.2.1/tcp/4040/p2p/${lab.up.peerId}`,
+      });
+      // By a process: it looks around in the network of its host.
+      const listing = `lab (${fingerprint}), workstation at 192.0.2.1 → ask to join: starling up --knock lab\n`;
+      const { stdout: listed } = await eventually(
+        'it is listed, which a busy machine may be too slow for in the time of one look',
+        () => other.run(['up', '--knock']),
+        ({ stdout }) => stdout.includes(listing),
+      );
+      // Its own mesh, which it hears as well, is none that it could ask.
+      expect(listed.match(/--knock/g)).toHaveLength(1);
+      await other.stop();
+
+      // A node that is alone in its mesh goes over from it.
+      const knocking = world.start('other', {
+        prefix: network.prefix(2),
+        config,
+        args: ['--knock', 'lab', '--yes'],
+      });
+      const { knocks } = await eventually(
+        'the operator hears who asks',
+        () => builtin<KnockListResult>(lab, 'knock_list'),
+        (list) => list.knocks.length === 1,
+      );
+      expect(knocks).toMatchObject([{ name: 'other', address: '192.0.2.2' }]);
+      expect((await status(lab)).warnings).toMatchObject([
+        { text: `other (${knocks[0]?.fingerprint}) at 192.0.2.2 asks to join this mesh` },
+      ]);
+      expect(await ok(lab, 'members', 'admit', 'other')).toBe(
+        `other (${knocks[0]?.fingerprint}) is let in; it may use nothing yet: starling grant create other --tool '<server>/*'\n`,
+      );
+      const newcomer = await knocking;
+      expect(newcomer.up.mesh).toMatchObject({ name: 'lab', fingerprint });
+      expect([newcomer.up.peerId, other.up.peerId]).toEqual([knocks[0]?.peerId, knocks[0]?.peerId]);
+      await sees(lab, [newcomer]);
+      expect((await status(lab)).warnings).toEqual([]);
+
+      await Promise.all([lab.stop('SIGKILL'), newcomer.stop('SIGKILL')]);
+      const again = (host: number, name: string, port: number): ReturnType<typeof world.start> =>
+        world.start(name, {
+          prefix: network.prefix(host),
+          config: { listen: [`/ip4/0.0.0.0/tcp/${port}`], mdns: true },
+        });
+      const labAgain = await again(1, 'workstation', 5050);
+      await sees(await again(2, 'other', 6060), [labAgain]);
+    },
+  );
 
   it('make a hole in both, and one whose router forwards its port finds that out and tells others', async (context) => {
     const world = ownWorld(context);
@@ -323,39 +326,42 @@ describe.skipIf(missing !== undefined).concurrent('at once, on hosts of their ow
     expect(await ok(three, 'status')).toMatch(/UPnP +off: with upnp: true/);
   });
 
-  it('are relayed, know why, and meet directly once the router of one lets the other in', async (context) => {
-    const world = ownWorld(context);
-    const network = await createNatNetwork(3, 'others');
-    world.defer(() => network.remove());
-    const start = (host: number, ticket?: string): ReturnType<typeof world.start> =>
-      world.start(`host${host}`, {
-        prefix: network.prefix(host),
-        config: {
-          listen: ['/ip4/0.0.0.0/tcp/4040'],
-          // What its operator knows of the router of host 2, which does not forward the port yet.
-          ...(host === 2 ? { announce: [`/ip4/${network.address(2)}/tcp/4040`] } : {}),
-        },
-        ...(ticket === undefined ? {} : { env: { STARLING_JOIN: ticket } }),
-      });
-    const one = await start(1);
-    const two = await start(2, one.up.ticket);
-    const three = await start(3, await ticketOf(one));
-    await Promise.all([sees(two, [one, three]), sees(three, [one, two])]);
-    const wayToTwo = async () =>
-      (await peers(three)).peers.find(({ peerId }) => peerId === two.up.peerId);
-    const relayed = await eventually(
-      'a way through host 1, and why',
-      wayToTwo,
-      (way) =>
-        way?.route === 'relayed' &&
-        way.whyRelayed?.includes("can't reach") === true &&
-        way.whyRelayed.includes('a hole through both routers failed'),
-      150_000,
-    );
-    expect(relayed?.address).toContain(`/p2p/${one.up.peerId}/p2p-circuit`);
-    expect(await ok(three, 'ping', 'host2', '--count', '1')).toContain('through host1');
-    await network.forward(2, 4040);
-    await eventually('a direct way', wayToTwo, (way) => way?.route === 'direct');
-    expect(await ok(three, 'ping', 'host2')).toContain(`direct, ${network.address(2)}:4040`);
-  });
+  it.runIf(isLong)(
+    'are relayed, know why, and meet directly once the router of one lets the other in',
+    async (context) => {
+      const world = ownWorld(context);
+      const network = await createNatNetwork(3, 'others');
+      world.defer(() => network.remove());
+      const start = (host: number, ticket?: string): ReturnType<typeof world.start> =>
+        world.start(`host${host}`, {
+          prefix: network.prefix(host),
+          config: {
+            listen: ['/ip4/0.0.0.0/tcp/4040'],
+            // What its operator knows of the router of host 2, which does not forward the port yet.
+            ...(host === 2 ? { announce: [`/ip4/${network.address(2)}/tcp/4040`] } : {}),
+          },
+          ...(ticket === undefined ? {} : { env: { STARLING_JOIN: ticket } }),
+        });
+      const one = await start(1);
+      const two = await start(2, one.up.ticket);
+      const three = await start(3, await ticketOf(one));
+      await Promise.all([sees(two, [one, three]), sees(three, [one, two])]);
+      const wayToTwo = async () =>
+        (await peers(three)).peers.find(({ peerId }) => peerId === two.up.peerId);
+      const relayed = await eventually(
+        'a way through host 1, and why',
+        wayToTwo,
+        (way) =>
+          way?.route === 'relayed' &&
+          way.whyRelayed?.includes("can't reach") === true &&
+          way.whyRelayed.includes('a hole through both routers failed'),
+        150_000,
+      );
+      expect(relayed?.address).toContain(`/p2p/${one.up.peerId}/p2p-circuit`);
+      expect(await ok(three, 'ping', 'host2', '--count', '1')).toContain('through host1');
+      await network.forward(2, 4040);
+      await eventually('a direct way', wayToTwo, (way) => way?.route === 'direct');
+      expect(await ok(three, 'ping', 'host2')).toContain(`direct, ${network.address(2)}:4040`);
+    },
+  );
 });

@@ -148,8 +148,8 @@ const PARTS: Readonly<Record<keyof Report, (report: Report) => void>> = {
   },
 };
 
-/** Calls by processes, a mesh in one process, and what needs neither; the other parts start the same processes for other figures. */
-const SHORT: readonly string[] = ['gateway', 'guard', 'scale', 'page', 'learn'];
+/** A mesh in one process, and what needs no node; the other parts start processes for their figures. */
+const SHORT: readonly string[] = ['guard', 'scale', 'page', 'learn'];
 
 it('measures every path once, and each answered', { timeout: 900_000 }, async () => {
   const parts = someOf(Object.entries(PARTS), ([name]) => SHORT.includes(name));
@@ -159,7 +159,7 @@ it('measures every path once, and each answered', { timeout: 900_000 }, async ()
   const run = isSeen ? benchOnTerminal : bench;
   const { code, out, err } = await run(...names, '--quick', '--json');
   expect(code, err).toBe(0);
-  if (isSeen) expect(err).toContain('measuring: gateway');
+  if (isSeen) expect(err).toContain('measuring: scale');
   const report = JSON.parse(out) as Report;
   for (const [, check] of parts) check(report);
   // Node's warnings of listeners that nobody takes away go there.
