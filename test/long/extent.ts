@@ -1,7 +1,7 @@
 /**
  * How far the tests go: `npm test` tries one of each kind, few times; `npm run long` tries all, often. Nothing
- * promised is shown by the long form alone: what it adds are more seeds, more repetitions, larger numbers, and the
- * combinations of what `npm test` has shown piece by piece.
+ * promised is shown by the long form alone: what it adds are more seeds, more repetitions, larger numbers, and between
+ * real processes the combinations of what `npm test` has shown piece by piece.
  */
 
 /** The environment variable by which `npm run long` tells the tests; nodes pass over the name. */

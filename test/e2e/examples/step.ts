@@ -27,7 +27,7 @@ export interface Step {
  * that only answers; the others, which start nodes, servers, agents and models of their own, run in `npm run long`.
  */
 const OF_A_DAY =
-  /^starling (?:audit|board|call|doctor|grant (?:create|export|import|list|revoke|show)|key|nodes|peers(?! re)|ping|policy|status|tools|trace)\b/;
+  /^starling (?:audit(?! tail --)|board|call|doctor|grant (?:create|export|import|list|revoke|show)|key|nodes|peers(?! re)|ping|policy|status|tools|trace)\b/;
 
 /** Whether the example runs in `npm test`. */
 export function isShort(example: string): boolean {

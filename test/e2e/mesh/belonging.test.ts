@@ -129,7 +129,7 @@ it('a node that founded a mesh of its own by mistake goes over to another, keeps
   );
 });
 
-// Who knocks, is admitted and goes over: `cli/said` sees that on terminals, `mesh/knocks` has each step.
+// Who knocks, is admitted and goes over: `cli/said` sees that on terminals, with the end of a membership, and `mesh` has each step.
 it.runIf(isLong)(
   'a node that is alone in a mesh of its own moves over to the mesh that admits it, asked or by --yes',
   async () => {
@@ -187,57 +187,60 @@ it.runIf(isLong)(
   },
 );
 
-it('who was put out knows by whom, ends with 1, invites nobody, and is let in again by a new ticket', async () => {
-  const carol = await world.start('carol', { args: ['--join', await ticketOf(alice)] });
-  const dave = await world.start('dave', { args: ['--join', await ticketOf(carol)] });
-  await Promise.all([sees(alice, [carol, dave]), sees(dave, [alice])]);
-  await ok(alice, 'grant', 'create', 'carol', '--tool', 'files/*');
-  await ok(carol, 'invite');
-  // By a record, which comes a moment later.
-  await eventually(
-    'alice knows the open ticket of carol',
-    () => builtin<MembersResult>(alice, 'members'),
-    ({ tickets }) => tickets.filter(({ by }) => by === 'carol').length === 1,
-  );
-  const both = ['carol', 'dave'];
+it.runIf(isLong)(
+  'who was put out knows by whom, ends with 1, invites nobody, and is let in again by a new ticket',
+  async () => {
+    const carol = await world.start('carol', { args: ['--join', await ticketOf(alice)] });
+    const dave = await world.start('dave', { args: ['--join', await ticketOf(carol)] });
+    await Promise.all([sees(alice, [carol, dave]), sees(dave, [alice])]);
+    await ok(alice, 'grant', 'create', 'carol', '--tool', 'files/*');
+    await ok(carol, 'invite');
+    // By a record, which comes a moment later.
+    await eventually(
+      'alice knows the open ticket of carol',
+      () => builtin<MembersResult>(alice, 'members'),
+      ({ tickets }) => tickets.filter(({ by }) => by === 'carol').length === 1,
+    );
+    const both = ['carol', 'dave'];
 
-  // Dave is below carol, and may not put out who is above.
-  const cannot = await attempt(dave, 'peers', 'remove', 'carol', '--yes');
-  expect(cannot.code).toBe(1);
-  expect(cannot.stderr).toMatch(/alice can, by: starling peers remove carol/);
-  const remove = ['peers', 'remove', 'carol', '--reason', 'lost'];
-  const unasked = await alice.run(remove);
-  expect(unasked.code).not.toBe(0);
-  expect(unasked.stderr).toMatch(/Put carol .* out of the mesh\? With it go those .*: dave\./);
-  const out = await json<PeerRemoveResult>(alice, ...remove, '--yes');
-  expect(out).toMatchObject({ peer: 'carol', members: ['dave'], connections: 1 });
-  expect(out.since).toBe(undefined);
-  const again = await ok(alice, ...remove);
-  expect(again).toMatch(/carol \(….*\) was out of the mesh already, since 20.*, by alice/);
-  expect([out.grants.length, out.tickets.length]).toEqual([1, 1]);
+    // Dave is below carol, and may not put out who is above.
+    const cannot = await attempt(dave, 'peers', 'remove', 'carol', '--yes');
+    expect(cannot.code).toBe(1);
+    expect(cannot.stderr).toMatch(/alice can, by: starling peers remove carol/);
+    const remove = ['peers', 'remove', 'carol', '--reason', 'lost'];
+    const unasked = await alice.run(remove);
+    expect(unasked.code).not.toBe(0);
+    expect(unasked.stderr).toMatch(/Put carol .* out of the mesh\? With it go those .*: dave\./);
+    const out = await json<PeerRemoveResult>(alice, ...remove, '--yes');
+    expect(out).toMatchObject({ peer: 'carol', members: ['dave'], connections: 1 });
+    expect(out.since).toBe(undefined);
+    const again = await ok(alice, ...remove);
+    expect(again).toMatch(/carol \(….*\) was out of the mesh already, since 20.*, by alice/);
+    expect([out.grants.length, out.tickets.length]).toEqual([1, 1]);
 
-  expect(await Promise.all([ended(carol), ended(dave)])).toEqual([1, 1]);
-  expect(carol.log()).toMatch(
-    /this node was put out of the mesh 'alice-mesh' \(.*\) by alice \(….*\) at 20.*: lost/,
-  );
-  expect(dave.log()).toMatch(/carol \(….*\), by whom this node came in, was put out .* by alice/);
-  for (const args of [['status'], ['invite'], ['peers']]) {
-    const result = await attempt(carol, ...args);
-    expect(result.code).toBe(1);
-    expect(result.stderr).toMatch(/put out .* by alice .*STARLING_MEMBERSHIP_ENDED/);
-  }
-  expect((await carol.run(['doctor'])).stdout).toMatch(/node +this node was put out .* by alice/);
-  const inVain = await refused('carol', []);
-  expect(inVain.code).toBe(1);
-  expect(inVain.output).toMatch(/put out .* by alice/);
-  const shown = await ok(alice, 'members');
-  for (const name of both) expect(shown).toMatch(new RegExp(`${name}.*put out`));
+    expect(await Promise.all([ended(carol), ended(dave)])).toEqual([1, 1]);
+    expect(carol.log()).toMatch(
+      /this node was put out of the mesh 'alice-mesh' \(.*\) by alice \(….*\) at 20.*: lost/,
+    );
+    expect(dave.log()).toMatch(/carol \(….*\), by whom this node came in, was put out .* by alice/);
+    for (const args of [['status'], ['invite'], ['peers']]) {
+      const result = await attempt(carol, ...args);
+      expect(result.code).toBe(1);
+      expect(result.stderr).toMatch(/put out .* by alice .*STARLING_MEMBERSHIP_ENDED/);
+    }
+    expect((await carol.run(['doctor'])).stdout).toMatch(/node +this node was put out .* by alice/);
+    const inVain = await refused('carol', []);
+    expect(inVain.code).toBe(1);
+    expect(inVain.output).toMatch(/put out .* by alice/);
+    const shown = await ok(alice, 'members');
+    for (const name of both) expect(shown).toMatch(new RegExp(`${name}.*put out`));
 
-  const back = await world.start('carol', { args: ['--join', await ticketOf(alice)] });
-  await sees(alice, [back]);
-  expect((await attempt(back, 'status')).code).toBe(0);
-  await back.stop();
-});
+    const back = await world.start('carol', { args: ['--join', await ticketOf(alice)] });
+    await sees(alice, [back]);
+    expect((await attempt(back, 'status')).code).toBe(0);
+    await back.stop();
+  },
+);
 
 it.runIf(isLong)(
   'a newcomer with the ticket of one that was put out is told so by the first real member',
