@@ -2,6 +2,8 @@ import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer } from 'vitest/node';
 import type { TestSpecification } from 'vitest/node';
+import { EXTENT } from './test/long/extent.ts';
+import { LONG_FILES } from './test/long/files.ts';
 import { BUILT_SOURCES, QUICK_NACL, builtSources } from './test/built-sources.ts';
 
 /** Tests that start processes: they wait more than they compute. */
@@ -20,19 +22,14 @@ const LONGEST = [
   'e2e/first-mesh',
   'e2e/mesh/partition',
   'sim/bench/quick',
-  'e2e/mesh/resilience',
   'e2e/agents/run-agents',
   'sim/soak',
-  'e2e/demos',
   'e2e/mesh/crossing',
-  'e2e/node/crash',
   'e2e/attached-clients',
   'compliance/transports',
   'sim/scenario/netns',
   'e2e/sandbox',
   'gateway/upstreams/sandbox/sandbox',
-  'e2e/mesh/newcomer',
-  'e2e/mesh/rotation',
   'cli/commands/secrets',
   'e2e/tasks/mcp-tasks',
   'gateway/upstreams/managed-upstream',
@@ -40,8 +37,6 @@ const LONGEST = [
   'network/links/parting',
   'e2e/node/clock',
   'e2e/node/bad-input',
-  'e2e/mesh/strong',
-  'e2e/mesh/revocation',
   'gateway/upstreams/peer',
   'build/first-output',
   'mutation/mutants',
@@ -52,7 +47,6 @@ const LONGEST = [
   'e2e/policy',
   'gateway/upstreams/era-bridge',
   'e2e/agents/swarms',
-  'e2e/tasks/tasks',
   'agents/spread/spreads',
   'gateway/transports/http-eras',
   'e2e/sim',
@@ -135,6 +129,12 @@ const [command = '', ...words] = process.argv.slice(2);
 const isWhole =
   command === 'run' && words.every((word) => word.startsWith('-') || !/test|\//.test(word));
 
+/** Files of the long form, which run when they are named, and in `npm run long`. */
+const left =
+  isWhole && process.env[EXTENT] === undefined
+    ? Object.keys(LONG_FILES).map((name) => `test/${name}.test.ts`)
+    : [];
+
 export default defineConfig({
   // Most of what the tests of grants and of the audit log did was signing; see there.
   resolve: { alias: { tweetnacl: QUICK_NACL } },
@@ -142,6 +142,7 @@ export default defineConfig({
   test: {
     server: { deps: { external: [BUILT_SOURCES] } },
     include: ['test/**/*.test.ts'],
+    exclude: left,
     pool: 'forks',
     // Each test makes much and keeps nothing: with more room for what is new, a tenth of the CPU is not spent on moving it.
     execArgv: ['--min-semi-space-size=16', '--max-semi-space-size=32'],

@@ -8,7 +8,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
-import { isLong } from '../long/extent.ts';
 import { CLI } from './support.ts';
 
 const exec = promisify(execFile);
@@ -53,14 +52,10 @@ it.concurrent('self-heal: killed, noticed, diagnosed, approved, healed, written 
   expect(said.split('\n').length).toBeLessThan(120);
 }, 180_000);
 
-it.runIf(isLong).concurrent(
-  'swarm: three vote, the lie does not count, and a machine that dies takes no work with it',
-  async () => {
-    const said = await tells('swarm');
-    expect(said).toMatch(/vote on count: 0\.6\d+ ≥ 0\.6 → accepted, against cid@carol/u);
-    expect(said).toMatch(/kill -9 \d+/u);
-    expect(said).toMatch(/written by (?:ben|cid)/u);
-    expect(said.split('\n').length).toBeLessThan(120);
-  },
-  180_000,
-);
+it.concurrent('swarm: three vote, the lie does not count, and a machine that dies takes no work with it', async () => {
+  const said = await tells('swarm');
+  expect(said).toMatch(/vote on count: 0\.6\d+ ≥ 0\.6 → accepted, against cid@carol/u);
+  expect(said).toMatch(/kill -9 \d+/u);
+  expect(said).toMatch(/written by (?:ben|cid)/u);
+  expect(said.split('\n').length).toBeLessThan(120);
+}, 180_000);

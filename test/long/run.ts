@@ -1,6 +1,6 @@
 /**
  * `npm run long [-- --record] [-- <part of a path> …]`: the long form of the tests that have one, which are the files
- * that ask `extent.ts` how far to go. Needs a build. Exit code 1 when a test failed. `--record` writes how many tests of
+ * that ask `extent.ts` how far to go, and those that `files.ts` names. Needs a build. Exit code 1 when a test failed. `--record` writes how many tests of
  * each file passed, and in what time, to `sim/RESULTS.md`; only a run over all files that passed is recorded.
  */
 import { spawn } from 'node:child_process';
@@ -11,6 +11,7 @@ import { join, relative, resolve } from 'node:path';
 import { readOptions } from '../../sim/command-options.ts';
 import { recordResult } from '../../sim/results.ts';
 import { EXTENT } from './extent.ts';
+import { LONG_FILES } from './files.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const VITEST = resolve(ROOT, 'node_modules/vitest/vitest.mjs');
@@ -31,7 +32,10 @@ async function filesWithLongForm(): Promise<readonly string[]> {
   const names = await readdir(join(ROOT, 'test'), { recursive: true });
   const paths = names.filter((name) => name.endsWith('.test.ts')).map((name) => join('test', name));
   const texts = await Promise.all(paths.map((path) => readFile(join(ROOT, path), 'utf8')));
-  return paths.filter((_, index) => ASKS.test(texts[index] ?? '')).toSorted();
+  const named = Object.keys(LONG_FILES).map((name) => join('test', `${name}.test.ts`));
+  return paths
+    .filter((path, index) => ASKS.test(texts[index] ?? '') || named.includes(path))
+    .toSorted();
 }
 
 /** Runs Vitest over files in their long form; its exit code, and a line for each file and for all. */

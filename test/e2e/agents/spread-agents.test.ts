@@ -6,7 +6,6 @@ import type { JsonObject } from '../../../src/core/index.ts';
 import { wholeNodes } from '../../fixtures/whole-nodes.ts';
 import type { Machine } from '../../fixtures/whole-nodes.ts';
 import { eventually } from '../support.ts';
-import { isLong } from '../../long/extent.ts';
 
 const NAMES = ['alice', 'bob', 'carol'] as const;
 const nodes = wholeNodes('spread');
@@ -61,52 +60,47 @@ const askedOf = async (name: (typeof NAMES)[number], agentId: string): Promise<u
   return response;
 };
 
-// Each part of it in one process: `agents/spread`.
-it.runIf(isLong)(
-  'is spawned on three nodes, answers by its one name at each, and outlives the node that looks after it',
-  async () => {
-    const spawned = await eventually(
-      'the board is there, and the grants are',
-      () =>
-        at('alice')
-          .operator.builtin<JsonObject>('agent_spawn', {
-            agentType: 'coder',
-            replicas: 3,
-            on: [...NAMES],
-            wait_s: 20,
-          })
-          .catch((error: unknown): JsonObject => ({ error: String(error) })),
-      (answer) => answer['error'] === undefined,
+it('is spawned on three nodes, answers by its one name at each, and outlives the node that looks after it', async () => {
+  const spawned = await eventually(
+    'the board is there, and the grants are',
+    () =>
+      at('alice')
+        .operator.builtin<JsonObject>('agent_spawn', {
+          agentType: 'coder',
+          replicas: 3,
+          on: [...NAMES],
+          wait_s: 20,
+        })
+        .catch((error: unknown): JsonObject => ({ error: String(error) })),
+    (answer) => answer['error'] === undefined,
+  );
+  expect(spawned).toMatchObject({
+    status: 'running',
+    parent: { node: 'alice' },
+    parts: NAMES.map((node) => ({ node, state: 'ready', replicas: 1 })),
+  });
+  for (const name of NAMES) expect(await askedOf(name, 'coder')).toBe('you said: "hello"');
+  expect(await askedOf('alice', 'coder@carol')).toBe('you said: "hello"');
+  await at('alice').node.stop();
+  const info = (): Promise<AgentInfoResult> =>
+    at('bob').operator.builtin<AgentInfoResult>('agent_info', { agentId: 'coder' });
+  const seen = await eventually(
+    'another node is the parent',
+    info,
+    ({ whole }) => whole?.parent !== undefined && whole.parent.node !== 'alice',
+  );
+  expect(seen.whole?.parent?.token).toBeGreaterThan(
+    Number((spawned['parent'] as JsonObject)['token']),
+  );
+  expect(await askedOf('carol', 'coder')).toBe('you said: "hello"');
+  await at('carol').operator.builtin('agent_stop', { agentId: 'coder' });
+  const pids = async (): Promise<number> => {
+    const all = await Promise.all(
+      (['bob', 'carol'] as const).map((name) =>
+        at(name).operator.builtin<{ agents: AgentInfoResult[] }>('agent_list', { here: true }),
+      ),
     );
-    expect(spawned).toMatchObject({
-      status: 'running',
-      parent: { node: 'alice' },
-      parts: NAMES.map((node) => ({ node, state: 'ready', replicas: 1 })),
-    });
-    for (const name of NAMES) expect(await askedOf(name, 'coder')).toBe('you said: "hello"');
-    expect(await askedOf('alice', 'coder@carol')).toBe('you said: "hello"');
-    await at('alice').node.stop();
-    const info = (): Promise<AgentInfoResult> =>
-      at('bob').operator.builtin<AgentInfoResult>('agent_info', { agentId: 'coder' });
-    const seen = await eventually(
-      'another node is the parent',
-      info,
-      ({ whole }) => whole?.parent !== undefined && whole.parent.node !== 'alice',
-    );
-    expect(seen.whole?.parent?.token).toBeGreaterThan(
-      Number((spawned['parent'] as JsonObject)['token']),
-    );
-    expect(await askedOf('carol', 'coder')).toBe('you said: "hello"');
-    await at('carol').operator.builtin('agent_stop', { agentId: 'coder' });
-    const pids = async (): Promise<number> => {
-      const all = await Promise.all(
-        (['bob', 'carol'] as const).map((name) =>
-          at(name).operator.builtin<{ agents: AgentInfoResult[] }>('agent_list', { here: true }),
-        ),
-      );
-      return all.flatMap(({ agents: own }) => own.flatMap(({ run }) => run?.pids ?? [])).length;
-    };
-    expect(await eventually('no process is left', pids, (count) => count === 0)).toBe(0);
-  },
-  60_000,
-);
+    return all.flatMap(({ agents: own }) => own.flatMap(({ run }) => run?.pids ?? [])).length;
+  };
+  expect(await eventually('no process is left', pids, (count) => count === 0)).toBe(0);
+}, 60_000);

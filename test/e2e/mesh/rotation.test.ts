@@ -18,7 +18,6 @@ import {
   ticketOf,
   useWorld,
 } from '../support.ts';
-import { isLong } from '../../long/extent.ts';
 
 const world = useWorld('file');
 const CONFIG = {
@@ -81,50 +80,47 @@ describe('a node that changes its key', () => {
     expect((await status(alice)).did).toBe(alice.up.did);
   });
 
-  it.runIf(isLong)(
-    'is a member that does it twice while another is away: its name and what it gave are found again',
-    async () => {
-      await ok(bob, 'grant', 'create', 'carol', '--tool', 'toolbox/*');
-      await ok(carol, 'grant', 'create', 'bob', '--tool', 'toolbox/*');
-      await goesOn(await world.stdio(carol), 'bob__toolbox__add');
-      await carol.stop();
-      const copy = join(await world.root(), 'stolen');
-      await rotate(bob, false);
-      await cp(bob.stateDir, copy, { recursive: true });
-      const now = await rotate(bob);
-      await sees(alice, [now]);
-      const back = await world.start('carol', { config: CONFIG });
-      await sees(back, [now]);
-      await goesOn(await world.stdio(back), 'bob__toolbox__add');
-      await goesOn(await world.stdio(now), 'carol__toolbox__add');
-      await eventually(
-        'both former keys are known',
-        () => alias(back, now),
-        ({ formerly }) => formerly?.length === 2,
-      );
-      await now.stop();
-      // Who has the folder of a key that was changed since is told so, and gets nowhere.
-      const thief = await world.start('thief', { config: CONFIG, args: ['--state', copy] });
-      await eventually(
-        'the old key is refused',
-        async () => thief.log(),
-        (log) => log.includes('is retired'),
-      );
-      await eventually(
-        'alice sees carol, and nobody with a key of bob',
-        async () => {
-          const { peers: seen } = await peers(alice);
-          return seen.filter(({ state }) => state === 'alive').map(({ peerId }) => peerId);
-        },
-        (alive) => alive.join() === back.up.peerId,
-      );
-      await thief.stop();
-      carol = back;
-      bob = await world.start('bob', { config: CONFIG });
-      await sees(bob, [alice, carol]);
-      await sees(carol, [alice, bob]);
-    },
-  );
+  it('is a member that does it twice while another is away: its name and what it gave are found again', async () => {
+    await ok(bob, 'grant', 'create', 'carol', '--tool', 'toolbox/*');
+    await ok(carol, 'grant', 'create', 'bob', '--tool', 'toolbox/*');
+    await goesOn(await world.stdio(carol), 'bob__toolbox__add');
+    await carol.stop();
+    const copy = join(await world.root(), 'stolen');
+    await rotate(bob, false);
+    await cp(bob.stateDir, copy, { recursive: true });
+    const now = await rotate(bob);
+    await sees(alice, [now]);
+    const back = await world.start('carol', { config: CONFIG });
+    await sees(back, [now]);
+    await goesOn(await world.stdio(back), 'bob__toolbox__add');
+    await goesOn(await world.stdio(now), 'carol__toolbox__add');
+    await eventually(
+      'both former keys are known',
+      () => alias(back, now),
+      ({ formerly }) => formerly?.length === 2,
+    );
+    await now.stop();
+    // Who has the folder of a key that was changed since is told so, and gets nowhere.
+    const thief = await world.start('thief', { config: CONFIG, args: ['--state', copy] });
+    await eventually(
+      'the old key is refused',
+      async () => thief.log(),
+      (log) => log.includes('is retired'),
+    );
+    await eventually(
+      'alice sees carol, and nobody with a key of bob',
+      async () => {
+        const { peers: seen } = await peers(alice);
+        return seen.filter(({ state }) => state === 'alive').map(({ peerId }) => peerId);
+      },
+      (alive) => alive.join() === back.up.peerId,
+    );
+    await thief.stop();
+    carol = back;
+    bob = await world.start('bob', { config: CONFIG });
+    await sees(bob, [alice, carol]);
+    await sees(carol, [alice, bob]);
+  });
 
   it('is the founder and owner: members, grants, delegations and used-up uses stay', async () => {
     await ok(

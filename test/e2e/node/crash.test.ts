@@ -12,17 +12,16 @@ import type { AuditEntry } from '../../../src/audit/index.ts';
 import { attach } from '../callers.ts';
 import type { Caller } from '../callers.ts';
 import { SERVERS, eventually, ok, sameListen, sees, useWorld } from '../support.ts';
-import { upTo } from '../../long/extent.ts';
 
 const world = useWorld();
 
 const TEST_MS = 480_000;
 const SEED = 41;
-const ROUNDS = upTo(1, 3);
+const ROUNDS = 3;
 /** Load before the kill, counted from the first call that gets through. */
 const LIFE_MAX_MS = 600;
 const WORKERS = 3;
-const USES = upTo(80, 150);
+const USES = 150;
 /** What one crash may lose of the uses, besides the calls that it interrupts. */
 const AHEAD_MAX = 16;
 const RATE_PER_S = 20;

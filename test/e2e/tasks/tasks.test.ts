@@ -3,7 +3,6 @@ import { expect, it } from 'vitest';
 import type { NodeProcess } from '../../../sim/process.ts';
 import type { TaskBatch, TaskListResult, TaskResult } from '../../../src/tasks/types.ts';
 import { builtin, eventually, sameListen, sees, ticketOf, useWorld } from '../support.ts';
-import { isLong } from '../../long/extent.ts';
 
 const world = useWorld();
 const TEST_MS = 480_000;
@@ -99,8 +98,7 @@ async function keptAll(owner: NodeProcess, acked: readonly string[]): Promise<vo
   expect([...counts.values()].filter((count) => count !== BATCH)).toEqual([]);
 }
 
-// A worker and an owner that die, in one process: `tasks/storms`, `tasks/tasks`; by real kills: `durable-tasks`.
-it.runIf(isLong)(
+it(
   'goes on at another worker and at its own node when each is killed, and has one result',
   { timeout: TEST_MS },
   async () => {
