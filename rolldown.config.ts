@@ -38,6 +38,7 @@ const modules = defineConfig({
     'bench-board-member': 'sim/bench/board/runs/member.ts',
     'bench-board-newcomer': 'sim/bench/board/newcomer-process.ts',
     'bench-board-strong': 'sim/bench/board/strong-process.ts',
+    'bench-board-strong-floor': 'sim/bench/board/strong-floor-process.ts',
     'bench-floor': 'sim/bench/floors/process.ts',
     hostile: 'sim/hostile/process.ts',
     soak: 'sim/soak/run.ts',

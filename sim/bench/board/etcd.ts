@@ -17,6 +17,8 @@ export interface Etcd {
   readonly title: string;
   /** One for each member. */
   readonly clients: readonly StrongClient[];
+  /** Of its members, and of this process, in which those are that ask. */
+  readonly pids: readonly number[];
   stop(): Promise<void>;
 }
 
@@ -49,7 +51,8 @@ export async function startEtcd(count: number, root: string): Promise<Etcd | und
     await stop();
     throw error;
   }
-  return { title: `etcd ${version}`, clients: sessions.map(clientOf), stop };
+  const pids = [process.pid, ...members.flatMap(({ pid }) => pid ?? [])];
+  return { title: `etcd ${version}`, clients: sessions.map(clientOf), pids, stop };
 }
 
 function versionOfEtcd(): string | undefined {

@@ -11,6 +11,7 @@ import { builtFile } from '../../project-root.ts';
 import { percentile } from '../../report.ts';
 import { atLeast, atMost, table } from '../bars.ts';
 import type { Bar } from '../bars.ts';
+import { cpuUs } from '../cpu.ts';
 import type { StrongSize } from '../size.ts';
 import { startEtcd } from './etcd.ts';
 import { until } from './replica.ts';
@@ -28,10 +29,22 @@ export interface StrongRow {
   readonly casPerSecond: number;
   readonly casP50Ms: number;
   readonly getPerSecond: number;
+  /** What the replicas, and callers that are in their processes, use of a processor for each, µs; undefined: not known. */
+  readonly casCpuUs: number | undefined;
+  readonly getCpuUs: number | undefined;
 }
+
+/** How the least that counts as the work is called in the table. */
+const FLOOR = 'floor: bare libp2p';
 
 /** Runs callers, and gives the times of all requests. */
 type Run = (init: LoopsInit) => Promise<Times>;
+
+/** Replicas that callers ask, and the processes that do the work. */
+interface Replicas {
+  readonly run: Run;
+  readonly pids: readonly number[];
+}
 
 /** Measures strong boards, and etcd where it is installed. */
 export async function measureStrong(size: StrongSize): Promise<readonly StrongRow[]> {
@@ -39,12 +52,15 @@ export async function measureStrong(size: StrongSize): Promise<readonly StrongRo
   for (const count of size.replicas) {
     const root = await mkdtemp(join(tmpdir(), 'starling-strong-'));
     try {
-      rows.push(await withNodes(count, root, (run) => measure('starling', count, { run, size })));
+      rows.push(await withNodes(count, root, (all) => measure('starling', count, all, size)));
+      if (size.rivals) {
+        rows.push(await withFloor(count, root, (all) => measure(FLOOR, count, all, size)));
+      }
       const etcd = size.rivals ? await startEtcd(count, root) : undefined;
       if (etcd === undefined) continue;
       try {
         const run: Run = (init) => runLoops(etcd.clients, init);
-        rows.push(await measure(etcd.title, count, { run, size }));
+        rows.push(await measure(etcd.title, count, { run, pids: etcd.pids }, size));
       } finally {
         await etcd.stop();
       }
@@ -61,7 +77,7 @@ export function barsOfStrong(rows: readonly StrongRow[]): readonly Bar[] {
     .filter(({ title }) => title === 'starling')
     .flatMap((ours) => {
       const { replicas } = ours;
-      const rival = rows.find((row) => row.title !== 'starling' && row.replicas === replicas);
+      const rival = rows.find((row) => row.title.startsWith('etcd') && row.replicas === replicas);
       const { casPerSecond = Number.NaN, oneP50Ms = Number.NaN } = rival ?? {};
       return [
         atLeast(`strong cas/s, ${replicas} replicas, × etcd`, 1, ours.casPerSecond / casPerSecond),
@@ -82,27 +98,48 @@ export function barsOfStrong(rows: readonly StrongRow[]): readonly Bar[] {
 /** As a table. */
 export function renderStrong(rows: readonly StrongRow[]): string {
   return table(
-    ['strong', 'replicas', 'cas/s, many', 'p50 ms', 'one caller p50 ms', 'reads/s, many'],
+    [
+      'strong',
+      'replicas',
+      'cas/s, many',
+      'p50 ms',
+      'CPU µs/cas, all',
+      'one caller p50 ms',
+      'reads/s, many',
+      'CPU µs/read, all',
+    ],
     rows.map((row) => [
       row.title,
       String(row.replicas),
       row.casPerSecond.toFixed(0),
       row.casP50Ms.toFixed(1),
+      shownUs(row.casCpuUs),
       row.oneP50Ms.toFixed(1),
       row.getPerSecond.toFixed(0),
+      shownUs(row.getCpuUs),
     ]),
   );
+}
+
+function shownUs(us: number | undefined): string {
+  return us === undefined ? '–' : us.toFixed(0);
 }
 
 async function measure(
   title: string,
   replicas: number,
-  { run, size: { ms, callers } }: { readonly run: Run; readonly size: StrongSize },
+  { run, pids }: Replicas,
+  { ms, callers }: StrongSize,
 ): Promise<StrongRow> {
   await run({ what: 'cas', callers, ms: ms / 2, prefix: 'warm' });
   const one = await run({ what: 'cas', callers: 1, ms, prefix: 'one' });
+  const before = cpuUs(pids);
   const cas = await run({ what: 'cas', callers, ms, prefix: 'many' });
+  const between = cpuUs(pids);
   const get = await run({ what: 'get', callers, ms, prefix: 'many' });
+  const after = cpuUs(pids);
+  const each = (from?: number, to?: number, count = 0): number | undefined =>
+    from === undefined || to === undefined ? undefined : (to - from) / count;
   return {
     title,
     replicas,
@@ -110,6 +147,8 @@ async function measure(
     casPerSecond: (cas.length * 1000) / ms,
     casP50Ms: percentile(cas, 0.5),
     getPerSecond: (get.length * 1000) / ms,
+    casCpuUs: each(before, between, cas.length),
+    getCpuUs: each(between, after, get.length),
   };
 }
 
@@ -118,43 +157,71 @@ interface Replica {
   readonly heard: StrongNews[];
 }
 
-async function withNodes(
-  count: number,
-  root: string,
-  work: (run: Run) => Promise<StrongRow>,
+/** Processes of a program, one after the other, each of which is told where the first is. */
+async function withProcesses(
+  program: string,
+  { count, root }: { readonly count: number; readonly root: string },
+  work: (replicas: readonly Replica[], dids: readonly string[]) => Promise<StrongRow>,
 ): Promise<StrongRow> {
   const replicas: Replica[] = [];
+  const dids: string[] = [];
   try {
-    let address: string | undefined;
+    let first: readonly string[] = [];
     for (let at = 0; at < count; at += 1) {
-      const args = [
-        `node-${at}`,
-        join(root, `node-${at}`),
-        ...(address === undefined ? [] : [address]),
-      ];
-      const child = fork(builtFile('bench-board-strong.js'), args);
+      const args = [`node-${at}`, join(root, `${program}-${at}`), ...first];
+      const child = fork(builtFile(program), args);
       const heard: StrongNews[] = [];
-      child.on('message', (news: StrongNews) => heard.push(news));
+      child.on('message', (one: StrongNews) => heard.push(one));
       replicas.push({ child, heard });
-      const up = await news({ child, heard }, 'up');
-      address ??= up.address;
+      const { did, address } = await news({ child, heard }, 'up');
+      dids.push(did);
+      if (at === 0) first = [address];
     }
+    return await work(replicas, dids);
+  } finally {
+    for (const { child } of replicas) child.kill('SIGKILL');
+  }
+}
+
+function asReplicas(replicas: readonly Replica[]): Replicas {
+  return {
+    run: (init) => runAt(replicas, init),
+    pids: replicas.flatMap(({ child }) => child.pid ?? []),
+  };
+}
+
+function withFloor(
+  count: number,
+  root: string,
+  work: (all: Replicas) => Promise<StrongRow>,
+): Promise<StrongRow> {
+  const init = { count, root };
+  return withProcesses('bench-board-strong-floor.js', init, async (replicas, dids) => {
+    for (const replica of replicas) {
+      tell(replica, { t: 'create', dids });
+      await news(replica, 'created');
+    }
+    return work(asReplicas(replicas));
+  });
+}
+
+function withNodes(
+  count: number,
+  root: string,
+  work: (all: Replicas) => Promise<StrongRow>,
+): Promise<StrongRow> {
+  return withProcesses('bench-board-strong.js', { count, root }, async (replicas, dids) => {
     await until(() =>
       replicas.every(({ heard }) =>
         heard.some((one) => one.t === 'peers' && one.count === count - 1),
       ),
     );
-    const dids = await Promise.all(
-      replicas.map(async (replica) => (await news(replica, 'up')).did),
-    );
     const [first] = replicas;
     if (first === undefined) throw new Error('no replica');
     tell(first, { t: 'create', dids });
     await news(first, 'created');
-    return await work((init) => runAt(replicas, init));
-  } finally {
-    for (const { child } of replicas) child.kill('SIGKILL');
-  }
+    return work(asReplicas(replicas));
+  });
 }
 
 /** Callers are spread over the nodes. */

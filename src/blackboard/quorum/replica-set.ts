@@ -25,9 +25,16 @@ export interface ReplicaSet {
 
 const RECORD_CHARS_MAX = 16_384;
 
-/** The replicas with which a board was made. */
+/** By the list of a record, which never changes. */
+const firstSets = new WeakMap<readonly Did[], ReplicaSet>();
+
+/** The replicas with which a board was made, and their disks, as one record names both. */
 export function firstSet(replicas: readonly Did[], disks?: readonly string[]): ReplicaSet {
-  return { number: 0, voters: firstVoters(replicas, disks), count: 0 };
+  const known = firstSets.get(replicas);
+  if (known !== undefined) return known;
+  const set = { number: 0, voters: firstVoters(replicas, disks), count: 0 };
+  firstSets.set(replicas, set);
+  return set;
 }
 
 /** What a voter is called among others: a node with a new disk is not the one that it was. */
@@ -35,14 +42,37 @@ export function voterName({ did, disk }: Voter): string {
   return `${did} ${disk}`;
 }
 
+/** What follows from a set, once for each: every question asks for it. */
+interface Derived {
+  readonly groups: Groups;
+  readonly voters: readonly Voter[];
+}
+
+const derived = new WeakMap<ReplicaSet, Derived>();
+
 /** Of whom more than half is needed. */
-export function groupsOf({ voters, before }: ReplicaSet): Groups {
-  return [voters, ...(before === undefined ? [] : [before])].map((group) => group.map(voterName));
+export function groupsOf(set: ReplicaSet): Groups {
+  return derivedOf(set).groups;
 }
 
 /** All voters of a set, each once. */
-export function votersOf({ voters, before = [] }: ReplicaSet): readonly Voter[] {
-  return [...new Map([...voters, ...before].map((voter) => [voterName(voter), voter])).values()];
+export function votersOf(set: ReplicaSet): readonly Voter[] {
+  return derivedOf(set).voters;
+}
+
+function derivedOf(set: ReplicaSet): Derived {
+  const known = derived.get(set);
+  if (known !== undefined) return known;
+  const { voters, before = [] } = set;
+  const named = [...voters, ...before].map((voter) => [voterName(voter), voter] as const);
+  const made = {
+    groups: [voters, ...(set.before === undefined ? [] : [before])].map((group) =>
+      group.map(voterName),
+    ),
+    voters: [...new Map(named).values()],
+  };
+  derived.set(set, made);
+  return made;
 }
 
 /** The set while the replicas change to `voters` by `record`. */
