@@ -129,9 +129,9 @@ async function measure(
   title: string,
   replicas: number,
   { run, pids }: Replicas,
-  { ms, callers }: StrongSize,
+  { warmUpMs, ms, callers }: StrongSize,
 ): Promise<StrongRow> {
-  await run({ what: 'cas', callers, ms: ms / 2, prefix: 'warm' });
+  await run({ what: 'cas', callers, ms: warmUpMs, prefix: 'warm' });
   const one = await run({ what: 'cas', callers: 1, ms, prefix: 'one' });
   const before = cpuUs(pids);
   const cas = await run({ what: 'cas', callers, ms, prefix: 'many' });
