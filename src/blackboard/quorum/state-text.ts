@@ -24,9 +24,8 @@ interface Plain {
   readonly at: number;
 }
 
-/** A plain change as text. */
+/** A plain change as text: before and after the index in `by`. */
 interface Row {
-  readonly version: number;
   readonly by: Did;
   readonly head: string;
   readonly tail: string;
@@ -47,8 +46,6 @@ const FIRST_ROW = /^\["[\w:.-]*",\d+,\d+\],/;
 
 /** Texts of states, each made once; of a state that was read it is the text that was read. */
 const texts = new WeakMap<StrongState, string>();
-/** Texts of plain changes, each made once, as the next state has nearly all of them too: before and after the index in `by`. */
-const rows = new WeakMap<Op, Row>();
 
 /** Texts of all changes of a state, by the last of them: that of the next state is made of it, and then it is of no use. */
 const joined = new WeakMap<Op, Joined>();
@@ -115,14 +112,10 @@ export function stateOf(raw: unknown, text?: unknown): StrongState | undefined {
 
 /** Undefined where the outcome of a change to `version` is another than a plain one. */
 function rowOf(op: Op, version: number): Row | undefined {
-  const known = rows.get(op);
-  if (known?.version === version) return known;
   const plain = plainOf(op, version);
   if (plain === undefined) return undefined;
   const { by, at } = plain;
-  const row = { version, by, head: `[${JSON.stringify(op.id)},`, tail: `,${at}]` };
-  rows.set(op, row);
-  return row;
+  return { by, head: `[${JSON.stringify(op.id)},`, tail: `,${at}]` };
 }
 
 /** What has to be told of a change to `version`; undefined where its outcome is another than a plain one. */
