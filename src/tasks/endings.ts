@@ -59,12 +59,12 @@ export class Endings {
     const { clock, rows } = this.#components;
     const at = clock.now();
     const planned = task.peek({ type, at });
-    if (planned === undefined) throw wrongState(task, `it is ${task.row.state}`);
+    if (planned === undefined) throw wrongState(task, 'only what has not ended can be ended');
     await rows.put(planned);
     // What has happened meanwhile counts: a result that came first stays.
     if (!task.apply({ type, at })) {
       await rows.put(task.row);
-      throw wrongState(task, `it is ${task.row.state}`);
+      throw wrongState(task, 'only what has not ended can be ended');
     }
     this.#components.drop(task);
     this.ended(task);

@@ -224,7 +224,10 @@ describe('a task', () => {
       attempts: [{ outcome: 'cancelled' }],
     });
     const again = a.node.call(operator, 'task_cancel', { taskId });
-    await expect(again).rejects.toMatchObject({ code: 'STARLING_TASK_ENDED' });
+    await expect(again).rejects.toMatchObject({
+      code: 'STARLING_TASK_ENDED',
+      message: `task ${taskId} is cancelled: only what has not ended can be ended`,
+    });
     await turns();
     expect(await b.call(program, 'task_progress', tell)).toEqual({ wanted: false });
     const late = await a.submit({ capability: 'paint', input: 'hole', timeoutMs: 5000 });

@@ -176,9 +176,9 @@ function narrow(widths: number[], head: readonly string[], init: TableInit): voi
   }
 }
 
-/** How wide lines may be: what the terminal says, and no bound where there is none. */
+/** How wide lines may be: what the terminal says, and no bound where there is none, or one that does not know (0). */
 export function columnsOf(stream: { readonly isTTY?: boolean; readonly columns?: number }): number {
-  return stream.isTTY === true ? (stream.columns ?? Infinity) : Infinity;
+  return stream.isTTY === true ? stream.columns || Infinity : Infinity;
 }
 
 /**

@@ -7,6 +7,7 @@ import { contentOf } from '../../../src/cli/terminal/lines/tool-content.ts';
 import { parsePort, parseTimeout } from '../../../src/cli/options/parsers.ts';
 import {
   ago,
+  columnsOf,
   cut,
   facts,
   fitted,
@@ -90,6 +91,15 @@ describe('a table', () => {
     const rows = [['n'.repeat(60), 'w'.repeat(60)]];
     expect(table(['A', 'B'], rows, { columns: 20 })).toContain('w'.repeat(60));
     expect(table(['A', 'B'], rows, { columns: 20, flexible: 1 })).toMatch(/w{11}…/);
+  });
+
+  it('has all the room that there is where the terminal does not know how wide it is', () => {
+    const terminal = { isTTY: true };
+    expect(columnsOf({ ...terminal, columns: 80 })).toBe(80);
+    // Terminals of some programs say 0.
+    expect(columnsOf({ ...terminal, columns: 0 })).toBe(Infinity);
+    expect(columnsOf(terminal)).toBe(Infinity);
+    expect(columnsOf({ isTTY: false, columns: 80 })).toBe(Infinity);
   });
 
   it('goes on below in its column where cells wrap, and nothing is lost', () => {
