@@ -33,6 +33,10 @@ const IDLE_NODES_MAX = 50;
 const PROTOCOLS_MAX = 14;
 /** Bare libp2p is measured beside meshes up to this. */
 const FLOOR_NODES_MAX = 50;
+/** Links that a node may have opened or taken while joining, in a mesh that is too big for all to be neighbours. */
+const LINKS_A_NODE = 16;
+/** Up to so many nodes each keeps all others connected. */
+const ALL_LINKED_NODES = 9;
 /** Idle CPU of the biggest mesh, as a multiple of that of the smallest with ten nodes or more. */
 const FLAT = 1.3;
 
@@ -148,6 +152,10 @@ function barsOfOneProcess(row: OneProcessRow): readonly Bar[] {
     atMost(`${of}: all know all, s`, seconds, row.knownMs / 1000),
     atMost(`${of}: streams a pair`, 6, row.streamsPerPair),
     atMost(`${of}: connections a pair`, 1.05, row.connectionsPerPair),
+    // Whatever dialled everybody would show here.
+    ...(row.nodes <= ALL_LINKED_NODES
+      ? []
+      : [atMost(`${of}: links a node`, LINKS_A_NODE, (2 * row.pairs) / row.nodes)]),
     // Of a mesh that is too big for its neighbours to be alone on two cores, joining is all that is asked.
     ...(Number.isNaN(row.idleCpu)
       ? []

@@ -63,6 +63,15 @@ describe('a mesh in one process', () => {
     expect(failed({ joins: [long] })).toEqual([]);
   });
 
+  it('has no more links than neighbours may be, once all are too many for that', () => {
+    expect(
+      failed({ oneProcess: [oneProcess(9, { pairs: 36 }), oneProcess(25, { pairs: 200 })] }),
+    ).toEqual([]);
+    expect(failed({ oneProcess: [oneProcess(25, { pairs: 300 })] })).toEqual([
+      '25 in one process: links a node',
+    ]);
+  });
+
   it('is not asked to idle where that was not measured', () => {
     const idle = { idleCpu: NaN, idleKilobytesPerSecond: NaN, receptions: 0 };
     expect(failed({ oneProcess: [oneProcess(10), oneProcess(200, idle)] })).toEqual([]);
