@@ -6,19 +6,23 @@
  * dials whoever seems to be dead: that is how two parts of a mesh find each other again. A node without any
  * link looks for whomever it knows.
  *
- * While many come, each of them changes the neighbours of ten others: beyond the first few, a neighbour is connected
- * once it has been one for {@link CALM_MS} in which nobody has come or gone, {@link BUSY_MS} at the latest. Until then
- * everybody knows everybody by roster all the same.
+ * While many come, each of them changes the neighbours of ten others: beyond the first few, who are enough to miss this
+ * node, a neighbour is connected once it has been one for {@link CALM_MS} in which nobody has come or gone,
+ * {@link BUSY_MS} at the latest. Until then everybody knows everybody by roster all the same.
  */
 import type { Clock, PeerId, Random, Scope } from '../core/index.ts';
 import type { Network } from '../network/index.ts';
+import { accusersNeeded } from './detection/accusations.ts';
 import { createNeighbourChoice } from './neighbours.ts';
 import type { Rings } from './neighbours.ts';
 import type { Peer } from './peers/peer-table.ts';
 
 /** Changes that come close together are looked at together. More = less work while many start, later links. */
 const LOOK_DELAY_MS = 100;
-/** Neighbours that are connected at once. More = sooner watched by more; less = fewer links that are of use for seconds. */
+/**
+ * Neighbours that are connected at once, or as many as must miss a node before all believe that it is gone, where that is
+ * more. More = sooner watched by more; less = fewer links that are of use for seconds.
+ */
 const FIRST_LINKS = 3;
 /**
  * How long a further neighbour must have been one, and nobody have come or gone. More = fewer dials while many come,
@@ -183,7 +187,9 @@ class Keeper implements NeighbourKeeper {
       if (this.#standing.has(peer) || connected.has(peer)) wanted.add(peer);
       else others.push(peer);
     }
-    const atOnce = Math.max(0, FIRST_LINKS - connected.size);
+    // By whom one came in is mostly no neighbour: what that one misses counts nothing.
+    const linked = [...chosen].filter((peer) => connected.has(peer)).length;
+    const atOnce = Math.max(0, Math.max(FIRST_LINKS, accusersNeeded(chosen.size)) - linked);
     // Whoever is being dialled already comes first: others would come on top of them.
     const isUnderWay = (peer: PeerId): boolean => this.#told.get(peer)?.as === 'kept';
     const inTurn = [...others.filter(isUnderWay), ...others.filter((peer) => !isUnderWay(peer))];
