@@ -28,28 +28,37 @@ const DIGITS = 32;
 export function createContentDigest(): ContentDigest {
   /** The sum of hashes, in words of 32 bits that count by themselves: in whatever order, the sum is the same. */
   const sum = new Uint32Array(WORDS);
-  const uncounted = new Set<Winner>();
+  /** What is to be counted, and maybe does not win any more by then. */
+  let uncounted: Winner[] = [];
   let text: string | undefined;
   const count = (winner: Winner, sign: 1 | -1): void => {
-    const words = hash('sha256', wordsOf(winner), 'buffer');
+    // As a text of one byte each: to make a buffer takes as long as the hash.
+    const bytes = hash('sha256', wordsOf(winner), 'binary');
     for (let word = 0; word < WORDS; word += 1) {
-      sum[word] = (sum[word] ?? 0) + sign * words.readUInt32LE(word * 4);
+      sum[word] = (sum[word] ?? 0) + sign * wordIn(bytes, word * 4);
     }
-    winner.isCounted = sign === 1;
   };
   const countAll = (): void => {
-    for (const winner of uncounted) count(winner, 1);
-    uncounted.clear();
+    for (const winner of uncounted) {
+      if (winner.counting !== 'later') continue;
+      count(winner, 1);
+      winner.counting = 'done';
+    }
+    uncounted = [];
   };
   return {
     add(winner) {
-      uncounted.add(winner);
+      winner.counting = 'later';
+      uncounted.push(winner);
       text = undefined;
-      if (uncounted.size >= UNCOUNTED_MAX) countAll();
+      if (uncounted.length < UNCOUNTED_MAX) return;
+      // What was replaced meanwhile costs nothing.
+      uncounted = uncounted.filter(({ counting }) => counting === 'later');
+      if (uncounted.length > UNCOUNTED_MAX / 2) countAll();
     },
     remove(winner) {
-      if (winner.isCounted) count(winner, -1);
-      else uncounted.delete(winner);
+      if (winner.counting === 'done') count(winner, -1);
+      winner.counting = 'never';
       text = undefined;
     },
     seenMore() {
@@ -61,6 +70,16 @@ export function createContentDigest(): ContentDigest {
       return text;
     },
   };
+}
+
+/** Four bytes from `at` on as a number, the lowest first. */
+function wordIn(bytes: string, at: number): number {
+  return (
+    bytes.charCodeAt(at) +
+    bytes.charCodeAt(at + 1) * 0x1_00 +
+    bytes.charCodeAt(at + 2) * 0x1_00_00 +
+    bytes.charCodeAt(at + 3) * 0x1_00_00_00
+  );
 }
 
 /** Whoever carries a write: the same write has the same words. */

@@ -17,16 +17,9 @@ import { createWinner, sizeOf } from './winner.ts';
 import { inspectUpdate, newestWrites } from '../lanes/inspect-update.ts';
 import type { NewestWrites, UpdateFacts } from '../lanes/inspect-update.ts';
 import type { Seen } from '../lanes/lane-format.ts';
-import {
-  clockOf,
-  createLane,
-  laneName,
-  trimWrite,
-  wholeOf,
-  writeIn,
-  writesOf,
-} from '../lanes/lane.ts';
+import { clockOf, createLane, laneName, trimmedWriteIn, wholeOf, writesOf } from '../lanes/lane.ts';
 import type { Lane } from '../lanes/lane.ts';
+import { addNewKeys } from '../lanes/new-keys.ts';
 import { createParking } from '../lanes/parking.ts';
 import type { Parked } from '../lanes/parking.ts';
 import { AHEAD_MS, PARKED_AHEAD_MS } from '../lanes/stamp.ts';
@@ -273,7 +266,7 @@ export class LaneMerge {
       merged.isUnpermitted = true;
       return false;
     }
-    Y.applyUpdateV2(lane.doc, facts.update);
+    if (!addNewKeys(lane, facts)) Y.applyUpdateV2(lane.doc, facts.update);
     this.#lanes.add(lane);
     this.#winners.know(lane);
     this.#putAll(lane, newest, merged.keys);
@@ -371,8 +364,8 @@ export class LaneMerge {
   #putAll(lane: Lane, newest: NewestWrites, keys: Set<string>): void {
     let seen: Seen | undefined;
     for (const [key, facts] of newest) {
-      seen = trimWrite(lane, key, seen);
-      const found = writeIn(lane, key);
+      const found = trimmedWriteIn(lane, key, seen);
+      if (found !== undefined && found.write.seen.length > 0) seen = found.write.seen;
       // What was replaced already: the write that replaced it follows.
       if (facts === undefined || found === undefined) continue;
       this.#winners.put(createWinner(lane, found, sizeOf(key, facts.sizeBytes)), keys);

@@ -39,6 +39,7 @@ export function hasRoomFor(
   { lanes, winners }: { readonly lanes: LaneSet; readonly winners: WinnerIndex },
   { keys, boardBytes, structs }: BoardLimits,
 ): boolean {
+  if (isFarWithin(checked, lanes, winners, { keys, boardBytes, structs })) return true;
   const addedLanes = new Map<string, LaneId>();
   const added = new Map<Did, Amount>();
   const named = new Set<string>();
@@ -79,6 +80,33 @@ export function hasRoomFor(
   // Where all together hold less than one may, nobody holds more.
   return [...added].every(
     ([did, own]) => isWithin(total, own, share) || isWithin(heldBy(lanes, did), own, share),
+  );
+}
+
+/**
+ * Whether there would be room even if all of an update were new and all of the board were its writer's, which nothing need be looked
+ * up for.
+ */
+function isFarWithin(
+  checked: readonly Checked[],
+  lanes: LaneSet,
+  winners: WinnerIndex,
+  { keys, boardBytes, structs }: Pick<BoardLimits, 'boardBytes' | 'keys' | 'structs'>,
+): boolean {
+  const most: Amount = { keys: winners.size, bytes: winners.sizeBytes, structs: lanes.structs };
+  for (const { part, facts } of checked) {
+    // Lanes have bounds of their own.
+    if (lanes.get(laneName(part)) === undefined) return false;
+    for (const { key = '', write } of facts?.items ?? []) {
+      most.structs += 1;
+      if (write === undefined) continue;
+      most.keys += 1;
+      most.bytes += sizeOf(key, write.sizeBytes);
+    }
+  }
+  const share = PEER_SLACK * WRITER_SHARE;
+  return (
+    most.keys <= keys * share && most.bytes <= boardBytes * share && most.structs <= structs * share
   );
 }
 

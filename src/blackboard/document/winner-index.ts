@@ -8,7 +8,6 @@ import { SEEN_MAX, markOf } from '../lanes/lane-format.ts';
 import type { Seen } from '../lanes/lane-format.ts';
 import { writesOf } from '../lanes/lane.ts';
 import type { Lane } from '../lanes/lane.ts';
-import { compareStamps } from '../lanes/stamp.ts';
 import type { Stamp } from '../lanes/stamp.ts';
 import type { BoardChange, BoardEntry } from '../types.ts';
 import { compareWrites, isOwn, isSameWrite, newestAmong } from './winner.ts';
@@ -192,7 +191,8 @@ export class WinnerIndex {
   }
 
   #note({ ms, n, by, lane, index, isAdopted }: Winner): void {
-    if (compareStamps([ms, n], this.#last) > 0) this.#last = [ms, n];
+    const [lastMs, lastN] = this.#last;
+    if (ms > lastMs || (ms === lastMs && n > lastN)) this.#last = [ms, n];
     const writer = isAdopted === true ? by : lane.did;
     const known = this.#counts.get(writer);
     if (known === undefined) this.#writers.set(markOf(writer), writer);

@@ -15,8 +15,8 @@ export interface Winner extends Write {
   readonly sizeBytes: number;
   /** Its end is over, and was told of. */
   hasEnded: boolean;
-  /** It is in the sum of the digest. */
-  isCounted: boolean;
+  /** Whether it is in the sum of the digest, or will be. */
+  counting: 'done' | 'later' | 'never';
 }
 
 /** Bytes that a write takes besides key and value, about. */
@@ -45,7 +45,7 @@ export function createWinner(
     clock,
     sizeBytes,
     hasEnded: false,
-    isCounted: false,
+    counting: 'never',
   };
 }
 

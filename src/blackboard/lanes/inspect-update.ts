@@ -8,10 +8,11 @@
  * The format is that of yjs 13 (`UpdateEncoderV2`, `Item.write`, `writeDeleteSet`) and lib0's `any`.
  */
 import * as Y from 'yjs';
-import type { Json } from '../../core/index.ts';
-import { ENTRIES, HEAD, LANE, headOf, isClient, isWrite, writeOf } from './lane-format.ts';
+import { ENTRIES, HEAD, LANE, headOf, isClient, isWrite } from './lane-format.ts';
 import type { Head, RawWrite } from './lane-format.ts';
 import type { Lane } from './lane.ts';
+import { Unfit, readAny, readVarUint } from './read-any.ts';
+import type { Cursor } from './read-any.ts';
 import { isKey } from '../limits.ts';
 import type { BoardLimits } from '../limits.ts';
 
@@ -20,11 +21,11 @@ export interface ItemFacts {
   readonly clock: number;
   readonly length: number;
   /** The key of an item that follows on no other. */
-  readonly key?: string;
+  readonly key: string | undefined;
   /** The clock that it follows on. */
-  readonly origin?: number;
-  /** Absent of what was replaced already. */
-  readonly write?: WriteFacts;
+  readonly origin: number | undefined;
+  /** Undefined of what was replaced already. */
+  readonly write: WriteFacts | undefined;
 }
 
 /** What of a write counts before it is applied. */
@@ -54,12 +55,6 @@ export interface UpdateFacts {
 /** Keys that an update writes, with what of each it writes last: absent of what was replaced already. */
 export type NewestWrites = ReadonlyMap<string, WriteFacts | undefined>;
 
-/** Bytes with a reading position: what Yjs and lib0 call a decoder. */
-interface Cursor {
-  readonly arr: Uint8Array<ArrayBuffer>;
-  pos: number;
-}
-
 type Decoder = Y.UpdateDecoderV2;
 
 /** Low five bits of a struct's info byte. */
@@ -74,9 +69,6 @@ const HAS_ORIGIN = 0x80;
 const VALUE_BYTES_FACTOR = 3;
 const ENTRY_BYTES_EXTRA = 2048;
 const HEAD_BYTES_MAX = 256 * 1024;
-
-/** Thrown and caught in this file only. */
-class Unfit extends Error {}
 
 /**
  * What `update` holds; undefined when it is damaged or holds what no lane does. Never throws.
@@ -101,19 +93,18 @@ export function inspectUpdate(
  */
 export function newestWrites(lane: Lane, facts: UpdateFacts): NewestWrites | undefined {
   const newest = new Map<string, WriteFacts | undefined>();
-  /** The last clock of each key's newest item in the update, and the key. */
+  const { from, items } = facts;
+  /** The last clock of each key's newest item in the update, and the key, where an item follows on another one in it. */
   const ends = new Map<number, string>();
-  const endOf = new Map<string, number>();
-  for (const { clock, length, key: name, origin, write } of facts.items) {
-    const isHere = origin !== undefined && origin >= facts.from;
+  const hasChains = items.some(({ origin }) => origin !== undefined && origin >= from);
+  for (const { clock, length, key: name, origin, write } of items) {
+    const isHere = origin !== undefined && origin >= from;
     const key = origin === undefined ? name : isHere ? ends.get(origin) : keyAt(lane, origin);
     if (key === undefined) return undefined;
-    if (!isHere && endOf.has(key)) return undefined;
+    if (!isHere && newest.has(key)) return undefined;
     if (origin === undefined && lane.entries._map.has(key)) return undefined;
     if (isHere) ends.delete(origin);
-    const end = clock + length - 1;
-    ends.set(end, key);
-    endOf.set(key, end);
+    if (hasChains) ends.set(clock + length - 1, key);
     newest.set(key, write);
   }
   return newest;
@@ -177,10 +168,8 @@ function readHead(decoder: Decoder, rest: Cursor): Head {
   if (!decoder.readParentInfo() || decoder.readString() !== LANE) throw new Unfit();
   if (decoder.readString() !== HEAD || decoder.readLen() !== 1) throw new Unfit();
   const start = rest.pos;
-  skipAny(rest, 2);
+  const head = headOf(readAny(rest, 2));
   if (rest.pos - start > HEAD_BYTES_MAX) throw new Unfit();
-  rest.pos = start;
-  const head = headOf(decoder.readAny());
   if (head === undefined) throw new Unfit();
   return head;
 }
@@ -190,28 +179,28 @@ function readItem(decoder: Decoder, rest: Cursor, context: ItemContext): ItemFac
   const { clock, client, limits } = context;
   const info = decoder.readInfo();
   if ((info & HAS_RIGHT_ORIGIN) !== 0) throw new Unfit();
-  let place: { readonly origin: number } | { readonly key: string };
+  let key: string | undefined;
+  let origin: number | undefined;
   if ((info & HAS_ORIGIN) === 0) {
     // Updates that Yjs has merged say it only of items that follow on no other.
     if ((info & HAS_PARENT_SUB) === 0) throw new Unfit();
     if (!decoder.readParentInfo() || decoder.readString() !== ENTRIES) throw new Unfit();
-    const key = decoder.readString();
+    key = decoder.readString();
     if (!isKey(key, limits)) throw new Unfit();
-    place = { key };
   } else {
-    const origin = decoder.readLeftID();
-    const isEarlier = Number.isSafeInteger(origin.clock) && origin.clock < clock;
+    const left = decoder.readLeftID();
+    origin = left.clock;
+    const isEarlier = Number.isSafeInteger(origin) && origin < clock;
     // The head is the first item: nothing comes after it in its place.
-    if (origin.client !== client || !isEarlier || origin.clock < 1) throw new Unfit();
-    place = { origin: origin.clock };
+    if (left.client !== client || !isEarlier || origin < 1) throw new Unfit();
   }
   const content = info & CONTENT_BITS;
   const length = decoder.readLen();
   if (content === CONTENT_DELETED && Number.isSafeInteger(length) && length > 0) {
-    return { clock, length, ...place };
+    return { clock, length, key, origin, write: undefined };
   }
   if (content !== CONTENT_ANY || length !== 1) throw new Unfit();
-  return { clock, length, ...place, write: readEntry(decoder, rest, limits) };
+  return { clock, length, key, origin, write: readEntry(rest, limits) };
 }
 
 /** Reads what the update says is deleted, which must be its writer's own and known with the update. */
@@ -228,106 +217,13 @@ function readDeleteSet(rest: Cursor, client: number, end: number): void {
 }
 
 /** Reads one write. */
-function readEntry(decoder: Decoder, rest: Cursor, limits: BoardLimits): WriteFacts {
+function readEntry(rest: Cursor, limits: BoardLimits): WriteFacts {
   const start = rest.pos;
   // One level for the entry itself, which a value does not count.
-  skipAny(rest, limits.valueDepth + 1);
+  const read = readAny(rest, limits.valueDepth + 1);
   const sizeBytes = rest.pos - start;
   if (sizeBytes > limits.valueBytes * VALUE_BYTES_FACTOR + ENTRY_BYTES_EXTRA) throw new Unfit();
-  rest.pos = start;
-  const raw = decoder.readAny() as Json;
-  if (!isWrite(raw)) throw new Unfit();
-  const written = raw as unknown as RawWrite;
-  const { ms, value } = writeOf('', written);
-  return { ms, isGone: value === undefined, raw: written, sizeBytes };
-}
-
-/** Type bytes of lib0's `any` encoding, as far as they stand for JSON. */
-const ANY = {
-  null: 126,
-  integer: 125,
-  float32: 124,
-  float64: 123,
-  false: 121,
-  true: 120,
-  string: 119,
-  object: 118,
-  array: 117,
-} as const;
-
-/** An integer of more bytes would not be a safe one. */
-const VAR_INT_BYTES_MAX = 8;
-
-/** Reads over one value of lib0's `any` encoding, as far as it is JSON. */
-function skipAny(rest: Cursor, depth: number): void {
-  if (depth < 0) throw new Unfit();
-  const type = readByte(rest);
-  switch (type) {
-    case ANY.null:
-    case ANY.false:
-    case ANY.true:
-      return;
-    case ANY.integer:
-      for (let bytes = 1; readByte(rest) >= 0x80; bytes += 1) {
-        if (bytes === VAR_INT_BYTES_MAX) throw new Unfit();
-      }
-      return;
-    case ANY.float32:
-    case ANY.float64:
-      readFloat(rest, type === ANY.float32 ? 4 : 8);
-      return;
-    case ANY.string:
-      readBytes(rest, readVarUint(rest));
-      return;
-    case ANY.object:
-      for (let members = readVarUint(rest); members > 0; members -= 1) {
-        readName(rest);
-        skipAny(rest, depth - 1);
-      }
-      return;
-    case ANY.array:
-      for (let items = readVarUint(rest); items > 0; items -= 1) skipAny(rest, depth - 1);
-      return;
-    default:
-      throw new Unfit();
-  }
-}
-
-function readFloat(rest: Cursor, size: 4 | 8): void {
-  const bytes = readBytes(rest, size);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, size);
-  const value = size === 4 ? view.getFloat32(0) : view.getFloat64(0);
-  if (!Number.isFinite(value)) throw new Unfit();
-}
-
-/** A member's name; assigning to `__proto__` would change what the object is. */
-function readName(rest: Cursor): string {
-  const name = Buffer.from(readBytes(rest, readVarUint(rest))).toString('utf8');
-  if (name === '__proto__') throw new Unfit();
-  return name;
-}
-
-function readByte(rest: Cursor): number {
-  const byte = rest.arr[rest.pos];
-  if (byte === undefined) throw new Unfit();
-  rest.pos += 1;
-  return byte;
-}
-
-function readBytes(rest: Cursor, size: number): Uint8Array<ArrayBuffer> {
-  const end = rest.pos + size;
-  if (end > rest.arr.length) throw new Unfit();
-  const bytes = rest.arr.subarray(rest.pos, end);
-  rest.pos = end;
-  return bytes;
-}
-
-function readVarUint(rest: Cursor): number {
-  let value = 0;
-  for (let factor = 1; ; factor *= 0x80) {
-    const byte = readByte(rest);
-    value += (byte & 0x7f) * factor;
-    if (!Number.isSafeInteger(value)) throw new Unfit();
-    if (byte < 0x80) return value;
-  }
+  if (!isWrite(read)) throw new Unfit();
+  const raw = read as unknown as RawWrite;
+  return { ms: raw.m, isGone: raw.v === undefined, raw, sizeBytes };
 }

@@ -93,19 +93,26 @@ export function writeIn(lane: Lane, key: string): { write: Write; clock: number 
 }
 
 /**
- * Has the newest write of a key take no more memory than it needs: Yjs fills arrays piece by piece as it reads, and V8
- * leaves room at their ends. What the writer had seen is the same array as `before` where it says the same. Gives that.
+ * As {@link writeIn}, and has the write take no more memory than it needs: Yjs fills arrays piece by piece as it reads, and V8
+ * leaves room at their ends. What the writer had seen is the same array as `before` where it says the same.
  */
-export function trimWrite({ entries }: Lane, key: string, before?: Seen): Seen | undefined {
+export function trimmedWriteIn(
+  { entries }: Lane,
+  key: string,
+  before?: Seen,
+): { write: Write; clock: number } | undefined {
   const item = entries._map.get(key);
-  if (item === undefined || item.deleted || !(item.content instanceof Y.ContentAny)) return before;
-  const raw = item.content.arr[0] as { s?: Seen };
+  if (item === undefined || item.deleted || !(item.content instanceof Y.ContentAny)) {
+    return undefined;
+  }
+  const raw = item.content.arr[0] as RawWrite & { s?: Seen };
   item.content.arr = [raw];
   const { s } = raw;
-  if (s === undefined) return before;
-  const isSame = s.length === before?.length && s.every((one, at) => one === before[at]);
-  raw.s = isSame ? before : s.slice();
-  return raw.s;
+  if (s !== undefined) {
+    const isSame = s.length === before?.length && s.every((one, at) => one === before[at]);
+    raw.s = isSame ? before : s.slice();
+  }
+  return { write: writeOf(key, raw), clock: item.id.clock };
 }
 
 /** Whether the lane holds a write of this key. */
