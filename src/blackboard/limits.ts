@@ -21,7 +21,7 @@ export interface BoardLimits {
   readonly boardBytes: number;
   /** Pieces of Yjs' memory of all lanes of a board, replaced ones included: what peers may bring it to, twice. */
   readonly structs: number;
-  /** Dead pieces of a writer's lanes that are left alone; more, and more than live ones: the lanes are begun anew. */
+  /** Dead pieces of a writer's lanes that are left alone; more, and many beside the live ones: the lanes are begun anew. */
   readonly dead: number;
   /** Deletions that are remembered; beyond, the oldest are forgotten. More: a node may be away longer. */
   readonly tombstones: number;
@@ -36,7 +36,7 @@ export const LIMITS: BoardLimits = {
   keys: 100_000,
   boardBytes: 16 * 1024 * 1024,
   structs: 1_000_000,
-  dead: 256,
+  dead: 128,
   tombstones: 100_000,
 };
 

@@ -34,6 +34,11 @@ export interface RenewalInit {
 const LANES_MAX = 4;
 const REPLACED_MAX = PLACES_MAX / 8;
 const CLOCK_MAX = 2 ** 48;
+/**
+ * How many dead items there may be for each live one. Higher: lanes are begun anew less often; lower: what was replaced takes less memory,
+ * which is as much for an item that others have beaten as for one that counts.
+ */
+const DEAD_SHARE = 0.6;
 
 /** Whether the lanes of one writer should become one; fewer than `deadMin` dead items are not worth the work. */
 export function areWorn(lanes: readonly Lane[], deadMin: number): boolean {
@@ -44,7 +49,7 @@ export function areWorn(lanes: readonly Lane[], deadMin: number): boolean {
     dead += deadIn(lane);
     live += lane.winning;
   }
-  return dead > Math.max(deadMin, live);
+  return dead > Math.max(deadMin, live * DEAD_SHARE);
 }
 
 /** How the lanes of the owner of `id` become one. */
