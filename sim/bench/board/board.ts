@@ -228,6 +228,7 @@ function renderOverwrites(row: OverwriteRow): string {
       'structs',
       'heap MB',
       'fresh copy MB',
+      'left MB',
       'load ms',
     ],
     [
@@ -237,6 +238,7 @@ function renderOverwrites(row: OverwriteRow): string {
         String(row.structs),
         row.heapMb.toFixed(2),
         row.freshHeapMb.toFixed(2),
+        row.leftMb.toFixed(2),
         row.loadMs.toFixed(0),
       ],
     ],
