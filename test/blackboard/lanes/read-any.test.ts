@@ -21,7 +21,7 @@ function written(value: unknown): Uint8Array<ArrayBuffer> {
 
 /** What Yjs reads, by lib0. */
 function lib0Any(bytes: Uint8Array): unknown {
-  return new Y.UpdateDecoderV2({ arr: Buffer.concat([NOTHING, bytes]), pos: 0 } as never).readAny();
+  return new Y.UpdateDecoderV2({ arr: Buffer.concat([NOTHING, bytes]), pos: 0 }).readAny();
 }
 
 /** What is read of bytes, and up to where; undefined where that is refused. */
