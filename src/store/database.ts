@@ -24,7 +24,7 @@ import {
   removeRefused,
   writeRefused,
 } from './refused-writes-file.ts';
-import type { Store, Table, Write } from './types.ts';
+import type { BatchOptions, Store, Table, Write } from './types.ts';
 
 /** Health warning while the database can't be written. */
 const UNWRITABLE = 'state-unwritable';
@@ -122,13 +122,14 @@ class LevelStore implements Store {
     if (!TABLE_NAME.test(name)) throw new TypeError(`'${name}' is no name of a table`);
     const full = (key: string): string => `${name}\0${checkedKey(key)}`;
     // Bytes are copied, because they are written later and may be the caller's own buffer.
-    const write = async (writes: readonly Write[]): Promise<void> =>
+    const write = async (writes: readonly Write[], options?: BatchOptions): Promise<void> =>
       this.#write(
         writes.map(({ key, value }) =>
           value === undefined
             ? { type: 'del', key: full(key) }
             : { type: 'put', key: full(key), value: new Uint8Array(value) },
         ),
+        options,
       );
     return {
       get: async (key) => this.#get(full(key)),
@@ -191,11 +192,11 @@ class LevelStore implements Store {
     if (this.#reads === 0) this.#readsOver?.();
   }
 
-  async #write(writes: readonly LevelWrite[]): Promise<void> {
+  async #write(writes: readonly LevelWrite[], options?: BatchOptions): Promise<void> {
     this.#requireStarted();
     if (writes.length === 0) return;
     if (this.#failure !== undefined) throw this.#failure;
-    await this.#writes.add(writes);
+    await this.#writes.add(writes, options);
   }
 
   async #writeGroup(group: LevelWrite[]): Promise<void> {

@@ -18,8 +18,11 @@ interface Pending {
 
 /** The writes of one database. */
 export interface GroupedWrites {
-  /** Resolves once the writes are durable, all or none. @throws STARLING_LIMIT_EXCEEDED */
-  add(writes: readonly LevelWrite[]): Promise<void>;
+  /**
+   * Resolves once the writes are durable, all or none. With `isGathered` nothing is written later than at the end of this turn, unless a
+   * group is under way. @throws STARLING_LIMIT_EXCEEDED
+   */
+  add(writes: readonly LevelWrite[], options?: { readonly isGathered?: boolean }): Promise<void>;
   /** Resolves when nothing is being written; never rejects. */
   idle(): Promise<void>;
 }
@@ -38,13 +41,15 @@ class Groups implements GroupedWrites {
   #pending: Pending[] = [];
   #pendingBytes = 0;
   #writing: Promise<void> | undefined;
+  /** Ends the wait for the next turn. */
+  #begin: (() => void) | undefined;
 
   constructor(write: (group: LevelWrite[]) => Promise<void>, dir: string) {
     this.#write = write;
     this.#dir = dir;
   }
 
-  add(writes: readonly LevelWrite[]): Promise<void> {
+  add(writes: readonly LevelWrite[], { isGathered = false } = {}): Promise<void> {
     const sizeBytes = writes.reduce(
       (sum, one) => sum + WRITE_BYTES + (one.type === 'put' ? one.value.length : 0),
       0,
@@ -60,6 +65,7 @@ class Groups implements GroupedWrites {
     return new Promise((resolve, reject) => {
       this.#pending.push({ writes, resolve, reject });
       this.#writing ??= this.#drain();
+      if (isGathered) this.#begin?.();
     });
   }
 
@@ -68,8 +74,15 @@ class Groups implements GroupedWrites {
   }
 
   async #drain(): Promise<void> {
-    // One turn of the event loop, so that writes of the same moment share a sync.
-    await new Promise((resolve) => setImmediate(resolve));
+    // One turn of the event loop, so that writes of the same moment share a sync; whoever has waited for others already waits no more.
+    await new Promise<void>((resolve) => {
+      const turn = setImmediate(resolve);
+      this.#begin = () => {
+        clearImmediate(turn);
+        resolve();
+      };
+    });
+    this.#begin = undefined;
     while (this.#pending.length > 0) {
       const group = this.#pending;
       this.#pending = [];

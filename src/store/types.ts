@@ -7,6 +7,12 @@ export interface Write {
   readonly value?: Uint8Array;
 }
 
+/** How a batch is written. */
+export interface BatchOptions {
+  /** Whoever asks has waited for other writes of this moment: the disk begins at once, and not in the next turn of the event loop. */
+  readonly isGathered?: boolean;
+}
+
 /**
  * A namespace of the database. Keys sort by UTF-8 bytes; they may hold any character but U+0000.
  * Writes are applied in the order in which they were asked for, and a read sees those that are durable.
@@ -22,7 +28,7 @@ export interface Table {
   /** Resolves once the deletion is durable. */
   delete(key: string): Promise<void>;
   /** All or nothing; resolves once durable. */
-  batch(writes: readonly Write[]): Promise<void>;
+  batch(writes: readonly Write[], options?: BatchOptions): Promise<void>;
   /** Entries whose key starts with `prefix`, in key order, from a snapshot. */
   entries(prefix?: string): AsyncIterable<readonly [key: string, value: Uint8Array]>;
 }

@@ -29,8 +29,16 @@ const event = fc.oneof(
     arbitrary: fc.record({ kind: fc.constant('deliver' as const), who, which: fc.nat() }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const), who }) },
-  /** The disk refuses a write: the next one must not take its numbers. */
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('refused' as const), who, key }) },
+  /** The disk refuses a write; if it keeps it all the same the next one must not take its numbers. */
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('refused' as const),
+      who,
+      key,
+      isKept: fc.boolean(),
+    }),
+  },
   /** A writer begins its lanes anew. */
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('renew' as const), who }) },
   /** The disk is an old copy: what was written since is known to others only. */
@@ -101,7 +109,8 @@ class World {
       document.set({ key: happened.key, value: happened.value, until });
     } else if (happened.kind === 'delete') document.delete(happened.key);
     else if (happened.kind === 'refused') {
-      if (document.draft([{ key: happened.key, value: 0 }]) !== undefined) document.giveUp();
+      document.draft([{ key: happened.key, value: 0 }]);
+      document.giveUp({ isOnDisk: happened.isKept });
     } else if (happened.kind === 'renew') document.renew();
     else if (happened.kind === 'restart') {
       replica.copy = [...replica.rows];

@@ -11,6 +11,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { builtScript } from '../fixtures/built-script.ts';
 import { silentLogger } from '../../src/core/index.ts';
 import { createStore } from '../../src/store/index.ts';
+import { openLevel } from '../../src/store/open-level.ts';
+import type { OpenLevel } from '../../src/store/open-level.ts';
 import type { Store, Table } from '../../src/store/index.ts';
 import { upTo } from '../long/extent.ts';
 
@@ -170,6 +172,36 @@ describe('the store', () => {
     isRunning = false;
     expect(new Set(turns).size).toBe(1);
     expect(await all(table)).toHaveLength(2000);
+  });
+
+  it('begins in this turn what somebody has gathered, together with all that is asked for in it', async () => {
+    const groups: { readonly isThisTurn: boolean; readonly writes: number }[] = [];
+    let isThisTurn = true;
+    const counting: OpenLevel = async (folder) => {
+      const level = await openLevel(folder);
+      return {
+        ...level,
+        batch(writes, options) {
+          groups.push({ isThisTurn, writes: writes.length });
+          return level.batch(writes, options);
+        },
+      };
+    };
+    const store = createStore({ logger: silentLogger, open: counting }, { dir });
+    cleanups.push(() => store.stop());
+    await store.start();
+    const table = store.table('t');
+    setImmediate(() => {
+      isThisTurn = false;
+    });
+    const gathered = table.batch([{ key: 'b', value: bytes('2') }], { isGathered: true });
+    await Promise.all([gathered, table.put('a', bytes('1')), table.put('c', bytes('3'))]);
+    expect(groups).toEqual([{ isThisTurn: true, writes: 3 }]);
+    expect(await all(table)).toEqual([
+      ['a', '1'],
+      ['b', '2'],
+      ['c', '3'],
+    ]);
   });
 
   it('refuses keys and tables whose names could be mistaken for others', async () => {

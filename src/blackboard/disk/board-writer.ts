@@ -130,6 +130,10 @@ class SerialWriter implements BoardWriter {
   #wantsFold = false;
   #adoption: Adoption | undefined;
   #writing: Promise<void> | undefined;
+  /** Ends the wait for the end of a tick. */
+  #begin: (() => void) | undefined;
+  /** The last write is on the disk. */
+  #isSaved = false;
   #failure: unknown;
   #failures = 0;
   /** Ends the wait for the next try. */
@@ -183,6 +187,8 @@ class SerialWriter implements BoardWriter {
     return new Promise((resolve) => {
       this.#arrived.push({ arrival, row, resolve });
       this.#kick();
+      // All of a message is here by the end of this turn, and who waits for it is a disk and a link away from its writer already.
+      this.#begin?.();
     });
   }
 
@@ -245,7 +251,14 @@ class SerialWriter implements BoardWriter {
   /** Never rejects: whoever waits hears of a failure. */
   async #writeAll(): Promise<void> {
     // A tick: what is asked for until then is one change of the document, one row, and one message.
-    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise<void>((resolve) => {
+      const tick = setImmediate(resolve);
+      this.#begin = () => {
+        clearImmediate(tick);
+        resolve();
+      };
+    });
+    this.#begin = undefined;
     let goesOn = true;
     while (goesOn && this.#hasWork()) goesOn = await this.#writeSome();
     // In the same turn as the last look: what comes from now on begins anew.
@@ -406,8 +419,10 @@ class SerialWriter implements BoardWriter {
   async #save(own: Draft | undefined, arrived: readonly Uint8Array[]): Promise<void> {
     const { log } = this.#components;
     const rows = own === undefined ? arrived : [own.bytes, ...arrived];
+    this.#isSaved = false;
     if (this.#mustFold) await this.#fold(own, rows);
     else if (rows.length > 0 || log.isDoubtful) await this.#noted(own, log.append(rows));
+    this.#isSaved = true;
   }
 
   /** In slices: what is brought in meanwhile, as its time has come, is among what waits now. */
@@ -450,8 +465,8 @@ class SerialWriter implements BoardWriter {
     this.#failure = error;
     this.#failures += 1;
     this.#settle(changes);
-    // Should the disk have the change after all, nothing else may ever be under its clock.
-    document.giveUp();
+    // Should the disk have the change after all, the next write takes it off in one go with what it puts under its clock.
+    document.giveUp({ isOnDisk: this.#isSaved });
     for (const one of changes) one.reject(error);
   }
 

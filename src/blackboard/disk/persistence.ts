@@ -108,7 +108,8 @@ class TableLog implements BoardLog {
   async #batch(rows: readonly BoardRow[], removed: readonly string[]): Promise<void> {
     const gone = [...removed, ...this.#doubtful].map((key) => ({ key }));
     try {
-      await this.#table.batch([...rows, ...gone]);
+      // Whoever writes a board has gathered what came in this moment.
+      await this.#table.batch([...rows, ...gone], { isGathered: true });
       this.#doubtful = [];
     } catch (error) {
       this.#doubtful.push(...rows.map(({ key }) => key));

@@ -110,8 +110,11 @@ export interface BoardDocument {
   absentSince(limits: { readonly writtenBefore: number; readonly dead: number }): readonly Did[];
   /** Applies what {@link draft} gave. */
   commit(draft: Draft): void;
-  /** The last draft, if there is one, was given up: the next one is written into another lane. */
-  giveUp(): void;
+  /**
+   * The last draft, if there is one, was given up. `isOnDisk`: it is written and stays, so that the next one goes into another lane; else the
+   * write of the next one takes off the disk what there may be of it.
+   */
+  giveUp(draft: { readonly isOnDisk: boolean }): void;
   /**
    * Reads an update from a peer, and applies nothing of it: gives what became of an update that brings nothing, or is to be left
    * out. Never throws. With `author` nothing but this writer's lanes may be in it, else it is malformed.

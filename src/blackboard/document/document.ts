@@ -240,8 +240,8 @@ class LaneDocument implements BoardDocument {
     this.#tell(bytes, 'local', merged.keys);
   }
 
-  giveUp(): void {
-    this.#own.giveUp();
+  giveUp(draft: { readonly isOnDisk: boolean }): void {
+    this.#own.giveUp(draft);
   }
 
   read(bytes: Uint8Array, author?: Did): Arrival | ApplyResult {

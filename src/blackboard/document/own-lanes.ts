@@ -144,11 +144,14 @@ export class OwnLanes {
     if (this.#lanes.of(part.did).length === 1) this.#isContested = false;
   }
 
-  /** The draft, if there is one, will never be applied, though the disk may have it. */
-  giveUp(): void {
+  /**
+   * The draft, if there is one, will never be applied. Where it is on the disk, and stays, its clock counts as used; where the disk has refused
+   * it the next one takes its place, so that a disk which refuses every second write leaves no lane behind each time.
+   */
+  giveUp({ isOnDisk }: { readonly isOnDisk: boolean }): void {
     if (!this.#isDrafted) return;
     this.#isDrafted = false;
-    this.begin();
+    if (isOnDisk) this.begin();
   }
 
   /** A lane is not needed any more. */

@@ -165,7 +165,7 @@ class World {
       document.set({ key: happened.key, value: this.written, ...end });
     } else if (happened.kind === 'refuse' && access.mayWrite(self, happened.key)) {
       const draft = document.draft([{ key: happened.key, value: 'refused', valueBytes: 9 }]);
-      document.giveUp();
+      document.giveUp({ isOnDisk: happened.isKept });
       if (draft !== undefined && happened.isKept) replica.rows.push(draft.bytes);
     } else if (happened.kind === 'delete' && access.mayWrite(self, happened.key)) {
       document.delete(happened.key);

@@ -266,6 +266,45 @@ describe('a board on disk', () => {
     expect(reopened.document.get('k')).toMatchObject({ value: 11, clock: { [ANN]: 12 } });
   });
 
+  it('has what peers send on disk and in reach in the turn in which it comes, all of it in one write', async () => {
+    const table = journalTable();
+    const board = await openBoard(table);
+    const others = [BOB, 'did:key:z6MkEve' as Did].map((self) => makeDocument([], {}, { self }));
+    others.forEach((other, at) => other.set({ key: `k${at}`, value: at }));
+    let turns = 0;
+    setImmediate(() => {
+      turns += 1;
+    });
+    const pieces = others.flatMap((other) => newsOf(other));
+    await Promise.all(pieces.map((piece) => board.take(piece)));
+    expect([turns, table.journal.length]).toEqual([0, 1]);
+    expect(contentOf(board.document)).toEqual({ k0: 0, k1: 1 });
+  });
+
+  it.each([false, true])(
+    'leaves no lane behind each time that the disk refuses a write (which it keeps all the same: %s)',
+    async (keepsFailed) => {
+      const table = journalTable();
+      table.keepsFailed = keepsFailed;
+      const published: LanePart[] = [];
+      const clock = createTestClock();
+      const board = await openBoard(table, { clock, published });
+      for (let i = 0; i < 100; i++) {
+        table.failures = 1;
+        await expect(board.set('k', -i)).rejects.toThrow('no space left');
+        await board.set('k', i);
+        expect(board.document.get('k')).toMatchObject({ value: i });
+      }
+      expect(board.document.seen().length).toBe(1);
+      // Whoever hears of it has the same, and so has who reads the disk.
+      const other = makeDocument([], {}, { self: BOB, now: () => clock.now() });
+      other.take(published.map((part) => encodeUpdate({ isWhole: false, parts: [part] })));
+      const reopened = await openBoard(table, { clock });
+      expect([contentOf(other), contentOf(reopened.document)]).toEqual([{ k: 99 }, { k: 99 }]);
+      expect(reopened.document.digest()).toBe(other.digest());
+    },
+  );
+
   it('ends entries when their time is over, tells watchers, and forgets nothing else', async () => {
     const table = journalTable();
     const clock = createTestClock();
