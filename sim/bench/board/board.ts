@@ -2,7 +2,7 @@
  * Boards of whole nodes beside y-websocket: how soon writes are seen and what they cost (nodes in this process, over
  * memory), what a newcomer waits for (two processes, over loopback), and what overwrites leave.
  */
-import { atLeast, atMost, renderBars, table } from '../bars.ts';
+import { atLeast, atMost, besideFloor, renderBars, table } from '../bars.ts';
 import type { Bar } from '../bars.ts';
 import type { BoardSize } from '../size.ts';
 import { ourNewcomers, theirNewcomer } from './newcomer.ts';
@@ -121,8 +121,14 @@ function barsOfPeers(ours: PeersRow, theirs: PeersRow, floor: PeersRow): readonl
   const { peers } = ours;
   const p50 = VISIBLE.get(peers);
   const visible = [
-    atMost(`visible on ${peers}, p50, × y-websocket`, p50 ?? 2, ours.p50Ms / theirs.p50Ms),
-    atMost(`visible on ${peers}, p99, × y-websocket`, 2, ours.p99Ms / theirs.p99Ms),
+    besideFloor(
+      atMost(`visible on ${peers}, p50, × y-websocket`, p50 ?? 2, ours.p50Ms / theirs.p50Ms),
+      floor.p50Ms / theirs.p50Ms,
+    ),
+    besideFloor(
+      atMost(`visible on ${peers}, p99, × y-websocket`, 2, ours.p99Ms / theirs.p99Ms),
+      floor.p99Ms / theirs.p99Ms,
+    ),
     atMost(`visible on ${peers}, p50, × the floor`, p50 ?? 2, ours.p50Ms / floor.p50Ms),
     atMost(`visible on ${peers}, p99, × the floor`, 2, ours.p99Ms / floor.p99Ms),
   ];
