@@ -101,6 +101,7 @@ export interface InboxInit {
   readonly cursor?: string | undefined;
   /** See `InboxRead`. */
   readonly seen?: string | undefined;
+  readonly done?: readonly string[] | undefined;
   readonly limit: number;
   readonly waitMs: number;
   readonly history?: boolean | undefined;

@@ -2,22 +2,15 @@
  * What a program is an agent with: the methods of the AI Flock guide, over anything that can call the tools of a node, as
  * the node itself in its own process, or an MCP client at one of its doors.
  */
-import {
-  StarlingError,
-  backoffMs,
-  createScope,
-  messageOf,
-  sleep,
-  systemClock,
-} from '../core/index.ts';
+import { createScope, systemClock } from '../core/index.ts';
 import type { Clock, Json, JsonObject, Random, Scope } from '../core/index.ts';
-import { PAGE_MAX } from './limits.ts';
+import { HANDLER_MS, PAGE_MAX } from './limits.ts';
+import { createInboxReader } from './inbox/inbox-reader.ts';
+import type { InboxReader, MessageHandler, TimedHandler } from './inbox/inbox-reader.ts';
 import type {
   AgentAnnounceResult,
-  AgentInboxResult,
   AgentInfoResult,
   AgentListResult,
-  AgentMessage,
   AgentMessageResult,
   AgentView,
   CapabilityDefinition,
@@ -86,41 +79,38 @@ export interface RequestOptions {
   readonly affinity?: string;
 }
 
-/** Deals with messages of one type. What it gives for a query is the answer, unless it has sent one itself. */
-export type MessageHandler = (message: AgentMessage) => unknown;
-
 const CALL_TIMEOUT_MS = 30_000;
-const WAIT_S = 25;
 const WAY_MS = 15_000;
 const QUERY_MS = 30_000;
-/** Between looks into an inbox that can't be read. */
-const BACKOFF = { baseMs: 500, capMs: 30_000 };
+
+interface AskOptions {
+  readonly timeoutMs?: number;
+  /** Default: that of the client's own life. */
+  readonly signal?: AbortSignal;
+}
 
 /** One agent, or nobody yet; see {@link AgentClient.announceAgent}. */
 export class AgentClient {
   readonly #call: AgentCall;
-  readonly #random: Random;
-  readonly #onError: (error: unknown) => void;
+  readonly #init: Required<Pick<AgentClientInit, 'clock' | 'onError' | 'random'>>;
   readonly #closes: AgentClientInit['closes'];
   readonly #scope: Scope;
-  readonly #handlers = new Map<MessageType, MessageHandler>();
-  /** Queries that are being handled and were not answered. */
-  readonly #unanswered = new Set<string>();
+  readonly #handlers = new Map<MessageType, TimedHandler>();
   #name: string | undefined;
   #concurrency = 1;
-  #listening: Promise<void> | undefined;
+  #isClosed = false;
+  #reader: InboxReader | undefined;
 
   constructor({
     call,
     clock = systemClock,
     random = Math.random,
-    onError,
+    onError = () => undefined,
     closes,
   }: AgentClientInit) {
     this.#call = call;
     this.#closes = closes;
-    this.#random = random;
-    this.#onError = onError ?? (() => undefined);
+    this.#init = { clock, random, onError };
     this.#scope = createScope(clock);
   }
 
@@ -157,7 +147,7 @@ export class AgentClient {
     const given = JSON.parse(JSON.stringify(options)) as JsonObject;
     const from = this.#name === undefined ? {} : { from: this.#name };
     const timeoutMs = (options.timeout ?? QUERY_MS) + WAY_MS;
-    return this.#ask('agent_message', { agentId, message, type, ...from, ...given }, timeoutMs);
+    return this.#ask('agent_message', { agentId, message, type, ...from, ...given }, { timeoutMs });
   }
 
   /** Answers a query: `metadata` is that of the message. @throws STARLING_AGENT_FAILED where nobody waits any more */
@@ -168,7 +158,7 @@ export class AgentClient {
   ): Promise<AgentMessageResult> {
     const from = this.#name === undefined ? {} : { from: this.#name };
     const { messageId } = metadata;
-    if (typeof messageId === 'string') this.#unanswered.delete(messageId);
+    if (typeof messageId === 'string') this.#reader?.wasAnswered(messageId);
     const args = { agentId: to, type: 'response', message: response, metadata, ...from };
     return this.#ask('agent_message', args);
   }
@@ -192,99 +182,51 @@ export class AgentClient {
       ...(prefer === undefined ? {} : { prefer }),
       ...(affinity === undefined ? {} : { affinity }),
     };
-    const answer = await this.#ask<CapabilityResult>(
-      'capability_request',
-      args,
-      timeoutMs + WAY_MS,
-    );
+    const answer = await this.#ask<CapabilityResult>('capability_request', args, {
+      timeoutMs: timeoutMs + WAY_MS,
+    });
     return answer.result;
   }
 
-  /** Has `handler` deal with messages of `type`; what no handler is for is taken as read. */
-  registerMessageHandler(type: MessageType, handler: MessageHandler): void {
-    this.#handlers.set(type, handler);
+  /**
+   * Has `handler` deal with messages of `type`; what no handler is for is taken as read. A handler that takes longer than
+   * `timeoutMs` (default 5 minutes) is given up: its signal is aborted, whoever asked is told, and its place is free.
+   */
+  registerMessageHandler(
+    type: MessageType,
+    handler: MessageHandler,
+    { timeoutMs = HANDLER_MS }: { readonly timeoutMs?: number } = {},
+  ): void {
+    this.#handlers.set(type, { handler, timeoutMs });
     this.#listen();
   }
 
-  /** Reads no more messages; resolves when the handlers that run have ended. The agent stays announced. */
+  /** Reads no more messages, and waits a while for the handlers that run. The agent stays announced. */
   async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#reader?.stop();
     this.#scope.close();
-    await this.#listening;
     await this.#closes?.();
   }
 
-  async #ask<T>(tool: string, args: JsonObject, timeoutMs = CALL_TIMEOUT_MS): Promise<T> {
-    return (await this.#call(tool, args, { signal: this.#scope.signal, timeoutMs })) as T;
+  async #ask<T>(
+    tool: string,
+    args: JsonObject,
+    { timeoutMs = CALL_TIMEOUT_MS, signal = this.#scope.signal }: AskOptions = {},
+  ): Promise<T> {
+    return (await this.#call(tool, args, { signal, timeoutMs })) as T;
   }
 
   /** From the first handler of an agent that is announced. */
   #listen(): void {
-    if (this.#name === undefined || this.#handlers.size === 0) return;
-    this.#listening ??= this.#readAll(this.#name);
+    if (this.#name === undefined || this.#handlers.size === 0 || this.#isClosed) return;
+    this.#reader ??= createInboxReader(
+      {
+        ...this.#init,
+        ask: (tool, args, how) => this.#ask(tool, args, how),
+        handlerFor: (type) => this.#handlers.get(type),
+      },
+      { name: this.#name, places: () => this.#concurrency },
+    );
   }
-
-  async #readAll(name: string): Promise<void> {
-    let cursor: string | undefined;
-    let failures = 0;
-    while (!this.#scope.closed) {
-      try {
-        const page = await this.#ask<AgentInboxResult>(
-          'agent_inbox',
-          {
-            name,
-            limit: this.#concurrency,
-            timeout_s: WAIT_S,
-            ...(cursor === undefined ? {} : { cursor }),
-          },
-          WAIT_S * 1000 + WAY_MS,
-        );
-        failures = 0;
-        await Promise.all(page.messages.map((message) => this.#handle(message)));
-        ({ cursor } = page);
-      } catch (error) {
-        if (this.#scope.closed || isOver(error)) return;
-        this.#onError(error);
-        await sleep(this.#scope, backoffMs(failures, BACKOFF, this.#random));
-        failures += 1;
-      }
-    }
-  }
-
-  /** Never rejects: what a handler throws is the answer of its query. */
-  async #handle(message: AgentMessage): Promise<void> {
-    const handler = this.#handlers.get(message.type);
-    const isQuery = message.type === 'query';
-    if (isQuery) this.#unanswered.add(message.id);
-    try {
-      if (handler === undefined) {
-        if (isQuery) await this.#answer(message, null, 'it takes no queries');
-        return;
-      }
-      const answer = await handler(message);
-      if (isQuery) await this.#answer(message, (answer ?? null) as Json);
-    } catch (error) {
-      this.#onError(error);
-      if (isQuery) await this.#answer(message, null, messageOf(error)).catch(this.#onError);
-    } finally {
-      this.#unanswered.delete(message.id);
-    }
-  }
-
-  async #answer({ from, id }: AgentMessage, response: Json, error?: string): Promise<void> {
-    if (!this.#unanswered.delete(id)) return;
-    await this.#ask('agent_message', {
-      agentId: from,
-      type: 'response',
-      message: response,
-      inReplyTo: id,
-      ...(this.#name === undefined ? {} : { from: this.#name }),
-      ...(error === undefined ? {} : { error: error.slice(0, 2000) }),
-    });
-  }
-}
-
-/** The node ends, or the name is somebody else's now. */
-function isOver(error: unknown): boolean {
-  const codes = ['STARLING_STOPPED', 'STARLING_AGENT_UNKNOWN', 'STARLING_AGENT_TAKEN'];
-  return error instanceof StarlingError && codes.includes(error.code);
 }

@@ -13,11 +13,11 @@ export type {
   AgentCall,
   AgentClientInit,
   AgentInit,
-  MessageHandler,
   NamedCapability,
   RequestOptions,
   SendOptions,
 } from './client.ts';
+export type { MessageHandler } from './inbox/inbox-reader.ts';
 export { EVENTS_ALLOWANCE } from './events/events.ts';
 export { eventTools } from './tools/event-tools.ts';
 export { createNodeAgent } from './library.ts';

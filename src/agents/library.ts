@@ -1,6 +1,7 @@
 /** Agents of the program that holds the node: a name, and a function for each type of message. */
 import { AgentClient } from './client.ts';
-import type { AgentCall, AgentInit, MessageHandler } from './client.ts';
+import type { AgentCall, AgentInit } from './client.ts';
+import type { MessageHandler } from './inbox/inbox-reader.ts';
 import type { AgentAnnounceResult, MessageType } from './types.ts';
 
 /** An agent in the node's own process. */
@@ -17,7 +18,12 @@ export interface NodeAgent {
   /** For messages of its own. */
   readonly client: AgentClient;
   /** Has `handler` deal with messages of `type`; what it gives for a query is the answer. */
-  onMessage(type: MessageType, handler: MessageHandler): NodeAgent;
+  onMessage(
+    type: MessageType,
+    handler: MessageHandler,
+    /** See {@link AgentClient.registerMessageHandler}. */
+    how?: { readonly timeoutMs?: number },
+  ): NodeAgent;
   /** Reads no more messages. */
   close(): Promise<void>;
 }
@@ -35,8 +41,8 @@ export function createNodeAgent(
   const agent: NodeAgent = {
     announced,
     client,
-    onMessage(type, handler) {
-      client.registerMessageHandler(type, handler);
+    onMessage(type, handler, how) {
+      client.registerMessageHandler(type, handler, how);
       return agent;
     },
     close: () => client.close(),

@@ -38,6 +38,8 @@ export const QUERY_MS = 30_000;
 export const WAY_MS = 5000;
 /** The longest wait for an answer. */
 export const QUERY_MAX_MS = 300_000;
+/** How long a handler of an agent in a program may take: as long as an agent that a node runs, by default. */
+export const HANDLER_MS = 300_000;
 /** The longest wait for messages of one call of `agent_inbox`. */
 export const INBOX_WAIT_MAX_S = 300;
 /** How long a message waits for an agent that is away where it does not say. */

@@ -230,8 +230,8 @@ class NodeAgents implements Agents {
       const messages = agent.inbox.history().slice(-init.limit);
       return { agent: name, messages, cursor: '', waiting: agent.inbox.waiting };
     }
-    const { messages, cursor, waiting } = await this.mail(principal, init, signal);
-    return { agent: name, messages, cursor, waiting };
+    const { messages, cursors, cursor, waiting } = await this.mail(principal, init, signal);
+    return { agent: name, messages, cursors, cursor, waiting };
   }
 
   async mail(principal: Principal, init: InboxInit, signal: AbortSignal): Promise<InboxPage> {

@@ -400,6 +400,8 @@ export interface CapabilityListResult {
 export interface AgentInboxResult {
   readonly agent: string;
   readonly messages: readonly AgentMessage[];
+  /** The cursor behind each; absent in a look at what was dealt with. */
+  readonly cursors?: readonly string[];
   /** Given with the next call, says that all up to here has been dealt with. */
   readonly cursor: string;
   /** Messages behind these. */

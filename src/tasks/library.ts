@@ -38,7 +38,11 @@ export type TaskHandler = (input: Json, task: TaskContext) => unknown;
 
 /** An agent in the node's own process that does tasks. */
 export interface TaskAgent extends NodeAgent {
-  onMessage(type: MessageType, handler: MessageHandler): TaskAgent;
+  onMessage(
+    type: MessageType,
+    handler: MessageHandler,
+    how?: { readonly timeoutMs?: number },
+  ): TaskAgent;
   /** Has `handler` do the tasks of a capability, which the agent has from then on; or of a queue, `tasks.<name>`, or `tasks.*`. */
   onTask(capability: string, handler: TaskHandler): TaskAgent;
 }
@@ -80,10 +84,10 @@ export function createTaskAgent(
   let others: MessageHandler | undefined;
   let capabilities = init.capabilities ?? [];
   let announced = agent.announced;
-  const deal: MessageHandler = (message) => {
+  const deal: MessageHandler = (message, context) => {
     const handler = isTask(message) ? handlerFor(handlers, message) : undefined;
     if (handler !== undefined) return doTask(handler, { message, call, clock });
-    if (others !== undefined) return others(message);
+    if (others !== undefined) return others(message, context);
     throw new Error('it takes no queries, and no tasks of this capability');
   };
   const made: TaskAgent = {
@@ -92,14 +96,15 @@ export function createTaskAgent(
       return announced;
     },
     close: () => agent.close(),
-    onMessage(type, handler) {
-      if (type !== 'query' || handlers.size === 0) agent.onMessage(type, handler);
+    onMessage(type, handler, how) {
+      if (type !== 'query' || handlers.size === 0) agent.onMessage(type, handler, how);
       if (type === 'query') others = handler;
       return made;
     },
     onTask(capability, handler) {
       handlers.set(capability, handler);
-      agent.onMessage('query', deal);
+      // A task has a deadline of its own, which its node holds it to.
+      agent.onMessage('query', deal, { timeoutMs: DEADLINE_MAX_MS });
       if (capabilities.includes(capability)) return made;
       capabilities = [...capabilities, capability];
       const { concurrency: _, ...said } = init;

@@ -42,6 +42,8 @@ export interface InboxRead {
   readonly cursor?: string | undefined;
   /** All up to there is being dealt with, and is not given again. */
   readonly seen?: string | undefined;
+  /** Cursors of messages behind `cursor` that have been dealt with, too: what stands before them takes longer. */
+  readonly done?: readonly string[] | undefined;
   readonly limit: number;
   readonly waitMs: number;
   readonly signal: AbortSignal;
@@ -111,6 +113,7 @@ interface Row {
 
 const MAIL = 'mail/';
 const READ = 'read/';
+const DONE = 'done/';
 const SEQ_DIGITS = 16;
 /** What stands around a message and its sender in a row. */
 const ROW_BYTES = 25;
@@ -126,6 +129,7 @@ export async function openInbox(components: InboxComponents, name: string): Prom
   const read = await table.get(READ + name);
   const inbox = new AgentInbox(components, name, read === undefined ? 0 : Number(text(read)));
   for await (const [key, bytes] of table.entries(`${MAIL}${name}/`)) inbox.restore(key, bytes);
+  for await (const [key] of table.entries(`${DONE}${name}/`)) inbox.restoreDone(key);
   inbox.begin(clock.now());
   return inbox;
 }
@@ -133,7 +137,9 @@ export async function openInbox(components: InboxComponents, name: string): Prom
 /** What is left of the inbox of a former agent of that name: it concerns nobody who takes the name later. */
 export async function leftOf(table: Table, name: string): Promise<readonly Write[]> {
   const left: Write[] = [{ key: READ + name }];
-  for await (const [key] of table.entries(`${MAIL}${name}/`)) left.push({ key });
+  for (const rows of [MAIL, DONE]) {
+    for await (const [key] of table.entries(`${rows}${name}/`)) left.push({ key });
+  }
   return left;
 }
 
@@ -144,6 +150,8 @@ class AgentInbox implements Inbox {
   #entries: Entry[] = [];
   /** Of these, the first so many were dealt with. */
   #readCount = 0;
+  /** Numbers of those behind the first so many that were dealt with, too. */
+  readonly #ahead = new Set<number>();
   readonly #passed = new PassedQueries();
   /** Messages that are here or on their way to the disk, by sender and id. */
   readonly #known = new Map<string, Promise<void>>();
@@ -168,7 +176,7 @@ class AgentInbox implements Inbox {
   }
 
   get waiting(): number {
-    return this.#entries.length - this.#readCount;
+    return this.#entries.length - this.#readCount - this.#ahead.size;
   }
 
   passed(query: AgentMessage, bytes: number): void {
@@ -188,10 +196,15 @@ class AgentInbox implements Inbox {
 
   restore(key: string, bytes: Uint8Array): void {
     const { sender, message } = JSON.parse(text(bytes)) as Row;
-    const seq = Number(key.slice(key.lastIndexOf('/') + 1));
+    const seq = seqIn(key);
     const known = keyIn(sender, message.id);
     this.#push({ seq, key: known, sender, message, bytes: bytes.length, durable: true });
     this.#known.set(known, Promise.resolve());
+  }
+
+  restoreDone(key: string): void {
+    const seq = seqIn(key);
+    if (seq > this.#acked && this.#entries.some((entry) => entry.seq === seq)) this.#ahead.add(seq);
   }
 
   begin(nowMs: number): void {
@@ -226,9 +239,11 @@ class AgentInbox implements Inbox {
     return true;
   }
 
-  async read({ cursor, seen, limit, waitMs, signal }: InboxRead): Promise<InboxPage> {
+  async read({ cursor, seen, done = [], limit, waitMs, signal }: InboxRead): Promise<InboxPage> {
     const dealtWith = cursor === undefined ? this.#acked : this.#seqOf(cursor);
+    const ahead = done.map((one) => this.#seqOf(one));
     await this.#acknowledge(dealtWith);
+    if (ahead.length > 0) await this.#acknowledgeAhead(new Set(ahead));
     const from = seen === undefined ? dealtWith : Math.max(dealtWith, this.#seqOf(seen));
     const { clock } = this.#components;
     const deadline = clock.now() + waitMs;
@@ -237,7 +252,9 @@ class AgentInbox implements Inbox {
       const leftMs = deadline - clock.now();
       if (found.length > 0 || leftMs <= 0 || signal.aborted || this.#isClosed) {
         const last = found.at(-1)?.seq ?? from;
-        const behind = this.#entries.filter(({ seq }) => seq > last).length;
+        const behind = this.#entries.filter(
+          ({ seq }) => seq > last && !this.#ahead.has(seq),
+        ).length;
         return {
           messages: found.map(({ message }) => message),
           cursors: found.map(({ seq }) => seq.toString(BASE)),
@@ -252,7 +269,10 @@ class AgentInbox implements Inbox {
 
   history(): readonly AgentMessage[] {
     const oldest = this.#components.clock.now() - HISTORY_MS;
-    return [...this.#entries.slice(0, this.#readCount), ...this.#passed.all]
+    const read = this.#entries.filter(
+      ({ seq }, at) => at < this.#readCount || this.#ahead.has(seq),
+    );
+    return [...read, ...this.#passed.all]
       .toSorted((one, other) => one.seq - other.seq)
       .map(({ message }) => message)
       .filter(({ timestamp }) => Date.parse(timestamp) >= oldest)
@@ -337,8 +357,9 @@ class AgentInbox implements Inbox {
   #remove(at: number, count: number): readonly Entry[] {
     const gone = this.#entries.splice(at, count);
     this.#readCount -= Math.max(0, Math.min(this.#readCount, at + count) - at);
-    for (const { key, bytes } of gone) {
+    for (const { key, seq, bytes } of gone) {
       this.#known.delete(key);
+      this.#ahead.delete(seq);
       this.#components.budget.used -= bytes;
     }
     return gone;
@@ -360,7 +381,7 @@ class AgentInbox implements Inbox {
     // Whoever reads again from before what was dealt with gets that once more.
     const isLater = (this.#entries[this.#readCount - 1]?.seq ?? 0) <= from;
     for (const entry of isLater ? this.#entries.slice(this.#readCount) : this.#entries) {
-      if (entry.seq <= from) continue;
+      if (entry.seq <= from || this.#ahead.has(entry.seq)) continue;
       bytes += entry.bytes;
       if (found.length === limit || (found.length > 0 && bytes > PAGE_BYTES_MAX)) break;
       found.push(entry);
@@ -384,15 +405,41 @@ class AgentInbox implements Inbox {
       if (entry.seq > seq) break;
       dealtWith.push(entry);
     }
-    if (dealtWith.some(({ durable }) => durable)) {
-      await table.put(READ + this.#name, Buffer.from(String(seq)));
+    const kept = dealtWith.filter(({ durable }) => durable);
+    if (kept.length > 0) {
+      const ahead = kept.filter((entry) => this.#ahead.has(entry.seq));
+      const read = { key: READ + this.#name, value: Buffer.from(String(seq)) };
+      await table.batch([read, ...ahead.map((entry) => ({ key: this.#keyOf(entry.seq, DONE) }))]);
     }
     if (seq <= this.#acked) return;
     this.#acked = seq;
+    this.processed += dealtWith.filter((entry) => !this.#ahead.delete(entry.seq)).length;
     this.#countRead();
-    this.processed += dealtWith.length;
     const gone = this.#trim().filter(({ durable }) => durable);
     if (gone.length > 0) await table.batch(gone.map((entry) => ({ key: this.#keyOf(entry.seq) })));
+  }
+
+  /** These were dealt with while what stands before them was not: they are given to nobody again, after a restart neither. */
+  async #acknowledgeAhead(seqs: ReadonlySet<number>): Promise<void> {
+    const { table } = this.#components;
+    const isNew = ({ seq }: Entry): boolean =>
+      seqs.has(seq) && seq > this.#acked && !this.#ahead.has(seq);
+    const kept = this.#entries.filter((entry) => isNew(entry) && entry.durable);
+    const value = Buffer.from('');
+    const rows = kept.map(({ seq }) => ({ key: this.#keyOf(seq, DONE), value }));
+    if (rows.length > 0) await table.batch(rows);
+    // Meanwhile somebody else may have said the same.
+    for (const { seq } of this.#entries.filter(isNew)) {
+      this.#ahead.add(seq);
+      this.processed += 1;
+    }
+    const gone = this.#trimAhead().filter(({ durable }) => durable);
+    const past = kept.filter(({ seq }) => seq <= this.#acked);
+    const keys = [
+      ...gone.map(({ seq }) => this.#keyOf(seq)),
+      ...[...gone, ...past].map(({ seq }) => this.#keyOf(seq, DONE)),
+    ];
+    if (keys.length > 0) await table.batch(keys.map((key) => ({ key })));
   }
 
   /** Forgets the oldest of what was dealt with, some at a time. */
@@ -406,19 +453,31 @@ class AgentInbox implements Inbox {
     return this.#remove(0, count);
   }
 
+  /** The same of what was dealt with before what stands in front of it: that may take for ever. */
+  #trimAhead(): readonly Entry[] {
+    const over = this.#ahead.size - HISTORY_MAX;
+    if (over < TRIMMED_AT_ONCE) return [];
+    const oldest = this.#entries.filter(({ seq }) => this.#ahead.has(seq)).slice(0, over);
+    return oldest.flatMap((entry) => this.#remove(this.#entries.indexOf(entry), 1));
+  }
+
   /** Counts on, up to what has been dealt with. */
   #countRead(): void {
     const seqAt = (at: number): number => this.#entries[at]?.seq ?? Number.POSITIVE_INFINITY;
     while (seqAt(this.#readCount) <= this.#acked) this.#readCount += 1;
   }
 
-  #keyOf(seq: number): string {
-    return `${MAIL}${this.#name}/${String(seq).padStart(SEQ_DIGITS, '0')}`;
+  #keyOf(seq: number, rows = MAIL): string {
+    return `${rows}${this.#name}/${String(seq).padStart(SEQ_DIGITS, '0')}`;
   }
 
   #nextMessage(waitMs: number, signal: AbortSignal): Promise<void> {
     return waitForNews(this.#wakers, this.#components.clock, { waitMs, signal });
   }
+}
+
+function seqIn(key: string): number {
+  return Number(key.slice(key.lastIndexOf('/') + 1));
 }
 
 function keyIn(sender: string, id: string): string {

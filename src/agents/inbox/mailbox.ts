@@ -16,10 +16,11 @@ export interface MailboxComponents {
   readonly logger: Logger;
   /** The processes of now, or what stands for them. */
   replicas(): readonly Worker[];
-  /** Messages behind `seen`, waiting for one; all up to the cursor has been dealt with. */
+  /** Messages behind `seen`, waiting for one; all up to the cursor has been dealt with, and those behind it that `done` names. */
   read(init: {
     readonly cursor: string | undefined;
     readonly seen: string | undefined;
+    readonly done: readonly string[] | undefined;
     readonly limit: number;
     readonly waitMs: number;
     readonly signal: AbortSignal;
@@ -53,6 +54,8 @@ export interface MailboxInit {
   readonly concurrency: number;
   /** How long an agent may take for a message that nobody waits for the answer of. */
   readonly timeoutMs: number;
+  /** How long a stop waits for messages that are being dealt with; default 2 s. */
+  readonly flushMs?: number;
 }
 
 /** Who takes queries for an agent at once, where they are the next and a place is free. */
@@ -108,6 +111,9 @@ class RunMailbox implements Mailbox {
   readonly #running: Promise<void>;
   #cursor: string | undefined;
   #seen: string | undefined;
+  /** A read is under way that waits for messages: it says nothing of what is done meanwhile. */
+  #isWaiting = false;
+  #isTelling = false;
 
   constructor(components: MailboxComponents, init: MailboxInit) {
     this.#components = components;
@@ -150,11 +156,11 @@ class RunMailbox implements Mailbox {
   async stop(): Promise<void> {
     this.#scope.close();
     this.look();
-    await settledWithin(FLUSH_MS, this.#running, this.#components.clock);
+    const { flushMs = FLUSH_MS } = this.#init;
+    await settledWithin(flushMs, this.#running, this.#components.clock);
   }
 
   async #run(): Promise<void> {
-    const { signal } = this.#scope;
     while (!this.#scope.closed) {
       const limit = this.#places();
       if (limit <= 0) {
@@ -162,8 +168,8 @@ class RunMailbox implements Mailbox {
         continue;
       }
       try {
-        const place = { cursor: this.#cursor, seen: this.#seen };
-        const page = await this.#components.read({ ...place, limit, waitMs: WAIT_MS, signal });
+        this.#isWaiting = true;
+        const page = await this.#read(limit, WAIT_MS);
         // What comes with a stop stays where it is.
         if (this.#scope.closed) break;
         for (const [index, message] of page.messages.entries()) {
@@ -175,9 +181,34 @@ class RunMailbox implements Mailbox {
         if (this.#scope.closed) break;
         this.#components.logger.warn({ error: messageOf(error) }, 'an inbox could not be read');
         await sleep(this.#scope, PAUSE_MS);
+      } finally {
+        this.#isWaiting = false;
       }
     }
+    await this.#tell();
     await Promise.all([...this.#order.map(({ work }) => work), ...this.#taken]);
+  }
+
+  /** Says what has been dealt with, and reads on. */
+  async #read(limit: number, waitMs: number): Promise<InboxPage> {
+    const at = this.#order.findIndex(({ isDone }) => !isDone);
+    const upTo = this.#order.splice(0, at < 0 ? this.#order.length : at);
+    this.#cursor = upTo.at(-1)?.cursor ?? this.#cursor;
+    const ahead = this.#order.filter(({ isDone }) => isDone).slice(0, PAGE_MAX);
+    const page = await this.#components.read({
+      cursor: this.#cursor,
+      seen: this.#seen,
+      done: ahead.length === 0 ? undefined : ahead.map(({ cursor }) => cursor),
+      limit,
+      waitMs,
+      signal: this.#scope.signal,
+    });
+    for (const told of ahead) {
+      // By now what stood before it may be done, so that it is part of what the cursor says.
+      const place = this.#order.indexOf(told);
+      if (place >= 0) this.#order.splice(place, 1);
+    }
+    return page;
   }
 
   /** Messages that the processes of now take besides those that they have. */
@@ -193,23 +224,22 @@ class RunMailbox implements Mailbox {
     entry.work = this.#dealWith(message, sender).then(async (isDone) => {
       entry.isDone = isDone;
       this.look();
-      await this.#acknowledge();
+      // Where a place was all that was waited for, the next read says it.
+      if (this.#isWaiting || this.#scope.closed) await this.#tell();
     });
   }
 
-  /** Says of all up to the first that is not done that it has been dealt with. */
-  async #acknowledge(): Promise<void> {
-    const at = this.#order.findIndex(({ isDone }) => !isDone);
-    const done = this.#order.splice(0, at < 0 ? this.#order.length : at);
-    const last = done.at(-1);
-    if (last === undefined) return;
-    this.#cursor = last.cursor;
+  /** Says what has been dealt with; what is done meanwhile, in one more call. */
+  async #tell(): Promise<void> {
+    if (this.#isTelling) return;
+    this.#isTelling = true;
     try {
-      const place = { cursor: last.cursor, seen: this.#seen };
-      await this.#components.read({ ...place, limit: 1, waitMs: 0, signal: this.#scope.signal });
+      while (this.#order.some(({ isDone }) => isDone)) await this.#read(1, 0);
     } catch (error) {
       // The next read says so again.
       this.#components.logger.debug({ error: messageOf(error) }, 'messages not acknowledged yet');
+    } finally {
+      this.#isTelling = false;
     }
   }
 

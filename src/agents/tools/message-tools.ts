@@ -21,6 +21,8 @@ const SEALED_MAX = 512 * 1024;
 const WAIT_DEFAULT_S = 30;
 const PAGE_DEFAULT = 20;
 
+const inboxCursor = z.string().max(64);
+
 /** `agent_message`, `agent_inbox`. */
 export function messageTools(agents: Agents): readonly BuiltinTool[] {
   return [messageTool(agents), inboxTool(agents)];
@@ -151,7 +153,15 @@ function inboxTool(agents: Agents): BuiltinTool {
       'Messages for an agent that the caller has announced, waiting for one. The cursor of an answer, given with the next call, says that its messages have been dealt with; without a cursor it goes on behind those.',
     input: z.object({
       name: own,
-      cursor: z.string().max(64).optional(),
+      cursor: inboxCursor.optional(),
+      seen: inboxCursor
+        .optional()
+        .describe('What comes up to here is being dealt with, and is not given again.'),
+      done: z
+        .array(inboxCursor)
+        .max(PAGE_MAX)
+        .optional()
+        .describe('Of messages behind `cursor` that have been dealt with, too: from `cursors`.'),
       limit: z.number().int().min(1).max(PAGE_MAX).optional().describe(`Default ${PAGE_DEFAULT}.`),
       timeout_s: z
         .number()
@@ -167,7 +177,7 @@ function inboxTool(agents: Agents): BuiltinTool {
     onTop: true,
     waits: true,
     run: (
-      { name, cursor, limit, timeout_s, history },
+      { name, cursor, seen, done, limit, timeout_s, history },
       { principal, signal },
     ): Promise<AgentInboxResult> =>
       agents.inbox(
@@ -175,6 +185,8 @@ function inboxTool(agents: Agents): BuiltinTool {
         {
           agent: name,
           cursor,
+          seen,
+          done,
           history,
           limit: limit ?? PAGE_DEFAULT,
           waitMs: (timeout_s ?? WAIT_DEFAULT_S) * 1000,
