@@ -162,7 +162,8 @@ class ProgramReader implements InboxReader {
   }
 
   /** @throws what the handler throws, which is the answer of its query */
-  async #handle({ messageId, redelivered: _, ...said }: JsonObject): Promise<Json> {
+  async #handle(given: JsonObject): Promise<Json> {
+    const { messageId, redelivered: _, ...said } = given;
     const message = { id: messageId, ...said } as unknown as AgentMessage;
     const isQuery = message.type === 'query';
     if (isQuery) this.#unanswered.add(message.id);
