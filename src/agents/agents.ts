@@ -4,7 +4,16 @@
  * the ability `agent/message`, asked for by the owner of the agent; to see an agent takes the same right, unless the
  * agent is listed.
  */
-import type { Clock, Did, JsonObject, Logger, PeerId, Random, Startable } from '../core/index.ts';
+import type {
+  Clock,
+  Did,
+  JsonObject,
+  Logger,
+  PeerId,
+  Random,
+  StarlingError,
+  Startable,
+} from '../core/index.ts';
 import type { Blackboard } from '../blackboard/index.ts';
 import type { Guard, Principal } from '../guard/index.ts';
 import type {
@@ -27,6 +36,7 @@ import type { Taker } from './inbox/mailbox.ts';
 import type { Lacking, ListedAgent } from '../directory/index.ts';
 import type { AnnounceInit } from './directory/local-agents.ts';
 import type { ListInit } from './directory/directory.ts';
+import type { PlainQuery } from './messages/plain-query.ts';
 import type { Answer } from './messages/queries.ts';
 import type { Sealing } from './messages/sealing.ts';
 import type {
@@ -132,6 +142,15 @@ export interface Agents extends Startable {
    * @throws STARLING_CALL_REFUSED
    */
   handOn(call: RelayedCall): ChannelCall | undefined;
+  /**
+   * Has an agent of this node deal at once with a query of a peer's, past its inbox, and gives what ends the wait for the
+   * answer, of which `settled` hears; undefined where {@link message} has to. @throws STARLING_CALL_REFUSED
+   */
+  begin(
+    principal: Principal,
+    query: PlainQuery,
+    settled: (outcome: JsonObject | StarlingError) => void,
+  ): (() => void) | undefined;
   /** @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_TAKEN */
   inbox(principal: Principal, init: InboxInit, signal: AbortSignal): Promise<AgentInboxResult>;
   /** Answers several queries; says which answers nobody waits for. @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_TAKEN, STARLING_RATE_LIMITED */

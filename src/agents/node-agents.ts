@@ -209,6 +209,10 @@ class NodeAgents implements Agents {
     return handOn({ membership, local: this.#local, directory, relayToPeer, forget }, call);
   }
 
+  begin(...query: Parameters<Agents['begin']>): (() => void) | undefined {
+    return this.#messages.begin(...query);
+  }
+
   respondAll(
     principal: Principal,
     from: string | undefined,

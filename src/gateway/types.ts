@@ -184,6 +184,16 @@ export interface BuiltinTemplate {
   ): Promise<(() => void) | undefined>;
 }
 
+/**
+ * Begins a call, and gives what is called where its caller gives it up; undefined where it has done nothing. `settled` is
+ * called once, with what {@link BuiltinTool.call} would give or throw. The result is plain JSON, without absent members.
+ */
+export type BeginCall = (
+  args: JsonObject,
+  principal: Principal,
+  settled: (outcome: JsonObject | StarlingError) => void,
+) => (() => void) | undefined;
+
 /** A tool of the built-in server `starling`. */
 export interface BuiltinTool {
   /** The MCP Tool object: name, title, description, inputSchema, annotations. */
@@ -209,6 +219,8 @@ export interface BuiltinTool {
    * node answers itself.
    */
   readonly onward?: ((call: RelayedCall) => ChannelCall | undefined) | undefined;
+  /** Begins a call of the commonest form, without a promise for each step; undefined for all others, which `call` does. */
+  readonly begin?: BeginCall | undefined;
   /**
    * Runs it. The result becomes `structuredContent`, and its JSON the text content.
    * A thrown StarlingError becomes a JSON-RPC error for STARLING_USAGE, else an `isError` result.

@@ -34,9 +34,22 @@ import type { Machine } from './world.ts';
 
 const upstream = fileURLToPath(new URL('./bench-upstream.js', import.meta.url));
 
-/** How long a request may take, and how many of them are done, beside the same bytes over the bare libraries. */
-const FLOOR_P50_MAX = 2.5;
-const FLOOR_RATE_MIN = 0.4;
+/**
+ * How long a request of one caller may take beside the same bytes over bare libp2p with a program behind. That row measures six
+ * hand-overs between four processes, the scheduler's wake-ups above all, and nothing else. Ours has the same six and waits
+ * besides for two entries of audit logs, one at each node, which are on the disk before anything goes on: on the machine of
+ * the recorded figures a call of a tool, which does just that, takes 1.45 times the floor. The issue gives a request 1.3 times
+ * a tool, so that 1.3 × 1.45 is what both bars together allow.
+ */
+const FLOOR_P50_MAX = 1.9;
+/**
+ * How many requests are done beside that row with 64 callers. There the floor moves what all callers say in one write: 9 µs of
+ * CPU for both processes, 22 with its callers and its program on two cores. What ours does for each request by itself no
+ * batch makes less, at each of two nodes: two frames are read and written as JSON (25 µs), the guard decides about the tool and
+ * the agent (8), an entry is hashed and joined to a write (12), the message is made, kept for the history and answered (30 at
+ * the one). That is 22 + 2 × 45 + 30, or 142 µs, and 0.15 of the floor's rate; a third is left to what was not counted.
+ */
+const FLOOR_RATE_MIN = 0.1;
 
 /** What was measured; parts that were left out are absent. */
 export interface AgentsFigures {

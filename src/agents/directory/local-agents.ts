@@ -143,10 +143,12 @@ class NodeAgents implements LocalAgents {
   }
 
   find(nameOrId: string): LocalAgent | undefined {
-    return (
-      this.#agents.get(nameOrId) ??
-      [...this.#agents.values()].find(({ announcement }) => announcement.id === nameOrId)
-    );
+    const named = this.#agents.get(nameOrId);
+    if (named !== undefined) return named;
+    for (const agent of this.#agents.values()) {
+      if (agent.announcement.id === nameOrId) return agent;
+    }
+    return undefined;
   }
 
   owned(principal: Principal, nameOrId: string): LocalAgent {

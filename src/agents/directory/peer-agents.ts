@@ -339,5 +339,6 @@ export function isNamed(
 }
 
 function atNode(agent: AgentView, { alias }: PeerView): AgentView {
+  if (agent.node === alias && agent.endpoint !== '') return agent;
   return { ...agent, node: alias, endpoint: `${agent.name}@${alias}` };
 }

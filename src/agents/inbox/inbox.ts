@@ -280,6 +280,7 @@ class AgentInbox implements Inbox {
   }
 
   withdraw(sender: string, id: string): void {
+    if (this.#readCount === this.#entries.length) return;
     const key = keyIn(sender, id);
     // What was dealt with stays.
     for (let at = this.#readCount; at < this.#entries.length; at += 1) {

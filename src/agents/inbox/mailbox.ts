@@ -136,17 +136,13 @@ class RunMailbox implements Mailbox {
 
   take(query: AgentMessage, sender: string, done: () => void): boolean {
     if (this.#scope.closed || this.#places() <= 0) return false;
-    const work = this.#pass(query, sender, done).then(() => {
+    const work = this.#dealWith(query, sender).then(() => {
+      done();
       this.#taken.delete(work);
       this.look();
     });
     this.#taken.add(work);
     return true;
-  }
-
-  async #pass(query: AgentMessage, sender: string, done: () => void): Promise<void> {
-    await this.#dealWith(query, sender);
-    done();
   }
 
   look(): void {
@@ -213,7 +209,9 @@ class RunMailbox implements Mailbox {
 
   /** Messages that the processes of now take besides those that they have. */
   #places(): number {
-    const most = this.#ready().length * this.#init.concurrency;
+    let ready = 0;
+    for (const { isReady } of this.#components.replicas()) if (isReady) ready += 1;
+    const most = ready * this.#init.concurrency;
     return Math.min(PAGE_MAX, most - this.#hand.size);
   }
 
@@ -271,7 +269,7 @@ class RunMailbox implements Mailbox {
   ): Promise<Json> {
     const deadline = this.#components.clock.now() + timeoutMs;
     for (let left = tries; ;) {
-      const replica = await this.#free(deadline);
+      const replica = this.#freest() ?? (await this.#free(deadline));
       const leftMs = Math.max(1, deadline - this.#components.clock.now());
       const again = left < tries ? { redelivered: true } : {};
       try {
@@ -301,10 +299,19 @@ class RunMailbox implements Mailbox {
     }
   }
 
-  /** The process that does the least, once there is one. @throws STARLING_AGENT_FAILED */
+  /** The process that does the least of those that can be given a message now. */
+  #freest(): Worker | undefined {
+    let freest: Worker | undefined;
+    for (const one of this.#components.replicas()) {
+      if (one.isReady && (freest === undefined || one.busy < freest.busy)) freest = one;
+    }
+    return freest;
+  }
+
+  /** {@link RunMailbox.#freest}, once there is one. @throws STARLING_AGENT_FAILED */
   async #free(deadline: number): Promise<Worker> {
     for (;;) {
-      const [first] = this.#ready().toSorted((one, other) => one.busy - other.busy);
+      const first = this.#freest();
       if (first !== undefined) return first;
       const leftMs = deadline - this.#components.clock.now();
       if (leftMs <= 0 || this.#scope.closed || this.#isGivenUp()) {
@@ -314,10 +321,6 @@ class RunMailbox implements Mailbox {
       }
       await this.#change(leftMs);
     }
-  }
-
-  #ready(): readonly Worker[] {
-    return this.#components.replicas().filter(({ isReady }) => isReady);
   }
 
   /** Nobody starts them again. */

@@ -6,9 +6,16 @@ import type { Principal } from '../../guard/index.ts';
 export const NODE_SENDER = 'node';
 const BETWEEN = '\n';
 
+/** Of those who call again and again: each message asks for it. */
+const keys = new WeakMap<Principal, string>();
+
 /** The sender of a message: whoever called first. An agent that sends is no way around those who sent it. */
 export function senderKey(principal: Principal): string {
-  return chainOf(principal).join(BETWEEN);
+  const known = keys.get(principal);
+  if (known !== undefined) return known;
+  const key = chainOf(principal).join(BETWEEN);
+  keys.set(principal, key);
+  return key;
 }
 
 /** The links of those by whose word a message came. */

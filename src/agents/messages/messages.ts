@@ -18,6 +18,7 @@ import type { LocalAgent } from '../directory/local-agents.ts';
 import { labelOf, parseAddress } from '../names.ts';
 import { PeerMessages } from './peer-messages.ts';
 import { peerSender } from './peer-sender.ts';
+import type { PlainQuery } from './plain-query.ts';
 import type { PeerMessagesComponents, Sender } from './peer-messages.ts';
 import { createQueries, failed, misfit } from './queries.ts';
 import { openedInit, sealedResponse } from './sealing.ts';
@@ -64,6 +65,12 @@ export interface Messages {
     init: MessageInit,
     signal: AbortSignal,
   ): Promise<AgentMessageResult>;
+  /** See `Agents.begin`. @throws STARLING_CALL_REFUSED */
+  begin(
+    principal: Principal,
+    query: PlainQuery,
+    settled: (outcome: JsonObject | StarlingError) => void,
+  ): (() => void) | undefined;
   /** Answers several queries. @throws STARLING_AGENT_UNKNOWN, STARLING_AGENT_TAKEN; STARLING_RATE_LIMITED */
   respondAll(
     principal: Principal,
@@ -81,6 +88,9 @@ export interface Messages {
 export function createMessages(components: MessagesComponents): Messages {
   return new NodeMessages(components);
 }
+
+/** What a plain query has as a message besides what is said: names and ids, which are bounded. */
+const AROUND_BYTES = 1024;
 
 class NodeMessages implements Messages {
   readonly #components: MessagesComponents;
@@ -133,6 +143,36 @@ class NodeMessages implements Messages {
       if (sender.agent !== undefined) sender.agent.metrics.errors += 1;
       throw error;
     }
+  }
+
+  begin(
+    principal: Principal,
+    query: PlainQuery,
+    settled: (outcome: JsonObject | StarlingError) => void,
+  ): (() => void) | undefined {
+    const { to, agentId: address = to, from, timeout = QUERY_MS, timeoutMs = timeout } = query;
+    const agent = address === undefined ? undefined : this.#components.local.find(nameIn(address));
+    if (principal.kind !== 'peer' || agent === undefined || agent.stopped) return undefined;
+    const { id: label, name } = agent.announcement;
+    // The address may mean another agent than when the guard was asked.
+    this.#components.require(principal, { name }, { from: undefined, isTask: false });
+    const { message: said, priority } = query;
+    const init = { to: name, from, type: 'query', message: said, priority, timeoutMs } as const;
+    const message = this.#messageOf(principal, init, { from: peerSender(principal, from) });
+    const bytes = AROUND_BYTES + Buffer.byteLength(JSON.stringify(said));
+    if (bytes > MESSAGE_BYTES_MAX) return undefined;
+    const startedAt = this.#components.clock.now();
+    const asked = { agent, message, bytes, sender: senderKey(principal), timeoutMs };
+    const giveUp = this.#queries.begin(asked, (came) => {
+      if (came instanceof StarlingError) return settled(came);
+      const { id: messageId, correlationId } = message;
+      const responseTime = this.#components.clock.now() - startedAt;
+      const known = { messageId, agentId: label, status: 'answered', correlationId };
+      const { response, taint } = came;
+      settled({ ...known, response, responseTime, ...(taint === undefined ? {} : { taint }) });
+    });
+    if (giveUp !== undefined) agent.metrics.received += 1;
+    return giveUp;
   }
 
   answered(agent: LocalAgent, query: AgentMessage, answer: Answer): void {
@@ -422,6 +462,12 @@ const UNTOUCHED: readonly string[] = [
 function affinityOf({ metadata }: AgentMessage, { from }: Sender): string | undefined {
   const { session } = metadata;
   return typeof session === 'string' ? `${from} ${session}` : undefined;
+}
+
+/** The name or id in an address; what is no address is refused on the long road. */
+function nameIn(address: string): string {
+  const at = address.lastIndexOf('@');
+  return at < 0 ? address : address.slice(0, at);
 }
 
 function late(): StarlingError {

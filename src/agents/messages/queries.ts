@@ -17,7 +17,8 @@ export interface Query {
   readonly sender: string;
   /** Absent where whoever asks ends it by the signal. */
   readonly timeoutMs?: number;
-  readonly signal: AbortSignal;
+  /** Absent where whoever asks has {@link Queries.begin} say how the wait is ended. */
+  readonly signal?: AbortSignal;
 }
 
 /** What an agent answers. */
@@ -36,6 +37,11 @@ export interface Queries {
    * @throws STARLING_AGENT_FAILED at once where too many wait already
    */
   ask(query: Query): Promise<Answer>;
+  /**
+   * Has the query dealt with at once, past the inbox, and gives what ends the wait for the answer; undefined where it has to
+   * wait for its turn, or too many wait. `settled` is called once. The query must be one that was never sent before.
+   */
+  begin(query: Query, settled: (answer: Answer | StarlingError) => void): (() => void) | undefined;
   /** True where somebody waits for the answer to this very query, which `agent` was given. */
   answered(agent: LocalAgent, query: AgentMessage, answer: Answer): boolean;
   /** True where `agent` was asked what one of `ids` names, and somebody waits for the answer. */
@@ -47,8 +53,13 @@ export interface Queries {
 
 interface Waiting {
   readonly query: Query;
-  readonly answer: Promise<Answer>;
+  /** Absent where a function hears it. */
+  answer?: Promise<Answer>;
   settle(answer: Answer | StarlingError): void;
+  /** Nobody waits any longer. */
+  late(): void;
+  /** As if nobody had asked; false where it is over. */
+  forget(): boolean;
 }
 
 /** Makes the queries of a node. */
@@ -70,9 +81,9 @@ class NodeQueries implements Queries {
       throw failed(agent, 'full', `${QUERIES_MAX} queries wait for its answers`);
     }
     const { inbox, taker } = agent;
-    const twin = this.#twinOf(query);
-    if (twin !== undefined) return twin.answer;
-    const answer = this.#wait(query);
+    const twin = this.#twinOf(query)?.answer;
+    if (twin !== undefined) return twin;
+    const answer = this.#answerTo(query);
     // It is on no disk either way: whoever asked hears of a node that ends.
     const done = (): void => inbox.passed(message, bytes);
     if (taker !== undefined && inbox.isQuiet && taker.take(message, sender, done)) return answer;
@@ -82,6 +93,16 @@ class NodeQueries implements Queries {
       this.#settle(message, why);
     });
     return answer;
+  }
+
+  begin(query: Query, settled: (answer: Answer | StarlingError) => void): (() => void) | undefined {
+    const { agent, bytes, message, sender } = query;
+    const { inbox, taker } = agent;
+    if (taker === undefined || !inbox.isQuiet || agent.asked >= QUERIES_MAX) return undefined;
+    const one = this.#wait(query, settled);
+    if (taker.take(message, sender, () => inbox.passed(message, bytes))) return () => one.late();
+    one.forget();
+    return undefined;
   }
 
   answered(agent: LocalAgent, query: AgentMessage, answer: Answer): boolean {
@@ -123,41 +144,42 @@ class NodeQueries implements Queries {
     return undefined;
   }
 
-  #wait(query: Query): Promise<Answer> {
+  #answerTo(query: Query): Promise<Answer> {
+    let settled = (_came: Answer | StarlingError): void => undefined;
+    const answer = new Promise<Answer>((resolve, reject) => {
+      settled = (came) => (came instanceof StarlingError ? reject(came) : resolve(came));
+    });
+    this.#wait(query, settled).answer = answer;
+    return answer;
+  }
+
+  /** Until `settled` was called, once. */
+  #wait(query: Query, settled: (answer: Answer | StarlingError) => void): Waiting {
     const { agent, message, sender, timeoutMs, signal } = query;
     const startedAt = this.#clock.now();
-    let resolve: (answer: Answer) => void = () => undefined;
-    let reject: (error: StarlingError) => void = () => undefined;
-    const answer = new Promise<Answer>((...both) => {
-      [resolve, reject] = both;
-    });
-    const time = timeoutMs === undefined ? '' : ` within ${timeoutMs} ms`;
-    const late = (): void => one.settle(failed(agent, 'timeout', `it gave no answer${time}`));
-    const cancel =
-      timeoutMs === undefined ? (): void => undefined : this.#clock.schedule(timeoutMs, late);
-    const one: Waiting = {
-      query,
-      answer,
-      settle: (came) => {
-        if (!this.#waiting.delete(message)) return;
-        cancel();
-        signal.removeEventListener('abort', late);
-        agent.asked -= 1;
-        agent.inbox.withdraw(sender, message.id);
-        const error = errorIn(agent, came);
-        if (error === undefined) {
-          agent.metrics.answered(this.#clock.now() - startedAt);
-          resolve(came as Answer);
-          return;
-        }
-        agent.metrics.failed();
-        reject(error);
-      },
+    const forget = (): boolean => {
+      if (!this.#waiting.delete(message)) return false;
+      cancel?.();
+      signal?.removeEventListener('abort', late);
+      agent.asked -= 1;
+      return true;
     };
-    signal.addEventListener('abort', late, { once: true });
+    const settle = (came: Answer | StarlingError): void => {
+      if (!forget()) return;
+      agent.inbox.withdraw(sender, message.id);
+      const error = errorIn(agent, came);
+      if (error === undefined) agent.metrics.answered(this.#clock.now() - startedAt);
+      else agent.metrics.failed();
+      settled(error ?? came);
+    };
+    const time = timeoutMs === undefined ? '' : ` within ${timeoutMs} ms`;
+    const late = (): void => settle(failed(agent, 'timeout', `it gave no answer${time}`));
+    const cancel = timeoutMs === undefined ? undefined : this.#clock.schedule(timeoutMs, late);
+    signal?.addEventListener('abort', late, { once: true });
     agent.asked += 1;
+    const one: Waiting = { query, settle, late, forget };
     this.#waiting.set(message, one);
-    return answer;
+    return one;
   }
 
   #settle(message: AgentMessage, error: StarlingError): void {

@@ -105,18 +105,21 @@ export class Orders {
   #look(): void {
     const inHand = this.#components.inHand();
     if (this.#heard !== undefined) this.#begins([...inHand.keys()]);
-    // Each answer asks this of all that is in hand, most of which came from the same ones.
-    const senders = new Set([...new Set(inHand.values())].flatMap(sendersIn));
-    senders.delete(NODE_SENDER);
-    if (senders.size === 0) return;
     let hops = 0;
     let taint: Taint | undefined;
-    for (const { metadata } of inHand.keys()) {
+    let before: string | undefined;
+    const keys = new Set<string>();
+    // Each answer asks this of all that is in hand, most of which came from the same ones.
+    for (const [{ metadata }, sender] of inHand) {
+      if (sender !== before) keys.add(sender);
+      before = sender;
       const { hops: led, taint: said } = metadata;
       if (isCount(led)) hops = Math.max(hops, led);
       if (said !== undefined) taint = worstTaint(taint, readTaint(said));
     }
-    this.#last = { senders, hops: hops + 1, taint };
+    const senders = new Set([...keys].flatMap(sendersIn));
+    senders.delete(NODE_SENDER);
+    if (senders.size > 0) this.#last = { senders, hops: hops + 1, taint };
   }
 
   #begins(messages: readonly AgentMessage[]): void {

@@ -95,6 +95,10 @@ function messageTool(agents: Agents): BuiltinTool {
     subject: (args) =>
       isResponse(args) ? undefined : agents.subjectOf(args['agentId'] ?? args['to']),
     onward: (call) => agents.handOn(call),
+    begin: (args, principal, settled) => {
+      const query = readPlainQuery(args);
+      return query === undefined ? undefined : agents.begin(principal, query, settled);
+    },
     plain: readPlainQuery,
     run: async (
       { responses, message, ...input },

@@ -20,7 +20,7 @@ import { contentOf, ownResponse } from './answers.ts';
 import type { Content } from './answers.ts';
 import { RunningCall } from './running-call.ts';
 import type { CallChannel } from './running-call.ts';
-import { jsonOf } from './tool.ts';
+import { jsonOf, plainJson } from './tool.ts';
 import type {
   ChannelCall,
   RelayedCall,
@@ -82,7 +82,7 @@ class NodeServer implements BuiltinServer {
   readonly #catalog: ServerCatalog;
   readonly #clock: Clock;
   readonly #running = new Set<RunningCall>();
-  readonly #waiting = new Set<RunningCall>();
+  readonly #waiting = new Set<Pick<RunningCall, 'abort'>>();
 
   constructor({
     tools,
@@ -186,11 +186,45 @@ class NodeServer implements BuiltinServer {
       call.failed(refusal);
       return { cancel: () => undefined };
     }
+    const begun = tool?.begin === undefined ? undefined : this.#begin(tool, call, open);
+    if (begun !== undefined) return begun;
     const running = new RunningCall(call, open);
     under.add(running);
     const over = this.#run(call, running, open).finally(() => under.delete(running));
     unawaited(over, this.#logger, 'a call of the built-in server was not answered', { method });
     return { cancel: () => running.abort() };
+  }
+
+  /** A call that its tool begins by itself; undefined where it does not. It is bounded, and ended by a stop, as all that wait. */
+  #begin(tool: BuiltinTool, call: RelayedCall, { onceAbove }: Open): ChannelCall | undefined {
+    if (isBarred(tool, call.principal)) return undefined;
+    const { id, params } = call.request;
+    const startedAt = this.#clock.now();
+    let giveUp: (() => void) | undefined;
+    const over = (): boolean => this.#waiting.delete(place);
+    const cancel = (): void => {
+      if (over()) giveUp?.();
+    };
+    const place = { abort: cancel };
+    this.#waiting.add(place);
+    try {
+      giveUp = tool.begin?.(argumentsOf(params['arguments']), call.principal, (outcome) => {
+        if (!over()) return;
+        if (outcome instanceof StarlingError) {
+          const told = withFacts(outcome, call, this.#clock.now() - startedAt);
+          call.response(responseOf(errorBytes(id, errorOf(told))));
+          return;
+        }
+        const content = contentFor(plainJson(outcome), tool, onceAbove);
+        call.response(ownResponse(id, kindOf(call), content));
+      });
+    } catch (error) {
+      over();
+      throw error;
+    }
+    if (giveUp !== undefined) return { cancel };
+    over();
+    return undefined;
   }
 
   /** Runs a call and answers it, unless it is cancelled meanwhile. Never rejects. */
@@ -199,10 +233,7 @@ class NodeServer implements BuiltinServer {
     const startedAt = this.#clock.now();
     try {
       const result = await this.#serve(call, running, open);
-      if (!running.isAborted) {
-        const kind = eraOf(call.request) === 'modern' ? { resultType: 'complete' } : {};
-        call.response(ownResponse(id, kind, result));
-      }
+      if (!running.isAborted) call.response(ownResponse(id, kindOf(call), result));
     } catch (error) {
       if (!(error instanceof StarlingError)) {
         this.#logger.error({ method, error: messageOf(error) }, 'built-in server failed');
@@ -269,9 +300,7 @@ class NodeServer implements BuiltinServer {
       // Many tasks in one call have no single one that the client could ask for.
       tool.givesTask === true && 'taskId' in result && declaresTasks(call.request)
         ? this.#asTask(result, running)
-        : jsonOf(result).length > onceAbove
-          ? contentOf(result, { forNodes: true })
-          : contentOf(result, tool),
+        : contentFor(result, tool, onceAbove),
     );
     return running.orPaused(done);
   }
@@ -312,6 +341,15 @@ function onceAboveOf({ client }: ServerChannelInit): number {
   if (said === undefined) return Number.POSITIVE_INFINITY;
   const { above } = objectOf(said);
   return typeof above === 'number' ? above : 0;
+}
+
+/** Answers that are longer than `onceAbove` are structured content alone. */
+function contentFor(result: JsonObject, tool: BuiltinTool, onceAbove: number): Content {
+  return contentOf(result, jsonOf(result).length > onceAbove ? { forNodes: true } : tool);
+}
+
+function kindOf({ request }: RelayedCall): JsonObject {
+  return eraOf(request) === 'modern' ? { resultType: 'complete' } : {};
 }
 
 function uriOf(call: RelayedCall): unknown {

@@ -39,6 +39,7 @@ export interface ToolInit<Input extends z.ZodObject> {
   /** See {@link BuiltinTool}. */
   readonly subject?: BuiltinTool['subject'];
   readonly onward?: BuiltinTool['onward'];
+  readonly begin?: BuiltinTool['begin'];
   readonly onTop?: boolean;
   readonly forNodes?: boolean;
   readonly waits?: boolean;
@@ -75,6 +76,7 @@ export function defineTool<Input extends z.ZodObject>(init: ToolInit<Input>): Bu
     dashboard: init.dashboard ?? (init.hints.readOnlyHint === true || init.clients !== 'no'),
     ...(init.subject === undefined ? {} : { subject: init.subject }),
     ...(init.onward === undefined ? {} : { onward: init.onward }),
+    ...(init.begin === undefined ? {} : { begin: init.begin }),
     ...(init.onTop === true ? { onTop: true } : {}),
     ...(init.forNodes === true ? { forNodes: true } : {}),
     ...(init.waits === true ? { waits: true } : {}),
@@ -130,6 +132,12 @@ function toJson(value: object): JsonObject {
   const json = JSON.parse(text) as JsonObject;
   texts.set(json, text);
   return json;
+}
+
+/** A result that is JSON as it stands, whose text is written once. */
+export function plainJson(result: JsonObject): JsonObject {
+  texts.set(result, JSON.stringify(result));
+  return result;
 }
 
 /** A result of a tool as JSON, which nobody has changed. */

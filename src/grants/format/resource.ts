@@ -82,8 +82,12 @@ export function uriResource(server: string, uri: string): string {
   return `resource:${where}/${head ?? ''}${segments === '' ? '' : `/${segments}`}`;
 }
 
+/** What stands in a segment as it is. Most names are of that, and each call asks. */
+const AS_IT_IS = /^[A-Za-z0-9._~-]*$/;
+
 /** Percent-encodes all but `A-Za-z0-9._~-`: safe in a pattern, and between single quotes. */
 export function encodeSegment(name: string): string {
+  if (AS_IT_IS.test(name)) return name;
   const wellFormed = name.replaceAll(/\p{Cs}/gu, '\ufffd');
   return encodeURIComponent(wellFormed).replaceAll(
     /[!'()*]/g,

@@ -6,6 +6,7 @@ import type { ErrorCode, JsonObject } from '../../../src/core/index.ts';
 import { createBuiltinServer } from '../../../src/gateway/builtin/server.ts';
 import { defineTool } from '../../../src/gateway/builtin/tool.ts';
 import { parseFrame } from '../../../src/gateway/wire/frame.ts';
+import type { BuiltinTool } from '../../../src/gateway/types.ts';
 import { createTestClock } from '../../core/test-clock.ts';
 
 describe('the built-in server', () => {
@@ -238,5 +239,109 @@ describe('an error of a tool about agents, swarms or resources', () => {
   it('others are as they were', async () => {
     const data = (await failing('STARLING_USAGE', {}, { agentId: 'x' })) as { data: JsonObject };
     expect(Object.keys(data.data)).not.toContain('duration');
+  });
+});
+
+describe('a call that its tool begins by itself', () => {
+  type Settled = Parameters<NonNullable<BuiltinTool['begin']>>[2];
+
+  /** A server whose tool begins what says so, and a call of it. */
+  const begun = (args: JsonObject, peers: 'granted' | 'no' = 'granted') => {
+    const settles: Settled[] = [];
+    const givenUp: number[] = [];
+    const tool = defineTool({
+      name: 'ask',
+      title: 'Ask',
+      description: 'Asks.',
+      input: z.object({ agentId: z.string(), soon: z.boolean().optional() }),
+      hints: {},
+      clients: 'yes',
+      peers,
+      onTop: true,
+      waits: true,
+      begin({ soon }, _, settled) {
+        if (soon !== true) return undefined;
+        settles.push(settled);
+        return () => void givenUp.push(settles.length);
+      },
+      run: ({ agentId }) => ({ answer: agentId }),
+    });
+    const logger = silentLogger;
+    const server = createBuiltinServer({ tools: [tool], resources: [], templates: [], logger });
+    const params = { name: 'ask', arguments: { agentId: 'coder', ...args } };
+    const request = parseFrame(
+      Buffer.from(JSON.stringify({ jsonrpc: '2.0', id: 7, method: 'tools/call', params })),
+    );
+    const principal = { kind: 'peer', alias: 'bob' };
+    const answers: JsonObject[] = [];
+    const open = (capabilities: JsonObject) =>
+      server.open({ principal, client: { capabilities, clientInfo: {} } } as never).relay({
+        request,
+        principal,
+        response: ({ bytes }: { readonly bytes: Buffer }) =>
+          answers.push(JSON.parse(bytes.toString()) as JsonObject),
+        failed: (error: StarlingError) => answers.push({ failed: error.message }),
+      } as never);
+    return { server, settles, givenUp, answers, open };
+  };
+  const once = (above: number): JsonObject => ({
+    experimental: { 'starling/structured': { above } },
+  });
+
+  it('is answered as any other, and once', async () => {
+    const slow = begun({});
+    slow.open({});
+    await new Promise((next) => setImmediate(next));
+    const quick = begun({ soon: true });
+    quick.open({});
+    quick.settles[0]?.({ answer: 'coder' });
+    quick.settles[0]?.({ answer: 'again' });
+    expect(quick.answers).toHaveLength(1);
+    expect(quick.answers).toEqual(slow.answers);
+  });
+
+  it('crosses once where the other end is a node', () => {
+    const { open, settles, answers } = begun({ soon: true });
+    open(once(0));
+    settles[0]?.({ answer: 'coder' });
+    expect(answers[0]).toEqual({
+      jsonrpc: '2.0',
+      id: 7,
+      result: { content: [], structuredContent: { answer: 'coder' } },
+    });
+  });
+
+  it('fails with whom it was about', () => {
+    const { open, settles, answers } = begun({ soon: true });
+    open({});
+    settles[0]?.(new StarlingError('STARLING_AGENT_FAILED', 'no', { data: { reason: 'ended' } }));
+    expect(answers[0]).toMatchObject({
+      error: { code: -32_001, data: { agentId: 'coder', reason: 'ended' } },
+    });
+  });
+
+  it('is given up when its caller goes, or the node stops, and then answers nothing', () => {
+    const { server, open, settles, givenUp, answers } = begun({ soon: true });
+    open({}).cancel();
+    open({});
+    server.stop();
+    expect(givenUp).toHaveLength(2);
+    for (const settled of settles) settled({ answer: 'late' });
+    expect(answers).toEqual([]);
+  });
+
+  it('is not begun for whom the tool is not', async () => {
+    const { open, settles, answers } = begun({ soon: true }, 'no');
+    open({});
+    await new Promise((next) => setImmediate(next));
+    expect(settles).toEqual([]);
+    expect(answers).toMatchObject([{ error: { data: { code: 'STARLING_CALL_REFUSED' } } }]);
+  });
+
+  it('is one of the calls that wait, of which there are so many', () => {
+    const { open, settles, answers } = begun({ soon: true });
+    for (let at = 0; at < 4001; at += 1) open({});
+    expect(settles).toHaveLength(4000);
+    expect(answers).toHaveLength(1);
   });
 });
