@@ -136,13 +136,18 @@ class RunMailbox implements Mailbox {
 
   take(query: AgentMessage, sender: string, done: () => void): boolean {
     if (this.#scope.closed || this.#places() <= 0) return false;
-    const work = this.#dealWith(query, sender).then(() => {
+    const work = this.#pass(query, sender, () => {
       done();
       this.#taken.delete(work);
       this.look();
     });
     this.#taken.add(work);
     return true;
+  }
+
+  async #pass(query: AgentMessage, sender: string, done: () => void): Promise<void> {
+    await this.#dealWith(query, sender);
+    done();
   }
 
   look(): void {
