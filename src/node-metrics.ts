@@ -55,8 +55,8 @@ function createNodeMetrics(
 ): Metrics {
   const { agents, audit, blackboard, budgets, gateway, membership, models, tasks, traces } = rooms;
   let written = 0;
-  audit.events.on('entries', (entries) => {
-    written += entries.length;
+  audit.events.on('entries', (count) => {
+    written += count;
   });
   return createMetrics(
     {

@@ -1,7 +1,7 @@
 /** Makes queued entries into lines of the chain. Pure: nothing is written, so a batch may be redone. */
 import type { Signer } from '../identity/index.ts';
 import { sealLine } from './checkpoint.ts';
-import { hashLine, placed } from './format.ts';
+import { hashLine, lineOf, placed } from './format.ts';
 import type { Content } from './format.ts';
 import type { ChainEnd } from './recover.ts';
 import type { AuditEntry, Checkpoint } from './types.ts';
@@ -30,7 +30,12 @@ export interface Item {
 export interface Batch {
   /** Items that it was made of. */
   readonly count: number;
-  readonly bytes: Buffer;
+  /** Its lines, each with its line feed, and how many bytes of UTF-8 they are. */
+  readonly text: string;
+  readonly sizeBytes: number;
+  /** How many entries its lines are. */
+  readonly lines: number;
+  /** What the lines say; empty where nobody follows the log. */
   readonly entries: readonly AuditEntry[];
   readonly chain: ChainEnd;
   readonly checkpoint: Checkpoint | undefined;
@@ -50,6 +55,8 @@ export interface BatchInit {
   /** A batch ends with the entry that reaches this. */
   readonly batchBytes: number;
   readonly segmentBytes: number;
+  /** Somebody follows the log: entries are there beside their lines. */
+  readonly isFollowed: () => boolean;
 }
 
 /** Makes the next batch of `items`, to follow `chain` in a segment of `sizeBytes`. */
@@ -76,7 +83,9 @@ export function makeBatch(
   if (fills) draft.seal();
   return {
     count,
-    bytes: Buffer.from(draft.text, 'utf8'),
+    text: draft.text,
+    sizeBytes: draft.sizeBytes,
+    lines: draft.chain.seq - chain.seq,
     entries: draft.entries,
     chain: draft.chain,
     checkpoint: draft.checkpoint,
@@ -93,19 +102,21 @@ class Draft {
   readonly entries: AuditEntry[] = [];
   checkpoint: Checkpoint | undefined;
   readonly #init: BatchInit;
+  readonly #isFollowed: boolean;
 
   constructor(chain: ChainEnd, init: BatchInit) {
     this.chain = chain;
     this.#init = init;
+    this.#isFollowed = init.isFollowed();
   }
 
   add(content: Content, at: number): void {
     const { seq, hash, unsigned } = this.chain;
-    const entry = placed(content, { seq: seq + 1, at, prev: hash });
-    const line = JSON.stringify(entry);
+    const place = { seq: seq + 1, at, prev: hash };
+    const line = lineOf(content, place);
     this.text += `${line}\n`;
     this.sizeBytes += Buffer.byteLength(line) + 1;
-    this.entries.push(entry);
+    if (this.#isFollowed) this.entries.push(placed(content, place));
     this.chain = { seq: seq + 1, hash: hashLine(line), unsigned: unsigned + 1 };
   }
 

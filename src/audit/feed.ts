@@ -7,11 +7,15 @@ import type { AuditEntry, AuditTail, AuditTailRequest } from './types.ts';
 const KEPT_MAX = 1000;
 /** A cursor farther back than this gets what is newer. */
 const BEHIND_MAX = 10_000;
+/** Whoever has not asked for so long follows no more, ms; the next question is answered from the files. */
+const FOLLOWED_MS = 60_000;
 
 /** Answers whoever follows the log. */
 export interface Feed {
-  /** Entries are written. */
-  add(entries: readonly AuditEntry[]): void;
+  /** Whether somebody asks for what comes, or did lately: else entries need not be made beside their lines. */
+  isFollowed(): boolean;
+  /** So many `lines` are written; their `entries` are there where the feed was followed when they were made. */
+  add(entries: readonly AuditEntry[], lines: number): void;
   after(request: AuditTailRequest): Promise<AuditTail>;
   /** Nobody waits any more. */
   stop(): void;
@@ -26,6 +30,8 @@ export function createFeed(components: {
   const { folder, clock, last } = components;
   const kept: AuditEntry[] = [];
   const waiting = new Set<() => void>();
+  /** When somebody asked last, ms since the epoch. */
+  let askedAt = -Infinity;
   /** How often everybody was sent away. */
   let stops = 0;
 
@@ -52,13 +58,18 @@ export function createFeed(components: {
   }
 
   return {
-    add(entries) {
-      kept.push(...entries);
+    // A clock that was set back makes nobody follow for longer.
+    isFollowed: () => waiting.size > 0 || Math.abs(clock.now() - askedAt) <= FOLLOWED_MS,
+    add(entries, lines) {
+      // What is kept has no gap: where entries are missing, the files answer.
+      if (entries.length < lines) kept.length = 0;
+      else kept.push(...entries);
       // Cutting moves all that stays: it is done seldom.
       if (kept.length >= 2 * KEPT_MAX) kept.splice(0, kept.length - KEPT_MAX);
       for (const wake of waiting) wake();
     },
     async after(request) {
+      askedAt = clock.now();
       if (request.after === undefined) return { entries: [], cursor: last() };
       const deadline = clock.now() + request.timeoutMs;
       const stopsBefore = stops;

@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto';
 import canonicalize from 'canonicalize';
 import { StarlingError, isCount, isObject, isText, messageOf } from '../core/index.ts';
-import type { Json } from '../core/index.ts';
+import type { Json, JsonObject } from '../core/index.ts';
 import type { AuditEntry, AuditInit, Checkpoint } from './types.ts';
 
 /** `prev` of the first line. */
@@ -14,6 +14,8 @@ const NAME_MAX = 256;
 const RESOURCE_MAX = 2048;
 const REASON_MAX = 1024;
 const REASONING_MAX = 2048;
+/** Resources whose parties' JSON is kept, 10 kB each at the most; beyond it all are forgotten, and those in use come again. */
+const PARTIES_MAX = 256;
 /** As many as a segment's name has digits for; a hundred thousand a second for 300 years. */
 const SEQ_MAX = 1e15;
 const HASH = /^[0-9a-f]{64}$/;
@@ -39,7 +41,7 @@ export function hashLine(line: string | Uint8Array): string {
  */
 export function hashArguments(args: Json): string {
   try {
-    return hash('sha256', canonicalize(args) ?? '', 'hex');
+    return hash('sha256', canonicalText(args), 'hex');
   } catch (error) {
     throw new StarlingError(
       'STARLING_USAGE',
@@ -47,6 +49,29 @@ export function hashArguments(args: Json): string {
       { hint: 'send Unicode text (no lone surrogates), nested less deeply', cause: error },
     );
   }
+}
+
+/** The arguments mostly come in order: then what the engine itself makes of them is their canonical JSON. */
+function canonicalText(args: Json): string {
+  if (isInOrder(args)) {
+    const text = JSON.stringify(args);
+    // As lone surrogates are written, which have no canonical JSON.
+    if (!text.includes('\\ud')) return text;
+  }
+  return canonicalize(args) ?? '';
+}
+
+/** Whether the names of all objects in it are in order, and all numbers can be written. */
+function isInOrder(value: Json | undefined): boolean {
+  if (typeof value === 'number') return Number.isFinite(value);
+  if (typeof value !== 'object' || value === null) return value !== undefined;
+  if (Array.isArray(value)) return value.every((item: Json) => isInOrder(item));
+  let before = '';
+  for (const [name, inner] of Object.entries(value as JsonObject)) {
+    if (name < before || !isInOrder(inner)) return false;
+    before = name;
+  }
+  return true;
 }
 
 /** The entry at its place; its members are always in the same order. */
@@ -67,6 +92,51 @@ export function placed(content: Content, { seq, at, prev }: Place): AuditEntry {
   entry.prev = prev;
   // A copy by spreading, which the types would prefer, costs as much as the line's hash.
   return entry as AuditEntry;
+}
+
+/**
+ * The line of {@link placed} to the letter, without its line feed: laid by hand, as parties stay the same from call to call
+ * and making an object of it for `JSON.stringify` costs twice the line's hash.
+ */
+export function lineOf(content: Content, { seq, at, prev }: Place): string {
+  const { args, grant, outcome, reason, reasoning, durationMs, spent, of, checkpoint } = content;
+  let line = `{"seq":${seq},"at":${numberText(at)},"kind":"${content.kind}",${partiesText(content)}`;
+  if (args !== undefined) line += `,"args":${JSON.stringify(args)}`;
+  if (grant !== undefined) line += `,"grant":${JSON.stringify(grant)}`;
+  line += `,"outcome":"${outcome}"`;
+  if (reason !== undefined) line += `,"reason":${JSON.stringify(reason)}`;
+  if (reasoning !== undefined) line += `,"reasoning":${JSON.stringify(reasoning)}`;
+  if (durationMs !== undefined) line += `,"durationMs":${numberText(durationMs)}`;
+  if (spent !== undefined) line += `,"spent":${JSON.stringify(spent)}`;
+  if (of !== undefined) line += `,"of":${of}`;
+  if (checkpoint !== undefined) line += `,"checkpoint":${JSON.stringify(checkpoint)}`;
+  return `${line},"prev":"${prev}"}`;
+}
+
+/** Who did what, as the lines written last about a resource have it; by the resource. */
+const parties = new Map<string, { readonly of: Content; readonly text: string }>();
+
+function partiesText(content: Content): string {
+  const { who, onBehalfOf, what } = content;
+  const { ability, resource } = what;
+  const known = parties.get(resource);
+  if (
+    known !== undefined &&
+    known.of.who === who &&
+    known.of.onBehalfOf === onBehalfOf &&
+    known.of.what.ability === ability
+  ) {
+    return known.text;
+  }
+  const text = JSON.stringify({ who, onBehalfOf, what: { ability, resource } }).slice(1, -1);
+  if (parties.size >= PARTIES_MAX) parties.clear();
+  parties.set(resource, { of: content, text });
+  return text;
+}
+
+/** A number as JSON has it. */
+function numberText(value: number): string {
+  return Number.isFinite(value) ? `${value}` : 'null';
 }
 
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] };

@@ -57,6 +57,10 @@ const RETENTION_CHECK_MS = 3_600_000;
 /** Entries that may wait for the disk. */
 const QUEUE_MAX = 16_384;
 const BATCH_BYTES = 256 * 1024;
+/** Memory for a batch; taken anew where one is larger. */
+const FIRST_BYTES = 32 * 1024;
+/** So many entries that are waited for in one turn of the event loop are many. */
+const BUSY_APPENDS = 8;
 const STOP_TIMEOUT_MS = 10_000;
 
 /** What the log works with. */
@@ -112,8 +116,13 @@ class AuditLog implements Audit {
   #queue: Item[] = [];
   /** A write that is waited for is under way. */
   #isWriting = false;
-  /** Something was written in this turn of the event loop, before its end. */
+  /** Something was written in this turn of the event loop, before its end, or is about to be. */
   #hasWritten = false;
+  /** Entries that were waited for in this turn, and whether they were many in the one before. */
+  #appended = 0;
+  #isBusy = false;
+  /** What is written now, or was: kept, as memory outside of the heap costs the more the oftener it is taken. */
+  #bytes = Buffer.alloc(0);
   /** Entries in the queue; marks take no room. */
   #waiting = 0;
   #draining: Promise<void> | undefined;
@@ -134,6 +143,7 @@ class AuditLog implements Audit {
       checkpointEntries: init.checkpointEntries ?? CHECKPOINT_ENTRIES,
       batchBytes: Math.min(BATCH_BYTES, segmentBytes),
       segmentBytes,
+      isFollowed: () => this.#feed.isFollowed(),
     };
     this.#health = createLogHealth({ ...components, folder: init.folder });
     this.#feed = createFeed({
@@ -162,6 +172,7 @@ class AuditLog implements Audit {
     this.#scope = createScope(clock, (error) =>
       logger.error({ error: messageOf(error) }, 'audit log: a task failed'),
     );
+    this.#bytes = Buffer.allocUnsafeSlow(FIRST_BYTES);
     this.#isOpen = true;
     this.#isEnding = false;
     for (const note of notes) this.#tellFound(note);
@@ -200,7 +211,8 @@ class AuditLog implements Audit {
       const at = this.#components.clock.now();
       const syncs = this.#init.sync === 'always';
       this.#push({ content: bounded(entry), at, waiter: { resolve, reject }, syncs });
-      if (!syncs) this.#writeAtOnce();
+      this.#appended += 1;
+      if (!syncs) this.#writeSoon();
     });
   }
 
@@ -283,6 +295,8 @@ class AuditLog implements Audit {
         // What else comes in this turn of the event loop goes into the same write.
         await turn();
         this.#hasWritten = false;
+        this.#isBusy = this.#appended >= BUSY_APPENDS;
+        this.#appended = 0;
         if (this.#queue.length > 0) await this.#writeBatch();
       }
       this.#draining = undefined;
@@ -308,10 +322,11 @@ class AuditLog implements Audit {
     const batch = makeBatch(this.#queue, this.#chain, writer.sizeBytes(), this.#batches);
     const items = this.#queue.splice(0, batch.count);
     try {
-      if (batch.bytes.length > 0) {
+      if (batch.lines > 0) {
         const sync = batch.syncs || batch.fills;
-        const isDone = !sync && writer.writeNow(batch.bytes);
-        if (!isDone) await writer.write(batch.bytes, { first: this.#chain.seq + 1, sync });
+        const bytes = this.#encoded(batch);
+        const isDone = !sync && writer.writeNow(bytes);
+        if (!isDone) await writer.write(bytes, { first: this.#chain.seq + 1, sync });
       } else if (batch.syncs) await writer.sync();
     } catch (error) {
       this.#queue.unshift(...items);
@@ -324,20 +339,29 @@ class AuditLog implements Audit {
   }
 
   /**
-   * Writes all that waits within this turn of the event loop, where nothing has to be waited for, so that the first who
-   * waits does not wait for the end of the turn; once a turn, so that others share a write as before. What can't be
-   * written so waits for its turn.
+   * Who waits first in a turn of the event loop does not wait for its end: all that came with it, as the other calls of
+   * one packet, is written once what runs now is over; once a turn, so that others share a write. While many come in each
+   * turn they all share the one at its end: what is let go on in two parts is sent on in two parts, too.
    */
+  #writeSoon(): void {
+    if (this.#hasWritten || this.#isWriting || this.#isBusy) return;
+    this.#hasWritten = true;
+    process.nextTick(() => {
+      this.#writeAtOnce();
+    });
+  }
+
+  /** Writes all that waits, where nothing has to be waited for. What can't be written so waits for the end of the turn. */
   #writeAtOnce(): void {
     const writer = this.#writer;
-    const isFree = this.#draining !== undefined && !this.#isWriting && !this.#hasWritten;
+    const isFree = this.#draining !== undefined && !this.#isWriting;
     if (writer === undefined || !isFree || this.#health.failure !== undefined) return;
-    this.#hasWritten = true;
     if (writer.sizeBytes() >= this.#batches.segmentBytes) return;
-    const batch = makeBatch(this.#queue, this.#chain, writer.sizeBytes(), this.#batches);
-    if (batch.bytes.length === 0 || batch.syncs || batch.fills) return;
+    let batch: Batch;
     try {
-      if (!writer.writeNow(batch.bytes)) return;
+      batch = makeBatch(this.#queue, this.#chain, writer.sizeBytes(), this.#batches);
+      if (batch.lines === 0 || batch.syncs || batch.fills) return;
+      if (!writer.writeNow(this.#encoded(batch))) return;
     } catch (error) {
       // The write at the end of the turn meets the same, and says so to those who wait.
       this.#components.logger.debug({ error: messageOf(error) }, 'audit log: not written at once');
@@ -347,13 +371,19 @@ class AuditLog implements Audit {
     this.#written(batch);
   }
 
+  /** The bytes of a batch, until those of the next: one batch is written at a time. */
+  #encoded({ text, sizeBytes }: Batch): Buffer {
+    if (this.#bytes.length < sizeBytes) this.#bytes = Buffer.allocUnsafeSlow(sizeBytes);
+    return this.#bytes.subarray(0, this.#bytes.write(text, 'utf8'));
+  }
+
   #written(batch: Batch): void {
     this.#chain = batch.chain;
     this.#health.recovered();
     for (const { waiter, seq } of batch.seqs) waiter.resolve(seq);
-    if (batch.entries.length > 0) {
-      this.#feed.add(batch.entries);
-      this.events.emit('entries', batch.entries);
+    if (batch.lines > 0) {
+      this.#feed.add(batch.entries, batch.lines);
+      this.events.emit('entries', batch.lines);
     }
     const { checkpoint } = batch;
     if (checkpoint !== undefined) {

@@ -167,8 +167,8 @@ export interface AuditTail {
 
 /** Events of a log. */
 export interface AuditEvents {
-  /** Entries are written, in order. */
-  entries: [entries: readonly AuditEntry[]];
+  /** So many entries are written; {@link Audit.tail} tells what they say. */
+  entries: [count: number];
   /** A checkpoint is on disk: tell it to peers. */
   checkpoint: [checkpoint: Checkpoint];
 }

@@ -192,20 +192,20 @@ class CallClearance implements Clearance {
   }
 
   #aboutOf(call: Caller, args: JsonObject): About {
-    const parties = partiesOf(call);
     try {
-      return { ...parties, args: hashArguments(args) };
+      return partiesOf(call, hashArguments(args));
     } catch (error) {
-      this.#noteRefusal(call, parties, messageOf(error));
+      this.#noteRefusal(call, partiesOf(call), messageOf(error));
       throw error;
     }
   }
 
   #allowed({ grant, settled }: Yes, call: WantedCall, about: About): Promise<RecordedCall> {
     const { audit } = this.#components;
-    const id = grant === undefined ? {} : { grant: grant.claims.jti };
-    const said = saidIn(call);
-    const entry: AuditInit = { kind: 'decision', ...about, ...id, outcome: 'allowed', ...said };
+    const entry = entryOf('decision', about, 'allowed');
+    if (grant !== undefined) entry.grant = grant.claims.jti;
+    const reasoning = reasoningOf(call.request);
+    if (reasoning !== undefined) entry.reasoning = reasoning;
     const needsNoLog = looksForTrouble(call);
     const look = needsNoLog && keepsLooking(call.principal) ? this.#lookOf(call) : undefined;
     if (look === 'unrecorded') return Promise.resolve(UNRECORDED);
@@ -216,7 +216,10 @@ class CallClearance implements Clearance {
       return UNRECORDED;
     };
     if (needsNoLog && !audit.healthy()) return Promise.resolve(unrecorded());
-    const recorded = Promise.all([audit.append(entry), settled]).then(([seq]) => {
+    const appended = audit.append(entry);
+    const written =
+      settled === undefined ? appended : Promise.all([appended, settled]).then(([seq]) => seq);
+    const recorded = written.then((seq) => {
       if (look !== undefined) this.#looks.add(look.key);
       return this.#recorded(about, seq);
     });
@@ -243,16 +246,13 @@ class CallClearance implements Clearance {
     const { audit, clock } = this.#components;
     const begunAt = clock.now();
     return {
-      over(outcome, reason, spent = {}) {
-        audit.note({
-          kind: 'call',
-          ...about,
-          outcome,
-          ...(reason === undefined ? {} : { reason }),
-          of: seq,
-          durationMs: clock.now() - begunAt,
-          ...(Object.keys(spent).length === 0 ? {} : { spent }),
-        });
+      over(outcome, reason, spent) {
+        const entry = entryOf('call', about, outcome);
+        if (reason !== undefined) entry.reason = reason;
+        entry.of = seq;
+        entry.durationMs = clock.now() - begunAt;
+        if (spent !== undefined && Object.keys(spent).length > 0) entry.spent = spent;
+        audit.note(entry);
       },
     };
   }
@@ -403,13 +403,28 @@ function keepsLooking(principal: Principal): boolean {
   return principal === DASHBOARD || principal === WATCHING;
 }
 
-function partiesOf({ principal, wanted }: Caller): About {
-  const behalf = behalfOf(principal);
-  return {
+/** An entry about a call, to be completed: spreading what it is made of costs as much as its hash. */
+function entryOf(
+  kind: AuditInit['kind'],
+  { who, onBehalfOf, what, args }: About,
+  outcome: AuditOutcome,
+): { -readonly [Key in keyof AuditInit]: AuditInit[Key] } {
+  const entry: ReturnType<typeof entryOf> = { kind, who, what, outcome };
+  if (onBehalfOf !== undefined) entry.onBehalfOf = onBehalfOf;
+  if (args !== undefined) entry.args = args;
+  return entry;
+}
+
+function partiesOf({ principal, wanted }: Caller, args?: string): About {
+  const { ability, resource } = wanted;
+  const about: { -readonly [Key in keyof About]: About[Key] } = {
     who: keyOf(principal),
-    ...(behalf === undefined ? {} : { onBehalfOf: behalf }),
-    what: { ability: wanted.ability, resource: wanted.resource },
+    what: { ability, resource },
   };
+  const behalf = behalfOf(principal);
+  if (behalf !== undefined) about.onBehalfOf = behalf;
+  if (args !== undefined) about.args = args;
+  return about;
 }
 
 /** The words that came with a call; they are told once, with the decision. */
