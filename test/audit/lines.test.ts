@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { hashArguments, lineOf, placed } from '../../src/audit/format.ts';
 import type { Content } from '../../src/audit/format.ts';
-import { AUDIT_KINDS, AUDIT_OUTCOMES } from '../../src/audit/types.ts';
+import { AUDIT_KINDS, AUDIT_OUTCOMES } from '../../src/core/index.ts';
 import type { Json } from '../../src/core/index.ts';
 import { decision } from './arrange-entries.ts';
 
