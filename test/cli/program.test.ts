@@ -249,6 +249,7 @@ it('the entry statically imports commander, what shuts the debugger and single f
     'core/system/disk-trouble.ts',
     'core/time/duration.ts',
     'core/version.ts',
+    'core/words/audit-words.ts',
     'core/words/slips.ts',
     'core/words/system-words.ts',
   ]);

@@ -25,6 +25,7 @@ export class RunningCall implements BuiltinContext {
   #isAborted = false;
   #abort: AbortController | undefined;
   #pause: ((result: JsonObject) => void) | undefined;
+  #pausedWith: JsonObject | undefined;
 
   constructor(call: RelayedCall, channel: CallChannel) {
     this.principal = call.principal;
@@ -49,7 +50,10 @@ export class RunningCall implements BuiltinContext {
   }
 
   get elicit(): NonNullable<BuiltinContext['elicit']> {
-    return elicitOf(this.#call, this.#channel.init, (result) => this.#pause?.(result));
+    return elicitOf(this.#call, this.#channel.init, (result) => {
+      this.#pausedWith = result;
+      this.#pause?.(result);
+    });
   }
 
   get sampling(): ClientSampling | undefined {
@@ -63,6 +67,9 @@ export class RunningCall implements BuiltinContext {
 
   /** What the tool gives, or what the call ends with in the stateless era where the tool asks something before. */
   orPaused<T>(done: Promise<T>): Promise<T | JsonObject> {
+    // A tool may have asked in the turn in which it was called.
+    if (this.#pausedWith !== undefined)
+      return Promise.race([Promise.resolve(this.#pausedWith), done]);
     return new Promise<T | JsonObject>((resolve, reject) => {
       this.#pause = resolve;
       done.then(resolve, reject);

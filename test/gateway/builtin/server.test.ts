@@ -5,6 +5,7 @@ import { StarlingError, silentLogger } from '../../../src/core/index.ts';
 import type { ErrorCode, JsonObject } from '../../../src/core/index.ts';
 import { createBuiltinServer } from '../../../src/gateway/builtin/server.ts';
 import { defineTool } from '../../../src/gateway/builtin/tool.ts';
+import { META } from '../../../src/gateway/wire/era.ts';
 import { parseFrame } from '../../../src/gateway/wire/frame.ts';
 import type { BuiltinTool } from '../../../src/gateway/types.ts';
 import { createTestClock } from '../../core/test-clock.ts';
@@ -96,6 +97,42 @@ describe('an answer', () => {
     });
     // What is no object says nothing.
     expect(await answered({ experimental: 'starling/structured' })).toHaveProperty('seen');
+  });
+});
+
+describe('a tool that asks in the turn in which it is called', () => {
+  it('ends the call of the stateless era by what is asked', async () => {
+    const tool = defineTool({
+      name: 'ask',
+      title: 'Ask',
+      description: 'Asks.',
+      input: z.object({}),
+      hints: {},
+      clients: 'yes',
+      run: (_, context) => context.elicit?.('sure', { message: 'Sure?' }, context.signal) as never,
+    });
+    const logger = silentLogger;
+    const server = createBuiltinServer({ tools: [tool], resources: [], templates: [], logger });
+    const _meta = {
+      [META.protocolVersion]: '2026-07-28',
+      [META.clientCapabilities]: { elicitation: { form: {} } },
+    };
+    const call = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'ask', _meta } };
+    const principal = { kind: 'operator' };
+    const client = { capabilities: {}, clientInfo: {} };
+    const answer = await new Promise<JsonObject>((resolve, reject) => {
+      server.open({ principal, client } as never).relay({
+        request: parseFrame(Buffer.from(JSON.stringify(call))),
+        principal,
+        response: ({ bytes }: { readonly bytes: Buffer }) =>
+          resolve(JSON.parse(bytes.toString()) as JsonObject),
+        failed: reject,
+      } as never);
+    });
+    expect(answer['result']).toMatchObject({
+      resultType: 'input_required',
+      inputRequests: { sure: { params: { message: 'Sure?' } } },
+    });
   });
 });
 

@@ -100,7 +100,7 @@ it('a call that is handed on has the name and arguments of the tool there, and i
   // The session is open: the next call goes out before anything else happens.
   relay();
   expect(relayed).toHaveLength(2);
-  expect(opened).toEqual([{ experimental: { 'starling/structured': { above: 2048 } } }]);
+  expect(opened).toEqual([{ experimental: { 'starling/structured': { above: 0 } } }]);
 });
 
 it('an answer that came as structured content alone is the caller’s with its text', async () => {
