@@ -15,7 +15,8 @@ import { cpuUs } from '../../sim/bench/cpu.ts';
 import { runCli, startProcess } from '../../sim/process.ts';
 import { VERSION } from '../../src/core/version.ts';
 import { bareRootMissing } from '../e2e/stranger/bare-root.ts';
-import { isLong, someOf } from '../long/extent.ts';
+import { someOf } from '../long/extent.ts';
+import { longIt } from '../long/long-it.ts';
 import { findRunner } from './container.ts';
 import type { Contents } from './container.ts';
 import { overBareDebian, overThisMachine } from './contents.ts';
@@ -105,7 +106,7 @@ it('runs a node, its commands and a call of a tool, within 10 s of CPU with its 
   expect(linked.stdout).toBe(`${VERSION}\n`);
 });
 
-it.runIf(isLong)('runs by npx from its file, with nothing installed and no registry', async () => {
+longIt('runs by npx from its file, with nothing installed and no registry', async () => {
   const home = join(folder, 'npx');
   await mkdir(home);
   const env = {

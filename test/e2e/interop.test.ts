@@ -20,7 +20,8 @@ import type { NodeProcess } from '../../sim/process.ts';
 import { CLI, SERVERS, json, startPair, useWorld } from './support.ts';
 import { tcpTransport, webSocketTransport } from './transports.ts';
 import { sessionFetch } from '../../sim/session-fetch.ts';
-import { isLong, someOf } from '../long/extent.ts';
+import { someOf } from '../long/extent.ts';
+import { longIt } from '../long/long-it.ts';
 
 const world = useWorld('file');
 const require = createRequire(import.meta.url);
@@ -350,7 +351,7 @@ describe.concurrent('@wong2/mcp-cli', { timeout: TIMEOUT_MS }, () => {
     await callsOfEachKind({ call, list: async () => [] }, 'mcp-cli');
   });
 
-  it.runIf(isLong)('lists over stdio, in a menu of which we see the end', async () => {
+  longIt('lists over stdio, in a menu of which we see the end', async () => {
     const env = { HOME: await world.root(), STARLING_STATE_DIR: guest.stateDir };
     // Up, from the first entry to the last; then Ctrl-C.
     const stdin = '\u001B[A\u0003';

@@ -7,10 +7,7 @@
 /** The environment variable by which `npm run long` tells the tests; nodes pass over the name. */
 export const EXTENT = 'TESTS_EXTENT';
 
-/**
- * Whether `npm run long` runs, for `it.runIf`: of what other tests hold piece by piece, and this one by real processes
- * from end to end.
- */
+/** Whether `npm run long` runs. */
 export const isLong = process.env[EXTENT] === 'long';
 
 /** How many times, or how many of something: `few` in `npm test`, `many` in `npm run long`. */

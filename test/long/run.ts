@@ -1,7 +1,8 @@
 /**
  * `npm run long [-- --record] [-- <part of a path> …]`: the long form of the tests that have one, which are the files
- * that ask `extent.ts` how far to go, and those that `files.ts` names. Needs a build. Exit code 1 when a test failed. `--record` writes how many tests of
- * each file passed, and in what time, to `sim/RESULTS.md`; only a run over all files that passed is recorded.
+ * that ask `extent.ts` how far to go or have tests by `long-it.ts`, and those that `files.ts` names. Needs a build. Exit
+ * code 1 when a test failed. `--record` writes how many tests of each file passed, and in what time, to `sim/RESULTS.md`;
+ * only a run over all files that passed is recorded.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -15,7 +16,7 @@ import { LONG_FILES } from './files.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const VITEST = resolve(ROOT, 'node_modules/vitest/vitest.mjs');
-const ASKS = /from '(?:\.\.\/)+long\/extent\.ts'/;
+const ASKS = /from '(?:\.\.\/)+long\/(?:extent|long-it)\.ts'/;
 
 /** What Vitest writes of a run, as far as it is read here. */
 interface Report {

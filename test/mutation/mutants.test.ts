@@ -6,7 +6,7 @@ import { EQUIVALENTS } from './equivalents.ts';
 import { mutate } from './mutants.ts';
 import { TARGETS } from './targets.ts';
 import { patienceMs, tryMutants } from './try-mutants.ts';
-import { isLong } from '../long/extent.ts';
+import { longIt } from '../long/long-it.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const SAMPLE = join(import.meta.dirname, 'sample');
@@ -114,7 +114,7 @@ describe('a run', () => {
     expect(await run('weak-tests.ts', tried)).toEqual(survivors);
   });
 
-  it.runIf(isLong)('has no survivor in a small file of ours', async () => {
+  longIt('has no survivor in a small file of ours', async () => {
     const file = 'src/core/time/duration.ts';
     const target = TARGETS.find((each) => each.file === file);
     const all = mutate(readFileSync(join(ROOT, file), 'utf8')).mutants.map(({ id }) => id);

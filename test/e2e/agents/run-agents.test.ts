@@ -16,7 +16,7 @@ import { sandboxMissing } from '../sandbox-missing.ts';
 import { saidProgram } from '../../proposals/program.ts';
 import type { SaidProgram } from '../../proposals/program.ts';
 import { SERVERS, attempt, builtin, eventually, json, ok, toolList, useWorld } from '../support.ts';
-import { isLong } from '../../long/extent.ts';
+import { longIt } from '../../long/long-it.ts';
 
 const world = useWorld('file');
 const hasSandbox = (await sandboxMissing()) === undefined;
@@ -330,7 +330,7 @@ it('a node that is killed leaves none of the fifty and more processes of its age
 });
 
 // Each step of it: `proposals` and `builtin/proposals`.
-it.runIf(isLong)(
+longIt(
   'what an agent proposes is shown, runs on trial, and becomes a server by a person alone, also where the node ends in between',
   async () => {
     await builtin(node, 'agent_spawn', { agentType: 'maker', name: 'maker', wait_s: 30 });

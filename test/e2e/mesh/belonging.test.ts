@@ -11,7 +11,8 @@ import type {
 } from '../../../src/builtin/index.ts';
 import type { GrantListResult, LeaveResult } from '../../../src/builtin/results.ts';
 import { hasTerminals, startOnTerminal } from '../../cli/terminal/on-terminal.ts';
-import { isLong, upTo } from '../../long/extent.ts';
+import { upTo } from '../../long/extent.ts';
+import { longIt } from '../../long/long-it.ts';
 import type { OnTerminal } from '../../cli/terminal/on-terminal.ts';
 import {
   attempt,
@@ -130,7 +131,7 @@ it('a node that founded a mesh of its own by mistake goes over to another, keeps
 });
 
 // Who knocks, is admitted and goes over: `cli/said` sees that on terminals, with the end of a membership, and `mesh` has each step.
-it.runIf(isLong)(
+longIt(
   'a node that is alone in a mesh of its own moves over to the mesh that admits it, asked or by --yes',
   async () => {
     const before = await world.start('carl', { ...NAMELESS, args: ['--name', 'carl'] });
@@ -187,7 +188,7 @@ it.runIf(isLong)(
   },
 );
 
-it.runIf(isLong)(
+longIt(
   'who was put out knows by whom, ends with 1, invites nobody, and is let in again by a new ticket',
   async () => {
     const carol = await world.start('carol', { args: ['--join', await ticketOf(alice)] });
@@ -242,7 +243,7 @@ it.runIf(isLong)(
   },
 );
 
-it.runIf(isLong)(
+longIt(
   'a newcomer with the ticket of one that was put out is told so by the first real member',
   async () => {
     const ghost = await world.start('ghost', { args: ['--join', await ticketOf(alice)] });

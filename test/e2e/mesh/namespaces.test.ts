@@ -7,7 +7,8 @@ import type { NodeProcess } from '../../../sim/process.ts';
 import { LISTEN_DEFAULT } from '../../../src/config/schema/schema.ts';
 import type { KnockListResult } from '../../../src/builtin/index.ts';
 import type { BoardListResult } from '../../../src/index.ts';
-import { isLong, upTo } from '../../long/extent.ts';
+import { upTo } from '../../long/extent.ts';
+import { longIt } from '../../long/long-it.ts';
 import { createNatNetwork, createTestNetwork, namespacesMissing } from './namespaces.ts';
 import type { TestNetwork } from './namespaces.ts';
 import {
@@ -182,7 +183,7 @@ describe.skipIf(missing !== undefined)('on three hosts of their own', () => {
  * Each of these waits for many seconds, and computes for few: they run at once, each with nodes and hosts of its own.
  */
 describe.skipIf(missing !== undefined).concurrent('at once, on hosts of their own', () => {
-  it.runIf(isLong)(
+  longIt(
     'two meshes notice one another, one that knocks comes in once the operator has said so, and both meet again by multicast after their addresses went stale',
     async (context) => {
       const world = ownWorld(context);
@@ -326,7 +327,7 @@ describe.skipIf(missing !== undefined).concurrent('at once, on hosts of their ow
     expect(await ok(three, 'status')).toMatch(/UPnP +off: with upnp: true/);
   });
 
-  it.runIf(isLong)(
+  longIt(
     'are relayed, know why, and meet directly once the router of one lets the other in',
     async (context) => {
       const world = ownWorld(context);

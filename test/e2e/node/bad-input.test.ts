@@ -7,7 +7,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { StartFailedError } from '../../../sim/process.ts';
 import type { NodeProcess, ProcessInit } from '../../../sim/process.ts';
 import { eventually, ok, sees, status, useWorld } from '../support.ts';
-import { isLong, someOf } from '../../long/extent.ts';
+import { someOf } from '../../long/extent.ts';
+import { longIt } from '../../long/long-it.ts';
 
 const world = useWorld('file');
 /** A node that runs, with a mesh of its own. */
@@ -44,7 +45,7 @@ describe('a node refuses to start, and says why', () => {
     await writeFile(key, before);
   });
 
-  it.runIf(isLong)('with a key that others can read', async () => {
+  longIt('with a key that others can read', async () => {
     const key = join(stopped.stateDir, 'key');
     await chmod(key, 0o644);
     const failed = await refuses('stopped', {});
@@ -82,12 +83,12 @@ describe('a node refuses to start, and says why', () => {
     },
   );
 
-  it.runIf(isLong)('with a ticket that is none', async () => {
+  longIt('with a ticket that is none', async () => {
     const failed = await refuses('nobody', { args: ['--join', 'starling1notaticket'] });
     expect(failed.output).toContain('STARLING_TICKET_INVALID');
   });
 
-  it.runIf(isLong)('with an expired ticket', async () => {
+  longIt('with an expired ticket', async () => {
     const made = JSON.parse(await ok(alice, 'invite', '--expires', '1s', '--json')) as {
       ticket: string;
       expiresAt: number;

@@ -6,7 +6,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { runScenario } from '../../../sim/scenario/run.ts';
 import { createWorkProgress } from '../../../src/cli/terminal/progress.ts';
 import { createSpaces } from '../../../sim/scenario/engines/spaces.ts';
-import { isLong } from '../../long/extent.ts';
+import { longIt } from '../../long/long-it.ts';
 
 const missing = await createSpaces(['probe'], {}).then(
   (spaces) => spaces.remove().then(() => undefined),
@@ -43,15 +43,12 @@ async function temporary(): Promise<string> {
 
 describe.skipIf(missing !== undefined)('the engine netns', () => {
   // The same between real hosts, without the simulator: `e2e/mesh/namespaces`.
-  it.runIf(isLong)(
-    'lets two nodes that nobody can dial call one another by way of a third',
-    async () => {
-      const { pass, said } = await run('relay-only', await temporary());
-      expect(pass, said).toBe(true);
-      expect(said).toContain('loss and cuts by nft');
-      expect(said).toContain('calls sent 50, answered 50');
-    },
-  );
+  longIt('lets two nodes that nobody can dial call one another by way of a third', async () => {
+    const { pass, said } = await run('relay-only', await temporary());
+    expect(pass, said).toBe(true);
+    expect(said).toContain('loss and cuts by nft');
+    expect(said).toContain('calls sent 50, answered 50');
+  });
 
   it('cuts one way of two, loses, and gives it all back', async () => {
     const spaces = await createSpaces(['a', 'b'], {});
