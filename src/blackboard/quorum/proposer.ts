@@ -182,6 +182,8 @@ class RoundProposer implements Proposer {
     { round, failures }: { readonly round: Round; readonly failures: Failures },
   ): Promise<RoundEnd | undefined> {
     const voters = votersOf(set);
+    // Nobody is there to end the wait.
+    if (voters.length === 0) return Promise.resolve(undefined);
     return new Promise((resolve, reject) => {
       const askAll = (): void => {
         const { question } = round;

@@ -5,6 +5,7 @@ import { createProposer } from '../../../src/blackboard/quorum/proposer.ts';
 import type { Proposal, ProposerComponents } from '../../../src/blackboard/quorum/proposer.ts';
 import type { ReplicaSet } from '../../../src/blackboard/quorum/replica-set.ts';
 import type { Did } from '../../../src/core/index.ts';
+import { calm } from '../hub.ts';
 import { createTestClock } from '../../core/test-clock.ts';
 
 const SELF = 'did:key:z6MkAnn' as Did;
@@ -46,5 +47,18 @@ describe('a proposer', () => {
     const both = [proposer.propose(broken), proposer.propose(next)];
     await expect(both[0]).rejects.toThrow('no such change');
     expect(await both[1]).toMatchObject({ result: 'set', state: { value: 1, count: 1 } });
+  });
+
+  it('ends a request of a board that has no replicas', async () => {
+    const clock = createTestClock();
+    const proposer = proposerWith({ clock, setOf: async () => ({ ...SET, voters: [] }) });
+    const refused = expect(proposer.propose(proposal('a', SET_TO_ONE))).rejects.toMatchObject({
+      code: 'STARLING_NO_QUORUM',
+    });
+    for (let waits = 0; waits < 20; waits += 1) {
+      await calm();
+      clock.advance(100);
+    }
+    await refused;
   });
 });

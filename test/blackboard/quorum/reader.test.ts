@@ -64,6 +64,12 @@ describe('a reading', () => {
     ]);
   });
 
+  it('ends where a board has no replicas', async () => {
+    const none = { ...FIVE, voters: [] };
+    const { reader } = makeReader({ setOf: async () => none, ownVoter: async () => undefined });
+    expect(await reader.look(CELL)).toBeUndefined();
+  });
+
   it('asks those that are connected', async () => {
     const { reader, asked } = makeReader({ isThere: ({ disk }) => disk !== 'd3' });
     expect(await reader.look(CELL)).toEqual(ACCEPTED.state);

@@ -19,6 +19,8 @@ export interface StrongHistory {
   readonly leases: readonly Granted[];
   /** How often the replicas changed. */
   readonly changes: number;
+  /** More than half of the first replicas have lost their disks at some time: the board may have ended by that. */
+  readonly isMajorityLost: boolean;
 }
 
 /** A lease as its holder was told of it. */
@@ -58,6 +60,7 @@ class World {
   readonly #leases: Granted[] = [];
   readonly #living = new Map<string, Member>();
   readonly #dead: Member[] = [];
+  readonly #lost = new Set<string>();
   readonly #cut = new Set<string>();
   #mesh: Mesh | undefined;
   #step = 0;
@@ -90,7 +93,13 @@ class World {
       await this.#disturb(turn);
     }
     if (this.#left > 0) throw new Error(`${this.#left} callers are not done`);
-    return { operations: this.#operations, leases: this.#leases, changes: this.changes };
+    const lost = this.#replicas.filter((name) => this.#lost.has(name)).length;
+    return {
+      operations: this.#operations,
+      leases: this.#leases,
+      changes: this.changes,
+      isMajorityLost: lost > this.#replicas.length / 2,
+    };
   }
 
   async stop(): Promise<void> {
@@ -177,6 +186,7 @@ class World {
     const [one, other] = [this.#pick(NAMES), this.#pick(NAMES)];
     const didOf = (name: string): Did => this.#keys.get(name)?.did as Did;
     const isLost = this.#random() < 0.3;
+    if (isLost) this.#lost.add(one);
     try {
       if (isLost) await this.#kill(one, journalTable());
       const jobs = await this.#member('ann').blackboard.board('jobs');
