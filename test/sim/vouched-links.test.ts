@@ -14,28 +14,9 @@ import {
   stopAll,
 } from '../network/support.ts';
 import type { Member } from '../network/support.ts';
+import { members } from './memory-members.ts';
 
 afterEach(stopAll);
-
-let hosts = 0;
-
-/** Started members, each on a host of its own. */
-async function members(
-  memory: MemoryNetwork,
-  names: readonly string[],
-  init: { readonly listen?: readonly string[]; readonly relay?: boolean } = {},
-): Promise<readonly Member[]> {
-  const all = await Promise.all(
-    names.map((name) => {
-      const ip = `10.78.0.${(hosts += 1)}`;
-      const listens = { listen: [`/ip4/${ip}/tcp/4040`], ...init };
-      return makeMember(name, listens, { transports: [memory.host(ip)] });
-    }),
-  );
-  acquaint(all);
-  await Promise.all(all.map(({ network }) => network.start()));
-  return all;
-}
 
 it.each([
   ['/tls/1.0.0', false],
@@ -44,7 +25,7 @@ it.each([
   'a link is protected by %s where vouching is %s, and leads to whom was dialled',
   async (by, vouches) => {
     const memory = new MemoryNetwork(undefined, { vouches });
-    const [a] = (await members(memory, ['a'])) as [Member];
+    const [a] = (await members(memory, ['a'])).all as [Member];
     const host = await createBareHost({
       clock: systemClock,
       transports: [memory.host('10.78.1.1')],
@@ -58,7 +39,7 @@ it.each([
 
 it('carries a megabyte each way in order, is redialled after a cut, and leaves nothing open', async () => {
   const memory = new MemoryNetwork(undefined, { vouches: true });
-  const [a, b] = (await members(memory, ['a', 'b'])) as [Member, Member];
+  const [a, b] = (await members(memory, ['a', 'b'])).all as [Member, Member];
   a.network.handle('/test/echo/1', echo);
   b.network.keep(a.id, [a.address()]);
   await Promise.all([connectedTo(b.network, a.id), connectedTo(a.network, b.id)]);
@@ -79,7 +60,7 @@ it('carries a megabyte each way in order, is redialled after a cut, and leaves n
 
 it('lets nobody in who is not admitted', async () => {
   const memory = new MemoryNetwork(undefined, { vouches: true });
-  const [a] = (await members(memory, ['a'])) as [Member];
+  const [a] = (await members(memory, ['a'])).all as [Member];
   const ip = '10.78.1.2';
   const listens = { listen: [`/ip4/${ip}/tcp/4040`] };
   const stranger = await makeMember('stranger', listens, { transports: [memory.host(ip)] });
@@ -90,7 +71,7 @@ it('lets nobody in who is not admitted', async () => {
 
 it('vouches for no stream of which it does not know both ends', async () => {
   const memory = new MemoryNetwork(undefined, { vouches: true });
-  const [a] = (await members(memory, ['a'])) as [Member];
+  const [a] = (await members(memory, ['a'])).all as [Member];
   const [place = ''] = a.address().split('/p2p/');
   // As somebody does who has no host: nobody has said whose the stream is.
   const stream = await memory.host('10.78.1.3').dial(place, soon());
@@ -104,8 +85,8 @@ it('vouches for no stream of which it does not know both ends', async () => {
 
 it('by way of a relay the two ends prove their keys to each other all the same', async () => {
   const memory = new MemoryNetwork(undefined, { vouches: true });
-  const [relay] = (await members(memory, ['relay'], { relay: true })) as [Member];
-  const hidden = await members(memory, ['a', 'b'], { listen: [], relay: true });
+  const [relay] = (await members(memory, ['relay'], { relay: true })).all as [Member];
+  const { all: hidden } = await members(memory, ['a', 'b'], { listen: [], relay: true });
   const [a, b] = hidden as [Member, Member];
   acquaint([relay, a, b]);
   await a.network.dial(relay.address(), soon());
