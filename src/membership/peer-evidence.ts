@@ -37,6 +37,17 @@ const TELL_DEAD_MS = 20_000;
  * reach goes to suspect and back less often.
  */
 const DOUBTS_MAX = 2;
+/**
+ * So often a neighbour that has no link to a peer looks for it while others miss it, until it is heard again: each time
+ * a dial, a ping and the questions of a probe. More = liars among few witnesses keep a dead peer alive for less long;
+ * less = whoever accuses the living causes fewer dials.
+ */
+const SEARCHES_MAX = 3;
+/**
+ * A peer that lives says so at once when it is accused: who has no link to it looks for it after so long, ms. More =
+ * fewer dials at the word of liars; less = who went just after it came is known to be gone sooner.
+ */
+const SEARCH_AFTER_MS = 500;
 
 /** What evidence of peers comes by, and who is told of their states. */
 export interface PeerEvidenceComponents {
@@ -113,8 +124,11 @@ class EvidenceKeeper implements PeerEvidence {
       this.#components.peers.update(peer, changes);
       return;
     }
-    const isOwnSuspect = peer.accusedAtMs !== undefined && status === 'up';
+    // Who was looked for at the word of others is so again, while their word stands.
+    const isOwnSuspect = peer.accusedAtMs !== undefined && peer.searches === 0 && status === 'up';
     if (isOwnSuspect) this.#health.wasWrong();
+    if (peer.searches > 0) this.#trust(peer);
+    peer.searches = 0;
     peer.accusedAtMs = undefined;
     this.#weigh(peer, { kind: 'heartbeat', status }, changes);
     if (isOwnSuspect) this.#doubt(peer);
@@ -134,6 +148,19 @@ class EvidenceKeeper implements PeerEvidence {
     peer.isDoubted =
       peer.doubts <= DOUBTS_MAX && !this.#components.network.isConnected(peer.view.peerId);
     if (peer.isDoubted) this.#probe(peer);
+  }
+
+  /**
+   * Others miss a peer whose neighbour this node is, and to which it has no link: such a peer came a moment ago, and
+   * as few as one may watch it, or a liar. Whether it is there, this node sees for itself.
+   */
+  #search(peer: Peer): void {
+    const { neighbours, network } = this.#components;
+    if (peer.searches >= SEARCHES_MAX || peer.isProbed) return;
+    if (!neighbours.of(peer.view.peerId).has(network.self)) return;
+    peer.searches += 1;
+    peer.isDoubted = true;
+    this.#probe(peer);
   }
 
   #trust(peer: Peer): void {
@@ -188,6 +215,7 @@ class EvidenceKeeper implements PeerEvidence {
     peer.detector.forgive(this.#components.clock.now());
     peer.linkDetector = undefined;
     this.#trust(peer);
+    peer.searches = 0;
     this.#weigh(peer, { kind: 'connected' });
   }
 
@@ -255,7 +283,7 @@ class EvidenceKeeper implements PeerEvidence {
     const { peerId, state } = peer.view;
     if (state !== 'alive' && state !== 'suspect') return;
     const isSuspectHere = peer.accusedAtMs !== undefined;
-    const { accusers, sinceMs } = this.#verdict(peerId);
+    const { accusers, sinceMs, accusedMs } = this.#verdict(peerId);
     if (!isSuspectHere && network.isConnected(peerId)) {
       const agreed = agreement(accusers);
       const about = { stretch: this.stretch(), isLate: false, agreed };
@@ -266,12 +294,13 @@ class EvidenceKeeper implements PeerEvidence {
     const timeoutMs = suspicionTimeoutMs(accusers, peers.size, this.#health.score);
     const isOver = sinceMs !== undefined && now - sinceMs > timeoutMs;
     if (isSuspectHere && !isOver) return;
+    if (accusedMs !== undefined && now - accusedMs >= SEARCH_AFTER_MS) this.#search(peer);
     this.#weigh(peer, { kind: 'accused', isEnough: sinceMs !== undefined, isOver });
   }
 
   /** Takes on what `evidence` says of a peer; a new suspicion of this node's own is probed, and told. */
   #weigh(peer: Peer, evidence: Evidence, changes: Partial<PeerView> = {}): void {
-    const { clock, peers, speak } = this.#components;
+    const { clock, peers } = this.#components;
     const { state } = peer.view;
     const { suspectAtMs } = peer;
     const before = { state, ...(suspectAtMs === undefined ? {} : { suspectAtMs }) };
@@ -283,10 +312,16 @@ class EvidenceKeeper implements PeerEvidence {
     if (!isIdle) peers.update(peer, { ...changes, state: after.state });
     if (after.state === 'alive') peer.accusedAtMs = undefined;
     if (after.state !== 'suspect' || state === 'suspect' || evidence.kind === 'accused') return;
-    peer.accusedAtMs = clock.now();
+    this.#accuse(peer);
     if (this.#hasLostMost()) this.#health.lostMost();
-    speak();
     this.#probe(peer);
+  }
+
+  /** Tells the others that this node misses a peer, by what it has seen itself. */
+  #accuse(peer: Peer): void {
+    if (peer.accusedAtMs !== undefined) return;
+    peer.accusedAtMs = this.#components.clock.now();
+    this.#components.speak();
   }
 
   /** Whether this node suspects more of its peers than it has links: not all of them can have gone at once. */
@@ -318,7 +353,10 @@ class EvidenceKeeper implements PeerEvidence {
         }
         if (probe.isReached || probe.isVouched) this.#trust(peer);
         const isInDoubt = peer.view.state === 'suspect' || this.#isDoubted(peer);
+        // Who believed others has now seen for itself, and others may wait for one more that has.
+        const isMissed = isInDoubt || peer.view.state === 'dead';
         peer.isDoubted = false;
+        if (isMissed && !probe.isReached && !probe.isVouched) this.#accuse(peer);
         if (isInDoubt) this.#weigh(peer, { kind: 'probed', ...probe });
       },
     })

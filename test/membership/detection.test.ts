@@ -283,6 +283,25 @@ describe('a peer without a link', () => {
     expect(states.slice(15)).toEqual(states.slice(15).map(() => 'alive'));
   });
 
+  it('that one neighbour misses is looked for by the others, three times until it is heard again', async () => {
+    const { hub, state, alice, others, bob } = await heard();
+    // Two who lie say that they reach it: this node asks again.
+    for (const { peerId } of WITNESSES) vouch(hub, peerId);
+    let dials = 0;
+    alice.network.dial = (peer) => {
+      dials += Number(peer === BOB.peerId);
+      return Promise.reject(new Error('gone'));
+    };
+    await others[0]?.([accusation]);
+    expect(dials).toBe(0);
+    await pass(alice, 7);
+    expect([dials, state()]).toEqual([3, 'alive']);
+    await bob();
+    await others[0]?.([{ ...accusation, sequence: 9 }]);
+    await pass(alice, 4);
+    expect([dials, state()]).toEqual([6, 'alive']);
+  });
+
   it('that is gone stays gone when its words come late, however many', async () => {
     const { alice, others, hub } = await heard();
     const began = alice.clock.now();
@@ -343,12 +362,12 @@ describe('accusations', () => {
     const neighbours = new Set([a, b, c]);
     const accusation = { peer: bob, incarnation: 1, sequence: 1 };
     for (const author of [ALICE.peerId, a]) accusations.heard(author, [accusation], 5);
-    expect(accusations.of(bob, neighbours, 5)).toEqual({ accusers: 1, sinceMs: undefined });
+    expect(accusations.of(bob, neighbours, 5)).toMatchObject({ accusers: 1, sinceMs: undefined });
     accusations.heard(b, [accusation], 6);
-    expect(accusations.of(bob, neighbours, 6)).toEqual({ accusers: 2, sinceMs: 6 });
+    expect(accusations.of(bob, neighbours, 6)).toEqual({ accusers: 2, sinceMs: 6, accusedMs: 5 });
     expect(accusations.of(bob, neighbours, 9).sinceMs).toBe(6);
     accusations.forget(b);
-    expect(accusations.of(bob, neighbours, 9)).toEqual({ accusers: 1, sinceMs: undefined });
+    expect(accusations.of(bob, neighbours, 9)).toMatchObject({ accusers: 1, sinceMs: undefined });
   });
 
   it('end sooner with more accusers, later in a larger mesh, and later where this node is slow', () => {

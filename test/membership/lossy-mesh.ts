@@ -48,6 +48,10 @@ interface Node {
   view?: Membership;
 }
 
+interface Deadline {
+  readonly signal: AbortSignal;
+}
+
 /** The nodes of one seed. */
 export class LossyMesh {
   readonly seen: Seen[] = [];
@@ -74,14 +78,19 @@ export class LossyMesh {
     return this.#time.now();
   }
 
-  /** Starts all, linked as they would choose it. */
-  async start(): Promise<void> {
+  /** Starts all, linked as they would choose it; the last one, which came a moment ago, to `linksOfLast` alone. */
+  async start(linksOfLast = Infinity): Promise<void> {
     const choice = createNeighbourChoice();
     for (const node of this.#nodes.values()) {
       for (const peer of choice.of(node.id, this.ids)) node.links.add(peer);
     }
     for (const node of this.#nodes.values()) {
       for (const peer of node.links) this.#nodes.get(peer)?.links.add(node.id);
+    }
+    const last = this.#node(this.ids.at(-1) ?? ('' as PeerId));
+    for (const peer of [...last.links].slice(linksOfLast)) {
+      last.links.delete(peer);
+      this.#node(peer).links.delete(last.id);
     }
     for (const node of this.#nodes.values()) {
       node.view = this.#viewOf(node);
@@ -228,8 +237,8 @@ export class LossyMesh {
           to.frames.get(kind)?.(payload, node.id);
         }),
       handle: () => nothing,
-      dial: (peer: PeerId) => this.#dial(node, peer),
-      ping: (peer: PeerId) => this.#ping(node, peer),
+      dial: (peer: PeerId, { signal }: Deadline) => orAborted(signal, this.#dial(node, peer)),
+      ping: (peer: PeerId, { signal }: Deadline) => orAborted(signal, this.#ping(node, peer)),
       topic: (name: string) => ({
         publish: async (data: Uint8Array) => {
           this.#messages += 1;
@@ -273,6 +282,14 @@ export class LossyMesh {
       if (!isSaid) reject(new Error('not connected'));
     });
   }
+}
+
+/** What `answer` gives, or the end of the wait. */
+function orAborted<T>(signal: AbortSignal, answer: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(new Error('timed out')));
+    answer.then(resolve, reject);
+  });
 }
 
 function emptyNode(id: PeerId): Node {

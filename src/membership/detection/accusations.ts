@@ -28,6 +28,8 @@ export interface Verdict {
   readonly accusers: number;
   /** When there were enough of them, ms since the epoch; undefined when there are not. */
   readonly sinceMs: number | undefined;
+  /** Since when anybody accuses it, neighbour or not, ms since the epoch; undefined when nobody does. */
+  readonly accusedMs: number | undefined;
 }
 
 /** Keeps who accuses whom. */
@@ -165,11 +167,13 @@ class AccusationTable implements Accusations {
 
   of(peer: PeerId, neighbours: ReadonlySet<PeerId>, nowMs: number): Verdict {
     const accused = this.#accused.get(peer);
-    if (accused === undefined) return { accusers: 0, sinceMs: undefined };
+    if (accused === undefined) return { accusers: 0, sinceMs: undefined, accusedMs: undefined };
     const accusers = [...accused.by.keys()].filter((author) => neighbours.has(author)).length;
     const isEnough = accusers > 0 && accusers >= accusersNeeded(neighbours.size);
     accused.sinceMs = isEnough ? (accused.sinceMs ?? nowMs) : undefined;
-    return { accusers, sinceMs: accused.sinceMs };
+    const times = [...accused.by.values()].map(({ atMs }) => atMs);
+    const accusedMs = times.length === 0 ? undefined : Math.min(...times);
+    return { accusers, sinceMs: accused.sinceMs, accusedMs };
   }
 
   peers(): Iterable<PeerId> {

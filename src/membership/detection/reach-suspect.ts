@@ -24,11 +24,14 @@ const PROBE_TIMEOUT_MS = 2000;
 const PROBE_PAUSE_MS = 1000;
 /**
  * Connected peers that are asked in each probe, chosen at random, those first that are neighbours of the suspect: others
- * seldom have a link to it, by which alone they can say anything. If a share p of them can't reach the
+ * seldom have a link to it, by which alone they can say anything. Of these, who has been asked less often comes first:
+ * two that lie are both asked again only when all others were. If a share p of them can't reach the
  * suspect though it lives, all fail with p^WITNESSES. More = fewer false deaths where links fail, and
  * as many messages for each suspicion at each node: when one of n nodes dies, n · WITNESSES · PROBES.
  */
 const WITNESSES = 3;
+/** Sorts who is no neighbour of the suspect behind all that are: more than the probes of any suspicion. */
+const BEHIND_NEIGHBOURS = 1e6;
 
 /** What a suspect is probed with. */
 export interface ReachSuspectComponents {
@@ -68,8 +71,10 @@ export async function probeSuspect(
   peer: PeerId,
   suspicion: SuspicionHandle,
 ): Promise<void> {
+  const asked = new Map<PeerId, number>();
   for (let attempt = 1; !scope.closed && suspicion.isInDoubt(); attempt += 1) {
-    const witnesses = pickWitnesses(components, peer);
+    const witnesses = pickWitnesses(components, peer, asked);
+    for (const witness of witnesses) asked.set(witness, (asked.get(witness) ?? 0) + 1);
     const timeoutMs = PROBE_TIMEOUT_MS * suspicion.patience();
     const [isReached, vouching] = await Promise.all([
       reach(components, peer, timeoutMs),
@@ -102,12 +107,15 @@ async function reach(
 function pickWitnesses(
   { neighbours, network, random }: ReachSuspectComponents,
   suspect: PeerId,
+  asked: ReadonlyMap<PeerId, number>,
 ): readonly PeerId[] {
   const near = neighbours.of(suspect);
+  const orderOf = (peer: PeerId): number =>
+    (near.has(peer) ? 0 : BEHIND_NEIGHBOURS) + (asked.get(peer) ?? 0) + random();
   return network
     .connected()
     .filter((peer) => peer !== suspect)
-    .map((peer) => ({ peer, order: random() + (near.has(peer) ? 0 : 1) }))
+    .map((peer) => ({ peer, order: orderOf(peer) }))
     .sort((a, b) => a.order - b.order)
     .slice(0, WITNESSES)
     .map(({ peer }) => peer);

@@ -37,10 +37,15 @@ export interface Peer {
   suspectAtMs: number | undefined;
   /** Its suspicion is being probed. */
   isProbed: boolean;
-  /** Others have brought its heartbeat while this node, which suspected it, does not reach it. */
+  /**
+   * Others have brought its heartbeat while this node, which suspected it, does not reach it, or they miss it while this
+   * neighbour has no link to it.
+   */
   isDoubted: boolean;
   /** How many such heartbeats came since it was last reached, or had a link here. */
   doubts: number;
+  /** How often this node has looked for it because others miss it, since it was last heard or had a link here. */
+  searches: number;
   /** When its process started, and the number of its last heartbeat: older ones are not taken. */
   incarnation: number;
   sequence: number;
@@ -438,6 +443,7 @@ class Peers implements PeerTable {
       isProbed: false,
       isDoubted: false,
       doubts: 0,
+      searches: 0,
       incarnation: 0,
       sequence: 0,
       said: undefined,

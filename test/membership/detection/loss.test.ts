@@ -12,13 +12,14 @@ const SEEDS = [1, 2, 3, 4, 5, 6];
 async function gone(
   seed: number,
   how: 'kill' | 'silence',
+  linksOfLast?: number,
 ): Promise<{
   readonly knownMs: number;
   readonly deadMs: number;
   readonly falsely: readonly unknown[];
 }> {
   const mesh = new LossyMesh(seed, { nodes: NODES, loss: LOSS });
-  await mesh.start();
+  await mesh.start(linksOfLast);
   // All say heartbeats in each interval: it goes while its last one is under way.
   await mesh.run(2 * INTERVAL_MS + ((seed * 37) % 300));
   const [whom = '' as PeerId, ...others] = mesh.ids.toReversed();
@@ -52,6 +53,15 @@ describe('of ten nodes that lose a packet in twenty', () => {
     for (const seed of SEEDS.slice(0, 3)) {
       const { knownMs, deadMs, falsely } = await gone(seed, 'silence');
       expect([seed, knownMs <= 4000, deadMs <= 8000, falsely]).toEqual([seed, true, true, []]);
+    }
+  });
+
+  it('one that has a link to one alone, as who came a moment ago, is dead for all as soon', async () => {
+    for (const seed of SEEDS.slice(0, 3)) {
+      const killed = await gone(seed, 'kill', 1);
+      expect([seed, killed.deadMs <= 8000, killed.falsely]).toEqual([seed, true, []]);
+      const silent = await gone(seed, 'silence', 1);
+      expect([seed, silent.deadMs <= 10_000, silent.falsely]).toEqual([seed, true, []]);
     }
   });
 });
