@@ -64,7 +64,10 @@ export function statusOf(init: StatusInit): SwarmStatusResult {
   };
 }
 
-function agentOf({ agents, endpointOf, logs, plans }: StatusInit, seat: Seat): SwarmAgentView {
+function agentOf(
+  { agents, endpointOf, logs, plans, swarm }: StatusInit,
+  seat: Seat,
+): SwarmAgentView {
   const endpoint = endpointOf(seat);
   const view = agents.find((one) => one.endpoint === endpoint);
   const id = memberId(seat);
@@ -72,26 +75,32 @@ function agentOf({ agents, endpointOf, logs, plans }: StatusInit, seat: Seat): S
     plans.flatMap(({ busy, status }) => (OVER.includes(status) ? [] : (busy[id] ?? []))).at(0) ??
     null;
   const isThere = view?.status === 'online';
-  const status = !seat.joined
-    ? 'invited'
-    : view === undefined
-      ? 'unknown'
-      : view.status !== 'online'
-        ? view.status
-        : currentTask === null
-          ? 'active'
-          : 'busy';
   return {
     id: view?.id ?? id,
     name: seat.agent,
     endpoint,
     type: seat.kind,
     role: seat.role,
-    status,
+    status: stateOfAgent(swarm, seat, { view, currentTask }),
     health: isThere ? healthOf(logs.filter(({ agent }) => agent === id)) : 0,
     currentTask,
     capabilities: view?.capabilities ?? [],
   };
+}
+
+function stateOfAgent(
+  { dissolvedAt }: Swarm,
+  { joined }: Seat,
+  {
+    view,
+    currentTask,
+  }: { readonly view: AgentView | undefined; readonly currentTask: string | null },
+): SwarmAgentView['status'] {
+  if (!joined) return 'invited';
+  if (view === undefined) return 'unknown';
+  // Of a swarm that was dissolved only the agents are left, which go on by themselves.
+  if (view.status !== 'online' || dissolvedAt !== undefined) return view.status;
+  return currentTask === null ? 'active' : 'busy';
 }
 
 function healthOf(lines: readonly LogLine[]): number {

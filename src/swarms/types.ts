@@ -84,8 +84,11 @@ export interface SwarmAgentView {
   readonly endpoint: string;
   readonly type: string;
   readonly role: Role;
-  /** `invited`: its node has not agreed; `busy`: it has a task of the swarm; `active`: it has none. */
-  readonly status: 'invited' | 'active' | 'busy' | Exclude<AgentStatus, 'online'> | 'unknown';
+  /**
+   * `invited`: its node has not agreed; `busy`: it has a task of the swarm; `active`: it has none; `online`: it is there,
+   * and the swarm was dissolved.
+   */
+  readonly status: 'invited' | 'active' | 'busy' | AgentStatus | 'unknown';
   /** 0 where it is not online; else 100 less what failed of its last tasks, in per cent. */
   readonly health: number;
   readonly currentTask: string | null;

@@ -269,6 +269,16 @@ it('says who is busy with what, how well each has done lately, and over which wi
   expect(after).toMatchObject({ status: 'active', currentTask: null });
 });
 
+it('has members at work no more when it is dissolved, who are there all the same', async () => {
+  const over = await at.alice.dissolve(OPERATOR, swarmId);
+  expect(over.status).toBe('dissolved');
+  expect(over.agents.map(({ name, status }) => `${name} ${status}`)).toEqual([
+    'of-bob online',
+    'of-alice online',
+    'of-mallory online',
+  ]);
+});
+
 it('has room again when swarms were dissolved, and forgets these a day later', async () => {
   const { signal } = new AbortController();
   const init = (name: string): Promise<SwarmStatusResult> =>
