@@ -434,10 +434,11 @@ class NodeAgents implements Agents {
     });
   }
 
-  #choosing(): Pick<CapabilityComponents, 'list' | 'ask' | 'random' | 'lacking'> {
+  #choosing(): Pick<CapabilityComponents, 'list' | 'ask' | 'clock' | 'random' | 'lacking'> {
     return {
       list: (...asked) => this.list(...asked),
       ask: (agent) => this.#directory.askNow(agent),
+      clock: this.#components.clock,
       random: this.#components.random,
       lacking: this.#lacking,
     };

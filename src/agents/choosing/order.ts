@@ -1,6 +1,7 @@
 /** Which of the agents that could do something are asked, and in which order. */
 import { createHash } from 'node:crypto';
-import type { PeerId, Random } from '../../core/index.ts';
+import { settledWithin } from '../../core/index.ts';
+import type { Clock, PeerId, Random } from '../../core/index.ts';
 import type { Lacking, Standing } from '../../directory/index.ts';
 import { kindOf } from '../capabilities/names.ts';
 import type { AgentView } from '../types.ts';
@@ -9,11 +10,18 @@ import type { AgentView } from '../types.ts';
 const ASKED = 2;
 /** How often so many are asked while none of them has a place left. More = a shorter wait for a place, and more questions for each request. */
 const ROUNDS = 2;
+/**
+ * Once one has said that it has a place, the others of its round have so long to answer, ms. More = who is far away is
+ * chosen as often as who is near; less = a node that sleeps, and is not missed yet, holds up what two are asked about for
+ * less long.
+ */
+const GRACE_MS = 250;
 
 /** By what candidates are compared. */
 export interface OrderComponents {
   /** How much one agent can take now. */
   ask(agent: AgentView): Promise<AgentView | undefined>;
+  readonly clock: Clock;
   readonly random: Random;
   /** Who lacked what it claimed: it comes after the others, and is left out where there are others. */
   readonly lacking: Lacking;
@@ -66,24 +74,37 @@ export async function inOrder(
 
 /** The first two, by what they can take at this moment; two more are asked where neither has a place. */
 async function freestOf(
-  components: Pick<OrderComponents, 'ask'>,
+  components: Pick<OrderComponents, 'ask' | 'clock'>,
   lot: readonly AgentView[],
 ): Promise<readonly AgentView[]> {
   const asked: AgentView[] = [];
   for (let round = 0; round < ROUNDS; round += 1) {
-    const next = lot.slice(asked.length, asked.length + ASKED);
-    asked.push(...(await Promise.all(next.map((agent) => askedNow(components, agent)))));
+    asked.push(...(await answersOf(components, lot.slice(asked.length, asked.length + ASKED))));
     if (asked.some(({ free }) => free > 0)) break;
   }
   return asked.toSorted((one, other) => other.free - one.free || crowding(one) - crowding(other));
 }
 
-/** Whoever does not answer comes after those that do. */
-async function askedNow(
-  { ask }: Pick<OrderComponents, 'ask'>,
-  agent: AgentView,
-): Promise<AgentView> {
-  return (await ask(agent).catch(() => undefined)) ?? { ...agent, free: -1 };
+/** What each says that it can take. Whoever does not answer, or too late, comes after those that do. */
+async function answersOf(
+  { ask, clock }: Pick<OrderComponents, 'ask' | 'clock'>,
+  agents: readonly AgentView[],
+): Promise<readonly AgentView[]> {
+  const answers = agents.map((agent) => ({ ...agent, free: -1 }));
+  let waiting = agents.length;
+  const places = agents.map(async (agent, at) => {
+    const answer = await ask(agent).catch(() => undefined);
+    waiting -= 1;
+    if (answer !== undefined) answers[at] = answer;
+    if (answer === undefined || answer.free <= 0) throw new Error('no place');
+  });
+  const all = Promise.allSettled(places);
+  const hasPlace = await Promise.any(places).then(
+    () => true,
+    () => false,
+  );
+  if (hasPlace && waiting > 0) await settledWithin(GRACE_MS, all, clock);
+  return [...answers];
 }
 
 /** How busy it is for what it takes at a time: tells apart those that have no place left. */

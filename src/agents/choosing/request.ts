@@ -232,7 +232,7 @@ export interface Candidates {
  * @throws STARLING_AGENT_UNKNOWN where nobody can do it
  */
 export async function candidatesFor(
-  components: Pick<CapabilityComponents, 'list' | 'ask' | 'lacking' | 'random'>,
+  components: Pick<CapabilityComponents, 'list' | 'ask' | 'clock' | 'lacking' | 'random'>,
   principal: Principal,
   init: Wishes,
 ): Promise<Candidates> {

@@ -7,6 +7,7 @@ import { StarlingError } from '../../../src/core/index.ts';
 import type { PeerId } from '../../../src/core/index.ts';
 import { createLacking } from '../../../src/directory/index.ts';
 import { OPERATOR } from '../../../src/guard/index.ts';
+import { calm } from '../../blackboard/hub.ts';
 import { createTestClock } from '../../core/test-clock.ts';
 
 const TEN_MINUTES_MS = 600_000;
@@ -30,6 +31,7 @@ function bench(
   without: readonly string[],
   silent: readonly string[] = [],
   now: readonly AgentView[] = agents,
+  asleep: readonly string[] = [],
 ) {
   const clock = createTestClock();
   const lacking = createLacking(clock);
@@ -39,6 +41,7 @@ function bench(
     list: async () => ({ agents }),
     async ask({ endpoint }: AgentView) {
       looked.push(endpoint);
+      if (asleep.includes(endpoint)) await new Promise(() => undefined);
       return now.find((one) => one.endpoint === endpoint);
     },
     async message(_: unknown, { to }: { readonly to: string }) {
@@ -48,6 +51,7 @@ function bench(
       return { messageId: 'm', agentId: to, status: 'answered', correlationId: 'c', response: to };
     },
     breakers: createBreakers(clock),
+    clock,
     random: () => 0,
     lacking,
   };
@@ -75,6 +79,21 @@ describe('a request by capability', () => {
     const { looked, dig } = bench(listed, [], [], now);
     expect(await dig()).toBe('b@n2');
     expect(looked).toEqual(['a@n1', 'b@n2']);
+  });
+
+  it('waits a quarter of a second for one that sleeps once the other has a place, and asks that one', async () => {
+    const two = [agent('a', 'n1', 9), agent('b', 'n2', 1)];
+    const { clock, dig } = bench(two, [], [], two, ['a@n1']);
+    let answer: unknown;
+    const dug = dig().then((result) => (answer = result));
+    await calm(5);
+    clock.advance(249);
+    await calm(5);
+    expect(answer).toBeUndefined();
+    clock.advance(1);
+    await dug;
+    expect(answer).toBe('b@n2');
+    expect(clock.waiting()).toBe(0);
   });
 
   it('asks two more where neither of two has a place, and then no more', async () => {

@@ -57,6 +57,7 @@ function nodeThatFinds(find: (kind: string) => Promise<readonly PeerId[]>) {
         list: (principal, init) => directory.list(principal, init),
         ask: (agent) => directory.askNow(agent),
         random: () => 0.5,
+        clock,
         lacking: createLacking(clock),
       },
       OPERATOR,
