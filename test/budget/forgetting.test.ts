@@ -116,7 +116,11 @@ it('ten thousand budgets are the most, and the eleventh thousand has place once 
     shares: {},
     createdAt: owners.clock.now() + at,
   });
-  const ids = await Promise.all(Array.from({ length: 10_000 }, (_, at) => books.found(terms(at))));
+  const ids = await Promise.all(Array.from({ length: 9999 }, (_, at) => books.found(terms(at))));
+  // Of two that are made at once where there is place for one, one is refused.
+  const both = await Promise.allSettled([books.found(terms(9999)), books.found(terms(10_000))]);
+  expect(both.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
+  expect(books.count()).toBe(10_000);
   await expect(books.found(terms(10_000))).rejects.toMatchObject({
     code: 'STARLING_LIMIT_EXCEEDED',
     hint: expect.stringContaining('starling budget close <name>') as string,
@@ -194,17 +198,6 @@ it('two budgets of one name are not one, when the first is closed in the moment 
   expect(second).not.toBe(first);
   expect(books.acts(second).closed).toBe(false);
 });
-
-it('of two that are made at once where there is place for one, one is refused', async () => {
-  const owners = await makeOwners(1);
-  const [{ books }] = owners.all as [Owner];
-  const createdAt = owners.clock.now();
-  const terms = (at: number) => ({ name: `b${at}`, ...TERMS, shares: {}, createdAt });
-  await Promise.all(Array.from({ length: 9999 }, (_, at) => books.found(terms(at))));
-  const both = await Promise.allSettled([books.found(terms(9999)), books.found(terms(10_000))]);
-  expect(both.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
-  expect(books.count()).toBe(10_000);
-}, 60_000);
 
 it('of two budgets of one name that are made at once one is refused', async () => {
   const world = await makeRooms(1);

@@ -7,6 +7,7 @@ import type { StarlingNode } from '../../src/index.ts';
 import { UNLIMITED } from '../../sim/limits.ts';
 import { MemoryNetwork } from '../../sim/memory-transport.ts';
 import { startNode as startWholeNode } from '../fixtures/whole-nodes.ts';
+import { upTo } from '../long/extent.ts';
 import type { Cleanups } from '../fixtures/whole-nodes.ts';
 
 const NAMES = ['ada', 'bob', 'cy', 'dee', 'eve'];
@@ -40,7 +41,7 @@ const freeOf = async (node: StarlingNode): Promise<number> =>
   (await call<BudgetView>(node, 'budget_show', { name: 'research' })).free;
 
 it(
-  'runs 1,000 reports against room for 100 at five nodes: exactly 100 are booked, and all books agree',
+  'runs reports against room for 100 at five nodes, many times as many: exactly 100 are booked, and all books agree',
   { timeout: TEST_MS },
   async () => {
     const [ada] = [await startNode('ada', 0)];
@@ -81,7 +82,7 @@ it(
     expect(await freeOf(nodes[2] ?? ada)).toBe(10);
 
     const tries = nodes.flatMap((node) =>
-      Array.from({ length: 200 }, () =>
+      Array.from({ length: upTo(60, 200) }, () =>
         call(node, 'budget_report', { name: 'research', amount: 1 }).then(
           () => true,
           () => false,
@@ -104,7 +105,7 @@ it(
   },
 );
 
-/** A grant whose calls count against a budget of a dollar, at a cent each: of 1,000 at once exactly a hundred run. */
+/** A grant whose calls count against a budget of a dollar, at a cent each: of hundreds at once exactly a hundred run. */
 async function paysByGrant(ada: StarlingNode, bob: StarlingNode): Promise<void> {
   let ran = 0;
   await ada.tool({ name: 'search' }, () => {
@@ -128,7 +129,8 @@ async function paysByGrant(ada: StarlingNode, bob: StarlingNode): Promise<void> 
       { timeout: 60_000 },
     )
     .toBe(true);
-  const tries = Array.from({ length: 1000 }, () =>
+  const asked = upTo(300, 1000);
+  const tries = Array.from({ length: asked }, () =>
     search().then(
       ({ isError }) => (isError === true ? 'failed' : 'ran'),
       ({ code }: { readonly code?: string }) => code,
@@ -137,7 +139,7 @@ async function paysByGrant(ada: StarlingNode, bob: StarlingNode): Promise<void> 
   // Whoever is not served is told why: no call waits until its time is over.
   const counts: Record<string, number> = {};
   for (const end of await Promise.all(tries)) counts[String(end)] = (counts[String(end)] ?? 0) + 1;
-  expect(counts).toEqual({ ran: 99, STARLING_BUDGET_EXHAUSTED: 901 });
+  expect(counts).toEqual({ ran: 99, STARLING_BUDGET_EXHAUSTED: asked - 99 });
   expect(ran).toBe(100);
   await expect
     .poll(() => call<BudgetView>(ada, 'budget_show', { name: 'web' }))

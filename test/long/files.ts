@@ -18,6 +18,12 @@ export const LONG_FILES: Readonly<Record<string, readonly string[]>> = {
   'e2e/mesh/revocation': ['gateway/clearance/under-way', 'gateway/upstreams/peer'],
   'e2e/mesh/rotation': ['rotation/rotation'],
   'e2e/mesh/strong': ['blackboard/quorum/strong', 'sim/bench/board-runs'],
+  'e2e/node/bad-servers': [
+    'compliance/upstreams',
+    'gateway/upstreams/managed-upstream',
+    'gateway/upstreams/peer-grants',
+    'builtin/grants/grants',
+  ],
   'e2e/node/crash': ['audit/log', 'grants/use/counters'],
   'e2e/tasks/tasks': ['e2e/tasks/durable-tasks', 'tasks/storms', 'tasks/tasks'],
 };

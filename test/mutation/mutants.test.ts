@@ -6,6 +6,7 @@ import { EQUIVALENTS } from './equivalents.ts';
 import { mutate } from './mutants.ts';
 import { TARGETS } from './targets.ts';
 import { patienceMs, tryMutants } from './try-mutants.ts';
+import { upTo } from '../long/extent.ts';
 import { longIt } from '../long/long-it.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -107,11 +108,14 @@ describe('a run', () => {
 
   it('finds who survives tests that look at nothing', async () => {
     // Each survivor costs a process of its own, so that only some are tried.
-    const survivors = ['Math.min(10, 20) → Math.max(10, 20)', 'counted > LIMIT → false'];
+    const survivors = ['counted > LIMIT → false', 'Math.min(10, 20) → Math.max(10, 20)'].slice(
+      0,
+      upTo(1, 2),
+    );
     const dead = 'return counted > LIMIT ? LIMIT : counted; → return undefined;';
     const tried = mutants.filter((mutant) => [...survivors, dead].includes(named(mutant)));
-    expect(tried).toHaveLength(3);
-    expect(await run('weak-tests.ts', tried)).toEqual(survivors);
+    expect(tried).toHaveLength(survivors.length + 1);
+    expect((await run('weak-tests.ts', tried)).toSorted()).toEqual(survivors.toSorted());
   });
 
   longIt('has no survivor in a small file of ours', async () => {

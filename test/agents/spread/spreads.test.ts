@@ -4,6 +4,7 @@ import type { Board } from '../../../src/blackboard/index.ts';
 import type { JsonObject } from '../../../src/core/index.ts';
 import { OPERATOR } from '../../../src/guard/index.ts';
 import { client } from '../world.ts';
+import { upTo } from '../../long/extent.ts';
 import { kind } from '../run/programs.ts';
 import type { Program } from '../run/programs.ts';
 import { stageOf, stageWithoutBoard } from './stage.ts';
@@ -48,7 +49,7 @@ describe('an agent on three nodes', () => {
       replicas: '6',
       parts: NAMES.map((node) => ({ node, state: 'ready', replicas: 2 })),
     });
-    const sent = Array.from({ length: 60 }, (_, at) => `message ${at}`);
+    const sent = Array.from({ length: upTo(24, 60) }, (_, at) => `message ${at}`);
     for (const message of sent) {
       expect(await alice?.send('coder', message)).toMatchObject({ status: 'delivered' });
       for (const name of NAMES) await answerAll(name);
@@ -56,7 +57,7 @@ describe('an agent on three nodes', () => {
     const heard = NAMES.map((name) => given(one(name).programs).map(({ message }) => message));
     expect(heard.flat().toSorted()).toEqual(sent.toSorted());
     // Who is asked is chosen among all.
-    expect(Math.min(...heard.map((all) => all.length))).toBeGreaterThan(5);
+    expect(Math.min(...heard.map((all) => all.length))).toBeGreaterThan(upTo(2, 5));
   });
 
   it('gives the messages of one conversation to one part, and those that are full, stopped or away none', async () => {

@@ -57,7 +57,7 @@ function refusing(table: JournalTable, each: number): JournalTable {
 }
 
 it.each([
-  [0, BURSTS],
+  [0, upTo(300, BURSTS)],
   [3, upTo(120, BURSTS)],
   [7, upTo(120, BURSTS)],
 ])(

@@ -61,27 +61,25 @@ describe('a node refuses to start, and says why', () => {
     expect(failed.output).toContain('mcpServers');
   });
 
-  it('while another node uses its state folder', async () => {
+  // Why a start fails is held piece by piece: of each exit code one such start is tried by a process.
+  longIt('while another node uses its state folder', async () => {
     const failed = await refuses('alice', {});
     expect(failed.code).toBe(1);
     expect(failed.output).toContain('STARLING_STATE_LOCKED');
   });
 
-  it.each(someOf(['http', 'libp2p'], (kind) => kind === 'http'))(
-    'on a taken %s port',
-    async (kind) => {
-      const taken = createServer();
-      await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
-      world.defer(() => taken.close());
-      const { port } = taken.address() as AddressInfo;
-      const config =
-        kind === 'http' ? { http: { port } } : { listen: [`/ip4/127.0.0.1/tcp/${port}`] };
-      const failed = await refuses('nobody', { config });
-      expect(failed.code).toBe(1);
-      expect(failed.output).toContain(String(port));
-      expect(failed.output).toContain('STARLING_LISTEN_FAILED');
-    },
-  );
+  it.each(someOf(['http', 'libp2p'], () => false))('on a taken %s port', async (kind) => {
+    const taken = createServer();
+    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+    world.defer(() => taken.close());
+    const { port } = taken.address() as AddressInfo;
+    const config =
+      kind === 'http' ? { http: { port } } : { listen: [`/ip4/127.0.0.1/tcp/${port}`] };
+    const failed = await refuses('nobody', { config });
+    expect(failed.code).toBe(1);
+    expect(failed.output).toContain(String(port));
+    expect(failed.output).toContain('STARLING_LISTEN_FAILED');
+  });
 
   longIt('with a ticket that is none', async () => {
     const failed = await refuses('nobody', { args: ['--join', 'starling1notaticket'] });
@@ -104,7 +102,7 @@ describe('a node refuses to start, and says why', () => {
     expect(failed.output).toContain('STARLING_TICKET_EXPIRED');
   });
 
-  it('with a ticket for another mesh than its own', async () => {
+  longIt('with a ticket for another mesh than its own', async () => {
     const failed = await refuses('stopped', { args: ['--join', alice.up.ticket ?? ''] });
     expect(failed.code).toBe(1);
     expect(failed.output).toContain('STARLING_MESH_MISMATCH');
@@ -133,7 +131,8 @@ describe('a node keeps running', () => {
   it('when nobody runs: commands say how to start one', async () => {
     const state = join(await world.root(), 'nowhere');
     await mkdir(state, { mode: 0o700 });
-    for (const command of [['status'], ['peers'], ['tools'], ['mcp']]) {
+    const commands = [['status'], ['mcp'], ['peers'], ['tools']];
+    for (const command of someOf(commands, (_, index) => index < 2)) {
       const result = await world.cli([...command, '--state', state]);
       expect(result.code).toBe(1);
       expect(result.stderr).toContain('starling up');
