@@ -457,6 +457,27 @@ describe('starling board', () => {
   });
 });
 
+describe('an option that would say nothing', () => {
+  it.each([
+    [['task', 'run', 'x', '--need', 'code', '--plan'], /--plan is for a task that a swarm does/],
+    [['task', 'run', 'x', '--vote', '--parallel', '3'], /--parallel and --vote is for a task/],
+    [['task', 'run', 'x', '--swarm', 'fix', '--durable', 'mesh'], /--durable says nothing/],
+    [['task', 'run', 'x', '--need', 'code,security'], /for one capability/],
+    [
+      ['grant', 'create', 'bob', '--tool', 'a/*', '--may', 'write'],
+      /--may is of a right on a board/,
+    ],
+    [['board', 'set', 'a', 'b', 'c', '--open'], /--open is of a board that is made/],
+  ])('%j: is refused, and nothing is done', async (args, said) => {
+    const fake = await node({});
+    const ran = await run(...args, '--state', fake.stateDir);
+    expect(ran).toMatchObject({ code: 2, stdout: '' });
+    expect(ran.stderr).toMatch(said);
+    expect(ran.stderr).toMatch(/STARLING_USAGE\]\n {2}→ /);
+    expect(fake.heard.filter(({ method }) => method === 'tools/call')).toEqual([]);
+  });
+});
+
 describe('every command that needs a node', () => {
   it.each([
     ['status'],

@@ -4,6 +4,7 @@ import { printData } from '../../terminal/output.ts';
 import { withNode } from '../../node/locate-node.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 import { readValue, showChange } from '../../options/board-value.ts';
+import { refuseOptions } from '../../options/needed-option.ts';
 
 const SECOND_MS = 1000;
 
@@ -18,13 +19,18 @@ interface SetOptions extends CommonOptions {
   readonly request?: string;
 }
 
-/** Writes the entry and shows it. */
+/** Writes the entry and shows it. @throws STARLING_USAGE */
 export async function run(
   board: string,
   key: string,
   value: string,
   options: SetOptions,
 ): Promise<void> {
+  refuseOptions(options, ['open'], {
+    allowed: options.create === true,
+    why: 'is of a board that is made',
+    hint: 'say --create as well, or leave it out',
+  });
   const result = await withNode(options, (node) =>
     node.builtin<BoardSetResult>('board_set', {
       board,

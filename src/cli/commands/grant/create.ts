@@ -4,6 +4,7 @@ import { StarlingError } from '../../../core/errors.ts';
 import { plainResource } from '../../../core/words/right-words.ts';
 import { grantConditions, thingsIn } from '../../options/grant-conditions.ts';
 import type { GrantOptions, TypedThings } from '../../options/grant-conditions.ts';
+import { refuseOptions } from '../../options/needed-option.ts';
 import {
   asSentence,
   duration,
@@ -22,6 +23,11 @@ export async function run(peer: string, options: GrantOptions): Promise<void> {
     await grantBoard(peer, board, options);
     return;
   }
+  refuseOptions(options, ['may'], {
+    allowed: false,
+    why: 'is of a right on a board',
+    hint: 'name the board: --board <board>, or leave it out',
+  });
   if (Object.values(things).every(({ length }) => length === 0)) {
     throw new StarlingError('STARLING_USAGE', 'say what to grant', {
       hint: "name tools (--tool 'files/*'), resources, prompts, agents or all of a server (--server git); see: starling grant create --help",

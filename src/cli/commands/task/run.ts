@@ -1,4 +1,5 @@
 /** `starling task run` */
+import { StarlingError } from '../../../core/errors.ts';
 import { EXIT } from '../../../core/exit-codes.ts';
 import type { ExitCode } from '../../../core/exit-codes.ts';
 import type { Json } from '../../../core/json/json.ts';
@@ -6,6 +7,7 @@ import type { TaskView } from '../../../tasks/types.ts';
 import type { NodeClient } from '../../node/client.ts';
 import { withNode } from '../../node/locate-node.ts';
 import { readValue } from '../../options/board-value.ts';
+import { refuseOptions } from '../../options/needed-option.ts';
 import type { CommonOptions } from '../../options/common-options.ts';
 import { untilInterrupted } from '../../terminal/interrupted.ts';
 import { printData, tell } from '../../terminal/output.ts';
@@ -14,6 +16,10 @@ import { orchestrate } from './orchestrate.ts';
 import type { SwarmOptions } from './orchestrate.ts';
 import { planText } from './plan-lines.ts';
 import { copiesText } from './task-lines.ts';
+
+/** What only a plan has, and what only a task without one has. */
+const OF_PLANS = ['parallel', 'vote', 'merge', 'strategy', 'plan'] as const;
+const OF_SINGLE_TASKS = ['agent', 'tag', 'prefer', 'attempt', 'durable'] as const;
 
 /** Options of the command. */
 interface RunOptions extends CommonOptions, SwarmOptions {
@@ -30,6 +36,7 @@ interface RunOptions extends CommonOptions, SwarmOptions {
 /** Gives the task, and shows it to its end. @throws STARLING_USAGE, STARLING_LIMIT_EXCEEDED */
 export function run(input: string, options: RunOptions): Promise<ExitCode> {
   const json = options.json === true;
+  requireFit(options);
   return untilInterrupted((signal) => {
     const give = async (node: NodeClient): Promise<ExitCode> => {
       if (options.swarm !== undefined) return bySwarm(node, input, { signal, options });
@@ -44,6 +51,25 @@ export function run(input: string, options: RunOptions): Promise<ExitCode> {
       return watchTask(task.taskId, options, signal);
     };
     return withNode(options, give, signal);
+  });
+}
+
+/** @throws STARLING_USAGE for options that would say nothing */
+function requireFit(options: RunOptions): void {
+  const isPlanned = options.swarm !== undefined;
+  refuseOptions(options, OF_PLANS, {
+    allowed: isPlanned,
+    why: 'is for a task that a swarm does by a plan',
+    hint: 'say which swarm: --swarm <swarm> (see: starling swarm list), or leave it out',
+  });
+  refuseOptions(options, OF_SINGLE_TASKS, {
+    allowed: !isPlanned,
+    why: 'says nothing of a task that a swarm does by a plan',
+    hint: 'leave it out, or give the task without --swarm',
+  });
+  if (isPlanned || options.need?.includes(',') !== true) return;
+  throw new StarlingError('STARLING_USAGE', 'one agent does the task, for one capability', {
+    hint: 'name one with --need, or say which swarm has agents for all of them: --swarm <swarm>',
   });
 }
 
