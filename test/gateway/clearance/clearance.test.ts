@@ -1,4 +1,6 @@
 /** Who is asked before a call, how often, and what is told and recorded. */
+import { setFlagsFromString } from 'node:v8';
+import { runInThisContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import type { AuditInit } from '../../../src/audit/index.ts';
 import { StarlingError, silentLogger, systemClock } from '../../../src/core/index.ts';
@@ -337,6 +339,22 @@ describe('a call', () => {
     expect(wanted).toEqual([
       { ability: 'tool/call', resource: 'tool:files/read', args: { path: 'a' } },
     ]);
+  });
+
+  it('is one kind of object to the guard for the engine, whatever was called before', async () => {
+    setFlagsFromString('--allow-natives-syntax');
+    const areAlike = runInThisContext('(one, other) => %HaveSameMap(one, other)') as (
+      one: unknown,
+      other: unknown,
+    ) => boolean;
+    const { clearance, wanted } = countingClearance();
+    const rounds = 20;
+    for (let round = 0; round < rounds; round += 1) {
+      await clearance.clear(wantedCall(`{"arguments":{"path":"${round}"}}`));
+    }
+    const [first] = wanted;
+    expect(wanted).toHaveLength(rounds);
+    expect(wanted.filter((one) => !areAlike(one, first))).toEqual([]);
   });
 
   it('with arguments that can be read in two ways is refused, recorded, and asked about never', async () => {
