@@ -48,6 +48,11 @@ const SEARCHES_MAX = 3;
  * fewer dials at the word of liars; less = who went just after it came is known to be gone sooner.
  */
 const SEARCH_AFTER_MS = 500;
+/**
+ * A peer that lives may have answered its accusers so long before they were enough here. More = late words of one that
+ * is gone keep it alive for longer where it was only suspect; less = each wrong suspicion costs all a dial.
+ */
+const ANSWER_MS = 1000;
 
 /** What evidence of peers comes by, and who is told of their states. */
 export interface PeerEvidenceComponents {
@@ -127,11 +132,12 @@ class EvidenceKeeper implements PeerEvidence {
     // Who was looked for at the word of others is so again, while their word stands.
     const isOwnSuspect = peer.accusedAtMs !== undefined && peer.searches === 0 && status === 'up';
     if (isOwnSuspect) this.#health.wasWrong();
+    const isOld = status === 'up' && wasSaidBefore(peer);
     if (peer.searches > 0) this.#trust(peer);
     peer.searches = 0;
     peer.accusedAtMs = undefined;
     this.#weigh(peer, { kind: 'heartbeat', status }, changes);
-    if (isOwnSuspect) this.#doubt(peer);
+    if (isOwnSuspect || isOld) this.#doubt(peer);
   }
 
   /** Whether enough neighbours had heard the last heartbeat of a peer without a link when they found it gone. */
@@ -142,7 +148,7 @@ class EvidenceKeeper implements PeerEvidence {
     return this.#verdict(peerId).sinceMs !== undefined;
   }
 
-  /** A heartbeat came of a peer that this node suspected: without a link it may be older than that suspicion. */
+  /** A heartbeat came of a peer that this node missed: without a link it may be older than that. */
   #doubt(peer: Peer): void {
     peer.doubts += 1;
     peer.isDoubted =
@@ -307,6 +313,8 @@ class EvidenceKeeper implements PeerEvidence {
     const deadAfterMs = this.#limits.deadAfterMs * (1 + this.#health.score);
     const after = weigh(before, evidence, clock.now(), { ...this.#limits, deadAfterMs });
     peer.suspectAtMs = after.suspectAtMs;
+    const isMissed = after.state === 'suspect' || after.state === 'dead';
+    peer.missedAtMs = isMissed ? (peer.missedAtMs ?? clock.now()) : undefined;
     // A look that finds nothing is taken twice a second, of each peer.
     const isIdle = after === before && (evidence.kind === 'silence' || evidence.kind === 'accused');
     if (!isIdle) peers.update(peer, { ...changes, state: after.state });
@@ -367,4 +375,14 @@ class EvidenceKeeper implements PeerEvidence {
         peer.isProbed = false;
       });
   }
+}
+
+/**
+ * Whether a peer that is missed said what is heard now before it was. Others pass such words on when they have come to
+ * them: of what a peer told its neighbours alone, they know more than whoever has no link to it.
+ */
+function wasSaidBefore({ missedAtMs, told, view }: Peer): boolean {
+  if (missedAtMs === undefined) return false;
+  const beforeMs = view.state === 'dead' ? 0 : ANSWER_MS;
+  return (told?.atMs ?? -Infinity) < missedAtMs - beforeMs;
 }

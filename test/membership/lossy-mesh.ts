@@ -5,11 +5,15 @@
 import { EventEmitter } from 'node:events';
 import type { PeerId } from '../../src/core/index.ts';
 import { createIdentity } from '../../src/identity/index.ts';
+import type { Identity } from '../../src/identity/index.ts';
 import type { Membership, PeerState } from '../../src/membership/index.ts';
+import { decodeGossip, encodeHeartbeat } from '../../src/membership/heartbeats/heartbeat-format.ts';
+import type { Accusation } from '../../src/membership/detection/accusations.ts';
 import { createNeighbourChoice } from '../../src/membership/neighbours.ts';
 import type { FrameListener, Network, NetworkEvents } from '../../src/network/types.ts';
 import { createSeededScheduler } from '../../sim/seeded-scheduler.ts';
 import type { SeededScheduler } from '../../sim/seeded-scheduler.ts';
+import { decode, encode } from 'cborg';
 import { calm } from '../blackboard/hub.ts';
 import { createView } from './arrange.ts';
 
@@ -37,6 +41,7 @@ type Listener = (data: Uint8Array, from: PeerId) => void;
 
 interface Node {
   readonly id: PeerId;
+  readonly identity: Identity;
   readonly events: EventEmitter<NetworkEvents>;
   readonly frames: Map<string, FrameListener>;
   readonly topics: Map<string, Listener>;
@@ -45,6 +50,9 @@ interface Node {
   /** When the last that went to a peer arrives there: what follows comes no sooner. */
   readonly arrivals: Map<PeerId, number>;
   state: 'up' | 'killed' | 'silent';
+  /** It links to whomever it would keep; the others have the links that they were given. */
+  isJoining: boolean;
+  isLiar: boolean;
   view?: Membership;
 }
 
@@ -57,17 +65,15 @@ export class LossyMesh {
   readonly seen: Seen[] = [];
   readonly #time: SeededScheduler;
   readonly #loss: number;
-  readonly #nodes: Map<PeerId, Node>;
+  readonly #nodes = new Map<PeerId, Node>();
+  /** What each has said last: who lies says to have heard just that. */
+  readonly #said = new Map<PeerId, Accusation>();
   #messages = 0;
 
   constructor(seed: number, init: { readonly nodes: number; readonly loss: number }) {
     this.#time = createSeededScheduler(seed);
     this.#loss = init.loss;
-    const ids = Array.from(
-      { length: init.nodes },
-      (_, at) => createIdentity(Buffer.alloc(32, at + 1)).peerId,
-    );
-    this.#nodes = new Map(ids.map((id) => [id, emptyNode(id)]));
+    for (let at = 0; at < init.nodes; at += 1) this.#add();
   }
 
   get ids(): readonly PeerId[] {
@@ -92,11 +98,28 @@ export class LossyMesh {
       last.links.delete(peer);
       this.#node(peer).links.delete(last.id);
     }
-    for (const node of this.#nodes.values()) {
-      node.view = this.#viewOf(node);
-      await node.view.start();
-      this.#tick(node);
-    }
+    for (const node of this.#nodes.values()) await this.#begin(node);
+  }
+
+  /** One more starts, with a link to `via`; it makes its other links itself, as a node does. */
+  async join(via: PeerId): Promise<PeerId> {
+    const node = this.#add();
+    node.isJoining = true;
+    await this.#begin(node);
+    this.#keep(node, via);
+    return node.id;
+  }
+
+  /** From now on it accuses everybody, each second, and says of everybody to have just reached them. */
+  lie(id: PeerId): void {
+    const node = this.#node(id);
+    node.isLiar = true;
+    const speak = (): void => {
+      if (node.state !== 'up') return;
+      node.view?.announce();
+      this.#time.schedule(TICK_MS, speak);
+    };
+    speak();
   }
 
   async run(ms: number): Promise<void> {
@@ -130,6 +153,18 @@ export class LossyMesh {
     }
   }
 
+  #add(): Node {
+    const node = emptyNode(createIdentity(Buffer.alloc(32, this.#nodes.size + 1)));
+    this.#nodes.set(node.id, node);
+    return node;
+  }
+
+  async #begin(node: Node): Promise<void> {
+    node.view = this.#viewOf(node);
+    await node.view.start();
+    this.#tick(node);
+  }
+
   #node(id: PeerId): Node {
     const node = this.#nodes.get(id);
     if (node === undefined) throw new Error(`no node ${id}`);
@@ -159,6 +194,30 @@ export class LossyMesh {
       if (this.#node(to).links.has(from.id)) work();
     });
     return true;
+  }
+
+  #keep(node: Node, peer: PeerId): void {
+    const isAsked = node.isJoining || this.#node(peer).isJoining;
+    if (isAsked) this.#dial(node, peer).catch(() => undefined);
+  }
+
+  /** What a node says; of one that lies, with an accusation of everybody else. */
+  #words(node: Node, data: Uint8Array): Uint8Array {
+    const said = decodeGossip(data);
+    const { incarnation, sequence } =
+      said === undefined ? {} : 'pulse' in said ? said.pulse : said.heartbeat;
+    if (incarnation !== undefined && sequence !== undefined)
+      this.#said.set(node.id, { peer: node.id, incarnation, sequence });
+    if (!node.isLiar || said === undefined || 'pulse' in said) return data;
+    const suspects = [...this.#said.values()].filter(({ peer }) => peer !== node.id);
+    const sign = (message: Uint8Array): Uint8Array => node.identity.signOften(message);
+    return encodeHeartbeat({ ...said.heartbeat, suspects }, { sign });
+  }
+
+  #frame(node: Node, kind: string, payload: Uint8Array): Uint8Array {
+    if (kind === 'heartbeat') return this.#words(node, payload);
+    if (!node.isLiar || kind !== 'probed') return payload;
+    return encode({ ...(decode(payload) as object), connected: true });
   }
 
   #lose(node: Node, peer: PeerId): void {
@@ -202,6 +261,7 @@ export class LossyMesh {
   #viewOf(node: Node): Membership {
     const view = createView({
       network: this.#networkOf(node),
+      identity: { sign: (message) => node.identity.signOften(message) },
       clock: this.#time,
       name: () => `n${this.ids.indexOf(node.id)}`,
     });
@@ -222,7 +282,7 @@ export class LossyMesh {
       route: nothing,
       rttMs: nothing,
       report: nothing,
-      keep: nothing,
+      keep: (peer: PeerId) => this.#keep(node, peer),
       know: nothing,
       unkeep: nothing,
       disconnect: async () => undefined,
@@ -230,19 +290,22 @@ export class LossyMesh {
         node.frames.set(kind, hear);
         return () => node.frames.delete(kind);
       },
-      sendFrame: async (peer: PeerId, kind: string, payload: Uint8Array) =>
-        this.#say(node, peer, () => {
+      sendFrame: async (peer: PeerId, kind: string, payload: Uint8Array) => {
+        const bytes = this.#frame(node, kind, payload);
+        return this.#say(node, peer, () => {
           const to = this.#node(peer);
           to.events.emit('peer:sign', node.id);
-          to.frames.get(kind)?.(payload, node.id);
-        }),
+          to.frames.get(kind)?.(bytes, node.id);
+        });
+      },
       handle: () => nothing,
       dial: (peer: PeerId, { signal }: Deadline) => orAborted(signal, this.#dial(node, peer)),
       ping: (peer: PeerId, { signal }: Deadline) => orAborted(signal, this.#ping(node, peer)),
       topic: (name: string) => ({
         publish: async (data: Uint8Array) => {
           this.#messages += 1;
-          this.#gossip(node, name, { id: String(this.#messages), data, by: node.id });
+          const words = this.#words(node, data);
+          this.#gossip(node, name, { id: String(this.#messages), data: words, by: node.id });
         },
         subscribe: (listener: Listener) => {
           node.topics.set(name, listener);
@@ -292,10 +355,13 @@ function orAborted<T>(signal: AbortSignal, answer: Promise<T>): Promise<T> {
   });
 }
 
-function emptyNode(id: PeerId): Node {
+function emptyNode(identity: Identity): Node {
   const collections = { links: new Set<PeerId>(), heard: new Set<string>(), arrivals: new Map() };
   return {
-    id,
+    id: identity.peerId,
+    identity,
+    isJoining: false,
+    isLiar: false,
     events: new EventEmitter(),
     frames: new Map(),
     topics: new Map(),

@@ -35,6 +35,8 @@ export interface Peer {
   accusedAtMs: number | undefined;
   /** Since when it is suspect, ms since the epoch. */
   suspectAtMs: number | undefined;
+  /** Since when it is suspect or dead for what has been seen in this run, ms since the epoch. */
+  missedAtMs: number | undefined;
   /** Its suspicion is being probed. */
   isProbed: boolean;
   /**
@@ -440,6 +442,7 @@ class Peers implements PeerTable {
       linkDetector: undefined,
       accusedAtMs: undefined,
       suspectAtMs: undefined,
+      missedAtMs: undefined,
       isProbed: false,
       isDoubted: false,
       doubts: 0,
