@@ -2,6 +2,7 @@
 import { EXIT } from '../../core/exit-codes.ts';
 import type { ExitCode } from '../../core/exit-codes.ts';
 import { StarlingError } from '../../core/errors.ts';
+import { refuseOptions } from '../options/needed-option.ts';
 import { flush, print, safeLine, tell } from '../terminal/output.ts';
 import { createWorkProgress } from '../terminal/progress.ts';
 
@@ -40,11 +41,10 @@ export async function run(scenario: string | undefined, options: SimOptions): Pr
 }
 
 function plain(options: SimOptions, json: boolean): () => Promise<{ exitCode: ExitCode }> {
-  refuse(
-    options,
-    ['seeds', 'engine', 'out'],
-    'is of scenarios: name one, or see starling sim --list',
-  );
+  refuseOptions(options, ['seeds', 'engine', 'out'], {
+    why: 'is of scenarios',
+    hint: 'name one: starling sim --list, or leave it out',
+  });
   const nodes = count('--nodes', options.nodes ?? '10', 2, 50);
   const calls = count('--calls', options.calls ?? '20', 1, 100_000);
   const seed = count('--seed', options.seed ?? '1', 0, 2 ** 31);
@@ -59,7 +59,10 @@ function of(
   options: SimOptions,
   json: boolean,
 ): () => Promise<{ readonly exitCode: ExitCode }> {
-  refuse(options, ['calls'], 'is not of scenarios: what is called stands in the scenario');
+  refuseOptions(options, ['calls'], {
+    why: 'is not of scenarios',
+    hint: 'leave it out: what is called stands in the scenario',
+  });
   const { nodes, seed, seeds, engine, out } = options;
   return async () => {
     const { runScenario } = await import('../../../sim/run.ts');
@@ -69,12 +72,6 @@ function of(
     const asked = { given, nodes, seed, seeds, engine, out, json };
     return runScenario({ ...asked, print: write, progress: createWorkProgress() });
   };
-}
-
-/** @throws STARLING_USAGE for an option that says nothing here */
-function refuse(options: SimOptions, names: readonly (keyof SimOptions)[], why: string): void {
-  const given = names.find((name) => options[name] !== undefined);
-  if (given !== undefined) throw new StarlingError('STARLING_USAGE', `--${given} ${why}`);
 }
 
 function count(option: string, text: string, min: number, max: number): number {

@@ -2,8 +2,7 @@
 import { StarlingError } from '../../core/errors.ts';
 
 /**
- * Refuses each of `names` that was given, where `allowed` is false: an option that does nothing would be left out in
- * silence.
+ * Refuses each of `names` that was given: an option that does nothing would be left out in silence.
  *
  * @param names as the options object has them, like `maxDepth` for `--max-depth`
  * @throws STARLING_USAGE
@@ -11,10 +10,10 @@ import { StarlingError } from '../../core/errors.ts';
 export function refuseOptions<T extends object>(
   options: T,
   names: readonly (keyof T & string)[],
-  refusal: { readonly allowed: boolean; readonly why: string; readonly hint: string },
+  refusal: { readonly why: string; readonly hint: string },
 ): void {
   const given = names.filter((name) => options[name] !== undefined && options[name] !== false);
-  if (refusal.allowed || given.length === 0) return;
+  if (given.length === 0) return;
   const flags = given.map(
     (name) => `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
   );

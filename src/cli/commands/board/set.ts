@@ -26,11 +26,12 @@ export async function run(
   value: string,
   options: SetOptions,
 ): Promise<void> {
-  refuseOptions(options, ['open'], {
-    allowed: options.create === true,
-    why: 'is of a board that is made',
-    hint: 'say --create as well, or leave it out',
-  });
+  if (options.create !== true) {
+    refuseOptions(options, ['open'], {
+      why: 'is of a board that is made',
+      hint: 'say --create as well, or leave it out',
+    });
+  }
   const result = await withNode(options, (node) =>
     node.builtin<BoardSetResult>('board_set', {
       board,

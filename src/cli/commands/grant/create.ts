@@ -24,7 +24,6 @@ export async function run(peer: string, options: GrantOptions): Promise<void> {
     return;
   }
   refuseOptions(options, ['may'], {
-    allowed: false,
     why: 'is of a right on a board',
     hint: 'name the board: --board <board>, or leave it out',
   });

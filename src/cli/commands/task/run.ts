@@ -56,18 +56,18 @@ export function run(input: string, options: RunOptions): Promise<ExitCode> {
 
 /** @throws STARLING_USAGE for options that would say nothing */
 function requireFit(options: RunOptions): void {
-  const isPlanned = options.swarm !== undefined;
+  if (options.swarm !== undefined) {
+    refuseOptions(options, OF_SINGLE_TASKS, {
+      why: 'says nothing of a task that a swarm does by a plan',
+      hint: 'leave it out, or give the task without --swarm',
+    });
+    return;
+  }
   refuseOptions(options, OF_PLANS, {
-    allowed: isPlanned,
     why: 'is for a task that a swarm does by a plan',
     hint: 'say which swarm: --swarm <swarm> (see: starling swarm list), or leave it out',
   });
-  refuseOptions(options, OF_SINGLE_TASKS, {
-    allowed: !isPlanned,
-    why: 'says nothing of a task that a swarm does by a plan',
-    hint: 'leave it out, or give the task without --swarm',
-  });
-  if (isPlanned || options.need?.includes(',') !== true) return;
+  if (options.need?.includes(',') !== true) return;
   throw new StarlingError('STARLING_USAGE', 'one agent does the task, for one capability', {
     hint: 'name one with --need, or say which swarm has agents for all of them: --swarm <swarm>',
   });
