@@ -12,7 +12,7 @@ import {
   unawaited,
 } from '../core/index.ts';
 import type { Clock, Did, Health, Logger, Scope } from '../core/index.ts';
-import type { Signer } from '../identity/index.ts';
+import type { FrequentSigner } from '../identity/index.ts';
 import { makeBatch } from './entry-batch.ts';
 import type { Batch, BatchInit, Item } from './entry-batch.ts';
 import { compareSeen } from './compare-checkpoints.ts';
@@ -65,8 +65,8 @@ const STOP_TIMEOUT_MS = 10_000;
 
 /** What the log works with. */
 export interface AuditComponents {
-  /** Signs checkpoints. */
-  readonly identity: Signer;
+  /** Signs checkpoints, of which a busy log has many. */
+  readonly identity: FrequentSigner;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly health: Health;
@@ -137,8 +137,9 @@ class AuditLog implements Audit {
     this.#components = components;
     this.#init = init;
     const segmentBytes = init.segmentBytes ?? SEGMENT_BYTES;
+    const { identity } = components;
     this.#batches = {
-      signer: components.identity,
+      signer: { did: identity.did, sign: (message) => identity.signOften(message) },
       now: () => components.clock.now(),
       checkpointEntries: init.checkpointEntries ?? CHECKPOINT_ENTRIES,
       batchBytes: Math.min(BATCH_BYTES, segmentBytes),
@@ -473,11 +474,11 @@ class AuditLog implements Audit {
   async #removeOldNow(): Promise<void> {
     const head = this.#head;
     if (head === undefined || this.#isEnding || this.#health.failure !== undefined) return;
-    const { clock, identity, logger } = this.#components;
+    const { clock, logger } = this.#components;
     try {
       const removed = await removeOld({
         folder: this.#init.folder,
-        signer: identity,
+        signer: this.#batches.signer,
         head,
         now: clock.now(),
         retentionMs: this.#init.retentionMs ?? RETENTION_MS,

@@ -8,6 +8,7 @@ import type { Audit, AuditLogInit, Checkpoint } from '../../src/audit/index.ts';
 import type { OpenSegment } from '../../src/audit/segment-file.ts';
 import { createHealth, silentLogger, systemClock } from '../../src/core/index.ts';
 import type { Clock, Health } from '../../src/core/index.ts';
+import type { FrequentSigner } from '../../src/identity/index.ts';
 import { NODE, decision } from './arrange-entries.ts';
 
 export { NODE, decision };
@@ -21,6 +22,8 @@ export interface Bench {
 }
 
 export interface BenchInit extends Partial<AuditLogInit> {
+  /** Default: {@link NODE}. */
+  readonly identity?: FrequentSigner;
   readonly clock?: Clock;
   readonly openSegment?: OpenSegment;
 }
@@ -34,11 +37,12 @@ export async function temporaryFolder(): Promise<string> {
 
 /** A started log, which ends with the test. */
 export async function startAudit(init: BenchInit = {}): Promise<Bench> {
-  const { clock = systemClock, openSegment, folder = await temporaryFolder(), ...rest } = init;
+  const { identity = NODE, clock = systemClock, openSegment, ...more } = init;
+  const { folder = await temporaryFolder(), ...rest } = more;
   const health = createHealth();
   const audit = createAudit(
     {
-      identity: NODE,
+      identity,
       clock,
       logger: silentLogger,
       health,

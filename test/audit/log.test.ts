@@ -5,9 +5,10 @@ import { appendFile, mkdir, readFile, rm, stat, truncate, writeFile } from 'node
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { builtScript } from '../fixtures/built-script.ts';
 import { hashArguments, verifyLog } from '../../src/audit/index.ts';
+import { isSealed } from '../../src/audit/checkpoint.ts';
 import type { AuditEntry, AuditVerdict } from '../../src/audit/index.ts';
 import { openSegment } from '../../src/audit/segment-file.ts';
 import type { OpenSegment } from '../../src/audit/segment-file.ts';
@@ -118,6 +119,17 @@ describe('checkpoints', () => {
     await audit.stop();
     expect(told.map(({ seq }) => seq)).toEqual([10, 12, 14]);
     expect(await verify(folder, 10)).toMatchObject({ ok: true, unsigned: 0 });
+  });
+
+  it('are signed by the system’s library: a busy log has many', async () => {
+    const slow = vi.fn<(message: Uint8Array) => Uint8Array>();
+    const identity = { ...NODE, sign: slow };
+    const { audit, told } = await startAudit({ identity, checkpointEntries: 2 });
+    for (let n = 1; n <= 4; n += 1) audit.note(decision(n));
+    await audit.flush();
+    expect(told.length).toBeGreaterThan(0);
+    expect(told.every((checkpoint) => isSealed(checkpoint, 'checkpoint'))).toBe(true);
+    expect(slow).not.toHaveBeenCalled();
   });
 
   it('are not made when there is nothing new', async () => {

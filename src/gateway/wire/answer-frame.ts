@@ -49,11 +49,23 @@ function readSound(bytes: Buffer, id: FrameId, result: JsonObject): ResponseFram
     return odd(id, bytes, `it has the key "${spans.repeated}" twice`);
   }
   const why =
-    spans.result !== undefined && RESULT_KEYS.some((key) => result[key] !== undefined)
+    spans.result !== undefined && decides(result)
       ? whyTwofold(bytes, spans.result.start)
       : undefined;
   if (why !== undefined) return odd(id, bytes, why);
   return { kind: 'response', bytes, spans, id, result };
+}
+
+/** Whether the result has one of {@link RESULT_KEYS}, each by its name: looked up by a name that varies they cost as much as its id. */
+function decides(result: JsonObject): boolean {
+  const { resultType, inputRequests, requestState, task, taskId } = result;
+  return (
+    resultType !== undefined ||
+    inputRequests !== undefined ||
+    requestState !== undefined ||
+    task !== undefined ||
+    taskId !== undefined
+  );
 }
 
 /** Why the result at `start` means one thing to this node and may mean another to the caller. */

@@ -68,6 +68,7 @@ describe('an answer that is not as JSON-RPC wants it', () => {
       '"inputRequests" twice',
     ],
     ['{"jsonrpc":"2.0","id":1,"result":{"taskId":"a","task\\u0049d":"b"}}', '"taskId" twice'],
+    ['{"jsonrpc":"2.0","id":1,"result":{"taskId":"a","taskId":null}}', '"taskId" twice'],
     [
       '{"jsonrpc":"2.0","id":1,"result":{"inputRequests":{"a":{"method":"roots/list","method":"x"}}}}',
       '"inputRequests" can\'t be read in one way',
