@@ -5,6 +5,7 @@
 
 /** By their paths below `test`, each with what holds the same in `npm test`. */
 export const LONG_FILES: Readonly<Record<string, readonly string[]>> = {
+  'e2e/agents/model-attacks': ['e2e/agents/agent-attacks', 'thinking/agents'],
   'e2e/agents/spread-agents': ['agents/spread/spreads'],
   'e2e/demos': ['build/first-output', 'e2e/agents/self-healing', 'e2e/agents/swarms'],
   'e2e/mesh/newcomer': ['e2e/attached-clients', 'gateway/clearance/approvals'],

@@ -9,8 +9,10 @@ import type { NeighbourMesh, Neighbours } from '../../../src/mesh/index.ts';
 import type { NetworkEvents } from '../../../src/network/index.ts';
 import { createTestClock } from '../../core/test-clock.ts';
 
+/** Of a node for each byte: keys cost, and a full LAN asks for thousands. */
+const IDS = Array.from({ length: 256 }, (_, byte) => createIdentity(new Uint8Array(32).fill(byte)));
 const idOf = (byte: number): ReturnType<typeof createIdentity> =>
-  createIdentity(new Uint8Array(32).fill(byte));
+  IDS[byte & 255] as ReturnType<typeof createIdentity>;
 const OURS: MeshId = idOf(100).did;
 const LAB: MeshId = idOf(101).did;
 
